@@ -1,0 +1,110 @@
+"""The companies: how well they fit, how large they are, and what a CRM knows about them."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import pyarrow as pa  # type: ignore[import-untyped, unused-ignore]
+
+from demo.clock import AS_OF, DAY, START, Flags, Floats, Ints, second
+from demo.columns import picks
+
+LEADS_A_COMPANY: Final = 24_000 / 9_000
+MOST_LEADS: Final = 10
+INDUSTRIES: Final = (
+    "IT・通信",
+    "製造業",
+    "金融業",
+    "物流業",
+    "小売業",
+    "医療・福祉",
+    "建設業",
+    "教育",
+)
+GOOD_FIT: Final = (30, 25, 14, 10, 8, 6, 5, 2)
+POOR_FIT: Final = (9, 14, 4, 10, 20, 14, 15, 14)
+PREFECTURES: Final = (
+    "東京都",
+    "大阪府",
+    "神奈川県",
+    "愛知県",
+    "福岡県",
+    "埼玉県",
+    "北海道",
+    "兵庫県",
+    "京都府",
+    "広島県",
+)
+PREFECTURE_SHARES: Final = (38, 13, 9, 9, 7, 6, 6, 5, 4, 3)
+GIVEAWAY_STARTS: Final = second(2026, 2, 2)
+GIVEAWAY_DAYS: Final = 75
+
+
+@dataclass(frozen=True)
+class Accounts:
+    """One entry a company. `fit` and `need` are hidden traits, mean 0 and spread 1."""
+
+    fit: Floats
+    need: Floats
+    log_employees: Floats
+    employees_known: Flags
+    industry: Ints
+    prefecture: Ints
+    competitor: Flags
+    mail_bot: Flags
+    giveaway: Flags
+    since: Ints
+
+    def __len__(self) -> int:
+        return len(self.fit)
+
+
+def draw_accounts(rng: np.random.Generator, leads: int) -> Accounts:
+    """The companies behind so many leads, about 2.7 leads each."""
+    count = max(1, round(leads / LEADS_A_COMPANY))
+    giveaway = rng.random(count) < 0.05
+    fit = rng.standard_normal(count) - 1.0 * giveaway
+    return Accounts(
+        fit=fit,
+        need=rng.standard_normal(count),
+        log_employees=np.clip(4.3 + 0.7 * fit + 1.1 * rng.standard_normal(count), 1.0, 11.0),
+        employees_known=rng.random(count) >= 0.12,
+        industry=_industry(rng, fit),
+        prefecture=np.where(rng.random(count) < 0.03, -1, picks(rng, PREFECTURE_SHARES, count)),
+        competitor=rng.random(count) < 0.02,
+        mail_bot=rng.random(count) < 0.06,
+        giveaway=giveaway,
+        since=_since(rng, giveaway),
+    )
+
+
+def _industry(rng: np.random.Generator, fit: Floats) -> Ints:
+    suited = rng.random(len(fit)) < 1 / (1 + np.exp(-1.3 * fit))
+    good, poor = picks(rng, GOOD_FIT, len(fit)), picks(rng, POOR_FIT, len(fit))
+    return np.where(suited, good, poor)
+
+
+def _since(rng: np.random.Generator, giveaway: Flags) -> Ints:
+    """When the first lead of a company may come: a little more often as the company grows."""
+    usual = START + DAY // 24 + (AS_OF - START - DAY) * rng.random(len(giveaway)) ** 0.8
+    campaign = GIVEAWAY_STARTS + GIVEAWAY_DAYS * DAY * rng.random(len(giveaway))
+    return np.where(giveaway, campaign, usual).astype(np.int64)
+
+
+def draw_members(rng: np.random.Generator, accounts: int, leads: int) -> Ints:
+    """The company of each lead: one for every company, the others uneven, at most ten."""
+    sizes = np.minimum(np.ones(accounts, dtype=np.int64), leads)
+    appeal = rng.gamma(0.9, size=accounts)
+    missing = leads - int(sizes.sum())
+    while missing > 0:
+        room = appeal * (sizes < MOST_LEADS)
+        sizes += rng.multinomial(missing, room / room.sum())
+        sizes = np.minimum(sizes, MOST_LEADS)
+        missing = leads - int(sizes.sum())
+    return np.repeat(np.arange(accounts), sizes)
+
+
+def employees(accounts: Accounts) -> pa.Array:
+    """Number of employees; missing for about one company in eight."""
+    heads = np.rint(np.exp(accounts.log_employees)).astype(np.int64)
+    return pa.array(heads, mask=~accounts.employees_known)

@@ -1,0 +1,116 @@
+"""Where leads come from: six channels, their campaigns, keywords and costs."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import pyarrow as pa  # type: ignore[import-untyped, unused-ignore]
+
+from demo.clock import Flags, Floats, Ints, month_index, second
+from demo.columns import picks, words
+
+GIVEAWAY: Final = "social_giveaway_2026"
+
+
+@dataclass(frozen=True)
+class Channel:
+    """A channel: its share of the leads, how much its leads want to buy, and its yen."""
+
+    name: str
+    share: float
+    intent: float
+    month_jpy: int
+    lead_jpy: int
+    campaigns: tuple[str, ...]
+
+
+CHANNELS: Final = (
+    Channel("content", 27, -0.15, 350_000, 4_000, ("white_papers", "blog_seo", "roi_calculator")),
+    Channel("webinar", 19, 0.05, 250_000, 7_000, ("monthly_webinar", "product_demo_webinar")),
+    Channel("search_ads", 20, 0.30, 400_000, 18_000, ("search_brand", "search_generic")),
+    Channel("social_ads", 13, -0.45, 200_000, 9_000, ("social_awareness", "social_retargeting")),
+    Channel("trade_fair", 19, -0.10, 900_000, 12_000, ()),
+    Channel("referral", 10, 0.75, 80_000, 3_000, ("partner_referral", "customer_referral")),
+)
+NAMES: Final = tuple(channel.name for channel in CHANNELS)
+SOCIAL_ADS: Final = NAMES.index("social_ads")
+SEARCH_ADS: Final = NAMES.index("search_ads")
+TRADE_FAIR: Final = NAMES.index("trade_fair")
+FAIR_MONTHS: Final = (4, 5, 10, 11)
+FAIRS: Final = (
+    ("dx_expo_2024_autumn", second(2024, 10, 1)),
+    ("it_week_2025_spring", second(2025, 4, 1)),
+    ("dx_expo_2025_autumn", second(2025, 10, 1)),
+    ("it_week_2026_spring", second(2026, 4, 1)),
+)
+KEYWORDS: Final = (
+    "営業支援とは",
+    "顧客管理 エクセル",
+    "SFA 比較",
+    "見込み客 管理 ツール",
+    "SFA 導入 事例",
+    "SFA 料金",
+)
+CAMPAIGNS: Final = (
+    *(name for channel in CHANNELS for name in channel.campaigns),
+    *(name for name, _ in FAIRS),
+    GIVEAWAY,
+)
+
+
+def draw_channel(rng: np.random.Generator, created: Ints, giveaway: Flags) -> Ints:
+    """The channel of each lead; trade fairs bring theirs in spring and autumn."""
+    count = len(created)
+    channel = picks(rng, [one.share for one in CHANNELS], count)
+    usual = [0.0 if one.name == "trade_fair" else one.share for one in CHANNELS]
+    in_season = np.isin(month_index(created) % 12 + 1, FAIR_MONTHS)
+    late = (channel == TRADE_FAIR) & ~in_season & (rng.random(count) < 0.8)
+    channel = np.where(late, picks(rng, usual, count), channel)
+    return np.where(giveaway, SOCIAL_ADS, channel)
+
+
+def channel_intent(channel: Ints, giveaway: Flags) -> Floats:
+    """What coming by this channel says about the wish to buy."""
+    return np.asarray(np.array([one.intent for one in CHANNELS])[channel] - 0.5 * giveaway)
+
+
+def draw_campaign(rng: np.random.Generator, channel: Ints, created: Ints, giveaway: Flags) -> Ints:
+    """The campaign of each lead, as a place in CAMPAIGNS."""
+    first = np.array([_first_campaign(one) for one in CHANNELS])
+    several = np.array([max(1, len(one.campaigns)) for one in CHANNELS])
+    usual = first[channel] + rng.integers(0, several[channel])
+    starts = np.array([start for _, start in FAIRS])
+    fair = CAMPAIGNS.index(FAIRS[0][0]) + np.searchsorted(starts, created, side="right") - 1
+    usual = np.where(channel == TRADE_FAIR, fair, usual)
+    return np.where(giveaway, CAMPAIGNS.index(GIVEAWAY), usual)
+
+
+def _first_campaign(channel: Channel) -> int:
+    return CAMPAIGNS.index(channel.campaigns[0]) if channel.campaigns else 0
+
+
+def draw_keyword(rng: np.random.Generator, channel: Ints, intent: Floats) -> Ints:
+    """The search keyword, later in the list the keener; -1 outside search ads."""
+    keen = intent + 0.9 * rng.standard_normal(len(intent))
+    place = np.searchsorted([-1.0, -0.3, 0.3, 0.9, 1.6], keen)
+    return np.where(channel == SEARCH_ADS, place, -1)
+
+
+def campaigns_table(
+    rng: np.random.Generator, channel: Ints, campaign: Ints, created: Ints
+) -> pa.Table:
+    """One row a campaign and month that brought leads: what it cost, in yen."""
+    key = np.stack([campaign, month_index(created), channel], axis=1)
+    rows, leads = np.unique(key, axis=0, return_counts=True)
+    fixed = np.array([one.month_jpy for one in CHANNELS])[rows[:, 2]]
+    each = np.array([one.lead_jpy for one in CHANNELS])[rows[:, 2]]
+    cost = (fixed + each * leads) * np.exp(0.12 * rng.standard_normal(len(rows)))
+    months = np.datetime_as_string(rows[:, 1].astype("datetime64[M]"))
+    return pa.table(
+        {
+            "campaign": words(rows[:, 0], CAMPAIGNS),
+            "channel": words(rows[:, 2], NAMES),
+            "month": pa.array(months.tolist(), pa.string()),
+            "cost_jpy": pa.array((np.rint(cost / 1_000) * 1_000).astype(np.int64)),
+        }
+    )

@@ -1,0 +1,74 @@
+"""Times of the demo: whole seconds of naive local time in Japan, counted from 1970-01-01 00:00."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
+
+HOUR: Final = 3_600
+DAY: Final = 86_400
+START: Final = int(datetime(2024, 10, 1, tzinfo=UTC).timestamp())
+AS_OF: Final = int(datetime(2026, 10, 1, tzinfo=UTC).timestamp())
+NEVER: Final = 2**40  # far beyond the snapshot, and still safe to add to
+JAPAN_AHEAD: Final = timedelta(hours=9)
+OPENS: Final = 9 * HOUR
+CLOSES: Final = 18 * HOUR
+
+
+def snapshot_moment() -> datetime:
+    """The moment of the snapshot, in UTC: 2026-10-01 00:00 in Japan."""
+    return datetime.fromtimestamp(AS_OF, UTC) - JAPAN_AHEAD
+
+
+def second(year: int, month: int, day: int) -> int:
+    """The first second of a local day."""
+    return int(datetime(year, month, day, tzinfo=UTC).timestamp())
+
+
+def daytime(rng: np.random.Generator, count: int) -> Ints:
+    """Seconds of the day at which people use the web: around early afternoon, rarely at night."""
+    hours = 13.5 + 3.3 * rng.standard_normal(count)
+    return (hours * HOUR).astype(np.int64) % DAY
+
+
+def working_time(rng: np.random.Generator, count: int) -> Ints:
+    """Seconds of the day within office hours."""
+    return rng.integers(OPENS, CLOSES, count)
+
+
+def on_day(start: Ints, days: Ints, second_of_day: Ints) -> Ints:
+    """The one instant in (start + days, start + days + 1] that has this time of day.
+
+    So an event that belongs to a whole day of a lead's age gets a plausible hour and keeps its day.
+    """
+    after = start + days * DAY + 1
+    return np.asarray(after + (second_of_day - after) % DAY)
+
+
+def weekday(at: Ints) -> Ints:
+    """0 for Monday to 6 for Sunday; 1970-01-01 was a Thursday."""
+    return np.asarray((at // DAY + 3) % 7)
+
+
+def before_weekend(at: Ints) -> Ints:
+    """The same time of day on Friday for a Saturday or Sunday; other times unchanged."""
+    return np.asarray(at - np.maximum(weekday(at) - 4, 0) * DAY)
+
+
+def next_working(at: Ints, delay_in_office: Ints) -> Ints:
+    """`at` where the office is open, else the next opening plus a delay in seconds."""
+    of_day = at % DAY
+    at = np.where(of_day >= CLOSES, at - of_day + DAY, at)
+    late = (of_day < OPENS) | (of_day >= CLOSES) | (weekday(at) > 4)
+    at = at + np.where(weekday(at) > 4, 7 - weekday(at), 0) * DAY
+    return np.where(late, at - at % DAY + OPENS + delay_in_office, at)
+
+
+def month_index(at: Ints) -> Ints:
+    """Months since January 1970."""
+    return at.astype("datetime64[s]").astype("datetime64[M]").astype(np.int64)

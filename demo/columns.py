@@ -1,0 +1,48 @@
+"""Arrow columns from NumPy arrays: numbered ids, words by code, and times."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa  # type: ignore[import-untyped, unused-ignore]
+
+from demo.clock import AS_OF, Flags, Ints
+
+ZERO: Final = ord("0")
+
+
+def ids(prefix: str, count: int, digits: int) -> pa.Array:
+    """'L000001', 'L000002', …: one letter and at least `digits` digits, all of one width."""
+    digits = max(digits, len(str(count)))
+    letters = np.empty((count, digits + 1), dtype=np.uint8)
+    letters[:, 0] = ord(prefix)
+    rest = np.arange(1, count + 1, dtype=np.int64)
+    for place in range(digits, 0, -1):
+        rest, digit = np.divmod(rest, 10)
+        letters[:, place] = ZERO + digit
+    # Twenty million Python strings would take minutes and gigabytes; the buffers are the column.
+    ends = np.arange(count + 1, dtype=np.int32) * np.int32(digits + 1)
+    return pa.StringArray.from_buffers(count, pa.py_buffer(ends), pa.py_buffer(letters))
+
+
+def words(codes: npt.NDArray[np.integer], vocabulary: Sequence[str]) -> pa.Array:
+    """The word of each code; a negative code is missing."""
+    places = pa.array(codes.astype(np.int32), mask=codes < 0)
+    return pa.array(vocabulary, pa.string()).take(places)
+
+
+def yes_no(flags: Flags) -> pa.Array:
+    """'yes' where true, 'no' where false."""
+    return words(flags.astype(np.int8), ("no", "yes"))
+
+
+def times(at: Ints) -> pa.Array:
+    """Naive local times (ms); what lies at or after the snapshot is missing."""
+    return pa.array((at * 1_000).view("datetime64[ms]"), pa.timestamp("ms"), mask=at >= AS_OF)
+
+
+def picks(rng: np.random.Generator, weights: Sequence[float], count: int) -> Ints:
+    """Codes drawn with the given relative weights."""
+    shares = np.asarray(weights, dtype=np.float64)
+    return rng.choice(len(shares), size=count, p=shares / shares.sum())

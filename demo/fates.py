@@ -1,0 +1,156 @@
+"""Won, lost or never closed: the true probabilities, the drawn fate, and the table of the truth."""
+
+from dataclasses import dataclass, fields
+from typing import Any, Final, Self
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa  # type: ignore[import-untyped, unused-ignore]
+from scipy.special import ndtr  # type: ignore[import-untyped, unused-ignore]
+
+from demo.clock import HOUR, NEVER, Floats, Ints, next_working, on_day, working_time
+from demo.traits import USUAL_HOURS, Traits, chance
+
+OPEN, WON, LOST = 0, 1, 2
+WON_DAYS: Final = 40.0
+LOST_DAYS: Final = 45.0
+WON_SIGMA: Final = 0.65
+LOST_SIGMA: Final = 0.75
+
+
+@dataclass(frozen=True)
+class Chances:
+    """Per lead: the probabilities of the fates (the rest never closes) and log-normal delays.
+
+    `won_log_days` and `lost_log_days` are the logarithms of the median days to the close.
+    """
+
+    won: Floats
+    lost: Floats
+    won_log_days: Floats
+    lost_log_days: Floats
+
+
+@dataclass(frozen=True)
+class Fates:
+    """Per lead: what became of it, and when (NEVER where it did not happen)."""
+
+    fate: Ints
+    closed: Ints
+    contacted: Ints
+    opened: Ints
+
+    def block(self, rows: slice) -> Self:
+        """The leads of these rows."""
+        return type(self)(**{one.name: getattr(self, one.name)[rows] for one in fields(self)})
+
+
+def chances(traits: Traits) -> Chances:
+    """The truth about each lead, from its traits alone."""
+    won = traits.worked * chance(_log_odds_won(traits))
+    lost = traits.worked * (1 - won) * chance(_log_odds_lost(traits))
+    return Chances(
+        won=won,
+        lost=lost,
+        won_log_days=np.log(WON_DAYS) + 0.35 * traits.pace - 0.1 * traits.intent,
+        lost_log_days=np.log(LOST_DAYS) + 0.25 * traits.pace,
+    )
+
+
+def _log_odds_won(traits: Traits) -> Floats:
+    slow = np.log(traits.contact_hours / USUAL_HOURS)
+    return np.asarray(
+        -3.34 + 0.55 * traits.intent + 0.4 * traits.fit + 0.6 * traits.opportunity
+        - 0.1 * slow + 0.2 * traits.funded + 0.15 * traits.decider
+        + 1.0 * (traits.funded & traits.decider)
+        + 0.3 * traits.evaluating + 0.9 * (traits.evaluating & traits.large)
+        - 4.0 * traits.student - 3.0 * traits.competitor
+    )  # fmt: skip
+
+
+def _log_odds_lost(traits: Traits) -> Floats:
+    """Of a close as lost, for a lead that is not won: mostly where there was a deal to lose."""
+    return np.asarray(-1.75 + 2.65 * traits.opportunity - 0.15 * traits.fit)
+
+
+def draw_fates(rng: np.random.Generator, traits: Traits, true: Chances) -> Fates:
+    """The close of each lead, and inside sales' first contact and deal, none after the close."""
+    count = len(traits)
+    drawn = rng.random(count)
+    fate = np.where(drawn < true.won, WON, np.where(drawn < true.won + true.lost, LOST, OPEN))
+    closed = _closed(rng, traits, true, fate)
+    contacted = np.minimum(_contacted(rng, traits), closed)
+    opened = np.minimum(_opened(rng, traits, contacted), closed)
+    return Fates(fate, closed, contacted, opened)
+
+
+def _closed(rng: np.random.Generator, traits: Traits, true: Chances, fate: Ints) -> Ints:
+    """In office hours of the drawn day of age, so that the truth is exact at whole days."""
+    won = fate == WON
+    middle = np.where(won, true.won_log_days, true.lost_log_days)
+    spread = np.where(won, WON_SIGMA, LOST_SIGMA)
+    days = np.ceil(np.exp(middle + spread * rng.standard_normal(len(fate)))).astype(np.int64)
+    closed = on_day(traits.created, days - 1, working_time(rng, len(fate)))
+    return np.where(fate == OPEN, NEVER, closed)
+
+
+def _contacted(rng: np.random.Generator, traits: Traits) -> Ints:
+    asked = traits.created + 60 + (traits.contact_hours * HOUR).astype(np.int64)
+    contacted = next_working(asked, rng.integers(0, 2 * HOUR, len(traits)))
+    return np.where(traits.worked, contacted, NEVER)
+
+
+def _opened(rng: np.random.Generator, traits: Traits, contacted: Ints) -> Ints:
+    """When the deal is entered. It depends on the traits, not on how it will end."""
+    count = len(traits)
+    days = (4.0 * np.exp(0.8 * rng.standard_normal(count))).astype(np.int64)
+    opened = on_day(contacted, days, working_time(rng, count))
+    return np.where(traits.worked & traits.opportunity, opened, NEVER)
+
+
+def truth_table(lead_ids: pa.Array, true: Chances) -> pa.Table:
+    """What `true_probability` needs, one row a lead in the order of the leads table."""
+    count = len(lead_ids)
+    return pa.table(
+        {
+            "lead_id": lead_ids,
+            "p_won": true.won,
+            "p_lost": true.lost,
+            "won_log_days": true.won_log_days,
+            "won_sigma": np.full(count, WON_SIGMA),
+            "lost_log_days": true.lost_log_days,
+            "lost_sigma": np.full(count, LOST_SIGMA),
+        }
+    )
+
+
+def true_probability(
+    truth: pa.Table,
+    lead_rows: npt.ArrayLike,
+    age_days: float | Floats,
+    horizon_days: float | Floats,
+) -> Floats:
+    """The probability of a win within the horizon after this age, given the lead is open then.
+
+    `lead_rows` are row numbers of `truth`; ages and horizons are days since `created_at`, one for
+    all or one a row. Exact at whole days: p_won (F_won(age + horizon) - F_won(age)) / open(age),
+    where open(age) = p_won S_won(age) + p_lost S_lost(age) + 1 - p_won - p_lost.
+    """
+    one = {name: truth[name].to_numpy()[np.asarray(lead_rows)] for name in truth.column_names[1:]}
+    until = np.asarray(age_days, dtype=np.float64) + horizon_days
+    closed_won = _closed_by(age_days, one["won_log_days"], one["won_sigma"])
+    closed_lost = _closed_by(age_days, one["lost_log_days"], one["lost_sigma"])
+    later = _closed_by(until, one["won_log_days"], one["won_sigma"]) - closed_won
+    still_open = 1 - one["p_won"] * closed_won - one["p_lost"] * closed_lost
+    return np.asarray(one["p_won"] * later / still_open)
+
+
+def _closed_by(age_days: float | Floats, log_days: Floats, sigma: Floats) -> Floats:
+    with np.errstate(divide="ignore"):
+        standard: Any = (np.log(np.asarray(age_days, dtype=np.float64)) - log_days) / sigma
+    return np.asarray(ndtr(standard))
+
+
+def last_moment(fates: Fates, as_of: int) -> Ints:
+    """The last second at which each lead can still show behaviour in the snapshot."""
+    return np.minimum(fates.closed, as_of - 1)

@@ -1,0 +1,101 @@
+"""What inside sales hears about budget, authority, need and timing, and how it moves on."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import pyarrow as pa  # type: ignore[import-untyped, unused-ignore]
+
+from demo.clock import AS_OF, Flags, Floats, Ints, on_day, working_time
+from demo.columns import times, words
+from demo.fates import Fates, last_moment
+from demo.traits import Traits, chance
+
+COLUMNS: Final = ("budget", "authority", "need", "timing")
+VALUES: Final = (
+    ("none", "planned", "approved"),
+    ("user", "influencer", "decider"),
+    ("vague", "concrete"),
+    ("unknown", "within_6_months", "within_3_months", "this_month"),
+)
+ALL_VALUES: Final = tuple(value for values in VALUES for value in values)
+FIRST_VALUE: Final = np.cumsum([0] + [len(values) for values in VALUES[:-1]])
+
+
+@dataclass(frozen=True)
+class Changes:
+    """One entry a change, in order of time: row of the lead, column, level in VALUES, time."""
+
+    lead: Ints
+    column: Ints
+    level: Ints
+    at: Ints
+
+
+def draw_changes(rng: np.random.Generator, traits: Traits, fates: Fates) -> Changes:
+    """All that was heard by the snapshot, and before each lead's close."""
+    parts = [_of_column(rng, column, traits, fates) for column in range(len(COLUMNS))]
+    lead, column, level, at = (np.concatenate(of) for of in zip(*parts, strict=True))
+    order = np.lexsort((column, lead, at))
+    return Changes(lead[order], column[order], level[order], at[order])
+
+
+def _of_column(
+    rng: np.random.Generator, column: int, traits: Traits, fates: Fates
+) -> tuple[Ints, Ints, Ints, Ints]:
+    """Heard first at some level, then one level up at a time until the lead's final level."""
+    final = _final_level(rng, column, traits)
+    level = final - rng.binomial(final, 0.5)
+    told = rng.random(len(traits)) < chance(0.5 + 0.5 * traits.intent - 1.5 * traits.outsider)
+    at = fates.contacted.copy()
+    leads, levels, moments = [], [], []
+    for step in range(len(VALUES[column])):
+        at = _heard(rng, at, traits.intent, first=step == 0)
+        here = np.flatnonzero(told & (level + step <= final) & (at <= last_moment(fates, AS_OF)))
+        leads.append(here)
+        levels.append(level[here] + step)
+        moments.append(at[here])
+    lead = np.concatenate(leads)
+    return lead, np.full(len(lead), column), np.concatenate(levels), np.concatenate(moments)
+
+
+def _heard(rng: np.random.Generator, after: Ints, intent: Floats, first: bool) -> Ints:
+    """Keen leads tell sooner; the first hearing is often the first contact itself."""
+    mean = (2.5 if first else 16.0) * np.exp(-0.3 * intent)
+    days = (mean * rng.standard_exponential(len(after))).astype(np.int64)
+    later = on_day(after, days, working_time(rng, len(after)))
+    at_contact: Flags = (days == 0) & first
+    return np.where(at_contact, after, later)
+
+
+def _final_level(rng: np.random.Generator, column: int, traits: Traits) -> Ints:
+    noise = rng.standard_normal(len(traits))
+    if COLUMNS[column] == "budget":
+        return np.where(traits.funded, 2, (traits.intent + 0.7 * noise > 0.4).astype(np.int64))
+    if COLUMNS[column] == "authority":
+        return np.where(traits.decider, 2, (traits.fit + 0.8 * noise > 0.2).astype(np.int64))
+    if COLUMNS[column] == "need":
+        return (traits.intent + 0.6 * noise > 0.3).astype(np.int64)
+    soon = traits.intent - 0.4 * traits.pace + 0.6 * noise
+    return np.searchsorted([-0.3, 0.6, 1.4], soon)
+
+
+def changes_table(changes: Changes, lead_ids: pa.Array) -> pa.Table:
+    """The history: lead_id, column_name, value, at."""
+    return pa.table(
+        {
+            "lead_id": lead_ids.take(pa.array(changes.lead)),
+            "column_name": words(changes.column, COLUMNS),
+            "value": words(FIRST_VALUE[changes.column] + changes.level, ALL_VALUES),
+            "at": times(changes.at),
+        }
+    )
+
+
+def today(changes: Changes, column: int, leads: int) -> pa.Array:
+    """The last heard value of this column for each lead; missing when never heard."""
+    level = np.full(leads, -1)
+    mine = changes.column == column
+    # In order of time, so the last assignment to a lead is its newest value.
+    level[changes.lead[mine]] = changes.level[mine]
+    return words(level, VALUES[column])

@@ -1,0 +1,103 @@
+"""The finished CRM, and how it is written: SQLite, Parquet, and the truth apart from both."""
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+import pyarrow as pa  # type: ignore[import-untyped, unused-ignore]
+import pyarrow.compute as pc  # type: ignore[import-untyped, unused-ignore]
+import pyarrow.parquet as pq  # type: ignore[import-untyped, unused-ignore]
+
+ROWS_AT_ONCE: Final = 100_000
+PRIMARY_KEYS: Final = {"leads": "lead_id", "deals": "deal_id", "activities": "activity_id"}
+INDEXED: Final = (("deals", "lead_id"), ("activities", "lead_id"), ("changes", "lead_id"))
+
+
+@dataclass(frozen=True)
+class DemoCrm:
+    """A CRM as it stood at `as_of` (UTC), with what no CRM knows kept apart in `truth`.
+
+    `tables` holds leads, deals, activities, changes and campaigns; their times are naive local
+    time in Japan (Asia/Tokyo). `truth` has one row a lead, in the order of the leads table.
+    """
+
+    tables: dict[str, pa.Table]
+    truth: pa.Table
+    as_of: datetime
+
+
+def write_sqlite(crm: DemoCrm, path: str | Path) -> None:
+    """The tables (not the truth) as one SQLite file; times as text 'YYYY-MM-DD HH:MM:SS'.
+
+    The file appears complete or not at all; an existing one is replaced.
+    """
+    with _replacing(Path(path)) as unfinished, closing(sqlite3.connect(unfinished)) as database:
+        # Nobody reads the file before it is renamed, so it needs no journal.
+        database.execute("PRAGMA journal_mode = OFF")
+        database.execute("PRAGMA synchronous = OFF")
+        for name, table in crm.tables.items():
+            _insert(database, name, table)
+        for name, column in INDEXED:
+            database.execute(f"CREATE INDEX {name}_{column} ON {name} ({column})")
+        database.commit()
+
+
+def write_parquet(crm: DemoCrm, folder: str | Path) -> None:
+    """One Parquet file a table (not the truth): leads.parquet, deals.parquet, …"""
+    for name, table in crm.tables.items():
+        _write_table(table, Path(folder) / f"{name}.parquet")
+
+
+def write_truth(crm: DemoCrm, path: str | Path) -> None:
+    """The true probabilities as one Parquet file."""
+    _write_table(crm.truth, Path(path))
+
+
+def _write_table(table: pa.Table, path: Path) -> None:
+    with _replacing(path) as unfinished:
+        pq.write_table(table, unfinished, compression="zstd")
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """A neighbour to write to, which takes the place of `path` when all went well."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
+    try:
+        unfinished.unlink(missing_ok=True)
+        yield unfinished
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _insert(database: sqlite3.Connection, name: str, table: pa.Table) -> None:
+    columns = ", ".join(_column(name, field) for field in table.schema)
+    database.execute(f"CREATE TABLE {name} ({columns})")
+    marks = ", ".join("?" * table.num_columns)
+    for batch in table.to_batches(max_chunksize=ROWS_AT_ONCE):
+        values = [_plain(column).to_pylist() for column in batch.columns]
+        rows = zip(*values, strict=True)
+        database.executemany(f"INSERT INTO {name} VALUES ({marks})", rows)
+
+
+def _column(table: str, field: pa.Field) -> str:
+    kind = "TEXT"
+    if pa.types.is_integer(field.type):
+        kind = "INTEGER"
+    elif pa.types.is_floating(field.type):
+        kind = "REAL"
+    key = " PRIMARY KEY" if PRIMARY_KEYS.get(table) == field.name else ""
+    return f"{field.name} {kind}{key}"
+
+
+def _plain(column: pa.Array) -> pa.Array:
+    """Times become text, in whole seconds; everything else stays."""
+    if not pa.types.is_timestamp(column.type):
+        return column
+    return pc.strftime(column.cast(pa.timestamp("s")), format="%Y-%m-%d %H:%M:%S")

@@ -1,0 +1,38 @@
+"""Time inside Hotlead: whole milliseconds since 1970-01-01 UTC in int64, and nothing else."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+MS_PER_DAY = 86_400_000
+NEVER = 2**62
+"""A moment that does not come: the close of a lead that is still open."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def days_to_ms(days: float) -> int:
+    """Days (fractions allowed) as whole milliseconds."""
+    return round(days * MS_PER_DAY)
+
+
+def to_ms(at: datetime) -> int:
+    """Milliseconds of an aware datetime. Raises ValueError for a naive one: its zone is unknown."""
+    if at.tzinfo is None:
+        raise ValueError(f"{at.isoformat()} has no time zone")
+    return (at - _EPOCH) // timedelta(milliseconds=1)
+
+
+def from_ms(ms: int) -> datetime:
+    """The aware UTC datetime of `ms`."""
+    return _EPOCH + timedelta(milliseconds=int(ms))
+
+
+def iso(ms: int) -> str:
+    """`ms` as ISO 8601 in UTC, to the second: 2026-10-01T00:00:00Z."""
+    return from_ms(ms).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def now_ms() -> int:
+    """The present."""
+    return to_ms(datetime.now(tz=UTC))

@@ -1,0 +1,73 @@
+"""Columns of values as NumPy holds them: numbers, and texts as codes into their categories."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats: TypeAlias = NDArray[np.float64]
+Ints: TypeAlias = NDArray[np.int64]
+Bools: TypeAlias = NDArray[np.bool_]
+
+MISSING = -1
+
+
+@dataclass(frozen=True)
+class Texts:
+    """Texts as `codes` into `categories`; -1 is a missing one."""
+
+    codes: NDArray[np.int32]
+    categories: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def take(self, rows: NDArray[np.integer]) -> Texts:
+        """The texts at `rows`; a row of -1 gives a missing text."""
+        if not len(self.codes):
+            return Texts(np.full(len(rows), MISSING, dtype=np.int32), self.categories)
+        return Texts(
+            np.where(rows >= 0, self.codes[rows], MISSING).astype(np.int32), self.categories
+        )
+
+    def plain(self) -> list[str | None]:
+        """The texts themselves, None where missing."""
+        return [self.categories[c] if c >= 0 else None for c in self.codes]
+
+
+Column: TypeAlias = Floats | Texts
+
+
+def take(column: Column, rows: NDArray[np.integer]) -> Column:
+    """`column` at `rows`; a row of -1 gives a missing value."""
+    if isinstance(column, Texts):
+        return column.take(rows)
+    if not len(column):
+        return np.full(len(rows), np.nan)
+    return np.where(rows >= 0, column[rows], np.nan)
+
+
+def missing(column: Column) -> Bools:
+    """Where the column says nothing."""
+    if isinstance(column, Texts):
+        return column.codes < 0
+    return np.isnan(column)
+
+
+def texts(values: list[str | None]) -> Texts:
+    """Texts from plain ones; categories in the order of their first appearance."""
+    codes: dict[str, int] = {}
+    found = [MISSING if v is None else codes.setdefault(v, len(codes)) for v in values]
+    return Texts(np.array(found, dtype=np.int32), tuple(codes))
+
+
+def plain_text(value: object) -> str:
+    """A value as the text that tables of every source agree on: true, 5, 2.5, plain words."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value)

@@ -1,0 +1,98 @@
+"""What a company's CRM told, in NumPy arrays: the only form of data that the views know."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.clock import NEVER
+from features.columns import Column, Floats, Ints
+
+Order: TypeAlias = Literal["date", "rank", "none"]
+
+
+@dataclass(frozen=True)
+class Activities:
+    """Every activity of every lead, in the order of the source.
+
+    `lead` rows of leads, `type` codes into `types`, `at` ms UTC, `value` numbers (nan: none).
+    """
+
+    lead: NDArray[np.int32]
+    type: NDArray[np.int16]
+    at: Ints
+    value: Floats | None
+    types: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.lead)
+
+
+@dataclass(frozen=True)
+class Changes:
+    """The history of one column: `lead` took `value` at `at` (ms UTC)."""
+
+    lead: NDArray[np.int32]
+    at: Ints
+    value: Column
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """What became of each lead, one entry a lead (ms UTC, NEVER where it did not happen).
+
+    `closed_at` the first close of any kind, `won_at` the first won one, `amount` of the won deal,
+    else of the last deal (nan: none). Without dates both times are 0 or NEVER.
+    """
+
+    closed_at: Ints
+    won_at: Ints
+    amount: Floats
+
+    @property
+    def won(self) -> NDArray[np.bool_]:
+        return self.won_at < NEVER
+
+    @property
+    def closed(self) -> NDArray[np.bool_]:
+        return self.closed_at < NEVER
+
+
+@dataclass(frozen=True)
+class Crm:
+    """Leads with all that is known about them.
+
+    `created` is ms UTC where `order` is "date", a rank (0 is the oldest) where it is "rank", and 0
+    throughout where it is "none". `group` holds the leads that splits must keep together:
+    of one account, or of rows repeated to the letter. `snapshot` is the moment of the export.
+    `dated_outcomes` says whether closes have a date.
+    """
+
+    lead_ids: NDArray[np.object_]
+    order: Order
+    created: Ints
+    account: NDArray[np.int32]
+    group: NDArray[np.int32]
+    attributes: dict[str, Column]
+    activities: Activities
+    outcomes: Outcomes
+    snapshot: int
+    dated_outcomes: bool
+    changes: dict[str, Changes] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.lead_ids)
+
+    @property
+    def horizon_applies(self) -> bool:
+        """Whether 'won within the horizon' can be told: leads and closes both have dates."""
+        return self.order == "date" and self.dated_outcomes
+
+
+def no_activities() -> Activities:
+    """The activities of a CRM that records none."""
+    nothing = np.empty(0, dtype=np.int64)
+    return Activities(nothing.astype(np.int32), nothing.astype(np.int16), nothing, None, ())

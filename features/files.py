@@ -1,0 +1,61 @@
+"""Files that appear whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from features.errors import OutsideError
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """A neighbour of `path` to write to; it takes the place of `path` when the block ends well.
+
+    Raises OutsideError where the disk does not take it; `path` is then as it was before.
+    """
+    part = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield part
+        _flushed(part)
+        os.replace(part, path)
+    except OSError as problem:
+        raise cannot_write(path, problem) from problem
+    finally:
+        part.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """A neighbour of the folder `path` to fill; it takes the place of `path` when the block ends well."""
+    part = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
+    try:
+        part.mkdir(parents=True)
+        yield part
+        old = part.with_suffix(".old")
+        if path.exists():
+            path.rename(old)
+        part.rename(path)
+        shutil.rmtree(old, ignore_errors=True)
+    except OSError as problem:
+        raise cannot_write(path, problem) from problem
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def cannot_write(path: Path, problem: OSError) -> OutsideError:
+    """The sentence for a disk that does not take `path`."""
+    why = problem.strerror or str(problem)
+    return OutsideError(
+        f"{path}: cannot be written ({why}). Free some space or choose another place."
+    )
+
+
+def _flushed(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())

@@ -1,0 +1,301 @@
+"""The view of many leads, each at its moment, in NumPy: the path of training and of lists.
+
+Activities lie in one array sorted by the key `owner * span + time`. The number of activities of an
+owner before a moment is then one binary search, and a window is the difference of two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.clock import MS_PER_DAY, NEVER, days_to_ms, iso
+from features.columns import Bools, Column, Floats, Ints, Texts, take
+from features.crm import Changes, Crm
+from features.errors import DataError
+from features.kinds import Activity, Over
+from features.rounding import rounded
+
+_SEGMENTS_AT_ONCE = 4_000_000
+_LARGEST_KEY = 2**63 - 1
+_Terms: TypeAlias = Callable[[Ints, Ints], Floats]
+
+
+@dataclass(frozen=True)
+class Keys:
+    """Sorted keys of owner and time, with the numbers that make a key."""
+
+    key: Ints
+    first: int
+    span: int
+
+    @staticmethod
+    def scale(at: Ints) -> tuple[int, int]:
+        """The first time and the span of times, with one place after the last."""
+        return (int(at.min()), int(at.max() - at.min()) + 2) if len(at) else (0, 2)
+
+    def query(self, owner: NDArray[np.integer], at: Ints) -> Ints:
+        """The keys of owners at times, held inside the owner's own stretch."""
+        inside = np.clip(at - self.first, 0, self.span - 1)
+        return np.asarray(owner.astype(np.int64) * self.span + inside, dtype=np.int64)
+
+    def at(self, positions: Ints) -> Ints:
+        """The times of the keys at `positions`."""
+        return np.asarray(self.key[positions] % self.span + self.first, dtype=np.int64)
+
+    def owner(self, positions: Ints) -> Ints:
+        """The owners of the keys at `positions`."""
+        return np.asarray(self.key[positions] // self.span, dtype=np.int64)
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """The activities of some types: sorted keys and, where the CRM gives them, values."""
+
+    keys: Keys
+    value: Floats | None
+
+
+class Histories:
+    """The activities of a CRM sorted by owner and time; made once and shared by many views."""
+
+    def __init__(self, crm: Crm) -> None:
+        self.crm = crm
+        self._stretches: dict[tuple[Activity, Over], Stretch] = {}
+        self._afters: dict[tuple[Activity, Activity, float, Over], Stretch] = {}
+        self._changes: dict[str, tuple[Keys, Column]] = {}
+
+    def stretch(self, activity: Activity, over: Over) -> Stretch:
+        """The activities of a type, of several types, or ('*') of all."""
+        wanted = (activity, over)
+        if wanted not in self._stretches:
+            all_keys, types, value = self._by_lead if over == "lead" else self._by_account
+            mask = self._mask(types, activity)
+            key = all_keys.key if mask is None else all_keys.key[mask]
+            value = value if value is None or mask is None else value[mask]
+            self._stretches[wanted] = Stretch(Keys(key, all_keys.first, all_keys.span), value)
+        return self._stretches[wanted]
+
+    def after(self, then: Activity, first: Activity, days: float, over: Over) -> Stretch:
+        """The `then` activities that came within `days` after a `first`."""
+        wanted = (then, first, days, over)
+        if wanted not in self._afters:
+            thens, firsts = self.stretch(then, over).keys, self.stretch(first, over).keys
+            last = np.searchsorted(firsts.key, thens.key, side="right") - 1
+            gap = thens.key - firsts.key[last] if len(firsts.key) else np.full(len(thens.key), -1)
+            within = (last >= 0) & (gap <= days_to_ms(days))
+            within[within] &= (thens.key[within] // thens.span) == firsts.owner(last[within])
+            self._afters[wanted] = Stretch(Keys(thens.key[within], thens.first, thens.span), None)
+        return self._afters[wanted]
+
+    def changes(self, column: str) -> tuple[Keys, Column]:
+        """The history of a column, sorted by lead and time."""
+        if column not in self._changes:
+            told: Changes = self.crm.changes[column]
+            keys, order = _sort(told.lead, told.at)
+            self._changes[column] = (keys, take(told.value, order))
+        return self._changes[column]
+
+    @property
+    def types(self) -> tuple[str, ...]:
+        return self.crm.activities.types
+
+    @cached_property
+    def _by_lead(self) -> tuple[Keys, NDArray[np.int16], Floats | None]:
+        return self._sorted(self.crm.activities.lead)
+
+    @cached_property
+    def _by_account(self) -> tuple[Keys, NDArray[np.int16], Floats | None]:
+        return self._sorted(self.crm.account[self.crm.activities.lead])
+
+    def _sorted(self, owner: NDArray[np.int32]) -> tuple[Keys, NDArray[np.int16], Floats | None]:
+        told = self.crm.activities
+        keys, order = _sort(owner, told.at)
+        return keys, told.type[order], None if told.value is None else told.value[order]
+
+    def _mask(self, types: NDArray[np.int16], activity: Activity) -> Bools | None:
+        if activity == "*":
+            return None
+        wanted = (activity,) if isinstance(activity, str) else activity
+        codes = [self.types.index(name) for name in wanted if name in self.types]
+        return types == codes[0] if len(codes) == 1 else np.isin(types, codes)
+
+
+class ManyLeads:
+    """What was known about each of many leads strictly before its moment.
+
+    `leads` are rows of the CRM, `moments` ms UTC, both of length n (a lead may stand more than
+    once); every answer has length n. Account questions count over all leads of the lead's account.
+    """
+
+    def __init__(self, histories: Histories, leads: NDArray[np.integer], moments: Ints) -> None:
+        self._histories, self._leads, self._moments = histories, leads, moments
+        self._owners: dict[Over, NDArray[np.integer]] = {
+            "lead": leads,
+            "account": histories.crm.account[leads],
+        }
+        self._positions: dict[tuple[int, Over, int], Ints] = {}
+        self._sortings: dict[Over, NDArray[np.intp] | None] = {}
+
+    def number(self, column: str) -> Floats:
+        told = self._attribute(column, np.full(1, np.nan))
+        if isinstance(told, Texts):
+            raise TypeError(f"column {column!r} holds texts, not numbers")
+        return told
+
+    def text(self, column: str) -> Texts:
+        told = self._attribute(column, Texts(np.full(1, -1, dtype=np.int32), ()))
+        if not isinstance(told, Texts):
+            raise TypeError(f"column {column!r} holds numbers, not texts")
+        return told
+
+    def age(self) -> Floats:
+        return (self._moments - self._histories.crm.created[self._leads]) / MS_PER_DAY
+
+    def count(self, activity: Activity, days: float | None, over: Over) -> Floats:
+        start, stop = self._window(self._histories.stretch(activity, over), days, over)
+        return (stop - start).astype(np.float64)
+
+    def total(self, activity: Activity, days: float | None, over: Over) -> Floats:
+        stretch = self._histories.stretch(activity, over)
+        value = stretch.value
+        if value is None:
+            return np.zeros(len(self._leads))
+        start, stop = self._window(stretch, days, over)
+        return rounded(_summed(start, stop, lambda _, at: np.nan_to_num(value[at])))
+
+    def days_since(self, activity: Activity, over: Over) -> Floats:
+        stretch = self._histories.stretch(activity, over)
+        last, any_before = self._last(stretch, over)
+        since = np.full(len(self._leads), np.nan)
+        at = stretch.keys.at(last[any_before])
+        since[any_before] = (self._moments[any_before] - at) / MS_PER_DAY
+        return since
+
+    def last(self, activity: Activity, over: Over) -> Floats:
+        stretch = self._histories.stretch(activity, over)
+        told = np.full(len(self._leads), np.nan)
+        if stretch.value is not None:
+            last, any_before = self._last(stretch, over)
+            told[any_before] = stretch.value[last[any_before]]
+        return told
+
+    def after(self, then: Activity, first: Activity, days: float, over: Over) -> Floats:
+        start, stop = self._window(self._histories.after(then, first, days, over), None, over)
+        return (stop - start).astype(np.float64)
+
+    def decayed(self, activity: Activity, half_life_days: float, over: Over) -> Floats:
+        stretch, half_life = self._histories.stretch(activity, over), half_life_days * MS_PER_DAY
+        start, stop = self._window(stretch, None, over)
+
+        def faded(row: Ints, at: Ints) -> Floats:
+            age = self._moments[row] - stretch.keys.at(at)
+            return np.asarray(0.5 ** (age / half_life), dtype=np.float64)
+
+        return rounded(_summed(start, stop, faded))
+
+    def distinct(self, days: float | None, over: Over) -> Floats:
+        found = np.zeros(len(self._leads))
+        for name in self._histories.types:
+            found += self.count(name, days, over) > 0
+        return found
+
+    def ratio(self, part: Floats, whole: Floats) -> Floats:
+        there = whole != 0
+        return np.divide(part, whole, out=np.full(len(part), np.nan), where=there)
+
+    def _attribute(self, column: str, nothing: Column) -> Column:
+        crm = self._histories.crm
+        told = crm.attributes.get(column)
+        if column not in crm.changes:
+            at_start = np.full(len(self._leads), -1) if told is None else self._leads
+            return take(nothing if told is None else told, at_start)
+        keys, history = self._histories.changes(column)
+        last = np.searchsorted(keys.key, keys.query(self._leads, self._moments)) - 1
+        own = (last >= 0) & (keys.owner(last) == self._leads) if len(keys.key) else last >= 0
+        changed = take(history, np.where(own, last, -1))
+        return changed if told is None else _overlaid(take(told, self._leads), changed, own)
+
+    def _last(self, stretch: Stretch, over: Over) -> tuple[Ints, Bools]:
+        start, stop = self._window(stretch, None, over)
+        return stop - 1, stop > start
+
+    def _window(self, stretch: Stretch, days: float | None, over: Over) -> tuple[Ints, Ints]:
+        start = NEVER if days is None else days_to_ms(days)
+        return self._before(stretch, over, start), self._before(stretch, over, 0)
+
+    def _before(self, stretch: Stretch, over: Over, back: int) -> Ints:
+        """The position of each moment less `back` ms among the keys."""
+        wanted = (id(stretch), over, back)
+        if wanted not in self._positions:
+            query = stretch.keys.query(self._owners[over], self._moments - back)
+            self._positions[wanted] = _searched(stretch.keys.key, query, self._sorting(over))
+        return self._positions[wanted]
+
+    def _sorting(self, over: Over) -> NDArray[np.intp] | None:
+        """The rows by owner and moment, None where they lie so: sorted searches are far faster."""
+        if over not in self._sortings:
+            owner = self._owners[over]
+            order = np.lexsort((self._moments, owner))
+            in_order = bool(np.all(order[:-1] < order[1:]))
+            self._sortings[over] = None if in_order else order
+        return self._sortings[over]
+
+
+def _sort(owner: NDArray[np.integer], at: Ints) -> tuple[Keys, NDArray[np.intp]]:
+    """Sorted keys and the order that sorts them; what was told later stays later."""
+    first, span = Keys.scale(at)
+    if len(owner) and (int(owner.max()) + 1) * span > _LARGEST_KEY:
+        raise DataError(
+            f"The activities reach from {iso(first)} to {iso(first + span)}: too long for so many "
+            "leads. Look for dates that cannot be right, or set `since` in crm.toml."
+        )
+    key = owner.astype(np.int64) * span + (at - first)
+    order = np.argsort(key, kind="stable")
+    return Keys(key[order], first, span), order
+
+
+def _searched(key: Ints, query: Ints, order: NDArray[np.intp] | None) -> Ints:
+    if order is None:
+        return np.asarray(np.searchsorted(key, query), dtype=np.int64)
+    found = np.empty(len(query), dtype=np.int64)
+    found[order] = np.searchsorted(key, query[order])
+    return found
+
+
+def _overlaid(base: Column, changed: Column, own: Bools) -> Column:
+    if isinstance(base, Texts) and isinstance(changed, Texts):
+        names = tuple(dict.fromkeys((*base.categories, *changed.categories)))
+        code = {name: i for i, name in enumerate(names)}
+        to_new = np.array([code[c] for c in changed.categories] + [-1], dtype=np.int32)
+        return Texts(np.where(own, to_new[changed.codes], base.codes).astype(np.int32), names)
+    return np.where(own, changed, base)  # type: ignore[arg-type]
+
+
+def _summed(start: Ints, stop: Ints, terms: _Terms) -> Floats:
+    """For each row the sum of `terms(rows, positions)` over its positions, added one by one."""
+    total = np.zeros(len(start))
+    for rows in _chunks(stop - start):
+        length = (stop - start)[rows]
+        row = np.repeat(np.arange(rows.start, rows.stop), length)
+        offset = np.arange(len(row)) - np.repeat(np.cumsum(length) - length, length)
+        weights = terms(row, start[row] + offset)
+        total[rows] = np.bincount(row - rows.start, weights, minlength=rows.stop - rows.start)
+    return total
+
+
+def _chunks(lengths: Ints) -> Iterator[slice]:
+    """Runs of rows whose lengths add up to few enough to be spread out at once."""
+    ends = np.cumsum(lengths)
+    begin = 0
+    while begin < len(lengths):
+        base = ends[begin - 1] if begin else 0
+        end = int(np.searchsorted(ends, base + _SEGMENTS_AT_ONCE, side="right"))
+        end = min(max(end, begin + 1), len(lengths))
+        yield slice(begin, end)
+        begin = end

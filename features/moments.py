@@ -1,0 +1,90 @@
+"""Examples: a lead at a moment, and whether it was won within the horizon.
+
+Moments are fixed ages of a lead (landmarks), as long as it is still open then. They are never
+chosen by looking at the close, which would bias every probability: see van Houwelingen, "Dynamic
+prediction by landmarking in event history analysis", Scandinavian Journal of Statistics 34 (2007).
+
+An example counts once its horizon has ended, whatever became of the lead before: counting the early
+closes of younger moments would take in the quick deals and leave out the slow ones.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.clock import days_to_ms
+from features.columns import Bools, Floats, Ints
+from features.crm import Crm
+from features.settings import Target
+
+
+@dataclass(frozen=True)
+class Examples:
+    """One entry an example, in the order of their moments.
+
+    `lead` rows of the CRM, `moment` and `known_at` ms UTC (or ranks where leads have no dates),
+    `landmark` the age in days, `group` what splits keep together, `amount` of the deal (nan: none).
+    """
+
+    lead: NDArray[np.int32]
+    moment: Ints
+    known_at: Ints
+    landmark: NDArray[np.float32]
+    group: NDArray[np.int32]
+    won: Bools
+    amount: Floats
+    ordered: bool
+
+    def __len__(self) -> int:
+        return len(self.lead)
+
+    def take(self, rows: NDArray[np.integer] | Bools) -> Examples:
+        """Some of the examples."""
+        return Examples(
+            self.lead[rows], self.moment[rows], self.known_at[rows], self.landmark[rows],
+            self.group[rows], self.won[rows], self.amount[rows], self.ordered,
+        )  # fmt: skip
+
+    @property
+    def won_leads(self) -> int:
+        """How many different leads are won in these examples."""
+        return len(np.unique(self.lead[self.won]))
+
+
+def examples(crm: Crm, target: Target) -> Examples:
+    """All examples whose outcome is known at the snapshot, oldest moment first."""
+    found = _landmarks(crm, target) if crm.horizon_applies else _once(crm)
+    return found.take(np.argsort(found.moment, kind="stable"))
+
+
+def open_leads(crm: Crm, as_of: int) -> NDArray[np.int32]:
+    """The leads that exist and are still open at `as_of`."""
+    if not crm.horizon_applies:
+        return np.flatnonzero(~crm.outcomes.closed).astype(np.int32)
+    there = (crm.created <= as_of) & (crm.outcomes.closed_at > as_of)
+    return np.flatnonzero(there).astype(np.int32)
+
+
+def _landmarks(crm: Crm, target: Target) -> Examples:
+    horizon = days_to_ms(target.horizon_days)
+    ages = np.array([days_to_ms(age) for age in target.landmarks], dtype=np.int64)
+    moment = crm.created[:, None] + ages[None, :]
+    closed, won_at = crm.outcomes.closed_at[:, None], crm.outcomes.won_at[:, None]
+    lead, age = np.nonzero((closed > moment) & (moment + horizon <= crm.snapshot))
+    at = moment[lead, age]
+    won = won_at[lead, 0] <= at + horizon
+    return Examples(
+        lead.astype(np.int32), at, at + horizon, np.array(target.landmarks, np.float32)[age],
+        crm.group[lead], won, crm.outcomes.amount[lead], True,
+    )  # fmt: skip
+
+
+def _once(crm: Crm) -> Examples:
+    """One example a closed lead: without dates the target is simply won."""
+    lead = np.flatnonzero(crm.outcomes.closed).astype(np.int32)
+    at, landmark = crm.created[lead], np.zeros(len(lead), dtype=np.float32)
+    won, amount = crm.outcomes.won[lead], crm.outcomes.amount[lead]
+    return Examples(lead, at, at, landmark, crm.group[lead], won, amount, crm.order != "none")

@@ -1,0 +1,88 @@
+"""Rows and values that cannot be used: set aside with the reason, never silently dropped."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.errors import DataError
+from features.files import whole_file
+
+_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Reject:
+    """One row or value set aside. `row` counts the data rows of the table from 1."""
+
+    table: str
+    row: int
+    column: str
+    value: str
+    reason: str
+
+
+@dataclass
+class Rejects:
+    """What a reading set aside. `rows` are left out whole, `values` only themselves."""
+
+    rows: list[Reject] = field(default_factory=list)
+    values: list[Reject] = field(default_factory=list)
+    read: Counter[str] = field(default_factory=Counter)
+
+    def left_out(self, table: str) -> int:
+        """How many rows of a table are left out."""
+        return len({r.row for r in self.rows if r.table == table})
+
+    def check(self, max_share: float, path: Path) -> None:
+        """Raise DataError where more than `max_share` of a table's rows are left out."""
+        for table, read in self.read.items():
+            left_out = self.left_out(table)
+            if left_out > max_share * read:
+                self.write(path)
+                raise DataError(
+                    f"{table}: {left_out:,} of {read:,} rows cannot be used, more than "
+                    f"max_reject_share = {max_share:g} allows.\n{self.summary(table)}\n"
+                    f"Each is named in {path}. Mend the export or crm.toml, then run again."
+                )
+
+    def summary(self, table: str | None = None) -> str:
+        """A line for each reason, most rows first, with a few of the values."""
+        groups: dict[tuple[str, str, str, str], Counter[str]] = {}
+        for what, told in (("left out", self.rows), ("emptied", self.values)):
+            for r in told:
+                if table in (None, r.table):
+                    groups.setdefault((r.table, r.column, r.reason, what), Counter())[r.value] += 1
+        ranked = sorted(groups.items(), key=lambda group: -group[1].total())
+        return "\n".join(_line(*key, values) for key, values in ranked)
+
+    def write(self, path: Path) -> None:
+        """Write all of them as CSV, or nothing (and no file) where there are none."""
+        if not self.rows and not self.values:
+            path.unlink(missing_ok=True)
+            return
+        with whole_file(path) as out, out.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(("table", "row", "column", "value", "reason", "left_out"))
+            for what, told in (("row", self.rows), ("value", self.values)):
+                writer.writerows((r.table, r.row, r.column, r.value, r.reason, what) for r in told)
+
+
+def rejects_at(
+    table: str, rows: NDArray[np.integer], column: str, values: list[str], reason: str
+) -> list[Reject]:
+    """Rejects of one reason at several rows."""
+    return [Reject(table, int(r), column, v, reason) for r, v in zip(rows, values, strict=True)]
+
+
+def _line(table: str, column: str, reason: str, what: str, values: Counter[str]) -> str:
+    common = ", ".join(f"{value!r} ({n:,})" for value, n in values.most_common(_SHOWN))
+    many = "" if len(values) <= _SHOWN else f" and {len(values) - _SHOWN:,} more values"
+    unit = "rows" if what == "left out" else "values"
+    where = f"{table}, column {column}" if column else table
+    return f"  {where}: {values.total():,} {unit} {what}, {reason}: {common}{many}"

@@ -1,0 +1,46 @@
+"""The few statistics that more than one part of Hotlead needs."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.stats import rankdata
+
+from features.columns import Bools, Column, Floats, Ints, Texts
+
+_BANDS = 20
+_PRIOR_WEIGHT = 10.0
+
+
+def roc_auc(won: Bools, score: Floats) -> float:
+    """The chance that a won lead scores above a lost one, ties counted half; nan for one class.
+
+    Hanley and McNeil, "The meaning and use of the area under a ROC curve", Radiology 143 (1982).
+    """
+    wins = int(won.sum())
+    losses = len(won) - wins
+    if not wins or not losses:
+        return float("nan")
+    ranks = rankdata(score)
+    return float((ranks[won].sum() - wins * (wins + 1) / 2) / (wins * losses))
+
+
+def levels(column: Column) -> tuple[Ints, int]:
+    """The values of a column as levels 0..k-1 (missing is a level), numbers in bands; and k."""
+    if isinstance(column, Texts):
+        return column.codes.astype(np.int64) + 1, len(column.categories) + 1
+    there = ~np.isnan(column)
+    edges = (
+        np.unique(np.quantile(column[there], np.linspace(0, 1, _BANDS + 1)[1:-1]))
+        if there.any()
+        else []
+    )
+    level = np.where(there, np.searchsorted(edges, column, side="right") + 1, 0)
+    return level.astype(np.int64), len(edges) + 2
+
+
+def win_rate_by_level(level: Ints, count: int, won: Bools) -> Floats:
+    """The win rate of each level, drawn towards the mean where a level is rare."""
+    mean = float(won.mean()) if len(won) else 0.0
+    seen = np.bincount(level, minlength=count)
+    wins = np.bincount(level, weights=won, minlength=count)
+    return np.asarray((wins + _PRIOR_WEIGHT * mean) / (seen + _PRIOR_WEIGHT), dtype=np.float64)

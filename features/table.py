@@ -1,0 +1,91 @@
+"""The feature table: names, in order, each with one feature. One row is one feature."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from typing import Any
+
+from features.columns import Column
+from features.kinds import Attribute, Feature, Language, activities_of
+from features.many_leads import ManyLeads
+from features.one_lead import OneLead
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The company's words for columns, activity types and values, in English and Japanese."""
+
+    words: Mapping[str, Mapping[Language, str]] = field(default_factory=dict)
+
+    def word(self, name: str, lang: Language) -> str:
+        """The word for `name`; the name itself, made readable, where the company gave none."""
+        told = self.words.get(name, {})
+        return told.get(lang) or name.replace("_", " ").strip()
+
+
+@dataclass(frozen=True)
+class FeatureTable:
+    """Features by name, in the order of crm.toml, with the words to speak of them."""
+
+    rows: Mapping[str, Feature]
+    vocabulary: Vocabulary = field(default_factory=Vocabulary)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __iter__(self) -> Iterator[tuple[str, Feature]]:
+        return iter(self.rows.items())
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self.rows)
+
+    @cached_property
+    def texts(self) -> frozenset[str]:
+        """The names of the features whose values are texts."""
+        return frozenset(name for name, feature in self if _is_text(feature))
+
+    @cached_property
+    def attributes(self) -> dict[str, Attribute]:
+        """The features that are columns of the lead."""
+        return {name: f for name, f in self if isinstance(f, Attribute)}
+
+    @cached_property
+    def activities(self) -> frozenset[str]:
+        """The activity types that the features count."""
+        return frozenset().union(*(activities_of(feature) for _, feature in self))
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Changes whenever a feature's name, meaning or place changes; words do not count."""
+        told = json.dumps(self.plain(), sort_keys=False, ensure_ascii=False)
+        return hashlib.sha256(told.encode()).hexdigest()[:16]
+
+    def label(self, name: str, lang: Language) -> str:
+        """What a person calls the feature."""
+        return self.rows[name].label(self.vocabulary, lang)
+
+    def without(self, names: set[str]) -> FeatureTable:
+        """The table without some rows."""
+        kept = {name: f for name, f in self if name not in names}
+        return FeatureTable(kept, self.vocabulary)
+
+    def one(self, view: OneLead) -> list[float | str | None]:
+        """The values of one lead, in the order of the table."""
+        return [feature(view) for feature in self.rows.values()]
+
+    def many(self, view: ManyLeads) -> dict[str, Column]:
+        """The values of many leads: a column a feature."""
+        return {name: feature(view) for name, feature in self}
+
+    def plain(self) -> dict[str, dict[str, Any]]:
+        """The table as JSON can hold it; `parse_features` reads it back."""
+        return {name: asdict(feature) for name, feature in self}
+
+
+def _is_text(feature: Feature) -> bool:
+    return isinstance(feature, Attribute) and feature.values == "category"

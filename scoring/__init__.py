@@ -1,0 +1,1 @@
+"""How a lead gets its score, and how good scores are."""

@@ -1,0 +1,114 @@
+"""From feature values to one row of numbers, the same for every part of the model.
+
+A number is one column (nan where missing). A text is one column for each of its common values, one
+for all rarer ones together and one for a missing text; exactly one of them is 1.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.columns import Column, Floats, Texts
+
+MIN_COUNT = 10
+"""A value seen in fewer examples than this counts among the rarer ones."""
+
+_OTHER, _MISSING = 0, 1
+
+
+@dataclass(frozen=True)
+class TextLevels:
+    """The common values of a text feature."""
+
+    values: tuple[str, ...]
+
+    @property
+    def width(self) -> int:
+        return len(self.values) + 2
+
+    @cached_property
+    def place(self) -> dict[str | None, int]:
+        """The column of each common value (after those for rarer and for missing)."""
+        return {None: _MISSING} | {value: i + 2 for i, value in enumerate(self.values)}
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """How the features of a table become a matrix: text features have levels, numbers have None."""
+
+    levels: Mapping[str, TextLevels | None]
+
+    @staticmethod
+    def learn(columns: Mapping[str, Column], min_count: int = MIN_COUNT) -> Encoding:
+        """The levels of the text columns, most frequent first."""
+        return Encoding({name: _learn(column, min_count) for name, column in columns.items()})
+
+    @cached_property
+    def starts(self) -> NDArray[np.intp]:
+        """Where each feature's columns begin."""
+        widths = [1 if level is None else level.width for level in self.levels.values()]
+        return np.cumsum([0, *widths])[:-1]
+
+    @cached_property
+    def width(self) -> int:
+        return sum(1 if level is None else level.width for level in self.levels.values())
+
+    def matrix(self, columns: Mapping[str, Column]) -> Floats:
+        """Many leads: a row a lead."""
+        rows = len(next(iter(columns.values()))) if columns else 0
+        matrix = np.zeros((rows, self.width))
+        for start, (name, level) in zip(self.starts, self.levels.items(), strict=True):
+            column = columns[name]
+            if level is None:
+                matrix[:, start] = column
+            elif isinstance(column, Texts):
+                matrix[np.arange(rows), start + _places(column, level)] = 1.0
+        return matrix
+
+    def row(self, values: Iterable[float | str | None]) -> Floats:
+        """One lead: its feature values in the order of the table, as a matrix of one row."""
+        row = [0.0] * self.width
+        start = 0
+        for level, value in zip(self.levels.values(), values, strict=True):
+            if level is None:
+                row[start] = math.nan if value is None else float(value)
+                start += 1
+            else:
+                row[start + level.place.get(value, _OTHER)] = 1.0  # type: ignore[arg-type]
+                start += level.width
+        return np.array([row])
+
+    def by_feature(self, by_column: Floats) -> Floats:
+        """Sums of (rows, columns) over the columns of each feature."""
+        return np.add.reduceat(by_column, self.starts, axis=1)
+
+    def plain(self) -> dict[str, list[str] | None]:
+        """As JSON can hold it."""
+        return {
+            n: None if level is None else list(level.values) for n, level in self.levels.items()
+        }
+
+    @staticmethod
+    def parse(told: Mapping[str, Sequence[str] | None]) -> Encoding:
+        """What `plain` wrote down."""
+        return Encoding({n: None if v is None else TextLevels(tuple(v)) for n, v in told.items()})
+
+
+def _learn(column: Column, min_count: int) -> TextLevels | None:
+    if not isinstance(column, Texts):
+        return None
+    seen = np.bincount(column.codes[column.codes >= 0], minlength=len(column.categories))
+    common = [i for i in np.argsort(-seen, kind="stable") if seen[i] >= min_count]
+    return TextLevels(tuple(column.categories[i] for i in common))
+
+
+def _places(column: Texts, level: TextLevels) -> NDArray[Any]:
+    to_place = [level.place.get(value, _OTHER) for value in column.categories]
+    return np.array([*to_place, _MISSING])[column.codes]

@@ -1,0 +1,94 @@
+"""The evidence table: the newest closed deals that a model was judged on, with all it knew of them.
+
+From it thresholds, comparison, replay and the gate are computed anywhere, without the CRM.
+A row is an example (a lead at a moment). Lead ids are hashed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from features.columns import Bools, Column, Floats, Ints, Texts
+
+_FEATURE, _SEGMENT, _SCORE = "feature:", "segment:", "score:"
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Columns of equal length. `moment` is ms UTC (or a rank), `scores` log-odds by who gave them:
+    "model", its parts "linear" and "trees", and the baselines."""
+
+    lead: NDArray[np.object_]
+    group: NDArray[np.int32]
+    moment: Ints
+    landmark: NDArray[np.float32]
+    won: Bools
+    amount: Floats
+    scores: Mapping[str, Floats]
+    features: Mapping[str, Column]
+    segments: Mapping[str, Texts]
+
+    def __len__(self) -> int:
+        return len(self.won)
+
+    def save(self, path: Path) -> None:
+        """Write as Parquet."""
+        columns: dict[str, pa.Array] = {
+            "lead": pa.array(self.lead.tolist(), pa.string()),
+            "group": pa.array(self.group), "moment": pa.array(self.moment),
+            "landmark": pa.array(self.landmark), "won": pa.array(self.won),
+            "amount": pa.array(self.amount, from_pandas=True),
+        }  # fmt: skip
+        columns |= {_SCORE + name: pa.array(values) for name, values in self.scores.items()}
+        columns |= {_FEATURE + name: _to_arrow(values) for name, values in self.features.items()}
+        columns |= {_SEGMENT + name: _to_arrow(values) for name, values in self.segments.items()}
+        pq.write_table(pa.table(columns), path, compression="zstd")
+
+    @staticmethod
+    def load(path: Path) -> Evidence:
+        """Read what `save` wrote."""
+        table = pq.read_table(path)
+
+        def numbers(name: str) -> Floats:
+            return np.asarray(table[name].to_numpy(), dtype=np.float64)
+
+        def named(prefix: str) -> dict[str, Column]:
+            names = [n for n in table.column_names if n.startswith(prefix)]
+            return {n.removeprefix(prefix): _from_arrow(table[n]) for n in names}
+
+        return Evidence(
+            np.array(table["lead"].to_pylist(), dtype=object),
+            table["group"].to_numpy().astype(np.int32), table["moment"].to_numpy(),
+            table["landmark"].to_numpy(), table["won"].to_numpy(), numbers("amount"),
+            {n: np.asarray(v) for n, v in named(_SCORE).items() if not isinstance(v, Texts)},
+            named(_FEATURE), {n: v for n, v in named(_SEGMENT).items() if isinstance(v, Texts)},
+        )  # fmt: skip
+
+
+def hashed(lead_id: str) -> str:
+    """The name of a lead in the evidence: told apart, but not told."""
+    return hashlib.sha256(f"hotlead:{lead_id}".encode()).hexdigest()[:16]
+
+
+def _to_arrow(column: Column) -> pa.Array:
+    if isinstance(column, Texts):
+        codes = pa.array(column.codes, mask=column.codes < 0)
+        return pa.DictionaryArray.from_arrays(codes, pa.array(list(column.categories), pa.string()))
+    return pa.array(column, from_pandas=True)
+
+
+def _from_arrow(array: pa.ChunkedArray) -> Column:
+    if not pa.types.is_dictionary(array.type):
+        return np.asarray(array.to_numpy(), dtype=np.float64)
+    whole = array.unify_dictionaries().combine_chunks()
+    told = whole if isinstance(whole, pa.DictionaryArray) else whole.chunk(0)
+    codes = told.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int32)
+    return Texts(codes, tuple(told.dictionary.to_pylist()))

@@ -1,0 +1,72 @@
+"""The linear part: a logistic regression, evaluated from its numbers alone."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from features.columns import Floats
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """How a column becomes comparable: clipped to [low, high], centred, divided by its spread.
+
+    Clipping keeps a straight line from running away where the world leaves what training saw.
+    A missing value counts as the mean, and its being missing as a column of its own.
+    """
+
+    low: Floats
+    high: Floats
+    mean: Floats
+    spread: Floats
+    missing: Floats
+
+    def scaled(self, matrix: Floats) -> Floats:
+        """The columns, centred."""
+        clipped = np.clip(matrix, self.low, self.high)
+        return np.nan_to_num((clipped - self.mean) / self.spread, nan=0.0)
+
+    def gaps(self, matrix: Floats) -> Floats:
+        """Where a value is missing, centred, for the columns where training saw it missing."""
+        return np.isnan(matrix[:, self.missing > 0]) - self.missing[self.missing > 0]
+
+
+@dataclass(frozen=True)
+class LinearPart:
+    """log-odds = intercept + weights · scaled columns + gap_weights · centred gaps."""
+
+    scaling: Scaling
+    intercept: float
+    weights: Floats
+    gap_weights: Floats
+
+    def log_odds(self, matrix: Floats) -> Floats:
+        """(rows,) log-odds."""
+        gaps = self.scaling.gaps(matrix) @ self.gap_weights
+        return np.asarray(self.intercept + self.scaling.scaled(matrix) @ self.weights + gaps)
+
+    def contributions(self, matrix: Floats) -> tuple[float, Floats]:
+        """The log-odds of an average lead, and what each column adds to it: (rows, columns)."""
+        by_column = self.scaling.scaled(matrix) * self.weights
+        by_column[:, self.scaling.missing > 0] += self.scaling.gaps(matrix) * self.gap_weights
+        return self.intercept, by_column
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON can hold it."""
+        scaling = {name: values.tolist() for name, values in asdict(self.scaling).items()}
+        return {
+            "intercept": self.intercept,
+            "weights": self.weights.tolist(),
+            "gap_weights": self.gap_weights.tolist(),
+            "scaling": scaling,
+        }
+
+    @staticmethod
+    def parse(told: dict[str, Any]) -> LinearPart:
+        """What `plain` wrote down."""
+        scaling = Scaling(**{k: np.array(v, dtype=np.float64) for k, v in told["scaling"].items()})
+        weights, gaps = (np.array(told[k], dtype=np.float64) for k in ("weights", "gap_weights"))
+        return LinearPart(scaling, float(told["intercept"]), weights, gaps)

@@ -1,0 +1,160 @@
+"""The model: a sum of evidence in log-odds, calibrated, with exact reasons.
+
+log-odds = intercept + slope * (sum over parts of weight * part). Everything that a score needs lies
+in one folder of JSON and LightGBM text; nothing is pickled.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from features.columns import Column, Floats
+from features.errors import DataError
+from features.settings import parse_features
+from features.table import FeatureTable, Vocabulary
+from scoring.encoding import Encoding
+from scoring.linear import LinearPart
+from scoring.trees import TreesPart
+
+MODEL_FILE, TREES_FILE, EVIDENCE_FILE = "model.json", "trees.txt", "evidence.parquet"
+
+
+class Part(Protocol):
+    """A part of the sum of evidence."""
+
+    def log_odds(self, matrix: Floats) -> Floats: ...
+    def contributions(self, matrix: Floats) -> tuple[float, Floats]: ...
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """A straight line over the weighted sum of the parts (Platt's sigmoid, in log-odds)."""
+
+    intercept: float = 0.0
+    slope: float = 1.0
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why: `prior` (log-odds of an average lead) + the sum of a row of `contributions` = log-odds.
+
+    `contributions` has a row a lead and a column a feature, in the order of `features`.
+    """
+
+    features: tuple[str, ...]
+    prior: float
+    contributions: Floats
+
+    @property
+    def log_odds(self) -> Floats:
+        return np.asarray(self.prior + self.contributions.sum(axis=1))
+
+
+@dataclass(frozen=True)
+class Model:
+    """A trained model. `about` says what it was trained on and how good it was, for people."""
+
+    table: FeatureTable
+    encoding: Encoding
+    linear: LinearPart
+    trees: TreesPart
+    weights: Mapping[str, float]
+    calibration: Calibration
+    about: Mapping[str, Any] = field(default_factory=dict)
+
+    def log_odds(self, matrix: Floats) -> Floats:
+        """(rows,) calibrated log-odds of encoded leads."""
+        total = sum(weight * part.log_odds(matrix) for weight, part in self._parts())
+        return np.asarray(self.calibration.intercept + self.calibration.slope * total)
+
+    def probability(self, columns: Mapping[str, Column]) -> Floats:
+        """(rows,) probability to win of many leads."""
+        return sigmoid(self.log_odds(self.encoding.matrix(columns)))
+
+    def explain(self, matrix: Floats) -> Explanation:
+        """Exact reasons of encoded leads, a column a feature."""
+        slope = self.calibration.slope
+        prior, total = self.calibration.intercept, np.zeros(matrix.shape)
+        for weight, part in self._parts():
+            base, by_column = part.contributions(matrix)
+            prior += slope * weight * base
+            total += slope * weight * by_column
+        return Explanation(self.table.names, prior, self.encoding.by_feature(total))
+
+    @property
+    def version(self) -> str:
+        """A name made from all that makes a score, so that equal models have equal names."""
+        told = json.dumps(self._plain(), sort_keys=True) + self.trees.text
+        return hashlib.sha256(told.encode()).hexdigest()[:12]
+
+    def with_about(self, **about: Any) -> Model:
+        """The same model, with more said about it."""
+        return replace(self, about={**self.about, **about})
+
+    def save(self, folder: Path) -> None:
+        """Write the model into an existing folder."""
+        told = {"version": self.version, **self._plain(), "about": dict(self.about)}
+        text = json.dumps(told, ensure_ascii=False, indent=1)
+        (folder / MODEL_FILE).write_text(text, encoding="utf-8")
+        (folder / TREES_FILE).write_text(self.trees.text, encoding="utf-8")
+
+    @staticmethod
+    def load(folder: Path) -> Model:
+        """Read a model folder. Raises DataError where it is not whole."""
+        try:
+            told = json.loads((folder / MODEL_FILE).read_text(encoding="utf-8"))
+            trees = TreesPart((folder / TREES_FILE).read_text(encoding="utf-8"))
+            model = _parse(told, trees)
+        except (OSError, ValueError, KeyError, TypeError) as problem:
+            raise DataError(
+                f"{folder}: is no whole model folder ({problem!r}). Train again."
+            ) from None
+        if model.version != told["version"]:
+            raise DataError(
+                f"{folder}: the model is not the one that was written (version {told['version']}, "
+                f"contents {model.version}). Restore the folder or train again."
+            )
+        return model
+
+    def _parts(self) -> list[tuple[float, Part]]:
+        parts: dict[str, Part] = {"linear": self.linear, "trees": self.trees}
+        return [(weight, parts[name]) for name, weight in self.weights.items() if weight]
+
+    def _plain(self) -> dict[str, Any]:
+        return {
+            "features": self.table.plain(),
+            "fingerprint": self.table.fingerprint,
+            "words": {k: dict(v) for k, v in self.table.vocabulary.words.items()},
+            "encoding": self.encoding.plain(),
+            "linear": self.linear.plain(),
+            "weights": dict(self.weights),
+            "calibration": {
+                "intercept": self.calibration.intercept,
+                "slope": self.calibration.slope,
+            },
+        }
+
+
+def _parse(told: dict[str, Any], trees: TreesPart) -> Model:
+    table = FeatureTable(parse_features(told["features"]), Vocabulary(told["words"]))
+    return Model(
+        table=table,
+        encoding=Encoding.parse(told["encoding"]),
+        linear=LinearPart.parse(told["linear"]),
+        trees=trees,
+        weights=told["weights"],
+        calibration=Calibration(**told["calibration"]),
+        about=told["about"],
+    )
+
+
+def sigmoid(log_odds: Floats) -> Floats:
+    """The probability of log-odds."""
+    return np.asarray(1.0 / (1.0 + np.exp(-np.clip(log_odds, -700, 700))))

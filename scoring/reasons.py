@@ -1,0 +1,52 @@
+"""Reasons in words: which features raised or lowered a score most."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from features.columns import Floats
+from features.kinds import Attribute, Language
+from features.table import FeatureTable
+from scoring.texts import say
+
+MOST_REASONS = 5
+_SMALL = 0.01
+
+
+@dataclass(frozen=True)
+class Reason:
+    """One feature's share in a score: `contribution` in log-odds, above 0 raised it."""
+
+    feature: str
+    value: float | str | None
+    contribution: float
+
+    def text(self, table: FeatureTable, lang: Language) -> str:
+        """'Price page in the last 30 days: 3'."""
+        value = shown(table, self.feature, self.value, lang)
+        return say("reason", lang, label=table.label(self.feature, lang), value=value)
+
+
+def strongest(
+    names: Sequence[str], values: Sequence[float | str | None], contributions: Floats,
+    most: int = MOST_REASONS,
+) -> list[Reason]:  # fmt: skip
+    """The features that moved one score most, strongest first; next to nothing is left out."""
+    order = np.argsort(-np.abs(contributions), kind="stable")[:most]
+    kept = [i for i in order if abs(contributions[i]) >= _SMALL]
+    return [Reason(names[i], values[i], float(contributions[i])) for i in kept]
+
+
+def shown(table: FeatureTable, name: str, value: float | str | None, lang: Language) -> str:
+    """A value as people write it: the company's word for a text, a number without idle digits."""
+    if value is None or value != value:
+        return say("missing", lang)
+    feature = table.rows[name]
+    if isinstance(value, str):
+        words = table.vocabulary.words
+        own = f"{feature.column}={value}" if isinstance(feature, Attribute) else value
+        return table.vocabulary.word(own, lang) if own in words else value
+    return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.3g}"

@@ -1,0 +1,23 @@
+"""What the product says to people, in English and Japanese: written once, in texts.toml."""
+
+from __future__ import annotations
+
+import tomllib
+from functools import cache
+from pathlib import Path
+
+from features.kinds import Language
+
+_FILE = Path(__file__).with_name("texts.toml")
+
+
+@cache
+def all_texts() -> dict[str, dict[Language, str]]:
+    """Every text by its key."""
+    told: dict[str, dict[Language, str]] = tomllib.loads(_FILE.read_text(encoding="utf-8"))
+    return told
+
+
+def say(key: str, lang: Language, **values: object) -> str:
+    """The text of `key`, with its places filled. Raises KeyError for an unknown key."""
+    return all_texts()[key][lang].format(**values)

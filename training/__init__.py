@@ -1,0 +1,1 @@
+"""From closed deals to a registered, measured model; and lists of leads scored with it."""

@@ -1,0 +1,132 @@
+"""Fitting the parts of the model: a logistic regression and boosted trees, on encoded leads."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import lightgbm
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+
+from features.columns import Bools, Floats
+from scoring.linear import LinearPart, Scaling
+from scoring.trees import TreesPart
+
+_WIDEN = 1.0
+"""Numbers are clipped at the range that training saw, widened by this many times its width."""
+
+
+@dataclass(frozen=True)
+class Boosting:
+    """What the trees part is grown with (LightGBM's names)."""
+
+    num_leaves: int = 7
+    learning_rate: float = 0.1
+    min_data_in_leaf: int = 20
+    lambda_l2: float = 5.0
+    feature_fraction: float = 0.5
+    lean: float = 0.5
+    """The share of the linear part's log-odds that the trees start from and correct."""
+
+
+def learn_scaling(matrix: Floats) -> Scaling:
+    """The scaling of each column. One-hot columns (only 0 and 1) are centred but not stretched."""
+    gaps = np.isnan(matrix)
+    empty = gaps.all(axis=0)
+    told = np.where(empty, 0.0, matrix)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        low, high = np.nanmin(told, axis=0), np.nanmax(told, axis=0)
+    width = _WIDEN * (high - low)
+    low, high = low - width, high + width
+    mean, spread = np.nanmean(told, axis=0), np.nanstd(told, axis=0)
+    one_hot = np.isin(told, (0.0, 1.0)).all(axis=0)
+    spread = np.where(one_hot | (spread < 1e-12), 1.0, spread)
+    return Scaling(low, high, mean, spread, np.where(empty, 0.0, gaps.mean(axis=0)))
+
+
+def fit_linear(matrix: Floats, won: Bools, strength: float, seed: int) -> LinearPart:
+    """A logistic regression; `strength` is scikit-learn's C (smaller: weights drawn to 0 more)."""
+    scaling = learn_scaling(matrix)
+    design = np.hstack([scaling.scaled(matrix), scaling.gaps(matrix)])
+    model = LogisticRegression(
+        C=strength, solver="newton-cholesky", max_iter=200, random_state=seed
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(design, won)
+    weights = model.coef_[0]
+    width = matrix.shape[1]
+    return LinearPart(scaling, float(model.intercept_[0]), weights[:width], weights[width:])
+
+
+def fit_trees(
+    matrix: Floats, won: Bools, line: Floats, how: Boosting, rounds: int, seed: int
+) -> TreesPart:
+    """`rounds` boosted trees that correct `how.lean` times `line`, the linear part's log-odds."""
+    data = _dataset(matrix, won, how.lean * line, seed)
+    booster = lightgbm.train(_parameters(how, seed), data, rounds)
+    return TreesPart(booster.model_to_string(num_iteration=rounds))
+
+
+@dataclass(frozen=True)
+class Examined:
+    """Encoded examples with their outcome and the linear part's log-odds."""
+
+    matrix: Floats
+    won: Bools
+    line: Floats
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Trees on a later stretch: their log loss after each number of trees."""
+
+    booster: Any
+    loss: Floats
+    test: Examined
+    lean: float
+
+    def log_odds(self, rounds: int) -> Floats:
+        """The log-odds of that stretch with so many trees, on top of what they start from."""
+        trees = self.booster.predict(self.test.matrix, raw_score=True, num_iteration=rounds)
+        return np.asarray(self.lean * self.test.line + trees)
+
+
+def grow(train: Examined, test: Examined, how: Boosting, rounds: int, seed: int) -> Curve:
+    """Grow trees on older examples and follow their log loss on later ones."""
+    told: dict[str, Any] = {}
+    data = _dataset(train.matrix, train.won, how.lean * train.line, seed)
+    judge = lightgbm.Dataset(
+        test.matrix, test.won.astype(np.int8), reference=data, init_score=how.lean * test.line
+    )
+    booster = lightgbm.train(
+        _parameters(how, seed) | {"metric": "binary_logloss"}, data, rounds,
+        valid_sets=[judge], callbacks=[lightgbm.record_evaluation(told)],
+    )  # fmt: skip
+    return Curve(booster, np.array(told["valid_0"]["binary_logloss"]), test, how.lean)
+
+
+def _dataset(matrix: Floats, won: Bools, start: Floats, seed: int) -> lightgbm.Dataset:
+    params = {"feature_pre_filter": False, "verbose": -1, "data_random_seed": seed}
+    return lightgbm.Dataset(matrix, won.astype(np.int8), init_score=start, params=params)
+
+
+def _parameters(how: Boosting, seed: int) -> dict[str, Any]:
+    return {
+        "objective": "binary",
+        "num_leaves": how.num_leaves,
+        "learning_rate": how.learning_rate,
+        "min_data_in_leaf": how.min_data_in_leaf,
+        "lambda_l2": how.lambda_l2,
+        "feature_fraction": how.feature_fraction,
+        "seed": seed,
+        "data_random_seed": seed,
+        "deterministic": True,
+        "force_row_wise": True,
+        "feature_pre_filter": False,
+        "verbose": -1,
+    }

@@ -1,0 +1,94 @@
+"""Splits that respect time and keep a lead, an account and repeated rows on one side."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.model_selection import StratifiedGroupKFold
+
+from features.columns import Bools
+from features.moments import Examples
+
+NEWEST = 0.2
+"""The share of the examples, the newest, on which a model is measured."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """Rows of examples to learn from and rows to judge on. `cutoff` parts them in time."""
+
+    train: NDArray[np.intp]
+    test: NDArray[np.intp]
+    cutoff: int | None
+
+
+def newest(examples: Examples, seed: int, share: float = NEWEST) -> Split:
+    """The oldest examples against the newest `share`; random, by group, where time is unknown."""
+    if not examples.ordered:
+        return random_folds(examples, round(1 / share), seed)[0]
+    return _at(examples, _quantile(examples, 1 - share), None, seed)
+
+
+def rolling(examples: Examples, folds: int, seed: int) -> list[Split]:
+    """Rolling origin: learn from all that is older, judge on the next stretch, move on.
+
+    The first origin lies at 40 % of the examples. Without an order: random folds, by group.
+    """
+    if not examples.ordered:
+        return random_folds(examples, folds + 1, seed)
+    ends = [_quantile(examples, share) for share in np.linspace(0.4, 1, folds + 1)]
+    pairs = zip(ends[:-1], [*ends[1:-1], None], strict=True)
+    splits = [_at(examples, start, end, seed) for start, end in pairs]
+    return [split for split in splits if len(split.train) and len(split.test)]
+
+
+def random_folds(examples: Examples, folds: int, seed: int) -> list[Split]:
+    """Each group is judged once, in a fold drawn by `seed`; folds have about equal win rates."""
+    rarer = min(examples.won_leads, len(np.unique(examples.lead[~examples.won])))
+    if rarer < 2:
+        return []
+    splitter = StratifiedGroupKFold(min(folds, rarer), shuffle=True, random_state=seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of a class too rare for every fold
+        parts = list(splitter.split(examples.lead, examples.won, examples.group))
+    return [Split(np.sort(train), np.sort(test), None) for train, test in parts]
+
+
+def _quantile(examples: Examples, share: float) -> int:
+    return int(examples.moment[min(int(len(examples) * share), len(examples) - 1)])
+
+
+def _at(examples: Examples, cutoff: int, end: int | None, seed: int) -> Split:
+    """Learn from outcomes known at the cutoff, judge on the moments from there on (before `end`)."""
+    old = (examples.known_at <= cutoff) & (examples.moment < cutoff)
+    new = examples.moment >= cutoff
+    if end is not None:
+        new &= examples.moment < end
+    goes_new = _sides(examples.group, examples.moment < cutoff, new, seed)
+    return Split(np.flatnonzero(old & ~goes_new), np.flatnonzero(new & goes_new), cutoff)
+
+
+def _sides(group: NDArray[np.int32], old: Bools, new: Bools, seed: int) -> Bools:
+    """Which examples belong to the new side: a group that stands on both goes to one by lot.
+
+    A lot, and not the group's first or last moment: what lasts longer ends differently, and a side
+    that is chosen by how long a lead lived would know something of its end.
+    """
+    count = int(group.max()) + 1 if len(group) else 0
+    has_old, has_new = np.zeros(count, dtype=bool), np.zeros(count, dtype=bool)
+    has_old[group[old]] = True
+    has_new[group[new]] = True
+    both = has_old & has_new
+    lot = _draw(np.arange(count, dtype=np.int32), seed) < 0.5
+    return np.asarray(np.where(both, lot, has_new)[group], dtype=bool)
+
+
+def _draw(group: NDArray[np.integer], seed: int) -> NDArray[np.float64]:
+    """A number in [0, 1) for each group, the same whatever the other groups are."""
+    mixed = group.astype(np.uint64) + np.uint64(seed) * np.uint64(0x9E3779B97F4A7C15)
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
+    return np.asarray((mixed ^ (mixed >> np.uint64(31))) / 2.0**64, dtype=np.float64)

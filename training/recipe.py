@@ -1,0 +1,186 @@
+"""The recipe of a model: what is chosen on later deals, and then fitted on all that is given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.columns import Bools, Column, Floats, take
+from features.moments import Examples
+from features.table import FeatureTable
+from scoring.encoding import Encoding
+from scoring.model import Calibration, Model
+from training.blending import Stretch, blend, blended, calibrate, log_loss
+from training.fitting import Boosting, Curve, Examined, fit_linear, fit_trees, grow
+from training.folds import Split, random_folds, rolling
+
+FOLDS = 4
+STRENGTHS = (0.01, 0.03, 0.1, 0.3, 1.0)
+LEAVES = (7, 31)
+MOST_ROUNDS = 300
+FOLD_ROWS, FIT_ROWS = 100_000, 400_000
+"""More examples than these are thinned by lot: for choosing, and for the last fit."""
+
+_WORTH_MORE_LEAVES = 1e-3
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that was chosen on later deals."""
+
+    strength: float = 0.1
+    boosting: Boosting = field(default_factory=Boosting)
+    rounds: int = 50
+    weights: Mapping[str, float] = field(default_factory=lambda: {"linear": 0.5, "trees": 0.5})
+    calibration: Calibration = field(default_factory=Calibration)
+
+    @property
+    def part_weights(self) -> dict[str, float]:
+        """What each part of the sum counts: the trees correct a share of the line, so that share of
+        their weight is the line's."""
+        trees = self.weights["trees"]
+        return {"linear": self.weights["linear"] + trees * self.boosting.lean, "trees": trees}
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON can hold it."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Data:
+    """Examples with their feature columns (one value an example)."""
+
+    table: FeatureTable
+    columns: Mapping[str, Column]
+    examples: Examples
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    @property
+    def won(self) -> Bools:
+        return self.examples.won
+
+    def take(self, rows: NDArray[np.integer]) -> Data:
+        """Some of the examples."""
+        columns = {name: take(column, rows) for name, column in self.columns.items()}
+        return Data(self.table, columns, self.examples.take(rows))
+
+    def thinned(self, most: int, seed: int) -> Data:
+        """At most so many examples, drawn by lot, in their order."""
+        if len(self) <= most:
+            return self
+        return self.take(
+            np.sort(np.random.default_rng(seed).choice(len(self), most, replace=False))
+        )
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One encoded split: older examples to learn from, later ones to judge on."""
+
+    train: Floats
+    train_won: Bools
+    test: Floats
+    test_won: Bools
+
+    def examined(self, strength: float, seed: int) -> tuple[Examined, Examined]:
+        """Both sides with the log-odds of a linear part fitted on the older one."""
+        linear = fit_linear(self.train, self.train_won, strength, seed)
+        train = Examined(self.train, self.train_won, linear.log_odds(self.train))
+        return train, Examined(self.test, self.test_won, linear.log_odds(self.test))
+
+
+Examinations: TypeAlias = list[tuple[Examined, Examined]]
+
+
+def folds_of(data: Data, seed: int) -> list[Fold]:
+    """The encoded rolling-origin folds on which both outcomes can be learnt.
+
+    A history too short for two origins (the horizon eats most of it) is folded at random, by group:
+    better than choosing nothing. What is measured later is measured in time all the same.
+    """
+    for splits in (rolling(data.examples, FOLDS, seed), random_folds(data.examples, FOLDS, seed)):
+        folds = [f for split in splits if (f := _encoded(data, split, seed)) is not None]
+        if len(folds) > 1:
+            return folds
+    return []
+
+
+def choose(data: Data, seed: int, boosting: Sequence[Boosting] | None = None) -> Recipe:
+    """Choose on later deals: the strength, the size of the trees, the weights, the calibration."""
+    folds = folds_of(data, seed)
+    if not folds:
+        return Recipe()
+    strength, folded = best_linear(folds, seed)
+    candidates = boosting or [Boosting(num_leaves=n) for n in LEAVES]
+    how, rounds, trees = _best_trees([(how, grown(folded, how, seed)) for how in candidates])
+    stretches = [Stretch(t.won, t.line, z) for (_, t), z in zip(folded, trees, strict=True)]
+    weights = blend(stretches)
+    calibration = calibrate([(at.won, blended(at, weights)) for at in stretches])
+    return Recipe(strength, how, rounds, weights, calibration)
+
+
+def fit(data: Data, recipe: Recipe, seed: int) -> Model:
+    """Fit the parts of the recipe on all examples given."""
+    thinned = data.thinned(FIT_ROWS, seed)
+    encoding = Encoding.learn(thinned.columns)
+    matrix = encoding.matrix(thinned.columns)
+    linear = fit_linear(matrix, thinned.won, recipe.strength, seed)
+    line = linear.log_odds(matrix)
+    return Model(
+        table=data.table,
+        encoding=encoding,
+        linear=linear,
+        trees=fit_trees(matrix, thinned.won, line, recipe.boosting, recipe.rounds, seed),
+        weights=recipe.part_weights,
+        calibration=recipe.calibration,
+    )
+
+
+def best_rounds(curves: Sequence[Curve]) -> tuple[int, float]:
+    """The number of trees with the least mean log loss over the folds, and that loss."""
+    mean = np.mean([curve.loss for curve in curves], axis=0)
+    return int(mean.argmin()) + 1, float(mean.min())
+
+
+def _encoded(data: Data, split: Split, seed: int) -> Fold | None:
+    train = data.take(split.train).thinned(FOLD_ROWS, seed)
+    test = data.take(split.test).thinned(FOLD_ROWS, seed)
+    if not len(test) or train.won.all() or not train.won.any():
+        return None
+    encoding = Encoding.learn(train.columns)
+    return Fold(encoding.matrix(train.columns), train.won, encoding.matrix(test.columns), test.won)
+
+
+def best_linear(folds: Sequence[Fold], seed: int) -> tuple[float, Examinations]:
+    """The strength with the least mean log loss on the later sides, and the folds examined so."""
+    judged = []
+    for strength in STRENGTHS:
+        folded = [fold.examined(strength, seed) for fold in folds]
+        loss = float(np.mean([log_loss(test.won, test.line) for _, test in folded]))
+        judged.append((loss, strength, folded))
+    _, strength, folded = min(judged, key=lambda j: j[0])
+    return strength, folded
+
+
+def grown(folded: Examinations, how: Boosting, seed: int) -> list[Curve]:
+    """Trees of one kind on every fold."""
+    return [grow(train, test, how, MOST_ROUNDS, seed) for train, test in folded]
+
+
+def _best_trees(
+    grown: Sequence[tuple[Boosting, list[Curve]]],
+) -> tuple[Boosting, int, list[Floats]]:
+    """The growing with the least loss; a larger tree must be worth it."""
+    how, curves = grown[0]
+    rounds, least = best_rounds(curves)
+    for other, other_curves in grown[1:]:
+        other_rounds, loss = best_rounds(other_curves)
+        if loss < least - _WORTH_MORE_LEAVES:
+            how, curves, rounds, least = other, other_curves, other_rounds, loss
+    return how, rounds, [curve.log_odds(rounds) for curve in curves]
