@@ -1,0 +1,217 @@
+"""MLflow: runs, the registered model `hotlead` and its aliases.
+
+By default all lies in SQLite and a folder beside the CRM's crm.toml; MLFLOW_TRACKING_URI names any
+other server.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from features.columns import Texts
+from features.errors import OutsideError, SettingsError
+from features.files import cannot_write
+from features.kinds import Language
+from scoring.metrics import Figure
+from scoring.model import Model
+from training.job import Trained
+
+MODEL_NAME = "hotlead"
+CHAMPION, CHALLENGER = "champion", "challenger"
+_EXAMPLE_ROWS = 5
+_REQUIREMENTS = ("lightgbm", "numpy", "pandas", "pyarrow", "pydantic", "scipy", "sqlalchemy")
+
+
+@dataclass(frozen=True)
+class Registered:
+    """Where a model stands in MLflow."""
+
+    version: str
+    run_id: str
+    tracking_uri: str
+
+
+@dataclass(frozen=True)
+class Found:
+    """A model that an alias names."""
+
+    model: Model
+    alias: str
+    version: str
+    folder: Path
+
+
+def register(
+    trained: Trained, settings_file: Path, out: Path, report: str, lang: Language
+) -> Registered:
+    """Log a training run with all that made it, and make its model the challenger."""
+    with _mlflow(out) as (mlflow, uri), mlflow.start_run(run_name=trained.model.version) as run:
+        _log_run(mlflow, trained, lang)
+        mlflow.log_text(report, "report.html")
+        mlflow.log_artifact(str(settings_file))
+        _log_data(mlflow, trained)
+        version = _log_model(mlflow, trained, out / "model")
+        client = mlflow.MlflowClient()
+        client.set_registered_model_alias(MODEL_NAME, CHALLENGER, version)
+        client.set_model_version_tag(MODEL_NAME, version, "hotlead.version", trained.model.version)
+        return Registered(str(version), run.info.run_id, uri)
+
+
+def find_model(out: Path) -> Found:
+    """The champion, else the challenger. Raises SettingsError where there is neither."""
+    with _mlflow(out) as (mlflow, uri):
+        client = mlflow.MlflowClient()
+        for alias in (CHAMPION, CHALLENGER):
+            try:
+                version = client.get_model_version_by_alias(MODEL_NAME, alias).version
+            except mlflow.exceptions.MlflowException as problem:
+                if problem.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                    raise
+                continue
+            folder = Path(mlflow.artifacts.download_artifacts(f"models:/{MODEL_NAME}@{alias}"))
+            data = next((p.parent for p in folder.rglob("model.json")), folder)
+            return Found(Model.load(data), alias, str(version), data)
+    raise SettingsError(f"No model is registered at {uri}. Run `hotlead train` first.")
+
+
+@contextmanager
+def _mlflow(out: Path) -> Iterator[tuple[Any, str]]:
+    """MLflow, pointed at the store; its errors become a sentence."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
+    import mlflow
+    from sqlalchemy.exc import SQLAlchemyError
+
+    for name in ("alembic", "mlflow"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{out.resolve() / 'mlflow.db'}"
+    try:
+        _open(mlflow, uri, out)
+        yield mlflow, uri
+    except (mlflow.exceptions.MlflowException, SQLAlchemyError) as problem:
+        why = str(problem).strip().splitlines()[0][:200]
+        raise OutsideError(
+            f"The MLflow store at {uri.split('@')[-1]} does not answer as it should ({why}). "
+            "Look at MLFLOW_TRACKING_URI and at the server, then run again."
+        ) from problem
+    except OSError as problem:
+        raise cannot_write(out, problem) from problem
+
+
+def _open(mlflow: Any, uri: str, out: Path) -> None:
+    """Point MLflow at the store. A fresh local one is made by one process at a time."""
+    mlflow.set_tracking_uri(uri)
+    mlflow.set_registry_uri(uri)
+    if not uri.startswith("sqlite:"):
+        mlflow.set_experiment(MODEL_NAME)
+        return
+    out.mkdir(parents=True, exist_ok=True)
+    with (out / ".mlflow.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if mlflow.get_experiment_by_name(MODEL_NAME) is None:
+            mlflow.create_experiment(MODEL_NAME, (out.resolve() / "mlartifacts").as_uri())
+    mlflow.set_experiment(MODEL_NAME)
+
+
+def _log_run(mlflow: Any, trained: Trained, lang: Language) -> None:
+    from training.report import report_figures
+
+    about = trained.model.about
+    mlflow.log_params(_flat({k: about[k] for k in ("crm", "seed", "examples", "leads", "won_leads",
+                                                   "horizon_days", "trained_through", "recipe")}))  # fmt: skip
+    mlflow.set_tags({
+        "hotlead.version": trained.model.version,
+        "hotlead.features": trained.model.table.fingerprint,
+        "hotlead.left_out": ", ".join(trained.left_out),
+    })  # fmt: skip
+    mlflow.log_metrics(_metrics(trained.measured.figures))
+    for name, figure in report_figures(trained, lang).items():
+        mlflow.log_figure(figure, f"figures/{name}.html", save_kwargs={"include_plotlyjs": "cdn"})
+
+
+def _metrics(figures: dict[str, dict[str, Figure]]) -> dict[str, float]:
+    """The model's figures by their names, with interval ends; the baselines' with their name in front."""
+    told: dict[str, float] = {}
+    for who, measures in figures.items():
+        prefix = "" if who == "model" else f"{who}."
+        for name, figure in measures.items():
+            told[f"{prefix}{name}"] = figure.value
+            told |= {f"{name}.low": figure.low, f"{name}.high": figure.high} if not prefix else {}
+    return {name: value for name, value in told.items() if value == value}
+
+
+def _log_data(mlflow: Any, trained: Trained) -> None:
+    from mlflow.data.code_dataset_source import CodeDatasetSource
+    from mlflow.data.meta_dataset import MetaDataset
+
+    source = CodeDatasetSource({"crm": str(trained.model.about["crm"])})
+    name, digest = str(trained.model.about["crm"]), data_fingerprint(trained)
+    mlflow.set_tag("hotlead.data", digest)
+    mlflow.log_input(MetaDataset(source, name=name, digest=digest), context="training")
+
+
+def data_fingerprint(trained: Trained) -> str:
+    """Changes whenever a lead, a moment, an outcome or a feature value of the training data does."""
+    import hashlib
+
+    told = hashlib.sha256(trained.data.table.fingerprint.encode())
+    examples = trained.data.examples
+    arrays = [examples.lead, examples.moment, examples.won]
+    for column in trained.data.columns.values():
+        if isinstance(column, Texts):
+            told.update(repr(column.categories).encode())
+        arrays.append(column.codes if isinstance(column, Texts) else column)
+    for array in arrays:
+        told.update(array.tobytes())
+    return told.hexdigest()[:16]
+
+
+def _log_model(mlflow: Any, trained: Trained, folder: Path) -> str:
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, DataType, Schema
+
+    texts = trained.model.table.texts
+    inputs = Schema([
+        ColSpec(DataType.string if name in texts else DataType.double, name, required=False)
+        for name in trained.model.table.names
+    ])  # fmt: skip
+    signature = ModelSignature(inputs, Schema([ColSpec(DataType.double, "probability")]))
+    info = mlflow.pyfunc.log_model(
+        name="model", loader_module="training.pyfunc", data_path=str(folder), signature=signature,
+        input_example=_example(trained), pip_requirements=list(_REQUIREMENTS),
+    )  # fmt: skip
+    client = mlflow.MlflowClient()
+    if not client.search_registered_models(f"name = '{MODEL_NAME}'"):
+        with suppress(mlflow.exceptions.MlflowException):  # another process may have been quicker
+            client.create_registered_model(MODEL_NAME)
+    made = client.create_model_version(
+        MODEL_NAME, info.model_uri, run_id=info.run_id, model_id=info.model_id
+    )
+    return str(made.version)
+
+
+def _example(trained: Trained) -> Any:
+    import numpy as np
+    import pandas as pd
+
+    rows = trained.data.take(np.arange(min(_EXAMPLE_ROWS, len(trained.data))))
+    return pd.DataFrame(
+        {n: c.plain() if isinstance(c, Texts) else c for n, c in rows.columns.items()}
+    )
+
+
+def _flat(told: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in told.items():
+        name = f"{prefix}{key}"
+        flat |= _flat(value, f"{name}.") if isinstance(value, dict) else {name: value}
+    return flat
