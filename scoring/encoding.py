@@ -1,7 +1,8 @@
 """From feature values to one row of numbers, the same for every part of the model.
 
 A number is one column (nan where missing). A text is one column for each of its common values, one
-for all rarer ones together and one for a missing text; exactly one of them is 1.
+for all rarer ones together and one for a missing text, of which at most one is 1: a value that
+training never saw says nothing.
 """
 
 from __future__ import annotations
@@ -20,14 +21,15 @@ from features.columns import Column, Floats, Texts
 MIN_COUNT = 10
 """A value seen in fewer examples than this counts among the rarer ones."""
 
-_OTHER, _MISSING = 0, 1
+_MISSING, _RARE, _NEW = 0, 1, -1
 
 
 @dataclass(frozen=True)
 class TextLevels:
-    """The common values of a text feature."""
+    """The common values of a text feature, most frequent first, and the rare ones."""
 
     values: tuple[str, ...]
+    rare: tuple[str, ...] = ()
 
     @property
     def width(self) -> int:
@@ -35,8 +37,9 @@ class TextLevels:
 
     @cached_property
     def place(self) -> dict[str | None, int]:
-        """The column of each common value (after those for rarer and for missing)."""
-        return {None: _MISSING} | {value: i + 2 for i, value in enumerate(self.values)}
+        """The column of each value that training saw, and of a missing one."""
+        rare = dict.fromkeys(self.rare, _RARE)
+        return {None: _MISSING, **rare} | {value: i + 2 for i, value in enumerate(self.values)}
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,9 @@ class Encoding:
             if level is None:
                 matrix[:, start] = column
             elif isinstance(column, Texts):
-                matrix[np.arange(rows), start + _places(column, level)] = 1.0
+                places = _places(column, level)
+                told = np.flatnonzero(places != _NEW)
+                matrix[told, start + places[told]] = 1.0
         return matrix
 
     def row(self, values: Iterable[float | str | None]) -> Floats:
@@ -81,7 +86,9 @@ class Encoding:
                 row[start] = math.nan if value is None else float(value)
                 start += 1
             else:
-                row[start + level.place.get(value, _OTHER)] = 1.0  # type: ignore[arg-type]
+                place = level.place.get(value, _NEW)  # type: ignore[arg-type]
+                if place != _NEW:
+                    row[start + place] = 1.0
                 start += level.width
         return np.array([row])
 
@@ -89,26 +96,32 @@ class Encoding:
         """Sums of (rows, columns) over the columns of each feature."""
         return np.add.reduceat(by_column, self.starts, axis=1)
 
-    def plain(self) -> dict[str, list[str] | None]:
+    def plain(self) -> dict[str, dict[str, list[str]] | None]:
         """As JSON can hold it."""
         return {
-            n: None if level is None else list(level.values) for n, level in self.levels.items()
+            name: None if level is None else {"values": list(level.values), "rare": list(level.rare)}
+            for name, level in self.levels.items()
         }
 
     @staticmethod
-    def parse(told: Mapping[str, Sequence[str] | None]) -> Encoding:
+    def parse(told: Mapping[str, Mapping[str, Sequence[str]] | None]) -> Encoding:
         """What `plain` wrote down."""
-        return Encoding({n: None if v is None else TextLevels(tuple(v)) for n, v in told.items()})
+        return Encoding({
+            name: None if v is None else TextLevels(tuple(v["values"]), tuple(v["rare"]))
+            for name, v in told.items()
+        })  # fmt: skip
 
 
 def _learn(column: Column, min_count: int) -> TextLevels | None:
     if not isinstance(column, Texts):
         return None
     seen = np.bincount(column.codes[column.codes >= 0], minlength=len(column.categories))
-    common = [i for i in np.argsort(-seen, kind="stable") if seen[i] >= min_count]
-    return TextLevels(tuple(column.categories[i] for i in common))
+    by_count = np.argsort(-seen, kind="stable")
+    common, rare = by_count[seen[by_count] >= min_count], by_count[seen[by_count] < min_count]
+    names = column.categories
+    return TextLevels(tuple(names[i] for i in common), tuple(names[i] for i in rare if seen[i]))
 
 
 def _places(column: Texts, level: TextLevels) -> NDArray[Any]:
-    to_place = [level.place.get(value, _OTHER) for value in column.categories]
+    to_place = [level.place.get(value, _NEW) for value in column.categories]
     return np.array([*to_place, _MISSING])[column.codes]

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from features.columns import Bools, Column, Floats, Ints, Texts
+from features.errors import DataError
 
 _FEATURE, _SEGMENT, _SCORE = "feature:", "segment:", "score:"
 
@@ -54,8 +55,11 @@ class Evidence:
 
     @staticmethod
     def load(path: Path) -> Evidence:
-        """Read what `save` wrote."""
-        table = pq.read_table(path)
+        """Read what `save` wrote. Raises DataError where it is not whole."""
+        try:
+            table = pq.read_table(path)
+        except (pa.ArrowException, OSError) as problem:
+            raise DataError(f"{path}: is no whole evidence table ({problem}). Train again.") from None
 
         def numbers(name: str) -> Floats:
             return np.asarray(table[name].to_numpy(), dtype=np.float64)

@@ -8,7 +8,8 @@ methods", Annals of Statistics 7 (1979).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from typing import TypeAlias
 
 import numpy as np
@@ -32,13 +33,51 @@ class Ranked:
     amount: Floats
     weight: Floats
 
-    @property
+    def weighted(self, weight: Floats) -> Ranked:
+        """The same leads with other weights; what does not depend on them is not computed again."""
+        other = replace(self, weight=weight)
+        for name in ("losses", "squares", "runs", "won_amount"):
+            other.__dict__[name] = getattr(self, name)
+        return other
+
+    @cached_property
     def total(self) -> float:
         return float(self.weight.sum())
 
-    @property
+    @cached_property
     def wins(self) -> float:
-        return float((self.weight * self.won).sum())
+        return float(self.weight @ self.won)
+
+    @cached_property
+    def before(self) -> Floats:
+        """The weight that stands above each lead."""
+        return np.asarray(np.cumsum(self.weight) - self.weight)
+
+    @cached_property
+    def losses(self) -> Floats:
+        """-log(probability given to what happened)."""
+        p = np.clip(self.probability, _TINY, 1 - _TINY)
+        return np.asarray(-np.log(np.where(self.won > 0, p, 1 - p)))
+
+    @cached_property
+    def squares(self) -> Floats:
+        return np.asarray((self.probability - self.won) ** 2)
+
+    @cached_property
+    def won_amount(self) -> Floats:
+        return np.asarray(np.nan_to_num(self.amount) * self.won)
+
+    @cached_property
+    def runs(self) -> NDArray[np.intp]:
+        """Where each run of equal probabilities begins."""
+        changes = self.probability[1:] != self.probability[:-1]
+        return np.flatnonzero(np.concatenate([[True], changes]))
+
+    @cached_property
+    def by_run(self) -> tuple[Floats, Floats]:
+        """The weight of the won and of all leads in each run."""
+        won = np.add.reduceat(self.weight * self.won, self.runs)
+        return np.asarray(won), np.asarray(np.add.reduceat(self.weight, self.runs))
 
 
 @dataclass(frozen=True)
@@ -58,39 +97,37 @@ Measure: TypeAlias = Callable[[Ranked], float]
 
 def log_loss(at: Ranked) -> float:
     """Mean of -log(probability given to what happened)."""
-    p = np.clip(at.probability, _TINY, 1 - _TINY)
-    loss = -(at.won * np.log(p) + (1 - at.won) * np.log1p(-p))
-    return float((at.weight * loss).sum() / at.total)
+    return float(at.weight @ at.losses / at.total)
 
 
 def brier(at: Ranked) -> float:
     """Mean squared distance of probability and outcome (Brier 1950)."""
-    return float((at.weight * (at.probability - at.won) ** 2).sum() / at.total)
+    return float(at.weight @ at.squares / at.total)
 
 
 def roc_auc(at: Ranked) -> float:
     """The chance that a won lead stands above another, ties counted half."""
-    wins, losses = _by_score(at, at.won), _by_score(at, 1 - at.won)
-    above = np.cumsum(wins) - wins / 2
+    wins, all_ = at.by_run
+    losses = all_ - wins
     pairs = wins.sum() * losses.sum()
-    return float((losses * above).sum() / pairs) if pairs else float("nan")
+    return float(losses @ (np.cumsum(wins) - wins / 2) / pairs) if pairs else float("nan")
 
 
 def average_precision(at: Ranked) -> float:
     """The area under precision over recall, in steps."""
-    wins, all_ = _by_score(at, at.won), _by_score(at, np.ones_like(at.won))
+    wins, all_ = at.by_run
     if not wins.sum():
         return float("nan")
     precision = np.cumsum(wins) / np.maximum(np.cumsum(all_), _TINY)
-    return float((precision * wins).sum() / wins.sum())
+    return float(precision @ wins / wins.sum())
 
 
 def win_rate_at(share: float) -> Measure:
     """The win rate in the top `share` of the list."""
 
     def win_rate(at: Ranked) -> float:
-        taken = _top(at, share)
-        return float((taken * at.won).sum() / taken.sum())
+        taken, end = _top(at, share)
+        return float(taken @ at.won[:end] / taken.sum())
 
     return win_rate
 
@@ -105,19 +142,16 @@ def amount_at(share: float) -> Measure:
     """The share of the won amount that lies in the top `share`."""
 
     def caught(at: Ranked) -> float:
-        won_amount = np.nan_to_num(at.amount) * at.won
-        all_of_it = (at.weight * won_amount).sum()
-        return (
-            float((_top(at, share) * won_amount).sum() / all_of_it) if all_of_it else float("nan")
-        )
+        all_of_it = at.weight @ at.won_amount
+        taken, end = _top(at, share)
+        return float(taken @ at.won_amount[:end] / all_of_it) if all_of_it else float("nan")
 
     return caught
 
 
 def calibration_error(at: Ranked) -> float:
     """Mean distance of probability and win rate over ten bands of equal count."""
-    band = np.minimum((np.cumsum(at.weight) - at.weight / 2) / at.total * BANDS, BANDS - 1e-9)
-    where = band.astype(np.int64)
+    where = np.minimum((at.before + at.weight / 2) / at.total * BANDS, BANDS - 1).astype(np.int64)
     weight = np.bincount(where, at.weight, BANDS)
     told = np.bincount(where, at.weight * at.probability, BANDS)
     won = np.bincount(where, at.weight * at.won, BANDS)
@@ -155,7 +189,7 @@ def measure(
     groups = int(of_group.max()) + 1 if len(of_group) else 0
     for _ in range(draws):
         times = np.bincount(rng.integers(0, groups, groups), minlength=groups)
-        sample = Ranked(at.won, at.probability, at.amount, times[of_group].astype(np.float64))
+        sample = at.weighted(times[of_group].astype(np.float64))
         for name, figure in MEASURES.items():
             drawn[name].append(figure(sample))
     return {name: _figure(figure(at), drawn[name]) for name, figure in MEASURES.items()}
@@ -175,13 +209,8 @@ def _figure(value: float, drawn: list[float]) -> Figure:
     return Figure(value, float(low), float(high))
 
 
-def _by_score(at: Ranked, what: Floats) -> Floats:
-    """Sums of `what` over each run of equal probabilities."""
-    starts = np.flatnonzero(np.r_[True, at.probability[1:] != at.probability[:-1]])
-    return np.asarray(np.add.reduceat(at.weight * what, starts), dtype=np.float64)
-
-
-def _top(at: Ranked, share: float) -> Floats:
-    """The weights of the leads in the top share; the last one may count in part."""
-    before = np.cumsum(at.weight) - at.weight
-    return np.clip(share * at.total - before, 0, at.weight)
+def _top(at: Ranked, share: float) -> tuple[Floats, int]:
+    """The weights of the leads in the top share, and where they end; the last may count in part."""
+    wanted = share * at.total
+    end = int(np.searchsorted(at.before, wanted))
+    return np.minimum(at.weight[:end], wanted - at.before[:end]), end

@@ -112,14 +112,14 @@ class Model:
             told = json.loads((folder / MODEL_FILE).read_text(encoding="utf-8"))
             trees = TreesPart((folder / TREES_FILE).read_text(encoding="utf-8"))
             model = _parse(told, trees)
-        except (OSError, ValueError, KeyError, TypeError) as problem:
+            written, found = told["version"], model.version
+        except (OSError, ValueError, LookupError, TypeError, AttributeError) as problem:
+            why = f"{type(problem).__name__}: {problem}".splitlines()[0]
+            raise DataError(f"{folder}: is no whole model folder ({why}). Train again.") from None
+        if found != written:
             raise DataError(
-                f"{folder}: is no whole model folder ({problem!r}). Train again."
-            ) from None
-        if model.version != told["version"]:
-            raise DataError(
-                f"{folder}: the model is not the one that was written (version {told['version']}, "
-                f"contents {model.version}). Restore the folder or train again."
+                f"{folder}: the model is not the one that was written (version {written}, "
+                f"contents {found}). Restore the folder or train again."
             )
         return model
 
@@ -144,10 +144,13 @@ class Model:
 
 def _parse(told: dict[str, Any], trees: TreesPart) -> Model:
     table = FeatureTable(parse_features(told["features"]), Vocabulary(told["words"]))
+    encoding, linear = Encoding.parse(told["encoding"]), LinearPart.parse(told["linear"])
+    if encoding.width != len(linear.weights):
+        raise ValueError("it was written by another version of Hotlead")
     return Model(
         table=table,
-        encoding=Encoding.parse(told["encoding"]),
-        linear=LinearPart.parse(told["linear"]),
+        encoding=encoding,
+        linear=linear,
         trees=trees,
         weights=told["weights"],
         calibration=Calibration(**told["calibration"]),

@@ -15,6 +15,9 @@ from features.columns import Bools, Floats
 from scoring.linear import LinearPart, Scaling
 from scoring.trees import TreesPart
 
+_PATIENCE = 40
+"""Growing on a fold stops when so many trees in a row have not helped."""
+
 _WIDEN = 1.0
 """Numbers are clipped at the range that training saw, widened by this many times its width."""
 
@@ -105,7 +108,8 @@ def grow(train: Examined, test: Examined, how: Boosting, rounds: int, seed: int)
     )
     booster = lightgbm.train(
         _parameters(how, seed) | {"metric": "binary_logloss"}, data, rounds,
-        valid_sets=[judge], callbacks=[lightgbm.record_evaluation(told)],
+        valid_sets=[judge],
+        callbacks=[lightgbm.record_evaluation(told), lightgbm.early_stopping(_PATIENCE, verbose=False)],
     )  # fmt: skip
     return Curve(booster, np.array(told["valid_0"]["binary_logloss"]), test, how.lean)
 

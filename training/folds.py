@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import StratifiedGroupKFold
 
 from features.columns import Bools
 from features.moments import Examples
@@ -46,15 +44,20 @@ def rolling(examples: Examples, folds: int, seed: int) -> list[Split]:
 
 
 def random_folds(examples: Examples, folds: int, seed: int) -> list[Split]:
-    """Each group is judged once, in a fold drawn by `seed`; folds have about equal win rates."""
-    rarer = min(examples.won_leads, len(np.unique(examples.lead[~examples.won])))
-    if rarer < 2:
+    """Each group is judged once, in a fold drawn by `seed`; folds have about equal win rates.
+
+    Groups are shuffled, laid in the order of their win rate and dealt out in turn.
+    """
+    names, group = np.unique(examples.group, return_inverse=True)
+    folds = min(folds, len(names))
+    if folds < 2:
         return []
-    splitter = StratifiedGroupKFold(min(folds, rarer), shuffle=True, random_state=seed)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # of a class too rare for every fold
-        parts = list(splitter.split(examples.lead, examples.won, examples.group))
-    return [Split(np.sort(train), np.sort(test), None) for train, test in parts]
+    rate = np.bincount(group, weights=examples.won) / np.bincount(group)
+    dealt = np.lexsort((np.random.default_rng(seed).random(len(names)), rate))
+    fold_of = np.empty(len(names), dtype=np.int64)
+    fold_of[dealt] = np.arange(len(names)) % folds
+    fold = fold_of[group]
+    return [Split(np.flatnonzero(fold != k), np.flatnonzero(fold == k), None) for k in range(folds)]
 
 
 def _quantile(examples: Examples, share: float) -> int:

@@ -22,7 +22,7 @@ FOLDS = 4
 STRENGTHS = (0.01, 0.03, 0.1, 0.3, 1.0)
 LEAVES = (7, 31)
 MOST_ROUNDS = 300
-FOLD_ROWS, FIT_ROWS = 100_000, 400_000
+FOLD_ROWS, FIT_ROWS = 50_000, 250_000
 """More examples than these are thinned by lot: for choosing, and for the last fit."""
 
 _WORTH_MORE_LEAVES = 1e-3
@@ -104,7 +104,8 @@ def folds_of(data: Data, seed: int) -> list[Fold]:
     A history too short for two origins (the horizon eats most of it) is folded at random, by group:
     better than choosing nothing. What is measured later is measured in time all the same.
     """
-    for splits in (rolling(data.examples, FOLDS, seed), random_folds(data.examples, FOLDS, seed)):
+    for split_up in (rolling, random_folds):
+        splits = split_up(data.examples, FOLDS, seed)
         folds = [f for split in splits if (f := _encoded(data, split, seed)) is not None]
         if len(folds) > 1:
             return folds
@@ -144,7 +145,10 @@ def fit(data: Data, recipe: Recipe, seed: int) -> Model:
 
 def best_rounds(curves: Sequence[Curve]) -> tuple[int, float]:
     """The number of trees with the least mean log loss over the folds, and that loss."""
-    mean = np.mean([curve.loss for curve in curves], axis=0)
+    longest = max(len(curve.loss) for curve in curves)
+    # A curve that stopped early goes on as it ended: more trees no longer helped there.
+    told = [np.pad(curve.loss, (0, longest - len(curve.loss)), mode="edge") for curve in curves]
+    mean = np.mean(told, axis=0)
     return int(mean.argmin()) + 1, float(mean.min())
 
 

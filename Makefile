@@ -1,0 +1,63 @@
+# Needs Python 3.11 or newer, make and git. Everything else is set up in .venv.
+SHELL := /bin/bash -o pipefail
+VENV  := .venv
+BIN   := $(VENV)/bin
+FILES := $(shell git ls-files '*.py' '*.toml' '*.html' '*.md' requirements.lock Makefile 2>/dev/null)
+CODE  := $(filter-out tests/% benchmarks/% %.md,$(FILES))
+
+.PHONY: help setup demo test check lock reference clean
+help: ## Say what can be made
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
+
+setup: $(VENV)/.ready ## Set up .venv from requirements.lock
+
+$(VENV)/.ready: requirements.lock pyproject.toml
+	@python=$$(for p in python3.13 python3.12 python3.11 python3; do \
+	    $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null \
+	    && echo $$p && break; done); \
+	 [ -n "$$python" ] || { echo "Hotlead needs Python 3.11, 3.12 or 3.13; none was found." >&2; exit 1; }; \
+	 echo "Setting up .venv with $$($$python --version) (one to three minutes) ..."; \
+	 $$python -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: $(VENV)/.ready demo-crm/demo.txt ## Make a demo CRM, train on it, show whom to call
+	@cat demo-crm/demo.txt
+	@echo "(made by 'hotlead demo'; 'make -B demo' makes it anew)"
+
+demo-crm/demo.txt: $(VENV)/.ready $(CODE)
+	@echo "Running 'hotlead demo' (about a minute) ..."
+	@$(BIN)/hotlead demo > .demo.txt && mv .demo.txt $@ || { rm -f .demo.txt; exit 1; }
+
+test: $(VENV)/.ready $(VENV)/.tested ## Run the tests (skipped where nothing changed since they passed)
+	@echo "The tests pass ('make -B test' runs them again)."
+
+$(VENV)/.tested: $(VENV)/.ready $(FILES)
+	@echo "Running the tests (a few minutes) ..."
+	@$(BIN)/python -m pytest -n 2
+	@touch $@
+
+check: $(VENV)/.ready ## ruff, mypy, import-linter and the lock
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	@cp requirements.lock .lock.new && $(MAKE) --no-print-directory compile TO=.lock.new
+	@diff -q requirements.lock .lock.new >/dev/null && ! grep -n '://' requirements.lock \
+	 || { rm -f .lock.new; echo "requirements.lock is not current: run 'make lock'." >&2; exit 1; }
+	@rm -f .lock.new
+
+lock: $(VENV)/.ready ## Bring requirements.lock up to pyproject.toml
+	@$(MAKE) --no-print-directory compile TO=requirements.lock
+
+.PHONY: compile
+compile:
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+	  --no-annotate --all-extras pyproject.toml build.in -o $(TO)
+
+reference: $(VENV)/.ready ## Write the generated tables of the README anew
+	@$(BIN)/python -m features.reference README.md
+
+clean: ## Remove what was made
+	rm -rf $(VENV) demo-crm .pytest_cache .mypy_cache .ruff_cache .hypothesis

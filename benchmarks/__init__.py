@@ -1,0 +1,1 @@
+"""The figures that Hotlead promises, one command each: `python -m benchmarks.NAME`."""

@@ -1,0 +1,111 @@
+"""Features: a million moments over 20 million activities, and one lead with 50 activities.
+
+`python -m benchmarks.features`
+"""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+
+from benchmarks.measuring import end, microseconds, own_peak_gib, show
+from features.clock import MS_PER_DAY, NEVER
+from features.columns import Texts
+from features.crm import Activities, Crm, Outcomes
+from features.kinds import (
+    After,
+    Age,
+    Attribute,
+    Count,
+    DaysSince,
+    Decayed,
+    Distinct,
+    Feature,
+    Last,
+    Ratio,
+    Sum,
+)
+from features.many_leads import Histories, ManyLeads
+from features.one_lead import OneLead
+from features.table import FeatureTable
+
+LEADS, ACTIVITIES, TYPES = 1_000_000, 20_000_000, 12
+_START, _SPAN = 1_700_000_000_000, 730 * MS_PER_DAY
+
+
+def table() -> FeatureTable:
+    """35 features of every kind."""
+    kinds = [f"type_{i}" for i in range(TYPES)]
+    rows: dict[str, Feature] = {
+        "trade": Attribute("trade", "category", "at_creation"),
+        "employees": Attribute("employees", "number", "at_creation"),
+        "age": Age(),
+        "kinds_30d": Distinct(30),
+        "all_7d": Count("*", 7),
+        "after": After("type_1", "type_0", 30),
+        "last": Last("type_2"),
+        "sum": Sum("type_3", 90),
+        "decayed": Decayed(("type_0", "type_4"), 14),
+        "ratio": Ratio(Count("type_5"), Count("type_6")),
+        "account": Count("type_7", 90, "account"),
+    }
+    rows |= {f"{kind}_30d": Count(kind, 30) for kind in kinds}
+    rows |= {f"{kind}_since": DaysSince(kind) for kind in kinds}
+    assert len(rows) == 35
+    return FeatureTable(rows)
+
+
+def crm(leads: int, activities: int) -> Crm:
+    """Leads with random histories, in the order of time, as a CRM exports them."""
+    rng = np.random.default_rng(1)
+    created = _START + rng.integers(0, _SPAN, leads)
+    account = rng.integers(0, leads // 3, leads).astype(np.int32)
+    told = Activities(
+        rng.integers(0, leads, activities).astype(np.int32),
+        rng.integers(0, TYPES, activities).astype(np.int16),
+        np.sort(_START + rng.integers(0, _SPAN, activities)),
+        rng.random(activities).round(2),
+        tuple(f"type_{i}" for i in range(TYPES)),
+    )
+    never = np.full(leads, NEVER)
+    trade = Texts(rng.integers(0, 8, leads).astype(np.int32), tuple("abcdefgh"))
+    return Crm(
+        lead_ids=np.arange(leads).astype(object), order="date", created=created, account=account,
+        group=account, attributes={"trade": trade, "employees": rng.random(leads)},
+        activities=told, outcomes=Outcomes(never, never, np.full(leads, np.nan)),
+        snapshot=_START + _SPAN, dated_outcomes=True,
+    )  # fmt: skip
+
+
+def one_lead() -> OneLead:
+    """A lead with 50 activities, built anew as a request would."""
+    return OneLead(_START + _SPAN, _START, {"trade": "a", "employees": 120.0}, _EVENTS)
+
+
+_RNG = np.random.default_rng(2)
+_EVENTS = [
+    (f"type_{kind}", int(_START + at), 1.0)
+    for kind, at in zip(_RNG.integers(0, TYPES, 50), _RNG.integers(0, _SPAN, 50), strict=True)
+]
+
+
+def main() -> None:
+    """Measure and show."""
+    features, data = table(), crm(LEADS, ACTIVITIES)
+    base = own_peak_gib()
+    began = time.monotonic()
+    moments = data.created + np.random.default_rng(3).integers(0, 90, LEADS) * MS_PER_DAY
+    features.many(ManyLeads(Histories(data), np.arange(LEADS), moments))
+    seconds = time.monotonic() - began
+    print(f"35 features of {LEADS:,} moments over {ACTIVITIES:,} activities (data alone {base:.2f} GiB)")
+    held = [
+        show("many leads", seconds, 15, "s"),
+        show("peak memory", own_peak_gib(), 4, "GiB"),
+        show("one lead, 35 features, 50 activities", microseconds(lambda: features.one(one_lead())), 60, "µs"),
+    ]
+    end(held)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,59 @@
+"""What the benchmarks share: time, peak memory, and a line for each figure with its bar."""
+
+from __future__ import annotations
+
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Run:
+    """One finished process: wall-clock seconds and the peak of its resident memory in GiB."""
+
+    seconds: float
+    gib: float
+
+
+def run(command: Sequence[str]) -> Run:
+    """Run a command to its end. Raises CalledProcessError where it fails."""
+    began = time.monotonic()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command)
+    return Run(time.monotonic() - began, usage.ru_maxrss / 2**20)
+
+
+def microseconds(call: Callable[[], object], times: int = 2_000, rounds: int = 7) -> float:
+    """The median over rounds of the mean time of a call."""
+    told = []
+    for _ in range(rounds):
+        began = time.perf_counter()
+        for _ in range(times):
+            call()
+        told.append((time.perf_counter() - began) / times * 1e6)
+    return statistics.median(told)
+
+
+def own_peak_gib() -> float:
+    """The peak resident memory of this process so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+
+
+def show(what: str, value: float, bar: float, unit: str) -> bool:
+    """Print a figure beside its bar; whether it holds."""
+    holds = value <= bar
+    print(f"{'ok  ' if holds else 'MISS'} {what}: {value:,.4g} {unit} (bar {bar:g})", flush=True)
+    return holds
+
+
+def end(held: Sequence[bool]) -> None:
+    """Exit with 1 where a bar was missed."""
+    sys.exit(0 if all(held) else 1)

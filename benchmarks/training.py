@@ -1,0 +1,24 @@
+"""`hotlead train` on 100,000 closed deals with 2 million activities, as a whole process.
+
+`python -m benchmarks.training`
+"""
+
+from __future__ import annotations
+
+import sys
+
+from benchmarks.data import crm_toml
+from benchmarks.measuring import end, run, show
+
+LEADS, ACTIVITIES_PER_LEAD = 262_000, 7.7
+
+
+def main() -> None:
+    """Measure and show."""
+    path = crm_toml("training", LEADS, ACTIVITIES_PER_LEAD)
+    done = run([sys.executable, "-m", "cli", "train", str(path)])
+    end([show("train", done.seconds, 120, "s"), show("peak memory", done.gib, 4, "GiB")])
+
+
+if __name__ == "__main__":
+    main()
