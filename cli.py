@@ -166,13 +166,13 @@ def score(
 ) -> None:
     """Score the open leads with the champion, else the challenger."""
     from features.clock import iso
-    from features.settings import load_settings, with_sources
+    from features.settings import load_settings
     from training.batch import Order
-    from training.main_job import score_crm
+    from training.main_job import score_crm, with_files
     from training.outputs import check_output
 
     check_output(to)
-    settings = with_sources(load_settings(crm_toml), leads, activities)
+    settings = with_files(load_settings(crm_toml), leads, activities)
     order = Order(to, 0, reasons, top, lang, table)
     with _told(as_json) as say, _progress(as_json) as progress:
         told = score_crm(

@@ -82,7 +82,7 @@ class _Judged:
 
 def _column_findings(loaded: Loaded) -> Iterator[Finding]:
     judged = _Judged.of(loaded.crm)
-    if len(judged.lead) < MIN_WINS:
+    if len(judged.lead) < MIN_WINS or judged.won.all() or not judged.won.any():
         return
     used = {a.column for a in loaded.settings.table.attributes.values() if a.known != "history"}
     for name, raw, lead_rows in _columns(loaded):
@@ -134,7 +134,7 @@ def _typed(raw: pa.ChunkedArray, loaded: Loaded) -> Column:
     empty = frozenset({"", *loaded.settings.missing})
     parsed = as_numbers(raw, empty) if not pa.types.is_temporal(raw.type) else None
     if parsed is None or parsed.unreadable.any() or not np.isfinite(parsed.values).any():
-        return encoded(raw.cast(pa.string()), empty)
+        return encoded(raw, empty)
     return np.asarray(parsed.values, dtype=np.float64)
 
 
@@ -444,20 +444,30 @@ def _odd_times(crm: Crm) -> Iterator[Finding]:
 
 
 def _unworked(loaded: Loaded) -> Iterator[Finding]:
-    role = loaded.settings.roles.first_contact
-    if role is None or role not in loaded.leads.column_names:
+    crm, role = loaded.crm, loaded.settings.roles.first_contact
+    if role is None:
         return
-    crm, empty = loaded.crm, frozenset({"", *loaded.settings.missing})
-    never = missing(encoded(loaded.leads[role].cast(pa.string()), empty))
-    count = int((never & ~crm.outcomes.won).sum())
+    count = int((_never(role, loaded) & ~crm.outcomes.won).sum())
     if count > 0.01 * len(crm):
         yield Finding(
             "unworked", "warning",
-            f"{count:,} leads that nobody ever contacted ('{role}' is empty) count as not won: the model "
-            "learns who was worked, not only who would buy.",
-            f"一度も連絡していないリード{count:,}件（「{role}」が空）が未成約として数えられます。"
+            f"{count:,} leads that nobody ever contacted (no '{role}' is recorded) count as not won: the "
+            "model learns who was worked, not only who would buy.",
+            f"一度も連絡していないリード{count:,}件（「{role}」の記録なし）が未成約として数えられます。"
             "「誰が買うか」だけでなく「誰に対応したか」も学習されます。",
         )  # fmt: skip
+
+
+def _never(role: str, loaded: Loaded) -> Bools:
+    """The leads of which a column or an activity that plays a role tells nothing."""
+    crm = loaded.crm
+    if role in loaded.leads.column_names:
+        empty = frozenset({"", *loaded.settings.missing})
+        return missing(encoded(loaded.leads[role], empty))
+    if role not in crm.activities.types:
+        return np.zeros(len(crm), dtype=bool)
+    told = crm.activities
+    return ~np.isin(np.arange(len(crm)), told.lead[told.type == told.types.index(role)])
 
 
 def _too_young(loaded: Loaded) -> Iterator[Finding]:

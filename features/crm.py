@@ -68,7 +68,8 @@ class Crm:
     `created` is ms UTC where `order` is "date", a rank (0 is the oldest) where it is "rank", and 0
     throughout where it is "none". `group` holds the leads that splits must keep together:
     of one account, or of rows repeated to the letter. `snapshot` is the moment of the export.
-    `dated_outcomes` says whether closes have a date.
+    `dated_outcomes` says whether closes have a date. `for_segments` are attributes that only
+    compare groups of leads: their value is today's, so no feature with a history falls back on it.
     """
 
     lead_ids: NDArray[np.object_]
@@ -82,6 +83,7 @@ class Crm:
     snapshot: int
     dated_outcomes: bool
     changes: dict[str, Changes] = field(default_factory=dict)
+    for_segments: frozenset[str] = frozenset()
 
     def __len__(self) -> int:
         return len(self.lead_ids)

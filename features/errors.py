@@ -1,4 +1,4 @@
-"""Errors for the person who reads them: what, where, the value, what is allowed, what to do next."""
+"""Errors for the person who reads them: what, where, what is allowed, what to do next."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from features.errors import OutsideError
@@ -27,25 +27,39 @@ def whole_file(path: Path) -> Iterator[Path]:
     except OSError as problem:
         raise cannot_write(path, problem) from problem
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
 
 
 @contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
-    """A neighbour of the folder `path` to fill; it takes the place of `path` when the block ends well."""
+    """A neighbour of the folder `path` to fill; it takes the place of `path` when all went well.
+
+    Raises OutsideError where the disk does not take it; `path` is then as it was before.
+    """
     part = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
     try:
         part.mkdir(parents=True)
         yield part
-        old = part.with_suffix(".old")
-        if path.exists():
-            path.rename(old)
-        part.rename(path)
-        shutil.rmtree(old, ignore_errors=True)
+        _replaced(path, part)
     except OSError as problem:
         raise cannot_write(path, problem) from problem
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+def _replaced(path: Path, part: Path) -> None:
+    """Put `part` in the place of the folder `path`; when that fails `path` comes back."""
+    old = part.with_suffix(".old")
+    if path.exists():
+        path.rename(old)
+    try:
+        part.rename(path)
+    except BaseException:
+        if old.exists():
+            old.rename(path)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def cannot_write(path: Path, problem: OSError) -> OutsideError:

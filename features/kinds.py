@@ -245,7 +245,7 @@ Feature: TypeAlias = Annotated[
     Field(discriminator="kind"),
 ]
 
-KINDS: tuple[type, ...] = (
+KINDS: tuple[type[Any], ...] = (
     Attribute, Count, Sum, DaysSince, Last, After, Decayed, Distinct, Ratio, Age,
 )  # fmt: skip
 

@@ -84,7 +84,7 @@ class OneLead:
     def total(self, activity: Activity, days: float | None, over: Over) -> float:
         times, values = self._of(over).of(activity)
         start, stop = self._window(times, days)
-        return rounded(sum(v for v in values[start:stop] if v == v))
+        return rounded(_added(v for v in values[start:stop] if v == v))
 
     def days_since(self, activity: Activity, over: Over) -> float:
         times = self._times(activity, over)
@@ -108,7 +108,7 @@ class OneLead:
     def decayed(self, activity: Activity, half_life_days: float, over: Over) -> float:
         times, half_life = self._times(activity, over), half_life_days * MS_PER_DAY
         before = bisect_left(times, self._moment)
-        return rounded(sum(0.5 ** ((self._moment - at) / half_life) for at in times[:before]))
+        return rounded(_added(0.5 ** ((self._moment - at) / half_life) for at in times[:before]))
 
     def distinct(self, days: float | None, over: Over) -> float:
         found = 0
@@ -134,6 +134,14 @@ class OneLead:
 
 
 _NOTHING: tuple[list[int], list[float]] = ([], [])
+
+
+def _added(terms: Iterable[float]) -> float:
+    """The sum, added one by one as NumPy does; `sum` of Python 3.12 mends its digits on the way."""
+    total = 0.0
+    for term in terms:
+        total += term
+    return total
 
 
 def _time(event: Event) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
@@ -16,7 +17,8 @@ from features.clock import NEVER
 from features.columns import Bools, Floats, Ints, Texts
 
 _THOUSANDS = r"^[+-]?\d{1,3}(,\d{3})+(\.\d+)?$"
-_OFFSET = r"(Z|[+-]\d{2}:?\d{2})$"
+_OFFSET = r"([zZ]|\d[T ]?\d{1,2}(:?\d{2}){1,2}([.,]\d+)?\s*[+-]\d{2}(:?\d{2})?)$"
+_UTC = r"\s*(UTC|GMT)$"
 
 
 @dataclass(frozen=True)
@@ -29,10 +31,7 @@ class Parsed:
 
 def as_texts(array: pa.ChunkedArray, missing: Collection[str]) -> pa.ChunkedArray:
     """The values as texts without outer spaces; null where missing."""
-    if pa.types.is_dictionary(array.type):
-        array = array.cast(array.type.value_type)
-    told = array if _is_text(array.type) else _numbers_as_texts(array)
-    told = pc.utf8_trim_whitespace(told)
+    told = pc.utf8_trim_whitespace(_plain_texts(array))
     if not missing:
         return told
     empty = pc.is_in(told, value_set=pa.array(sorted(missing), told.type))
@@ -51,8 +50,9 @@ def encoded(array: pa.ChunkedArray, missing: Collection[str]) -> Texts:
 def as_numbers(array: pa.ChunkedArray, missing: Collection[str]) -> Parsed:
     """The values as float64 (nan: missing); '1,200' is read as 1200."""
     if _is_number(array.type):
-        values = array.cast(pa.float64()).to_numpy(zero_copy_only=False)
-        return Parsed(np.asarray(values, dtype=np.float64), np.zeros(len(values), dtype=bool))
+        values = np.asarray(array.cast(pa.float64()).to_numpy(zero_copy_only=False), np.float64)
+        empty = np.isinf(values) | np.isin(values, _numbers_among(missing))
+        return Parsed(np.where(empty, np.nan, values), np.isinf(values))
     told = as_texts(array, missing)
     grouped = pc.match_substring_regex(told, _THOUSANDS)
     plain = pc.if_else(grouped, pc.replace_substring(told, ",", ""), told)
@@ -72,7 +72,7 @@ def as_times(
     """
     if pa.types.is_timestamp(array.type) or pa.types.is_date(array.type):
         return Parsed(_stamped(array, zone), np.zeros(len(array), dtype=bool))
-    told = as_texts(array, missing)
+    told = pc.replace_substring_regex(as_texts(array, missing), _UTC, "Z")
     texts = told.to_pandas().astype(object)
     there = _there(told)
     with_offset = pc.fill_null(pc.match_substring_regex(told, _OFFSET), False)
@@ -93,11 +93,14 @@ def _parsed(texts: pd.Series, zone: ZoneInfo | None, time_format: str | None) ->
     if not len(texts):
         return np.empty(0, dtype=np.int64)
     if time_format:
-        stamps = pd.to_datetime(texts, format=time_format, errors="coerce", utc=zone is None)
+        own = "%z" in time_format or "%Z" in time_format
+        stamps = pd.to_datetime(texts, format=time_format, errors="coerce", utc=own)
     else:
         iso = texts.str.replace(r"^(\d{4})/(\d{1,2})/(\d{1,2})", _dashed, regex=True)
         stamps = pd.to_datetime(iso, format="ISO8601", errors="coerce", utc=zone is None)
-    return _stamped(pa.chunked_array([pa.array(stamps, from_pandas=True)]), zone)
+    own = stamps.dt.tz is not None
+    naive = (stamps.dt.tz_convert(None) if own else stamps).to_numpy()
+    return _stamped(pa.chunked_array([pa.array(naive, from_pandas=True)]), None if own else zone)
 
 
 def _dashed(match: object) -> str:
@@ -113,18 +116,46 @@ def _stamped(array: pa.ChunkedArray, zone: ZoneInfo | None) -> Ints:
     return np.asarray(told.to_numpy(zero_copy_only=False), dtype=np.int64)
 
 
-def _numbers_as_texts(array: pa.ChunkedArray) -> pa.ChunkedArray:
-    if pa.types.is_decimal(array.type):
-        array = array.cast(pa.float64())
-    return array.cast(pa.string())
+def _plain_texts(array: pa.ChunkedArray) -> pa.ChunkedArray:
+    """The values as texts, alike from every source: 5 is '5' as an integer, a float, a decimal."""
+    kind = array.type
+    if pa.types.is_dictionary(kind):
+        return _plain_texts(array.cast(kind.value_type))
+    if pa.types.is_floating(kind):
+        return _floats_as_texts(array)
+    if pa.types.is_decimal(kind) and kind.scale > 0:
+        return _floats_as_texts(array.cast(pa.float64()))
+    if _is_plain(kind):
+        return array if kind == pa.string() else array.cast(pa.string())
+    values = [None if v is None else str(v) for v in array.to_pylist()]
+    return pa.chunked_array([pa.array(values, pa.string())])
+
+
+def _floats_as_texts(array: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Whole numbers without a point or an exponent: ids come as floats where some are missing."""
+    told = array.cast(pa.float64())
+    whole = pc.and_(pc.less(pc.abs(told), 2.0**53), pc.equal(pc.floor(told), told))
+    digits = pc.if_else(whole, told, None).cast(pa.int64()).cast(pa.string())
+    return pc.coalesce(digits, told.cast(pa.string()))
+
+
+def _numbers_among(missing: Collection[str]) -> list[float]:
+    found = []
+    for word in missing:
+        with suppress(ValueError):
+            found.append(float(word))
+    return found
 
 
 def _there(told: pa.ChunkedArray) -> Bools:
     return np.asarray(pc.is_valid(told).to_numpy(zero_copy_only=False), dtype=bool)
 
 
-def _is_text(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+def _is_plain(kind: pa.DataType) -> bool:
+    checks = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view,
+              pa.types.is_integer, pa.types.is_decimal, pa.types.is_boolean, pa.types.is_null,
+              pa.types.is_timestamp, pa.types.is_date, pa.types.is_time)  # fmt: skip
+    return any(check(kind) for check in checks)
 
 
 def _is_number(kind: pa.DataType) -> bool:

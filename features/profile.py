@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -10,10 +11,11 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from sqlalchemy import create_engine, inspect
+from sqlalchemy import inspect
 
+from features.errors import DataError
 from features.parsing import as_numbers, as_texts, as_times
-from features.reading import Rows, database_url, read_rows
+from features.reading import Rows, database, database_url, read_rows, shown
 from features.settings import MISSING, Source, expanded
 
 Sort: TypeAlias = Literal["time", "number", "text", "empty"]
@@ -57,8 +59,11 @@ def profile_tables(place: str, folder: Path) -> list[TableProfile]:
     """The table of a file, or all tables of a database."""
     if "://" not in place:
         return [_profile(_guessed(place, folder), Path(place).stem, folder)]
-    engine = create_engine(database_url(expanded(place), folder))
-    names = inspect(engine).get_table_names()
+    url = database_url(expanded(place), folder)
+    with database(url, "its list of tables") as engine:
+        names = inspect(engine).get_table_names()
+    if not names:
+        raise DataError(f"{shown(url)}: holds no table.")
     return [_profile(Source(source=place, table=name), name, folder) for name in names]
 
 
@@ -67,8 +72,6 @@ def _guessed(place: str, folder: Path) -> Source:
     path = folder / place
     if not path.is_file() or path.suffix.lower() in (".parquet", ".pq"):
         return Source(source=place)
-    import gzip
-
     with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
         start = file.read(100_000)
     encoding = next((e for e in _ENCODINGS if _decodes(start, e)), "utf-8")
@@ -92,8 +95,7 @@ def _profile(source: Source, name: str, folder: Path) -> TableProfile:
 
 
 def _column(array: pa.ChunkedArray, name: str) -> ColumnProfile:
-    shown = array.cast(pa.string()) if pa.types.is_temporal(array.type) else array
-    told = as_texts(shown, _EMPTY)
+    told = as_texts(array, _EMPTY)
     there = pc.is_valid(told)
     filled = float(pc.mean(there.cast(pa.int8())).as_py() or 0)
     counts = pc.value_counts(told.drop_null().combine_chunks())

@@ -1,4 +1,4 @@
-"""`hotlead init`: look at a company's tables and propose a crm.toml that a person can read and mend."""
+"""`hotlead init`: look at a company's tables and propose a crm.toml that a person can mend."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import re
 import tomllib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from features.audit import audit
 from features.clock import MS_PER_DAY
-from features.errors import DataError
+from features.errors import DataError, nearest
 from features.findings import Finding
 from features.load import Loaded, load
 from features.profile import ColumnProfile, TableProfile, profile_tables
@@ -23,7 +23,7 @@ from features.settings import MISSING, Source, parse_settings
 _WON = re.compile(
     r"^(won|win|yes|y|1|true|converted|customer|closed[ _-]?won|成約|受注)$|won\b|成約|受注", re.I
 )
-_LOST = re.compile(r"^(lost|loss|no|n|0|false|closed[ _-]?lost|失注)$|lost|loss|失注", re.I)
+_LOST = re.compile(r"^(no|n|0|false)$|lost|loss|not won|失注|未成約|不成約|未受注", re.I)
 _OUTCOME = re.compile(
     r"outcome|result|won|convert|label|^y$|closed|stage|status|成約|受注|結果|ステータス", re.I
 )
@@ -59,7 +59,7 @@ class _Found:
 
 @dataclass(frozen=True)
 class Proposal:
-    """The text of a crm.toml, and what the audit said about the columns it proposes or leaves out."""
+    """The text of a crm.toml, and what the audit says of the columns it proposes or leaves out."""
 
     text: str
     findings: list[Finding]
@@ -75,7 +75,7 @@ def propose(places: list[str], folder: Path, outcome: str | None = None) -> Prop
     draft = _write(found, 90, {})
     loaded = _loaded(draft, folder)
     suspects = {
-        f.column: f for f in audit(loaded) if f.severity in ("leak", "suspect") and f.column
+        f.column: f for f in audit(loaded) if f.column and f.severity in ("leak", "suspect")
     }
     text = _write(found, _horizon(loaded), suspects)
     return Proposal(text, audit(_loaded(text, folder)))
@@ -92,36 +92,62 @@ def _loaded(text: str, folder: Path) -> Loaded:
 
 def _find(tables: list[TableProfile], outcome: str | None) -> _Found:
     leads, lead_id = _leads_table(tables)
-    linked = {t.name: _link(t, leads, lead_id) for t in tables if t is not leads}
-    changes = next((t for t in tables if linked.get(t.name) and _field_column(t)), None)
-    decided = [t for t in tables if (t is leads or linked.get(t.name)) and _outcome(t, outcome)]
-    deals = next((t for t in decided if t is not leads), None) if leads not in decided else None
-    if not decided:
-        deals = next(
-            (
-                t
-                for t in tables
-                if linked.get(t.name) and _named(t, _CLOSED, "time") and _once(t, linked)
-            ),
-            None,
-        )
-    if deals is None and leads not in decided:
-        raise DataError(
-            "No column looks like an outcome (won or lost). Name it with --outcome COLUMN. "
-            f"Columns: {', '.join(c.name for t in tables for c in t.columns)[:600]}"
-        )
+    linked = _linked(tables, leads, lead_id)
+    deals = _deals_table([t for t in tables if t is leads or t.name in linked], leads, outcome)
+    if deals is None:
+        deals = _table_of_wins(tables, linked) if outcome is None else None
+        if deals is None:
+            raise _no_outcome(tables, outcome)
+    changes = next((t for t in tables if t.name in linked and _field_column(t)), None)
+    events = [t for t in tables if t.name in linked and t not in (deals, changes)]
     activities = next(
-        (t for t in sorted(tables, key=lambda t: -t.rows.table.num_rows)
-         if linked.get(t.name) and t not in (deals, changes) and _time_column(t)), None,
-    )  # fmt: skip
-    found = _Found(
-        leads, lead_id, deals, deals and linked[deals.name], _outcome(deals or leads, outcome)
+        (t for t in sorted(events, key=_length, reverse=True) if _time_column(t)), None
     )
-    return replace(
-        found,
-        activities=activities, activity_lead=activities and linked[activities.name],
-        changes=changes, change_lead=changes and linked[changes.name],
+    return _Found(
+        leads, lead_id, None if deals is leads else deals, linked.get(deals.name),
+        _outcome(deals, outcome),
+        activities, linked.get(activities.name) if activities else None,
+        changes, linked.get(changes.name) if changes else None,
     )  # fmt: skip
+
+
+def _linked(tables: list[TableProfile], leads: TableProfile, lead_id: str) -> dict[str, str]:
+    """The tables that point to leads, and by which column."""
+    links = {t.name: _link(t, leads, lead_id) for t in tables if t is not leads}
+    return {name: column for name, column in links.items() if column is not None}
+
+
+def _deals_table(
+    tables: list[TableProfile], leads: TableProfile, outcome: str | None
+) -> TableProfile | None:
+    """The table with the outcome: that of the leads where it has one."""
+    decided = [t for t in tables if _outcome(t, outcome)]
+    return leads if leads in decided else next(iter(decided), None)
+
+
+def _table_of_wins(tables: list[TableProfile], linked: dict[str, str]) -> TableProfile | None:
+    """A table with a date of the close and at most one row a lead: the won ones."""
+    for table in tables:
+        column = linked.get(table.name)
+        if column and _named(table, _CLOSED, "time") and table.column(column).unique:
+            return table
+    return None
+
+
+def _no_outcome(tables: list[TableProfile], outcome: str | None) -> DataError:
+    names = [c.name for t in tables for c in t.columns]
+    if outcome is not None and outcome not in names:
+        return DataError(f"--outcome: there is no column {outcome!r}; {nearest(outcome, names)}.")
+    why = (
+        "No column looks like an outcome (won or lost)"
+        if outcome is None
+        else f"--outcome: the table with {outcome!r} has no column with the ids of the leads"
+    )
+    return DataError(f"{why}. Name it with --outcome COLUMN. Columns: {', '.join(names)[:600]}")
+
+
+def _length(table: TableProfile) -> int:
+    return int(table.rows.table.num_rows)
 
 
 def _leads_table(tables: list[TableProfile]) -> tuple[TableProfile, str]:
@@ -169,10 +195,6 @@ def _outcome(table: TableProfile | None, named: str | None) -> ColumnProfile | N
     return best[1] if best[0] >= 2 else None
 
 
-def _once(table: TableProfile, linked: dict[str, str | None]) -> bool:
-    return table.column(str(linked[table.name])).unique
-
-
 def _field_column(table: TableProfile) -> ColumnProfile | None:
     return next(
         (c for c in table.columns if _FIELD.search(c.name) and c.distinct < _TEXT_VALUES), None
@@ -213,7 +235,7 @@ def _horizon(loaded: Loaded) -> int:
 # -- writing it down ------------------------------------------------------------------------------
 
 
-def _write(found: _Found, horizon: int, suspects: dict[str | None, Finding]) -> str:
+def _write(found: _Found, horizon: int, suspects: dict[str, Finding]) -> str:
     sections = [
         _head(found), _leads(found), _deals(found), _activities(found), _changes(found),
         _target(found, horizon), _segments(found), _features(found, suspects),
@@ -225,8 +247,8 @@ def _head(found: _Found) -> str:
     order = _order(found)
     note = '  # oldest first? If the order means nothing, say "none"' if order == "file" else ""
     lines = [
-        "# How Hotlead reads this export. Proposed by `hotlead init`: read it through, above all the",
-        "# lines that are commented out. `hotlead check` says what would make a model lie.", "",
+        "# How Hotlead reads this export. Proposed by `hotlead init`: read it through, above all",
+        "# the lines that are commented out. `hotlead check` says what would make a model lie.", "",
         "[crm]", f"name = {_q(found.leads.name)}",
         'time_zone = "UTC"  # the zone of times without an offset, such as "Asia/Tokyo"',
         *([f"order = {_q(order)}{note}"] if order else []),
@@ -237,9 +259,9 @@ def _head(found: _Found) -> str:
 
 def _missing(found: _Found) -> list[str]:
     """The usual words for a missing value that stand in these tables."""
-    table = found.leads
-    raw = {str(v) for c in table.columns if c.sort == "text"
-           for v in pc.unique(table.rows.table[c.name]).to_pylist()[:200]}  # fmt: skip
+    tables = (found.leads, found.deals, found.activities, found.changes)
+    raw = {str(v).strip() for t in tables if t for c in t.columns
+           for v in pc.unique(t.rows.table[c.name].slice(0, 100_000)).to_pylist()}  # fmt: skip
     return sorted({w for w in (*MISSING, "Select") if w and w in raw})
 
 
@@ -266,8 +288,9 @@ def _leads(found: _Found) -> str:
 
 def _account(found: _Found) -> ColumnProfile | None:
     account = _named(found.leads, _ACCOUNT, "text", "number")
-    fits = account and not account.unique and account.distinct > 0.05 * account.rows
-    return account if fits and account.name != found.lead_id else None
+    if account is None or account.unique or account.name == found.lead_id:
+        return None
+    return account if account.distinct > 0.05 * account.rows else None
 
 
 def _deals(found: _Found) -> str:
@@ -276,6 +299,12 @@ def _deals(found: _Found) -> str:
         lines += [*_source(found.deals.source), f"lead = {_q(found.deal_lead)}"]
     if found.outcome:
         won, lost, other = _values(found.outcome)
+        if not won:
+            raise DataError(
+                f"{found.outcome.name}: no value looks like won. Values: "
+                f"{', '.join(found.outcome.common[:12])}. Name another column with --outcome, or "
+                "write `won` and `lost` into a crm.toml by hand."
+            )
         lines += [
             f"outcome = {_q(found.outcome.name)}",
             f"won = {_list(won)}",
@@ -298,11 +327,11 @@ def _values(outcome: ColumnProfile) -> tuple[list[str], list[str], list[str]]:
 
 
 def _activities(found: _Found) -> str:
-    if not found.activities or not _created(found):
+    at = _time_column(found.activities) if found.activities else None
+    if not found.activities or not at or not _created(found):
         return ""
-    at = _time_column(found.activities)
     lines = ["[activities]", *_source(found.activities.source), f"lead = {_q(found.activity_lead)}"]
-    lines.append(f"at = {_q(at and at.name)}")
+    lines.append(f"at = {_q(at.name)}")
     if kind := _type_column(found):
         lines.append(f"type = {_q(kind.name)}")
     if value := _named(found.activities, re.compile("value|amount|minutes|count|値"), "number"):
@@ -334,7 +363,7 @@ def _changes(found: _Found) -> str:
 def _target(found: _Found, horizon: int) -> str:
     if not _created(found) or not _named(found.deal_table, _CLOSED, "time"):
         return ""
-    return f"[target]\nhorizon_days = {horizon}  # nine in ten of the won deals were won within this time\n"
+    return f"[target]\nhorizon_days = {horizon}  # nine in ten wins came within this time\n"
 
 
 def _segments(found: _Found) -> str:
@@ -343,7 +372,7 @@ def _segments(found: _Found) -> str:
     return f"[segments]\nchannel = {_q(channel.name)}\n" if channel else ""
 
 
-def _features(found: _Found, suspects: dict[str | None, Finding]) -> str:
+def _features(found: _Found, suspects: dict[str, Finding]) -> str:
     lines = ["[features]"]
     history = _history_columns(found)
     names: set[str] = set()
@@ -356,10 +385,10 @@ def _features(found: _Found, suspects: dict[str | None, Finding]) -> str:
         name = _name(column.name, names)
         row = _attribute(name, column, known)
         if column.name in suspects and known != "history":
-            lines += [f"# {suspects[column.name].en}", f"# {row}"]
+            lines += [f"# {' '.join(suspects[column.name].en.split())}", f"# {row}"]
         else:
             lines.append(row)
-    return "\n".join([*lines, *_behaviour(found)]) + "\n"
+    return "\n".join([*lines, *_behaviour(found, names)]) + "\n"
 
 
 def _history_columns(found: _Found) -> set[str]:
@@ -392,28 +421,29 @@ def _attribute(name: str, column: ColumnProfile, known: str) -> str:
     )
 
 
-def _behaviour(found: _Found) -> Iterator[str]:
+def _behaviour(found: _Found, names: set[str]) -> Iterator[str]:
     if not _created(found):
         return
-    yield 'age = { kind = "age" }'
+    yield f'{_name("age", names)} = {{ kind = "age" }}'
     if not found.activities:
         return
     kind = _type_column(found)
     for value in (kind.common if kind else ("activity",))[:_MOST_TYPES]:
-        name = _name(value, set())
-        yield f'{name}_30d = {{ kind = "count", activity = {_q(value)}, days = 30 }}'
-        yield f'{name}_days_since = {{ kind = "days_since", activity = {_q(value)} }}'
-    yield 'activities_7d = { kind = "count", activity = "*", days = 7 }'
-    yield 'kinds_30d = { kind = "distinct", days = 30 }'
+        count, since = (_name(f"{value}{what}", names) for what in ("_30d", "_days_since"))
+        yield f'{count} = {{ kind = "count", activity = {_q(value)}, days = 30 }}'
+        yield f'{since} = {{ kind = "days_since", activity = {_q(value)} }}'
+    yield f'{_name("activities_7d", names)} = {{ kind = "count", activity = "*", days = 7 }}'
+    yield f'{_name("kinds_30d", names)} = {{ kind = "distinct", days = 30 }}'
 
 
 def _name(column: str, taken: set[str]) -> str:
+    """A name for a feature that no other has, as TOML writes it."""
     plain = re.sub(r"[^0-9a-z]+", "_", column.lower()).strip("_")
-    name = plain if re.search("[a-z]", plain) and column.isascii() else _q(column)
+    name = plain if re.search("[a-z]", plain) and column.isascii() else column
     while name in taken:
         name = f"{name}_"
     taken.add(name)
-    return name
+    return name if re.fullmatch("[0-9a-z_]+", name) else _q(name)
 
 
 def _q(value: object) -> str:

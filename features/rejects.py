@@ -7,9 +7,6 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from features.errors import DataError
 from features.files import whole_file
 
@@ -18,9 +15,14 @@ _SHOWN = 3
 
 @dataclass(frozen=True)
 class Reject:
-    """One row or value set aside. `row` counts the data rows of the table from 1."""
+    """One row or value set aside.
+
+    `table` is the part of crm.toml ("leads", "deals", ...), `file` the file or table of the
+    database; `row` counts its data rows from 1.
+    """
 
     table: str
+    file: str
     row: int
     column: str
     value: str
@@ -37,7 +39,7 @@ class Rejects:
 
     def left_out(self, table: str) -> int:
         """How many rows of a table are left out."""
-        return len({r.row for r in self.rows if r.table == table})
+        return len({(r.file, r.row) for r in self.rows if r.table == table})
 
     def check(self, max_share: float, path: Path) -> None:
         """Raise DataError where more than `max_share` of a table's rows are left out."""
@@ -68,16 +70,11 @@ class Rejects:
             return
         with whole_file(path) as out, out.open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file)
-            writer.writerow(("table", "row", "column", "value", "reason", "left_out"))
+            writer.writerow(("table", "file", "row", "column", "value", "reason", "left_out"))
             for what, told in (("row", self.rows), ("value", self.values)):
-                writer.writerows((r.table, r.row, r.column, r.value, r.reason, what) for r in told)
-
-
-def rejects_at(
-    table: str, rows: NDArray[np.integer], column: str, values: list[str], reason: str
-) -> list[Reject]:
-    """Rejects of one reason at several rows."""
-    return [Reject(table, int(r), column, v, reason) for r, v in zip(rows, values, strict=True)]
+                writer.writerows(
+                    (r.table, r.file, r.row, r.column, r.value, r.reason, what) for r in told
+                )
 
 
 def _line(table: str, column: str, reason: str, what: str, values: Counter[str]) -> str:

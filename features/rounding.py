@@ -14,6 +14,8 @@ from features.columns import Floats
 # border between two cells; halves, quarters and decimals never lie at this odd share of a cell.
 _CELLS = 1e6
 _SHARE = 0.3137
+# From here on a double holds no six decimals; both views add in the same order, so it stays.
+_EXACT = 1e9
 
 
 @overload
@@ -23,5 +25,8 @@ def rounded(total: Floats) -> Floats: ...
 def rounded(total: float | Floats) -> float | Floats:
     """`total` to six decimals, the same for a number and for an array of them."""
     if isinstance(total, np.ndarray):
-        return np.floor(total * _CELLS + _SHARE) / _CELLS
+        small = np.where(np.abs(total) < _EXACT, total, 0.0)
+        return np.where(small == total, np.floor(small * _CELLS + _SHARE) / _CELLS, total)
+    if not abs(total) < _EXACT:
+        return total
     return math.floor(total * _CELLS + _SHARE) / _CELLS

@@ -6,6 +6,7 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
+from dataclasses import fields
 from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -24,11 +25,11 @@ from pydantic import (
 
 from features.columns import plain_text
 from features.errors import SettingsError, nearest
-from features.kinds import Feature, Language
+from features.kinds import KINDS, Feature, Language
 from features.table import FeatureTable, Vocabulary
 
 LANDMARKS = (0.0, 1.0, 3.0, 7.0, 14.0, 30.0, 60.0, 90.0)
-MISSING = ("", "NA", "N/A", "n/a", "NULL", "null", "None", "none", "NaN", "nan", "-", "#N/A")
+MISSING = ("", "NA", "N/A", "n/a", "NULL", "null", "NaN", "nan", "#N/A")
 
 Value = Annotated[str, BeforeValidator(lambda value: plain_text(value))]
 """A value of a column; a number or true/false in TOML is taken as its text."""
@@ -52,6 +53,18 @@ class Source(Strict):
     separator: str = Field(default=",", min_length=1, max_length=1)
     encoding: str = "utf-8"
     time_format: str | None = None
+
+    @field_validator("time_format")
+    @classmethod
+    def _readable(cls, time_format: str | None) -> str | None:
+        if time_format:
+            try:
+                datetime.strptime(datetime(2026, 1, 2).strftime(time_format), time_format)
+            except ValueError:
+                raise ValueError(
+                    "is no form of a time; use codes of strptime such as %d/%m/%Y %H:%M"
+                ) from None
+        return time_format
 
     @property
     def is_database(self) -> bool:
@@ -104,6 +117,11 @@ class DealsTable(Source):
         return self
 
 
+def deal_columns(deals: DealsTable) -> list[str | None]:
+    """The columns that tell of a deal; they stand in its table, or in that of the leads."""
+    return [deals.outcome, deals.closed_at, deals.amount, deals.lost_reason]
+
+
 class ActivitiesTable(Source):
     """[activities]: a row an activity of a lead. Without `type` all are of the type "activity"."""
 
@@ -135,7 +153,7 @@ class ChangesTable(Source):
 
 
 class Target(Strict):
-    """[target]: won within `horizon_days` of the moment, at fixed ages of the lead (`landmarks`)."""
+    """[target]: won within `horizon_days` of the moment; `landmarks` are ages of the lead."""
 
     horizon_days: float = Field(default=90, gt=0, le=3650)
     landmarks: tuple[Annotated[float, Field(ge=0)], ...] = LANDMARKS
@@ -197,26 +215,52 @@ class CrmSettings(Strict):
         return features
 
     @model_validator(mode="after")
-    def _whole(self) -> Self:
-        needs = {name for name, f in self.features.items() if f.kind != "attribute"}
-        if needs and (self.leads.created_at is None or self.order is not None):
+    def _dated(self) -> Self:
+        if self.order == "date" and self.leads.created_at is None:
             raise ValueError(
-                f"[features] {', '.join(sorted(needs)[:3])}: only attributes are possible without "
-                "dates; name the column with the lead's date in [leads] created_at, without `order`"
+                '[crm] order: "date" needs the column of that date: [leads] created_at'
             )
-        if (
-            needs - {n for n, f in self.features.items() if f.kind == "age"}
-        ) and not self.activities:
+        dated = self.leads.created_at is not None and self.order in (None, "date")
+        needs = sorted(name for name, f in self.features.items() if f.kind != "attribute")
+        if needs and not dated:
             raise ValueError(
-                f"[features] {', '.join(sorted(needs)[:3])}: activities are counted, but there is "
-                "no [activities]"
+                f"[features] {', '.join(needs[:3])}: only attributes are possible without dates; "
+                "name the column with the lead's date in [leads] created_at, without `order`"
             )
-        history = [n for n, f in self.features.items() if getattr(f, "known", "") == "history"]
+        return self
+
+    @model_validator(mode="after")
+    def _sourced(self) -> Self:
+        counting = sorted(n for n, f in self.features.items() if f.kind not in ("attribute", "age"))
+        if counting and not self.activities:
+            raise ValueError(
+                f"[features] {', '.join(counting[:3])}: activities are counted, but there is no "
+                "[activities]"
+            )
+        history = [n for n, f in self.table.attributes.items() if f.known == "history"]
         if history and not self.changes:
             raise ValueError(
                 f'[features] {history[0]}: known = "history", but there is no [changes]'
             )
         return self
+
+    @model_validator(mode="after")
+    def _read_one_way(self) -> Self:
+        """A column is read once, so all features of it must agree on how."""
+        first: dict[str, str] = {}
+        for name, f in self.table.attributes.items():
+            other = self.table.attributes[first.setdefault(f.column, name)]
+            if (f.values, f.known) != (other.values, other.known):
+                raise ValueError(
+                    f"[features] {first[f.column]} and {name}: both are the column {f.column!r}, "
+                    "so `values` and `known` must be the same"
+                )
+        return self
+
+    @property
+    def order_column(self) -> str | None:
+        """The column that orders the leads, where it is not their date."""
+        return None if self.order in (None, "date", "file", "none") else self.order
 
     @property
     def zone(self) -> ZoneInfo:
@@ -230,14 +274,16 @@ class CrmSettings(Strict):
     @property
     def columns(self) -> dict[str, Literal["category", "number"]]:
         """Every column of the lead that is read as an attribute, with what its values are."""
-        wanted: dict[str, Literal["category", "number"]] = {
-            column: "category" for column in self.segments.values()
-        }
+        wanted: dict[str, Literal["category", "number"]]
+        wanted = dict.fromkeys(self.segments.values(), "category")
         return wanted | {f.column: f.values for f in self.table.attributes.values()}
 
 
 def load_settings(path: Path) -> CrmSettings:
-    """Read and check a crm.toml. Raises SettingsError naming file, key, value and what is allowed."""
+    """Read and check a crm.toml.
+
+    Raises SettingsError naming file, key, value and what is allowed.
+    """
     try:
         told = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -253,7 +299,12 @@ def load_settings(path: Path) -> CrmSettings:
 
 def parse_settings(told: Mapping[str, Any], path: Path) -> CrmSettings:
     """Check what a crm.toml at `path` holds; see `load_settings`."""
-    flat = {**told.get("crm", {}), **{k: v for k, v in told.items() if k != "crm"}}
+    general = told.get("crm", {})
+    if not isinstance(general, Mapping):
+        raise SettingsError(f"{path}: [crm] must be a table of keys (got {general!r}).")
+    flat = {**general, **{k: v for k, v in told.items() if k != "crm"}}
+    if "folder" in flat:
+        raise SettingsError(f"{path}: [crm] folder: there is no such key. {_known(('folder',))}")
     try:
         return CrmSettings.model_validate({**flat, "folder": path.resolve().parent})
     except ValidationError as problem:
@@ -266,7 +317,10 @@ def parse_features(told: Mapping[str, Any]) -> dict[str, Feature]:
 
 
 def expanded(source: str) -> str:
-    """`source` with ${NAME} replaced by environment variables. Raises SettingsError for an unset one."""
+    """`source` with ${NAME} replaced by environment variables.
+
+    Raises SettingsError for an unset one.
+    """
 
     def value(match: re.Match[str]) -> str:
         if match[1] not in os.environ:
@@ -284,47 +338,52 @@ def _sentences(problem: ValidationError, path: Path) -> str:
 
 
 def _sentence(error: Any) -> str:
-    where = _where(error["loc"])
+    where, kind = _where(error["loc"], error.get("input")), error["type"]
     said = error["msg"].removeprefix("Value error, ")
-    if error["type"] == "extra_forbidden":
+    if kind in ("extra_forbidden", "unexpected_keyword_argument"):
         return f"{where}: there is no such key. {_known(error['loc'])}".rstrip()
-    if error["type"] == "missing":
+    if kind == "missing":
         return f"{where}: is missing."
+    if kind.startswith("union_tag"):
+        tags = error.get("ctx", {}).get("expected_tags", ", ".join(map(repr, _KINDS)))
+        return f"{where}: `kind` must be one of {tags} (got {_kind(error)})."
     got = error.get("input")
     shown = "" if isinstance(got, dict | BaseModel) else f" (got {got!r})"
     return f"{where}: {said}{shown}." if where else f"{said}."
 
 
-def _where(loc: tuple[int | str, ...]) -> str:
-    kinds = {"attribute", "count", "sum", "days_since", "last", "after", "decayed", "distinct",
-             "ratio", "age"}  # fmt: skip
-    parts = [str(p) for i, p in enumerate(loc) if not (i == 2 and p in kinds)]
-    if len(parts) > 1 or (parts and parts[0] in CrmSettings.model_fields and parts[0] in _TABLES):
+def _kind(error: Any) -> str:
+    told = error.get("input")
+    return repr(told["kind"]) if isinstance(told, dict) and "kind" in told else "none"
+
+
+def _where(loc: tuple[int | str, ...], value: object) -> str:
+    """A place as it stands in crm.toml: the table in brackets, then the key."""
+    parts = [str(p) for i, p in enumerate(loc) if not (i > 1 and p in _KINDS)]
+    if not parts:
+        return ""
+    if len(parts) > 1 or parts[0] in _TABLES or isinstance(value, dict):
         return " ".join([f"[{parts[0]}]", *parts[1:]])
-    return f"[crm] {parts[0]}" if parts else ""
-
-
-_TABLES = {
-    "leads",
-    "deals",
-    "activities",
-    "changes",
-    "target",
-    "features",
-    "segments",
-    "roles",
-    "words",
-}
+    return f"[crm] {parts[0]}"
 
 
 def _known(loc: tuple[int | str, ...]) -> str:
-    models: dict[str, type[BaseModel]] = {
-        "leads": LeadsTable, "deals": DealsTable, "activities": ActivitiesTable,
-        "changes": ChangesTable, "target": Target, "roles": Roles,
-    }  # fmt: skip
-    model = models.get(str(loc[0])) if len(loc) > 1 else CrmSettings
-    if model is None:
-        return ""
-    return (
-        nearest(str(loc[-1]), [k for k in model.model_fields if k != "folder"]).capitalize() + "."
-    )
+    """The keys nearest to an unknown one."""
+    known = list(_TABLES) if loc[0] in _TABLES else [*_TABLES, *CrmSettings.model_fields]
+    if len(loc) > 1 and loc[0] == "features":
+        kind = next((str(p) for p in reversed(loc[:-1]) if p in _KINDS), "")
+        known = [f.name for f in fields(_KINDS[kind])] if kind else []
+    elif len(loc) > 1 and loc[0] in _MODELS:
+        known = list(_MODELS[str(loc[0])].model_fields)
+    hint = nearest(str(loc[-1]), [k for k in dict.fromkeys(known) if k != "folder"])
+    return hint[0].upper() + hint[1:] + "."
+
+
+_KINDS: dict[str, type[Any]] = {
+    str(f.default): kind for kind in KINDS for f in fields(kind) if f.name == "kind"
+}
+_MODELS: dict[str, type[BaseModel]] = {
+    "leads": LeadsTable, "deals": DealsTable, "activities": ActivitiesTable,
+    "changes": ChangesTable, "target": Target, "roles": Roles,
+}  # fmt: skip
+_TABLES = (*_MODELS, "features", "segments", "words")

@@ -29,11 +29,8 @@ def levels(column: Column) -> tuple[Ints, int]:
     if isinstance(column, Texts):
         return column.codes.astype(np.int64) + 1, len(column.categories) + 1
     there = ~np.isnan(column)
-    edges = (
-        np.unique(np.quantile(column[there], np.linspace(0, 1, _BANDS + 1)[1:-1]))
-        if there.any()
-        else []
-    )
+    inner = np.linspace(0, 1, _BANDS + 1)[1:-1]
+    edges: Floats = np.unique(np.quantile(column[there], inner)) if there.any() else np.empty(0)
     level = np.where(there, np.searchsorted(edges, column, side="right") + 1, 0)
     return level.astype(np.int64), len(edges) + 2
 

@@ -38,8 +38,9 @@ class TextLevels:
     @cached_property
     def place(self) -> dict[str | None, int]:
         """The column of each value that training saw, and of a missing one."""
-        rare = dict.fromkeys(self.rare, _RARE)
-        return {None: _MISSING, **rare} | {value: i + 2 for i, value in enumerate(self.values)}
+        place: dict[str | None, int] = {None: _MISSING}
+        place |= dict.fromkeys(self.rare, _RARE)
+        return place | {value: i + 2 for i, value in enumerate(self.values)}
 
 
 @dataclass(frozen=True)
@@ -69,12 +70,12 @@ class Encoding:
         matrix = np.zeros((rows, self.width))
         for start, (name, level) in zip(self.starts, self.levels.items(), strict=True):
             column = columns[name]
-            if level is None:
-                matrix[:, start] = column
-            elif isinstance(column, Texts):
+            if isinstance(column, Texts) and level is not None:
                 places = _places(column, level)
                 told = np.flatnonzero(places != _NEW)
                 matrix[told, start + places[told]] = 1.0
+            elif not isinstance(column, Texts):
+                matrix[:, start] = column
         return matrix
 
     def row(self, values: Iterable[float | str | None]) -> Floats:
@@ -99,7 +100,9 @@ class Encoding:
     def plain(self) -> dict[str, dict[str, list[str]] | None]:
         """As JSON can hold it."""
         return {
-            name: None if level is None else {"values": list(level.values), "rare": list(level.rare)}
+            name: None
+            if level is None
+            else {"values": list(level.values), "rare": list(level.rare)}
             for name, level in self.levels.items()
         }
 

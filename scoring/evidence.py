@@ -59,7 +59,9 @@ class Evidence:
         try:
             table = pq.read_table(path)
         except (pa.ArrowException, OSError) as problem:
-            raise DataError(f"{path}: is no whole evidence table ({problem}). Train again.") from None
+            raise DataError(
+                f"{path}: is no whole evidence table ({problem}). Train again."
+            ) from None
 
         def numbers(name: str) -> Floats:
             return np.asarray(table[name].to_numpy(), dtype=np.float64)

@@ -51,19 +51,30 @@ def learn_scaling(matrix: Floats) -> Scaling:
     return Scaling(low, high, mean, spread, np.where(empty, 0.0, gaps.mean(axis=0)))
 
 
-def fit_linear(matrix: Floats, won: Bools, strength: float, seed: int) -> LinearPart:
+@dataclass(frozen=True)
+class Design:
+    """Encoded examples made ready for the linear part, once for every strength."""
+
+    scaling: Scaling
+    columns: Floats
+
+    @staticmethod
+    def of(matrix: Floats) -> Design:
+        scaling = learn_scaling(matrix)
+        return Design(scaling, np.hstack([scaling.scaled(matrix), scaling.gaps(matrix)]))
+
+
+def fit_linear(design: Design, won: Bools, strength: float, seed: int) -> LinearPart:
     """A logistic regression; `strength` is scikit-learn's C (smaller: weights drawn to 0 more)."""
-    scaling = learn_scaling(matrix)
-    design = np.hstack([scaling.scaled(matrix), scaling.gaps(matrix)])
     model = LogisticRegression(
         C=strength, solver="newton-cholesky", max_iter=200, random_state=seed
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        model.fit(design, won)
-    weights = model.coef_[0]
-    width = matrix.shape[1]
-    return LinearPart(scaling, float(model.intercept_[0]), weights[:width], weights[width:])
+        model.fit(design.columns, won)
+    weights, width = model.coef_[0], len(design.scaling.mean)
+    intercept = float(model.intercept_[0])
+    return LinearPart(design.scaling, intercept, weights[:width], weights[width:])
 
 
 def fit_trees(

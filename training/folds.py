@@ -91,7 +91,7 @@ def _sides(group: NDArray[np.int32], old: Bools, new: Bools, seed: int) -> Bools
 
 def _draw(group: NDArray[np.integer], seed: int) -> NDArray[np.float64]:
     """A number in [0, 1) for each group, the same whatever the other groups are."""
-    mixed = group.astype(np.uint64) + np.uint64(seed) * np.uint64(0x9E3779B97F4A7C15)
+    mixed = group.astype(np.uint64) + np.uint64(seed * 0x9E3779B97F4A7C15 % 2**64)
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
         mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
     return np.asarray((mixed ^ (mixed >> np.uint64(31))) / 2.0**64, dtype=np.float64)

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -16,13 +17,16 @@ from features.files import whole_file
 from features.kinds import Language
 from features.load import Loaded, load
 from features.many_leads import Histories, ManyLeads
-from features.settings import CrmSettings, load_settings
+from features.settings import CrmSettings, Source, load_settings
 from scoring.advice import BANT, next_step, still_unknown
 from scoring.model import Model
 from training.batch import Order, Progress, Scored, score_list
 from training.job import Say, Trained, train
 from training.registry import Found, Registered, find_model, register
 from training.report import report
+
+
+AnySource = TypeVar("AnySource", bound=Source)
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,28 @@ def score_crm(
         )
     scored = score_list(loaded.crm, found.model, replace(order, as_of=at), progress)
     return ScoredList(scored, loaded, found, at)
+
+
+def with_files(settings: CrmSettings, leads: str | None, activities: str | None) -> CrmSettings:
+    """The settings with leads or activities read from other files of the same columns.
+
+    Leads of a file are all taken for open: their deals are not looked up.
+    """
+    changed: dict[str, Any] = {}
+    if leads is not None:
+        changed |= {"leads": _from_file(settings.leads, leads), "deals": None}
+    if activities is not None:
+        if settings.activities is None:
+            raise SettingsError(
+                "--activities: crm.toml has no [activities] that says how to read it."
+            )
+        changed |= {"activities": _from_file(settings.activities, activities)}
+    return settings.model_copy(update=changed)
+
+
+def _from_file(table: AnySource, place: str) -> AnySource:
+    told = {"source": str(Path(place).resolve()), "table": None, "query": None}
+    return table.model_copy(update=told)
 
 
 def for_model(settings: CrmSettings, model: Model) -> CrmSettings:

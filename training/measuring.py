@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from features.columns import Floats, Texts, take
 from features.crm import Crm
+from features.errors import DataError
 from scoring.evidence import Evidence, hashed
 from scoring.metrics import Figure, measure
 from scoring.model import Model, sigmoid
@@ -49,6 +50,7 @@ def measured(data: Data, choose: Callable[[Data], Recipe], seed: int) -> Measure
     recipes, told = [], []
     for split in splits:
         train, test = data.take(split.train), data.take(split.test)
+        _check_both_outcomes(train)
         recipe = choose(train)
         recipes.append(recipe)
         told.append(
@@ -65,13 +67,24 @@ def evidence(data: Data, at: Measured, crm: Crm, segments: dict[str, str]) -> Ev
     """The evidence table of a measurement."""
     judged = data.take(at.rows)
     examples = judged.examples
-    columns = {name: crm.attributes[column] for name, column in segments.items()}
+    columns = {name: take(crm.attributes[c], examples.lead) for name, c in segments.items()}
     return Evidence(
         lead=np.array([hashed(i) for i in crm.lead_ids[examples.lead]], dtype=object),
         group=examples.group, moment=examples.moment, landmark=examples.landmark,
         won=examples.won, amount=examples.amount, scores=at.scores, features=judged.columns,
-        segments={n: take(c, examples.lead) for n, c in columns.items() if isinstance(c, Texts)},
+        segments={n: c for n, c in columns.items() if isinstance(c, Texts)},
     )  # fmt: skip
+
+
+def _check_both_outcomes(train: Data) -> None:
+    """Raise DataError where the older side of a split has nothing to tell apart."""
+    if train.won.all() or not train.won.any():
+        lacking = "lost" if train.won.any() else "won"
+        raise DataError(
+            f"The {len(train):,} examples that are older than the newest fifth, with outcomes known "
+            f"by then, hold no {lacking} lead: nothing can be measured in time. Look at `won`, "
+            "`lost` and `since` in crm.toml, shorten [target] horizon_days, or come back later."
+        )
 
 
 def _scores(model: Model, test: Data) -> dict[str, Floats]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -13,9 +14,10 @@ from features.columns import Bools, Column, Floats, take
 from features.moments import Examples
 from features.table import FeatureTable
 from scoring.encoding import Encoding
+from scoring.linear import LinearPart
 from scoring.model import Calibration, Model
 from training.blending import Stretch, blend, blended, calibrate, log_loss
-from training.fitting import Boosting, Curve, Examined, fit_linear, fit_trees, grow
+from training.fitting import Boosting, Curve, Design, Examined, fit_linear, fit_trees, grow
 from training.folds import Split, random_folds, rolling
 
 FOLDS = 4
@@ -88,9 +90,12 @@ class Fold:
     test: Floats
     test_won: Bools
 
-    def examined(self, strength: float, seed: int) -> tuple[Examined, Examined]:
-        """Both sides with the log-odds of a linear part fitted on the older one."""
-        linear = fit_linear(self.train, self.train_won, strength, seed)
+    @cached_property
+    def design(self) -> Design:
+        return Design.of(self.train)
+
+    def examined(self, linear: LinearPart) -> tuple[Examined, Examined]:
+        """Both sides with the log-odds of a linear part that was fitted on the older one."""
         train = Examined(self.train, self.train_won, linear.log_odds(self.train))
         return train, Examined(self.test, self.test_won, linear.log_odds(self.test))
 
@@ -131,7 +136,7 @@ def fit(data: Data, recipe: Recipe, seed: int) -> Model:
     thinned = data.thinned(FIT_ROWS, seed)
     encoding = Encoding.learn(thinned.columns)
     matrix = encoding.matrix(thinned.columns)
-    linear = fit_linear(matrix, thinned.won, recipe.strength, seed)
+    linear = fit_linear(Design.of(matrix), thinned.won, recipe.strength, seed)
     line = linear.log_odds(matrix)
     return Model(
         table=data.table,
@@ -165,11 +170,12 @@ def best_linear(folds: Sequence[Fold], seed: int) -> tuple[float, Examinations]:
     """The strength with the least mean log loss on the later sides, and the folds examined so."""
     judged = []
     for strength in STRENGTHS:
-        folded = [fold.examined(strength, seed) for fold in folds]
-        loss = float(np.mean([log_loss(test.won, test.line) for _, test in folded]))
-        judged.append((loss, strength, folded))
-    _, strength, folded = min(judged, key=lambda j: j[0])
-    return strength, folded
+        parts = [fit_linear(fold.design, fold.train_won, strength, seed) for fold in folds]
+        told = zip(folds, parts, strict=True)
+        loss = float(np.mean([log_loss(f.test_won, part.log_odds(f.test)) for f, part in told]))
+        judged.append((loss, strength, parts))
+    _, strength, parts = min(judged, key=lambda j: j[0])
+    return strength, [fold.examined(part) for fold, part in zip(folds, parts, strict=True)]
 
 
 def grown(folded: Examinations, how: Boosting, seed: int) -> list[Curve]:

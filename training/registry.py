@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from numpy.typing import NDArray
+
 from features.columns import Texts
 from features.errors import OutsideError, SettingsError
 from features.files import cannot_write
@@ -165,7 +167,7 @@ def data_fingerprint(trained: Trained) -> str:
 
     told = hashlib.sha256(trained.data.table.fingerprint.encode())
     examples = trained.data.examples
-    arrays = [examples.lead, examples.moment, examples.won]
+    arrays: list[NDArray[Any]] = [examples.lead, examples.moment, examples.won]
     for column in trained.data.columns.values():
         if isinstance(column, Texts):
             told.update(repr(column.categories).encode())

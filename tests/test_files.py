@@ -1,0 +1,133 @@
+"""Files and folders appear whole or not at all, on a full disk too."""
+
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from features.errors import OutsideError
+from features.files import whole_file, whole_folder
+
+Step = Callable[[Path], object]
+
+
+def write_file(path: Path, step: Step) -> None:
+    with whole_file(path) as part:
+        step(part)
+
+
+def fill_folder(path: Path, step: Step) -> None:
+    with whole_folder(path) as part:
+        step(part)
+
+
+def interrupted(part: Path) -> None:
+    (part / "half" if part.is_dir() else part).write_text("half")
+    raise KeyboardInterrupt
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 64 kB; root can make one in memory."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    made = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(place)]
+    try:
+        done = subprocess.run(made, capture_output=True, check=False).returncode
+    except OSError:
+        done = 1
+    if done:
+        pytest.skip("a small disk can be mounted by root on Linux only")
+    yield place
+    subprocess.run(["umount", str(place)], check=True)
+
+
+def test_a_file_takes_its_place_when_the_block_ends(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "out.csv"
+    with whole_file(path) as part:
+        part.write_text("all")
+        assert not path.exists()
+    assert path.read_text() == "all"
+    assert os.listdir(path.parent) == ["out.csv"]
+
+
+def test_a_file_stays_as_it_was_when_the_block_fails(tmp_path: Path) -> None:
+    path = tmp_path / "out.csv"
+    path.write_text("former")
+    with pytest.raises(KeyboardInterrupt):
+        write_file(path, interrupted)
+    assert path.read_text() == "former"
+    assert os.listdir(tmp_path) == ["out.csv"]
+
+
+def test_a_folder_takes_its_place_whole(tmp_path: Path) -> None:
+    path = tmp_path / "model"
+    for name in ("a", "b"):
+        with whole_folder(path) as part:
+            (part / name).write_text(name)
+        assert os.listdir(path) == [name]
+    assert os.listdir(tmp_path) == ["model"]
+
+
+def test_a_folder_stays_as_it_was_when_the_block_fails(tmp_path: Path) -> None:
+    path = tmp_path / "model"
+    path.mkdir()
+    (path / "former").touch()
+    with pytest.raises(KeyboardInterrupt):
+        fill_folder(path, interrupted)
+    assert os.listdir(path) == ["former"]
+    assert os.listdir(tmp_path) == ["model"]
+
+
+def test_a_folder_comes_back_when_the_new_one_cannot_take_its_place(tmp_path: Path) -> None:
+    path = tmp_path / "model"
+    path.mkdir()
+    (path / "former").touch()
+    with pytest.raises(OutsideError), whole_folder(path) as part:
+        part.rmdir()
+    assert os.listdir(path) == ["former"]
+    assert os.listdir(tmp_path) == ["model"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this platform has no /dev/full")
+def test_a_device_that_is_full_leaves_the_former_file(tmp_path: Path) -> None:
+    path = tmp_path / "out.csv"
+    path.write_text("former")
+    with pytest.raises(OutsideError) as problem:
+        write_file(path, lambda part: (part.symlink_to("/dev/full"), part.write_text("more")))
+    assert str(problem.value) == (
+        f"{path}: cannot be written (No space left on device). "
+        "Free some space or choose another place."
+    )
+    assert path.read_text() == "former"
+    assert os.listdir(tmp_path) == ["out.csv"]
+
+
+def test_a_full_disk_leaves_the_former_file(small_disk: Path) -> None:
+    path = small_disk / "out.csv"
+    path.write_text("former")
+    with pytest.raises(OutsideError, match=r"out\.csv: cannot be written [(]No space left"):
+        write_file(path, lambda part: part.write_bytes(b"x" * 100_000))
+    assert path.read_text() == "former"
+    assert os.listdir(small_disk) == ["out.csv"]
+
+
+def test_a_full_disk_leaves_the_former_folder(small_disk: Path) -> None:
+    path = small_disk / "model"
+    path.mkdir()
+    (path / "former").write_text("all")
+    with pytest.raises(OutsideError, match=r"model: cannot be written [(]No space left"):
+        fill_folder(path, lambda part: (part / "trees.txt").write_bytes(b"x" * 100_000))
+    assert (path / "former").read_text() == "all"
+    assert os.listdir(small_disk) == ["model"]
+
+
+def test_a_place_that_is_no_folder_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with (
+        pytest.raises(OutsideError, match="cannot be written"),
+        whole_file(tmp_path / "file" / "x"),
+    ):
+        pass
