@@ -53,7 +53,7 @@ def demo(
     _next(
         f"open {made.report}",
         f"hotlead check {crm_toml}",
-        f"hotlead score {crm_toml} --to scores.csv --lang ja",
+        f"hotlead score {crm_toml} --to scores.csv --lang {lang}",
     )
 
 
@@ -193,6 +193,9 @@ def main() -> None:
     """Run the command; what the user can mend is told in a sentence, without a traceback."""
     from features.errors import HotleadError
 
+    # OpenMP threads that wait should sleep: spinning, two trainings on one machine take ten times as
+    # long each, for every thread burns the core that the other needs.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         app(standalone_mode=True)
     except HotleadError as problem:

@@ -98,11 +98,18 @@ def main() -> None:
     moments = data.created + np.random.default_rng(3).integers(0, 90, LEADS) * MS_PER_DAY
     features.many(ManyLeads(Histories(data), np.arange(LEADS), moments))
     seconds = time.monotonic() - began
-    print(f"35 features of {LEADS:,} moments over {ACTIVITIES:,} activities (data alone {base:.2f} GiB)")
+    print(
+        f"35 features of {LEADS:,} moments over {ACTIVITIES:,} activities (data alone {base:.2f} GiB)"
+    )
     held = [
         show("many leads", seconds, 15, "s"),
         show("peak memory", own_peak_gib(), 4, "GiB"),
-        show("one lead, 35 features, 50 activities", microseconds(lambda: features.one(one_lead())), 60, "µs"),
+        show(
+            "one lead, 35 features, 50 activities",
+            microseconds(lambda: features.one(one_lead())),
+            60,
+            "µs",
+        ),
     ]
     end(held)
 

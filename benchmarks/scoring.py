@@ -27,7 +27,9 @@ def main() -> None:
         run([sys.executable, "-m", "cli", "train", str(trained)])
     small, _ = scored("100k", 100_000, out)
     large, rows = scored("1m", 1_000_000, out)
-    print(f"{rows:,} leads scored in {large.seconds:.1f} s, a tenth of them in {small.seconds:.1f} s")
+    print(
+        f"{rows:,} leads scored in {large.seconds:.1f} s, a tenth of them in {small.seconds:.1f} s"
+    )
     held = [
         show("score a million leads", large.seconds, 60, "s"),
         show("peak memory", large.gib, 6, "GiB"),
@@ -51,7 +53,8 @@ def one_row(folder: Path) -> float:
     """Microseconds for a lead's probability and exact reasons from its feature values."""
     model = Model.load(folder)
     values: list[float | str | None] = [
-        None if name in model.table.texts else float(i % 5) for i, name in enumerate(model.table.names)
+        None if name in model.table.texts else float(i % 5)
+        for i, name in enumerate(model.table.names)
     ]
 
     def score() -> None:

@@ -66,8 +66,15 @@ class FeatureTable:
         return hashlib.sha256(told.encode()).hexdigest()[:16]
 
     def label(self, name: str, lang: Language) -> str:
-        """What a person calls the feature."""
+        """What a person calls the feature: a word of its own, else what its kind makes of its parts."""
+        if name in self.vocabulary.words and name not in self._parts:
+            return self.vocabulary.word(name, lang)
         return self.rows[name].label(self.vocabulary, lang)
+
+    @cached_property
+    def _parts(self) -> frozenset[str]:
+        """Columns and activity types: their words are not those of a feature of the same name."""
+        return self.activities | {attribute.column for attribute in self.attributes.values()}
 
     def without(self, names: set[str]) -> FeatureTable:
         """The table without some rows."""

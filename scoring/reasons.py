@@ -49,4 +49,4 @@ def shown(table: FeatureTable, name: str, value: float | str | None, lang: Langu
         words = table.vocabulary.words
         own = f"{feature.column}={value}" if isinstance(feature, Attribute) else value
         return table.vocabulary.word(own, lang) if own in words else value
-    return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.3g}"
+    return f"{value:,.0f}" if abs(value) >= 100 or value == int(value) else f"{value:.3g}"

@@ -46,7 +46,9 @@ def _logistic(train: Data, test: Data) -> Floats:
 
 def _lightgbm(train: Data, test: Data, seed: int) -> Floats:
     texts = [i for i, c in enumerate(train.columns.values()) if isinstance(c, Texts)]
-    model = LGBMClassifier(random_state=seed, verbose=-1, deterministic=True, force_row_wise=True)
+    model = LGBMClassifier(
+        random_state=seed, verbose=-1, deterministic=True, force_row_wise=True, n_jobs=0
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model.fit(_plain(train), train.won, categorical_feature=texts or "auto")

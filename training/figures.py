@@ -15,7 +15,7 @@ from scoring.model import Explanation, sigmoid
 from scoring.texts import say
 
 _BLUE, _ORANGE, _GREY = "#1f5fa8", "#d9711c", "#9aa3ad"
-_MOST_FEATURES, _PERIODS = 15, 12
+_MOST_FEATURES, _PERIODS, _LONGEST_LABEL = 15, 12, 48
 
 
 def figures(
@@ -81,13 +81,17 @@ def _scores(evidence: Evidence, lang: Language) -> go.Figure:
 def _importance(explanation: Explanation, table: FeatureTable, lang: Language) -> go.Figure:
     size = importance(explanation)
     order = np.argsort(size)[-_MOST_FEATURES:]
-    labels = [table.label(explanation.features[i], lang) for i in order]
+    labels = [_short(table.label(explanation.features[i], lang)) for i in order]
     figure = go.Figure(go.Bar(x=size[order], y=labels, orientation="h", marker_color=_BLUE))
     figure.update_layout(
         template="plotly_white", height=90 + 26 * len(order), margin={"l": 20, "t": 20}
     )
     figure.update_yaxes(automargin=True)
     return figure
+
+
+def _short(label: str) -> str:
+    return label if len(label) <= _LONGEST_LABEL else f"{label[: _LONGEST_LABEL - 1]}…"
 
 
 def importance(explanation: Explanation) -> Floats:

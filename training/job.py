@@ -21,6 +21,7 @@ from features.settings import CrmSettings
 from scoring.evidence import Evidence
 from scoring.metrics import plain
 from scoring.model import EVIDENCE_FILE, Explanation, Model
+from training.locks import alone
 from training.measuring import Measured, evidence, measured
 from training.recipe import Data, Recipe, choose, fit
 from training.tuning import tuned
@@ -98,7 +99,7 @@ def prepared(loaded: Loaded, dropped: set[str], say: Say) -> Data:
 
 def save_model(model: Model, table: Evidence, folder: Path) -> None:
     """Write the model folder, whole or not at all."""
-    with whole_folder(folder) as part:
+    with alone(folder.parent), whole_folder(folder) as part:
         model.save(part)
         table.save(part / EVIDENCE_FILE)
 

@@ -22,7 +22,7 @@ from scoring.advice import BANT, next_step, still_unknown
 from scoring.model import Model
 from training.batch import Order, Progress, Scored, score_list
 from training.job import Say, Trained, train
-from training.registry import Found, Registered, find_model, register
+from training.registry import Found, Registered, check_server, find_model, register
 from training.report import report
 
 
@@ -43,6 +43,7 @@ def train_and_register(
 ) -> MainJob:
     """Train on a crm.toml's deals, write the model folder and the report, register the model."""
     settings = load_settings(crm_toml)
+    check_server(out)
     trained = train(settings, out, say, seed, tune_seconds)
     say("writing the report and registering the model")
     page, path = report(trained, lang), out / "report.html"

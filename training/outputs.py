@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
+from sqlalchemy.engine import URL, Connection, make_url
 
 from features.errors import OutsideError, SettingsError
 from features.files import whole_file
@@ -33,9 +35,14 @@ def write_output(scores: pa.Table, to: str, table: str) -> None:
 
 
 def check_output(to: str) -> None:
-    """Raise SettingsError for a place that cannot be written to, before any work is done."""
+    """Raise SettingsError or OutsideError for a place that cannot be written to, before any work."""
     if "://" not in to:
         _writer(to)
+        return
+    url = _url(expanded(to))
+    if _new_file(url) is None:
+        with _connected(url, "cannot be reached"):
+            pass
 
 
 def _writer(to: str) -> Callable[[pa.Table, Path], Any]:
@@ -54,23 +61,66 @@ def _writer(to: str) -> Callable[[pa.Table, Path], Any]:
 
 def _to_database(scores: pa.Table, where: str, name: str) -> None:
     """In one transaction: the old table goes when the new one is whole."""
-    from sqlalchemy import Column, MetaData, Table, create_engine
-    from sqlalchemy.exc import SQLAlchemyError
+    from sqlalchemy import Column, MetaData, Table
 
-    url = database_url(where, Path())
+    url = _url(where)
+    new_file = _new_file(url)
     table = Table(name, MetaData(), *(Column(f.name, _sql_type(f.type)) for f in scores.schema))
+    whole = False
     try:
-        with create_engine(url).begin() as connection:
+        with _connected(url, f"table {name}: cannot be written") as connection:
             table.drop(connection, checkfirst=True)
             table.create(connection)
             for batch in scores.to_batches(max_chunksize=_ROWS_AT_ONCE):
                 connection.execute(table.insert(), batch.to_pylist())
-    except SQLAlchemyError as problem:
-        why = str(getattr(problem, "orig", None) or problem).splitlines()[0]
-        raise OutsideError(
-            f"{url.render_as_string(hide_password=True)}, table {name}: cannot be written ({why}). "
-            "The table is as it was before."
+        whole = True
+    finally:
+        if new_file and not whole:
+            new_file.unlink(missing_ok=True)
+
+
+@contextmanager
+def _connected(url: URL, failed: str) -> Iterator[Connection]:
+    """A transaction; what goes wrong is told as `failed`, and all is as it was before."""
+    from sqlalchemy import create_engine, event
+    from sqlalchemy.exc import SQLAlchemyError
+
+    shown = url.render_as_string(hide_password=True)
+    try:
+        engine = create_engine(url)
+    except (SQLAlchemyError, ImportError) as problem:
+        raise SettingsError(
+            f"{shown}: no driver for this database is installed ({problem})."
         ) from None
+    if url.get_backend_name() == "sqlite":
+        # Python's sqlite3 begins no transaction for DROP and CREATE by itself.
+        event.listen(engine, "connect", lambda own, _: setattr(own, "isolation_level", None))
+        event.listen(engine, "begin", lambda begun: begun.exec_driver_sql("BEGIN IMMEDIATE"))
+    try:
+        with engine.begin() as connection:
+            yield connection
+    except (SQLAlchemyError, ValueError, OverflowError) as problem:
+        why = str(getattr(problem, "orig", None) or problem).splitlines()[0]
+        raise OutsideError(f"{shown}, {failed} ({why}). It is as it was before.") from None
+    finally:
+        engine.dispose()
+
+
+def _url(where: str) -> URL:
+    """The URL of a database to write to; an SQLite file may be new."""
+    path = Path(where.removeprefix("sqlite:///"))
+    if not where.startswith("sqlite:///") or path.exists():
+        return database_url(where, Path())
+    if not path.resolve().parent.is_dir():
+        raise OutsideError(f"{path}: there is no folder {path.parent}; make it or choose another.")
+    return make_url(where)
+
+
+def _new_file(url: URL) -> Path | None:
+    """The SQLite file that writing would make; None where the database is there already."""
+    if url.get_backend_name() != "sqlite" or Path(str(url.database)).exists():
+        return None
+    return Path(str(url.database))
 
 
 def _sql_type(kind: pa.DataType) -> Any:

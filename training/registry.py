@@ -6,9 +6,10 @@ other server.
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
+import re
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -23,17 +24,19 @@ from features.files import cannot_write
 from features.kinds import Language
 from scoring.metrics import Figure
 from scoring.model import Model
-from training.job import Trained
+from training.job import Trained, save_model
+from training.locks import alone
 
 MODEL_NAME = "hotlead"
 CHAMPION, CHALLENGER = "champion", "challenger"
+_STORE, _NAMED_STORE = "mlflow.db", "MLFLOW_TRACKING_URI"
 _EXAMPLE_ROWS = 5
 _REQUIREMENTS = ("lightgbm", "numpy", "pandas", "pyarrow", "pydantic", "scipy", "sqlalchemy")
 
 
 @dataclass(frozen=True)
 class Registered:
-    """Where a model stands in MLflow."""
+    """Where a model stands in MLflow (`tracking_uri` without a password)."""
 
     version: str
     run_id: str
@@ -59,7 +62,7 @@ def register(
         mlflow.log_text(report, "report.html")
         mlflow.log_artifact(str(settings_file))
         _log_data(mlflow, trained)
-        version = _log_model(mlflow, trained, out / "model")
+        version = _log_model(mlflow, trained)
         client = mlflow.MlflowClient()
         client.set_registered_model_alias(MODEL_NAME, CHALLENGER, version)
         client.set_model_version_tag(MODEL_NAME, version, "hotlead.version", trained.model.version)
@@ -68,6 +71,8 @@ def register(
 
 def find_model(out: Path) -> Found:
     """The champion, else the challenger. Raises SettingsError where there is neither."""
+    if _store(out) == _local_store(out) and not (out / _STORE).exists():
+        raise _no_model(_store(out))  # looking does not make a store
     with _mlflow(out) as (mlflow, uri):
         client = mlflow.MlflowClient()
         for alias in (CHAMPION, CHALLENGER):
@@ -80,12 +85,36 @@ def find_model(out: Path) -> Found:
             folder = Path(mlflow.artifacts.download_artifacts(f"models:/{MODEL_NAME}@{alias}"))
             data = next((p.parent for p in folder.rglob("model.json")), folder)
             return Found(Model.load(data), alias, str(version), data)
-    raise SettingsError(f"No model is registered at {uri}. Run `hotlead train` first.")
+    raise _no_model(uri)
+
+
+def check_server(out: Path) -> None:
+    """Raise OutsideError where a server is named that does not answer: before long work, not after."""
+    if _store(out) != _local_store(out):
+        with _mlflow(out) as (mlflow, _):
+            mlflow.MlflowClient().search_registered_models(max_results=1)
+
+
+def _local_store(out: Path) -> str:
+    return f"sqlite:///{out.resolve() / _STORE}"
+
+
+def _store(out: Path) -> str:
+    return os.environ.get(_NAMED_STORE) or _local_store(out)
+
+
+def _shown(told: str) -> str:
+    """A text without the passwords of the URLs in it."""
+    return re.sub(r"//[^/@\s]*@", "//", told)
+
+
+def _no_model(uri: str) -> SettingsError:
+    return SettingsError(f"No model is registered at {_shown(uri)}. Run `hotlead train` first.")
 
 
 @contextmanager
 def _mlflow(out: Path) -> Iterator[tuple[Any, str]]:
-    """MLflow, pointed at the store; its errors become a sentence."""
+    """MLflow, pointed at the store, and the store's name; its errors become a sentence."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
@@ -95,18 +124,23 @@ def _mlflow(out: Path) -> Iterator[tuple[Any, str]]:
 
     for name in ("alembic", "mlflow"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{out.resolve() / 'mlflow.db'}"
+    uri, named = _store(out), os.environ.get(_NAMED_STORE)
     try:
         _open(mlflow, uri, out)
-        yield mlflow, uri
+        yield mlflow, _shown(uri)
     except (mlflow.exceptions.MlflowException, SQLAlchemyError) as problem:
-        why = str(problem).strip().splitlines()[0][:200]
+        why = _shown(str(problem).strip().splitlines()[0])[:200]
         raise OutsideError(
-            f"The MLflow store at {uri.split('@')[-1]} does not answer as it should ({why}). "
+            f"The MLflow store at {_shown(uri)} does not answer as it should ({why}). "
             "Look at MLFLOW_TRACKING_URI and at the server, then run again."
         ) from problem
     except OSError as problem:
         raise cannot_write(out, problem) from problem
+    finally:
+        # MLflow writes the store's name there; another `out` must not find it.
+        os.environ.pop(_NAMED_STORE, None)
+        if named is not None:
+            os.environ[_NAMED_STORE] = named
 
 
 def _open(mlflow: Any, uri: str, out: Path) -> None:
@@ -116,9 +150,7 @@ def _open(mlflow: Any, uri: str, out: Path) -> None:
     if not uri.startswith("sqlite:"):
         mlflow.set_experiment(MODEL_NAME)
         return
-    out.mkdir(parents=True, exist_ok=True)
-    with (out / ".mlflow.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with alone(out):
         if mlflow.get_experiment_by_name(MODEL_NAME) is None:
             mlflow.create_experiment(MODEL_NAME, (out.resolve() / "mlartifacts").as_uri())
     mlflow.set_experiment(MODEL_NAME)
@@ -177,7 +209,8 @@ def data_fingerprint(trained: Trained) -> str:
     return told.hexdigest()[:16]
 
 
-def _log_model(mlflow: Any, trained: Trained, folder: Path) -> str:
+def _log_model(mlflow: Any, trained: Trained) -> str:
+    """Register the model from a folder of its own: another training may be writing to the usual one."""
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, DataType, Schema
 
@@ -187,10 +220,13 @@ def _log_model(mlflow: Any, trained: Trained, folder: Path) -> str:
         for name in trained.model.table.names
     ])  # fmt: skip
     signature = ModelSignature(inputs, Schema([ColSpec(DataType.double, "probability")]))
-    info = mlflow.pyfunc.log_model(
-        name="model", loader_module="training.pyfunc", data_path=str(folder), signature=signature,
-        input_example=_example(trained), pip_requirements=list(_REQUIREMENTS),
-    )  # fmt: skip
+    with tempfile.TemporaryDirectory() as own:
+        save_model(trained.model, trained.evidence, Path(own) / "model")
+        info = mlflow.pyfunc.log_model(
+            name="model", loader_module="training.pyfunc", data_path=f"{own}/model",
+            signature=signature, input_example=_example(trained),
+            pip_requirements=list(_REQUIREMENTS),
+        )  # fmt: skip
     client = mlflow.MlflowClient()
     if not client.search_registered_models(f"name = '{MODEL_NAME}'"):
         with suppress(mlflow.exceptions.MlflowException):  # another process may have been quicker

@@ -79,20 +79,21 @@ def verdict(measured: Mapping[str, Mapping[str, Figure]], lang: Language) -> str
 
 def _rows(
     measured: Mapping[str, Mapping[str, Figure]], lang: Language
-) -> list[tuple[str, list[str]]]:
+) -> list[tuple[str, list[tuple[str, str]]]]:
     return [
         (say(name, lang), [_cell(name, measured[who][name]) for who in SHOWN]) for name in MEASURES
     ]
 
 
-def _cell(name: str, figure: Figure) -> str:
+def _cell(name: str, figure: Figure) -> tuple[str, str]:
+    """A figure and its interval."""
     if figure.value != figure.value:
-        return "–"
+        return ("–", "")
     share = name.startswith(("win_rate", "won_amount"))
     value, low, high = (
         f"{v:.1%}" if share else f"{v:.4f}" for v in (figure.value, figure.low, figure.high)
     )
-    return f"{value} [{low}, {high}]"
+    return (value, f"{low} – {high}")
 
 
 def _recipe(told: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -1,0 +1,23 @@
+"""One process at a time, where several train into the same folder."""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from features.files import cannot_write
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Others that work in `folder` wait until the block ends. The folder is made where it lacks."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / ".lock").open("w")
+    except OSError as problem:
+        raise cannot_write(folder, problem) from problem
+    with lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
