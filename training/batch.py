@@ -120,12 +120,9 @@ class _Work:
                 part.write_text(json.dumps(told), encoding="utf-8")
 
     def _manifest(self) -> dict[str, Any]:
-        data = hashlib.blake2b(self.leads.tobytes())
-        for array in (self.crm.created, self.crm.activities.lead, self.crm.activities.at):
-            data.update(np.ascontiguousarray(array).data)
         return {
             "model": self.model.version, "as_of": self.order.as_of, "chunk": CHUNK,
-            "data": data.hexdigest()[:16],
+            "data": _fingerprint(self.crm, self.leads),
         }  # fmt: skip
 
     def _write(self, path: Path, leads: NDArray[np.int32]) -> None:
@@ -153,6 +150,24 @@ class _Work:
         told["contribution"] = round(reason.contribution, 4)
         told["value"] = None if reason.value != reason.value else reason.value
         return told
+
+
+def _fingerprint(crm: Crm, leads: NDArray[np.int32]) -> str:
+    """Changes with anything that a probability of these leads may rest on."""
+    told = hashlib.blake2b(digest_size=8)
+    activities, columns = crm.activities, dict(crm.attributes)
+    arrays = [leads, crm.created, crm.account, activities.lead, activities.at, activities.type]
+    arrays += [] if activities.value is None else [activities.value]
+    for name, history in crm.changes.items():
+        arrays += [history.lead, history.at]
+        columns[f"{name} changed"] = history.value
+    for name, column in columns.items():
+        told.update(repr((name, getattr(column, "categories", None))).encode())
+        arrays.append(column.codes if isinstance(column, Texts) else column)
+    told.update(repr(activities.types).encode())
+    for array in arrays:
+        told.update(np.ascontiguousarray(array).data)
+    return told.hexdigest()
 
 
 def _work_folder(order: Order) -> Path:

@@ -31,6 +31,7 @@ class Boosting:
     min_data_in_leaf: int = 20
     lambda_l2: float = 5.0
     feature_fraction: float = 0.5
+    max_bin: int = 255
     lean: float = 0.5
     """The share of the linear part's log-odds that the trees start from and correct."""
 
@@ -81,7 +82,7 @@ def fit_trees(
     matrix: Floats, won: Bools, line: Floats, how: Boosting, rounds: int, seed: int
 ) -> TreesPart:
     """`rounds` boosted trees that correct `how.lean` times `line`, the linear part's log-odds."""
-    data = _dataset(matrix, won, how.lean * line, seed)
+    data = _dataset(matrix, won, how.lean * line, how, seed)
     booster = lightgbm.train(_parameters(how, seed), data, rounds)
     return TreesPart(booster.model_to_string(num_iteration=rounds))
 
@@ -113,7 +114,7 @@ class Curve:
 def grow(train: Examined, test: Examined, how: Boosting, rounds: int, seed: int) -> Curve:
     """Grow trees on older examples and follow their log loss on later ones."""
     told: dict[str, Any] = {}
-    data = _dataset(train.matrix, train.won, how.lean * train.line, seed)
+    data = _dataset(train.matrix, train.won, how.lean * train.line, how, seed)
     judge = lightgbm.Dataset(
         test.matrix, test.won.astype(np.int8), reference=data, init_score=how.lean * test.line
     )
@@ -125,8 +126,10 @@ def grow(train: Examined, test: Examined, how: Boosting, rounds: int, seed: int)
     return Curve(booster, np.array(told["valid_0"]["binary_logloss"]), test, how.lean)
 
 
-def _dataset(matrix: Floats, won: Bools, start: Floats, seed: int) -> lightgbm.Dataset:
-    params = {"feature_pre_filter": False, "verbose": -1, "data_random_seed": seed}
+def _dataset(
+    matrix: Floats, won: Bools, start: Floats, how: Boosting, seed: int
+) -> lightgbm.Dataset:
+    params = _parameters(how, seed)
     return lightgbm.Dataset(matrix, won.astype(np.int8), init_score=start, params=params)
 
 
@@ -138,6 +141,7 @@ def _parameters(how: Boosting, seed: int) -> dict[str, Any]:
         "min_data_in_leaf": how.min_data_in_leaf,
         "lambda_l2": how.lambda_l2,
         "feature_fraction": how.feature_fraction,
+        "max_bin": how.max_bin,
         "seed": seed,
         "data_random_seed": seed,
         "deterministic": True,

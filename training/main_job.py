@@ -25,7 +25,6 @@ from training.job import Say, Trained, train
 from training.registry import Found, Registered, check_server, find_model, register
 from training.report import report
 
-
 AnySource = TypeVar("AnySource", bound=Source)
 
 
@@ -85,11 +84,13 @@ def score_crm(
 def with_files(settings: CrmSettings, leads: str | None, activities: str | None) -> CrmSettings:
     """The settings with leads or activities read from other files of the same columns.
 
-    Leads of a file are all taken for open: their deals are not looked up.
+    Leads of a file are all taken for open: their deals are not looked up. Activities and changes
+    of the CRM's other leads are set aside, however many they are.
     """
     changed: dict[str, Any] = {}
     if leads is not None:
         changed |= {"leads": _from_file(settings.leads, leads), "deals": None}
+        changed |= {"max_reject_share": 1.0}
     if activities is not None:
         if settings.activities is None:
             raise SettingsError(

@@ -22,9 +22,12 @@ from training.folds import Split, random_folds, rolling
 
 FOLDS = 4
 STRENGTHS = (0.01, 0.03, 0.1, 0.3, 1.0)
-LEAVES = (7, 31)
+SIZES = (Boosting(num_leaves=7), Boosting(num_leaves=31, max_bin=1023))
+"""The sizes of trees to choose from: small ones for few deals; large ones, which also tell close
+numbers (amounts, prices) apart, where many deals ask for them."""
+
 MOST_ROUNDS = 300
-FOLD_ROWS, FIT_ROWS = 50_000, 250_000
+FOLD_ROWS, FIT_ROWS = 40_000, 250_000
 """More examples than these are thinned by lot: for choosing, and for the last fit."""
 
 _WORTH_MORE_LEAVES = 1e-3
@@ -123,8 +126,8 @@ def choose(data: Data, seed: int, boosting: Sequence[Boosting] | None = None) ->
     if not folds:
         return Recipe()
     strength, folded = best_linear(folds, seed)
-    candidates = boosting or [Boosting(num_leaves=n) for n in LEAVES]
-    how, rounds, trees = _best_trees([(how, grown(folded, how, seed)) for how in candidates])
+    candidates = [(how, grown(folded, how, seed)) for how in boosting or SIZES]
+    how, rounds, trees = _best_trees(candidates)
     stretches = [Stretch(t.won, t.line, z) for (_, t), z in zip(folded, trees, strict=True)]
     weights = blend(stretches)
     calibration = calibrate([(at.won, blended(at, weights)) for at in stretches])

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import optuna
 
 from training.fitting import Boosting
-from training.recipe import Data, Recipe, best_linear, best_rounds, choose, folds_of, grown
+from training.recipe import SIZES, Data, Recipe, best_linear, best_rounds, choose, folds_of, grown
 
 _LEAVES = (4, 127)
 
@@ -56,8 +57,8 @@ def _study(store: Path, data: Data, seed: int) -> optuna.Study:
         load_if_exists=True,
     )
     if not study.trials:
-        for leaves in (31, 7):
-            study.enqueue_trial({**Boosting(num_leaves=leaves).__dict__})
+        for how in SIZES:
+            study.enqueue_trial(asdict(how))
     return study
 
 
@@ -67,7 +68,8 @@ def _suggested(trial: optuna.Trial) -> Boosting:
         learning_rate=trial.suggest_float("learning_rate", 0.03, 0.2, log=True),
         min_data_in_leaf=trial.suggest_int("min_data_in_leaf", 5, 200, log=True),
         lambda_l2=trial.suggest_float("lambda_l2", 0.1, 30.0, log=True),
-        feature_fraction=trial.suggest_float("feature_fraction", 0.3, 1.0),
+        feature_fraction=trial.suggest_float("feature_fraction", 0.2, 1.0),
+        max_bin=trial.suggest_categorical("max_bin", (255, 1023, 4095)),
         lean=trial.suggest_float("lean", 0.0, 1.0),
     )
 
