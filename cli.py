@@ -23,6 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+_STOPPED = 130
 Lang = Literal["en", "ja"]
 CrmToml = Annotated[Path, typer.Argument(help="The crm.toml that says how your export reads.")]
 Out = Annotated[
@@ -31,7 +32,7 @@ Out = Annotated[
 ]
 LangOption = Annotated[Lang, typer.Option(help="Language of reports, reasons and findings.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
-Seed = Annotated[int, typer.Option(help="Seed of every random draw.")]
+Seed = Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Seed of every random draw.")]
 
 
 @app.command()
@@ -196,22 +197,39 @@ def main() -> None:
     # OpenMP threads that wait should sleep: spinning, two trainings on one machine take ten times as
     # long each, for every thread burns the core that the other needs.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    sys.unraisablehook = _stop_again
     try:
         app(standalone_mode=True)
     except HotleadError as problem:
         print(f"hotlead: {problem}", file=sys.stderr)
         sys.exit(problem.exit_code)
-    except KeyboardInterrupt:
-        print("hotlead: stopped. Nothing is half-written; run again to go on.", file=sys.stderr)
-        sys.exit(130)
+    except SystemExit as end:
+        if end.code == _STOPPED:  # typer's word for Ctrl-C
+            print("hotlead: stopped. Nothing is half-written; run again to go on.", file=sys.stderr)
+        raise
     except MemoryError:
         print(
             "hotlead: out of memory. Use `since` in crm.toml, or a larger machine.", file=sys.stderr
         )
         sys.exit(5)
     except OSError as problem:
-        print(f"hotlead: {problem.filename or 'a file'}: {problem.strerror}.", file=sys.stderr)
+        print(
+            f"hotlead: {problem.filename or 'a file'}: {problem.strerror or problem}. See to it, then "
+            "run again.",
+            file=sys.stderr,
+        )
         sys.exit(5)
+
+
+def _stop_again(unraisable: Any) -> None:
+    """Python drops a Ctrl-C that falls into the clean-up of an object: press it once more."""
+    import signal
+    import threading
+
+    if issubclass(unraisable.exc_type, KeyboardInterrupt):
+        threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT)).start()
+    else:
+        sys.__unraisablehook__(unraisable)
 
 
 def _train_and_score(

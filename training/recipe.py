@@ -27,7 +27,7 @@ SIZES = (Boosting(num_leaves=7), Boosting(num_leaves=31, max_bin=1023))
 numbers (amounts, prices) apart, where many deals ask for them."""
 
 MOST_ROUNDS = 300
-FOLD_ROWS, FIT_ROWS = 40_000, 250_000
+FOLD_ROWS, FIT_ROWS = 40_000, 150_000
 """More examples than these are thinned by lot: for choosing, and for the last fit."""
 
 _WORTH_MORE_LEAVES = 1e-3

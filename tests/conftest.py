@@ -1,0 +1,113 @@
+"""What many tests share: one demo CRM, trained and registered once."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+# Tests run side by side; threads of LightGBM that wait for each other would slow all of them.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+_runtime = Path(tempfile.gettempdir()) / f"runtime-{os.getuid()}"
+_runtime.mkdir(mode=0o700, exist_ok=True)
+os.environ.setdefault("XDG_RUNTIME_DIR", str(_runtime))
+os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+os.environ.pop("MLFLOW_TRACKING_URI", None)
+
+if TYPE_CHECKING:
+    from features.load import Loaded
+    from scoring.model import Model
+    from training.job import Trained
+    from training.main_job import MainJob
+    from training.recipe import Data
+
+DEMO_LEADS = 5_000
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """MLflow warns about its own type hints when it is imported."""
+    config.addinivalue_line("filterwarnings", "ignore:.*Any type hint is inferred:UserWarning")
+
+
+@dataclass(frozen=True)
+class Demo:
+    """The demo's folder, its output folder, and what training made of it."""
+
+    folder: Path
+    crm_toml: Path
+    out: Path
+    job: MainJob
+
+    @property
+    def trained(self) -> Trained:
+        return self.job.trained
+
+    @property
+    def model(self) -> Model:
+        return self.job.trained.model
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
+    """A demo CRM, trained and registered. Nobody changes it: see `demo_copy`."""
+    from demo.run import make
+    from training.main_job import train_and_register
+
+    folder = tmp_path_factory.mktemp("demo")
+    crm_toml = make(folder, DEMO_LEADS, seed=7)
+    out = folder / "hotlead-out"
+    return Demo(folder, crm_toml, out, train_and_register(crm_toml, out, lambda _: None, "en", 0))
+
+
+@pytest.fixture(scope="session")
+def demo_loaded(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Loaded:
+    """The demo's CRM, read."""
+    from features.load import load
+    from features.settings import load_settings
+
+    return load(load_settings(demo.crm_toml), tmp_path_factory.mktemp("rejects") / "rejects.csv")
+
+
+@pytest.fixture
+def demo_copy(demo: Demo, tmp_path: Path) -> Iterator[Path]:
+    """The crm.toml of a copy of the demo's folder (without MLflow's store, which knows its place)."""
+    copy = tmp_path / "demo"
+    shutil.copytree(demo.folder, copy, ignore=shutil.ignore_patterns("mlflow.db*", "mlartifacts"))
+    yield copy / "crm.toml"
+
+
+@pytest.fixture(scope="session")
+def small_data(tmp_path_factory: pytest.TempPathFactory) -> Data:
+    """The examples of a small CRM: quick to train on."""
+    from small_crm import small_crm
+
+    from features.load import load
+    from features.settings import load_settings
+    from training.job import prepared
+
+    folder = tmp_path_factory.mktemp("small")
+    settings = load_settings(small_crm(folder, leads=600))
+    return prepared(load(settings, folder / "rejects.csv"), set(), lambda _: None)
+
+
+@pytest.fixture
+def tiny_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 200 kB."""
+    folder = tmp_path / "tiny"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", str(folder)],
+        capture_output=True, check=False,
+    )  # fmt: skip
+    if mounted.returncode:
+        pytest.skip("only root can mount a tiny disk here")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)

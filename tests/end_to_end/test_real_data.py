@@ -1,0 +1,70 @@
+"""The whole job on public data: the product's own command and crm.toml against the promised bars."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from small_crm import run
+
+from features.load import load
+from features.settings import load_settings
+from training.blending import log_loss
+from training.job import prepared
+from training.measuring import measurement_splits
+from training.recipe import choose, fit
+
+ROOT = Path(__file__).parents[2]
+DATA = Path(os.environ.get("HOTLEAD_DATA", ROOT.parent / "shared" / "data")).resolve()
+pytestmark = pytest.mark.skipif(
+    not DATA.is_dir(), reason=f"the public data are not here: {DATA} (set HOTLEAD_DATA)"
+)
+
+BARS = {"x_education": 0.393, "uci_bank": 0.66, "ibm_sales_win_loss": 0.445}
+NEAR_THE_BEST = {"olist_funnel", "pti_opphistory"}
+BROKEN_WITH_THE_PAST = {"uci_bank"}
+EXAMPLES = sorted(path.parent.name for path in (ROOT / "examples").glob("*/crm.toml"))
+
+
+def test_there_is_an_example_for_every_data_set() -> None:
+    assert set(EXAMPLES) == {path.name for path in DATA.iterdir() if path.is_dir()}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_the_command_reaches_the_bar(name: str, tmp_path: Path) -> None:
+    told = run(
+        "train", ROOT / "examples" / name / "crm.toml", "--out", tmp_path, "--json",
+        env={"HOTLEAD_DATA": str(DATA)},
+    )  # fmt: skip
+    assert told.returncode == 0, told.stderr
+    loss = {who: f["log_loss"]["value"] for who, f in json.loads(told.stdout)["figures"].items()}
+    simple = min(loss["baseline_logistic"], loss["baseline_lightgbm"])
+    if name in BARS:
+        assert loss["model"] <= BARS[name], loss
+    if name in NEAR_THE_BEST:
+        assert loss["model"] <= simple + 0.005, loss
+    if name not in BROKEN_WITH_THE_PAST:
+        assert loss["model"] <= simple + 0.01, loss
+
+
+@pytest.mark.slow
+def test_salvirt_reaches_the_bar_in_the_mean_of_five_seeds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOTLEAD_DATA", str(DATA))
+    settings = load_settings(ROOT / "examples" / "salvirt_b2b" / "crm.toml")
+    data = prepared(load(settings, tmp_path / "rejects.csv"), set(), lambda _: None)
+    assert not data.examples.ordered
+    losses = []
+    for seed in range(5):
+        for split in measurement_splits(data, seed):
+            train, test = data.take(split.train), data.take(split.test)
+            model = fit(train, choose(train, seed), seed)
+            told = model.log_odds(model.encoding.matrix(test.columns))
+            losses.append((len(test), log_loss(test.won, told)))
+    rows, loss = np.array(losses).T
+    assert float(np.average(loss, weights=rows)) <= 0.53

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from string import Formatter
+
+import pytest
+
+from scoring.metrics import MEASURES
+from scoring.texts import all_texts, say
+
+ROOT = Path(__file__).parents[1]
+CODE = [ROOT / "cli.py", *(p for f in ("scoring", "training") for p in (ROOT / f).rglob("*.py"))]
+TEMPLATES = list((ROOT / "training").rglob("*.html"))
+FIGURES = ("calibration", "gains", "scores", "importance", "win_rate")
+JAPANESE = re.compile("[\u3040-\u30ff\u4e00-\u9fff]")
+
+
+def constants() -> set[str]:
+    """Every text constant of the code."""
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in CODE]
+    nodes = (node for tree in trees for node in ast.walk(tree))
+    return {n.value for n in nodes if isinstance(n, ast.Constant) and isinstance(n.value, str)}
+
+
+def said() -> Iterator[str]:
+    """The keys that `say("…")` names, in code and templates."""
+    for path in (*CODE, *TEMPLATES):
+        yield from re.findall(r"""\bsay\(\s*["'](\w+)["']\s*[,)]""", path.read_text("utf-8"))
+
+
+def places(text: str) -> set[str]:
+    return {name for _, name, _, _ in Formatter().parse(text) if name is not None}
+
+
+@pytest.mark.parametrize("key", all_texts())
+def test_text_stands_in_both_languages_with_the_same_places(key: str) -> None:
+    text = all_texts()[key]
+    assert set(text) == {"en", "ja"}
+    assert all(t.strip() for t in text.values())
+    assert places(text["en"]) == places(text["ja"])
+    assert not JAPANESE.search(text["en"])
+
+
+def test_every_key_that_is_said_exists() -> None:
+    keys = set(said())
+    assert len(keys) > 20
+    assert keys <= set(all_texts())
+
+
+def test_every_measure_and_figure_has_its_words() -> None:
+    assert {*MEASURES, *(f"report_{name}" for name in FIGURES)} <= set(all_texts())
+
+
+def test_no_text_is_idle() -> None:
+    used = {*said(), *constants(), *MEASURES, *(f"report_{name}" for name in FIGURES)}
+    assert set(all_texts()) <= used
+
+
+def test_unknown_key_and_unfilled_place_are_errors() -> None:
+    with pytest.raises(KeyError):
+        say("no_such_text", "en")
+    with pytest.raises(KeyError):
+        say("next_ask", "en")
