@@ -307,8 +307,11 @@ def _print_training(made: Any, lang: Lang) -> None:
     _print_findings([f for f in trained.findings if f.severity != "note"], lang)
     print(summary(trained, lang))
     print(verdict(trained.measured.figures, lang))
-    print(f"Wrote {out / 'model'} (model {trained.model.version}) and {made.report}; registered as "
-          f"hotlead version {made.registered.version}, challenger, at {made.registered.tracking_uri}.")  # fmt: skip
+    registered = made.registered
+    print(
+        f"Wrote {out / 'model'} (model {trained.model.version}) and {made.report}; registered as "
+        f"hotlead version {registered.version}, challenger, at {registered.tracking_uri}."
+    )
 
 
 def _print_calls(told: Any, lang: Lang, most: int = 10) -> None:

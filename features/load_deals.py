@@ -61,7 +61,8 @@ def read_deals(reader: Reader, leads: Identified) -> Deals:
     if told is None:
         return _no_deals(leads)
     rows, lead = _with_leads(reader, leads, told)
-    wanted = (lead >= 0) & leads.wanted[lead]
+    wanted = lead >= 0
+    wanted[wanted] = leads.wanted[lead[wanted]]
     rows, lead = taken(rows, wanted), lead[wanted]
     meaning = _meanings(reader, rows, told)
     decided = np.isin(meaning, ("won", "lost"))

@@ -77,11 +77,11 @@ def demo_loaded(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Loaded:
 
 
 @pytest.fixture
-def demo_copy(demo: Demo, tmp_path: Path) -> Iterator[Path]:
+def demo_copy(demo: Demo, tmp_path: Path) -> Path:
     """The crm.toml of a copy of the demo's folder (without MLflow's store, which knows its place)."""
     copy = tmp_path / "demo"
     shutil.copytree(demo.folder, copy, ignore=shutil.ignore_patterns("mlflow.db*", "mlartifacts"))
-    yield copy / "crm.toml"
+    return copy / "crm.toml"
 
 
 @pytest.fixture(scope="session")

@@ -246,8 +246,8 @@ def test_chunks_of_other_data_are_not_taken(
     score: Score, demo_loaded: Loaded, tmp_path: Path, change: Callable[[Crm], Crm]
 ) -> None:
     """The run stops before the list is written; meanwhile the CRM changes."""
+    (tmp_path / "scores.parquet").mkdir()
     with pytest.raises(OutsideError):
-        (tmp_path / "scores.parquet").mkdir()
         score()
     (tmp_path / "scores.parquet").rmdir()
     assert listing(tmp_path) > {".scores.parquet.scoring"}

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -57,7 +58,7 @@ def test_the_origin_rolls_forward_over_stretches_that_do_not_overlap(
     assert cutoffs == sorted(cutoffs)  # type: ignore[type-var]
     judged = [row for split in splits for row in split.test]
     assert len(judged) == len(set(judged))
-    for earlier, later in zip(splits, splits[1:], strict=False):
+    for earlier, later in itertools.pairwise(splits):
         assert examples.moment[earlier.test].max() < later.cutoff  # type: ignore[operator]
 
 

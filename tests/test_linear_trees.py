@@ -10,7 +10,7 @@ from sklearn.preprocessing import StandardScaler
 from features.columns import Bools, Floats
 from scoring.linear import LinearPart
 from scoring.trees import TreesPart
-from training.fitting import Boosting, fit_linear, fit_trees
+from training.fitting import Boosting, Design, fit_linear, fit_trees
 
 RNG = np.random.default_rng(0)
 NUMBERS = RNG.normal([0, 50, -3], [1, 20, 0.1], (600, 3))
@@ -27,7 +27,7 @@ def with_gaps() -> Floats:
 
 @pytest.fixture(scope="module")
 def linear() -> LinearPart:
-    return fit_linear(with_gaps(), WON, 1.0, seed=0)
+    return fit_linear(Design.of(with_gaps()), WON, 1.0, seed=0)
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def trees() -> TreesPart:
 def test_linear_part_is_the_usual_logistic_regression() -> None:
     scaled = StandardScaler().fit_transform(NUMBERS)
     usual = LogisticRegression(C=0.3, tol=1e-8).fit(scaled, WON).decision_function(scaled)
-    ours = fit_linear(NUMBERS, WON, 0.3, seed=0).log_odds(NUMBERS)
+    ours = fit_linear(Design.of(NUMBERS), WON, 0.3, seed=0).log_odds(NUMBERS)
     np.testing.assert_allclose(ours, usual, atol=5e-3)
 
 
@@ -90,7 +90,7 @@ def test_trees_survive_as_text_and_in_pieces(trees: TreesPart) -> None:
 
 def test_trees_learn_what_a_line_cannot() -> None:
     corner = (NUMBERS[:, 0] > 0) ^ (NUMBERS[:, 1] > 50)
-    line = fit_linear(NUMBERS, corner, 1.0, seed=0).log_odds(NUMBERS)
+    line = fit_linear(Design.of(NUMBERS), corner, 1.0, seed=0).log_odds(NUMBERS)
     told = fit_trees(NUMBERS, corner, line, Boosting(), 60, seed=0).log_odds(NUMBERS)
     assert ((line > 0) == corner).mean() < 0.65
     assert ((told > 0) == corner).mean() > 0.95

@@ -9,7 +9,7 @@ import pytest
 from features.columns import Texts
 from training import recipe as recipes
 from training.blending import log_loss
-from training.fitting import Boosting, Curve, Examined
+from training.fitting import Boosting, Curve, Examined, fit_linear
 from training.recipe import Data, Recipe, best_linear, best_rounds, choose, fit, folds_of
 
 
@@ -54,7 +54,10 @@ def test_chosen_strength_is_best_on_later_deals(small_data: Data) -> None:
     def loss(of: list[tuple[Examined, Examined]]) -> float:
         return float(np.mean([log_loss(test.won, test.line) for _, test in of]))
 
-    others = [[fold.examined(c, 0) for fold in folds] for c in recipes.STRENGTHS]
+    others = [
+        [fold.examined(fit_linear(fold.design, fold.train_won, c, 0)) for fold in folds]
+        for c in recipes.STRENGTHS
+    ]
     assert loss(folded) == min(map(loss, others))
     assert strength in recipes.STRENGTHS
 

@@ -83,7 +83,7 @@ def test_champion_is_preferred_to_the_challenger(
 
 
 def test_without_a_model_nothing_is_made(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="No model is registered.*hotlead train"):
+    with pytest.raises(SettingsError, match=r"No model is registered.*hotlead train"):
         find_model(tmp_path / "out")
     assert listing(tmp_path) == set()
 

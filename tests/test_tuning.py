@@ -27,7 +27,7 @@ def test_budget_is_kept_and_a_second_run_goes_on_from_the_first(
     tuned(small_data, 0, 3, store)
     assert time.monotonic() - began < 20
     first = trials(store)
-    assert [t.params["num_leaves"] for t in first[:2]] == [31, 7]
+    assert [t.params["num_leaves"] for t in first[:2]] == [7, 31]
     recipe = tuned(small_data, 0, 3, store)
     done = [t for t in trials(store) if t.value is not None and t.state.name == "COMPLETE"]
     assert len(trials(store)) > len(first)
