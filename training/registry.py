@@ -169,7 +169,7 @@ def _log_run(mlflow: Any, trained: Trained, lang: Language) -> None:
     })  # fmt: skip
     mlflow.log_metrics(_metrics(trained.measured.figures))
     for name, figure in report_figures(trained, lang).items():
-        mlflow.log_figure(figure, f"figures/{name}.html", save_kwargs={"include_plotlyjs": "cdn"})
+        mlflow.log_figure(figure, f"figures/{name}.html", save_kwargs={"include_plotlyjs": True})
 
 
 def _metrics(figures: dict[str, dict[str, Figure]]) -> dict[str, float]:
