@@ -33,9 +33,12 @@ class View(Protocol[N, T]):
     def age(self) -> N: ...
     def count(self, activity: Activity, days: float | None, over: Over) -> N: ...
     def total(self, activity: Activity, days: float | None, over: Over) -> N: ...
+    def repeated(self, activity: Activity, days: float | None, over: Over) -> N: ...
     def days_since(self, activity: Activity, over: Over) -> N: ...
     def last(self, activity: Activity, over: Over) -> N: ...
-    def after(self, then: Activity, first: Activity, days: float, over: Over) -> N: ...
+    def after(
+        self, then: Activity, first: Activity, days: float, window: float | None, over: Over
+    ) -> N: ...
     def decayed(self, activity: Activity, half_life_days: float, over: Over) -> N: ...
     def distinct(self, days: float | None, over: Over) -> N: ...
     def ratio(self, part: N, whole: N) -> N: ...
@@ -110,6 +113,29 @@ class Sum:
 
 
 @dataclass(frozen=True, slots=True)
+class Repeated:
+    """How often the most frequent value of the activities of a type came in the window; 0 where
+    none has a value.
+
+    With the product's number as value it tells how often the same product was looked at.
+    """
+
+    activity: Activity
+    days: Days | None = None
+    over: Over = "lead"
+    kind: Literal["repeated"] = "repeated"
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+    def __call__(self, view: View[Any, Any]) -> Any:
+        return view.repeated(self.activity, self.days, self.over)
+
+    def label(self, words: Words, lang: Language) -> str:
+        what = _activity(self.activity, words, lang)
+        en, ja = f"{what} (most times for the same one)", f"{what}の回数（同じ対象での最多）"
+        return _window(_of(self.over, ja if lang == "ja" else en, lang), self.days, lang)
+
+
+@dataclass(frozen=True, slots=True)
 class DaysSince:
     """Days since the last activity of a type before the moment; missing where there was none."""
 
@@ -151,24 +177,26 @@ class Last:
 class After:
     """How many `then` came within `days` after a `first` (both before the moment).
 
-    A `then` counts where the last `first` at or before it is at most `days` old.
+    A `then` counts where the last `first` at or before it is at most `days` old, and where it lies in
+    the last `window` days itself, if that is given.
     """
 
     then: Activity
     first: Activity
     days: Days
+    window: Days | None = None
     over: Over = "lead"
     kind: Literal["after"] = "after"
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     def __call__(self, view: View[Any, Any]) -> Any:
-        return view.after(self.then, self.first, self.days, self.over)
+        return view.after(self.then, self.first, self.days, self.window, self.over)
 
     def label(self, words: Words, lang: Language) -> str:
         then, first = (_activity(a, words, lang) for a in (self.then, self.first))
         en = f"{then} within {_days(self.days)} days after {first}"
         ja = f"{first}から{_days(self.days)}日以内の{then}の回数"
-        return _of(self.over, ja if lang == "ja" else en, lang)
+        return _window(_of(self.over, ja if lang == "ja" else en, lang), self.window, lang)
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,12 +269,22 @@ class Age:
 
 
 Feature: TypeAlias = Annotated[
-    Attribute | Count | Sum | DaysSince | Last | After | Decayed | Distinct | Ratio | Age,
+    Attribute
+    | Count
+    | Sum
+    | Repeated
+    | DaysSince
+    | Last
+    | After
+    | Decayed
+    | Distinct
+    | Ratio
+    | Age,
     Field(discriminator="kind"),
 ]
 
 KINDS: tuple[type[Any], ...] = (
-    Attribute, Count, Sum, DaysSince, Last, After, Decayed, Distinct, Ratio, Age,
+    Attribute, Count, Sum, Repeated, DaysSince, Last, After, Decayed, Distinct, Ratio, Age,
 )  # fmt: skip
 
 

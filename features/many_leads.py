@@ -61,6 +61,15 @@ class Stretch:
     keys: Keys
     value: Floats | None
 
+    @cached_property
+    def alike(self) -> NDArray[np.int32]:
+        """A number for each activity, equal where the values are; -1 where there is no value."""
+        numbers = np.full(len(self.keys.key), -1, dtype=np.int32)
+        if self.value is not None:
+            told = ~np.isnan(self.value)
+            numbers[told] = np.unique(self.value[told], return_inverse=True)[1]
+        return numbers
+
 
 class Histories:
     """The activities of a CRM sorted by owner and time; made once and shared by many views."""
@@ -174,6 +183,14 @@ class ManyLeads:
         start, stop = self._window(stretch, days, over)
         return rounded(_summed(start, stop, lambda _, at: np.nan_to_num(value[at])))
 
+    def repeated(self, activity: Activity, days: float | None, over: Over) -> Floats:
+        stretch = self._histories.stretch(activity, over)
+        start, stop = self._window(stretch, days, over)
+        most = np.zeros(len(self._leads))
+        for rows, row, at in _spread(start, stop):
+            most[rows] = _most_alike(row - rows.start, stretch.alike[at], rows.stop - rows.start)
+        return most
+
     def days_since(self, activity: Activity, over: Over) -> Floats:
         stretch = self._histories.stretch(activity, over)
         last, any_before = self._last(stretch, over)
@@ -190,8 +207,10 @@ class ManyLeads:
             told[any_before] = stretch.value[last[any_before]]
         return told
 
-    def after(self, then: Activity, first: Activity, days: float, over: Over) -> Floats:
-        start, stop = self._window(self._histories.after(then, first, days, over), None, over)
+    def after(
+        self, then: Activity, first: Activity, days: float, window: float | None, over: Over
+    ) -> Floats:
+        start, stop = self._window(self._histories.after(then, first, days, over), window, over)
         return (stop - start).astype(np.float64)
 
     def decayed(self, activity: Activity, half_life_days: float, over: Over) -> Floats:
@@ -303,13 +322,30 @@ def _overlaid(base: Column, changed: Column, own: Bools) -> Column:
 def _summed(start: Ints, stop: Ints, terms: _Terms) -> Floats:
     """For each row the sum of `terms(rows, positions)` over its positions, added one by one."""
     total = np.zeros(len(start))
+    for rows, row, at in _spread(start, stop):
+        weights = terms(row, at)
+        total[rows] = np.bincount(row - rows.start, weights, minlength=rows.stop - rows.start)
+    return total
+
+
+def _most_alike(row: Ints, alike: NDArray[np.int32], rows: int) -> Floats:
+    """For each of so many rows how often its most frequent number came; -1 does not count."""
+    told, numbers = alike >= 0, int(alike.max(initial=0)) + 1
+    pair = np.sort(row[told] * numbers + alike[told])
+    first = np.flatnonzero(np.diff(pair, prepend=-1))
+    often = np.diff(first, append=len(pair)).astype(np.float64)
+    most = np.zeros(rows)
+    np.maximum.at(most, pair[first] // numbers, often)
+    return most
+
+
+def _spread(start: Ints, stop: Ints) -> Iterator[tuple[slice, Ints, Ints]]:
+    """Runs of rows, and for each position of theirs its row and the position itself."""
     for rows in _chunks(stop - start):
         length = (stop - start)[rows]
         row = np.repeat(np.arange(rows.start, rows.stop), length)
         offset = np.arange(len(row)) - np.repeat(np.cumsum(length) - length, length)
-        weights = terms(row, start[row] + offset)
-        total[rows] = np.bincount(row - rows.start, weights, minlength=rows.stop - rows.start)
-    return total
+        yield rows, row, start[row] + offset
 
 
 def _chunks(lengths: Ints) -> Iterator[slice]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from features.clock import MS_PER_DAY, days_to_ms
@@ -86,6 +87,12 @@ class OneLead:
         start, stop = self._window(times, days)
         return rounded(_added(v for v in values[start:stop] if v == v))
 
+    def repeated(self, activity: Activity, days: float | None, over: Over) -> float:
+        times, values = self._of(over).of(activity)
+        start, stop = self._window(times, days)
+        often = Counter(v for v in values[start:stop] if v == v)
+        return float(max(often.values(), default=0))
+
     def days_since(self, activity: Activity, over: Over) -> float:
         times = self._times(activity, over)
         before = bisect_left(times, self._moment)
@@ -96,11 +103,13 @@ class OneLead:
         before = bisect_left(times, self._moment)
         return values[before - 1] if before else math.nan
 
-    def after(self, then: Activity, first: Activity, days: float, over: Over) -> float:
+    def after(
+        self, then: Activity, first: Activity, days: float, window: float | None, over: Over
+    ) -> float:
         firsts, within, found = self._times(first, over), days_to_ms(days), 0
-        for at in self._times(then, over):
-            if at >= self._moment:
-                break
+        thens = self._times(then, over)
+        start, stop = self._window(thens, window)
+        for at in thens[start:stop]:
             earlier = bisect_left(firsts, at + 1)
             found += earlier > 0 and at - firsts[earlier - 1] <= within
         return float(found)

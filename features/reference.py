@@ -20,6 +20,7 @@ from features.kinds import (
     Distinct,
     Last,
     Ratio,
+    Repeated,
     Sum,
 )
 from features.table import Vocabulary
@@ -28,6 +29,7 @@ _EXAMPLES: dict[type, Any] = {
     Attribute: Attribute("employees", "number", "at_creation"),
     Count: Count("price_page", 30),
     Sum: Sum("order", 90),
+    Repeated: Repeated("product_view", 14),
     DaysSince: DaysSince("mail_click"),
     Last: Last("quote_request"),
     After: After("quote_request", "trial_started", 30),
@@ -42,6 +44,7 @@ _WORDS = Vocabulary({
     "employees": {"en": "Employees", "ja": "従業員数"},
     "price_page": {"en": "Price page viewed", "ja": "料金ページ閲覧"},
     "order": {"en": "Order", "ja": "注文"},
+    "product_view": {"en": "Product viewed", "ja": "商品閲覧"},
     "mail_click": {"en": "Mail link clicked", "ja": "メールのクリック"},
     "mail_open": {"en": "Mail opened", "ja": "メール開封"},
     "quote_request": {"en": "Quote requested", "ja": "見積依頼"},

@@ -1,7 +1,7 @@
 """The two views of a lead answer alike, and neither sees what comes later."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -23,6 +23,7 @@ from features.kinds import (
     Last,
     Over,
     Ratio,
+    Repeated,
     Sum,
 )
 from features.many_leads import Histories
@@ -40,8 +41,10 @@ def every_kind(over: Over) -> dict[str, Feature]:
         found |= {
             f"count{i}": Count(a, 2, over), f"count_all{i}": Count(a, None, over),
             f"sum{i}": Sum(a, 0.5, over), f"sum_all{i}": Sum(a, None, over),
+            f"repeated{i}": Repeated(a, 2, over), f"repeated_all{i}": Repeated(a, None, over),
             f"since{i}": DaysSince(a, over), f"last{i}": Last(a, over),
-            f"after{i}": After("mail", a, 1, over), f"first{i}": After(a, "mail", 0.25, over),
+            f"after{i}": After("mail", a, 1, over=over),
+            f"late{i}": After("mail", a, 1, 2, over), f"first{i}": After(a, "mail", 0.25, None, over),
             f"decayed{i}": Decayed(a, 0.7, over),
             f"ratio{i}": Ratio(Sum(a, None, over), Count("*", 2, over)),
         }  # fmt: skip
@@ -64,7 +67,8 @@ TABLE = FeatureTable(
 
 # Few different times, so that equal ones, edges of windows and changes at the moment are common.
 times = st.integers(0, 24).map(lambda quarter: quarter * DAY // 4) | st.integers(0, 6 * DAY)
-values = st.floats(-1e12, 1e12, allow_subnormal=False) | st.just(math.nan)
+# Few different values beside any, so that repeated ones are common too.
+values = st.floats(-1e12, 1e12, allow_subnormal=False) | st.sampled_from([math.nan, 0.0, -0.0, 7.0])
 activity = st.tuples(st.integers(0, LEADS - 1), st.sampled_from(TYPES), times, values)
 numbers, words = st.none() | st.integers(0, 9).map(float), st.none() | st.sampled_from("abc")
 change = st.one_of(
@@ -158,6 +162,34 @@ def test_huge_values_are_added_alike_by_both_views() -> None:
     assert same(one, many)
 
 
+def test_repeated_values_of_an_account_are_those_of_all_its_leads() -> None:
+    told = [(0, "view", 1, 7.0), (1, "view", 2, 7.0), (1, "view", 3, 8.0), (2, "view", 1, 7.0)]
+    crm = make_crm(3, told, accounts=[0, 0, 1])
+    table = FeatureTable({"own": Repeated("view"), "all": Repeated("view", None, "account")})
+    one, many = both_views(table, crm, [0, 1, 2, 0], [9, 9, 9, 2], told)
+    assert one == many == [[1.0, 2.0], [1.0, 2.0], [1.0, 1.0], [1.0, 1.0]]
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 3, 5, 8])
+def test_what_is_spread_out_at_once_alters_nothing(
+    at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = [(i % LEADS, "view", i * i % 23, float(i % 3)) for i in range(30) if i % LEADS != 1]
+    leads, moments = [*range(LEADS)] * 3, [24] * LEADS + [12] * LEADS + [0] * LEADS
+    table = FeatureTable({
+        "repeated": Repeated("view"), "sum": Sum("view"), "decayed": Decayed("view", 1e-7),
+    })  # fmt: skip
+    monkeypatch.setattr("features.many_leads._SEGMENTS_AT_ONCE", at_once)
+    one, many = both_views(table, make_crm(LEADS, told), leads, moments, told)
+    assert same(one, many)
+
+
+def test_activities_of_a_crm_without_values_repeat_none() -> None:
+    crm = make_crm(activities=[(0, "view", 1, 7.0), (0, "view", 2, 7.0)])
+    bare = replace(crm, activities=replace(crm.activities, value=None))
+    assert many_values(FeatureTable({"repeated": Repeated("view")}), bare, [0], [9]) == [[0.0]]
+
+
 def test_a_column_that_only_compares_groups_is_no_past_of_a_history() -> None:
     crm = make_crm(2, changes=[(0, "budget", DAY, "yes")], attributes={"budget": ["no", "no"]})
     table = FeatureTable({"budget": Attribute("budget", known="history")})
@@ -179,7 +211,9 @@ def test_moments_in_any_order_keep_their_own_answers() -> None:
 
 
 def test_no_lead_and_no_activity_give_no_answer_and_zeros() -> None:
-    table = FeatureTable({"visits": Count("visit"), "sum": Sum("*"), "last": DaysSince("*")})
+    table = FeatureTable({
+        "visits": Count("visit"), "sum": Sum("*"), "repeated": Repeated("*"), "last": DaysSince("*"),
+    })  # fmt: skip
     assert many_values(table, make_crm(), [], []) == []
-    assert np.isnan(many_values(table, make_crm(), [0], [9])[0][2])  # type: ignore[arg-type]
-    assert many_values(table, make_crm(), [0], [9])[0][:2] == [0.0, 0.0]
+    assert np.isnan(many_values(table, make_crm(), [0], [9])[0][3])  # type: ignore[arg-type]
+    assert many_values(table, make_crm(), [0], [9])[0][:3] == [0.0, 0.0, 0.0]
