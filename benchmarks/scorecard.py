@@ -1,0 +1,73 @@
+"""The scorecard on one lead, and on a million: the b2b_saas profile, and deadlines in business hours.
+
+`python -m benchmarks.scorecard`
+"""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+
+from benchmarks.measuring import end, microseconds, show
+from features.clock import MS_PER_DAY
+from features.columns import Column, Texts
+from features.settings import parse_features
+from features.table import FeatureTable
+from scoring.deadlines import due
+from scoring.load_scorecard import parse_card, profile_features
+from scoring.rating import OneRater, rate
+from scoring.scorecard import Scorecard
+
+LEADS = 1_000_000
+_MONDAY = 1_764_547_200_000
+
+
+def main() -> None:
+    """Measure and show."""
+    card = parse_card({"profile": "b2b_saas"}, "b2b_saas")
+    table = FeatureTable(parse_features(profile_features("b2b_saas")["features"]))
+    rules = len(list(card.rules()))
+    assert rules >= 20
+    columns = _columns(card, table, LEADS)
+    seconds = min(_seconds(card, columns) for _ in range(3))
+    print(f"{rules} rules of b2b_saas; {LEADS / seconds:,.0f} leads a second in bulk")
+    values = {n: c.plain()[0] if isinstance(c, Texts) else float(c[0]) for n, c in columns.items()}
+    rater = OneRater(card)
+    held = [
+        show(f"one lead, {rules} rules", microseconds(lambda: rater(values)), 25, "µs"),
+        show("bulk, a lead", seconds / LEADS * 1e6, 2, "µs"),
+        show("a deadline of 24 business hours, with holidays", _deadline(card), 25, "µs"),
+    ]
+    end(held)
+
+
+def _seconds(card: Scorecard, columns: dict[str, Column]) -> float:
+    began = time.perf_counter()
+    rating = rate(card, columns)
+    assert len(rating.score) == len(rating.stage) == LEADS
+    return time.perf_counter() - began
+
+
+def _columns(card: Scorecard, table: FeatureTable, leads: int) -> dict[str, Column]:
+    """Random values around what the card asks for, some missing."""
+    rng = np.random.default_rng(0)
+    values = {c.feature: c.one_of for _, _, rule in card.rules() for c in rule.when if c.one_of}
+    told: dict[str, Column] = {}
+    for name in table.names:
+        if name in table.texts:
+            words = (*values.get(name, ()), "other")
+            told[name] = Texts(rng.integers(-1, len(words), leads).astype(np.int32), words)
+        else:
+            number = rng.integers(0, 60, leads).astype(np.float64)
+            told[name] = np.where(rng.random(leads) < 0.3, np.nan, number)
+    return told
+
+
+def _deadline(card: Scorecard) -> float:
+    starts = iter(_MONDAY + np.random.default_rng(1).integers(0, 90 * MS_PER_DAY, 100_000))
+    return microseconds(lambda: due(int(next(starts)), 24, card.hours))
+
+
+if __name__ == "__main__":
+    main()

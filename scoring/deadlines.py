@@ -1,0 +1,239 @@
+"""Deadlines, counted in clock hours or in the hours in which an office is open.
+
+The open hours of a year are listed once as spans of UTC milliseconds, so that a deadline is two
+bisections. A span is what a clock on the office's wall shows: an hour that the clock skips in spring
+is not there, and an hour that it shows twice in autumn counts twice.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from bisect import bisect_left
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import MAXYEAR, UTC, date, datetime, time, timedelta
+from functools import lru_cache
+from itertools import accumulate
+from typing import Literal, Self, TypeAlias
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import Field, ValidationInfo, field_validator, model_validator
+
+from features.clock import MS_PER_DAY, days_to_ms, from_ms, to_ms
+from features.errors import nearest
+from features.settings import Strict
+
+Weekday: TypeAlias = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+WEEKDAYS: tuple[Weekday, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+YEARS_CLOSED = 5
+"""So many years without an opening, and the office is taken to never open again."""
+
+_TIME = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])(?::([0-5][0-9]))?")
+
+
+class OfficeHours(Strict):
+    """[hours]: when the office is open. Times are local in `time_zone`, to the second."""
+
+    time_zone: str = Field("UTC", description="The office's time zone, such as Asia/Tokyo.")
+    days: tuple[Weekday, ...] = Field(
+        WEEKDAYS[:5], description="The weekdays on which the office is open."
+    )
+    opens: time = Field(time(9), description="When the office opens, in local time.")
+    closes: time = Field(time(18), description="When the office closes, on the same day.")
+    country: str | None = Field(
+        None, description="An ISO code such as JP: closed on the public holidays there."
+    )
+    region: str | None = Field(
+        None, description="A part of the country that has holidays of its own, such as BY."
+    )
+
+    @field_validator("time_zone")
+    @classmethod
+    def _zone(cls, name: str) -> str:
+        if name not in available_timezones():
+            raise ValueError(f"no such time zone; {nearest(name, sorted(available_timezones()))}")
+        return name
+
+    @field_validator("days")
+    @classmethod
+    def _some_once(cls, days: tuple[Weekday, ...]) -> tuple[Weekday, ...]:
+        if not days:
+            raise ValueError(f"give one weekday or more: {', '.join(map(repr, WEEKDAYS))}")
+        twice = sorted({day for day in days if days.count(day) > 1}, key=WEEKDAYS.index)
+        if twice:
+            raise ValueError(f"each weekday may stand once; more than once: {', '.join(twice)}")
+        return days
+
+    @field_validator("opens", "closes", mode="before")
+    @classmethod
+    def _clock(cls, told: object) -> time:
+        """Pydantic alone would take 9 as nine seconds after midnight."""
+        text = told.isoformat() if isinstance(told, time) else str(told)
+        found = _TIME.fullmatch(text)
+        if not found:
+            raise ValueError("must be a local time from 00:00 to 23:59:59, such as 09:00")
+        hour, minute, second = map(int, found.groups("0"))
+        return time(hour, minute, second)
+
+    @field_validator("country")
+    @classmethod
+    def _country(cls, code: str | None) -> str | None:
+        if code is not None and code not in (known := _regions()):
+            hint = nearest(code.upper(), sorted(known))
+            raise ValueError(f"no holidays are known for it; give an ISO code such as 'JP'; {hint}")
+        return code
+
+    @field_validator("region")
+    @classmethod
+    def _region(cls, code: str | None, so_far: ValidationInfo) -> str | None:
+        if code is None or "country" not in so_far.data:
+            return code
+        country = so_far.data["country"]
+        if country is None:
+            raise ValueError("needs `country`, the country of the region")
+        if code not in (known := _regions()[country]):
+            hint = nearest(code.upper(), known) if known else "it has none, leave `region` out"
+            raise ValueError(f"no region of {country} with holidays of its own; {hint}")
+        return code
+
+    @model_validator(mode="after")
+    def _opens_first(self) -> Self:
+        if self.opens >= self.closes:
+            raise ValueError(
+                f"opens = {self.opens:%H:%M:%S} must lie before closes = {self.closes:%H:%M:%S}"
+            )
+        return self
+
+
+def due(start: int, hours: float, office: OfficeHours | None) -> int:
+    """The moment that lies `hours` after `start`; both moments are ms UTC.
+
+    Without an office these are clock hours. With one, only its open hours count: a start while it is
+    closed begins to count at the next opening, and hours that are used up just when it closes end
+    there, not at the next opening. 0 hours are `start` itself, or the next opening.
+
+    Raises ValueError for hours that are negative or not finite, for an office that does not open for
+    `YEARS_CLOSED` years, and for business hours outside the years 2 to 9998.
+    """
+    if not 0 <= hours < math.inf:
+        raise ValueError(f"hours must be 0 or more, and finite (got {hours})")
+    counted = days_to_ms(hours / 24)
+    if office is None:
+        return int(start) + counted
+    try:
+        return _due_in_open_hours(int(start), counted, office)
+    except OverflowError:
+        raise ValueError(
+            f"{hours} business hours after {start} ms do not lie in the years 2 to 9998"
+        ) from None
+
+
+def _due_in_open_hours(start: int, left: int, office: OfficeHours) -> int:
+    # Nowhere is the local date more than a day behind UTC's.
+    for year in _years(from_ms(start - MS_PER_DAY).year, office):
+        i = bisect_left(year.closes, start)
+        if i == len(year.closes):
+            continue
+        left += year.open_until[i] - (year.closes[i] - max(start, year.opens[i]))
+        if left <= year.open_until[-1]:
+            j = bisect_left(year.open_until, left, lo=i)
+            return year.closes[j] - (year.open_until[j] - left)
+        left -= year.open_until[-1]
+    raise OverflowError
+
+
+@dataclass(frozen=True, slots=True)
+class _Year:
+    """The open spans of the local days of a year, in order; ms UTC.
+
+    `open_until` is for how many ms the office was open in the year by the end of each span.
+    """
+
+    opens: tuple[int, ...]
+    closes: tuple[int, ...]
+    open_until: tuple[int, ...]
+
+
+def _years(first: int, office: OfficeHours) -> Iterator[_Year]:
+    """The years from `first` on. Raises ValueError where too many in a row have no opening."""
+    closed = 0
+    for number in range(first, MAXYEAR):
+        year = _year(office, number)
+        closed = 0 if year.opens else closed + 1
+        if closed == YEARS_CLOSED:
+            raise ValueError(
+                f"the office does not open in the years {number - closed + 1} to {number}: [hours] "
+                f"has days = {list(office.days)}, {office.opens:%H:%M} to {office.closes:%H:%M}, "
+                f"country = {office.country}"
+            )
+        yield year
+
+
+@lru_cache(maxsize=512)
+def _year(office: OfficeHours, number: int) -> _Year:
+    shown = [(_ms(day, office.opens), _ms(day, office.closes)) for day in _days(office, number)]
+    spans = [
+        (max(opens - ahead, since), min(closes - ahead, until))
+        for since, until, ahead in _stretches(ZoneInfo(office.time_zone), number)
+        for opens, closes in shown
+    ]
+    spans = [(opens, closes) for opens, closes in spans if opens < closes]
+    lengths = (closes - opens for opens, closes in spans)
+    return _Year(tuple(o for o, _ in spans), tuple(c for _, c in spans), tuple(accumulate(lengths)))
+
+
+def _ms(day: date, at: time) -> int:
+    """What a local clock shows, as though it were UTC's."""
+    return to_ms(datetime.combine(day, at, UTC))
+
+
+def _days(office: OfficeHours, number: int) -> Iterator[date]:
+    """The local days of a year on which the office opens."""
+    free = _holidays(office.country, office.region, number)
+    day = date(number, 1, 1)
+    while day.year == number:
+        if WEEKDAYS[day.weekday()] in office.days and day not in free:
+            yield day
+        day += timedelta(days=1)
+
+
+def _holidays(country: str | None, region: str | None, number: int) -> frozenset[date]:
+    """The public holidays of a year, with the days off that stand in for those on a weekend."""
+    if country is None:
+        return frozenset()
+    from holidays import country_holidays  # slow
+
+    return frozenset(country_holidays(country, subdiv=region, years=number))
+
+
+def _regions() -> dict[str, list[str]]:
+    """The regions of every country whose holidays are known."""
+    from holidays import list_supported_countries  # slow
+
+    return list_supported_countries()
+
+
+def _stretches(zone: ZoneInfo, number: int) -> Iterator[tuple[int, int, int]]:
+    """The year, wherever it is, cut where clocks change: since, until, and how far ahead of UTC."""
+    since = to_ms(datetime(number, 1, 1, tzinfo=UTC)) - MS_PER_DAY
+    end = to_ms(datetime(number + 1, 1, 1, tzinfo=UTC)) + MS_PER_DAY
+    for day in range(since, end, MS_PER_DAY):
+        if _ahead(zone, day) != _ahead(zone, day + MS_PER_DAY):
+            change = _change(zone, day)
+            yield since, change, _ahead(zone, day)
+            since = change
+    yield since, end, _ahead(zone, end)
+
+
+def _change(zone: ZoneInfo, day: int) -> int:
+    """When within 24 hours from `day` on the clocks change."""
+    before = _ahead(zone, day)
+    moments = range(day, day + MS_PER_DAY)
+    return moments[bisect_left(moments, True, key=lambda ms: _ahead(zone, ms) != before)]
+
+
+def _ahead(zone: ZoneInfo, ms: int) -> int:
+    """How many ms the zone's clocks are ahead of UTC at a moment."""
+    ahead = from_ms(ms).astimezone(zone).utcoffset() or timedelta()
+    return ahead // timedelta(milliseconds=1)
