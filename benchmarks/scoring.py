@@ -58,7 +58,7 @@ def one_row(folder: Path) -> float:
     ]
 
     def score() -> None:
-        row = model.encoding.row(values)
+        row = model.encode_one(values)
         assert np.isfinite(model.log_odds(row)).all()
         model.explain(row)
 

@@ -8,24 +8,35 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from features.columns import Bools, Column, Floats, Ints, Texts
+from features.columns import Bools, Column, Floats, Ints, Texts, take
 from features.errors import DataError
+from scoring.differences import Judged
 
-_FEATURE, _SEGMENT, _SCORE = "feature:", "segment:", "score:"
+MODEL, POINTS = "model", "points"
+"""Who gave a score: the model as measured, and the scorecard as calibrated on the same older deals."""
+
+_FEATURE, _SEGMENT, _SCORE, _REASON = "feature:", "segment:", "score:", "reason:"
+_DATED = "hotlead.dated"
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """Columns of equal length. `moment` is ms UTC (or a rank), `scores` log-odds by who gave them:
-    "model", its parts "linear" and "trees", and the baselines."""
+    """Columns of equal length. `moment` is ms UTC (where `dated`, else a rank), `landmark` the lead's
+    age in days.
+
+    `scores` are log-odds by who gave them: "model", its parts "points" (where there is a scorecard),
+    "linear" and "trees", and the baselines. `reasons` are what each feature adds to the model's score,
+    nan in the rows where that was not computed.
+    """
 
     lead: NDArray[np.object_]
     group: NDArray[np.int32]
@@ -36,9 +47,29 @@ class Evidence:
     scores: Mapping[str, Floats]
     features: Mapping[str, Column]
     segments: Mapping[str, Texts]
+    reasons: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    dated: bool = True
 
     def __len__(self) -> int:
         return len(self.won)
+
+    @property
+    def judged(self) -> Judged:
+        """What became of the rows, for measuring."""
+        return Judged(self.won, self.amount, self.group)
+
+    def take(self, rows: NDArray[np.integer] | Bools) -> Evidence:
+        """Some of the rows."""
+        places = np.arange(len(self))[rows]
+
+        def some(columns: Mapping[str, Any]) -> dict[str, Any]:
+            return {name: take(column, places) for name, column in columns.items()}
+
+        return Evidence(
+            self.lead[rows], self.group[rows], self.moment[rows], self.landmark[rows],
+            self.won[rows], self.amount[rows], some(self.scores), some(self.features),
+            some(self.segments), some(self.reasons), self.dated,
+        )  # fmt: skip
 
     def save(self, path: Path) -> None:
         """Write as Parquet."""
@@ -51,7 +82,9 @@ class Evidence:
         columns |= {_SCORE + name: pa.array(values) for name, values in self.scores.items()}
         columns |= {_FEATURE + name: _to_arrow(values) for name, values in self.features.items()}
         columns |= {_SEGMENT + name: _to_arrow(values) for name, values in self.segments.items()}
-        pq.write_table(pa.table(columns), path, compression="zstd")
+        columns |= {_REASON + name: pa.array(values) for name, values in self.reasons.items()}
+        table = pa.table(columns).replace_schema_metadata({_DATED: str(self.dated)})
+        pq.write_table(table, path, compression="zstd")
 
     @staticmethod
     def load(path: Path) -> Evidence:
@@ -76,6 +109,8 @@ class Evidence:
             table["landmark"].to_numpy(), table["won"].to_numpy(), numbers("amount"),
             {n: np.asarray(v) for n, v in named(_SCORE).items() if not isinstance(v, Texts)},
             named(_FEATURE), {n: v for n, v in named(_SEGMENT).items() if isinstance(v, Texts)},
+            {n: np.asarray(v, np.float32) for n, v in named(_REASON).items()},
+            (table.schema.metadata or {}).get(_DATED.encode()) != b"False",
         )  # fmt: skip
 
 

@@ -9,6 +9,11 @@ import numpy as np
 
 from features.columns import Floats
 
+WIDEN = 1.0
+"""Numbers are clipped at the range that training saw, widened by this many times its width."""
+
+_ROUNDING = 1e-9
+
 
 @dataclass(frozen=True)
 class Scaling:
@@ -23,6 +28,13 @@ class Scaling:
     mean: Floats
     spread: Floats
     missing: Floats
+
+    @property
+    def seen(self) -> tuple[Floats, Floats]:
+        """The least and the largest value of each column in the training."""
+        width = (self.high - self.low) / (1 + 2 * WIDEN)
+        inside = (WIDEN - _ROUNDING) * width
+        return self.low + inside, self.high - inside
 
     def scaled(self, matrix: Floats) -> Floats:
         """The columns, centred."""

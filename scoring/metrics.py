@@ -7,7 +7,7 @@ methods", Annals of Statistics 7 (1979).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import TypeAlias
@@ -182,17 +182,27 @@ def measure(
     draws: int = 200, seed: int = 0,
 ) -> dict[str, Figure]:  # fmt: skip
     """Every figure with its interval from `draws` bootstrap samples of whole groups."""
-    at = ranked(won, probability, amount)
-    of_group = np.unique(group, return_inverse=True)[1][np.argsort(-probability, kind="stable")]
+    at, order = ranked(won, probability, amount), np.argsort(-probability, kind="stable")
     drawn: dict[str, list[float]] = {name: [] for name in MEASURES}
-    rng = np.random.default_rng(seed)
-    groups = int(of_group.max()) + 1 if len(of_group) else 0
-    for _ in range(draws):
-        times = np.bincount(rng.integers(0, groups, groups), minlength=groups)
-        sample = at.weighted(times[of_group].astype(np.float64))
+    for weight in group_draws(group, draws, seed):
+        sample = at.weighted(weight[order])
         for name, figure in MEASURES.items():
             drawn[name].append(figure(sample))
-    return {name: _figure(figure(at), drawn[name]) for name, figure in MEASURES.items()}
+    return {name: with_interval(figure(at), drawn[name]) for name, figure in MEASURES.items()}
+
+
+def log_losses(won: Bools, log_odds: Floats) -> Floats:
+    """-log(probability given to what happened), a value a lead."""
+    return np.asarray(np.logaddexp(0.0, log_odds) - won * log_odds)
+
+
+def group_draws(group: NDArray[np.integer], draws: int, seed: int) -> Iterator[Floats]:
+    """Bootstrap samples of whole groups: how often each row is drawn."""
+    of_group = np.unique(group, return_inverse=True)[1]
+    rng, groups = np.random.default_rng(seed), int(of_group.max()) + 1 if len(of_group) else 0
+    for _ in range(draws):
+        times = np.bincount(rng.integers(0, groups, groups), minlength=groups)
+        yield times[of_group].astype(np.float64)
 
 
 def plain(figures: dict[str, Figure]) -> dict[str, dict[str, float | None]]:
@@ -203,7 +213,8 @@ def plain(figures: dict[str, Figure]) -> dict[str, dict[str, float | None]]:
     }
 
 
-def _figure(value: float, drawn: list[float]) -> Figure:
+def with_interval(value: float, drawn: Sequence[float]) -> Figure:
+    """A value with the 95 % interval of its draws; draws that cannot tell it (nan) do not count."""
     told = np.array(drawn)[~np.isnan(drawn)]
     low, high = np.quantile(told, [0.025, 0.975]) if len(told) else (np.nan, np.nan)
     return Figure(value, float(low), float(high))

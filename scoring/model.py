@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from features.columns import Column, Floats
 from features.errors import DataError
@@ -21,16 +23,34 @@ from features.settings import parse_features
 from features.table import FeatureTable, Vocabulary
 from scoring.encoding import Encoding
 from scoring.linear import LinearPart
+from scoring.points import PointsPart
+from scoring.rating import OneRater, Rating, rate
+from scoring.scorecard import Scorecard
 from scoring.trees import TreesPart
 
 MODEL_FILE, TREES_FILE, EVIDENCE_FILE = "model.json", "trees.txt", "evidence.parquet"
 
 
-class Part(Protocol):
-    """A part of the sum of evidence."""
+class ColumnsPart(Protocol):
+    """A part of the sum of evidence that looks at the encoded columns."""
 
     def log_odds(self, matrix: Floats) -> Floats: ...
     def contributions(self, matrix: Floats) -> tuple[float, Floats]: ...
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Leads made ready for every part: the encoded columns, a row a lead, and the card's rating."""
+
+    matrix: Floats
+    rating: Rating
+
+    def __len__(self) -> int:
+        return len(self.matrix)
+
+    def take(self, rows: NDArray[np.integer]) -> Encoded:
+        """Some of the leads."""
+        return Encoded(self.matrix[rows], self.rating.take(rows))
 
 
 @dataclass(frozen=True)
@@ -59,34 +79,57 @@ class Explanation:
 
 @dataclass(frozen=True)
 class Model:
-    """A trained model. `about` says what it was trained on and how good it was, for people."""
+    """A trained model. `about` says what it was trained on and how good it was, for people.
+
+    `card` is the scorecard that it was trained with; `points` is None where that has no rows.
+    """
 
     table: FeatureTable
     encoding: Encoding
+    card: Scorecard
+    points: PointsPart | None
     linear: LinearPart
     trees: TreesPart
     weights: Mapping[str, float]
     calibration: Calibration
     about: Mapping[str, Any] = field(default_factory=dict)
 
-    def log_odds(self, matrix: Floats) -> Floats:
+    def encode(self, columns: Mapping[str, Column]) -> Encoded:
+        """Many leads: feature values by name."""
+        return Encoded(self.encoding.matrix(columns), rate(self.card, columns))
+
+    def encode_one(self, values: Sequence[float | str | None]) -> Encoded:
+        """One lead: its feature values in the order of the table."""
+        named = dict(zip(self.table.names, values, strict=True))
+        return Encoded(self.encoding.row(values), self._rater(named))
+
+    def log_odds(self, leads: Encoded) -> Floats:
         """(rows,) calibrated log-odds of encoded leads."""
-        total = sum(weight * part.log_odds(matrix) for weight, part in self._parts())
+        total = np.zeros(len(leads))
+        for weight, part in self._parts():
+            total += weight * part.log_odds(leads.matrix)
+        if self.points:
+            total += self._points_weight * self.points.log_odds(leads.rating)
         return np.asarray(self.calibration.intercept + self.calibration.slope * total)
 
     def probability(self, columns: Mapping[str, Column]) -> Floats:
         """(rows,) probability to win of many leads."""
-        return sigmoid(self.log_odds(self.encoding.matrix(columns)))
+        return sigmoid(self.log_odds(self.encode(columns)))
 
-    def explain(self, matrix: Floats) -> Explanation:
+    def explain(self, leads: Encoded) -> Explanation:
         """Exact reasons of encoded leads, a column a feature."""
-        slope = self.calibration.slope
-        prior, total = self.calibration.intercept, np.zeros(matrix.shape)
+        prior, by_column = 0.0, np.zeros(leads.matrix.shape)
         for weight, part in self._parts():
-            base, by_column = part.contributions(matrix)
-            prior += slope * weight * base
-            total += slope * weight * by_column
-        return Explanation(self.table.names, prior, self.encoding.by_feature(total))
+            base, told = part.contributions(leads.matrix)
+            prior, by_column = prior + weight * base, by_column + weight * told
+        by_feature = self.encoding.by_feature(by_column)
+        if self.points and self._points_weight:
+            base, told = self.points.contributions(leads.rating)
+            prior += self._points_weight * base
+            by_feature += self._points_weight * told
+        slope = self.calibration.slope
+        prior = self.calibration.intercept + slope * prior
+        return Explanation(self.table.names, prior, slope * by_feature)
 
     @property
     def version(self) -> str:
@@ -123,9 +166,18 @@ class Model:
             )
         return model
 
-    def _parts(self) -> list[tuple[float, Part]]:
-        parts: dict[str, Part] = {"linear": self.linear, "trees": self.trees}
-        return [(weight, parts[name]) for name, weight in self.weights.items() if weight]
+    @cached_property
+    def _rater(self) -> OneRater:
+        return OneRater(self.card)
+
+    @property
+    def _points_weight(self) -> float:
+        return self.weights.get("points", 0.0)
+
+    def _parts(self) -> list[tuple[float, ColumnsPart]]:
+        """The parts that look at columns and have a weight."""
+        parts: dict[str, ColumnsPart] = {"linear": self.linear, "trees": self.trees}
+        return [(self.weights[name], part) for name, part in parts.items() if self.weights[name]]
 
     def _plain(self) -> dict[str, Any]:
         return {
@@ -133,6 +185,8 @@ class Model:
             "fingerprint": self.table.fingerprint,
             "words": {k: dict(v) for k, v in self.table.vocabulary.words.items()},
             "encoding": self.encoding.plain(),
+            "scorecard": self.card.plain(),
+            "points": None if self.points is None else self.points.plain(),
             "linear": self.linear.plain(),
             "weights": dict(self.weights),
             "calibration": {
@@ -147,9 +201,13 @@ def _parse(told: dict[str, Any], trees: TreesPart) -> Model:
     encoding, linear = Encoding.parse(told["encoding"]), LinearPart.parse(told["linear"])
     if encoding.width != len(linear.weights):
         raise ValueError("it was written by another version of Hotlead")
+    card = Scorecard.model_validate(told["scorecard"])
+    points = told["points"] and PointsPart.parse(told["points"], card, table.names)
     return Model(
         table=table,
         encoding=encoding,
+        card=card,
+        points=points,
         linear=linear,
         trees=trees,
         weights=told["weights"],

@@ -71,7 +71,7 @@ def test_stretches_that_disagree_are_drawn_to_equal_weights() -> None:
 
 
 def test_a_single_stretch_assumes_nothing() -> None:
-    assert blend([stretch(0, linear=3, trees=0.1)]) == {"linear": 0.5, "trees": 0.5}
+    assert blend([stretch(0, linear=3, trees=0.1)]) == {"points": 0.0, "linear": 0.5, "trees": 0.5}
     assert calibrate([drawn(0, slope=0.3)]).slope == 1
 
 

@@ -12,7 +12,6 @@ from features.settings import load_settings
 from scoring.evidence import Evidence
 from scoring.model import EVIDENCE_FILE, Model
 from training.job import Trained, train
-from training.main_job import for_model
 
 
 def trained(crm_toml: Path, seed: int = 0) -> Trained:
@@ -74,12 +73,6 @@ def test_about_says_what_the_figures_rest_on(demo: Demo) -> None:
 def test_model_is_refitted_on_all_deals(demo: Demo) -> None:
     """The measured model never saw the newest; the one for use did, and says other things."""
     judged = demo.trained.data.take(demo.trained.measured.rows)
-    told = demo.model.log_odds(demo.model.encoding.matrix(judged.columns))
+    told = demo.model.log_odds(demo.model.encode(judged.columns))
     assert abs(told - demo.trained.measured.scores["model"]).max() > 0.01
     assert demo.trained.measured.train_rows < len(demo.trained.data)
-
-
-def test_scoring_reads_the_features_that_the_model_was_trained_on(demo: Demo) -> None:
-    settings = load_settings(demo.crm_toml)
-    fewer = settings.model_copy(update={"features": dict(list(settings.features.items())[:3])})
-    assert for_model(fewer, demo.model).table.fingerprint == demo.model.table.fingerprint

@@ -11,10 +11,17 @@ import numpy as np
 import pytest
 from conftest import Demo
 
-from features.columns import Column, Floats, take
+from features.columns import Column, take
 from features.errors import DataError
 from features.table import FeatureTable, Vocabulary
-from scoring.model import EVIDENCE_FILE, MODEL_FILE, TREES_FILE, Calibration, Model
+from scoring.model import (
+    EVIDENCE_FILE,
+    MODEL_FILE,
+    TREES_FILE,
+    Calibration,
+    Encoded,
+    Model,
+)
 from scoring.trees import TreesPart
 
 ROWS = np.arange(500)
@@ -27,8 +34,8 @@ def columns(demo: Demo) -> dict[str, Column]:
 
 
 @pytest.fixture(scope="module")
-def matrix(demo: Demo, columns: dict[str, Column]) -> Floats:
-    return demo.model.encoding.matrix(columns)
+def leads(demo: Demo, columns: dict[str, Column]) -> Encoded:
+    return demo.model.encode(columns)
 
 
 @pytest.fixture
@@ -38,19 +45,19 @@ def saved(demo: Demo, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_prior_and_contributions_add_up_to_the_log_odds(demo: Demo, matrix: Floats) -> None:
-    told = demo.model.explain(matrix)
+def test_prior_and_contributions_add_up_to_the_log_odds(demo: Demo, leads: Encoded) -> None:
+    told = demo.model.explain(leads)
     assert told.features == demo.model.table.names
     assert told.contributions.shape == (len(ROWS), len(told.features))
     by_hand = told.prior + told.contributions.sum(axis=1)
-    np.testing.assert_allclose(by_hand, demo.model.log_odds(matrix), rtol=0, atol=1e-9)
-    np.testing.assert_allclose(told.log_odds, demo.model.log_odds(matrix), rtol=0, atol=1e-9)
+    np.testing.assert_allclose(by_hand, demo.model.log_odds(leads), rtol=0, atol=1e-9)
+    np.testing.assert_allclose(told.log_odds, demo.model.log_odds(leads), rtol=0, atol=1e-9)
 
 
-def test_reasons_hold_for_each_lead_alone(demo: Demo, matrix: Floats) -> None:
-    together = demo.model.explain(matrix)
+def test_reasons_hold_for_each_lead_alone(demo: Demo, leads: Encoded) -> None:
+    together = demo.model.explain(leads)
     for row in (0, 7, 499):
-        alone = demo.model.explain(matrix[row : row + 1])
+        alone = demo.model.explain(leads.take(np.array([row])))
         np.testing.assert_allclose(
             alone.contributions[0], together.contributions[row], rtol=0, atol=1e-9
         )
@@ -59,22 +66,26 @@ def test_reasons_hold_for_each_lead_alone(demo: Demo, matrix: Floats) -> None:
 def test_changing_one_feature_moves_the_line_by_its_own_contribution(
     demo: Demo, columns: dict[str, Column]
 ) -> None:
-    line = replace(demo.model, weights={"linear": 0.7, "trees": 0.0})
+    line = replace(demo.model, weights={"points": 0.0, "linear": 0.7, "trees": 0.0})
     place = line.table.names.index("employees")
-    before = line.encoding.matrix(columns)
-    after = line.encoding.matrix({**columns, "employees": np.full(len(ROWS), 300.0)})
+    before = line.encode(columns)
+    after = line.encode({**columns, "employees": np.full(len(ROWS), 300.0)})
     moved = line.explain(after).contributions - line.explain(before).contributions
     np.testing.assert_array_equal(np.delete(moved, place, axis=1), 0)
     np.testing.assert_allclose(moved[:, place], line.log_odds(after) - line.log_odds(before))
 
 
 def test_one_lead_at_a_time_scores_as_the_table_does(
-    demo: Demo, columns: dict[str, Column], matrix: Floats
+    demo: Demo, columns: dict[str, Column], leads: Encoded
 ) -> None:
-    encoding = demo.model.encoding
     values = [c.plain() if hasattr(c, "plain") else c.tolist() for c in columns.values()]
-    rows = np.vstack([encoding.row([v[row] for v in values]) for row in range(50)])
-    np.testing.assert_array_equal(rows, matrix[:50])
+    alone = [demo.model.encode_one([v[row] for v in values]) for row in range(50)]
+    np.testing.assert_array_equal(np.vstack([one.matrix for one in alone]), leads.matrix[:50])
+    ranks = np.concatenate([one.rating.rank for one in alone])
+    np.testing.assert_array_equal(ranks, leads.rating.rank[:50])
+    assert demo.model.log_odds(alone[0])[0] == pytest.approx(
+        demo.model.log_odds(leads)[0], abs=1e-9
+    )
 
 
 def test_saved_and_loaded_it_predicts_the_same(
@@ -111,7 +122,7 @@ from scoring.model import Model
 folder = Path(sys.argv[1])
 model = Model.load(folder)
 evidence = Evidence.load(folder / "evidence.parquet")
-encoded = model.encoding.matrix(evidence.features)
+encoded = model.encode(evidence.features)
 print(json.dumps([model.probability(evidence.features).tolist(), model.explain(encoded).prior]))
 """
 
@@ -129,7 +140,7 @@ def test_predicts_without_pandas_scikit_learn_and_mlflow(demo: Demo) -> None:
 
 
 CHANGES: dict[str, Any] = {
-    "weights": lambda m: replace(m, weights={"linear": 0.4, "trees": 0.61}),
+    "weights": lambda m: replace(m, weights={"points": 0.0, "linear": 0.4, "trees": 0.61}),
     "calibration": lambda m: replace(m, calibration=Calibration(0.01, 1.0)),
     "trees": lambda m: replace(
         m, trees=TreesPart(m.trees.text.replace("max_feature", "max_featur"))
@@ -176,7 +187,7 @@ DAMAGES: dict[str, Any] = {
     "half of trees.txt": cut(TREES_FILE),
     "not UTF-8": lambda f: (f / MODEL_FILE).write_bytes(b"\xff\xfe"),
     "a list": lambda f: (f / MODEL_FILE).write_text("[1]"),
-    "another weight": put("weights", {"linear": 9.0, "trees": 0.5}),
+    "another weight": put("weights", {"points": 0.0, "linear": 9.0, "trees": 0.5}),
     "an unknown feature kind": put("features", {"a": {"kind": "magic"}}),
     "words of the wrong shape": put("words", {"a": 5}),
     "encoding of the wrong shape": put("encoding", []),

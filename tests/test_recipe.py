@@ -28,17 +28,19 @@ def test_a_curve_that_stopped_early_goes_on_as_it_ended() -> None:
 
 def test_parts_count_what_the_blend_means() -> None:
     """The trees start from a share of the line: that share of their weight is the line's."""
-    told = Recipe(weights={"linear": 0.4, "trees": 0.6}, boosting=Boosting(lean=0.5)).part_weights
-    assert told == {"linear": pytest.approx(0.7), "trees": 0.6}
+    weights = {"points": 0.1, "linear": 0.3, "trees": 0.6}
+    told = Recipe(weights=weights, boosting=Boosting(lean=0.5)).part_weights
+    assert told == {"points": 0.1, "linear": pytest.approx(0.6), "trees": 0.6}
 
 
 def test_fitted_model_is_the_blend_of_line_and_trees_on_top_of_it(small_data: Data) -> None:
-    recipe = Recipe(rounds=5, weights={"linear": 0.3, "trees": 0.7})
+    recipe = Recipe(rounds=5, weights={"points": 0.0, "linear": 0.3, "trees": 0.7})
     model = fit(small_data, recipe, seed=0)
     matrix = model.encoding.matrix(small_data.columns)
     line = model.linear.log_odds(matrix)
     trees = recipe.boosting.lean * line + model.trees.log_odds(matrix)
-    np.testing.assert_allclose(model.log_odds(matrix), 0.3 * line + 0.7 * trees, atol=1e-12)
+    told = model.log_odds(model.encode(small_data.columns))
+    np.testing.assert_allclose(told, 0.3 * line + 0.7 * trees, atol=1e-12)
 
 
 def test_same_data_and_seed_make_the_same_model(small_data: Data) -> None:
@@ -67,7 +69,7 @@ def test_learns_what_the_data_hold(small_data: Data) -> None:
     model = fit(small_data, recipe, seed=0)
     rate = small_data.won.mean()
     simple = np.full(len(small_data), np.log(rate / (1 - rate)))
-    told = model.log_odds(model.encoding.matrix(small_data.columns))
+    told = model.log_odds(model.encode(small_data.columns))
     assert log_loss(small_data.won, told) < 0.9 * log_loss(small_data.won, simple)
     assert recipe.calibration.slope > 0
 
@@ -117,5 +119,5 @@ def test_folds_with_one_outcome_only_are_left_out(small_data: Data, won: bool) -
 
 def test_recipe_can_be_written_down() -> None:
     told: dict[str, Any] = Recipe().plain()
-    assert told["weights"] == {"linear": 0.5, "trees": 0.5}
+    assert told["weights"] == {"points": 0.0, "linear": 0.5, "trees": 0.5}
     assert told["boosting"]["num_leaves"] == 7

@@ -8,7 +8,7 @@ what the past prefers is not to be trusted too far.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -16,19 +16,27 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 
 from features.columns import Bools, Floats
+from scoring.metrics import log_losses
 from scoring.model import Calibration
 
 _PRIOR = 10.0
 _LEAST_SLOPE, _MOST_SLOPE = 0.2, 3.0
+_GROWING = 2.0
+"""The learnt parts grow with the deals that they learn from, the scorecard does not: what a later
+stretch says of the two is nearer to what will hold."""
 
 
 @dataclass(frozen=True)
 class Stretch:
-    """One later stretch of examples: what happened, and the log-odds that the parts gave."""
+    """One later stretch of examples: what happened, and the log-odds that the parts gave.
+
+    `points` is None where there is no scorecard.
+    """
 
     won: Bools
     linear: Floats
     trees: Floats
+    points: Floats | None = None
 
 
 Scores: TypeAlias = tuple[Bools, Floats]
@@ -36,23 +44,40 @@ Scores: TypeAlias = tuple[Bools, Floats]
 
 def log_loss(won: Bools, log_odds: Floats) -> float:
     """Mean log loss of log-odds."""
-    return float(np.mean(np.logaddexp(0.0, log_odds) - won * log_odds))
+    return float(log_losses(won, log_odds).mean())
 
 
 def blend(stretches: Sequence[Stretch]) -> dict[str, float]:
-    """The weight of each part; they add up to 1."""
+    """The weight of each part; they add up to 1.
 
-    def loss(at: Stretch, trees: float) -> float:
+    The learnt parts share equally where later deals do not say otherwise; against the scorecard they
+    get as much weight as later deals confirm, and none where these do not.
+    """
+
+    def trees_loss(at: Stretch, trees: float) -> float:
         return log_loss(at.won, (1 - trees) * at.linear + trees * at.trees)
 
     rare = _rarer([at.won for at in stretches])
-    trees = _shrunk(stretches, loss, (0.0, 1.0), 0.5, rare)
-    return {"linear": 1 - trees, "trees": trees}
+    trees = _shrunk(stretches, trees_loss, (0.0, 1.0), 0.5, rare)
+    learnt = {"linear": 1 - trees, "trees": trees}
+
+    def learnt_loss(at: Stretch, share: float) -> float:
+        return log_loss(at.won, blended(at, _beside_points(learnt, share)))
+
+    if any(at.points is None for at in stretches):
+        return _beside_points(learnt, 1.0)
+    share = _shrunk(stretches, learnt_loss, (0.0, 1.0), 0.0, rare, growing=_GROWING)
+    return _beside_points(learnt, share)
 
 
-def blended(at: Stretch, weights: dict[str, float]) -> Floats:
+def _beside_points(learnt: Mapping[str, float], share: float) -> dict[str, float]:
+    return {"points": 1 - share} | {name: share * weight for name, weight in learnt.items()}
+
+
+def blended(at: Stretch, weights: Mapping[str, float]) -> Floats:
     """The weighted log-odds of one stretch."""
-    return weights["linear"] * at.linear + weights["trees"] * at.trees
+    learnt = weights["linear"] * at.linear + weights["trees"] * at.trees
+    return learnt if at.points is None else weights["points"] * at.points + learnt
 
 
 def calibrate(stretches: Sequence[Scores]) -> Calibration:
@@ -76,15 +101,20 @@ _At = Stretch | Scores
 
 def _shrunk(
     stretches: Sequence[_At], loss: Callable[..., float], bounds: tuple[float, float],
-    centre: float, rare: int,
+    centre: float, rare: int, growing: float = 1.0,
 ) -> float:  # fmt: skip
-    """The value with the least loss, drawn to `centre` as far as the stretches disagree."""
+    """The value with the least loss, drawn to `centre` as far as the stretches disagree.
+
+    Each stretch counts `growing` times the one before it.
+    """
     if len(stretches) < 2:
         return centre
 
     def best(parts: Sequence[_At], pull: float) -> float:
+        weights = growing ** np.arange(len(parts))
+
         def total(value: float) -> float:
-            told = float(np.mean([loss(part, value) for part in parts]))
+            told = float(np.average([loss(part, value) for part in parts], weights=weights))
             return told + pull * (value - centre) ** 2
 
         return float(minimize_scalar(total, bounds=bounds, method="bounded").x)

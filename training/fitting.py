@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import lightgbm
 import numpy as np
+from scipy.optimize import minimize
+from scipy.special import expit
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
 from features.columns import Bools, Floats
-from scoring.linear import LinearPart, Scaling
+from scoring.linear import WIDEN, LinearPart, Scaling
+from scoring.points import PointsPart
+from scoring.rating import Rating
 from scoring.trees import TreesPart
 
 _PATIENCE = 40
 """Growing on a fold stops when so many trees in a row have not helped."""
 
-_WIDEN = 1.0
-"""Numbers are clipped at the range that training saw, widened by this many times its width."""
+_CLAIMED, _DOUBT = np.array([1.0, 1.0, 1.0]), 1.0
+"""What points up to the hot threshold, a trigger and an exclusion are worth before any deal has told
+(log-odds), and the standard deviation of that claim."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +49,7 @@ def learn_scaling(matrix: Floats) -> Scaling:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
         low, high = np.nanmin(told, axis=0), np.nanmax(told, axis=0)
-    width = _WIDEN * (high - low)
+    width = WIDEN * (high - low)
     low, high = low - width, high + width
     mean, spread = np.nanmean(told, axis=0), np.nanstd(told, axis=0)
     one_hot = np.isin(told, (0.0, 1.0)).all(axis=0)
@@ -63,6 +68,34 @@ class Design:
     def of(matrix: Floats) -> Design:
         scaling = learn_scaling(matrix)
         return Design(scaling, np.hstack([scaling.scaled(matrix), scaling.gaps(matrix)]))
+
+
+def fit_points(rating: Rating, features: tuple[str, ...], won: Bools) -> PointsPart:
+    """The scorecard, calibrated: how much a point, a trigger and an exclusion are worth.
+
+    Maximum likelihood with a normal prior about what the card claims (from no points to hot is worth
+    `_CLAIMED` log-odds), so that few deals do not overturn it; no weight falls below 0.
+    """
+    parts = np.column_stack([
+        rating.points / rating.card.bands.hot, rating.triggered, -1.0 * rating.excluded
+    ])  # fmt: skip
+
+    def loss(weights: Floats) -> tuple[float, Floats]:
+        line, off = weights[0] + parts @ weights[1:], weights[1:] - _CLAIMED
+        told = np.logaddexp(0.0, line).sum() - line[won].sum() + (off @ off) / (2 * _DOUBT**2)
+        error = expit(line) - won
+        return told, np.concatenate([[error.sum()], error @ parts + off / _DOUBT**2])
+
+    rate = np.clip(won.mean(), 1e-3, 1 - 1e-3)
+    start = np.array([np.log(rate / (1 - rate)), *_CLAIMED])
+    bounds = [(None, None)] + [(0, None)] * len(_CLAIMED)
+    found = minimize(loss, start, jac=True, bounds=bounds, method="L-BFGS-B").x
+    per_point = float(found[1]) / rating.card.bands.hot
+    part = PointsPart(
+        rating.card, features, float(found[0]), per_point, float(found[2]), float(found[3]),
+        np.zeros(len(features)),
+    )  # fmt: skip
+    return replace(part, mean=part.by_feature(rating).mean(axis=0))
 
 
 def fit_linear(design: Design, won: Bools, strength: float, seed: int) -> LinearPart:

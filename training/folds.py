@@ -27,7 +27,7 @@ def newest(examples: Examples, seed: int, share: float = NEWEST) -> Split:
     """The oldest examples against the newest `share`; random, by group, where time is unknown."""
     if not examples.ordered:
         return random_folds(examples, round(1 / share), seed)[0]
-    return _at(examples, _quantile(examples, 1 - share), None, seed)
+    return between(examples, _quantile(examples, 1 - share), None, seed)
 
 
 def rolling(examples: Examples, folds: int, seed: int) -> list[Split]:
@@ -39,7 +39,7 @@ def rolling(examples: Examples, folds: int, seed: int) -> list[Split]:
         return random_folds(examples, folds + 1, seed)
     ends = [_quantile(examples, share) for share in np.linspace(0.4, 1, folds + 1)]
     pairs = zip(ends[:-1], [*ends[1:-1], None], strict=True)
-    splits = [_at(examples, start, end, seed) for start, end in pairs]
+    splits = [between(examples, start, end, seed) for start, end in pairs]
     return [split for split in splits if len(split.train) and len(split.test)]
 
 
@@ -64,7 +64,7 @@ def _quantile(examples: Examples, share: float) -> int:
     return int(examples.moment[min(int(len(examples) * share), len(examples) - 1)])
 
 
-def _at(examples: Examples, cutoff: int, end: int | None, seed: int) -> Split:
+def between(examples: Examples, cutoff: int, end: int | None, seed: int) -> Split:
     """Learn from outcomes known at the cutoff, judge on the moments from there on (before `end`)."""
     old = (examples.known_at <= cutoff) & (examples.moment < cutoff)
     new = examples.moment >= cutoff

@@ -10,19 +10,21 @@ from typing import Any
 import numpy as np
 
 from features.audit import MIN_WINS, audit, left_out
-from features.clock import iso
-from features.errors import DataError
-from features.files import whole_folder
+from features.clock import days_to_ms, iso
+from features.crm import Crm
+from features.errors import DataError, SettingsError
 from features.findings import Finding
 from features.load import Loaded, load
 from features.many_leads import Histories, ManyLeads
 from features.moments import Examples, examples
 from features.settings import CrmSettings
 from scoring.evidence import Evidence
+from scoring.load_scorecard import SCORECARD_FILE, find_card
 from scoring.metrics import plain
-from scoring.model import EVIDENCE_FILE, Explanation, Model
-from training.locks import alone
+from scoring.model import Explanation, Model
+from scoring.scorecard import Scorecard
 from training.measuring import Measured, evidence, measured
+from training.model_folder import save_model
 from training.recipe import Data, Recipe, choose, fit
 from training.tuning import tuned
 
@@ -57,6 +59,7 @@ def train(
     findings = audit(loaded)
     dropped = left_out(findings, loaded)
     data = prepared(loaded, dropped, say)
+    _check_enough(data.examples)
 
     def chosen(train: Data) -> Recipe:
         if tune_seconds <= 0:
@@ -68,7 +71,7 @@ def train(
     say("refitting on all deals")
     recipe = at.recipes[0] if len(at.recipes) == 1 else chosen(data)
     model = fit(data, recipe, seed)
-    model = model.with_about(**_about(settings, data, at, recipe, dropped, seed))
+    model = model.with_about(**_about(loaded, data, at, recipe, findings, seed))
     table = evidence(data, at, loaded.crm, dict(settings.segments))
     save_model(model, table, out / "model")
     return Trained(
@@ -87,29 +90,39 @@ def prepared(loaded: Loaded, dropped: set[str], say: Say) -> Data:
     """The examples of a CRM with their feature columns. Raises DataError where they are too few."""
     settings, crm = loaded.settings, loaded.crm
     found = examples(crm, settings.target)
-    _check_enough(found, settings)
+    _check_some(found, settings)
     table = settings.table.without(dropped)
+    card = find_card(settings.folder, settings.table)
+    _check_card(card, dropped)
     if not len(table):
         raise DataError(
             "No feature is left: the audit holds every one for a leak. See `hotlead check`."
         )
     say(f"computing {len(table)} features at {len(found):,} moments")
-    return Data(table, table.many(ManyLeads(Histories(crm), found.lead, found.moment)), found)
+    columns = table.many(ManyLeads(Histories(crm), found.lead, found.moment))
+    return Data(table, columns, found, card, crm.order == "date")
 
 
-def save_model(model: Model, table: Evidence, folder: Path) -> None:
-    """Write the model folder, whole or not at all."""
-    with alone(folder.parent), whole_folder(folder) as part:
-        model.save(part)
-        table.save(part / EVIDENCE_FILE)
+def _check_card(card: Scorecard, dropped: set[str]) -> None:
+    """Raise SettingsError where the scorecard looks at what the audit leaves out."""
+    leaking = sorted(card.features & dropped)
+    if leaking:
+        raise SettingsError(
+            f"{SCORECARD_FILE}: looks at {', '.join(leaking)}, which the audit holds for known only "
+            "after the outcome (see `hotlead check`). Take those rows out, or say insist = true in "
+            "crm.toml where you are sure."
+        )
 
 
-def _check_enough(found: Examples, settings: CrmSettings) -> None:
+def _check_some(found: Examples, settings: CrmSettings) -> None:
     if not len(found):
         raise DataError(
             f"No lead is older than the horizon of {settings.target.horizon_days:g} days, so no outcome "
             "is known yet. Shorten [target] horizon_days, or come back later."
         )
+
+
+def _check_enough(found: Examples) -> None:
     wins = found.won_leads
     if wins < MIN_WINS:
         raise DataError(
@@ -125,28 +138,41 @@ def _check_enough(found: Examples, settings: CrmSettings) -> None:
 
 
 def _about(
-    settings: CrmSettings, data: Data, at: Measured, recipe: Recipe, dropped: set[str], seed: int
+    loaded: Loaded, data: Data, at: Measured, recipe: Recipe, findings: list[Finding], seed: int
 ) -> dict[str, Any]:
-    found = data.examples
-    dated = settings.leads.created_at is not None and settings.order in (None, "date")
-    with_horizon = dated and bool(settings.deals and settings.deals.closed_at)
+    settings, found = loaded.settings, data.examples
+    dated = loaded.crm.order == "date"
     judged = found.take(at.rows)
     return {
         "crm": settings.name,
         "trained_through": iso(int(found.moment.max())) if dated else None,
-        "horizon_days": settings.target.horizon_days if with_horizon else None,
+        "measured_from": iso(int(judged.moment.min())) if dated else None,
+        "horizon_days": settings.target.horizon_days if loaded.crm.horizon_applies else None,
         "ordered": found.ordered,
         "examples": len(found), "leads": len(np.unique(found.lead)), "won_leads": found.won_leads,
         "measured_examples": len(judged), "measured_leads": len(np.unique(judged.lead)),
         "measured_won_leads": judged.won_leads,
-        "left_out": sorted(dropped),
+        "new_leads_per_week": _new_leads_per_week(loaded.crm, judged) if dated else None,
+        "findings": [
+            {"code": f.code, "severity": f.severity, "column": f.column, "used": f.used}
+            for f in findings
+        ],
+        "left_out": sorted(left_out(findings, loaded)),
+        "scorecard": data.card.version,
         "recipe": recipe.plain(),
         "seed": seed,
         "figures": {name: plain(figures) for name, figures in at.figures.items()},
     }  # fmt: skip
 
 
+def _new_leads_per_week(crm: Crm, judged: Examples) -> float:
+    """How many leads a week brought while the judged examples lasted."""
+    first, last = int(judged.moment.min()), int(judged.moment.max())
+    new = int(((crm.created >= first) & (crm.created <= last)).sum())
+    return new / max((last - first) / days_to_ms(7), 1.0)
+
+
 def _explained(model: Model, data: Data, at: Measured) -> Explanation:
     """Reasons of a sample of the judged examples, for the picture of what moves scores."""
     rows = at.rows[:: max(1, len(at.rows) // _EXPLAINED)]
-    return model.explain(model.encoding.matrix(data.take(rows).columns))
+    return model.explain(model.encode(data.take(rows).columns))

@@ -16,8 +16,20 @@ from features.table import FeatureTable
 from scoring.encoding import Encoding
 from scoring.linear import LinearPart
 from scoring.model import Calibration, Model
+from scoring.points import PointsPart
+from scoring.rating import rate
+from scoring.scorecard import Scorecard
 from training.blending import Stretch, blend, blended, calibrate, log_loss
-from training.fitting import Boosting, Curve, Design, Examined, fit_linear, fit_trees, grow
+from training.fitting import (
+    Boosting,
+    Curve,
+    Design,
+    Examined,
+    fit_linear,
+    fit_points,
+    fit_trees,
+    grow,
+)
 from training.folds import Split, random_folds, rolling
 
 FOLDS = 4
@@ -30,6 +42,8 @@ MOST_ROUNDS = 300
 FOLD_ROWS, FIT_ROWS = 40_000, 150_000
 """More examples than these are thinned by lot: for choosing, and for the last fit."""
 
+RULES_ONLY = {"points": 1.0, "linear": 0.0, "trees": 0.0}
+
 _WORTH_MORE_LEAVES = 1e-3
 
 
@@ -40,7 +54,9 @@ class Recipe:
     strength: float = 0.1
     boosting: Boosting = field(default_factory=Boosting)
     rounds: int = 50
-    weights: Mapping[str, float] = field(default_factory=lambda: {"linear": 0.5, "trees": 0.5})
+    weights: Mapping[str, float] = field(
+        default_factory=lambda: {"points": 0.0, "linear": 0.5, "trees": 0.5}
+    )
     calibration: Calibration = field(default_factory=Calibration)
 
     @property
@@ -48,7 +64,8 @@ class Recipe:
         """What each part of the sum counts: the trees correct a share of the line, so that share of
         their weight is the line's."""
         trees = self.weights["trees"]
-        return {"linear": self.weights["linear"] + trees * self.boosting.lean, "trees": trees}
+        linear = self.weights["linear"] + trees * self.boosting.lean
+        return {"points": self.weights["points"], "linear": linear, "trees": trees}
 
     def plain(self) -> dict[str, Any]:
         """As JSON can hold it."""
@@ -57,11 +74,13 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Data:
-    """Examples with their feature columns (one value an example)."""
+    """Examples with their feature columns (one value an example), and the scorecard of the day."""
 
     table: FeatureTable
     columns: Mapping[str, Column]
     examples: Examples
+    card: Scorecard
+    dated: bool = True
 
     def __len__(self) -> int:
         return len(self.examples)
@@ -73,7 +92,13 @@ class Data:
     def take(self, rows: NDArray[np.integer]) -> Data:
         """Some of the examples."""
         columns = {name: take(column, rows) for name, column in self.columns.items()}
-        return Data(self.table, columns, self.examples.take(rows))
+        return Data(self.table, columns, self.examples.take(rows), self.card, self.dated)
+
+    def points(self) -> PointsPart | None:
+        """The scorecard, calibrated on these examples; None where it has no rows."""
+        if not self.card.rows:
+            return None
+        return fit_points(rate(self.card, self.columns), self.table.names, self.won)
 
     def thinned(self, most: int, seed: int) -> Data:
         """At most so many examples, drawn by lot, in their order."""
@@ -86,12 +111,16 @@ class Data:
 
 @dataclass(frozen=True)
 class Fold:
-    """One encoded split: older examples to learn from, later ones to judge on."""
+    """One encoded split: older examples to learn from, later ones to judge on.
+
+    `points` are the log-odds of the later ones by the scorecard, calibrated on the older ones.
+    """
 
     train: Floats
     train_won: Bools
     test: Floats
     test_won: Bools
+    points: Floats | None
 
     @cached_property
     def design(self) -> Design:
@@ -124,11 +153,12 @@ def choose(data: Data, seed: int, boosting: Sequence[Boosting] | None = None) ->
     """Choose on later deals: the strength, the size of the trees, the weights, the calibration."""
     folds = folds_of(data, seed)
     if not folds:
-        return Recipe()
+        return Recipe(weights=RULES_ONLY) if data.card.rows else Recipe()
     strength, folded = best_linear(folds, seed)
     candidates = [(how, grown(folded, how, seed)) for how in boosting or SIZES]
     how, rounds, trees = _best_trees(candidates)
-    stretches = [Stretch(t.won, t.line, z) for (_, t), z in zip(folded, trees, strict=True)]
+    told = zip(folds, folded, trees, strict=True)
+    stretches = [Stretch(t.won, t.line, z, fold.points) for fold, (_, t), z in told]
     weights = blend(stretches)
     calibration = calibrate([(at.won, blended(at, weights)) for at in stretches])
     return Recipe(strength, how, rounds, weights, calibration)
@@ -144,6 +174,8 @@ def fit(data: Data, recipe: Recipe, seed: int) -> Model:
     return Model(
         table=data.table,
         encoding=encoding,
+        card=data.card,
+        points=thinned.points(),
         linear=linear,
         trees=fit_trees(matrix, thinned.won, line, recipe.boosting, recipe.rounds, seed),
         weights=recipe.part_weights,
@@ -166,7 +198,11 @@ def _encoded(data: Data, split: Split, seed: int) -> Fold | None:
     if not len(test) or train.won.all() or not train.won.any():
         return None
     encoding = Encoding.learn(train.columns)
-    return Fold(encoding.matrix(train.columns), train.won, encoding.matrix(test.columns), test.won)
+    part = train.points()
+    points = None if part is None else part.log_odds(rate(data.card, test.columns))
+    return Fold(
+        encoding.matrix(train.columns), train.won, encoding.matrix(test.columns), test.won, points
+    )
 
 
 def best_linear(folds: Sequence[Fold], seed: int) -> tuple[float, Examinations]:

@@ -1,0 +1,120 @@
+"""Few deals: the model against the calibrated scorecard, trained on so many won and as many lost deals.
+
+`python -m benchmarks.few_deals` (the demo, and ibm_sales_win_loss where HOTLEAD_DATA has it; `--curve` for the
+curve from 40 to 4,000 deals)
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.data import FOLDER, crm_toml
+from benchmarks.measuring import end, show
+from demo.run import SCORECARD_TOML
+from features.load import load
+from features.settings import load_settings
+from scoring.evidence import MODEL, POINTS
+from training.blending import log_loss
+from training.job import prepared
+from training.recipe import Data, choose, fit
+
+DRAWS, JUDGED = 50, 1_000
+CURVE = (40, 100, 200, 400, 1_000, 2_000, 4_000)
+
+
+@dataclass(frozen=True)
+class Losses:
+    """Log loss by draw: of the model, and of the calibrated scorecard on the same deals."""
+
+    model: NDArray[np.float64]
+    points: NDArray[np.float64]
+
+    @property
+    def gain(self) -> tuple[float, float]:
+        """The mean by which the model is better, and its standard error."""
+        better = self.points - self.model
+        return float(better.mean()), float(better.std(ddof=1) / np.sqrt(len(better)))
+
+
+def losses(data: Data, deals: int, draws: int, seed: int = 0) -> Losses:
+    """Train on half won and half not won leads, drawn by lot; judge on a like draw of the others."""
+    told = [_one(data, deals, np.random.default_rng([seed, draw])) for draw in range(draws)]
+    return Losses(*(np.array([t[who] for t in told]) for who in (MODEL, POINTS)))
+
+
+def _one(data: Data, deals: int, rng: np.random.Generator) -> dict[str, float]:
+    train, test = _drawn(data, deals // 2, rng)
+    seed = int(rng.integers(2**31))
+    model = fit(train, choose(train, seed), seed)
+    leads = model.encode(test.columns)
+    assert model.points is not None
+    told = {MODEL: model.log_odds(leads), POINTS: model.points.log_odds(leads.rating)}
+    return {who: log_loss(test.won, log_odds) for who, log_odds in told.items()}
+
+
+def _drawn(data: Data, each: int, rng: np.random.Generator) -> tuple[Data, Data]:
+    """Examples of so many won and not won leads, and of as many other ones of each as there are."""
+    leads, won = _leads(data)
+    drawn = [rng.permutation(leads[won == outcome]) for outcome in (True, False)]
+    others = min(JUDGED, *(len(one) - each for one in drawn))
+    train = [one[:each] for one in drawn]
+    test = [one[each : each + others] for one in drawn]
+    return tuple(
+        data.take(np.flatnonzero(np.isin(data.examples.lead, np.concatenate(part))))
+        for part in (train, test)
+    )  # type: ignore[return-value]
+
+
+def _leads(data: Data) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
+    """The leads, and whether each was won at any of its moments."""
+    leads, place = np.unique(data.examples.lead, return_inverse=True)
+    return leads, np.bincount(place, data.won) > 0
+
+
+def demo_data() -> Data:
+    """The demo's examples, with its scorecard."""
+    path = crm_toml("model", 24_000, 17.0)
+    path.with_name("scorecard.toml").write_bytes(SCORECARD_TOML.read_bytes())
+    return _data(path)
+
+
+def ibm_data() -> Data | None:
+    """The examples of ibm_sales_win_loss with the scorecard beside it; None where the data are not here."""
+    root = Path(__file__).parents[1]
+    data = Path(os.environ.get("HOTLEAD_DATA", root.parent / "shared" / "data")).resolve()
+    if not (data / "ibm_sales_win_loss").is_dir():
+        return None
+    os.environ["HOTLEAD_DATA"] = str(data)
+    return _data(root / "examples" / "ibm_sales_win_loss" / "crm.toml")
+
+
+def _data(path: Path) -> Data:
+    with tempfile.TemporaryDirectory(dir=FOLDER) as folder:
+        return prepared(load(load_settings(path), Path(folder) / "r.csv"), set(), lambda _: None)
+
+
+def main() -> None:
+    """Measure and show."""
+    held = []
+    sets = {"demo": demo_data(), "ibm_sales_win_loss": ibm_data()}
+    for name, data in sets.items():
+        if data is None:
+            print(f"{name}: skipped, the data are not here (set HOTLEAD_DATA)")
+            continue
+        for deals in CURVE if "--curve" in sys.argv else CURVE[:1]:
+            told = losses(data, deals, DRAWS if deals < 1_000 else DRAWS // 5)
+            gain, error = told.gain
+            what = f"{name}, {deals} deals: model {told.model.mean():.4f} less scorecard"
+            held.append(show(f"{what} {told.points.mean():.4f} (s.e. {error:.4f})", -gain, 0, ""))
+    end(held)
+
+
+if __name__ == "__main__":
+    main()
