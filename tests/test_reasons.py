@@ -7,7 +7,6 @@ import pytest
 
 from features.kinds import Attribute, Count, Language
 from features.table import FeatureTable, Vocabulary
-from scoring.advice import next_step, still_unknown
 from scoring.reasons import Reason, shown, strongest
 
 TABLE = FeatureTable(
@@ -53,32 +52,3 @@ def test_reasons_read_in_both_languages(reason: Reason, lang: Language, text: st
 )
 def test_numbers_are_shown_without_idle_digits(value: float, text: str) -> None:
     assert shown(TABLE, "employees", value, "en") == text
-
-
-def test_unknown_is_what_has_a_column_and_no_answer() -> None:
-    roles = {"budget": "b", "authority": None, "need": "n", "timing": "t"}
-    assert still_unknown(roles, {"n": True}) == ("budget", "timing")
-    assert still_unknown({}, {}) == ()
-
-
-@pytest.mark.parametrize(
-    ("unknown", "contacted", "said"),
-    [
-        (("budget",), False, "make the first contact"),
-        (("budget", "timing"), True, "ask about what is still unknown: budget, timing."),
-        (("budget",), None, "ask about what is still unknown: budget."),
-        ((), True, "propose a meeting"),
-        ((), None, "Call today."),
-    ],
-)
-def test_next_step_follows_from_what_is_unknown(
-    unknown: tuple[str, ...], contacted: bool | None, said: str
-) -> None:
-    assert said in next_step(unknown, contacted, "en")
-
-
-def test_next_step_reads_in_japanese() -> None:
-    assert (
-        next_step(("budget", "need"), True, "ja")
-        == "電話で未確認事項（予算・ニーズ）を確認してください。"
-    )

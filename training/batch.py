@@ -1,4 +1,4 @@
-"""Scoring a list: every open lead gets a probability, the likeliest their reasons.
+"""Scoring a list: every open lead gets a decision by model and rules, with reasons and an action.
 
 Work goes chunk by chunk into a folder beside the output; an interrupted run goes on from there.
 """
@@ -9,25 +9,26 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from features.clock import from_ms
-from features.columns import Column, Floats, Ints, Texts
+from features.columns import Texts, missing
 from features.crm import Crm
 from features.errors import DataError
 from features.files import whole_file
 from features.kinds import Language
 from features.many_leads import Histories, ManyLeads
 from features.moments import open_leads
-from scoring.model import Model
-from scoring.reasons import MOST_REASONS, Reason, strongest
+from scoring.overrides import Override
+from scoring.scorer import Answers, Scorer
+from training.answers import COLUMNS, answers_table, reasons_column
 from training.outputs import DEFAULT_TABLE, check_output, write_output
 
 Wanted: TypeAlias = Literal["top", "all", "none"]
@@ -38,7 +39,7 @@ CHUNK = 50_000
 @dataclass(frozen=True)
 class Order:
     """What is asked for: where the list goes, as of when (ms UTC; ignored without dates), and which
-    leads get reasons: the `top` likeliest, all, or none."""
+    leads get the model's reasons: the warm, the hot and the `top` first ones, all, or none."""
 
     to: str
     as_of: int
@@ -46,69 +47,85 @@ class Order:
     top: int = 1000
     lang: Language = "en"
     table: str = DEFAULT_TABLE
+    overrides: Mapping[str, Override] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Scored:
-    """The list, likeliest first: columns lead_id, probability, reasons (JSON), model_version, as_of."""
+    """The list, highest score first, and the rows of its leads. Columns are those of `COLUMNS`."""
 
     table: pa.Table
     rows: NDArray[np.int32]
 
 
-def score_list(crm: Crm, model: Model, order: Order, progress: Progress) -> Scored:
+def score_list(
+    crm: Crm, scorer: Scorer, roles: Mapping[str, str], order: Order, progress: Progress
+) -> Scored:
     """Score all open leads and write the list. Raises DataError where no lead is open.
 
-    `progress` is told how many leads are done, of how many.
+    `roles` are the columns of budget, authority, need and timing. `progress` is told how many leads
+    are done, of how many.
     """
     check_output(order.to)
     leads = open_leads(crm, order.as_of)
     if not len(leads):
         raise DataError("There is no open lead to score: every lead is closed (or created later).")
-    work = _Work(crm, model, order, leads)
-    probability = np.concatenate(list(work.probabilities(progress)))
-    likeliest = np.argsort(-probability, kind="stable")
-    table = work.listed(probability, likeliest)
+    work = _Work(crm, scorer, roles, order, leads)
+    told = pa.concat_tables(work.chunks(progress)).unify_dictionaries()
+    probability = pc.fill_null(told["probability"], 0).to_numpy()
+    first = np.lexsort((-probability, -told["score"].to_numpy()))
+    table = work.listed(told.take(pa.array(first)), leads[first])
     write_output(table, order.to, order.table)
     shutil.rmtree(work.folder, ignore_errors=True)
-    return Scored(table, leads[likeliest])
+    return Scored(table, leads[first])
 
 
 class _Work:
     """One list in the making."""
 
-    def __init__(self, crm: Crm, model: Model, order: Order, leads: NDArray[np.int32]) -> None:
-        self.crm, self.model, self.order, self.leads = crm, model, order, leads
+    def __init__(
+        self, crm: Crm, scorer: Scorer, roles: Mapping[str, str], order: Order,
+        leads: NDArray[np.int32],
+    ) -> None:  # fmt: skip
+        self.crm, self.scorer, self.roles = crm, scorer, roles
+        self.order, self.leads = order, leads
         self.histories = Histories(crm)
         self.folder = _work_folder(order)
 
-    def probabilities(self, progress: Progress) -> Iterator[Floats]:
-        """The probability of each lead, chunk by chunk; chunks that are done are read again."""
+    def chunks(self, progress: Progress) -> Iterator[pa.Table]:
+        """The answers, chunk by chunk; chunks that are done are read again."""
         self._begin()
         for start in range(0, len(self.leads), CHUNK):
             path = self.folder / f"{start:012d}.parquet"
             if not path.exists():
                 self._write(path, self.leads[start : start + CHUNK])
-            told = pq.read_table(path)["probability"].to_numpy()
+            told = pq.read_table(path)
             progress(start + len(told), len(self.leads))
             yield told
 
-    def listed(self, probability: Floats, likeliest: NDArray[np.intp]) -> pa.Table:
-        """The output: likeliest first, with the reasons that are asked for."""
-        leads = self.leads[likeliest]
-        count = {"none": 0, "top": min(self.order.top, len(leads)), "all": len(leads)}
-        reasons: list[str | None] = []
-        for chunk in _chunked(leads[: count[self.order.reasons]]):
-            reasons.extend(self._reasons(chunk))
-        reasons.extend([None] * (len(leads) - len(reasons)))
-        as_of = from_ms(self.order.as_of)
-        return pa.table({
-            "lead_id": pa.array(self.crm.lead_ids[leads].tolist(), pa.string()),
-            "probability": pa.array(probability[likeliest]),
-            "reasons": pa.array(reasons, pa.string()),
-            "model_version": pa.repeat(pa.scalar(self.model.version), len(leads)),
-            "as_of": pa.repeat(pa.scalar(as_of, pa.timestamp("ms", "UTC")), len(leads)),
-        })  # fmt: skip
+    def listed(self, told: pa.Table, leads: NDArray[np.int32]) -> pa.Table:
+        """The output, with the model's reasons where they are asked for."""
+        reasons = np.full(len(leads), None, dtype=object)
+        if self.scorer.judge is not None:
+            wanted = self._explained(told)
+            for chunk in _chunked(wanted):
+                reasons[chunk] = reasons_column(self.answers(leads[chunk]), self.order.lang)
+        told = told.append_column("model_reasons", pa.array(reasons, pa.string()))
+        return told.select(COLUMNS)
+
+    def answers(self, leads: NDArray[np.int32]) -> Answers:
+        """The answers on some leads."""
+        return answers_on(self.crm, self.histories, self.scorer, self.roles, leads, self.order)
+
+    def _explained(self, told: pa.Table) -> NDArray[np.intp]:
+        """The places in the list that get the model's reasons."""
+        place = np.arange(len(told))
+        if self.order.reasons == "none":
+            return place[:0]
+        if self.order.reasons == "all":
+            return place
+        worth = ~np.asarray(told["stage"].to_numpy(zero_copy_only=False) == "cold")
+        return place[worth | (place < self.order.top)]
 
     def _begin(self) -> None:
         """Keep what an interrupted run of the same list left; begin anew otherwise."""
@@ -120,36 +137,31 @@ class _Work:
                 part.write_text(json.dumps(told), encoding="utf-8")
 
     def _manifest(self) -> dict[str, Any]:
+        judge, order = self.scorer.judge, self.order
+        overrides = {i: asdict(o) for i, o in order.overrides.items()}
         return {
-            "model": self.model.version, "as_of": self.order.as_of, "chunk": CHUNK,
-            "data": _fingerprint(self.crm, self.leads),
+            "model": judge and judge.model.version, "scale": judge and asdict(judge.scale),
+            "scorecard": self.scorer.card.version, "fallback": self.scorer.fallback,
+            "features": self.scorer.table.fingerprint, "overrides": overrides, "lang": order.lang,
+            "as_of": order.as_of, "chunk": CHUNK, "data": _fingerprint(self.crm, self.leads),
         }  # fmt: skip
 
     def _write(self, path: Path, leads: NDArray[np.int32]) -> None:
-        probability = self.model.probability(self._columns(leads))
+        table = answers_table(self.answers(leads), self.order.lang)
         with whole_file(path) as part:
-            pq.write_table(pa.table({"probability": probability}), part)
+            pq.write_table(table, part)
 
-    def _columns(self, leads: NDArray[np.int32]) -> Mapping[str, Column]:
-        return self.model.table.many(
-            ManyLeads(self.histories, leads, _moments(leads, self.order.as_of))
-        )
 
-    def _reasons(self, leads: NDArray[np.int32]) -> Iterator[str]:
-        columns = self._columns(leads)
-        explained = self.model.explain(self.model.encoding.matrix(columns))
-        values = [c.plain() if isinstance(c, Texts) else c.tolist() for c in columns.values()]
-        for row, contributions in enumerate(explained.contributions):
-            told = strongest(
-                explained.features, [v[row] for v in values], contributions, MOST_REASONS
-            )
-            yield json.dumps([self._plain(reason) for reason in told], ensure_ascii=False)
-
-    def _plain(self, reason: Reason) -> dict[str, object]:
-        told = asdict(reason) | {"text": reason.text(self.model.table, self.order.lang)}
-        told["contribution"] = round(reason.contribution, 4)
-        told["value"] = None if reason.value != reason.value else reason.value
-        return told
+def answers_on(
+    crm: Crm, histories: Histories, scorer: Scorer, roles: Mapping[str, str],
+    leads: NDArray[np.int32], order: Order,
+) -> Answers:  # fmt: skip
+    """The answers on some leads of a CRM, as they stood at the order's moment."""
+    view = ManyLeads(histories, leads, np.full(len(leads), order.as_of, dtype=np.int64))
+    known = {role: ~missing(view.text(column)) for role, column in roles.items()}
+    as_of = order.as_of if crm.order == "date" else None
+    ids = crm.lead_ids[leads].tolist()
+    return scorer.answers(ids, scorer.table.many(view), as_of, known, order.overrides)
 
 
 def _fingerprint(crm: Crm, leads: NDArray[np.int32]) -> str:
@@ -178,10 +190,6 @@ def _work_folder(order: Order) -> Path:
     return Path(order.to).with_name(f".{Path(order.to).name}.scoring")
 
 
-def _moments(leads: NDArray[np.int32], as_of: int) -> Ints:
-    return np.full(len(leads), as_of, dtype=np.int64)
-
-
-def _chunked(leads: NDArray[np.int32]) -> Iterator[NDArray[np.int32]]:
-    for start in range(0, len(leads), CHUNK):
-        yield leads[start : start + CHUNK]
+def _chunked(rows: NDArray[np.intp]) -> Iterator[NDArray[np.intp]]:
+    for start in range(0, len(rows), CHUNK):
+        yield rows[start : start + CHUNK]

@@ -48,7 +48,7 @@ def check_output(to: str) -> None:
 def _writer(to: str) -> Callable[[pa.Table, Path], Any]:
     writers: dict[str, Callable[[pa.Table, Path], Any]] = {
         ".parquet": lambda table, path: pq.write_table(table, path, compression="zstd"),
-        ".csv": lambda table, path: pa_csv.write_csv(table, path),
+        ".csv": lambda table, path: pa_csv.write_csv(_spelt_out(table), path),
     }
     ending = Path(to).suffix.lower()
     if ending not in writers:
@@ -57,6 +57,16 @@ def _writer(to: str) -> Callable[[pa.Table, Path], Any]:
             "URL such as sqlite:///crm.db."
         )
     return writers[ending]
+
+
+def _spelt_out(table: pa.Table) -> pa.Table:
+    """Without dictionaries, which CSV does not know."""
+    fields = [pa.field(f.name, _value_type(f.type)) for f in table.schema]
+    return table.cast(pa.schema(fields))
+
+
+def _value_type(kind: pa.DataType) -> pa.DataType:
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
 
 
 def _to_database(scores: pa.Table, where: str, name: str) -> None:
@@ -124,8 +134,10 @@ def _new_file(url: URL) -> Path | None:
 
 
 def _sql_type(kind: pa.DataType) -> Any:
-    from sqlalchemy import DateTime, Float, Text
+    from sqlalchemy import BigInteger, DateTime, Float, Text
 
     if pa.types.is_floating(kind):
         return Float
+    if pa.types.is_integer(kind):
+        return BigInteger
     return DateTime(timezone=True) if pa.types.is_timestamp(kind) else Text

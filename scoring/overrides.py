@@ -1,0 +1,95 @@
+"""What a person decided about a lead: hot or not, accepted or sent back, with a reason and an end."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Literal, TypeAlias, get_args
+from zoneinfo import ZoneInfo
+
+from features.clock import NEVER, to_ms
+from features.errors import DataError
+
+Verdict: TypeAlias = Literal["hot", "not_hot", "accepted", "sent_back"]
+VERDICTS: tuple[str, ...] = get_args(Verdict)
+_COLUMNS = ("lead_id", "verdict", "reason", "by", "at", "expires")
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """A person's verdict on a lead.
+
+    hot / not_hot: named by hand. accepted: a sales qualified lead (SQL); sent_back: handed back to
+    marketing. It holds from `at` until `expires` (ms UTC; NEVER: without end).
+    """
+
+    lead_id: str
+    verdict: Verdict
+    reason: str
+    by: str
+    at: int
+    expires: int = NEVER
+
+    @property
+    def hot(self) -> bool:
+        return self.verdict in ("hot", "accepted")
+
+    def holds(self, as_of: int) -> bool:
+        """Whether it is in force at a moment (ms UTC)."""
+        return self.at <= as_of < self.expires
+
+
+def in_force(overrides: Sequence[Override], as_of: int) -> Mapping[str, Override]:
+    """The newest verdict in force on each lead."""
+    told = sorted((o for o in overrides if o.holds(as_of)), key=lambda o: o.at)
+    return {override.lead_id: override for override in told}
+
+
+def read_overrides(path: Path, zone: ZoneInfo) -> list[Override]:
+    """A CSV file with the columns lead_id, verdict, reason, by, at, expires (may be empty).
+
+    Times without an offset are those of `zone`. Raises DataError naming file, row, column and value.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file)
+            lacking = [name for name in _COLUMNS if name not in (reader.fieldnames or ())]
+            if lacking:
+                raise DataError(
+                    f"{path}: lacks the column {lacking[0]}; needed are {', '.join(_COLUMNS)}."
+                )
+            return [_parsed(row, f"{path}, row {i}", zone) for i, row in enumerate(reader, start=2)]
+    except (OSError, UnicodeDecodeError, csv.Error) as problem:
+        raise DataError(f"{path}: cannot be read ({problem}). It must be a CSV in UTF-8.") from None
+
+
+def _parsed(row: Mapping[str, str | None], where: str, zone: ZoneInfo) -> Override:
+    told = {name: (row.get(name) or "").strip() for name in _COLUMNS}
+    for name in ("lead_id", "reason", "by"):
+        if not told[name]:
+            raise DataError(
+                f"{where}: {name} is empty; an override names its lead, reason and person."
+            )
+    verdict = next((v for v in get_args(Verdict) if v == told["verdict"]), None)
+    if verdict is None:
+        raise DataError(
+            f"{where}: verdict must be one of {', '.join(VERDICTS)} (got {told['verdict']!r})."
+        )
+    at = _moment(told["at"], f"{where}: at", zone)
+    expires = _moment(told["expires"], f"{where}: expires", zone) if told["expires"] else NEVER
+    if expires <= at:
+        raise DataError(f"{where}: expires {told['expires']} is not after at {told['at']}.")
+    return Override(told["lead_id"], verdict, told["reason"], told["by"], at, expires)
+
+
+def _moment(told: str, where: str, zone: ZoneInfo) -> int:
+    try:
+        at = datetime.fromisoformat(told)
+    except ValueError:
+        raise DataError(
+            f"{where} must be a time such as 2026-10-01T09:00+09:00 (got {told!r})."
+        ) from None
+    return to_ms(at if at.tzinfo else at.replace(tzinfo=zone))

@@ -1,0 +1,97 @@
+"""The Score: the answer for one lead, with all that it rests on."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from scoring.scorecard import Stage
+
+BANT = ("budget", "authority", "need", "timing")
+"""What inside sales ask about; [roles] in crm.toml says which columns tell of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A reason in words. `code` is the feature or the row, `weight` its log-odds or points."""
+
+    code: str
+    text: str
+    weight: float
+    value: float | str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelAnswer:
+    """The model's side. Of `alike` leads scored like this one, `alike_won` were won."""
+
+    version: str
+    score: int
+    stage: Stage
+    probability: float
+    alike: int
+    alike_won: int
+    reasons: tuple[Told, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class RulesAnswer:
+    """The rules' side: points of fit and intent, the rows that hold, triggers and exclusions."""
+
+    version: str
+    score: int
+    stage: Stage
+    points: int
+    fit: int
+    intent: int
+    reasons: tuple[Told, ...]
+    triggers: tuple[Told, ...]
+    exclusions: tuple[Told, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ActionAnswer:
+    """What to do, by whom and by when (ISO 8601 UTC; None: no deadline)."""
+
+    kind: str
+    owner: str
+    text: str
+    content: str | None
+    deadline: str | None
+    overdue: bool
+    prompt: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PersonAnswer:
+    """The override that holds."""
+
+    verdict: str
+    reason: str
+    by: str
+    expires: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """The answer for one lead. `as_of` is the moment that is judged, `scored_at` when it was."""
+
+    lead_id: str
+    score: int
+    stage: Stage
+    decided_by: str
+    fallback: str | None
+    cautions: tuple[str, ...]
+    model: ModelAnswer | None
+    rules: RulesAnswer
+    person: PersonAnswer | None
+    action: ActionAnswer
+    hand_over: str | None
+    unknown: tuple[str, ...]
+    as_of: str | None
+    scored_at: str
+    request_id: str | None = None
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON can hold it."""
+        return asdict(self)

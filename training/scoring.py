@@ -1,0 +1,175 @@
+"""Scoring a CRM: the scorecard of the day, the model that an alias names, and what to do without one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from features.audit import MIN_WINS
+from features.clock import now_ms
+from features.errors import DataError, HotleadError, OutsideError, SettingsError
+from features.load import Loaded, load
+from features.many_leads import Histories
+from features.settings import CrmSettings, Source
+from scoring.load_scorecard import find_card
+from scoring.overrides import Override, in_force, read_overrides
+from scoring.score import BANT, Score
+from scoring.scorecard import Scorecard
+from scoring.scorer import Fallback, Judge, Scorer
+from training.batch import Order, Progress, Scored, answers_on, score_list
+from training.job import Say
+from training.registry import Found, find_model
+
+FIRST = 10
+"""So many leads of a list are told with all that their Score holds."""
+
+AnySource = TypeVar("AnySource", bound=Source)
+
+
+@dataclass(frozen=True)
+class ScoredList:
+    """A finished list, with what it was made from. `found` is None where the rules alone decided.
+
+    `first` are the Scores of the first leads of the list.
+    """
+
+    scored: Scored
+    first: list[Score]
+    loaded: Loaded
+    scorer: Scorer
+    found: Found | None
+    as_of: int
+
+
+def score_crm(
+    settings: CrmSettings, out: Path, order: Order, as_of: int | None, say: Say,
+    progress: Progress, overrides: Path | None = None,
+) -> ScoredList:  # fmt: skip
+    """Score the open leads of a CRM by the scorecard and the champion, else the challenger.
+
+    `as_of` is ms UTC; without it, the moment of the export. Without a model the rules answer.
+    """
+    told = [] if overrides is None else read_overrides(overrides, settings.zone)
+    say("looking up the model")
+    found, fallback = _model(out, settings, say)
+    scorer = _scorer(settings, found, fallback, say)
+    say("reading the CRM")
+    loaded = load(settings, out / "rejects.csv")
+    if found is None:
+        say(_missing_wins(loaded))
+    at = loaded.crm.snapshot if as_of is None else as_of
+    if at > now_ms() and settings.as_of is None:
+        raise SettingsError(
+            "--as-of lies in the future; a list can be scored as of now at the latest."
+        )
+    roles = role_columns(loaded)
+    _say_strangers(told, loaded, say)
+    order = replace(order, as_of=at, overrides=in_force(told, at))
+    scored = score_list(loaded.crm, scorer, roles, order, progress)
+    first = _first(loaded, scorer, roles, scored, order)
+    return ScoredList(scored, first, loaded, scorer, found, at)
+
+
+def _say_strangers(overrides: list[Override], loaded: Loaded, say: Say) -> None:
+    strangers = {o.lead_id for o in overrides} - set(loaded.crm.lead_ids.tolist())
+    if strangers:
+        say(
+            f"{len(strangers)} overrides name leads that the CRM does not have; they are passed over"
+        )
+
+
+def _first(
+    loaded: Loaded, scorer: Scorer, roles: dict[str, str], scored: Scored, order: Order
+) -> list[Score]:
+    leads, histories = scored.rows[:FIRST], Histories(loaded.crm)
+    told = answers_on(loaded.crm, histories, scorer, roles, leads, order)
+    now = now_ms()
+    return [told.score(row, order.lang, now) for row in range(len(leads))]
+
+
+def role_columns(loaded: Loaded) -> dict[str, str]:
+    """The columns of budget, authority, need and timing that the CRM was read with."""
+    crm, roles = loaded.crm, loaded.settings.roles
+    told = {role: getattr(roles, role) for role in BANT}
+    return {role: c for role, c in told.items() if c in crm.attributes or c in crm.changes}
+
+
+def _model(out: Path, settings: CrmSettings, say: Say) -> tuple[Found | None, Fallback | None]:
+    """The model to use, or why there is none; the reason is said in a sentence."""
+    try:
+        found = find_model(out)
+    except (SettingsError, OutsideError) as problem:
+        say(f"no model, so the rules decide: {problem}")
+        return None, "no_model"
+    except DataError as problem:
+        say(f"the model is damaged, so the rules decide: {problem}")
+        return None, "bundle_damaged"
+    changed = changed_features(settings, found)
+    if changed:
+        say(f"the rules decide, for crm.toml now means something else by {', '.join(changed[:5])}: "
+            "train again")  # fmt: skip
+        return None, "feature_mismatch"
+    return found, None
+
+
+def changed_features(settings: CrmSettings, found: Found) -> list[str]:
+    """The features of a model that crm.toml no longer has, or means otherwise."""
+    now = settings.table.rows
+    return [name for name, feature in found.model.table if now.get(name) != feature]
+
+
+def _scorer(
+    settings: CrmSettings, found: Found | None, fallback: Fallback | None, say: Say
+) -> Scorer:
+    card = _card(settings, found, say)
+    if found is not None:
+        return Scorer(card, settings.table, Judge.of(found.model, found.evidence, card), None)
+    if not card.rows:
+        raise SettingsError(
+            "There is neither a model that can be used nor a scorecard. Run `hotlead train`, or write a "
+            f'scorecard.toml beside crm.toml (one line will do: profile = "b2b_saas"). Cause: {fallback}.'
+        )
+    return Scorer(card, settings.table, None, fallback)
+
+
+def _card(settings: CrmSettings, found: Found | None, say: Say) -> Scorecard:
+    """The scorecard of the day; where that does not hold, the last good one, kept in the model."""
+    try:
+        return find_card(settings.folder, settings.table)
+    except HotleadError as problem:
+        if found is None:
+            raise
+        say(f"the scorecard of the model goes on, for the present one does not hold: {problem}")
+        return found.model.card
+
+
+def _missing_wins(loaded: Loaded) -> str:
+    won = int(loaded.crm.outcomes.won.sum())
+    if won >= MIN_WINS:
+        return f"{won:,} leads are won: enough to train a model"
+    return f"{won} leads are won; a model needs {MIN_WINS}: {MIN_WINS - won} more are missing"
+
+
+def with_files(settings: CrmSettings, leads: str | None, activities: str | None) -> CrmSettings:
+    """The settings with leads or activities read from other files of the same columns.
+
+    Leads of a file are all taken for open: their deals are not looked up. Activities and changes
+    of the CRM's other leads are set aside, however many they are.
+    """
+    changed: dict[str, Any] = {}
+    if leads is not None:
+        changed |= {"leads": _from_file(settings.leads, leads), "deals": None}
+        changed |= {"max_reject_share": 1.0}
+    if activities is not None:
+        if settings.activities is None:
+            raise SettingsError(
+                "--activities: crm.toml has no [activities] that says how to read it."
+            )
+        changed |= {"activities": _from_file(settings.activities, activities)}
+    return settings.model_copy(update=changed)
+
+
+def _from_file(table: AnySource, place: str) -> AnySource:
+    told = {"source": str(Path(place).resolve()), "table": None, "query": None}
+    return table.model_copy(update=told)
