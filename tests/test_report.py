@@ -1,58 +1,20 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Iterator
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import Demo
+from test_page import Seen, browsing
 
 from features.kinds import Language
 from scoring.metrics import MEASURES, Figure
 from scoring.texts import say
 from training.report import report, verdict
 
-CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
-FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-         "--disable-background-networking", "--disable-component-update", "--disable-sync"]  # fmt: skip
 FIGURES = ("calibration", "gains", "scores", "importance", "win_rate")
-LOADING = ("src", "href", "data", "poster", "srcset", "action")
-
-
-class Page(HTMLParser):
-    """What a page would load, and its text."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.loads: list[str] = []
-        self.words: list[str] = []
-        self.styles: list[str] = []
-        self.within: list[str] = []
-        self.language: str | None = None
-        self.feed(html)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.loads += [str(value) for name, value in attrs if name in LOADING]
-        self.language = dict(attrs).get("lang") or self.language
-        self.within.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        while self.within and self.within.pop() != tag:
-            pass
-
-    def handle_data(self, data: str) -> None:
-        inside = self.within[-1] if self.within else ""
-        if inside == "style":
-            self.styles.append(data)
-        elif inside != "script":
-            self.words.append(data)
-
-    @property
-    def text(self) -> str:
-        return re.sub(r"\s+", " ", " ".join(self.words))
 
 
 @pytest.fixture(scope="module", params=["en", "ja"])
@@ -66,13 +28,13 @@ def html(demo: Demo, lang: Language) -> str:
 
 
 def test_loads_nothing_from_anywhere(html: str) -> None:
-    page = Page(html)
+    page = Seen(html)
     assert page.loads == []
     assert not any("url(" in style or "@import" in style for style in page.styles)
 
 
 def test_says_everything_in_its_language(demo: Demo, html: str, lang: Language) -> None:
-    page = Page(html)
+    page = Seen(html)
     assert page.language == lang
     for key in ("report_figures", "report_audit", "report_recipe", *MEASURES):
         assert say(key, lang) in page.text, key
@@ -86,13 +48,13 @@ def test_says_everything_in_its_language(demo: Demo, html: str, lang: Language) 
 
 def test_shows_the_figures_that_were_measured(demo: Demo, html: str) -> None:
     told = demo.trained.measured.model["roc_auc"]
-    text = Page(html).text
+    text = Seen(html).text
     assert f"{told.value:.4f}" in text
     assert f"{told.low:.4f} – {told.high:.4f}" in text
 
 
 def test_japanese_page_holds_no_english_sentence(demo: Demo) -> None:
-    text = Page(report(demo.trained, "ja")).text
+    text = Seen(report(demo.trained, "ja")).text
     for key in ("report_summary", "report_verdict_better", "report_footer"):
         first_words = say(key, "en", **dict.fromkeys(
             ("examples", "leads", "won", "through", "test", "test_won", "test_leads", "model",
@@ -115,15 +77,9 @@ def test_verdict_names_the_better_of_the_simple_models() -> None:
 
 
 @pytest.fixture
-def browser(tmp_path: Path) -> Iterator[Any]:
-    if not Path(CHROMIUM).exists():
-        pytest.skip("there is no chromium on this machine")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+def browser() -> Iterator[Any]:
+    with browsing() as opened:
         yield opened
-        opened.close()
 
 
 def test_browser_draws_every_figure_and_asks_for_nothing(

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 import plotly.graph_objects as go
+from rich.cells import cell_len, set_cell_size
 
 from features.clock import iso
 from features.columns import Floats
@@ -20,16 +24,17 @@ _MOST_FEATURES, _PERIODS, _LONGEST_LABEL = 15, 12, 48
 
 def figures(
     evidence: Evidence, explanation: Explanation, table: FeatureTable, dated: bool, lang: Language
-) -> dict[str, go.Figure]:
-    """Every figure of the report by its name."""
-    told = {
-        "calibration": _calibration(evidence, lang),
-        "gains": _gains(evidence, lang),
-        "scores": _scores(evidence, lang),
-        "importance": _importance(explanation, table, lang),
-        "win_rate": _win_rate(evidence, dated, lang),
+) -> dict[str, Callable[[], go.Figure]]:
+    """Every figure of the report by its name; calling it draws it."""
+    told: dict[str, Callable[[], go.Figure]] = {
+        "calibration": partial(_calibration, evidence, lang),
+        "gains": partial(_gains, evidence, lang),
+        "scores": partial(_scores, evidence, lang),
+        "importance": partial(_importance, explanation, table, lang),
     }
-    return {name: figure for name, figure in told.items() if figure is not None}
+    if evidence.moment.min() < evidence.moment.max():
+        told["win_rate"] = partial(_win_rate, evidence, dated, lang)
+    return told
 
 
 def _calibration(evidence: Evidence, lang: Language) -> go.Figure:
@@ -79,19 +84,24 @@ def _scores(evidence: Evidence, lang: Language) -> go.Figure:
 
 
 def _importance(explanation: Explanation, table: FeatureTable, lang: Language) -> go.Figure:
+    """A bar a feature under its name: names beside the bars would leave them no room on a phone."""
     size = importance(explanation)
     order = np.argsort(size)[-_MOST_FEATURES:]
     labels = [_short(table.label(explanation.features[i], lang)) for i in order]
-    figure = go.Figure(go.Bar(x=size[order], y=labels, orientation="h", marker_color=_BLUE))
-    figure.update_layout(
-        template="plotly_white", height=90 + 26 * len(order), margin={"l": 20, "t": 20}
-    )
-    figure.update_yaxes(automargin=True)
+    figure = go.Figure()
+    figure.add_bar(x=size[order], orientation="h", width=0.4, marker_color=_BLUE, customdata=labels,
+                   hovertemplate="%{customdata}: %{x:.3f}<extra></extra>")  # fmt: skip
+    for place, label in enumerate(labels):
+        figure.add_annotation(x=0, y=place, text=label, showarrow=False, xanchor="left", yshift=15)
+    figure.update_layout(template="plotly_white", height=70 + 36 * len(order),
+                         margin={"l": 10, "r": 20, "t": 20, "b": 40})  # fmt: skip
+    figure.update_yaxes(visible=False, range=[-0.5, len(order)])
     return figure
 
 
 def _short(label: str) -> str:
-    return label if len(label) <= _LONGEST_LABEL else f"{label[: _LONGEST_LABEL - 1]}…"
+    fits = cell_len(label) <= _LONGEST_LABEL
+    return label if fits else f"{set_cell_size(label, _LONGEST_LABEL - 1).rstrip()}…"
 
 
 def importance(explanation: Explanation) -> Floats:
@@ -99,9 +109,7 @@ def importance(explanation: Explanation) -> Floats:
     return np.asarray(np.abs(explanation.contributions).mean(axis=0), dtype=np.float64)
 
 
-def _win_rate(evidence: Evidence, dated: bool, lang: Language) -> go.Figure | None:
-    if evidence.moment.min() == evidence.moment.max():
-        return None
+def _win_rate(evidence: Evidence, dated: bool, lang: Language) -> go.Figure:
     parts = [
         p for p in np.array_split(np.argsort(evidence.moment, kind="stable"), _PERIODS) if len(p)
     ]
@@ -125,9 +133,12 @@ def _probability(evidence: Evidence) -> Floats:
 
 def _figure(x: str, y: str, lang: Language) -> go.Figure:
     figure = go.Figure()
-    figure.update_layout(template="plotly_white", height=380, margin={"l": 60, "r": 20, "t": 20, "b": 50},
-                         legend={"orientation": "h", "y": 1.08}, xaxis_title=say(x, lang),
-                         yaxis_title=say(y, lang))  # fmt: skip
+    figure.update_layout(
+        template="plotly_white", height=380, margin={"l": 60, "r": 20, "t": 40, "b": 50},
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+        xaxis_title=say(x, lang), yaxis_title=say(y, lang),
+    )  # fmt: skip
+    figure.update_xaxes(ticklabelstandoff=6)
     return figure
 
 

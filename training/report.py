@@ -2,53 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import plotly.graph_objects as go
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from plotly.offline import get_plotlyjs
 
 from features.kinds import Language
+from scoring.evidence import MODEL, POINTS
 from scoring.metrics import MEASURES, Figure
+from scoring.page import (
+    Block,
+    Cell,
+    Chart,
+    Facts,
+    Heading,
+    Items,
+    Page,
+    Table,
+    Text,
+    Value,
+    to_html,
+)
 from scoring.texts import say
 from training.figures import figures
 from training.job import Trained
 
-_TEMPLATES = Path(__file__).parent / "templates"
-SHOWN = ("model", "baseline_rate", "baseline_logistic", "baseline_lightgbm")
-_SIMPLE = SHOWN[1:]
+_SIMPLE = ("baseline_rate", "baseline_logistic", "baseline_lightgbm")
+_SHOWN = (MODEL, POINTS, *_SIMPLE)
 
 
 def report(trained: Trained, lang: Language) -> str:
     """The page as HTML."""
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined
+    return to_html(report_page(trained, lang))
+
+
+def report_page(trained: Trained, lang: Language) -> Page:
+    """How good the model is, what the audit found, and how the model was made."""
+    measured = trained.measured.figures
+    blocks = (
+        Text(summary(trained, lang)),
+        Text(verdict(measured, lang), "verdict"),
+        Heading(say("report_figures", lang)),
+        _measures(measured, lang),
+        *_charts(trained, lang),
+        Heading(say("report_audit", lang)),
+        *_audit(trained, lang),
+        Heading(say("report_recipe", lang)),
+        Facts(_recipe(trained.model.about["recipe"])),
     )
-    template = environment.get_template("report.html")
-    pictures = report_figures(trained, lang)
-    return template.render(
-        lang=lang,
-        say=lambda key, **values: say(key, lang, **values),
-        about=trained.model.about,
-        version=trained.model.version,
-        summary=summary(trained, lang),
-        verdict=verdict(trained.measured.figures, lang),
-        rows=_rows(trained.measured.figures, lang),
-        columns=[say(name, lang) for name in SHOWN],
-        findings=[(f.severity, f.text(lang)) for f in trained.findings],
-        left_out=", ".join(trained.left_out),
-        recipe=_recipe(trained.model.about["recipe"]),
-        pictures={name: _html(figure) for name, figure in pictures.items()},
-        plotly_js=get_plotlyjs(),
-    )
+    title = say("report_title", lang, name=trained.model.about["crm"])
+    return Page(title, blocks, lang, _footer(trained, lang))
 
 
 def report_figures(trained: Trained, lang: Language) -> dict[str, go.Figure]:
     """The figures of the report."""
-    dated = trained.model.about["trained_through"] is not None
-    return figures(trained.evidence, trained.explanation, trained.model.table, dated, lang)
+    return {name: draw() for name, draw in _figures(trained, lang).items()}
 
 
 def summary(trained: Trained, lang: Language) -> str:
@@ -77,34 +85,54 @@ def verdict(measured: Mapping[str, Mapping[str, Figure]], lang: Language) -> str
                best=say(best, lang), value=f"{value:.4f}")  # fmt: skip
 
 
-def _rows(
-    measured: Mapping[str, Mapping[str, Figure]], lang: Language
-) -> list[tuple[str, list[tuple[str, str]]]]:
-    return [
-        (say(name, lang), [_cell(name, measured[who][name]) for who in SHOWN]) for name in MEASURES
+def _measures(measured: Mapping[str, Mapping[str, Figure]], lang: Language) -> Table:
+    shown = [who for who in _SHOWN if who in measured]  # without a scorecard there are no points
+    rows: list[tuple[Cell, ...]] = [
+        (say(name, lang), *(_cell(name, measured[who][name]) for who in shown)) for name in MEASURES
     ]
+    return Table((say("figure", lang), *(say(who, lang) for who in shown)), tuple(rows))
 
 
-def _cell(name: str, figure: Figure) -> tuple[str, str]:
+def _cell(name: str, figure: Figure) -> Value:
     """A figure and its interval."""
     if figure.value != figure.value:
-        return ("–", "")
+        return Value("–")
     share = name.startswith(("win_rate", "won_amount"))
     value, low, high = (
         f"{v:.1%}" if share else f"{v:.4f}" for v in (figure.value, figure.low, figure.high)
     )
-    return (value, f"{low} – {high}")
+    return Value(value, f"{low} – {high}")
 
 
-def _recipe(told: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _charts(trained: Trained, lang: Language) -> list[Block]:
+    """Each figure under its heading."""
+    drawn = _figures(trained, lang).items()
+    return [b for name, draw in drawn for b in (Heading(say(f"report_{name}", lang)), Chart(draw))]
+
+
+def _figures(trained: Trained, lang: Language) -> dict[str, Callable[[], go.Figure]]:
+    dated = trained.model.about["trained_through"] is not None
+    return figures(trained.evidence, trained.explanation, trained.model.table, dated, lang)
+
+
+def _audit(trained: Trained, lang: Language) -> list[Block]:
+    found = tuple((f.severity, f.text(lang)) for f in trained.findings)
+    blocks: list[Block] = [Items(found) if found else Text(say("report_audit_none", lang))]
+    if trained.left_out:
+        blocks.append(Text(say("report_left_out", lang, columns=", ".join(trained.left_out))))
+    return blocks
+
+
+def _recipe(told: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     trees = ", ".join(f"{k} {v:g}" for k, v in told["boosting"].items())
     weights = ", ".join(f"{k} {v:.2f}" for k, v in told["weights"].items())
     line = f"intercept {told['calibration']['intercept']:+.3f}, slope {told['calibration']['slope']:.3f}"
-    return [("weights", weights), ("calibration", line), ("linear", f"C {told['strength']:g}"),
-            ("trees", f"{told['rounds']} trees; {trees}")]  # fmt: skip
+    return (("weights", weights), ("calibration", line), ("linear", f"C {told['strength']:g}"),
+            ("trees", f"{told['rounds']} trees; {trees}"))  # fmt: skip
 
 
-def _html(figure: go.Figure) -> str:
-    return str(
-        figure.to_html(full_html=False, include_plotlyjs=False, config={"displaylogo": False})
-    )
+def _footer(trained: Trained, lang: Language) -> str:
+    version, horizon = trained.model.version, trained.model.about["horizon_days"]
+    if not horizon:
+        return say("report_footer_simply", lang, version=version)
+    return say("report_footer", lang, version=version, horizon=f"{horizon:g}")

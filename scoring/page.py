@@ -1,0 +1,308 @@
+"""A page for people: written once as a title and blocks, shown in a terminal or as one HTML file.
+
+The HTML opens without a network: Plotly's own script is part of it where there is a chart, and
+nothing is loaded from outside. What comes from data is escaped in both; the terminal skips charts.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from itertools import zip_longest
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+if TYPE_CHECKING:  # at run time each rendering imports what it needs: a page itself costs nothing
+    import plotly.graph_objects as go
+    from jinja2 import Template
+    from rich import table as rich_table
+    from rich.console import Console, RenderableType
+    from rich.text import Text as RichText
+
+    from features.kinds import Language
+
+_TEMPLATES = Path(__file__).parent / "templates"
+_FONTS = (
+    'system-ui, "Hiragino Sans", "Noto Sans JP", "Noto Sans CJK JP", "Yu Gothic UI", sans-serif'
+)
+_INK, _COLOURS = "#1d2733", ("#1f5fa8", "#d9711c", "#3b8a5a", "#8a5fa8", "#9aa3ad")
+_MARKS = {"leak": ("✕", "red"), "fail": ("✕", "red"), "suspect": ("?", "red"),
+          "warning": ("!", "yellow"), "pass": ("✓", "green")}  # fmt: skip
+_NUMBER = re.compile(
+    r"[<>≤≥~]?\s?[+\-−±]?[¥¥$€£]?\d[\d,]*(\.\d+)?\s?(%|pp|×|x|k|M|s|ms|days?|倍|件|円|万円|日|人)?"
+)
+_NONE = ("", "–", "-")
+_CONTROL = dict.fromkeys((*range(32), *range(127, 160)), "�") | {9: " ", 10: "\n", 13: ""}
+_LONG, _WORD, _GAP = 32, 12, 2  # columns of a terminal
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """What the blocks after it are about."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A paragraph; a verdict stands in a box, a note in small print. Line breaks are kept."""
+
+    text: str
+    kind: Literal["plain", "verdict", "note", "warning"] = "plain"
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A figure, with its interval or count in small print beneath it."""
+
+    text: str
+    small: str = ""
+
+
+Cell: TypeAlias = str | Value
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows of cells, one a column. Columns of numbers are right-aligned.
+
+    `empty` is said in place of the table where there are no rows.
+    """
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    empty: str = ""
+    caption: str = ""
+
+    @property
+    def shapes(self) -> tuple[Literal["number", "long", "short"], ...]:
+        """What each column holds: numbers, texts that may be folded, or texts of a few words."""
+        return tuple(
+            _shape([row[at].text for row in self.values]) for at in range(len(self.columns))
+        )
+
+    @property
+    def values(self) -> list[list[Value]]:
+        """The rows, with every cell a Value."""
+        return [
+            [cell if isinstance(cell, Value) else Value(cell) for cell in row] for row in self.rows
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """A list of (severity, text): leak, suspect, warning, note, pass, fail, or "" for none."""
+
+    items: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Pairs of a name and what it is."""
+
+    pairs: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """A Plotly figure, made when it is drawn. Plotly reads a little HTML (<b>, <br>) in its texts."""
+
+    figure: Callable[[], go.Figure]
+    caption: str = ""
+
+
+Block: TypeAlias = Heading | Text | Table | Items | Facts | Chart
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What is shown: a title, blocks, and a last line in small print, in a language."""
+
+    title: str
+    blocks: tuple[Block, ...]
+    lang: Language
+    footer: str = ""
+
+
+def to_html(page: Page) -> str:
+    """The page as one HTML file that loads nothing."""
+    charts = any(isinstance(block, Chart) for block in page.blocks)
+    return _template().render(
+        page=page,
+        blocks=[(type(block).__name__, block) for block in page.blocks],
+        plotly=_plotly() if charts else "",
+        draw=_drawn,
+        mark=_mark,
+        fonts=_FONTS,
+        ink=_INK,
+    )
+
+
+def to_terminal(page: Page, console: Console | None = None) -> None:
+    """Print the page on `console` (by default stdout), without its charts."""
+    from rich.console import Console
+
+    console = console or Console()
+    console.print(_text(page.title, "bold"))
+    for block in _without_charts(page.blocks):
+        console.print()
+        console.print(_printed(block, console.width))
+    if page.footer:
+        console.print()
+        console.print(_text(page.footer, "dim"))
+
+
+def _mark(severity: str) -> tuple[str, str]:
+    """A severity's mark and its style in a terminal."""
+    return _MARKS.get(severity, ("•", "dim"))
+
+
+def _shape(texts: list[str]) -> Literal["number", "long", "short"]:
+    if texts and all(text in _NONE or _NUMBER.fullmatch(text) for text in texts):
+        return "number"
+    return "long" if any(_width(text) > _LONG for text in texts) else "short"
+
+
+def _width(text: str) -> int:
+    """The width in a terminal's columns, of which kana and kanji take two."""
+    from rich.cells import cell_len
+
+    return cell_len(text)
+
+
+@cache
+def _template() -> Template:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    return environment.get_template("page.html")
+
+
+def _plotly() -> str:
+    from plotly.offline import get_plotlyjs
+
+    return str(get_plotlyjs())
+
+
+def _drawn(chart: Chart, place: int) -> str:
+    """The chart as HTML. It lets a finger scroll past it, and has no buttons in another language."""
+    import plotly.graph_objects as go
+
+    figure = go.Figure(chart.figure())
+    figure.update_layout(dragmode=False, font={"family": _FONTS, "color": _INK}, colorway=_COLOURS)
+    return str(figure.to_html(
+        full_html=False, include_plotlyjs=False, div_id=f"chart-{place}",
+        config={"displayModeBar": False, "responsive": True},
+    ))  # fmt: skip
+
+
+def _without_charts(blocks: tuple[Block, ...]) -> Iterator[Block]:
+    """The blocks that a terminal shows; a heading with nothing left beneath it goes too."""
+    shown = [block for block in blocks if not isinstance(block, Chart)]
+    for block, after in zip_longest(shown, shown[1:]):
+        if not isinstance(block, Heading) or not (after is None or isinstance(after, Heading)):
+            yield block
+
+
+def _printed(block: Block, width: int) -> RenderableType:
+    match block:
+        case Heading(text):
+            return _text(text, "bold")
+        case Text(text, kind):
+            return _paragraph(text, kind)
+        case Table():
+            return _table(block, width)
+        case Items(items):
+            return _pairs([(_text(*_mark(severity)), _text(told)) for severity, told in items])
+        case Facts(pairs):
+            return _pairs([(_text(name, "dim"), _text(what)) for name, what in pairs])
+        case Chart():
+            raise TypeError("a terminal shows no charts")
+
+
+def _text(text: str, style: str = "") -> RichText:
+    """The text as it is: no markup, and no control codes that would steer the terminal."""
+    from rich.text import Text as RichText
+
+    return RichText(text.translate(_CONTROL), style, overflow="fold")
+
+
+def _paragraph(text: str, kind: str) -> RenderableType:
+    from rich.panel import Panel
+
+    if kind == "verdict":
+        return Panel(_text(text, "bold"), expand=False)
+    if kind == "warning":
+        return _pairs([(_text(*_mark(kind)), _text(text))])
+    return _text(text, "dim" if kind == "note" else "")
+
+
+def _pairs(pairs: list[tuple[RichText, RichText]]) -> rich_table.Table:
+    from rich.table import Table as RichTable
+
+    grid = RichTable.grid(padding=(0, 2, 0, 0))
+    for pair in pairs:
+        grid.add_row(*pair)
+    return grid
+
+
+def _table(table: Table, width: int) -> RenderableType:
+    from rich.console import Group
+
+    small = [_text(table.caption, "dim")] if table.caption else []
+    if not table.rows and table.empty:
+        return Group(_text(table.empty, "dim"), *small)
+    whole, least = _widths(table)
+    room = width - _GAP * (len(whole) - 1)
+    if sum(least) > room:
+        return Group(*_records(table), *small)
+    return Group(_grid(table, whole if sum(whole) <= room else least), *small)
+
+
+def _widths(table: Table) -> tuple[list[int], list[int]]:
+    """The width of each column unfolded, and the least in which no number is broken."""
+    whole, least, rows = [], [], table.values
+    for at, (name, shape) in enumerate(zip(table.columns, table.shapes, strict=True)):
+        cells = max((_width(line) for row in rows for line in _lines(row[at])), default=0)
+        word = max((min(_width(word), _WORD) for word in name.split()), default=0)
+        whole.append(max(cells, _width(name)))
+        least.append(max(word, cells if shape == "number" else min(cells, _WORD)))
+    return whole, least
+
+
+def _lines(value: Value) -> list[str]:
+    return [*value.text.splitlines(), value.small]
+
+
+def _grid(table: Table, widths: list[int]) -> rich_table.Table:
+    """The table. Columns of numbers have their width, columns of text share what is left."""
+    from rich import box
+    from rich.table import Table as RichTable
+
+    grid = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
+    for name, shape, width in zip(table.columns, table.shapes, widths, strict=True):
+        if shape == "number":
+            grid.add_column(_text(name), justify="right", width=width)
+        else:
+            grid.add_column(_text(name))
+    for row in table.values:
+        grid.add_row(*map(_cell, row))
+    return grid
+
+
+def _records(table: Table) -> Iterator[RenderableType]:
+    """Each row as a list of its own, for a terminal that is narrower than the numbers."""
+    for row in table.values:
+        cells = zip(table.columns, row, strict=True)
+        yield _pairs([(_text(name, "dim"), _cell(value)) for name, value in cells])
+        yield ""
+
+
+def _cell(value: Value) -> RichText:
+    text = _text(value.text)
+    return text.append_text(_text(f"\n{value.small}", "dim")) if value.small else text

@@ -1,0 +1,70 @@
+"""How figures stand in tables."""
+
+from __future__ import annotations
+
+from features.kinds import Language
+from scoring.differences import Difference
+from scoring.metrics import Figure
+from scoring.page import Value
+from scoring.rates import Rate
+from scoring.scorecard import STAGES
+from scoring.texts import say
+
+NONE = "–"
+SHARES = ("win_rate", "won_amount")
+
+
+def percent(value: float) -> str:
+    """24.2 %, or a dash."""
+    return NONE if value != value else f"{value:.1%}"
+
+
+def points(value: float) -> str:
+    """A difference of shares in percentage points."""
+    return NONE if value != value else f"{value * 100:+z.1f}"
+
+
+def rate_cell(rate: Rate) -> Value:
+    """A win rate with its interval."""
+    if not rate.count:
+        return Value(NONE)
+    return Value(percent(rate.value), f"[{percent(rate.low)} – {percent(rate.high)}]")
+
+
+def count_cell(rate: Rate, lang: Language) -> str:
+    """52 won of 180."""
+    if not rate.count:
+        return NONE
+    return say("compare_won_of_closed", lang, won=f"{rate.won:,}", count=f"{rate.count:,}")
+
+
+def figure_cell(name: str, figure: Figure) -> Value:
+    """A figure of a side with its interval."""
+    if figure.value != figure.value:
+        return Value(NONE)
+    form = percent if name in SHARES else lambda v: f"{v:.3f}"
+    return Value(form(figure.value), f"[{form(figure.low)} – {form(figure.high)}]")
+
+
+def difference_cell(name: str, told: Difference) -> Value:
+    """The difference of two sides with its interval."""
+    figure = told.difference
+    if figure.value != figure.value:
+        return Value(NONE)
+    form = points if name in SHARES else lambda v: f"{v:+z.3f}"
+    return Value(form(figure.value), f"[{form(figure.low)}, {form(figure.high)}]")
+
+
+def points_with_interval(figure: Figure) -> str:
+    """+7.0 [+5.6, +9.1], in percentage points."""
+    return f"{points(figure.value)} [{points(figure.low)}, {points(figure.high)}]"
+
+
+def stage_names(lang: Language) -> list[str]:
+    """cold, warm, hot."""
+    return [say(f"stage_{stage}", lang) for stage in STAGES]
+
+
+def outcome(won: bool, lang: Language) -> str:
+    """won, or not."""
+    return say("won" if won else "not_won", lang)

@@ -1,0 +1,53 @@
+"""Pictures that several pages share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from scoring.rates import Rate
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+COLOURS = ("#1f5fa8", "#d9711c", "#9aa3ad")
+
+
+def bars_with_intervals(
+    names: Sequence[str], sides: Mapping[str, Sequence[Rate]], x: str, y: str
+) -> go.Figure:
+    """A group of bars a name, a bar a side: win rates with their intervals."""
+    import plotly.graph_objects as go
+
+    figure = go.Figure()
+    for (side, rates), colour in zip(sides.items(), COLOURS, strict=False):
+        value = [None if rate.value != rate.value else rate.value for rate in rates]
+        up = [rate.high - rate.value if rate.count else 0 for rate in rates]
+        down = [rate.value - rate.low if rate.count else 0 for rate in rates]
+        figure.add_bar(
+            x=names, y=value, name=side, marker_color=colour,
+            error_y={"type": "data", "array": up, "arrayminus": down, "symmetric": False},
+        )  # fmt: skip
+    figure.update_yaxes(tickformat=".0%", rangemode="tozero")
+    return laid_out(figure, x, y)
+
+
+def lines(x: Sequence[str], sides: Mapping[str, Sequence[float]], y: str) -> go.Figure:
+    """A line a side."""
+    import plotly.graph_objects as go
+
+    figure = go.Figure()
+    for (side, values), colour in zip(sides.items(), COLOURS, strict=False):
+        figure.add_scatter(
+            x=list(x), y=list(values), mode="lines+markers", name=side, line={"color": colour}
+        )
+    figure.update_yaxes(rangemode="tozero")
+    return laid_out(figure, "", y)
+
+
+def laid_out(figure: go.Figure, x: str, y: str) -> go.Figure:
+    """The look that all pictures have."""
+    return figure.update_layout(
+        template="plotly_white", height=360, margin={"l": 60, "r": 20, "t": 20, "b": 50},
+        legend={"orientation": "h", "y": 1.1}, xaxis_title=x, yaxis_title=y,
+    )  # fmt: skip

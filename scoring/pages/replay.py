@@ -1,0 +1,150 @@
+"""The page of `hotlead rules replay`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from features.clock import MS_PER_DAY, iso
+from features.kinds import Language
+from scoring.page import Block, Cell, Chart, Heading, Page, Table, Text, Value
+from scoring.pages.cells import NONE, count_cell, outcome, rate_cell, stage_names
+from scoring.pages.charts import bars_with_intervals, lines
+from scoring.pages.tables import agreement_table, band_names, figures_table, rates_table, verdict
+from scoring.rates import Rate
+from scoring.replay import CARDS, Moved, Replayed, RowEffect
+from scoring.scorecard import HOT
+from scoring.texts import say
+
+_WEEK, _MOST_TICKS = 7, 5
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+
+def replay_page(told: Replayed, lang: Language) -> Page:
+    """All of the replay."""
+    title = say("replay_title", lang)
+    return Page(title, tuple(_blocks(told, lang)), lang)
+
+
+def _blocks(told: Replayed, lang: Language) -> Iterator[Block]:
+    yield Text(_summary(told, lang))
+    yield Text(verdict("replay", told.differences["win_rate"], lang), "verdict")
+    yield Text(_never_hot(told, lang))
+    if not told.stages["present"][HOT].count:
+        yield Text(say("nobody_hot", lang), "warning")
+    yield Text(say("interval_note", lang), "note")
+    yield Heading(say("replay_figures", lang))
+    present, new = _cards(lang)
+    yield figures_table(told.differences, new, present, lang)
+    yield Heading(say("replay_stages", lang))
+    yield _stages(told, lang)
+    yield Heading(say("replay_moves", lang))
+    yield agreement_table(told.moves, say("replay_moves_corner", lang), lang)
+    yield Heading(say("replay_moved", lang))
+    yield _moved(told, lang)
+    yield Heading(say("replay_rows", lang))
+    yield Text(say("replay_rows_note", lang), "note")
+    yield _rows(told, lang)
+    yield Heading(say("replay_bands", lang))
+    bands = dict(zip(_cards(lang), told.bands.values(), strict=True))
+    yield rates_table(say("band", lang), band_names(), bands, lang)
+    axes = say("band", lang), say("win_rate", lang)
+    yield Chart(lambda: bars_with_intervals(band_names(), bands, *axes))
+    if told.weekly_hot:
+        yield Heading(say("replay_weekly", lang))
+        yield _weekly(told, lang)
+        yield Chart(lambda: _weekly_chart(told, lang))
+
+
+def _summary(told: Replayed, lang: Language) -> str:
+    lead = told.evidence.lead
+    leads, won = len(set(lead.tolist())), len(set(lead[told.evidence.won].tolist()))
+    return say("replay_summary", lang, count=f"{len(lead):,}", leads=f"{leads:,}", won=f"{won:,}",
+               present=told.present.version, new=told.new.version)  # fmt: skip
+
+
+def _never_hot(told: Replayed, lang: Language) -> str:
+    (present, won), (new, _) = (told.never_hot[card] for card in CARDS)
+    return say("replay_never_hot", lang, present=f"{present:,}", new=f"{new:,}", won=f"{won:,}")
+
+
+def _cards(lang: Language) -> list[str]:
+    return [say(f"replay_{card}", lang) for card in CARDS]
+
+
+def _stages(told: Replayed, lang: Language) -> Table:
+    head: list[str] = [say("stage", lang)]
+    for name in _cards(lang):
+        head += [say("reason", lang, label=name, value=say(what, lang))
+                 for what in ("leads", "win_rate", "lift")]  # fmt: skip
+    rows: list[tuple[Cell, ...]] = []
+    for code, stage in reversed(list(enumerate(stage_names(lang)))):
+        rates = [told.stages[card][code] for card in CARDS]
+        rows.append((stage, *(cell for rate in rates for cell in _lifted(rate, told.all))))
+    return Table(tuple(head), tuple(rows))
+
+
+def _lifted(rate: Rate, of: Rate) -> tuple[Cell, Cell, Cell]:
+    """How many leads, their win rate, and that over the win rate of all."""
+    if not rate.count or not of.won:
+        return f"{rate.count:,}", NONE, NONE
+    lift = (share / of.value for share in (rate.value, rate.low, rate.high))
+    value, low, high = (f"{share:.2f}" for share in lift)
+    return f"{rate.count:,}", rate_cell(rate), Value(value, f"[{low} – {high}]")
+
+
+def _moved(told: Replayed, lang: Language) -> Table:
+    names, dated = stage_names(lang), told.evidence.dated
+    columns = ("compare_dispute_lead", "replay_before", "replay_after", "outcome", "replay_amount")
+
+    def row(moved: Moved) -> tuple[Cell, ...]:
+        when = iso(moved.moment)[:10] if dated else ""
+        amount = NONE if moved.amount != moved.amount else f"{moved.amount:,.0f}"
+        return (Value(moved.lead, when), names[moved.before], names[moved.after],
+                outcome(moved.won, lang), amount)  # fmt: skip
+
+    rows, count = tuple(row(moved) for moved in told.moved), told.moved_leads
+    more = say("replay_moved_more", lang, shown=len(rows), count=f"{count:,}")
+    return Table(tuple(say(c, lang) for c in columns), rows, say("replay_moved_none", lang),
+                 more if count > len(rows) else "")  # fmt: skip
+
+
+def _rows(told: Replayed, lang: Language) -> Table:
+    columns = (
+        "rules_reason",
+        "rules_points",
+        "replay_holds",
+        "win_rate",
+        "replay_alone",
+        "replay_adds",
+    )
+    rows = tuple(_effect(told, effect, lang) for effect in told.rows)
+    return Table(tuple(say(c, lang) for c in columns), rows, say("rules_none", lang))
+
+
+def _effect(told: Replayed, effect: RowEffect, lang: Language) -> tuple[Cell, ...]:
+    rule = next(
+        r for table, name, r in told.new.rules() if (table, name) == (effect.table, effect.name)
+    )
+    points = f"{effect.points:+d}" if effect.points else say(effect.table, lang)
+    return (
+        rule.because.text(lang), points, f"{effect.holds.count:,}", rate_cell(effect.holds),
+        Value(count_cell(effect.decides, lang)), f"{effect.adds:+z.4f}",
+    )  # fmt: skip
+
+
+def _weekly(told: Replayed, lang: Language) -> Table:
+    present, new = (told.weekly_hot[card] for card in CARDS)
+    rows = tuple((week, f"{count:,}", f"{new.get(week, 0):,}") for week, count in present.items())
+    return Table((say("replay_week", lang), *_cards(lang)), rows)
+
+
+def _weekly_chart(told: Replayed, lang: Language) -> go.Figure:
+    weeks = list(told.weekly_hot["present"])
+    series = {name: [float(told.weekly_hot[card].get(week, 0)) for week in weeks]
+              for name, card in zip(_cards(lang), CARDS, strict=True)}  # fmt: skip
+    figure = lines(weeks, series, say("leads", lang))
+    step = _WEEK * max(1, len(weeks) // _MOST_TICKS)
+    return figure.update_xaxes(tickformat="%Y-%m-%d", tick0=weeks[0], dtick=step * MS_PER_DAY)

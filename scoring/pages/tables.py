@@ -1,0 +1,77 @@
+"""Tables and sentences that several pages share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from features.kinds import Language
+from scoring.differences import Difference
+from scoring.page import Cell, Table, Value
+from scoring.pages.cells import (
+    count_cell,
+    difference_cell,
+    figure_cell,
+    percent,
+    points_with_interval,
+    rate_cell,
+    stage_names,
+)
+from scoring.rates import Rate
+from scoring.texts import say
+
+
+def verdict(page: str, rates: Difference, lang: Language, **more: object) -> str:
+    """Who wins at equal volume, or that it is open: `page`_verdict_new, _old or _open."""
+    return say(
+        f"{page}_verdict_{rates.better}", lang, new=percent(rates.new.value),
+        old=percent(rates.old.value), difference=points_with_interval(rates.difference), **more,
+    )  # fmt: skip
+
+
+def figures_table(told: Mapping[str, Difference], new: str, old: str, lang: Language) -> Table:
+    """Every figure of both sides, and the difference."""
+    rows: list[tuple[Cell, ...]] = [
+        (
+            say(name, lang),
+            figure_cell(name, d.new),
+            figure_cell(name, d.old),
+            difference_cell(name, d),
+        )
+        for name, d in told.items()
+    ]
+    return Table((say("figure", lang), new, old, say("difference", lang)), tuple(rows))
+
+
+def agreement_table(cells: Sequence[Sequence[Rate]], corner: str, lang: Language) -> Table:
+    """Stage by stage: how many leads, how many of them won, and the win rate."""
+    names = stage_names(lang)
+    rows: list[tuple[Cell, ...]] = [
+        (names[code], *(_count_with_rate(cell, lang) for cell in row))
+        for code, row in enumerate(cells)
+    ]
+    return Table((corner, *names), tuple(rows))
+
+
+def rates_table(
+    head: str, names: Sequence[str], sides: Mapping[str, Sequence[Rate]], lang: Language
+) -> Table:
+    """The win rate of each name by each side, with interval and counts; the last name first."""
+    rows: list[tuple[Cell, ...]] = [
+        (name, *(_with_count(rates[place], lang) for rates in sides.values()))
+        for place, name in reversed(list(enumerate(names)))
+    ]
+    return Table((head, *sides), tuple(rows))
+
+
+def band_names() -> list[str]:
+    """0–9, 10–19, … 90–100."""
+    return [f"{band * 10}–{band * 10 + 9 if band < 9 else 100}" for band in range(10)]
+
+
+def _count_with_rate(rate: Rate, lang: Language) -> Value:
+    return Value(count_cell(rate, lang), rate_cell(rate).text if rate.count else "")
+
+
+def _with_count(rate: Rate, lang: Language) -> Value:
+    shown = rate_cell(rate)
+    return Value(shown.text, f"{shown.small} {count_cell(rate, lang)}") if rate.count else shown

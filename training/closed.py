@@ -1,0 +1,21 @@
+"""The closed deals of a CRM, as rules are tried and learnt on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from features.audit import audit, left_out
+from features.load import Loaded, load
+from features.settings import CrmSettings
+from training.job import Say, prepared
+from training.measuring import closed_deals
+from training.recipe import Data
+
+__all__ = ["closed_data", "closed_deals"]
+
+
+def closed_data(settings: CrmSettings, out: Path, say: Say) -> tuple[Data, Loaded]:
+    """The examples of a CRM, without what the audit holds for leaks, and the CRM as it was read."""
+    say("reading the CRM")
+    loaded = load(settings, out / "rejects.csv")
+    return prepared(loaded, left_out(audit(loaded), loaded), say), loaded
