@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import time
@@ -48,14 +49,21 @@ def test_run_names_its_data_set(demo: Demo, logged: Any) -> None:
     assert (told.dataset.name, told.dataset.digest) == ("demo", data_fingerprint(demo.trained))
 
 
+def logged_version(client: mlflow.MlflowClient, run_id: str) -> str:
+    return str(client.get_run(run_id).data.params["scorecard"])
+
+
 def test_run_holds_figures_report_and_crm_toml(demo: Demo, client: mlflow.MlflowClient) -> None:
     run_id = demo.job.registered.run_id
     files = {f.path for f in client.list_artifacts(run_id)}
-    assert {"report.html", "crm.toml", "figures"} <= files
+    assert {"report.html", "crm.toml", "figures", "scorecard.toml", "scorecard.json"} <= files
     figures = {Path(f.path).stem for f in client.list_artifacts(run_id, "figures")}
     assert figures == {"calibration", "gains", "scores", "importance", "win_rate"}
     place = Path(client.download_artifacts(run_id, "crm.toml"))
     assert place.read_text("utf-8") == demo.crm_toml.read_text("utf-8")
+    card = Path(client.download_artifacts(run_id, "scorecard.json")).read_text("utf-8")
+    assert json.loads(card) == demo.model.card.plain()
+    assert logged_version(client, run_id) == demo.model.card.version
 
 
 def test_model_is_registered_as_challenger(demo: Demo, client: mlflow.MlflowClient) -> None:

@@ -10,11 +10,12 @@ import logging
 import os
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
@@ -22,15 +23,22 @@ from features.columns import Texts
 from features.errors import OutsideError, SettingsError
 from features.files import cannot_write
 from features.kinds import Language
+from scoring.evidence import Evidence
+from scoring.load_scorecard import SCORECARD_FILE
 from scoring.metrics import Figure
-from scoring.model import Model
-from training.job import Trained, save_model
+from scoring.model import EVIDENCE_FILE, Model
 from training.locks import alone
+from training.model_folder import save_model
+
+if TYPE_CHECKING:  # reading a model needs nothing of what made it
+    from training.job import Trained
 
 MODEL_NAME = "hotlead"
-CHAMPION, CHALLENGER = "champion", "challenger"
+CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
 _STORE, _NAMED_STORE = "mlflow.db", "MLFLOW_TRACKING_URI"
 _EXAMPLE_ROWS = 5
+_PARAMS = ("crm", "seed", "examples", "leads", "won_leads", "horizon_days", "trained_through",
+           "scorecard", "recipe")  # fmt: skip
 _REQUIREMENTS = ("lightgbm", "numpy", "pandas", "pyarrow", "pydantic", "scipy", "sqlalchemy")
 
 
@@ -45,22 +53,35 @@ class Registered:
 
 @dataclass(frozen=True)
 class Found:
-    """A model that an alias names."""
+    """A model that an alias names, in a folder that holds its evidence too."""
 
     model: Model
     alias: str
     version: str
+    run_id: str
     folder: Path
+
+    @cached_property
+    def evidence(self) -> Evidence:
+        """The newest deals that it was judged on. Raises DataError where they are not whole."""
+        return Evidence.load(self.folder / EVIDENCE_FILE)
 
 
 def register(
     trained: Trained, settings_file: Path, out: Path, report: str, lang: Language
 ) -> Registered:
     """Log a training run with all that made it, and make its model the challenger."""
-    with _mlflow(out) as (mlflow, uri), mlflow.start_run(run_name=trained.model.version) as run:
+    with (
+        mlflow_store(out) as (mlflow, uri),
+        mlflow.start_run(run_name=trained.model.version) as run,
+    ):
         _log_run(mlflow, trained, lang)
         mlflow.log_text(report, "report.html")
         mlflow.log_artifact(str(settings_file))
+        mlflow.log_dict(trained.model.card.plain(), "scorecard.json")
+        card_file = settings_file.with_name(SCORECARD_FILE)
+        if card_file.exists():
+            mlflow.log_artifact(str(card_file))
         _log_data(mlflow, trained)
         version = _log_model(mlflow, trained)
         client = mlflow.MlflowClient()
@@ -69,29 +90,53 @@ def register(
         return Registered(str(version), run.info.run_id, uri)
 
 
-def find_model(out: Path) -> Found:
-    """The champion, else the challenger. Raises SettingsError where there is neither."""
+def find_model(out: Path, aliases: Sequence[str] = (CHAMPION, CHALLENGER)) -> Found:
+    """The model that the first of `aliases` names. Raises SettingsError where none names one."""
+    check_store(out)
+    with mlflow_store(out) as (mlflow, uri):
+        for alias in aliases:
+            version = version_of(mlflow, alias)
+            if version is not None:
+                return _found(mlflow, alias, version)
+    raise no_model(uri)
+
+
+def version_of(mlflow: Any, alias: str) -> Any:
+    """MLflow's model version that an alias names; None where it names none."""
+    try:
+        return mlflow.MlflowClient().get_model_version_by_alias(MODEL_NAME, alias)
+    except mlflow.exceptions.MlflowException as problem:
+        if problem.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            return None
+        raise
+
+
+def _found(mlflow: Any, alias: str, version: Any) -> Found:
+    place = f"models:/{MODEL_NAME}/{version.version}"
+    folder = Path(mlflow.artifacts.download_artifacts(place))
+    data = next((p.parent for p in folder.rglob("model.json")), folder)
+    return Found(Model.load(data), alias, str(version.version), str(version.run_id), data)
+
+
+def check_store(out: Path) -> None:
+    """Raise SettingsError where there is no store yet: looking does not make one."""
     if _store(out) == _local_store(out) and not (out / _STORE).exists():
-        raise _no_model(_store(out))  # looking does not make a store
-    with _mlflow(out) as (mlflow, uri):
+        raise no_model(_store(out))
+
+
+def log_pages(out: Path, run_id: str, name: str, pages: Mapping[Language, str], told: Any) -> None:
+    """Keep pages (HTML by language) and what they tell (JSON) with a model's run."""
+    with mlflow_store(out) as (mlflow, _):
         client = mlflow.MlflowClient()
-        for alias in (CHAMPION, CHALLENGER):
-            try:
-                version = client.get_model_version_by_alias(MODEL_NAME, alias).version
-            except mlflow.exceptions.MlflowException as problem:
-                if problem.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
-                    raise
-                continue
-            folder = Path(mlflow.artifacts.download_artifacts(f"models:/{MODEL_NAME}@{alias}"))
-            data = next((p.parent for p in folder.rglob("model.json")), folder)
-            return Found(Model.load(data), alias, str(version), data)
-    raise _no_model(uri)
+        for lang, page in pages.items():
+            client.log_text(run_id, page, f"{name}/{name}-{lang}.html")
+        client.log_dict(run_id, told, f"{name}/{name}.json")
 
 
 def check_server(out: Path) -> None:
     """Raise OutsideError where a server is named that does not answer: before long work, not after."""
     if _store(out) != _local_store(out):
-        with _mlflow(out) as (mlflow, _):
+        with mlflow_store(out) as (mlflow, _):
             mlflow.MlflowClient().search_registered_models(max_results=1)
 
 
@@ -108,12 +153,13 @@ def _shown(told: str) -> str:
     return re.sub(r"//[^/@\s]*@", "//", told)
 
 
-def _no_model(uri: str) -> SettingsError:
+def no_model(uri: str) -> SettingsError:
+    """The error that says that no model is registered."""
     return SettingsError(f"No model is registered at {_shown(uri)}. Run `hotlead train` first.")
 
 
 @contextmanager
-def _mlflow(out: Path) -> Iterator[tuple[Any, str]]:
+def mlflow_store(out: Path) -> Iterator[tuple[Any, str]]:
     """MLflow, pointed at the store, and the store's name; its errors become a sentence."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
@@ -160,8 +206,7 @@ def _log_run(mlflow: Any, trained: Trained, lang: Language) -> None:
     from training.report import report_figures
 
     about = trained.model.about
-    mlflow.log_params(_flat({k: about[k] for k in ("crm", "seed", "examples", "leads", "won_leads",
-                                                   "horizon_days", "trained_through", "recipe")}))  # fmt: skip
+    mlflow.log_params(_flat({name: about[name] for name in _PARAMS}))
     mlflow.set_tags({
         "hotlead.version": trained.model.version,
         "hotlead.features": trained.model.table.fingerprint,

@@ -1,0 +1,145 @@
+"""Retraining month by month on past deals: what the model would have been worth, against the rules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.clock import from_ms, iso, to_ms
+from features.columns import Floats, Ints
+from features.errors import DataError
+from scoring.differences import Difference, Judged, differences, log_loss_gain
+from scoring.metrics import Figure
+from scoring.rating import rate
+from scoring.scorecard import HOT
+from training.blending import log_loss
+from training.folds import Split, between
+from training.job import Say
+from training.recipe import Data, choose, fit
+
+LEAST_WON = 20
+
+
+@dataclass(frozen=True)
+class Month:
+    """One month: trained on what was known at its start, judged on its moments.
+
+    `differences` are model less rules at the rules' volume; `log_loss` and `rules_log_loss` those of
+    the model and of the scorecard calibrated on the same past (nan without a scorecard).
+    """
+
+    name: str
+    trained_on: int
+    judged: int
+    won: int
+    log_loss: float
+    rules_log_loss: float
+    differences: Mapping[str, Difference]
+
+
+@dataclass(frozen=True)
+class Backtest:
+    """All months, and the model less the rules over them together.
+
+    `gain` is by how much the model's log loss lies below that of the calibrated scorecard.
+    """
+
+    months: list[Month]
+    differences: Mapping[str, Difference]
+    gain: Figure
+
+
+@dataclass(frozen=True)
+class _Judged:
+    rows: NDArray[np.intp]
+    model: Floats
+    points: Floats
+    month: Month
+
+
+def backtest(data: Data, months: int, seed: int, say: Say) -> Backtest:
+    """Train anew for each of the last `months` and judge it on that month.
+
+    Without dates the examples fall into as many stretches, oldest first. Raises DataError where there
+    is no order, no scorecard, or too little of a past.
+    """
+    if not data.examples.ordered:
+        raise DataError("The data have no order in time, so there is no past to test on.")
+    if not data.card.rows:
+        raise DataError("There is no scorecard to compare with: write a scorecard.toml first.")
+    told = list(_months(data, months, seed, say))
+    if not told:
+        raise DataError(
+            f"There is no month before which {LEAST_WON} won leads were known and in which some lead "
+            "was won: more closed deals are needed, or a shorter [target] horizon_days."
+        )
+    return _together(data, told)
+
+
+def _months(data: Data, months: int, seed: int, say: Say) -> Iterator[_Judged]:
+    for name, start, end in _stretches(data, months):
+        split = between(data.examples, start, end, seed)
+        train = data.take(split.train)
+        enough = train.examples.won_leads >= LEAST_WON and not train.won.all()
+        if not enough or not data.won[split.test].any():
+            say(f"{name}: too few closed deals, left out")
+            continue
+        say(f"{name}: training on {len(split.train):,} examples, judging {len(split.test):,}")
+        yield _judge(data, train, split, name, seed)
+
+
+def _judge(data: Data, train: Data, split: Split, name: str, seed: int) -> _Judged:
+    test = data.take(split.test)
+    model = fit(train, choose(train, seed), seed)
+    leads = model.encode(test.columns)
+    assert model.points is not None  # the card has rows
+    told, points = model.log_odds(leads), model.points.log_odds(leads.rating)
+    month = Month(
+        name, len(train), len(test), int(test.won.sum()), log_loss(test.won, told),
+        log_loss(test.won, points), _differences(test, told),
+    )  # fmt: skip
+    return _Judged(split.test, told, points, month)
+
+
+def _together(data: Data, told: list[_Judged]) -> Backtest:
+    """Each month's ranking stands by itself: scores of different months are put on one list."""
+    test = data.take(np.concatenate([t.rows for t in told]))
+    model, points = (np.concatenate(scores) for scores in zip(*((t.model, t.points) for t in told),
+                                                              strict=True))  # fmt: skip
+    gain = log_loss_gain(_judged(test), model, points)
+    return Backtest([t.month for t in told], _differences(test, model), gain)
+
+
+def _differences(test: Data, model: Floats) -> Mapping[str, Difference]:
+    rating = rate(test.card, test.columns)
+    return differences(_judged(test), model, rating.rank, rating.stage == HOT)
+
+
+def _judged(test: Data) -> Judged:
+    return Judged(test.won, test.examples.amount, test.examples.group)
+
+
+def _stretches(data: Data, months: int) -> list[tuple[str, int, int]]:
+    """Name, start and end of each, oldest first: calendar months (UTC), or stretches of equal count."""
+    moment = data.examples.moment
+    if data.dated:
+        starts = _month_starts(moment)[-months - 1 :]
+        return [(iso(a)[:7], a, b) for a, b in pairwise(starts)]
+    ends = [int(moment[min(int(len(moment) * share), len(moment) - 1)])
+            for share in np.linspace(0.4, 1, months + 1)]  # fmt: skip
+    ends[-1] += 1
+    return [(f"{i}/{months}", a, b) for i, (a, b) in enumerate(pairwise(ends), 1)]
+
+
+def _month_starts(moment: Ints) -> list[int]:
+    """The first moment of every month that the examples touch, and of the one after."""
+    at = from_ms(int(moment.min())).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    starts = []
+    while to_ms(at) <= int(moment.max()):
+        starts.append(to_ms(at))
+        at = at.replace(year=at.year + at.month // 12, month=at.month % 12 + 1)
+    return [*starts, to_ms(at)]

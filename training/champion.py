@@ -1,0 +1,123 @@
+"""The champion: promoted through the gate or by a named override, and rolled back."""
+
+from __future__ import annotations
+
+import getpass
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from features.clock import iso, now_ms
+from features.errors import SettingsError
+from scoring.gate import Candidate, Check, gate, passed
+from scoring.plain import plain
+from scoring.scorecard import Scorecard
+from training.registry import (
+    CHALLENGER,
+    CHAMPION,
+    MODEL_NAME,
+    PREVIOUS,
+    Found,
+    check_store,
+    find_model,
+    mlflow_store,
+    no_model,
+    version_of,
+)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What the gate said of a challenger, and whether it is the champion now."""
+
+    challenger: Found
+    champion: Found | None
+    checks: list[Check]
+    promoted: bool
+
+
+@dataclass(frozen=True)
+class RolledBack:
+    """The model that is champion again, and the one that was."""
+
+    now: str
+    before: str
+
+
+def promote(out: Path, card: Scorecard, override: str | None, by: str | None) -> Trial:
+    """Make the challenger champion where it passes the gate, or for the reason of an `override`.
+
+    `card` is the scorecard of the day. Raises SettingsError where there is no challenger.
+    """
+    challenger = _challenger(out)
+    champion = _champion(out)
+    if champion is not None and champion.version == challenger.version:
+        raise SettingsError(
+            f"hotlead version {challenger.version} is the champion already. Train a new model first."
+        )
+    checks = gate(_candidate(challenger), card, _candidate(champion) if champion else None)
+    promoted = passed(checks) or bool(override)
+    if promoted:
+        told = {"gate": json.dumps(plain(checks), ensure_ascii=False)[:4_900]}
+        _make_champion(out, challenger.version, override or "passed the gate", by, told)
+    return Trial(challenger, champion, checks, promoted)
+
+
+def rollback(out: Path, why: str, by: str | None) -> RolledBack:
+    """Make the previous champion the champion again; what was champion becomes the previous one."""
+    check_store(out)
+    with mlflow_store(out) as (mlflow, uri):
+        champion, previous = (version_of(mlflow, alias) for alias in (CHAMPION, PREVIOUS))
+    if champion is None:
+        raise no_model(uri)
+    if previous is None:
+        raise SettingsError(
+            f"There is nothing to roll back to: version {champion.version} is the first champion."
+        )
+    _make_champion(out, str(previous.version), why, by, {"rolled_back": str(champion.version)})
+    return RolledBack(str(previous.version), str(champion.version))
+
+
+def _make_champion(
+    out: Path, version: str, why: str, by: str | None, told: Mapping[str, str]
+) -> None:
+    """Move the aliases, and write on the model version who did so, when and why.
+
+    Tags come first and the alias of the champion last: what serves changes only when all is written.
+    """
+    tags = {"by": by or getpass.getuser(), "at": iso(now_ms()), "why": why, **told}
+    with mlflow_store(out) as (mlflow, _):
+        client: Any = mlflow.MlflowClient()
+        old = version_of(mlflow, CHAMPION)
+        for name, value in tags.items():
+            client.set_model_version_tag(MODEL_NAME, version, f"hotlead.promoted.{name}", value)
+        if old is not None:
+            client.set_registered_model_alias(MODEL_NAME, PREVIOUS, old.version)
+        client.set_registered_model_alias(MODEL_NAME, CHAMPION, version)
+        challenger = version_of(mlflow, CHALLENGER)
+        if challenger is not None and str(challenger.version) == version:
+            client.delete_registered_model_alias(MODEL_NAME, CHALLENGER)
+
+
+def _challenger(out: Path) -> Found:
+    try:
+        return find_model(out, (CHALLENGER,))
+    except SettingsError as problem:
+        if _champion(out) is None:
+            raise
+        raise SettingsError(
+            "There is no challenger: the last model trained is the champion. Run `hotlead train` first."
+        ) from problem
+
+
+def _champion(out: Path) -> Found | None:
+    try:
+        return find_model(out, (CHAMPION,))
+    except SettingsError:
+        return None
+
+
+def _candidate(found: Found) -> Candidate:
+    return Candidate(found.model, found.evidence)
