@@ -56,8 +56,9 @@ compile:
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	  --no-annotate --all-extras pyproject.toml build.in -o $(TO)
 
-reference: $(VENV)/.ready ## Write the generated tables of the README anew
+reference: $(VENV)/.ready ## Write the generated tables of the README and the docs anew
 	@$(BIN)/python -m features.reference README.md
+	@$(BIN)/python -m scoring.card_reference docs/scorecard.md
 
 clean: ## Remove what was made
 	rm -rf $(VENV) demo-crm .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,16 +1,14 @@
 """The `hotlead` command: one thin function a command. Heavy imports happen inside them.
 
-Exit codes: 0 done, 1 a fault of Hotlead, 2 wrong use of a command, 3 crm.toml or an option does not
-hold, 4 the data cannot be used, 5 something outside failed (file, disk, database, MLflow), 130 stopped.
+Exit codes: 0 done, 1 a fault of Hotlead, 2 wrong use of a command, 3 crm.toml, scorecard.toml or an
+option does not hold, 4 the data cannot be used, 5 something outside failed (file, disk, database, MLflow),
+6 the gate refused the model, 130 stopped.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -23,15 +21,22 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-_STOPPED = 130
+rules = typer.Typer(
+    help="The definition of a hot lead: show it, try a change, learn one.", no_args_is_help=True
+)
+app.add_typer(rules, name="rules")
+
+REFUSED, _STOPPED = 6, 130
 Lang = Literal["en", "ja"]
 CrmToml = Annotated[Path, typer.Argument(help="The crm.toml that says how your export reads.")]
+HERE = Path("crm.toml")
 Out = Annotated[
     Path | None,
     typer.Option(help="Folder for what is made. Default: hotlead-out beside crm.toml."),
 ]
 LangOption = Annotated[Lang, typer.Option(help="Language of reports, reasons and findings.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
+By = Annotated[str | None, typer.Option(help="Who decides; the user's name by default.")]
 Seed = Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Seed of every random draw.")]
 
 
@@ -42,18 +47,32 @@ def demo(
     seed: Seed = 7,
     lang: LangOption = "en",
 ) -> None:
-    """Make a demo CRM, train on it, register the model and show whom to call."""
+    """Make a demo CRM, train, compare model and rules, and show whom to call."""
     from demo.run import make
+    from features.settings import load_settings
+    from training import console
+    from training.batch import Order
+    from training.main_job import train_and_register
+    from training.review import compare, keep_comparison
+    from training.scoring import score_crm
 
-    with _told() as say:
+    with console.told() as say:
         say(f"making a CRM of {leads:,} leads")
-        crm_toml = make(out, leads, seed)
-        made, told = _train_and_score(crm_toml, out / "hotlead-out", say, lang, 0)
-    _print_training(made, lang)
-    _print_calls(told, lang)
-    _next(
-        f"open {made.report}",
-        f"hotlead check {crm_toml}",
+        crm_toml, results = make(out, leads, seed), out / "hotlead-out"
+        settings = load_settings(crm_toml)
+        made = train_and_register(crm_toml, results, say, lang, 0)
+        say("comparing model and rules")
+        compared = compare(settings, results)
+        pages = keep_comparison(compared, results)
+        order = Order(str(crm_toml.with_name("scores.csv")), 0, lang=lang)
+        listed = score_crm(settings, results, order, None, say, lambda done, of: None)
+    console.training(made, lang)
+    console.verdict(compared, lang)
+    console.calls(listed, lang)
+    console.next_steps(
+        f"open {made.report} and {pages[lang]}",
+        f"hotlead rules show {crm_toml} --lang {lang}",
+        f"hotlead promote {crm_toml}",
         f"hotlead score {crm_toml} --to scores.csv --lang {lang}",
     )
 
@@ -71,18 +90,19 @@ def init(
     from features.errors import SettingsError
     from features.files import whole_file
     from features.propose import propose
+    from training import console
 
     if to.exists() and not force:
         raise SettingsError(f"{to}: exists already; choose another place or say --force.")
-    with _told() as say:
+    with console.told() as say:
         say("looking at the data")
         folder = to.resolve().parent
         proposal = propose([_from(folder, f) for f in files], folder, outcome)
     with whole_file(to) as part:
         part.write_text(proposal.text, encoding="utf-8")
-    _print_findings(proposal.findings, "en")
+    console.findings(proposal.findings, "en")
     print(f"Wrote {to}.")
-    _next(f"read {to} through, above all what is commented out", f"hotlead check {to}")
+    console.next_steps(f"read {to} through, above all what is commented out", f"hotlead check {to}")
 
 
 @app.command()
@@ -93,9 +113,10 @@ def check(
     from features.audit import audit, left_out
     from features.load import load
     from features.settings import load_settings
+    from training import console
 
     settings = load_settings(crm_toml)
-    with _told(as_json) as say:
+    with console.told(as_json) as say:
         say("reading the CRM")
         rejects = _out(out, crm_toml) / "rejects.csv"
         loaded = load(settings, rejects)
@@ -108,14 +129,16 @@ def check(
             {"code": f.code, "severity": f.severity, "column": f.column, "used": f.used,
              "text": f.text(lang)} for f in findings
         ]  # fmt: skip
-        _json(leads=len(loaded.crm), won=won, closed=closed, left_out=dropped, findings=told)
+        console.as_json(
+            leads=len(loaded.crm), won=won, closed=closed, left_out=dropped, findings=told
+        )
         return
     print(f"{len(loaded.crm):,} leads, {closed:,} closed, {won:,} won.")
-    _print_rejects(loaded.rejects.summary(), rejects)
-    _print_findings(findings, lang)
+    console.rejects(loaded.rejects.summary(), rejects)
+    console.findings(findings, lang)
     if dropped:
         print(f"Left out of training: {', '.join(dropped)}.")
-    _next(f"hotlead train {crm_toml}")
+    console.next_steps(f"hotlead train {crm_toml}")
 
 
 @app.command()
@@ -130,17 +153,22 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Train on closed deals, measure on the newest, register the model as challenger."""
+    from training import console
     from training.main_job import train_and_register
 
-    with _told(as_json) as say:
+    with console.told(as_json) as say:
         made = train_and_register(crm_toml, _out(out, crm_toml), say, lang, seed, tune)
     if as_json:
         about = dict(made.trained.model.about)
-        _json(model=made.trained.model.version, registered=made.registered.version,
+        console.as_json(model=made.trained.model.version, registered=made.registered.version,
               run=made.registered.run_id, report=str(made.report), **about)  # fmt: skip
         return
-    _print_training(made, lang)
-    _next(f"open {made.report}", f"hotlead score {crm_toml} --to scores.csv")
+    console.training(made, lang)
+    console.next_steps(
+        f"open {made.report}",
+        f"hotlead compare {crm_toml}",
+        f"hotlead score {crm_toml} --to scores.csv",
+    )
 
 
 @app.command()
@@ -161,33 +189,213 @@ def score(
         Literal["top", "all", "none"], typer.Option(help="Which leads get reasons.")
     ] = "top",
     top: Annotated[int, typer.Option(min=0, help="How many leads 'top' means.")] = 1000,
+    overrides: Annotated[
+        Path | None, typer.Option(help="A CSV of persons' verdicts: see docs/scorecard.md.")
+    ] = None,
     out: Out = None,
     lang: LangOption = "en",
     as_json: Json = False,
 ) -> None:
-    """Score the open leads with the champion, else the challenger."""
+    """Score the open leads by rules and model: the champion, else the challenger."""
     from features.clock import iso
     from features.settings import load_settings
+    from training import console
     from training.batch import Order
-    from training.main_job import score_crm, with_files
     from training.outputs import check_output
+    from training.scoring import score_crm, with_files
 
     check_output(to)
     settings = with_files(load_settings(crm_toml), leads, activities)
-    order = Order(to, 0, reasons, top, lang, table)
-    with _told(as_json) as say, _progress(as_json) as progress:
-        told = score_crm(
-            settings, _out(out, crm_toml), order, _moment(as_of, settings), say, progress
-        )
-    rows = told.scored.table.num_rows
+    order, results = Order(to, 0, reasons, top, lang, table), _out(out, crm_toml)
+    with console.told(as_json) as say, console.progress(as_json) as progress:
+        at = _moment(as_of, settings)
+        told = score_crm(settings, results, order, at, say, progress, overrides)
+    rows, found = told.scored.table.num_rows, told.found
     if as_json:
-        _json(rows=rows, to=to, model=told.found.model.version, alias=told.found.alias,
-              as_of=iso(told.as_of))  # fmt: skip
+        console.as_json(
+            rows=rows, to=to, model=found and found.model.version, alias=found and found.alias,
+            scorecard=told.scorer.card.version, fallback=told.scorer.fallback, as_of=iso(told.as_of),
+        )  # fmt: skip
         return
-    _print_rejects(told.loaded.rejects.summary(), _out(out, crm_toml) / "rejects.csv")
-    _print_calls(told, lang)
-    print(f"Wrote {rows:,} scored leads to {to}, likeliest first, as of {iso(told.as_of)}, "
-          f"by the {told.found.alias} (model {told.found.model.version}).")  # fmt: skip
+    console.rejects(told.loaded.rejects.summary(), results / "rejects.csv")
+    console.calls(told, lang)
+    by = f"the {found.alias} (model {found.model.version})" if found else "the rules alone"
+    print(f"Wrote {rows:,} scored leads to {to}, highest score first, as of {iso(told.as_of)}, by {by}, "
+          f"scorecard {told.scorer.card.version}.")  # fmt: skip
+
+
+@app.command()
+def compare(
+    crm_toml: CrmToml = HERE, out: Out = None, lang: LangOption = "en", as_json: Json = False
+) -> None:
+    """Compare model and rules on the newest closed deals."""
+    from features.settings import load_settings
+    from scoring.page import to_terminal
+    from training import console
+    from training.review import compare as compare_crm
+    from training.review import keep_comparison
+
+    results = _out(out, crm_toml)
+    told = compare_crm(load_settings(crm_toml), results)
+    pages = keep_comparison(told, results)
+    if as_json:
+        console.as_json(**told.plain(lang))
+        return
+    to_terminal(told.page(lang))
+    console.wrote(*pages.values())
+    console.next_steps(f"open {pages[lang]}", f"hotlead promote {crm_toml}")
+
+
+@app.command()
+def promote(
+    crm_toml: CrmToml = HERE,
+    override: Annotated[
+        str | None, typer.Option(help="Promote against the gate, for this reason; it is recorded.")
+    ] = None,
+    by: By = None,
+    out: Out = None,
+    lang: LangOption = "en",
+    as_json: Json = False,
+) -> None:
+    """Make the challenger champion, if it passes the gate."""
+    from features.settings import load_settings
+    from scoring.load_scorecard import find_card
+    from training import console
+    from training.champion import promote as promote_model
+
+    settings = load_settings(crm_toml)
+    card = find_card(settings.folder, settings.table)
+    told = promote_model(_out(out, crm_toml), card, override, by)
+    console.gate(told, override, lang, as_json)
+    if not told.promoted:
+        raise typer.Exit(REFUSED)
+    if not as_json:
+        console.next_steps(
+            f"hotlead score {crm_toml} --to scores.csv", f"hotlead rollback {crm_toml}"
+        )
+
+
+@app.command()
+def rollback(
+    crm_toml: CrmToml = HERE,
+    why: Annotated[str, typer.Option(help="The reason; it is recorded.")] = "rolled back",
+    by: By = None,
+    out: Out = None,
+    as_json: Json = False,
+) -> None:
+    """Make the previous champion the champion again."""
+    from training import console
+    from training.champion import rollback as roll_back
+
+    told = roll_back(_out(out, crm_toml), why, by)
+    if as_json:
+        console.as_json(champion=told.now, previous=told.before)
+        return
+    print(
+        f"hotlead version {told.now} is the champion again, in the place of version {told.before}."
+    )
+    console.next_steps(f"hotlead score {crm_toml} --to scores.csv")
+
+
+@app.command()
+def backtest(
+    crm_toml: CrmToml = HERE,
+    months: Annotated[int, typer.Option(min=1, max=60, help="How many months.")] = 6,
+    out: Out = None,
+    lang: LangOption = "en",
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Retrain month by month on past deals, model against rules."""
+    from features.settings import load_settings
+    from scoring.plain import plain
+    from training import console
+    from training.backtest import backtest as test_back
+    from training.backtest_page import backtest_page
+    from training.closed import closed_data
+
+    settings, results = load_settings(crm_toml), _out(out, crm_toml)
+    with console.told(as_json) as say:
+        data, _ = closed_data(settings, results, say)
+        told = test_back(data, months, seed, say)
+    if as_json:
+        console.as_json(**plain(told))
+        return
+    console.page(results, "backtest", lambda it: backtest_page(told, settings.name, it), lang)
+
+
+@rules.command()
+def show(
+    crm_toml: CrmToml = HERE, out: Out = None, lang: LangOption = "en", as_json: Json = False
+) -> None:
+    """Show the definition of a hot lead as a table, and write it as a page."""
+    from features.settings import load_settings
+    from scoring.load_scorecard import card_in_use
+    from scoring.pages.rules import rules_page
+    from training import console
+
+    settings = load_settings(crm_toml)
+    card = card_in_use(settings.folder, settings.table)
+    if as_json:
+        console.as_json(version=card.version, **card.plain())
+        return
+    console.page(_out(out, crm_toml), "rules", lambda it: rules_page(card, it), lang)
+
+
+@rules.command()
+def replay(
+    new: Annotated[Path, typer.Argument(help="The new scorecard.toml, not yet in use.")],
+    crm_toml: CrmToml = HERE,
+    out: Out = None,
+    lang: LangOption = "en",
+    as_json: Json = False,
+) -> None:
+    """Try a new scorecard on closed deals before it is published."""
+    from features.settings import load_settings
+    from scoring.pages.replay import replay_page
+    from training import console
+    from training.review import replay as replay_card
+
+    results = _out(out, crm_toml)
+    with console.told(as_json) as say:
+        told = replay_card(new, load_settings(crm_toml), results, say)
+    if as_json:
+        console.as_json(**told.plain())
+        return
+    console.page(results, "replay", lambda it: replay_page(told, it), lang)
+    console.next_steps(
+        f"let marketing and sales both sign the change off, then put {new} in the place of "
+        f"{crm_toml.with_name('scorecard.toml')} and run hotlead train {crm_toml}"
+    )
+
+
+@rules.command()
+def suggest(
+    crm_toml: CrmToml = HERE,
+    to: Annotated[Path, typer.Option(help="Where to write.")] = Path("suggested-scorecard.toml"),
+    oldest: Annotated[
+        float, typer.Option(min=0.3, max=0.95, help="Learn from this oldest share of the deals.")
+    ] = 0.8,
+    rows: Annotated[int, typer.Option(min=2, max=40, help="The most rows.")] = 16,
+    out: Out = None,
+    lang: LangOption = "en",
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Learn points and thresholds from closed deals; written for review, never applied by itself."""
+    from features.settings import load_settings
+    from training import console
+    from training.suggest_job import suggested
+
+    with console.told(as_json) as say:
+        settings = load_settings(crm_toml)
+        told = suggested(settings, _out(out, crm_toml), to, oldest, rows, seed, say)
+    if as_json:
+        console.suggestion_json(told, to)
+        return
+    console.suggestion(told, lang)
+    print(f"Wrote {to}; nothing is applied.")
+    console.next_steps(f"read {to} through", f"hotlead rules replay {to} {crm_toml}")
 
 
 def main() -> None:
@@ -197,6 +405,7 @@ def main() -> None:
     # OpenMP threads that wait should sleep: spinning, two trainings on one machine take ten times as
     # long each, for every thread burns the core that the other needs.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     sys.unraisablehook = _stop_again
     try:
         app(standalone_mode=True)
@@ -232,20 +441,6 @@ def _stop_again(unraisable: Any) -> None:
         sys.__unraisablehook__(unraisable)
 
 
-def _train_and_score(
-    crm_toml: Path, out: Path, say: Callable[[str], None], lang: Lang, seed: int
-) -> Any:
-    """The whole of the demo's second half."""
-    from features.settings import load_settings
-    from training.batch import Order
-    from training.main_job import score_crm, train_and_register
-
-    made = train_and_register(crm_toml, out, say, lang, seed)
-    order = Order(str(crm_toml.with_name("scores.csv")), 0, lang=lang)
-    told = score_crm(load_settings(crm_toml), out, order, None, say, lambda done, of: None)
-    return made, told
-
-
 def _out(out: Path | None, crm_toml: Path) -> Path:
     return out if out is not None else crm_toml.parent / "hotlead-out"
 
@@ -270,78 +465,6 @@ def _moment(as_of: str | None, settings: Any) -> int | None:
             f"--as-of {as_of!r} is no moment; say for example 2026-10-01T09:00+09:00, or now."
         ) from None
     return to_ms(at if at.tzinfo else at.replace(tzinfo=settings.zone))
-
-
-@contextmanager
-def _told(quiet: bool = False) -> Iterator[Callable[[str], None]]:
-    """Each step on stderr as it begins, with the seconds that have passed."""
-    import time
-
-    began = time.monotonic()
-
-    def say(step: str) -> None:
-        if not quiet:
-            print(f"[{time.monotonic() - began:5.1f} s] {step}", file=sys.stderr, flush=True)
-
-    yield say
-
-
-@contextmanager
-def _progress(quiet: bool) -> Iterator[Callable[[int, int], None]]:
-    """A bar with rows and time left, on stderr."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
-
-    columns = ("scoring", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), disable=quiet, transient=True) as bar:
-        task = bar.add_task("scoring", total=None)
-        yield lambda done, of: bar.update(task, completed=done, total=of)
-
-
-def _print_training(made: Any, lang: Lang) -> None:
-    from training.report import summary, verdict
-
-    trained = made.trained
-    out = made.report.parent
-    _print_rejects(trained.loaded.rejects.summary(), out / "rejects.csv")
-    _print_findings([f for f in trained.findings if f.severity != "note"], lang)
-    print(summary(trained, lang))
-    print(verdict(trained.measured.figures, lang))
-    registered = made.registered
-    print(
-        f"Wrote {out / 'model'} (model {trained.model.version}) and {made.report}; registered as "
-        f"hotlead version {registered.version}, challenger, at {registered.tracking_uri}."
-    )
-
-
-def _print_calls(told: Any, lang: Lang, most: int = 10) -> None:
-    from scoring.texts import say
-    from training.main_job import call_list
-
-    for place, call in enumerate(call_list(told, most, lang), start=1):
-        print(f"{place:3d}. {call.lead_id}  {call.probability:.0%}")
-        for key, reasons in (("raised", call.raised), ("lowered", call.lowered)):
-            if reasons:
-                print(f"       {say(key, lang)}: {' / '.join(reasons)}")
-        print(f"       → {call.next_step}")
-
-
-def _print_findings(findings: list[Any], lang: Lang) -> None:
-    for finding in findings:
-        print(f"  {finding.severity:8s} {finding.text(lang)}")
-
-
-def _print_rejects(summary: str, path: Path) -> None:
-    if summary:
-        print(f"Set aside (each named in {path}):\n{summary}")
-
-
-def _next(*steps: str) -> None:
-    print("Next:\n" + "\n".join(f"  {step}" for step in steps))
-
-
-def _json(**told: Any) -> None:
-    print(json.dumps(told, ensure_ascii=False, default=str))
 
 
 if __name__ == "__main__":

@@ -63,7 +63,8 @@ def test_help_answers_at_once() -> None:
 def test_help_names_every_command(hotlead: Hotlead) -> None:
     code, told, _ = hotlead("--help")
     assert code == 0
-    for name in ("demo", "init", "check", "train", "score"):
+    for name in ("demo", "init", "check", "train", "score", "compare", "promote", "rollback",
+                 "backtest", "rules"):  # fmt: skip
         assert f" {name} " in told
 
 
@@ -97,7 +98,7 @@ def test_init_check_train_and_score_work_one_after_another(
     assert "reading the CRM" in said
     code, told, _ = hotlead("score", "crm.toml", "--to", "scores.csv")
     assert code == 0
-    assert "Wrote 10 scored leads to scores.csv, likeliest first" in told
+    assert "Wrote 10 scored leads to scores.csv, highest score first" in told
     assert len((tmp_path / "scores.csv").read_text().splitlines()) == 11
 
 
@@ -144,7 +145,7 @@ def test_score_prints_whom_to_call_why_and_what_next(
     calls = [line for line in told.splitlines() if line[:4].strip().rstrip(".").isdigit()]
     assert len(calls) == 10
     assert told.count("スコアを上げた要因:") + told.count("スコアを上げた要因：") >= 9
-    assert told.count("→") == 10
+    assert told.count("       → ") == 10
 
 
 def test_score_as_of_a_moment_reads_it_in_the_zone_of_the_crm(
@@ -190,9 +191,12 @@ def test_demo_makes_trains_and_shows_whom_to_call(tmp_path: Path) -> None:
     assert told.returncode == 0, told.stderr
     assert " 10. L" in told.stdout
     assert "hotlead score" in told.stdout
-    assert {"crm.db", "crm.toml", "truth.parquet", "scores.csv", "hotlead-out"} == {
-        path.name for path in (tmp_path / "d").iterdir()
-    }
+    assert "ルールと同じ件数" in told.stdout  # the comparison's verdict
+    assert {path.name for path in (tmp_path / "d").iterdir()} == {
+        "crm.db", "crm.toml", "scorecard.toml", "truth.parquet", "scores.csv", "hotlead-out",
+    }  # fmt: skip
+    made = {path.name for path in (tmp_path / "d" / "hotlead-out").iterdir()}
+    assert {"model", "report.html", "comparison-en.html", "comparison-ja.html"} <= made
 
 
 def test_rejected_rows_are_told_and_named(tmp_path: Path, hotlead: Hotlead) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -19,15 +20,22 @@ def test_the_feature_table_is_the_one_that_the_code_makes() -> None:
     assert "| `days_since` |" in README
 
 
+def commands() -> dict[str, Any]:
+    """Every command by its name, those of a group as "rules show"."""
+    told: dict[str, Any] = {}
+    for name, command in typer.main.get_command(cli.app).commands.items():  # type: ignore[attr-defined]
+        inner = getattr(command, "commands", {})
+        told |= {f"{name} {own}": c for own, c in inner.items()} or {name: command}
+    return told
+
+
 def test_every_command_is_told() -> None:
-    commands = typer.main.get_command(cli.app).commands  # type: ignore[attr-defined]
-    for name in commands:
+    for name in commands():
         assert f"| `hotlead {name}" in README
 
 
 def test_every_option_that_the_readme_names_exists() -> None:
-    commands = typer.main.get_command(cli.app).commands  # type: ignore[attr-defined]
-    known = {o for c in commands.values() for p in c.params for o in p.opts} | {"--help"}
+    known = {o for c in commands().values() for p in c.params for o in p.opts} | {"--help"}
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README)) <= known
 
 

@@ -1,0 +1,212 @@
+"""What the commands print. Steps and progress go to stderr, results to stdout."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from features.kinds import Language
+from scoring.texts import say as said
+
+if TYPE_CHECKING:  # at run time a command imports only what it needs
+    from features.findings import Finding
+    from scoring.page import Page
+    from scoring.score import Score, Told
+    from training.champion import Trial
+    from training.main_job import MainJob
+    from training.review import Comparison
+    from training.scoring import ScoredList
+    from training.suggest import Suggestion
+
+_MOST_REASONS = 5
+
+
+@contextmanager
+def told(quiet: bool = False) -> Iterator[Callable[[str], None]]:
+    """Each step on stderr as it begins, with the seconds that have passed."""
+    import time
+
+    began = time.monotonic()
+
+    def say(step: str) -> None:
+        if not quiet:
+            print(f"[{time.monotonic() - began:5.1f} s] {step}", file=sys.stderr, flush=True)
+
+    yield say
+
+
+@contextmanager
+def progress(quiet: bool) -> Iterator[Callable[[int, int], None]]:
+    """A bar with rows and time left, on stderr."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    columns = ("scoring", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), disable=quiet, transient=True) as bar:
+        task = bar.add_task("scoring", total=None)
+        yield lambda done, of: bar.update(task, completed=done, total=of)
+
+
+def training(made: MainJob, lang: Language) -> None:
+    """What a training made, and how good it is."""
+    from training.report import summary, verdict
+
+    trained, out = made.trained, made.report.parent
+    rejects(trained.loaded.rejects.summary(), out / "rejects.csv")
+    findings([f for f in trained.findings if f.severity != "note"], lang)
+    print(summary(trained, lang))
+    print(verdict(trained.measured.figures, lang))
+    registered = made.registered
+    print(
+        f"Wrote {out / 'model'} (model {trained.model.version}) and {made.report}; registered as "
+        f"hotlead version {registered.version}, challenger, at {registered.tracking_uri}."
+    )
+    if not trained.model.card.rows:
+        print(
+            "There is no scorecard.toml beside crm.toml: `hotlead rules suggest` learns a first one."
+        )
+
+
+def verdict(compared: Comparison, lang: Language) -> None:
+    """The comparison in a sentence."""
+    from scoring.pages.comparison import comparison_verdict
+
+    print(comparison_verdict(compared.told, lang))
+
+
+def calls(listed: ScoredList, lang: Language) -> None:
+    """The first leads of a list: score, both sides with reasons, what to do and by when."""
+    zone = ZoneInfo(listed.scorer.card.hours.time_zone)
+    for place, score in enumerate(listed.first, start=1):
+        print(f"{place:3d}. {_head(score, lang)}")
+        for line in _lines(score, zone, lang):
+            print(f"       {line}")
+
+
+def _head(score: Score, lang: Language) -> str:
+    """L023593  92 hot  (model 66% → 92 hot, rules 40 points → 80 hot; hot at once)."""
+    sides, stage = [], said(f"stage_{score.stage}", lang)
+    if score.model is not None:
+        sides.append(said("call_model", lang, probability=f"{score.model.probability:.0%}",
+                          score=score.model.score, stage=said(f"stage_{score.model.stage}", lang)))  # fmt: skip
+    sides.append(said("call_rules", lang, points=score.rules.points, score=score.rules.score,
+                      stage=said(f"stage_{score.rules.stage}", lang)))  # fmt: skip
+    by = said(f"decided_by_{score.decided_by}", lang)
+    return f"{score.lead_id}  {score.score} {stage}  ({said('list_joint', lang).join(sides)}; {by})"
+
+
+def _lines(score: Score, zone: ZoneInfo, lang: Language) -> Iterator[str]:
+    model, rules = score.model, score.rules
+    for key, up in (("raised", True), ("lowered", False)):
+        reasons = [r.text for r in (model and model.reasons) or () if (r.weight > 0) is up]
+        if reasons:
+            yield f"{said(key, lang)}: {' / '.join(reasons)}"
+    told = [*rules.exclusions, *rules.triggers, *rules.reasons]
+    if told:
+        shown = " / ".join(_weighted(reason) for reason in told[:_MOST_REASONS])
+        more = len(told) - _MOST_REASONS
+        rest = said("call_more", lang, count=more) if more > 0 else ""
+        yield f"{said('side_rules', lang)}: {shown}{rest}"
+    if model is not None:
+        yield said("call_alike", lang, alike=f"{model.alike:,}", won=f"{model.alike_won:,}")
+    yield f"→ {score.action.text}{_by(score.action.deadline, zone, lang)}"
+    if score.unknown:
+        unknown = said("list_joint", lang).join(said(role, lang) for role in score.unknown)
+        yield said("call_unknown", lang, unknown=unknown)
+
+
+def _weighted(reason: Told) -> str:
+    return f"{reason.text} ({reason.weight:+.0f})" if reason.weight else reason.text
+
+
+def _by(deadline: str | None, zone: ZoneInfo, lang: Language) -> str:
+    """The deadline in the office's own time."""
+    if deadline is None:
+        return ""
+    at = datetime.fromisoformat(deadline).astimezone(zone)
+    return said("call_by", lang, due=f"{at:%Y-%m-%d %H:%M}")
+
+
+def gate(trial: Trial, override: str | None, lang: Language, json_wanted: bool) -> None:
+    """What the gate said, as a table or as JSON."""
+    from scoring.gate import passed
+    from scoring.page import to_terminal
+    from scoring.pages.gate import gate_page, reasons
+    from scoring.plain import plain
+
+    refused = reasons(trial.checks, lang)
+    if json_wanted:
+        as_json(promoted=trial.promoted, version=trial.challenger.version, override=override,
+                reasons=refused, checks=plain(trial.checks))  # fmt: skip
+        return
+    champion = said("gate_no_champion", lang) if trial.champion is None else said(
+        "gate_champion", lang, version=trial.champion.version, model=trial.champion.model.version
+    )  # fmt: skip
+    summary = said("gate_summary", lang, challenger=trial.challenger.version,
+                   model=trial.challenger.model.version, champion=champion)  # fmt: skip
+    outcome = said("gate_promoted", lang, challenger=trial.challenger.version)
+    if not trial.promoted:
+        joint = "／" if lang == "ja" else "; "
+        outcome = said("gate_refused", lang, reasons=joint.join(refused))
+    elif not passed(trial.checks):
+        outcome = said("gate_promoted_by_override", lang, why=override)
+    to_terminal(gate_page(trial.checks, summary, outcome, lang))
+
+
+def suggestion(found: Suggestion, lang: Language) -> None:
+    """What was learnt, and what it gains."""
+    from scoring.page import to_terminal
+    from scoring.pages.rules import rules_page
+    from training.suggestion_page import gain_sentence
+
+    to_terminal(rules_page(found.card, lang))
+    print(gain_sentence(found, lang))
+
+
+def suggestion_json(found: Suggestion, to: Path) -> None:
+    """The same for machines."""
+    from scoring.plain import plain
+
+    as_json(to=str(to), scorecard=found.card.plain(), gain=plain(found.gain))
+
+
+def findings(found: Sequence[Finding], lang: Language) -> None:
+    """Findings of the audit, a line each."""
+    for finding in found:
+        print(f"  {finding.severity:8s} {finding.text(lang)}")
+
+
+def rejects(summary: str, path: Path) -> None:
+    """What was set aside while reading."""
+    if summary:
+        print(f"Set aside (each named in {path}):\n{summary}")
+
+
+def page(out: Path, name: str, make: Callable[[Language], Page], lang: Language) -> None:
+    """A page in the terminal, and as files in both languages."""
+    from scoring.page import to_terminal
+    from training.pages import rendered, write_pages
+
+    to_terminal(make(lang))
+    wrote(*write_pages(out, name, rendered(make)).values())
+
+
+def wrote(*paths: Path) -> None:
+    """The files that a command wrote."""
+    print(f"Wrote {', '.join(map(str, paths))}.")
+
+
+def next_steps(*steps: str) -> None:
+    """What to do next."""
+    print("Next:\n" + "\n".join(f"  {step}" for step in steps))
+
+
+def as_json(**values: Any) -> None:
+    """One JSON object."""
+    print(json.dumps(values, ensure_ascii=False, default=str))
