@@ -389,7 +389,7 @@ def suggest(
 
     with console.told(as_json) as say:
         settings = load_settings(crm_toml)
-        told = suggested(settings, _out(out, crm_toml), to, oldest, rows, seed, say)
+        told = suggested(settings, _out(out, crm_toml), to, oldest, rows, seed, say, lang)
     if as_json:
         console.suggestion_json(told, to)
         return

@@ -140,8 +140,11 @@ LABELS: list[tuple[Feature, str, str]] = [
     ),
     (DaysSince("visit"), "days since Visit", "最後の訪問からの日数"),
     (Last("visit"), "value of the last Visit", "直近の訪問の値"),
-    (After("quote", "visit", 7, window=30), "quote within 7 days after Visit in the last 30 days",
-     "過去30日間の訪問から7日以内のquoteの回数"),
+    (
+        After("quote", "visit", 7, window=30),
+        "quote within 7 days after Visit in the last 30 days",
+        "過去30日間の訪問から7日以内のquoteの回数",
+    ),
     (After("quote", "visit", 7), "quote within 7 days after Visit", "訪問から7日以内のquoteの回数"),
     (Decayed("visit", 3.5), "recent Visit (half-life 3.5 days)", "最近の訪問（半減期3.5日）"),
     (Distinct(7), "kinds of activity in the last 7 days", "過去7日間の行動の種類数"),

@@ -21,6 +21,7 @@ from scoring.rating import rate
 from scoring.scorecard import Condition, Scorecard
 from scoring.texts import say
 from training.candidates import candidates, round_number
+from training.drafting import LARGEST
 from training.folds import newest
 from training.forward import fitted
 from training.recipe import Data
@@ -173,6 +174,23 @@ def test_signs_that_common_sense_fixes_stay_fixed(
     assert not conditions(from_nothing.card, "unsubscribed")
 
 
+def test_what_is_bad_stays_bad_in_every_feature_that_counts_it(data: Data) -> None:
+    """The card takes points away for unsubscribing, so a recent one takes some away as well."""
+    signs = {row.feature: row.sign for row in candidates(data).rows}
+    assert signs["unsubscribed"] == signs["since_unsubscribed"] == -1
+    assert signs["visits"] == signs["silent_days"] == 1
+
+
+def test_a_number_that_is_good_at_both_ends_goes_one_way() -> None:
+    data, rng = data_of(), np.random.default_rng(4)
+    employees = np.array(data.columns["employees"])
+    won = rng.random(len(data)) < 0.1 + 0.4 * (np.abs(employees - 250) > 180)
+    card = suggest(replace(data, examples=replace(data.examples, won=won))).card
+    told = conditions(card, "employees")
+    assert told
+    assert len({at.at_least is None for at, _ in told}) == 1
+
+
 def test_a_feature_goes_one_way_and_few_steps(found: Suggestion, from_nothing: Suggestion) -> None:
     for card in (found.card, from_nothing.card):
         assert conditions(card, "employees")
@@ -221,6 +239,7 @@ def test_points_are_small_and_bands_within_reach(
         points = [row.points for row in card.rows.values()]
         assert 2 <= len(points) <= 16
         assert all(2 <= abs(p) <= 30 for p in points)
+        assert max(map(abs, points)) in LARGEST
         assert card.most <= 120
         assert 0 < card.bands.warm < card.bands.hot <= card.most
 
@@ -360,6 +379,16 @@ def test_gain_where_there_is_no_card(from_nothing: Suggestion) -> None:
     assert "Of the top 10 % of its list" in said
 
 
+def test_the_order_of_time_does_not_decide_who_is_called_among_equals() -> None:
+    """No lead has points yet, and only the later half of the newer deals is won."""
+    data = data_of()
+    newer = newest(data.examples, 0, 0.2).test
+    won = data.won.copy()
+    won[newer] = np.arange(len(newer)) >= len(newer) / 2
+    found = suggest(replace(data, examples=replace(data.examples, won=won)))
+    assert found.gain["win_rate"].old.value == pytest.approx(0.5, abs=0.01)
+
+
 def test_a_card_that_is_no_better_says_so() -> None:
     data = data_of()
     won = data.won.copy()
@@ -467,9 +496,10 @@ def test_weights_keep_their_sign_and_are_the_best_there() -> None:
     free = fitted(columns, won, np.zeros(3, int), ridge, np.zeros(3))
     slope = columns.T @ (1 / (1 + np.exp(-columns @ free)) - won)
     assert np.abs(slope).max() < 1e-3
-    bound = fitted(columns, won, np.array([0, 1, 1]), ridge, np.zeros(3))
-    assert bound[1] > 0
-    assert bound[2] == 0
+    for start in (0.0, 2.0):
+        bound = fitted(columns, won, np.array([0, 1, 1]), ridge, np.array([0.0, start, start]))
+        assert bound[1] > 0
+        assert bound[2] == 0
 
 
 def test_texts_of_suggestions_read_naturally() -> None:

@@ -8,10 +8,7 @@ from features.audit import audit, left_out
 from features.load import Loaded, load
 from features.settings import CrmSettings
 from training.job import Say, prepared
-from training.measuring import closed_deals
 from training.recipe import Data
-
-__all__ = ["closed_data", "closed_deals"]
 
 
 def closed_data(settings: CrmSettings, out: Path, say: Say) -> tuple[Data, Loaded]:

@@ -73,7 +73,9 @@ def evidence(data: Data, at: Measured, crm: Crm, segments: dict[str, str]) -> Ev
     """The evidence table of a measurement."""
     names = data.table.names
     reasons = dict(zip(names, at.reasons.T, strict=True))
-    return replace(closed_deals(data.take(at.rows), crm, segments), scores=at.scores, reasons=reasons)
+    return replace(
+        closed_deals(data.take(at.rows), crm, segments), scores=at.scores, reasons=reasons
+    )
 
 
 def closed_deals(data: Data, crm: Crm, segments: dict[str, str]) -> Evidence:

@@ -68,7 +68,8 @@ def replay(new: Path, settings: CrmSettings, out: Path, say: Say) -> Replayed:
     try:
         found = find_model(out, (CHALLENGER, CHAMPION))
     except SettingsError:
-        from training.closed import closed_data, closed_deals
+        from training.closed import closed_data
+        from training.measuring import closed_deals
 
         say("no model yet: replaying on all closed deals of the CRM")
         data, loaded = closed_data(settings, out, say)

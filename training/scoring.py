@@ -50,6 +50,10 @@ def score_crm(
 
     `as_of` is ms UTC; without it, the moment of the export. Without a model the rules answer.
     """
+    if as_of is not None and as_of > now_ms() and settings.as_of is None:
+        raise SettingsError(
+            "--as-of lies in the future; a list can be scored as of now at the latest."
+        )
     told = [] if overrides is None else read_overrides(overrides, settings.zone)
     say("looking up the model")
     found, fallback = _model(out, settings, say)
@@ -59,10 +63,6 @@ def score_crm(
     if found is None:
         say(_missing_wins(loaded))
     at = loaded.crm.snapshot if as_of is None else as_of
-    if at > now_ms() and settings.as_of is None:
-        raise SettingsError(
-            "--as-of lies in the future; a list can be scored as of now at the latest."
-        )
     roles = role_columns(loaded)
     _say_strangers(told, loaded, say)
     order = replace(order, as_of=at, overrides=in_force(told, at))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from features.errors import SettingsError
 from features.files import whole_file
+from features.kinds import Language
 from features.settings import CrmSettings
 from scoring.load_scorecard import SCORECARD_FILE
 from training.closed import closed_data
@@ -15,7 +16,14 @@ from training.suggestion_toml import suggestion_toml
 
 
 def suggested(
-    settings: CrmSettings, out: Path, to: Path, oldest: float, rows: int, seed: int, say: Say
+    settings: CrmSettings,
+    out: Path,
+    to: Path,
+    oldest: float,
+    rows: int,
+    seed: int,
+    say: Say,
+    lang: Language,
 ) -> Suggestion:
     """Learn a scorecard from the closed deals and write it to `to`, ready for review."""
     if to.resolve() == (settings.folder / SCORECARD_FILE).resolve() and to.exists():
@@ -26,5 +34,5 @@ def suggested(
     say("choosing rows and points on the older deals, judging on the newer")
     told = suggest(data, oldest, rows, seed)
     with whole_file(to) as part:
-        part.write_text(suggestion_toml(told, data.table), encoding="utf-8")
+        part.write_text(suggestion_toml(told, data.table, lang), encoding="utf-8")
     return told
