@@ -214,7 +214,7 @@ def score(
     if as_json:
         console.as_json(
             rows=rows, to=to, model=found and found.model.version, alias=found and found.alias,
-            scorecard=told.scorer.card.version, fallback=told.scorer.fallback, as_of=iso(told.as_of),
+            scorecard=told.scorer.card.version, fallback=told.fallback, as_of=iso(told.as_of),
         )  # fmt: skip
         return
     console.rejects(told.loaded.rejects.summary(), results / "rejects.csv")

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.data import FOLDER, crm_toml
+from benchmarks.data import crm_toml
 from benchmarks.measuring import end, show
 from demo.run import SCORECARD_TOML
 from features.load import load
@@ -96,7 +96,7 @@ def ibm_data() -> Data | None:
 
 
 def _data(path: Path) -> Data:
-    with tempfile.TemporaryDirectory(dir=FOLDER) as folder:
+    with tempfile.TemporaryDirectory() as folder:
         return prepared(load(load_settings(path), Path(folder) / "r.csv"), set(), lambda _: None)
 
 

@@ -21,12 +21,9 @@ from features.columns import Bools, Column, Floats, Ints, Texts, missing, take
 from features.crm import Crm
 from features.findings import Finding
 from features.load import Loaded
-from features.moments import examples
+from features.moments import MIN_WINS, examples
 from features.parsing import as_numbers, as_times, encoded
 from features.statistics import levels, roc_auc, win_rate_by_level
-
-MIN_WINS = 20
-"""Fewer won leads than this make no model: the rules alone decide."""
 
 _NEWEST = 0.2
 _ALMOST_PERFECT, _SURE = 0.9, 0.95

@@ -20,6 +20,9 @@ from features.columns import Bools, Floats, Ints
 from features.crm import Crm
 from features.settings import Target
 
+MIN_WINS = 20
+"""Fewer won leads than this make no model and judge nobody: the rules alone decide."""
+
 
 @dataclass(frozen=True)
 class Examples:

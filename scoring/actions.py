@@ -67,15 +67,15 @@ def _prompt_due(
     """When the first answer is due; NEVER where nothing was asked or it has been answered."""
     since, answered = (columns[name] for name in (prompt.since, prompt.answered))
     told = np.full(count, NEVER, dtype=np.int64)
-    for row in np.flatnonzero(_waiting(since, answered)):
+    for row in np.flatnonzero(_waiting(since, answered, prompt.within_days)):
         asked = as_of - days_to_ms(float(since[row]))  # type: ignore[index]
         told[row] = due(asked, prompt.hours, card.hours if prompt.business_hours else None)
     return told
 
 
-def _waiting(since: Column, answered: Column) -> Bools:
-    """Where something was asked and no contact came at that time or later."""
+def _waiting(since: Column, answered: Column, within_days: float) -> Bools:
+    """Where something was asked lately and no contact came at that time or later."""
     assert isinstance(since, np.ndarray)  # of the kind days_since, as the card is checked for
     assert isinstance(answered, np.ndarray)
     asked: Floats = np.where(np.isnan(answered), np.inf, answered)
-    return np.asarray(asked > since)  # nan: nothing was asked
+    return np.asarray((asked > since) & (since <= within_days))  # nan: nothing was asked

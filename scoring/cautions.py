@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from features.columns import Bools, Floats
+from features.kinds import Age, DaysSince
 from scoring.model import Model
 
 CAUTIONS = ("too_little_known", "out_of_range")
@@ -21,9 +22,12 @@ def too_little_known(model: Model, matrix: Floats) -> Bools:
 
 
 def out_of_range(model: Model, matrix: Floats) -> Bools:
-    """Where a number lies outside what training saw, or a text is one that it never saw."""
+    """Where a number lies outside what training saw, or a text is one that it never saw.
+
+    Ages do not count: training sees leads up to their last landmark, and most open ones are older.
+    """
     starts, texts = model.encoding.starts, _texts(model)
-    numbers = starts[~texts]
+    numbers = starts[~texts & ~_ages(model)]
     low, high = (bound[numbers] for bound in model.linear.scaling.seen)
     with np.errstate(invalid="ignore"):
         outside = ((matrix[:, numbers] < low) | (matrix[:, numbers] > high)).any(axis=1)
@@ -45,6 +49,10 @@ def _usually_missing(model: Model) -> Floats:
     scaling, starts = model.linear.scaling, model.encoding.starts
     numbers = np.where(scaling.high > scaling.low, scaling.missing, 1.0)
     return np.where(_texts(model), scaling.mean[starts], numbers[starts])
+
+
+def _ages(model: Model) -> Bools:
+    return np.array([isinstance(feature, Age | DaysSince) for _, feature in model.table])
 
 
 def _texts(model: Model) -> Bools:

@@ -53,6 +53,13 @@ class Evidence:
     def __len__(self) -> int:
         return len(self.won)
 
+    def check_some(self) -> None:
+        """Raise DataError where there is no row."""
+        if not len(self):
+            raise DataError(
+                "There is no closed deal to judge on. Train again when some have closed."
+            )
+
     @property
     def judged(self) -> Judged:
         """What became of the rows, for measuring."""

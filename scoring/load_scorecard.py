@@ -57,13 +57,13 @@ def find_card(folder: Path, table: FeatureTable) -> Scorecard:
 
 def card_in_use(folder: Path, table: FeatureTable) -> Scorecard:
     """The scorecard.toml in `folder`. Raises SettingsError where there is none, or it does not hold."""
-    card = find_card(folder, table)
-    if not card.rows:
+    path = folder / SCORECARD_FILE
+    if not path.exists():
         raise SettingsError(
-            f"{folder / SCORECARD_FILE}: there is no such file, so there are no rules. `hotlead rules "
+            f"{path}: there is no such file, so there are no rules. `hotlead rules "
             "suggest` writes a first one from the closed deals."
         )
-    return card
+    return load_card(path, table)
 
 
 def load_card(path: Path, table: FeatureTable) -> Scorecard:

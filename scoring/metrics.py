@@ -213,7 +213,7 @@ def plain(figures: dict[str, Figure]) -> dict[str, dict[str, float | None]]:
     }
 
 
-def with_interval(value: float, drawn: Sequence[float]) -> Figure:
+def with_interval(value: float, drawn: Sequence[float] | Floats) -> Figure:
     """A value with the 95 % interval of its draws; draws that cannot tell it (nan) do not count."""
     told = np.array(drawn)[~np.isnan(drawn)]
     low, high = np.quantile(told, [0.025, 0.975]) if len(told) else (np.nan, np.nan)

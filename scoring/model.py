@@ -131,7 +131,7 @@ class Model:
         prior = self.calibration.intercept + slope * prior
         return Explanation(self.table.names, prior, slope * by_feature)
 
-    @property
+    @cached_property
     def version(self) -> str:
         """A name made from all that makes a score, so that equal models have equal names."""
         told = json.dumps(self._plain(), sort_keys=True) + self.trees.text

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.columns import Bools, Floats
-from scoring.metrics import group_draws
+from scoring.metrics import group_draws, with_interval
 
 DRAWS = 200
 
@@ -17,7 +17,8 @@ DRAWS = 200
 class Rate:
     """Of `count` leads at their moments `won` were won; `low` and `high` are the 95 % interval.
 
-    All three shares are nan where there is no lead.
+    `lift` is the win rate over that of all, with its own interval. The shares are nan where there is
+    no lead, the lift also where none of all was won.
     """
 
     count: int
@@ -25,6 +26,12 @@ class Rate:
     value: float
     low: float
     high: float
+    lift: float
+    lift_low: float
+    lift_high: float
+
+
+_NOTHING = Rate(0, 0, *(float("nan"),) * 6)
 
 
 class Rates:
@@ -41,15 +48,22 @@ class Rates:
         first = np.unique(group, return_index=True)[1]
         self._of_group = np.unique(group, return_inverse=True)[1]
         self._times = np.array([weight[first] for weight in group_draws(group, draws, seed)])
+        everyone = np.ones(len(won), dtype=np.bool_)
+        self._overall = self._drawn(won) / np.maximum(self._drawn(everyone), 1e-12)
 
     def rate(self, where: Bools) -> Rate:
         """The win rate of a set of leads."""
         count, won = int(where.sum()), int((where & self.won).sum())
         if not count:
-            return Rate(0, 0, float("nan"), float("nan"), float("nan"))
-        share = self._drawn(where & self.won) / np.maximum(self._drawn(where), 1e-12)
-        low, high = np.quantile(share[self._drawn(where) > 0], [0.025, 0.975])
-        return Rate(count, won, won / count, float(low), float(high))
+            return _NOTHING
+        drawn = self._drawn(where)
+        share = (self._drawn(where & self.won) / np.maximum(drawn, 1e-12))[drawn > 0]
+        rate = with_interval(won / count, share)
+        overall, of_draw = float(self.won.mean()), self._overall[drawn > 0]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            lifts = np.where(of_draw > 0, share / of_draw, np.nan)
+        lift = with_interval(rate.value / overall if overall else float("nan"), lifts)
+        return Rate(count, won, rate.value, rate.low, rate.high, lift.value, lift.low, lift.high)
 
     def _drawn(self, where: Bools) -> Floats:
         by_group = np.bincount(self._of_group, where, minlength=self._times.shape[1])

@@ -164,6 +164,11 @@ def _all_hold(rule: Rule, columns: Mapping[str, Column], judged: dict[Condition,
 
 
 def _many_hold(condition: Condition, column: Column) -> Bools:
+    if isinstance(column, Texts) != (condition.one_of is not None):
+        raise SettingsError(
+            f"{condition.feature!r} is a {'text' if isinstance(column, Texts) else 'number'} here, and the "
+            "scorecard takes it for the other: crm.toml has changed since; train again."
+        )
     if isinstance(column, Texts):
         wanted = [name in (condition.one_of or ()) for name in column.categories]
         return np.array([*wanted, False], dtype=np.bool_)[column.codes]

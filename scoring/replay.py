@@ -13,6 +13,7 @@ from features.clock import MS_PER_DAY, from_ms
 from features.columns import Bools, Ints
 from scoring.differences import Difference, differences
 from scoring.evidence import Evidence
+from scoring.metrics import Figure
 from scoring.plain import plain
 from scoring.rates import Rate, Rates
 from scoring.rating import Rating, rate
@@ -21,15 +22,15 @@ from scoring.scorecard import HOT, STAGES, Scorecard
 from scoring.thresholds import seen_from_the_start
 
 CARDS = ("present", "new")
-_MOST_MOVED, _WEEK = 25, 7
+_MOST_MOVED, _WEEK, _ROW_DRAWS = 25, 7, 50
 
 
 @dataclass(frozen=True)
 class RowEffect:
-    """A rule of the new card: where it holds, and the leads that are hot because of it alone.
+    """A rule of the new card: where it holds, and the leads that are hot, or not, because of it alone.
 
-    `adds` is the new card's average precision less that of the card without the rule: above 0 the rule
-    adds, below it costs.
+    `adds` is the new card's average precision less that of the card without the rule, with its
+    interval: above 0 the rule adds, below it costs.
     """
 
     table: str
@@ -37,7 +38,7 @@ class RowEffect:
     points: int
     holds: Rate
     decides: Rate
-    adds: float
+    adds: Figure
 
 
 @dataclass(frozen=True)
@@ -54,11 +55,14 @@ class Moved:
 
 @dataclass(frozen=True)
 class Replayed:
-    """The present and the new card over the same closed deals."""
+    """The present and the new card over the same closed deals. Raises DataError where there is none."""
 
     evidence: Evidence
     present: Scorecard
     new: Scorecard
+
+    def __post_init__(self) -> None:
+        self.evidence.check_some()
 
     @cached_property
     def ratings(self) -> dict[str, Rating]:
@@ -174,13 +178,12 @@ class Replayed:
         return {from_ms(int(at)).date().isoformat(): count.get(int(at), 0) for at in every}
 
     def _effect(self, table: str, name: str, points: int, holds: Bools) -> RowEffect:
-        at, without = (
-            self.ratings["new"],
-            rate(_without(self.new, table, name), self.evidence.features),
-        )
-        alone = (at.stage == HOT) & (without.stage != HOT)
-        told = differences(self.evidence.judged, at.rank, without.rank, at.stage == HOT, draws=0)
-        adds = told["average_precision"].difference.value
+        at, card = self.ratings["new"], _without(self.new, table, name)
+        without = rate(card, self.evidence.features)
+        alone = (at.stage == HOT) != (without.stage == HOT)
+        called, draws = at.stage == HOT, _ROW_DRAWS
+        told = differences(self.evidence.judged, at.rank, without.rank, called, draws)
+        adds = told["average_precision"].difference
         return RowEffect(table, name, points, self.rates.rate(holds), self.rates.rate(alone), adds)
 
 

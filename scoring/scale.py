@@ -18,7 +18,7 @@ _MARKS = np.array([0, WARM_SCORE, HOT_SCORE, TOP_SCORE])
 
 @dataclass(frozen=True)
 class Scale:
-    """Thresholds in a side's own measure (points, or probability): 0 < warm <= hot <= top.
+    """Thresholds in a side's own measure (points, or probability): 0 <= warm <= hot <= top.
 
     `top` is the most points of a card, or probability 1.
     """

@@ -160,6 +160,10 @@ class Prompt(Strict):
     business_hours: bool = Field(
         False, description="Count only the hours of [hours] towards the deadline."
     )
+    within_days: Annotated[float, Field(gt=0)] = Field(
+        14,
+        description="An inquiry older than this is no longer waited on: the stage's action holds.",
+    )
     text: Texts = Field(description="What to do, as its owner reads it.")
 
 
@@ -245,10 +249,6 @@ class Scorecard(Strict):
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
-        if self.fit and self.intent and (twice := set(self.fit.rows) & set(self.intent.rows)):
-            raise ValueError(
-                f"[fit.rows] and [intent.rows] both have a row {sorted(twice)[0]!r}; rename one"
-            )
         if self.hot_is == "sql" and self.hand_over is None:
             raise ValueError('hot_is = "sql" needs the action [hand_over]')
         if self.rows and self.most < self.bands.hot:

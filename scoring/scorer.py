@@ -11,10 +11,9 @@ from functools import cached_property
 from typing import Literal, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from features.clock import NEVER, iso
-from features.columns import Bools, Column, Floats, Ints, Texts
+from features.columns import Bools, Column, Floats, Ints, Texts, take
 from features.kinds import Language
 from features.table import FeatureTable
 from scoring.actions import Actions, action_of, actions
@@ -50,6 +49,7 @@ class Judge:
     @staticmethod
     def of(model: Model, evidence: Evidence, card: Scorecard) -> Judge:
         """The thresholds and counts under `card`. Raises SettingsError where its policy cannot be met."""
+        evidence.check_some()
         scale = thresholds(card.thresholds, evidence, rate(card, evidence.features), model.about)
         probability = sigmoid(evidence.scores[MODEL])
         edges = np.quantile(probability, _ALIKE)
@@ -104,6 +104,20 @@ class Scorer:
             actions(self.card, decision, columns, as_of), mine, known, as_of,
         )  # fmt: skip
 
+    def reasons(self, columns: Mapping[str, Column], lang: Language) -> list[tuple[Told, ...]]:
+        """The strongest reasons of the model's score for each lead. Needs a model."""
+        assert self.judge is not None
+        model, names = self.judge.model, self.judge.model.table.names
+        values = [_plain(columns[name]) for name in names]
+        told = []
+        for row, contributions in enumerate(model.explain(model.encode(columns)).contributions):
+            reasons = strongest(names, [v[row] for v in values], contributions)
+            told.append(tuple(
+                Told(r.feature, r.text(self.table, lang), round(r.contribution, 4), _known(r.value))
+                for r in reasons
+            ))  # fmt: skip
+        return told
+
     def _model(
         self, columns: Mapping[str, Column]
     ) -> tuple[ModelSide | None, Fallback | None, Floats | None]:
@@ -113,6 +127,8 @@ class Scorer:
         try:
             leads = model.encode(columns)
             probability = sigmoid(model.log_odds(leads))
+        except MemoryError:  # passes, and would leave the list half by the model, half by the rules
+            raise
         except Exception:  # whatever it is: the rules answer, and the answer says so
             return None, "model_error", None
         if not np.isfinite(probability).all():
@@ -155,13 +171,6 @@ class Answers:
             return None
         return self.scorer.judge.alike(self.model.probability)
 
-    def contributions(self, rows: NDArray[np.integer]) -> Floats:
-        """(rows, features of the model) what each feature adds to the model's log-odds."""
-        assert self.scorer.judge is not None
-        model = self.scorer.judge.model
-        part = {name: _take(column, rows) for name, column in self.columns.items()}
-        return model.explain(model.encode(part)).contributions
-
     def score(
         self, row: int, lang: Language, scored_at: int, explain: bool = True,
         request_id: str | None = None,
@@ -201,21 +210,12 @@ class Answers:
             probability=float(self.model.probability[row]),
             alike=int(self.alike[0][row]),
             alike_won=int(self.alike[1][row]),
-            reasons=self.model_reasons(np.array([row]), lang)[0] if explain else None,
+            reasons=self._model_reasons(row, lang) if explain else None,
         )
 
-    def model_reasons(self, rows: NDArray[np.integer], lang: Language) -> list[tuple[Told, ...]]:
-        """The strongest reasons of the model's score for each of `rows`."""
-        names, table = self.scorer.judge.model.table.names, self.scorer.table  # type: ignore[union-attr]
-        values = [_plain(_take(self.columns[name], rows)) for name in names]
-        told = []
-        for at, contributions in enumerate(self.contributions(rows)):
-            reasons = strongest(names, [v[at] for v in values], contributions)
-            told.append(tuple(
-                Told(r.feature, r.text(table, lang), round(r.contribution, 4), _known(r.value))
-                for r in reasons
-            ))  # fmt: skip
-        return told
+    def _model_reasons(self, row: int, lang: Language) -> tuple[Told, ...]:
+        one = {name: take(column, np.array([row])) for name, column in self.columns.items()}
+        return self.scorer.reasons(one, lang)[0]
 
     def rules_answer(self, row: int, lang: Language) -> RulesAnswer:
         """The rules' side of one of the leads."""
@@ -272,10 +272,6 @@ def _told(rules: Mapping[str, Rule], fired: Bools, lang: Language) -> tuple[Told
         for (name, rule), holds in zip(rules.items(), fired, strict=True)
         if holds
     )
-
-
-def _take(column: Column, rows: NDArray[np.integer]) -> Column:
-    return column.take(rows) if isinstance(column, Texts) else column[rows]
 
 
 def _plain(column: Column) -> list[float | str | None]:

@@ -22,12 +22,12 @@ from scoring.scale import Scale
 from scoring.scorecard import HOT, WARM, Policy
 
 NOBODY = 1.0
-"""A threshold that no probability reaches."""
+"""A threshold that no probability short of certainty reaches."""
 
 
 @dataclass(frozen=True)
 class _Judged:
-    """The evidence as a policy sees it, from the likeliest to the least likely."""
+    """The evidence as a policy sees it."""
 
     evidence: Evidence
     rating: Rating

@@ -14,12 +14,13 @@ from evidence_builder import card, rule
 import training.backtest as module
 from features.columns import Bools
 from features.errors import DataError
+from features.moments import MIN_WINS
 from scoring.load_scorecard import blank_card
 from scoring.model import Model
 from scoring.plain import plain
 from scoring.rating import rate
 from scoring.scorecard import HOT
-from training.backtest import LEAST_WON, Backtest, backtest
+from training.backtest import Backtest, backtest
 from training.blending import log_loss
 from training.folds import between
 from training.recipe import Data, Recipe
@@ -185,7 +186,7 @@ def test_months_before_enough_leads_were_won_are_left_out(data: Data, watched: W
     assert [*left_out, *(month.name for month in told.months)] == [
         f"2025-{month:02d}" for month in range(1, 11)
     ]
-    assert min(train.examples.won_leads for train in watched.fitted) >= LEAST_WON
+    assert min(train.examples.won_leads for train in watched.fitted) >= MIN_WINS
 
 
 def test_a_past_of_nothing_but_wins_is_left_out(data: Data, watched: Watched) -> None:
@@ -196,7 +197,7 @@ def test_a_past_of_nothing_but_wins_is_left_out(data: Data, watched: Watched) ->
 
 
 def test_where_no_month_is_left_it_says_what_is_missing(data: Data, watched: Watched) -> None:
-    few = data.won & (np.cumsum(data.won) <= LEAST_WON // 2)
+    few = data.won & (np.cumsum(data.won) <= MIN_WINS // 2)
     with pytest.raises(DataError, match=r"20 won leads.*more closed deals.*horizon_days"):
         watched.run(with_won(data, few))
 

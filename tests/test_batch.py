@@ -269,6 +269,25 @@ def test_chunks_of_other_data_are_not_taken(
     assert score(crm).table.to_pylist() == score(crm, to="anew.parquet").table.to_pylist()
 
 
+def test_a_model_that_breaks_leaves_the_whole_list_to_the_rules(
+    score: Score, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any) -> Any:
+        raise RuntimeError("no")
+
+    monkeypatch.setattr("scoring.model.Model.encode", broken)
+    table = score(reasons="all").table
+    assert set(table["fallback"].to_pylist()) == {"model_error"}
+    assert table["score"].to_pylist() == table["rules_score"].to_pylist()
+    assert table["model_reasons"].null_count == len(table)
+
+
+def test_few_open_leads_are_out_of_range(score: Score) -> None:
+    """Ages grow beyond what training saw; that alone is no reason for caution."""
+    cautions = score().table["cautions"].to_pylist()
+    assert sum("out_of_range" in c for c in cautions) < 0.2 * len(cautions)
+
+
 def test_no_open_lead_is_said(score: Score, demo_loaded: Loaded) -> None:
     with pytest.raises(DataError, match="no open lead"):
         score(as_of=int(demo_loaded.crm.created.min()) - 1)

@@ -11,6 +11,7 @@ import mlflow
 import numpy as np
 import pytest
 from conftest import Demo
+from small_crm import replaced, run, small_crm
 
 from features.errors import SettingsError
 from features.load import Loaded
@@ -55,6 +56,86 @@ def tags(out: Path) -> Callable[[str], dict[str, str]]:
         return {k.removeprefix("hotlead.promoted."): v for k, v in found.items()}
 
     return told
+
+
+CARD = """
+[bands]
+warm = 5
+hot = 20
+
+[fit.rows.referral]
+when = [{ feature = "channel", one_of = ["referral"] }]
+points = 15
+because = { en = "Came by referral", ja = "紹介で来訪" }
+
+[intent.rows.visits]
+when = [{ feature = "visits", at_least = 2 }]
+points = 10
+because = { en = "Visited twice", ja = "2回以上訪問" }
+
+[stages.cold]
+kind = "inform"
+owner = "marketing"
+text = { en = "Inform.", ja = "情報を届けてください。" }
+
+[stages.warm]
+kind = "nurture"
+owner = "inside_sales"
+text = { en = "Nurture.", ja = "フォローしてください。" }
+
+[stages.hot]
+kind = "call"
+owner = "inside_sales"
+text = { en = "Call.", ja = "電話してください。" }
+"""
+
+
+def trained_and_tried(crm_toml: Path) -> tuple[int, str]:
+    """Train by the real command, and try the gate: its exit code and what it says."""
+    crm_toml.with_name("scorecard.toml").write_text(CARD, encoding="utf-8")
+    assert run("train", crm_toml).returncode == 0
+    told = run("promote", crm_toml, "--json")
+    return told.returncode, told.stdout
+
+
+def refused(told: str) -> set[str]:
+    return {check["name"] for check in json.loads(told)["checks"] if not check["passed"]}
+
+
+def test_a_training_on_good_deals_passes(tmp_path: Path) -> None:
+    """The counterpart of the refusals below, on the same small CRM."""
+    code, told = trained_and_tried(small_crm(tmp_path, leads=1_500))
+    assert refused(told) <= {"rules_win_rate"}, told  # so few deals leave that interval wide
+    assert code in (0, 6)
+
+
+def test_a_training_on_shuffled_outcomes_is_refused(tmp_path: Path) -> None:
+    crm_toml, deals = small_crm(tmp_path, leads=1_500), tmp_path / "deals.csv"
+    header, *rows = deals.read_text("utf-8").splitlines()
+    told = [row.split(",") for row in rows]
+    outcomes = np.random.default_rng(3).permutation([row[1] for row in told])
+    lines = [",".join([row[0], str(o), *row[2:]]) for row, o in zip(told, outcomes, strict=True)]
+    deals.write_text("\n".join([header, *lines]) + "\n", encoding="utf-8")
+    code, said = trained_and_tried(crm_toml)
+    assert code == 6
+    assert "base_rate" in refused(said)
+    assert "learnt nothing" in said
+
+
+def test_a_training_that_insists_on_a_leak_is_refused(tmp_path: Path) -> None:
+    """A column that sales fills when a deal is won, and crm.toml insists on it."""
+    crm_toml = small_crm(tmp_path)
+    deals = (tmp_path / "deals.csv").read_text("utf-8").splitlines()[1:]
+    won = {row.split(",")[0] for row in deals if ",won," in row}
+    header, *rows = (tmp_path / "leads.csv").read_text("utf-8").splitlines()
+    rows = [f"{row},{'signed' if row.split(',')[0] in won else ''}" for row in rows]
+    (tmp_path / "leads.csv").write_text("\n".join([f"{header},contract", *rows]) + "\n", "utf-8")
+    leak = 'contract = { kind = "attribute", column = "contract", insist = true }'
+    replaced(crm_toml, "age       =", f"{leak}\nage =")
+    code, said = trained_and_tried(crm_toml)
+    assert code == 6
+    assert "audit" in refused(said)
+    assert "contract" in said
 
 
 def shuffled(trained: Trained) -> Trained:
@@ -151,7 +232,7 @@ def test_without_a_scorecard_nothing_is_promoted(
 
 def test_rollback_restores_the_former_answers_to_the_digit(
     demo: Demo, demo_loaded: Loaded, out: Path, registered: Register, tmp_path: Path,
-    aliases: Callable[[], dict[str, str]],
+    aliases: Callable[[], dict[str, str]], tags: Callable[[str], dict[str, str]],
 ) -> None:  # fmt: skip
     from scoring.scorer import Judge, Scorer
 
@@ -173,6 +254,8 @@ def test_rollback_restores_the_former_answers_to_the_digit(
     promote(out, demo.model.card, "to be rolled back", None)
     assert answers() != before
     told = rollback(out, "sales complained", "tanaka")
+    assert tags(first)["why"] == "passed the gate"  # what was written then stays
+    assert tags(first)["hotlead.restored.why"] == "sales complained"
     assert (told.now, told.before) == (first, second)
     assert answers() == before
     assert aliases() == {CHAMPION: first, PREVIOUS: second}
@@ -186,7 +269,7 @@ def test_nothing_to_roll_back_to_is_said(demo: Demo, out: Path, registered: Regi
     with pytest.raises(SettingsError, match="No model is registered"):
         rollback(out, "why", None)
     promote(out, demo.model.card, None, None)
-    with pytest.raises(SettingsError, match="first champion"):
+    with pytest.raises(SettingsError, match="nothing to roll back to"):
         rollback(out, "why", None)
 
 
@@ -199,3 +282,15 @@ def test_without_a_challenger_promote_says_what_to_do(
     promote(out, demo.model.card, None, None)
     with pytest.raises(SettingsError, match="There is no challenger"):
         promote(out, demo.model.card, None, None)
+
+
+def test_a_champion_that_cannot_be_read_is_a_failed_check(
+    demo: Demo, out: Path, registered: Register
+) -> None:
+    registered(demo.trained)
+    promote(out, demo.model.card, None, None)
+    for path in out.rglob("evidence.parquet"):
+        path.write_bytes(path.read_bytes()[:-20])
+    registered(demo.trained)
+    assert failed(out, demo.model.card) == {"champion_readable"}
+    assert promote(out, demo.model.card, "the old one is broken", None).promoted

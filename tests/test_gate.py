@@ -12,8 +12,9 @@ from evidence_builder import START, card, evidence, flags, model_of, table_of
 
 from features.clock import iso
 from features.columns import Floats
+from features.moments import MIN_WINS
 from scoring.evidence import MODEL, POINTS, Evidence
-from scoring.gate import LEAST_WON, Candidate, Check, champion_scores, gate, passed
+from scoring.gate import Candidate, Check, champion_scores, gate, passed
 from scoring.load_scorecard import blank_card
 from scoring.metrics import log_losses
 from scoring.model import sigmoid
@@ -155,12 +156,12 @@ def test_too_few_won_leads_judge_nobody_and_it_says_how_many_are_missing(won: in
     assert [c.name for c in checks] == FIRST
     assert failed(checks) == {"enough_deals"}
     assert check(checks, "enough_deals").figures == {
-        "won": won, "others": ROWS - won, "missing": LEAST_WON - won, "least": LEAST_WON,
+        "won": won, "others": ROWS - won, "missing": MIN_WINS - won, "least": MIN_WINS,
     }  # fmt: skip
 
 
 def test_twenty_won_leads_are_enough_and_moments_of_one_lead_are_one() -> None:
-    enough = replace(EVIDENCE, won=np.arange(ROWS) < LEAST_WON)
+    enough = replace(EVIDENCE, won=np.arange(ROWS) < MIN_WINS)
     assert "enough_deals" not in failed(gate(candidate(on=enough), CARD, None))
     one = replace(enough, lead=np.array(["a"] * 19 + [f"b{i}" for i in range(ROWS - 19)], object))
     few = check(gate(candidate(on=one), CARD, None), "enough_deals")
@@ -305,4 +306,4 @@ def test_too_few_common_deals_do_not_judge_against_the_champion() -> None:
 def test_no_common_deals_at_all_are_too_few_as_well() -> None:
     elsewhere = replace(EVIDENCE, lead=np.array([f"X{i}" for i in range(ROWS)], object))
     checks = gate(candidate(), CARD, candidate(on=elsewhere))
-    assert check(checks, "champion_log_loss").figures["missing"] == 2 * LEAST_WON
+    assert check(checks, "champion_log_loss").figures["missing"] == 2 * MIN_WINS

@@ -107,6 +107,51 @@ def test_a_damaged_model_leaves_it_to_the_rules(crm: Folder) -> None:
     assert "Train again" in said
 
 
+def test_damaged_evidence_leaves_it_to_the_rules(crm: Folder) -> None:
+    crm_toml = crm()
+    assert run("train", crm_toml).returncode == 0
+    for path in crm_toml.parent.rglob("mlartifacts/**/evidence.parquet"):
+        path.write_bytes(path.read_bytes()[:-20])
+    told, _, said = scored(crm_toml)
+    assert told["fallback"] == "bundle_damaged"
+    assert "evidence" in said
+
+
+def test_a_card_with_a_new_feature_is_followed_by_the_rules_alone(crm: Folder) -> None:
+    crm_toml = crm()
+    assert run("train", crm_toml).returncode == 0
+    replaced(
+        crm_toml, "age       =", 'lately = { kind = "count", activity = "visit", days = 7 }\nage ='
+    )
+    replaced(crm_toml.with_name("scorecard.toml"), '"visits"', '"lately"')
+    told, _, said = scored(crm_toml)
+    assert told["fallback"] == "feature_mismatch"
+    assert "train again" in said
+    compared = run("compare", crm_toml)
+    assert compared.returncode == 3
+    assert "lately" in compared.stderr
+
+
+def test_a_card_that_is_gone_is_the_one_of_the_model(crm: Folder) -> None:
+    crm_toml = crm()
+    assert run("train", crm_toml).returncode == 0
+    before, rows, _ = scored(crm_toml)
+    crm_toml.with_name("scorecard.toml").unlink()
+    after, again, said = scored(crm_toml)
+    assert (after["scorecard"], again) == (before["scorecard"], rows)
+    assert "is gone" in said
+
+
+def test_compare_refuses_a_feature_that_means_something_else_now(crm: Folder) -> None:
+    crm_toml = crm()
+    assert run("train", crm_toml).returncode == 0
+    replaced(crm_toml, 'activity = "visit", days = 30', 'activity = "visit", days = 60')
+    told = run("compare", crm_toml)
+    assert told.returncode == 3
+    assert "visits" in told.stderr
+    assert "hotlead train" in told.stderr
+
+
 def test_features_that_mean_something_else_now_leave_it_to_the_rules(crm: Folder) -> None:
     crm_toml = crm()
     assert run("train", crm_toml).returncode == 0

@@ -17,14 +17,14 @@ from scoring.actions import action_of
 from scoring.cautions import CAUTIONS
 from scoring.decision import DECIDERS, HAND_OVERS
 from scoring.score import BANT
-from scoring.scorecard import STAGES
+from scoring.scorecard import STAGES, Action
 from scoring.scorer import Answers
 
 COLUMNS = (
     "lead_id", "score", "stage", "decided_by", "fallback", "cautions", "hand_over",
     "probability", "model_score", "model_stage", "alike", "alike_won", "model_reasons",
-    "points", "rules_score", "rules_stage", "rules_reasons",
-    "action", "owner", "text", "deadline", "prompt", "unknown",
+    "points", "fit", "intent", "rules_score", "rules_stage", "rules_reasons",
+    "person", "action", "owner", "text", "content", "deadline", "prompt", "unknown",
     "model_version", "scorecard_version", "as_of",
 )  # fmt: skip
 """The columns of a scored list. Reasons are JSON; deadline and as_of are UTC. Of `alike` leads that were
@@ -51,12 +51,16 @@ def answers_table(answers: Answers, lang: Language) -> pa.Table:
         "alike": _or_null(None if alike is None else alike[0], n, pa.int64()),
         "alike_won": _or_null(None if alike is None else alike[1], n, pa.int64()),
         "points": pa.array(answers.rating.points),
+        "fit": pa.array(answers.rating.fit),
+        "intent": pa.array(answers.rating.intent),
         "rules_score": pa.array(answers.rating.score),
         "rules_stage": _words(answers.rating.stage, STAGES),
         "rules_reasons": _rules_reasons(answers, lang),
+        "person": pa.array(_persons(answers), pa.string()),
         "action": _each(told.action, lambda code: action_of(card, code).kind),
         "owner": _each(told.action, lambda code: action_of(card, code).owner),
         "text": _texts(answers, lang),
+        "content": _each(told.action, lambda code: _content(action_of(card, code), lang)),
         "deadline": _times(told.deadline),
         "prompt": _words(told.prompt, tuple(card.prompts)),
         "unknown": _flags([_not(answers.known.get(role)) for role in BANT], BANT, n),
@@ -66,13 +70,7 @@ def answers_table(answers: Answers, lang: Language) -> pa.Table:
     })  # fmt: skip
 
 
-def reasons_column(answers: Answers, lang: Language) -> list[str]:
-    """The model's reasons as JSON: feature, value, contribution (log-odds) and text."""
-    rows = np.arange(len(answers))
-    return [_json(told) for told in answers.model_reasons(rows, lang)]
-
-
-def _json(told: Sequence[object]) -> str:
+def reasons_json(told: Sequence[object]) -> str:
     return json.dumps([asdict(reason) for reason in told], ensure_ascii=False)  # type: ignore[call-overload]
 
 
@@ -82,10 +80,20 @@ def _rules_reasons(answers: Answers, lang: Language) -> pa.Array:
     patterns = np.packbits(np.hstack([rating.fired, rating.triggers, rating.exclusions]), axis=1)
     _, first, place = np.unique(patterns, axis=0, return_index=True, return_inverse=True)
     told = [
-        _json((*a.exclusions, *a.triggers, *a.reasons))
+        reasons_json((*a.exclusions, *a.triggers, *a.reasons))
         for a in (answers.rules_answer(int(row), lang) for row in first)
     ]
     return _dictionary(place.ravel(), told)
+
+
+def _persons(answers: Answers) -> list[str | None]:
+    """What a person said of each lead, and why."""
+    said = answers.overrides or [None] * len(answers)
+    return [None if o is None else f"{o.verdict}: {o.reason} ({o.by})" for o in said]
+
+
+def _content(action: Action, lang: Language) -> str:
+    return "" if action.content is None else action.content.text(lang)
 
 
 def _texts(answers: Answers, lang: Language) -> pa.Array:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from features.clock import from_ms, iso, to_ms
 from features.columns import Floats, Ints
 from features.errors import DataError
+from features.moments import MIN_WINS
 from scoring.differences import Difference, Judged, differences, log_loss_gain
 from scoring.metrics import Figure
 from scoring.rating import rate
@@ -20,8 +21,6 @@ from training.blending import log_loss
 from training.folds import Split, between
 from training.job import Say
 from training.recipe import Data, choose, fit
-
-LEAST_WON = 20
 
 
 @dataclass(frozen=True)
@@ -74,7 +73,7 @@ def backtest(data: Data, months: int, seed: int, say: Say) -> Backtest:
     told = list(_months(data, months, seed, say))
     if not told:
         raise DataError(
-            f"There is no month before which {LEAST_WON} won leads were known and in which some lead "
+            f"There is no month before which {MIN_WINS} won leads were known and in which some lead "
             "was won: more closed deals are needed, or a shorter [target] horizon_days."
         )
     return _together(data, told)
@@ -84,7 +83,7 @@ def _months(data: Data, months: int, seed: int, say: Say) -> Iterator[_Judged]:
     for name, start, end in _stretches(data, months):
         split = between(data.examples, start, end, seed)
         train = data.take(split.train)
-        enough = train.examples.won_leads >= LEAST_WON and not train.won.all()
+        enough = train.examples.won_leads >= MIN_WINS and not train.won.all()
         if not enough or not data.won[split.test].any():
             say(f"{name}: too few closed deals, left out")
             continue
@@ -106,7 +105,7 @@ def _judge(data: Data, train: Data, split: Split, name: str, seed: int) -> _Judg
 
 
 def _together(data: Data, told: list[_Judged]) -> Backtest:
-    """Each month's ranking stands by itself: scores of different months are put on one list."""
+    """All months on one list: each lead with what the model of its month said."""
     test = data.take(np.concatenate([t.rows for t in told]))
     model, points = (np.concatenate(scores) for scores in zip(*((t.model, t.points) for t in told),
                                                               strict=True))  # fmt: skip

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from features.columns import Texts, missing
+from features.columns import Column, Texts, missing
 from features.crm import Crm
 from features.errors import DataError
 from features.files import whole_file
@@ -28,12 +28,12 @@ from features.many_leads import Histories, ManyLeads
 from features.moments import open_leads
 from scoring.overrides import Override
 from scoring.scorer import Answers, Scorer
-from training.answers import COLUMNS, answers_table, reasons_column
+from training.answers import COLUMNS, answers_table, reasons_json
 from training.outputs import DEFAULT_TABLE, check_output, write_output
 
 Wanted: TypeAlias = Literal["top", "all", "none"]
 Progress: TypeAlias = Callable[[int, int], None]
-CHUNK = 50_000
+CHUNK, FIRST = 50_000, 10
 
 
 @dataclass(frozen=True)
@@ -52,10 +52,12 @@ class Order:
 
 @dataclass(frozen=True)
 class Scored:
-    """The list, highest score first, and the rows of its leads. Columns are those of `COLUMNS`."""
+    """The list, highest score first: its columns are those of `COLUMNS`; `rows` are its leads' rows of
+    the CRM, `first` the answers on the first FIRST of them."""
 
     table: pa.Table
     rows: NDArray[np.int32]
+    first: Answers
 
 
 def score_list(
@@ -77,7 +79,7 @@ def score_list(
     table = work.listed(told.take(pa.array(first)), leads[first])
     write_output(table, order.to, order.table)
     shutil.rmtree(work.folder, ignore_errors=True)
-    return Scored(table, leads[first])
+    return Scored(table, leads[first], work.answers(leads[first][:FIRST]))
 
 
 class _Work:
@@ -106,26 +108,34 @@ class _Work:
     def listed(self, told: pa.Table, leads: NDArray[np.int32]) -> pa.Table:
         """The output, with the model's reasons where they are asked for."""
         reasons = np.full(len(leads), None, dtype=object)
-        if self.scorer.judge is not None:
-            wanted = self._explained(told)
-            for chunk in _chunked(wanted):
-                reasons[chunk] = reasons_column(self.answers(leads[chunk]), self.order.lang)
+        for places in _chunked(self._explained(told)):
+            explained = self.scorer.reasons(self._columns(leads[places]), self.order.lang)
+            reasons[places] = [reasons_json(each) for each in explained]
         told = told.append_column("model_reasons", pa.array(reasons, pa.string()))
         return told.select(COLUMNS)
 
     def answers(self, leads: NDArray[np.int32]) -> Answers:
         """The answers on some leads."""
-        return answers_on(self.crm, self.histories, self.scorer, self.roles, leads, self.order)
+        order, moments = self.order, np.full(len(leads), self.order.as_of, dtype=np.int64)
+        view = ManyLeads(self.histories, leads, moments)
+        known = {role: ~missing(view.text(column)) for role, column in self.roles.items()}
+        as_of = order.as_of if self.crm.order == "date" else None
+        ids, columns = self.crm.lead_ids[leads].tolist(), self.scorer.table.many(view)
+        return self.scorer.answers(ids, columns, as_of, known, order.overrides)
 
     def _explained(self, told: pa.Table) -> NDArray[np.intp]:
-        """The places in the list that get the model's reasons."""
-        place = np.arange(len(told))
+        """The places in the list that get the model's reasons: of those that the model answered for."""
+        place, answered = np.arange(len(told)), told["probability"].is_valid().to_numpy()
         if self.order.reasons == "none":
             return place[:0]
         if self.order.reasons == "all":
-            return place
-        worth = ~np.asarray(told["stage"].to_numpy(zero_copy_only=False) == "cold")
-        return place[worth | (place < self.order.top)]
+            return np.asarray(place[answered])
+        worth = np.asarray(told["stage"].to_numpy(zero_copy_only=False) != "cold")
+        return np.asarray(place[answered & (worth | (place < self.order.top))])
+
+    def _columns(self, leads: NDArray[np.int32]) -> dict[str, Column]:
+        moments = np.full(len(leads), self.order.as_of, dtype=np.int64)
+        return self.scorer.table.many(ManyLeads(self.histories, leads, moments))
 
     def _begin(self) -> None:
         """Keep what an interrupted run of the same list left; begin anew otherwise."""
@@ -143,25 +153,14 @@ class _Work:
             "model": judge and judge.model.version, "scale": judge and asdict(judge.scale),
             "scorecard": self.scorer.card.version, "fallback": self.scorer.fallback,
             "features": self.scorer.table.fingerprint, "overrides": overrides, "lang": order.lang,
-            "as_of": order.as_of, "chunk": CHUNK, "data": _fingerprint(self.crm, self.leads),
+            "roles": dict(self.roles), "as_of": order.as_of, "chunk": CHUNK,
+            "data": _fingerprint(self.crm, self.leads),
         }  # fmt: skip
 
     def _write(self, path: Path, leads: NDArray[np.int32]) -> None:
         table = answers_table(self.answers(leads), self.order.lang)
         with whole_file(path) as part:
             pq.write_table(table, part)
-
-
-def answers_on(
-    crm: Crm, histories: Histories, scorer: Scorer, roles: Mapping[str, str],
-    leads: NDArray[np.int32], order: Order,
-) -> Answers:  # fmt: skip
-    """The answers on some leads of a CRM, as they stood at the order's moment."""
-    view = ManyLeads(histories, leads, np.full(len(leads), order.as_of, dtype=np.int64))
-    known = {role: ~missing(view.text(column)) for role, column in roles.items()}
-    as_of = order.as_of if crm.order == "date" else None
-    ids = crm.lead_ids[leads].tolist()
-    return scorer.answers(ids, scorer.table.many(view), as_of, known, order.overrides)
 
 
 def _fingerprint(crm: Crm, leads: NDArray[np.int32]) -> str:

@@ -21,6 +21,7 @@ from scoring.model import Calibration
 
 _PRIOR = 10.0
 _LEAST_SLOPE, _MOST_SLOPE = 0.2, 3.0
+_NEXT_TO_NOTHING = 0.01
 _GROWING = 2.0
 """The learnt parts grow with the deals that they learn from, the scorecard does not: what a later
 stretch says of the two is nearer to what will hold."""
@@ -67,7 +68,7 @@ def blend(stretches: Sequence[Stretch]) -> dict[str, float]:
     if any(at.points is None for at in stretches):
         return _beside_points(learnt, 1.0)
     share = _shrunk(stretches, learnt_loss, (0.0, 1.0), 0.0, rare, growing=_GROWING)
-    return _beside_points(learnt, share)
+    return _beside_points(learnt, share if share > _NEXT_TO_NOTHING else 0.0)
 
 
 def _beside_points(learnt: Mapping[str, float], share: float) -> dict[str, float]:
@@ -80,11 +81,12 @@ def blended(at: Stretch, weights: Mapping[str, float]) -> Floats:
     return learnt if at.points is None else weights["points"] * at.points + learnt
 
 
-def calibrate(stretches: Sequence[Scores]) -> Calibration:
+def calibrate(stretches: Sequence[Scores], learnt: float = 1.0) -> Calibration:
     """A sigmoid on out-of-fold scores (Platt 1999) that turns about the mean log-odds.
 
     The slope is drawn to 1 and never 0 or below; the intercept only keeps the mean in its place:
-    the newest level of the win rate is in the parts themselves.
+    the newest level of the win rate is in the parts themselves. The scorecard is calibrated by itself,
+    so only the `learnt` share of the sum is moved.
     """
     mean = float(np.mean(np.concatenate([log_odds for _, log_odds in stretches])))
 
@@ -92,7 +94,7 @@ def calibrate(stretches: Sequence[Scores]) -> Calibration:
         return log_loss(at[0], mean + slope * (at[1] - mean))
 
     rare = _rarer([won for won, _ in stretches])
-    slope = _shrunk(stretches, loss, (_LEAST_SLOPE, _MOST_SLOPE), 1.0, rare)
+    slope = 1 + learnt * (_shrunk(stretches, loss, (_LEAST_SLOPE, _MOST_SLOPE), 1.0, rare) - 1)
     return Calibration(intercept=mean * (1 - slope), slope=slope)
 
 

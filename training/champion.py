@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from features.clock import iso, now_ms
-from features.errors import SettingsError
+from features.errors import DataError, SettingsError
 from scoring.gate import Candidate, Check, gate, passed
 from scoring.plain import plain
 from scoring.scorecard import Scorecard
+from training.locks import alone
 from training.registry import (
     CHALLENGER,
     CHAMPION,
@@ -26,6 +27,8 @@ from training.registry import (
     no_model,
     version_of,
 )
+
+_LOCK = ".promote.lock"
 
 
 @dataclass(frozen=True)
@@ -51,48 +54,64 @@ def promote(out: Path, card: Scorecard, override: str | None, by: str | None) ->
 
     `card` is the scorecard of the day. Raises SettingsError where there is no challenger.
     """
+    with alone(out, _LOCK):
+        return _promote(out, card, override, by)
+
+
+def _promote(out: Path, card: Scorecard, override: str | None, by: str | None) -> Trial:
     challenger = _challenger(out)
-    champion = _champion(out)
+    champion, unreadable = _readable_champion(out)
     if champion is not None and champion.version == challenger.version:
         raise SettingsError(
             f"hotlead version {challenger.version} is the champion already. Train a new model first."
         )
     checks = gate(_candidate(challenger), card, _candidate(champion) if champion else None)
+    checks += [unreadable] if unreadable else []
     promoted = passed(checks) or bool(override)
     if promoted:
         told = {"gate": json.dumps(plain(checks), ensure_ascii=False)[:4_900]}
-        _make_champion(out, challenger.version, override or "passed the gate", by, told)
+        why = override or "passed the gate"
+        _make_champion(out, challenger.version, _tags("promoted", why, by, told))
     return Trial(challenger, champion, checks, promoted)
 
 
 def rollback(out: Path, why: str, by: str | None) -> RolledBack:
     """Make the previous champion the champion again; what was champion becomes the previous one."""
+    with alone(out, _LOCK):
+        return _rollback(out, why, by)
+
+
+def _rollback(out: Path, why: str, by: str | None) -> RolledBack:
     check_store(out)
     with mlflow_store(out) as (mlflow, uri):
         champion, previous = (version_of(mlflow, alias) for alias in (CHAMPION, PREVIOUS))
     if champion is None:
         raise no_model(uri)
-    if previous is None:
+    if previous is None or str(previous.version) == str(champion.version):
         raise SettingsError(
-            f"There is nothing to roll back to: version {champion.version} is the first champion."
+            f"There is nothing to roll back to: no champion came before version {champion.version}."
         )
-    _make_champion(out, str(previous.version), why, by, {"rolled_back": str(champion.version)})
+    now, before = str(previous.version), str(champion.version)
+    _make_champion(out, now, _tags("restored", why, by, {"in_place_of": before}))
     return RolledBack(str(previous.version), str(champion.version))
 
 
-def _make_champion(
-    out: Path, version: str, why: str, by: str | None, told: Mapping[str, str]
-) -> None:
-    """Move the aliases, and write on the model version who did so, when and why.
+def _tags(what: str, why: str, by: str | None, more: Mapping[str, str]) -> dict[str, str]:
+    """Who, when and why; what was written when a model was promoted stays when it is restored."""
+    told = {"by": by or getpass.getuser(), "at": iso(now_ms()), "why": why, **more}
+    return {f"hotlead.{what}.{name}": value for name, value in told.items()}
+
+
+def _make_champion(out: Path, version: str, tags: Mapping[str, str]) -> None:
+    """Write the tags on the model version, and move the aliases.
 
     Tags come first and the alias of the champion last: what serves changes only when all is written.
     """
-    tags = {"by": by or getpass.getuser(), "at": iso(now_ms()), "why": why, **told}
     with mlflow_store(out) as (mlflow, _):
         client: Any = mlflow.MlflowClient()
         old = version_of(mlflow, CHAMPION)
         for name, value in tags.items():
-            client.set_model_version_tag(MODEL_NAME, version, f"hotlead.promoted.{name}", value)
+            client.set_model_version_tag(MODEL_NAME, version, name, value)
         if old is not None:
             client.set_registered_model_alias(MODEL_NAME, PREVIOUS, old.version)
         client.set_registered_model_alias(MODEL_NAME, CHAMPION, version)
@@ -117,6 +136,17 @@ def _champion(out: Path) -> Found | None:
         return find_model(out, (CHAMPION,))
     except SettingsError:
         return None
+
+
+def _readable_champion(out: Path) -> tuple[Found | None, Check | None]:
+    """The champion; where it cannot be read, a check that fails: nobody can say who is better."""
+    try:
+        champion = _champion(out)
+        if champion is not None:
+            champion.evidence.check_some()
+    except DataError as problem:
+        return None, Check("champion_readable", False, None, {"why": str(problem)})
+    return champion, None
 
 
 def _candidate(found: Found) -> Candidate:

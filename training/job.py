@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from features.audit import MIN_WINS, audit, left_out
+from features.audit import audit, left_out
 from features.clock import days_to_ms, iso
 from features.crm import Crm
 from features.errors import DataError, SettingsError
 from features.findings import Finding
 from features.load import Loaded, load
 from features.many_leads import Histories, ManyLeads
-from features.moments import Examples, examples
+from features.moments import MIN_WINS, Examples, examples
 from features.settings import CrmSettings
 from scoring.evidence import Evidence
 from scoring.load_scorecard import SCORECARD_FILE, find_card

@@ -11,11 +11,11 @@ from features.files import cannot_write
 
 
 @contextmanager
-def alone(folder: Path) -> Iterator[None]:
+def alone(folder: Path, name: str = ".lock") -> Iterator[None]:
     """Others that work in `folder` wait until the block ends. The folder is made where it lacks."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / ".lock").open("w")
+        lock = (folder / name).open("w")
     except OSError as problem:
         raise cannot_write(folder, problem) from problem
     with lock:

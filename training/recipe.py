@@ -160,7 +160,8 @@ def choose(data: Data, seed: int, boosting: Sequence[Boosting] | None = None) ->
     told = zip(folds, folded, trees, strict=True)
     stretches = [Stretch(t.won, t.line, z, fold.points) for fold, (_, t), z in told]
     weights = blend(stretches)
-    calibration = calibrate([(at.won, blended(at, weights)) for at in stretches])
+    scores = [(at.won, blended(at, weights)) for at in stretches]
+    calibration = calibrate(scores, learnt=1 - weights["points"])
     return Recipe(strength, how, rounds, weights, calibration)
 
 

@@ -14,6 +14,7 @@ from scoring.load_scorecard import card_in_use, find_card, load_card
 from scoring.page import Page
 from scoring.pages.comparison import comparison_page
 from scoring.replay import Replayed
+from scoring.scorecard import Scorecard
 from scoring.scorer import Judge
 from training.pages import rendered, write_pages
 from training.registry import CHALLENGER, CHAMPION, Found, find_model, log_pages
@@ -50,6 +51,7 @@ def compare(settings: CrmSettings, out: Path) -> Comparison:
     """
     card = card_in_use(settings.folder, settings.table)
     found = find_model(out, (CHALLENGER, CHAMPION))
+    check_same(settings, card, found)
     judge = Judge.of(found.model, found.evidence, card)
     return Comparison(Compared.of(found.evidence, card, judge.scale), found, settings.name)
 
@@ -59,6 +61,18 @@ def keep_comparison(told: Comparison, out: Path) -> dict[Language, Path]:
     pages = rendered(told.page)
     log_pages(out, told.found.run_id, "comparison", pages, told.plain("en"))
     return write_pages(out, "comparison", pages)
+
+
+def check_same(settings: CrmSettings, card: Scorecard, found: Found) -> None:
+    """Raise SettingsError where a feature of the card means something else than when the model was trained:
+    its evidence holds the old values."""
+    now, then = settings.table.rows, found.model.table.rows
+    changed = sorted(n for n in card.features if n in then and now.get(n) != then[n])
+    if changed:
+        raise SettingsError(
+            f"crm.toml now means something else by {', '.join(changed)} than when model "
+            f"{found.model.version} was trained, so its deals cannot tell. Run `hotlead train` first."
+        )
 
 
 def replay(new: Path, settings: CrmSettings, out: Path, say: Say) -> Replayed:
@@ -75,5 +89,7 @@ def replay(new: Path, settings: CrmSettings, out: Path, say: Say) -> Replayed:
         data, loaded = closed_data(settings, out, say)
         told = closed_deals(data, loaded.crm, dict(settings.segments))
         return Replayed(told, present, card)
+    for one in (present, card):
+        check_same(settings, one, found)
     say(f"replaying on the newest closed deals, which model {found.model.version} was judged on")
     return Replayed(found.evidence, present, card)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from features.audit import MIN_WINS
 from features.columns import Floats
+from features.moments import MIN_WINS
 from training.candidates import holding
 from training.folds import Split, rolling
 from training.forward import Deals, Steps, forward

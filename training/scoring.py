@@ -6,23 +6,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from features.audit import MIN_WINS
+import pyarrow.compute as pc
+
 from features.clock import now_ms
 from features.errors import DataError, HotleadError, OutsideError, SettingsError
 from features.load import Loaded, load
-from features.many_leads import Histories
+from features.moments import MIN_WINS
 from features.settings import CrmSettings, Source
-from scoring.load_scorecard import find_card
+from scoring.load_scorecard import SCORECARD_FILE, find_card
 from scoring.overrides import Override, in_force, read_overrides
 from scoring.score import BANT, Score
 from scoring.scorecard import Scorecard
 from scoring.scorer import Fallback, Judge, Scorer
-from training.batch import Order, Progress, Scored, answers_on, score_list
+from training.batch import Order, Progress, Scored, score_list
 from training.job import Say
 from training.registry import Found, find_model
-
-FIRST = 10
-"""So many leads of a list are told with all that their Score holds."""
 
 AnySource = TypeVar("AnySource", bound=Source)
 
@@ -40,6 +38,12 @@ class ScoredList:
     scorer: Scorer
     found: Found | None
     as_of: int
+
+    @property
+    def fallback(self) -> str | None:
+        """Why the rules decided, for all leads or for some; None where the model answered throughout."""
+        told = self.scored.table["fallback"].unique().to_pylist()
+        return next((cause for cause in told if cause is not None), None)
 
 
 def score_crm(
@@ -67,8 +71,20 @@ def score_crm(
     _say_strangers(told, loaded, say)
     order = replace(order, as_of=at, overrides=in_force(told, at))
     scored = score_list(loaded.crm, scorer, roles, order, progress)
-    first = _first(loaded, scorer, roles, scored, order)
-    return ScoredList(scored, first, loaded, scorer, found, at)
+    _say_errors(scored, say)
+    first, now = scored.first, now_ms()
+    scores = [first.score(row, order.lang, now) for row in range(len(first))]
+    return ScoredList(scored, scores, loaded, scorer, found, at)
+
+
+def _say_errors(scored: Scored, say: Say) -> None:
+    failed = int(
+        pc.sum(pc.equal(scored.table["fallback"].cast("string"), "model_error")).as_py() or 0
+    )
+    if failed:
+        say(
+            f"the model failed on {failed:,} leads: the rules decide on these (fallback model_error)"
+        )
 
 
 def _say_strangers(overrides: list[Override], loaded: Loaded, say: Say) -> None:
@@ -77,15 +93,6 @@ def _say_strangers(overrides: list[Override], loaded: Loaded, say: Say) -> None:
         say(
             f"{len(strangers)} overrides name leads that the CRM does not have; they are passed over"
         )
-
-
-def _first(
-    loaded: Loaded, scorer: Scorer, roles: dict[str, str], scored: Scored, order: Order
-) -> list[Score]:
-    leads, histories = scored.rows[:FIRST], Histories(loaded.crm)
-    told = answers_on(loaded.crm, histories, scorer, roles, leads, order)
-    now = now_ms()
-    return [told.score(row, order.lang, now) for row in range(len(leads))]
 
 
 def role_columns(loaded: Loaded) -> dict[str, str]:
@@ -99,6 +106,7 @@ def _model(out: Path, settings: CrmSettings, say: Say) -> tuple[Found | None, Fa
     """The model to use, or why there is none; the reason is said in a sentence."""
     try:
         found = find_model(out)
+        found.evidence.check_some()
     except (SettingsError, OutsideError) as problem:
         say(f"no model, so the rules decide: {problem}")
         return None, "no_model"
@@ -124,7 +132,13 @@ def _scorer(
 ) -> Scorer:
     card = _card(settings, found, say)
     if found is not None:
-        return Scorer(card, settings.table, Judge.of(found.model, found.evidence, card), None)
+        try:
+            judge = Judge.of(found.model, found.evidence, card)
+        except SettingsError as problem:
+            say(f"the model does not go with the present scorecard, so the rules decide: {problem}")
+            fallback = "feature_mismatch"
+        else:
+            return Scorer(card, settings.table, judge, None)
     if not card.rows:
         raise SettingsError(
             "There is neither a model that can be used nor a scorecard. Run `hotlead train`, or write a "
@@ -134,20 +148,24 @@ def _scorer(
 
 
 def _card(settings: CrmSettings, found: Found | None, say: Say) -> Scorecard:
-    """The scorecard of the day; where that does not hold, the last good one, kept in the model."""
+    """The scorecard of the day; where it does not hold, or is gone, the last good one of the model."""
     try:
-        return find_card(settings.folder, settings.table)
+        card = find_card(settings.folder, settings.table)
     except HotleadError as problem:
         if found is None:
             raise
         say(f"the scorecard of the model goes on, for the present one does not hold: {problem}")
         return found.model.card
+    if found is not None and found.model.card.rows and not card.rows:
+        say(f"{settings.folder / SCORECARD_FILE} is gone: the scorecard of the model goes on")
+        return found.model.card
+    return card
 
 
 def _missing_wins(loaded: Loaded) -> str:
     won = int(loaded.crm.outcomes.won.sum())
     if won >= MIN_WINS:
-        return f"{won:,} leads are won: enough to train a model"
+        return f"{won:,} leads are won: run `hotlead train`"
     return f"{won} leads are won; a model needs {MIN_WINS}: {MIN_WINS - won} more are missing"
 
 

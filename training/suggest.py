@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from features.audit import MIN_WINS
 from features.errors import DataError
+from features.moments import MIN_WINS
 from scoring.differences import Difference, Judged, differences
 from scoring.rates import Rate, Rates
 from scoring.rating import Rating, rate

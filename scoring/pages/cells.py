@@ -68,3 +68,15 @@ def stage_names(lang: Language) -> list[str]:
 def outcome(won: bool, lang: Language) -> str:
     """won, or not."""
     return say("won" if won else "not_won", lang)
+
+
+def lift_cell(rate: Rate) -> Value:
+    """A lift with its interval."""
+    if rate.lift != rate.lift:
+        return Value(NONE)
+    return Value(f"{rate.lift:.2f}", f"[{rate.lift_low:.2f} – {rate.lift_high:.2f}]")
+
+
+def signed_cell(figure: Figure) -> Value:
+    """A small gain with its interval, such as +0.0012."""
+    return Value(f"{figure.value:+z.4f}", f"[{figure.low:+z.4f}, {figure.high:+z.4f}]")

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from features.clock import MS_PER_DAY, iso
 from features.kinds import Language
 from scoring.page import Block, Cell, Chart, Heading, Page, Table, Text, Value
-from scoring.pages.cells import NONE, count_cell, outcome, rate_cell, stage_names
+from scoring.pages.cells import (
+    NONE,
+    count_cell,
+    lift_cell,
+    outcome,
+    rate_cell,
+    signed_cell,
+    stage_names,
+)
 from scoring.pages.charts import bars_with_intervals, lines
-from scoring.pages.tables import agreement_table, band_names, figures_table, rates_table, verdict
+from scoring.pages.tables import agreement_table, band_names, figures_table, verdict
 from scoring.rates import Rate
 from scoring.replay import CARDS, Moved, Replayed, RowEffect
 from scoring.scorecard import HOT
@@ -49,11 +57,12 @@ def _blocks(told: Replayed, lang: Language) -> Iterator[Block]:
     yield _rows(told, lang)
     yield Heading(say("replay_bands", lang))
     bands = dict(zip(_cards(lang), told.bands.values(), strict=True))
-    yield rates_table(say("band", lang), band_names(), bands, lang)
+    yield _by_card(say("band", lang), band_names(), told.bands, lang)
     axes = say("band", lang), say("win_rate", lang)
     yield Chart(lambda: bars_with_intervals(band_names(), bands, *axes))
     if told.weekly_hot:
         yield Heading(say("replay_weekly", lang))
+        yield Text(say("replay_weekly_note", lang), "note")
         yield _weekly(told, lang)
         yield Chart(lambda: _weekly_chart(told, lang))
 
@@ -75,24 +84,27 @@ def _cards(lang: Language) -> list[str]:
 
 
 def _stages(told: Replayed, lang: Language) -> Table:
-    head: list[str] = [say("stage", lang)]
+    return _by_card(say("stage", lang), stage_names(lang), told.stages, lang)
+
+
+def _by_card(
+    what: str, names: Sequence[str], told: Mapping[str, Sequence[Rate]], lang: Language
+) -> Table:
+    """Leads, win rate and lift by both cards; the last name first."""
+    head: list[str] = [what]
     for name in _cards(lang):
         head += [say("reason", lang, label=name, value=say(what, lang))
                  for what in ("leads", "win_rate", "lift")]  # fmt: skip
     rows: list[tuple[Cell, ...]] = []
-    for code, stage in reversed(list(enumerate(stage_names(lang)))):
-        rates = [told.stages[card][code] for card in CARDS]
-        rows.append((stage, *(cell for rate in rates for cell in _lifted(rate, told.all))))
+    for place, shown in reversed(list(enumerate(names))):
+        rates = [told[card][place] for card in CARDS]
+        rows.append((shown, *(cell for rate in rates for cell in _lifted(rate))))
     return Table(tuple(head), tuple(rows))
 
 
-def _lifted(rate: Rate, of: Rate) -> tuple[Cell, Cell, Cell]:
+def _lifted(rate: Rate) -> tuple[Cell, Cell, Cell]:
     """How many leads, their win rate, and that over the win rate of all."""
-    if not rate.count or not of.won:
-        return f"{rate.count:,}", NONE, NONE
-    lift = (share / of.value for share in (rate.value, rate.low, rate.high))
-    value, low, high = (f"{share:.2f}" for share in lift)
-    return f"{rate.count:,}", rate_cell(rate), Value(value, f"[{low} – {high}]")
+    return f"{rate.count:,}", rate_cell(rate), lift_cell(rate)
 
 
 def _moved(told: Replayed, lang: Language) -> Table:
@@ -131,7 +143,7 @@ def _effect(told: Replayed, effect: RowEffect, lang: Language) -> tuple[Cell, ..
     points = f"{effect.points:+d}" if effect.points else say(effect.table, lang)
     return (
         rule.because.text(lang), points, f"{effect.holds.count:,}", rate_cell(effect.holds),
-        Value(count_cell(effect.decides, lang)), f"{effect.adds:+z.4f}",
+        count_cell(effect.decides, lang), signed_cell(effect.adds),
     )  # fmt: skip
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -49,6 +50,39 @@ def test_the_command_reaches_the_bar(name: str, tmp_path: Path) -> None:
         assert loss["model"] <= simple + 0.005, loss
     if name not in BROKEN_WITH_THE_PAST:
         assert loss["model"] <= simple + 0.01, loss
+    if (ROOT / "examples" / name / "scorecard.toml").exists():
+        reviewers_commands_run(name, tmp_path)
+
+
+def reviewers_commands_run(name: str, out: Path) -> None:
+    """Compare, replay and promote on a model that has just been trained."""
+    crm_toml = ROOT / "examples" / name / "crm.toml"
+
+    def told(code: tuple[int, ...], *arguments: object) -> dict[str, Any]:
+        done = run(*arguments, "--out", out, "--json", env={"HOTLEAD_DATA": str(DATA)})
+        assert done.returncode in code, done.stderr
+        read: dict[str, Any] = json.loads(done.stdout)
+        return read
+
+    compared = told((0,), "compare", crm_toml)
+    assert compared["differences"]["average_precision"]["difference"]["low"] > 0
+    card = crm_toml.with_name("scorecard.toml").read_text("utf-8")
+    (out / "new.toml").write_text(card.replace("points = -", "points = -1"), encoding="utf-8")
+    replayed = told((0,), "rules", "replay", out / "new.toml", crm_toml)
+    assert replayed["moved_leads"] > 0
+    promoted = told((0, 6), "promote", crm_toml)
+    assert promoted["promoted"] == (not promoted["reasons"])
+
+
+@pytest.mark.slow
+def test_few_deals_of_ibm_are_never_worse_than_the_card(monkeypatch: pytest.MonkeyPatch) -> None:
+    from benchmarks.few_deals import ibm_data, losses
+
+    monkeypatch.setenv("HOTLEAD_DATA", str(DATA))
+    data = ibm_data()
+    assert data is not None
+    told = losses(data, deals=40, draws=50)
+    assert told.model.mean() <= told.points.mean()
 
 
 @pytest.mark.slow
