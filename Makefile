@@ -27,7 +27,7 @@ demo: $(VENV)/.ready demo-crm/demo.txt ## Make a demo CRM, train on it, show who
 	@echo "(made by 'hotlead demo'; 'make -B demo' makes it anew)"
 
 demo-crm/demo.txt: $(VENV)/.ready $(CODE)
-	@echo "Running 'hotlead demo' (about a minute) ..."
+	@echo "Running 'hotlead demo' (one to two minutes) ..."
 	@$(BIN)/hotlead demo > .demo.txt && mv .demo.txt $@ || { rm -f .demo.txt; exit 1; }
 
 test: $(VENV)/.ready $(VENV)/.tested ## Run the tests (skipped where nothing changed since they passed)

@@ -112,10 +112,13 @@ def check(
     """Say in plain words what would make a model lie."""
     from features.audit import audit, left_out
     from features.load import load
+    from features.moments import MIN_WINS
     from features.settings import load_settings
+    from scoring.load_scorecard import find_card
     from training import console
 
     settings = load_settings(crm_toml)
+    find_card(settings.folder, settings.table)
     with console.told(as_json) as say:
         say("reading the CRM")
         rejects = _out(out, crm_toml) / "rejects.csv"
@@ -138,7 +141,9 @@ def check(
     console.findings(findings, lang)
     if dropped:
         print(f"Left out of training: {', '.join(dropped)}.")
-    console.next_steps(f"hotlead train {crm_toml}")
+    enough = f"hotlead train {crm_toml}"
+    few = 'write a scorecard.toml (profile = "b2b_saas", …): the rules decide until more deals are won'
+    console.next_steps(enough if won >= MIN_WINS else few)
 
 
 @app.command()
@@ -270,9 +275,8 @@ def promote(
     if not told.promoted:
         raise typer.Exit(REFUSED)
     if not as_json:
-        console.next_steps(
-            f"hotlead score {crm_toml} --to scores.csv", f"hotlead rollback {crm_toml}"
-        )
+        back = [f"hotlead rollback {crm_toml}"] if told.champion else []
+        console.next_steps(f"hotlead score {crm_toml} --to scores.csv", *back)
 
 
 @app.command()

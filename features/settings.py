@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -33,6 +34,16 @@ MISSING = ("", "NA", "N/A", "n/a", "NULL", "null", "NaN", "nan", "#N/A")
 
 Value = Annotated[str, BeforeValidator(lambda value: plain_text(value))]
 """A value of a column; a number or true/false in TOML is taken as its text."""
+
+
+def _known_zone(name: str) -> str:
+    if name not in available_timezones():
+        raise ValueError(f"no such time zone; {nearest(name, sorted(available_timezones()))}")
+    return name
+
+
+TimeZone = Annotated[str, AfterValidator(_known_zone)]
+"""The name of a time zone, such as Asia/Tokyo."""
 
 
 class Strict(BaseModel):
@@ -183,7 +194,7 @@ class CrmSettings(Strict):
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
 
     name: str = "crm"
-    time_zone: str = "UTC"
+    time_zone: TimeZone = "UTC"
     missing: tuple[Value, ...] = MISSING
     max_reject_share: float = Field(default=0.05, ge=0, le=1)
     since: datetime | date | None = None
@@ -199,13 +210,6 @@ class CrmSettings(Strict):
     roles: Roles = Roles()
     words: Mapping[str, Mapping[Language, str]] = Field(default_factory=dict)
     folder: Path = Path()
-
-    @field_validator("time_zone")
-    @classmethod
-    def _zone(cls, name: str) -> str:
-        if name not in available_timezones():
-            raise ValueError(f"no such time zone; {nearest(name, sorted(available_timezones()))}")
-        return name
 
     @field_validator("features")
     @classmethod

@@ -140,10 +140,11 @@ class Compared:
 
     @cached_property
     def disputes(self) -> list[Dispute]:
-        """The leads on which the sides' scores lie furthest apart, each once."""
+        """The leads of different stages on which the sides' scores lie furthest apart, each once."""
         apart = np.abs(self.model.score - self.rating.score)
+        differ = np.flatnonzero(self.model.stage != self.rating.stage)
         told: dict[str, Dispute] = {}
-        for row in np.argsort(-apart, kind="stable"):
+        for row in differ[np.argsort(-apart[differ], kind="stable")]:
             lead = str(self.evidence.lead[row])
             if lead not in told:
                 told[lead] = self._dispute(int(row))

@@ -16,13 +16,13 @@ from datetime import MAXYEAR, UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from itertools import accumulate
 from typing import Literal, Self, TypeAlias
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from features.clock import MS_PER_DAY, days_to_ms, from_ms, to_ms
 from features.errors import nearest
-from features.settings import Strict
+from features.settings import Strict, TimeZone
 
 Weekday: TypeAlias = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 WEEKDAYS: tuple[Weekday, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -35,7 +35,7 @@ _TIME = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])(?::([0-5][0-9]))?")
 class OfficeHours(Strict):
     """[hours]: when the office is open. Times are local in `time_zone`, to the second."""
 
-    time_zone: str = Field("UTC", description="The office's time zone, such as Asia/Tokyo.")
+    time_zone: TimeZone = Field("UTC", description="The office's time zone, such as Asia/Tokyo.")
     days: tuple[Weekday, ...] = Field(
         WEEKDAYS[:5], description="The weekdays on which the office is open."
     )
@@ -47,13 +47,6 @@ class OfficeHours(Strict):
     region: str | None = Field(
         None, description="A part of the country that has holidays of its own, such as BY."
     )
-
-    @field_validator("time_zone")
-    @classmethod
-    def _zone(cls, name: str) -> str:
-        if name not in available_timezones():
-            raise ValueError(f"no such time zone; {nearest(name, sorted(available_timezones()))}")
-        return name
 
     @field_validator("days")
     @classmethod

@@ -16,11 +16,14 @@ from features.columns import Bools, Floats
 from scoring.metrics import (
     Figure,
     Ranked,
+    amount_of,
     average_precision,
     group_draws,
+    lift_of,
     log_losses,
     ranked,
     roc_auc,
+    win_rate_of,
     with_interval,
 )
 
@@ -119,23 +122,8 @@ class _Side:
 
 def _at_volume(at: Ranked, volume: float) -> Measures:
     """Win rate, lift and share of the won amount of the first `volume` leads."""
-    if not volume:
-        return dict.fromkeys(AT_VOLUME, float("nan"))
-    wins, all_ = at.by_run
-    above = np.cumsum(all_) - all_
-    taken = np.clip((volume - above) / np.maximum(all_, 1e-12), 0.0, 1.0)
-    amounts = np.add.reduceat(at.weight * at.won_amount, at.runs)
-    win_rate = float(taken @ wins) / volume
-    lift = _share(win_rate * at.total, at.wins)
-    return {
-        "win_rate": win_rate,
-        "lift": lift,
-        "won_amount": _share(float(taken @ amounts), float(amounts.sum())),
-    }
-
-
-def _share(part: float, whole: float) -> float:
-    return part / whole if whole else float("nan")
+    told = (win_rate_of(at, volume), lift_of(at, volume), amount_of(at, volume))
+    return dict(zip(AT_VOLUME, told, strict=True))
 
 
 def _difference(name: str, point: list[Measures], drawn: list[list[Measures]]) -> Difference:

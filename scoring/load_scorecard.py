@@ -197,13 +197,15 @@ def _prompt_problems(card: Scorecard, table: FeatureTable) -> list[str]:
 
 
 def _unknown(name: str, card: Scorecard, table: FeatureTable) -> str:
-    problem = f"{name!r} is no feature of crm.toml; {nearest(name, list(table.names))}."
+    hint = nearest(name, list(table.names))
     own = profile_features(card.profile).get("features", {}) if card.profile else {}
     if name not in own:
-        return problem
+        return f"{name!r} is no feature of crm.toml; {hint}."
+    near = f"; {hint}" if hint.startswith("nearest") else ""
     return (
-        f"{problem} The profile needs it: add `{name} = {_inline(own[name])}` to [features], adapted "
-        "to your data, or switch the row off (off = true)."
+        f"{name!r} is no feature of crm.toml{near}. The profile takes `{name} = {_inline(own[name])}` (all of "
+        f"them: scoring/profiles/{card.profile}{_FEATURES}): add it to [features] with your own column or "
+        "activity, or write off = true into this table of scorecard.toml."
     )
 
 

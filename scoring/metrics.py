@@ -123,30 +123,36 @@ def average_precision(at: Ranked) -> float:
 
 
 def win_rate_at(share: float) -> Measure:
-    """The win rate in the top `share` of the list."""
-
-    def win_rate(at: Ranked) -> float:
-        taken, end = _top(at, share)
-        return float(taken @ at.won[:end] / taken.sum())
-
-    return win_rate
+    """The win rate in the top `share` of the list; of equal ones at its end each counts in part."""
+    return lambda at: win_rate_of(at, share * at.total)
 
 
 def lift_at(share: float) -> Measure:
     """The win rate in the top `share` over the win rate of all."""
-    win_rate = win_rate_at(share)
-    return lambda at: win_rate(at) * at.total / at.wins if at.wins else float("nan")
+    return lambda at: lift_of(at, share * at.total)
 
 
 def amount_at(share: float) -> Measure:
     """The share of the won amount that lies in the top `share`."""
+    return lambda at: amount_of(at, share * at.total)
 
-    def caught(at: Ranked) -> float:
-        all_of_it = at.weight @ at.won_amount
-        taken, end = _top(at, share)
-        return float(taken @ at.won_amount[:end] / all_of_it) if all_of_it else float("nan")
 
-    return caught
+def win_rate_of(at: Ranked, volume: float) -> float:
+    """The win rate of the first `volume` leads."""
+    return _share(float(_taken(at, volume) @ at.by_run[0]), volume)
+
+
+def lift_of(at: Ranked, volume: float) -> float:
+    """The win rate of the first `volume` leads over that of all."""
+    return _share(win_rate_of(at, volume) * at.total, at.wins)
+
+
+def amount_of(at: Ranked, volume: float) -> float:
+    """The share of the won amount that the first `volume` leads bring."""
+    amounts = np.add.reduceat(at.weight * at.won_amount, at.runs)
+    if not volume:
+        return float("nan")
+    return _share(float(_taken(at, volume) @ amounts), float(amounts.sum()))
 
 
 def calibration_error(at: Ranked) -> float:
@@ -220,8 +226,12 @@ def with_interval(value: float, drawn: Sequence[float] | Floats) -> Figure:
     return Figure(value, float(low), float(high))
 
 
-def _top(at: Ranked, share: float) -> tuple[Floats, int]:
-    """The weights of the leads in the top share, and where they end; the last may count in part."""
-    wanted = share * at.total
-    end = int(np.searchsorted(at.before, wanted))
-    return np.minimum(at.weight[:end], wanted - at.before[:end]), end
+def _taken(at: Ranked, volume: float) -> Floats:
+    """Which share of each run of equal leads is among the first `volume`."""
+    _, all_ = at.by_run
+    above = np.cumsum(all_) - all_
+    return np.clip((volume - above) / np.maximum(all_, _TINY), 0.0, 1.0)
+
+
+def _share(part: float, whole: float) -> float:
+    return part / whole if whole else float("nan")

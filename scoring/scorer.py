@@ -62,7 +62,7 @@ class Judge:
         return self.leads[at], self.won[at]
 
 
-_ALIKE = (*np.linspace(0.1, 0.9, 9), 0.95, 0.98)
+_ALIKE = (*np.linspace(0.1, 0.9, 9), 0.95, 0.98, 0.99, 0.995)
 """The shares of the evidence at which the stretches of like scores end."""
 
 

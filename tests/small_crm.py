@@ -51,6 +51,40 @@ age       = { kind = "age" }
 """
 
 
+CARD = """
+[bands]
+warm = 5
+hot = 20
+
+[fit.rows.referral]
+when = [{ feature = "channel", one_of = ["referral"] }]
+points = 15
+because = { en = "Came by referral", ja = "紹介で来訪" }
+
+[intent.rows.visits]
+when = [{ feature = "visits", at_least = 2 }]
+points = 10
+because = { en = "Visited twice", ja = "2回以上訪問" }
+
+[stages.cold]
+kind = "inform"
+owner = "marketing"
+text = { en = "Inform.", ja = "情報を届けてください。" }
+
+[stages.warm]
+kind = "nurture"
+owner = "inside_sales"
+text = { en = "Nurture.", ja = "フォローしてください。" }
+
+[stages.hot]
+kind = "call"
+owner = "inside_sales"
+text = { en = "Call.", ja = "電話してください。" }
+hours = 1
+"""
+"""A scorecard for it."""
+
+
 def small_crm(folder: Path, leads: int = 300, seed: int = 0, win_rate: float = 0.3) -> Path:
     """Write leads.csv, deals.csv, activities.csv and the crm.toml that reads them; returns the last."""
     rng = np.random.default_rng(seed)

@@ -247,13 +247,20 @@ def test_an_answer_is_due_so_many_hours_after_the_question(
     asked: int, called: int | None, hours: float
 ) -> None:
     """Whatever the moment of scoring."""
-    own = card(prompts={"inquiry": prompt("since_inquiry", hours)})
+    asks = {**prompt("since_inquiry", hours), "within_days": 500}
+    own = card(prompts={"inquiry": asks})
     call = math.nan if called is None else called / 24
     told = actions(own, decision(COLD), days(inquiry=asked / 24, call=call), FRIDAY)
     waits = called is None or called > asked
     due = FRIDAY - asked * HOUR + hours * HOUR
     assert int(told.prompt[0]) == (0 if waits else -1)
     assert abs(int(told.deadline[0]) - due) <= 1 if waits else told.deadline[0] == NEVER
+
+
+def test_an_old_question_is_no_longer_waited_on() -> None:
+    own = card(prompts={"inquiry": {**prompt("since_inquiry", 24), "within_days": 3}})
+    told = [actions(own, decision(COLD), days(inquiry=at), FRIDAY).prompt[0] for at in (3.0, 3.1)]
+    assert told == [0, -1]
 
 
 def test_the_blank_card_calls_hot_leads_within_a_day() -> None:

@@ -11,7 +11,7 @@ import mlflow
 import numpy as np
 import pytest
 from conftest import Demo
-from small_crm import replaced, run, small_crm
+from small_crm import CARD, replaced, run, small_crm
 
 from features.errors import SettingsError
 from features.load import Loaded
@@ -56,38 +56,6 @@ def tags(out: Path) -> Callable[[str], dict[str, str]]:
         return {k.removeprefix("hotlead.promoted."): v for k, v in found.items()}
 
     return told
-
-
-CARD = """
-[bands]
-warm = 5
-hot = 20
-
-[fit.rows.referral]
-when = [{ feature = "channel", one_of = ["referral"] }]
-points = 15
-because = { en = "Came by referral", ja = "紹介で来訪" }
-
-[intent.rows.visits]
-when = [{ feature = "visits", at_least = 2 }]
-points = 10
-because = { en = "Visited twice", ja = "2回以上訪問" }
-
-[stages.cold]
-kind = "inform"
-owner = "marketing"
-text = { en = "Inform.", ja = "情報を届けてください。" }
-
-[stages.warm]
-kind = "nurture"
-owner = "inside_sales"
-text = { en = "Nurture.", ja = "フォローしてください。" }
-
-[stages.hot]
-kind = "call"
-owner = "inside_sales"
-text = { en = "Call.", ja = "電話してください。" }
-"""
 
 
 def trained_and_tried(crm_toml: Path) -> tuple[int, str]:
@@ -258,8 +226,10 @@ def test_rollback_restores_the_former_answers_to_the_digit(
     assert tags(first)["hotlead.restored.why"] == "sales complained"
     assert (told.now, told.before) == (first, second)
     assert answers() == before
-    assert aliases() == {CHAMPION: first, PREVIOUS: second}
-    assert rollback(out, "after all", None).now == second
+    assert aliases() == {CHAMPION: first, CHALLENGER: second}
+    with pytest.raises(SettingsError, match="nothing to roll back to"):
+        rollback(out, "once more", None)
+    assert answers() == before
 
 
 def test_nothing_to_roll_back_to_is_said(demo: Demo, out: Path, registered: Register) -> None:

@@ -324,7 +324,8 @@ def test_where_the_rules_call_nobody_a_tenth_is_compared() -> None:
     assert told.differences["win_rate"].new.value == pytest.approx(won[top].mean())
     assert told.differences["win_rate"].old.value == pytest.approx(won.mean())
     assert plain["stages"]["rules"][HOT] == {
-        "count": 0, "won": 0, "value": None, "low": None, "high": None,
+        "count": 0, "won": 0, **dict.fromkeys(
+            ("value", "low", "high", "lift", "lift_low", "lift_high")),
     }  # fmt: skip
     json.dumps(plain, allow_nan=False)
 

@@ -342,8 +342,8 @@ def test_a_missing_feature_of_a_profile_comes_with_a_definition_that_holds(profi
             check_features(whole, without, "card")
         for line in str(problem.value).splitlines():
             assert f"{name!r} is no feature of crm.toml" in line
-            assert "nearest: " in line or "known: " in line
-            proposed = line.split("add `")[1].split("` to [features]")[0]
+            assert f"scoring/profiles/{profile}.features.toml" in line
+            proposed = line.split("takes `")[1].split("` (all of them")[0]
             assert tomllib.loads(proposed) == {name: own[name]}
 
 

@@ -32,7 +32,7 @@ def test_a_rate_is_counted(rows: list[tuple[bool, bool, int]]) -> None:
 def test_rates_of_many_sets_come_from_one_object() -> None:
     rates = Rates(WON, np.arange(6))
     assert rates.rate(SOME).won == 2
-    assert rates.rate(~SOME) == Rate(2, 0, 0.0, 0.0, 0.0)
+    assert rates.rate(~SOME) == Rate(2, 0, *[0.0] * 6)
     assert rates.rate(WON).value == rates.rate(WON).low == 1.0
 
 
@@ -40,7 +40,8 @@ def test_rate_of_nobody_is_not_known() -> None:
     told = Rates(WON, np.arange(6)).rate(np.zeros(6, dtype=bool))
     assert (told.count, told.won) == (0, 0)
     assert np.isnan([told.value, told.low, told.high]).all()
-    nobody = {"count": 0, "won": 0, "value": None, "low": None, "high": None}
+    nobody = {"count": 0, "won": 0, **dict.fromkeys(
+        ("value", "low", "high", "lift", "lift_low", "lift_high"))}  # fmt: skip
     assert json.loads(json.dumps(plain(told), allow_nan=False)) == nobody
 
 

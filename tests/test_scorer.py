@@ -159,9 +159,9 @@ def test_a_lead_counts_once_in_a_stretch() -> None:
         lead, np.arange(5, dtype=np.int32), np.arange(5), empty.astype(np.float32), won, empty,
         {}, {}, {},
     )  # fmt: skip
-    leads, wins = leads_by_stretch(evidence, np.array([0, 0, 11, 11, 11]))
-    assert leads.tolist() == [1, *[0] * 10, 2]
-    assert wins.tolist() == [1, *[0] * 11]
+    leads, wins = leads_by_stretch(evidence, np.array([0, 0, 13, 13, 13]))
+    assert leads.tolist() == [1, *[0] * 12, 2]
+    assert wins.tolist() == [1, *[0] * 13]
 
 
 def test_leads_scored_alike_win_more_often_the_likelier(demo_scorer: Scorer) -> None:

@@ -10,39 +10,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 from conftest import Demo
-from small_crm import replaced, run, small_crm
-
-CARD = """
-[bands]
-warm = 5
-hot = 20
-
-[fit.rows.referral]
-when = [{ feature = "channel", one_of = ["referral"] }]
-points = 15
-because = { en = "Came by referral", ja = "紹介で来訪" }
-
-[intent.rows.visits]
-when = [{ feature = "visits", at_least = 2 }]
-points = 10
-because = { en = "Visited twice", ja = "2回以上訪問" }
-
-[stages.cold]
-kind = "inform"
-owner = "marketing"
-text = { en = "Inform.", ja = "情報を届けてください。" }
-
-[stages.warm]
-kind = "nurture"
-owner = "inside_sales"
-text = { en = "Nurture.", ja = "フォローしてください。" }
-
-[stages.hot]
-kind = "call"
-owner = "inside_sales"
-text = { en = "Call.", ja = "電話してください。" }
-hours = 1
-"""
+from small_crm import CARD, replaced, run, small_crm
 
 Folder = Callable[..., Path]
 

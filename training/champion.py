@@ -76,7 +76,10 @@ def _promote(out: Path, card: Scorecard, override: str | None, by: str | None) -
 
 
 def rollback(out: Path, why: str, by: str | None) -> RolledBack:
-    """Make the previous champion the champion again; what was champion becomes the previous one."""
+    """Make the previous champion the champion again.
+
+    What was champion stands as challenger again, unless a newer one does; nothing lies further back.
+    """
     with alone(out, _LOCK):
         return _rollback(out, why, by)
 
@@ -92,7 +95,7 @@ def _rollback(out: Path, why: str, by: str | None) -> RolledBack:
             f"There is nothing to roll back to: no champion came before version {champion.version}."
         )
     now, before = str(previous.version), str(champion.version)
-    _make_champion(out, now, _tags("restored", why, by, {"in_place_of": before}))
+    _restore(out, now, before, _tags("restored", why, by, {"in_place_of": before}))
     return RolledBack(str(previous.version), str(champion.version))
 
 
@@ -118,6 +121,17 @@ def _make_champion(out: Path, version: str, tags: Mapping[str, str]) -> None:
         challenger = version_of(mlflow, CHALLENGER)
         if challenger is not None and str(challenger.version) == version:
             client.delete_registered_model_alias(MODEL_NAME, CHALLENGER)
+
+
+def _restore(out: Path, version: str, before: str, tags: Mapping[str, str]) -> None:
+    with mlflow_store(out) as (mlflow, _):
+        client: Any = mlflow.MlflowClient()
+        for name, value in tags.items():
+            client.set_model_version_tag(MODEL_NAME, version, name, value)
+        client.set_registered_model_alias(MODEL_NAME, CHAMPION, version)
+        client.delete_registered_model_alias(MODEL_NAME, PREVIOUS)
+        if version_of(mlflow, CHALLENGER) is None:
+            client.set_registered_model_alias(MODEL_NAME, CHALLENGER, before)
 
 
 def _challenger(out: Path) -> Found:

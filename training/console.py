@@ -17,7 +17,7 @@ from scoring.texts import say as said
 if TYPE_CHECKING:  # at run time a command imports only what it needs
     from features.findings import Finding
     from scoring.page import Page
-    from scoring.score import Score, Told
+    from scoring.score import ActionAnswer, Score, Told
     from training.champion import Trial
     from training.main_job import MainJob
     from training.review import Comparison
@@ -115,7 +115,9 @@ def _lines(score: Score, zone: ZoneInfo, lang: Language) -> Iterator[str]:
         yield f"{said('side_rules', lang)}: {shown}{rest}"
     if model is not None:
         yield said("call_alike", lang, alike=f"{model.alike:,}", won=f"{model.alike_won:,}")
-    yield f"→ {score.action.text}{_by(score.action.deadline, zone, lang)}"
+    if score.person is not None:
+        yield said("call_person", lang, by=score.person.by, reason=score.person.reason)
+    yield f"→ {score.action.text}{_by(score.action, zone, lang)}"
     if score.unknown:
         unknown = said("list_joint", lang).join(said(role, lang) for role in score.unknown)
         yield said("call_unknown", lang, unknown=unknown)
@@ -125,12 +127,13 @@ def _weighted(reason: Told) -> str:
     return f"{reason.text} ({reason.weight:+.0f})" if reason.weight else reason.text
 
 
-def _by(deadline: str | None, zone: ZoneInfo, lang: Language) -> str:
-    """The deadline in the office's own time."""
-    if deadline is None:
+def _by(action: ActionAnswer, zone: ZoneInfo, lang: Language) -> str:
+    """The deadline in the office's own time, and whether it has passed."""
+    if action.deadline is None:
         return ""
-    at = datetime.fromisoformat(deadline).astimezone(zone)
-    return said("call_by", lang, due=f"{at:%Y-%m-%d %H:%M}")
+    at = datetime.fromisoformat(action.deadline).astimezone(zone)
+    key = "call_overdue" if action.overdue else "call_by"
+    return said(key, lang, due=f"{at:%Y-%m-%d %H:%M}")
 
 
 def gate(trial: Trial, override: str | None, lang: Language, json_wanted: bool) -> None:

@@ -20,7 +20,7 @@ from scoring.scorecard import Scorecard
 from scoring.scorer import Fallback, Judge, Scorer
 from training.batch import Order, Progress, Scored, score_list
 from training.job import Say
-from training.registry import Found, find_model
+from training.registry import CHAMPION, Found, find_model
 
 AnySource = TypeVar("AnySource", bound=Source)
 
@@ -62,6 +62,9 @@ def score_crm(
     say("looking up the model")
     found, fallback = _model(out, settings, say)
     scorer = _scorer(settings, found, fallback, say)
+    if found is not None and found.alias != CHAMPION:
+        say("there is no champion yet: this is the challenger, which has not passed the gate (`hotlead "
+            "promote`)")  # fmt: skip
     say("reading the CRM")
     loaded = load(settings, out / "rejects.csv")
     if found is None:

@@ -65,7 +65,7 @@ def suggest(data: Data, oldest: float = 0.8, most_rows: int = 16, seed: int = 0)
     """
     split = newest(data.examples, seed, 1 - oldest)
     older, newer = data.take(split.train), data.take(split.test)
-    _check_enough(older, newer)
+    _check_enough(data, older, newer)
     card = _learnt(older.thinned(MOST_EXAMPLES, seed), most_rows, seed)
     learnt, judged = (rate(card, part.columns) for part in (older, newer))
     rules, everyone = _evidence(card, (older, learnt), (newer, judged), seed)
@@ -83,7 +83,14 @@ def _learnt(data: Data, most: int, seed: int) -> Scorecard:
     return draft(data, steps.rows, steps.weights[-1])
 
 
-def _check_enough(older: Data, newer: Data) -> None:
+def _check_enough(data: Data, older: Data, newer: Data) -> None:
+    all_wins = data.examples.won_leads
+    if all_wins < MIN_WINS:
+        raise DataError(
+            f"Points are learnt from {MIN_WINS} or more won leads; there are {all_wins}: "
+            f"{MIN_WINS - all_wins} more are missing. Until then begin with a profile: a scorecard.toml "
+            'with the line profile = "b2b_saas".'
+        )
     wins = older.examples.won_leads
     if wins < MIN_WINS:
         raise DataError(

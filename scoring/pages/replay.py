@@ -40,8 +40,12 @@ def _blocks(told: Replayed, lang: Language) -> Iterator[Block]:
     yield Text(_summary(told, lang))
     yield Text(verdict("replay", told.differences["win_rate"], lang), "verdict")
     yield Text(_never_hot(told, lang))
-    if not told.stages["present"][HOT].count:
+    if told.present.rows and not told.stages["present"][HOT].count:
         yield Text(say("nobody_hot", lang), "warning")
+    if not told.present.rows:
+        yield Text(say("replay_no_present", lang), "warning")
+    if not told.evidence.scores:
+        yield Text(say("replay_all_deals", lang), "warning")
     yield Text(say("interval_note", lang), "note")
     yield Heading(say("replay_figures", lang))
     present, new = _cards(lang)
