@@ -41,9 +41,9 @@ class PointsPart:
 
     def by_feature(self, rating: Rating) -> Floats:
         """What each feature adds to the intercept: a rule's weight is shared by its conditions."""
-        points = self._points(rating) @ self._shares(self.card.rows.values())
-        triggers = _each(rating.triggers) @ self._shares(self.card.triggers.values())
-        exclusions = _each(rating.exclusions) @ self._shares(self.card.exclusions.values())
+        points = self._points(rating) @ self._row_shares
+        triggers = _each(rating.triggers) @ self._trigger_shares
+        exclusions = _each(rating.exclusions) @ self._exclusion_shares
         return np.asarray(
             self.per_point * points + self.trigger * triggers - self.exclusion * exclusions
         )
@@ -68,6 +68,18 @@ class PointsPart:
         card, end = self.card, len(self.card.fit.rows) if self.card.fit else 0
         fit = _capped(card.fit, rating.fired[:, :end], rating.fit)
         return np.hstack([fit, _capped(card.intent, rating.fired[:, end:], rating.intent)])
+
+    @cached_property
+    def _row_shares(self) -> Floats:
+        return self._shares(self.card.rows.values())
+
+    @cached_property
+    def _trigger_shares(self) -> Floats:
+        return self._shares(self.card.triggers.values())
+
+    @cached_property
+    def _exclusion_shares(self) -> Floats:
+        return self._shares(self.card.exclusions.values())
 
     def _shares(self, rules: Iterable[Rule]) -> Floats:
         """(rules, features) which features a rule looks at; each rule's shares add up to 1."""

@@ -68,16 +68,13 @@ def test_every_open_lead_is_listed_once_highest_score_first(
 
 @pytest.mark.parametrize("wanted", ["top", "none", "all"])
 def test_reasons_go_to_those_who_are_wanted(score: Score, wanted: Wanted) -> None:
-    """By default the warm, the hot and the first seven; the rules' reasons always."""
+    """The model's reasons to the first seven by default; the rules' reasons always to all."""
     table = score(reasons=wanted, top=7).table
     explained = [reasons is not None for reasons in table["model_reasons"].to_pylist()]
-    worth = [stage != "cold" for stage in table["stage"].to_pylist()]
     first = [place < 7 for place in range(len(table))]
-    expected = {"top": [a or b for a, b in zip(worth, first, strict=True)],
-                "none": [False] * len(table), "all": [True] * len(table)}  # fmt: skip
+    expected = {"top": first, "none": [False] * len(table), "all": [True] * len(table)}  # fmt: skip
     assert explained == expected[wanted]
     assert table["rules_reasons"].null_count == 0
-    assert "cold" in table["stage"].to_pylist()
 
 
 def test_reasons_are_the_contributions_of_the_model(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 
 import numpy as np
 import pyarrow as pa
@@ -16,7 +15,7 @@ from features.kinds import Language
 from scoring.actions import action_of
 from scoring.cautions import CAUTIONS
 from scoring.decision import DECIDERS, HAND_OVERS
-from scoring.score import BANT
+from scoring.score import BANT, Told
 from scoring.scorecard import STAGES, Action
 from scoring.scorer import Answers
 
@@ -31,8 +30,9 @@ COLUMNS = (
 scored like this one, `alike_won` were won."""
 
 
-def answers_table(answers: Answers, lang: Language) -> pa.Table:
-    """All columns but the model's reasons, which take their time."""
+def answers_table(answers: Answers, lang: Language, told_before: dict[bytes, str]) -> pa.Table:
+    """All columns but the model's reasons, which take their time. `told_before` keeps the rules' reasons
+    from chunk to chunk of one list."""
     n, card, model = len(answers), answers.scorer.card, answers.model
     decision, told, judge = answers.decision, answers.actions, answers.scorer.judge
     version = None if judge is None or model is None else judge.model.version
@@ -55,7 +55,7 @@ def answers_table(answers: Answers, lang: Language) -> pa.Table:
         "intent": pa.array(answers.rating.intent),
         "rules_score": pa.array(answers.rating.score),
         "rules_stage": _words(answers.rating.stage, STAGES),
-        "rules_reasons": _rules_reasons(answers, lang),
+        "rules_reasons": _rules_reasons(answers, lang, told_before),
         "person": pa.array(_persons(answers), pa.string()),
         "action": _each(told.action, lambda code: action_of(card, code).kind),
         "owner": _each(told.action, lambda code: action_of(card, code).owner),
@@ -70,20 +70,24 @@ def answers_table(answers: Answers, lang: Language) -> pa.Table:
     })  # fmt: skip
 
 
-def reasons_json(told: Sequence[object]) -> str:
-    return json.dumps([asdict(reason) for reason in told], ensure_ascii=False)  # type: ignore[call-overload]
+def reasons_json(told: Sequence[Told]) -> str:
+    """Reasons as JSON: code, text, weight (log-odds or points) and value."""
+    plain = [{"code": r.code, "text": r.text, "weight": r.weight, "value": r.value} for r in told]
+    return json.dumps(plain, ensure_ascii=False)
 
 
-def _rules_reasons(answers: Answers, lang: Language) -> pa.Array:
-    """The rules' reasons as JSON. Many leads share a pattern of rules, which is written once."""
+def _rules_reasons(answers: Answers, lang: Language, told: dict[bytes, str]) -> pa.Array:
+    """The rules' reasons as JSON. Many leads share a pattern of rules, which is written once: `told`
+    keeps what was written, also for later chunks of the list."""
     rating = answers.rating
-    patterns = np.packbits(np.hstack([rating.fired, rating.triggers, rating.exclusions]), axis=1)
-    _, first, place = np.unique(patterns, axis=0, return_index=True, return_inverse=True)
-    told = [
-        reasons_json((*a.exclusions, *a.triggers, *a.reasons))
-        for a in (answers.rules_answer(int(row), lang) for row in first)
-    ]
-    return _dictionary(place.ravel(), told)
+    packed = np.packbits(np.hstack([rating.fired, rating.triggers, rating.exclusions]), axis=1)
+    patterns, first, place = np.unique(packed, axis=0, return_index=True, return_inverse=True)
+    keys = [pattern.tobytes() for pattern in patterns]
+    for key, row in zip(keys, first, strict=True):
+        if key not in told:
+            a = answers.rules_answer(int(row), lang)
+            told[key] = reasons_json((*a.exclusions, *a.triggers, *a.reasons))
+    return _dictionary(place.ravel(), [told[key] for key in keys])
 
 
 def _persons(answers: Answers) -> list[str | None]:

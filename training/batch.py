@@ -39,7 +39,7 @@ CHUNK, FIRST = 50_000, 10
 @dataclass(frozen=True)
 class Order:
     """What is asked for: where the list goes, as of when (ms UTC; ignored without dates), and which
-    leads get the model's reasons: the warm, the hot and the `top` first ones, all, or none."""
+    leads get the model's reasons: the `top` first ones, all, or none (the rules' reasons go to all)."""
 
     to: str
     as_of: int
@@ -93,6 +93,7 @@ class _Work:
         self.order, self.leads = order, leads
         self.histories = Histories(crm)
         self.folder = _work_folder(order)
+        self.rules_told: dict[bytes, str] = {}
 
     def chunks(self, progress: Progress) -> Iterator[pa.Table]:
         """The answers, chunk by chunk; chunks that are done are read again."""
@@ -130,8 +131,7 @@ class _Work:
             return place[:0]
         if self.order.reasons == "all":
             return np.asarray(place[answered])
-        worth = np.asarray(told["stage"].to_numpy(zero_copy_only=False) != "cold")
-        return np.asarray(place[answered & (worth | (place < self.order.top))])
+        return np.asarray(place[answered & (place < self.order.top)])
 
     def _columns(self, leads: NDArray[np.int32]) -> dict[str, Column]:
         moments = np.full(len(leads), self.order.as_of, dtype=np.int64)
@@ -158,7 +158,7 @@ class _Work:
         }  # fmt: skip
 
     def _write(self, path: Path, leads: NDArray[np.int32]) -> None:
-        table = answers_table(self.answers(leads), self.order.lang)
+        table = answers_table(self.answers(leads), self.order.lang, self.rules_told)
         with whole_file(path) as part:
             pq.write_table(table, part)
 
