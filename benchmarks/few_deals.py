@@ -1,7 +1,7 @@
 """Few deals: the model against the calibrated scorecard, trained on so many won and as many lost deals.
 
 `python -m benchmarks.few_deals` (the demo, and ibm_sales_win_loss where HOTLEAD_DATA has it; `--curve` for the
-curve from 40 to 4,000 deals)
+curve from 40 to 4,000 deals, drawn in .benchmarks/few_deals.html)
 """
 
 from __future__ import annotations
@@ -9,18 +9,23 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.data import crm_toml
+from benchmarks.data import FOLDER, crm_toml
 from benchmarks.measuring import end, show
 from demo.run import SCORECARD_TOML
 from features.load import load
 from features.settings import load_settings
 from scoring.evidence import MODEL, POINTS
+from scoring.page import Block, Chart, Heading, Page, to_html
+from scoring.pages.charts import lines
 from training.blending import log_loss
 from training.job import prepared
 from training.recipe import Data, choose, fit
@@ -101,19 +106,47 @@ def _data(path: Path) -> Data:
 
 
 def main() -> None:
-    """Measure and show."""
-    held = []
-    sets = {"demo": demo_data(), "ibm_sales_win_loss": ibm_data()}
-    for name, data in sets.items():
+    """Measure and show; the curve is drawn as well."""
+    held, curves = [], {}
+    for name, data in {"demo": demo_data(), "ibm_sales_win_loss": ibm_data()}.items():
         if data is None:
             print(f"{name}: skipped, the data are not here (set HOTLEAD_DATA)")
             continue
-        for deals in CURVE if "--curve" in sys.argv else CURVE[:1]:
-            told = losses(data, deals, DRAWS if deals < 1_000 else DRAWS // 5)
-            gain, error = told.gain
-            what = f"{name}, {deals} deals: model {told.model.mean():.4f} less scorecard"
-            held.append(show(f"{what} {told.points.mean():.4f} (s.e. {error:.4f})", -gain, 0, ""))
+        steps = CURVE if "--curve" in sys.argv else CURVE[:1]
+        told = {
+            deals: losses(data, deals, DRAWS if deals < 1_000 else DRAWS // 5) for deals in steps
+        }
+        held += [_shown(name, deals, at) for deals, at in told.items()]
+        curves[name] = told
+    if "--curve" in sys.argv:
+        _draw(curves)
     end(held)
+
+
+def _shown(name: str, deals: int, told: Losses) -> bool:
+    gain, error = told.gain
+    what = f"{name}, {deals:,} deals: model {told.model.mean():.4f} less scorecard"
+    return show(f"{what} {told.points.mean():.4f} (s.e. {error:.4f})", -gain, 0, "")
+
+
+def _draw(curves: Mapping[str, Mapping[int, Losses]]) -> None:
+    """The curve as a page: mean log loss over the number of deals."""
+    blocks: list[Block] = []
+    for name, told in curves.items():
+        sides = {"model": [float(at.model.mean()) for at in told.values()],
+                 "calibrated scorecard": [float(at.points.mean()) for at in told.values()]}  # fmt: skip
+        deals = [f"{count:,}" for count in told]
+        blocks += [Heading(name), Chart(partial(_figure, deals, sides))]
+    page = FOLDER / "few_deals.html"
+    page.write_text(
+        to_html(Page("Log loss by number of deals", tuple(blocks), "en")), encoding="utf-8"
+    )
+    print(f"Wrote {page}.")
+
+
+def _figure(deals: list[str], sides: Mapping[str, list[float]]) -> Any:
+    figure = lines(deals, sides, "mean log loss")
+    return figure.update_yaxes(rangemode="normal").update_xaxes(type="category", title="deals")
 
 
 if __name__ == "__main__":
