@@ -85,7 +85,7 @@ def _leads(data: Data) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
 
 def demo_data() -> Data:
     """The demo's examples, with its scorecard."""
-    path = crm_toml("model", 24_000, 17.0)
+    path = crm_toml("few_deals", 48_000, 17.0)
     path.with_name("scorecard.toml").write_bytes(SCORECARD_TOML.read_bytes())
     return _data(path)
 
@@ -107,7 +107,8 @@ def _data(path: Path) -> Data:
 
 def main() -> None:
     """Measure and show; the curve is drawn as well."""
-    held, curves = [], {}
+    held: list[bool] = []
+    curves: dict[str, dict[int, Losses]] = {}
     for name, data in {"demo": demo_data(), "ibm_sales_win_loss": ibm_data()}.items():
         if data is None:
             print(f"{name}: skipped, the data are not here (set HOTLEAD_DATA)")

@@ -98,7 +98,7 @@ def test_salvirt_reaches_the_bar_in_the_mean_of_five_seeds(
         for split in measurement_splits(data, seed):
             train, test = data.take(split.train), data.take(split.test)
             model = fit(train, choose(train, seed), seed)
-            told = model.log_odds(model.encoding.matrix(test.columns))
+            told = model.log_odds(model.encode(test.columns))
             losses.append((len(test), log_loss(test.won, told)))
     rows, loss = np.array(losses).T
     assert float(np.average(loss, weights=rows)) <= 0.53
