@@ -1,22 +1,34 @@
 """`hotlead score` on a million leads with 20 million activities, Parquet to Parquet, against 100,000;
-and one row scored with all its reasons.
+and one lead, and a thousand, as a service answers them.
 
 `python -m benchmarks.scoring` (the model is trained on the demo CRM first, where it is not there yet)
 """
 
 from __future__ import annotations
 
+import statistics
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import orjson
 import pyarrow.parquet as pq
 
 from benchmarks.data import FOLDER, crm_toml
 from benchmarks.measuring import Run, end, microseconds, run, show
-from scoring.model import Model
+from features.clock import MS_PER_DAY
+from features.columns import Column, take
+from features.one_lead import Event, OneLead
+from features.settings import load_settings
+from scoring.evidence import Evidence
+from scoring.load_scorecard import find_card
+from scoring.model import EVIDENCE_FILE, Model
+from scoring.scorer import Judge, Scorer
 
 ACTIVITIES_PER_LEAD = 20.0
+_NOW = 1_790_000_000_000
 
 
 def main() -> None:
@@ -35,8 +47,68 @@ def main() -> None:
         show("peak memory", large.gib, 6, "GiB"),
         show("a million over a hundred thousand", large.seconds / small.seconds, 11, "times"),
         show("one row with all reasons", one_row(out / "model"), 1000, "µs"),
+        *answered(trained, out / "model"),
     ]
     end(held)
+
+
+def answered(crm: Path, folder: Path) -> list[bool]:
+    """A lead from its activities to the JSON of its Score with reasons, and a thousand from their feature
+    values to Scores: also as multiples of the model's prediction and reasons by LightGBM alone."""
+    model, evidence = Model.load(folder), Evidence.load(folder / EVIDENCE_FILE)
+    settings = load_settings(crm)
+    card = find_card(settings.folder, settings.table)
+    scorer = Scorer(card, settings.table, Judge.of(model, evidence, card), None)
+    rows = np.arange(1_000) % len(evidence.lead)
+    columns = {name: take(evidence.features[name], rows) for name in settings.table.names}
+    encoded = model.encode(columns).matrix
+
+    def trees(matrix: np.ndarray) -> Callable[[], object]:
+        booster = model.trees.booster
+        return lambda: [booster.predict(matrix, pred_contrib=told) for told in (False, True)]
+
+    one, ratio = beside(lambda: one_answer(scorer), trees(encoded[:1]), 2_000)
+    many, ratio_of_many = beside(lambda: thousand(scorer, columns), trees(encoded), 100)
+    return [
+        show("one lead to its Score in JSON, median", one, 1_000, "µs"),
+        show("the same over its trees by LightGBM", ratio, 7, "times"),
+        show("a thousand leads to their Scores, median", many / 1e3, 50, "ms"),
+        show("the same over their trees by LightGBM", ratio_of_many, 0.5, "times"),
+    ]
+
+
+def one_answer(scorer: Scorer) -> bytes:
+    """As a request for one lead with 20 activities is answered."""
+    types = sorted(scorer.table.activities)
+    events: list[Event] = [
+        (types[i % len(types)], _NOW - (i + 1) * 3 * MS_PER_DAY, float("nan")) for i in range(20)
+    ]
+    told = {"channel": "web", "employees": 120, "job_title": "部長"}
+    values = scorer.table.one(OneLead(_NOW, _NOW - 90 * MS_PER_DAY, told, events))
+    answers = scorer.one("L1", values, _NOW, {"budget": False})
+    return orjson.dumps(answers.scores("en", _NOW, "top")[0])
+
+
+def thousand(scorer: Scorer, columns: dict[str, Column]) -> int:
+    """As a request for a thousand leads is answered, without the model's reasons."""
+    ids = [f"L{i}" for i in range(1_000)]
+    return len(scorer.answers(ids, columns, _NOW, {}).scores("en", _NOW))
+
+
+def beside(
+    call: Callable[[], object], reference: Callable[[], object], times: int
+) -> tuple[float, float]:
+    """The median microseconds of a call, and as a multiple of what runs just before it: on a busy
+    machine both are slow together."""
+    told, ratios = [], []
+    for _ in range(times):
+        began = time.perf_counter()
+        reference()
+        between = time.perf_counter()
+        call()
+        told.append(time.perf_counter() - between)
+        ratios.append(told[-1] / (between - began))
+    return statistics.median(told) * 1e6, statistics.median(ratios)
 
 
 def scored(name: str, leads: int, out: Path) -> tuple[Run, int]:

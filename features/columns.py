@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -39,6 +40,28 @@ class Texts:
 
 
 Column: TypeAlias = Floats | Texts
+
+
+class MadeColumns(Mapping[str, Column]):
+    """Columns by name, made by `make` when they are first asked for."""
+
+    __slots__ = ("_made", "_make", "_names")
+
+    def __init__(self, names: Collection[str], make: Callable[[str], Column]) -> None:
+        self._names, self._make = names, make
+        self._made: dict[str, Column] = {}
+
+    def __getitem__(self, name: str) -> Column:
+        made = self._made.get(name)
+        if made is None:
+            made = self._made[name] = self._make(name)
+        return made
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
 
 
 def take(column: Column, rows: NDArray[np.integer]) -> Column:

@@ -6,6 +6,7 @@ import math
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from operator import itemgetter
 
 from features.clock import MS_PER_DAY, days_to_ms
 from features.columns import plain_text
@@ -18,30 +19,38 @@ Change = tuple[str, int, object]
 """One change of an attribute: column, ms UTC, new value (None: it was emptied)."""
 
 
+Told = tuple[list[int], list[float]]
+"""Activities as their times and values, sorted by time."""
+
+
 class History:
-    """Activities by type, sorted by time; of equal times the one told later comes last."""
+    """Activities before a moment, by type; of equal times the one told later comes last."""
 
-    __slots__ = ("_events", "_merged", "by_type")
+    __slots__ = ("_events", "_told", "by_type")
 
-    def __init__(self, events: Iterable[Event]) -> None:
-        self._events = sorted(events, key=_time)
-        self._merged: dict[Activity, tuple[list[int], list[float]]] = {}
-        self.by_type: dict[str, tuple[list[int], list[float]]] = {}
+    def __init__(self, events: Iterable[Event], moment: int) -> None:
+        self._events = sorted([event for event in events if event[1] < moment], key=_time)
+        self.by_type: dict[Activity, Told] = {}
         for kind, at, value in self._events:
-            if kind not in self.by_type:
-                self.by_type[kind] = ([], [])
-            times, values = self.by_type[kind]
-            times.append(at)
-            values.append(value)
+            told = self.by_type.get(kind)
+            if told is None:
+                self.by_type[kind] = told = ([], [])
+            told[0].append(at)
+            told[1].append(value)
+        self._told: dict[Activity, Told] = {**self.by_type}
 
-    def of(self, activity: Activity) -> tuple[list[int], list[float]]:
-        """Times and values of the activities of a type, of several types, or ('*') of all."""
+    def of(self, activity: Activity) -> Told:
+        """Those of a type, of several types, or ('*') of all."""
+        told = self._told.get(activity)
+        if told is None:
+            told = self._told[activity] = self._merged(activity)
+        return told
+
+    def _merged(self, activity: Activity) -> Told:
         if isinstance(activity, str) and activity != "*":
-            return self.by_type.get(activity, _NOTHING)
-        if activity not in self._merged:
-            rows = [(at, v) for kind, at, v in self._events if activity == "*" or kind in activity]
-            self._merged[activity] = ([at for at, _ in rows], [v for _, v in rows])
-        return self._merged[activity]
+            return _NOTHING
+        rows = [(at, v) for kind, at, v in self._events if activity == "*" or kind in activity]
+        return [at for at, _ in rows], [v for _, v in rows]
 
 
 class OneLead:
@@ -64,8 +73,8 @@ class OneLead:
     ) -> None:
         self._moment, self._created = moment, created
         self._attributes = _as_of(moment, attributes, changes) if changes else attributes
-        self._lead = History(events)
-        self._account = self._lead if account_events is None else History(account_events)
+        self._lead = History(events, moment)
+        self._account = self._lead if account_events is None else History(account_events, moment)
 
     def number(self, column: str) -> float:
         value = self._attributes.get(column)
@@ -79,52 +88,44 @@ class OneLead:
         return (self._moment - self._created) / MS_PER_DAY
 
     def count(self, activity: Activity, days: float | None, over: Over) -> float:
-        start, stop = self._window(self._times(activity, over), days)
-        return float(stop - start)
+        times = self._of(over).of(activity)[0]
+        return float(len(times) - self._start(times, days))
 
     def total(self, activity: Activity, days: float | None, over: Over) -> float:
         times, values = self._of(over).of(activity)
-        start, stop = self._window(times, days)
-        return rounded(_added(v for v in values[start:stop] if v == v))
+        return rounded(_added(v for v in values[self._start(times, days) :] if v == v))
 
     def repeated(self, activity: Activity, days: float | None, over: Over) -> float:
         times, values = self._of(over).of(activity)
-        start, stop = self._window(times, days)
-        often = Counter(v for v in values[start:stop] if v == v)
+        often = Counter(v for v in values[self._start(times, days) :] if v == v)
         return float(max(often.values(), default=0))
 
     def days_since(self, activity: Activity, over: Over) -> float:
-        times = self._times(activity, over)
-        before = bisect_left(times, self._moment)
-        return (self._moment - times[before - 1]) / MS_PER_DAY if before else math.nan
+        times = self._of(over).of(activity)[0]
+        return (self._moment - times[-1]) / MS_PER_DAY if times else math.nan
 
     def last(self, activity: Activity, over: Over) -> float:
-        times, values = self._of(over).of(activity)
-        before = bisect_left(times, self._moment)
-        return values[before - 1] if before else math.nan
+        values = self._of(over).of(activity)[1]
+        return values[-1] if values else math.nan
 
     def after(
         self, then: Activity, first: Activity, days: float, window: float | None, over: Over
     ) -> float:
-        firsts, within, found = self._times(first, over), days_to_ms(days), 0
-        thens = self._times(then, over)
-        start, stop = self._window(thens, window)
-        for at in thens[start:stop]:
+        firsts, within, found = self._of(over).of(first)[0], days_to_ms(days), 0
+        thens = self._of(over).of(then)[0]
+        for at in thens[self._start(thens, window) :]:
             earlier = bisect_left(firsts, at + 1)
             found += earlier > 0 and at - firsts[earlier - 1] <= within
         return float(found)
 
     def decayed(self, activity: Activity, half_life_days: float, over: Over) -> float:
-        times, half_life = self._times(activity, over), half_life_days * MS_PER_DAY
-        before = bisect_left(times, self._moment)
-        return rounded(_added(0.5 ** ((self._moment - at) / half_life) for at in times[:before]))
+        times, half_life = self._of(over).of(activity)[0], half_life_days * MS_PER_DAY
+        return rounded(_added(0.5 ** ((self._moment - at) / half_life) for at in times))
 
     def distinct(self, days: float | None, over: Over) -> float:
-        found = 0
-        for times, _ in self._of(over).by_type.values():
-            start, stop = self._window(times, days)
-            found += stop > start
-        return float(found)
+        since = None if days is None else self._moment - days_to_ms(days)
+        told = self._of(over).by_type.values()
+        return float(sum(since is None or times[-1] >= since for times, _ in told))
 
     def ratio(self, part: float, whole: float) -> float:
         return part / whole if whole else math.nan
@@ -132,17 +133,15 @@ class OneLead:
     def _of(self, over: Over) -> History:
         return self._lead if over == "lead" else self._account
 
-    def _times(self, activity: Activity, over: Over) -> list[int]:
-        return (self._lead if over == "lead" else self._account).of(activity)[0]
-
-    def _window(self, times: list[int], days: float | None) -> tuple[int, int]:
-        if not times:
-            return 0, 0
-        stop = bisect_left(times, self._moment)
-        return (0 if days is None else bisect_left(times, self._moment - days_to_ms(days))), stop
+    def _start(self, times: list[int], days: float | None) -> int:
+        """The place of the first activity in the last `days`."""
+        if days is None or not times:
+            return 0
+        return bisect_left(times, self._moment - days_to_ms(days))
 
 
-_NOTHING: tuple[list[int], list[float]] = ([], [])
+_NOTHING: Told = ([], [])
+_time = itemgetter(1)
 
 
 def _added(terms: Iterable[float]) -> float:
@@ -151,10 +150,6 @@ def _added(terms: Iterable[float]) -> float:
     for term in terms:
         total += term
     return total
-
-
-def _time(event: Event) -> int:
-    return event[1]
 
 
 def _as_of(

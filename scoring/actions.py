@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from features.clock import NEVER, days_to_ms
 from features.columns import Bools, Column, Floats, Ints
@@ -40,18 +41,19 @@ def actions(
     card: Scorecard, decision: Decision, columns: Mapping[str, Column], as_of: int | None
 ) -> Actions:
     """The actions on decided leads. `as_of` is ms UTC; without it (no dates) nothing has a deadline."""
-    waits = (decision.hand_over == MQL) & (decision.stage != HOT)
-    action = np.where(waits, HAND_OVER, decision.stage).astype(np.int8)
-    deadline = np.full(len(action), NEVER, dtype=np.int64)
+    action = decision.stage.copy()
+    action[(decision.hand_over == MQL) & (decision.stage != HOT)] = HAND_OVER
     prompt = np.full(len(action), -1, dtype=np.int8)
     if as_of is None:
-        return Actions(action, deadline, prompt)
-    for code in np.unique(action):
-        deadline[action == code] = _action_due(card, action_of(card, int(code)), as_of)
+        return Actions(action, np.full(len(action), NEVER, dtype=np.int64), prompt)
+    by_code = np.full(HAND_OVER + 1, NEVER, dtype=np.int64)
+    for code in np.bincount(action).nonzero()[0].tolist():
+        by_code[code] = _action_due(card, action_of(card, code), as_of)
+    deadline = by_code[action]
     for place, told in enumerate(card.prompts.values()):
-        first = _prompt_due(card, told, columns, as_of, len(action))
-        prompt = np.where(first < deadline, place, prompt).astype(np.int8)
-        deadline = np.minimum(deadline, first)
+        rows, first = _prompts_due(card, told, columns, as_of)
+        sooner = first < deadline[rows]
+        prompt[rows[sooner]], deadline[rows[sooner]] = place, first[sooner]
     return Actions(action, deadline, prompt)
 
 
@@ -61,21 +63,19 @@ def _action_due(card: Scorecard, action: Action, as_of: int) -> int:
     return due(as_of, action.hours, card.hours if action.business_hours else None)
 
 
-def _prompt_due(
-    card: Scorecard, prompt: Prompt, columns: Mapping[str, Column], as_of: int, count: int
-) -> Ints:
-    """When the first answer is due; NEVER where nothing was asked or it has been answered."""
+def _prompts_due(
+    card: Scorecard, prompt: Prompt, columns: Mapping[str, Column], as_of: int
+) -> tuple[NDArray[np.intp], Ints]:
+    """The leads that wait for the answer, and when it is due."""
     since, answered = (columns[name] for name in (prompt.since, prompt.answered))
-    told = np.full(count, NEVER, dtype=np.int64)
-    for row in np.flatnonzero(_waiting(since, answered, prompt.within_days)):
-        asked = as_of - days_to_ms(float(since[row]))  # type: ignore[index]
-        told[row] = due(asked, prompt.hours, card.hours if prompt.business_hours else None)
-    return told
-
-
-def _waiting(since: Column, answered: Column, within_days: float) -> Bools:
-    """Where something was asked lately and no contact came at that time or later."""
     assert isinstance(since, np.ndarray)  # of the kind days_since, as the card is checked for
     assert isinstance(answered, np.ndarray)
-    asked: Floats = np.where(np.isnan(answered), np.inf, answered)
-    return np.asarray((asked > since) & (since <= within_days))  # nan: nothing was asked
+    rows = _waiting(since, answered, prompt.within_days).nonzero()[0]
+    office = card.hours if prompt.business_hours else None
+    told = [due(as_of - days_to_ms(days), prompt.hours, office) for days in since[rows].tolist()]
+    return rows, np.array(told, dtype=np.int64)
+
+
+def _waiting(since: Floats, answered: Floats, within_days: float) -> Bools:
+    """Where something was asked lately and no contact came at that time or later."""
+    return np.asarray((since <= within_days) & ~(answered <= since))  # nan: never asked, no contact

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
+from numpy.typing import NDArray
 
 from features.columns import Bools, Floats
 from features.kinds import Age, DaysSince
@@ -10,35 +13,59 @@ from scoring.model import Model
 
 CAUTIONS = ("too_little_known", "out_of_range")
 _MOSTLY_KNOWN, _TOO_LITTLE = 0.5, 0.5
+Places = NDArray[np.intp]
 
 
-def too_little_known(model: Model, matrix: Floats) -> Bools:
-    """Where more than half is missing of what training knew of most leads."""
-    missing = _missing(model, matrix)
-    usual = _usually_missing(model) < _MOSTLY_KNOWN
-    if not usual.any():
-        return np.zeros(len(matrix), dtype=np.bool_)
-    return np.asarray(missing[:, usual].mean(axis=1) > _TOO_LITTLE)
+@dataclass(frozen=True)
+class Seen:
+    """What training saw, made ready to hold encoded leads against.
 
-
-def out_of_range(model: Model, matrix: Floats) -> Bools:
-    """Where a number lies outside what training saw, or a text is one that it never saw.
-
-    Ages do not count: training sees leads up to their last landmark, and most open ones are older.
+    `usual` are the columns that say of what training knew of most leads whether it is known: they lie
+    below `known` where it is. Numbers in the columns `bounded` lie within `low` and `high`. Of the
+    `texts` columns one is 1 for each of `text_count` features, where its value is one that was seen.
     """
-    starts, texts = model.encoding.starts, _texts(model)
-    numbers = starts[~texts & ~_ages(model)]
-    low, high = (bound[numbers] for bound in model.linear.scaling.seen)
-    with np.errstate(invalid="ignore"):
-        outside = ((matrix[:, numbers] < low) | (matrix[:, numbers] > high)).any(axis=1)
-    told = np.add.reduceat(matrix, starts, axis=1)[:, texts]  # 0 where no level is the lead's
-    return np.asarray(outside | (told == 0).any(axis=1))
 
+    usual: Places
+    known: Floats
+    bounded: Places
+    low: Floats
+    high: Floats
+    texts: Places
+    text_count: int
 
-def _missing(model: Model, matrix: Floats) -> Bools:
-    """(rows, features) where a feature says nothing; the first column of a text is its missing one."""
-    first = matrix[:, model.encoding.starts]
-    return np.where(_texts(model), first == 1.0, np.isnan(first))
+    @staticmethod
+    def of(model: Model) -> Seen:
+        """Ages are not bounded: training sees leads up to their last landmark, most open ones are older."""
+        starts, texts = model.encoding.starts, _texts(model)
+        usual = _usually_missing(model) < _MOSTLY_KNOWN
+        bounded = starts[~texts & ~_ages(model)]
+        low, high = model.linear.scaling.seen
+        numbers = np.isin(np.arange(model.encoding.width), starts[~texts])
+        return Seen(
+            usual=starts[usual],
+            known=np.where(texts[usual], 1.0, np.inf),  # a missing text is 1 there, a number nan
+            bounded=bounded,
+            low=low[bounded],
+            high=high[bounded],
+            texts=np.flatnonzero(~numbers),
+            text_count=int(texts.sum()),
+        )
+
+    def cautions(self, matrix: Floats) -> dict[str, Bools]:
+        """By caution, the leads that it holds for."""
+        told = (self.too_little_known(matrix), self.out_of_range(matrix))
+        return dict(zip(CAUTIONS, told, strict=True))
+
+    def too_little_known(self, matrix: Floats) -> Bools:
+        """Where more than half is missing of what training knew of most leads."""
+        known = (matrix[:, self.usual] < self.known).sum(axis=1)
+        return np.asarray(known < (1 - _TOO_LITTLE) * len(self.usual))
+
+    def out_of_range(self, matrix: Floats) -> Bools:
+        """Where a number lies outside what training saw, or a text is one that it never saw."""
+        numbers = matrix[:, self.bounded]
+        outside = ((numbers < self.low) | (numbers > self.high)).any(axis=1)
+        return np.asarray(outside | (matrix[:, self.texts].sum(axis=1) < self.text_count))
 
 
 def _usually_missing(model: Model) -> Floats:

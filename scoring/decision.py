@@ -67,10 +67,12 @@ def decide(
         _put(hot, PERSON, HOT, np.maximum(score, HOT_SCORE), score, stage, by)
         _put(cooled, PERSON, np.minimum(stage, WARM), np.minimum(score, HOT_SCORE - 1),
              score, stage, by)  # fmt: skip
-    _put(rating.excluded, EXCLUSION, COLD, np.zeros_like(score), score, stage, by)
-    hand_over = np.where(stage == HOT, np.where(accepted, SQL, MQL), NOT_HANDED).astype(np.int8)
+    stage[rating.excluded], score[rating.excluded], by[rating.excluded] = COLD, 0, EXCLUSION
+    hand_over = np.full(len(score), NOT_HANDED, dtype=np.int8)
+    hand_over[stage == HOT] = MQL
+    hand_over[(stage == HOT) & accepted] = SQL
     if rating.card.hot_is == "sql":
-        stage = np.where((stage == HOT) & (by != PERSON), WARM, stage).astype(np.int8)
+        stage[(stage == HOT) & (by != PERSON)] = WARM
     return Decision(score, stage, by, hand_over)
 
 

@@ -81,17 +81,20 @@ class Encoding:
     def row(self, values: Iterable[float | str | None]) -> Floats:
         """One lead: its feature values in the order of the table, as a matrix of one row."""
         row = [0.0] * self.width
-        start = 0
-        for level, value in zip(self.levels.values(), values, strict=True):
-            if level is None:
+        for (start, columns), value in zip(self._cells, values, strict=True):
+            if columns is None:
                 row[start] = math.nan if value is None else float(value)
-                start += 1
-            else:
-                place = level.place.get(value, _NEW)  # type: ignore[arg-type]
-                if place != _NEW:
-                    row[start + place] = 1.0
-                start += level.width
+            elif value in columns:
+                row[columns[value]] = 1.0
         return np.array([row])
+
+    @cached_property
+    def _cells(self) -> list[tuple[int, dict[str | None, int] | None]]:
+        """By feature its first column and, of a text, the column of each value."""
+        return [
+            (start, None if level is None else {v: start + i for v, i in level.place.items()})
+            for start, level in zip(self.starts.tolist(), self.levels.values(), strict=True)
+        ]
 
     def by_feature(self, by_column: Floats) -> Floats:
         """Sums of (rows, columns) over the columns of each feature."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from features.columns import Floats
 
@@ -36,14 +38,26 @@ class Scaling:
         inside = (WIDEN - _ROUNDING) * width
         return self.low + inside, self.high - inside
 
+    @cached_property
+    def gappy(self) -> NDArray[np.intp]:
+        """The columns where training saw a value missing."""
+        return np.flatnonzero(self.missing > 0)
+
+    @cached_property
+    def _gap_means(self) -> Floats:
+        return self.missing[self.gappy]
+
     def scaled(self, matrix: Floats) -> Floats:
         """The columns, centred."""
-        clipped = np.clip(matrix, self.low, self.high)
-        return np.nan_to_num((clipped - self.mean) / self.spread, nan=0.0)
+        scaled = np.minimum(np.maximum(matrix, self.low), self.high)  # np.clip is slow on a row
+        scaled -= self.mean
+        scaled /= self.spread
+        scaled[np.isnan(scaled)] = 0.0
+        return scaled
 
     def gaps(self, matrix: Floats) -> Floats:
-        """Where a value is missing, centred, for the columns where training saw it missing."""
-        return np.isnan(matrix[:, self.missing > 0]) - self.missing[self.missing > 0]
+        """Where a value is missing, centred, for the `gappy` columns."""
+        return np.isnan(matrix[:, self.gappy]) - self._gap_means
 
 
 @dataclass(frozen=True)
@@ -63,7 +77,7 @@ class LinearPart:
     def contributions(self, matrix: Floats) -> tuple[float, Floats]:
         """The log-odds of an average lead, and what each column adds to it: (rows, columns)."""
         by_column = self.scaling.scaled(matrix) * self.weights
-        by_column[:, self.scaling.missing > 0] += self.scaling.gaps(matrix) * self.gap_weights
+        by_column[:, self.scaling.gappy] += self.scaling.gaps(matrix) * self.gap_weights
         return self.intercept, by_column
 
     def plain(self) -> dict[str, Any]:

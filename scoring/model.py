@@ -48,7 +48,7 @@ class Encoded:
     def __len__(self) -> int:
         return len(self.matrix)
 
-    def take(self, rows: NDArray[np.integer]) -> Encoded:
+    def take(self, rows: NDArray[np.integer] | slice) -> Encoded:
         """Some of the leads."""
         return Encoded(self.matrix[rows], self.rating.take(rows))
 
@@ -76,6 +76,10 @@ class Explanation:
     def log_odds(self) -> Floats:
         return np.asarray(self.prior + self.contributions.sum(axis=1))
 
+    def at(self, row: int) -> Explanation:
+        """That of one of the leads."""
+        return replace(self, contributions=self.contributions[row : row + 1])
+
 
 @dataclass(frozen=True)
 class Model:
@@ -94,14 +98,19 @@ class Model:
     calibration: Calibration
     about: Mapping[str, Any] = field(default_factory=dict)
 
-    def encode(self, columns: Mapping[str, Column]) -> Encoded:
-        """Many leads: feature values by name."""
-        return Encoded(self.encoding.matrix(columns), rate(self.card, columns))
+    def encode(self, columns: Mapping[str, Column], rating: Rating | None = None) -> Encoded:
+        """Many leads: feature values by name. `rating` is the card's, where there is one already."""
+        return Encoded(
+            self.encoding.matrix(columns), rate(self.card, columns) if rating is None else rating
+        )
 
-    def encode_one(self, values: Sequence[float | str | None]) -> Encoded:
-        """One lead: its feature values in the order of the table."""
-        named = dict(zip(self.table.names, values, strict=True))
-        return Encoded(self.encoding.row(values), self._rater(named))
+    def encode_one(
+        self, values: Sequence[float | str | None], rating: Rating | None = None
+    ) -> Encoded:
+        """One lead: its feature values in the order of the table; `rating` as in `encode`."""
+        if rating is None:
+            rating = self._rater(dict(zip(self.table.names, values, strict=True)))
+        return Encoded(self.encoding.row(values), rating)
 
     def log_odds(self, leads: Encoded) -> Floats:
         """(rows,) calibrated log-odds of encoded leads."""
@@ -218,4 +227,5 @@ def _parse(told: dict[str, Any], trees: TreesPart) -> Model:
 
 def sigmoid(log_odds: Floats) -> Floats:
     """The probability of log-odds."""
-    return np.asarray(1.0 / (1.0 + np.exp(-np.clip(log_odds, -700, 700))))
+    within = np.minimum(np.maximum(log_odds, -700.0), 700.0)
+    return np.asarray(1.0 / (1.0 + np.exp(-within)))

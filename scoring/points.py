@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -11,7 +11,7 @@ import numpy as np
 
 from features.columns import Bools, Floats, Ints
 from scoring.rating import Rating
-from scoring.scorecard import Group, Rule, Scorecard
+from scoring.scorecard import Scorecard
 
 
 @dataclass(frozen=True)
@@ -37,16 +37,21 @@ class PointsPart:
 
     def contributions(self, rating: Rating) -> tuple[float, Floats]:
         """The log-odds of an average lead, and what each feature adds to it: (rows, features)."""
-        return self.intercept + float(self.mean.sum()), self.by_feature(rating) - self.mean
+        return self._prior, self.by_feature(rating) - self.mean
 
     def by_feature(self, rating: Rating) -> Floats:
-        """What each feature adds to the intercept: a rule's weight is shared by its conditions."""
-        points = self._points(rating) @ self._row_shares
-        triggers = _each(rating.triggers) @ self._trigger_shares
-        exclusions = _each(rating.exclusions) @ self._exclusion_shares
-        return np.asarray(
-            self.per_point * points + self.trigger * triggers - self.exclusion * exclusions
-        )
+        """What each feature adds to the intercept: a rule's weight is shared by its conditions.
+
+        Where a cap cuts a group, all its rows are cut alike; triggers that hold share the weight of
+        one, and so do exclusions.
+        """
+        told = rating.held * self._points
+        for rules, most in self._limits(rating):
+            own = told[:, rules]
+            whole = own.sum(axis=1)
+            none = whole == 0  # and so is the most: nothing is cut
+            own *= ((most + none) / (whole + none))[:, None]
+        return np.asarray(told @ self._shares)
 
     def plain(self) -> dict[str, Any]:
         """The numbers as JSON can hold them (the card and the features stand beside them)."""
@@ -63,48 +68,43 @@ class PointsPart:
         mean = np.array(told["mean"], dtype=np.float64)
         return PointsPart(card, features, **{**told, "mean": mean})
 
-    def _points(self, rating: Rating) -> Floats:
-        """The points of each row; where a cap cuts a group, all its rows are cut alike."""
-        card, end = self.card, len(self.card.fit.rows) if self.card.fit else 0
-        fit = _capped(card.fit, rating.fired[:, :end], rating.fit)
-        return np.hstack([fit, _capped(card.intent, rating.fired[:, end:], rating.intent)])
+    def _limits(self, rating: Rating) -> Iterator[tuple[slice, Ints | Bools]]:
+        """Rules that together may give something else than their sum, and what they give."""
+        card, (fit, rows, triggers) = self.card, self._ends
+        if card.fit and card.fit.cap is not None:
+            yield slice(0, fit), rating.fit
+        if card.intent and card.intent.cap is not None:
+            yield slice(fit, rows), rating.intent
+        yield slice(rows, triggers), rating.triggered
+        yield slice(triggers, None), rating.excluded
 
     @cached_property
-    def _row_shares(self) -> Floats:
-        return self._shares(self.card.rows.values())
+    def _ends(self) -> tuple[int, int, int]:
+        """Where among the card's rules those of fit end, all rows, and the triggers."""
+        card = self.card
+        fit, rows = len(card.fit.rows) if card.fit else 0, len(card.rows)
+        return fit, rows, rows + len(card.triggers)
 
     @cached_property
-    def _trigger_shares(self) -> Floats:
-        return self._shares(self.card.triggers.values())
+    def _prior(self) -> float:
+        return self.intercept + float(self.mean.sum())
 
     @cached_property
-    def _exclusion_shares(self) -> Floats:
-        return self._shares(self.card.exclusions.values())
+    def _points(self) -> Floats:
+        """The points of each row; 1 for a trigger and for an exclusion."""
+        return np.array([float(getattr(rule, "points", 1)) for _, _, rule in self.card.rules()])
 
-    def _shares(self, rules: Iterable[Rule]) -> Floats:
-        """(rules, features) which features a rule looks at; each rule's shares add up to 1."""
-        told = list(rules)
-        shares = np.zeros((len(told), len(self.features)))
-        for at, rule in enumerate(told):
+    @cached_property
+    def _shares(self) -> Floats:
+        """(rules, features) what a point of a rule, or the rule, adds by each feature."""
+        rules = [rule for _, _, rule in self.card.rules()]
+        place = {name: i for i, name in enumerate(self.features)}
+        shares = np.zeros((len(rules), len(self.features)))
+        for at, rule in enumerate(rules):
             for condition in rule.when:
-                shares[at, self._place[condition.feature]] += 1 / len(rule.when)
+                shares[at, place[condition.feature]] += 1 / len(rule.when)
+        _, rows, triggers = self._ends
+        shares[:rows] *= self.per_point
+        shares[rows:triggers] *= self.trigger
+        shares[triggers:] *= -self.exclusion
         return shares
-
-    @cached_property
-    def _place(self) -> dict[str, int]:
-        return {name: i for i, name in enumerate(self.features)}
-
-
-def _capped(group: Group | None, fired: Bools, total: Ints) -> Floats:
-    if group is None:
-        return np.zeros((len(total), 0))
-    points = fired * np.array([row.points for row in group.rows.values()], dtype=np.float64)
-    whole = points.sum(axis=1)
-    share = np.divide(total, whole, out=np.ones(len(whole)), where=whole != total)
-    return np.asarray(points * share[:, None])
-
-
-def _each(fired: Bools) -> Floats:
-    """Shares of the rules that hold, 1 together where any does."""
-    count = fired.sum(axis=1, keepdims=True)
-    return np.asarray(np.divide(fired, count, out=np.zeros(fired.shape), where=count > 0))

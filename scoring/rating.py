@@ -27,30 +27,47 @@ Values = Mapping[str, float | str | None]
 class Rating:
     """The scorecard's view of n leads.
 
-    `fired` (n, rows) in the order of the card's rows, fit first; `triggers` (n, triggers) and
-    `exclusions` (n, exclusions) likewise; `fit` and `intent` the groups' points, after their caps.
+    `held` (n, rules) tells which rules hold, in the order of `Scorecard.rules`: rows of fit and of
+    intent, triggers, exclusions. `fit` and `intent` are the groups' points, after their caps.
     """
 
     card: Scorecard
-    fired: Bools
-    triggers: Bools
-    exclusions: Bools
+    scale: PointScale
+    held: Bools
     fit: Ints
     intent: Ints
 
     def __len__(self) -> int:
         return len(self.fit)
 
-    def take(self, rows: NDArray[np.integer] | Bools) -> Rating:
+    def take(self, rows: NDArray[np.integer] | Bools | slice) -> Rating:
         """Some of the leads."""
-        return Rating(
-            self.card, self.fired[rows], self.triggers[rows], self.exclusions[rows],
-            self.fit[rows], self.intent[rows],
-        )  # fmt: skip
+        return Rating(self.card, self.scale, self.held[rows], self.fit[rows], self.intent[rows])
 
     @property
+    def fired(self) -> Bools:
+        """(n, rows) which rows hold, fit first."""
+        return self.held[:, : len(self.card.rows)]
+
+    @property
+    def triggers(self) -> Bools:
+        """(n, triggers)"""
+        rows = len(self.card.rows)
+        return self.held[:, rows : rows + len(self.card.triggers)]
+
+    @property
+    def exclusions(self) -> Bools:
+        """(n, exclusions)"""
+        return self.held[:, len(self.card.rows) + len(self.card.triggers) :]
+
+    @cached_property
     def points(self) -> Ints:
         return self.fit + self.intent
+
+    @cached_property
+    def patterns(self) -> list[bytes]:
+        """What holds for each lead, as a key: leads of equal patterns are rated alike."""
+        return [held.tobytes() for held in self.held]
 
     @cached_property
     def triggered(self) -> Bools:
@@ -63,15 +80,18 @@ class Rating:
     @cached_property
     def stage(self) -> NDArray[np.int8]:
         """The stage by the rules: exclusion, then trigger, then points."""
-        stage = np.where(self.triggered, HOT, scale_of(self.card).stage(self.points))
-        return np.where(self.excluded, COLD, stage).astype(np.int8)
+        stage = self.scale.stage(self.points)
+        stage[self.triggered] = HOT
+        stage[self.excluded] = COLD
+        return stage
 
     @cached_property
     def score(self) -> Ints:
         """The score by the rules, 0 to 100: at least 80 with a trigger, 0 with an exclusion."""
-        score = scale_of(self.card).score(self.points)
-        lifted = np.where(self.triggered, np.maximum(score, HOT_SCORE), score)
-        return np.where(self.excluded, 0, lifted)
+        score = self.scale.score(self.points)
+        score[self.triggered] = np.maximum(score[self.triggered], HOT_SCORE)
+        score[self.excluded] = 0
+        return score
 
     @cached_property
     def rank(self) -> Floats:
@@ -79,6 +99,26 @@ class Rating:
         own = np.maximum(self.points, 0).astype(np.float64)
         lifted = np.where(self.triggered, np.maximum(own, self.card.bands.hot), own)
         return np.asarray(np.where(self.excluded, -1.0, lifted) + _TIE * self.points)
+
+
+class PointScale:
+    """The scale of a card's points, made ready: score and stage of every number of points."""
+
+    def __init__(self, card: Scorecard) -> None:
+        scale = scale_of(card)
+        every = np.arange(scale.top + 1)
+        self._score, self._stage = scale.score(every), scale.stage(every)
+
+    def score(self, points: Ints) -> Ints:
+        """Whole scores 0 to 100; see `Scale`."""
+        return self._score[self._place(points)]
+
+    def stage(self, points: Ints) -> NDArray[np.int8]:
+        """0 cold, 1 warm, 2 hot."""
+        return self._stage[self._place(points)]
+
+    def _place(self, points: Ints) -> Ints:
+        return np.minimum(np.maximum(points, 0), len(self._score) - 1)
 
 
 def scale_of(card: Scorecard) -> Scale:
@@ -92,15 +132,12 @@ def rate(card: Scorecard, columns: Mapping[str, Column]) -> Rating:
     rows = len(next(iter(columns.values()))) if columns else 0
     judged: dict[Condition, Bools] = {}
 
-    def hold(rules: Iterable[Rule]) -> Bools:
-        told = [_all_hold(rule, columns, judged) for rule in rules]
-        return np.column_stack(told) if told else np.zeros((rows, 0), dtype=np.bool_)
-
-    fired = hold(card.rows.values())
-    fit = len(card.fit.rows) if card.fit else 0
+    told = [_all_hold(rule, columns, judged) for _, _, rule in card.rules()]
+    held = np.column_stack(told) if told else np.zeros((rows, 0), dtype=np.bool_)
+    fit, fired = len(card.fit.rows) if card.fit else 0, len(card.rows)
     return Rating(
-        card, fired, hold(card.triggers.values()), hold(card.exclusions.values()),
-        _points(card.fit, fired[:, :fit]), _points(card.intent, fired[:, fit:]),
+        card, PointScale(card), held, _points(card.fit, held[:, :fit]),
+        _points(card.intent, held[:, fit:fired]),
     )  # fmt: skip
 
 
@@ -108,7 +145,7 @@ class OneRater:
     """A scorecard made ready for one lead at a time: each rule becomes a function of the values."""
 
     def __init__(self, card: Scorecard) -> None:
-        self.card = card
+        self.card, self._scale = card, PointScale(card)
         self._rules = [_test(rule) for _, _, rule in card.rules()]
         self._fit = [row.points for row in card.fit.rows.values()] if card.fit else []
         self._intent = [row.points for row in card.intent.rows.values()] if card.intent else []
@@ -127,10 +164,8 @@ class OneRater:
             min(sum(compress(self._fit, held)), self._caps[0]),
             min(sum(compress(self._intent, held[fit:rows])), self._caps[1]),
         ], dtype=np.int64)  # fmt: skip
-        told, end = np.array([held], dtype=np.bool_), rows + len(self.card.triggers)
-        return Rating(
-            self.card, told[:, :rows], told[:, rows:end], told[:, end:], points[:1], points[1:]
-        )
+        told = np.array([held], dtype=np.bool_)
+        return Rating(self.card, self._scale, told, points[:1], points[1:])
 
 
 _Test = Callable[[Values], bool]

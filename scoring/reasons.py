@@ -13,7 +13,7 @@ from features.table import FeatureTable
 from scoring.texts import say
 
 MOST_REASONS = 5
-_SMALL = 0.01
+SMALL = 0.01
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,20 @@ def strongest(
     most: int = MOST_REASONS,
 ) -> list[Reason]:  # fmt: skip
     """The features that moved one score most, strongest first; next to nothing is left out."""
-    order = np.argsort(-np.abs(contributions), kind="stable")[:most]
-    kept = [i for i in order if abs(contributions[i]) >= _SMALL]
-    return [Reason(names[i], values[i], float(contributions[i])) for i in kept]
+    told = in_order(contributions[None, :], most)[0]
+    return [Reason(names[i], values[i], contribution) for i, contribution in told]
+
+
+def in_order(
+    contributions: Floats, most: int | None = MOST_REASONS, least: float = SMALL
+) -> list[list[tuple[int, float]]]:
+    """For each lead (a row) the places of its `most` largest contributions of at least `least`,
+    whatever their sign, strongest first; and the contributions."""
+    order = np.argsort(-np.abs(contributions), axis=1, kind="stable")[:, :most]
+    return [
+        [(i, told[i]) for i in places if abs(told[i]) >= least]
+        for places, told in zip(order.tolist(), contributions.tolist(), strict=True)
+    ]
 
 
 def shown(table: FeatureTable, name: str, value: float | str | None, lang: Language) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ BANDS = 10
 """The bands of ten points in which win rates are told."""
 
 _MARKS = np.array([0, WARM_SCORE, HOT_SCORE, TOP_SCORE])
+_SPANS = np.diff(_MARKS)
 
 
 @dataclass(frozen=True)
@@ -36,15 +38,20 @@ class Scale:
 
         80 or more exactly where the value has reached `hot`, 40 or more where it has reached `warm`.
         """
-        knots = np.array([0.0, self.warm, self.hot, self.top])
-        value = np.clip(np.asarray(value, dtype=np.float64), 0.0, self.top)
+        knots, widths = self._knots
+        value = np.minimum(np.maximum(np.asarray(value, dtype=np.float64), 0.0), self.top)
         segment = np.minimum(np.searchsorted(knots, value, side="right") - 1, 2)
-        low, high = knots[segment], knots[segment + 1]
-        width, span = high - low, (_MARKS[1:] - _MARKS[:-1])[segment]
-        share = np.divide(value - low, width, out=np.ones_like(value), where=width > 0)
+        span, width = _SPANS[segment], widths[segment]
+        none = width == 0  # the segment is a point, which is its end
+        inside = np.floor(span * ((value - knots[segment] + none) / (width + none)))
         most = np.where(segment < 2, span - 1, span)  # the next mark belongs to the next segment
-        inside = np.minimum(np.floor(span * share), most).astype(np.int64)
-        return np.asarray(_MARKS[segment] + inside, dtype=np.int64)
+        return np.asarray(_MARKS[segment] + np.minimum(inside, most).astype(np.int64))
+
+    @cached_property
+    def _knots(self) -> tuple[Floats, Floats]:
+        """Where the segments begin and end, and how wide each is."""
+        knots = np.array([0.0, self.warm, self.hot, self.top])
+        return knots, np.diff(knots)
 
     def stage(self, value: Floats | Ints) -> NDArray[np.int8]:
         """0 cold, 1 warm, 2 hot."""

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from scoring.scorecard import Stage
 
 BANT = ("budget", "authority", "need", "timing")
 """What inside sales ask about; [roles] in crm.toml says which columns tell of it."""
 
+Explain: TypeAlias = Literal["none", "top", "all"]
+"""How many of the model's reasons are told: none, the strongest, or every feature that counted."""
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True)
 class Told:
     """A reason in words. `code` is the feature or the row, `weight` its log-odds or points."""
 
@@ -21,7 +24,7 @@ class Told:
     value: float | str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ModelAnswer:
     """The model's side. Of `alike` leads scored like this one, `alike_won` were won."""
 
@@ -34,7 +37,7 @@ class ModelAnswer:
     reasons: tuple[Told, ...] | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RulesAnswer:
     """The rules' side: points of fit and intent, the rows that hold, triggers and exclusions."""
 
@@ -49,7 +52,7 @@ class RulesAnswer:
     exclusions: tuple[Told, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ActionAnswer:
     """What to do, by whom and by when (ISO 8601 UTC; None: no deadline)."""
 
@@ -62,7 +65,7 @@ class ActionAnswer:
     prompt: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PersonAnswer:
     """The override that holds."""
 
@@ -72,7 +75,7 @@ class PersonAnswer:
     expires: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Score:
     """The answer for one lead. `as_of` is the moment that is judged, `scored_at` when it was."""
 
@@ -95,3 +98,26 @@ class Score:
     def plain(self) -> dict[str, Any]:
         """As JSON can hold it."""
         return asdict(self)
+
+    def detail(self) -> dict[str, Any]:
+        """What the answer rests on, in no language, as JSON can hold it.
+
+        Reasons are codes with their weight (log-odds of the model, points of the scorecard's rows) and,
+        of the model, the value; None where the model did not answer, or was not asked for them.
+        """
+        model, rules = self.model, self.rules
+        reasons = None if model is None else model.reasons
+        return {
+            "model_reasons": None
+            if reasons is None
+            else [{"code": r.code, "weight": r.weight, "value": r.value} for r in reasons],
+            "alike": None if model is None else model.alike,
+            "alike_won": None if model is None else model.alike_won,
+            "rules_reasons": [{"code": r.code, "weight": r.weight} for r in rules.reasons],
+            "triggers": [r.code for r in rules.triggers],
+            "exclusions": [r.code for r in rules.exclusions],
+            "cautions": list(self.cautions),
+            "prompt": self.action.prompt,
+            "hand_over": self.hand_over,
+            "unknown": list(self.unknown),
+        }

@@ -1,80 +1,35 @@
-"""The one function that scores leads: features in, model and rules, decision, Score out.
+"""The one function that scores leads: features in, model and rules, decision, answers out.
 
 `hotlead score`, the comparison and the service all go this way.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, TypeAlias
 
 import numpy as np
 
-from features.clock import NEVER, iso
-from features.columns import Bools, Column, Floats, Ints, Texts, take
+from features.columns import Bools, Column, MadeColumns, texts
 from features.kinds import Language
 from features.table import FeatureTable
-from scoring.actions import Actions, action_of, actions
-from scoring.cautions import CAUTIONS, out_of_range, too_little_known
-from scoring.decision import DECIDERS, HAND_OVERS, Decision, ModelSide, decide
-from scoring.evidence import MODEL, Evidence
-from scoring.model import Model, sigmoid
+from scoring.actions import actions
+from scoring.answers import Answers, Fallback
+from scoring.decision import ModelSide, decide
+from scoring.judge import Judge
+from scoring.model import Encoded, Explanation, sigmoid
 from scoring.overrides import Override
-from scoring.rating import Rating, rate
-from scoring.reasons import strongest
-from scoring.scale import Scale
-from scoring.score import BANT, ActionAnswer, ModelAnswer, PersonAnswer, RulesAnswer, Score, Told
-from scoring.scorecard import STAGES, Rule, Scorecard
-from scoring.thresholds import thresholds
+from scoring.rating import OneRater, Rating, rate
+from scoring.score import Told
+from scoring.scorecard import Scorecard
+from scoring.wording import Wording
 
-Fallback: TypeAlias = Literal["no_model", "model_error", "feature_mismatch", "bundle_damaged"]
+__all__ = ["Answers", "Fallback", "Judge", "Scorer"]
 
-
-@dataclass(frozen=True)
-class Judge:
-    """A model with what its evidence says of its scores under a card: the scale, and for stretches of
-    the probability how many leads there were and how many of them were won.
-
-    `edges` part the stretches: tenths of the evidence, finer at the top.
-    """
-
-    model: Model
-    scale: Scale
-    edges: Floats
-    leads: Ints
-    won: Ints
-
-    @staticmethod
-    def of(model: Model, evidence: Evidence, card: Scorecard) -> Judge:
-        """The thresholds and counts under `card`. Raises SettingsError where its policy cannot be met."""
-        evidence.check_some()
-        scale = thresholds(card.thresholds, evidence, rate(card, evidence.features), model.about)
-        probability = sigmoid(evidence.scores[MODEL])
-        edges = np.quantile(probability, _ALIKE)
-        leads, won = leads_by_stretch(evidence, np.searchsorted(edges, probability, side="right"))
-        return Judge(model, scale, edges, leads, won)
-
-    def alike(self, probability: Floats) -> tuple[Ints, Ints]:
-        """Of how many leads that were scored like each of these, how many were won."""
-        at = np.searchsorted(self.edges, probability, side="right")
-        return self.leads[at], self.won[at]
-
-
-_ALIKE = (*np.linspace(0.1, 0.9, 9), 0.95, 0.98, 0.99, 0.995)
-"""The shares of the evidence at which the stretches of like scores end."""
-
-
-def leads_by_stretch(evidence: Evidence, stretch: Ints) -> tuple[Ints, Ints]:
-    """How many different leads were in each stretch at some moment, and how many of them were won."""
-    count = len(_ALIKE) + 1
-    lead = np.unique(evidence.lead.astype(str), return_inverse=True)[1]
-    there, won = (
-        np.unique(lead * count + stretch),
-        np.unique((lead * count + stretch)[evidence.won]),
-    )
-    return np.bincount(there % count, minlength=count), np.bincount(won % count, minlength=count)
+Value = float | str | None
+_Encode = Callable[[Judge, Rating | None], Encoded]
 
 
 @dataclass(frozen=True)
@@ -92,192 +47,95 @@ class Scorer:
     def answers(
         self, lead_ids: Sequence[str], columns: Mapping[str, Column], as_of: int | None,
         known: Mapping[str, Bools], overrides: Mapping[str, Override] | None = None,
+        explain: bool = False,
     ) -> Answers:  # fmt: skip
         """Score leads by their feature values. `as_of` in ms UTC (None: no dates); `known` says by
-        role (budget, authority, need, timing) of which leads the CRM has an answer."""
+        role (budget, authority, need, timing) of which leads the CRM has an answer. `explain`: the
+        model's reasons will be asked for, so its log-odds are the sum of them."""
+
+        def encode(judge: Judge, rating: Rating | None) -> Encoded:
+            return judge.model.encode(columns, rating)
+
+        said = None if not overrides else [overrides.get(lead_id) for lead_id in lead_ids]
         rating = rate(self.card, columns)
-        model, fallback, matrix = self._model(columns)
-        mine = None if not overrides else [overrides.get(i) for i in lead_ids]
-        decision = decide(rating, model, mine)
-        return Answers(
-            self, lead_ids, columns, matrix, rating, model, fallback, decision,
-            actions(self.card, decision, columns, as_of), mine, known, as_of,
-        )  # fmt: skip
+        return self._answers(lead_ids, columns, rating, encode, as_of, known, said, explain)
+
+    def one(
+        self, lead_id: str, values: Sequence[Value], as_of: int | None, known: Mapping[str, bool],
+        override: Override | None = None, explain: bool = False,
+    ) -> Answers:  # fmt: skip
+        """Score one lead by its feature values in the order of `table`: as `answers` does, and cheaper."""
+        named = dict(zip(self.table.names, values, strict=True))
+
+        def encode(judge: Judge, rating: Rating | None) -> Encoded:
+            return judge.model.encode_one([values[i] for i in self._places], rating)
+
+        columns = MadeColumns(named, lambda name: self._column(name, named[name]))
+        told = {role: np.array([answered]) for role, answered in known.items()}
+        said = None if override is None else [override]
+        rating = self._rater(named)
+        return self._answers([lead_id], columns, rating, encode, as_of, told, said, explain)
 
     def reasons(self, columns: Mapping[str, Column], lang: Language) -> list[tuple[Told, ...]]:
         """The strongest reasons of the model's score for each lead. Needs a model."""
         assert self.judge is not None
-        model, names = self.judge.model, self.judge.model.table.names
-        values = [_plain(columns[name]) for name in names]
-        told = []
-        for row, contributions in enumerate(model.explain(model.encode(columns)).contributions):
-            reasons = strongest(names, [v[row] for v in values], contributions)
-            told.append(tuple(
-                Told(r.feature, r.text(self.table, lang), round(r.contribution, 4), _known(r.value))
-                for r in reasons
-            ))  # fmt: skip
-        return told
+        model = self.judge.model
+        told = model.explain(model.encode(columns))
+        return self.wordings[lang].model_reasons(told.features, told.contributions, columns)
+
+    @cached_property
+    def wordings(self) -> dict[Language, Wording]:
+        """What is said to people, by language."""
+        languages: tuple[Language, ...] = ("en", "ja")
+        return {lang: Wording(self.card, self.table, lang) for lang in languages}
+
+    def _answers(
+        self, lead_ids: Sequence[str], columns: Mapping[str, Column], rating: Rating,
+        encode: _Encode, as_of: int | None, known: Mapping[str, Bools],
+        said: Sequence[Override | None] | None, explain: bool,
+    ) -> Answers:  # fmt: skip
+        encoded, model, fallback, explained = self._model(rating, encode, explain)
+        decision = decide(rating, model, said)
+        return Answers(
+            self.card, self.wordings, lead_ids, columns, rating, self.judge, encoded, model, fallback,
+            decision, actions(self.card, decision, columns, as_of), said, known, as_of, explained,
+        )  # fmt: skip
 
     def _model(
-        self, columns: Mapping[str, Column]
-    ) -> tuple[ModelSide | None, Fallback | None, Floats | None]:
+        self, rating: Rating, encode: _Encode, explain: bool
+    ) -> tuple[Encoded | None, ModelSide | None, Fallback | None, Explanation | None]:
         if self.judge is None:
-            return None, self.fallback, None
+            return None, None, self.fallback, None
         model = self.judge.model
         try:
-            leads = model.encode(columns)
-            probability = sigmoid(model.log_odds(leads))
+            leads = encode(self.judge, rating if self._same_card else None)
+            explained = model.explain(leads) if explain else None
+            probability = sigmoid(explained.log_odds if explained else model.log_odds(leads))
         except MemoryError:  # passes, and would leave the list half by the model, half by the rules
             raise
         except Exception:  # whatever it is: the rules answer, and the answer says so
-            return None, "model_error", None
+            return None, None, "model_error", None
         if not np.isfinite(probability).all():
-            return None, "model_error", None
-        return ModelSide.of(probability, self.judge.scale), None, leads.matrix
-
-
-@dataclass(frozen=True)
-class Answers:
-    """The answers for n leads as columns; `score` writes one of them out."""
-
-    scorer: Scorer
-    lead_ids: Sequence[str]
-    columns: Mapping[str, Column]
-    matrix: Floats | None
-    rating: Rating
-    model: ModelSide | None
-    fallback: Fallback | None
-    decision: Decision
-    actions: Actions
-    overrides: Sequence[Override | None] | None
-    known: Mapping[str, Bools]
-    as_of: int | None
-
-    def __len__(self) -> int:
-        return len(self.rating)
+            return None, None, "model_error", None
+        return leads, ModelSide.of(probability, self.judge.scale), None, explained
 
     @cached_property
-    def cautions(self) -> dict[str, Bools]:
-        """By caution, the leads that it holds for; none where the model does not answer."""
-        if self.scorer.judge is None or self.matrix is None:
-            return {}
-        looks = zip(CAUTIONS, (too_little_known, out_of_range), strict=True)
-        return {name: look(self.scorer.judge.model, self.matrix) for name, look in looks}
+    def _same_card(self) -> bool:
+        """Whether the model was trained with the card of the day, so that one rating serves both."""
+        return self.judge is not None and self.judge.model.card.version == self.card.version
 
     @cached_property
-    def alike(self) -> tuple[Ints, Ints] | None:
-        """Of how many leads that were scored like each one how many were won; None without a model."""
-        if self.model is None or self.scorer.judge is None:
-            return None
-        return self.scorer.judge.alike(self.model.probability)
+    def _rater(self) -> OneRater:
+        return OneRater(self.card)
 
-    def score(
-        self, row: int, lang: Language, scored_at: int, explain: bool = True,
-        request_id: str | None = None,
-    ) -> Score:  # fmt: skip
-        """The Score of one of the leads; `explain`: with the model's reasons."""
-        decision, as_of = self.decision, None if self.as_of is None else iso(self.as_of)
-        return Score(
-            lead_id=self.lead_ids[row],
-            score=int(decision.score[row]),
-            stage=STAGES[decision.stage[row]],  # type: ignore[arg-type]
-            decided_by=DECIDERS[decision.decided_by[row]],
-            fallback=self.fallback,
-            cautions=tuple(name for name, holds in self.cautions.items() if holds[row]),
-            model=self._model_answer(row, lang, explain),
-            rules=self.rules_answer(row, lang),
-            person=self._person(row),
-            action=self._action(row, lang, scored_at),
-            hand_over=HAND_OVERS[decision.hand_over[row]],
-            unknown=self.unknown(row),
-            as_of=as_of,
-            scored_at=iso(scored_at),
-            request_id=request_id,
-        )
+    @cached_property
+    def _places(self) -> list[int]:
+        """Where the model's features stand in `table`."""
+        place = {name: i for i, name in enumerate(self.table.names)}
+        return [place[name] for name in self.judge.model.table.names] if self.judge else []
 
-    def unknown(self, row: int) -> tuple[str, ...]:
-        """Which of budget, authority, need and timing the CRM has no answer to yet."""
-        return tuple(role for role in BANT if role in self.known and not self.known[role][row])
-
-    def _model_answer(self, row: int, lang: Language, explain: bool) -> ModelAnswer | None:
-        judge = self.scorer.judge
-        if self.model is None or judge is None or self.alike is None:
-            return None
-        return ModelAnswer(
-            version=judge.model.version,
-            score=int(self.model.score[row]),
-            stage=STAGES[self.model.stage[row]],  # type: ignore[arg-type]
-            probability=float(self.model.probability[row]),
-            alike=int(self.alike[0][row]),
-            alike_won=int(self.alike[1][row]),
-            reasons=self._model_reasons(row, lang) if explain else None,
-        )
-
-    def _model_reasons(self, row: int, lang: Language) -> tuple[Told, ...]:
-        one = {name: take(column, np.array([row])) for name, column in self.columns.items()}
-        return self.scorer.reasons(one, lang)[0]
-
-    def rules_answer(self, row: int, lang: Language) -> RulesAnswer:
-        """The rules' side of one of the leads."""
-        rating, card = self.rating, self.scorer.card
-        return RulesAnswer(
-            version=card.version,
-            score=int(rating.score[row]),
-            stage=STAGES[rating.stage[row]],  # type: ignore[arg-type]
-            points=int(rating.points[row]),
-            fit=int(rating.fit[row]),
-            intent=int(rating.intent[row]),
-            reasons=self.rules_reasons(row, lang),
-            triggers=_told(card.triggers, rating.triggers[row], lang),
-            exclusions=_told(card.exclusions, rating.exclusions[row], lang),
-        )
-
-    def rules_reasons(self, row: int, lang: Language) -> tuple[Told, ...]:
-        """The card's rows that hold for a lead, most points first."""
-        told = _told(self.scorer.card.rows, self.rating.fired[row], lang)
-        return tuple(sorted(told, key=lambda reason: -abs(reason.weight)))
-
-    def _person(self, row: int) -> PersonAnswer | None:
-        said = None if self.overrides is None else self.overrides[row]
-        if said is None:
-            return None
-        expires = None if said.expires == NEVER else iso(said.expires)
-        return PersonAnswer(said.verdict, said.reason, said.by, expires)
-
-    def _action(self, row: int, lang: Language, now: int) -> ActionAnswer:
-        card, told = self.scorer.card, self.actions
-        action, deadline = action_of(card, int(told.action[row])), int(told.deadline[row])
-        return ActionAnswer(
-            kind=action.kind,
-            owner=action.owner,
-            text=self.action_text(row, lang),
-            content=None if action.content is None else action.content.text(lang),
-            deadline=None if deadline == NEVER else iso(deadline),
-            overdue=deadline < (now if self.as_of is None else self.as_of),
-            prompt=None if told.prompt[row] < 0 else list(card.prompts)[told.prompt[row]],
-        )
-
-    def action_text(self, row: int, lang: Language) -> str:
-        """What to do: the answer that waits, if any, then the stage's action."""
-        card, told = self.scorer.card, self.actions
-        texts = [action_of(card, int(told.action[row])).text]
-        if told.prompt[row] >= 0:
-            texts.insert(0, list(card.prompts.values())[told.prompt[row]].text)
-        return ("" if lang == "ja" else " ").join(text.text(lang) for text in texts)
-
-
-def _told(rules: Mapping[str, Rule], fired: Bools, lang: Language) -> tuple[Told, ...]:
-    return tuple(
-        Told(name, rule.because.text(lang), float(getattr(rule, "points", 0)))
-        for (name, rule), holds in zip(rules.items(), fired, strict=True)
-        if holds
-    )
-
-
-def _plain(column: Column) -> list[float | str | None]:
-    return list(column.plain()) if isinstance(column, Texts) else column.tolist()
-
-
-def _known(value: float | str | None) -> float | str | None:
-    """None for a missing number: JSON has no nan."""
-    return None if value != value else value
+    def _column(self, name: str, value: Value) -> Column:
+        """The column of one lead."""
+        if name in self.table.texts:
+            return texts([value])  # type: ignore[list-item]
+        return np.array([math.nan if value is None else value], dtype=np.float64)

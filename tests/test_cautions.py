@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from features.columns import Bools, Column, texts
-from scoring.cautions import out_of_range, too_little_known
+from scoring.cautions import Seen
 
 SEEN: dict[str, Column] = {
     "employees": np.array([5.0, 40.0, 300.0] * 10),
@@ -21,6 +21,7 @@ SEEN: dict[str, Column] = {
 
 
 MODEL = model_of(SEEN)
+SEEN_BY_MODEL = Seen.of(MODEL)
 USUAL = {"employees": 40.0, "visits": 2.0, "revenue": np.nan, "channel": "ads", "region": None}
 
 
@@ -45,25 +46,25 @@ def unknown(*names: str) -> np.ndarray:
 
 def test_of_a_lead_with_nothing_known_too_little_is_known() -> None:
     nothing = unknown(*USUAL)
-    assert holds(too_little_known(MODEL, nothing))
-    assert not holds(out_of_range(MODEL, nothing))
+    assert holds(SEEN_BY_MODEL.too_little_known(nothing))
+    assert not holds(SEEN_BY_MODEL.out_of_range(nothing))
 
 
 def test_of_a_usual_lead_enough_is_known_though_rare_answers_are_missing() -> None:
-    assert not holds(too_little_known(MODEL, lead()))
+    assert not holds(SEEN_BY_MODEL.too_little_known(lead()))
 
 
 def test_more_than_half_of_what_is_mostly_known_must_be_missing() -> None:
     """Three features are mostly known: one missing is not half, two are more."""
-    assert not holds(too_little_known(MODEL, unknown("channel")))
-    assert not holds(too_little_known(MODEL, unknown("employees")))
-    assert holds(too_little_known(MODEL, unknown("employees", "visits")))
-    assert holds(too_little_known(MODEL, unknown("employees", "channel")))
+    assert not holds(SEEN_BY_MODEL.too_little_known(unknown("channel")))
+    assert not holds(SEEN_BY_MODEL.too_little_known(unknown("employees")))
+    assert holds(SEEN_BY_MODEL.too_little_known(unknown("employees", "visits")))
+    assert holds(SEEN_BY_MODEL.too_little_known(unknown("employees", "channel")))
 
 
 def test_where_nothing_was_ever_known_nothing_is_too_little() -> None:
     empty = model_of({"a": np.full(30, np.nan), "b": texts([None] * 30)})
-    assert not too_little_known(empty, empty.encode_one([np.nan, None]).matrix).any()
+    assert not Seen.of(empty).too_little_known(empty.encode_one([np.nan, None]).matrix).any()
 
 
 # -- out of range --------------------------------------------------------------------------------
@@ -92,17 +93,17 @@ def test_where_nothing_was_ever_known_nothing_is_too_little() -> None:
 def test_a_value_that_training_never_saw_is_out_of_range(
     changed: dict[str, float | str | None], outside: bool
 ) -> None:
-    assert holds(out_of_range(MODEL, lead(**changed))) is outside
+    assert holds(SEEN_BY_MODEL.out_of_range(lead(**changed))) is outside
 
 
 def test_each_lead_is_looked_at_for_itself() -> None:
     rows = np.vstack([lead(), lead(employees=1e9), unknown(*USUAL), lead(channel="?")])
-    assert out_of_range(MODEL, rows).tolist() == [False, True, False, True]
-    assert too_little_known(MODEL, rows).tolist() == [False, False, True, False]
+    assert SEEN_BY_MODEL.out_of_range(rows).tolist() == [False, True, False, True]
+    assert SEEN_BY_MODEL.too_little_known(rows).tolist() == [False, False, True, False]
 
 
 def test_no_lead_of_the_training_is_out_of_range() -> None:
-    assert not out_of_range(MODEL, MODEL.encode(SEEN).matrix).any()
+    assert not SEEN_BY_MODEL.out_of_range(MODEL.encode(SEEN).matrix).any()
 
 
 numbers = st.floats(-1e12, 1e12) | st.integers(-5, 5).map(float) | st.just(float("nan"))
@@ -117,7 +118,7 @@ def test_no_lead_at_the_extremes_of_the_training_is_out_of_range(
         "text": texts([text for _, text in rows]),
     }
     model = model_of(columns)
-    assert not out_of_range(model, model.encode(columns).matrix).any()
+    assert not Seen.of(model).out_of_range(model.encode(columns).matrix).any()
 
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=30), st.floats(1e-3, 1e6))
@@ -125,4 +126,4 @@ def test_a_number_beyond_the_extremes_is(seen: list[float], by: float) -> None:
     by = max(by, 1e-6 * (max(seen) - min(seen)))
     model = model_of({"number": np.array(seen)})
     beyond = np.array([[min(seen) - by], [max(seen) + by]])
-    assert out_of_range(model, beyond).all()
+    assert Seen.of(model).out_of_range(beyond).all()

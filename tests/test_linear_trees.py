@@ -88,6 +88,21 @@ def test_trees_survive_as_text_and_in_pieces(trees: TreesPart) -> None:
     np.testing.assert_allclose(whole, pieces, atol=1e-12)
 
 
+def test_trees_say_the_same_of_a_row_alone(trees: TreesPart) -> None:
+    matrix = with_gaps()[:50]
+    base, by_column = trees.contributions(matrix)
+    for row, together in zip(matrix, trees.log_odds(matrix), strict=True):
+        assert trees.log_odds(row[None, :])[0] == together
+    alone = [trees.contributions(matrix[row : row + 1]) for row in range(len(matrix))]
+    assert {prior for prior, _ in alone} == {base}
+    np.testing.assert_array_equal(np.vstack([told for _, told in alone]), by_column)
+
+
+def test_a_row_of_another_width_is_refused(trees: TreesPart) -> None:
+    with pytest.raises(ValueError, match="5 columns, not 3"):
+        trees.log_odds(with_gaps()[:1, :3])
+
+
 def test_trees_learn_what_a_line_cannot() -> None:
     corner = (NUMBERS[:, 0] > 0) ^ (NUMBERS[:, 1] > 50)
     line = fit_linear(Design.of(NUMBERS), corner, 1.0, seed=0).log_odds(NUMBERS)

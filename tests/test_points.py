@@ -123,6 +123,12 @@ def test_points_below_0_are_cut_with_the_others() -> None:
     )
 
 
+def test_points_that_cancel_out_are_still_told_each() -> None:
+    own = card(1, 15, fit=group(15, a=10, b=20, c=-30))
+    told = part(own, "abc", per_point=0.1).by_feature(rate(own, flags("abc", names="abc")))
+    np.testing.assert_allclose(told, [[1, 2, -3]])
+
+
 def test_several_triggers_and_exclusions_count_once_and_share_their_weight() -> None:
     own = card(
         intent=group(None, p=20),

@@ -60,6 +60,16 @@ def flags(**told: float) -> dict[str, Column]:
     return {name: np.array([value], dtype=float) for name, value in told.items()}
 
 
+def test_leads_of_which_the_same_holds_share_a_pattern() -> None:
+    own = card(
+        intent=group(None, visits=30), triggers={"t": rule({"feature": "since", "at_most": 1})}
+    )
+    told = {"visits": np.array([1.0, 5.0, 1.0, 0.0]), "since": np.array([3.0, 2.0, 0.0, np.nan])}
+    first, second, triggered, nothing = rate(own, told).patterns
+    assert first == second
+    assert len({first, triggered, nothing}) == 3
+
+
 # -- one and many --------------------------------------------------------------------------------
 
 numbers = st.none() | st.just(math.nan) | st.sampled_from(LEVELS) | st.floats(allow_nan=False)

@@ -7,7 +7,7 @@ import pytest
 
 from features.kinds import Attribute, Count, Language
 from features.table import FeatureTable, Vocabulary
-from scoring.reasons import Reason, shown, strongest
+from scoring.reasons import Reason, in_order, shown, strongest
 
 TABLE = FeatureTable(
     {
@@ -29,6 +29,12 @@ def test_strongest_first_whatever_the_sign_and_idle_ones_left_out() -> None:
     told = strongest("abcde", [1, 2, 3, 4, 5], np.array([0.2, -0.9, 0.005, 0.5, -0.3]), most=3)
     assert told == [Reason("b", 2, -0.9), Reason("d", 4, 0.5), Reason("e", 5, -0.3)]
     assert strongest("a", [1], np.array([0.001])) == []
+
+
+def test_each_lead_has_its_own_order() -> None:
+    told = np.array([[0.2, -0.9, 0.0], [-0.3, 0.02, 1e-6], [0.0, 0.0, 0.0]])
+    assert in_order(told, most=1) == [[(1, -0.9)], [(0, -0.3)], []]
+    assert in_order(told, None, 1e-9)[1] == [(0, -0.3), (1, 0.02), (2, 1e-6)]
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,10 @@ from features.load import Loaded
 from features.many_leads import Histories, ManyLeads
 from features.moments import open_leads
 from scoring.evidence import Evidence
+from scoring.judge import leads_by_stretch
 from scoring.model import Model
 from scoring.overrides import Override
-from scoring.scorer import Answers, Judge, Scorer, leads_by_stretch
+from scoring.scorer import Answers, Judge, Scorer
 from scoring.thresholds import thresholds
 
 NOW = 1_790_000_000_000
@@ -91,8 +92,9 @@ def test_unknown_names_what_nobody_answered(
 ) -> None:
     told = answers(demo_scorer, demo_loaded, leads)
     unanswered = int(np.flatnonzero(~told.known["budget"])[0])
-    assert told.unknown(unanswered) == ("budget",)
-    assert told.unknown(int(np.flatnonzero(told.known["budget"])[0])) == ()
+    assert told.score(unanswered, "en", NOW).unknown == ("budget",)
+    answered = int(np.flatnonzero(told.known["budget"])[0])
+    assert told.score(answered, "en", NOW).unknown == ()
 
 
 def test_a_person_decides_over_model_and_triggers(

@@ -13,11 +13,11 @@ from features.clock import NEVER
 from features.columns import Bools, Ints
 from features.kinds import Language
 from scoring.actions import action_of
+from scoring.answers import Answers
 from scoring.cautions import CAUTIONS
 from scoring.decision import DECIDERS, HAND_OVERS
 from scoring.score import BANT, Told
 from scoring.scorecard import STAGES, Action
-from scoring.scorer import Answers
 
 COLUMNS = (
     "lead_id", "score", "stage", "decided_by", "fallback", "cautions", "hand_over",
@@ -33,8 +33,8 @@ scored like this one, `alike_won` were won."""
 def answers_table(answers: Answers, lang: Language, told_before: dict[bytes, str]) -> pa.Table:
     """All columns but the model's reasons, which take their time. `told_before` keeps the rules' reasons
     from chunk to chunk of one list."""
-    n, card, model = len(answers), answers.scorer.card, answers.model
-    decision, told, judge = answers.decision, answers.actions, answers.scorer.judge
+    n, card, model = len(answers), answers.card, answers.model
+    decision, told, judge = answers.decision, answers.actions, answers.judge
     version = None if judge is None or model is None else judge.model.version
     alike = answers.alike
     return pa.table({

@@ -26,8 +26,9 @@ from features.files import whole_file
 from features.kinds import Language
 from features.many_leads import Histories, ManyLeads
 from features.moments import open_leads
+from scoring.answers import Answers
 from scoring.overrides import Override
-from scoring.scorer import Answers, Scorer
+from scoring.scorer import Scorer
 from training.answers import COLUMNS, answers_table, reasons_json
 from training.outputs import DEFAULT_TABLE, check_output, write_output
 
