@@ -224,9 +224,8 @@ class CrmSettings(Strict):
             raise ValueError(
                 '[crm] order: "date" needs the column of that date: [leads] created_at'
             )
-        dated = self.leads.created_at is not None and self.order in (None, "date")
         needs = sorted(name for name, f in self.features.items() if f.kind != "attribute")
-        if needs and not dated:
+        if needs and not self.dated:
             raise ValueError(
                 f"[features] {', '.join(needs[:3])}: only attributes are possible without dates; "
                 "name the column with the lead's date in [leads] created_at, without `order`"
@@ -260,6 +259,11 @@ class CrmSettings(Strict):
                     "so `values` and `known` must be the same"
                 )
         return self
+
+    @property
+    def dated(self) -> bool:
+        """Whether leads have a date, so that they can be judged as of a moment."""
+        return self.leads.created_at is not None and self.order in (None, "date")
 
     @property
     def order_column(self) -> str | None:

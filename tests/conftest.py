@@ -111,10 +111,19 @@ def small_data(tmp_path_factory: pytest.TempPathFactory) -> Data:
 @pytest.fixture
 def tiny_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 200 kB."""
-    folder = tmp_path / "tiny"
+    yield from _disk(tmp_path / "tiny", "200k")
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 2 MB."""
+    yield from _disk(tmp_path / "small", "2m")
+
+
+def _disk(folder: Path, size: str) -> Iterator[Path]:
     folder.mkdir()
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", str(folder)],
+        ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)],
         capture_output=True, check=False,
     )  # fmt: skip
     if mounted.returncode:

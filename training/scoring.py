@@ -9,15 +9,14 @@ from typing import Any, TypeVar
 import pyarrow.compute as pc
 
 from features.clock import now_ms
-from features.errors import DataError, HotleadError, OutsideError, SettingsError
+from features.errors import DataError, OutsideError, SettingsError
 from features.load import Loaded, load
 from features.moments import MIN_WINS
 from features.settings import CrmSettings, Source
-from scoring.load_scorecard import SCORECARD_FILE, find_card
+from scoring.assembly import assemble
 from scoring.overrides import Override, in_force, read_overrides
 from scoring.score import BANT, Score
-from scoring.scorecard import Scorecard
-from scoring.scorer import Fallback, Judge, Scorer
+from scoring.scorer import Fallback, Scorer
 from training.batch import Order, Progress, Scored, score_list
 from training.job import Say
 from training.registry import CHAMPION, Found, find_model
@@ -62,6 +61,7 @@ def score_crm(
     say("looking up the model")
     found, fallback = _model(out, settings, say)
     scorer = _scorer(settings, found, fallback, say)
+    found = found if scorer.judge else None
     if found is not None and found.alias != CHAMPION:
         say("there is no champion yet: this is the challenger, which has not passed the gate (`hotlead "
             "promote`)")  # fmt: skip
@@ -75,9 +75,8 @@ def score_crm(
     order = replace(order, as_of=at, overrides=in_force(told, at))
     scored = score_list(loaded.crm, scorer, roles, order, progress)
     _say_errors(scored, say)
-    first, now = scored.first, now_ms()
-    scores = [first.score(row, order.lang, now) for row in range(len(first))]
-    return ScoredList(scored, scores, loaded, scorer, found, at)
+    first = scored.first.scores(order.lang, now_ms(), "top")
+    return ScoredList(scored, first, loaded, scorer, found, at)
 
 
 def _say_errors(scored: Scored, say: Say) -> None:
@@ -116,53 +115,20 @@ def _model(out: Path, settings: CrmSettings, say: Say) -> tuple[Found | None, Fa
     except DataError as problem:
         say(f"the model is damaged, so the rules decide: {problem}")
         return None, "bundle_damaged"
-    changed = changed_features(settings, found)
-    if changed:
-        say(f"the rules decide, for crm.toml now means something else by {', '.join(changed[:5])}: "
-            "train again")  # fmt: skip
-        return None, "feature_mismatch"
     return found, None
-
-
-def changed_features(settings: CrmSettings, found: Found) -> list[str]:
-    """The features of a model that crm.toml no longer has, or means otherwise."""
-    now = settings.table.rows
-    return [name for name, feature in found.model.table if now.get(name) != feature]
 
 
 def _scorer(
     settings: CrmSettings, found: Found | None, fallback: Fallback | None, say: Say
 ) -> Scorer:
-    card = _card(settings, found, say)
-    if found is not None:
-        try:
-            judge = Judge.of(found.model, found.evidence, card)
-        except SettingsError as problem:
-            say(f"the model does not go with the present scorecard, so the rules decide: {problem}")
-            fallback = "feature_mismatch"
-        else:
-            return Scorer(card, settings.table, judge, None)
-    if not card.rows:
+    scorer = assemble(settings, found, fallback, say)
+    if scorer.judge is None and not scorer.card.rows:
         raise SettingsError(
             "There is neither a model that can be used nor a scorecard. Run `hotlead train`, or write a "
-            f'scorecard.toml beside crm.toml (one line will do: profile = "b2b_saas"). Cause: {fallback}.'
+            f'scorecard.toml beside crm.toml (one line will do: profile = "b2b_saas"). Cause: '
+            f"{scorer.fallback}."
         )
-    return Scorer(card, settings.table, None, fallback)
-
-
-def _card(settings: CrmSettings, found: Found | None, say: Say) -> Scorecard:
-    """The scorecard of the day; where it does not hold, or is gone, the last good one of the model."""
-    try:
-        card = find_card(settings.folder, settings.table)
-    except HotleadError as problem:
-        if found is None:
-            raise
-        say(f"the scorecard of the model goes on, for the present one does not hold: {problem}")
-        return found.model.card
-    if found is not None and found.model.card.rows and not card.rows:
-        say(f"{settings.folder / SCORECARD_FILE} is gone: the scorecard of the model goes on")
-        return found.model.card
-    return card
+    return scorer
 
 
 def _missing_wins(loaded: Loaded) -> str:
