@@ -1,0 +1,1 @@
+"""The service: what it answers, what it takes in, and what it remembers."""

@@ -1,0 +1,70 @@
+"""Who may do what: one table of method and path, and the roles that may."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from serving.keys import Role
+
+_CRM: frozenset[Role] = frozenset({"crm", "admin"})
+_REVIEWER: frozenset[Role] = frozenset({"reviewer", "admin"})
+_ALL: frozenset[Role] = frozenset({"crm", "reviewer", "admin"})
+
+OPEN_PATHS = frozenset({"/livez", "/readyz", "/healthz"})
+"""They need no key: whoever watches the service asks them."""
+
+METRICS_PATH = "/metrics"
+"""It needs a key (of any role), but none from the machine itself."""
+
+TABLE: Mapping[tuple[str, str], frozenset[Role]] = MappingProxyType({
+    ("POST", "/v1/score"): _ALL,
+    ("POST", "/v1/score/batch"): _CRM,
+    ("POST", "/score"): _CRM,
+    ("POST", "/score_batch"): _CRM,
+    ("POST", "/v1/activities"): _CRM,
+    ("POST", "/v1/leads"): _CRM,
+    ("POST", "/v1/outcomes"): _CRM,
+    ("POST", "/v1/opportunities"): _CRM,
+    ("POST", "/v1/handovers"): _ALL,
+    ("POST", "/v1/overrides"): _REVIEWER,
+    ("GET", "/v1/scores"): _ALL,
+    ("GET", "/v1/hot"): _ALL,
+    ("GET", "/v1/model"): _ALL,
+    ("GET", "/v1/openapi.json"): _ALL,
+    ("GET", "/schema.json"): _ALL,  # BentoML's own client asks for it first
+    ("GET", METRICS_PATH): _ALL,
+    **{("GET", path): _ALL for path in OPEN_PATHS},
+})  # fmt: skip
+"""Whatever is not here is for admins alone."""
+
+
+def _methods() -> dict[str, str]:
+    found: dict[str, list[str]] = {}
+    for method, path in TABLE:
+        found.setdefault(path, []).extend(["GET", "HEAD"] if method == "GET" else [method])
+    return {path: ", ".join([*methods, "OPTIONS"]) for path, methods in found.items()}
+
+
+ALLOW: Mapping[str, str] = MappingProxyType(_methods())
+"""The methods of each path, as the header Allow tells them."""
+
+OTHER = "other"
+ROUTES = frozenset({*ALLOW, "/"})
+
+
+def route_of(path: str) -> str:
+    """The path as metrics and logs tell it: one of a fixed set, so that no id gets into them."""
+    return path if path in ROUTES else OTHER
+
+
+def may(role: Role, method: str, path: str) -> bool:
+    """Whether a role may do this. HEAD counts as GET; OPTIONS tells nothing but the methods."""
+    if role == "admin" or (method == "OPTIONS" and path in ALLOW):
+        return True
+    return role in TABLE.get(("GET" if method == "HEAD" else method, path), ())
+
+
+def is_known(method: str, path: str) -> bool:
+    """Whether the table has this method and path."""
+    return ("GET" if method == "HEAD" else method, path) in TABLE

@@ -1,0 +1,176 @@
+"""A wrong field in words: where it is, what was sent, what is allowed."""
+
+from __future__ import annotations
+
+import json
+import re
+import reprlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import Any, get_args, is_typeddict
+
+from pydantic import BaseModel
+
+from features.errors import nearest
+
+MOST = 80
+"""So many characters of a value or a key are told."""
+
+TIME = "a time with offset such as 2026-10-01T09:30:00+09:00"
+NEEDED = "a value: this field is needed"
+
+
+@dataclass(frozen=True, slots=True)
+class Wrong:
+    """A field of a request that does not hold.
+
+    `path` is its place (body.activities[3].at), `got` what was sent (cut at 80 characters),
+    `allowed` what may be sent. `got` is for the sender alone: it never goes into a log.
+    """
+
+    path: str
+    got: str = field(repr=False)
+    allowed: str
+
+
+def wrong(path: str, got: object, allowed: str) -> Wrong:
+    """A wrong field with the value as it is shown."""
+    return Wrong(path, shown(got), allowed)
+
+
+def shown(value: object) -> str:
+    """A value in the spelling of JSON, cut at 80 characters, whatever its size."""
+    text = _SHOWN.repr(value)
+    # A lone surrogate may stand in a Python text, but not in the JSON of the answer.
+    text = text.encode("utf-8", "backslashreplace").decode()
+    return text if len(text) <= MOST else text[: MOST - 1] + "…"
+
+
+def path_of(where: str, loc: tuple[int | str, ...]) -> str:
+    """A place as it is written: body.activities[3].at."""
+    inner = [p for p in loc[:-1] if not (isinstance(p, str) and _LABEL.fullmatch(p))]
+    return where + "".join(map(_step, [*inner, *loc[-1:]]))
+
+
+def wrong_of(error: Mapping[str, Any], where: str, model: object | None = None) -> Wrong:
+    """One error of pydantic in our words."""
+    kind, loc = error["type"], error["loc"]
+    path = path_of(where, loc)
+    if kind == "missing":
+        return Wrong(path, "nothing", NEEDED)
+    if kind == "extra_forbidden":
+        return Wrong(path, shown(error["input"]), _no_such(str(loc[-1]), model, loc[:-1]))
+    return Wrong(path, shown(error["input"]), _allowed(error))
+
+
+class _Shown(reprlib.Repr):
+    """JSON's spelling, of a part of the value where it is large."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlevel, self.maxdict, self.maxlist = 2, 3, 3
+
+    def repr_str(self, x: str, level: int) -> str:
+        return json.dumps(x[:MOST], ensure_ascii=False)
+
+    def repr_bool(self, x: bool, level: int) -> str:
+        return "true" if x else "false"
+
+    def repr_NoneType(self, x: None, level: int) -> str:
+        return "null"
+
+    def repr_int(self, x: int, level: int) -> str:
+        # Python refuses to write very long numbers, and they are of no use here.
+        return str(x) if x.bit_length() < 256 else f"a number of {x.bit_length()} bits"
+
+
+_SHOWN = _Shown()
+
+_LABEL = re.compile(r"(list|dict|tuple|set|nullable|[a-z]+-[a-z-]+)\[.*\]", re.DOTALL)
+"""What pydantic calls the branches of a union; they are no part of the path."""
+
+_PLAIN = re.compile(r"[^\W\d][\w-]{0,79}")
+
+
+def _step(part: int | str) -> str:
+    if isinstance(part, int):
+        return f"[{part}]"
+    return f".{part}" if _PLAIN.fullmatch(part) else f"[{shown(part)}]"
+
+
+def _no_such(name: str, model: object | None, loc: tuple[int | str, ...]) -> str:
+    known = sorted(_names(_at(model, loc)))
+    return f"no such field; {nearest(name[:MOST], known)}" if known else "no such field"
+
+
+def _at(model: object, loc: tuple[int | str, ...]) -> object:
+    """The model that stands at a place of `model`."""
+    for part in loc:
+        if isinstance(part, str):
+            inner = {**_names(_model(model))}
+            model = inner.get(part, model)  # a union's branch is no field: stay
+    return _model(model)
+
+
+def _model(annotation: object) -> object:
+    """The first model in an annotation such as Annotated[list[Activity], ...] | None."""
+    if _names(annotation):
+        return annotation
+    return next((m for a in get_args(annotation) if (m := _model(a)) is not None), None)
+
+
+def _names(model: object) -> Mapping[str, object]:
+    """The fields of a model by the name that a sender uses, with their annotations."""
+    if isinstance(model, type) and issubclass(model, BaseModel):
+        return {f.alias or name: f.annotation for name, f in model.model_fields.items()}
+    if isinstance(model, type) and is_dataclass(model):
+        return {f.name: f.type for f in fields(model)}
+    if is_typeddict(model):
+        return dict(model.__annotations__)
+    return {}
+
+
+def _allowed(error: Mapping[str, Any]) -> str:
+    kind, context = error["type"], error.get("ctx", {})
+    for start, words in _WORDS.items():
+        if kind.startswith(start):
+            return words if isinstance(words, str) else words(context)
+    said = str(error["msg"]).removeprefix("Value error, ").removeprefix("Assertion failed, ")
+    return said if len(said) <= 300 else said[:299] + "…"
+
+
+_WORDS: Mapping[str, str | Callable[[Mapping[str, Any]], str]] = {
+    # The first entry that the type starts with tells what is allowed.
+    "string_too_short": lambda c: f"a text of at least {c['min_length']:,} characters",
+    "string_too_long": lambda c: f"a text of at most {c['max_length']:,} characters",
+    "string_pattern_mismatch": lambda c: f"a text of the form {c['pattern']}",
+    "string": "a text",
+    "int": "a whole number",
+    "float": "a number",
+    "decimal": "a number",
+    "finite_number": "a finite number",
+    "bool": "true or false",
+    "datetime": TIME,
+    "timezone": TIME,
+    "date": "a date such as 2026-10-01",
+    "literal_error": lambda c: f"one of {c['expected']}",
+    "enum": lambda c: f"one of {c['expected']}",
+    "union_tag_invalid": lambda c: f"one of {c['expected_tags']} as {c['discriminator']}",
+    "union_tag_not_found": lambda c: f"an object with {c['discriminator']}",
+    "none_required": "null",
+    "greater_than_equal": lambda c: f"at least {c['ge']}",
+    "greater_than": lambda c: f"more than {c['gt']}",
+    "less_than_equal": lambda c: f"at most {c['le']}",
+    "less_than": lambda c: f"less than {c['lt']}",
+    "too_long": lambda c: f"at most {c['max_length']:,} items",
+    "too_short": lambda c: f"at least {c['min_length']:,} items",
+    "list": "a list",
+    "tuple": "a list",
+    "set": "a list",
+    "dict": "an object",
+    "mapping": "an object",
+    "model": "an object",
+    "dataclass": "an object",
+    "typed_dict": "an object",
+    "recursion_loop": "a value that is not nested so deeply",
+}
