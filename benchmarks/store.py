@@ -1,0 +1,178 @@
+"""The store: what it costs to remember and to accept, and to read at 100,000 leads and a million
+predictions.
+
+`python -m benchmarks.store [URL]` (SQLite in a temporary folder where no URL is given; the bars are
+for that)
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.measuring import end, show
+from serving.records import Prediction, Record
+from serving.store import Store
+
+FEW_LEADS, LEADS, PREDICTIONS = 5_000, 100_000, 1_000_000
+HOT_SHARE = 0.1
+PAGES_OF_100 = 40
+"""A hundred activities of as many leads: 150 kB of SQLite's log, as measured."""
+_DETAIL = '{"reasons":"' + "x" * 500 + '"}'
+_chance = np.random.default_rng(0)
+
+
+def main() -> None:
+    """Write to a store of some thousand leads, fill it, read, and write once more."""
+    with tempfile.TemporaryDirectory(prefix="hotlead-store-") as name:
+        folder = Path(name)
+        url = sys.argv[1] if len(sys.argv) > 1 else f"sqlite:///{folder / 'store.db'}"
+        store = Store.open(url, folder / "spool")
+        held = [*_remembering(store, FEW_LEADS, (150, 1_000, 20, 100)), *_accepting(store, folder)]
+        _fill(store)
+        # Each prediction touches two pages of its own in a large database: most is the disk's.
+        held += [*_reading(store), *_remembering(store, LEADS, (300, 5_000, 100, 1_000))]
+        store.close()
+    end(held)
+
+
+def _remembering(store: Store, leads: int, bars: tuple[float, ...]) -> list[bool]:
+    ones = [[prediction(leads)] for _ in range(3_000)]
+    many = [[prediction(leads) for _ in range(1_000)] for _ in range(50)]
+    one = _seconds(lambda: store.remember(ones.pop()).result(), len(ones))
+    batch = _seconds(lambda: store.remember(many.pop()).result(), len(many))
+    what = f"of {leads:,} leads"
+    return [
+        show(f"remember a prediction {what}, p50", _at(one, 50) * 1e6, bars[0], "µs"),
+        show(f"remember a prediction {what}, p99", _at(one, 99) * 1e6, bars[1], "µs"),
+        show(f"remember 1,000 predictions {what}, p50", _at(batch, 50) * 1e3, bars[2], "ms"),
+        show(f"remember 1,000 predictions {what}, p99", _at(batch, 99) * 1e3, bars[3], "ms"),
+    ]
+
+
+def _accepting(store: Store, folder: Path) -> list[bool]:
+    """Beside a bare fsync of as many pages: the disk's part of it nobody can save."""
+    bare = _bare_fsync(folder / "one", 1_000, pages=1)
+    one = _seconds(lambda: store.accept(activities(1)).result(), 1_000)
+    bare_many = _bare_fsync(folder / "many", 200, PAGES_OF_100)
+    hundred = _seconds(lambda: store.accept(activities(100)).result(), 200)
+    for what, told in (("a page", bare), (f"{PAGES_OF_100} pages", bare_many)):
+        print(
+            f"bare fsync of {what}: p50 {_at(told, 50) * 1e6:.0f}, p99 {_at(told, 99) * 1e6:.0f} µs"
+        )
+    return [
+        show("accept a record, p50, to its bare fsync", _at(one, 50) / _at(bare, 50), 3, "times"),
+        show("accept a record, p99, to its bare fsync", _at(one, 99) / _at(bare, 99), 3, "times"),
+        show(
+            "accept 100, p50, to their bare fsync",
+            _at(hundred, 50) / _at(bare_many, 50),
+            3,
+            "times",
+        ),
+        show(
+            "accept 100, p99, to their bare fsync",
+            _at(hundred, 99) / _at(bare_many, 99),
+            3,
+            "times",
+        ),
+    ]
+
+
+def _reading(store: Store) -> list[bool]:
+    ids = iter([_lead(LEADS) for _ in range(2_000)])
+    thousand = [_lead(LEADS) for _ in range(1_000)]
+    cases: list[tuple[str, Callable[[], object], int, float]] = [
+        ("the call list, 100 leads", lambda: store.hot(None, 100, 0), 50, 50),
+        ("the call list of one owner", lambda: store.hot("sales", 100, 0), 50, 50),
+        ("the history of one lead's scores", lambda: store.scores(next(ids)), 500, 50),
+        ("one lead with its account", lambda: store.lead(next(ids)), 500, 5),
+        ("1,000 leads with their accounts", lambda: store.leads(thousand), 10, 1_000),
+    ]
+    return [
+        show(f"read {what}, p50", _at(_seconds(call, times), 50) * 1e3, bar, "ms")
+        for what, call, times, bar in cases
+    ]
+
+
+def prediction(leads: int) -> Prediction:
+    """A score of one of so many leads, now."""
+    now, hot = time.time_ns() // 10**6, _chance.random() < HOT_SHARE
+    return Prediction(
+        lead_id=_lead(leads), as_of=now, scored_at=now, replay=False, score=85 if hot else 30,
+        stage="hot" if hot else "cold", decided_by="model", fallback=None, model_version="7",
+        probability=0.31, model_score=55, model_stage="warm", card_version="c0ffee", points=40,
+        fit=20, intent=20, rules_score=60, rules_stage="warm", action="call",
+        owner="sales" if now % 2 else "inside_sales", deadline=now + 3_600_000 if hot else None,
+        request_id="0123456789abcdef", detail=_DETAIL,
+    )  # fmt: skip
+
+
+def activities(count: int) -> list[Record]:
+    """New activities of some leads."""
+    now = time.time_ns() // 10**6
+    body = {"type": "page", "value": 1.0}
+    return [Record("activities", _key(), 1, _lead(LEADS), now, body) for _ in range(count)]
+
+
+def _fill(store: Store) -> None:
+    """Leads in accounts of three, two activities each, a tenth closed; then the predictions."""
+    began = time.monotonic()
+    for start in range(0, LEADS, 2_000):
+        numbers = range(start, start + 2_000)
+        store.accept([_known_lead(number) for number in numbers]).result()
+        store.accept(activities(4_000)).result()
+        store.accept([_closed(number) for number in numbers if not number % 10]).result()
+    for _ in range(PREDICTIONS // 2_000):
+        store.remember([prediction(LEADS) for _ in range(2_000)]).result()
+    print(f"{LEADS:,} leads and {PREDICTIONS:,} predictions in {time.monotonic() - began:.0f} s")
+
+
+def _known_lead(number: int) -> Record:
+    body = {"attributes": {"industry": "IT", "employees": number}, "account": f"a{number // 3}"}
+    return Record("leads", _key(), 1, f"lead-{number}", number, {**body, "created_at": number})
+
+
+def _closed(number: int) -> Record:
+    return Record("outcomes", _key(), 1, f"lead-{number}", number, {"outcome": "won"})
+
+
+def _lead(leads: int) -> str:
+    return f"lead-{_chance.integers(leads)}"
+
+
+def _key() -> str:
+    return _chance.bytes(16).hex()
+
+
+def _bare_fsync(path: Path, times: int, pages: int) -> list[float]:
+    with path.open("wb", buffering=0) as file:
+
+        def write() -> None:
+            for _ in range(pages):
+                file.write(bytes(4096))
+            os.fsync(file.fileno())
+
+        return _seconds(write, times)
+
+
+def _seconds(call: Callable[[], object], times: int) -> list[float]:
+    told = []
+    for _ in range(times):
+        began = time.perf_counter()
+        call()
+        told.append(time.perf_counter() - began)
+    return told
+
+
+def _at(seconds: list[float], percent: float) -> float:
+    return float(np.percentile(seconds, percent))
+
+
+if __name__ == "__main__":
+    main()

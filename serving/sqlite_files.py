@@ -1,0 +1,55 @@
+"""What the store does to the files of an SQLite database themselves."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def locked(path: Path, seconds: float) -> Iterator[None]:
+    """Hold the lock on a file, which is made. Raises TimeoutError, or OSError."""
+    with path.open("a") as file:
+        until = time.monotonic() + seconds
+        while not _locked(file.fileno()):
+            if time.monotonic() > until:
+                raise TimeoutError
+            time.sleep(0.02)
+        yield
+
+
+def holds(path: Path, wanted: bytes, at_once: int = 2**20) -> bool:
+    """Whether some bytes are in a file, which is read in pieces. Raises OSError."""
+    overlap = b""
+    with path.open("rb") as file:
+        while block := file.read(at_once):
+            if wanted in overlap + block:
+                return True
+            overlap = block[-len(wanted) :]
+    return False
+
+
+def inode_of(path: Path) -> tuple[int, int]:
+    """Which file is at a path now. Raises OSError."""
+    told = os.stat(path)
+    return told.st_dev, told.st_ino
+
+
+def size_of(path: Path) -> int:
+    """Bytes of a file; 0 where there is none."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def _locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

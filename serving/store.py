@@ -1,0 +1,183 @@
+"""What the service remembers: the one place that reads and writes its database.
+
+What was sent is on the disk before it is acknowledged; predictions survive the end of the process, and
+wait on disk while the database is away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy.engine import Connection, make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+
+from features.errors import SettingsError
+from scoring.overrides import Override
+from serving import erasing, store_reads
+from serving.at_once import AtOnce
+from serving.breaker import Breaker
+from serving.database import Database, StoreAway
+from serving.keeper import Keeper
+from serving.records import Kept, Outcome, Prediction, Record, Refused
+from serving.remembered import HotRow, StoredLead
+from serving.spool import Spool
+from serving.waiting import Accepting, Remembering
+from serving.writer import Writer
+
+__all__ = ["HotRow", "Kept", "Outcome", "Refused", "Store", "StoreAway", "StoredLead"]
+
+SPOOL_LIMIT = 64 * 2**20
+LEADS_AT_ONCE = 1_000
+CLOSE_SECONDS = 5.0
+T = TypeVar("T")
+
+
+class Store:
+    """The database of a process. Any thread may use it; open it after a fork, not before."""
+
+    def __init__(self, database: Database, spool: Spool) -> None:
+        self._database, self._spool, self._breaker = database, spool, Breaker()
+        self._writer = Writer(database, spool, self._breaker)
+        self._at_once = AtOnce(database)
+        self._keeper = Keeper(database, spool, self._breaker, self._writer)
+        self._keeper.start()
+
+    @staticmethod
+    def open(url: str, spool: Path, spool_limit: int = SPOOL_LIMIT) -> Store:
+        """The store at a URL: sqlite:///file.db or postgresql://host/name, made or migrated.
+
+        `spool` is the folder where predictions wait, for `spool_limit` bytes, while the database is
+        away; that it is away now is no error. Raises SettingsError for a URL that cannot be one.
+        """
+        return Store(database(url), Spool(spool, spool_limit))
+
+    @property
+    def away(self) -> bool:
+        """Whether nothing can be written now, as far as is known."""
+        return self._breaker.away
+
+    @property
+    def local(self) -> bool:
+        """Whether reading need not be given to a thread: a millisecond, and nothing to wait for.
+
+        There a busy thread would even slow it down: SQLite gives the interpreter away at each row.
+        """
+        return self._database.local
+
+    def accept(self, records: Sequence[Record]) -> Future[list[Outcome]]:
+        """Store records; the outcome of each, at its place, once all are on the disk.
+
+        All or none are stored. The future fails with StoreAway, or with Refused.
+        """
+        future: Future[list[Outcome]] = Future()
+        try:
+            self._breaker.check()
+            entries = [(record.kind, record.row()) for record in records]
+        except (StoreAway, Refused) as problem:
+            future.set_exception(problem)
+            return future
+        self._writer.put(Accepting(future, entries))
+        return future
+
+    def remember(self, predictions: Sequence[Prediction]) -> Future[Kept]:
+        """Store predictions, in the database or, while that is away, in the queue on disk.
+
+        The future never fails.
+        """
+        future: Future[Kept] = Future()
+        if not self._breaker.away and self._at_once.remember(predictions):
+            future.set_result("stored")
+        else:
+            self._writer.put(Remembering(future, predictions))
+        return future
+
+    def lead(self, lead_id: str) -> StoredLead | None:
+        """What is known of a lead; None where nothing is. Raises StoreAway."""
+        return self.leads([lead_id]).get(lead_id)
+
+    def leads(self, lead_ids: Sequence[str]) -> dict[str, StoredLead]:
+        """What is known of leads, without those of whom nothing is. Raises StoreAway."""
+        told: dict[str, StoredLead] = {}
+        unique = list(dict.fromkeys(lead_ids))
+        for start in range(0, len(unique), LEADS_AT_ONCE):
+            part = unique[start : start + LEADS_AT_ONCE]
+            told |= self._read(partial(store_reads.leads, lead_ids=part))
+        return told
+
+    def scores(self, lead_id: str, limit: int = 100) -> list[dict[str, Any]]:
+        """A lead's predictions as stored, newest moment first, replays too. Raises StoreAway."""
+        return self._read(lambda at: store_reads.scores(at, lead_id, limit))
+
+    def hot(self, owner: str | None, limit: int, now: int) -> list[HotRow]:
+        """The call list: hot leads without a closed deal, by deadline, then score.
+
+        Of one `owner`, or of all; what was done about them until `now` (ms UTC). Raises StoreAway.
+        """
+        return self._read(lambda at: store_reads.hot(at, owner, limit, now))
+
+    def said(self) -> Sequence[Override]:
+        """All verdicts of people on leads, by hand and at the hand-over. Raises StoreAway."""
+        return self._read(store_reads.said)
+
+    def said_stamp(self) -> tuple[int, ...]:
+        """Changes whenever a verdict is stored or erased. Raises StoreAway."""
+        return self._read(store_reads.said_stamp)
+
+    def forget(self, lead_id: str) -> dict[str, int]:
+        """Erase a lead; how many rows went, by table, and those of the "spool".
+
+        Its traces in an SQLite file are cleared too (PostgreSQL's own vacuum does that there, in its
+        time). Raises StoreAway; call it again then.
+        """
+        self._breaker.check()
+        return erasing.forget(self._database, self._writer, self._spool, lead_id)
+
+    def prune(self, before: int) -> int:
+        """Delete predictions made before a moment (ms UTC); how many. Raises StoreAway.
+
+        Each lead's present score stays.
+        """
+        self._breaker.check()
+        return erasing.prune(self._database, self._writer, before)
+
+    def queue_rows(self) -> int:
+        """Predictions on disk and requests in memory that wait for the database."""
+        return self._spool.rows + self._writer.waiting
+
+    def close(self) -> None:
+        """Write what waits and let go of everything. Nothing is accepted after that."""
+        self._keeper.close(CLOSE_SECONDS)
+        self._writer.close(CLOSE_SECONDS)
+        self._at_once.close()
+        self._spool.close()
+        self._database.close()
+
+    def _read(self, work: Callable[[Connection], T]) -> T:
+        self._breaker.check(reading=True)
+        return self._database.read(work)
+
+
+def database(url: str) -> Database:
+    """The database of a URL. Raises SettingsError, which does not show a password."""
+    try:
+        told = make_url(url)
+        name = told.get_backend_name()
+    except (ArgumentError, NoSuchModuleError, ValueError):
+        raise SettingsError(f"The store's URL cannot be read. {_ALLOWED}") from None
+    if name == "sqlite" and told.database and told.database != ":memory:" and not told.query:
+        from serving.sqlite_database import SqliteDatabase
+
+        return SqliteDatabase(Path(told.database))
+    if name in ("postgresql", "postgres"):
+        from serving.postgres_database import PostgresDatabase
+
+        return PostgresDatabase(told.set(drivername="postgresql+psycopg"))
+    shown = told.render_as_string(hide_password=True)
+    raise SettingsError(f"The store cannot be at {shown}. {_ALLOWED}")
+
+
+_ALLOWED = "It must be such as sqlite:///hotlead-out/store.db or postgresql://user@host/database."

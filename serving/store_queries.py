@@ -1,0 +1,107 @@
+"""What the store asks when it reads.
+
+Each statement is built once: building one takes longer than running it.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, Table, bindparam, exists, func, null, select
+
+from serving.tables import DUE, IS_HOT, RECORDS, current_scores, predictions
+
+Statement = Select[Any]
+_leads, _activities = RECORDS["leads"], RECORDS["activities"]
+_handovers, _overrides, _outcomes = RECORDS["handovers"], RECORDS["overrides"], RECORDS["outcomes"]
+
+
+@cache
+def of_leads(table: Table) -> Statement:
+    """All rows of some leads, by time."""
+    c = table.c
+    wanted = c.lead_id.in_(bindparam("asked", expanding=True))
+    return select(table).where(wanted).order_by(c.at, c.version, c.seq)
+
+
+@cache
+def newest(table: Table) -> Statement:
+    """The rows of some leads that count: those with the highest version of their key."""
+    return of_leads(table).where(_is_newest(table))
+
+
+@cache
+def activities_of() -> Statement:
+    """Lead, type, time and value of the activities of some leads."""
+    a = _activities.c
+    return newest(_activities).with_only_columns(a.lead_id, a.type, a.at, a.value)
+
+
+@cache
+def first_heard(table: Table) -> Statement:
+    """When a table first tells of each of some leads."""
+    first = select(table.c.lead_id, func.min(table.c.at)).group_by(table.c.lead_id)
+    return first.where(table.c.lead_id.in_(bindparam("asked", expanding=True)))
+
+
+@cache
+def of_accounts() -> Statement:
+    """All rows of the leads that were ever told to be of some accounts, by time."""
+    c = _leads.c
+    named = select(c.lead_id).where(c.account.in_(bindparam("asked", expanding=True)))
+    return select(_leads).where(c.lead_id.in_(named)).order_by(c.at, c.version, c.seq)
+
+
+@cache
+def scores() -> Statement:
+    """A lead's predictions, newest moment first."""
+    p = predictions.c
+    columns = [column for column in predictions.columns if column.name != "seq"]
+    of_lead = select(*columns).where(p.lead_id == bindparam("lead_id"))
+    return of_lead.order_by(p.as_of.desc(), p.seq.desc()).limit(bindparam("most"))
+
+
+@cache
+def hot(of_owner: bool) -> Statement:
+    """Hot leads without a closed deal, by deadline, then score; those `of_owner`, or all."""
+    c = current_scores.c
+    found = select(current_scores).where(IS_HOT, ~_closed(c.lead_id))
+    if of_owner:
+        found = found.where(c.owner == bindparam("owner"))
+    return found.order_by(DUE, c.score.desc()).limit(bindparam("most"))
+
+
+@cache
+def said() -> tuple[Statement, Statement]:
+    """Lead, verdict, reason, person, time and end: named by hand, and at the hand-over."""
+    o, h = _overrides.c, _handovers.c
+    by_hand = select(o.lead_id, o.verdict, o.reason, o.by, o.at, o.expires_at)
+    handed = select(h.lead_id, h.step, h.reason, h.by, h.at, null())
+    judged = h.step.in_(("accepted", "sent_back"))
+    return (
+        by_hand.where(_is_newest(_overrides)).order_by(o.at, o.seq),
+        handed.where(judged, _is_newest(_handovers)).order_by(h.at, h.seq),
+    )
+
+
+@cache
+def said_stamps() -> tuple[Statement, Statement]:
+    """The newest row and the count of each table that holds verdicts."""
+    made = (
+        select(func.coalesce(func.max(table.c.seq), 0), func.count()).select_from(table)
+        for table in (_overrides, _handovers)
+    )
+    return next(made), next(made)
+
+
+def _is_newest(table: Table) -> ColumnElement[bool]:
+    later = table.alias("later")
+    newer = (later.c.key == table.c.key) & (later.c.version > table.c.version)
+    return ~exists().where(newer).correlate(table)
+
+
+def _closed(lead_id: ColumnElement[str]) -> ColumnElement[bool]:
+    o = _outcomes.c
+    closed = (o.lead_id == lead_id) & o.outcome.in_(("won", "lost")) & _is_newest(_outcomes)
+    return exists().where(closed)

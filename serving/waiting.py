@@ -1,0 +1,60 @@
+"""What waits for the writer, and who waits for what becomes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from copy import copy
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from serving.accepting import Entry
+from serving.records import Kept, Outcome, Prediction
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Waiting(Generic[T]):
+    """Something to write, and who waits for what becomes of it."""
+
+    future: Future[T]
+
+    @property
+    def rows(self) -> int:
+        return 0
+
+    def fail(self, problem: Exception) -> None:
+        self.future.set_exception(copy(problem))
+
+
+@dataclass(slots=True)
+class Accepting(Waiting[list[Outcome]]):
+    """Records: on the disk before the future is done."""
+
+    entries: Sequence[Entry]
+
+    @property
+    def rows(self) -> int:
+        return len(self.entries)
+
+
+@dataclass(slots=True)
+class Remembering(Waiting[Kept]):
+    """Predictions."""
+
+    predictions: Sequence[Prediction]
+
+    @property
+    def rows(self) -> int:
+        return len(self.predictions)
+
+    def fail(self, problem: Exception) -> None:
+        self.future.set_result("not_stored")
+
+
+@dataclass(slots=True)
+class Task(Waiting[Any]):
+    """Other work on the database, between two groups. It may use Writer.transact."""
+
+    work: Callable[[], Any]
