@@ -64,7 +64,7 @@ def read_deals(reader: Reader, leads: Identified) -> Deals:
     wanted = lead >= 0
     wanted[wanted] = leads.wanted[lead[wanted]]
     rows, lead = taken(rows, wanted), lead[wanted]
-    meaning = _meanings(reader, rows, told)
+    meaning = meanings(reader, rows, told)
     decided = np.isin(meaning, ("won", "lost"))
     unclear = np.zeros(len(leads.ids), dtype=bool)
     unclear[lead[meaning == "unknown"]] = True
@@ -95,10 +95,10 @@ def _with_leads(reader: Reader, leads: Identified, told: DealsTable) -> tuple[Ro
     return rows, lead
 
 
-def _meanings(
+def meanings(
     reader: Reader, rows: Rows, told: DealsTable
 ) -> np.ndarray[tuple[int], np.dtype[np.str_]]:
-    """What each deal's outcome means: won, lost, open or (rejected) unknown."""
+    """What each deal's outcome means: "won", "lost", "open" or (then the row is rejected) "unknown"."""
     if told.outcome is None:
         return np.full(rows.table.num_rows, "won")
     outcome = encoded(rows.table[told.outcome], reader.missing - {*told.won, *told.lost})
