@@ -40,6 +40,7 @@ class Metrics:
         self._trained_at: int | None = None
         self._bundle_at: int | None = None
         self._requests: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+        self._scores: dict[tuple[str, str], Counter] = {}
         self._make_counters()
         self._make_gauges()
 
@@ -77,7 +78,10 @@ class Metrics:
 
     def score(self, decided_by: str, stage: str, count: int = 1) -> None:
         """Scores were given."""
-        self._scored.labels(decided_by, stage).inc(count)
+        made = self._scores.get((decided_by, stage))
+        if made is None:
+            made = self._scores[decided_by, stage] = self._scored.labels(decided_by, stage)
+        made.inc(count)
 
     def fallback(self, cause: str, count: int = 1) -> None:
         """The rules answered alone; `cause` is one of the few codes that an answer tells."""

@@ -1,0 +1,115 @@
+"""A real service in processes of its own, for the benchmarks and the tests."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+READY_SECONDS, STOP_SECONDS = 90.0, 15.0
+_WORKER = "_bentoml_impl.worker.service"
+
+
+@dataclass(frozen=True)
+class Served:
+    """A service that answers at `http://127.0.0.1:port`; its log is a file of lines of JSON."""
+
+    port: int
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def parts(self, named: str) -> list[psutil.Process]:
+        """The processes below it whose command holds a word."""
+        found = []
+        with suppress(psutil.NoSuchProcess):
+            for child in psutil.Process(self.process.pid).children(recursive=True):
+                with suppress(psutil.Error):
+                    if any(named in word for word in child.cmdline()):
+                        found.append(child)
+        return found
+
+    @property
+    def workers(self) -> list[psutil.Process]:
+        """The processes that answer."""
+        return self.parts(_WORKER)
+
+    def stop(self) -> float:
+        """Stop it by SIGTERM; the seconds that took."""
+        began = time.monotonic()
+        self.process.terminate()
+        self.process.wait(STOP_SECONDS)
+        return time.monotonic() - began
+
+
+@contextmanager
+def served(
+    crm_toml: Path, *options: str, environ: Mapping[str, str] | None = None
+) -> Iterator[Served]:
+    """`hotlead serve` on a CRM, open to this machine, once it answers; stopped at the end."""
+    port = free_port()
+    command = [sys.executable, "-m", "cli", "serve", str(crm_toml), "--port", str(port), *options]
+    if not {"--open", "--host"} & {*options}:
+        command.append("--open")
+    with process(command, crm_toml.parent / f"serve-{port}.log", port, environ or {}) as running:
+        yield running
+
+
+@contextmanager
+def process(
+    command: Sequence[str], log: Path, port: int, environ: Mapping[str, str], path: str = "/readyz"
+) -> Iterator[Served]:
+    """A process that serves HTTP, once it answers `path`; killed at the end where it does not stop."""
+    with log.open("wb") as file:
+        running = subprocess.Popen(
+            command, stdout=file, stderr=file, start_new_session=True,
+            env={**os.environ, "BENTOML_DO_NOT_TRACK": "True", **environ},
+        )  # fmt: skip
+    told = Served(port, running, log)
+    try:
+        wait_ready(told, path)
+        yield told
+    finally:
+        below = told.parts("")
+        running.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            running.wait(STOP_SECONDS)
+        for child in below:
+            with suppress(psutil.NoSuchProcess):
+                child.kill()
+        running.kill()
+        running.wait()
+
+
+def wait_ready(told: Served, path: str = "/readyz") -> None:
+    """Wait until a service answers. Raises RuntimeError with the end of its log where it does not."""
+    until = time.monotonic() + READY_SECONDS
+    while time.monotonic() < until and told.process.poll() is None:
+        with (
+            suppress(urllib.error.URLError, OSError),
+            urllib.request.urlopen(f"{told.url}{path}", timeout=2),
+        ):
+            return
+        time.sleep(0.1)
+    raise RuntimeError(told.log.read_text(encoding="utf-8", errors="replace")[-2000:])
+
+
+def free_port() -> int:
+    """A port that nobody listens at."""
+    with socket.socket() as trial:
+        trial.bind(("127.0.0.1", 0))
+        port: int = trial.getsockname()[1]
+        return port

@@ -1,0 +1,149 @@
+"""What is sent to be remembered: checked whole, stored with fsync, acknowledged once, whoever sends twice."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import cache
+from typing import Annotated, Any
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from features.clock import now_ms
+from features.settings import CrmSettings
+from serving import bodies
+from serving.metrics import Metrics
+from serving.problems import Problem, away, conflict, of_validation, wrong_fields
+from serving.reading import Reading, ignored
+from serving.recording import record_of
+from serving.records import Kind, Outcome, Record, Refused
+from serving.said import Said
+from serving.store import Store, StoreAway
+from serving.wrong_fields import Wrong, wrong
+
+_SAID: Mapping[Outcome, str] = {"stored": "stored", "known": "already known"}
+_SPOKEN = ("overrides", "handovers")
+
+
+class Intake:
+    """Takes in what is sent. `clock` gives ms UTC."""
+
+    def __init__(
+        self, crm: CrmSettings, store: Store, said: Said, metrics: Metrics,
+        clock: Callable[[], int] = now_ms,
+    ) -> None:  # fmt: skip
+        self._how, self._clock = Reading.of(crm), clock
+        self._store, self._said, self._metrics = store, said, metrics
+
+    async def take(self, kind: Kind, raw: bytes) -> tuple[int, dict[str, Any]]:
+        """Store one body or a list of them; the status and the answer, once it is on the disk.
+
+        A list is checked as a whole before anything of it is stored. Raises Problem: 400, 409, 422, 503.
+        """
+        is_list = raw.lstrip()[:1] == b"["
+        sent = _parsed(kind, raw, is_list)
+        records = self._records(kind, sent, is_list)
+        outcomes = await self._stored(records)
+        for outcome, count in Counter(outcomes).items():
+            self._metrics.record(kind, outcome, count)
+        if "stored" in outcomes and kind in _SPOKEN:
+            await asyncio.to_thread(self._said.refresh)
+        _check_conflicts(records, outcomes, is_list)
+        told = [
+            _told(record, outcome, self._ignored(each))
+            for record, outcome, each in zip(records, outcomes, sent, strict=True)
+        ]
+        status = 201 if "stored" in outcomes else 200
+        return status, {"results": told} if is_list else told[0]
+
+    def _records(self, kind: Kind, sent: Sequence[bodies.Sent], is_list: bool) -> list[Record]:
+        """The records; of all that were sent, what does not hold is told at once."""
+        records: list[Record] = []
+        errors: list[Wrong] = []
+        now = self._clock()
+        for i, each in enumerate(sent):
+            path = f"body[{i}]" if is_list else "body"
+            errors.extend(_wrong_values(each, self._how, path))
+            try:
+                records.append(record_of(kind, self._known(each), now, path))
+            except Problem as problem:
+                errors.extend(problem.errors)
+        if errors:
+            raise wrong_fields(errors)
+        return records
+
+    def _known(self, sent: bodies.Sent) -> bodies.Sent:
+        """Without the attributes that nobody asked for: names and addresses have no place here."""
+        if not self._ignored(sent):
+            return sent
+        assert isinstance(sent, bodies.SentLead)
+        known = {n: value for n, value in sent.attributes.items() if n in self._how.columns}
+        return sent.model_copy(update={"attributes": known})
+
+    def _ignored(self, sent: bodies.Sent) -> tuple[str, ...]:
+        if not isinstance(sent, bodies.SentLead):
+            return ()
+        return ignored(sent.attributes, self._how.columns)
+
+    async def _stored(self, records: Sequence[Record]) -> list[Outcome]:
+        try:
+            return await asyncio.wrap_future(self._store.accept(records))
+        except StoreAway as problem:
+            raise away("The store is away, so nothing was taken in. Send it again later.",
+                       problem.retry_after) from None  # fmt: skip
+        except Refused as problem:
+            raise wrong_fields([Wrong("body", "a value", str(problem))]) from None
+
+
+@cache
+def _adapter(kind: Kind, is_list: bool) -> TypeAdapter[Any]:
+    body = bodies.SENT[kind]
+    if not is_list:
+        return TypeAdapter(body)
+    return TypeAdapter(Annotated[list[body], Field(min_length=1, max_length=bodies.RECORDS_MOST)])  # type: ignore[valid-type,arg-type]
+
+
+def _parsed(kind: Kind, raw: bytes, is_list: bool) -> Sequence[bodies.Sent]:
+    try:
+        told = _adapter(kind, is_list).validate_json(raw)
+    except ValidationError as error:
+        raise of_validation(error, model=bodies.SENT[kind]) from None
+    return told if is_list else [told]
+
+
+def _wrong_values(sent: bodies.Sent, how: Reading, path: str) -> list[Wrong]:
+    """The values that their columns cannot take: no later score could use them."""
+    if isinstance(sent, bodies.SentLead):
+        return how.wrong(sent.attributes, f"{path}.attributes")
+    if isinstance(sent, bodies.SentHandover) and sent.hearing is not None:
+        return [
+            replace(wrong, path=f"{path}.hearing.{role}")
+            for role, told in sent.hearing if role in how.roles
+            for wrong in how.wrong({how.roles[role]: told}, path)
+        ]  # fmt: skip
+    return []
+
+
+def _check_conflicts(records: Sequence[Record], outcomes: Sequence[Outcome], is_list: bool) -> None:
+    """Raise the 409 where an id was sent before with other content; the others are stored."""
+    errors = [
+        wrong(f"body[{i}].id" if is_list else "body.id", record.key,
+              "the content that was sent first, or a higher version")
+        for i, (record, outcome) in enumerate(zip(records, outcomes, strict=True))
+        if outcome == "conflict"
+    ]  # fmt: skip
+    if errors:
+        rest = len(records) - len(errors)
+        others = f" The other {rest:,} of the list are stored." if is_list else ""
+        raise conflict(
+            "What was sent is at odds with what was sent before under the same id. To correct it, send "
+            f"it with a higher version.{others}", errors,
+        )  # fmt: skip
+
+
+def _told(record: Record, outcome: Outcome, left: tuple[str, ...]) -> dict[str, Any]:
+    told = {"id": record.key, "version": record.version, "lead_id": record.lead_id,
+            "outcome": _SAID[outcome]}  # fmt: skip
+    return {**told, "ignored_attributes": left} if left else told

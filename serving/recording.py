@@ -1,0 +1,57 @@
+"""From what is sent to the records that are stored: keys, times, and what lies in the future."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from features.clock import to_ms
+from serving import bodies
+from serving.reading import check_past
+from serving.records import Kind, Record
+
+_AT = {"leads": "updated_at", "outcomes": "closed_at", "opportunities": "opened_at"}
+_TYPE = {"activities": "type", "handovers": "step", "overrides": "verdict"}
+_RENAMED = {"account_id": "account"}
+_TIMES = frozenset({"created_at", "due_at", "expires_at"})
+_COMMON = frozenset({"id", "version", "lead_id", "at", *_AT.values()})
+
+
+def record_of(kind: Kind, sent: bodies.Sent, now: int, path: str = "body") -> Record:
+    """The record of something sent. Raises Problem (422) where it lies in the future of `now` (ms UTC)."""
+    moment = _AT.get(kind, "at")
+    at = check_past(getattr(sent, moment), f"{path}.{moment}", now)
+    created = getattr(sent, "created_at", None)
+    if created is not None:
+        check_past(created, f"{path}.created_at", now)
+    key = _hash(kind, sent, at) if sent.id is None else sent.id
+    return Record(kind, key, sent.version, sent.lead_id, at, _own(sent))
+
+
+def _own(sent: bodies.Sent) -> Mapping[str, Any]:
+    """The kind's own columns, those that were told."""
+    told = ((name, getattr(sent, name)) for name in type(sent).model_fields if name not in _COMMON)
+    return {
+        _RENAMED.get(name, name): _plain(name)(value) for name, value in told if value is not None
+    }
+
+
+def _plain(name: str) -> Callable[[Any], Any]:
+    if name in _TIMES:
+        return to_ms
+    return _hearing if name == "hearing" else _same
+
+
+def _hearing(told: bodies.Hearing) -> Mapping[str, str]:
+    return told.model_dump(exclude_none=True)
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _hash(kind: Kind, sent: bodies.Sent, at: int) -> str:
+    """The key of what comes without an id: lead, type and time."""
+    told = "\n".join((kind, sent.lead_id, str(getattr(sent, _TYPE.get(kind, ""), "")), str(at)))
+    return "h-" + hashlib.sha256(told.encode()).hexdigest()[:32]

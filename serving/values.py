@@ -1,0 +1,43 @@
+"""Values of a request, read as the columns of a CRM are: what is missing, what is a number."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from typing import TypeAlias
+
+from features.columns import plain_text
+
+Plain: TypeAlias = str | float | int | bool | None
+"""A value of an attribute as JSON holds it."""
+
+NUMBER = (
+    r"[+-]?(\d{1,3}(,\d{3}){1,4}|\d{1,15})(\.\d*)?|[+-]?\d(\.\d*)?[eE](\+?0?\d|\+?1[0-4]|-\d{1,2})"
+)
+"""A text that is a number: 120, 1,200.5 or 1.2E+05; nothing is further than 1e15 from 0."""
+_NUMBER = re.compile(NUMBER)
+
+
+def text_of(value: Plain, missing: Collection[str]) -> str | None:
+    """A value as a text; None where it says nothing (`missing` are the words for that)."""
+    if value is None:
+        return None
+    told = (value if isinstance(value, str) else plain_text(value)).strip()
+    return None if not told or told in missing else told
+
+
+def number_of(value: Plain, missing: Collection[str]) -> float | None:
+    """A value as a number; None where it says nothing. '1,200' is 1200.
+
+    Raises ValueError where it is no number.
+    """
+    if isinstance(value, bool):
+        raise ValueError
+    told = text_of(value, missing)
+    if told is None:
+        return None
+    if not isinstance(value, str):
+        return float(value or 0)
+    if not _NUMBER.fullmatch(told):
+        raise ValueError
+    return float(told.replace(",", ""))

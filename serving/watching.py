@@ -1,0 +1,109 @@
+"""The scorer in use: swapped whole when the bundle or the scorecard changes, good through every fault."""
+
+from __future__ import annotations
+
+import gc
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+from features.clock import now_ms
+from features.errors import DataError, HotleadError
+from features.settings import CrmSettings
+from scoring.assembly import assemble
+from scoring.bundle import Origin, load_bundle, pointer_stamp
+from scoring.load_scorecard import SCORECARD_FILE, blank_card
+from scoring.scorecard import Scorecard
+from scoring.scorer import Fallback, Scorer
+
+log = logging.getLogger(__name__)
+
+Stamp = tuple[tuple[int, int], tuple[int, int]]
+
+
+@dataclass(frozen=True)
+class InUse:
+    """What scores now: the scorer, and where its model comes from (None: the rules decide)."""
+
+    scorer: Scorer
+    origin: Origin | None
+
+
+class Watch:
+    """Keeps the scorer of the company up to its bundle and its scorecard.
+
+    `in_use` is one reference, swapped whole: a request that has taken it is answered by it to its end.
+    """
+
+    def __init__(self, settings: CrmSettings, bundles: Path) -> None:
+        self._settings, self._bundles = settings, bundles
+        self._seen: Stamp | None = None
+        self.in_use = InUse(Scorer(blank_card(), settings.table, None, "no_model"), None)
+
+    def refresh(self) -> bool:
+        """Look once, and swap the scorer where something changed. Never raises; says what it did."""
+        stamp = self._stamp()
+        if stamp == self._seen:
+            return False
+        try:
+            self.in_use = self._made()
+        except Exception as problem:  # whatever it is, the rules answer
+            log.error("The model cannot be used; the rules decide", exc_info=problem)
+            self.in_use = self._by_rules("model_error")
+        self._seen = stamp
+        _settle()
+        self._tell()
+        return True
+
+    def _stamp(self) -> Stamp:
+        """Changes whenever the pointer to the bundle or the scorecard is written."""
+        try:
+            card = (self._settings.folder / SCORECARD_FILE).stat()
+        except OSError:
+            return pointer_stamp(self._bundles), (0, 0)
+        return pointer_stamp(self._bundles), (card.st_mtime_ns, card.st_ino)
+
+    def _made(self) -> InUse:
+        try:
+            bundle = load_bundle(self._bundles)
+            if bundle is not None:
+                bundle.evidence.check_some()
+        except DataError as problem:
+            log.error("The bundle is damaged; the rules decide", extra={"why": str(problem)})
+            return self._by_rules("bundle_damaged")
+        if bundle is None:
+            return self._by_rules("no_model")
+        scorer = assemble(self._settings, bundle, None, log.warning)
+        _warm(scorer)
+        return InUse(scorer, None if scorer.judge is None else bundle.origin)
+
+    def _by_rules(self, fallback: Fallback) -> InUse:
+        try:
+            return InUse(assemble(self._settings, None, fallback, log.warning), None)
+        except HotleadError as problem:
+            log.error("The last good scorecard goes on", extra={"why": str(problem)})
+            return InUse(Scorer(self._last_card(), self._settings.table, None, fallback), None)
+
+    def _last_card(self) -> Scorecard:
+        return self.in_use.scorer.card
+
+    def _tell(self) -> None:
+        used = self.in_use
+        log.info("In use", extra={
+            "model": used.origin and used.origin.version, "fallback": used.scorer.fallback,
+            "scorecard": used.scorer.card.version,
+        })  # fmt: skip
+
+
+def _warm(scorer: Scorer) -> None:
+    """Score a lead of whom nothing is known, so that the first request finds all made."""
+    values: list[float | str | None] = [
+        None if name in scorer.table.texts else float("nan") for name in scorer.table.names
+    ]
+    scorer.one("", values, now_ms(), {}).score(0, "en", now_ms(), "top")
+
+
+def _settle() -> None:
+    """Keep what is loaded out of the garbage collector's sight: looking through it stalls requests."""
+    gc.collect()
+    gc.freeze()

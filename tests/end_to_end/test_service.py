@@ -1,0 +1,210 @@
+"""The service as it runs: real processes, a real MLflow store, real faults."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from champion_crm import champion_crm, out_of, promote_challenger
+
+from benchmarks.load import load, wait_for
+from benchmarks.served import Served, free_port, process, served
+from scoring.bundle import pointed
+from scoring.model import TREES_FILE
+from training.champion import rollback
+
+_START = datetime.now(tz=UTC)
+NOW, LATER = _START.isoformat(), (_START + timedelta(seconds=30)).isoformat()
+
+
+def a_lead(n: int) -> dict[str, Any]:
+    return {
+        "lead_id": f"lead-{n}",
+        "attributes": {"channel": "referral", "employees": 40},
+        "activities": [{"type": "visit", "at": NOW}] * 3,
+    }
+
+
+def score(n: int) -> tuple[str, dict[str, Any]]:
+    return "/v1/score", a_lead(n)
+
+
+def activity(n: int) -> tuple[str, dict[str, Any]]:
+    return "/v1/activities", {"id": f"act-{n}", "lead_id": f"L{n % 50}", "type": "visit", "at": NOW}
+
+
+def both(n: int) -> tuple[str, dict[str, Any]]:
+    return activity(n) if n % 2 else score(n)
+
+
+def ask(service: Served, n: int = 0, as_of: str | None = None) -> dict[str, Any]:
+    query = {"as_of": as_of} if as_of else {}
+    answer = httpx.post(f"{service.url}/v1/score", params=query, json=a_lead(n), timeout=30)
+    assert answer.status_code == 200, answer.text
+    told: dict[str, Any] = answer.json()
+    return told
+
+
+def model_of(service: Served) -> dict[str, Any] | None:
+    told: dict[str, Any] | None = httpx.get(f"{service.url}/v1/model", timeout=30).json()["model"]
+    return told
+
+
+def serving(service: Served, registered: str) -> Callable[[], bool]:
+    def holds() -> bool:
+        model = model_of(service)
+        return model is not None and model["registered_version"] == registered
+
+    return holds
+
+
+def rows(crm_toml: Path, what: str) -> set[str]:
+    with sqlite3.connect(out_of(crm_toml) / "store.db") as store:
+        return {row[0] for row in store.execute(what)}
+
+
+@pytest.fixture(scope="module")
+def crm_toml(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return champion_crm(tmp_path_factory.mktemp("served"))
+
+
+@pytest.fixture(scope="module")
+def service(crm_toml: Path) -> Iterator[Served]:
+    """A service whose champion is version 1."""
+    with served(crm_toml, environ={"HOTLEAD_RATE_LIMIT": "0"}) as running:
+        wait_for(serving(running, "1"))
+        yield running
+
+
+@pytest.mark.slow
+def test_the_champion_moves_under_load_without_a_failed_request(
+    service: Served, crm_toml: Path
+) -> None:
+    versions: set[str] = set()
+    moves = [lambda: promote_challenger(crm_toml),
+             lambda: rollback(out_of(crm_toml), "to and fro", "tests"),
+             lambda: promote_challenger(crm_toml)]  # fmt: skip
+    with load(service.url, score) as seen:
+        began = time.monotonic()
+        for move, registered in zip(moves, ("2", "1", "2"), strict=True):
+            move()
+            assert wait_for(serving(service, registered)) < 5
+            model = model_of(service)
+            assert model is not None
+            versions.add(model["version"])
+        time.sleep(max(0.0, 20 - (time.monotonic() - began)))
+    assert seen.failed == 0, (seen.statuses, seen.broken)
+    assert set(seen.versions) == versions, seen.versions
+    assert len(versions) == 2
+    assert seen.statuses[200] > 200
+    rollback(out_of(crm_toml), "as it was", "tests")
+    wait_for(serving(service, "1"))
+
+
+@pytest.mark.slow
+def test_a_worker_killed_under_load_loses_nothing_that_it_acknowledged(
+    service: Served, crm_toml: Path
+) -> None:
+    with load(service.url, both, connections=8) as seen:
+        wait_for(lambda: len(seen.acknowledged) > 100 and len(seen.lead_ids) > 100)
+        (worker,) = service.workers
+        worker.kill()
+        killed_at = len(seen.acknowledged)
+        wait_for(lambda: len(seen.acknowledged) > killed_at + 100)
+    assert max(seen.statuses) < 400, seen.statuses
+    assert {*seen.acknowledged} <= rows(crm_toml, "SELECT key FROM activities")
+    assert {*seen.lead_ids} <= rows(crm_toml, "SELECT lead_id FROM predictions")
+    assert {*seen.lead_ids} <= rows(crm_toml, "SELECT lead_id FROM current_scores")
+
+
+def test_the_follower_is_started_again(service: Served, crm_toml: Path) -> None:
+    (follower,) = service.parts("follow")
+    follower.send_signal(signal.SIGKILL)
+    assert ask(service)["model"] is not None
+    wait_for(lambda: any(p.pid != follower.pid for p in service.parts("follow")))
+    promote_challenger(crm_toml)
+    wait_for(serving(service, "2"))
+    rollback(out_of(crm_toml), "as it was", "tests")
+    wait_for(serving(service, "1"))
+
+
+def test_a_damaged_bundle_is_mended_by_the_follower(service: Served, crm_toml: Path) -> None:
+    bundles = out_of(crm_toml) / "bundles"
+    trees = bundles / str(pointed(bundles)) / TREES_FILE
+    trees.write_text("broken", encoding="utf-8")
+    wait_for(lambda: trees.read_text(encoding="utf-8") != "broken")
+    assert ask(service)["model"] is not None
+
+
+def test_bentos_own_client_scores_too(service: Served) -> None:
+    import bentoml
+
+    with bentoml.SyncHTTPClient(service.url) as client:
+        told = client.score(lead=a_lead(1), lang="ja", as_of=LATER)
+        assert told["lead_id"] == "lead-1"
+        assert told["action"]["text"] == "電話してください。"
+        assert told["model"]["probability"] == ask(service, 1, LATER)["model"]["probability"]
+        many = client.score_batch(leads=[a_lead(1), a_lead(2), {"lead_id": 3}])
+    assert [each["status"] for each in many["results"]] == [200, 200, 422]
+
+
+def test_metrics_and_log_tell_what_happened_and_no_values(service: Served) -> None:
+    ask(service)
+    wrong = {**a_lead(1), "lead_id": "SECRETMARKER", "activities": [{"type": "SECRETMARKER"}]}
+    assert httpx.post(f"{service.url}/v1/score", json=wrong).status_code == 422
+    assert httpx.post(f"{service.url}/score", json={"lead": "SECRETMARKER"}).status_code in (
+        400,
+        422,
+    )
+    told = httpx.get(f"{service.url}/metrics").text
+    assert "hotlead_scores_total{decided_by=" in told
+    assert 'hotlead_requests_total{method="POST",route="/v1/score",status="422"}' in told
+    log = service.log.read_text(encoding="utf-8")
+    assert '"route":"/v1/score"' in log
+    assert "SECRETMARKER" not in log + told
+    assert "Traceback" not in log
+
+
+@pytest.mark.slow
+def test_mlflow_away_at_the_start_and_a_stop_in_time(crm_toml: Path, service: Served) -> None:
+    """The last bundle serves where MLflow does not answer; a request in flight is answered first."""
+    away = {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9"}
+    with served(crm_toml, environ=away) as other:
+        assert ask(other)["model"] is not None
+        assert other.stop() < 10
+
+
+@pytest.mark.slow
+def test_without_any_model_the_rules_answer_and_say_so(crm_toml: Path, tmp_path: Path) -> None:
+    with served(crm_toml, "--out", str(tmp_path / "fresh")) as other:
+        told = ask(other)
+        assert told["fallback"] == "no_model"
+        assert told["decided_by"] == "rules"
+        assert told["rules"]["points"] == 25
+
+
+@pytest.mark.slow
+def test_a_bento_is_built_and_serves(crm_toml: Path, service: Served, tmp_path: Path) -> None:
+    project = Path(__file__).parents[2]
+    bentos = {"BENTOML_HOME": str(tmp_path / "bentos"), "BENTOML_DO_NOT_TRACK": "True"}
+    bentoml = [sys.executable, "-m", "bentoml"]
+    subprocess.run(
+        [*bentoml, "build", str(project)], env={**os.environ, **bentos}, check=True, cwd=project,
+        capture_output=True,
+    )  # fmt: skip
+    port = free_port()
+    command = [*bentoml, "serve", "hotlead:latest", "--host", "127.0.0.1", "--port", str(port)]
+    environ = {**bentos, "HOTLEAD_CRM": str(crm_toml), "HOTLEAD_OPEN": "1"}
+    with process(command, tmp_path / "bento.log", port, environ) as bento:
+        told = ask(bento, 3, LATER)
+        assert told["model"] == ask(service, 3, LATER)["model"]
