@@ -50,8 +50,10 @@ def demo(
     """Make a demo CRM, train, compare model and rules, and show whom to call."""
     from demo.run import make
     from features.settings import load_settings
+    from scoring.load_scorecard import find_card
     from training import console
     from training.batch import Order
+    from training.champion import promote
     from training.main_job import train_and_register
     from training.review import compare, keep_comparison
     from training.scoring import score_crm
@@ -64,15 +66,18 @@ def demo(
         say("comparing model and rules")
         compared = compare(settings, results)
         pages = keep_comparison(compared, results)
+        say("asking the gate")
+        trial = promote(results, find_card(settings.folder, settings.table), None, None)
         order = Order(str(crm_toml.with_name("scores.csv")), 0, lang=lang)
         listed = score_crm(settings, results, order, None, say, lambda done, of: None)
     console.training(made, lang)
     console.verdict(compared, lang)
+    console.gate(trial, None, lang, False)
     console.calls(listed, lang)
     console.next_steps(
         f"open {made.report} and {pages[lang]}",
         f"hotlead rules show {crm_toml} --lang {lang}",
-        f"hotlead promote {crm_toml}",
+        f"hotlead serve {crm_toml} --open",
         f"hotlead score {crm_toml} --to scores.csv --lang {lang}",
     )
 
@@ -328,6 +333,34 @@ def backtest(
     console.page(results, "backtest", lambda it: backtest_page(told, settings.name, it), lang)
 
 
+@app.command()
+def serve(
+    crm_toml: CrmToml = HERE,
+    host: Annotated[str, typer.Option(help="The address to listen at.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="The port.")] = 3000,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="How many workers answer.")] = 1,
+    is_open: Annotated[
+        bool, typer.Option("--open", help="Serve without keys, to this machine alone.")
+    ] = False,
+    out: Out = None,
+) -> None:
+    """Serve the scores: the API for the CRM, and the follower of the champion."""
+    from serving.running import serve as serve_crm
+    from serving.supervisor import Place
+
+    settings = _service(crm_toml, out)
+    serve_crm(settings, Place(host, port), workers, is_open, lambda told: print(told, flush=True))
+
+
+@app.command()
+def follow(crm_toml: CrmToml = HERE, out: Out = None) -> None:
+    """Lay out the champion to be served, whenever it changes (`hotlead serve` runs this itself)."""
+    from training.follower import follow_until_stopped
+
+    settings = _service(crm_toml, out)
+    follow_until_stopped(settings.out, settings.bundles)
+
+
 @rules.command()
 def show(
     crm_toml: CrmToml = HERE, out: Out = None, lang: LangOption = "en", as_json: Json = False
@@ -400,6 +433,150 @@ def suggest(
     console.suggestion(told, lang)
     print(f"Wrote {to}; nothing is applied.")
     console.next_steps(f"read {to} through", f"hotlead rules replay {to} {crm_toml}")
+
+
+# Running the service: its keys, outcomes that it learns of, leads that it forgets.
+
+keys = typer.Typer(help="API keys: who may ask the service, and for what.", no_args_is_help=True)
+app.add_typer(keys, name="keys")
+
+ServedToml = Annotated[
+    Path, typer.Argument(envvar="HOTLEAD_CRM", help="The crm.toml that is served.")
+]
+KeyId = Annotated[str, typer.Argument(metavar="ID", help="The key's id, as `keys list` shows it.")]
+
+
+@keys.command("add")
+def add_key(
+    role: Annotated[
+        Literal["crm", "reviewer", "admin"],
+        typer.Option(help="crm: sends and asks; reviewer: asks and overrides; admin: all."),
+    ],
+    name: Annotated[str, typer.Option(help="Whose key it is, in 1 to 80 characters.")],
+    expires: Annotated[
+        float | None, typer.Option(min=0.001, max=36_500, help="Days until it ends; else never.")
+    ] = None,
+    crm_toml: ServedToml = HERE,
+    out: Out = None,
+    as_json: Json = False,
+) -> None:
+    """Make a key; its token is printed once, alone on stdout: KEY=$(hotlead keys add ...)."""
+    from serving import key_commands
+
+    key_commands.add(_service(crm_toml, out), role, name, expires, as_json)
+
+
+@keys.command("list")
+def list_keys(crm_toml: ServedToml = HERE, out: Out = None, as_json: Json = False) -> None:
+    """List the keys; no token is shown, as none is stored."""
+    from serving import key_commands
+
+    key_commands.show(_service(crm_toml, out), as_json)
+
+
+@keys.command("rotate")
+def rotate_key(
+    key_id: KeyId,
+    crm_toml: ServedToml = HERE,
+    grace: Annotated[
+        float, typer.Option(min=0, max=8_760, help="Hours for which the former token holds.")
+    ] = 24,
+    out: Out = None,
+    as_json: Json = False,
+) -> None:
+    """Give a key a new token, printed once, alone on stdout; the former one holds for a while."""
+    from serving import key_commands
+
+    key_commands.rotate(_service(crm_toml, out), key_id, grace, as_json)
+
+
+@keys.command("revoke")
+def revoke_key(
+    key_id: KeyId, crm_toml: ServedToml = HERE, out: Out = None, as_json: Json = False
+) -> None:
+    """End a key at once, with all of its tokens."""
+    from serving import key_commands
+
+    key_commands.revoke(_service(crm_toml, out), key_id, as_json)
+
+
+@app.command()
+def outcomes(
+    file: Annotated[Path, typer.Argument(help="Closed deals, as CSV or Parquet.")],
+    crm_toml: ServedToml = HERE,
+    url: Annotated[str, typer.Option(help="Where the service is.")] = "http://127.0.0.1:3000",
+    key_file: Annotated[
+        Path | None,
+        typer.Option(
+            help="A file that holds the API key; else the environment variable HOTLEAD_KEY does. There "
+            "is no option for the key itself: others on this machine can see arguments."
+        ),
+    ] = None,
+    out: Out = None,
+    as_json: Json = False,
+) -> None:
+    """Send a file of closed deals to the service that runs. Sending it twice stores it once.
+
+    Columns are those of crm.toml's table of deals, or lead_id, outcome (won, lost), closed_at, amount,
+    lost_reason; with `id` and `version` deals can be corrected later. Exit code 4: some deals are
+    at odds with what was sent before, and were not taken.
+    """
+    from features.settings import load_settings
+    from training import console
+    from training.outcomes_job import read_key, send_file
+
+    settings, key = load_settings(crm_toml), read_key(key_file, os.environ)
+    with console.told(as_json) as say, console.progress(as_json, "sending") as progress:
+        told = send_file(file, settings, url, key, _out(out, crm_toml), say, progress)
+    if as_json:
+        console.as_json(**told.plain())
+    else:
+        console.rejects(told.deals.rejects.summary(), told.rejects)
+        print("\n".join(told.lines()))
+        console.next_steps(*told.next_steps())
+    if told.sent.at_odds:
+        raise typer.Exit(4)
+
+
+@app.command()
+def forget(
+    lead_id: Annotated[str, typer.Argument(help="The lead's id.")],
+    crm_toml: ServedToml = HERE,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    also: Annotated[
+        list[Path] | None,
+        typer.Option(help="Look below this folder too, such as the artifacts of an MLflow server."),
+    ] = None,
+    out: Out = None,
+    as_json: Json = False,
+) -> None:
+    """Erase a lead: from the service's store, and from the evidence that models are judged on."""
+    from serving.forgetting import forget as forget_lead
+
+    settings = _service(crm_toml, out)
+    question = f"Erase all that {settings.shown_store} and {settings.out} hold of lead {lead_id!r}?"
+    if not yes and not _agreed(question):
+        raise typer.Exit(_STOPPED)
+    told = forget_lead(settings, lead_id, also or [], os.environ)
+    if as_json:
+        from training import console
+
+        console.as_json(**told.plain())
+        return
+    print("\n".join(told.lines()))
+
+
+def _agreed(question: str) -> bool:
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def _service(crm_toml: Path, out: Path | None) -> Any:
+    """The service's settings: of the environment, of a crm.toml, and of an output folder where told."""
+    from serving.settings import ServiceSettings
+
+    told = {"HOTLEAD_CRM": str(crm_toml)} | ({"HOTLEAD_OUT": str(out)} if out else {})
+    return ServiceSettings.from_environment({**os.environ, **told})
 
 
 def main() -> None:

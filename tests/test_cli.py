@@ -64,7 +64,7 @@ def test_help_names_every_command(hotlead: Hotlead) -> None:
     code, told, _ = hotlead("--help")
     assert code == 0
     for name in ("demo", "init", "check", "train", "score", "compare", "promote", "rollback",
-                 "backtest", "rules"):  # fmt: skip
+                 "backtest", "rules", "serve", "follow", "keys", "outcomes", "forget"):  # fmt: skip
         assert f" {name} " in told
 
 
