@@ -2,10 +2,11 @@
 SHELL := /bin/bash -o pipefail
 VENV  := .venv
 BIN   := $(VENV)/bin
+PORT  ?= 3000
 FILES := $(shell git ls-files '*.py' '*.toml' '*.html' '*.md' requirements.lock Makefile 2>/dev/null)
 CODE  := $(filter-out tests/% benchmarks/% %.md,$(FILES))
 
-.PHONY: help setup demo test check lock reference clean
+.PHONY: help setup demo test soak check lock reference clean
 help: ## Say what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
 
@@ -22,9 +23,10 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-demo: $(VENV)/.ready demo-crm/demo.txt ## Make a demo CRM, train on it, show whom to call
+demo: $(VENV)/.ready demo-crm/demo.txt ## Make a demo CRM, train on it, show whom to call, serve it
 	@cat demo-crm/demo.txt
 	@echo "(made by 'hotlead demo'; 'make -B demo' makes it anew)"
+	@exec $(BIN)/hotlead serve demo-crm/crm.toml --open --port $(PORT)
 
 demo-crm/demo.txt: $(VENV)/.ready $(CODE)
 	@echo "Running 'hotlead demo' (one to two minutes) ..."
@@ -37,6 +39,9 @@ $(VENV)/.tested: $(VENV)/.ready $(FILES)
 	@echo "Running the tests (a few minutes) ..."
 	@$(BIN)/python -m pytest -n 2
 	@touch $@
+
+soak: $(VENV)/.ready ## The long trial of the service: moving champions, wrong bodies, memory (15 minutes)
+	@$(BIN)/python -m benchmarks.soak
 
 check: $(VENV)/.ready ## ruff, mypy, import-linter and the lock
 	$(BIN)/ruff check .

@@ -1,0 +1,153 @@
+"""The service over HTTP: latency, throughput and batches, side by side with an empty BentoML endpoint
+and with `mlflow models serve` on the same model.
+
+`python -m benchmarks.service`
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import sys
+from collections import defaultdict
+from collections.abc import Sequence
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import orjson
+
+from benchmarks.data import FOLDER
+from benchmarks.http_load import Latency, side_by_side, throughput
+from benchmarks.measuring import end, show
+from benchmarks.served import Served, free_port, process, served
+from demo.run import make
+from features.settings import CrmSettings, load_settings
+
+LEADS, ACTIVITIES, BODIES, BATCH = 8_000, 20, 400, 1_000
+CONNECTIONS, SECONDS = 16, 8.0
+_CALM = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+
+
+def champion_crm() -> Path:
+    """The crm.toml of a demo CRM with a champion, made where it is not there yet."""
+    from scoring.load_scorecard import find_card
+    from training.champion import promote
+    from training.main_job import train_and_register
+
+    folder = FOLDER / "service"
+    if not (folder / "ready").exists():
+        print("making a demo CRM with a champion ...", flush=True)
+        crm_toml = make(folder, LEADS, 7)
+        settings, out = load_settings(crm_toml), folder / "hotlead-out"
+        train_and_register(crm_toml, out, lambda _: None, "en", 0)
+        promote(out, find_card(settings.folder, settings.table), "benchmark", None)
+        (folder / "ready").touch()
+    return folder / "crm.toml"
+
+
+def leads(crm: CrmSettings, count: int) -> list[dict[str, object]]:
+    """Leads of the demo CRM as a CRM sends them: their attributes, and their last 20 activities (in
+    turns, where they have fewer), moved to end now."""
+    with sqlite3.connect(crm.folder / "crm.db") as file:
+        file.row_factory = sqlite3.Row
+        busiest = "SELECT lead_id FROM activities GROUP BY lead_id ORDER BY count(*) DESC LIMIT ?"
+        of_these = f"IN ({busiest})"
+        told = file.execute(f"SELECT * FROM leads WHERE lead_id {of_these}", (count,)).fetchall()
+        done = defaultdict(list)
+        for row in file.execute(
+            f"SELECT lead_id, type, at FROM activities WHERE lead_id {of_these} ORDER BY at", (count,)
+        ):
+            done[row["lead_id"]].append((row["type"], row["at"]))
+    file.close()
+    return [_lead(row, done[row["lead_id"]][-ACTIVITIES:], crm) for row in told]
+
+
+def _lead(row: sqlite3.Row, done: list[tuple[str, str]], crm: CrmSettings) -> dict[str, object]:
+    now = datetime.now(UTC)
+    read = {name: row[name] for name in crm.columns if name in row.keys()}  # noqa: SIM118
+    last = datetime.fromisoformat(done[-1][1])
+    moved = [(kind, now - (last - datetime.fromisoformat(at))) for kind, at in done]
+    padded = [moved[i % len(moved)] for i in range(ACTIVITIES)]
+    return {
+        "lead_id": row["lead_id"],
+        "created_at": (moved[0][1] - timedelta(days=1)).isoformat(),
+        "attributes": {name: value for name, value in read.items() if value is not None},
+        "activities": [{"type": kind, "at": at.isoformat()} for kind, at in padded],
+    }
+
+
+def empty(stack: ExitStack) -> Served:
+    """An empty service of the same BentoML, with its own defaults."""
+    port = free_port()
+    command = [sys.executable, "-m", "bentoml", "serve", "benchmarks.empty_service:Empty",
+               "--port", str(port), "--host", "127.0.0.1"]  # fmt: skip
+    home = {"BENTOML_HOME": str((FOLDER / "empty-bentoml").absolute())}
+    return stack.enter_context(process(command, FOLDER / "empty.log", port, home))
+
+
+def mlflow_served(stack: ExitStack, crm_toml: Path) -> Served:
+    """`mlflow models serve` on the champion, one worker."""
+    out = crm_toml.parent / "hotlead-out"
+    port = free_port()
+    command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", "models:/hotlead@champion",
+               "--env-manager", "local", "--port", str(port), "--workers", "1"]  # fmt: skip
+    uri = {"MLFLOW_TRACKING_URI": f"sqlite:///{(out / 'mlflow.db').absolute()}",
+           "MLFLOW_DISABLE_TELEMETRY": "true", "PYTHONPATH": os.getcwd(), **_CALM,
+           "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}  # fmt: skip
+    return stack.enter_context(process(command, FOLDER / "mlflow.log", port, uri, "/ping"))
+
+
+def rows(crm: CrmSettings) -> list[bytes]:
+    """A lead's features as MLflow's server takes them."""
+    names, texts = crm.table.names, crm.table.texts
+    data = [[None if name in texts else 1.0 for name in names]]
+    return [orjson.dumps({"dataframe_split": {"columns": list(names), "data": data}})]
+
+
+def told(name: str, latency: Latency) -> None:
+    """A line on one endpoint."""
+    shown = " ".join(
+        f"p{share * 100:g} {latency.at(share):.2f}" for share in (0.5, 0.9, 0.99, 0.999)
+    )
+    print(f"  {name}: {shown} ms ({len(latency.took):,} answers)", flush=True)
+
+
+def latency(ours: Served, theirs: Served, bodies: Sequence[bytes]) -> list[bool]:
+    """One lead with all reasons that the answer holds, against an empty endpoint."""
+    nothing, one = side_by_side(
+        [(theirs.port, "/empty", [b'{"lead_id":"a"}']), (ours.port, "/v1/score", bodies)], 60, 50
+    )
+    told("empty endpoint", nothing)
+    told("one lead", one)
+    return [
+        show("one lead, p50 of an empty endpoint's", one.at(0.5) / nothing.at(0.5), 1.5, "times"),
+        show("one lead, p99 of an empty endpoint's", one.at(0.99) / nothing.at(0.99), 3, "times"),
+    ]
+
+
+def main() -> None:
+    """Measure and show."""
+    crm_toml = champion_crm()
+    crm = load_settings(crm_toml)
+    sent = leads(crm, BATCH)
+    bodies = [orjson.dumps(lead) for lead in sent[:BODIES]]
+    batch = [orjson.dumps({"leads": sent})]
+    quiet = {"HOTLEAD_RATE_LIMIT": "0", **_CALM}
+    with ExitStack() as stack:
+        ours = stack.enter_context(served(crm_toml, environ=quiet))
+        held = latency(ours, empty(stack), bodies)
+        (many,) = side_by_side([(ours.port, "/v1/score/batch?explain=none", batch)], 20, 1)
+        told(f"batch of {BATCH:,}", many)
+        held.append(show("a batch of 1,000 leads, p50", many.at(0.5), 100, "ms"))
+        print(f"  {BATCH / many.at(0.5) * 1000:,.0f} leads a second")
+        fast = throughput(ours.port, "/v1/score", bodies, CONNECTIONS, SECONDS)
+        mlflow = mlflow_served(stack, crm_toml)
+        slow = throughput(mlflow.port, "/invocations", rows(crm), CONNECTIONS, SECONDS)
+        print(f"  {CONNECTIONS} connections: {fast:,.0f} answers a second; mlflow {slow:,.0f}")
+        held.append(show("mlflow's throughput of ours", slow / fast, 0.2, "times"))
+    end(held)
+
+
+if __name__ == "__main__":
+    main()
