@@ -333,9 +333,14 @@ def backtest(
     console.page(results, "backtest", lambda it: backtest_page(told, settings.name, it), lang)
 
 
+ServedToml = Annotated[
+    Path, typer.Argument(envvar="HOTLEAD_CRM", help="The crm.toml that is served.")
+]
+
+
 @app.command()
 def serve(
-    crm_toml: CrmToml = HERE,
+    crm_toml: ServedToml = HERE,
     host: Annotated[str, typer.Option(help="The address to listen at.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="The port.")] = 3000,
     workers: Annotated[int, typer.Option(min=1, max=64, help="How many workers answer.")] = 1,
@@ -353,7 +358,7 @@ def serve(
 
 
 @app.command()
-def follow(crm_toml: CrmToml = HERE, out: Out = None) -> None:
+def follow(crm_toml: ServedToml = HERE, out: Out = None) -> None:
     """Lay out the champion to be served, whenever it changes (`hotlead serve` runs this itself)."""
     from training.follower import follow_until_stopped
 
@@ -440,9 +445,6 @@ def suggest(
 keys = typer.Typer(help="API keys: who may ask the service, and for what.", no_args_is_help=True)
 app.add_typer(keys, name="keys")
 
-ServedToml = Annotated[
-    Path, typer.Argument(envvar="HOTLEAD_CRM", help="The crm.toml that is served.")
-]
 KeyId = Annotated[str, typer.Argument(metavar="ID", help="The key's id, as `keys list` shows it.")]
 
 
@@ -573,8 +575,11 @@ def _agreed(question: str) -> bool:
 
 def _service(crm_toml: Path, out: Path | None) -> Any:
     """The service's settings: of the environment, of a crm.toml, and of an output folder where told."""
+    from features.errors import SettingsError
     from serving.settings import ServiceSettings
 
+    if not crm_toml.is_file():
+        raise SettingsError(f"{crm_toml}: there is no such file. Say which crm.toml is served.")
     told = {"HOTLEAD_CRM": str(crm_toml)} | ({"HOTLEAD_OUT": str(out)} if out else {})
     return ServiceSettings.from_environment({**os.environ, **told})
 

@@ -56,7 +56,8 @@ def leads(crm: CrmSettings, count: int) -> list[dict[str, object]]:
         told = file.execute(f"SELECT * FROM leads WHERE lead_id {of_these}", (count,)).fetchall()
         done = defaultdict(list)
         for row in file.execute(
-            f"SELECT lead_id, type, at FROM activities WHERE lead_id {of_these} ORDER BY at", (count,)
+            f"SELECT lead_id, type, at FROM activities WHERE lead_id {of_these} ORDER BY at",
+            (count,),
         ):
             done[row["lead_id"]].append((row["type"], row["at"]))
     file.close()

@@ -25,18 +25,21 @@ class Judged(Protocol):
 
 def assemble(
     settings: CrmSettings, found: Judged | None, fallback: Fallback | None,
-    say: Callable[[str], None],
+    say: Callable[[str], None], last_good: Scorecard | None = None,
 ) -> Scorer:  # fmt: skip
     """The scorer of a company: its model where that fits, else the rules alone with the cause.
 
-    `fallback` says why nothing was `found`. Why a model or the scorecard of the day is not used is
-    said in a sentence. Raises HotleadError where the scorecard does not hold and no model keeps one.
+    `fallback` says why nothing was `found`. Where the scorecard of the day does not hold, or is gone,
+    the `last_good` one goes on, else that of the model. Why a model or the scorecard of the day is not
+    used is said in a sentence. Raises HotleadError where the scorecard does not hold and there is no
+    other.
     """
     if found is not None and (changed := changed_features(settings, found.model)):
         say(f"the rules decide, for crm.toml now means something else by {', '.join(changed[:5])}: "
             "train again")  # fmt: skip
         found, fallback = None, "feature_mismatch"
-    card = _card(settings, found, say)
+    kept = last_good if last_good or found is None else found.model.card
+    card = _card(settings, kept, say)
     if found is None:
         return Scorer(card, settings.table, None, fallback)
     try:
@@ -52,16 +55,17 @@ def changed_features(settings: CrmSettings, model: Model) -> list[str]:
     return [name for name, feature in model.table if now.get(name) != feature]
 
 
-def _card(settings: CrmSettings, found: Judged | None, say: Callable[[str], None]) -> Scorecard:
-    """The scorecard of the day; where it does not hold, or is gone, the last good one of the model."""
+def _card(settings: CrmSettings, kept: Scorecard | None, say: Callable[[str], None]) -> Scorecard:
+    """The scorecard of the day; where it does not hold, or is gone, the one that was kept."""
     try:
         card = find_card(settings.folder, settings.table)
     except HotleadError as problem:
-        if found is None:
+        if kept is None:
             raise
-        say(f"the scorecard of the model goes on, for the present one does not hold: {problem}")
-        return found.model.card
-    if found is not None and found.model.card.rows and not card.rows:
-        say(f"{settings.folder / SCORECARD_FILE} is gone: the scorecard of the model goes on")
-        return found.model.card
+        say(f"the last good scorecard ({kept.version}) goes on, for the present one does not hold: "
+            f"{problem}")  # fmt: skip
+        return kept
+    if kept is not None and kept.rows and not card.rows:
+        say(f"{settings.folder / SCORECARD_FILE} is gone: the last good scorecard goes on")
+        return kept
     return card

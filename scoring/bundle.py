@@ -105,10 +105,10 @@ def _point(root: Path, name: str) -> None:
 
 
 def pointed(root: Path) -> str | None:
-    """The name of the bundle in use; None where there is none yet."""
+    """The name of the bundle in use; None where there is none yet, or its name cannot be read."""
     try:
         return (root / POINTER).read_text(encoding="utf-8").strip() or None
-    except FileNotFoundError:
+    except (OSError, ValueError):
         return None
 
 

@@ -219,7 +219,8 @@ def _range(condition: Condition) -> tuple[float, float]:
 def _points(group: Group | None, fired: Bools) -> Ints:
     if group is None:
         return np.zeros(len(fired), dtype=np.int64)
-    total = fired.astype(np.int64) @ np.array([row.points for row in group.rows.values()])
+    points = np.array([row.points for row in group.rows.values()], dtype=np.int64)
+    total = fired.astype(np.int64) @ points
     return np.asarray(total if group.cap is None else np.minimum(total, group.cap))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import threading
 import weakref
 from dataclasses import dataclass
 from functools import cached_property
@@ -72,7 +73,7 @@ class _OneRow:
 
         self._booster, self._width, self._columns = booster, width, booster.num_feature()
         self._predict, self._check = _LIB.LGBM_BoosterPredictForMatSingleRowFast, _safe_call
-        self._made = ctypes.c_void_p()
+        self._made, self._alone = ctypes.c_void_p(), threading.Lock()
         _safe_call(_LIB.LGBM_BoosterPredictForMatSingleRowFastInit(
             booster._handle, ctypes.c_int(kind), ctypes.c_int(0), ctypes.c_int(-1),
             ctypes.c_int(_FLOAT64), ctypes.c_int32(self._columns), b"num_threads=1",
@@ -86,8 +87,9 @@ class _OneRow:
             raise ValueError(f"the trees look at {self._columns} columns, not {matrix.shape[1]}")
         row = np.ascontiguousarray(matrix, dtype=np.float64)
         told, count = np.empty(self._width), ctypes.c_int64()
-        self._check(self._predict(
-            self._made, ctypes.c_void_p(row.ctypes.data), ctypes.byref(count),
-            ctypes.c_void_p(told.ctypes.data),
-        ))  # fmt: skip
+        with self._alone:  # the handle has one buffer, whichever thread asks
+            self._check(self._predict(
+                self._made, ctypes.c_void_p(row.ctypes.data), ctypes.byref(count),
+                ctypes.c_void_p(told.ctypes.data),
+            ))  # fmt: skip
         return told

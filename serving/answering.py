@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, fields
+from functools import partial
 from operator import attrgetter
 from typing import Any
 
@@ -77,7 +78,7 @@ class Desk:
         """The answer for one lead. Raises Problem: 404 for an id that nothing was sent of, 422, 503."""
         now = self.clock()
         live = now if ask.as_of is None else None
-        told = await self._stored(lead.lead_id, live) if lead.by_id_alone else told_by(
+        told = await self._stored(lead.lead_id, live, ask.as_of) if lead.by_id_alone else told_by(
             lead, self.how, live
         )  # fmt: skip
         used, (score,), predictions = self._scored(told, ask, now)
@@ -100,9 +101,9 @@ class Desk:
         )
         return [batch.problems.get(i) or next(answers) for i in range(batch.count)]
 
-    async def _stored(self, lead_id: str, now: int | None) -> Told:
+    async def _stored(self, lead_id: str, now: int | None, before: int | None) -> Told:
         try:
-            found = await asyncio.to_thread(self._store.lead, lead_id)
+            found = await asyncio.to_thread(self._store.lead, lead_id, before)
         except StoreAway as problem:
             raise away("The store is away, so what was sent of this lead cannot be read. Send its "
                        "attributes and activities in the body, or try later.",
@@ -120,18 +121,19 @@ class Desk:
         answered = {role: _said(view.text(c)) for role, c in self.how.roles.items()}
         answers = scorer.one(
             told.lead_id, scorer.table.one(view), moment if self.how.dated else None, answered,
-            self._said.of(told.lead_id, moment), ask.explain != "none",
+            self._said.of(told.lead_id, moment, ask.as_of is None), ask.explain != "none",
         )  # fmt: skip
         return used, *_written(answers, ask, now, moment)
 
     def _batch(self, raw: bytes, ask: Ask) -> tuple[InUse, Batch, list[Score], list[Prediction]]:
         now, used = self.clock(), self._watch.in_use
         moment = _moment(ask, now)
-        batch = read_batch(raw, self.how, now if ask.as_of is None else None, self._store.leads)
+        stored = partial(self._store.leads, before=ask.as_of)
+        batch = read_batch(raw, self.how, now if ask.as_of is None else None, stored)
         view, scorer = batch.leads.view(moment), used.scorer
         answers = scorer.answers(
             batch.leads.ids, scorer.table.many(view), moment if self.how.dated else None,
-            known(view, self.how), self._said.among(batch.leads.ids, moment),
+            known(view, self.how), self._said.among(batch.leads.ids, moment, ask.as_of is None),
             ask.explain != "none",
         )  # fmt: skip
         return used, batch, *_written(answers, ask, now, moment)

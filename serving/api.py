@@ -19,6 +19,7 @@ from serving import bodies
 from serving.answering import Answer, Ask
 from serving.asking import DocumentQuery, HistoryQuery, HotQuery, ask_of, asked
 from serving.house import House
+from serving.intake import LARGE
 from serving.listing import TREND_ROWS, call_list, history, model_in_use
 from serving.openapi import openapi
 from serving.openapi_simple import simple_openapi
@@ -64,7 +65,8 @@ class Api:
         return app
 
     async def score(self, request: Request) -> Response:
-        lead = lead_of(await _json(request))
+        raw = await _json(request)
+        lead = lead_of(raw) if len(raw) <= LARGE else await asyncio.to_thread(lead_of, raw)
         answer = await self._desk.one(lead, self._ask(request))
         return _answer(answer.plain())
 
@@ -86,8 +88,9 @@ class Api:
 
     async def hot(self, request: Request) -> Response:
         query, now = asked(HotQuery, request.query_params), self._desk.clock()
-        cooled = self._house.said.cooled(now)  # by a person, since they were scored
-        found = await _read(self._house.store.hot, query.owner, query.limit + len(cooled), now)
+        found = await _read(self._house.store.hot, query.owner, 2 * query.limit + 100, now)
+        said = self._house.said.among((row.lead_id for row in found), now)
+        cooled = {lead for lead, override in said.items() if not override.hot}
         rows = [row for row in found if row.lead_id not in cooled][: query.limit]
         card = self._house.watch.in_use.scorer.card
         return _answer(call_list(rows, card, query.lang, now))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections.abc import Sequence
 from typing import Any
@@ -11,6 +12,7 @@ from serving.database import Database, drop
 from serving.records import Prediction
 
 FEW = 4
+_IN_USE = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
 class AtOnce:
@@ -27,13 +29,15 @@ class AtOnce:
         if len(predictions) > FEW or not self._open or not self._lock.acquire(False):
             return False
         try:
-            self._write(predictions)
+            return self._write(predictions)
         except Exception:
+            # Also where COMMIT failed the writer may write them again: `drop` rolls back and closes
+            # first, and SQLite has then committed nothing. (After an error of the disk itself the end
+            # of its log is in doubt, and is just what the next to write overwrites.)
             self._drop()
             return False
         finally:
             self._lock.release()
-        return True
 
     def close(self) -> None:
         """Let go of the connection; nothing is written here after that."""
@@ -41,15 +45,22 @@ class AtOnce:
             self._open = False
             self._drop()
 
-    def _write(self, predictions: Sequence[Prediction]) -> None:
+    def _write(self, predictions: Sequence[Prediction]) -> bool:
+        """False where another writes: nothing was begun, so the connection is as good as before."""
         if self._connection is None or not self._database.usable(self._connection):
             self._drop()
             self._connection = self._database.connect(durable=False)
             self._connection.execute("PRAGMA busy_timeout = 0")
         cursor = self._connection.cursor()
-        cursor.execute(self._database.begin)
+        try:
+            cursor.execute(self._database.begin)
+        except sqlite3.OperationalError as problem:
+            if problem.sqlite_errorcode & 0xFF in _IN_USE:
+                return False
+            raise
         self._database.remember(cursor, predictions, now_ms())
         cursor.execute("COMMIT")
+        return True
 
     def _drop(self) -> None:
         if self._connection is not None:

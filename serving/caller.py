@@ -14,7 +14,10 @@ LOOPBACK = Key(id="loopback", role="admin", name="loopback", created_at=0)
 """Who asks from this machine while there are no keys and the demo leaves the door open."""
 
 _LONGEST = 300  # what is cut off here is longer than any token
-_PASSED_ON = (b"x-forwarded-for", b"forwarded", b"x-real-ip", b"via")
+_PASSED_ON = (
+    b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-forwarded-server",
+    b"forwarded", b"x-real-ip", b"via",
+)  # fmt: skip
 
 Headers = Mapping[bytes, bytes]
 

@@ -11,7 +11,11 @@ from features.clock import NEVER
 from features.columns import Bools, Column, Ints, missing, take, texts
 from features.crm import Activities, Changes, Crm, Outcomes
 from features.many_leads import Histories, ManyLeads
+from serving.problems import wrong_fields
 from serving.reading import Reading, Told
+from serving.wrong_fields import wrong
+
+TYPES_MOST = 32_767
 
 
 @dataclass(frozen=True)
@@ -104,6 +108,9 @@ def _history(rows: Sequence[tuple[int, str, int, object]], kind: str) -> Changes
 def _activities(rows: Sequence[tuple[int, str, int, float]]) -> Activities:
     lead, kind, at, value = zip(*rows, strict=True) if rows else ((), (), (), ())
     told = texts(list(kind))
+    if len(told.categories) > TYPES_MOST:
+        allowed = f"at most {TYPES_MOST:,} different types of activity in one batch"
+        raise wrong_fields([wrong("body.leads", len(told.categories), allowed)])
     return Activities(
         np.array(lead, dtype=np.int32), told.codes.astype(np.int16), np.array(at, dtype=np.int64),
         np.array(value, dtype=np.float64), told.categories,

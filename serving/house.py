@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain, repeat
 from typing import Any
 
 from features.clock import days_to_ms, now_ms, to_ms
@@ -23,7 +24,7 @@ from serving.settings import ServiceSettings
 from serving.store import Store, StoreAway
 from serving.watching import Watch
 
-LOOK_EVERY_SECONDS, PRUNE_EVERY_SECONDS = 0.5, 3600.0
+LOOK_EVERY_SECONDS, PRUNE_FIRST_SECONDS, PRUNE_EVERY_SECONDS = 0.5, 60.0, 3600.0
 
 log = logging.getLogger(__name__)
 
@@ -71,9 +72,8 @@ class House:
 
     async def keep_house(self) -> None:
         """Look every half second, and delete what is older than the settings say, until cancelled."""
-        rounds = round(PRUNE_EVERY_SECONDS / LOOK_EVERY_SECONDS)
-        while True:
-            for _ in range(rounds):
+        for seconds in chain([PRUNE_FIRST_SECONDS], repeat(PRUNE_EVERY_SECONDS)):
+            for _ in range(round(seconds / LOOK_EVERY_SECONDS)):
                 await asyncio.sleep(LOOK_EVERY_SECONDS)
                 await _unharmed(self.look)
             await _unharmed(self._prune)

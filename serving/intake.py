@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import replace
 from functools import cache
 from typing import Annotated, Any
@@ -24,7 +25,8 @@ from serving.store import Store, StoreAway
 from serving.wrong_fields import Wrong, wrong
 
 _SAID: Mapping[Outcome, str] = {"stored": "stored", "known": "already known"}
-_SPOKEN = ("overrides", "handovers")
+LARGE = 65_536
+"""Bodies of more bytes are read beside the loop."""
 
 
 class Intake:
@@ -43,13 +45,16 @@ class Intake:
         A list is checked as a whole before anything of it is stored. Raises Problem: 400, 409, 422, 503.
         """
         is_list = raw.lstrip()[:1] == b"["
-        sent = _parsed(kind, raw, is_list)
-        records = self._records(kind, sent, is_list)
-        outcomes = await self._stored(records)
+        if len(raw) > LARGE:  # the loop answers others meanwhile
+            sent, records, future = await asyncio.to_thread(self._begun, kind, raw, is_list)
+        else:
+            sent, records, future = self._begun(kind, raw, is_list)
+        outcomes = await self._stored(future)
         for outcome, count in Counter(outcomes).items():
             self._metrics.record(kind, outcome, count)
-        if "stored" in outcomes and kind in _SPOKEN:
-            await asyncio.to_thread(self._said.refresh)
+        self._said.add(
+            record for record, told in zip(records, outcomes, strict=True) if told == "stored"
+        )
         _check_conflicts(records, outcomes, is_list)
         told = [
             _told(record, outcome, self._ignored(each))
@@ -87,9 +92,17 @@ class Intake:
             return ()
         return ignored(sent.attributes, self._how.columns)
 
-    async def _stored(self, records: Sequence[Record]) -> list[Outcome]:
+    def _begun(
+        self, kind: Kind, raw: bytes, is_list: bool
+    ) -> tuple[Sequence[bodies.Sent], list[Record], Future[list[Outcome]]]:
+        """What was sent, checked and on its way to the disk."""
+        sent = _parsed(kind, raw, is_list)
+        records = self._records(kind, sent, is_list)
+        return sent, records, self._store.accept(records)
+
+    async def _stored(self, future: Future[list[Outcome]]) -> list[Outcome]:
         try:
-            return await asyncio.wrap_future(self._store.accept(records))
+            return await asyncio.wrap_future(future)
         except StoreAway as problem:
             raise away("The store is away, so nothing was taken in. Send it again later.",
                        problem.retry_after) from None  # fmt: skip

@@ -20,13 +20,17 @@ PREDICTIONS_AT_ONCE = 1_000
 log = logging.getLogger(__name__)
 
 
+class _Away(Exception):
+    """The database failed, not the queue on disk."""
+
+
 class Keeper:
     """Looks after one store until it is closed."""
 
     def __init__(self, database: Database, spool: Spool, breaker: Breaker, writer: Writer) -> None:
         self._database, self._spool = database, spool
         self._breaker, self._writer = breaker, writer
-        self._closing = threading.Event()
+        self._closing, self._seen = threading.Event(), ""
         self._thread = threading.Thread(target=self._run, name="store-keeper", daemon=True)
 
     def start(self) -> None:
@@ -34,10 +38,14 @@ class Keeper:
         self._try()
         self._thread.start()
 
-    def close(self, seconds: float) -> None:
-        """End, after what is being done."""
+    def end(self) -> None:
+        """Begin nothing new."""
         self._closing.set()
         self._breaker.wake.set()
+
+    def close(self, seconds: float) -> None:
+        """End, after what is being done."""
+        self.end()
         self._thread.join(seconds)
 
     def _run(self) -> None:
@@ -61,8 +69,15 @@ class Keeper:
             while not self._breaker.away and not self._closing.is_set() and self._spool.waiting:
                 if not self._writer.run(self._drain):
                     break
-        except self._database.errors as problem:
-            self._breaker.opened(reason(problem))
+        except _Away as problem:
+            self._breaker.opened(str(problem))
+        except StoreAway:
+            return  # closed meanwhile
+        except OSError as problem:
+            # The database may well be fine: what is wrong with the queue takes no writing away.
+            if (seen := type(problem).__name__) != self._seen:
+                log.error("The queue on disk cannot be drained: %s", reason(problem))
+            self._seen = seen
 
     def _try(self) -> None:
         """Migrate, then write where it takes nothing away: a full disk shows only then."""
@@ -92,12 +107,18 @@ class Keeper:
         """Bring some predictions from the disk to the database; how many they were."""
         with self._spool.draining(PREDICTIONS_AT_ONCE) as predictions:
             try:
-                self._restore(predictions)
-            except Exception as problem:
-                if not self._database.refuses(problem):
-                    raise
-                self._restore_each(predictions)
+                self._bring(predictions)
+            except self._database.errors as problem:
+                raise _Away(reason(problem)) from None
             return len(predictions)
+
+    def _bring(self, predictions: list[Prediction]) -> None:
+        try:
+            self._restore(predictions)
+        except Exception as problem:
+            if not self._database.refuses(problem):
+                raise
+            self._restore_each(predictions)
 
     def _restore_each(self, predictions: list[Prediction]) -> None:
         """One by one, without those that the database refuses: they would hold up all others."""

@@ -92,7 +92,7 @@ def model_in_use(used: InUse) -> dict[str, Any]:
         "model": origin and {
             "version": origin.version, "registered_version": origin.registered,
             "run_id": origin.run_id, "champion_since": iso(origin.since),
-            "served_for_seconds": max(0, now_ms() - origin.since) // 1000,
+            "champion_for_seconds": max(0, now_ms() - origin.since) // 1000,
         },
         "fallback": scorer.fallback,
         "scorecard": scorer.card.version,

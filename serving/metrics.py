@@ -63,7 +63,9 @@ class Metrics:
         )
         # All workers use the same bundle; the one that is asked tells its age.
         self._trained_age = self._gauge(
-            "model_trained_age_seconds", "Since the model's training.", "livemostrecent"
+            "model_trained_age_seconds",
+            "Since the newest deal that the model in use was trained on.",
+            "livemostrecent",
         )
         self._bundle_age = self._gauge(
             "bundle_age_seconds", "Since the model's bundle was written.", "livemostrecent"

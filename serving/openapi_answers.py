@@ -115,7 +115,7 @@ def _hot_lead() -> Schema:
 def _model_in_use() -> Schema:
     model = object_of(
         "The champion.", version=_STRING, registered_version=_STRING, run_id=_STRING,
-        champion_since=TIME, served_for_seconds=_WHOLE,
+        champion_since=TIME, champion_for_seconds=_WHOLE,
     )  # fmt: skip
     maybe = {"oneOf": [model, {"type": "null"}], "description": "null: the rules decide."}
     thresholds = object_of(

@@ -6,6 +6,8 @@ import hashlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import orjson
+
 from features.clock import to_ms
 from serving import bodies
 from serving.reading import check_past
@@ -51,7 +53,16 @@ def _same(value: Any) -> Any:
     return value
 
 
+def _said_of(lead: bodies.SentLead) -> str:
+    """Two changes of a lead in one second differ in what they say."""
+    return orjson.dumps(lead.attributes, option=orjson.OPT_SORT_KEYS).decode()
+
+
 def _hash(kind: Kind, sent: bodies.Sent, at: int) -> str:
     """The key of what comes without an id: lead, type and time."""
-    told = "\n".join((kind, sent.lead_id, str(getattr(sent, _TYPE.get(kind, ""), "")), str(at)))
+    if isinstance(sent, bodies.SentLead):
+        what = _said_of(sent)
+    else:
+        what = str(getattr(sent, _TYPE.get(kind, ""), ""))
+    told = "\n".join((kind, sent.lead_id, what, str(at)))
     return "h-" + hashlib.sha256(told.encode()).hexdigest()[:32]

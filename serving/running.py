@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -85,8 +86,8 @@ def curl_lines(crm: CrmSettings, url: str, free: bool) -> list[str]:
         {**lead, "updated_at": iso(now_ms()), "attributes": {}}, "leads"
     )  # fmt: skip
     return [
-        f"{post}/v1/{door} -d '{json.dumps(first, ensure_ascii=False)}'",
-        f"{post}/v1/score -d '{json.dumps(lead)}'",
+        f"{post}/v1/{door} -d {shlex.quote(json.dumps(first, ensure_ascii=False))}",
+        f"{post}/v1/score -d {shlex.quote(json.dumps(lead))}",
         f"curl -s{key} {url}/v1/hot",
     ]
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Protocol
 
-from scoring.overrides import Override, in_force
+from features.clock import NEVER
+from scoring.overrides import VERDICTS, Override, in_force
+from serving.records import Record
 
 
 class SaidStore(Protocol):
@@ -17,30 +21,63 @@ class SaidStore(Protocol):
 
 
 class Said:
-    """Overrides by lead, as they were when `refresh` looked last."""
+    """Overrides by lead, as they were when `refresh` looked last, and what was added since."""
 
     def __init__(self, store: SaidStore) -> None:
         self._store, self._stamp = store, object()
         self._by_lead: Mapping[str, Sequence[Override]] = {}
+        self._alone = threading.Lock()
 
     def refresh(self) -> None:
-        """Read them again where something was said since. Raises StoreAway."""
-        stamp = self._store.said_stamp()
-        if stamp != self._stamp:
-            found = defaultdict(list)
-            for override in self._store.said():
-                found[override.lead_id].append(override)
-            self._by_lead, self._stamp = dict(found), stamp
+        """Read them again where something was said or erased since. Raises StoreAway."""
+        with self._alone:
+            stamp = self._store.said_stamp()
+            if stamp != self._stamp:
+                self._by_lead, self._stamp = _grouped(self._store.said()), stamp
 
-    def of(self, lead_id: str, as_of: int) -> Override | None:
+    def add(self, records: Iterable[Record]) -> None:
+        """Take what was just stored into account at once; `refresh` finds the rest of it."""
+        told = [override for record in records if (override := verdict_of(record))]
+        if told:
+            with self._alone:
+                self._by_lead = {**self._by_lead, **_joined(self._by_lead, _grouped(told))}
+
+    def of(self, lead_id: str, as_of: int, live: bool = True) -> Override | None:
         """The verdict in force on a lead at a moment (ms UTC)."""
-        return in_force(self._by_lead.get(lead_id, ()), as_of).get(lead_id)
+        return self.among([lead_id], as_of, live).get(lead_id)
 
-    def among(self, lead_ids: Sequence[str], as_of: int) -> Mapping[str, Override]:
-        """The verdicts in force on some leads."""
+    def among(
+        self, lead_ids: Iterable[str], as_of: int, live: bool = True
+    ) -> Mapping[str, Override]:
+        """The verdicts in force on some leads. `live`: what came from a clock ahead of ours holds
+        already; a replay sees nothing that came after its moment."""
         told = [o for lead in self._by_lead.keys() & set(lead_ids) for o in self._by_lead[lead]]
-        return in_force(told, as_of)
+        return in_force([_now_at_most(o, as_of) for o in told] if live else told, as_of)
 
-    def cooled(self, as_of: int) -> set[str]:
-        """The leads that a person has named not hot, or sent back, as it stands at a moment."""
-        return {lead for lead in self._by_lead if (o := self.of(lead, as_of)) and not o.hot}
+
+def verdict_of(record: Record) -> Override | None:
+    """What a record says of a lead, if it is a verdict."""
+    said = record.body.get("verdict") or record.body.get("step")
+    if record.kind not in ("overrides", "handovers") or said not in VERDICTS:
+        return None
+    reason, by = (record.body.get(name) or "" for name in ("reason", "by"))
+    return Override(
+        record.lead_id, said, reason, by, record.at, record.body.get("expires_at") or NEVER
+    )
+
+
+def _grouped(told: Iterable[Override]) -> dict[str, Sequence[Override]]:
+    found = defaultdict(list)
+    for override in told:
+        found[override.lead_id].append(override)
+    return dict(found)
+
+
+def _joined(
+    before: Mapping[str, Sequence[Override]], added: Mapping[str, Sequence[Override]]
+) -> dict[str, Sequence[Override]]:
+    return {lead: [*before.get(lead, ()), *told] for lead, told in added.items()}
+
+
+def _now_at_most(override: Override, now: int) -> Override:
+    return override if override.at <= now else replace(override, at=now)

@@ -11,6 +11,7 @@ import errno
 import fcntl
 import logging
 import os
+import time
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -48,6 +49,7 @@ class Spool:
         self._folder, self._limit = folder, limit
         self._own: _File | None = None
         self._held: list[_File] = []
+        self._seen: set[tuple[Path, str]] = set()
 
     @property
     def rows(self) -> int:
@@ -59,11 +61,16 @@ class Spool:
         """Whether there is something to drain, perhaps of a process that died."""
         return self.rows > 0 or bool(self._orphans())
 
-    def append(self, lists: Sequence[Sequence[Prediction]]) -> list[bool]:
-        """Append lists of predictions with one write; which of them could be taken, each whole."""
+    def append(
+        self, lists: Sequence[Sequence[Prediction]], patience: float | None = None
+    ) -> list[bool]:
+        """Append lists of predictions with one write; which of them could be taken, each whole.
+
+        `patience`: how many seconds to wait for others that use the folder (None: until they end).
+        """
         lines = [as_lines(predictions) for predictions in lists]
         try:
-            with self._locked():
+            with self._locked(patience):
                 return self._append(lines)
         except OSError as problem:
             log.warning("The queue on disk cannot be written: %s", problem.strerror)
@@ -77,11 +84,11 @@ class Spool:
         """
         with self._locked():
             self._adopt()
-            file = next((held for held in self._held if held.rows), None)
-            if file is None:
+            found = self._oldest(most)
+            if found is None:
                 yield []
                 return
-            told, end, lines = read_lines(file.path, file.done, most)
+            file, (told, end, lines) = found
             yield told
             file.done = end
             file.rows = max(0, file.rows - lines) if end < file.size else 0
@@ -114,7 +121,7 @@ class Spool:
         self._held, self._own = [], None
 
     def _append(self, lines: Sequence[bytes | None]) -> list[bool]:
-        room = self._limit - sum(path.stat().st_size for path in self._files())
+        room = self._limit - sum(_size(path) for path in self._files())
         taken = []
         for line in lines:
             fits = line is not None and len(line) <= room
@@ -145,17 +152,43 @@ class Spool:
         self._held.append(file)
         return file
 
-    def _adopt(self) -> None:
-        """Take over what dead processes left."""
-        for path in self._orphans():
-            descriptor = os.open(path, os.O_RDWR)
+    def _oldest(self, most: int) -> tuple[_File, tuple[list[Prediction], int, int]] | None:
+        """The first file that has something left and can be read, and that."""
+        for file in self._held:
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                os.close(descriptor)
-                continue
+                if file.rows:
+                    return file, read_lines(file.path, file.done, most)
+            except OSError as problem:
+                self._passed_over(file.path, problem)
+        return None
+
+    def _adopt(self) -> None:
+        """Take over what dead processes left, but for what cannot be read."""
+        for path in self._orphans():
+            try:
+                self._take(path)
+            except BlockingIOError:
+                continue  # its process lives
+            except OSError as problem:
+                self._passed_over(path, problem)
+
+    def _take(self, path: Path) -> None:
+        """Raises BlockingIOError where another process holds it, OSError where it cannot be read."""
+        descriptor = os.open(path, os.O_RDWR)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             rows = path.read_bytes().count(b"\n")
-            self._held.append(_File(path, descriptor, max(rows, 1)))
+        except OSError:
+            os.close(descriptor)
+            raise
+        self._held.append(_File(path, descriptor, max(rows, 1)))
+
+    def _passed_over(self, path: Path, problem: OSError) -> None:
+        """Say so, once of each: it is tried again every second."""
+        seen = (path, type(problem).__name__)
+        if seen not in self._seen:
+            log.error("%s in the queue on disk cannot be read: %s", path.name, seen[1])
+        self._seen.add(seen)
 
     def _empty(self, file: _File) -> None:
         """Own files are used again, others have done their service."""
@@ -176,11 +209,35 @@ class Spool:
         return [path for path in self._files() if path not in held]
 
     @contextmanager
-    def _locked(self) -> Iterator[None]:
+    def _locked(self, patience: float | None = None) -> Iterator[None]:
+        """Raises OSError; TimeoutError where others hold it for longer than `patience` seconds."""
         self._folder.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(self._folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            _lock(descriptor, patience)
             yield
         finally:
             os.close(descriptor)
+
+
+def _lock(descriptor: int, patience: float | None) -> None:
+    if patience is None:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        return
+    until = time.monotonic() + patience
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() > until:
+                raise TimeoutError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT)) from None
+            time.sleep(0.02)
+
+
+def _size(path: Path) -> int:
+    """Bytes; 0 where even that cannot be told, so that one bad entry does not keep all others out."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0

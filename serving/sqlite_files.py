@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,14 +24,21 @@ def locked(path: Path, seconds: float) -> Iterator[None]:
 
 
 def holds(path: Path, wanted: bytes, at_once: int = 2**20) -> bool:
-    """Whether some bytes are in a file, which is read in pieces. Raises OSError."""
-    overlap = b""
+    """Whether an id is in a file, which is read in pieces; L10 is not in L100. Raises OSError.
+
+    What stands before it does not matter: SQLite puts a row's texts side by side, so that a lead's id
+    follows the record's key with nothing between. After it comes a time, whose first byte is no letter.
+    """
+    whole = re.compile(re.escape(wanted) + rb"(?![\w-])")
+    left = b""
     with path.open("rb") as file:
         while block := file.read(at_once):
-            if wanted in overlap + block:
+            seen = left + block
+            # One at the very end may go on in the next piece, which begins with it.
+            if any(found.end() < len(seen) for found in whole.finditer(seen)):
                 return True
-            overlap = block[-len(wanted) :]
-    return False
+            left = seen[-len(wanted) :]
+    return left == wanted
 
 
 def inode_of(path: Path) -> tuple[int, int]:

@@ -6,6 +6,7 @@ wait on disk while the database is away.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from functools import partial
@@ -31,8 +32,8 @@ from serving.writer import Writer
 __all__ = ["HotRow", "Kept", "Outcome", "Refused", "Store", "StoreAway", "StoredLead"]
 
 SPOOL_LIMIT = 64 * 2**20
-LEADS_AT_ONCE = 1_000
-CLOSE_SECONDS = 5.0
+CLOSE_SECONDS, QUEUE_SECONDS = 2.5, 0.5
+"""To write what waits and, where that is not enough, to put it on disk: workers are soon killed."""
 T = TypeVar("T")
 
 
@@ -89,23 +90,29 @@ class Store:
         The future never fails.
         """
         future: Future[Kept] = Future()
-        if not self._breaker.away and self._at_once.remember(predictions):
+        # Not beside the writer: who scores all the time would keep the database's lock from it.
+        at_once = self._writer.idle and not self._breaker.away
+        if at_once and self._at_once.remember(predictions):
             future.set_result("stored")
         else:
             self._writer.put(Remembering(future, predictions))
         return future
 
-    def lead(self, lead_id: str) -> StoredLead | None:
-        """What is known of a lead; None where nothing is. Raises StoreAway."""
-        return self.leads([lead_id]).get(lead_id)
+    def lead(self, lead_id: str, before: int | None = None) -> StoredLead | None:
+        """What is known of a lead; None where nothing is. `before` as in `leads`. Raises StoreAway."""
+        return self.leads([lead_id], before).get(lead_id)
 
-    def leads(self, lead_ids: Sequence[str]) -> dict[str, StoredLead]:
-        """What is known of leads, without those of whom nothing is. Raises StoreAway."""
+    def leads(self, lead_ids: Sequence[str], before: int | None = None) -> dict[str, StoredLead]:
+        """What is known of leads, without those of whom nothing is. Raises StoreAway.
+
+        Accounts, theirs and of others, are those told `before` a moment (ms UTC; None: the last told).
+        """
         told: dict[str, StoredLead] = {}
         unique = list(dict.fromkeys(lead_ids))
-        for start in range(0, len(unique), LEADS_AT_ONCE):
-            part = unique[start : start + LEADS_AT_ONCE]
-            told |= self._read(partial(store_reads.leads, lead_ids=part))
+        most = store_reads.LEADS_AT_ONCE
+        for start in range(0, len(unique), most):
+            part = unique[start : start + most]
+            told |= self._read(partial(store_reads.leads, lead_ids=part, before=before))
         return told
 
     def scores(self, lead_id: str, limit: int = 100) -> list[dict[str, Any]]:
@@ -149,11 +156,17 @@ class Store:
         return self._spool.rows + self._writer.waiting
 
     def close(self) -> None:
-        """Write what waits and let go of everything. Nothing is accepted after that."""
-        self._keeper.close(CLOSE_SECONDS)
-        self._writer.close(CLOSE_SECONDS)
+        """Write what waits and let go of everything, within 3 s. Nothing is accepted after that.
+
+        Predictions that cannot be written by then go to the queue on disk.
+        """
+        until = time.monotonic() + CLOSE_SECONDS
+        self._keeper.end()
+        ended = self._writer.close(CLOSE_SECONDS, QUEUE_SECONDS)
+        self._keeper.close(max(0.0, until - time.monotonic()))
         self._at_once.close()
-        self._spool.close()
+        if ended:
+            self._spool.close()
         self._database.close()
 
     def _read(self, work: Callable[[Connection], T]) -> T:

@@ -47,10 +47,11 @@ def first_heard(table: Table) -> Statement:
 
 @cache
 def of_accounts() -> Statement:
-    """All rows of the leads that were ever told to be of some accounts, by time."""
+    """The rows that count of the leads that were ever told to be of some accounts, by time."""
     c = _leads.c
     named = select(c.lead_id).where(c.account.in_(bindparam("asked", expanding=True)))
-    return select(_leads).where(c.lead_id.in_(named)).order_by(c.at, c.version, c.seq)
+    found = select(_leads).where(c.lead_id.in_(named), _is_newest(_leads))
+    return found.order_by(c.at, c.version, c.seq)
 
 
 @cache

@@ -20,17 +20,22 @@ from serving.remembered import HotRow, StoredLead
 from serving.tables import RECORDS
 
 _VERDICTS = {verdict: verdict for verdict in get_args(Verdict)}
+LEADS_AT_ONCE = 1_000
+"""So many are asked for in one query: databases bound its parameters."""
 Rows = Sequence[Any]  # versions of SQLAlchemy type them differently
 
 
-def leads(connection: Connection, lead_ids: Sequence[str]) -> dict[str, StoredLead]:
-    """What is known of leads, without those of whom nothing is."""
-    told = _by_lead(_of(connection, store_queries.of_leads(RECORDS["leads"]), lead_ids))
+def leads(
+    connection: Connection, lead_ids: Sequence[str], before: int | None = None
+) -> dict[str, StoredLead]:
+    """What is known of leads, without those of whom nothing is; accounts as told `before` (ms UTC)."""
+    told = _by_lead(_of(connection, store_queries.newest(RECORDS["leads"]), lead_ids))
     events = _events(connection, lead_ids)
     steps = _by_lead(_of(connection, store_queries.newest(RECORDS["handovers"]), lead_ids))
     created = _created(connection, lead_ids, told)
-    accounts = {lead_id: _account(rows) for lead_id, rows in told.items()}
-    together = _account_events(connection, {a for a in accounts.values() if a is not None})
+    accounts = {lead_id: _account(rows, before) for lead_id, rows in told.items()}
+    named = {account for account in accounts.values() if account is not None}
+    together = _account_events(connection, named, before)
     return {
         lead_id: StoredLead(
             lead_id,
@@ -101,6 +106,13 @@ def _events(connection: Connection, lead_ids: Iterable[str]) -> dict[str, list[E
     return told
 
 
+def _events_of_many(connection: Connection, lead_ids: Sequence[str]) -> dict[str, list[Event]]:
+    told: dict[str, list[Event]] = {}
+    for start in range(0, len(lead_ids), LEADS_AT_ONCE):
+        told |= _events(connection, lead_ids[start : start + LEADS_AT_ONCE])
+    return told
+
+
 def _created(
     connection: Connection, lead_ids: Sequence[str], told: dict[str, list[Any]]
 ) -> dict[str, int]:
@@ -117,21 +129,24 @@ def _created(
     return created
 
 
-def _account(rows: Rows) -> str | None:
-    """The account told last."""
-    return next((row.account for row in reversed(rows) if row.account is not None), None)
+def _account(rows: Rows, before: int | None) -> str | None:
+    """The account told last, before a moment: a replay must not see a later one."""
+    seen = (row for row in reversed(rows) if before is None or row.at < before)
+    return next((row.account for row in seen if row.account is not None), None)
 
 
-def _account_events(connection: Connection, accounts: set[str]) -> dict[str, list[Event]]:
+def _account_events(
+    connection: Connection, accounts: set[str], before: int | None
+) -> dict[str, list[Event]]:
     """The activities of all leads of each account, by time."""
     if not accounts:
         return {}
     told = _by_lead(_of(connection, store_queries.of_accounts(), accounts))
-    events = _events(connection, told)
+    events = _events_of_many(connection, list(told))
     together: dict[str, list[Event]] = {account: [] for account in accounts}
     for lead_id, rows in told.items():
         # A lead may have moved to another account since.
-        if (account := _account(rows)) in together:
+        if (account := _account(rows, before)) in together:
             together[account] += events.get(lead_id, [])
     return {a: sorted(found, key=lambda event: event[1]) for a, found in together.items()}
 

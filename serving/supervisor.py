@@ -13,7 +13,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from ipaddress import ip_address
 
 from features.errors import OutsideError, SettingsError
@@ -34,7 +34,8 @@ class Part:
     environ: Mapping[str, str]
     process: subprocess.Popen[bytes] | None = None
     started: float = 0.0
-    failures: int = field(default=0)
+    failures: int = 0
+    again: float | None = None
 
     def start(self) -> None:
         """Start it. What we are told by Ctrl-C or our end we pass on ourselves."""
@@ -48,12 +49,17 @@ class Part:
         """Start it again where it has ended, later each time it does not live long."""
         if self.process is None or self.process.poll() is None:
             return
-        lived = time.monotonic() - self.started
-        self.failures = 0 if lived > _CALM_SECONDS else self.failures + 1
-        if lived < min(2.0**self.failures, _CALM_SECONDS):
-            return
-        say(f"the {self.name} ended ({_ended(self.process.returncode)}); it is started again")
-        self.start()
+        now = time.monotonic()
+        if self.again is None:  # it has just ended
+            calm = now - self.started > _CALM_SECONDS
+            self.failures = 0 if calm else self.failures + 1
+            self.again = now + min(2.0**self.failures - 1, _CALM_SECONDS)
+            wait = max(0, round(self.again - now))
+            say(f"the {self.name} ended ({_ended(self.process.returncode)}); it is started again"
+                f"{f' in {wait} s' if wait else ''}")  # fmt: skip
+        if now >= self.again:
+            self.again = None
+            self.start()
 
     def stop(self) -> None:
         """Ask it to end."""

@@ -47,6 +47,8 @@ def _record_table(kind: Kind) -> Table:
         Column("digest", Text, nullable=False), *own,
         UniqueConstraint("key", "version", name=f"{kind}_key"),
         Index(f"{kind}_of_lead", "lead_id", "at"),
+        # No number twice, also after an erasure: the newest tells whether something was said since.
+        sqlite_autoincrement=True,
     )  # fmt: skip
 
 

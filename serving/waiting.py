@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -24,8 +25,15 @@ class Waiting(Generic[T]):
     def rows(self) -> int:
         return 0
 
+    def settle(self, told: T) -> None:
+        """Tell what became of it, unless that was told: closing does not wait for a slow writer."""
+        with suppress(InvalidStateError):
+            self.future.set_result(told)
+
     def fail(self, problem: Exception) -> None:
-        self.future.set_exception(copy(problem))
+        """Tell why nothing became of it, unless something was told."""
+        with suppress(InvalidStateError):
+            self.future.set_exception(copy(problem))
 
 
 @dataclass(slots=True)
@@ -50,7 +58,7 @@ class Remembering(Waiting[Kept]):
         return len(self.predictions)
 
     def fail(self, problem: Exception) -> None:
-        self.future.set_result("not_stored")
+        self.settle("not_stored")
 
 
 @dataclass(slots=True)

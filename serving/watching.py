@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gc
 import logging
+import time
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 
 from features.clock import now_ms
@@ -19,6 +21,9 @@ from scoring.scorer import Fallback, Scorer
 log = logging.getLogger(__name__)
 
 Stamp = tuple[tuple[int, int], tuple[int, int]]
+AGAIN_SECONDS = 5.0
+"""So soon a bundle that could not be used is tried again: what was wrong with it may have passed."""
+_MAY_PASS = ("model_error", "bundle_damaged")
 
 
 @dataclass(frozen=True)
@@ -38,21 +43,25 @@ class Watch:
     def __init__(self, settings: CrmSettings, bundles: Path) -> None:
         self._settings, self._bundles = settings, bundles
         self._seen: Stamp | None = None
+        self._try_again = 0.0
         self.in_use = InUse(Scorer(blank_card(), settings.table, None, "no_model"), None)
 
     def refresh(self) -> bool:
         """Look once, and swap the scorer where something changed. Never raises; says what it did."""
         stamp = self._stamp()
-        if stamp == self._seen:
+        if stamp == self._seen and time.monotonic() < self._try_again:
             return False
+        before = self.in_use
         try:
             self.in_use = self._made()
         except Exception as problem:  # whatever it is, the rules answer
             log.error("The model cannot be used; the rules decide", exc_info=problem)
             self.in_use = self._by_rules("model_error")
-        self._seen = stamp
+        failed = self.in_use.scorer.fallback in _MAY_PASS
+        self._seen, self._try_again = stamp, time.monotonic() + AGAIN_SECONDS if failed else inf
         _settle()
-        self._tell()
+        if before.scorer != self.in_use.scorer:
+            self._tell()
         return True
 
     def _stamp(self) -> Stamp:
@@ -73,19 +82,25 @@ class Watch:
             return self._by_rules("bundle_damaged")
         if bundle is None:
             return self._by_rules("no_model")
-        scorer = assemble(self._settings, bundle, None, log.warning)
+        scorer = assemble(self._settings, bundle, None, log.warning, self._last_good)
         _warm(scorer)
         return InUse(scorer, None if scorer.judge is None else bundle.origin)
 
     def _by_rules(self, fallback: Fallback) -> InUse:
         try:
-            return InUse(assemble(self._settings, None, fallback, log.warning), None)
+            scorer = assemble(self._settings, None, fallback, log.warning, self._last_good)
+            return InUse(scorer, None)
         except HotleadError as problem:
             log.error("The last good scorecard goes on", extra={"why": str(problem)})
-            return InUse(Scorer(self._last_card(), self._settings.table, None, fallback), None)
+            return InUse(
+                Scorer(self.in_use.scorer.card, self._settings.table, None, fallback), None
+            )
 
-    def _last_card(self) -> Scorecard:
-        return self.in_use.scorer.card
+    @property
+    def _last_good(self) -> Scorecard | None:
+        """The scorecard that was in use; None before there was one."""
+        card = self.in_use.scorer.card
+        return card if self._seen is not None and card.rows else None
 
     def _tell(self) -> None:
         used = self.in_use

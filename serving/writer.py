@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
@@ -34,7 +35,9 @@ class Writer:
         self._database, self._spool, self._breaker = database, spool, breaker
         self._queue: SimpleQueue[Waiting[Any] | None] = SimpleQueue()
         self._connections: dict[bool, Any] = {}
+        self._in_hand: list[Waiting[Any]] = []
         self._lock, self._open = threading.Lock(), True
+        self._ended = self._given_up = False
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
         self._thread.start()
 
@@ -72,12 +75,40 @@ class Writer:
         """Requests that wait to be written."""
         return self._queue.qsize()
 
-    def close(self, seconds: float) -> None:
-        """Write what waits, then end."""
+    @property
+    def idle(self) -> bool:
+        """Whether it has nothing to do."""
+        return not self._in_hand and self._queue.empty()
+
+    def close(self, seconds: float, patience: float) -> bool:
+        """Write what waits, then end; whether it has ended.
+
+        Where that takes longer than `seconds`, predictions go to the queue on disk, for which
+        `patience` seconds more may pass. The queue is closed when the writer ends at last.
+        """
         with self._lock:
             self._open = False
             self._queue.put(None)
         self._thread.join(seconds)
+        with self._lock:
+            if not self._ended:
+                self._give_up(patience)
+        return self._ended
+
+    def _give_up(self, patience: float) -> None:
+        """Nothing may wait in memory alone. What is being written now may succeed all the same: who
+        drains the queue looks whether it is there, and a sender sends again what has its id."""
+        self._given_up = True
+        left = list(self._in_hand)
+        with suppress(Empty):
+            while True:
+                if (waiting := self._queue.get_nowait()) is not None:
+                    left.append(waiting)
+        open_still = [waiting for waiting in left if not waiting.future.done()]
+        self._queue_on_disk([w for w in open_still if isinstance(w, Remembering)], patience)
+        for waiting in open_still:
+            waiting.fail(StoreAway("the store is closed"))
+        self._queue.put(None)
 
     def _run(self) -> None:
         going = True
@@ -86,9 +117,14 @@ class Writer:
             self._safely(self._remember, [w for w in group if isinstance(w, Remembering)])
             self._safely(self._accept, [w for w in group if isinstance(w, Accepting)])
             for task in (w for w in group if isinstance(w, Task)):
-                _resolve(task.future, task.work)
+                _resolve(task)
+            self._in_hand = []
         for durable in list(self._connections):
             self._drop(durable)
+        with self._lock:
+            self._ended = True
+            if self._given_up:
+                self._spool.close()
 
     def _safely(self, write: Callable[[Sequence[W]], None], group: Sequence[W]) -> None:
         """Whatever happens, this thread goes on and nobody waits for ever."""
@@ -98,12 +134,11 @@ class Writer:
         except Exception as problem:
             log.error("Writing failed: %s", type(problem).__name__)
             for waiting in group:
-                if not waiting.future.done():
-                    waiting.fail(problem)
+                waiting.fail(problem)
 
     def _gathered(self) -> tuple[list[Waiting[Any]], bool]:
         """All that waits, at least one; and whether it goes on after that."""
-        group: list[Waiting[Any]] = []
+        group = self._in_hand = []
         rows = 0
         try:
             while rows < ROWS_A_GROUP:
@@ -125,7 +160,7 @@ class Writer:
             self._accept_failed(group, problem)
             return
         for waiting, told in zip(group, outcomes, strict=True):
-            waiting.future.set_result(told)
+            waiting.settle(told)
 
     def _accept_failed(self, group: Sequence[Accepting], problem: Exception) -> None:
         if self._database.refuses(problem) and len(group) > 1:
@@ -146,7 +181,7 @@ class Writer:
             self._remember_failed(group, problem)
             return
         for waiting in group:
-            waiting.future.set_result("stored")
+            waiting.settle("stored")
 
     def _remembered(self, group: Sequence[Remembering]) -> None:
         rows = [p for waiting in group for p in waiting.predictions]
@@ -164,10 +199,11 @@ class Writer:
             log.error("Predictions could not be stored: %s", reason(problem))
             group[0].fail(problem)
 
-    def _queue_on_disk(self, group: Sequence[Remembering]) -> None:
-        taken = self._spool.append([waiting.predictions for waiting in group])
-        for waiting, queued in zip(group, taken, strict=True):
-            waiting.future.set_result("queued" if queued else "not_stored")
+    def _queue_on_disk(self, group: Sequence[Remembering], patience: float | None = None) -> None:
+        left = [waiting for waiting in group if not waiting.future.done()]
+        taken = self._spool.append([w.predictions for w in left], patience) if left else []
+        for waiting, queued in zip(left, taken, strict=True):
+            waiting.settle("queued" if queued else "not_stored")
 
     def _told(self, problem: Exception) -> Exception:
         """The error as a waiting request is told it; the breaker opens where the database is away."""
@@ -218,8 +254,12 @@ class Writer:
             drop(connection)
 
 
-def _resolve(future: Future[T], work: Callable[[], T]) -> None:
+def _resolve(task: Task) -> None:
     try:
-        future.set_result(work())
+        told = task.work()
     except Exception as problem:
-        future.set_exception(problem)
+        # The error itself: not each can be copied.
+        with suppress(InvalidStateError):
+            task.future.set_exception(problem)
+    else:
+        task.settle(told)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Iterator
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from stores import prediction
 
 from serving.at_once import FEW, AtOnce
 from serving.store import Store, database
+from serving.waiting import Task
 
 
 @pytest.fixture
@@ -37,6 +39,17 @@ def test_a_few_are_stored_before_it_returns(store: Store) -> None:
     assert stored(store) == 1
 
 
+def test_it_does_not_overtake_what_waits_for_the_writer(store: Store, at_once: AtOnce) -> None:
+    """Else whoever scores all the time would keep the lock from it."""
+    go, begun = threading.Event(), threading.Event()
+    store._writer.put(Task(Future(), lambda: begun.set() or go.wait(30)))  # type: ignore[func-returns-value]
+    begun.wait(30)
+    future = store.remember([prediction()])
+    assert not future.done()
+    go.set()
+    assert future.result() == "stored"
+
+
 def test_many_are_left_to_the_writer(store: Store, at_once: AtOnce) -> None:
     assert not at_once.remember([prediction()] * (FEW + 1))
     assert stored(store) == 0
@@ -52,6 +65,35 @@ def test_it_waits_for_no_lock_and_leaves_nothing(
     other.close()
     assert stored(store) == 0
     assert at_once.remember([prediction()])
+    assert stored(store) == 1
+
+
+def test_a_busy_database_keeps_the_connection(
+    store: Store, at_once: AtOnce, tmp_path: Path
+) -> None:
+    assert at_once.remember([prediction()])
+    before = at_once._connection
+    other = sqlite3.connect(tmp_path / "s.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    assert not at_once.remember([prediction()])
+    other.execute("ROLLBACK")
+    other.close()
+    assert at_once.remember([prediction()])
+    assert at_once._connection is before
+    assert stored(store) == 2
+
+
+def test_what_failed_at_its_commit_is_stored_once(store: Store, at_once: AtOnce) -> None:
+    """A deferred constraint fails just there."""
+    assert at_once.remember([prediction("other")])
+    at_once._connection.execute("PRAGMA foreign_keys = ON")
+    at_once._connection.executescript(
+        "CREATE TEMP TABLE a (x PRIMARY KEY);"
+        "CREATE TEMP TABLE b (x REFERENCES a DEFERRABLE INITIALLY DEFERRED);"
+        "CREATE TEMP TRIGGER t AFTER INSERT ON main.predictions BEGIN INSERT INTO b VALUES (1); END;"
+    )
+    assert store.remember([prediction()]).result() == "stored"
+    assert at_once._connection is None
     assert stored(store) == 1
 
 

@@ -104,3 +104,10 @@ def test_a_full_disk_leaves_the_bundle_in_use(demo: Demo, tiny_disk: Path) -> No
         write_bundle(tiny_disk / "bundles", demo.out / "model", origin(demo))
     assert pointed(tiny_disk / "bundles") is None
     assert [p.name for p in (tiny_disk / "bundles").iterdir()] == []
+
+
+@pytest.mark.parametrize("told", [b"\xff\xfe", b"", b"  "])
+def test_a_pointer_that_cannot_be_read_is_none(tmp_path: Path, told: bytes) -> None:
+    (tmp_path / "current").write_bytes(told)
+    assert pointed(tmp_path) is None
+    assert load_bundle(tmp_path) is None

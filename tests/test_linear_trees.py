@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import threading
 
 import numpy as np
 import pytest
@@ -109,3 +110,23 @@ def test_trees_learn_what_a_line_cannot() -> None:
     told = fit_trees(NUMBERS, corner, line, Boosting(), 60, seed=0).log_odds(NUMBERS)
     assert ((line > 0) == corner).mean() < 0.65
     assert ((told > 0) == corner).mean() > 0.95
+
+
+def test_one_row_at_a_time_is_right_from_many_threads_at_once(trees: TreesPart) -> None:
+    """A single request and a batch of one lead may ask at the same moment."""
+    matrix = with_gaps()[:400]
+    expected = trees.contributions(matrix)[1]
+    wrong: list[int] = []
+
+    def ask() -> None:
+        for row in range(len(matrix)):
+            told = trees.contributions(matrix[row : row + 1])[1][0]
+            if not np.array_equal(told, expected[row]):
+                wrong.append(row)
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []

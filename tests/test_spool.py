@@ -110,6 +110,27 @@ def test_the_queue_of_a_dead_process_is_taken_over(tmp_path: Path) -> None:
     assert files(folder) == []
 
 
+def test_what_cannot_be_read_is_passed_over_and_told_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "spool"
+    (folder / f"0-folder{ENDING}").mkdir(parents=True)
+    (folder / f"0-nowhere{ENDING}").symlink_to("nowhere")
+    (folder / f"1-left{ENDING}").write_bytes(line(prediction("left")))
+    spool = Spool(folder, 2**20)
+    assert spool.append([[prediction("own")]]) == [True]
+    assert sorted(drained(spool)[0].lead_id for _ in range(2)) == ["left", "own"]
+    assert drained(spool) == []
+    assert [record.message.count("IsADirectoryError") for record in caplog.records] == [1, 0]
+
+
+def test_a_queue_that_is_in_use_for_too_long_takes_nothing(tmp_path: Path) -> None:
+    first, second = (Spool(tmp_path / "spool", 2**20) for _ in range(2))
+    with first.draining(1):
+        assert second.append([[prediction()]], 0.05) == [False]
+    assert second.append([[prediction()]], 0.05) == [True]
+
+
 def test_a_closed_queue_is_another_process_to_drain(spool: Spool, tmp_path: Path) -> None:
     spool.append([[prediction("left")]])
     spool.close()

@@ -30,6 +30,7 @@ from features.errors import SettingsError
 from scoring.overrides import Override
 from serving.at_once import FEW
 from serving.records import KINDS, Prediction
+from serving.sqlite_files import holds
 from serving.store import Refused, Store, database
 
 __all__ = ["server", "store", "url"]
@@ -137,10 +138,21 @@ def test_a_lead_is_told_with_all_its_history(store: Store) -> None:
         record("leads", "l1", AT, attributes={"size": 10, "city": "Kyoto"}, created_at=AT - 9),
         record("leads", "l3", AT + 20, attributes={"city": None}),
         record(
-            "leads", "l2", AT + 10, attributes={"size": 20.5}, account="acme", created_at=AT - 5
+            "leads", "l2", AT + 10, attributes={"size": 20.5}, account="acm", created_at=AT - 99
         ),
     )
-    accepted(store, record("leads", "l2", AT + 10, version=2, attributes={"size": 30}))
+    accepted(
+        store,
+        record(
+            "leads",
+            "l2",
+            AT + 10,
+            version=2,
+            attributes={"size": 30},
+            account="acme",
+            created_at=AT,
+        ),
+    )
     accepted(store, activity("a2", AT + 2, value=0.1 + 0.2), activity("a1", AT + 1, type="mail"))
     accepted(
         store,
@@ -153,11 +165,7 @@ def test_a_lead_is_told_with_all_its_history(store: Store) -> None:
     assert lead is not None
     assert (lead.lead_id, lead.created, lead.account) == ("L1", AT - 9, "acme")
     assert sorted(lead.changes[:2]) == [("city", AT, "Kyoto"), ("size", AT, 10)]
-    assert lead.changes[2:] == [
-        ("size", AT + 10, 20.5),
-        ("size", AT + 10, 30),
-        ("city", AT + 20, None),
-    ]
+    assert lead.changes[2:] == [("size", AT + 10, 30), ("city", AT + 20, None)]
     assert [event[:2] for event in lead.events] == [("mail", AT + 1), ("page", AT + 2)]
     assert math.isnan(lead.events[0][2])
     assert lead.events[1][2] == 0.1 + 0.2
@@ -204,6 +212,57 @@ def test_account_events_are_those_of_all_leads_that_are_of_it_now(store: Store) 
     assert set(leads) == {"L1", "L2", "moved"}
     times = {name: [e[1] for e in lead.account_events or ()] for name, lead in leads.items()}
     assert times == {"L1": [AT + 2, AT + 3], "L2": [AT + 2, AT + 3], "moved": [AT + 1]}
+
+
+def test_a_corrected_account_takes_the_place_of_the_former_one(store: Store) -> None:
+    accepted(
+        store,
+        record("leads", "1", account="acme"),
+        record("leads", "2", account="acme", lead_id="L2"),
+        record("leads", "2", version=2, lead_id="L2"),
+        activity("a", AT + 1, lead_id="L2"),
+    )
+    leads = store.leads(["L1", "L2"])
+    assert (leads["L1"].account_events, leads["L2"].account) == ([], None)
+
+
+def test_a_replay_sees_no_account_that_was_told_later(store: Store) -> None:
+    accepted(
+        store,
+        record("leads", "1", account="acme"),
+        record("leads", "2", AT + 10, account="other"),
+        record("leads", "3", AT + 5, account="acme", lead_id="L2"),
+        activity("b", AT + 2, lead_id="L2"),
+    )
+    told = {
+        before: store.lead("L1", before) for before in (AT, AT + 1, AT + 6, AT + 10, AT + 11, None)
+    }
+    seen = [(lead.account, lead.account_events) for lead in told.values() if lead is not None]
+    alone, together = ("acme", []), ("acme", [("page", AT + 2)])
+    assert [(name, _times(events)) for name, events in seen] == [
+        (None, None), alone, together, together, ("other", []), ("other", []),
+    ]  # fmt: skip
+
+
+def _times(events: Any) -> Any:
+    return None if events is None else [event[:2] for event in events]
+
+
+def test_many_colleagues_are_asked_for_in_parts(store: Store) -> None:
+    accepted(
+        store,
+        *(record("leads", str(i), lead_id=f"L{i}", account="acme") for i in range(1_200)),
+        *(activity(f"a{i}", lead_id=f"L{i}") for i in range(1_200)),
+    )
+    asked: list[int] = []
+    from sqlalchemy import event
+
+    engine = store._database.engine
+    event.listen(engine, "before_cursor_execute", lambda *told: asked.append(len(told[3])))
+    lead = store.lead("L1")
+    assert lead is not None
+    assert len(lead.account_events or ()) == 1_200
+    assert max(asked) <= 1_000
 
 
 def test_many_leads_take_few_queries(store: Store) -> None:
@@ -277,6 +336,17 @@ def test_the_stamp_changes_with_what_is_said_and_erased(store: Store) -> None:
     store.forget("L1")
     stamps.append(store.said_stamp())
     assert len(set(stamps)) == 4
+
+
+def test_no_stamp_comes_twice_after_an_erasure(store: Store) -> None:
+    for name in ("L1", "L2"):
+        accepted(
+            store, record("overrides", name, lead_id=name, verdict="hot", reason="x", by="Ito")
+        )
+    before = store.said_stamp()
+    store.forget("L2")
+    accepted(store, record("overrides", "L3", lead_id="L3", verdict="hot", reason="x", by="Ito"))
+    assert store.said_stamp() != before
 
 
 # Predictions and the call list
@@ -538,6 +608,28 @@ def test_traces_in_moved_pages_are_cleared(tmp_path: Path) -> None:
         store.forget(wanted.decode())
         assert wanted not in contents(path)
         assert accepted(store, activity("b")) == ["stored"]
+
+
+@pytest.mark.parametrize("at_once", [3, 4, 5, 7, 2**20])
+def test_an_id_is_found_whole_in_a_file(tmp_path: Path, at_once: int) -> None:
+    path = tmp_path / "file"
+    others, own = b"--L100--L10-a--L10_--L1\0", b"key-7L10\1"
+    for content, there in ((others, False), (others + own + others, True), (others + b"L10", True)):
+        path.write_bytes(content)
+        assert holds(path, b"L10", at_once) == there
+
+
+def test_a_lead_whose_id_begins_others_is_found_in_their_midst(tmp_path: Path) -> None:
+    path = tmp_path / "s.db"
+    with opened(f"sqlite:///{path}", tmp_path / "spool") as store:
+        names = ["L100", "L10", "L101", "L10-2"]
+        accepted(store, *(record(k, f"k{n}", lead_id=n) for k in KINDS for n in names))
+        remembered(store, *(hot(name) for name in names))
+        store._database.scrub("nothing")  # all is in the file now
+        assert holds(path, b"L10")
+        store.forget("L10")
+        assert not holds(path, b"L10")
+        assert holds(path, b"L100")
 
 
 def test_old_predictions_go_and_present_scores_stay(store: Store) -> None:

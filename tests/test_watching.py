@@ -125,3 +125,19 @@ def test_what_cannot_even_be_read_leaves_the_rules(
     watch.refresh()
     assert watch.in_use.scorer.fallback == "model_error"
     assert watch.in_use.scorer.card.rows
+
+
+def test_what_was_wrong_and_has_passed_is_tried_again(
+    demo: Demo, folder: Path, crm: CrmSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pointer is the same: only time tells that the disk can be read again."""
+    watch = Watch(crm, folder / "bundles")
+    lay_out(demo, folder)
+    with monkeypatch.context() as patched:
+        patched.setattr("serving.watching.load_bundle", lambda _: 1 / 0)
+        watch.refresh()
+        assert watch.in_use.scorer.fallback == "model_error"
+    assert not watch.refresh()
+    monkeypatch.setattr("serving.watching.time.monotonic", lambda: float("1e12"))
+    assert watch.refresh()
+    assert watch.in_use.scorer.fallback is None

@@ -34,6 +34,7 @@ from features.clock import NEVER
 from serving.at_once import FEW
 from serving.records import Record
 from serving.store import Refused, Store, StoreAway
+from serving.waiting import Task
 
 __all__ = ["server", "store", "url"]
 ROOT = Path(__file__).parent.parent
@@ -166,6 +167,27 @@ def test_closing_writes_what_waits_and_takes_no_more(url: str, tmp_path: Path) -
     assert {thread.name for thread in threading.enumerate()}.isdisjoint(
         {"store-writer", "store-keeper"}
     )
+
+
+def test_closing_puts_on_disk_what_the_writer_cannot_write(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("serving.store.CLOSE_SECONDS", 0.1)
+    with opened(url, tmp_path / "spool") as store:
+        go, begun = threading.Event(), threading.Event()
+        store._writer.put(Task(Future(), lambda: begun.set() or go.wait(30)))  # type: ignore[func-returns-value]
+        begun.wait(30)
+        kept = store.remember([prediction(f"L{i}") for i in range(FEW + 1)])
+        sent = store.accept([activity("a")])
+        store.close()
+        assert kept.result(0) == "queued"
+        with pytest.raises(StoreAway, match="closed"):
+            sent.result(0)
+        go.set()
+        until(lambda: not store._writer._thread.is_alive(), "the writer ends")
+    with opened(url, tmp_path / "spool") as store:
+        until(lambda: store.scores(f"L{FEW}"), "the queue is drained")
+        assert store.accept([activity("a")]).result() == ["stored"]
 
 
 # SQLite in trouble
@@ -425,6 +447,19 @@ def test_one_bad_line_does_not_hold_up_the_queue(url: str, tmp_path: Path) -> No
         until(lambda: store.queue_rows() == 0, "the queue is drained")
         until(lambda: not store.away, "the store is back")
         assert [len(store.scores(name)) for name in ("a", "bad", "b")] == [1, 0, 1]
+
+
+def test_what_is_wrong_with_the_queue_does_not_take_the_store_away(
+    url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "spool" / "1-abc.spool").mkdir(parents=True)
+    with opened(url, tmp_path / "spool") as store:
+        until(lambda: "IsADirectoryError" in caplog.text, "it is told")
+        works(store, "after")
+        (tmp_path / "spool" / "lock").unlink()
+        (tmp_path / "spool" / "lock").mkdir()
+        until(lambda: "cannot be drained" in caplog.text, "it is told")
+        works(store, "later")
 
 
 def test_a_queue_that_is_full(url: str, tmp_path: Path) -> None:

@@ -113,13 +113,19 @@ def _columns(form: DealsTable, names: Sequence[str]) -> dict[str, str]:
     """The column of each field of a body: those of `form`, the sender's id and version, where there."""
     told = {
         "lead_id": form.lead, "outcome": form.outcome, "closed_at": form.closed_at,
-        "amount": form.amount or API.amount, "lost_reason": form.lost_reason or API.lost_reason,
+        "amount": _either(form.amount, API.amount, names),
+        "lost_reason": _either(form.lost_reason, API.lost_reason, names),
         _ID: _ID, _VERSION: _VERSION,
     }  # fmt: skip
     there = {field: column for field, column in told.items() if column in names}
     if form.lead == _ID:  # the lead's own id is not that of the deal
         del there[_ID]
     return {field: str(column) for field, column in there.items()}
+
+
+def _either(crm: str | None, ours: str | None, names: Sequence[str]) -> str | None:
+    """The column as crm.toml names it, where the file has that; else as the API does."""
+    return crm if crm in names else ours
 
 
 def _usable(reader: Reader, rows: Rows, columns: Mapping[str, str]) -> Bools:

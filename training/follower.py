@@ -39,6 +39,8 @@ def follow(
             told = step(out, bundles)
         except HotleadError as problem:
             told = str(problem)
+        except Exception as problem:  # whatever it is, the last bundle serves, and we try again
+            told = f"following failed ({type(problem).__name__}); it is tried again"
         if told and told != last:
             say(told)
         last = told

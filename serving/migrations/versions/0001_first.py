@@ -71,6 +71,7 @@ def _record(kind: str, *own: sa.Column[Any]) -> None:
         sa.Column("digest", sa.Text, nullable=False),
         *own,
         sa.UniqueConstraint("key", "version", name=f"{kind}_key"),
+        sqlite_autoincrement=True,
     )
     op.create_index(f"{kind}_of_lead", kind, ["lead_id", "at"])
 
