@@ -53,16 +53,14 @@ def _same(value: Any) -> Any:
     return value
 
 
-def _said_of(lead: bodies.SentLead) -> str:
-    """Two changes of a lead in one second differ in what they say."""
-    return orjson.dumps(lead.attributes, option=orjson.OPT_SORT_KEYS).decode()
+def _type_of(kind: Kind, sent: bodies.Sent) -> str:
+    """What tells two of a kind apart that came at the same time; of a lead's changes, what they say."""
+    if isinstance(sent, bodies.SentLead):
+        return orjson.dumps(sent.attributes, option=orjson.OPT_SORT_KEYS).decode()
+    return str(getattr(sent, _TYPE.get(kind, ""), ""))
 
 
 def _hash(kind: Kind, sent: bodies.Sent, at: int) -> str:
     """The key of what comes without an id: lead, type and time."""
-    if isinstance(sent, bodies.SentLead):
-        what = _said_of(sent)
-    else:
-        what = str(getattr(sent, _TYPE.get(kind, ""), ""))
-    told = "\n".join((kind, sent.lead_id, what, str(at)))
+    told = "\n".join((kind, sent.lead_id, _type_of(kind, sent), str(at)))
     return "h-" + hashlib.sha256(told.encode()).hexdigest()[:32]

@@ -60,8 +60,8 @@ class Watch:
         failed = self.in_use.scorer.fallback in _MAY_PASS
         self._seen, self._try_again = stamp, time.monotonic() + AGAIN_SECONDS if failed else inf
         _settle()
-        if before.scorer != self.in_use.scorer:
-            self._tell()
+        if _shown(before) != _shown(self.in_use):
+            log.info("In use", extra=_shown(self.in_use))
         return True
 
     def _stamp(self) -> Stamp:
@@ -102,12 +102,13 @@ class Watch:
         card = self.in_use.scorer.card
         return card if self._seen is not None and card.rows else None
 
-    def _tell(self) -> None:
-        used = self.in_use
-        log.info("In use", extra={
-            "model": used.origin and used.origin.version, "fallback": used.scorer.fallback,
-            "scorecard": used.scorer.card.version,
-        })  # fmt: skip
+
+def _shown(used: InUse) -> dict[str, str | None]:
+    return {
+        "model": None if used.origin is None else used.origin.version,
+        "fallback": used.scorer.fallback,
+        "scorecard": used.scorer.card.version,
+    }
 
 
 def _warm(scorer: Scorer) -> None:
