@@ -117,7 +117,7 @@ def told(name: str, latency: Latency) -> None:
 def latency(ours: Served, theirs: Served, bodies: Sequence[bytes]) -> list[bool]:
     """One lead with all reasons that the answer holds, against an empty endpoint."""
     nothing, one = side_by_side(
-        [(theirs.port, "/empty", [b'{"lead_id":"a"}']), (ours.port, "/v1/score", bodies)], 60, 50
+        [(theirs.port, "/empty", [b'{"lead_id":"a"}']), (ours.port, "/v1/score", bodies)], 12, 250
     )
     told("empty endpoint", nothing)
     told("one lead", one)
