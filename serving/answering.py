@@ -31,7 +31,7 @@ from serving.reading import Reading, Told, told_before, told_by
 from serving.records import Kept, Prediction
 from serving.said import Said
 from serving.store import Store, StoreAway
-from serving.watching import InUse, Watch
+from serving.watching import Watch
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +81,9 @@ class Desk:
         told = await self._stored(lead.lead_id, live, ask.as_of) if lead.by_id_alone else told_by(
             lead, self.how, live
         )  # fmt: skip
-        used, (score,), predictions = self._scored(told, ask, now)
+        (score,), predictions = self._scored(told, ask, now)
         kept = await _done(self._store.remember(predictions))
-        self._count([score], used)
+        self._count([score])
         return Answer(score, told.ignored, kept)
 
     async def many(self, raw: bytes, ask: Ask) -> list[Answer | Problem]:
@@ -92,9 +92,9 @@ class Desk:
         Raises Problem where the body as a whole does not hold.
         """
         async with self._one_batch_at_a_time:
-            used, batch, scores, predictions = await asyncio.to_thread(self._batch, raw, ask)
+            batch, scores, predictions = await asyncio.to_thread(self._batch, raw, ask)
         kept = await _done(self._store.remember(predictions))
-        self._count(scores, used)
+        self._count(scores)
         answers = (
             Answer(score, left, kept)
             for score, left in zip(scores, batch.leads.ignored, strict=True)
@@ -113,32 +113,30 @@ class Desk:
                             "in the body, or POST them to /v1/leads and /v1/activities.")  # fmt: skip
         return told_before(found, self.how, now)
 
-    def _scored(
-        self, told: Told, ask: Ask, now: int
-    ) -> tuple[InUse, list[Score], list[Prediction]]:
-        used, moment = self._watch.in_use, _moment(ask, now)
-        view, scorer = told.view(moment), used.scorer
+    def _scored(self, told: Told, ask: Ask, now: int) -> tuple[list[Score], list[Prediction]]:
+        moment, scorer = _moment(ask, now), self._watch.in_use.scorer
+        view = told.view(moment)
         answered = {role: _said(view.text(c)) for role, c in self.how.roles.items()}
         answers = scorer.one(
             told.lead_id, scorer.table.one(view), moment if self.how.dated else None, answered,
             self._said.of(told.lead_id, moment, ask.as_of is None), ask.explain != "none",
         )  # fmt: skip
-        return used, *_written(answers, ask, now, moment)
+        return _written(answers, ask, now, moment)
 
-    def _batch(self, raw: bytes, ask: Ask) -> tuple[InUse, Batch, list[Score], list[Prediction]]:
-        now, used = self.clock(), self._watch.in_use
+    def _batch(self, raw: bytes, ask: Ask) -> tuple[Batch, list[Score], list[Prediction]]:
+        now, scorer = self.clock(), self._watch.in_use.scorer
         moment = _moment(ask, now)
         stored = partial(self._store.leads, before=ask.as_of)
         batch = read_batch(raw, self.how, now if ask.as_of is None else None, stored)
-        view, scorer = batch.leads.view(moment), used.scorer
+        view = batch.leads.view(moment)
         answers = scorer.answers(
             batch.leads.ids, scorer.table.many(view), moment if self.how.dated else None,
             known(view, self.how), self._said.among(batch.leads.ids, moment, ask.as_of is None),
             ask.explain != "none",
         )  # fmt: skip
-        return used, batch, *_written(answers, ask, now, moment)
+        return batch, *_written(answers, ask, now, moment)
 
-    def _count(self, scores: Sequence[Score], used: InUse) -> None:
+    def _count(self, scores: Sequence[Score]) -> None:
         for (by, stage), count in Counter((s.decided_by, s.stage) for s in scores).items():
             self._metrics.score(by, stage, count)
         for cause, count in Counter(s.fallback for s in scores if s.fallback).items():
