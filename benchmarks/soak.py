@@ -31,7 +31,7 @@ from training.main_job import train_and_register
 LEADS, CONNECTIONS, SECONDS, SWAPS = 2_000, 16, 60, 5
 REQUESTS, WARM, MALFORMED = 100_000, 10_000, 100_000
 DOORS = ("score", "score/batch", "activities", "leads", "outcomes", "opportunities", "handovers",
-         "overrides")  # fmt: skip
+         "overrides", "verdicts")  # fmt: skip
 
 
 def two_models() -> Path:

@@ -27,6 +27,7 @@ from pydantic import (
 from features.columns import plain_text
 from features.errors import SettingsError, nearest
 from features.kinds import KINDS, Feature, Language
+from features.review_settings import Review
 from features.table import FeatureTable, Vocabulary
 
 LANDMARKS = (0.0, 1.0, 3.0, 7.0, 14.0, 30.0, 60.0, 90.0)
@@ -209,6 +210,7 @@ class CrmSettings(Strict):
     segments: Mapping[str, str] = Field(default_factory=dict)
     roles: Roles = Roles()
     words: Mapping[str, Mapping[Language, str]] = Field(default_factory=dict)
+    review: Review = Review()
     folder: Path = Path()
 
     @field_validator("features")
@@ -393,5 +395,6 @@ _KINDS: dict[str, type[Any]] = {
 _MODELS: dict[str, type[BaseModel]] = {
     "leads": LeadsTable, "deals": DealsTable, "activities": ActivitiesTable,
     "changes": ChangesTable, "target": Target, "roles": Roles,
+    "review": Review,
 }  # fmt: skip
 _TABLES = (*_MODELS, "features", "segments", "words")

@@ -14,6 +14,11 @@ _ALL: frozenset[Role] = frozenset({"crm", "reviewer", "admin"})
 OPEN_PATHS = frozenset({"/livez", "/readyz", "/healthz"})
 """They need no key: whoever watches the service asks them."""
 
+PAGES = "/review/"
+"""Where the review pages are: people sign in there, and a cookie tells who they are."""
+
+SIGN_IN, SIGN_OUT, STATIC = "/review/sign-in", "/review/sign-out", "/review/static"
+
 METRICS_PATH = "/metrics"
 """It needs a key (of any role), but none from the machine itself."""
 
@@ -28,6 +33,7 @@ TABLE: Mapping[tuple[str, str], frozenset[Role]] = MappingProxyType({
     ("POST", "/v1/opportunities"): _CRM,
     ("POST", "/v1/handovers"): _ALL,
     ("POST", "/v1/overrides"): _REVIEWER,
+    ("POST", "/v1/verdicts"): _REVIEWER,
     ("GET", "/v1/scores"): _ALL,
     ("GET", "/v1/hot"): _ALL,
     ("GET", "/v1/model"): _ALL,
@@ -35,6 +41,11 @@ TABLE: Mapping[tuple[str, str], frozenset[Role]] = MappingProxyType({
     ("GET", "/schema.json"): _ALL,  # BentoML's own client asks for it first
     ("GET", METRICS_PATH): _ALL,
     **{("GET", path): _ALL for path in OPEN_PATHS},
+    **{("GET", path): _REVIEWER for path in ("/review", PAGES)},
+    ("GET", SIGN_IN): _ALL,
+    ("POST", SIGN_IN): _ALL,
+    ("POST", SIGN_OUT): _ALL,
+    ("GET", STATIC): _ALL,
 })  # fmt: skip
 """Whatever is not here is for admins alone."""
 
@@ -54,8 +65,17 @@ ROUTES = frozenset({*ALLOW, "/"})
 
 
 def route_of(path: str) -> str:
-    """The path as metrics and logs tell it: one of a fixed set, so that no id gets into them."""
-    return path if path in ROUTES else OTHER
+    """The path as the table, metrics and logs know it: one of a fixed set, so that no id gets there.
+
+    Of a page it is the longest part that the table knows: /review/leads/L-1 is /review/leads.
+    """
+    if path in ROUTES:
+        return path
+    if not path.startswith(PAGES):
+        return OTHER
+    parts = path.split("/")
+    shorter = ("/".join(parts[:size]) for size in range(min(len(parts), 5), 2, -1))
+    return next((known for known in shorter if known in ROUTES), OTHER)
 
 
 def may(role: Role, method: str, path: str) -> bool:
@@ -63,6 +83,11 @@ def may(role: Role, method: str, path: str) -> bool:
     if role == "admin" or (method == "OPTIONS" and path in ALLOW):
         return True
     return role in TABLE.get(("GET" if method == "HEAD" else method, path), ())
+
+
+def is_page(path: str) -> bool:
+    """Whether people look at it in a browser: the pages let them in, and tell errors, in HTML."""
+    return path.startswith(PAGES) or path == PAGES[:-1]
 
 
 def is_known(method: str, path: str) -> bool:

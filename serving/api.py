@@ -35,6 +35,7 @@ from serving.problems import (
     wrong_media_type,
 )
 from serving.records import KINDS, Kind
+from serving.review.site import Site
 from serving.store import StoreAway
 from serving.wrong_fields import wrong
 
@@ -59,6 +60,7 @@ class Api:
             Route("/v1/model", self.model),
             Route("/v1/openapi.json", self.described),
             Route("/metrics", self.metrics),
+            *Site(self._house).routes(),
         ]
         app = Starlette(routes=routes, exception_handlers={Problem: _problem})
         app.router.redirect_slashes = False  # what is not there is a 404 for everybody

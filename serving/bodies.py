@@ -164,8 +164,20 @@ class SentOverride(Sent):
         return expires_at
 
 
+class SentVerdict(Sent):
+    """A reviewer's word on a lead that model and rules judge differently: which of them was right."""
+
+    right_side: Literal["model", "rules", "both", "neither"]
+    reason: Said
+    by: Said
+    at: Moment
+    model_version: Name | None = Field(default=None, description="The model that was looked at.")
+    card_version: Name | None = Field(default=None, description="The rules that were looked at.")
+
+
 SENT: Mapping[str, type[Sent]] = {
     "activities": SentActivity, "leads": SentLead, "outcomes": SentOutcome,
     "opportunities": SentOpportunity, "handovers": SentHandover, "overrides": SentOverride,
+    "verdicts": SentVerdict,
 }  # fmt: skip
-"""What each of the six doors takes, one or a list."""
+"""What each of the seven doors takes, one or a list."""

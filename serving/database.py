@@ -107,6 +107,10 @@ class Database(ABC):
         """Delete at most so many predictions that were made before a moment (ms UTC)."""
 
     @abstractmethod
+    def transaction(self) -> AbstractContextManager[Connection]:
+        """A transaction to write in: on the disk when it has ended well. Raises StoreAway."""
+
+    @abstractmethod
     def migration(self) -> AbstractContextManager[Connection]:
         """A transaction that no other process migrates beside. Raises StoreAway."""
 

@@ -14,7 +14,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from serving import access, headers, problems
 from serving.admission import Admission
 from serving.keyring import Keyring
-from serving.keys import Key
 from serving.limits import Limits
 from serving.log_lines import request_id as request_of_logs
 from serving.logs import event
@@ -60,7 +59,7 @@ class _Visit:
     """One request on its way through the door."""
 
     __slots__ = (
-        "_receive", "_send", "came", "door", "gone", "headers", "instead", "key", "received",
+        "_receive", "_send", "came", "door", "gone", "headers", "instead", "received",
         "request_id", "route", "scope", "status", "too_large",
     )  # fmt: skip
 
@@ -70,7 +69,6 @@ class _Visit:
         self.headers: Mapping[bytes, bytes] = dict(scope["headers"])
         self.request_id = headers.request_id(self.headers) or secrets.token_hex(16)
         self.route = access.route_of(scope["path"])
-        self.key: Key | None = None
         self.status, self.received = 0, 0  # the status is 0 until the answer has started
         self.gone = self.too_large = False
         self.instead: Problem | None = None
@@ -125,12 +123,18 @@ class _Visit:
         method, path = self.scope["method"], self.scope["path"]
         state: MutableMapping[str, Any] = self.scope.setdefault("state", {})
         state["request_id"], state["key"] = self.request_id, None
-        self.key = state["key"] = self.door.admission.who(self.scope, self.headers)
-        if self.key is not None:
-            self.door.admission.permit(self.key, method, path)
+        if access.is_page(path):  # the site lets people in, and tells errors in HTML
+            self._bear_length()
+            return True
+        key = state["key"] = self.door.admission.who(self.scope, self.headers)
+        if key is not None:
+            self.door.admission.permit(key, method, path)
+        self._bear_length()
+        return method != "OPTIONS" or path not in access.ALLOW
+
+    def _bear_length(self) -> None:
         if headers.content_length(self.headers) > self.door.body_limit:
             raise problems.too_large(self.door.body_limit)
-        return method != "OPTIONS" or path not in access.ALLOW
 
     async def receive(self) -> Message:
         """The app's receive: counts the body, and sees the client go away."""
@@ -170,6 +174,8 @@ class _Visit:
         told = dict(message.get("headers", ()))
         if told.get(b"content-type", b"").startswith(problems.MEDIA_TYPE.encode()):
             return None
+        if access.is_page(self.scope["path"]):
+            return None  # the site tells its own, to people
         kept = headers.kept(told)
         if status == 405 and "Allow" not in kept:
             kept["Allow"] = access.ALLOW.get(self.scope["path"], "")
@@ -192,10 +198,10 @@ class _Visit:
     def _told(self) -> None:
         """Metrics, and a line in the access log: never the query, nor a path that we do not know."""
         seconds, method = perf_counter() - self.came, self.scope["method"]
-        status = self.status or GONE
+        status, key = self.status or GONE, self.scope.get("state", {}).get("key")
         self.door.metrics.request(self.route, method, status, seconds)
         level = logging.DEBUG if self.route in access.OPEN_PATHS else logging.INFO
         event(access_log, level, "request", {
             "method": method[:10], "route": self.route, "status": status,
-            "ms": round(seconds * 1000, 3), "key": self.key.id if self.key else None,
+            "ms": round(seconds * 1000, 3), "key": key.id if key else None,
         })  # fmt: skip

@@ -11,7 +11,7 @@ from serving.tables import metadata
 from serving.writer import Writer
 
 ROWS_AT_ONCE = 1_000
-_TABLES = sorted(metadata.tables)
+_TABLES = sorted(name for name, table in metadata.tables.items() if "lead_id" in table.c)
 T = TypeVar("T")
 
 

@@ -48,6 +48,15 @@ class Keyring:
                 return key if key.expires_at is None or key.holds(self._now()) else None
         return None
 
+    def holder(self, key_id: str, digest: str) -> Key | None:
+        """The key of an id whose digest begins so, or None where it is not known or not in force."""
+        self._look()
+        now = self._now()
+        for key in self._keys.get(key_id, ()):
+            if hmac.compare_digest(key.digest[: len(digest)], digest) and key.holds(now):
+                return key
+        return None
+
     @property
     def empty(self) -> bool:
         """Whether there is surely no key at all; a file that cannot be read may hold some."""

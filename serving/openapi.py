@@ -102,6 +102,7 @@ _SENT = {
     "opportunities": "Send opportunities that came from a lead",
     "handovers": "Send the steps between marketing, inside sales and field sales",
     "overrides": "Send a person's word on a lead: hot or not",
+    "verdicts": "Send a reviewer's word on a lead: whether model or rules were right",
 }
 
 

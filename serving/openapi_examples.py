@@ -49,6 +49,8 @@ _RECORDS: Mapping[str, Example] = {
                   "reason": "no budget this year"},
     "overrides": {"id": "word-1", "lead_id": _LEAD, "verdict": "hot", "reason": "met the director",
                   "by": "Sato", "at": _LATER, "expires_at": "2025-05-02T15:30:00+09:00"},
+    "verdicts": {"id": "view-1", "lead_id": _LEAD, "right_side": "model", "by": "Sato", "at": _LATER,
+                 "reason": "the director came to the webinar"},
 }  # fmt: skip
 
 

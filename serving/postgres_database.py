@@ -27,9 +27,10 @@ _LIMITS = (
     f"SET statement_timeout = {STATEMENT_SECONDS * 1000:.0f}; "
     f"SET lock_timeout = {BUSY_SECONDS * 1000:.0f}; "
 )
-_DURABLE = (
-    "SELECT set_config('synchronous_commit', 'on', false) "
+_DURABLE, _DURABLE_NOW = (
+    f"SELECT set_config('synchronous_commit', 'on', {this_transaction}) "
     "WHERE current_setting('synchronous_commit') = 'off'"
+    for this_transaction in ("false", "true")
 )
 _QUICK = "SET synchronous_commit = off"
 _CONTENT = ("22", "23", "54")
@@ -102,17 +103,23 @@ class PostgresDatabase(Database):
         return int(gone.rowcount)
 
     @contextmanager
-    def migration(self) -> Iterator[Connection]:
+    def transaction(self) -> Iterator[Connection]:
         try:
             with self.engine.connect() as opened:
                 connection = opened.execution_options(isolation_level="READ COMMITTED")
                 with connection.begin():
-                    connection.execute(text("SET LOCAL statement_timeout = 0"))
-                    connection.execute(text("SET LOCAL lock_timeout = '5s'"))
-                    connection.execute(text(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})"))
+                    connection.execute(text(_DURABLE_NOW))
                     yield connection
         except SQLAlchemyError as problem:
             raise StoreAway(reason(problem)) from None
+
+    @contextmanager
+    def migration(self) -> Iterator[Connection]:
+        with self.transaction() as connection:
+            connection.execute(text("SET LOCAL statement_timeout = 0"))
+            connection.execute(text("SET LOCAL lock_timeout = '5s'"))
+            connection.execute(text(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})"))
+            yield connection
 
     def _opened(self, setting: str) -> psycopg.Connection[Row]:
         connection = psycopg.connect(**self._told, autocommit=True)

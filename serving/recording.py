@@ -14,7 +14,8 @@ from serving.reading import check_past
 from serving.records import Kind, Record
 
 _AT = {"leads": "updated_at", "outcomes": "closed_at", "opportunities": "opened_at"}
-_TYPE = {"activities": "type", "handovers": "step", "overrides": "verdict"}
+_TYPE = {"activities": "type", "handovers": "step", "overrides": "verdict",
+         "verdicts": "right_side"}  # fmt: skip
 _RENAMED = {"account_id": "account"}
 _TIMES = frozenset({"created_at", "due_at", "expires_at"})
 _COMMON = frozenset({"id", "version", "lead_id", "at", *_AT.values()})

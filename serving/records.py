@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 import orjson
 
 Kind: TypeAlias = Literal[
-    "leads", "activities", "outcomes", "opportunities", "handovers", "overrides"
+    "leads", "activities", "outcomes", "opportunities", "handovers", "overrides", "verdicts"
 ]
 Outcome: TypeAlias = Literal["stored", "known", "conflict"]
 """What became of a record: new; there already, the same; there already with other content."""
@@ -30,6 +30,10 @@ COLUMNS: Mapping[Kind, Mapping[str, Form]] = {
         "step": "text", "by": "text", "reason": "text", "hearing": "object", "due_at": "time",
     },
     "overrides": {"verdict": "text", "reason": "text", "by": "text", "expires_at": "time"},
+    "verdicts": {
+        "right_side": "text", "reason": "text", "by": "text", "model_version": "text",
+        "card_version": "text",
+    },
 }  # fmt: skip
 """Each kind's own columns, beside key, version, lead_id and at."""
 

@@ -121,6 +121,15 @@ class SqliteDatabase(Database):
             raise StoreAway(reason(problem)) from None
 
     @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        try:
+            with self.engine.connect() as connection, _on_the_disk(connection), connection.begin():
+                connection.exec_driver_sql(self.begin)
+                yield connection
+        except (SQLAlchemyError, OSError) as problem:
+            raise StoreAway(reason(problem)) from None
+
+    @contextmanager
     def migration(self) -> Iterator[Connection]:
         try:
             with locked(self._beside(".lock"), PATIENCE_SECONDS), self.engine.begin() as connection:
@@ -189,6 +198,21 @@ _ABOUT_CONTENT = (
 )  # fmt: skip
 _AMONG = "IN (SELECT value FROM json_each(?))"
 _CURRENT = current_from("predictions WHERE seq > ? AND NOT replay ORDER BY seq", "?")
+
+
+@contextmanager
+def _on_the_disk(connection: Connection) -> Iterator[None]:
+    """A connection for reading whose commits, meanwhile, return when they are on the disk."""
+    try:
+        _synchronous(connection, "FULL")
+        yield
+    finally:
+        _synchronous(connection, "NORMAL")
+
+
+def _synchronous(connection: Connection, how: str) -> None:
+    connection.exec_driver_sql(f"PRAGMA synchronous = {how}")
+    connection.commit()
 
 
 @cache

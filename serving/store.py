@@ -169,6 +169,19 @@ class Store:
             self._spool.close()
         self._database.close()
 
+    def see(self, work: Callable[[Connection], T]) -> T:
+        """What `work` reads: for the pages, whose questions are their own. Raises StoreAway."""
+        return self._read(work)
+
+    def change(self, work: Callable[[Connection], T]) -> T:
+        """What `work` does in one transaction, on the disk when this returns: for what is no record.
+
+        Nothing of it is written where `work` raises. Raises StoreAway.
+        """
+        self._breaker.check()
+        with self._database.transaction() as connection:
+            return work(connection)
+
     def _read(self, work: Callable[[Connection], T]) -> T:
         self._breaker.check(reading=True)
         return self._database.read(work)

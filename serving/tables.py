@@ -23,7 +23,7 @@ from sqlalchemy import (
 from features.clock import NEVER
 from serving.records import COLUMNS, KINDS, Form, Kind, Prediction
 
-SCHEMA = "0001"
+SCHEMA = "0002"
 """The revision in migrations/versions/ that makes these tables."""
 
 metadata = MetaData()
@@ -72,6 +72,10 @@ predictions = Table(
     Index("predictions_of_lead", "lead_id", "as_of"),
     Index("predictions_by_age", "scored_at"),
 )  # fmt: skip
+_WAS_HOT: Mapping[str, Any] = dict.fromkeys(
+    ("sqlite_where", "postgresql_where"), predictions.c.stage == literal_column("'hot'")
+)
+Index("hot_predictions", predictions.c.lead_id, predictions.c.as_of, **_WAS_HOT)
 
 current_scores = Table("current_scores", metadata, *_current_columns())
 """One row a lead: its newest prediction, since when it is in its stage, the earliest deadline since."""
@@ -82,3 +86,34 @@ IS_HOT = current_scores.c.stage == literal_column("'hot'")
 _HOT: Mapping[str, Any] = {"sqlite_where": IS_HOT, "postgresql_where": IS_HOT}
 Index("hot_by_deadline", DUE, current_scores.c.score.desc(), **_HOT)
 Index("hot_of_owner", current_scores.c.owner, DUE, current_scores.c.score.desc(), **_HOT)
+
+APART = func.abs(current_scores.c.model_score - current_scores.c.rules_score)
+"""By how many points the two sides differ; NULL where one of them did not judge."""
+IS_WARM = current_scores.c.stage == literal_column("'warm'")
+Index("apart", APART.desc())
+Index("by_sides", *(current_scores.c[name] for name in ("rules_stage", "model_stage", "lead_id")))
+Index(
+    "warm_by_score", current_scores.c.score.desc(), sqlite_where=IS_WARM, postgresql_where=IS_WARM
+)
+
+_IS_DUE = RECORDS["handovers"].c.due_at.isnot(None)
+Index("due_steps", RECORDS["handovers"].c.due_at, sqlite_where=_IS_DUE, postgresql_where=_IS_DUE)
+
+card_versions = Table(
+    "card_versions", metadata,
+    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("version", Text, nullable=False), Column("text", Text, nullable=False),
+    Column("based_on", BigInteger), Column("author", Text, nullable=False),
+    Column("note", Text, nullable=False), Column("created_at", BigInteger, nullable=False),
+    Column("in_force_at", BigInteger),
+)  # fmt: skip
+"""Every definition of a hot lead that was saved: `text` is its scorecard.toml, `version` its hash."""
+
+sign_offs = Table(
+    "sign_offs", metadata, _seq(),
+    Column("number", BigInteger, nullable=False), Column("party", Text, nullable=False),
+    Column("by", Text, nullable=False), Column("key_id", Text, nullable=False),
+    Column("at", BigInteger, nullable=False), Column("note", Text, nullable=False),
+    UniqueConstraint("number", "party", name="sign_offs_once"),
+)  # fmt: skip
+"""Who agreed to a definition (by its number), and for whom: each party signs once."""

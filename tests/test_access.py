@@ -2,7 +2,18 @@
 
 import pytest
 
-from serving.access import ALLOW, OPEN_PATHS, TABLE, is_known, may, route_of
+from serving.access import (
+    ALLOW,
+    OPEN_PATHS,
+    SIGN_IN,
+    SIGN_OUT,
+    STATIC,
+    TABLE,
+    is_known,
+    is_page,
+    may,
+    route_of,
+)
 from serving.keys import ROLES, Role
 
 CRM_ONLY = [
@@ -12,7 +23,7 @@ CRM_ONLY = [
 ]  # fmt: skip
 BOTH = [("POST", "/v1/score"), ("POST", "/v1/handovers"), ("GET", "/v1/scores"), ("GET", "/v1/hot"),
         ("GET", "/v1/model"), ("GET", "/v1/openapi.json"), ("GET", "/metrics")]  # fmt: skip
-REVIEWER_ONLY = [("POST", "/v1/overrides")]
+REVIEWER_ONLY = [("POST", "/v1/overrides"), ("POST", "/v1/verdicts")]
 
 
 @pytest.mark.parametrize(
@@ -26,8 +37,9 @@ def test_each_role_may_do_its_part_and_no_more(role: Role, allowed: list[tuple[s
 
 
 def test_the_table_holds_nothing_else() -> None:
+    api = {(method, path) for method, path in TABLE if not is_page(path)}
     probes = {("GET", path) for path in OPEN_PATHS} | {("GET", "/schema.json")}
-    assert set(TABLE) == {*CRM_ONLY, *BOTH, *REVIEWER_ONLY, *probes}
+    assert api == {*CRM_ONLY, *BOTH, *REVIEWER_ONLY, *probes}
     assert set().union(*TABLE.values()) == set(ROLES)
 
 
@@ -60,3 +72,18 @@ def test_allow_lists_the_methods() -> None:
 def test_a_route_is_one_of_a_fixed_set() -> None:
     assert route_of("/v1/hot") == "/v1/hot"
     assert route_of("/v1/leads/anna@example.com") == "other"
+
+
+def test_a_page_counts_as_the_longest_part_that_the_table_knows() -> None:
+    assert route_of("/review") == "/review"
+    assert route_of("/review/sign-in") == "/review/sign-in"
+    assert route_of("/review/sign-in/deeper") == "/review/sign-in"
+    assert route_of("/review/static/site.css") == "/review/static"
+    assert route_of("/review/anna@example.com") == "other"
+    assert route_of("/reviewers") == "other"
+
+
+def test_programs_see_no_page() -> None:
+    for method, path in TABLE:
+        if is_page(path) and path not in (SIGN_IN, SIGN_OUT, STATIC):
+            assert not may("crm", method, path)

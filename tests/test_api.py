@@ -340,6 +340,7 @@ SENT: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "opportunities": ({"opened_at": ago(3), "stage": "proposal"}, {"by": "Sato"}),
     "handovers": ({"step": "sent_back", "at": ago(3), "reason": "a student"}, {"reason": "spam"}),
     "overrides": ({"verdict": "hot", "reason": "met them", "by": "Sato", "at": ago(3)}, {"by": "I"}),
+    "verdicts": ({"right_side": "rules", "reason": "a student", "by": "Sato", "at": ago(3)}, {"by": "I"}),
 }  # fmt: skip
 """Of each kind what is sent, and what makes it other content."""
 

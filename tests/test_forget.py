@@ -118,6 +118,7 @@ def send(url: str, lead_id: str) -> None:
         "opportunities": {"opened_at": WHEN},
         "handovers": {"step": "handed_over", "at": WHEN},
         "overrides": {"verdict": "hot", "reason": "r", "by": "b", "at": WHEN},
+        "verdicts": {"right_side": "both", "reason": "r", "by": "b", "at": WHEN},
         "score": {},
     }
     with httpx.Client(base_url=url, trust_env=False) as client:
@@ -152,6 +153,7 @@ def test_nothing_of_a_lead_stays_while_the_service_runs(place: Place, lead: str)
     assert read["store"] == {
         "activities": 1, "current_scores": 1, "handovers": 1, "leads": 1, "opportunities": 1,
         "outcomes": 1, "overrides": 1, "predictions": 1, "spool": 1,
+        "verdicts": 1,
     }  # fmt: skip
     assert len(read["evidence"]) == 3  # the model folder, its MLflow artifact, its bundle
     assert all(read["evidence"].values())

@@ -1,0 +1,59 @@
+"""Figures that take long, worked out once for all who look."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+MOST = 200
+"""So many figures are kept; then the oldest go."""
+
+
+@dataclass(frozen=True)
+class _Kept:
+    value: Any
+    made_at: int
+    until: float
+
+
+class Cached:
+    """Figures by key. While one is worked out anew, the old one is told."""
+
+    def __init__(self, clock: Callable[[], int]) -> None:
+        self._clock = clock
+        self._kept: dict[Hashable, _Kept] = {}
+        self._working: dict[Hashable, asyncio.Task[_Kept]] = {}
+
+    async def get(self, key: Hashable, seconds: float, work: Callable[[], T]) -> tuple[T, int]:
+        """What `work` returns (it runs in a thread), and when it was worked out (ms UTC).
+
+        Raises what `work` raises where there is nothing to tell yet.
+        """
+        kept = self._kept.get(key)
+        if kept is not None and time.monotonic() < kept.until:
+            return kept.value, kept.made_at
+        task = self._working.get(key) or self._begun(key, seconds, work)
+        if kept is None:
+            kept = await asyncio.shield(task)
+        return kept.value, kept.made_at
+
+    def _begun(self, key: Hashable, seconds: float, work: Callable[[], Any]) -> asyncio.Task[_Kept]:
+        task = asyncio.create_task(self._made(key, seconds, work))
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())  # told or not
+        self._working[key] = task
+        return task
+
+    async def _made(self, key: Hashable, seconds: float, work: Callable[[], Any]) -> _Kept:
+        try:
+            made_at = self._clock()
+            value = await asyncio.to_thread(work)
+            kept = self._kept[key] = _Kept(value, made_at, time.monotonic() + seconds)
+            while len(self._kept) > MOST:
+                del self._kept[next(iter(self._kept))]
+            return kept
+        finally:
+            del self._working[key]

@@ -1,0 +1,194 @@
+"""Figures of the pages, told once: Plotly draws them in the browser, and without a script they are SVG.
+
+Both show the same numbers; `rows` are those numbers as a table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+Role: TypeAlias = Literal["model", "rules", "other"]
+COLOURS = {"model": "#1f5fa8", "rules": "#d9711c", "other": "#3b8a5a"}
+RAISED, LOWERED, WHOLE = "#3b8a5a", "#b3403a", "#5a6673"
+Numbers: TypeAlias = Sequence[float | None]
+
+
+@dataclass(frozen=True)
+class Series:
+    """Numbers of one kind; `low` and `high` are the ends of their intervals."""
+
+    name: str
+    values: Numbers
+    low: Numbers | None = None
+    high: Numbers | None = None
+    role: Role = "other"
+
+
+@dataclass(frozen=True)
+class Mark:
+    """Something that happened at a place of the x axis."""
+
+    x: float
+    label: str
+
+
+@dataclass(frozen=True)
+class Step:
+    """A part of a sum; a `total` stands for all before it."""
+
+    label: str
+    value: float
+    total: bool = False
+
+
+@dataclass(frozen=True)
+class Bars:
+    """For each label a bar of each series."""
+
+    title: str
+    labels: Sequence[str]
+    series: Sequence[Series]
+    unit: str = ""
+
+    @property
+    def head(self) -> list[str]:
+        return ["", *(series.name for series in self.series)]
+
+    @property
+    def rows(self) -> list[list[str]]:
+        return [
+            [label, *(_cell(series, i, self.unit) for series in self.series)]
+            for i, label in enumerate(self.labels)
+        ]
+
+    def plotly(self) -> dict[str, Any]:
+        """The figure as Plotly's script reads it."""
+        data = [
+            {"type": "bar", "name": s.name, "x": list(self.labels), "y": list(s.values),
+             "marker": {"color": COLOURS[s.role]}, "error_y": _errors(s)}
+            for s in self.series
+        ]  # fmt: skip
+        return {"data": data, "layout": {"barmode": "group", "yaxis": {"ticksuffix": self.unit}}}
+
+
+@dataclass(frozen=True)
+class Lines:
+    """Series over numbers or, `dated`, over moments (ms UTC); `marks` are told on the axis."""
+
+    title: str
+    x: Sequence[float]
+    series: Sequence[Series]
+    marks: Sequence[Mark] = ()
+    dated: bool = False
+    unit: str = ""
+    x_title: str = ""
+
+    @property
+    def head(self) -> list[str]:
+        return [self.x_title, *(series.name for series in self.series)]
+
+    @property
+    def rows(self) -> list[list[str]]:
+        return [
+            [_place(x, self.dated), *(_cell(series, i, self.unit) for series in self.series)]
+            for i, x in enumerate(self.x)
+        ]
+
+    def plotly(self) -> dict[str, Any]:
+        """The figure as Plotly's script reads it."""
+        data: list[dict[str, Any]] = [
+            {"type": "scatter", "mode": "lines+markers", "name": s.name, "x": list(self.x),
+             "y": list(s.values), "line": {"color": COLOURS[s.role]}, "error_y": _errors(s)}
+            for s in self.series
+        ]  # fmt: skip
+        if self.marks:
+            data.append({
+                "type": "scatter", "mode": "markers", "name": "", "showlegend": False,
+                "x": [mark.x for mark in self.marks], "y": [0] * len(self.marks),
+                "text": [mark.label for mark in self.marks], "hoverinfo": "text+x",
+                "marker": {"symbol": "diamond", "color": WHOLE},
+            })  # fmt: skip
+        axis = {"type": "date"} if self.dated else {}
+        layout = {
+            "xaxis": {**axis, "title": {"text": self.x_title}},
+            "yaxis": {"ticksuffix": self.unit},
+        }
+        return {"data": data, "layout": layout}
+
+
+@dataclass(frozen=True)
+class Waterfall:
+    """A sum, part by part."""
+
+    title: str
+    steps: Sequence[Step]
+    unit: str = ""
+    digits: int = 2
+
+    @property
+    def head(self) -> list[str]:
+        return ["", self.unit]
+
+    @property
+    def rows(self) -> list[list[str]]:
+        return [[step.label, self.shown(step)] for step in self.steps]
+
+    def shown(self, step: Step) -> str:
+        """A step's number; a part with its sign."""
+        return f"{step.value:.{self.digits}f}" if step.total else f"{step.value:+.{self.digits}f}"
+
+    @property
+    def spans(self) -> list[tuple[float, float]]:
+        """Where each step begins and ends."""
+        at, told = 0.0, []
+        for step in self.steps:
+            told.append((0.0, step.value) if step.total else (at, at + step.value))
+            at = told[-1][1]
+        return told
+
+    def plotly(self) -> dict[str, Any]:
+        """The figure as Plotly's script reads it."""
+        trace = {
+            "type": "waterfall", "orientation": "h", "y": [step.label for step in self.steps],
+            "x": [step.value for step in self.steps],
+            "measure": ["absolute" if step.total else "relative" for step in self.steps],
+            "text": [self.shown(step) for step in self.steps], "textposition": "outside",
+            "increasing": {"marker": {"color": RAISED}}, "decreasing": {"marker": {"color": LOWERED}},
+            "totals": {"marker": {"color": WHOLE}}, "cliponaxis": False,
+        }  # fmt: skip
+        axis = {"autorange": "reversed", "automargin": True}
+        return {"data": [trace], "layout": {"yaxis": axis, "height": 90 + 34 * len(self.steps)}}
+
+
+Figure: TypeAlias = Bars | Lines | Waterfall
+
+
+def _cell(series: Series, at: int, unit: str) -> str:
+    value = series.values[at]
+    if value is None:
+        return "–"
+    low, high = (None if ends is None else ends[at] for ends in (series.low, series.high))
+    told = f"{value:,.4g}{unit}"
+    return told if low is None or high is None else f"{told} ({low:,.3g}–{high:,.3g})"
+
+
+def _place(x: float, dated: bool) -> str:
+    if not dated:
+        return f"{x:,.4g}"
+    from features.clock import from_ms
+
+    return from_ms(int(x)).strftime("%Y-%m-%d %H:%M")
+
+
+def _errors(series: Series) -> dict[str, Any]:
+    if series.low is None or series.high is None:
+        return {"visible": False}
+    ups = [_less(high, value) for high, value in zip(series.high, series.values, strict=True)]
+    downs = [_less(value, low) for low, value in zip(series.low, series.values, strict=True)]
+    return {"type": "data", "symmetric": False, "array": ups, "arrayminus": downs}
+
+
+def _less(a: float | None, b: float | None) -> float:
+    return 0.0 if a is None or b is None else a - b

@@ -1,0 +1,116 @@
+"""Who looks at the pages: a signed cookie that names the key, and the token that each form must bring."""
+
+from __future__ import annotations
+
+import hmac
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from itsdangerous import BadSignature, URLSafeTimedSerializer
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from features.files import cannot_write
+from serving import caller
+from serving.caller import LOOPBACK
+from serving.keyring import Keyring
+from serving.keys import Key
+
+COOKIE, HOURS = "hotlead_session", 12
+_SHOWN = 16
+"""So much of a key's digest stands in the cookie: it ends with the key's secret, and tells nothing."""
+
+
+@dataclass(frozen=True)
+class Session:
+    """A visit of somebody (`key` None: nobody yet), and its token against forged forms."""
+
+    key: Key | None
+    csrf: str
+
+    @staticmethod
+    def begin(key: Key | None) -> Session:
+        """A new one. Signing in begins anew: a cookie that was planted before is worth nothing."""
+        return Session(key, secrets.token_urlsafe(24))
+
+    def knows(self, token: object) -> bool:
+        """Whether a form brings this visit's own token."""
+        return isinstance(token, str) and hmac.compare_digest(token.encode(), self.csrf.encode())
+
+
+class Begins(RedirectResponse):
+    """Sends the browser on, in a session that begins with it."""
+
+    def __init__(self, session: Session, path: str) -> None:
+        super().__init__(path, 303)
+        self.session = session
+
+
+class Sessions:
+    """Reads and writes the cookie. `secret_file` holds what signs it, for all workers."""
+
+    def __init__(self, keyring: Keyring, secret_file: Path, open_on_loopback: bool) -> None:
+        self._keyring, self._file, self._open = keyring, secret_file, open_on_loopback
+
+    def of(self, request: Request) -> Session:
+        """The session of a request; a new one of nobody, or of this machine where that comes in free."""
+        told = self._read(request.cookies.get(COOKIE, ""))
+        if told is not None:
+            return told
+        return Session.begin(LOOPBACK if self._is_free(request) else None)
+
+    def write(self, session: Session, request: Request, response: Response) -> None:
+        """Put the session into a cookie that no script and no other site can use."""
+        key = session.key
+        told = {"id": key.id, "digest": key.digest[:_SHOWN]} if key else {}
+        response.set_cookie(
+            COOKIE, str(self._signer.dumps({**told, "csrf": session.csrf})), max_age=HOURS * 3600,
+            path="/review", httponly=True, samesite="lax", secure=request.url.scheme == "https",
+        )  # fmt: skip
+
+    def _read(self, cookie: str) -> Session | None:
+        """The session of a cookie that we signed, whose key is in force."""
+        try:
+            told = self._signer.loads(cookie, max_age=HOURS * 3600)
+        except BadSignature:
+            return None
+        if "id" not in told:
+            return Session(None, told["csrf"])
+        key = self._holder(told)
+        return None if key is None else Session(key, told["csrf"])
+
+    def _holder(self, told: Mapping[str, str]) -> Key | None:
+        if told["id"] == LOOPBACK.id:
+            return None  # it comes in free, or not at all
+        return self._keyring.holder(told["id"], told["digest"])
+
+    def _is_free(self, request: Request) -> bool:
+        headers = dict(request.headers.raw)
+        return self._open and self._keyring.empty and caller.is_local(request.scope, headers)
+
+    @cached_property
+    def _signer(self) -> URLSafeTimedSerializer:
+        return URLSafeTimedSerializer(_secret(self._file), salt="review")
+
+
+def _secret(path: Path) -> bytes:
+    """What signs the cookies; made once, whichever worker comes first. Raises OutsideError."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+        with open(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
+            file.write(secrets.token_bytes(32))
+            os.fsync(file.fileno())
+        try:
+            os.link(part, path)  # fails where another was first
+        except FileExistsError:
+            pass
+        finally:
+            part.unlink()
+        return path.read_bytes()
+    except OSError as problem:
+        raise cannot_write(path, problem) from None

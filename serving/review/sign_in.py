@@ -1,0 +1,53 @@
+"""Signing in and out, with the same keys that programs use."""
+
+from __future__ import annotations
+
+from starlette.responses import Response
+
+from serving import access
+from serving.keyring import Keyring
+from serving.keys import Key
+from serving.review.session import Begins, Session
+from serving.review.visit import Visit
+
+HOME = "/review"
+
+
+async def show(visit: Visit) -> Response:
+    """The page where a key is typed."""
+    return visit.html(
+        "sign_in.html", wrong=None, next=_next(visit.request.query_params.get("next"))
+    )
+
+
+async def enter(keyring: Keyring, visit: Visit) -> Response:
+    """Begin a session of the key's holder; a wrong key is told beside its field."""
+    form = await visit.form()
+    wanted = _next(form.get("next"))
+    key = keyring.who(str(form.get("key", "")).strip())
+    if wait := visit.house.limits.wait("sign-in"):
+        return visit.html(
+            "sign_in.html", 429, wrong=visit.say("sign_in_often", seconds=wait), next=wanted
+        )
+    if key is None or not access.may(key.role, "GET", HOME):
+        return visit.html(
+            "sign_in.html", 403 if key else 401, wrong=_wrong(visit, key), next=wanted
+        )
+    return Begins(Session.begin(key), wanted)
+
+
+async def leave(visit: Visit) -> Response:
+    """End the session."""
+    await visit.form()
+    return Begins(Session.begin(None), access.SIGN_IN)
+
+
+def _wrong(visit: Visit, key: Key | None) -> str:
+    return visit.say("sign_in_unknown" if key is None else "sign_in_role")
+
+
+def _next(told: object) -> str:
+    """Where to go afterwards: a page of ours."""
+    path = told if isinstance(told, str) else HOME
+    ours = access.is_page(path.partition("?")[0]) and "\\" not in path
+    return path if ours else HOME

@@ -1,0 +1,150 @@
+"""The pages at /review: who comes in, what answers, and errors as people read them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import get_args
+from urllib.parse import quote
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
+
+from features.kinds import Language
+from serving import access
+from serving.house import House
+from serving.problems import Problem, forbidden, not_found, of_status, too_many, unexpected
+from serving.review import overview, sign_in
+from serving.review.cached import Cached
+from serving.review.session import Begins, Sessions
+from serving.review.sign_in import HOME
+from serving.review.static import Static
+from serving.review.visit import Handler, PageRoute, Visit
+
+LANG_COOKIE, _YEAR = "hotlead_lang", 365 * 86_400
+_LANGUAGES: tuple[Language, ...] = get_args(Language)
+
+PAGES: tuple[PageRoute, ...] = (*overview.ROUTES,)
+"""What people see and do, once they are signed in."""
+
+log = logging.getLogger(__name__)
+
+
+class Site:
+    """The pages over the parts of one house."""
+
+    def __init__(self, house: House) -> None:
+        self._house, self._cache = house, Cached(house.desk.clock)
+        settings = house.settings
+        self._sessions = Sessions(
+            house.keyring, settings.out / "session.key", settings.open_on_loopback
+        )
+
+    def routes(self) -> list[BaseRoute]:
+        """All of the site, for the app."""
+        enter = partial(sign_in.enter, self._house.keyring)
+        return [
+            Route(access.SIGN_IN, self._open(sign_in.show), methods=["GET"]),
+            Route(access.SIGN_IN, self._open(enter), methods=["POST"]),
+            Route(access.SIGN_OUT, self._open(sign_in.leave), methods=["POST"]),
+            Mount(access.STATIC, Static()),
+            *(self._route(page) for page in PAGES),
+            Route(HOME + "/{rest:path}", self._signed_in(_nowhere), methods=["GET", "POST"]),
+        ]
+
+    def _route(self, page: PageRoute) -> Route:
+        return Route(HOME + page.path, self._signed_in(page.handler), methods=[page.method])
+
+    def _open(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+        """A page that needs nobody to be signed in."""
+
+        async def answer(request: Request) -> Response:
+            visit = self._visit(request)
+            response = await _told(visit, handler)
+            return self._dressed(visit, response)
+
+        return answer
+
+    def _signed_in(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+        """A page for those who may see it; others are sent to sign in first."""
+
+        async def answer(request: Request) -> Response:
+            visit = self._visit(request)
+            if visit.session.key is None:
+                return self._dressed(visit, _to_sign_in(request))
+            response = await _told(visit, partial(self._permitted, handler))
+            return self._dressed(visit, response)
+
+        return answer
+
+    async def _permitted(self, handler: Handler, visit: Visit) -> Response:
+        """What the handler answers to somebody who may. Raises Problem: 403, 404, 429."""
+        method, path = visit.request.method, visit.request.url.path
+        if wait := self._house.limits.wait(visit.key.id):
+            raise too_many(wait)
+        if not access.is_known(method, access.route_of(path)):
+            raise not_found("There is no such page.")
+        if not visit.may(method, path):
+            raise forbidden(visit.key.role)
+        return await handler(visit)
+
+    def _visit(self, request: Request) -> Visit:
+        session = self._sessions.of(request)
+        request.scope.setdefault("state", {})["key"] = session.key
+        return Visit(
+            self._house, self._cache, request, session, _language(request), self._house.desk.clock()
+        )
+
+    def _dressed(self, visit: Visit, response: Response) -> Response:
+        """The answer with the cookies of the visit: its session, and the language that was chosen."""
+        session = response.session if isinstance(response, Begins) else visit.session
+        self._sessions.write(session, visit.request, response)
+        if visit.request.query_params.get("lang") in _LANGUAGES:
+            response.set_cookie(
+                LANG_COOKIE, visit.lang, max_age=_YEAR, path="/review", samesite="lax"
+            )
+        return response
+
+
+async def _told(visit: Visit, handler: Handler) -> Response:
+    """What a handler answers; what goes wrong is a page too."""
+    try:
+        return await handler(visit)
+    except Problem as problem:
+        return _page_of(visit, problem)
+    except HTTPException as problem:
+        return _page_of(visit, of_status(problem.status_code))
+    except Exception as fault:
+        log.error("A page failed", exc_info=fault)
+        return _page_of(visit, unexpected())
+
+
+def _page_of(visit: Visit, problem: Problem) -> Response:
+    response = visit.html("problem.html", problem.status, problem=problem)
+    for name, value in problem.headers.items():
+        response.headers[name] = value
+    return response
+
+
+async def _nowhere(visit: Visit) -> Response:
+    raise not_found("There is no such page.")
+
+
+def _to_sign_in(request: Request) -> Response:
+    """To the sign-in page, which leads back here afterwards."""
+    wanted = request.url.path if request.method == "GET" else HOME
+    if request.method == "GET" and request.url.query:
+        wanted += f"?{request.url.query}"
+    return RedirectResponse(f"{access.SIGN_IN}?next={quote(wanted, safe='')}", 303)
+
+
+def _language(request: Request) -> Language:
+    """The language asked for, chosen before, or that the browser prefers."""
+    wanted = (request.query_params.get("lang"), request.cookies.get(LANG_COOKIE))
+    accepted = (part.strip()[:2] for part in request.headers.get("accept-language", "").split(","))
+    return next(
+        (lang for told in (*wanted, *accepted) for lang in _LANGUAGES if told == lang), "en"
+    )

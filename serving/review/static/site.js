@@ -1,0 +1,57 @@
+// What scripts add to the pages: figures that answer to a pointer, and forms that answer while one types.
+"use strict";
+
+const plotly = document.currentScript.dataset.plotly;
+
+function drawAll() {
+  const styles = getComputedStyle(document.documentElement);
+  const ink = styles.getPropertyValue("--ink").trim(), line = styles.getPropertyValue("--line").trim();
+  for (const place of document.querySelectorAll("[data-plot]")) {
+    const { data, layout } = JSON.parse(place.dataset.plot);
+    const axis = (told) => ({ automargin: true, gridcolor: line, zerolinecolor: line, ...told });
+    place.replaceChildren();
+    Plotly.newPlot(place, data, {
+      height: 320, margin: { l: 56, r: 24, t: 16, b: 48 }, dragmode: false,
+      paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
+      font: { color: ink, family: getComputedStyle(document.body).fontFamily },
+      legend: { orientation: "h", y: -0.2 }, ...layout, xaxis: axis(layout.xaxis), yaxis: axis(layout.yaxis),
+    }, { displayModeBar: false, responsive: true });
+    place.removeAttribute("data-plot");
+  }
+}
+
+function draw() {
+  if (!document.querySelector("[data-plot]")) return;
+  if (window.Plotly) return drawAll();
+  if (document.querySelector("script[data-figures]")) return;
+  const script = document.createElement("script");
+  script.src = plotly;
+  script.dataset.figures = "";
+  script.onload = drawAll;
+  document.head.append(script);
+}
+
+// <form method="get" data-live="#part">: on a change the part is asked for again and put in place.
+let asked = 0;
+async function refresh(form) {
+  const turn = ++asked, target = document.querySelector(form.dataset.live);
+  const url = new URL(form.action);
+  url.search = new URLSearchParams(new FormData(form)).toString();
+  target.setAttribute("aria-busy", "true");
+  try {
+    const answer = await fetch(url, { credentials: "same-origin" });
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const fresh = page.querySelector(form.dataset.live);
+    if (turn === asked && fresh) target.replaceWith(document.adoptNode(fresh));
+  } finally {
+    target.removeAttribute("aria-busy");
+    draw();
+  }
+}
+
+document.addEventListener("change", (event) => {
+  const form = event.target.closest("form[data-live]");
+  if (form) refresh(form);
+});
+
+draw();
