@@ -48,7 +48,9 @@ def demo(
     lang: LangOption = "en",
 ) -> None:
     """Make a demo CRM, train, compare model and rules, and show whom to call."""
-    from demo.run import make
+    from datetime import UTC, datetime
+
+    from demo.run import make, today_in_japan
     from features.settings import load_settings
     from scoring.load_scorecard import find_card
     from training import console
@@ -60,7 +62,8 @@ def demo(
 
     with console.told() as say:
         say(f"making a CRM of {leads:,} leads")
-        crm_toml, results = make(out, leads, seed), out / "hotlead-out"
+        today = today_in_japan(datetime.now(UTC))
+        crm_toml, results = make(out, leads, seed, today), out / "hotlead-out"
         settings = load_settings(crm_toml)
         made = train_and_register(crm_toml, results, say, lang, 0)
         say("comparing model and rules")
@@ -70,6 +73,7 @@ def demo(
         trial = promote(results, find_card(settings.folder, settings.table), None, None)
         order = Order(str(crm_toml.with_name("scores.csv")), 0, lang=lang)
         listed = score_crm(settings, results, order, None, say, lambda done, of: None)
+        _lived(listed.loaded, crm_toml, results, say)
     console.training(made, lang)
     console.verdict(compared, lang)
     console.gate(trial, None, lang, False)
@@ -80,6 +84,27 @@ def demo(
         f"hotlead serve {crm_toml} --open",
         f"hotlead score {crm_toml} --to scores.csv --lang {lang}",
     )
+
+
+def _lived(loaded: Any, crm_toml: Path, out: Path, say: Any) -> None:
+    """Fill the demo's service: half a year on the rules alone, what people did, and today's scores."""
+    from dataclasses import asdict
+
+    from demo.handling import handling
+    from features.besides import besides
+    from serving.import_job import import_crm
+    from serving.importing import Export
+    from serving.rehearsal import live
+    from training.follower import lay_out
+
+    settings = _service(crm_toml, out)
+    told = asdict(besides(loaded)) | {
+        "first_contacts": [None] * len(loaded.crm)
+    }  # `handling` has its own
+    export = Export(loaded.crm, **told)
+    live(settings, loaded.settings, export, handling, say)
+    lay_out(settings.out, settings.bundles, say)
+    import_crm(settings, loaded.settings, export, say)
 
 
 @app.command()
@@ -355,6 +380,34 @@ def serve(
 
     settings = _service(crm_toml, out)
     serve_crm(settings, Place(host, port), workers, is_open, lambda told: print(told, flush=True))
+
+
+@app.command("import")
+def import_export(
+    crm_toml: ServedToml = HERE, out: Out = None, lang: LangOption = "en", as_json: Json = False
+) -> None:
+    """Bring a CRM's export into the service: leads, their history, closed deals; score the open leads."""
+    from dataclasses import asdict
+
+    from features.besides import besides
+    from features.load import load
+    from features.settings import load_settings
+    from serving.import_job import import_crm
+    from serving.importing import Export
+    from training import console
+    from training.follower import lay_out
+
+    settings = _service(crm_toml, out)
+    with console.told(as_json) as say:
+        say("reading the CRM")
+        loaded = load(load_settings(crm_toml), settings.out / "rejects.csv")
+        lay_out(settings.out, settings.bundles, say)
+        export = Export(loaded.crm, **asdict(besides(loaded)))
+        told = import_crm(settings, loaded.settings, export, say)
+    if as_json:
+        console.as_json(**told.plain())
+        return
+    print("\n".join(told.lines(lang)))
 
 
 @app.command()

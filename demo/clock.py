@@ -72,3 +72,8 @@ def next_working(at: Ints, delay_in_office: Ints) -> Ints:
 def month_index(at: Ints) -> Ints:
     """Months since January 1970."""
     return at.astype("datetime64[s]").astype("datetime64[M]").astype(np.int64)
+
+
+def month_later(month: str, days: int) -> str:
+    """The month (2026-09) in which its middle lies, so many days later."""
+    return str(np.datetime64(f"{month}-15") + np.timedelta64(days, "D"))[:7]

@@ -5,13 +5,15 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
 import pyarrow as pa  # type: ignore[import-untyped, unused-ignore]
 import pyarrow.compute as pc  # type: ignore[import-untyped, unused-ignore]
 import pyarrow.parquet as pq  # type: ignore[import-untyped, unused-ignore]
+
+from demo.clock import month_later
 
 ROWS_AT_ONCE: Final = 100_000
 PRIMARY_KEYS: Final = {"leads": "lead_id", "deals": "deal_id", "activities": "activity_id"}
@@ -29,6 +31,11 @@ class DemoCrm:
     tables: dict[str, pa.Table]
     truth: pa.Table
     as_of: datetime
+
+    def later(self, days: int) -> "DemoCrm":
+        """The same CRM, with everything so many days later."""
+        tables = {name: _later(table, days) for name, table in self.tables.items()}
+        return DemoCrm(tables, self.truth, self.as_of + timedelta(days=days))
 
 
 def write_sqlite(crm: DemoCrm, path: str | Path) -> None:
@@ -56,6 +63,20 @@ def write_parquet(crm: DemoCrm, folder: str | Path) -> None:
 def write_truth(crm: DemoCrm, path: str | Path) -> None:
     """The true probabilities as one Parquet file."""
     _write_table(crm.truth, Path(path))
+
+
+def _later(table: pa.Table, days: int) -> pa.Table:
+    """Times move by whole days, and so do months told as text."""
+    for place, column in enumerate(table.schema):
+        if pa.types.is_timestamp(column.type):
+            moved = pc.add(table[place], pa.scalar(timedelta(days=days), pa.duration("ms")))
+            table = table.set_column(place, column, moved.cast(column.type))
+        elif column.name == "month":
+            moved = pa.array(
+                [month_later(month, days) for month in table[place].to_pylist()], pa.string()
+            )
+            table = table.set_column(place, column, moved)
+    return table
 
 
 def _write_table(table: pa.Table, path: Path) -> None:

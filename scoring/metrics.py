@@ -164,6 +164,30 @@ def calibration_error(at: Ranked) -> float:
     return float(np.abs(told - won).sum() / weight.sum())
 
 
+@dataclass(frozen=True)
+class Band:
+    """Leads of like probability: how many, how many won, what was told of them and what came (shares)."""
+
+    count: int
+    won: int
+    told: float
+    came: float
+
+    @property
+    def error(self) -> float:
+        """Half the width of the 95 % interval of `came` (normal approximation)."""
+        return 1.96 * float(np.sqrt(self.came * (1 - self.came) / self.count))
+
+
+def calibration_bands(won: Bools, probability: Floats) -> list[Band]:
+    """Ten bands of equal count, from the least likely on; what calibration looks like."""
+    bands = np.array_split(np.argsort(probability, kind="stable"), BANDS)
+    return [
+        Band(len(b), int(won[b].sum()), float(probability[b].mean()), float(won[b].mean()))
+        for b in bands if len(b)
+    ]  # fmt: skip
+
+
 MEASURES: dict[str, Measure] = {
     "log_loss": log_loss,
     "brier": brier,

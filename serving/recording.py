@@ -28,7 +28,7 @@ def record_of(kind: Kind, sent: bodies.Sent, now: int, path: str = "body") -> Re
     created = getattr(sent, "created_at", None)
     if created is not None:
         check_past(created, f"{path}.created_at", now)
-    key = _hash(kind, sent, at) if sent.id is None else sent.id
+    key = sent.id or key_of(kind, sent.lead_id, _type_of(kind, sent), at)
     return Record(kind, key, sent.version, sent.lead_id, at, _own(sent))
 
 
@@ -61,7 +61,7 @@ def _type_of(kind: Kind, sent: bodies.Sent) -> str:
     return str(getattr(sent, _TYPE.get(kind, ""), ""))
 
 
-def _hash(kind: Kind, sent: bodies.Sent, at: int) -> str:
-    """The key of what comes without an id: lead, type and time."""
-    told = "\n".join((kind, sent.lead_id, _type_of(kind, sent), str(at)))
+def key_of(kind: Kind, lead_id: str, what: str, at: int) -> str:
+    """The key of what comes without an id: a hash of lead, type and time (ms UTC)."""
+    told = "\n".join((kind, lead_id, what, str(at)))
     return "h-" + hashlib.sha256(told.encode()).hexdigest()[:32]

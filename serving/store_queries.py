@@ -96,6 +96,13 @@ def said_stamps() -> tuple[Statement, Statement]:
     return next(made), next(made)
 
 
+@cache
+def closed_leads() -> Statement:
+    """The leads whose deal is won or lost, by the versions that count."""
+    o = _outcomes.c
+    return select(o.lead_id).where(o.outcome.in_(("won", "lost")), _is_newest(_outcomes))
+
+
 def _is_newest(table: Table) -> ColumnElement[bool]:
     later = table.alias("later")
     newer = (later.c.key == table.c.key) & (later.c.version > table.c.version)

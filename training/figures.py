@@ -14,7 +14,7 @@ from features.columns import Floats
 from features.kinds import Language
 from features.table import FeatureTable
 from scoring.evidence import Evidence
-from scoring.metrics import BANDS
+from scoring.metrics import calibration_bands
 from scoring.model import Explanation, sigmoid
 from scoring.texts import say
 
@@ -39,11 +39,9 @@ def figures(
 
 def _calibration(evidence: Evidence, lang: Language) -> go.Figure:
     probability = _probability(evidence)
-    bands = np.array_split(np.argsort(probability, kind="stable"), BANDS)
-    bands = [band for band in bands if len(band)]
-    told = [probability[band].mean() for band in bands]
-    found = [evidence.won[band].mean() for band in bands]
-    error = [1.96 * np.sqrt(f * (1 - f) / len(b)) for f, b in zip(found, bands, strict=True)]
+    bands = calibration_bands(evidence.won, probability)
+    told, found = [band.told for band in bands], [band.came for band in bands]
+    error = [band.error for band in bands]
     top = max(*told, *found) * 1.1
     figure = _figure("axis_probability", "axis_win_rate", lang)
     figure.add_scatter(x=[0, top], y=[0, top], mode="lines", name=say("series_perfect", lang),

@@ -61,6 +61,16 @@ def _log(told: str) -> None:
     print(json.dumps(line, ensure_ascii=False), file=sys.stderr, flush=True)
 
 
+def lay_out(out: Path, bundles: Path, say: Callable[[str], None]) -> None:
+    """Look once, and say what was done; what goes wrong is said too: the last bundle serves, or the rules."""
+    try:
+        told = step(out, bundles)
+    except HotleadError as problem:
+        told = str(problem)
+    if told:
+        say(told)
+
+
 def step(out: Path, bundles: Path) -> str:
     """Look once, and lay out the champion where it is another than the one in use, or that is damaged.
 

@@ -99,7 +99,7 @@ class Lines:
     def plotly(self) -> dict[str, Any]:
         """The figure as Plotly's script reads it."""
         data: list[dict[str, Any]] = [
-            {"type": "scatter", "mode": "lines+markers", "name": s.name, "x": list(self.x),
+            {"type": "scatter", "mode": "lines+markers", "connectgaps": True, "name": s.name, "x": list(self.x),
              "y": list(s.values), "line": {"color": COLOURS[s.role]}, "error_y": _errors(s)}
             for s in self.series
         ]  # fmt: skip

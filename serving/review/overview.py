@@ -1,15 +1,98 @@
-"""The first page: does the model beat the rules, and what waits for somebody?"""
+"""The first page: does the model beat the rules, how do both agree, and what waits for somebody?"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
 from starlette.responses import Response
 
+from scoring.rates import Rate
+from scoring.scorecard import STAGES
+from serving.review.drawing import Bars, Figure, Lines, Role, Series
+from serving.review.overview_queries import agreement, waiting
+from serving.review.proof import Proof, proof_of
 from serving.review.visit import PageRoute, Visit
+
+KEPT_SECONDS = 600.0
+"""So long the proof stays: it changes with the model or the card alone, which are in its key."""
+_SIDES: tuple[Role, ...] = ("model", "rules")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Leads of a pair of stages, and where they are listed."""
+
+    count: int
+    path: str
+    agrees: bool
 
 
 async def show(visit: Visit) -> Response:
     """The overview."""
-    return visit.html("overview.html")
+    scorer = visit.house.watch.in_use.scorer
+    model = scorer.judge and scorer.judge.model.version
+    key = ("proof", model, scorer.card.version)
+    proof, _ = await visit.kept(key, KEPT_SECONDS, lambda: proof_of(visit.house))
+    told = await visit.see(agreement)
+    return visit.html(
+        "overview.html", proof=proof, figures=[] if proof is None else _figures(proof, visit),
+        agreement=_table(told), stages=STAGES, waits=await visit.see(lambda at: waiting(at, visit.now)),
+        fallback=scorer.fallback, has_rules=bool(scorer.card.rows),
+    )  # fmt: skip
+
+
+def _table(told: Mapping[tuple[str, str | None], int]) -> list[tuple[str, list[Cell]]]:
+    """A row for each stage of the rules, hot first; a column for each stage of the model."""
+    return [
+        (rules, [_cell(told.get((rules, model), 0), rules, model) for model in reversed(STAGES)])
+        for rules in reversed(STAGES)
+    ]
+
+
+def _cell(count: int, rules: str, model: str) -> Cell:
+    return Cell(count, f"/review/disagreements?rules={rules}&model={model}", rules == model)
+
+
+def _figures(proof: Proof, visit: Visit) -> list[Figure]:
+    return [_lift(proof, visit), _calibration(proof, visit)]
+
+
+def _lift(proof: Proof, visit: Visit) -> Bars:
+    """By stage, how many times the average win rate."""
+    names = [visit.say(f"stage_{stage}") for stage in STAGES]
+    series = [_rates(visit.say(f"side_{side}"), proof.stages[side], side) for side in _SIDES]
+    return Bars(visit.say("overview_lift"), names, series, visit.say("overview_times"))
+
+
+def _rates(name: str, rates: Sequence[Rate], side: Role) -> Series:
+    return Series(
+        name, [_known(r.lift) for r in rates], [_known(r.lift_low) for r in rates],
+        [_known(r.lift_high) for r in rates], side,
+    )  # fmt: skip
+
+
+def _calibration(proof: Proof, visit: Visit) -> Lines:
+    """The win rate that came over the probability that was told, in percent."""
+    bands = [(side, band) for side, told in proof.bands.items() for band in told]
+    x = sorted({100 * band.told for _, band in bands})
+    series = []
+    for side in proof.bands:
+        of_side = {100 * band.told: band for s, band in bands if s == side}
+        ends = [(of_side[at].came, of_side[at].error) if at in of_side else None for at in x]
+        series.append(Series(
+            visit.say(f"side_{side}"), [end and 100 * end[0] for end in ends],
+            [end and 100 * max(0.0, end[0] - end[1]) for end in ends],
+            [end and 100 * min(1.0, end[0] + end[1]) for end in ends],
+            "model" if side == "model" else "rules",
+        ))  # fmt: skip
+    ideal = Series(visit.say("overview_ideal"), x)
+    return Lines(visit.say("overview_calibration"), x, [*series, ideal], unit=" %",
+                 x_title=visit.say("overview_told"))  # fmt: skip
+
+
+def _known(value: float) -> float | None:
+    return None if value != value else value
 
 
 ROUTES = (PageRoute("GET", "", show), PageRoute("GET", "/", show))

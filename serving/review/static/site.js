@@ -14,7 +14,7 @@ function drawAll() {
       height: 320, margin: { l: 56, r: 24, t: 16, b: 48 }, dragmode: false,
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
       font: { color: ink, family: getComputedStyle(document.body).fontFamily },
-      legend: { orientation: "h", y: -0.2 }, ...layout, xaxis: axis(layout.xaxis), yaxis: axis(layout.yaxis),
+      legend: { orientation: "h", y: 1.16 }, ...layout, xaxis: axis(layout.xaxis), yaxis: axis(layout.yaxis),
     }, { displayModeBar: false, responsive: true });
     place.removeAttribute("data-plot");
   }

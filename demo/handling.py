@@ -1,0 +1,52 @@
+"""What the demo's sales people do about a lead that has turned hot: drawn, the same for the same lead."""
+
+from collections.abc import Iterator
+from typing import Any, Final, Literal
+
+import numpy as np
+
+HOUR: Final = 3_600_000
+DAY: Final = 24 * HOUR
+PEOPLE: Final = ("Sato", "Suzuki", "Tanaka", "Ito")
+REASONS: Final = (
+    "no budget this year", "only collecting information", "could not be reached", "not our market",
+    "no one who decides",
+)  # fmt: skip
+_DELAYS: Final = ((0.30, 1), (0.35, 4), (0.22, 24), (0.08, 72))
+"""The share of leads that are called within so many hours; the rest never are."""
+
+Step = tuple[Literal["handovers", "opportunities"], int, dict[str, Any]]
+
+
+def handling(lead_id: str, hot_at: int, closed_at: int | None, won: bool) -> Iterator[Step]:
+    """Hand-over, first contact, acceptance or its refusal, opportunity, next action. Times in ms UTC."""
+    rng = np.random.default_rng([17, *lead_id.encode()])
+    by = {"by": PEOPLE[rng.integers(len(PEOPLE))]}
+    yield "handovers", hot_at + 1, {"step": "handed_over"}
+    delay = _delay(rng, won)
+    if delay is None:
+        return
+    called = hot_at + delay
+    yield "handovers", called, {"step": "first_contact", **by}
+    judged = called + int(rng.integers(1, 20)) * HOUR
+    if rng.random() > (0.97 if won else 0.66):
+        reason = REASONS[rng.integers(len(REASONS))]
+        yield "handovers", judged, {"step": "sent_back", "reason": reason, **by}
+        return
+    yield "handovers", judged, {"step": "accepted", **by}
+    opened = judged + int(rng.integers(1, 9)) * DAY
+    if won or rng.random() < 0.45:
+        yield "opportunities", opened, {"stage": "proposal", **by}
+    if closed_at is None:
+        due = opened + int(rng.integers(2, 12)) * DAY
+        yield "handovers", judged + 1, {"step": "next_action", "due_at": due, **by}
+
+
+def _delay(rng: np.random.Generator, won: bool) -> int | None:
+    """How long the first call took (ms); None: there was none. Who was called soon buys more often."""
+    draw = rng.random() * (0.85 if won else 1.0)
+    for share, hours in _DELAYS:
+        draw -= share
+        if draw < 0:
+            return int(rng.uniform(0.2, 1.0) * hours * HOUR)
+    return None
