@@ -18,7 +18,9 @@ _DELAYS: Final = ((0.30, 1), (0.35, 4), (0.22, 24), (0.08, 72))
 Step = tuple[Literal["handovers", "opportunities"], int, dict[str, Any]]
 
 
-def handling(lead_id: str, hot_at: int, closed_at: int | None, won: bool) -> Iterator[Step]:
+def handling(
+    lead_id: str, hot_at: int, closed_at: int | None, won: bool, now: int
+) -> Iterator[Step]:
     """Hand-over, first contact, acceptance or its refusal, opportunity, next action. Times in ms UTC."""
     rng = np.random.default_rng([17, *lead_id.encode()])
     by = {"by": PEOPLE[rng.integers(len(PEOPLE))]}
@@ -29,7 +31,7 @@ def handling(lead_id: str, hot_at: int, closed_at: int | None, won: bool) -> Ite
     called = hot_at + delay
     yield "handovers", called, {"step": "first_contact", **by}
     judged = called + int(rng.integers(1, 20)) * HOUR
-    if rng.random() > (0.97 if won else 0.66):
+    if rng.random() > _acceptance(closed_at, won, now - hot_at):
         reason = REASONS[rng.integers(len(REASONS))]
         yield "handovers", judged, {"step": "sent_back", "reason": reason, **by}
         return
@@ -38,8 +40,15 @@ def handling(lead_id: str, hot_at: int, closed_at: int | None, won: bool) -> Ite
     if won or rng.random() < 0.45:
         yield "opportunities", opened, {"stage": "proposal", **by}
     if closed_at is None:
-        due = opened + int(rng.integers(2, 12)) * DAY
+        due = max(opened, now - DAY) + int(rng.integers(0, 9)) * DAY
         yield "handovers", judged + 1, {"step": "next_action", "due_at": due, **by}
+
+
+def _acceptance(closed_at: int | None, won: bool, age: int) -> float:
+    """How likely sales accept a lead; who has not decided for long was mostly sent back."""
+    if closed_at is None and age > 45 * DAY:
+        return 0.08
+    return 0.97 if won else 0.66
 
 
 def _delay(rng: np.random.Generator, won: bool) -> int | None:

