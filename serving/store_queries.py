@@ -28,7 +28,7 @@ def of_leads(table: Table) -> Statement:
 @cache
 def newest(table: Table) -> Statement:
     """The rows of some leads that count: those with the highest version of their key."""
-    return of_leads(table).where(_is_newest(table))
+    return of_leads(table).where(is_newest(table))
 
 
 @cache
@@ -50,7 +50,7 @@ def of_accounts() -> Statement:
     """The rows that count of the leads that were ever told to be of some accounts, by time."""
     c = _leads.c
     named = select(c.lead_id).where(c.account.in_(bindparam("asked", expanding=True)))
-    found = select(_leads).where(c.lead_id.in_(named), _is_newest(_leads))
+    found = select(_leads).where(c.lead_id.in_(named), is_newest(_leads))
     return found.order_by(c.at, c.version, c.seq)
 
 
@@ -67,7 +67,7 @@ def scores() -> Statement:
 def hot(of_owner: bool) -> Statement:
     """Hot leads without a closed deal, by deadline, then score; those `of_owner`, or all."""
     c = current_scores.c
-    found = select(current_scores).where(IS_HOT, ~_closed(c.lead_id))
+    found = select(current_scores).where(IS_HOT, ~is_closed(c.lead_id))
     if of_owner:
         found = found.where(c.owner == bindparam("owner"))
     return found.order_by(DUE, c.score.desc()).limit(bindparam("most"))
@@ -81,8 +81,8 @@ def said() -> tuple[Statement, Statement]:
     handed = select(h.lead_id, h.step, h.reason, h.by, h.at, null())
     judged = h.step.in_(("accepted", "sent_back"))
     return (
-        by_hand.where(_is_newest(_overrides)).order_by(o.at, o.seq),
-        handed.where(judged, _is_newest(_handovers)).order_by(h.at, h.seq),
+        by_hand.where(is_newest(_overrides)).order_by(o.at, o.seq),
+        handed.where(judged, is_newest(_handovers)).order_by(h.at, h.seq),
     )
 
 
@@ -100,16 +100,18 @@ def said_stamps() -> tuple[Statement, Statement]:
 def closed_leads() -> Statement:
     """The leads whose deal is won or lost, by the versions that count."""
     o = _outcomes.c
-    return select(o.lead_id).where(o.outcome.in_(("won", "lost")), _is_newest(_outcomes))
+    return select(o.lead_id).where(o.outcome.in_(("won", "lost")), is_newest(_outcomes))
 
 
-def _is_newest(table: Table) -> ColumnElement[bool]:
+def is_newest(table: Table) -> ColumnElement[bool]:
+    """Whether a row counts: no other has a higher version of its key."""
     later = table.alias("later")
     newer = (later.c.key == table.c.key) & (later.c.version > table.c.version)
     return ~exists().where(newer).correlate(table)
 
 
-def _closed(lead_id: ColumnElement[str]) -> ColumnElement[bool]:
+def is_closed(lead_id: ColumnElement[str]) -> ColumnElement[bool]:
+    """Whether the deal of a lead is won or lost: quick for few leads; `closed_leads` is for many."""
     o = _outcomes.c
-    closed = (o.lead_id == lead_id) & o.outcome.in_(("won", "lost")) & _is_newest(_outcomes)
+    closed = (o.lead_id == lead_id) & o.outcome.in_(("won", "lost")) & is_newest(_outcomes)
     return exists().where(closed)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import os
 import re
 import shutil
 import subprocess
@@ -76,9 +77,10 @@ class Seen(HTMLParser):
 
 @contextmanager
 def browsing() -> Iterator[Any]:
-    """A headless Chromium; the test is skipped where there is none."""
+    """A headless Chromium; where there is none the test is skipped, and fails in CI, which needs it."""
     if not Path(CHROMIUM).exists():
-        pytest.skip("there is no chromium on this machine")
+        told = "there is no chromium on this machine (Debian: apt-get install chromium)"
+        pytest.fail(told) if os.environ.get("CI") else pytest.skip(told)
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:

@@ -16,6 +16,8 @@ from serving.review.visit import PageRoute, Visit
 
 KEPT_SECONDS = 600.0
 """So long the proof stays: it changes with the model or the card alone, which are in its key."""
+COUNTED_SECONDS = 15.0
+"""So long the counts of open leads stay: of 100,000 they take a tenth of a second."""
 _SIDES: tuple[Role, ...] = ("model", "rules")
 
 
@@ -34,7 +36,9 @@ async def show(visit: Visit) -> Response:
     model = scorer.judge and scorer.judge.model.version
     key = ("proof", model, scorer.card.version)
     proof, _ = await visit.kept(key, KEPT_SECONDS, lambda: proof_of(visit.house))
-    told = await visit.see(agreement)
+    told, _ = await visit.kept(
+        "agreement", COUNTED_SECONDS, lambda: visit.house.store.see(agreement)
+    )
     return visit.html(
         "overview.html", proof=proof, figures=[] if proof is None else _figures(proof, visit),
         agreement=_table(told), stages=STAGES, waits=await visit.see(lambda at: waiting(at, visit.now)),

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Select, bindparam, case, exists, func, select
 from sqlalchemy.engine import Connection
 
-from serving.store_queries import closed_leads
+from serving.store_queries import closed_leads, is_closed
 from serving.tables import DUE, IS_HOT, RECORDS, card_versions, current_scores
 
 _scores, _steps = current_scores.c, RECORDS["handovers"].c
@@ -61,7 +61,7 @@ def _hot() -> Any:
     )
     late = (bindparam("now") > DUE) & ~contacted
     counts = select(func.count(), func.sum(case((late, 1), else_=0)))
-    return counts.where(IS_HOT, _scores.lead_id.not_in(closed_leads()))
+    return counts.where(IS_HOT, ~is_closed(_scores.lead_id))
 
 
 @cache
