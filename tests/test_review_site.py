@@ -82,6 +82,32 @@ def test_no_cookie_makes_somebody_the_open_machine(tmp_path):
         assert Reviewer(app, None).page("/review").status_code == 303
 
 
+def test_the_open_demo_is_entered_without_a_key_and_its_forms_work(tmp_path):
+    with review_app(tmp_path, HOTLEAD_OPEN="1") as (app, _):
+        app.settings.keys_file.unlink()
+        app.house.keyring.__init__(app.settings.keys_file)
+        person = Reviewer(app, None)
+        assert person.page("/review").status_code == 200
+        assert "loopback" in person.page("/review").text
+        before = person.token("/review")
+        assert before == person.token("/review")
+        assert person.submit("/review/sign-out", {}, csrf="x" * 32).status_code == 403
+        elsewhere = {"sec-fetch-site": "cross-site"}
+        assert person._asked("GET", "/review", headers=elsewhere).status_code == 303
+
+
+def test_the_cookie_of_the_open_demo_is_worth_nothing_once_there_are_keys(tmp_path):
+    with review_app(tmp_path, HOTLEAD_OPEN="1") as (app, _):
+        kept = app.settings.keys_file.read_bytes()
+        app.settings.keys_file.unlink()
+        app.house.keyring.__init__(app.settings.keys_file)
+        person = Reviewer(app, None)
+        assert person.page("/review").status_code == 200
+        app.settings.keys_file.write_bytes(kept)
+        app.house.keyring._next_look = 0
+        assert person.page("/review").status_code == 303
+
+
 def test_the_session_ends_with_its_key(site):
     app, _ = site
     key, token = keys.add(app.settings.keys_file, "reviewer", "leaving soon")

@@ -59,33 +59,31 @@ class Sessions:
     def of(self, request: Request) -> Session:
         """The session of a request; a new one of nobody, or of this machine where that comes in free."""
         told = self._read(request.cookies.get(COOKIE, ""))
-        if told is not None:
-            return told
-        return Session.begin(LOOPBACK if self._is_free(request) else None)
+        free = LOOPBACK if self._is_free(request) else None
+        if told is None:
+            return Session.begin(free)
+        key = self._holder(told) if told.get("id") else free
+        return Session(key, told["csrf"]) if key or not told.get("id") else Session.begin(None)
 
     def write(self, session: Session, request: Request, response: Response) -> None:
         """Put the session into a cookie that no script and no other site can use."""
         key = session.key
-        told = {"id": key.id, "digest": key.digest[:_SHOWN]} if key else {}
+        told = {"id": key.id, "digest": key.digest[:_SHOWN]} if key and key != LOOPBACK else {}
         response.set_cookie(
             COOKIE, str(self._signer.dumps({**told, "csrf": session.csrf})), max_age=HOURS * 3600,
             path="/review", httponly=True, samesite="lax", secure=request.url.scheme == "https",
         )  # fmt: skip
 
-    def _read(self, cookie: str) -> Session | None:
-        """The session of a cookie that we signed, whose key is in force."""
+    def _read(self, cookie: str) -> Mapping[str, str] | None:
+        """What a cookie that we signed tells."""
         try:
-            told = self._signer.loads(cookie, max_age=HOURS * 3600)
+            told: Mapping[str, str] = self._signer.loads(cookie, max_age=HOURS * 3600)
         except BadSignature:
             return None
-        if "id" not in told:
-            return Session(None, told["csrf"])
-        key = self._holder(told)
-        return None if key is None else Session(key, told["csrf"])
+        return told
 
     def _holder(self, told: Mapping[str, str]) -> Key | None:
-        if told["id"] == LOOPBACK.id:
-            return None  # it comes in free, or not at all
+        """The key that the cookie names, while it is in force."""
         return self._keyring.holder(told["id"], told["digest"])
 
     def _is_free(self, request: Request) -> bool:

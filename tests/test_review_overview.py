@@ -1,0 +1,79 @@
+"""The overview says what the evidence says, counts the open leads, and what waits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import Demo
+from service_app import App
+from stores import AT, hot, prediction, record, server, store, url
+
+from features.clock import now_ms
+from scoring.bundle import Origin, write_bundle
+from serving.review.overview_queries import agreement, waiting
+from serving.store import Store
+from tests.review_site import Reviewer, review_app
+from training.registry import find_model
+
+__all__ = ["server", "store", "url"]
+
+
+@pytest.fixture(scope="module")
+def app(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+    out = tmp_path_factory.mktemp("out")
+    found = find_model(demo.out)
+    write_bundle(out / "bundles", found.folder, Origin(found.model.version, "1", "run", now_ms()))
+    made = App(demo.crm_toml, out)
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("lang", ["en", "ja"])
+def test_the_conclusion_is_that_of_the_comparison(app: App, lang: str) -> None:
+    from scoring.comparison import Compared
+    from scoring.pages.comparison import comparison_verdict
+
+    scorer = app.house.watch.in_use.scorer
+    assert scorer.judge is not None
+    evidence = find_model(app.house.crm.folder / "hotlead-out").evidence
+    told = comparison_verdict(Compared.of(evidence, scorer.card, scorer.judge.scale), lang)  # type: ignore[arg-type]
+    page = Reviewer(app, lang=lang).page("/review").text  # type: ignore[arg-type]
+    assert told.replace("'", "&#39;") in page
+    assert page.count("data-plot=") == 2
+
+
+def test_without_a_model_it_says_so(tmp_path: Path) -> None:
+    with review_app(tmp_path) as (_, reviewer):
+        page = reviewer.page("/review").text
+        assert "There is no model yet: the rules alone decide." in page
+        assert "data-plot=" not in page
+
+
+def test_open_leads_are_counted_by_the_stages_of_both_sides(store: Store) -> None:
+    store.remember([
+        hot("A", model_stage="cold", rules_stage="hot"), hot("B", model_stage="cold", rules_stage="hot"),
+        prediction("C", rules_stage="warm", model_stage=None), hot("D", model_stage="hot", rules_stage="hot"),
+    ]).result()  # fmt: skip
+    store.accept([record("outcomes", "d", lead_id="B", outcome="lost")]).result()
+    assert store.see(agreement) == {("hot", "cold"): 1, ("warm", None): 1, ("hot", "hot"): 1}
+
+
+def test_overdue_leads_wait_until_somebody_called(store: Store) -> None:
+    late, later = AT + 1, AT + 10
+    store.remember(
+        [hot("A", deadline=late), hot("B", deadline=late), hot("C", deadline=later)]
+    ).result()
+    store.accept([record("handovers", "k", lead_id="B", step="first_contact")]).result()
+    told = store.see(lambda at: waiting(at, AT + 5))
+    assert (told.hot, told.overdue, told.definition) == (3, 1, None)
+
+
+def test_the_page_is_told_when_the_store_is_away(tmp_path: Path) -> None:
+    with review_app(tmp_path) as (app, reviewer):
+        app.house.store._breaker.opened("a test", unread=True)
+        answer = reviewer.page("/review")
+        assert answer.status_code == 503
+        assert "The database cannot be reached" in answer.text
+        assert answer.headers["retry-after"]
