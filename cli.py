@@ -416,7 +416,7 @@ def follow(crm_toml: ServedToml = HERE, out: Out = None) -> None:
     from training.follower import follow_until_stopped
 
     settings = _service(crm_toml, out)
-    follow_until_stopped(settings.out, settings.bundles)
+    follow_until_stopped(settings.out, settings.bundles, settings.crm)
 
 
 @rules.command()

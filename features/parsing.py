@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from features.clock import NEVER
 from features.columns import Bools, Floats, Ints, Texts
+from features.numbers import THOUSANDS, half_width
 
-_THOUSANDS = r"^[+-]?\d{1,3}(,\d{3})+(\.\d+)?$"
 _OFFSET = r"([zZ]|\d[T ]?\d{1,2}(:?\d{2}){1,2}([.,]\d+)?\s*[+-]\d{2}(:?\d{2})?)$"
 _UTC = r"\s*(UTC|GMT)$"
 
@@ -48,18 +48,25 @@ def encoded(array: pa.ChunkedArray, missing: Collection[str]) -> Texts:
 
 
 def as_numbers(array: pa.ChunkedArray, missing: Collection[str]) -> Parsed:
-    """The values as float64 (nan: missing); '1,200' is read as 1200."""
+    """The values as float64 (nan: missing); '1,200' and '１２００' are read as 1200."""
     if _is_number(array.type):
         values = np.asarray(array.cast(pa.float64()).to_numpy(zero_copy_only=False), np.float64)
         empty = np.isinf(values) | np.isin(values, _numbers_among(missing))
         return Parsed(np.where(empty, np.nan, values), np.isinf(values))
-    told = as_texts(array, missing)
-    grouped = pc.match_substring_regex(told, _THOUSANDS)
+    told = _half_width(as_texts(array, missing))
+    grouped = pc.match_substring_regex(told, THOUSANDS)
     plain = pc.if_else(grouped, pc.replace_substring(told, ",", ""), told)
     series = pd.Series(plain.to_numpy(zero_copy_only=False), dtype=object)
     told_numbers = pd.to_numeric(series, errors="coerce").to_numpy(dtype=np.float64)
     values = np.where(np.isfinite(told_numbers), told_numbers, np.nan)
     return Parsed(values, np.isnan(values) & _there(told))
+
+
+def _half_width(told: pa.ChunkedArray) -> pa.ChunkedArray:
+    if pc.all(pc.string_is_ascii(told)).as_py() is not False:
+        return told
+    texts = [None if text is None else half_width(text) for text in told.to_pylist()]
+    return pa.chunked_array([pa.array(texts, told.type)])
 
 
 def as_times(

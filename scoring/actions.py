@@ -1,9 +1,14 @@
-"""What to do with each lead, and by when: the stage's action, and answers that are due anyway."""
+"""What to do with each lead, and by when: the stage's action, and answers that are due anyway.
+
+Leads whose deal is closed, that are never hot, or that sales accepted have an action of their own,
+whatever their stage.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,18 +16,26 @@ from numpy.typing import NDArray
 from features.clock import NEVER, days_to_ms
 from features.columns import Bools, Column, Floats, Ints
 from scoring.deadlines import due
-from scoring.decision import MQL, Codes, Decision
-from scoring.scorecard import HOT, STAGES, Action, Prompt, Scorecard
+from scoring.decision import EXCLUSION, MQL, SQL, Codes, Decision
+from scoring.scorecard import HOT, STAGES, Action, Prompt, Scorecard, Texts
+from scoring.standing import Standing
+from scoring.texts import all_texts
 
 HAND_OVER = len(STAGES)
 """The code of the hand-over action, after those of the stages."""
+ACCEPTED, EXCLUDED, WON, LOST = range(HAND_OVER + 1, HAND_OVER + 5)
+"""The codes of the actions that no scorecard tells."""
+FOLLOW_UP, NONE = "follow_up", "none"
+"""Their kinds: field sales goes on with an accepted lead; nobody calls the others."""
+_TEXTS = {ACCEPTED: "action_accepted", EXCLUDED: "action_excluded", WON: "action_won",
+          LOST: "action_lost"}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Actions:
-    """For each of n leads: `action` a stage's code or HAND_OVER, `deadline` in ms UTC (NEVER: none),
-    `prompt` the place of the waiting answer among the card's prompts (-1: none waits, or the action
-    itself is due first)."""
+    """For each of n leads: `action` a stage's code or one of those above, `deadline` in ms UTC (NEVER:
+    none), `prompt` the place of the waiting answer among the card's prompts (-1: none waits, or the
+    action itself is due first)."""
 
     action: Codes
     deadline: Ints
@@ -31,30 +44,75 @@ class Actions:
 
 def action_of(card: Scorecard, code: int) -> Action:
     """The action that a code names."""
-    if code != HAND_OVER:
+    if code < HAND_OVER:
         return card.action(code)
+    if code > HAND_OVER:
+        return _untold(code, card.stages.cold.owner)
     assert card.hand_over is not None  # the card is checked for it
     return card.hand_over
 
 
+def codes_of(card: Scorecard) -> list[int]:
+    """The codes of all actions that there may be."""
+    return [code for code in range(LOST + 1) if code != HAND_OVER or card.hand_over is not None]
+
+
 def actions(
-    card: Scorecard, decision: Decision, columns: Mapping[str, Column], as_of: int | None
-) -> Actions:
-    """The actions on decided leads. `as_of` is ms UTC; without it (no dates) nothing has a deadline."""
+    card: Scorecard, decision: Decision, columns: Mapping[str, Column], as_of: int | None,
+    standings: Sequence[Standing | None] | None = None,
+) -> Actions:  # fmt: skip
+    """The actions on decided leads. `as_of` is ms UTC; without it (no dates) nothing has a deadline.
+    `standings` tell where each lead stands with sales (None: nothing is known of any)."""
     action = decision.stage.copy()
     action[(decision.hand_over == MQL) & (decision.stage != HOT)] = HAND_OVER
+    if card.hot_is == "mql":  # else the card's own action for hot leads is that for accepted ones
+        action[decision.hand_over == SQL] = ACCEPTED
+    action[decision.decided_by == EXCLUSION] = EXCLUDED
+    if standings is not None:
+        _stand(action, decision, standings)
     prompt = np.full(len(action), -1, dtype=np.int8)
     if as_of is None:
         return Actions(action, np.full(len(action), NEVER, dtype=np.int64), prompt)
-    by_code = np.full(HAND_OVER + 1, NEVER, dtype=np.int64)
+    by_code = np.full(LOST + 1, NEVER, dtype=np.int64)
     for code in np.bincount(action).nonzero()[0].tolist():
         by_code[code] = _action_due(card, action_of(card, code), as_of)
     deadline = by_code[action]
+    if standings is not None:
+        _plan(action, deadline, standings)
     for place, told in enumerate(card.prompts.values()):
         rows, first = _prompts_due(card, told, columns, as_of)
-        sooner = first < deadline[rows]
+        sooner = (first < deadline[rows]) & (action[rows] < WON)
         prompt[rows[sooner]], deadline[rows[sooner]] = place, first[sooner]
     return Actions(action, deadline, prompt)
+
+
+def _stand(action: Codes, decision: Decision, standings: Sequence[Standing | None]) -> None:
+    """Accepted leads with whom sales go on, and closed deals whatever was decided on them, in place."""
+    for row, standing in enumerate(standings):
+        if standing is None:
+            continue
+        if standing.closed is not None:
+            action[row] = WON if standing.closed == "won" else LOST
+        elif standing.next_action != NEVER and decision.hand_over[row] == SQL:
+            action[row] = ACCEPTED
+
+
+def _plan(action: Codes, deadline: Ints, standings: Sequence[Standing | None]) -> None:
+    """An accepted lead is due when sales said that they go on with it, in place."""
+    for row, standing in enumerate(standings):
+        if standing is not None and action[row] == ACCEPTED:
+            deadline[row] = standing.next_action
+
+
+@lru_cache(maxsize=128)
+def _untold(code: int, nobody: str) -> Action:
+    """An action that no scorecard tells; `nobody` owns what nobody does."""
+    accepted = code == ACCEPTED
+    return Action(
+        kind=FOLLOW_UP if accepted else NONE,
+        owner="field_sales" if accepted else nobody,
+        text=Texts(**all_texts()[_TEXTS[code]]),
+    )
 
 
 def _action_due(card: Scorecard, action: Action, as_of: int) -> int:

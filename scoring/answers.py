@@ -23,6 +23,7 @@ from scoring.rating import Rating
 from scoring.score import (
     BANT,
     ActionAnswer,
+    ClosedAnswer,
     Explain,
     ModelAnswer,
     PersonAnswer,
@@ -31,6 +32,7 @@ from scoring.score import (
     Told,
 )
 from scoring.scorecard import STAGES, Scorecard
+from scoring.standing import Standing
 from scoring.wording import Wording
 
 Fallback: TypeAlias = Literal["no_model", "model_error", "feature_mismatch", "bundle_damaged"]
@@ -56,6 +58,7 @@ class Answers:
     known: Mapping[str, Bools]
     as_of: int | None
     explained: Explanation | None = None
+    standings: Sequence[Standing | None] | None = None
 
     def __len__(self) -> int:
         return len(self.rating)
@@ -103,13 +106,15 @@ class Answers:
             self._action_answers(words, scored_at),
             _words(HAND_OVERS, decision.hand_over),
             _named({role: ~self.known[role] for role in BANT if role in self.known}, count),
+            self._closed(),
+            self._out_of_range(),
             strict=True,
         )
         return [
             Score(lead, score, stage, by, self.fallback, cautions, model, rules, person, action,
-                  hand_over, unknown, as_of, at, request_id)
-            for lead, score, stage, by, cautions, model, rules, person, action, hand_over, unknown
-            in told
+                  hand_over, unknown, as_of, at, request_id, closed, outside)
+            for lead, score, stage, by, cautions, model, rules, person, action, hand_over, unknown,
+            closed, outside in told
         ]  # fmt: skip
 
     def score(
@@ -132,6 +137,7 @@ class Answers:
             decision=_part(self.decision, rows),
             actions=_part(self.actions, rows),
             overrides=self.overrides and self.overrides[rows],
+            standings=self.standings and self.standings[rows],
             known={role: told[rows] for role, told in self.known.items()},
             explained=self.explained and self.explained.at(row),
         )
@@ -191,6 +197,21 @@ class Answers:
         if self.overrides is None:
             return [None] * len(self)
         return [None if said is None else _person(said) for said in self.overrides]
+
+    def _out_of_range(self) -> Sequence[tuple[str, ...]]:
+        holds = self.cautions.get("out_of_range")
+        if holds is None or self.judge is None or self.encoded is None or not holds.any():
+            return [()] * len(self)
+        return self.judge.seen.features_out_of_range(self.encoded.matrix)
+
+    def _closed(self) -> Sequence[ClosedAnswer | None]:
+        if self.standings is None:
+            return [None] * len(self)
+        return [
+            None if told is None or told.closed is None
+            else ClosedAnswer(told.closed, iso(told.closed_at))
+            for told in self.standings
+        ]  # fmt: skip
 
     def _action_answers(self, words: Wording, now: int) -> list[ActionAnswer]:
         told = self.actions

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import compress
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +23,8 @@ class Seen:
 
     `usual` are the columns that say of what training knew of most leads whether it is known: they lie
     below `known` where it is. Numbers in the columns `bounded` lie within `low` and `high`. Of the
-    `texts` columns one is 1 for each of `text_count` features, where its value is one that was seen.
+    `texts` columns one is 1 for each of `text_count` features, where its value is one that was seen;
+    each feature has those from its place in `text_starts` on.
     """
 
     usual: Places
@@ -32,6 +34,9 @@ class Seen:
     high: Floats
     texts: Places
     text_count: int
+    numbers_named: tuple[str, ...]
+    texts_named: tuple[str, ...]
+    text_starts: Places
 
     @staticmethod
     def of(model: Model) -> Seen:
@@ -40,15 +45,19 @@ class Seen:
         usual = _usually_missing(model) < _MOSTLY_KNOWN
         bounded = starts[~texts & ~_ages(model)]
         low, high = model.linear.scaling.seen
-        numbers = np.isin(np.arange(model.encoding.width), starts[~texts])
+        is_text = ~np.isin(np.arange(model.encoding.width), starts[~texts])
+        names = np.array([*model.encoding.levels], dtype=object)
         return Seen(
             usual=starts[usual],
             known=np.where(texts[usual], 1.0, np.inf),  # a missing text is 1 there, a number nan
             bounded=bounded,
             low=low[bounded],
             high=high[bounded],
-            texts=np.flatnonzero(~numbers),
+            texts=np.flatnonzero(is_text),
             text_count=int(texts.sum()),
+            numbers_named=tuple(names[~texts & ~_ages(model)]),
+            texts_named=tuple(names[texts]),
+            text_starts=np.flatnonzero(is_text).searchsorted(starts[texts]),
         )
 
     def cautions(self, matrix: Floats) -> dict[str, Bools]:
@@ -63,9 +72,22 @@ class Seen:
 
     def out_of_range(self, matrix: Floats) -> Bools:
         """Where a number lies outside what training saw, or a text is one that it never saw."""
-        numbers = matrix[:, self.bounded]
-        outside = ((numbers < self.low) | (numbers > self.high)).any(axis=1)
+        outside = self._outside(matrix).any(axis=1)
         return np.asarray(outside | (matrix[:, self.texts].sum(axis=1) < self.text_count))
+
+    def features_out_of_range(self, matrix: Floats) -> list[tuple[str, ...]]:
+        """For each lead the features that `out_of_range` holds for."""
+        outside = self._outside(matrix)
+        if self.text_count:
+            told = np.add.reduceat(matrix[:, self.texts], self.text_starts, axis=1)
+            outside = np.hstack([outside, told == 0])
+        names = (*self.numbers_named, *self.texts_named)
+        return [tuple(compress(names, row)) for row in outside.tolist()]
+
+    def _outside(self, matrix: Floats) -> Bools:
+        """Of the `bounded` columns, whether each number lies outside."""
+        numbers = matrix[:, self.bounded]
+        return np.asarray((numbers < self.low) | (numbers > self.high))
 
 
 def _usually_missing(model: Model) -> Floats:

@@ -76,9 +76,18 @@ class LinearPart:
 
     def contributions(self, matrix: Floats) -> tuple[float, Floats]:
         """The log-odds of an average lead, and what each column adds to it: (rows, columns)."""
+        gap_weights, gap_means = self._gaps_by_column
         by_column = self.scaling.scaled(matrix) * self.weights
-        by_column[:, self.scaling.gappy] += self.scaling.gaps(matrix) * self.gap_weights
+        by_column += (np.isnan(matrix) - gap_means) * gap_weights
         return self.intercept, by_column
+
+    @cached_property
+    def _gaps_by_column(self) -> tuple[Floats, Floats]:
+        """The weight of a gap and the share of gaps, 0 in columns where training saw none."""
+        gappy, shape = self.scaling.gappy, self.weights.shape
+        weights, means = np.zeros(shape), np.zeros(shape)
+        weights[gappy], means[gappy] = self.gap_weights, self.scaling.missing[gappy]
+        return weights, means
 
     def plain(self) -> dict[str, Any]:
         """As JSON can hold it."""

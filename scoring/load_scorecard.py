@@ -78,13 +78,23 @@ def load_card(path: Path, table: FeatureTable) -> Scorecard:
 
 def parse_card(told: Mapping[str, Any], where: str) -> Scorecard:
     """The card that a scorecard.toml at `where` holds, its profile filled in. Raises SettingsError."""
-    base = _profile(told, where)
-    _check_off(base, told, where)
-    whole = _without_off(_merged(base, told))
     try:
-        return Scorecard.model_validate(whole)
+        return card_of(whole_card(told, where))
     except ValidationError as problem:
         raise SettingsError(_sentences(problem, where)) from None
+
+
+def whole_card(told: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """All that a scorecard.toml at `where` says, its profile filled in; what is off is still there, and
+    says so. Raises SettingsError."""
+    base = _profile(told, where)
+    _check_off(base, told, where)
+    return _merged(base, told)
+
+
+def card_of(whole: Mapping[str, Any]) -> Scorecard:
+    """The card that `whole_card` tells of. Raises pydantic's ValidationError."""
+    return Scorecard.model_validate(_without_off(dict(whole)))
 
 
 def check_features(card: Scorecard, table: FeatureTable, where: str) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from features.columns import Bools, Floats, Ints
+from features.columns import Floats
 from scoring.rating import Rating
 from scoring.scorecard import Scorecard
 
@@ -46,11 +46,10 @@ class PointsPart:
         one, and so do exclusions.
         """
         told = rating.held * self._points
-        for rules, most in self._limits(rating):
-            own = told[:, rules]
-            whole = own.sum(axis=1)
-            none = whole == 0  # and so is the most: nothing is cut
-            own *= ((most + none) / (whole + none))[:, None]
+        given = np.array([rating.fit, rating.intent, rating.triggered, rating.excluded]).T
+        whole = told @ self._groups
+        none = whole == 0  # and so is what is given: nothing is cut
+        told *= ((given + none) / (whole + none))[:, self._group]
         return np.asarray(told @ self._shares)
 
     def plain(self) -> dict[str, Any]:
@@ -68,22 +67,17 @@ class PointsPart:
         mean = np.array(told["mean"], dtype=np.float64)
         return PointsPart(card, features, **{**told, "mean": mean})
 
-    def _limits(self, rating: Rating) -> Iterator[tuple[slice, Ints | Bools]]:
-        """Rules that together may give something else than their sum, and what they give."""
-        card, (fit, rows, triggers) = self.card, self._ends
-        if card.fit and card.fit.cap is not None:
-            yield slice(0, fit), rating.fit
-        if card.intent and card.intent.cap is not None:
-            yield slice(fit, rows), rating.intent
-        yield slice(rows, triggers), rating.triggered
-        yield slice(triggers, None), rating.excluded
+    @cached_property
+    def _group(self) -> NDArray[np.intp]:
+        """The group of each rule: rows of fit, rows of intent, triggers, exclusions."""
+        card = self.card
+        sizes = [len(g.rows) if g else 0 for g in (card.fit, card.intent)]
+        return np.repeat(np.arange(4), [*sizes, len(card.triggers), len(card.exclusions)])
 
     @cached_property
-    def _ends(self) -> tuple[int, int, int]:
-        """Where among the card's rules those of fit end, all rows, and the triggers."""
-        card = self.card
-        fit, rows = len(card.fit.rows) if card.fit else 0, len(card.rows)
-        return fit, rows, rows + len(card.triggers)
+    def _groups(self) -> Floats:
+        """(rules, groups) 1 where a rule belongs to a group."""
+        return np.eye(4)[self._group]
 
     @cached_property
     def _prior(self) -> float:
@@ -103,8 +97,5 @@ class PointsPart:
         for at, rule in enumerate(rules):
             for condition in rule.when:
                 shares[at, place[condition.feature]] += 1 / len(rule.when)
-        _, rows, triggers = self._ends
-        shares[:rows] *= self.per_point
-        shares[rows:triggers] *= self.trigger
-        shares[triggers:] *= -self.exclusion
-        return shares
+        weights = np.array([self.per_point, self.per_point, self.trigger, -self.exclusion])
+        return shares * weights[self._group][:, None]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,20 +39,20 @@ class Scale:
 
         80 or more exactly where the value has reached `hot`, 40 or more where it has reached `warm`.
         """
-        knots, widths = self._knots
-        value = np.minimum(np.maximum(np.asarray(value, dtype=np.float64), 0.0), self.top)
-        segment = np.minimum(np.searchsorted(knots, value, side="right") - 1, 2)
-        span, width = _SPANS[segment], widths[segment]
-        none = width == 0  # the segment is a point, which is its end
-        inside = np.floor(span * ((value - knots[segment] + none) / (width + none)))
-        most = np.where(segment < 2, span - 1, span)  # the next mark belongs to the next segment
-        return np.asarray(_MARKS[segment] + np.minimum(inside, most).astype(np.int64))
+        within = np.minimum(value, self.top)
+        return np.asarray(self._least.searchsorted(within, side="right"))
 
     @cached_property
-    def _knots(self) -> tuple[Floats, Floats]:
-        """Where the segments begin and end, and how wide each is."""
-        knots = np.array([0.0, self.warm, self.hot, self.top])
-        return knots, np.diff(knots)
+    def _least(self) -> Floats:
+        """The least value of each score from 1 to 100.
+
+        Within a stretch that has a width the scores after the first lie above its beginning.
+        """
+        knots, told = (0.0, self.warm, self.hot, self.top), []
+        for (low, high), span in zip(pairwise(knots), _SPANS.tolist(), strict=True):
+            inside = low + np.arange(1, span) * (high - low) / span
+            told += [low, *np.maximum(inside, np.nextafter(low, high))]
+        return np.array([*told[1:], self.top])
 
     def stage(self, value: Floats | Ints) -> NDArray[np.int8]:
         """0 cold, 1 warm, 2 hot."""

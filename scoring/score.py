@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeAlias
 
 from scoring.scorecard import Stage
+from scoring.standing import Closed
 
 BANT = ("budget", "authority", "need", "timing")
 """What inside sales ask about; [roles] in crm.toml says which columns tell of it."""
@@ -76,8 +77,17 @@ class PersonAnswer:
 
 
 @dataclass(frozen=True)
+class ClosedAnswer:
+    """That the lead's deal is won or lost, and since when (ISO 8601 UTC)."""
+
+    outcome: Closed
+    at: str
+
+
+@dataclass(frozen=True)
 class Score:
-    """The answer for one lead. `as_of` is the moment that is judged, `scored_at` when it was."""
+    """The answer for one lead. `as_of` is the moment that is judged, `scored_at` when it was;
+    `out_of_range` are the features that the caution of that name is about."""
 
     lead_id: str
     score: int
@@ -94,6 +104,8 @@ class Score:
     as_of: str | None
     scored_at: str
     request_id: str | None = None
+    closed: ClosedAnswer | None = None
+    out_of_range: tuple[str, ...] = ()
 
     def plain(self) -> dict[str, Any]:
         """As JSON can hold it."""

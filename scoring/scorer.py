@@ -24,6 +24,7 @@ from scoring.overrides import Override
 from scoring.rating import OneRater, Rating, rate
 from scoring.score import Told
 from scoring.scorecard import Scorecard
+from scoring.standing import Standing
 from scoring.wording import Wording
 
 __all__ = ["Answers", "Fallback", "Judge", "Scorer"]
@@ -47,7 +48,7 @@ class Scorer:
     def answers(
         self, lead_ids: Sequence[str], columns: Mapping[str, Column], as_of: int | None,
         known: Mapping[str, Bools], overrides: Mapping[str, Override] | None = None,
-        explain: bool = False,
+        explain: bool = False, standings: Mapping[str, Standing] | None = None,
     ) -> Answers:  # fmt: skip
         """Score leads by their feature values. `as_of` in ms UTC (None: no dates); `known` says by
         role (budget, authority, need, timing) of which leads the CRM has an answer. `explain`: the
@@ -57,12 +58,14 @@ class Scorer:
             return judge.model.encode(columns, rating)
 
         said = None if not overrides else [overrides.get(lead_id) for lead_id in lead_ids]
+        stands = None if not standings else [standings.get(lead_id) for lead_id in lead_ids]
         rating = rate(self.card, columns)
-        return self._answers(lead_ids, columns, rating, encode, as_of, known, said, explain)
+        return self._answers(lead_ids, columns, rating, encode, as_of, known, said, explain, stands)
 
     def one(
         self, lead_id: str, values: Sequence[Value], as_of: int | None, known: Mapping[str, bool],
         override: Override | None = None, explain: bool = False,
+        standing: Standing | None = None,
     ) -> Answers:  # fmt: skip
         """Score one lead by its feature values in the order of `table`: as `answers` does, and cheaper."""
         named = dict(zip(self.table.names, values, strict=True))
@@ -73,8 +76,9 @@ class Scorer:
         columns = MadeColumns(named, lambda name: self._column(name, named[name]))
         told = {role: np.array([answered]) for role, answered in known.items()}
         said = None if override is None else [override]
+        stands = None if standing is None else [standing]
         rating = self._rater(named)
-        return self._answers([lead_id], columns, rating, encode, as_of, told, said, explain)
+        return self._answers([lead_id], columns, rating, encode, as_of, told, said, explain, stands)
 
     def reasons(self, columns: Mapping[str, Column], lang: Language) -> list[tuple[Told, ...]]:
         """The strongest reasons of the model's score for each lead. Needs a model."""
@@ -93,12 +97,14 @@ class Scorer:
         self, lead_ids: Sequence[str], columns: Mapping[str, Column], rating: Rating,
         encode: _Encode, as_of: int | None, known: Mapping[str, Bools],
         said: Sequence[Override | None] | None, explain: bool,
+        standings: Sequence[Standing | None] | None,
     ) -> Answers:  # fmt: skip
         encoded, model, fallback, explained = self._model(rating, encode, explain)
         decision = decide(rating, model, said)
         return Answers(
             self.card, self.wordings, lead_ids, columns, rating, self.judge, encoded, model, fallback,
-            decision, actions(self.card, decision, columns, as_of), said, known, as_of, explained,
+            decision, actions(self.card, decision, columns, as_of, standings), said, known, as_of,
+            explained, standings,
         )  # fmt: skip
 
     def _model(

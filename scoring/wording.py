@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import compress, product
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from features.columns import Column, Floats, Texts
 from features.kinds import Language
 from features.table import FeatureTable
-from scoring.actions import HAND_OVER, action_of
+from scoring.actions import action_of, codes_of
 from scoring.reasons import MOST_REASONS, SMALL, in_order, shown
 from scoring.score import Explain, Told
-from scoring.scorecard import STAGES, Rule, Scorecard
+from scoring.scorecard import Rule, Scorecard
 from scoring.texts import say
 
 _DIGITS = 4
 _TOLD = 0.5 / 10**_DIGITS
 """The least log-odds that are not 0 where a reason tells them."""
+REMEMBERED = 10_000
+"""So many reasons are remembered as they were put into words."""
+
+Value: TypeAlias = float | str | None
 
 
 class Said(NamedTuple):
@@ -48,11 +52,10 @@ class Wording:
     @cached_property
     def actions(self) -> dict[tuple[int, int], Said]:
         """What to do, by the codes of action and prompt (see `Actions`)."""
-        hand_over = [] if self.card.hand_over is None else [HAND_OVER]
-        codes = [*range(len(STAGES)), *hand_over]
         prompts = range(-1, len(self.card.prompts))
         return {
-            (code, prompt): self._action(code, prompt) for code, prompt in product(codes, prompts)
+            (code, prompt): self._action(code, prompt)
+            for code, prompt in product(codes_of(self.card), prompts)
         }
 
     def rules_reasons(self, held: Sequence[bool]) -> tuple[tuple[Told, ...], ...]:
@@ -78,23 +81,26 @@ class Wording:
         told = in_order(contributions, most, least)
         features = {names[place] for reasons in told for place, _ in reasons}
         values = {name: _plain(columns[name]) for name in features}
-        texts: dict[tuple[str, float | str | None], str] = {}  # many leads share a value
 
-        def reason(name: str, weight: float, value: float | str | None) -> Told:
+        def reason(name: str, weight: float, value: Value) -> Told:
             known = None if value != value else value  # JSON has no nan
-            text = texts.get((name, known))
-            if text is None:
-                text = texts[name, known] = self._reason(name, known)
-            return Told(name, text, round(weight, _DIGITS), known)
+            return Told(name, self._reason(name, known), round(weight, _DIGITS), known)
 
         return [
             tuple(reason(names[i], weight, values[names[i]][row]) for i, weight in reasons)
             for row, reasons in enumerate(told)
         ]
 
-    def _reason(self, name: str, value: float | str | None) -> str:
-        told = shown(self.table, name, value, self.lang)
-        return say("reason", self.lang, label=self.labels[name], value=told)
+    @cached_property
+    def _reason(self) -> Callable[[str, Value], str]:
+        """Puts a feature and its value into words; many leads share them."""
+
+        @lru_cache(maxsize=REMEMBERED)
+        def reason(name: str, value: Value) -> str:
+            told = shown(self.table, name, value, self.lang)
+            return say("reason", self.lang, label=self.labels[name], value=told)
+
+        return reason
 
     @cached_property
     def _most_first(self) -> list[int]:
@@ -125,5 +131,5 @@ class Wording:
         return Said(action.kind, action.owner, text, content, waits)
 
 
-def _plain(column: Column) -> list[float | str | None]:
+def _plain(column: Column) -> list[Value]:
     return list(column.plain()) if isinstance(column, Texts) else column.tolist()

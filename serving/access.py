@@ -9,6 +9,7 @@ from serving.keys import Role
 
 _CRM: frozenset[Role] = frozenset({"crm", "admin"})
 _REVIEWER: frozenset[Role] = frozenset({"reviewer", "admin"})
+_ADMIN: frozenset[Role] = frozenset({"admin"})
 _ALL: frozenset[Role] = frozenset({"crm", "reviewer", "admin"})
 
 OPEN_PATHS = frozenset({"/livez", "/readyz", "/healthz"})
@@ -42,6 +43,19 @@ TABLE: Mapping[tuple[str, str], frozenset[Role]] = MappingProxyType({
     ("GET", METRICS_PATH): _ALL,
     **{("GET", path): _ALL for path in OPEN_PATHS},
     **{("GET", path): _REVIEWER for path in ("/review", PAGES)},
+    ("GET", "/review/calls"): _REVIEWER,
+    ("POST", "/review/calls"): _REVIEWER,
+    ("GET", "/review/leads"): _REVIEWER,
+    ("POST", "/review/leads"): _REVIEWER,
+    ("GET", "/review/disagreements"): _REVIEWER,
+    ("POST", "/review/disagreements"): _REVIEWER,
+    ("GET", "/review/definition"): _REVIEWER,
+    ("POST", "/review/definition"): _REVIEWER,
+    ("GET", "/review/models"): _REVIEWER,
+    ("POST", "/review/models"): _REVIEWER,
+    ("POST", "/review/models/promote"): _ADMIN,
+    ("POST", "/review/models/rollback"): _ADMIN,
+    ("GET", "/review/figures"): _REVIEWER,
     ("GET", SIGN_IN): _ALL,
     ("POST", SIGN_IN): _ALL,
     ("POST", SIGN_OUT): _ALL,

@@ -27,7 +27,7 @@ from serving.batches import Batch, read_batch
 from serving.columns import known
 from serving.metrics import Metrics
 from serving.problems import Problem, away, not_found
-from serving.reading import Reading, Told, told_before, told_by
+from serving.reading import Reading, Told, check_there, told_before, told_by
 from serving.records import Kept, Prediction
 from serving.said import Said
 from serving.store import Store, StoreAway
@@ -46,16 +46,19 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A Score, the attributes that were ignored, and whether the answer could be stored."""
+    """A Score, the attributes that were ignored, the types of activity that no feature names, and
+    whether the answer could be stored."""
 
     score: Score
     ignored: tuple[str, ...]
+    strange: tuple[str, ...]
     stored: Kept
 
     def plain(self) -> dict[str, Any]:
         """As orjson can write it."""
         told = dict(zip(_NAMES, _VALUES(self.score), strict=True))
-        told["ignored_attributes"], told["stored"] = self.ignored, self.stored
+        told["ignored_attributes"], told["unknown_activities"] = self.ignored, self.strange
+        told["stored"] = self.stored
         return told
 
 
@@ -81,10 +84,11 @@ class Desk:
         told = await self._stored(lead.lead_id, live, ask.as_of) if lead.by_id_alone else told_by(
             lead, self.how, live
         )  # fmt: skip
+        check_there(told.created, ask.as_of)
         (score,), predictions = self._scored(told, ask, now)
         kept = await _done(self._store.remember(predictions))
         self._count([score])
-        return Answer(score, told.ignored, kept)
+        return Answer(score, told.ignored, told.strange, kept)
 
     async def many(self, raw: bytes, ask: Ask) -> list[Answer | Problem]:
         """For each lead of a batch its answer or its problem, in the order of the batch.
@@ -95,9 +99,10 @@ class Desk:
             batch, scores, predictions = await asyncio.to_thread(self._batch, raw, ask)
         kept = await _done(self._store.remember(predictions))
         self._count(scores)
+        leads = batch.leads
         answers = (
-            Answer(score, left, kept)
-            for score, left in zip(scores, batch.leads.ignored, strict=True)
+            Answer(score, left, strange, kept)
+            for score, left, strange in zip(scores, leads.ignored, leads.strange, strict=True)
         )
         return [batch.problems.get(i) or next(answers) for i in range(batch.count)]
 
@@ -120,6 +125,7 @@ class Desk:
         answers = scorer.one(
             told.lead_id, scorer.table.one(view), moment if self.how.dated else None, answered,
             self._said.of(told.lead_id, moment, ask.as_of is None), ask.explain != "none",
+            self._said.done.of(told.lead_id, moment, ask.as_of is None),
         )  # fmt: skip
         return _written(answers, ask, now, moment)
 
@@ -127,12 +133,12 @@ class Desk:
         now, scorer = self.clock(), self._watch.in_use.scorer
         moment = _moment(ask, now)
         stored = partial(self._store.leads, before=ask.as_of)
-        batch = read_batch(raw, self.how, now if ask.as_of is None else None, stored)
+        batch = read_batch(raw, self.how, now if ask.as_of is None else None, stored, ask.as_of)
         view = batch.leads.view(moment)
         answers = scorer.answers(
             batch.leads.ids, scorer.table.many(view), moment if self.how.dated else None,
             known(view, self.how), self._said.among(batch.leads.ids, moment, ask.as_of is None),
-            ask.explain != "none",
+            ask.explain != "none", self._said.done.among(batch.leads.ids, moment, ask.as_of is None),
         )  # fmt: skip
         return batch, *_written(answers, ask, now, moment)
 

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from functools import partial
 from http import HTTPStatus
+from itertools import chain
 from typing import Any
 
 import orjson
@@ -16,8 +17,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from serving import bodies
-from serving.answering import Answer, Ask
+from serving.answering import Answer, Ask, Desk
 from serving.asking import DocumentQuery, HistoryQuery, HotQuery, ask_of, asked
+from serving.calls import calls
 from serving.house import House
 from serving.intake import LARGE
 from serving.listing import TREND_ROWS, call_list, history, model_in_use
@@ -34,10 +36,12 @@ from serving.problems import (
     wrong_fields,
     wrong_media_type,
 )
+from serving.reading import wrong_values
 from serving.records import KINDS, Kind
 from serving.review.site import Site
+from serving.salvage import salvaged
 from serving.store import StoreAway
-from serving.wrong_fields import wrong
+from serving.wrong_fields import Wrong, wrong
 
 
 class Api:
@@ -68,8 +72,13 @@ class Api:
 
     async def score(self, request: Request) -> Response:
         raw = await _json(request)
-        lead = lead_of(raw) if len(raw) <= LARGE else await asyncio.to_thread(lead_of, raw)
-        answer = await self._desk.one(lead, self._ask(request))
+        try:
+            ask = self._ask(request)
+        except Problem as problem:
+            raise problem.beside(_wrong_lead(raw, self._desk)) from None
+        read = partial(lead_of, raw, self._desk, ask)
+        lead = read() if len(raw) <= LARGE else await asyncio.to_thread(read)
+        answer = await self._desk.one(lead, ask)
         return _answer(answer.plain())
 
     async def score_batch(self, request: Request) -> Response:
@@ -90,12 +99,11 @@ class Api:
 
     async def hot(self, request: Request) -> Response:
         query, now = asked(HotQuery, request.query_params), self._desk.clock()
-        found = await _read(self._house.store.hot, query.owner, 2 * query.limit + 100, now)
-        said = self._house.said.among((row.lead_id for row in found), now)
-        cooled = {lead for lead, override in said.items() if not override.hot}
-        rows = [row for row in found if row.lead_id not in cooled][: query.limit]
-        card = self._house.watch.in_use.scorer.card
-        return _answer(call_list(rows, card, query.lang, now))
+        house = self._house
+        told = (house.store, house.said, query.owner, query.limit, now, query.after)
+        page = await _read(calls, *told)
+        card = house.watch.in_use.scorer.card
+        return _answer(call_list(page, query.owner, card, query.lang, now))
 
     async def model(self, request: Request) -> Response:
         return _answer(model_in_use(self._house.watch.in_use))
@@ -127,12 +135,24 @@ def wrong_coding() -> Problem:
     return Problem(415, TITLES[415], told, headers={"Accept-Encoding": "identity"})
 
 
-def lead_of(raw: bytes) -> bodies.Lead:
+def lead_of(raw: bytes, desk: Desk, ask: Ask) -> bodies.Lead:
     """The lead of a body. Raises Problem: 400, 422."""
     try:
         return bodies.Lead.model_validate_json(raw)
     except ValidationError as error:
-        raise of_validation(error, model=bodies.Lead) from None
+        problem = of_validation(error, model=bodies.Lead)
+        now = desk.clock() if ask.as_of is None else None
+        others = (wrong_values(each, desk.how, now) for each in salvaged(bodies.Lead, raw))
+        raise problem.beside(chain.from_iterable(others)) from None
+
+
+def _wrong_lead(raw: bytes, desk: Desk) -> Sequence[Wrong]:
+    """What is wrong with a body, whatever its query asks for."""
+    try:
+        lead_of(raw, desk, Ask())
+    except Problem as problem:
+        return problem.errors
+    return ()
 
 
 def batch_answer(

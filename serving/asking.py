@@ -12,6 +12,7 @@ from features.clock import iso, to_ms
 from features.kinds import Language
 from scoring.score import Explain
 from serving.answering import Ask
+from serving.calls import CURSOR
 from serving.fields import Identifier, Moment, Name
 from serving.problems import of_validation, wrong_fields
 from serving.reading import CLOCKS_DIFFER_MS
@@ -49,6 +50,9 @@ class HotQuery(Query):
     owner: Name | None = None
     limit: Rows = 100
     lang: Language = "en"
+    after: Annotated[str, Field(pattern=CURSOR)] | None = Field(
+        default=None, description="The `next` of the page before."
+    )
 
 
 class DocumentQuery(Query):

@@ -9,11 +9,13 @@ from typing import Any
 import orjson
 from pydantic import ValidationError
 
+from features.clock import NEVER
 from serving import bodies
 from serving.columns import Leads, by_column
 from serving.problems import Problem, away, not_found, not_json, of_validation, wrong_fields
 from serving.quick import NotPlain, quick_batch
-from serving.reading import Reading, Told, told_before, told_by
+from serving.reading import Reading, Told, check_there, told_before, told_by, wrong_values
+from serving.salvage import salvage
 from serving.store import StoreAway, StoredLead
 from serving.wrong_fields import wrong
 
@@ -33,15 +35,21 @@ class Batch:
         return len(self.leads) + len(self.problems)
 
 
-def read_batch(raw: bytes, how: Reading, now: int | None, stored: Stored) -> Batch:
-    """The leads of a batch. Raises Problem (400, 422) where the body as a whole does not hold.
+def read_batch(
+    raw: bytes, how: Reading, now: int | None, stored: Stored, as_of: int | None = None
+) -> Batch:
+    """The leads of a batch. Raises Problem (400, 422) where the body as a whole is not valid.
 
-    `now` (ms UTC) for a live score, None for a replay; `stored` gives what was sent before.
+    `now` (ms UTC) for a live score, None for a replay `as_of` a moment; `stored` gives what was sent
+    before.
     """
     try:
-        return Batch(quick_batch(raw, how, now), {})
+        leads = quick_batch(raw, how, now)
+        if as_of is None or not ((as_of < leads.created) & (leads.created != NEVER)).any():
+            return Batch(leads, {})
     except NotPlain:
-        return _careful(_items(raw), how, now, stored)
+        pass
+    return _careful(_items(raw), how, now, stored, as_of)
 
 
 def _items(raw: bytes) -> list[Any]:
@@ -60,22 +68,36 @@ def _items(raw: bytes) -> list[Any]:
     raise not_json()
 
 
-def _careful(items: Sequence[Any], how: Reading, now: int | None, stored: Stored) -> Batch:
-    read = [_lead(item, f"body.leads[{i}]") for i, item in enumerate(items)]
+def _careful(
+    items: Sequence[Any], how: Reading, now: int | None, stored: Stored, as_of: int | None
+) -> Batch:
+    read = [_lead(item, f"body.leads[{i}]", how, now) for i, item in enumerate(items)]
     before = _before([lead for lead in read if not isinstance(lead, Problem)], stored)
-    told = [_told(lead, i, how, now, before) for i, lead in enumerate(read)]
+    told = [_there(_told(lead, i, how, now, before), as_of) for i, lead in enumerate(read)]
     problems = {i: each for i, each in enumerate(told) if isinstance(each, Problem)}
     return Batch(by_column([each for each in told if isinstance(each, Told)], how), problems)
 
 
-def _lead(item: object, where: str) -> bodies.Lead | Problem:
+def _there(told: Told | Problem, as_of: int | None) -> Told | Problem:
+    """A lead that was there at the moment that is asked for."""
+    try:
+        if isinstance(told, Told):
+            check_there(told.created, as_of)
+        return told
+    except Problem as problem:
+        return problem
+
+
+def _lead(item: object, where: str, how: Reading, now: int | None) -> bodies.Lead | Problem:
     try:
         return bodies.Lead.model_validate_json(orjson.dumps(item))
     except orjson.JSONEncodeError:
         return _too_deep(item, where)
     except ValidationError as error:
         problem = of_validation(error, where, bodies.Lead)
-        return problem if problem.status != 400 else _too_deep(item, where)
+        if problem.status == 400:
+            return _too_deep(item, where)
+        return problem.beside(wrong_values(salvage(bodies.Lead, item), how, now, where))
 
 
 def _too_deep(item: object, where: str) -> Problem:

@@ -29,6 +29,7 @@ class Leads:
     changes: Mapping[str, Changes]
     activities: Activities
     ignored: Sequence[tuple[str, ...]]
+    strange: Sequence[tuple[str, ...]]
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -81,6 +82,7 @@ def by_column(told: Sequence[Told], how: Reading) -> Leads:
         _histories(changes, how),
         _activities([*events, *others]),
         [lead.ignored for lead in told],
+        [lead.strange for lead in told],
     )  # fmt: skip
 
 

@@ -14,13 +14,14 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import core_schema
 
+from features.numbers import NUMBER, number
 from serving.wrong_fields import TIME
 
 FROM_YEAR, TO_YEAR, YEARS = 1900, 2199, r"(19|2[01])\d\d"
 """The years of all times. Others come from an empty date of some system (0001-01-01, 9999-12-31)."""
 MOST = 1e15
 """No number may be further from 0."""
-WORDS_MOST, ATTRIBUTES_MOST = 4_000, 1_000
+WORDS_MOST, ATTRIBUTES_MOST, NUMBER_MOST = 4_000, 1_000, 200
 
 Identifier = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
 """An id of the sender's; no control characters."""
@@ -30,7 +31,25 @@ Said = Annotated[
     str, Field(min_length=1, max_length=WORDS_MOST, pattern=r"^[^\x00]*[^\x00\s][^\x00]*$")
 ]
 """Words that must say something."""
-Number = Annotated[float, Field(ge=-MOST, le=MOST, allow_inf_nan=False)]
+_Plain = Annotated[float, Field(ge=-MOST, le=MOST, allow_inf_nan=False)]
+
+
+class _NumberOrText:
+    """A number, or a text that is one: some systems know no other."""
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        form = core_schema.str_schema(pattern=f"^({NUMBER})$", max_length=NUMBER_MOST, strict=True)
+        text = core_schema.no_info_after_validator_function(number, form)
+        return core_schema.custom_error_schema(
+            core_schema.union_schema([handler(source), text], mode="left_to_right"), "number",
+            custom_error_message=f'a number from -{MOST:g} to {MOST:g}, or a text of one such as "1,200"',
+        )  # fmt: skip
+
+
+Number = Annotated[_Plain, _NumberOrText()]
+"""A number; the text of one is read as it."""
 
 
 class _OneError:
@@ -46,7 +65,7 @@ class _OneError:
         )  # fmt: skip
 
 
-Value = Annotated[Words | Number | bool | None, _OneError()]
+Value = Annotated[Words | _Plain | bool | None, _OneError()]
 """A value of an attribute; null: it is not known (any more)."""
 Attributes = Annotated[dict[Name, Value], Field(max_length=ATTRIBUTES_MOST)]
 

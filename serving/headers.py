@@ -12,13 +12,13 @@ _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 # What the app says of these is replaced.
 _ALWAYS = [
     (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
     (b"x-frame-options", b"DENY"),
     (b"server", b"hotlead"),  # neither the server's name nor its version
 ]
 # What the app says of these stays.
 _UNLESS_SET = [
     (b"cache-control", b"no-store"),
+    (b"referrer-policy", b"no-referrer"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
 ]
 _OURS = frozenset({*dict(_ALWAYS), b"x-request-id"})

@@ -16,11 +16,12 @@ from features.clock import now_ms
 from features.settings import CrmSettings
 from serving import bodies
 from serving.metrics import Metrics
-from serving.problems import Problem, away, conflict, of_validation, wrong_fields
+from serving.problems import away, conflict, of_validation, wrong_fields
 from serving.reading import Reading, ignored
-from serving.recording import record_of
+from serving.recording import in_future, record_of
 from serving.records import Kind, Outcome, Record, Refused
 from serving.said import Said
+from serving.salvage import salvaged
 from serving.store import Store, StoreAway
 from serving.wrong_fields import Wrong, wrong
 
@@ -57,47 +58,50 @@ class Intake:
         )
         _check_conflicts(records, outcomes, is_list)
         told = [
-            _told(record, outcome, self._ignored(each))
+            _told(record, outcome) | self._unused(each)
             for record, outcome, each in zip(records, outcomes, sent, strict=True)
         ]
         status = 201 if "stored" in outcomes else 200
         return status, {"results": told} if is_list else told[0]
 
-    def _records(self, kind: Kind, sent: Sequence[bodies.Sent], is_list: bool) -> list[Record]:
-        """The records; of all that were sent, what does not hold is told at once."""
-        records: list[Record] = []
-        errors: list[Wrong] = []
-        now = self._clock()
+    def _parsed(self, kind: Kind, raw: bytes, is_list: bool) -> Sequence[bodies.Sent]:
+        """What was sent; all that is wrong with any of it is told at once."""
+        try:
+            told = _adapter(kind, is_list).validate_json(raw)
+        except ValidationError as error:
+            problem = of_validation(error, model=bodies.SENT[kind])
+            told = salvaged(bodies.SENT[kind], raw)
+            raise problem.beside(self._wrong(kind, told, is_list)) from None
+        sent = told if is_list else [told]
+        if errors := self._wrong(kind, sent, is_list):
+            raise wrong_fields(errors)
+        return sent
+
+    def _wrong(self, kind: Kind, sent: Sequence[bodies.Sent], is_list: bool) -> list[Wrong]:
+        """Values that no later score could use, and times that have not come."""
+        now, errors = self._clock(), list[Wrong]()
         for i, each in enumerate(sent):
             path = f"body[{i}]" if is_list else "body"
-            errors.extend(_wrong_values(each, self._how, path))
-            try:
-                records.append(record_of(kind, self._known(each), now, path))
-            except Problem as problem:
-                errors.extend(problem.errors)
-        if errors:
-            raise wrong_fields(errors)
-        return records
+            errors += _wrong_values(each, self._how, path)
+            errors += in_future(kind, each, now, path)
+        return errors
 
-    def _known(self, sent: bodies.Sent) -> bodies.Sent:
-        """Without the attributes that nobody asked for: names and addresses have no place here."""
-        if not self._ignored(sent):
-            return sent
-        assert isinstance(sent, bodies.SentLead)
-        known = {n: value for n, value in sent.attributes.items() if n in self._how.columns}
-        return sent.model_copy(update={"attributes": known})
-
-    def _ignored(self, sent: bodies.Sent) -> tuple[str, ...]:
-        if not isinstance(sent, bodies.SentLead):
-            return ()
-        return ignored(sent.attributes, self._how.columns)
+    def _unused(self, sent: bodies.Sent) -> dict[str, tuple[str, ...]]:
+        """The attributes that are not stored, and a type of activity that no feature names."""
+        if isinstance(sent, bodies.SentLead):
+            told = {"ignored_attributes": ignored(sent.attributes, self._how.columns)}
+        elif isinstance(sent, bodies.SentActivity):
+            told = {"unknown_activities": self._how.strange([sent.type])}
+        else:
+            return {}
+        return {name: each for name, each in told.items() if each}
 
     def _begun(
         self, kind: Kind, raw: bytes, is_list: bool
     ) -> tuple[Sequence[bodies.Sent], list[Record], Future[list[Outcome]]]:
         """What was sent, checked and on its way to the disk."""
-        sent = _parsed(kind, raw, is_list)
-        records = self._records(kind, sent, is_list)
+        sent = self._parsed(kind, raw, is_list)
+        records = [record_of(kind, each, self._how.columns) for each in sent]
         return sent, records, self._store.accept(records)
 
     async def _stored(self, future: Future[list[Outcome]]) -> list[Outcome]:
@@ -116,14 +120,6 @@ def _adapter(kind: Kind, is_list: bool) -> TypeAdapter[Any]:
     if not is_list:
         return TypeAdapter(body)
     return TypeAdapter(Annotated[list[body], Field(min_length=1, max_length=bodies.RECORDS_MOST)])  # type: ignore[valid-type,arg-type]
-
-
-def _parsed(kind: Kind, raw: bytes, is_list: bool) -> Sequence[bodies.Sent]:
-    try:
-        told = _adapter(kind, is_list).validate_json(raw)
-    except ValidationError as error:
-        raise of_validation(error, model=bodies.SENT[kind]) from None
-    return told if is_list else [told]
 
 
 def _wrong_values(sent: bodies.Sent, how: Reading, path: str) -> list[Wrong]:
@@ -156,7 +152,6 @@ def _check_conflicts(records: Sequence[Record], outcomes: Sequence[Outcome], is_
         )  # fmt: skip
 
 
-def _told(record: Record, outcome: Outcome, left: tuple[str, ...]) -> dict[str, Any]:
-    told = {"id": record.key, "version": record.version, "lead_id": record.lead_id,
+def _told(record: Record, outcome: Outcome) -> dict[str, Any]:
+    return {"id": record.key, "version": record.version, "lead_id": record.lead_id,
             "outcome": _SAID[outcome]}  # fmt: skip
-    return {**told, "ignored_attributes": left} if left else told

@@ -9,8 +9,9 @@ import orjson
 
 from features.clock import MS_PER_DAY, iso, now_ms
 from features.kinds import Language
-from scoring.actions import action_of
-from scoring.scorecard import STAGES, Scorecard
+from scoring.actions import ACCEPTED, FOLLOW_UP, action_of
+from scoring.scorecard import HOT, Scorecard
+from serving.calls import Calls
 from serving.remembered import HotRow
 from serving.watching import InUse
 
@@ -53,19 +54,28 @@ def _shown(name: str, value: Any) -> Any:
     return iso(value) if name in _TIMES and value is not None else value
 
 
-def call_list(rows: Sequence[HotRow], card: Scorecard, lang: Language, now: int) -> dict[str, Any]:
-    """Whom to call, first deadline first; who is overdue is marked."""
-    leads = [_to_call(row, card, lang, now) for row in rows]
-    overdue = sum(lead["overdue"] for lead in leads)
-    return {"as_of": iso(now), "count": len(leads), "overdue": overdue, "leads": leads}
+def call_list(
+    page: Calls, owner: str | None, card: Scorecard, lang: Language, now: int
+) -> dict[str, Any]:
+    """Whom to call, first deadline first; who is overdue is marked. `total` is that of all pages."""
+    leads = [_to_call(row, card, lang, now) for row in page.rows]
+    total = sum(page.owners.values()) if owner is None else page.owners.get(owner, 0)
+    return {
+        "as_of": iso(now), "count": len(leads), "total": total, "next": page.next,
+        "overdue": sum(lead["overdue"] for lead in leads), "owners": page.owners, "leads": leads,
+    }  # fmt: skip
 
 
 def _to_call(row: HotRow, card: Scorecard, lang: Language, now: int) -> dict[str, Any]:
-    """A lead of the list. One that was contacted since it is hot is not overdue."""
+    """A lead of the list. One that was contacted since it is hot is overdue only where sales accepted
+    it and said when they go on."""
     told = {name: _shown(name, getattr(row, name)) for name in _LISTED}
-    late = row.deadline is not None and row.deadline < now and row.first_contact_at is None
-    reasons = _reasons(orjson.loads(row.detail), card, lang)
-    text = action_of(card, STAGES.index("hot")).text.text(lang)
+    accepted = row.action == FOLLOW_UP
+    late = row.deadline is not None and row.deadline < now and (
+        accepted or row.first_contact_at is None
+    )  # fmt: skip
+    reasons = rules_in_words(orjson.loads(row.detail), card, lang)
+    text = action_of(card, ACCEPTED if accepted else HOT).text.text(lang)
     return {**told, "overdue": late, "reasons": reasons, "text": text}
 
 
@@ -76,7 +86,7 @@ _LISTED = (
 )  # fmt: skip
 
 
-def _reasons(detail: Mapping[str, Any], card: Scorecard, lang: Language) -> list[str]:
+def rules_in_words(detail: Mapping[str, Any], card: Scorecard, lang: Language) -> list[str]:
     """The rules that held, in words; a rule that the card no longer has is named by its code."""
     rules = {**card.exclusions, **card.triggers, **card.rows}
     held = [*detail["triggers"], *(each["code"] for each in detail["rules_reasons"])]

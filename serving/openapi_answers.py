@@ -52,8 +52,14 @@ def answer_schemas() -> dict[str, Schema]:
         ),
         "HotLead": _hot_lead(),
         "CallList": object_of(
-            "Whom to call, first deadline first.", as_of=TIME, count=_WHOLE,
-            overdue={**_WHOLE, "description": "So many of them are overdue."},
+            "Whom to call, first deadline first.", as_of=TIME,
+            count={**_WHOLE, "description": "So many leads are on this page."},
+            total={**_WHOLE, "description": "So many are on all pages, of the owner that was asked for."},
+            next={**_MAYBE_STRING, "description": "Ask for the next page with it as `after`; null: this "
+                  "is the last."},
+            overdue={**_WHOLE, "description": "So many of this page are overdue."},
+            owners={"type": "object", "additionalProperties": _WHOLE,
+                    "description": "How many leads each owner has to call."},
             leads={"type": "array", "items": ref("HotLead")},
         ),
         "ModelInUse": _model_in_use(),
@@ -91,6 +97,10 @@ def _acknowledgement() -> Schema:
     told["properties"]["ignored_attributes"] = {
         "type": "array", "items": _STRING,
         "description": "Attributes of a lead that crm.toml has no column for; they are not stored.",
+    }  # fmt: skip
+    told["properties"]["unknown_activities"] = {
+        "type": "array", "items": _STRING,
+        "description": "The type of an activity that no feature names: misspelt, or not used. It is stored.",
     }  # fmt: skip
     return told
 

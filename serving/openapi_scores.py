@@ -31,7 +31,12 @@ _SHARPER: Mapping[str, Mapping[str, Schema]] = {
         "as_of": {**TIME, "type": ["string", "null"], "description": "The moment that is judged."},
         "scored_at": TIME,
         "request_id": {"type": ["string", "null"]},
+        "out_of_range": {"type": "array", "items": {"type": "string"},
+                         "description": "The features that the caution out_of_range is about."},
+        "closed": {"oneOf": [ref("ClosedAnswer"), {"type": "null"}],
+                   "description": "Its deal is closed: there is nothing to call for, whatever the score."},
     },
+    "ClosedAnswer": {"at": {**TIME, "description": "When it was closed."}},
     "ModelAnswer": {
         "score": PERCENT,
         "probability": {"type": "number", "minimum": 0, "maximum": 1,
@@ -53,7 +58,7 @@ _SHARPER: Mapping[str, Mapping[str, Schema]] = {
 
 
 def score_schemas() -> dict[str, Schema]:
-    """The Score and its parts; the answer of the service adds two fields to it."""
+    """The Score and its parts; the answer of the service adds three fields to it."""
     schema = TypeAdapter(Score).json_schema(mode="serialization", ref_template=PLACE)
     found = {**schema.pop("$defs"), "Score": schema}
     told = {_RENAMED.get(name, name): _answered(each) for name, each in found.items()}
@@ -62,6 +67,9 @@ def score_schemas() -> dict[str, Schema]:
     told["Score"]["properties"] |= {
         "ignored_attributes": {"type": "array", "items": {"type": "string"},
                                "description": "Attributes that no feature is made of."},
+        "unknown_activities": {"type": "array", "items": {"type": "string"},
+                               "description": "Types of activity that no feature names: misspelt, or not "
+                               "used. Features over all activities count them."},
         "stored": {"enum": list(get_args(Kept)), "description": "Whether the answer is remembered; queued: "
                    "on disk, until the store is back."},
     }  # fmt: skip

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from typing import get_args
 
 from features.kinds import Language
+from features.numbers import NUMBER
 from features.settings import CrmSettings
 from serving import bodies
 from serving.fields import ATTRIBUTES_MOST, FROM_YEAR, MOST, TO_YEAR, WORDS_MOST
 from serving.openapi_parts import PLACE, Schema, plainer, ref
 from serving.reading import Reading
 from serving.records import KINDS
-from serving.values import NUMBER
 
 NAME: Schema = {
     "type": "string", "minLength": 1, "maxLength": 200, "pattern": r"^[^\x00-\x1f\x7f]+$",
@@ -119,6 +119,5 @@ def _number_text(crm: CrmSettings) -> Schema:
     # Not re.escape: outside Python a # must not be escaped.
     escaped = (re.sub(r"([.*+?^${}()|\[\]\\])", r"\\\1", word) for word in crm.missing)
     nothing = "|".join(sorted({*escaped} - {""}))
-    number = NUMBER.replace(r"\d", "[0-9]")
-    inner = f"{number}|{nothing}" if nothing else number
+    inner = f"{NUMBER}|{nothing}" if nothing else NUMBER
     return {"type": "string", "maxLength": WORDS_MOST, "pattern": rf"^[ \t]*({inner})?[ \t]*$"}

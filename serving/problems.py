@@ -48,6 +48,10 @@ class Problem(Exception):
         self.status, self.title, self.detail = status, title, detail
         self.errors, self.headers, self.more = errors, headers, more
 
+    def beside(self, errors: Iterable[Wrong]) -> Problem:
+        """This problem of wrong fields, with others that are wrong too."""
+        return wrong_fields((*self.errors, *errors), self.more) if self.status == 422 else self
+
     def __str__(self) -> str:
         return f"{self.status} {self.title}: {self.detail}"
 

@@ -63,7 +63,18 @@ def _leads(told: list[dict[str, Any]], how: Reading, now: int | None) -> Leads:
     np.minimum.at(first, events.lead, events.at)
     first = first[: len(told)]  # what colleagues did does not tell when this lead came
     columns, ignored = _columns([lead.get("attributes", _NONE) for lead in told], how)
-    return Leads(ids, np.where(created == NEVER, first, created), columns, {}, events, ignored)
+    came = np.where(created == NEVER, first, created)
+    return Leads(ids, came, columns, {}, events, ignored, _strange(events, how, len(told)))
+
+
+def _strange(events: Activities, how: Reading, count: int) -> list[tuple[str, ...]]:
+    """Of each lead the types of activity that no feature names."""
+    told: list[tuple[str, ...]] = [()] * count
+    for kind in how.strange(events.types):
+        done = events.lead[events.type == events.types.index(kind)] % count
+        for lead in np.unique(done).tolist():
+            told[lead] += (kind,)
+    return told
 
 
 _NONE: Mapping[str, Any] = {}

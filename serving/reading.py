@@ -34,13 +34,17 @@ class Reading:
     missing: frozenset[str]
     roles: Mapping[str, str]
     dated: bool
+    types: frozenset[str] | None
 
     @staticmethod
     def of(settings: CrmSettings) -> Reading:
-        """As crm.toml says. `roles` are the columns of budget, authority, need and timing."""
+        """As crm.toml says. `roles` are the columns of budget, authority, need and timing; `types` the
+        activities that features name (None: they only count all of them)."""
         told = {role: getattr(settings.roles, role) for role in BANT}
         roles = {role: column for role, column in told.items() if column in settings.columns}
-        return Reading(settings.columns, frozenset({"", *settings.missing}), roles, settings.dated)
+        missing, counted = frozenset({"", *settings.missing}), settings.table.activities
+        types = None if counted == {"*"} else counted - {"*"}
+        return Reading(settings.columns, missing, roles, settings.dated, types)
 
     def value(self, column: str, told: Plain, where: str) -> str | float | None:
         """A value of a known column as features take it. Raises Problem where it is no number."""
@@ -50,6 +54,13 @@ class Reading:
             return number_of(told, self.missing)
         except ValueError:
             raise wrong_fields([wrong(where, told, NUMBER)]) from None
+
+    def strange(self, types: Iterable[str]) -> tuple[str, ...]:
+        """The types of activity that no feature names: misspelt perhaps."""
+        if self.types is None:
+            return ()
+        strange = {*types} - self.types
+        return tuple(sorted(strange)) if strange else ()
 
     def wrong(self, told: Mapping[str, Plain], where: str) -> list[Wrong]:
         """The values of known columns that cannot be used."""
@@ -64,7 +75,7 @@ class Told:
     """All that is known of one lead. Times are ms UTC; `created` is NEVER where nothing dates it.
 
     `others` is what other leads of its account did; `ignored` are the attributes that no feature is
-    made of.
+    made of, `strange` the types of activity that none names.
     """
 
     lead_id: str
@@ -74,6 +85,7 @@ class Told:
     events: Sequence[Event]
     others: Sequence[Event] = ()
     ignored: tuple[str, ...] = ()
+    strange: tuple[str, ...] = ()
 
     def view(self, moment: int) -> OneLead:
         """What was known strictly before `moment`; a lead that comes later is new then."""
@@ -91,7 +103,7 @@ def told_by(lead: bodies.Lead, how: Reading, now: int | None, path: str = "body"
     try:
         return _told_by(lead, how, now, path)
     except Problem:
-        raise wrong_fields(_wrong(_attempts(lead, how, now, path))) from None
+        raise wrong_fields(wrong_values(lead, how, now, path)) from None
 
 
 def _told_by(lead: bodies.Lead, how: Reading, now: int | None, path: str) -> Told:
@@ -110,8 +122,16 @@ def _told_by(lead: bodies.Lead, how: Reading, now: int | None, path: str) -> Tol
         first_time([*own, *changes]) if lead.created_at is None
         else _time(lead.created_at, now, f"{path}.created_at")
     )  # fmt: skip
-    left = ignored(lead.attributes, how.columns)
-    return Told(lead.lead_id, created, known, changes, own, others, left)
+    left = ignored(_named(lead), how.columns)
+    strange = how.strange([kind for kind, _, _ in (*own, *others)])
+    return Told(lead.lead_id, created, known, changes, own, others, left, strange)
+
+
+def _named(lead: bodies.Lead) -> Iterable[str]:
+    """The columns that a lead tells something of."""
+    if not lead.changes:
+        return lead.attributes
+    return dict.fromkeys([*lead.attributes, *(change.column for change in lead.changes)])
 
 
 def _attempts(
@@ -130,6 +150,13 @@ def _attempts(
         if change.column in how.columns:
             yield partial(_time, change.at, now, f"{path}.changes[{i}].at")
             yield partial(how.value, change.column, change.value, f"{path}.changes[{i}].value")
+
+
+def wrong_values(
+    lead: bodies.Lead, how: Reading, now: int | None, path: str = "body"
+) -> list[Wrong]:
+    """All values of a body that cannot be used."""
+    return _wrong(_attempts(lead, how, now, path))
 
 
 def _wrong(attempts: Iterable[Callable[[], object]]) -> list[Wrong]:
@@ -151,9 +178,11 @@ def told_before(stored: StoredLead, how: Reading, now: int | None) -> Told:
     heard = [(how.roles[r], at, value) for r, at, value in stored.hearings if r in how.roles]
     changes, unusable = _usable([*stored.changes, *heard], how, now)
     columns = dict.fromkeys(column for column, _, _ in stored.changes)
+    others = _others(stored)
     return Told(
         stored.lead_id, stored.created, {}, changes, _until(stored.events, now),
-        _until(_others(stored), now), (*ignored(columns, how.columns), *unusable),
+        _until(others, now), (*ignored(columns, how.columns), *unusable),
+        how.strange([kind for kind, _, _ in (*stored.events, *others)]),
     )  # fmt: skip
 
 
@@ -190,6 +219,14 @@ def _others(stored: StoredLead) -> list[Event]:
 def ignored(attributes: Iterable[str], known: Mapping[str, object]) -> tuple[str, ...]:
     """The attributes that no feature is made of."""
     return tuple(name for name in attributes if name not in known)
+
+
+def check_there(created: int, as_of: int | None) -> None:
+    """Raise Problem (422) where a replay's moment lies before the lead was there. All in ms UTC; None
+    for a live score, NEVER where nothing dates the lead."""
+    if as_of is not None and as_of < created != NEVER:
+        allowed = f"a moment when the lead was there: it came at {iso(created)}"
+        raise wrong_fields([wrong("query.as_of", iso(as_of), allowed)])
 
 
 def first_time(told: Sequence[Change | Event]) -> int:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import orjson
 
 from features.clock import to_ms
 from serving import bodies
+from serving.problems import Problem
 from serving.reading import check_past
 from serving.records import Kind, Record
+from serving.wrong_fields import Wrong
 
 _AT = {"leads": "updated_at", "outcomes": "closed_at", "opportunities": "opened_at"}
 _TYPE = {"activities": "type", "handovers": "step", "overrides": "verdict",
@@ -21,15 +23,30 @@ _TIMES = frozenset({"created_at", "due_at", "expires_at"})
 _COMMON = frozenset({"id", "version", "lead_id", "at", *_AT.values()})
 
 
-def record_of(kind: Kind, sent: bodies.Sent, now: int, path: str = "body") -> Record:
-    """The record of something sent. Raises Problem (422) where it lies in the future of `now` (ms UTC)."""
-    moment = _AT.get(kind, "at")
-    at = check_past(getattr(sent, moment), f"{path}.{moment}", now)
-    created = getattr(sent, "created_at", None)
-    if created is not None:
-        check_past(created, f"{path}.created_at", now)
+def record_of(kind: Kind, sent: bodies.Sent, columns: Collection[str]) -> Record:
+    """The record of something sent. Of a lead only the attributes in `columns` are stored: names and
+    addresses have no place here."""
+    at = to_ms(getattr(sent, _AT.get(kind, "at")))
     key = sent.id or key_of(kind, sent.lead_id, _type_of(kind, sent), at)
-    return Record(kind, key, sent.version, sent.lead_id, at, _own(sent))
+    told = _own(sent)
+    attributes = told.get("attributes", {})
+    kept = {name: value for name, value in attributes.items() if name in columns}
+    if len(kept) == len(attributes):
+        return Record(kind, key, sent.version, sent.lead_id, at, told)
+    stored = {**told, "attributes": kept}
+    return Record(kind, key, sent.version, sent.lead_id, at, stored, told)
+
+
+def in_future(kind: Kind, sent: bodies.Sent, now: int, path: str = "body") -> list[Wrong]:
+    """The times of something sent that have not come yet, though what they tell has happened."""
+    found: list[Wrong] = []
+    for name in (_AT.get(kind, "at"), "created_at"):
+        if (at := getattr(sent, name, None)) is not None:
+            try:
+                check_past(at, f"{path}.{name}", now)
+            except Problem as problem:
+                found.extend(problem.errors)
+    return found
 
 
 def _own(sent: bodies.Sent) -> Mapping[str, Any]:

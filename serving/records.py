@@ -47,7 +47,8 @@ class Record:
     """Something that happened to a lead, as the CRM told it.
 
     `key` is the sender's id, a later `version` of it corrects an earlier one; `at` is ms UTC.
-    `body` holds the kind's own COLUMNS; absent ones are NULL.
+    `body` holds the kind's own COLUMNS; absent ones are NULL. `sent` is all that was sent for them,
+    where that is more: whether the same came twice must not hang on which columns are kept today.
     """
 
     kind: Kind
@@ -56,20 +57,16 @@ class Record:
     lead_id: str
     at: int
     body: Mapping[str, Any] = field(default_factory=dict)
+    sent: Mapping[str, Any] | None = None
 
     @property
     def digest(self) -> str:
-        """SHA-256 (hex) of the content: lead_id, at and body. Raises Refused."""
+        """SHA-256 (hex) of the content: lead_id, at and what was sent. Raises Refused."""
         return _digest(self, self.plain())
 
     def plain(self) -> tuple[Plain, ...]:
         """The values of the kind's own COLUMNS as a database holds them. Raises Refused."""
-        own = COLUMNS[self.kind]
-        if unknown := self.body.keys() - own.keys():
-            raise Refused(f"{self.kind}: no column {min(unknown)!r}; known are {', '.join(own)}.")
-        return tuple(
-            _checked(form, self.body.get(name), f"{self.kind}.{name}") for name, form in own.items()
-        )
+        return _plain(self.kind, self.body)
 
     def row(self) -> tuple[Plain, ...]:
         """The whole row: key, version, lead_id, at, digest, then the own columns. Raises Refused."""
@@ -113,8 +110,16 @@ class Prediction(NamedTuple):
     detail: str
 
 
+def _plain(kind: Kind, body: Mapping[str, Any]) -> tuple[Plain, ...]:
+    own = COLUMNS[kind]
+    if unknown := body.keys() - own.keys():
+        raise Refused(f"{kind}: no column {min(unknown)!r}; known are {', '.join(own)}.")
+    return tuple(_checked(form, body.get(name), f"{kind}.{name}") for name, form in own.items())
+
+
 def _digest(record: Record, own: tuple[Plain, ...]) -> str:
-    content = orjson.dumps([record.lead_id, record.at, own])
+    sent = own if record.sent is None else _plain(record.kind, record.sent)
+    content = orjson.dumps([record.lead_id, record.at, sent])
     return hashlib.sha256(content).hexdigest()
 
 

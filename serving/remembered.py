@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
+from features.clock import NEVER
 from features.one_lead import Change, Event
 
 
@@ -24,6 +26,15 @@ class StoredLead:
     hearings: list[tuple[str, int, str]]
     account_events: list[Event] | None
     first_contacts: list[int]
+
+
+class Place(NamedTuple):
+    """A place in the call list, which is in the order of deadline (ms UTC, NEVER: none), of score from
+    the highest on, and of id."""
+
+    due: int
+    score: int
+    lead_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,3 +70,8 @@ class HotRow:
     stage_since: int
     first_contact_at: int | None = None
     last_step: str | None = None
+
+    @property
+    def place(self) -> Place:
+        """Where it stands in the list."""
+        return Place(NEVER if self.deadline is None else self.deadline, self.score, self.lead_id)

@@ -10,21 +10,26 @@ from typing import Protocol
 
 from features.clock import NEVER
 from scoring.overrides import VERDICTS, Override, in_force
+from serving.done import Done, DoneStore
 from serving.records import Record
 
 
-class SaidStore(Protocol):
-    """Where it is kept. Both raise StoreAway."""
+class SaidStore(DoneStore, Protocol):
+    """Where it is kept. All raise StoreAway."""
 
     def said_stamp(self) -> object: ...
     def said(self) -> Sequence[Override]: ...
 
 
 class Said:
-    """Overrides by lead, as they were when `refresh` looked last, and what was added since."""
+    """Overrides by lead, as they were when `refresh` looked last, and what was added since.
+
+    `done` is what sales did beside: closed deals, dates of next actions.
+    """
 
     def __init__(self, store: SaidStore) -> None:
         self._store, self._stamp = store, object()
+        self.done = Done(store)
         self._by_lead: Mapping[str, Sequence[Override]] = {}
         self._alone = threading.Lock()
 
@@ -34,10 +39,13 @@ class Said:
             stamp = self._store.said_stamp()
             if stamp != self._stamp:
                 self._by_lead, self._stamp = _grouped(self._store.said()), stamp
+        self.done.refresh()
 
     def add(self, records: Iterable[Record]) -> None:
         """Take what was just stored into account at once; `refresh` finds the rest of it."""
-        told = [override for record in records if (override := verdict_of(record))]
+        stored = list(records)
+        self.done.add(stored)
+        told = [override for record in stored if (override := verdict_of(record))]
         if told:
             with self._alone:
                 self._by_lead = {**self._by_lead, **_joined(self._by_lead, _grouped(told))}
@@ -53,6 +61,11 @@ class Said:
         already; a replay sees nothing that came after its moment."""
         told = [o for lead in self._by_lead.keys() & set(lead_ids) for o in self._by_lead[lead]]
         return in_force([_now_at_most(o, as_of) for o in told] if live else told, as_of)
+
+    def cooled(self, as_of: int) -> list[str]:
+        """The leads that a person named not hot, at a moment (ms UTC)."""
+        told = self.among(list(self._by_lead), as_of)
+        return [lead for lead, override in told.items() if not override.hot]
 
 
 def verdict_of(record: Record) -> Override | None:

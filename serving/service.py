@@ -32,6 +32,9 @@ GARBAGE = (50_000, 20, 50)
 """When the garbage collector looks: a batch makes tens of thousands of objects, none of them in circles,
 and with Python's own thresholds it would look through all of them again and again."""
 
+OURS = "/v1/"
+"""Below this BentoML has no endpoints of its own."""
+
 
 @cache
 def house() -> House:
@@ -53,11 +56,19 @@ async def api(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 class Entrance:
-    """The door as BentoML takes it in: around all that the service answers, its own endpoints too."""
+    """The door as BentoML takes it in: around all that the service answers, its own endpoints too.
+
+    What is asked under /v1 goes straight to the API, past BentoML's routes; BentoML's time limit and
+    lifespan lie around this.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
+        async def inside(scope: Scope, receive: Receive, send: Send) -> None:
+            ours = scope["type"] == "http" and scope["path"].startswith(OURS)
+            await (_api() if ours else app)(scope, receive, send)
+
         h = house()
-        self._door = Door(app, h.settings, h.keyring, h.limits, h.metrics)
+        self._door = Door(inside, h.settings, h.keyring, h.limits, h.metrics)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._door(scope, receive, send)
@@ -97,7 +108,7 @@ class Hotlead:
         """The answer for one lead: as POST /v1/score."""
         try:
             ask = _ask(explain, lang, as_of)
-            answer = await self._house.desk.one(lead_of(json_of(lead)), ask)
+            answer = await self._house.desk.one(lead_of(json_of(lead), self._house.desk, ask), ask)
         except Problem as problem:
             return problem_response(problem, request_id.get())  # type: ignore[return-value]
         return _raw(answer.plain())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from scoring.actions import FOLLOW_UP
 from serving.records import COLUMNS, KINDS, Kind, Prediction
 
 RECORD_COLUMNS: dict[Kind, tuple[str, ...]] = {
@@ -28,8 +29,8 @@ def listed(names: Iterable[str]) -> str:
 def current_from(source: str, mark: str) -> str:
     """The upsert of current_scores from the rows of `source`; a lead may be in it once.
 
-    The newest moment wins, of equal ones the later told. A stage begins when it changes, and keeps
-    the earliest deadline told since. The one parameter (`mark`) is a moment in the future, ms UTC:
+    The newest moment wins, of equal ones the later told. A stage begins when it changes, and an action
+    keeps the earliest deadline told since (but the one that sales plans itself the newest). The one parameter (`mark`) is a moment in the future, ms UTC:
     a score from after it comes from a clock that went wrong, and gives way.
     """
     told = ", ".join(f'"{name}" = excluded."{name}"' for name in _CURRENT if name not in _KEPT)
@@ -41,6 +42,7 @@ def current_from(source: str, mark: str) -> str:
         "AND current_scores.stage_since <= excluded.as_of "
         "THEN current_scores.stage_since ELSE excluded.as_of END, "
         "deadline = CASE WHEN current_scores.stage = excluded.stage "
+        f"AND current_scores.action = excluded.action AND excluded.action <> '{FOLLOW_UP}' "
         "AND current_scores.deadline <= coalesce(excluded.deadline, current_scores.deadline) "
         "THEN current_scores.deadline ELSE excluded.deadline END "
         f"WHERE excluded.as_of >= current_scores.as_of OR current_scores.as_of > {mark}"

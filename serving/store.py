@@ -18,13 +18,14 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from features.errors import SettingsError
 from scoring.overrides import Override
-from serving import erasing, store_reads
+from serving import done_queries, erasing, store_reads
 from serving.at_once import AtOnce
 from serving.breaker import Breaker
 from serving.database import Database, StoreAway
+from serving.done import Steps
 from serving.keeper import Keeper
 from serving.records import Kept, Outcome, Prediction, Record, Refused
-from serving.remembered import HotRow, StoredLead
+from serving.remembered import HotRow, Place, StoredLead
 from serving.spool import Spool
 from serving.waiting import Accepting, Remembering
 from serving.writer import Writer
@@ -119,12 +120,15 @@ class Store:
         """A lead's predictions as stored, newest moment first, replays too. Raises StoreAway."""
         return self._read(lambda at: store_reads.scores(at, lead_id, limit))
 
-    def hot(self, owner: str | None, limit: int, now: int) -> list[HotRow]:
-        """The call list: hot leads without a closed deal, by deadline, then score.
+    def hot(
+        self, owner: str | None, limit: int, now: int, after: Place | None = None
+    ) -> list[HotRow]:
+        """The call list: hot leads without a closed deal, by deadline, then score, then id.
 
-        Of one `owner`, or of all; what was done about them until `now` (ms UTC). Raises StoreAway.
+        Of one `owner`, or of all, `after` a place in it (None: from the start); what was done about
+        them until `now` (ms UTC). Raises StoreAway.
         """
-        return self._read(lambda at: store_reads.hot(at, owner, limit, now))
+        return self._read(lambda at: store_reads.hot(at, owner, limit, now, after))
 
     def said(self) -> Sequence[Override]:
         """All verdicts of people on leads, by hand and at the hand-over. Raises StoreAway."""
@@ -133,6 +137,18 @@ class Store:
     def said_stamp(self) -> tuple[int, ...]:
         """Changes whenever a verdict is stored or erased. Raises StoreAway."""
         return self._read(store_reads.said_stamp)
+
+    def steps_newest(self) -> tuple[int, ...]:
+        """Changes whenever a deal closes or a hand-over is told. Raises StoreAway."""
+        return self._read(done_queries.newest_rows)
+
+    def steps_count(self) -> int:
+        """How many rows tell of closed deals and hand-overs. Raises StoreAway."""
+        return self._read(done_queries.count)
+
+    def steps(self, after: tuple[int, ...] | None = None) -> Steps:
+        """Closed deals and next actions in the rows after those (None: in all). Raises StoreAway."""
+        return self._read(partial(done_queries.steps, after=after))
 
     def forget(self, lead_id: str) -> dict[str, int]:
         """Erase a lead; how many rows went, by table, and those of the "spool".

@@ -64,13 +64,23 @@ def scores() -> Statement:
 
 
 @cache
-def hot(of_owner: bool) -> Statement:
-    """Hot leads without a closed deal, by deadline, then score; those `of_owner`, or all."""
+def hot(of_owner: bool, continued: bool = False) -> Statement:
+    """Hot leads without a closed deal, by deadline, then score, then id; those `of_owner`, or all; from
+    the first on, or `continued` after a place."""
     c = current_scores.c
-    found = select(current_scores).where(IS_HOT, ~is_closed(c.lead_id))
+    found = select(current_scores).where(to_call())
     if of_owner:
         found = found.where(c.owner == bindparam("owner"))
-    return found.order_by(DUE, c.score.desc()).limit(bindparam("most"))
+    if continued:
+        due, score, lead = bindparam("due"), bindparam("score"), bindparam("lead_id")
+        lower = (c.score < score) | ((c.score == score) & (c.lead_id > lead))
+        found = found.where(DUE >= due, (DUE > due) | lower)  # the first alone can use the index
+    return found.order_by(DUE, c.score.desc(), c.lead_id).limit(bindparam("most"))
+
+
+def to_call() -> ColumnElement[bool]:
+    """Whether a lead is hot, and its deal is not closed."""
+    return IS_HOT & ~is_closed(current_scores.c.lead_id)
 
 
 @cache

@@ -16,7 +16,7 @@ from features.one_lead import Event
 from scoring.overrides import Override, Verdict
 from serving import store_queries
 from serving.records import KINDS
-from serving.remembered import HotRow, StoredLead
+from serving.remembered import HotRow, Place, StoredLead
 from serving.tables import RECORDS
 
 _VERDICTS = {verdict: verdict for verdict in get_args(Verdict)}
@@ -58,13 +58,13 @@ def scores(connection: Connection, lead_id: str, limit: int) -> list[dict[str, A
     return [dict(row._mapping) for row in rows]
 
 
-def hot(connection: Connection, owner: str | None, limit: int, now: int) -> list[HotRow]:
-    """Hot leads without a closed deal, by deadline (none: last), then score."""
-    asked = {"most": limit} if owner is None else {"most": limit, "owner": owner}
-    rows = [
-        HotRow(**row._mapping)
-        for row in connection.execute(store_queries.hot(owner is not None), asked)
-    ]
+def hot(
+    connection: Connection, owner: str | None, limit: int, now: int, after: Place | None = None
+) -> list[HotRow]:
+    """Hot leads without a closed deal `after` a place, by deadline (none: last), then score, then id."""
+    asked = {"most": limit, "owner": owner, **({} if after is None else after._asdict())}
+    statement = store_queries.hot(owner is not None, after is not None)
+    rows = [HotRow(**row._mapping) for row in connection.execute(statement, asked)]
     steps = _by_lead(
         _of(connection, store_queries.newest(RECORDS["handovers"]), [row.lead_id for row in rows])
     )

@@ -75,7 +75,7 @@ predictions = Table(
 _WAS_HOT: Mapping[str, Any] = dict.fromkeys(
     ("sqlite_where", "postgresql_where"), predictions.c.stage == literal_column("'hot'")
 )
-Index("hot_predictions", predictions.c.lead_id, predictions.c.as_of, **_WAS_HOT)
+Index("hot_predictions", *(predictions.c[n] for n in ("lead_id", "as_of", "replay")), **_WAS_HOT)
 
 current_scores = Table("current_scores", metadata, *_current_columns())
 """One row a lead: its newest prediction, since when it is in its stage, the earliest deadline since."""

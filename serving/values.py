@@ -7,14 +7,11 @@ from collections.abc import Collection
 from typing import TypeAlias
 
 from features.columns import plain_text
+from features.numbers import NUMBER, number
 
 Plain: TypeAlias = str | float | int | bool | None
 """A value of an attribute as JSON holds it."""
 
-NUMBER = (
-    r"[+-]?(\d{1,3}(,\d{3}){1,4}|\d{1,15})(\.\d*)?|[+-]?\d(\.\d*)?[eE](\+?0?\d|\+?1[0-4]|-\d{1,2})"
-)
-"""A text that is a number: 120, 1,200.5 or 1.2E+05; nothing is further than 1e15 from 0."""
 _NUMBER = re.compile(NUMBER)
 
 
@@ -27,7 +24,7 @@ def text_of(value: Plain, missing: Collection[str]) -> str | None:
 
 
 def number_of(value: Plain, missing: Collection[str]) -> float | None:
-    """A value as a number; None where it says nothing. '1,200' is 1200.
+    """A value as a number; None where it says nothing. '1,200' and '１２００' are 1200.
 
     Raises ValueError where it is no number.
     """
@@ -40,4 +37,4 @@ def number_of(value: Plain, missing: Collection[str]) -> float | None:
         return float(value or 0)
     if not _NUMBER.fullmatch(told):
         raise ValueError
-    return float(told.replace(",", ""))
+    return number(told)

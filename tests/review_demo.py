@@ -73,7 +73,9 @@ def _again(out: Path) -> None:
 
     with mlflow_store(out) as (mlflow, _):
         client = mlflow.MlflowClient()
-        newest = max(client.search_model_versions(f"name = '{MODEL_NAME}'"), key=lambda v: int(v.version))
+        newest = max(
+            client.search_model_versions(f"name = '{MODEL_NAME}'"), key=lambda v: int(v.version)
+        )
         made = client.create_model_version(
             MODEL_NAME, newest.source, run_id=newest.run_id, model_id=newest.model_id
         )
@@ -99,7 +101,10 @@ class Looked:
     def check(self, name: str) -> None:
         """Nothing went wrong, a screen reader finds its way, and the picture is kept."""
         assert self.wrong == []
-        assert self.page.evaluate("document.documentElement.scrollWidth") <= self.page.viewport_size["width"]
+        assert (
+            self.page.evaluate("document.documentElement.scrollWidth")
+            <= self.page.viewport_size["width"]
+        )
         assert serious(self.page) == []
         self.picture(name)
 
@@ -122,11 +127,16 @@ def serious(page: Any) -> list[str]:
 
 
 @contextmanager
-def looking(url: str, lang: str, width: int = 1280, scripts: bool = True, **more: Any) -> Iterator[Looked]:
+def looking(
+    url: str, lang: str, width: int = 1280, scripts: bool = True, **more: Any
+) -> Iterator[Looked]:
     """A window on a page, in which every request to elsewhere, error and refusal is noted."""
     with browsing() as browser:
         context = browser.new_context(
-            viewport={"width": width, "height": 900}, locale=lang, java_script_enabled=scripts, **more
+            viewport={"width": width, "height": 900},
+            locale=lang,
+            java_script_enabled=scripts,
+            **more,
         )
         page, wrong = context.new_page(), list[str]()
         watch: dict[str, Callable[[Any], None]] = {

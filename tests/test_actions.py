@@ -14,13 +14,24 @@ from hypothesis import strategies as st
 
 from features.clock import MS_PER_DAY, NEVER, from_ms, to_ms
 from features.columns import Column
-from scoring.actions import HAND_OVER, Actions, action_of, actions
+from scoring.actions import (
+    ACCEPTED,
+    EXCLUDED,
+    HAND_OVER,
+    LOST,
+    WON,
+    Actions,
+    action_of,
+    actions,
+    codes_of,
+)
 from scoring.deadlines import OfficeHours
-from scoring.decision import MODEL, MQL, NOT_HANDED, PERSON, SQL, Decision, decide
+from scoring.decision import EXCLUSION, MODEL, MQL, NOT_HANDED, PERSON, SQL, Decision, decide
 from scoring.load_scorecard import blank_card
 from scoring.overrides import Override, Verdict
 from scoring.rating import rate
 from scoring.scorecard import COLD, HOT, WARM, Bands, Scorecard
+from scoring.standing import Standing
 
 TOKYO = ZoneInfo("Asia/Tokyo")
 HOUR = MS_PER_DAY // 24
@@ -161,10 +172,10 @@ def test_a_proposed_lead_is_handed_over_until_a_person_speaks(
     assert first(decided(SQL_CARD, verdict))[:2] == (code, due)
 
 
-@pytest.mark.parametrize("verdict", [None, "accepted", "hot"])
-def test_where_mqls_are_hot_nobody_waits(verdict: Verdict | None) -> None:
+@pytest.mark.parametrize(("verdict", "code"), [(None, HOT), ("accepted", ACCEPTED), ("hot", HOT)])
+def test_where_mqls_are_hot_nobody_waits(verdict: Verdict | None, code: int) -> None:
     own = SQL_CARD.model_copy(update={"hot_is": "mql"})
-    assert first(decided(own, verdict))[0] == HOT
+    assert first(decided(own, verdict))[0] == code
 
 
 @pytest.mark.parametrize(("handed", "by"), [(SQL, PERSON), (NOT_HANDED, MODEL)])
@@ -172,6 +183,46 @@ def test_an_accepted_lead_and_a_warm_one_do_not_wait(handed: int, by: int) -> No
     stage = HOT if handed == SQL else WARM
     told = actions(SQL_CARD, decision(stage, handed=handed, by=by), {}, FRIDAY)
     assert told.action.tolist() == [stage]
+
+
+# -- where leads stand with sales ----------------------------------------------------------------
+
+
+def test_a_closed_lead_has_nothing_to_call_for_and_no_answer_waits() -> None:
+    stood = [Standing("won", FRIDAY), Standing("lost", FRIDAY), None]
+    told = actions(ASKING, decision(HOT, COLD, HOT), three(days(inquiry=0.5)), FRIDAY, stood)
+    assert told.action.tolist() == [WON, LOST, HOT]
+    assert told.deadline.tolist()[:2] == [NEVER, NEVER]
+    assert told.prompt.tolist()[:2] == [-1, -1]
+    assert [action_of(ASKING, code).kind for code in (WON, LOST)] == ["none", "none"]
+
+
+def test_an_excluded_lead_is_not_called_but_its_inquiry_is_answered() -> None:
+    told = actions(ASKING, decision(COLD, by=EXCLUSION), days(inquiry=0.5), FRIDAY)
+    assert first(told) == (EXCLUDED, "2026-10-03 05:30", 0)
+
+
+@pytest.mark.parametrize("hot_is", ["mql", "sql"])
+def test_an_accepted_lead_is_due_when_sales_go_on_with_it(hot_is: str) -> None:
+    own, due = SQL_CARD.model_copy(update={"hot_is": hot_is}), FRIDAY + 3 * MS_PER_DAY
+    accepted = decision(HOT, handed=SQL, by=PERSON)
+    told = actions(own, accepted, {}, FRIDAY, [Standing(next_action=due)])
+    assert first(told)[:2] == (ACCEPTED, "2026-10-05 17:30")
+    assert action_of(own, ACCEPTED).owner == "field_sales"
+    waiting = actions(own, decision(WARM, handed=MQL), {}, FRIDAY, [Standing(next_action=due)])
+    assert first(waiting)[0] == HAND_OVER
+
+
+def test_every_code_has_an_action_in_both_languages() -> None:
+    for own in (PLAIN, SQL_CARD):
+        told = [action_of(own, code) for code in codes_of(own)]
+        assert len(told) == len(codes_of(own)) == (7 if own.hand_over is None else 8)
+        assert all(each.text.en != each.text.ja for each in told if each.text.en != "do it")
+
+
+def three(columns: dict[str, Column]) -> dict[str, Column]:
+    """The columns of three leads like the one."""
+    return {name: np.repeat(np.asarray(column), 3) for name, column in columns.items()}
 
 
 # -- prompts -------------------------------------------------------------------------------------

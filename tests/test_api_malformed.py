@@ -19,7 +19,7 @@ from serving.openapi import openapi
 from serving.problems import MEDIA_TYPE
 
 MARKER = "SECRETMARKER"
-ROUNDS, DOORS = 250, 8
+ROUNDS, DOORS = 250, 9
 
 Sent = tuple[bytes, dict[str, str]]
 """A body and its headers."""

@@ -41,6 +41,21 @@ def unknown(*names: str) -> np.ndarray:
     return lead(**{n: None if n in ("channel", "region") else np.nan for n in names})
 
 
+def outside(**changed: float | str | None) -> tuple[str, ...]:
+    """The features that are out of range; whether there are any is what the caution says."""
+    (told,) = SEEN_BY_MODEL.features_out_of_range(lead(**changed))
+    assert bool(told) == holds(SEEN_BY_MODEL.out_of_range(lead(**changed)))
+    return told
+
+
+def test_the_features_that_are_out_of_range_are_named() -> None:
+    assert outside() == ()
+    assert outside(employees=301.0) == ("employees",)
+    assert outside(channel="radio") == ("channel",)
+    assert outside(region="west", visits=-1.0, revenue=6.0) == ("visits", "revenue", "region")
+    assert outside(employees=None, visits=None, revenue=None, channel=None, region=None) == ()
+
+
 # -- too little is known -------------------------------------------------------------------------
 
 

@@ -193,10 +193,11 @@ def test_demo_makes_trains_and_shows_whom_to_call(tmp_path: Path) -> None:
     assert "hotlead score" in told.stdout
     assert "ルールと同じ件数" in told.stdout  # the comparison's verdict
     assert {path.name for path in (tmp_path / "d").iterdir()} == {
-        "crm.db", "crm.toml", "scorecard.toml", "truth.parquet", "scores.csv", "hotlead-out",
+        "crm.db", "crm.toml", "scorecard.toml", "costs.csv", "truth.parquet", "scores.csv",
+        "hotlead-out",
     }  # fmt: skip
     made = {path.name for path in (tmp_path / "d" / "hotlead-out").iterdir()}
-    assert {"model", "report.html", "comparison-en.html", "comparison-ja.html"} <= made
+    assert {"model", "report.html", "comparison-en.html", "comparison-ja.html", "store.db"} <= made
 
 
 def test_rejected_rows_are_told_and_named(tmp_path: Path, hotlead: Hotlead) -> None:

@@ -223,7 +223,7 @@ def test_queries_are_described_as_they_are_read(app: App, document: dict[str, An
     assert set(told["/v1/score"]) == set(told["/v1/score/batch"]) == {"explain", "lang", "as_of"}
     assert set(told["/v1/scores"]) == {"lead_id", "limit"}
     assert told["/v1/scores"]["lead_id"]["required"]
-    assert set(told["/v1/hot"]) == {"owner", "limit", "lang"}
+    assert set(told["/v1/hot"]) == {"owner", "limit", "lang", "after"}
     limit = told["/v1/hot"]["limit"]["schema"]
     for value in (0, 1, 1000, 1001):
         holds = validator(document, limit).is_valid(value)

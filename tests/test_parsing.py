@@ -8,9 +8,13 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from features.clock import NEVER
+from features.numbers import FULL_WIDTH
 from features.parsing import as_numbers, as_texts, as_times, encoded
+from serving.values import number_of
 from tests.builders import ms
 
 UTC, TOKYO, BERLIN = ZoneInfo("UTC"), ZoneInfo("Asia/Tokyo"), ZoneInfo("Europe/Berlin")
@@ -141,3 +145,22 @@ def test_an_empty_column_is_read_as_every_sort() -> None:
     assert len(encoded(empty, {""})) == 0
     assert len(as_numbers(empty, {""}).values) == 0
     assert len(as_times(empty, {""}, TOKYO, None).values) == 0
+
+
+@pytest.mark.parametrize("told", ["1,200.5", "１，２００．５", "1２00.5", "+１200.５"])
+def test_full_width_digits_are_numbers(told: str) -> None:
+    parsed = as_numbers(column(told, None, "N/A", "ｍany"), {"", "N/A"})
+    assert parsed.values[0] == 1200.5
+    assert np.isnan(parsed.values[1:]).all()
+    assert parsed.unreadable.tolist() == [False, False, False, True]
+
+
+@given(st.floats(-1e14, 1e14).map(lambda value: round(value, 3)), st.booleans(), st.booleans())
+def test_a_file_and_a_request_read_numbers_alike(value: float, grouped: bool, wide: bool) -> None:
+    text = f"{value:,.3f}" if grouped else f"{value:.3f}"
+    wide_text = text.translate(
+        {ord(half): full for full, half in ((chr(k), v) for k, v in FULL_WIDTH.items())}
+    )
+    told = wide_text if wide else text
+    parsed = as_numbers(column(told), set()).values[0]
+    assert parsed == number_of(told, ()) == float(text.replace(",", ""))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from scoring.overrides import Override
+from serving.done import Steps
 from serving.records import Record
 from serving.said import Said, verdict_of
 
@@ -24,6 +25,15 @@ class Kept:
     def said(self) -> Sequence[Override]:
         self.asked += 1
         return list(self.told)
+
+    def steps_newest(self) -> tuple[int, ...]:
+        return ()
+
+    def steps_count(self) -> int:
+        return 0
+
+    def steps(self, after: tuple[int, ...] | None = None) -> Steps:
+        return Steps()
 
 
 def override(lead_id: str = "A", at: int = NOW, **body: object) -> Record:

@@ -5,17 +5,28 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from string import Formatter
+from typing import Any
 
 import pytest
 
+from scoring import texts
 from scoring.metrics import MEASURES
-from scoring.texts import all_texts, say
+from scoring.texts import say
+from serving.review.words import page_texts
 
 ROOT = Path(__file__).parents[1]
-CODE = [ROOT / "cli.py", *(p for f in ("scoring", "training") for p in (ROOT / f).rglob("*.py"))]
-TEMPLATES = list((ROOT / "scoring").rglob("*.html"))
+CODE = [
+    ROOT / "cli.py",
+    *(p for f in ("scoring", "training", "serving") for p in (ROOT / f).rglob("*.py")),
+]
+TEMPLATES = [p for f in ("scoring", "serving") for p in (ROOT / f).rglob("*.html")]
 FIGURES = ("calibration", "gains", "scores", "importance", "win_rate")
 JAPANESE = re.compile("[\u3040-\u30ff\u4e00-\u9fff]")
+
+
+def all_texts() -> dict[str, Any]:
+    """Every text, those of the pages too."""
+    return {**texts.all_texts(), **page_texts()}
 
 
 def constants() -> set[str]:
@@ -31,16 +42,32 @@ def said() -> Iterator[str]:
         yield from re.findall(r"""\bsay\(\s*["'](\w+)["']\s*[,)]""", path.read_text("utf-8"))
 
 
+def _shape(told: ast.JoinedStr) -> re.Pattern[str]:
+    parts = [
+        re.escape(str(p.value)) if isinstance(p, ast.Constant) else r"\w+" for p in told.values
+    ]
+    return re.compile("".join(parts))
+
+
 def composed() -> list[re.Pattern[str]]:
     """The shapes of keys that are put together: `say(f"stage_{stage}", …)` says stage_ and any word."""
     shapes = []
     for path in CODE:
         for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(call, ast.Call) and call.args and isinstance(call.args[0], ast.JoinedStr):
-                parts = [re.escape(p.value) if isinstance(p, ast.Constant) else r"\w+"
-                         for p in call.args[0].values]  # fmt: skip
-                if getattr(call.func, "id", "") in ("say", "said"):
-                    shapes.append(re.compile("".join(map(str, parts))))
+            if isinstance(call, ast.Call):
+                name = getattr(call.func, "id", getattr(call.func, "attr", ""))
+                told = [*call.args[:1], *(k.value for k in call.keywords if k.arg == "done")]
+                shapes += [_shape(each) for each in told
+                           if isinstance(each, ast.JoinedStr) and name in ("say", "said", "back")]  # fmt: skip
+    for path in TEMPLATES:
+        shown = path.read_text(encoding="utf-8")
+        shapes += [
+            re.compile(start + r"\w+") for start in re.findall(r"""say\("(\w+_)" ~""", shown)
+        ]
+        shapes += [
+            re.compile(rf"{a}\w+{b}")
+            for a, b in re.findall(r"""say\("(\w+_)" ~ \w+ ~ "(\w+)"\)""", shown)
+        ]
     return shapes
 
 

@@ -25,9 +25,10 @@ EVERY_SECONDS = 1.0
 
 def follow(
     out: Path, bundles: Path, stop: threading.Event, say: Callable[[str], None],
-    every: float = EVERY_SECONDS,
+    every: float = EVERY_SECONDS, crm: Path | None = None,
 ) -> None:  # fmt: skip
-    """Keep the bundle in use up to the champion of the MLflow store of `out` until `stop` is set.
+    """Keep the bundle in use up to the champion of the MLflow store of `out` until `stop` is set, and do
+    what reviewers of the CRM (its crm.toml) ask of the models.
 
     What goes wrong (MLflow away, no champion yet, a full disk) is said once, and tried again.
     """
@@ -36,7 +37,7 @@ def follow(
     last = ""
     while not stop.is_set():
         try:
-            told = step(out, bundles)
+            told = step(out, bundles) or (look_after(out, bundles, crm) if crm else "")
         except HotleadError as problem:
             told = str(problem)
         except Exception as problem:  # whatever it is, the last bundle serves, and we try again
@@ -47,12 +48,29 @@ def follow(
         stop.wait(every)
 
 
-def follow_until_stopped(out: Path, bundles: Path) -> None:
+def look_after(out: Path, bundles: Path, crm: Path) -> str:
+    """Carry out what reviewers ask of the models, and write down what the pages show of them.
+
+    Returns what was done, in a sentence. Raises HotleadError.
+    """
+    from features.settings import load_settings
+    from scoring.load_scorecard import find_card
+    from training.models_file import tell_models
+    from training.requests import carry_out
+
+    settings = load_settings(crm)
+    card = find_card(settings.folder, settings.table)
+    count = carry_out(out, bundles, card)
+    tell_models(out, bundles, card)
+    return f"{count} requests of reviewers were answered" if count else ""
+
+
+def follow_until_stopped(out: Path, bundles: Path, crm: Path) -> None:
     """Follow until SIGINT or SIGTERM."""
     stop = threading.Event()
     for which in (signal.SIGINT, signal.SIGTERM):
         signal.signal(which, lambda *_: stop.set())
-    follow(out, bundles, stop, _log)
+    follow(out, bundles, stop, _log, crm=crm)
 
 
 def _log(told: str) -> None:

@@ -13,9 +13,14 @@ from scoring.texts import say
 
 def gate_page(checks: Sequence[Check], summary: str, outcome: str, lang: Language) -> Page:
     """The checks as a table. `outcome` says what follows from them."""
+    told = Text(summary), gate_table(checks, lang), Text(outcome, "verdict")
+    return Page(say("gate_title", lang), told, lang)
+
+
+def gate_table(checks: Sequence[Check], lang: Language) -> Table:
+    """Every demand, whether it is met, and by how much."""
     columns = tuple(say(c, lang) for c in ("gate_check", "gate_result", "gate_gain"))
-    table = Table(columns, tuple(_row(check, lang) for check in checks))
-    return Page(say("gate_title", lang), (Text(summary), table, Text(outcome, "verdict")), lang)
+    return Table(columns, tuple(_row(check, lang) for check in checks))
 
 
 def reasons(checks: Sequence[Check], lang: Language) -> list[str]:

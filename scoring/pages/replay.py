@@ -37,6 +37,24 @@ def replay_page(told: Replayed, lang: Language) -> Page:
 
 
 def _blocks(told: Replayed, lang: Language) -> Iterator[Block]:
+    yield from replay_in_brief(told, lang)
+    yield Heading(say("replay_rows", lang))
+    yield Text(say("replay_rows_note", lang), "note")
+    yield _rows(told, lang)
+    yield Heading(say("replay_bands", lang))
+    bands = dict(zip(_cards(lang), told.bands.values(), strict=True))
+    yield _by_card(say("band", lang), band_names(), told.bands, lang)
+    axes = say("band", lang), say("win_rate", lang)
+    yield Chart(lambda: bars_with_intervals(band_names(), bands, *axes))
+    if told.weekly_hot:
+        yield Heading(say("replay_weekly", lang))
+        yield Text(say("replay_weekly_note", lang), "note")
+        yield _weekly(told, lang)
+        yield Chart(lambda: _weekly_chart(told, lang))
+
+
+def replay_in_brief(told: Replayed, lang: Language) -> Iterator[Block]:
+    """What takes no time to work out: who wins, the figures, the stages, and who moves."""
     yield Text(_summary(told, lang))
     yield Text(verdict("replay", told.differences["win_rate"], lang), "verdict")
     yield Text(_never_hot(told, lang))
@@ -56,19 +74,6 @@ def _blocks(told: Replayed, lang: Language) -> Iterator[Block]:
     yield agreement_table(told.moves, say("replay_moves_corner", lang), lang)
     yield Heading(say("replay_moved", lang))
     yield _moved(told, lang)
-    yield Heading(say("replay_rows", lang))
-    yield Text(say("replay_rows_note", lang), "note")
-    yield _rows(told, lang)
-    yield Heading(say("replay_bands", lang))
-    bands = dict(zip(_cards(lang), told.bands.values(), strict=True))
-    yield _by_card(say("band", lang), band_names(), told.bands, lang)
-    axes = say("band", lang), say("win_rate", lang)
-    yield Chart(lambda: bars_with_intervals(band_names(), bands, *axes))
-    if told.weekly_hot:
-        yield Heading(say("replay_weekly", lang))
-        yield Text(say("replay_weekly_note", lang), "note")
-        yield _weekly(told, lang)
-        yield Chart(lambda: _weekly_chart(told, lang))
 
 
 def _summary(told: Replayed, lang: Language) -> str:

@@ -13,6 +13,7 @@ from markupsafe import Markup
 from starlette.responses import HTMLResponse, Response
 
 from features.clock import from_ms
+from scoring.texts import all_texts
 from serving.review.drawing import Figure
 from serving.review.static import address
 from serving.review.svg import svg
@@ -39,7 +40,9 @@ def render(visit: Visit, template: str, status: int, values: Mapping[str, Any]) 
     told = environment().get_template(template).render(
         visit=visit, say=visit.say, nav=_nav(visit), done=_done(visit), **values
     )  # fmt: skip
-    return HTMLResponse(told, status, {"content-security-policy": CONTENT_SECURITY})
+    # Without a referrer to our own pages, browsers would tell no origin with a form either.
+    own = {"content-security-policy": CONTENT_SECURITY, "referrer-policy": "same-origin"}
+    return HTMLResponse(told, status, own)
 
 
 def _nav(visit: Visit) -> list[tuple[str, str, bool]]:
@@ -70,11 +73,13 @@ def environment() -> Environment:
     made.globals |= {
         "address": address,
         "drawn": _drawn,
+        "picture": svg,
         "csrf": _csrf,
         "language_link": _language_link,
     }
     made.filters |= {
-        "when": _when, "day": _day, "number": number, "percent": percent, "stage": _stage, "iso": _iso,
+        "when": _when, "day": _day, "iso": _iso, "number": number, "percent": percent,
+        "stage": _stage, "owner": _owner,
     }  # fmt: skip
     return made
 
@@ -112,6 +117,14 @@ def _zone(context: Context) -> Any:
 def _stage(context: Context, code: str | None) -> str:
     """A lead's stage in words."""
     return "–" if code is None else say(f"stage_{code}", context["visit"].lang)
+
+
+@pass_context
+def _owner(context: Context, code: str) -> str:
+    """An owner in words, where it is one that Hotlead knows."""
+    key = f"owner_{code}"
+    known = key in all_texts()
+    return say(key, context["visit"].lang) if known else code.replace("_", " ")
 
 
 @pass_context

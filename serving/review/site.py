@@ -17,7 +17,16 @@ from features.kinds import Language
 from serving import access
 from serving.house import House
 from serving.problems import Problem, forbidden, not_found, of_status, too_many, unexpected
-from serving.review import overview, sign_in
+from serving.review import (
+    calls,
+    definition,
+    disagreements,
+    figures,
+    lead,
+    models,
+    overview,
+    sign_in,
+)
 from serving.review.cached import Cached
 from serving.review.session import Begins, Sessions
 from serving.review.sign_in import HOME
@@ -27,7 +36,15 @@ from serving.review.visit import Handler, PageRoute, Visit
 LANG_COOKIE, _YEAR = "hotlead_lang", 365 * 86_400
 _LANGUAGES: tuple[Language, ...] = get_args(Language)
 
-PAGES: tuple[PageRoute, ...] = (*overview.ROUTES,)
+PAGES: tuple[PageRoute, ...] = (
+    *overview.ROUTES,
+    *calls.ROUTES,
+    *lead.ROUTES,
+    *definition.ROUTES,
+    *disagreements.ROUTES,
+    *figures.ROUTES,
+    *models.ROUTES,
+)
 """What people see and do, once they are signed in."""
 
 log = logging.getLogger(__name__)

@@ -64,7 +64,7 @@ def _definitions() -> None:
 
 
 def _indexes() -> None:
-    _where("hot_predictions", "predictions", ["lead_id", "as_of"], "stage = 'hot'")
+    _where("hot_predictions", "predictions", ["lead_id", "as_of", "replay"], "stage = 'hot'")
     _where("warm_by_score", "current_scores", [sa.text("score DESC")], "stage = 'warm'")
     _where("due_steps", "handovers", ["due_at"], "due_at IS NOT NULL")
     op.create_index("apart", "current_scores", [sa.text("abs(model_score - rules_score) DESC")])

@@ -1,0 +1,110 @@
+"""What the store is asked about the steps of sales: closed deals, and dates of next actions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cache
+from typing import Any
+
+from sqlalchemy import Select, Table, bindparam, func, null, select
+from sqlalchemy.engine import Connection
+
+from scoring.standing import Step
+from serving.done import Steps
+from serving.store_queries import is_newest
+from serving.tables import RECORDS
+
+_TABLES = RECORDS["outcomes"], RECORDS["handovers"]
+_LEADS_AT_ONCE = 1_000
+
+
+def newest_rows(connection: Connection) -> tuple[int, ...]:
+    """The newest row of each table that holds steps."""
+    return tuple(connection.execute(_newest_row(table)).scalar_one() for table in _TABLES)
+
+
+def count(connection: Connection) -> int:
+    """The number of rows of the tables that hold steps."""
+    return sum(connection.execute(_count(table)).scalar_one() for table in _TABLES)
+
+
+def steps(connection: Connection, after: tuple[int, ...] | None = None) -> Steps:
+    """The steps in the rows after those of each table (None: all that count)."""
+    upto = newest_rows(connection)
+    if after is None:
+        rows = [row for table in _TABLES for row in connection.execute(_all(table))]
+        return Steps(_by_lead(rows), {}, count(connection), upto)
+    came: list[Any] = []
+    wrong: set[str] = set()
+    for table, first, last in zip(_TABLES, after, upto, strict=True):
+        asked = {"after": first, "upto": last}
+        came += connection.execute(_came(table), asked)
+        wrong |= {*connection.execute(_corrected(table), asked).scalars()}
+    return Steps(_by_lead(came), _whole(connection, wrong), len(came), upto)
+
+
+def _whole(connection: Connection, lead_ids: Iterable[str]) -> dict[str, tuple[Step, ...]]:
+    """All steps that count of some leads."""
+    asked = sorted(lead_ids)
+    found: list[Any] = []
+    for start in range(0, len(asked), _LEADS_AT_ONCE):
+        part = {"asked": asked[start : start + _LEADS_AT_ONCE]}
+        for table in _TABLES:
+            found += connection.execute(_of_leads(table), part)
+    return {**dict.fromkeys(asked, ()), **_by_lead(found)}
+
+
+def _by_lead(rows: Iterable[Any]) -> dict[str, tuple[Step, ...]]:
+    """Steps by lead, from rows of lead, time, outcome and date of a next action."""
+    found: dict[str, tuple[Step, ...]] = {}
+    for lead_id, at, outcome, due in rows:
+        if outcome in ("won", "lost"):
+            found[lead_id] = (*found.get(lead_id, ()), Step(at, outcome))
+        elif due is not None:
+            found[lead_id] = (*found.get(lead_id, ()), Step(at, "next_action", due))
+    return found
+
+
+@cache
+def _newest_row(table: Table) -> Select[Any]:
+    return select(func.coalesce(func.max(table.c.seq), 0))
+
+
+@cache
+def _count(table: Table) -> Select[Any]:
+    return select(func.count()).select_from(table)
+
+
+@cache
+def _rows(table: Table) -> Select[Any]:
+    """Lead, time, outcome and date of a next action."""
+    c = table.c
+    own = (c.outcome, null()) if "outcome" in c else (null(), c.due_at)
+    return select(c.lead_id, c.at, *own)
+
+
+@cache
+def _all(table: Table) -> Select[Any]:
+    return _rows(table).where(is_newest(table))
+
+
+@cache
+def _of_leads(table: Table) -> Select[Any]:
+    return _all(table).where(table.c.lead_id.in_(bindparam("asked", expanding=True)))
+
+
+@cache
+def _came(table: Table) -> Select[Any]:
+    """The rows that came lately."""
+    return _rows(table).where(
+        table.c.seq > bindparam("after"), table.c.seq <= bindparam("upto")
+    )
+
+
+@cache
+def _corrected(table: Table) -> Select[Any]:
+    """The leads of whom something was corrected lately, under this id or another."""
+    seq = table.c.seq
+    lately = (seq > bindparam("after")) & (seq <= bindparam("upto"))
+    keys = select(table.c.key).where(lately, table.c.version > 1)
+    return select(table.c.lead_id).where(table.c.key.in_(keys)).distinct()

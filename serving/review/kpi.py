@@ -1,0 +1,199 @@
+"""The figures that steer: one definition each, with what they are counted of.
+
+- A *hot lead* of a period is one that turned hot in it: the moment of its first answer with the stage hot
+  (answers for moments that were asked for later do not count).
+- *Acceptance rate*: of the leads handed over in the period, those whose last judgement since is "accepted".
+  A lead that was accepted or sent back without a hand-over counts as handed over then.
+- *Opportunity rate* (商談化率): of the hot leads of the period, those that became an opportunity since.
+- *Win rate* (成約率): of the leads closed in the period, those that were won.
+- *Time to first contact*: from turning hot to the first contact after that.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+HOUR = 3_600_000
+LATE_HOURS = 24.0
+"""Every inquiry gets its first contact within 24 hours at the latest."""
+BANDS = (1.0, 4.0, 24.0, 72.0)
+"""Hours to the first contact, up to which a band goes; then later, and never."""
+
+
+@dataclass(frozen=True, slots=True)
+class Handled:
+    """What sales did about a lead; each time the first (ms UTC), None where it did not happen."""
+
+    handed: int | None = None
+    contacted: int | None = None
+    accepted: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """How the deal of a lead ended."""
+
+    won: bool
+    at: int
+    amount: float | None
+
+
+@dataclass(frozen=True)
+class Facts:
+    """All that the figures are counted from, by lead."""
+
+    hot: Mapping[str, int] = field(default_factory=dict)
+    handled: Mapping[str, Handled] = field(default_factory=dict)
+    opportunities: Mapping[str, int] = field(default_factory=dict)
+    closed: Mapping[str, Closed] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """`part` of `whole`, with the 95 % interval of the rate.
+
+    Wilson, "Probable inference", Journal of the American Statistical Association 22 (1927).
+    """
+
+    part: int
+    whole: int
+
+    @property
+    def rate(self) -> float | None:
+        return self.part / self.whole if self.whole else None
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """The lower and the upper end; None where nothing was counted."""
+        if not self.whole:
+            return None
+        z, n, p = 1.96, self.whole, self.part / self.whole
+        middle = (p + z * z / (2 * n)) / (1 + z * z / n)
+        half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+        return max(0.0, middle - half), min(1.0, middle + half)
+
+
+@dataclass(frozen=True)
+class Period:
+    """From a moment to another (ms UTC), which is no part of it."""
+
+    start: int
+    end: int
+
+    def holds(self, at: int | None) -> bool:
+        return at is not None and self.start <= at < self.end
+
+
+@dataclass(frozen=True)
+class Kpis:
+    """The four figures of a period."""
+
+    hot: int
+    acceptance: Share
+    opportunity: Share
+    win: Share
+
+
+def kpis(facts: Facts, period: Period) -> Kpis:
+    """The four figures, as defined above."""
+    hot = [lead for lead, at in facts.hot.items() if period.holds(at)]
+    handed = [each for each in facts.handled.values() if period.holds(each.handed)]
+    closed = [each for each in facts.closed.values() if period.holds(each.at)]
+    became = sum(facts.opportunities.get(lead, -1) >= facts.hot[lead] for lead in hot)
+    return Kpis(
+        len(hot), Share(sum(each.accepted is True for each in handed), len(handed)),
+        Share(became, len(hot)), Share(sum(each.won for each in closed), len(closed)),
+    )  # fmt: skip
+
+
+def by_contact(facts: Facts, period: Period) -> list[Share]:
+    """The win rate of closed leads that had turned hot in the period, by the time to their first contact:
+    a share for each band of BANDS, then later, then never."""
+    counts = [[0, 0] for _ in range(len(BANDS) + 2)]
+    for lead, hot_at in facts.hot.items():
+        closed = facts.closed.get(lead)
+        if closed is not None and period.holds(hot_at):
+            place = _band(hours_to_contact(facts, lead, closed.at))
+            counts[place][0] += closed.won
+            counts[place][1] += 1
+    return [Share(won, count) for won, count in counts]
+
+
+def lost_late(facts: Facts, period: Period) -> list[str]:
+    """Hot leads that were lost in the period, and had no first contact within 24 hours; newest first."""
+    found = []
+    for lead in facts.hot:
+        closed = facts.closed.get(lead)
+        if closed is not None and not closed.won and period.holds(closed.at):
+            hours = hours_to_contact(facts, lead, closed.at)
+            if hours is None or hours > LATE_HOURS:
+                found.append((-closed.at, lead))
+    return [lead for _, lead in sorted(found)]
+
+
+def hours_to_contact(facts: Facts, lead: str, until: int) -> float | None:
+    """Hours from turning hot to the first contact before a moment; None where there was none."""
+    handled = facts.handled.get(lead)
+    contacted = None if handled is None else handled.contacted
+    if contacted is None or contacted > until:
+        return None
+    return max(0.0, (contacted - facts.hot[lead]) / HOUR)
+
+
+@dataclass(frozen=True)
+class Source:
+    """What came of the leads of a channel (or campaign, keyword, landing page) in a period: hot leads,
+    opportunities and wins of it, and what it cost (None: not told)."""
+
+    name: str
+    hot: int
+    opportunities: int
+    won: int
+    cost: float | None
+
+    @property
+    def per_hot(self) -> float | None:
+        return self.cost / self.hot if self.cost is not None and self.hot else None
+
+    @property
+    def per_win(self) -> float | None:
+        return self.cost / self.won if self.cost is not None and self.won else None
+
+
+def sources(
+    facts: Facts, period: Period, of: Callable[[str], str | None], costs: Mapping[str, float]
+) -> list[Source]:
+    """What came of each source; `of` tells a lead's ("" where it is not known). Those that cost and
+    brought nothing are there too; the most hot leads first."""
+    hot = _counted(of, (lead for lead, at in facts.hot.items() if period.holds(at)))
+    became = _counted(of, (lead for lead, at in facts.opportunities.items() if period.holds(at)))
+    won = _counted(of, (lead for lead, c in facts.closed.items() if c.won and period.holds(c.at)))
+    names = dict.fromkeys([*hot, *became, *won, *costs])
+    told = [
+        Source(n, hot.get(n, 0), became.get(n, 0), won.get(n, 0), costs.get(n, None)) for n in names
+    ]
+    return sorted(told, key=lambda source: (-source.hot, -source.won, source.name))
+
+
+def concerned(facts: Facts, period: Period) -> list[str]:
+    """The leads that `sources` asks for."""
+    hot = [lead for lead, at in facts.hot.items() if period.holds(at)]
+    became = [lead for lead, at in facts.opportunities.items() if period.holds(at)]
+    won = [lead for lead, c in facts.closed.items() if c.won and period.holds(c.at)]
+    return list(dict.fromkeys([*hot, *became, *won]))
+
+
+def _counted(of: Callable[[str], str | None], leads: Iterable[str]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for lead in leads:
+        name = of(lead) or ""
+        counts[name] = counts.get(name, 0) + 1
+    return counts
+
+
+def _band(hours: float | None, bands: Sequence[float] = BANDS) -> int:
+    if hours is None:
+        return len(bands) + 1
+    return next((place for place, most in enumerate(bands) if hours <= most), len(bands))

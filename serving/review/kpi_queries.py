@@ -1,0 +1,124 @@
+"""What the figures that steer are read from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+import orjson
+from sqlalchemy import Select, bindparam, case, func, select
+from sqlalchemy.engine import Connection
+
+from serving import store_queries
+from serving.review.kpi import Closed, Facts, Handled
+from serving.store_queries import is_newest
+from serving.tables import IS_HOT, IS_WARM, RECORDS, current_scores, predictions
+
+LEADS_AT_ONCE = 1_000
+_steps, _outcomes, _opened = RECORDS["handovers"], RECORDS["outcomes"], RECORDS["opportunities"]
+
+
+def facts(connection: Connection) -> Facts:
+    """All that the figures are counted from."""
+    hot = _pairs(connection, _first_hot())
+    closed = {
+        row.lead_id: Closed(row.outcome == "won", row.at, row.amount)
+        for row in connection.execute(_closed())
+    }
+    opened = _pairs(connection, _first_opened())
+    handled = {row.lead_id: _handled(row) for row in connection.execute(_first_steps())}
+    return Facts(hot, handled, opened, closed)
+
+
+def attributes(
+    connection: Connection, lead_ids: Sequence[str], columns: Iterable[str]
+) -> dict[str, dict[str, str]]:
+    """The last known values of some columns of some leads."""
+    wanted, told = set(columns), dict[str, dict[str, str]]()
+    statement = store_queries.newest(RECORDS["leads"])
+    for start in range(0, len(lead_ids), LEADS_AT_ONCE):
+        part = list(lead_ids[start : start + LEADS_AT_ONCE])
+        for row in connection.execute(statement, {"asked": part}):
+            known = orjson.loads(row.attributes) if row.attributes else {}
+            own = told.setdefault(row.lead_id, {})
+            own.update({c: str(v) for c, v in known.items() if c in wanted and v is not None})
+    return told
+
+
+def stages_now(connection: Connection) -> Mapping[str, int]:
+    """How many leads are in each stage."""
+    count = select(func.count()).select_from(current_scores)
+    told = [connection.scalar(q) or 0 for q in (count, count.where(IS_WARM), count.where(IS_HOT))]
+    return {"hot": told[2], "warm": told[1], "cold": told[0] - told[1] - told[2]}
+
+
+def sent_back(connection: Connection, start: int, end: int) -> list[tuple[str, str, int]]:
+    """Why leads were sent back in a period, by the definition that they were scored by: definition,
+    reason and how many; the most first."""
+    rows = connection.execute(_sent_back(), {"start": start, "end": end})
+    counts: dict[tuple[str, str], int] = {}
+    for version, reason in rows:
+        key = (version or "", reason or "")
+        counts[key] = counts.get(key, 0) + 1
+    return sorted(((v, r, n) for (v, r), n in counts.items()), key=lambda each: (-each[2], each))
+
+
+def _pairs(connection: Connection, statement: Select[Any]) -> dict[str, int]:
+    return {str(lead): int(at) for lead, at in connection.execute(statement)}
+
+
+def _handled(row: Any) -> Handled:
+    judged = [at for at in (row.accepted, row.sent_back) if at is not None]
+    handed = min([at for at in (row.handed, *judged) if at is not None], default=None)
+    accepted = None if not judged else row.accepted is not None and row.accepted == max(judged)
+    return Handled(handed, row.contacted, accepted)
+
+
+@cache
+def _first_hot() -> Select[Any]:
+    p = predictions.c
+    return (
+        select(p.lead_id, func.min(p.as_of)).where(p.stage == "hot", ~p.replay).group_by(p.lead_id)
+    )
+
+
+@cache
+def _first_steps() -> Select[Any]:
+    """By lead when it was handed over and first contacted, and the last time of each judgement."""
+    c = _steps.c
+
+    def at(step: str) -> Any:
+        return case((c.step == step, c.at))
+
+    return (
+        select(c.lead_id, func.min(at("handed_over")).label("handed"),
+               func.min(at("first_contact")).label("contacted"),
+               func.max(at("accepted")).label("accepted"), func.max(at("sent_back")).label("sent_back"))
+        .where(c.step.in_(("handed_over", "first_contact", "accepted", "sent_back")), is_newest(_steps))
+        .group_by(c.lead_id)
+    )  # fmt: skip
+
+
+@cache
+def _first_opened() -> Select[Any]:
+    c = _opened.c
+    return select(c.lead_id, func.min(c.at)).where(is_newest(_opened)).group_by(c.lead_id)
+
+
+@cache
+def _closed() -> Select[Any]:
+    c = _outcomes.c
+    found = select(c.lead_id, c.outcome, c.at, c.amount)
+    return found.where(c.outcome.in_(("won", "lost")), is_newest(_outcomes)).order_by(c.at)
+
+
+@cache
+def _sent_back() -> Select[Any]:
+    c, p = _steps.c, predictions.c
+    version = (
+        select(p.card_version).where(p.lead_id == c.lead_id, p.as_of <= c.at, ~p.replay)
+        .order_by(p.as_of.desc(), p.seq.desc()).limit(1).correlate(_steps).scalar_subquery()
+    )  # fmt: skip
+    period = (c.at >= bindparam("start")) & (c.at < bindparam("end"))
+    return select(version, c.reason).where(c.step == "sent_back", period, is_newest(_steps))

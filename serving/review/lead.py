@@ -1,0 +1,162 @@
+"""A lead: its scores over time and why, what is unknown, what would make it hot, and a person's word."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from datetime import date, timedelta
+from typing import Any
+from urllib.parse import quote
+
+from starlette.responses import Response
+
+from features.clock import from_ms, iso
+from features.columns import plain_text
+from serving.problems import Problem, away
+from serving.review.calls import crm_link
+from serving.review.drawing import Mark
+from serving.review.judging import Known, judged, known_lead
+from serving.review.lead_figures import model_waterfall, over_time, rules_waterfall
+from serving.review.lead_queries import Deed, deeds
+from serving.review.steps import Typed, end_of
+from serving.review.typed import Fields
+from serving.review.visit import PageRoute, Visit
+from serving.review.what_if import changed_values, fields, turns
+from serving.store import StoreAway
+
+SHOWN, HAPPENED, DAYS = 200, 60, 14
+
+
+async def find(visit: Visit) -> Response:
+    """To the page of the lead whose id was typed."""
+    wanted = visit.request.query_params.get("lead_id", "").strip()
+    return visit.back(f"/review/leads/{quote(wanted, safe='')}" if wanted else "/review/calls")
+
+
+async def show(visit: Visit) -> Response:
+    """The page of a lead."""
+    return await _page(visit, {}, {})
+
+
+async def override(visit: Visit) -> Response:
+    """Name a lead hot or not, by hand."""
+    form, lead_id = await visit.form(), visit.request.path_params["lead_id"]
+    told = {name: str(value) for name, value in form.items()}
+    until = _day(told.get("until", ""))
+    body = {"lead_id": lead_id, "verdict": told.get("verdict"), "reason": told.get("reason", "").strip(),
+            "by": visit.key.name, "at": iso(visit.now),
+            "expires_at": None if until is None else iso(end_of(until, visit))}  # fmt: skip
+    wrong = _wrong(told, until, visit)
+    if not wrong:
+        try:
+            await visit.send("overrides", body)
+            return visit.back(f"/review/leads/{quote(lead_id, safe='')}", done="lead_done_override")
+        except Problem as problem:
+            if problem.status != 422:
+                raise
+            wrong = {e.path.rpartition(".")[2]: e.allowed for e in problem.errors}
+    return await _page(visit, told, wrong, 422)
+
+
+async def _page(
+    visit: Visit, told: Mapping[str, str], wrong: Mapping[str, str], status: int = 200
+) -> Response:
+    lead_id = visit.request.path_params["lead_id"]
+    lead, rows = await _read(visit, lead_id)
+    done = await visit.see(lambda at: deeds(at, lead_id))
+    answers = judged(visit.house, lead, {}, explain=True)
+    score = answers.scores(visit.lang, visit.now, "all")[0]
+    pictures = [over_time(rows, _marks(lead, done, visit), visit)] if rows else []
+    falls = [model_waterfall(answers, visit), rules_waterfall(score, visit)]
+    today = from_ms(visit.now).astimezone(visit.house.crm.zone).date()
+    return visit.html(
+        "lead.html", status, lead=lead, score=score, pictures=pictures, falls=[f for f in falls if f],
+        rows=rows[:50], happened=_happened(lead, done, visit), what_if=await _what_if(visit, lead),
+        told=Fields(told), wrong=Fields(wrong), today=today.isoformat(), link=crm_link(visit, lead_id),
+        typed=Typed(),
+        until=(today + timedelta(days=DAYS)).isoformat(), lead_id=lead_id,
+        here=f"/review/leads/{quote(lead_id, safe='')}",
+    )  # fmt: skip
+
+
+async def _read(visit: Visit, lead_id: str) -> tuple[Known, list[dict[str, Any]]]:
+    """The lead and its remembered scores, newest first. Raises Problem: 404, 503."""
+    store = visit.house.store
+    try:
+        lead = await asyncio.to_thread(known_lead, visit.house, lead_id, visit.now)
+        return lead, await asyncio.to_thread(store.scores, lead_id, SHOWN)
+    except StoreAway as problem:
+        raise away("The store is away. Try again later.", problem.retry_after) from None
+
+
+async def _what_if(visit: Visit, lead: Known) -> dict[str, Any]:
+    """The form, what comes of it, and what would make the lead hot."""
+    scorer, typed = visit.house.watch.in_use.scorer, dict(visit.request.query_params)
+    changed, wrong = changed_values(typed, lead, scorer.table)
+    asked, does = fields(typed, lead, wrong, scorer.card, scorer.table, visit.lang)
+    after = judged(visit.house, lead, changed).scores(visit.lang, visit.now, "none")[0]
+    hints = await asyncio.to_thread(turns, visit.house, lead, visit.lang)
+    return {"asked": asked, "does": does, "changed": changed, "after": after, "turns": hints}
+
+
+def _marks(lead: Known, done: list[Deed], visit: Visit) -> list[Mark]:
+    words = visit.house.crm.table.vocabulary
+    acts = [
+        Mark(float(at), words.word(kind, visit.lang)) for kind, at, _ in lead.stored.events[-SHOWN:]
+    ]
+    return acts + [Mark(float(deed.at), _in_words(deed, visit)) for deed in done]
+
+
+def _happened(lead: Known, done: list[Deed], visit: Visit) -> list[tuple[int, str, str, str]]:
+    """What happened, newest first: when, what, why, by whom."""
+    words = visit.house.crm.table.vocabulary
+    acts = [(at, words.word(kind, visit.lang), "", "") for kind, at, _ in lead.stored.events]
+    told = [(deed.at, _in_words(deed, visit), deed.why, deed.by) for deed in done]
+    changes = [
+        (at, visit.say("reason", label=words.word(column, visit.lang),
+                       value=_value(column, value, visit)), "", "")
+        for column, at, value in lead.stored.changes
+    ]  # fmt: skip
+    return sorted([*acts, *told, *changes], key=lambda each: -each[0])[:HAPPENED]
+
+
+def _value(column: str, value: object, visit: Visit) -> str:
+    words, key = visit.house.crm.table.vocabulary, f"{column}={value}"
+    if value is None:
+        return visit.say("missing")
+    return words.word(key, visit.lang) if key in words.words else plain_text(value)
+
+
+def _in_words(deed: Deed, visit: Visit) -> str:
+    due = (
+        ""
+        if deed.due_at is None
+        else f" {from_ms(deed.due_at).astimezone(visit.house.crm.zone):%Y-%m-%d}"
+    )
+    if deed.kind == "opportunities":
+        return visit.say("lead_opportunities")
+    return visit.say(f"lead_{deed.kind}_{deed.what}") + due
+
+
+def _wrong(told: Mapping[str, str], until: date | None, visit: Visit) -> dict[str, str]:
+    wrong = {}
+    if told.get("verdict") not in ("hot", "not_hot"):
+        wrong["verdict"] = visit.say("lead_wrong_verdict")
+    if not told.get("reason", "").strip():
+        wrong["reason"] = visit.say("lead_wrong_reason")
+    if told.get("until") and (until is None or end_of(until, visit) <= visit.now):
+        wrong["until"] = visit.say("lead_wrong_until")
+    return wrong
+
+
+def _day(text: str) -> date | None:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None
+
+
+ROUTES = (
+    PageRoute("GET", "/leads", find), PageRoute("GET", "/leads/{lead_id:path}", show),
+    PageRoute("POST", "/leads/{lead_id:path}", override),
+)  # fmt: skip

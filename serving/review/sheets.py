@@ -1,0 +1,65 @@
+"""Tables of figures, told once: on a page with words and intervals, in a CSV file with plain numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+from serving.review.kpi import Share
+from serving.review.rendering import number, percent
+
+Kind: TypeAlias = Literal["text", "number", "money", "share", "lead"]
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: its key (the same in every language), its title, and what it holds."""
+
+    key: str
+    title: str
+    kind: Kind = "number"
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A table of raw values, a row a list in the order of the columns."""
+
+    name: str
+    title: str
+    columns: Sequence[Column]
+    rows: Sequence[Sequence[Any]]
+    note: str = ""
+
+    @property
+    def csv_head(self) -> list[str]:
+        """A share is told in three columns: the rate, what was counted, and of how many."""
+        return [name for column in self.columns for name in _names(column)]
+
+    @property
+    def csv_rows(self) -> Iterator[list[Any]]:
+        for row in self.rows:
+            yield [v for c, value in zip(self.columns, row, strict=True) for v in _raw(c, value)]
+
+
+def shown(kind: Kind, value: Any) -> tuple[str, str]:
+    """A value as the page shows it, and its small print."""
+    if value is None:
+        return "–", ""
+    if isinstance(value, Share):
+        ends = value.interval
+        told = "" if ends is None else f" [{percent(ends[0])} – {percent(ends[1])}]"
+        return percent(value.rate), f"{value.part:,} / {value.whole:,}{told}"
+    return (str(value), "") if kind in ("text", "lead") else (number(value), "")
+
+
+def _names(column: Column) -> list[str]:
+    if column.kind == "share":
+        return [column.key, f"{column.key}_count", f"{column.key}_of"]
+    return [column.key]
+
+
+def _raw(column: Column, value: Any) -> list[Any]:
+    if column.kind != "share":
+        return [value]
+    return [None, None, None] if value is None else [value.rate, value.part, value.whole]

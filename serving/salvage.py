@@ -1,0 +1,83 @@
+"""What can be read of a body that is wrong, so that all that is wrong with it is told at once.
+
+Every field is read by itself. In the place of one that is wrong stands something that is not: a time long
+past, an empty text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from functools import cache
+from typing import Annotated, Any, TypeVar, get_args
+
+import orjson
+from pydantic import AwareDatetime, BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
+
+Model = TypeVar("Model", bound=BaseModel)
+_LONG_PAST = datetime(1970, 1, 1, tzinfo=UTC)
+_ABSENT: Any = object()
+
+
+def salvaged(model: type[Model], raw: bytes) -> list[Model]:
+    """What can be read of a body of one or a list, one for each; nothing where it is no JSON."""
+    try:
+        told = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        return []
+    return [salvage(model, each) for each in (told if isinstance(told, list) else [told])]
+
+
+def salvage(model: type[Model], told: object) -> Model:
+    """What can be read of one object."""
+    there = told if isinstance(told, dict) else {}
+    return model.model_construct(**{
+        name: _read(model, name, field, there.get(name, _ABSENT))
+        for name, field in model.model_fields.items()
+    })  # fmt: skip
+
+
+def _read(model: type[BaseModel], name: str, field: FieldInfo, told: object) -> Any:
+    inner = next(_models(field.annotation), None)
+    if inner is not None and isinstance(told, list):
+        return [salvage(inner, each) for each in told]
+    if inner is not None and isinstance(told, dict):
+        return salvage(inner, told)
+    if isinstance(told, dict):
+        alone = (_alone(model, name, {key: each}) for key, each in told.items())
+        return {key: each for item in alone if item is not _ABSENT for key, each in item.items()}
+    if (value := _alone(model, name, told)) is not _ABSENT:
+        return value
+    if not field.is_required():
+        return field.get_default(call_default_factory=True)
+    return _LONG_PAST if AwareDatetime in _parts(field.annotation) else ""
+
+
+def _alone(model: type[BaseModel], name: str, told: object) -> Any:
+    """A field that is right by itself; _ABSENT where it is not there, or wrong."""
+    if told is _ABSENT:
+        return _ABSENT
+    try:
+        return _adapter(model, name).validate_python(told)
+    except ValidationError:
+        return _ABSENT
+
+
+@cache
+def _adapter(model: type[BaseModel], name: str) -> TypeAdapter[Any]:
+    """Checks a field as its model does, but for what it says of several together."""
+    field = model.model_fields[name]
+    whole = Annotated[(field.annotation, *field.metadata)] if field.metadata else field.annotation
+    return TypeAdapter(whole, config=ConfigDict(strict=True))
+
+
+def _models(annotation: object) -> Iterator[type[BaseModel]]:
+    return (p for p in _parts(annotation) if isinstance(p, type) and issubclass(p, BaseModel))
+
+
+def _parts(annotation: object) -> Iterator[object]:
+    """An annotation with all that it is made of."""
+    yield annotation
+    for part in get_args(annotation):
+        yield from _parts(part)
