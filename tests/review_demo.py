@@ -98,15 +98,16 @@ class Looked:
     lang: str
     wrong: list[str]
 
-    def check(self, name: str) -> None:
+    def check(self, name: str, keep: bool = True) -> None:
         """Nothing went wrong, a screen reader finds its way, and the picture is kept."""
         assert self.wrong == []
         assert (
             self.page.evaluate("document.documentElement.scrollWidth")
             <= self.page.viewport_size["width"]
         )
-        assert serious(self.page) == []
-        self.picture(name)
+        assert serious(self.page) == [], name
+        if keep:
+            self.picture(name)
 
     def picture(self, name: str) -> None:
         """Keep the picture for the docs, where they are to be made anew."""
