@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -48,7 +49,7 @@ class Done:
 
 def ask(root: Path, request: Request) -> str:
     """Write a request, on the disk when this returns; its id. Raises OutsideError."""
-    told_id = f"{request.at:015}-{secrets.token_hex(4)}"
+    told_id = f"{time.time_ns():020}-{secrets.token_hex(4)}"  # in the order asked
     folder = root / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     _write(folder / f"{told_id}.json", {**asdict(request), "id": told_id})

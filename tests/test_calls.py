@@ -30,7 +30,7 @@ def filled(store: Store, count: int) -> list[str]:  # noqa: F811
 
 def walked(
     store: Store, said: Said, owner: str | None, limit: int
-) -> tuple[list[str], list[Calls]]:  # noqa: F811
+) -> tuple[list[str], list[Calls]]:
     pages, after = [], None
     while True:
         page = calls(store, said, owner, limit, AT + 100, after)

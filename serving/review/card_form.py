@@ -90,7 +90,7 @@ def read_form(
 
 
 def with_changes(
-    whole: Mapping[str, Any], changes: Changes, form: Form
+    whole: Mapping[str, Any], changes: Changes, form: Form, lang: Language
 ) -> tuple[Scorecard | None, dict[str, str]]:
     """The card with the changes made; or None, and what is wrong by the name of its field."""
     try:
@@ -98,7 +98,7 @@ def with_changes(
     except ValidationError as problem:
         names = {field.name for field in form.fields}
         told = problem.errors(include_url=False)
-        return None, {_field(e["loc"], names): _sentence(e) for e in told}
+        return None, {_field(e["loc"], names): _sentence(e, lang) for e in told}
 
 
 def written_changes(whole: Mapping[str, Any], changes: Changes) -> dict[Path, Any]:
@@ -206,17 +206,29 @@ def _change(field: Field, text: str) -> dict[Path, Any]:
 def _field(loc: tuple[int | str, ...], names: set[str]) -> str:
     """The field that an error is about: the longest one that its place names, or the hot threshold."""
     parts = [str(part) for part in loc]
-    for size in range(len(parts), 0, -1):
+    for size in range(len(parts), 2, -1):
         name = "/".join(parts[:size])
-        if name in names:
-            return name
+        if name in names or f"{name}/points" in names:
+            return name if name in names else f"{name}/points"
+    if "/".join(parts) in names:
+        return "/".join(parts)
     if parts[:1] == ["thresholds"]:
         return "thresholds/hot"
     return "bands/warm" if parts[:1] == ["bands"] else "bands/hot"
 
 
-def _sentence(error: Any) -> str:
-    return str(error["msg"]).removeprefix("Value error, ")
+def _sentence(error: Any, lang: Language) -> str:
+    """What is wrong, in the reader's language; what is rare is told as the card's own check says it."""
+    told = str(error["msg"]).removeprefix("Value error, ")
+    known = next((key for part, key in _KNOWN.items() if part in told), None)
+    return say("card_error", lang, told=told) if known is None else say(known, lang)
+
+
+_KNOWN = {
+    "points do nothing": "card_error_zero", "must lie below hot": "card_error_order",
+    "out of reach": "card_error_reach", "greater than 0": "card_error_positive",
+    "greater than or equal to -1000": "card_error_points", "less than or equal to 1000": "card_error_points",
+}  # fmt: skip
 
 
 def _at(told: Any, path: Path) -> Any:

@@ -213,7 +213,7 @@ def _read(told: Mapping[str, str], known: list[Version], visit: Visit) -> Edit:
     if wrong:
         return edit
     whole = _whole(newest.text)
-    card, wrong = with_changes(whole, changes, form)
+    card, wrong = with_changes(whole, changes, form, lang)
     if card is None:
         return replace(edit, wrong=Fields(wrong))
     try:

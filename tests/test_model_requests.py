@@ -1,0 +1,154 @@
+"""What reviewers ask of a model is kept, carried out once by the follower, and answered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from champion_crm import champion_crm, out_of
+
+from features.clock import now_ms
+from features.errors import OutsideError
+from features.settings import load_settings
+from scoring.bundle import origin_of
+from scoring.load_scorecard import find_card
+from scoring.model_requests import (
+    FOLDER,
+    KEPT,
+    Done,
+    Request,
+    answer,
+    answers,
+    ask,
+    read_models,
+    waiting,
+)
+from training.champion import rollback
+from training.follower import look_after, step
+from training.registry import CHAMPION, find_model
+
+
+def request(action: str = "promote", registered: str = "2", **told: object) -> Request:
+    return Request(action, registered, "Sato", "looks good", now_ms(), **told)  # type: ignore[arg-type]
+
+
+def test_a_request_waits_until_it_is_answered(tmp_path: Path) -> None:
+    told_id = ask(tmp_path, request())
+    (found,) = waiting(tmp_path)
+    assert (found.id, found.action, found.note) == (told_id, "promote", "looks good")
+    answer(tmp_path, Done(found, True, {"en": "done", "ja": "完了"}, 5))
+    assert waiting(tmp_path) == []
+    (done,) = answers(tmp_path)
+    assert (done.request, done.ok, done.told["ja"]) == (found, True, "完了")
+
+
+def test_what_is_half_written_is_passed_over(tmp_path: Path) -> None:
+    ask(tmp_path, request())
+    (tmp_path / FOLDER / "0-broken.json").write_text("{", encoding="utf-8")
+    assert len(waiting(tmp_path)) == 1
+
+
+def test_only_the_last_answers_stay(tmp_path: Path) -> None:
+    for i in range(KEPT + 5):
+        made = Request("approve", "1", "S", "n", i, id=f"{i:015}-a")
+        answer(tmp_path, Done(made, True, {"en": "", "ja": ""}, i))
+    told = answers(tmp_path)
+    assert len(told) == KEPT
+    assert told[0].at == KEPT + 4
+
+
+def test_a_request_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    (tmp_path / FOLDER).write_text("a file", encoding="utf-8")
+    with pytest.raises((OutsideError, OSError)):
+        ask(tmp_path, request())
+
+
+@pytest.fixture(scope="module")
+def crm_toml(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return champion_crm(tmp_path_factory.mktemp("asked"))
+
+
+@pytest.fixture(autouse=True)
+def _first_again(request: pytest.FixtureRequest) -> Iterator[None]:
+    yield
+    if "crm_toml" in request.fixturenames:
+        crm_toml = request.getfixturevalue("crm_toml")
+        if find_model(out_of(crm_toml), (CHAMPION,)).version == "2":
+            rollback(out_of(crm_toml), "after a test", "tests")
+
+
+def asked(crm_toml: Path, bundles: Path, *told: Request) -> list[Done]:
+    """Ask, let the follower look once, and read the answers, the oldest first."""
+    for each in told:
+        ask(bundles, each)
+    look_after(out_of(crm_toml), bundles, crm_toml)
+    return list(reversed(answers(bundles)))
+
+
+def test_a_promotion_by_override_serves_and_is_carried_out_once(
+    crm_toml: Path, tmp_path: Path
+) -> None:
+    (done,) = asked(crm_toml, tmp_path, request(override=True))
+    assert done.ok, done.told
+    step(out_of(crm_toml), tmp_path)
+    origin = origin_of(tmp_path)
+    assert origin is not None
+    assert origin.registered == "2"
+    assert look_after(out_of(crm_toml), tmp_path, crm_toml) == ""
+    _, again = asked(
+        crm_toml, tmp_path, request(override=True)
+    )  # as after a crash before the answer
+    assert again.ok
+
+
+def test_what_is_no_challenger_any_more_is_refused(crm_toml: Path, tmp_path: Path) -> None:
+    (done,) = asked(crm_toml, tmp_path, request(registered="7"))
+    assert not done.ok
+    assert "not the challenger any more" in done.told["en"]
+    assert "候補モデルではありません" in done.told["ja"]
+    assert find_model(out_of(crm_toml), (CHAMPION,)).version == "1"
+
+
+def test_a_rollback_is_of_the_champion_that_was_seen(crm_toml: Path, tmp_path: Path) -> None:
+    told = asked(
+        crm_toml,
+        tmp_path,
+        request(override=True),
+        request("rollback", "1"),
+        request("rollback", "2"),
+    )
+    assert [done.ok for done in told] == [True, False, True]
+    assert find_model(out_of(crm_toml), (CHAMPION,)).version == "1"
+
+
+def test_an_approval_stays_with_the_model(crm_toml: Path, tmp_path: Path) -> None:
+    (done,) = asked(crm_toml, tmp_path, request("approve"))
+    assert done.ok
+    models = read_models(tmp_path)
+    assert models is not None
+    assert models["models"]["challenger"]["tags"]["approved.by"] == "Sato"
+    assert models["models"]["champion"]["registered"] == "1"
+    assert {check["name"] for check in models["gate"]} > {"enough_deals", "audit"}
+
+
+def test_the_models_are_told_anew_when_the_scorecard_changes(
+    crm_toml: Path, tmp_path: Path
+) -> None:
+    look_after(out_of(crm_toml), tmp_path, crm_toml)
+    before = read_models(tmp_path)
+    settings = load_settings(crm_toml)
+    card = find_card(settings.folder, settings.table)
+    file = crm_toml.with_name("scorecard.toml")
+    text = file.read_text(encoding="utf-8")
+    file.write_text(
+        text.replace(f"hot = {card.bands.hot}", f"hot = {card.bands.hot - 1}", 1), encoding="utf-8"
+    )
+    try:
+        look_after(out_of(crm_toml), tmp_path, crm_toml)
+        after = read_models(tmp_path)
+    finally:
+        file.write_text(text, encoding="utf-8")
+    assert before is not None
+    assert after is not None
+    assert before["stamp"] != after["stamp"]

@@ -1,0 +1,336 @@
+"""The pages' acts without a browser: what is stored, what is refused, and the attacks that fail."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from service_app import App
+
+from features.clock import iso, now_ms
+from scoring.load_scorecard import SCORECARD_FILE
+from scoring.model_requests import waiting
+from serving import keys
+from tests.review_site import Reviewer, review_app
+
+SCRIPT = "<script>alert(1)</script>"
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[tuple[App, Reviewer]]:
+    with review_app(tmp_path) as both:
+        yield both
+
+
+def a_hot_lead(app: App, lead_id: str = "L1", **attributes: Any) -> None:
+    """A lead that asked for a quote, sent and scored."""
+    at = iso(now_ms() - 3_600_000)
+    known = {"channel": "referral", "budget": "approved", **attributes}
+    sent = {"lead_id": lead_id, "updated_at": at, "created_at": at, "attributes": known}
+    assert app.post("/v1/leads", sent, role="crm").status_code == 201
+    done = {"lead_id": lead_id, "type": "quote", "at": at, "value": 5}
+    assert app.post("/v1/activities", done, role="crm").status_code == 201
+    assert app.post("/v1/score", {"lead_id": lead_id}, role="crm").json()["stage"] == "hot"
+
+
+def test_the_call_list_says_whom_why_and_by_when(site: tuple[App, Reviewer]) -> None:
+    app, reviewer = site
+    a_hot_lead(app)
+    page = reviewer.page("/review/calls").text
+    for told in ("L1", "Asked for a quote", "Came by referral", "inside sales", "Call."):
+        assert told in page
+
+
+@pytest.mark.parametrize("step", ["first_contact", "accepted"])
+def test_a_step_is_stored_with_who_did_it(site: tuple[App, Reviewer], step: str) -> None:
+    app, reviewer = site
+    a_hot_lead(app)
+    answer = reviewer.submit("/review/calls/L1", {"step": step}, page="/review/calls")
+    assert answer.headers["location"] == f"/review/calls?done=steps_done_{step}"
+    assert "reviewer" in reviewer.page("/review/leads/L1").text
+
+
+def test_a_date_holds_until_the_end_of_its_day(site: tuple[App, Reviewer]) -> None:
+    app, reviewer = site
+    a_hot_lead(app)
+    told = {"step": "next_action", "due": "2099-12-01"}
+    assert reviewer.submit("/review/calls/L1", told, page="/review/calls").status_code == 303
+    stored = app.house.store.see(
+        lambda at: at.exec_driver_sql("SELECT due_at FROM handovers").scalar()
+    )
+    assert iso(stored) == "2099-12-01T14:59:59Z"  # midnight in Tokyo
+
+
+@pytest.mark.parametrize(
+    ("told", "wrong"),
+    [({"step": "sent_back", "reason": "  "}, "Say why it is sent back"), ({"step": "next_action", "due": "soon"}, "Give a day"),
+     ({"step": "steal"}, "Choose one of the buttons"), ({}, "Choose one of the buttons")],
+)  # fmt: skip
+def test_a_wrong_step_keeps_what_was_typed_and_stores_nothing(
+    site: tuple[App, Reviewer], told: dict[str, str], wrong: str
+) -> None:
+    app, reviewer = site
+    a_hot_lead(app)
+    answer = reviewer.submit("/review/calls/L1", told, page="/review/calls")
+    assert answer.status_code == 422
+    assert wrong in answer.text
+    assert told.get("due", "") in answer.text
+    assert (
+        app.house.store.see(
+            lambda at: at.exec_driver_sql("SELECT count(*) FROM handovers").scalar()
+        )
+        == 0
+    )
+
+
+def test_after_a_step_one_comes_back_to_no_other_site(site: tuple[App, Reviewer]) -> None:
+    app, reviewer = site
+    a_hot_lead(app)
+    told = {"step": "accepted", "back": "https://evil.example/"}
+    answer = reviewer.submit("/review/calls/L1", told, page="/review/calls")
+    assert answer.headers["location"].startswith("/review/calls")
+
+
+@pytest.mark.parametrize(
+    "lead_id", [SCRIPT, "a/b?c=d&e#f", "山田 太郎", '"><img src=x onerror=alert(1)>']
+)
+def test_any_id_is_shown_as_it_is_and_runs_nothing(
+    site: tuple[App, Reviewer], lead_id: str
+) -> None:
+    app, reviewer = site
+    a_hot_lead(app, lead_id, channel=SCRIPT)
+    at = {"lead_id": lead_id, "verdict": "hot", "reason": SCRIPT, "by": SCRIPT, "at": iso(now_ms())}
+    assert app.post("/v1/overrides", at, role="reviewer").status_code == 201
+    place = f"/review/leads/{quote(lead_id, safe='')}"
+    for path in ("/review/calls", place, "/review/disagreements", "/review/figures"):
+        page = reviewer.page(path)
+        assert page.status_code == 200, path
+        assert SCRIPT not in page.text
+        assert "<img" not in page.text
+    assert reviewer.page(f"/review/leads?lead_id={quote(lead_id)}").headers["location"] == place
+
+
+def test_an_unknown_lead_is_not_found(site: tuple[App, Reviewer]) -> None:
+    assert site[1].page("/review/leads/nobody").status_code == 404
+
+
+def test_an_override_holds_at_once_and_expires(site: tuple[App, Reviewer]) -> None:
+    app, reviewer = site
+    a_hot_lead(app)
+    told = {"verdict": "not_hot", "reason": "a school project", "until": "2099-01-31"}
+    answer = reviewer.submit("/review/leads/L1", told, page="/review/leads/L1")
+    assert answer.status_code == 303
+    score = app.post("/v1/score", {"lead_id": "L1"}, role="crm").json()
+    assert (score["decided_by"], score["stage"]) == ("person", "warm")
+    assert score["person"]["reason"] == "a school project"
+    assert "Nobody is hot here" in reviewer.page("/review/calls").text
+
+
+@pytest.mark.parametrize(
+    ("told", "wrong"),
+    [({"reason": "x"}, "Choose hot or not hot"), ({"verdict": "hot"}, "Say why"),
+     ({"verdict": "hot", "reason": "kept", "until": "2001-01-01"}, "has not passed"),
+     ({"verdict": "warm", "reason": "x"}, "Choose hot or not hot")],
+)  # fmt: skip
+def test_a_wrong_override_is_told_beside_its_field(
+    site: tuple[App, Reviewer], told: dict[str, str], wrong: str
+) -> None:
+    app, reviewer = site
+    a_hot_lead(app)
+    answer = reviewer.submit("/review/leads/L1", told, page="/review/leads/L1")
+    assert answer.status_code == 422
+    assert wrong in answer.text
+    assert "aria-describedby" in answer.text
+
+
+def test_what_if_stores_nothing_and_tells_both_sides(site: tuple[App, Reviewer]) -> None:
+    app, reviewer = site
+    lead = {
+        "lead_id": "L2",
+        "updated_at": iso(now_ms() - 9),
+        "attributes": {"channel": "web", "employees": 5},
+    }
+    app.post("/v1/leads", lead, role="crm")
+    before = reviewer.page("/review/leads/L2").text
+    assert "Asked for a quote" not in before.split('id="what-if"')[0]
+    assert "One change alone" in before
+    after = reviewer.page("/review/leads/L2?w.channel=referral&w.employees=500").text
+    assert "With these values: " in after
+    wrong = reviewer.page("/review/leads/L2?w.employees=many")
+    assert wrong.status_code == 200
+    assert 'id="w-employees-wrong"' in wrong.text
+    assert "many" in wrong.text
+    assert app.house.store.scores("L2") == []
+
+
+def test_a_verdict_is_stored_and_exported(site: tuple[App, Reviewer]) -> None:
+    _, reviewer = site
+    told = {"right_side": "rules", "reason": "=cmd()", "model_version": "7", "card_version": "c"}
+    answer = reviewer.submit("/review/disagreements/L1", told, page="/review/definition")
+    assert answer.status_code == 303
+    exported = reviewer.page("/review/disagreements/verdicts.csv")
+    assert exported.headers["content-type"].startswith("text/csv")
+    assert exported.text.startswith("\ufefflead_id,right_side,reason")
+    assert "'=cmd()" in exported.text  # a spreadsheet takes it for text
+    (row,) = reviewer.page("/review/disagreements/verdicts.json").json()
+    assert (row["reason"], row["by"]) == ("=cmd()", "reviewer")
+    wrong = reviewer.submit(
+        "/review/disagreements/L1", {"right_side": "luck"}, page="/review/definition"
+    )
+    assert wrong.status_code == 422
+
+
+def edit(reviewer: Reviewer, **told: str) -> Any:
+    """Fill in the definition's form as it stands, with some fields changed."""
+    import re
+    from html import unescape
+
+    page = reviewer.page("/review/definition/edit").text
+    fields = {
+        unescape(n): unescape(v)
+        for n, v in re.findall(r'name="([^"]+)" value="([^"]*)" inputmode', page)
+    }
+    boxes = re.findall(r'type="checkbox" id="[^"]+" name="([^"]+)" value="on" checked', page)
+    base = re.search(r'name="base" value="(\d+)"', page)
+    assert base is not None
+    return {**fields, **dict.fromkeys(boxes, "on"), "thresholds/policy": "same_volume_as_rules",
+            "base": base[1], **{k.replace("__", "/"): v for k, v in told.items()}}  # fmt: skip
+
+
+def saved(reviewer: Reviewer, told: dict[str, str], note: str = "why not") -> Any:
+    """Try the edit, then save it."""
+    import re
+
+    tried = reviewer.submit(
+        "/review/definition/edit", {**told, "act": "try"}, page="/review/definition/edit"
+    )
+    found = re.search(r'name="tried" value="(\w+)"', tried.text)
+    told = {**told, "act": "save", "note": note, "tried": found[1] if found else ""}
+    return reviewer.submit("/review/definition/edit", told, page="/review/definition/edit")
+
+
+def test_a_definition_is_in_force_once_both_have_signed(site: tuple[App, Reviewer]) -> None:
+    app, reviewer = site
+    other = Reviewer(app, "admin")
+    before = app.house.watch.in_use.scorer.card.version
+    answer = saved(reviewer, edit(reviewer, intent__rows__interest__points="12"))
+    assert answer.headers["location"] == "/review/definition/2?done=definition_done_saved"
+    sign = "/review/definition/2/sign"
+    reviewer.submit(sign, {"party": "marketing"}, page="/review/definition/2")
+    assert app.house.watch.in_use.scorer.card.version == before
+    twice = reviewer.submit(sign, {"party": "sales"}, page="/review/definition/2")
+    assert twice.status_code == 422  # one key signs for one party
+    done = other.submit(sign, {"party": "sales"}, page="/review/definition/2")
+    assert done.headers["location"].endswith("done=definition_done_in_force")
+    assert app.house.watch.in_use.scorer.card.rows["interest"].points == 12
+    text = (app.house.crm.folder / SCORECARD_FILE).read_text(encoding="utf-8")
+    assert "points = 12" in text
+    back = reviewer.submit("/review/definition/1/back", {}, page="/review/definition/1")
+    assert back.headers["location"].startswith("/review/definition/3")
+
+
+@pytest.mark.parametrize(
+    ("told", "field"),
+    [({"intent__rows__interest__points": "lots"}, "f-intent-rows-interest-points"),
+     ({"bands__warm": "60"}, "f-bands-warm"), ({"bands__hot": "999"}, "f-bands-hot")],
+)  # fmt: skip
+def test_a_wrong_edit_keeps_what_was_typed_and_saves_nothing(
+    site: tuple[App, Reviewer], told: dict[str, str], field: str
+) -> None:
+    app, reviewer = site
+    answer = saved(reviewer, edit(reviewer, **told))
+    assert answer.status_code == 422
+    assert f'id="{field}-wrong"' in answer.text
+    assert f'value="{next(iter(told.values()))}"' in answer.text
+    assert (
+        app.house.store.see(
+            lambda at: at.exec_driver_sql("SELECT count(*) FROM card_versions").scalar()
+        )
+        == 1
+    )
+
+
+def test_who_saves_second_sees_the_difference_and_loses_nothing(site: tuple[App, Reviewer]) -> None:
+    app, first = site
+    second = Reviewer(app, "admin")
+    mine = edit(second, intent__rows__strong_interest__points="25")
+    assert saved(first, edit(first, bands__warm="15"), "first").status_code == 303
+    answer = saved(second, mine)
+    assert answer.status_code == 409
+    assert "reviewer saved version 2 meanwhile" in answer.text
+    assert 'name="intent/rows/strong_interest/points" value="25"' in answer.text
+    assert 'name="bands/warm" value="15"' in answer.text
+    assert 'name="base" value="2"' in answer.text
+    again = edit(second, intent__rows__strong_interest__points="25")
+    assert saved(second, again).headers["location"].startswith("/review/definition/3")
+    page = second.page("/review/definition/3").text
+    assert ">25<" in page
+    assert ">15<" not in page.split("<details>")[0]  # theirs is no change of mine
+
+
+def test_nothing_is_saved_without_a_note_or_without_having_tried(
+    site: tuple[App, Reviewer],
+) -> None:
+    app, reviewer = site
+    told = edit(reviewer, bands__warm="15")
+    assert saved(reviewer, told, " ").status_code == 422
+    page = "/review/definition/edit"
+    forged = reviewer.submit(
+        page, {**told, "act": "save", "note": "x", "tried": "0" * 12}, page=page
+    )
+    assert forged.status_code in (200, 303)
+    count = app.house.store.see(
+        lambda at: at.exec_driver_sql("SELECT count(*) FROM card_versions").scalar()
+    )
+    assert count == (2 if forged.status_code == 303 else 1)
+
+
+def test_a_note_runs_nothing(site: tuple[App, Reviewer]) -> None:
+    _, reviewer = site
+    assert saved(reviewer, edit(reviewer, bands__warm="15"), SCRIPT).status_code == 303
+    for path in ("/review/definition", "/review/definition/2", "/review"):
+        assert SCRIPT not in reviewer.page(path).text
+
+
+def test_a_reviewer_neither_sees_nor_does_what_admins_do(site: tuple[App, Reviewer]) -> None:
+    app, reviewer = site
+    told = {"registered": "1", "note": "mine", "override": "1"}
+    for action in ("promote", "rollback"):
+        assert reviewer.submit(f"/review/models/{action}", told).status_code == 403
+        assert f"models/{action}" not in reviewer.page("/review/models").text
+    assert waiting(app.settings.bundles) == []
+    admin = Reviewer(app, "admin")
+    assert admin.submit("/review/models/promote", told).status_code == 303
+    assert [each.action for each in waiting(app.settings.bundles)] == ["promote"]
+    assert reviewer.submit("/review/models/steal", told).status_code in (403, 404)
+    assert reviewer.submit("/review/models/promote/../approve", told).status_code in (303, 403, 404)
+
+
+def test_a_key_that_loses_its_role_loses_its_pages(site: tuple[App, Reviewer]) -> None:
+    app, _ = site
+    _, token = keys.add(app.settings.keys_file, "crm", "a program")
+    app.house.keyring._next_look = 0
+    person = Reviewer(app, None)
+    assert person.sign_in(token).status_code == 403
+    bearer = {"authorization": f"Bearer {token}"}
+    assert person.page("/review/calls", headers=bearer).status_code == 303  # a token opens no page
+
+
+@pytest.mark.parametrize(
+    "path", ["/review/figures", "/review/figures/print", "/review/figures/months.csv"]
+)
+def test_figures_of_nothing_are_shown(site: tuple[App, Reviewer], path: str) -> None:
+    assert site[1].page(path).status_code == 200
+    assert site[1].page(f"{path}?month=nonsense").status_code == 200
+    assert site[1].page("/review/figures/none.csv").status_code == 404
+
+
+def test_every_page_says_that_the_store_is_away(site: tuple[App, Reviewer]) -> None:
+    app, reviewer = site
+    app.house.store._breaker.opened("a test", unread=True)
+    for path in ("", "/calls", "/leads/L1", "/disagreements", "/definition", "/figures"):
+        answer = reviewer.page(f"/review{path}")
+        assert (answer.status_code, "cannot be reached" in answer.text) == (503, True), path
