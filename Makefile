@@ -6,7 +6,7 @@ PORT  ?= 3000
 FILES := $(shell git ls-files '*.py' '*.toml' '*.html' '*.md' requirements.lock Makefile 2>/dev/null)
 CODE  := $(filter-out tests/% benchmarks/% %.md,$(FILES))
 
-.PHONY: help setup demo test soak check lock reference clean
+.PHONY: help setup demo test screenshots soak check lock reference clean
 help: ## Say what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
 
@@ -39,6 +39,9 @@ $(VENV)/.tested: $(VENV)/.ready $(FILES)
 	@echo "Running the tests (a few minutes) ..."
 	@$(BIN)/python -m pytest -n 2
 	@touch $@
+
+screenshots: $(VENV)/.ready ## Make the pictures of the docs anew, in a browser
+	@HOTLEAD_SCREENSHOTS=1 $(BIN)/python -m pytest tests/end_to_end/test_review_browser.py
 
 soak: $(VENV)/.ready ## The long trial of the service: moving champions, wrong bodies, memory (15 minutes)
 	@$(BIN)/python -m benchmarks.soak

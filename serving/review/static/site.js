@@ -7,6 +7,7 @@ function drawAll() {
   const styles = getComputedStyle(document.documentElement);
   const ink = styles.getPropertyValue("--ink").trim(), line = styles.getPropertyValue("--line").trim();
   for (const place of document.querySelectorAll("[data-plot]")) {
+    if (place.closest("details:not([open])")) continue; // when it is opened: what is hidden has no width
     const { data, layout } = JSON.parse(place.dataset.plot);
     const axis = (told) => ({ automargin: true, gridcolor: line, zerolinecolor: line, ...told });
     place.replaceChildren();
@@ -48,6 +49,8 @@ async function refresh(form) {
     draw();
   }
 }
+
+document.addEventListener("toggle", draw, true);
 
 document.addEventListener("change", (event) => {
   const form = event.target.closest("form[data-live]");
