@@ -88,7 +88,7 @@ def fill(url: str, crm_toml: Path) -> str:
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("ANALYZE"))
         counted = {t: _count(connection, t) for t in ("current_scores", "predictions", "handovers")}
-        hot = "SELECT min(lead_id) FROM current_scores WHERE stage = 'hot' AND decided_by = 'model'"
+        hot = "SELECT min(lead_id) FROM current_scores WHERE stage = 'hot'"
         lead_id = str(connection.scalar(text(hot)))
     engine.dispose()
     print(f"{counted} in {time.monotonic() - began:.0f} s", flush=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Select, bindparam, func, select
+from sqlalchemy import Select, select
 from sqlalchemy.engine import Connection
 
 from features.clock import NEVER
@@ -22,7 +22,6 @@ CURSOR = r"^[0-9]{1,19}\.[0-9]{1,3}\.([0-9a-f]{2}){1,800}$"
 """The form of a place in the list as it is handed out."""
 _SPARE = 100
 """So many leads more are read at once, for those that people called off."""
-_LEADS_AT_ONCE = 1_000
 
 
 @dataclass(frozen=True)
@@ -61,24 +60,19 @@ def _rows(
 
 
 def _owners(connection: Connection, cooled: Iterable[str]) -> dict[str, int]:
-    """How many leads each owner has to call; `cooled` are not to be."""
-    counts = Counter({owner: count for owner, count in connection.execute(_counted())})
-    asked = sorted(cooled)
-    for start in range(0, len(asked), _LEADS_AT_ONCE):
-        part = {"asked": asked[start : start + _LEADS_AT_ONCE]}
-        counts.subtract({owner: count for owner, count in connection.execute(_among(), part)})
-    return {owner: count for owner, count in sorted(counts.items()) if count > 0}
+    """How many leads each owner has to call; `cooled` are not to be.
+
+    All of them are read: to look up those that were called off, some at a time, takes ten times as long.
+    """
+    called_off = set(cooled)
+    told = connection.execute(_owned())
+    counts = Counter(owner for owner, lead_id in told if lead_id not in called_off)
+    return dict(sorted(counts.items()))
 
 
 @cache
-def _counted() -> Select[Any]:
-    owner = current_scores.c.owner
-    return select(owner, func.count()).where(to_call()).group_by(owner)
-
-
-@cache
-def _among() -> Select[Any]:
-    return _counted().where(current_scores.c.lead_id.in_(bindparam("asked", expanding=True)))
+def _owned() -> Select[Any]:
+    return select(current_scores.c.owner, current_scores.c.lead_id).where(to_call())
 
 
 def _cursor(place: Place) -> str:

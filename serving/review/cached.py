@@ -41,6 +41,11 @@ class Cached:
             kept = await asyncio.shield(task)
         return kept.value, kept.made_at
 
+    def prepare(self, key: Hashable, seconds: float, work: Callable[[], Any]) -> None:
+        """Begin to work out a figure that somebody will soon ask for; nobody waits for it."""
+        if key not in self._kept and key not in self._working:
+            self._begun(key, seconds, work)
+
     def _begun(self, key: Hashable, seconds: float, work: Callable[[], Any]) -> asyncio.Task[_Kept]:
         task = asyncio.create_task(self._made(key, seconds, work))
         task.add_done_callback(lambda done: done.cancelled() or done.exception())  # told or not

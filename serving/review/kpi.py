@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -97,15 +98,35 @@ class Kpis:
 
 
 def kpis(facts: Facts, period: Period) -> Kpis:
-    """The four figures, as defined above."""
-    hot = [lead for lead, at in facts.hot.items() if period.holds(at)]
-    handed = [each for each in facts.handled.values() if period.holds(each.handed)]
-    closed = [each for each in facts.closed.values() if period.holds(each.at)]
-    became = sum(facts.opportunities.get(lead, -1) >= facts.hot[lead] for lead in hot)
-    return Kpis(
-        len(hot), Share(sum(each.accepted is True for each in handed), len(handed)),
-        Share(became, len(hot)), Share(sum(each.won for each in closed), len(closed)),
-    )  # fmt: skip
+    """The four figures of a period, as defined above."""
+    return monthly(facts, [period.start, period.end])[0]
+
+
+def monthly(facts: Facts, borders: Sequence[int]) -> list[Kpis]:
+    """The four figures of each of the periods that follow each other between `borders` (ms UTC)."""
+    hot, became, handed, accepted, closed, won = ([0] * (len(borders) + 1) for _ in range(6))
+    for lead, at in facts.hot.items():
+        place = bisect_right(borders, at)
+        hot[place] += 1
+        became[place] += facts.opportunities.get(lead, -1) >= at
+    for handled in facts.handled.values():
+        if handled.handed is not None:
+            place = bisect_right(borders, handled.handed)
+            handed[place] += 1
+            accepted[place] += handled.accepted is True
+    for each in facts.closed.values():
+        place = bisect_right(borders, each.at)
+        closed[place] += 1
+        won[place] += each.won
+    return [
+        Kpis(
+            hot[i],
+            Share(accepted[i], handed[i]),
+            Share(became[i], hot[i]),
+            Share(won[i], closed[i]),
+        )
+        for i in range(1, len(borders))
+    ]
 
 
 def by_contact(facts: Facts, period: Period) -> list[Share]:

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from scoring.rates import Rate
 from scoring.scorecard import STAGES
 from serving.review.drawing import Bars, Figure, Lines, Role, Series
+from serving.review.figures import prepare
 from serving.review.overview_queries import agreement, waiting
 from serving.review.proof import Proof, proof_of
 from serving.review.visit import PageRoute, Visit
@@ -32,6 +33,7 @@ class Cell:
 
 async def show(visit: Visit) -> Response:
     """The overview."""
+    prepare(visit)
     scorer = visit.house.watch.in_use.scorer
     model = scorer.judge and scorer.judge.model.version
     key = ("proof", model, scorer.card.version)
