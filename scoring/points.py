@@ -98,4 +98,4 @@ class PointsPart:
             for condition in rule.when:
                 shares[at, place[condition.feature]] += 1 / len(rule.when)
         weights = np.array([self.per_point, self.per_point, self.trigger, -self.exclusion])
-        return shares * weights[self._group][:, None]
+        return np.asarray(shares * weights[self._group][:, None])

@@ -96,9 +96,7 @@ def _of_leads(table: Table) -> Select[Any]:
 @cache
 def _came(table: Table) -> Select[Any]:
     """The rows that came lately."""
-    return _rows(table).where(
-        table.c.seq > bindparam("after"), table.c.seq <= bindparam("upto")
-    )
+    return _rows(table).where(table.c.seq > bindparam("after"), table.c.seq <= bindparam("upto"))
 
 
 @cache

@@ -68,7 +68,9 @@ def _alone(model: type[BaseModel], name: str, told: object) -> Any:
 def _adapter(model: type[BaseModel], name: str) -> TypeAdapter[Any]:
     """Checks a field as its model does, but for what it says of several together."""
     field = model.model_fields[name]
-    whole = Annotated[(field.annotation, *field.metadata)] if field.metadata else field.annotation
+    whole: Any = field.annotation
+    if field.metadata:
+        whole = Annotated[(whole, *field.metadata)]
     return TypeAdapter(whole, config=ConfigDict(strict=True))
 
 

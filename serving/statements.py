@@ -30,8 +30,9 @@ def current_from(source: str, mark: str) -> str:
     """The upsert of current_scores from the rows of `source`; a lead may be in it once.
 
     The newest moment wins, of equal ones the later told. A stage begins when it changes, and an action
-    keeps the earliest deadline told since (but the one that sales plans itself the newest). The one parameter (`mark`) is a moment in the future, ms UTC:
-    a score from after it comes from a clock that went wrong, and gives way.
+    keeps the earliest deadline told since (but the one that sales plans itself the newest). The one
+    parameter (`mark`) is a moment in the future, ms UTC: a score from after it comes from a clock that
+    went wrong, and gives way.
     """
     told = ", ".join(f'"{name}" = excluded."{name}"' for name in _CURRENT if name not in _KEPT)
     return (

@@ -72,7 +72,9 @@ def hot(of_owner: bool, continued: bool = False) -> Statement:
     if of_owner:
         found = found.where(c.owner == bindparam("owner"))
     if continued:
-        due, score, lead = bindparam("due"), bindparam("score"), bindparam("lead_id")
+        due: Any = bindparam("due")
+        score: Any = bindparam("score")
+        lead: Any = bindparam("lead_id")
         lower = (c.score < score) | ((c.score == score) & (c.lead_id > lead))
         found = found.where(due <= DUE, (due < DUE) | lower)  # the first alone can use the index
     return found.order_by(DUE, c.score.desc(), c.lead_id).limit(bindparam("most"))

@@ -1,4 +1,4 @@
-"""The demo as a reviewer meets it: half a year of service behind it, a champion, and a challenger that waits."""
+"""The demo as a reviewer meets it: half a year of service, a champion, and a challenger that waits."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from stores import AT, hot, record, server, store, url  # noqa: F401
+from stores import AT, hot, record, server, store, url
 
 from features.clock import NEVER
 from serving.calls import CURSOR, Calls, _cursor, _place, calls
@@ -15,8 +15,10 @@ from serving.store import Store
 
 OWNERS = ("inside_sales", "field_sales")
 
+__all__ = ["server", "store", "url"]
 
-def filled(store: Store, count: int) -> list[str]:  # noqa: F811
+
+def filled(store: Store, count: int) -> list[str]:
     """Hot leads of two owners with few deadlines and scores among them; their ids in the list's order."""
     told = [
         hot(f"L{i:03}", AT, owner=OWNERS[i % 2], score=80 + i % 3,
@@ -40,7 +42,7 @@ def walked(
 
 
 @pytest.mark.parametrize("limit", [1, 7, 50, 1000])
-def test_all_pages_together_are_the_list(store: Store, limit: int) -> None:  # noqa: F811
+def test_all_pages_together_are_the_list(store: Store, limit: int) -> None:
     expected = filled(store, 50)
     found, pages = walked(store, Said(store), None, limit)
     assert found == expected
@@ -50,7 +52,7 @@ def test_all_pages_together_are_the_list(store: Store, limit: int) -> None:  # n
     assert own == [lead for lead in expected if int(lead[1:]) % 2]
 
 
-def test_those_called_off_and_closed_are_in_no_page_and_no_count(store: Store) -> None:  # noqa: F811
+def test_those_called_off_and_closed_are_in_no_page_and_no_count(store: Store) -> None:
     filled(store, 300)
     off = [f"L{i:03}" for i in range(250)]
     verdict = {"verdict": "not_hot", "reason": "x", "by": "Ito"}
@@ -64,7 +66,7 @@ def test_those_called_off_and_closed_are_in_no_page_and_no_count(store: Store) -
     assert [len(page.rows) for page in pages] == [20, 20, 9]
 
 
-def test_a_lead_that_moves_between_pages_does_not_shift_the_others(store: Store) -> None:  # noqa: F811
+def test_a_lead_that_moves_between_pages_does_not_shift_the_others(store: Store) -> None:
     expected = filled(store, 20)
     first = calls(store, Said(store), None, 5, AT, None)
     store.remember([hot(expected[4], AT + 1, score=100, deadline=AT - 9)]).result(10)

@@ -66,7 +66,8 @@ def test_a_date_holds_until_the_end_of_its_day(site: tuple[App, Reviewer]) -> No
 
 @pytest.mark.parametrize(
     ("told", "wrong"),
-    [({"step": "sent_back", "reason": "  "}, "Say why it is sent back"), ({"step": "next_action", "due": "soon"}, "Give a day"),
+    [({"step": "sent_back", "reason": "  "}, "Say why it is sent back"),
+    ({"step": "next_action", "due": "soon"}, "Give a day"),
      ({"step": "steal"}, "Choose one of the buttons"), ({}, "Choose one of the buttons")],
 )  # fmt: skip
 def test_a_wrong_step_keeps_what_was_typed_and_stores_nothing(

@@ -112,7 +112,8 @@ def test_whatever_is_sent_something_is_read(told: Any) -> None:
 
 def test_a_body_that_is_well_is_read_as_it_is() -> None:
     told = {"lead_id": "A", "activities": [{"type": "visit", "at": PAST, "value": "1,200"}],
-            "attributes": {"employees": 7}, "changes": [{"column": "c", "value": True, "at": PAST}]}  # fmt: skip
+            "attributes": {"employees": 7},
+            "changes": [{"column": "c", "value": True, "at": PAST}]}  # fmt: skip
     assert (
         salvage(bodies.Lead, told).model_dump()
         == bodies.Lead.model_validate_json(json.dumps(told)).model_dump()

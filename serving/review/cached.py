@@ -41,9 +41,15 @@ class Cached:
             kept = await asyncio.shield(task)
         return kept.value, kept.made_at
 
+    def peek(self, key: Hashable) -> tuple[Any, int] | None:
+        """What was worked out last, and when; None where nothing was yet. Nobody waits."""
+        kept = self._kept.get(key)
+        return None if kept is None else (kept.value, kept.made_at)
+
     def prepare(self, key: Hashable, seconds: float, work: Callable[[], Any]) -> None:
         """Begin to work out a figure that somebody will soon ask for; nobody waits for it."""
-        if key not in self._kept and key not in self._working:
+        kept = self._kept.get(key)
+        if key not in self._working and (kept is None or time.monotonic() >= kept.until):
             self._begun(key, seconds, work)
 
     def _begun(self, key: Hashable, seconds: float, work: Callable[[], Any]) -> asyncio.Task[_Kept]:

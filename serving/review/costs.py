@@ -5,44 +5,58 @@ from __future__ import annotations
 import csv
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from features.errors import DataError, nearest
+from features.errors import DataError
+from features.kinds import Language
+from serving.review.words import say
 
 SOURCES = ("channel", "campaign", "keyword", "landing_page")
 _MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])")
 
 
+class CostsWrong(DataError):
+    """The file cannot be used; `told` says why in a language, naming the file, row and column."""
+
+    def __init__(self, key: str, path: Path, **values: object) -> None:
+        self._key, self._values = key, {"file": path.name, **values}
+        super().__init__(self.told("en"))
+
+    def told(self, lang: Language) -> str:
+        return say(f"figures_costs_{self._key}", lang, **self._values)
+
+
 @dataclass(frozen=True)
 class Cost:
-    """What was paid in a month (2026-09) for a source; the columns that are empty are for all."""
+    """What was paid in a month (2026-09) for a source: the values of those of SOURCES that were told."""
 
     month: str
-    source: dict[str, str]
+    source: tuple[tuple[str, str], ...]
     amount: float
 
 
-def read_costs(path: Path) -> list[Cost]:
+def read_costs(path: Path) -> tuple[Cost, ...]:
     """The file: a CSV with the columns month and amount, and of channel, campaign, keyword and landing_page
-    those that costs are told by. Raises DataError naming file, row and column."""
+    those that costs are told by. Raises CostsWrong."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             rows = csv.DictReader(file)
             _check_columns(path, rows.fieldnames or ())
-            return [_cost(path, number, row) for number, row in enumerate(rows, 2)]
-    except (OSError, UnicodeDecodeError, csv.Error) as problem:
-        raise DataError(
-            f"{path}: cannot be read ({type(problem).__name__}). It must be CSV in UTF-8."
-        ) from None
+            return tuple(_cost(path, rows.line_num, row) for row in rows if any(row.values()))
+    except FileNotFoundError:
+        raise CostsWrong("missing", path) from None
+    except (OSError, UnicodeDecodeError, csv.Error):
+        raise CostsWrong("unreadable", path) from None
 
 
 def cost_by(costs: Iterable[Cost], column: str, months: Sequence[str]) -> dict[str, float]:
     """What each value of a column cost in some months; rows that do not tell the column are left out."""
     told: dict[str, float] = {}
     for cost in costs:
-        name = cost.source.get(column)
+        name = dict(cost.source).get(column)
         if name and cost.month in months:
             told[name] = told.get(name, 0.0) + cost.amount
     return told
@@ -51,23 +65,23 @@ def cost_by(costs: Iterable[Cost], column: str, months: Sequence[str]) -> dict[s
 def _check_columns(path: Path, names: Sequence[str]) -> None:
     lacking = {"month", "amount"} - {*names}
     if lacking:
-        raise DataError(f"{path}: lacks the column {min(lacking)}; needed are month and amount.")
+        raise CostsWrong("lacks", path, column=min(lacking))
     strange = next((name for name in names if name not in ("month", "amount", *SOURCES)), None)
     if strange is not None:
-        raise DataError(
-            f"{path}: there is no column {strange!r}; {nearest(strange, list(SOURCES))}."
-        )
+        raise CostsWrong("column", path, column=strange, known=", ".join(SOURCES))
 
 
-def _cost(path: Path, number: int, row: dict[str, str | None]) -> Cost:
+def _cost(path: Path, number: int, row: Mapping[str | None, Any]) -> Cost:
+    if None in row:  # 1,000 without quotes would be read as 1
+        raise CostsWrong("cells", path, row=number)
     month, amount = (row["month"] or "").strip(), (row["amount"] or "").strip()
     if not _MONTH.fullmatch(month):
-        raise DataError(f"{path}, row {number}, month: {month!r} must be such as 2026-09.")
+        raise CostsWrong("month", path, row=number, value=month)
     try:
         paid = float(amount.replace(",", ""))
     except ValueError:
         paid = math.nan
     if not 0 <= paid < math.inf:
-        raise DataError(f"{path}, row {number}, amount: {amount!r} must be a number of 0 or more.")
-    source = {name: str(row[name]).strip() for name in SOURCES if row.get(name)}
+        raise CostsWrong("amount", path, row=number, value=amount)
+    source = tuple((name, str(row[name]).strip()) for name in SOURCES if row.get(name))
     return Cost(month, source, paid)

@@ -5,8 +5,12 @@
 - *Acceptance rate*: of the leads handed over in the period, those whose last judgement since is "accepted".
   A lead that was accepted or sent back without a hand-over counts as handed over then.
 - *Opportunity rate* (商談化率): of the hot leads of the period, those that became an opportunity since.
-- *Win rate* (成約率): of the leads closed in the period, those that were won.
-- *Time to first contact*: from turning hot to the first contact after that.
+- *Win rate* (成約率): of the leads closed in the period, those that were won. A lead with several deals
+  counts by the one that closed last, a corrected deal by its newest version.
+- *Time to first contact*: from turning hot to the first contact, in the office's hours where the definition
+  counts those. Sales that were in contact before were there at once; a contact after the close came never.
+- *Lost late*: hot leads lost in the period without a contact within 24 hours, nor by the deadline that
+  they had, where that was later (a weekend lay between).
 """
 
 from __future__ import annotations
@@ -15,6 +19,9 @@ import math
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from scoring.deadlines import OfficeHours, due
 
 HOUR = 3_600_000
 LATE_HOURS = 24.0
@@ -25,7 +32,10 @@ BANDS = (1.0, 4.0, 24.0, 72.0)
 
 @dataclass(frozen=True, slots=True)
 class Handled:
-    """What sales did about a lead; each time the first (ms UTC), None where it did not happen."""
+    """What sales did about a lead; each time the first (ms UTC), None where it did not happen.
+
+    `accepted`: what was said last, None where it was neither accepted nor sent back.
+    """
 
     handed: int | None = None
     contacted: int | None = None
@@ -43,7 +53,8 @@ class Closed:
 
 @dataclass(frozen=True)
 class Facts:
-    """All that the figures are counted from, by lead."""
+    """All that the figures are counted from, by lead: when it turned hot, what was done about it, its first
+    opportunity (after it turned hot, where there is one), and how its deal ended. Times are ms UTC."""
 
     hot: Mapping[str, int] = field(default_factory=dict)
     handled: Mapping[str, Handled] = field(default_factory=dict)
@@ -129,38 +140,62 @@ def monthly(facts: Facts, borders: Sequence[int]) -> list[Kpis]:
     ]
 
 
-def by_contact(facts: Facts, period: Period) -> list[Share]:
+STEPS = ("contacted", "accepted", "opportunity", "won")
+"""What becomes of a hot lead that sales win."""
+
+
+def afterwards(facts: Facts, period: Period) -> dict[str, Share]:
+    """Of the leads that turned hot in the period, how many came as far as each of STEPS since."""
+    hot = [(lead, at) for lead, at in facts.hot.items() if period.holds(at)]
+    counts = dict.fromkeys(STEPS, 0)
+    for lead, at in hot:
+        handled, closed = facts.handled.get(lead, Handled()), facts.closed.get(lead)
+        counts["contacted"] += handled.contacted is not None
+        counts["accepted"] += handled.accepted is True
+        counts["opportunity"] += facts.opportunities.get(lead, -1) >= at
+        counts["won"] += closed is not None and closed.won and closed.at >= at
+    return {step: Share(count, len(hot)) for step, count in counts.items()}
+
+
+def by_contact(facts: Facts, period: Period, office: OfficeHours | None = None) -> list[Share]:
     """The win rate of closed leads that had turned hot in the period, by the time to their first contact:
-    a share for each band of BANDS, then later, then never."""
+    a share for each band of BANDS, then later, then never. `office`: its hours alone count."""
     counts = [[0, 0] for _ in range(len(BANDS) + 2)]
     for lead, hot_at in facts.hot.items():
         closed = facts.closed.get(lead)
-        if closed is not None and period.holds(hot_at):
-            place = _band(hours_to_contact(facts, lead, closed.at))
+        if closed is not None and period.holds(hot_at) and closed.at >= hot_at:
+            place = _band(hot_at, _contacted(facts, lead, closed.at), office)
             counts[place][0] += closed.won
             counts[place][1] += 1
     return [Share(won, count) for won, count in counts]
 
 
-def lost_late(facts: Facts, period: Period) -> list[str]:
-    """Hot leads that were lost in the period, and had no first contact within 24 hours; newest first."""
+def lost_late(
+    facts: Facts, period: Period, deadlines: Mapping[str, int] = MappingProxyType({})
+) -> list[str]:
+    """Hot leads that were lost in the period, and had no first contact within 24 hours, nor by their
+    deadline (ms UTC) where that was later; the last lost first."""
     found = []
-    for lead in facts.hot:
+    for lead, hot_at in facts.hot.items():
         closed = facts.closed.get(lead)
-        if closed is not None and not closed.won and period.holds(closed.at):
-            hours = hours_to_contact(facts, lead, closed.at)
-            if hours is None or hours > LATE_HOURS:
+        if (
+            closed is not None
+            and not closed.won
+            and period.holds(closed.at)
+            and closed.at >= hot_at
+        ):
+            contacted = _contacted(facts, lead, closed.at)
+            latest = max(hot_at + LATE_HOURS * HOUR, deadlines.get(lead, 0))
+            if contacted is None or contacted > latest:
                 found.append((-closed.at, lead))
     return [lead for _, lead in sorted(found)]
 
 
-def hours_to_contact(facts: Facts, lead: str, until: int) -> float | None:
-    """Hours from turning hot to the first contact before a moment; None where there was none."""
+def _contacted(facts: Facts, lead: str, until: int) -> int | None:
+    """The first contact of a lead up to a moment."""
     handled = facts.handled.get(lead)
     contacted = None if handled is None else handled.contacted
-    if contacted is None or contacted > until:
-        return None
-    return max(0.0, (contacted - facts.hot[lead]) / HOUR)
+    return contacted if contacted is not None and contacted <= until else None
 
 
 @dataclass(frozen=True)
@@ -214,7 +249,8 @@ def _counted(of: Callable[[str], str | None], leads: Iterable[str]) -> dict[str,
     return counts
 
 
-def _band(hours: float | None, bands: Sequence[float] = BANDS) -> int:
-    if hours is None:
-        return len(bands) + 1
-    return next((place for place, most in enumerate(bands) if hours <= most), len(bands))
+def _band(hot_at: int, contacted: int | None, office: OfficeHours | None) -> int:
+    if contacted is None:
+        return len(BANDS) + 1
+    upto = (place for place, most in enumerate(BANDS) if contacted <= due(hot_at, most, office))
+    return next(upto, len(BANDS))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -26,9 +26,19 @@ def facts(connection: Connection) -> Facts:
         row.lead_id: Closed(row.outcome == "won", row.at, row.amount)
         for row in connection.execute(_closed())
     }
-    opened = _pairs(connection, _first_opened())
+    opened = _opened_since(hot, connection.execute(_opened_rows()))
     handled = {row.lead_id: _handled(row) for row in connection.execute(_first_steps())}
     return Facts(hot, handled, opened, closed)
+
+
+def deadlines(connection: Connection, hot: Mapping[str, int]) -> dict[str, int]:
+    """The deadlines (ms UTC) that some leads had when they turned hot; only those that had one."""
+    told: dict[str, int] = {}
+    for part in _parts([*hot]):
+        for lead, as_of, deadline in connection.execute(_deadlines(), {"asked": part}):
+            if as_of == hot[lead]:
+                told[lead] = deadline
+    return told
 
 
 def attributes(
@@ -37,8 +47,7 @@ def attributes(
     """The last known values of some columns of some leads."""
     wanted, told = set(columns), dict[str, dict[str, str]]()
     statement = store_queries.newest(RECORDS["leads"])
-    for start in range(0, len(lead_ids), LEADS_AT_ONCE):
-        part = list(lead_ids[start : start + LEADS_AT_ONCE])
+    for part in _parts(lead_ids):
         for row in connection.execute(statement, {"asked": part}):
             known = orjson.loads(row.attributes) if row.attributes else {}
             own = told.setdefault(row.lead_id, {})
@@ -62,6 +71,20 @@ def sent_back(connection: Connection, start: int, end: int) -> list[tuple[str, s
         key = (version or "", reason or "")
         counts[key] = counts.get(key, 0) + 1
     return sorted(((v, r, n) for (v, r), n in counts.items()), key=lambda each: (-each[2], each))
+
+
+def _parts(lead_ids: Sequence[str]) -> Iterator[list[str]]:
+    starts = range(0, len(lead_ids), LEADS_AT_ONCE)
+    return (list(lead_ids[start : start + LEADS_AT_ONCE]) for start in starts)
+
+
+def _opened_since(hot: Mapping[str, int], rows: Iterable[Any]) -> dict[str, int]:
+    """Each lead's first opportunity after it turned hot, else its first; `rows` by time."""
+    told: dict[str, int] = {}
+    for lead, at in rows:
+        if lead not in told or (lead in hot and told[lead] < hot[lead] <= at):
+            told[lead] = at
+    return told
 
 
 def _pairs(connection: Connection, statement: Select[Any]) -> dict[str, int]:
@@ -101,16 +124,24 @@ def _first_steps() -> Select[Any]:
 
 
 @cache
-def _first_opened() -> Select[Any]:
+def _deadlines() -> Select[Any]:
+    p = predictions.c
+    asked = p.lead_id.in_(bindparam("asked", expanding=True))
+    told = (p.stage == "hot", ~p.replay, p.deadline.isnot(None))
+    return select(p.lead_id, p.as_of, p.deadline).where(asked, *told).order_by(p.seq.desc())
+
+
+@cache
+def _opened_rows() -> Select[Any]:
     c = _opened.c
-    return select(c.lead_id, func.min(c.at)).where(is_newest(_opened)).group_by(c.lead_id)
+    return select(c.lead_id, c.at).where(is_newest(_opened)).order_by(c.at)
 
 
 @cache
 def _closed() -> Select[Any]:
     c = _outcomes.c
     found = select(c.lead_id, c.outcome, c.at, c.amount)
-    return found.where(c.outcome.in_(("won", "lost")), is_newest(_outcomes)).order_by(c.at)
+    return found.where(c.outcome.in_(("won", "lost")), is_newest(_outcomes)).order_by(c.at, c.seq)
 
 
 @cache

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 
 from serving.review.kpi import Share
 from serving.review.rendering import number, percent
 
+MOST_SHOWN = 50
+"""So many rows of a table are shown; all of them are in its file."""
+
 Kind: TypeAlias = Literal["text", "number", "money", "share", "lead"]
+
+
+class Say(Protocol):
+    """Tells a text by its key, in the reader's language."""
+
+    def __call__(self, name: str, /, **values: object) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -32,6 +41,11 @@ class Sheet:
     note: str = ""
 
     @property
+    def shown_rows(self) -> Sequence[Sequence[Any]]:
+        """The rows of the page."""
+        return self.rows[:MOST_SHOWN]
+
+    @property
     def csv_head(self) -> list[str]:
         """A share is told in three columns: the rate, what was counted, and of how many."""
         return [name for column in self.columns for name in _names(column)]
@@ -42,14 +56,16 @@ class Sheet:
             yield [v for c, value in zip(self.columns, row, strict=True) for v in _raw(c, value)]
 
 
-def shown(kind: Kind, value: Any) -> tuple[str, str]:
-    """A value as the page shows it, and its small print."""
+def shown(say: Say, kind: Kind, value: Any) -> tuple[str, str]:
+    """A value as the page shows it, and its small print: a rate with its counts and 95 % interval."""
     if value is None:
         return "–", ""
     if isinstance(value, Share):
-        ends = value.interval
-        told = "" if ends is None else f" [{percent(ends[0])} – {percent(ends[1])}]"
-        return percent(value.rate), f"{value.part:,} / {value.whole:,}{told}"
+        if value.interval is None:
+            return percent(value.rate), say("figures_of_none")
+        low, high = map(percent, value.interval)
+        counts = {"part": number(value.part), "whole": number(value.whole)}
+        return percent(value.rate), say("figures_of", low=low, high=high, **counts)
     return (str(value), "") if kind in ("text", "lead") else (number(value), "")
 
 
