@@ -2,13 +2,14 @@
 
 Exit codes: 0 done, 1 a fault of Hotlead, 2 wrong use of a command, 3 crm.toml, scorecard.toml or an
 option does not hold, 4 the data cannot be used, 5 something outside failed (file, disk, database, MLflow),
-6 the gate refused the model, 130 stopped.
+6 the gate refused the model, 7 `monitor` advises to act, 130 stopped.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -26,7 +27,7 @@ rules = typer.Typer(
 )
 app.add_typer(rules, name="rules")
 
-REFUSED, _STOPPED = 6, 130
+REFUSED, ACT, _STOPPED = 6, 7, 130
 Lang = Literal["en", "ja"]
 CrmToml = Annotated[Path, typer.Argument(help="The crm.toml that says how your export reads.")]
 HERE = Path("crm.toml")
@@ -185,6 +186,12 @@ def train(
     tune: Annotated[
         float, typer.Option(min=0, help="Seconds to spend on better trees; resumed when repeated.")
     ] = 0,
+    from_store: Annotated[
+        bool, typer.Option(help="Learn from what the service collected, not from the CRM's export.")
+    ] = False,
+    sent_back_as_lost: Annotated[
+        bool, typer.Option(help="With --from-store: leads that sales sent back count as lost.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Train on closed deals, measure on the newest, register the model as challenger."""
@@ -192,7 +199,8 @@ def train(
     from training.main_job import train_and_register
 
     with console.told(as_json) as say:
-        made = train_and_register(crm_toml, _out(out, crm_toml), say, lang, seed, tune)
+        source = _exported(crm_toml, out, sent_back_as_lost, say) if from_store else crm_toml
+        made = train_and_register(source, _out(out, crm_toml), say, lang, seed, tune)
     if as_json:
         about = dict(made.trained.model.about)
         console.as_json(model=made.trained.model.version, registered=made.registered.version,
@@ -204,6 +212,27 @@ def train(
         f"hotlead compare {crm_toml}",
         f"hotlead score {crm_toml} --to scores.csv",
     )
+
+
+def _exported(crm_toml: Path, out: Path | None, sent_back: bool, say: Any) -> Path:
+    """The crm.toml of what the service collected."""
+    from features.clock import now_ms
+    from features.settings import load_settings
+    from serving.exported import export_store
+    from serving.store import Store
+
+    settings = _service(crm_toml, out)
+    store = Store.open(settings.store_url, settings.spool)
+    try:
+        say("laying out what the service collected")
+        told = export_store(
+            store, load_settings(crm_toml), crm_toml, settings.out, now_ms(), sent_back
+        )
+    finally:
+        store.close()
+    more = f", {told.sent_back:,} sent back counted as lost" if sent_back else ""
+    say(f"the store holds {told.leads:,} leads, {told.won:,} won, {told.lost:,} lost{more}")
+    return told.crm_toml
 
 
 @app.command()
@@ -591,6 +620,52 @@ def outcomes(
         console.next_steps(*told.next_steps())
     if told.sent.at_odds:
         raise typer.Exit(4)
+
+
+@app.command()
+def monitor(
+    crm_toml: ServedToml = HERE,
+    html: Annotated[Path | None, typer.Option(help="Write the page here, too.")] = None,
+    since: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="Only answers first given from this day (UTC) on."),
+    ] = None,
+    out: Out = None, lang: LangOption = "en", as_json: Json = False,
+) -> None:  # fmt: skip
+    """Look at what was served: calibration, model against rules, drift, and what to do.
+
+    Exit code 0: all is well, or too little is known yet; 7: there is something to do (retrain,
+    look_at_this_feature, the_world_moved); 5: the store is away, or there is none.
+    """
+    from datetime import UTC
+
+    from features.clock import now_ms, to_ms
+    from features.files import whole_file
+    from features.settings import load_settings
+    from scoring.monitoring import QUIET
+    from scoring.page import to_html, to_terminal
+    from scoring.plain import plain
+    from serving.monitor_page import advice_in_words, monitor_page
+    from serving.served import watched
+    from training import console
+
+    settings, crm = _service(crm_toml, out), load_settings(crm_toml)
+    start = None if since is None else to_ms(since.replace(tzinfo=UTC))
+    with console.told(as_json) as say:
+        say("reading what was served")
+        told = watched(settings, crm, now_ms(), start)
+    page = monitor_page(told, crm.table, crm.name, lang)
+    if html is not None:
+        with whole_file(html) as part:
+            part.write_text(to_html(page), encoding="utf-8")
+    if as_json:
+        console.as_json(**plain(told), text=advice_in_words(told, crm.table, lang))
+    else:
+        to_terminal(page)
+        if html is not None:
+            console.wrote(html)
+    if told.advice not in QUIET:
+        raise typer.Exit(ACT)
 
 
 @app.command()

@@ -127,13 +127,14 @@ def _calibration(evidence: Evidence) -> Check:
     at, order = _by_probability(evidence, MODEL)
     drawn = [calibration_error(at.weighted(weight[order]))
              for weight in group_draws(evidence.group, _DRAWS, 0)]  # fmt: skip
-    error, bar = with_interval(calibration_error(at), drawn), max(CALIBRATION_BAR, _by_chance(at))
+    error = with_interval(calibration_error(at), drawn)
+    bar = max(CALIBRATION_BAR, calibration_by_chance(at))
     if POINTS in evidence.scores:
         bar = max(bar, calibration_error(_by_probability(evidence, POINTS)[0]))
     return Check("calibration", error.value <= bar, error, {"bar": round(bar, 4)})
 
 
-def _by_chance(at: Ranked) -> float:
+def calibration_by_chance(at: Ranked) -> float:
     """What even true probabilities are off on so few deals, in nineteen of twenty cases."""
     rng = np.random.default_rng(0)
     drawn = [replace(at, won=(rng.random(len(at.won)) < at.probability).astype(np.float64))

@@ -6,10 +6,10 @@ past, an empty text.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from functools import cache
-from typing import Annotated, Any, TypeVar, get_args
+from typing import Annotated, Any, TypeVar, get_args, get_origin
 
 import orjson
 from pydantic import AwareDatetime, BaseModel, ConfigDict, TypeAdapter, ValidationError
@@ -39,12 +39,12 @@ def salvage(model: type[Model], told: object) -> Model:
 
 
 def _read(model: type[BaseModel], name: str, field: FieldInfo, told: object) -> Any:
-    inner = next(_models(field.annotation), None)
-    if inner is not None and isinstance(told, list):
+    inner, many = next(_models(field.annotation), None), _is_a(list, field.annotation)
+    if inner is not None and many and isinstance(told, list):
         return [salvage(inner, each) for each in told]
-    if inner is not None and isinstance(told, dict):
+    if inner is not None and not many and isinstance(told, dict):
         return salvage(inner, told)
-    if isinstance(told, dict):
+    if isinstance(told, dict) and _is_a(Mapping, field.annotation):
         alone = (_alone(model, name, {key: each}) for key, each in told.items())
         return {key: each for item in alone if item is not _ABSENT for key, each in item.items()}
     if (value := _alone(model, name, told)) is not _ABSENT:
@@ -72,6 +72,12 @@ def _adapter(model: type[BaseModel], name: str) -> TypeAdapter[Any]:
     if field.metadata:
         whole = Annotated[(whole, *field.metadata)]
     return TypeAdapter(whole, config=ConfigDict(strict=True))
+
+
+def _is_a(kind: type, annotation: object) -> bool:
+    """Whether an annotation, or a part of it, is that of a kind of collection."""
+    origins = (get_origin(part) for part in _parts(annotation))
+    return any(isinstance(origin, type) and issubclass(origin, kind) for origin in origins)
 
 
 def _models(annotation: object) -> Iterator[type[BaseModel]]:

@@ -36,6 +36,9 @@ def config(app: App, path: str) -> dict[str, Any]:
     if path == "/v1/score/batch":
         # Each lead of a batch has its own result: a wrong one is a 207, not a refusal of all.
         checks["negative_data_rejection"] = {"expected-statuses": ["4xx", "207"]}
+    if path == "/v1/score":
+        # `as_of` must not lie before the lead came.
+        checks["positive_data_acceptance"] = {"expected-statuses": ["2xx", "404", "422"]}
     if path == "/v1/overrides":
         # `expires_at` must be later than `at`.
         checks["positive_data_acceptance"] = {"expected-statuses": ["2xx", "409", "422"]}

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from starlette.responses import Response
 
+from scoring.monitoring import QUIET
 from scoring.rates import Rate
 from scoring.scorecard import STAGES
+from serving.monitor_page import advice_in_words, monitor_page
 from serving.review.drawing import Bars, Figure, Lines, Role, Series
 from serving.review.figures import prepare
 from serving.review.overview_queries import agreement, waiting
 from serving.review.proof import Proof, proof_of
 from serving.review.visit import PageRoute, Visit
+from serving.served import monitored
 
 KEPT_SECONDS = 600.0
 """So long the proof stays: it changes with the model or the card alone, which are in its key."""
 COUNTED_SECONDS = 15.0
 """So long the counts of open leads stay: of 100,000 they take a tenth of a second."""
+WATCHED, WATCHED_SECONDS = "served", 1_800.0
 _SIDES: tuple[Role, ...] = ("model", "rules")
 
 
@@ -34,6 +39,7 @@ class Cell:
 async def show(visit: Visit) -> Response:
     """The overview."""
     prepare(visit)
+    _watch(visit)
     scorer = visit.house.watch.in_use.scorer
     model = scorer.judge and scorer.judge.model.version
     key = ("proof", model, scorer.card.version)
@@ -44,8 +50,28 @@ async def show(visit: Visit) -> Response:
     return visit.html(
         "overview.html", proof=proof, figures=[] if proof is None else _figures(proof, visit),
         agreement=_table(told), stages=STAGES, waits=await visit.see(lambda at: waiting(at, visit.now)),
-        fallback=scorer.fallback, has_rules=bool(scorer.card.rows),
+        served=_served(visit), fallback=scorer.fallback, has_rules=bool(scorer.card.rows),
     )  # fmt: skip
+
+
+def _watch(visit: Visit) -> None:
+    """Begin to look at what was served: it takes seconds, so the page shows what was found last."""
+    house = visit.house
+    visit.cache.prepare(WATCHED, WATCHED_SECONDS, lambda: monitored(
+        house.store, house.settings, house.crm, house.watch.in_use.scorer, house.desk.clock()
+    ))  # fmt: skip
+
+
+def _served(visit: Visit) -> dict[str, Any] | None:
+    """What was found last, in words and blocks; None where nothing was yet."""
+    found = visit.cache.peek(WATCHED)
+    if found is None:
+        return None
+    told, made_at = found
+    table, lang = visit.house.crm.table, visit.lang
+    blocks = monitor_page(told, table, visit.house.crm.name, lang).blocks[1:]
+    return {"advice": advice_in_words(told, table, lang), "act": told.advice not in QUIET,
+            "blocks": [(type(block).__name__, block) for block in blocks], "at": made_at}  # fmt: skip
 
 
 def _table(told: Mapping[tuple[str, str | None], int]) -> list[tuple[str, list[Cell]]]:
