@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import sqrt
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,13 +15,13 @@ from features.columns import Column, Floats, Texts
 LITTLE, MUCH = 0.10, 0.25
 """Below the first a feature counts as stable, from the second on as shifted: the usual rule of thumb
 (Siddiqi, Credit Risk Scorecards, 2006)."""
-_BINS, _LEAST, _COMMON, _Z95 = 10, 1e-3, 0.01, 1.645
+_BINS, _LEAST, _COMMON, _ALARM = 10, 1e-3, 0.01, 0.05
 
 
 @dataclass(frozen=True, slots=True)
 class Shift:
-    """The population stability index of a feature, and what `chance` alone stays below in nineteen of
-    twenty cases, where nothing shifted and as few leads are compared."""
+    """The population stability index of a feature, and what `chance` alone stays below where nothing
+    shifted and as few leads are compared: in nineteen of twenty cases all features do."""
 
     index: float
     chance: float
@@ -44,11 +45,10 @@ def stability(
     `leads_before` and `leads_now` are how many different leads the rows are of: rows of one lead hang
     together, so it is leads that chance is reckoned by.
     """
-    told = {
-        name: _shift(before[name], now[name], leads_before, leads_now)
-        for name in before
-        if name in now
-    }
+    both = [name for name in before if name in now]
+    pairs = 1 / max(1, leads_before) + 1 / max(1, leads_now)
+    rare = _ALARM / max(1, len(both))  # Bonferroni's share of each feature
+    told = {name: _shift(before[name], now[name], pairs, rare) for name in both}
     return dict(sorted(told.items(), key=lambda each: -each[1].index))
 
 
@@ -56,26 +56,28 @@ def population_stability(before: Column, now: Column) -> float:
     """Sum over bins of (q - p) ln(q / p), where p and q are the shares of a bin before and now.
 
     The bins are tenths of the numbers before, or the common texts before and all others together, and
-    what is missing. A share counts as 0.1 % at least, so that an empty bin does not tell everything.
+    what is missing. A share counts as half a row of the fewer rows, and as 0.1 %, at least, so that an
+    empty bin does not tell everything.
     """
-    p, q = (np.maximum(share, _LEAST) for share in _shares(before, now))
+    least = max(_LEAST, 0.5 / max(1, min(len(before), len(now))))
+    p, q = (np.maximum(share, least) for share in _shares(before, now))
     return float(((q - p) * np.log(q / p)).sum())
 
 
-def _shift(before: Column, now: Column, leads_before: int, leads_now: int) -> Shift:
+def _shift(before: Column, now: Column, pairs: float, rare: float) -> Shift:
     p, _ = _shares(before, now)
     free = int((p > 0).sum()) - 1
-    pairs = 1 / max(1, leads_before) + 1 / max(1, leads_now)
-    return Shift(population_stability(before, now), _chi2_95(free) * pairs)
+    return Shift(population_stability(before, now), _chi2(free, 1 - rare) * pairs)
 
 
-def _chi2_95(free: int) -> float:
-    """The 95 % point of chi square. Without a shift, the index over (1/n + 1/m) is distributed like it
-    (Yurdakul and Naranjo, Journal of Risk Model Validation 14, 2020); here by Wilson and Hilferty, 1931."""
+def _chi2(free: int, share: float) -> float:
+    """The point that chi square stays below so often. Without a shift, the index over (1/n + 1/m) is
+    distributed like it (Yurdakul and Naranjo, Journal of Risk Model Validation 14, 2020); here by Wilson
+    and Hilferty, 1931."""
     if free < 1:
         return 0.0
     part = 2 / (9 * free)
-    return free * (1 - part + _Z95 * sqrt(part)) ** 3
+    return float(free * (1 - part + NormalDist().inv_cdf(share) * sqrt(part)) ** 3)
 
 
 def _shares(before: Column, now: Column) -> tuple[Floats, Floats]:

@@ -80,7 +80,7 @@ def _thresholds(told: Monitored, lang: Language) -> Iterator[tuple[str, str]]:
 
 
 def _versions(told: Monitored, lang: Language) -> Table:
-    columns = ("monitor_version", "leads", "monitor_waiting", "monitor_judged", "monitor_won",
+    columns = ("monitor_version", "monitor_leads", "monitor_waiting", "monitor_judged", "monitor_won",
                "monitor_told", "monitor_came", "calibration_error", "log_loss")  # fmt: skip
     rows = tuple(_version(each, told, lang) for each in told.performance if each.card is None)
     return Table(tuple(say(c, lang) for c in columns), rows, say("monitor_nothing", lang))

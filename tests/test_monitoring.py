@@ -80,6 +80,63 @@ def test_a_world_that_moved_is_told_from_features_that_did(shift: float, told: A
     assert advice([world(bias=0.2)], "v", shifts(channel=shift)) == told
 
 
+def test_few_true_probabilities_give_no_alarm() -> None:
+    """Of 200 leads ten bands are off by chance alone; to take that for a moved world would wear people out."""
+    alarms = 0
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        chance = rng.uniform(0.1, 0.6, 200)
+        told = answers(200, chance, rng.random(200) < chance, chance)
+        found = performance(told, 90, 2_000 * DAY)
+        assert found.calibration is not None
+        assert found.calibration.value > 0.05 or not found.off
+        alarms += found.off
+    assert alarms <= 6  # one in twenty is expected
+
+
+def test_early_closes_alone_are_not_judged() -> None:
+    """Who was won in the first days of a horizon that runs still would make every model look too modest."""
+    at, chance = np.full(400, 1_000 * DAY), np.full(400, 0.5)
+    won = np.where(np.arange(400) % 2, at + 5 * DAY, NEVER)
+    told = Served("v", at, chance, chance, chance > 1, won, won, CARDS[:400])
+    early, late = (performance(told, 90, at[0] + days * DAY) for days in (89, 90))
+    assert (early.judged, early.won, early.waiting) == (0, 0, 400)
+    assert (late.judged, late.won, late.waiting) == (400, 200, 0)
+
+
+def test_who_was_closed_already_is_no_example() -> None:
+    at, none = np.array([100 * DAY, 100 * DAY]), np.zeros(2)
+    closed = np.array([99 * DAY, 100 * DAY + 1])
+    told = Served("v", at, none, none, none > 0, closed, closed, CARDS[:2])
+    can, won = told.judged(90, 500 * DAY)
+    assert (can.tolist(), won.tolist()) == ([False, True], [False, True])
+
+
+def test_a_few_leads_that_differ_are_no_shift() -> None:
+    """Of 30 leads the index is above 0.25 nearly always: that alone would be an alarm a week."""
+    alarms, above = 0, 0
+    for seed in range(50):
+        rng = np.random.default_rng(seed)
+        before = {f"f{i}": rng.normal(size=2_000) for i in range(10)}
+        told = stability(before, {name: rng.normal(size=30) for name in before}, 2_000, 30)
+        alarms += any(shift.much for shift in told.values())
+        above += any(shift.index >= MUCH for shift in told.values())
+    assert above == 50
+    assert alarms <= 6
+
+
+def test_chance_is_told_by_chi_square() -> None:
+    rng = np.random.default_rng(4)
+    told = stability({"f": rng.normal(size=2_000)}, {"f": rng.normal(size=500)}, 2_000, 500)["f"]
+    assert told.chance == pytest.approx(16.92 * (1 / 2_000 + 1 / 500), rel=0.01)  # 9 degrees, 95 %
+
+
+def test_new_texts_are_found_and_rare_ones_taken_together() -> None:
+    before = texts(["a"] * 960 + [f"rare{i}" for i in range(40)])
+    assert population_stability(before, texts(["a"] * 96 + [f"new{i}" for i in range(4)])) < 0.001
+    assert population_stability(before, texts(["a"] * 50 + ["new"] * 50)) > MUCH
+
+
 def test_a_shifted_feature_is_looked_at() -> None:
     assert advice([world()], "v", shifts(channel=MUCH, age=0.0)) == "look_at_this_feature"
 

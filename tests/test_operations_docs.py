@@ -22,7 +22,7 @@ from training.sending import LIST_ROWS
 
 PATH = Path(__file__).parent.parent / "docs" / "operations.md"
 PAGE = PATH.read_text(encoding="utf-8")
-_COMMAND = re.compile(r"hotlead ((?:keys )?(?:add|list|rotate|revoke|outcomes|forget))(.*)")
+_COMMAND = re.compile(r"hotlead ((?:keys )?(?:add|list|rotate|revoke|outcomes|monitor|forget))(.*)")
 SOURCES = "\n".join(
     path.read_text(encoding="utf-8")
     for folder in ("serving", "training", ".")
