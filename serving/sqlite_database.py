@@ -15,6 +15,7 @@ import orjson
 from sqlalchemy import create_engine, event
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DisconnectionError, SQLAlchemyError
+from sqlalchemy.pool import QueuePool
 
 from serving.database import BUSY_SECONDS, CLOCKS_DIFFER_MS, Database, Row, StoreAway, reason
 from serving.records import Kind
@@ -60,6 +61,8 @@ class SqliteDatabase(Database):
         engine = create_engine(
             "sqlite+pysqlite://",
             creator=lambda: self._opened("NORMAL", _CACHE_KB),
+            # By itself a URL without a file gets a pool that closes connections which others use.
+            poolclass=QueuePool,
             pool_size=8,
             hide_parameters=True,
         )

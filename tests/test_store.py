@@ -285,6 +285,34 @@ def test_many_leads_take_few_queries(store: Store) -> None:
     assert many == len(asked) - many
 
 
+def test_more_threads_than_connections_read_at_once(url: str, tmp_path: Path) -> None:
+    """None closes what another reads by; in a process of its own, for that would end it."""
+    with opened(url, tmp_path / "spool") as store:
+        remembered(store, hot("A"), hot("B", score=95))
+    code = (
+        "import sys, threading\n"
+        "from serving.store import database\n"
+        "from serving.store_reads import hot\n"
+        "sys.setswitchinterval(1e-4)\n"
+        "told = []\n"
+        "for _ in range(20):\n"
+        "    opened, start = database(sys.argv[1]), threading.Barrier(24)\n"
+        "    def read():\n"
+        "        start.wait()\n"
+        "        for _ in range(5):\n"
+        "            told.append(len(opened.read(lambda at: hot(at, None, 10, 0))))\n"
+        "    threads = [threading.Thread(target=read) for _ in range(24)]\n"
+        "    for thread in threads: thread.start()\n"
+        "    for thread in threads: thread.join()\n"
+        "    opened.close()\n"
+        "assert told == [2] * 20 * 24 * 5, len(told)\n"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", code, url], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 0, ran.stderr[-2000:]
+
+
 def test_the_highest_version_of_a_key_counts(store: Store) -> None:
     accepted(
         store, activity("a", version=2, value=2), record("handovers", "h", step="first_contact")
