@@ -3,10 +3,10 @@ SHELL := /bin/bash -o pipefail
 VENV  := .venv
 BIN   := $(VENV)/bin
 PORT  ?= 3000
-FILES := $(shell git ls-files '*.py' '*.toml' '*.html' '*.md' requirements.lock Makefile 2>/dev/null)
-CODE  := $(filter-out tests/% benchmarks/% %.md,$(FILES))
+FILES := $(shell git ls-files '*.py' '*.toml' '*.html' '*.md' '*.ipynb' requirements.lock Makefile 2>/dev/null)
+CODE  := $(filter-out tests/% benchmarks/% notebooks/% %.md,$(FILES))
 
-.PHONY: help setup demo test screenshots soak check lock reference clean
+.PHONY: help setup demo test screenshots notebooks soak check lock reference clean
 help: ## Say what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
 
@@ -42,6 +42,9 @@ $(VENV)/.tested: $(VENV)/.ready $(FILES)
 
 screenshots: $(VENV)/.ready ## Make the pictures of the docs anew, in a browser
 	@HOTLEAD_SCREENSHOTS=1 $(BIN)/python -m pytest tests/end_to_end/test_review_browser.py
+
+notebooks: $(VENV)/.ready ## Run the notebooks and write what they show into them (pictures need a Chromium)
+	@HOTLEAD_NOTEBOOKS=1 PLOTLY_RENDERER=plotly_mimetype+png $(BIN)/python -m pytest tests/test_notebooks.py
 
 soak: $(VENV)/.ready ## The long trial of the service: moving champions, wrong bodies, memory (15 minutes)
 	@$(BIN)/python -m benchmarks.soak

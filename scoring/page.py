@@ -7,7 +7,7 @@ nothing is loaded from outside. What comes from data is escaped in both; the ter
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import zip_longest
@@ -129,15 +129,20 @@ class Page:
 def to_html(page: Page) -> str:
     """The page as one HTML file that loads nothing."""
     charts = any(isinstance(block, Chart) for block in page.blocks)
-    return _template().render(
+    return _template("page.html").render(
         page=page,
-        blocks=[(type(block).__name__, block) for block in page.blocks],
+        blocks=_named(page.blocks),
         plotly=_plotly() if charts else "",
         draw=_drawn,
         mark=_mark,
         fonts=_FONTS,
         ink=_INK,
     )
+
+
+def to_fragment(blocks: Sequence[Block]) -> str:
+    """Blocks without charts as HTML that stands in another page, without a look of its own."""
+    return _template("blocks.html").render(blocks=_named(blocks), mark=_mark)
 
 
 def to_terminal(page: Page, console: Console | None = None) -> None:
@@ -152,6 +157,11 @@ def to_terminal(page: Page, console: Console | None = None) -> None:
     if page.footer:
         console.print()
         console.print(_text(page.footer, "dim"))
+
+
+def _named(blocks: Sequence[Block]) -> list[tuple[str, Block]]:
+    """Each block with what the templates call it."""
+    return [(type(block).__name__, block) for block in blocks]
 
 
 def _mark(severity: str) -> tuple[str, str]:
@@ -173,14 +183,14 @@ def _width(text: str) -> int:
 
 
 @cache
-def _template() -> Template:
+def _template(name: str) -> Template:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    return environment.get_template("page.html")
+    return environment.get_template(name)
 
 
 def _plotly() -> str:
@@ -191,14 +201,20 @@ def _plotly() -> str:
 
 def _drawn(chart: Chart, place: int) -> str:
     """The chart as HTML. It lets a finger scroll past it, and has no buttons in another language."""
-    import plotly.graph_objects as go
-
-    figure = go.Figure(chart.figure())
-    figure.update_layout(dragmode=False, font={"family": _FONTS, "color": _INK}, colorway=_COLOURS)
+    figure = look(chart.figure())
     return str(figure.to_html(
         full_html=False, include_plotlyjs=False, div_id=f"chart-{place}",
         config={"displayModeBar": False, "responsive": True},
     ))  # fmt: skip
+
+
+def look(figure: go.Figure) -> go.Figure:
+    """A copy of the figure with the fonts and colours of all pages; a finger scrolls past it."""
+    import plotly.graph_objects as go
+
+    return go.Figure(figure).update_layout(
+        dragmode=False, font={"family": _FONTS, "color": _INK}, colorway=_COLOURS
+    )
 
 
 def _without_charts(blocks: tuple[Block, ...]) -> Iterator[Block]:

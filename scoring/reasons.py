@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from features.columns import Floats
-from features.kinds import Attribute, Language
+from features.kinds import Age, Attribute, DaysSince, Language
 from features.table import FeatureTable
 from scoring.texts import say
 
@@ -52,7 +52,8 @@ def in_order(
 
 
 def shown(table: FeatureTable, name: str, value: float | str | None, lang: Language) -> str:
-    """A value as people write it: the company's word for a text, a number without idle digits."""
+    """A value as people write it: the company's word for a text, a number without idle digits, days to a
+    tenth."""
     if value is None or value != value:
         return say("missing", lang)
     feature = table.rows[name]
@@ -60,4 +61,6 @@ def shown(table: FeatureTable, name: str, value: float | str | None, lang: Langu
         words = table.vocabulary.words
         own = f"{feature.column}={value}" if isinstance(feature, Attribute) else value
         return table.vocabulary.word(own, lang) if own in words else value
+    if isinstance(feature, Age | DaysSince) and abs(value) < 100:
+        return f"{round(value, 1):g}"
     return f"{value:,.0f}" if abs(value) >= 100 or value == int(value) else f"{value:.3g}"

@@ -1,0 +1,24 @@
+"""What notebooks show: blocks of the commands' pages, as the output of a cell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import groupby
+
+import plotly.graph_objects as go
+from IPython.display import HTML, display
+
+from scoring.page import Block, Chart, look, to_fragment
+
+
+def show(*blocks: Block) -> None:
+    """Display blocks in their order: texts and tables as HTML, charts as Plotly figures."""
+    display(*_outputs(blocks))
+
+
+def _outputs(blocks: tuple[Block, ...]) -> Iterator[HTML | go.Figure]:
+    for is_chart, some in groupby(blocks, lambda block: isinstance(block, Chart)):
+        if is_chart:
+            yield from (look(chart.figure()) for chart in some if isinstance(chart, Chart))
+        else:
+            yield HTML(to_fragment(list(some)))
