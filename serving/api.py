@@ -48,7 +48,7 @@ class Api:
     """The functions behind the paths, over the parts of one house."""
 
     def __init__(self, house: House) -> None:
-        self._house, self._desk = house, house.desk
+        self._house, self._desk, self.site = house, house.desk, Site(house)
         document = openapi(house.crm)
         told = {"3.1": document, "3.0": simple_openapi(document)}
         self._described = {version: orjson.dumps(each) for version, each in told.items()}
@@ -64,7 +64,7 @@ class Api:
             Route("/v1/model", self.model),
             Route("/v1/openapi.json", self.described),
             Route("/metrics", self.metrics),
-            *Site(self._house).routes(),
+            *self.site.routes(),
         ]
         app = Starlette(routes=routes, exception_handlers={Problem: _problem})
         app.router.redirect_slashes = False  # what is not there is a 404 for everybody

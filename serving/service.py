@@ -46,13 +46,18 @@ def house() -> House:
 
 
 @cache
-def _api() -> ASGIApp:
-    return Api(house()).app()
+def _api() -> Api:
+    return Api(house())
+
+
+@cache
+def _app() -> ASGIApp:
+    return _api().app()
 
 
 async def api(scope: Scope, receive: Receive, send: Send) -> None:
     """The API, made in the process that serves."""
-    await _api()(scope, receive, send)
+    await _app()(scope, receive, send)
 
 
 class Entrance:
@@ -65,7 +70,7 @@ class Entrance:
     def __init__(self, app: ASGIApp) -> None:
         async def inside(scope: Scope, receive: Receive, send: Send) -> None:
             ours = scope["type"] == "http" and scope["path"].startswith(OURS)
-            await (_api() if ours else app)(scope, receive, send)
+            await (_app() if ours else app)(scope, receive, send)
 
         h = house()
         self._door = Door(inside, h.settings, h.keyring, h.limits, h.metrics)
@@ -92,13 +97,15 @@ class Hotlead:
 
     @bentoml.on_startup
     async def start(self) -> None:
-        """Begin to look for what changes."""
-        self._keeping = asyncio.create_task(self._house.keep_house())
+        """Begin to look for what changes, and to get the pages ready."""
+        beside = (self._house.keep_house(), _api().site.look_ahead())
+        self._beside = [asyncio.create_task(work) for work in beside]
 
     @bentoml.on_shutdown
     async def stop(self) -> None:
         """Write what waits."""
-        self._keeping.cancel()
+        for task in self._beside:
+            task.cancel()
         await asyncio.to_thread(self._house.close)
 
     @bentoml.api

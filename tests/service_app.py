@@ -7,10 +7,10 @@ import logging
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 from starlette.types import ASGIApp
@@ -24,6 +24,7 @@ from serving.keys import Role
 from serving.settings import ServiceSettings
 
 BASE = "http://127.0.0.1"
+T = TypeVar("T")
 
 CRM_TOML = """
 [crm]
@@ -167,6 +168,10 @@ class App:
         if role is not None:
             headers["X-API-Key"] = self.tokens[role]
         return self._runner.run(self._asked(method, path, headers, told))
+
+    def in_its_loop(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run what the service does beside its requests."""
+        return self._runner.run(work)
 
     async def _asked(
         self, method: str, path: str, headers: dict[str, str], told: dict[str, Any]

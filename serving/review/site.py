@@ -15,6 +15,7 @@ from starlette.routing import BaseRoute, Mount, Route
 
 from features.kinds import Language
 from serving import access
+from serving.caller import LOOPBACK
 from serving.house import House
 from serving.problems import Problem, forbidden, not_found, of_status, too_many, unexpected
 from serving.review import (
@@ -27,8 +28,9 @@ from serving.review import (
     overview,
     sign_in,
 )
+from serving.review.ahead import look_ahead
 from serving.review.cached import Cached
-from serving.review.session import Begins, Sessions
+from serving.review.session import Begins, Session, Sessions
 from serving.review.sign_in import HOME
 from serving.review.static import Static
 from serving.review.visit import Handler, PageRoute, Visit
@@ -71,6 +73,16 @@ class Site:
             *(self._route(page) for page in PAGES),
             Route(HOME + "/{rest:path}", self._signed_in(_nowhere), methods=["GET", "POST"]),
         ]
+
+    async def look_ahead(self) -> None:
+        """See the pages before anybody does, until cancelled (see `ahead`)."""
+        await look_ahead(self._house, PAGES, HOME, self._seen)
+
+    async def _seen(self, request: Request, page: PageRoute) -> Response:
+        """What a page shows; it is told to nobody."""
+        now, nobody = self._house.desk.clock(), Session.begin(LOOPBACK)
+        visit = Visit(self._house, self._cache, request, nobody, "en", now)
+        return await _told(visit, page.handler)
 
     def _route(self, page: PageRoute) -> Route:
         return Route(HOME + page.path, self._signed_in(page.handler), methods=[page.method])
