@@ -55,9 +55,9 @@ def stability(
 def population_stability(before: Column, now: Column) -> float:
     """Sum over bins of (q - p) ln(q / p), where p and q are the shares of a bin before and now.
 
-    The bins are tenths of the numbers before, or the common texts before and all others together, and
-    what is missing. A share counts as half a row of the fewer rows, and as 0.1 %, at least, so that an
-    empty bin does not tell everything.
+    The bins are tenths of the numbers before (a number at which tenths meet has a bin of its own: of counts
+    most are 0), or the common texts before and all others together, and what is missing. A share counts as
+    half a row of the fewer rows, and as 0.1 %, at least, so that an empty bin does not tell everything.
     """
     least = max(_LEAST, 0.5 / max(1, min(len(before), len(now))))
     p, q = (np.maximum(share, least) for share in _shares(before, now))
@@ -90,7 +90,8 @@ def _shares(before: Column, now: Column) -> tuple[Floats, Floats]:
     known = before[~np.isnan(before)]
     tenths = np.arange(1, _BINS) / _BINS
     edges = np.unique(np.quantile(known, tenths)) if len(known) else np.empty(0)
-    return _share(_bins(before, edges), _BINS + 1), _share(_bins(now, edges), _BINS + 1)
+    count = 2 * len(edges) + 2
+    return _share(_bins(before, edges), count), _share(_bins(now, edges), count)
 
 
 def _common(before: Texts) -> dict[str | None, int]:
@@ -108,8 +109,9 @@ def _places(column: Texts, places: Mapping[str | None, int]) -> NDArray[np.int64
 
 
 def _bins(column: Floats, edges: Floats) -> NDArray[np.int64]:
-    told = np.searchsorted(edges, column, side="right").astype(np.int64)
-    return np.where(np.isnan(column), _BINS, told)
+    """Even places lie between two edges, odd ones are an edge itself; what is missing is the last."""
+    told = np.searchsorted(edges, column, "left") + np.searchsorted(edges, column, "right")
+    return np.where(np.isnan(column), 2 * len(edges) + 1, told).astype(np.int64)
 
 
 def _share(places: NDArray[np.int64], count: int) -> Floats:

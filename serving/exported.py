@@ -20,6 +20,7 @@ from sqlalchemy import Select, bindparam, select
 from sqlalchemy.engine import Connection
 
 from features.clock import NEVER, iso
+from features.columns import plain_text
 from features.files import whole_file
 from features.settings import CrmSettings
 from scoring.load_scorecard import SCORECARD_FILE
@@ -39,11 +40,20 @@ _FORMS: Mapping[str, pa.Schema] = {
                         "lost_reason": _TEXT}),
 }  # fmt: skip
 
+_TABLES: Mapping[str, Mapping[str, Any]] = {
+    "leads": {"id": "lead_id", "created_at": "created_at", "account": "account"},
+    "deals": {"lead": "lead_id", "outcome": "outcome", "won": ["won"], "lost": ["lost"],
+              "closed_at": "closed_at", "amount": "amount", "lost_reason": "lost_reason"},
+    "activities": {"lead": "lead_id", "type": "type", "at": "at", "value": "value"},
+    "changes": {"lead": "lead_id", "column": "column", "value": "value", "at": "at"},
+}  # fmt: skip
+"""How each of the tables reads, as crm.toml tells it."""
+
 
 @dataclass(frozen=True)
 class Exported:
-    """Where the crm.toml lies, and what was laid out: leads, won and lost deals, and leads that count as
-    lost because sales sent them back."""
+    """Where the crm.toml lies, and what was laid out: leads; those that were won, those that
+    were lost alone, and those that count as lost because sales sent them back."""
 
     crm_toml: Path
     leads: int
@@ -89,27 +99,26 @@ def _leads(connection: Connection, crm: CrmSettings, now: int) -> dict[str, dict
             known = column in crm.columns and value is not None
             if known and row.at < first.get((row.lead_id, column), NEVER):
                 first[row.lead_id, column] = row.at
-                lead[column] = str(value)
+                lead[column] = plain_text(value)
     return {lead_id: lead for lead_id, lead in found.items() if lead["created_at"] is not None}
 
 
 def _rest(
     connection: Connection, crm: CrmSettings, folder: Path, leads: Mapping[str, Any], now: int, sent_back: bool
 ) -> tuple[int, int, int]:  # fmt: skip
-    """Activities, changes and deals; how many deals were won, lost, and sent back."""
+    """Activities, changes and deals; how many leads were won, were lost alone, and count as sent back."""
     _write(folder / "activities.parquet", _FORMS["activities"], (
         {"lead_id": r.lead_id, "type": r.type, "at": r.at, "value": r.value}
         for r in _rows(connection, "activities", now) if r.lead_id in leads
     ))  # fmt: skip
     _write(folder / "changes.parquet", _FORMS["changes"], _changes(connection, crm, leads, now))
-    deals = {
-        r.lead_id: _deal(r) for r in _in_time(connection, "outcomes", now) if r.lead_id in leads
-    }
+    deals = [_deal(r) for r in _in_time(connection, "outcomes", now) if r.lead_id in leads]
+    closed = {deal["lead_id"] for deal in deals}
+    won = {deal["lead_id"] for deal in deals if deal["outcome"] == "won"}
     back = _sent_back(connection, leads, now) if sent_back else []
-    extra = [each for each in back if each["lead_id"] not in deals]
-    _write(folder / "deals.parquet", _FORMS["deals"], iter([*deals.values(), *extra]))
-    won = sum(deal["outcome"] == "won" for deal in deals.values())
-    return won, len(deals) - won, len(extra)
+    extra = [each for each in back if each["lead_id"] not in closed]
+    _write(folder / "deals.parquet", _FORMS["deals"], iter([*deals, *extra]))
+    return len(won), len(closed) - len(won), len(extra)
 
 
 def _changes(
@@ -120,7 +129,7 @@ def _changes(
     for row in _rows(connection, "leads", now):
         for column, value in _told(row.attributes).items():
             if row.lead_id in leads and column in columns:
-                shown = None if value is None else str(value)
+                shown = None if value is None else plain_text(value)
                 yield {"lead_id": row.lead_id, "column": column, "value": shown, "at": row.at}
     for row in _rows(connection, "handovers", now):
         for role, value in (_told(row.hearing) if row.step == "hearing" else {}).items():
@@ -128,7 +137,7 @@ def _changes(
                 yield {
                     "lead_id": row.lead_id,
                     "column": roles[role],
-                    "value": str(value),
+                    "value": plain_text(value),
                     "at": row.at,
                 }
 
@@ -210,30 +219,8 @@ def _settings(crm_toml: Path, crm: CrmSettings, now: int) -> str:
     for name in ("since", "order", "as_of"):
         general.pop(name, None)
     general["as_of"] = tomlkit.datetime(iso(now))
-    told["leads"] = {
-        "source": "leads.parquet",
-        "id": "lead_id",
-        "created_at": "created_at",
-        "account": "account",
-    }
-    told["deals"] = {
-        "source": "deals.parquet", "lead": "lead_id", "outcome": "outcome", "won": ["won"], "lost": ["lost"],
-        "closed_at": "closed_at", "amount": "amount", "lost_reason": "lost_reason",
-    }  # fmt: skip
-    told["activities"] = {
-        "source": "activities.parquet",
-        "lead": "lead_id",
-        "type": "type",
-        "at": "at",
-        "value": "value",
-    }
-    told["changes"] = {
-        "source": "changes.parquet",
-        "lead": "lead_id",
-        "column": "column",
-        "value": "value",
-        "at": "at",
-    }
+    for name, table in _TABLES.items():
+        told[name] = {"source": f"{name}.parquet", **table}
     if not crm.leads.account:
         told["leads"].pop("account")
     roles = told.get("roles", {})

@@ -12,7 +12,7 @@ from serving.review.versions import Signed, Stale
 from serving.store import Store
 
 __all__ = ["server", "store", "url"]
-NOW = 1_790_000_000_000
+NOW, BOTH = 1_790_000_000_000, ("marketing", "sales")
 
 
 def saved(store: Store, base: int, text: str = "t") -> int:
@@ -21,7 +21,7 @@ def saved(store: Store, base: int, text: str = "t") -> int:
 
 def test_the_file_becomes_the_first_version_once(store: Store) -> None:
     for _ in range(2):
-        store.change(lambda at: versions.imported(at, "text", "hash", NOW))
+        store.change(lambda at: versions.imported(at, "text", "hash", NOW, BOTH))
     (told,) = store.see(versions.all_versions)
     assert (told.number, told.version, told.author, told.in_force_at) == (
         1,
@@ -32,9 +32,9 @@ def test_the_file_becomes_the_first_version_once(store: Store) -> None:
 
 
 def test_what_was_written_by_hand_meanwhile_is_a_version_too(store: Store) -> None:
-    store.change(lambda at: versions.imported(at, "one", "h1", NOW))
+    store.change(lambda at: versions.imported(at, "one", "h1", NOW, BOTH))
     assert saved(store, 1) == 2
-    store.change(lambda at: versions.imported(at, "by hand", "h3", NOW + 1))
+    store.change(lambda at: versions.imported(at, "by hand", "h3", NOW + 1, BOTH))
     told = store.see(versions.all_versions)
     assert [(v.number, v.based_on, v.in_force_at) for v in told] == [
         (3, 1, NOW + 1),
@@ -94,3 +94,50 @@ def test_in_force_is_noted_once(store: Store) -> None:
     for now in (NOW + 5, NOW + 9):
         store.change(lambda at, now=now: versions.enforced(at, 1, now))
     assert store.see(versions.all_versions)[0].in_force_at == NOW + 5
+
+
+def test_what_is_not_the_newest_any_more_cannot_be_signed(store: Store) -> None:
+    saved(store, 0, "a")
+    saved(store, 1, "b")
+    with pytest.raises(Stale):
+        store.change(lambda at: versions.sign(at, 1, "sales", "Sato", "k1", NOW, ""))
+    assert not store.see(versions.all_versions)[1].signatures
+
+
+def test_a_file_that_was_written_for_a_signed_version_is_that_version(store: Store) -> None:
+    """A page that is read between the file's write and the note of it, or a crash there."""
+    store.change(lambda at: versions.imported(at, "one", "h1", NOW, BOTH))
+    saved(store, 1, "two")
+    for party, key in (("marketing", "k1"), ("sales", "k2")):
+        store.change(lambda at, p=party, k=key: versions.sign(at, 2, p, "Sato", k, NOW, ""))
+    store.change(lambda at: versions.imported(at, "two", "v-two", NOW + 5, BOTH))
+    told = store.see(versions.all_versions)
+    assert [(v.number, v.in_force_at) for v in told] == [(2, NOW + 5), (1, NOW)]
+    assert versions.in_force(told) == told[0]
+
+
+def test_a_file_like_a_version_that_nobody_signed_was_edited_by_hand(store: Store) -> None:
+    store.change(lambda at: versions.imported(at, "one", "h1", NOW, BOTH))
+    saved(store, 1, "two")
+    store.change(lambda at: versions.imported(at, "two", "v-two", NOW + 5, BOTH))
+    assert store.see(versions.all_versions)[0].author == versions.OUTSIDE
+
+
+def test_one_key_that_signs_for_both_at_once_signs_for_one(store: Store) -> None:
+    saved(store, 0)
+    start, told = threading.Barrier(2), []
+
+    def sign(party: str) -> None:
+        start.wait()
+        try:
+            store.change(lambda at: versions.sign(at, 1, party, "Sato", "k1", NOW, ""))
+        except Signed:
+            told.append(party)
+
+    both = [threading.Thread(target=sign, args=(party,)) for party in BOTH]
+    for each in both:
+        each.start()
+    for each in both:
+        each.join()
+    assert len(told) == 1
+    assert len(store.see(versions.all_versions)[0].signatures) == 1

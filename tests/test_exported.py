@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from small_crm import CARD, small_crm
 from stores import server, store, url
@@ -83,6 +84,30 @@ def test_a_corrected_deal_and_a_later_word_count_as_they_were_told(
     without, same = exported(store, loaded, tmp_path)
     assert without.sent_back == 0
     assert not same.crm.outcomes.closed[place[second]]
+
+
+def test_every_deal_of_a_lead_comes_out(store: Store, loaded: Loaded, tmp_path: Path) -> None:
+    lead = str(loaded.crm.lead_ids[~loaded.crm.outcomes.closed][0])
+    now = now_ms()
+    won = Record("outcomes", "d1", 1, lead, now - 9_000_000, {"outcome": "won"})
+    lost = Record("outcomes", "d2", 1, lead, now - 1_000_000, {"outcome": "lost"})
+    before, _ = exported(store, loaded, tmp_path / "before")
+    made, again = exported(store, loaded, tmp_path / "after", won, lost)
+    place = [str(each) for each in again.crm.lead_ids].index(lead)
+    assert again.crm.outcomes.won_at[place] == won.at == again.crm.outcomes.closed_at[place]
+    assert (made.won, made.lost) == (before.won + 1, before.lost)
+
+
+def test_values_read_as_the_service_reads_them(
+    store: Store, loaded: Loaded, tmp_path: Path
+) -> None:
+    lead, now = str(loaded.crm.lead_ids[0]), now_ms()
+    told = {"attributes": {"channel": 5.0}}
+    made, _ = exported(store, loaded, tmp_path, Record("leads", "n", 1, lead, now - 5_000, told))
+    changes = pq.read_table(made.crm_toml.with_name("changes.parquet")).to_pylist()
+    values = [row["value"] for row in changes if row["lead_id"] == lead]
+    assert "5" in values
+    assert "5.0" not in values
 
 
 def test_the_command_trains_a_model_that_the_service_takes(loaded: Loaded, tmp_path: Path) -> None:

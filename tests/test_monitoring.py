@@ -30,6 +30,15 @@ def answers(count: int, chance: np.ndarray, won: np.ndarray, points: np.ndarray)
     return Served("v", at, chance, points, hot, np.where(won, closed, NEVER), closed, CARDS[:count])
 
 
+@pytest.mark.parametrize("share", [0.3, 0.6, 1.0])
+def test_a_count_that_was_mostly_zero_is_seen_to_rise(share: float) -> None:
+    rng = np.random.default_rng(5)
+    before, now = ((rng.random(4_000) < part).astype(float) for part in (0.05, share))
+    assert population_stability(before, before[::-1].copy()) == 0
+    assert population_stability(before, now) > MUCH
+    assert population_stability(np.zeros(500), np.full(500, 50.0)) > MUCH
+
+
 def test_only_what_can_be_judged_counts() -> None:
     at = np.array([0, 0, 0, 0, 0, 50]) * DAY
     won = np.array([10, 95, NEVER // DAY, NEVER // DAY, NEVER // DAY, NEVER // DAY]) * DAY

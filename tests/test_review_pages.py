@@ -272,6 +272,37 @@ def test_who_saves_second_sees_the_difference_and_loses_nothing(site: tuple[App,
     assert ">15<" not in page.split("<details>")[0]  # theirs is no change of mine
 
 
+def test_a_late_signature_does_not_undo_what_is_newer(site: tuple[App, Reviewer]) -> None:
+    app, reviewer = site
+    other = Reviewer(app, "admin")
+    saved(reviewer, edit(reviewer, intent__rows__interest__points="12"))
+    saved(other, edit(other, bands__warm="15"))
+    page = "/review/definition/2"
+    assert f"{page}/sign" not in reviewer.page(page).text
+    late = reviewer.submit(f"{page}/sign", {"party": "marketing"}, page="/review/definition/3")
+    assert late.status_code == 409
+    assert "version 3 took its place" in late.text
+    before = app.house.watch.in_use.scorer.card.version
+    forced = reviewer.submit(f"{page}/enforce", {}, page="/review/definition/3")
+    assert forced.status_code == 409
+    assert app.house.watch.in_use.scorer.card.version == before
+
+
+def test_a_change_of_a_rule_that_others_took_away_is_told(site: tuple[App, Reviewer]) -> None:
+    app, reviewer = site
+    mine = edit(reviewer, intent__rows__strong_interest__when__0__at_least="7", bands__warm="15")
+    file = app.house.crm.folder / SCORECARD_FILE
+    text = file.read_text(encoding="utf-8")
+    start = text.index("[intent.rows.strong_interest]")
+    end = text.index("\n[", start + 1)
+    file.write_text(text[:start] + text[end:], encoding="utf-8")
+    app.house.look()
+    answer = saved(reviewer, mine)
+    assert answer.status_code == 422
+    assert "has no place in version 2 any more" in answer.text
+    assert 'name="bands/warm" value="15"' in answer.text
+
+
 def test_nothing_is_saved_without_a_note_or_without_having_tried(
     site: tuple[App, Reviewer],
 ) -> None:

@@ -34,7 +34,8 @@ async def look_ahead(house: House, pages: Sequence[PageRoute], home: str, see: S
 
 def _serves(house: House) -> tuple[str | None, str]:
     scorer = house.watch.in_use.scorer
-    return scorer.judge and scorer.judge.model.version, scorer.card.version
+    model = None if scorer.judge is None else scorer.judge.model.version
+    return model, scorer.card.version
 
 
 def _request(path: str) -> Request:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import tomllib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -24,7 +25,7 @@ from serving.caller import LOOPBACK
 from serving.problems import not_found
 from serving.review import versions
 from serving.review.card_differences import Change, differences
-from serving.review.card_form import Form, form_of, read_form, with_changes, written_changes
+from serving.review.card_form import Field, Form, form_of, read_form, with_changes, written_changes
 from serving.review.card_text import flat_text, written
 from serving.review.typed import Fields
 from serving.review.versions import Signed, Stale, Version
@@ -55,7 +56,7 @@ async def show(visit: Visit) -> Response:
     told = await _versions(visit)
     card = visit.house.watch.in_use.scorer.card
     return visit.html("definition.html", versions=told, card=card, blocks=_blocks(card, visit),
-                      in_force=_in_force(told), parties=visit.house.crm.review.sign_off)  # fmt: skip
+                      in_force=versions.in_force(told), parties=visit.house.crm.review.sign_off)  # fmt: skip
 
 
 async def show_version(visit: Visit) -> Response:
@@ -93,6 +94,8 @@ async def sign(visit: Visit) -> Response:
     """Sign a version for a party; the last signature puts it in force."""
     form, told = await visit.form(), await _versions(visit)
     version, party = _numbered(told, visit), str(form.get("party", ""))
+    if version.number != told[0].number:
+        return _version_page(visit, version, told, Fields(), 409)
     if party not in versions.may_sign(version, visit.key.id, _parties(visit), _once(visit)):
         wrong = Fields({"party": visit.say("definition_wrong_party")})
         return _version_page(visit, version, told, wrong, 422)
@@ -104,6 +107,8 @@ async def sign(visit: Visit) -> Response:
     except Signed:
         wrong = Fields({"party": visit.say("definition_wrong_party")})
         return _version_page(visit, version, told, wrong, 409)
+    except Stale:  # in this very moment
+        return _version_page(visit, version, await _versions(visit), Fields(), 409)
     return await _enforce(visit, version.number)
 
 
@@ -154,9 +159,11 @@ async def _after_saving(visit: Visit, number: int) -> Response:
 
 
 async def _enforce(visit: Visit, number: int) -> Response:
-    """Write the file where all have signed, and note it."""
+    """Write the file where all have signed the newest version, and note it."""
     told = await _versions(visit)
     version = next(each for each in told if each.number == number)
+    if version.number != told[0].number:
+        return _version_page(visit, version, told, Fields(), 409)
     if version.missing(_parties(visit)) or version.in_force_at is not None:
         return visit.back(f"{HOME}/{number}", done="definition_done_signed")
     try:
@@ -179,9 +186,12 @@ async def _versions(visit: Visit) -> list[Version]:
     """All versions, newest first; what was written into the file by hand becomes one of them."""
     told = await visit.see(versions.all_versions)
     text, card = _file(visit)
-    in_force = _in_force(told)
-    if in_force is None or in_force.version != card.version:
-        await visit.change(lambda at: versions.imported(at, text, card.version, visit.now))
+    present = versions.in_force(told)
+    if present is None or present.version != card.version:
+        with suppress(Stale):  # another took it in at this very moment
+            await visit.change(lambda at: versions.imported(
+                at, text, card.version, visit.now, _parties(visit)
+            ))  # fmt: skip
         told = await visit.see(versions.all_versions)
     return told
 
@@ -204,14 +214,11 @@ def _read(told: Mapping[str, str], known: list[Version], visit: Visit) -> Edit:
     form = form_of(_whole(base.text), table, lang)
     changes, wrong = read_form(told, form, lang)
     edit = Edit(base, newest, form, Fields(told), Fields(wrong))
-    if base.number != newest.number:  # show what they saved, with one's own changes on top
-        form = form_of(_whole(newest.text), table, lang)
-        own = {f.name: told[f.name] for f in form.fields if f.path in changes and f.name in told}
-        edit = replace(
-            edit, form=form, typed=Fields({**_values(form), **own, "note": told.get("note", "")})
-        )
-    if wrong:
+    if base.number != newest.number:
+        edit = _on_newest(edit, [f for f in form.fields if f.path in changes], visit)
+    if edit.wrong:
         return edit
+    form = edit.form
     whole = _whole(newest.text)
     card, wrong = with_changes(whole, changes, form, lang)
     if card is None:
@@ -222,6 +229,17 @@ def _read(told: Mapping[str, str], known: list[Version], visit: Visit) -> Edit:
     except HotleadError as problem:
         return replace(edit, wrong=Fields({"bands/hot": str(problem)}))
     return replace(edit, card=card, text=text)
+
+
+def _on_newest(edit: Edit, own: list[Field], visit: Visit) -> Edit:
+    """What others saved, with one's own changes on top; those that have no place there any more are told."""
+    told, form = edit.typed, form_of(_whole(edit.newest.text), _table(visit), visit.lang)
+    there = {(field.path, field.label) for field in form.fields}
+    kept = {f.name: told[f.name] for f in own if f.name in told and (f.path, f.label) in there}
+    gone = {f.name: visit.say("definition_gone", what=f.label, number=edit.newest.number)
+            for f in own if (f.path, f.label) not in there}  # fmt: skip
+    typed = Fields({**_values(form), **kept, "note": told["note"]})
+    return replace(edit, form=form, typed=typed, wrong=Fields({**edit.wrong, **gone}))
 
 
 def _values(form: Form) -> dict[str, str]:
@@ -277,7 +295,7 @@ def _version_page(
         "definition_version.html", status, version=version, changes=_between(base, version, visit),
         base=base, wrong=wrong, parties=_parties(visit), blocks=_blocks(_card(version), visit),
         mine=versions.may_sign(version, visit.key.id, _parties(visit), _once(visit)),
-        newest=version.number == told[0].number, in_force=_in_force(told),
+        newest=version.number == told[0].number, latest=told[0].number, in_force=versions.in_force(told),
     )  # fmt: skip
 
 
@@ -301,12 +319,6 @@ def _numbered(told: list[Version], visit: Visit) -> Version:
     if found is None:
         raise not_found("There is no such version of the definition.")
     return found
-
-
-def _in_force(told: list[Version]) -> Version | None:
-    """The version in force: the last that was put so."""
-    there = [version for version in told if version.in_force_at is not None]
-    return max(there, key=lambda version: (version.in_force_at or 0, version.number), default=None)
 
 
 def _whole(text: str) -> dict[str, Any]:

@@ -74,40 +74,42 @@ def all_versions(connection: Connection) -> list[Version]:
     ]
 
 
-def imported(connection: Connection, text: str, version: str, now: int) -> None:
-    """Save what stands in the file, where that is not the version in force: it was edited outside."""
+def in_force(told: Sequence[Version]) -> Version | None:
+    """The version in force: the last that was put so. `told`: the newest first."""
+    return next((each for each in told if each.in_force_at is not None), None)
+
+
+def imported(
+    connection: Connection, text: str, version: str, now: int, parties: Sequence[str]
+) -> None:
+    """Take in what stands in the file, where that is not the version in force: it was edited outside, or it
+    is the newest version, which all parties have signed, and whose file was just written. Raises Stale."""
     known = all_versions(connection)
-    in_force = next((each for each in known if each.in_force_at is not None), None)
-    if in_force is None or in_force.version != version:
-        newest = known[0].number if known else 0
-        _insert(
-            connection,
-            newest,
-            text,
-            version,
-            None if in_force is None else in_force.number,
-            OUTSIDE,
-            "",
-            now,
-            now,
-        )
+    present, newest = in_force(known), known[0] if known else None
+    if present is not None and present.version == version:
+        return
+    if newest is not None and newest.version == version and not newest.missing(parties):
+        return enforced(connection, newest.number, now)
+    base, last = (each.number if each else None for each in (present, newest))
+    _insert(connection, last or 0, text, version, base, OUTSIDE, "", now, now)
 
 
 def save(
     connection: Connection, base: int, text: str, version: str, author: str, note: str, now: int
 ) -> int:
     """Save a definition that was made from version `base`; its number. Raises Stale."""
-    newest = connection.scalar(select(_c.number).order_by(_c.number.desc()).limit(1)) or 0
-    if newest != base:
-        raise Stale(newest)
-    return _insert(connection, newest, text, version, base, author, note, now, None)
+    _check_newest(connection, base)
+    return _insert(connection, base, text, version, base, author, note, now, None)
 
 
 def sign(
     connection: Connection, number: int, party: str, by: str, key_id: str, now: int, note: str,
     once: bool = True,
 ) -> None:  # fmt: skip
-    """Sign a version for a party; `once`: no key signs for two. Raises Signed."""
+    """Sign the newest version for a party; `once`: no key signs for two. Raises Signed, and Stale where it is
+    not the newest any more."""
+    connection.execute(select(_c.number).where(_c.number == number).with_for_update())  # one by one
+    _check_newest(connection, number)
     told = connection.execute(_signatures().where(_s.number == number)).all()
     if any(row.party == party or (once and row.key_id == key_id) for row in told):
         raise Signed
@@ -129,6 +131,12 @@ def may_sign(version: Version, key_id: str, parties: Collection[str], once: bool
     if once and any(signature.key_id == key_id for signature in version.signatures):
         return []
     return version.missing(list(parties))
+
+
+def _check_newest(connection: Connection, number: int) -> None:
+    newest = connection.scalar(select(_c.number).order_by(_c.number.desc()).limit(1)) or 0
+    if newest != number:
+        raise Stale(newest)
 
 
 def _insert(
