@@ -59,7 +59,7 @@ def ask(root: Path, request: Request) -> str:
 def waiting(root: Path) -> list[Request]:
     """The requests that nobody has answered, the oldest first. What cannot be read is passed over."""
     paths = sorted(path for path in _files(root) if not path.name.endswith(ANSWERED))
-    return [Request(**told) for path in paths if (told := _read(path)) is not None]
+    return [request for path in paths if (request := _request(_read(path))) is not None]
 
 
 def answer(root: Path, done: Done) -> None:
@@ -74,8 +74,7 @@ def answer(root: Path, done: Done) -> None:
 def answers(root: Path) -> list[Done]:
     """What became of the last requests, the newest first."""
     paths = sorted((path for path in _files(root) if path.name.endswith(ANSWERED)), reverse=True)
-    found = [told for path in paths if (told := _read(path)) is not None]
-    return [Done(**{**told, "request": Request(**told["request"])}) for told in found]
+    return [done for path in paths if (done := _answer(_read(path))) is not None]
 
 
 def write_models(root: Path, told: Mapping[str, Any]) -> None:
@@ -87,6 +86,22 @@ def write_models(root: Path, told: Mapping[str, Any]) -> None:
 def read_models(root: Path) -> dict[str, Any] | None:
     """What the follower wrote last; None where it has written nothing yet."""
     return _read(root / MODELS_FILE)
+
+
+def _request(told: Any) -> Request | None:
+    """A request as it was written; None for what is none, such as one of another version of Hotlead."""
+    try:
+        return Request(**told)
+    except TypeError:
+        return None
+
+
+def _answer(told: Any) -> Done | None:
+    try:
+        request = _request(told["request"])
+        return None if request is None else Done(**{**told, "request": request})
+    except (TypeError, KeyError):
+        return None
 
 
 def _files(root: Path) -> list[Path]:

@@ -45,6 +45,11 @@ class Scorer:
     judge: Judge | None
     fallback: Fallback | None = "no_model"
 
+    @property
+    def versions(self) -> tuple[str | None, str]:
+        """Of the model (None: there is none) and of the card: what differs where either changes."""
+        return None if self.judge is None else self.judge.model.version, self.card.version
+
     def answers(
         self, lead_ids: Sequence[str], columns: Mapping[str, Column], as_of: int | None,
         known: Mapping[str, Bools], overrides: Mapping[str, Override] | None = None,

@@ -47,11 +47,11 @@ class Done:
         self._by_lead: dict[str, tuple[Step, ...]] = {}
         self._newest: tuple[int, ...] | None = None
         self._count, self._through = 0, -LOOK_THROUGH_SECONDS
-        self._alone = threading.Lock()
+        self._refreshing, self._changing = threading.Lock(), threading.Lock()
 
     def refresh(self) -> None:
         """Read what came since; all of it where some were erased. Raises StoreAway."""
-        with self._alone:
+        with self._refreshing:
             if self._newest is None:
                 self._read_all()
             elif self._store.steps_newest() != self._newest:
@@ -63,7 +63,7 @@ class Done:
         """Take what was just stored into account at once."""
         told = [(r.lead_id, step) for r in records if (step := step_of(r)) is not None]
         if told:
-            with self._alone:
+            with self._changing:  # held for moments alone: the store is read outside of it
                 for lead_id, step in told:
                     self._take(lead_id, (step,))
 
@@ -80,15 +80,18 @@ class Done:
         return {lead_id: standing for lead_id, standing in told if standing is not None}
 
     def _read_all(self) -> None:
+        """What is added meanwhile goes with the old, and is read the next time: it is newer than `newest`."""
         steps = self._store.steps()
-        self._by_lead = dict(steps.of)
+        with self._changing:
+            self._by_lead = dict(steps.of)
         self._newest, self._count = steps.newest, steps.count
 
     def _read_more(self, after: tuple[int, ...]) -> None:
         steps = self._store.steps(after)
-        for lead_id, told in steps.of.items():
-            self._take(lead_id, told)
-        self._by_lead |= steps.corrected
+        with self._changing:
+            for lead_id, told in steps.of.items():
+                self._take(lead_id, told)
+            self._by_lead |= steps.corrected
         self._newest, self._count = steps.newest, self._count + steps.count
 
     def _look_through(self) -> None:

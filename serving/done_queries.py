@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Select, Table, bindparam, func, null, select
+from sqlalchemy import ColumnElement, Select, Table, bindparam, func, null, select
 from sqlalchemy.engine import Connection
 
 from scoring.standing import Step
@@ -35,12 +35,13 @@ def steps(connection: Connection, after: tuple[int, ...] | None = None) -> Steps
         rows = [row for table in _TABLES for row in connection.execute(_all(table))]
         return Steps(_by_lead(rows), {}, count(connection), upto)
     came: list[Any] = []
-    wrong: set[str] = set()
+    wrong, looked_at = set[str](), 0
     for table, first, last in zip(_TABLES, after, upto, strict=True):
         asked = {"after": first, "upto": last}
         came += connection.execute(_came(table), asked)
+        looked_at += connection.execute(_count_of(table), asked).scalar_one()
         wrong |= {*connection.execute(_corrected(table), asked).scalars()}
-    return Steps(_by_lead(came), _whole(connection, wrong), len(came), upto)
+    return Steps(_by_lead(came), _whole(connection, wrong), looked_at, upto)
 
 
 def _whole(connection: Connection, lead_ids: Iterable[str]) -> dict[str, tuple[Step, ...]]:
@@ -93,16 +94,23 @@ def _of_leads(table: Table) -> Select[Any]:
     return _all(table).where(table.c.lead_id.in_(bindparam("asked", expanding=True)))
 
 
+def _lately(table: Table) -> ColumnElement[bool]:
+    return (table.c.seq > bindparam("after")) & (table.c.seq <= bindparam("upto"))
+
+
 @cache
 def _came(table: Table) -> Select[Any]:
-    """The rows that came lately."""
-    return _rows(table).where(table.c.seq > bindparam("after"), table.c.seq <= bindparam("upto"))
+    """The rows that came lately and count: a version may come after the one that corrects it."""
+    return _all(table).where(_lately(table))
+
+
+@cache
+def _count_of(table: Table) -> Select[Any]:
+    return _count(table).where(_lately(table))
 
 
 @cache
 def _corrected(table: Table) -> Select[Any]:
     """The leads of whom something was corrected lately, under this id or another."""
-    seq = table.c.seq
-    lately = (seq > bindparam("after")) & (seq <= bindparam("upto"))
-    keys = select(table.c.key).where(lately, table.c.version > 1)
+    keys = select(table.c.key).where(_lately(table), table.c.version > 1)
     return select(table.c.lead_id).where(table.c.key.in_(keys)).distinct()

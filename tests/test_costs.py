@@ -27,7 +27,7 @@ def test_costs_are_summed_by_what_they_tell(tmp_path: Path) -> None:
      ("month,amount\n2026-09,free\n", "“free”"), ("month,cost\n", "lacks the column amount"),
      ("month,amount,chanel\n", "a column chanel"), ("month,amount\n2026-09,nan\n", "row 2, amount"),
      ("month,amount\n\n2026-09,1\n2026-09,1,000\n", "row 4: more cells"),
-     ("month,amount\n2026-09\n", "row 2, amount"),
+     ("month,amount\n2026-09\n", "row 2, amount"), ('month,amount\n2026-09,"1,5"\n', "“1,5”"),
      ("", "lacks the column amount"), ("month,amount\n2026-9,1\n", "“2026-9”")],
 )  # fmt: skip
 def test_what_is_wrong_is_told_by_its_place(tmp_path: Path, text: str, told: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from stores import AT, opened, record, server, store, url  # noqa: F401
 
 from features.clock import NEVER, iso
 from scoring.standing import Standing, Step, standing_of
-from serving.done import LOOK_THROUGH_SECONDS, Done
+from serving.done import LOOK_THROUGH_SECONDS, Done, Steps
 from serving.records import Record
 from serving.store import Store
 
@@ -93,6 +94,40 @@ def test_what_was_just_stored_counts_at_once_and_is_not_counted_twice(store: Sto
     assert done.of("A", AT + 1) == Standing("won", AT)
     done.refresh()
     assert done._by_lead == {"A": (Step(AT, "won"),)}
+
+
+def test_a_version_that_comes_after_its_correction_does_not_count(store: Store) -> None:  # noqa: F811
+    clock = Clock()
+    done = Done(store, clock)
+    kept(store, outcome("d", "L1", "lost", version=2))
+    done.refresh()
+    kept(store, outcome("d", "L1", "won"))
+    done.refresh()
+    assert done.of("L1", NEVER) == Standing("lost", AT)
+    clock.now += LOOK_THROUGH_SECONDS
+    done.refresh()
+    assert done.of("L1", NEVER) == Standing("lost", AT)
+
+
+def test_nobody_waits_while_the_store_is_read(store: Store) -> None:  # noqa: F811
+    reading, go_on = threading.Event(), threading.Event()
+
+    class Slow:
+        steps_newest, steps_count = store.steps_newest, store.steps_count
+
+        def steps(self, after: tuple[int, ...] | None = None) -> Steps:
+            reading.set()
+            assert go_on.wait(10)
+            return store.steps(after)
+
+    done = Done(Slow())
+    refreshes = threading.Thread(target=done.refresh)
+    refreshes.start()
+    assert reading.wait(10)
+    done.add([outcome("d", "L1", "won")])  # returns while the store is still read
+    assert done.of("L1", NEVER) == Standing("won", AT)
+    go_on.set()
+    refreshes.join()
 
 
 def test_an_erased_lead_is_forgotten_within_a_minute(store: Store) -> None:  # noqa: F811

@@ -27,7 +27,7 @@ from serving.review.kpi import (
 from serving.store import Store
 
 __all__ = ["server", "store", "url"]
-MONTH = Period(1_000, 2_000)
+MONTH, DAY = Period(1_000, 2_000), 86_400_000
 
 
 def test_a_lead_counts_in_the_month_in_which_it_turned_hot() -> None:
@@ -193,7 +193,7 @@ def test_the_facts_of_the_store(store: Store) -> None:
     assert store.see(lambda at: kpi_queries.attributes(at, ["A", "C"], ["channel"])) == {
         "A": {"channel": "fair"}
     }
-    assert store.see(kpi_queries.stages_now) == {"hot": 2, "warm": 0, "cold": 0}
+    assert store.see(kpi_queries.stages_now) == {"hot": 1, "warm": 0, "cold": 0}
     back = store.see(lambda at: kpi_queries.sent_back(at, AT, AT + 100))
     assert back == [("c0ffee", "no budget", 1), ("c0ffee", "student", 1)]
 
@@ -233,6 +233,22 @@ def test_the_deadline_is_that_of_the_moment_when_it_turned_hot(store: Store) -> 
     asked = {"A": AT, "B": AT}
     assert store.see(lambda at: kpi_queries.deadlines(at, asked)) == {"A": AT + 1}
     assert store.see(lambda at: kpi_queries.deadlines(at, {})) == {}
+
+
+def test_a_second_judgement_moves_no_lead_to_another_month(store: Store) -> None:
+    store.accept([
+        record("handovers", "a", at=AT, lead_id="A", step="accepted"),
+        record("handovers", "b", at=AT + 40 * DAY, lead_id="A", step="accepted"),
+    ]).result()  # fmt: skip
+    handled = store.see(kpi_queries.facts).handled["A"]
+    assert (handled.handed, handled.accepted) == (AT, True)
+
+
+def test_the_stages_now_are_of_open_leads(store: Store) -> None:
+    store.remember([hot("A"), hot("B"), prediction("C")]).result()
+    store.accept([record("outcomes", "o", lead_id="B", outcome="lost")]).result()
+    told = store.see(kpi_queries.stages_now)
+    assert (told["hot"], sum(told.values())) == (1, 2)
 
 
 def test_an_empty_store_tells_nothing(store: Store) -> None:

@@ -26,7 +26,7 @@ from scoring.model_requests import (
 )
 from training.champion import rollback
 from training.follower import look_after, step
-from training.registry import CHAMPION, find_model
+from training.registry import CHALLENGER, CHAMPION, MODEL_NAME, find_model, mlflow_store
 
 
 def request(action: str = "promote", registered: str = "2", **told: object) -> Request:
@@ -47,6 +47,15 @@ def test_what_is_half_written_is_passed_over(tmp_path: Path) -> None:
     ask(tmp_path, request())
     (tmp_path / FOLDER / "0-broken.json").write_text("{", encoding="utf-8")
     assert len(waiting(tmp_path)) == 1
+
+
+def test_what_another_version_of_hotlead_wrote_is_passed_over(tmp_path: Path) -> None:
+    ask(tmp_path, request())
+    for name in ("0-a.json", "0-b.done.json"):
+        for text in ("{}", '{"action": "approve", "who": "S"}', '{"request": {"a": 1}}', "[1]"):
+            (tmp_path / FOLDER / name).write_text(text, encoding="utf-8")
+            assert len(waiting(tmp_path)) == 1
+            assert answers(tmp_path) == []
 
 
 def test_only_the_last_answers_stay(tmp_path: Path) -> None:
@@ -76,6 +85,11 @@ def _first_again(request: pytest.FixtureRequest) -> Iterator[None]:
         crm_toml = request.getfixturevalue("crm_toml")
         if find_model(out_of(crm_toml), (CHAMPION,)).version == "2":
             rollback(out_of(crm_toml), "after a test", "tests")
+
+
+def challenge(crm_toml: Path, version: str) -> None:
+    with mlflow_store(out_of(crm_toml)) as (mlflow, _):
+        mlflow.MlflowClient().set_registered_model_alias(MODEL_NAME, CHALLENGER, version)
 
 
 def asked(crm_toml: Path, bundles: Path, *told: Request) -> list[Done]:
@@ -120,6 +134,31 @@ def test_a_rollback_is_of_the_champion_that_was_seen(crm_toml: Path, tmp_path: P
     )
     assert [done.ok for done in told] == [True, False, True]
     assert find_model(out_of(crm_toml), (CHAMPION,)).version == "1"
+
+
+def test_one_request_that_fails_does_not_hold_up_the_next(crm_toml: Path, tmp_path: Path) -> None:
+    long = Request("approve", "2", "Sato", "x" * 200_000, now_ms())  # MLflow takes no such tag
+    ask(tmp_path, long)
+    ask(tmp_path, request("approve"))
+    with pytest.raises(OutsideError):
+        look_after(out_of(crm_toml), tmp_path, crm_toml)
+    assert [done.request.note for done in answers(tmp_path)] == ["looks good"]
+
+
+@pytest.mark.parametrize("action", ["rollback", "reject"])
+def test_what_was_done_before_the_answer_was_written_is_done(
+    crm_toml: Path, tmp_path: Path, action: str
+) -> None:
+    if action == "rollback":
+        asked(crm_toml, tmp_path, request(override=True))
+    one = request(action)
+    first, again = (asked(crm_toml, tmp_path / name, one)[-1] for name in ("a", "b"))
+    assert (first.ok, again.ok) == (True, True), again.told
+    assert first.told == again.told
+    other = Request(action, "2", "Sato", "once more", now_ms() + 60_000)  # type: ignore[arg-type]
+    assert not asked(crm_toml, tmp_path / "c", other)[-1].ok
+    if action == "reject":
+        challenge(crm_toml, "2")
 
 
 def test_an_approval_stays_with_the_model(crm_toml: Path, tmp_path: Path) -> None:

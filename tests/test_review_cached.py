@@ -41,6 +41,16 @@ def test_the_old_figure_is_told_while_a_new_one_is_worked_out() -> None:
     assert asyncio.run(ask()) == (1, 2)
 
 
+def test_what_is_long_past_is_told_to_nobody() -> None:
+    async def ask() -> int:
+        kept = Cached(lambda: 0)
+        await kept.get("a", 0.01, lambda: 1)
+        await asyncio.sleep(0.05)
+        return (await kept.get("a", 0.01, lambda: 2))[0]
+
+    assert asyncio.run(ask()) == 2
+
+
 def test_a_failure_is_told_and_tried_again() -> None:
     async def ask() -> int:
         kept = Cached(lambda: 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from xml.etree import ElementTree
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -15,7 +16,7 @@ MODEL = Series("model", [1.0, 2.5], [0.5, 2.0], [1.5, 3.0], "model")
 FIGURES: list[Figure] = [
     Bars(SCRIPT, ["cold", SCRIPT], [MODEL, Series("rules", [0.5, None], role="rules")], " x"),
     Lines(SCRIPT, [1.0, 2.0], [MODEL], [Mark(1.5, SCRIPT)], unit=" %", x_title="told"),
-    Lines("dated", [1_790_000_000_000, 1_790_086_400_000], [MODEL], dated=True),
+    Lines("dated", [1_790_000_000_000, 1_790_086_400_000], [MODEL], zone=ZoneInfo("Asia/Tokyo")),
     Waterfall(SCRIPT, [Step("prior", -2.0, True), Step(SCRIPT, 1.5), Step("sum", -0.5, True)]),
     Bars("nothing", [], []),
     Lines("nothing", [], []),
@@ -42,6 +43,13 @@ def test_intervals_are_told_in_the_table_and_drawn() -> None:
     assert bars.rows[1][2] == "–"
     error = bars.plotly()["data"][0]["error_y"]
     assert (error["array"], error["arrayminus"]) == ([0.5, 0.5], [0.5, 0.5])
+
+
+def test_moments_are_told_as_the_clocks_of_the_company_show_them() -> None:
+    at = 1_790_000_000_000  # 2026-09-21T14:13:20Z
+    lines = Lines("", [at], [Series("s", [1.0])], [Mark(at, "call")], zone=ZoneInfo("Asia/Tokyo"))
+    assert lines.rows[0][0] == "2026-09-21 23:13"
+    assert [trace["x"] for trace in lines.plotly()["data"]] == [["2026-09-21T23:13:20"]] * 2
 
 
 def test_a_waterfall_adds_up() -> None:

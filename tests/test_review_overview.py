@@ -66,8 +66,20 @@ def test_overdue_leads_wait_until_somebody_called(store: Store) -> None:
         [hot("A", deadline=late), hot("B", deadline=late), hot("C", deadline=later)]
     ).result()
     store.accept([record("handovers", "k", lead_id="B", step="first_contact")]).result()
-    told = store.see(lambda at: waiting(at, AT + 5))
+    told = store.see(lambda at: waiting(at, AT + 5, ()))
     assert (told.hot, told.overdue, told.definition) == (3, 1, None)
+
+
+def test_whom_a_person_called_off_waits_for_nobody(store: Store) -> None:
+    store.remember([hot("A", deadline=AT + 1), hot("B", deadline=AT + 1)]).result()
+    told = store.see(lambda at: waiting(at, AT + 5, ["A", "Z"]))
+    assert (told.hot, told.overdue) == (1, 1)
+
+
+def test_an_accepted_lead_is_late_after_the_date_that_sales_told(store: Store) -> None:
+    store.remember([hot("A", deadline=AT + 1, action="follow_up")]).result()
+    store.accept([record("handovers", "k", lead_id="A", step="first_contact")]).result()
+    assert store.see(lambda at: waiting(at, AT + 5, ())).overdue == 1
 
 
 def test_the_page_is_told_when_the_store_is_away(tmp_path: Path) -> None:

@@ -12,8 +12,9 @@ from service_app import App
 
 from features.clock import iso, now_ms
 from scoring.load_scorecard import SCORECARD_FILE
-from scoring.model_requests import waiting
+from scoring.model_requests import waiting, write_models
 from serving import keys
+from serving.review.words import page_texts
 from tests.review_site import Reviewer, review_app
 
 SCRIPT = "<script>alert(1)</script>"
@@ -53,6 +54,25 @@ def test_a_step_is_stored_with_who_did_it(site: tuple[App, Reviewer], step: str)
     assert "reviewer" in reviewer.page("/review/leads/L1").text
 
 
+def test_two_who_say_different_things_in_one_second_are_both_heard(
+    site: tuple[App, Reviewer],
+) -> None:
+    app, reviewer = site
+    a_hot_lead(app)
+    for who, reason in (
+        (reviewer, "no budget"),
+        (reviewer, "no budget"),
+        (Reviewer(app, "admin"), "a rival"),
+    ):
+        told = {"step": "sent_back", "reason": reason}
+        assert who.submit("/review/calls/L1", told, page="/review/calls").status_code == 303
+    reasons = app.house.store.see(
+        lambda at: at.exec_driver_sql("SELECT reason FROM handovers").scalars().all()
+    )
+    assert len(reasons) in (2, 3)  # a second sending of the same within a second is the same
+    assert {*reasons} == {"no budget", "a rival"}
+
+
 def test_a_date_holds_until_the_end_of_its_day(site: tuple[App, Reviewer]) -> None:
     app, reviewer = site
     a_hot_lead(app)
@@ -68,6 +88,8 @@ def test_a_date_holds_until_the_end_of_its_day(site: tuple[App, Reviewer]) -> No
     ("told", "wrong"),
     [({"step": "sent_back", "reason": "  "}, "Say why it is sent back"),
     ({"step": "next_action", "due": "soon"}, "Give a day"),
+     ({"step": "next_action", "due": "2001-01-01"}, "Give a day from today on"),
+     ({"step": "next_action", "due": "9999-12-31"}, "Give a day"),
      ({"step": "steal"}, "Choose one of the buttons"), ({}, "Choose one of the buttons")],
 )  # fmt: skip
 def test_a_wrong_step_keeps_what_was_typed_and_stores_nothing(
@@ -366,3 +388,53 @@ def test_every_page_says_that_the_store_is_away(site: tuple[App, Reviewer]) -> N
     for path in ("", "/calls", "/leads/L1", "/disagreements", "/definition", "/figures"):
         answer = reviewer.page(f"/review{path}")
         assert (answer.status_code, "cannot be reached" in answer.text) == (503, True), path
+
+
+@pytest.mark.parametrize("start", ["²", "9" * 30, "-5", "x", "9" * 5000, "00000000000000000001"])
+def test_a_place_in_the_list_that_is_none_is_its_beginning(
+    site: tuple[App, Reviewer], start: str
+) -> None:
+    answer = site[1].page("/review/disagreements", params={"start": start})
+    assert answer.status_code == 200
+
+
+def test_no_text_of_ours_that_needs_values_breaks_a_page(site: tuple[App, Reviewer]) -> None:
+    for key in page_texts():
+        assert site[1].page("/review", params={"done": key}).status_code == 200, key
+    assert site[1].page("/review?x=%ff&done=%00").status_code == 200
+
+
+def test_what_no_database_takes_is_no_lead(site: tuple[App, Reviewer]) -> None:
+    app, reviewer = site
+    assert reviewer.page("/review/leads/%00").status_code == 404
+    answer = reviewer.submit("/review/leads/L%001", {"verdict": "hot"}, page="/review")
+    assert answer.status_code == 404
+    told = {"step": "sent_back", "reason": "a\0b"}
+    assert reviewer.submit("/review/calls/L1", told, page="/review/calls").status_code == 400
+    assert app.house.store.see(
+        lambda at: at.exec_driver_sql("SELECT count(*) FROM handovers").scalar()
+    ) == 0  # fmt: skip
+
+
+def test_a_note_that_is_too_long_is_told(site: tuple[App, Reviewer]) -> None:
+    told = {"note": "x" * 501, "registered": "1"}
+    answer = site[1].submit("/review/models/approve", told, page="/review/models")
+    assert answer.status_code == 422
+    assert waiting(site[0].settings.bundles) == []
+
+
+def test_a_model_that_is_half_told_is_shown(site: tuple[App, Reviewer]) -> None:
+    app, reviewer = site
+    figure = {"value": None, "low": None, "high": None}
+    about = {"trained_through": None, "won_leads": 1, "leads": 2, "measured_won_leads": 1,
+             "measured_leads": 1, "figures": {"model": {"log_loss": figure}}}  # fmt: skip
+    model = {"registered": "1", "version": "a", "about": about, "tags": {"approved.by": "Sato"}}
+    write_models(app.settings.bundles, {"at": 0, "gate": None, "models": {"champion": model}})
+    assert reviewer.page("/review/models").status_code == 200
+
+
+def test_the_other_language_of_a_form_that_was_wrong_is_a_page(site: tuple[App, Reviewer]) -> None:
+    app, reviewer = site
+    a_hot_lead(app)
+    answer = reviewer.submit("/review/calls/L1", {"step": "steal"}, page="/review/calls")
+    assert 'href="/review/calls?lang=ja"' in answer.text

@@ -1,9 +1,10 @@
 import re
+import time
 
 import pytest
 
 from serving import keys
-from serving.review.session import COOKIE
+from serving.review.session import COOKIE, DAYS
 from serving.review.words import page_texts
 from tests.review_site import Reviewer, review_app
 
@@ -154,6 +155,17 @@ def test_signing_out_ends_the_session(site):
     _, reviewer = site
     assert reviewer.submit("/review/sign-out", {}).status_code == 303
     assert reviewer.page("/review").status_code == 303
+
+
+def test_a_session_ends_after_some_days_however_often_it_is_used(site, monkeypatch):
+    _, reviewer = site
+    now = time.time()
+    for day in range(1, DAYS + 2):
+        hours = [day * 24.0 - 13.0, day * 24.0 - 3.0]
+        for at in hours:
+            monkeypatch.setattr("serving.review.session.time.time", lambda at=at: now + at * 3600)
+            answer = reviewer.page("/review")
+    assert answer.status_code == 303
 
 
 def test_an_unknown_page_is_told_in_html(site):

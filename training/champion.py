@@ -49,16 +49,19 @@ class RolledBack:
     before: str
 
 
-def promote(out: Path, card: Scorecard, override: str | None, by: str | None) -> Trial:
+def promote(
+    out: Path, card: Scorecard, override: str | None, by: str | None, note: str = ""
+) -> Trial:
     """Make the challenger champion where it passes the gate, or for the reason of an `override`.
 
-    `card` is the scorecard of the day. Raises SettingsError where there is no challenger.
+    `note` is what the one who promotes says of it, `card` the scorecard of the day. Raises SettingsError
+    where there is no challenger.
     """
     with alone(out, _LOCK):
-        return _promote(out, card, override, by)
+        return _promote(out, card, override, by, note)
 
 
-def _promote(out: Path, card: Scorecard, override: str | None, by: str | None) -> Trial:
+def _promote(out: Path, card: Scorecard, override: str | None, by: str | None, note: str) -> Trial:
     challenger = _challenger(out)
     champion, unreadable = _readable_champion(out)
     if champion is not None and champion.version == challenger.version:
@@ -70,7 +73,7 @@ def _promote(out: Path, card: Scorecard, override: str | None, by: str | None) -
     promoted = passed(checks) or bool(override)
     if promoted:
         told = {"gate": json.dumps(plain(checks), ensure_ascii=False)[:4_900]}
-        why = override or "passed the gate"
+        why = override or ": ".join(filter(None, ("passed the gate", note)))
         _make_champion(out, challenger.version, _tags("promoted", why, by, told))
     return Trial(challenger, champion, checks, promoted)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
@@ -11,7 +12,7 @@ from starlette.requests import Request
 from serving.house import House
 from serving.review.visit import PageRoute
 
-LOOK_EVERY_SECONDS = 1.0
+LOOK_EVERY_SECONDS, AGAIN_SECONDS = 1.0, 300.0
 See = Callable[[Request, PageRoute], Awaitable[object]]
 
 
@@ -21,21 +22,16 @@ def of_nobody(pages: Sequence[PageRoute]) -> list[PageRoute]:
 
 
 async def look_ahead(house: House, pages: Sequence[PageRoute], home: str, see: See) -> None:
-    """See each page once, and again when another model or definition serves; until cancelled."""
-    seen = None
+    """See each page once, again when another model or definition serves, and again after a while, so that
+    nobody is told what is long past; until cancelled."""
+    seen, until = None, 0.0
     while True:
-        now = _serves(house)
-        if now != seen:
+        now = house.watch.in_use.scorer.versions
+        if now != seen or time.monotonic() >= until:
             for page in of_nobody(pages):
                 await see(_request(home + page.path), page)
-            seen = now
+            seen, until = now, time.monotonic() + AGAIN_SECONDS
         await asyncio.sleep(LOOK_EVERY_SECONDS)
-
-
-def _serves(house: House) -> tuple[str | None, str]:
-    scorer = house.watch.in_use.scorer
-    model = None if scorer.judge is None else scorer.judge.model.version
-    return model, scorer.card.version
 
 
 def _request(path: str) -> Request:

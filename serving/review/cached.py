@@ -1,4 +1,7 @@
-"""Figures that take long, worked out once for all who look."""
+"""Figures that take long, worked out once for all who look.
+
+A figure is new for some seconds; for as many more the old one is told while a new one is worked out.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ class _Kept:
 
 
 class Cached:
-    """Figures by key. While one is worked out anew, the old one is told."""
+    """Figures by key."""
 
     def __init__(self, clock: Callable[[], int]) -> None:
         self._clock = clock
@@ -33,12 +36,11 @@ class Cached:
 
         Raises what `work` raises where there is nothing to tell yet.
         """
-        kept = self._kept.get(key)
-        if kept is not None and time.monotonic() < kept.until:
-            return kept.value, kept.made_at
-        task = self._working.get(key) or self._begun(key, seconds, work)
-        if kept is None:
-            kept = await asyncio.shield(task)
+        kept, now = self._kept.get(key), time.monotonic()
+        if kept is None or now >= kept.until:
+            task = self._working.get(key) or self._begun(key, seconds, work)
+            if kept is None or now >= kept.until + seconds:
+                kept = await asyncio.shield(task)
         return kept.value, kept.made_at
 
     def peek(self, key: Hashable) -> tuple[Any, int] | None:

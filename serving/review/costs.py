@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,8 @@ from features.kinds import Language
 from serving.review.words import say
 
 SOURCES = ("channel", "campaign", "keyword", "landing_page")
+_AMOUNT = re.compile(r"([0-9]{1,15}|[0-9]{1,3}(,[0-9]{3}){1,4})(\.[0-9]+)?")
+"""A comma parts thousands: 1,5 would be read as 15."""
 _MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])")
 
 
@@ -77,11 +78,8 @@ def _cost(path: Path, number: int, row: Mapping[str | None, Any]) -> Cost:
     month, amount = (row["month"] or "").strip(), (row["amount"] or "").strip()
     if not _MONTH.fullmatch(month):
         raise CostsWrong("month", path, row=number, value=month)
-    try:
-        paid = float(amount.replace(",", ""))
-    except ValueError:
-        paid = math.nan
-    if not 0 <= paid < math.inf:
+    if not _AMOUNT.fullmatch(amount):
         raise CostsWrong("amount", path, row=number, value=amount)
+    paid = float(amount.replace(",", ""))
     source = tuple((name, str(row[name]).strip()) for name in SOURCES if row.get(name))
     return Cost(month, source, paid)

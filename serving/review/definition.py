@@ -249,7 +249,7 @@ def _values(form: Form) -> dict[str, str]:
 async def _replayed(visit: Visit, card: Scorecard) -> list[Block] | None:
     """What the card would have done on the deals that the model was judged on; None without them."""
     present = visit.house.watch.in_use.scorer.card
-    key = ("replay", present.version, card.version, visit.lang)
+    key = ("replay", *visit.house.watch.in_use.scorer.versions, card.version, visit.lang)
     told, _ = await visit.kept(key, REPLAYED_SECONDS, lambda: _replay(visit, present, card))
     return told
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -30,6 +31,7 @@ from serving.review.visit import PageRoute, Visit
 
 A_PAGE, CLOSED, MISSED, MOST_STEPS, COUNTED_SECONDS = 20, 25, 25, 8, 60.0
 SIDES = ("model", "rules", "both", "neither")
+_START = re.compile(r"[0-9]{1,9}")
 COLUMNS = ("lead_id", "right_side", "reason", "by", "at", "model_version", "card_version")
 
 
@@ -78,7 +80,7 @@ async def export(visit: Visit) -> Response:
     """All verdicts, as CSV or JSON."""
     rows = await visit.see(verdicts)
     told = [{**{name: getattr(row, name) for name in COLUMNS}, "at": iso(row.at)} for row in rows]
-    if visit.request.url.path.endswith(".json"):
+    if visit.path.endswith(".json"):
         return JSONResponse(told)
     return csv_answer("verdicts", COLUMNS, [list(row.values()) for row in told])
 
@@ -92,7 +94,7 @@ async def _page(
     )
     higher = query.get("higher", "both")
     higher = higher if higher in ("model", "rules") else "both"
-    start = max(0, int(query.get("start", "0"))) if query.get("start", "0").isdigit() else 0
+    start = int(query["start"]) if _START.fullmatch(query.get("start", "")) else 0
     closed, _ = await visit.kept(
         "closed-disputes", COUNTED_SECONDS, lambda: visit.house.store.see(_closed)
     )

@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeAlias
 from sqlalchemy import Select, bindparam, exists, func, select
 from sqlalchemy.engine import Connection
 
+from features.clock import NEVER
 from serving.store_queries import is_closed, is_newest
 from serving.tables import APART, RECORDS, current_scores, predictions
 
@@ -47,7 +48,7 @@ def never_hot(connection: Connection, most: int) -> tuple[int, int, Rows]:
 
 
 def verdicts(
-    connection: Connection, lead_ids: Sequence[str] | None = None, most: int = 10_000
+    connection: Connection, lead_ids: Sequence[str] | None = None, most: int = NEVER
 ) -> Rows:
     """The verdicts of reviewers that count, the newest first; of some leads, or all."""
     asked: dict[str, Any] = {"most": most}

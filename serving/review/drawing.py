@@ -7,7 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Literal, TypeAlias
+from zoneinfo import ZoneInfo
+
+from features.clock import from_ms
 
 Role: TypeAlias = Literal["model", "rules", "other"]
 COLOURS = {"model": "#1f5fa8", "rules": "#d9711c", "other": "#3b8a5a"}
@@ -75,13 +79,14 @@ class Bars:
 
 @dataclass(frozen=True)
 class Lines:
-    """Series over numbers or, `dated`, over moments (ms UTC); `marks` are told on the axis."""
+    """Series over numbers or, with a time `zone`, over moments (ms UTC), which are told in it; `marks` are
+    told on the axis."""
 
     title: str
     x: Sequence[float]
     series: Sequence[Series]
     marks: Sequence[Mark] = ()
-    dated: bool = False
+    zone: ZoneInfo | None = None
     unit: str = ""
     x_title: str = ""
 
@@ -92,30 +97,39 @@ class Lines:
     @property
     def rows(self) -> list[list[str]]:
         return [
-            [_place(x, self.dated), *(_cell(series, i, self.unit) for series in self.series)]
+            [self.place(x), *(_cell(series, i, self.unit) for series in self.series)]
             for i, x in enumerate(self.x)
         ]
 
+    def place(self, x: float) -> str:
+        """A place of the x axis as people read it."""
+        return f"{x:,.4g}" if self.zone is None else f"{_local(x, self.zone):%Y-%m-%d %H:%M}"
+
     def plotly(self) -> dict[str, Any]:
-        """The figure as Plotly's script reads it."""
+        """The figure as Plotly's script reads it: it knows no time zones, so times are told in ours."""
         data: list[dict[str, Any]] = [
-            {"type": "scatter", "mode": "lines+markers", "connectgaps": True, "name": s.name, "x": list(self.x),
-             "y": list(s.values), "line": {"color": COLOURS[s.role]}, "error_y": _errors(s)}
+            {"type": "scatter", "mode": "lines+markers", "connectgaps": True, "name": s.name,
+             "x": self._across(self.x), "y": list(s.values), "line": {"color": COLOURS[s.role]}, "error_y": _errors(s)}
             for s in self.series
         ]  # fmt: skip
         if self.marks:
             data.append({
                 "type": "scatter", "mode": "markers", "name": "", "showlegend": False,
-                "x": [mark.x for mark in self.marks], "y": [0] * len(self.marks),
+                "x": self._across([mark.x for mark in self.marks]), "y": [0] * len(self.marks),
                 "text": [mark.label for mark in self.marks], "hoverinfo": "text+x",
                 "marker": {"symbol": "diamond", "color": WHOLE},
             })  # fmt: skip
-        axis = {"type": "date"} if self.dated else {}
+        axis = {} if self.zone is None else {"type": "date"}
         layout = {
             "xaxis": {**axis, "title": {"text": self.x_title}},
             "yaxis": {"ticksuffix": self.unit},
         }
         return {"data": data, "layout": layout}
+
+    def _across(self, places: Sequence[float]) -> list[Any]:
+        if self.zone is None:
+            return list(places)
+        return [_local(x, self.zone).isoformat() for x in places]
 
 
 @dataclass(frozen=True)
@@ -174,12 +188,9 @@ def _cell(series: Series, at: int, unit: str) -> str:
     return told if low is None or high is None else f"{told} ({low:,.3g}–{high:,.3g})"
 
 
-def _place(x: float, dated: bool) -> str:
-    if not dated:
-        return f"{x:,.4g}"
-    from features.clock import from_ms
-
-    return from_ms(int(x)).strftime("%Y-%m-%d %H:%M")
+def _local(at: float, zone: ZoneInfo) -> datetime:
+    """A moment (ms UTC) as the clocks of a zone show it."""
+    return from_ms(int(at)).astimezone(zone).replace(tzinfo=None)
 
 
 def _errors(series: Series) -> dict[str, Any]:

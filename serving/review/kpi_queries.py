@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
@@ -10,10 +11,11 @@ import orjson
 from sqlalchemy import Select, bindparam, case, func, select
 from sqlalchemy.engine import Connection
 
+from scoring.scorecard import STAGES
 from serving import store_queries
 from serving.review.kpi import Closed, Facts, Handled
 from serving.store_queries import is_newest
-from serving.tables import IS_HOT, IS_WARM, RECORDS, current_scores, predictions
+from serving.tables import RECORDS, current_scores, predictions
 
 LEADS_AT_ONCE = 1_000
 _steps, _outcomes, _opened = RECORDS["handovers"], RECORDS["outcomes"], RECORDS["opportunities"]
@@ -56,10 +58,10 @@ def attributes(
 
 
 def stages_now(connection: Connection) -> Mapping[str, int]:
-    """How many leads are in each stage."""
-    count = select(func.count()).select_from(current_scores)
-    told = [connection.scalar(q) or 0 for q in (count, count.where(IS_WARM), count.where(IS_HOT))]
-    return {"hot": told[2], "warm": told[1], "cold": told[0] - told[1] - told[2]}
+    """How many open leads are in each stage."""
+    told = Counter(dict(_counts(connection, _by_stage())))
+    told.subtract(dict(_counts(connection, _by_stage(closed=True))))
+    return {stage: told[stage] for stage in reversed(STAGES)}
 
 
 def sent_back(connection: Connection, start: int, end: int) -> list[tuple[str, str, int]]:
@@ -71,6 +73,10 @@ def sent_back(connection: Connection, start: int, end: int) -> list[tuple[str, s
         key = (version or "", reason or "")
         counts[key] = counts.get(key, 0) + 1
     return sorted(((v, r, n) for (v, r), n in counts.items()), key=lambda each: (-each[2], each))
+
+
+def _counts(connection: Connection, statement: Select[Any]) -> Iterator[tuple[str, int]]:
+    return ((str(stage), int(count)) for stage, count in connection.execute(statement))
 
 
 def _parts(lead_ids: Sequence[str]) -> Iterator[list[str]]:
@@ -93,9 +99,17 @@ def _pairs(connection: Connection, statement: Select[Any]) -> dict[str, int]:
 
 def _handled(row: Any) -> Handled:
     judged = [at for at in (row.accepted, row.sent_back) if at is not None]
-    handed = min([at for at in (row.handed, *judged) if at is not None], default=None)
     accepted = None if not judged else row.accepted is not None and row.accepted == max(judged)
+    handed = row.handed if row.judged is None else min(row.judged, row.handed or row.judged)
     return Handled(handed, row.contacted, accepted)
+
+
+@cache
+def _by_stage(closed: bool = False) -> Select[Any]:
+    """Counts of all leads, or of those whose deal is closed: these are few, and quickly taken away."""
+    c = current_scores.c
+    counts = select(c.stage, func.count()).group_by(c.stage)
+    return counts.where(c.lead_id.in_(store_queries.closed_leads())) if closed else counts
 
 
 @cache
@@ -108,7 +122,7 @@ def _first_hot() -> Select[Any]:
 
 @cache
 def _first_steps() -> Select[Any]:
-    """By lead when it was handed over and first contacted, and the last time of each judgement."""
+    """By lead when it was handed over, first contacted and first judged, and the last of each judgement."""
     c = _steps.c
 
     def at(step: str) -> Any:
@@ -117,6 +131,7 @@ def _first_steps() -> Select[Any]:
     return (
         select(c.lead_id, func.min(at("handed_over")).label("handed"),
                func.min(at("first_contact")).label("contacted"),
+               func.min(case((c.step.in_(("accepted", "sent_back")), c.at))).label("judged"),
                func.max(at("accepted")).label("accepted"), func.max(at("sent_back")).label("sent_back"))
         .where(c.step.in_(("handed_over", "first_contact", "accepted", "sent_back")), is_newest(_steps))
         .group_by(c.lead_id)

@@ -18,7 +18,7 @@ from serving.review.drawing import Mark
 from serving.review.judging import Known, judged, known_lead
 from serving.review.lead_figures import model_waterfall, over_time, rules_waterfall
 from serving.review.lead_queries import Deed, deeds
-from serving.review.steps import Typed, end_of
+from serving.review.steps import Typed, day_of, end_of
 from serving.review.typed import Fields
 from serving.review.visit import PageRoute, Visit
 from serving.review.what_if import changed_values, fields, turns
@@ -42,7 +42,7 @@ async def override(visit: Visit) -> Response:
     """Name a lead hot or not, by hand."""
     form, lead_id = await visit.form(), visit.request.path_params["lead_id"]
     told = {name: str(value) for name, value in form.items()}
-    until = _day(told.get("until", ""))
+    until = day_of(told.get("until", ""))
     body = {"lead_id": lead_id, "verdict": told.get("verdict"), "reason": told.get("reason", "").strip(),
             "by": visit.key.name, "at": iso(visit.now),
             "expires_at": None if until is None else iso(end_of(until, visit))}  # fmt: skip
@@ -147,13 +147,6 @@ def _wrong(told: Mapping[str, str], until: date | None, visit: Visit) -> dict[st
     if told.get("until") and (until is None or end_of(until, visit) <= visit.now):
         wrong["until"] = visit.say("lead_wrong_until")
     return wrong
-
-
-def _day(text: str) -> date | None:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        return None
 
 
 ROUTES = (

@@ -22,7 +22,7 @@ def over_time(rows: Sequence[Mapping[str, Any]], marks: Sequence[Mark], visit: V
         visit.say("lead_over_time"), [float(row["as_of"]) for row in told],
         [Series(visit.say("side_model"), [row["model_score"] for row in told], role="model"),
          Series(visit.say("side_rules"), [row["rules_score"] for row in told], role="rules")],
-        marks, dated=True,
+        marks, visit.house.crm.zone,
     )  # fmt: skip
 
 

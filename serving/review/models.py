@@ -17,7 +17,7 @@ from scoring.metrics import Figure
 from scoring.model_requests import Action, Request, answers, ask, read_models, waiting
 from scoring.pages.gate import gate_table
 from serving.problems import away, not_found
-from serving.review.typed import Fields
+from serving.review.typed import NOTE_LENGTH, Fields
 from serving.review.visit import PageRoute, Visit
 
 SLOW_MS = 10_000
@@ -41,8 +41,8 @@ async def act(visit: Visit) -> Response:
     if action not in get_args(Action):
         raise not_found("There is no such action.")
     told = Fields({name: str(value) for name, value in form.items()})
-    if not told["note"].strip():
-        return await _page(visit, told, Fields({action: visit.say("models_wrong_note")}), 422)
+    if wrong := _wrong_note(told["note"].strip(), visit):
+        return await _page(visit, told, Fields({action: wrong}), 422)
     request = Request(
         action,
         told["registered"],
@@ -56,6 +56,12 @@ async def act(visit: Visit) -> Response:
     except HotleadError:
         raise away("The request cannot be written. Look at the disk, and try again.", 5) from None
     return visit.back("/review/models", done="models_done")
+
+
+def _wrong_note(note: str, visit: Visit) -> str:
+    if len(note) > NOTE_LENGTH:
+        return visit.say("site_too_long", most=NOTE_LENGTH, count=len(note))
+    return "" if note else visit.say("models_wrong_note")
 
 
 async def _page(visit: Visit, told: Fields, wrong: Fields, status: int = 200) -> Response:

@@ -23,7 +23,7 @@ KEPT_SECONDS = 600.0
 """So long the proof stays: it changes with the model or the card alone, which are in its key."""
 COUNTED_SECONDS = 15.0
 """So long the counts of open leads stay: of 100,000 they take a tenth of a second."""
-WATCHED, WATCHED_SECONDS = "served", 1_800.0
+WATCHED_SECONDS = 1_800.0
 _SIDES: tuple[Role, ...] = ("model", "rules")
 
 
@@ -41,15 +41,15 @@ async def show(visit: Visit) -> Response:
     prepare(visit)
     _watch(visit)
     scorer = visit.house.watch.in_use.scorer
-    model = scorer.judge and scorer.judge.model.version
-    key = ("proof", model, scorer.card.version)
+    key = ("proof", *scorer.versions)
     proof, _ = await visit.kept(key, KEPT_SECONDS, lambda: proof_of(visit.house))
     told, _ = await visit.kept(
         "agreement", COUNTED_SECONDS, lambda: visit.house.store.see(agreement)
     )
+    cooled = visit.house.said.cooled(visit.now)
     return visit.html(
         "overview.html", proof=proof, figures=[] if proof is None else _figures(proof, visit),
-        agreement=_table(told), stages=STAGES, waits=await visit.see(lambda at: waiting(at, visit.now)),
+        agreement=_table(told), stages=STAGES, waits=await visit.see(lambda at: waiting(at, visit.now, cooled)),
         served=_served(visit), fallback=scorer.fallback, has_rules=bool(scorer.card.rows),
     )  # fmt: skip
 
@@ -57,14 +57,18 @@ async def show(visit: Visit) -> Response:
 def _watch(visit: Visit) -> None:
     """Begin to look at what was served: it takes seconds, so the page shows what was found last."""
     house = visit.house
-    visit.cache.prepare(WATCHED, WATCHED_SECONDS, lambda: monitored(
+    visit.cache.prepare(_watched(visit), WATCHED_SECONDS, lambda: monitored(
         house.store, house.settings, house.crm, house.watch.in_use.scorer, house.desk.clock()
     ))  # fmt: skip
 
 
+def _watched(visit: Visit) -> tuple[str | None, ...]:
+    return ("served", *visit.house.watch.in_use.scorer.versions)
+
+
 def _served(visit: Visit) -> dict[str, Any] | None:
     """What was found last, in words and blocks; None where nothing was yet."""
-    found = visit.cache.peek(WATCHED)
+    found = visit.cache.peek(_watched(visit))
     if found is None:
         return None
     told, made_at = found

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Select, bindparam, case, exists, func, select
+from sqlalchemy import Select, bindparam, exists, func, select
 from sqlalchemy.engine import Connection
 
-from serving.store_queries import closed_leads, is_closed
-from serving.tables import DUE, IS_HOT, RECORDS, card_versions, current_scores
+from scoring.actions import FOLLOW_UP
+from serving.calls import owners
+from serving.store_queries import closed_leads, to_call
+from serving.tables import DUE, RECORDS, card_versions, current_scores
 
 _scores, _steps = current_scores.c, RECORDS["handovers"].c
 
@@ -34,12 +36,15 @@ def agreement(connection: Connection) -> Mapping[tuple[str, str | None], int]:
     return {pair: count for pair, count in told.items() if count > 0}
 
 
-def waiting(connection: Connection, now: int) -> Waiting:
-    """What waits at a moment (ms UTC)."""
-    hot, overdue = connection.execute(_hot(), {"now": now}).one()
+def waiting(connection: Connection, now: int, cooled: Collection[str]) -> Waiting:
+    """What waits at a moment (ms UTC); `cooled`: leads that persons named not hot, which nobody calls."""
+    hot = sum(owners(connection, cooled).values())
+    late = {*connection.execute(_late(), {"now": now}).scalars()}
     newest = connection.execute(_newest_definition()).first()
     waits = newest is not None and newest.in_force_at is None
-    return Waiting(hot, overdue or 0, newest.number if newest is not None and waits else None)
+    return Waiting(
+        hot, len(late.difference(cooled)), newest.number if newest is not None and waits else None
+    )
 
 
 @cache
@@ -52,16 +57,15 @@ def _by_sides(closed: bool) -> Select[Any]:
 
 
 @cache
-def _hot() -> Any:
-    """How many open leads are hot, and how many of them are late."""
+def _late() -> Select[Any]:
+    """The leads to call that are late, as the call list marks them."""
     contacted = exists().where(
         _steps.lead_id == _scores.lead_id,
         _steps.step == "first_contact",
         _steps.at >= _scores.stage_since,
     )
-    late = (bindparam("now") > DUE) & ~contacted
-    counts = select(func.count(), func.sum(case((late, 1), else_=0)))
-    return counts.where(IS_HOT, ~is_closed(_scores.lead_id))
+    goes_on = _scores.action == FOLLOW_UP
+    return select(_scores.lead_id).where(to_call(), bindparam("now") > DUE, goes_on | ~contacted)
 
 
 @cache

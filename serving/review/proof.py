@@ -11,7 +11,6 @@ from features.errors import HotleadError
 from features.kinds import Language
 from scoring.bundle import load_bundle
 from scoring.comparison import Compared
-from scoring.differences import Difference
 from scoring.evidence import MODEL, POINTS
 from scoring.metrics import Band, Ranked, calibration_bands, calibration_error, ranked
 from scoring.model import sigmoid
@@ -32,8 +31,6 @@ class Proof:
     first: int
     last: int
     verdict: Mapping[Language, str]
-    differences: Mapping[str, Difference]
-    all: Rate
     stages: Mapping[str, Sequence[Rate]]
     bands: Mapping[str, Sequence[Band]]
     errors: Mapping[str, float]
@@ -50,6 +47,8 @@ def proof_of(house: House) -> Proof | None:
         return None
     if bundle is None or not len(bundle.evidence):
         return None
+    if bundle.origin.version != scorer.judge.model.version:  # it is just changing
+        return None
     evidence, card = bundle.evidence, scorer.card
     told = Compared.of(evidence, card, scorer.judge.scale)
     leads, won = told.leads
@@ -61,7 +60,7 @@ def proof_of(house: House) -> Proof | None:
     }
     return Proof(
         bundle.origin.version, card.version, leads, won,
-        int(evidence.moment.min()), int(evidence.moment.max()), verdict, told.differences, told.all,
+        int(evidence.moment.min()), int(evidence.moment.max()), verdict,
         {side: told.stages[side] for side in sides},
         {side: calibration_bands(evidence.won, p) for side, p in chances.items()},
         {side: calibration_error(_ranked(told, p)) for side, p in chances.items()},

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
@@ -47,7 +48,7 @@ def render(visit: Visit, template: str, status: int, values: Mapping[str, Any]) 
 
 def _nav(visit: Visit) -> list[tuple[str, str, bool]]:
     """The pages that this person may see: name, path, and whether it is this one."""
-    here = visit.request.url.path
+    here = visit.path
     shown = [(name, path) for name, path in NAV if visit.may("GET", path)]
     return [(name, path, _is_here(here, path)) for name, path in shown]
 
@@ -58,9 +59,9 @@ def _is_here(here: str, path: str) -> bool:
 
 
 def _done(visit: Visit) -> str:
-    """What was just done, as the address says; only texts of ours."""
+    """What was just done, as the address says; only texts of ours that tell so."""
     key = visit.request.query_params.get("done", "")
-    return visit.say(key) if key in page_texts() else ""
+    return visit.say(key) if "_done" in key and key in page_texts() else ""
 
 
 @cache
@@ -137,9 +138,13 @@ def _csrf(context: Context) -> Markup:
 
 @pass_context
 def _language_link(context: Context, lang: str) -> str:
-    """This very page in another language."""
-    url = context["visit"].request.url.remove_query_params("done").include_query_params(lang=lang)
-    return f"{url.path}?{url.query}"
+    """This very page in another language; the page of its part, where this one answers a form."""
+    visit = context["visit"]
+    if visit.request.method != "GET":
+        inside = (path for _, path in reversed(NAV) if _is_here(visit.path, path))
+        return f"{next(inside, NAV[0][1])}?lang={lang}"
+    asked = {k: v for k, v in visit.request.query_params.items() if k not in ("done", "lang")}
+    return f"{quote(visit.path)}?{urlencode({**asked, 'lang': lang})}"
 
 
 @pass_context

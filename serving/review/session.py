@@ -5,10 +5,12 @@ from __future__ import annotations
 import hmac
 import os
 import secrets
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 from starlette.requests import Request
@@ -20,26 +22,31 @@ from serving.caller import LOOPBACK
 from serving.keyring import Keyring
 from serving.keys import Key
 
-COOKIE, HOURS = "hotlead_session", 12
+COOKIE, HOURS, DAYS = "hotlead_session", 12, 7
+"""A session ends after so many hours without a page, and in any case after so many days."""
 _SHOWN = 16
 """So much of a key's digest stands in the cookie: it ends with the key's secret, and tells nothing."""
 
 
 @dataclass(frozen=True)
 class Session:
-    """A visit of somebody (`key` None: nobody yet), and its token against forged forms."""
+    """A visit of somebody (`key` None: nobody yet), its token against forged forms, and when it began
+    (seconds UTC)."""
 
     key: Key | None
     csrf: str
+    since: int
 
     @staticmethod
     def begin(key: Key | None) -> Session:
         """A new one. Signing in begins anew: a cookie that was planted before is worth nothing."""
-        return Session(key, secrets.token_urlsafe(24))
+        return Session(key, secrets.token_urlsafe(24), int(time.time()))
 
     def knows(self, token: object) -> bool:
         """Whether a form brings this visit's own token."""
-        return isinstance(token, str) and hmac.compare_digest(token.encode(), self.csrf.encode())
+        return isinstance(token, str) and hmac.compare_digest(
+            token.encode(errors="replace"), self.csrf.encode()
+        )
 
 
 class Begins(RedirectResponse):
@@ -63,24 +70,26 @@ class Sessions:
         if told is None:
             return Session.begin(free)
         key = self._holder(told) if told.get("id") else free
-        return Session(key, told["csrf"]) if key or not told.get("id") else Session.begin(None)
+        goes_on = key is not None or not told.get("id")
+        return Session(key, told["csrf"], told["since"]) if goes_on else Session.begin(None)
 
     def write(self, session: Session, request: Request, response: Response) -> None:
         """Put the session into a cookie that no script and no other site can use."""
         key = session.key
-        told = {"id": key.id, "digest": key.digest[:_SHOWN]} if key and key != LOOPBACK else {}
+        who = {"id": key.id, "digest": key.digest[:_SHOWN]} if key and key != LOOPBACK else {}
+        told = {**who, "csrf": session.csrf, "since": session.since}
         response.set_cookie(
-            COOKIE, str(self._signer.dumps({**told, "csrf": session.csrf})), max_age=HOURS * 3600,
-            path="/review", httponly=True, samesite="lax", secure=request.url.scheme == "https",
+            COOKIE, str(self._signer.dumps(told)), max_age=HOURS * 3600,
+            path="/review", httponly=True, samesite="lax", secure=request.scope["scheme"] == "https",
         )  # fmt: skip
 
-    def _read(self, cookie: str) -> Mapping[str, str] | None:
+    def _read(self, cookie: str) -> Mapping[str, Any] | None:
         """What a cookie that we signed tells."""
         try:
-            told: Mapping[str, str] = self._signer.loads(cookie, max_age=HOURS * 3600)
+            told: Mapping[str, Any] = self._signer.loads(cookie, max_age=HOURS * 3600)
         except BadSignature:
             return None
-        return told
+        return told if time.time() < told.get("since", 0) + DAYS * 86_400 else None
 
     def _holder(self, told: Mapping[str, str]) -> Key | None:
         """The key that the cookie names, while it is in force."""

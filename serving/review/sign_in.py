@@ -24,11 +24,11 @@ async def enter(keyring: Keyring, visit: Visit) -> Response:
     """Begin a session of the key's holder; a wrong key is told beside its field."""
     form = await visit.form()
     wanted = _next(form.get("next"))
-    key = keyring.who(str(form.get("key", "")).strip())
-    if wait := visit.house.limits.wait("sign-in"):
+    if wait := visit.house.limits.wait(f"sign-in {_from(visit)}"):
         return visit.html(
             "sign_in.html", 429, wrong=visit.say("sign_in_often", seconds=wait), next=wanted
         )
+    key = keyring.who(str(form.get("key", "")).strip())
     if key is None or not access.may(key.role, "GET", HOME):
         return visit.html(
             "sign_in.html", 403 if key else 401, wrong=_wrong(visit, key), next=wanted
@@ -40,6 +40,12 @@ async def leave(visit: Visit) -> Response:
     """End the session."""
     await visit.form()
     return Begins(Session.begin(None), access.SIGN_IN)
+
+
+def _from(visit: Visit) -> str:
+    """Whose tries are counted together: those of one address."""
+    client = visit.request.client
+    return "" if client is None else client.host
 
 
 def _wrong(visit: Visit, key: Key | None) -> str:

@@ -111,7 +111,9 @@ class Site:
 
     async def _permitted(self, handler: Handler, visit: Visit) -> Response:
         """What the handler answers to somebody who may. Raises Problem: 403, 404, 429."""
-        method, path = visit.request.method, visit.request.url.path
+        method, path = visit.request.method, visit.path
+        if "\0" in path:
+            raise not_found("There is no such page.")
         if wait := self._house.limits.wait(visit.key.id):
             raise too_many(wait)
         if not access.is_known(method, access.route_of(path)):
@@ -164,9 +166,10 @@ async def _nowhere(visit: Visit) -> Response:
 
 def _to_sign_in(request: Request) -> Response:
     """To the sign-in page, which leads back here afterwards."""
-    wanted = request.url.path if request.method == "GET" else HOME
-    if request.method == "GET" and request.url.query:
-        wanted += f"?{request.url.query}"
+    wanted = HOME
+    if request.method == "GET":
+        query = request.scope["query_string"].decode("latin-1")
+        wanted = request.scope["path"] + (f"?{query}" if query else "")
     return RedirectResponse(f"{access.SIGN_IN}?next={quote(wanted, safe='')}", 303)
 
 

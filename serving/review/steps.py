@@ -15,6 +15,7 @@ from serving.problems import Problem
 from serving.review.typed import Fields
 from serving.review.visit import Visit
 
+_END = 2200
 STEPS = ("first_contact", "accepted", "sent_back", "next_action")
 
 
@@ -58,7 +59,8 @@ def _wrong(step: str, form: FormData, visit: Visit) -> dict[str, str]:
         return {"step": visit.say("steps_wrong_step")}
     if step == "sent_back" and not str(form.get("reason", "")).strip():
         return {"reason": visit.say("steps_wrong_reason")}
-    if step == "next_action" and _day(form) is None:
+    day = day_of(str(form.get("due", "")))
+    if step == "next_action" and (day is None or end_of(day, visit) < visit.now):
         return {"due": visit.say("steps_wrong_due")}
     return {}
 
@@ -72,17 +74,19 @@ def _body(lead_id: str, step: str, form: FormData, visit: Visit) -> dict[str, An
     }
     if step == "sent_back":
         body["reason"] = str(form["reason"]).strip()
-    day = _day(form)
+    day = day_of(str(form.get("due", "")))
     if step == "next_action" and day is not None:
         body["due_at"] = iso(end_of(day, visit))
     return body
 
 
-def _day(form: FormData) -> date | None:
+def day_of(text: str) -> date | None:
+    """The day that was typed; None for what is none, or lies beyond what anybody plans."""
     try:
-        return date.fromisoformat(str(form.get("due", "")))
+        day = date.fromisoformat(text)
     except ValueError:
         return None
+    return day if day.year < _END else None
 
 
 def _place(form: FormData) -> str:

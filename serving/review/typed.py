@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+NOTE_LENGTH = 500
+"""So many characters a note has at most: whatever keeps it takes it, and people read it."""
+
 
 class Fields(dict[str, str]):
     """Texts by field; empty for a field that has none."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Awaitable, Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
@@ -47,6 +48,11 @@ class Visit:
         assert self.session.key is not None
         return self.session.key
 
+    @property
+    def path(self) -> str:
+        """The path that was asked for, whatever host or query stands beside it."""
+        return str(self.request.scope["path"])
+
     def say(self, name: str, /, **values: object) -> str:
         """A text of the pages, in the reader's language."""
         return say(name, self.lang, **values)
@@ -74,8 +80,10 @@ class Visit:
         return await _stored(self.house.store.change, work)
 
     async def send(self, kind: Kind, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Store a record through the door that the CRM uses. Raises Problem: 409, 422, 503."""
-        _, told = await self.house.intake.take(kind, orjson.dumps(body))
+        """Store a record through the door that the CRM uses; the same one twice is stored once. Raises
+        Problem: 409, 422, 503."""
+        own = hashlib.sha256(orjson.dumps([kind, body])).hexdigest()[:24]
+        _, told = await self.house.intake.take(kind, orjson.dumps({"id": f"page-{own}", **body}))
         return told
 
     async def kept(self, key: Hashable, seconds: float, work: Callable[[], T]) -> tuple[T, int]:
@@ -96,6 +104,8 @@ class Visit:
         if not self.session.knows(form.get(CSRF)) or not _same_site(self.request):
             raise Problem(403, "Forbidden", "This form does not come from this page, or the page was "
                           "open for too long. Load the page again and send it once more.")  # fmt: skip
+        if any("\0" in str(value) for value in form.values()):
+            raise bad_request("The form holds a character (NUL) that no text has.")
         return form
 
 
