@@ -109,7 +109,8 @@ class Lines:
         """The figure as Plotly's script reads it: it knows no time zones, so times are told in ours."""
         data: list[dict[str, Any]] = [
             {"type": "scatter", "mode": "lines+markers", "connectgaps": True, "name": s.name,
-             "x": self._across(self.x), "y": list(s.values), "line": {"color": COLOURS[s.role]}, "error_y": _errors(s)}
+             "x": self._across(self.x), "y": list(s.values), "line": {"color": COLOURS[s.role]},
+             "error_y": _errors(s)}
             for s in self.series
         ]  # fmt: skip
         if self.marks:

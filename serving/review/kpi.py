@@ -19,6 +19,7 @@ import math
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from types import MappingProxyType
 
 from scoring.deadlines import OfficeHours, due
@@ -223,9 +224,7 @@ def sources(
 ) -> list[Source]:
     """What came of each source; `of` tells a lead's ("" where it is not known). Those that cost and
     brought nothing are there too; the most hot leads first."""
-    hot = _counted(of, (lead for lead, at in facts.hot.items() if period.holds(at)))
-    became = _counted(of, (lead for lead, at in facts.opportunities.items() if period.holds(at)))
-    won = _counted(of, (lead for lead, c in facts.closed.items() if c.won and period.holds(c.at)))
+    hot, became, won = (_counted(of, leads) for leads in _within(facts, period))
     names = dict.fromkeys([*hot, *became, *won, *costs])
     told = [
         Source(n, hot.get(n, 0), became.get(n, 0), won.get(n, 0), costs.get(n, None)) for n in names
@@ -235,10 +234,15 @@ def sources(
 
 def concerned(facts: Facts, period: Period) -> list[str]:
     """The leads that `sources` asks for."""
+    return list(dict.fromkeys(chain.from_iterable(_within(facts, period))))
+
+
+def _within(facts: Facts, period: Period) -> tuple[list[str], list[str], list[str]]:
+    """The leads that turned hot, became an opportunity, and were won in a period."""
     hot = [lead for lead, at in facts.hot.items() if period.holds(at)]
     became = [lead for lead, at in facts.opportunities.items() if period.holds(at)]
     won = [lead for lead, c in facts.closed.items() if c.won and period.holds(c.at)]
-    return list(dict.fromkeys([*hot, *became, *won]))
+    return hot, became, won
 
 
 def _counted(of: Callable[[str], str | None], leads: Iterable[str]) -> dict[str, int]:
