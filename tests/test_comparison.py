@@ -140,7 +140,7 @@ def test_values_are_counted_on_the_rows(told: Compared) -> None:
 
 
 def test_demo_segments_and_months_are_parts_of_all(told: Compared) -> None:
-    assert {part.name for part in told.segments} == {"channel", "trade", "campaign"}
+    assert {part.name for part in told.segments} == {"channel", "trade", "campaign", "keyword"}
     channel = [p for p in told.segments if p.name == "channel"]
     assert [p.all.count for p in channel] == sorted((p.all.count for p in channel), reverse=True)
     assert sum(part.all.count for part in told.months) <= len(told.evidence)
