@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from serving.keys import Key
 
-LOOPBACK = Key(id="loopback", role="admin", name="loopback", created_at=0)
+LOOPBACK = Key(id="loopback", role="admin", name="local user", created_at=0)
 """Who asks from this machine while there are no keys and the demo leaves the door open."""
 
 _LONGEST = 300  # what is cut off here is longer than any token

@@ -253,7 +253,7 @@ def test_the_demo_is_open_on_this_machine_while_there_are_no_keys(
     tmp_path: Path, host: str
 ) -> None:
     client = House(tmp_path, open_on_loopback=True).client(host)
-    assert client.post("/v1/score").json()["key"] == "loopback"
+    assert client.post("/v1/score").json()["key"] == "local user"
 
 
 @pytest.mark.parametrize(

@@ -250,3 +250,12 @@ def test_the_crms_key_opens_no_figures(site: tuple[App, Reviewer], path: str) ->
 @pytest.mark.parametrize("name", ["none", "..%2Fmonths", "costs", "MONTHS"])
 def test_a_table_that_there_is_not(site: tuple[App, Reviewer], name: str) -> None:
     assert site[1].page(f"/review/figures/{name}.csv").status_code == 404
+
+
+def test_the_months_in_which_scoring_began_say_so(site: tuple[App, Reviewer]) -> None:
+    app, reviewer = site
+    september(app)
+    began = "Scoring began on 2026-08-31"
+    assert began in reviewer.page("/review/figures?month=2026-08").text
+    assert began in reviewer.page("/review/figures/print?from=2026-08&to=2026-10").text
+    assert "Scoring began" not in reviewer.page("/review/figures?month=2026-09").text

@@ -89,7 +89,7 @@ def test_the_open_demo_is_entered_without_a_key_and_its_forms_work(tmp_path):
         app.house.keyring.__init__(app.settings.keys_file)
         person = Reviewer(app, None)
         assert person.page("/review").status_code == 200
-        assert "loopback" in person.page("/review").text
+        assert "without sign-in" in person.page("/review").text
         before = person.token("/review")
         assert before == person.token("/review")
         assert person.submit("/review/sign-out", {}, csrf="x" * 32).status_code == 403

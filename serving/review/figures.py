@@ -29,12 +29,14 @@ LENGTHS = (1, 3, YEAR)
 
 @dataclass(frozen=True)
 class Told:
-    """What the page of some months shows, when it was counted (ms UTC), and what is wrong with the costs."""
+    """What the page of some months shows, when it was counted (ms UTC), what is wrong with the costs, and
+    when the first lead turned hot, where that was in these months (ms UTC): there it all begins."""
 
     span: Span
     made_at: int
     counted: Counted
     costs_wrong: str
+    began: int | None
 
 
 async def show(visit: Visit) -> Response:
@@ -76,7 +78,8 @@ async def _told(visit: Visit) -> Told:
 
     key = ("kpi", span, made_at, costs, card.version)
     found, _ = await visit.kept(key, KEPT_SECONDS, partial(see, count))
-    return Told(span, made_at, found, wrong)
+    first = min(facts.hot.values(), default=None)
+    return Told(span, made_at, found, wrong, first if span.period.holds(first) else None)
 
 
 def _costs(visit: Visit) -> tuple[tuple[Cost, ...], str]:
