@@ -31,7 +31,7 @@ from serving.settings import ServiceSettings
 from serving.store import Store
 from serving.tables import metadata
 
-AHEAD_SECONDS = 5.0
+AHEAD_SECONDS = 20.0
 LEADS, PREDICTIONS, TIMES, BAR_MS, BAR_RISE = 100_000, 1_000_000, 7, 300, 1.2
 PAGES = ("", "/calls", "/disagreements", "/definition", "/definition/edit", "/models", "/figures",
          "/figures/print", "/leads/{lead_id}")  # fmt: skip

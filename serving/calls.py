@@ -40,8 +40,8 @@ def calls(
     """The page of `limit` leads `after` a place; of one owner or all. Raises StoreAway."""
     rows = _rows(store, said, owner, limit + 1, now, None if after is None else _place(after))
     last = rows[limit - 1] if len(rows) > limit else None
-    told = store.see(lambda at: owners(at, said.cooled(now)))
-    return Calls(rows[:limit], told, None if last is None else _cursor(last.place))
+    owners = store.see(lambda at: _owners(at, said.cooled(now)))
+    return Calls(rows[:limit], owners, None if last is None else _cursor(last.place))
 
 
 def _rows(
@@ -59,7 +59,7 @@ def _rows(
     return rows[:most]
 
 
-def owners(connection: Connection, cooled: Iterable[str]) -> dict[str, int]:
+def _owners(connection: Connection, cooled: Iterable[str]) -> dict[str, int]:
     """How many leads each owner has to call; `cooled` are not to be.
 
     All of them are read: to look up those that were called off, some at a time, takes ten times as long.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -12,7 +12,6 @@ from sqlalchemy import Select, bindparam, exists, func, select
 from sqlalchemy.engine import Connection
 
 from scoring.actions import FOLLOW_UP
-from serving.calls import owners
 from serving.store_queries import closed_leads, to_call
 from serving.tables import DUE, RECORDS, card_versions, current_scores
 
@@ -36,15 +35,14 @@ def agreement(connection: Connection) -> Mapping[tuple[str, str | None], int]:
     return {pair: count for pair, count in told.items() if count > 0}
 
 
-def waiting(connection: Connection, now: int, cooled: Collection[str]) -> Waiting:
+def waiting(connection: Connection, now: int, cooled: Iterable[str]) -> Waiting:
     """What waits at a moment (ms UTC); `cooled`: leads that persons named not hot, which nobody calls."""
-    hot = sum(owners(connection, cooled).values())
-    late = {*connection.execute(_late(), {"now": now}).scalars()}
+    off = set(cooled)
+    late = [bool(is_late) for lead_id, is_late in connection.execute(_to_call(), {"now": now})
+            if lead_id not in off]  # fmt: skip
     newest = connection.execute(_newest_definition()).first()
     waits = newest is not None and newest.in_force_at is None
-    return Waiting(
-        hot, len(late.difference(cooled)), newest.number if newest is not None and waits else None
-    )
+    return Waiting(len(late), sum(late), newest.number if newest is not None and waits else None)
 
 
 @cache
@@ -57,15 +55,16 @@ def _by_sides(closed: bool) -> Select[Any]:
 
 
 @cache
-def _late() -> Select[Any]:
-    """The leads to call that are late, as the call list marks them."""
+def _to_call() -> Select[Any]:
+    """The leads to call, and whether each is late, as the call list marks them."""
     contacted = exists().where(
         _steps.lead_id == _scores.lead_id,
         _steps.step == "first_contact",
         _steps.at >= _scores.stage_since,
     )
-    goes_on = _scores.action == FOLLOW_UP
-    return select(_scores.lead_id).where(to_call(), bindparam("now") > DUE, goes_on | ~contacted)
+    now: Any = bindparam("now")
+    late = (DUE < now) & ((_scores.action == FOLLOW_UP) | ~contacted)
+    return select(_scores.lead_id, late).where(to_call())
 
 
 @cache
