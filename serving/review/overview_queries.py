@@ -63,7 +63,7 @@ def _to_call() -> Select[Any]:
         _steps.at >= _scores.stage_since,
     )
     now: Any = bindparam("now")
-    late = (DUE < now) & ((_scores.action == FOLLOW_UP) | ~contacted)
+    late = (now > DUE) & ((_scores.action == FOLLOW_UP) | ~contacted)
     return select(_scores.lead_id, late).where(to_call())
 
 
