@@ -58,7 +58,7 @@ def test_evidence_holds_all_that_thresholds_and_gates_need(demo: Demo) -> None:
     told = Evidence.load(demo.out / "model" / EVIDENCE_FILE)
     assert len(told) == demo.model.about["measured_examples"]
     assert set(told.features) == set(demo.model.table.names)
-    assert set(told.segments) == {"channel", "trade", "campaign"}
+    assert set(told.segments) == {"channel", "trade", "campaign", "keyword"}
     assert {"model", "linear", "trees", "baseline_logistic", "baseline_lightgbm"} <= set(
         told.scores
     )
