@@ -79,8 +79,9 @@ def actions(
     deadline = by_code[action]
     if standings is not None:
         _plan(action, deadline, standings)
+    contacted = _contacted(standings, as_of)
     for place, told in enumerate(card.prompts.values()):
-        rows, first = _prompts_due(card, told, columns, as_of)
+        rows, first = _prompts_due(card, told, columns, as_of, contacted)
         sooner = (first < deadline[rows]) & (action[rows] < WON)
         prompt[rows[sooner]], deadline[rows[sooner]] = place, first[sooner]
     return Actions(action, deadline, prompt)
@@ -122,16 +123,31 @@ def _action_due(card: Scorecard, action: Action, as_of: int) -> int:
 
 
 def _prompts_due(
-    card: Scorecard, prompt: Prompt, columns: Mapping[str, Column], as_of: int
+    card: Scorecard,
+    prompt: Prompt,
+    columns: Mapping[str, Column],
+    as_of: int,
+    contacted: Floats | None,
 ) -> tuple[NDArray[np.intp], Ints]:
-    """The leads that wait for the answer, and when it is due."""
+    """The leads that wait for the answer, and when it is due. A contact that sales recorded (`contacted`
+    days ago) answers as an activity does."""
     since, answered = (columns[name] for name in (prompt.since, prompt.answered))
     assert isinstance(since, np.ndarray)  # of the kind days_since, as the card is checked for
     assert isinstance(answered, np.ndarray)
+    if contacted is not None:
+        answered = np.fmin(answered, contacted)
     rows = _waiting(since, answered, prompt.within_days).nonzero()[0]
     office = card.hours if prompt.business_hours else None
     told = [due(as_of - days_to_ms(days), prompt.hours, office) for days in since[rows].tolist()]
     return rows, np.array(told, dtype=np.int64)
+
+
+def _contacted(standings: Sequence[Standing | None] | None, as_of: int) -> Floats | None:
+    """How many days ago sales contacted each lead (nan: not yet); None where nothing is known of any."""
+    told = [None if standing is None else standing.contacted for standing in standings or ()]
+    if all(at is None for at in told):
+        return None
+    return np.array([np.nan if at is None else (as_of - at) / days_to_ms(1) for at in told])
 
 
 def _waiting(since: Floats, answered: Floats, within_days: float) -> Bools:

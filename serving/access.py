@@ -12,8 +12,11 @@ _REVIEWER: frozenset[Role] = frozenset({"reviewer", "admin"})
 _ADMIN: frozenset[Role] = frozenset({"admin"})
 _ALL: frozenset[Role] = frozenset({"crm", "reviewer", "admin"})
 
-OPEN_PATHS = frozenset({"/livez", "/readyz", "/healthz"})
-"""They need no key: whoever watches the service asks them."""
+ROOT = "/"
+"""It leads to the pages."""
+
+OPEN_PATHS = frozenset({ROOT, "/livez", "/readyz", "/healthz"})
+"""They need no key: whoever watches the service asks them, or looks where it is."""
 
 PAGES = "/review/"
 """Where the review pages are: people sign in there, and a cookie tells who they are."""
@@ -75,7 +78,7 @@ ALLOW: Mapping[str, str] = MappingProxyType(_methods())
 """The methods of each path, as the header Allow tells them."""
 
 OTHER = "other"
-ROUTES = frozenset({*ALLOW, "/"})
+ROUTES = frozenset(ALLOW)
 
 
 def route_of(path: str) -> str:

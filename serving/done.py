@@ -1,4 +1,5 @@
-"""What sales did about leads, held in memory: whose deal closed, and when somebody goes on with whom.
+"""What sales did about leads, held in memory: whose deal closed, whom they contacted, and when
+they go on with whom.
 
 A closed lead must not be called, whoever asks for its score: looking it up costs a request nothing here,
 and it is known while the store is away. Some 250 bytes a lead with a step.
@@ -108,5 +109,9 @@ def step_of(record: Record) -> Step | None:
     """The step that a record tells of, if it does."""
     if record.kind == "outcomes":
         return Step(record.at, "won" if record.body.get("outcome") == "won" else "lost")
-    due = record.body.get("due_at") if record.kind == "handovers" else None
-    return None if due is None else Step(record.at, "next_action", due)
+    if record.kind != "handovers":
+        return None
+    due = record.body.get("due_at")
+    if due is not None:
+        return Step(record.at, "next_action", due)
+    return Step(record.at, "first_contact") if record.body.get("step") == "first_contact" else None

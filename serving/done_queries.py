@@ -1,4 +1,4 @@
-"""What the store is asked about the steps of sales: closed deals, and dates of next actions."""
+"""What the store is asked about the steps of sales: closed deals, contacts, and dates of next actions."""
 
 from __future__ import annotations
 
@@ -56,13 +56,13 @@ def _whole(connection: Connection, lead_ids: Iterable[str]) -> dict[str, tuple[S
 
 
 def _by_lead(rows: Iterable[Any]) -> dict[str, tuple[Step, ...]]:
-    """Steps by lead, from rows of lead, time, outcome and date of a next action."""
+    """Steps by lead, from rows of lead, time, what was done, and date of a next action."""
     found: dict[str, tuple[Step, ...]] = {}
-    for lead_id, at, outcome, due in rows:
-        if outcome in ("won", "lost"):
-            found[lead_id] = (*found.get(lead_id, ()), Step(at, outcome))
-        elif due is not None:
+    for lead_id, at, what, due in rows:
+        if due is not None:
             found[lead_id] = (*found.get(lead_id, ()), Step(at, "next_action", due))
+        elif what in ("won", "lost", "first_contact"):
+            found[lead_id] = (*found.get(lead_id, ()), Step(at, what))
     return found
 
 
@@ -78,9 +78,9 @@ def _count(table: Table) -> Select[Any]:
 
 @cache
 def _rows(table: Table) -> Select[Any]:
-    """Lead, time, outcome and date of a next action."""
+    """Lead, time, what was done, and date of a next action."""
     c = table.c
-    own = (c.outcome, null()) if "outcome" in c else (null(), c.due_at)
+    own = (c.outcome, null()) if "outcome" in c else (c.step, c.due_at)
     return select(c.lead_id, c.at, *own)
 
 

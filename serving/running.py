@@ -72,7 +72,8 @@ def welcome(crm: CrmSettings, settings: ServiceSettings, place: Place) -> str:
     lines = "\n".join(f"  {line}" for line in curl_lines(crm, place.url, free))
     return (
         f"Hotlead serves at {place.url} (stop it with Ctrl-C).\n{access}\nTry:\n{lines}\n"
-        f"Docs: docs/api.md; {place.url}/v1/openapi.json describes all paths."
+        f"Docs: docs/api.md; {place.url}/v1/openapi.json describes all paths.\n"
+        f"Pages for people, in English and Japanese: {place.url}/review (docs/first-five-minutes.md)"
     )
 
 

@@ -45,7 +45,7 @@ def test_the_table_holds_nothing_else() -> None:
 
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("DELETE", "/v1/score"), ("GET", "/v1/score"), ("GET", "/docs.json"), ("GET", "/"),
+    [("DELETE", "/v1/score"), ("GET", "/v1/score"), ("GET", "/docs.json"), ("POST", "/"),
      ("POST", "/v1/score/"), ("POST", "/V1/score"), ("POST", "//v1/score"), ("post", "/v1/score"),
      ("GET", "/v1/scores/../leads")],
 )  # fmt: skip

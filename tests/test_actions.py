@@ -225,6 +225,16 @@ def three(columns: dict[str, Column]) -> dict[str, Column]:
     return {name: np.repeat(np.asarray(column), 3) for name, column in columns.items()}
 
 
+@pytest.mark.parametrize(("contacted", "waits"), [(None, 0), (0.4, -1), (0.5, -1), (0.6, 0)])
+def test_a_contact_that_sales_recorded_answers_what_was_asked_before(
+    contacted: float | None, waits: int
+) -> None:
+    at = None if contacted is None else FRIDAY - round(contacted * MS_PER_DAY)
+    stood = [Standing(contacted=at)]
+    told = actions(ASKING, decision(WARM), days(inquiry=0.5), FRIDAY, stood)
+    assert first(told)[2] == waits
+
+
 # -- prompts -------------------------------------------------------------------------------------
 
 

@@ -56,6 +56,23 @@ def test_a_lead_stands_where_its_newest_steps_before_the_moment_say() -> None:
     assert standing_of(steps, NEVER) == Standing("won", 20, 90)
 
 
+def test_the_newest_contact_counts_and_alone_closes_nothing() -> None:
+    steps = [Step(20, "first_contact"), Step(10, "first_contact")]
+    assert standing_of(steps, 10) is None
+    assert standing_of(steps, 11) == Standing(contacted=10)
+    assert standing_of([*steps, Step(15, "won")], NEVER) == Standing("won", 15, contacted=20)
+
+
+def test_a_contact_is_known_at_once_and_read_again(store: Store) -> None:  # noqa: F811
+    told, done = record("handovers", "c", AT, lead_id="A", step="first_contact"), Done(store)
+    done.add([told])
+    assert done.of("A", AT + 1) == Standing(contacted=AT)
+    kept(store, told)
+    again = Done(store)
+    again.refresh()
+    assert again.of("A", AT + 1) == Standing(contacted=AT)
+
+
 @given(
     st.lists(st.builds(Step, st.integers(0, 9), st.sampled_from(["won", "lost"]))),
     st.integers(0, 10),

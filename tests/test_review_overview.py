@@ -12,6 +12,8 @@ from stores import AT, hot, prediction, record, server, store, url
 
 from features.clock import now_ms
 from scoring.bundle import Origin, write_bundle
+from scoring.model_requests import write_models
+from serving.review.calls_queries import nearly_hot
 from serving.review.overview_queries import agreement, waiting
 from serving.store import Store
 from tests.review_site import Reviewer, review_app
@@ -89,3 +91,38 @@ def test_the_page_is_told_when_the_store_is_away(tmp_path: Path) -> None:
         assert answer.status_code == 503
         assert "The database cannot be reached" in answer.text
         assert answer.headers["retry-after"]
+
+
+def test_leads_that_the_model_did_not_judge_have_a_column_that_opens_them(tmp_path: Path) -> None:
+    with review_app(tmp_path) as (app, reviewer):
+        told = prediction("Z", rules_stage="warm", stage="warm", model_stage=None, model_score=None)
+        app.house.store.remember([told]).result()
+        page = reviewer.page("/review").text
+        assert "No model" in page
+        cell = "/review/disagreements?rules=warm&amp;model=none"
+        assert f'<a href="{cell}">1</a>' in page
+        listed = reviewer.page(cell.replace("&amp;", "&")).text
+        assert "/review/leads/Z" in listed
+        assert (
+            "/review/leads/Z"
+            not in reviewer.page("/review/disagreements?rules=hot&model=none").text
+        )
+
+
+@pytest.mark.parametrize(("tags", "waits"), [({}, True), ({"approved.by": "Sato"}, False)])
+def test_a_challenger_waits_until_somebody_has_decided(
+    tmp_path: Path, tags: dict[str, str], waits: bool
+) -> None:
+    with review_app(tmp_path) as (app, reviewer):
+        models = {"challenger": {"registered": "7", "version": "abc", "about": {}, "tags": tags}}
+        write_models(app.house.settings.bundles, {"at": now_ms(), "models": models, "gate": None})
+        assert ("Model 7 is a candidate" in reviewer.page("/review").text) == waits
+
+
+def test_whom_a_person_named_not_hot_is_not_among_the_nearest(store: Store) -> None:
+    store.remember([
+        prediction("A", stage="warm", score=79, decided_by="person"),
+        prediction("B", stage="warm", score=79), prediction("C", stage="warm", score=70),
+    ]).result()  # fmt: skip
+    assert [row.lead_id for row in store.see(lambda at: nearly_hot(at, 5, ["B"]))] == ["C"]
+    assert [row.lead_id for row in store.see(lambda at: nearly_hot(at, 1, []))] == ["B"]

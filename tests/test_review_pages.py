@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from html import unescape
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -14,10 +16,13 @@ from features.clock import iso, now_ms
 from scoring.load_scorecard import SCORECARD_FILE
 from scoring.model_requests import waiting, write_models
 from serving import keys
+from serving.review.calls import A_PAGE
 from serving.review.words import page_texts
 from tests.review_site import Reviewer, review_app
 
 SCRIPT = "<script>alert(1)</script>"
+_NEXT = re.compile(r'href="([^"]+)" rel="next"')
+_STEPS = re.compile(r'action="(/review/calls/[^"]+)" class="steps"')
 
 
 @pytest.fixture
@@ -107,6 +112,61 @@ def test_a_wrong_step_keeps_what_was_typed_and_stores_nothing(
         )
         == 0
     )
+
+
+def test_a_wrong_step_shows_the_page_again_that_it_was_sent_from(
+    site: tuple[App, Reviewer],
+) -> None:
+    app, reviewer = site
+    for number in range(A_PAGE + 2):
+        a_hot_lead(app, f"L{number:02}")
+    second = unescape(_NEXT.findall(reviewer.page("/review/calls").text)[0])
+    place = unescape(_STEPS.findall(reviewer.page(second).text)[-1])
+    told = {"step": "next_action", "due": "2001-01-01", "back": second}
+    page = reviewer.submit(place, told, page=second)
+    assert page.status_code == 422
+    assert "Give a day from today on" in page.text
+    assert 'value="2001-01-01"' in page.text
+    assert len(_STEPS.findall(page.text)) == 2
+    told = {"step": "sent_back", "back": "/review/leads/L00"}
+    page = reviewer.submit("/review/leads/L00", told, page="/review/leads/L00")
+    assert page.status_code == 422
+    assert "Say why it is sent back" in page.text
+    assert 'id="what-if"' in page.text
+
+
+def test_what_is_wrong_with_a_lead_that_is_listed_no_more_is_told_all_the_same(
+    site: tuple[App, Reviewer],
+) -> None:
+    app, reviewer = site
+    a_hot_lead(app)
+    page = reviewer.submit("/review/calls/GONE", {"step": "sent_back"}, page="/review/calls")
+    assert page.status_code == 422
+    assert "Say why it is sent back" in page.text
+    told = {"right_side": "model", "reason": ""}
+    page = reviewer.submit("/review/disagreements/GONE", told, page="/review/calls")
+    assert page.status_code == 422
+    assert "GONE" in page.text
+    assert 'role="alert"' in page.text
+
+
+def test_the_list_follows_a_step_at_once(site: tuple[App, Reviewer]) -> None:
+    app, reviewer = site
+    a_hot_lead(app)
+    reviewer.submit("/review/calls/L1", {"step": "accepted"}, page="/review/calls")
+    page = reviewer.page("/review/calls").text
+    assert "field sales" in page
+    assert "inside sales" not in page
+
+
+def test_who_is_named_hot_by_hand_is_in_the_list_at_once(site: tuple[App, Reviewer]) -> None:
+    app, reviewer = site
+    at = iso(now_ms() - 1_000)
+    sent = {"lead_id": "W", "updated_at": at, "created_at": at, "attributes": {"channel": "web"}}
+    assert app.post("/v1/leads", sent, role="crm").status_code == 201
+    told = {"verdict": "hot", "reason": "met at the fair", "until": "2099-01-31"}
+    assert reviewer.submit("/review/leads/W", told, page="/review/leads/W").status_code == 303
+    assert "/review/leads/W" in reviewer.page("/review/calls").text
 
 
 def test_after_a_step_one_comes_back_to_no_other_site(site: tuple[App, Reviewer]) -> None:

@@ -206,6 +206,12 @@ def test_the_language_is_chosen_once(site):
 def test_every_text_is_there_in_both_languages():
     for key, told in page_texts().items():
         assert set(told) == {"en", "ja"}, key
-        assert (
-            re.findall(r"{(\w+)", told["en"]).sort() == re.findall(r"{(\w+)", told["ja"]).sort()
-        ), key
+        names = [sorted(re.findall(r"{(\w+)", each)) for each in told.values()]
+        assert names[0] == names[1], key
+
+
+def test_the_address_alone_leads_to_the_pages(site):
+    app, _ = site
+    answer = app.request("GET", "/", None)
+    assert answer.status_code == 307
+    assert answer.headers["location"] == "/review"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -13,6 +14,7 @@ from starlette.responses import Response
 
 from features.clock import from_ms
 from scoring.actions import ACCEPTED, FOLLOW_UP, action_of
+from scoring.scale import HOT_SCORE
 from scoring.scorecard import HOT
 from serving.asking import HotQuery, asked
 from serving.calls import Calls, calls
@@ -66,11 +68,14 @@ async def _page(visit: Visit, typed: Typed, status: int = 200) -> Response:
     query = asked(HotQuery, told)
     page = await _listed(visit, query)
     today = from_ms(visit.now).astimezone(visit.house.crm.zone).date()
-    near, due = await visit.see(lambda at: _others(at, end_of(today, visit)))
+    cooled = visit.house.said.cooled(visit.now)
+    near, due = await visit.see(lambda at: _others(at, end_of(today, visit), cooled))
     return visit.html(
         "calls.html", status, calls=[_call(row, visit) for row in page.rows], page=page, owner=query.owner,
         total=sum(page.owners.values()), near=[_near(row, visit) for row in near], due=due, typed=typed,
-        here=_address(query.owner, query.after), next=page.next and _address(query.owner, page.next),
+        here=_address(query.owner, query.after), query=_query(query.owner, query.after),
+        next=page.next and _address(query.owner, page.next),
+        elsewhere=typed.lead_id and typed.lead_id not in {row.lead_id for row in page.rows},
         started=query.after is not None, today=today.isoformat(), link=crm_link,
     )  # fmt: skip
 
@@ -85,8 +90,8 @@ async def _listed(visit: Visit, query: HotQuery) -> Calls:
         raise away("The store is away. Try again later.", problem.retry_after) from None
 
 
-def _others(connection: Connection, until: int) -> tuple[Any, Any]:
-    return nearly_hot(connection, NEAR), due_steps(connection, until, DUE)
+def _others(connection: Connection, until: int, cooled: Sequence[str]) -> tuple[Any, Any]:
+    return nearly_hot(connection, NEAR, cooled), due_steps(connection, until, DUE)
 
 
 def _call(row: HotRow, visit: Visit) -> Call:
@@ -102,7 +107,9 @@ def _near(row: Any, visit: Visit) -> Near:
     detail = orjson.loads(row.detail)
     why = both_reasons(detail, visit.house.watch.in_use.scorer, visit.lang)
     unknown = [visit.say(role) for role in detail.get("unknown") or ()]
-    return Near(row.lead_id, row.score, 80 - row.score, unknown, [*why["rules"], *why["model"]][:3])
+    return Near(
+        row.lead_id, row.score, HOT_SCORE - row.score, unknown, [*why["rules"], *why["model"]][:3]
+    )
 
 
 def crm_link(visit: Visit, lead_id: str) -> str | None:
@@ -112,8 +119,12 @@ def crm_link(visit: Visit, lead_id: str) -> str | None:
 
 
 def _address(owner: str | None, after: str | None) -> str:
+    return "/review/calls" + _query(owner, after)
+
+
+def _query(owner: str | None, after: str | None) -> str:
     told = {name: value for name, value in (("owner", owner), ("after", after)) if value}
-    return "/review/calls" + (f"?{urlencode(told)}" if told else "")
+    return f"?{urlencode(told)}" if told else ""
 
 
 ROUTES = (PageRoute("GET", "/calls", show), PageRoute("POST", "/calls/{lead_id:path}", step))

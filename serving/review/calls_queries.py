@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import Select, bindparam, exists, select
@@ -16,9 +17,12 @@ Rows = Sequence[Any]
 _steps = RECORDS["handovers"]
 
 
-def nearly_hot(connection: Connection, most: int) -> Rows:
-    """Open warm leads, the highest score first."""
-    return connection.execute(_warm(), {"most": most}).all()
+def nearly_hot(connection: Connection, most: int, cooled: Iterable[str]) -> Rows:
+    """Open warm leads, the highest score first, of equal ones the newest; without the `cooled`, whom a
+    person named not hot: they are held below hot, and nobody is to warm them."""
+    off = set(cooled)
+    told = connection.execute(_warm(), {"most": most + len(off)})
+    return list(islice((row for row in told if row.lead_id not in off), most))
 
 
 def due_steps(connection: Connection, until: int, most: int) -> Rows:
@@ -30,8 +34,8 @@ def due_steps(connection: Connection, until: int, most: int) -> Rows:
 @cache
 def _warm() -> Select[Any]:
     c = current_scores.c
-    found = select(current_scores).where(IS_WARM, ~is_closed(c.lead_id))
-    return found.order_by(c.score.desc()).limit(bindparam("most"))
+    found = select(current_scores).where(IS_WARM, c.decided_by != "person", ~is_closed(c.lead_id))
+    return found.order_by(c.score.desc(), c.stage_since.desc()).limit(bindparam("most"))
 
 
 @cache

@@ -17,6 +17,7 @@ from scoring.scorecard import STAGES
 from serving.problems import Problem
 from serving.review.disagreements_queries import (
     LEAST_APART,
+    UNJUDGED,
     closed_deals,
     counted,
     never_hot,
@@ -89,9 +90,8 @@ async def _page(
     visit: Visit, lead_id: str, told: Fields, wrong: Fields, status: int = 200
 ) -> Response:
     query = visit.request.query_params
-    model, rules = (
-        query.get(side) if query.get(side) in STAGES else None for side in ("model", "rules")
-    )
+    model = asked if (asked := query.get("model")) in (*STAGES, UNJUDGED) else None
+    rules = asked if (asked := query.get("rules")) in STAGES else None
     higher = query.get("higher", "both")
     higher = higher if higher in ("model", "rules") else "both"
     start = int(query["start"]) if _START.fullmatch(query.get("start", "")) else 0
@@ -106,7 +106,8 @@ async def _page(
         "disagreements.html", status, disputes=[_dispute(row, found, visit) for row in found["rows"][:A_PAGE]],
         closed=[_dispute(row, found, visit) for row in closed], missed=missed, made_at=made_at,
         counts=found["counts"], sides=SIDES, model=model, rules=rules, higher=higher, apart=LEAST_APART,
-        here=_address(visit, start), judged=lead_id, told=told, wrong=wrong,
+        here=_address(visit, start), query=_query(visit, start), judged=lead_id, told=told, wrong=wrong,
+        elsewhere=lead_id and lead_id not in {row.lead_id for row in [*found["rows"][:A_PAGE], *closed]},
         next=_address(visit, start + A_PAGE) if len(found["rows"]) > A_PAGE else "",
         previous=_address(visit, max(0, start - A_PAGE)) if start else "",
     )  # fmt: skip
@@ -160,11 +161,15 @@ def _wrong(told: Fields, visit: Visit) -> Fields:
 
 
 def _address(visit: Visit, start: int) -> str:
+    return "/review/disagreements" + _query(visit, start)
+
+
+def _query(visit: Visit, start: int) -> str:
     kept = {
         k: v for k, v in visit.request.query_params.items() if k in ("model", "rules", "higher")
     }
     told = {**kept, "start": str(start)} if start else kept
-    return "/review/disagreements" + (f"?{urlencode(told, quote_via=quote)}" if told else "")
+    return f"?{urlencode(told, quote_via=quote)}" if told else ""
 
 
 def _place(told: str) -> str:

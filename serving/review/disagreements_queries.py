@@ -15,6 +15,8 @@ from serving.tables import APART, RECORDS, current_scores, predictions
 
 Rows: TypeAlias = Sequence[Any]
 Side: TypeAlias = Literal["model", "rules", "both"]
+UNJUDGED = "none"
+"""Stands for the stage of a model that did not judge."""
 LEAST_APART = 20
 """From so many points of the scale on the sides are said to differ: half a stage."""
 _scores, _told = current_scores.c, predictions.c
@@ -29,10 +31,13 @@ def open_leads(
     start: int,
     most: int,
 ) -> Rows:
-    """Open leads, the furthest apart first: those whose `higher` side says more, or of a pair of stages."""
-    asked = {"model": model, "rules": rules, "start": start, "most": most}
+    """Open leads, the furthest apart first: those whose `higher` side says more, or of a pair of stages
+    (UNJUDGED: the model did not judge)."""
+    unjudged = model == UNJUDGED
+    asked = {"model": None if unjudged else model, "rules": rules, "start": start, "most": most}
     told = {name: value for name, value in asked.items() if value is not None}
-    return connection.execute(_open(higher, model is not None, rules is not None), told).all()
+    found = _open(higher, model is not None, rules is not None, unjudged)
+    return connection.execute(found, told).all()
 
 
 def closed_deals(connection: Connection, most: int) -> Rows:
@@ -65,12 +70,13 @@ def counted(connection: Connection) -> Mapping[str, int]:
 
 
 @cache
-def _open(higher: Side, of_model: bool, of_rules: bool) -> Select[Any]:
+def _open(higher: Side, of_model: bool, of_rules: bool, unjudged: bool) -> Select[Any]:
     found = select(current_scores).where(~is_closed(_scores.lead_id))
     if not (of_model or of_rules):
         found = found.where(APART >= LEAST_APART)
     if of_model:
-        found = found.where(_scores.model_stage == bindparam("model"))
+        judged_so = _scores.model_stage == bindparam("model")
+        found = found.where(_scores.model_stage.is_(None) if unjudged else judged_so)
     if of_rules:
         found = found.where(_scores.rules_stage == bindparam("rules"))
     if higher == "model":

@@ -74,7 +74,8 @@ class Bars:
              "marker": {"color": COLOURS[s.role]}, "error_y": _errors(s)}
             for s in self.series
         ]  # fmt: skip
-        return {"data": data, "layout": {"barmode": "group", "yaxis": {"ticksuffix": self.unit}}}
+        axes = {"xaxis": {"type": "category"}, "yaxis": {"ticksuffix": self.unit}}
+        return {"data": data, "layout": {"barmode": "group", **axes}}
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,7 @@ class Lines:
                 "text": [mark.label for mark in self.marks], "hoverinfo": "text+x",
                 "marker": {"symbol": "diamond", "color": WHOLE},
             })  # fmt: skip
-        axis = {} if self.zone is None else {"type": "date"}
+        axis = {} if self.zone is None else {"type": "date", "tickformat": "%Y-%m-%d"}
         layout = {
             "xaxis": {**axis, "title": {"text": self.x_title}},
             "yaxis": {"ticksuffix": self.unit},

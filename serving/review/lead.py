@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from datetime import date, timedelta
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
 
@@ -18,13 +19,15 @@ from serving.review.drawing import Mark
 from serving.review.judging import Known, judged, known_lead
 from serving.review.lead_figures import model_waterfall, over_time, rules_waterfall
 from serving.review.lead_queries import Deed, deeds
-from serving.review.steps import Typed, day_of, end_of
+from serving.review.steps import Typed, day_of, end_of, take_step
 from serving.review.typed import Fields
 from serving.review.visit import PageRoute, Visit
 from serving.review.what_if import changed_values, fields, turns
 from serving.store import StoreAway
 
 SHOWN, HAPPENED, DAYS = 200, 60, 14
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+_NO_STEP = Typed()
 
 
 async def find(visit: Visit) -> Response:
@@ -35,11 +38,18 @@ async def find(visit: Visit) -> Response:
 
 async def show(visit: Visit) -> Response:
     """The page of a lead."""
-    return await _page(visit, {}, {})
+    return await _page(visit)
 
 
-async def override(visit: Visit) -> Response:
-    """Name a lead hot or not, by hand."""
+async def act(visit: Visit) -> Response:
+    """What was done about a lead, or a person's word on it, by the form that was sent."""
+    if "step" not in await visit.form():
+        return await _override(visit)
+    told = await take_step(visit)
+    return await _page(visit, step=told, status=422) if isinstance(told, Typed) else told
+
+
+async def _override(visit: Visit) -> Response:
     form, lead_id = await visit.form(), visit.request.path_params["lead_id"]
     told = {name: str(value) for name, value in form.items()}
     until = day_of(told.get("until", ""))
@@ -55,12 +65,13 @@ async def override(visit: Visit) -> Response:
             if problem.status != 422:
                 raise
             wrong = {e.path.rpartition(".")[2]: e.allowed for e in problem.errors}
-    return await _page(visit, told, wrong, 422)
+    return await _page(visit, told, wrong, status=422)
 
 
 async def _page(
-    visit: Visit, told: Mapping[str, str], wrong: Mapping[str, str], status: int = 200
-) -> Response:
+    visit: Visit, told: Mapping[str, str] = _NOTHING, wrong: Mapping[str, str] = _NOTHING,
+    step: Typed = _NO_STEP, status: int = 200,
+) -> Response:  # fmt: skip
     lead_id = visit.request.path_params["lead_id"]
     lead, rows = await _read(visit, lead_id)
     done = await visit.see(lambda at: deeds(at, lead_id))
@@ -73,7 +84,7 @@ async def _page(
         "lead.html", status, lead=lead, score=score, pictures=pictures, falls=[f for f in falls if f],
         rows=rows[:50], happened=_happened(lead, done, visit), what_if=await _what_if(visit, lead),
         told=Fields(told), wrong=Fields(wrong), today=today.isoformat(), link=crm_link(visit, lead_id),
-        typed=Typed(),
+        typed=step,
         until=(today + timedelta(days=DAYS)).isoformat(), lead_id=lead_id,
         here=f"/review/leads/{quote(lead_id, safe='')}",
     )  # fmt: skip
@@ -96,7 +107,14 @@ async def _what_if(visit: Visit, lead: Known) -> dict[str, Any]:
     asked, does = fields(typed, lead, wrong, scorer.card, scorer.table, visit.lang)
     after = judged(visit.house, lead, changed).scores(visit.lang, visit.now, "none")[0]
     hints = await asyncio.to_thread(turns, visit.house, lead, visit.lang)
-    return {"asked": asked, "does": does, "changed": changed, "after": after, "turns": hints}
+    return {
+        "asked": asked,
+        "does": does,
+        "changed": changed,
+        "wrong": wrong,
+        "after": after,
+        "turns": hints,
+    }
 
 
 def _marks(lead: Known, done: list[Deed], visit: Visit) -> list[Mark]:
@@ -151,5 +169,5 @@ def _wrong(told: Mapping[str, str], until: date | None, visit: Visit) -> dict[st
 
 ROUTES = (
     PageRoute("GET", "/leads", find), PageRoute("GET", "/leads/{lead_id:path}", show),
-    PageRoute("POST", "/leads/{lead_id:path}", override),
+    PageRoute("POST", "/leads/{lead_id:path}", act),
 )  # fmt: skip

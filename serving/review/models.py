@@ -58,6 +58,15 @@ async def act(visit: Visit) -> Response:
     return visit.back("/review/models", done="models_done")
 
 
+async def undecided(visit: Visit) -> str | None:
+    """The registered version of a challenger that nobody has approved or rejected yet."""
+    known = await asyncio.to_thread(read_models, visit.house.settings.bundles)
+    told = {} if known is None else known["models"].get("challenger", {})
+    tags: Mapping[str, str] = told.get("tags", {})
+    decided = any(tags.get(f"{word}.by") for word in ("approved", "rejected"))
+    return None if decided else told.get("registered")
+
+
 def _wrong_note(note: str, visit: Visit) -> str:
     if len(note) > NOTE_LENGTH:
         return visit.say("site_too_long", most=NOTE_LENGTH, count=len(note))

@@ -12,8 +12,10 @@ from scoring.monitoring import QUIET
 from scoring.rates import Rate
 from scoring.scorecard import STAGES
 from serving.monitor_page import advice_in_words, monitor_page
+from serving.review.disagreements_queries import UNJUDGED
 from serving.review.drawing import Bars, Figure, Lines, Role, Series
 from serving.review.figures import prepare
+from serving.review.models import undecided
 from serving.review.overview_queries import agreement, waiting
 from serving.review.proof import Proof, proof_of
 from serving.review.visit import PageRoute, Visit
@@ -50,6 +52,7 @@ async def show(visit: Visit) -> Response:
     return visit.html(
         "overview.html", proof=proof, figures=[] if proof is None else _figures(proof, visit),
         agreement=_table(told), stages=STAGES, waits=await visit.see(lambda at: waiting(at, visit.now, cooled)),
+        challenger=await undecided(visit), unjudged=any(model is None for _, model in told),
         served=_served(visit), fallback=scorer.fallback, has_rules=bool(scorer.card.rows),
     )  # fmt: skip
 
@@ -79,15 +82,18 @@ def _served(visit: Visit) -> dict[str, Any] | None:
 
 
 def _table(told: Mapping[tuple[str, str | None], int]) -> list[tuple[str, list[Cell]]]:
-    """A row for each stage of the rules, hot first; a column for each stage of the model."""
+    """A row for each stage of the rules, hot first; a column for each stage of the model, and one for leads
+    that it did not judge."""
     return [
-        (rules, [_cell(told.get((rules, model), 0), rules, model) for model in reversed(STAGES)])
+        (rules, [_cell(told.get((rules, model), 0), rules, model) for model in (*reversed(STAGES), None)])
         for rules in reversed(STAGES)
-    ]
+    ]  # fmt: skip
 
 
-def _cell(count: int, rules: str, model: str) -> Cell:
-    return Cell(count, f"/review/disagreements?rules={rules}&model={model}", rules == model)
+def _cell(count: int, rules: str, model: str | None) -> Cell:
+    return Cell(
+        count, f"/review/disagreements?rules={rules}&model={model or UNJUDGED}", rules == model
+    )
 
 
 def _figures(proof: Proof, visit: Visit) -> list[Figure]:

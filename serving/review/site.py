@@ -66,6 +66,7 @@ class Site:
         """All of the site, for the app."""
         enter = partial(sign_in.enter, self._house.keyring)
         return [
+            Route(access.ROOT, _home, methods=["GET"]),
             Route(access.SIGN_IN, self._open(sign_in.show), methods=["GET"]),
             Route(access.SIGN_IN, self._open(enter), methods=["POST"]),
             Route(access.SIGN_OUT, self._open(sign_in.leave), methods=["POST"]),
@@ -158,6 +159,10 @@ def _page_of(visit: Visit, problem: Problem) -> Response:
     for name, value in problem.headers.items():
         response.headers[name] = value
     return response
+
+
+async def _home(request: Request) -> Response:
+    return RedirectResponse(HOME)
 
 
 async def _nowhere(visit: Visit) -> Response:

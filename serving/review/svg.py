@@ -73,7 +73,7 @@ def _axis(y: Scale, unit: str) -> Iterator[Markup]:
         yield Markup('<line class="grid" x1="{}" x2="{}" y1="{}" y2="{}"/>').format(
             LEFT, WIDTH - RIGHT, y(value), y(value)
         )
-        yield _text(LEFT - 6, y(value) + 4, f"{value:.3g}{unit}", "end")
+        yield _text(LEFT - 6, y(value) + 4, f"{value:,.4g}{unit}", "end")
 
 
 def _bars(figure: Bars) -> Iterator[Markup]:
@@ -83,7 +83,7 @@ def _bars(figure: Bars) -> Iterator[Markup]:
     wide = slot * 0.8 / max(1, len(figure.series))
     for i, label in enumerate(figure.labels):
         start = LEFT + slot * (i + 0.1)
-        yield _text(start + slot * 0.4, HEIGHT - BOTTOM + 16, _short(label, slot / 7), "middle")
+        yield _text(start + slot * 0.4, HEIGHT - BOTTOM + 16, _short(label, slot / 6), "middle")
         for at, series in enumerate(figure.series):
             value = series.values[i]
             if value is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Hashable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
@@ -15,7 +16,8 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from features.kinds import Language
-from serving import access
+from serving import access, bodies
+from serving.answering import Ask
 from serving.house import House
 from serving.keys import Key
 from serving.problems import Problem, away, bad_request, too_large
@@ -84,7 +86,13 @@ class Visit:
         Problem: 409, 422, 503."""
         own = hashlib.sha256(orjson.dumps([kind, body])).hexdigest()[:24]
         _, told = await self.house.intake.take(kind, orjson.dumps({"id": f"page-{own}", **body}))
+        await self._score_anew(str(body["lead_id"]))
         return told
+
+    async def _score_anew(self, lead_id: str) -> None:
+        """What was recorded is in the lists at once. Where that cannot be, the next score sees to it."""
+        with suppress(Problem):
+            await self.house.desk.one(bodies.Lead(lead_id=lead_id), Ask(explain="all"))
 
     async def kept(self, key: Hashable, seconds: float, work: Callable[[], T]) -> tuple[T, int]:
         """What takes long to work out, and when that was done (ms UTC). Raises Problem (503)."""

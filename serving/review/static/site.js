@@ -32,20 +32,25 @@ function draw() {
   document.head.append(script);
 }
 
-// <form method="get" data-live="#part">: on a change the part is asked for again and put in place.
+// <form method="get" data-live=".parts">: on a change these parts are asked for again and put in place; where
+// the answer has none of them (the session has ended, say) the browser goes there itself.
 let asked = 0;
 async function refresh(form) {
-  const turn = ++asked, target = document.querySelector(form.dataset.live);
+  const turn = ++asked, parts = document.querySelectorAll(form.dataset.live);
   const url = new URL(form.action);
   url.search = new URLSearchParams(new FormData(form)).toString();
-  target.setAttribute("aria-busy", "true");
+  for (const part of parts) part.setAttribute("aria-busy", "true");
   try {
     const answer = await fetch(url, { credentials: "same-origin" });
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-    const fresh = page.querySelector(form.dataset.live);
-    if (turn === asked && fresh) target.replaceWith(document.adoptNode(fresh));
+    if (turn !== asked) return;
+    const fresh = [...parts].map((part) => page.getElementById(part.id));
+    if (fresh.includes(null)) return location.assign(url);
+    parts.forEach((part, place) => part.replaceWith(document.adoptNode(fresh[place])));
+  } catch {
+    location.assign(url);
   } finally {
-    target.removeAttribute("aria-busy");
+    for (const part of parts) part.removeAttribute("aria-busy");
     draw();
   }
 }
