@@ -103,7 +103,7 @@ def test_a_number_of_a_condition_changes_with_its_list() -> None:
      ("bands/warm", "80", "bands/warm"), ("bands/hot", "900", "bands/hot"), ("bands/warm", "-1", "bands/warm"),
      ("stages/hot/hours", "nan", "stages/hot/hours"), ("stages/hot/hours", "inf", "stages/hot/hours"),
      ("stages/hot/hours", "0", "stages/hot/hours"), ("thresholds/policy", "luck", "thresholds/policy"),
-     ("thresholds/policy", "top_share", "thresholds/hot")],
+     ("thresholds/policy", "top_share", "thresholds/policy")],
 )  # fmt: skip
 def test_what_does_not_hold_is_told_at_its_field(field: str, typed: str, where: str) -> None:
     card, wrong, _ = edited(CARD, {field: typed})

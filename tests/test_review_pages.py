@@ -11,12 +11,14 @@ from urllib.parse import quote
 
 import pytest
 from service_app import App
+from stores import AT, prediction, record
 
 from features.clock import iso, now_ms
 from scoring.load_scorecard import SCORECARD_FILE
 from scoring.model_requests import waiting, write_models
 from serving import keys
 from serving.review.calls import A_PAGE
+from serving.review.disagreements_queries import closed_deals, never_hot
 from serving.review.words import page_texts
 from tests.review_site import Reviewer, review_app
 
@@ -498,3 +500,81 @@ def test_the_other_language_of_a_form_that_was_wrong_is_a_page(site: tuple[App, 
     a_hot_lead(app)
     answer = reviewer.submit("/review/calls/L1", {"step": "steal"}, page="/review/calls")
     assert 'href="/review/calls?lang=ja"' in answer.text
+
+
+@pytest.mark.parametrize(
+    ("changed", "en", "ja"),
+    [({"bands__warm": "15"}, "Warm from (points)", "ウォームの基準（点）"),
+     ({"stages__hot__hours": "2"}, "Deadline of hot leads", "ホットリードの対応期限"),
+     ({"thresholds__policy": "top_share", "thresholds__warm": "0.3", "thresholds__hot": "0.1"},
+      "this share of the leads", "上位の割合"),
+     ({"intent__rows__interest__off": ""}, "points", "配点")],
+)  # fmt: skip
+def test_a_change_is_told_in_words_not_in_paths(
+    site: tuple[App, Reviewer], changed: dict[str, str], en: str, ja: str
+) -> None:
+    app, reviewer = site
+    for person, words in ((reviewer, en), (Reviewer(app, "admin", lang="ja"), ja)):
+        told = {k: v for k, v in edit(person, **changed).items() if v}
+        page = person.submit("/review/definition/edit", {**told, "act": "try"},
+                             page="/review/definition/edit")  # fmt: skip
+        mine = page.text.split('id="mine"')[1].split("</section>")[0]
+        assert words in mine
+        for raw in ("›", "because", "top_share", "same_volume"):
+            assert raw not in mine
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"bands__hot": ""}, {"stages__hot__hours": "1e300"}, {"thresholds__warm": "3"},
+     {"thresholds__policy": "min_win_rate"}, {"intent__rows__interest__points": ""}, {"bands__hot": "9999"},
+     {"thresholds__policy": "top_share", "thresholds__warm": "30", "thresholds__hot": "10"},
+     {"thresholds__policy": "top_share", "thresholds__warm": "0.1", "thresholds__hot": "0.3"},
+     {"thresholds__policy": "min_win_rate", "thresholds__warm": "0.3", "thresholds__hot": "0.1"}],
+)  # fmt: skip
+def test_what_is_wrong_is_told_to_japanese_readers_in_japanese(
+    site: tuple[App, Reviewer], wrong: dict[str, str]
+) -> None:
+    reader = Reviewer(site[0], "admin", lang="ja")
+    page = reader.submit("/review/definition/edit", {**edit(reader, **wrong), "act": "try"},
+                         page="/review/definition/edit")  # fmt: skip
+    assert page.status_code == 422
+    told = re.findall(r'class="wrong"[^>]*>([^<]*)<', page.text)
+    assert told
+    assert not re.search("[a-z]{4}", " ".join(told))
+
+
+def test_a_text_is_as_long_as_people_read(site: tuple[App, Reviewer]) -> None:
+    app, reviewer = site
+    a_hot_lead(app)
+    long = "x" * 501
+    for path, told in (
+        ("/review/calls/L1", {"step": "sent_back", "reason": long}),
+        ("/review/leads/L1", {"verdict": "hot", "reason": long}),
+        ("/review/disagreements/L1", {"right_side": "model", "reason": long}),
+    ):
+        page = reviewer.submit(path, told, page="/review/calls")
+        assert page.status_code == 422, path
+        assert "At most 500 characters; this has 501." in page.text
+
+
+def test_a_lead_with_two_deals_is_one_lead(site: tuple[App, Reviewer]) -> None:
+    store = site[0].house.store
+    store.remember([prediction("A", AT, model_score=90, rules_score=10, stage="warm")]).result()
+    wins = [record("outcomes", str(n), AT + n, lead_id="A", outcome="won") for n in (5, 9)]
+    store.accept(wins).result()
+    scored, missed, rows = store.see(lambda at: never_hot(at, 10))
+    assert (scored, missed, len(rows)) == (1, 1, 1)
+    assert [row.closed_at for row in store.see(lambda at: closed_deals(at, 10))] == [AT + 9]
+
+
+def test_a_form_that_cannot_be_read_is_told_in_the_readers_language(
+    site: tuple[App, Reviewer],
+) -> None:
+    reader = Reviewer(site[0], "admin", lang="ja")
+    page = reader.submit(
+        "/review/calls/L1", {"step": "sent_back", "reason": "a\0b"}, page="/review/calls"
+    )
+    assert page.status_code == 400
+    assert "送信内容を読み取れませんでした" in page.text
+    assert "NUL" not in page.text

@@ -215,3 +215,19 @@ def test_the_address_alone_leads_to_the_pages(site):
     answer = app.request("GET", "/", None)
     assert answer.status_code == 307
     assert answer.headers["location"] == "/review"
+
+
+def test_a_copy_of_the_cookie_of_a_session_that_ended_opens_nothing(site):
+    app, reviewer = site
+    other, copy = Reviewer(app), Reviewer(app, None)
+    copy.cookies = dict(reviewer.cookies)
+    assert copy.page("/review").status_code == 200
+    reviewer.submit("/review/sign-out", {})
+    assert copy.page("/review").status_code == 303
+    assert other.page("/review").status_code == 200  # the same key, another session
+
+
+@pytest.mark.parametrize(("told", "secure"), [("https", True), ("http", False)])
+def test_the_cookie_is_for_tls_alone_where_the_browser_speaks_it(site, told, secure):
+    answer = site[1].page("/review", headers={"x-forwarded-proto": told})
+    assert ("secure" in answer.headers["set-cookie"].lower()) == secure

@@ -10,6 +10,7 @@ from features.kinds import Language
 from features.table import FeatureTable
 from scoring.pages.conditions import condition_in_words
 from scoring.scorecard import Condition, Scorecard
+from serving.review.card_form import form_of
 from serving.review.words import say
 
 _RULES = {("fit", "rows"): 3, ("intent", "rows"): 3, ("triggers",): 2, ("exclusions",): 2}
@@ -30,14 +31,29 @@ def differences(
 ) -> list[Change]:
     """All that differs between two cards."""
     old, new = dict(_leaves(before.plain())), dict(_leaves(after.plain()))
-    places = [path for path in dict.fromkeys([*old, *new]) if old.get(path) != new.get(path)]
+    changed = [path for path in dict.fromkeys([*old, *new]) if old.get(path) != new.get(path)]
     named = {**_reasons(before, lang), **_reasons(after, lang)}
+    labels = {field.path: field.label for card in (before, after)
+              for field in form_of(card.plain(), table, lang).rest}  # fmt: skip
     return [
         Change(
-            _place(path, named, lang), *(_shown(card.get(path), table, lang) for card in (old, new))
+            labels.get(path) or _place(path, named, lang),
+            *(_shown(path, card.get(path), table, lang) for card in (old, new)),
         )
-        for path in places
+        for path in changed if not _is_told(path, before, after)
+    ]  # fmt: skip
+
+
+def _is_told(path: Path, before: Scorecard, after: Scorecard) -> bool:
+    """Whether this is the reason of a rule that comes or goes: its name tells it."""
+    rules = [
+        {(tuple(at.split(".")), name) for at, name, _ in card.rules()} for card in (before, after)
     ]
+    return any(
+        path[:depth - 1] == start and path[depth : depth + 1] == ("because",)
+        and not all((start, path[depth - 1]) in there for there in rules)
+        for start, depth in _RULES.items()
+    )  # fmt: skip
 
 
 def _leaves(told: Mapping[str, Any], above: Path = ()) -> Iterator[tuple[Path, Any]]:
@@ -64,13 +80,16 @@ def _place(path: Path, named: Mapping[tuple[str, str], str], lang: Language) -> 
 
 def _key(path: Path, lang: Language) -> str:
     key = ".".join(path)
-    known = {"points": "card_points", "when": "definition_when"}
+    known = {"points": "card_points", "when": "definition_when", "because.en": "definition_because_en",
+             "because.ja": "definition_because_ja"}  # fmt: skip
     return say(known[key], lang) if key in known else key
 
 
-def _shown(value: Any, table: FeatureTable, lang: Language) -> str:
+def _shown(path: Path, value: Any, table: FeatureTable, lang: Language) -> str:
     if value is None:
         return ""
+    if path == ("thresholds", "policy"):
+        return say(f"definition_policy_{value}", lang)
     if isinstance(value, list) and value and isinstance(value[0], Mapping):
         return " & ".join(
             condition_in_words(Condition.model_validate(c), table, lang) for c in value

@@ -213,7 +213,7 @@ def _field(loc: tuple[int | str, ...], names: set[str]) -> str:
     if "/".join(parts) in names:
         return "/".join(parts)
     if parts[:1] == ["thresholds"]:
-        return "thresholds/hot"
+        return "thresholds/policy"
     return "bands/warm" if parts[:1] == ["bands"] else "bands/hot"
 
 
@@ -225,9 +225,13 @@ def _sentence(error: Any, lang: Language) -> str:
 
 
 _KNOWN = {
-    "points do nothing": "card_error_zero", "must lie below hot": "card_error_order",
-    "out of reach": "card_error_reach", "greater than 0": "card_error_positive",
+    "points do nothing": "card_error_zero", "out of reach": "card_error_reach",
+    "greater than 0": "card_error_positive", "Field required": "card_error_missing",
     "greater than or equal to -1000": "card_error_points", "less than or equal to 1000": "card_error_points",
+    "less than or equal to 8760": "card_error_hours", "do not go with": "card_error_no_values",
+    "needs both": "card_error_both", "are shares": "card_error_shares",
+    "calls_per_week: warm": "card_error_above", "top_share: warm": "card_error_above",
+    "must lie below hot": "card_error_order", "no number can hold": "card_error_crossed",
 }  # fmt: skip
 
 

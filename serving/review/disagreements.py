@@ -71,9 +71,7 @@ async def judge(visit: Visit) -> Response:
             await visit.send("verdicts", body)
             return visit.back(_place(told["back"]), done="disagreements_done")
         except Problem as problem:
-            if problem.status != 422:
-                raise
-            wrong = Fields({e.path.rpartition(".")[2]: e.allowed for e in problem.errors})
+            wrong = Fields(visit.refused(problem))
     return await _page(visit, lead_id, told, wrong, 422)
 
 
@@ -157,6 +155,8 @@ def _wrong(told: Fields, visit: Visit) -> Fields:
         wrong["right_side"] = visit.say("disagreements_wrong_side")
     if not told["reason"].strip():
         wrong["reason"] = visit.say("disagreements_wrong_reason")
+    elif long := visit.too_long(told["reason"].strip()):
+        wrong["reason"] = long
     return wrong
 
 

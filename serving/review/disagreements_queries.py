@@ -41,8 +41,10 @@ def open_leads(
 
 
 def closed_deals(connection: Connection, most: int) -> Rows:
-    """Closed leads whose sides differed by the last answer before the close, the newest closes first."""
-    return connection.execute(_closed(), {"most": most}).all()
+    """Closed leads whose sides differed by the last answer before the close, the newest closes first; a
+    lead with several deals by the newest of them."""
+    told = connection.execute(_closed(), {"most": most})
+    return list({row.lead_id: row for row in reversed(told.all())}.values())[::-1]
 
 
 def never_hot(connection: Connection, most: int) -> tuple[int, int, Rows]:
@@ -129,15 +131,18 @@ def _wins() -> Any:
 @cache
 def _won(hot: bool | None) -> Select[Any]:
     o = _outcomes.c
-    found = select(func.count()).select_from(_outcomes).where(_wins())
+    found = select(func.count(o.lead_id.distinct())).where(_wins())
     return found if hot is None else found.where(~_was_hot(o.at, o.lead_id))
 
 
 @cache
 def _never() -> Select[Any]:
     o = _outcomes.c
-    found = select(o.lead_id, o.at, o.amount).where(_wins(), ~_was_hot(o.at, o.lead_id))
-    return found.order_by(o.at.desc()).limit(bindparam("most"))
+    newest = func.max(o.at)
+    found = select(o.lead_id, newest.label("at"), func.max(o.amount).label("amount")).where(
+        _wins(), ~_was_hot(o.at, o.lead_id)
+    )
+    return found.group_by(o.lead_id).order_by(newest.desc()).limit(bindparam("most"))
 
 
 @cache

@@ -62,9 +62,7 @@ async def _override(visit: Visit) -> Response:
             await visit.send("overrides", body)
             return visit.back(f"/review/leads/{quote(lead_id, safe='')}", done="lead_done_override")
         except Problem as problem:
-            if problem.status != 422:
-                raise
-            wrong = {e.path.rpartition(".")[2]: e.allowed for e in problem.errors}
+            wrong = visit.refused(problem)
     return await _page(visit, told, wrong, status=422)
 
 
@@ -162,6 +160,8 @@ def _wrong(told: Mapping[str, str], until: date | None, visit: Visit) -> dict[st
         wrong["verdict"] = visit.say("lead_wrong_verdict")
     if not told.get("reason", "").strip():
         wrong["reason"] = visit.say("lead_wrong_reason")
+    elif long := visit.too_long(told["reason"].strip()):
+        wrong["reason"] = long
     if told.get("until") and (until is None or end_of(until, visit) <= visit.now):
         wrong["until"] = visit.say("lead_wrong_until")
     return wrong

@@ -17,7 +17,7 @@ from scoring.metrics import Figure
 from scoring.model_requests import Action, Request, answers, ask, read_models, waiting
 from scoring.pages.gate import gate_table
 from serving.problems import away, not_found
-from serving.review.typed import NOTE_LENGTH, Fields
+from serving.review.typed import Fields
 from serving.review.visit import PageRoute, Visit
 
 SLOW_MS = 10_000
@@ -68,9 +68,7 @@ async def undecided(visit: Visit) -> str | None:
 
 
 def _wrong_note(note: str, visit: Visit) -> str:
-    if len(note) > NOTE_LENGTH:
-        return visit.say("site_too_long", most=NOTE_LENGTH, count=len(note))
-    return "" if note else visit.say("models_wrong_note")
+    return visit.too_long(note) or ("" if note else visit.say("models_wrong_note"))
 
 
 async def _page(visit: Visit, told: Fields, wrong: Fields, status: int = 200) -> Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 import os
 import secrets
@@ -16,7 +17,7 @@ from itsdangerous import BadSignature, URLSafeTimedSerializer
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from features.files import cannot_write
+from features.files import cannot_write, whole_file
 from serving import caller
 from serving.caller import LOOPBACK
 from serving.keyring import Keyring
@@ -80,8 +81,24 @@ class Sessions:
         told = {**who, "csrf": session.csrf, "since": session.since}
         response.set_cookie(
             COOKIE, str(self._signer.dumps(told)), max_age=HOURS * 3600,
-            path="/review", httponly=True, samesite="lax", secure=request.scope["scheme"] == "https",
+            path="/review", httponly=True, samesite="lax", secure=_is_https(request),
         )  # fmt: skip
+
+    def end(self, session: Session) -> None:
+        """No copy of this session's cookie is let in again. Raises OutsideError."""
+        for mark in self._ended.glob("*"):
+            if mark.stat().st_mtime < time.time() - DAYS * 86_400:  # its cookie has ended by itself
+                mark.unlink(missing_ok=True)
+        with whole_file(self._mark(session.csrf)) as file:
+            file.write_bytes(b"")
+
+    @property
+    def _ended(self) -> Path:
+        return self._file.with_name("sessions-ended")
+
+    def _mark(self, csrf: str) -> Path:
+        """What tells that a session has ended: a file, for all workers."""
+        return self._ended / hashlib.sha256(csrf.encode()).hexdigest()[:32]
 
     def _read(self, cookie: str) -> Mapping[str, Any] | None:
         """What a cookie that we signed tells."""
@@ -89,7 +106,8 @@ class Sessions:
             told: Mapping[str, Any] = self._signer.loads(cookie, max_age=HOURS * 3600)
         except BadSignature:
             return None
-        return told if time.time() < told.get("since", 0) + DAYS * 86_400 else None
+        fresh = time.time() < told.get("since", 0) + DAYS * 86_400
+        return told if fresh and not self._mark(told["csrf"]).exists() else None
 
     def _holder(self, told: Mapping[str, str]) -> Key | None:
         """The key that the cookie names, while it is in force."""
@@ -102,6 +120,13 @@ class Sessions:
     @cached_property
     def _signer(self) -> URLSafeTimedSerializer:
         return URLSafeTimedSerializer(_secret(self._file), salt="review")
+
+
+def _is_https(request: Request) -> bool:
+    """Whether the browser speaks TLS, to us or to what stands in front. Who claims it falsely gets a cookie
+    that their own browser keeps to itself."""
+    told = request.headers.get("x-forwarded-proto", request.scope["scheme"])
+    return told.partition(",")[0].strip().lower() == "https"
 
 
 def _secret(path: Path) -> bytes:

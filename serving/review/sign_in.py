@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from starlette.responses import Response
 
 from serving import access
 from serving.keyring import Keyring
 from serving.keys import Key
-from serving.review.session import Begins, Session
+from serving.review.session import Begins, Session, Sessions
 from serving.review.visit import Visit
 
 HOME = "/review"
@@ -36,16 +38,20 @@ async def enter(keyring: Keyring, visit: Visit) -> Response:
     return Begins(Session.begin(key), wanted)
 
 
-async def leave(visit: Visit) -> Response:
-    """End the session."""
+async def leave(sessions: Sessions, visit: Visit) -> Response:
+    """End the session, for good."""
     await visit.form()
+    await asyncio.to_thread(sessions.end, visit.session)
     return Begins(Session.begin(None), access.SIGN_IN)
 
 
 def _from(visit: Visit) -> str:
-    """Whose tries are counted together: those of one address."""
+    """Whose tries are counted together: those of one address, as what stands in front on this machine
+    tells it."""
     client = visit.request.client
-    return "" if client is None else client.host
+    host = "" if client is None else client.host
+    told = visit.request.headers.get("x-forwarded-for", "").rpartition(",")[2].strip()
+    return told if told and host in ("127.0.0.1", "::1") else host
 
 
 def _wrong(visit: Visit, key: Key | None) -> str:

@@ -65,11 +65,12 @@ class Site:
     def routes(self) -> list[BaseRoute]:
         """All of the site, for the app."""
         enter = partial(sign_in.enter, self._house.keyring)
+        leave = partial(sign_in.leave, self._sessions)
         return [
             Route(access.ROOT, _home, methods=["GET"]),
             Route(access.SIGN_IN, self._open(sign_in.show), methods=["GET"]),
             Route(access.SIGN_IN, self._open(enter), methods=["POST"]),
-            Route(access.SIGN_OUT, self._open(sign_in.leave), methods=["POST"]),
+            Route(access.SIGN_OUT, self._open(leave), methods=["POST"]),
             Mount(access.STATIC, Static()),
             *(self._route(page) for page in PAGES),
             Route(HOME + "/{rest:path}", self._signed_in(_nowhere), methods=["GET", "POST"]),

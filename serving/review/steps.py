@@ -38,10 +38,7 @@ async def take_step(visit: Visit) -> Typed | Response:
     try:
         await visit.send("handovers", _body(lead_id, step, form, visit))
     except Problem as problem:
-        if problem.status != 422:
-            raise
-        told = {e.path.rpartition(".")[2]: e.allowed for e in problem.errors}
-        return _typed(lead_id, form, told)
+        return _typed(lead_id, form, visit.refused(problem))
     return visit.back(_place(form), done=f"steps_done_{step}")
 
 
@@ -59,6 +56,8 @@ def _wrong(step: str, form: FormData, visit: Visit) -> dict[str, str]:
         return {"step": visit.say("steps_wrong_step")}
     if step == "sent_back" and not str(form.get("reason", "")).strip():
         return {"reason": visit.say("steps_wrong_reason")}
+    if step == "sent_back" and (long := visit.too_long(str(form.get("reason")).strip())):
+        return {"reason": long}
     day = day_of(str(form.get("due", "")))
     if step == "next_action" and (day is None or end_of(day, visit) < visit.now):
         return {"due": visit.say("steps_wrong_due")}

@@ -25,6 +25,7 @@ from serving.records import Kind
 from serving.review.cached import Cached
 from serving.review.rendering import render
 from serving.review.session import Session
+from serving.review.typed import NOTE_LENGTH
 from serving.review.words import say
 from serving.store import StoreAway
 
@@ -67,6 +68,18 @@ class Visit:
     def html(self, template: str, status: int = 200, /, **values: object) -> Response:
         """A page made from a template."""
         return render(self, template, status, values)
+
+    def too_long(self, text: str) -> str | None:
+        """What is wrong with a text that people typed, where it is longer than they read."""
+        if len(text) <= NOTE_LENGTH:
+            return None
+        return self.say("site_too_long", most=NOTE_LENGTH, count=len(text))
+
+    def refused(self, problem: Problem) -> dict[str, str]:
+        """What the store's door found wrong, by field. Raises the problem where it is of another kind."""
+        if problem.status != 422:
+            raise problem
+        return {e.path.rpartition(".")[2]: self.say("site_refused") for e in problem.errors}
 
     def back(self, path: str, done: str | None = None) -> Response:
         """Send the browser to a page, where `done` (the key of a text) is said."""
