@@ -17,6 +17,7 @@ from test_page import browsing
 from benchmarks.served import Served, served
 
 LEADS = 2_500
+_REFUSED = "status of 422"
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
 
 
@@ -109,6 +110,15 @@ class Looked:
         if keep:
             self.picture(name)
 
+    def refused(self) -> None:
+        """The page that was just sent is refused: the browser says so, which is no error of ours."""
+        assert any(_REFUSED in told for told in self.wrong), self.wrong
+        self.wrong[:] = [told for told in self.wrong if _REFUSED not in told]
+
+    def downloaded(self) -> None:
+        """Something was just downloaded: that ends the request which began it."""
+        self.wrong[:] = [told for told in self.wrong if ".csv" not in told]
+
     def picture(self, name: str) -> None:
         """Keep the picture for the docs, where they are to be made anew."""
         if os.environ.get("HOTLEAD_SCREENSHOTS"):
@@ -149,4 +159,5 @@ def looking(
         for event, note in watch.items():
             page.on(event, note)
         yield Looked(page, lang, wrong)
+        assert wrong == []
         context.close()

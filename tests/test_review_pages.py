@@ -23,6 +23,7 @@ from serving.review.words import page_texts
 from tests.review_site import Reviewer, review_app
 
 SCRIPT = "<script>alert(1)</script>"
+_WHAT_IF = '<p class="note good">'
 _NEXT = re.compile(r'href="([^"]+)" rel="next"')
 _STEPS = re.compile(r'action="(/review/calls/[^"]+)" class="steps"')
 
@@ -578,3 +579,21 @@ def test_a_form_that_cannot_be_read_is_told_in_the_readers_language(
     assert page.status_code == 400
     assert "送信内容を読み取れませんでした" in page.text
     assert "NUL" not in page.text
+
+
+def test_time_that_passes_changes_nothing_in_the_form(tmp_path: Path) -> None:
+    later = 0
+    with review_app(tmp_path, lambda: now_ms() + later) as (app, reviewer):
+        a_hot_lead(app)
+        page = reviewer.page("/review/leads/L1").text
+        told = {unescape(n): unescape(v)
+                for n, v in re.findall(r'name="(w\.[^"]+|at)"[^>]* value="([^"]*)"', page)}  # fmt: skip
+        assert any(name.startswith("w.") for name in told)
+        later = 3_600_000
+        same = reviewer.page("/review/leads/L1", params=told).text
+        assert _WHAT_IF not in same.split('id="what-if"')[1]
+        number = next(
+            n for n, v in told.items() if n.startswith("w.") and v.replace(".", "").isdigit()
+        )
+        other = reviewer.page("/review/leads/L1", params={**told, number: "7.5"}).text
+        assert _WHAT_IF in other.split('id="what-if"')[1]

@@ -32,10 +32,17 @@ def known_lead(house: House, lead_id: str, now: int) -> Known:
     found = house.store.lead(lead_id)
     if found is None:
         raise not_found("Nothing is known of this lead.")
+    return known_at(house, found, now)
+
+
+def known_at(house: House, stored: StoredLead, moment: int) -> Known:
+    """What is known of a lead at a moment (ms UTC)."""
     how, table = house.desk.how, house.watch.in_use.scorer.table
-    view = told_before(found, how, now).view(now + 1)
+    view = told_before(stored, how, moment).view(moment + 1)
     values = dict(zip(table.names, table.one(view), strict=True))
-    return Known(found, now, values, {r: view.text(c) is not None for r, c in how.roles.items()})
+    return Known(
+        stored, moment, values, {r: view.text(c) is not None for r, c in how.roles.items()}
+    )
 
 
 def judged(house: House, lead: Known, changed: Values, explain: bool = False) -> Answers:

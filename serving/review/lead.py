@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping
 from datetime import date, timedelta
 from types import MappingProxyType
@@ -11,12 +12,12 @@ from urllib.parse import quote
 
 from starlette.responses import Response
 
-from features.clock import from_ms, iso
+from features.clock import MS_PER_DAY, from_ms, iso
 from features.columns import plain_text
 from serving.problems import Problem, away
 from serving.review.calls import crm_link
 from serving.review.drawing import Mark
-from serving.review.judging import Known, judged, known_lead
+from serving.review.judging import Known, judged, known_at, known_lead
 from serving.review.lead_figures import model_waterfall, over_time, rules_waterfall
 from serving.review.lead_queries import Deed, deeds
 from serving.review.steps import Typed, day_of, end_of, take_step
@@ -28,6 +29,7 @@ from serving.store import StoreAway
 SHOWN, HAPPENED, DAYS = 200, 60, 14
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 _NO_STEP = Typed()
+_MOMENT = re.compile("[0-9]{1,15}")
 
 
 async def find(visit: Visit) -> Response:
@@ -99,7 +101,9 @@ async def _read(visit: Visit, lead_id: str) -> tuple[Known, list[dict[str, Any]]
 
 
 async def _what_if(visit: Visit, lead: Known) -> dict[str, Any]:
-    """The form, what comes of it, and what would make the lead hot."""
+    """The form, what comes of it, and what would make the lead hot: all of the moment at which the form was
+    made, for days since something go on while people look at it."""
+    lead = known_at(visit.house, lead.stored, _made_at(visit))
     scorer, typed = visit.house.watch.in_use.scorer, dict(visit.request.query_params)
     changed, wrong = changed_values(typed, lead, scorer.table)
     asked, does = fields(typed, lead, wrong, scorer.card, scorer.table, visit.lang)
@@ -110,9 +114,17 @@ async def _what_if(visit: Visit, lead: Known) -> dict[str, Any]:
         "does": does,
         "changed": changed,
         "wrong": wrong,
+        "at": lead.moment,
         "after": after,
         "turns": hints,
     }
+
+
+def _made_at(visit: Visit) -> int:
+    """When the form was made (ms UTC): now, where it does not tell, or tells of more than a day ago."""
+    told = visit.request.query_params.get("at", "")
+    made = int(told) if _MOMENT.fullmatch(told) else visit.now
+    return made if visit.now - MS_PER_DAY <= made <= visit.now else visit.now
 
 
 def _marks(lead: Known, done: list[Deed], visit: Visit) -> list[Mark]:

@@ -13,6 +13,8 @@ from conftest import Demo
 from review_demo import Looked, ReviewDemo, looking, review_demo
 
 from benchmarks.load import wait_for
+from serving import keys
+from serving.settings import ServiceSettings
 
 pytestmark = pytest.mark.slow
 LANGS = ("en", "ja")
@@ -41,7 +43,11 @@ def test_the_overview_opens_the_leads_behind_a_number(site: ReviewDemo, window: 
     count = int(number.inner_text().replace(",", ""))
     number.click()
     page.wait_for_url("**/review/disagreements?*")
-    assert page.locator("article.card").count() >= min(count, 20)
+    listed = page.locator("section[aria-labelledby=open] article")
+    assert listed.count() == min(count, 20)
+    hot = {"en": "hot", "ja": "ホット"}[window.lang]
+    for side in ("model", "rules"):  # the first number is of those whom both call hot
+        assert all(hot in told for told in listed.locator(f".tag.{side}").all_inner_texts())
 
 
 def test_a_lead_is_contacted_in_one_step(site: ReviewDemo, window: Looked) -> None:
@@ -66,7 +72,7 @@ def test_sending_back_needs_a_reason(site: ReviewDemo, window: Looked) -> None:
     call.locator("button[value=sent_back]").click()
     assert page.locator(".wrong").first.is_visible()
     assert page.locator("[aria-invalid=true]").count() == 1
-    window.wrong.clear()  # the browser tells every 422
+    window.refused()
     page.locator("[aria-invalid=true]").fill("no budget")
     page.locator("li.call:has([aria-invalid]) button[value=sent_back]").click()
     page.wait_for_url("**done=steps_done_sent_back*")
@@ -79,8 +85,22 @@ def test_a_lead_is_looked_at_and_tried(site: ReviewDemo, window: Looked) -> None
     page.wait_for_selector(".plot .main-svg")
     window.check("lead")
     page.locator("section[aria-labelledby=if] summary").click()
-    page.locator("select[name='w.budget']").select_option(index=1)
-    page.wait_for_selector("#what-if .note, #what-if h3, #what-if p")
+    number = page.locator("section[aria-labelledby=if] input[name^='w.']").first
+    typed = number.input_value()
+    number.fill("many")
+    number.press("Tab")
+    page.wait_for_selector(".wrong.live:not(:empty)")
+    number.fill(typed)
+    number.press("Tab")
+    page.wait_for_selector(".wrong.live:not(:empty)", state="detached")
+    assert page.locator("#what-if .note").count() == 0
+    budget = page.locator("select[name='w.budget']")
+    chosen = budget.input_value()
+    others = [told for told in budget.locator("option").evaluate_all("all => all.map((o) => o.value)")
+              if told != chosen]  # fmt: skip
+    budget.select_option(others[0])
+    page.wait_for_selector("#what-if .note")
+    assert "w.budget" not in page.url  # in place, without leaving the page
     page.locator("summary", has_text={"en": "by hand", "ja": "手動"}[window.lang]).click()
     page.locator("input[name=verdict][value=not_hot]").check()
     page.locator("#o-reason").fill("school project")
@@ -100,7 +120,7 @@ def test_a_reviewer_says_who_was_right(site: ReviewDemo, window: Looked) -> None
     window.check("disagreements")
     page.locator("article button.main").first.click()
     assert page.locator(".wrong").count() == 2
-    window.wrong.clear()
+    window.refused()
     page.locator("details[open] input[value=model]").first.check()
     page.locator("details[open] input[name=reason]").first.fill(
         f"the budget is real ({window.lang})"
@@ -123,11 +143,11 @@ def test_the_definition_is_changed_tried_saved_and_signed(site: ReviewDemo, wind
     page.locator("button[value=try]").first.click()
     assert page.locator("#f-intent-rows-trial-points").input_value() == "many"
     assert page.locator("#f-intent-rows-trial-points-wrong").is_visible()
-    window.wrong.clear()
+    window.refused()
     page.locator("#f-intent-rows-trial-points").fill(points)
     page.locator("button[value=try]").first.click()
     assert page.locator("#f-bands-warm-wrong, #f-bands-hot-wrong").first.is_visible()
-    window.wrong.clear()
+    window.refused()
     page.locator("#f-bands-warm").fill("10")
     page.locator("button[value=try]").first.click()
     assert page.locator("#tried .verdict").is_visible()
@@ -159,7 +179,7 @@ def test_an_administrator_promotes_against_the_gate_and_rolls_back(
     before = _registered(site)
     page.locator("form[action$=promote] button").click()
     assert page.locator(".wrong").is_visible()
-    window.wrong.clear()
+    window.refused()
     page.locator("form[action$=promote] input[name=note]").fill("a trial")
     box = page.locator("form[action$=promote] input[name=override]")
     if box.count():
@@ -191,7 +211,7 @@ def test_the_figures_are_shown_taken_away_and_printed(site: ReviewDemo, window: 
         page.locator("section[aria-labelledby=t-channel] a", has_text="CSV").click()
     told = download.value.path().read_text(encoding="utf-8-sig")
     assert told.startswith("source,hot_leads,opportunities,wins,cost")
-    window.wrong.clear()  # a download ends the request that began it
+    window.downloaded()
     page.goto(f"{site.url}/figures/print")
     page.emulate_media(media="print")
     assert not page.locator("header.site").is_visible()
@@ -199,16 +219,46 @@ def test_the_figures_are_shown_taken_away_and_printed(site: ReviewDemo, window: 
     window.picture("figures-print")
 
 
-@pytest.mark.parametrize("width", [360, 1280])
-def test_every_page_fits_without_scripts_and_in_the_dark(site: ReviewDemo, width: int) -> None:
-    with looking(site.service.url, "ja", width, scripts=False) as window:
-        for path in PAGES:
+@pytest.mark.parametrize(("width", "lang"), [(360, "ja"), (1280, "en")])
+def test_every_page_fits_without_scripts_and_in_the_dark(
+    site: ReviewDemo, width: int, lang: str
+) -> None:
+    hot = httpx.get(f"{site.service.url}/v1/hot").json()["leads"][0]["lead_id"]
+    pages = (*PAGES, f"/leads/{hot}", "/definition/1")
+    with looking(site.service.url, lang, width, scripts=False) as window:
+        for path in pages:
             assert window.page.goto(site.url + path).status == 200, path
             assert window.page.locator("h1").count() == 1, path
             drawn = window.page.locator(".plot").count()
             assert window.page.locator(".plot svg").count() == drawn, path
-    with looking(site.service.url, "ja", width, color_scheme="dark") as window:
-        for path in PAGES:
+    with looking(site.service.url, lang, width, color_scheme="dark") as window:
+        for path in pages:
             window.page.goto(site.url + path)
             window.page.wait_for_load_state("networkidle")
             window.check(f"dark{path.replace('/', '-')}-{width}", keep=False)
+
+
+def test_a_reviewer_signs_in_by_keyboard_without_scripts_and_sees_what_the_role_may(
+    site: ReviewDemo,
+) -> None:
+    """The last one here: once there is a key, nobody comes in without."""
+    crm_toml = {"HOTLEAD_CRM": str(site.crm_toml)}
+    _, token = keys.add(ServiceSettings.from_environment(crm_toml).keys_file, "reviewer", "Sato")
+    wait_for(lambda: httpx.get(site.url).status_code == 303, 10)
+    with looking(site.service.url, "en", scripts=False) as window:
+        page = window.page
+        page.goto(f"{site.url}/models")
+        page.locator("#key").focus()
+        page.keyboard.type(token)
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/review/models")
+        assert page.locator("form[action$=approve]").count() == 1
+        assert page.locator("form[action$=promote]").count() == 0
+        page.goto(f"{site.url}/calls")
+        page.locator("li.call summary").first.focus()
+        page.keyboard.press("Enter")
+        page.keyboard.press("Tab")
+        page.keyboard.press("Enter")  # contacted
+        page.wait_for_url("**done=steps_done_first_contact*")
+        page.locator("form[action$=sign-out] button").click()
+        page.wait_for_url("**/review/sign-in*")
