@@ -51,6 +51,8 @@ def test_without_a_model_it_says_so(tmp_path: Path) -> None:
         page = reviewer.page("/review").text
         assert "There is no model yet: the rules alone decide." in page
         assert "data-plot=" not in page
+        table = page.split('class="agreement"')[1].split("</table>")[0]
+        assert [row.count("<td") for row in table.split("<tr>")[1:]] == [0, 3, 3, 3]
 
 
 def test_open_leads_are_counted_by_the_stages_of_both_sides(store: Store) -> None:
@@ -101,6 +103,8 @@ def test_leads_that_the_model_did_not_judge_have_a_column_that_opens_them(tmp_pa
         assert "No model" in page
         cell = "/review/disagreements?rules=warm&amp;model=none"
         assert f'<a href="{cell}">1</a>' in page
+        table = page.split('class="agreement"')[1].split("</table>")[0]
+        assert [row.count("<td") for row in table.split("<tr>")[1:]] == [0, 4, 4, 4]
         listed = reviewer.page(cell.replace("&amp;", "&")).text
         assert "/review/leads/Z" in listed
         assert (

@@ -48,11 +48,11 @@ async def show(visit: Visit) -> Response:
     told, _ = await visit.kept(
         "agreement", COUNTED_SECONDS, lambda: visit.house.store.see(agreement)
     )
-    cooled = visit.house.said.cooled(visit.now)
+    judged, cooled = _judged(told), visit.house.said.cooled(visit.now)
     return visit.html(
         "overview.html", proof=proof, figures=[] if proof is None else _figures(proof, visit),
-        agreement=_table(told), stages=STAGES, waits=await visit.see(lambda at: waiting(at, visit.now, cooled)),
-        challenger=await undecided(visit), unjudged=any(model is None for _, model in told),
+        agreement=_table(told, judged), judged=judged, challenger=await undecided(visit),
+        waits=await visit.see(lambda at: waiting(at, visit.now, cooled)),
         served=_served(visit), fallback=scorer.fallback, has_rules=bool(scorer.card.rows),
     )  # fmt: skip
 
@@ -81,13 +81,19 @@ def _served(visit: Visit) -> dict[str, Any] | None:
             "blocks": [(type(block).__name__, block) for block in blocks], "at": made_at}  # fmt: skip
 
 
-def _table(told: Mapping[tuple[str, str | None], int]) -> list[tuple[str, list[Cell]]]:
-    """A row for each stage of the rules, hot first; a column for each stage of the model, and one for leads
-    that it did not judge."""
+def _judged(told: Mapping[tuple[str, str | None], int]) -> Sequence[str | None]:
+    """The columns: the stages of the model, hot first, and None where it did not judge some."""
+    return (*reversed(STAGES), *{None for _, model in told if model is None})
+
+
+def _table(
+    told: Mapping[tuple[str, str | None], int], judged: Sequence[str | None]
+) -> list[tuple[str, list[Cell]]]:
+    """A row for each stage of the rules, hot first."""
     return [
-        (rules, [_cell(told.get((rules, model), 0), rules, model) for model in (*reversed(STAGES), None)])
+        (rules, [_cell(told.get((rules, model), 0), rules, model) for model in judged])
         for rules in reversed(STAGES)
-    ]  # fmt: skip
+    ]
 
 
 def _cell(count: int, rules: str, model: str | None) -> Cell:
