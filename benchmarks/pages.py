@@ -33,8 +33,9 @@ from serving.tables import metadata
 
 AHEAD_SECONDS = 20.0
 LEADS, PREDICTIONS, TIMES, BAR_MS, BAR_RISE = 100_000, 1_000_000, 7, 300, 1.2
-PAGES = ("", "/calls", "/disagreements", "/definition", "/definition/edit", "/models", "/figures",
-         "/figures/print", "/leads/{lead_id}")  # fmt: skip
+PAGES = ("", "/calls", "/calls?owner=inside_sales", "/disagreements", "/disagreements?rules=hot&model=cold",
+         "/disagreements?higher=model", "/definition", "/definition/1", "/definition/edit", "/models",
+         "/figures", "/figures/print", "/leads/{lead_id}")  # fmt: skip
 OWN = frozenset({"alembic_version", "card_versions", "sign_offs"})
 
 
