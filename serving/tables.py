@@ -23,7 +23,7 @@ from sqlalchemy import (
 from features.clock import NEVER
 from serving.records import COLUMNS, KINDS, Form, Kind, Prediction
 
-SCHEMA = "0002"
+SCHEMA = "0003"
 """The revision in migrations/versions/ that makes these tables."""
 
 metadata = MetaData()
@@ -89,12 +89,16 @@ Index("hot_of_owner", current_scores.c.owner, DUE, current_scores.c.score.desc()
 
 APART = func.abs(current_scores.c.model_score - current_scores.c.rules_score)
 """By how many points the two sides differ; NULL where one of them did not judge."""
-IS_WARM = current_scores.c.stage == literal_column("'warm'")
+IS_NEAR = (current_scores.c.stage == literal_column("'warm'")) & (
+    current_scores.c.decided_by != literal_column("'person'")
+)
+"""Warm, and not because a person named it so."""
 Index("apart", APART.desc())
 Index("by_sides", *(current_scores.c[name] for name in ("rules_stage", "model_stage", "lead_id")))
 Index(
-    "warm_by_score", current_scores.c.score.desc(), sqlite_where=IS_WARM, postgresql_where=IS_WARM
-)
+    "near_by_score", current_scores.c.score.desc(), current_scores.c.stage_since.desc(),
+    sqlite_where=IS_NEAR, postgresql_where=IS_NEAR,
+)  # fmt: skip
 
 _IS_DUE = RECORDS["handovers"].c.due_at.isnot(None)
 Index("due_steps", RECORDS["handovers"].c.due_at, sqlite_where=_IS_DUE, postgresql_where=_IS_DUE)

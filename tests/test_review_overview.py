@@ -15,6 +15,7 @@ from scoring.bundle import Origin, write_bundle
 from scoring.model_requests import write_models
 from serving.review.calls_queries import nearly_hot
 from serving.review.overview_queries import agreement, waiting
+from serving.said import Said
 from serving.store import Store
 from tests.review_site import Reviewer, review_app
 from training.registry import find_model
@@ -128,5 +129,9 @@ def test_whom_a_person_named_not_hot_is_not_among_the_nearest(store: Store) -> N
         prediction("A", stage="warm", score=79, decided_by="person"),
         prediction("B", stage="warm", score=79), prediction("C", stage="warm", score=70),
     ]).result()  # fmt: skip
-    assert [row.lead_id for row in store.see(lambda at: nearly_hot(at, 5, ["B"]))] == ["C"]
-    assert [row.lead_id for row in store.see(lambda at: nearly_hot(at, 1, []))] == ["B"]
+    said = Said(store)
+    told = store.see(lambda at: nearly_hot(at, 5, said, AT + 1))
+    assert [row.lead_id for row in told] == ["B", "C"]
+    said.add([record("handovers", "b", lead_id="B", step="sent_back", reason="a student")])
+    told = store.see(lambda at: nearly_hot(at, 5, said, AT + 1))
+    assert [row.lead_id for row in told] == ["C"]

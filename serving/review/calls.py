@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -68,8 +67,7 @@ async def _page(visit: Visit, typed: Typed, status: int = 200) -> Response:
     query = asked(HotQuery, told)
     page = await _listed(visit, query)
     today = from_ms(visit.now).astimezone(visit.house.crm.zone).date()
-    cooled = visit.house.said.cooled(visit.now)
-    near, due = await visit.see(lambda at: _others(at, end_of(today, visit), cooled))
+    near, due = await visit.see(lambda at: _others(at, visit, end_of(today, visit)))
     return visit.html(
         "calls.html", status, calls=[_call(row, visit) for row in page.rows], page=page, owner=query.owner,
         total=sum(page.owners.values()), near=[_near(row, visit) for row in near], due=due, typed=typed,
@@ -90,8 +88,9 @@ async def _listed(visit: Visit, query: HotQuery) -> Calls:
         raise away("The store is away. Try again later.", problem.retry_after) from None
 
 
-def _others(connection: Connection, until: int, cooled: Sequence[str]) -> tuple[Any, Any]:
-    return nearly_hot(connection, NEAR, cooled), due_steps(connection, until, DUE)
+def _others(connection: Connection, visit: Visit, until: int) -> tuple[Any, Any]:
+    near = nearly_hot(connection, NEAR, visit.house.said, visit.now)
+    return near, due_steps(connection, until, DUE)
 
 
 def _call(row: HotRow, visit: Visit) -> Call:

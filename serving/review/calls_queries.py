@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import cache
-from itertools import islice
 from typing import Any
 
 from sqlalchemy import Select, bindparam, exists, select
 from sqlalchemy.engine import Connection
 
+from serving.said import Said
 from serving.store_queries import is_closed, is_newest
-from serving.tables import IS_WARM, RECORDS, current_scores
+from serving.tables import IS_NEAR, RECORDS, current_scores
 
 Rows = Sequence[Any]
 _steps = RECORDS["handovers"]
+_SPARE = 100
+"""So many leads more are read, for those named not hot since they were scored."""
 
 
-def nearly_hot(connection: Connection, most: int, cooled: Iterable[str]) -> Rows:
-    """Open warm leads, the highest score first, of equal ones the newest; without the `cooled`, whom a
-    person named not hot: they are held below hot, and nobody is to warm them."""
-    off = set(cooled)
-    told = connection.execute(_warm(), {"most": most + len(off)})
-    return list(islice((row for row in told if row.lead_id not in off), most))
+def nearly_hot(connection: Connection, most: int, said: Said, now: int) -> Rows:
+    """Open warm leads, the highest score first, of equal ones the newest; without those whom a person has
+    named not hot: they are held below hot, and nobody is to warm them."""
+    told = connection.execute(_warm(), {"most": most + _SPARE}).all()
+    verdicts = said.among([row.lead_id for row in told], now)
+    return [row for row in told if row.lead_id not in verdicts or verdicts[row.lead_id].hot][:most]
 
 
 def due_steps(connection: Connection, until: int, most: int) -> Rows:
@@ -34,7 +36,7 @@ def due_steps(connection: Connection, until: int, most: int) -> Rows:
 @cache
 def _warm() -> Select[Any]:
     c = current_scores.c
-    found = select(current_scores).where(IS_WARM, c.decided_by != "person", ~is_closed(c.lead_id))
+    found = select(current_scores).where(IS_NEAR, ~is_closed(c.lead_id))
     return found.order_by(c.score.desc(), c.stage_since.desc()).limit(bindparam("most"))
 
 
