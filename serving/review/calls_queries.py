@@ -15,7 +15,7 @@ from serving.tables import IS_NEAR, RECORDS, current_scores
 
 Rows = Sequence[Any]
 _steps = RECORDS["handovers"]
-_SPARE = 100
+_SPARE = 50
 """So many leads more are read, for those named not hot since they were scored."""
 
 
