@@ -44,10 +44,14 @@ _DRAWS, _MOST = 100, 20_000
 
 @dataclass(frozen=True)
 class Served:
-    """The first live answer of a version on each of n leads, and what became of them. `probability` is nan
-    where the rules alone answered, `points` what the rules ranked by, `card` the version of the rules'
-    card; `won_at` and `closed_at` are the first win and the first close in ms UTC, NEVER where it did not
-    happen."""
+    """The first live answer of a version on each of n leads, and what became of them.
+
+    `probability` is nan where the rules alone answered, `points` what the rules ranked by, `card` the
+    version of the rules' card. `rules_chance` is the probability of the scorecard as the version itself
+    calibrated it (nan where that is not known: of another version than the one in use, beside another
+    card). `won_at` and `closed_at` are the first win and the first close in ms UTC, NEVER where it did not
+    happen.
+    """
 
     version: str
     as_of: Ints
@@ -57,6 +61,7 @@ class Served:
     won_at: Ints
     closed_at: Ints
     card: NDArray[np.object_]
+    rules_chance: Floats
 
     def __len__(self) -> int:
         return len(self.as_of)
@@ -66,6 +71,7 @@ class Served:
         return Served(
             self.version, self.as_of[rows], self.probability[rows], self.points[rows],
             self.rules_hot[rows], self.won_at[rows], self.closed_at[rows], self.card[rows],
+            self.rules_chance[rows],
         )  # fmt: skip
 
     def judged(self, horizon_days: float, now: int) -> tuple[Bools, Bools]:
@@ -88,8 +94,8 @@ class Performance:
     `card` is the one version of the rules' card that it was beside, None where all are taken together.
     The horizon of `waiting` leads has not ended yet. `told` is the mean probability, `came`
     the win rate with its interval. Probabilities are `off` where the `calibration` error is above
-    `calibration_bar`. `volume` leads are called by the rules; `differences` is the model less the rules
-    when both call so many.
+    `calibration_bar`; `rules_calibration` is the error of the calibrated scorecard. `volume` leads are
+    called by the rules; `differences` is the model less the rules when both call so many.
     """
 
     version: str
@@ -105,6 +111,7 @@ class Performance:
     log_loss: Figure | None = None
     volume: int | None = None
     differences: Mapping[str, Difference] | None = None
+    rules_calibration: Figure | None = None
 
     @property
     def known(self) -> bool:
@@ -158,7 +165,16 @@ def _measured(told: Performance, served: Served, won: Bools, rows: NDArray[np.in
         calibration=_figure(calibration_error, of, chance), calibration_bar=bar,
         log_loss=_figure(log_loss, of, chance), volume=volume(hot),
         differences=differences(of, chance, served.points[rows], hot, _DRAWS),
+        rules_calibration=_rules_calibration(of, served.rules_chance[rows]),
     )  # fmt: skip
+
+
+def _rules_calibration(of: Judged, chance: Floats) -> Figure | None:
+    known = ~np.isnan(chance)
+    if known.sum() < MIN_JUDGED:
+        return None
+    told = Judged(of.won[known], of.amount[known], np.arange(int(known.sum())))
+    return _figure(calibration_error, told, chance[known])
 
 
 def advice(

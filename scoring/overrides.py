@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -37,15 +38,27 @@ class Override:
     def hot(self) -> bool:
         return self.verdict in ("hot", "accepted")
 
-    def holds(self, as_of: int) -> bool:
-        """Whether it is in force at a moment (ms UTC)."""
-        return self.at <= as_of < self.expires
-
 
 def in_force(overrides: Sequence[Override], as_of: int) -> Mapping[str, Override]:
     """The newest verdict in force on each lead."""
-    told = sorted((o for o in overrides if o.holds(as_of)), key=lambda o: o.at)
-    return {override.lead_id: override for override in told}
+    by_lead = defaultdict(list)
+    for override in overrides:
+        by_lead[override.lead_id].append(override)
+    told = ((lead_id, newest_in_force(of, as_of)) for lead_id, of in by_lead.items())
+    return {lead_id: override for lead_id, override in told if override is not None}
+
+
+def newest_in_force(
+    overrides: Iterable[Override], as_of: int, live: bool = False
+) -> Override | None:
+    """The newest verdict in force of those on one lead, of equal moments the later told. `live`: what came
+    from a clock ahead of ours holds already."""
+    found, since = None, -NEVER
+    for each in overrides:
+        at = min(each.at, as_of) if live else each.at
+        if since <= at <= as_of < each.expires:
+            found, since = each, at
+    return found
 
 
 def read_overrides(path: Path, zone: ZoneInfo) -> list[Override]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from features.columns import Floats
+from features.columns import Bools, Floats, Ints
 from scoring.rating import Rating
 from scoring.scorecard import Scorecard
 
@@ -32,8 +32,12 @@ class PointsPart:
 
     def log_odds(self, rating: Rating) -> Floats:
         """(rows,) log-odds of rated leads."""
-        told = self.intercept + self.per_point * rating.points
-        return np.asarray(told + self.trigger * rating.triggered - self.exclusion * rating.excluded)
+        return self.by_points(rating.points, rating.triggered, rating.excluded)
+
+    def by_points(self, points: Ints, triggered: Bools, excluded: Bools) -> Floats:
+        """(rows,) log-odds of leads by what their rating came to."""
+        told = self.intercept + self.per_point * points
+        return np.asarray(told + self.trigger * triggered - self.exclusion * excluded)
 
     def contributions(self, rating: Rating) -> tuple[float, Floats]:
         """The log-odds of an average lead, and what each feature adds to it: (rows, features)."""

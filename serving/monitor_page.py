@@ -81,7 +81,8 @@ def _thresholds(told: Monitored, lang: Language) -> Iterator[tuple[str, str]]:
 
 def _versions(told: Monitored, lang: Language) -> Table:
     columns = ("monitor_version", "monitor_leads", "monitor_waiting", "monitor_judged", "monitor_won",
-               "monitor_told", "monitor_came", "calibration_error", "log_loss")  # fmt: skip
+               "monitor_told", "monitor_came", "calibration_error", "monitor_rules_error",
+               "log_loss")  # fmt: skip
     rows = tuple(_version(each, told, lang) for each in told.performance if each.card is None)
     return Table(tuple(say(c, lang) for c in columns), rows, say("monitor_nothing", lang))
 
@@ -97,7 +98,11 @@ def _version(each: Performance, told: Monitored, lang: Language) -> tuple[Cell, 
     came: Cell = NONE if each.came is None else figure_cell("win_rate", each.came)
     loss: Cell = NONE if each.log_loss is None else figure_cell("log_loss", each.log_loss)
     chance = NONE if each.told is None else percent(each.told)
-    return (_named(each, told, lang), *counts, chance, came, _calibration(each, lang), loss)
+    rules: Cell = (
+        NONE if each.rules_calibration is None
+        else figure_cell("calibration_error", each.rules_calibration)
+    )  # fmt: skip
+    return (_named(each, told, lang), *counts, chance, came, _calibration(each, lang), rules, loss)
 
 
 def _calibration(each: Performance, lang: Language) -> Cell:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from features.clock import NEVER
-from scoring.overrides import VERDICTS, Override
+from scoring.overrides import VERDICTS, Override, newest_in_force
 from serving.done import Done, DoneStore
 from serving.records import Record
 
@@ -60,12 +60,12 @@ class Said:
         """The verdicts in force on some leads. `live`: what came from a clock ahead of ours holds
         already; a replay sees nothing that came after its moment."""
         there = self._by_lead.keys() & set(lead_ids)
-        told = ((lead, _newest(self._by_lead[lead], as_of, live)) for lead in there)
+        told = ((lead, newest_in_force(self._by_lead[lead], as_of, live)) for lead in there)
         return {lead: _now_at_most(o, as_of) for lead, o in told if o is not None}
 
     def cooled(self, as_of: int) -> list[str]:
         """The leads that a person named not hot, at a moment (ms UTC)."""
-        told = ((lead, _newest(said, as_of, True)) for lead, said in self._by_lead.items())
+        told = ((lead, newest_in_force(said, as_of, True)) for lead, said in self._by_lead.items())
         return [lead for lead, override in told if override is not None and not override.hot]
 
 
@@ -91,16 +91,6 @@ def _joined(
     before: Mapping[str, Sequence[Override]], added: Mapping[str, Sequence[Override]]
 ) -> dict[str, Sequence[Override]]:
     return {lead: [*before.get(lead, ()), *told] for lead, told in added.items()}
-
-
-def _newest(told: Iterable[Override], as_of: int, live: bool) -> Override | None:
-    """The newest verdict in force of those on one lead, of equal moments the later told."""
-    found, since = None, -NEVER
-    for each in told:
-        at = min(each.at, as_of) if live else each.at
-        if since <= at <= as_of < each.expires:
-            found, since = each, at
-    return found
 
 
 def _now_at_most(override: Override, now: int) -> Override:

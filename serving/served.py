@@ -18,6 +18,7 @@ from features.errors import HotleadError, OutsideError
 from features.settings import CrmSettings
 from scoring.bundle import load_bundle
 from scoring.evidence import Evidence
+from scoring.model import Model, sigmoid
 from scoring.monitoring import THRESHOLDS, Advice, Performance, Served, advice, performances
 from scoring.scorer import Scorer
 from scoring.stability import Shift, stability
@@ -97,7 +98,7 @@ def monitored(
     """All of it as of now, of answers first given `since` a moment (None: of all). Raises StoreAway."""
     model = None if scorer.judge is None else scorer.judge.model
     closed = store.see(lambda at: _closed(at, now))
-    served = store.see(lambda at: _served(at, closed, now, since or 0))
+    served = store.see(lambda at: _served(at, closed, now, since or 0, model))
     found = [p for each in served for p in performances(each, crm.target.horizon_days, now)]
     shifts, sampled = _shifts(store, settings, crm, scorer, closed, now)
     by, fallbacks = store.see(lambda at: _shares(at, now))
@@ -115,28 +116,34 @@ def _closed(connection: Connection, now: int) -> dict[str, Close]:
 
 
 def _served(
-    connection: Connection, closed: Mapping[str, Close], now: int, since: int
+    connection: Connection, closed: Mapping[str, Close], now: int, since: int, model: Model | None
 ) -> list[Served]:
-    """By version of the model (the rules alone are one too), the most leads first."""
+    """By version of the model (the rules alone are one too), the most leads first; `model` is in use."""
     rows: dict[str, dict[str, tuple[Any, ...]]] = {}
     asked = {"now": now, "since": since}
     answers = connection.execute(served_queries.first_answers(), asked)
-    for lead, version, as_of, chance, score, points, stage, card in answers:
+    for lead, version, as_of, chance, score, points, stage, card, fired, never in answers:
         close = closed.get(lead, _OPEN)
         told = (as_of, np.nan if chance is None else chance, score + _TIE * points, stage == "hot",
-                close.won_at, close.closed_at, card)  # fmt: skip
+                close.won_at, close.closed_at, card, points, bool(fired), bool(never))  # fmt: skip
         rows.setdefault(version or RULES, {}).setdefault(lead, told)
-    found = [_columns(version, list(told.values())) for version, told in rows.items()]
+    found = [_columns(version, list(told.values()), model) for version, told in rows.items()]
     return sorted(found, key=lambda each: (-len(each), each.version))
 
 
-def _columns(version: str, rows: Sequence[tuple[Any, ...]]) -> Served:
-    as_of, chance, score, hot, won_at, closed_at, card = zip(*rows, strict=True)
+def _columns(version: str, rows: Sequence[tuple[Any, ...]], model: Model | None) -> Served:
+    as_of, chance, score, hot, won_at, closed_at, card, *rated = zip(*rows, strict=True)
+    cards = np.array(card, dtype=object)
+    rules = np.full(len(rows), np.nan)
+    if model is not None and model.points is not None and model.version == version:
+        points, fired, never = (np.array(each) for each in rated)
+        told = sigmoid(model.points.by_points(points, fired, never))
+        rules = np.where(cards == model.card.version, told, np.nan)
     return Served(
         version, np.array(as_of, dtype=np.int64), np.array(chance, dtype=np.float64),
         np.array(score, dtype=np.float64), np.array(hot, dtype=np.bool_),
         np.array(won_at, dtype=np.int64), np.array(closed_at, dtype=np.int64),
-        np.array(card, dtype=object),
+        cards, rules,
     )  # fmt: skip
 
 

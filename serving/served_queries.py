@@ -37,7 +37,8 @@ def first_answers() -> Select[Any]:
     )
     told = select(
         _p.lead_id, _p.model_version, _p.as_of, _p.probability, _p.rules_score, _p.points,
-        _p.rules_stage, _p.card_version,
+        _p.rules_stage, _p.card_version, _p.detail.contains('"triggers":["'),
+        _p.detail.contains('"exclusions":["'),
     )  # fmt: skip
     return told.select_from(predictions.join(first, same)).where(*live)
 

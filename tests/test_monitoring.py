@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from scoring.stability import MUCH, Shift, population_stability, stability
 
 DAY = MS_PER_DAY
 CARDS = np.full(10_000, "c", dtype=object)
+UNTOLD = np.full(10_000, np.nan)
 
 
 def shifts(**indexes: float) -> dict[str, Shift]:
@@ -27,7 +29,8 @@ def answers(count: int, chance: np.ndarray, won: np.ndarray, points: np.ndarray)
     """Answers of a year ago, all of which can be judged."""
     at = np.full(count, 1_000 * DAY)
     closed, hot = at + 5 * DAY, points > np.quantile(points, 0.8)
-    return Served("v", at, chance, points, hot, np.where(won, closed, NEVER), closed, CARDS[:count])
+    won_at, card, rules = np.where(won, closed, NEVER), CARDS[:count], UNTOLD[:count]
+    return Served("v", at, chance, points, hot, won_at, closed, card, rules)
 
 
 @pytest.mark.parametrize("share", [0.3, 0.6, 1.0])
@@ -46,7 +49,9 @@ def test_only_what_can_be_judged_counts() -> None:
     closed = np.where(
         won < NEVER, won, np.array([0, 0, 20, 10**9, NEVER // DAY, NEVER // DAY]) * DAY
     )
-    told = Served("v", at, np.zeros(6), np.zeros(6), np.zeros(6, bool), won, closed, CARDS[:6])
+    told = Served(
+        "v", at, np.zeros(6), np.zeros(6), np.zeros(6, bool), won, closed, CARDS[:6], UNTOLD[:6]
+    )
     can, was_won = told.judged(90, 100 * DAY)
     assert can.tolist() == [
         True,
@@ -61,7 +66,7 @@ def test_only_what_can_be_judged_counts() -> None:
 
 def test_nothing_of_the_future_is_seen() -> None:
     told = Served("v", np.array([0]), np.array([0.5]), np.zeros(1), np.zeros(1, bool),
-                  np.array([10 * DAY]), np.array([10 * DAY]), CARDS[:1])  # fmt: skip
+                  np.array([10 * DAY]), np.array([10 * DAY]), CARDS[:1], UNTOLD[:1])  # fmt: skip
     can, won = told.judged(90, 5 * DAY)
     assert (can.tolist(), won.tolist()) == ([False], [False])
 
@@ -89,6 +94,20 @@ def test_a_world_that_moved_is_told_from_features_that_did(shift: float, told: A
     assert advice([world(bias=0.2)], "v", shifts(channel=shift)) == told
 
 
+@pytest.mark.parametrize(("off", "low", "high"), [(0.0, 0.0, 0.03), (0.2, 0.15, 0.25)])
+def test_the_rules_probabilities_are_judged_beside_the_models(
+    off: float, low: float, high: float
+) -> None:
+    rng = np.random.default_rng(3)
+    chance = rng.uniform(0.05, 0.5, 4_000)
+    made = answers(4_000, chance, rng.random(4_000) < chance, chance)
+    assert performance(made, 90, 2_000 * DAY).rules_calibration is None
+    rules = np.where(np.arange(4_000) % 2 == 0, chance + off, np.nan)
+    told = performance(replace(made, rules_chance=rules), 90, 2_000 * DAY).rules_calibration
+    assert told is not None
+    assert low <= told.value <= high
+
+
 def test_few_true_probabilities_give_no_alarm() -> None:
     """Of 200 leads ten bands are off by chance alone; to take that for a moved world would wear people out."""
     alarms = 0
@@ -107,7 +126,7 @@ def test_early_closes_alone_are_not_judged() -> None:
     """Who was won in the first days of a horizon that runs still would make every model look too modest."""
     at, chance = np.full(400, 1_000 * DAY), np.full(400, 0.5)
     won = np.where(np.arange(400) % 2, at + 5 * DAY, NEVER)
-    told = Served("v", at, chance, chance, chance > 1, won, won, CARDS[:400])
+    told = Served("v", at, chance, chance, chance > 1, won, won, CARDS[:400], UNTOLD[:400])
     early, late = (performance(told, 90, at[0] + days * DAY) for days in (89, 90))
     assert (early.judged, early.won, early.waiting) == (0, 0, 400)
     assert (late.judged, late.won, late.waiting) == (400, 200, 0)
@@ -116,7 +135,7 @@ def test_early_closes_alone_are_not_judged() -> None:
 def test_who_was_closed_already_is_no_example() -> None:
     at, none = np.array([100 * DAY, 100 * DAY]), np.zeros(2)
     closed = np.array([99 * DAY, 100 * DAY + 1])
-    told = Served("v", at, none, none, none > 0, closed, closed, CARDS[:2])
+    told = Served("v", at, none, none, none > 0, closed, closed, CARDS[:2], UNTOLD[:2])
     can, won = told.judged(90, 500 * DAY)
     assert (can.tolist(), won.tolist()) == ([False, True], [False, True])
 

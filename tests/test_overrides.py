@@ -9,7 +9,7 @@ import pytest
 
 from features.clock import NEVER
 from features.errors import DataError
-from scoring.overrides import VERDICTS, Override, Verdict, in_force, read_overrides
+from scoring.overrides import VERDICTS, Override, Verdict, in_force, newest_in_force, read_overrides
 from tests.builders import ms, write_csv
 
 TOKYO = ZoneInfo("Asia/Tokyo")
@@ -51,7 +51,7 @@ def test_times_may_have_an_offset_of_their_own(tmp_path: Path, told: str, expect
 def test_an_empty_end_is_no_end(tmp_path: Path) -> None:
     (told,) = read(tmp_path, changed(expires=" "))
     assert told.expires == NEVER
-    assert told.holds(ms(2999, 1, 1))
+    assert newest_in_force([told], ms(2999, 1, 1)) == told
 
 
 def test_order_of_columns_other_columns_and_spaces_do_not_matter(tmp_path: Path) -> None:
@@ -144,7 +144,20 @@ def told(lead: str, verdict: Verdict, at: int, expires: int = NEVER) -> Override
 
 def test_it_holds_from_its_moment_until_before_its_end() -> None:
     override = told("L1", "hot", 10, 20)
-    assert [override.holds(t) for t in (9, 10, 19, 20)] == [False, True, True, False]
+    assert [newest_in_force([override], t) is not None for t in (9, 10, 19, 20)] == [
+        False,
+        True,
+        True,
+        False,
+    ]
+
+
+def test_live_what_came_from_a_clock_ahead_holds_and_later_words_go_before() -> None:
+    ahead, now = told("L1", "hot", 30), told("L1", "not_hot", 20)
+    assert newest_in_force([ahead, now], 25) == now
+    assert newest_in_force([ahead, now], 25, live=True) == ahead
+    twice = [told("L1", "hot", 30), told("L1", "not_hot", 40)]
+    assert newest_in_force(twice, 25, live=True) == twice[1]
 
 
 @pytest.mark.parametrize("turn", [1, -1])

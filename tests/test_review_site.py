@@ -227,6 +227,13 @@ def test_a_copy_of_the_cookie_of_a_session_that_ended_opens_nothing(site):
     assert other.page("/review").status_code == 200  # the same key, another session
 
 
+def test_who_is_not_signed_in_leaves_no_mark(site):
+    app, _ = site
+    stranger = Reviewer(app, None)
+    assert stranger.submit("/review/sign-out", {}, page="/review/sign-in").status_code == 303
+    assert not (app.house.settings.out / "sessions-ended").exists()
+
+
 @pytest.mark.parametrize(("told", "secure"), [("https", True), ("http", False)])
 def test_the_cookie_is_for_tls_alone_where_the_browser_speaks_it(site, told, secure):
     answer = site[1].page("/review", headers={"x-forwarded-proto": told})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,9 @@ from stores import AT, activity, prediction, record, server, store, url
 
 from features.clock import NEVER
 from features.errors import OutsideError
+from scoring.model import sigmoid
 from scoring.monitoring import Served
+from scoring.points import PointsPart
 from serving import served
 from serving.served import Monitored, monitored, watched
 from serving.store import Store
@@ -24,7 +27,7 @@ LONG_AGO = 0
 
 def by_version(store: Store, now: int = AT + 100, since: int = LONG_AGO) -> Mapping[str, Served]:
     closed = store.see(lambda at: served._closed(at, now))
-    told = store.see(lambda at: served._served(at, closed, now, since))
+    told = store.see(lambda at: served._served(at, closed, now, since, None))
     return {each.version: each for each in told}
 
 
@@ -52,6 +55,32 @@ def test_first_is_by_moment_not_by_arrival_and_counts_once(store: Store) -> None
     waited = prediction("A", AT, scored_at=AT, probability=0.1)
     store.remember([waited, waited._replace(request_id="r-2")]).result()
     assert by_version(store)["7"].probability.tolist() == [0.1]
+
+
+def test_the_rules_have_the_probability_of_the_points_part_of_the_version_in_use(
+    store: Store, tmp_path: Path
+) -> None:
+    made = company(tmp_path)
+    watch = Watch(made.crm, made.settings.bundles)
+    watch.refresh()
+    judge = watch.in_use.scorer.judge
+    assert judge is not None
+    part = PointsPart(judge.model.card, (), -2.0, 0.1, 1.0, 3.0, np.zeros(0))
+    model = replace(judge.model, points=part)
+    own = {"model_version": model.version, "card_version": model.card.version, "points": 10}
+    fired, never = '{"triggers":["date"],"exclusions":[]}', '{"triggers":[],"exclusions":["rival"]}'
+    store.remember([
+        prediction("A", **own), prediction("B", **own, detail=fired), prediction("C", **own, detail=never),
+        prediction("D", **{**own, "card_version": "another"}), prediction("E", **{**own, "model_version": "8"}),
+    ]).result()  # fmt: skip
+    told = {
+        each.version: each
+        for each in store.see(lambda at: served._served(at, {}, AT + 1, 0, model))
+    }
+    expected = [sigmoid(np.array([x]))[0] for x in (-1.0, 0.0, -4.0)]
+    assert sorted(told[model.version].rules_chance.tolist())[:3] == pytest.approx(sorted(expected))
+    assert np.isnan(told[model.version].rules_chance).sum() == 1
+    assert np.isnan(told["8"].rules_chance).all()
 
 
 def test_since_does_not_make_a_later_answer_the_first(store: Store) -> None:

@@ -40,20 +40,14 @@ def differences(
             labels.get(path) or _place(path, named, lang),
             *(_shown(path, card.get(path), table, lang) for card in (old, new)),
         )
-        for path in changed if not _is_told(path, before, after)
+        for path in changed if not _is_told(path, old, new)
     ]  # fmt: skip
 
 
-def _is_told(path: Path, before: Scorecard, after: Scorecard) -> bool:
+def _is_told(path: Path, old: Mapping[Path, Any], new: Mapping[Path, Any]) -> bool:
     """Whether this is the reason of a rule that comes or goes: its name tells it."""
-    rules = [
-        {(tuple(at.split(".")), name) for at, name, _ in card.rules()} for card in (before, after)
-    ]
-    return any(
-        path[:depth - 1] == start and path[depth : depth + 1] == ("because",)
-        and not all((start, path[depth - 1]) in there for there in rules)
-        for start, depth in _RULES.items()
-    )  # fmt: skip
+    rule = (*path[:-2], "when")
+    return path[-2:-1] == ("because",) and not (rule in old and rule in new)
 
 
 def _leaves(told: Mapping[str, Any], above: Path = ()) -> Iterator[tuple[Path, Any]]:

@@ -62,6 +62,7 @@ async def _override(visit: Visit) -> Response:
     if not wrong:
         try:
             await visit.send("overrides", body)
+            await visit.score_anew(lead_id)
             return visit.back(f"/review/leads/{quote(lead_id, safe='')}", done="lead_done_override")
         except Problem as problem:
             wrong = visit.refused(problem)

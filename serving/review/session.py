@@ -8,6 +8,7 @@ import os
 import secrets
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -86,11 +87,20 @@ class Sessions:
 
     def end(self, session: Session) -> None:
         """No copy of this session's cookie is let in again. Raises OutsideError."""
-        for mark in self._ended.glob("*"):
-            if mark.stat().st_mtime < time.time() - DAYS * 86_400:  # its cookie has ended by itself
-                mark.unlink(missing_ok=True)
+        if (
+            session.key is None
+        ):  # nobody's: there is nothing to let in, and no mark for strangers to make
+            return
+        self._forget_old()
         with whole_file(self._mark(session.csrf)) as file:
             file.write_bytes(b"")
+
+    def _forget_old(self) -> None:
+        """Drop the marks of sessions whose cookies have ended by themselves."""
+        for mark in self._ended.glob("*"):
+            with suppress(FileNotFoundError):  # another worker was first
+                if mark.stat().st_mtime < time.time() - DAYS * 86_400:
+                    mark.unlink()
 
     @property
     def _ended(self) -> Path:

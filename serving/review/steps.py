@@ -39,6 +39,7 @@ async def take_step(visit: Visit) -> Typed | Response:
         await visit.send("handovers", _body(lead_id, step, form, visit))
     except Problem as problem:
         return _typed(lead_id, form, visit.refused(problem))
+    await visit.score_anew(lead_id)
     return visit.back(_place(form), done=f"steps_done_{step}")
 
 

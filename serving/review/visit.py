@@ -99,13 +99,12 @@ class Visit:
         Problem: 409, 422, 503."""
         own = hashlib.sha256(orjson.dumps([kind, body])).hexdigest()[:24]
         _, told = await self.house.intake.take(kind, orjson.dumps({"id": f"page-{own}", **body}))
-        await self._score_anew(str(body["lead_id"]))
         return told
 
-    async def _score_anew(self, lead_id: str) -> None:
-        """What was recorded is in the lists at once. Where that cannot be, the next score sees to it."""
+    async def score_anew(self, lead_id: str) -> None:
+        """So that lists follow what was just recorded. Where it cannot be, the next score sees to it."""
         with suppress(Problem):
-            await self.house.desk.one(bodies.Lead(lead_id=lead_id), Ask(explain="all"))
+            await self.house.desk.one(bodies.Lead(lead_id=lead_id), Ask())
 
     async def kept(self, key: Hashable, seconds: float, work: Callable[[], T]) -> tuple[T, int]:
         """What takes long to work out, and when that was done (ms UTC). Raises Problem (503)."""

@@ -34,7 +34,7 @@ function draw() {
 
 // <form method="get" data-live=".parts">: on a change these parts are asked for again and put in place; where
 // the answer has none of them (the session has ended, say) the browser goes there itself.
-let asked = 0;
+let asked = 0, leaving = false;
 async function refresh(form) {
   const turn = ++asked, parts = document.querySelectorAll(form.dataset.live);
   const url = new URL(form.action);
@@ -48,13 +48,15 @@ async function refresh(form) {
     if (fresh.includes(null)) return location.assign(url);
     parts.forEach((part, place) => part.replaceWith(document.adoptNode(fresh[place])));
   } catch {
-    location.assign(url);
+    if (!leaving && turn === asked) location.assign(url);
   } finally {
     for (const part of parts) part.removeAttribute("aria-busy");
     draw();
   }
 }
 
+addEventListener("beforeunload", () => { leaving = true; }); // a request that ends by that is no failure
+addEventListener("pageshow", () => { leaving = false; });
 document.addEventListener("toggle", draw, true);
 
 document.addEventListener("change", (event) => {
