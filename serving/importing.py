@@ -66,16 +66,14 @@ def records_of(export: Export, settings: CrmSettings) -> Iterator[Record]:
 def _leads(export: Export, settings: CrmSettings) -> Iterator[Record]:
     """Each lead with what was known when it came, then with what is only known as of today."""
     crm = export.crm
-    kinds = {f.column: f.known for f in settings.table.attributes.values()}
-    first = [name for name in crm.attributes if kinds.get(name) == "at_creation"]
-    today = [name for name in crm.attributes if kinds.get(name) is None]
+    known = {f.column: f.known for f in settings.table.attributes.values()}
+    first = [name for name in crm.attributes if known.get(name) == "at_creation"]
+    today = [name for name in crm.attributes if known.get(name, "today") == "today"]
     for row, lead_id in enumerate(map(str, crm.lead_ids)):
         created = int(crm.created[row])
-        known = {"created_at": created, "account": export.accounts[row]}
         attributes = _told(crm.attributes, first, row)
-        yield _record(
-            "leads", f"{lead_id}:created", lead_id, created, {**known, "attributes": attributes}
-        )
+        body = {"created_at": created, "account": export.accounts[row], "attributes": attributes}
+        yield _record("leads", f"{lead_id}:created", lead_id, created, body)
         if later := _told(crm.attributes, today, row):
             at = max(created, crm.snapshot - 1)
             yield _record("leads", f"{lead_id}:{at}", lead_id, at, {"attributes": later})

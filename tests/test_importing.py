@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
-from small_crm import CARD, small_crm
+from small_crm import CARD, replaced, small_crm
 from test_cli import run
 
 from features.besides import besides
@@ -52,8 +52,10 @@ def test_an_export_that_is_imported_again_changes_nothing(loaded: Loaded) -> Non
     assert all(set(counts) == {"known"} for counts in again["records"].values())
 
 
-def test_a_lead_is_scored_from_the_store_as_from_the_crm(loaded: Loaded) -> None:
+@pytest.mark.parametrize("known", ["at_creation", "today"])
+def test_a_lead_is_scored_from_the_store_as_from_the_crm(loaded: Loaded, known: str) -> None:
     folder = loaded.settings.folder
+    replaced(folder / "crm.toml", 'known = "at_creation"', f'known = "{known}"')
     assert run("import", folder / "crm.toml").returncode == 0
     listed = run(
         "score", folder / "crm.toml", "--to", folder / "list.csv", "--as-of", iso(now_ms())
@@ -65,9 +67,9 @@ def test_a_lead_is_scored_from_the_store_as_from_the_crm(loaded: Loaded) -> None
     store = Store.open(settings.store_url, settings.spool)
     try:
         told = {row["lead_id"]: store.scores(row["lead_id"])[0] for row in rows[:20]}
-        assert {lead: str(of["points"]) for lead, of in told.items()} == {
-            row["lead_id"]: row["points"] for row in rows[:20]
-        }
+        listed_points = {row["lead_id"]: row["points"] for row in rows[:20]}
+        assert {lead: str(of["points"]) for lead, of in told.items()} == listed_points
+        assert len(set(listed_points.values())) > 1
     finally:
         store.close()
 
