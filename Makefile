@@ -44,7 +44,7 @@ screenshots: $(VENV)/.ready ## Make the pictures of the docs anew, in a browser
 	@HOTLEAD_SCREENSHOTS=1 $(BIN)/python -m pytest tests/end_to_end/test_review_browser.py
 
 notebooks: $(VENV)/.ready ## Run the notebooks and write what they show into them (pictures need a Chromium)
-	@HOTLEAD_NOTEBOOKS=1 PLOTLY_RENDERER=plotly_mimetype+png $(BIN)/python -m pytest tests/test_notebooks.py
+	@HOTLEAD_NOTEBOOKS=1 PLOTLY_RENDERER=plotly_mimetype+png $(BIN)/python -m pytest tests/docs/test_notebooks.py
 
 soak: $(VENV)/.ready ## The long trial of the service: moving champions, wrong bodies, memory (15 minutes)
 	@$(BIN)/python -m benchmarks.soak
@@ -69,7 +69,7 @@ compile:
 
 reference: $(VENV)/.ready ## Write the generated tables of the README and the docs anew
 	@$(BIN)/python -m features.reference README.md
-	@$(BIN)/python -m scoring.card_reference docs/scorecard.md
+	@$(BIN)/python -m scoring.scorecard.reference docs/scorecard.md
 
 clean: ## Remove what was made
 	rm -rf $(VENV) demo-crm .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -53,13 +53,13 @@ def demo(
 
     from demo.run import make, today_in_japan
     from features.settings import load_settings
-    from scoring.load_scorecard import find_card
+    from scoring.scorecard.load import find_card
     from training import console
-    from training.batch import Order
-    from training.champion import promote
-    from training.main_job import train_and_register
-    from training.review import compare, keep_comparison
-    from training.scoring import score_crm
+    from training.compare import compare, keep_comparison
+    from training.lists.batch import Order
+    from training.lists.score_crm import score_crm
+    from training.registry.promotion import promote
+    from training.train import train_and_register
 
     with console.told() as say:
         say(f"making a CRM of {leads:,} leads")
@@ -92,11 +92,11 @@ def _lived(loaded: Any, crm_toml: Path, out: Path, say: Any) -> None:
     from dataclasses import asdict
 
     from demo.handling import handling
-    from features.besides import besides
-    from serving.import_job import import_crm
-    from serving.importing import Export
-    from serving.rehearsal import live
-    from training.follower import lay_out
+    from features.crm.extra_columns import besides
+    from serving.jobs.crm_records import Export
+    from serving.jobs.demo_history import live
+    from serving.jobs.import_crm import import_crm
+    from training.registry.follower import lay_out
 
     settings = _service(crm_toml, out)
     told = asdict(besides(loaded)) | {
@@ -118,9 +118,9 @@ def init(
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
 ) -> None:
     """Look at an export and propose a crm.toml."""
+    from features.crm.propose import propose
     from features.errors import SettingsError
     from features.files import whole_file
-    from features.propose import propose
     from training import console
 
     if to.exists() and not force:
@@ -141,11 +141,11 @@ def check(
     crm_toml: CrmToml, out: Out = None, lang: LangOption = "en", as_json: Json = False
 ) -> None:
     """Say in plain words what would make a model lie."""
-    from features.audit import audit, left_out
-    from features.load import load
+    from features.crm.audit import audit, left_out
+    from features.crm.load import load
     from features.moments import MIN_WINS
     from features.settings import load_settings
-    from scoring.load_scorecard import find_card
+    from scoring.scorecard.load import find_card
     from training import console
 
     settings = load_settings(crm_toml)
@@ -196,7 +196,7 @@ def train(
 ) -> None:
     """Train on closed deals, measure on the newest, register the model as challenger."""
     from training import console
-    from training.main_job import train_and_register
+    from training.train import train_and_register
 
     with console.told(as_json) as say:
         source = _exported(crm_toml, out, sent_back_as_lost, say) if from_store else crm_toml
@@ -218,8 +218,8 @@ def _exported(crm_toml: Path, out: Path | None, sent_back: bool, say: Any) -> Pa
     """The crm.toml of what the service collected."""
     from features.clock import now_ms
     from features.settings import load_settings
-    from serving.exported import export_store
-    from serving.store import Store
+    from serving.jobs.export_training_data import export_store
+    from serving.store.store import Store
 
     settings = _service(crm_toml, out)
     store = Store.open(settings.store_url, settings.spool)
@@ -264,9 +264,9 @@ def score(
     from features.clock import iso
     from features.settings import load_settings
     from training import console
-    from training.batch import Order
-    from training.outputs import check_output
-    from training.scoring import score_crm, with_files
+    from training.lists.batch import Order
+    from training.lists.output import check_output
+    from training.lists.score_crm import score_crm, with_files
 
     check_output(to)
     settings = with_files(load_settings(crm_toml), leads, activities)
@@ -294,10 +294,10 @@ def compare(
 ) -> None:
     """Compare model and rules on the newest closed deals."""
     from features.settings import load_settings
-    from scoring.page import to_terminal
+    from scoring.pages.page import to_terminal
     from training import console
-    from training.review import compare as compare_crm
-    from training.review import keep_comparison
+    from training.compare import compare as compare_crm
+    from training.compare import keep_comparison
 
     results = _out(out, crm_toml)
     told = compare_crm(load_settings(crm_toml), results)
@@ -323,9 +323,9 @@ def promote(
 ) -> None:
     """Make the challenger champion, if it passes the gate."""
     from features.settings import load_settings
-    from scoring.load_scorecard import find_card
+    from scoring.scorecard.load import find_card
     from training import console
-    from training.champion import promote as promote_model
+    from training.registry.promotion import promote as promote_model
 
     settings = load_settings(crm_toml)
     card = find_card(settings.folder, settings.table)
@@ -348,7 +348,7 @@ def rollback(
 ) -> None:
     """Make the previous champion the champion again."""
     from training import console
-    from training.champion import rollback as roll_back
+    from training.registry.promotion import rollback as roll_back
 
     told = roll_back(_out(out, crm_toml), why, by)
     if as_json:
@@ -371,11 +371,11 @@ def backtest(
 ) -> None:
     """Retrain month by month on past deals, model against rules."""
     from features.settings import load_settings
-    from scoring.plain import plain
+    from scoring.to_json import plain
     from training import console
     from training.backtest import backtest as test_back
-    from training.backtest_page import backtest_page
-    from training.closed import closed_data
+    from training.fitting.dataset import closed_data
+    from training.reports.backtest_page import backtest_page
 
     settings, results = load_settings(crm_toml), _out(out, crm_toml)
     with console.told(as_json) as say:
@@ -404,8 +404,8 @@ def serve(
     out: Out = None,
 ) -> None:
     """Serve the scores: the API for the CRM, and the follower of the champion."""
-    from serving.running import serve as serve_crm
-    from serving.supervisor import Place
+    from serving.runtime.serve import serve as serve_crm
+    from serving.runtime.supervisor import Place
 
     settings = _service(crm_toml, out)
     serve_crm(settings, Place(host, port), workers, is_open, lambda told: print(told, flush=True))
@@ -418,13 +418,13 @@ def import_export(
     """Bring a CRM's export into the service: leads, their history, closed deals; score the open leads."""
     from dataclasses import asdict
 
-    from features.besides import besides
-    from features.load import load
+    from features.crm.extra_columns import besides
+    from features.crm.load import load
     from features.settings import load_settings
-    from serving.import_job import import_crm
-    from serving.importing import Export
+    from serving.jobs.crm_records import Export
+    from serving.jobs.import_crm import import_crm
     from training import console
-    from training.follower import lay_out
+    from training.registry.follower import lay_out
 
     settings = _service(crm_toml, out)
     with console.told(as_json) as say:
@@ -442,7 +442,7 @@ def import_export(
 @app.command()
 def follow(crm_toml: ServedToml = HERE, out: Out = None) -> None:
     """Lay out the champion to be served, whenever it changes (`hotlead serve` runs this itself)."""
-    from training.follower import follow_until_stopped
+    from training.registry.follower import follow_until_stopped
 
     settings = _service(crm_toml, out)
     follow_until_stopped(settings.out, settings.bundles, settings.crm)
@@ -454,8 +454,8 @@ def show(
 ) -> None:
     """Show the definition of a hot lead as a table, and write it as a page."""
     from features.settings import load_settings
-    from scoring.load_scorecard import card_in_use
     from scoring.pages.rules import rules_page
+    from scoring.scorecard.load import card_in_use
     from training import console
 
     settings = load_settings(crm_toml)
@@ -478,7 +478,7 @@ def replay(
     from features.settings import load_settings
     from scoring.pages.replay import replay_page
     from training import console
-    from training.review import replay as replay_card
+    from training.compare import replay as replay_card
 
     results = _out(out, crm_toml)
     with console.told(as_json) as say:
@@ -509,7 +509,7 @@ def suggest(
     """Learn points and thresholds from closed deals; written for review, never applied by itself."""
     from features.settings import load_settings
     from training import console
-    from training.suggest_job import suggested
+    from training.scorecard.command import suggested
 
     with console.told(as_json) as say:
         settings = load_settings(crm_toml)
@@ -545,7 +545,7 @@ def add_key(
     as_json: Json = False,
 ) -> None:
     """Make a key; its token is printed once, alone on stdout: KEY=$(hotlead keys add ...)."""
-    from serving import key_commands
+    from serving.jobs import manage_keys as key_commands
 
     key_commands.add(_service(crm_toml, out), role, name, expires, as_json)
 
@@ -553,7 +553,7 @@ def add_key(
 @keys.command("list")
 def list_keys(crm_toml: ServedToml = HERE, out: Out = None, as_json: Json = False) -> None:
     """List the keys; no token is shown, as none is stored."""
-    from serving import key_commands
+    from serving.jobs import manage_keys as key_commands
 
     key_commands.show(_service(crm_toml, out), as_json)
 
@@ -569,7 +569,7 @@ def rotate_key(
     as_json: Json = False,
 ) -> None:
     """Give a key a new token, printed once, alone on stdout; the former one holds for a while."""
-    from serving import key_commands
+    from serving.jobs import manage_keys as key_commands
 
     key_commands.rotate(_service(crm_toml, out), key_id, grace, as_json)
 
@@ -579,7 +579,7 @@ def revoke_key(
     key_id: KeyId, crm_toml: ServedToml = HERE, out: Out = None, as_json: Json = False
 ) -> None:
     """End a key at once, with all of its tokens."""
-    from serving import key_commands
+    from serving.jobs import manage_keys as key_commands
 
     key_commands.revoke(_service(crm_toml, out), key_id, as_json)
 
@@ -606,8 +606,8 @@ def outcomes(
     at odds with what was sent before, and were not taken.
     """
     from features.settings import load_settings
+    from serving.client.send_outcomes import read_key, send_file
     from training import console
-    from training.outcomes_job import read_key, send_file
 
     settings, key = load_settings(crm_toml), read_key(key_file, os.environ)
     with console.told(as_json) as say, console.progress(as_json, "sending") as progress:
@@ -642,11 +642,11 @@ def monitor(
     from features.clock import now_ms, to_ms
     from features.files import whole_file
     from features.settings import load_settings
-    from scoring.monitoring import QUIET
-    from scoring.page import to_html, to_terminal
-    from scoring.plain import plain
-    from serving.monitor_page import advice_in_words, monitor_page
-    from serving.served import watched
+    from scoring.evaluation.monitoring import QUIET
+    from scoring.pages.page import to_html, to_terminal
+    from scoring.to_json import plain
+    from serving.monitoring.monitor import watched
+    from serving.monitoring.page import advice_in_words, monitor_page
     from training import console
 
     settings, crm = _service(crm_toml, out), load_settings(crm_toml)
@@ -681,7 +681,7 @@ def forget(
     as_json: Json = False,
 ) -> None:
     """Erase a lead: from the service's store, and from the evidence that models are judged on."""
-    from serving.forgetting import forget as forget_lead
+    from serving.jobs.forget_lead import forget as forget_lead
 
     settings = _service(crm_toml, out)
     question = f"Erase all that {settings.shown_store} and {settings.out} hold of lead {lead_id!r}?"

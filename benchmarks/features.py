@@ -12,7 +12,7 @@ import numpy as np
 from benchmarks.measuring import end, microseconds, own_peak_gib, show
 from features.clock import MS_PER_DAY, NEVER
 from features.columns import Texts
-from features.crm import Activities, Crm, Outcomes
+from features.crm_data import Activities, Crm, Outcomes
 from features.kinds import (
     After,
     Age,

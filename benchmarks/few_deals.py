@@ -21,14 +21,14 @@ from numpy.typing import NDArray
 from benchmarks.data import FOLDER, crm_toml
 from benchmarks.measuring import end, show
 from demo.run import SCORECARD_TOML
-from features.load import load
+from features.crm.load import load
 from features.settings import load_settings
-from scoring.evidence import MODEL, POINTS
-from scoring.page import Block, Chart, Heading, Page, to_html
+from scoring.model.evidence import MODEL, POINTS
 from scoring.pages.charts import lines
-from training.blending import log_loss
-from training.job import prepared
-from training.recipe import Data, choose, fit
+from scoring.pages.page import Block, Chart, Heading, Page, to_html
+from training.fitting.blending import log_loss
+from training.fitting.pipeline import prepared
+from training.fitting.recipe import Data, choose, fit
 
 DRAWS, DRAWS_OF_THE_CURVE, JUDGED = 50, 6, 1_000
 CURVE = (40, 100, 200, 400, 1_000, 2_000, 4_000)

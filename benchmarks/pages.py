@@ -28,8 +28,8 @@ from benchmarks.served import Served, served
 from benchmarks.service import champion_crm, leads
 from features.settings import load_settings
 from serving.settings import ServiceSettings
-from serving.store import Store
-from serving.tables import metadata
+from serving.store.store import Store
+from serving.store.tables import metadata
 
 AHEAD_SECONDS = 20.0
 LEADS, PREDICTIONS, TIMES, ROUNDS, BAR_MS, BAR_RISE = 100_000, 1_000_000, 7, 4, 300, 1.2
@@ -100,12 +100,12 @@ def fill(url: str, crm_toml: Path) -> str:
 
 def _live(url: str, crm_toml: Path) -> None:
     from demo.handling import handling
-    from features.besides import besides
-    from features.load import load
-    from serving.import_job import import_crm
-    from serving.importing import Export
-    from serving.rehearsal import live
-    from training.follower import lay_out
+    from features.crm.extra_columns import besides
+    from features.crm.load import load
+    from serving.jobs.crm_records import Export
+    from serving.jobs.demo_history import live
+    from serving.jobs.import_crm import import_crm
+    from training.registry.follower import lay_out
 
     settings = ServiceSettings.from_environment({**os.environ, "HOTLEAD_CRM": str(crm_toml),
                                                  "HOTLEAD_STORE_URL": url})  # fmt: skip

@@ -14,10 +14,10 @@ from features.clock import MS_PER_DAY
 from features.columns import Column, Texts
 from features.settings import parse_features
 from features.table import FeatureTable
-from scoring.deadlines import due
-from scoring.load_scorecard import parse_card, profile_features
-from scoring.rating import OneRater, rate
-from scoring.scorecard import Scorecard
+from scoring.scorecard.load import parse_card, profile_features
+from scoring.scorecard.office_hours import due
+from scoring.scorecard.rating import OneRater, rate
+from scoring.scorecard.scorecard import Scorecard
 
 LEADS = 1_000_000
 _MONDAY = 1_764_547_200_000

@@ -22,10 +22,10 @@ from features.clock import MS_PER_DAY
 from features.columns import Column, take
 from features.one_lead import Event, OneLead
 from features.settings import load_settings
-from scoring.evidence import Evidence
-from scoring.load_scorecard import find_card
-from scoring.model import EVIDENCE_FILE, Model
-from scoring.scorer import Judge, Scorer
+from scoring.decision.scorer import Judge, Scorer
+from scoring.model.evidence import Evidence
+from scoring.model.model import EVIDENCE_FILE, Model
+from scoring.scorecard.load import find_card
 
 ACTIVITIES_PER_LEAD = 20.0
 _NOW = 1_790_000_000_000

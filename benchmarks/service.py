@@ -31,9 +31,9 @@ _CALM = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 def champion_crm() -> Path:
     """The crm.toml of a demo CRM with a champion, made where it is not there yet."""
-    from scoring.load_scorecard import find_card
-    from training.champion import promote
-    from training.main_job import train_and_register
+    from scoring.scorecard.load import find_card
+    from training.registry.promotion import promote
+    from training.train import train_and_register
 
     folder = FOLDER / "service"
     if not (folder / "ready").exists():

@@ -24,9 +24,9 @@ from benchmarks.served import Served, served
 from benchmarks.service import leads
 from demo.run import make
 from features.settings import load_settings
-from scoring.load_scorecard import find_card
-from training.champion import promote, rollback
-from training.main_job import train_and_register
+from scoring.scorecard.load import find_card
+from training.registry.promotion import promote, rollback
+from training.train import train_and_register
 
 LEADS, CONNECTIONS, SECONDS, SWAPS = 2_000, 16, 60, 5
 REQUESTS, WARM, MALFORMED = 100_000, 10_000, 100_000

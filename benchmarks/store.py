@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.measuring import end, show
-from serving.records import Prediction, Record
-from serving.store import Store
+from serving.store.records import Prediction, Record
+from serving.store.store import Store
 
 FEW_LEADS, LEADS, PREDICTIONS = 5_000, 100_000, 1_000_000
 HOT_SHARE = 0.1

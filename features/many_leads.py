@@ -17,7 +17,7 @@ from scipy.sparse import coo_array
 
 from features.clock import MS_PER_DAY, NEVER, days_to_ms, iso
 from features.columns import Bools, Column, Floats, Ints, Texts, take
-from features.crm import Changes, Crm
+from features.crm_data import Changes, Crm
 from features.errors import DataError
 from features.kinds import Activity, Over
 from features.rounding import rounded

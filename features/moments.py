@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from features.clock import days_to_ms
 from features.columns import Bools, Floats, Ints
-from features.crm import Crm
+from features.crm_data import Crm
 from features.settings import Target
 
 MIN_WINS = 20

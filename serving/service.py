@@ -15,14 +15,14 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from features.clock import now_ms
-from serving.api import Api, batch_answer, json_of, lead_of
-from serving.asking import ask_of
-from serving.door import Door
-from serving.house import House
-from serving.light import SWITCH, stay_light
-from serving.log_lines import request_id
-from serving.problems import Problem, problem_response
+from serving.api.query_params import ask_of
+from serving.api.routes import Api, batch_answer, json_of, lead_of
+from serving.components import House
+from serving.observability.log_format import request_id
+from serving.runtime.import_guard import SWITCH, stay_light
 from serving.settings import ServiceSettings
+from serving.web.middleware import Door
+from serving.web.problems import Problem, problem_response
 
 SWITCH_SECONDS = 0.0005
 """So soon a thread that computes (a batch) lets another go on: with Python's 5 ms, one lead would wait

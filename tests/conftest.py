@@ -23,12 +23,12 @@ os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 os.environ.pop("MLFLOW_TRACKING_URI", None)
 
 if TYPE_CHECKING:
-    from features.load import Loaded
-    from scoring.model import Model
-    from scoring.scorer import Scorer
-    from training.job import Trained
-    from training.main_job import MainJob
-    from training.recipe import Data
+    from features.crm.load import Loaded
+    from scoring.decision.scorer import Scorer
+    from scoring.model.model import Model
+    from training.fitting.pipeline import Trained
+    from training.fitting.recipe import Data
+    from training.train import MainJob
 
 DEMO_LEADS = 5_000
 
@@ -60,7 +60,7 @@ class Demo:
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
     """A demo CRM, trained and registered. Nobody changes it: see `demo_copy`."""
     from demo.run import make
-    from training.main_job import train_and_register
+    from training.train import train_and_register
 
     folder = tmp_path_factory.mktemp("demo")
     crm_toml = make(folder, DEMO_LEADS, seed=7)
@@ -71,7 +71,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
 @pytest.fixture(scope="session")
 def demo_loaded(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Loaded:
     """The demo's CRM, read."""
-    from features.load import load
+    from features.crm.load import load
     from features.settings import load_settings
 
     return load(load_settings(demo.crm_toml), tmp_path_factory.mktemp("rejects") / "rejects.csv")
@@ -80,7 +80,7 @@ def demo_loaded(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Loaded:
 @pytest.fixture(scope="session")
 def demo_scorer(demo: Demo, demo_loaded: Loaded) -> Scorer:
     """The demo's scorecard and model, ready to score."""
-    from scoring.scorer import Judge, Scorer
+    from scoring.decision.scorer import Judge, Scorer
 
     judge = Judge.of(demo.model, demo.trained.evidence, demo.model.card)
     return Scorer(demo.model.card, demo_loaded.settings.table, judge, None)
@@ -97,11 +97,10 @@ def demo_copy(demo: Demo, tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def small_data(tmp_path_factory: pytest.TempPathFactory) -> Data:
     """The examples of a small CRM: quick to train on."""
-    from small_crm import small_crm
-
-    from features.load import load
+    from features.crm.load import load
     from features.settings import load_settings
-    from training.job import prepared
+    from tests.helpers.small_crm import small_crm
+    from training.fitting.pipeline import prepared
 
     folder = tmp_path_factory.mktemp("small")
     settings = load_settings(small_crm(folder, leads=600))

@@ -13,14 +13,14 @@ from features.clock import from_ms, iso, to_ms
 from features.columns import Floats, Ints
 from features.errors import DataError
 from features.moments import MIN_WINS
-from scoring.differences import Difference, Judged, differences, log_loss_gain
-from scoring.metrics import Figure
-from scoring.rating import rate
-from scoring.scorecard import HOT
-from training.blending import log_loss
-from training.folds import Split, between
-from training.job import Say
-from training.recipe import Data, choose, fit
+from scoring.scorecard.rating import rate
+from scoring.scorecard.scorecard import HOT
+from scoring.statistics.metrics import Figure
+from scoring.statistics.paired_differences import Difference, Judged, differences, log_loss_gain
+from training.fitting.blending import log_loss
+from training.fitting.pipeline import Say
+from training.fitting.recipe import Data, choose, fit
+from training.fitting.splits import Split, between
 
 
 @dataclass(frozen=True)

@@ -15,14 +15,14 @@ from features.kinds import Language
 from scoring.texts import say as said
 
 if TYPE_CHECKING:  # at run time a command imports only what it needs
-    from features.findings import Finding
-    from scoring.page import Page
-    from scoring.score import ActionAnswer, Score, Told
-    from training.champion import Trial
-    from training.main_job import MainJob
-    from training.review import Comparison
-    from training.scoring import ScoredList
-    from training.suggest import Suggestion
+    from features.crm.findings import Finding
+    from scoring.decision.score import ActionAnswer, Score, Told
+    from scoring.pages.page import Page
+    from training.compare import Comparison
+    from training.lists.score_crm import ScoredList
+    from training.registry.promotion import Trial
+    from training.scorecard.suggest import Suggestion
+    from training.train import MainJob
 
 _MOST_REASONS = 5
 
@@ -55,7 +55,7 @@ def progress(quiet: bool, what: str = "scoring") -> Iterator[Callable[[int, int]
 
 def training(made: MainJob, lang: Language) -> None:
     """What a training made, and how good it is."""
-    from training.report import summary, verdict
+    from training.reports.model_report import summary, verdict
 
     trained, out = made.trained, made.report.parent
     rejects(trained.loaded.rejects.summary(), out / "rejects.csv")
@@ -138,10 +138,10 @@ def _by(action: ActionAnswer, zone: ZoneInfo, lang: Language) -> str:
 
 def gate(trial: Trial, override: str | None, lang: Language, json_wanted: bool) -> None:
     """What the gate said, as a table or as JSON."""
-    from scoring.gate import passed
-    from scoring.page import to_terminal
+    from scoring.evaluation.gate import passed
     from scoring.pages.gate import gate_page, reasons
-    from scoring.plain import plain
+    from scoring.pages.page import to_terminal
+    from scoring.to_json import plain
 
     refused = reasons(trial.checks, lang)
     if json_wanted:
@@ -164,9 +164,9 @@ def gate(trial: Trial, override: str | None, lang: Language, json_wanted: bool) 
 
 def suggestion(found: Suggestion, lang: Language) -> None:
     """What was learnt, and what it gains."""
-    from scoring.page import to_terminal
+    from scoring.pages.page import to_terminal
     from scoring.pages.rules import rules_page
-    from training.suggestion_page import gain_sentence
+    from training.scorecard.summary import gain_sentence
 
     to_terminal(rules_page(found.card, lang))
     print(gain_sentence(found, lang))
@@ -174,7 +174,7 @@ def suggestion(found: Suggestion, lang: Language) -> None:
 
 def suggestion_json(found: Suggestion, to: Path) -> None:
     """The same for machines."""
-    from scoring.plain import plain
+    from scoring.to_json import plain
 
     as_json(to=str(to), scorecard=found.card.plain(), gain=plain(found.gain))
 
@@ -193,8 +193,8 @@ def rejects(summary: str, path: Path) -> None:
 
 def page(out: Path, name: str, make: Callable[[Language], Page], lang: Language) -> None:
     """A page in the terminal, and as files in both languages."""
-    from scoring.page import to_terminal
-    from training.pages import rendered, write_pages
+    from scoring.pages.page import to_terminal
+    from training.reports.html_files import rendered, write_pages
 
     to_terminal(make(lang))
     wrote(*write_pages(out, name, rendered(make)).values())

@@ -8,7 +8,7 @@ from itertools import groupby
 import plotly.graph_objects as go
 from IPython.display import HTML, display
 
-from scoring.page import Block, Chart, look, to_fragment
+from scoring.pages.page import Block, Chart, look, to_fragment
 
 
 def show(*blocks: Block) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from features.columns import Column, texts
-from scoring.model import Model
+from scoring.model.model import Model
 
 
 class ScoringModel:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from features.kinds import Language
-from scoring.differences import Difference
-from scoring.metrics import Figure
-from scoring.page import Value
-from scoring.rates import Rate
-from scoring.scorecard import STAGES
+from scoring.pages.page import Value
+from scoring.scorecard.scorecard import STAGES
+from scoring.statistics.metrics import Figure
+from scoring.statistics.paired_differences import Difference
+from scoring.statistics.rates import Rate
 from scoring.texts import say
 
 NONE = "–"

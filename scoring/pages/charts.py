@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from scoring.rates import Rate
+from scoring.statistics.rates import Rate
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

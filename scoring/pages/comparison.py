@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 from features.clock import iso
 from features.kinds import Language
 from features.table import FeatureTable
-from scoring.comparison import SIDES, Compared, Dispute, Part
-from scoring.differences import volume
-from scoring.page import Block, Cell, Chart, Heading, Page, Table, Text, Value
+from scoring.decision.score import Told
+from scoring.evaluation.comparison import SIDES, Compared, Dispute, Part
 from scoring.pages.cells import difference_cell, outcome, percent, stage_names
 from scoring.pages.charts import bars_with_intervals
+from scoring.pages.page import Block, Cell, Chart, Heading, Page, Table, Text, Value
 from scoring.pages.tables import (
     agreement_table,
     band_names,
@@ -19,7 +19,7 @@ from scoring.pages.tables import (
     rates_table,
     verdict,
 )
-from scoring.score import Told
+from scoring.statistics.paired_differences import volume
 from scoring.texts import say
 
 _MOST_SHOWN, _REASONS = 12, 3

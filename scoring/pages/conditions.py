@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from features.kinds import Language
 from features.table import FeatureTable
-from scoring.reasons import shown
-from scoring.scorecard import Condition
+from scoring.decision.reasons import shown
+from scoring.scorecard.scorecard import Condition
 from scoring.texts import say
 
 

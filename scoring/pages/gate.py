@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from features.kinds import Language
-from scoring.gate import Check
-from scoring.page import Cell, Page, Table, Text, Value
+from scoring.evaluation.gate import Check
 from scoring.pages.cells import NONE
+from scoring.pages.page import Cell, Page, Table, Text, Value
 from scoring.texts import say
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from features.clock import MS_PER_DAY, iso
 from features.kinds import Language
-from scoring.page import Block, Cell, Chart, Heading, Page, Table, Text, Value
+from scoring.evaluation.replay import CARDS, Moved, Replayed, RowEffect
 from scoring.pages.cells import (
     NONE,
     count_cell,
@@ -18,10 +18,10 @@ from scoring.pages.cells import (
     stage_names,
 )
 from scoring.pages.charts import bars_with_intervals, lines
+from scoring.pages.page import Block, Cell, Chart, Heading, Page, Table, Text, Value
 from scoring.pages.tables import agreement_table, band_names, figures_table, verdict
-from scoring.rates import Rate
-from scoring.replay import CARDS, Moved, Replayed, RowEffect
-from scoring.scorecard import HOT
+from scoring.scorecard.scorecard import HOT
+from scoring.statistics.rates import Rate
 from scoring.texts import say
 
 _WEEK, _MOST_TICKS = 7, 5

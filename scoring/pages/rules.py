@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from features.kinds import Language
-from scoring.page import Block, Cell, Heading, Page, Table, Text
 from scoring.pages.cells import NONE, percent, stage_names
-from scoring.scorecard import Action, Group, Policy, Rule, Scorecard
+from scoring.pages.page import Block, Cell, Heading, Page, Table, Text
+from scoring.scorecard.scorecard import Action, Group, Policy, Rule, Scorecard
 from scoring.texts import say
 
 _DAYS = {"en": ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"), "ja": tuple("月火水木金土日")}

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from features.kinds import Language
-from scoring.differences import Difference
-from scoring.page import Cell, Table, Value
 from scoring.pages.cells import (
     count_cell,
     difference_cell,
@@ -16,7 +14,9 @@ from scoring.pages.cells import (
     rate_cell,
     stage_names,
 )
-from scoring.rates import Rate
+from scoring.pages.page import Cell, Table, Value
+from scoring.statistics.paired_differences import Difference
+from scoring.statistics.rates import Rate
 from scoring.texts import say
 
 

@@ -14,26 +14,24 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
 from features.kinds import Language
-from serving import access
-from serving.caller import LOOPBACK
-from serving.house import House
-from serving.problems import Problem, forbidden, not_found, of_status, too_many, unexpected
-from serving.review import (
-    calls,
-    definition,
-    disagreements,
-    figures,
-    lead,
-    models,
-    overview,
-    sign_in,
-)
-from serving.review.ahead import look_ahead
-from serving.review.cached import Cached
-from serving.review.session import Begins, Session, Sessions
-from serving.review.sign_in import HOME
-from serving.review.static import Static
-from serving.review.visit import Handler, PageRoute, Visit
+from serving.components import House
+from serving.review.calls import page as calls
+from serving.review.definition import page as definition
+from serving.review.disagreements import page as disagreements
+from serving.review.kpis import page as figures
+from serving.review.lead import page as lead
+from serving.review.models import page as models
+from serving.review.overview import page as overview
+from serving.review.web import sign_in
+from serving.review.web.cache import Cached
+from serving.review.web.page_request import Handler, PageRoute, Visit
+from serving.review.web.session import Begins, Session, Sessions
+from serving.review.web.sign_in import HOME
+from serving.review.web.static_files import Static
+from serving.review.web.warm_up import look_ahead
+from serving.web import permissions as access
+from serving.web.credentials import LOOPBACK
+from serving.web.problems import Problem, forbidden, not_found, of_status, too_many, unexpected
 
 LANG_COOKIE, _YEAR = "hotlead_lang", 365 * 86_400
 _LANGUAGES: tuple[Language, ...] = get_args(Language)

@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from small_crm import run
 
-from features.load import load
+from features.crm.load import load
 from features.settings import load_settings
-from training.blending import log_loss
-from training.job import prepared
-from training.measuring import measurement_splits
-from training.recipe import choose, fit
+from tests.helpers.small_crm import run
+from training.fitting.blending import log_loss
+from training.fitting.holdout import measurement_splits
+from training.fitting.pipeline import prepared
+from training.fitting.recipe import choose, fit
 
 ROOT = Path(__file__).parents[2]
 DATA = Path(os.environ.get("HOTLEAD_DATA", ROOT.parent / "shared" / "data")).resolve()

@@ -9,12 +9,12 @@ from typing import Any
 
 import httpx
 import pytest
-from conftest import Demo
-from review_demo import Looked, ReviewDemo, looking, review_demo
 
 from benchmarks.load import wait_for
-from serving import keys
 from serving.settings import ServiceSettings
+from serving.web import api_keys as keys
+from tests.conftest import Demo
+from tests.helpers.review_demo import Looked, ReviewDemo, looking, review_demo
 
 pytestmark = pytest.mark.slow
 LANGS = ("en", "ja")

@@ -15,13 +15,13 @@ from typing import Any
 
 import httpx
 import pytest
-from champion_crm import champion_crm, out_of, promote_challenger
 
 from benchmarks.load import load, wait_for
 from benchmarks.served import Served, free_port, process, served
-from scoring.bundle import pointed
-from scoring.model import TREES_FILE
-from training.champion import rollback
+from scoring.model.bundle import pointed
+from scoring.model.model import TREES_FILE
+from tests.helpers.champion_crm import champion_crm, out_of, promote_challenger
+from training.registry.promotion import rollback
 
 _START = datetime.now(tz=UTC)
 NOW, LATER = _START.isoformat(), (_START + timedelta(seconds=30)).isoformat()

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import Demo
-from small_crm import listing, replaced, run, small_crm, start
 
 import cli
+from tests.conftest import Demo
+from tests.helpers.small_crm import listing, replaced, run, small_crm, start
 
 Failing = Callable[..., tuple[int, str]]
 REJECTS = {"hotlead-out", "hotlead-out/rejects.csv"}

@@ -1,0 +1,62 @@
+"""What a CRM tells of its leads beside what features are made of: accounts, contacts, why one was lost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from features.clock import NEVER
+from features.crm.load import Loaded
+from features.crm.parsing import as_texts, as_times
+
+
+@dataclass(frozen=True)
+class Besides:
+    """By lead, in the order of the CRM: the id of its account, its first contact (ms UTC), and why it was
+    lost; None where that is not told."""
+
+    accounts: list[str | None]
+    first_contacts: list[int | None]
+    lost_reasons: list[str | None]
+
+
+def besides(loaded: Loaded) -> Besides:
+    """What the columns that crm.toml names say."""
+    return Besides(_accounts(loaded), _first_contacts(loaded), _lost_reasons(loaded))
+
+
+def _texts(loaded: Loaded, column: str | None) -> list[str | None]:
+    if column is None:
+        return [None] * len(loaded.crm)
+    found: list[str | None] = as_texts(loaded.leads[column], _missing(loaded)).to_pylist()
+    return found
+
+
+def _accounts(loaded: Loaded) -> list[str | None]:
+    return _texts(loaded, loaded.settings.leads.account)
+
+
+def _first_contacts(loaded: Loaded) -> list[int | None]:
+    """From the column of that role; an activity of that role is among the activities anyway."""
+    settings, column = loaded.settings, loaded.settings.roles.first_contact
+    if column is None or column not in loaded.leads.column_names:
+        return [None] * len(loaded.crm)
+    told = as_times(
+        loaded.leads[column], _missing(loaded), settings.zone, settings.leads.time_format
+    )
+    return [None if at == NEVER else at for at in told.values.tolist()]
+
+
+def _lost_reasons(loaded: Loaded) -> list[str | None]:
+    """Of a lead with several deals, that of the last."""
+    found = _texts(loaded, None)
+    deals = loaded.settings.deals
+    if deals is None or deals.lost_reason is None:
+        return found
+    told = as_texts(loaded.deals[deals.lost_reason], _missing(loaded)).to_pylist()
+    for row, reason in zip(loaded.deal_leads.tolist(), told, strict=True):
+        found[row] = reason or found[row]
+    return found
+
+
+def _missing(loaded: Loaded) -> frozenset[str]:
+    return frozenset({"", *loaded.settings.missing})

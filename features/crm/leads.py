@@ -1,0 +1,175 @@
+"""The leads' table: one row a lead, with an id, a place in time, an account and attributes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from features.clock import NEVER
+from features.columns import Bools, Column, Ints
+from features.crm.parsing import as_numbers, encoded, positions
+from features.crm.reader import Places, Reader, order_of, rows_as_texts, since_ms, taken
+from features.crm.tables import Rows, check_columns
+from features.errors import DataError
+from features.settings import CrmSettings, deal_columns
+
+
+@dataclass(frozen=True)
+class Identified:
+    """All leads that have an id, each once. `created` is NEVER where its date cannot be used.
+
+    `wanted` are those with a date, not older than `since`.
+    """
+
+    rows: Rows
+    ids: pa.Array
+    created: Ints
+    wanted: Bools
+
+
+@dataclass(frozen=True)
+class Leads:
+    """The leads that are kept; `places` tells where each of all known ones went."""
+
+    rows: Rows
+    ids: pa.Array
+    created: Ints
+    account: NDArray[np.int32]
+    group: NDArray[np.int32]
+    places: Places
+
+
+def identified_leads(reader: Reader) -> Identified:
+    """Read the leads' table and set aside what has no id or no date."""
+    settings = reader.settings
+    rows = reader.read("leads", settings.leads)
+    check_columns(_needed(settings), rows.table.column_names, rows.name)
+    rows = _with_ids(reader, rows)
+    created = _created(reader, rows)
+    wanted = (created != NEVER) & (created >= since_ms(settings))
+    return Identified(rows, _ids(reader, rows), created, wanted)
+
+
+def kept_leads(reader: Reader, found: Identified, kept: Bools) -> Leads:
+    """The leads to work with. Raises DataError where there is none."""
+    rows, created = taken(found.rows, kept), found.created[kept]
+    if not rows.table.num_rows:
+        told = reader.rejects.summary() or "  The table holds no rows."
+        raise DataError(f"{rows.name}: no lead is left to work with.\n{told}")
+    by_account = reader.settings.leads.account is not None
+    account = _accounts(reader, rows)
+    group = account if by_account else _repeated(rows.table, reader.settings.leads.id == "row")
+    row = np.where(kept, np.cumsum(kept) - 1, -1).astype(np.int64)
+    ranked = created if order_of(reader.settings) != "rank" else _ranks(created)
+    ids = found.ids.filter(pa.array(kept))
+    return Leads(rows, ids, ranked, account, group, Places(found.ids, row))
+
+
+def lead_attributes(reader: Reader, rows: Rows) -> dict[str, Column]:
+    """The columns that features and segments take from the leads' table."""
+    kinds = reader.settings.columns
+    wanted = dict.fromkeys((*base_columns(reader.settings), *reader.settings.segments.values()))
+    return {c: reader.column(rows, c, kinds[c]) for c in wanted}
+
+
+def base_columns(settings: CrmSettings) -> list[str]:
+    """The columns whose value features take from the leads' table."""
+    features = settings.table.attributes.values()
+    return list(dict.fromkeys(f.column for f in features if f.known != "history"))
+
+
+def once(reader: Reader, rows: Rows, column: str) -> Rows:
+    """The first row of each id; a later one with other content is rejected.
+
+    Rows without an id all stay: they cannot be told apart.
+    """
+    ids = reader.texts(rows, column)
+    first = positions(ids, pc.unique(ids))
+    _, first_row = np.unique(first, return_index=True)
+    repeated = pc.is_valid(ids).to_numpy(zero_copy_only=False).astype(bool)
+    repeated[first_row] = False
+    if not repeated.any():
+        return rows
+    later = np.flatnonzero(repeated)
+    same = rows_as_texts(rows.table, later) == rows_as_texts(rows.table, first_row[first[later]])
+    other = repeated.copy()
+    other[later[same]] = False
+    reader.reject(rows, other, column, "the same id stands earlier with other content")
+    return taken(rows, ~repeated)
+
+
+def _needed(settings: CrmSettings) -> list[str]:
+    own = [None if settings.leads.id == "row" else settings.leads.id, settings.leads.created_at,
+           settings.leads.account, settings.order_column]  # fmt: skip
+    deals = settings.deals
+    deal = [] if deals is None or deals.source else deal_columns(deals)
+    wanted = (*own, *deal, *base_columns(settings), *settings.segments.values())
+    return [column for column in wanted if column]
+
+
+def _with_ids(reader: Reader, rows: Rows) -> Rows:
+    """The rows that have an id; of rows repeated to the letter, the first."""
+    column = reader.settings.leads.id
+    if column == "row":
+        return rows
+    there = pc.is_valid(reader.texts(rows, column)).to_numpy(zero_copy_only=False).astype(bool)
+    reader.reject(rows, ~there, column, "a lead needs an id")
+    return once(reader, taken(rows, there), column)
+
+
+def _ids(reader: Reader, rows: Rows) -> pa.Array:
+    if reader.settings.leads.id == "row":
+        return pa.array([str(n) for n in rows.numbers], pa.string())
+    return reader.texts(rows, reader.settings.leads.id).combine_chunks()
+
+
+def _created(reader: Reader, rows: Rows) -> Ints:
+    """The time or order value of each row; NEVER where the row is rejected."""
+    s, count = reader.settings, rows.table.num_rows
+    if s.leads.created_at and order_of(s) == "date":
+        return reader.times(
+            rows, s.leads, s.leads.created_at, "a lead needs the date it was created"
+        )
+    if s.order_column:
+        return _order_values(reader, rows, s.order_column)
+    if s.order == "file":
+        return np.arange(count, dtype=np.int64)
+    return np.zeros(count, dtype=np.int64)
+
+
+def _order_values(reader: Reader, rows: Rows, column: str) -> Ints:
+    """Ranks of a column of numbers, else of dates."""
+    parsed = as_numbers(rows.table[column], reader.missing)
+    unknown = np.isnan(parsed.values)
+    if parsed.unreadable.any():
+        dates = reader.parsed_times(rows, column, reader.settings.leads.time_format)
+        if dates.unreadable.sum() < parsed.unreadable.sum():
+            parsed, unknown = dates, dates.values == NEVER
+    reader.reject(rows, unknown, column, "the order needs a number or a date")
+    return np.where(unknown, NEVER, _ranks(np.where(unknown, 0, parsed.values)))
+
+
+def _ranks(values: NDArray[np.generic]) -> Ints:
+    return np.asarray(np.unique(values, return_inverse=True)[1], dtype=np.int64)
+
+
+def _accounts(reader: Reader, rows: Rows) -> NDArray[np.int32]:
+    """Account numbers; a lead without an account is one of its own."""
+    count = rows.table.num_rows
+    if not reader.settings.leads.account:
+        return np.arange(count, dtype=np.int32)
+    told = encoded(rows.table[reader.settings.leads.account], reader.missing)
+    own = np.arange(count) + len(told.categories)
+    return np.where(told.codes >= 0, told.codes, own).astype(np.int32)
+
+
+def _repeated(table: pa.Table, by_row: bool) -> NDArray[np.int32]:
+    """Groups of rows that are the same to the letter; without repeats a group a row."""
+    if not by_row:
+        return np.arange(table.num_rows, dtype=np.int32)
+    content = rows_as_texts(table, np.arange(table.num_rows))
+    return np.unique(content.astype(str), return_inverse=True)[1].astype(np.int32)

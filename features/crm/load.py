@@ -1,0 +1,83 @@
+"""From crm.toml to a `Crm`: read the tables, set bad rows aside, put all in UTC and in arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from features.columns import Ints
+from features.crm.activities import read_activities, read_changes
+from features.crm.deals import read_deals
+from features.crm.leads import base_columns, identified_leads, kept_leads, lead_attributes
+from features.crm.reader import Reader, order_of
+from features.crm.rejects import Rejects
+from features.crm_data import Activities, Crm, Outcomes
+from features.settings import CrmSettings
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A CRM as it was read: arrays for the views, raw tables for the audit, and what was set aside.
+
+    `leads` has a row for each lead of `crm`, in its order; `deals` a row a deal with a known
+    outcome, `deal_leads` the rows of their leads.
+    """
+
+    settings: CrmSettings
+    crm: Crm
+    rejects: Rejects
+    leads: pa.Table
+    deals: pa.Table
+    deal_leads: Ints
+
+
+def load(settings: CrmSettings, rejects_path: Path, write: bool = True) -> Loaded:
+    """Read all that crm.toml names. Bad rows go to `rejects_path` (unless not to `write`).
+
+    Raises DataError where more rows are bad than max_reject_share allows; then only the rejects
+    file is written.
+    """
+    reader = Reader(settings)
+    loaded = _read(reader)
+    loaded.rejects.check(settings.max_reject_share, rejects_path)
+    if write:
+        loaded.rejects.write(rejects_path)
+    return loaded
+
+
+def _read(reader: Reader) -> Loaded:
+    """Deals come before the choice of leads: one whose outcome cannot be told is left out."""
+    settings = reader.settings
+    found = identified_leads(reader)
+    told = read_deals(reader, found)
+    leads = kept_leads(reader, found, found.wanted & ~told.unclear)
+    deals = told.of(leads)
+    outcomes = deals.outcomes(len(leads.ids))
+    activities = read_activities(reader, leads.places)
+    crm = Crm(
+        lead_ids=np.array(leads.ids.to_pylist(), dtype=object),
+        order=order_of(settings),
+        created=leads.created,
+        account=leads.account,
+        group=leads.group,
+        attributes=lead_attributes(reader, leads.rows),
+        activities=activities,
+        outcomes=outcomes,
+        snapshot=_snapshot(reader, leads.created, outcomes, activities),
+        dated_outcomes=bool(settings.deals and settings.deals.closed_at),
+        changes=read_changes(reader, leads.places),
+        for_segments=frozenset(settings.segments.values()) - {*base_columns(settings)},
+    )
+    return Loaded(settings, crm, reader.rejects, leads.rows.table, deals.table, deals.lead)
+
+
+def _snapshot(reader: Reader, created: Ints, outcomes: Outcomes, activities: Activities) -> int:
+    """The moment of the export: as crm.toml says, else the latest time in the data."""
+    if reader.settings.as_of or order_of(reader.settings) != "date":
+        return reader.latest
+    closes = outcomes.closed_at[outcomes.closed & (outcomes.closed_at > 0)]
+    wins = outcomes.won_at[outcomes.won & (outcomes.won_at > 0)]
+    return max(int(a.max()) for a in (created, closes, wins, activities.at) if len(a)) + 1

@@ -1,0 +1,155 @@
+"""What to do with each lead, and by when: the stage's action, and answers that are due anyway.
+
+Leads whose deal is closed, that are never hot, or that sales accepted have an action of their own,
+whatever their stage.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.clock import NEVER, days_to_ms
+from features.columns import Bools, Column, Floats, Ints
+from scoring.decision.decision import EXCLUSION, MQL, SQL, Codes, Decision
+from scoring.decision.sales_status import Standing
+from scoring.scorecard.office_hours import due
+from scoring.scorecard.scorecard import HOT, STAGES, Action, Prompt, Scorecard, Texts
+from scoring.texts import all_texts
+
+HAND_OVER = len(STAGES)
+"""The code of the hand-over action, after those of the stages."""
+ACCEPTED, EXCLUDED, WON, LOST = range(HAND_OVER + 1, HAND_OVER + 5)
+"""The codes of the actions that no scorecard tells."""
+FOLLOW_UP, NONE = "follow_up", "none"
+"""Their kinds: field sales goes on with an accepted lead; nobody calls the others."""
+_TEXTS = {ACCEPTED: "action_accepted", EXCLUDED: "action_excluded", WON: "action_won",
+          LOST: "action_lost"}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Actions:
+    """For each of n leads: `action` a stage's code or one of those above, `deadline` in ms UTC (NEVER:
+    none), `prompt` the place of the waiting answer among the card's prompts (-1: none waits, or the
+    action itself is due first)."""
+
+    action: Codes
+    deadline: Ints
+    prompt: Codes
+
+
+def action_of(card: Scorecard, code: int) -> Action:
+    """The action that a code names."""
+    if code < HAND_OVER:
+        return card.action(code)
+    if code > HAND_OVER:
+        return _untold(code, card.stages.cold.owner)
+    assert card.hand_over is not None  # the card is checked for it
+    return card.hand_over
+
+
+def codes_of(card: Scorecard) -> list[int]:
+    """The codes of all actions that there may be."""
+    return [code for code in range(LOST + 1) if code != HAND_OVER or card.hand_over is not None]
+
+
+def actions(
+    card: Scorecard, decision: Decision, columns: Mapping[str, Column], as_of: int | None,
+    standings: Sequence[Standing | None] | None = None,
+) -> Actions:  # fmt: skip
+    """The actions on decided leads. `as_of` is ms UTC; without it (no dates) nothing has a deadline.
+    `standings` tell where each lead stands with sales (None: nothing is known of any)."""
+    action = decision.stage.copy()
+    action[(decision.hand_over == MQL) & (decision.stage != HOT)] = HAND_OVER
+    if card.hot_is == "mql":  # else the card's own action for hot leads is that for accepted ones
+        action[decision.hand_over == SQL] = ACCEPTED
+    action[decision.decided_by == EXCLUSION] = EXCLUDED
+    if standings is not None:
+        _stand(action, decision, standings)
+    prompt = np.full(len(action), -1, dtype=np.int8)
+    if as_of is None:
+        return Actions(action, np.full(len(action), NEVER, dtype=np.int64), prompt)
+    by_code = np.full(LOST + 1, NEVER, dtype=np.int64)
+    for code in np.bincount(action).nonzero()[0].tolist():
+        by_code[code] = _action_due(card, action_of(card, code), as_of)
+    deadline = by_code[action]
+    if standings is not None:
+        _plan(action, deadline, standings)
+    contacted = _contacted(standings, as_of)
+    for place, told in enumerate(card.prompts.values()):
+        rows, first = _prompts_due(card, told, columns, as_of, contacted)
+        sooner = (first < deadline[rows]) & (action[rows] < WON)
+        prompt[rows[sooner]], deadline[rows[sooner]] = place, first[sooner]
+    return Actions(action, deadline, prompt)
+
+
+def _stand(action: Codes, decision: Decision, standings: Sequence[Standing | None]) -> None:
+    """Accepted leads with whom sales go on, and closed deals whatever was decided on them, in place."""
+    for row, standing in enumerate(standings):
+        if standing is None:
+            continue
+        if standing.closed is not None:
+            action[row] = WON if standing.closed == "won" else LOST
+        elif standing.next_action != NEVER and decision.hand_over[row] == SQL:
+            action[row] = ACCEPTED
+
+
+def _plan(action: Codes, deadline: Ints, standings: Sequence[Standing | None]) -> None:
+    """An accepted lead is due when sales said that they go on with it, in place."""
+    for row, standing in enumerate(standings):
+        if standing is not None and action[row] == ACCEPTED:
+            deadline[row] = standing.next_action
+
+
+@lru_cache(maxsize=128)
+def _untold(code: int, nobody: str) -> Action:
+    """An action that no scorecard tells; `nobody` owns what nobody does."""
+    accepted = code == ACCEPTED
+    return Action(
+        kind=FOLLOW_UP if accepted else NONE,
+        owner="field_sales" if accepted else nobody,
+        text=Texts(**all_texts()[_TEXTS[code]]),
+    )
+
+
+def _action_due(card: Scorecard, action: Action, as_of: int) -> int:
+    if action.hours is None:
+        return NEVER
+    return due(as_of, action.hours, card.hours if action.business_hours else None)
+
+
+def _prompts_due(
+    card: Scorecard,
+    prompt: Prompt,
+    columns: Mapping[str, Column],
+    as_of: int,
+    contacted: Floats | None,
+) -> tuple[NDArray[np.intp], Ints]:
+    """The leads that wait for the answer, and when it is due. A contact that sales recorded (`contacted`
+    days ago) answers as an activity does."""
+    since, answered = (columns[name] for name in (prompt.since, prompt.answered))
+    assert isinstance(since, np.ndarray)  # of the kind days_since, as the card is checked for
+    assert isinstance(answered, np.ndarray)
+    if contacted is not None:
+        answered = np.fmin(answered, contacted)
+    rows = _waiting(since, answered, prompt.within_days).nonzero()[0]
+    office = card.hours if prompt.business_hours else None
+    told = [due(as_of - days_to_ms(days), prompt.hours, office) for days in since[rows].tolist()]
+    return rows, np.array(told, dtype=np.int64)
+
+
+def _contacted(standings: Sequence[Standing | None] | None, as_of: int) -> Floats | None:
+    """How many days ago sales contacted each lead (nan: not yet); None where nothing is known of any."""
+    told = [None if standing is None else standing.contacted for standing in standings or ()]
+    if all(at is None for at in told):
+        return None
+    return np.array([np.nan if at is None else (as_of - at) / days_to_ms(1) for at in told])
+
+
+def _waiting(since: Floats, answered: Floats, within_days: float) -> Bools:
+    """Where something was asked lately and no contact came at that time or later."""
+    return np.asarray((since <= within_days) & ~(answered <= since))  # nan: never asked, no contact

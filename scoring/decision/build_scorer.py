@@ -1,0 +1,71 @@
+"""Putting a scorer together: the scorecard of the day, a model, and what to do where they do not fit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from features.errors import HotleadError, SettingsError
+from features.settings import CrmSettings
+from scoring.decision.scorer import Fallback, Judge, Scorer
+from scoring.model.evidence import Evidence
+from scoring.model.model import Model
+from scoring.scorecard.load import SCORECARD_FILE, find_card
+from scoring.scorecard.scorecard import Scorecard
+
+
+class Judged(Protocol):
+    """A model with the evidence that it was judged on, wherever it was found."""
+
+    @property
+    def model(self) -> Model: ...
+    @property
+    def evidence(self) -> Evidence: ...
+
+
+def assemble(
+    settings: CrmSettings, found: Judged | None, fallback: Fallback | None,
+    say: Callable[[str], None], last_good: Scorecard | None = None,
+) -> Scorer:  # fmt: skip
+    """The scorer of a company: its model where that fits, else the rules alone with the cause.
+
+    `fallback` says why nothing was `found`. Where the scorecard of the day does not hold, or is gone,
+    the `last_good` one goes on, else that of the model. Why a model or the scorecard of the day is not
+    used is said in a sentence. Raises HotleadError where the scorecard does not hold and there is no
+    other.
+    """
+    if found is not None and (changed := changed_features(settings, found.model)):
+        say(f"the rules decide, for crm.toml now means something else by {', '.join(changed[:5])}: "
+            "train again")  # fmt: skip
+        found, fallback = None, "feature_mismatch"
+    kept = last_good if last_good or found is None else found.model.card
+    card = _card(settings, kept, say)
+    if found is None:
+        return Scorer(card, settings.table, None, fallback)
+    try:
+        return Scorer(card, settings.table, Judge.of(found.model, found.evidence, card), None)
+    except SettingsError as problem:
+        say(f"the model does not go with the present scorecard, so the rules decide: {problem}")
+        return Scorer(card, settings.table, None, "feature_mismatch")
+
+
+def changed_features(settings: CrmSettings, model: Model) -> list[str]:
+    """The features of a model that crm.toml no longer has, or means otherwise."""
+    now = settings.table.rows
+    return [name for name, feature in model.table if now.get(name) != feature]
+
+
+def _card(settings: CrmSettings, kept: Scorecard | None, say: Callable[[str], None]) -> Scorecard:
+    """The scorecard of the day; where it does not hold, or is gone, the one that was kept."""
+    try:
+        card = find_card(settings.folder, settings.table)
+    except HotleadError as problem:
+        if kept is None:
+            raise
+        say(f"the last good scorecard ({kept.version}) goes on, for the present one does not hold: "
+            f"{problem}")  # fmt: skip
+        return kept
+    if kept is not None and kept.rows and not card.rows:
+        say(f"{settings.folder / SCORECARD_FILE} is gone: the last good scorecard goes on")
+        return kept
+    return card

@@ -1,0 +1,94 @@
+"""The decision: model and rules to one answer for each lead.
+
+Deciders in order: an exclusion, then a person's valid override, then a trigger, then the model, then
+the rules (where there is no model, or it cannot answer).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.columns import Bools, Floats, Ints
+from scoring.decision.overrides import Override
+from scoring.scorecard.rating import Rating
+from scoring.scorecard.scale import HOT_SCORE, Scale
+from scoring.scorecard.scorecard import COLD, HOT, WARM
+
+DECIDERS = ("rules", "model", "trigger", "person", "exclusion")
+RULES, MODEL, TRIGGER, PERSON, EXCLUSION = range(5)
+HAND_OVERS = (None, "mql", "sql")
+NOT_HANDED, MQL, SQL = range(3)
+
+Codes = NDArray[np.int8]
+
+
+@dataclass(frozen=True)
+class ModelSide:
+    """The model's view of n leads: probability, and score and stage on its scale."""
+
+    probability: Floats
+    score: Ints
+    stage: Codes
+
+    @staticmethod
+    def of(probability: Floats, scale: Scale) -> ModelSide:
+        return ModelSide(probability, scale.score(probability), scale.stage(probability))
+
+
+@dataclass(frozen=True)
+class Decision:
+    """One answer for each of n leads.
+
+    `stage` codes into STAGES, `decided_by` into DECIDERS, `hand_over` into HAND_OVERS: proposed to
+    inside sales as a marketing qualified lead, or accepted by a person as a sales qualified one.
+    """
+
+    score: Ints
+    stage: Codes
+    decided_by: Codes
+    hand_over: Codes
+
+
+def decide(
+    rating: Rating, model: ModelSide | None, overrides: Sequence[Override | None] | None = None
+) -> Decision:
+    """The decision on rated leads; `overrides` are those in force, one a lead (None: none)."""
+    base = rating if model is None else model
+    score, stage = base.score.copy(), base.stage.copy()
+    by = np.full(len(score), RULES if model is None else MODEL, dtype=np.int8)
+    _put(rating.triggered, TRIGGER, HOT, np.maximum(score, HOT_SCORE), score, stage, by)
+    accepted = np.zeros(len(score), dtype=bool)
+    if overrides is not None:
+        hot, cooled, accepted = _said(overrides)
+        _put(hot, PERSON, HOT, np.maximum(score, HOT_SCORE), score, stage, by)
+        _put(cooled, PERSON, np.minimum(stage, WARM), np.minimum(score, HOT_SCORE - 1),
+             score, stage, by)  # fmt: skip
+    stage[rating.excluded], score[rating.excluded], by[rating.excluded] = COLD, 0, EXCLUSION
+    hand_over = np.full(len(score), NOT_HANDED, dtype=np.int8)
+    hand_over[stage == HOT] = MQL
+    hand_over[(stage == HOT) & accepted] = SQL
+    if rating.card.hot_is == "sql":
+        stage[(stage == HOT) & (by != PERSON)] = WARM
+    return Decision(score, stage, by, hand_over)
+
+
+def _put(
+    where: Bools, decider: int, new_stage: int | Codes, new_score: Ints,
+    score: Ints, stage: Codes, by: Codes,
+) -> None:  # fmt: skip
+    """What a decider says, in the place of what was said before."""
+    stage[where] = new_stage if isinstance(new_stage, int) else new_stage[where]
+    score[where] = new_score[where]
+    by[where] = decider
+
+
+def _said(overrides: Sequence[Override | None]) -> tuple[Bools, Bools, Bools]:
+    """Where a person said hot, said not hot, and accepted the lead."""
+    hot = np.array([o is not None and o.hot for o in overrides], dtype=bool)
+    cooled = np.array([o is not None and not o.hot for o in overrides], dtype=bool)
+    accepted = np.array([o is not None and o.verdict == "accepted" for o in overrides], dtype=bool)
+    return hot, cooled, accepted

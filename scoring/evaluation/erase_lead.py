@@ -1,0 +1,148 @@
+"""Taking a lead out of what models are judged on and out of the pages made of it.
+
+Its rows stay under a random name, so that no figure changes; the name leads to nobody.
+"""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from features.errors import DataError, OutsideError
+from features.files import cannot_write, whole_file
+from scoring.model.bundle import check_bundle, pointed, rewrite_evidence
+from scoring.model.evidence import hashed
+from scoring.model.model import EVIDENCE_FILE
+
+_PAGES = frozenset({".html", ".json"})
+_LEAD = "lead"
+
+
+@dataclass
+class Erased:
+    """What was renamed: rows by evidence table, and pages; and old bundles that were removed.
+
+    `unreadable` tables may hold the lead still.
+    """
+
+    tables: dict[Path, int] = field(default_factory=dict)
+    pages: list[Path] = field(default_factory=list)
+    removed: list[Path] = field(default_factory=list)
+    unreadable: list[Path] = field(default_factory=list)
+
+
+def erase_lead(folders: Iterable[Path], bundles: Path, lead_id: str) -> Erased:
+    """Give a lead another name in all evidence tables and pages below `folders`, and in the bundles.
+
+    The same name everywhere: models are compared on the leads that they share. Raises OutsideError
+    where a file cannot be written; called again, it goes on.
+    """
+    old, new = hashed(lead_id), secrets.token_hex(8)
+    told = Erased()
+    for folder in folders:
+        for path in _below(folder, bundles):
+            if path.name == EVIDENCE_FILE:
+                _in_table(path, old, new, told)
+            elif path.suffix in _PAGES and _in_page(path, old, new):
+                told.pages.append(path)
+    # Last, as the follower makes bundles of what lies in the folders.
+    _in_bundles(bundles, old, new, told)
+    return told
+
+
+def _below(folder: Path, but: Path) -> Iterator[Path]:
+    """The files below a folder, those of the bundles left out, as they have checksums."""
+    for path in sorted(folder.rglob("*")):
+        if not path.is_relative_to(but) and path.is_file() and not path.is_symlink():
+            yield path
+
+
+def _in_table(path: Path, old: str, new: str, told: Erased) -> None:
+    try:
+        rows = _rows(path, old)
+        if rows:
+            _rename(path, old, new)
+            told.tables[path] = rows
+    except DataError:
+        told.unreadable.append(path)
+
+
+def _rows(path: Path, name: str) -> int:
+    """How many rows a lead has. Raises DataError for a table that cannot be read."""
+    try:
+        column = pq.read_table(path, columns=[_LEAD])[_LEAD]
+        return int(pc.sum(pc.equal(column, name)).as_py() or 0)
+    except (pa.ArrowException, OSError, KeyError) as problem:
+        raise DataError(f"{path}: is no whole evidence table ({problem}).") from None
+
+
+def _rename(path: Path, old: str, new: str) -> None:
+    table = pq.read_table(path)
+    column = pc.if_else(pc.equal(table[_LEAD], old), new, table[_LEAD])
+    place = table.column_names.index(_LEAD)
+    with whole_file(path) as part:
+        pq.write_table(
+            table.set_column(place, table.schema.field(_LEAD), column), part, compression="zstd"
+        )
+
+
+def _in_page(path: Path, old: str, new: str) -> bool:
+    """The names are equally long, so the page stays what it is."""
+    try:
+        told = path.read_bytes()
+    except OSError as problem:
+        raise OutsideError(f"{path}: cannot be read ({problem.strerror}).") from None
+    if old.encode() not in told:
+        return False
+    with whole_file(path) as part:
+        part.write_bytes(told.replace(old.encode(), new.encode()))
+    return True
+
+
+def _in_bundles(root: Path, old: str, new: str, told: Erased) -> None:
+    """The bundle in use is laid out anew; the others that hold the lead go."""
+    for path in sorted(root.glob(f"*/{EVIDENCE_FILE}")):
+        used = pointed(root)
+        if path.parent.name == used:
+            _in_bundle_in_use(root, path, old, new, told)
+        elif _may_hold(path, old):
+            _remove(path.parent)
+            told.removed.append(path.parent)
+
+
+def _in_bundle_in_use(root: Path, path: Path, old: str, new: str, told: Erased) -> None:
+    rows = 0
+    with suppress(DataError):
+        rows = _rows(path, old)
+        check_bundle(path.parent)
+        if rows:
+            rewrite_evidence(root, lambda part: _rename(part, old, new))
+            told.tables[path] = rows
+            _remove(path.parent)
+        return
+    # It is damaged, so nobody serves it: it stays damaged, without the lead.
+    _in_table(path, old, new, told)
+
+
+def _may_hold(path: Path, old: str) -> bool:
+    try:
+        return _rows(path, old) > 0
+    except DataError:
+        return True
+
+
+def _remove(folder: Path) -> None:
+    try:
+        shutil.rmtree(folder)
+    except FileNotFoundError:
+        pass
+    except OSError as problem:
+        raise cannot_write(folder, problem) from None

@@ -1,0 +1,205 @@
+"""The gate: what a model must show before it becomes champion."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.clock import MS_PER_DAY, to_ms
+from features.columns import Bools, Floats
+from features.moments import MIN_WINS
+from scoring.model.evidence import MODEL, POINTS, Evidence
+from scoring.model.model import Model, sigmoid
+from scoring.scorecard.rating import rate
+from scoring.scorecard.scorecard import HOT, Scorecard
+from scoring.statistics.metrics import (
+    Figure,
+    Ranked,
+    calibration_error,
+    group_draws,
+    ranked,
+    with_interval,
+)
+from scoring.statistics.paired_differences import differences, log_loss_gain, volume
+
+CheckName: TypeAlias = Literal[
+    "enough_deals", "audit", "scorecard", "base_rate", "rules_log_loss", "rules_win_rate",
+    "calibration", "champion_log_loss", "champion_win_rate",
+    "champion_readable",
+]  # fmt: skip
+LOG_LOSS_MARGIN, WIN_RATE_MARGIN = 0.005, 0.03
+"""How far the lower end of a gain's interval may lie below 0."""
+
+CALIBRATION_BAR = 0.05
+"""The most that probabilities may be off in the mean of ten bands; where so few deals, or a win rate that
+moves, put even true probabilities or the calibrated rules further off, their error is the bar."""
+
+_DRAWS = 200
+
+
+@dataclass(frozen=True)
+class Check:
+    """One demand. `gain` is how much better the model is, `figures` fill the sentence about it."""
+
+    name: CheckName
+    passed: bool
+    gain: Figure | None
+    figures: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A model with the newest deals that it was measured on."""
+
+    model: Model
+    evidence: Evidence
+
+
+def gate(new: Candidate, card: Scorecard, champion: Candidate | None) -> list[Check]:
+    """Every check of a candidate; it may become champion where all pass.
+
+    `card` is the scorecard of the day. The first champion has only the scorecard to beat.
+    """
+    checks = [_enough(new.evidence), _audit(new.model), _card(new, card)]
+    if not checks[0].passed:
+        return checks
+    checks += [_base_rate(new.evidence), *_against_rules(new, card), _calibration(new.evidence)]
+    return checks if champion is None else [*checks, *_against_champion(new, champion)]
+
+
+def passed(checks: list[Check]) -> bool:
+    """Whether a candidate may become champion."""
+    return all(check.passed for check in checks)
+
+
+def _enough(evidence: Evidence) -> Check:
+    won = len(set(evidence.lead[evidence.won].tolist()))
+    others = len(set(evidence.lead.tolist())) - won
+    missing = max(MIN_WINS - won, 0) + max(MIN_WINS - others, 0)
+    figures = {"won": won, "others": others, "missing": missing, "least": MIN_WINS}
+    return Check("enough_deals", not missing, None, figures)
+
+
+def _audit(model: Model) -> Check:
+    found = model.about.get("findings", [])
+    leaks = [str(f["column"]) for f in found if f["severity"] == "leak" and f["used"]]
+    kept = {a.column for a in model.table.attributes.values() if a.known != "history"}
+    leaks = sorted(set(leaks) & kept)
+    return Check("audit", not leaks, None, {"columns": ", ".join(leaks)})
+
+
+def _card(new: Candidate, card: Scorecard) -> Check:
+    """The rules of the day must be those that the model was trained with and judged against."""
+    if not card.rows:
+        return Check("scorecard", False, None, {"no_card": True})
+    told = [rate(c, new.evidence.features) for c in (card, new.model.card)]
+    same = bool(np.array_equal(told[0].rank, told[1].rank))
+    figures = {"present": card.version, "trained": new.model.card.version}
+    return Check("scorecard", same and POINTS in new.evidence.scores, None, figures)
+
+
+def _base_rate(evidence: Evidence) -> Check:
+    """A model that learnt nothing is not better than the win rate alone."""
+    gain = log_loss_gain(evidence.judged, evidence.scores[MODEL], evidence.scores["baseline_rate"])
+    return Check("base_rate", gain.low > 0, gain, {})
+
+
+def _against_rules(new: Candidate, card: Scorecard) -> Iterator[Check]:
+    evidence = new.evidence
+    if POINTS in evidence.scores:
+        gain = log_loss_gain(evidence.judged, evidence.scores[MODEL], evidence.scores[POINTS])
+        yield Check("rules_log_loss", gain.value > 0 and gain.low > -LOG_LOSS_MARGIN, gain,
+                    {"margin": LOG_LOSS_MARGIN})  # fmt: skip
+    rating = rate(card, evidence.features)
+    gain = _win_rate_gain(evidence, evidence.scores[MODEL], rating.rank, rating.stage == HOT)
+    yield Check("rules_win_rate", gain.value > 0 and gain.low > -WIN_RATE_MARGIN, gain,
+                {"margin": WIN_RATE_MARGIN, "volume": volume(rating.stage == HOT)})  # fmt: skip
+
+
+def _calibration(evidence: Evidence) -> Check:
+    """Where the win rate moves nobody who learnt from the past is calibrated: then the model must at
+    least be no further off than the calibrated rules."""
+    at, order = _by_probability(evidence, MODEL)
+    drawn = [calibration_error(at.weighted(weight[order]))
+             for weight in group_draws(evidence.group, _DRAWS, 0)]  # fmt: skip
+    error = with_interval(calibration_error(at), drawn)
+    bar = max(CALIBRATION_BAR, calibration_by_chance(at))
+    if POINTS in evidence.scores:
+        bar = max(bar, calibration_error(_by_probability(evidence, POINTS)[0]))
+    return Check("calibration", error.value <= bar, error, {"bar": round(bar, 4)})
+
+
+def calibration_by_chance(at: Ranked) -> float:
+    """What even true probabilities are off on so few deals, in nineteen of twenty cases."""
+    rng = np.random.default_rng(0)
+    drawn = [replace(at, won=(rng.random(len(at.won)) < at.probability).astype(np.float64))
+             for _ in range(_DRAWS)]  # fmt: skip
+    return float(np.quantile([calibration_error(one) for one in drawn], 0.95))
+
+
+def _by_probability(evidence: Evidence, who: str) -> tuple[Ranked, NDArray[np.intp]]:
+    probability = sigmoid(evidence.scores[who])
+    order = np.argsort(-probability, kind="stable")
+    return ranked(evidence.won, probability, evidence.amount), order
+
+
+def _against_champion(new: Candidate, champion: Candidate) -> Iterator[Check]:
+    """On the deals that neither saw; the champion may be beaten or matched, within the margins."""
+    scores = champion_scores(new, champion)
+    known = ~np.isnan(scores)
+    evidence, old = new.evidence.take(known), scores[known]
+    enough = _enough(evidence)
+    if not enough.passed:
+        for name in ("champion_log_loss", "champion_win_rate"):
+            yield Check(name, False, None, {**enough.figures, "too_few": True})
+        return
+    loss = log_loss_gain(evidence.judged, evidence.scores[MODEL], old)
+    yield Check("champion_log_loss", loss.low > -LOG_LOSS_MARGIN, loss,
+                {"margin": LOG_LOSS_MARGIN, "rows": len(evidence)})  # fmt: skip
+    nobody = np.zeros(
+        len(old), dtype=np.bool_
+    )  # neither sets the volume: the usual share is called
+    rates = _win_rate_gain(evidence, evidence.scores[MODEL], old, nobody)
+    yield Check("champion_win_rate", rates.low > -WIN_RATE_MARGIN, rates,
+                {"margin": WIN_RATE_MARGIN, "rows": len(evidence)})  # fmt: skip
+
+
+def champion_scores(new: Candidate, champion: Candidate) -> Floats:
+    """The champion's log-odds of a candidate's evidence, on the rows that it never saw; else nan.
+
+    Where the champion was judged on the same lead and moment, what it said then counts. A lead that
+    was created after all of the champion's examples is scored by the champion itself, as long as
+    every feature that it looks at is there and still means the same.
+    """
+    told = _as_judged(new.evidence, champion.evidence)
+    fresh = np.isnan(told) & _created_after(new.evidence, champion.model)
+    features = new.model.table.rows
+    if fresh.any() and all(features.get(name) == f for name, f in champion.model.table):
+        part = new.evidence.take(fresh).features
+        told[fresh] = champion.model.log_odds(champion.model.encode(part))
+    return told
+
+
+def _as_judged(evidence: Evidence, champion: Evidence) -> Floats:
+    keys = zip(champion.lead.tolist(), champion.moment.tolist(), strict=True)
+    known = dict(zip(keys, champion.scores[MODEL].tolist(), strict=True))
+    rows = zip(evidence.lead.tolist(), evidence.moment.tolist(), strict=True)
+    return np.array([known.get(key, np.nan) for key in rows], dtype=np.float64)
+
+
+def _created_after(evidence: Evidence, model: Model) -> Bools:
+    through = model.about.get("trained_through")
+    if through is None or not evidence.dated:
+        return np.zeros(len(evidence), dtype=np.bool_)
+    age = (evidence.landmark.astype(np.float64) * MS_PER_DAY).astype(np.int64)
+    last = to_ms(datetime.fromisoformat(through)) + 999  # told to the second
+    return np.asarray(evidence.moment - age > last)
+
+
+def _win_rate_gain(evidence: Evidence, new: Floats, old: Floats, called: Bools) -> Figure:
+    return differences(evidence.judged, new, old, called)["win_rate"].difference

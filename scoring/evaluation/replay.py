@@ -1,0 +1,215 @@
+"""A change of the rules, replayed on closed deals before it is published."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from features.clock import MS_PER_DAY, from_ms
+from features.columns import Bools, Ints
+from scoring.model.evidence import Evidence
+from scoring.model.thresholds import seen_from_the_start
+from scoring.scorecard.rating import Rating, rate
+from scoring.scorecard.scale import BANDS, bands_of
+from scoring.scorecard.scorecard import HOT, STAGES, Scorecard
+from scoring.statistics.metrics import Figure
+from scoring.statistics.paired_differences import Difference, differences
+from scoring.statistics.rates import Rate, Rates
+from scoring.to_json import plain
+
+CARDS = ("present", "new")
+_MOST_MOVED, _WEEK, _ROW_DRAWS = 25, 7, 50
+
+
+@dataclass(frozen=True)
+class RowEffect:
+    """A rule of the new card: where it holds, and the leads that are hot, or not, because of it alone.
+
+    `adds` is the new card's average precision less that of the card without the rule, with its
+    interval: above 0 the rule adds, below it costs.
+    """
+
+    table: str
+    name: str
+    points: int
+    holds: Rate
+    decides: Rate
+    adds: Figure
+
+
+@dataclass(frozen=True)
+class Moved:
+    """A lead whose stage differs under the new card, at the first moment of its weightiest move."""
+
+    lead: str
+    moment: int
+    before: int
+    after: int
+    won: bool
+    amount: float
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """The present and the new card over the same closed deals. Raises DataError where there is none."""
+
+    evidence: Evidence
+    present: Scorecard
+    new: Scorecard
+
+    def __post_init__(self) -> None:
+        self.evidence.check_some()
+
+    @cached_property
+    def ratings(self) -> dict[str, Rating]:
+        cards = zip(CARDS, (self.present, self.new), strict=True)
+        return {name: rate(card, self.evidence.features) for name, card in cards}
+
+    @cached_property
+    def rates(self) -> Rates:
+        return Rates(self.evidence.won, self.evidence.group)
+
+    @cached_property
+    def all(self) -> Rate:
+        return self.rates.rate(np.ones(len(self.evidence), dtype=np.bool_))
+
+    @cached_property
+    def stages(self) -> dict[str, list[Rate]]:
+        """By card, the win rate of each stage; over `all` it is the lift."""
+        return {
+            name: [self.rates.rate(at.stage == code) for code in range(len(STAGES))]
+            for name, at in self.ratings.items()
+        }
+
+    @cached_property
+    def bands(self) -> dict[str, list[Rate]]:
+        """By card, the win rate of each band of ten points of the score."""
+        return {
+            name: [self.rates.rate(bands_of(at.score) == band) for band in range(BANDS)]
+            for name, at in self.ratings.items()
+        }
+
+    @cached_property
+    def moves(self) -> list[list[Rate]]:
+        """Rows: the stage by the present card, columns: by the new one."""
+        before, after = (self.ratings[name].stage for name in CARDS)
+        codes = range(len(STAGES))
+        return [[self.rates.rate((before == b) & (after == a)) for a in codes] for b in codes]
+
+    @cached_property
+    def moved(self) -> list[Moved]:
+        """Leads whose stage changes: those that become hot first, then those that no longer are."""
+        before, after = (self.ratings[name].stage for name in CARDS)
+        rows = np.flatnonzero(before != after)
+        kind = np.where(after[rows] == HOT, 0, np.where(before[rows] == HOT, 1, 2))
+        rows = rows[np.lexsort((self.evidence.moment[rows], kind))]
+        first = np.sort(np.unique(self.evidence.lead[rows].astype(str), return_index=True)[1])
+        return [self._moved(row, before[row], after[row]) for row in rows[first][:_MOST_MOVED]]
+
+    @cached_property
+    def moved_leads(self) -> int:
+        """How many leads there are whose stage changes at some moment."""
+        before, after = (self.ratings[name].stage for name in CARDS)
+        return len(set(self.evidence.lead[before != after].tolist()))
+
+    @cached_property
+    def weekly_hot(self) -> dict[str, dict[str, int]]:
+        """By card and week (its Monday, UTC), how many leads turn hot; empty without dates.
+
+        Counted on the leads that the evidence sees from their first day on.
+        """
+        if not self.evidence.dated:
+            return {}
+        return {name: self._first_hot(at.stage == HOT) for name, at in self.ratings.items()}
+
+    @cached_property
+    def never_hot(self) -> dict[str, tuple[int, int]]:
+        """By card, how many won leads were hot at no moment, of how many won leads."""
+        lead = np.unique(self.evidence.lead.astype(str), return_inverse=True)[1]
+        won = np.bincount(lead, self.evidence.won) > 0
+        hot = {n: np.bincount(lead, at.stage == HOT) > 0 for n, at in self.ratings.items()}
+        return {
+            name: (int((won & ~any_hot).sum()), int(won.sum())) for name, any_hot in hot.items()
+        }
+
+    @cached_property
+    def differences(self) -> Mapping[str, Difference]:
+        """The new card less the present one, at the present one's volume."""
+        present, new = (self.ratings[name] for name in CARDS)
+        return differences(self.evidence.judged, new.rank, present.rank, present.stage == HOT)
+
+    @cached_property
+    def rows(self) -> list[RowEffect]:
+        """Every rule of the new card, in its order."""
+        at = self.ratings["new"]
+        holds = np.hstack([at.fired, at.triggers, at.exclusions])
+        return [
+            self._effect(table, name, getattr(rule, "points", 0), holds[:, place])
+            for place, (table, name, rule) in enumerate(self.new.rules())
+        ]
+
+    def plain(self) -> dict[str, Any]:
+        """All figures as JSON can hold them; in `differences` old is the present card."""
+        names = ("all", "differences", "stages", "bands", "moves", "moved", "moved_leads", "weekly_hot",
+                 "never_hot", "rows")  # fmt: skip
+        told = {name: plain(getattr(self, name)) for name in names}
+        return {"present": self.present.version, "new": self.new.version, **told}
+
+    def _moved(self, row: int, before: int, after: int) -> Moved:
+        at = self.evidence
+        return Moved(
+            str(at.lead[row]), int(at.moment[row]), int(before), int(after), bool(at.won[row]),
+            float(at.amount[row]),
+        )  # fmt: skip
+
+    def _first_hot(self, hot: Bools) -> dict[str, int]:
+        rows = np.flatnonzero(hot & seen_from_the_start(self.evidence))
+        rows = rows[np.argsort(self.evidence.moment[rows], kind="stable")]
+        first = np.unique(self.evidence.lead[rows].astype(str), return_index=True)[1]
+        week = _monday(self.evidence.moment[rows][first])
+        every = np.arange(*_ends(_monday(self.evidence.moment)), _WEEK * MS_PER_DAY)
+        count = {
+            int(at): int(n) for at, n in zip(*np.unique(week, return_counts=True), strict=True)
+        }
+        return {from_ms(int(at)).date().isoformat(): count.get(int(at), 0) for at in every}
+
+    def _effect(self, table: str, name: str, points: int, holds: Bools) -> RowEffect:
+        at, card = self.ratings["new"], _without(self.new, table, name)
+        without = rate(card, self.evidence.features)
+        alone = (at.stage == HOT) != (without.stage == HOT)
+        called, draws = at.stage == HOT, _ROW_DRAWS
+        told = differences(self.evidence.judged, at.rank, without.rank, called, draws)
+        adds = told["average_precision"].difference
+        return RowEffect(table, name, points, self.rates.rate(holds), self.rates.rate(alone), adds)
+
+
+def _without(card: Scorecard, table: str, name: str) -> Scorecard:
+    """The card less one rule; what is checked of a whole card need not hold for it."""
+    group, _, _ = table.partition(".")
+    if group in ("triggers", "exclusions"):
+        return _changed(card, **{group: _less(getattr(card, group), name)})
+    told = getattr(card, group)
+    return _changed(card, **{group: told.model_copy(update={"rows": _less(told.rows, name)})})
+
+
+def _changed(card: Scorecard, **changed: Any) -> Scorecard:
+    """A copy that computes its rows anew."""
+    return Scorecard.model_construct(**{**dict(card), **changed})
+
+
+def _less(rules: Mapping[str, Any], name: str) -> dict[str, Any]:
+    return {key: rule for key, rule in rules.items() if key != name}
+
+
+def _monday(at: Ints) -> Ints:
+    """The first moment of the week: 1970-01-01 was a Thursday."""
+    day = at // MS_PER_DAY
+    return np.asarray((day - (day + 3) % _WEEK) * MS_PER_DAY)
+
+
+def _ends(weeks: Ints) -> tuple[int, int]:
+    return int(weeks.min()), int(weeks.max()) + 1

@@ -1,0 +1,178 @@
+"""The bundle: a model as it is served, in a folder that never changes, with checksums.
+
+A pointer beside the bundles names the one in use. One process writes them (it may reach MLflow);
+those that serve read them, and so outlive an outage of MLflow.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+
+from features.errors import DataError
+from features.files import whole_file, whole_folder
+from scoring.model.evidence import Evidence
+from scoring.model.model import EVIDENCE_FILE, MODEL_FILE, TREES_FILE, Model
+
+BUNDLE_FILE, POINTER = "bundle.json", "current"
+_FILES = (MODEL_FILE, TREES_FILE, EVIDENCE_FILE)
+KEPT = 3
+"""So many bundles stay: the one in use, and those before it for workers that are still reading."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a bundle's model comes from: its version and its registered version and run in MLflow, and
+    since when it is champion (ms UTC)."""
+
+    version: str
+    registered: str
+    run_id: str
+    since: int
+
+    @property
+    def name(self) -> str:
+        """The name of the bundle's folder."""
+        return f"{self.registered}-{self.version}"
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle that was read and found whole."""
+
+    origin: Origin
+    model: Model
+    folder: Path
+
+    @cached_property
+    def evidence(self) -> Evidence:
+        """The newest deals that the model was judged on. Raises DataError where they are not whole."""
+        return Evidence.load(self.folder / EVIDENCE_FILE)
+
+
+def write_bundle(root: Path, model_folder: Path, origin: Origin) -> None:
+    """Copy a model folder into a bundle, and point to it. Older bundles but the last few go.
+
+    Raises OutsideError where the disk does not take it; the pointer is then as it was before.
+    """
+    root.mkdir(parents=True, exist_ok=True)
+    with whole_folder(root / origin.name) as part:
+        _fill(part, model_folder, origin)
+    _point(root, origin.name)
+    _tidy(root, origin.name)
+
+
+def rewrite_evidence(root: Path, change: Callable[[Path], object]) -> None:
+    """Lay out the bundle in use anew, its evidence changed by `change` (given its path); the old one goes.
+
+    Who serves sees the old bundle or the new one, each whole. Raises DataError where there is none that
+    is whole, OutsideError where the disk does not take it.
+    """
+    used = pointed(root)
+    origin = check_bundle(root / (used or POINTER))
+    name = f"{origin.name}-{secrets.token_hex(3)}"
+    with whole_folder(root / name) as part:
+        _fill(part, root / str(used), origin, change)
+    if pointed(root) == used:  # else a newer one was laid out meanwhile
+        _point(root, name)
+    for old in {used, name} - {pointed(root)}:
+        shutil.rmtree(root / str(old), ignore_errors=True)
+
+
+def _fill(
+    part: Path, source: Path, origin: Origin, change: Callable[[Path], object] = lambda path: None
+) -> None:
+    for name in _FILES:
+        shutil.copyfile(source / name, part / name)
+    change(part / EVIDENCE_FILE)
+    sums = {name: _sum(part / name) for name in _FILES}
+    told = json.dumps({**asdict(origin), "sha256": sums}, indent=1)
+    (part / BUNDLE_FILE).write_text(told, encoding="utf-8")
+    for name in (*_FILES, BUNDLE_FILE):
+        _flush(part / name)
+
+
+def _point(root: Path, name: str) -> None:
+    with whole_file(root / POINTER) as pointer:
+        pointer.write_text(name, encoding="utf-8")
+
+
+def pointed(root: Path) -> str | None:
+    """The name of the bundle in use; None where there is none yet, or its name cannot be read."""
+    try:
+        return (root / POINTER).read_text(encoding="utf-8").strip() or None
+    except (OSError, ValueError):
+        return None
+
+
+def pointer_stamp(root: Path) -> tuple[int, int]:
+    """Changes whenever the pointer is written; cheap to ask for."""
+    try:
+        told = (root / POINTER).stat()
+    except OSError:
+        return (0, 0)
+    return told.st_mtime_ns, told.st_ino
+
+
+def origin_of(root: Path) -> Origin | None:
+    """Where the bundle in use comes from; None where there is none, or it is not whole."""
+    name = pointed(root)
+    try:
+        return None if name is None else check_bundle(root / name)
+    except DataError:
+        return None if pointed(root) == name else origin_of(root)
+
+
+def load_bundle(root: Path) -> Bundle | None:
+    """The bundle in use; None where there is none yet. Raises DataError where it is not whole."""
+    name = pointed(root)
+    if name is None:
+        return None
+    try:
+        origin = check_bundle(root / name)
+        bundle = Bundle(origin, Model.load(root / name), root / name)
+        _ = bundle.evidence  # read now, while the folder is there
+    except DataError:
+        if pointed(root) == name:
+            raise
+        return load_bundle(root)  # another took its place while it was read
+    return bundle
+
+
+def check_bundle(folder: Path) -> Origin:
+    """Where a bundle comes from. Raises DataError where a file of it is not the one that was written."""
+    try:
+        told = json.loads((folder / BUNDLE_FILE).read_text(encoding="utf-8"))
+        sums = told.pop("sha256")
+        changed = [name for name, written in sums.items() if _sum(folder / name) != written]
+        origin = Origin(**told)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as problem:
+        raise DataError(f"{folder}: is no whole bundle ({type(problem).__name__}).") from None
+    if changed or len(sums) < 3:
+        raise DataError(f"{folder}: {', '.join(changed)} is not what was written (checksum).")
+    return origin
+
+
+def _sum(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _flush(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def _tidy(root: Path, used: str) -> None:
+    bundles = sorted(
+        (p for p in root.iterdir() if p.is_dir() and (p / BUNDLE_FILE).exists()),
+        key=lambda p: p.stat().st_mtime,
+    )
+    for old in [p for p in bundles if p.name != used][: -(KEPT - 1) or None]:
+        shutil.rmtree(old, ignore_errors=True)

@@ -1,0 +1,66 @@
+"""A model with what its evidence says of its scores under a scorecard."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from features.columns import Floats, Ints
+from scoring.model.cautions import Seen
+from scoring.model.evidence import MODEL, Evidence
+from scoring.model.model import Model, sigmoid
+from scoring.model.thresholds import thresholds
+from scoring.scorecard.rating import rate
+from scoring.scorecard.scale import Scale
+from scoring.scorecard.scorecard import Scorecard
+
+_ALIKE = (*np.linspace(0.1, 0.9, 9), 0.95, 0.98, 0.99, 0.995)
+"""The shares of the evidence at which the stretches of like scores end."""
+
+
+@dataclass(frozen=True)
+class Judge:
+    """A model with what its evidence says of its scores under a card: the scale, and for stretches of
+    the probability how many leads there were and how many of them were won.
+
+    `edges` part the stretches: tenths of the evidence, finer at the top.
+    """
+
+    model: Model
+    scale: Scale
+    edges: Floats
+    leads: Ints
+    won: Ints
+
+    @staticmethod
+    def of(model: Model, evidence: Evidence, card: Scorecard) -> Judge:
+        """The thresholds and counts under `card`. Raises SettingsError where its policy cannot be met."""
+        evidence.check_some()
+        scale = thresholds(card.thresholds, evidence, rate(card, evidence.features), model.about)
+        probability = sigmoid(evidence.scores[MODEL])
+        edges = np.quantile(probability, _ALIKE)
+        leads, won = leads_by_stretch(evidence, np.searchsorted(edges, probability, side="right"))
+        return Judge(model, scale, edges, leads, won)
+
+    @cached_property
+    def seen(self) -> Seen:
+        """What the model's training saw."""
+        return Seen.of(self.model)
+
+    def alike(self, probability: Floats) -> tuple[Ints, Ints]:
+        """Of how many leads that were scored like each of these, how many were won."""
+        at = self.edges.searchsorted(probability, side="right")
+        return self.leads[at], self.won[at]
+
+
+def leads_by_stretch(evidence: Evidence, stretch: Ints) -> tuple[Ints, Ints]:
+    """How many different leads were in each stretch at some moment, and how many of them were won."""
+    count = len(_ALIKE) + 1
+    lead = np.unique(evidence.lead.astype(str), return_inverse=True)[1]
+    there, won = (
+        np.unique(lead * count + stretch),
+        np.unique((lead * count + stretch)[evidence.won]),
+    )
+    return np.bincount(there % count, minlength=count), np.bincount(won % count, minlength=count)

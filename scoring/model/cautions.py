@@ -1,0 +1,108 @@
+"""What to bear in mind with a model's answer: it knows little of the lead, or never saw such values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import compress
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.columns import Bools, Floats
+from features.kinds import Age, DaysSince
+from scoring.model.model import Model
+
+CAUTIONS = ("too_little_known", "out_of_range")
+_MOSTLY_KNOWN, _TOO_LITTLE = 0.5, 0.5
+Places = NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What training saw, made ready to hold encoded leads against.
+
+    `usual` are the columns that say of what training knew of most leads whether it is known: they lie
+    below `known` where it is. Numbers in the columns `bounded` lie within `low` and `high`. Of the
+    `texts` columns one is 1 for each of `text_count` features, where its value is one that was seen;
+    each feature has those from its place in `text_starts` on.
+    """
+
+    usual: Places
+    known: Floats
+    bounded: Places
+    low: Floats
+    high: Floats
+    texts: Places
+    text_count: int
+    numbers_named: tuple[str, ...]
+    texts_named: tuple[str, ...]
+    text_starts: Places
+
+    @staticmethod
+    def of(model: Model) -> Seen:
+        """Ages are not bounded: training sees leads up to their last landmark, most open ones are older."""
+        starts, texts = model.encoding.starts, _texts(model)
+        usual = _usually_missing(model) < _MOSTLY_KNOWN
+        bounded = starts[~texts & ~_ages(model)]
+        low, high = model.linear.scaling.seen
+        is_text = ~np.isin(np.arange(model.encoding.width), starts[~texts])
+        names = np.array([*model.encoding.levels], dtype=object)
+        return Seen(
+            usual=starts[usual],
+            known=np.where(texts[usual], 1.0, np.inf),  # a missing text is 1 there, a number nan
+            bounded=bounded,
+            low=low[bounded],
+            high=high[bounded],
+            texts=np.flatnonzero(is_text),
+            text_count=int(texts.sum()),
+            numbers_named=tuple(names[~texts & ~_ages(model)]),
+            texts_named=tuple(names[texts]),
+            text_starts=np.flatnonzero(is_text).searchsorted(starts[texts]),
+        )
+
+    def cautions(self, matrix: Floats) -> dict[str, Bools]:
+        """By caution, the leads that it holds for."""
+        told = (self.too_little_known(matrix), self.out_of_range(matrix))
+        return dict(zip(CAUTIONS, told, strict=True))
+
+    def too_little_known(self, matrix: Floats) -> Bools:
+        """Where more than half is missing of what training knew of most leads."""
+        known = (matrix[:, self.usual] < self.known).sum(axis=1)
+        return np.asarray(known < (1 - _TOO_LITTLE) * len(self.usual))
+
+    def out_of_range(self, matrix: Floats) -> Bools:
+        """Where a number lies outside what training saw, or a text is one that it never saw."""
+        outside = self._outside(matrix).any(axis=1)
+        return np.asarray(outside | (matrix[:, self.texts].sum(axis=1) < self.text_count))
+
+    def features_out_of_range(self, matrix: Floats) -> list[tuple[str, ...]]:
+        """For each lead the features that `out_of_range` holds for."""
+        outside = self._outside(matrix)
+        if self.text_count:
+            told = np.add.reduceat(matrix[:, self.texts], self.text_starts, axis=1)
+            outside = np.hstack([outside, told == 0])
+        names = (*self.numbers_named, *self.texts_named)
+        return [tuple(compress(names, row)) for row in outside.tolist()]
+
+    def _outside(self, matrix: Floats) -> Bools:
+        """Of the `bounded` columns, whether each number lies outside."""
+        numbers = matrix[:, self.bounded]
+        return np.asarray((numbers < self.low) | (numbers > self.high))
+
+
+def _usually_missing(model: Model) -> Floats:
+    """(features,) the share of the training's examples in which each feature was missing.
+
+    A number that was always missing, or always the same, told nothing: it counts as missing.
+    """
+    scaling, starts = model.linear.scaling, model.encoding.starts
+    numbers = np.where(scaling.high > scaling.low, scaling.missing, 1.0)
+    return np.where(_texts(model), scaling.mean[starts], numbers[starts])
+
+
+def _ages(model: Model) -> Bools:
+    return np.array([isinstance(feature, Age | DaysSince) for _, feature in model.table])
+
+
+def _texts(model: Model) -> Bools:
+    return np.array([level is not None for level in model.encoding.levels.values()])

@@ -1,0 +1,142 @@
+"""The evidence table: the newest closed deals that a model was judged on, with all it knew of them.
+
+From it thresholds, comparison, replay and the gate are computed anywhere, without the CRM.
+A row is an example (a lead at a moment). Lead ids are hashed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from features.columns import Bools, Column, Floats, Ints, Texts, take
+from features.errors import DataError
+from scoring.statistics.paired_differences import Judged
+
+MODEL, POINTS = "model", "points"
+"""Who gave a score: the model as measured, and the scorecard as calibrated on the same older deals."""
+
+_FEATURE, _SEGMENT, _SCORE, _REASON = "feature:", "segment:", "score:", "reason:"
+_DATED = "hotlead.dated"
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Columns of equal length. `moment` is ms UTC (where `dated`, else a rank), `landmark` the lead's
+    age in days.
+
+    `scores` are log-odds by who gave them: "model", its parts "points" (where there is a scorecard),
+    "linear" and "trees", and the baselines. `reasons` are what each feature adds to the model's score,
+    nan in the rows where that was not computed.
+    """
+
+    lead: NDArray[np.object_]
+    group: NDArray[np.int32]
+    moment: Ints
+    landmark: NDArray[np.float32]
+    won: Bools
+    amount: Floats
+    scores: Mapping[str, Floats]
+    features: Mapping[str, Column]
+    segments: Mapping[str, Texts]
+    reasons: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    dated: bool = True
+
+    def __len__(self) -> int:
+        return len(self.won)
+
+    def check_some(self) -> None:
+        """Raise DataError where there is no row."""
+        if not len(self):
+            raise DataError(
+                "There is no closed deal to judge on. Train again when some have closed."
+            )
+
+    @property
+    def judged(self) -> Judged:
+        """What became of the rows, for measuring."""
+        return Judged(self.won, self.amount, self.group)
+
+    def take(self, rows: NDArray[np.integer] | Bools) -> Evidence:
+        """Some of the rows."""
+        places = np.arange(len(self))[rows]
+
+        def some(columns: Mapping[str, Any]) -> dict[str, Any]:
+            return {name: take(column, places) for name, column in columns.items()}
+
+        return Evidence(
+            self.lead[rows], self.group[rows], self.moment[rows], self.landmark[rows],
+            self.won[rows], self.amount[rows], some(self.scores), some(self.features),
+            some(self.segments), some(self.reasons), self.dated,
+        )  # fmt: skip
+
+    def save(self, path: Path) -> None:
+        """Write as Parquet."""
+        columns: dict[str, pa.Array] = {
+            "lead": pa.array(self.lead.tolist(), pa.string()),
+            "group": pa.array(self.group), "moment": pa.array(self.moment),
+            "landmark": pa.array(self.landmark), "won": pa.array(self.won),
+            "amount": pa.array(self.amount, from_pandas=True),
+        }  # fmt: skip
+        columns |= {_SCORE + name: pa.array(values) for name, values in self.scores.items()}
+        columns |= {_FEATURE + name: _to_arrow(values) for name, values in self.features.items()}
+        columns |= {_SEGMENT + name: _to_arrow(values) for name, values in self.segments.items()}
+        columns |= {_REASON + name: pa.array(values) for name, values in self.reasons.items()}
+        table = pa.table(columns).replace_schema_metadata({_DATED: str(self.dated)})
+        pq.write_table(table, path, compression="zstd")
+
+    @staticmethod
+    def load(path: Path) -> Evidence:
+        """Read what `save` wrote. Raises DataError where it is not whole."""
+        try:
+            table = pq.read_table(path)
+        except (pa.ArrowException, OSError) as problem:
+            raise DataError(
+                f"{path}: is no whole evidence table ({problem}). Train again."
+            ) from None
+
+        def numbers(name: str) -> Floats:
+            return np.asarray(table[name].to_numpy(), dtype=np.float64)
+
+        def named(prefix: str) -> dict[str, Column]:
+            names = [n for n in table.column_names if n.startswith(prefix)]
+            return {n.removeprefix(prefix): _from_arrow(table[n]) for n in names}
+
+        return Evidence(
+            np.array(table["lead"].to_pylist(), dtype=object),
+            table["group"].to_numpy().astype(np.int32), table["moment"].to_numpy(),
+            table["landmark"].to_numpy(), table["won"].to_numpy(), numbers("amount"),
+            {n: np.asarray(v) for n, v in named(_SCORE).items() if not isinstance(v, Texts)},
+            named(_FEATURE), {n: v for n, v in named(_SEGMENT).items() if isinstance(v, Texts)},
+            {n: np.asarray(v, np.float32) for n, v in named(_REASON).items()},
+            (table.schema.metadata or {}).get(_DATED.encode()) != b"False",
+        )  # fmt: skip
+
+
+def hashed(lead_id: str) -> str:
+    """The name of a lead in the evidence: told apart, but not told."""
+    return hashlib.sha256(f"hotlead:{lead_id}".encode()).hexdigest()[:16]
+
+
+def _to_arrow(column: Column) -> pa.Array:
+    if isinstance(column, Texts):
+        codes = pa.array(column.codes, mask=column.codes < 0)
+        return pa.DictionaryArray.from_arrays(codes, pa.array(list(column.categories), pa.string()))
+    return pa.array(column, from_pandas=True)
+
+
+def _from_arrow(array: pa.ChunkedArray) -> Column:
+    if not pa.types.is_dictionary(array.type):
+        return np.asarray(array.to_numpy(), dtype=np.float64)
+    whole = array.unify_dictionaries().combine_chunks()
+    told = whole if isinstance(whole, pa.DictionaryArray) else whole.chunk(0)
+    codes = told.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int32)
+    return Texts(codes, tuple(told.dictionary.to_pylist()))

@@ -1,0 +1,231 @@
+"""The model: a sum of evidence in log-odds, calibrated, with exact reasons.
+
+log-odds = intercept + slope * (sum over parts of weight * part). Everything that a score needs lies
+in one folder of JSON and LightGBM text; nothing is pickled.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.columns import Column, Floats
+from features.errors import DataError
+from features.settings import parse_features
+from features.table import FeatureTable, Vocabulary
+from scoring.model.encoding import Encoding
+from scoring.model.linear import LinearPart
+from scoring.model.points import PointsPart
+from scoring.model.trees import TreesPart
+from scoring.scorecard.rating import OneRater, Rating, rate
+from scoring.scorecard.scorecard import Scorecard
+
+MODEL_FILE, TREES_FILE, EVIDENCE_FILE = "model.json", "trees.txt", "evidence.parquet"
+
+
+class ColumnsPart(Protocol):
+    """A part of the sum of evidence that looks at the encoded columns."""
+
+    def log_odds(self, matrix: Floats) -> Floats: ...
+    def contributions(self, matrix: Floats) -> tuple[float, Floats]: ...
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Leads made ready for every part: the encoded columns, a row a lead, and the card's rating."""
+
+    matrix: Floats
+    rating: Rating
+
+    def __len__(self) -> int:
+        return len(self.matrix)
+
+    def take(self, rows: NDArray[np.integer] | slice) -> Encoded:
+        """Some of the leads."""
+        return Encoded(self.matrix[rows], self.rating.take(rows))
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """A straight line over the weighted sum of the parts (Platt's sigmoid, in log-odds)."""
+
+    intercept: float = 0.0
+    slope: float = 1.0
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why: `prior` (log-odds of an average lead) + the sum of a row of `contributions` = log-odds.
+
+    `contributions` has a row a lead and a column a feature, in the order of `features`.
+    """
+
+    features: tuple[str, ...]
+    prior: float
+    contributions: Floats
+
+    @property
+    def log_odds(self) -> Floats:
+        return np.asarray(self.prior + self.contributions.sum(axis=1))
+
+    def at(self, row: int) -> Explanation:
+        """That of one of the leads."""
+        return replace(self, contributions=self.contributions[row : row + 1])
+
+
+@dataclass(frozen=True)
+class Model:
+    """A trained model. `about` says what it was trained on and how good it was, for people.
+
+    `card` is the scorecard that it was trained with; `points` is None where that has no rows.
+    """
+
+    table: FeatureTable
+    encoding: Encoding
+    card: Scorecard
+    points: PointsPart | None
+    linear: LinearPart
+    trees: TreesPart
+    weights: Mapping[str, float]
+    calibration: Calibration
+    about: Mapping[str, Any] = field(default_factory=dict)
+
+    def encode(self, columns: Mapping[str, Column], rating: Rating | None = None) -> Encoded:
+        """Many leads: feature values by name. `rating` is the card's, where there is one already."""
+        return Encoded(
+            self.encoding.matrix(columns), rate(self.card, columns) if rating is None else rating
+        )
+
+    def encode_one(
+        self, values: Sequence[float | str | None], rating: Rating | None = None
+    ) -> Encoded:
+        """One lead: its feature values in the order of the table; `rating` as in `encode`."""
+        if rating is None:
+            rating = self._rater(dict(zip(self.table.names, values, strict=True)))
+        return Encoded(self.encoding.row(values), rating)
+
+    def log_odds(self, leads: Encoded) -> Floats:
+        """(rows,) calibrated log-odds of encoded leads."""
+        total = np.zeros(len(leads))
+        for weight, part in self._parts():
+            total += weight * part.log_odds(leads.matrix)
+        if self.points:
+            total += self._points_weight * self.points.log_odds(leads.rating)
+        return np.asarray(self.calibration.intercept + self.calibration.slope * total)
+
+    def probability(self, columns: Mapping[str, Column]) -> Floats:
+        """(rows,) probability to win of many leads."""
+        return sigmoid(self.log_odds(self.encode(columns)))
+
+    def explain(self, leads: Encoded) -> Explanation:
+        """Exact reasons of encoded leads, a column a feature."""
+        prior, by_column = 0.0, np.zeros(leads.matrix.shape)
+        for weight, part in self._parts():
+            base, told = part.contributions(leads.matrix)
+            prior, by_column = prior + weight * base, by_column + weight * told
+        by_feature = self.encoding.by_feature(by_column)
+        if self.points and self._points_weight:
+            base, told = self.points.contributions(leads.rating)
+            prior += self._points_weight * base
+            by_feature += self._points_weight * told
+        slope = self.calibration.slope
+        prior = self.calibration.intercept + slope * prior
+        return Explanation(self.table.names, prior, slope * by_feature)
+
+    @cached_property
+    def version(self) -> str:
+        """A name made from all that makes a score, so that equal models have equal names."""
+        told = json.dumps(self._plain(), sort_keys=True) + self.trees.text
+        return hashlib.sha256(told.encode()).hexdigest()[:12]
+
+    def with_about(self, **about: Any) -> Model:
+        """The same model, with more said about it."""
+        return replace(self, about={**self.about, **about})
+
+    def save(self, folder: Path) -> None:
+        """Write the model into an existing folder."""
+        told = {"version": self.version, **self._plain(), "about": dict(self.about)}
+        text = json.dumps(told, ensure_ascii=False, indent=1)
+        (folder / MODEL_FILE).write_text(text, encoding="utf-8")
+        (folder / TREES_FILE).write_text(self.trees.text, encoding="utf-8")
+
+    @staticmethod
+    def load(folder: Path) -> Model:
+        """Read a model folder. Raises DataError where it is not whole."""
+        try:
+            told = json.loads((folder / MODEL_FILE).read_text(encoding="utf-8"))
+            trees = TreesPart((folder / TREES_FILE).read_text(encoding="utf-8"))
+            model = _parse(told, trees)
+            written, found = told["version"], model.version
+        except (OSError, ValueError, LookupError, TypeError, AttributeError) as problem:
+            why = f"{type(problem).__name__}: {problem}".splitlines()[0]
+            raise DataError(f"{folder}: is no whole model folder ({why}). Train again.") from None
+        if found != written:
+            raise DataError(
+                f"{folder}: the model is not the one that was written (version {written}, "
+                f"contents {found}). Restore the folder or train again."
+            )
+        return model
+
+    @cached_property
+    def _rater(self) -> OneRater:
+        return OneRater(self.card)
+
+    @property
+    def _points_weight(self) -> float:
+        return self.weights.get("points", 0.0)
+
+    def _parts(self) -> list[tuple[float, ColumnsPart]]:
+        """The parts that look at columns and have a weight."""
+        parts: dict[str, ColumnsPart] = {"linear": self.linear, "trees": self.trees}
+        return [(self.weights[name], part) for name, part in parts.items() if self.weights[name]]
+
+    def _plain(self) -> dict[str, Any]:
+        return {
+            "features": self.table.plain(),
+            "fingerprint": self.table.fingerprint,
+            "words": {k: dict(v) for k, v in self.table.vocabulary.words.items()},
+            "encoding": self.encoding.plain(),
+            "scorecard": self.card.plain(),
+            "points": None if self.points is None else self.points.plain(),
+            "linear": self.linear.plain(),
+            "weights": dict(self.weights),
+            "calibration": {
+                "intercept": self.calibration.intercept,
+                "slope": self.calibration.slope,
+            },
+        }
+
+
+def _parse(told: dict[str, Any], trees: TreesPart) -> Model:
+    table = FeatureTable(parse_features(told["features"]), Vocabulary(told["words"]))
+    encoding, linear = Encoding.parse(told["encoding"]), LinearPart.parse(told["linear"])
+    if encoding.width != len(linear.weights):
+        raise ValueError("it was written by another version of Hotlead")
+    card = Scorecard.model_validate(told["scorecard"])
+    points = told["points"] and PointsPart.parse(told["points"], card, table.names)
+    return Model(
+        table=table,
+        encoding=encoding,
+        card=card,
+        points=points,
+        linear=linear,
+        trees=trees,
+        weights=told["weights"],
+        calibration=Calibration(**told["calibration"]),
+        about=told["about"],
+    )
+
+
+def sigmoid(log_odds: Floats) -> Floats:
+    """The probability of log-odds."""
+    within = np.minimum(np.maximum(log_odds, -700.0), 700.0)
+    return np.asarray(1.0 / (1.0 + np.exp(-within)))

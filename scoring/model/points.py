@@ -1,0 +1,105 @@
+"""The points part: the scorecard, calibrated to log-odds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.columns import Bools, Floats, Ints
+from scoring.scorecard.rating import Rating
+from scoring.scorecard.scorecard import Scorecard
+
+
+@dataclass(frozen=True)
+class PointsPart:
+    """log-odds = intercept + per_point * points + trigger (where one fires) - exclusion (likewise).
+
+    No weight is below 0, so more points are never less likely to win. `mean` (features,) is what an
+    average lead of the training gets by each of `features`: reasons are told against it.
+    """
+
+    card: Scorecard
+    features: tuple[str, ...]
+    intercept: float
+    per_point: float
+    trigger: float
+    exclusion: float
+    mean: Floats
+
+    def log_odds(self, rating: Rating) -> Floats:
+        """(rows,) log-odds of rated leads."""
+        return self.by_points(rating.points, rating.triggered, rating.excluded)
+
+    def by_points(self, points: Ints, triggered: Bools, excluded: Bools) -> Floats:
+        """(rows,) log-odds of leads by what their rating came to."""
+        told = self.intercept + self.per_point * points
+        return np.asarray(told + self.trigger * triggered - self.exclusion * excluded)
+
+    def contributions(self, rating: Rating) -> tuple[float, Floats]:
+        """The log-odds of an average lead, and what each feature adds to it: (rows, features)."""
+        return self._prior, self.by_feature(rating) - self.mean
+
+    def by_feature(self, rating: Rating) -> Floats:
+        """What each feature adds to the intercept: a rule's weight is shared by its conditions.
+
+        Where a cap cuts a group, all its rows are cut alike; triggers that hold share the weight of
+        one, and so do exclusions.
+        """
+        told = rating.held * self._points
+        given = np.array([rating.fit, rating.intent, rating.triggered, rating.excluded]).T
+        whole = told @ self._groups
+        none = whole == 0  # and so is what is given: nothing is cut
+        told *= ((given + none) / (whole + none))[:, self._group]
+        return np.asarray(told @ self._shares)
+
+    def plain(self) -> dict[str, Any]:
+        """The numbers as JSON can hold them (the card and the features stand beside them)."""
+        return {
+            "intercept": self.intercept, "per_point": self.per_point, "trigger": self.trigger,
+            "exclusion": self.exclusion, "mean": self.mean.tolist(),
+        }  # fmt: skip
+
+    @staticmethod
+    def parse(told: dict[str, Any], card: Scorecard, features: tuple[str, ...]) -> PointsPart:
+        """What `plain` wrote down."""
+        if len(told["mean"]) != len(features):
+            raise ValueError("the points part does not fit the features")
+        mean = np.array(told["mean"], dtype=np.float64)
+        return PointsPart(card, features, **{**told, "mean": mean})
+
+    @cached_property
+    def _group(self) -> NDArray[np.intp]:
+        """The group of each rule: rows of fit, rows of intent, triggers, exclusions."""
+        card = self.card
+        sizes = [len(g.rows) if g else 0 for g in (card.fit, card.intent)]
+        return np.repeat(np.arange(4), [*sizes, len(card.triggers), len(card.exclusions)])
+
+    @cached_property
+    def _groups(self) -> Floats:
+        """(rules, groups) 1 where a rule belongs to a group."""
+        return np.eye(4)[self._group]
+
+    @cached_property
+    def _prior(self) -> float:
+        return self.intercept + float(self.mean.sum())
+
+    @cached_property
+    def _points(self) -> Floats:
+        """The points of each row; 1 for a trigger and for an exclusion."""
+        return np.array([float(getattr(rule, "points", 1)) for _, _, rule in self.card.rules()])
+
+    @cached_property
+    def _shares(self) -> Floats:
+        """(rules, features) what a point of a rule, or the rule, adds by each feature."""
+        rules = [rule for _, _, rule in self.card.rules()]
+        place = {name: i for i, name in enumerate(self.features)}
+        shares = np.zeros((len(rules), len(self.features)))
+        for at, rule in enumerate(rules):
+            for condition in rule.when:
+                shares[at, place[condition.feature]] += 1 / len(rule.when)
+        weights = np.array([self.per_point, self.per_point, self.trigger, -self.exclusion])
+        return np.asarray(shares * weights[self._group][:, None])

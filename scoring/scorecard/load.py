@@ -1,0 +1,322 @@
+"""Reading a scorecard.toml: the profile, what the company changes in it, and the errors."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from features.errors import SettingsError, nearest
+from features.kinds import DaysSince
+from features.table import FeatureTable
+from scoring.scorecard.scorecard import Condition, Scorecard
+
+SCORECARD_FILE = "scorecard.toml"
+_PROFILES = Path(__file__).with_name("profiles")
+_FEATURES = ".features.toml"
+_TABLES = frozenset(Scorecard.model_fields) - {"profile", "hot_is"}
+_MOST = 6
+"""So many problems are told at once."""
+
+
+def profiles() -> list[str]:
+    """The names of the profiles that Hotlead ships."""
+    return sorted(
+        path.stem for path in _PROFILES.glob("*.toml") if not path.name.endswith(_FEATURES)
+    )
+
+
+def profile_text(name: str) -> str:
+    """A profile as it is written."""
+    return (_PROFILES / f"{name}.toml").read_text(encoding="utf-8")
+
+
+def profile_features(name: str) -> dict[str, Any]:
+    """The tables of a crm.toml (features, words) that a profile's rows need."""
+    path = _PROFILES / f"{name}{_FEATURES}"
+    return tomllib.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def blank_card() -> Scorecard:
+    """The card of a company that has none: no rows, default shares for the model's stages."""
+    path = Path(__file__).with_name("blank.toml")
+    return parse_card(tomllib.loads(path.read_text(encoding="utf-8")), str(path))
+
+
+def find_card(folder: Path, table: FeatureTable) -> Scorecard:
+    """The scorecard.toml that lies in `folder`, beside crm.toml; the blank card where there is none.
+
+    Raises SettingsError where it does not hold.
+    """
+    path = folder / SCORECARD_FILE
+    return load_card(path, table) if path.exists() else blank_card()
+
+
+def card_in_use(folder: Path, table: FeatureTable) -> Scorecard:
+    """The scorecard.toml in `folder`. Raises SettingsError where there is none, or it does not hold."""
+    path = folder / SCORECARD_FILE
+    if not path.exists():
+        raise SettingsError(
+            f"{path}: there is no such file, so there are no rules. `hotlead rules "
+            "suggest` writes a first one from the closed deals."
+        )
+    return load_card(path, table)
+
+
+def load_card(path: Path, table: FeatureTable) -> Scorecard:
+    """Read and check a scorecard.toml whose rows look at the features of `table`.
+
+    Raises SettingsError naming file, row, key, value and what is allowed.
+    """
+    card = parse_card(_read(path), str(path))
+    check_features(card, table, str(path))
+    return card
+
+
+def parse_card(told: Mapping[str, Any], where: str) -> Scorecard:
+    """The card that a scorecard.toml at `where` holds, its profile filled in. Raises SettingsError."""
+    try:
+        return card_of(whole_card(told, where))
+    except ValidationError as problem:
+        raise SettingsError(_sentences(problem, where)) from None
+
+
+def whole_card(told: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """All that a scorecard.toml at `where` says, its profile filled in; what is off is still there, and
+    says so. Raises SettingsError."""
+    base = _profile(told, where)
+    _check_off(base, told, where)
+    return _merged(base, told)
+
+
+def card_of(whole: Mapping[str, Any]) -> Scorecard:
+    """The card that `whole_card` tells of. Raises pydantic's ValidationError."""
+    return Scorecard.model_validate(_without_off(dict(whole)))
+
+
+def check_features(card: Scorecard, table: FeatureTable, where: str) -> None:
+    """Raise SettingsError where a row does not fit the features of `table`."""
+    said = [*_condition_problems(card, table), *_prompt_problems(card, table)]
+    if said:
+        more = [f"{len(said) - _MOST} more of this kind."] if len(said) > _MOST else []
+        raise SettingsError("\n".join(f"{where}: {line}" for line in [*said[:_MOST], *more]))
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        raise SettingsError(
+            f"{path}: there is no such file. `hotlead rules suggest` writes one from closed deals, or "
+            f'begin with one line: profile = "{profiles()[0]}" (or {", ".join(profiles()[1:])}).'
+        ) from None
+    except (OSError, UnicodeDecodeError) as problem:
+        raise SettingsError(f"{path}: cannot be read ({problem}). It must be UTF-8.") from None
+    except tomllib.TOMLDecodeError as problem:
+        raise SettingsError(f"{path}: is not TOML: {problem}.") from None
+
+
+def _profile(told: Mapping[str, Any], where: str) -> dict[str, Any]:
+    name = told.get("profile")
+    if name is None:
+        return {}
+    if name not in profiles():
+        known = ", ".join(map(repr, profiles()))
+        raise SettingsError(f"{where}: profile: must be one of {known} (got {name!r}).")
+    return tomllib.loads(profile_text(name))
+
+
+def _merged(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """`own` over `base`, table by table; a row's conditions are replaced as a whole."""
+    told = dict(base)
+    for key, value in own.items():
+        old = told.get(key)
+        both = isinstance(old, Mapping) and isinstance(value, Mapping)
+        told[key] = _merged(old, value) if both else value  # type: ignore[arg-type]
+    return told
+
+
+def _check_off(
+    base: Mapping[str, Any], own: Mapping[str, Any], where: str, place: tuple[str, ...] = ()
+) -> None:
+    """Raise SettingsError where a bare off = true switches nothing off: its name is misspelt."""
+    for key, value in own.items():
+        if not isinstance(value, Mapping):
+            continue
+        if key not in base and dict(value) == {"off": True}:
+            raise SettingsError(
+                f"{where}: {_place((*place, key))} off: the profile has nothing of that name to switch "
+                f"off; {nearest(key, list(base))}."
+            )
+        old = base.get(key)
+        _check_off(old if isinstance(old, Mapping) else {}, value, where, (*place, key))
+
+
+def _without_off(told: dict[str, Any]) -> dict[str, Any]:
+    """Without the rows, rules and prompts that say off = true."""
+    kept = {}
+    for key, value in told.items():
+        if isinstance(value, Mapping):
+            if value.get("off") is True:
+                continue
+            kept[key] = _without_off(
+                {k: v for k, v in value.items() if k != "off" or v is not False}
+            )
+        else:
+            kept[key] = value
+    return kept
+
+
+# -- features ------------------------------------------------------------------------------------
+
+
+def _condition_problems(card: Scorecard, table: FeatureTable) -> list[str]:
+    said = []
+    for place, name, rule in card.rules():
+        for condition in rule.when:
+            problem = _condition_problem(condition, card, table)
+            if problem:
+                said.append(f"[{place}.{name}] feature: {problem}")
+    return said
+
+
+def _condition_problem(condition: Condition, card: Scorecard, table: FeatureTable) -> str:
+    name = condition.feature
+    if name not in table.rows:
+        return _unknown(name, card, table)
+    if (condition.one_of is not None) == (name in table.texts):
+        return ""
+    if condition.one_of is not None:
+        return f"{name!r} is a number: use at_least or at_most, not one_of."
+    return f"{name!r} is a text: use one_of, not at_least or at_most."
+
+
+def _prompt_problems(card: Scorecard, table: FeatureTable) -> list[str]:
+    said = []
+    for name, prompt in card.prompts.items():
+        for key in ("since", "answered"):
+            feature = getattr(prompt, key)
+            if feature not in table.rows:
+                said.append(f"[prompts.{name}] {key}: {_unknown(feature, card, table)}")
+            elif not isinstance(table.rows[feature], DaysSince):
+                said.append(f"[prompts.{name}] {key}: {feature!r} must be of the kind days_since.")
+    return said
+
+
+def _unknown(name: str, card: Scorecard, table: FeatureTable) -> str:
+    hint = nearest(name, list(table.names))
+    own = profile_features(card.profile).get("features", {}) if card.profile else {}
+    if name not in own:
+        return f"{name!r} is no feature of crm.toml; {hint}."
+    near = f"; {hint}" if hint.startswith("nearest") else ""
+    return (
+        f"{name!r} is no feature of crm.toml{near}. The profile takes `{name} = {_inline(own[name])}` (all of "
+        f"them: scoring/profiles/{card.profile}{_FEATURES}): add it to [features] with your own column or "
+        "activity, or write off = true into this table of scorecard.toml."
+    )
+
+
+def _inline(value: object) -> str:
+    """A value as TOML writes it on one line."""
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{k} = {_inline(v)}" for k, v in value.items()) + " }"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_inline, value)) + "]"
+    return str(value).lower() if isinstance(value, bool) else (
+        f'"{value}"' if isinstance(value, str) else str(value)
+    )  # fmt: skip
+
+
+# -- sentences -----------------------------------------------------------------------------------
+
+
+def _sentences(problem: ValidationError, where: str) -> str:
+    errors = problem.errors(include_url=False)
+    lines = [_sentence(error) for error in errors if not _follows(error, errors)][:_MOST]
+    return "\n".join(f"{where}: {line}" for line in dict.fromkeys(lines))
+
+
+def _follows(error: Any, errors: list[Any]) -> bool:
+    """Whether a list is called too short only because something in it is wrong."""
+    depth = len(error["loc"])
+    return error["type"] == "too_short" and any(
+        len(e["loc"]) > depth and e["loc"][:depth] == error["loc"] for e in errors
+    )
+
+
+def _sentence(error: Any) -> str:
+    loc, kind = error["loc"], error["type"]
+    said, got = _said(error), _got(error.get("input"))
+    if kind == "extra_forbidden":
+        return _no_such(loc, error.get("input"))
+    if kind == "missing" and loc[-1] in ("en", "ja"):
+        language = {"en": "English", "ja": "Japanese"}[loc[-1]]
+        return (
+            f"{_place(loc[:-1])}: the {language} text ({loc[-1]}) is missing. Texts exist in both."
+        )
+    if kind == "missing":
+        return f"{_place(loc)}: is missing."
+    place = _place(loc)
+    return f"{place}: {said}{got}." if place else f"{said}{got}."
+
+
+def _no_such(loc: tuple[int | str, ...], got: object) -> str:
+    hint = nearest(str(loc[-1]), list(_model_at(loc[:-1]).model_fields))
+    table = isinstance(got, Mapping)
+    place = f"[{loc[0]}]" if table and len(loc) == 1 else _place(loc)
+    what = "table" if table else "key"
+    return f"{place}: there is no such {what}{_got(got)}. {hint[0].upper()}{hint[1:]}."
+
+
+def _said(error: Any) -> str:
+    """What is wrong, in words that do not need Python."""
+    kind = error["type"]
+    if kind == "model_type":
+        return f"must be a table with the keys {', '.join(_model_at(error['loc']).model_fields)}"
+    told = {"too_short": "give one or more", "tuple_type": "must be a list: [ … ]",
+            "dict_type": "must be a table"}  # fmt: skip
+    return told.get(kind) or str(error["msg"].removeprefix("Value error, "))
+
+
+def _got(value: object) -> str:
+    return "" if isinstance(value, Mapping | BaseModel | list | tuple) else f" (got {value!r})"
+
+
+def _place(loc: tuple[int | str, ...]) -> str:
+    """A place as it stands in scorecard.toml: the table in brackets, then the key."""
+    tables = [str(part) for part in loc]
+    depth = _depth(tables)
+    table, keys = ".".join(tables[:depth]), tables[depth:]
+    numbered = [f"no. {int(k) + 1}" if k.isdigit() else k for k in keys]
+    return " ".join([f"[{table}]"] * bool(table) + numbered)
+
+
+def _depth(parts: list[str]) -> int:
+    """How many parts of a place name its table."""
+    if parts[:1] in (["fit"], ["intent"]):
+        return min(3, len(parts)) if parts[1:2] == ["rows"] else 1
+    if parts[:1] in (["triggers"], ["exclusions"], ["prompts"], ["stages"]):
+        return min(2, len(parts))
+    return 1 if len(parts) > 1 or (parts and parts[0] in _TABLES) else 0
+
+
+def _model_at(loc: tuple[int | str, ...]) -> type[BaseModel]:
+    """The model whose keys stand at a place."""
+    model: Any = Scorecard
+    for part in loc:
+        if isinstance(part, int) or part not in model.model_fields:
+            continue  # a row's own name, or its number in a list
+        model = _inner(model.model_fields[part].annotation) or model
+    found: type[BaseModel] = model
+    return found
+
+
+def _inner(annotation: Any) -> type[BaseModel] | None:
+    """The model inside an annotation such as Mapping[str, Row] or Group | None."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    inside = (_inner(part) for part in getattr(annotation, "__args__", ()))
+    return next((model for model in inside if model is not None), None)

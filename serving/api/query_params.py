@@ -1,0 +1,92 @@
+"""What a query asks for: reasons, language, moment; how many rows, and whose."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Literal, TypeVar
+
+import orjson
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from features.clock import iso, to_ms
+from features.kinds import Language
+from scoring.decision.score import Explain
+from serving.leads.field_types import Identifier, Moment, Name
+from serving.leads.lead_facts import CLOCKS_DIFFER_MS
+from serving.predictions.call_list import CURSOR
+from serving.predictions.predictor import Ask
+from serving.web.field_errors import wrong
+from serving.web.problems import of_validation, wrong_fields
+
+Rows = Annotated[int, Field(ge=1, le=1_000, strict=False)]
+
+
+class Query(BaseModel):
+    """The parameters of a query; one that is not known is an error."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class ScoreQuery(Query):
+    """How leads are to be scored."""
+
+    explain: Explain = Field(default="top", description="Which of the model's reasons are told.")
+    lang: Language = Field(default="en", description="The language of what people read.")
+    as_of: Moment | None = Field(
+        default=None, description="Score as of this moment, not now; not the future."
+    )
+
+
+class HistoryQuery(Query):
+    """Whose scores are read, and how many of the newest."""
+
+    lead_id: Identifier
+    limit: Rows = 100
+
+
+class HotQuery(Query):
+    """Whose call list is read, how many leads, in what language."""
+
+    owner: Name | None = None
+    limit: Rows = 100
+    lang: Language = "en"
+    after: Annotated[str, Field(pattern=CURSOR)] | None = Field(
+        default=None, description="The `next` of the page before."
+    )
+
+
+class DocumentQuery(Query):
+    """Which version of OpenAPI the document is to be in."""
+
+    version: Literal["3.0", "3.1"] = Field(
+        default="3.1", description="3.0 for CRMs that read no other; it says less."
+    )
+
+
+Q = TypeVar("Q", bound=Query)
+
+
+def asked(model: type[Q], told: Mapping[str, str]) -> Q:
+    """The parameters of a query. Raises Problem (422) naming every wrong one."""
+    try:
+        return model.model_validate_json(orjson.dumps(dict(told)))
+    except ValidationError as error:
+        raise of_validation(error, "query", model) from None
+
+
+def ask_of(told: Mapping[str, str], now: int, request_id: str | None) -> Ask:
+    """How leads are to be scored. Raises Problem (422), also for a moment in the future."""
+    if not told:
+        return Ask(request_id=request_id)
+    query = asked(ScoreQuery, _with_plus(told))
+    as_of = None if query.as_of is None else to_ms(query.as_of)
+    if as_of is not None and as_of > now + CLOCKS_DIFFER_MS:
+        allowed = f"a moment that has come (it is {iso(now)})"
+        raise wrong_fields([wrong("query.as_of", told["as_of"], allowed)])
+    return Ask(query.explain, query.lang, as_of, request_id)
+
+
+def _with_plus(told: Mapping[str, str]) -> Mapping[str, str]:
+    """The + of an offset becomes a space in a query where nobody encodes it."""
+    as_of = told.get("as_of", "")
+    return {**told, "as_of": as_of.replace(" ", "+")} if "T" in as_of else told

@@ -1,0 +1,112 @@
+"""A past for the demo: what a service that ran on the rules alone would have answered, and what people did.
+
+Nothing of it is invented but the people: scores are those of the rules at each moment, from what was
+known then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from features.clock import MS_PER_DAY, NEVER, now_ms
+from features.columns import Ints
+from features.crm_data import Crm
+from features.many_leads import Histories, ManyLeads
+from features.settings import CrmSettings
+from scoring.decision.build_scorer import assemble
+from scoring.decision.scorer import Scorer
+from scoring.scorecard.scorecard import HOT
+from serving.jobs.crm_records import Export
+from serving.predictions.predictor import prediction
+from serving.settings import ServiceSettings
+from serving.store.records import Kind, Record
+from serving.store.store import Store
+
+Deed = tuple[Kind, int, Mapping[str, Any]]
+"""Something that people did about a lead: what kind of record, when (ms UTC), and what it tells."""
+Deeds = Callable[[str, int, int | None, bool, int], Iterable[Deed]]
+"""What people did about a lead that turned hot at a moment, and was closed then (None: is open), won or
+not, until now."""
+
+_AT_ONCE = 2_000
+
+
+def live(
+    settings: ServiceSettings, crm: CrmSettings, export: Export, deeds: Deeds, say: Callable[[str], None],
+    now: int | None = None,
+) -> None:  # fmt: skip
+    """Half a year of a service on the rules alone until now (ms UTC), and what people did with its answers.
+
+    Raises StoreAway, and SettingsError where there are no rules.
+    """
+    now = now_ms() if now is None else now
+    scorer = assemble(crm, None, "no_model", say)
+    store = Store.open(settings.store_url, settings.spool)
+    try:
+        say("living through half a year on the rules alone")
+        hot_since = rehearse(store, export.crm, scorer, past_moments(now))
+        records = list(deeds_of(export.crm, hot_since, deeds, now))
+        if records:
+            store.accept(records).result()
+    finally:
+        store.close()
+
+
+def past_moments(now: int, weeks: int = 26, days: int = 14) -> list[int]:
+    """Weekly, and daily at last, until a day before `now` (ms UTC)."""
+    weekly = range(now - 7 * weeks * MS_PER_DAY, now - days * MS_PER_DAY, 7 * MS_PER_DAY)
+    return [*weekly, *range(now - days * MS_PER_DAY, now, MS_PER_DAY)]
+
+
+def rehearse(store: Store, crm: Crm, scorer: Scorer, moments: Sequence[int]) -> dict[str, int]:
+    """Score the leads that were open at each moment, and remember what changed since the moment before.
+
+    Returns when each lead first turned hot (ms UTC). Raises StoreAway.
+    """
+    histories, hot_since = Histories(crm), dict[str, int]()
+    before = np.full(len(crm), -1, dtype=np.int64)
+    for moment in moments:
+        rows = np.flatnonzero((crm.created < moment) & (crm.outcomes.closed_at >= moment))
+        for start in range(0, len(rows), _AT_ONCE):
+            part = rows[start : start + _AT_ONCE]
+            _score(store, crm, scorer, histories, part, moment, before, hot_since)
+    return hot_since
+
+
+def deeds_of(crm: Crm, hot_since: Mapping[str, int], deeds: Deeds, now: int) -> Iterator[Record]:
+    """What people did until `now` (ms UTC) about the leads that turned hot."""
+    row_of = {str(lead_id): row for row, lead_id in enumerate(crm.lead_ids)}
+    for lead_id, hot_at in hot_since.items():
+        row = row_of[lead_id]
+        closed = int(crm.outcomes.closed_at[row])
+        ended = None if closed == NEVER else closed
+        told = deeds(lead_id, hot_at, ended, bool(crm.outcomes.won[row]), now)
+        for kind, at, body in told:
+            if at < min(now, closed):
+                yield Record(
+                    kind, f"demo:{lead_id}:{at}:{body.get('step', kind)}", 1, lead_id, at, body
+                )
+
+
+def _score(
+    store: Store, crm: Crm, scorer: Scorer, histories: Histories, rows: Ints, moment: int,
+    before: Ints, hot_since: dict[str, int],
+) -> None:  # fmt: skip
+    view = ManyLeads(histories, rows, np.full(len(rows), moment))
+    ids = [str(lead_id) for lead_id in crm.lead_ids[rows]]
+    answers = scorer.answers(ids, scorer.table.many(view), moment, {})
+    scores, deadlines = answers.scores("en", moment, "none"), answers.actions.deadline.tolist()
+    stage, score = answers.decision.stage, answers.decision.score
+    for lead_id in np.array(ids)[stage == HOT].tolist():
+        hot_since.setdefault(lead_id, moment)
+    changed = np.flatnonzero(before[rows] != score)
+    before[rows] = score
+    store.remember(
+        [
+            prediction(scores[i], deadlines[i], moment, moment, replay=False)
+            for i in changed.tolist()
+        ]
+    ).result()

@@ -1,0 +1,170 @@
+"""What `hotlead forget` does: a lead leaves the store, the queue on disk, and what models are judged on."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy.engine import make_url
+
+from features.errors import DataError, OutsideError, SettingsError
+from scoring.evaluation.erase_lead import Erased, erase_lead
+from serving.settings import ServiceSettings, shown_url
+from serving.store.backends.base import StoreAway
+from serving.store.disk_queue import ENDING
+from serving.store.store import Store
+
+PATIENCE_SECONDS = 10.0
+"""So long a store that others write to, or that is away, is tried."""
+_REMOTE = "MLFLOW_TRACKING_URI"
+
+
+@dataclass(frozen=True)
+class Forgotten:
+    """What was erased of a lead.
+
+    `store` are the rows by table, None where there is no store; `named_in` are lists below the output
+    folder that name the lead still; `remote` is an MLflow server whose artifacts were not reached, but
+    for those in `also`.
+    """
+
+    lead_id: str
+    place: str
+    store: Mapping[str, int] | None
+    evidence: Erased
+    named_in: Sequence[Path]
+    remote: str | None
+    also: Sequence[Path] = ()
+
+    def plain(self) -> dict[str, Any]:
+        """The same for JSON."""
+        told = self.evidence
+        return {
+            "lead_id": self.lead_id, "store": self.store,
+            "evidence": {str(path): rows for path, rows in told.tables.items()},
+            "pages": [*map(str, told.pages)], "removed": [*map(str, told.removed)],
+            "named_in": [*map(str, self.named_in)], "remote": self.remote,
+            "also": [*map(str, self.also)],
+        }  # fmt: skip
+
+    def lines(self) -> Iterator[str]:
+        """What was erased, and what was not touched."""
+        yield self._of_store()
+        yield from (
+            f"{path}: renamed in {rows:,} rows" for path, rows in self.evidence.tables.items()
+        )
+        yield from (f"{path}: renamed" for path in self.evidence.pages)
+        yield from (f"{path}: removed, no longer in use" for path in self.evidence.removed)
+        if not self.evidence.tables and not self.evidence.pages and not self.evidence.removed:
+            yield "evidence of models: does not know the lead"
+        yield from self._not_touched()
+
+    def _of_store(self) -> str:
+        if self.store is None:
+            return f"{self.place}: there is no store yet"
+        rows = ", ".join(f"{name} {count:,}" for name, count in self.store.items() if count)
+        return f"{self.place}: {f'erased rows: {rows}' if rows else 'holds nothing of the lead'}"
+
+    def _not_touched(self) -> Iterator[str]:
+        yield (
+            "Not touched: the CRM's own data. Erase the lead there too, or the next `hotlead train` sees it "
+            "again; and delete it from lists that you made, such as those of `hotlead score`."
+        )
+        if self.named_in:
+            yield f"It is still named in {', '.join(map(str, self.named_in))}: delete these files."
+        if self.remote and self.also:
+            yield f"Of MLflow at {self.remote} these were searched: {', '.join(map(str, self.also))}."
+        elif self.remote:
+            yield (
+                f"Not reached: the artifacts of MLflow at {self.remote}. Where its artifact folder can be "
+                "reached from here, run this again with --also FOLDER; else train and promote without the "
+                "lead, then delete the older models there (docs/operations.md says how)."
+            )
+
+
+def forget(
+    settings: ServiceSettings, lead_id: str, also: Sequence[Path], environ: Mapping[str, str],
+    patience: float = PATIENCE_SECONDS,
+) -> Forgotten:  # fmt: skip
+    """Erase a lead from the store, and from the evidence below the output folder and in `also`.
+
+    Raises OutsideError where the store is away (for `patience` seconds) or a file cannot be written,
+    DataError where an evidence table cannot be read. Called again, it goes on.
+    """
+    for folder in also:
+        if not folder.is_dir():
+            raise SettingsError(f"--also {folder}: there is no such folder.")
+    store = _from_store(settings, lead_id, patience)
+    erased = erase_lead((settings.out, *also), settings.bundles, lead_id)
+    if erased.unreadable:
+        raise DataError(
+            f"{', '.join(map(str, erased.unreadable))}: cannot be read, so the lead may still be in it. "
+            "All else is erased. Delete it or train again, then run this again."
+        )
+    named = [path for path in sorted(settings.out.rglob("*.csv")) if _names(path, lead_id)]
+    return Forgotten(
+        lead_id, settings.shown_store, store, erased, named, _remote(settings, environ), also
+    )
+
+
+def _from_store(
+    settings: ServiceSettings, lead_id: str, patience: float
+) -> Mapping[str, int] | None:
+    if not _is_there(settings):
+        return None
+    try:
+        with closing(Store.open(settings.store_url, settings.spool)) as store:
+            return _patiently(store, lead_id, patience)
+    except (StoreAway, OSError) as problem:
+        raise _away(settings, problem) from None
+
+
+def _is_there(settings: ServiceSettings) -> bool:
+    """Whether there is a store to look into. Raises OutsideError where its file is lost."""
+    url = make_url(settings.store_url)
+    if url.get_backend_name() != "sqlite" or Path(url.database or "").exists():
+        return True
+    if any(settings.spool.glob(f"*{ENDING}")):
+        raise _away(settings, "its file is not there, yet predictions wait to be put into it")
+    return False
+
+
+def _patiently(store: Store, lead_id: str, patience: float) -> Mapping[str, int]:
+    """Erase, and try again while others hold the store or it is away. Raises StoreAway."""
+    until = time.monotonic() + patience
+    while True:
+        try:
+            return store.forget(lead_id)
+        except StoreAway as problem:
+            if time.monotonic() + problem.retry_after > until:
+                raise
+            time.sleep(problem.retry_after)
+
+
+def _away(settings: ServiceSettings, why: object) -> OutsideError:
+    return OutsideError(
+        f"The store at {settings.shown_store} is away ({why}). The lead is not erased, or not wholly: "
+        "run this again when the store is back."
+    )
+
+
+def _names(path: Path, lead_id: str) -> bool:
+    """Whether a list names the lead: the id as it stands, not as a part of another."""
+    whole = re.compile(rf"(?<![\w-]){re.escape(lead_id)}(?![\w-])")
+    try:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            return any(whole.search(line) for line in file)
+    except OSError:
+        return True
+
+
+def _remote(settings: ServiceSettings, environ: Mapping[str, str]) -> str | None:
+    """The MLflow store that is not the one below the output folder."""
+    told = environ.get(_REMOTE)
+    own = f"sqlite:///{settings.out.resolve() / 'mlflow.db'}"
+    return None if not told or told == own else shown_url(told)

@@ -1,0 +1,83 @@
+"""What is asked of the store to watch what was served. Everything is as of a moment `now` (ms UTC)."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from sqlalchemy import Select, Table, and_, bindparam, case, func, select
+
+from serving.store.queries import is_newest
+from serving.store.tables import RECORDS, predictions
+
+NEWEST_ROWS = 1_000
+"""Among so many rows that arrived last the newest moment is looked for."""
+_p = predictions.c
+_now: Any = bindparam("now")
+_since: Any = bindparam("since")
+
+
+@cache
+def first_answers() -> Select[Any]:
+    """The first live answer of each version of the model on each lead, of those since a moment.
+
+    By moment, not by arrival: answers that waited on disk come late. Of equal moments both come."""
+    live = (~_p.replay, _p.as_of <= _now)
+    first = (
+        select(_p.lead_id, _p.model_version, func.min(_p.as_of).label("as_of"))
+        .where(*live)
+        .group_by(_p.lead_id, _p.model_version)
+        .having(func.min(_p.as_of) >= _since)
+        .subquery()
+    )
+    same = and_(
+        _p.lead_id == first.c.lead_id,
+        _p.as_of == first.c.as_of,
+        _p.model_version.is_not_distinct_from(first.c.model_version),
+    )
+    told = select(
+        _p.lead_id, _p.model_version, _p.as_of, _p.probability, _p.rules_score, _p.points,
+        _p.rules_stage, _p.card_version, _p.detail.contains('"triggers":["'),
+        _p.detail.contains('"exclusions":["'),
+    )  # fmt: skip
+    return told.select_from(predictions.join(first, same)).where(*live)
+
+
+@cache
+def closes() -> Select[Any]:
+    """The first close and the first win (or NULL) of each lead, by the versions that count."""
+    o = RECORDS["outcomes"].c
+    won = func.min(case((o.outcome == "won", o.at)))
+    closed = o.outcome.in_(("won", "lost")) & (o.at <= _now)
+    found = select(o.lead_id, func.min(o.at), won).where(closed, is_newest(RECORDS["outcomes"]))
+    return found.group_by(o.lead_id)
+
+
+@cache
+def new_leads() -> Select[Any]:
+    """The leads that were created since a moment, and when."""
+    c = RECORDS["leads"].c
+    created = func.min(c.created_at)
+    since = select(c.lead_id, created).where(c.created_at <= _now).group_by(c.lead_id)
+    return since.having(created >= _since)
+
+
+@cache
+def decided() -> Select[Any]:
+    """How many live answers since a moment each side decided, by the cause of a fallback."""
+    told = select(_p.decided_by, _p.fallback, func.count())
+    lately = (_p.scored_at >= _since, _p.scored_at <= _now, ~_p.replay)
+    return told.where(*lately).group_by(_p.decided_by, _p.fallback)
+
+
+@cache
+def newest_moment(table: Table) -> Select[Any]:
+    """The newest moment that the rows of a table tell of which came last."""
+    last = select(table.c.at).order_by(table.c.seq.desc()).limit(NEWEST_ROWS).subquery()
+    return select(func.max(last.c.at)).where(last.c.at <= _now)
+
+
+@cache
+def newest_answer() -> Select[Any]:
+    """When the last score was made."""
+    return select(func.max(_p.scored_at)).where(_p.scored_at <= _now)

@@ -1,0 +1,154 @@
+"""The service's own metrics, for Prometheus. No id ever gets into a label."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+)
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+
+from features.clock import now_ms
+from serving.web.permissions import OTHER, ROUTES
+
+SECONDS = (
+    0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10,
+)  # fmt: skip
+_METHODS = frozenset({"GET", "HEAD", "POST", "OPTIONS", "PUT", "PATCH", "DELETE"})
+_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+
+
+class Metrics:
+    """One set of metrics of one app.
+
+    Several processes share them through the folder PROMETHEUS_MULTIPROC_DIR, where it was set
+    before prometheus_client was imported first. `now` gives ms UTC.
+    """
+
+    def __init__(self, now: Callable[[], int] = now_ms) -> None:
+        self._now = now
+        self._registry = CollectorRegistry()
+        self._version: str | None = None
+        self._trained_at: int | None = None
+        self._bundle_at: int | None = None
+        self._requests: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+        self._scores: dict[tuple[str, str], Counter] = {}
+        self._make_counters()
+        self._make_gauges()
+
+    def _make_counters(self) -> None:
+        def counter(name: str, what: str, *labels: str) -> Counter:
+            return Counter(f"hotlead_{name}", what, labels, registry=self._registry)
+
+        self._scored = counter("scores", "Scores given.", "decided_by", "stage")
+        self._fell_back = counter("fallbacks", "Scores by the rules alone, and why.", "cause")
+        self._asked = counter("requests", "Requests answered.", "route", "method", "status")
+        self._recorded = counter("records", "Records sent to be kept.", "kind", "outcome")
+        self._took = Histogram(
+            "hotlead_request_seconds", "How long an answer took.", ["route"],
+            buckets=SECONDS, registry=self._registry,
+        )  # fmt: skip
+
+    def _make_gauges(self) -> None:
+        self._info = self._gauge(
+            "model_info", "1: the model in use; 0: an earlier one.", "livemax", "version"
+        )
+        # All workers use the same bundle; the one that is asked tells its age.
+        self._trained_age = self._gauge(
+            "model_trained_age_seconds",
+            "Since the newest deal that the model in use was trained on.",
+            "livemostrecent",
+        )
+        self._bundle_age = self._gauge(
+            "bundle_age_seconds", "Since the model's bundle was written.", "livemostrecent"
+        )
+        self._queue = self._gauge("queue_rows", "Rows that wait for the store.", "livesum")
+        self._away = self._gauge("store_away", "1: the store cannot be reached.", "livemax")
+
+    def _gauge(self, name: str, what: str, mode: str, *labels: str) -> Gauge:
+        return Gauge(
+            f"hotlead_{name}", what, labels, registry=self._registry, multiprocess_mode=mode,  # type: ignore[arg-type]
+        )  # fmt: skip
+
+    def score(self, decided_by: str, stage: str, count: int = 1) -> None:
+        """Scores were given."""
+        made = self._scores.get((decided_by, stage))
+        if made is None:
+            made = self._scores[decided_by, stage] = self._scored.labels(decided_by, stage)
+        made.inc(count)
+
+    def fallback(self, cause: str, count: int = 1) -> None:
+        """The rules answered alone; `cause` is one of the few codes that an answer tells."""
+        self._fell_back.labels(cause).inc(count)
+
+    def record(self, kind: str, outcome: str, count: int = 1) -> None:
+        """Records of a kind were stored, known or in conflict."""
+        self._recorded.labels(kind, outcome).inc(count)
+
+    def request(self, route: str, method: str, status: int, seconds: float) -> None:
+        """A request was answered. A route or method that is not known counts as "other"."""
+        made = self._requests.get((route, method, status))
+        if made is None:
+            made = self._request_of(route, method, status)
+        made[0].inc()
+        made[1].observe(seconds)
+
+    def _request_of(self, route: str, method: str, status: int) -> tuple[Counter, Histogram]:
+        known = route if route in ROUTES else OTHER
+        way = method if method in _METHODS else OTHER
+        made = self._asked.labels(known, way, str(status)), self._took.labels(known)
+        if (known, way) == (route, method):  # what a stranger makes up is not remembered
+            self._requests[route, method, status] = made
+        return made
+
+    def model(
+        self, version: str | None, trained_at: int | None = None, bundle_at: int | None = None
+    ) -> None:
+        """The model in use from now on (None: there is none), and when it was made (ms UTC)."""
+        if self._version is not None and self._version != version:
+            self._info.labels(self._version).set(0)
+        if version is not None:
+            self._info.labels(version).set(1)
+        self._version, self._trained_at, self._bundle_at = version, trained_at, bundle_at
+
+    def store(self, queue_rows: int, away: bool) -> None:
+        """How the store is, as this process sees it; `queue_rows` are this process's own."""
+        self._queue.set(queue_rows)
+        self._away.set(int(away))
+
+    def exposition(self) -> tuple[bytes, str]:
+        """All metrics of all processes as text, and its content type."""
+        self._set_ages()
+        folder = os.environ.get(_FOLDER)
+        if not folder:
+            return generate_latest(self._registry), CONTENT_TYPE_LATEST
+        _forget_the_dead(Path(folder))
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry, folder)  # type: ignore[no-untyped-call]
+        return generate_latest(registry), CONTENT_TYPE_LATEST
+
+    def _set_ages(self) -> None:
+        for gauge, at in (
+            (self._trained_age, self._trained_at),
+            (self._bundle_age, self._bundle_at),
+        ):
+            gauge.set(float("nan") if at is None else max(0.0, (self._now() - at) / 1000))
+
+
+def _forget_the_dead(folder: Path) -> None:
+    """Drop the gauges of processes that are gone; one that was killed could not do so itself."""
+    for process in {int(f.stem.rpartition("_")[2]) for f in folder.glob("gauge_live*_*.db")}:
+        try:
+            os.kill(process, 0)
+        except ProcessLookupError:
+            mark_process_dead(process, str(folder))  # type: ignore[no-untyped-call]
+        except PermissionError:
+            pass  # it lives, as somebody else's

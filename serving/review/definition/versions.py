@@ -1,0 +1,164 @@
+"""The versions of the definition: saved, signed by each party, in force; none is ever changed or lost."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from sqlalchemy import Select, insert, select, update
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import IntegrityError
+
+from serving.store.tables import card_versions, sign_offs
+
+OUTSIDE = "scorecard.toml"
+"""Who saved a version that somebody wrote into the file by hand."""
+_c, _s = card_versions.c, sign_offs.c
+
+
+class Stale(Exception):
+    """Somebody else saved meanwhile; `newest` is the number of what they saved."""
+
+    def __init__(self, newest: int) -> None:
+        super().__init__(newest)
+        self.newest = newest
+
+
+class Signed(Exception):
+    """This party, or this key for another party, has signed already."""
+
+
+@dataclass(frozen=True)
+class Signature:
+    """Who agreed, for which party, and when (ms UTC)."""
+
+    party: str
+    by: str
+    key_id: str
+    at: int
+    note: str
+
+
+@dataclass(frozen=True)
+class Version:
+    """A saved definition. `version` is the hash of its card; `in_force_at` None: it waits. Times ms UTC."""
+
+    number: int
+    version: str
+    text: str
+    based_on: int | None
+    author: str
+    note: str
+    created_at: int
+    in_force_at: int | None
+    signatures: tuple[Signature, ...] = ()
+
+    def missing(self, parties: Sequence[str]) -> list[str]:
+        """The parties that have not signed."""
+        signed = {signature.party for signature in self.signatures}
+        return [party for party in parties if party not in signed]
+
+
+def all_versions(connection: Connection) -> list[Version]:
+    """Every version, the newest first."""
+    signed: dict[int, list[Signature]] = {}
+    for row in connection.execute(_signatures()):
+        signed.setdefault(row.number, []).append(
+            Signature(row.party, row.by, row.key_id, row.at, row.note)
+        )
+    return [
+        Version(**row._mapping, signatures=tuple(signed.get(row.number, ())))
+        for row in connection.execute(_all())
+    ]
+
+
+def in_force(told: Sequence[Version]) -> Version | None:
+    """The version in force: the last that was put so. `told`: the newest first."""
+    return next((each for each in told if each.in_force_at is not None), None)
+
+
+def imported(
+    connection: Connection, text: str, version: str, now: int, parties: Sequence[str]
+) -> None:
+    """Take in what stands in the file, where that is not the version in force: it was edited outside, or it
+    is the newest version, which all parties have signed, and whose file was just written. Raises Stale."""
+    known = all_versions(connection)
+    present, newest = in_force(known), known[0] if known else None
+    if present is not None and present.version == version:
+        return
+    if newest is not None and newest.version == version and not newest.missing(parties):
+        return enforced(connection, newest.number, now)
+    base, last = (each.number if each else None for each in (present, newest))
+    _insert(connection, last or 0, text, version, base, OUTSIDE, "", now, now)
+
+
+def save(
+    connection: Connection, base: int, text: str, version: str, author: str, note: str, now: int
+) -> int:
+    """Save a definition that was made from version `base`; its number. Raises Stale."""
+    _check_newest(connection, base)
+    return _insert(connection, base, text, version, base, author, note, now, None)
+
+
+def sign(
+    connection: Connection, number: int, party: str, by: str, key_id: str, now: int, note: str,
+    once: bool = True,
+) -> None:  # fmt: skip
+    """Sign the newest version for a party; `once`: no key signs for two. Raises Signed, and Stale where it is
+    not the newest any more."""
+    connection.execute(select(_c.number).where(_c.number == number).with_for_update())  # one by one
+    _check_newest(connection, number)
+    told = connection.execute(_signatures().where(_s.number == number)).all()
+    if any(row.party == party or (once and row.key_id == key_id) for row in told):
+        raise Signed
+    row = {"number": number, "party": party, "by": by, "key_id": key_id, "at": now, "note": note}
+    try:
+        connection.execute(insert(sign_offs).values(row))
+    except IntegrityError:
+        raise Signed from None
+
+
+def enforced(connection: Connection, number: int, now: int) -> None:
+    """Note that a version is in force from now on; once is enough."""
+    waits = (_c.number == number) & _c.in_force_at.is_(None)
+    connection.execute(update(card_versions).where(waits).values(in_force_at=now))
+
+
+def may_sign(version: Version, key_id: str, parties: Collection[str], once: bool) -> list[str]:
+    """The parties that a key may sign for."""
+    if once and any(signature.key_id == key_id for signature in version.signatures):
+        return []
+    return version.missing(list(parties))
+
+
+def _check_newest(connection: Connection, number: int) -> None:
+    newest = connection.scalar(select(_c.number).order_by(_c.number.desc()).limit(1)) or 0
+    if newest != number:
+        raise Stale(newest)
+
+
+def _insert(
+    connection: Connection, newest: int, text: str, version: str, based_on: int | None, author: str,
+    note: str, now: int, in_force_at: int | None,
+) -> int:  # fmt: skip
+    """Insert under the next number: of two who come at once, one finds it taken."""
+    number = newest + 1
+    row = {"number": number, "version": version, "text": text, "based_on": based_on, "author": author,
+           "note": note, "created_at": now, "in_force_at": in_force_at}  # fmt: skip
+    try:
+        connection.execute(insert(card_versions).values(row))
+    except IntegrityError:
+        raise Stale(number) from None
+    return number
+
+
+@cache
+def _all() -> Select[Any]:
+    return select(card_versions).order_by(_c.number.desc())
+
+
+@cache
+def _signatures() -> Select[Any]:
+    return select(sign_offs).order_by(_s.seq)

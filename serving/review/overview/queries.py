@@ -1,0 +1,73 @@
+"""What the overview counts: how the sides agree on open leads, and what waits for somebody."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from sqlalchemy import Select, bindparam, exists, func, select
+from sqlalchemy.engine import Connection
+
+from scoring.decision.actions import FOLLOW_UP
+from serving.store.queries import closed_leads, to_call
+from serving.store.tables import DUE, RECORDS, card_versions, current_scores
+
+_scores, _steps = current_scores.c, RECORDS["handovers"].c
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """What waits for a decision: hot leads, those past their deadline without a contact, and the number
+    of the newest definition that is not in force (None: it is)."""
+
+    hot: int
+    overdue: int
+    definition: int | None
+
+
+def agreement(connection: Connection) -> Mapping[tuple[str, str | None], int]:
+    """How many open leads there are, by the stage of the rules and of the model (None: it was away)."""
+    told = Counter({(r, m): n for r, m, n in connection.execute(_by_sides(False))})
+    told.subtract({(r, m): n for r, m, n in connection.execute(_by_sides(True))})
+    return {pair: count for pair, count in told.items() if count > 0}
+
+
+def waiting(connection: Connection, now: int, cooled: Iterable[str]) -> Waiting:
+    """What waits at a moment (ms UTC); `cooled`: leads that persons named not hot, which nobody calls."""
+    off = set(cooled)
+    late = [bool(is_late) for lead_id, is_late in connection.execute(_to_call(), {"now": now})
+            if lead_id not in off]  # fmt: skip
+    newest = connection.execute(_newest_definition()).first()
+    waits = newest is not None and newest.in_force_at is None
+    return Waiting(len(late), sum(late), newest.number if newest is not None and waits else None)
+
+
+@cache
+def _by_sides(closed: bool) -> Select[Any]:
+    """Counts of all leads, or of those whose deal is closed: these are few, and quickly taken away."""
+    counts = select(_scores.rules_stage, _scores.model_stage, func.count())
+    if closed:
+        counts = counts.where(_scores.lead_id.in_(closed_leads()))
+    return counts.group_by(_scores.rules_stage, _scores.model_stage)
+
+
+@cache
+def _to_call() -> Select[Any]:
+    """The leads to call, and whether each is late, as the call list marks them."""
+    contacted = exists().where(
+        _steps.lead_id == _scores.lead_id,
+        _steps.step == "first_contact",
+        _steps.at >= _scores.stage_since,
+    )
+    now: Any = bindparam("now")
+    late = (now > DUE) & ((_scores.action == FOLLOW_UP) | ~contacted)
+    return select(_scores.lead_id, late).where(to_call())
+
+
+@cache
+def _newest_definition() -> Select[Any]:
+    c = card_versions.c
+    return select(c.number, c.in_force_at).order_by(c.number.desc()).limit(1)

@@ -1,0 +1,158 @@
+"""Who looks at the pages: a signed cookie that names the key, and the token that each form must bring."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import secrets
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from itsdangerous import BadSignature, URLSafeTimedSerializer
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from features.files import cannot_write, whole_file
+from serving.web import credentials as caller
+from serving.web.api_keys import Key
+from serving.web.credentials import LOOPBACK
+from serving.web.key_cache import Keyring
+
+COOKIE, HOURS, DAYS = "hotlead_session", 12, 7
+"""A session ends after so many hours without a page, and in any case after so many days."""
+_SHOWN = 16
+"""So much of a key's digest stands in the cookie: it ends with the key's secret, and tells nothing."""
+
+
+@dataclass(frozen=True)
+class Session:
+    """A visit of somebody (`key` None: nobody yet), its token against forged forms, and when it began
+    (seconds UTC)."""
+
+    key: Key | None
+    csrf: str
+    since: int
+
+    @staticmethod
+    def begin(key: Key | None) -> Session:
+        """A new one. Signing in begins anew: a cookie that was planted before is worth nothing."""
+        return Session(key, secrets.token_urlsafe(24), int(time.time()))
+
+    def knows(self, token: object) -> bool:
+        """Whether a form brings this visit's own token."""
+        return isinstance(token, str) and hmac.compare_digest(
+            token.encode(errors="replace"), self.csrf.encode()
+        )
+
+
+class Begins(RedirectResponse):
+    """Sends the browser on, in a session that begins with it."""
+
+    def __init__(self, session: Session, path: str) -> None:
+        super().__init__(path, 303)
+        self.session = session
+
+
+class Sessions:
+    """Reads and writes the cookie. `secret_file` holds what signs it, for all workers."""
+
+    def __init__(self, keyring: Keyring, secret_file: Path, open_on_loopback: bool) -> None:
+        self._keyring, self._file, self._open = keyring, secret_file, open_on_loopback
+
+    def of(self, request: Request) -> Session:
+        """The session of a request; a new one of nobody, or of this machine where that comes in free."""
+        told = self._read(request.cookies.get(COOKIE, ""))
+        free = LOOPBACK if self._is_free(request) else None
+        if told is None:
+            return Session.begin(free)
+        key = self._holder(told) if told.get("id") else free
+        goes_on = key is not None or not told.get("id")
+        return Session(key, told["csrf"], told["since"]) if goes_on else Session.begin(None)
+
+    def write(self, session: Session, request: Request, response: Response) -> None:
+        """Put the session into a cookie that no script and no other site can use."""
+        key = session.key
+        who = {"id": key.id, "digest": key.digest[:_SHOWN]} if key and key != LOOPBACK else {}
+        told = {**who, "csrf": session.csrf, "since": session.since}
+        response.set_cookie(
+            COOKIE, str(self._signer.dumps(told)), max_age=HOURS * 3600,
+            path="/review", httponly=True, samesite="lax", secure=_is_https(request),
+        )  # fmt: skip
+
+    def end(self, session: Session) -> None:
+        """No copy of this session's cookie is let in again. Raises OutsideError."""
+        if (
+            session.key is None
+        ):  # nobody's: there is nothing to let in, and no mark for strangers to make
+            return
+        self._forget_old()
+        with whole_file(self._mark(session.csrf)) as file:
+            file.write_bytes(b"")
+
+    def _forget_old(self) -> None:
+        """Drop the marks of sessions whose cookies have ended by themselves."""
+        for mark in self._ended.glob("*"):
+            with suppress(FileNotFoundError):  # another worker was first
+                if mark.stat().st_mtime < time.time() - DAYS * 86_400:
+                    mark.unlink()
+
+    @property
+    def _ended(self) -> Path:
+        return self._file.with_name("sessions-ended")
+
+    def _mark(self, csrf: str) -> Path:
+        """What tells that a session has ended: a file, for all workers."""
+        return self._ended / hashlib.sha256(csrf.encode()).hexdigest()[:32]
+
+    def _read(self, cookie: str) -> Mapping[str, Any] | None:
+        """What a cookie that we signed tells."""
+        try:
+            told: Mapping[str, Any] = self._signer.loads(cookie, max_age=HOURS * 3600)
+        except BadSignature:
+            return None
+        fresh = time.time() < told.get("since", 0) + DAYS * 86_400
+        return told if fresh and not self._mark(told["csrf"]).exists() else None
+
+    def _holder(self, told: Mapping[str, str]) -> Key | None:
+        """The key that the cookie names, while it is in force."""
+        return self._keyring.holder(told["id"], told["digest"])
+
+    def _is_free(self, request: Request) -> bool:
+        headers = dict(request.headers.raw)
+        return self._open and self._keyring.empty and caller.is_local(request.scope, headers)
+
+    @cached_property
+    def _signer(self) -> URLSafeTimedSerializer:
+        return URLSafeTimedSerializer(_secret(self._file), salt="review")
+
+
+def _is_https(request: Request) -> bool:
+    """Whether the browser speaks TLS, to us or to what stands in front. Who claims it falsely gets a cookie
+    that their own browser keeps to itself."""
+    told = request.headers.get("x-forwarded-proto", request.scope["scheme"])
+    return told.partition(",")[0].strip().lower() == "https"
+
+
+def _secret(path: Path) -> bytes:
+    """What signs the cookies; made once, whichever worker comes first. Raises OutsideError."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+        with open(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
+            file.write(secrets.token_bytes(32))
+            os.fsync(file.fileno())
+        try:
+            os.link(part, path)  # fails where another was first
+        except FileExistsError:
+            pass
+        finally:
+            part.unlink()
+        return path.read_bytes()
+    except OSError as problem:
+        raise cannot_write(path, problem) from None

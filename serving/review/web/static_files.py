@@ -1,0 +1,54 @@
+"""Files that pages load: all from here, nothing from outside; kept by browsers until they change."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from starlette.responses import FileResponse, PlainTextResponse
+from starlette.types import Receive, Scope, Send
+
+_TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8",
+          ".svg": "image/svg+xml"}  # fmt: skip
+PLOTLY = "plotly.min.js"
+_FOLDER = Path(__file__).parents[1] / "static"
+
+
+class Static:
+    """Our own files, and Plotly's script as its package has it."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        name = scope["path"].rpartition("/")[2]
+        response: Any = PlainTextResponse("There is no such file.", 404)
+        if name in names():
+            kept = {"cache-control": "public, max-age=31536000, immutable"}
+            response = FileResponse(
+                path_of(name), headers=kept, media_type=_TYPES[Path(name).suffix]
+            )
+        await response(scope, receive, send)
+
+
+@cache
+def names() -> frozenset[str]:
+    """The files that there are."""
+    return frozenset({PLOTLY, *(path.name for path in _FOLDER.iterdir() if path.suffix in _TYPES)})
+
+
+def path_of(name: str) -> Path:
+    """Where a file lies."""
+    if name == PLOTLY:
+        found = find_spec("plotly")  # which does not import it
+        assert found is not None
+        assert found.origin is not None
+        return Path(found.origin).parent / "package_data" / PLOTLY
+    return _FOLDER / name
+
+
+@cache
+def address(name: str) -> str:
+    """The address of a file; another one whenever its content changes."""
+    told = hashlib.sha256(path_of(name).read_bytes()).hexdigest()[:12]
+    return f"/review/static/{name}?{told}"

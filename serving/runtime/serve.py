@@ -1,0 +1,106 @@
+"""`hotlead serve`: what is checked before the service starts, and what is said when it runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from features.clock import iso, now_ms
+from features.errors import HotleadError, SettingsError
+from features.kinds import activities_of
+from features.settings import CrmSettings, load_settings
+from scoring.scorecard.load import find_card
+from serving.runtime.supervisor import Part, Place, service_part, supervise
+from serving.settings import ServiceSettings
+from serving.web.key_cache import Keyring
+
+Say = Callable[[str], None]
+
+
+def serve(told: ServiceSettings, place: Place, workers: int, is_open: bool, say: Say) -> None:
+    """Run the service and the follower until they are stopped.
+
+    Raises SettingsError where crm.toml or the access does not hold, OutsideError where the port is
+    taken.
+    """
+    settings = replace(told, open_on_loopback=is_open or told.open_on_loopback)
+    crm = load_settings(settings.crm)
+    check_access(settings, place)
+    place.check()
+    environ = {
+        "HOTLEAD_CRM": str(settings.crm), "HOTLEAD_OUT": str(settings.out),
+        "HOTLEAD_WORKERS": str(workers),
+        "HOTLEAD_OPEN": "1" if settings.open_on_loopback else "0",
+        "BENTOML_HOME": os.environ.get("BENTOML_HOME") or str(settings.out / "bentoml"),
+    }  # fmt: skip
+    parts = [service_part(place, environ), follower_part(settings, environ)]
+    supervise(parts, lambda: say(welcome(crm, settings, place)), place, say)
+
+
+def follower_part(settings: ServiceSettings, environ: Mapping[str, str]) -> Part:
+    """The one process that reaches MLflow."""
+    command = [sys.executable, "-m", "cli", "follow", str(settings.crm)]
+    return Part("follower", command, environ)
+
+
+def check_access(settings: ServiceSettings, place: Place) -> None:
+    """Raise SettingsError where nobody could use the service, or anybody."""
+    empty = Keyring(settings.keys_file).empty
+    if settings.open_on_loopback and not place.is_loopback:
+        raise SettingsError(
+            f"--open serves without keys, which is for this machine alone, and {place.host} can be "
+            "reached by others. Make a key with `hotlead keys add`, and leave --open out."
+        )
+    if empty and not settings.open_on_loopback:
+        raise SettingsError(
+            f"{settings.keys_file}: there is no API key, so nobody could use the service. Make one "
+            "with `hotlead keys add --role crm --name NAME`, or say --open to try it on this machine."
+        )
+
+
+def welcome(crm: CrmSettings, settings: ServiceSettings, place: Place) -> str:
+    """What is said once the service answers, with three lines to try."""
+    free = settings.open_on_loopback and Keyring(settings.keys_file).empty
+    access = (
+        "Open to this machine alone, without keys: for trying out." if free
+        else "Send an API key with each request: Authorization: Bearer KEY."
+    )  # fmt: skip
+    lines = "\n".join(f"  {line}" for line in curl_lines(crm, place.url, free))
+    return (
+        f"Hotlead serves at {place.url} (stop it with Ctrl-C).\n{access}\nTry:\n{lines}\n"
+        f"Docs: docs/api.md; {place.url}/v1/openapi.json describes all paths.\n"
+        f"Pages for people, in English and Japanese: {place.url}/review (docs/first-five-minutes.md)"
+    )
+
+
+def curl_lines(crm: CrmSettings, url: str, free: bool) -> list[str]:
+    """A lead does something; it is scored; it stands in the call list, if it is hot."""
+    key = "" if free else " -H 'authorization: Bearer KEY'"
+    post = f"curl -s{key} -H 'content-type: application/json' {url}"
+    lead = {"lead_id": "TRY-1"}
+    did = {**lead, "type": inviting(crm), "at": iso(now_ms())}
+    first, door = (did, "activities") if crm.activities else (
+        {**lead, "updated_at": iso(now_ms()), "attributes": {}}, "leads"
+    )  # fmt: skip
+    return [
+        f"{post}/v1/{door} -d {shlex.quote(json.dumps(first, ensure_ascii=False))}",
+        f"{post}/v1/score -d {shlex.quote(json.dumps(lead))}",
+        f"curl -s{key} {url}/v1/hot",
+    ]
+
+
+def inviting(crm: CrmSettings) -> str:
+    """An activity that makes hot by itself, if the scorecard has one; else any that counts."""
+    try:
+        triggers = list(find_card(crm.folder, crm.table).triggers.values())
+    except HotleadError:  # the service says so in its log, and goes on without it
+        triggers = []
+    for trigger in triggers:
+        for condition in trigger.when:
+            if counted := sorted(activities_of(crm.features[condition.feature]) - {"*"}):
+                return counted[0]
+    return min(crm.table.activities - {"*"}, default="activity")

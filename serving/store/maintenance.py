@@ -1,0 +1,147 @@
+"""The thread that looks after the store: tries whether the database is back, drains, tidies."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from typing import Any
+
+from features.clock import now_ms
+from serving.store.backends.base import RETRY_SECONDS, Database, Row, StoreAway, drop, reason
+from serving.store.circuit_breaker import Breaker
+from serving.store.disk_queue import Spool
+from serving.store.migrate import migrate
+from serving.store.records import Prediction
+from serving.store.writer import Writer
+
+TICK_SECONDS = 0.25
+PREDICTIONS_AT_ONCE = 1_000
+log = logging.getLogger(__name__)
+
+
+class _Away(Exception):
+    """The database failed, not the queue on disk."""
+
+
+class Keeper:
+    """Looks after one store until it is closed."""
+
+    def __init__(self, database: Database, spool: Spool, breaker: Breaker, writer: Writer) -> None:
+        self._database, self._spool = database, spool
+        self._breaker, self._writer = breaker, writer
+        self._closing, self._seen = threading.Event(), ""
+        self._thread = threading.Thread(target=self._run, name="store-keeper", daemon=True)
+
+    def start(self) -> None:
+        """Try the database once now, then look after it in a thread of its own."""
+        self._try()
+        self._thread.start()
+
+    def end(self) -> None:
+        """Begin nothing new."""
+        self._closing.set()
+        self._breaker.wake.set()
+
+    def close(self, seconds: float) -> None:
+        """End, after what is being done."""
+        self.end()
+        self._thread.join(seconds)
+
+    def _run(self) -> None:
+        due = time.monotonic() + RETRY_SECONDS
+        while not self._closing.is_set():
+            self._breaker.wake.wait(TICK_SECONDS)
+            self._breaker.wake.clear()
+            try:
+                if time.monotonic() >= due:
+                    due = time.monotonic() + RETRY_SECONDS
+                    self._every_second()
+                if not self._breaker.away:
+                    self._database.tidy()
+            except Exception as problem:
+                log.error("Looking after the store failed: %s", reason(problem))
+
+    def _every_second(self) -> None:
+        if self._breaker.away:
+            self._try()
+        try:
+            while not self._breaker.away and not self._closing.is_set() and self._spool.waiting:
+                if not self._writer.run(self._drain):
+                    break
+        except _Away as problem:
+            self._breaker.opened(str(problem))
+        except StoreAway:
+            return  # closed meanwhile
+        except OSError as problem:
+            # The database may well be fine: what is wrong with the queue takes no writing away.
+            if (seen := type(problem).__name__) != self._seen:
+                log.error("The queue on disk cannot be drained: %s", reason(problem))
+            self._seen = seen
+
+    def _try(self) -> None:
+        """Migrate, then write where it takes nothing away: a full disk shows only then."""
+        try:
+            migrate(self._database)
+        except StoreAway as problem:
+            self._breaker.opened(str(problem), unread=True)
+            return
+        try:
+            self._write()
+        except self._database.errors as problem:
+            self._breaker.opened(reason(problem))
+            return
+        self._breaker.closed()
+
+    def _write(self) -> None:
+        connection = self._database.connect(durable=True)
+        try:
+            cursor = connection.cursor()
+            cursor.execute(self._database.begin)
+            cursor.execute("UPDATE alembic_version SET version_num = version_num")
+            cursor.execute("COMMIT")
+        finally:
+            drop(connection)
+
+    def _drain(self) -> int:
+        """Bring some predictions from the disk to the database; how many they were."""
+        with self._spool.draining(PREDICTIONS_AT_ONCE) as predictions:
+            try:
+                self._bring(predictions)
+            except self._database.errors as problem:
+                raise _Away(reason(problem)) from None
+            return len(predictions)
+
+    def _bring(self, predictions: list[Prediction]) -> None:
+        try:
+            self._restore(predictions)
+        except Exception as problem:
+            if not self._database.refuses(problem):
+                raise
+            self._restore_each(predictions)
+
+    def _restore_each(self, predictions: list[Prediction]) -> None:
+        """One by one, without those that the database refuses: they would hold up all others."""
+        for prediction in predictions:
+            try:
+                self._restore([prediction])
+            except Exception as problem:
+                if not self._database.refuses(problem):
+                    raise
+                log.error("A queued prediction could not be stored: %s", reason(problem))
+
+    def _restore(self, predictions: list[Prediction]) -> None:
+        if predictions:
+            self._writer.transact(False, lambda cursor: self._insert(cursor, predictions))
+
+    def _insert(self, cursor: Any, predictions: list[Prediction]) -> None:
+        """Those that are not there yet: a commit may have succeeded though we never heard of it."""
+        leads = list({prediction.lead_id for prediction in predictions})
+        there = set(self._database.told(cursor, leads))
+        rows = [p for p in predictions if _told(p) not in there]
+        if rows:
+            self._database.remember(cursor, rows, now_ms())
+
+
+def _told(prediction: Prediction) -> Row:
+    return (prediction.lead_id, prediction.as_of, prediction.scored_at, prediction.request_id)

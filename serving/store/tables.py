@@ -1,0 +1,123 @@
+"""The tables of the store. Times are ms UTC; `seq` is the order in which rows arrived."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, get_args, get_type_hints
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    func,
+    literal_column,
+)
+
+from features.clock import NEVER
+from serving.store.records import COLUMNS, KINDS, Form, Kind, Prediction
+
+SCHEMA = "0003"
+"""The revision in migrations/versions/ that makes these tables."""
+
+metadata = MetaData()
+
+_FORMS: Mapping[Form, Any] = {"text": Text, "time": BigInteger, "real": Double, "object": Text}
+_TYPES: Mapping[type, Any] = {str: Text, int: BigInteger, float: Double, bool: Boolean}
+
+
+def _seq() -> Column[int]:
+    # Only an INTEGER key is SQLite's own row number.
+    return Column("seq", BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
+
+
+def _record_table(kind: Kind) -> Table:
+    """A kind's rows; every version of a key stays, the highest counts."""
+    own = [Column(name, _FORMS[form]) for name, form in COLUMNS[kind].items()]
+    return Table(
+        kind, metadata, _seq(),
+        Column("key", Text, nullable=False), Column("version", BigInteger, nullable=False),
+        Column("lead_id", Text, nullable=False), Column("at", BigInteger, nullable=False),
+        Column("digest", Text, nullable=False), *own,
+        UniqueConstraint("key", "version", name=f"{kind}_key"),
+        Index(f"{kind}_of_lead", "lead_id", "at"),
+        # No number twice, also after an erasure: the newest tells whether something was said since.
+        sqlite_autoincrement=True,
+    )  # fmt: skip
+
+
+def _prediction_columns() -> list[Column[Any]]:
+    """A column for each field of Prediction, NULL where the field may be None."""
+    told = [(name, get_args(hint) or (hint,)) for name, hint in get_type_hints(Prediction).items()]
+    return [Column(name, _TYPES[kind[0]], nullable=len(kind) > 1) for name, kind in told]
+
+
+def _current_columns() -> list[Column[Any]]:
+    own = [column for column in _prediction_columns() if column.name != "replay"]
+    own[0].primary_key = True
+    return [*own, Column("stage_since", BigInteger, nullable=False)]
+
+
+RECORDS: Mapping[Kind, Table] = {kind: _record_table(kind) for kind in KINDS}
+Index("leads_of_account", RECORDS["leads"].c.account)
+
+predictions = Table(
+    "predictions", metadata, _seq(), *_prediction_columns(),
+    Index("predictions_of_lead", "lead_id", "as_of"),
+    Index("predictions_by_age", "scored_at"),
+)  # fmt: skip
+_WAS_HOT: Mapping[str, Any] = dict.fromkeys(
+    ("sqlite_where", "postgresql_where"), predictions.c.stage == literal_column("'hot'")
+)
+Index("hot_predictions", *(predictions.c[n] for n in ("lead_id", "as_of", "replay")), **_WAS_HOT)
+
+current_scores = Table("current_scores", metadata, *_current_columns())
+"""One row a lead: its newest prediction, since when it is in its stage, the earliest deadline since."""
+
+DUE = func.coalesce(current_scores.c.deadline, literal_column(str(NEVER)))
+"""The deadline by which the call list is ordered: leads without one come last."""
+IS_HOT = current_scores.c.stage == literal_column("'hot'")
+_HOT: Mapping[str, Any] = {"sqlite_where": IS_HOT, "postgresql_where": IS_HOT}
+Index("hot_by_deadline", DUE, current_scores.c.score.desc(), **_HOT)
+Index("hot_of_owner", current_scores.c.owner, DUE, current_scores.c.score.desc(), **_HOT)
+
+APART = func.abs(current_scores.c.model_score - current_scores.c.rules_score)
+"""By how many points the two sides differ; NULL where one of them did not judge."""
+IS_NEAR = (current_scores.c.stage == literal_column("'warm'")) & (
+    current_scores.c.decided_by != literal_column("'person'")
+)
+"""Warm, and not because a person named it so."""
+Index("apart", APART.desc())
+Index("by_sides", *(current_scores.c[name] for name in ("rules_stage", "model_stage", "lead_id")))
+Index(
+    "near_by_score", current_scores.c.score.desc(), current_scores.c.stage_since.desc(),
+    sqlite_where=IS_NEAR, postgresql_where=IS_NEAR,
+)  # fmt: skip
+
+_IS_DUE = RECORDS["handovers"].c.due_at.isnot(None)
+Index("due_steps", RECORDS["handovers"].c.due_at, sqlite_where=_IS_DUE, postgresql_where=_IS_DUE)
+
+card_versions = Table(
+    "card_versions", metadata,
+    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("version", Text, nullable=False), Column("text", Text, nullable=False),
+    Column("based_on", BigInteger), Column("author", Text, nullable=False),
+    Column("note", Text, nullable=False), Column("created_at", BigInteger, nullable=False),
+    Column("in_force_at", BigInteger),
+)  # fmt: skip
+"""Every definition of a hot lead that was saved: `text` is its scorecard.toml, `version` its hash."""
+
+sign_offs = Table(
+    "sign_offs", metadata, _seq(),
+    Column("number", BigInteger, nullable=False), Column("party", Text, nullable=False),
+    Column("by", Text, nullable=False), Column("key_id", Text, nullable=False),
+    Column("at", BigInteger, nullable=False), Column("note", Text, nullable=False),
+    UniqueConstraint("number", "party", name="sign_offs_once"),
+)  # fmt: skip
+"""Who agreed to a definition (by its number), and for whom: each party signs once."""

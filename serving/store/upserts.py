@@ -1,0 +1,50 @@
+"""SQL that the writer sends as text, the same for both databases.
+
+Prepared texts on the driver's own cursor: a prediction is stored in a tenth of a millisecond, of which
+building statements would take as long again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from scoring.decision.actions import FOLLOW_UP
+from serving.store.records import COLUMNS, KINDS, Kind, Prediction
+
+RECORD_COLUMNS: dict[Kind, tuple[str, ...]] = {
+    kind: ("key", "version", "lead_id", "at", "digest", *COLUMNS[kind]) for kind in KINDS
+}
+PREDICTION_COLUMNS = Prediction._fields
+"""A prediction is a row of these."""
+
+_CURRENT = tuple(name for name in PREDICTION_COLUMNS if name != "replay")
+_KEPT = ("lead_id", "deadline")
+
+
+def listed(names: Iterable[str]) -> str:
+    """Names of columns for SQL: some, such as `by`, are words of SQL themselves."""
+    return ", ".join(f'"{name}"' for name in names)
+
+
+def current_from(source: str, mark: str) -> str:
+    """The upsert of current_scores from the rows of `source`; a lead may be in it once.
+
+    The newest moment wins, of equal ones the later told. A stage begins when it changes, and an action
+    keeps the earliest deadline told since (but the one that sales plans itself the newest). The one
+    parameter (`mark`) is a moment in the future, ms UTC: a score from after it comes from a clock that
+    went wrong, and gives way.
+    """
+    told = ", ".join(f'"{name}" = excluded."{name}"' for name in _CURRENT if name not in _KEPT)
+    return (
+        f"INSERT INTO current_scores ({listed(_CURRENT)}, stage_since) "
+        f"SELECT {listed(_CURRENT)}, as_of FROM {source} "
+        f"ON CONFLICT (lead_id) DO UPDATE SET {told}, "
+        "stage_since = CASE WHEN current_scores.stage = excluded.stage "
+        "AND current_scores.stage_since <= excluded.as_of "
+        "THEN current_scores.stage_since ELSE excluded.as_of END, "
+        "deadline = CASE WHEN current_scores.stage = excluded.stage "
+        f"AND current_scores.action = excluded.action AND excluded.action <> '{FOLLOW_UP}' "
+        "AND current_scores.deadline <= coalesce(excluded.deadline, current_scores.deadline) "
+        "THEN current_scores.deadline ELSE excluded.deadline END "
+        f"WHERE excluded.as_of >= current_scores.as_of OR current_scores.as_of > {mark}"
+    )

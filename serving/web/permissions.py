@@ -1,0 +1,112 @@
+"""Who may do what: one table of method and path, and the roles that may."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from serving.web.api_keys import Role
+
+_CRM: frozenset[Role] = frozenset({"crm", "admin"})
+_REVIEWER: frozenset[Role] = frozenset({"reviewer", "admin"})
+_ADMIN: frozenset[Role] = frozenset({"admin"})
+_ALL: frozenset[Role] = frozenset({"crm", "reviewer", "admin"})
+
+ROOT = "/"
+"""It leads to the pages."""
+
+OPEN_PATHS = frozenset({ROOT, "/livez", "/readyz", "/healthz"})
+"""They need no key: whoever watches the service asks them, or looks where it is."""
+
+PAGES = "/review/"
+"""Where the review pages are: people sign in there, and a cookie tells who they are."""
+
+SIGN_IN, SIGN_OUT, STATIC = "/review/sign-in", "/review/sign-out", "/review/static"
+
+METRICS_PATH = "/metrics"
+"""It needs a key (of any role), but none from the machine itself."""
+
+TABLE: Mapping[tuple[str, str], frozenset[Role]] = MappingProxyType({
+    ("POST", "/v1/score"): _ALL,
+    ("POST", "/v1/score/batch"): _CRM,
+    ("POST", "/score"): _CRM,
+    ("POST", "/score_batch"): _CRM,
+    ("POST", "/v1/activities"): _CRM,
+    ("POST", "/v1/leads"): _CRM,
+    ("POST", "/v1/outcomes"): _CRM,
+    ("POST", "/v1/opportunities"): _CRM,
+    ("POST", "/v1/handovers"): _ALL,
+    ("POST", "/v1/overrides"): _REVIEWER,
+    ("POST", "/v1/verdicts"): _REVIEWER,
+    ("GET", "/v1/scores"): _ALL,
+    ("GET", "/v1/hot"): _ALL,
+    ("GET", "/v1/model"): _ALL,
+    ("GET", "/v1/openapi.json"): _ALL,
+    ("GET", "/schema.json"): _ALL,  # BentoML's own client asks for it first
+    ("GET", METRICS_PATH): _ALL,
+    **{("GET", path): _ALL for path in OPEN_PATHS},
+    **{("GET", path): _REVIEWER for path in ("/review", PAGES)},
+    ("GET", "/review/calls"): _REVIEWER,
+    ("POST", "/review/calls"): _REVIEWER,
+    ("GET", "/review/leads"): _REVIEWER,
+    ("POST", "/review/leads"): _REVIEWER,
+    ("GET", "/review/disagreements"): _REVIEWER,
+    ("POST", "/review/disagreements"): _REVIEWER,
+    ("GET", "/review/definition"): _REVIEWER,
+    ("POST", "/review/definition"): _REVIEWER,
+    ("GET", "/review/models"): _REVIEWER,
+    ("POST", "/review/models"): _REVIEWER,
+    ("POST", "/review/models/promote"): _ADMIN,
+    ("POST", "/review/models/rollback"): _ADMIN,
+    ("GET", "/review/figures"): _REVIEWER,
+    ("GET", SIGN_IN): _ALL,
+    ("POST", SIGN_IN): _ALL,
+    ("POST", SIGN_OUT): _ALL,
+    ("GET", STATIC): _ALL,
+})  # fmt: skip
+"""Whatever is not here is for admins alone."""
+
+
+def _methods() -> dict[str, str]:
+    found: dict[str, list[str]] = {}
+    for method, path in TABLE:
+        found.setdefault(path, []).extend(["GET", "HEAD"] if method == "GET" else [method])
+    return {path: ", ".join([*methods, "OPTIONS"]) for path, methods in found.items()}
+
+
+ALLOW: Mapping[str, str] = MappingProxyType(_methods())
+"""The methods of each path, as the header Allow tells them."""
+
+OTHER = "other"
+ROUTES = frozenset(ALLOW)
+
+
+def route_of(path: str) -> str:
+    """The path as the table, metrics and logs know it: one of a fixed set, so that no id gets there.
+
+    Of a page it is the longest part that the table knows: /review/leads/L-1 is /review/leads.
+    """
+    if path in ROUTES:
+        return path
+    if not path.startswith(PAGES):
+        return OTHER
+    parts = path.split("/")
+    shorter = ("/".join(parts[:size]) for size in range(min(len(parts), 5), 2, -1))
+    return next((known for known in shorter if known in ROUTES), OTHER)
+
+
+def may(role: Role, method: str, path: str) -> bool:
+    """Whether a role may do this. HEAD counts as GET; OPTIONS tells nothing but the methods."""
+    if role == "admin" or (method == "OPTIONS" and path in ALLOW):
+        return True
+    return role in TABLE.get(("GET" if method == "HEAD" else method, path), ())
+
+
+def is_page(path: str) -> bool:
+    """Whether people look at it in a browser: the pages let them in, and tell errors, in HTML."""
+    return path.startswith(PAGES) or path == PAGES[:-1]
+
+
+def is_known(method: str, path: str) -> bool:
+    """Whether the table has this method and path."""
+    return ("GET" if method == "HEAD" else method, path) in TABLE

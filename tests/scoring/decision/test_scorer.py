@@ -1,0 +1,181 @@
+"""The one way of scoring: one lead and many alike, and all that a Score holds."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from features.clock import MS_PER_DAY, iso
+from features.columns import Texts
+from features.crm.load import Loaded
+from features.many_leads import Histories, ManyLeads
+from features.moments import open_leads
+from scoring.decision.overrides import Override
+from scoring.decision.scorer import Answers, Judge, Scorer
+from scoring.model.calibrated_model import leads_by_stretch
+from scoring.model.evidence import Evidence
+from scoring.model.model import Model
+from scoring.model.thresholds import thresholds
+from tests.conftest import Demo
+
+NOW = 1_790_000_000_000
+
+
+@pytest.fixture(scope="module")
+def leads(demo_loaded: Loaded) -> np.ndarray:
+    return open_leads(demo_loaded.crm, demo_loaded.crm.snapshot)[:1_500]
+
+
+def answers(
+    scorer: Scorer, loaded: Loaded, leads: np.ndarray, overrides: dict[str, Override] | None = None
+) -> Answers:
+    crm = loaded.crm
+    view = ManyLeads(Histories(crm), leads, np.full(len(leads), crm.snapshot))
+    known = {"budget": ~np.equal(view.text("budget").codes, -1)}
+    ids = crm.lead_ids[leads].tolist()
+    return scorer.answers(ids, scorer.table.many(view), crm.snapshot, known, overrides)
+
+
+def test_a_lead_alone_scores_as_among_many(
+    demo_scorer: Scorer, demo_loaded: Loaded, leads: np.ndarray
+) -> None:
+    many = answers(demo_scorer, demo_loaded, leads)
+    for row in (0, 3, 700, 1_499):
+        one = answers(demo_scorer, demo_loaded, leads[row : row + 1]).score(0, "ja", NOW).plain()
+        among = many.score(row, "ja", NOW).plain()
+        assert one["model"].pop("probability") == pytest.approx(
+            among["model"].pop("probability"), abs=1e-9
+        )
+        assert one == among
+
+
+def test_a_score_holds_both_sides_and_the_decision(
+    demo_scorer: Scorer, demo_loaded: Loaded, leads: np.ndarray
+) -> None:
+    told = answers(demo_scorer, demo_loaded, leads)
+    hot = int(np.flatnonzero(told.decision.stage == 2)[0])
+    score = told.score(hot, "en", NOW, request_id="r-1")
+    assert score.lead_id == demo_loaded.crm.lead_ids[leads[hot]]
+    assert score.stage == "hot"
+    assert score.score >= 80
+    assert score.hand_over == "mql"
+    assert score.fallback is None
+    assert score.model is not None
+    assert score.model.version == demo_scorer.judge.model.version  # type: ignore[union-attr]
+    assert 0 <= score.model.alike_won <= score.model.alike
+    assert score.rules.points == score.rules.fit + score.rules.intent
+    assert score.rules.version == demo_scorer.card.version
+    assert score.action.kind == "call"
+    assert score.action.deadline is not None
+    assert (score.as_of, score.scored_at) == (iso(demo_loaded.crm.snapshot), iso(NOW))
+    assert score.request_id == "r-1"
+    json.dumps(score.plain(), allow_nan=False)
+
+
+def test_points_of_the_reasons_add_up_to_the_points(
+    demo_scorer: Scorer, demo_loaded: Loaded, leads: np.ndarray
+) -> None:
+    told = answers(demo_scorer, demo_loaded, leads)
+    most = demo_scorer.card.intent
+    assert most is not None
+    for row in range(200):
+        rules = told.rules_answer(row, "en")
+        if rules.fit < 30 and rules.intent < 80:  # no cap
+            assert sum(reason.weight for reason in rules.reasons) == rules.points
+
+
+def test_unknown_names_what_nobody_answered(
+    demo_scorer: Scorer, demo_loaded: Loaded, leads: np.ndarray
+) -> None:
+    told = answers(demo_scorer, demo_loaded, leads)
+    unanswered = int(np.flatnonzero(~told.known["budget"])[0])
+    assert told.score(unanswered, "en", NOW).unknown == ("budget",)
+    answered = int(np.flatnonzero(told.known["budget"])[0])
+    assert told.score(answered, "en", NOW).unknown == ()
+
+
+def test_a_person_decides_over_model_and_triggers(
+    demo_scorer: Scorer, demo_loaded: Loaded, leads: np.ndarray
+) -> None:
+    plain = answers(demo_scorer, demo_loaded, leads)
+    hot = int(np.flatnonzero(plain.rating.triggered & (plain.decision.stage == 2))[0])
+    lead = plain.lead_ids[hot]
+    said = Override(lead, "sent_back", "no budget this year", "sato", NOW - MS_PER_DAY)
+    score = answers(demo_scorer, demo_loaded, leads, {lead: said}).score(hot, "en", NOW)
+    assert (score.stage, score.decided_by, score.hand_over) == ("warm", "person", None)
+    assert score.person is not None
+    assert (score.person.verdict, score.person.reason) == ("sent_back", "no budget this year")
+
+
+def test_a_model_that_breaks_leaves_it_to_the_rules(
+    demo: Demo, demo_scorer: Scorer, demo_loaded: Loaded, leads: np.ndarray
+) -> None:
+    part = replace(demo.model.linear, weights=demo.model.linear.weights[:3])  # does not fit
+    judge = replace(demo_scorer.judge, model=replace(demo.model, linear=part))  # type: ignore[type-var]
+    told = answers(replace(demo_scorer, judge=judge), demo_loaded, leads)
+    score = told.score(0, "en", NOW)
+    assert score.fallback == "model_error"
+    assert score.model is None
+    assert score.decided_by != "model"
+    np.testing.assert_array_equal(told.decision.score, told.rating.score)
+
+
+def test_thresholds_follow_the_card(demo: Demo) -> None:
+    """As many hot leads as the rules have; a card with a lower threshold makes more of both."""
+    evidence, card = demo.trained.evidence, demo.model.card
+    lower = card.model_copy(update={"bands": card.bands.model_copy(update={"hot": 30})})
+    shares = []
+    for one in (card, lower):
+        judge = Judge.of(demo.model, evidence, one)
+        from scoring.model.model import sigmoid
+        from scoring.scorecard.rating import rate
+
+        hot = (sigmoid(evidence.scores["model"]) >= judge.scale.hot).mean()
+        assert hot == pytest.approx((rate(one, evidence.features).stage == 2).mean(), abs=1e-3)
+        shares.append(hot)
+    assert shares[1] > shares[0]
+
+
+def test_calls_per_week_need_dates(demo: Demo) -> None:
+    from features.errors import SettingsError
+    from scoring.scorecard.rating import rate
+    from scoring.scorecard.scorecard import Policy
+
+    evidence = demo.trained.evidence
+    policy = Policy(policy="calls_per_week", warm=40, hot=10)
+    rating = rate(demo.model.card, evidence.features)
+    scale = thresholds(policy, evidence, rating, demo.model.about)
+    assert 0 < scale.warm < scale.hot < 1
+    with pytest.raises(SettingsError, match="dates"):
+        thresholds(policy, evidence, rating, {})
+
+
+def test_a_lead_counts_once_in_a_stretch() -> None:
+    lead = np.array(["a", "a", "a", "b", "b"], dtype=object)
+    won = np.array([False, True, False, False, False])
+    empty = np.zeros(5)
+    evidence = Evidence(
+        lead, np.arange(5, dtype=np.int32), np.arange(5), empty.astype(np.float32), won, empty,
+        {}, {}, {},
+    )  # fmt: skip
+    leads, wins = leads_by_stretch(evidence, np.array([0, 0, 13, 13, 13]))
+    assert leads.tolist() == [1, *[0] * 12, 2]
+    assert wins.tolist() == [1, *[0] * 13]
+
+
+def test_leads_scored_alike_win_more_often_the_likelier(demo_scorer: Scorer) -> None:
+    judge = demo_scorer.judge
+    assert judge is not None
+    leads, won = judge.alike(np.array([0.0, float(judge.scale.warm), 0.999]))
+    assert (leads > 0).all()
+    assert won[0] / leads[0] < won[1] / leads[1] < won[2] / leads[2]
+
+
+def test_columns_may_hold_more_than_the_model_needs(demo: Demo, demo_loaded: Loaded) -> None:
+    assert set(demo.model.table.names) <= set(demo_loaded.settings.table.names)
+    assert isinstance(demo.model, Model)
+    column = demo.trained.data.columns["channel"]
+    assert isinstance(column, Texts)

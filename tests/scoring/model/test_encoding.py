@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from features.columns import Column, texts
+from scoring.model.encoding import Encoding
+
+WORDS = st.sampled_from(["ads", "webinar", "紹介", "fair", ""])
+ROWS = st.lists(
+    st.tuples(st.one_of(st.none(), WORDS), st.floats(allow_infinity=False), WORDS),
+    min_size=1, max_size=30,
+)  # fmt: skip
+Row = tuple[str | None, float, str | None]
+
+
+def columns(rows: list[Row]) -> dict[str, Column]:
+    channel, employees, trade = zip(*rows, strict=True)
+    return {
+        "channel": texts(list(channel)),
+        "employees": np.array(employees),
+        "trade": texts(list(trade)),
+    }
+
+
+@given(ROWS, ROWS, st.integers(1, 4))
+def test_a_row_alone_is_its_row_of_the_matrix(
+    learnt: list[Row], told: list[Row], least: int
+) -> None:
+    encoding = Encoding.learn(columns(learnt), least)
+    alone = np.vstack([encoding.row(row) for row in told])
+    np.testing.assert_array_equal(alone, encoding.matrix(columns(told)))
+
+
+@given(ROWS, ROWS)
+def test_each_text_stands_in_at_most_one_place(learnt: list[Row], told: list[Row]) -> None:
+    encoding = Encoding.learn(columns(learnt), 2)
+    by_feature = encoding.by_feature(np.nan_to_num(encoding.matrix(columns(told))))
+    assert np.isin(by_feature[:, [0, 2]], (0, 1)).all()
+
+
+@given(ROWS)
+def test_written_down_and_read_again_it_is_the_same(rows: list[Row]) -> None:
+    encoding = Encoding.learn(columns(rows), 1)
+    assert Encoding.parse(encoding.plain()) == encoding
+
+
+def test_rare_values_share_a_place_new_ones_say_nothing_and_missing_has_its_own() -> None:
+    channel = texts(["ads"] * 5 + ["webinar"] * 3 + ["rare"] + [None])
+    encoding = Encoding.learn({"channel": channel}, min_count=3)
+    assert encoding.plain() == {"channel": {"values": ["ads", "webinar"], "rare": ["rare"]}}
+    rows = {v: encoding.row([v]).tolist() for v in ("ads", "webinar", "rare", "never seen", None)}
+    assert rows["never seen"] == [[0, 0, 0, 0]]
+    places = {tuple(rows[v][0]) for v in ("ads", "webinar", "rare", None)}
+    assert len(places) == 4
+    assert all(sum(place) == 1 for place in places)
+
+
+def test_a_missing_number_is_nan() -> None:
+    encoding = Encoding.learn({"employees": np.array([1.0, 2.0])})
+    assert math.isnan(encoding.row([None])[0, 0])
+
+
+def test_too_few_values_for_the_table_are_refused() -> None:
+    encoding = Encoding.learn({"a": np.zeros(1), "b": np.zeros(1)})
+    with pytest.raises(ValueError, match="shorter"):
+        encoding.row([1.0])

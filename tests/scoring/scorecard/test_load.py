@@ -1,0 +1,516 @@
+"""Reading a scorecard.toml: what a wrong one says, how a profile is changed, and its version."""
+
+from __future__ import annotations
+
+import copy
+import json
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from features.errors import SettingsError
+from features.settings import parse_features
+from features.table import FeatureTable
+from scoring.scorecard.load import (
+    SCORECARD_FILE,
+    blank_card,
+    check_features,
+    find_card,
+    load_card,
+    parse_card,
+    profile_features,
+    profile_text,
+    profiles,
+)
+from scoring.scorecard.scorecard import Scorecard
+
+B2B = 'profile = "b2b_saas"\n'
+OWN = profile_features("b2b_saas")["features"]
+TABLE = FeatureTable(parse_features(OWN))
+ROW = '[intent.rows.own]\npoints = 5\nbecause = { en = "Own", ja = "自社" }\n'
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / SCORECARD_FILE
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def said(path: Path, table: FeatureTable = TABLE) -> list[str]:
+    """What a wrong card says, a line a problem, without the file's name at its beginning."""
+    with pytest.raises(SettingsError) as problem:
+        load_card(path, table)
+    lines = str(problem.value).splitlines()
+    assert all(line.startswith(f"{path}: ") for line in lines)
+    return [line.removeprefix(f"{path}: ") for line in lines]
+
+
+def card(text: str) -> Scorecard:
+    return parse_card(tomllib.loads(text), SCORECARD_FILE)
+
+
+# -- wrong cards ---------------------------------------------------------------------------------
+
+WRONG = {
+    "warm above hot": ("[bands]\nwarm = 60", "[bands]: warm = 60 must lie below hot = 50."),
+    "warm equal to hot": ("[bands]\nwarm = 50", "[bands]: warm = 50 must lie below hot = 50."),
+    "bands below 1": ("[bands]\nwarm = 0", "[bands] warm: Input should be greater than 0 (got 0)."),
+    "empty group": (
+        "[fit.rows]\nprivate_mail.off = true\ndecides_in_larger_company.off = true",
+        "[fit]: the group has no row; give it one, or leave the whole group out.",
+    ),
+    "a cap of nothing": ("[fit]\ncap = 0", "[fit] cap: Input should be greater than 0 (got 0)."),
+    "0 points": (
+        "[intent.rows.trial]\npoints = 0",
+        "[intent.rows.trial]: 0 points do nothing; give points, or switch the row off (off = true).",
+    ),
+    "points in words": (
+        '[intent.rows.trial]\npoints = "many"',
+        "[intent.rows.trial] points: Input should be a valid integer, unable to parse string as an "
+        "integer (got 'many').",
+    ),
+    "out of reach": (
+        "[bands]\nhot = 101",
+        "[bands] hot = 101 is out of reach: the rows give at most 100 points.",
+    ),
+    "one name in both groups": (
+        '[fit.rows.trial]\npoints = 5\nwhen = [{ feature = "employees", at_least = 5 }]\n'
+        'because = { en = "a", ja = "b" }',
+        "[fit.rows.trial] and [intent.rows.trial] share a name; rename one.",
+    ),
+    "unknown key of a row": (
+        "[intent.rows.trial]\npoint = 5",
+        "[intent.rows.trial] point: there is no such key (got 5). Nearest: 'points'.",
+    ),
+    "unknown key of a condition": (
+        '[intent.rows.trial]\nwhen = [{ feature = "trial_started_30d", at_lest = 1 }]',
+        "[intent.rows.trial] when no. 1 at_lest: there is no such key (got 1). "
+        "Nearest: 'at_least', 'at_most'.",
+    ),
+    "unknown table": (
+        '[triger.x]\nwhen = [{ feature = "employees", at_least = 1 }]',
+        "[triger]: there is no such table. Nearest: 'triggers', 'stages'.",
+    ),
+    "unknown key at the top": ("hot_iz = 5", "hot_iz: there is no such key (got 5). Nearest: 'hot_is'."),
+    "unknown table of a group": (
+        "[fit.row.x]\npoints = 5",
+        "[fit] row: there is no such table. Nearest: 'rows'.",
+    ),
+    "unknown stage": (
+        '[stages.hott]\nkind = "call"',
+        "[stages.hott]: there is no such table. Nearest: 'hot'.",
+    ),
+    "unknown key of the hours": (
+        '[hours]\ntimezone = "UTC"',
+        "[hours] timezone: there is no such key (got 'UTC'). Nearest: 'time_zone'.",
+    ),
+    "no Japanese": (
+        ROW.replace(', ja = "自社"', "") + 'when = [{ feature = "employees", at_least = 1 }]',
+        "[intent.rows.own] because: the Japanese text (ja) is missing. Texts exist in both.",
+    ),
+    "no English": (
+        ROW.replace('en = "Own", ', "") + 'when = [{ feature = "employees", at_least = 1 }]',
+        "[intent.rows.own] because: the English text (en) is missing. Texts exist in both.",
+    ),
+    "an empty text": (
+        '[stages.hot]\ntext = { en = " ", ja = "電話" }',
+        "[stages.hot] text en: String should have at least 1 character (got ' ').",
+    ),
+    "a bare text": (
+        '[stages.hot]\ntext = "Call"',
+        "[stages.hot] text: must be a table with the keys en, ja (got 'Call').",
+    ),
+    "no conditions": (ROW, "[intent.rows.own] when: is missing."),
+    "an empty list of conditions": (
+        "[intent.rows.trial]\nwhen = []",
+        "[intent.rows.trial] when: give one or more.",
+    ),
+    "a condition that is no list": (
+        '[intent.rows.trial]\nwhen = { feature = "trial_started_30d", at_least = 1 }',
+        "[intent.rows.trial] when: must be a list: [ … ].",
+    ),
+    "a table that is a number": ("fit = 5", "[fit]: must be a table with the keys cap, rows (got 5)."),
+    "rows that are a number": ("[fit]\nrows = 5", "[fit.rows]: must be a table (got 5)."),
+    "at_least above at_most": (
+        '[intent.rows.trial]\nwhen = [{ feature = "trial_started_30d", at_least = 3, at_most = 1 }]',
+        "[intent.rows.trial] when no. 1: at_least = 3 lies above at_most = 1: no number can hold.",
+    ),
+    "no kind of condition": (
+        '[intent.rows.trial]\nwhen = [{ feature = "trial_started_30d" }]',
+        "[intent.rows.trial] when no. 1: give either `at_least` and/or `at_most`, or `one_of`.",
+    ),
+    "both kinds of condition, in the second": (
+        '[triggers.date]\nwhen = [{ feature = "employees", at_least = 5 }, '
+        '{ feature = "timing", at_most = 1, one_of = ["a"] }]',
+        "[triggers.date] when no. 2: give either `at_least` and/or `at_most`, or `one_of`.",
+    ),
+    "not a number": (
+        '[intent.rows.trial]\nwhen = [{ feature = "trial_started_30d", at_least = nan }]',
+        "[intent.rows.trial] when no. 1 at_least: Input should be a finite number (got nan).",
+    ),
+    "no values": (
+        '[triggers.date]\nwhen = [{ feature = "timing", one_of = [] }]',
+        "[triggers.date] when no. 1 one_of: give one or more.",
+    ),
+    "a value that is no list": (
+        '[triggers.date]\nwhen = [{ feature = "timing", one_of = "this_month" }]',
+        "[triggers.date] when no. 1 one_of: must be a list: [ … ] (got 'this_month').",
+    ),
+    "one_of on a number": (
+        '[intent.rows.trial]\nwhen = [{ feature = "trial_started_30d", one_of = ["1"] }]',
+        "[intent.rows.trial] feature: 'trial_started_30d' is a number: use at_least or at_most, not "
+        "one_of.",
+    ),
+    "at_least on a text": (
+        '[exclusions.competitor]\nwhen = [{ feature = "is_competitor", at_least = 1 }]',
+        "[exclusions.competitor] feature: 'is_competitor' is a text: use one_of, not at_least or "
+        "at_most.",
+    ),
+    "a prompt that is no days_since": (
+        '[prompts.inquiry]\nsince = "inquiry_30d"',
+        "[prompts.inquiry] since: 'inquiry_30d' must be of the kind days_since.",
+    ),
+    "an unknown feature": (
+        '[intent.rows.trial]\nwhen = [{ feature = "trial_30d", at_least = 1 }]',
+        "[intent.rows.trial] feature: 'trial_30d' is no feature of crm.toml; nearest: "
+        "'trial_started_30d', 'material_request_30d', 'price_page_30d'.",
+    ),
+    "an unknown feature of a prompt": (
+        '[prompts.inquiry]\nanswered = "since_cal"',
+        "[prompts.inquiry] answered: 'since_cal' is no feature of crm.toml; nearest: 'since_call', "
+        "'since_inquiry', 'since_material_request'.",
+    ),
+    "another hot": ('hot_is = "MQL"', "hot_is: Input should be 'mql' or 'sql' (got 'MQL')."),
+    "another day": (
+        '[hours]\ndays = ["mon", "Tue"]',
+        "[hours] days no. 2: Input should be 'mon', 'tue', 'wed', 'thu', 'fri', 'sat' or 'sun' "
+        "(got 'Tue').",
+    ),
+    "a deadline of 0 hours": (
+        "[stages.hot]\nhours = 0",
+        "[stages.hot] hours: Input should be greater than 0 (got 0).",
+    ),
+    "a prompt of 0 hours": (
+        "[prompts.inquiry]\nhours = 0",
+        "[prompts.inquiry] hours: Input should be greater than 0 (got 0).",
+    ),
+    "a hand-over of two years": (
+        "[hand_over]\nhours = 17520",
+        "[hand_over] hours: Input should be less than or equal to 8760 (got 17520).",
+    ),
+    "an unknown policy": (
+        '[thresholds]\npolicy = "best"',
+        "[thresholds] policy: Input should be 'same_volume_as_rules', 'calls_per_week', 'min_win_rate' "
+        "or 'top_share' (got 'best').",
+    ),
+    "thresholds without values": (
+        '[thresholds]\npolicy = "calls_per_week"\nhot = 5',
+        "[thresholds]: calls_per_week needs both `warm` and `hot`.",
+    ),
+    "values without a policy": (
+        "[thresholds]\nhot = 5",
+        "[thresholds]: `warm` and `hot` do not go with same_volume_as_rules; drop them.",
+    ),
+    "shares that fall": (
+        '[thresholds]\npolicy = "top_share"\nwarm = 0.1\nhot = 0.3',
+        "[thresholds]: top_share: warm = 0.1 must lie above hot = 0.3.",
+    ),
+    "calls that fall": (
+        '[thresholds]\npolicy = "calls_per_week"\nwarm = 5\nhot = 5',
+        "[thresholds]: calls_per_week: warm = 5 must lie above hot = 5.",
+    ),
+    "win rates that fall": (
+        '[thresholds]\npolicy = "min_win_rate"\nwarm = 0.3\nhot = 0.1',
+        "[thresholds]: min_win_rate: warm = 0.3 must lie below hot = 0.1.",
+    ),
+    "shares in percent": (
+        '[thresholds]\npolicy = "top_share"\nwarm = 30\nhot = 10',
+        "[thresholds]: top_share: `warm` and `hot` are shares between 0 and 1.",
+    ),
+    "calls without end": (
+        '[thresholds]\npolicy = "calls_per_week"\nwarm = inf\nhot = 5',
+        "[thresholds] warm: Input should be a finite number (got inf).",
+    ),
+    "a misspelt row switched off": (
+        "[intent.rows.newsleter]\noff = true",
+        "[intent.rows.newsleter] off: the profile has nothing of that name to switch off; nearest: "
+        "'newsletter', 'silent'.",
+    ),
+    "a misspelt prompt switched off": (
+        "[prompts.enquiry]\noff = true",
+        "[prompts.enquiry] off: the profile has nothing of that name to switch off; nearest: "
+        "'inquiry'.",
+    ),
+    "a row switched off by a word": (
+        '[intent.rows.trial]\noff = "yes"',
+        "[intent.rows.trial] off: there is no such key (got 'yes'). Known: 'because', 'points', "
+        "'when'.",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "message"), WRONG.values(), ids=WRONG)
+def test_a_wrong_card_gives_one_sentence(text: str, message: str, tmp_path: Path) -> None:
+    assert said(write(tmp_path, B2B + text)) == [message]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('time_zone = "Asia/Tokio"', "time_zone: no such time zone; nearest: 'Asia/Tokyo', "),
+        ('country = "jp"', "country: no holidays are known for it; give an ISO code such as 'JP'; "
+                           "nearest: 'JP', "),
+        ('region = "13"', "region: no region of JP with holidays of its own; it has none, leave "),
+    ],
+)  # fmt: skip
+def test_a_wrong_place_is_named_with_the_nearest(text: str, message: str, tmp_path: Path) -> None:
+    (line,) = said(write(tmp_path, f"{B2B}[hours]\n{text}"))
+    assert line.startswith(f"[hours] {message}")
+    value = text.split('"')[1]
+    assert line.endswith(f" (got {value!r}).")
+
+
+def test_an_unknown_profile_lists_the_known_ones(tmp_path: Path) -> None:
+    path = write(tmp_path, 'profile = "b2b"')
+    assert said(path) == [
+        "profile: must be one of 'b2b_saas', 'online_shop', 'real_estate' (got 'b2b')."
+    ]
+    assert said(write(tmp_path, 'profile = ["b2b_saas"]'))[0].endswith("(got ['b2b_saas']).")
+
+
+@pytest.mark.parametrize("text", ["[bands\nwarm = 1", "warm = ", 'profile = "b2b_saas'])
+def test_what_is_no_toml_says_where(text: str, tmp_path: Path) -> None:
+    (line,) = said(write(tmp_path, text))
+    assert line.startswith("is not TOML: ")
+    assert "line" in line or "end of document" in line
+
+
+def test_a_missing_file_says_how_to_begin(tmp_path: Path) -> None:
+    assert said(tmp_path / SCORECARD_FILE) == [
+        "there is no such file. `hotlead rules suggest` writes one from closed deals, or begin with one "
+        'line: profile = "b2b_saas" (or online_shop, real_estate).'
+    ]
+
+
+def test_a_file_in_another_encoding_is_named(tmp_path: Path) -> None:
+    path = tmp_path / SCORECARD_FILE
+    path.write_bytes("# 基準\n".encode("cp932"))
+    (line,) = said(path)
+    assert line.startswith("cannot be read (")
+    assert line.endswith("It must be UTF-8.")
+
+
+def test_a_byte_order_mark_of_windows_is_no_fault(tmp_path: Path) -> None:
+    path = tmp_path / SCORECARD_FILE
+    path.write_bytes(b"\xef\xbb\xbf" + B2B.replace("\n", "\r\n").encode())
+    assert load_card(path, TABLE) == card(B2B)
+
+
+def test_sql_needs_a_hand_over(tmp_path: Path) -> None:
+    whole = profile_text("b2b_saas").replace('hot_is = "mql"', 'hot_is = "sql"')
+    before, _, after = whole.partition("[hand_over]")
+    text = before + after[after.index("# Every inquiry") :]
+    assert said(write(tmp_path, text)) == ['hot_is = "sql" needs the action [hand_over].']
+
+
+@pytest.mark.parametrize("name", ["bands", "stages"])
+def test_what_a_card_without_a_profile_needs(name: str, tmp_path: Path) -> None:
+    plain = blank_card().plain()
+    del plain[name]
+    with pytest.raises(SettingsError, match=rf"^card: \[{name}\]: is missing\.$"):
+        parse_card(plain, "card")
+
+
+def test_several_problems_are_told_at_once_without_repeating(tmp_path: Path) -> None:
+    text = B2B + "[bands]\nwarm = 0\n[intent.rows.trial]\npoints = 0\n[stages.hot]\nhours = -1"
+    assert [line.split(":")[0] for line in said(write(tmp_path, text))] == [
+        "[bands] warm", "[intent.rows.trial]", "[stages.hot] hours",
+    ]  # fmt: skip
+
+
+# -- features ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("profile", profiles())
+def test_a_missing_feature_of_a_profile_comes_with_a_definition_that_holds(profile: str) -> None:
+    own, whole = profile_features(profile)["features"], card(f'profile = "{profile}"')
+    for name in own:
+        without = FeatureTable(parse_features({k: v for k, v in own.items() if k != name}))
+        with pytest.raises(SettingsError) as problem:
+            check_features(whole, without, "card")
+        for line in str(problem.value).splitlines():
+            assert f"{name!r} is no feature of crm.toml" in line
+            assert f"scoring/profiles/{profile}.features.toml" in line
+            proposed = line.split("takes `")[1].split("` (all of them")[0]
+            assert tomllib.loads(proposed) == {name: own[name]}
+
+
+def test_a_feature_that_no_profile_knows_comes_without_a_definition(tmp_path: Path) -> None:
+    text = B2B + ROW + 'when = [{ feature = "visits", at_least = 1 }]'
+    (line,) = said(write(tmp_path, text))
+    assert "The profile needs it" not in line
+
+
+def test_no_more_than_six_features_are_told_and_the_rest_counted(tmp_path: Path) -> None:
+    lines = said(write(tmp_path, B2B), FeatureTable(parse_features({"budget": OWN["budget"]})))
+    rules = [c for _, _, rule in card(B2B).rules() for c in rule.when if c.feature != "budget"]
+    assert len(lines) == 7
+    assert lines[-1] == f"{len(rules) + 2 * len(card(B2B).prompts) - 6} more of this kind."
+
+
+# -- profiles ------------------------------------------------------------------------------------
+
+
+def test_points_change_and_all_else_stays() -> None:
+    changed, old = card(B2B + "[intent.rows.trial]\npoints = 33"), card(B2B)
+    assert changed.rows["trial"].points == 33
+    assert changed.rows["trial"].because == old.rows["trial"].because
+    assert {n: r for n, r in changed.rows.items() if n != "trial"} == {
+        n: r for n, r in old.rows.items() if n != "trial"
+    }
+    assert list(changed.rows) == list(old.rows)
+
+
+def test_conditions_are_replaced_as_a_whole() -> None:
+    text = '[fit.rows.decides_in_larger_company]\nwhen = [{ feature = "employees", at_most = 9 }]'
+    (condition,) = card(B2B + text).rows["decides_in_larger_company"].when
+    assert (condition.at_least, condition.at_most) == (None, 9)
+
+
+@pytest.mark.parametrize(
+    ("text", "gone"),
+    [
+        ("[intent.rows.trial]\noff = true", {"intent.rows.trial"}),
+        ("[triggers.date]\noff = true", {"triggers.date"}),
+        ("[exclusions]\nstudent.off = true", {"exclusions.student"}),
+        ("[fit]\noff = true", {"fit.rows.decides_in_larger_company", "fit.rows.private_mail"}),
+        ("[intent.rows.trial]\noff = false", set()),
+        ("[intent.rows.trial]\noff = true\npoints = 5", {"intent.rows.trial"}),
+    ],
+)
+def test_what_is_off_is_left_out(text: str, gone: set[str]) -> None:
+    rules = {f"{table}.{name}" for table, name, _ in card(B2B).rules()}
+    assert {f"{table}.{name}" for table, name, _ in card(B2B + text).rules()} == rules - gone
+
+
+def test_prompts_and_whole_groups_can_be_off() -> None:
+    assert set(card(B2B + "[prompts.inquiry]\noff = true").prompts) == {"material_request"}
+    assert card(B2B + "[fit]\noff = true").fit is None
+
+
+def test_a_row_of_ones_own_can_be_off_without_a_profile() -> None:
+    rule = {"when": [{"feature": "x", "at_least": 1}], "because": {"en": "a", "ja": "b"}}
+    told = {**blank_card().plain(), "triggers": {"x": rule, "y": {**rule, "off": True}}}
+    assert list(parse_card(told, "card").triggers) == ["x"]
+
+
+def test_a_new_row_stands_after_those_of_the_profile() -> None:
+    row = ROW + 'when = [{ feature = "employees", at_least = 1 }]'
+    assert list(card(B2B + row).rows) == [*card(B2B).rows, "own"]
+
+
+def test_single_keys_of_any_table_change() -> None:
+    told = card(B2B + '[bands]\nhot = 40\n[stages.hot]\nhours = 4\n[hours]\ncountry = "DE"')
+    old = card(B2B)
+    assert (told.bands.warm, told.bands.hot) == (10, 40)
+    assert told.stages.hot == old.stages.hot.model_copy(update={"hours": 4})
+    assert told.hours == old.hours.model_copy(update={"country": "DE"})
+    assert told.thresholds == old.thresholds
+
+
+def test_numbers_and_booleans_are_values_as_the_table_has_them() -> None:
+    row = ROW + 'when = [{ feature = "budget", one_of = [5, 2.5, true, "x"] }]'
+    assert card(B2B + row).rows["own"].when[0].one_of == ("5", "2.5", "true", "x")
+
+
+# -- finding it ----------------------------------------------------------------------------------
+
+
+def test_the_card_beside_crm_toml_is_found(tmp_path: Path) -> None:
+    assert find_card(tmp_path, TABLE) == blank_card()
+    write(tmp_path, B2B)
+    assert find_card(tmp_path, TABLE) == card(B2B)
+
+
+def test_a_blank_card_has_no_rules_and_default_shares() -> None:
+    blank = blank_card()
+    assert not list(blank.rules())
+    assert not blank.features
+    assert (blank.thresholds.warm, blank.thresholds.hot) == (0.3, 0.1)
+
+
+# -- version -------------------------------------------------------------------------------------
+
+
+def _reversed(told: Any) -> Any:
+    """The same tables, every key in the opposite order."""
+    if isinstance(told, dict):
+        return {key: _reversed(told[key]) for key in reversed(told)}
+    return [_reversed(part) for part in told] if isinstance(told, list) else told
+
+
+_FREE = ("en", "ja", "kind", "owner", "feature")
+"""Keys whose text may be any."""
+
+
+def _leaves(told: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """The way to every value that can be changed a little without breaking the card."""
+    parts = told.items() if isinstance(told, dict) else enumerate(told)
+    found = []
+    for key, value in parts:
+        if isinstance(value, dict | list):
+            found += _leaves(value, (*path, key))
+        elif isinstance(value, bool | float | int) or key in _FREE:
+            found.append((*path, key))
+    return found
+
+
+def _changed(plain: dict[str, Any], path: tuple[Any, ...]) -> dict[str, Any]:
+    told = copy.deepcopy(plain)
+    at: Any = told
+    for key in path[:-1]:
+        at = at[key]
+    old = at[path[-1]]
+    at[path[-1]] = not old if isinstance(old, bool) else old + ("x" if isinstance(old, str) else 1)
+    return told
+
+
+def test_the_version_changes_with_anything_that_is_said() -> None:
+    plain = {key: value for key, value in card(B2B).plain().items() if key != "hours"}
+    paths = _leaves(plain)
+    versions = {parse_card(_changed(plain, path), "card").version for path in paths}
+    assert len(paths) > 140
+    assert len(versions | {parse_card(plain, "card").version}) == len(paths) + 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'hot_is = "sql"', '[hours]\ntime_zone = "UTC"', "[hours]\nopens = 09:00:01",
+        '[hours]\ndays = ["mon"]', '[thresholds]\npolicy = "top_share"\nwarm = 0.2\nhot = 0.1',
+        '[triggers.date]\nwhen = [{ feature = "timing", one_of = ["this_month"] }]',
+        "[prompts.inquiry]\noff = true", "[stages.cold]\nhours = 5",
+    ],
+)  # fmt: skip
+def test_the_version_changes_with_a_line(text: str) -> None:
+    assert card(B2B + text).version != card(B2B).version
+
+
+def test_the_version_is_that_of_the_meaning() -> None:
+    version = card(B2B).version
+    assert card(profile_text("b2b_saas")).version == version
+    assert parse_card(_reversed(tomllib.loads(profile_text("b2b_saas"))), "card").version == version
+    assert card(B2B + "# a word\n[intent.rows.trial]\npoints = 20").version == version
+    assert card(B2B + '[thresholds]\npolicy = "same_volume_as_rules"').version == version
+
+
+@pytest.mark.parametrize("profile", profiles())
+def test_plain_and_parse_are_a_round_trip(profile: str) -> None:
+    told = card(f'profile = "{profile}"\nhot_is = "sql"')
+    again = parse_card(json.loads(json.dumps(told.plain(), sort_keys=False)), "card")
+    assert again.plain() == told.plain()
+    assert again.version == told.version
+    assert list(again.rows) == list(told.rows)
+    assert again.hours == told.hours

@@ -1,0 +1,236 @@
+"""The service on the demo's model: it says what `hotlead score` says, and why."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+
+from features.clock import from_ms, iso, now_ms, to_ms
+from features.columns import Column
+from features.crm.load import Loaded
+from features.crm_data import Crm
+from scoring.model.bundle import Origin, write_bundle
+from serving.api.responses import model_in_use
+from tests.conftest import Demo
+from tests.helpers.service_app import App
+from training.lists.batch import Order
+from training.lists.score_crm import ScoredList, score_crm
+from training.registry.mlflow_store import find_model
+
+LEADS, ONE_BY_ONE = 1_000, 50
+
+
+@pytest.fixture(scope="module")
+def app(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+    """The service on the demo's CRM, with its model."""
+    out = tmp_path_factory.mktemp("out")
+    found = find_model(demo.out)
+    origin = Origin(found.model.version, found.version, found.run_id, now_ms())
+    write_bundle(out / "bundles", found.folder, origin)
+    made = App(demo.crm_toml, out)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def listed(demo: Demo, demo_loaded: Loaded, tmp_path_factory: pytest.TempPathFactory) -> ScoredList:
+    """The list that `hotlead score` makes, with the reasons of all leads."""
+    order = Order(str(tmp_path_factory.mktemp("list") / "list.parquet"), 0, reasons="all")
+    settings = demo_loaded.settings
+    return score_crm(settings, demo.out, order, None, lambda _: None, lambda done, of: None)
+
+
+@dataclass(frozen=True)
+class Lead:
+    """A lead as a CRM would send it, and its row of the list."""
+
+    body: Mapping[str, Any]
+    row: Mapping[str, Any]
+
+
+@pytest.fixture(scope="module")
+def leads(demo_loaded: Loaded, listed: ScoredList) -> list[Lead]:
+    """Open leads from all over the list."""
+    crm, table, rows = demo_loaded.crm, listed.scored.table, listed.scored.rows
+    places = np.linspace(0, len(rows) - 1, LEADS).astype(int)
+    told = Histories(crm)
+    return [
+        Lead(told.body(int(rows[place])), row)
+        for place, row in zip(places, table.take(places).to_pylist(), strict=True)
+    ]
+
+
+class Histories:
+    """What a CRM knows of each of its leads, as a sender would tell it."""
+
+    def __init__(self, crm: Crm) -> None:
+        self.crm = crm
+        self.attributes = {
+            name: plain(column) for name, column in crm.attributes.items() if name not in crm.for_segments
+        }  # fmt: skip
+        self.activities: dict[int, list[dict[str, Any]]] = {}
+        a = crm.activities
+        values = np.full(len(a), np.nan) if a.value is None else a.value
+        for lead, kind, at, value in zip(a.lead, a.type, a.at, values, strict=True):
+            told = {"type": a.types[kind], "at": from_ms(at).isoformat()}
+            told |= {} if math.isnan(value) else {"value": float(value)}
+            self.activities.setdefault(int(lead), []).append(told)
+        self.changes: dict[int, list[dict[str, Any]]] = {}
+        for name, history in crm.changes.items():
+            told_values = zip(history.lead, history.at, plain(history.value), strict=True)
+            for lead, at, value in told_values:
+                told = {"column": name, "value": value, "at": from_ms(at).isoformat()}
+                self.changes.setdefault(int(lead), []).append(told)
+        self.accounts: dict[int, list[int]] = {}
+        for lead, account in enumerate(crm.account.tolist()):
+            self.accounts.setdefault(account, []).append(lead)
+
+    def body(self, lead: int) -> dict[str, Any]:
+        crm = self.crm
+        others = [i for i in self.accounts[int(crm.account[lead])] if i != lead]
+        return {
+            "lead_id": str(crm.lead_ids[lead]),
+            "created_at": from_ms(int(crm.created[lead])).isoformat(),
+            "attributes": {name: values[lead] for name, values in self.attributes.items()},
+            "activities": self.activities.get(lead, []),
+            "changes": self.changes.get(lead, []),
+            "colleagues_activities": [a for i in others for a in self.activities.get(i, [])],
+        }
+
+
+def plain(column: Column) -> list[Any]:
+    """Values as JSON holds them."""
+    if isinstance(column, np.ndarray):
+        return [None if math.isnan(value) else value for value in column.tolist()]
+    return column.plain()
+
+
+def check(answer: Any, row: Mapping[str, Any]) -> None:
+    """An answer of the service equals a row of the list."""
+    model, rules, action = answer["model"], answer["rules"], answer["action"]
+    assert answer["lead_id"] == row["lead_id"]
+    assert model["probability"] == pytest.approx(row["probability"], abs=1e-9)
+    assert (answer["score"], answer["stage"]) == (row["score"], row["stage"])
+    assert (answer["decided_by"], answer["hand_over"]) == (row["decided_by"], row["hand_over"])
+    assert (model["score"], model["stage"]) == (row["model_score"], row["model_stage"])
+    assert (model["alike"], model["alike_won"]) == (row["alike"], row["alike_won"])
+    assert (
+        rules["points"],
+        rules["fit"],
+        rules["intent"],
+        rules["score"],
+        rules["stage"],
+    ) == tuple(row[name] for name in ("points", "fit", "intent", "rules_score", "rules_stage"))
+    assert (action["kind"], action["owner"], action["text"]) == tuple(
+        row[name] for name in ("action", "owner", "text")
+    )
+    assert action["deadline"] == (row["deadline"] and iso(to_ms(row["deadline"])))
+    assert ",".join(answer["unknown"]) == row["unknown"]
+    assert ",".join(answer["cautions"]) == row["cautions"]
+
+
+def test_a_thousand_leads_score_as_in_the_list(
+    app: App, leads: list[Lead], listed: ScoredList
+) -> None:
+    bodies = [lead.body for lead in leads]
+    answer = app.post(f"/v1/score/batch?explain=none&as_of={iso(listed.as_of)}", {"leads": bodies})
+    assert answer.status_code == 200
+    for lead, result in zip(leads, answer.json()["results"], strict=True):
+        check(result["answer"], lead.row)
+    assert {lead.row["stage"] for lead in leads} == {"cold", "warm", "hot"}
+    assert any(lead.body["colleagues_activities"] for lead in leads)
+    assert any(lead.body["changes"] for lead in leads)
+
+
+def test_leads_score_one_by_one_as_in_the_list(
+    app: App, leads: list[Lead], listed: ScoredList
+) -> None:
+    for lead in leads[:: LEADS // ONE_BY_ONE]:
+        answer = app.post(f"/v1/score?explain=none&as_of={iso(listed.as_of)}", lead.body)
+        check(answer.json(), lead.row)
+
+
+def test_leads_without_changes_go_the_quick_way_and_score_as_the_others(
+    app: App, leads: list[Lead], listed: ScoredList
+) -> None:
+    bodies = [lead.body for lead in leads if not lead.body["changes"]][:100]
+    path = f"/v1/score/batch?explain=all&as_of={iso(listed.as_of)}"
+    quick = app.post(path, {"leads": bodies}).json()["results"]
+    careful = app.post(path, {"leads": [*bodies, {"lead_id": ""}]}).json()["results"]
+    assert len(bodies) == 100
+    for one, other in zip(quick, careful[:-1], strict=True):
+        first, second = (
+            {**r["answer"], "request_id": None, "scored_at": None} for r in (one, other)
+        )
+        assert first.pop("model").pop("probability") == pytest.approx(
+            second.pop("model").pop("probability"), abs=1e-9
+        )
+        assert first == second
+
+
+def test_leads_that_were_sent_before_score_as_from_their_bodies(
+    app: App, leads: list[Lead], listed: ScoredList
+) -> None:
+    told = [lead.body for lead in leads if lead.body["colleagues_activities"]][:3]
+    for body in told:
+        lead, mate = body["lead_id"], f"{body['lead_id']} mate"
+        records = [("activities", {"lead_id": lead, **a}) for a in body["activities"]]
+        records += [("activities", {"lead_id": mate, **a}) for a in body["colleagues_activities"]]
+        records += [
+            (
+                "leads",
+                {"lead_id": lead, "updated_at": c["at"], "attributes": {c["column"]: c["value"]}},
+            )
+            for c in body["changes"]
+        ]
+        records += [
+            ("leads", {"lead_id": each, "updated_at": body["created_at"], "account_id": lead,
+                       "created_at": body["created_at"],
+                       "attributes": body["attributes"] if each == lead else {}})
+            for each in (lead, mate)
+        ]  # fmt: skip
+        for kind in ("activities", "leads"):
+            many = [{"id": f"{lead} {i}", **r} for i, (k, r) in enumerate(records) if k == kind]
+            assert app.post(f"/v1/{kind}", many).status_code == 201
+    path = f"/v1/score/batch?explain=none&as_of={iso(listed.as_of)}"
+    answer = app.post(path, {"leads": [{"lead_id": body["lead_id"]} for body in told]})
+    rows = {lead.row["lead_id"]: lead.row for lead in leads}
+    for result in answer.json()["results"]:
+        check(result["answer"], rows[result["answer"]["lead_id"]])
+
+
+def test_explain_says_how_many_reasons_are_told(
+    app: App, leads: list[Lead], listed: ScoredList
+) -> None:
+    told = {}
+    for explain in ("none", "top", "all"):
+        path = f"/v1/score?explain={explain}&as_of={iso(listed.as_of)}"
+        told[explain] = app.post(path, leads[0].body).json()["model"]
+    assert told["none"]["reasons"] is None
+    top, every = told["top"]["reasons"], told["all"]["reasons"]
+    assert 0 < len(top) <= len(every)
+    assert top == every[: len(top)]
+    assert all(set(reason) == {"code", "text", "weight", "value"} for reason in every)
+
+
+def test_reasons_come_in_japanese(app: App, leads: list[Lead]) -> None:
+    answer = app.post("/v1/score?lang=ja", leads[0].body).json()
+    for told in (answer["model"]["reasons"], answer["rules"]["reasons"]):
+        assert all(any(ord(letter) > 0x3000 for letter in reason["text"]) for reason in told)
+
+
+def test_the_model_in_use_is_told_with_how_good_it_was(app: App, demo: Demo) -> None:
+    told = app.get("/v1/model").json()
+    assert told["model"]["version"] == demo.model.version
+    assert told["fallback"] is None
+    assert 0 < told["thresholds"]["warm"] < told["thresholds"]["hot"] < 1
+    assert told["about"]["figures"]["model"]["log_loss"]["value"] > 0
+    assert told == {**model_in_use(app.house.watch.in_use), "model": told["model"]}
+    answer = app.post("/v1/score", {"lead_id": "L1", "attributes": {}}).json()
+    assert answer["model"]["version"] == told["model"]["version"]
+    assert answer["rules"]["version"] == told["scorecard"]

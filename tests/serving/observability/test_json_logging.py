@@ -1,0 +1,183 @@
+"""What is logged, and that no value of a lead ever is. Each case runs in a process of its own."""
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+SECRET = "anna@example.com"
+
+HEAD = f"""
+import asyncio, logging, sys, threading, warnings
+from serving.observability import log_format as log_lines
+from serving.observability import json_logging as logs
+SECRET = {SECRET!r}
+def fail(value):
+    inner = value + "-local"
+    raise ValueError(f"cannot read {{inner}}")
+"""
+
+
+def lines(code: str, before: str = "") -> list[dict[str, Any]]:
+    """The log of a process that runs `code`; nothing else may be printed."""
+    script = f"{HEAD}{before}\nlogs.configure('info')\n{code}"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+    )
+    assert done.stdout == ""
+    assert SECRET not in done.stderr
+    assert "Traceback" not in done.stderr
+    return [json.loads(line) for line in done.stderr.splitlines()]
+
+
+def test_a_line_has_time_level_logger_message_and_what_else_is_told() -> None:
+    (line,) = lines(
+        "log_lines.request_id.set('r-1')\n"
+        "logging.getLogger('serving.store.store').warning('%d rows', 3, extra={'rows': 3, 'at': None})"
+    )
+    assert line.pop("time").endswith("Z")
+    assert line == {
+        "level": "warning", "logger": "serving.store.store", "message": "3 rows", "request_id": "r-1",
+        "rows": 3, "at": None,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["serving.api.routes", "bentoml.serve", "uvicorn.error", "sqlalchemy.x"])
+def test_an_exception_is_its_type_and_place(name: str) -> None:
+    (line,) = lines(
+        f"try: fail(SECRET)\nexcept ValueError: logging.getLogger({name!r}).exception('it failed')"
+    )
+    assert (line["message"], line["error"]) == ("it failed", ["ValueError"])
+    assert line["at"][0] == "<string>:7"
+
+
+def test_causes_are_told_by_type() -> None:
+    (line,) = lines(
+        "try:\n"
+        "  try: fail(SECRET)\n"
+        "  except ValueError as inner: raise KeyError(SECRET) from inner\n"
+        "except KeyError as outer:\n"
+        "  logging.getLogger('serving').error('x', exc_info=outer)"
+    )
+    assert line["error"] == ["KeyError", "ValueError"]
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "logging.getLogger('bentoml.x').error('failed: %s', ValueError(SECRET))",
+        "logging.getLogger('bentoml.x').error('failed %(e)s', {'e': ValueError(SECRET)})",
+        "logging.getLogger('serving').error('failed: %s', ValueError(SECRET))",
+        "logging.getLogger('serving').error('x', extra={'what': ValueError(SECRET)})",
+        "logging.getLogger('serving').error('%d rows', SECRET)",
+        "logging.getLogger('serving').error('%s', 'x' * 600 + SECRET)",
+        "warnings.warn(SECRET)",
+        "threading.Thread(target=fail, args=(SECRET,)).start()",
+        "fail(SECRET)",
+        "logging.getLogger('uvicorn.error').error('in app\\n' + SECRET, exc_info=ValueError())",
+    ],
+)
+def test_no_way_of_logging_lets_a_value_out(code: str) -> None:
+    (line,) = lines(code)
+    assert line["level"] in ("warning", "error", "critical")
+
+
+def test_asyncio_tells_neither_arguments_nor_exception() -> None:
+    found = lines(
+        "async def main():\n"
+        "  asyncio.get_running_loop().call_soon(fail, SECRET)\n"
+        "  task = asyncio.create_task(asyncio.to_thread(fail, SECRET))\n"
+        "  await asyncio.wait([task]); del task\n"
+        "asyncio.run(main())"
+    )
+    assert [line["message"] for line in found] == [
+        "Exception in callback fail", "Task exception was never retrieved",
+    ]  # fmt: skip
+    assert all(line["error"] == ["ValueError"] for line in found)
+
+
+def test_a_destructor_that_fails_tells_no_value() -> None:
+    (line,) = lines("class A:\n  def __del__(self): fail(SECRET)\na = A(); del a")
+    assert line["error"] == ["ValueError"]
+
+
+def test_it_wins_over_bentoml_which_was_configured_before() -> None:
+    before = "from bentoml._internal.log import configure_server_logging as c; c()"
+    found = lines(
+        "logging.getLogger('bentoml.serve').error('one')\n"
+        "logging.getLogger('uvicorn.error').error('two')\n"
+        "logging.getLogger('uvicorn.access').error('/v1/scores?lead_id=' + SECRET)\n"
+        "logging.getLogger('bentoml.access').error(SECRET)\n"
+        "logging.getLogger('circus').error('three')",
+        before,
+    )
+    assert [line["message"] for line in found] == ["one", "two", "three"]
+
+
+def test_others_tell_warnings_only_and_ours_what_is_wanted() -> None:
+    found = lines(
+        "logging.getLogger('sqlalchemy.engine').info(SECRET)\n"
+        "logging.getLogger('serving.a').info('one')\n"
+        "logging.getLogger('serving.a').debug('two')\n"
+        "logs.configure('debug')\n"
+        "logging.getLogger('sqlalchemy.engine').info(SECRET)\n"
+        "logging.getLogger('serving.a').debug('three')\n"
+        "logs.configure('error')\n"
+        "logging.getLogger('serving.a').warning('four')\n"
+        "logging.getLogger('other').warning('five')\n"
+        "logging.getLogger('other').error('six')"
+    )
+    assert [line["message"] for line in found] == ["one", "three", "six"]
+
+
+def test_a_disabled_logger_speaks_again() -> None:
+    (line,) = lines(
+        "logging.getLogger('serving.a').error('heard')",
+        "logging.getLogger('serving.a').disabled = 1",
+    )
+    assert line["message"] == "heard"
+
+
+def test_a_fault_of_the_client_is_no_line() -> None:
+    (line,) = lines(
+        "from starlette.requests import ClientDisconnect\n"
+        "from pydantic import TypeAdapter, ValidationError\n"
+        "logging.getLogger('bentoml').error('x', exc_info=ClientDisconnect())\n"
+        "try: TypeAdapter(int).validate_python(SECRET)\n"
+        "except ValidationError as wrong:\n"
+        "  logging.getLogger('bentoml._internal').error('x', exc_info=wrong)\n"
+        "  logging.getLogger('serving').error('ours', exc_info=wrong)"
+    )
+    assert line["message"] == "ours"
+
+
+def test_lightgbm_does_not_print() -> None:
+    (line,) = lines(
+        "import lightgbm, numpy as np\n"
+        "logs.quiet_lightgbm()\n"
+        "data = lightgbm.Dataset(np.zeros((20, 2)), np.zeros(20))\n"
+        "lightgbm.train({'num_threads': 1}, data, 1).num_trees()"
+        "\nlogging.getLogger('serving').info('end')"
+    )[-1:]
+    assert line["message"] == "end"
+
+
+def test_events_take_the_short_way_and_look_the_same() -> None:
+    one, two = lines(
+        "log = logging.getLogger('serving.web.permissions')\n"
+        "logs.event(log, logging.INFO, 'request', {'status': 200})\n"
+        "log.info('request', extra={'status': 200})\n"
+        "logs.event(log, logging.DEBUG, 'request', {})"
+    )
+    assert {**one, "time": ""} == {**two, "time": ""}
+
+
+def test_a_closed_stream_harms_nobody() -> None:
+    assert not lines(
+        "import io\n"
+        "stream = io.StringIO(); logs.configure('info', stream); stream.close()\n"
+        "logs.event(logging.getLogger('serving'), logging.INFO, SECRET, {})\n"
+        "logging.getLogger('serving').error(SECRET)"
+    )

@@ -1,0 +1,130 @@
+"""A few predictions are written where they are asked for; whoever is in the way, the writer takes them."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future
+from pathlib import Path
+
+import pytest
+
+from serving.store.direct_writer import FEW, AtOnce
+from serving.store.store import Store, database
+from serving.store.write_jobs import Task
+from tests.helpers.stores import prediction
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    opened = Store.open(f"sqlite:///{tmp_path / 's.db'}", tmp_path / "spool")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def at_once(store: Store) -> AtOnce:
+    return store._at_once
+
+
+def stored(store: Store) -> int:
+    return len(store.scores("L1"))
+
+
+def test_a_few_are_stored_before_it_returns(store: Store) -> None:
+    future = store.remember([prediction()])
+    assert future.done()
+    assert future.result() == "stored"
+    assert stored(store) == 1
+
+
+def test_it_does_not_overtake_what_waits_for_the_writer(store: Store, at_once: AtOnce) -> None:
+    """Else whoever scores all the time would keep the lock from it."""
+    go, begun = threading.Event(), threading.Event()
+    store._writer.put(Task(Future(), lambda: begun.set() or go.wait(30)))  # type: ignore[func-returns-value]
+    begun.wait(30)
+    future = store.remember([prediction()])
+    assert not future.done()
+    go.set()
+    assert future.result() == "stored"
+
+
+def test_many_are_left_to_the_writer(store: Store, at_once: AtOnce) -> None:
+    assert not at_once.remember([prediction()] * (FEW + 1))
+    assert stored(store) == 0
+
+
+def test_it_waits_for_no_lock_and_leaves_nothing(
+    store: Store, at_once: AtOnce, tmp_path: Path
+) -> None:
+    other = sqlite3.connect(tmp_path / "s.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    assert not at_once.remember([prediction()])
+    other.execute("ROLLBACK")
+    other.close()
+    assert stored(store) == 0
+    assert at_once.remember([prediction()])
+    assert stored(store) == 1
+
+
+def test_a_busy_database_keeps_the_connection(
+    store: Store, at_once: AtOnce, tmp_path: Path
+) -> None:
+    assert at_once.remember([prediction()])
+    before = at_once._connection
+    other = sqlite3.connect(tmp_path / "s.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    assert not at_once.remember([prediction()])
+    other.execute("ROLLBACK")
+    other.close()
+    assert at_once.remember([prediction()])
+    assert at_once._connection is before
+    assert stored(store) == 2
+
+
+def test_what_failed_at_its_commit_is_stored_once(store: Store, at_once: AtOnce) -> None:
+    """A deferred constraint fails just there."""
+    assert at_once.remember([prediction("other")])
+    at_once._connection.execute("PRAGMA foreign_keys = ON")
+    at_once._connection.executescript(
+        "CREATE TEMP TABLE a (x PRIMARY KEY);"
+        "CREATE TEMP TABLE b (x REFERENCES a DEFERRABLE INITIALLY DEFERRED);"
+        "CREATE TEMP TRIGGER t AFTER INSERT ON main.predictions BEGIN INSERT INTO b VALUES (1); END;"
+    )
+    assert store.remember([prediction()]).result() == "stored"
+    assert at_once._connection is None
+    assert stored(store) == 1
+
+
+def test_while_another_thread_writes_here_the_writer_takes_it(
+    store: Store, at_once: AtOnce
+) -> None:
+    told: list[str] = []
+    with at_once._lock:
+        thread = threading.Thread(
+            target=lambda: told.append(store.remember([prediction()]).result())
+        )
+        thread.start()
+        thread.join(30)
+    assert told == ["stored"]
+    assert stored(store) == 1
+
+
+def test_what_cannot_be_stored_is_left_to_the_writer(store: Store, at_once: AtOnce) -> None:
+    bad = prediction(score=2**70)
+    assert not at_once.remember([bad])
+    assert store.remember([bad]).result() == "not_stored"
+    assert at_once.remember([prediction()])
+    assert stored(store) == 1
+
+
+def test_predictions_need_no_flush(at_once: AtOnce) -> None:
+    at_once.remember([prediction()])
+    asked = at_once._connection.execute("PRAGMA synchronous").fetchone()
+    assert asked == (1,)
+
+
+def test_a_database_elsewhere_is_left_to_the_writer(tmp_path: Path) -> None:
+    far = database("postgresql://somebody@127.0.0.1:9/nowhere")
+    assert not AtOnce(far).remember([prediction()])

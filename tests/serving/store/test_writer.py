@@ -1,0 +1,619 @@
+"""Writing while things go wrong: nothing acknowledged is lost, and all goes on afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from features.clock import NEVER
+from serving.store.direct_writer import FEW
+from serving.store.records import Record
+from serving.store.store import Refused, Store, StoreAway
+from serving.store.write_jobs import Task
+from tests.helpers.stores import (
+    AT,
+    Server,
+    activity,
+    hot,
+    opened,
+    prediction,
+    record,
+    server,
+    store,
+    until,
+    url,
+)  # fmt: skip
+
+__all__ = ["server", "store", "url"]
+ROOT = Path(__file__).parents[3]
+
+
+def works(store: Store, key: str) -> None:
+    """Everything goes, without a restart."""
+    until(lambda: not store.away, "the store is back")
+    assert store.accept([activity(key)]).result() == ["stored"]
+    assert store.remember([prediction(key)]).result() == "stored"
+    assert store.lead("L1") is not None
+    until(lambda: store.queue_rows() == 0, "the queue is drained")
+
+
+def fails(store: Store, name: str, kept: str = "queued") -> None:
+    """Writing says so, and predictions are kept elsewhere."""
+    with pytest.raises(StoreAway) as told:
+        store.accept([activity(name)]).result()
+    assert told.value.retry_after > 0
+    assert store.remember([prediction(name)]).result() == kept
+    assert store.away
+
+
+def fails_at_once(store: Store) -> None:
+    """While the breaker is open nobody waits: the future is done before it is given back."""
+    assert store.accept([activity("never")]).done()
+
+
+# Groups
+
+
+def test_what_waits_together_is_one_transaction(store: Store) -> None:
+    """While the writer is held up, 200 requests come: their rows are of one transaction."""
+    transactions: list[int] = []
+    begin = store._writer._begin
+
+    def counted(connection: Any) -> Any:
+        transactions.append(1)
+        return begin(connection)
+
+    store._writer._begin = counted  # type: ignore[method-assign]
+    with held_up(store):
+        futures: list[Future[Any]] = [store.accept([activity(str(i))]) for i in range(200)]
+        futures += [store.remember([prediction(f"L{i}")] * (FEW + 1)) for i in range(200)]
+        assert store.queue_rows() == 400
+    told = [future.result() for future in futures]
+    assert told == [["stored"]] * 200 + ["stored"] * 200
+    assert len(transactions) == 2
+
+
+@contextmanager
+def held_up(store: Store) -> Iterator[None]:
+    """The writer does something else meanwhile."""
+    go, begun = threading.Event(), threading.Event()
+    waiting = threading.Thread(
+        target=lambda: store._writer.run(lambda: begun.set() or go.wait(30))  # type: ignore[func-returns-value]
+    )
+    waiting.start()
+    begun.wait(30)
+    yield
+    go.set()
+    waiting.join(30)
+
+
+def test_one_that_the_database_refuses_does_not_harm_the_others(
+    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Past the checks of Record: as if they had overlooked something."""
+    row = Record.row
+
+    def unchecked(self: Record) -> Any:
+        told = row(activity(self.key))
+        return (*told[:3], "no number", *told[4:]) if self.key == "poison" else told
+
+    if store.local:  # SQLite would take the text
+        monkeypatch.setattr(store._database, "insert", strict(store._database.insert))
+    monkeypatch.setattr(Record, "row", unchecked)
+    with held_up(store):
+        futures = [store.accept([activity(key)]) for key in ("a", "poison", "b")]
+    assert futures[0].result() == futures[2].result() == ["stored"]
+    with pytest.raises(Refused) as told:
+        futures[1].result()
+    assert "no number" not in str(told.value) + caplog.text
+    assert not store.away
+
+
+def strict(insert: Callable[..., int]) -> Callable[..., int]:
+    def refusing(cursor: Any, table: str, names: Any, rows: Any) -> int:
+        if any(not isinstance(row[3], int) for row in rows):
+            raise sqlite3.DataError("datatype mismatch")
+        return insert(cursor, table, names, rows)
+
+    return refusing
+
+
+def test_a_prediction_that_cannot_be_stored_does_not_harm_the_others(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    with held_up(store):
+        futures = [store.remember([prediction(name)]) for name in ("a", "Yamada\ud800", "b")]
+        too_big = store.remember([prediction("big", score=2**70)])
+        nul = store.remember([prediction("c"), prediction("x\0y")])
+    assert [future.result() for future in futures] == ["stored", "not_stored", "stored"]
+    assert too_big.result() == "not_stored"
+    assert nul.result() == ("stored" if store.local else "not_stored")
+    assert len(store.scores("a")) == len(store.scores("b")) == 1
+    assert "Yamada" not in caplog.text
+    assert not store.away
+
+
+def test_a_request_that_went_away_loses_nothing(store: Store) -> None:
+    async def gone() -> None:
+        waiting = asyncio.wrap_future(store.accept([activity("a")]))
+        waiting.cancel()
+        with suppress(asyncio.CancelledError):
+            await waiting
+
+    with held_up(store):
+        asyncio.run(gone())
+    assert store.accept([activity("a")]).result() == ["known"]
+
+
+def test_closing_writes_what_waits_and_takes_no_more(url: str, tmp_path: Path) -> None:
+    with opened(url, tmp_path / "spool") as store:
+        futures = [store.accept([activity(str(i))]) for i in range(50)]
+    assert [future.result() for future in futures] == [["stored"]] * 50
+    with pytest.raises(StoreAway, match="closed"):
+        store.accept([activity("late")]).result()
+    assert store.remember([prediction()]).result() == "not_stored"
+    assert {thread.name for thread in threading.enumerate()}.isdisjoint(
+        {"store-writer", "store-keeper"}
+    )
+
+
+def test_closing_puts_on_disk_what_the_writer_cannot_write(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("serving.store.store.CLOSE_SECONDS", 0.1)
+    with opened(url, tmp_path / "spool") as store:
+        go, begun = threading.Event(), threading.Event()
+        store._writer.put(Task(Future(), lambda: begun.set() or go.wait(30)))  # type: ignore[func-returns-value]
+        begun.wait(30)
+        kept = store.remember([prediction(f"L{i}") for i in range(FEW + 1)])
+        sent = store.accept([activity("a")])
+        store.close()
+        assert kept.result(0) == "queued"
+        with pytest.raises(StoreAway, match="closed"):
+            sent.result(0)
+        go.set()
+        until(lambda: not store._writer._thread.is_alive(), "the writer ends")
+    with opened(url, tmp_path / "spool") as store:
+        until(lambda: store.scores(f"L{FEW}"), "the queue is drained")
+        assert store.accept([activity("a")]).result() == ["stored"]
+
+
+# SQLite in trouble
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "data" / "s.db"
+
+
+@pytest.fixture
+def local(path: Path, tmp_path: Path) -> Iterator[Store]:
+    """A store in a file, with something in it."""
+    with opened(f"sqlite:///{path}", tmp_path / "spool") as store:
+        assert store.accept([activity("first")]).result() == ["stored"]
+        assert store.remember([prediction("L1")]).result() == "stored"
+        yield store
+
+
+def test_a_database_that_is_locked_for_too_long(local: Store, path: Path) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        fails(local, "during")
+        fails_at_once(local)
+        assert local.lead("L1") is not None  # reading goes on
+        assert local.scores("during") == []
+        other.execute("ROLLBACK")
+    works(local, "after")
+    assert len(local.scores("during")) == 1
+
+
+def test_a_database_that_is_locked_for_a_moment(local: Store, path: Path) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        waiting = local.accept([activity("during")])
+        with pytest.raises(TimeoutError):
+            waiting.result(0.2)
+        other.execute("ROLLBACK")
+        assert waiting.result() == ["stored"]
+    assert not local.away
+
+
+def test_a_file_that_vanished_is_not_made_anew(
+    local: Store, path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    moved = path.parent.with_name("moved")
+    path.parent.rename(moved)
+    fails(local, "during")
+    until(lambda: not reads(local), "reading says that it is away")
+    fails(local, "during again")
+    assert not path.exists()
+    moved.rename(path.parent)
+    works(local, "after")
+    assert local.accept([activity("first")]).result() == ["known"]
+    assert len(local.scores("during")) == len(local.scores("during again")) == 1
+    assert [r.message.split(":")[0] for r in caplog.records].count("The store is away") == 1
+
+
+def reads(store: Store) -> bool:
+    try:
+        store.lead("L1")
+    except StoreAway:
+        return False
+    return True
+
+
+def test_a_file_that_was_replaced_is_opened_anew(local: Store, path: Path) -> None:
+    """As when a backup is put in its place: nothing goes to the old file any more."""
+    with (
+        closing(sqlite3.connect(path)) as source,
+        closing(sqlite3.connect(path.with_name("b"))) as to,
+    ):
+        source.backup(to)
+    assert local.accept([activity("lost")]).result() == ["stored"]
+    for ending in ("-wal", "-shm"):
+        path.with_name(path.name + ending).unlink()
+    path.with_name("b").replace(path)
+    works(local, "after")
+    assert local.accept([activity("first")]).result() == ["known"]
+    assert local.accept([activity("lost")]).result() == ["stored"]
+
+
+def test_a_file_that_is_no_database(local: Store, path: Path) -> None:
+    good = path.with_name("good.db")
+    with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(good)) as to:
+        source.backup(to)
+    bad = path.with_name("bad")
+    bad.write_bytes(b"no database at all" * 1_000)
+    for ending in ("-wal", "-shm"):
+        path.with_name(path.name + ending).unlink()
+    bad.replace(path)
+    fails(local, "during")
+    assert not reads(local)
+    good.replace(path)
+    works(local, "after")
+    assert len(local.scores("during")) == 1
+
+
+def test_an_empty_file_in_its_place_is_given_tables(local: Store, path: Path) -> None:
+    for ending in ("-wal", "-shm"):
+        path.with_name(path.name + ending).unlink()
+    path.unlink()
+    path.touch()
+    fails(local, "during")
+    works(local, "after")
+    assert len(local.scores("during")) == 1
+
+
+def test_a_full_disk(tiny_disk: Path, tmp_path: Path) -> None:
+    subprocess.run(["mount", "-o", "remount,size=3m", str(tiny_disk)], check=True)
+    path, ballast = tiny_disk / "s.db", tiny_disk / "ballast"
+    with opened(f"sqlite:///{path}", tmp_path / "spool") as store:
+        assert store.accept([activity("first")]).result() == ["stored"]
+        filled(ballast)
+        stored = until_full(store)
+        fails(store, "during")
+        fails_at_once(store)
+        assert reads(store)
+        ballast.unlink()
+        works(store, "after")
+        told = [store.accept([activity(key, type="x" * 500)]).result()[0] for key in stored]
+        assert set(told) == {"known"}
+        assert len(store.scores("during")) == 1
+
+
+def test_a_full_disk_that_holds_the_queue_too(tiny_disk: Path) -> None:
+    subprocess.run(["mount", "-o", "remount,size=3m", str(tiny_disk)], check=True)
+    ballast = tiny_disk / "ballast"
+    with opened(f"sqlite:///{tiny_disk / 's.db'}", tiny_disk / "spool") as store:
+        filled(ballast)
+        until_full(store)
+        fails(store, "during", kept="not_stored")
+        ballast.unlink()
+        works(store, "after")
+
+
+def filled(ballast: Path) -> None:
+    """All but some 300 kB of a disk."""
+    with ballast.open("wb", buffering=0) as file:
+        with suppress(OSError):
+            while file.write(bytes(4096)):
+                pass
+        file.truncate(file.tell() - 300_000)
+
+
+def until_full(store: Store) -> list[str]:
+    """Accept until that is no longer possible; the keys that were acknowledged."""
+    stored: list[str] = []
+    for number in range(100_000):
+        told = store.accept([activity(f"fill {number}", type="x" * 500)])
+        if isinstance(told.exception(), StoreAway):
+            return stored
+        stored.append(f"fill {number}")
+    raise AssertionError("the disk is never full")
+
+
+# PostgreSQL in trouble
+
+
+def test_a_server_that_stops_and_comes_back(tmp_path: Path) -> None:
+    running = Server(tmp_path / "pg")
+    try:
+        url = running.new()
+        with opened(url, tmp_path / "spool") as store:
+            assert store.accept([activity("first")]).result() == ["stored"]
+            assert store.remember([prediction("L1")]).result() == "stored"
+            assert reads(store)
+            running.stop()
+            fails(store, "during")
+            fails_at_once(store)
+            assert not reads(store)
+            with opened(url, tmp_path / "other") as late:  # a worker that starts meanwhile
+                assert late.away
+                assert late.remember([prediction("late")]).result() == "queued"
+                running.start()
+                works(late, "late, after")
+            works(store, "after")
+            assert store.accept([activity("first")]).result() == ["known"]
+            assert len(store.scores("during")) == len(store.scores("late")) == 1
+    finally:
+        running.close()
+
+
+def test_connections_that_are_terminated_are_opened_anew(server: Server, tmp_path: Path) -> None:
+    """A server that was restarted while nobody asked: nobody is told of it."""
+    with opened(server.new(), tmp_path / "spool") as store:
+        works(store, "before")
+        server.psql(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+        )
+        assert store.lead("L1") is not None
+        assert store.accept([activity("after")]).result() == ["stored"]
+        assert store.remember([prediction("after")]).result() == "stored"
+
+
+def test_a_row_that_another_holds_for_too_long(server: Server, tmp_path: Path) -> None:
+    from sqlalchemy import create_engine
+    from sqlalchemy.engine import make_url
+
+    url = server.new()
+    with opened(url, tmp_path / "spool") as store:
+        works(store, "before")
+        other = create_engine(make_url(url).set(drivername="postgresql+psycopg"))
+        with other.connect() as holding:
+            holding.execute(text("LOCK TABLE activities, predictions"))
+            fails(store, "during")
+        other.dispose()
+        works(store, "after")
+        assert len(store.scores("during")) == 1
+
+
+def test_the_password_is_nowhere(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    url = "postgresql://hotlead:s3cret-word@127.0.0.1:1/hotlead"
+    with opened(url, tmp_path / "spool") as store:
+        assert store.away
+        with pytest.raises(StoreAway) as told:
+            store.accept([activity("a")]).result()
+        with pytest.raises(StoreAway) as read:
+            store.lead("L1")
+    assert "s3cret-word" not in f"{told.value!r} {read.value!r} {caplog.text}"
+    assert "away" in caplog.text
+
+
+# The queue
+
+
+def test_queued_predictions_are_drained_in_order_and_once(url: str, tmp_path: Path) -> None:
+    """Also where they had been stored all the same, and nobody had heard of it."""
+    with opened(url, tmp_path / "spool") as store:
+        store._breaker.opened("for this test")
+        told = [hot(f"L{i}", AT + i, deadline=AT + i) for i in range(1_500)]
+        with stopped(store):
+            assert store.remember(told).result() == "queued"
+            assert store.queue_rows() == 1_500
+            store._breaker.closed()
+            assert store.remember(told[:3]).result() == "stored"
+        until(lambda: store.queue_rows() == 0, "the queue is drained")
+        rows = store.hot(None, 2_000, NEVER)
+        assert [row.as_of for row in rows] == [AT + i for i in range(1_500)]
+        assert [len(store.scores(f"L{i}")) for i in (0, 2, 3, 1_499)] == [1] * 4
+
+
+@contextmanager
+def stopped(store: Store) -> Iterator[None]:
+    """The keeper does nothing meanwhile."""
+    tried, store._keeper._every_second = store._keeper._every_second, lambda: None  # type: ignore[method-assign]
+    yield
+    store._keeper._every_second = tried  # type: ignore[method-assign]
+
+
+def test_one_bad_line_does_not_hold_up_the_queue(url: str, tmp_path: Path) -> None:
+    with opened(url, tmp_path / "spool") as store:
+        store._breaker.opened("for this test")
+        with stopped(store):
+            bad = prediction("bad", owner=None)
+            assert store.remember([prediction("a"), bad, prediction("b")]).result() == "queued"
+        until(lambda: store.queue_rows() == 0, "the queue is drained")
+        until(lambda: not store.away, "the store is back")
+        assert [len(store.scores(name)) for name in ("a", "bad", "b")] == [1, 0, 1]
+
+
+def test_what_is_wrong_with_the_queue_does_not_take_the_store_away(
+    url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "spool" / "1-abc.spool").mkdir(parents=True)
+    with opened(url, tmp_path / "spool") as store:
+        until(lambda: "IsADirectoryError" in caplog.text, "it is told")
+        works(store, "after")
+        (tmp_path / "spool" / "lock").unlink()
+        (tmp_path / "spool" / "lock").mkdir()
+        until(lambda: "cannot be drained" in caplog.text, "it is told")
+        works(store, "later")
+
+
+def test_a_queue_that_is_full(url: str, tmp_path: Path) -> None:
+    with opened(url, tmp_path / "spool", limit=700) as store:
+        store._breaker.opened("for this test")
+        with stopped(store):
+            told = [store.remember([prediction(f"L{i}")]).result() for i in range(3)]
+    assert told == ["queued", "not_stored", "not_stored"]
+
+
+def test_the_queue_of_a_killed_process_is_drained_by_another(url: str, tmp_path: Path) -> None:
+    code = (
+        "import os, sys; sys.path.insert(0, 'tests'); from pathlib import Path\n"
+        "from stores import prediction; from serving.store.store import Store\n"
+        "store = Store.open('sqlite:////dev/null/none.db', Path(sys.argv[1]))\n"
+        "assert store.remember([prediction('queued')]).result() == 'queued'\n"
+        "os.kill(os.getpid(), 9)\n"
+    )
+    spool = tmp_path / "spool"
+    killed = subprocess.run([sys.executable, "-c", code, str(spool)], cwd=ROOT, check=False)
+    assert killed.returncode == -9
+    with opened(url, spool) as store:
+        until(lambda: store.scores("queued"), "the queue is drained")
+
+
+def test_forgetting_reaches_the_queues_of_other_processes(url: str, tmp_path: Path) -> None:
+    """No other process brings the lead back from its queue."""
+    with opened(url, tmp_path / "spool") as store, opened(url, tmp_path / "spool") as other:
+        other._breaker.opened("for this test")
+        with stopped(other):
+            told = [prediction("gone"), prediction("stays")]
+            assert other.remember(told).result() == "queued"
+            assert store.forget("gone")["spool"] == 1
+        until(lambda: other.queue_rows() == 0, "the queue is drained")
+        assert len(store.scores("stays")) == 1
+        assert store.scores("gone") == []
+
+
+def test_what_is_asked_while_away(url: str, tmp_path: Path) -> None:
+    with opened(url, tmp_path / "spool") as store, stopped(store):
+        store._breaker.opened("for this test")
+        for ask in (lambda: store.forget("L1"), lambda: store.prune(AT)):
+            with pytest.raises(StoreAway, match="for this test"):
+                ask()
+
+
+# kill -9
+
+
+@pytest.mark.parametrize("turn", range(2))
+def test_nothing_acknowledged_is_missing_after_a_kill(url: str, tmp_path: Path, turn: int) -> None:
+    """Records and predictions of eight threads at once, killed in the middle of it."""
+    code = (
+        "import sys, threading; sys.path.insert(0, 'tests'); from pathlib import Path\n"
+        "from stores import activity, prediction; from serving.store.store import Store\n"
+        "store = Store.open(sys.argv[1], Path(sys.argv[2]))\n"
+        "def send(name):\n"
+        "    for i in range(10**6):\n"
+        "        key = f'{name}-{i}'\n"
+        "        if name % 2:\n"
+        "            told = store.accept([activity(key), activity(key + '+', lead_id='L2')]).result()\n"
+        "            ok = told == ['stored', 'stored']\n"
+        "        else:\n"
+        "            ok = store.remember([prediction(key)]).result() == 'stored'\n"
+        "        sys.stdout.write(f'{key}\\n' if ok else 'WRONG\\n'); sys.stdout.flush()\n"
+        "for name in range(8): threading.Thread(target=send, args=[name]).start()\n"
+    )
+    started = subprocess.Popen(
+        [sys.executable, "-c", code, url, str(tmp_path / "spool")],
+        stdout=subprocess.PIPE, text=True, cwd=ROOT,
+    )  # fmt: skip
+    with started as child:
+        assert child.stdout is not None
+        lines = [child.stdout.readline() for _ in range(600 + 300 * turn)]
+        child.kill()
+        lines += child.stdout.readlines()
+    told = [line.strip() for line in lines if line.endswith("\n")]
+    assert "WRONG" not in told
+    with opened(url, tmp_path / "spool") as store:
+        sent = [key for key in told if int(key.split("-")[0]) % 2]
+        again = [store.accept([activity(key), activity(key + "+", lead_id="L2")]) for key in sent]
+        assert [future.result() for future in again] == [["known", "known"]] * len(sent)
+        scored = [key for key in told if not int(key.split("-")[0]) % 2]
+        assert all(len(store.scores(key)) == 1 for key in scored)
+        assert min(len(sent), len(scored)) > 20
+
+
+def test_half_a_group_is_never_there(url: str, tmp_path: Path) -> None:
+    """Killed while lists of 200 are written: each is there whole, or not at all."""
+    code = (
+        "import sys; sys.path.insert(0, 'tests'); from pathlib import Path\n"
+        "from stores import activity; from serving.store.store import Store\n"
+        "store = Store.open(sys.argv[1], Path(sys.argv[2])); print('go', flush=True)\n"
+        "for i in range(10**6):\n"
+        "    store.accept([activity(f'{i}-{j}', lead_id=f'L{i}') for j in range(200)])\n"
+    )
+    child = subprocess.Popen(
+        [sys.executable, "-c", code, url, str(tmp_path / "spool")],
+        stdout=subprocess.PIPE, text=True, cwd=ROOT,
+    )  # fmt: skip
+    assert child.stdout is not None
+    assert child.stdout.readline() == "go\n"
+    with opened(url, tmp_path / "spool") as store:
+        until(lambda: store.lead("L20") is not None, "some lists are there")
+        child.kill()
+        child.communicate(timeout=30)
+        time_out = time.monotonic() + 30
+        counted: list[int] = []
+        while time.monotonic() < time_out and (lead := store.lead(f"L{len(counted)}")):
+            counted.append(len(lead.events))
+    assert len(counted) > 20
+    assert set(counted) == {200}
+
+
+# Beside the writing
+
+
+def test_the_log_of_sqlite_is_copied_beside_the_writing(local: Store, path: Path) -> None:
+    """It stays small, and no commit has to do that."""
+    from serving.store.backends.sqlite import LOG_BYTES, LOG_BYTES_MOST
+
+    log, most = path.with_name(path.name + "-wal"), 0
+    for turn in range(120):
+        told = [prediction(f"L{i}", AT + turn, detail="x" * 900) for i in range(200)]
+        assert local.remember(told).result() == "stored"
+        most = max(most, log.stat().st_size)
+    assert LOG_BYTES < most < 2 * LOG_BYTES_MOST
+    size = path.stat().st_size
+    until(lambda: path.stat().st_size > 10**6, f"the log is copied ({size})")
+
+
+def test_a_lead_in_a_busy_process_waits_for_few_turns(local: Store) -> None:
+    """Storing a thousand rows beside a thread that never rests: row by row it took 17 seconds."""
+    told = [prediction(f"L{i}") for i in range(1_000)]
+    future = local.remember(told)
+    began = time.monotonic()
+    turns = 0
+    while not future.done():
+        turns += 1
+    assert future.result() == "stored"
+    assert time.monotonic() - began < 5
+
+
+def test_outcomes_and_scores_can_be_written_by_many_threads(store: Store) -> None:
+    told: list[Any] = []
+
+    def send(name: int) -> None:
+        for i in range(30):
+            told.append(store.accept([record("outcomes", f"{name}-{i}", outcome="won")]).result())
+            told.append(store.remember([prediction(f"{name}")]).result())
+
+    threads = [threading.Thread(target=send, args=[name]) for name in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert told.count(["stored"]) == told.count("stored") == 240

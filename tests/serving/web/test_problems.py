@@ -1,0 +1,214 @@
+"""Errors as the sender sees them: complete, short whatever was sent, and silent in logs."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any, Literal
+
+import pytest
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+)
+
+from serving.web import problems
+from serving.web.field_errors import Wrong, path_of, shown, wrong
+from serving.web.problems import Problem, of_status, of_validation, problem_response
+
+
+class Activity(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    type: str = Field(min_length=1, max_length=10)
+    at: AwareDatetime
+    value: Annotated[float, Field(allow_inf_nan=False)] | None = None
+
+
+class Lead(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    lead_id: str
+    outcome: Literal["won", "lost"] = "won"
+    limit: int = Field(default=1, ge=1, le=100)
+    replay: bool = False
+    activities: list[Activity] = Field(default=[], max_length=3)
+    by: str = "x"
+
+    @field_validator("by")
+    @classmethod
+    def _known(cls, by: str) -> str:
+        if by == "nobody":
+            raise ValueError("the name of somebody")
+        return by
+
+
+def problem_of(body: str, kind: Any = Lead) -> Problem:
+    try:
+        TypeAdapter(kind).validate_json(body)
+    except ValidationError as error:
+        return of_validation(error, model=kind)
+    raise AssertionError("nothing was wrong")
+
+
+def body_of(problem: Problem) -> Any:
+    return json.loads(bytes(problem_response(problem, "r-1").body))
+
+
+def test_every_wrong_field_is_told_with_place_value_and_what_is_allowed() -> None:
+    told = problem_of(
+        '{"lead_id": 7, "outcome": "maybe", "limit": 101, "replay": "perhaps", "by": "nobody",'
+        '"activities": [{"type": "", "at": "2026-10-01T09:30:00"}, {"at": 3, "value": "x"}, 5]}'
+    )
+    time = "a time with offset such as 2026-10-01T09:30:00+09:00"
+    assert told.status == 422
+    assert list(told.errors) == [
+        Wrong("body.lead_id", "7", "a text"),
+        Wrong("body.outcome", '"maybe"', "one of 'won' or 'lost'"),
+        Wrong("body.limit", "101", "at most 100"),
+        Wrong("body.replay", '"perhaps"', "true or false"),
+        Wrong("body.activities[0].type", '""', "a text of at least 1 characters"),
+        Wrong("body.activities[0].at", '"2026-10-01T09:30:00"', time),
+        Wrong("body.activities[1].type", "nothing", "a value: this field is needed"),
+        Wrong("body.activities[1].value", '"x"', "a number"),
+        Wrong("body.activities[2]", "5", "an object"),
+        Wrong("body.by", '"nobody"', "the name of somebody"),
+    ]
+
+
+def test_an_unknown_field_is_answered_with_the_nearest() -> None:
+    told = problem_of('{"lead_id": "a", "activites": [], "activities": [{"type": "a", "ta": 1}]}')
+    by_path = {w.path: w.allowed for w in told.errors}
+    assert by_path["body.activites"] == "no such field; nearest: 'activities'"
+    assert by_path["body.activities[0].ta"].startswith("no such field; nearest: 'at'")
+
+
+@pytest.mark.parametrize("kind", [list[Lead], Lead | list[Lead], Lead | None])
+def test_lists_and_unions_have_plain_paths(kind: Any) -> None:
+    told = problem_of('[{"lead_id": 1}]' if kind != Lead | None else '{"lead_id": 1}', kind)
+    assert any(w.path in ("body[0].lead_id", "body.lead_id") for w in told.errors)
+    assert not any("list[" in w.path for w in told.errors)
+
+
+@pytest.mark.parametrize("body", ["", "{", '{"a": 1', "nul", '{"a": "\x01"}'])
+def test_a_body_that_is_not_json_is_a_400(body: str) -> None:
+    assert problem_of(body).status == 400
+
+
+@pytest.mark.parametrize(
+    ("body", "allowed"),
+    [
+        ('{"lead_id": "a", "limit": 1.5}', "a whole number"),
+        ('{"lead_id": "a", "limit": 0}', "at least 1"),
+        ('{"lead_id": "a", "activities": {}}', "a list"),
+        ('{"lead_id": "a", "activities": [1, 1, 1, 1]}', "at most 3 items"),
+        ('{"lead_id": "a", "activities": [{"type": "12345678901"}]}', "at most 10 characters"),
+        ("[]", "an object"),
+        ('{"lead_id": "a", "activities": [{"value": NaN}]}', "a finite number"),
+    ],
+)
+def test_what_is_allowed_is_in_our_words(body: str, allowed: str) -> None:
+    assert any(allowed in w.allowed for w in problem_of(body).errors)
+
+
+def test_ten_thousand_wrong_fields_give_fifty_and_a_count() -> None:
+    class Many(BaseModel):
+        items: list[int]
+
+    told = problem_of(json.dumps({"items": ["x" * 1000] * 10_000}), Many)
+    answer = problem_response(told, None)
+    body = json.loads(bytes(answer.body))
+    assert (len(body["errors"]), body["more_errors"]) == (50, 9_950)
+    assert "10,000 fields" in body["detail"]
+    assert len(answer.body) < 10_000
+
+
+def test_errors_of_our_own_are_cut_at_fifty_too() -> None:
+    told = problems.wrong_fields(wrong(f"body[{i}]", i, "less") for i in range(60))
+    assert (len(body_of(told)["errors"]), body_of(told)["more_errors"]) == (50, 10)
+
+
+ANY = {
+    "long text": "x" * 10_000_000, "long list": ["x" * 1000] * 1000, "large": 10**5000,
+    "long names": {"k" * 1000: "v" * 1000}, "small": -(10**5000), "half a sign": "\ud800" * 100,
+    "control": "\x00" * 100, "deep": {"a": {"b": {"c": {"d": 1}}}}, "nan": float("nan"),
+    "Japanese": "日本語" * 100,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("value", ANY.values(), ids=ANY)
+def test_any_value_is_shown_shortly_and_can_be_sent(value: object) -> None:
+    assert len(shown(value)) <= 80
+    body = body_of(problems.wrong_fields([wrong("body", value, "something else")]))
+    assert body["errors"][0]["got"] == shown(value)
+
+
+def test_values_are_spelled_as_json_spells_them() -> None:
+    assert [shown(v) for v in (None, True, "a\"b", 1.5, [None, "x"])] == [
+        "null", "true", '"a\\"b"', "1.5", '[null, "x"]',
+    ]  # fmt: skip
+
+
+def test_a_strange_name_in_a_path_is_quoted_and_cut() -> None:
+    assert path_of("body", ("a", 3, "予算", "a.b")) == 'body.a[3].予算["a.b"]'
+    assert len(path_of("body", ("x" * 100_000,))) < 100
+
+
+def test_a_problem_says_nothing_of_what_was_sent_where_it_may_be_logged() -> None:
+    told = problem_of('{"lead_id": "a", "outcome": "s3cret", "s3cret-key": "s3cret"}')
+    assert "s3cret" not in f"{told} {told!r} {told.args} {told.detail}"
+    assert "s3cret" not in repr([Wrong("body.a", "s3cret", "a text")])
+
+
+def test_the_answer_has_the_shape_of_rfc_9457() -> None:
+    answer = problem_response(problems.too_many(0.2), "r-1")
+    assert answer.media_type == "application/problem+json"
+    assert (answer.status_code, answer.headers["retry-after"]) == (429, "1")
+    body = json.loads(bytes(answer.body))
+    assert list(body) == ["type", "title", "status", "detail", "request_id"]
+    assert (body["status"], body["title"], body["request_id"]) == (429, "Too Many Requests", "r-1")
+
+
+@pytest.mark.parametrize(
+    ("problem", "status", "header"),
+    [
+        (problems.not_json(), 400, None),
+        (problems.bad_request("why"), 400, None),
+        (problems.no_key(), 401, "WWW-Authenticate"),
+        (problems.forbidden("crm"), 403, None),
+        (problems.not_found(), 404, None),
+        (problems.wrong_method("GET, HEAD"), 405, "Allow"),
+        (problems.conflict("why", [wrong("body.id", "a", "b")]), 409, None),
+        (problems.too_large(1024), 413, None),
+        (problems.wrong_media_type(), 415, "Accept"),
+        (problems.away("why", 2), 503, "Retry-After"),
+        (problems.unexpected(), 500, None),
+    ],
+)
+def test_each_case_has_its_status_and_header(
+    problem: Problem, status: int, header: str | None
+) -> None:
+    answer = problem_response(problem, None)
+    assert (answer.status_code, body_of(problem)["status"]) == (status, status)
+    assert problem.title
+    assert problem.detail
+    assert header is None or header in answer.headers
+
+
+@pytest.mark.parametrize("status", [400, 404, 418, 451, 500, 502, 599])
+def test_any_status_of_others_has_words(status: int) -> None:
+    told = body_of(of_status(status, {"Allow": "GET"}))
+    assert told["status"] == status
+    assert told["title"]
+    assert told["detail"]
+
+
+def test_a_problem_passes_through_a_context_manager() -> None:
+    @contextmanager
+    def around() -> Iterator[None]:
+        yield
+
+    with pytest.raises(Problem), around():
+        raise problems.not_json()

@@ -1,0 +1,192 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pytest
+
+from features.errors import OutsideError, SettingsError
+from tests.conftest import Demo
+from tests.helpers.small_crm import listing, run, small_crm, start
+from training.registry.mlflow_store import MODEL_NAME, data_fingerprint, find_model, register
+
+
+@pytest.fixture
+def client(demo: Demo) -> mlflow.MlflowClient:
+    uri = demo.job.registered.tracking_uri
+    return mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri)
+
+
+@pytest.fixture
+def logged(demo: Demo, client: mlflow.MlflowClient) -> Any:
+    return client.get_run(demo.job.registered.run_id)
+
+
+def test_run_holds_parameters_metrics_and_tags(demo: Demo, logged: Any) -> None:
+    params, metrics, tags = logged.data.params, logged.data.metrics, logged.data.tags
+    assert params["crm"] == "demo"
+    assert params["recipe.boosting.num_leaves"] == str(
+        demo.model.about["recipe"]["boosting"]["num_leaves"]
+    )
+    told = demo.trained.measured.model["log_loss"]
+    assert metrics["log_loss"] == told.value
+    assert (metrics["log_loss.low"], metrics["log_loss.high"]) == (told.low, told.high)
+    assert metrics["baseline_logistic.log_loss"] > 0
+    assert tags["hotlead.version"] == demo.model.version
+    assert tags["hotlead.features"] == demo.model.table.fingerprint
+    assert tags["hotlead.data"] == data_fingerprint(demo.trained)
+    assert logged.info.status == "FINISHED"
+
+
+def test_run_names_its_data_set(demo: Demo, logged: Any) -> None:
+    [told] = logged.inputs.dataset_inputs
+    assert (told.dataset.name, told.dataset.digest) == ("demo", data_fingerprint(demo.trained))
+
+
+def logged_version(client: mlflow.MlflowClient, run_id: str) -> str:
+    return str(client.get_run(run_id).data.params["scorecard"])
+
+
+def test_run_holds_figures_report_and_crm_toml(demo: Demo, client: mlflow.MlflowClient) -> None:
+    run_id = demo.job.registered.run_id
+    files = {f.path for f in client.list_artifacts(run_id)}
+    assert {"report.html", "crm.toml", "figures", "scorecard.toml", "scorecard.json"} <= files
+    figures = {Path(f.path).stem for f in client.list_artifacts(run_id, "figures")}
+    assert figures == {"calibration", "gains", "scores", "importance", "win_rate"}
+    place = Path(client.download_artifacts(run_id, "crm.toml"))
+    assert place.read_text("utf-8") == demo.crm_toml.read_text("utf-8")
+    card = Path(client.download_artifacts(run_id, "scorecard.json")).read_text("utf-8")
+    assert json.loads(card) == demo.model.card.plain()
+    assert logged_version(client, run_id) == demo.model.card.version
+
+
+def test_model_is_registered_as_challenger(demo: Demo, client: mlflow.MlflowClient) -> None:
+    version = client.get_model_version_by_alias(MODEL_NAME, "challenger")
+    assert str(version.version) == demo.job.registered.version
+    assert version.tags["hotlead.version"] == demo.model.version
+
+
+def test_champion_is_preferred_to_the_challenger(
+    tmp_path: Path, demo: Demo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uri = f"sqlite:///{tmp_path / 'own.db'}"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    monkeypatch.chdir(tmp_path)
+    first = register(demo.trained, demo.crm_toml, tmp_path, "report", "en")
+    second = register(demo.trained, demo.crm_toml, tmp_path, "report", "en")
+    assert (find_model(tmp_path).alias, find_model(tmp_path).version) == (
+        "challenger",
+        second.version,
+    )
+    mlflow.MlflowClient(uri, uri).set_registered_model_alias(MODEL_NAME, "champion", first.version)
+    found = find_model(tmp_path)
+    assert (found.alias, found.version) == ("champion", first.version)
+    assert found.model.version == demo.model.version
+
+
+def test_without_a_model_nothing_is_made(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"No model is registered.*hotlead train"):
+        find_model(tmp_path / "out")
+    assert listing(tmp_path) == set()
+
+
+def test_data_fingerprint_changes_with_a_single_value(demo: Demo) -> None:
+    data = demo.trained.data
+    before = data_fingerprint(demo.trained)
+    column = data.columns["employees"]
+    kept, column[0] = column[0], 12_345.0  # type: ignore[index]
+    try:
+        assert data_fingerprint(demo.trained) != before
+    finally:
+        column[0] = kept  # type: ignore[index]
+    assert data_fingerprint(demo.trained) == before
+
+
+def test_unreachable_server_is_named_soon_and_before_the_work(tmp_path: Path) -> None:
+    crm_toml = small_crm(tmp_path)
+    before, began = listing(tmp_path), time.monotonic()
+    told = run("train", crm_toml, env={"MLFLOW_TRACKING_URI": "http://127.0.0.1:9"})
+    assert told.returncode == 5
+    assert time.monotonic() - began < 60
+    assert "Traceback" not in told.stderr
+    [sentence] = [s for s in told.stderr.splitlines() if s.startswith("hotlead:")]
+    assert "http://127.0.0.1:9" in sentence
+    assert "MLFLOW_TRACKING_URI" in sentence
+    assert listing(tmp_path) == before
+
+
+def test_passwords_of_the_server_are_not_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:geheim@127.0.0.1:9")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with pytest.raises(OutsideError) as told:
+        find_model(tmp_path)
+    assert "geheim" not in str(told.value)
+
+
+def test_first_run_of_several_processes_at_once_is_safe(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crm_toml, count = small_crm(tmp_path), 3
+    began = [start(["train", crm_toml, "--seed", seed, "--json"]) for seed in range(count)]
+    ended = [process.communicate(timeout=180) for process in began]
+    assert [p.returncode for p in began] == [0] * count, [err for _, err in ended]
+    uri = f"sqlite:///{tmp_path / 'hotlead-out' / 'mlflow.db'}"
+    versions = mlflow.MlflowClient(uri, uri).search_model_versions(f"name = '{MODEL_NAME}'")
+    assert sorted(int(v.version) for v in versions) == [1, 2, 3]
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    mlflow.set_tracking_uri(uri)
+    mlflow.set_registry_uri(uri)
+    for version in versions:
+        folder = mlflow.artifacts.download_artifacts(f"models:/{MODEL_NAME}/{version.version}")
+        [model] = Path(folder).rglob("model.json")
+        assert f'"version": "{version.tags["hotlead.version"]}"' in model.read_text("utf-8")
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[str]:
+    """A real MLflow server with its own artifacts."""
+    import socket
+    import urllib.request
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    uri = f"http://127.0.0.1:{port}"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port),
+         "--workers", "1", "--backend-store-uri", f"sqlite:///{tmp_path}/server.db",
+         "--artifacts-destination", str(tmp_path / "artifacts")],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+    try:
+        for _ in range(300):
+            try:
+                urllib.request.urlopen(f"{uri}/health", timeout=1).close()
+                break
+            except OSError:
+                time.sleep(0.2)
+        yield uri
+    finally:
+        import os
+        import signal
+
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def test_any_server_holds_the_model(
+    demo: Demo, server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
+    made = register(demo.trained, demo.crm_toml, tmp_path / "out", "report", "en")
+    assert made.tracking_uri == server
+    found = find_model(tmp_path / "out")
+    assert (found.alias, found.model.version) == ("challenger", demo.model.version)

@@ -1,0 +1,64 @@
+"""The simple models that a new one must be compared with, on the same rows."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+from lightgbm import LGBMClassifier
+from sklearn.compose import make_column_transformer
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+from features.columns import Floats, Texts
+from training.fitting.recipe import FIT_ROWS, Data
+
+BASELINES = ("baseline_rate", "baseline_logistic", "baseline_lightgbm")
+
+
+def baseline_scores(train: Data, test: Data, seed: int) -> dict[str, Floats]:
+    """Log-odds of the base rate, a logistic regression alone and LightGBM's defaults."""
+    train = train.thinned(FIT_ROWS, seed)
+    rate = float(train.won.mean())
+    return {
+        "baseline_rate": np.full(len(test), np.log(rate / (1 - rate))),
+        "baseline_logistic": _logistic(train, test),
+        "baseline_lightgbm": _lightgbm(train, test, seed),
+    }
+
+
+def _logistic(train: Data, test: Data) -> Floats:
+    texts = [i for i, c in enumerate(train.columns.values()) if isinstance(c, Texts)]
+    numbers = [i for i in range(len(train.columns)) if i not in texts]
+    fill = SimpleImputer(add_indicator=True, keep_empty_features=True)
+    prepare = make_column_transformer(
+        (make_pipeline(fill, StandardScaler()), numbers),
+        (OneHotEncoder(handle_unknown="ignore"), texts),
+    )
+    model = make_pipeline(prepare, LogisticRegression(max_iter=300))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model.fit(_plain(train), train.won)
+        return np.asarray(model.decision_function(_plain(test)))
+
+
+def _lightgbm(train: Data, test: Data, seed: int) -> Floats:
+    texts = [i for i, c in enumerate(train.columns.values()) if isinstance(c, Texts)]
+    model = LGBMClassifier(
+        random_state=seed, verbose=-1, deterministic=True, force_row_wise=True, n_jobs=0
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model.fit(_plain(train), train.won, categorical_feature=texts or "auto")
+        return np.asarray(model.predict(_plain(test), raw_score=True))
+
+
+def _plain(data: Data) -> Floats:
+    """The columns as they are: codes of texts (nan missing), numbers."""
+    columns = [
+        np.where(c.codes < 0, np.nan, c.codes) if isinstance(c, Texts) else c
+        for c in data.columns.values()
+    ]
+    return np.column_stack(columns)

@@ -1,0 +1,17 @@
+"""The folder of a model: written whole or not at all, by one process at a time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from features.files import whole_folder
+from scoring.model.evidence import Evidence
+from scoring.model.model import EVIDENCE_FILE, Model
+from training.locks import alone
+
+
+def save_model(model: Model, table: Evidence, folder: Path) -> None:
+    """Write the model folder, whole or not at all."""
+    with alone(folder.parent), whole_folder(folder) as part:
+        model.save(part)
+        table.save(part / EVIDENCE_FILE)

@@ -1,0 +1,184 @@
+"""Fitting the parts of the model: a logistic regression and boosted trees, on encoded leads."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, replace
+from typing import Any
+
+import lightgbm
+import numpy as np
+from scipy.optimize import minimize
+from scipy.special import expit
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+
+from features.columns import Bools, Floats
+from scoring.model.linear import WIDEN, LinearPart, Scaling
+from scoring.model.points import PointsPart
+from scoring.model.trees import TreesPart
+from scoring.scorecard.rating import Rating
+
+_PATIENCE = 40
+"""Growing on a fold stops when so many trees in a row have not helped."""
+
+_CLAIMED, _DOUBT = np.array([1.0, 1.0, 1.0]), 1.0
+"""What points up to the hot threshold, a trigger and an exclusion are worth before any deal has told
+(log-odds), and the standard deviation of that claim."""
+
+
+@dataclass(frozen=True)
+class Boosting:
+    """What the trees part is grown with (LightGBM's names)."""
+
+    num_leaves: int = 7
+    learning_rate: float = 0.1
+    min_data_in_leaf: int = 20
+    lambda_l2: float = 5.0
+    feature_fraction: float = 0.5
+    max_bin: int = 255
+    lean: float = 0.5
+    """The share of the linear part's log-odds that the trees start from and correct."""
+
+
+def learn_scaling(matrix: Floats) -> Scaling:
+    """The scaling of each column. One-hot columns (only 0 and 1) are centred but not stretched."""
+    gaps = np.isnan(matrix)
+    empty = gaps.all(axis=0)
+    told = np.where(empty, 0.0, matrix)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        low, high = np.nanmin(told, axis=0), np.nanmax(told, axis=0)
+    width = WIDEN * (high - low)
+    low, high = low - width, high + width
+    mean, spread = np.nanmean(told, axis=0), np.nanstd(told, axis=0)
+    one_hot = np.isin(told, (0.0, 1.0)).all(axis=0)
+    spread = np.where(one_hot | (spread < 1e-12), 1.0, spread)
+    return Scaling(low, high, mean, spread, np.where(empty, 0.0, gaps.mean(axis=0)))
+
+
+@dataclass(frozen=True)
+class Design:
+    """Encoded examples made ready for the linear part, once for every strength."""
+
+    scaling: Scaling
+    columns: Floats
+
+    @staticmethod
+    def of(matrix: Floats) -> Design:
+        scaling = learn_scaling(matrix)
+        return Design(scaling, np.hstack([scaling.scaled(matrix), scaling.gaps(matrix)]))
+
+
+def fit_points(rating: Rating, features: tuple[str, ...], won: Bools) -> PointsPart:
+    """The scorecard, calibrated: how much a point, a trigger and an exclusion are worth.
+
+    Maximum likelihood with a normal prior about what the card claims (from no points to hot is worth
+    `_CLAIMED` log-odds), so that few deals do not overturn it; no weight falls below 0.
+    """
+    parts = np.column_stack([
+        rating.points / rating.card.bands.hot, rating.triggered, -1.0 * rating.excluded
+    ])  # fmt: skip
+
+    def loss(weights: Floats) -> tuple[float, Floats]:
+        line, off = weights[0] + parts @ weights[1:], weights[1:] - _CLAIMED
+        told = np.logaddexp(0.0, line).sum() - line[won].sum() + (off @ off) / (2 * _DOUBT**2)
+        error = expit(line) - won
+        return told, np.concatenate([[error.sum()], error @ parts + off / _DOUBT**2])
+
+    rate = np.clip(won.mean(), 1e-3, 1 - 1e-3)
+    start = np.array([np.log(rate / (1 - rate)), *_CLAIMED])
+    bounds = [(None, None)] + [(0, None)] * len(_CLAIMED)
+    found = minimize(loss, start, jac=True, bounds=bounds, method="L-BFGS-B").x
+    per_point = float(found[1]) / rating.card.bands.hot
+    part = PointsPart(
+        rating.card, features, float(found[0]), per_point, float(found[2]), float(found[3]),
+        np.zeros(len(features)),
+    )  # fmt: skip
+    return replace(part, mean=part.by_feature(rating).mean(axis=0))
+
+
+def fit_linear(design: Design, won: Bools, strength: float, seed: int) -> LinearPart:
+    """A logistic regression; `strength` is scikit-learn's C (smaller: weights drawn to 0 more)."""
+    model = LogisticRegression(
+        C=strength, solver="newton-cholesky", max_iter=200, random_state=seed
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(design.columns, won)
+    weights, width = model.coef_[0], len(design.scaling.mean)
+    intercept = float(model.intercept_[0])
+    return LinearPart(design.scaling, intercept, weights[:width], weights[width:])
+
+
+def fit_trees(
+    matrix: Floats, won: Bools, line: Floats, how: Boosting, rounds: int, seed: int
+) -> TreesPart:
+    """`rounds` boosted trees that correct `how.lean` times `line`, the linear part's log-odds."""
+    data = _dataset(matrix, won, how.lean * line, how, seed)
+    booster = lightgbm.train(_parameters(how, seed), data, rounds)
+    return TreesPart(booster.model_to_string(num_iteration=rounds))
+
+
+@dataclass(frozen=True)
+class Examined:
+    """Encoded examples with their outcome and the linear part's log-odds."""
+
+    matrix: Floats
+    won: Bools
+    line: Floats
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Trees on a later stretch: their log loss after each number of trees."""
+
+    booster: Any
+    loss: Floats
+    test: Examined
+    lean: float
+
+    def log_odds(self, rounds: int) -> Floats:
+        """The log-odds of that stretch with so many trees, on top of what they start from."""
+        trees = self.booster.predict(self.test.matrix, raw_score=True, num_iteration=rounds)
+        return np.asarray(self.lean * self.test.line + trees)
+
+
+def grow(train: Examined, test: Examined, how: Boosting, rounds: int, seed: int) -> Curve:
+    """Grow trees on older examples and follow their log loss on later ones."""
+    told: dict[str, Any] = {}
+    data = _dataset(train.matrix, train.won, how.lean * train.line, how, seed)
+    judge = lightgbm.Dataset(
+        test.matrix, test.won.astype(np.int8), reference=data, init_score=how.lean * test.line
+    )
+    booster = lightgbm.train(
+        _parameters(how, seed) | {"metric": "binary_logloss"}, data, rounds,
+        valid_sets=[judge],
+        callbacks=[lightgbm.record_evaluation(told), lightgbm.early_stopping(_PATIENCE, verbose=False)],
+    )  # fmt: skip
+    return Curve(booster, np.array(told["valid_0"]["binary_logloss"]), test, how.lean)
+
+
+def _dataset(
+    matrix: Floats, won: Bools, start: Floats, how: Boosting, seed: int
+) -> lightgbm.Dataset:
+    params = _parameters(how, seed)
+    return lightgbm.Dataset(matrix, won.astype(np.int8), init_score=start, params=params)
+
+
+def _parameters(how: Boosting, seed: int) -> dict[str, Any]:
+    return {
+        "objective": "binary",
+        "num_leaves": how.num_leaves,
+        "learning_rate": how.learning_rate,
+        "min_data_in_leaf": how.min_data_in_leaf,
+        "lambda_l2": how.lambda_l2,
+        "feature_fraction": how.feature_fraction,
+        "max_bin": how.max_bin,
+        "seed": seed,
+        "data_random_seed": seed,
+        "deterministic": True,
+        "force_row_wise": True,
+        "feature_pre_filter": False,
+        "verbose": -1,
+    }

@@ -1,0 +1,90 @@
+"""Spending a budget on better trees: Optuna over the same folds, resumed where it was stopped."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import optuna
+
+from training.fitting.parts import Boosting
+from training.fitting.recipe import (
+    SIZES,
+    Data,
+    Recipe,
+    best_linear,
+    best_rounds,
+    choose,
+    folds_of,
+    grown,
+)
+
+_LEAVES = (4, 127)
+
+
+def tuned(data: Data, seed: int, seconds: float, store: Path) -> Recipe:
+    """The recipe with the trees that do best on later deals, searched for `seconds`.
+
+    Trials are kept in the SQLite file `store`; a later call with the same data goes on from there.
+    """
+    deadline = time.monotonic() + seconds
+    folds = folds_of(data, seed)
+    if not folds:
+        return choose(data, seed)
+    _, folded = best_linear(folds, seed)
+    study = _study(store, data, seed)
+
+    def loss(trial: optuna.Trial) -> float:
+        how = _suggested(trial)
+        curves = []
+        for step, fold in enumerate(folded):
+            curves.extend(grown([fold], how, seed))
+            trial.report(best_rounds(curves)[1], step)
+            if time.monotonic() > deadline or trial.should_prune():
+                raise optuna.TrialPruned
+        return best_rounds(curves)[1]
+
+    while (left := deadline - time.monotonic()) > 0:
+        study.optimize(loss, n_trials=1, timeout=left)
+    done = study.get_trials(states=[optuna.trial.TrialState.COMPLETE])
+    if not done:
+        return choose(data, seed)
+    return choose(data, seed, [Boosting(**study.best_params)])
+
+
+def _study(store: Path, data: Data, seed: int) -> optuna.Study:
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    store.parent.mkdir(parents=True, exist_ok=True)
+    study = optuna.create_study(
+        study_name=f"trees-{_fingerprint(data)}-{seed}",
+        storage=f"sqlite:///{store}",
+        sampler=optuna.samplers.TPESampler(seed=seed, multivariate=True, n_startup_trials=8),
+        pruner=optuna.pruners.MedianPruner(n_startup_trials=5),
+        load_if_exists=True,
+    )
+    if not study.trials:
+        for how in SIZES:
+            study.enqueue_trial(asdict(how))
+    return study
+
+
+def _suggested(trial: optuna.Trial) -> Boosting:
+    return Boosting(
+        num_leaves=trial.suggest_int("num_leaves", *_LEAVES, log=True),
+        learning_rate=trial.suggest_float("learning_rate", 0.03, 0.2, log=True),
+        min_data_in_leaf=trial.suggest_int("min_data_in_leaf", 5, 200, log=True),
+        lambda_l2=trial.suggest_float("lambda_l2", 0.1, 30.0, log=True),
+        feature_fraction=trial.suggest_float("feature_fraction", 0.2, 1.0),
+        max_bin=trial.suggest_categorical("max_bin", (255, 1023, 4095)),
+        lean=trial.suggest_float("lean", 0.0, 1.0),
+    )
+
+
+def _fingerprint(data: Data) -> str:
+    told = hashlib.sha256(data.table.fingerprint.encode())
+    for part in (data.examples.lead, data.examples.moment, data.examples.won):
+        told.update(np.ascontiguousarray(part).tobytes())
+    return told.hexdigest()[:12]

@@ -1,0 +1,143 @@
+"""Where a scored list goes: Parquet, CSV or a table of a database; whole or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+from sqlalchemy.engine import URL, Connection, make_url
+
+from features.crm.tables import database_url
+from features.errors import OutsideError, SettingsError
+from features.files import whole_file
+from features.settings import expanded
+
+_ROWS_AT_ONCE = 20_000
+DEFAULT_TABLE = "hotlead_scores"
+
+
+def write_output(scores: pa.Table, to: str, table: str) -> None:
+    """Write to a .parquet or .csv file or, where `to` is a database URL, to its `table`."""
+    if "://" in to:
+        _to_database(scores, expanded(to), table)
+        return
+    writer = _writer(to)
+    with whole_file(Path(to)) as part:
+        try:
+            writer(scores, part)
+        except pa.ArrowException as problem:
+            raise OutsideError(f"{to}: cannot be written ({problem}).") from problem
+
+
+def check_output(to: str) -> None:
+    """Raise SettingsError or OutsideError for a place that cannot be written to, before any work."""
+    if "://" not in to:
+        _writer(to)
+        return
+    url = _url(expanded(to))
+    if _new_file(url) is None:
+        with _connected(url, "cannot be reached"):
+            pass
+
+
+def _writer(to: str) -> Callable[[pa.Table, Path], Any]:
+    writers: dict[str, Callable[[pa.Table, Path], Any]] = {
+        ".parquet": lambda table, path: pq.write_table(table, path, compression="zstd"),
+        ".csv": lambda table, path: pa_csv.write_csv(_spelt_out(table), path),
+    }
+    ending = Path(to).suffix.lower()
+    if ending not in writers:
+        raise SettingsError(
+            f"{to}: the list can be written to a file that ends in .parquet or .csv, or to a database "
+            "URL such as sqlite:///crm.db."
+        )
+    return writers[ending]
+
+
+def _spelt_out(table: pa.Table) -> pa.Table:
+    """Without dictionaries, which CSV does not know."""
+    fields = [pa.field(f.name, _value_type(f.type)) for f in table.schema]
+    return table.cast(pa.schema(fields))
+
+
+def _value_type(kind: pa.DataType) -> pa.DataType:
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
+
+
+def _to_database(scores: pa.Table, where: str, name: str) -> None:
+    """In one transaction: the old table goes when the new one is whole."""
+    from sqlalchemy import Column, MetaData, Table
+
+    url = _url(where)
+    new_file = _new_file(url)
+    table = Table(name, MetaData(), *(Column(f.name, _sql_type(f.type)) for f in scores.schema))
+    whole = False
+    try:
+        with _connected(url, f"table {name}: cannot be written") as connection:
+            table.drop(connection, checkfirst=True)
+            table.create(connection)
+            for batch in scores.to_batches(max_chunksize=_ROWS_AT_ONCE):
+                connection.execute(table.insert(), batch.to_pylist())
+        whole = True
+    finally:
+        if new_file and not whole:
+            new_file.unlink(missing_ok=True)
+
+
+@contextmanager
+def _connected(url: URL, failed: str) -> Iterator[Connection]:
+    """A transaction; what goes wrong is told as `failed`, and all is as it was before."""
+    from sqlalchemy import create_engine, event
+    from sqlalchemy.exc import SQLAlchemyError
+
+    shown = url.render_as_string(hide_password=True)
+    try:
+        engine = create_engine(url)
+    except (SQLAlchemyError, ImportError) as problem:
+        raise SettingsError(
+            f"{shown}: no driver for this database is installed ({problem})."
+        ) from None
+    if url.get_backend_name() == "sqlite":
+        # Python's sqlite3 begins no transaction for DROP and CREATE by itself.
+        event.listen(engine, "connect", lambda own, _: setattr(own, "isolation_level", None))
+        event.listen(engine, "begin", lambda begun: begun.exec_driver_sql("BEGIN IMMEDIATE"))
+    try:
+        with engine.begin() as connection:
+            yield connection
+    except (SQLAlchemyError, ValueError, OverflowError) as problem:
+        why = str(getattr(problem, "orig", None) or problem).splitlines()[0]
+        raise OutsideError(f"{shown}, {failed} ({why}). It is as it was before.") from None
+    finally:
+        engine.dispose()
+
+
+def _url(where: str) -> URL:
+    """The URL of a database to write to; an SQLite file may be new."""
+    path = Path(where.removeprefix("sqlite:///"))
+    if not where.startswith("sqlite:///") or path.exists():
+        return database_url(where, Path())
+    if not path.resolve().parent.is_dir():
+        raise OutsideError(f"{path}: there is no folder {path.parent}; make it or choose another.")
+    return make_url(where)
+
+
+def _new_file(url: URL) -> Path | None:
+    """The SQLite file that writing would make; None where the database is there already."""
+    if url.get_backend_name() != "sqlite" or Path(str(url.database)).exists():
+        return None
+    return Path(str(url.database))
+
+
+def _sql_type(kind: pa.DataType) -> Any:
+    from sqlalchemy import BigInteger, DateTime, Float, Text
+
+    if pa.types.is_floating(kind):
+        return Float
+    if pa.types.is_integer(kind):
+        return BigInteger
+    return DateTime(timezone=True) if pa.types.is_timestamp(kind) else Text

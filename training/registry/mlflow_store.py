@@ -1,0 +1,300 @@
+"""MLflow: runs, the registered model `hotlead` and its aliases.
+
+By default all lies in SQLite and a folder beside the CRM's crm.toml; MLFLOW_TRACKING_URI names any
+other server.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import NDArray
+
+from features.columns import Texts
+from features.errors import OutsideError, SettingsError
+from features.files import cannot_write
+from features.kinds import Language
+from scoring.model.evidence import Evidence
+from scoring.model.model import EVIDENCE_FILE, Model
+from scoring.scorecard.load import SCORECARD_FILE
+from scoring.statistics.metrics import Figure
+from training.fitting.model_folder import save_model
+from training.locks import alone
+
+if TYPE_CHECKING:  # reading a model needs nothing of what made it
+    from training.fitting.pipeline import Trained
+
+MODEL_NAME = "hotlead"
+CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
+_STORE, _NAMED_STORE = "mlflow.db", "MLFLOW_TRACKING_URI"
+_EXAMPLE_ROWS = 5
+_PARAMS = ("crm", "seed", "examples", "leads", "won_leads", "horizon_days", "trained_through",
+           "scorecard", "recipe")  # fmt: skip
+_REQUIREMENTS = ("lightgbm", "numpy", "pandas", "pyarrow", "pydantic", "scipy", "sqlalchemy")
+
+
+@dataclass(frozen=True)
+class Registered:
+    """Where a model stands in MLflow (`tracking_uri` without a password)."""
+
+    version: str
+    run_id: str
+    tracking_uri: str
+
+
+@dataclass(frozen=True)
+class Found:
+    """A model that an alias names, in a folder that holds its evidence too."""
+
+    model: Model
+    alias: str
+    version: str
+    run_id: str
+    folder: Path
+
+    @cached_property
+    def evidence(self) -> Evidence:
+        """The newest deals that it was judged on. Raises DataError where they are not whole."""
+        return Evidence.load(self.folder / EVIDENCE_FILE)
+
+
+def register(
+    trained: Trained, settings_file: Path, out: Path, report: str, lang: Language
+) -> Registered:
+    """Log a training run with all that made it, and make its model the challenger."""
+    with (
+        mlflow_store(out) as (mlflow, uri),
+        mlflow.start_run(run_name=trained.model.version) as run,
+    ):
+        _log_run(mlflow, trained, lang)
+        mlflow.log_text(report, "report.html")
+        mlflow.log_artifact(str(settings_file))
+        mlflow.log_dict(trained.model.card.plain(), "scorecard.json")
+        card_file = settings_file.with_name(SCORECARD_FILE)
+        if card_file.exists():
+            mlflow.log_artifact(str(card_file))
+        _log_data(mlflow, trained)
+        version = _log_model(mlflow, trained)
+        client = mlflow.MlflowClient()
+        client.set_registered_model_alias(MODEL_NAME, CHALLENGER, version)
+        client.set_model_version_tag(MODEL_NAME, version, "hotlead.version", trained.model.version)
+        return Registered(str(version), run.info.run_id, uri)
+
+
+def find_model(out: Path, aliases: Sequence[str] = (CHAMPION, CHALLENGER)) -> Found:
+    """The model that the first of `aliases` names. Raises SettingsError where none names one."""
+    check_store(out)
+    with mlflow_store(out) as (mlflow, uri):
+        for alias in aliases:
+            version = version_of(mlflow, alias)
+            if version is not None:
+                return _found(mlflow, alias, version)
+    raise no_model(uri)
+
+
+def version_of(mlflow: Any, alias: str) -> Any:
+    """MLflow's model version that an alias names; None where it names none."""
+    try:
+        return mlflow.MlflowClient().get_model_version_by_alias(MODEL_NAME, alias)
+    except mlflow.exceptions.MlflowException as problem:
+        if problem.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            return None
+        raise
+
+
+def _found(mlflow: Any, alias: str, version: Any) -> Found:
+    place = f"models:/{MODEL_NAME}/{version.version}"
+    folder = Path(mlflow.artifacts.download_artifacts(place))
+    data = next((p.parent for p in folder.rglob("model.json")), folder)
+    return Found(Model.load(data), alias, str(version.version), str(version.run_id), data)
+
+
+def check_store(out: Path) -> None:
+    """Raise SettingsError where there is no store yet: looking does not make one."""
+    if _store(out) == _local_store(out) and not (out / _STORE).exists():
+        raise no_model(_store(out))
+
+
+def log_pages(out: Path, run_id: str, name: str, pages: Mapping[Language, str], told: Any) -> None:
+    """Keep pages (HTML by language) and what they tell (JSON) with a model's run."""
+    with mlflow_store(out) as (mlflow, _):
+        client = mlflow.MlflowClient()
+        for lang, page in pages.items():
+            client.log_text(run_id, page, f"{name}/{name}-{lang}.html")
+        client.log_dict(run_id, told, f"{name}/{name}.json")
+
+
+def check_server(out: Path) -> None:
+    """Raise OutsideError where a server is named that does not answer: before long work, not after."""
+    if _store(out) != _local_store(out):
+        with mlflow_store(out) as (mlflow, _):
+            mlflow.MlflowClient().search_registered_models(max_results=1)
+
+
+def _local_store(out: Path) -> str:
+    return f"sqlite:///{out.resolve() / _STORE}"
+
+
+def _store(out: Path) -> str:
+    return os.environ.get(_NAMED_STORE) or _local_store(out)
+
+
+def _shown(told: str) -> str:
+    """A text without the passwords of the URLs in it."""
+    return re.sub(r"//[^/@\s]*@", "//", told)
+
+
+def no_model(uri: str) -> SettingsError:
+    """The error that says that no model is registered."""
+    return SettingsError(f"No model is registered at {_shown(uri)}. Run `hotlead train` first.")
+
+
+@contextmanager
+def mlflow_store(out: Path) -> Iterator[tuple[Any, str]]:
+    """MLflow, pointed at the store, and the store's name; its errors become a sentence."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
+    import mlflow
+    from sqlalchemy.exc import SQLAlchemyError
+
+    for name in ("alembic", "mlflow"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    uri, named = _store(out), os.environ.get(_NAMED_STORE)
+    try:
+        _open(mlflow, uri, out)
+        yield mlflow, _shown(uri)
+    except (mlflow.exceptions.MlflowException, SQLAlchemyError) as problem:
+        why = _shown(str(problem).strip().splitlines()[0])[:200]
+        raise OutsideError(
+            f"The MLflow store at {_shown(uri)} does not answer as it should ({why}). "
+            "Look at MLFLOW_TRACKING_URI and at the server, then run again."
+        ) from problem
+    except OSError as problem:
+        raise cannot_write(out, problem) from problem
+    finally:
+        # MLflow writes the store's name there; another `out` must not find it.
+        os.environ.pop(_NAMED_STORE, None)
+        if named is not None:
+            os.environ[_NAMED_STORE] = named
+
+
+def _open(mlflow: Any, uri: str, out: Path) -> None:
+    """Point MLflow at the store. A fresh local one is made by one process at a time."""
+    mlflow.set_tracking_uri(uri)
+    mlflow.set_registry_uri(uri)
+    if not uri.startswith("sqlite:"):
+        mlflow.set_experiment(MODEL_NAME)
+        return
+    with alone(out):
+        if mlflow.get_experiment_by_name(MODEL_NAME) is None:
+            mlflow.create_experiment(MODEL_NAME, (out.resolve() / "mlartifacts").as_uri())
+    mlflow.set_experiment(MODEL_NAME)
+
+
+def _log_run(mlflow: Any, trained: Trained, lang: Language) -> None:
+    from training.reports.model_report import report_figures
+
+    about = trained.model.about
+    mlflow.log_params(_flat({name: about[name] for name in _PARAMS}))
+    mlflow.set_tags({
+        "hotlead.version": trained.model.version,
+        "hotlead.features": trained.model.table.fingerprint,
+        "hotlead.left_out": ", ".join(trained.left_out),
+    })  # fmt: skip
+    mlflow.log_metrics(_metrics(trained.measured.figures))
+    for name, figure in report_figures(trained, lang).items():
+        mlflow.log_figure(figure, f"figures/{name}.html", save_kwargs={"include_plotlyjs": True})
+
+
+def _metrics(figures: dict[str, dict[str, Figure]]) -> dict[str, float]:
+    """The model's figures by their names, with interval ends; the baselines' with their name in front."""
+    told: dict[str, float] = {}
+    for who, measures in figures.items():
+        prefix = "" if who == "model" else f"{who}."
+        for name, figure in measures.items():
+            told[f"{prefix}{name}"] = figure.value
+            told |= {f"{name}.low": figure.low, f"{name}.high": figure.high} if not prefix else {}
+    return {name: value for name, value in told.items() if value == value}
+
+
+def _log_data(mlflow: Any, trained: Trained) -> None:
+    from mlflow.data.code_dataset_source import CodeDatasetSource
+    from mlflow.data.meta_dataset import MetaDataset
+
+    source = CodeDatasetSource({"crm": str(trained.model.about["crm"])})
+    name, digest = str(trained.model.about["crm"]), data_fingerprint(trained)
+    mlflow.set_tag("hotlead.data", digest)
+    mlflow.log_input(MetaDataset(source, name=name, digest=digest), context="training")
+
+
+def data_fingerprint(trained: Trained) -> str:
+    """Changes whenever a lead, a moment, an outcome or a feature value of the training data does."""
+    import hashlib
+
+    told = hashlib.sha256(trained.data.table.fingerprint.encode())
+    examples = trained.data.examples
+    arrays: list[NDArray[Any]] = [examples.lead, examples.moment, examples.won]
+    for column in trained.data.columns.values():
+        if isinstance(column, Texts):
+            told.update(repr(column.categories).encode())
+        arrays.append(column.codes if isinstance(column, Texts) else column)
+    for array in arrays:
+        told.update(array.tobytes())
+    return told.hexdigest()[:16]
+
+
+def _log_model(mlflow: Any, trained: Trained) -> str:
+    """Register the model from a folder of its own: another training may be writing to the usual one."""
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, DataType, Schema
+
+    texts = trained.model.table.texts
+    inputs = Schema([
+        ColSpec(DataType.string if name in texts else DataType.double, name, required=False)
+        for name in trained.model.table.names
+    ])  # fmt: skip
+    signature = ModelSignature(inputs, Schema([ColSpec(DataType.double, "probability")]))
+    with tempfile.TemporaryDirectory() as own:
+        save_model(trained.model, trained.evidence, Path(own) / "model")
+        info = mlflow.pyfunc.log_model(
+            name="model", loader_module="training.pyfunc", data_path=f"{own}/model",
+            signature=signature, input_example=_example(trained),
+            pip_requirements=list(_REQUIREMENTS),
+        )  # fmt: skip
+    client = mlflow.MlflowClient()
+    if not client.search_registered_models(f"name = '{MODEL_NAME}'"):
+        with suppress(mlflow.exceptions.MlflowException):  # another process may have been quicker
+            client.create_registered_model(MODEL_NAME)
+    made = client.create_model_version(
+        MODEL_NAME, info.model_uri, run_id=info.run_id, model_id=info.model_id
+    )
+    return str(made.version)
+
+
+def _example(trained: Trained) -> Any:
+    import numpy as np
+    import pandas as pd
+
+    rows = trained.data.take(np.arange(min(_EXAMPLE_ROWS, len(trained.data))))
+    return pd.DataFrame(
+        {n: c.plain() if isinstance(c, Texts) else c for n, c in rows.columns.items()}
+    )
+
+
+def _flat(told: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in told.items():
+        name = f"{prefix}{key}"
+        flat |= _flat(value, f"{name}.") if isinstance(value, dict) else {name: value}
+    return flat

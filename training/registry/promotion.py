@@ -1,0 +1,170 @@
+"""The champion: promoted through the gate or by a named override, and rolled back."""
+
+from __future__ import annotations
+
+import getpass
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from features.clock import iso, now_ms
+from features.errors import DataError, SettingsError
+from scoring.evaluation.gate import Candidate, Check, gate, passed
+from scoring.scorecard.scorecard import Scorecard
+from scoring.to_json import plain
+from training.locks import alone
+from training.registry.mlflow_store import (
+    CHALLENGER,
+    CHAMPION,
+    MODEL_NAME,
+    PREVIOUS,
+    Found,
+    check_store,
+    find_model,
+    mlflow_store,
+    no_model,
+    version_of,
+)
+
+_LOCK = ".promote.lock"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What the gate said of a challenger, and whether it is the champion now."""
+
+    challenger: Found
+    champion: Found | None
+    checks: list[Check]
+    promoted: bool
+
+
+@dataclass(frozen=True)
+class RolledBack:
+    """The model that is champion again, and the one that was."""
+
+    now: str
+    before: str
+
+
+def promote(
+    out: Path, card: Scorecard, override: str | None, by: str | None, note: str = ""
+) -> Trial:
+    """Make the challenger champion where it passes the gate, or for the reason of an `override`.
+
+    `note` is what the one who promotes says of it, `card` the scorecard of the day. Raises SettingsError
+    where there is no challenger.
+    """
+    with alone(out, _LOCK):
+        return _promote(out, card, override, by, note)
+
+
+def _promote(out: Path, card: Scorecard, override: str | None, by: str | None, note: str) -> Trial:
+    challenger = _challenger(out)
+    champion, unreadable = _readable_champion(out)
+    if champion is not None and champion.version == challenger.version:
+        raise SettingsError(
+            f"hotlead version {challenger.version} is the champion already. Train a new model first."
+        )
+    checks = gate(_candidate(challenger), card, _candidate(champion) if champion else None)
+    checks += [unreadable] if unreadable else []
+    promoted = passed(checks) or bool(override)
+    if promoted:
+        told = {"gate": json.dumps(plain(checks), ensure_ascii=False)[:4_900]}
+        why = override or ": ".join(filter(None, ("passed the gate", note)))
+        _make_champion(out, challenger.version, _tags("promoted", why, by, told))
+    return Trial(challenger, champion, checks, promoted)
+
+
+def rollback(out: Path, why: str, by: str | None) -> RolledBack:
+    """Make the previous champion the champion again.
+
+    What was champion stands as challenger again, unless a newer one does; nothing lies further back.
+    """
+    with alone(out, _LOCK):
+        return _rollback(out, why, by)
+
+
+def _rollback(out: Path, why: str, by: str | None) -> RolledBack:
+    check_store(out)
+    with mlflow_store(out) as (mlflow, uri):
+        champion, previous = (version_of(mlflow, alias) for alias in (CHAMPION, PREVIOUS))
+    if champion is None:
+        raise no_model(uri)
+    if previous is None or str(previous.version) == str(champion.version):
+        raise SettingsError(
+            f"There is nothing to roll back to: no champion came before version {champion.version}."
+        )
+    now, before = str(previous.version), str(champion.version)
+    _restore(out, now, before, _tags("restored", why, by, {"in_place_of": before}))
+    return RolledBack(str(previous.version), str(champion.version))
+
+
+def _tags(what: str, why: str, by: str | None, more: Mapping[str, str]) -> dict[str, str]:
+    """Who, when and why; what was written when a model was promoted stays when it is restored."""
+    told = {"by": by or getpass.getuser(), "at": iso(now_ms()), "why": why, **more}
+    return {f"hotlead.{what}.{name}": value for name, value in told.items()}
+
+
+def _make_champion(out: Path, version: str, tags: Mapping[str, str]) -> None:
+    """Write the tags on the model version, and move the aliases.
+
+    Tags come first and the alias of the champion last: what serves changes only when all is written.
+    """
+    with mlflow_store(out) as (mlflow, _):
+        client: Any = mlflow.MlflowClient()
+        old = version_of(mlflow, CHAMPION)
+        for name, value in tags.items():
+            client.set_model_version_tag(MODEL_NAME, version, name, value)
+        if old is not None:
+            client.set_registered_model_alias(MODEL_NAME, PREVIOUS, old.version)
+        client.set_registered_model_alias(MODEL_NAME, CHAMPION, version)
+        challenger = version_of(mlflow, CHALLENGER)
+        if challenger is not None and str(challenger.version) == version:
+            client.delete_registered_model_alias(MODEL_NAME, CHALLENGER)
+
+
+def _restore(out: Path, version: str, before: str, tags: Mapping[str, str]) -> None:
+    with mlflow_store(out) as (mlflow, _):
+        client: Any = mlflow.MlflowClient()
+        for name, value in tags.items():
+            client.set_model_version_tag(MODEL_NAME, version, name, value)
+        client.set_registered_model_alias(MODEL_NAME, CHAMPION, version)
+        client.delete_registered_model_alias(MODEL_NAME, PREVIOUS)
+        if version_of(mlflow, CHALLENGER) is None:
+            client.set_registered_model_alias(MODEL_NAME, CHALLENGER, before)
+
+
+def _challenger(out: Path) -> Found:
+    try:
+        return find_model(out, (CHALLENGER,))
+    except SettingsError as problem:
+        if _champion(out) is None:
+            raise
+        raise SettingsError(
+            "There is no challenger: the last model trained is the champion. Run `hotlead train` first."
+        ) from problem
+
+
+def _champion(out: Path) -> Found | None:
+    try:
+        return find_model(out, (CHAMPION,))
+    except SettingsError:
+        return None
+
+
+def _readable_champion(out: Path) -> tuple[Found | None, Check | None]:
+    """The champion; where it cannot be read, a check that fails: nobody can say who is better."""
+    try:
+        champion = _champion(out)
+        if champion is not None:
+            champion.evidence.check_some()
+    except DataError as problem:
+        return None, Check("champion_readable", False, None, {"why": str(problem)})
+    return champion, None
+
+
+def _candidate(found: Found) -> Candidate:
+    return Candidate(found.model, found.evidence)

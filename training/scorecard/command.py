@@ -1,0 +1,38 @@
+"""What `hotlead rules suggest` does: learn a card from the closed deals and write it for review."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from features.errors import SettingsError
+from features.files import whole_file
+from features.kinds import Language
+from features.settings import CrmSettings
+from scoring.scorecard.load import SCORECARD_FILE
+from training.fitting.dataset import closed_data
+from training.fitting.pipeline import Say
+from training.scorecard.suggest import Suggestion, suggest
+from training.scorecard.toml import suggestion_toml
+
+
+def suggested(
+    settings: CrmSettings,
+    out: Path,
+    to: Path,
+    oldest: float,
+    rows: int,
+    seed: int,
+    say: Say,
+    lang: Language,
+) -> Suggestion:
+    """Learn a scorecard from the closed deals and write it to `to`, ready for review."""
+    if to.resolve() == (settings.folder / SCORECARD_FILE).resolve() and to.exists():
+        raise SettingsError(
+            f"{to}: is the scorecard in use. A suggestion is reviewed before it is used: give another --to."
+        )
+    data, _ = closed_data(settings, out, say)
+    say("choosing rows and points on the older deals, judging on the newer")
+    told = suggest(data, oldest, rows, seed)
+    with whole_file(to) as part:
+        part.write_text(suggestion_toml(told, data.table, lang), encoding="utf-8")
+    return told

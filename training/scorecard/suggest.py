@@ -1,0 +1,135 @@
+"""A scorecard learnt from the closed deals: few rows, whole points, and what speaks for each row.
+
+It is learnt on the older deals and judged on the newer ones, beside the present card. The card that
+is suggested is the very one that was judged; nothing is fitted again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from features.errors import DataError
+from features.moments import MIN_WINS
+from scoring.scorecard.rating import Rating, rate
+from scoring.scorecard.scorecard import HOT, Scorecard
+from scoring.statistics.paired_differences import Difference, Judged, differences
+from scoring.statistics.rates import Rate, Rates
+from training.fitting.recipe import Data
+from training.fitting.splits import newest
+from training.scorecard.forward_selection import forward
+from training.scorecard.points import draft
+from training.scorecard.row_count import row_count
+
+MOST_EXAMPLES = 100_000
+"""More examples than these are thinned by lot for choosing rows and points."""
+
+
+@dataclass(frozen=True)
+class RuleEvidence:
+    """Where a rule holds, and how many were won there: in the deals learnt from and in the newer ones."""
+
+    learnt: Rate
+    newer: Rate
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """A suggested card, what speaks for its rules, and what it gains over the present card.
+
+    `evidence` is by the rule's table and name, such as "intent.rows.price_page" or "triggers.date";
+    `all` is that of all leads. `gain` is told on the newer deals, by the
+    names in `scoring.statistics.paired_differences.MEASURED`; at equal volume both cards call `called` leads.
+    `cutoff` (ms UTC) parts the deals in time; None where they have no dates. `ordered` is whether the judged
+    deals are the newer ones at all, or drawn by lot.
+    """
+
+    card: Scorecard
+    present: Scorecard
+    evidence: Mapping[str, RuleEvidence]
+    all: RuleEvidence
+    gain: Mapping[str, Difference]
+    called: int
+    learnt_examples: int
+    judged_examples: int
+    cutoff: int | None
+    ordered: bool
+
+
+def suggest(data: Data, oldest: float = 0.8, most_rows: int = 16, seed: int = 0) -> Suggestion:
+    """Learn a card of at most `most_rows` rows on the `oldest` share of the examples, judge it on the rest.
+
+    Raises DataError where too few leads were won, or nothing tells them apart.
+    """
+    split = newest(data.examples, seed, 1 - oldest)
+    older, newer = data.take(split.train), data.take(split.test)
+    _check_enough(data, older, newer)
+    card = _learnt(older.thinned(MOST_EXAMPLES, seed), most_rows, seed)
+    learnt, judged = (rate(card, part.columns) for part in (older, newer))
+    rules, everyone = _evidence(card, (older, learnt), (newer, judged), seed)
+    present = rate(data.card, newer.columns)
+    return Suggestion(
+        card=card, present=data.card, evidence=rules, all=everyone,
+        gain=_gain(newer, judged, present, seed), called=int((present.stage == HOT).sum()),
+        learnt_examples=len(older), judged_examples=len(newer),
+        cutoff=split.cutoff if data.dated else None, ordered=data.examples.ordered,
+    )  # fmt: skip
+
+
+def _learnt(data: Data, most: int, seed: int) -> Scorecard:
+    steps = forward(data, row_count(data, most, seed))
+    return draft(data, steps.rows, steps.weights[-1])
+
+
+def _check_enough(data: Data, older: Data, newer: Data) -> None:
+    all_wins = data.examples.won_leads
+    if all_wins < MIN_WINS:
+        raise DataError(
+            f"Points are learnt from {MIN_WINS} or more won leads; there are {all_wins}: "
+            f"{MIN_WINS - all_wins} more are missing. Until then begin with a profile: a scorecard.toml "
+            'with the line profile = "b2b_saas".'
+        )
+    wins = older.examples.won_leads
+    if wins < MIN_WINS:
+        raise DataError(
+            f"Points are learnt from {MIN_WINS} or more won leads; among the older deals there are {wins}: "
+            f"{MIN_WINS - wins} more are missing. Learn from a larger share of the deals (--oldest), or "
+            "come back later."
+        )
+    if older.won.all():
+        raise DataError(
+            "The older deals hold won leads only: there is nothing to tell apart. Look at `won`, `lost` "
+            "and `ignore` in [deals], and whether the export holds lost deals."
+        )
+    if not newer.won.any():
+        raise DataError(
+            "No lead of the newer deals was won, so a suggestion could not be judged. Learn from a smaller "
+            "share of the deals (--oldest), or come back later."
+        )
+
+
+def _evidence(
+    card: Scorecard, older: tuple[Data, Rating], newer: tuple[Data, Rating], seed: int
+) -> tuple[dict[str, RuleEvidence], RuleEvidence]:
+    """The evidence of each rule, and that of all leads."""
+    told = [_rates(data, rating, seed) for data, rating in (older, newer)]
+    each = [RuleEvidence(*pair) for pair in zip(*told, strict=True)]
+    names = [f"{table}.{name}" for table, name, _ in card.rules()]
+    return dict(zip(names, each[1:], strict=True)), each[0]
+
+
+def _rates(data: Data, rating: Rating, seed: int) -> list[Rate]:
+    """The win rate of all leads, then that of each rule of the card."""
+    rates = Rates(data.won, data.examples.group, seed=seed)
+    everyone = np.ones((len(data), 1), dtype=np.bool_)
+    holds = np.hstack([everyone, rating.fired, rating.triggers, rating.exclusions])
+    return [rates.rate(at) for at in holds.T]
+
+
+def _gain(newer: Data, new: Rating, old: Rating, seed: int) -> Mapping[str, Difference]:
+    """Both cards on the newer deals; at equal volume both call as many as the present one calls hot."""
+    examples = newer.examples
+    judged = Judged(examples.won, examples.amount, examples.group)
+    return differences(judged, new.rank, old.rank, np.asarray(old.stage == HOT), seed=seed)
