@@ -99,9 +99,7 @@ def _lived(loaded: Any, crm_toml: Path, out: Path, say: Any) -> None:
     from training.registry.follower import lay_out
 
     settings = _service(crm_toml, out)
-    told = asdict(besides(loaded)) | {
-        "first_contacts": [None] * len(loaded.crm)
-    }  # `handling` has its own
+    told = asdict(besides(loaded)) | {"first_contacts": [None] * len(loaded.crm)}  # `handling` has its own
     export = Export(loaded.crm, **told)
     live(settings, loaded.settings, export, handling, say)
     lay_out(settings.out, settings.bundles, say)
@@ -137,9 +135,7 @@ def init(
 
 
 @app.command()
-def check(
-    crm_toml: CrmToml, out: Out = None, lang: LangOption = "en", as_json: Json = False
-) -> None:
+def check(crm_toml: CrmToml, out: Out = None, lang: LangOption = "en", as_json: Json = False) -> None:
     """Say in plain words what would make a model lie."""
     from features.crm.audit import audit, left_out
     from features.crm.load import load
@@ -160,12 +156,10 @@ def check(
     won, closed = (int(a.sum()) for a in (loaded.crm.outcomes.won, loaded.crm.outcomes.closed))
     if as_json:
         told = [
-            {"code": f.code, "severity": f.severity, "column": f.column, "used": f.used,
-             "text": f.text(lang)} for f in findings
-        ]  # fmt: skip
-        console.as_json(
-            leads=len(loaded.crm), won=won, closed=closed, left_out=dropped, findings=told
-        )
+            {"code": f.code, "severity": f.severity, "column": f.column, "used": f.used, "text": f.text(lang)}
+            for f in findings
+        ]
+        console.as_json(leads=len(loaded.crm), won=won, closed=closed, left_out=dropped, findings=told)
         return
     print(f"{len(loaded.crm):,} leads, {closed:,} closed, {won:,} won.")
     console.rejects(loaded.rejects.summary(), rejects)
@@ -203,8 +197,13 @@ def train(
         made = train_and_register(source, _out(out, crm_toml), say, lang, seed, tune)
     if as_json:
         about = dict(made.trained.model.about)
-        console.as_json(model=made.trained.model.version, registered=made.registered.version,
-              run=made.registered.run_id, report=str(made.report), **about)  # fmt: skip
+        console.as_json(
+            model=made.trained.model.version,
+            registered=made.registered.version,
+            run=made.registered.run_id,
+            report=str(made.report),
+            **about,
+        )
         return
     console.training(made, lang)
     console.next_steps(
@@ -225,9 +224,7 @@ def _exported(crm_toml: Path, out: Path | None, sent_back: bool, say: Any) -> Pa
     store = Store.open(settings.store_url, settings.spool)
     try:
         say("laying out what the service collected")
-        told = export_store(
-            store, load_settings(crm_toml), crm_toml, settings.out, now_ms(), sent_back
-        )
+        told = export_store(store, load_settings(crm_toml), crm_toml, settings.out, now_ms(), sent_back)
     finally:
         store.close()
     more = f", {told.sent_back:,} sent back counted as lost" if sent_back else ""
@@ -239,19 +236,11 @@ def _exported(crm_toml: Path, out: Path | None, sent_back: bool, say: Any) -> Pa
 def score(
     crm_toml: CrmToml,
     to: Annotated[str, typer.Option(help="A .parquet or .csv file, or a database URL.")],
-    table: Annotated[str, typer.Option(help="The table, where --to is a database.")] = (
-        "hotlead_scores"
-    ),
+    table: Annotated[str, typer.Option(help="The table, where --to is a database.")] = ("hotlead_scores"),
     leads: Annotated[str | None, typer.Option(help="Read leads from this file instead.")] = None,
-    activities: Annotated[
-        str | None, typer.Option(help="Read activities from this file instead.")
-    ] = None,
-    as_of: Annotated[
-        str | None, typer.Option(help="Score as of this moment (ISO 8601, or 'now').")
-    ] = None,
-    reasons: Annotated[
-        Literal["top", "all", "none"], typer.Option(help="Which leads get reasons.")
-    ] = "top",
+    activities: Annotated[str | None, typer.Option(help="Read activities from this file instead.")] = None,
+    as_of: Annotated[str | None, typer.Option(help="Score as of this moment (ISO 8601, or 'now').")] = None,
+    reasons: Annotated[Literal["top", "all", "none"], typer.Option(help="Which leads get reasons.")] = "top",
     top: Annotated[int, typer.Option(min=0, help="How many leads 'top' means.")] = 1000,
     overrides: Annotated[
         Path | None, typer.Option(help="A CSV of persons' verdicts: see docs/scorecard.md.")
@@ -277,15 +266,22 @@ def score(
     rows, found = told.scored.table.num_rows, told.found
     if as_json:
         console.as_json(
-            rows=rows, to=to, model=found and found.model.version, alias=found and found.alias,
-            scorecard=told.scorer.card.version, fallback=told.fallback, as_of=iso(told.as_of),
-        )  # fmt: skip
+            rows=rows,
+            to=to,
+            model=found and found.model.version,
+            alias=found and found.alias,
+            scorecard=told.scorer.card.version,
+            fallback=told.fallback,
+            as_of=iso(told.as_of),
+        )
         return
     console.rejects(told.loaded.rejects.summary(), results / "rejects.csv")
     console.calls(told, lang)
     by = f"the {found.alias} (model {found.model.version})" if found else "the rules alone"
-    print(f"Wrote {rows:,} scored leads to {to}, highest score first, as of {iso(told.as_of)}, by {by}, "
-          f"scorecard {told.scorer.card.version}.")  # fmt: skip
+    print(
+        f"Wrote {rows:,} scored leads to {to}, highest score first, as of {iso(told.as_of)}, by {by}, "
+        f"scorecard {told.scorer.card.version}."
+    )
 
 
 @app.command()
@@ -354,9 +350,7 @@ def rollback(
     if as_json:
         console.as_json(champion=told.now, previous=told.before)
         return
-    print(
-        f"hotlead version {told.now} is the champion again, in the place of version {told.before}."
-    )
+    print(f"hotlead version {told.now} is the champion again, in the place of version {told.before}.")
     console.next_steps(f"hotlead score {crm_toml} --to scores.csv")
 
 
@@ -387,9 +381,7 @@ def backtest(
     console.page(results, "backtest", lambda it: backtest_page(told, settings.name, it), lang)
 
 
-ServedToml = Annotated[
-    Path, typer.Argument(envvar="HOTLEAD_CRM", help="The crm.toml that is served.")
-]
+ServedToml = Annotated[Path, typer.Argument(envvar="HOTLEAD_CRM", help="The crm.toml that is served.")]
 
 
 @app.command()
@@ -449,9 +441,7 @@ def follow(crm_toml: ServedToml = HERE, out: Out = None) -> None:
 
 
 @rules.command()
-def show(
-    crm_toml: CrmToml = HERE, out: Out = None, lang: LangOption = "en", as_json: Json = False
-) -> None:
+def show(crm_toml: CrmToml = HERE, out: Out = None, lang: LangOption = "en", as_json: Json = False) -> None:
     """Show the definition of a hot lead as a table, and write it as a page."""
     from features.settings import load_settings
     from scoring.pages.rules import rules_page
@@ -575,9 +565,7 @@ def rotate_key(
 
 
 @keys.command("revoke")
-def revoke_key(
-    key_id: KeyId, crm_toml: ServedToml = HERE, out: Out = None, as_json: Json = False
-) -> None:
+def revoke_key(key_id: KeyId, crm_toml: ServedToml = HERE, out: Out = None, as_json: Json = False) -> None:
     """End a key at once, with all of its tokens."""
     from serving.jobs import manage_keys as key_commands
 
@@ -630,8 +618,10 @@ def monitor(
         datetime | None,
         typer.Option(formats=["%Y-%m-%d"], help="Only answers first given from this day (UTC) on."),
     ] = None,
-    out: Out = None, lang: LangOption = "en", as_json: Json = False,
-) -> None:  # fmt: skip
+    out: Out = None,
+    lang: LangOption = "en",
+    as_json: Json = False,
+) -> None:
     """Look at what was served: calibration, model against rules, drift, and what to do.
 
     Exit code 0: all is well, or too little is known yet; 7: there is something to do (retrain,
@@ -731,9 +721,7 @@ def main() -> None:
             print("hotlead: stopped. Nothing is half-written; run again to go on.", file=sys.stderr)
         raise
     except MemoryError:
-        print(
-            "hotlead: out of memory. Use `since` in crm.toml, or a larger machine.", file=sys.stderr
-        )
+        print("hotlead: out of memory. Use `since` in crm.toml, or a larger machine.", file=sys.stderr)
         sys.exit(5)
     except OSError as problem:
         print(

@@ -71,11 +71,17 @@ def crm(leads: int, activities: int) -> Crm:
     never = np.full(leads, NEVER)
     trade = Texts(rng.integers(0, 8, leads).astype(np.int32), tuple("abcdefgh"))
     return Crm(
-        lead_ids=np.arange(leads).astype(object), order="date", created=created, account=account,
-        group=account, attributes={"trade": trade, "employees": rng.random(leads)},
-        activities=told, outcomes=Outcomes(never, never, np.full(leads, np.nan)),
-        snapshot=_START + _SPAN, dated_outcomes=True,
-    )  # fmt: skip
+        lead_ids=np.arange(leads).astype(object),
+        order="date",
+        created=created,
+        account=account,
+        group=account,
+        attributes={"trade": trade, "employees": rng.random(leads)},
+        activities=told,
+        outcomes=Outcomes(never, never, np.full(leads, np.nan)),
+        snapshot=_START + _SPAN,
+        dated_outcomes=True,
+    )
 
 
 def one_lead() -> OneLead:
@@ -98,9 +104,7 @@ def main() -> None:
     moments = data.created + np.random.default_rng(3).integers(0, 90, LEADS) * MS_PER_DAY
     features.many(ManyLeads(Histories(data), np.arange(LEADS), moments))
     seconds = time.monotonic() - began
-    print(
-        f"35 features of {LEADS:,} moments over {ACTIVITIES:,} activities (data alone {base:.2f} GiB)"
-    )
+    print(f"35 features of {LEADS:,} moments over {ACTIVITIES:,} activities (data alone {base:.2f} GiB)")
     held = [
         show("many leads", seconds, 15, "s"),
         show("peak memory", own_peak_gib(), 4, "GiB"),

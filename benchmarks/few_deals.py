@@ -1,7 +1,7 @@
 """Few deals: the model against the calibrated scorecard, trained on so many won and as many lost deals.
 
-`python -m benchmarks.few_deals` (the demo, and ibm_sales_win_loss where HOTLEAD_DATA has it; `--curve` for the
-curve from 40 to 4,000 deals, drawn in .benchmarks/few_deals.html)
+`python -m benchmarks.few_deals` (the demo, and ibm_sales_win_loss where HOTLEAD_DATA has it; `--curve`
+for the curve from 40 to 4,000 deals, drawn in .benchmarks/few_deals.html)
 """
 
 from __future__ import annotations
@@ -72,8 +72,7 @@ def _drawn(data: Data, each: int, rng: np.random.Generator) -> tuple[Data, Data]
     train = [one[:each] for one in drawn]
     test = [one[each : each + others] for one in drawn]
     return tuple(
-        data.take(np.flatnonzero(np.isin(data.examples.lead, np.concatenate(part))))
-        for part in (train, test)
+        data.take(np.flatnonzero(np.isin(data.examples.lead, np.concatenate(part)))) for part in (train, test)
     )  # type: ignore[return-value]
 
 
@@ -118,8 +117,7 @@ def main() -> None:
             continue
         steps = CURVE if "--curve" in sys.argv else CURVE[:1]
         told = {
-            deals: losses(data, deals, DRAWS if deals == CURVE[0] else DRAWS_OF_THE_CURVE)
-            for deals in steps
+            deals: losses(data, deals, DRAWS if deals == CURVE[0] else DRAWS_OF_THE_CURVE) for deals in steps
         }
         held += [_shown(name, deals, at) for deals, at in told.items()]
         curves[name] = told
@@ -138,14 +136,14 @@ def _draw(curves: Mapping[str, Mapping[int, Losses]]) -> None:
     """The curve as a page: mean log loss over the number of deals."""
     blocks: list[Block] = []
     for name, told in curves.items():
-        sides = {"model": [float(at.model.mean()) for at in told.values()],
-                 "calibrated scorecard": [float(at.points.mean()) for at in told.values()]}  # fmt: skip
+        sides = {
+            "model": [float(at.model.mean()) for at in told.values()],
+            "calibrated scorecard": [float(at.points.mean()) for at in told.values()],
+        }
         deals = [f"{count:,}" for count in told]
         blocks += [Heading(name), Chart(partial(_figure, deals, sides))]
     page = FOLDER / "few_deals.html"
-    page.write_text(
-        to_html(Page("Log loss by number of deals", tuple(blocks), "en")), encoding="utf-8"
-    )
+    page.write_text(to_html(Page("Log loss by number of deals", tuple(blocks), "en")), encoding="utf-8")
     print(f"Wrote {page}.")
 
 

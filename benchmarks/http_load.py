@@ -44,9 +44,7 @@ class Connection:
         return took
 
 
-def side_by_side(
-    asked: Sequence[tuple[int, str, Sequence[bytes]]], rounds: int, each: int
-) -> list[Latency]:
+def side_by_side(asked: Sequence[tuple[int, str, Sequence[bytes]]], rounds: int, each: int) -> list[Latency]:
     """The latency of several endpoints, asked in turns so that they share the machine's moods."""
     connections = [Connection(port) for port, _, _ in asked]
     took: list[list[float]] = [[] for _ in asked]
@@ -59,9 +57,7 @@ def side_by_side(
     return [Latency(sorted(each)) for each in took]
 
 
-def throughput(
-    port: int, path: str, bodies: Sequence[bytes], connections: int, seconds: float
-) -> float:
+def throughput(port: int, path: str, bodies: Sequence[bytes], connections: int, seconds: float) -> float:
     """Answers a second over so many connections at once. Raises RuntimeError on an error."""
     return asyncio.run(_throughput(port, path, bodies, connections, seconds))
 

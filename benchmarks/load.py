@@ -52,9 +52,7 @@ async def _load(url: str, ask: Ask, connections: int, seen: Seen, stop: threadin
     numbers = itertools.count()
     limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
     async with httpx.AsyncClient(base_url=url, limits=limits, timeout=30) as client:
-        await asyncio.gather(
-            *(_keep_asking(client, ask, numbers, seen, stop) for _ in range(connections))
-        )
+        await asyncio.gather(*(_keep_asking(client, ask, numbers, seen, stop) for _ in range(connections)))
 
 
 async def _keep_asking(

@@ -33,9 +33,21 @@ from serving.store.tables import metadata
 
 AHEAD_SECONDS = 20.0
 LEADS, PREDICTIONS, TIMES, ROUNDS, BAR_MS, BAR_RISE = 100_000, 1_000_000, 7, 4, 300, 1.2
-PAGES = ("", "/calls", "/calls?owner=inside_sales", "/disagreements", "/disagreements?rules=hot&model=cold",
-         "/disagreements?higher=model", "/definition", "/definition/1", "/definition/edit", "/models",
-         "/figures", "/figures/print", "/leads/{lead_id}")  # fmt: skip
+PAGES = (
+    "",
+    "/calls",
+    "/calls?owner=inside_sales",
+    "/disagreements",
+    "/disagreements?rules=hot&model=cold",
+    "/disagreements?higher=model",
+    "/definition",
+    "/definition/1",
+    "/definition/edit",
+    "/models",
+    "/figures",
+    "/figures/print",
+    "/leads/{lead_id}",
+)
 OWN = frozenset({"alembic_version", "card_versions", "sign_offs"})
 
 
@@ -107,8 +119,9 @@ def _live(url: str, crm_toml: Path) -> None:
     from serving.jobs.import_crm import import_crm
     from training.registry.follower import lay_out
 
-    settings = ServiceSettings.from_environment({**os.environ, "HOTLEAD_CRM": str(crm_toml),
-                                                 "HOTLEAD_STORE_URL": url})  # fmt: skip
+    settings = ServiceSettings.from_environment(
+        {**os.environ, "HOTLEAD_CRM": str(crm_toml), "HOTLEAD_STORE_URL": url}
+    )
     loaded = load(load_settings(crm_toml), settings.out / "rejects.csv")
     export = Export(loaded.crm, **asdict(besides(loaded)))
     live(settings, loaded.settings, export, handling, print, loaded.crm.snapshot)
@@ -126,8 +139,11 @@ def _copy(connection: Connection) -> None:
         _copied(connection, "predictions", earlier, f"seq <= {told}")
     for name in metadata.tables.keys() - OWN:
         for part in range(1, times):
-            of_part = {"lead_id": f"lead_id || '-{part}'", "key": f"\"key\" || '-{part}'",
-                       "account": f"account || '-{part}'"}  # fmt: skip
+            of_part = {
+                "lead_id": f"lead_id || '-{part}'",
+                "key": f"\"key\" || '-{part}'",
+                "account": f"account || '-{part}'",
+            }
             _copied(connection, name, of_part, "lead_id NOT LIKE '%-%'")
 
 
@@ -135,9 +151,7 @@ def _copied(connection: Connection, table: str, changed: dict[str, str], where: 
     names = [c.name for c in metadata.tables[table].columns if c.name != "seq"]
     into = ", ".join(f'"{name}"' for name in names)
     values = ", ".join(changed.get(name, f'"{name}"') for name in names)
-    connection.execute(
-        text(f"INSERT INTO {table} ({into}) SELECT {values} FROM {table} WHERE {where}")
-    )
+    connection.execute(text(f"INSERT INTO {table} ({into}) SELECT {values} FROM {table} WHERE {where}"))
 
 
 def _count(connection: Connection, table: str) -> int:

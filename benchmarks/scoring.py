@@ -39,9 +39,7 @@ def main() -> None:
         run([sys.executable, "-m", "cli", "train", str(trained)])
     small, _ = scored("100k", 100_000, out)
     large, rows = scored("1m", 1_000_000, out)
-    print(
-        f"{rows:,} leads scored in {large.seconds:.1f} s, a tenth of them in {small.seconds:.1f} s"
-    )
+    print(f"{rows:,} leads scored in {large.seconds:.1f} s, a tenth of them in {small.seconds:.1f} s")
     held = [
         show("score a million leads", large.seconds, 60, "s"),
         show("peak memory", large.gib, 6, "GiB"),
@@ -95,9 +93,7 @@ def thousand(scorer: Scorer, columns: dict[str, Column]) -> int:
     return len(scorer.answers(ids, columns, _NOW, {}).scores("en", _NOW))
 
 
-def beside(
-    call: Callable[[], object], reference: Callable[[], object], times: int
-) -> tuple[float, float]:
+def beside(call: Callable[[], object], reference: Callable[[], object], times: int) -> tuple[float, float]:
     """The median microseconds of a call, and as a multiple of what runs just before it: on a busy
     machine both are slow together."""
     told, ratios = [], []
@@ -125,8 +121,7 @@ def one_row(folder: Path) -> float:
     """Microseconds for a lead's probability and exact reasons from its feature values."""
     model = Model.load(folder)
     values: list[float | str | None] = [
-        None if name in model.table.texts else float(i % 5)
-        for i, name in enumerate(model.table.names)
+        None if name in model.table.texts else float(i % 5) for i, name in enumerate(model.table.names)
     ]
 
     def score() -> None:

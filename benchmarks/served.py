@@ -56,9 +56,7 @@ class Served:
 
 
 @contextmanager
-def served(
-    crm_toml: Path, *options: str, environ: Mapping[str, str] | None = None
-) -> Iterator[Served]:
+def served(crm_toml: Path, *options: str, environ: Mapping[str, str] | None = None) -> Iterator[Served]:
     """`hotlead serve` on a CRM, open to this machine, once it answers; stopped at the end."""
     port = free_port()
     command = [sys.executable, "-m", "cli", "serve", str(crm_toml), "--port", str(port), *options]
@@ -75,9 +73,12 @@ def process(
     """A process that serves HTTP, once it answers `path`; killed at the end where it does not stop."""
     with log.open("wb") as file:
         running = subprocess.Popen(
-            command, stdout=file, stderr=file, start_new_session=True,
+            command,
+            stdout=file,
+            stderr=file,
+            start_new_session=True,
             env={**os.environ, "BENTOML_DO_NOT_TRACK": "True", **environ},
-        )  # fmt: skip
+        )
     told = Served(port, running, log)
     try:
         wait_ready(told, path)

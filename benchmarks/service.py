@@ -81,8 +81,17 @@ def _lead(row: sqlite3.Row, done: list[tuple[str, str]], crm: CrmSettings) -> di
 def empty(stack: ExitStack) -> Served:
     """An empty service of the same BentoML, with its own defaults."""
     port = free_port()
-    command = [sys.executable, "-m", "bentoml", "serve", "benchmarks.empty_service:Empty",
-               "--port", str(port), "--host", "127.0.0.1"]  # fmt: skip
+    command = [
+        sys.executable,
+        "-m",
+        "bentoml",
+        "serve",
+        "benchmarks.empty_service:Empty",
+        "--port",
+        str(port),
+        "--host",
+        "127.0.0.1",
+    ]
     home = {"BENTOML_HOME": str((FOLDER / "empty-bentoml").absolute())}
     return stack.enter_context(process(command, FOLDER / "empty.log", port, home))
 
@@ -91,11 +100,28 @@ def mlflow_served(stack: ExitStack, crm_toml: Path) -> Served:
     """`mlflow models serve` on the champion, one worker."""
     out = crm_toml.parent / "hotlead-out"
     port = free_port()
-    command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", "models:/hotlead@champion",
-               "--env-manager", "local", "--port", str(port), "--workers", "1"]  # fmt: skip
-    uri = {"MLFLOW_TRACKING_URI": f"sqlite:///{(out / 'mlflow.db').absolute()}",
-           "MLFLOW_DISABLE_TELEMETRY": "true", "PYTHONPATH": os.getcwd(), **_CALM,
-           "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}  # fmt: skip
+    command = [
+        sys.executable,
+        "-m",
+        "mlflow",
+        "models",
+        "serve",
+        "-m",
+        "models:/hotlead@champion",
+        "--env-manager",
+        "local",
+        "--port",
+        str(port),
+        "--workers",
+        "1",
+    ]
+    uri = {
+        "MLFLOW_TRACKING_URI": f"sqlite:///{(out / 'mlflow.db').absolute()}",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "PYTHONPATH": os.getcwd(),
+        **_CALM,
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+    }
     return stack.enter_context(process(command, FOLDER / "mlflow.log", port, uri, "/ping"))
 
 
@@ -108,9 +134,7 @@ def rows(crm: CrmSettings) -> list[bytes]:
 
 def told(name: str, latency: Latency) -> None:
     """A line on one endpoint."""
-    shown = " ".join(
-        f"p{share * 100:g} {latency.at(share):.2f}" for share in (0.5, 0.9, 0.99, 0.999)
-    )
+    shown = " ".join(f"p{share * 100:g} {latency.at(share):.2f}" for share in (0.5, 0.9, 0.99, 0.999))
     print(f"  {name}: {shown} ms ({len(latency.took):,} answers)", flush=True)
 
 

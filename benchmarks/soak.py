@@ -30,8 +30,17 @@ from training.train import train_and_register
 
 LEADS, CONNECTIONS, SECONDS, SWAPS = 2_000, 16, 60, 5
 REQUESTS, WARM, MALFORMED = 100_000, 10_000, 100_000
-DOORS = ("score", "score/batch", "activities", "leads", "outcomes", "opportunities", "handovers",
-         "overrides", "verdicts")  # fmt: skip
+DOORS = (
+    "score",
+    "score/batch",
+    "activities",
+    "leads",
+    "outcomes",
+    "opportunities",
+    "handovers",
+    "overrides",
+    "verdicts",
+)
 
 
 def two_models() -> Path:
@@ -51,9 +60,7 @@ def two_models() -> Path:
 
 def _promote(crm_toml: Path) -> None:
     settings = load_settings(crm_toml)
-    promote(
-        crm_toml.parent / "hotlead-out", find_card(settings.folder, settings.table), "soak", None
-    )
+    promote(crm_toml.parent / "hotlead-out", find_card(settings.folder, settings.table), "soak", None)
 
 
 def swapped_under_load(crm_toml: Path, service: Served, sent: list[dict[str, Any]]) -> list[bool]:
@@ -77,10 +84,14 @@ def swapped_under_load(crm_toml: Path, service: Served, sent: list[dict[str, Any
     print(f"  {sum(seen.statuses.values()):,} answers, by version {dict(seen.versions)}")
     return [
         show("failed requests while the champion moved", seen.failed, 0, "requests"),
-        show("answers that name no model", sum(
-            n for name, n in seen.versions.items() if name.startswith("rules")), 0, "answers"),
+        show(
+            "answers that name no model",
+            sum(n for name, n in seen.versions.items() if name.startswith("rules")),
+            0,
+            "answers",
+        ),
         show("slowest swap", slowest, 5, "s"),
-    ]  # fmt: skip
+    ]
 
 
 def _version(service: Served) -> str:
@@ -148,9 +159,7 @@ def memory(service: Served, sent: list[dict[str, Any]]) -> list[bool]:
             before = _resident(worker)
         connection.timed("/v1/score", bodies[n % len(bodies)])
     after = _resident(worker)
-    print(
-        f"  {before / 2**20:,.0f} MiB before, {after / 2**20:,.0f} MiB after {REQUESTS:,} requests"
-    )
+    print(f"  {before / 2**20:,.0f} MiB before, {after / 2**20:,.0f} MiB after {REQUESTS:,} requests")
     return [show("memory after 100,000 requests, of before", after / before, 1.1, "times")]
 
 

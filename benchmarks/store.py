@@ -63,9 +63,7 @@ def _accepting(store: Store, folder: Path) -> list[bool]:
     bare_many = _bare_fsync(folder / "many", 200, PAGES_OF_100)
     hundred = _seconds(lambda: store.accept(activities(100)).result(), 200)
     for what, told in (("a page", bare), (f"{PAGES_OF_100} pages", bare_many)):
-        print(
-            f"bare fsync of {what}: p50 {_at(told, 50) * 1e6:.0f}, p99 {_at(told, 99) * 1e6:.0f} µs"
-        )
+        print(f"bare fsync of {what}: p50 {_at(told, 50) * 1e6:.0f}, p99 {_at(told, 99) * 1e6:.0f} µs")
     return [
         show("accept a record, p50, to its bare fsync", _at(one, 50) / _at(bare, 50), 3, "times"),
         show("accept a record, p99, to its bare fsync", _at(one, 99) / _at(bare, 99), 3, "times"),
@@ -104,13 +102,30 @@ def prediction(leads: int) -> Prediction:
     """A score of one of so many leads, now."""
     now, hot = time.time_ns() // 10**6, _chance.random() < HOT_SHARE
     return Prediction(
-        lead_id=_lead(leads), as_of=now, scored_at=now, replay=False, score=85 if hot else 30,
-        stage="hot" if hot else "cold", decided_by="model", fallback=None, model_version="7",
-        probability=0.31, model_score=55, model_stage="warm", card_version="c0ffee", points=40,
-        fit=20, intent=20, rules_score=60, rules_stage="warm", action="call",
-        owner="sales" if now % 2 else "inside_sales", deadline=now + 3_600_000 if hot else None,
-        request_id="0123456789abcdef", detail=_DETAIL,
-    )  # fmt: skip
+        lead_id=_lead(leads),
+        as_of=now,
+        scored_at=now,
+        replay=False,
+        score=85 if hot else 30,
+        stage="hot" if hot else "cold",
+        decided_by="model",
+        fallback=None,
+        model_version="7",
+        probability=0.31,
+        model_score=55,
+        model_stage="warm",
+        card_version="c0ffee",
+        points=40,
+        fit=20,
+        intent=20,
+        rules_score=60,
+        rules_stage="warm",
+        action="call",
+        owner="sales" if now % 2 else "inside_sales",
+        deadline=now + 3_600_000 if hot else None,
+        request_id="0123456789abcdef",
+        detail=_DETAIL,
+    )
 
 
 def activities(count: int) -> list[Record]:

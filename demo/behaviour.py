@@ -132,10 +132,14 @@ class Block:
     def _rate(self, habit: Habit, volume: float) -> Floats:
         who = self.traits
         log_rate = (
-            habit.intent * who.intent + habit.fit * who.fit + habit.idle * who.habit
-            + habit.funded * who.funded + habit.evaluating * who.evaluating
-            + habit.outsider * who.outsider + habit.mail_bot * who.mail_bot
-        )  # fmt: skip
+            habit.intent * who.intent
+            + habit.fit * who.fit
+            + habit.idle * who.habit
+            + habit.funded * who.funded
+            + habit.evaluating * who.evaluating
+            + habit.outsider * who.outsider
+            + habit.mail_bot * who.mail_bot
+        )
         rate = np.minimum(habit.count * np.exp(log_rate), MOST_A_LEAD) * volume
         return np.asarray(rate * who.worked if habit.kind == "call" else rate)
 
@@ -172,9 +176,11 @@ class Block:
     def _follows(self, rng: np.random.Generator, sequel: Sequel, lead: Ints) -> Ints:
         who = self.traits
         mean = sequel.count * np.exp(
-            sequel.intent * who.intent + sequel.funded * who.funded
-            + sequel.evaluating * who.evaluating + sequel.outsider * who.outsider
-        )  # fmt: skip
+            sequel.intent * who.intent
+            + sequel.funded * who.funded
+            + sequel.evaluating * who.evaluating
+            + sequel.outsider * who.outsider
+        )
         if sequel.kind == "mail_click":
             mean = np.where(who.mail_bot, 0.97, mean)
         if sequel.once:
@@ -211,9 +217,7 @@ def _days(rng: np.random.Generator, sequel: Sequel, count: int) -> Ints:
     return (sequel.mean_days * rng.standard_exponential(count)).astype(np.int64)
 
 
-def _values(
-    rng: np.random.Generator, kind: npt.NDArray[np.int8], intent: Floats
-) -> npt.NDArray[np.float32]:
+def _values(rng: np.random.Generator, kind: npt.NDArray[np.int8], intent: Floats) -> npt.NDArray[np.float32]:
     """Log-normal about the kind's typical value, a little larger with intent."""
     typical = [TYPICAL_VALUE.get(one, (np.nan, 0.0, np.nan)) for one in KINDS]
     middle, spread, most = np.array(typical).T

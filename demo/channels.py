@@ -96,9 +96,7 @@ def draw_keyword(rng: np.random.Generator, channel: Ints, intent: Floats) -> Int
     return np.where(channel == SEARCH_ADS, place, -1)
 
 
-def campaigns_table(
-    rng: np.random.Generator, channel: Ints, campaign: Ints, created: Ints
-) -> pa.Table:
+def campaigns_table(rng: np.random.Generator, channel: Ints, campaign: Ints, created: Ints) -> pa.Table:
     """One row a campaign and month that brought leads: what it cost, in yen."""
     key = np.stack([campaign, month_index(created), channel], axis=1)
     rows, leads = np.unique(key, axis=0, return_counts=True)

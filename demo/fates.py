@@ -60,12 +60,19 @@ def chances(traits: Traits) -> Chances:
 def _log_odds_won(traits: Traits) -> Floats:
     slow = np.log(traits.contact_hours / USUAL_HOURS)
     return np.asarray(
-        -3.34 + 0.55 * traits.intent + 0.4 * traits.fit + 0.6 * traits.opportunity
-        - 0.1 * slow + 0.2 * traits.funded + 0.15 * traits.decider
+        -3.34
+        + 0.55 * traits.intent
+        + 0.4 * traits.fit
+        + 0.6 * traits.opportunity
+        - 0.1 * slow
+        + 0.2 * traits.funded
+        + 0.15 * traits.decider
         + 1.0 * (traits.funded & traits.decider)
-        + 0.3 * traits.evaluating + 0.9 * (traits.evaluating & traits.large)
-        - 4.0 * traits.student - 3.0 * traits.competitor
-    )  # fmt: skip
+        + 0.3 * traits.evaluating
+        + 0.9 * (traits.evaluating & traits.large)
+        - 4.0 * traits.student
+        - 3.0 * traits.competitor
+    )
 
 
 def _log_odds_lost(traits: Traits) -> Floats:

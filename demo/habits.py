@@ -4,11 +4,26 @@ from dataclasses import dataclass
 from typing import Final
 
 KINDS: Final = (
-    "mail_open", "mail_click", "page_view", "price_page", "case_study", "white_paper",
-    "material_request", "webinar_registered", "webinar_attended", "seminar_question",
-    "trade_fair_visit", "inquiry", "trial_started", "trial_login", "quote_request",
-    "meeting_request", "call", "newsletter_signup", "unsubscribed",
-)  # fmt: skip
+    "mail_open",
+    "mail_click",
+    "page_view",
+    "price_page",
+    "case_study",
+    "white_paper",
+    "material_request",
+    "webinar_registered",
+    "webinar_attended",
+    "seminar_question",
+    "trade_fair_visit",
+    "inquiry",
+    "trial_started",
+    "trial_login",
+    "quote_request",
+    "meeting_request",
+    "call",
+    "newsletter_signup",
+    "unsubscribed",
+)
 CODE: Final = {kind: code for code, kind in enumerate(KINDS)}
 
 
@@ -75,12 +90,19 @@ SEQUELS: Final = (
     Sequel("mail_open", "mail_click", 0.14, intent=0.35, within_seconds=180),
     Sequel("webinar_registered", "webinar_attended", 0.55, intent=0.2, mean_days=6),
     Sequel("webinar_attended", "seminar_question", 0.12, intent=0.6, within_seconds=3_000),
-    Sequel("trial_started", "trial_login", 4.0, intent=0.35, evaluating=0.5, mean_days=6,
-           once=False),
-    Sequel("trial_started", "quote_request", 0.09, intent=0.6, funded=0.6, evaluating=0.9,
-           outsider=-2.0, mean_days=6),
+    Sequel("trial_started", "trial_login", 4.0, intent=0.35, evaluating=0.5, mean_days=6, once=False),
+    Sequel(
+        "trial_started",
+        "quote_request",
+        0.09,
+        intent=0.6,
+        funded=0.6,
+        evaluating=0.9,
+        outsider=-2.0,
+        mean_days=6,
+    ),
     Sequel("price_page", "inquiry", 0.05, intent=0.6, outsider=-3.0, mean_days=3),
-)  # fmt: skip
+)
 
 # Median, log spread and the most of the value; kinds not named here have none.
 TYPICAL_VALUE: Final = {

@@ -9,18 +9,19 @@ HOUR: Final = 3_600_000
 DAY: Final = 24 * HOUR
 PEOPLE: Final = ("Sato", "Suzuki", "Tanaka", "Ito")
 REASONS: Final = (
-    "no budget this year", "only collecting information", "could not be reached", "not our market",
+    "no budget this year",
+    "only collecting information",
+    "could not be reached",
+    "not our market",
     "no one who decides",
-)  # fmt: skip
+)
 _DELAYS: Final = ((0.30, 1), (0.35, 4), (0.22, 24), (0.08, 72))
 """The share of leads that are called within so many hours; the rest never are."""
 
 Step = tuple[Literal["handovers", "opportunities"], int, dict[str, Any]]
 
 
-def handling(
-    lead_id: str, hot_at: int, closed_at: int | None, won: bool, now: int
-) -> Iterator[Step]:
+def handling(lead_id: str, hot_at: int, closed_at: int | None, won: bool, now: int) -> Iterator[Step]:
     """Hand-over, first contact, acceptance or its refusal, opportunity, next action. Times in ms UTC."""
     rng = np.random.default_rng([17, *lead_id.encode()])
     by = {"by": PEOPLE[rng.integers(len(PEOPLE))]}

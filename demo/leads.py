@@ -22,10 +22,14 @@ STUDENT: Final = TITLES.index("学生")
 STAGES: Final = ("nurturing", "in_contact", "customer", "closed")
 OWNERS: Final = tuple(f"IS{number:02d}" for number in range(1, 9))
 PAGES: Final = {
-    "newsletter_signup": "/newsletter", "white_paper": "/white-papers",
-    "material_request": "/materials", "webinar_registered": "/webinars",
-    "inquiry": "/contact", "meeting_request": "/contact", "trial_started": "/free-trial",
-}  # fmt: skip
+    "newsletter_signup": "/newsletter",
+    "white_paper": "/white-papers",
+    "material_request": "/materials",
+    "webinar_registered": "/webinars",
+    "inquiry": "/contact",
+    "meeting_request": "/contact",
+    "trial_started": "/free-trial",
+}
 ALL_PAGES: Final = tuple(dict.fromkeys(PAGES.values()))
 
 
@@ -40,24 +44,26 @@ def leads_table(
     """What is known from the form, the company's entry and inside sales' first contact."""
     count = len(traits)
     account = pa.array(traits.account)
-    return pa.table({
-        "lead_id": ids("L", count, 6),
-        "account_id": ids("A", len(accounts), 5).take(account),
-        "created_at": times(traits.created),
-        "channel": words(traits.channel, NAMES),
-        "campaign": words(campaign, CAMPAIGNS),
-        "keyword": words(draw_keyword(rng, traits.channel, traits.intent), KEYWORDS),
-        "landing_page": words(_page(rng, first), ALL_PAGES),
-        "employees": employees(accounts).take(account),
-        "industry": words(accounts.industry[traits.account], INDUSTRIES),
-        "prefecture": words(accounts.prefecture[traits.account], PREFECTURES),
-        "job_title": words(_title(rng, traits), TITLES),
-        "mail_domain": words(_private_mail(rng, traits), ("company", "private")),
-        "is_competitor": yes_no(traits.competitor),
-        "is_student": yes_no(traits.student),
-        "owner": words(_owner(rng, fates), OWNERS),
-        "first_contact_at": times(fates.contacted),
-    })  # fmt: skip
+    return pa.table(
+        {
+            "lead_id": ids("L", count, 6),
+            "account_id": ids("A", len(accounts), 5).take(account),
+            "created_at": times(traits.created),
+            "channel": words(traits.channel, NAMES),
+            "campaign": words(campaign, CAMPAIGNS),
+            "keyword": words(draw_keyword(rng, traits.channel, traits.intent), KEYWORDS),
+            "landing_page": words(_page(rng, first), ALL_PAGES),
+            "employees": employees(accounts).take(account),
+            "industry": words(accounts.industry[traits.account], INDUSTRIES),
+            "prefecture": words(accounts.prefecture[traits.account], PREFECTURES),
+            "job_title": words(_title(rng, traits), TITLES),
+            "mail_domain": words(_private_mail(rng, traits), ("company", "private")),
+            "is_competitor": yes_no(traits.competitor),
+            "is_student": yes_no(traits.student),
+            "owner": words(_owner(rng, fates), OWNERS),
+            "first_contact_at": times(fates.contacted),
+        }
+    )
 
 
 def with_today(leads: pa.Table, fates: Fates, changes: Changes, unsubscribed: Ints) -> pa.Table:

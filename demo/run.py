@@ -50,6 +50,5 @@ def _costs(crm: DemoCrm) -> pa.Table:
     """What each campaign cost in each month, in yen."""
     told = crm.tables["campaigns"]
     return pa.table(
-        {name: told[name] for name in ("month", "channel", "campaign")}
-        | {"amount": told["cost_jpy"]}
+        {name: told[name] for name in ("month", "channel", "campaign")} | {"amount": told["cost_jpy"]}
     )

@@ -72,9 +72,7 @@ def _later(table: pa.Table, days: int) -> pa.Table:
             moved = pc.add(table[place], pa.scalar(timedelta(days=days), pa.duration("ms")))
             table = table.set_column(place, column, moved.cast(column.type))
         elif column.name == "month":
-            moved = pa.array(
-                [month_later(month, days) for month in table[place].to_pylist()], pa.string()
-            )
+            moved = pa.array([month_later(month, days) for month in table[place].to_pylist()], pa.string())
             table = table.set_column(place, column, moved)
     return table
 

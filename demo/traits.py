@@ -69,18 +69,25 @@ def draw_traits(rng: np.random.Generator, accounts: Accounts, leads: int) -> Tra
     intent = intent + channel_intent(channel, giveaway)
     worked = rng.random(leads) < chance(2.0 + 0.5 * fit + 0.35 * intent - 1.2 * student)
     return Traits(
-        account, created, channel, giveaway, fit, intent,
+        account,
+        created,
+        channel,
+        giveaway,
+        fit,
+        intent,
         pace=rng.standard_normal(leads),
         habit=rng.standard_normal(leads),
         large=accounts.log_employees[account] >= np.log(LARGE),
         decider=(rng.random(leads) < chance(-1.0 + 0.9 * fit)) & ~student,
         funded=(rng.random(leads) < chance(-0.9 + 0.9 * intent + 0.3 * fit)) & ~student,
         evaluating=rng.random(leads) < chance(-0.8 + 1.2 * intent),
-        competitor=accounts.competitor[account], student=student,
+        competitor=accounts.competitor[account],
+        student=student,
         mail_bot=accounts.mail_bot[account],
         opportunity=_opportunity(rng, fit, intent, student | accounts.competitor[account]),
-        worked=worked, contact_hours=_contact_hours(rng, intent),
-    )  # fmt: skip
+        worked=worked,
+        contact_hours=_contact_hours(rng, intent),
+    )
 
 
 def _arrivals(rng: np.random.Generator, accounts: Accounts, leads: int) -> tuple[Ints, Ints]:

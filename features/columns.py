@@ -30,9 +30,7 @@ class Texts:
         """The texts at `rows`; a row of -1 gives a missing text."""
         if not len(self.codes):
             return Texts(np.full(len(rows), MISSING, dtype=np.int32), self.categories)
-        return Texts(
-            np.where(rows >= 0, self.codes[rows], MISSING).astype(np.int32), self.categories
-        )
+        return Texts(np.where(rows >= 0, self.codes[rows], MISSING).astype(np.int32), self.categories)
 
     def plain(self) -> list[str | None]:
         """The texts themselves, None where missing."""

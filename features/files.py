@@ -65,9 +65,7 @@ def _replaced(path: Path, part: Path) -> None:
 def cannot_write(path: Path, problem: OSError) -> OutsideError:
     """The sentence for a disk that does not take `path`."""
     why = problem.strerror or str(problem)
-    return OutsideError(
-        f"{path}: cannot be written ({why}). Free some space or choose another place."
-    )
+    return OutsideError(f"{path}: cannot be written ({why}). Free some space or choose another place.")
 
 
 def _flushed(path: Path) -> None:

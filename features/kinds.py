@@ -36,9 +36,7 @@ class View(Protocol[N, T]):
     def repeated(self, activity: Activity, days: float | None, over: Over) -> N: ...
     def days_since(self, activity: Activity, over: Over) -> N: ...
     def last(self, activity: Activity, over: Over) -> N: ...
-    def after(
-        self, then: Activity, first: Activity, days: float, window: float | None, over: Over
-    ) -> N: ...
+    def after(self, then: Activity, first: Activity, days: float, window: float | None, over: Over) -> N: ...
     def decayed(self, activity: Activity, half_life_days: float, over: Over) -> N: ...
     def distinct(self, days: float | None, over: Over) -> N: ...
     def ratio(self, part: N, whole: N) -> N: ...
@@ -88,9 +86,7 @@ class Count:
 
     def label(self, words: Words, lang: Language) -> str:
         what = _activity(self.activity, words, lang)
-        return _window(
-            _of(self.over, f"{what}の回数" if lang == "ja" else what, lang), self.days, lang
-        )
+        return _window(_of(self.over, f"{what}の回数" if lang == "ja" else what, lang), self.days, lang)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,9 +145,7 @@ class DaysSince:
 
     def label(self, words: Words, lang: Language) -> str:
         what = _activity(self.activity, words, lang)
-        return _of(
-            self.over, f"最後の{what}からの日数" if lang == "ja" else f"days since {what}", lang
-        )
+        return _of(self.over, f"最後の{what}からの日数" if lang == "ja" else f"days since {what}", lang)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,9 +162,7 @@ class Last:
 
     def label(self, words: Words, lang: Language) -> str:
         what = _activity(self.activity, words, lang)
-        return _of(
-            self.over, f"直近の{what}の値" if lang == "ja" else f"value of the last {what}", lang
-        )
+        return _of(self.over, f"直近の{what}の値" if lang == "ja" else f"value of the last {what}", lang)
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,9 +207,7 @@ class Decayed:
     def label(self, words: Words, lang: Language) -> str:
         what, days = _activity(self.activity, words, lang), _days(self.half_life_days)
         ja = f"最近の{what}（半減期{days}日）"
-        return _of(
-            self.over, ja if lang == "ja" else f"recent {what} (half-life {days} days)", lang
-        )
+        return _of(self.over, ja if lang == "ja" else f"recent {what} (half-life {days} days)", lang)
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,23 +259,23 @@ class Age:
 
 
 Feature: TypeAlias = Annotated[
-    Attribute
-    | Count
-    | Sum
-    | Repeated
-    | DaysSince
-    | Last
-    | After
-    | Decayed
-    | Distinct
-    | Ratio
-    | Age,
+    Attribute | Count | Sum | Repeated | DaysSince | Last | After | Decayed | Distinct | Ratio | Age,
     Field(discriminator="kind"),
 ]
 
 KINDS: tuple[type[Any], ...] = (
-    Attribute, Count, Sum, Repeated, DaysSince, Last, After, Decayed, Distinct, Ratio, Age,
-)  # fmt: skip
+    Attribute,
+    Count,
+    Sum,
+    Repeated,
+    DaysSince,
+    Last,
+    After,
+    Decayed,
+    Distinct,
+    Ratio,
+    Age,
+)
 
 
 def activities_of(feature: Feature) -> set[str]:
@@ -323,8 +313,4 @@ def _of(over: Over, label: str, lang: Language) -> str:
 def _window(label: str, days: float | None, lang: Language) -> str:
     if days is None:
         return label
-    return (
-        f"過去{_days(days)}日間の{label}"
-        if lang == "ja"
-        else f"{label} in the last {_days(days)} days"
-    )
+    return f"過去{_days(days)}日間の{label}" if lang == "ja" else f"{label} in the last {_days(days)} days"

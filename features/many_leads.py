@@ -124,9 +124,7 @@ class Histories:
         owners = int(self.crm.account.max(initial=-1)) + 1
         return self._sorted(self.crm.account[self.crm.activities.lead], owners)
 
-    def _sorted(
-        self, owner: NDArray[np.int32], owners: int
-    ) -> tuple[Keys, NDArray[np.int16], Floats | None]:
+    def _sorted(self, owner: NDArray[np.int32], owners: int) -> tuple[Keys, NDArray[np.int16], Floats | None]:
         told = self.crm.activities
         keys, order = _sort(owner, told.at, owners)
         return keys, told.type[order], None if told.value is None else told.value[order]
@@ -207,9 +205,7 @@ class ManyLeads:
             told[any_before] = stretch.value[last[any_before]]
         return told
 
-    def after(
-        self, then: Activity, first: Activity, days: float, window: float | None, over: Over
-    ) -> Floats:
+    def after(self, then: Activity, first: Activity, days: float, window: float | None, over: Over) -> Floats:
         start, stop = self._window(self._histories.after(then, first, days, over), window, over)
         return (stop - start).astype(np.float64)
 

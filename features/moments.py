@@ -47,9 +47,15 @@ class Examples:
     def take(self, rows: NDArray[np.integer] | Bools) -> Examples:
         """Some of the examples."""
         return Examples(
-            self.lead[rows], self.moment[rows], self.known_at[rows], self.landmark[rows],
-            self.group[rows], self.won[rows], self.amount[rows], self.ordered,
-        )  # fmt: skip
+            self.lead[rows],
+            self.moment[rows],
+            self.known_at[rows],
+            self.landmark[rows],
+            self.group[rows],
+            self.won[rows],
+            self.amount[rows],
+            self.ordered,
+        )
 
     @property
     def won_leads(self) -> int:
@@ -80,9 +86,15 @@ def _landmarks(crm: Crm, target: Target) -> Examples:
     at = moment[lead, age]
     won = won_at[lead, 0] <= at + horizon
     return Examples(
-        lead.astype(np.int32), at, at + horizon, np.array(target.landmarks, np.float32)[age],
-        crm.group[lead], won, crm.outcomes.amount[lead], True,
-    )  # fmt: skip
+        lead.astype(np.int32),
+        at,
+        at + horizon,
+        np.array(target.landmarks, np.float32)[age],
+        crm.group[lead],
+        won,
+        crm.outcomes.amount[lead],
+        True,
+    )
 
 
 def _once(crm: Crm) -> Examples:

@@ -108,9 +108,7 @@ class OneLead:
         values = self._of(over).of(activity)[1]
         return values[-1] if values else math.nan
 
-    def after(
-        self, then: Activity, first: Activity, days: float, window: float | None, over: Over
-    ) -> float:
+    def after(self, then: Activity, first: Activity, days: float, window: float | None, over: Over) -> float:
         firsts, within, found = self._of(over).of(first)[0], days_to_ms(days), 0
         thens = self._of(over).of(then)[0]
         for at in thens[self._start(thens, window) :]:
@@ -152,9 +150,7 @@ def _added(terms: Iterable[float]) -> float:
     return total
 
 
-def _as_of(
-    moment: int, attributes: Mapping[str, object], changes: Sequence[Change]
-) -> dict[str, object]:
+def _as_of(moment: int, attributes: Mapping[str, object], changes: Sequence[Change]) -> dict[str, object]:
     told = dict(attributes)
     for column, at, value in sorted(changes, key=lambda change: change[1]):
         if at < moment:

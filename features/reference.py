@@ -40,17 +40,19 @@ _EXAMPLES: dict[type, Any] = {
 }
 
 
-_WORDS = Vocabulary({
-    "employees": {"en": "Employees", "ja": "従業員数"},
-    "price_page": {"en": "Price page viewed", "ja": "料金ページ閲覧"},
-    "order": {"en": "Order", "ja": "注文"},
-    "product_view": {"en": "Product viewed", "ja": "商品閲覧"},
-    "mail_click": {"en": "Mail link clicked", "ja": "メールのクリック"},
-    "mail_open": {"en": "Mail opened", "ja": "メール開封"},
-    "quote_request": {"en": "Quote requested", "ja": "見積依頼"},
-    "trial_started": {"en": "Trial started", "ja": "トライアル開始"},
-    "webinar": {"en": "Webinar attended", "ja": "ウェビナー参加"},
-})  # fmt: skip
+_WORDS = Vocabulary(
+    {
+        "employees": {"en": "Employees", "ja": "従業員数"},
+        "price_page": {"en": "Price page viewed", "ja": "料金ページ閲覧"},
+        "order": {"en": "Order", "ja": "注文"},
+        "product_view": {"en": "Product viewed", "ja": "商品閲覧"},
+        "mail_click": {"en": "Mail link clicked", "ja": "メールのクリック"},
+        "mail_open": {"en": "Mail opened", "ja": "メール開封"},
+        "quote_request": {"en": "Quote requested", "ja": "見積依頼"},
+        "trial_started": {"en": "Trial started", "ja": "トライアル開始"},
+        "webinar": {"en": "Webinar attended", "ja": "ウェビナー参加"},
+    }
+)
 
 
 def feature_table() -> str:

@@ -223,9 +223,7 @@ class CrmSettings(Strict):
     @model_validator(mode="after")
     def _dated(self) -> Self:
         if self.order == "date" and self.leads.created_at is None:
-            raise ValueError(
-                '[crm] order: "date" needs the column of that date: [leads] created_at'
-            )
+            raise ValueError('[crm] order: "date" needs the column of that date: [leads] created_at')
         needs = sorted(name for name, f in self.features.items() if f.kind != "attribute")
         if needs and not self.dated:
             raise ValueError(
@@ -239,14 +237,11 @@ class CrmSettings(Strict):
         counting = sorted(n for n, f in self.features.items() if f.kind not in ("attribute", "age"))
         if counting and not self.activities:
             raise ValueError(
-                f"[features] {', '.join(counting[:3])}: activities are counted, but there is no "
-                "[activities]"
+                f"[features] {', '.join(counting[:3])}: activities are counted, but there is no [activities]"
             )
         history = [n for n, f in self.table.attributes.items() if f.known == "history"]
         if history and not self.changes:
-            raise ValueError(
-                f'[features] {history[0]}: known = "history", but there is no [changes]'
-            )
+            raise ValueError(f'[features] {history[0]}: known = "history", but there is no [changes]')
         return self
 
     @model_validator(mode="after")
@@ -334,9 +329,7 @@ def expanded(source: str) -> str:
 
     def value(match: re.Match[str]) -> str:
         if match[1] not in os.environ:
-            raise SettingsError(
-                f"The environment variable {match[1]} that crm.toml names is not set."
-            )
+            raise SettingsError(f"The environment variable {match[1]} that crm.toml names is not set.")
         return os.environ[match[1]]
 
     return re.sub(r"\$\{(\w+)\}", value, source)
@@ -393,8 +386,12 @@ _KINDS: dict[str, type[Any]] = {
     str(f.default): kind for kind in KINDS for f in fields(kind) if f.name == "kind"
 }
 _MODELS: dict[str, type[BaseModel]] = {
-    "leads": LeadsTable, "deals": DealsTable, "activities": ActivitiesTable,
-    "changes": ChangesTable, "target": Target, "roles": Roles,
+    "leads": LeadsTable,
+    "deals": DealsTable,
+    "activities": ActivitiesTable,
+    "changes": ChangesTable,
+    "target": Target,
+    "roles": Roles,
     "review": Review,
-}  # fmt: skip
+}
 _TABLES = (*_MODELS, "features", "segments", "words")

@@ -54,10 +54,17 @@ class House:
         store = Store.open(settings.store_url, settings.spool)
         said = Said(store)
         house = House(
-            settings, crm, store, watch, said, metrics,
-            Desk(crm, watch, store, said, metrics, clock), Intake(crm, store, said, metrics, clock),
-            Keyring(settings.keys_file), Limits(settings.rate_limit),
-        )  # fmt: skip
+            settings,
+            crm,
+            store,
+            watch,
+            said,
+            metrics,
+            Desk(crm, watch, store, said, metrics, clock),
+            Intake(crm, store, said, metrics, clock),
+            Keyring(settings.keys_file),
+            Limits(settings.rate_limit),
+        )
         house.look()
         logs.quiet_lightgbm()
         return house

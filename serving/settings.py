@@ -78,9 +78,7 @@ def shown_url(url: str) -> str:
 
 
 def _wrong(name: str, got: str, allowed: str) -> SettingsError:
-    return SettingsError(
-        f"{name}: {got!r} is not allowed. Allowed: {allowed}. Set it or leave it out."
-    )
+    return SettingsError(f"{name}: {got!r} is not allowed. Allowed: {allowed}. Set it or leave it out.")
 
 
 def _path(environ: Environ, name: str, default: Path) -> Path:

@@ -98,17 +98,23 @@ def _judge(data: Data, train: Data, split: Split, name: str, seed: int) -> _Judg
     assert model.points is not None  # the card has rows
     told, points = model.log_odds(leads), model.points.log_odds(leads.rating)
     month = Month(
-        name, len(train), len(test), int(test.won.sum()), log_loss(test.won, told),
-        log_loss(test.won, points), _differences(test, told),
-    )  # fmt: skip
+        name,
+        len(train),
+        len(test),
+        int(test.won.sum()),
+        log_loss(test.won, told),
+        log_loss(test.won, points),
+        _differences(test, told),
+    )
     return _Judged(split.test, told, points, month)
 
 
 def _together(data: Data, told: list[_Judged]) -> Backtest:
     """All months on one list: each lead with what the model of its month said."""
     test = data.take(np.concatenate([t.rows for t in told]))
-    model, points = (np.concatenate(scores) for scores in zip(*((t.model, t.points) for t in told),
-                                                              strict=True))  # fmt: skip
+    model, points = (
+        np.concatenate(scores) for scores in zip(*((t.model, t.points) for t in told), strict=True)
+    )
     gain = log_loss_gain(_judged(test), model, points)
     return Backtest([t.month for t in told], _differences(test, model), gain)
 
@@ -128,8 +134,10 @@ def _stretches(data: Data, months: int) -> list[tuple[str, int, int]]:
     if data.dated:
         starts = _month_starts(moment)[-months - 1 :]
         return [(iso(a)[:7], a, b) for a, b in pairwise(starts)]
-    ends = [int(moment[min(int(len(moment) * share), len(moment) - 1)])
-            for share in np.linspace(0.4, 1, months + 1)]  # fmt: skip
+    ends = [
+        int(moment[min(int(len(moment) * share), len(moment) - 1)])
+        for share in np.linspace(0.4, 1, months + 1)
+    ]
     ends[-1] += 1
     return [(f"{i}/{months}", a, b) for i, (a, b) in enumerate(pairwise(ends), 1)]
 

@@ -39,8 +39,12 @@ class Comparison:
     def plain(self, lang: Language) -> dict[str, Any]:
         """All figures as JSON can hold them."""
         model = self.found.model
-        about = {"model": model.version, "version": self.found.version, "alias": self.found.alias,
-                 "scorecard": self.told.card.version}  # fmt: skip
+        about = {
+            "model": model.version,
+            "version": self.found.version,
+            "alias": self.found.alias,
+            "scorecard": self.told.card.version,
+        }
         return about | self.told.plain(model.table, lang)
 
 

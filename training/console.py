@@ -68,9 +68,7 @@ def training(made: MainJob, lang: Language) -> None:
         f"hotlead version {registered.version}, challenger, at {registered.tracking_uri}."
     )
     if not trained.model.card.rows:
-        print(
-            "There is no scorecard.toml beside crm.toml: `hotlead rules suggest` learns a first one."
-        )
+        print("There is no scorecard.toml beside crm.toml: `hotlead rules suggest` learns a first one.")
 
 
 def verdict(compared: Comparison, lang: Language) -> None:
@@ -93,10 +91,24 @@ def _head(score: Score, lang: Language) -> str:
     """L023593  92 hot  (model 66% → 92 hot, rules 40 points → 80 hot; hot at once)."""
     sides, stage = [], said(f"stage_{score.stage}", lang)
     if score.model is not None:
-        sides.append(said("call_model", lang, probability=f"{score.model.probability:.0%}",
-                          score=score.model.score, stage=said(f"stage_{score.model.stage}", lang)))  # fmt: skip
-    sides.append(said("call_rules", lang, points=score.rules.points, score=score.rules.score,
-                      stage=said(f"stage_{score.rules.stage}", lang)))  # fmt: skip
+        sides.append(
+            said(
+                "call_model",
+                lang,
+                probability=f"{score.model.probability:.0%}",
+                score=score.model.score,
+                stage=said(f"stage_{score.model.stage}", lang),
+            )
+        )
+    sides.append(
+        said(
+            "call_rules",
+            lang,
+            points=score.rules.points,
+            score=score.rules.score,
+            stage=said(f"stage_{score.rules.stage}", lang),
+        )
+    )
     by = said(f"decided_by_{score.decided_by}", lang)
     return f"{score.lead_id}  {score.score} {stage}  ({said('list_joint', lang).join(sides)}; {by})"
 
@@ -145,14 +157,26 @@ def gate(trial: Trial, override: str | None, lang: Language, json_wanted: bool) 
 
     refused = reasons(trial.checks, lang)
     if json_wanted:
-        as_json(promoted=trial.promoted, version=trial.challenger.version, override=override,
-                reasons=refused, checks=plain(trial.checks))  # fmt: skip
+        as_json(
+            promoted=trial.promoted,
+            version=trial.challenger.version,
+            override=override,
+            reasons=refused,
+            checks=plain(trial.checks),
+        )
         return
-    champion = said("gate_no_champion", lang) if trial.champion is None else said(
-        "gate_champion", lang, version=trial.champion.version, model=trial.champion.model.version
-    )  # fmt: skip
-    summary = said("gate_summary", lang, challenger=trial.challenger.version,
-                   model=trial.challenger.model.version, champion=champion)  # fmt: skip
+    champion = (
+        said("gate_no_champion", lang)
+        if trial.champion is None
+        else said("gate_champion", lang, version=trial.champion.version, model=trial.champion.model.version)
+    )
+    summary = said(
+        "gate_summary",
+        lang,
+        challenger=trial.challenger.version,
+        model=trial.challenger.model.version,
+        champion=champion,
+    )
     outcome = said("gate_promoted", lang, challenger=trial.challenger.version)
     if not trial.promoted:
         joint = "／" if lang == "ja" else "; "

@@ -21,16 +21,12 @@ class ScoringModel:
     def __init__(self, model: Model) -> None:
         self.model = model
 
-    def predict(
-        self, model_input: pd.DataFrame, params: dict[str, Any] | None = None
-    ) -> pd.DataFrame:
+    def predict(self, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
         """A frame with the column `probability`, a row a lead. Raises ValueError for a missing column."""
         names = self.model.table.names
         absent = [name for name in names if name not in model_input.columns]
         if absent:
-            raise ValueError(
-                f"The input lacks the feature columns {absent}; needed are {list(names)}."
-            )
+            raise ValueError(f"The input lacks the feature columns {absent}; needed are {list(names)}.")
         columns = {name: self._column(model_input[name], name) for name in names}
         return pd.DataFrame({"probability": self.model.probability(columns)})
 

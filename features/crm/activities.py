@@ -80,9 +80,7 @@ def _known(reader: Reader, places: Places, rows: Rows, column: str, what: str) -
     return lead[known], taken(rows, known)
 
 
-def _types(
-    reader: Reader, rows: Rows, told: ActivitiesTable
-) -> tuple[NDArray[np.int16], tuple[str, ...]]:
+def _types(reader: Reader, rows: Rows, told: ActivitiesTable) -> tuple[NDArray[np.int16], tuple[str, ...]]:
     if not told.type:
         return np.zeros(rows.table.num_rows, dtype=np.int16), ("activity",)
     found = encoded(rows.table[told.type], reader.missing)

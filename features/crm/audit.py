@@ -46,11 +46,7 @@ def left_out(findings: list[Finding], loaded: Loaded) -> set[str]:
     """The names of the features that surely leak, unless crm.toml insists on them."""
     sure = {f.column for f in findings if f.severity == "leak"}
     attributes = loaded.settings.table.attributes
-    return {
-        n
-        for n, a in attributes.items()
-        if a.column in sure and not a.insist and a.known != "history"
-    }
+    return {n for n, a in attributes.items() if a.column in sure and not a.insist and a.known != "history"}
 
 
 @dataclass(frozen=True)
@@ -117,8 +113,16 @@ def _look_at(
     column = _typed(raw, loaded)
     place = judged.lead if rows is None else rows[judged.lead]
     values = take(column, place)
-    looks = (_one_outcome, _close_dates, _counts_all, _almost_perfect, _mostly_one_outcome,
-             _named_like_a_summary, _filled_lately, _is_id)  # fmt: skip
+    looks = (
+        _one_outcome,
+        _close_dates,
+        _counts_all,
+        _almost_perfect,
+        _mostly_one_outcome,
+        _named_like_a_summary,
+        _filled_lately,
+        _is_id,
+    )
     for look in looks:
         found = look(_Look(name, raw, place, values, judged, loaded, rows is not None))
         if found is not None:
@@ -181,12 +185,13 @@ def _one_outcome(at: _Look) -> Finding | None:
         return None
     en, ja = ("won", "成約") if won > other else ("lost or open", "失注・未成約")
     return Finding(
-        "one_outcome", "leak",
+        "one_outcome",
+        "leak",
         f"'{at.name}' is filled for {en} leads only ({max(won, other):.1%} of them against {low:.1%}): "
         "it is written after the outcome is known.",
         f"「{at.name}」は{ja}のリードにだけ入力されています（{high:.1%}、それ以外は{low:.1%}）。"
         "結果が出た後に書き込まれる項目です。",
-    )  # fmt: skip
+    )
 
 
 def _close_dates(at: _Look) -> Finding | None:
@@ -201,18 +206,16 @@ def _close_dates(at: _Look) -> Finding | None:
     there = (at.place >= 0) & (closed_at < NEVER)
     date = np.asarray(parsed.values)[at.place[there]]
     told = date < NEVER
-    if (
-        not told.any()
-        or (share := float((date[told] >= closed_at[there][told] - _DAY).mean())) < 0.5
-    ):
+    if not told.any() or (share := float((date[told] >= closed_at[there][told] - _DAY).mean())) < 0.5:
         return None
     return Finding(
-        "date_after_close", "leak",
+        "date_after_close",
+        "leak",
         f"'{at.name}' holds dates on or after the day of the close for {share:.0%} of the closed leads: "
         "it is written when the deal ends.",
         f"「{at.name}」の日付は、クローズしたリードの{share:.0%}でクローズ当日以降です。"
         "案件の終了時に書き込まれる項目です。",
-    )  # fmt: skip
+    )
 
 
 def _counts_all(at: _Look) -> Finding | None:
@@ -224,11 +227,12 @@ def _counts_all(at: _Look) -> Finding | None:
         total = np.bincount(leads, minlength=len(crm))[at.judged.lead]
         if len(leads) and total.max() > 1 and float((at.values == total).mean()) > 0.95:
             return Finding(
-                "counts_all", "leak",
+                "counts_all",
+                "leak",
                 f"'{at.name}' counts all that ever happened to the lead, after the moment and up to the "
                 "close as well.",
                 f"「{at.name}」は、評価時点より後（クローズまで）も含めた全件数を数えています。",
-            )  # fmt: skip
+            )
     return None
 
 
@@ -238,12 +242,13 @@ def _almost_perfect(at: _Look) -> Finding | None:
         return None
     sure = auc >= _SURE
     return Finding(
-        "almost_perfect", "leak" if sure else "suspect",
+        "almost_perfect",
+        "leak" if sure else "suspect",
         f"'{at.name}' alone tells won from lost almost perfectly on the newest deals (ROC AUC {auc:.2f}): "
         f"it is {'surely' if sure else 'probably'} written after the outcome is known.",
         f"「{at.name}」だけで最新案件の成約・失注をほぼ言い当てます（ROC AUC {auc:.2f}）。"
         f"結果が出た後に書き込まれた{'項目です' if sure else '可能性が高い項目です'}。",
-    )  # fmt: skip
+    )
 
 
 def _mostly_one_outcome(at: _Look) -> Finding | None:
@@ -252,12 +257,13 @@ def _mostly_one_outcome(at: _Look) -> Finding | None:
     if high < 2 * low or high - low < 0.1:
         return None
     return Finding(
-        "mostly_one_outcome", "suspect",
+        "mostly_one_outcome",
+        "suspect",
         f"'{at.name}' is filled for {won:.0%} of the won leads but {other:.0%} of the others: "
         "people seem to fill it in as the deal goes on.",
         f"「{at.name}」の入力率は、成約リードで{won:.0%}、それ以外で{other:.0%}です。"
         "商談の進行につれて入力される項目と思われます。",
-    )  # fmt: skip
+    )
 
 
 def _named_like_a_summary(at: _Look) -> Finding | None:
@@ -267,12 +273,13 @@ def _named_like_a_summary(at: _Look) -> Finding | None:
     if not auc > 0.55:
         return None
     return Finding(
-        "named_like_a_summary", "suspect",
+        "named_like_a_summary",
+        "suspect",
         f"'{at.name}' sounds like something that is known only when the deal ends, and it predicts "
         f"(ROC AUC {auc:.2f} alone). If it is as it stood at the moment, keep it.",
-        f"「{at.name}」は案件終了時に決まる項目の名前に見え、単独でも予測に効いています（ROC AUC {auc:.2f}）。"
-        "評価時点の値と確認できる場合だけ使ってください。",
-    )  # fmt: skip
+        f"「{at.name}」は案件終了時に決まる項目の名前に見え、単独でも予測に効いています"
+        f"（ROC AUC {auc:.2f}）。評価時点の値と確認できる場合だけ使ってください。",
+    )
 
 
 def _filled_lately(at: _Look) -> Finding | None:
@@ -281,12 +288,13 @@ def _filled_lately(at: _Look) -> Finding | None:
     if high - low < 0.4 or at.loaded.crm.order == "none":
         return None
     return Finding(
-        "filled_lately", "suspect",
+        "filled_lately",
+        "suspect",
         f"'{at.name}' is filled for {old:.0%} of the older leads but {new:.0%} of the newest: "
         "it was not kept the same way all the time, and may be filled in later.",
         f"「{at.name}」の入力率は、以前のリードで{old:.0%}、最新のリードで{new:.0%}です。"
         "運用が途中で変わったか、後から入力されている可能性があります。",
-    )  # fmt: skip
+    )
 
 
 def _is_id(at: _Look) -> Finding | None:
@@ -295,10 +303,11 @@ def _is_id(at: _Look) -> Finding | None:
     if len(np.unique(at.values.codes[at.filled])) < 0.9 * at.filled.sum():
         return None
     return Finding(
-        "id", "note",
+        "id",
+        "note",
         f"'{at.name}' has a value of its own for almost every lead: an id, nothing to learn from.",
         f"「{at.name}」はほぼ全リードで値が異なるIDで、学習には使えません。",
-    )  # fmt: skip
+    )
 
 
 # -- the data as a whole --------------------------------------------------------------------------
@@ -320,37 +329,38 @@ def _too_few_wins(crm: Crm) -> Iterator[Finding]:
     won, lost = int(crm.outcomes.won.sum()), int((~crm.outcomes.won).sum())
     if won < MIN_WINS:
         yield Finding(
-            "too_few_wins", "warning",
+            "too_few_wins",
+            "warning",
             f"There are {won} won leads; a model needs {MIN_WINS}: {MIN_WINS - won} more are missing. "
             "Until then the rules alone decide.",
             f"成約リードは{won}件です。モデルには{MIN_WINS}件必要で、あと{MIN_WINS - won}件足りません。"
             "それまではルールだけで判定します。",
-        )  # fmt: skip
+        )
     if not lost:
         yield Finding(
-            "one_class", "warning",
+            "one_class",
+            "warning",
             "All leads are won; a model needs lost or open ones as well.",
             "すべてのリードが成約です。失注または未成約のリードも必要です。",
-        )  # fmt: skip
+        )
 
 
 def _today_values(loaded: Loaded) -> Iterator[Finding]:
     today = [a.column for a in loaded.settings.table.attributes.values() if a.known == "today"]
     if not today:
         return
-    shown = ", ".join(f"'{c}'" for c in today[:6]) + (
-        f" and {len(today) - 6} more" if len(today) > 6 else ""
-    )
+    shown = ", ".join(f"'{c}'" for c in today[:6]) + (f" and {len(today) - 6} more" if len(today) > 6 else "")
     shown_ja = "、".join(f"「{c}」" for c in today[:6]) + (
         f"ほか{len(today) - 6}列" if len(today) > 6 else ""
     )
     yield Finding(
-        "today_values", "warning",
+        "today_values",
+        "warning",
         f"{shown}: today's values, not those of the moment; they may tell of what came later. "
         'Give their history in [changes], or say known = "at_creation" where they never change.',
         f"{shown_ja}は評価時点ではなく現在の値で、後の出来事を含む恐れがあります。[changes]で履歴を渡すか、"
         '変わらない項目には known = "at_creation" と書いてください。',
-    )  # fmt: skip
+    )
 
 
 def _moving_win_rate(crm: Crm) -> Iterator[Finding]:
@@ -365,12 +375,13 @@ def _moving_win_rate(crm: Crm) -> Iterator[Finding]:
         return
     shown = ", ".join(f"{r:.1%}" for r in rates)
     yield Finding(
-        "moving_win_rate", "warning",
+        "moving_win_rate",
+        "warning",
         f"The win rate moves: {shown} in the five fifths of the leads from the oldest to the newest. "
         "A model of the past may be off; look at the newest figures.",
         f"成約率が動いています（古い順に5等分して{shown}）。過去のモデルがずれる恐れがあるため、"
         "直近の数値を確認してください。",
-    )  # fmt: skip
+    )
 
 
 def _no_early_wins(crm: Crm) -> Iterator[Finding]:
@@ -380,12 +391,13 @@ def _no_early_wins(crm: Crm) -> Iterator[Finding]:
     before = int((crm.created < first - days_to_ms(60)).sum())
     if before > 0.02 * len(crm):
         yield Finding(
-            "no_early_wins", "warning",
+            "no_early_wins",
+            "warning",
             f"No close is recorded before {iso(first)[:10]}, but {before:,} leads are more than 60 days "
             "older: their early outcomes are probably missing. Set `since` in [crm].",
             f"{iso(first)[:10]}より前のクローズは記録がありませんが、それより60日以上古いリードが"
             f"{before:,}件あります。初期の結果が欠けていると思われます。[crm]の since を設定してください。",
-        )  # fmt: skip
+        )
 
 
 def _unseen_values(loaded: Loaded) -> Iterator[Finding]:
@@ -399,13 +411,15 @@ def _unseen_values(loaded: Loaded) -> Iterator[Finding]:
         share = _unseen_share(take(column, judged.lead), judged.old)
         if share > 0.05:
             yield Finding(
-                "unseen_values", "warning",
+                "unseen_values",
+                "warning",
                 f"'{attribute.column}': {share:.0%} of the newest leads have values that the older ones "
                 "never had; what the past teaches may not hold for them.",
                 f"「{attribute.column}」は、最新リードの{share:.0%}が過去に無かった値です。"
                 "過去の傾向が当てはまらない恐れがあります。",
-                attribute.column, True,
-            )  # fmt: skip
+                attribute.column,
+                True,
+            )
 
 
 def _unseen_share(column: Column, old: Bools) -> float:
@@ -426,18 +440,20 @@ def _odd_times(crm: Crm) -> Iterator[Finding]:
     early = int((crm.outcomes.closed_at < crm.created).sum())
     if early:
         yield Finding(
-            "closed_before_created", "warning",
+            "closed_before_created",
+            "warning",
             f"{early:,} leads are closed before they are created; they teach nothing and are left out.",
             f"{early:,}件のリードは作成日より前にクローズしています。学習には使いません。",
-        )  # fmt: skip
+        )
     told = crm.activities
     after = int((told.at > crm.outcomes.closed_at[told.lead]).sum()) if len(told) else 0
     if after:
         yield Finding(
-            "activities_after_close", "note",
+            "activities_after_close",
+            "note",
             f"{after:,} of {len(told):,} activities come after the close of their lead; no moment sees them.",
             f"行動{len(told):,}件のうち{after:,}件はクローズ後のものです。評価時点からは見えません。",
-        )  # fmt: skip
+        )
 
 
 def _unworked(loaded: Loaded) -> Iterator[Finding]:
@@ -447,12 +463,13 @@ def _unworked(loaded: Loaded) -> Iterator[Finding]:
     count = int((_never(role, loaded) & ~crm.outcomes.won).sum())
     if count > 0.01 * len(crm):
         yield Finding(
-            "unworked", "warning",
+            "unworked",
+            "warning",
             f"{count:,} leads that nobody ever contacted (no '{role}' is recorded) count as not won: the "
             "model learns who was worked, not only who would buy.",
             f"一度も連絡していないリード{count:,}件（「{role}」の記録なし）が未成約として数えられます。"
             "「誰が買うか」だけでなく「誰に対応したか」も学習されます。",
-        )  # fmt: skip
+        )
 
 
 def _never(role: str, loaded: Loaded) -> Bools:
@@ -475,13 +492,14 @@ def _too_young(loaded: Loaded) -> Iterator[Finding]:
     known = len(np.unique(examples(crm, target).lead))
     if young:
         yield Finding(
-            "too_young", "note",
+            "too_young",
+            "note",
             f"{young:,} leads are younger than the horizon of {target.horizon_days:g} days at the export "
             f"({iso(crm.snapshot)[:10]}): their outcome is not known yet and they are not learnt from; "
             f"{known:,} leads are.",
             f"{young:,}件のリードは、出力時点（{iso(crm.snapshot)[:10]}）で判定期間{target.horizon_days:g}日に"
             f"達していません。結果が未確定のため学習に使わず、{known:,}件で学習します。",
-        )  # fmt: skip
+        )
 
 
 def _no_channel(loaded: Loaded) -> Iterator[Finding]:
@@ -491,8 +509,9 @@ def _no_channel(loaded: Loaded) -> Iterator[Finding]:
     none = int(missing(column).sum())
     if none:
         yield Finding(
-            "no_channel", "note",
+            "no_channel",
+            "note",
             f"{none:,} leads ({none / len(column):.1%}) have no channel; they are missing from the "
             "comparison of channels.",
             f"{none:,}件（{none / len(column):.1%}）のリードにチャネルがなく、チャネル比較に含まれません。",
-        )  # fmt: skip
+        )

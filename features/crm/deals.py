@@ -38,9 +38,13 @@ class Deals:
         use = lead >= 0
         table = self.table if use.all() else self.table.filter(pa.array(use))
         return Deals(
-            table, lead[use], self.at[use], self.won[use], self.amount[use],
+            table,
+            lead[use],
+            self.at[use],
+            self.won[use],
+            self.amount[use],
             np.zeros(len(leads.ids), dtype=bool),
-        )  # fmt: skip
+        )
 
     def outcomes(self, leads: int) -> Outcomes:
         """The first close and first win of each lead, with the amount of the win, else the last."""
@@ -79,9 +83,13 @@ def read_deals(reader: Reader, leads: Identified) -> Deals:
 def _no_deals(leads: Identified) -> Deals:
     nothing = np.empty(0, dtype=np.int64)
     return Deals(
-        leads.rows.table.slice(0, 0), nothing, nothing, nothing.astype(bool),
-        nothing.astype(np.float64), np.zeros(len(leads.ids), dtype=bool),
-    )  # fmt: skip
+        leads.rows.table.slice(0, 0),
+        nothing,
+        nothing,
+        nothing.astype(bool),
+        nothing.astype(np.float64),
+        np.zeros(len(leads.ids), dtype=bool),
+    )
 
 
 def _with_leads(reader: Reader, leads: Identified, told: DealsTable) -> tuple[Rows, Ints]:
@@ -95,18 +103,14 @@ def _with_leads(reader: Reader, leads: Identified, told: DealsTable) -> tuple[Ro
     return rows, lead
 
 
-def meanings(
-    reader: Reader, rows: Rows, told: DealsTable
-) -> np.ndarray[tuple[int], np.dtype[np.str_]]:
+def meanings(reader: Reader, rows: Rows, told: DealsTable) -> np.ndarray[tuple[int], np.dtype[np.str_]]:
     """What each deal's outcome means: "won", "lost", "open" or (then the row is rejected) "unknown"."""
     if told.outcome is None:
         return np.full(rows.table.num_rows, "won")
     outcome = encoded(rows.table[told.outcome], reader.missing - {*told.won, *told.lost})
     means = np.array([_meaning(value, told) for value in (*outcome.categories, None)])
     meaning = means[outcome.codes]
-    allowed = (
-        f"is not among won {list(told.won)}, lost {list(told.lost)}, ignore {list(told.ignore)}"
-    )
+    allowed = f"is not among won {list(told.won)}, lost {list(told.lost)}, ignore {list(told.ignore)}"
     reader.reject(rows, meaning == "unknown", told.outcome, allowed)
     return np.asarray(meaning)
 
@@ -123,9 +127,7 @@ def _meaning(value: str | None, told: DealsTable) -> str:
 def _closes(reader: Reader, rows: Rows, told: DealsTable) -> Ints:
     if not told.closed_at:
         return np.zeros(rows.table.num_rows, dtype=np.int64)
-    return reader.times(
-        rows, told, told.closed_at, "a won or lost deal needs the date of its close"
-    )
+    return reader.times(rows, told, told.closed_at, "a won or lost deal needs the date of its close")
 
 
 def _amounts(reader: Reader, rows: Rows, told: DealsTable) -> Floats:

@@ -40,9 +40,7 @@ def _first_contacts(loaded: Loaded) -> list[int | None]:
     settings, column = loaded.settings, loaded.settings.roles.first_contact
     if column is None or column not in loaded.leads.column_names:
         return [None] * len(loaded.crm)
-    told = as_times(
-        loaded.leads[column], _missing(loaded), settings.zone, settings.leads.time_format
-    )
+    told = as_times(loaded.leads[column], _missing(loaded), settings.zone, settings.leads.time_format)
     return [None if at == NEVER else at for at in told.values.tolist()]
 
 

@@ -103,8 +103,12 @@ def once(reader: Reader, rows: Rows, column: str) -> Rows:
 
 
 def _needed(settings: CrmSettings) -> list[str]:
-    own = [None if settings.leads.id == "row" else settings.leads.id, settings.leads.created_at,
-           settings.leads.account, settings.order_column]  # fmt: skip
+    own = [
+        None if settings.leads.id == "row" else settings.leads.id,
+        settings.leads.created_at,
+        settings.leads.account,
+        settings.order_column,
+    ]
     deals = settings.deals
     deal = [] if deals is None or deals.source else deal_columns(deals)
     wanted = (*own, *deal, *base_columns(settings), *settings.segments.values())
@@ -131,9 +135,7 @@ def _created(reader: Reader, rows: Rows) -> Ints:
     """The time or order value of each row; NEVER where the row is rejected."""
     s, count = reader.settings, rows.table.num_rows
     if s.leads.created_at and order_of(s) == "date":
-        return reader.times(
-            rows, s.leads, s.leads.created_at, "a lead needs the date it was created"
-        )
+        return reader.times(rows, s.leads, s.leads.created_at, "a lead needs the date it was created")
     if s.order_column:
         return _order_values(reader, rows, s.order_column)
     if s.order == "file":

@@ -159,9 +159,18 @@ def _there(told: pa.ChunkedArray) -> Bools:
 
 
 def _is_plain(kind: pa.DataType) -> bool:
-    checks = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view,
-              pa.types.is_integer, pa.types.is_decimal, pa.types.is_boolean, pa.types.is_null,
-              pa.types.is_timestamp, pa.types.is_date, pa.types.is_time)  # fmt: skip
+    checks = (
+        pa.types.is_string,
+        pa.types.is_large_string,
+        pa.types.is_string_view,
+        pa.types.is_integer,
+        pa.types.is_decimal,
+        pa.types.is_boolean,
+        pa.types.is_null,
+        pa.types.is_timestamp,
+        pa.types.is_date,
+        pa.types.is_time,
+    )
     return any(check(kind) for check in checks)
 
 

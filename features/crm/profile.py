@@ -113,6 +113,4 @@ def _sort(array: pa.ChunkedArray, told: pa.ChunkedArray) -> Sort:
     if not as_numbers(filled, ()).unreadable.any():
         return "number"
     sample = filled.slice(0, 2_000)
-    return (
-        "time" if np.mean(as_times(sample, (), ZoneInfo("UTC"), None).unreadable) < 0.05 else "text"
-    )
+    return "time" if np.mean(as_times(sample, (), ZoneInfo("UTC"), None).unreadable) < 0.05 else "text"

@@ -74,9 +74,7 @@ def propose(places: list[str], folder: Path, outcome: str | None = None) -> Prop
     found = _find(tables, outcome)
     draft = _write(found, 90, {})
     loaded = _loaded(draft, folder)
-    suspects = {
-        f.column: f for f in audit(loaded) if f.column and f.severity in ("leak", "suspect")
-    }
+    suspects = {f.column: f for f in audit(loaded) if f.column and f.severity in ("leak", "suspect")}
     text = _write(found, _horizon(loaded), suspects)
     return Proposal(text, audit(_loaded(text, folder)))
 
@@ -100,15 +98,18 @@ def _find(tables: list[TableProfile], outcome: str | None) -> _Found:
             raise _no_outcome(tables, outcome)
     changes = next((t for t in tables if t.name in linked and _field_column(t)), None)
     events = [t for t in tables if t.name in linked and t not in (deals, changes)]
-    activities = next(
-        (t for t in sorted(events, key=_length, reverse=True) if _time_column(t)), None
-    )
+    activities = next((t for t in sorted(events, key=_length, reverse=True) if _time_column(t)), None)
     return _Found(
-        leads, lead_id, None if deals is leads else deals, linked.get(deals.name),
+        leads,
+        lead_id,
+        None if deals is leads else deals,
+        linked.get(deals.name),
         _outcome(deals, outcome),
-        activities, linked.get(activities.name) if activities else None,
-        changes, linked.get(changes.name) if changes else None,
-    )  # fmt: skip
+        activities,
+        linked.get(activities.name) if activities else None,
+        changes,
+        linked.get(changes.name) if changes else None,
+    )
 
 
 def _linked(tables: list[TableProfile], leads: TableProfile, lead_id: str) -> dict[str, str]:
@@ -117,9 +118,7 @@ def _linked(tables: list[TableProfile], leads: TableProfile, lead_id: str) -> di
     return {name: column for name, column in links.items() if column is not None}
 
 
-def _deals_table(
-    tables: list[TableProfile], leads: TableProfile, outcome: str | None
-) -> TableProfile | None:
+def _deals_table(tables: list[TableProfile], leads: TableProfile, outcome: str | None) -> TableProfile | None:
     """The table with the outcome: that of the leads where it has one."""
     decided = [t for t in tables if _outcome(t, outcome)]
     return leads if leads in decided else next(iter(decided), None)
@@ -196,9 +195,7 @@ def _outcome(table: TableProfile | None, named: str | None) -> ColumnProfile | N
 
 
 def _field_column(table: TableProfile) -> ColumnProfile | None:
-    return next(
-        (c for c in table.columns if _FIELD.search(c.name) and c.distinct < _TEXT_VALUES), None
-    )
+    return next((c for c in table.columns if _FIELD.search(c.name) and c.distinct < _TEXT_VALUES), None)
 
 
 def _named(table: TableProfile, pattern: re.Pattern[str], *sorts: str) -> ColumnProfile | None:
@@ -237,9 +234,15 @@ def _horizon(loaded: Loaded) -> int:
 
 def _write(found: _Found, horizon: int, suspects: dict[str, Finding]) -> str:
     sections = [
-        _head(found), _leads(found), _deals(found), _activities(found), _changes(found),
-        _target(found, horizon), _segments(found), _features(found, suspects),
-    ]  # fmt: skip
+        _head(found),
+        _leads(found),
+        _deals(found),
+        _activities(found),
+        _changes(found),
+        _target(found, horizon),
+        _segments(found),
+        _features(found, suspects),
+    ]
     return "\n".join(section for section in sections if section)
 
 
@@ -248,20 +251,27 @@ def _head(found: _Found) -> str:
     note = '  # oldest first? If the order means nothing, say "none"' if order == "file" else ""
     lines = [
         "# How Hotlead reads this export. Proposed by `hotlead init`: read it through, above all",
-        "# the lines that are commented out. `hotlead check` says what would make a model lie.", "",
-        "[crm]", f"name = {_q(found.leads.name)}",
+        "# the lines that are commented out. `hotlead check` says what would make a model lie.",
+        "",
+        "[crm]",
+        f"name = {_q(found.leads.name)}",
         'time_zone = "UTC"  # the zone of times without an offset, such as "Asia/Tokyo"',
         *([f"order = {_q(order)}{note}"] if order else []),
         f"missing = {_list(_missing(found))}  # values that mean: nothing is known",
-    ]  # fmt: skip
+    ]
     return "\n".join(lines) + "\n"
 
 
 def _missing(found: _Found) -> list[str]:
     """The usual words for a missing value that stand in these tables."""
     tables = (found.leads, found.deals, found.activities, found.changes)
-    raw = {str(v).strip() for t in tables if t for c in t.columns
-           for v in pc.unique(t.rows.table[c.name].slice(0, 100_000)).to_pylist()}  # fmt: skip
+    raw = {
+        str(v).strip()
+        for t in tables
+        if t
+        for c in t.columns
+        for v in pc.unique(t.rows.table[c.name].slice(0, 100_000)).to_pylist()
+    }
     return sorted({w for w in (*MISSING, "Select") if w and w in raw})
 
 
@@ -280,9 +290,7 @@ def _leads(found: _Found) -> str:
     if created := _created(found):
         lines.append(f"created_at = {_q(created.name)}")
     if account := _account(found):
-        lines.append(
-            f"account = {_q(account.name)}  # leads of one account stay together in every split"
-        )
+        lines.append(f"account = {_q(account.name)}  # leads of one account stay together in every split")
     return "\n".join(lines) + "\n"
 
 
@@ -341,9 +349,7 @@ def _activities(found: _Found) -> str:
 
 def _type_column(found: _Found) -> ColumnProfile | None:
     table = found.activities
-    fitting = [
-        c for c in (table.columns if table else ()) if c.sort == "text" and c.distinct <= 200
-    ]
+    fitting = [c for c in (table.columns if table else ()) if c.sort == "text" and c.distinct <= 200]
     return next((c for c in fitting if _TYPE.search(c.name)), None)
 
 
@@ -354,10 +360,19 @@ def _changes(found: _Found) -> str:
     value = _named(found.changes, re.compile(r"value|new|値"), "text", "number")
     if not at or not field or not value:
         return ""
-    return "\n".join([
-        "[changes]", *_source(found.changes.source), f"lead = {_q(found.change_lead)}",
-        f"column = {_q(field.name)}", f"value = {_q(value.name)}", f"at = {_q(at.name)}",
-    ]) + "\n"  # fmt: skip
+    return (
+        "\n".join(
+            [
+                "[changes]",
+                *_source(found.changes.source),
+                f"lead = {_q(found.change_lead)}",
+                f"column = {_q(field.name)}",
+                f"value = {_q(value.name)}",
+                f"at = {_q(at.name)}",
+            ]
+        )
+        + "\n"
+    )
 
 
 def _target(found: _Found, horizon: int) -> str:
@@ -367,8 +382,10 @@ def _target(found: _Found, horizon: int) -> str:
 
 
 def _segments(found: _Found) -> str:
-    channel = next((c for c in found.leads.columns if c.sort == "text" and _CHANNEL.search(c.name)
-                    and c.distinct <= 50), None)  # fmt: skip
+    channel = next(
+        (c for c in found.leads.columns if c.sort == "text" and _CHANNEL.search(c.name) and c.distinct <= 50),
+        None,
+    )
     return f"[segments]\nchannel = {_q(channel.name)}\n" if channel else ""
 
 
@@ -377,11 +394,7 @@ def _features(found: _Found, suspects: dict[str, Finding]) -> str:
     history = _history_columns(found)
     names: set[str] = set()
     for column in _attributes(found):
-        known = (
-            "history"
-            if column.name in history
-            else ("at_creation" if not _created(found) else "today")
-        )
+        known = "history" if column.name in history else ("at_creation" if not _created(found) else "today")
         name = _name(column.name, names)
         row = _attribute(name, column, known)
         if column.name in suspects and known != "history":
@@ -404,21 +417,14 @@ def _attributes(found: _Found) -> Iterable[ColumnProfile]:
         free_text = column.sort == "text" and (
             column.unique or column.distinct > max(_TEXT_VALUES, 0.1 * column.rows)
         )
-        if (
-            column.name not in used
-            and column.sort != "time"
-            and column.distinct > 1
-            and not free_text
-        ):
+        if column.name not in used and column.sort != "time" and column.distinct > 1 and not free_text:
             yield column
 
 
 def _attribute(name: str, column: ColumnProfile, known: str) -> str:
     number = column.sort == "number" and column.distinct > _FEW
     values = ', values = "number"' if number else ""
-    return (
-        f'{name} = {{ kind = "attribute", column = {_q(column.name)}{values}, known = "{known}" }}'
-    )
+    return f'{name} = {{ kind = "attribute", column = {_q(column.name)}{values}, known = "{known}" }}'
 
 
 def _behaviour(found: _Found, names: set[str]) -> Iterator[str]:

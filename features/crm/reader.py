@@ -71,9 +71,7 @@ class Reader:
         """Set whole rows aside."""
         self.rejects.rows.extend(self._rejected(rows, bad, column, reason, None))
 
-    def _rejected(
-        self, rows: Rows, bad: Bools, column: str, reason: str, shown: str | None
-    ) -> list[Reject]:
+    def _rejected(self, rows: Rows, bad: Bools, column: str, reason: str, shown: str | None) -> list[Reject]:
         at = np.flatnonzero(bad)
         if not len(at):
             return []

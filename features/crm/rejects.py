@@ -72,9 +72,7 @@ class Rejects:
             writer = csv.writer(file)
             writer.writerow(("table", "file", "row", "column", "value", "reason", "left_out"))
             for what, told in (("row", self.rows), ("value", self.values)):
-                writer.writerows(
-                    (r.table, r.file, r.row, r.column, r.value, r.reason, what) for r in told
-                )
+                writer.writerows((r.table, r.file, r.row, r.column, r.value, r.reason, what) for r in told)
 
 
 def _line(table: str, column: str, reason: str, what: str, values: Counter[str]) -> str:

@@ -152,9 +152,7 @@ def _header(path: Path, source: Source) -> list[str]:
         raise DataError(f"{path}: is empty; a header and at least one row are needed.")
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise DataError(
-            f"{path}: the header names {twice[0]!r} twice; columns need names of their own."
-        )
+        raise DataError(f"{path}: the header names {twice[0]!r} twice; columns need names of their own.")
     return names
 
 
@@ -163,9 +161,7 @@ def _encoding(path: Path, source: Source) -> str:
     try:
         name = codecs.lookup(source.encoding).name
     except LookupError:
-        raise SettingsError(
-            f"{path}: {source.encoding!r} is no encoding; use {_ENCODINGS}."
-        ) from None
+        raise SettingsError(f"{path}: {source.encoding!r} is no encoding; use {_ENCODINGS}.") from None
     return "utf-8-sig" if name == "utf-8" else name
 
 
@@ -176,12 +172,8 @@ def _cannot_read(path: Path, problem: Exception) -> OutsideError:
 
 def _unreadable_csv(path: Path, source: Source, problem: Exception) -> DataError:
     if isinstance(problem, UnicodeError) or "UTF8" in str(problem):
-        return DataError(
-            f"{path}: is not {source.encoding}. Name its encoding in crm.toml: {_ENCODINGS}."
-        )
-    return DataError(
-        f"{path}: cannot be read as CSV with separator {source.separator!r}: {problem}."
-    )
+        return DataError(f"{path}: is not {source.encoding}. Name its encoding in crm.toml: {_ENCODINGS}.")
+    return DataError(f"{path}: cannot be read as CSV with separator {source.separator!r}: {problem}.")
 
 
 def _from_parquet(paths: list[Path], columns: Sequence[str] | None) -> Rows:
@@ -193,9 +185,13 @@ def _from_parquet(paths: list[Path], columns: Sequence[str] | None) -> Rows:
         raise DataError(f"{paths[0]}: cannot be read as Parquet: {problem}.") from None
     counts = [fragment.count_rows() for fragment in data.get_fragments()]
     return Rows(
-        _name(paths), table, np.arange(1, table.num_rows + 1), table.num_rows,
-        files=tuple(p.name for p in paths), starts=_starts(counts),
-    )  # fmt: skip
+        _name(paths),
+        table,
+        np.arange(1, table.num_rows + 1),
+        table.num_rows,
+        files=tuple(p.name for p in paths),
+        starts=_starts(counts),
+    )
 
 
 def _dataset(paths: list[Path]) -> pa_dataset.Dataset:
@@ -306,16 +302,17 @@ def _joined(parts: list[Rows]) -> Rows:
     try:
         table = pa.concat_tables([p.table for p in parts])
     except pa.ArrowInvalid:
-        raise DataError(
-            f"{parts[0].name} … {parts[-1].name}: the files differ in their columns."
-        ) from None
+        raise DataError(f"{parts[0].name} … {parts[-1].name}: the files differ in their columns.") from None
     starts = _starts([p.read for p in parts])
     return Rows(
-        _name([Path(p.name) for p in parts]), table,
+        _name([Path(p.name) for p in parts]),
+        table,
         np.concatenate([p.numbers + start for p, start in zip(parts, starts, strict=True)]),
-        sum(p.read for p in parts), [r for p in parts for r in p.rejects],
-        files=tuple(p.name for p in parts), starts=starts,
-    )  # fmt: skip
+        sum(p.read for p in parts),
+        [r for p in parts for r in p.rejects],
+        files=tuple(p.name for p in parts),
+        starts=starts,
+    )
 
 
 def _name(paths: list[Path]) -> str:
@@ -332,8 +329,7 @@ def check_columns(wanted: Sequence[str] | None, names: Sequence[str], where: str
     for column in wanted or ():
         if column not in names:
             raise SettingsError(
-                f"{where}: there is no column {column!r} as crm.toml says; "
-                f"{nearest(column, list(names))}."
+                f"{where}: there is no column {column!r} as crm.toml says; {nearest(column, list(names))}."
             )
 
 

@@ -27,8 +27,7 @@ ACCEPTED, EXCLUDED, WON, LOST = range(HAND_OVER + 1, HAND_OVER + 5)
 """The codes of the actions that no scorecard tells."""
 FOLLOW_UP, NONE = "follow_up", "none"
 """Their kinds: field sales goes on with an accepted lead; nobody calls the others."""
-_TEXTS = {ACCEPTED: "action_accepted", EXCLUDED: "action_excluded", WON: "action_won",
-          LOST: "action_lost"}  # fmt: skip
+_TEXTS = {ACCEPTED: "action_accepted", EXCLUDED: "action_excluded", WON: "action_won", LOST: "action_lost"}
 
 
 @dataclass(frozen=True)
@@ -58,9 +57,12 @@ def codes_of(card: Scorecard) -> list[int]:
 
 
 def actions(
-    card: Scorecard, decision: Decision, columns: Mapping[str, Column], as_of: int | None,
+    card: Scorecard,
+    decision: Decision,
+    columns: Mapping[str, Column],
+    as_of: int | None,
     standings: Sequence[Standing | None] | None = None,
-) -> Actions:  # fmt: skip
+) -> Actions:
     """The actions on decided leads. `as_of` is ms UTC; without it (no dates) nothing has a deadline.
     `standings` tell where each lead stands with sales (None: nothing is known of any)."""
     action = decision.stage.copy()

@@ -87,9 +87,12 @@ class Answers:
         return self.judge.model.explain(self.encoded)
 
     def scores(
-        self, lang: Language, scored_at: int, explain: Explain = "none",
+        self,
+        lang: Language,
+        scored_at: int,
+        explain: Explain = "none",
         request_id: str | None = None,
-    ) -> list[Score]:  # fmt: skip
+    ) -> list[Score]:
         """The Scores of all leads. `explain` says which of the model's reasons they hold; `scored_at`
         is ms UTC."""
         words, decision, count = self.wordings[lang], self.decision, len(self)
@@ -111,16 +114,50 @@ class Answers:
             strict=True,
         )
         return [
-            Score(lead, score, stage, by, self.fallback, cautions, model, rules, person, action,
-                  hand_over, unknown, as_of, at, request_id, closed, outside)
-            for lead, score, stage, by, cautions, model, rules, person, action, hand_over, unknown,
-            closed, outside in told
-        ]  # fmt: skip
+            Score(
+                lead,
+                score,
+                stage,
+                by,
+                self.fallback,
+                cautions,
+                model,
+                rules,
+                person,
+                action,
+                hand_over,
+                unknown,
+                as_of,
+                at,
+                request_id,
+                closed,
+                outside,
+            )
+            for (
+                lead,
+                score,
+                stage,
+                by,
+                cautions,
+                model,
+                rules,
+                person,
+                action,
+                hand_over,
+                unknown,
+                closed,
+                outside,
+            ) in told
+        ]
 
     def score(
-        self, row: int, lang: Language, scored_at: int, explain: Explain = "top",
+        self,
+        row: int,
+        lang: Language,
+        scored_at: int,
+        explain: Explain = "top",
         request_id: str | None = None,
-    ) -> Score:  # fmt: skip
+    ) -> Score:
         """The Score of one of the leads; see `scores`."""
         return self.at(row).scores(lang, scored_at, explain, request_id)[0]
 
@@ -208,15 +245,13 @@ class Answers:
         if self.standings is None:
             return [None] * len(self)
         return [
-            None if told is None or told.closed is None
-            else ClosedAnswer(told.closed, iso(told.closed_at))
+            None if told is None or told.closed is None else ClosedAnswer(told.closed, iso(told.closed_at))
             for told in self.standings
-        ]  # fmt: skip
+        ]
 
     def _action_answers(self, words: Wording, now: int) -> list[ActionAnswer]:
         told = self.actions
-        keys = list(zip(told.action.tolist(), told.prompt.tolist(), told.deadline.tolist(),
-                        strict=True))  # fmt: skip
+        keys = list(zip(told.action.tolist(), told.prompt.tolist(), told.deadline.tolist(), strict=True))
         at = now if self.as_of is None else self.as_of
         made = {key: _action(words, *key, at) for key in set(keys)}
         return [made[key] for key in keys]
@@ -225,9 +260,7 @@ class Answers:
 def _action(words: Wording, code: int, prompt: int, deadline: int, at: int) -> ActionAnswer:
     said = words.actions[code, prompt]
     by = None if deadline == NEVER else iso(deadline)
-    return ActionAnswer(
-        said.kind, said.owner, said.text, said.content, by, deadline < at, said.prompt
-    )
+    return ActionAnswer(said.kind, said.owner, said.text, said.content, by, deadline < at, said.prompt)
 
 
 def _person(said: Override) -> PersonAnswer:

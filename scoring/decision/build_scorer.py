@@ -24,9 +24,12 @@ class Judged(Protocol):
 
 
 def assemble(
-    settings: CrmSettings, found: Judged | None, fallback: Fallback | None,
-    say: Callable[[str], None], last_good: Scorecard | None = None,
-) -> Scorer:  # fmt: skip
+    settings: CrmSettings,
+    found: Judged | None,
+    fallback: Fallback | None,
+    say: Callable[[str], None],
+    last_good: Scorecard | None = None,
+) -> Scorer:
     """The scorer of a company: its model where that fits, else the rules alone with the cause.
 
     `fallback` says why nothing was `found`. Where the scorecard of the day does not hold, or is gone,
@@ -35,8 +38,10 @@ def assemble(
     other.
     """
     if found is not None and (changed := changed_features(settings, found.model)):
-        say(f"the rules decide, for crm.toml now means something else by {', '.join(changed[:5])}: "
-            "train again")  # fmt: skip
+        say(
+            f"the rules decide, for crm.toml now means something else by {', '.join(changed[:5])}: "
+            "train again"
+        )
         found, fallback = None, "feature_mismatch"
     kept = last_good if last_good or found is None else found.model.card
     card = _card(settings, kept, say)
@@ -62,8 +67,7 @@ def _card(settings: CrmSettings, kept: Scorecard | None, say: Callable[[str], No
     except HotleadError as problem:
         if kept is None:
             raise
-        say(f"the last good scorecard ({kept.version}) goes on, for the present one does not hold: "
-            f"{problem}")  # fmt: skip
+        say(f"the last good scorecard ({kept.version}) goes on, for the present one does not hold: {problem}")
         return kept
     if kept is not None and kept.rows and not card.rows:
         say(f"{settings.folder / SCORECARD_FILE} is gone: the last good scorecard goes on")

@@ -65,8 +65,7 @@ def decide(
     if overrides is not None:
         hot, cooled, accepted = _said(overrides)
         _put(hot, PERSON, HOT, np.maximum(score, HOT_SCORE), score, stage, by)
-        _put(cooled, PERSON, np.minimum(stage, WARM), np.minimum(score, HOT_SCORE - 1),
-             score, stage, by)  # fmt: skip
+        _put(cooled, PERSON, np.minimum(stage, WARM), np.minimum(score, HOT_SCORE - 1), score, stage, by)
     stage[rating.excluded], score[rating.excluded], by[rating.excluded] = COLD, 0, EXCLUSION
     hand_over = np.full(len(score), NOT_HANDED, dtype=np.int8)
     hand_over[stage == HOT] = MQL
@@ -77,9 +76,14 @@ def decide(
 
 
 def _put(
-    where: Bools, decider: int, new_stage: int | Codes, new_score: Ints,
-    score: Ints, stage: Codes, by: Codes,
-) -> None:  # fmt: skip
+    where: Bools,
+    decider: int,
+    new_stage: int | Codes,
+    new_score: Ints,
+    score: Ints,
+    stage: Codes,
+    by: Codes,
+) -> None:
     """What a decider says, in the place of what was said before."""
     stage[where] = new_stage if isinstance(new_stage, int) else new_stage[where]
     score[where] = new_score[where]

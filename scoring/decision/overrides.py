@@ -48,9 +48,7 @@ def in_force(overrides: Sequence[Override], as_of: int) -> Mapping[str, Override
     return {lead_id: override for lead_id, override in told if override is not None}
 
 
-def newest_in_force(
-    overrides: Iterable[Override], as_of: int, live: bool = False
-) -> Override | None:
+def newest_in_force(overrides: Iterable[Override], as_of: int, live: bool = False) -> Override | None:
     """The newest verdict in force of those on one lead, of equal moments the later told. `live`: what came
     from a clock ahead of ours holds already."""
     found, since = None, -NEVER
@@ -71,9 +69,7 @@ def read_overrides(path: Path, zone: ZoneInfo) -> list[Override]:
             reader = csv.DictReader(file)
             lacking = [name for name in _COLUMNS if name not in (reader.fieldnames or ())]
             if lacking:
-                raise DataError(
-                    f"{path}: lacks the column {lacking[0]}; needed are {', '.join(_COLUMNS)}."
-                )
+                raise DataError(f"{path}: lacks the column {lacking[0]}; needed are {', '.join(_COLUMNS)}.")
             return [_parsed(row, f"{path}, row {i}", zone) for i, row in enumerate(reader, start=2)]
     except (OSError, UnicodeDecodeError, csv.Error) as problem:
         raise DataError(f"{path}: cannot be read ({problem}). It must be a CSV in UTF-8.") from None
@@ -83,14 +79,10 @@ def _parsed(row: Mapping[str, str | None], where: str, zone: ZoneInfo) -> Overri
     told = {name: (row.get(name) or "").strip() for name in _COLUMNS}
     for name in ("lead_id", "reason", "by"):
         if not told[name]:
-            raise DataError(
-                f"{where}: {name} is empty; an override names its lead, reason and person."
-            )
+            raise DataError(f"{where}: {name} is empty; an override names its lead, reason and person.")
     verdict = next((v for v in get_args(Verdict) if v == told["verdict"]), None)
     if verdict is None:
-        raise DataError(
-            f"{where}: verdict must be one of {', '.join(VERDICTS)} (got {told['verdict']!r})."
-        )
+        raise DataError(f"{where}: verdict must be one of {', '.join(VERDICTS)} (got {told['verdict']!r}).")
     at = _moment(told["at"], f"{where}: at", zone)
     expires = _moment(told["expires"], f"{where}: expires", zone) if told["expires"] else NEVER
     if expires <= at:
@@ -102,7 +94,5 @@ def _moment(told: str, where: str, zone: ZoneInfo) -> int:
     try:
         at = datetime.fromisoformat(told)
     except ValueError:
-        raise DataError(
-            f"{where} must be a time such as 2026-10-01T09:00+09:00 (got {told!r})."
-        ) from None
+        raise DataError(f"{where} must be a time such as 2026-10-01T09:00+09:00 (got {told!r}).") from None
     return to_ms(at if at.tzinfo else at.replace(tzinfo=zone))

@@ -31,9 +31,11 @@ class Reason:
 
 
 def strongest(
-    names: Sequence[str], values: Sequence[float | str | None], contributions: Floats,
+    names: Sequence[str],
+    values: Sequence[float | str | None],
+    contributions: Floats,
     most: int = MOST_REASONS,
-) -> list[Reason]:  # fmt: skip
+) -> list[Reason]:
     """The features that moved one score most, strongest first; next to nothing is left out."""
     told = in_order(contributions[None, :], most)[0]
     return [Reason(names[i], values[i], contribution) for i, contribution in told]

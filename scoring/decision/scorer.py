@@ -51,10 +51,15 @@ class Scorer:
         return None if self.judge is None else self.judge.model.version, self.card.version
 
     def answers(
-        self, lead_ids: Sequence[str], columns: Mapping[str, Column], as_of: int | None,
-        known: Mapping[str, Bools], overrides: Mapping[str, Override] | None = None,
-        explain: bool = False, standings: Mapping[str, Standing] | None = None,
-    ) -> Answers:  # fmt: skip
+        self,
+        lead_ids: Sequence[str],
+        columns: Mapping[str, Column],
+        as_of: int | None,
+        known: Mapping[str, Bools],
+        overrides: Mapping[str, Override] | None = None,
+        explain: bool = False,
+        standings: Mapping[str, Standing] | None = None,
+    ) -> Answers:
         """Score leads by their feature values. `as_of` in ms UTC (None: no dates); `known` says by
         role (budget, authority, need, timing) of which leads the CRM has an answer. `explain`: the
         model's reasons will be asked for, so its log-odds are the sum of them."""
@@ -68,10 +73,15 @@ class Scorer:
         return self._answers(lead_ids, columns, rating, encode, as_of, known, said, explain, stands)
 
     def one(
-        self, lead_id: str, values: Sequence[Value], as_of: int | None, known: Mapping[str, bool],
-        override: Override | None = None, explain: bool = False,
+        self,
+        lead_id: str,
+        values: Sequence[Value],
+        as_of: int | None,
+        known: Mapping[str, bool],
+        override: Override | None = None,
+        explain: bool = False,
         standing: Standing | None = None,
-    ) -> Answers:  # fmt: skip
+    ) -> Answers:
         """Score one lead by its feature values in the order of `table`: as `answers` does, and cheaper."""
         named = dict(zip(self.table.names, values, strict=True))
 
@@ -99,18 +109,37 @@ class Scorer:
         return {lang: Wording(self.card, self.table, lang) for lang in languages}
 
     def _answers(
-        self, lead_ids: Sequence[str], columns: Mapping[str, Column], rating: Rating,
-        encode: _Encode, as_of: int | None, known: Mapping[str, Bools],
-        said: Sequence[Override | None] | None, explain: bool,
+        self,
+        lead_ids: Sequence[str],
+        columns: Mapping[str, Column],
+        rating: Rating,
+        encode: _Encode,
+        as_of: int | None,
+        known: Mapping[str, Bools],
+        said: Sequence[Override | None] | None,
+        explain: bool,
         standings: Sequence[Standing | None] | None,
-    ) -> Answers:  # fmt: skip
+    ) -> Answers:
         encoded, model, fallback, explained = self._model(rating, encode, explain)
         decision = decide(rating, model, said)
         return Answers(
-            self.card, self.wordings, lead_ids, columns, rating, self.judge, encoded, model, fallback,
-            decision, actions(self.card, decision, columns, as_of, standings), said, known, as_of,
-            explained, standings,
-        )  # fmt: skip
+            self.card,
+            self.wordings,
+            lead_ids,
+            columns,
+            rating,
+            self.judge,
+            encoded,
+            model,
+            fallback,
+            decision,
+            actions(self.card, decision, columns, as_of, standings),
+            said,
+            known,
+            as_of,
+            explained,
+            standings,
+        )
 
     def _model(
         self, rating: Rating, encode: _Encode, explain: bool

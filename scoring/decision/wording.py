@@ -70,9 +70,12 @@ class Wording:
         )
 
     def model_reasons(
-        self, names: Sequence[str], contributions: Floats, columns: Mapping[str, Column],
+        self,
+        names: Sequence[str],
+        contributions: Floats,
+        columns: Mapping[str, Column],
         explain: Explain = "top",
-    ) -> list[tuple[Told, ...]]:  # fmt: skip
+    ) -> list[tuple[Told, ...]]:
         """The reasons of the model's score of each lead (a row of `contributions`), strongest first.
 
         `names` are the features of the contributions, `columns` their values.

@@ -97,9 +97,7 @@ class Compared:
     @cached_property
     def differences(self) -> Mapping[str, Difference]:
         """Model less rules, over all."""
-        return differences(
-            self.evidence.judged, self.evidence.scores[MODEL], self.rating.rank, self.called
-        )
+        return differences(self.evidence.judged, self.evidence.scores[MODEL], self.rating.rank, self.called)
 
     @cached_property
     def stages(self) -> dict[str, list[Rate]]:
@@ -127,8 +125,9 @@ class Compared:
     @cached_property
     def segments(self) -> list[Part]:
         """By segment and value, the commonest values first."""
-        return [part for name, column in self.evidence.segments.items()
-                for part in self._values(name, column)]  # fmt: skip
+        return [
+            part for name, column in self.evidence.segments.items() for part in self._values(name, column)
+        ]
 
     @cached_property
     def months(self) -> list[Part]:
@@ -167,8 +166,7 @@ class Compared:
     def rules_reasons(self, row: int, lang: Language) -> list[Told]:
         """Why the rules said so: exclusions, triggers, and the rows that hold."""
         card, at = self.card, self.rating
-        groups = ((card.exclusions, at.exclusions), (card.triggers, at.triggers),
-                  (card.rows, at.fired))  # fmt: skip
+        groups = ((card.exclusions, at.exclusions), (card.triggers, at.triggers), (card.rows, at.fired))
         return [
             Told(name, rule.because.text(lang), float(getattr(rule, "points", 0)))
             for rules, fired in groups
@@ -179,25 +177,33 @@ class Compared:
     def plain(self, table: FeatureTable, lang: Language) -> dict[str, Any]:
         """All figures as JSON can hold them; in `differences` new is the model, old the rules."""
         told = {
-            "leads": self.leads[0], "won_leads": self.leads[1], "all": self.all,
-            "better": self.differences["win_rate"].better, "volume": volume(self.called),
-            "differences": self.differences, "stages": self.stages, "agreement": self.agreement,
-            "bands": self.bands, "segments": self.segments, "months": self.months,
+            "leads": self.leads[0],
+            "won_leads": self.leads[1],
+            "all": self.all,
+            "better": self.differences["win_rate"].better,
+            "volume": volume(self.called),
+            "differences": self.differences,
+            "stages": self.stages,
+            "agreement": self.agreement,
+            "bands": self.bands,
+            "segments": self.segments,
+            "months": self.months,
             "disputes": [
                 plain(d)
-                | {"model_reasons": self.model_reasons(d.row, table, lang),
-                   "rules_reasons": self.rules_reasons(d.row, lang)}
+                | {
+                    "model_reasons": self.model_reasons(d.row, table, lang),
+                    "rules_reasons": self.rules_reasons(d.row, lang),
+                }
                 for d in self.disputes
             ],
-        }  # fmt: skip
+        }
         return {name: plain(value) for name, value in told.items()}
 
     @property
     def _sides(self) -> dict[str, tuple[Ints, Codes]]:
         """Score and stage by side, and by the decision that is made of both."""
         model, rating, decision = self.model, self.rating, self.decision
-        told = ((model.score, model.stage), (rating.score, rating.stage),
-                (decision.score, decision.stage))  # fmt: skip
+        told = ((model.score, model.stage), (rating.score, rating.stage), (decision.score, decision.stage))
         return dict(zip(SIDES, told, strict=True))
 
     def _values(self, name: str, column: Texts) -> Iterator[Part]:
@@ -213,19 +219,28 @@ class Compared:
             return None
         at = self.evidence
         told = differences(
-            at.judged.take(where), at.scores[MODEL][where], self.rating.rank[where],
-            self.called[where], _PART_DRAWS,
-        )  # fmt: skip
+            at.judged.take(where),
+            at.scores[MODEL][where],
+            self.rating.rank[where],
+            self.called[where],
+            _PART_DRAWS,
+        )
         return Part(name, value, self.rates.rate(where), told)
 
     def _dispute(self, row: int) -> Dispute:
         evidence = self.evidence
         return Dispute(
-            str(evidence.lead[row]), int(evidence.moment[row]), row, bool(evidence.won[row]),
-            float(evidence.amount[row]), float(self.model.probability[row]),
-            int(self.model.score[row]), int(self.rating.score[row]),
-            int(self.model.stage[row]), int(self.rating.stage[row]),
-        )  # fmt: skip
+            str(evidence.lead[row]),
+            int(evidence.moment[row]),
+            row,
+            bool(evidence.won[row]),
+            float(evidence.amount[row]),
+            float(self.model.probability[row]),
+            int(self.model.score[row]),
+            int(self.rating.score[row]),
+            int(self.model.stage[row]),
+            int(self.rating.stage[row]),
+        )
 
     def _value(self, name: str, row: int) -> float | str | None:
         column = self.evidence.features[name]

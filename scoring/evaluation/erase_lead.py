@@ -89,9 +89,7 @@ def _rename(path: Path, old: str, new: str) -> None:
     column = pc.if_else(pc.equal(table[_LEAD], old), new, table[_LEAD])
     place = table.column_names.index(_LEAD)
     with whole_file(path) as part:
-        pq.write_table(
-            table.set_column(place, table.schema.field(_LEAD), column), part, compression="zstd"
-        )
+        pq.write_table(table.set_column(place, table.schema.field(_LEAD), column), part, compression="zstd")
 
 
 def _in_page(path: Path, old: str, new: str) -> bool:

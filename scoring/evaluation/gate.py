@@ -28,10 +28,17 @@ from scoring.statistics.metrics import (
 from scoring.statistics.paired_differences import differences, log_loss_gain, volume
 
 CheckName: TypeAlias = Literal[
-    "enough_deals", "audit", "scorecard", "base_rate", "rules_log_loss", "rules_win_rate",
-    "calibration", "champion_log_loss", "champion_win_rate",
+    "enough_deals",
+    "audit",
+    "scorecard",
+    "base_rate",
+    "rules_log_loss",
+    "rules_win_rate",
+    "calibration",
+    "champion_log_loss",
+    "champion_win_rate",
     "champion_readable",
-]  # fmt: skip
+]
 LOG_LOSS_MARGIN, WIN_RATE_MARGIN = 0.005, 0.03
 """How far the lower end of a gain's interval may lie below 0."""
 
@@ -113,20 +120,29 @@ def _against_rules(new: Candidate, card: Scorecard) -> Iterator[Check]:
     evidence = new.evidence
     if POINTS in evidence.scores:
         gain = log_loss_gain(evidence.judged, evidence.scores[MODEL], evidence.scores[POINTS])
-        yield Check("rules_log_loss", gain.value > 0 and gain.low > -LOG_LOSS_MARGIN, gain,
-                    {"margin": LOG_LOSS_MARGIN})  # fmt: skip
+        yield Check(
+            "rules_log_loss",
+            gain.value > 0 and gain.low > -LOG_LOSS_MARGIN,
+            gain,
+            {"margin": LOG_LOSS_MARGIN},
+        )
     rating = rate(card, evidence.features)
     gain = _win_rate_gain(evidence, evidence.scores[MODEL], rating.rank, rating.stage == HOT)
-    yield Check("rules_win_rate", gain.value > 0 and gain.low > -WIN_RATE_MARGIN, gain,
-                {"margin": WIN_RATE_MARGIN, "volume": volume(rating.stage == HOT)})  # fmt: skip
+    yield Check(
+        "rules_win_rate",
+        gain.value > 0 and gain.low > -WIN_RATE_MARGIN,
+        gain,
+        {"margin": WIN_RATE_MARGIN, "volume": volume(rating.stage == HOT)},
+    )
 
 
 def _calibration(evidence: Evidence) -> Check:
     """Where the win rate moves nobody who learnt from the past is calibrated: then the model must at
     least be no further off than the calibrated rules."""
     at, order = _by_probability(evidence, MODEL)
-    drawn = [calibration_error(at.weighted(weight[order]))
-             for weight in group_draws(evidence.group, _DRAWS, 0)]  # fmt: skip
+    drawn = [
+        calibration_error(at.weighted(weight[order])) for weight in group_draws(evidence.group, _DRAWS, 0)
+    ]
     error = with_interval(calibration_error(at), drawn)
     bar = max(CALIBRATION_BAR, calibration_by_chance(at))
     if POINTS in evidence.scores:
@@ -137,8 +153,9 @@ def _calibration(evidence: Evidence) -> Check:
 def calibration_by_chance(at: Ranked) -> float:
     """What even true probabilities are off on so few deals, in nineteen of twenty cases."""
     rng = np.random.default_rng(0)
-    drawn = [replace(at, won=(rng.random(len(at.won)) < at.probability).astype(np.float64))
-             for _ in range(_DRAWS)]  # fmt: skip
+    drawn = [
+        replace(at, won=(rng.random(len(at.won)) < at.probability).astype(np.float64)) for _ in range(_DRAWS)
+    ]
     return float(np.quantile([calibration_error(one) for one in drawn], 0.95))
 
 
@@ -159,14 +176,20 @@ def _against_champion(new: Candidate, champion: Candidate) -> Iterator[Check]:
             yield Check(name, False, None, {**enough.figures, "too_few": True})
         return
     loss = log_loss_gain(evidence.judged, evidence.scores[MODEL], old)
-    yield Check("champion_log_loss", loss.low > -LOG_LOSS_MARGIN, loss,
-                {"margin": LOG_LOSS_MARGIN, "rows": len(evidence)})  # fmt: skip
-    nobody = np.zeros(
-        len(old), dtype=np.bool_
-    )  # neither sets the volume: the usual share is called
+    yield Check(
+        "champion_log_loss",
+        loss.low > -LOG_LOSS_MARGIN,
+        loss,
+        {"margin": LOG_LOSS_MARGIN, "rows": len(evidence)},
+    )
+    nobody = np.zeros(len(old), dtype=np.bool_)  # neither sets the volume: the usual share is called
     rates = _win_rate_gain(evidence, evidence.scores[MODEL], old, nobody)
-    yield Check("champion_win_rate", rates.low > -WIN_RATE_MARGIN, rates,
-                {"margin": WIN_RATE_MARGIN, "rows": len(evidence)})  # fmt: skip
+    yield Check(
+        "champion_win_rate",
+        rates.low > -WIN_RATE_MARGIN,
+        rates,
+        {"margin": WIN_RATE_MARGIN, "rows": len(evidence)},
+    )
 
 
 def champion_scores(new: Candidate, champion: Candidate) -> Floats:

@@ -26,18 +26,19 @@ from scoring.statistics.metrics import (
 )
 from scoring.statistics.paired_differences import Difference, Judged, differences, volume
 
-Advice: TypeAlias = Literal[
-    "fine", "retrain", "look_at_this_feature", "the_world_moved", "too_little_known"
-]
+Advice: TypeAlias = Literal["fine", "retrain", "look_at_this_feature", "the_world_moved", "too_little_known"]
 QUIET: frozenset[Advice] = frozenset({"fine", "too_little_known"})
 """The advice that asks nobody to act."""
 MIN_JUDGED = 200
 """With fewer judged leads of a version, or fewer than MIN_WINS won ones, nothing can be said of it: ten
 bands of 20 are the least in which a win rate shows."""
 THRESHOLDS: Mapping[str, float] = {
-    "min_wins": MIN_WINS, "min_judged": MIN_JUDGED, "calibration": CALIBRATION_BAR,
-    "little": LITTLE, "much": MUCH,
-}  # fmt: skip
+    "min_wins": MIN_WINS,
+    "min_judged": MIN_JUDGED,
+    "calibration": CALIBRATION_BAR,
+    "little": LITTLE,
+    "much": MUCH,
+}
 """All that the advice turns on; where each comes from is said where it is defined, and on the page."""
 _DRAWS, _MOST = 100, 20_000
 
@@ -69,10 +70,16 @@ class Served:
     def take(self, rows: Bools) -> Served:
         """Some of the leads."""
         return Served(
-            self.version, self.as_of[rows], self.probability[rows], self.points[rows],
-            self.rules_hot[rows], self.won_at[rows], self.closed_at[rows], self.card[rows],
+            self.version,
+            self.as_of[rows],
+            self.probability[rows],
+            self.points[rows],
+            self.rules_hot[rows],
+            self.won_at[rows],
+            self.closed_at[rows],
+            self.card[rows],
             self.rules_chance[rows],
-        )  # fmt: skip
+        )
 
     def judged(self, horizon_days: float, now: int) -> tuple[Bools, Bools]:
         """Which leads can be judged by now, and which of all are won: within the horizon of the answer.
@@ -129,9 +136,7 @@ class Performance:
         return self.differences is not None and self.differences["win_rate"].better == "old"
 
 
-def performances(
-    served: Served, horizon_days: float, now: int, seed: int = 0
-) -> Iterator[Performance]:
+def performances(served: Served, horizon_days: float, now: int, seed: int = 0) -> Iterator[Performance]:
     """A version over all, then beside each card where there was more than one, the most leads first."""
     yield performance(served, horizon_days, now, seed)
     cards, counts = np.unique(served.card.astype(str), return_counts=True)
@@ -145,9 +150,7 @@ def performance(served: Served, horizon_days: float, now: int, seed: int = 0) ->
     """The figures of a version, each with its bootstrap interval; of many leads a sample is drawn."""
     can, won = served.judged(horizon_days, now)
     waits = ~can & (served.closed_at >= served.as_of)
-    told = Performance(
-        served.version, None, len(served), int(waits.sum()), int(can.sum()), int(won.sum())
-    )
+    told = Performance(served.version, None, len(served), int(waits.sum()), int(can.sum()), int(won.sum()))
     rows = np.flatnonzero(can & ~np.isnan(served.probability))
     if not told.known or len(rows) < MIN_JUDGED:
         return told
@@ -161,12 +164,16 @@ def _measured(told: Performance, served: Served, won: Bools, rows: NDArray[np.in
     chance, hot = served.probability[rows], served.rules_hot[rows]
     bar = max(CALIBRATION_BAR, calibration_by_chance(ranked(of.won, chance, of.amount)))
     return replace(
-        told, told=float(chance.mean()), came=_figure(win_rate_at(1.0), of, chance),
-        calibration=_figure(calibration_error, of, chance), calibration_bar=bar,
-        log_loss=_figure(log_loss, of, chance), volume=volume(hot),
+        told,
+        told=float(chance.mean()),
+        came=_figure(win_rate_at(1.0), of, chance),
+        calibration=_figure(calibration_error, of, chance),
+        calibration_bar=bar,
+        log_loss=_figure(log_loss, of, chance),
+        volume=volume(hot),
         differences=differences(of, chance, served.points[rows], hot, _DRAWS),
         rules_calibration=_rules_calibration(of, served.rules_chance[rows]),
-    )  # fmt: skip
+    )
 
 
 def _rules_calibration(of: Judged, chance: Floats) -> Figure | None:
@@ -177,9 +184,7 @@ def _rules_calibration(of: Judged, chance: Floats) -> Figure | None:
     return _figure(calibration_error, told, chance[known])
 
 
-def advice(
-    found: Sequence[Performance], present: str | None, shifts: Mapping[str, Shift]
-) -> Advice:
+def advice(found: Sequence[Performance], present: str | None, shifts: Mapping[str, Shift]) -> Advice:
     """What to do, by the version in use (None: the rules alone) and how its features have shifted.
 
     The model is worse than the rules, or its probabilities are off while features have shifted (or nobody

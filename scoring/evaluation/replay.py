@@ -132,9 +132,7 @@ class Replayed:
         lead = np.unique(self.evidence.lead.astype(str), return_inverse=True)[1]
         won = np.bincount(lead, self.evidence.won) > 0
         hot = {n: np.bincount(lead, at.stage == HOT) > 0 for n, at in self.ratings.items()}
-        return {
-            name: (int((won & ~any_hot).sum()), int(won.sum())) for name, any_hot in hot.items()
-        }
+        return {name: (int((won & ~any_hot).sum()), int(won.sum())) for name, any_hot in hot.items()}
 
     @cached_property
     def differences(self) -> Mapping[str, Difference]:
@@ -154,17 +152,31 @@ class Replayed:
 
     def plain(self) -> dict[str, Any]:
         """All figures as JSON can hold them; in `differences` old is the present card."""
-        names = ("all", "differences", "stages", "bands", "moves", "moved", "moved_leads", "weekly_hot",
-                 "never_hot", "rows")  # fmt: skip
+        names = (
+            "all",
+            "differences",
+            "stages",
+            "bands",
+            "moves",
+            "moved",
+            "moved_leads",
+            "weekly_hot",
+            "never_hot",
+            "rows",
+        )
         told = {name: plain(getattr(self, name)) for name in names}
         return {"present": self.present.version, "new": self.new.version, **told}
 
     def _moved(self, row: int, before: int, after: int) -> Moved:
         at = self.evidence
         return Moved(
-            str(at.lead[row]), int(at.moment[row]), int(before), int(after), bool(at.won[row]),
+            str(at.lead[row]),
+            int(at.moment[row]),
+            int(before),
+            int(after),
+            bool(at.won[row]),
             float(at.amount[row]),
-        )  # fmt: skip
+        )
 
     def _first_hot(self, hot: Bools) -> dict[str, int]:
         rows = np.flatnonzero(hot & seen_from_the_start(self.evidence))
@@ -172,9 +184,7 @@ class Replayed:
         first = np.unique(self.evidence.lead[rows].astype(str), return_index=True)[1]
         week = _monday(self.evidence.moment[rows][first])
         every = np.arange(*_ends(_monday(self.evidence.moment)), _WEEK * MS_PER_DAY)
-        count = {
-            int(at): int(n) for at, n in zip(*np.unique(week, return_counts=True), strict=True)
-        }
+        count = {int(at): int(n) for at, n in zip(*np.unique(week, return_counts=True), strict=True)}
         return {from_ms(int(at)).date().isoformat(): count.get(int(at), 0) for at in every}
 
     def _effect(self, table: str, name: str, points: int, holds: Bools) -> RowEffect:

@@ -103,19 +103,19 @@ class Encoding:
     def plain(self) -> dict[str, dict[str, list[str]] | None]:
         """As JSON can hold it."""
         return {
-            name: None
-            if level is None
-            else {"values": list(level.values), "rare": list(level.rare)}
+            name: None if level is None else {"values": list(level.values), "rare": list(level.rare)}
             for name, level in self.levels.items()
         }
 
     @staticmethod
     def parse(told: Mapping[str, Mapping[str, Sequence[str]] | None]) -> Encoding:
         """What `plain` wrote down."""
-        return Encoding({
-            name: None if v is None else TextLevels(tuple(v["values"]), tuple(v["rare"]))
-            for name, v in told.items()
-        })  # fmt: skip
+        return Encoding(
+            {
+                name: None if v is None else TextLevels(tuple(v["values"]), tuple(v["rare"]))
+                for name, v in told.items()
+            }
+        )
 
 
 def _learn(column: Column, min_count: int) -> TextLevels | None:

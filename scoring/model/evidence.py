@@ -56,9 +56,7 @@ class Evidence:
     def check_some(self) -> None:
         """Raise DataError where there is no row."""
         if not len(self):
-            raise DataError(
-                "There is no closed deal to judge on. Train again when some have closed."
-            )
+            raise DataError("There is no closed deal to judge on. Train again when some have closed.")
 
     @property
     def judged(self) -> Judged:
@@ -73,19 +71,29 @@ class Evidence:
             return {name: take(column, places) for name, column in columns.items()}
 
         return Evidence(
-            self.lead[rows], self.group[rows], self.moment[rows], self.landmark[rows],
-            self.won[rows], self.amount[rows], some(self.scores), some(self.features),
-            some(self.segments), some(self.reasons), self.dated,
-        )  # fmt: skip
+            self.lead[rows],
+            self.group[rows],
+            self.moment[rows],
+            self.landmark[rows],
+            self.won[rows],
+            self.amount[rows],
+            some(self.scores),
+            some(self.features),
+            some(self.segments),
+            some(self.reasons),
+            self.dated,
+        )
 
     def save(self, path: Path) -> None:
         """Write as Parquet."""
         columns: dict[str, pa.Array] = {
             "lead": pa.array(self.lead.tolist(), pa.string()),
-            "group": pa.array(self.group), "moment": pa.array(self.moment),
-            "landmark": pa.array(self.landmark), "won": pa.array(self.won),
+            "group": pa.array(self.group),
+            "moment": pa.array(self.moment),
+            "landmark": pa.array(self.landmark),
+            "won": pa.array(self.won),
             "amount": pa.array(self.amount, from_pandas=True),
-        }  # fmt: skip
+        }
         columns |= {_SCORE + name: pa.array(values) for name, values in self.scores.items()}
         columns |= {_FEATURE + name: _to_arrow(values) for name, values in self.features.items()}
         columns |= {_SEGMENT + name: _to_arrow(values) for name, values in self.segments.items()}
@@ -99,9 +107,7 @@ class Evidence:
         try:
             table = pq.read_table(path)
         except (pa.ArrowException, OSError) as problem:
-            raise DataError(
-                f"{path}: is no whole evidence table ({problem}). Train again."
-            ) from None
+            raise DataError(f"{path}: is no whole evidence table ({problem}). Train again.") from None
 
         def numbers(name: str) -> Floats:
             return np.asarray(table[name].to_numpy(), dtype=np.float64)
@@ -112,13 +118,17 @@ class Evidence:
 
         return Evidence(
             np.array(table["lead"].to_pylist(), dtype=object),
-            table["group"].to_numpy().astype(np.int32), table["moment"].to_numpy(),
-            table["landmark"].to_numpy(), table["won"].to_numpy(), numbers("amount"),
+            table["group"].to_numpy().astype(np.int32),
+            table["moment"].to_numpy(),
+            table["landmark"].to_numpy(),
+            table["won"].to_numpy(),
+            numbers("amount"),
             {n: np.asarray(v) for n, v in named(_SCORE).items() if not isinstance(v, Texts)},
-            named(_FEATURE), {n: v for n, v in named(_SEGMENT).items() if isinstance(v, Texts)},
+            named(_FEATURE),
+            {n: v for n, v in named(_SEGMENT).items() if isinstance(v, Texts)},
             {n: np.asarray(v, np.float32) for n, v in named(_REASON).items()},
             (table.schema.metadata or {}).get(_DATED.encode()) != b"False",
-        )  # fmt: skip
+        )
 
 
 def hashed(lead_id: str) -> str:

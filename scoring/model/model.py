@@ -100,13 +100,9 @@ class Model:
 
     def encode(self, columns: Mapping[str, Column], rating: Rating | None = None) -> Encoded:
         """Many leads: feature values by name. `rating` is the card's, where there is one already."""
-        return Encoded(
-            self.encoding.matrix(columns), rate(self.card, columns) if rating is None else rating
-        )
+        return Encoded(self.encoding.matrix(columns), rate(self.card, columns) if rating is None else rating)
 
-    def encode_one(
-        self, values: Sequence[float | str | None], rating: Rating | None = None
-    ) -> Encoded:
+    def encode_one(self, values: Sequence[float | str | None], rating: Rating | None = None) -> Encoded:
         """One lead: its feature values in the order of the table; `rating` as in `encode`."""
         if rating is None:
             rating = self._rater(dict(zip(self.table.names, values, strict=True)))

@@ -59,9 +59,12 @@ class PointsPart:
     def plain(self) -> dict[str, Any]:
         """The numbers as JSON can hold them (the card and the features stand beside them)."""
         return {
-            "intercept": self.intercept, "per_point": self.per_point, "trigger": self.trigger,
-            "exclusion": self.exclusion, "mean": self.mean.tolist(),
-        }  # fmt: skip
+            "intercept": self.intercept,
+            "per_point": self.per_point,
+            "trigger": self.trigger,
+            "exclusion": self.exclusion,
+            "mean": self.mean.tolist(),
+        }
 
     @staticmethod
     def parse(told: dict[str, Any], card: Scorecard, features: tuple[str, ...]) -> PointsPart:

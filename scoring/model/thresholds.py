@@ -38,9 +38,7 @@ class _Judged:
         return sigmoid(self.evidence.scores[MODEL])
 
 
-def thresholds(
-    policy: Policy, evidence: Evidence, rating: Rating, about: Mapping[str, Any]
-) -> Scale:
+def thresholds(policy: Policy, evidence: Evidence, rating: Rating, about: Mapping[str, Any]) -> Scale:
     """The model's scale. `rating` is the present card's of the evidence, `about` the model's.
 
     Raises SettingsError where the policy asks for what the data cannot tell.

@@ -74,11 +74,18 @@ class _OneRow:
         self._booster, self._width, self._columns = booster, width, booster.num_feature()
         self._predict, self._check = _LIB.LGBM_BoosterPredictForMatSingleRowFast, _safe_call
         self._made, self._alone = ctypes.c_void_p(), threading.Lock()
-        _safe_call(_LIB.LGBM_BoosterPredictForMatSingleRowFastInit(
-            booster._handle, ctypes.c_int(kind), ctypes.c_int(0), ctypes.c_int(-1),
-            ctypes.c_int(_FLOAT64), ctypes.c_int32(self._columns), b"num_threads=1",
-            ctypes.byref(self._made),
-        ))  # fmt: skip
+        _safe_call(
+            _LIB.LGBM_BoosterPredictForMatSingleRowFastInit(
+                booster._handle,
+                ctypes.c_int(kind),
+                ctypes.c_int(0),
+                ctypes.c_int(-1),
+                ctypes.c_int(_FLOAT64),
+                ctypes.c_int32(self._columns),
+                b"num_threads=1",
+                ctypes.byref(self._made),
+            )
+        )
         weakref.finalize(self, _LIB.LGBM_FastConfigFree, self._made)
 
     def __call__(self, matrix: Floats) -> Floats:
@@ -88,8 +95,12 @@ class _OneRow:
         row = np.ascontiguousarray(matrix, dtype=np.float64)
         told, count = np.empty(self._width), ctypes.c_int64()
         with self._alone:  # the handle has one buffer, whichever thread asks
-            self._check(self._predict(
-                self._made, ctypes.c_void_p(row.ctypes.data), ctypes.byref(count),
-                ctypes.c_void_p(told.ctypes.data),
-            ))  # fmt: skip
+            self._check(
+                self._predict(
+                    self._made,
+                    ctypes.c_void_p(row.ctypes.data),
+                    ctypes.byref(count),
+                    ctypes.c_void_p(told.ctypes.data),
+                )
+            )
         return told

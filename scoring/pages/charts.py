@@ -25,9 +25,12 @@ def bars_with_intervals(
         up = [rate.high - rate.value if rate.count else 0 for rate in rates]
         down = [rate.value - rate.low if rate.count else 0 for rate in rates]
         figure.add_bar(
-            x=names, y=value, name=side, marker_color=colour,
+            x=names,
+            y=value,
+            name=side,
+            marker_color=colour,
             error_y={"type": "data", "array": up, "arrayminus": down, "symmetric": False},
-        )  # fmt: skip
+        )
     figure.update_yaxes(tickformat=".0%", rangemode="tozero")
     return laid_out(figure, x, y)
 
@@ -38,9 +41,7 @@ def lines(x: Sequence[str], sides: Mapping[str, Sequence[float]], y: str) -> go.
 
     figure = go.Figure()
     for (side, values), colour in zip(sides.items(), COLOURS, strict=False):
-        figure.add_scatter(
-            x=list(x), y=list(values), mode="lines+markers", name=side, line={"color": colour}
-        )
+        figure.add_scatter(x=list(x), y=list(values), mode="lines+markers", name=side, line={"color": colour})
     figure.update_yaxes(rangemode="tozero")
     return laid_out(figure, "", y)
 
@@ -48,6 +49,10 @@ def lines(x: Sequence[str], sides: Mapping[str, Sequence[float]], y: str) -> go.
 def laid_out(figure: go.Figure, x: str, y: str) -> go.Figure:
     """The look that all pictures have."""
     return figure.update_layout(
-        template="plotly_white", height=360, margin={"l": 60, "r": 20, "t": 20, "b": 50},
-        legend={"orientation": "h", "y": 1.1}, xaxis_title=x, yaxis_title=y,
-    )  # fmt: skip
+        template="plotly_white",
+        height=360,
+        margin={"l": 60, "r": 20, "t": 20, "b": 50},
+        legend={"orientation": "h", "y": 1.1},
+        xaxis_title=x,
+        yaxis_title=y,
+    )

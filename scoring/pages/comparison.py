@@ -25,9 +25,7 @@ from scoring.texts import say
 _MOST_SHOWN, _REASONS = 12, 3
 
 
-def comparison_page(
-    told: Compared, table: FeatureTable, name: str, model: str, lang: Language
-) -> Page:
+def comparison_page(told: Compared, table: FeatureTable, name: str, model: str, lang: Language) -> Page:
     """All of the comparison. `model` is the model's version, `table` has the words of features."""
     return Page(
         say("compare_title", lang, name=name),
@@ -73,28 +71,37 @@ def _blocks(told: Compared, table: FeatureTable, model: str, lang: Language) -> 
 
 def _summary(told: Compared, model: str, lang: Language) -> str:
     leads, won = told.leads
-    return say("compare_summary", lang, count=f"{len(told.evidence):,}", leads=f"{leads:,}",
-               won=f"{won:,}", model=model, card=told.card.version)  # fmt: skip
+    return say(
+        "compare_summary",
+        lang,
+        count=f"{len(told.evidence):,}",
+        leads=f"{leads:,}",
+        won=f"{won:,}",
+        model=model,
+        card=told.card.version,
+    )
 
 
 def _sides(lang: Language) -> list[str]:
     return [say(f"side_{side}", lang) for side in SIDES]
 
 
-def _parts(
-    parts: Sequence[Part], names: Sequence[str], table: FeatureTable, lang: Language
-) -> Table:
+def _parts(parts: Sequence[Part], names: Sequence[str], table: FeatureTable, lang: Language) -> Table:
     rows: list[tuple[Cell, ...]] = []
     columns = (*names, "leads", "win_rate", "compare_auc_difference", "compare_win_rate_difference")
     for part in parts:
         value = table.vocabulary.word(f"{part.name}={part.value}", lang)
         value = part.value if value.startswith(f"{part.name}=") else value
         head = (table.vocabulary.word(part.name, lang), value) if len(names) > 1 else (part.value,)
-        rows.append((
-            *head, f"{part.all.count:,}", percent(part.all.value),
-            difference_cell("roc_auc", part.differences["roc_auc"]),
-            difference_cell("win_rate", part.differences["win_rate"]),
-        ))  # fmt: skip
+        rows.append(
+            (
+                *head,
+                f"{part.all.count:,}",
+                percent(part.all.value),
+                difference_cell("roc_auc", part.differences["roc_auc"]),
+                difference_cell("win_rate", part.differences["win_rate"]),
+            )
+        )
     return Table(tuple(say(c, lang) for c in columns), tuple(rows), say("compare_too_few", lang))
 
 
@@ -104,9 +111,7 @@ def _disputes(told: Compared, table: FeatureTable, lang: Language) -> Table:
     return Table(tuple(say(c, lang) for c in columns), tuple(rows), say("compare_too_few", lang))
 
 
-def _dispute(
-    told: Compared, dispute: Dispute, table: FeatureTable, lang: Language
-) -> tuple[Cell, ...]:
+def _dispute(told: Compared, dispute: Dispute, table: FeatureTable, lang: Language) -> tuple[Cell, ...]:
     names = stage_names(lang)
     when = iso(dispute.moment)[:10] if told.evidence.dated else ""
     model = f"{dispute.model_score} {names[dispute.model_stage]} ({percent(dispute.probability)})"
@@ -126,5 +131,7 @@ def _said(head: str, reasons: Sequence[str]) -> str:
 
 
 def _reasons(reasons: Sequence[Told], form: str) -> list[str]:
-    return [f"{reason.text} ({reason.weight:{form}})" if reason.weight else reason.text
-            for reason in reasons[:_REASONS]]  # fmt: skip
+    return [
+        f"{reason.text} ({reason.weight:{form}})" if reason.weight else reason.text
+        for reason in reasons[:_REASONS]
+    ]

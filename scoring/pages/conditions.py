@@ -18,6 +18,9 @@ def condition_in_words(condition: Condition, table: FeatureTable, lang: Language
         values = [shown(table, name, value, lang) if known else value for value in condition.one_of]
         return say("reason", lang, label=label, value=say("condition_or", lang).join(values))
     low, high = condition.at_least, condition.at_most
-    told = [say(f"condition_{key}", lang, number=f"{number:,g}")
-            for key, number in (("at_least", low), ("at_most", high)) if number is not None]  # fmt: skip
+    told = [
+        say(f"condition_{key}", lang, number=f"{number:,g}")
+        for key, number in (("at_least", low), ("at_most", high))
+        if number is not None
+    ]
     return say("reason", lang, label=label, value=say("list_joint", lang).join(told))

@@ -25,8 +25,11 @@ def gate_table(checks: Sequence[Check], lang: Language) -> Table:
 
 def reasons(checks: Sequence[Check], lang: Language) -> list[str]:
     """Why a model is refused: a sentence for each check that failed."""
-    told = [_nothing_to_beat(c, lang) or say(f"gate_{c.name}_failed", lang, **_shown(c))
-            for c in checks if not c.passed]  # fmt: skip
+    told = [
+        _nothing_to_beat(c, lang) or say(f"gate_{c.name}_failed", lang, **_shown(c))
+        for c in checks
+        if not c.passed
+    ]
     return list(dict.fromkeys(told))
 
 

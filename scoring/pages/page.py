@@ -24,12 +24,15 @@ if TYPE_CHECKING:  # at run time each rendering imports what it needs: a page it
     from features.kinds import Language
 
 _TEMPLATES = Path(__file__).parent / "templates"
-_FONTS = (
-    'system-ui, "Hiragino Sans", "Noto Sans JP", "Noto Sans CJK JP", "Yu Gothic UI", sans-serif'
-)
+_FONTS = 'system-ui, "Hiragino Sans", "Noto Sans JP", "Noto Sans CJK JP", "Yu Gothic UI", sans-serif'
 _INK, _COLOURS = "#1d2733", ("#1f5fa8", "#d9711c", "#3b8a5a", "#8a5fa8", "#9aa3ad")
-_MARKS = {"leak": ("✕", "red"), "fail": ("✕", "red"), "suspect": ("?", "red"),
-          "warning": ("!", "yellow"), "pass": ("✓", "green")}  # fmt: skip
+_MARKS = {
+    "leak": ("✕", "red"),
+    "fail": ("✕", "red"),
+    "suspect": ("?", "red"),
+    "warning": ("!", "yellow"),
+    "pass": ("✓", "green"),
+}
 _NUMBER = re.compile(
     r"[<>≤≥~]?\s?[+\-−±]?[¥¥$€£]?\d[\d,]*(\.\d+)?\s?(%|pp|×|x|k|M|s|ms|days?|倍|件|円|万円|日|人)?"
 )
@@ -79,16 +82,12 @@ class Table:
     @property
     def shapes(self) -> tuple[Literal["number", "long", "short"], ...]:
         """What each column holds: numbers, texts that may be folded, or texts of a few words."""
-        return tuple(
-            _shape([row[at].text for row in self.values]) for at in range(len(self.columns))
-        )
+        return tuple(_shape([row[at].text for row in self.values]) for at in range(len(self.columns)))
 
     @property
     def values(self) -> list[list[Value]]:
         """The rows, with every cell a Value."""
-        return [
-            [cell if isinstance(cell, Value) else Value(cell) for cell in row] for row in self.rows
-        ]
+        return [[cell if isinstance(cell, Value) else Value(cell) for cell in row] for row in self.rows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,9 +186,12 @@ def _template(name: str) -> Template:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     return environment.get_template(name)
 
 
@@ -202,10 +204,14 @@ def _plotly() -> str:
 def _drawn(chart: Chart, place: int) -> str:
     """The chart as HTML. It lets a finger scroll past it, and has no buttons in another language."""
     figure = look(chart.figure())
-    return str(figure.to_html(
-        full_html=False, include_plotlyjs=False, div_id=f"chart-{place}",
-        config={"displayModeBar": False, "responsive": True},
-    ))  # fmt: skip
+    return str(
+        figure.to_html(
+            full_html=False,
+            include_plotlyjs=False,
+            div_id=f"chart-{place}",
+            config={"displayModeBar": False, "responsive": True},
+        )
+    )
 
 
 def look(figure: go.Figure) -> go.Figure:

@@ -79,8 +79,15 @@ def replay_in_brief(told: Replayed, lang: Language) -> Iterator[Block]:
 def _summary(told: Replayed, lang: Language) -> str:
     lead = told.evidence.lead
     leads, won = len(set(lead.tolist())), len(set(lead[told.evidence.won].tolist()))
-    return say("replay_summary", lang, count=f"{len(lead):,}", leads=f"{leads:,}", won=f"{won:,}",
-               present=told.present.version, new=told.new.version)  # fmt: skip
+    return say(
+        "replay_summary",
+        lang,
+        count=f"{len(lead):,}",
+        leads=f"{leads:,}",
+        won=f"{won:,}",
+        present=told.present.version,
+        new=told.new.version,
+    )
 
 
 def _never_hot(told: Replayed, lang: Language) -> str:
@@ -96,14 +103,13 @@ def _stages(told: Replayed, lang: Language) -> Table:
     return _by_card(say("stage", lang), stage_names(lang), told.stages, lang)
 
 
-def _by_card(
-    what: str, names: Sequence[str], told: Mapping[str, Sequence[Rate]], lang: Language
-) -> Table:
+def _by_card(what: str, names: Sequence[str], told: Mapping[str, Sequence[Rate]], lang: Language) -> Table:
     """Leads, win rate and lift by both cards; the last name first."""
     head: list[str] = [what]
     for name in _cards(lang):
-        head += [say("reason", lang, label=name, value=say(what, lang))
-                 for what in ("leads", "win_rate", "lift")]  # fmt: skip
+        head += [
+            say("reason", lang, label=name, value=say(what, lang)) for what in ("leads", "win_rate", "lift")
+        ]
     rows: list[tuple[Cell, ...]] = []
     for place, shown in reversed(list(enumerate(names))):
         rates = [told[card][place] for card in CARDS]
@@ -123,13 +129,22 @@ def _moved(told: Replayed, lang: Language) -> Table:
     def row(moved: Moved) -> tuple[Cell, ...]:
         when = iso(moved.moment)[:10] if dated else ""
         amount = NONE if moved.amount != moved.amount else f"{moved.amount:,.0f}"
-        return (Value(moved.lead, when), names[moved.before], names[moved.after],
-                outcome(moved.won, lang), amount)  # fmt: skip
+        return (
+            Value(moved.lead, when),
+            names[moved.before],
+            names[moved.after],
+            outcome(moved.won, lang),
+            amount,
+        )
 
     rows, count = tuple(row(moved) for moved in told.moved), told.moved_leads
     more = say("replay_moved_more", lang, shown=len(rows), count=f"{count:,}")
-    return Table(tuple(say(c, lang) for c in columns), rows, say("replay_moved_none", lang),
-                 more if count > len(rows) else "")  # fmt: skip
+    return Table(
+        tuple(say(c, lang) for c in columns),
+        rows,
+        say("replay_moved_none", lang),
+        more if count > len(rows) else "",
+    )
 
 
 def _rows(told: Replayed, lang: Language) -> Table:
@@ -146,14 +161,16 @@ def _rows(told: Replayed, lang: Language) -> Table:
 
 
 def _effect(told: Replayed, effect: RowEffect, lang: Language) -> tuple[Cell, ...]:
-    rule = next(
-        r for table, name, r in told.new.rules() if (table, name) == (effect.table, effect.name)
-    )
+    rule = next(r for table, name, r in told.new.rules() if (table, name) == (effect.table, effect.name))
     points = f"{effect.points:+d}" if effect.points else say(effect.table, lang)
     return (
-        rule.because.text(lang), points, f"{effect.holds.count:,}", rate_cell(effect.holds),
-        count_cell(effect.decides, lang), signed_cell(effect.adds),
-    )  # fmt: skip
+        rule.because.text(lang),
+        points,
+        f"{effect.holds.count:,}",
+        rate_cell(effect.holds),
+        count_cell(effect.decides, lang),
+        signed_cell(effect.adds),
+    )
 
 
 def _weekly(told: Replayed, lang: Language) -> Table:
@@ -164,8 +181,10 @@ def _weekly(told: Replayed, lang: Language) -> Table:
 
 def _weekly_chart(told: Replayed, lang: Language) -> go.Figure:
     weeks = list(told.weekly_hot["present"])
-    series = {name: [float(told.weekly_hot[card].get(week, 0)) for week in weeks]
-              for name, card in zip(_cards(lang), CARDS, strict=True)}  # fmt: skip
+    series = {
+        name: [float(told.weekly_hot[card].get(week, 0)) for week in weeks]
+        for name, card in zip(_cards(lang), CARDS, strict=True)
+    }
     figure = lines(weeks, series, say("leads", lang))
     step = _WEEK * max(1, len(weeks) // _MOST_TICKS)
     return figure.update_xaxes(tickformat="%Y-%m-%d", tick0=weeks[0], dtick=step * MS_PER_DAY)

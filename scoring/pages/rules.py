@@ -84,8 +84,7 @@ def _owner(owner: str, lang: Language) -> str:
 
 def _prompts(card: Scorecard, lang: Language) -> Table:
     rows = tuple(
-        (p.text.text(lang), _deadline(p.hours, p.business_hours, lang))
-        for p in card.prompts.values()
+        (p.text.text(lang), _deadline(p.hours, p.business_hours, lang)) for p in card.prompts.values()
     )
     return Table((say("rules_action", lang), say("rules_deadline", lang)), rows)
 
@@ -100,13 +99,22 @@ def _office(card: Scorecard, lang: Language) -> str:
     at = card.hours
     days = ("・" if lang == "ja" else ", ").join(_DAYS[lang][_WEEK.index(day)] for day in at.days)
     country = "" if at.country is None else say("rules_holidays", lang, country=at.country)
-    return say("rules_office", lang, days=days, opens=f"{at.opens:%H:%M}",
-               closes=f"{at.closes:%H:%M}", zone=at.time_zone, country=country)  # fmt: skip
+    return say(
+        "rules_office",
+        lang,
+        days=days,
+        opens=f"{at.opens:%H:%M}",
+        closes=f"{at.closes:%H:%M}",
+        zone=at.time_zone,
+        country=country,
+    )
 
 
 def _policy(policy: Policy, lang: Language) -> str:
     values = {"warm": policy.warm, "hot": policy.hot}
     count = policy.policy == "calls_per_week"
-    shown = {name: "" if value is None else (f"{value:g}" if count else percent(value))
-             for name, value in values.items()}  # fmt: skip
+    shown = {
+        name: "" if value is None else (f"{value:g}" if count else percent(value))
+        for name, value in values.items()
+    }
     return say(f"policy_{policy.policy}", lang, **shown)

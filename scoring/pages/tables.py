@@ -23,9 +23,13 @@ from scoring.texts import say
 def verdict(page: str, rates: Difference, lang: Language, **more: object) -> str:
     """Who wins at equal volume, or that it is open: `page`_verdict_new, _old or _open."""
     return say(
-        f"{page}_verdict_{rates.better}", lang, new=percent(rates.new.value),
-        old=percent(rates.old.value), difference=points_with_interval(rates.difference), **more,
-    )  # fmt: skip
+        f"{page}_verdict_{rates.better}",
+        lang,
+        new=percent(rates.new.value),
+        old=percent(rates.old.value),
+        difference=points_with_interval(rates.difference),
+        **more,
+    )
 
 
 def figures_table(told: Mapping[str, Difference], new: str, old: str, lang: Language) -> Table:
@@ -46,8 +50,7 @@ def agreement_table(cells: Sequence[Sequence[Rate]], corner: str, lang: Language
     """Stage by stage: how many leads, how many of them won, and the win rate."""
     names = stage_names(lang)
     rows: list[tuple[Cell, ...]] = [
-        (names[code], *(_count_with_rate(cell, lang) for cell in row))
-        for code, row in enumerate(cells)
+        (names[code], *(_count_with_rate(cell, lang) for cell in row)) for code, row in enumerate(cells)
     ]
     return Table((corner, *names), tuple(rows))
 

@@ -24,9 +24,7 @@ _MOST = 6
 
 def profiles() -> list[str]:
     """The names of the profiles that Hotlead ships."""
-    return sorted(
-        path.stem for path in _PROFILES.glob("*.toml") if not path.name.endswith(_FEATURES)
-    )
+    return sorted(path.stem for path in _PROFILES.glob("*.toml") if not path.name.endswith(_FEATURES))
 
 
 def profile_text(name: str) -> str:
@@ -162,9 +160,7 @@ def _without_off(told: dict[str, Any]) -> dict[str, Any]:
         if isinstance(value, Mapping):
             if value.get("off") is True:
                 continue
-            kept[key] = _without_off(
-                {k: v for k, v in value.items() if k != "off" or v is not False}
-            )
+            kept[key] = _without_off({k: v for k, v in value.items() if k != "off" or v is not False})
         else:
             kept[key] = value
     return kept
@@ -213,9 +209,9 @@ def _unknown(name: str, card: Scorecard, table: FeatureTable) -> str:
         return f"{name!r} is no feature of crm.toml; {hint}."
     near = f"; {hint}" if hint.startswith("nearest") else ""
     return (
-        f"{name!r} is no feature of crm.toml{near}. The profile takes `{name} = {_inline(own[name])}` (all of "
-        f"them: scoring/profiles/{card.profile}{_FEATURES}): add it to [features] with your own column or "
-        "activity, or write off = true into this table of scorecard.toml."
+        f"{name!r} is no feature of crm.toml{near}. The profile takes `{name} = {_inline(own[name])}` (all "
+        f"of them: scoring/scorecard/profiles/{card.profile}{_FEATURES}): add it to [features] with your own "
+        "column or activity, or write off = true into this table of scorecard.toml."
     )
 
 
@@ -225,9 +221,11 @@ def _inline(value: object) -> str:
         return "{ " + ", ".join(f"{k} = {_inline(v)}" for k, v in value.items()) + " }"
     if isinstance(value, list):
         return "[" + ", ".join(map(_inline, value)) + "]"
-    return str(value).lower() if isinstance(value, bool) else (
-        f'"{value}"' if isinstance(value, str) else str(value)
-    )  # fmt: skip
+    return (
+        str(value).lower()
+        if isinstance(value, bool)
+        else (f'"{value}"' if isinstance(value, str) else str(value))
+    )
 
 
 # -- sentences -----------------------------------------------------------------------------------
@@ -254,9 +252,7 @@ def _sentence(error: Any) -> str:
         return _no_such(loc, error.get("input"))
     if kind == "missing" and loc[-1] in ("en", "ja"):
         language = {"en": "English", "ja": "Japanese"}[loc[-1]]
-        return (
-            f"{_place(loc[:-1])}: the {language} text ({loc[-1]}) is missing. Texts exist in both."
-        )
+        return f"{_place(loc[:-1])}: the {language} text ({loc[-1]}) is missing. Texts exist in both."
     if kind == "missing":
         return f"{_place(loc)}: is missing."
     place = _place(loc)
@@ -276,8 +272,11 @@ def _said(error: Any) -> str:
     kind = error["type"]
     if kind == "model_type":
         return f"must be a table with the keys {', '.join(_model_at(error['loc']).model_fields)}"
-    told = {"too_short": "give one or more", "tuple_type": "must be a list: [ … ]",
-            "dict_type": "must be a table"}  # fmt: skip
+    told = {
+        "too_short": "give one or more",
+        "tuple_type": "must be a list: [ … ]",
+        "dict_type": "must be a table",
+    }
     return told.get(kind) or str(error["msg"].removeprefix("Value error, "))
 
 

@@ -36,9 +36,7 @@ class OfficeHours(Strict):
     """[hours]: when the office is open. Times are local in `time_zone`, to the second."""
 
     time_zone: TimeZone = Field("UTC", description="The office's time zone, such as Asia/Tokyo.")
-    days: tuple[Weekday, ...] = Field(
-        WEEKDAYS[:5], description="The weekdays on which the office is open."
-    )
+    days: tuple[Weekday, ...] = Field(WEEKDAYS[:5], description="The weekdays on which the office is open.")
     opens: time = Field(time(9), description="When the office opens, in local time.")
     closes: time = Field(time(18), description="When the office closes, on the same day.")
     country: str | None = Field(
@@ -93,9 +91,7 @@ class OfficeHours(Strict):
     @model_validator(mode="after")
     def _opens_first(self) -> Self:
         if self.opens >= self.closes:
-            raise ValueError(
-                f"opens = {self.opens:%H:%M:%S} must lie before closes = {self.closes:%H:%M:%S}"
-            )
+            raise ValueError(f"opens = {self.opens:%H:%M:%S} must lie before closes = {self.closes:%H:%M:%S}")
         return self
 
 

@@ -136,9 +136,12 @@ def rate(card: Scorecard, columns: Mapping[str, Column]) -> Rating:
     held = np.column_stack(told) if told else np.zeros((rows, 0), dtype=np.bool_)
     fit, fired = len(card.fit.rows) if card.fit else 0, len(card.rows)
     return Rating(
-        card, PointScale(card), held, _points(card.fit, held[:, :fit]),
+        card,
+        PointScale(card),
+        held,
+        _points(card.fit, held[:, :fit]),
         _points(card.intent, held[:, fit:fired]),
-    )  # fmt: skip
+    )
 
 
 class OneRater:
@@ -149,8 +152,7 @@ class OneRater:
         self._rules = [_test(rule) for _, _, rule in card.rules()]
         self._fit = [row.points for row in card.fit.rows.values()] if card.fit else []
         self._intent = [row.points for row in card.intent.rows.values()] if card.intent else []
-        self._caps = [math.inf if g is None or g.cap is None else g.cap
-                      for g in (card.fit, card.intent)]  # fmt: skip
+        self._caps = [math.inf if g is None or g.cap is None else g.cap for g in (card.fit, card.intent)]
 
     def __call__(self, values: Values) -> Rating:
         """One lead: its feature values by name. Raises SettingsError for a feature not there."""
@@ -160,10 +162,13 @@ class OneRater:
             _check_there(self.card, values)
             raise
         fit, rows = len(self._fit), len(self._fit) + len(self._intent)
-        points = np.array([
-            min(sum(compress(self._fit, held)), self._caps[0]),
-            min(sum(compress(self._intent, held[fit:rows])), self._caps[1]),
-        ], dtype=np.int64)  # fmt: skip
+        points = np.array(
+            [
+                min(sum(compress(self._fit, held)), self._caps[0]),
+                min(sum(compress(self._intent, held[fit:rows])), self._caps[1]),
+            ],
+            dtype=np.int64,
+        )
         told = np.array([held], dtype=np.bool_)
         return Rating(self.card, self._scale, told, points[:1], points[1:])
 

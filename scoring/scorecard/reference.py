@@ -51,9 +51,13 @@ _OFF = (
 )
 _SWITCHED = (Group, Row, Rule, Prompt)
 _TYPES: dict[Any, str] = {
-    str: "text", int: "whole number", float: "number", bool: "`true` or `false`",
-    time: "time of day", Texts: "`en` and `ja`",
-}  # fmt: skip
+    str: "text",
+    int: "whole number",
+    float: "number",
+    bool: "`true` or `false`",
+    time: "time of day",
+    Texts: "`en` and `ja`",
+}
 _BOUNDS = {"gt": "above", "ge": "from", "le": "up to", "lt": "below"}
 
 
@@ -103,8 +107,12 @@ def _plural(annotation: Any) -> str:
 def _bounds(metadata: Iterable[Any]) -> list[str]:
     """Bounds of a number, in the order of `_BOUNDS`; those that pydantic holds as one are opened."""
     marks = [mark for told in metadata for mark in getattr(told, "metadata", [told])]
-    return [f"{word} {getattr(mark, name):g}" for name, word in _BOUNDS.items() for mark in marks
-            if isinstance(getattr(mark, name, None), int | float)]  # fmt: skip
+    return [
+        f"{word} {getattr(mark, name):g}"
+        for name, word in _BOUNDS.items()
+        for mark in marks
+        if isinstance(getattr(mark, name, None), int | float)
+    ]
 
 
 def _default(field: FieldInfo) -> str:

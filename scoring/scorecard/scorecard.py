@@ -56,8 +56,7 @@ class Condition(Strict):
             raise ValueError("give either `at_least` and/or `at_most`, or `one_of`")
         if self.at_least is not None and self.at_most is not None and self.at_least > self.at_most:
             raise ValueError(
-                f"at_least = {self.at_least:g} lies above at_most = {self.at_most:g}: "
-                "no number can hold"
+                f"at_least = {self.at_least:g} lies above at_most = {self.at_most:g}: no number can hold"
             )
         return self
 
@@ -65,9 +64,7 @@ class Condition(Strict):
 class Rule(Strict):
     """Conditions that all must hold, and the reason that people read."""
 
-    when: tuple[Condition, ...] = Field(
-        min_length=1, description="Conditions; all of them must hold."
-    )
+    when: tuple[Condition, ...] = Field(min_length=1, description="Conditions; all of them must hold.")
     because: Texts = Field(description="The reason as people read it, in both languages.")
 
 
@@ -132,9 +129,7 @@ class Action(Strict):
     )
     text: Texts = Field(description="What to do, as its owner reads it.")
     hours: Hours | None = Field(None, description="The deadline, in hours from the scoring on.")
-    business_hours: bool = Field(
-        False, description="Count only the hours of [hours] towards the deadline."
-    )
+    business_hours: bool = Field(False, description="Count only the hours of [hours] towards the deadline.")
     content: Texts | None = Field(None, description="Suggested content to send or to talk about.")
 
 
@@ -149,17 +144,13 @@ class Stages(Strict):
 class Prompt(Strict):
     """A first answer that is due soon after an inquiry, whatever the stage."""
 
-    since: str = Field(
-        description="A days_since feature: days since the inquiry that waits for an answer."
-    )
+    since: str = Field(description="A days_since feature: days since the inquiry that waits for an answer.")
     answered: str = Field(
         description="A days_since feature: days since the last contact. A contact that is not older "
         "than the inquiry has answered it."
     )
     hours: Hours = Field(description="The deadline, in hours from the inquiry on.")
-    business_hours: bool = Field(
-        False, description="Count only the hours of [hours] towards the deadline."
-    )
+    business_hours: bool = Field(False, description="Count only the hours of [hours] towards the deadline.")
     within_days: Annotated[float, Field(gt=0)] = Field(
         14,
         description="An inquiry older than this is no longer waited on: the stage's action holds.",
@@ -203,9 +194,7 @@ class Policy(Strict):
         rising = self.policy == "min_win_rate"
         if not (self.warm < self.hot if rising else self.warm > self.hot):
             how = "below" if rising else "above"
-            raise ValueError(
-                f"{self.policy}: warm = {self.warm:g} must lie {how} hot = {self.hot:g}"
-            )
+            raise ValueError(f"{self.policy}: warm = {self.warm:g} must lie {how} hot = {self.hot:g}")
 
 
 class Scorecard(Strict):
@@ -235,9 +224,7 @@ class Scorecard(Strict):
     hours: OfficeHours = Field(
         default_factory=OfficeHours, description="When the office is open, for business hours."
     )
-    thresholds: Policy = Field(
-        default_factory=Policy, description="How the model's thresholds are found."
-    )
+    thresholds: Policy = Field(default_factory=Policy, description="How the model's thresholds are found.")
 
     @model_validator(mode="after")
     def _named_once(self) -> Self:
@@ -253,8 +240,7 @@ class Scorecard(Strict):
             raise ValueError('hot_is = "sql" needs the action [hand_over]')
         if self.rows and self.most < self.bands.hot:
             raise ValueError(
-                f"[bands] hot = {self.bands.hot} is out of reach: the rows give at most "
-                f"{self.most} points"
+                f"[bands] hot = {self.bands.hot} is out of reach: the rows give at most {self.most} points"
             )
         return self
 

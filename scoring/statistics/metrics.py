@@ -184,8 +184,9 @@ def calibration_bands(won: Bools, probability: Floats) -> list[Band]:
     bands = np.array_split(np.argsort(probability, kind="stable"), BANDS)
     return [
         Band(len(b), int(won[b].sum()), float(probability[b].mean()), float(won[b].mean()))
-        for b in bands if len(b)
-    ]  # fmt: skip
+        for b in bands
+        if len(b)
+    ]
 
 
 MEASURES: dict[str, Measure] = {
@@ -208,9 +209,13 @@ def ranked(won: Bools, probability: Floats, amount: Floats, weight: Floats | Non
 
 
 def measure(
-    won: Bools, probability: Floats, amount: Floats, group: NDArray[np.integer],
-    draws: int = 200, seed: int = 0,
-) -> dict[str, Figure]:  # fmt: skip
+    won: Bools,
+    probability: Floats,
+    amount: Floats,
+    group: NDArray[np.integer],
+    draws: int = 200,
+    seed: int = 0,
+) -> dict[str, Figure]:
     """Every figure with its interval from `draws` bootstrap samples of whole groups."""
     at, order = ranked(won, probability, amount), np.argsort(-probability, kind="stable")
     drawn: dict[str, list[float]] = {name: [] for name in MEASURES}

@@ -78,9 +78,13 @@ def volume(called: Bools) -> int:
 
 
 def differences(
-    judged: Judged, new: Floats, old: Floats, called: Bools,
-    draws: int | None = None, seed: int = 0,
-) -> Mapping[str, Difference]:  # fmt: skip
+    judged: Judged,
+    new: Floats,
+    old: Floats,
+    called: Bools,
+    draws: int | None = None,
+    seed: int = 0,
+) -> Mapping[str, Difference]:
     """Both rankings (higher is better) by every figure of `MEASURED`.
 
     Those of `AT_VOLUME` are taken at equal volume: both sides call as many leads as `called` says; in
@@ -131,7 +135,5 @@ def _difference(name: str, point: list[Measures], drawn: list[list[Measures]]) -
     return Difference(
         with_interval(point[0][name], new),
         with_interval(point[1][name], old),
-        with_interval(
-            point[0][name] - point[1][name], [a - b for a, b in zip(new, old, strict=True)]
-        ),
+        with_interval(point[0][name] - point[1][name], [a - b for a, b in zip(new, old, strict=True)]),
     )

@@ -41,9 +41,7 @@ class Rates:
     group are needed, so a set costs one product of matrices.
     """
 
-    def __init__(
-        self, won: Bools, group: NDArray[np.integer], draws: int = DRAWS, seed: int = 0
-    ) -> None:
+    def __init__(self, won: Bools, group: NDArray[np.integer], draws: int = DRAWS, seed: int = 0) -> None:
         self.won = won
         first = np.unique(group, return_index=True)[1]
         self._of_group = np.unique(group, return_inverse=True)[1]

@@ -54,16 +54,19 @@ def _shown(name: str, value: Any) -> Any:
     return iso(value) if name in _TIMES and value is not None else value
 
 
-def call_list(
-    page: Calls, owner: str | None, card: Scorecard, lang: Language, now: int
-) -> dict[str, Any]:
+def call_list(page: Calls, owner: str | None, card: Scorecard, lang: Language, now: int) -> dict[str, Any]:
     """Whom to call, first deadline first; who is overdue is marked. `total` is that of all pages."""
     leads = [_to_call(row, card, lang, now) for row in page.rows]
     total = sum(page.owners.values()) if owner is None else page.owners.get(owner, 0)
     return {
-        "as_of": iso(now), "count": len(leads), "total": total, "next": page.next,
-        "overdue": sum(lead["overdue"] for lead in leads), "owners": page.owners, "leads": leads,
-    }  # fmt: skip
+        "as_of": iso(now),
+        "count": len(leads),
+        "total": total,
+        "next": page.next,
+        "overdue": sum(lead["overdue"] for lead in leads),
+        "owners": page.owners,
+        "leads": leads,
+    }
 
 
 def _to_call(row: HotRow, card: Scorecard, lang: Language, now: int) -> dict[str, Any]:
@@ -71,19 +74,31 @@ def _to_call(row: HotRow, card: Scorecard, lang: Language, now: int) -> dict[str
     it and said when they go on."""
     told = {name: _shown(name, getattr(row, name)) for name in _LISTED}
     accepted = row.action == FOLLOW_UP
-    late = row.deadline is not None and row.deadline < now and (
-        accepted or row.first_contact_at is None
-    )  # fmt: skip
+    late = row.deadline is not None and row.deadline < now and (accepted or row.first_contact_at is None)
     reasons = rules_in_words(orjson.loads(row.detail), card, lang)
     text = action_of(card, ACCEPTED if accepted else HOT).text.text(lang)
     return {**told, "overdue": late, "reasons": reasons, "text": text}
 
 
 _LISTED = (
-    "lead_id", "score", "decided_by", "fallback", "probability", "points", "owner", "action",
-    "deadline", "stage_since", "first_contact_at", "last_step", "as_of", "scored_at",
-    "model_version", "card_version", "request_id",
-)  # fmt: skip
+    "lead_id",
+    "score",
+    "decided_by",
+    "fallback",
+    "probability",
+    "points",
+    "owner",
+    "action",
+    "deadline",
+    "stage_since",
+    "first_contact_at",
+    "last_step",
+    "as_of",
+    "scored_at",
+    "model_version",
+    "card_version",
+    "request_id",
+)
 
 
 def rules_in_words(detail: Mapping[str, Any], card: Scorecard, lang: Language) -> list[str]:
@@ -99,9 +114,12 @@ def model_in_use(used: InUse) -> dict[str, Any]:
     judge = scorer.judge
     about = {} if judge is None else dict(judge.model.about)
     return {
-        "model": origin and {
-            "version": origin.version, "registered_version": origin.registered,
-            "run_id": origin.run_id, "champion_since": iso(origin.since),
+        "model": origin
+        and {
+            "version": origin.version,
+            "registered_version": origin.registered,
+            "run_id": origin.run_id,
+            "champion_since": iso(origin.since),
             "champion_for_seconds": max(0, now_ms() - origin.since) // 1000,
         },
         "fallback": scorer.fallback,
@@ -109,4 +127,4 @@ def model_in_use(used: InUse) -> dict[str, Any]:
         "features": scorer.table.fingerprint,
         "thresholds": judge and {"warm": judge.scale.warm, "hot": judge.scale.hot},
         "about": about,
-    }  # fmt: skip
+    }

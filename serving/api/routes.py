@@ -155,9 +155,7 @@ def _wrong_lead(raw: bytes, desk: Desk) -> Sequence[Wrong]:
     return ()
 
 
-def batch_answer(
-    answers: Sequence[Answer | Problem], request_id: str | None
-) -> tuple[int, dict[str, Any]]:
+def batch_answer(answers: Sequence[Answer | Problem], request_id: str | None) -> tuple[int, dict[str, Any]]:
     """The answer to a batch: 200, or 207 where some leads have a problem of their own."""
     results = [_result(each, request_id) for each in answers]
     failed = sum(isinstance(each, Problem) for each in answers)
@@ -178,9 +176,7 @@ async def _json(request: Request) -> bytes:
     if coding != "identity":
         raise wrong_coding()
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/json" and not (
-        kind.startswith("application/") and kind.endswith("+json")
-    ):
+    if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
         raise wrong_media_type()
     return await request.body()
 

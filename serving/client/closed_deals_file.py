@@ -21,9 +21,15 @@ from features.errors import SettingsError, nearest
 from features.settings import CrmSettings, DealsTable
 
 API = DealsTable(
-    source="-", lead="lead_id", outcome="outcome", won=("won",), lost=("lost",),
-    closed_at="closed_at", amount="amount", lost_reason="lost_reason",
-)  # fmt: skip
+    source="-",
+    lead="lead_id",
+    outcome="outcome",
+    won=("won",),
+    lost=("lost",),
+    closed_at="closed_at",
+    amount="amount",
+    lost_reason="lost_reason",
+)
 """A file whose columns have the names that the API has."""
 _NEEDED = ("lead_id", "outcome", "closed_at")
 _ID, _VERSION = "id", "version"
@@ -77,11 +83,17 @@ def _as_crm_says(settings: CrmSettings, file: Path) -> DealsTable:
     """[deals] with the file as its source; where that is no table of its own, read as the leads' is."""
     deals = settings.deals or DealsTable(source="-", lead="-")
     like = deals if deals.source else settings.leads
-    return deals.model_copy(update={
-        "source": str(file.absolute()), "table": None, "query": None,
-        "lead": deals.lead or settings.leads.id, "separator": like.separator,
-        "encoding": like.encoding, "time_format": like.time_format,
-    })  # fmt: skip
+    return deals.model_copy(
+        update={
+            "source": str(file.absolute()),
+            "table": None,
+            "query": None,
+            "lead": deals.lead or settings.leads.id,
+            "separator": like.separator,
+            "encoding": like.encoding,
+            "time_format": like.time_format,
+        }
+    )
 
 
 def _form(crm: DealsTable, names: Sequence[str], file: str) -> DealsTable:
@@ -112,11 +124,14 @@ def _with_api_words(crm: DealsTable) -> DealsTable:
 def _columns(form: DealsTable, names: Sequence[str]) -> dict[str, str]:
     """The column of each field of a body: those of `form`, the sender's id and version, where there."""
     told = {
-        "lead_id": form.lead, "outcome": form.outcome, "closed_at": form.closed_at,
+        "lead_id": form.lead,
+        "outcome": form.outcome,
+        "closed_at": form.closed_at,
         "amount": _either(form.amount, API.amount, names),
         "lost_reason": _either(form.lost_reason, API.lost_reason, names),
-        _ID: _ID, _VERSION: _VERSION,
-    }  # fmt: skip
+        _ID: _ID,
+        _VERSION: _VERSION,
+    }
     there = {field: column for field, column in told.items() if column in names}
     if form.lead == _ID:  # the lead's own id is not that of the deal
         del there[_ID]
@@ -160,7 +175,4 @@ def _plain(value: float) -> float | None:
 
 def _bodies(told: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
     rows = zip(*told.values(), strict=True)
-    return [
-        {name: value for name, value in zip(told, row, strict=True) if value is not None}
-        for row in rows
-    ]
+    return [{name: value for name, value in zip(told, row, strict=True) if value is not None} for row in rows]

@@ -31,11 +31,16 @@ class Reported:
         """Counts of rows for JSON, and the ids of the deals at odds."""
         sent = self.sent
         return {
-            "read": self.deals.read, "stored": sent.stored, "known": sent.known, "kept": sent.kept,
-            "still_open": self.deals.still_open, "at_odds": len(sent.at_odds),
-            "set_aside": self._set_aside, "at_odds_ids": self._ids,
+            "read": self.deals.read,
+            "stored": sent.stored,
+            "known": sent.known,
+            "kept": sent.kept,
+            "still_open": self.deals.still_open,
+            "at_odds": len(sent.at_odds),
+            "set_aside": self._set_aside,
+            "at_odds_ids": self._ids,
             "rejects": str(self.rejects) if self.rejects.exists() else None,
-        }  # fmt: skip
+        }
 
     def lines(self) -> Iterator[str]:
         """What became of the rows, in sentences."""
@@ -75,9 +80,14 @@ class Reported:
 
 
 def send_file(
-    file: Path, settings: CrmSettings, url: str, key: str | None, out: Path,
-    say: Callable[[str], None], progress: Callable[[int, int], None],
-) -> Reported:  # fmt: skip
+    file: Path,
+    settings: CrmSettings,
+    url: str,
+    key: str | None,
+    out: Path,
+    say: Callable[[str], None],
+    progress: Callable[[int, int], None],
+) -> Reported:
     """Send a file of closed deals to the service at `url`.
 
     Raises DataError where more rows cannot be read than max_reject_share allows (nothing is sent

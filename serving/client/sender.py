@@ -98,9 +98,7 @@ class Sender:
             self.told.stored += stored
             self.told.known += len(outcomes) - stored
 
-    def _at_odds(
-        self, bodies: Sequence[Body], places: Sequence[int], answer: httpx.Response
-    ) -> None:
+    def _at_odds(self, bodies: Sequence[Body], places: Sequence[int], answer: httpx.Response) -> None:
         """All others of the list are stored; where more are at odds than are told, those are asked for."""
         found = _errors(answer, places)
         if not found:
@@ -179,9 +177,7 @@ def open_client(url: str, key: str | None) -> httpx.Client:
     headers = {} if key is None else {"Authorization": f"Bearer {key}"}
     # A proxy of the company leads to other machines, not to this one.
     patience = httpx.Timeout(60.0, connect=5.0)
-    return httpx.Client(
-        base_url=told, headers=headers, timeout=patience, trust_env=not is_near(url)
-    )
+    return httpx.Client(base_url=told, headers=headers, timeout=patience, trust_env=not is_near(url))
 
 
 def is_near(url: str) -> bool:

@@ -34,9 +34,7 @@ class Export:
     lost_reasons: Sequence[str | None]
 
 
-def import_export(
-    store: Store, export: Export, settings: CrmSettings
-) -> Mapping[Kind, Counter[Outcome]]:
+def import_export(store: Store, export: Export, settings: CrmSettings) -> Mapping[Kind, Counter[Outcome]]:
     """Store what an export tells; how many records of each kind were new, known, or in conflict.
 
     Raises StoreAway; what was stored until then stays, and the next import goes on.
@@ -108,8 +106,11 @@ def _outcomes(export: Export) -> Iterator[Record]:
         won = bool(told.won[row])
         at = int(told.won_at[row] if won else told.closed_at[row])
         lead_id, amount = str(export.crm.lead_ids[row]), float(told.amount[row])
-        body = {"outcome": "won" if won else "lost", "amount": None if amount != amount else amount,
-                "lost_reason": None if won else export.lost_reasons[row]}  # fmt: skip
+        body = {
+            "outcome": "won" if won else "lost",
+            "amount": None if amount != amount else amount,
+            "lost_reason": None if won else export.lost_reasons[row],
+        }
         yield _record("outcomes", lead_id, lead_id, at, body)
 
 

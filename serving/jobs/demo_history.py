@@ -35,9 +35,13 @@ _AT_ONCE = 2_000
 
 
 def live(
-    settings: ServiceSettings, crm: CrmSettings, export: Export, deeds: Deeds, say: Callable[[str], None],
+    settings: ServiceSettings,
+    crm: CrmSettings,
+    export: Export,
+    deeds: Deeds,
+    say: Callable[[str], None],
     now: int | None = None,
-) -> None:  # fmt: skip
+) -> None:
     """Half a year of a service on the rules alone until now (ms UTC), and what people did with its answers.
 
     Raises StoreAway, and SettingsError where there are no rules.
@@ -86,15 +90,19 @@ def deeds_of(crm: Crm, hot_since: Mapping[str, int], deeds: Deeds, now: int) -> 
         told = deeds(lead_id, hot_at, ended, bool(crm.outcomes.won[row]), now)
         for kind, at, body in told:
             if at < min(now, closed):
-                yield Record(
-                    kind, f"demo:{lead_id}:{at}:{body.get('step', kind)}", 1, lead_id, at, body
-                )
+                yield Record(kind, f"demo:{lead_id}:{at}:{body.get('step', kind)}", 1, lead_id, at, body)
 
 
 def _score(
-    store: Store, crm: Crm, scorer: Scorer, histories: Histories, rows: Ints, moment: int,
-    before: Ints, hot_since: dict[str, int],
-) -> None:  # fmt: skip
+    store: Store,
+    crm: Crm,
+    scorer: Scorer,
+    histories: Histories,
+    rows: Ints,
+    moment: int,
+    before: Ints,
+    hot_since: dict[str, int],
+) -> None:
     view = ManyLeads(histories, rows, np.full(len(rows), moment))
     ids = [str(lead_id) for lead_id in crm.lead_ids[rows]]
     answers = scorer.answers(ids, scorer.table.many(view), moment, {})
@@ -105,8 +113,5 @@ def _score(
     changed = np.flatnonzero(before[rows] != score)
     before[rows] = score
     store.remember(
-        [
-            prediction(scores[i], deadlines[i], moment, moment, replay=False)
-            for i in changed.tolist()
-        ]
+        [prediction(scores[i], deadlines[i], moment, moment, replay=False) for i in changed.tolist()]
     ).result()

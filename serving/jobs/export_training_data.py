@@ -36,17 +36,25 @@ _TEXT, _NUMBER = pa.string(), pa.float64()
 _FORMS: Mapping[str, pa.Schema] = {
     "activities": pa.schema({"lead_id": _TEXT, "type": _TEXT, "at": _TIME, "value": _NUMBER}),
     "changes": pa.schema({"lead_id": _TEXT, "column": _TEXT, "value": _TEXT, "at": _TIME}),
-    "deals": pa.schema({"lead_id": _TEXT, "outcome": _TEXT, "closed_at": _TIME, "amount": _NUMBER,
-                        "lost_reason": _TEXT}),
-}  # fmt: skip
+    "deals": pa.schema(
+        {"lead_id": _TEXT, "outcome": _TEXT, "closed_at": _TIME, "amount": _NUMBER, "lost_reason": _TEXT}
+    ),
+}
 
 _TABLES: Mapping[str, Mapping[str, Any]] = {
     "leads": {"id": "lead_id", "created_at": "created_at", "account": "account"},
-    "deals": {"lead": "lead_id", "outcome": "outcome", "won": ["won"], "lost": ["lost"],
-              "closed_at": "closed_at", "amount": "amount", "lost_reason": "lost_reason"},
+    "deals": {
+        "lead": "lead_id",
+        "outcome": "outcome",
+        "won": ["won"],
+        "lost": ["lost"],
+        "closed_at": "closed_at",
+        "amount": "amount",
+        "lost_reason": "lost_reason",
+    },
     "activities": {"lead": "lead_id", "type": "type", "at": "at", "value": "value"},
     "changes": {"lead": "lead_id", "column": "column", "value": "value", "at": "at"},
-}  # fmt: skip
+}
 """How each of the tables reads, as crm.toml tells it."""
 
 
@@ -89,9 +97,7 @@ def _leads(connection: Connection, crm: CrmSettings, now: int) -> dict[str, dict
     first: dict[tuple[str, str], int] = {}
     found: dict[str, dict[str, Any]] = {}
     for row in _rows(connection, "leads", now):
-        lead = found.setdefault(
-            row.lead_id, {"lead_id": row.lead_id, "created_at": None, "account": None}
-        )
+        lead = found.setdefault(row.lead_id, {"lead_id": row.lead_id, "created_at": None, "account": None})
         if row.created_at is not None:
             lead["created_at"] = min(row.created_at, lead["created_at"] or row.created_at)
         lead["account"] = row.account or lead["account"]
@@ -104,13 +110,23 @@ def _leads(connection: Connection, crm: CrmSettings, now: int) -> dict[str, dict
 
 
 def _rest(
-    connection: Connection, crm: CrmSettings, folder: Path, leads: Mapping[str, Any], now: int, sent_back: bool
-) -> tuple[int, int, int]:  # fmt: skip
+    connection: Connection,
+    crm: CrmSettings,
+    folder: Path,
+    leads: Mapping[str, Any],
+    now: int,
+    sent_back: bool,
+) -> tuple[int, int, int]:
     """Activities, changes and deals; how many leads were won, were lost alone, and count as sent back."""
-    _write(folder / "activities.parquet", _FORMS["activities"], (
-        {"lead_id": r.lead_id, "type": r.type, "at": r.at, "value": r.value}
-        for r in _rows(connection, "activities", now) if r.lead_id in leads
-    ))  # fmt: skip
+    _write(
+        folder / "activities.parquet",
+        _FORMS["activities"],
+        (
+            {"lead_id": r.lead_id, "type": r.type, "at": r.at, "value": r.value}
+            for r in _rows(connection, "activities", now)
+            if r.lead_id in leads
+        ),
+    )
     _write(folder / "changes.parquet", _FORMS["changes"], _changes(connection, crm, leads, now))
     deals = [_deal(r) for r in _in_time(connection, "outcomes", now) if r.lead_id in leads]
     closed = {deal["lead_id"] for deal in deals}
@@ -143,8 +159,13 @@ def _changes(
 
 
 def _deal(row: Any) -> dict[str, Any]:
-    return {"lead_id": row.lead_id, "outcome": row.outcome, "closed_at": row.at, "amount": row.amount,
-            "lost_reason": row.lost_reason}  # fmt: skip
+    return {
+        "lead_id": row.lead_id,
+        "outcome": row.outcome,
+        "closed_at": row.at,
+        "amount": row.amount,
+        "lost_reason": row.lost_reason,
+    }
 
 
 def _sent_back(connection: Connection, leads: Mapping[str, Any], now: int) -> list[dict[str, Any]]:
@@ -154,10 +175,16 @@ def _sent_back(connection: Connection, leads: Mapping[str, Any], now: int) -> li
         if row.step in ("accepted", "sent_back") and row.lead_id in leads:
             last[row.lead_id] = row
     return [
-        {"lead_id": lead_id, "outcome": "lost", "closed_at": row.at, "amount": None,
-         "lost_reason": f"sent back: {row.reason or ''}"}
-        for lead_id, row in last.items() if row.step == "sent_back"
-    ]  # fmt: skip
+        {
+            "lead_id": lead_id,
+            "outcome": "lost",
+            "closed_at": row.at,
+            "amount": None,
+            "lost_reason": f"sent back: {row.reason or ''}",
+        }
+        for lead_id, row in last.items()
+        if row.step == "sent_back"
+    ]
 
 
 def _in_time(connection: Connection, kind: Kind, now: int) -> list[Any]:
@@ -189,9 +216,7 @@ def _told(text: str | None) -> Mapping[str, Any]:
 
 def _lead_schema(crm: CrmSettings) -> pa.Schema:
     own = [(name, pa.string()) for name in crm.columns]
-    return pa.schema(
-        [("lead_id", pa.string()), ("created_at", _TIME), ("account", pa.string()), *own]
-    )
+    return pa.schema([("lead_id", pa.string()), ("created_at", _TIME), ("account", pa.string()), *own])
 
 
 def _write(path: Path, schema: pa.Schema, rows: Iterator[Mapping[str, Any]]) -> None:

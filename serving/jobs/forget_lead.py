@@ -45,19 +45,20 @@ class Forgotten:
         """The same for JSON."""
         told = self.evidence
         return {
-            "lead_id": self.lead_id, "store": self.store,
+            "lead_id": self.lead_id,
+            "store": self.store,
             "evidence": {str(path): rows for path, rows in told.tables.items()},
-            "pages": [*map(str, told.pages)], "removed": [*map(str, told.removed)],
-            "named_in": [*map(str, self.named_in)], "remote": self.remote,
+            "pages": [*map(str, told.pages)],
+            "removed": [*map(str, told.removed)],
+            "named_in": [*map(str, self.named_in)],
+            "remote": self.remote,
             "also": [*map(str, self.also)],
-        }  # fmt: skip
+        }
 
     def lines(self) -> Iterator[str]:
         """What was erased, and what was not touched."""
         yield self._of_store()
-        yield from (
-            f"{path}: renamed in {rows:,} rows" for path, rows in self.evidence.tables.items()
-        )
+        yield from (f"{path}: renamed in {rows:,} rows" for path, rows in self.evidence.tables.items())
         yield from (f"{path}: renamed" for path in self.evidence.pages)
         yield from (f"{path}: removed, no longer in use" for path in self.evidence.removed)
         if not self.evidence.tables and not self.evidence.pages and not self.evidence.removed:
@@ -88,9 +89,12 @@ class Forgotten:
 
 
 def forget(
-    settings: ServiceSettings, lead_id: str, also: Sequence[Path], environ: Mapping[str, str],
+    settings: ServiceSettings,
+    lead_id: str,
+    also: Sequence[Path],
+    environ: Mapping[str, str],
     patience: float = PATIENCE_SECONDS,
-) -> Forgotten:  # fmt: skip
+) -> Forgotten:
     """Erase a lead from the store, and from the evidence below the output folder and in `also`.
 
     Raises OutsideError where the store is away (for `patience` seconds) or a file cannot be written,
@@ -107,14 +111,10 @@ def forget(
             "All else is erased. Delete it or train again, then run this again."
         )
     named = [path for path in sorted(settings.out.rglob("*.csv")) if _names(path, lead_id)]
-    return Forgotten(
-        lead_id, settings.shown_store, store, erased, named, _remote(settings, environ), also
-    )
+    return Forgotten(lead_id, settings.shown_store, store, erased, named, _remote(settings, environ), also)
 
 
-def _from_store(
-    settings: ServiceSettings, lead_id: str, patience: float
-) -> Mapping[str, int] | None:
+def _from_store(settings: ServiceSettings, lead_id: str, patience: float) -> Mapping[str, int] | None:
     if not _is_there(settings):
         return None
     try:

@@ -56,9 +56,12 @@ class Imported:
 
 
 def import_crm(
-    settings: ServiceSettings, crm: CrmSettings, export: Export, tell: Callable[[str], None],
+    settings: ServiceSettings,
+    crm: CrmSettings,
+    export: Export,
+    tell: Callable[[str], None],
     clock: Callable[[], int] = now_ms,
-) -> Imported:  # fmt: skip
+) -> Imported:
     """Store an export and score its open leads with what is in use now. Raises StoreAway, SettingsError."""
     store = Store.open(settings.store_url, settings.spool)
     try:

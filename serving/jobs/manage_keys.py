@@ -90,10 +90,13 @@ def _plain(key: Key, among: Sequence[Key]) -> dict[str, Any]:
     newest = [other for other in among if other.id == key.id][-1]
     state = "in force" if key is newest else "former token"
     return {
-        "id": key.id, "role": key.role, "name": key.name, "created": iso(key.created_at),
+        "id": key.id,
+        "role": key.role,
+        "name": key.name,
+        "created": iso(key.created_at),
         "expires": None if key.expires_at is None else iso(key.expires_at),
         "state": state if key.holds(now_ms()) else "ended",
-    }  # fmt: skip
+    }
 
 
 def _table(rows: Sequence[Sequence[str]]) -> str:

@@ -35,9 +35,7 @@ class Batch:
         return len(self.leads) + len(self.problems)
 
 
-def read_batch(
-    raw: bytes, how: Reading, now: int | None, stored: Stored, as_of: int | None = None
-) -> Batch:
+def read_batch(raw: bytes, how: Reading, now: int | None, stored: Stored, as_of: int | None = None) -> Batch:
     """The leads of a batch. Raises Problem (400, 422) where the body as a whole is not valid.
 
     `now` (ms UTC) for a live score, None for a replay `as_of` a moment; `stored` gives what was sent
@@ -68,9 +66,7 @@ def _items(raw: bytes) -> list[Any]:
     raise not_json()
 
 
-def _careful(
-    items: Sequence[Any], how: Reading, now: int | None, stored: Stored, as_of: int | None
-) -> Batch:
+def _careful(items: Sequence[Any], how: Reading, now: int | None, stored: Stored, as_of: int | None) -> Batch:
     read = [_lead(item, f"body.leads[{i}]", how, now) for i, item in enumerate(items)]
     before = _before([lead for lead in read if not isinstance(lead, Problem)], stored)
     told = [_there(_told(lead, i, how, now, before), as_of) for i, lead in enumerate(read)]
@@ -111,14 +107,16 @@ def _before(leads: Sequence[bodies.Lead], stored: Stored) -> Mapping[str, Stored
     try:
         return stored(wanted) if wanted else {}
     except StoreAway as problem:
-        return away("The store is away, so what was sent of this lead cannot be read.",
-                    problem.retry_after)  # fmt: skip
+        return away("The store is away, so what was sent of this lead cannot be read.", problem.retry_after)
 
 
 def _told(
-    lead: bodies.Lead | Problem, place: int, how: Reading, now: int | None,
+    lead: bodies.Lead | Problem,
+    place: int,
+    how: Reading,
+    now: int | None,
     before: Mapping[str, StoredLead] | Problem,
-) -> Told | Problem:  # fmt: skip
+) -> Told | Problem:
     if isinstance(lead, Problem):
         return lead
     try:
@@ -127,8 +125,6 @@ def _told(
         if isinstance(before, Problem):
             return before
         found = before.get(lead.lead_id)
-        return (
-            told_before(found, how, now) if found else not_found("Nothing was sent of this lead.")
-        )
+        return told_before(found, how, now) if found else not_found("Nothing was sent of this lead.")
     except Problem as problem:
         return problem

@@ -83,7 +83,7 @@ def by_column(told: Sequence[Told], how: Reading) -> Leads:
         _activities([*events, *others]),
         [lead.ignored for lead in told],
         [lead.strange for lead in told],
-    )  # fmt: skip
+    )
 
 
 def column(values: Sequence[str | float | None], kind: str) -> Column:
@@ -102,9 +102,7 @@ def _histories(changes: Sequence[tuple[int, str, int, object]], how: Reading) ->
 
 def _history(rows: Sequence[tuple[int, str, int, object]], kind: str) -> Changes:
     lead, _, at, value = zip(*rows, strict=True)
-    return Changes(
-        np.array(lead, dtype=np.int32), np.array(at, dtype=np.int64), column(value, kind)
-    )
+    return Changes(np.array(lead, dtype=np.int32), np.array(at, dtype=np.int64), column(value, kind))
 
 
 def _activities(rows: Sequence[tuple[int, str, int, float]]) -> Activities:
@@ -114,6 +112,9 @@ def _activities(rows: Sequence[tuple[int, str, int, float]]) -> Activities:
         allowed = f"at most {TYPES_MOST:,} different types of activity in one batch"
         raise wrong_fields([wrong("body.leads", len(told.categories), allowed)])
     return Activities(
-        np.array(lead, dtype=np.int32), told.codes.astype(np.int16), np.array(at, dtype=np.int64),
-        np.array(value, dtype=np.float64), told.categories,
-    )  # fmt: skip
+        np.array(lead, dtype=np.int32),
+        told.codes.astype(np.int16),
+        np.array(at, dtype=np.int64),
+        np.array(value, dtype=np.float64),
+        told.categories,
+    )

@@ -53,9 +53,7 @@ class Lead(Body):
     created_at: Moment | None = Field(
         default=None, description="When the lead came; without it, the first thing known of it."
     )
-    attributes: Attributes = Field(
-        default_factory=dict, description="Columns as crm.toml names them."
-    )
+    attributes: Attributes = Field(default_factory=dict, description="Columns as crm.toml names them.")
     activities: Annotated[list[Activity], Field(max_length=ACTIVITIES_MOST)] = []
     changes: Annotated[list[Change], Field(max_length=ACTIVITIES_MOST)] = Field(
         default=[], description="The history of attributes; each holds from its time on."
@@ -186,8 +184,12 @@ class SentVerdict(Sent):
 
 
 SENT: Mapping[str, type[Sent]] = {
-    "activities": SentActivity, "leads": SentLead, "outcomes": SentOutcome,
-    "opportunities": SentOpportunity, "handovers": SentHandover, "overrides": SentOverride,
+    "activities": SentActivity,
+    "leads": SentLead,
+    "outcomes": SentOutcome,
+    "opportunities": SentOpportunity,
+    "handovers": SentHandover,
+    "overrides": SentOverride,
     "verdicts": SentVerdict,
-}  # fmt: skip
+}
 """What each of the seven doors takes, one or a list."""

@@ -27,9 +27,7 @@ Identifier = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x0
 """An id of the sender's; no control characters."""
 Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
 Words = Annotated[str, Field(max_length=WORDS_MOST, pattern=r"^[^\x00]*$")]
-Said = Annotated[
-    str, Field(min_length=1, max_length=WORDS_MOST, pattern=r"^[^\x00]*[^\x00\s][^\x00]*$")
-]
+Said = Annotated[str, Field(min_length=1, max_length=WORDS_MOST, pattern=r"^[^\x00]*[^\x00\s][^\x00]*$")]
 """Words that must say something."""
 _Plain = Annotated[float, Field(ge=-MOST, le=MOST, allow_inf_nan=False)]
 
@@ -43,9 +41,10 @@ class _NumberOrText:
         form = core_schema.str_schema(pattern=f"^({NUMBER})$", max_length=NUMBER_MOST, strict=True)
         text = core_schema.no_info_after_validator_function(number, form)
         return core_schema.custom_error_schema(
-            core_schema.union_schema([handler(source), text], mode="left_to_right"), "number",
+            core_schema.union_schema([handler(source), text], mode="left_to_right"),
+            "number",
             custom_error_message=f'a number from -{MOST:g} to {MOST:g}, or a text of one such as "1,200"',
-        )  # fmt: skip
+        )
 
 
 Number = Annotated[_Plain, _NumberOrText()]
@@ -59,10 +58,11 @@ class _OneError:
         self, source: Any, handler: GetCoreSchemaHandler
     ) -> core_schema.CoreSchema:
         return core_schema.custom_error_schema(
-            handler(source), "plain_value",
+            handler(source),
+            "plain_value",
             custom_error_message=f"a text of at most {WORDS_MOST:,} characters without NUL, a number from "
             f"-{MOST:g} to {MOST:g}, true, false or null",
-        )  # fmt: skip
+        )
 
 
 Value = Annotated[Words | _Plain | bool | None, _OneError()]
@@ -86,9 +86,10 @@ class _DateFirst:
     ) -> core_schema.CoreSchema:
         date = core_schema.str_schema(pattern=rf"^{YEARS}-\d\d-\d\d[Tt ]")
         return core_schema.custom_error_schema(
-            core_schema.chain_schema([date, handler(source)]), "moment",
+            core_schema.chain_schema([date, handler(source)]),
+            "moment",
             custom_error_message=f"{TIME}, from {FROM_YEAR} to {TO_YEAR}",
-        )  # fmt: skip
+        )
 
     def __get_pydantic_json_schema__(
         self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler

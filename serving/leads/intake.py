@@ -34,9 +34,13 @@ class Intake:
     """Takes in what is sent. `clock` gives ms UTC."""
 
     def __init__(
-        self, crm: CrmSettings, store: Store, said: Said, metrics: Metrics,
+        self,
+        crm: CrmSettings,
+        store: Store,
+        said: Said,
+        metrics: Metrics,
         clock: Callable[[], int] = now_ms,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._how, self._clock = Reading.of(crm), clock
         self._store, self._said, self._metrics = store, said, metrics
 
@@ -53,9 +57,7 @@ class Intake:
         outcomes = await self._stored(future)
         for outcome, count in Counter(outcomes).items():
             self._metrics.record(kind, outcome, count)
-        self._said.add(
-            record for record, told in zip(records, outcomes, strict=True) if told == "stored"
-        )
+        self._said.add(record for record, told in zip(records, outcomes, strict=True) if told == "stored")
         _check_conflicts(records, outcomes, is_list)
         told = [
             _told(record, outcome) | self._unused(each)
@@ -108,8 +110,9 @@ class Intake:
         try:
             return await asyncio.wrap_future(future)
         except StoreAway as problem:
-            raise away("The store is away, so nothing was taken in. Send it again later.",
-                       problem.retry_after) from None  # fmt: skip
+            raise away(
+                "The store is away, so nothing was taken in. Send it again later.", problem.retry_after
+            ) from None
         except Refused as problem:
             raise wrong_fields([Wrong("body", "a value", str(problem))]) from None
 
@@ -129,29 +132,33 @@ def _wrong_values(sent: bodies.Sent, how: Reading, path: str) -> list[Wrong]:
     if isinstance(sent, bodies.SentHandover) and sent.hearing is not None:
         return [
             replace(wrong, path=f"{path}.hearing.{role}")
-            for role, told in sent.hearing if role in how.roles
+            for role, told in sent.hearing
+            if role in how.roles
             for wrong in how.wrong({how.roles[role]: told}, path)
-        ]  # fmt: skip
+        ]
     return []
 
 
 def _check_conflicts(records: Sequence[Record], outcomes: Sequence[Outcome], is_list: bool) -> None:
     """Raise the 409 where an id was sent before with other content; the others are stored."""
     errors = [
-        wrong(f"body[{i}].id" if is_list else "body.id", record.key,
-              "the content that was sent first, or a higher version")
+        wrong(
+            f"body[{i}].id" if is_list else "body.id",
+            record.key,
+            "the content that was sent first, or a higher version",
+        )
         for i, (record, outcome) in enumerate(zip(records, outcomes, strict=True))
         if outcome == "conflict"
-    ]  # fmt: skip
+    ]
     if errors:
         rest = len(records) - len(errors)
         others = f" The other {rest:,} of the list are stored." if is_list else ""
         raise conflict(
             "What was sent is at odds with what was sent before under the same id. To correct it, send "
-            f"it with a higher version.{others}", errors,
-        )  # fmt: skip
+            f"it with a higher version.{others}",
+            errors,
+        )
 
 
 def _told(record: Record, outcome: Outcome) -> dict[str, Any]:
-    return {"id": record.key, "version": record.version, "lead_id": record.lead_id,
-            "outcome": _SAID[outcome]}  # fmt: skip
+    return {"id": record.key, "version": record.version, "lead_id": record.lead_id, "outcome": _SAID[outcome]}

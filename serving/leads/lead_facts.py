@@ -66,8 +66,9 @@ class Reading:
         """The values of known columns that cannot be used."""
         return _wrong(
             partial(self.value, column, value, f"{where}.{column}")
-            for column, value in told.items() if column in self.columns
-        )  # fmt: skip
+            for column, value in told.items()
+            if column in self.columns
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,18 +111,24 @@ def _told_by(lead: bodies.Lead, how: Reading, now: int | None, path: str) -> Tol
     own = _events(lead.activities, now, f"{path}.activities")
     others = _events(lead.colleagues_activities, now, f"{path}.colleagues_activities")
     changes = [
-        (c.column, _time(c.at, now, f"{path}.changes[{i}].at"),
-         how.value(c.column, c.value, f"{path}.changes[{i}].value"))
-        for i, c in enumerate(lead.changes) if c.column in how.columns
-    ]  # fmt: skip
+        (
+            c.column,
+            _time(c.at, now, f"{path}.changes[{i}].at"),
+            how.value(c.column, c.value, f"{path}.changes[{i}].value"),
+        )
+        for i, c in enumerate(lead.changes)
+        if c.column in how.columns
+    ]
     known = {
         column: how.value(column, value, f"{path}.attributes.{column}")
-        for column, value in lead.attributes.items() if column in how.columns
-    }  # fmt: skip
+        for column, value in lead.attributes.items()
+        if column in how.columns
+    }
     created = (
-        first_time([*own, *changes]) if lead.created_at is None
+        first_time([*own, *changes])
+        if lead.created_at is None
         else _time(lead.created_at, now, f"{path}.created_at")
-    )  # fmt: skip
+    )
     left = ignored(_named(lead), how.columns)
     strange = how.strange([kind for kind, _, _ in (*own, *others)])
     return Told(lead.lead_id, created, known, changes, own, others, left, strange)
@@ -134,9 +141,7 @@ def _named(lead: bodies.Lead) -> Iterable[str]:
     return dict.fromkeys([*lead.attributes, *(change.column for change in lead.changes)])
 
 
-def _attempts(
-    lead: bodies.Lead, how: Reading, now: int | None, path: str
-) -> Iterator[Callable[[], object]]:
+def _attempts(lead: bodies.Lead, how: Reading, now: int | None, path: str) -> Iterator[Callable[[], object]]:
     """Each value of a body that may be wrong, to be tried one by one."""
     if lead.created_at is not None:
         yield partial(_time, lead.created_at, now, f"{path}.created_at")
@@ -152,9 +157,7 @@ def _attempts(
             yield partial(how.value, change.column, change.value, f"{path}.changes[{i}].value")
 
 
-def wrong_values(
-    lead: bodies.Lead, how: Reading, now: int | None, path: str = "body"
-) -> list[Wrong]:
+def wrong_values(lead: bodies.Lead, how: Reading, now: int | None, path: str = "body") -> list[Wrong]:
     """All values of a body that cannot be used."""
     return _wrong(_attempts(lead, how, now, path))
 
@@ -180,15 +183,18 @@ def told_before(stored: StoredLead, how: Reading, now: int | None) -> Told:
     columns = dict.fromkeys(column for column, _, _ in stored.changes)
     others = _others(stored)
     return Told(
-        stored.lead_id, stored.created, {}, changes, _until(stored.events, now),
-        _until(others, now), (*ignored(columns, how.columns), *unusable),
+        stored.lead_id,
+        stored.created,
+        {},
+        changes,
+        _until(stored.events, now),
+        _until(others, now),
+        (*ignored(columns, how.columns), *unusable),
         how.strange([kind for kind, _, _ in (*stored.events, *others)]),
-    )  # fmt: skip
+    )
 
 
-def _usable(
-    told: Sequence[Change], how: Reading, now: int | None
-) -> tuple[list[Change], tuple[str, ...]]:
+def _usable(told: Sequence[Change], how: Reading, now: int | None) -> tuple[list[Change], tuple[str, ...]]:
     """The changes of known columns, and the columns that hold what is no number (any more): crm.toml
     may have changed since. Such a value counts as not known."""
     changes: list[Change] = []

@@ -54,9 +54,7 @@ class Said:
         """The verdict in force on a lead at a moment (ms UTC)."""
         return self.among([lead_id], as_of, live).get(lead_id)
 
-    def among(
-        self, lead_ids: Iterable[str], as_of: int, live: bool = True
-    ) -> Mapping[str, Override]:
+    def among(self, lead_ids: Iterable[str], as_of: int, live: bool = True) -> Mapping[str, Override]:
         """The verdicts in force on some leads. `live`: what came from a clock ahead of ours holds
         already; a replay sees nothing that came after its moment."""
         there = self._by_lead.keys() & set(lead_ids)
@@ -75,9 +73,7 @@ def verdict_of(record: Record) -> Override | None:
     if record.kind not in ("overrides", "handovers") or said not in VERDICTS:
         return None
     reason, by = (record.body.get(name) or "" for name in ("reason", "by"))
-    return Override(
-        record.lead_id, said, reason, by, record.at, record.body.get("expires_at") or NEVER
-    )
+    return Override(record.lead_id, said, reason, by, record.at, record.body.get("expires_at") or NEVER)
 
 
 def _grouped(told: Iterable[Override]) -> dict[str, Sequence[Override]]:

@@ -32,10 +32,12 @@ def salvaged(model: type[Model], raw: bytes) -> list[Model]:
 def salvage(model: type[Model], told: object) -> Model:
     """What can be read of one object."""
     there = told if isinstance(told, dict) else {}
-    return model.model_construct(**{
-        name: _read(model, name, field, there.get(name, _ABSENT))
-        for name, field in model.model_fields.items()
-    })  # fmt: skip
+    return model.model_construct(
+        **{
+            name: _read(model, name, field, there.get(name, _ABSENT))
+            for name, field in model.model_fields.items()
+        }
+    )
 
 
 def _read(model: type[BaseModel], name: str, field: FieldInfo, told: object) -> Any:

@@ -73,9 +73,7 @@ class Done:
         steps = self._by_lead.get(lead_id)
         return None if steps is None else standing_of(steps, NEVER if live else as_of)
 
-    def among(
-        self, lead_ids: Iterable[str], as_of: int, live: bool = True
-    ) -> Mapping[str, Standing]:
+    def among(self, lead_ids: Iterable[str], as_of: int, live: bool = True) -> Mapping[str, Standing]:
         """Where some leads stand, without those of whom no step is known."""
         told = ((lead_id, self.of(lead_id, as_of, live)) for lead_id in lead_ids)
         return {lead_id: standing for lead_id, standing in told if standing is not None}

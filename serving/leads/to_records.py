@@ -16,8 +16,7 @@ from serving.web.field_errors import Wrong
 from serving.web.problems import Problem
 
 _AT = {"leads": "updated_at", "outcomes": "closed_at", "opportunities": "opened_at"}
-_TYPE = {"activities": "type", "handovers": "step", "overrides": "verdict",
-         "verdicts": "right_side"}  # fmt: skip
+_TYPE = {"activities": "type", "handovers": "step", "overrides": "verdict", "verdicts": "right_side"}
 _RENAMED = {"account_id": "account"}
 _TIMES = frozenset({"created_at", "due_at", "expires_at"})
 _COMMON = frozenset({"id", "version", "lead_id", "at", *_AT.values()})
@@ -52,9 +51,7 @@ def in_future(kind: Kind, sent: bodies.Sent, now: int, path: str = "body") -> li
 def _own(sent: bodies.Sent) -> Mapping[str, Any]:
     """The kind's own columns, those that were told."""
     told = ((name, getattr(sent, name)) for name in type(sent).model_fields if name not in _COMMON)
-    return {
-        _RENAMED.get(name, name): _plain(name)(value) for name, value in told if value is not None
-    }
+    return {_RENAMED.get(name, name): _plain(name)(value) for name, value in told if value is not None}
 
 
 def _plain(name: str) -> Callable[[Any], Any]:

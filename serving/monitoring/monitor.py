@@ -76,9 +76,7 @@ class Close(NamedTuple):
 _OPEN = Close(NEVER, NEVER)
 
 
-def watched(
-    settings: ServiceSettings, crm: CrmSettings, now: int, since: int | None = None
-) -> Monitored:
+def watched(settings: ServiceSettings, crm: CrmSettings, now: int, since: int | None = None) -> Monitored:
     """What `hotlead monitor` tells. Raises OutsideError where there is no store, or it is away."""
     url = make_url(settings.store_url)
     if url.get_backend_name() == "sqlite" and not Path(url.database or "").exists():
@@ -99,9 +97,13 @@ def watched(
 
 
 def monitored(
-    store: Store, settings: ServiceSettings, crm: CrmSettings, scorer: Scorer, now: int,
+    store: Store,
+    settings: ServiceSettings,
+    crm: CrmSettings,
+    scorer: Scorer,
+    now: int,
     since: int | None = None,
-) -> Monitored:  # fmt: skip
+) -> Monitored:
     """All of it as of now, of answers first given `since` a moment (None: of all). Raises StoreAway."""
     model = None if scorer.judge is None else scorer.judge.model
     closed = store.see(lambda at: _closed(at, now))
@@ -111,10 +113,18 @@ def monitored(
     by, fallbacks = store.see(lambda at: _shares(at, now))
     present = None if model is None else model.version
     return Monitored(
-        advice(found, present, shifts), present, found, shifts, sampled, by, fallbacks,
+        advice(found, present, shifts),
+        present,
+        found,
+        shifts,
+        sampled,
+        by,
+        fallbacks,
         store.see(lambda at: _newest(at, now)),
-        None if model is None else model.about.get("trained_through"), THRESHOLDS, now,
-    )  # fmt: skip
+        None if model is None else model.about.get("trained_through"),
+        THRESHOLDS,
+        now,
+    )
 
 
 def _closed(connection: Connection, now: int) -> dict[str, Close]:
@@ -131,8 +141,18 @@ def _served(
     answers = connection.execute(served_queries.first_answers(), asked)
     for lead, version, as_of, chance, score, points, stage, card, fired, never in answers:
         close = closed.get(lead, _OPEN)
-        told = (as_of, np.nan if chance is None else chance, score + _TIE * points, stage == "hot",
-                close.won_at, close.closed_at, card, points, bool(fired), bool(never))  # fmt: skip
+        told = (
+            as_of,
+            np.nan if chance is None else chance,
+            score + _TIE * points,
+            stage == "hot",
+            close.won_at,
+            close.closed_at,
+            card,
+            points,
+            bool(fired),
+            bool(never),
+        )
         rows.setdefault(version or RULES, {}).setdefault(lead, told)
     found = [_columns(version, list(told.values()), model) for version, told in rows.items()]
     return sorted(found, key=lambda each: (-len(each), each.version))
@@ -147,17 +167,26 @@ def _columns(version: str, rows: Sequence[tuple[Any, ...]], model: Model | None)
         told = sigmoid(model.points.by_points(points, fired, never))
         rules = np.where(cards == model.card.version, told, np.nan)
     return Served(
-        version, np.array(as_of, dtype=np.int64), np.array(chance, dtype=np.float64),
-        np.array(score, dtype=np.float64), np.array(hot, dtype=np.bool_),
-        np.array(won_at, dtype=np.int64), np.array(closed_at, dtype=np.int64),
-        cards, rules,
-    )  # fmt: skip
+        version,
+        np.array(as_of, dtype=np.int64),
+        np.array(chance, dtype=np.float64),
+        np.array(score, dtype=np.float64),
+        np.array(hot, dtype=np.bool_),
+        np.array(won_at, dtype=np.int64),
+        np.array(closed_at, dtype=np.int64),
+        cards,
+        rules,
+    )
 
 
 def _shifts(
-    store: Store, settings: ServiceSettings, crm: CrmSettings, scorer: Scorer,
-    closed: Mapping[str, Close], now: int,
-) -> tuple[dict[str, Shift], int]:  # fmt: skip
+    store: Store,
+    settings: ServiceSettings,
+    crm: CrmSettings,
+    scorer: Scorer,
+    closed: Mapping[str, Close],
+    now: int,
+) -> tuple[dict[str, Shift], int]:
     """How features have shifted since the evidence, and at how many moments that was seen: those of the same
     ages as the evidence has, of the leads of the last days that were still open."""
     evidence = _evidence(settings, scorer)
@@ -171,9 +200,7 @@ def _shifts(
     told = scorer.table.attributes.values()
     at_creation = {each.column for each in told if each.known != "history"}
     values = [
-        scorer.table.one(
-            told_before(_from_creation(known[lead_id], at_creation), how, now).view(moment)
-        )
+        scorer.table.one(told_before(_from_creation(known[lead_id], at_creation), how, now).view(moment))
         for lead_id, moment in there
     ]
     leads = len(set(evidence.lead.tolist())), len({lead_id for lead_id, _ in there})
@@ -200,9 +227,7 @@ def _evidence(settings: ServiceSettings, scorer: Scorer) -> Evidence | None:
     return None if bundle is None else bundle.evidence
 
 
-def _moments(
-    store: Store, crm: CrmSettings, closed: Mapping[str, Close], now: int
-) -> list[tuple[str, int]]:
+def _moments(store: Store, crm: CrmSettings, closed: Mapping[str, Close], now: int) -> list[tuple[str, int]]:
     """Leads at the moments of the last days when they were open and had the age of a landmark."""
     start = now - days_to_ms(DAYS)
     asked = {"now": now, "since": start - days_to_ms(max(crm.target.landmarks))}
@@ -219,10 +244,11 @@ def _moments(
 def _features(scorer: Scorer, values: Sequence[Sequence[Any]]) -> dict[str, Column]:
     by_name = dict(zip(scorer.table.names, zip(*values, strict=True), strict=True))
     return {
-        name: texts(list(told)) if name in scorer.table.texts
+        name: texts(list(told))
+        if name in scorer.table.texts
         else np.array([np.nan if v is None else v for v in told], dtype=np.float64)
         for name, told in by_name.items()
-    }  # fmt: skip
+    }
 
 
 def _shares(connection: Connection, now: int) -> tuple[dict[str, int], dict[str, int]]:

@@ -21,9 +21,7 @@ MOST_FEATURES, _MOST_NAMED = 10, 5
 def monitor_page(told: Monitored, table: FeatureTable, name: str, lang: Language) -> Page:
     """All of it; `table` has the words of features."""
     footer = say("monitor_as_of", lang, now=_shown(told.now))
-    return Page(
-        say("monitor_title", lang, name=name), tuple(_blocks(told, table, lang)), lang, footer
-    )
+    return Page(say("monitor_title", lang, name=name), tuple(_blocks(told, table, lang)), lang, footer)
 
 
 def advice_in_words(told: Monitored, table: FeatureTable, lang: Language) -> str:
@@ -37,10 +35,14 @@ def advice_in_words(told: Monitored, table: FeatureTable, lang: Language) -> str
     if told.advice == "too_little_known":
         won, judged = (present.won, present.judged) if present else (0, 0)
         return say(
-            "monitor_too_little_known" if told.model else "monitor_no_model", lang, won=won,
-            judged=judged, wins_missing=max(0, MIN_WINS - won), missing=max(0, MIN_JUDGED - judged),
+            "monitor_too_little_known" if told.model else "monitor_no_model",
+            lang,
+            won=won,
+            judged=judged,
+            wins_missing=max(0, MIN_WINS - won),
+            missing=max(0, MIN_JUDGED - judged),
             waiting=present.waiting if present else 0,
-        )  # fmt: skip
+        )
     return say(f"monitor_{told.advice}", lang, features=features)
 
 
@@ -80,9 +82,18 @@ def _thresholds(told: Monitored, lang: Language) -> Iterator[tuple[str, str]]:
 
 
 def _versions(told: Monitored, lang: Language) -> Table:
-    columns = ("monitor_version", "monitor_leads", "monitor_waiting", "monitor_judged", "monitor_won",
-               "monitor_told", "monitor_came", "calibration_error", "monitor_rules_error",
-               "log_loss")  # fmt: skip
+    columns = (
+        "monitor_version",
+        "monitor_leads",
+        "monitor_waiting",
+        "monitor_judged",
+        "monitor_won",
+        "monitor_told",
+        "monitor_came",
+        "calibration_error",
+        "monitor_rules_error",
+        "log_loss",
+    )
     rows = tuple(_version(each, told, lang) for each in told.performance if each.card is None)
     return Table(tuple(say(c, lang) for c in columns), rows, say("monitor_nothing", lang))
 
@@ -99,9 +110,8 @@ def _version(each: Performance, told: Monitored, lang: Language) -> tuple[Cell, 
     loss: Cell = NONE if each.log_loss is None else figure_cell("log_loss", each.log_loss)
     chance = NONE if each.told is None else percent(each.told)
     rules: Cell = (
-        NONE if each.rules_calibration is None
-        else figure_cell("calibration_error", each.rules_calibration)
-    )  # fmt: skip
+        NONE if each.rules_calibration is None else figure_cell("calibration_error", each.rules_calibration)
+    )
     return (_named(each, told, lang), *counts, chance, came, _calibration(each, lang), rules, loss)
 
 
@@ -115,8 +125,15 @@ def _calibration(each: Performance, lang: Language) -> Cell:
 
 def _sides(told: Monitored, lang: Language) -> Table:
     """Model against rules at equal volume, by version and by card."""
-    columns = ("monitor_version", "monitor_volume", "monitor_model_rate", "monitor_rules_rate",
-               "monitor_gain", "monitor_model_lift", "monitor_rules_lift")  # fmt: skip
+    columns = (
+        "monitor_version",
+        "monitor_volume",
+        "monitor_model_rate",
+        "monitor_rules_rate",
+        "monitor_gain",
+        "monitor_model_lift",
+        "monitor_rules_lift",
+    )
     rows = tuple(_side(each, told, lang) for each in told.performance if each.differences)
     return Table(tuple(say(c, lang) for c in columns), rows, say("monitor_nothing", lang))
 
@@ -125,17 +142,22 @@ def _side(each: Performance, told: Monitored, lang: Language) -> tuple[Cell, ...
     assert each.differences is not None
     rate, lift = each.differences["win_rate"], each.differences["lift"]
     return (
-        _named(each, told, lang), f"{each.volume:,}", figure_cell("win_rate", rate.new),
-        figure_cell("win_rate", rate.old), difference_cell("win_rate", rate),
-        figure_cell("lift", lift.new), figure_cell("lift", lift.old),
-    )  # fmt: skip
+        _named(each, told, lang),
+        f"{each.volume:,}",
+        figure_cell("win_rate", rate.new),
+        figure_cell("win_rate", rate.old),
+        difference_cell("win_rate", rate),
+        figure_cell("lift", lift.new),
+        figure_cell("lift", lift.old),
+    )
 
 
 def _features(told: Monitored, table: FeatureTable, lang: Language) -> Table:
     rows = tuple(
         (table.label(name, lang), Value(f"{shift.index:.3f}", f"≤ {shift.chance:.3f}"), _state(shift, lang))
-        for name, shift in list(told.shifts.items())[:MOST_FEATURES] if name in table.rows
-    )  # fmt: skip
+        for name, shift in list(told.shifts.items())[:MOST_FEATURES]
+        if name in table.rows
+    )
     columns = tuple(say(c, lang) for c in ("monitor_feature", "monitor_index", "monitor_state"))
     return Table(columns, rows, say("monitor_nothing", lang))
 
@@ -148,9 +170,13 @@ def _state(shift: Shift, lang: Language) -> str:
 
 def _answers(told: Monitored, lang: Language) -> Table:
     total = sum(told.decided_by.values())
-    rows = [(say(f"monitor_by_{by}", lang), f"{count:,}", f"{count / total:.1%}")
-            for by, count in sorted(told.decided_by.items(), key=lambda each: -each[1])]  # fmt: skip
-    rows += [(say("monitor_fallback", lang, cause=cause), f"{count:,}", f"{count / total:.1%}")
-             for cause, count in told.fallbacks.items()]  # fmt: skip
+    rows = [
+        (say(f"monitor_by_{by}", lang), f"{count:,}", f"{count / total:.1%}")
+        for by, count in sorted(told.decided_by.items(), key=lambda each: -each[1])
+    ]
+    rows += [
+        (say("monitor_fallback", lang, cause=cause), f"{count:,}", f"{count / total:.1%}")
+        for cause, count in told.fallbacks.items()
+    ]
     columns = tuple(say(c, lang) for c in ("monitor_decided", "monitor_count", "monitor_share"))
     return Table(columns, tuple(rows), say("monitor_nothing", lang))

@@ -36,10 +36,17 @@ def first_answers() -> Select[Any]:
         _p.model_version.is_not_distinct_from(first.c.model_version),
     )
     told = select(
-        _p.lead_id, _p.model_version, _p.as_of, _p.probability, _p.rules_score, _p.points,
-        _p.rules_stage, _p.card_version, _p.detail.contains('"triggers":["'),
+        _p.lead_id,
+        _p.model_version,
+        _p.as_of,
+        _p.probability,
+        _p.rules_score,
+        _p.points,
+        _p.rules_stage,
+        _p.card_version,
+        _p.detail.contains('"triggers":["'),
         _p.detail.contains('"exclusions":["'),
-    )  # fmt: skip
+    )
     return told.select_from(predictions.join(first, same)).where(*live)
 
 

@@ -111,9 +111,7 @@ def _warned(
     logging.getLogger("warnings").warning(category.__name__, extra={"at": [place]})
 
 
-def _uncaught(
-    kind: type[BaseException], problem: BaseException | None, trace: TracebackType | None
-) -> None:
+def _uncaught(kind: type[BaseException], problem: BaseException | None, trace: TracebackType | None) -> None:
     if issubclass(kind, SystemExit | KeyboardInterrupt):
         return
     shown = (kind, problem or kind(), trace)

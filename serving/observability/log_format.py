@@ -23,9 +23,14 @@ FRAMES = 3
 LONGEST = 500
 
 _LEVELS = {10: "debug", 20: "info", 30: "warning", 40: "error", 50: "critical"}
-_USUAL = frozenset({
-    *vars(logging.LogRecord("", 0, "", 0, "", (), None)), "message", "asctime", "taskName",
-})  # fmt: skip
+_USUAL = frozenset(
+    {
+        *vars(logging.LogRecord("", 0, "", 0, "", (), None)),
+        "message",
+        "asctime",
+        "taskName",
+    }
+)
 
 
 class JsonLines(logging.Formatter):

@@ -20,8 +20,24 @@ from features.clock import now_ms
 from serving.web.permissions import OTHER, ROUTES
 
 SECONDS = (
-    0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10,
-)  # fmt: skip
+    0.0005,
+    0.001,
+    0.002,
+    0.003,
+    0.005,
+    0.0075,
+    0.01,
+    0.02,
+    0.03,
+    0.05,
+    0.1,
+    0.2,
+    0.5,
+    1,
+    2,
+    5,
+    10,
+)
 _METHODS = frozenset({"GET", "HEAD", "POST", "OPTIONS", "PUT", "PATCH", "DELETE"})
 _FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
@@ -53,9 +69,12 @@ class Metrics:
         self._asked = counter("requests", "Requests answered.", "route", "method", "status")
         self._recorded = counter("records", "Records sent to be kept.", "kind", "outcome")
         self._took = Histogram(
-            "hotlead_request_seconds", "How long an answer took.", ["route"],
-            buckets=SECONDS, registry=self._registry,
-        )  # fmt: skip
+            "hotlead_request_seconds",
+            "How long an answer took.",
+            ["route"],
+            buckets=SECONDS,
+            registry=self._registry,
+        )
 
     def _make_gauges(self) -> None:
         self._info = self._gauge(
@@ -75,8 +94,12 @@ class Metrics:
 
     def _gauge(self, name: str, what: str, mode: str, *labels: str) -> Gauge:
         return Gauge(
-            f"hotlead_{name}", what, labels, registry=self._registry, multiprocess_mode=mode,  # type: ignore[arg-type]
-        )  # fmt: skip
+            f"hotlead_{name}",
+            what,
+            labels,
+            registry=self._registry,
+            multiprocess_mode=mode,  # type: ignore[arg-type]
+        )
 
     def score(self, decided_by: str, stage: str, count: int = 1) -> None:
         """Scores were given."""
@@ -109,9 +132,7 @@ class Metrics:
             self._requests[route, method, status] = made
         return made
 
-    def model(
-        self, version: str | None, trained_at: int | None = None, bundle_at: int | None = None
-    ) -> None:
+    def model(self, version: str | None, trained_at: int | None = None, bundle_at: int | None = None) -> None:
         """The model in use from now on (None: there is none), and when it was made (ms UTC)."""
         if self._version is not None and self._version != version:
             self._info.labels(self._version).set(0)

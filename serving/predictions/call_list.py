@@ -34,9 +34,7 @@ class Calls:
     next: str | None
 
 
-def calls(
-    store: Store, said: Said, owner: str | None, limit: int, now: int, after: str | None
-) -> Calls:
+def calls(store: Store, said: Said, owner: str | None, limit: int, now: int, after: str | None) -> Calls:
     """The page of `limit` leads `after` a place; of one owner or all. Raises StoreAway."""
     rows = _rows(store, said, owner, limit + 1, now, None if after is None else _place(after))
     last = rows[limit - 1] if len(rows) > limit else None

@@ -92,9 +92,7 @@ class Watch:
             return InUse(scorer, None)
         except HotleadError as problem:
             log.error("The last good scorecard goes on", extra={"why": str(problem)})
-            return InUse(
-                Scorer(self.in_use.scorer.card, self._settings.table, None, fallback), None
-            )
+            return InUse(Scorer(self.in_use.scorer.card, self._settings.table, None, fallback), None)
 
     @property
     def _last_good(self) -> Scorecard | None:

@@ -70,9 +70,14 @@ class Desk:
     """Scores leads with what is in use at the moment. `clock` gives ms UTC."""
 
     def __init__(
-        self, crm: CrmSettings, watch: Watch, store: Store, said: Said, metrics: Metrics,
+        self,
+        crm: CrmSettings,
+        watch: Watch,
+        store: Store,
+        said: Said,
+        metrics: Metrics,
         clock: Callable[[], int] = now_ms,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.how, self.clock = Reading.of(crm), clock
         self._watch, self._store, self._said, self._metrics = watch, store, said, metrics
         self._one_batch_at_a_time = asyncio.Semaphore(1)
@@ -81,9 +86,11 @@ class Desk:
         """The answer for one lead. Raises Problem: 404 for an id that nothing was sent of, 422, 503."""
         now = self.clock()
         live = now if ask.as_of is None else None
-        told = await self._stored(lead.lead_id, live, ask.as_of) if lead.by_id_alone else told_by(
-            lead, self.how, live
-        )  # fmt: skip
+        told = (
+            await self._stored(lead.lead_id, live, ask.as_of)
+            if lead.by_id_alone
+            else told_by(lead, self.how, live)
+        )
         check_there(told.created, ask.as_of)
         (score,), predictions = self._scored(told, ask, now)
         kept = await _done(self._store.remember(predictions))
@@ -110,12 +117,16 @@ class Desk:
         try:
             found = await asyncio.to_thread(self._store.lead, lead_id, before)
         except StoreAway as problem:
-            raise away("The store is away, so what was sent of this lead cannot be read. Send its "
-                       "attributes and activities in the body, or try later.",
-                       problem.retry_after) from None  # fmt: skip
+            raise away(
+                "The store is away, so what was sent of this lead cannot be read. Send its "
+                "attributes and activities in the body, or try later.",
+                problem.retry_after,
+            ) from None
         if found is None:
-            raise not_found("Nothing was sent of this lead before. Send its attributes and activities "
-                            "in the body, or POST them to /v1/leads and /v1/activities.")  # fmt: skip
+            raise not_found(
+                "Nothing was sent of this lead before. Send its attributes and activities "
+                "in the body, or POST them to /v1/leads and /v1/activities."
+            )
         return told_before(found, self.how, now)
 
     def _scored(self, told: Told, ask: Ask, now: int) -> tuple[list[Score], list[Prediction]]:
@@ -123,10 +134,14 @@ class Desk:
         view = told.view(moment)
         answered = {role: _said(view.text(c)) for role, c in self.how.roles.items()}
         answers = scorer.one(
-            told.lead_id, scorer.table.one(view), moment if self.how.dated else None, answered,
-            self._said.of(told.lead_id, moment, ask.as_of is None), ask.explain != "none",
+            told.lead_id,
+            scorer.table.one(view),
+            moment if self.how.dated else None,
+            answered,
+            self._said.of(told.lead_id, moment, ask.as_of is None),
+            ask.explain != "none",
             self._said.done.of(told.lead_id, moment, ask.as_of is None),
-        )  # fmt: skip
+        )
         return _written(answers, ask, now, moment)
 
     def _batch(self, raw: bytes, ask: Ask) -> tuple[Batch, list[Score], list[Prediction]]:
@@ -136,10 +151,14 @@ class Desk:
         batch = read_batch(raw, self.how, now if ask.as_of is None else None, stored, ask.as_of)
         view = batch.leads.view(moment)
         answers = scorer.answers(
-            batch.leads.ids, scorer.table.many(view), moment if self.how.dated else None,
-            known(view, self.how), self._said.among(batch.leads.ids, moment, ask.as_of is None),
-            ask.explain != "none", self._said.done.among(batch.leads.ids, moment, ask.as_of is None),
-        )  # fmt: skip
+            batch.leads.ids,
+            scorer.table.many(view),
+            moment if self.how.dated else None,
+            known(view, self.how),
+            self._said.among(batch.leads.ids, moment, ask.as_of is None),
+            ask.explain != "none",
+            self._said.done.among(batch.leads.ids, moment, ask.as_of is None),
+        )
         return batch, *_written(answers, ask, now, moment)
 
     def _count(self, scores: Sequence[Score]) -> None:
@@ -162,9 +181,7 @@ def _said(text: str | None) -> bool:
     return text is not None
 
 
-def _written(
-    answers: Answers, ask: Ask, now: int, moment: int
-) -> tuple[list[Score], list[Prediction]]:
+def _written(answers: Answers, ask: Ask, now: int, moment: int) -> tuple[list[Score], list[Prediction]]:
     scores = answers.scores(ask.lang, now, ask.explain, ask.request_id)
     deadlines = answers.actions.deadline.tolist()
     replay = ask.as_of is not None
@@ -178,14 +195,27 @@ def prediction(score: Score, deadline: int, as_of: int, scored_at: int, replay: 
     """An answer as it is remembered: both sides, reasons as codes and numbers. Times in ms UTC."""
     model, rules = score.model, score.rules
     return Prediction(
-        lead_id=score.lead_id, as_of=as_of, scored_at=scored_at, replay=replay,
-        score=score.score, stage=score.stage, decided_by=score.decided_by, fallback=score.fallback,
+        lead_id=score.lead_id,
+        as_of=as_of,
+        scored_at=scored_at,
+        replay=replay,
+        score=score.score,
+        stage=score.stage,
+        decided_by=score.decided_by,
+        fallback=score.fallback,
         model_version=None if model is None else model.version,
         probability=None if model is None else model.probability,
         model_score=None if model is None else model.score,
         model_stage=None if model is None else model.stage,
-        card_version=rules.version, points=rules.points, fit=rules.fit, intent=rules.intent,
-        rules_score=rules.score, rules_stage=rules.stage, action=score.action.kind,
-        owner=score.action.owner, deadline=None if deadline == NEVER else deadline,
-        request_id=score.request_id, detail=orjson.dumps(score.detail()).decode(),
-    )  # fmt: skip
+        card_version=rules.version,
+        points=rules.points,
+        fit=rules.fit,
+        intent=rules.intent,
+        rules_score=rules.score,
+        rules_stage=rules.stage,
+        action=score.action.kind,
+        owner=score.action.owner,
+        deadline=None if deadline == NEVER else deadline,
+        request_id=score.request_id,
+        detail=orjson.dumps(score.detail()).decode(),
+    )

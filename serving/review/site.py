@@ -56,9 +56,7 @@ class Site:
     def __init__(self, house: House) -> None:
         self._house, self._cache = house, Cached(house.desk.clock)
         settings = house.settings
-        self._sessions = Sessions(
-            house.keyring, settings.out / "session.key", settings.open_on_loopback
-        )
+        self._sessions = Sessions(house.keyring, settings.out / "session.key", settings.open_on_loopback)
 
     def routes(self) -> list[BaseRoute]:
         """All of the site, for the app."""
@@ -125,18 +123,14 @@ class Site:
     def _visit(self, request: Request) -> Visit:
         session = self._sessions.of(request)
         request.scope.setdefault("state", {})["key"] = session.key
-        return Visit(
-            self._house, self._cache, request, session, _language(request), self._house.desk.clock()
-        )
+        return Visit(self._house, self._cache, request, session, _language(request), self._house.desk.clock())
 
     def _dressed(self, visit: Visit, response: Response) -> Response:
         """The answer with the cookies of the visit: its session, and the language that was chosen."""
         session = response.session if isinstance(response, Begins) else visit.session
         self._sessions.write(session, visit.request, response)
         if visit.request.query_params.get("lang") in _LANGUAGES:
-            response.set_cookie(
-                LANG_COOKIE, visit.lang, max_age=_YEAR, path="/review", samesite="lax"
-            )
+            response.set_cookie(LANG_COOKIE, visit.lang, max_age=_YEAR, path="/review", samesite="lax")
         return response
 
 
@@ -181,6 +175,4 @@ def _language(request: Request) -> Language:
     """The language asked for, chosen before, or that the browser prefers."""
     wanted = (request.query_params.get("lang"), request.cookies.get(LANG_COOKIE))
     accepted = (part.strip()[:2] for part in request.headers.get("accept-language", "").split(","))
-    return next(
-        (lang for told in (*wanted, *accepted) for lang in _LANGUAGES if told == lang), "en"
-    )
+    return next((lang for told in (*wanted, *accepted) for lang in _LANGUAGES if told == lang), "en")

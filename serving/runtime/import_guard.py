@@ -16,9 +16,7 @@ SWITCH = "HOTLEAD_LIGHT"
 class _NotHere(MetaPathFinder):
     """Finds none of HEAVY."""
 
-    def find_spec(
-        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> None:
+    def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> None:
         if name in HEAVY:
             raise ModuleNotFoundError(f"{name} is left out of a worker", name=name)
 

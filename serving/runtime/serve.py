@@ -32,11 +32,12 @@ def serve(told: ServiceSettings, place: Place, workers: int, is_open: bool, say:
     check_access(settings, place)
     place.check()
     environ = {
-        "HOTLEAD_CRM": str(settings.crm), "HOTLEAD_OUT": str(settings.out),
+        "HOTLEAD_CRM": str(settings.crm),
+        "HOTLEAD_OUT": str(settings.out),
         "HOTLEAD_WORKERS": str(workers),
         "HOTLEAD_OPEN": "1" if settings.open_on_loopback else "0",
         "BENTOML_HOME": os.environ.get("BENTOML_HOME") or str(settings.out / "bentoml"),
-    }  # fmt: skip
+    }
     parts = [service_part(place, environ), follower_part(settings, environ)]
     supervise(parts, lambda: say(welcome(crm, settings, place)), place, say)
 
@@ -66,9 +67,10 @@ def welcome(crm: CrmSettings, settings: ServiceSettings, place: Place) -> str:
     """What is said once the service answers, with three lines to try."""
     free = settings.open_on_loopback and Keyring(settings.keys_file).empty
     access = (
-        "Open to this machine alone, without keys: for trying out." if free
+        "Open to this machine alone, without keys: for trying out."
+        if free
         else "Send an API key with each request: Authorization: Bearer KEY."
-    )  # fmt: skip
+    )
     lines = "\n".join(f"  {line}" for line in curl_lines(crm, place.url, free))
     return (
         f"Hotlead serves at {place.url} (stop it with Ctrl-C).\n{access}\nTry:\n{lines}\n"
@@ -83,9 +85,11 @@ def curl_lines(crm: CrmSettings, url: str, free: bool) -> list[str]:
     post = f"curl -s{key} -H 'content-type: application/json' {url}"
     lead = {"lead_id": "TRY-1"}
     did = {**lead, "type": inviting(crm), "at": iso(now_ms())}
-    first, door = (did, "activities") if crm.activities else (
-        {**lead, "updated_at": iso(now_ms()), "attributes": {}}, "leads"
-    )  # fmt: skip
+    first, door = (
+        (did, "activities")
+        if crm.activities
+        else ({**lead, "updated_at": iso(now_ms()), "attributes": {}}, "leads")
+    )
     return [
         f"{post}/v1/{door} -d {shlex.quote(json.dumps(first, ensure_ascii=False))}",
         f"{post}/v1/score -d {shlex.quote(json.dumps(lead))}",

@@ -41,9 +41,12 @@ class Part:
         """Start it. What we are told by Ctrl-C or our end we pass on ourselves."""
         self.started = time.monotonic()
         self.process = subprocess.Popen(
-            self.command, env={**os.environ, **self.environ}, stdout=sys.stderr,
-            start_new_session=True, preexec_fn=_end_with_parent,
-        )  # fmt: skip
+            self.command,
+            env={**os.environ, **self.environ},
+            stdout=sys.stderr,
+            start_new_session=True,
+            preexec_fn=_end_with_parent,
+        )
 
     def revive(self, say: Say) -> None:
         """Start it again where it has ended, later each time it does not live long."""
@@ -55,8 +58,10 @@ class Part:
             self.failures = 0 if calm else self.failures + 1
             self.again = now + min(2.0**self.failures - 1, _CALM_SECONDS)
             wait = max(0, round(self.again - now))
-            say(f"the {self.name} ended ({_ended(self.process.returncode)}); it is started again"
-                f"{f' in {wait} s' if wait else ''}")  # fmt: skip
+            say(
+                f"the {self.name} ended ({_ended(self.process.returncode)}); it is started again"
+                f"{f' in {wait} s' if wait else ''}"
+            )
         if now >= self.again:
             self.again = None
             self.start()
@@ -119,9 +124,18 @@ class Place:
 def service_part(place: Place, environ: Mapping[str, str]) -> Part:
     """The BentoML service: its workers drain for some seconds when they are stopped."""
     command = [
-        sys.executable, "-m", "bentoml", "serve", "serving.service:Hotlead", "--host", place.host,
-        "--port", str(place.port), "--timeout-graceful-shutdown", str(DRAIN_SECONDS),
-    ]  # fmt: skip
+        sys.executable,
+        "-m",
+        "bentoml",
+        "serve",
+        "serving.service:Hotlead",
+        "--host",
+        place.host,
+        "--port",
+        str(place.port),
+        "--timeout-graceful-shutdown",
+        str(DRAIN_SECONDS),
+    ]
     calm = {
         "BENTOML_DO_NOT_TRACK": "True",
         "OTEL_SDK_DISABLED": os.environ.get("OTEL_SDK_DISABLED", "true"),

@@ -19,9 +19,7 @@ class Overtaken(Exception):
     """Another process stored one of the records meanwhile: look again."""
 
 
-def accept_all(
-    database: Database, cursor: Any, groups: Sequence[Sequence[Entry]]
-) -> list[list[Outcome]]:
+def accept_all(database: Database, cursor: Any, groups: Sequence[Sequence[Entry]]) -> list[list[Outcome]]:
     """Store what is new of several lists of records; the outcome of each at its place.
 
     Raises Overtaken, and what the driver raises.

@@ -61,9 +61,7 @@ class Spool:
         """Whether there is something to drain, perhaps of a process that died."""
         return self.rows > 0 or bool(self._orphans())
 
-    def append(
-        self, lists: Sequence[Sequence[Prediction]], patience: float | None = None
-    ) -> list[bool]:
+    def append(self, lists: Sequence[Sequence[Prediction]], patience: float | None = None) -> list[bool]:
         """Append lists of predictions with one write; which of them could be taken, each whole.
 
         `patience`: how many seconds to wait for others that use the folder (None: until they end).

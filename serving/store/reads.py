@@ -73,9 +73,7 @@ def hot(
 
 def said(connection: Connection) -> list[Override]:
     """All verdicts of people, by hand and at the hand-over."""
-    found: Rows = [
-        row for statement in store_queries.said() for row in connection.execute(statement)
-    ]
+    found: Rows = [row for statement in store_queries.said() for row in connection.execute(statement)]
     return [
         Override(lead_id, _VERDICTS[verdict], reason or "", by or "", at, expires or NEVER)
         for lead_id, verdict, reason, by, at, expires in found
@@ -113,9 +111,7 @@ def _events_of_many(connection: Connection, lead_ids: Sequence[str]) -> dict[str
     return told
 
 
-def _created(
-    connection: Connection, lead_ids: Sequence[str], told: dict[str, list[Any]]
-) -> dict[str, int]:
+def _created(connection: Connection, lead_ids: Sequence[str], told: dict[str, list[Any]]) -> dict[str, int]:
     """When each lead was created, or else first heard of; without those never heard of."""
     created = {
         lead_id: min(row.created_at for row in rows if row.created_at is not None)
@@ -135,9 +131,7 @@ def _account(rows: Rows, before: int | None) -> str | None:
     return next((row.account for row in seen if row.account is not None), None)
 
 
-def _account_events(
-    connection: Connection, accounts: set[str], before: int | None
-) -> dict[str, list[Event]]:
+def _account_events(connection: Connection, accounts: set[str], before: int | None) -> dict[str, list[Event]]:
     """The activities of all leads of each account, by time."""
     if not accounts:
         return {}

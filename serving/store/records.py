@@ -27,14 +27,21 @@ COLUMNS: Mapping[Kind, Mapping[str, Form]] = {
     "outcomes": {"outcome": "text", "amount": "real", "lost_reason": "text"},
     "opportunities": {"stage": "text", "amount": "real", "by": "text"},
     "handovers": {
-        "step": "text", "by": "text", "reason": "text", "hearing": "object", "due_at": "time",
+        "step": "text",
+        "by": "text",
+        "reason": "text",
+        "hearing": "object",
+        "due_at": "time",
     },
     "overrides": {"verdict": "text", "reason": "text", "by": "text", "expires_at": "time"},
     "verdicts": {
-        "right_side": "text", "reason": "text", "by": "text", "model_version": "text",
+        "right_side": "text",
+        "reason": "text",
+        "by": "text",
+        "model_version": "text",
         "card_version": "text",
     },
-}  # fmt: skip
+}
 """Each kind's own columns, beside key, version, lead_id and at."""
 
 
@@ -163,11 +170,12 @@ def _object(value: Any, where: str) -> Plain:
     try:
         return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
     except orjson.JSONEncodeError:
-        raise Refused(
-            f"{where} must be plain JSON, with whole numbers of at most 64 bits."
-        ) from None
+        raise Refused(f"{where} must be plain JSON, with whole numbers of at most 64 bits.") from None
 
 
 _FORMS: Mapping[Form, Callable[[Any, str], Plain]] = {
-    "text": _text, "time": _time, "real": _real, "object": _object,
-}  # fmt: skip
+    "text": _text,
+    "time": _time,
+    "real": _real,
+    "object": _object,
+}

@@ -122,9 +122,7 @@ class Store:
         """A lead's predictions as stored, newest moment first, replays too. Raises StoreAway."""
         return self._read(lambda at: store_reads.scores(at, lead_id, limit))
 
-    def hot(
-        self, owner: str | None, limit: int, now: int, after: Place | None = None
-    ) -> list[HotRow]:
+    def hot(self, owner: str | None, limit: int, now: int, after: Place | None = None) -> list[HotRow]:
         """The call list: hot leads without a closed deal, by deadline, then score, then id.
 
         Of one `owner`, or of all, `after` a place in it (None: from the start); what was done about

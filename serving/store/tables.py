@@ -41,15 +41,20 @@ def _record_table(kind: Kind) -> Table:
     """A kind's rows; every version of a key stays, the highest counts."""
     own = [Column(name, _FORMS[form]) for name, form in COLUMNS[kind].items()]
     return Table(
-        kind, metadata, _seq(),
-        Column("key", Text, nullable=False), Column("version", BigInteger, nullable=False),
-        Column("lead_id", Text, nullable=False), Column("at", BigInteger, nullable=False),
-        Column("digest", Text, nullable=False), *own,
+        kind,
+        metadata,
+        _seq(),
+        Column("key", Text, nullable=False),
+        Column("version", BigInteger, nullable=False),
+        Column("lead_id", Text, nullable=False),
+        Column("at", BigInteger, nullable=False),
+        Column("digest", Text, nullable=False),
+        *own,
         UniqueConstraint("key", "version", name=f"{kind}_key"),
         Index(f"{kind}_of_lead", "lead_id", "at"),
         # No number twice, also after an erasure: the newest tells whether something was said since.
         sqlite_autoincrement=True,
-    )  # fmt: skip
+    )
 
 
 def _prediction_columns() -> list[Column[Any]]:
@@ -68,10 +73,13 @@ RECORDS: Mapping[Kind, Table] = {kind: _record_table(kind) for kind in KINDS}
 Index("leads_of_account", RECORDS["leads"].c.account)
 
 predictions = Table(
-    "predictions", metadata, _seq(), *_prediction_columns(),
+    "predictions",
+    metadata,
+    _seq(),
+    *_prediction_columns(),
     Index("predictions_of_lead", "lead_id", "as_of"),
     Index("predictions_by_age", "scored_at"),
-)  # fmt: skip
+)
 _WAS_HOT: Mapping[str, Any] = dict.fromkeys(
     ("sqlite_where", "postgresql_where"), predictions.c.stage == literal_column("'hot'")
 )
@@ -96,28 +104,40 @@ IS_NEAR = (current_scores.c.stage == literal_column("'warm'")) & (
 Index("apart", APART.desc())
 Index("by_sides", *(current_scores.c[name] for name in ("rules_stage", "model_stage", "lead_id")))
 Index(
-    "near_by_score", current_scores.c.score.desc(), current_scores.c.stage_since.desc(),
-    sqlite_where=IS_NEAR, postgresql_where=IS_NEAR,
-)  # fmt: skip
+    "near_by_score",
+    current_scores.c.score.desc(),
+    current_scores.c.stage_since.desc(),
+    sqlite_where=IS_NEAR,
+    postgresql_where=IS_NEAR,
+)
 
 _IS_DUE = RECORDS["handovers"].c.due_at.isnot(None)
 Index("due_steps", RECORDS["handovers"].c.due_at, sqlite_where=_IS_DUE, postgresql_where=_IS_DUE)
 
 card_versions = Table(
-    "card_versions", metadata,
+    "card_versions",
+    metadata,
     Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
-    Column("version", Text, nullable=False), Column("text", Text, nullable=False),
-    Column("based_on", BigInteger), Column("author", Text, nullable=False),
-    Column("note", Text, nullable=False), Column("created_at", BigInteger, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("based_on", BigInteger),
+    Column("author", Text, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
     Column("in_force_at", BigInteger),
-)  # fmt: skip
+)
 """Every definition of a hot lead that was saved: `text` is its scorecard.toml, `version` its hash."""
 
 sign_offs = Table(
-    "sign_offs", metadata, _seq(),
-    Column("number", BigInteger, nullable=False), Column("party", Text, nullable=False),
-    Column("by", Text, nullable=False), Column("key_id", Text, nullable=False),
-    Column("at", BigInteger, nullable=False), Column("note", Text, nullable=False),
+    "sign_offs",
+    metadata,
+    _seq(),
+    Column("number", BigInteger, nullable=False),
+    Column("party", Text, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("key_id", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("note", Text, nullable=False),
     UniqueConstraint("number", "party", name="sign_offs_once"),
-)  # fmt: skip
+)
 """Who agreed to a definition (by its number), and for whom: each party signs once."""

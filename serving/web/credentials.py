@@ -15,9 +15,14 @@ LOOPBACK = Key(id="loopback", role="admin", name="local user", created_at=0)
 
 _LONGEST = 300  # what is cut off here is longer than any token
 _PASSED_ON = (
-    b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-forwarded-server",
-    b"forwarded", b"x-real-ip", b"via",
-)  # fmt: skip
+    b"x-forwarded-for",
+    b"x-forwarded-host",
+    b"x-forwarded-proto",
+    b"x-forwarded-server",
+    b"forwarded",
+    b"x-real-ip",
+    b"via",
+)
 
 Headers = Mapping[bytes, bytes]
 

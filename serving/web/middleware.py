@@ -60,9 +60,20 @@ class _Visit:
     """One request on its way through the door."""
 
     __slots__ = (
-        "_receive", "_send", "came", "door", "gone", "headers", "instead", "received",
-        "request_id", "route", "scope", "status", "too_large",
-    )  # fmt: skip
+        "_receive",
+        "_send",
+        "came",
+        "door",
+        "gone",
+        "headers",
+        "instead",
+        "received",
+        "request_id",
+        "route",
+        "scope",
+        "status",
+        "too_large",
+    )
 
     def __init__(self, door: Door, scope: Scope, receive: Receive, send: Send) -> None:
         self.came = perf_counter()
@@ -202,7 +213,15 @@ class _Visit:
         status, key = self.status or GONE, self.scope.get("state", {}).get("key")
         self.door.metrics.request(self.route, method, status, seconds)
         level = logging.DEBUG if self.route in access.OPEN_PATHS else logging.INFO
-        event(access_log, level, "request", {
-            "method": method[:10], "route": self.route, "status": status,
-            "ms": round(seconds * 1000, 3), "key": key.id if key else None,
-        })  # fmt: skip
+        event(
+            access_log,
+            level,
+            "request",
+            {
+                "method": method[:10],
+                "route": self.route,
+                "status": status,
+                "ms": round(seconds * 1000, 3),
+                "key": key.id if key else None,
+            },
+        )

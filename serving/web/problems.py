@@ -18,12 +18,23 @@ MOST_ERRORS = 50
 """So many wrong fields are told; of the others only how many they are."""
 
 TITLES: Mapping[int, str] = {
-    400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found",
-    405: "Method Not Allowed", 406: "Not Acceptable", 408: "Request Timeout", 409: "Conflict",
-    413: "Content Too Large", 415: "Unsupported Media Type", 422: "Unprocessable Content",
-    429: "Too Many Requests", 431: "Request Header Fields Too Large",
-    500: "Internal Server Error", 503: "Service Unavailable", 504: "Gateway Timeout",
-}  # fmt: skip
+    400: "Bad Request",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    406: "Not Acceptable",
+    408: "Request Timeout",
+    409: "Conflict",
+    413: "Content Too Large",
+    415: "Unsupported Media Type",
+    422: "Unprocessable Content",
+    429: "Too Many Requests",
+    431: "Request Header Fields Too Large",
+    500: "Internal Server Error",
+    503: "Service Unavailable",
+    504: "Gateway Timeout",
+}
 
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
@@ -81,8 +92,9 @@ def problem_response(problem: Problem, request_id: str | None) -> Response:
 def of_status(status: int, headers: Mapping[str, str] = _NO_HEADERS) -> Problem:
     """The problem that says what an HTTP error status means, for answers that others made."""
     title = TITLES.get(status, "Error" if status < 500 else "Internal Server Error")
-    return Problem(status, title, _DETAILS.get(status, _DETAILS[500 if status >= 500 else 400]),
-                   headers=headers)  # fmt: skip
+    return Problem(
+        status, title, _DETAILS.get(status, _DETAILS[500 if status >= 500 else 400]), headers=headers
+    )
 
 
 def not_json() -> Problem:
@@ -153,9 +165,7 @@ def unexpected() -> Problem:
     return of_status(500)
 
 
-def of_validation(
-    error: ValidationError, where: str = "body", model: object | None = None
-) -> Problem:
+def of_validation(error: ValidationError, where: str = "body", model: object | None = None) -> Problem:
     """What pydantic found: 400 where the body is not JSON, else 422 with every wrong field.
 
     `model` (the class or type that was checked against) lets unknown fields be answered with the

@@ -63,8 +63,23 @@ def test_help_answers_at_once() -> None:
 def test_help_names_every_command(hotlead: Hotlead) -> None:
     code, told, _ = hotlead("--help")
     assert code == 0
-    for name in ("demo", "init", "check", "train", "score", "compare", "promote", "rollback",
-                 "backtest", "rules", "serve", "follow", "keys", "outcomes", "forget"):  # fmt: skip
+    for name in (
+        "demo",
+        "init",
+        "check",
+        "train",
+        "score",
+        "compare",
+        "promote",
+        "rollback",
+        "backtest",
+        "rules",
+        "serve",
+        "follow",
+        "keys",
+        "outcomes",
+        "forget",
+    ):
         assert f" {name} " in told
 
 
@@ -102,9 +117,7 @@ def test_init_check_train_and_score_work_one_after_another(
     assert len((tmp_path / "scores.csv").read_text().splitlines()) == 11
 
 
-def test_check_for_machines_is_one_json_object(
-    demo: Demo, tmp_path: Path, hotlead: Hotlead
-) -> None:
+def test_check_for_machines_is_one_json_object(demo: Demo, tmp_path: Path, hotlead: Hotlead) -> None:
     code, told, said = hotlead("check", demo.crm_toml, "--json", "--out", tmp_path)
     assert (code, said) == (0, "")
     read = json.loads(told)
@@ -116,8 +129,7 @@ def test_check_for_machines_is_one_json_object(
 def test_check_speaks_japanese(demo: Demo, tmp_path: Path, hotlead: Hotlead) -> None:
     _, told, _ = hotlead("check", demo.crm_toml, "--lang", "ja", "--out", tmp_path, "--json")
     assert all(
-        any("\u3040" <= letter <= "\u9fff" for letter in f["text"])
-        for f in json.loads(told)["findings"]
+        any("\u3040" <= letter <= "\u9fff" for letter in f["text"]) for f in json.loads(told)["findings"]
     )
 
 
@@ -136,9 +148,7 @@ def test_score_for_machines_says_what_was_scored_by_whom(
     assert read["rows"] > 1_000
 
 
-def test_score_prints_whom_to_call_why_and_what_next(
-    demo: Demo, tmp_path: Path, hotlead: Hotlead
-) -> None:
+def test_score_prints_whom_to_call_why_and_what_next(demo: Demo, tmp_path: Path, hotlead: Hotlead) -> None:
     to = tmp_path / "scores.csv"
     code, told, _ = hotlead("score", demo.crm_toml, "--to", to, "--out", demo.out, "--lang", "ja")
     assert code == 0
@@ -169,9 +179,16 @@ def test_score_reads_given_leads_instead(demo_copy: Path, demo: Demo, hotlead: H
     leads.to_csv(demo_copy.with_name("new.csv"), index=False)
     to = demo_copy.with_name("scores.csv")
     code, told, said = hotlead(
-        "score", demo_copy, "--leads", demo_copy.with_name("new.csv"), "--to", to,
-        "--out", demo.out, "--json",
-    )  # fmt: skip
+        "score",
+        demo_copy,
+        "--leads",
+        demo_copy.with_name("new.csv"),
+        "--to",
+        to,
+        "--out",
+        demo.out,
+        "--json",
+    )
     assert code == 0, said
     assert json.loads(told)["rows"] == 40
 
@@ -193,9 +210,14 @@ def test_demo_makes_trains_and_shows_whom_to_call(tmp_path: Path) -> None:
     assert "hotlead score" in told.stdout
     assert "ルールと同じ件数" in told.stdout  # the comparison's verdict
     assert {path.name for path in (tmp_path / "d").iterdir()} == {
-        "crm.db", "crm.toml", "scorecard.toml", "costs.csv", "truth.parquet", "scores.csv",
+        "crm.db",
+        "crm.toml",
+        "scorecard.toml",
+        "costs.csv",
+        "truth.parquet",
+        "scores.csv",
         "hotlead-out",
-    }  # fmt: skip
+    }
     made = {path.name for path in (tmp_path / "d" / "hotlead-out").iterdir()}
     assert {"model", "report.html", "comparison-en.html", "comparison-ja.html", "store.db"} <= made
 

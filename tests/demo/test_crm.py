@@ -200,10 +200,7 @@ def test_truth_ranks_about_as_well_as_promised(whole: DemoCrm) -> None:
 def test_true_probability_takes_one_age_a_row(crm: DemoCrm) -> None:
     rows, ages = np.array([5, 5, 9]), np.array([0.0, 30.0, 7.0])
     together = true_probability(crm.truth, rows, ages, HORIZON)
-    alone = [
-        true_probability(crm.truth, [row], age, HORIZON)[0]
-        for row, age in zip(rows, ages, strict=True)
-    ]
+    alone = [true_probability(crm.truth, [row], age, HORIZON)[0] for row, age in zip(rows, ages, strict=True)]
     assert together == pytest.approx(alone)
     assert true_probability(crm.truth, rows, 0, 0) == pytest.approx(0)
 

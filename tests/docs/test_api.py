@@ -99,15 +99,14 @@ def test_the_first_answer_is_shown_whole(app: App) -> None:
 def test_the_python_of_the_page_runs(demo: Demo, tmp_path: Path) -> None:
     out = str(tmp_path / "out")
     token = keys.add(Path(out) / "keys.json", "crm", "page")[1]
-    codes = [
-        text for kind, text in BLOCK.findall(PAGE) if kind == "python" and "bentoml" not in text
-    ]
+    codes = [text for kind, text in BLOCK.findall(PAGE) if kind == "python" and "bentoml" not in text]
     assert codes
     with served(demo.crm_toml, HOTLEAD_OUT=out) as live:
         for code in codes:
             environ = {**os.environ, "URL": live.url, "KEY": token}
-            done = subprocess.run([sys.executable, "-c", code], env=environ, capture_output=True,
-                                  text=True, check=False)  # fmt: skip
+            done = subprocess.run(
+                [sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=False
+            )
             assert done.returncode == 0, done.stderr
             assert done.stdout.split()[0] in ("cold", "warm", "hot")
 
@@ -127,26 +126,28 @@ def test_roles_are_those_of_the_code() -> None:
         method = re.search(r"`(GET|POST) ", first)
         assert method
         for path in re.findall(r"(/[\w./]+)", first):
-            told[method[1], path] = {
-                r for r, cell in zip(ROLES, cells, strict=True) if cell == "yes"
-            }
+            told[method[1], path] = {r for r, cell in zip(ROLES, cells, strict=True) if cell == "yes"}
     wanted = {key: roles for key, roles in access.TABLE.items() if key[1].startswith("/v1/")}
     assert told == {**wanted, ("GET", "/metrics"): access.TABLE["GET", "/metrics"]}
 
 
 def test_every_variable_is_there_with_its_default(tmp_path: Path) -> None:
     rows = {row[0].strip("`"): row[1] for row in table("Environment")[2:]}
-    sources = "\n".join(p.read_text() for p in [*ROOT.glob("serving/*.py"), *ROOT.glob("*.py"),
-                                               *ROOT.glob("training/*.py")])  # fmt: skip
+    sources = "\n".join(
+        p.read_text() for p in [*ROOT.glob("serving/*.py"), *ROOT.glob("*.py"), *ROOT.glob("training/*.py")]
+    )
     for name in rows:
         assert name in sources, name
     known = set(re.findall(r'"(HOTLEAD_[A-Z_]+)"', (ROOT / "serving" / "settings.py").read_text()))
     assert known <= set(rows)
     told = ServiceSettings.from_environment({"HOTLEAD_CRM": str(tmp_path / "crm.toml")})
     for name, value in (
-        ("BODY_LIMIT", told.body_limit), ("RATE_LIMIT", f"{told.rate_limit:g}"),
-        ("RETENTION_DAYS", told.retention_days), ("LOG_LEVEL", told.log_level), ("OPEN", 0),
-    ):  # fmt: skip
+        ("BODY_LIMIT", told.body_limit),
+        ("RATE_LIMIT", f"{told.rate_limit:g}"),
+        ("RETENTION_DAYS", told.retention_days),
+        ("LOG_LEVEL", told.log_level),
+        ("OPEN", 0),
+    ):
         assert rows[f"HOTLEAD_{name}"] == str(value)
 
 
@@ -167,17 +168,23 @@ def test_metrics_are_those_of_the_code() -> None:
     metrics = Metrics(now_ms)
     text = metrics.exposition()[0].decode()
     families = {family.name for family in text_string_to_metric_families(text)}
-    told = {n.removesuffix("_total") for row in table("Metrics and logs")[2:]
-            for n in re.findall(r"`(hotlead_\w+)`", row[0])}  # fmt: skip
+    told = {
+        n.removesuffix("_total")
+        for row in table("Metrics and logs")[2:]
+        for n in re.findall(r"`(hotlead_\w+)`", row[0])
+    }
     assert told == {name for name in families if not name.endswith("_created")}
 
 
 def test_statuses_are_those_of_the_description(app: App) -> None:
     document = app.get("/v1/openapi.json").json()
     described = {
-        status for methods in document["paths"].values() for operation in methods.values()
-        for status in operation["responses"] if status >= "400"
-    }  # fmt: skip
+        status
+        for methods in document["paths"].values()
+        for operation in methods.values()
+        for status in operation["responses"]
+        if status >= "400"
+    }
     assert {row[0] for row in table("Errors")[2:]} == described | {"405"}
 
 

@@ -17,8 +17,10 @@ from nbclient import NotebookClient
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "notebooks"
 BOOKS = sorted(path.name for path in FOLDER.glob("*.ipynb"))
-KERNEL = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
-          "language_info": {"name": "python"}}  # fmt: skip
+KERNEL = {
+    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+    "language_info": {"name": "python"},
+}
 _MOST_BYTES = 1_000_000
 
 
@@ -42,9 +44,13 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 def _run(name: str, folder: Path) -> Any:
     book = nbformat.read(FOLDER / name, 4)
     NotebookClient(
-        book, timeout=300, record_timing=False, coalesce_streams=True,
-        extra_arguments=["--log-level=ERROR"], resources={"metadata": {"path": str(folder)}},
-    ).execute()  # fmt: skip
+        book,
+        timeout=300,
+        record_timing=False,
+        coalesce_streams=True,
+        extra_arguments=["--log-level=ERROR"],
+        resources={"metadata": {"path": str(folder)}},
+    ).execute()
     book.metadata = nbformat.from_dict(KERNEL)
     if os.environ.get("HOTLEAD_NOTEBOOKS"):
         nbformat.write(book, FOLDER / name)

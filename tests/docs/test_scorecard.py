@@ -55,9 +55,7 @@ def _whole(text: str) -> str:
     [told for told in TOMLS if "[features]" not in told[0]],
     ids=lambda told: told.split("\n")[0][:40] or "holds",
 )
-def test_every_card_holds_or_gives_the_message_below_it(
-    text: str, message: str, tmp_path: Path
-) -> None:
+def test_every_card_holds_or_gives_the_message_below_it(text: str, message: str, tmp_path: Path) -> None:
     path = tmp_path / "scorecard.toml"
     path.write_text(_whole(text), encoding="utf-8")
     table = _table(*re.findall(r"# crm\.toml has no feature (\w+)", text))
@@ -103,8 +101,7 @@ def test_points_score_and_stage_are_those_of_the_profile() -> None:
 
 
 def test_profiles_policies_and_default_shares_are_those_of_the_code() -> None:
-    assert re.findall(r"^\| \[(\w+)\]\(", PAGE, re.MULTILINE) == ["b2b_saas", "real_estate",
-                                                                  "online_shop"]  # fmt: skip
+    assert re.findall(r"^\| \[(\w+)\]\(", PAGE, re.MULTILINE) == ["b2b_saas", "real_estate", "online_shop"]
     assert {"b2b_saas", "real_estate", "online_shop"} == set(profiles())
     policies = get_args(Policy.model_fields["policy"].annotation)
     told = re.findall(r"^\| `(\w+)` \| .* \| (?:none|leads|shares)", PAGE, re.MULTILINE)
@@ -150,15 +147,26 @@ def test_every_command_and_option_of_the_page_exists(words: list[str]) -> None:
 @pytest.mark.parametrize("words", _mentions(), ids=" ".join)
 def test_no_command_of_the_page_has_too_many_arguments(words: list[str]) -> None:
     command, rest = _command(words)
-    given = [w for before, w in zip(["", *rest], rest, strict=False)
-             if not w.startswith("--") and not before.startswith("--")]  # fmt: skip
+    given = [
+        w
+        for before, w in zip(["", *rest], rest, strict=False)
+        if not w.startswith("--") and not before.startswith("--")
+    ]
     assert len(given) <= sum(p.param_type_name == "argument" for p in command.params)
 
 
 def test_the_page_names_every_command_about_the_card() -> None:
     told = [" ".join(words) for words in _mentions()]
-    for name in ("rules show", "rules suggest", "rules replay", "train", "compare", "promote",
-                 "rollback", "score --overrides"):  # fmt: skip
+    for name in (
+        "rules show",
+        "rules suggest",
+        "rules replay",
+        "train",
+        "compare",
+        "promote",
+        "rollback",
+        "score --overrides",
+    ):
         assert any(line.startswith(name) for line in told), name
 
 

@@ -38,9 +38,13 @@ def test_there_is_an_example_for_every_data_set() -> None:
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_the_command_reaches_the_bar(name: str, tmp_path: Path) -> None:
     told = run(
-        "train", ROOT / "examples" / name / "crm.toml", "--out", tmp_path, "--json",
+        "train",
+        ROOT / "examples" / name / "crm.toml",
+        "--out",
+        tmp_path,
+        "--json",
         env={"HOTLEAD_DATA": str(DATA)},
-    )  # fmt: skip
+    )
     assert told.returncode == 0, told.stderr
     loss = {who: f["log_loss"]["value"] for who, f in json.loads(told.stdout)["figures"].items()}
     simple = min(loss["baseline_logistic"], loss["baseline_lightgbm"])

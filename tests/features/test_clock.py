@@ -12,9 +12,10 @@ from features.clock import from_ms, iso, to_ms
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MOMENTS = st.datetimes(
-    min_value=datetime(1, 1, 2), max_value=datetime(9999, 12, 30),
+    min_value=datetime(1, 1, 2),
+    max_value=datetime(9999, 12, 30),
     timezones=st.integers(-1439, 1439).map(lambda m: timezone(timedelta(minutes=m))),
-)  # fmt: skip
+)
 
 
 @given(MOMENTS)

@@ -98,8 +98,7 @@ def test_a_device_that_is_full_leaves_the_former_file(tmp_path: Path) -> None:
     with pytest.raises(OutsideError) as problem:
         write_file(path, lambda part: (part.symlink_to("/dev/full"), part.write_text("more")))
     assert str(problem.value) == (
-        f"{path}: cannot be written (No space left on device). "
-        "Free some space or choose another place."
+        f"{path}: cannot be written (No space left on device). Free some space or choose another place."
     )
     assert path.read_text() == "former"
     assert os.listdir(tmp_path) == ["out.csv"]

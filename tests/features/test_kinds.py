@@ -55,22 +55,16 @@ def test_each_kind_means_what_it_says(feature: Feature, activities: Any, meant: 
     assert value_of(feature, activities) == pytest.approx(meant, nan_ok=True, abs=1e-6)
 
 
-@pytest.mark.parametrize(
-    "feature", [Count("visit", 7), Sum("visit", 7), Repeated("visit", 7), Distinct(7)]
-)
+@pytest.mark.parametrize("feature", [Count("visit", 7), Sum("visit", 7), Repeated("visit", 7), Distinct(7)])
 @pytest.mark.parametrize(
     ("at", "inside"), [(-7, True), (-7 - MS, False), (-MS, True), (0, False), (MS, False)]
 )
-def test_a_window_holds_its_older_edge_and_not_the_moment(
-    feature: Feature, at: float, inside: bool
-) -> None:
+def test_a_window_holds_its_older_edge_and_not_the_moment(feature: Feature, at: float, inside: bool) -> None:
     assert value_of(feature, [("visit", at, 1.0)]) == float(inside)
 
 
 @pytest.mark.parametrize(("at", "seen"), [(-MS, True), (0, False)])
-def test_kinds_without_a_window_see_all_before_the_moment_and_nothing_at_it(
-    at: float, seen: bool
-) -> None:
+def test_kinds_without_a_window_see_all_before_the_moment_and_nothing_at_it(at: float, seen: bool) -> None:
     assert value_of(Count("visit"), [("visit", at)]) == float(seen)
     assert value_of(Repeated("visit"), [("visit", at, 3.0)]) == float(seen)
     assert value_of(Decayed("visit", 5), [("visit", at)]) == pytest.approx(float(seen))
@@ -102,15 +96,17 @@ REPEATS: dict[str, tuple[Repeated, list[Any], int]] = {
     "before the edge": (Repeated("view", 14), [("view", -14 - MS, 7.0), ("view", -1, 7.0)], 1),
     "at the moment": (Repeated("view"), [("view", 0, 7.0), ("view", -MS, 7.0)], 1),
     "most is older": (Repeated("view", 2), [("view", -9, 7.0), ("view", -8, 7.0), ("view", -1, 8.0)], 1),
-    "several types": (Repeated(("view", "cart")), [("view", -1, 7.0), ("cart", -2, 7.0), ("mail", -3, 7.0)], 2),
+    "several types": (
+        Repeated(("view", "cart")),
+        [("view", -1, 7.0), ("cart", -2, 7.0), ("mail", -3, 7.0)],
+        2,
+    ),
     "all types": (Repeated("*"), [("view", -1, 7.0), ("cart", -2, 7.0), ("mail", -3, 7.0)], 3),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("feature", "activities", "meant"), REPEATS.values(), ids=REPEATS)
-def test_repeated_counts_the_most_frequent_value(
-    feature: Repeated, activities: Any, meant: int
-) -> None:
+def test_repeated_counts_the_most_frequent_value(feature: Repeated, activities: Any, meant: int) -> None:
     assert value_of(feature, activities) == meant
 
 
@@ -172,9 +168,13 @@ def test_every_kind_has_a_meaning_and_a_label_tested() -> None:
 
 
 def test_a_table_knows_the_activities_that_it_counts() -> None:
-    table = FeatureTable({
-        "a": After("quote", ("trial", "demo"), 7), "b": Ratio(Count("click"), Sum("open")),
-        "c": Attribute("size"), "d": Repeated(("view", "cart")),
-    })  # fmt: skip
+    table = FeatureTable(
+        {
+            "a": After("quote", ("trial", "demo"), 7),
+            "b": Ratio(Count("click"), Sum("open")),
+            "c": Attribute("size"),
+            "d": Repeated(("view", "cart")),
+        }
+    )
     assert table.activities == {"quote", "trial", "demo", "click", "open", "view", "cart"}
     assert activities_of(Distinct()) == {"*"}

@@ -22,12 +22,17 @@ def shown(crm: Crm, target: Target = TARGET) -> list[tuple[int, float, bool]]:
 
 @pytest.mark.parametrize(
     ("closed", "ages"),
-    [(0, []), (1, [0]), (DAY, [0]), (DAY + 1, [0, 1]), (7 * DAY, [0, 1]), (7 * DAY + 1, [0, 1, 7]),
-     (-DAY, [])],
-)  # fmt: skip
-def test_moments_are_the_landmarks_at_which_the_lead_is_still_open(
-    closed: int, ages: list[int]
-) -> None:
+    [
+        (0, []),
+        (1, [0]),
+        (DAY, [0]),
+        (DAY + 1, [0, 1]),
+        (7 * DAY, [0, 1]),
+        (7 * DAY + 1, [0, 1, 7]),
+        (-DAY, []),
+    ],
+)
+def test_moments_are_the_landmarks_at_which_the_lead_is_still_open(closed: int, ages: list[int]) -> None:
     crm = make_crm(closed={0: (closed, False)}, snapshot=LATER)
     assert shown(crm) == [(0, age, False) for age in ages]
 
@@ -58,9 +63,7 @@ def test_a_win_after_a_first_loss_counts_for_the_moments_before_the_loss() -> No
 
 
 def test_examples_come_oldest_first_and_keep_their_lead(tmp_path: Path) -> None:
-    crm = make_crm(
-        2, closed={1: (5 * DAY, True)}, created=[3 * DAY, 0], snapshot=LATER, accounts=[7, 8]
-    )
+    crm = make_crm(2, closed={1: (5 * DAY, True)}, created=[3 * DAY, 0], snapshot=LATER, accounts=[7, 8])
     found = examples(crm, TARGET)
     assert found.moment.tolist() == [0, DAY, 3 * DAY, 4 * DAY, 10 * DAY]
     assert found.lead.tolist() == [1, 1, 0, 0, 0]
@@ -87,9 +90,11 @@ def test_undated_data_give_one_example_for_each_decided_lead(tmp_path: Path) -> 
     ]
     write_csv(tmp_path / "l.csv", rows)
     loaded = loaded_of(
-        tmp_path, leads={"source": "l.csv", "id": "n"}, order="n",
+        tmp_path,
+        leads={"source": "l.csv", "id": "n"},
+        order="n",
         deals={"outcome": "state", "won": ["won"], "lost": ["lost"]},
-    )  # fmt: skip
+    )
     found = examples(loaded.crm, loaded.settings.target)
     assert loaded.crm.lead_ids[found.lead].tolist() == ["0", "1", "3"]
     assert found.won.tolist() == [True, False, True]

@@ -47,9 +47,11 @@ def plain(column: Column) -> list[Any]:
 
 
 def many(
-    scorer: Scorer, leads: Sequence[Lead], known: dict[str, bool] | None = None,
+    scorer: Scorer,
+    leads: Sequence[Lead],
+    known: dict[str, bool] | None = None,
     said: Override | None = None,
-) -> Answers:  # fmt: skip
+) -> Answers:
     """The leads scored together; what is known and said holds for each of them."""
     columns = {
         name: texts([lead[name] for lead in leads])  # type: ignore[misc]
@@ -63,9 +65,12 @@ def many(
 
 
 def alone(
-    scorer: Scorer, lead: Lead, number: int = 0, known: dict[str, bool] | None = None,
+    scorer: Scorer,
+    lead: Lead,
+    number: int = 0,
+    known: dict[str, bool] | None = None,
     said: Override | None = None,
-) -> Answers:  # fmt: skip
+) -> Answers:
     values = [lead[name] for name in scorer.table.names]
     return scorer.one(f"L{number}", values, AS_OF, known or {}, said)
 
@@ -80,9 +85,7 @@ def assert_same(one: Score, among: Score) -> None:
     assert replace(one, model=same) == among
 
 
-def test_every_lead_of_a_crm_scores_alone_as_among_all(
-    demo_scorer: Scorer, crm_leads: list[Lead]
-) -> None:
+def test_every_lead_of_a_crm_scores_alone_as_among_all(demo_scorer: Scorer, crm_leads: list[Lead]) -> None:
     together = many(demo_scorer, crm_leads).scores("en", NOW, "all")
     assert {score.stage for score in together} == {"cold", "warm", "hot"}
     for number, (lead, among) in enumerate(zip(crm_leads, together, strict=True)):
@@ -95,9 +98,13 @@ def test_every_lead_of_a_crm_scores_alone_as_among_all(
 numbers = st.just(math.nan) | st.integers(0, 40).map(float) | st.floats(-1e5, 1e5)
 words = st.none() | st.sampled_from(["yes", "no", "approved", "decider", "fair", "never seen"])
 overrides = st.none() | st.builds(
-    Override, st.just("L0"), st.sampled_from(VERDICTS), st.just("met them"), st.just("sato"),  # type: ignore[arg-type]
+    Override,
+    st.just("L0"),
+    st.sampled_from(VERDICTS),
+    st.just("met them"),
+    st.just("sato"),  # type: ignore[arg-type]
     st.just(AS_OF - MS_PER_DAY),
-)  # fmt: skip
+)
 flags = st.dictionaries(st.sampled_from(BANT), st.booleans())
 
 
@@ -107,13 +114,17 @@ def test_any_lead_scores_alone_as_among_others(demo_scorer: Scorer) -> None:
 
     @settings(max_examples=150, deadline=None)
     @given(
-        st.lists(st.tuples(numbers, words), min_size=1, max_size=9), st.integers(0, 2**32), flags,
+        st.lists(st.tuples(numbers, words), min_size=1, max_size=9),
+        st.integers(0, 2**32),
+        flags,
         overrides,
-    )  # fmt: skip
+    )
     def check(
-        told: list[tuple[float, str | None]], seed: int, known: dict[str, bool],
+        told: list[tuple[float, str | None]],
+        seed: int,
+        known: dict[str, bool],
         said: Override | None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         rng = np.random.default_rng(seed)
         leads: list[Lead] = [
             {name: told[rng.integers(len(told))][name in table.texts] for name in table.names}
@@ -216,9 +227,7 @@ def test_all_reasons_are_every_contribution_and_the_top_ones_lead(
         assert sum(reason.weight for reason in reasons) == pytest.approx(sums[row], abs=5e-3)
 
 
-def test_the_detail_holds_both_sides_in_no_language(
-    demo_scorer: Scorer, crm_leads: list[Lead]
-) -> None:
+def test_the_detail_holds_both_sides_in_no_language(demo_scorer: Scorer, crm_leads: list[Lead]) -> None:
     told = many(demo_scorer, crm_leads, {"budget": False})
     english, japanese = (told.scores(lang, NOW, "top") for lang in ("en", "ja"))  # type: ignore[arg-type]
     assert [s.detail() for s in english] == [s.detail() for s in japanese]
@@ -229,9 +238,7 @@ def test_the_detail_holds_both_sides_in_no_language(
     assert model is not None
     assert model.reasons is not None
     assert detail == {
-        "model_reasons": [
-            {"code": r.code, "weight": r.weight, "value": r.value} for r in model.reasons
-        ],
+        "model_reasons": [{"code": r.code, "weight": r.weight, "value": r.value} for r in model.reasons],
         "alike": model.alike,
         "alike_won": model.alike_won,
         "rules_reasons": [{"code": r.code, "weight": r.weight} for r in score.rules.reasons],

@@ -140,9 +140,7 @@ def test_the_good_settings_hold() -> None:
         ),
     ],
 )
-def test_messages_name_file_key_value_and_what_is_allowed(
-    where: str, value: Any, told: str
-) -> None:
+def test_messages_name_file_key_value_and_what_is_allowed(where: str, value: Any, told: str) -> None:
     message = refused(with_(where, value))
     assert all(line.startswith("/x/crm.toml: ") for line in message.splitlines())
     assert told in message
@@ -162,9 +160,7 @@ def test_messages_name_file_key_value_and_what_is_allowed(
         ),
     ],
 )
-def test_features_need_the_dates_and_activities_that_they_count(
-    change: tuple[str, Any], told: str
-) -> None:
+def test_features_need_the_dates_and_activities_that_they_count(change: tuple[str, Any], told: str) -> None:
     settings = with_(*change)
     settings["features"]["visits"] = {"kind": "count", "activity": "visit"}
     assert told in refused(settings)
@@ -216,10 +212,14 @@ def test_environment_variables_stand_in_sources(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_table_written_down_is_read_back_the_same() -> None:
-    told = with_("features.share", {
-        "kind": "ratio", "part": {"kind": "count", "activity": ["a", "b"], "days": 7},
-        "whole": {"kind": "count", "activity": "*"},
-    })  # fmt: skip
+    told = with_(
+        "features.share",
+        {
+            "kind": "ratio",
+            "part": {"kind": "count", "activity": ["a", "b"], "days": 7},
+            "whole": {"kind": "count", "activity": "*"},
+        },
+    )
     table = parse_settings(told, Path("crm.toml")).table
     assert table.rows["share"] == Ratio(Count(("a", "b"), 7), Count("*"))
     assert parse_features(table.plain()) == table.rows
@@ -232,10 +232,7 @@ def test_the_fingerprint_follows_meaning_and_place_but_not_words() -> None:
     a = {"kind": "attribute", "column": "a"}
     b = {"kind": "attribute", "column": "b"}
     assert fingerprint(a=a, b=b) == fingerprint(a={**a, "known": "today"}, b=b)
-    assert (
-        len({fingerprint(a=a, b=b), fingerprint(b=b, a=a), fingerprint(a=b, b=a), fingerprint(a=a)})
-        == 4
-    )
+    assert len({fingerprint(a=a, b=b), fingerprint(b=b, a=a), fingerprint(a=b, b=a), fingerprint(a=a)}) == 4
     worded = parse_settings({**GOOD, "words": {"channel": {"en": "C"}}}, Path("crm.toml")).table
     assert worded.fingerprint == parse_settings(GOOD, Path("crm.toml")).table.fingerprint
     assert worded.label("channel", "en") == "C"

@@ -39,18 +39,24 @@ def every_kind(over: Over) -> dict[str, Feature]:
     found: dict[str, Feature] = {}
     for i, a in enumerate(activities):
         found |= {
-            f"count{i}": Count(a, 2, over), f"count_all{i}": Count(a, None, over),
-            f"sum{i}": Sum(a, 0.5, over), f"sum_all{i}": Sum(a, None, over),
-            f"repeated{i}": Repeated(a, 2, over), f"repeated_all{i}": Repeated(a, None, over),
-            f"since{i}": DaysSince(a, over), f"last{i}": Last(a, over),
+            f"count{i}": Count(a, 2, over),
+            f"count_all{i}": Count(a, None, over),
+            f"sum{i}": Sum(a, 0.5, over),
+            f"sum_all{i}": Sum(a, None, over),
+            f"repeated{i}": Repeated(a, 2, over),
+            f"repeated_all{i}": Repeated(a, None, over),
+            f"since{i}": DaysSince(a, over),
+            f"last{i}": Last(a, over),
             f"after{i}": After("mail", a, 1, over=over),
-            f"late{i}": After("mail", a, 1, 2, over), f"first{i}": After(a, "mail", 0.25, None, over),
+            f"late{i}": After("mail", a, 1, 2, over),
+            f"first{i}": After(a, "mail", 0.25, None, over),
             f"decayed{i}": Decayed(a, 0.7, over),
             f"ratio{i}": Ratio(Sum(a, None, over), Count("*", 2, over)),
-        }  # fmt: skip
+        }
     return {f"{over}_{name}": f for name, f in found.items()} | {
-        f"{over}_kinds": Distinct(None, over), f"{over}_kinds_2d": Distinct(2, over),
-    }  # fmt: skip
+        f"{over}_kinds": Distinct(None, over),
+        f"{over}_kinds_2d": Distinct(2, over),
+    }
 
 
 TABLE = FeatureTable(
@@ -87,9 +93,7 @@ class History:
     accounts: list[int]
     moments: list[int]
 
-    def crm(
-        self, activities: list[Told] | None = None, changes: list[Changed] | None = None
-    ) -> Crm:
+    def crm(self, activities: list[Told] | None = None, changes: list[Changed] | None = None) -> Crm:
         told = self.activities + (activities or [])
         return make_crm(LEADS, told, self.changes + (changes or []), self.attributes, self.accounts)
 
@@ -123,22 +127,36 @@ def histories(draw: st.DrawFn) -> History:
 def test_both_views_give_the_same_values_to_the_last_bit(history: History) -> None:
     leads = [*range(LEADS), *range(LEADS)]
     one, many = both_views(
-        TABLE, history.crm(), leads, history.moments,
-        history.activities, history.changes, history.attributes,
-    )  # fmt: skip
+        TABLE,
+        history.crm(),
+        leads,
+        history.moments,
+        history.activities,
+        history.changes,
+        history.attributes,
+    )
     for lead_one, lead_many in zip(one, many, strict=True):
-        differ = {n: (a, b) for n, a, b in zip(TABLE.names, lead_one, lead_many, strict=True)
-                  if not same(a, b)}  # fmt: skip
+        differ = {
+            n: (a, b) for n, a, b in zip(TABLE.names, lead_one, lead_many, strict=True) if not same(a, b)
+        }
         assert not differ
 
 
 @settings(max_examples=100, deadline=None)
-@given(histories(), st.lists(activity, max_size=8), st.lists(change, max_size=8), times,
-       st.dictionaries(st.integers(0, LEADS - 1), st.tuples(times, st.booleans())))  # fmt: skip
+@given(
+    histories(),
+    st.lists(activity, max_size=8),
+    st.lists(change, max_size=8),
+    times,
+    st.dictionaries(st.integers(0, LEADS - 1), st.tuples(times, st.booleans())),
+)
 def test_nothing_told_at_or_after_the_moment_alters_a_feature(
-    history: History, later: list[Told], changed: list[Changed], moment: int,
+    history: History,
+    later: list[Told],
+    changed: list[Changed],
+    moment: int,
     closes: dict[int, tuple[int, bool]],
-) -> None:  # fmt: skip
+) -> None:
     leads, moments = list(range(LEADS)), [moment] * LEADS
     before = many_values(TABLE, history.crm(), leads, moments)
     more_activities = [(who, kind, moment + at, value) for who, kind, at, value in later]
@@ -148,9 +166,14 @@ def test_nothing_told_at_or_after_the_moment_alters_a_feature(
         crm.outcomes.closed_at[lead] = moment + at
         crm.outcomes.won_at[lead] = moment + at if won else NEVER
     one, many = both_views(
-        TABLE, crm, leads, moments, history.activities + more_activities,
-        history.changes + more_changes, history.attributes,
-    )  # fmt: skip
+        TABLE,
+        crm,
+        leads,
+        moments,
+        history.activities + more_activities,
+        history.changes + more_changes,
+        history.attributes,
+    )
     assert same(many, before)
     assert same(one, before)
 
@@ -171,14 +194,16 @@ def test_repeated_values_of_an_account_are_those_of_all_its_leads() -> None:
 
 
 @pytest.mark.parametrize("at_once", [1, 2, 3, 5, 8])
-def test_what_is_spread_out_at_once_alters_nothing(
-    at_once: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_spread_out_at_once_alters_nothing(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
     told = [(i % LEADS, "view", i * i % 23, float(i % 3)) for i in range(30) if i % LEADS != 1]
     leads, moments = [*range(LEADS)] * 3, [24] * LEADS + [12] * LEADS + [0] * LEADS
-    table = FeatureTable({
-        "repeated": Repeated("view"), "sum": Sum("view"), "decayed": Decayed("view", 1e-7),
-    })  # fmt: skip
+    table = FeatureTable(
+        {
+            "repeated": Repeated("view"),
+            "sum": Sum("view"),
+            "decayed": Decayed("view", 1e-7),
+        }
+    )
     monkeypatch.setattr("features.many_leads._SEGMENTS_AT_ONCE", at_once)
     one, many = both_views(table, make_crm(LEADS, told), leads, moments, told)
     assert same(one, many)
@@ -211,9 +236,14 @@ def test_moments_in_any_order_keep_their_own_answers() -> None:
 
 
 def test_no_lead_and_no_activity_give_no_answer_and_zeros() -> None:
-    table = FeatureTable({
-        "visits": Count("visit"), "sum": Sum("*"), "repeated": Repeated("*"), "last": DaysSince("*"),
-    })  # fmt: skip
+    table = FeatureTable(
+        {
+            "visits": Count("visit"),
+            "sum": Sum("*"),
+            "repeated": Repeated("*"),
+            "last": DaysSince("*"),
+        }
+    )
     assert many_values(table, make_crm(), [], []) == []
     assert np.isnan(many_values(table, make_crm(), [0], [9])[0][3])  # type: ignore[arg-type]
     assert many_values(table, make_crm(), [0], [9])[0][:3] == [0.0, 0.0, 0.0]

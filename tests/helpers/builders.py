@@ -68,10 +68,14 @@ def make_crm(
 
 
 def both_views(
-    table: FeatureTable, crm: Crm, leads: Sequence[int], moments: Sequence[int],
-    activities: Sequence[Told], changes: Sequence[Changed] = (),
+    table: FeatureTable,
+    crm: Crm,
+    leads: Sequence[int],
+    moments: Sequence[int],
+    activities: Sequence[Told],
+    changes: Sequence[Changed] = (),
     attributes: Mapping[str, Sequence[object]] | None = None,
-) -> tuple[list[list[float | str | None]], list[list[float | str | None]]]:  # fmt: skip
+) -> tuple[list[list[float | str | None]], list[list[float | str | None]]]:
     """The values of a table by `OneLead` and by `ManyLeads`: a list a lead, in table order."""
     one = [
         table.one(one_lead(crm, lead, moment, activities, changes, attributes))
@@ -81,9 +85,13 @@ def both_views(
 
 
 def one_lead(
-    crm: Crm, lead: int, moment: int, activities: Sequence[Told],
-    changes: Sequence[Changed] = (), attributes: Mapping[str, Sequence[object]] | None = None,
-) -> OneLead:  # fmt: skip
+    crm: Crm,
+    lead: int,
+    moment: int,
+    activities: Sequence[Told],
+    changes: Sequence[Changed] = (),
+    attributes: Mapping[str, Sequence[object]] | None = None,
+) -> OneLead:
     """The view of a request for the same lead at the same moment."""
     mates = set(np.flatnonzero(crm.account == crm.account[lead]).tolist())
     return OneLead(
@@ -100,26 +108,29 @@ def many_values(
     table: FeatureTable, crm: Crm, leads: Sequence[int], moments: Sequence[int]
 ) -> list[list[float | str | None]]:
     """The values of a table by `ManyLeads`, a list a lead."""
-    view = ManyLeads(
-        Histories(crm), np.array(leads, dtype=np.int64), np.array(moments, dtype=np.int64)
-    )
+    view = ManyLeads(Histories(crm), np.array(leads, dtype=np.int64), np.array(moments, dtype=np.int64))
     columns = [_plain(column) for column in table.many(view).values()]
     return [list(row) for row in zip(*columns, strict=True)]
 
 
 def value_of(
-    feature: Feature, activities: Sequence[tuple[str, float, float] | tuple[str, float]],
-    at: float = 0.0, **crm: Any,
-) -> float | str | None:  # fmt: skip
+    feature: Feature,
+    activities: Sequence[tuple[str, float, float] | tuple[str, float]],
+    at: float = 0.0,
+    **crm: Any,
+) -> float | str | None:
     """A feature of one lead by both views, which must agree; times in days from NOON."""
-    told = [
-        (0, a[0], NOON + round(a[1] * DAY), a[2] if len(a) > 2 else math.nan) for a in activities
-    ]
+    told = [(0, a[0], NOON + round(a[1] * DAY), a[2] if len(a) > 2 else math.nan) for a in activities]
     made = make_crm(activities=told, created=NOON - 10 * DAY, **crm)
     one, many = both_views(
-        FeatureTable({"f": feature}), made, [0], [NOON + round(at * DAY)], told,
-        crm.get("changes", ()), crm.get("attributes"),
-    )  # fmt: skip
+        FeatureTable({"f": feature}),
+        made,
+        [0],
+        [NOON + round(at * DAY)],
+        told,
+        crm.get("changes", ()),
+        crm.get("attributes"),
+    )
     assert same(one, many), (one, many)
     return one[0][0]
 

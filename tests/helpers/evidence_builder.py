@@ -41,9 +41,7 @@ def evidence(
         "segments": {},
     }
     columns |= told
-    return Evidence(
-        lead=lead, won=np.array(won, dtype=np.bool_), features=features or {}, **columns
-    )
+    return Evidence(lead=lead, won=np.array(won, dtype=np.bool_), features=features or {}, **columns)
 
 
 def rule(feature: str, least: float = 1, **more: Any) -> dict[str, Any]:
@@ -53,9 +51,13 @@ def rule(feature: str, least: float = 1, **more: Any) -> dict[str, Any]:
 
 
 def card(
-    points: Mapping[str, int] | None = None, warm: int = 10, hot: int = 20,
-    triggers: Sequence[str] = (), exclusions: Sequence[str] = (), **told: Any,
-) -> Scorecard:  # fmt: skip
+    points: Mapping[str, int] | None = None,
+    warm: int = 10,
+    hot: int = 20,
+    triggers: Sequence[str] = (),
+    exclusions: Sequence[str] = (),
+    **told: Any,
+) -> Scorecard:
     """A card of rows, triggers and exclusions that hold where the feature of their name is 1."""
     rows = {name: rule(name, points=count) for name, count in (points or {}).items()}
     parts: dict[str, Any] = {"intent": {"rows": rows}} if rows else {}
@@ -86,9 +88,16 @@ def model_of(
     gaps = np.zeros(int((scaling.missing > 0).sum()))
     linear = LinearPart(scaling, 0.0, np.full(encoding.width, weight), gaps)
     return Model(
-        table_of(columns), encoding, card or blank_card(), None, linear, TreesPart(""),
-        {"points": 0.0, "linear": 1.0, "trees": 0.0}, Calibration(), about,
-    )  # fmt: skip
+        table_of(columns),
+        encoding,
+        card or blank_card(),
+        None,
+        linear,
+        TreesPart(""),
+        {"points": 0.0, "linear": 1.0, "trees": 0.0},
+        Calibration(),
+        about,
+    )
 
 
 def table_of(columns: Mapping[str, Column], known: str = "at_creation") -> FeatureTable:

@@ -73,9 +73,7 @@ def _again(out: Path) -> None:
 
     with mlflow_store(out) as (mlflow, _):
         client = mlflow.MlflowClient()
-        newest = max(
-            client.search_model_versions(f"name = '{MODEL_NAME}'"), key=lambda v: int(v.version)
-        )
+        newest = max(client.search_model_versions(f"name = '{MODEL_NAME}'"), key=lambda v: int(v.version))
         made = client.create_model_version(
             MODEL_NAME, newest.source, run_id=newest.run_id, model_id=newest.model_id
         )
@@ -101,10 +99,7 @@ class Looked:
     def check(self, name: str, keep: bool = True) -> None:
         """Nothing went wrong, a screen reader finds its way, and the picture is kept."""
         assert self.wrong == []
-        assert (
-            self.page.evaluate("document.documentElement.scrollWidth")
-            <= self.page.viewport_size["width"]
-        )
+        assert self.page.evaluate("document.documentElement.scrollWidth") <= self.page.viewport_size["width"]
         assert serious(self.page) == [], name
         if keep:
             self.picture(name)
@@ -132,14 +127,14 @@ def serious(page: Any) -> list[str]:
     found = Axe().run(page).response["violations"]
     return [
         f"{each['id']}: {node['html'][:200]}"
-        for each in found if each["impact"] in ("serious", "critical") for node in each["nodes"]
-    ]  # fmt: skip
+        for each in found
+        if each["impact"] in ("serious", "critical")
+        for node in each["nodes"]
+    ]
 
 
 @contextmanager
-def looking(
-    url: str, lang: str, width: int = 1280, scripts: bool = True, **more: Any
-) -> Iterator[Looked]:
+def looking(url: str, lang: str, width: int = 1280, scripts: bool = True, **more: Any) -> Iterator[Looked]:
     """A window on a page, in which every request to elsewhere, error and refusal is noted."""
     with browsing() as browser:
         context = browser.new_context(

@@ -55,7 +55,7 @@ def company(folder: Path, url: str | None = None) -> Company:
 
 def live(
     store: Store, model: str, now: int, bias: float = 0.0, channels: Sequence[str] = ("referral", "ads")
-) -> None:  # fmt: skip
+) -> None:
     """1,000 answers of two months ago, won `bias` more often than told, and 300 new leads by `channels`."""
     answers, closed = _answered(model, now - 60 * DAY, bias)
     store.remember(answers).result(60)
@@ -69,15 +69,22 @@ def _answered(model: str, at: int, bias: float) -> tuple[list[Prediction], list[
     rules = rng.integers(0, 101, 1_000)
     answers = [
         prediction(
-            f"A{i}", at, model_version=model, probability=float(chance[i]), rules_score=int(rules[i]),
+            f"A{i}",
+            at,
+            model_version=model,
+            probability=float(chance[i]),
+            rules_score=int(rules[i]),
             rules_stage="hot" if rules[i] >= 80 else "cold",
-        ) for i in range(1_000)
-    ]  # fmt: skip
+        )
+        for i in range(1_000)
+    ]
     closed = [
-        record("outcomes", f"o{i}", at + (3 + i % 20) * DAY, lead_id=f"A{i}",
-               outcome="won" if won[i] else "lost")
-        for i in range(1_000) if won[i] or i % 3
-    ]  # fmt: skip
+        record(
+            "outcomes", f"o{i}", at + (3 + i % 20) * DAY, lead_id=f"A{i}", outcome="won" if won[i] else "lost"
+        )
+        for i in range(1_000)
+        if won[i] or i % 3
+    ]
     return answers, closed
 
 
@@ -89,12 +96,13 @@ def _new_leads(now: int, channels: Sequence[str]) -> list[Record]:
     for i, name in enumerate(channel.plain()):
         created = now - (9 + i % 15) * DAY
         own = {"channel": name, "employees": float(told["employees"][i])}  # type: ignore[index]
-        records.append(record("leads", f"l{i}", created + 60_000, lead_id=f"N{i}", attributes=own,
-                              created_at=created))  # fmt: skip
+        records.append(
+            record("leads", f"l{i}", created + 60_000, lead_id=f"N{i}", attributes=own, created_at=created)
+        )
         records += [
             record("activities", f"a{i}-{n}", created - (n + 1) * 60_000, lead_id=f"N{i}", type="visit")
             for n in range(int(visits[i]))
-        ]  # fmt: skip
+        ]
     return records
 
 

@@ -144,9 +144,7 @@ hours = 1
 class App:
     """The service over one CRM. Requests are made as a key of `role` (None: without a key)."""
 
-    def __init__(
-        self, crm_toml: Path, out: Path, clock: Callable[[], int] = now_ms, **told: str
-    ) -> None:
+    def __init__(self, crm_toml: Path, out: Path, clock: Callable[[], int] = now_ms, **told: str) -> None:
         environment = {"HOTLEAD_CRM": str(crm_toml), "HOTLEAD_OUT": str(out)}
         environment |= {"HOTLEAD_RATE_LIMIT": "0", **told}
         self.settings = ServiceSettings.from_environment(environment)
@@ -160,9 +158,7 @@ class App:
         )
         self._runner = asyncio.Runner()
 
-    def request(
-        self, method: str, path: str, role: Role | None = "admin", **told: Any
-    ) -> httpx.Response:
+    def request(self, method: str, path: str, role: Role | None = "admin", **told: Any) -> httpx.Response:
         """Ask the service; `told` as httpx takes it."""
         headers = dict(told.pop("headers", {}))
         if role is not None:

@@ -94,18 +94,31 @@ def small_crm(folder: Path, leads: int = 300, seed: int = 0, win_rate: float = 0
     odds = np.log(win_rate / (1 - win_rate)) + 1.5 * (referred - 0.5) + 0.5 * (visits - 2)
     won = rng.random(leads) < 1 / (1 + np.exp(-odds))
     ids = [f"L{i:04d}" for i in range(leads)]
-    _write(folder / "leads.csv", ("lead_id", "created_at", "channel", "employees"), (
-        (ids[i], _iso(created[i]), "referral" if referred[i] else "ads", employees[i])
-        for i in range(leads)
-    ))  # fmt: skip
-    _write(folder / "deals.csv", ("lead_id", "outcome", "closed_at", "amount"), (
-        (ids[i], "won" if won[i] else "lost", _iso(created[i] + timedelta(days=8 + i % 15)), 100 + i)
-        for i in range(leads - 10)
-    ))  # fmt: skip
-    _write(folder / "activities.csv", ("lead_id", "type", "at"), (
-        (ids[i], "visit", _iso(created[i] - timedelta(hours=1 + n)))
-        for i in range(leads) for n in range(visits[i])
-    ))  # fmt: skip
+    _write(
+        folder / "leads.csv",
+        ("lead_id", "created_at", "channel", "employees"),
+        (
+            (ids[i], _iso(created[i]), "referral" if referred[i] else "ads", employees[i])
+            for i in range(leads)
+        ),
+    )
+    _write(
+        folder / "deals.csv",
+        ("lead_id", "outcome", "closed_at", "amount"),
+        (
+            (ids[i], "won" if won[i] else "lost", _iso(created[i] + timedelta(days=8 + i % 15)), 100 + i)
+            for i in range(leads - 10)
+        ),
+    )
+    _write(
+        folder / "activities.csv",
+        ("lead_id", "type", "at"),
+        (
+            (ids[i], "visit", _iso(created[i] - timedelta(hours=1 + n)))
+            for i in range(leads)
+            for n in range(visits[i])
+        ),
+    )
     (folder / "crm.toml").write_text(CRM_TOML, encoding="utf-8")
     return folder / "crm.toml"
 
@@ -132,9 +145,14 @@ def run(
 ) -> subprocess.CompletedProcess[str]:
     """Run the real command to its end."""
     return subprocess.run(
-        command(*arguments), cwd=cwd, env={**os.environ, **(env or {})},
-        capture_output=True, text=True, timeout=180, check=False,
-    )  # fmt: skip
+        command(*arguments),
+        cwd=cwd,
+        env={**os.environ, **(env or {})},
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+    )
 
 
 def start(
@@ -142,10 +160,14 @@ def start(
 ) -> subprocess.Popen[str]:
     """Start the real command; Ctrl-C reaches it even where the tests run in the background."""
     return subprocess.Popen(
-        command(*arguments), cwd=cwd, env={**os.environ, **(env or {})}, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        command(*arguments),
+        cwd=cwd,
+        env={**os.environ, **(env or {})},
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL) and None,
-    )  # fmt: skip
+    )
 
 
 def _write(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

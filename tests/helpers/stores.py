@@ -97,9 +97,7 @@ def until(holds: Callable[[], object], what: str, seconds: float = 30) -> None:
         time.sleep(0.01)
 
 
-def record(
-    kind: Kind, key: str, at: int = AT, version: int = 1, lead_id: str = "L1", **body: Any
-) -> Record:
+def record(kind: Kind, key: str, at: int = AT, version: int = 1, lead_id: str = "L1", **body: Any) -> Record:
     """A record of lead L1, unless told otherwise."""
     return Record(kind, key, version, lead_id, at, body)
 
@@ -112,13 +110,30 @@ def activity(key: str, at: int = AT, **told: Any) -> Record:
 def prediction(lead_id: str = "L1", as_of: int = AT, **told: Any) -> Prediction:
     """A cold lead's score, unless told otherwise."""
     values: dict[str, Any] = {
-        "lead_id": lead_id, "as_of": as_of, "scored_at": as_of, "replay": False, "score": 30,
-        "stage": "cold", "decided_by": "model", "fallback": None, "model_version": "7",
-        "probability": 0.1 + 0.2, "model_score": 31, "model_stage": "cold", "card_version": "c0ffee",
-        "points": 12, "fit": 10, "intent": 2, "rules_score": 20, "rules_stage": "cold",
-        "action": "mail", "owner": "marketing", "deadline": None, "request_id": "r-1",
+        "lead_id": lead_id,
+        "as_of": as_of,
+        "scored_at": as_of,
+        "replay": False,
+        "score": 30,
+        "stage": "cold",
+        "decided_by": "model",
+        "fallback": None,
+        "model_version": "7",
+        "probability": 0.1 + 0.2,
+        "model_score": 31,
+        "model_stage": "cold",
+        "card_version": "c0ffee",
+        "points": 12,
+        "fit": 10,
+        "intent": 2,
+        "rules_score": 20,
+        "rules_stage": "cold",
+        "action": "mail",
+        "owner": "marketing",
+        "deadline": None,
+        "request_id": "r-1",
         "detail": '{"reasons":[]}',
-    }  # fmt: skip
+    }
     return Prediction(**{**values, **told})
 
 

@@ -106,9 +106,7 @@ def asked(crm_toml: Path, bundles: Path, *told: Request) -> list[Done]:
     return list(reversed(answers(bundles)))
 
 
-def test_a_promotion_by_override_serves_and_is_carried_out_once(
-    crm_toml: Path, tmp_path: Path
-) -> None:
+def test_a_promotion_by_override_serves_and_is_carried_out_once(crm_toml: Path, tmp_path: Path) -> None:
     (done,) = asked(crm_toml, tmp_path, request(override=True))
     assert done.ok, done.told
     step(out_of(crm_toml), tmp_path)
@@ -116,9 +114,7 @@ def test_a_promotion_by_override_serves_and_is_carried_out_once(
     assert origin is not None
     assert origin.registered == "2"
     assert look_after(out_of(crm_toml), tmp_path, crm_toml) == ""
-    _, again = asked(
-        crm_toml, tmp_path, request(override=True)
-    )  # as after a crash before the answer
+    _, again = asked(crm_toml, tmp_path, request(override=True))  # as after a crash before the answer
     assert again.ok
 
 
@@ -177,9 +173,7 @@ def test_an_approval_stays_with_the_model(crm_toml: Path, tmp_path: Path) -> Non
     assert {check["name"] for check in models["gate"]} > {"enough_deals", "audit"}
 
 
-def test_the_models_are_told_anew_when_the_scorecard_changes(
-    crm_toml: Path, tmp_path: Path
-) -> None:
+def test_the_models_are_told_anew_when_the_scorecard_changes(crm_toml: Path, tmp_path: Path) -> None:
     look_after(out_of(crm_toml), tmp_path, crm_toml)
     before = read_models(tmp_path)
     settings = load_settings(crm_toml)

@@ -43,9 +43,7 @@ def said() -> Iterator[str]:
 
 
 def _shape(told: ast.JoinedStr) -> re.Pattern[str]:
-    parts = [
-        re.escape(str(p.value)) if isinstance(p, ast.Constant) else r"\w+" for p in told.values
-    ]
+    parts = [re.escape(str(p.value)) if isinstance(p, ast.Constant) else r"\w+" for p in told.values]
     return re.compile("".join(parts))
 
 
@@ -57,16 +55,16 @@ def composed() -> list[re.Pattern[str]]:
             if isinstance(call, ast.Call):
                 name = getattr(call.func, "id", getattr(call.func, "attr", ""))
                 told = [*call.args[:1], *(k.value for k in call.keywords if k.arg == "done")]
-                shapes += [_shape(each) for each in told
-                           if isinstance(each, ast.JoinedStr) and name in ("say", "said", "back")]  # fmt: skip
+                shapes += [
+                    _shape(each)
+                    for each in told
+                    if isinstance(each, ast.JoinedStr) and name in ("say", "said", "back")
+                ]
     for path in TEMPLATES:
         shown = path.read_text(encoding="utf-8")
+        shapes += [re.compile(start + r"\w+") for start in re.findall(r"""say\("(\w+_)" ~""", shown)]
         shapes += [
-            re.compile(start + r"\w+") for start in re.findall(r"""say\("(\w+_)" ~""", shown)
-        ]
-        shapes += [
-            re.compile(rf"{a}\w+{b}")
-            for a, b in re.findall(r"""say\("(\w+_)" ~ \w+ ~ "(\w+)"\)""", shown)
+            re.compile(rf"{a}\w+{b}") for a, b in re.findall(r"""say\("(\w+_)" ~ \w+ ~ "(\w+)"\)""", shown)
         ]
     return shapes
 

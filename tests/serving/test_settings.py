@@ -26,12 +26,19 @@ def test_out_follows_the_crm_toml_that_is_told(tmp_path: Path) -> None:
 
 
 def test_everything_can_be_told(tmp_path: Path) -> None:
-    told = read({
-        "HOTLEAD_OUT": str(tmp_path), "HOTLEAD_KEYS_FILE": "/k.json", "HOTLEAD_BUNDLES": "/b",
-        "HOTLEAD_OPEN": "Yes", "HOTLEAD_BODY_LIMIT": "2048", "HOTLEAD_RATE_LIMIT": "0.5",
-        "HOTLEAD_RETENTION_DAYS": "30", "HOTLEAD_LOG_LEVEL": "DEBUG",
-        "HOTLEAD_STORE_URL": "postgresql://u:p@h/n",
-    })  # fmt: skip
+    told = read(
+        {
+            "HOTLEAD_OUT": str(tmp_path),
+            "HOTLEAD_KEYS_FILE": "/k.json",
+            "HOTLEAD_BUNDLES": "/b",
+            "HOTLEAD_OPEN": "Yes",
+            "HOTLEAD_BODY_LIMIT": "2048",
+            "HOTLEAD_RATE_LIMIT": "0.5",
+            "HOTLEAD_RETENTION_DAYS": "30",
+            "HOTLEAD_LOG_LEVEL": "DEBUG",
+            "HOTLEAD_STORE_URL": "postgresql://u:p@h/n",
+        }
+    )
     assert (told.keys_file, told.bundles, told.out) == (Path("/k.json"), Path("/b"), tmp_path)
     assert (told.open_on_loopback, told.body_limit, told.rate_limit) == (True, 2048, 0.5)
     assert (told.retention_days, told.log_level) == (30, "debug")

@@ -87,9 +87,7 @@ def same(a: Data, b: Data) -> bool:
 # -- nothing sees the future -----------------------------------------------------------------------
 
 
-def test_each_month_sees_only_outcomes_that_were_known_at_its_start(
-    data: Data, watched: Watched
-) -> None:
+def test_each_month_sees_only_outcomes_that_were_known_at_its_start(data: Data, watched: Watched) -> None:
     watched.run(data)
     assert len(watched.chosen) == len(watched.fitted) == 3
     for name, chosen, fitted in zip(MONTHS, watched.chosen, watched.fitted, strict=True):
@@ -160,18 +158,14 @@ def test_fewer_months_are_the_last_ones(data: Data, watched: Watched) -> None:
 
 def test_each_step_is_said(data: Data, watched: Watched) -> None:
     told = watched.run(data, 1).months[0]
-    assert watched.said == [
-        f"2025-10: training on {told.trained_on:,} examples, judging {told.judged:,}"
-    ]
+    assert watched.said == [f"2025-10: training on {told.trained_on:,} examples, judging {told.judged:,}"]
 
 
 # -- what is left out ------------------------------------------------------------------------------
 
 
 def test_a_month_without_a_win_is_left_out_with_a_word(data: Data, watched: Watched) -> None:
-    september = (data.examples.moment >= START["2025-09"]) & (
-        data.examples.moment < START["2025-10"]
-    )
+    september = (data.examples.moment >= START["2025-09"]) & (data.examples.moment < START["2025-10"])
     told = watched.run(with_won(data, data.won & ~september))
     assert [month.name for month in told.months] == ["2025-08", "2025-10"]
     assert "2025-09: too few closed deals, left out" in watched.said

@@ -39,9 +39,7 @@ def loaded(place: Path) -> Any:
 def frame(demo: Demo) -> pd.DataFrame:
     """Some examples of the demo, as a frame with a column a feature."""
     some = demo.trained.data.take(np.arange(0, 600, 20))
-    return pd.DataFrame(
-        {n: c.plain() if isinstance(c, Texts) else c for n, c in some.columns.items()}
-    )
+    return pd.DataFrame({n: c.plain() if isinstance(c, Texts) else c for n, c in some.columns.items()})
 
 
 @pytest.fixture(scope="module")
@@ -55,9 +53,7 @@ def test_loaded_by_mlflow_it_predicts_the_same(
     np.testing.assert_allclose(loaded.predict(frame)["probability"], expected, rtol=0, atol=1e-9)
 
 
-def test_order_of_columns_does_not_count(
-    loaded: Any, frame: pd.DataFrame, expected: np.ndarray
-) -> None:
+def test_order_of_columns_does_not_count(loaded: Any, frame: pd.DataFrame, expected: np.ndarray) -> None:
     told = loaded.predict(frame[frame.columns[::-1]])["probability"]
     np.testing.assert_allclose(told, expected, rtol=0, atol=1e-9)
 
@@ -92,11 +88,28 @@ def served(place: Path) -> Iterator[str]:
     """`mlflow models serve` on the registered model."""
     port = free_port()
     process = subprocess.Popen(
-        [sys.executable, "-m", "mlflow", "models", "serve", "--model-uri", str(place),
-         "--env-manager", "local", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+        [
+            sys.executable,
+            "-m",
+            "mlflow",
+            "models",
+            "serve",
+            "--model-uri",
+            str(place),
+            "--env-manager",
+            "local",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            str(port),
+            "--workers",
+            "1",
+        ],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
         env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
-    )  # fmt: skip
+    )
     try:
         for _ in range(300):
             try:

@@ -46,9 +46,7 @@ def _logistic(train: Data, test: Data) -> Floats:
 
 def _lightgbm(train: Data, test: Data, seed: int) -> Floats:
     texts = [i for i, c in enumerate(train.columns.values()) if isinstance(c, Texts)]
-    model = LGBMClassifier(
-        random_state=seed, verbose=-1, deterministic=True, force_row_wise=True, n_jobs=0
-    )
+    model = LGBMClassifier(random_state=seed, verbose=-1, deterministic=True, force_row_wise=True, n_jobs=0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model.fit(_plain(train), train.won, categorical_feature=texts or "auto")
@@ -58,7 +56,6 @@ def _lightgbm(train: Data, test: Data, seed: int) -> Floats:
 def _plain(data: Data) -> Floats:
     """The columns as they are: codes of texts (nan missing), numbers."""
     columns = [
-        np.where(c.codes < 0, np.nan, c.codes) if isinstance(c, Texts) else c
-        for c in data.columns.values()
+        np.where(c.codes < 0, np.nan, c.codes) if isinstance(c, Texts) else c for c in data.columns.values()
     ]
     return np.column_stack(columns)

@@ -102,9 +102,13 @@ _At = Stretch | Scores
 
 
 def _shrunk(
-    stretches: Sequence[_At], loss: Callable[..., float], bounds: tuple[float, float],
-    centre: float, rare: int, growing: float = 1.0,
-) -> float:  # fmt: skip
+    stretches: Sequence[_At],
+    loss: Callable[..., float],
+    bounds: tuple[float, float],
+    centre: float,
+    rare: int,
+    growing: float = 1.0,
+) -> float:
     """The value with the least loss, drawn to `centre` as far as the stretches disagree.
 
     Each stretch counts `growing` times the one before it.

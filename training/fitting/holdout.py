@@ -73,9 +73,7 @@ def evidence(data: Data, at: Measured, crm: Crm, segments: dict[str, str]) -> Ev
     """The evidence table of a measurement."""
     names = data.table.names
     reasons = dict(zip(names, at.reasons.T, strict=True))
-    return replace(
-        closed_deals(data.take(at.rows), crm, segments), scores=at.scores, reasons=reasons
-    )
+    return replace(closed_deals(data.take(at.rows), crm, segments), scores=at.scores, reasons=reasons)
 
 
 def closed_deals(data: Data, crm: Crm, segments: dict[str, str]) -> Evidence:
@@ -84,10 +82,16 @@ def closed_deals(data: Data, crm: Crm, segments: dict[str, str]) -> Evidence:
     columns = {name: take(crm.attributes[c], examples.lead) for name, c in segments.items()}
     return Evidence(
         lead=np.array([hashed(i) for i in crm.lead_ids[examples.lead]], dtype=object),
-        group=examples.group, moment=examples.moment, landmark=examples.landmark,
-        won=examples.won, amount=examples.amount, scores={}, features=data.columns,
-        segments={n: c for n, c in columns.items() if isinstance(c, Texts)}, dated=data.dated,
-    )  # fmt: skip
+        group=examples.group,
+        moment=examples.moment,
+        landmark=examples.landmark,
+        won=examples.won,
+        amount=examples.amount,
+        scores={},
+        features=data.columns,
+        segments={n: c for n, c in columns.items() if isinstance(c, Texts)},
+        dated=data.dated,
+    )
 
 
 def _check_both_outcomes(train: Data) -> None:

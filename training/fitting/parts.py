@@ -76,9 +76,7 @@ def fit_points(rating: Rating, features: tuple[str, ...], won: Bools) -> PointsP
     Maximum likelihood with a normal prior about what the card claims (from no points to hot is worth
     `_CLAIMED` log-odds), so that few deals do not overturn it; no weight falls below 0.
     """
-    parts = np.column_stack([
-        rating.points / rating.card.bands.hot, rating.triggered, -1.0 * rating.excluded
-    ])  # fmt: skip
+    parts = np.column_stack([rating.points / rating.card.bands.hot, rating.triggered, -1.0 * rating.excluded])
 
     def loss(weights: Floats) -> tuple[float, Floats]:
         line, off = weights[0] + parts @ weights[1:], weights[1:] - _CLAIMED
@@ -92,17 +90,20 @@ def fit_points(rating: Rating, features: tuple[str, ...], won: Bools) -> PointsP
     found = minimize(loss, start, jac=True, bounds=bounds, method="L-BFGS-B").x
     per_point = float(found[1]) / rating.card.bands.hot
     part = PointsPart(
-        rating.card, features, float(found[0]), per_point, float(found[2]), float(found[3]),
+        rating.card,
+        features,
+        float(found[0]),
+        per_point,
+        float(found[2]),
+        float(found[3]),
         np.zeros(len(features)),
-    )  # fmt: skip
+    )
     return replace(part, mean=part.by_feature(rating).mean(axis=0))
 
 
 def fit_linear(design: Design, won: Bools, strength: float, seed: int) -> LinearPart:
     """A logistic regression; `strength` is scikit-learn's C (smaller: weights drawn to 0 more)."""
-    model = LogisticRegression(
-        C=strength, solver="newton-cholesky", max_iter=200, random_state=seed
-    )
+    model = LogisticRegression(C=strength, solver="newton-cholesky", max_iter=200, random_state=seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(design.columns, won)
@@ -111,9 +112,7 @@ def fit_linear(design: Design, won: Bools, strength: float, seed: int) -> Linear
     return LinearPart(design.scaling, intercept, weights[:width], weights[width:])
 
 
-def fit_trees(
-    matrix: Floats, won: Bools, line: Floats, how: Boosting, rounds: int, seed: int
-) -> TreesPart:
+def fit_trees(matrix: Floats, won: Bools, line: Floats, how: Boosting, rounds: int, seed: int) -> TreesPart:
     """`rounds` boosted trees that correct `how.lean` times `line`, the linear part's log-odds."""
     data = _dataset(matrix, won, how.lean * line, how, seed)
     booster = lightgbm.train(_parameters(how, seed), data, rounds)
@@ -152,16 +151,16 @@ def grow(train: Examined, test: Examined, how: Boosting, rounds: int, seed: int)
         test.matrix, test.won.astype(np.int8), reference=data, init_score=how.lean * test.line
     )
     booster = lightgbm.train(
-        _parameters(how, seed) | {"metric": "binary_logloss"}, data, rounds,
+        _parameters(how, seed) | {"metric": "binary_logloss"},
+        data,
+        rounds,
         valid_sets=[judge],
         callbacks=[lightgbm.record_evaluation(told), lightgbm.early_stopping(_PATIENCE, verbose=False)],
-    )  # fmt: skip
+    )
     return Curve(booster, np.array(told["valid_0"]["binary_logloss"]), test, how.lean)
 
 
-def _dataset(
-    matrix: Floats, won: Bools, start: Floats, how: Boosting, seed: int
-) -> lightgbm.Dataset:
+def _dataset(matrix: Floats, won: Bools, start: Floats, how: Boosting, seed: int) -> lightgbm.Dataset:
     params = _parameters(how, seed)
     return lightgbm.Dataset(matrix, won.astype(np.int8), init_score=start, params=params)
 

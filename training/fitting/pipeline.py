@@ -47,9 +47,7 @@ class Trained:
     explanation: Explanation
 
 
-def train(
-    settings: CrmSettings, out: Path, say: Say, seed: int = 0, tune_seconds: float = 0
-) -> Trained:
+def train(settings: CrmSettings, out: Path, say: Say, seed: int = 0, tune_seconds: float = 0) -> Trained:
     """Read, audit, measure on the newest deals, refit on all, and write `out`/model.
 
     `say` is told each step as it begins. Raises DataError where no model can be made.
@@ -95,9 +93,7 @@ def prepared(loaded: Loaded, dropped: set[str], say: Say) -> Data:
     card = find_card(settings.folder, settings.table)
     _check_card(card, dropped)
     if not len(table):
-        raise DataError(
-            "No feature is left: the audit holds every one for a leak. See `hotlead check`."
-        )
+        raise DataError("No feature is left: the audit holds every one for a leak. See `hotlead check`.")
     say(f"computing {len(table)} features at {len(found):,} moments")
     columns = table.many(ManyLeads(Histories(crm), found.lead, found.moment))
     return Data(table, columns, found, card, crm.order == "date")
@@ -149,20 +145,22 @@ def _about(
         "measured_from": iso(int(judged.moment.min())) if dated else None,
         "horizon_days": settings.target.horizon_days if loaded.crm.horizon_applies else None,
         "ordered": found.ordered,
-        "examples": len(found), "leads": len(np.unique(found.lead)), "won_leads": found.won_leads,
-        "measured_examples": len(judged), "measured_leads": len(np.unique(judged.lead)),
+        "examples": len(found),
+        "leads": len(np.unique(found.lead)),
+        "won_leads": found.won_leads,
+        "measured_examples": len(judged),
+        "measured_leads": len(np.unique(judged.lead)),
         "measured_won_leads": judged.won_leads,
         "new_leads_per_week": _new_leads_per_week(loaded.crm, judged) if dated else None,
         "findings": [
-            {"code": f.code, "severity": f.severity, "column": f.column, "used": f.used}
-            for f in findings
+            {"code": f.code, "severity": f.severity, "column": f.column, "used": f.used} for f in findings
         ],
         "left_out": sorted(left_out(findings, loaded)),
         "scorecard": data.card.version,
         "recipe": recipe.plain(),
         "seed": seed,
         "figures": {name: plain(figures) for name, figures in at.figures.items()},
-    }  # fmt: skip
+    }
 
 
 def _new_leads_per_week(crm: Crm, judged: Examples) -> float:

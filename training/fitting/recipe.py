@@ -54,9 +54,7 @@ class Recipe:
     strength: float = 0.1
     boosting: Boosting = field(default_factory=Boosting)
     rounds: int = 50
-    weights: Mapping[str, float] = field(
-        default_factory=lambda: {"points": 0.0, "linear": 0.5, "trees": 0.5}
-    )
+    weights: Mapping[str, float] = field(default_factory=lambda: {"points": 0.0, "linear": 0.5, "trees": 0.5})
     calibration: Calibration = field(default_factory=Calibration)
 
     @property
@@ -104,9 +102,7 @@ class Data:
         """At most so many examples, drawn by lot, in their order."""
         if len(self) <= most:
             return self
-        return self.take(
-            np.sort(np.random.default_rng(seed).choice(len(self), most, replace=False))
-        )
+        return self.take(np.sort(np.random.default_rng(seed).choice(len(self), most, replace=False)))
 
 
 @dataclass(frozen=True)
@@ -201,9 +197,7 @@ def _encoded(data: Data, split: Split, seed: int) -> Fold | None:
     encoding = Encoding.learn(train.columns)
     part = train.points()
     points = None if part is None else part.log_odds(rate(data.card, test.columns))
-    return Fold(
-        encoding.matrix(train.columns), train.won, encoding.matrix(test.columns), test.won, points
-    )
+    return Fold(encoding.matrix(train.columns), train.won, encoding.matrix(test.columns), test.won, points)
 
 
 def best_linear(folds: Sequence[Fold], seed: int) -> tuple[float, Examinations]:

@@ -87,9 +87,13 @@ class _Work:
     """One list in the making."""
 
     def __init__(
-        self, crm: Crm, scorer: Scorer, roles: Mapping[str, str], order: Order,
+        self,
+        crm: Crm,
+        scorer: Scorer,
+        roles: Mapping[str, str],
+        order: Order,
         leads: NDArray[np.int32],
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.crm, self.scorer, self.roles = crm, scorer, roles
         self.order, self.leads = order, leads
         self.histories = Histories(crm)
@@ -151,12 +155,18 @@ class _Work:
         judge, order = self.scorer.judge, self.order
         overrides = {i: asdict(o) for i, o in order.overrides.items()}
         return {
-            "model": judge and judge.model.version, "scale": judge and asdict(judge.scale),
-            "scorecard": self.scorer.card.version, "fallback": self.scorer.fallback,
-            "features": self.scorer.table.fingerprint, "overrides": overrides, "lang": order.lang,
-            "roles": dict(self.roles), "as_of": order.as_of, "chunk": CHUNK,
+            "model": judge and judge.model.version,
+            "scale": judge and asdict(judge.scale),
+            "scorecard": self.scorer.card.version,
+            "fallback": self.scorer.fallback,
+            "features": self.scorer.table.fingerprint,
+            "overrides": overrides,
+            "lang": order.lang,
+            "roles": dict(self.roles),
+            "as_of": order.as_of,
+            "chunk": CHUNK,
             "data": _fingerprint(self.crm, self.leads),
-        }  # fmt: skip
+        }
 
     def _write(self, path: Path, leads: NDArray[np.int32]) -> None:
         table = answers_table(self.answers(leads), self.order.lang, self.rules_told)

@@ -99,9 +99,7 @@ def _connected(url: URL, failed: str) -> Iterator[Connection]:
     try:
         engine = create_engine(url)
     except (SQLAlchemyError, ImportError) as problem:
-        raise SettingsError(
-            f"{shown}: no driver for this database is installed ({problem})."
-        ) from None
+        raise SettingsError(f"{shown}: no driver for this database is installed ({problem}).") from None
     if url.get_backend_name() == "sqlite":
         # Python's sqlite3 begins no transaction for DROP and CREATE by itself.
         event.listen(engine, "connect", lambda own, _: setattr(own, "isolation_level", None))

@@ -46,25 +46,30 @@ class ScoredList:
 
 
 def score_crm(
-    settings: CrmSettings, out: Path, order: Order, as_of: int | None, say: Say,
-    progress: Progress, overrides: Path | None = None,
-) -> ScoredList:  # fmt: skip
+    settings: CrmSettings,
+    out: Path,
+    order: Order,
+    as_of: int | None,
+    say: Say,
+    progress: Progress,
+    overrides: Path | None = None,
+) -> ScoredList:
     """Score the open leads of a CRM by the scorecard and the champion, else the challenger.
 
     `as_of` is ms UTC; without it, the moment of the export. Without a model the rules answer.
     """
     if as_of is not None and as_of > now_ms() and settings.as_of is None:
-        raise SettingsError(
-            "--as-of lies in the future; a list can be scored as of now at the latest."
-        )
+        raise SettingsError("--as-of lies in the future; a list can be scored as of now at the latest.")
     told = [] if overrides is None else read_overrides(overrides, settings.zone)
     say("looking up the model")
     found, fallback = _model(out, settings, say)
     scorer = _scorer(settings, found, fallback, say)
     found = found if scorer.judge else None
     if found is not None and found.alias != CHAMPION:
-        say("there is no champion yet: this is the challenger, which has not passed the gate (`hotlead "
-            "promote`)")  # fmt: skip
+        say(
+            "there is no champion yet: this is the challenger, which has not passed the gate (`hotlead "
+            "promote`)"
+        )
     say("reading the CRM")
     loaded = load(settings, out / "rejects.csv")
     if found is None:
@@ -80,21 +85,15 @@ def score_crm(
 
 
 def _say_errors(scored: Scored, say: Say) -> None:
-    failed = int(
-        pc.sum(pc.equal(scored.table["fallback"].cast("string"), "model_error")).as_py() or 0
-    )
+    failed = int(pc.sum(pc.equal(scored.table["fallback"].cast("string"), "model_error")).as_py() or 0)
     if failed:
-        say(
-            f"the model failed on {failed:,} leads: the rules decide on these (fallback model_error)"
-        )
+        say(f"the model failed on {failed:,} leads: the rules decide on these (fallback model_error)")
 
 
 def _say_strangers(overrides: list[Override], loaded: Loaded, say: Say) -> None:
     strangers = {o.lead_id for o in overrides} - set(loaded.crm.lead_ids.tolist())
     if strangers:
-        say(
-            f"{len(strangers)} overrides name leads that the CRM does not have; they are passed over"
-        )
+        say(f"{len(strangers)} overrides name leads that the CRM does not have; they are passed over")
 
 
 def role_columns(loaded: Loaded) -> dict[str, str]:
@@ -118,9 +117,7 @@ def _model(out: Path, settings: CrmSettings, say: Say) -> tuple[Found | None, Fa
     return found, None
 
 
-def _scorer(
-    settings: CrmSettings, found: Found | None, fallback: Fallback | None, say: Say
-) -> Scorer:
+def _scorer(settings: CrmSettings, found: Found | None, fallback: Fallback | None, say: Say) -> Scorer:
     scorer = assemble(settings, found, fallback, say)
     if scorer.judge is None and not scorer.card.rows:
         raise SettingsError(
@@ -150,9 +147,7 @@ def with_files(settings: CrmSettings, leads: str | None, activities: str | None)
         changed |= {"max_reject_share": 1.0}
     if activities is not None:
         if settings.activities is None:
-            raise SettingsError(
-                "--activities: crm.toml has no [activities] that says how to read it."
-            )
+            raise SettingsError("--activities: crm.toml has no [activities] that says how to read it.")
         changed |= {"activities": _from_file(settings.activities, activities)}
     return settings.model_copy(update=changed)
 

@@ -20,12 +20,37 @@ from scoring.model.cautions import CAUTIONS
 from scoring.scorecard.scorecard import STAGES, Action
 
 COLUMNS = (
-    "lead_id", "score", "stage", "decided_by", "fallback", "cautions", "hand_over",
-    "probability", "model_score", "model_stage", "alike", "alike_won", "model_reasons",
-    "points", "fit", "intent", "rules_score", "rules_stage", "rules_reasons",
-    "person", "action", "owner", "text", "content", "deadline", "prompt", "unknown",
-    "model_version", "scorecard_version", "as_of",
-)  # fmt: skip
+    "lead_id",
+    "score",
+    "stage",
+    "decided_by",
+    "fallback",
+    "cautions",
+    "hand_over",
+    "probability",
+    "model_score",
+    "model_stage",
+    "alike",
+    "alike_won",
+    "model_reasons",
+    "points",
+    "fit",
+    "intent",
+    "rules_score",
+    "rules_stage",
+    "rules_reasons",
+    "person",
+    "action",
+    "owner",
+    "text",
+    "content",
+    "deadline",
+    "prompt",
+    "unknown",
+    "model_version",
+    "scorecard_version",
+    "as_of",
+)
 """The columns of a scored list. Reasons are JSON; deadline and as_of are UTC. Of `alike` leads that were
 scored like this one, `alike_won` were won."""
 
@@ -37,37 +62,39 @@ def answers_table(answers: Answers, lang: Language, told_before: dict[bytes, str
     decision, told, judge = answers.decision, answers.actions, answers.judge
     version = None if judge is None or model is None else judge.model.version
     alike = answers.alike
-    return pa.table({
-        "lead_id": pa.array(answers.lead_ids, pa.string()),
-        "score": pa.array(decision.score),
-        "stage": _words(decision.stage, STAGES),
-        "decided_by": _words(decision.decided_by, DECIDERS),
-        "fallback": _same(answers.fallback, n),
-        "cautions": _flags([answers.cautions.get(name) for name in CAUTIONS], CAUTIONS, n),
-        "hand_over": _words(decision.hand_over, HAND_OVERS),
-        "probability": _or_null(None if model is None else model.probability, n, pa.float64()),
-        "model_score": _or_null(None if model is None else model.score, n, pa.int64()),
-        "model_stage": _words(np.full(n, -1) if model is None else model.stage, STAGES),
-        "alike": _or_null(None if alike is None else alike[0], n, pa.int64()),
-        "alike_won": _or_null(None if alike is None else alike[1], n, pa.int64()),
-        "points": pa.array(answers.rating.points),
-        "fit": pa.array(answers.rating.fit),
-        "intent": pa.array(answers.rating.intent),
-        "rules_score": pa.array(answers.rating.score),
-        "rules_stage": _words(answers.rating.stage, STAGES),
-        "rules_reasons": _rules_reasons(answers, lang, told_before),
-        "person": pa.array(_persons(answers), pa.string()),
-        "action": _each(told.action, lambda code: action_of(card, code).kind),
-        "owner": _each(told.action, lambda code: action_of(card, code).owner),
-        "text": _texts(answers, lang),
-        "content": _each(told.action, lambda code: _content(action_of(card, code), lang)),
-        "deadline": _times(told.deadline),
-        "prompt": _words(told.prompt, tuple(card.prompts)),
-        "unknown": _flags([_not(answers.known.get(role)) for role in BANT], BANT, n),
-        "model_version": _same(version, n),
-        "scorecard_version": _same(card.version, n),
-        "as_of": _times(np.full(n, NEVER if answers.as_of is None else answers.as_of)),
-    })  # fmt: skip
+    return pa.table(
+        {
+            "lead_id": pa.array(answers.lead_ids, pa.string()),
+            "score": pa.array(decision.score),
+            "stage": _words(decision.stage, STAGES),
+            "decided_by": _words(decision.decided_by, DECIDERS),
+            "fallback": _same(answers.fallback, n),
+            "cautions": _flags([answers.cautions.get(name) for name in CAUTIONS], CAUTIONS, n),
+            "hand_over": _words(decision.hand_over, HAND_OVERS),
+            "probability": _or_null(None if model is None else model.probability, n, pa.float64()),
+            "model_score": _or_null(None if model is None else model.score, n, pa.int64()),
+            "model_stage": _words(np.full(n, -1) if model is None else model.stage, STAGES),
+            "alike": _or_null(None if alike is None else alike[0], n, pa.int64()),
+            "alike_won": _or_null(None if alike is None else alike[1], n, pa.int64()),
+            "points": pa.array(answers.rating.points),
+            "fit": pa.array(answers.rating.fit),
+            "intent": pa.array(answers.rating.intent),
+            "rules_score": pa.array(answers.rating.score),
+            "rules_stage": _words(answers.rating.stage, STAGES),
+            "rules_reasons": _rules_reasons(answers, lang, told_before),
+            "person": pa.array(_persons(answers), pa.string()),
+            "action": _each(told.action, lambda code: action_of(card, code).kind),
+            "owner": _each(told.action, lambda code: action_of(card, code).owner),
+            "text": _texts(answers, lang),
+            "content": _each(told.action, lambda code: _content(action_of(card, code), lang)),
+            "deadline": _times(told.deadline),
+            "prompt": _words(told.prompt, tuple(card.prompts)),
+            "unknown": _flags([_not(answers.known.get(role)) for role in BANT], BANT, n),
+            "model_version": _same(version, n),
+            "scorecard_version": _same(card.version, n),
+            "as_of": _times(np.full(n, NEVER if answers.as_of is None else answers.as_of)),
+        }
+    )
 
 
 def reasons_json(told: Sequence[Told]) -> str:
@@ -125,8 +152,7 @@ def _flags(flags: Sequence[Bools | None], names: Sequence[str], count: int) -> p
     for bit, flag in enumerate(flags):
         code += 0 if flag is None else flag.astype(np.int64) << bit
     words = [
-        ",".join(name for bit, name in enumerate(names) if code >> bit & 1)
-        for code in range(2 ** len(names))
+        ",".join(name for bit, name in enumerate(names) if code >> bit & 1) for code in range(2 ** len(names))
     ]
     return _dictionary(code, words)
 
@@ -139,9 +165,7 @@ def _same(word: str | None, count: int) -> pa.Array:
     return _dictionary(np.zeros(count, np.int64), [word or ""], np.full(count, word is None))
 
 
-def _dictionary(
-    codes: NDArray[np.integer], words: Sequence[str], mask: Bools | None = None
-) -> pa.Array:
+def _dictionary(codes: NDArray[np.integer], words: Sequence[str], mask: Bools | None = None) -> pa.Array:
     indices = pa.array(np.maximum(codes, 0).astype(np.int32), mask=mask)
     return pa.DictionaryArray.from_arrays(indices, pa.array(words, pa.string()))
 

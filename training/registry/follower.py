@@ -30,9 +30,13 @@ EVERY_SECONDS = 1.0
 
 
 def follow(
-    out: Path, bundles: Path, stop: threading.Event, say: Callable[[str], None],
-    every: float = EVERY_SECONDS, crm: Path | None = None,
-) -> None:  # fmt: skip
+    out: Path,
+    bundles: Path,
+    stop: threading.Event,
+    say: Callable[[str], None],
+    every: float = EVERY_SECONDS,
+    crm: Path | None = None,
+) -> None:
     """Keep the bundle in use up to the champion of the MLflow store of `out` until `stop` is set, and do
     what reviewers of the CRM (its crm.toml) ask of the models.
 
@@ -106,11 +110,7 @@ def step(out: Path, bundles: Path) -> str:
     if version is None:
         return "there is no champion yet: the rules decide (`hotlead promote` makes one)"
     used = origin_of(bundles)
-    if (
-        used is not None
-        and used.registered == str(version.version)
-        and used.run_id == version.run_id
-    ):
+    if used is not None and used.registered == str(version.version) and used.run_id == version.run_id:
         return ""
     found = find_model(out, (CHAMPION,))
     origin = Origin(found.model.version, found.version, found.run_id, _since(version))

@@ -37,8 +37,17 @@ MODEL_NAME = "hotlead"
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
 _STORE, _NAMED_STORE = "mlflow.db", "MLFLOW_TRACKING_URI"
 _EXAMPLE_ROWS = 5
-_PARAMS = ("crm", "seed", "examples", "leads", "won_leads", "horizon_days", "trained_through",
-           "scorecard", "recipe")  # fmt: skip
+_PARAMS = (
+    "crm",
+    "seed",
+    "examples",
+    "leads",
+    "won_leads",
+    "horizon_days",
+    "trained_through",
+    "scorecard",
+    "recipe",
+)
 _REQUIREMENTS = ("lightgbm", "numpy", "pandas", "pyarrow", "pydantic", "scipy", "sqlalchemy")
 
 
@@ -67,9 +76,7 @@ class Found:
         return Evidence.load(self.folder / EVIDENCE_FILE)
 
 
-def register(
-    trained: Trained, settings_file: Path, out: Path, report: str, lang: Language
-) -> Registered:
+def register(trained: Trained, settings_file: Path, out: Path, report: str, lang: Language) -> Registered:
     """Log a training run with all that made it, and make its model the challenger."""
     with (
         mlflow_store(out) as (mlflow, uri),
@@ -207,11 +214,13 @@ def _log_run(mlflow: Any, trained: Trained, lang: Language) -> None:
 
     about = trained.model.about
     mlflow.log_params(_flat({name: about[name] for name in _PARAMS}))
-    mlflow.set_tags({
-        "hotlead.version": trained.model.version,
-        "hotlead.features": trained.model.table.fingerprint,
-        "hotlead.left_out": ", ".join(trained.left_out),
-    })  # fmt: skip
+    mlflow.set_tags(
+        {
+            "hotlead.version": trained.model.version,
+            "hotlead.features": trained.model.table.fingerprint,
+            "hotlead.left_out": ", ".join(trained.left_out),
+        }
+    )
     mlflow.log_metrics(_metrics(trained.measured.figures))
     for name, figure in report_figures(trained, lang).items():
         mlflow.log_figure(figure, f"figures/{name}.html", save_kwargs={"include_plotlyjs": True})
@@ -260,25 +269,28 @@ def _log_model(mlflow: Any, trained: Trained) -> str:
     from mlflow.types import ColSpec, DataType, Schema
 
     texts = trained.model.table.texts
-    inputs = Schema([
-        ColSpec(DataType.string if name in texts else DataType.double, name, required=False)
-        for name in trained.model.table.names
-    ])  # fmt: skip
+    inputs = Schema(
+        [
+            ColSpec(DataType.string if name in texts else DataType.double, name, required=False)
+            for name in trained.model.table.names
+        ]
+    )
     signature = ModelSignature(inputs, Schema([ColSpec(DataType.double, "probability")]))
     with tempfile.TemporaryDirectory() as own:
         save_model(trained.model, trained.evidence, Path(own) / "model")
         info = mlflow.pyfunc.log_model(
-            name="model", loader_module="training.pyfunc", data_path=f"{own}/model",
-            signature=signature, input_example=_example(trained),
+            name="model",
+            loader_module="training.pyfunc",
+            data_path=f"{own}/model",
+            signature=signature,
+            input_example=_example(trained),
             pip_requirements=list(_REQUIREMENTS),
-        )  # fmt: skip
+        )
     client = mlflow.MlflowClient()
     if not client.search_registered_models(f"name = '{MODEL_NAME}'"):
         with suppress(mlflow.exceptions.MlflowException):  # another process may have been quicker
             client.create_registered_model(MODEL_NAME)
-    made = client.create_model_version(
-        MODEL_NAME, info.model_uri, run_id=info.run_id, model_id=info.model_id
-    )
+    made = client.create_model_version(MODEL_NAME, info.model_uri, run_id=info.run_id, model_id=info.model_id)
     return str(made.version)
 
 
@@ -287,9 +299,7 @@ def _example(trained: Trained) -> Any:
     import pandas as pd
 
     rows = trained.data.take(np.arange(min(_EXAMPLE_ROWS, len(trained.data))))
-    return pd.DataFrame(
-        {n: c.plain() if isinstance(c, Texts) else c for n, c in rows.columns.items()}
-    )
+    return pd.DataFrame({n: c.plain() if isinstance(c, Texts) else c for n, c in rows.columns.items()})
 
 
 def _flat(told: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -24,8 +24,16 @@ from training.registry.mlflow_store import (
 
 _GATE = "hotlead.promoted.gate"
 ALIASES = (CHAMPION, CHALLENGER, PREVIOUS)
-_ABOUT = ("trained_through", "measured_from", "leads", "won_leads", "measured_leads", "measured_won_leads",
-          "figures", "horizon_days")  # fmt: skip
+_ABOUT = (
+    "trained_through",
+    "measured_from",
+    "leads",
+    "won_leads",
+    "measured_leads",
+    "measured_won_leads",
+    "figures",
+    "horizon_days",
+)
 
 
 def tell_models(out: Path, bundles: Path, card: Scorecard) -> bool:
@@ -40,9 +48,7 @@ def tell_models(out: Path, bundles: Path, card: Scorecard) -> bool:
     if before is not None and before.get("stamp") == stamp:
         return False
     told = {alias: _model(out, alias, version) for alias, version in named.items() if version}
-    write_models(
-        bundles, {"at": now_ms(), "stamp": stamp, "models": told, "gate": _gate(out, named, card)}
-    )
+    write_models(bundles, {"at": now_ms(), "stamp": stamp, "models": told, "gate": _gate(out, named, card)})
     return True
 
 
@@ -55,9 +61,10 @@ def _stamp(named: Mapping[str, Any], card: Scorecard) -> list[Any]:
 def _model(out: Path, alias: str, version: Any) -> dict[str, Any]:
     """One model: its versions, what it was trained on, its figures, and what people did with it."""
     told: dict[str, Any] = {
-        "registered": str(version.version), "run_id": str(version.run_id),
+        "registered": str(version.version),
+        "run_id": str(version.run_id),
         "tags": {k.removeprefix("hotlead."): v for k, v in dict(version.tags).items() if k != _GATE},
-    }  # fmt: skip
+    }
     try:
         found = find_model(out, (alias,))
     except HotleadError as problem:

@@ -49,9 +49,7 @@ class RolledBack:
     before: str
 
 
-def promote(
-    out: Path, card: Scorecard, override: str | None, by: str | None, note: str = ""
-) -> Trial:
+def promote(out: Path, card: Scorecard, override: str | None, by: str | None, note: str = "") -> Trial:
     """Make the challenger champion where it passes the gate, or for the reason of an `override`.
 
     `note` is what the one who promotes says of it, `card` the scorecard of the day. Raises SettingsError

@@ -136,9 +136,7 @@ def _tag(out: Path, request: Request, what: str) -> None:
     with mlflow_store(out) as (mlflow, _):
         client: Any = mlflow.MlflowClient()
         for name, value in told.items():
-            client.set_model_version_tag(
-                MODEL_NAME, request.registered, f"hotlead.{what}.{name}", value
-            )
+            client.set_model_version_tag(MODEL_NAME, request.registered, f"hotlead.{what}.{name}", value)
 
 
 _LANGUAGES: tuple[Language, ...] = ("en", "ja")

@@ -18,8 +18,15 @@ if TYPE_CHECKING:
 
 def backtest_page(told: Backtest, name: str, lang: Language) -> Page:
     """Every month, and the verdict over all."""
-    columns = ("backtest_month", "backtest_trained", "backtest_judged", "backtest_loss", "backtest_auc",
-               "backtest_win_rate", "difference")  # fmt: skip
+    columns = (
+        "backtest_month",
+        "backtest_trained",
+        "backtest_judged",
+        "backtest_loss",
+        "backtest_auc",
+        "backtest_win_rate",
+        "difference",
+    )
     table = Table(tuple(say(c, lang) for c in columns), tuple(_row(m, lang) for m in told.months))
     blocks = (
         Text(backtest_verdict(told, lang), "verdict"),
@@ -38,19 +45,22 @@ def backtest_verdict(told: Backtest, lang: Language) -> str:
 def _row(month: Month, lang: Language) -> tuple[Cell, ...]:
     rates, auc = month.differences["win_rate"], month.differences["roc_auc"]
     return (
-        month.name, f"{month.trained_on:,}",
+        month.name,
+        f"{month.trained_on:,}",
         Value(f"{month.judged:,}", f"{say('won', lang)} {month.won:,}"),
         f"{month.log_loss:.4f} / {month.rules_log_loss:.4f}",
         f"{auc.new.value:.3f} / {auc.old.value:.3f}",
         f"{percent(rates.new.value)} / {percent(rates.old.value)}",
         difference_cell("win_rate", rates),
-    )  # fmt: skip
+    )
 
 
 def _chart(told: Backtest, lang: Language) -> go.Figure:
     names = [month.name for month in told.months]
     rates = [month.differences["win_rate"] for month in told.months]
-    series = {say("side_model", lang): [r.new.value for r in rates],
-              say("side_rules", lang): [r.old.value for r in rates]}  # fmt: skip
+    series = {
+        say("side_model", lang): [r.new.value for r in rates],
+        say("side_rules", lang): [r.old.value for r in rates],
+    }
     figure = lines(names, series, say("win_rate", lang))
     return figure.update_yaxes(tickformat=".0%").update_xaxes(type="category")

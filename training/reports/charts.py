@@ -44,10 +44,21 @@ def _calibration(evidence: Evidence, lang: Language) -> go.Figure:
     error = [band.error for band in bands]
     top = max(*told, *found) * 1.1
     figure = _figure("axis_probability", "axis_win_rate", lang)
-    figure.add_scatter(x=[0, top], y=[0, top], mode="lines", name=say("series_perfect", lang),
-                       line={"color": _GREY, "dash": "dot"})  # fmt: skip
-    figure.add_scatter(x=told, y=found, mode="markers+lines", name=say("model", lang),
-                       error_y={"array": error}, line={"color": _BLUE})  # fmt: skip
+    figure.add_scatter(
+        x=[0, top],
+        y=[0, top],
+        mode="lines",
+        name=say("series_perfect", lang),
+        line={"color": _GREY, "dash": "dot"},
+    )
+    figure.add_scatter(
+        x=told,
+        y=found,
+        mode="markers+lines",
+        name=say("model", lang),
+        error_y={"array": error},
+        line={"color": _BLUE},
+    )
     return _percent(figure)
 
 
@@ -58,11 +69,14 @@ def _gains(evidence: Evidence, lang: Language) -> go.Figure:
         order = np.argsort(-evidence.scores[name], kind="stable")
         wins = np.concatenate([[0], np.cumsum(evidence.won[order])]) / max(evidence.won.sum(), 1)
         at = (share * len(order)).astype(int)
-        figure.add_scatter(
-            x=share, y=wins[at], mode="lines", name=say(name, lang), line={"color": colour}
-        )
-    figure.add_scatter(x=[0, 1], y=[0, 1], mode="lines", name=say("series_random", lang),
-                       line={"color": _GREY, "dash": "dot"})  # fmt: skip
+        figure.add_scatter(x=share, y=wins[at], mode="lines", name=say(name, lang), line={"color": colour})
+    figure.add_scatter(
+        x=[0, 1],
+        y=[0, 1],
+        mode="lines",
+        name=say("series_random", lang),
+        line={"color": _GREY, "dash": "dot"},
+    )
     return _percent(figure)
 
 
@@ -75,8 +89,9 @@ def _scores(evidence: Evidence, lang: Language) -> go.Figure:
         ("series_other", ~evidence.won, _BLUE),
     ):
         share = np.histogram(probability[rows], edges)[0] / max(rows.sum(), 1)
-        figure.add_bar(x=(edges[:-1] + edges[1:]) / 2, y=share, name=say(name, lang),
-                       marker_color=colour, opacity=0.65)  # fmt: skip
+        figure.add_bar(
+            x=(edges[:-1] + edges[1:]) / 2, y=share, name=say(name, lang), marker_color=colour, opacity=0.65
+        )
     figure.update_layout(barmode="overlay", bargap=0)
     return _percent(figure)
 
@@ -87,12 +102,19 @@ def _importance(explanation: Explanation, table: FeatureTable, lang: Language) -
     order = np.argsort(size)[-_MOST_FEATURES:]
     labels = [_short(table.label(explanation.features[i], lang)) for i in order]
     figure = go.Figure()
-    figure.add_bar(x=size[order], orientation="h", width=0.4, marker_color=_BLUE, customdata=labels,
-                   hovertemplate="%{customdata}: %{x:.3f}<extra></extra>")  # fmt: skip
+    figure.add_bar(
+        x=size[order],
+        orientation="h",
+        width=0.4,
+        marker_color=_BLUE,
+        customdata=labels,
+        hovertemplate="%{customdata}: %{x:.3f}<extra></extra>",
+    )
     for place, label in enumerate(labels):
         figure.add_annotation(x=0, y=place, text=label, showarrow=False, xanchor="left", yshift=15)
-    figure.update_layout(template="plotly_white", height=70 + 36 * len(order),
-                         margin={"l": 10, "r": 20, "t": 20, "b": 40})  # fmt: skip
+    figure.update_layout(
+        template="plotly_white", height=70 + 36 * len(order), margin={"l": 10, "r": 20, "t": 20, "b": 40}
+    )
     figure.update_yaxes(visible=False, range=[-0.5, len(order)])
     return figure
 
@@ -108,9 +130,7 @@ def importance(explanation: Explanation) -> Floats:
 
 
 def _win_rate(evidence: Evidence, dated: bool, lang: Language) -> go.Figure:
-    parts = [
-        p for p in np.array_split(np.argsort(evidence.moment, kind="stable"), _PERIODS) if len(p)
-    ]
+    parts = [p for p in np.array_split(np.argsort(evidence.moment, kind="stable"), _PERIODS) if len(p)]
     at = [int(np.median(evidence.moment[part])) for part in parts]
     x = [iso(moment)[:10] for moment in at] if dated else list(range(1, len(parts) + 1))
     probability = _probability(evidence)
@@ -119,8 +139,13 @@ def _win_rate(evidence: Evidence, dated: bool, lang: Language) -> go.Figure:
         ("series_told", probability, _BLUE),
         ("series_found", evidence.won, _ORANGE),
     ):
-        figure.add_scatter(x=x, y=[values[part].mean() for part in parts], mode="lines+markers",
-                           name=say(name, lang), line={"color": colour})  # fmt: skip
+        figure.add_scatter(
+            x=x,
+            y=[values[part].mean() for part in parts],
+            mode="lines+markers",
+            name=say(name, lang),
+            line={"color": colour},
+        )
     figure.update_yaxes(tickformat=".0%", rangemode="tozero")
     return figure
 
@@ -132,10 +157,13 @@ def _probability(evidence: Evidence) -> Floats:
 def _figure(x: str, y: str, lang: Language) -> go.Figure:
     figure = go.Figure()
     figure.update_layout(
-        template="plotly_white", height=380, margin={"l": 60, "r": 20, "t": 40, "b": 50},
+        template="plotly_white",
+        height=380,
+        margin={"l": 60, "r": 20, "t": 40, "b": 50},
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
-        xaxis_title=say(x, lang), yaxis_title=say(y, lang),
-    )  # fmt: skip
+        xaxis_title=say(x, lang),
+        yaxis_title=say(y, lang),
+    )
     figure.update_xaxes(ticklabelstandoff=6)
     return figure
 

@@ -63,9 +63,11 @@ def summary(trained: Trained, lang: Language) -> str:
     """What the model was trained on and how it was measured, in a sentence or two."""
     about = trained.model.about
     counts = {name: f"{about[name]:,}" for name in ("examples", "leads")} | {
-        "won": f"{about['won_leads']:,}", "test": f"{about['measured_examples']:,}",
-        "test_leads": f"{about['measured_leads']:,}", "test_won": f"{about['measured_won_leads']:,}",
-    }  # fmt: skip
+        "won": f"{about['won_leads']:,}",
+        "test": f"{about['measured_examples']:,}",
+        "test_leads": f"{about['measured_leads']:,}",
+        "test_won": f"{about['measured_won_leads']:,}",
+    }
     if not about["ordered"]:
         return say("report_summary_folds", lang, **counts)
     through = (about["trained_through"] or "")[:10] or {
@@ -81,8 +83,15 @@ def verdict(measured: Mapping[str, Mapping[str, Figure]], lang: Language) -> str
     best = min(_SIMPLE, key=lambda name: measured[name]["log_loss"].value)
     value = measured[best]["log_loss"].value
     key = "report_verdict_better" if own.value < value else "report_verdict_worse"
-    return say(key, lang, model=f"{own.value:.4f}", low=f"{own.low:.4f}", high=f"{own.high:.4f}",
-               best=say(best, lang), value=f"{value:.4f}")  # fmt: skip
+    return say(
+        key,
+        lang,
+        model=f"{own.value:.4f}",
+        low=f"{own.low:.4f}",
+        high=f"{own.high:.4f}",
+        best=say(best, lang),
+        value=f"{value:.4f}",
+    )
 
 
 def _measures(measured: Mapping[str, Mapping[str, Figure]], lang: Language) -> Table:
@@ -98,9 +107,7 @@ def _cell(name: str, figure: Figure) -> Value:
     if figure.value != figure.value:
         return Value("–")
     share = name.startswith(("win_rate", "won_amount"))
-    value, low, high = (
-        f"{v:.1%}" if share else f"{v:.4f}" for v in (figure.value, figure.low, figure.high)
-    )
+    value, low, high = (f"{v:.1%}" if share else f"{v:.4f}" for v in (figure.value, figure.low, figure.high))
     return Value(value, f"{low} – {high}")
 
 
@@ -127,8 +134,12 @@ def _recipe(told: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     trees = ", ".join(f"{k} {v:g}" for k, v in told["boosting"].items())
     weights = ", ".join(f"{k} {v:.2f}" for k, v in told["weights"].items())
     line = f"intercept {told['calibration']['intercept']:+.3f}, slope {told['calibration']['slope']:.3f}"
-    return (("weights", weights), ("calibration", line), ("linear", f"C {told['strength']:g}"),
-            ("trees", f"{told['rounds']} trees; {trees}"))  # fmt: skip
+    return (
+        ("weights", weights),
+        ("calibration", line),
+        ("linear", f"C {told['strength']:g}"),
+        ("trees", f"{told['rounds']} trees; {trees}"),
+    )
 
 
 def _footer(trained: Trained, lang: Language) -> str:

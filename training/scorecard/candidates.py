@@ -238,8 +238,7 @@ def _groups(name: str, column: Texts, won: Bools) -> Iterator[Candidate]:
     wins = np.bincount(column.codes[known], won[known], minlength=size)
     rates = (wins + _PRIOR * won.mean()) / (count + _PRIOR)
     common = [int(c) for c in np.argsort(-rates, kind="stable") if count[c] >= _LEAST]
-    ends = [end for k in range(2, min(MOST_VALUES, len(common) - 1) + 1)
-            for end in (common[:k], common[-k:])]  # fmt: skip
+    ends = [end for k in range(2, min(MOST_VALUES, len(common) - 1) + 1) for end in (common[:k], common[-k:])]
     for group in dict.fromkeys(tuple(sorted(g)) for g in [*([c] for c in common), *ends]):
         values = tuple(column.categories[c] for c in group)
         yield Candidate((Condition(feature=name, one_of=values),), 0)

@@ -85,9 +85,7 @@ def forward(data: Data, most: int) -> Steps:
     return _Search(data, candidates(data), Deals.of(data)).run(most)
 
 
-def fitted(
-    columns: Floats, won: Floats, signs: NDArray[np.int64], ridge: Floats, start: Floats
-) -> Floats:
+def fitted(columns: Floats, won: Floats, signs: NDArray[np.int64], ridge: Floats, start: Floats) -> Floats:
     """The weights of a logistic regression, each of its sign (0: any), by projected Newton steps."""
 
     def loss(weights: Floats) -> float:

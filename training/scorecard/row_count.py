@@ -25,9 +25,7 @@ def row_count(data: Data, most: int, seed: int) -> int:
     taken as long as they are worse by less than one standard error, over whole groups.
     """
     most = min(most, max(_FEWEST, data.examples.won_leads // WINS_A_ROW))
-    tried = [
-        _tried(data, s, most) for s in rolling(data.examples, _ORIGINS, seed) if _tells(data, s)
-    ]
+    tried = [_tried(data, s, most) for s in rolling(data.examples, _ORIGINS, seed) if _tells(data, s)]
     if not tried:
         return most
     losses = np.concatenate([loss for loss, _ in tried], axis=1)

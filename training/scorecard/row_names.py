@@ -19,9 +19,7 @@ def row_name(row: Candidate, taken: Collection[str]) -> str:
     own = _key(at.feature) or "row"
     if at.one_of is not None:
         value = _key(at.one_of[0].lower()) if len(at.one_of) == 1 and at.one_of[0].isascii() else ""
-        return (
-            f"{own}_{value}" if value and f"{own}_{value}" not in taken else _numbered(own, taken)
-        )
+        return f"{own}_{value}" if value and f"{own}_{value}" not in taken else _numbered(own, taken)
     if at.at_least == 1 and own not in taken:
         return own
     mark = at.at_least if at.at_least is not None else at.at_most

@@ -71,11 +71,17 @@ def suggest(data: Data, oldest: float = 0.8, most_rows: int = 16, seed: int = 0)
     rules, everyone = _evidence(card, (older, learnt), (newer, judged), seed)
     present = rate(data.card, newer.columns)
     return Suggestion(
-        card=card, present=data.card, evidence=rules, all=everyone,
-        gain=_gain(newer, judged, present, seed), called=int((present.stage == HOT).sum()),
-        learnt_examples=len(older), judged_examples=len(newer),
-        cutoff=split.cutoff if data.dated else None, ordered=data.examples.ordered,
-    )  # fmt: skip
+        card=card,
+        present=data.card,
+        evidence=rules,
+        all=everyone,
+        gain=_gain(newer, judged, present, seed),
+        called=int((present.stage == HOT).sum()),
+        learnt_examples=len(older),
+        judged_examples=len(newer),
+        cutoff=split.cutoff if data.dated else None,
+        ordered=data.examples.ordered,
+    )
 
 
 def _learnt(data: Data, most: int, seed: int) -> Scorecard:

@@ -1,4 +1,4 @@
-"""What a suggested scorecard says of itself: what it was learnt from, what it gains, what speaks for a rule."""
+"""Summary of a suggested scorecard: its training data, its gain, the evidence for each rule."""
 
 from __future__ import annotations
 
@@ -43,9 +43,12 @@ def rule_sentences(found: Suggestion, table: str, name: str, lang: Language) -> 
         yield say("suggest_row_never_learnt", lang)
     else:
         yield say(
-            "suggest_row", lang, examples=_count(found.learnt_examples),
-            all=_percent(found.all.learnt.value, lang), **_told(at.learnt, lang),
-        )  # fmt: skip
+            "suggest_row",
+            lang,
+            examples=_count(found.learnt_examples),
+            all=_percent(found.all.learnt.value, lang),
+            **_told(at.learnt, lang),
+        )
     newer = "suggest_row_newer" if at.newer.count else "suggest_row_never"
     yield say(newer, lang, **_told(at.newer, lang))
     if table.endswith("rows") and name in found.present.rows:
@@ -57,12 +60,15 @@ def _ranking(found: Suggestion, lang: Language) -> str:
     difference = told.difference
     better = "suggest_better" if difference.low > 0 else "suggest_open"
     return say(
-        "suggest_worse" if difference.high < 0 else better, lang,
+        "suggest_worse" if difference.high < 0 else better,
+        lang,
         other=say("suggest_present" if found.present.rows else "suggest_chance", lang),
-        new=f"{told.new.value:.3f}", old=f"{told.old.value:.3f}",
+        new=f"{told.new.value:.3f}",
+        old=f"{told.old.value:.3f}",
         difference=f"{difference.value:+.3f}",
-        low=f"{difference.low:+.3f}", high=f"{difference.high:+.3f}",
-    )  # fmt: skip
+        low=f"{difference.low:+.3f}",
+        high=f"{difference.high:+.3f}",
+    )
 
 
 def _at_volume(found: Suggestion, lang: Language) -> str:
@@ -70,14 +76,22 @@ def _at_volume(found: Suggestion, lang: Language) -> str:
     new = _percent(told.new.value, lang)
     if not found.called:
         return say(
-            "suggest_called_usual", lang, share=_percent(USUAL_SHARE, lang, 0), new=new,
-            all=_percent(found.all.newer.value, lang), **_interval(told.new),
-        )  # fmt: skip
+            "suggest_called_usual",
+            lang,
+            share=_percent(USUAL_SHARE, lang, 0),
+            new=new,
+            all=_percent(found.all.newer.value, lang),
+            **_interval(told.new),
+        )
     return say(
-        "suggest_called", lang, called=_count(found.called), new=new,
-        old=_percent(told.old.value, lang), difference=f"{100 * told.difference.value:+.1f}",
+        "suggest_called",
+        lang,
+        called=_count(found.called),
+        new=new,
+        old=_percent(told.old.value, lang),
+        difference=f"{100 * told.difference.value:+.1f}",
         **_interval(told.difference, "+.1f"),
-    )  # fmt: skip
+    )
 
 
 def _told(rate: Rate, lang: Language) -> dict[str, str]:

@@ -52,9 +52,11 @@ def toml_value(value: Any) -> str:
 
 def _head(found: Suggestion, lang: Language) -> Iterator[str]:
     told = (
-        learnt_sentence(found, lang), gain_sentence(found, lang), left_out_sentence(found, lang),
+        learnt_sentence(found, lang),
+        gain_sentence(found, lang),
+        left_out_sentence(found, lang),
         say("suggest_review", lang),
-    )  # fmt: skip
+    )
     for sentence in filter(None, told):
         yield from _comment(sentence, lang)
         yield "#"

@@ -25,14 +25,21 @@ def openapi(crm: CrmSettings) -> dict[str, Any]:
     """The OpenAPI 3.1 document of the service of a company."""
     return {
         "openapi": "3.1.0",
-        "info": {"title": "Hotlead", "version": VERSION, "description": f"Lead scores for {crm.name}. {YEARS}"},
+        "info": {
+            "title": "Hotlead",
+            "version": VERSION,
+            "description": f"Lead scores for {crm.name}. {YEARS}",
+        },
         "servers": [{"url": "/"}],
         "tags": [{"name": name, "description": told} for name, told in _TAGS.items()],
         "security": [{"bearer": []}, {"apiKey": []}],
         "paths": {**_scoring(crm), **_records(crm), **_reading(), **_health()},
         "components": {
             "schemas": {
-                **sent_schemas(crm), **score_schemas(), **answer_schemas(), **problem_schemas(),
+                **sent_schemas(crm),
+                **score_schemas(),
+                **answer_schemas(),
+                **problem_schemas(),
             },
             "responses": {_name(status): _problem(status) for status in _DETAILS},
             "headers": _HEADERS,
@@ -42,7 +49,7 @@ def openapi(crm: CrmSettings) -> dict[str, Any]:
                 "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
             },
         },
-    }  # fmt: skip
+    }
 
 
 _TAGS = {
@@ -63,19 +70,38 @@ def _scoring(crm: CrmSettings) -> dict[str, Any]:
         "from what was sent of it before. Interest fades: the same lead scored later cools by itself."
     )
     return {
-        "/v1/score": {"post": _operation(
-            "POST", "/v1/score", "scoreLead", "scores", "Score one lead", one,
-            _body(ref("Lead"), examples(crm)["/v1/score"]), {200: ("The score.", ref("Score"))},
-            (*_POST, 404, 503), ScoreQuery,
-        )},
-        "/v1/score/batch": {"post": _operation(
-            "POST", "/v1/score/batch", "scoreLeads", "scores", "Score many leads", many,
-            _body(ref("Batch"), examples(crm)["/v1/score/batch"]),
-            {200: ("All were scored.", ref("BatchAnswer")),
-             207: ("Some have a problem of their own.", ref("BatchAnswer"))},
-            _POST, ScoreQuery,
-        )},
-    }  # fmt: skip
+        "/v1/score": {
+            "post": _operation(
+                "POST",
+                "/v1/score",
+                "scoreLead",
+                "scores",
+                "Score one lead",
+                one,
+                _body(ref("Lead"), examples(crm)["/v1/score"]),
+                {200: ("The score.", ref("Score"))},
+                (*_POST, 404, 503),
+                ScoreQuery,
+            )
+        },
+        "/v1/score/batch": {
+            "post": _operation(
+                "POST",
+                "/v1/score/batch",
+                "scoreLeads",
+                "scores",
+                "Score many leads",
+                many,
+                _body(ref("Batch"), examples(crm)["/v1/score/batch"]),
+                {
+                    200: ("All were scored.", ref("BatchAnswer")),
+                    207: ("Some have a problem of their own.", ref("BatchAnswer")),
+                },
+                _POST,
+                ScoreQuery,
+            )
+        },
+    }
 
 
 def _records(crm: CrmSettings) -> dict[str, Any]:
@@ -87,11 +113,19 @@ def _records(crm: CrmSettings) -> dict[str, Any]:
     found = {}
     for kind, body in KINDS_OF_BODY.items():
         path, title = f"/v1/{kind}", _SENT[kind]
-        found[path] = {"post": _operation(
-            "POST", path, f"send{kind.title()}", "records", title, f"{title}.{again}",
-            _body(one_or_list(body), examples(crm)[path]),
-            {200: ("All of it was known.", told), 201: ("It is stored.", told)}, (*_POST, 409, 503),
-        )}  # fmt: skip
+        found[path] = {
+            "post": _operation(
+                "POST",
+                path,
+                f"send{kind.title()}",
+                "records",
+                title,
+                f"{title}.{again}",
+                _body(one_or_list(body), examples(crm)[path]),
+                {200: ("All of it was known.", told), 201: ("It is stored.", told)},
+                (*_POST, 409, 503),
+            )
+        }
     return found
 
 
@@ -107,41 +141,79 @@ _SENT = {
 
 
 def _reading() -> dict[str, Any]:
-    def get(path: str, name: str, title: str, answer: str, query: type[Query] | None = None,
-            statuses: tuple[int, ...] = ()) -> dict[str, Any]:  # fmt: skip
+    def get(
+        path: str,
+        name: str,
+        title: str,
+        answer: str,
+        query: type[Query] | None = None,
+        statuses: tuple[int, ...] = (),
+    ) -> dict[str, Any]:
         told = {200: (f"{title}.", ref(answer))}
         return {
-            "get": _operation(
-                "GET", path, name, "lists", title, f"{title}.", None, told, statuses, query
-            )
+            "get": _operation("GET", path, name, "lists", title, f"{title}.", None, told, statuses, query)
         }
 
     return {
-        "/v1/scores": get("/v1/scores", "getScores", "The scores of a lead with their trend", "History",
-                          HistoryQuery, (404, 422, 503)),
-        "/v1/hot": get("/v1/hot", "getHot", "The call list: hot leads, first deadline first", "CallList",
-                       HotQuery, (422, 503)),
+        "/v1/scores": get(
+            "/v1/scores",
+            "getScores",
+            "The scores of a lead with their trend",
+            "History",
+            HistoryQuery,
+            (404, 422, 503),
+        ),
+        "/v1/hot": get(
+            "/v1/hot",
+            "getHot",
+            "The call list: hot leads, first deadline first",
+            "CallList",
+            HotQuery,
+            (422, 503),
+        ),
         "/v1/model": get("/v1/model", "getModel", "The model and the scorecard in use", "ModelInUse"),
-    }  # fmt: skip
+    }
 
 
 def _health() -> dict[str, Any]:
-    metrics = _operation("GET", "/metrics", "getMetrics", "service", "Metrics for Prometheus",
-                         "Needs no key from the machine itself.", None, {})  # fmt: skip
+    metrics = _operation(
+        "GET",
+        "/metrics",
+        "getMetrics",
+        "service",
+        "Metrics for Prometheus",
+        "Needs no key from the machine itself.",
+        None,
+        {},
+    )
     metrics["responses"]["200"] = _plain("Metrics in the text format of Prometheus.")
-    described = _operation("GET", "/v1/openapi.json", "getOpenapi", "service", "This document",
-                           "This document.", None, {200: ("It.", {"type": "object"})}, (422,),
-                           DocumentQuery)  # fmt: skip
+    described = _operation(
+        "GET",
+        "/v1/openapi.json",
+        "getOpenapi",
+        "service",
+        "This document",
+        "This document.",
+        None,
+        {200: ("It.", {"type": "object"})},
+        (422,),
+        DocumentQuery,
+    )
     alive = {
-        path: {"get": {
-            "operationId": name, "tags": ["service"], "summary": title, "security": [],
-            "responses": {"200": _plain(title)} | others,
-        }}
+        path: {
+            "get": {
+                "operationId": name,
+                "tags": ["service"],
+                "summary": title,
+                "security": [],
+                "responses": {"200": _plain(title)} | others,
+            }
+        }
         for path, name, title, others in (
             ("/livez", "isAlive", "The process lives", {}),
             ("/readyz", "isReady", "The service answers", {"503": _answer("503")}),
         )
-    }  # fmt: skip
+    }
     return {"/v1/openapi.json": {"get": described}, "/metrics": {"get": metrics}, **alive}
 
 
@@ -149,22 +221,32 @@ def _health() -> dict[str, Any]:
 
 
 def _operation(
-    method: str, path: str, name: str, tag: str, title: str, description: str,
-    body: dict[str, Any] | None, answers: dict[int, tuple[str, Schema]],
-    statuses: Iterable[int] = (), query: type[Query] | None = None,
-) -> dict[str, Any]:  # fmt: skip
+    method: str,
+    path: str,
+    name: str,
+    tag: str,
+    title: str,
+    description: str,
+    body: dict[str, Any] | None,
+    answers: dict[int, tuple[str, Schema]],
+    statuses: Iterable[int] = (),
+    query: type[Query] | None = None,
+) -> dict[str, Any]:
     """An operation, with the roles that may and the problems that there may be."""
     roles = sorted(access.TABLE[method, path])
     problems = {*statuses, *_EVERY, *(() if len(roles) == 3 else (403,))}
     told = {
-        "operationId": name, "tags": [tag], "summary": title,
-        "description": f"{description} Keys: {', '.join(roles)}.", "x-roles": roles,
+        "operationId": name,
+        "tags": [tag],
+        "summary": title,
+        "description": f"{description} Keys: {', '.join(roles)}.",
+        "x-roles": roles,
         "parameters": [*_parameters(query), {"$ref": "#/components/parameters/RequestId"}],
         "responses": {
             **{str(status): _json(*answer) for status, answer in answers.items()},
             **{str(status): _answer(str(status)) for status in sorted(problems)},
         },
-    }  # fmt: skip
+    }
     return told if body is None else {**told, "requestBody": body}
 
 
@@ -174,10 +256,15 @@ def _parameters(query: type[Query] | None) -> list[dict[str, Any]]:
         return []
     schema = query.model_json_schema()
     return [
-        {"name": name, "in": "query", "required": name in schema.get("required", ()),
-         "description": told.get("description", _ABOUT.get(name, "")), "schema": _asked(told)}
+        {
+            "name": name,
+            "in": "query",
+            "required": name in schema.get("required", ()),
+            "description": told.get("description", _ABOUT.get(name, "")),
+            "schema": _asked(told),
+        }
         for name, told in schema["properties"].items()
-    ]  # fmt: skip
+    ]
 
 
 _ABOUT = {
@@ -205,13 +292,19 @@ def _body(schema: Schema, told: Any) -> dict[str, Any]:
 
 
 def _json(description: str, schema: Schema) -> dict[str, Any]:
-    return {"description": description, "headers": _headers("X-Request-ID"),
-            "content": {"application/json": {"schema": schema}}}  # fmt: skip
+    return {
+        "description": description,
+        "headers": _headers("X-Request-ID"),
+        "content": {"application/json": {"schema": schema}},
+    }
 
 
 def _plain(description: str) -> dict[str, Any]:
-    return {"description": description, "headers": _headers("X-Request-ID"),
-            "content": {"text/plain": {"schema": {"type": "string"}}}}  # fmt: skip
+    return {
+        "description": description,
+        "headers": _headers("X-Request-ID"),
+        "content": {"text/plain": {"schema": {"type": "string"}}},
+    }
 
 
 # -- Problems ------------------------------------------------------------------------------------------
@@ -230,23 +323,38 @@ _DETAILS = {
 }
 _OWN_HEADERS = {401: "WWW-Authenticate", 429: "Retry-After", 503: "Retry-After"}
 _HEADERS: dict[str, Any] = {
-    "X-Request-ID": {"description": "The sender's own X-Request-ID, or one made up.", "required": True,
-                     "schema": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"}},
-    "Retry-After": {"description": "Seconds to wait.", "required": True,
-                    "schema": {"type": "integer", "minimum": 1}},
-    "WWW-Authenticate": {"description": "How to bring a key.", "required": True,
-                         "schema": {"type": "string"}},
-}  # fmt: skip
+    "X-Request-ID": {
+        "description": "The sender's own X-Request-ID, or one made up.",
+        "required": True,
+        "schema": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"},
+    },
+    "Retry-After": {
+        "description": "Seconds to wait.",
+        "required": True,
+        "schema": {"type": "integer", "minimum": 1},
+    },
+    "WWW-Authenticate": {
+        "description": "How to bring a key.",
+        "required": True,
+        "schema": {"type": "string"},
+    },
+}
 _REQUEST_ID: dict[str, Any] = {
-    "name": "X-Request-ID", "in": "header", "required": False, "schema": {"type": "string"},
+    "name": "X-Request-ID",
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string"},
     "description": "The sender's own id of the request, 1 to 64 of A-Z a-z 0-9 . _ - (another is replaced).",
-}  # fmt: skip
+}
 
 
 def _problem(status: int) -> dict[str, Any]:
     names = ["X-Request-ID", *([_OWN_HEADERS[status]] if status in _OWN_HEADERS else [])]
-    return {"description": _DETAILS[status], "headers": _headers(*names),
-            "content": {MEDIA_TYPE: {"schema": ref("Problem")}}}  # fmt: skip
+    return {
+        "description": _DETAILS[status],
+        "headers": _headers(*names),
+        "content": {MEDIA_TYPE: {"schema": ref("Problem")}},
+    }
 
 
 def _headers(*names: str) -> dict[str, Any]:

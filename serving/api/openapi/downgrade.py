@@ -20,19 +20,25 @@ def simple_openapi(document: Mapping[str, Any]) -> dict[str, Any]:
     schemas = {name: _simple(schema) for name, schema in components["schemas"].items()}
     kept = ("info", "servers", "tags", "security")
     return {
-        "openapi": "3.0.3", **{name: document[name] for name in kept},
+        "openapi": "3.0.3",
+        **{name: document[name] for name in kept},
         "paths": {
             path: {method: _operation(told) for method, told in methods.items() if method in _METHODS}
-            for path, methods in document["paths"].items() if path.startswith("/v1/")
+            for path, methods in document["paths"].items()
+            if path.startswith("/v1/")
         },
         "components": {"schemas": schemas, "securitySchemes": components["securitySchemes"]},
-    }  # fmt: skip
+    }
 
 
 def _operation(told: Mapping[str, Any]) -> dict[str, Any]:
-    made = {**told, "parameters": [_parameter(p) for p in told["parameters"] if "name" in p],
-            "responses": {status: _response(r) for status, r in told["responses"].items()
-                          if status.startswith("2")}}  # fmt: skip
+    made = {
+        **told,
+        "parameters": [_parameter(p) for p in told["parameters"] if "name" in p],
+        "responses": {
+            status: _response(r) for status, r in told["responses"].items() if status.startswith("2")
+        },
+    }
     if "requestBody" in told:
         made["requestBody"] = {
             "required": True,
@@ -94,10 +100,13 @@ def _merged(branches: list[Schema]) -> Schema:
         for name, each in branch["properties"].items():
             if each != {"type": "null"}:
                 fields[name] = _simple(each)
-    return {"type": "object", "properties": {
-        name: {"allOf": [each], "nullable": True} if "$ref" in each else _typed(each)
-        for name, each in fields.items()
-    }}  # fmt: skip
+    return {
+        "type": "object",
+        "properties": {
+            name: {"allOf": [each], "nullable": True} if "$ref" in each else _typed(each)
+            for name, each in fields.items()
+        },
+    }
 
 
 def _enumerated(told: Schema) -> Schema:

@@ -17,9 +17,11 @@ def examples(crm: CrmSettings) -> Mapping[str, Mapping[str, Example]]:
     activity = min(crm.table.activities - {"*"}, default="visit")
     attributes = {name: _value(name, kind, crm) for name, kind in list(crm.columns.items())[:3]}
     lead = {
-        "lead_id": _LEAD, "created_at": _AT, "attributes": attributes,
+        "lead_id": _LEAD,
+        "created_at": _AT,
+        "attributes": attributes,
         "activities": [{"type": activity, "at": _LATER}],
-    }  # fmt: skip
+    }
     other = {**lead, "lead_id": _OTHER}
     told = {name: _records(kind) for name, kind in _RECORDS.items()}
     told["leads"]["one"]["value"]["attributes"] = attributes
@@ -34,24 +36,60 @@ def examples(crm: CrmSettings) -> Mapping[str, Mapping[str, Example]]:
             "leads": _example("Leads with what is known of them", {"leads": [lead, other]}),
         },
         **{f"/v1/{name}": each for name, each in told.items()},
-    }  # fmt: skip
+    }
 
 
 _RECORDS: Mapping[str, Example] = {
-    "leads": {"id": "lead-1001-7", "lead_id": _LEAD, "updated_at": _LATER, "created_at": _AT,
-              "account_id": "A-77"},
+    "leads": {
+        "id": "lead-1001-7",
+        "lead_id": _LEAD,
+        "updated_at": _LATER,
+        "created_at": _AT,
+        "account_id": "A-77",
+    },
     "activities": {"id": "act-52", "lead_id": _LEAD, "at": _LATER},
-    "outcomes": {"id": "deal-9", "lead_id": _OTHER, "outcome": "lost", "closed_at": _LATER,
-                 "amount": 480000, "lost_reason": "price"},
-    "opportunities": {"id": "opp-9", "lead_id": _LEAD, "opened_at": _LATER, "stage": "proposal",
-                      "amount": 480000, "by": "Tanaka"},
-    "handovers": {"id": "step-3", "lead_id": _LEAD, "step": "sent_back", "at": _LATER, "by": "Tanaka",
-                  "reason": "no budget this year"},
-    "overrides": {"id": "word-1", "lead_id": _LEAD, "verdict": "hot", "reason": "met the director",
-                  "by": "Sato", "at": _LATER, "expires_at": "2025-05-02T15:30:00+09:00"},
-    "verdicts": {"id": "view-1", "lead_id": _LEAD, "right_side": "model", "by": "Sato", "at": _LATER,
-                 "reason": "the director came to the webinar"},
-}  # fmt: skip
+    "outcomes": {
+        "id": "deal-9",
+        "lead_id": _OTHER,
+        "outcome": "lost",
+        "closed_at": _LATER,
+        "amount": 480000,
+        "lost_reason": "price",
+    },
+    "opportunities": {
+        "id": "opp-9",
+        "lead_id": _LEAD,
+        "opened_at": _LATER,
+        "stage": "proposal",
+        "amount": 480000,
+        "by": "Tanaka",
+    },
+    "handovers": {
+        "id": "step-3",
+        "lead_id": _LEAD,
+        "step": "sent_back",
+        "at": _LATER,
+        "by": "Tanaka",
+        "reason": "no budget this year",
+    },
+    "overrides": {
+        "id": "word-1",
+        "lead_id": _LEAD,
+        "verdict": "hot",
+        "reason": "met the director",
+        "by": "Sato",
+        "at": _LATER,
+        "expires_at": "2025-05-02T15:30:00+09:00",
+    },
+    "verdicts": {
+        "id": "view-1",
+        "lead_id": _LEAD,
+        "right_side": "model",
+        "by": "Sato",
+        "at": _LATER,
+        "reason": "the director came to the webinar",
+    },
+}
 
 
 def _records(body: Example) -> dict[str, Example]:

@@ -16,12 +16,13 @@ from serving.leads.lead_facts import Reading
 from serving.store.records import KINDS
 
 NAME: Schema = {
-    "type": "string", "minLength": 1, "maxLength": 200, "pattern": r"^[^\x00-\x1f\x7f]+$",
-}  # fmt: skip
+    "type": "string",
+    "minLength": 1,
+    "maxLength": 200,
+    "pattern": r"^[^\x00-\x1f\x7f]+$",
+}
 KINDS_OF_BODY: Mapping[str, str] = {kind: bodies.SENT[kind].__name__ for kind in KINDS}
-YEARS = (
-    f"Times carry an offset (2026-10-01T09:30:00+09:00) and lie between {FROM_YEAR} and {TO_YEAR}."
-)
+YEARS = f"Times carry an offset (2026-10-01T09:30:00+09:00) and lie between {FROM_YEAR} and {TO_YEAR}."
 _LANGUAGES: tuple[Language, ...] = get_args(Language)
 
 
@@ -57,9 +58,10 @@ def _needs(step: str, field: str) -> Schema:
     return {
         "if": {"properties": {"step": {"const": step}}, "required": ["step"]},
         "then": {
-            "properties": {field: {"not": {"type": "null"}, "minLength": 1}}, "required": [field],
+            "properties": {field: {"not": {"type": "null"}, "minLength": 1}},
+            "required": [field],
         },
-    }  # fmt: skip
+    }
 
 
 def _change(schema: Schema, crm: CrmSettings) -> Schema:
@@ -90,17 +92,19 @@ def _company(crm: CrmSettings) -> dict[str, Schema]:
             "anyOf": [text, number, {"type": "boolean"}, {"type": "null"}],
         },
         "NumberValue": {
-            "description": "A number, a text of one such as \"1,200\", or null: not known (any more).",
+            "description": 'A number, a text of one such as "1,200", or null: not known (any more).',
             "anyOf": [number, _number_text(crm), {"type": "null"}],
         },
         "Attributes": {
             "description": "What is known of the lead, by the columns of crm.toml. Others may be sent: no "
             "feature is made of them, and the answer names them in `ignored_attributes`.",
-            "type": "object", "maxProperties": ATTRIBUTES_MOST, "propertyNames": NAME,
+            "type": "object",
+            "maxProperties": ATTRIBUTES_MOST,
+            "propertyNames": NAME,
             "properties": {name: _attribute(name, kind, crm) for name, kind in crm.columns.items()},
             "additionalProperties": ref("Value"),
         },
-    }  # fmt: skip
+    }
 
 
 def _attribute(name: str, kind: str, crm: CrmSettings) -> Schema:

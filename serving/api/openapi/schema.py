@@ -17,8 +17,7 @@ def ref(model: str) -> Schema:
 
 def object_of(description: str, **properties: Schema) -> Schema:
     """An object that always has all of the properties."""
-    return {"type": "object", "description": description, "properties": properties,
-            "required": [*properties]}  # fmt: skip
+    return {"type": "object", "description": description, "properties": properties, "required": [*properties]}
 
 
 def plainer(schema: Any) -> Any:

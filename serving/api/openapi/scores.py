@@ -21,28 +21,47 @@ _SHARPER: Mapping[str, Mapping[str, Schema]] = {
     "Score": {
         "score": PERCENT,
         "decided_by": {"type": "string", "enum": list(DECIDERS)},
-        "fallback": {"enum": [*get_args(Fallback), None],
-                     "description": "Why the rules decided alone; null where the model answered."},
+        "fallback": {
+            "enum": [*get_args(Fallback), None],
+            "description": "Why the rules decided alone; null where the model answered.",
+        },
         "cautions": {"type": "array", "items": {"enum": list(CAUTIONS)}},
-        "hand_over": {"enum": [h for h in HAND_OVERS if h] + [None],
-                      "description": "mql: proposed to inside sales; sql: accepted by a person."},
-        "unknown": {"type": "array", "items": {"enum": list(BANT)},
-                    "description": "What nobody has asked yet."},
+        "hand_over": {
+            "enum": [h for h in HAND_OVERS if h] + [None],
+            "description": "mql: proposed to inside sales; sql: accepted by a person.",
+        },
+        "unknown": {
+            "type": "array",
+            "items": {"enum": list(BANT)},
+            "description": "What nobody has asked yet.",
+        },
         "as_of": {**TIME, "type": ["string", "null"], "description": "The moment that is judged."},
         "scored_at": TIME,
         "request_id": {"type": ["string", "null"]},
-        "out_of_range": {"type": "array", "items": {"type": "string"},
-                         "description": "The features that the caution out_of_range is about."},
-        "closed": {"oneOf": [ref("ClosedAnswer"), {"type": "null"}],
-                   "description": "Its deal is closed: there is nothing to call for, whatever the score."},
+        "out_of_range": {
+            "type": "array",
+            "items": {"type": "string"},
+            "description": "The features that the caution out_of_range is about.",
+        },
+        "closed": {
+            "oneOf": [ref("ClosedAnswer"), {"type": "null"}],
+            "description": "Its deal is closed: there is nothing to call for, whatever the score.",
+        },
     },
     "ClosedAnswer": {"at": {**TIME, "description": "When it was closed."}},
     "ModelAnswer": {
         "score": PERCENT,
-        "probability": {"type": "number", "minimum": 0, "maximum": 1,
-                        "description": "To be won within the horizon."},
-        "reasons": {"type": ["array", "null"], "items": ref("Reason"),
-                    "description": "Strongest first; null with explain=none."},
+        "probability": {
+            "type": "number",
+            "minimum": 0,
+            "maximum": 1,
+            "description": "To be won within the horizon.",
+        },
+        "reasons": {
+            "type": ["array", "null"],
+            "items": ref("Reason"),
+            "description": "Strongest first; null with explain=none.",
+        },
     },
     "RulesAnswer": {"score": PERCENT},
     "PersonAnswer": {
@@ -53,7 +72,7 @@ _SHARPER: Mapping[str, Mapping[str, Schema]] = {
         "deadline": {**TIME, "type": ["string", "null"]},
         "prompt": {"type": ["string", "null"], "description": "The code of what prompted this action."},
     },
-}  # fmt: skip
+}
 """What is narrower than the type of a field says."""
 
 
@@ -65,14 +84,22 @@ def score_schemas() -> dict[str, Schema]:
     for name, fields in _SHARPER.items():
         told[name]["properties"] |= fields
     told["Score"]["properties"] |= {
-        "ignored_attributes": {"type": "array", "items": {"type": "string"},
-                               "description": "Attributes that no feature is made of."},
-        "unknown_activities": {"type": "array", "items": {"type": "string"},
-                               "description": "Types of activity that no feature names: misspelt, or not "
-                               "used. Features over all activities count them."},
-        "stored": {"enum": list(get_args(Kept)), "description": "Whether the answer is remembered; queued: "
-                   "on disk, until the store is back."},
-    }  # fmt: skip
+        "ignored_attributes": {
+            "type": "array",
+            "items": {"type": "string"},
+            "description": "Attributes that no feature is made of.",
+        },
+        "unknown_activities": {
+            "type": "array",
+            "items": {"type": "string"},
+            "description": "Types of activity that no feature names: misspelt, or not "
+            "used. Features over all activities count them.",
+        },
+        "stored": {
+            "enum": list(get_args(Kept)),
+            "description": "Whether the answer is remembered; queued: on disk, until the store is back.",
+        },
+    }
     return {name: {**each, "required": [*each["properties"]]} for name, each in told.items()}
 
 

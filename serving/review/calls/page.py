@@ -69,13 +69,23 @@ async def _page(visit: Visit, typed: Typed, status: int = 200) -> Response:
     today = from_ms(visit.now).astimezone(visit.house.crm.zone).date()
     near, due = await visit.see(lambda at: _others(at, visit, end_of(today, visit)))
     return visit.html(
-        "calls.html", status, calls=[_call(row, visit) for row in page.rows], page=page, owner=query.owner,
-        total=sum(page.owners.values()), near=[_near(row, visit) for row in near], due=due, typed=typed,
-        here=_address(query.owner, query.after), query=_query(query.owner, query.after),
+        "calls.html",
+        status,
+        calls=[_call(row, visit) for row in page.rows],
+        page=page,
+        owner=query.owner,
+        total=sum(page.owners.values()),
+        near=[_near(row, visit) for row in near],
+        due=due,
+        typed=typed,
+        here=_address(query.owner, query.after),
+        query=_query(query.owner, query.after),
         next=page.next and _address(query.owner, page.next),
         elsewhere=typed.lead_id and typed.lead_id not in {row.lead_id for row in page.rows},
-        started=query.after is not None, today=today.isoformat(), link=crm_link,
-    )  # fmt: skip
+        started=query.after is not None,
+        today=today.isoformat(),
+        link=crm_link,
+    )
 
 
 async def _listed(visit: Visit, query: HotQuery) -> Calls:
@@ -106,9 +116,7 @@ def _near(row: Any, visit: Visit) -> Near:
     detail = orjson.loads(row.detail)
     why = both_reasons(detail, visit.house.watch.in_use.scorer, visit.lang)
     unknown = [visit.say(role) for role in detail.get("unknown") or ()]
-    return Near(
-        row.lead_id, row.score, HOT_SCORE - row.score, unknown, [*why["rules"], *why["model"]][:3]
-    )
+    return Near(row.lead_id, row.score, HOT_SCORE - row.score, unknown, [*why["rules"], *why["model"]][:3])
 
 
 def crm_link(visit: Visit, lead_id: str) -> str | None:

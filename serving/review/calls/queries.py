@@ -46,7 +46,10 @@ def _due() -> Select[Any]:
     settles = later.c.step.in_(("next_action", "sent_back"))
     settled = exists().where(later.c.lead_id == c.lead_id, settles, later.c.at > c.at)
     found = select(c.lead_id, c.due_at, c.by).where(
-        c.due_at.isnot(None), c.due_at <= bindparam("until"), is_newest(_steps), ~settled,
+        c.due_at.isnot(None),
+        c.due_at <= bindparam("until"),
+        is_newest(_steps),
+        ~settled,
         ~is_closed(c.lead_id),
-    )  # fmt: skip
+    )
     return found.order_by(c.due_at).limit(bindparam("most"))

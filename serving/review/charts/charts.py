@@ -70,10 +70,16 @@ class Bars:
     def plotly(self) -> dict[str, Any]:
         """The figure as Plotly's script reads it."""
         data = [
-            {"type": "bar", "name": s.name, "x": list(self.labels), "y": list(s.values),
-             "marker": {"color": COLOURS[s.role]}, "error_y": _errors(s)}
+            {
+                "type": "bar",
+                "name": s.name,
+                "x": list(self.labels),
+                "y": list(s.values),
+                "marker": {"color": COLOURS[s.role]},
+                "error_y": _errors(s),
+            }
             for s in self.series
-        ]  # fmt: skip
+        ]
         axes = {"xaxis": {"type": "category"}, "yaxis": {"ticksuffix": self.unit}}
         return {"data": data, "layout": {"barmode": "group", **axes}}
 
@@ -109,18 +115,32 @@ class Lines:
     def plotly(self) -> dict[str, Any]:
         """The figure as Plotly's script reads it: it knows no time zones, so times are told in ours."""
         data: list[dict[str, Any]] = [
-            {"type": "scatter", "mode": "lines+markers", "connectgaps": True, "name": s.name,
-             "x": self._across(self.x), "y": list(s.values), "line": {"color": COLOURS[s.role]},
-             "error_y": _errors(s)}
+            {
+                "type": "scatter",
+                "mode": "lines+markers",
+                "connectgaps": True,
+                "name": s.name,
+                "x": self._across(self.x),
+                "y": list(s.values),
+                "line": {"color": COLOURS[s.role]},
+                "error_y": _errors(s),
+            }
             for s in self.series
-        ]  # fmt: skip
+        ]
         if self.marks:
-            data.append({
-                "type": "scatter", "mode": "markers", "name": "", "showlegend": False,
-                "x": self._across([mark.x for mark in self.marks]), "y": [0] * len(self.marks),
-                "text": [mark.label for mark in self.marks], "hoverinfo": "text+x",
-                "marker": {"symbol": "diamond", "color": WHOLE},
-            })  # fmt: skip
+            data.append(
+                {
+                    "type": "scatter",
+                    "mode": "markers",
+                    "name": "",
+                    "showlegend": False,
+                    "x": self._across([mark.x for mark in self.marks]),
+                    "y": [0] * len(self.marks),
+                    "text": [mark.label for mark in self.marks],
+                    "hoverinfo": "text+x",
+                    "marker": {"symbol": "diamond", "color": WHOLE},
+                }
+            )
         axis = {} if self.zone is None else {"type": "date", "tickformat": "%Y-%m-%d"}
         layout = {
             "xaxis": {**axis, "title": {"text": self.x_title}},
@@ -167,13 +187,18 @@ class Waterfall:
     def plotly(self) -> dict[str, Any]:
         """The figure as Plotly's script reads it."""
         trace = {
-            "type": "waterfall", "orientation": "h", "y": [step.label for step in self.steps],
+            "type": "waterfall",
+            "orientation": "h",
+            "y": [step.label for step in self.steps],
             "x": [step.value for step in self.steps],
             "measure": ["absolute" if step.total else "relative" for step in self.steps],
-            "text": [self.shown(step) for step in self.steps], "textposition": "outside",
-            "increasing": {"marker": {"color": RAISED}}, "decreasing": {"marker": {"color": LOWERED}},
-            "totals": {"marker": {"color": WHOLE}}, "cliponaxis": False,
-        }  # fmt: skip
+            "text": [self.shown(step) for step in self.steps],
+            "textposition": "outside",
+            "increasing": {"marker": {"color": RAISED}},
+            "decreasing": {"marker": {"color": LOWERED}},
+            "totals": {"marker": {"color": WHOLE}},
+            "cliponaxis": False,
+        }
         axis = {"autorange": "reversed", "automargin": True}
         return {"data": [trace], "layout": {"yaxis": axis, "height": 90 + 34 * len(self.steps)}}
 

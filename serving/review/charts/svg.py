@@ -87,8 +87,9 @@ def _bars(figure: Bars) -> Iterator[Markup]:
         for at, series in enumerate(figure.series):
             value = series.values[i]
             if value is not None:
-                yield _rect(start + wide * at, y(max(0, value)), wide, abs(y(value) - y(0)),
-                            COLOURS[series.role])  # fmt: skip
+                yield _rect(
+                    start + wide * at, y(max(0, value)), wide, abs(y(value) - y(0)), COLOURS[series.role]
+                )
     yield from _legend(figure.series)
 
 
@@ -100,9 +101,7 @@ def _lines(figure: Lines) -> Iterator[Markup]:
     for mark in figure.marks:
         yield _dot(x(mark.x), HEIGHT - BOTTOM, WHOLE, 3)
     for series in figure.series:
-        points = [
-            (x(a), y(b)) for a, b in zip(figure.x, series.values, strict=True) if b is not None
-        ]
+        points = [(x(a), y(b)) for a, b in zip(figure.x, series.values, strict=True) if b is not None]
         line = " ".join(f"{a},{b}" for a, b in points)
         yield Markup('<polyline fill="none" stroke-width="2" stroke="{}" points="{}"/>').format(
             COLOURS[series.role], line
@@ -146,9 +145,7 @@ def _dot(x: float, y: float, colour: str, size: float) -> Markup:
 
 
 def _text(x: float, y: float, told: str, anchor: str) -> Markup:
-    return Markup('<text x="{:.1f}" y="{:.1f}" text-anchor="{}">{}</text>').format(
-        x, y, anchor, escape(told)
-    )
+    return Markup('<text x="{:.1f}" y="{:.1f}" text-anchor="{}">{}</text>').format(x, y, anchor, escape(told))
 
 
 def _short(label: str, most: float) -> str:

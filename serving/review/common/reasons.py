@@ -23,21 +23,17 @@ class Why:
 
 def model_reasons(detail: Mapping[str, Any], table: FeatureTable, lang: Language) -> list[Why]:
     """What moved the model's score, strongest first; features that are gone are named by their code."""
-    return [
-        Why(_in_words(each, table, lang), each["weight"])
-        for each in detail.get("model_reasons") or ()
-    ]
+    return [Why(_in_words(each, table, lang), each["weight"]) for each in detail.get("model_reasons") or ()]
 
 
 def rules_reasons(detail: Mapping[str, Any], card: Scorecard, lang: Language) -> list[Why]:
     """The rows that held, with their points of that day; triggers and exclusions have none."""
     rules = {**card.exclusions, **card.triggers, **card.rows}
-    codes = [*((c, 0.0) for name in ("exclusions", "triggers") for c in detail.get(name) or ()),
-             *((each["code"], each["weight"]) for each in detail.get("rules_reasons") or ())]  # fmt: skip
-    return [
-        Why(rules[code].because.text(lang) if code in rules else code, weight)
-        for code, weight in codes
+    codes = [
+        *((c, 0.0) for name in ("exclusions", "triggers") for c in detail.get(name) or ()),
+        *((each["code"], each["weight"]) for each in detail.get("rules_reasons") or ()),
     ]
+    return [Why(rules[code].because.text(lang) if code in rules else code, weight) for code, weight in codes]
 
 
 def both_reasons(detail: Mapping[str, Any], scorer: Scorer, lang: Language) -> dict[str, list[Why]]:

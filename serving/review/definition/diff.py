@@ -26,22 +26,24 @@ class Change:
     after: str
 
 
-def differences(
-    before: Scorecard, after: Scorecard, table: FeatureTable, lang: Language
-) -> list[Change]:
+def differences(before: Scorecard, after: Scorecard, table: FeatureTable, lang: Language) -> list[Change]:
     """All that differs between two cards."""
     old, new = dict(_leaves(before.plain())), dict(_leaves(after.plain()))
     changed = [path for path in dict.fromkeys([*old, *new]) if old.get(path) != new.get(path)]
     named = {**_reasons(before, lang), **_reasons(after, lang)}
-    labels = {field.path: field.label for card in (before, after)
-              for field in form_of(card.plain(), table, lang).rest}  # fmt: skip
+    labels = {
+        field.path: field.label
+        for card in (before, after)
+        for field in form_of(card.plain(), table, lang).rest
+    }
     return [
         Change(
             labels.get(path) or _place(path, named, lang),
             *(_shown(path, card.get(path), table, lang) for card in (old, new)),
         )
-        for path in changed if not _is_told(path, old, new)
-    ]  # fmt: skip
+        for path in changed
+        if not _is_told(path, old, new)
+    ]
 
 
 def _is_told(path: Path, old: Mapping[Path, Any], new: Mapping[Path, Any]) -> bool:
@@ -67,15 +69,24 @@ def _place(path: Path, named: Mapping[tuple[str, str], str], lang: Language) -> 
     for start, depth in _RULES.items():
         if path[: len(start)] == start and len(path) >= depth:
             reason = named.get((".".join(start), path[depth - 1]), path[depth - 1])
-            return say("definition_at", lang, table=say(f"definition_{start[0]}", lang), reason=reason,
-                       what=_key(path[depth:], lang))  # fmt: skip
+            return say(
+                "definition_at",
+                lang,
+                table=say(f"definition_{start[0]}", lang),
+                reason=reason,
+                what=_key(path[depth:], lang),
+            )
     return " › ".join(path)
 
 
 def _key(path: Path, lang: Language) -> str:
     key = ".".join(path)
-    known = {"points": "card_points", "when": "definition_when", "because.en": "definition_because_en",
-             "because.ja": "definition_because_ja"}  # fmt: skip
+    known = {
+        "points": "card_points",
+        "when": "definition_when",
+        "because.en": "definition_because_en",
+        "because.ja": "definition_because_ja",
+    }
     return say(known[key], lang) if key in known else key
 
 
@@ -85,7 +96,5 @@ def _shown(path: Path, value: Any, table: FeatureTable, lang: Language) -> str:
     if path == ("thresholds", "policy"):
         return say(f"definition_policy_{value}", lang)
     if isinstance(value, list) and value and isinstance(value[0], Mapping):
-        return " & ".join(
-            condition_in_words(Condition.model_validate(c), table, lang) for c in value
-        )
+        return " & ".join(condition_in_words(Condition.model_validate(c), table, lang) for c in value)
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -64,17 +64,13 @@ class Form:
 def form_of(whole: Mapping[str, Any], table: FeatureTable, lang: Language) -> Form:
     """The form of a whole card (see `whole_card`)."""
     rules = {
-        "/".join(place): tuple(
-            _rule(whole, place, name, table, lang) for name in _at(whole, place) or {}
-        )
+        "/".join(place): tuple(_rule(whole, place, name, table, lang) for name in _at(whole, place) or {})
         for place in RULES
     }
     return Form(rules, tuple(_rest(whole, lang)))
 
 
-def read_form(
-    told: Mapping[str, str], form: Form, lang: Language
-) -> tuple[dict[Path, Any], dict[str, str]]:
+def read_form(told: Mapping[str, str], form: Form, lang: Language) -> tuple[dict[Path, Any], dict[str, str]]:
     """The changes that were typed, and what is wrong with those that are none, by the field's name."""
     changes: dict[Path, Any] = {}
     wrong: dict[str, str] = {}
@@ -134,9 +130,7 @@ def _rule(
     rule = _at(whole, path)
     fields = [Field((*path, "off"), "on", say("card_on", lang), "" if rule.get("off") else "on")]
     if "points" in rule:
-        fields.append(
-            Field((*path, "points"), "whole", say("card_points", lang), _text(rule["points"]))
-        )
+        fields.append(Field((*path, "points"), "whole", say("card_points", lang), _text(rule["points"])))
     conditions = [Condition.model_validate(each) for each in rule.get("when", ())]
     for i, condition in enumerate(conditions):
         for key in ("at_least", "at_most"):
@@ -145,9 +139,7 @@ def _rule(
                 label = say(f"card_{key}", lang, feature=table.label(condition.feature, lang))
                 fields.append(Field((*path, "when", str(i), key), "number", label, _text(number)))
     because = rule.get("because", {}).get(lang, name)
-    return RuleFields(
-        because, tuple(condition_in_words(c, table, lang) for c in conditions), tuple(fields)
-    )
+    return RuleFields(because, tuple(condition_in_words(c, table, lang) for c in conditions), tuple(fields))
 
 
 def _rest(whole: Mapping[str, Any], lang: Language) -> Iterator[Field]:
@@ -155,8 +147,9 @@ def _rest(whole: Mapping[str, Any], lang: Language) -> Iterator[Field]:
         path = ("bands", key)
         yield Field(path, "whole", say(f"card_band_{key}", lang), _text(_at(whole, path)))
     policy = whole.get("thresholds", {})
-    yield Field(("thresholds", "policy"), "choice", say("card_policy", lang),
-                policy.get("policy", POLICIES[0]))  # fmt: skip
+    yield Field(
+        ("thresholds", "policy"), "choice", say("card_policy", lang), policy.get("policy", POLICIES[0])
+    )
     for key in ("warm", "hot"):
         yield Field(
             ("thresholds", key),
@@ -174,8 +167,12 @@ def _rest(whole: Mapping[str, Any], lang: Language) -> Iterator[Field]:
             )
     for stage in ("hot", "warm", "cold"):
         hours = ("stages", stage, "hours")
-        yield Field(hours, "number", say("card_hours", lang, stage=say(f"stage_{stage}", lang)),
-                    _text(_at(whole, hours)))  # fmt: skip
+        yield Field(
+            hours,
+            "number",
+            say("card_hours", lang, stage=say(f"stage_{stage}", lang)),
+            _text(_at(whole, hours)),
+        )
 
 
 def _typed(told: Mapping[str, str], field: Field) -> str:
@@ -225,14 +222,21 @@ def _sentence(error: Any, lang: Language) -> str:
 
 
 _KNOWN = {
-    "points do nothing": "card_error_zero", "out of reach": "card_error_reach",
-    "greater than 0": "card_error_positive", "Field required": "card_error_missing",
-    "greater than or equal to -1000": "card_error_points", "less than or equal to 1000": "card_error_points",
-    "less than or equal to 8760": "card_error_hours", "do not go with": "card_error_no_values",
-    "needs both": "card_error_both", "are shares": "card_error_shares",
-    "calls_per_week: warm": "card_error_above", "top_share: warm": "card_error_above",
-    "must lie below hot": "card_error_order", "no number can hold": "card_error_crossed",
-}  # fmt: skip
+    "points do nothing": "card_error_zero",
+    "out of reach": "card_error_reach",
+    "greater than 0": "card_error_positive",
+    "Field required": "card_error_missing",
+    "greater than or equal to -1000": "card_error_points",
+    "less than or equal to 1000": "card_error_points",
+    "less than or equal to 8760": "card_error_hours",
+    "do not go with": "card_error_no_values",
+    "needs both": "card_error_both",
+    "are shares": "card_error_shares",
+    "calls_per_week: warm": "card_error_above",
+    "top_share: warm": "card_error_above",
+    "must lie below hot": "card_error_order",
+    "no number can hold": "card_error_crossed",
+}
 
 
 def _at(told: Any, path: Path) -> Any:

@@ -62,8 +62,14 @@ async def show(visit: Visit) -> Response:
     """The definition in force, and all versions."""
     told = await _versions(visit)
     card = visit.house.watch.in_use.scorer.card
-    return visit.html("definition.html", versions=told, card=card, blocks=_blocks(card, visit),
-                      in_force=versions.in_force(told), parties=visit.house.crm.review.sign_off)  # fmt: skip
+    return visit.html(
+        "definition.html",
+        versions=told,
+        card=card,
+        blocks=_blocks(card, visit),
+        in_force=versions.in_force(told),
+        parties=visit.house.crm.review.sign_off,
+    )
 
 
 async def show_version(visit: Visit) -> Response:
@@ -108,9 +114,11 @@ async def sign(visit: Visit) -> Response:
         return _version_page(visit, version, told, wrong, 422)
     key, note = visit.key, str(form.get("note", "")).strip()
     try:
-        await visit.change(lambda at: versions.sign(
-            at, version.number, party, key.name, key.id, visit.now, note, _once(visit)
-        ))  # fmt: skip
+        await visit.change(
+            lambda at: versions.sign(
+                at, version.number, party, key.name, key.id, visit.now, note, _once(visit)
+            )
+        )
     except Signed:
         wrong = Fields({"party": visit.say("definition_wrong_party")})
         return _version_page(visit, version, told, wrong, 409)
@@ -133,9 +141,7 @@ async def back(visit: Visit) -> Response:
     note = visit.say("definition_back_note", number=old.number)
 
     def save(at: Connection) -> int:
-        return versions.save(
-            at, newest.number, old.text, old.version, visit.key.name, note, visit.now
-        )
+        return versions.save(at, newest.number, old.text, old.version, visit.key.name, note, visit.now)
 
     try:
         number = await visit.change(save)
@@ -196,9 +202,9 @@ async def _versions(visit: Visit) -> list[Version]:
     present = versions.in_force(told)
     if present is None or present.version != card.version:
         with suppress(Stale):  # another took it in at this very moment
-            await visit.change(lambda at: versions.imported(
-                at, text, card.version, visit.now, _parties(visit)
-            ))  # fmt: skip
+            await visit.change(
+                lambda at: versions.imported(at, text, card.version, visit.now, _parties(visit))
+            )
         told = await visit.see(versions.all_versions)
     return told
 
@@ -243,8 +249,11 @@ def _on_newest(edit: Edit, own: list[Field], visit: Visit) -> Edit:
     told, form = edit.typed, form_of(_whole(edit.newest.text), _table(visit), visit.lang)
     there = {(field.path, field.label) for field in form.fields}
     kept = {f.name: told[f.name] for f in own if f.name in told and (f.path, f.label) in there}
-    gone = {f.name: visit.say("definition_gone", what=f.label, number=edit.newest.number)
-            for f in own if (f.path, f.label) not in there}  # fmt: skip
+    gone = {
+        f.name: visit.say("definition_gone", what=f.label, number=edit.newest.number)
+        for f in own
+        if (f.path, f.label) not in there
+    }
     typed = Fields({**_values(form), **kept, "note": told["note"]})
     return replace(edit, form=form, typed=typed, wrong=Fields({**edit.wrong, **gone}))
 
@@ -279,19 +288,21 @@ def _edit_page(
     wants: bool = False,
 ) -> Response:
     card = visit.house.watch.in_use.scorer.card
-    theirs = (
-        _between(edit.base, edit.newest, visit) if edit.base.number != edit.newest.number else []
-    )
-    mine = (
-        []
-        if edit.card is None
-        else differences(_card(edit.newest), edit.card, _table(visit), visit.lang)
-    )
+    theirs = _between(edit.base, edit.newest, visit) if edit.base.number != edit.newest.number else []
+    mine = [] if edit.card is None else differences(_card(edit.newest), edit.card, _table(visit), visit.lang)
     return visit.html(
-        "definition_edit.html", status, edit=edit, form=edit.form, replay=_shown(replay), theirs=theirs,
-        mine=mine, present=card, tried=edit.card is not None and (status == 200), wants=wants,
+        "definition_edit.html",
+        status,
+        edit=edit,
+        form=edit.form,
+        replay=_shown(replay),
+        theirs=theirs,
+        mine=mine,
+        present=card,
+        tried=edit.card is not None and (status == 200),
+        wants=wants,
         no_evidence=edit.card is not None and replay is None and status == 200,
-    )  # fmt: skip
+    )
 
 
 def _version_page(
@@ -299,11 +310,19 @@ def _version_page(
 ) -> Response:
     base = next((v for v in told if v.number == version.based_on), None)
     return visit.html(
-        "definition_version.html", status, version=version, changes=_between(base, version, visit),
-        base=base, wrong=wrong, parties=_parties(visit), blocks=_blocks(_card(version), visit),
+        "definition_version.html",
+        status,
+        version=version,
+        changes=_between(base, version, visit),
+        base=base,
+        wrong=wrong,
+        parties=_parties(visit),
+        blocks=_blocks(_card(version), visit),
         mine=versions.may_sign(version, visit.key.id, _parties(visit), _once(visit)),
-        newest=version.number == told[0].number, latest=told[0].number, in_force=versions.in_force(told),
-    )  # fmt: skip
+        newest=version.number == told[0].number,
+        latest=told[0].number,
+        in_force=versions.in_force(told),
+    )
 
 
 def _between(base: Version | None, version: Version, visit: Visit) -> list[Change]:
@@ -350,10 +369,11 @@ def _once(visit: Visit) -> bool:
 
 
 ROUTES = (
-    PageRoute("GET", "/definition", show), PageRoute("GET", "/definition/edit", edit),
+    PageRoute("GET", "/definition", show),
+    PageRoute("GET", "/definition/edit", edit),
     PageRoute("POST", "/definition/edit", submit),
     PageRoute("GET", "/definition/{number:int}", show_version),
     PageRoute("POST", "/definition/{number:int}/sign", sign),
     PageRoute("POST", "/definition/{number:int}/enforce", enforce),
     PageRoute("POST", "/definition/{number:int}/back", back),
-)  # fmt: skip
+)

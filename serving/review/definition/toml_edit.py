@@ -37,8 +37,9 @@ def written(text: str, changes: Changes, card: Scorecard) -> str:
         _set(document, path, _toml(value))
     told = tomlkit.dumps(document)
     if parse_card(tomllib.loads(told), "scorecard.toml").version != card.version:
-        raise SettingsError("scorecard.toml: the change cannot be written into the file as it stands. "
-                            "Change it in an editor.")  # fmt: skip
+        raise SettingsError(
+            "scorecard.toml: the change cannot be written into the file as it stands. Change it in an editor."
+        )
     return told
 
 
@@ -76,7 +77,5 @@ def _toml(value: Any) -> Any:
 
 def _inline(told: Mapping[str, Any]) -> InlineTable:
     table = tomlkit.inline_table()
-    table.update(
-        {key: list(value) if isinstance(value, tuple) else value for key, value in told.items()}
-    )
+    table.update({key: list(value) if isinstance(value, tuple) else value for key, value in told.items()})
     return table

@@ -65,9 +65,7 @@ def all_versions(connection: Connection) -> list[Version]:
     """Every version, the newest first."""
     signed: dict[int, list[Signature]] = {}
     for row in connection.execute(_signatures()):
-        signed.setdefault(row.number, []).append(
-            Signature(row.party, row.by, row.key_id, row.at, row.note)
-        )
+        signed.setdefault(row.number, []).append(Signature(row.party, row.by, row.key_id, row.at, row.note))
     return [
         Version(**row._mapping, signatures=tuple(signed.get(row.number, ())))
         for row in connection.execute(_all())
@@ -79,9 +77,7 @@ def in_force(told: Sequence[Version]) -> Version | None:
     return next((each for each in told if each.in_force_at is not None), None)
 
 
-def imported(
-    connection: Connection, text: str, version: str, now: int, parties: Sequence[str]
-) -> None:
+def imported(connection: Connection, text: str, version: str, now: int, parties: Sequence[str]) -> None:
     """Take in what stands in the file, where that is not the version in force: it was edited outside, or it
     is the newest version, which all parties have signed, and whose file was just written. Raises Stale."""
     known = all_versions(connection)
@@ -94,18 +90,22 @@ def imported(
     _insert(connection, last or 0, text, version, base, OUTSIDE, "", now, now)
 
 
-def save(
-    connection: Connection, base: int, text: str, version: str, author: str, note: str, now: int
-) -> int:
+def save(connection: Connection, base: int, text: str, version: str, author: str, note: str, now: int) -> int:
     """Save a definition that was made from version `base`; its number. Raises Stale."""
     _check_newest(connection, base)
     return _insert(connection, base, text, version, base, author, note, now, None)
 
 
 def sign(
-    connection: Connection, number: int, party: str, by: str, key_id: str, now: int, note: str,
+    connection: Connection,
+    number: int,
+    party: str,
+    by: str,
+    key_id: str,
+    now: int,
+    note: str,
     once: bool = True,
-) -> None:  # fmt: skip
+) -> None:
     """Sign the newest version for a party; `once`: no key signs for two. Raises Signed, and Stale where it is
     not the newest any more."""
     connection.execute(select(_c.number).where(_c.number == number).with_for_update())  # one by one
@@ -140,13 +140,28 @@ def _check_newest(connection: Connection, number: int) -> None:
 
 
 def _insert(
-    connection: Connection, newest: int, text: str, version: str, based_on: int | None, author: str,
-    note: str, now: int, in_force_at: int | None,
-) -> int:  # fmt: skip
+    connection: Connection,
+    newest: int,
+    text: str,
+    version: str,
+    based_on: int | None,
+    author: str,
+    note: str,
+    now: int,
+    in_force_at: int | None,
+) -> int:
     """Insert under the next number: of two who come at once, one finds it taken."""
     number = newest + 1
-    row = {"number": number, "version": version, "text": text, "based_on": based_on, "author": author,
-           "note": note, "created_at": now, "in_force_at": in_force_at}  # fmt: skip
+    row = {
+        "number": number,
+        "version": version,
+        "text": text,
+        "based_on": based_on,
+        "author": author,
+        "note": note,
+        "created_at": now,
+        "in_force_at": in_force_at,
+    }
     try:
         connection.execute(insert(card_versions).values(row))
     except IntegrityError:

@@ -64,9 +64,15 @@ async def judge(visit: Visit) -> Response:
     told = Fields({name: str(value) for name, value in form.items()})
     wrong = _wrong(told, visit)
     if not wrong:
-        body = {"lead_id": lead_id, "right_side": told["right_side"], "reason": told["reason"].strip(),
-                "by": visit.key.name, "at": iso(visit.now), "model_version": told["model_version"] or None,
-                "card_version": told["card_version"] or None}  # fmt: skip
+        body = {
+            "lead_id": lead_id,
+            "right_side": told["right_side"],
+            "reason": told["reason"].strip(),
+            "by": visit.key.name,
+            "at": iso(visit.now),
+            "model_version": told["model_version"] or None,
+            "card_version": told["card_version"] or None,
+        }
         try:
             await visit.send("verdicts", body)
             return visit.back(_place(told["back"]), done="disagreements_done")
@@ -84,31 +90,38 @@ async def export(visit: Visit) -> Response:
     return csv_answer("verdicts", COLUMNS, [list(row.values()) for row in told])
 
 
-async def _page(
-    visit: Visit, lead_id: str, told: Fields, wrong: Fields, status: int = 200
-) -> Response:
+async def _page(visit: Visit, lead_id: str, told: Fields, wrong: Fields, status: int = 200) -> Response:
     query = visit.request.query_params
     model = asked if (asked := query.get("model")) in (*STAGES, UNJUDGED) else None
     rules = asked if (asked := query.get("rules")) in STAGES else None
     higher = query.get("higher", "both")
     higher = higher if higher in ("model", "rules") else "both"
     start = int(query["start"]) if _START.fullmatch(query.get("start", "")) else 0
-    closed, _ = await visit.kept(
-        "closed-disputes", COUNTED_SECONDS, lambda: visit.house.store.see(_closed)
-    )
+    closed, _ = await visit.kept("closed-disputes", COUNTED_SECONDS, lambda: visit.house.store.see(_closed))
     found = await visit.see(lambda at: _read(at, higher, model, rules, start, closed))
-    missed, made_at = await visit.kept(
-        "never-hot", COUNTED_SECONDS, lambda: visit.house.store.see(_missed)
-    )
+    missed, made_at = await visit.kept("never-hot", COUNTED_SECONDS, lambda: visit.house.store.see(_missed))
     return visit.html(
-        "disagreements.html", status, disputes=[_dispute(row, found, visit) for row in found["rows"][:A_PAGE]],
-        closed=[_dispute(row, found, visit) for row in closed], missed=missed, made_at=made_at,
-        counts=found["counts"], sides=SIDES, model=model, rules=rules, higher=higher, apart=LEAST_APART,
-        here=_address(visit, start), query=_query(visit, start), judged=lead_id, told=told, wrong=wrong,
+        "disagreements.html",
+        status,
+        disputes=[_dispute(row, found, visit) for row in found["rows"][:A_PAGE]],
+        closed=[_dispute(row, found, visit) for row in closed],
+        missed=missed,
+        made_at=made_at,
+        counts=found["counts"],
+        sides=SIDES,
+        model=model,
+        rules=rules,
+        higher=higher,
+        apart=LEAST_APART,
+        here=_address(visit, start),
+        query=_query(visit, start),
+        judged=lead_id,
+        told=told,
+        wrong=wrong,
         elsewhere=lead_id and lead_id not in {row.lead_id for row in [*found["rows"][:A_PAGE], *closed]},
         next=_address(visit, start + A_PAGE) if len(found["rows"]) > A_PAGE else "",
         previous=_address(visit, max(0, start - A_PAGE)) if start else "",
-    )  # fmt: skip
+    )
 
 
 def _read(
@@ -144,9 +157,7 @@ def _fall(side: str, why: list[Why], row: Any, visit: Visit) -> Waterfall:
     steps = [Step(each.text, each.weight) for each in why[:MOST_STEPS]]
     if side == "rules":
         steps.append(Step(visit.say("lead_points"), float(row.points), True))
-    return Waterfall(
-        visit.say(f"disagreements_fall_{side}"), steps, digits=2 if side == "model" else 0
-    )
+    return Waterfall(visit.say(f"disagreements_fall_{side}"), steps, digits=2 if side == "model" else 0)
 
 
 def _wrong(told: Fields, visit: Visit) -> Fields:
@@ -165,9 +176,7 @@ def _address(visit: Visit, start: int) -> str:
 
 
 def _query(visit: Visit, start: int) -> str:
-    kept = {
-        k: v for k, v in visit.request.query_params.items() if k in ("model", "rules", "higher")
-    }
+    kept = {k: v for k, v in visit.request.query_params.items() if k in ("model", "rules", "higher")}
     told = {**kept, "start": str(start)} if start else kept
     return f"?{urlencode(told, quote_via=quote)}" if told else ""
 
@@ -181,4 +190,4 @@ ROUTES = (
     PageRoute("GET", "/disagreements/verdicts.csv", export),
     PageRoute("GET", "/disagreements/verdicts.json", export),
     PageRoute("POST", "/disagreements/{lead_id:path}", judge),
-)  # fmt: skip
+)

@@ -1,4 +1,4 @@
-"""Where model and rules differ: open leads, closed deals by what was said before the close, wins never hot."""
+"""Where model and rules differ: open leads, closed deals by the score before the close, wins never hot."""
 
 from __future__ import annotations
 
@@ -54,9 +54,7 @@ def never_hot(connection: Connection, most: int) -> tuple[int, int, Rows]:
     return int(scored), int(missed), connection.execute(_never(), {"most": most}).all()
 
 
-def verdicts(
-    connection: Connection, lead_ids: Sequence[str] | None = None, most: int = NEVER
-) -> Rows:
+def verdicts(connection: Connection, lead_ids: Sequence[str] | None = None, most: int = NEVER) -> Rows:
     """The verdicts of reviewers that count, the newest first; of some leads, or all."""
     asked: dict[str, Any] = {"most": most}
     if lead_ids is not None:
@@ -85,11 +83,7 @@ def _open(higher: Side, of_model: bool, of_rules: bool, unjudged: bool) -> Selec
         found = found.where(_scores.model_score > _scores.rules_score)
     if higher == "rules":
         found = found.where(_scores.model_score < _scores.rules_score)
-    return (
-        found.order_by(APART.desc(), _scores.lead_id)
-        .offset(bindparam("start"))
-        .limit(bindparam("most"))
-    )
+    return found.order_by(APART.desc(), _scores.lead_id).offset(bindparam("start")).limit(bindparam("most"))
 
 
 @cache
@@ -97,19 +91,28 @@ def _closed() -> Select[Any]:
     """The last live answer before the close: closes are few, and each looks up its lead's answers."""
     o = _outcomes.c
     newest = (
-        select(_outcomes).where(o.outcome.in_(("won", "lost")), is_newest(_outcomes))
-        .order_by(o.at.desc()).limit(1_000).subquery()
-    )  # fmt: skip
+        select(_outcomes)
+        .where(o.outcome.in_(("won", "lost")), is_newest(_outcomes))
+        .order_by(o.at.desc())
+        .limit(1_000)
+        .subquery()
+    )
     last = (
-        select(_told.seq).where(_told.lead_id == newest.c.lead_id, _told.as_of <= newest.c.at, ~_told.replay)
-        .order_by(_told.as_of.desc(), _told.seq.desc()).limit(1).correlate(newest).scalar_subquery()
-    )  # fmt: skip
+        select(_told.seq)
+        .where(_told.lead_id == newest.c.lead_id, _told.as_of <= newest.c.at, ~_told.replay)
+        .order_by(_told.as_of.desc(), _told.seq.desc())
+        .limit(1)
+        .correlate(newest)
+        .scalar_subquery()
+    )
     apart = func.abs(_told.model_score - _told.rules_score)
     return (
         select(newest.c.outcome, newest.c.at.label("closed_at"), newest.c.amount, *predictions.c)
         .join_from(newest, predictions, _told.seq == last)
-        .where(apart >= LEAST_APART).order_by(newest.c.at.desc()).limit(bindparam("most"))
-    )  # fmt: skip
+        .where(apart >= LEAST_APART)
+        .order_by(newest.c.at.desc())
+        .limit(bindparam("most"))
+    )
 
 
 def _was_hot(before: Any, lead_id: Any) -> Any:

@@ -171,20 +171,13 @@ def by_contact(facts: Facts, period: Period, office: OfficeHours | None = None) 
     return [Share(won, count) for won, count in counts]
 
 
-def lost_late(
-    facts: Facts, period: Period, deadlines: Mapping[str, int] = MappingProxyType({})
-) -> list[str]:
+def lost_late(facts: Facts, period: Period, deadlines: Mapping[str, int] = MappingProxyType({})) -> list[str]:
     """Hot leads that were lost in the period, and had no first contact within 24 hours, nor by their
     deadline (ms UTC) where that was later; the last lost first."""
     found = []
     for lead, hot_at in facts.hot.items():
         closed = facts.closed.get(lead)
-        if (
-            closed is not None
-            and not closed.won
-            and period.holds(closed.at)
-            and closed.at >= hot_at
-        ):
+        if closed is not None and not closed.won and period.holds(closed.at) and closed.at >= hot_at:
             contacted = _contacted(facts, lead, closed.at)
             latest = max(hot_at + LATE_HOURS * HOUR, deadlines.get(lead, 0))
             if contacted is None or contacted > latest:
@@ -226,9 +219,7 @@ def sources(
     brought nothing are there too; the most hot leads first."""
     hot, became, won = (_counted(of, leads) for leads in _within(facts, period))
     names = dict.fromkeys([*hot, *became, *won, *costs])
-    told = [
-        Source(n, hot.get(n, 0), became.get(n, 0), won.get(n, 0), costs.get(n, None)) for n in names
-    ]
+    told = [Source(n, hot.get(n, 0), became.get(n, 0), won.get(n, 0), costs.get(n, None)) for n in names]
     return sorted(told, key=lambda source: (-source.hot, -source.won, source.name))
 
 

@@ -97,12 +97,18 @@ def _page(template: str, told: Told, visit: Visit) -> Response:
     span = told.span
     runs = span.runs(visit.now)
     return visit.html(
-        template, told=told, sheets=list(sheets(told.counted, visit)), cell=partial(shown, visit.say),
-        earlier=span.moved(-1), later=None if runs else span.moved(1),
-        spans=[(count, span.of_months(count)) for count in LENGTHS], runs=runs,
-        goals=_goals(told, visit), has_costs=visit.house.crm.review.costs is not None,
+        template,
+        told=told,
+        sheets=list(sheets(told.counted, visit)),
+        cell=partial(shown, visit.say),
+        earlier=span.moved(-1),
+        later=None if runs else span.moved(1),
+        spans=[(count, span.of_months(count)) for count in LENGTHS],
+        runs=runs,
+        goals=_goals(told, visit),
+        has_costs=visit.house.crm.review.costs is not None,
         figures=pictures(told.counted, visit),
-    )  # fmt: skip
+    )
 
 
 def _goals(told: Told, visit: Visit) -> list[dict[str, Any]]:
@@ -132,6 +138,7 @@ def _reached(value: int | Share, target: float | None, runs: bool) -> bool | Non
 
 
 ROUTES = (
-    PageRoute("GET", "/figures", show), PageRoute("GET", "/figures/print", print_out),
+    PageRoute("GET", "/figures", show),
+    PageRoute("GET", "/figures/print", print_out),
     PageRoute("GET", "/figures/{name}.csv", take_away),
-)  # fmt: skip
+)

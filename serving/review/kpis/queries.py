@@ -25,8 +25,7 @@ def facts(connection: Connection) -> Facts:
     """All that the figures are counted from."""
     hot = _pairs(connection, _first_hot())
     closed = {
-        row.lead_id: Closed(row.outcome == "won", row.at, row.amount)
-        for row in connection.execute(_closed())
+        row.lead_id: Closed(row.outcome == "won", row.at, row.amount) for row in connection.execute(_closed())
     }
     opened = _opened_since(hot, connection.execute(_opened_rows()))
     handled = {row.lead_id: _handled(row) for row in connection.execute(_first_steps())}
@@ -115,9 +114,7 @@ def _by_stage(closed: bool = False) -> Select[Any]:
 @cache
 def _first_hot() -> Select[Any]:
     p = predictions.c
-    return (
-        select(p.lead_id, func.min(p.as_of)).where(p.stage == "hot", ~p.replay).group_by(p.lead_id)
-    )
+    return select(p.lead_id, func.min(p.as_of)).where(p.stage == "hot", ~p.replay).group_by(p.lead_id)
 
 
 @cache
@@ -129,13 +126,17 @@ def _first_steps() -> Select[Any]:
         return case((c.step == step, c.at))
 
     return (
-        select(c.lead_id, func.min(at("handed_over")).label("handed"),
-               func.min(at("first_contact")).label("contacted"),
-               func.min(case((c.step.in_(("accepted", "sent_back")), c.at))).label("judged"),
-               func.max(at("accepted")).label("accepted"), func.max(at("sent_back")).label("sent_back"))
+        select(
+            c.lead_id,
+            func.min(at("handed_over")).label("handed"),
+            func.min(at("first_contact")).label("contacted"),
+            func.min(case((c.step.in_(("accepted", "sent_back")), c.at))).label("judged"),
+            func.max(at("accepted")).label("accepted"),
+            func.max(at("sent_back")).label("sent_back"),
+        )
         .where(c.step.in_(("handed_over", "first_contact", "accepted", "sent_back")), is_newest(_steps))
         .group_by(c.lead_id)
-    )  # fmt: skip
+    )
 
 
 @cache
@@ -163,8 +164,12 @@ def _closed() -> Select[Any]:
 def _sent_back() -> Select[Any]:
     c, p = _steps.c, predictions.c
     version = (
-        select(p.card_version).where(p.lead_id == c.lead_id, p.as_of <= c.at, ~p.replay)
-        .order_by(p.as_of.desc(), p.seq.desc()).limit(1).correlate(_steps).scalar_subquery()
-    )  # fmt: skip
+        select(p.card_version)
+        .where(p.lead_id == c.lead_id, p.as_of <= c.at, ~p.replay)
+        .order_by(p.as_of.desc(), p.seq.desc())
+        .limit(1)
+        .correlate(_steps)
+        .scalar_subquery()
+    )
     period = (c.at >= bindparam("start")) & (c.at < bindparam("end"))
     return select(version, c.reason).where(c.step == "sent_back", period, is_newest(_steps))

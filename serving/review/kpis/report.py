@@ -48,20 +48,28 @@ class Counted:
 
 
 def counted(
-    connection: Connection, facts: Facts, span: Span, columns: Sequence[str],
-    costs: Sequence[Cost], office: OfficeHours | None,
-) -> Counted:  # fmt: skip
+    connection: Connection,
+    facts: Facts,
+    span: Span,
+    columns: Sequence[str],
+    costs: Sequence[Cost],
+    office: OfficeHours | None,
+) -> Counted:
     """Count all figures of some months; sources by `columns`, time by the hours of an `office`."""
     period = span.period
     year = Period(span.borders[0], period.end)
     known = kpi_queries.attributes(connection, concerned(facts, period), columns)
     return Counted(
-        kpis(facts, period), dict(zip(span.year, monthly(facts, span.borders), strict=True)),
-        afterwards(facts, period), by_contact(facts, year, office), _lost(connection, facts, period),
-        kpi_queries.stages_now(connection), kpi_queries.sent_back(connection, period.start, period.end),
+        kpis(facts, period),
+        dict(zip(span.year, monthly(facts, span.borders), strict=True)),
+        afterwards(facts, period),
+        by_contact(facts, year, office),
+        _lost(connection, facts, period),
+        kpi_queries.stages_now(connection),
+        kpi_queries.sent_back(connection, period.start, period.end),
         {each.version: each.number for each in reversed(all_versions(connection))},
         {c: sources(facts, period, partial(_of, known, c), cost_by(costs, c, span.months)) for c in columns},
-    )  # fmt: skip
+    )
 
 
 def source_columns(known: Mapping[str, object]) -> list[str]:

@@ -39,20 +39,33 @@ def _by_month(counted: Counted, visit: Visit) -> Sheet:
         [month, each.hot, each.acceptance, each.opportunity, each.win]
         for month, each in reversed([*counted.months.items()])
     ]
-    return Sheet("months", say("figures_months"), [
-        Column("month", say("figures_month"), "text"), Column("hot_leads", say("figures_hot")),
-        Column("acceptance_rate", say("figures_acceptance"), "share"),
-        Column("opportunity_rate", say("opportunity_rate_word"), "share"),
-        Column("win_rate", say("figures_win"), "share"),
-    ], rows)  # fmt: skip
+    return Sheet(
+        "months",
+        say("figures_months"),
+        [
+            Column("month", say("figures_month"), "text"),
+            Column("hot_leads", say("figures_hot")),
+            Column("acceptance_rate", say("figures_acceptance"), "share"),
+            Column("opportunity_rate", say("opportunity_rate_word"), "share"),
+            Column("win_rate", say("figures_win"), "share"),
+        ],
+        rows,
+    )
 
 
 def _afterwards(counted: Counted, visit: Visit) -> Sheet:
     say = visit.say
     rows = [[say(f"figures_step_{step}"), share] for step, share in counted.afterwards.items()]
-    return Sheet("afterwards", say("figures_afterwards"), [
-        Column("step", say("figures_step"), "text"), Column("of_hot_leads", say("figures_share"), "share"),
-    ], rows, say("figures_afterwards_how"))  # fmt: skip
+    return Sheet(
+        "afterwards",
+        say("figures_afterwards"),
+        [
+            Column("step", say("figures_step"), "text"),
+            Column("of_hot_leads", say("figures_share"), "share"),
+        ],
+        rows,
+        say("figures_afterwards_how"),
+    )
 
 
 def _contact(counted: Counted, visit: Visit) -> Sheet:
@@ -61,25 +74,38 @@ def _contact(counted: Counted, visit: Visit) -> Sheet:
     how = [say("figures_contact_how")]
     if visit.house.watch.in_use.scorer.card.stages.hot.business_hours:
         how.append(say("figures_contact_office"))
-    return Sheet("contact", say("figures_contact"), [
-        Column("first_contact", say("figures_contact_in"), "text"),
-        Column("win_rate", say("figures_win"), "share"),
-    ], rows, " ".join(how))  # fmt: skip
+    return Sheet(
+        "contact",
+        say("figures_contact"),
+        [
+            Column("first_contact", say("figures_contact_in"), "text"),
+            Column("win_rate", say("figures_win"), "share"),
+        ],
+        rows,
+        " ".join(how),
+    )
 
 
 def _by_source(counted: Counted, column: str, visit: Visit) -> Sheet:
     """What came of each channel, campaign, keyword or landing page, and what it cost."""
     say, what = visit.say, visit.house.crm.table.vocabulary.word(column, visit.lang)
-    return Sheet(column, say("figures_by", what=what), [
-        Column("source", what, "text"), Column("hot_leads", say("figures_hot")),
-        Column("opportunities", say("figures_opportunities")), Column("wins", say("figures_wins")),
-        Column("cost", say("figures_cost"), "money"),
-        Column("cost_per_hot", say("figures_per_hot"), "money"),
-        Column("cost_per_win", say("figures_per_win"), "money"),
-    ], [
-        [_word(visit, column, s.name), s.hot, s.opportunities, s.won, s.cost, s.per_hot, s.per_win]
-        for s in counted.sources[column]
-    ])  # fmt: skip
+    return Sheet(
+        column,
+        say("figures_by", what=what),
+        [
+            Column("source", what, "text"),
+            Column("hot_leads", say("figures_hot")),
+            Column("opportunities", say("figures_opportunities")),
+            Column("wins", say("figures_wins")),
+            Column("cost", say("figures_cost"), "money"),
+            Column("cost_per_hot", say("figures_per_hot"), "money"),
+            Column("cost_per_win", say("figures_per_win"), "money"),
+        ],
+        [
+            [_word(visit, column, s.name), s.hot, s.opportunities, s.won, s.cost, s.per_hot, s.per_win]
+            for s in counted.sources[column]
+        ],
+    )
 
 
 def _stages(counted: Counted, visit: Visit) -> Sheet:
@@ -98,25 +124,38 @@ def _sent_back(counted: Counted, visit: Visit) -> Sheet:
         return say("figures_version", number=numbers[version], version=version)
 
     rows = [[name(version), reason, count] for version, reason, count in counted.back]
-    return Sheet("sent_back", say("figures_back"), [
-        Column("definition", say("figures_definition"), "text"), Column("reason", say("steps_reason"), "text"),
-        Column("leads", say("figures_leads")),
-    ], rows)  # fmt: skip
+    return Sheet(
+        "sent_back",
+        say("figures_back"),
+        [
+            Column("definition", say("figures_definition"), "text"),
+            Column("reason", say("steps_reason"), "text"),
+            Column("leads", say("figures_leads")),
+        ],
+        rows,
+    )
 
 
 def _lost(counted: Counted, visit: Visit) -> Sheet:
     say, rows = visit.say, [[lead] for lead in counted.lost]
-    return Sheet("lost_late", say("figures_lost", count=len(rows)),
-                 [Column("lead_id", say("calls_lead"), "lead")], rows, say("figures_lost_how"))  # fmt: skip
+    return Sheet(
+        "lost_late",
+        say("figures_lost", count=len(rows)),
+        [Column("lead_id", say("calls_lead"), "lead")],
+        rows,
+        say("figures_lost_how"),
+    )
 
 
 def _shares(name: str, shares: Sequence[Share]) -> Series:
     ends = [share.interval for share in shares]
     return Series(
-        name, [None if s.rate is None else 100 * s.rate for s in shares],
-        [None if e is None else 100 * e[0] for e in ends], [None if e is None else 100 * e[1] for e in ends],
+        name,
+        [None if s.rate is None else 100 * s.rate for s in shares],
+        [None if e is None else 100 * e[0] for e in ends],
+        [None if e is None else 100 * e[1] for e in ends],
         "rules",
-    )  # fmt: skip
+    )
 
 
 def _band_names(visit: Visit) -> list[str]:

@@ -19,11 +19,15 @@ def over_time(rows: Sequence[Mapping[str, Any]], marks: Sequence[Mark], visit: V
     """The scores of both sides as they were told, oldest first, with what happened."""
     told = sorted((row for row in rows if not row["replay"]), key=lambda row: int(row["as_of"]))
     return Lines(
-        visit.say("lead_over_time"), [float(row["as_of"]) for row in told],
-        [Series(visit.say("side_model"), [row["model_score"] for row in told], role="model"),
-         Series(visit.say("side_rules"), [row["rules_score"] for row in told], role="rules")],
-        marks, visit.house.crm.zone,
-    )  # fmt: skip
+        visit.say("lead_over_time"),
+        [float(row["as_of"]) for row in told],
+        [
+            Series(visit.say("side_model"), [row["model_score"] for row in told], role="model"),
+            Series(visit.say("side_rules"), [row["rules_score"] for row in told], role="rules"),
+        ],
+        marks,
+        visit.house.crm.zone,
+    )
 
 
 def model_waterfall(answers: Answers, visit: Visit) -> Waterfall | None:
@@ -36,14 +40,19 @@ def model_waterfall(answers: Answers, visit: Visit) -> Waterfall | None:
     steps = [
         Step(Reason(told.features[i], plain(answers, told.features[i]), share).text(table, visit.lang), share)
         for i, share in strongest
-    ]  # fmt: skip
+    ]
     total = float(told.log_odds[0])
     rest = total - told.prior - sum(step.value for step in steps)
     others = [Step(visit.say("lead_others"), rest)] if abs(rest) >= 0.005 else []
-    return Waterfall(visit.say("lead_model_waterfall"), [
-        Step(visit.say("lead_prior"), told.prior, True), *steps, *others,
-        Step(visit.say("lead_log_odds"), total, True),
-    ])  # fmt: skip
+    return Waterfall(
+        visit.say("lead_model_waterfall"),
+        [
+            Step(visit.say("lead_prior"), told.prior, True),
+            *steps,
+            *others,
+            Step(visit.say("lead_log_odds"), total, True),
+        ],
+    )
 
 
 def rules_waterfall(score: Score, visit: Visit) -> Waterfall:

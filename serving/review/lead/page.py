@@ -55,9 +55,14 @@ async def _override(visit: Visit) -> Response:
     form, lead_id = await visit.form(), visit.request.path_params["lead_id"]
     told = {name: str(value) for name, value in form.items()}
     until = day_of(told.get("until", ""))
-    body = {"lead_id": lead_id, "verdict": told.get("verdict"), "reason": told.get("reason", "").strip(),
-            "by": visit.key.name, "at": iso(visit.now),
-            "expires_at": None if until is None else iso(end_of(until, visit))}  # fmt: skip
+    body = {
+        "lead_id": lead_id,
+        "verdict": told.get("verdict"),
+        "reason": told.get("reason", "").strip(),
+        "by": visit.key.name,
+        "at": iso(visit.now),
+        "expires_at": None if until is None else iso(end_of(until, visit)),
+    }
     wrong = _wrong(told, until, visit)
     if not wrong:
         try:
@@ -70,9 +75,12 @@ async def _override(visit: Visit) -> Response:
 
 
 async def _page(
-    visit: Visit, told: Mapping[str, str] = _NOTHING, wrong: Mapping[str, str] = _NOTHING,
-    step: Typed = _NO_STEP, status: int = 200,
-) -> Response:  # fmt: skip
+    visit: Visit,
+    told: Mapping[str, str] = _NOTHING,
+    wrong: Mapping[str, str] = _NOTHING,
+    step: Typed = _NO_STEP,
+    status: int = 200,
+) -> Response:
     lead_id = visit.request.path_params["lead_id"]
     lead, rows = await _read(visit, lead_id)
     done = await visit.see(lambda at: deeds(at, lead_id))
@@ -82,13 +90,24 @@ async def _page(
     falls = [model_waterfall(answers, visit), rules_waterfall(score, visit)]
     today = from_ms(visit.now).astimezone(visit.house.crm.zone).date()
     return visit.html(
-        "lead.html", status, lead=lead, score=score, pictures=pictures, falls=[f for f in falls if f],
-        rows=rows[:50], happened=_happened(lead, done, visit), what_if=await _what_if(visit, lead),
-        told=Fields(told), wrong=Fields(wrong), today=today.isoformat(), link=crm_link(visit, lead_id),
+        "lead.html",
+        status,
+        lead=lead,
+        score=score,
+        pictures=pictures,
+        falls=[f for f in falls if f],
+        rows=rows[:50],
+        happened=_happened(lead, done, visit),
+        what_if=await _what_if(visit, lead),
+        told=Fields(told),
+        wrong=Fields(wrong),
+        today=today.isoformat(),
+        link=crm_link(visit, lead_id),
         typed=step,
-        until=(today + timedelta(days=DAYS)).isoformat(), lead_id=lead_id,
+        until=(today + timedelta(days=DAYS)).isoformat(),
+        lead_id=lead_id,
         here=f"/review/leads/{quote(lead_id, safe='')}",
-    )  # fmt: skip
+    )
 
 
 async def _read(visit: Visit, lead_id: str) -> tuple[Known, list[dict[str, Any]]]:
@@ -130,9 +149,7 @@ def _made_at(visit: Visit) -> int:
 
 def _marks(lead: Known, done: list[Deed], visit: Visit) -> list[Mark]:
     words = visit.house.crm.table.vocabulary
-    acts = [
-        Mark(float(at), words.word(kind, visit.lang)) for kind, at, _ in lead.stored.events[-SHOWN:]
-    ]
+    acts = [Mark(float(at), words.word(kind, visit.lang)) for kind, at, _ in lead.stored.events[-SHOWN:]]
     return acts + [Mark(float(deed.at), _in_words(deed, visit)) for deed in done]
 
 
@@ -142,10 +159,14 @@ def _happened(lead: Known, done: list[Deed], visit: Visit) -> list[tuple[int, st
     acts = [(at, words.word(kind, visit.lang), "", "") for kind, at, _ in lead.stored.events]
     told = [(deed.at, _in_words(deed, visit), deed.why, deed.by) for deed in done]
     changes = [
-        (at, visit.say("reason", label=words.word(column, visit.lang),
-                       value=_value(column, value, visit)), "", "")
+        (
+            at,
+            visit.say("reason", label=words.word(column, visit.lang), value=_value(column, value, visit)),
+            "",
+            "",
+        )
         for column, at, value in lead.stored.changes
-    ]  # fmt: skip
+    ]
     return sorted([*acts, *told, *changes], key=lambda each: -each[0])[:HAPPENED]
 
 
@@ -157,11 +178,7 @@ def _value(column: str, value: object, visit: Visit) -> str:
 
 
 def _in_words(deed: Deed, visit: Visit) -> str:
-    due = (
-        ""
-        if deed.due_at is None
-        else f" {from_ms(deed.due_at).astimezone(visit.house.crm.zone):%Y-%m-%d}"
-    )
+    due = "" if deed.due_at is None else f" {from_ms(deed.due_at).astimezone(visit.house.crm.zone):%Y-%m-%d}"
     if deed.kind == "opportunities":
         return visit.say("lead_opportunities")
     return visit.say(f"lead_{deed.kind}_{deed.what}") + due
@@ -181,6 +198,7 @@ def _wrong(told: Mapping[str, str], until: date | None, visit: Visit) -> dict[st
 
 
 ROUTES = (
-    PageRoute("GET", "/leads", find), PageRoute("GET", "/leads/{lead_id:path}", show),
+    PageRoute("GET", "/leads", find),
+    PageRoute("GET", "/leads/{lead_id:path}", show),
     PageRoute("POST", "/leads/{lead_id:path}", act),
-)  # fmt: skip
+)

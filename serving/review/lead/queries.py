@@ -45,5 +45,11 @@ def _of_kind(connection: Connection, kind: Kind, lead_id: str) -> Iterator[Deed]
     for row in rows:
         told: dict[str, Any] = dict(row._mapping)
         why = next((str(told[name]) for name in _WHY if told.get(name)), "")
-        yield Deed(kind, row.at, str(told.get(_WHAT.get(kind, ""), "") or ""), str(told.get("by") or ""),
-                   why, told.get("due_at"))  # fmt: skip
+        yield Deed(
+            kind,
+            row.at,
+            str(told.get(_WHAT.get(kind, ""), "") or ""),
+            str(told.get("by") or ""),
+            why,
+            told.get("due_at"),
+        )

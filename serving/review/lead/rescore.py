@@ -40,9 +40,7 @@ def known_at(house: House, stored: StoredLead, moment: int) -> Known:
     how, table = house.desk.how, house.watch.in_use.scorer.table
     view = told_before(stored, how, moment).view(moment + 1)
     values = dict(zip(table.names, table.one(view), strict=True))
-    return Known(
-        stored, moment, values, {r: view.text(c) is not None for r, c in how.roles.items()}
-    )
+    return Known(stored, moment, values, {r: view.text(c) is not None for r, c in how.roles.items()})
 
 
 def judged(house: House, lead: Known, changed: Values, explain: bool = False) -> Answers:
@@ -50,15 +48,18 @@ def judged(house: House, lead: Known, changed: Values, explain: bool = False) ->
     scorer, lead_id = house.watch.in_use.scorer, lead.stored.lead_id
     values = {**lead.values, **changed}
     roles = house.desk.how.roles
-    columns = {
-        f.column for name, f in scorer.table.attributes.items() if changed.get(name) is not None
-    }
+    columns = {f.column for name, f in scorer.table.attributes.items() if changed.get(name) is not None}
     answered = {role: told or roles[role] in columns for role, told in lead.answered.items()}
     moment = lead.moment + 1
     return scorer.one(
-        lead_id, [values[name] for name in scorer.table.names], moment if house.desk.how.dated else None,
-        answered, house.said.of(lead_id, moment), explain, house.said.done.of(lead_id, moment),
-    )  # fmt: skip
+        lead_id,
+        [values[name] for name in scorer.table.names],
+        moment if house.desk.how.dated else None,
+        answered,
+        house.said.of(lead_id, moment),
+        explain,
+        house.said.done.of(lead_id, moment),
+    )
 
 
 def plain(answers: Answers, name: str) -> Value:

@@ -64,16 +64,25 @@ def changed_values(
 
 
 def fields(
-    told: Mapping[str, str], lead: Known, wrong: set[str], card: Scorecard, table: FeatureTable, lang: Language
-) -> tuple[list[Field], list[Field]]:  # fmt: skip
+    told: Mapping[str, str],
+    lead: Known,
+    wrong: set[str],
+    card: Scorecard,
+    table: FeatureTable,
+    lang: Language,
+) -> tuple[list[Field], list[Field]]:
     """The form: what people can learn by asking, and what the lead does."""
 
     def field(name: str) -> Field:
         present = typed(lead.values[name])
         return Field(
-            name, table.label(name, lang), told.get(PREFIX + name, present), present,
-            _choices(name, lead.values[name], card, table, lang), "number" if name in wrong else "",
-        )  # fmt: skip
+            name,
+            table.label(name, lang),
+            told.get(PREFIX + name, present),
+            present,
+            _choices(name, lead.values[name], card, table, lang),
+            "number" if name in wrong else "",
+        )
 
     asked = [name for name, feature in table if isinstance(feature, Attribute)]
     rest = [name for name in table.names if name not in set(asked)]
@@ -89,9 +98,7 @@ def turns(house: House, lead: Known, lang: Language) -> list[Turn]:
         if count == MOST_TRIED:
             break
         told = judged(house, lead, change).decision
-        text = " + ".join(
-            _in_words(name, value, scorer.table, lang) for name, value in change.items()
-        )
+        text = " + ".join(_in_words(name, value, scorer.table, lang) for name, value in change.items())
         score = int(told.score[0])
         if score > present:
             found.setdefault(text, Turn(text, score, bool(told.stage[0] == HOT)))
@@ -102,10 +109,8 @@ def turns(house: House, lead: Known, lang: Language) -> list[Turn]:
 def _changes(
     lead: Known, card: Scorecard, table: FeatureTable, roles: Mapping[str, str]
 ) -> Iterator[dict[str, Value]]:
-    """What would let each rule hold that gives points or is hot at once; each answer to the four questions."""
-    rules = [
-        r for place, _, r in card.rules() if place != "exclusions" and getattr(r, "points", 1) > 0
-    ]
+    """Changes that would make a rule hold (points or hot at once), and answers to the four questions."""
+    rules = [r for place, _, r in card.rules() if place != "exclusions" and getattr(r, "points", 1) > 0]
     for rule in rules:
         if change := _fulfilled(rule, lead.values):
             yield change
@@ -113,9 +118,7 @@ def _changes(
     for name, feature in table.attributes.items():
         if feature.column in asked:
             choices = _choices(name, None, card, table, "en")
-            yield from (
-                _one(name, value) for value, _ in choices if value not in ("", lead.values[name])
-            )
+            yield from (_one(name, value) for value, _ in choices if value not in ("", lead.values[name]))
 
 
 def _one(name: str, value: Value) -> dict[str, Value]:
@@ -150,8 +153,12 @@ def _choices(
     start = f"{feature.column}="
     known = [key.removeprefix(start) for key in table.vocabulary.words if key.startswith(start)]
     of_card = [
-        value for _, _, rule in card.rules() for c in rule.when if c.feature == name for value in c.one_of or ()
-    ]  # fmt: skip
+        value
+        for _, _, rule in card.rules()
+        for c in rule.when
+        if c.feature == name
+        for value in c.one_of or ()
+    ]
     own = [present] if isinstance(present, str) else []
     values = dict.fromkeys([*known, *of_card, *own])
     return (("", "–"), *((value, shown(table, name, value, lang)) for value in values))

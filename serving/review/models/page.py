@@ -73,16 +73,23 @@ def _wrong_note(note: str, visit: Visit) -> str:
 
 async def _page(visit: Visit, told: Fields, wrong: Fields, status: int = 200) -> Response:
     root = visit.house.settings.bundles
-    known, open_, done = await asyncio.to_thread(
-        lambda: (read_models(root), waiting(root), answers(root))
-    )
+    known, open_, done = await asyncio.to_thread(lambda: (read_models(root), waiting(root), answers(root)))
     models: Mapping[str, Any] = {} if known is None else known["models"]
     return visit.html(
-        "models.html", status, models=models, at=known and known["at"], figures=FIGURES, told=told, wrong=wrong,
-        gate=_gate(known, visit), waiting=open_, answered=done[:20], acts=_acts(models, visit),
+        "models.html",
+        status,
+        models=models,
+        at=known and known["at"],
+        figures=FIGURES,
+        told=told,
+        wrong=wrong,
+        gate=_gate(known, visit),
+        waiting=open_,
+        answered=done[:20],
+        acts=_acts(models, visit),
         slow=any(visit.now - request.at > SLOW_MS for request in open_),
         used=visit.house.watch.in_use.origin,
-    )  # fmt: skip
+    )
 
 
 def _acts(models: Mapping[str, Any], visit: Visit) -> list[tuple[str, str]]:
@@ -92,8 +99,9 @@ def _acts(models: Mapping[str, Any], visit: Visit) -> list[tuple[str, str]]:
         there = [(action, alias) for action, alias in there if action != "rollback"]
     return [
         (action, models[alias]["registered"])
-        for action, alias in there if visit.may("POST", f"/review/models/{action}")
-    ]  # fmt: skip
+        for action, alias in there
+        if visit.may("POST", f"/review/models/{action}")
+    ]
 
 
 def _gate(known: Mapping[str, Any] | None, visit: Visit) -> Any:
@@ -101,8 +109,7 @@ def _gate(known: Mapping[str, Any] | None, visit: Visit) -> Any:
     if known is None or known.get("gate") is None:
         return None
     checks = [
-        Check(c["name"], c["passed"], c["gain"] and _figure(c["gain"]), c["figures"])
-        for c in known["gate"]
+        Check(c["name"], c["passed"], c["gain"] and _figure(c["gain"]), c["figures"]) for c in known["gate"]
     ]
     return {
         "passed": all(check.passed for check in checks),
@@ -113,10 +120,7 @@ def _gate(known: Mapping[str, Any] | None, visit: Visit) -> Any:
 def _figure(told: Mapping[str, float | None]) -> Figure:
     nan = float("nan")
     return Figure(
-        *(
-            nan if told[name] is None else float(told[name] or 0)
-            for name in ("value", "low", "high")
-        )
+        *(nan if told[name] is None else float(told[name] or 0) for name in ("value", "low", "high"))
     )
 
 

@@ -59,12 +59,17 @@ def proof_of(house: House) -> Proof | None:
         "ja": comparison_verdict(told, "ja"),
     }
     return Proof(
-        bundle.origin.version, card.version, leads, won,
-        int(evidence.moment.min()), int(evidence.moment.max()), verdict,
+        bundle.origin.version,
+        card.version,
+        leads,
+        won,
+        int(evidence.moment.min()),
+        int(evidence.moment.max()),
+        verdict,
         {side: told.stages[side] for side in sides},
         {side: calibration_bands(evidence.won, p) for side, p in chances.items()},
         {side: calibration_error(_ranked(told, p)) for side, p in chances.items()},
-    )  # fmt: skip
+    )
 
 
 def _ranked(told: Compared, probability: np.ndarray[tuple[int], np.dtype[np.float64]]) -> Ranked:

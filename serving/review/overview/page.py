@@ -45,24 +45,32 @@ async def show(visit: Visit) -> Response:
     scorer = visit.house.watch.in_use.scorer
     key = ("proof", *scorer.versions)
     proof, _ = await visit.kept(key, KEPT_SECONDS, lambda: proof_of(visit.house))
-    told, _ = await visit.kept(
-        "agreement", COUNTED_SECONDS, lambda: visit.house.store.see(agreement)
-    )
+    told, _ = await visit.kept("agreement", COUNTED_SECONDS, lambda: visit.house.store.see(agreement))
     judged, cooled = _judged(told), visit.house.said.cooled(visit.now)
     return visit.html(
-        "overview.html", proof=proof, figures=[] if proof is None else _figures(proof, visit),
-        agreement=_table(told, judged), judged=judged, challenger=await undecided(visit),
+        "overview.html",
+        proof=proof,
+        figures=[] if proof is None else _figures(proof, visit),
+        agreement=_table(told, judged),
+        judged=judged,
+        challenger=await undecided(visit),
         waits=await visit.see(lambda at: waiting(at, visit.now, cooled)),
-        served=_served(visit), fallback=scorer.fallback, has_rules=bool(scorer.card.rows),
-    )  # fmt: skip
+        served=_served(visit),
+        fallback=scorer.fallback,
+        has_rules=bool(scorer.card.rows),
+    )
 
 
 def _watch(visit: Visit) -> None:
     """Begin to look at what was served: it takes seconds, so the page shows what was found last."""
     house = visit.house
-    visit.cache.prepare(_watched(visit), WATCHED_SECONDS, lambda: monitored(
-        house.store, house.settings, house.crm, house.watch.in_use.scorer, house.desk.clock()
-    ))  # fmt: skip
+    visit.cache.prepare(
+        _watched(visit),
+        WATCHED_SECONDS,
+        lambda: monitored(
+            house.store, house.settings, house.crm, house.watch.in_use.scorer, house.desk.clock()
+        ),
+    )
 
 
 def _watched(visit: Visit) -> tuple[str | None, ...]:
@@ -77,8 +85,12 @@ def _served(visit: Visit) -> dict[str, Any] | None:
     told, made_at = found
     table, lang = visit.house.crm.table, visit.lang
     blocks = monitor_page(told, table, visit.house.crm.name, lang).blocks[1:]
-    return {"advice": advice_in_words(told, table, lang), "act": told.advice not in QUIET,
-            "blocks": [(type(block).__name__, block) for block in blocks], "at": made_at}  # fmt: skip
+    return {
+        "advice": advice_in_words(told, table, lang),
+        "act": told.advice not in QUIET,
+        "blocks": [(type(block).__name__, block) for block in blocks],
+        "at": made_at,
+    }
 
 
 def _judged(told: Mapping[tuple[str, str | None], int]) -> Sequence[str | None]:
@@ -97,9 +109,7 @@ def _table(
 
 
 def _cell(count: int, rules: str, model: str | None) -> Cell:
-    return Cell(
-        count, f"/review/disagreements?rules={rules}&model={model or UNJUDGED}", rules == model
-    )
+    return Cell(count, f"/review/disagreements?rules={rules}&model={model or UNJUDGED}", rules == model)
 
 
 def _figures(proof: Proof, visit: Visit) -> list[Figure]:
@@ -115,9 +125,12 @@ def _lift(proof: Proof, visit: Visit) -> Bars:
 
 def _rates(name: str, rates: Sequence[Rate], side: Role) -> Series:
     return Series(
-        name, [_known(r.lift) for r in rates], [_known(r.lift_low) for r in rates],
-        [_known(r.lift_high) for r in rates], side,
-    )  # fmt: skip
+        name,
+        [_known(r.lift) for r in rates],
+        [_known(r.lift_low) for r in rates],
+        [_known(r.lift_high) for r in rates],
+        side,
+    )
 
 
 def _calibration(proof: Proof, visit: Visit) -> Lines:
@@ -128,15 +141,19 @@ def _calibration(proof: Proof, visit: Visit) -> Lines:
     for side in proof.bands:
         of_side = {100 * band.told: band for s, band in bands if s == side}
         ends = [(of_side[at].came, of_side[at].error) if at in of_side else None for at in x]
-        series.append(Series(
-            visit.say(f"side_{side}"), [end and 100 * end[0] for end in ends],
-            [end and 100 * max(0.0, end[0] - end[1]) for end in ends],
-            [end and 100 * min(1.0, end[0] + end[1]) for end in ends],
-            "model" if side == "model" else "rules",
-        ))  # fmt: skip
+        series.append(
+            Series(
+                visit.say(f"side_{side}"),
+                [end and 100 * end[0] for end in ends],
+                [end and 100 * max(0.0, end[0] - end[1]) for end in ends],
+                [end and 100 * min(1.0, end[0] + end[1]) for end in ends],
+                "model" if side == "model" else "rules",
+            )
+        )
     ideal = Series(visit.say("overview_ideal"), x)
-    return Lines(visit.say("overview_calibration"), x, [*series, ideal], unit=" %",
-                 x_title=visit.say("overview_told"))  # fmt: skip
+    return Lines(
+        visit.say("overview_calibration"), x, [*series, ideal], unit=" %", x_title=visit.say("overview_told")
+    )
 
 
 def _known(value: float) -> float | None:

@@ -38,8 +38,11 @@ def agreement(connection: Connection) -> Mapping[tuple[str, str | None], int]:
 def waiting(connection: Connection, now: int, cooled: Iterable[str]) -> Waiting:
     """What waits at a moment (ms UTC); `cooled`: leads that persons named not hot, which nobody calls."""
     off = set(cooled)
-    late = [bool(is_late) for lead_id, is_late in connection.execute(_to_call(), {"now": now})
-            if lead_id not in off]  # fmt: skip
+    late = [
+        bool(is_late)
+        for lead_id, is_late in connection.execute(_to_call(), {"now": now})
+        if lead_id not in off
+    ]
     newest = connection.execute(_newest_definition()).first()
     waits = newest is not None and newest.in_force_at is None
     return Waiting(len(late), sum(late), newest.number if newest is not None and waits else None)

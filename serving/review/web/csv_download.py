@@ -23,9 +23,7 @@ def csv_answer(name: str, head: Sequence[str], rows: Iterable[Sequence[object]])
         "content-disposition": f'attachment; filename="{name}.csv"',
         "referrer-policy": "same-origin",
     }
-    return Response(
-        "\ufeff" + out.getvalue(), headers=headers, media_type="text/csv; charset=utf-8"
-    )
+    return Response("\ufeff" + out.getvalue(), headers=headers, media_type="text/csv; charset=utf-8")
 
 
 def _safe(cell: object) -> object:

@@ -123,8 +123,12 @@ class Visit:
         except Exception:
             raise bad_request("The form cannot be read.") from None
         if not self.session.knows(form.get(CSRF)) or not _same_site(self.request):
-            raise Problem(403, "Forbidden", "This form does not come from this page, or the page was "
-                          "open for too long. Load the page again and send it once more.")  # fmt: skip
+            raise Problem(
+                403,
+                "Forbidden",
+                "This form does not come from this page, or the page was "
+                "open for too long. Load the page again and send it once more.",
+            )
         if any("\0" in str(value) for value in form.values()):
             raise bad_request("The form holds a character (NUL) that no text has.")
         return form
@@ -149,9 +153,7 @@ def _same_site(request: Request) -> bool:
     return ours and request.headers.get("sec-fetch-site", "same-origin") in ("same-origin", "none")
 
 
-async def _stored(
-    how: Callable[[Callable[[Connection], T]], T], work: Callable[[Connection], T]
-) -> T:
+async def _stored(how: Callable[[Callable[[Connection], T]], T], work: Callable[[Connection], T]) -> T:
     try:
         return await asyncio.to_thread(how, work)
     except StoreAway as problem:

@@ -23,24 +23,37 @@ from serving.review.web.translations import page_texts, say
 if TYPE_CHECKING:
     from serving.review.web.page_request import Visit
 
-CONTENT_SECURITY = "; ".join((
-    "default-src 'none'", "script-src 'self'", "style-src 'self' 'unsafe-inline'",  # Plotly's own
-    "img-src 'self' data:", "connect-src 'self'", "form-action 'self'", "base-uri 'none'",
-    "frame-ancestors 'none'",
-))  # fmt: skip
+CONTENT_SECURITY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self' 'unsafe-inline'",  # Plotly's own
+        "img-src 'self' data:",
+        "connect-src 'self'",
+        "form-action 'self'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+    )
+)
 """Nothing from outside, no script inside a page."""
 
 NAV = (
-    ("overview", "/review"), ("calls", "/review/calls"), ("disagreements", "/review/disagreements"),
-    ("definition", "/review/definition"), ("models", "/review/models"), ("figures", "/review/figures"),
-)  # fmt: skip
+    ("overview", "/review"),
+    ("calls", "/review/calls"),
+    ("disagreements", "/review/disagreements"),
+    ("definition", "/review/definition"),
+    ("models", "/review/models"),
+    ("figures", "/review/figures"),
+)
 
 
 def render(visit: Visit, template: str, status: int, values: Mapping[str, Any]) -> Response:
     """A page for somebody, in their language."""
-    told = environment().get_template(template).render(
-        visit=visit, say=visit.say, nav=_nav(visit), done=_done(visit), **values
-    )  # fmt: skip
+    told = (
+        environment()
+        .get_template(template)
+        .render(visit=visit, say=visit.say, nav=_nav(visit), done=_done(visit), **values)
+    )
     # Without a referrer to our own pages, browsers would tell no origin with a form either.
     own = {"content-security-policy": CONTENT_SECURITY, "referrer-policy": "same-origin"}
     return HTMLResponse(told, status, own)
@@ -68,9 +81,12 @@ def _done(visit: Visit) -> str:
 def environment() -> Environment:
     """The templates, with their formats."""
     made = Environment(
-        loader=FileSystemLoader(Path(__file__).parents[1] / "templates"), autoescape=True,
-        undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
+        loader=FileSystemLoader(Path(__file__).parents[1] / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     made.globals |= {
         "address": address,
         "drawn": _drawn,
@@ -79,9 +95,14 @@ def environment() -> Environment:
         "language_link": _language_link,
     }
     made.filters |= {
-        "when": _when, "day": _day, "iso": _iso, "number": number, "percent": percent,
-        "stage": _stage, "owner": _owner,
-    }  # fmt: skip
+        "when": _when,
+        "day": _day,
+        "iso": _iso,
+        "number": number,
+        "percent": percent,
+        "stage": _stage,
+        "owner": _owner,
+    }
     return made
 
 
@@ -131,9 +152,7 @@ def _owner(context: Context, code: str) -> str:
 @pass_context
 def _csrf(context: Context) -> Markup:
     """The hidden field that tells our own forms from forged ones."""
-    return Markup('<input type="hidden" name="csrf" value="{}">').format(
-        context["visit"].session.csrf
-    )
+    return Markup('<input type="hidden" name="csrf" value="{}">').format(context["visit"].session.csrf)
 
 
 @pass_context
@@ -151,6 +170,4 @@ def _language_link(context: Context, lang: str) -> str:
 def _drawn(context: Context, figure: Figure) -> Markup:
     """A figure: drawn by a script where there is one, as a picture else, and as a table for all."""
     template = environment().get_template("figure.html")
-    return Markup(
-        template.render(figure=figure, say=context["say"], svg=svg)
-    )  # it escapes what it shows
+    return Markup(template.render(figure=figure, say=context["say"], svg=svg))  # it escapes what it shows

@@ -81,15 +81,18 @@ class Sessions:
         who = {"id": key.id, "digest": key.digest[:_SHOWN]} if key and key != LOOPBACK else {}
         told = {**who, "csrf": session.csrf, "since": session.since}
         response.set_cookie(
-            COOKIE, str(self._signer.dumps(told)), max_age=HOURS * 3600,
-            path="/review", httponly=True, samesite="lax", secure=_is_https(request),
-        )  # fmt: skip
+            COOKIE,
+            str(self._signer.dumps(told)),
+            max_age=HOURS * 3600,
+            path="/review",
+            httponly=True,
+            samesite="lax",
+            secure=_is_https(request),
+        )
 
     def end(self, session: Session) -> None:
         """No copy of this session's cookie is let in again. Raises OutsideError."""
-        if (
-            session.key is None
-        ):  # nobody's: there is nothing to let in, and no mark for strangers to make
+        if session.key is None:  # nobody's: there is nothing to let in, and no mark for strangers to make
             return
         self._forget_old()
         with whole_file(self._mark(session.csrf)) as file:

@@ -17,9 +17,7 @@ HOME = "/review"
 
 async def show(visit: Visit) -> Response:
     """The page where a key is typed."""
-    return visit.html(
-        "sign_in.html", wrong=None, next=_next(visit.request.query_params.get("next"))
-    )
+    return visit.html("sign_in.html", wrong=None, next=_next(visit.request.query_params.get("next")))
 
 
 async def enter(keyring: Keyring, visit: Visit) -> Response:
@@ -27,14 +25,10 @@ async def enter(keyring: Keyring, visit: Visit) -> Response:
     form = await visit.form()
     wanted = _next(form.get("next"))
     if wait := visit.house.limits.wait(f"sign-in {_from(visit)}"):
-        return visit.html(
-            "sign_in.html", 429, wrong=visit.say("sign_in_often", seconds=wait), next=wanted
-        )
+        return visit.html("sign_in.html", 429, wrong=visit.say("sign_in_often", seconds=wait), next=wanted)
     key = keyring.who(str(form.get("key", "")).strip())
     if key is None or not access.may(key.role, "GET", HOME):
-        return visit.html(
-            "sign_in.html", 403 if key else 401, wrong=_wrong(visit, key), next=wanted
-        )
+        return visit.html("sign_in.html", 403 if key else 401, wrong=_wrong(visit, key), next=wanted)
     return Begins(Session.begin(key), wanted)
 
 

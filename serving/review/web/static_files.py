@@ -11,8 +11,7 @@ from typing import Any
 from starlette.responses import FileResponse, PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
-_TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8",
-          ".svg": "image/svg+xml"}  # fmt: skip
+_TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
 PLOTLY = "plotly.min.js"
 _FOLDER = Path(__file__).parents[1] / "static"
 
@@ -25,9 +24,7 @@ class Static:
         response: Any = PlainTextResponse("There is no such file.", 404)
         if name in names():
             kept = {"cache-control": "public, max-age=31536000, immutable"}
-            response = FileResponse(
-                path_of(name), headers=kept, media_type=_TYPES[Path(name).suffix]
-            )
+            response = FileResponse(path_of(name), headers=kept, media_type=_TYPES[Path(name).suffix])
         await response(scope, receive, send)
 
 

@@ -36,7 +36,14 @@ async def look_ahead(house: House, pages: Sequence[PageRoute], home: str, see: S
 
 def _request(path: str) -> Request:
     scope: dict[str, Any] = {
-        "type": "http", "method": "GET", "scheme": "http", "path": path, "query_string": b"",
-        "headers": [], "path_params": {}, "client": None, "server": None,
-    }  # fmt: skip
+        "type": "http",
+        "method": "GET",
+        "scheme": "http",
+        "path": path,
+        "query_string": b"",
+        "headers": [],
+        "path_params": {},
+        "client": None,
+        "server": None,
+    }
     return Request(scope)

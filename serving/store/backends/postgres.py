@@ -31,8 +31,7 @@ _MIGRATION_LOCK = 0x686F746C656164  # "hotlead"
 
 _PATIENCE = {"connect_timeout": "2", "tcp_user_timeout": "5000", "keepalives_idle": "30"}
 _LIMITS = (
-    f"SET statement_timeout = {STATEMENT_SECONDS * 1000:.0f}; "
-    f"SET lock_timeout = {BUSY_SECONDS * 1000:.0f}; "
+    f"SET statement_timeout = {STATEMENT_SECONDS * 1000:.0f}; SET lock_timeout = {BUSY_SECONDS * 1000:.0f}; "
 )
 _DURABLE, _DURABLE_NOW = (
     f"SELECT set_config('synchronous_commit', 'on', {this_transaction}) "
@@ -95,9 +94,7 @@ class PostgresDatabase(Database):
             cursor.execute(_remember(), (told, now + CLOCKS_DIFFER_MS))
 
     def told(self, cursor: Any, lead_ids: Sequence[str]) -> list[Row]:
-        which = (
-            "SELECT lead_id, as_of, scored_at, request_id FROM predictions WHERE lead_id = ANY(%s)"
-        )
+        which = "SELECT lead_id, as_of, scored_at, request_id FROM predictions WHERE lead_id = ANY(%s)"
         rows: list[Row] = cursor.execute(which, (list(lead_ids),)).fetchall()
         return rows
 

@@ -173,9 +173,7 @@ class SqliteDatabase(Database):
                     connection.execute("VACUUM")
                     _emptied(connection)
         except (sqlite3.Error, OSError) as problem:
-            raise StoreAway(
-                f"The rows are erased, their traces not yet: {reason(problem)}"
-            ) from None
+            raise StoreAway(f"The rows are erased, their traces not yet: {reason(problem)}") from None
 
     def _beside(self, ending: str) -> Path:
         return self._path.with_name(self._path.name + ending)
@@ -183,9 +181,14 @@ class SqliteDatabase(Database):
     def _opened(self, synchronous: str, cache_kb: int) -> _Opened:
         # mode=rw: a file that vanished is not made anew and empty.
         connection: _Opened = sqlite3.connect(
-            f"file:{quote(str(self._path))}?mode=rw", uri=True, timeout=BUSY_SECONDS,
-            isolation_level=None, check_same_thread=False, cached_statements=256, factory=_Opened,
-        )  # fmt: skip
+            f"file:{quote(str(self._path))}?mode=rw",
+            uri=True,
+            timeout=BUSY_SECONDS,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=256,
+            factory=_Opened,
+        )
         try:
             connection.inode = inode_of(self._path)
             for pragma in _ALWAYS:
@@ -204,8 +207,11 @@ class SqliteDatabase(Database):
 
 
 _ABOUT_CONTENT = (
-    sqlite3.DataError, sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceError,
-)  # fmt: skip
+    sqlite3.DataError,
+    sqlite3.IntegrityError,
+    sqlite3.ProgrammingError,
+    sqlite3.InterfaceError,
+)
 _AMONG = "IN (SELECT value FROM json_each(?))"
 _CURRENT = current_from("predictions WHERE seq > ? AND NOT replay ORDER BY seq", "?")
 

@@ -51,11 +51,16 @@ def crm(folder: Path, columns: Mapping[str, Values] | None = None, **tables: Any
         "leads": {"source": "leads.csv", "id": "id", "created_at": "created"},
         "deals": {"outcome": "outcome", "won": ["won"], "lost": ["lost"], "closed_at": "closed"},
         "features": {
-            c: {"kind": "attribute", "column": c, "known": "at_creation",
-                "values": "number" if c == "size" else "category"}
-            for c in told if c not in ("id", "created", "outcome", "closed")
+            c: {
+                "kind": "attribute",
+                "column": c,
+                "known": "at_creation",
+                "values": "number" if c == "size" else "category",
+            }
+            for c in told
+            if c not in ("id", "created", "outcome", "closed")
         },
-    }  # fmt: skip
+    }
     return load(parse_settings({**settings, **tables}, folder / "crm.toml"), folder / "rejects.csv")
 
 
@@ -93,9 +98,7 @@ FLAWS: list[tuple[str, str, Values]] = [
 
 
 @pytest.mark.parametrize(("code", "severity", "values"), FLAWS)
-def test_a_column_with_a_flaw_is_named(
-    tmp_path: Path, code: str, severity: str, values: Values
-) -> None:
+def test_a_column_with_a_flaw_is_named(tmp_path: Path, code: str, severity: str, values: Values) -> None:
     loaded = crm(tmp_path, {"odd": values})
     # Ids and dates are new for every lead as well.
     also = {("unseen_values", "odd")} if code in ("id", "date_after_close") else set()
@@ -123,9 +126,7 @@ def test_sure_leaks_are_left_out_unless_crm_toml_insists(tmp_path: Path) -> None
     leak = {"paid": FLAWS[0][2], "maybe": FLAWS[4][2]}
     loaded = crm(tmp_path, leak)
     assert left_out(audit(loaded), loaded) == {"paid"}
-    insisting = {
-        "p": {"kind": "attribute", "column": "paid", "known": "at_creation", "insist": True}
-    }
+    insisting = {"p": {"kind": "attribute", "column": "paid", "known": "at_creation", "insist": True}}
     loaded = crm(tmp_path, leak, features=insisting)
     assert ("one_outcome", "paid") in named(loaded)
     assert left_out(audit(loaded), loaded) == set()
@@ -143,18 +144,19 @@ def test_a_column_that_counts_all_activities_is_named(tmp_path: Path) -> None:
 
 def test_columns_of_a_deals_table_are_looked_at(tmp_path: Path) -> None:
     closed = [i for i in range(COUNT) if i % 9]
-    deals = [
-        (f"L{i}", "won" if WON[i] else "lost", at(i + 20), "why" if not WON[i] else "")
-        for i in closed
-    ]
+    deals = [(f"L{i}", "won" if WON[i] else "lost", at(i + 20), "why" if not WON[i] else "") for i in closed]
     write_csv(tmp_path / "deals.csv", [("lead", "outcome", "closed", "reason"), *deals])
-    told = {"source": "deals.csv", "lead": "lead", "outcome": "outcome", "won": ["won"],
-            "lost": ["lost"], "closed_at": "closed"}  # fmt: skip
+    told = {
+        "source": "deals.csv",
+        "lead": "lead",
+        "outcome": "outcome",
+        "won": ["won"],
+        "lost": ["lost"],
+        "closed_at": "closed",
+    }
     columns = {"outcome": lambda i: "-", "closed": lambda i: ""}
     features = {"size": {"kind": "attribute", "column": "size", "known": "at_creation"}}
-    assert named(crm(tmp_path, columns, deals=told, features=features)) == {
-        ("one_outcome", "reason")
-    }
+    assert named(crm(tmp_path, columns, deals=told, features=features)) == {("one_outcome", "reason")}
 
 
 def wins(count: int) -> dict[str, Values]:
@@ -169,9 +171,7 @@ def test_too_few_wins_and_how_many_are_missing(tmp_path: Path, count: int, few: 
 
 
 @pytest.mark.parametrize(("outcome", "code"), [("won", "one_class"), ("lost", "too_few_wins")])
-def test_one_class_only_is_told_without_a_look_at_columns(
-    tmp_path: Path, outcome: str, code: str
-) -> None:
+def test_one_class_only_is_told_without_a_look_at_columns(tmp_path: Path, outcome: str, code: str) -> None:
     loaded = crm(tmp_path, {"outcome": lambda i: outcome, "paid": lambda i: "x" if i % 2 else ""})
     assert named(loaded) == {(code, None)}
 
@@ -207,9 +207,7 @@ def test_closes_before_the_creation(tmp_path: Path) -> None:
 
 
 def test_activities_after_the_close(tmp_path: Path) -> None:
-    write_csv(
-        tmp_path / "acts.csv", [("lead", "at"), ("L1", at(5)), ("L1", at(60)), ("L2", at(70))]
-    )
+    write_csv(tmp_path / "acts.csv", [("lead", "at"), ("L1", at(5)), ("L1", at(60)), ("L2", at(70))])
     found = audit(crm(tmp_path, activities={"source": "acts.csv", "lead": "lead", "at": "at"}))
     assert [(f.code, f.en[:6]) for f in found] == [("activities_after_close", "2 of 3")]
 
@@ -221,9 +219,7 @@ def test_leads_that_nobody_worked(tmp_path: Path) -> None:
     lost = sum(not WON[i] for i in range(COUNT) if i % 4 == 1)
     told = {f.code: f.en for f in audit(loaded)}
     assert told.keys() == {"unworked"}
-    assert told["unworked"].startswith(
-        f"{lost} leads that nobody ever contacted (no 'called' is recorded)"
-    )
+    assert told["unworked"].startswith(f"{lost} leads that nobody ever contacted (no 'called' is recorded)")
 
 
 def test_leads_that_nobody_worked_where_the_contact_is_an_activity(tmp_path: Path) -> None:
@@ -254,14 +250,22 @@ def test_findings_come_gravest_first_and_used_columns_before_others(tmp_path: Pa
     columns = {"a": FLAWS[0][2], "b": FLAWS[0][2], "c": FLAWS[4][2]}
     found = audit(crm(tmp_path, columns, features=features))
     assert [(f.severity, f.column) for f in found] == [
-        ("leak", "b"), ("leak", "a"), ("suspect", "c"), ("warning", None)]  # fmt: skip
+        ("leak", "b"),
+        ("leak", "a"),
+        ("suspect", "c"),
+        ("warning", None),
+    ]
 
 
 def test_columns_of_lists_and_records_are_looked_at_too(tmp_path: Path) -> None:
-    frame = pd.DataFrame({
-        "id": [f"L{i}" for i in range(60)], "won": [i % 2 for i in range(60)], "channel": "web",
-        "tags": [["a", "b"] if i % 2 else None for i in range(60)],
-    })  # fmt: skip
+    frame = pd.DataFrame(
+        {
+            "id": [f"L{i}" for i in range(60)],
+            "won": [i % 2 for i in range(60)],
+            "channel": "web",
+            "tags": [["a", "b"] if i % 2 else None for i in range(60)],
+        }
+    )
     frame.to_parquet(tmp_path / "l.parquet")
     told = {
         "leads": {"source": "l.parquet", "id": "id"},

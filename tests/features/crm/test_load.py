@@ -15,8 +15,14 @@ from features.settings import CrmSettings
 from tests.helpers.builders import DAY, loaded_of, ms, read_rejects, settings_of, write_csv
 
 LEADS: dict[str, Any] = {"source": "leads.csv", "id": "id", "created_at": "at"}
-DEALS: dict[str, Any] = {"source": "deals.csv", "lead": "lead", "outcome": "outcome",
-                         "won": ["won"], "lost": ["lost"], "closed_at": "closed"}  # fmt: skip
+DEALS: dict[str, Any] = {
+    "source": "deals.csv",
+    "lead": "lead",
+    "outcome": "outcome",
+    "won": ["won"],
+    "lost": ["lost"],
+    "closed_at": "closed",
+}
 ACTIVITIES: dict[str, Any] = {"source": "acts.csv", "lead": "lead", "at": "at", "type": "type"}
 HEAD = ("id", "at", "channel")
 
@@ -47,9 +53,17 @@ def counts(loaded: Loaded, activity: str = "*") -> list[float]:
 
 
 def test_bad_leads_are_named_with_row_column_value_and_reason(tmp_path: Path) -> None:
-    leads(tmp_path, ("a", "2026-01-01", "web"), ("", "2026-01-01", "web"), ("b", "soon", "web"),
-          ("c", "", "web"), ("d", "2099-01-01", "web"), ("a", "2026-01-01", "mail"),
-          ("a", "2026-01-01", "web"), ("e", "2026-01-02", "web"))  # fmt: skip
+    leads(
+        tmp_path,
+        ("a", "2026-01-01", "web"),
+        ("", "2026-01-01", "web"),
+        ("b", "soon", "web"),
+        ("c", "", "web"),
+        ("d", "2099-01-01", "web"),
+        ("a", "2026-01-01", "mail"),
+        ("a", "2026-01-01", "web"),
+        ("e", "2026-01-02", "web"),
+    )
     loaded = loaded_of(tmp_path, leads=LEADS, max_reject_share=1, as_of=iso_date(2026, 6, 1))
     assert loaded.crm.lead_ids.tolist() == ["a", "e"]
     where = ("leads", "leads.csv")
@@ -60,15 +74,23 @@ def test_bad_leads_are_named_with_row_column_value_and_reason(tmp_path: Path) ->
         (*where, "4", "at", "", "is empty; a lead needs the date it was created"),
         (*where, "5", "at", "2099-01-01", "lies in the future (after 2026-06-01T00:00:00Z)"),
         (*where, "6", "id", "a", "the same id stands earlier with other content"),
-    ]  # fmt: skip
+    ]
 
 
 def test_bad_deals_are_named_and_their_leads_are_not_taken_for_lost(tmp_path: Path) -> None:
     leads(tmp_path, *((f"l{i}", "2026-01-01", "web") for i in range(6)))
-    write_csv(tmp_path / "deals.csv", [
-        ("lead", "outcome", "closed"), ("l0", "won", "2026-02-01"), ("l1", "wonn", "2026-02-01"),
-        ("l2", "lost", "??"), ("l3", "lost", ""), ("x", "won", "2026-02-01"), ("l4", "", ""),
-    ])  # fmt: skip
+    write_csv(
+        tmp_path / "deals.csv",
+        [
+            ("lead", "outcome", "closed"),
+            ("l0", "won", "2026-02-01"),
+            ("l1", "wonn", "2026-02-01"),
+            ("l2", "lost", "??"),
+            ("l3", "lost", ""),
+            ("x", "won", "2026-02-01"),
+            ("l4", "", ""),
+        ],
+    )
     loaded = loaded_of(tmp_path, leads=LEADS, deals=DEALS, max_reject_share=1)
     assert loaded.crm.lead_ids.tolist() == ["l0", "l4", "l5"]
     assert loaded.crm.outcomes.closed.tolist() == [True, False, False]
@@ -85,21 +107,30 @@ def test_bad_deals_are_named_and_their_leads_are_not_taken_for_lost(tmp_path: Pa
 
 def test_bad_activities_are_named(tmp_path: Path) -> None:
     leads(tmp_path, ("a", "2026-01-01", "web"), ("late", "bad", "web"))
-    write_csv(tmp_path / "acts.csv", [
-        ("lead", "at", "type", "value"), ("a", "2026-01-02", "visit", "1,500"),
-        ("x", "2026-01-02", "visit", 1), ("a", "", "visit", 1), ("a", "2026-01-02", "", 1),
-        ("a", "2026-01-03", "visit", "much"), ("late", "2026-01-03", "visit", 1),
-    ])  # fmt: skip
-    loaded = loaded_of(
-        tmp_path, leads=LEADS, activities={**ACTIVITIES, "value": "value"}, max_reject_share=1
+    write_csv(
+        tmp_path / "acts.csv",
+        [
+            ("lead", "at", "type", "value"),
+            ("a", "2026-01-02", "visit", "1,500"),
+            ("x", "2026-01-02", "visit", 1),
+            ("a", "", "visit", 1),
+            ("a", "2026-01-02", "", 1),
+            ("a", "2026-01-03", "visit", "much"),
+            ("late", "2026-01-03", "visit", 1),
+        ],
     )
+    loaded = loaded_of(tmp_path, leads=LEADS, activities={**ACTIVITIES, "value": "value"}, max_reject_share=1)
     assert counts(loaded) == [2]
     assert loaded.crm.activities.value is not None
     assert np.array_equal(loaded.crm.activities.value, [1500, np.nan], equal_nan=True)
     told = {(r["table"], r["row"], r["column"], r["left_out"]) for r in read_rejects(tmp_path)}
-    assert told == {("leads", "2", "at", "row"), ("activities", "2", "lead", "row"),
-                    ("activities", "3", "at", "row"), ("activities", "4", "type", "row"),
-                    ("activities", "5", "value", "value")}  # fmt: skip
+    assert told == {
+        ("leads", "2", "at", "row"),
+        ("activities", "2", "lead", "row"),
+        ("activities", "3", "at", "row"),
+        ("activities", "4", "type", "row"),
+        ("activities", "5", "value", "value"),
+    }
 
 
 def test_too_many_bad_rows_stop_the_run_and_write_only_the_rejects(tmp_path: Path) -> None:
@@ -148,16 +179,12 @@ def test_a_reading_without_rejects_takes_an_old_rejects_file_away(tmp_path: Path
 
 
 def test_rows_repeated_to_the_letter_are_kept_once_per_id_and_silently(tmp_path: Path) -> None:
-    leads(
-        tmp_path, ("a", "2026-01-01", "web"), ("b", "2026-01-01", "web"), ("a", "2026-01-01", "web")
-    )
+    leads(tmp_path, ("a", "2026-01-01", "web"), ("b", "2026-01-01", "web"), ("a", "2026-01-01", "web"))
     assert loaded_of(tmp_path, leads=LEADS).crm.lead_ids.tolist() == ["a", "b"]
 
 
 def test_rows_repeated_to_the_letter_are_kept_and_grouped_without_an_id(tmp_path: Path) -> None:
-    write_csv(
-        tmp_path / "l.csv", [("channel", "won"), ("web", 1), ("mail", 0), ("web", 1), ("web", 0)]
-    )
+    write_csv(tmp_path / "l.csv", [("channel", "won"), ("web", 1), ("mail", 0), ("web", 1), ("web", 0)])
     told = {"source": "l.csv", "id": "row"}
     group = loaded_of(tmp_path, leads=told, deals={"outcome": "won", "won": [1]}).crm.group
     assert group[0] == group[2]
@@ -185,9 +212,13 @@ def test_leads_before_since_are_dropped_with_all_that_is_told_of_them(tmp_path: 
     write_csv(tmp_path / "deals.csv", [("lead", "outcome", "closed"), ("old", "???", "2026-02-01")])
     write_csv(tmp_path / "acts.csv", [("lead", "at", "type"), ("old", "2026-01-02", "visit")])
     loaded = loaded_of(
-        tmp_path, leads=LEADS, deals=DEALS, activities=ACTIVITIES, since=date(2026, 1, 1),
+        tmp_path,
+        leads=LEADS,
+        deals=DEALS,
+        activities=ACTIVITIES,
+        since=date(2026, 1, 1),
         time_zone="Asia/Tokyo",
-    )  # fmt: skip
+    )
     assert loaded.crm.lead_ids.tolist() == ["new"]
     assert not loaded.rejects.rows
     assert counts(loaded) == [0]
@@ -195,15 +226,17 @@ def test_leads_before_since_are_dropped_with_all_that_is_told_of_them(tmp_path: 
 
 @pytest.mark.parametrize(
     ("order", "values", "ranks"),
-    [("n", (30, 10, 20), [2, 0, 1]), ("n", ("2026-01-03", "2025-01-01", "2026-01-03"), [1, 0, 1]),
-     ("file", (3, 1, 2), [0, 1, 2]), ("none", (3, 1, 2), [0, 0, 0])],
-)  # fmt: skip
+    [
+        ("n", (30, 10, 20), [2, 0, 1]),
+        ("n", ("2026-01-03", "2025-01-01", "2026-01-03"), [1, 0, 1]),
+        ("file", (3, 1, 2), [0, 1, 2]),
+        ("none", (3, 1, 2), [0, 0, 0]),
+    ],
+)
 def test_order_by_column_by_file_or_by_none(
     tmp_path: Path, order: str, values: tuple[object, ...], ranks: list[int]
 ) -> None:
-    leads(
-        tmp_path, *((f"l{i}", v, "web") for i, v in enumerate(values)), head=("id", "n", "channel")
-    )
+    leads(tmp_path, *((f"l{i}", v, "web") for i, v in enumerate(values)), head=("id", "n", "channel"))
     crm = loaded_of(tmp_path, leads={"source": "leads.csv", "id": "id"}, order=order).crm
     assert crm.created.tolist() == ranks
     assert crm.order == ("none" if order == "none" else "rank")
@@ -288,8 +321,12 @@ def test_without_a_list_of_lost_values_all_others_are_lost(tmp_path: Path) -> No
 
 
 def test_contacts_of_one_account_share_a_number_and_others_have_their_own(tmp_path: Path) -> None:
-    rows = [("a", "2026-01-01", "web", "X"), ("b", "2026-01-01", "web", ""),
-            ("c", "2026-01-01", "web", "X"), ("d", "2026-01-01", "web", "N/A")]  # fmt: skip
+    rows = [
+        ("a", "2026-01-01", "web", "X"),
+        ("b", "2026-01-01", "web", ""),
+        ("c", "2026-01-01", "web", "X"),
+        ("d", "2026-01-01", "web", "N/A"),
+    ]
     leads(tmp_path, *rows, head=(*HEAD, "company"))
     crm = loaded_of(tmp_path, leads={**LEADS, "account": "company"}).crm
     assert crm.account[0] == crm.account[2]
@@ -326,9 +363,12 @@ def test_changes_in_rows_or_in_columns_tell_the_same(
     leads(tmp_path, ("a", "2026-01-01", "web", "99", "today"), head=(*HEAD, "score", "state"))
     write_csv(tmp_path / "changes.csv", rows)
     loaded = loaded_of(
-        tmp_path, leads=LEADS, features=HISTORY, segments={"state": "state"},
+        tmp_path,
+        leads=LEADS,
+        features=HISTORY,
+        segments={"state": "state"},
         changes={"source": "changes.csv", "lead": "lead", "at": "at", **keys},
-    )  # fmt: skip
+    )
     days = [ms(2026, 1, day) for day in (5, 6, 7, 9)]
     view = ManyLeads(Histories(loaded.crm), np.zeros(4, dtype=int), np.array(days))
     score, state = (f(view) for f in loaded.settings.features.values())
@@ -379,30 +419,22 @@ def test_types_that_look_like_ids_are_refused(tmp_path: Path) -> None:
     leads(tmp_path, ("a", "2026-01-01", "web"))
     rows = [("a", "2026-01-02", f"t{i}") for i in range(30_001)]
     write_csv(tmp_path / "acts.csv", [("lead", "at", "type"), *rows])
-    with pytest.raises(
-        SettingsError, match="30,001 different activity types; this looks like an id"
-    ):
+    with pytest.raises(SettingsError, match="30,001 different activity types; this looks like an id"):
         loaded_of(tmp_path, leads=LEADS, activities=ACTIVITIES)
 
 
 def test_an_export_of_no_leads_is_told(tmp_path: Path) -> None:
     leads(tmp_path)
-    with pytest.raises(
-        DataError, match=r"no lead is left to work with\.\n  The table holds no rows."
-    ):
+    with pytest.raises(DataError, match=r"no lead is left to work with\.\n  The table holds no rows."):
         loaded_of(tmp_path, leads=LEADS)
 
 
 def test_a_missing_column_of_leads_and_deals_is_told_before_anything_else(tmp_path: Path) -> None:
     leads(tmp_path, ("a", "2026-01-01", "web"))
-    write_csv(
-        tmp_path / "deals.csv", [("lead", "outcome", "closed_on"), ("a", "won", "2026-01-02")]
-    )
+    write_csv(tmp_path / "deals.csv", [("lead", "outcome", "closed_on"), ("a", "won", "2026-01-02")])
     with pytest.raises(SettingsError, match=r"leads \(leads.csv\): there is no column 'idd'"):
         loaded_of(tmp_path, leads={**LEADS, "id": "idd"})
-    with pytest.raises(
-        SettingsError, match=r"no column 'closed' as crm\.toml says; nearest: 'closed_on'"
-    ):
+    with pytest.raises(SettingsError, match=r"no column 'closed' as crm\.toml says; nearest: 'closed_on'"):
         loaded_of(tmp_path, leads=LEADS, deals=DEALS)
 
 
@@ -412,18 +444,13 @@ def test_numbers_with_commas_are_read_and_other_words_emptied(tmp_path: Path) ->
     size = {"s": {"kind": "attribute", "column": "channel", "values": "number"}}
     loaded = loaded_of(tmp_path, leads=LEADS, features=size)
     assert np.array_equal(loaded.crm.attributes["channel"], [1200, np.nan, np.nan], equal_nan=True)  # type: ignore[arg-type]
-    assert [(r["row"], r["value"], r["left_out"]) for r in read_rejects(tmp_path)] == [
-        ("3", "many", "value")]  # fmt: skip
+    assert [(r["row"], r["value"], r["left_out"]) for r in read_rejects(tmp_path)] == [("3", "many", "value")]
 
 
 def test_ids_agree_between_files_of_different_types(tmp_path: Path) -> None:
     ids = [10_000_000_001.0, 10_000_000_002.0, None]
-    pd.DataFrame({"id": ids, "at": "2026-01-01", "channel": "web"}).to_parquet(
-        tmp_path / "l.parquet"
-    )
-    write_csv(
-        tmp_path / "acts.csv", [("lead", "at", "type"), ("10000000002", "2026-01-02", "visit")]
-    )
+    pd.DataFrame({"id": ids, "at": "2026-01-01", "channel": "web"}).to_parquet(tmp_path / "l.parquet")
+    write_csv(tmp_path / "acts.csv", [("lead", "at", "type"), ("10000000002", "2026-01-02", "visit")])
     loaded = loaded_of(
         tmp_path,
         leads={**LEADS, "source": "l.parquet"},

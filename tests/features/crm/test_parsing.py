@@ -32,9 +32,16 @@ def times(*values: object, zone: ZoneInfo = UTC, form: str | None = None) -> lis
 
 @pytest.mark.parametrize(
     "told",
-    ["2026-10-01 09:30", "2026-10-01T09:30:00", "2026/10/01 09:30", "2026/10/1 9:30",
-     "2026-10-01 09:30:00.000", "2026-10-01 9:30", " 2026-10-01 09:30 "],
-)  # fmt: skip
+    [
+        "2026-10-01 09:30",
+        "2026-10-01T09:30:00",
+        "2026/10/01 09:30",
+        "2026/10/1 9:30",
+        "2026-10-01 09:30:00.000",
+        "2026-10-01 9:30",
+        " 2026-10-01 09:30 ",
+    ],
+)
 def test_times_without_offset_are_of_the_zone(told: str) -> None:
     assert times(told, zone=TOKYO) == [ms(2026, 10, 1, 0, 30)]
     assert times(told, zone=UTC) == [ms(2026, 10, 1, 9, 30)]
@@ -42,10 +49,16 @@ def test_times_without_offset_are_of_the_zone(told: str) -> None:
 
 @pytest.mark.parametrize(
     "told",
-    ["2026-10-01T09:30:00Z", "2026-10-01 11:30+02:00", "2026-10-01 18:30:00+0900",
-     "2026-10-01 18:30:00+09", "2026-10-01 18:30:00.000 +09:00", "2026/10/1 5:30-04:00",
-     "2026-10-01 09:30:00 UTC"],
-)  # fmt: skip
+    [
+        "2026-10-01T09:30:00Z",
+        "2026-10-01 11:30+02:00",
+        "2026-10-01 18:30:00+0900",
+        "2026-10-01 18:30:00+09",
+        "2026-10-01 18:30:00.000 +09:00",
+        "2026/10/1 5:30-04:00",
+        "2026-10-01 09:30:00 UTC",
+    ],
+)
 def test_offsets_are_kept_whatever_the_zone(told: str) -> None:
     assert times(told, zone=TOKYO) == [ms(2026, 10, 1, 9, 30)]
 
@@ -64,20 +77,20 @@ def test_only_what_stood_there_and_was_no_time_is_unreadable() -> None:
 
 def test_summer_time_shifts_repeats_and_skips_hours() -> None:
     assert times("2026-07-01 12:00", "2026-12-01 12:00", zone=BERLIN) == [
-        ms(2026, 7, 1, 10), ms(2026, 12, 1, 11)]  # fmt: skip
+        ms(2026, 7, 1, 10),
+        ms(2026, 12, 1, 11),
+    ]
     repeated, skipped = "2026-10-25 02:30", "2026-03-29 02:30"
     assert times(repeated, skipped, zone=BERLIN) == [ms(2026, 10, 25, 0, 30), ms(2026, 3, 29, 1)]
 
 
 def test_a_time_format_is_followed_and_other_forms_are_not_guessed() -> None:
-    assert times("01/10/2026", "2026-10-01", zone=TOKYO, form="%d/%m/%Y") == [
-        ms(2026, 9, 30, 15), None]  # fmt: skip
+    assert times("01/10/2026", "2026-10-01", zone=TOKYO, form="%d/%m/%Y") == [ms(2026, 9, 30, 15), None]
 
 
 def test_a_time_format_with_offsets_may_mix_them() -> None:
     told = ("01/10/2026 09:00 +0900", "01/10/2026 09:00 +0000")
-    assert times(*told, zone=BERLIN, form="%d/%m/%Y %H:%M %z") == [
-        ms(2026, 10, 1), ms(2026, 10, 1, 9)]  # fmt: skip
+    assert times(*told, zone=BERLIN, form="%d/%m/%Y %H:%M %z") == [ms(2026, 10, 1), ms(2026, 10, 1, 9)]
 
 
 def test_times_that_come_typed_keep_their_zone_or_get_the_one_of_crm_toml() -> None:
@@ -90,9 +103,20 @@ def test_times_that_come_typed_keep_their_zone_or_get_the_one_of_crm_toml() -> N
 
 @pytest.mark.parametrize(
     ("told", "value"),
-    [("1,200", 1200), ("1,234,567.5", 1234567.5), ("-1,200", -1200), ("2.50", 2.5), ("1e3", 1000),
-     (" 7 ", 7), ("1,20", None), ("12,34", None), ("1_000", None), ("inf", None), ("abc", None)],
-)  # fmt: skip
+    [
+        ("1,200", 1200),
+        ("1,234,567.5", 1234567.5),
+        ("-1,200", -1200),
+        ("2.50", 2.5),
+        ("1e3", 1000),
+        (" 7 ", 7),
+        ("1,20", None),
+        ("12,34", None),
+        ("1_000", None),
+        ("inf", None),
+        ("abc", None),
+    ],
+)
 def test_texts_as_numbers(told: str, value: float | None) -> None:
     parsed = as_numbers(column(told), {""})
     assert parsed.unreadable[0] == (value is None)
@@ -118,13 +142,20 @@ def test_an_infinite_number_cannot_be_used() -> None:
 
 @pytest.mark.parametrize(
     ("values", "told"),
-    [((5, None), ["5", None]), ((5.0, 2.5, None), ["5", "2.5", None]),
-     ((12345678901.0, None), ["12345678901", None]), ((Decimal("5.00"),), ["5"]),
-     ((Decimal(12345678901234567890),), ["12345678901234567890"]),
-     ((True, False), ["true", "false"]), ((b"x",), ["b'x'"]), (([1, 2], None), ["[1, 2]", None]),
-     (({"a": 1},), ["{'a': 1}"]), ((None,), [None]),
-     ((uuid.UUID(int=1),), ["00000000-0000-0000-0000-000000000001"])],
-)  # fmt: skip
+    [
+        ((5, None), ["5", None]),
+        ((5.0, 2.5, None), ["5", "2.5", None]),
+        ((12345678901.0, None), ["12345678901", None]),
+        ((Decimal("5.00"),), ["5"]),
+        ((Decimal(12345678901234567890),), ["12345678901234567890"]),
+        ((True, False), ["true", "false"]),
+        ((b"x",), ["b'x'"]),
+        (([1, 2], None), ["[1, 2]", None]),
+        (({"a": 1},), ["{'a': 1}"]),
+        ((None,), [None]),
+        ((uuid.UUID(int=1),), ["00000000-0000-0000-0000-000000000001"]),
+    ],
+)
 def test_values_of_every_type_have_one_text(values: tuple[object, ...], told: list[object]) -> None:
     assert as_texts(column(*values), ()).to_pylist() == told
 

@@ -22,18 +22,26 @@ def day(n: int) -> str:
 def leads(n: int = 60) -> Rows:
     head: Rows = [("lead_id", "created_at", "company", "source", "age", "close_note", "memo")]
     return head + [
-        (f"L{i}", day(i), f"C{i // 3}", ("web", "fair", "Select")[i % 3], 20 + i % 30,
-         "signed" if i % 4 == 0 else "", f"free text {i}")
+        (
+            f"L{i}",
+            day(i),
+            f"C{i // 3}",
+            ("web", "fair", "Select")[i % 3],
+            20 + i % 30,
+            "signed" if i % 4 == 0 else "",
+            f"free text {i}",
+        )
         for i in range(n)
-    ]  # fmt: skip
+    ]
 
 
 def deals(n: int = 60) -> Rows:
     head: Rows = [("lead_id", "outcome", "closed_at", "amount")]
     return head + [
         (f"L{i}", "Closed Won" if i % 4 == 0 else "Closed Lost", day(i + 20 + i % 9), 1000 + i)
-        for i in range(n) if i % 4 < 3
-    ]  # fmt: skip
+        for i in range(n)
+        if i % 4 < 3
+    ]
 
 
 def activities(n: int = 60) -> Rows:
@@ -64,7 +72,11 @@ def test_two_tables_and_activities_of_csv(tmp_path: Path) -> None:
     settings = accepted(proposal, tmp_path)
     told, deal, acts = settings.leads, settings.deals, settings.activities
     assert (told.source, told.id, told.created_at, told.account) == (
-        "leads.csv", "lead_id", "created_at", "company")  # fmt: skip
+        "leads.csv",
+        "lead_id",
+        "created_at",
+        "company",
+    )
     assert deal is not None
     assert (
         deal.source,
@@ -85,7 +97,11 @@ def test_two_tables_and_activities_of_csv(tmp_path: Path) -> None:
     )
     assert acts is not None
     assert (acts.source, acts.lead, acts.type, acts.at) == (
-        "events.csv", "lead_id", "event_type", "event_time")  # fmt: skip
+        "events.csv",
+        "lead_id",
+        "event_type",
+        "event_time",
+    )
     assert settings.missing == ("Select",)
     assert settings.target.horizon_days == 30
     assert settings.segments == {"channel": "source"}
@@ -107,9 +123,7 @@ def test_suspected_leaks_are_commented_out_with_the_reason(tmp_path: Path) -> No
     assert any(f.column == "close\nnote" and f.severity == "leak" for f in proposal.findings)
 
 
-@pytest.mark.parametrize(
-    ("encoding", "separator"), [("cp932", ";"), ("utf-8", "\t"), ("cp932", ",")]
-)
+@pytest.mark.parametrize(("encoding", "separator"), [("cp932", ";"), ("utf-8", "\t"), ("cp932", ",")])
 def test_encoding_and_separator_are_found(tmp_path: Path, encoding: str, separator: str) -> None:
     head = ("番号", "登録日", "流入経路", "結果", "成約日")
     rows = [
@@ -130,7 +144,12 @@ def test_encoding_and_separator_are_found(tmp_path: Path, encoding: str, separat
     deal = settings.deals
     assert deal is not None
     assert (deal.outcome, deal.won, deal.lost, deal.ignore, deal.closed_at) == (
-        "結果", ("成約",), ("失注",), ("商談中",), "成約日")  # fmt: skip
+        "結果",
+        ("成約",),
+        ("失注",),
+        ("商談中",),
+        "成約日",
+    )
     assert settings.segments == {"channel": "流入経路"}
     assert "流入経路" in settings.features
 
@@ -162,10 +181,7 @@ def history(n: int = 60) -> Sequence[tuple[object, ...]]:
 
 
 def test_a_sqlite_crm_with_changes(tmp_path: Path) -> None:
-    staged = [
-        (*row, "stage" if i == 0 else ("demo", "offer", "new")[i % 3])
-        for i, row in enumerate(leads())
-    ]
+    staged = [(*row, "stage" if i == 0 else ("demo", "offer", "new")[i % 3]) for i, row in enumerate(leads())]
     sqlite_crm(
         tmp_path / "crm.db",
         {"leads": staged, "deals": deals(), "events": activities(), "history": list(history())},

@@ -26,9 +26,7 @@ def test_the_share_may_be_reached_but_not_passed(tmp_path: Path) -> None:
     rejects.read["leads"] = 19
     with pytest.raises(DataError) as problem:
         rejects.check(0.05, path)
-    assert "leads: 1 of 19 rows cannot be used, more than max_reject_share = 0.05" in str(
-        problem.value
-    )
+    assert "leads: 1 of 19 rows cannot be used, more than max_reject_share = 0.05" in str(problem.value)
     assert f"Each is named in {path}." in str(problem.value)
     assert [row["row"] for row in read_rejects(tmp_path)] == ["1"]
 
@@ -43,8 +41,7 @@ def test_the_summary_counts_reasons_and_shows_the_commonest_values() -> None:
     rows = [bad(n, value) for n, value in enumerate(["x", "x", "y", "z", "w", "x"])]
     summary = Rejects(rows, [Reject("deals", "d.csv", 1, "sum", "?", "is not a number")]).summary()
     assert summary.splitlines() == [
-        "  leads, column at: 6 rows left out, is not a date: "
-        "'x' (3), 'y' (1), 'z' (1) and 1 more values",
+        "  leads, column at: 6 rows left out, is not a date: 'x' (3), 'y' (1), 'z' (1) and 1 more values",
         "  deals, column sum: 1 values emptied, is not a number: '?' (1)",
     ]
 

@@ -24,9 +24,16 @@ def read(folder: Path, source: str, columns: list[str] | None = None, **keys: An
 
 @pytest.mark.parametrize(
     ("written", "said"),
-    [("utf-8", "utf-8"), ("utf-8-sig", "utf-8"), ("utf-8-sig", "UTF8"), ("utf-8", "utf-8-sig"),
-     ("cp932", "cp932"), ("cp932", "Shift_JIS"), ("utf-16", "utf-16")],
-)  # fmt: skip
+    [
+        ("utf-8", "utf-8"),
+        ("utf-8-sig", "utf-8"),
+        ("utf-8-sig", "UTF8"),
+        ("utf-8", "utf-8-sig"),
+        ("cp932", "cp932"),
+        ("cp932", "Shift_JIS"),
+        ("utf-16", "utf-16"),
+    ],
+)
 def test_csv_of_every_encoding(tmp_path: Path, written: str, said: str) -> None:
     write_csv(tmp_path / "a.csv", ROWS, written)
     assert read(tmp_path, "a.csv", encoding=said) == TABLE
@@ -55,9 +62,15 @@ def test_a_glob_of_csv_reads_all_files_and_knows_the_place_of_each_row(tmp_path:
     rows = read_rows(Source(source="in/*.csv"), tmp_path)
     assert rows.table["id"].to_pylist() == ["a", "c", "d", "f"]
     assert [rows.place(n) for n in rows.numbers] == [
-        ("2025.csv", 1), ("2025.csv", 3), ("2026.csv", 1), ("2026.csv", 3)]  # fmt: skip
+        ("2025.csv", 1),
+        ("2025.csv", 3),
+        ("2026.csv", 1),
+        ("2026.csv", 3),
+    ]
     assert [(r.file, r.row, r.value) for r in rows.rejects] == [
-        ("2025.csv", 2, "1 cells"), ("2026.csv", 2, "3 cells")]  # fmt: skip
+        ("2025.csv", 2, "1 cells"),
+        ("2026.csv", 2, "3 cells"),
+    ]
     assert rows.read == 6
 
 
@@ -84,9 +97,7 @@ def test_parquet_of_one_file_and_of_a_glob(tmp_path: Path) -> None:
 def sqlite_at(path: Path) -> None:
     with sqlite3.connect(path) as base:
         base.execute('CREATE TABLE leads (id, "First Name", at TEXT, mixed)')
-        base.execute(
-            "INSERT INTO leads VALUES (1, 'A', '2026-01-02 10:30:00', 5), (2, 'B', NULL, 'x')"
-        )
+        base.execute("INSERT INTO leads VALUES (1, 'A', '2026-01-02 10:30:00', 5), (2, 'B', NULL, 'x')")
         base.execute("CREATE VIEW named AS SELECT id FROM leads")
     base.close()
 
@@ -95,7 +106,9 @@ def test_sqlite_by_table_view_and_query(tmp_path: Path) -> None:
     sqlite_at(tmp_path / "crm.db")
     url = "sqlite:///crm.db"
     assert read(tmp_path, url, ["First Name", "mixed"], table="leads") == {
-        "First Name": ["A", "B"], "mixed": ["5", "x"]}  # fmt: skip
+        "First Name": ["A", "B"],
+        "mixed": ["5", "x"],
+    }
     assert read(tmp_path, url, table="named") == {"id": [1, 2]}
     query = "SELECT id, ':x' AS colon FROM leads WHERE at < '2026-01-02 10:31:00';"
     assert read(tmp_path, url, ["colon", "id"], query=query) == {"colon": [":x"], "id": [1]}
@@ -143,7 +156,8 @@ def test_files_that_cannot_be_read_are_told_in_one_sentence(tmp_path: Path) -> N
     (tmp_path / "bad.db").write_bytes(b"not a database at all" * 100)
     data, outside = DataError, OutsideError
     assert 'is not utf-8. Name its encoding in crm.toml: encoding = "cp932"' in refused(
-        tmp_path, data, source="sjis.csv")  # fmt: skip
+        tmp_path, data, source="sjis.csv"
+    )
     assert "late.csv: is not utf-8" in refused(tmp_path, data, source="late.csv")
     assert "empty.csv: is empty" in refused(tmp_path, data, source="empty.csv")
     assert "the header names 'id' twice" in refused(tmp_path, data, source="twice.csv")
@@ -213,8 +227,10 @@ def postgres(serve: Callable[[str], Any]) -> Iterator[str]:
 
 
 def test_postgresql_of_a_schema_with_its_own_types(postgres: str, tmp_path: Path) -> None:
-    features = {"size": {"kind": "attribute", "column": "Size", "values": "number"},
-                "tags": {"kind": "attribute", "column": "tags"}}  # fmt: skip
+    features = {
+        "size": {"kind": "attribute", "column": "Size", "values": "number"},
+        "tags": {"kind": "attribute", "column": "tags"},
+    }
     settings = settings_of(
         tmp_path,
         time_zone="Asia/Tokyo",

@@ -61,13 +61,17 @@ FRIDAY = at("2026-10-02 17:30")
 
 
 def action(kind: str, hours: float | None = None, business: bool = False) -> dict[str, Any]:
-    return {"kind": kind, "owner": "sales", "text": TEXT, "hours": hours,
-            "business_hours": business}  # fmt: skip
+    return {"kind": kind, "owner": "sales", "text": TEXT, "hours": hours, "business_hours": business}
 
 
 def prompt(since: str, hours: float, business: bool = False) -> dict[str, Any]:
-    return {"since": since, "answered": "since_call", "hours": hours, "business_hours": business,
-            "text": TEXT}  # fmt: skip
+    return {
+        "since": since,
+        "answered": "since_call",
+        "hours": hours,
+        "business_hours": business,
+        "text": TEXT,
+    }
 
 
 def card(**told: Any) -> Scorecard:
@@ -90,9 +94,7 @@ ASKING = card(
 def decision(*stages: int, handed: int | None = None, by: int = MODEL) -> Decision:
     """Decided leads; hot ones are handed over as MQLs."""
     stage = np.array(stages, dtype=np.int8)
-    hand_over = (
-        np.where(stage == HOT, MQL, NOT_HANDED) if handed is None else np.full(len(stage), handed)
-    )
+    hand_over = np.where(stage == HOT, MQL, NOT_HANDED) if handed is None else np.full(len(stage), handed)
     score = stage.astype(np.int64) * 40
     return Decision(score, stage, np.full(len(stage), by, np.int8), hand_over.astype(np.int8))
 
@@ -115,8 +117,11 @@ def test_each_stage_has_its_action_and_deadline() -> None:
     told = actions(PLAIN, decision(COLD, WARM, HOT, COLD), {}, FRIDAY)
     assert told.action.tolist() == [COLD, WARM, HOT, COLD]
     assert [local(d) for d in told.deadline] == [
-        None, "2026-10-03 17:30", "2026-10-05 09:30", None,
-    ]  # fmt: skip
+        None,
+        "2026-10-03 17:30",
+        "2026-10-05 09:30",
+        None,
+    ]
     assert told.prompt.tolist() == [-1] * 4
 
 
@@ -153,9 +158,19 @@ def test_action_of_names_every_code() -> None:
 
 # -- hand-over -----------------------------------------------------------------------------------
 
-SQL_CARD = card(hot_is="sql", hand_over=action("qualify", 2), intent={"rows": {"r": {
-    "when": [{"feature": "p", "at_least": 1}], "points": 5, "because": TEXT,
-}}})  # fmt: skip
+SQL_CARD = card(
+    hot_is="sql",
+    hand_over=action("qualify", 2),
+    intent={
+        "rows": {
+            "r": {
+                "when": [{"feature": "p", "at_least": 1}],
+                "points": 5,
+                "because": TEXT,
+            }
+        }
+    },
+)
 
 
 def decided(own: Scorecard, verdict: Verdict | None) -> Actions:

@@ -33,9 +33,15 @@ CHANCE = {COLD: 0.1, WARM: 0.4, HOT: 0.9}
 Case = tuple[bool, str | None, bool, int | None, int]
 """Excluded, a person's verdict, triggered, the model's stage (None: no model), the stage by points."""
 
-CASES: list[Case] = list(product(
-    (False, True), (None, *VERDICTS), (False, True), (None, COLD, WARM, HOT), (COLD, WARM, HOT),
-))  # fmt: skip
+CASES: list[Case] = list(
+    product(
+        (False, True),
+        (None, *VERDICTS),
+        (False, True),
+        (None, COLD, WARM, HOT),
+        (COLD, WARM, HOT),
+    )
+)
 
 
 def card(hot_is: HotIs) -> Scorecard:
@@ -47,9 +53,14 @@ def card(hot_is: HotIs) -> Scorecard:
 
     rows = {"one": {**rule("p", 1), "points": 10}, "two": {**rule("p", 2), "points": 20}}
     return Scorecard(
-        hot_is=hot_is, hand_over=BLANK.hot, stages=BLANK, bands=Bands(warm=10, hot=30),
-        intent={"rows": rows}, triggers={"t": rule("t", 1)}, exclusions={"x": rule("x", 1)},
-    )  # fmt: skip
+        hot_is=hot_is,
+        hand_over=BLANK.hot,
+        stages=BLANK,
+        bands=Bands(warm=10, hot=30),
+        intent={"rows": rows},
+        triggers={"t": rule("t", 1)},
+        exclusions={"x": rule("x", 1)},
+    )
 
 
 def rated(cases: list[Case], hot_is: HotIs) -> Rating:
@@ -163,9 +174,7 @@ def test_what_the_sides_said_is_left_as_it_was() -> None:
         (200, "model", COLD),
     ],
 )
-def test_a_verdict_decides_from_its_moment_until_it_expires(
-    as_of: int, by: str, stage: int
-) -> None:
+def test_a_verdict_decides_from_its_moment_until_it_expires(as_of: int, by: str, stage: int) -> None:
     told = in_force([override("hot", at=100, expires=200)], as_of)
     model = ModelSide.of(np.array([0.1, 0.1]), SCALE)
     case: Case = (False, None, False, COLD, COLD)

@@ -114,13 +114,11 @@ WRONG = {
         "expires 2026-03-01 is not after at 2026-04-01T09:00.",
     ),
     "a short row": (("L1", "hot"), "reason is empty; an override names its lead, reason and person."),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("row", "message"), WRONG.values(), ids=WRONG)
-def test_a_wrong_row_is_named_with_its_value(
-    tmp_path: Path, row: tuple[str, ...], message: str
-) -> None:
+def test_a_wrong_row_is_named_with_its_value(tmp_path: Path, row: tuple[str, ...], message: str) -> None:
     with pytest.raises(DataError) as problem:
         read(tmp_path, GOOD, row)
     told = str(problem.value).removeprefix(f"{tmp_path / 'overrides.csv'}, row 3: ")
@@ -129,9 +127,7 @@ def test_a_wrong_row_is_named_with_its_value(
 
 @pytest.mark.parametrize("lacking", HEAD)
 def test_a_missing_column_is_named(tmp_path: Path, lacking: str) -> None:
-    with pytest.raises(
-        DataError, match=rf"overrides\.csv: lacks the column {lacking}; needed are "
-    ):
+    with pytest.raises(DataError, match=rf"overrides\.csv: lacks the column {lacking}; needed are "):
         read(tmp_path, head=tuple(name for name in HEAD if name != lacking))
 
 

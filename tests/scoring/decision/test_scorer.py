@@ -46,9 +46,7 @@ def test_a_lead_alone_scores_as_among_many(
     for row in (0, 3, 700, 1_499):
         one = answers(demo_scorer, demo_loaded, leads[row : row + 1]).score(0, "ja", NOW).plain()
         among = many.score(row, "ja", NOW).plain()
-        assert one["model"].pop("probability") == pytest.approx(
-            among["model"].pop("probability"), abs=1e-9
-        )
+        assert one["model"].pop("probability") == pytest.approx(among["model"].pop("probability"), abs=1e-9)
         assert one == among
 
 
@@ -158,9 +156,16 @@ def test_a_lead_counts_once_in_a_stretch() -> None:
     won = np.array([False, True, False, False, False])
     empty = np.zeros(5)
     evidence = Evidence(
-        lead, np.arange(5, dtype=np.int32), np.arange(5), empty.astype(np.float32), won, empty,
-        {}, {}, {},
-    )  # fmt: skip
+        lead,
+        np.arange(5, dtype=np.int32),
+        np.arange(5),
+        empty.astype(np.float32),
+        won,
+        empty,
+        {},
+        {},
+        {},
+    )
     leads, wins = leads_by_stretch(evidence, np.array([0, 0, 13, 13, 13]))
     assert leads.tolist() == [1, *[0] * 12, 2]
     assert wins.tolist() == [1, *[0] * 13]

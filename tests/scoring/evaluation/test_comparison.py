@@ -94,13 +94,13 @@ def test_intervals_cover_the_roc_auc_that_is_to_be_expected(demo: Demo, told: Co
 def test_intervals_of_stages_cover_the_truth(demo: Demo, told: Compared) -> None:
     """Nine of them at 95 %: one may miss."""
     _, _, true = judged_with_truth(demo)
-    stages = dict(
-        zip(SIDES, (told.model.stage, told.rating.stage, told.decision.stage), strict=True)
-    )
+    stages = dict(zip(SIDES, (told.model.stage, told.rating.stage, told.decision.stage), strict=True))
     covered = [
         rate.low <= true[stages[side] == code].mean() <= rate.high
-        for side, rates in told.stages.items() for code, rate in enumerate(rates) if rate.count
-    ]  # fmt: skip
+        for side, rates in told.stages.items()
+        for code, rate in enumerate(rates)
+        if rate.count
+    ]
     assert len(covered) == 9
     assert sum(covered) >= 8
 
@@ -131,9 +131,7 @@ def test_bands_of_forty_and_eighty_are_the_stages(told: Compared) -> None:
 
 def test_values_are_counted_on_the_rows(told: Compared) -> None:
     at, evidence = told.differences, told.evidence
-    assert at["roc_auc"].new.value == pytest.approx(
-        roc_auc_score(evidence.won, evidence.scores[MODEL])
-    )
+    assert at["roc_auc"].new.value == pytest.approx(roc_auc_score(evidence.won, evidence.scores[MODEL]))
     assert at["roc_auc"].old.value == pytest.approx(roc_auc_score(evidence.won, told.rating.rank))
     assert at["win_rate"].old.value == pytest.approx(told.stages["rules"][HOT].value)
     assert told.leads == (len(set(evidence.lead)), len(set(evidence.lead[evidence.won])))
@@ -164,9 +162,19 @@ def test_json_holds_all_of_it_and_no_nan(demo: Demo, told: Compared) -> None:
     read = json.loads(json.dumps(plain, ensure_ascii=False, allow_nan=False))
     assert read == plain
     assert set(read) == {
-        "leads", "won_leads", "all", "better", "volume", "differences", "stages", "agreement",
-        "bands", "segments", "months", "disputes",
-    }  # fmt: skip
+        "leads",
+        "won_leads",
+        "all",
+        "better",
+        "volume",
+        "differences",
+        "stages",
+        "agreement",
+        "bands",
+        "segments",
+        "months",
+        "disputes",
+    }
     assert read["volume"] == int(told.called.sum())
 
 
@@ -187,9 +195,7 @@ def test_disputes_are_the_widest_each_lead_once(told: Compared) -> None:
         assert told.model.probability[d.row] == d.probability
 
 
-def test_reasons_of_the_model_say_nothing_that_the_evidence_does_not(
-    demo: Demo, told: Compared
-) -> None:
+def test_reasons_of_the_model_say_nothing_that_the_evidence_does_not(demo: Demo, told: Compared) -> None:
     for d in told.disputes:
         reasons = told.model_reasons(d.row, demo.model.table, "en")
         assert 0 < len(reasons) <= 5
@@ -278,8 +284,9 @@ def test_segments_by_hand() -> None:
     """Values of fewer than 50 rows are left out, and so are rows without a value."""
     told, won, score, value = segmented()
     assert [(p.name, p.value, p.all.count) for p in told.segments] == [
-        ("channel", "ads", 120), ("channel", "fair", 70),
-    ]  # fmt: skip
+        ("channel", "ads", 120),
+        ("channel", "fair", 70),
+    ]
     for part in told.segments:
         where, at = value == part.value, part.differences
         assert part.all.won == won[where].sum()
@@ -302,8 +309,11 @@ def test_months_by_hand() -> None:
     assert told.months == []  # no month has 50 rows
     close = START + DAY // 4 * np.arange(300)
     told, won, _, _ = segmented(moment=close)
-    assert [(p.value, p.all.count) for p in told.months] == [("2026-01", 108), ("2026-02", 112),
-                                                            ("2026-03", 80)]  # fmt: skip
+    assert [(p.value, p.all.count) for p in told.months] == [
+        ("2026-01", 108),
+        ("2026-02", 112),
+        ("2026-03", 80),
+    ]
     assert told.months[1].all.won == won[108:220].sum()
     assert {p.name for p in told.months} == {"month"}
 
@@ -324,9 +334,10 @@ def test_where_the_rules_call_nobody_a_tenth_is_compared() -> None:
     assert told.differences["win_rate"].new.value == pytest.approx(won[top].mean())
     assert told.differences["win_rate"].old.value == pytest.approx(won.mean())
     assert plain["stages"]["rules"][HOT] == {
-        "count": 0, "won": 0, **dict.fromkeys(
-            ("value", "low", "high", "lift", "lift_low", "lift_high")),
-    }  # fmt: skip
+        "count": 0,
+        "won": 0,
+        **dict.fromkeys(("value", "low", "high", "lift", "lift_low", "lift_high")),
+    }
     json.dumps(plain, allow_nan=False)
 
 
@@ -358,8 +369,9 @@ def test_dispute_by_hand_with_the_reasons_of_both_sides() -> None:
     assert told.model_reasons(2, TABLE, "en") == []  # next to nothing is no reason
     assert told.rules_reasons(1, "en") == []
     assert [(r.code, r.text, r.weight) for r in told.rules_reasons(0, "ja")] == [
-        ("visit", "来店が該当", 10), ("quote", "見積が該当", 10),
-    ]  # fmt: skip
+        ("visit", "来店が該当", 10),
+        ("quote", "見積が該当", 10),
+    ]
 
 
 def test_reasons_of_the_rules_tell_exclusions_and_triggers_first() -> None:

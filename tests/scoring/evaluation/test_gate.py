@@ -39,8 +39,10 @@ def judged(seed: int = 0, rows: int = ROWS) -> tuple[Evidence, Floats]:
     quote, visit = true + 2 * rng.normal(size=rows) > 0, rng.random(rows) < 0.5
     rates = np.where(quote, won[quote].mean(), won[~quote].mean())
     scores = {
-        MODEL: true, POINTS: log_odds(rates), "baseline_rate": np.full(rows, log_odds(won.mean())),
-    }  # fmt: skip
+        MODEL: true,
+        POINTS: log_odds(rates),
+        "baseline_rate": np.full(rows, log_odds(won.mean())),
+    }
     features = flags(quote=quote.astype(int), visit=visit.astype(int))  # type: ignore[arg-type]
     return evidence(won, features, scores=scores, moment=START + DAY // 24 * np.arange(rows)), true
 
@@ -107,9 +109,7 @@ def test_a_model_of_shuffled_outcomes_learnt_nothing() -> None:
 @pytest.mark.parametrize("seed", range(5))
 def test_chance_alone_does_not_pass(seed: int) -> None:
     """A model that says the win rate and noise."""
-    noise = log_odds(EVIDENCE.won.mean()) + 0.05 * np.random.default_rng(50 + seed).normal(
-        size=ROWS
-    )
+    noise = log_odds(EVIDENCE.won.mean()) + 0.05 * np.random.default_rng(50 + seed).normal(size=ROWS)
     assert {"base_rate", "rules_log_loss"} <= failed(gate(candidate(noise), CARD, None))
 
 
@@ -156,8 +156,11 @@ def test_too_few_won_leads_judge_nobody_and_it_says_how_many_are_missing(won: in
     assert [c.name for c in checks] == FIRST
     assert failed(checks) == {"enough_deals"}
     assert check(checks, "enough_deals").figures == {
-        "won": won, "others": ROWS - won, "missing": MIN_WINS - won, "least": MIN_WINS,
-    }  # fmt: skip
+        "won": won,
+        "others": ROWS - won,
+        "missing": MIN_WINS - won,
+        "least": MIN_WINS,
+    }
 
 
 def test_twenty_won_leads_are_enough_and_moments_of_one_lead_are_one() -> None:
@@ -247,9 +250,7 @@ def test_rows_that_the_champion_was_judged_on_take_its_judged_scores() -> None:
     assert np.isnan(told[~half]).all()
 
 
-def newer(
-    trained_through: str | None, weight: float = 0.5, **changed: Any
-) -> tuple[Floats, Candidate]:
+def newer(trained_through: str | None, weight: float = 0.5, **changed: Any) -> tuple[Floats, Candidate]:
     """The champion's scores of the evidence, of which it was judged on nothing."""
     elsewhere = replace(EVIDENCE, lead=np.array([f"X{i}" for i in range(ROWS)], object))
     model = model_of(EVIDENCE.features, CARD, weight, trained_through=trained_through)

@@ -46,12 +46,8 @@ def test_only_what_can_be_judged_counts() -> None:
     at = np.array([0, 0, 0, 0, 0, 50]) * DAY
     won = np.array([10, 95, NEVER // DAY, NEVER // DAY, NEVER // DAY, NEVER // DAY]) * DAY
     won[won > 10**6 * DAY] = NEVER
-    closed = np.where(
-        won < NEVER, won, np.array([0, 0, 20, 10**9, NEVER // DAY, NEVER // DAY]) * DAY
-    )
-    told = Served(
-        "v", at, np.zeros(6), np.zeros(6), np.zeros(6, bool), won, closed, CARDS[:6], UNTOLD[:6]
-    )
+    closed = np.where(won < NEVER, won, np.array([0, 0, 20, 10**9, NEVER // DAY, NEVER // DAY]) * DAY)
+    told = Served("v", at, np.zeros(6), np.zeros(6), np.zeros(6, bool), won, closed, CARDS[:6], UNTOLD[:6])
     can, was_won = told.judged(90, 100 * DAY)
     assert can.tolist() == [
         True,
@@ -65,8 +61,17 @@ def test_only_what_can_be_judged_counts() -> None:
 
 
 def test_nothing_of_the_future_is_seen() -> None:
-    told = Served("v", np.array([0]), np.array([0.5]), np.zeros(1), np.zeros(1, bool),
-                  np.array([10 * DAY]), np.array([10 * DAY]), CARDS[:1], UNTOLD[:1])  # fmt: skip
+    told = Served(
+        "v",
+        np.array([0]),
+        np.array([0.5]),
+        np.zeros(1),
+        np.zeros(1, bool),
+        np.array([10 * DAY]),
+        np.array([10 * DAY]),
+        CARDS[:1],
+        UNTOLD[:1],
+    )
     can, won = told.judged(90, 5 * DAY)
     assert (can.tolist(), won.tolist()) == ([False], [False])
 
@@ -87,17 +92,13 @@ def test_a_true_model_is_fine_and_better_than_idle_rules() -> None:
     assert advice([told], "v", shifts(channel=0.01)) == "fine"
 
 
-@pytest.mark.parametrize(
-    ("shift", "told"), [(0.01, "the_world_moved"), (MUCH, "retrain")]
-)  # fmt: skip
+@pytest.mark.parametrize(("shift", "told"), [(0.01, "the_world_moved"), (MUCH, "retrain")])
 def test_a_world_that_moved_is_told_from_features_that_did(shift: float, told: Advice) -> None:
     assert advice([world(bias=0.2)], "v", shifts(channel=shift)) == told
 
 
 @pytest.mark.parametrize(("off", "low", "high"), [(0.0, 0.0, 0.03), (0.2, 0.15, 0.25)])
-def test_the_rules_probabilities_are_judged_beside_the_models(
-    off: float, low: float, high: float
-) -> None:
+def test_the_rules_probabilities_are_judged_beside_the_models(off: float, low: float, high: float) -> None:
     rng = np.random.default_rng(3)
     chance = rng.uniform(0.05, 0.5, 4_000)
     made = answers(4_000, chance, rng.random(4_000) < chance, chance)
@@ -109,7 +110,7 @@ def test_the_rules_probabilities_are_judged_beside_the_models(
 
 
 def test_few_true_probabilities_give_no_alarm() -> None:
-    """Of 200 leads ten bands are off by chance alone; to take that for a moved world would wear people out."""
+    """Of 200 leads ten bands are off by chance alone; that is no drift."""
     alarms = 0
     for seed in range(40):
         rng = np.random.default_rng(seed)

@@ -119,17 +119,16 @@ def moving() -> Replayed:
         lead=["a", "b", "a", "c", "b", "c"],
         amount=np.array([np.nan, np.nan, 7.0, np.nan, 3.0, np.nan]),
     )
-    return Replayed(
-        on, card({"visit": 20, "quote": 5}, warm=5), card({"visit": 5, "quote": 20}, warm=5)
-    )
+    return Replayed(on, card({"visit": 20, "quote": 5}, warm=5), card({"visit": 5, "quote": 20}, warm=5))
 
 
 def test_who_becomes_hot_comes_first_then_who_no_longer_is_each_lead_once() -> None:
     """a becomes hot at its second moment, b at its first; c is hot all the time or never."""
     told = moving()
     assert [(m.lead, m.before, m.after, m.won) for m in told.moved] == [
-        ("b", WARM, HOT, False), ("a", WARM, HOT, True),
-    ]  # fmt: skip
+        ("b", WARM, HOT, False),
+        ("a", WARM, HOT, True),
+    ]
     assert [m.moment for m in told.moved] == [START + DAY, START + 2 * DAY]
     assert told.moved[1].amount == 7.0
     back = Replayed(told.evidence, told.new, told.present)
@@ -139,9 +138,7 @@ def test_who_becomes_hot_comes_first_then_who_no_longer_is_each_lead_once() -> N
 def test_small_moves_do_not_crowd_out_those_of_hot_leads() -> None:
     """30 leads turn warm before one ceases to be hot; 25 are shown, and it is the first of them."""
     on = evidence([False] * 31, flags(mail=[1] * 30 + [0], visit=[0] * 30 + [1]))
-    told = Replayed(
-        on, card({"visit": 20, "mail": 1}), card({"visit": 10, "mail": 10}, warm=10, hot=20)
-    )
+    told = Replayed(on, card({"visit": 20, "mail": 1}), card({"visit": 10, "mail": 10}, warm=10, hot=20))
     assert len(told.moved) == 25
     assert told.moved_leads == 31
     assert (told.moved[0].before, told.moved[0].after) == (HOT, WARM)
@@ -162,22 +159,31 @@ def weekly(
 ) -> Replayed:
     """Rows at so many days from Monday, 5 January 2026."""
     on = evidence(
-        [False] * len(days), flags(visit=visits), lead=leads,
+        [False] * len(days),
+        flags(visit=visits),
+        lead=leads,
         moment=START + np.array([round(day * DAY) for day in days], dtype=np.int64),
-        landmark=np.array(ages, dtype=np.float32), **told,
-    )  # fmt: skip
+        landmark=np.array(ages, dtype=np.float32),
+        **told,
+    )
     return Replayed(on, card({"visit": 20}), card({"visit": 20}, hot=20, exclusions=["visit"]))
 
 
 def test_leads_that_turn_hot_are_counted_by_week_and_weeks_without_any_are_zero() -> None:
     """a turns hot on the first Sunday, b on the Monday after, c in week 4; d never does."""
     told = weekly(
-        [0, 6.999, 7, 14, 21, 24, 30], ["d", "a", "b", "b", "d", "c", "c"], [0, 1, 1, 1, 0, 1, 1],
+        [0, 6.999, 7, 14, 21, 24, 30],
+        ["d", "a", "b", "b", "d", "c", "c"],
+        [0, 1, 1, 1, 0, 1, 1],
         [0, 0, 0, 7, 7, 3, 9],
-    )  # fmt: skip
+    )
     assert told.weekly_hot["present"] == {
-        "2026-01-05": 1, "2026-01-12": 1, "2026-01-19": 0, "2026-01-26": 1, "2026-02-02": 0,
-    }  # fmt: skip
+        "2026-01-05": 1,
+        "2026-01-12": 1,
+        "2026-01-19": 0,
+        "2026-01-26": 1,
+        "2026-02-02": 0,
+    }
     assert set(told.weekly_hot["new"]) == set(told.weekly_hot["present"])
     assert set(told.weekly_hot["new"].values()) == {0}
 
@@ -247,8 +253,10 @@ def test_triggers_and_exclusions_are_rules_as_well() -> None:
     full = card({"visit": 20}, triggers=["quote"], exclusions=["mail"])
     told = Replayed(on, full, full)
     assert [(row.table, row.points) for row in told.rows] == [
-        ("intent.rows", 20), ("triggers", 0), ("exclusions", 0),
-    ]  # fmt: skip
+        ("intent.rows", 20),
+        ("triggers", 0),
+        ("exclusions", 0),
+    ]
     trigger, visit = effect(told, "quote"), on.features["visit"] == 1
     by_it = (on.features["quote"] == 1) & ~visit & (on.features["mail"] == 0)
     assert trigger.decides.count == by_it.sum() > 0
@@ -285,9 +293,7 @@ def test_a_strong_rule_adds_and_a_useless_or_wrong_one_costs() -> None:
 def test_what_a_rule_adds_is_average_precision_with_it_less_without_it() -> None:
     on = some()
     told = Replayed(on, card(POINTS), card(POINTS))
-    full, less = (
-        rate(c, on.features).rank for c in (card(POINTS), card({"visit": 10, "quote": 10}))
-    )
+    full, less = (rate(c, on.features).rank for c in (card(POINTS), card({"visit": 10, "quote": 10})))
     by_hand = average_precision_score(on.won, full) - average_precision_score(on.won, less)
     assert effect(told, "mail").adds.value == pytest.approx(by_hand)
 
@@ -298,9 +304,7 @@ def test_the_only_rule_of_a_group_can_be_taken_away() -> None:
     row = effect(told, "quote")
     assert row.decides.count == row.holds.count
     base = average_precision_score(on.won, np.zeros(400))
-    assert row.adds.value == pytest.approx(
-        average_precision_score(on.won, on.features["quote"]) - base
-    )
+    assert row.adds.value == pytest.approx(average_precision_score(on.won, on.features["quote"]) - base)
 
 
 def test_a_card_against_none_and_none_against_a_card() -> None:
@@ -319,7 +323,17 @@ def test_json_holds_all_of_it_and_no_nan() -> None:
     told = Replayed(some(), card(POINTS), card({**POINTS, "mail": 15})).plain()
     assert json.loads(json.dumps(told, allow_nan=False)) == told
     assert set(told) == {
-        "present", "new", "all", "differences", "stages", "bands", "moves", "moved", "moved_leads",
-        "weekly_hot", "never_hot", "rows",
-    }  # fmt: skip
+        "present",
+        "new",
+        "all",
+        "differences",
+        "stages",
+        "bands",
+        "moves",
+        "moved",
+        "moved_leads",
+        "weekly_hot",
+        "never_hot",
+        "rows",
+    }
     assert told["differences"]["won_amount"]["new"]["value"] is None  # no deal has an amount

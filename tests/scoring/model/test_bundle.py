@@ -79,9 +79,7 @@ def test_a_pointer_to_nothing_is_told(tmp_path: Path) -> None:
         load_bundle(tmp_path)
 
 
-def test_writing_again_moves_the_pointer_and_mends_what_was_damaged(
-    demo: Demo, tmp_path: Path
-) -> None:
+def test_writing_again_moves_the_pointer_and_mends_what_was_damaged(demo: Demo, tmp_path: Path) -> None:
     write_bundle(tmp_path, demo.out / "model", origin(demo))
     before = pointer_stamp(tmp_path)
     (tmp_path / origin(demo).name / TREES_FILE).write_text("broken", encoding="utf-8")

@@ -13,8 +13,9 @@ from scoring.model.encoding import Encoding
 WORDS = st.sampled_from(["ads", "webinar", "紹介", "fair", ""])
 ROWS = st.lists(
     st.tuples(st.one_of(st.none(), WORDS), st.floats(allow_infinity=False), WORDS),
-    min_size=1, max_size=30,
-)  # fmt: skip
+    min_size=1,
+    max_size=30,
+)
 Row = tuple[str | None, float, str | None]
 
 
@@ -28,9 +29,7 @@ def columns(rows: list[Row]) -> dict[str, Column]:
 
 
 @given(ROWS, ROWS, st.integers(1, 4))
-def test_a_row_alone_is_its_row_of_the_matrix(
-    learnt: list[Row], told: list[Row], least: int
-) -> None:
+def test_a_row_alone_is_its_row_of_the_matrix(learnt: list[Row], told: list[Row], least: int) -> None:
     encoding = Encoding.learn(columns(learnt), least)
     alone = np.vstack([encoding.row(row) for row in told])
     np.testing.assert_array_equal(alone, encoding.matrix(columns(told)))

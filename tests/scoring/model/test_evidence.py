@@ -46,10 +46,7 @@ def test_evidence_of_a_training_names_no_lead(demo: Demo, demo_loaded: Loaded) -
     ids = set(demo_loaded.crm.lead_ids)
     assert set(told["lead"].to_pylist()) <= {hashed(i) for i in ids}
     texts_of_table = {
-        value
-        for column in told.columns
-        for value in column.unique().to_pylist()
-        if isinstance(value, str)
+        value for column in told.columns for value in column.unique().to_pylist() if isinstance(value, str)
     }
     assert not texts_of_table & ids
 
@@ -59,9 +56,7 @@ def test_evidence_holds_all_that_thresholds_and_gates_need(demo: Demo) -> None:
     assert len(told) == demo.model.about["measured_examples"]
     assert set(told.features) == set(demo.model.table.names)
     assert set(told.segments) == {"channel", "trade", "campaign", "keyword"}
-    assert {"model", "linear", "trees", "baseline_logistic", "baseline_lightgbm"} <= set(
-        told.scores
-    )
+    assert {"model", "linear", "trees", "baseline_logistic", "baseline_lightgbm"} <= set(told.scores)
     assert not np.isnan(told.amount[told.won]).any()
 
 

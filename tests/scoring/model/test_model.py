@@ -58,9 +58,7 @@ def test_reasons_hold_for_each_lead_alone(demo: Demo, leads: Encoded) -> None:
     together = demo.model.explain(leads)
     for row in (0, 7, 499):
         alone = demo.model.explain(leads.take(np.array([row])))
-        np.testing.assert_allclose(
-            alone.contributions[0], together.contributions[row], rtol=0, atol=1e-9
-        )
+        np.testing.assert_allclose(alone.contributions[0], together.contributions[row], rtol=0, atol=1e-9)
 
 
 def test_changing_one_feature_moves_the_line_by_its_own_contribution(
@@ -83,14 +81,10 @@ def test_one_lead_at_a_time_scores_as_the_table_does(
     np.testing.assert_array_equal(np.vstack([one.matrix for one in alone]), leads.matrix[:50])
     ranks = np.concatenate([one.rating.rank for one in alone])
     np.testing.assert_array_equal(ranks, leads.rating.rank[:50])
-    assert demo.model.log_odds(alone[0])[0] == pytest.approx(
-        demo.model.log_odds(leads)[0], abs=1e-9
-    )
+    assert demo.model.log_odds(alone[0])[0] == pytest.approx(demo.model.log_odds(leads)[0], abs=1e-9)
 
 
-def test_saved_and_loaded_it_predicts_the_same(
-    demo: Demo, saved: Path, columns: dict[str, Column]
-) -> None:
+def test_saved_and_loaded_it_predicts_the_same(demo: Demo, saved: Path, columns: dict[str, Column]) -> None:
     loaded = Model.load(saved)
     assert loaded.version == demo.model.version
     assert loaded.about == json.loads(json.dumps(demo.model.about))
@@ -130,8 +124,11 @@ print(json.dumps([model.probability(evidence.features).tolist(), model.explain(e
 def test_predicts_without_pandas_scikit_learn_and_mlflow(demo: Demo) -> None:
     told = subprocess.run(
         [sys.executable, "-c", ALONE, str(demo.out / "model")],
-        capture_output=True, text=True, check=True, timeout=120,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
     alone, prior = json.loads(told.stdout)
     judged = demo.trained.data.take(demo.trained.measured.rows)
     own = demo.model.probability(judged.columns)
@@ -142,9 +139,7 @@ def test_predicts_without_pandas_scikit_learn_and_mlflow(demo: Demo) -> None:
 CHANGES: dict[str, Any] = {
     "weights": lambda m: replace(m, weights={"points": 0.0, "linear": 0.4, "trees": 0.61}),
     "calibration": lambda m: replace(m, calibration=Calibration(0.01, 1.0)),
-    "trees": lambda m: replace(
-        m, trees=TreesPart(m.trees.text.replace("max_feature", "max_featur"))
-    ),
+    "trees": lambda m: replace(m, trees=TreesPart(m.trees.text.replace("max_feature", "max_featur"))),
     "linear": lambda m: replace(m, linear=replace(m.linear, intercept=m.linear.intercept + 1e-6)),
     "words": lambda m: replace(m, table=FeatureTable(m.table.rows, Vocabulary())),
 }
@@ -192,7 +187,7 @@ DAMAGES: dict[str, Any] = {
     "words of the wrong shape": put("words", {"a": 5}),
     "encoding of the wrong shape": put("encoding", []),
     **{f"no {k}": remove(k) for k in ("version", "features", "encoding", "linear", "weights", "about")},
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("damage", DAMAGES)

@@ -35,9 +35,14 @@ several = st.lists(leads, min_size=1, max_size=5)
 def parts(draw: st.DrawFn) -> PointsPart:
     mean = draw(st.lists(st.floats(-2, 2), min_size=len(NAMES), max_size=len(NAMES)))
     return PointsPart(
-        draw(cards()), NAMES, draw(st.floats(-5, 5)), draw(st.floats(0, 0.5)), draw(weights),
-        draw(weights), np.array(mean),
-    )  # fmt: skip
+        draw(cards()),
+        NAMES,
+        draw(st.floats(-5, 5)),
+        draw(st.floats(0, 0.5)),
+        draw(weights),
+        draw(weights),
+        np.array(mean),
+    )
 
 
 def part(own: Scorecard, names: str, **told: float) -> PointsPart:
@@ -57,9 +62,7 @@ def test_contributions_add_up_to_the_log_odds(own: PointsPart, told: list[Any]) 
     rating = rate(own.card, columns(told))
     prior, contributions = own.contributions(rating)
     assert contributions.shape == (len(told), len(NAMES))
-    np.testing.assert_allclose(
-        prior + contributions.sum(axis=1), own.log_odds(rating), rtol=0, atol=1e-9
-    )
+    np.testing.assert_allclose(prior + contributions.sum(axis=1), own.log_odds(rating), rtol=0, atol=1e-9)
 
 
 @in_its_own_time
@@ -109,9 +112,11 @@ def one(feature: str) -> dict[str, Any]:
 
 def test_points_triggers_and_exclusions_have_their_weights() -> None:
     own = card(
-        fit=group(None, a=10), intent=group(None, b=20), triggers={"t": rule(one("t"))},
+        fit=group(None, a=10),
+        intent=group(None, b=20),
+        triggers={"t": rule(one("t"))},
         exclusions={"x": rule(one("x"))},
-    )  # fmt: skip
+    )
     rating = rate(own, flags("", "a", "ab", "t", "x", "abtx", names="abtx"))
     expected = [-2, -1, 1, -0.5, -6, -1.5]
     np.testing.assert_allclose(part(own, "abtx").log_odds(rating), expected)
@@ -120,9 +125,7 @@ def test_points_triggers_and_exclusions_have_their_weights() -> None:
 def test_where_a_cap_cuts_all_rows_are_cut_alike() -> None:
     own = card(fit=group(15, a=10, b=20), intent=group(None, c=20, d=-5))
     rating = rate(own, flags("abcd", "a", names="abcd"))
-    np.testing.assert_allclose(
-        part(own, "abcd").by_feature(rating), [[0.5, 1.0, 2.0, -0.5], [1.0, 0, 0, 0]]
-    )
+    np.testing.assert_allclose(part(own, "abcd").by_feature(rating), [[0.5, 1.0, 2.0, -0.5], [1.0, 0, 0, 0]])
 
 
 def test_points_below_0_are_cut_with_the_others() -> None:

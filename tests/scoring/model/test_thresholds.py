@@ -27,10 +27,13 @@ in_its_own_time = settings(deadline=None)
 
 
 def evidence(
-    chances: Sequence[float], won: Sequence[bool] | None = None, points: Sequence[float] | None = None,
-    leads: Sequence[str] | None = None, day: Sequence[float] | None = None,
+    chances: Sequence[float],
+    won: Sequence[bool] | None = None,
+    points: Sequence[float] | None = None,
+    leads: Sequence[str] | None = None,
+    day: Sequence[float] | None = None,
     age: Sequence[float] | None = None,
-) -> Evidence:  # fmt: skip
+) -> Evidence:
     """Deals that the model gave these probabilities. `points` is a feature, `day` the moment."""
     n = len(chances)
     p = np.array(chances, dtype=np.float64)
@@ -52,12 +55,16 @@ def card(bands: tuple[float, float] = (3, 8), **policy: Any) -> Scorecard:
     """Warm from the first number of `points` on, hot from the second on."""
 
     def row(least: float, gives: int) -> dict[str, Any]:
-        return {"when": [{"feature": "points", "at_least": least}], "points": gives,
-                "because": {"en": "because", "ja": "理由"}}  # fmt: skip
+        return {
+            "when": [{"feature": "points", "at_least": least}],
+            "points": gives,
+            "because": {"en": "because", "ja": "理由"},
+        }
 
     rows = {"warm": row(bands[0], 10), "hot": row(bands[1], 20)}
-    return Scorecard(stages=STAGES, bands=Bands(warm=10, hot=30), intent={"rows": rows},
-                     thresholds=Policy(**policy))  # fmt: skip
+    return Scorecard(
+        stages=STAGES, bands=Bands(warm=10, hot=30), intent={"rows": rows}, thresholds=Policy(**policy)
+    )
 
 
 def scale_of(told: Evidence, own: Scorecard, **about: Any) -> Scale:
@@ -142,9 +149,7 @@ def test_where_the_rules_call_all_hot_the_model_calls_all() -> None:
     ("warm", "hot", "expected"),
     [(0.3, 0.1, (10, 30)), (1.0, 0.5, (50, 100)), (0.124, 0.004, (0, 12)), (0.126, 0.006, (1, 13))],
 )
-def test_so_large_a_share_is_hot_and_warm(
-    warm: float, hot: float, expected: tuple[int, int]
-) -> None:
+def test_so_large_a_share_is_hot_and_warm(warm: float, hot: float, expected: tuple[int, int]) -> None:
     told, own = evidence(SHUFFLED), card(policy="top_share", warm=warm, hot=hot)
     assert counts(told, scale_of(told, own)) == expected
 
@@ -161,10 +166,14 @@ def longest(told: Evidence, rate_: float) -> int:
 
 @in_its_own_time
 @given(
-    st.lists(st.tuples(st.sampled_from([0.1, 0.2, 0.3, 0.5, 0.8]) | st.floats(0.01, 0.99),
-                       st.booleans()), min_size=1, max_size=40),
-    st.sampled_from([0.1, 0.25, 0.5]), st.sampled_from([0.6, 0.75, 1.0]),
-)  # fmt: skip
+    st.lists(
+        st.tuples(st.sampled_from([0.1, 0.2, 0.3, 0.5, 0.8]) | st.floats(0.01, 0.99), st.booleans()),
+        min_size=1,
+        max_size=40,
+    ),
+    st.sampled_from([0.1, 0.25, 0.5]),
+    st.sampled_from([0.6, 0.75, 1.0]),
+)
 def test_the_longest_lists_with_the_win_rate(
     deals: list[tuple[float, bool]], warm: float, hot: float
 ) -> None:
@@ -197,8 +206,11 @@ def test_a_win_rate_that_no_list_reaches_makes_nobody_hot() -> None:
 def weeks(leads: int = 40, old: int = 0) -> Evidence:
     """New leads, each seen on the days 0, 3 and 7 of its life; later in the list, likelier. And very
     likely ones that are a month old when the evidence begins."""
-    rows = [(f"L{i}", i / 2 + age, age, 0.001 + i / 100 + 0.004 * (age == 3))
-            for i in range(leads) for age in (0, 3, 7)]  # fmt: skip
+    rows = [
+        (f"L{i}", i / 2 + age, age, 0.001 + i / 100 + 0.004 * (age == 3))
+        for i in range(leads)
+        for age in (0, 3, 7)
+    ]
     rows += [(f"old{i}", 0, 30, 0.99) for i in range(old)]
     names, days, ages, told = zip(*rows, strict=True)
     return evidence(told, leads=names, day=days, age=ages)
@@ -235,8 +247,12 @@ def test_leads_older_than_the_evidence_do_not_count() -> None:
 
 
 def test_the_highest_value_of_each_new_lead() -> None:
-    told = evidence([0.1, 0.3, 0.2, 0.15, 0.9], leads=["b", "a", "b", "b", "old"],
-                    day=[0, 1, 2, 3, 0], age=[0, 1, 2, 3, 5])  # fmt: skip
+    told = evidence(
+        [0.1, 0.3, 0.2, 0.15, 0.9],
+        leads=["b", "a", "b", "b", "old"],
+        day=[0, 1, 2, 3, 0],
+        age=[0, 1, 2, 3, 5],
+    )
     np.testing.assert_allclose(highest_of_new_leads(told, chances(told)), [0.3, 0.2])
 
 
@@ -256,10 +272,11 @@ def test_calls_a_week_need_dates(about: dict[str, None]) -> None:
 # -- all of them ---------------------------------------------------------------------------------
 
 POLICIES = [
-    {}, {"policy": "top_share", "warm": 0.3, "hot": 0.1},
+    {},
+    {"policy": "top_share", "warm": 0.3, "hot": 0.1},
     {"policy": "min_win_rate", "warm": 0.2, "hot": 0.6},
     {"policy": "calls_per_week", "warm": 9, "hot": 3},
-]  # fmt: skip
+]
 
 
 @in_its_own_time
@@ -271,8 +288,11 @@ def test_thresholds_rise_and_are_probabilities(policy: dict[str, Any], data: st.
         return data.draw(st.lists(one, min_size=n, max_size=n))
 
     told = evidence(
-        many(st.floats(1e-6, 1 - 1e-6)), many(st.booleans()), many(st.integers(0, 10)),
-        day=many(st.integers(0, 30)), age=many(st.sampled_from([0, 3, 30])),
-    )  # fmt: skip
+        many(st.floats(1e-6, 1 - 1e-6)),
+        many(st.booleans()),
+        many(st.integers(0, 10)),
+        day=many(st.integers(0, 30)),
+        age=many(st.sampled_from([0, 3, 30])),
+    )
     scale = scale_of(told, card(**policy), new_leads_per_week=data.draw(st.floats(0, 50)))
     assert 0 < scale.warm <= scale.hot <= scale.top == 1.0

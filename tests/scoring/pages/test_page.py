@@ -34,8 +34,16 @@ from scoring.pages.page import (
 )
 
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
-FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-         "--disable-background-networking", "--disable-component-update", "--disable-sync"]  # fmt: skip
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 LOADING = ("src", "href", "data", "poster", "srcset", "action")
 SCRIPT = "<script>alert(1)</script>"
 
@@ -130,24 +138,62 @@ EVERY = page(
 
 def test_html_shows_every_block() -> None:
     seen = Seen(to_html(EVERY))
-    told = ("Whom to call", "Trained on 12 leads.", "Better than the rules.", "Few wins.", "A demo.",
-            "Figures", "log loss", "0.3120", "0.3010 – 0.3240", "Intervals are bootstrapped.", "Pictures",
-            "Win rate by month.", "reason leaks", "enough wins", "no more", "weights", "linear 0.45",
-            "threshold", "Model 3f2a.")  # fmt: skip
+    told = (
+        "Whom to call",
+        "Trained on 12 leads.",
+        "Better than the rules.",
+        "Few wins.",
+        "A demo.",
+        "Figures",
+        "log loss",
+        "0.3120",
+        "0.3010 – 0.3240",
+        "Intervals are bootstrapped.",
+        "Pictures",
+        "Win rate by month.",
+        "reason leaks",
+        "enough wins",
+        "no more",
+        "weights",
+        "linear 0.45",
+        "threshold",
+        "Model 3f2a.",
+    )
     places = [seen.text.find(words) for words in told]
     assert -1 not in places
     assert places == sorted(places)
     assert seen.language == "en"
-    for tag in (("p", "text plain"), ("p", "text verdict"), ("p", "text warning"), ("p", "text note"),
-                ("li", "leak"), ("li", "pass"), ("dl", ""), ("h2", ""), ("small", "")):  # fmt: skip
+    for tag in (
+        ("p", "text plain"),
+        ("p", "text verdict"),
+        ("p", "text warning"),
+        ("p", "text note"),
+        ("li", "leak"),
+        ("li", "pass"),
+        ("dl", ""),
+        ("h2", ""),
+        ("small", ""),
+    ):
         assert tag in seen.tags, tag
 
 
 def test_terminal_shows_every_block_but_charts() -> None:
     told = lines(EVERY)
-    for line in ("Whom to call", "Trained on 12 leads.", "│ Better than the rules. │", "!  Few wins.",
-                 "A demo.", "Figures", "Intervals are bootstrapped.", "✕  reason leaks", "✓  enough wins",
-                 "•  no more", "weights    linear 0.45", "threshold  70", "Model 3f2a."):  # fmt: skip
+    for line in (
+        "Whom to call",
+        "Trained on 12 leads.",
+        "│ Better than the rules. │",
+        "!  Few wins.",
+        "A demo.",
+        "Figures",
+        "Intervals are bootstrapped.",
+        "✕  reason leaks",
+        "✓  enough wins",
+        "•  no more",
+        "weights    linear 0.45",
+        "threshold  70",
+        "Model 3f2a.",
+    ):
         assert line in told, line
     assert "Win rate by month." not in told
 
@@ -177,9 +223,17 @@ def test_rendering_does_not_change_the_figure_and_is_repeatable() -> None:
 
 def test_everything_is_escaped() -> None:
     s = SCRIPT
-    blocks = (Heading(s), Text(s), Text(s, "verdict"), Table((s,), ((s,), (Value(s, s),)), s, s),
-              Table((s,), (), s), Items(((s, s),)), Items((('"><script>', "x"),)), Facts(((s, s),)),
-              Chart(lambda: go.Figure(go.Scatter(x=[1], y=[1], name=s)), s))  # fmt: skip
+    blocks = (
+        Heading(s),
+        Text(s),
+        Text(s, "verdict"),
+        Table((s,), ((s,), (Value(s, s),)), s, s),
+        Table((s,), (), s),
+        Items(((s, s),)),
+        Items((('"><script>', "x"),)),
+        Facts(((s, s),)),
+        Chart(lambda: go.Figure(go.Scatter(x=[1], y=[1], name=s)), s),
+    )
     html = to_html(Page(s, blocks, "en", s))
     assert Seen(html).tags.count(("script", "")) == Seen(to_html(EVERY)).tags.count(("script", ""))
     assert s not in html
@@ -248,8 +302,10 @@ def test_japanese_is_aligned() -> None:
     rows = (("成約率（上位5%）", "12.5%", "対応"), ("AUC", "3", "待つ"))
     shown = page(Table(("指標", "値", "次"), rows), lang="ja")
     head, _, *body = lines(shown)[2:]
-    ends = {cell_len(line[: line.index(after)]) for line, after in
-            zip((head, *body), ("次", "対応", "待つ"), strict=True)}  # fmt: skip
+    ends = {
+        cell_len(line[: line.index(after)])
+        for line, after in zip((head, *body), ("次", "対応", "待つ"), strict=True)
+    }
     assert len(ends) == 1
     assert Seen(to_html(shown)).language == "ja"
 
@@ -260,9 +316,7 @@ def test_terminal_keeps_its_width_and_breaks_no_number(width: int) -> None:
     cell = Value("0.31234", "0.3010 – 0.3240")
     wide = Table(("Figure", *(f"model number {n}" for n in range(4))), (("loss", *[cell] * 4),))
     reasons = Table(("Lead", "Probability", "Why"), (("L-00123", "81%", long),))
-    told = printed(
-        page(Text(long), wide, reasons, Items((("leak", long),)), Facts((("a", long),))), width
-    )
+    told = printed(page(Text(long), wide, reasons, Items((("leak", long),)), Facts((("a", long),))), width)
     assert max(cell_len(line) for line in told.splitlines()) <= width
     assert told.count("0.31234") == 4
     assert told.count("0.3010 – 0.3240") == (4 if width >= 40 else 0)
@@ -324,9 +378,7 @@ def test_browser_draws_the_page(tmp_path: Path, width: int) -> None:
         assert tab.locator(".js-plotly-plot svg .scatterlayer path.js-line").count() == 1
         assert tab.evaluate("document.documentElement.scrollWidth") == width
         assert tab.locator(".main-svg").first.bounding_box()["width"] <= width
-        assert (
-            tab.locator("td.number").first.evaluate("e => getComputedStyle(e).textAlign") == "right"
-        )
+        assert tab.locator("td.number").first.evaluate("e => getComputedStyle(e).textAlign") == "right"
         for event, wide in (("beforeprint", 680), ("afterprint", tab.locator("figure").last)):
             tab.evaluate(f"dispatchEvent(new Event('{event}'))")
             told = wide if isinstance(wide, int) else wide.bounding_box()["width"]

@@ -40,23 +40,33 @@ from training.reports.backtest_page import backtest_page
 
 LANGS: tuple[Language, ...] = get_args(Language)
 SCRIPT = "<script>alert(1)</script>"
-FORBIDDEN = ("フィット", "インテント", "スコアカード", "リプレイ", "チャンピオン", "キャリブレーション",
-             "ドリフト")  # fmt: skip
+FORBIDDEN = (
+    "フィット",
+    "インテント",
+    "スコアカード",
+    "リプレイ",
+    "チャンピオン",
+    "キャリブレーション",
+    "ドリフト",
+)
 JAPANESE = re.compile("[\u3040-\u30ff\u4e00-\u9fff]")
-LATIN = {"ROC", "AUC", "MQL", "SQL", "ID", "UTC", "JP", "Asia", "Tokyo", "CRM", "hotlead", "rules",
-         "suggest"}  # fmt: skip
+LATIN = {"ROC", "AUC", "MQL", "SQL", "ID", "UTC", "JP", "Asia", "Tokyo", "CRM", "hotlead", "rules", "suggest"}
 WORDS: dict[str, dict[Language, str]] = {
-    "visit": {"en": "Visit", "ja": "来店"}, "quote": {"en": "Quote", "ja": "見積"},
-    "channel": {"en": "Channel", "ja": "流入チャネル"}, "channel=ads": {"en": "ads", "ja": "広告"},
-}  # fmt: skip
+    "visit": {"en": "Visit", "ja": "来店"},
+    "quote": {"en": "Quote", "ja": "見積"},
+    "channel": {"en": "Channel", "ja": "流入チャネル"},
+    "channel=ads": {"en": "ads", "ja": "広告"},
+}
 TABLE = FeatureTable(
-    parse_features({
-        "visit": {"kind": "count", "activity": "visit"},
-        "quote": {"kind": "count", "activity": "quote"},
-        "channel": {"kind": "attribute", "column": "channel", "known": "at_creation"},
-    }),
+    parse_features(
+        {
+            "visit": {"kind": "count", "activity": "visit"},
+            "quote": {"kind": "count", "activity": "quote"},
+            "channel": {"kind": "attribute", "column": "channel", "known": "at_creation"},
+        }
+    ),
     Vocabulary(WORDS),
-)  # fmt: skip
+)
 CARD, NEW = card({"visit": 10, "quote": 10}), card({"visit": 10, "quote": 20})
 
 
@@ -67,16 +77,19 @@ def deals(segment: str = "ads", dated: bool = True) -> tuple[Evidence, Floats]:
     visits = np.random.default_rng(9).integers(0, 2, 400)
     columns = flags(visit=visits, quote=(guess > 0).astype(int))
     told = evidence(
-        won, {**columns, "channel": channel},
+        won,
+        {**columns, "channel": channel},
         lead=[f"{i:016x}" for i in range(200)] * 2,
         moment=START + DAY // 4 * np.arange(400),
         scores={MODEL: true},
         amount=np.where(won, 1e6, np.nan),
         segments={"channel": channel},
-        reasons={name: (true * share).astype(np.float32)
-                 for name, share in (("visit", 0.3), ("quote", -0.2), ("channel", 0.5))},
+        reasons={
+            name: (true * share).astype(np.float32)
+            for name, share in (("visit", 0.3), ("quote", -0.2), ("channel", 0.5))
+        },
         dated=dated,
-    )  # fmt: skip
+    )
     return told, true
 
 
@@ -99,18 +112,25 @@ def profile(name: str) -> Scorecard:
 def checks(good: bool) -> list[Check]:
     """Every check, passed or failed."""
     figures = {
-        "won": 1_200, "others": 3_400, "missing": 0 if good else 15, "least": 20, "columns": "status",
-        "present": "04357ed2713d", "trained": "edb801376a8a", "margin": 0.03, "volume": 1_622,
-        "bar": 0.05, "rows": 4_085, "why": "not whole",
-    }  # fmt: skip
+        "won": 1_200,
+        "others": 3_400,
+        "missing": 0 if good else 15,
+        "least": 20,
+        "columns": "status",
+        "present": "04357ed2713d",
+        "trained": "edb801376a8a",
+        "margin": 0.03,
+        "volume": 1_622,
+        "bar": 0.05,
+        "rows": 4_085,
+        "why": "not whole",
+    }
     gain = Figure(0.0123, 0.0101, 0.0155) if good else Figure(-0.0123, -0.0155, -0.00001)
     return [Check(name, good, gain, figures) for name in get_args(CheckName)]
 
 
 def gated(lang: Language, good: bool) -> Page:
-    summary = say(
-        "gate_summary", lang, challenger=2, model="a", champion=say("gate_no_champion", lang)
-    )
+    summary = say("gate_summary", lang, challenger=2, model="a", champion=say("gate_no_champion", lang))
     return gate_page(checks(good), summary, say("gate_promoted", lang, challenger=2), lang)
 
 
@@ -130,22 +150,24 @@ PAGES = {
     "comparison": comparison,
     "comparison without dates": lambda lang: comparison(lang, deals(dated=False)[0]),
     "replay": replayed,
-    "replay without dates": lambda lang: replay_page(
-        Replayed(deals(dated=False)[0], CARD, NEW), lang
-    ),
-    "replay of a card and none": lambda lang: replay_page(
-        Replayed(deals()[0], CARD, blank_card()), lang
-    ),
+    "replay without dates": lambda lang: replay_page(Replayed(deals(dated=False)[0], CARD, NEW), lang),
+    "replay of a card and none": lambda lang: replay_page(Replayed(deals()[0], CARD, blank_card()), lang),
     "gate passed": lambda lang: gated(lang, True),
     "gate failed": lambda lang: gated(lang, False),
     "backtest": backtested,
     "no rules": lambda lang: rules_page(blank_card(), lang),
     **{name: lambda lang, name=name: rules_page(profile(name), lang) for name in profiles()},
-}  # fmt: skip
+}
 FITS = """() => [...document.querySelectorAll(".js-plotly-plot .main-svg")].every(
     (drawn) => drawn.getBoundingClientRect().right <= innerWidth)"""
-CHARTS = {"comparison": 1, "comparison without dates": 1, "replay": 2, "replay without dates": 1,
-          "replay of a card and none": 2, "backtest": 1}  # fmt: skip
+CHARTS = {
+    "comparison": 1,
+    "comparison without dates": 1,
+    "replay": 2,
+    "replay without dates": 1,
+    "replay of a card and none": 2,
+    "backtest": 1,
+}
 
 
 def tables(page: Page) -> list[Table]:
@@ -218,12 +240,27 @@ def test_english_page_speaks_english(name: str) -> None:
 
 def test_stages_and_sides_have_the_words_of_the_teams() -> None:
     told = shown(page_of("comparison", "ja"))
-    for word in ("ホット", "ウォーム", "コールド", "リード段階", "成約率", "モデル", "ルール",
-                 "モデルとルールの判定の不一致", "リフト"):  # fmt: skip
+    for word in (
+        "ホット",
+        "ウォーム",
+        "コールド",
+        "リード段階",
+        "成約率",
+        "モデル",
+        "ルール",
+        "モデルとルールの判定の不一致",
+        "リフト",
+    ):
         assert word in told, word
     rules = shown(page_of("b2b_saas", "ja"))
-    for word in ("ホットリードの定義（スコアリング基準）", "属性スコア", "行動スコア（購買意欲）",
-                 "インサイドセールス", "初回コンタクト期限", "配点"):  # fmt: skip
+    for word in (
+        "ホットリードの定義（スコアリング基準）",
+        "属性スコア",
+        "行動スコア（購買意欲）",
+        "インサイドセールス",
+        "初回コンタクト期限",
+        "配点",
+    ):
         assert word in rules, word
     assert "過去の案件で試算" in replayed("ja").title
     assert "本番" in gated("ja", True).title
@@ -235,9 +272,7 @@ def test_stages_and_sides_have_the_words_of_the_teams() -> None:
 @pytest.mark.parametrize("lang", LANGS)
 def test_values_from_the_crm_are_escaped(lang: Language) -> None:
     on, _ = deals(SCRIPT)
-    page = comparison(
-        lang, replace(on, lead=np.array([f"{SCRIPT}{i}" for i in range(400)], object))
-    )
+    page = comparison(lang, replace(on, lead=np.array([f"{SCRIPT}{i}" for i in range(400)], object)))
     html = to_html(page)
     assert SCRIPT not in html
     assert Seen(html).text.count(SCRIPT) > 12  # the segment, the leads, and the reasons
@@ -377,12 +412,12 @@ def test_every_rule_is_told_with_its_points_or_its_kind() -> None:
     full = card({"visit": 20}, triggers=["quote"], exclusions=["rival"])
     on = deals()[0]
     told = Replayed(replace(on, features={**on.features, "rival": np.zeros(400)}), full, full)
-    table = next(
-        t for t in tables(replay_page(told, "ja")) if say("replay_adds", "ja") in t.columns
-    )
+    table = next(t for t in tables(replay_page(told, "ja")) if say("replay_adds", "ja") in t.columns)
     assert [(row[0].text, row[1].text) for row in table.values] == [
-        ("来店が該当", "+20"), ("見積が該当", "即ホット"), ("競合が該当", "対象外"),
-    ]  # fmt: skip
+        ("来店が該当", "+20"),
+        ("見積が該当", "即ホット"),
+        ("競合が該当", "対象外"),
+    ]
     assert [value.text for value in table.values[2]][2:5] == ["0", "–", "–"]
 
 
@@ -423,13 +458,14 @@ def test_a_lead_that_waits_for_acceptance_is_told_where_only_sales_calls_it_hot(
 @pytest.mark.parametrize("lang", LANGS)
 @pytest.mark.parametrize(
     ("policy", "words"),
-    [({"policy": "same_volume_as_rules"}, ""), ({"policy": "calls_per_week", "hot": 12, "warm": 30}, "12"),
-     ({"policy": "min_win_rate", "hot": 0.3, "warm": 0.1}, "30.0%"),
-     ({"policy": "top_share", "hot": 0.05, "warm": 0.2}, "5.0%")],
-)  # fmt: skip
-def test_every_policy_has_its_words(
-    policy: dict[str, float | str], words: str, lang: Language
-) -> None:
+    [
+        ({"policy": "same_volume_as_rules"}, ""),
+        ({"policy": "calls_per_week", "hot": 12, "warm": 30}, "12"),
+        ({"policy": "min_win_rate", "hot": 0.3, "warm": 0.1}, "30.0%"),
+        ({"policy": "top_share", "hot": 0.05, "warm": 0.2}, "5.0%"),
+    ],
+)
+def test_every_policy_has_its_words(policy: dict[str, float | str], words: str, lang: Language) -> None:
     told = Scorecard.model_validate({**CARD.plain(), "thresholds": policy})
     assert words in said(rules_page(told, lang), "note")[-1]
 
@@ -443,9 +479,7 @@ def test_gate_shows_every_check_and_names_the_reasons_of_those_that_failed(lang:
     (table,) = tables(gated(lang, False))
     assert len(table.rows) == len(failed) == len(get_args(CheckName))
     assert {row[1].text for row in table.values} == {say("gate_failed", lang)}
-    assert {row[1].text for row in tables(gated(lang, True))[0].values} == {
-        say("gate_passed", lang)
-    }
+    assert {row[1].text for row in tables(gated(lang, True))[0].values} == {say("gate_passed", lang)}
     told = reasons(failed, lang)
     assert len(set(told)) == len(failed)
     assert "15" in told[0]
@@ -472,8 +506,9 @@ def test_without_a_scorecard_the_gate_says_how_to_get_one(lang: Language) -> Non
 
 
 def test_calibration_error_has_no_sign_and_gains_have_one() -> None:
-    told = {c.name: row[2].text for c, row in zip(checks(True), tables(gated("en", True))[0].values,
-                                                  strict=True)}  # fmt: skip
+    told = {
+        c.name: row[2].text for c, row in zip(checks(True), tables(gated("en", True))[0].values, strict=True)
+    }
     assert told["calibration"] == "0.0123"
     assert told["base_rate"] == "+0.0123"
 
@@ -498,9 +533,7 @@ def test_backtest_shows_every_month(lang: Language) -> None:
 
 def test_japanese_texts_use_no_word_that_the_teams_do_not() -> None:
     told = {key: text["ja"] for key, text in all_texts().items()}
-    assert {
-        key: text for key, text in told.items() if any(word in text for word in FORBIDDEN)
-    } == {}
+    assert {key: text for key, text in told.items() if any(word in text for word in FORBIDDEN)} == {}
 
 
 def test_browser_draws_every_page_on_a_desk_and_on_a_phone(tmp_path: Path) -> None:

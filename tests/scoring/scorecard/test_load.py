@@ -160,13 +160,11 @@ WRONG = {
     ),
     "one_of on a number": (
         '[intent.rows.trial]\nwhen = [{ feature = "trial_started_30d", one_of = ["1"] }]',
-        "[intent.rows.trial] feature: 'trial_started_30d' is a number: use at_least or at_most, not "
-        "one_of.",
+        "[intent.rows.trial] feature: 'trial_started_30d' is a number: use at_least or at_most, not one_of.",
     ),
     "at_least on a text": (
         '[exclusions.competitor]\nwhen = [{ feature = "is_competitor", at_least = 1 }]',
-        "[exclusions.competitor] feature: 'is_competitor' is a text: use one_of, not at_least or "
-        "at_most.",
+        "[exclusions.competitor] feature: 'is_competitor' is a text: use one_of, not at_least or at_most.",
     ),
     "a prompt that is no days_since": (
         '[prompts.inquiry]\nsince = "inquiry_30d"',
@@ -185,8 +183,7 @@ WRONG = {
     "another hot": ('hot_is = "MQL"', "hot_is: Input should be 'mql' or 'sql' (got 'MQL')."),
     "another day": (
         '[hours]\ndays = ["mon", "Tue"]',
-        "[hours] days no. 2: Input should be 'mon', 'tue', 'wed', 'thu', 'fri', 'sat' or 'sun' "
-        "(got 'Tue').",
+        "[hours] days no. 2: Input should be 'mon', 'tue', 'wed', 'thu', 'fri', 'sat' or 'sun' (got 'Tue').",
     ),
     "a deadline of 0 hours": (
         "[stages.hot]\nhours = 0",
@@ -240,15 +237,13 @@ WRONG = {
     ),
     "a misspelt prompt switched off": (
         "[prompts.enquiry]\noff = true",
-        "[prompts.enquiry] off: the profile has nothing of that name to switch off; nearest: "
-        "'inquiry'.",
+        "[prompts.enquiry] off: the profile has nothing of that name to switch off; nearest: 'inquiry'.",
     ),
     "a row switched off by a word": (
         '[intent.rows.trial]\noff = "yes"',
-        "[intent.rows.trial] off: there is no such key (got 'yes'). Known: 'because', 'points', "
-        "'when'.",
+        "[intent.rows.trial] off: there is no such key (got 'yes'). Known: 'because', 'points', 'when'.",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("text", "message"), WRONG.values(), ids=WRONG)
@@ -260,11 +255,13 @@ def test_a_wrong_card_gives_one_sentence(text: str, message: str, tmp_path: Path
     ("text", "message"),
     [
         ('time_zone = "Asia/Tokio"', "time_zone: no such time zone; nearest: 'Asia/Tokyo', "),
-        ('country = "jp"', "country: no holidays are known for it; give an ISO code such as 'JP'; "
-                           "nearest: 'JP', "),
+        (
+            'country = "jp"',
+            "country: no holidays are known for it; give an ISO code such as 'JP'; nearest: 'JP', ",
+        ),
         ('region = "13"', "region: no region of JP with holidays of its own; it has none, leave "),
     ],
-)  # fmt: skip
+)
 def test_a_wrong_place_is_named_with_the_nearest(text: str, message: str, tmp_path: Path) -> None:
     (line,) = said(write(tmp_path, f"{B2B}[hours]\n{text}"))
     assert line.startswith(f"[hours] {message}")
@@ -274,9 +271,7 @@ def test_a_wrong_place_is_named_with_the_nearest(text: str, message: str, tmp_pa
 
 def test_an_unknown_profile_lists_the_known_ones(tmp_path: Path) -> None:
     path = write(tmp_path, 'profile = "b2b"')
-    assert said(path) == [
-        "profile: must be one of 'b2b_saas', 'online_shop', 'real_estate' (got 'b2b')."
-    ]
+    assert said(path) == ["profile: must be one of 'b2b_saas', 'online_shop', 'real_estate' (got 'b2b')."]
     assert said(write(tmp_path, 'profile = ["b2b_saas"]'))[0].endswith("(got ['b2b_saas']).")
 
 
@@ -326,8 +321,10 @@ def test_what_a_card_without_a_profile_needs(name: str, tmp_path: Path) -> None:
 def test_several_problems_are_told_at_once_without_repeating(tmp_path: Path) -> None:
     text = B2B + "[bands]\nwarm = 0\n[intent.rows.trial]\npoints = 0\n[stages.hot]\nhours = -1"
     assert [line.split(":")[0] for line in said(write(tmp_path, text))] == [
-        "[bands] warm", "[intent.rows.trial]", "[stages.hot] hours",
-    ]  # fmt: skip
+        "[bands] warm",
+        "[intent.rows.trial]",
+        "[stages.hot] hours",
+    ]
 
 
 # -- features ------------------------------------------------------------------------------------
@@ -488,12 +485,16 @@ def test_the_version_changes_with_anything_that_is_said() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        'hot_is = "sql"', '[hours]\ntime_zone = "UTC"', "[hours]\nopens = 09:00:01",
-        '[hours]\ndays = ["mon"]', '[thresholds]\npolicy = "top_share"\nwarm = 0.2\nhot = 0.1',
+        'hot_is = "sql"',
+        '[hours]\ntime_zone = "UTC"',
+        "[hours]\nopens = 09:00:01",
+        '[hours]\ndays = ["mon"]',
+        '[thresholds]\npolicy = "top_share"\nwarm = 0.2\nhot = 0.1',
         '[triggers.date]\nwhen = [{ feature = "timing", one_of = ["this_month"] }]',
-        "[prompts.inquiry]\noff = true", "[stages.cold]\nhours = 5",
+        "[prompts.inquiry]\noff = true",
+        "[stages.cold]\nhours = 5",
     ],
-)  # fmt: skip
+)
 def test_the_version_changes_with_a_line(text: str) -> None:
     assert card(B2B + text).version != card(B2B).version
 

@@ -138,7 +138,7 @@ def test_a_day_off_for_next_years_holiday_counts() -> None:
         # A local day that does not exist: Samoa went from the 29th to the 31st.
         (night("Pacific/Apia", "09:00", "18:00"), "2011-12-29 17:00", 2, "2011-12-31 10:00", 17),
     ],
-)  # fmt: skip
+)
 def test_clocks_that_change(
     office: OfficeHours, start: str, hours: float, expected: str, clock_hours: float
 ) -> None:
@@ -212,10 +212,8 @@ def test_a_start_beyond_the_calendar_is_an_error(start: int) -> None:
         ({"country": "JP", "region": "13"}, "region", "no region of JP .*; it has none"),
         ({"holidays": True}, "holidays", "Extra inputs are not permitted"),
     ],
-)  # fmt: skip
-def test_wrong_settings_have_one_clear_message(
-    told: dict[str, Any], where: str | None, message: str
-) -> None:
+)
+def test_wrong_settings_have_one_clear_message(told: dict[str, Any], where: str | None, message: str) -> None:
     with pytest.raises(ValidationError, match=message) as problem:
         OfficeHours.model_validate(told)
     (error,) = problem.value.errors()
@@ -266,9 +264,7 @@ lengths = st.integers(0, 400 * HOUR) | st.integers(0, 3 * 24 * 4).map(lambda n: 
 
 @given(offices, starts, starts, lengths)
 @in_its_own_time
-def test_a_later_start_is_never_due_earlier(
-    office: OfficeHours, one: int, other: int, length: int
-) -> None:
+def test_a_later_start_is_never_due_earlier(office: OfficeHours, one: int, other: int, length: int) -> None:
     early, late = sorted((one, other))
     assert early <= due(early, length / HOUR, office) <= due(late, length / HOUR, office)
 
@@ -298,9 +294,7 @@ def test_a_deadline_lies_in_open_hours_or_just_at_their_end(
 
 @given(offices, turns, st.data())
 @in_its_own_time
-def test_a_clock_read_every_minute_agrees(
-    office: OfficeHours, turn: int, data: st.DataObject
-) -> None:
+def test_a_clock_read_every_minute_agrees(office: OfficeHours, turn: int, data: st.DataObject) -> None:
     start = turn + data.draw(st.integers(-26 * 60, 26 * 60)) * MINUTE
     end = start + data.draw(st.integers(1, 3 * 24 * 60)) * MINUTE
     if office.closes.second:

@@ -93,9 +93,7 @@ def test_there_are_three_profiles() -> None:
 
 
 @pytest.mark.parametrize("profile", PROFILES)
-def test_a_profile_loads_with_its_own_features_none_lacking_none_idle(
-    profile: str, tmp_path: Path
-) -> None:
+def test_a_profile_loads_with_its_own_features_none_lacking_none_idle(profile: str, tmp_path: Path) -> None:
     path = tmp_path / "scorecard.toml"
     path.write_text(f'profile = "{profile}"\n', encoding="utf-8")
     card = load_card(path, table_of(profile))
@@ -185,11 +183,14 @@ def test_a_quote_request_within_30_days_after_a_trial_started_is_hot_and_says_so
     assert said.ja == "トライアル開始から30日以内に見積を依頼"
 
 
-@pytest.mark.parametrize("did", [
-    [("trial_started", 34), ("quote_request", 3)],
-    [("quote_request", 3), ("trial_started", 2)],
-    [("quote_request", 3)],
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "did",
+    [
+        [("trial_started", 34), ("quote_request", 3)],
+        [("quote_request", 3), ("trial_started", 2)],
+        [("quote_request", 3)],
+    ],
+)
 def test_a_quote_request_without_a_trial_just_before_has_another_reason(did: list[Did]) -> None:
     assert triggers(b2b(*did)) == {"quote_request"}
 
@@ -226,13 +227,16 @@ def test_a_quote_or_meeting_request_is_hot_by_itself(profile: str, asked: str) -
     assert rating.score[0] >= 80
 
 
-@pytest.mark.parametrize(("profile", "stated"), [
-    ("b2b_saas", {"timing": "within_3_months"}),
-    ("b2b_saas", {"timing": "this_month"}),
-    ("real_estate", {"purchase_time": "within_3_months"}),
-    ("real_estate", {"purchase_time": "at_once"}),
-    ("online_shop", {"account_type": "business", "delivery_date": "this_month"}),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("profile", "stated"),
+    [
+        ("b2b_saas", {"timing": "within_3_months"}),
+        ("b2b_saas", {"timing": "this_month"}),
+        ("real_estate", {"purchase_time": "within_3_months"}),
+        ("real_estate", {"purchase_time": "at_once"}),
+        ("online_shop", {"account_type": "business", "delivery_date": "this_month"}),
+    ],
+)
 def test_a_date_stated_near_is_hot_by_itself(profile: str, stated: dict[str, str]) -> None:
     assert stage(rated(profile, **stated)) == "hot"
 
@@ -259,15 +263,18 @@ HOTTEST: dict[str, tuple[list[Did], dict[str, object]]] = {
 }
 
 
-@pytest.mark.parametrize(("profile", "who"), [
-    ("b2b_saas", {"is_competitor": "yes"}),
-    ("b2b_saas", {"is_student": "yes"}),
-    ("real_estate", {"is_competitor": "yes"}),
-    ("real_estate", {"is_student": "yes"}),
-    ("online_shop", {"account_type": "competitor"}),
-    ("online_shop", {"account_type": "reseller"}),
-    ("online_shop", {"account_type": "staff"}),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("profile", "who"),
+    [
+        ("b2b_saas", {"is_competitor": "yes"}),
+        ("b2b_saas", {"is_student": "yes"}),
+        ("real_estate", {"is_competitor": "yes"}),
+        ("real_estate", {"is_student": "yes"}),
+        ("online_shop", {"account_type": "competitor"}),
+        ("online_shop", {"account_type": "reseller"}),
+        ("online_shop", {"account_type": "staff"}),
+    ],
+)
 def test_who_is_excluded_is_never_hot_whatever_else(profile: str, who: dict[str, str]) -> None:
     did, known = HOTTEST[profile]
     assert stage(rated(profile, *did, **known)) == "hot"
@@ -285,15 +292,18 @@ def test_another_inquiry_after_a_viewing_was_booked_is_hot_at_once() -> None:
     assert stage(rating) == "hot"
 
 
-@pytest.mark.parametrize("did", [
-    [("inquiry", 2)],
-    [("inquiry", 2), ("inquiry", 1)],
-    [("viewing_booked", 7)],
-    [("inquiry", 9), ("viewing_booked", 7)],  # the inquiry that led to the viewing
-    [("viewing_booked", 40), ("inquiry", 9)],  # too late after it
-    [("viewing_booked", 300), ("inquiry", 290), ("inquiry", 2)],  # last year's
+@pytest.mark.parametrize(
+    "did",
+    [
+        [("inquiry", 2)],
+        [("inquiry", 2), ("inquiry", 1)],
+        [("viewing_booked", 7)],
+        [("inquiry", 9), ("viewing_booked", 7)],  # the inquiry that led to the viewing
+        [("viewing_booked", 40), ("inquiry", 9)],  # too late after it
+        [("viewing_booked", 300), ("inquiry", 290), ("inquiry", 2)],  # last year's
         [("viewing_booked", 61), ("inquiry", 59), ("inquiry", 2)],
-])  # fmt: skip
+    ],
+)
 def test_an_inquiry_without_a_viewing_booked_just_before_is_no_trigger(did: list[Did]) -> None:
     assert not triggers(home(*did))
 
@@ -340,15 +350,18 @@ def test_back_within_7_days_after_filling_the_cart_is_hot_at_once() -> None:
     assert stage(rating) == "hot"
 
 
-@pytest.mark.parametrize("did", [
-    [CART],
-    [("visit", 5.01), CART],  # the visit in which the cart was filled
-    [("visit", 1)],
-    [("cart", 9, 2), ("visit", 1)],  # back after 8 days
-    [CART, ("visit", 1), EMPTIED],  # bought, or thrown out
-    [("cart", 300, 2), ("visit", 299), ("visit", 1)],  # last year's cart
+@pytest.mark.parametrize(
+    "did",
+    [
+        [CART],
+        [("visit", 5.01), CART],  # the visit in which the cart was filled
+        [("visit", 1)],
+        [("cart", 9, 2), ("visit", 1)],  # back after 8 days
+        [CART, ("visit", 1), EMPTIED],  # bought, or thrown out
+        [("cart", 300, 2), ("visit", 299), ("visit", 1)],  # last year's cart
         [("cart", 15, 2), ("visit", 14), ("visit", 1)],
-])  # fmt: skip
+    ],
+)
 def test_a_cart_or_a_visit_alone_is_no_return(did: list[Did]) -> None:
     assert not triggers(shop(*did))
 
@@ -363,14 +376,17 @@ def test_the_same_product_three_times_with_goods_in_the_cart_is_hot_at_once() ->
     assert stage(rating) == "hot"
 
 
-@pytest.mark.parametrize("did", [
-    THREE_TIMES,
-    [CART, *THREE_TIMES, EMPTIED],
-    [CART, *THREE_TIMES[:2]],
-    [CART, *THREE_TIMES[:2], ("product_view", 3, 78)],  # another product
-    [CART, *THREE_TIMES[:2], ("product_view", 14.1, 77)],  # too long ago
-    [CART, *[("product_view", d) for d in (1, 2, 3)]],  # nobody knows which
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "did",
+    [
+        THREE_TIMES,
+        [CART, *THREE_TIMES, EMPTIED],
+        [CART, *THREE_TIMES[:2]],
+        [CART, *THREE_TIMES[:2], ("product_view", 3, 78)],  # another product
+        [CART, *THREE_TIMES[:2], ("product_view", 14.1, 77)],  # too long ago
+        [CART, *[("product_view", d) for d in (1, 2, 3)]],  # nobody knows which
+    ],
+)
 def test_fewer_views_other_products_or_an_empty_cart_are_no_trigger(did: list[Did]) -> None:
     assert not triggers(shop(*did))
 
@@ -391,8 +407,13 @@ def test_purchase_history_gives_points() -> None:
 
 def test_visit_frequency_gives_points() -> None:
     assert [shop(*[("visit", d)] * n).points[0] for n in (2, 3, 4) for d in (8, 2)] == [
-        0, 0, 0, 10, 10, 20,
-    ]  # fmt: skip
+        0,
+        0,
+        0,
+        10,
+        10,
+        20,
+    ]
 
 
 def test_a_good_customer_who_visits_often_is_hot_with_a_cart() -> None:
@@ -426,7 +447,7 @@ COOLING: dict[tuple[str, str], tuple[float, list[Did]]] = {
     ("online_shop", "same_product_with_cart"): (14, [("cart", 9, 1), *[("product_view", 0, 5)] * 3]),
     ("online_shop", "quote_request"): (30, [("quote_request", 0)]),
     ("online_shop", "meeting_request"): (30, [("meeting_request", 0)]),
-}  # fmt: skip
+}
 MINUTE = 1 / 24 / 60
 
 
@@ -478,9 +499,7 @@ def known_of(profile: str) -> dict[str, st.SearchStrategy[Any]]:
     """Values for each column: those that the card looks for, another one, and none."""
     told: dict[str, st.SearchStrategy[Any]] = {}
     for name, attribute in table_of(profile).attributes.items():
-        wanted = sorted(
-            {v for c in conditions(profile) if c.feature == name for v in c.one_of or ()}
-        )
+        wanted = sorted({v for c in conditions(profile) if c.feature == name for v in c.one_of or ()})
         some = st.sampled_from([0.0, 99.0, 100.0, 120.0])
         told[attribute.column] = st.none() | (
             some if attribute.values == "number" else st.sampled_from([*wanted, "other"])
@@ -592,9 +611,7 @@ def both_ratings(profile: str, many: Many) -> tuple[list[Rating], Rating]:
     if "employees" in columns:  # a column without any number would be one of texts
         columns["employees"][0] = 120.0
     crm = make_crm(LEADS, activities, changes, columns)
-    views = [
-        one_lead(crm, lead, at, activities, changes, columns) for lead, at in enumerate(moments)
-    ]
+    views = [one_lead(crm, lead, at, activities, changes, columns) for lead, at in enumerate(moments)]
     rater = OneRater(card)
     one = [rater(dict(zip(table.names, table.one(view), strict=True))) for view in views]
     all_leads = ManyLeads(Histories(crm), np.arange(LEADS), np.array(moments, dtype=np.int64))
@@ -608,9 +625,7 @@ def _before_noon(days: float) -> int:
 @pytest.mark.parametrize("profile", PROFILES)
 @settings(max_examples=120, deadline=None)
 @given(data=st.data())
-def test_leads_are_rated_alike_one_by_one_and_all_at_once(
-    profile: str, data: st.DataObject
-) -> None:
+def test_leads_are_rated_alike_one_by_one_and_all_at_once(profile: str, data: st.DataObject) -> None:
     one, many = both_ratings(profile, data.draw(crms(profile)))
     for what in ("fired", "triggers", "exclusions", "fit", "intent", "stage", "score", "rank"):
         together = np.concatenate([getattr(rating, what) for rating in one])
@@ -620,9 +635,7 @@ def test_leads_are_rated_alike_one_by_one_and_all_at_once(
 # -- Words ---------------------------------------------------------------------------------------
 
 JAPANESE = re.compile("[ぁ-んァ-ヶ一-龠]")
-NOT_BARE = re.compile(
-    "(?<![ァ-ヶー])(フィット|インテント|スコアカード|リプレイ|チャンピオン)(?![ァ-ヶー])"
-)
+NOT_BARE = re.compile("(?<![ァ-ヶー])(フィット|インテント|スコアカード|リプレイ|チャンピオン)(?![ァ-ヶー])")
 
 
 def texts(told: Mapping[str, Any], where: str = "") -> Iterator[tuple[str, Mapping[str, str]]]:

@@ -49,9 +49,7 @@ def columns(leads: Sequence[Lead], names: Sequence[str] = (*NUMBERS, *WORDS)) ->
     return {
         name: texts([lead[name] for lead in leads])  # type: ignore[misc]
         if name in WORDS
-        else np.array(
-            [math.nan if lead[name] is None else lead[name] for lead in leads], dtype=float
-        )
+        else np.array([math.nan if lead[name] is None else lead[name] for lead in leads], dtype=float)
         for name in names
     }
 
@@ -61,9 +59,7 @@ def flags(**told: float) -> dict[str, Column]:
 
 
 def test_leads_of_which_the_same_holds_share_a_pattern() -> None:
-    own = card(
-        intent=group(None, visits=30), triggers={"t": rule({"feature": "since", "at_most": 1})}
-    )
+    own = card(intent=group(None, visits=30), triggers={"t": rule({"feature": "since", "at_most": 1})})
     told = {"visits": np.array([1.0, 5.0, 1.0, 0.0]), "since": np.array([3.0, 2.0, 0.0, np.nan])}
     first, second, triggered, nothing = rate(own, told).patterns
     assert first == second
@@ -90,9 +86,7 @@ def conditions(draw: st.DrawFn) -> dict[str, Any]:
 
 @st.composite
 def rules(draw: st.DrawFn, name: str, least: int = 0) -> dict[str, Any]:
-    told = draw(
-        st.lists(st.lists(conditions(), min_size=1, max_size=3), min_size=least, max_size=4)
-    )
+    told = draw(st.lists(st.lists(conditions(), min_size=1, max_size=3), min_size=least, max_size=4))
     return {f"{name}{i}": rule(*when) for i, when in enumerate(told)}
 
 
@@ -129,8 +123,19 @@ def test_one_lead_and_many_are_rated_alike(own: Scorecard, told: list[Lead]) -> 
     assert len(many) == len(told)
     for place, lead in enumerate(told):
         single, there = one(lead), many.take(np.array([place]))
-        for name in ("fired", "triggers", "exclusions", "fit", "intent", "points", "triggered",
-                     "excluded", "stage", "score", "rank"):  # fmt: skip
+        for name in (
+            "fired",
+            "triggers",
+            "exclusions",
+            "fit",
+            "intent",
+            "points",
+            "triggered",
+            "excluded",
+            "stage",
+            "score",
+            "rank",
+        ):
             mine, theirs = getattr(single, name), getattr(there, name)
             np.testing.assert_array_equal(mine, theirs, err_msg=name)
             assert mine.shape == theirs.shape
@@ -249,9 +254,7 @@ BOTH = card(intent=group(None, a=15, b=25), triggers=one_rule("t"), exclusions=o
         ({"x": 1, "t": 1, "a": 1, "b": 1}, 0, COLD),
     ],
 )
-def test_exclusion_before_trigger_before_points(
-    told: dict[str, float], score: int, stage: int
-) -> None:
+def test_exclusion_before_trigger_before_points(told: dict[str, float], score: int, stage: int) -> None:
     at = rate(BOTH, flags(**{**dict.fromkeys("abtx", 0.0), **told}))
     assert (int(at.score[0]), int(at.stage[0])) == (score, stage)
 
@@ -265,8 +268,15 @@ def ranked(*told: str) -> list[str]:
 
 def test_rank_goes_by_score_and_ties_by_points() -> None:
     assert ranked("", "a", "t", "ta", "b", "tab", "x", "xb") == [
-        "tab", "b", "ta", "t", "a", "", "xb", "x",
-    ]  # fmt: skip
+        "tab",
+        "b",
+        "ta",
+        "t",
+        "a",
+        "",
+        "xb",
+        "x",
+    ]
 
 
 def test_a_lead_that_was_never_hot_ranks_below_a_trigger_that_lost_points() -> None:

@@ -116,9 +116,7 @@ def test_order_of_rows_does_not_count_where_ranks_are_equal() -> None:
     amount, coarse, called = np.exp(new), np.round(new), old > 0
     shuffled = np.random.default_rng(7).permutation(400)
     a = differences(judged(won, amount), coarse, old, called, 0)
-    b = differences(
-        judged(won, amount).take(shuffled), coarse[shuffled], old[shuffled], called[shuffled], 0
-    )
+    b = differences(judged(won, amount).take(shuffled), coarse[shuffled], old[shuffled], called[shuffled], 0)
     for name in MEASURED:
         assert a[name].new.value == pytest.approx(b[name].new.value), name
 
@@ -146,9 +144,15 @@ def test_a_ranking_of_equals_is_worth_the_win_rate() -> None:
 
 @pytest.mark.parametrize(
     ("low", "high", "better"),
-    [(0.1, 0.2, "new"), (-0.2, -0.1, "old"), (-0.1, 0.1, "open"), (0.0, 0.1, "open"),
-     (-0.1, 0.0, "open"), (np.nan, np.nan, "open")],
-)  # fmt: skip
+    [
+        (0.1, 0.2, "new"),
+        (-0.2, -0.1, "old"),
+        (-0.1, 0.1, "open"),
+        (0.0, 0.1, "open"),
+        (-0.1, 0.0, "open"),
+        (np.nan, np.nan, "open"),
+    ],
+)
 def test_better_beyond_doubt_or_open(low: float, high: float, better: str) -> None:
     assert Difference(FIGURE, FIGURE, Figure((low + high) / 2, low, high)).better == better
 

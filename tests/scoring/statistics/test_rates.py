@@ -40,8 +40,11 @@ def test_rate_of_nobody_is_not_known() -> None:
     told = Rates(WON, np.arange(6)).rate(np.zeros(6, dtype=bool))
     assert (told.count, told.won) == (0, 0)
     assert np.isnan([told.value, told.low, told.high]).all()
-    nobody = {"count": 0, "won": 0, **dict.fromkeys(
-        ("value", "low", "high", "lift", "lift_low", "lift_high"))}  # fmt: skip
+    nobody = {
+        "count": 0,
+        "won": 0,
+        **dict.fromkeys(("value", "low", "high", "lift", "lift_low", "lift_high")),
+    }
     assert json.loads(json.dumps(plain(told), allow_nan=False)) == nobody
 
 

@@ -72,7 +72,7 @@ class Histories:
         self.crm = crm
         self.attributes = {
             name: plain(column) for name, column in crm.attributes.items() if name not in crm.for_segments
-        }  # fmt: skip
+        }
         self.activities: dict[int, list[dict[str, Any]]] = {}
         a = crm.activities
         values = np.full(len(a), np.nan) if a.value is None else a.value
@@ -134,9 +134,7 @@ def check(answer: Any, row: Mapping[str, Any]) -> None:
     assert ",".join(answer["cautions"]) == row["cautions"]
 
 
-def test_a_thousand_leads_score_as_in_the_list(
-    app: App, leads: list[Lead], listed: ScoredList
-) -> None:
+def test_a_thousand_leads_score_as_in_the_list(app: App, leads: list[Lead], listed: ScoredList) -> None:
     bodies = [lead.body for lead in leads]
     answer = app.post(f"/v1/score/batch?explain=none&as_of={iso(listed.as_of)}", {"leads": bodies})
     assert answer.status_code == 200
@@ -147,9 +145,7 @@ def test_a_thousand_leads_score_as_in_the_list(
     assert any(lead.body["changes"] for lead in leads)
 
 
-def test_leads_score_one_by_one_as_in_the_list(
-    app: App, leads: list[Lead], listed: ScoredList
-) -> None:
+def test_leads_score_one_by_one_as_in_the_list(app: App, leads: list[Lead], listed: ScoredList) -> None:
     for lead in leads[:: LEADS // ONE_BY_ONE]:
         answer = app.post(f"/v1/score?explain=none&as_of={iso(listed.as_of)}", lead.body)
         check(answer.json(), lead.row)
@@ -164,9 +160,7 @@ def test_leads_without_changes_go_the_quick_way_and_score_as_the_others(
     careful = app.post(path, {"leads": [*bodies, {"lead_id": ""}]}).json()["results"]
     assert len(bodies) == 100
     for one, other in zip(quick, careful[:-1], strict=True):
-        first, second = (
-            {**r["answer"], "request_id": None, "scored_at": None} for r in (one, other)
-        )
+        first, second = ({**r["answer"], "request_id": None, "scored_at": None} for r in (one, other))
         assert first.pop("model").pop("probability") == pytest.approx(
             second.pop("model").pop("probability"), abs=1e-9
         )
@@ -189,11 +183,18 @@ def test_leads_that_were_sent_before_score_as_from_their_bodies(
             for c in body["changes"]
         ]
         records += [
-            ("leads", {"lead_id": each, "updated_at": body["created_at"], "account_id": lead,
-                       "created_at": body["created_at"],
-                       "attributes": body["attributes"] if each == lead else {}})
+            (
+                "leads",
+                {
+                    "lead_id": each,
+                    "updated_at": body["created_at"],
+                    "account_id": lead,
+                    "created_at": body["created_at"],
+                    "attributes": body["attributes"] if each == lead else {},
+                },
+            )
             for each in (lead, mate)
-        ]  # fmt: skip
+        ]
         for kind in ("activities", "leads"):
             many = [{"id": f"{lead} {i}", **r} for i, (k, r) in enumerate(records) if k == kind]
             assert app.post(f"/v1/{kind}", many).status_code == 201
@@ -204,9 +205,7 @@ def test_leads_that_were_sent_before_score_as_from_their_bodies(
         check(result["answer"], rows[result["answer"]["lead_id"]])
 
 
-def test_explain_says_how_many_reasons_are_told(
-    app: App, leads: list[Lead], listed: ScoredList
-) -> None:
+def test_explain_says_how_many_reasons_are_told(app: App, leads: list[Lead], listed: ScoredList) -> None:
     told = {}
     for explain in ("none", "top", "all"):
         path = f"/v1/score?explain={explain}&as_of={iso(listed.as_of)}"

@@ -26,18 +26,42 @@ Sent = tuple[bytes, dict[str, str]]
 JSON = {"Content-Type": "application/json"}
 
 LEAVES: st.SearchStrategy[Any] = st.one_of(
-    st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=10),
-    st.sampled_from([
-        MARKER, MARKER * 500, f"{MARKER}\x00", f"\ud800{MARKER}", "", " ", "\ufeff", 2**64, -(2**63) - 1,
-        10**400, 1e308, "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00", "2026-02-30T00:00:00Z",
-        "1700000000", float("nan"), float("inf"), [], {}, [MARKER], {MARKER: MARKER},
-    ]),
-)  # fmt: skip
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=10),
+    st.sampled_from(
+        [
+            MARKER,
+            MARKER * 500,
+            f"{MARKER}\x00",
+            f"\ud800{MARKER}",
+            "",
+            " ",
+            "\ufeff",
+            2**64,
+            -(2**63) - 1,
+            10**400,
+            1e308,
+            "0001-01-01T00:00:00+14:00",
+            "9999-12-31T23:59:59-12:00",
+            "2026-02-30T00:00:00Z",
+            "1700000000",
+            float("nan"),
+            float("inf"),
+            [],
+            {},
+            [MARKER],
+            {MARKER: MARKER},
+        ]
+    ),
+)
 TREES = st.recursive(
     LEAVES,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=6,
-)  # fmt: skip
+)
 
 
 @pytest.fixture(scope="module")
@@ -61,9 +85,7 @@ def doors(app: App) -> dict[str, Any]:
 def marked(body: Any) -> Any:
     """A body whose lead is called by the marker."""
     if isinstance(body, dict):
-        return {
-            k: f"{MARKER}-{v}" if k in ("lead_id", "id") else marked(v) for k, v in body.items()
-        }
+        return {k: f"{MARKER}-{v}" if k in ("lead_id", "id") else marked(v) for k, v in body.items()}
     return [marked(each) for each in body] if isinstance(body, list) else body
 
 
@@ -97,30 +119,55 @@ def misspelled(body: Any) -> st.SearchStrategy[Sent]:
     text = json.dumps(body)
     raw = text.encode()
     depths, cuts = st.sampled_from([50, 230, 400, 900, 3_000]), st.integers(0, len(raw))
-    numbers = st.sampled_from(
-        ["1e400", "-" + "9" * 5_000, "0x10", "01", "1.", "NaN", "-Infinity", "1E+2"]
-    )
+    numbers = st.sampled_from(["1e400", "-" + "9" * 5_000, "0x10", "01", "1.", "NaN", "-Infinity", "1E+2"])
     return st.one_of(
         st.binary(max_size=60).map(lambda some: some + MARKER.encode()),
         cuts.map(lambda cut: raw[:cut]),
-        st.tuples(cuts, st.binary(min_size=1, max_size=3)).map(lambda at: raw[: at[0]] + at[1] + raw[at[0] :]),
+        st.tuples(cuts, st.binary(min_size=1, max_size=3)).map(
+            lambda at: raw[: at[0]] + at[1] + raw[at[0] :]
+        ),
         depths.map(lambda deep: f"{{{nested(deep)}}}".encode()),
         depths.map(lambda deep: text.replace('"lead_id":', f'{nested(deep)},"lead_id":', 1).encode()),
         numbers.map(lambda number: text.replace("{", f'{{"{MARKER}":{number},', 1).encode()),
-        st.sampled_from([
-            b"", b" ", b"\x00", b"null", b"[]", b"{}", f'"{MARKER}"'.encode(), b"[" * 10_000, raw * 2,
-            b"\xef\xbb\xbf" + raw, text.encode("utf-16"), text.encode("utf-32"), raw[:-1] + b"," + raw[1:],
-            f'{{"{MARKER}":"\\ud800"}}'.encode(), f'{{"lead_id":"{MARKER}\\u0000"}}'.encode(),
-            f'{{"lead_id":"{MARKER}é"}}'.encode("latin-1"), raw.replace(b'"', b"'"), raw + b"//",
-        ]),
-    ).map(lambda some: (some, JSON))  # fmt: skip
+        st.sampled_from(
+            [
+                b"",
+                b" ",
+                b"\x00",
+                b"null",
+                b"[]",
+                b"{}",
+                f'"{MARKER}"'.encode(),
+                b"[" * 10_000,
+                raw * 2,
+                b"\xef\xbb\xbf" + raw,
+                text.encode("utf-16"),
+                text.encode("utf-32"),
+                raw[:-1] + b"," + raw[1:],
+                f'{{"{MARKER}":"\\ud800"}}'.encode(),
+                f'{{"lead_id":"{MARKER}\\u0000"}}'.encode(),
+                f'{{"lead_id":"{MARKER}é"}}'.encode("latin-1"),
+                raw.replace(b'"', b"'"),
+                raw + b"//",
+            ]
+        ),
+    ).map(lambda some: (some, JSON))
 
 
 def mislabelled(body: Any) -> st.SearchStrategy[Sent]:
     """A body that holds, said to be something else."""
     raw = json.dumps(body).encode()
-    kinds = st.sampled_from(["", "text/plain", "application/xml", "application/jsonx", "multipart/form-data",
-                             "application/x-www-form-urlencoded", f"application/{MARKER}"])  # fmt: skip
+    kinds = st.sampled_from(
+        [
+            "",
+            "text/plain",
+            "application/xml",
+            "application/jsonx",
+            "multipart/form-data",
+            "application/x-www-form-urlencoded",
+            f"application/{MARKER}",
+        ]
+    )
     return st.one_of(
         kinds.map(lambda kind: (raw, {"Content-Type": kind})),
         st.sampled_from(["gzip", "br", "deflate", "utf-16"]).map(
@@ -133,9 +180,18 @@ def mislabelled(body: Any) -> st.SearchStrategy[Sent]:
 
 def queries() -> st.SearchStrategy[str]:
     return st.sampled_from(
-        ["", "", "", f"?lang={MARKER}", f"?{MARKER}=1", "?as_of=9999-12-31T23:59:59-12:00",
-         "?explain=%00", "?as_of=%FF", "?explain=all&lang=ja"]
-    )  # fmt: skip
+        [
+            "",
+            "",
+            "",
+            f"?lang={MARKER}",
+            f"?{MARKER}=1",
+            "?as_of=9999-12-31T23:59:59-12:00",
+            "?explain=%00",
+            "?as_of=%FF",
+            "?explain=all&lang=ja",
+        ]
+    )
 
 
 def test_no_body_brings_the_service_down_and_none_gets_into_its_log(

@@ -75,8 +75,9 @@ def test_every_route_is_described_and_nothing_else(app: App, document: dict[str,
         (method, route.path)
         for route in app.api.app().routes
         if isinstance(route, Route) and not access.is_page(route.path) and route.path != access.ROOT
-        for method in (route.methods or ()) if method != "HEAD"
-    }  # fmt: skip
+        for method in (route.methods or ())
+        if method != "HEAD"
+    }
     described = {(method, path) for method, path, _ in operations(document)}
     assert {each for each in described if each[1] not in OF_BENTOML} == routes
     assert {each for each in access.TABLE if each[1].startswith("/v1/")} <= described
@@ -113,8 +114,9 @@ def bodies(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any], Any]
 
 def test_examples_hold_and_are_answered(app: App, document: dict[str, Any]) -> None:
     told = sorted(bodies(document), key=lambda each: "score" in each[0])  # records come first
-    assert {path for path, _, _ in told} == {path for method, path in access.TABLE
-                                             if method == "POST" and path.startswith("/v1/")}  # fmt: skip
+    assert {path for path, _, _ in told} == {
+        path for method, path in access.TABLE if method == "POST" and path.startswith("/v1/")
+    }
     for path, schema, body in told:
         validator(document, schema).validate(body)
         answer = app.post(path, body)
@@ -139,9 +141,7 @@ def now(app: App) -> str:
 def check(document: dict[str, Any], method: str, path: str, answer: Any) -> None:
     """An answer is as described, and holds nothing that is not."""
     told = document["paths"][path][method]["responses"][str(answer.status_code)]
-    whole = closed(
-        {**told["content"]["application/json"]["schema"], "components": document["components"]}
-    )
+    whole = closed({**told["content"]["application/json"]["schema"], "components": document["components"]})
     jsonschema_rs.Draft202012Validator(whole, validate_formats=True).validate(answer.json())
 
 
@@ -155,37 +155,67 @@ def test_attributes_are_told_in_the_words_of_the_company(document: dict[str, Any
 
 
 ATTRIBUTES = [
-    {"channel": "referral", "employees": 120, "hobby": "go"}, {"employees": "1,200"}, {"employees": None},
-    {"employees": " 1.2E+03 "}, {"employees": "NA"}, {"employees": ""}, {"channel": True},
-    {"employees": "many"}, {"employees": True}, {"employees": "1_000"}, {"employees": "1e99"},
-    {"employees": 1e16}, {"channel": ["a"]}, {"channel": {}}, {"hobby": "a\0b"}, {"": 1}, {"a\nb": 1},
-]  # fmt: skip
+    {"channel": "referral", "employees": 120, "hobby": "go"},
+    {"employees": "1,200"},
+    {"employees": None},
+    {"employees": " 1.2E+03 "},
+    {"employees": "NA"},
+    {"employees": ""},
+    {"channel": True},
+    {"employees": "many"},
+    {"employees": True},
+    {"employees": "1_000"},
+    {"employees": "1e99"},
+    {"employees": 1e16},
+    {"channel": ["a"]},
+    {"channel": {}},
+    {"hobby": "a\0b"},
+    {"": 1},
+    {"a\nb": 1},
+]
 VALUES: tuple[Any, ...] = ("3", "soon", 3, None, True, [])
 STEPS: tuple[dict[str, Any], ...] = (
-    {}, {"reason": ""}, {"reason": "x"}, {"hearing": {}}, {"hearing": None}, {"hearing": {"timing": "3"}},
-    {"hearing": {"timing": "soon"}}, {"hearing": {"budget": 3}}, {"due_at": AT}, {"due_at": None},
-    {"due_at": "soon"}, {"more": 1},
-)  # fmt: skip
+    {},
+    {"reason": ""},
+    {"reason": "x"},
+    {"hearing": {}},
+    {"hearing": None},
+    {"hearing": {"timing": "3"}},
+    {"hearing": {"timing": "soon"}},
+    {"hearing": {"budget": 3}},
+    {"due_at": AT},
+    {"due_at": None},
+    {"due_at": "soon"},
+    {"more": 1},
+)
 BODIES: list[tuple[str, Any]] = [
     *(("/v1/score", {"lead_id": "L1", "attributes": each}) for each in ATTRIBUTES),
     *(("/v1/leads", {"lead_id": "L1", "updated_at": AT, "attributes": each}) for each in ATTRIBUTES),
     *(("/v1/score", {"lead_id": each, "attributes": {}}) for each in ("", "a\tb", "x" * 201, 7, None, "é")),
-    *(("/v1/score", {"lead_id": "L1", "changes": [{"column": c, "value": v, "at": AT}]})
-      for c in ("months", "hobby", "budget") for v in VALUES),
-    *(("/v1/handovers", {"lead_id": f"{step} {more}", "step": step, "at": AT, **more})
-      for step in ("handed_over", "accepted", "sent_back", "hearing", "first_contact", "next_action", "x")
-      for more in STEPS),
+    *(
+        ("/v1/score", {"lead_id": "L1", "changes": [{"column": c, "value": v, "at": AT}]})
+        for c in ("months", "hobby", "budget")
+        for v in VALUES
+    ),
+    *(
+        ("/v1/handovers", {"lead_id": f"{step} {more}", "step": step, "at": AT, **more})
+        for step in ("handed_over", "accepted", "sent_back", "hearing", "first_contact", "next_action", "x")
+        for more in STEPS
+    ),
     ("/v1/overrides", {"lead_id": "L1", "verdict": "hot", "reason": " ", "by": "y", "at": AT}),
     ("/v1/overrides", {"lead_id": "L2", "verdict": "warm", "reason": "x", "by": "y", "at": AT}),
     ("/v1/outcomes", {"lead_id": "L1", "outcome": "open", "closed_at": AT}),
     ("/v1/outcomes", {"lead_id": "L1", "outcome": "won", "closed_at": AT, "version": 0}),
     ("/v1/outcomes", {"lead_id": "L1", "outcome": "won", "closed_at": AT, "version": 3.0}),
     ("/v1/outcomes", {"lead_id": "L2", "outcome": "won", "closed_at": AT, "version": 1.5}),
-    ("/v1/outcomes", []), ("/v1/outcomes", [[]]), ("/v1/outcomes", "x"), ("/v1/score/batch", {"leads": []}),
+    ("/v1/outcomes", []),
+    ("/v1/outcomes", [[]]),
+    ("/v1/outcomes", "x"),
+    ("/v1/score/batch", {"leads": []}),
     ("/v1/activities", {"lead_id": "L1", "type": "visit", "at": "2025-04-01"}),
     ("/v1/activities", {"lead_id": "L1", "type": "visit", "at": 1743469200}),
     ("/v1/activities", {"lead_id": "L1", "type": "visit", "at": AT, "value": "3"}),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("path", "body"), BODIES, ids=str)
@@ -198,10 +228,35 @@ def test_the_schema_demands_what_the_code_demands(
     assert answer.status_code in ((200, 201, 409) if holds else (422,)), answer.text
 
 
-@pytest.mark.parametrize("text", [
-    "0", "-5", "+5", "5.", "1,200", "1,200,300.5", "12,00", "1,2", "1e5", "1E+05", "1.5e-12", "1e15", "1e14",
-    "9.9E+14", "", " ", "NA", "N", "0x1", "--1", "1 2", ".5", "999999999999999", "1000000000000000",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "text",
+    [
+        "0",
+        "-5",
+        "+5",
+        "5.",
+        "1,200",
+        "1,200,300.5",
+        "12,00",
+        "1,2",
+        "1e5",
+        "1E+05",
+        "1.5e-12",
+        "1e15",
+        "1e14",
+        "9.9E+14",
+        "",
+        " ",
+        "NA",
+        "N",
+        "0x1",
+        "--1",
+        "1 2",
+        ".5",
+        "999999999999999",
+        "1000000000000000",
+    ],
+)
 def test_texts_of_numbers_are_described_as_they_are_read(
     app: App, document: dict[str, Any], text: str
 ) -> None:
@@ -218,8 +273,9 @@ def test_texts_of_numbers_are_described_as_they_are_read(
 def test_queries_are_described_as_they_are_read(app: App, document: dict[str, Any]) -> None:
     told = {
         path: {p["name"]: p for p in operation["parameters"] if p.get("in") == "query"}
-        for _, path, operation in operations(document) if "parameters" in operation
-    }  # fmt: skip
+        for _, path, operation in operations(document)
+        if "parameters" in operation
+    }
     assert set(told["/v1/score"]) == set(told["/v1/score/batch"]) == {"explain", "lang", "as_of"}
     assert set(told["/v1/scores"]) == {"lead_id", "limit"}
     assert told["/v1/scores"]["lead_id"]["required"]
@@ -252,8 +308,12 @@ def test_the_simple_document_is_valid_openapi_3_0(app: App, document: dict[str, 
     for place in set(re.findall(r'"\$ref": "#/components/schemas/(\w+)"', text)):
         assert place in told["components"]["schemas"]
     lead = told["components"]["schemas"]["SentLead"]["properties"]
-    assert lead["version"] == {"type": "integer", "minimum": 1, "maximum": 10**9,
-                               "description": "A later one corrects."}  # fmt: skip
+    assert lead["version"] == {
+        "type": "integer",
+        "minimum": 1,
+        "maximum": 10**9,
+        "description": "A later one corrects.",
+    }
     assert told["components"]["schemas"]["NumberValue"]["type"] == "number"
     result = told["components"]["schemas"]["BatchResult"]["properties"]
     assert result["status"] == {"type": "integer"}

@@ -84,11 +84,16 @@ def paths(told: Any) -> list[str]:
 
 
 def test_a_lead_is_scored_from_its_body_with_all_that_it_rests_on(app: App) -> None:
-    answer = app.post("/v1/score", {
-        "lead_id": "L1", "created_at": ago(20),
-        "attributes": {"channel": "referral", "employees": "1,200", "favourite_colour": "red"},
-        "activities": visits(1, 2),
-    }, headers={"X-Request-ID": "r-1"})  # fmt: skip
+    answer = app.post(
+        "/v1/score",
+        {
+            "lead_id": "L1",
+            "created_at": ago(20),
+            "attributes": {"channel": "referral", "employees": "1,200", "favourite_colour": "red"},
+            "activities": visits(1, 2),
+        },
+        headers={"X-Request-ID": "r-1"},
+    )
     assert answer.status_code == 200
     told = answer.json()
     assert (told["lead_id"], told["stage"], told["decided_by"]) == ("L1", "warm", "rules")
@@ -96,8 +101,10 @@ def test_a_lead_is_scored_from_its_body_with_all_that_it_rests_on(app: App) -> N
     rules = told["rules"]
     assert (rules["points"], rules["fit"], rules["intent"]) == (40, 30, 10)
     assert [r["text"] for r in rules["reasons"]] == [
-        "Came by referral", "100 or more employees", "Some interest",
-    ]  # fmt: skip
+        "Came by referral",
+        "100 or more employees",
+        "Some interest",
+    ]
     assert told["ignored_attributes"] == ["favourite_colour"]
     assert told["unknown"] == ["budget", "authority", "need", "timing"]
     assert told["action"]["text"] == "Nurture."
@@ -114,15 +121,19 @@ def test_nothing_of_a_body_is_stored_but_the_score(app: App) -> None:
 
 def test_a_lead_is_scored_by_its_id_from_what_was_sent_before(app: App) -> None:
     known = {"channel": "referral", "employees": 500}
-    told = send(app, "leads", lead_id="L1", updated_at=ago(9), created_at=ago(10),
-                attributes={**known, "hobby": "go"})  # fmt: skip
+    told = send(
+        app, "leads", lead_id="L1", updated_at=ago(9), created_at=ago(10), attributes={**known, "hobby": "go"}
+    )
     assert told["ignored_attributes"] == ["hobby"]
     for days in (1, 2, 3):
         send(app, "activities", lead_id="L1", type="visit", at=ago(days))
     by_id = score(app)
     from_body = score(
-        app, created_at=ago(10), attributes=known, activities=visits(1, 2, 3),
-    )  # fmt: skip
+        app,
+        created_at=ago(10),
+        attributes=known,
+        activities=visits(1, 2, 3),
+    )
     assert by_id.pop("request_id") != from_body.pop("request_id")
     assert by_id == from_body
     assert by_id["rules"]["points"] == 40
@@ -180,14 +191,28 @@ def test_what_came_in_this_very_moment_counts(app: App) -> None:
 def test_a_clock_that_is_a_little_ahead_is_forgiven(app: App) -> None:
     soon, later = iso(NOW + 4 * 60_000), iso(NOW + 6 * 60_000)
     assert score(app, activities=[{"type": "quote", "at": soon}])["stage"] == "hot"
-    answer = app.post("/v1/score", {
-        "lead_id": "L1", "created_at": soon,
-        "activities": [{"type": "quote", "at": soon}, {"type": "quote", "at": later}],
-    })  # fmt: skip
+    answer = app.post(
+        "/v1/score",
+        {
+            "lead_id": "L1",
+            "created_at": soon,
+            "activities": [{"type": "quote", "at": soon}, {"type": "quote", "at": later}],
+        },
+    )
     assert paths(problem(answer, 422)) == ["body.activities[1].at"]
-    assert paths(problem(app.post("/v1/activities", {
-        "lead_id": "L1", "type": "quote", "at": later,
-    }), 422)) == ["body.at"]  # fmt: skip
+    assert paths(
+        problem(
+            app.post(
+                "/v1/activities",
+                {
+                    "lead_id": "L1",
+                    "type": "quote",
+                    "at": later,
+                },
+            ),
+            422,
+        )
+    ) == ["body.at"]
 
 
 def test_what_colleagues_do_counts_for_the_account_only(app: App) -> None:
@@ -253,30 +278,46 @@ def test_each_lead_of_a_batch_has_its_answer_or_its_problem_at_its_place(app: Ap
     deep: Any = []
     for _ in range(300):
         deep = [deep]
-    answer = app.post("/v1/score/batch", {"leads": [
-        {"lead_id": "a", "attributes": {"channel": "referral", "hobby": "go"}},
-        {"lead_id": 7},
-        {"lead_id": "known"},
-        {"lead_id": "nobody"},
-        {"lead_id": "b", "attributes": {"employees": "many"}},
-        {"lead_id": "c", "activities": [{"type": "visit", "at": "yesterday"}]},
-        "no lead",
-        {"lead_id": "d", "attributes": {"hobby": deep}},
-        {"lead_id": "e", "attributes": {}},
-    ]})  # fmt: skip
+    answer = app.post(
+        "/v1/score/batch",
+        {
+            "leads": [
+                {"lead_id": "a", "attributes": {"channel": "referral", "hobby": "go"}},
+                {"lead_id": 7},
+                {"lead_id": "known"},
+                {"lead_id": "nobody"},
+                {"lead_id": "b", "attributes": {"employees": "many"}},
+                {"lead_id": "c", "activities": [{"type": "visit", "at": "yesterday"}]},
+                "no lead",
+                {"lead_id": "d", "attributes": {"hobby": deep}},
+                {"lead_id": "e", "attributes": {}},
+            ]
+        },
+    )
     assert answer.status_code == 207
     told = answer.json()
     assert [r["status"] for r in told["results"]] == [200, 422, 200, 404, 422, 422, 422, 422, 200]
     assert (told["scored"], told["failed"]) == (3, 6)
     assert [r["answer"] and r["answer"]["lead_id"] for r in told["results"]] == [
-        "a", None, "known", None, None, None, None, None, "e",
-    ]  # fmt: skip
+        "a",
+        None,
+        "known",
+        None,
+        None,
+        None,
+        None,
+        None,
+        "e",
+    ]
     assert told["results"][0]["answer"]["ignored_attributes"] == ["hobby"]
     wrong = [paths(told["results"][i]["problem"]) for i in (1, 4, 5, 6, 7)]
     assert wrong == [
-        ["body.leads[1].lead_id"], ["body.leads[4].attributes.employees"],
-        ["body.leads[5].activities[0].at"], ["body.leads[6]"], ["body.leads[7]"],
-    ]  # fmt: skip
+        ["body.leads[1].lead_id"],
+        ["body.leads[4].attributes.employees"],
+        ["body.leads[5].activities[0].at"],
+        ["body.leads[6]"],
+        ["body.leads[7]"],
+    ]
     assert "errors" not in told["results"][3]["problem"]
 
 
@@ -341,7 +382,7 @@ SENT: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "handovers": ({"step": "sent_back", "at": ago(3), "reason": "a student"}, {"reason": "spam"}),
     "overrides": ({"verdict": "hot", "reason": "met them", "by": "Sato", "at": ago(3)}, {"by": "I"}),
     "verdicts": ({"right_side": "rules", "reason": "a student", "by": "Sato", "at": ago(3)}, {"by": "I"}),
-}  # fmt: skip
+}
 """Of each kind what is sent, and what makes it other content."""
 
 
@@ -377,8 +418,10 @@ def test_a_list_is_answered_in_its_order(app: App, kind: str) -> None:
     assert answer.status_code == 201
     told = answer.json()["results"]
     assert [(t["id"], t["outcome"]) for t in told] == [
-        ("K0", "stored"), ("K1", "already known"), ("K2", "stored"),
-    ]  # fmt: skip
+        ("K0", "stored"),
+        ("K1", "already known"),
+        ("K2", "stored"),
+    ]
     assert app.post(f"/v1/{kind}", many).status_code == 200
     wrong = [{"id": "K9", "lead_id": "L9", **body}, {"id": "K8", **body}, "x"]
     assert paths(problem(app.post(f"/v1/{kind}", wrong), 422)) == ["body[1].lead_id", "body[2]"]
@@ -396,9 +439,13 @@ def test_a_list_of_too_many_is_refused(app: App, kind: str) -> None:
 def test_of_a_list_with_a_conflict_all_others_are_stored(app: App) -> None:
     sent: dict[str, Any] = {"id": "K1", "lead_id": "L1", "type": "visit", "at": ago(1)}
     send(app, "activities", **sent)
-    answer = app.post("/v1/activities", [
-        {**sent, "value": 4}, {"id": "K2", "lead_id": "L2", "type": "quote", "at": ago(1)},
-    ])  # fmt: skip
+    answer = app.post(
+        "/v1/activities",
+        [
+            {**sent, "value": 4},
+            {"id": "K2", "lead_id": "L2", "type": "quote", "at": ago(1)},
+        ],
+    )
     told = problem(answer, 409)
     assert paths(told) == ["body[0].id"]
     assert "The other 1 of the list are stored." in told["detail"]
@@ -413,8 +460,13 @@ def test_a_correction_counts_in_the_place_of_what_it_corrects(app: App) -> None:
 
 
 def test_a_later_upsert_changes_only_what_it_tells(app: App) -> None:
-    send(app, "leads", lead_id="L1", updated_at=ago(9),
-         attributes={"channel": "referral", "budget": "approved"})  # fmt: skip
+    send(
+        app,
+        "leads",
+        lead_id="L1",
+        updated_at=ago(9),
+        attributes={"channel": "referral", "budget": "approved"},
+    )
     send(app, "leads", lead_id="L1", updated_at=ago(3), attributes={"budget": None})
     assert score(app, ask=f"?as_of={ago(4)}")["rules"]["points"] == 40
     now = score(app)
@@ -428,18 +480,26 @@ def test_an_upsert_that_comes_late_takes_its_place_in_time(app: App) -> None:
     assert score(app)["rules"]["points"] == 20
 
 
-@pytest.mark.parametrize(("value", "is_large"), [
-    (1200, True), ("1,200", True), (" 120 ", True), ("1.2E+03", True), ("１２０", True), (99, False),
-    ("NA", False), ("", False), (None, False),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("value", "is_large"),
+    [
+        (1200, True),
+        ("1,200", True),
+        (" 120 ", True),
+        ("1.2E+03", True),
+        ("１２０", True),
+        (99, False),
+        ("NA", False),
+        ("", False),
+        (None, False),
+    ],
+)
 def test_a_number_may_come_as_a_text(app: App, value: Any, is_large: bool) -> None:
     told = score(app, attributes={"employees": value})
     assert [r["code"] for r in told["rules"]["reasons"]] == (["large"] if is_large else [])
 
 
-@pytest.mark.parametrize(
-    "value", ["many", "12 people", True, "1_000", "nan", "inf", "1,20", "1e99"]
-)
+@pytest.mark.parametrize("value", ["many", "12 people", True, "1_000", "nan", "inf", "1,20", "1e99"])
 def test_what_is_no_number_is_refused_before_it_is_remembered(app: App, value: Any) -> None:
     attributes = {"employees": value, "hobby": value}
     for path, told in (("score", {}), ("leads", {"updated_at": ago(1)})):
@@ -477,9 +537,15 @@ def test_what_inside_sales_heard_fills_what_was_unknown(app: App) -> None:
         "need",
         "timing",
     ]
-    answer = app.post("/v1/handovers", {
-        "lead_id": "L1", "step": "hearing", "at": ago(1), "hearing": {"timing": "in spring"},
-    })  # fmt: skip
+    answer = app.post(
+        "/v1/handovers",
+        {
+            "lead_id": "L1",
+            "step": "hearing",
+            "at": ago(1),
+            "hearing": {"timing": "in spring"},
+        },
+    )
     assert paths(problem(answer, 422)) == ["body.hearing.timing"]
 
 
@@ -498,15 +564,25 @@ def test_a_step_says_what_it_needs(app: App, step: str, needs: str) -> None:
 
 
 def test_a_persons_word_decides_until_it_expires(app: App, clock: Clock) -> None:
-    send(app, "overrides", lead_id="L1", verdict="hot", reason="met them at a fair", by="Sato",
-         at=ago(1), expires_at=iso(NOW + 2 * MS_PER_DAY))  # fmt: skip
+    send(
+        app,
+        "overrides",
+        lead_id="L1",
+        verdict="hot",
+        reason="met them at a fair",
+        by="Sato",
+        at=ago(1),
+        expires_at=iso(NOW + 2 * MS_PER_DAY),
+    )
     body: dict[str, Any] = {"attributes": {"channel": "ads"}}
     told = score(app, **body)
     assert (told["stage"], told["decided_by"]) == ("hot", "person")
     assert told["person"] == {
-        "verdict": "hot", "reason": "met them at a fair", "by": "Sato",
+        "verdict": "hot",
+        "reason": "met them at a fair",
+        "by": "Sato",
         "expires": iso(NOW + 2 * MS_PER_DAY),
-    }  # fmt: skip
+    }
     assert score(app, ask=f"?as_of={ago(2)}", **body)["decided_by"] == "rules"
     clock.forward(days=2)
     told = score(app, **body)
@@ -522,9 +598,17 @@ def test_a_later_word_takes_the_place_of_an_earlier_one(app: App) -> None:
 
 
 def test_a_word_cannot_end_before_it_begins(app: App) -> None:
-    answer = app.post("/v1/overrides", {
-        "lead_id": "L1", "verdict": "hot", "reason": "x", "by": "y", "at": ago(1), "expires_at": ago(2),
-    })  # fmt: skip
+    answer = app.post(
+        "/v1/overrides",
+        {
+            "lead_id": "L1",
+            "verdict": "hot",
+            "reason": "x",
+            "by": "y",
+            "at": ago(1),
+            "expires_at": ago(2),
+        },
+    )
     assert paths(problem(answer, 422)) == ["body.expires_at"]
 
 
@@ -569,9 +653,7 @@ def test_the_call_list_begins_with_the_first_deadline(app: App, clock: Clock) ->
     assert first["reasons"] == ["Asked for a quote"]
     assert app.get("/v1/hot?limit=1").json()["leads"] == [first]
     assert app.get("/v1/hot?owner=marketing").json()["leads"] == []
-    assert app.get("/v1/hot?owner=inside_sales&lang=ja").json()["leads"][0]["reasons"] == [
-        "見積を依頼"
-    ]
+    assert app.get("/v1/hot?owner=inside_sales&lang=ja").json()["leads"][0]["reasons"] == ["見積を依頼"]
 
 
 def test_who_is_overdue_is_marked_until_the_first_contact(app: App, clock: Clock) -> None:
@@ -685,54 +767,80 @@ def test_what_is_not_json_is_400_and_what_does_not_say_so_is_415(app: App, path:
 
 
 def test_every_wrong_field_is_named_with_what_it_got_and_what_is_allowed(app: App) -> None:
-    answer = app.post("/v1/score?lang=fr&explain=some&colour=red", {
-        "lead_id": "", "attributes": {"channel": ["ads"], "employees": 1e16}, "color": "red",
-        "activities": [{"type": "visit", "at": "20260901"}, {"at": ago(1), "value": "three"}],
-    })  # fmt: skip
+    answer = app.post(
+        "/v1/score?lang=fr&explain=some&colour=red",
+        {
+            "lead_id": "",
+            "attributes": {"channel": ["ads"], "employees": 1e16},
+            "color": "red",
+            "activities": [{"type": "visit", "at": "20260901"}, {"at": ago(1), "value": "three"}],
+        },
+    )
     told = problem(answer, 422)
     told["errors"] = [w for w in told["errors"] if not w["path"].startswith("query.")]
     assert [(w["path"], w["got"]) for w in told["errors"]] == [
-        ("body.lead_id", '""'), ("body.attributes.channel", '["ads"]'),
-        ("body.attributes.employees", "1e+16"), ("body.activities[0].at", '"20260901"'),
-        ("body.activities[1].type", "nothing"), ("body.activities[1].value", '"three"'),
+        ("body.lead_id", '""'),
+        ("body.attributes.channel", '["ads"]'),
+        ("body.attributes.employees", "1e+16"),
+        ("body.activities[0].at", '"20260901"'),
+        ("body.activities[1].type", "nothing"),
+        ("body.activities[1].value", '"three"'),
         ("body.color", '"red"'),
-    ]  # fmt: skip
+    ]
     allowed = [w["allowed"] for w in told["errors"]]
     assert sorted(set(paths(problem(answer, 422))) - {w["path"] for w in told["errors"]}) == [
-        "query.colour", "query.explain", "query.lang",
-    ]  # fmt: skip
+        "query.colour",
+        "query.explain",
+        "query.lang",
+    ]
     assert allowed[1].startswith("a text of at most 4,000 characters")
     assert allowed[3].startswith("a time with offset such as 2026-10-01T09:30:00+09:00")
-    told = problem(app.post("/v1/score?lang=fr&explain=some&colour=red", {
-        "lead_id": "L1", "attributes": {},
-    }), 422)  # fmt: skip
+    told = problem(
+        app.post(
+            "/v1/score?lang=fr&explain=some&colour=red",
+            {
+                "lead_id": "L1",
+                "attributes": {},
+            },
+        ),
+        422,
+    )
     assert sorted(paths(told)) == ["query.colour", "query.explain", "query.lang"]
 
 
 def test_values_that_cannot_be_used_are_all_told_at_once(app: App) -> None:
     later = iso(NOW + HOUR)
     body = {
-        "lead_id": "L1", "created_at": later, "attributes": {"employees": "many", "months": True},
+        "lead_id": "L1",
+        "created_at": later,
+        "attributes": {"employees": "many", "months": True},
         "activities": [{"type": "visit", "at": ago(1)}, {"type": "visit", "at": later}],
         "colleagues_activities": [{"type": "visit", "at": later}],
         "changes": [{"column": "months", "value": "soon", "at": later}],
-    }  # fmt: skip
+    }
     wrong = [
-        "created_at", "attributes.employees", "attributes.months", "activities[1].at",
-        "colleagues_activities[0].at", "changes[0].at", "changes[0].value",
-    ]  # fmt: skip
+        "created_at",
+        "attributes.employees",
+        "attributes.months",
+        "activities[1].at",
+        "colleagues_activities[0].at",
+        "changes[0].at",
+        "changes[0].value",
+    ]
     assert paths(problem(app.post("/v1/score", body), 422)) == [f"body.{each}" for each in wrong]
-    batch = app.post(
-        "/v1/score/batch", {"leads": [{"lead_id": "L2", "attributes": {}}, body]}
-    ).json()
+    batch = app.post("/v1/score/batch", {"leads": [{"lead_id": "L2", "attributes": {}}, body]}).json()
     assert paths(batch["results"][1]["problem"]) == [f"body.leads[1].{each}" for each in wrong]
     sent = {key: body[key] for key in ("lead_id", "created_at", "attributes")}
     answer = app.post("/v1/leads", [{**sent, "updated_at": ago(1)}, {**sent, "updated_at": later}])
     assert paths(problem(answer, 422)) == [
-        "body[0].attributes.employees", "body[0].attributes.months", "body[0].created_at",
-        "body[1].attributes.employees", "body[1].attributes.months", "body[1].updated_at",
+        "body[0].attributes.employees",
+        "body[0].attributes.months",
+        "body[0].created_at",
+        "body[1].attributes.employees",
+        "body[1].attributes.months",
+        "body[1].updated_at",
         "body[1].created_at",
-    ]  # fmt: skip
+    ]
 
 
 @pytest.mark.parametrize("query", ["limit=0", "limit=1001", "limit=x", "owner=", "lang=fr", "x=1"])
@@ -768,9 +876,10 @@ def test_what_is_not_there_and_other_methods(app: App) -> None:
     problem(app.get("/v1/nothing"), 404)
     problem(app.post("/v1/score/", {}), 404)
     for method, path, allow in (
-        ("GET", "/v1/score", "POST, OPTIONS"), ("POST", "/v1/hot", "GET, HEAD, OPTIONS"),
+        ("GET", "/v1/score", "POST, OPTIONS"),
+        ("POST", "/v1/hot", "GET, HEAD, OPTIONS"),
         ("DELETE", "/v1/leads", "POST, OPTIONS"),
-    ):  # fmt: skip
+    ):
         for role in ("crm", "admin"):
             answer = app.request(method, path, role)
             problem(answer, 405)
@@ -816,9 +925,7 @@ def test_while_the_store_is_away_scores_go_on_and_writes_wait(tmp_path: Path) ->
         ):
             problem(answer, 503)
             assert int(answer.headers["retry-after"]) >= 1
-        mixed = app.post(
-            "/v1/score/batch", {"leads": [{"lead_id": "a", "attributes": {}}, {"lead_id": "b"}]}
-        )
+        mixed = app.post("/v1/score/batch", {"leads": [{"lead_id": "a", "attributes": {}}, {"lead_id": "b"}]})
         assert [r["status"] for r in mixed.json()["results"]] == [200, 503]
 
 

@@ -43,11 +43,16 @@ def config(app: App, path: str) -> dict[str, Any]:
         # `expires_at` must be later than `at`.
         checks["positive_data_acceptance"] = {"expected-statuses": ["2xx", "409", "422"]}
     return {
-        "headers": {"X-API-Key": app.tokens[role]}, "checks": checks,
-        "generation": {"deterministic": True, "max-examples": EXAMPLES, "database": "none",
-                       "with-security-parameters": False},
+        "headers": {"X-API-Key": app.tokens[role]},
+        "checks": checks,
+        "generation": {
+            "deterministic": True,
+            "max-examples": EXAMPLES,
+            "database": "none",
+            "with-security-parameters": False,
+        },
         "phases": {"stateful": {"enabled": False}},
-    }  # fmt: skip
+    }
 
 
 @pytest.fixture(scope="module")
@@ -67,8 +72,9 @@ def failed(recorder: Any) -> list[str]:
         shown += f"\n{answer.status_code} {answer.text[:500]}"
         told += [
             f"{check.name}: {check.failure_info.failure.message}\n{shown}"
-            for check in checks if check.failure_info is not None and not _is_future(answer)
-        ]  # fmt: skip
+            for check in checks
+            if check.failure_info is not None and not _is_future(answer)
+        ]
     return told
 
 

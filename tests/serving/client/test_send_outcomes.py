@@ -50,9 +50,7 @@ def file(folder: Path, rows: Sequence[Sequence[object]], head: Sequence[str] = A
 
 
 def many(count: int, amount: int = 5) -> list[tuple[object, ...]]:
-    return [
-        (f"L{i}", "won", "2025-03-01T09:00+09:00", amount, "", f"D{i}", "") for i in range(count)
-    ]
+    return [(f"L{i}", "won", "2025-03-01T09:00+09:00", amount, "", f"D{i}", "") for i in range(count)]
 
 
 def send(path: Path, settings: CrmSettings, url: str, key: str | None = None) -> Reported:
@@ -76,19 +74,31 @@ def test_a_file_reads_as_crm_toml_says(crm_toml: Path) -> None:
     replaced(crm_toml, 'outcome = "outcome"\nwon = ["won"]\nlost = ["lost"]', text)
     replaced(crm_toml, 'closed_at = "closed_at"', 'closed_at = "when"\nlost_reason = "why"')
     replaced(crm_toml, 'name = "small"', 'name = "small"\ntime_zone = "Asia/Tokyo"')
-    path = file(crm_toml.parent, [
-        ("L1", "Closed Won", "2025-03-01 09:00:00.250", "1,200", ""),
-        ("L2", "Closed Lost", "2025-03-01T09:00+01:00", "", "price"),
-        ("L3", "Open", "", "", ""),
-        ("L4", "", "", "", ""),
-    ], ("lead_id", "stage", "when", "amount", "why"))  # fmt: skip
+    path = file(
+        crm_toml.parent,
+        [
+            ("L1", "Closed Won", "2025-03-01 09:00:00.250", "1,200", ""),
+            ("L2", "Closed Lost", "2025-03-01T09:00+01:00", "", "price"),
+            ("L3", "Open", "", "", ""),
+            ("L4", "", "", "", ""),
+        ],
+        ("lead_id", "stage", "when", "amount", "why"),
+    )
     told = read_closed(path, load_settings(crm_toml))
     assert told.bodies == [
-        {"lead_id": "L1", "outcome": "won", "closed_at": "2025-03-01T00:00:00.250000+00:00",
-         "amount": 1200.0},
-        {"lead_id": "L2", "outcome": "lost", "closed_at": "2025-03-01T08:00:00+00:00",
-         "lost_reason": "price"},
-    ]  # fmt: skip
+        {
+            "lead_id": "L1",
+            "outcome": "won",
+            "closed_at": "2025-03-01T00:00:00.250000+00:00",
+            "amount": 1200.0,
+        },
+        {
+            "lead_id": "L2",
+            "outcome": "lost",
+            "closed_at": "2025-03-01T08:00:00+00:00",
+            "lost_reason": "price",
+        },
+    ]
     assert (told.read, told.still_open) == (4, 2)
     assert not told.rejects.rows
 
@@ -99,9 +109,16 @@ def test_a_file_with_the_names_of_the_api_needs_nothing_of_crm_toml(crm_toml: Pa
     replaced(crm_toml, 'won = ["won"]\nlost = ["lost"]', 'won = ["Closed Won"]')
     path = file(crm_toml.parent, [("L1", "lost", "2025-03-01T00:00Z", 7, "price", "D1", 2)])
     assert read_closed(path, load_settings(crm_toml)).bodies == [
-        {"lead_id": "L1", "outcome": "lost", "closed_at": "2025-03-01T00:00:00+00:00", "amount": 7.0,
-         "lost_reason": "price", "id": "D1", "version": 2},
-    ]  # fmt: skip
+        {
+            "lead_id": "L1",
+            "outcome": "lost",
+            "closed_at": "2025-03-01T00:00:00+00:00",
+            "amount": 7.0,
+            "lost_reason": "price",
+            "id": "D1",
+            "version": 2,
+        },
+    ]
 
 
 def test_won_is_never_taken_for_lost_where_the_column_has_the_name_of_the_api(
@@ -116,8 +133,9 @@ def test_won_is_never_taken_for_lost_where_the_column_has_the_name_of_the_api(
 def test_parquet_is_read_with_its_own_types(crm_toml: Path, settings: CrmSettings) -> None:
     path = crm_toml.parent / "closed.parquet"
     at = pd.to_datetime(["2025-03-01T00:00Z", None])
-    pd.DataFrame({"lead_id": [7, 8], "outcome": ["won", "won"], "closed_at": at,
-                  "version": [3, None]}).to_parquet(path)  # fmt: skip
+    pd.DataFrame(
+        {"lead_id": [7, 8], "outcome": ["won", "won"], "closed_at": at, "version": [3, None]}
+    ).to_parquet(path)
     told = read_closed(path, settings)
     assert told.bodies == [
         {"lead_id": "7", "outcome": "won", "closed_at": "2025-03-01T00:00:00+00:00", "version": 3}
@@ -167,9 +185,7 @@ def test_deals_in_the_table_of_leads_are_told_by_its_id(crm_toml: Path) -> None:
 # Sending.
 
 
-def test_each_deal_is_stored_once_however_often_it_is_sent(
-    settings: CrmSettings, live: Live
-) -> None:
+def test_each_deal_is_stored_once_however_often_it_is_sent(settings: CrmSettings, live: Live) -> None:
     path = file(settings.folder, many(2_300))
     first, second = send(path, settings, live.url), send(path, settings, live.url)
     assert (first.sent.stored, first.sent.known) == (2_300, 0)
@@ -188,9 +204,7 @@ def test_the_export_of_the_crm_is_sent_without_ids(settings: CrmSettings, live: 
     assert all(row["key"].startswith("h-") for row in stored(live))
 
 
-def test_deals_at_odds_are_named_all_of_them_and_the_others_stored(
-    settings: CrmSettings, live: Live
-) -> None:
+def test_deals_at_odds_are_named_all_of_them_and_the_others_stored(settings: CrmSettings, live: Live) -> None:
     """An answer names 50 of them."""
     send(file(settings.folder, many(120)), settings, live.url)
     path = file(settings.folder, [*many(120, amount=6), *many(130)[120:]])
@@ -212,9 +226,7 @@ def test_a_higher_version_corrects(settings: CrmSettings, live: Live) -> None:
     assert [row["amount"] for row in stored(live) if row["version"] == 2] == [6.0] * 3
 
 
-def test_what_the_service_refuses_is_set_aside_and_the_rest_stored(
-    settings: CrmSettings, live: Live
-) -> None:
+def test_what_the_service_refuses_is_set_aside_and_the_rest_stored(settings: CrmSettings, live: Live) -> None:
     rows = many(200)
     for at in range(0, 180, 3):  # 60 rows: an answer names 50
         rows[at] = ("L" * 201, *rows[at][1:])
@@ -226,9 +238,7 @@ def test_what_the_service_refuses_is_set_aside_and_the_rest_stored(
     assert "at most 200" in text or "200 characters" in text
 
 
-def test_lists_are_cut_where_the_service_takes_smaller_bodies(
-    crm_toml: Path, settings: CrmSettings
-) -> None:
+def test_lists_are_cut_where_the_service_takes_smaller_bodies(crm_toml: Path, settings: CrmSettings) -> None:
     with served(crm_toml, HOTLEAD_OPEN="1", HOTLEAD_BODY_LIMIT="2000") as live:
         rows = many(100)
         rows[7] = (*rows[7][:4], "x" * 3_000, *rows[7][5:])
@@ -270,9 +280,7 @@ def test_a_service_that_goes_away_is_told_with_what_is_in_it(settings: CrmSettin
     app = Faulty.status(503, retry_after="30")
     with running(app) as url, open_client(url, None) as client:
         sender = Sender(client, print, patience=20.0)
-        with pytest.raises(
-            OutsideError, match=r"is not there \(it says 503.*nothing is stored twice"
-        ):
+        with pytest.raises(OutsideError, match=r"is not there \(it says 503.*nothing is stored twice"):
             sender.send([{"lead_id": "L"}], lambda done, of: None)
 
 
@@ -319,9 +327,7 @@ def test_a_key_opens_and_a_wrong_one_is_told_without_showing_it(
     with served(crm_toml) as live:
         assert send(path, settings, live.url, good).sent.stored == 1
         for key, status in ((good + "x", 401), (reviewer, 403)):
-            with pytest.raises(
-                SettingsError, match=f"does not take this API key \\({status}"
-            ) as told:
+            with pytest.raises(SettingsError, match=f"does not take this API key \\({status}") as told:
                 send(path, settings, live.url, key)
             assert key not in str(told.value)
         with pytest.raises(SettingsError, match=r"wants an API key.*HOTLEAD_KEY"):

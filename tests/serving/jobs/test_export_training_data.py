@@ -36,9 +36,7 @@ def loaded(tmp_path: Path) -> Loaded:
     return load(load_settings(crm_toml), tmp_path / "rejects.csv")
 
 
-def exported(
-    store: Store, loaded: Loaded, out: Path, *more: Record, **told: bool
-) -> tuple[Exported, Loaded]:
+def exported(store: Store, loaded: Loaded, out: Path, *more: Record, **told: bool) -> tuple[Exported, Loaded]:
     """What comes back of a CRM that went through the store, read as training reads it."""
     import_export(store, Export(loaded.crm, **asdict(besides(loaded))), loaded.settings)
     if more:
@@ -71,9 +69,7 @@ def test_a_corrected_deal_and_a_later_word_count_as_they_were_told(
         Record("outcomes", "d", 1, first, now - 9_000, {"outcome": "lost"}),
         Record("outcomes", "d", 2, first, now - 8_000, {"outcome": "won", "amount": 5.0}),
         Record("outcomes", "e", 1, second, now + 60_000, {"outcome": "won"}),
-        Record(
-            "handovers", "s", 1, second, now - 7_000, {"step": "sent_back", "reason": "no budget"}
-        ),
+        Record("handovers", "s", 1, second, now - 7_000, {"step": "sent_back", "reason": "no budget"}),
     ]
     made, again = exported(store, loaded, tmp_path, *more, sent_back=True)
     place = {str(lead): row for row, lead in enumerate(again.crm.lead_ids)}
@@ -98,9 +94,7 @@ def test_every_deal_of_a_lead_comes_out(store: Store, loaded: Loaded, tmp_path: 
     assert (made.won, made.lost) == (before.won + 1, before.lost)
 
 
-def test_values_read_as_the_service_reads_them(
-    store: Store, loaded: Loaded, tmp_path: Path
-) -> None:
+def test_values_read_as_the_service_reads_them(store: Store, loaded: Loaded, tmp_path: Path) -> None:
     lead, now = str(loaded.crm.lead_ids[0]), now_ms()
     told = {"attributes": {"channel": 5.0}}
     made, _ = exported(store, loaded, tmp_path, Record("leads", "n", 1, lead, now - 5_000, told))

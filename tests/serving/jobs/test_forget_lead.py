@@ -152,10 +152,17 @@ def test_nothing_of_a_lead_stays_while_the_service_runs(place: Place, lead: str)
         assert httpx.get(f"{live.url}/v1/scores?lead_id={other}").status_code == 200
     read = json.loads(told.stdout)
     assert read["store"] == {
-        "activities": 1, "current_scores": 1, "handovers": 1, "leads": 1, "opportunities": 1,
-        "outcomes": 1, "overrides": 1, "predictions": 1, "spool": 1,
+        "activities": 1,
+        "current_scores": 1,
+        "handovers": 1,
+        "leads": 1,
+        "opportunities": 1,
+        "outcomes": 1,
+        "overrides": 1,
+        "predictions": 1,
+        "spool": 1,
         "verdicts": 1,
-    }  # fmt: skip
+    }
     assert len(read["evidence"]) == 3  # the model folder, its MLflow artifact, its bundle
     assert all(read["evidence"].values())
     assert traces(place.out, hashed(other)) != []
@@ -242,9 +249,13 @@ def test_another_folder_is_searched_too(place: Place, lead: str, tmp_path: Path)
 def test_nothing_is_erased_without_a_yes(place: Place, answer: str) -> None:
     lead = place.known[-1]
     told = subprocess.run(
-        command("forget", lead, place.crm_toml), input=answer, capture_output=True, text=True,
-        timeout=60, check=False,
-    )  # fmt: skip
+        command("forget", lead, place.crm_toml),
+        input=answer,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert told.returncode == 130
     assert "Erase all that" in told.stderr
     assert told.stdout == ""
@@ -332,9 +343,7 @@ def test_a_damaged_bundle_is_not_made_whole(copy: Place, lead: str) -> None:
         load_bundle(root)
 
 
-def test_a_table_that_cannot_be_read_is_told_after_all_else_is_erased(
-    copy: Place, lead: str
-) -> None:
+def test_a_table_that_cannot_be_read_is_told_after_all_else_is_erased(copy: Place, lead: str) -> None:
     (copy.out / "model" / EVIDENCE_FILE).write_bytes(b"PAR1 torn")
     with pytest.raises(DataError, match=r"model/evidence\.parquet: cannot be read"):
         copy.forget(lead)

@@ -31,9 +31,7 @@ def loaded(tmp_path: Path) -> Loaded:
 def test_every_lead_activity_and_closed_deal_becomes_a_record(loaded: Loaded) -> None:
     export = Export(loaded.crm, **asdict(besides(loaded)))
     records = list(records_of(export, loaded.settings))
-    of_kind = {
-        kind: [r for r in records if r.kind == kind] for kind in ("leads", "activities", "outcomes")
-    }
+    of_kind = {kind: [r for r in records if r.kind == kind] for kind in ("leads", "activities", "outcomes")}
     assert len({r.lead_id for r in of_kind["leads"]}) == len(loaded.crm)
     assert len(of_kind["activities"]) == len(loaded.crm.activities)
     assert len(of_kind["outcomes"]) == int(loaded.crm.outcomes.closed.sum())
@@ -57,9 +55,7 @@ def test_a_lead_is_scored_from_the_store_as_from_the_crm(loaded: Loaded, known: 
     folder = loaded.settings.folder
     replaced(folder / "crm.toml", 'known = "at_creation"', f'known = "{known}"')
     assert run("import", folder / "crm.toml").returncode == 0
-    listed = run(
-        "score", folder / "crm.toml", "--to", folder / "list.csv", "--as-of", iso(now_ms())
-    )
+    listed = run("score", folder / "crm.toml", "--to", folder / "list.csv", "--as-of", iso(now_ms()))
     assert listed.returncode == 0, listed.stderr
     with (folder / "list.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))

@@ -78,9 +78,7 @@ def test_an_end_in_days(crm_toml: Path, file: Path) -> None:
     assert before + 90 * MS_PER_DAY <= (key.expires_at or 0) <= now_ms() + 90 * MS_PER_DAY
 
 
-def test_for_machines_the_token_comes_in_json_with_nothing_beside(
-    crm_toml: Path, file: Path
-) -> None:
+def test_for_machines_the_token_comes_in_json_with_nothing_beside(crm_toml: Path, file: Path) -> None:
     out, err = hotlead("add", "--role", "crm", "--name", "a", crm_toml, "--json")
     told = json.loads(out)
     assert err == ""
@@ -128,9 +126,7 @@ def test_revoke_ends_a_key(crm_toml: Path, file: Path) -> None:
 
 
 @pytest.mark.parametrize("command", ["rotate", "revoke"])
-def test_an_unknown_id_is_answered_with_the_known_ones(
-    command: str, crm_toml: Path, file: Path
-) -> None:
+def test_an_unknown_id_is_answered_with_the_known_ones(command: str, crm_toml: Path, file: Path) -> None:
     key, _ = keys.add(file, "crm", "a")
     out, err = hotlead(command, key.id[:-1] + "x", crm_toml, code=4)
     assert out == ""

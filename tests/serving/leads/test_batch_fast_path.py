@@ -24,10 +24,15 @@ from tests.helpers.service_app import CRM_TOML
 NOW = 1_790_000_000_000  # 2026-09-21T14:13:20Z
 
 SPELLINGS = (
-    "{:%Y-%m-%dT%H:%M:%S}Z", "{:%Y-%m-%d %H:%M:%S}+09:00", "{:%Y-%m-%dT%H:%M:%S.%f}-03:30",
-    "{:%Y-%m-%dT%H:%M:%S}.5Z", "2026-09-21T14:13:20Z", "2026-09-21T14:15:00Z",
-    "2026-09-21T14:13:20.0009Z", "1900-01-01T00:00:00Z",
-)  # fmt: skip
+    "{:%Y-%m-%dT%H:%M:%S}Z",
+    "{:%Y-%m-%d %H:%M:%S}+09:00",
+    "{:%Y-%m-%dT%H:%M:%S.%f}-03:30",
+    "{:%Y-%m-%dT%H:%M:%S}.5Z",
+    "2026-09-21T14:13:20Z",
+    "2026-09-21T14:15:00Z",
+    "2026-09-21T14:13:20.0009Z",
+    "1900-01-01T00:00:00Z",
+)
 
 
 def spelled(number: int) -> str:
@@ -37,11 +42,23 @@ def spelled(number: int) -> str:
 
 
 RIGHT_TIMES = st.integers(0, 5_000).map(spelled)
-TIMES = RIGHT_TIMES | st.sampled_from([
-    "2026-09-21T23:59:59+23:59", "2026-09-22T14:13:20+24:00", "2026-02-30T00:00:00Z", "1700000000", "",
-    "2026-09-01T24:00:00Z", "2026-09-01T10:00:60Z", "2026-09-01T10:00Z", "1899-12-30T00:00:00Z",
-    "2026-09-01", "2026-09-01T10:00:00", "2026-09-01T10:00:00+09:99", "2026-09-01t10:00:00z",
-])  # fmt: skip
+TIMES = RIGHT_TIMES | st.sampled_from(
+    [
+        "2026-09-21T23:59:59+23:59",
+        "2026-09-22T14:13:20+24:00",
+        "2026-02-30T00:00:00Z",
+        "1700000000",
+        "",
+        "2026-09-01T24:00:00Z",
+        "2026-09-01T10:00:60Z",
+        "2026-09-01T10:00Z",
+        "1899-12-30T00:00:00Z",
+        "2026-09-01",
+        "2026-09-01T10:00:00",
+        "2026-09-01T10:00:00+09:99",
+        "2026-09-01t10:00:00z",
+    ]
+)
 RIGHT_NUMBERS = st.floats(-1e15, 1e15) | st.sampled_from(
     [None, 10**15, -3, 0, "NA", " 1,200 ", "1.5e3", "12", "", "-0.5", -0.0, 0.1]
 )
@@ -65,46 +82,67 @@ RIGHT_VALUES = st.text(max_size=5) | st.sampled_from(
     ]
 )
 VALUES: st.SearchStrategy[Any] = RIGHT_VALUES | st.sampled_from(["x" * 4001, [], 10**16, 1e300])
-RIGHT_ATTRIBUTES = st.fixed_dictionaries({}, optional={
-    "channel": RIGHT_VALUES, "budget": RIGHT_VALUES, "employees": RIGHT_NUMBERS, "months": RIGHT_NUMBERS,
-    "hobby": RIGHT_VALUES, "趣味": RIGHT_VALUES,
-})  # fmt: skip
+RIGHT_ATTRIBUTES = st.fixed_dictionaries(
+    {},
+    optional={
+        "channel": RIGHT_VALUES,
+        "budget": RIGHT_VALUES,
+        "employees": RIGHT_NUMBERS,
+        "months": RIGHT_NUMBERS,
+        "hobby": RIGHT_VALUES,
+        "趣味": RIGHT_VALUES,
+    },
+)
 ATTRIBUTES = st.dictionaries(
     st.sampled_from(["channel", "employees", "hobby", "", "a\nb", "x" * 201]), VALUES, max_size=3
 )
 
 
 def leads_of(
-    ids: st.SearchStrategy[Any], times: st.SearchStrategy[str], kinds: st.SearchStrategy[str],
-    values: st.SearchStrategy[Any], attributes: st.SearchStrategy[dict[str, Any]],
-) -> st.SearchStrategy[list[dict[str, Any]]]:  # fmt: skip
+    ids: st.SearchStrategy[Any],
+    times: st.SearchStrategy[str],
+    kinds: st.SearchStrategy[str],
+    values: st.SearchStrategy[Any],
+    attributes: st.SearchStrategy[dict[str, Any]],
+) -> st.SearchStrategy[list[dict[str, Any]]]:
     activity = st.fixed_dictionaries({"type": kinds, "at": times}, optional={"value": values})
     events = st.lists(activity, max_size=4)
     told = {
-        "created_at": st.none() | times, "attributes": attributes, "activities": events,
-        "colleagues_activities": events, "changes": st.just([]),
-    }  # fmt: skip
-    lead = st.fixed_dictionaries(
-        {"lead_id": ids, "attributes": told.pop("attributes")}, optional=told
-    )
+        "created_at": st.none() | times,
+        "attributes": attributes,
+        "activities": events,
+        "colleagues_activities": events,
+        "changes": st.just([]),
+    }
+    lead = st.fixed_dictionaries({"lead_id": ids, "attributes": told.pop("attributes")}, optional=told)
     return st.lists(lead, min_size=1, max_size=4)
 
 
 KINDS = st.sampled_from(["visit", "quote", "download", "other"])
 RIGHT = leads_of(
-    st.sampled_from(["L1", "L2", "日本"]), RIGHT_TIMES, KINDS, st.none() | st.floats(-9, 1e15),
+    st.sampled_from(["L1", "L2", "日本"]),
+    RIGHT_TIMES,
+    KINDS,
+    st.none() | st.floats(-9, 1e15),
     RIGHT_ATTRIBUTES,
-)  # fmt: skip
+)
 WRONG = leads_of(
-    st.sampled_from(["L1", "", "a\x7f", 7]), TIMES, KINDS | st.sampled_from(["", "a\tb"]),
-    st.sampled_from([3, "1", True, 1e16]), ATTRIBUTES,
-)  # fmt: skip
+    st.sampled_from(["L1", "", "a\x7f", 7]),
+    TIMES,
+    KINDS | st.sampled_from(["", "a\tb"]),
+    st.sampled_from([3, "1", True, 1e16]),
+    ATTRIBUTES,
+)
 ANY = st.one_of(
-    RIGHT, RIGHT, RIGHT, WRONG, st.tuples(RIGHT, WRONG).map(lambda both: [both[0][0], both[1][0]]),
+    RIGHT,
+    RIGHT,
+    RIGHT,
+    WRONG,
+    st.tuples(RIGHT, WRONG).map(lambda both: [both[0][0], both[1][0]]),
     leads_of(st.just("L1"), TIMES, KINDS, st.just(1), ATTRIBUTES),
     leads_of(st.just("L1"), RIGHT_TIMES, KINDS, st.sampled_from([True, "1", 1e16]), st.just({})),
     st.just([{"lead_id": "L1"}]),
-)  # fmt: skip
+)
 """Batches as senders write them, rightly for the most part."""
 
 
@@ -138,9 +176,7 @@ def test_the_quick_way_reads_as_the_careful_way_does(
 
 @settings(max_examples=150, deadline=None, derandomize=True)
 @given(leads=ANY)
-def test_the_quick_way_takes_what_is_plainly_right(
-    crm: CrmSettings, leads: list[dict[str, Any]]
-) -> None:
+def test_the_quick_way_takes_what_is_plainly_right(crm: CrmSettings, leads: list[dict[str, Any]]) -> None:
     """It leaves leads that come with their id alone to the careful way, and two spellings of times."""
     how = Reading.of(crm)
     try:
@@ -158,8 +194,15 @@ def test_the_quick_way_takes_what_is_plainly_right(
 @pytest.mark.parametrize(
     "body",
     [
-        b"", b"{", b"[]", b"{}", b'{"leads": []}', b'{"leads": [1]}', b'{"leads": [null]}',
-        b'{"leads": {"lead_id": "a"}}', b'{"leads": [{"lead_id": "a"}]}',
+        b"",
+        b"{",
+        b"[]",
+        b"{}",
+        b'{"leads": []}',
+        b'{"leads": [1]}',
+        b'{"leads": [null]}',
+        b'{"leads": {"lead_id": "a"}}',
+        b'{"leads": [{"lead_id": "a"}]}',
         b'{"leads": [{"lead_id": "a", "attributes": []}]}',
         b'{"leads": [{"lead_id": "a", "attributes": {}}], "more": 1}',
         b'{"leads": [{"lead_id": "a", "attributes": {}, "more": 1}]}',
@@ -171,12 +214,10 @@ def test_the_quick_way_takes_what_is_plainly_right(
         b'{"leads": [{"lead_id": "a", "changes": {}}]}',
         b'{"leads": [{"lead_id": "a", "changes": null}]}',
         b'{"leads": [{"lead_id": "a", "attributes": null}]}',
-        b'{"leads": [{"lead_id": "a", "activities": [{"type": "v", "at": "2026-09-02T09:00Z", "value": 1}]}]}',
+        b'{"leads": [{"lead_id": "a", "activities": [{"type": "v", "at": "2026-09-02T09:00Z"}]}]}',
     ],
-)  # fmt: skip
-def test_what_is_not_plainly_right_is_left_to_the_careful_way(
-    crm: CrmSettings, body: bytes
-) -> None:
+)
+def test_what_is_not_plainly_right_is_left_to_the_careful_way(crm: CrmSettings, body: bytes) -> None:
     with pytest.raises(NotPlain):
         quick_batch(body, Reading.of(crm), NOW)
 
@@ -184,16 +225,22 @@ def test_what_is_not_plainly_right_is_left_to_the_careful_way(
 def test_true_is_no_number(crm: CrmSettings) -> None:
     event = {"type": "visit", "at": "2026-09-02T09:00:00Z", "value": True}
     with pytest.raises(NotPlain):
-        quick_batch(json.dumps({"leads": [{"lead_id": "a", "activities": [event]}]}).encode(),
-                    Reading.of(crm), NOW)  # fmt: skip
+        quick_batch(
+            json.dumps({"leads": [{"lead_id": "a", "activities": [event]}]}).encode(), Reading.of(crm), NOW
+        )
 
 
 def test_what_is_plainly_right_goes_the_quick_way(crm: CrmSettings) -> None:
-    body = {"leads": [
-        {"lead_id": "L1", "created_at": "2026-09-01T09:00:00+09:00",
-         "attributes": {"channel": "ads", "employees": "1,200", "hobby": "go"},
-         "activities": [{"type": "visit", "at": "2026-09-02T09:00:00.5Z", "value": 3}]},
-    ]}  # fmt: skip
+    body = {
+        "leads": [
+            {
+                "lead_id": "L1",
+                "created_at": "2026-09-01T09:00:00+09:00",
+                "attributes": {"channel": "ads", "employees": "1,200", "hobby": "go"},
+                "activities": [{"type": "visit", "at": "2026-09-02T09:00:00.5Z", "value": 3}],
+            },
+        ]
+    }
     read = quick_batch(json.dumps(body).encode(), Reading.of(crm), NOW)
     assert read.ignored == [("hobby",)]
     assert read.created.tolist() == [1_788_220_800_000]

@@ -33,9 +33,7 @@ LEAD = {
 
 
 @pytest.mark.parametrize("body", [{**LEAD, "id": "one"}, LEAD])
-def test_the_same_sent_again_is_known_after_crm_toml_gained_a_column(
-    tmp_path: Path, body: Any
-) -> None:
+def test_the_same_sent_again_is_known_after_crm_toml_gained_a_column(tmp_path: Path, body: Any) -> None:
     with small_app(tmp_path, lambda: NOW) as before:
         first = before.post("/v1/leads", body)
         assert first.status_code == 201
@@ -53,34 +51,40 @@ def test_the_same_sent_again_is_known_after_crm_toml_gained_a_column(
             assert after.post("/v1/leads", other).status_code == 409
 
 
-@pytest.mark.parametrize(
-    "amount", [520_000, "520,000", "520000", "５２０，０００", "５２００００", "5.2E5"]
-)
+@pytest.mark.parametrize("amount", [520_000, "520,000", "520000", "５２０，０００", "５２００００", "5.2E5"])
 def test_an_amount_is_read_as_people_write_it(app: App, amount: object) -> None:
     deal = {"id": "d", "lead_id": "A", "outcome": "won", "closed_at": ago(1)}
     assert app.post("/v1/outcomes", {**deal, "amount": amount}).status_code == 201
-    assert (
-        app.post("/v1/outcomes", {**deal, "amount": 520_000}).json()["outcome"] == "already known"
-    )
+    assert app.post("/v1/outcomes", {**deal, "amount": 520_000}).json()["outcome"] == "already known"
 
 
-@pytest.mark.parametrize(
-    "amount", ["52,00", "520.000,0", "￥520,000", "many", "", "1e16", True, [1]]
-)
+@pytest.mark.parametrize("amount", ["52,00", "520.000,0", "￥520,000", "many", "", "1e16", True, [1]])
 def test_what_is_no_number_is_told(app: App, amount: object) -> None:
-    answer = app.post("/v1/outcomes", {
-        "lead_id": "A", "outcome": "won", "closed_at": ago(1), "amount": amount,
-    })  # fmt: skip
+    answer = app.post(
+        "/v1/outcomes",
+        {
+            "lead_id": "A",
+            "outcome": "won",
+            "closed_at": ago(1),
+            "amount": amount,
+        },
+    )
     (wrong,) = answer.json()["errors"]
     assert (wrong["path"], answer.status_code) == ("body.amount", 422)
     assert 'a text of one such as "1,200"' in wrong["allowed"]
 
 
 def test_numbers_of_attributes_and_activities_too(app: App) -> None:
-    body = {"lead_id": "A", "attributes": {"employees": "１，２００"},
-            "activities": [{"type": "quote", "at": ago(1), "value": "４８０，０００"}]}  # fmt: skip
-    plain = {"lead_id": "A", "attributes": {"employees": 1200},
-             "activities": [{"type": "quote", "at": ago(1), "value": 480_000}]}  # fmt: skip
+    body = {
+        "lead_id": "A",
+        "attributes": {"employees": "１，２００"},
+        "activities": [{"type": "quote", "at": ago(1), "value": "４８０，０００"}],
+    }
+    plain = {
+        "lead_id": "A",
+        "attributes": {"employees": 1200},
+        "activities": [{"type": "quote", "at": ago(1), "value": 480_000}],
+    }
     one, other = (app.post("/v1/score", each).json() for each in (body, plain))
     assert one["rules"] == other["rules"]
     assert [r["code"] for r in one["rules"]["reasons"]] == ["large"]
@@ -90,10 +94,11 @@ def test_numbers_of_attributes_and_activities_too(app: App) -> None:
 
 def test_misspelt_types_and_columns_are_named(app: App) -> None:
     body = {
-        "lead_id": "A", "attributes": {"chanel": "ads"},
+        "lead_id": "A",
+        "attributes": {"chanel": "ads"},
         "activities": [{"type": "quotes", "at": ago(1)}, {"type": "visit", "at": ago(1)}],
         "colleagues_activities": [{"type": "vist", "at": ago(1)}],
-    }  # fmt: skip
+    }
     changed = {**body, "changes": [{"column": "employes", "value": 7, "at": ago(2)}]}
     told = app.post("/v1/score", changed).json()
     assert told["ignored_attributes"] == ["chanel", "employes"]
@@ -112,11 +117,7 @@ def test_misspelt_types_and_columns_are_named(app: App) -> None:
 
 
 def test_where_features_count_all_activities_alone_none_is_strange(tmp_path: Path) -> None:
-    told = (
-        CRM_TOML.replace('"visit"', '"*"')
-        .replace('"quote"', '"*"')
-        .replace('["*", "download"]', '"*"')
-    )
+    told = CRM_TOML.replace('"visit"', '"*"').replace('"quote"', '"*"').replace('["*", "download"]', '"*"')
     with small_app(tmp_path, lambda: NOW, told) as app:
         body = {"lead_id": "A", "activities": [{"type": "anything", "at": ago(1)}]}
         assert app.post("/v1/score", body).json()["unknown_activities"] == []
@@ -125,15 +126,19 @@ def test_where_features_count_all_activities_alone_none_is_strange(tmp_path: Pat
 def test_a_moment_before_the_lead_was_there_is_refused_with_both(app: App) -> None:
     app.post("/v1/leads", {"lead_id": "S", "updated_at": ago(3), "created_at": ago(5)})
     bodies = [
-        {"lead_id": "S"}, {"lead_id": "B", "created_at": ago(5)},
+        {"lead_id": "S"},
+        {"lead_id": "B", "created_at": ago(5)},
         {"lead_id": "C", "activities": [{"type": "visit", "at": ago(5)}]},
-    ]  # fmt: skip
+    ]
     for body in bodies:
         answer = app.post("/v1/score", body, params={"as_of": ago(6)})
         assert answer.status_code == 422
         (wrong,) = answer.json()["errors"]
-        assert wrong == {"path": "query.as_of", "got": f'"{ago(6)}"',
-                         "allowed": f"a moment when the lead was there: it came at {ago(5)}"}  # fmt: skip
+        assert wrong == {
+            "path": "query.as_of",
+            "got": f'"{ago(6)}"',
+            "allowed": f"a moment when the lead was there: it came at {ago(5)}",
+        }
         assert app.post("/v1/score", body, params={"as_of": ago(5)}).status_code == 200
     for leads in (bodies[1:], bodies):
         undated = {"lead_id": "D", "attributes": {"channel": "ads"}}

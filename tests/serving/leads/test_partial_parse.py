@@ -34,19 +34,37 @@ def wrong(app: App, path: str, body: Any) -> list[str]:
 
 
 BAD_LEAD = {
-    "lead_id": "", "colour": "red", "created_at": FUTURE,
+    "lead_id": "",
+    "colour": "red",
+    "created_at": FUTURE,
     "attributes": {"employees": "many", "channel": ["x"], "months": 3},
     "activities": [
-        {"type": "visit", "at": PAST}, {"type": "visit", "at": FUTURE, "value": "lots"},
-        {"type": "", "at": FUTURE}, {"at": "soon"}, 7,
+        {"type": "visit", "at": PAST},
+        {"type": "visit", "at": FUTURE, "value": "lots"},
+        {"type": "", "at": FUTURE},
+        {"at": "soon"},
+        7,
     ],
     "changes": [{"column": "employees", "value": "few", "at": FUTURE}, {"column": "months", "value": "x"}],
-}  # fmt: skip
+}
 IN_LEAD = [
-    "lead_id", "attributes.channel", "activities[1].value", "activities[2].type", "activities[3].type",
-    "activities[3].at", "activities[4]", "changes[1].at", "colour", "created_at", "attributes.employees",
-    "activities[1].at", "activities[2].at", "changes[0].at", "changes[0].value", "changes[1].value",
-]  # fmt: skip
+    "lead_id",
+    "attributes.channel",
+    "activities[1].value",
+    "activities[2].type",
+    "activities[3].type",
+    "activities[3].at",
+    "activities[4]",
+    "changes[1].at",
+    "colour",
+    "created_at",
+    "attributes.employees",
+    "activities[1].at",
+    "activities[2].at",
+    "changes[0].at",
+    "changes[0].value",
+    "changes[1].value",
+]
 
 
 def test_one_lead(app: App) -> None:
@@ -72,9 +90,12 @@ def test_a_list_of_records(app: App) -> None:
         {"lead_id": 7, "updated_at": PAST, "attributes": {"months": "y", "channel": "ads"}},
     ]
     assert sorted(wrong(app, "/v1/leads", told)) == [
-        "body[0].attributes.employees", "body[0].created_at", "body[0].updated_at",
-        "body[1].attributes.months", "body[1].lead_id",
-    ]  # fmt: skip
+        "body[0].attributes.employees",
+        "body[0].created_at",
+        "body[0].updated_at",
+        "body[1].attributes.months",
+        "body[1].lead_id",
+    ]
 
 
 def test_a_hearing(app: App) -> None:
@@ -86,8 +107,11 @@ def test_a_hearing(app: App) -> None:
         "hearing": {"timing": "soon", "need": 2},
     }
     assert sorted(wrong(app, "/v1/handovers", told)) == [
-        "body.at", "body.by", "body.hearing.need", "body.hearing.timing",
-    ]  # fmt: skip
+        "body.at",
+        "body.by",
+        "body.hearing.need",
+        "body.hearing.timing",
+    ]
 
 
 def test_what_is_no_json_is_a_400(app: App) -> None:
@@ -111,9 +135,12 @@ def test_whatever_is_sent_something_is_read(told: Any) -> None:
 
 
 def test_a_body_that_is_well_is_read_as_it_is() -> None:
-    told = {"lead_id": "A", "activities": [{"type": "visit", "at": PAST, "value": "1,200"}],
-            "attributes": {"employees": 7},
-            "changes": [{"column": "c", "value": True, "at": PAST}]}  # fmt: skip
+    told = {
+        "lead_id": "A",
+        "activities": [{"type": "visit", "at": PAST, "value": "1,200"}],
+        "attributes": {"employees": 7},
+        "changes": [{"column": "c", "value": True, "at": PAST}],
+    }
     assert (
         salvage(bodies.Lead, told).model_dump()
         == bodies.Lead.model_validate_json(json.dumps(told)).model_dump()

@@ -86,15 +86,19 @@ def test_what_came_is_read_once_and_corrections_take_its_place(store: Store) -> 
     done = Done(store)
     done.refresh()
     assert done.among(["A", "B", "C", "D"], AT + 1) == {
-        "A": Standing("lost", AT), "B": Standing("won", AT), "C": Standing(next_action=AT + DAY),
-    }  # fmt: skip
+        "A": Standing("lost", AT),
+        "B": Standing("won", AT),
+        "C": Standing(next_action=AT + DAY),
+    }
     kept(store, outcome("d1", "A", "won", AT + 5, 2), outcome("d2", "Z", "won", AT, 2))
     kept(store, planned("s2", "C", AT + 2 * DAY, AT + 1), outcome("d3", "D", "lost"))
     done.refresh()
     assert done.among(["A", "B", "C", "D", "Z"], AT + 9) == {
-        "A": Standing("won", AT + 5), "C": Standing(next_action=AT + 2 * DAY),
-        "D": Standing("lost", AT), "Z": Standing("won", AT),
-    }  # fmt: skip
+        "A": Standing("won", AT + 5),
+        "C": Standing(next_action=AT + 2 * DAY),
+        "D": Standing("lost", AT),
+        "Z": Standing("won", AT),
+    }
     afresh = Done(store)
     afresh.refresh()
     assert {k: sorted(v) for k, v in afresh._by_lead.items() if v} == {
@@ -222,9 +226,7 @@ def test_a_replay_before_the_close_is_of_an_open_lead(app: App) -> None:
 def test_sales_go_on_with_an_accepted_lead_at_the_date_that_they_told(app: App) -> None:
     sent_hot(app)
     scored(app, {"lead_id": "H"})
-    app.post(
-        "/v1/handovers", {"lead_id": "H", "step": "accepted", "at": iso(AT - 1000), "by": "Abe"}
-    )
+    app.post("/v1/handovers", {"lead_id": "H", "step": "accepted", "at": iso(AT - 1000), "by": "Abe"})
     action = scored(app, {"lead_id": "H"})["action"]
     assert isinstance(action, dict)
     assert (action["kind"], action["owner"], action["deadline"]) == (

@@ -38,12 +38,15 @@ def looked_at(store: Store, made: Company, now: int, since: int | None = None) -
 
 
 def test_the_first_live_answer_of_each_version_counts(store: Store) -> None:
-    store.remember([
-        prediction("A", AT, probability=0.9, replay=True), prediction("A", AT + 1, probability=0.2),
-        prediction("A", AT + 2, probability=0.7),
-        prediction("A", AT + 3, model_version="8", probability=0.6),
-        prediction("B", AT, model_version=None, probability=None),
-    ]).result()  # fmt: skip
+    store.remember(
+        [
+            prediction("A", AT, probability=0.9, replay=True),
+            prediction("A", AT + 1, probability=0.2),
+            prediction("A", AT + 2, probability=0.7),
+            prediction("A", AT + 3, model_version="8", probability=0.6),
+            prediction("B", AT, model_version=None, probability=None),
+        ]
+    ).result()
     told = by_version(store)
     assert told["7"].probability.tolist() == [0.2]
     assert told["8"].probability.tolist() == [0.6]
@@ -69,14 +72,16 @@ def test_the_rules_have_the_probability_of_the_points_part_of_the_version_in_use
     model = replace(judge.model, points=part)
     own = {"model_version": model.version, "card_version": model.card.version, "points": 10}
     fired, never = '{"triggers":["date"],"exclusions":[]}', '{"triggers":[],"exclusions":["rival"]}'
-    store.remember([
-        prediction("A", **own), prediction("B", **own, detail=fired), prediction("C", **own, detail=never),
-        prediction("D", **{**own, "card_version": "another"}), prediction("E", **{**own, "model_version": "8"}),
-    ]).result()  # fmt: skip
-    told = {
-        each.version: each
-        for each in store.see(lambda at: served._served(at, {}, AT + 1, 0, model))
-    }
+    store.remember(
+        [
+            prediction("A", **own),
+            prediction("B", **own, detail=fired),
+            prediction("C", **own, detail=never),
+            prediction("D", **{**own, "card_version": "another"}),
+            prediction("E", **{**own, "model_version": "8"}),
+        ]
+    ).result()
+    told = {each.version: each for each in store.see(lambda at: served._served(at, {}, AT + 1, 0, model))}
     expected = [sigmoid(np.array([x]))[0] for x in (-1.0, 0.0, -4.0)]
     assert sorted(told[model.version].rules_chance.tolist())[:3] == pytest.approx(sorted(expected))
     assert np.isnan(told[model.version].rules_chance).sum() == 1
@@ -92,22 +97,31 @@ def test_the_latest_version_of_an_outcome_counts_and_the_first_of_several_deals(
     store: Store,
 ) -> None:
     store.remember([prediction(lead, AT) for lead in ("A", "B", "C")]).result()
-    store.accept([
-        record("outcomes", "o", AT + 9, lead_id="A", outcome="lost"),
-        record("outcomes", "o", AT + 10, 2, lead_id="A", outcome="won"),
-        record("outcomes", "p", AT + 20, lead_id="B", outcome="won"),
-        record("outcomes", "q", AT + 4, lead_id="B", outcome="lost"),
-    ]).result()  # fmt: skip
+    store.accept(
+        [
+            record("outcomes", "o", AT + 9, lead_id="A", outcome="lost"),
+            record("outcomes", "o", AT + 10, 2, lead_id="A", outcome="won"),
+            record("outcomes", "p", AT + 20, lead_id="B", outcome="won"),
+            record("outcomes", "q", AT + 4, lead_id="B", outcome="lost"),
+        ]
+    ).result()
     told = by_version(store)["7"]
     assert sorted(zip(told.closed_at.tolist(), told.won_at.tolist(), strict=True)) == [
-        (AT + 4, AT + 20), (AT + 10, AT + 10), (NEVER, NEVER),
-    ]  # fmt: skip
+        (AT + 4, AT + 20),
+        (AT + 10, AT + 10),
+        (NEVER, NEVER),
+    ]
 
 
 def test_nothing_after_now_is_seen(store: Store) -> None:
     store.remember([prediction("A", AT), prediction("B", AT + 500)]).result()
-    store.accept([record("outcomes", "o", AT + 300, lead_id="A", outcome="won"),
-                  activity("a", AT + 1), activity("b", AT + 400)]).result()  # fmt: skip
+    store.accept(
+        [
+            record("outcomes", "o", AT + 300, lead_id="A", outcome="won"),
+            activity("a", AT + 1),
+            activity("b", AT + 400),
+        ]
+    ).result()
     told = by_version(store, now=AT + 100)["7"]
     assert told.as_of.tolist() == [AT]
     assert told.won_at.tolist() == [NEVER]
@@ -116,10 +130,14 @@ def test_nothing_after_now_is_seen(store: Store) -> None:
 
 
 def test_who_decided_is_counted_of_live_answers_of_the_last_days(store: Store) -> None:
-    store.remember([
-        prediction("A", AT), prediction("B", AT, replay=True), prediction("C", AT - 40 * DAY),
-        prediction("D", AT, decided_by="rules", fallback="no_model", model_version=None),
-    ]).result()  # fmt: skip
+    store.remember(
+        [
+            prediction("A", AT),
+            prediction("B", AT, replay=True),
+            prediction("C", AT - 40 * DAY),
+            prediction("D", AT, decided_by="rules", fallback="no_model", model_version=None),
+        ]
+    ).result()
     by, fallbacks = store.see(lambda at: served._shares(at, AT + 1))
     assert by == {"model": 1, "rules": 1}
     assert fallbacks == {"no_model": 1}
@@ -142,9 +160,7 @@ def test_the_advice_fits_what_happened(
     found = looked_at(store, made, AT)
     assert found.advice == told
     assert found.sampled == 600  # 300 leads, at the ages of 0 and 7 days
-    assert [n for n, s in found.shifts.items() if s.much] == (
-        ["channel"] if "fair" in channels else []
-    )
+    assert [n for n, s in found.shifts.items() if s.much] == (["channel"] if "fair" in channels else [])
     (only,) = found.performance
     assert (only.leads, only.judged, only.waiting) == (1_000, 1_000, 0)
 
@@ -152,28 +168,25 @@ def test_the_advice_fits_what_happened(
 def test_before_the_horizon_has_ended_nothing_is_judged(store: Store, tmp_path: Path) -> None:
     made = company(tmp_path)
     live(store, made.model, AT)
-    found = looked_at(
-        store, made, AT - 31 * DAY
-    )  # 29 days after the answers: most deals are closed
+    found = looked_at(store, made, AT - 31 * DAY)  # 29 days after the answers: most deals are closed
     assert found.advice == "too_little_known"
     (only,) = found.performance
     assert (only.judged, only.won, only.waiting) == (0, 0, 1_000)
     assert looked_at(store, made, AT, since=AT - DAY).performance == []
 
 
-def test_each_version_of_the_card_is_told_where_there_are_more(
-    store: Store, tmp_path: Path
-) -> None:
+def test_each_version_of_the_card_is_told_where_there_are_more(store: Store, tmp_path: Path) -> None:
     made = company(tmp_path)
     live(store, made.model, AT)
-    store.remember([
-        prediction(f"B{i}", AT - 50 * DAY, model_version=made.model, card_version="other")
-        for i in range(3)
-    ]).result()  # fmt: skip
+    store.remember(
+        [prediction(f"B{i}", AT - 50 * DAY, model_version=made.model, card_version="other") for i in range(3)]
+    ).result()
     found = looked_at(store, made, AT).performance
     assert [(each.card, each.leads) for each in found] == [
-        (None, 1_003), ("c0ffee", 1_000), ("other", 3),
-    ]  # fmt: skip
+        (None, 1_003),
+        ("c0ffee", 1_000),
+        ("other", 3),
+    ]
     assert found[1].differences is not None
     assert found[2].differences is None
 

@@ -18,9 +18,7 @@ from tests.helpers.stores import opened
 ADVICE = {"en": "The world moved", "ja": "市場の傾向が変わりました"}
 
 
-def made(
-    folder: Path, bias: float = 0.0, channels: tuple[str, ...] = ("referral", "ads")
-) -> Company:
+def made(folder: Path, bias: float = 0.0, channels: tuple[str, ...] = ("referral", "ads")) -> Company:
     """A company whose service has answered for two months until today."""
     told = company(folder)
     with opened(told.settings.store_url, told.settings.spool) as store:
@@ -85,15 +83,11 @@ def test_an_empty_store_tells_too_little_and_what_is_missing(tmp_path: Path) -> 
         pass
     told = monitor(there)
     assert told.returncode == 0, told.stderr
-    assert "200 more judged leads and 20 more wins" in " ".join(
-        re.sub("[│╭╮╰╯─]", " ", told.stdout).split()
-    )
+    assert "200 more judged leads and 20 more wins" in " ".join(re.sub("[│╭╮╰╯─]", " ", told.stdout).split())
 
 
 @pytest.mark.parametrize("url", ["", "postgresql://nobody:secret@127.0.0.1:1/none"])
-def test_without_a_store_or_while_it_is_away_the_command_ends_with_5(
-    tmp_path: Path, url: str
-) -> None:
+def test_without_a_store_or_while_it_is_away_the_command_ends_with_5(tmp_path: Path, url: str) -> None:
     told = monitor(company(tmp_path), HOTLEAD_STORE_URL=url)
     assert told.returncode == 5
     assert "store" in told.stderr

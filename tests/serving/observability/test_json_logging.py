@@ -23,9 +23,7 @@ def fail(value):
 def lines(code: str, before: str = "") -> list[dict[str, Any]]:
     """The log of a process that runs `code`; nothing else may be printed."""
     script = f"{HEAD}{before}\nlogs.configure('info')\n{code}"
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.stdout == ""
     assert SECRET not in done.stderr
     assert "Traceback" not in done.stderr
@@ -39,9 +37,13 @@ def test_a_line_has_time_level_logger_message_and_what_else_is_told() -> None:
     )
     assert line.pop("time").endswith("Z")
     assert line == {
-        "level": "warning", "logger": "serving.store.store", "message": "3 rows", "request_id": "r-1",
-        "rows": 3, "at": None,
-    }  # fmt: skip
+        "level": "warning",
+        "logger": "serving.store.store",
+        "message": "3 rows",
+        "request_id": "r-1",
+        "rows": 3,
+        "at": None,
+    }
 
 
 @pytest.mark.parametrize("name", ["serving.api.routes", "bentoml.serve", "uvicorn.error", "sqlalchemy.x"])
@@ -93,8 +95,9 @@ def test_asyncio_tells_neither_arguments_nor_exception() -> None:
         "asyncio.run(main())"
     )
     assert [line["message"] for line in found] == [
-        "Exception in callback fail", "Task exception was never retrieved",
-    ]  # fmt: skip
+        "Exception in callback fail",
+        "Task exception was never retrieved",
+    ]
     assert all(line["error"] == ["ValueError"] for line in found)
 
 

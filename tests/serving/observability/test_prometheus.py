@@ -99,9 +99,12 @@ def test_workers_share_their_metrics_and_the_dead_leave_only_counts(tmp_path: Pa
 
     def worker(rows: str, version: str) -> subprocess.Popen[str]:
         process = subprocess.Popen(
-            [sys.executable, "-c", WORKER, rows, version], env=environ, text=True,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-        )  # fmt: skip
+            [sys.executable, "-c", WORKER, rows, version],
+            env=environ,
+            text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
         assert process.stdout
         assert process.stdout.readline() == "ready\n"
         return process

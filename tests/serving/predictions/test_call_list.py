@@ -21,18 +21,17 @@ __all__ = ["server", "store", "url"]
 def filled(store: Store, count: int) -> list[str]:
     """Hot leads of two owners with few deadlines and scores among them; their ids in the list's order."""
     told = [
-        hot(f"L{i:03}", AT, owner=OWNERS[i % 2], score=80 + i % 3,
-            deadline=None if i % 4 == 0 else AT + i % 2)
+        hot(
+            f"L{i:03}", AT, owner=OWNERS[i % 2], score=80 + i % 3, deadline=None if i % 4 == 0 else AT + i % 2
+        )
         for i in range(count)
-    ]  # fmt: skip
+    ]
     store.remember(told).result(10)
     ordered = sorted(told, key=lambda p: (p.deadline or NEVER, -p.score, p.lead_id))
     return [p.lead_id for p in ordered]
 
 
-def walked(
-    store: Store, said: Said, owner: str | None, limit: int
-) -> tuple[list[str], list[Calls]]:
+def walked(store: Store, said: Said, owner: str | None, limit: int) -> tuple[list[str], list[Calls]]:
     pages, after = [], None
     while True:
         page = calls(store, said, owner, limit, AT + 100, after)

@@ -42,9 +42,7 @@ def test_before_anything_is_there_the_rules_answer(folder: Path, crm: CrmSetting
     assert not watch.refresh()
 
 
-def test_a_bundle_is_taken_into_use_when_it_comes(
-    demo: Demo, folder: Path, crm: CrmSettings
-) -> None:
+def test_a_bundle_is_taken_into_use_when_it_comes(demo: Demo, folder: Path, crm: CrmSettings) -> None:
     watch = Watch(crm, folder / "bundles")
     watch.refresh()
     before = watch.in_use
@@ -83,9 +81,7 @@ def test_other_features_leave_the_rules(demo: Demo, folder: Path) -> None:
     assert watch.in_use.scorer.fallback == "feature_mismatch"
 
 
-def test_a_new_scorecard_is_taken_and_a_wrong_one_is_not(
-    demo: Demo, folder: Path, crm: CrmSettings
-) -> None:
+def test_a_new_scorecard_is_taken_and_a_wrong_one_is_not(demo: Demo, folder: Path, crm: CrmSettings) -> None:
     watch, card = Watch(crm, folder / "bundles"), folder / "scorecard.toml"
     lay_out(demo, folder)
     watch.refresh()
@@ -102,9 +98,7 @@ def test_a_new_scorecard_is_taken_and_a_wrong_one_is_not(
     assert watch.in_use.scorer.card.rows
 
 
-def test_a_wrong_scorecard_without_a_model_leaves_the_last_good_one(
-    folder: Path, crm: CrmSettings
-) -> None:
+def test_a_wrong_scorecard_without_a_model_leaves_the_last_good_one(folder: Path, crm: CrmSettings) -> None:
     watch, card = Watch(crm, folder / "bundles"), folder / "scorecard.toml"
     watch.refresh()
     good = watch.in_use.scorer.card.version

@@ -86,20 +86,21 @@ def test_a_date_holds_until_the_end_of_its_day(site: tuple[App, Reviewer]) -> No
     a_hot_lead(app)
     told = {"step": "next_action", "due": "2099-12-01"}
     assert reviewer.submit("/review/calls/L1", told, page="/review/calls").status_code == 303
-    stored = app.house.store.see(
-        lambda at: at.exec_driver_sql("SELECT due_at FROM handovers").scalar()
-    )
+    stored = app.house.store.see(lambda at: at.exec_driver_sql("SELECT due_at FROM handovers").scalar())
     assert iso(stored) == "2099-12-01T14:59:59Z"  # midnight in Tokyo
 
 
 @pytest.mark.parametrize(
     ("told", "wrong"),
-    [({"step": "sent_back", "reason": "  "}, "Say why it is sent back"),
-    ({"step": "next_action", "due": "soon"}, "Give a day"),
-     ({"step": "next_action", "due": "2001-01-01"}, "Give a day from today on"),
-     ({"step": "next_action", "due": "9999-12-31"}, "Give a day"),
-     ({"step": "steal"}, "Choose one of the buttons"), ({}, "Choose one of the buttons")],
-)  # fmt: skip
+    [
+        ({"step": "sent_back", "reason": "  "}, "Say why it is sent back"),
+        ({"step": "next_action", "due": "soon"}, "Give a day"),
+        ({"step": "next_action", "due": "2001-01-01"}, "Give a day from today on"),
+        ({"step": "next_action", "due": "9999-12-31"}, "Give a day"),
+        ({"step": "steal"}, "Choose one of the buttons"),
+        ({}, "Choose one of the buttons"),
+    ],
+)
 def test_a_wrong_step_keeps_what_was_typed_and_stores_nothing(
     site: tuple[App, Reviewer], told: dict[str, str], wrong: str
 ) -> None:
@@ -109,12 +110,7 @@ def test_a_wrong_step_keeps_what_was_typed_and_stores_nothing(
     assert answer.status_code == 422
     assert wrong in answer.text
     assert told.get("due", "") in answer.text
-    assert (
-        app.house.store.see(
-            lambda at: at.exec_driver_sql("SELECT count(*) FROM handovers").scalar()
-        )
-        == 0
-    )
+    assert app.house.store.see(lambda at: at.exec_driver_sql("SELECT count(*) FROM handovers").scalar()) == 0
 
 
 def test_a_wrong_step_shows_the_page_again_that_it_was_sent_from(
@@ -180,12 +176,8 @@ def test_after_a_step_one_comes_back_to_no_other_site(site: tuple[App, Reviewer]
     assert answer.headers["location"].startswith("/review/calls")
 
 
-@pytest.mark.parametrize(
-    "lead_id", [SCRIPT, "a/b?c=d&e#f", "山田 太郎", '"><img src=x onerror=alert(1)>']
-)
-def test_any_id_is_shown_as_it_is_and_runs_nothing(
-    site: tuple[App, Reviewer], lead_id: str
-) -> None:
+@pytest.mark.parametrize("lead_id", [SCRIPT, "a/b?c=d&e#f", "山田 太郎", '"><img src=x onerror=alert(1)>'])
+def test_any_id_is_shown_as_it_is_and_runs_nothing(site: tuple[App, Reviewer], lead_id: str) -> None:
     app, reviewer = site
     a_hot_lead(app, lead_id, channel=SCRIPT)
     at = {"lead_id": lead_id, "verdict": "hot", "reason": SCRIPT, "by": SCRIPT, "at": iso(now_ms())}
@@ -217,10 +209,13 @@ def test_an_override_holds_at_once_and_expires(site: tuple[App, Reviewer]) -> No
 
 @pytest.mark.parametrize(
     ("told", "wrong"),
-    [({"reason": "x"}, "Choose hot or not hot"), ({"verdict": "hot"}, "Say why"),
-     ({"verdict": "hot", "reason": "kept", "until": "2001-01-01"}, "has not passed"),
-     ({"verdict": "warm", "reason": "x"}, "Choose hot or not hot")],
-)  # fmt: skip
+    [
+        ({"reason": "x"}, "Choose hot or not hot"),
+        ({"verdict": "hot"}, "Say why"),
+        ({"verdict": "hot", "reason": "kept", "until": "2001-01-01"}, "has not passed"),
+        ({"verdict": "warm", "reason": "x"}, "Choose hot or not hot"),
+    ],
+)
 def test_a_wrong_override_is_told_beside_its_field(
     site: tuple[App, Reviewer], told: dict[str, str], wrong: str
 ) -> None:
@@ -263,9 +258,7 @@ def test_a_verdict_is_stored_and_exported(site: tuple[App, Reviewer]) -> None:
     assert "'=cmd()" in exported.text  # a spreadsheet takes it for text
     (row,) = reviewer.page("/review/disagreements/verdicts.json").json()
     assert (row["reason"], row["by"]) == ("=cmd()", "reviewer")
-    wrong = reviewer.submit(
-        "/review/disagreements/L1", {"right_side": "luck"}, page="/review/definition"
-    )
+    wrong = reviewer.submit("/review/disagreements/L1", {"right_side": "luck"}, page="/review/definition")
     assert wrong.status_code == 422
 
 
@@ -276,23 +269,25 @@ def edit(reviewer: Reviewer, **told: str) -> Any:
 
     page = reviewer.page("/review/definition/edit").text
     fields = {
-        unescape(n): unescape(v)
-        for n, v in re.findall(r'name="([^"]+)" value="([^"]*)" inputmode', page)
+        unescape(n): unescape(v) for n, v in re.findall(r'name="([^"]+)" value="([^"]*)" inputmode', page)
     }
     boxes = re.findall(r'type="checkbox" id="[^"]+" name="([^"]+)" value="on" checked', page)
     base = re.search(r'name="base" value="(\d+)"', page)
     assert base is not None
-    return {**fields, **dict.fromkeys(boxes, "on"), "thresholds/policy": "same_volume_as_rules",
-            "base": base[1], **{k.replace("__", "/"): v for k, v in told.items()}}  # fmt: skip
+    return {
+        **fields,
+        **dict.fromkeys(boxes, "on"),
+        "thresholds/policy": "same_volume_as_rules",
+        "base": base[1],
+        **{k.replace("__", "/"): v for k, v in told.items()},
+    }
 
 
 def saved(reviewer: Reviewer, told: dict[str, str], note: str = "why not") -> Any:
     """Try the edit, then save it."""
     import re
 
-    tried = reviewer.submit(
-        "/review/definition/edit", {**told, "act": "try"}, page="/review/definition/edit"
-    )
+    tried = reviewer.submit("/review/definition/edit", {**told, "act": "try"}, page="/review/definition/edit")
     found = re.search(r'name="tried" value="(\w+)"', tried.text)
     told = {**told, "act": "save", "note": note, "tried": found[1] if found else ""}
     return reviewer.submit("/review/definition/edit", told, page="/review/definition/edit")
@@ -320,9 +315,12 @@ def test_a_definition_is_in_force_once_both_have_signed(site: tuple[App, Reviewe
 
 @pytest.mark.parametrize(
     ("told", "field"),
-    [({"intent__rows__interest__points": "lots"}, "f-intent-rows-interest-points"),
-     ({"bands__warm": "60"}, "f-bands-warm"), ({"bands__hot": "999"}, "f-bands-hot")],
-)  # fmt: skip
+    [
+        ({"intent__rows__interest__points": "lots"}, "f-intent-rows-interest-points"),
+        ({"bands__warm": "60"}, "f-bands-warm"),
+        ({"bands__hot": "999"}, "f-bands-hot"),
+    ],
+)
 def test_a_wrong_edit_keeps_what_was_typed_and_saves_nothing(
     site: tuple[App, Reviewer], told: dict[str, str], field: str
 ) -> None:
@@ -332,10 +330,7 @@ def test_a_wrong_edit_keeps_what_was_typed_and_saves_nothing(
     assert f'id="{field}-wrong"' in answer.text
     assert f'value="{next(iter(told.values()))}"' in answer.text
     assert (
-        app.house.store.see(
-            lambda at: at.exec_driver_sql("SELECT count(*) FROM card_versions").scalar()
-        )
-        == 1
+        app.house.store.see(lambda at: at.exec_driver_sql("SELECT count(*) FROM card_versions").scalar()) == 1
     )
 
 
@@ -395,13 +390,9 @@ def test_nothing_is_saved_without_a_note_or_without_having_tried(
     told = edit(reviewer, bands__warm="15")
     assert saved(reviewer, told, " ").status_code == 422
     page = "/review/definition/edit"
-    forged = reviewer.submit(
-        page, {**told, "act": "save", "note": "x", "tried": "0" * 12}, page=page
-    )
+    forged = reviewer.submit(page, {**told, "act": "save", "note": "x", "tried": "0" * 12}, page=page)
     assert forged.status_code in (200, 303)
-    count = app.house.store.see(
-        lambda at: at.exec_driver_sql("SELECT count(*) FROM card_versions").scalar()
-    )
+    count = app.house.store.see(lambda at: at.exec_driver_sql("SELECT count(*) FROM card_versions").scalar())
     assert count == (2 if forged.status_code == 303 else 1)
 
 
@@ -436,9 +427,7 @@ def test_a_key_that_loses_its_role_loses_its_pages(site: tuple[App, Reviewer]) -
     assert person.page("/review/calls", headers=bearer).status_code == 303  # a token opens no page
 
 
-@pytest.mark.parametrize(
-    "path", ["/review/figures", "/review/figures/print", "/review/figures/months.csv"]
-)
+@pytest.mark.parametrize("path", ["/review/figures", "/review/figures/print", "/review/figures/months.csv"])
 def test_figures_of_nothing_are_shown(site: tuple[App, Reviewer], path: str) -> None:
     assert site[1].page(path).status_code == 200
     assert site[1].page(f"{path}?month=nonsense").status_code == 200
@@ -454,9 +443,7 @@ def test_every_page_says_that_the_store_is_away(site: tuple[App, Reviewer]) -> N
 
 
 @pytest.mark.parametrize("start", ["²", "9" * 30, "-5", "x", "9" * 5000, "00000000000000000001"])
-def test_a_place_in_the_list_that_is_none_is_its_beginning(
-    site: tuple[App, Reviewer], start: str
-) -> None:
+def test_a_place_in_the_list_that_is_none_is_its_beginning(site: tuple[App, Reviewer], start: str) -> None:
     answer = site[1].page("/review/disagreements", params={"start": start})
     assert answer.status_code == 200
 
@@ -474,9 +461,7 @@ def test_what_no_database_takes_is_no_lead(site: tuple[App, Reviewer]) -> None:
     assert answer.status_code == 404
     told = {"step": "sent_back", "reason": "a\0b"}
     assert reviewer.submit("/review/calls/L1", told, page="/review/calls").status_code == 400
-    assert app.house.store.see(
-        lambda at: at.exec_driver_sql("SELECT count(*) FROM handovers").scalar()
-    ) == 0  # fmt: skip
+    assert app.house.store.see(lambda at: at.exec_driver_sql("SELECT count(*) FROM handovers").scalar()) == 0
 
 
 def test_a_note_that_is_too_long_is_told(site: tuple[App, Reviewer]) -> None:
@@ -489,8 +474,14 @@ def test_a_note_that_is_too_long_is_told(site: tuple[App, Reviewer]) -> None:
 def test_a_model_that_is_half_told_is_shown(site: tuple[App, Reviewer]) -> None:
     app, reviewer = site
     figure = {"value": None, "low": None, "high": None}
-    about = {"trained_through": None, "won_leads": 1, "leads": 2, "measured_won_leads": 1,
-             "measured_leads": 1, "figures": {"model": {"log_loss": figure}}}  # fmt: skip
+    about = {
+        "trained_through": None,
+        "won_leads": 1,
+        "leads": 2,
+        "measured_won_leads": 1,
+        "measured_leads": 1,
+        "figures": {"model": {"log_loss": figure}},
+    }
     model = {"registered": "1", "version": "a", "about": about, "tags": {"approved.by": "Sato"}}
     write_models(app.settings.bundles, {"at": 0, "gate": None, "models": {"champion": model}})
     assert reviewer.page("/review/models").status_code == 200
@@ -505,20 +496,26 @@ def test_the_other_language_of_a_form_that_was_wrong_is_a_page(site: tuple[App, 
 
 @pytest.mark.parametrize(
     ("changed", "en", "ja"),
-    [({"bands__warm": "15"}, "Warm from (points)", "ウォームの基準（点）"),
-     ({"stages__hot__hours": "2"}, "Deadline of hot leads", "ホットリードの対応期限"),
-     ({"thresholds__policy": "top_share", "thresholds__warm": "0.3", "thresholds__hot": "0.1"},
-      "this share of the leads", "上位の割合"),
-     ({"intent__rows__interest__off": ""}, "points", "配点")],
-)  # fmt: skip
+    [
+        ({"bands__warm": "15"}, "Warm from (points)", "ウォームの基準（点）"),
+        ({"stages__hot__hours": "2"}, "Deadline of hot leads", "ホットリードの対応期限"),
+        (
+            {"thresholds__policy": "top_share", "thresholds__warm": "0.3", "thresholds__hot": "0.1"},
+            "this share of the leads",
+            "上位の割合",
+        ),
+        ({"intent__rows__interest__off": ""}, "points", "配点"),
+    ],
+)
 def test_a_change_is_told_in_words_not_in_paths(
     site: tuple[App, Reviewer], changed: dict[str, str], en: str, ja: str
 ) -> None:
     app, reviewer = site
     for person, words in ((reviewer, en), (Reviewer(app, "admin", lang="ja"), ja)):
         told = {k: v for k, v in edit(person, **changed).items() if v}
-        page = person.submit("/review/definition/edit", {**told, "act": "try"},
-                             page="/review/definition/edit")  # fmt: skip
+        page = person.submit(
+            "/review/definition/edit", {**told, "act": "try"}, page="/review/definition/edit"
+        )
         mine = page.text.split('id="mine"')[1].split("</section>")[0]
         assert words in mine
         for raw in ("›", "because", "top_share", "same_volume"):
@@ -527,18 +524,25 @@ def test_a_change_is_told_in_words_not_in_paths(
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"bands__hot": ""}, {"stages__hot__hours": "1e300"}, {"thresholds__warm": "3"},
-     {"thresholds__policy": "min_win_rate"}, {"intent__rows__interest__points": ""}, {"bands__hot": "9999"},
-     {"thresholds__policy": "top_share", "thresholds__warm": "30", "thresholds__hot": "10"},
-     {"thresholds__policy": "top_share", "thresholds__warm": "0.1", "thresholds__hot": "0.3"},
-     {"thresholds__policy": "min_win_rate", "thresholds__warm": "0.3", "thresholds__hot": "0.1"}],
-)  # fmt: skip
+    [
+        {"bands__hot": ""},
+        {"stages__hot__hours": "1e300"},
+        {"thresholds__warm": "3"},
+        {"thresholds__policy": "min_win_rate"},
+        {"intent__rows__interest__points": ""},
+        {"bands__hot": "9999"},
+        {"thresholds__policy": "top_share", "thresholds__warm": "30", "thresholds__hot": "10"},
+        {"thresholds__policy": "top_share", "thresholds__warm": "0.1", "thresholds__hot": "0.3"},
+        {"thresholds__policy": "min_win_rate", "thresholds__warm": "0.3", "thresholds__hot": "0.1"},
+    ],
+)
 def test_what_is_wrong_is_told_to_japanese_readers_in_japanese(
     site: tuple[App, Reviewer], wrong: dict[str, str]
 ) -> None:
     reader = Reviewer(site[0], "admin", lang="ja")
-    page = reader.submit("/review/definition/edit", {**edit(reader, **wrong), "act": "try"},
-                         page="/review/definition/edit")  # fmt: skip
+    page = reader.submit(
+        "/review/definition/edit", {**edit(reader, **wrong), "act": "try"}, page="/review/definition/edit"
+    )
     assert page.status_code == 422
     told = re.findall(r'class="wrong"[^>]*>([^<]*)<', page.text)
     assert told
@@ -573,9 +577,7 @@ def test_a_form_that_cannot_be_read_is_told_in_the_readers_language(
     site: tuple[App, Reviewer],
 ) -> None:
     reader = Reviewer(site[0], "admin", lang="ja")
-    page = reader.submit(
-        "/review/calls/L1", {"step": "sent_back", "reason": "a\0b"}, page="/review/calls"
-    )
+    page = reader.submit("/review/calls/L1", {"step": "sent_back", "reason": "a\0b"}, page="/review/calls")
     assert page.status_code == 400
     assert "送信内容を読み取れませんでした" in page.text
     assert "NUL" not in page.text
@@ -586,14 +588,14 @@ def test_time_that_passes_changes_nothing_in_the_form(tmp_path: Path) -> None:
     with review_app(tmp_path, lambda: now_ms() + later) as (app, reviewer):
         a_hot_lead(app)
         page = reviewer.page("/review/leads/L1").text
-        told = {unescape(n): unescape(v)
-                for n, v in re.findall(r'name="(w\.[^"]+|at)"[^>]* value="([^"]*)"', page)}  # fmt: skip
+        told = {
+            unescape(n): unescape(v)
+            for n, v in re.findall(r'name="(w\.[^"]+|at)"[^>]* value="([^"]*)"', page)
+        }
         assert any(name.startswith("w.") for name in told)
         later = 3_600_000
         same = reviewer.page("/review/leads/L1", params=told).text
         assert _WHAT_IF not in same.split('id="what-if"')[1]
-        number = next(
-            n for n, v in told.items() if n.startswith("w.") and v.replace(".", "").isdigit()
-        )
+        number = next(n for n, v in told.items() if n.startswith("w.") and v.replace(".", "").isdigit())
         other = reviewer.page("/review/leads/L1", params={**told, number: "7.5"}).text
         assert _WHAT_IF in other.split('id="what-if"')[1]

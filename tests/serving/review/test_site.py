@@ -141,9 +141,7 @@ def test_the_token_of_somebody_else_is_refused(site):
     assert reviewer.submit("/review/sign-out", {}, csrf=other).status_code == 403
 
 
-@pytest.mark.parametrize(
-    "header", [{"origin": "https://evil.example"}, {"sec-fetch-site": "cross-site"}]
-)
+@pytest.mark.parametrize("header", [{"origin": "https://evil.example"}, {"sec-fetch-site": "cross-site"}])
 def test_a_form_from_another_site_is_refused(site, header):
     _, reviewer = site
     data = {"csrf": reviewer.token("/review")}

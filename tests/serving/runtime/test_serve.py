@@ -61,8 +61,10 @@ def test_the_lines_to_try_fit_the_company(demo: Demo, tmp_path: Path) -> None:
     assert inviting(crm) in ("quote_request", "meeting_request", "inquiry")
     lines = curl_lines(crm, "http://127.0.0.1:3000", free=True)
     assert [line.partition("3000")[2].split()[0] for line in lines] == [
-        "/v1/activities", "/v1/score", "/v1/hot",
-    ]  # fmt: skip
+        "/v1/activities",
+        "/v1/score",
+        "/v1/hot",
+    ]
     assert "authorization" not in "".join(lines)
     body = json.loads(lines[0].partition("-d '")[2].rstrip("'"))
     assert body["type"] == inviting(crm)

@@ -55,9 +55,7 @@ def test_many_are_left_to_the_writer(store: Store, at_once: AtOnce) -> None:
     assert stored(store) == 0
 
 
-def test_it_waits_for_no_lock_and_leaves_nothing(
-    store: Store, at_once: AtOnce, tmp_path: Path
-) -> None:
+def test_it_waits_for_no_lock_and_leaves_nothing(store: Store, at_once: AtOnce, tmp_path: Path) -> None:
     other = sqlite3.connect(tmp_path / "s.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     assert not at_once.remember([prediction()])
@@ -68,9 +66,7 @@ def test_it_waits_for_no_lock_and_leaves_nothing(
     assert stored(store) == 1
 
 
-def test_a_busy_database_keeps_the_connection(
-    store: Store, at_once: AtOnce, tmp_path: Path
-) -> None:
+def test_a_busy_database_keeps_the_connection(store: Store, at_once: AtOnce, tmp_path: Path) -> None:
     assert at_once.remember([prediction()])
     before = at_once._connection
     other = sqlite3.connect(tmp_path / "s.db", isolation_level=None)
@@ -97,14 +93,10 @@ def test_what_failed_at_its_commit_is_stored_once(store: Store, at_once: AtOnce)
     assert stored(store) == 1
 
 
-def test_while_another_thread_writes_here_the_writer_takes_it(
-    store: Store, at_once: AtOnce
-) -> None:
+def test_while_another_thread_writes_here_the_writer_takes_it(store: Store, at_once: AtOnce) -> None:
     told: list[str] = []
     with at_once._lock:
-        thread = threading.Thread(
-            target=lambda: told.append(store.remember([prediction()]).result())
-        )
+        thread = threading.Thread(target=lambda: told.append(store.remember([prediction()]).result()))
         thread.start()
         thread.join(30)
     assert told == ["stored"]

@@ -142,9 +142,7 @@ def test_a_closed_queue_is_another_process_to_drain(spool: Spool, tmp_path: Path
 
 @settings(max_examples=60, deadline=None)
 @given(cut=st.integers(1, 2_000), junk=st.sampled_from([b"", b"{}\n", b"[1]\n", b"\xff\n", b"\n"]))
-def test_a_torn_last_line_is_skipped(
-    tmp_path_factory: pytest.TempPathFactory, cut: int, junk: bytes
-) -> None:
+def test_a_torn_last_line_is_skipped(tmp_path_factory: pytest.TempPathFactory, cut: int, junk: bytes) -> None:
     folder = tmp_path_factory.mktemp("torn")
     told = [prediction("a"), prediction("b"), prediction("c")]
     whole = b"".join(map(line, told))
@@ -159,9 +157,7 @@ def test_a_torn_last_line_is_skipped(
 def test_a_lead_is_erased_from_all_queues_and_others_stay(tmp_path: Path) -> None:
     folder = tmp_path / "spool"
     first, second = (Spool(folder, 2**20) for _ in range(2))
-    first.append(
-        [[prediction("keep 1"), prediction("gone"), prediction("keep 2"), prediction("gone")]]
-    )
+    first.append([[prediction("keep 1"), prediction("gone"), prediction("keep 2"), prediction("gone")]])
     second.append([[prediction("gone"), prediction("gone too")]])
     assert [p.lead_id for p in drained(first, 1)] == ["keep 1"]
     with second.erasing("gone") as counted:
@@ -204,9 +200,7 @@ def test_what_json_cannot_hold_is_not_taken_and_the_rest_is(spool: Spool) -> Non
     assert [p.lead_id for p in drained(spool)] == ["L2"]
 
 
-def test_the_warning_names_no_lead(
-    spool: Spool, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_the_warning_names_no_lead(spool: Spool, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     folder = tmp_path / "spool"
     folder.mkdir()
     (folder / f"1-x{ENDING}").write_bytes(b'{"lead_id": "Yamada"')

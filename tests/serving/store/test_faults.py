@@ -71,8 +71,7 @@ def test_a_lead_by_its_id_needs_the_store_and_an_override_does_not(tmp_path: Pat
     then = now_ms() - HOUR
     with small_app(tmp_path) as app:
         app.post("/v1/activities", an_activity(then))
-        said = {"lead_id": "A", "verdict": "hot", "reason": "met at the fair", "by": "Sato",
-                "at": iso(then)}  # fmt: skip
+        said = {"lead_id": "A", "verdict": "hot", "reason": "met at the fair", "by": "Sato", "at": iso(then)}
         assert app.post("/v1/overrides", said).status_code == 201
         with locked(app):
             app.post("/v1/activities", an_activity(then, "2"))
@@ -110,9 +109,7 @@ def test_a_full_disk_leaves_scores_and_refuses_writes_until_there_is_room(
         _fill(filler)
         answers = [app.post("/v1/score", a_lead(then, f"L{i}")).json() for i in range(5)]
         assert {answer["rules"]["points"] for answer in answers} == {50}
-        statuses = [
-            app.post("/v1/activities", an_activity(then, str(i))).status_code for i in range(40)
-        ]
+        statuses = [app.post("/v1/activities", an_activity(then, str(i))).status_code for i in range(40)]
         assert 503 in statuses
         assert {*statuses} <= {201, 503}
         filler.unlink()
@@ -147,9 +144,7 @@ def test_a_clock_that_moves_back_and_forth_harms_nothing(tmp_path: Path) -> None
         assert cooled["rules"]["points"] <= first["rules"]["points"]
         history = app.get("/v1/scores?lead_id=A").json()["scores"]
         assert len(history) == 4
-        assert [row["as_of"] for row in history] == sorted(
-            (row["as_of"] for row in history), reverse=True
-        )
+        assert [row["as_of"] for row in history] == sorted((row["as_of"] for row in history), reverse=True)
 
 
 def test_a_sender_whose_clock_is_ahead_is_heard_at_once(tmp_path: Path) -> None:

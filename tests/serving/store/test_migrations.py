@@ -94,10 +94,13 @@ def test_processes_that_start_at_once_migrate_once(url: str, tmp_path: Path) -> 
     started = [
         subprocess.Popen(
             [sys.executable, "-c", code, url, str(tmp_path / "spool"), str(i)],
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            cwd=ROOT,
         )
         for i in range(4)
-    ]  # fmt: skip
+    ]
     told = [process.communicate(timeout=60)[0] for process in started]
     assert [process.returncode for process in started] == [0] * 4, told
     assert all("['stored']" in text for text in told)

@@ -23,10 +23,13 @@ def test_same_content_has_the_same_digest_however_it_is_written() -> None:
 @pytest.mark.parametrize(
     "other",
     [
-        activity("a", AT + 1, value=3), activity("a", value=4), activity("a"),
-        activity("a", value=3, lead_id="L2"), activity("a", value=3, type="mail"),
+        activity("a", AT + 1, value=3),
+        activity("a", value=4),
+        activity("a"),
+        activity("a", value=3, lead_id="L2"),
+        activity("a", value=3, type="mail"),
     ],
-)  # fmt: skip
+)
 def test_other_content_has_another_digest(other: Record) -> None:
     assert activity("a", value=3).digest != other.digest
 

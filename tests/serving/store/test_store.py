@@ -31,7 +31,7 @@ from tests.helpers.stores import (
     server,
     store,
     url,
-)  # fmt: skip
+)
 
 __all__ = ["server", "store", "url"]
 ROOT = Path(__file__).parents[3]
@@ -107,10 +107,13 @@ def test_two_processes_that_send_the_same_keys(store: Store, url: str, tmp_path:
     started = [
         subprocess.Popen(
             [sys.executable, "-c", code, url, str(tmp_path / "spool"), str(i)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
         )
         for i in range(2)
-    ]  # fmt: skip
+    ]
     for process in started:
         assert process.stdin is not None
         process.stdin.write("go\n")
@@ -137,9 +140,7 @@ def test_a_lead_is_told_with_all_its_history(store: Store) -> None:
         store,
         record("leads", "l1", AT, attributes={"size": 10, "city": "Kyoto"}, created_at=AT - 9),
         record("leads", "l3", AT + 20, attributes={"city": None}),
-        record(
-            "leads", "l2", AT + 10, attributes={"size": 20.5}, account="acm", created_at=AT - 99
-        ),
+        record("leads", "l2", AT + 10, attributes={"size": 20.5}, account="acm", created_at=AT - 99),
     )
     accepted(
         store,
@@ -234,14 +235,17 @@ def test_a_replay_sees_no_account_that_was_told_later(store: Store) -> None:
         record("leads", "3", AT + 5, account="acme", lead_id="L2"),
         activity("b", AT + 2, lead_id="L2"),
     )
-    told = {
-        before: store.lead("L1", before) for before in (AT, AT + 1, AT + 6, AT + 10, AT + 11, None)
-    }
+    told = {before: store.lead("L1", before) for before in (AT, AT + 1, AT + 6, AT + 10, AT + 11, None)}
     seen = [(lead.account, lead.account_events) for lead in told.values() if lead is not None]
     alone, together = ("acme", []), ("acme", [("page", AT + 2)])
     assert [(name, _times(events)) for name, events in seen] == [
-        (None, None), alone, together, together, ("other", []), ("other", []),
-    ]  # fmt: skip
+        (None, None),
+        alone,
+        together,
+        together,
+        ("other", []),
+        ("other", []),
+    ]
 
 
 def _times(events: Any) -> Any:
@@ -314,9 +318,7 @@ def test_more_threads_than_connections_read_at_once(url: str, tmp_path: Path) ->
 
 
 def test_the_highest_version_of_a_key_counts(store: Store) -> None:
-    accepted(
-        store, activity("a", version=2, value=2), record("handovers", "h", step="first_contact")
-    )
+    accepted(store, activity("a", version=2, value=2), record("handovers", "h", step="first_contact"))
     accepted(store, activity("a", value=1), record("handovers", "h", version=3, step="next_action"))
     lead = store.lead("L1")
     assert lead is not None
@@ -335,12 +337,8 @@ def test_what_people_said(store: Store) -> None:
     accepted(
         store,
         record("overrides", "o", AT, verdict="hot", reason="asked", by="Ito", expires_at=AT + 9),
-        record(
-            "overrides", "p", AT + 1, verdict="not_hot", reason="student", by="Ito", lead_id="L2"
-        ),
-        record(
-            "overrides", "p", AT + 1, 2, verdict="not_hot", reason="rival", by="Ito", lead_id="L2"
-        ),
+        record("overrides", "p", AT + 1, verdict="not_hot", reason="student", by="Ito", lead_id="L2"),
+        record("overrides", "p", AT + 1, 2, verdict="not_hot", reason="rival", by="Ito", lead_id="L2"),
         record("handovers", "h", AT + 2, step="handed_over", by="Abe"),
         record("handovers", "i", AT + 3, step="accepted", by="Abe"),
         record("handovers", "j", AT + 4, step="sent_back", by="Abe", reason="no budget"),
@@ -368,9 +366,7 @@ def test_the_stamp_changes_with_what_is_said_and_erased(store: Store) -> None:
 
 def test_no_stamp_comes_twice_after_an_erasure(store: Store) -> None:
     for name in ("L1", "L2"):
-        accepted(
-            store, record("overrides", name, lead_id=name, verdict="hot", reason="x", by="Ito")
-        )
+        accepted(store, record("overrides", name, lead_id=name, verdict="hot", reason="x", by="Ito"))
     before = store.said_stamp()
     store.forget("L2")
     accepted(store, record("overrides", "L3", lead_id="L3", verdict="hot", reason="x", by="Ito"))
@@ -488,9 +484,7 @@ def test_the_call_list_tells_what_was_done(store: Store) -> None:
     assert (second.first_contact_at, second.last_step) == (None, None)
 
 
-@settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(
         st.lists(
@@ -508,9 +502,7 @@ def test_the_call_list_tells_what_was_done(store: Store) -> None:
         max_size=4,
     )
 )
-def test_present_scores_are_as_told_one_by_one(
-    store: Store, groups: list[list[Prediction]]
-) -> None:
+def test_present_scores_are_as_told_one_by_one(store: Store, groups: list[list[Prediction]]) -> None:
     """In whatever groups they come: the same as a plain fold over them."""
     for name in ("A", "B"):
         store.forget(name)
@@ -524,13 +516,9 @@ def test_present_scores_are_as_told_one_by_one(
             present[told.lead_id] = (told, before[1], min(known, default=None))
     for group in groups:
         remembered(store, *group)
-    rows = {
-        row.lead_id: (row.score, row.stage_since, row.deadline) for row in store.hot(None, 9, NEVER)
-    }
+    rows = {row.lead_id: (row.score, row.stage_since, row.deadline) for row in store.hot(None, 9, NEVER)}
     expected = {
-        name: (p.score, since, deadline)
-        for name, (p, since, deadline) in present.items()
-        if p.stage == "hot"
+        name: (p.score, since, deadline) for name, (p, since, deadline) in present.items() if p.stage == "hot"
     }
     assert rows == expected
 
@@ -608,9 +596,7 @@ def test_a_forgotten_lead_leaves_no_trace_in_the_file(tmp_path: Path) -> None:
         for turn in range(2):
             for start in range(0, len(names), 500):
                 part = list(enumerate(names[start : start + 500], start + turn * 10_000))
-                remembered(
-                    store, *(hot(name, AT + i, detail=f'{{"x":"{name}"}}') for i, name in part)
-                )
+                remembered(store, *(hot(name, AT + i, detail=f'{{"x":"{name}"}}') for i, name in part))
                 accepted(store, *(activity(f"{name}/{i}", lead_id=name) for i, name in part))
         assert wanted.encode() in contents(path)
         store.forget(wanted)
@@ -678,12 +664,17 @@ def test_old_predictions_go_and_present_scores_stay(store: Store) -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    ["", "store.db", "sqlite://", "sqlite:///:memory:", "mysql://u:secret@h/d", "sqlite:///a?b=c",
-     "postgresql://u:secret@h:port/d"],
-)  # fmt: skip
-def test_a_url_that_cannot_be_a_store_is_told_without_its_password(
-    wrong: str, tmp_path: Path
-) -> None:
+    [
+        "",
+        "store.db",
+        "sqlite://",
+        "sqlite:///:memory:",
+        "mysql://u:secret@h/d",
+        "sqlite:///a?b=c",
+        "postgresql://u:secret@h:port/d",
+    ],
+)
+def test_a_url_that_cannot_be_a_store_is_told_without_its_password(wrong: str, tmp_path: Path) -> None:
     with pytest.raises(SettingsError) as told:
         Store.open(wrong, tmp_path)
     assert "sqlite:///" in str(told.value)

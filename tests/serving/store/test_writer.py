@@ -34,7 +34,7 @@ from tests.helpers.stores import (
     store,
     until,
     url,
-)  # fmt: skip
+)
 
 __all__ = ["server", "store", "url"]
 ROOT = Path(__file__).parents[3]
@@ -164,9 +164,7 @@ def test_closing_writes_what_waits_and_takes_no_more(url: str, tmp_path: Path) -
     with pytest.raises(StoreAway, match="closed"):
         store.accept([activity("late")]).result()
     assert store.remember([prediction()]).result() == "not_stored"
-    assert {thread.name for thread in threading.enumerate()}.isdisjoint(
-        {"store-writer", "store-keeper"}
-    )
+    assert {thread.name for thread in threading.enumerate()}.isdisjoint({"store-writer", "store-keeper"})
 
 
 def test_closing_puts_on_disk_what_the_writer_cannot_write(
@@ -375,9 +373,7 @@ def test_connections_that_are_terminated_are_opened_anew(server: Server, tmp_pat
     """A server that was restarted while nobody asked: nobody is told of it."""
     with opened(server.new(), tmp_path / "spool") as store:
         works(store, "before")
-        server.psql(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
-        )
+        server.psql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
         assert store.lead("L1") is not None
         assert store.accept([activity("after")]).result() == ["stored"]
         assert store.remember([prediction("after")]).result() == "stored"
@@ -529,8 +525,10 @@ def test_nothing_acknowledged_is_missing_after_a_kill(url: str, tmp_path: Path, 
     )
     started = subprocess.Popen(
         [sys.executable, "-c", code, url, str(tmp_path / "spool")],
-        stdout=subprocess.PIPE, text=True, cwd=ROOT,
-    )  # fmt: skip
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+    )
     with started as child:
         assert child.stdout is not None
         lines = [child.stdout.readline() for _ in range(600 + 300 * turn)]
@@ -558,8 +556,10 @@ def test_half_a_group_is_never_there(url: str, tmp_path: Path) -> None:
     )
     child = subprocess.Popen(
         [sys.executable, "-c", code, url, str(tmp_path / "spool")],
-        stdout=subprocess.PIPE, text=True, cwd=ROOT,
-    )  # fmt: skip
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+    )
     assert child.stdout is not None
     assert child.stdout.readline() == "go\n"
     with opened(url, tmp_path / "spool") as store:

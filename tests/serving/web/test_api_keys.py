@@ -57,11 +57,19 @@ def test_only_the_owner_can_read_the_file(path: Path) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        lambda t: "", lambda t: t[:-1], lambda t: t + "x", lambda t: t.upper(), lambda t: "é" + t,
-        lambda t: t.split("_", 2)[2], lambda t: t[:4] + "x" * 10_000_000, lambda t: "hl__",
-        lambda t: t.replace("hl_", "hl_0"), lambda t: t + " ", lambda t: "\x00" + t,
+        lambda t: "",
+        lambda t: t[:-1],
+        lambda t: t + "x",
+        lambda t: t.upper(),
+        lambda t: "é" + t,
+        lambda t: t.split("_", 2)[2],
+        lambda t: t[:4] + "x" * 10_000_000,
+        lambda t: "hl__",
+        lambda t: t.replace("hl_", "hl_0"),
+        lambda t: t + " ",
+        lambda t: "\x00" + t,
     ],
-)  # fmt: skip
+)
 def test_a_wrong_token_is_nobody(path: Path, change: object) -> None:
     _, token = keys.add(path, "admin", "a")
     assert ring(path).who(change(token)) is None  # type: ignore[operator]
@@ -168,10 +176,13 @@ def test_two_at_once_lose_nothing(path: Path) -> None:
 
 
 WRONG_FILES = [
-    "{", "[]", '{"keys": 3}', '{"keys": [{"id": "a"}]}',
+    "{",
+    "[]",
+    '{"keys": 3}',
+    '{"keys": [{"id": "a"}]}',
     '{"keys": [{"id": "a", "role": "root", "name": "a", "created_at": 1, "digest": ""}]}',
     '{"keys": [{"id": "a", "role": "crm", "name": "a", "created_at": 1, "digest": "zz"}]}',
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("text", WRONG_FILES)

@@ -78,11 +78,18 @@ async def page(request: Request) -> HTMLResponse:
 
 
 ROUTES = [
-    Route("/v1/score", score, methods=["POST"]), Route("/livez", health), Route("/fails", fails),
-    Route("/half", half), Route("/away", away), Route("/bento", bento), Route("/page", page),
-    Route("/swallows", swallows, methods=["POST"]), Route("/v1/hot", health),
-    Route("/metrics", health), Route("/v1/overrides", score, methods=["POST"]),
-]  # fmt: skip
+    Route("/v1/score", score, methods=["POST"]),
+    Route("/livez", health),
+    Route("/fails", fails),
+    Route("/half", half),
+    Route("/away", away),
+    Route("/bento", bento),
+    Route("/page", page),
+    Route("/swallows", swallows, methods=["POST"]),
+    Route("/v1/hot", health),
+    Route("/metrics", health),
+    Route("/v1/overrides", score, methods=["POST"]),
+]
 
 
 class Client:
@@ -116,8 +123,11 @@ class House:
         self.keys_file = told.keys_file
         self.door = Door(
             app or Starlette(routes=ROUTES),
-            self.settings, Keyring(told.keys_file), Limits(self.settings.rate_limit), self.metrics,
-        )  # fmt: skip
+            self.settings,
+            Keyring(told.keys_file),
+            Limits(self.settings.rate_limit),
+            self.metrics,
+        )
 
     def key(self, role: Role) -> dict[str, str]:
         return {"Authorization": f"Bearer {keys.add(self.keys_file, role, role)[1]}"}
@@ -173,16 +183,20 @@ def test_the_right_key_comes_in_and_the_app_knows_whose_it_is(house: House) -> N
 @pytest.mark.parametrize(
     "headers",
     [
-        {}, {"Authorization": "Bearer"}, {"Authorization": "Bearer hl_a_b"}, {"X-API-Key": ""},
-        {"Authorization": "Basic aGw6aGw="}, {"X-API-Key": "x" * 1_000_000},
-        {"Authorization": "Bearer " + "x" * 1_000_000}, {"Cookie": "key=TOKEN"},
-        {"Authorization": "TOKEN"}, {"Authorization": "Bearer TOKEN,TOKEN"},
+        {},
+        {"Authorization": "Bearer"},
+        {"Authorization": "Bearer hl_a_b"},
+        {"X-API-Key": ""},
+        {"Authorization": "Basic aGw6aGw="},
+        {"X-API-Key": "x" * 1_000_000},
+        {"Authorization": "Bearer " + "x" * 1_000_000},
+        {"Cookie": "key=TOKEN"},
+        {"Authorization": "TOKEN"},
+        {"Authorization": "Bearer TOKEN,TOKEN"},
     ],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("path", ["/v1/score", "/nowhere", "/page"])
-def test_without_a_valid_key_nobody_comes_in(
-    house: House, headers: dict[str, str], path: str
-) -> None:
+def test_without_a_valid_key_nobody_comes_in(house: House, headers: dict[str, str], path: str) -> None:
     token = house.key("admin")["Authorization"].removeprefix("Bearer ")
     sent = {name: value.replace("TOKEN", token) for name, value in headers.items()}
     answer = house.client("127.0.0.1").post(path, content=b"{}", headers=sent)
@@ -191,9 +205,7 @@ def test_without_a_valid_key_nobody_comes_in(
     assert len(answer.content) < 1000
 
 
-def test_a_key_in_the_query_is_none_and_is_not_logged(
-    house: House, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_key_in_the_query_is_none_and_is_not_logged(house: House, caplog: pytest.LogCaptureFixture) -> None:
     token = house.key("admin")["Authorization"].removeprefix("Bearer ")
     for name in ("key", "api_key", "access_token", "X-API-Key"):
         answer = house.client().post(f"/v1/score?{name}={token}", content=b"{}")
@@ -250,9 +262,7 @@ def test_metrics_need_a_key_from_elsewhere(house: House) -> None:
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "::ffff:127.0.0.1"])
-def test_the_demo_is_open_on_this_machine_while_there_are_no_keys(
-    tmp_path: Path, host: str
-) -> None:
+def test_the_demo_is_open_on_this_machine_while_there_are_no_keys(tmp_path: Path, host: str) -> None:
     client = House(tmp_path, open_on_loopback=True).client(host)
     assert client.post("/v1/score").json()["key"] == "local user"
 
@@ -459,10 +469,17 @@ async def raw(
     left: Iterator[Message] = iter(messages)
     sent: list[Message] = []
     scope = {
-        "type": "http", "method": method, "path": path, "query_string": b"", "root_path": "",
-        "headers": list(headers), "client": ("10.0.0.7", 1), "http_version": "1.1",
-        "scheme": "http", "server": ("h", 1),
-    }  # fmt: skip
+        "type": "http",
+        "method": method,
+        "path": path,
+        "query_string": b"",
+        "root_path": "",
+        "headers": list(headers),
+        "client": ("10.0.0.7", 1),
+        "http_version": "1.1",
+        "scheme": "http",
+        "server": ("h", 1),
+    }
 
     async def receive() -> Message:
         for message in left:

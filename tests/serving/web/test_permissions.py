@@ -18,19 +18,36 @@ from serving.web.permissions import (
 
 CRM_ONLY = [
     ("POST", p)
-    for p in ("/v1/score/batch", "/score", "/score_batch", "/v1/activities", "/v1/leads",
-              "/v1/outcomes", "/v1/opportunities")
-]  # fmt: skip
-BOTH = [("POST", "/v1/score"), ("POST", "/v1/handovers"), ("GET", "/v1/scores"), ("GET", "/v1/hot"),
-        ("GET", "/v1/model"), ("GET", "/v1/openapi.json"), ("GET", "/metrics")]  # fmt: skip
+    for p in (
+        "/v1/score/batch",
+        "/score",
+        "/score_batch",
+        "/v1/activities",
+        "/v1/leads",
+        "/v1/outcomes",
+        "/v1/opportunities",
+    )
+]
+BOTH = [
+    ("POST", "/v1/score"),
+    ("POST", "/v1/handovers"),
+    ("GET", "/v1/scores"),
+    ("GET", "/v1/hot"),
+    ("GET", "/v1/model"),
+    ("GET", "/v1/openapi.json"),
+    ("GET", "/metrics"),
+]
 REVIEWER_ONLY = [("POST", "/v1/overrides"), ("POST", "/v1/verdicts")]
 
 
 @pytest.mark.parametrize(
     ("role", "allowed"),
-    [("crm", CRM_ONLY + BOTH), ("reviewer", REVIEWER_ONLY + BOTH),
-     ("admin", CRM_ONLY + BOTH + REVIEWER_ONLY)],
-)  # fmt: skip
+    [
+        ("crm", CRM_ONLY + BOTH),
+        ("reviewer", REVIEWER_ONLY + BOTH),
+        ("admin", CRM_ONLY + BOTH + REVIEWER_ONLY),
+    ],
+)
 def test_each_role_may_do_its_part_and_no_more(role: Role, allowed: list[tuple[str, str]]) -> None:
     for method, path in CRM_ONLY + BOTH + REVIEWER_ONLY:
         assert may(role, method, path) == ((method, path) in allowed), (method, path)
@@ -45,10 +62,18 @@ def test_the_table_holds_nothing_else() -> None:
 
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("DELETE", "/v1/score"), ("GET", "/v1/score"), ("GET", "/docs.json"), ("POST", "/"),
-     ("POST", "/v1/score/"), ("POST", "/V1/score"), ("POST", "//v1/score"), ("post", "/v1/score"),
-     ("GET", "/v1/scores/../leads")],
-)  # fmt: skip
+    [
+        ("DELETE", "/v1/score"),
+        ("GET", "/v1/score"),
+        ("GET", "/docs.json"),
+        ("POST", "/"),
+        ("POST", "/v1/score/"),
+        ("POST", "/V1/score"),
+        ("POST", "//v1/score"),
+        ("post", "/v1/score"),
+        ("GET", "/v1/scores/../leads"),
+    ],
+)
 def test_what_is_not_in_the_table_is_for_admins(method: str, path: str) -> None:
     assert not may("crm", method, path)
     assert not may("reviewer", method, path)

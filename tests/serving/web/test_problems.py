@@ -131,11 +131,17 @@ def test_errors_of_our_own_are_cut_at_fifty_too() -> None:
 
 
 ANY = {
-    "long text": "x" * 10_000_000, "long list": ["x" * 1000] * 1000, "large": 10**5000,
-    "long names": {"k" * 1000: "v" * 1000}, "small": -(10**5000), "half a sign": "\ud800" * 100,
-    "control": "\x00" * 100, "deep": {"a": {"b": {"c": {"d": 1}}}}, "nan": float("nan"),
+    "long text": "x" * 10_000_000,
+    "long list": ["x" * 1000] * 1000,
+    "large": 10**5000,
+    "long names": {"k" * 1000: "v" * 1000},
+    "small": -(10**5000),
+    "half a sign": "\ud800" * 100,
+    "control": "\x00" * 100,
+    "deep": {"a": {"b": {"c": {"d": 1}}}},
+    "nan": float("nan"),
     "Japanese": "日本語" * 100,
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("value", ANY.values(), ids=ANY)
@@ -146,9 +152,13 @@ def test_any_value_is_shown_shortly_and_can_be_sent(value: object) -> None:
 
 
 def test_values_are_spelled_as_json_spells_them() -> None:
-    assert [shown(v) for v in (None, True, "a\"b", 1.5, [None, "x"])] == [
-        "null", "true", '"a\\"b"', "1.5", '[null, "x"]',
-    ]  # fmt: skip
+    assert [shown(v) for v in (None, True, 'a"b', 1.5, [None, "x"])] == [
+        "null",
+        "true",
+        '"a\\"b"',
+        "1.5",
+        '[null, "x"]',
+    ]
 
 
 def test_a_strange_name_in_a_path_is_quoted_and_cut() -> None:
@@ -187,9 +197,7 @@ def test_the_answer_has_the_shape_of_rfc_9457() -> None:
         (problems.unexpected(), 500, None),
     ],
 )
-def test_each_case_has_its_status_and_header(
-    problem: Problem, status: int, header: str | None
-) -> None:
+def test_each_case_has_its_status_and_header(problem: Problem, status: int, header: str | None) -> None:
     answer = problem_response(problem, None)
     assert (answer.status_code, body_of(problem)["status"]) == (status, status)
     assert problem.title

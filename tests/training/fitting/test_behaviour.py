@@ -120,22 +120,16 @@ def test_better_answers_raise_the_probability(
     )
 
 
-def test_decider_with_budget_who_asks_for_a_quote_is_much_likelier(
-    demo: Demo, demo_loaded: Loaded
-) -> None:
+def test_decider_with_budget_who_asks_for_a_quote_is_much_likelier(demo: Demo, demo_loaded: Loaded) -> None:
     crm = demo_loaded.crm
-    ready = did(
-        answered(answered(crm, "authority", "decider"), "budget", "approved"), "quote_request"
-    )
+    ready = did(answered(answered(crm, "authority", "decider"), "budget", "approved"), "quote_request")
     before, after = scores(demo, crm), scores(demo, ready)
     assert after.mean() > 1.5 * before.mean()
     assert (after > before).mean() > 0.95
 
 
 @pytest.mark.parametrize("column", ["is_competitor", "is_student"])
-def test_competitors_and_students_are_no_likelier(
-    demo: Demo, demo_loaded: Loaded, column: str
-) -> None:
+def test_competitors_and_students_are_no_likelier(demo: Demo, demo_loaded: Loaded, column: str) -> None:
     crm = demo_loaded.crm
     yes, no = (scores(demo, everyone_is(crm, column, value)) for value in ("yes", "no"))
     assert yes.mean() <= no.mean()

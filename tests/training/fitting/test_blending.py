@@ -26,9 +26,7 @@ def stretch(seed: int, linear: float, trees: float, rows: int = 400) -> Stretch:
     return Stretch(won, truth + linear * noise[0], truth + trees * noise[1])
 
 
-ANY = st.lists(
-    st.tuples(st.integers(0, 10**6), st.floats(-8, 8), st.floats(-8, 8)), min_size=1, max_size=5
-)
+ANY = st.lists(st.tuples(st.integers(0, 10**6), st.floats(-8, 8), st.floats(-8, 8)), min_size=1, max_size=5)
 
 
 @given(ANY)

@@ -71,7 +71,5 @@ def test_older_deals_of_one_outcome_only_are_named(small_data: Data, won: bool) 
     newest = measured(small_data, always(), seed=0).rows.min()
     outcome = np.where(np.arange(len(small_data)) < newest, won, ~small_data.won)
     late = replace(small_data, examples=replace(small_data.examples, won=outcome))
-    with pytest.raises(
-        DataError, match=f"no {'lost' if won else 'won'} lead: nothing can be measured"
-    ):
+    with pytest.raises(DataError, match=f"no {'lost' if won else 'won'} lead: nothing can be measured"):
         measured(late, always(), seed=0)

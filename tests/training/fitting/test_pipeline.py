@@ -21,15 +21,11 @@ def trained(crm_toml: Path, seed: int = 0) -> Trained:
 def test_leaks_are_left_out_and_said_to_be(tmp_path: Path) -> None:
     """A column that sales fills when a deal is won."""
     crm_toml = small_crm(tmp_path)
-    outcomes = dict(
-        line.split(",")[:2] for line in (tmp_path / "deals.csv").read_text().splitlines()[1:]
-    )
+    outcomes = dict(line.split(",")[:2] for line in (tmp_path / "deals.csv").read_text().splitlines()[1:])
     leads = (tmp_path / "leads.csv").read_text().splitlines()
     rows = [f"{row},{'signed' if outcomes.get(row[:5]) == 'won' else ''}" for row in leads[1:]]
     (tmp_path / "leads.csv").write_text("\n".join([leads[0] + ",contract", *rows]))
-    replaced(
-        crm_toml, "age       =", 'contract = { kind = "attribute", column = "contract" }\nage ='
-    )
+    replaced(crm_toml, "age       =", 'contract = { kind = "attribute", column = "contract" }\nage =')
     told = trained(crm_toml)
     assert told.left_out == ("contract",)
     assert "contract" not in told.model.table.names
@@ -51,8 +47,12 @@ def test_same_seed_same_model_and_steps_are_told(tmp_path: Path) -> None:
 def test_folder_holds_the_model_that_was_made(tmp_path: Path) -> None:
     made = trained(small_crm(tmp_path))
     assert listing(tmp_path / "out") == {
-        ".lock", "model", "model/model.json", "model/trees.txt", "model/evidence.parquet",
-    }  # fmt: skip
+        ".lock",
+        "model",
+        "model/model.json",
+        "model/trees.txt",
+        "model/evidence.parquet",
+    }
     assert Model.load(tmp_path / "out" / "model").version == made.model.version
     assert len(Evidence.load(tmp_path / "out" / "model" / EVIDENCE_FILE)) == len(made.evidence)
 

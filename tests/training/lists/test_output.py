@@ -18,13 +18,15 @@ from tests.helpers.small_crm import listing
 from training.lists.output import check_output, write_output
 
 AT = datetime(2026, 10, 1, tzinfo=UTC)
-SCORES = pa.table({
-    "lead_id": ["L1", "L,2", '紹介"3"'],
-    "probability": [0.9, 0.1 + 0.2, 1e-12],
-    "reasons": ['[{"text": "予算：承認済み"}]', "[]", None],
-    "model_version": ["abc"] * 3,
-    "as_of": pa.array([AT] * 3, pa.timestamp("ms", "UTC")),
-})  # fmt: skip
+SCORES = pa.table(
+    {
+        "lead_id": ["L1", "L,2", '紹介"3"'],
+        "probability": [0.9, 0.1 + 0.2, 1e-12],
+        "reasons": ['[{"text": "予算：承認済み"}]', "[]", None],
+        "model_version": ["abc"] * 3,
+        "as_of": pa.array([AT] * 3, pa.timestamp("ms", "UTC")),
+    }
+)
 Line = tuple[str, float, str | None]
 
 
@@ -78,9 +80,7 @@ def test_postgresql_table_holds_the_list(postgres: str) -> None:
     for _ in range(2):
         write_output(SCORES, postgres, "scores")
     with psycopg.connect(postgres) as database:
-        told = database.execute(
-            "SELECT lead_id, probability, reasons, as_of FROM scores"
-        ).fetchall()
+        told = database.execute("SELECT lead_id, probability, reasons, as_of FROM scores").fetchall()
     assert [row[:3] for row in told] == lines(SCORES)
     assert told[0][3] == AT
 
@@ -90,9 +90,7 @@ def broken() -> pa.Table:
     return SCORES.set_column(1, "probability", pa.array([1, 2, 2**63], pa.uint64()))
 
 
-def test_failure_in_the_middle_leaves_the_old_table(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_failure_in_the_middle_leaves_the_old_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("training.lists.output._ROWS_AT_ONCE", 1)
     path = tmp_path / "crm.db"
     write_output(SCORES, f"sqlite:///{path}", "scores")
@@ -125,9 +123,7 @@ def test_a_full_disk_is_named_and_the_old_list_stays(ending: str, tiny_disk: Pat
     before, kept = listing(tiny_disk), path.read_bytes()
     rows = 40_000
     large = pa.table({"lead_id": [os.urandom(8).hex() for _ in range(rows)]})
-    with pytest.raises(
-        OutsideError, match=rf"scores\.{ending}: cannot be written .*Free some space"
-    ):
+    with pytest.raises(OutsideError, match=rf"scores\.{ending}: cannot be written .*Free some space"):
         write_output(large, str(path), "")
     assert listing(tiny_disk) == before
     assert path.read_bytes() == kept

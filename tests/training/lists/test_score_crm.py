@@ -89,9 +89,7 @@ def test_damaged_evidence_leaves_it_to_the_rules(crm: Folder) -> None:
 def test_a_card_with_a_new_feature_is_followed_by_the_rules_alone(crm: Folder) -> None:
     crm_toml = crm()
     assert run("train", crm_toml).returncode == 0
-    replaced(
-        crm_toml, "age       =", 'lately = { kind = "count", activity = "visit", days = 7 }\nage ='
-    )
+    replaced(crm_toml, "age       =", 'lately = { kind = "count", activity = "visit", days = 7 }\nage =')
     replaced(crm_toml.with_name("scorecard.toml"), '"visits"', '"lately"')
     told, _, said = scored(crm_toml)
     assert told["fallback"] == "feature_mismatch"

@@ -62,9 +62,7 @@ def test_a_damaged_bundle_is_mended(crm_toml: Path, tmp_path: Path) -> None:
     assert load_bundle(tmp_path) is not None
 
 
-def test_without_a_store_there_is_a_sentence_and_the_bundle_stays(
-    crm_toml: Path, tmp_path: Path
-) -> None:
+def test_without_a_store_there_is_a_sentence_and_the_bundle_stays(crm_toml: Path, tmp_path: Path) -> None:
     step(out_of(crm_toml), tmp_path)
     with pytest.raises(HotleadError, match="No model is registered"):
         step(tmp_path / "elsewhere", tmp_path)

@@ -31,9 +31,7 @@ def logged(demo: Demo, client: mlflow.MlflowClient) -> Any:
 def test_run_holds_parameters_metrics_and_tags(demo: Demo, logged: Any) -> None:
     params, metrics, tags = logged.data.params, logged.data.metrics, logged.data.tags
     assert params["crm"] == "demo"
-    assert params["recipe.boosting.num_leaves"] == str(
-        demo.model.about["recipe"]["boosting"]["num_leaves"]
-    )
+    assert params["recipe.boosting.num_leaves"] == str(demo.model.about["recipe"]["boosting"]["num_leaves"])
     told = demo.trained.measured.model["log_loss"]
     assert metrics["log_loss"] == told.value
     assert (metrics["log_loss.low"], metrics["log_loss.high"]) == (told.low, told.high)
@@ -121,9 +119,7 @@ def test_unreachable_server_is_named_soon_and_before_the_work(tmp_path: Path) ->
     assert listing(tmp_path) == before
 
 
-def test_passwords_of_the_server_are_not_shown(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_passwords_of_the_server_are_not_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:geheim@127.0.0.1:9")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     with pytest.raises(OutsideError) as told:
@@ -161,11 +157,26 @@ def server(tmp_path: Path) -> Iterator[str]:
         port = free.getsockname()[1]
     uri = f"http://127.0.0.1:{port}"
     process = subprocess.Popen(
-        [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port),
-         "--workers", "1", "--backend-store-uri", f"sqlite:///{tmp_path}/server.db",
-         "--artifacts-destination", str(tmp_path / "artifacts")],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-m",
+            "mlflow",
+            "server",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            str(port),
+            "--workers",
+            "1",
+            "--backend-store-uri",
+            f"sqlite:///{tmp_path}/server.db",
+            "--artifacts-destination",
+            str(tmp_path / "artifacts"),
+        ],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
     try:
         for _ in range(300):
             try:

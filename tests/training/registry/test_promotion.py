@@ -141,9 +141,12 @@ def failed(out: Path, card: Scorecard) -> set[str]:
 
 
 def test_the_first_champion_has_only_the_rules_to_beat(
-    demo: Demo, out: Path, registered: Register, aliases: Callable[[], dict[str, str]],
+    demo: Demo,
+    out: Path,
+    registered: Register,
+    aliases: Callable[[], dict[str, str]],
     tags: Callable[[str], dict[str, str]],
-) -> None:  # fmt: skip
+) -> None:
     version = registered(demo.trained)
     told = promote(out, demo.model.card, None, "sato")
     assert told.promoted, [c for c in told.checks if not c.passed]
@@ -198,17 +201,20 @@ def test_an_override_is_recorded_with_its_reason(
     assert tags(version)["by"] == "suzuki"
 
 
-def test_without_a_scorecard_nothing_is_promoted(
-    demo: Demo, out: Path, registered: Register
-) -> None:
+def test_without_a_scorecard_nothing_is_promoted(demo: Demo, out: Path, registered: Register) -> None:
     registered(demo.trained)
     assert "scorecard" in failed(out, blank_card())
 
 
 def test_rollback_restores_the_former_answers_to_the_digit(
-    demo: Demo, demo_loaded: Loaded, out: Path, registered: Register, tmp_path: Path,
-    aliases: Callable[[], dict[str, str]], tags: Callable[[str], dict[str, str]],
-) -> None:  # fmt: skip
+    demo: Demo,
+    demo_loaded: Loaded,
+    out: Path,
+    registered: Register,
+    tmp_path: Path,
+    aliases: Callable[[], dict[str, str]],
+    tags: Callable[[str], dict[str, str]],
+) -> None:
     from scoring.decision.scorer import Judge, Scorer
 
     def answers() -> list[dict[str, object]]:
@@ -216,9 +222,7 @@ def test_rollback_restores_the_former_answers_to_the_digit(
         judge = Judge.of(found.model, found.evidence, demo.model.card)
         scorer = Scorer(demo.model.card, demo_loaded.settings.table, judge, None)
         order = Order(str(tmp_path / "scores.parquet"), demo_loaded.crm.snapshot, "all")
-        told = score_list(
-            demo_loaded.crm, scorer, role_columns(demo_loaded), order, lambda a, b: None
-        )
+        told = score_list(demo_loaded.crm, scorer, role_columns(demo_loaded), order, lambda a, b: None)
         return told.table.to_pylist()
 
     first = registered(demo.trained)
@@ -250,9 +254,7 @@ def test_nothing_to_roll_back_to_is_said(demo: Demo, out: Path, registered: Regi
         rollback(out, "why", None)
 
 
-def test_without_a_challenger_promote_says_what_to_do(
-    demo: Demo, out: Path, registered: Register
-) -> None:
+def test_without_a_challenger_promote_says_what_to_do(demo: Demo, out: Path, registered: Register) -> None:
     with pytest.raises(SettingsError, match="hotlead train"):
         promote(out, demo.model.card, None, None)
     registered(demo.trained)

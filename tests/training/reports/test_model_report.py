@@ -56,9 +56,29 @@ def test_shows_the_figures_that_were_measured(demo: Demo, html: str) -> None:
 def test_japanese_page_holds_no_english_sentence(demo: Demo) -> None:
     text = Seen(report(demo.trained, "ja")).text
     for key in ("report_summary", "report_verdict_better", "report_footer"):
-        first_words = say(key, "en", **dict.fromkeys(
-            ("examples", "leads", "won", "through", "test", "test_won", "test_leads", "model",
-             "low", "high", "best", "value", "version", "horizon"), ""))[:8]  # fmt: skip
+        first_words = say(
+            key,
+            "en",
+            **dict.fromkeys(
+                (
+                    "examples",
+                    "leads",
+                    "won",
+                    "through",
+                    "test",
+                    "test_won",
+                    "test_leads",
+                    "model",
+                    "low",
+                    "high",
+                    "best",
+                    "value",
+                    "version",
+                    "horizon",
+                ),
+                "",
+            ),
+        )[:8]
         assert first_words not in text
 
 

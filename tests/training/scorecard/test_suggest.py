@@ -54,7 +54,7 @@ TABLE = FeatureTable(
         "age": Age(),
     },
     Vocabulary(WORDS),
-)  # fmt: skip
+)
 
 CARD_TOML = """
 [bands]
@@ -105,9 +105,12 @@ def card_of(text: str = CARD_TOML) -> Scorecard:
 
 
 def data_of(
-    count: int = 4000, seed: int = 1, card: Scorecard | None = None, ordered: bool = True,
+    count: int = 4000,
+    seed: int = 1,
+    card: Scorecard | None = None,
+    ordered: bool = True,
     win_rate: float = 0.2,
-) -> Data:  # fmt: skip
+) -> Data:
     """Leads that are won for their size, trade and visits; complaints and calls are of no use to them."""
     rng = np.random.default_rng(seed)
     employees, visits = rng.integers(1, 500, count).astype(float), rng.poisson(1.5, count)
@@ -115,24 +118,41 @@ def data_of(
     complaints, unsubscribed, calls = (rng.poisson(0.4, count) for _ in range(3))
     silent = np.where(visits > 0, rng.uniform(0, 60, count), np.nan)
     odds = (
-        np.log(win_rate / (1 - win_rate)) + 1.5 * (employees > 250) - 0.75
-        + np.array([1.0, 0.5, -0.5, -1.0])[industry] + 0.6 * (visits - 1.5)
-        - 0.8 * complaints - 0.6 * unsubscribed + 1.0 * calls + 1.5 * (form == 0)
-    )  # fmt: skip
+        np.log(win_rate / (1 - win_rate))
+        + 1.5 * (employees > 250)
+        - 0.75
+        + np.array([1.0, 0.5, -0.5, -1.0])[industry]
+        + 0.6 * (visits - 1.5)
+        - 0.8 * complaints
+        - 0.6 * unsubscribed
+        + 1.0 * calls
+        + 1.5 * (form == 0)
+    )
     columns: dict[str, Column] = {
-        "employees": employees, "industry": Texts(industry.astype(np.int32), INDUSTRIES),
-        "form": Texts(form.astype(np.int32), ("filled",)), "visits": visits.astype(float),
-        "complaints": complaints.astype(float), "unsubscribed": unsubscribed.astype(float),
+        "employees": employees,
+        "industry": Texts(industry.astype(np.int32), INDUSTRIES),
+        "form": Texts(form.astype(np.int32), ("filled",)),
+        "visits": visits.astype(float),
+        "complaints": complaints.astype(float),
+        "unsubscribed": unsubscribed.astype(float),
         "since_unsubscribed": np.where(unsubscribed > 0, rng.uniform(0, 90, count), np.nan),
-        "silent_days": silent, "calls": calls.astype(float),
-        "since_call": np.where(calls > 0, 5.0, np.nan), "age": np.arange(count) % 50.0,
-    }  # fmt: skip
+        "silent_days": silent,
+        "calls": calls.astype(float),
+        "since_call": np.where(calls > 0, 5.0, np.nan),
+        "age": np.arange(count) % 50.0,
+    }
     lead = (np.arange(count) // 2).astype(np.int32)
     moment = 1_700_000_000_000 + np.arange(count, dtype=np.int64) * DAY // 20
     examples = Examples(
-        lead, moment, moment + 10 * DAY, np.zeros(count, np.float32), lead,
-        rng.random(count) < 1 / (1 + np.exp(-odds)), np.full(count, np.nan), ordered,
-    )  # fmt: skip
+        lead,
+        moment,
+        moment + 10 * DAY,
+        np.zeros(count, np.float32),
+        lead,
+        rng.random(count) < 1 / (1 + np.exp(-odds)),
+        np.full(count, np.nan),
+        ordered,
+    )
     return Data(TABLE, columns, examples, card or blank_card())
 
 
@@ -154,19 +174,16 @@ def from_nothing() -> Suggestion:
 def conditions(card: Scorecard, feature: str) -> list[tuple[Condition, int]]:
     """The single conditions on a feature, with their points."""
     rows = card.rows.values()
-    return [
-        (r.when[0], r.points) for r in rows if len(r.when) == 1 and r.when[0].feature == feature
-    ]
+    return [(r.when[0], r.points) for r in rows if len(r.when) == 1 and r.when[0].feature == feature]
 
 
-def test_signs_that_common_sense_fixes_stay_fixed(
-    found: Suggestion, from_nothing: Suggestion
-) -> None:
+def test_signs_that_common_sense_fixes_stay_fixed(found: Suggestion, from_nothing: Suggestion) -> None:
     """Complaints lose deals here, but more of a behaviour only lowers points where the card says so."""
     for card in (found.card, from_nothing.card):
         assert all(points > 0 for _, points in conditions(card, "visits"))
-        assert all(at.at_most and points > 0 for at, points in conditions(card, "silent_days")
-                   if at.at_least is None)  # fmt: skip
+        assert all(
+            at.at_most and points > 0 for at, points in conditions(card, "silent_days") if at.at_least is None
+        )
         assert not conditions(card, "complaints")
     assert conditions(found.card, "unsubscribed")
     for name in ("unsubscribed", "since_unsubscribed"):
@@ -225,16 +242,15 @@ def test_naming_a_time_that_went_well_gives_no_points() -> None:
     employees = np.array(data.columns["employees"])
     won = rng.random(len(data)) < 0.05 + 0.5 * when + 0.2 * (employees > 250)
     trade = Texts((when * 3.99).astype(np.int32), INDUSTRIES)
-    drifting = replace(data, examples=replace(data.examples, won=won),
-                       columns={**data.columns, "industry": trade})  # fmt: skip
+    drifting = replace(
+        data, examples=replace(data.examples, won=won), columns={**data.columns, "industry": trade}
+    )
     card = suggest(drifting).card
     assert conditions(card, "employees")
     assert not conditions(card, "industry")
 
 
-def test_points_are_small_and_bands_within_reach(
-    found: Suggestion, from_nothing: Suggestion
-) -> None:
+def test_points_are_small_and_bands_within_reach(found: Suggestion, from_nothing: Suggestion) -> None:
     for card in (found.card, from_nothing.card):
         points = [row.points for row in card.rows.values()]
         assert 2 <= len(points) <= 16
@@ -314,10 +330,12 @@ def direct(condition: Condition, column: Column) -> Any:
     if isinstance(column, Texts):
         return np.array([value in (condition.one_of or ()) for value in column.plain()])
     low, high = condition.at_least, condition.at_most
-    return np.array([
-        (low is None or value >= low) and (high is None or value <= high) and value == value
-        for value in column.tolist()
-    ])  # fmt: skip
+    return np.array(
+        [
+            (low is None or value >= low) and (high is None or value <= high) and value == value
+            for value in column.tolist()
+        ]
+    )
 
 
 def test_evidence_on_the_newer_deals(data: Data, found: Suggestion) -> None:
@@ -337,12 +355,11 @@ def test_the_newer_deals_are_never_seen(data: Data, found: Suggestion) -> None:
     columns = dict(data.columns)
     employees = np.array(columns["employees"])
     employees[newest(data.examples, 0, 0.2).test] *= 100
-    other = suggest(replace(data, examples=replace(data.examples, won=won),
-                            columns={**columns, "employees": employees}))  # fmt: skip
+    other = suggest(
+        replace(data, examples=replace(data.examples, won=won), columns={**columns, "employees": employees})
+    )
     assert other.card == found.card
-    assert [e.learnt for e in other.evidence.values()] == [
-        e.learnt for e in found.evidence.values()
-    ]
+    assert [e.learnt for e in other.evidence.values()] == [e.learnt for e in found.evidence.values()]
     assert other.gain != found.gain
 
 
@@ -424,8 +441,10 @@ def test_too_few_wins() -> None:
 def test_nothing_to_judge_or_to_tell_apart() -> None:
     data = data_of()
     split = newest(data.examples, 0, 0.2)
-    for rows, won, said in ((split.test, False, "could not be judged"),
-                            (split.train, True, "won leads only")):  # fmt: skip
+    for rows, won, said in (
+        (split.test, False, "could not be judged"),
+        (split.train, True, "won leads only"),
+    ):
         outcome = data.won.copy()
         outcome[rows] = won
         with pytest.raises(DataError, match=said):

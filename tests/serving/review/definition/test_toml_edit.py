@@ -82,10 +82,7 @@ def test_a_rule_is_taken_out_and_brought_back() -> None:
     assert "quote" not in card.triggers
     back, _, again = edited(without, {"triggers/quote/off": "on"})
     assert "quote" in back.triggers
-    assert (
-        parse_card(tomllib.loads(again), "card").version
-        == parse_card(tomllib.loads(CARD), "card").version
-    )
+    assert parse_card(tomllib.loads(again), "card").version == parse_card(tomllib.loads(CARD), "card").version
 
 
 def test_a_number_of_a_condition_changes_with_its_list() -> None:
@@ -96,15 +93,21 @@ def test_a_number_of_a_condition_changes_with_its_list() -> None:
 
 @pytest.mark.parametrize(
     ("field", "typed", "where"),
-    [("intent/rows/interest/points", "ten", "intent/rows/interest/points"),
-     ("intent/rows/interest/points", "1.5", "intent/rows/interest/points"),
-     ("intent/rows/interest/points", "0", "intent/rows/interest/points"),
-     ("intent/rows/interest/points", "1e3", "intent/rows/interest/points"),
-     ("bands/warm", "80", "bands/warm"), ("bands/hot", "900", "bands/hot"), ("bands/warm", "-1", "bands/warm"),
-     ("stages/hot/hours", "nan", "stages/hot/hours"), ("stages/hot/hours", "inf", "stages/hot/hours"),
-     ("stages/hot/hours", "0", "stages/hot/hours"), ("thresholds/policy", "luck", "thresholds/policy"),
-     ("thresholds/policy", "top_share", "thresholds/policy")],
-)  # fmt: skip
+    [
+        ("intent/rows/interest/points", "ten", "intent/rows/interest/points"),
+        ("intent/rows/interest/points", "1.5", "intent/rows/interest/points"),
+        ("intent/rows/interest/points", "0", "intent/rows/interest/points"),
+        ("intent/rows/interest/points", "1e3", "intent/rows/interest/points"),
+        ("bands/warm", "80", "bands/warm"),
+        ("bands/hot", "900", "bands/hot"),
+        ("bands/warm", "-1", "bands/warm"),
+        ("stages/hot/hours", "nan", "stages/hot/hours"),
+        ("stages/hot/hours", "inf", "stages/hot/hours"),
+        ("stages/hot/hours", "0", "stages/hot/hours"),
+        ("thresholds/policy", "luck", "thresholds/policy"),
+        ("thresholds/policy", "top_share", "thresholds/policy"),
+    ],
+)
 def test_what_does_not_hold_is_told_at_its_field(field: str, typed: str, where: str) -> None:
     card, wrong, _ = edited(CARD, {field: typed})
     assert card is None

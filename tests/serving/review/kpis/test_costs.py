@@ -15,21 +15,33 @@ def costs(folder: Path, text: str) -> Path:
 
 
 def test_costs_are_summed_by_what_they_tell(tmp_path: Path) -> None:
-    told = read_costs(costs(tmp_path, "month,channel,campaign,amount\n2026-09,webinar,a,\"1,000\"\n"
-                                      "2026-09,webinar,b,50\n2026-08,webinar,b,7\n2026-09,,c,9\n"))  # fmt: skip
+    told = read_costs(
+        costs(
+            tmp_path,
+            'month,channel,campaign,amount\n2026-09,webinar,a,"1,000"\n'
+            "2026-09,webinar,b,50\n2026-08,webinar,b,7\n2026-09,,c,9\n",
+        )
+    )
     assert cost_by(told, "channel", ["2026-09"]) == {"webinar": 1050.0}
     assert cost_by(told, "campaign", ["2026-08", "2026-09"]) == {"a": 1000.0, "b": 57.0, "c": 9.0}
 
 
 @pytest.mark.parametrize(
     ("text", "told"),
-    [("month,amount\n2026-13,1\n", "row 2, month: “2026-13”"), ("month,amount\n2026-09,-1\n", "row 2, amount"),
-     ("month,amount\n2026-09,free\n", "“free”"), ("month,cost\n", "lacks the column amount"),
-     ("month,amount,chanel\n", "a column chanel"), ("month,amount\n2026-09,nan\n", "row 2, amount"),
-     ("month,amount\n\n2026-09,1\n2026-09,1,000\n", "row 4: more cells"),
-     ("month,amount\n2026-09\n", "row 2, amount"), ('month,amount\n2026-09,"1,5"\n', "“1,5”"),
-     ("", "lacks the column amount"), ("month,amount\n2026-9,1\n", "“2026-9”")],
-)  # fmt: skip
+    [
+        ("month,amount\n2026-13,1\n", "row 2, month: “2026-13”"),
+        ("month,amount\n2026-09,-1\n", "row 2, amount"),
+        ("month,amount\n2026-09,free\n", "“free”"),
+        ("month,cost\n", "lacks the column amount"),
+        ("month,amount,chanel\n", "a column chanel"),
+        ("month,amount\n2026-09,nan\n", "row 2, amount"),
+        ("month,amount\n\n2026-09,1\n2026-09,1,000\n", "row 4: more cells"),
+        ("month,amount\n2026-09\n", "row 2, amount"),
+        ('month,amount\n2026-09,"1,5"\n', "“1,5”"),
+        ("", "lacks the column amount"),
+        ("month,amount\n2026-9,1\n", "“2026-9”"),
+    ],
+)
 def test_what_is_wrong_is_told_by_its_place(tmp_path: Path, text: str, told: str) -> None:
     with pytest.raises(DataError, match=r"costs\.csv") as problem:
         read_costs(costs(tmp_path, text))
@@ -37,9 +49,7 @@ def test_what_is_wrong_is_told_by_its_place(tmp_path: Path, text: str, told: str
     assert str(tmp_path) not in str(problem.value)  # reviewers need not know where it lies
 
 
-@pytest.mark.parametrize(
-    "text", ["month,cost\n", "month,amount\nx,1\n", "month,amount\n2026-09,x\n"]
-)
+@pytest.mark.parametrize("text", ["month,cost\n", "month,amount\nx,1\n", "month,amount\n2026-09,x\n"])
 def test_what_is_wrong_is_told_in_japanese_too(tmp_path: Path, text: str) -> None:
     with pytest.raises(CostsWrong) as problem:
         read_costs(costs(tmp_path, text))

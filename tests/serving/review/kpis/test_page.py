@@ -55,17 +55,21 @@ def september(app: App) -> None:
     told = [hot(lead, moment) for lead, moment in moments.items()]
     again = [hot("C", at("2026-09-10T10:00")), hot("E", at("2026-09-10T10:00"), replay=True)]
     app.house.store.remember([*told, *again, prediction("F", MIDNIGHT)]).result()
-    app.house.store.accept([
-        record("handovers", "1", MIDNIGHT + HOUR, lead_id="A", step="first_contact"),
-        record("handovers", "2", MIDNIGHT + 2 * HOUR, lead_id="A", step="accepted"),
-        record("handovers", "3", at("2026-09-30T23:59"), lead_id="B", step="handed_over"),
-        record("handovers", "4", at("2026-10-02T10:00"), lead_id="B", step="sent_back", reason="=no budget"),
-        record("opportunities", "5", at("2026-09-20T10:00"), lead_id="A"),
-        record("outcomes", "6", at("2026-09-25T10:00"), lead_id="A", outcome="won"),
-        record("outcomes", "7", at("2026-09-25T11:00"), lead_id="C", outcome="lost"),
-        record("leads", "8", MIDNIGHT, lead_id="A", attributes={"channel": "referral"}),
-        record("leads", "9", MIDNIGHT, lead_id="B", attributes={"channel": "=cmd()"}),
-    ]).result()  # fmt: skip
+    app.house.store.accept(
+        [
+            record("handovers", "1", MIDNIGHT + HOUR, lead_id="A", step="first_contact"),
+            record("handovers", "2", MIDNIGHT + 2 * HOUR, lead_id="A", step="accepted"),
+            record("handovers", "3", at("2026-09-30T23:59"), lead_id="B", step="handed_over"),
+            record(
+                "handovers", "4", at("2026-10-02T10:00"), lead_id="B", step="sent_back", reason="=no budget"
+            ),
+            record("opportunities", "5", at("2026-09-20T10:00"), lead_id="A"),
+            record("outcomes", "6", at("2026-09-25T10:00"), lead_id="A", outcome="won"),
+            record("outcomes", "7", at("2026-09-25T11:00"), lead_id="C", outcome="lost"),
+            record("leads", "8", MIDNIGHT, lead_id="A", attributes={"channel": "referral"}),
+            record("leads", "9", MIDNIGHT, lead_id="B", attributes={"channel": "=cmd()"}),
+        ]
+    ).result()
 
 
 def rows(reviewer: Reviewer, name: str, query: str = "month=2026-09") -> list[dict[str, Any]]:
@@ -89,10 +93,18 @@ def test_the_four_figures_with_what_they_are_counted_of(site: tuple[App, Reviewe
     assert page.count("1 of 2 (95 %: 9.5 % – 90.5 %)") >= 3
     month = rows(reviewer, "months")[0]
     assert month == {
-        "month": "2026-09", "hot_leads": "2", "acceptance_rate": "0.5", "acceptance_rate_count": "1",
-        "acceptance_rate_of": "2", "opportunity_rate": "0.5", "opportunity_rate_count": "1",
-        "opportunity_rate_of": "2", "win_rate": "0.5", "win_rate_count": "1", "win_rate_of": "2",
-    }  # fmt: skip
+        "month": "2026-09",
+        "hot_leads": "2",
+        "acceptance_rate": "0.5",
+        "acceptance_rate_count": "1",
+        "acceptance_rate_of": "2",
+        "opportunity_rate": "0.5",
+        "opportunity_rate_count": "1",
+        "opportunity_rate_of": "2",
+        "win_rate": "0.5",
+        "win_rate_count": "1",
+        "win_rate_of": "2",
+    }
 
 
 def test_japanese_pages_tell_the_counts_in_japanese(site: tuple[App, Reviewer]) -> None:
@@ -144,14 +156,14 @@ def test_sources_are_told_with_their_costs(site: tuple[App, Reviewer], tmp_path:
     app, reviewer = site
     september(app)
     file = tmp_path / "costs.csv"
-    file.write_text(
-        "month,channel,amount\n2026-09,referral,300\n2026-10,referral,7\n2026-09,fair,50\n"
-    )
+    file.write_text("month,channel,amount\n2026-09,referral,300\n2026-10,referral,7\n2026-09,fair,50\n")
     told = {row["source"]: row for row in rows(reviewer, "channel")}
     names = ("hot_leads", "wins", "cost", "cost_per_win")
     assert {name: tuple(row[n] for n in names) for name, row in told.items()} == {
-        "referral": ("1", "1", "300.0", "300.0"), "'=cmd()": ("1", "0", "", ""), "fair": ("0", "0", "50.0", ""),
-    }  # fmt: skip
+        "referral": ("1", "1", "300.0", "300.0"),
+        "'=cmd()": ("1", "0", "", ""),
+        "fair": ("0", "0", "50.0", ""),
+    }
     file.write_text("month,channel,amount\n2026-09,referral,much\n")
     page = reviewer.page("/review/figures?month=2026-09")
     assert page.status_code == 200
@@ -178,9 +190,7 @@ def test_leads_lost_late_lead_to_their_pages_and_all_are_in_the_file(
     app, reviewer = site
     ids = [f"L/{i}" for i in range(MOST_SHOWN + 10)]
     app.house.store.remember([hot(lead, MIDNIGHT) for lead in ids]).result()
-    lost = [
-        record("outcomes", lead, MIDNIGHT + 30 * HOUR, lead_id=lead, outcome="lost") for lead in ids
-    ]
+    lost = [record("outcomes", lead, MIDNIGHT + 30 * HOUR, lead_id=lead, outcome="lost") for lead in ids]
     app.house.store.accept(lost).result()
     page = reviewer.page("/review/figures?month=2026-09").text
     assert "Lost after late contact: 60" in page
@@ -193,12 +203,13 @@ def test_reasons_stand_beside_the_number_of_their_definition(site: tuple[App, Re
     app, reviewer = site
     reviewer.page("/review/definition")  # it notes the file as the first version
     version = app.house.watch.in_use.scorer.card.version
-    app.house.store.remember(
-        [hot("A", MIDNIGHT, card_version=version), hot("B", MIDNIGHT)]
+    app.house.store.remember([hot("A", MIDNIGHT, card_version=version), hot("B", MIDNIGHT)]).result()
+    app.house.store.accept(
+        [
+            record("handovers", lead, MIDNIGHT + 1, lead_id=lead, step="sent_back", reason="=1+1")
+            for lead in "AB"
+        ]
     ).result()
-    app.house.store.accept([
-        record("handovers", lead, MIDNIGHT + 1, lead_id=lead, step="sent_back", reason="=1+1") for lead in "AB"
-    ]).result()  # fmt: skip
     told = {row["definition"]: row["reason"] for row in rows(reviewer, "sent_back")}
     assert told == {f"version 1 ({version})": "'=1+1", "c0ffee": "'=1+1"}
 
@@ -218,9 +229,7 @@ def test_every_table_of_the_page_can_be_taken_away(site: tuple[App, Reviewer]) -
     september(app)
     page = reviewer.page("/review/figures?month=2026-09").text
     names = re.findall(r'href="/review/figures/(\w+)\.csv\?month=2026-09"', page)
-    assert {"months", "afterwards", "contact", "channel", "stages", "sent_back"} - {*names} == {
-        "sent_back"
-    }
+    assert {"months", "afterwards", "contact", "channel", "stages", "sent_back"} - {*names} == {"sent_back"}
     for name in names:
         answer = reviewer.page(f"/review/figures/{name}.csv?month=2026-09")
         assert answer.headers["content-disposition"] == f'attachment; filename="{name}-2026-09.csv"'

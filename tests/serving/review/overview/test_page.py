@@ -57,19 +57,21 @@ def test_without_a_model_it_says_so(tmp_path: Path) -> None:
 
 
 def test_open_leads_are_counted_by_the_stages_of_both_sides(store: Store) -> None:
-    store.remember([
-        hot("A", model_stage="cold", rules_stage="hot"), hot("B", model_stage="cold", rules_stage="hot"),
-        prediction("C", rules_stage="warm", model_stage=None), hot("D", model_stage="hot", rules_stage="hot"),
-    ]).result()  # fmt: skip
+    store.remember(
+        [
+            hot("A", model_stage="cold", rules_stage="hot"),
+            hot("B", model_stage="cold", rules_stage="hot"),
+            prediction("C", rules_stage="warm", model_stage=None),
+            hot("D", model_stage="hot", rules_stage="hot"),
+        ]
+    ).result()
     store.accept([record("outcomes", "d", lead_id="B", outcome="lost")]).result()
     assert store.see(agreement) == {("hot", "cold"): 1, ("warm", None): 1, ("hot", "hot"): 1}
 
 
 def test_overdue_leads_wait_until_somebody_called(store: Store) -> None:
     late, later = AT + 1, AT + 10
-    store.remember(
-        [hot("A", deadline=late), hot("B", deadline=late), hot("C", deadline=later)]
-    ).result()
+    store.remember([hot("A", deadline=late), hot("B", deadline=late), hot("C", deadline=later)]).result()
     store.accept([record("handovers", "k", lead_id="B", step="first_contact")]).result()
     told = store.see(lambda at: waiting(at, AT + 5, ()))
     assert (told.hot, told.overdue, told.definition) == (3, 1, None)
@@ -108,10 +110,7 @@ def test_leads_that_the_model_did_not_judge_have_a_column_that_opens_them(tmp_pa
         assert [row.count("<td") for row in table.split("<tr>")[1:]] == [0, 4, 4, 4]
         listed = reviewer.page(cell.replace("&amp;", "&")).text
         assert "/review/leads/Z" in listed
-        assert (
-            "/review/leads/Z"
-            not in reviewer.page("/review/disagreements?rules=hot&model=none").text
-        )
+        assert "/review/leads/Z" not in reviewer.page("/review/disagreements?rules=hot&model=none").text
 
 
 @pytest.mark.parametrize(("tags", "waits"), [({}, True), ({"approved.by": "Sato"}, False)])
@@ -125,10 +124,13 @@ def test_a_challenger_waits_until_somebody_has_decided(
 
 
 def test_whom_a_person_named_not_hot_is_not_among_the_nearest(store: Store) -> None:
-    store.remember([
-        prediction("A", stage="warm", score=79, decided_by="person"),
-        prediction("B", stage="warm", score=79), prediction("C", stage="warm", score=70),
-    ]).result()  # fmt: skip
+    store.remember(
+        [
+            prediction("A", stage="warm", score=79, decided_by="person"),
+            prediction("B", stage="warm", score=79),
+            prediction("C", stage="warm", score=70),
+        ]
+    ).result()
     said = Said(store)
     told = store.see(lambda at: nearly_hot(at, 5, said, AT + 1))
     assert [row.lead_id for row in told] == ["B", "C"]

@@ -53,9 +53,7 @@ def test_every_page_is_seen_once_and_again_under_another_definition(
     assert len(seen) > len(once)
 
 
-def test_who_comes_in_first_waits_for_no_figure(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_who_comes_in_first_waits_for_no_figure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def never(connection: object) -> None:
         raise AssertionError("read while somebody waits")
 
