@@ -133,9 +133,8 @@ def test_roles_are_those_of_the_code() -> None:
 
 def test_every_variable_is_there_with_its_default(tmp_path: Path) -> None:
     rows = {row[0].strip("`"): row[1] for row in table("Environment")[2:]}
-    sources = "\n".join(
-        p.read_text() for p in [*ROOT.glob("serving/*.py"), *ROOT.glob("*.py"), *ROOT.glob("training/*.py")]
-    )
+    folders = ("serving", "training", "cli")
+    sources = "\n".join(path.read_text() for name in folders for path in (ROOT / name).rglob("*.py"))
     for name in rows:
         assert name in sources, name
     known = set(re.findall(r'"(HOTLEAD_[A-Z_]+)"', (ROOT / "serving" / "settings.py").read_text()))

@@ -16,8 +16,7 @@ from serving.review.web.translations import page_texts
 
 ROOT = Path(__file__).parents[2]
 CODE = [
-    ROOT / "cli.py",
-    *(p for f in ("scoring", "training", "serving") for p in (ROOT / f).rglob("*.py")),
+    *(p for f in ("scoring", "training", "serving", "cli") for p in (ROOT / f).rglob("*.py")),
 ]
 TEMPLATES = [p for f in ("scoring", "serving") for p in (ROOT / f).rglob("*.html")]
 FIGURES = ("calibration", "gains", "scores", "importance", "win_rate")

@@ -94,8 +94,8 @@ def test_the_queue_of_a_living_process_is_left_alone(tmp_path: Path) -> None:
 
 def test_the_queue_of_a_dead_process_is_taken_over(tmp_path: Path) -> None:
     code = (
-        "import os, sys; sys.path.insert(0, 'tests'); from pathlib import Path\n"
-        "from stores import prediction; from serving.store.disk_queue import Spool\n"
+        "import os, sys; sys.path.insert(0, '.'); from pathlib import Path\n"
+        "from tests.helpers.stores import prediction; from serving.store.disk_queue import Spool\n"
         "assert Spool(Path(sys.argv[1]), 2**20).append([[prediction('a'), prediction('b')]]) == [True]\n"
         "os.kill(os.getpid(), 9)\n"
     )

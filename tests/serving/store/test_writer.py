@@ -468,8 +468,8 @@ def test_a_queue_that_is_full(url: str, tmp_path: Path) -> None:
 
 def test_the_queue_of_a_killed_process_is_drained_by_another(url: str, tmp_path: Path) -> None:
     code = (
-        "import os, sys; sys.path.insert(0, 'tests'); from pathlib import Path\n"
-        "from stores import prediction; from serving.store.store import Store\n"
+        "import os, sys; sys.path.insert(0, '.'); from pathlib import Path\n"
+        "from tests.helpers.stores import prediction; from serving.store.store import Store\n"
         "store = Store.open('sqlite:////dev/null/none.db', Path(sys.argv[1]))\n"
         "assert store.remember([prediction('queued')]).result() == 'queued'\n"
         "os.kill(os.getpid(), 9)\n"
@@ -509,8 +509,8 @@ def test_what_is_asked_while_away(url: str, tmp_path: Path) -> None:
 def test_nothing_acknowledged_is_missing_after_a_kill(url: str, tmp_path: Path, turn: int) -> None:
     """Records and predictions of eight threads at once, killed in the middle of it."""
     code = (
-        "import sys, threading; sys.path.insert(0, 'tests'); from pathlib import Path\n"
-        "from stores import activity, prediction; from serving.store.store import Store\n"
+        "import sys, threading; sys.path.insert(0, '.'); from pathlib import Path\n"
+        "from tests.helpers.stores import activity, prediction; from serving.store.store import Store\n"
         "store = Store.open(sys.argv[1], Path(sys.argv[2]))\n"
         "def send(name):\n"
         "    for i in range(10**6):\n"
@@ -548,8 +548,8 @@ def test_nothing_acknowledged_is_missing_after_a_kill(url: str, tmp_path: Path, 
 def test_half_a_group_is_never_there(url: str, tmp_path: Path) -> None:
     """Killed while lists of 200 are written: each is there whole, or not at all."""
     code = (
-        "import sys; sys.path.insert(0, 'tests'); from pathlib import Path\n"
-        "from stores import activity; from serving.store.store import Store\n"
+        "import sys; sys.path.insert(0, '.'); from pathlib import Path\n"
+        "from tests.helpers.stores import activity; from serving.store.store import Store\n"
         "store = Store.open(sys.argv[1], Path(sys.argv[2])); print('go', flush=True)\n"
         "for i in range(10**6):\n"
         "    store.accept([activity(f'{i}-{j}', lead_id=f'L{i}') for j in range(200)])\n"

@@ -1,0 +1,5 @@
+"""`python -m cli`: the `hotlead` command."""
+
+from cli import main
+
+main()

@@ -1,0 +1,89 @@
+"""Commands on the definition of a hot lead: rules show, replay, suggest.
+
+Imports inside the commands keep `hotlead --help` fast: each loads only what it runs.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.options import HERE, CrmToml, Json, LangOption, Out, Seed, output_folder
+
+app = typer.Typer(
+    help="The definition of a hot lead: show it, try a change, learn one.", no_args_is_help=True
+)
+
+
+@app.command()
+def show(crm_toml: CrmToml = HERE, out: Out = None, lang: LangOption = "en", as_json: Json = False) -> None:
+    """Show the definition of a hot lead as a table, and write it as a page."""
+    from cli import console
+    from features.settings import load_settings
+    from scoring.pages.rules import rules_page
+    from scoring.scorecard.load import card_in_use
+
+    settings = load_settings(crm_toml)
+    card = card_in_use(settings.folder, settings.table)
+    if as_json:
+        console.as_json(version=card.version, **card.plain())
+        return
+    console.page(output_folder(out, crm_toml), "rules", lambda it: rules_page(card, it), lang)
+
+
+@app.command()
+def replay(
+    new: Annotated[Path, typer.Argument(help="The new scorecard.toml, not yet in use.")],
+    crm_toml: CrmToml = HERE,
+    out: Out = None,
+    lang: LangOption = "en",
+    as_json: Json = False,
+) -> None:
+    """Try a new scorecard on closed deals before it is published."""
+    from cli import console
+    from features.settings import load_settings
+    from scoring.pages.replay import replay_page
+    from training.compare import replay as replay_card
+
+    results = output_folder(out, crm_toml)
+    with console.told(as_json) as say:
+        told = replay_card(new, load_settings(crm_toml), results, say)
+    if as_json:
+        console.as_json(**told.plain())
+        return
+    console.page(results, "replay", lambda it: replay_page(told, it), lang)
+    console.next_steps(
+        f"let marketing and sales both sign the change off, then put {new} in the place of "
+        f"{crm_toml.with_name('scorecard.toml')} and run hotlead train {crm_toml}"
+    )
+
+
+@app.command()
+def suggest(
+    crm_toml: CrmToml = HERE,
+    to: Annotated[Path, typer.Option(help="Where to write.")] = Path("suggested-scorecard.toml"),
+    oldest: Annotated[
+        float, typer.Option(min=0.3, max=0.95, help="Learn from this oldest share of the deals.")
+    ] = 0.8,
+    rows: Annotated[int, typer.Option(min=2, max=40, help="The most rows.")] = 16,
+    out: Out = None,
+    lang: LangOption = "en",
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Learn points and thresholds from closed deals; written for review, never applied by itself."""
+    from cli import console
+    from features.settings import load_settings
+    from training.scorecard.command import suggested
+
+    with console.told(as_json) as say:
+        settings = load_settings(crm_toml)
+        told = suggested(settings, output_folder(out, crm_toml), to, oldest, rows, seed, say, lang)
+    if as_json:
+        console.suggestion_json(told, to)
+        return
+    console.suggestion(told, lang)
+    print(f"Wrote {to}; nothing is applied.")
+    console.next_steps(f"read {to} through", f"hotlead rules replay {to} {crm_toml}")

@@ -1,0 +1,185 @@
+"""Commands of the service: serve, follow, import, outcomes, monitor, forget.
+
+Imports inside the commands keep `hotlead --help` fast: each loads only what it runs.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.options import ACT, HERE, STOPPED, Json, LangOption, Out, ServedToml, output_folder, service_settings
+
+
+def serve(
+    crm_toml: ServedToml = HERE,
+    host: Annotated[str, typer.Option(help="The address to listen at.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="The port.")] = 3000,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="How many workers answer.")] = 1,
+    is_open: Annotated[
+        bool, typer.Option("--open", help="Serve without keys, to this machine alone.")
+    ] = False,
+    out: Out = None,
+) -> None:
+    """Serve the scores: the API for the CRM, and the follower of the champion."""
+    from serving.runtime.serve import serve as serve_crm
+    from serving.runtime.supervisor import Place
+
+    settings = service_settings(crm_toml, out)
+    serve_crm(settings, Place(host, port), workers, is_open, lambda told: print(told, flush=True))
+
+
+def import_export(
+    crm_toml: ServedToml = HERE, out: Out = None, lang: LangOption = "en", as_json: Json = False
+) -> None:
+    """Bring a CRM's export into the service: leads, their history, closed deals; score the open leads."""
+    from dataclasses import asdict
+
+    from cli import console
+    from features.crm.extra_columns import besides
+    from features.crm.load import load
+    from features.settings import load_settings
+    from serving.jobs.crm_records import Export
+    from serving.jobs.import_crm import import_crm
+    from training.registry.follower import lay_out
+
+    settings = service_settings(crm_toml, out)
+    with console.told(as_json) as say:
+        say("reading the CRM")
+        loaded = load(load_settings(crm_toml), settings.out / "rejects.csv")
+        lay_out(settings.out, settings.bundles, say)
+        export = Export(loaded.crm, **asdict(besides(loaded)))
+        told = import_crm(settings, loaded.settings, export, say)
+    if as_json:
+        console.as_json(**told.plain())
+        return
+    print("\n".join(told.lines(lang)))
+
+
+def follow(crm_toml: ServedToml = HERE, out: Out = None) -> None:
+    """Lay out the champion to be served, whenever it changes (`hotlead serve` runs this itself)."""
+    from training.registry.follower import follow_until_stopped
+
+    settings = service_settings(crm_toml, out)
+    follow_until_stopped(settings.out, settings.bundles, settings.crm)
+
+
+def outcomes(
+    file: Annotated[Path, typer.Argument(help="Closed deals, as CSV or Parquet.")],
+    crm_toml: ServedToml = HERE,
+    url: Annotated[str, typer.Option(help="Where the service is.")] = "http://127.0.0.1:3000",
+    key_file: Annotated[
+        Path | None,
+        typer.Option(
+            help="A file that holds the API key; else the environment variable HOTLEAD_KEY does. There "
+            "is no option for the key itself: others on this machine can see arguments."
+        ),
+    ] = None,
+    out: Out = None,
+    as_json: Json = False,
+) -> None:
+    """Send a file of closed deals to the service that runs. Sending it twice stores it once.
+
+    Columns are those of crm.toml's table of deals, or lead_id, outcome (won, lost), closed_at, amount,
+    lost_reason; with `id` and `version` deals can be corrected later. Exit code 4: some deals are
+    at odds with what was sent before, and were not taken.
+    """
+    from cli import console
+    from features.settings import load_settings
+    from serving.client.send_outcomes import read_key, send_file
+
+    settings, key = load_settings(crm_toml), read_key(key_file, os.environ)
+    with console.told(as_json) as say, console.progress(as_json, "sending") as progress:
+        told = send_file(file, settings, url, key, output_folder(out, crm_toml), say, progress)
+    if as_json:
+        console.as_json(**told.plain())
+    else:
+        console.rejects(told.deals.rejects.summary(), told.rejects)
+        print("\n".join(told.lines()))
+        console.next_steps(*told.next_steps())
+    if told.sent.at_odds:
+        raise typer.Exit(4)
+
+
+def monitor(
+    crm_toml: ServedToml = HERE,
+    html: Annotated[Path | None, typer.Option(help="Write the page here, too.")] = None,
+    since: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="Only answers first given from this day (UTC) on."),
+    ] = None,
+    out: Out = None,
+    lang: LangOption = "en",
+    as_json: Json = False,
+) -> None:
+    """Look at what was served: calibration, model against rules, drift, and what to do.
+
+    Exit code 0: all is well, or too little is known yet; 7: there is something to do (retrain,
+    look_at_this_feature, the_world_moved); 5: the store is away, or there is none.
+    """
+    from datetime import UTC
+
+    from cli import console
+    from features.clock import now_ms, to_ms
+    from features.files import whole_file
+    from features.settings import load_settings
+    from scoring.evaluation.monitoring import QUIET
+    from scoring.pages.page import to_html, to_terminal
+    from scoring.to_json import plain
+    from serving.monitoring.monitor import watched
+    from serving.monitoring.page import advice_in_words, monitor_page
+
+    settings, crm = service_settings(crm_toml, out), load_settings(crm_toml)
+    start = None if since is None else to_ms(since.replace(tzinfo=UTC))
+    with console.told(as_json) as say:
+        say("reading what was served")
+        told = watched(settings, crm, now_ms(), start)
+    page = monitor_page(told, crm.table, crm.name, lang)
+    if html is not None:
+        with whole_file(html) as part:
+            part.write_text(to_html(page), encoding="utf-8")
+    if as_json:
+        console.as_json(**plain(told), text=advice_in_words(told, crm.table, lang))
+    else:
+        to_terminal(page)
+        if html is not None:
+            console.wrote(html)
+    if told.advice not in QUIET:
+        raise typer.Exit(ACT)
+
+
+def forget(
+    lead_id: Annotated[str, typer.Argument(help="The lead's id.")],
+    crm_toml: ServedToml = HERE,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    also: Annotated[
+        list[Path] | None,
+        typer.Option(help="Look below this folder too, such as the artifacts of an MLflow server."),
+    ] = None,
+    out: Out = None,
+    as_json: Json = False,
+) -> None:
+    """Erase a lead: from the service's store, and from the evidence that models are judged on."""
+    from serving.jobs.forget_lead import forget as forget_lead
+
+    settings = service_settings(crm_toml, out)
+    question = f"Erase all that {settings.shown_store} and {settings.out} hold of lead {lead_id!r}?"
+    if not yes and not _agreed(question):
+        raise typer.Exit(STOPPED)
+    told = forget_lead(settings, lead_id, also or [], os.environ)
+    if as_json:
+        from cli import console
+
+        console.as_json(**told.plain())
+        return
+    print("\n".join(told.lines()))
+
+
+def _agreed(question: str) -> bool:
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
