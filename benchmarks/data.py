@@ -18,9 +18,9 @@ def crm_toml(name: str, leads: int, activities_per_lead: float) -> Path:
     if not path.exists():
         print(f"making {leads:,} leads in {folder} ...", flush=True)
         write_parquet(generate(leads, 7, activities_per_lead), folder)
-        path.write_text(_from_parquet(CRM_TOML.read_text(encoding="utf-8")), encoding="utf-8")
+        path.write_text(use_parquet_sources(CRM_TOML.read_text(encoding="utf-8")), encoding="utf-8")
     return path
 
 
-def _from_parquet(told: str) -> str:
-    return re.sub(r'source = "sqlite:///crm.db"\ntable = "(\w+)"', r'source = "\1.parquet"', told)
+def use_parquet_sources(text: str) -> str:
+    return re.sub(r'source = "sqlite:///crm.db"\ntable = "(\w+)"', r'source = "\1.parquet"', text)

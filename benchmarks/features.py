@@ -9,7 +9,7 @@ import time
 
 import numpy as np
 
-from benchmarks.measuring import end, microseconds, own_peak_gib, show
+from benchmarks.measuring import end, measure_microseconds, peak_memory_gib, show
 from features.clock import MS_PER_DAY, NEVER
 from features.columns import Texts
 from features.crm_data import Activities, Crm, Outcomes
@@ -61,7 +61,7 @@ def crm(leads: int, activities: int) -> Crm:
     rng = np.random.default_rng(1)
     created = _START + rng.integers(0, _SPAN, leads)
     account = rng.integers(0, leads // 3, leads).astype(np.int32)
-    told = Activities(
+    crm_activities = Activities(
         rng.integers(0, leads, activities).astype(np.int32),
         rng.integers(0, TYPES, activities).astype(np.int16),
         np.sort(_START + rng.integers(0, _SPAN, activities)),
@@ -77,7 +77,7 @@ def crm(leads: int, activities: int) -> Crm:
         account=account,
         group=account,
         attributes={"trade": trade, "employees": rng.random(leads)},
-        activities=told,
+        activities=crm_activities,
         outcomes=Outcomes(never, never, np.full(leads, np.nan)),
         snapshot=_START + _SPAN,
         dated_outcomes=True,
@@ -91,31 +91,31 @@ def one_lead() -> OneLead:
 
 _RNG = np.random.default_rng(2)
 _EVENTS = [
-    (f"type_{kind}", int(_START + at), 1.0)
-    for kind, at in zip(_RNG.integers(0, TYPES, 50), _RNG.integers(0, _SPAN, 50), strict=True)
+    (f"type_{kind}", int(_START + offset), 1.0)
+    for kind, offset in zip(_RNG.integers(0, TYPES, 50), _RNG.integers(0, _SPAN, 50), strict=True)
 ]
 
 
 def main() -> None:
     """Measure and show."""
     features, data = table(), crm(LEADS, ACTIVITIES)
-    base = own_peak_gib()
+    base = peak_memory_gib()
     began = time.monotonic()
     moments = data.created + np.random.default_rng(3).integers(0, 90, LEADS) * MS_PER_DAY
-    features.many(ManyLeads(Histories(data), np.arange(LEADS), moments))
+    features.compute_many(ManyLeads(Histories(data), np.arange(LEADS), moments))
     seconds = time.monotonic() - began
     print(f"35 features of {LEADS:,} moments over {ACTIVITIES:,} activities (data alone {base:.2f} GiB)")
-    held = [
+    passed = [
         show("many leads", seconds, 15, "s"),
-        show("peak memory", own_peak_gib(), 4, "GiB"),
+        show("peak memory", peak_memory_gib(), 4, "GiB"),
         show(
             "one lead, 35 features, 50 activities",
-            microseconds(lambda: features.one(one_lead())),
+            measure_microseconds(lambda: features.compute_one(one_lead())),
             60,
             "µs",
         ),
     ]
-    end(held)
+    end(passed)
 
 
 if __name__ == "__main__":

@@ -27,8 +27,8 @@ from scoring.model.evidence import MODEL, POINTS
 from scoring.pages.charts import lines
 from scoring.pages.page import Block, Chart, Heading, Page, to_html
 from training.fitting.blending import log_loss
-from training.fitting.pipeline import prepared
-from training.fitting.recipe import Data, choose, fit
+from training.fitting.pipeline import build_dataset
+from training.fitting.recipe import Dataset, choose, fit
 
 DRAWS, DRAWS_OF_THE_CURVE, JUDGED = 50, 6, 1_000
 CURVE = (40, 100, 200, 400, 1_000, 2_000, 4_000)
@@ -48,48 +48,48 @@ class Losses:
         return float(better.mean()), float(better.std(ddof=1) / np.sqrt(len(better)))
 
 
-def losses(data: Data, deals: int, draws: int, seed: int = 0) -> Losses:
+def measure_losses(data: Dataset, deals: int, draws: int, seed: int = 0) -> Losses:
     """Train on half won and half not won leads, drawn by lot; judge on a like draw of the others."""
-    told = [_one(data, deals, np.random.default_rng([seed, draw])) for draw in range(draws)]
-    return Losses(*(np.array([t[who] for t in told]) for who in (MODEL, POINTS)))
+    results = [_measure_draw(data, deals, np.random.default_rng([seed, draw])) for draw in range(draws)]
+    return Losses(*(np.array([t[side] for t in results]) for side in (MODEL, POINTS)))
 
 
-def _one(data: Data, deals: int, rng: np.random.Generator) -> dict[str, float]:
-    train, test = _drawn(data, deals // 2, rng)
+def _measure_draw(data: Dataset, deals: int, rng: np.random.Generator) -> dict[str, float]:
+    train, test = _draw_split(data, deals // 2, rng)
     seed = int(rng.integers(2**31))
     model = fit(train, choose(train, seed), seed)
     leads = model.encode(test.columns)
     assert model.points is not None
-    told = {MODEL: model.log_odds(leads), POINTS: model.points.log_odds(leads.rating)}
-    return {who: log_loss(test.won, log_odds) for who, log_odds in told.items()}
+    log_odds_by_side = {MODEL: model.log_odds(leads), POINTS: model.points.log_odds(leads.rating)}
+    return {side: log_loss(test.won, log_odds) for side, log_odds in log_odds_by_side.items()}
 
 
-def _drawn(data: Data, each: int, rng: np.random.Generator) -> tuple[Data, Data]:
+def _draw_split(data: Dataset, per_outcome: int, rng: np.random.Generator) -> tuple[Dataset, Dataset]:
     """Examples of so many won and not won leads, and of as many other ones of each as there are."""
     leads, won = _leads(data)
     drawn = [rng.permutation(leads[won == outcome]) for outcome in (True, False)]
-    others = min(JUDGED, *(len(one) - each for one in drawn))
-    train = [one[:each] for one in drawn]
-    test = [one[each : each + others] for one in drawn]
+    others = min(JUDGED, *(len(one) - per_outcome for one in drawn))
+    train = [one[:per_outcome] for one in drawn]
+    test = [one[per_outcome : per_outcome + others] for one in drawn]
     return tuple(
         data.take(np.flatnonzero(np.isin(data.examples.lead, np.concatenate(part)))) for part in (train, test)
     )  # type: ignore[return-value]
 
 
-def _leads(data: Data) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
+def _leads(data: Dataset) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
     """The leads, and whether each was won at any of its moments."""
     leads, place = np.unique(data.examples.lead, return_inverse=True)
     return leads, np.bincount(place, data.won) > 0
 
 
-def demo_data(curve: bool = False) -> Data:
+def demo_data(curve: bool = False) -> Dataset:
     """The demo's examples, with its scorecard; for the curve twice as many leads, as it needs more wins."""
     path = crm_toml("few_deals", 48_000, 17.0) if curve else crm_toml("model", 24_000, 17.0)
     path.with_name("scorecard.toml").write_bytes(SCORECARD_TOML.read_bytes())
     return _data(path)
 
 
-def ibm_data() -> Data | None:
+def ibm_data() -> Dataset | None:
     """The examples of ibm_sales_win_loss with the scorecard beside it; None where the data are not here."""
     root = Path(__file__).parents[1]
     data = Path(os.environ.get("HOTLEAD_DATA", root.parent / "shared" / "data")).resolve()
@@ -99,14 +99,14 @@ def ibm_data() -> Data | None:
     return _data(root / "examples" / "ibm_sales_win_loss" / "crm.toml")
 
 
-def _data(path: Path) -> Data:
+def _data(path: Path) -> Dataset:
     with tempfile.TemporaryDirectory() as folder:
-        return prepared(load(load_settings(path), Path(folder) / "r.csv"), set(), lambda _: None)
+        return build_dataset(load(load_settings(path), Path(folder) / "r.csv"), set(), lambda _: None)
 
 
 def main() -> None:
     """Measure and show; the curve is drawn as well."""
-    held: list[bool] = []
+    passed: list[bool] = []
     curves: dict[str, dict[int, Losses]] = {}
     for name, data in {
         "demo": demo_data("--curve" in sys.argv),
@@ -116,31 +116,32 @@ def main() -> None:
             print(f"{name}: skipped, the data are not here (set HOTLEAD_DATA)")
             continue
         steps = CURVE if "--curve" in sys.argv else CURVE[:1]
-        told = {
-            deals: losses(data, deals, DRAWS if deals == CURVE[0] else DRAWS_OF_THE_CURVE) for deals in steps
+        losses_by_deals = {
+            deals: measure_losses(data, deals, DRAWS if deals == CURVE[0] else DRAWS_OF_THE_CURVE)
+            for deals in steps
         }
-        held += [_shown(name, deals, at) for deals, at in told.items()]
-        curves[name] = told
+        passed += [_show_losses(name, deals, result) for deals, result in losses_by_deals.items()]
+        curves[name] = losses_by_deals
     if "--curve" in sys.argv:
-        _draw(curves)
-    end(held)
+        _draw_curve(curves)
+    end(passed)
 
 
-def _shown(name: str, deals: int, told: Losses) -> bool:
-    gain, error = told.gain
-    what = f"{name}, {deals:,} deals: model {told.model.mean():.4f} less scorecard"
-    return show(f"{what} {told.points.mean():.4f} (s.e. {error:.4f})", -gain, 0, "")
+def _show_losses(name: str, deals: int, result: Losses) -> bool:
+    gain, error = result.gain
+    label = f"{name}, {deals:,} deals: model {result.model.mean():.4f} less scorecard"
+    return show(f"{label} {result.points.mean():.4f} (s.e. {error:.4f})", -gain, 0, "")
 
 
-def _draw(curves: Mapping[str, Mapping[int, Losses]]) -> None:
+def _draw_curve(curves: Mapping[str, Mapping[int, Losses]]) -> None:
     """The curve as a page: mean log loss over the number of deals."""
     blocks: list[Block] = []
-    for name, told in curves.items():
+    for name, losses_by_deals in curves.items():
         sides = {
-            "model": [float(at.model.mean()) for at in told.values()],
-            "calibrated scorecard": [float(at.points.mean()) for at in told.values()],
+            "model": [float(result.model.mean()) for result in losses_by_deals.values()],
+            "calibrated scorecard": [float(result.points.mean()) for result in losses_by_deals.values()],
         }
-        deals = [f"{count:,}" for count in told]
+        deals = [f"{count:,}" for count in losses_by_deals]
         blocks += [Heading(name), Chart(partial(_figure, deals, sides))]
     page = FOLDER / "few_deals.html"
     page.write_text(to_html(Page("Log loss by number of deals", tuple(blocks), "en")), encoding="utf-8")

@@ -15,11 +15,11 @@ _HEADERS = {"Content-Type": "application/json"}
 class Latency:
     """Milliseconds of sorted answers."""
 
-    took: Sequence[float]
+    milliseconds: Sequence[float]
 
-    def at(self, share: float) -> float:
+    def quantile(self, share: float) -> float:
         """The time within which a share of the answers came."""
-        return self.took[min(int(len(self.took) * share), len(self.took) - 1)]
+        return self.milliseconds[min(int(len(self.milliseconds) * share), len(self.milliseconds) - 1)]
 
 
 class Connection:
@@ -34,58 +34,62 @@ class Connection:
         answer = self._http.getresponse()
         return answer.status, answer.read()
 
-    def timed(self, path: str, body: bytes) -> float:
+    def time_post(self, path: str, body: bytes) -> float:
         """The milliseconds of an answer. Raises RuntimeError where it is an error."""
         began = time.perf_counter()
-        status, told = self.post(path, body)
-        took = (time.perf_counter() - began) * 1000
+        status, answer = self.post(path, body)
+        elapsed = (time.perf_counter() - began) * 1000
         if status >= 300:
-            raise RuntimeError(f"{path}: {status} {told[:300]!r}")
-        return took
+            raise RuntimeError(f"{path}: {status} {answer[:300]!r}")
+        return elapsed
 
 
-def side_by_side(asked: Sequence[tuple[int, str, Sequence[bytes]]], rounds: int, each: int) -> list[Latency]:
+def measure_side_by_side(
+    endpoints: Sequence[tuple[int, str, Sequence[bytes]]], rounds: int, per_round: int
+) -> list[Latency]:
     """The latency of several endpoints, asked in turns so that they share the machine's moods."""
-    connections = [Connection(port) for port, _, _ in asked]
-    took: list[list[float]] = [[] for _ in asked]
+    connections = [Connection(port) for port, _, _ in endpoints]
+    times: list[list[float]] = [[] for _ in endpoints]
     for turn in range(rounds + 1):  # the first round warms up
-        for i, (_, path, bodies) in enumerate(asked):
-            for n in range(each):
-                told = connections[i].timed(path, bodies[(turn * each + n) % len(bodies)])
+        for i, (_, path, bodies) in enumerate(endpoints):
+            for n in range(per_round):
+                elapsed = connections[i].time_post(path, bodies[(turn * per_round + n) % len(bodies)])
                 if turn:
-                    took[i].append(told)
-    return [Latency(sorted(each)) for each in took]
+                    times[i].append(elapsed)
+    return [Latency(sorted(per_round)) for per_round in times]
 
 
-def throughput(port: int, path: str, bodies: Sequence[bytes], connections: int, seconds: float) -> float:
+def measure_throughput(
+    port: int, path: str, bodies: Sequence[bytes], connections: int, seconds: float
+) -> float:
     """Answers a second over so many connections at once. Raises RuntimeError on an error."""
-    return asyncio.run(_throughput(port, path, bodies, connections, seconds))
+    return asyncio.run(_measure_throughput(port, path, bodies, connections, seconds))
 
 
-async def _throughput(
+async def _measure_throughput(
     port: int, path: str, bodies: Sequence[bytes], connections: int, seconds: float
 ) -> float:
     until = time.monotonic() + seconds
     began = time.monotonic()
-    done = await asyncio.gather(
-        *(_ask(port, path, bodies[i % len(bodies) :], until) for i in range(connections))
+    counts = await asyncio.gather(
+        *(_send_requests(port, path, bodies[i % len(bodies) :], until) for i in range(connections))
     )
-    return sum(done) / (time.monotonic() - began)
+    return sum(counts) / (time.monotonic() - began)
 
 
-async def _ask(port: int, path: str, bodies: Sequence[bytes], until: float) -> int:
+async def _send_requests(port: int, path: str, bodies: Sequence[bytes], until: float) -> int:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    asked = [_request(path, body) for body in bodies]
-    done = 0
+    requests = [_request(path, body) for body in bodies]
+    count = 0
     while time.monotonic() < until:
-        writer.write(asked[done % len(asked)])
+        writer.write(requests[count % len(requests)])
         head = await reader.readuntil(b"\r\n\r\n")
-        told = await reader.readexactly(_length(head))
+        content = await reader.readexactly(_length(head))
         if not head.startswith(b"HTTP/1.1 20"):
-            raise RuntimeError(f"{path}: {head[:40]!r} {told[:300]!r}")
-        done += 1
+            raise RuntimeError(f"{path}: {head[:40]!r} {content[:300]!r}")
+        count += 1
     writer.close()
-    return done
+    return count
 
 
 def _request(path: str, body: bytes) -> bytes:

@@ -16,7 +16,7 @@ import httpx
 
 
 @dataclass
-class Seen:
+class LoadResult:
     """What the load saw: answers by status, what broke on the way, and who gave the scores."""
 
     statuses: Counter[int] = field(default_factory=Counter)
@@ -31,55 +31,65 @@ class Seen:
         return sum(self.broken.values()) + sum(n for s, n in self.statuses.items() if s >= 400)
 
 
-Ask = Callable[[int], tuple[str, dict[str, Any]]]
+RequestFactory = Callable[[int], tuple[str, dict[str, Any]]]
 """The path and body of the n-th request."""
 
 
 @contextmanager
-def load(url: str, ask: Ask, connections: int = 16) -> Iterator[Seen]:
+def run_load(url: str, make_request: RequestFactory, connections: int = 16) -> Iterator[LoadResult]:
     """Ask from so many connections at once until the block ends."""
-    seen, stop = Seen(), threading.Event()
-    thread = threading.Thread(target=lambda: asyncio.run(_load(url, ask, connections, seen, stop)))
+    result, stop = LoadResult(), threading.Event()
+    thread = threading.Thread(
+        target=lambda: asyncio.run(_run_load(url, make_request, connections, result, stop))
+    )
     thread.start()
     try:
-        yield seen
+        yield result
     finally:
         stop.set()
         thread.join(60)
 
 
-async def _load(url: str, ask: Ask, connections: int, seen: Seen, stop: threading.Event) -> None:
+async def _run_load(
+    url: str, make_request: RequestFactory, connections: int, result: LoadResult, stop: threading.Event
+) -> None:
     numbers = itertools.count()
     limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
     async with httpx.AsyncClient(base_url=url, limits=limits, timeout=30) as client:
-        await asyncio.gather(*(_keep_asking(client, ask, numbers, seen, stop) for _ in range(connections)))
+        await asyncio.gather(
+            *(_send_until_stopped(client, make_request, numbers, result, stop) for _ in range(connections))
+        )
 
 
-async def _keep_asking(
-    client: httpx.AsyncClient, ask: Ask, numbers: Iterator[int], seen: Seen, stop: threading.Event
+async def _send_until_stopped(
+    client: httpx.AsyncClient,
+    make_request: RequestFactory,
+    numbers: Iterator[int],
+    result: LoadResult,
+    stop: threading.Event,
 ) -> None:
     while not stop.is_set():
-        path, body = ask(next(numbers))
+        path, body = make_request(next(numbers))
         try:
             answer = await client.post(path, json=body)
         except httpx.HTTPError as problem:
-            seen.broken[type(problem).__name__] += 1
+            result.broken[type(problem).__name__] += 1
             await asyncio.sleep(0.05)
             continue
-        seen.statuses[answer.status_code] += 1
+        result.statuses[answer.status_code] += 1
         if answer.status_code < 300:
-            _note(answer.json(), path, seen)
+            _record_answer(answer.json(), path, result)
         await asyncio.sleep(0)
 
 
-def _note(told: dict[str, Any], path: str, seen: Seen) -> None:
+def _record_answer(answer: dict[str, Any], path: str, result: LoadResult) -> None:
     if path.startswith("/v1/score"):
-        model = told["model"]
-        seen.versions[model["version"] if model else f"rules: {told['fallback']}"] += 1
-        if told["stored"] == "stored":
-            seen.lead_ids.append(told["lead_id"])
+        model = answer["model"]
+        result.versions[model["version"] if model else f"rules: {answer['fallback']}"] += 1
+        if answer["stored"] == "stored":
+            result.lead_ids.append(answer["lead_id"])
     else:
-        seen.acknowledged.append(told["id"])
+        result.acknowledged.append(answer["id"])
 
 
 def wait_for(holds: Callable[[], bool], seconds: float = 30) -> float:

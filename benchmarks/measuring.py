@@ -31,29 +31,29 @@ def run(command: Sequence[str]) -> Run:
     return Run(time.monotonic() - began, usage.ru_maxrss / 2**20)
 
 
-def microseconds(call: Callable[[], object], times: int = 2_000, rounds: int = 7) -> float:
+def measure_microseconds(call: Callable[[], object], times: int = 2_000, rounds: int = 7) -> float:
     """The median over rounds of the mean time of a call."""
-    told = []
+    means = []
     for _ in range(rounds):
         began = time.perf_counter()
         for _ in range(times):
             call()
-        told.append((time.perf_counter() - began) / times * 1e6)
-    return statistics.median(told)
+        means.append((time.perf_counter() - began) / times * 1e6)
+    return statistics.median(means)
 
 
-def own_peak_gib() -> float:
+def peak_memory_gib() -> float:
     """The peak resident memory of this process so far."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
-def show(what: str, value: float, bar: float, unit: str) -> bool:
+def show(label: str, value: float, bar: float, unit: str) -> bool:
     """Print a figure beside its bar; whether it holds."""
     holds = value <= bar
-    print(f"{'ok  ' if holds else 'MISS'} {what}: {value:,.4g} {unit} (bar {bar:g})", flush=True)
+    print(f"{'ok  ' if holds else 'MISS'} {label}: {value:,.4g} {unit} (bar {bar:g})", flush=True)
     return holds
 
 
-def end(held: Sequence[bool]) -> None:
+def end(passed: Sequence[bool]) -> None:
     """Exit with 1 where a bar was missed."""
-    sys.exit(0 if all(held) else 1)
+    sys.exit(0 if all(passed) else 1)

@@ -22,9 +22,9 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.engine import Connection
 
 from benchmarks.data import FOLDER
-from benchmarks.http_load import side_by_side
+from benchmarks.http_load import measure_side_by_side
 from benchmarks.measuring import end, show
-from benchmarks.served import Served, served
+from benchmarks.served import RunningService, start_service
 from benchmarks.service import champion_crm, leads
 from features.settings import load_settings
 from serving.settings import ServiceSettings
@@ -48,26 +48,26 @@ PAGES = (
     "/figures/print",
     "/leads/{lead_id}",
 )
-OWN = frozenset({"alembic_version", "card_versions", "sign_offs"})
+NOT_COPIED = frozenset({"alembic_version", "card_versions", "sign_offs"})
 
 
 def main() -> None:
     """Measure and show."""
     crm_toml = champion_crm()
     wanted = sys.argv[1:] or ["sqlite", "postgresql"]
-    held = [told for name in wanted for told in _measured(name, crm_toml)]
-    end(held)
+    passed = [is_ok for name in wanted for is_ok in _measure(name, crm_toml)]
+    end(passed)
 
 
-def _measured(name: str, crm_toml: Path) -> list[bool]:
+def _measure(name: str, crm_toml: Path) -> list[bool]:
     with database(name) as url:
         lead_id = fill(url, crm_toml)
         environ = {"HOTLEAD_STORE_URL": url, "HOTLEAD_RATE_LIMIT": "0", "OMP_NUM_THREADS": "1"}
-        with served(crm_toml, environ=environ) as service:
+        with start_service(crm_toml, environ=environ) as service:
             print(name, flush=True)
             time.sleep(AHEAD_SECONDS)  # it sees the pages ahead of the first visitor
-            held = [_page(service, path.format(lead_id=lead_id)) for path in PAGES]
-            return [*held, _rise(service, crm_toml, lead_id)]
+            passed = [_measure_page(service, path.format(lead_id=lead_id)) for path in PAGES]
+            return [*passed, _measure_rise(service, crm_toml, lead_id)]
 
 
 @contextmanager
@@ -96,7 +96,7 @@ def fill(url: str, crm_toml: Path) -> str:
     """Half a year of the demo's service, then copies of all its leads until there are enough; the id of a
     hot one."""
     began = time.monotonic()
-    _live(url, crm_toml)
+    _simulate_history(url, crm_toml)
     engine = create_engine(url.replace("postgresql://", "postgresql+psycopg://"))
     with engine.begin() as connection:
         _copy(connection)
@@ -110,81 +110,81 @@ def fill(url: str, crm_toml: Path) -> str:
     return lead_id
 
 
-def _live(url: str, crm_toml: Path) -> None:
-    from demo.handling import handling
-    from features.crm.extra_columns import besides
+def _simulate_history(url: str, crm_toml: Path) -> None:
+    from demo.handling import simulate_handling
+    from features.crm.extra_columns import read_extra_columns
     from features.crm.load import load
-    from serving.jobs.crm_records import Export
-    from serving.jobs.demo_history import live
+    from serving.jobs.crm_records import CrmExport
+    from serving.jobs.demo_history import simulate_history
     from serving.jobs.import_crm import import_crm
-    from training.registry.follower import lay_out
+    from training.registry.follower import deploy_champion
 
     settings = ServiceSettings.from_environment(
         {**os.environ, "HOTLEAD_CRM": str(crm_toml), "HOTLEAD_STORE_URL": url}
     )
     loaded = load(load_settings(crm_toml), settings.out / "rejects.csv")
-    export = Export(loaded.crm, **asdict(besides(loaded)))
-    live(settings, loaded.settings, export, handling, print, loaded.crm.snapshot)
-    lay_out(settings.out, settings.bundles, print)
+    export = CrmExport(loaded.crm, **asdict(read_extra_columns(loaded)))
+    simulate_history(settings, loaded.settings, export, simulate_handling, print, loaded.crm.snapshot)
+    deploy_champion(settings.out, settings.bundles, print)
     import_crm(settings, loaded.settings, export, print)
     Store.open(url, settings.spool).close()
 
 
 def _copy(connection: Connection) -> None:
     """More predictions of each lead, then every lead so many times, with all that is known of it."""
-    leads_now, told = _count(connection, "current_scores"), _count(connection, "predictions")
+    leads_now, prediction_count = _count(connection, "current_scores"), _count(connection, "predictions")
     times = -(-LEADS // leads_now)
-    for turn in range(1, -(-PREDICTIONS // (told * times))):
+    for turn in range(1, -(-PREDICTIONS // (prediction_count * times))):
         earlier = {"as_of": f"as_of - {turn} * 3600000"}
-        _copied(connection, "predictions", earlier, f"seq <= {told}")
-    for name in metadata.tables.keys() - OWN:
+        _copy_rows(connection, "predictions", earlier, f"seq <= {prediction_count}")
+    for name in metadata.tables.keys() - NOT_COPIED:
         for part in range(1, times):
             of_part = {
                 "lead_id": f"lead_id || '-{part}'",
                 "key": f"\"key\" || '-{part}'",
                 "account": f"account || '-{part}'",
             }
-            _copied(connection, name, of_part, "lead_id NOT LIKE '%-%'")
+            _copy_rows(connection, name, of_part, "lead_id NOT LIKE '%-%'")
 
 
-def _copied(connection: Connection, table: str, changed: dict[str, str], where: str) -> None:
+def _copy_rows(connection: Connection, table: str, expressions: dict[str, str], condition: str) -> None:
     names = [c.name for c in metadata.tables[table].columns if c.name != "seq"]
     into = ", ".join(f'"{name}"' for name in names)
-    values = ", ".join(changed.get(name, f'"{name}"') for name in names)
-    connection.execute(text(f"INSERT INTO {table} ({into}) SELECT {values} FROM {table} WHERE {where}"))
+    values = ", ".join(expressions.get(name, f'"{name}"') for name in names)
+    connection.execute(text(f"INSERT INTO {table} ({into}) SELECT {values} FROM {table} WHERE {condition}"))
 
 
 def _count(connection: Connection, table: str) -> int:
     return int(connection.scalar(text(f"SELECT count(*) FROM {table}")) or 0)
 
 
-def _page(service: Served, path: str) -> bool:
+def _measure_page(service: RunningService, path: str) -> bool:
     """The first look, and those after it."""
-    took = []
+    times = []
     with httpx.Client(base_url=service.url, timeout=60, trust_env=False) as browser:
         for _ in range(TIMES):
             began = time.perf_counter()
             answer = browser.get(f"/review{path}")
-            took.append((time.perf_counter() - began) * 1e3)
+            times.append((time.perf_counter() - began) * 1e3)
             assert answer.status_code == 200, (path, answer.status_code)
-    print(f"  first {took[0]:.0f} ms, {len(answer.content) / 1024:.0f} KiB")
-    return show(f"/review{path}, p50", statistics.median(took[1:]), BAR_MS, "ms")
+    print(f"  first {times[0]:.0f} ms, {len(answer.content) / 1024:.0f} KiB")
+    return show(f"/review{path}, p50", statistics.median(times[1:]), BAR_MS, "ms")
 
 
-def _rise(service: Served, crm_toml: Path, lead_id: str) -> bool:
+def _measure_rise(service: RunningService, crm_toml: Path, lead_id: str) -> bool:
     """The p50 of one lead while somebody clicks through the pages, against that while nobody does."""
     bodies = [orjson.dumps(lead) for lead in leads(load_settings(crm_toml), 200)]
 
     def p50() -> float:
-        (told,) = side_by_side([(service.port, "/v1/score", bodies)], 8, 250)
-        return float(told.at(0.5))
+        (latency,) = measure_side_by_side([(service.port, "/v1/score", bodies)], 8, 250)
+        return float(latency.quantile(0.5))
 
     calm, during = [p50()], []
     for _ in range(ROUNDS):  # in turn: the speed of a shared machine drifts
         with clicking(service, lead_id):
             during.append(p50())
         calm.append(p50())
-    print(f"  one lead, calm: {_told(calm)} ms; while somebody clicks: {_told(during)} ms")
+    print(f"  one lead, calm: {_format_values(calm)} ms; while somebody clicks: {_format_values(during)} ms")
     return show(
         "one lead's p50 while somebody clicks, of that while nobody does",
         statistics.median(during) / statistics.median(calm),
@@ -193,12 +193,12 @@ def _rise(service: Served, crm_toml: Path, lead_id: str) -> bool:
     )
 
 
-def _told(values: Sequence[float]) -> str:
+def _format_values(values: Sequence[float]) -> str:
     return " ".join(f"{value:.2f}" for value in values)
 
 
 @contextmanager
-def clicking(service: Served, lead_id: str) -> Iterator[None]:
+def clicking(service: RunningService, lead_id: str) -> Iterator[None]:
     """A person who opens a page every second."""
     stop = threading.Event()
 

@@ -9,13 +9,13 @@ import time
 
 import numpy as np
 
-from benchmarks.measuring import end, microseconds, show
+from benchmarks.measuring import end, measure_microseconds, show
 from features.clock import MS_PER_DAY
 from features.columns import Column, Texts
 from features.settings import parse_features
 from features.table import FeatureTable
 from scoring.scorecard.load import parse_card, profile_features
-from scoring.scorecard.office_hours import due
+from scoring.scorecard.office_hours import compute_deadline
 from scoring.scorecard.rating import OneRater, rate
 from scoring.scorecard.scorecard import Scorecard
 
@@ -29,44 +29,44 @@ def main() -> None:
     table = FeatureTable(parse_features(profile_features("b2b_saas")["features"]))
     rules = len(list(card.rules()))
     assert rules >= 20
-    columns = _columns(card, table, LEADS)
-    seconds = min(_seconds(card, columns) for _ in range(3))
+    columns = _draw_columns(card, table, LEADS)
+    seconds = min(_measure_seconds(card, columns) for _ in range(3))
     print(f"{rules} rules of b2b_saas; {LEADS / seconds:,.0f} leads a second in bulk")
-    values = {n: c.plain()[0] if isinstance(c, Texts) else float(c[0]) for n, c in columns.items()}
+    values = {n: c.to_list()[0] if isinstance(c, Texts) else float(c[0]) for n, c in columns.items()}
     rater = OneRater(card)
-    held = [
-        show(f"one lead, {rules} rules", microseconds(lambda: rater(values)), 25, "µs"),
+    passed = [
+        show(f"one lead, {rules} rules", measure_microseconds(lambda: rater(values)), 25, "µs"),
         show("bulk, a lead", seconds / LEADS * 1e6, 2, "µs"),
-        show("a deadline of 24 business hours, with holidays", _deadline(card), 25, "µs"),
+        show("a deadline of 24 business hours, with holidays", _measure_deadline(card), 25, "µs"),
     ]
-    end(held)
+    end(passed)
 
 
-def _seconds(card: Scorecard, columns: dict[str, Column]) -> float:
+def _measure_seconds(card: Scorecard, columns: dict[str, Column]) -> float:
     began = time.perf_counter()
     rating = rate(card, columns)
     assert len(rating.score) == len(rating.stage) == LEADS
     return time.perf_counter() - began
 
 
-def _columns(card: Scorecard, table: FeatureTable, leads: int) -> dict[str, Column]:
+def _draw_columns(card: Scorecard, table: FeatureTable, leads: int) -> dict[str, Column]:
     """Random values around what the card asks for, some missing."""
     rng = np.random.default_rng(0)
     values = {c.feature: c.one_of for _, _, rule in card.rules() for c in rule.when if c.one_of}
-    told: dict[str, Column] = {}
+    columns: dict[str, Column] = {}
     for name in table.names:
         if name in table.texts:
             words = (*values.get(name, ()), "other")
-            told[name] = Texts(rng.integers(-1, len(words), leads).astype(np.int32), words)
+            columns[name] = Texts(rng.integers(-1, len(words), leads).astype(np.int32), words)
         else:
             number = rng.integers(0, 60, leads).astype(np.float64)
-            told[name] = np.where(rng.random(leads) < 0.3, np.nan, number)
-    return told
+            columns[name] = np.where(rng.random(leads) < 0.3, np.nan, number)
+    return columns
 
 
-def _deadline(card: Scorecard) -> float:
+def _measure_deadline(card: Scorecard) -> float:
     starts = iter(_MONDAY + np.random.default_rng(1).integers(0, 90 * MS_PER_DAY, 100_000))
-    return microseconds(lambda: due(int(next(starts)), 24, card.hours))
+    return measure_microseconds(lambda: compute_deadline(int(next(starts)), 24, card.hours))
 
 
 if __name__ == "__main__":

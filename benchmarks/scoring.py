@@ -17,12 +17,12 @@ import orjson
 import pyarrow.parquet as pq
 
 from benchmarks.data import FOLDER, crm_toml
-from benchmarks.measuring import Run, end, microseconds, run, show
+from benchmarks.measuring import Run, end, measure_microseconds, run, show
 from features.clock import MS_PER_DAY
 from features.columns import Column, take
 from features.one_lead import Event, OneLead
 from features.settings import load_settings
-from scoring.decision.scorer import Judge, Scorer
+from scoring.decision.scorer import CalibratedModel, Scorer
 from scoring.model.evidence import Evidence
 from scoring.model.model import EVIDENCE_FILE, Model
 from scoring.scorecard.load import find_card
@@ -37,26 +37,26 @@ def main() -> None:
     out = FOLDER / "model" / "hotlead-out"
     if not (out / "model").exists():
         run([sys.executable, "-m", "cli", "train", str(trained)])
-    small, _ = scored("100k", 100_000, out)
-    large, rows = scored("1m", 1_000_000, out)
+    small, _ = score_crm("100k", 100_000, out)
+    large, rows = score_crm("1m", 1_000_000, out)
     print(f"{rows:,} leads scored in {large.seconds:.1f} s, a tenth of them in {small.seconds:.1f} s")
-    held = [
+    passed = [
         show("score a million leads", large.seconds, 60, "s"),
         show("peak memory", large.gib, 6, "GiB"),
         show("a million over a hundred thousand", large.seconds / small.seconds, 11, "times"),
-        show("one row with all reasons", one_row(out / "model"), 1000, "µs"),
-        *answered(trained, out / "model"),
+        show("one row with all reasons", measure_one_row(out / "model"), 1000, "µs"),
+        *measure_answers(trained, out / "model"),
     ]
-    end(held)
+    end(passed)
 
 
-def answered(crm: Path, folder: Path) -> list[bool]:
+def measure_answers(crm: Path, folder: Path) -> list[bool]:
     """A lead from its activities to the JSON of its Score with reasons, and a thousand from their feature
     values to Scores: also as multiples of the model's prediction and reasons by LightGBM alone."""
     model, evidence = Model.load(folder), Evidence.load(folder / EVIDENCE_FILE)
     settings = load_settings(crm)
     card = find_card(settings.folder, settings.table)
-    scorer = Scorer(card, settings.table, Judge.of(model, evidence, card), None)
+    scorer = Scorer(card, settings.table, CalibratedModel.from_evidence(model, evidence, card), None)
     rows = np.arange(1_000) % len(evidence.lead)
     columns = {name: take(evidence.features[name], rows) for name in settings.table.names}
     encoded = model.encode(columns).matrix
@@ -65,8 +65,8 @@ def answered(crm: Path, folder: Path) -> list[bool]:
         booster = model.trees.booster
         return lambda: [booster.predict(matrix, pred_contrib=told) for told in (False, True)]
 
-    one, ratio = beside(lambda: one_answer(scorer), trees(encoded[:1]), 2_000)
-    many, ratio_of_many = beside(lambda: thousand(scorer, columns), trees(encoded), 100)
+    one, ratio = measure_ratio(lambda: answer_one(scorer), trees(encoded[:1]), 2_000)
+    many, ratio_of_many = measure_ratio(lambda: answer_thousand(scorer, columns), trees(encoded), 100)
     return [
         show("one lead to its Score in JSON, median", one, 1_000, "µs"),
         show("the same over its trees by LightGBM", ratio, 7, "times"),
@@ -75,49 +75,51 @@ def answered(crm: Path, folder: Path) -> list[bool]:
     ]
 
 
-def one_answer(scorer: Scorer) -> bytes:
+def answer_one(scorer: Scorer) -> bytes:
     """As a request for one lead with 20 activities is answered."""
     types = sorted(scorer.table.activities)
     events: list[Event] = [
         (types[i % len(types)], _NOW - (i + 1) * 3 * MS_PER_DAY, float("nan")) for i in range(20)
     ]
-    told = {"channel": "web", "employees": 120, "job_title": "部長"}
-    values = scorer.table.one(OneLead(_NOW, _NOW - 90 * MS_PER_DAY, told, events))
-    answers = scorer.one("L1", values, _NOW, {"budget": False})
+    attributes = {"channel": "web", "employees": 120, "job_title": "部長"}
+    values = scorer.table.compute_one(OneLead(_NOW, _NOW - 90 * MS_PER_DAY, attributes, events))
+    answers = scorer.score_one("L1", values, _NOW, {"budget": False})
     return orjson.dumps(answers.scores("en", _NOW, "top")[0])
 
 
-def thousand(scorer: Scorer, columns: dict[str, Column]) -> int:
+def answer_thousand(scorer: Scorer, columns: dict[str, Column]) -> int:
     """As a request for a thousand leads is answered, without the model's reasons."""
     ids = [f"L{i}" for i in range(1_000)]
-    return len(scorer.answers(ids, columns, _NOW, {}).scores("en", _NOW))
+    return len(scorer.score_batch(ids, columns, _NOW, {}).scores("en", _NOW))
 
 
-def beside(call: Callable[[], object], reference: Callable[[], object], times: int) -> tuple[float, float]:
+def measure_ratio(
+    call: Callable[[], object], reference: Callable[[], object], times: int
+) -> tuple[float, float]:
     """The median microseconds of a call, and as a multiple of what runs just before it: on a busy
     machine both are slow together."""
-    told, ratios = [], []
+    seconds, ratios = [], []
     for _ in range(times):
         began = time.perf_counter()
         reference()
         between = time.perf_counter()
         call()
-        told.append(time.perf_counter() - between)
-        ratios.append(told[-1] / (between - began))
-    return statistics.median(told) * 1e6, statistics.median(ratios)
+        seconds.append(time.perf_counter() - between)
+        ratios.append(seconds[-1] / (between - began))
+    return statistics.median(seconds) * 1e6, statistics.median(ratios)
 
 
-def scored(name: str, leads: int, out: Path) -> tuple[Run, int]:
+def score_crm(name: str, leads: int, out: Path) -> tuple[Run, int]:
     """Score every lead of a CRM (given as files of leads, so that closed ones count too)."""
     path = crm_toml(name, leads, ACTIVITIES_PER_LEAD)
     to = path.with_name("scores.parquet")
     source = str(path.with_name("leads.parquet"))
     command = [sys.executable, "-m", "cli", "score", str(path), "--leads", source]
-    done = run([*command, "--to", str(to), "--out", str(out), "--json"])
-    return done, pq.read_metadata(to).num_rows
+    result = run([*command, "--to", str(to), "--out", str(out), "--json"])
+    return result, pq.read_metadata(to).num_rows
 
 
-def one_row(folder: Path) -> float:
+def measure_one_row(folder: Path) -> float:
     """Microseconds for a lead's probability and exact reasons from its feature values."""
     model = Model.load(folder)
     values: list[float | str | None] = [
@@ -129,7 +131,7 @@ def one_row(folder: Path) -> float:
         assert np.isfinite(model.log_odds(row)).all()
         model.explain(row)
 
-    return microseconds(score, times=200)
+    return measure_microseconds(score, times=200)
 
 
 if __name__ == "__main__":

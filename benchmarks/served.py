@@ -21,7 +21,7 @@ _WORKER = "_bentoml_impl.worker.service"
 
 
 @dataclass(frozen=True)
-class Served:
+class RunningService:
     """A service that answers at `http://127.0.0.1:port`; its log is a file of lines of JSON."""
 
     port: int
@@ -32,20 +32,20 @@ class Served:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def parts(self, named: str) -> list[psutil.Process]:
+    def find_processes(self, named: str) -> list[psutil.Process]:
         """The processes below it whose command holds a word."""
-        found = []
+        processes = []
         with suppress(psutil.NoSuchProcess):
             for child in psutil.Process(self.process.pid).children(recursive=True):
                 with suppress(psutil.Error):
                     if any(named in word for word in child.cmdline()):
-                        found.append(child)
-        return found
+                        processes.append(child)
+        return processes
 
     @property
     def workers(self) -> list[psutil.Process]:
         """The processes that answer."""
-        return self.parts(_WORKER)
+        return self.find_processes(_WORKER)
 
     def stop(self) -> float:
         """Stop it by SIGTERM; the seconds that took."""
@@ -56,20 +56,22 @@ class Served:
 
 
 @contextmanager
-def served(crm_toml: Path, *options: str, environ: Mapping[str, str] | None = None) -> Iterator[Served]:
+def start_service(
+    crm_toml: Path, *options: str, environ: Mapping[str, str] | None = None
+) -> Iterator[RunningService]:
     """`hotlead serve` on a CRM, open to this machine, once it answers; stopped at the end."""
     port = free_port()
     command = [sys.executable, "-m", "cli", "serve", str(crm_toml), "--port", str(port), *options]
     if not {"--open", "--host"} & {*options}:
         command.append("--open")
-    with process(command, crm_toml.parent / f"serve-{port}.log", port, environ or {}) as running:
+    with start_process(command, crm_toml.parent / f"serve-{port}.log", port, environ or {}) as running:
         yield running
 
 
 @contextmanager
-def process(
+def start_process(
     command: Sequence[str], log: Path, port: int, environ: Mapping[str, str], path: str = "/readyz"
-) -> Iterator[Served]:
+) -> Iterator[RunningService]:
     """A process that serves HTTP, once it answers `path`; killed at the end where it does not stop."""
     with log.open("wb") as file:
         running = subprocess.Popen(
@@ -79,12 +81,12 @@ def process(
             start_new_session=True,
             env={**os.environ, "BENTOML_DO_NOT_TRACK": "True", **environ},
         )
-    told = Served(port, running, log)
+    service = RunningService(port, running, log)
     try:
-        wait_ready(told, path)
-        yield told
+        wait_ready(service, path)
+        yield service
     finally:
-        below = told.parts("")
+        below = service.find_processes("")
         running.terminate()
         with suppress(subprocess.TimeoutExpired):
             running.wait(STOP_SECONDS)
@@ -95,17 +97,17 @@ def process(
         running.wait()
 
 
-def wait_ready(told: Served, path: str = "/readyz") -> None:
+def wait_ready(service: RunningService, path: str = "/readyz") -> None:
     """Wait until a service answers. Raises RuntimeError with the end of its log where it does not."""
     until = time.monotonic() + READY_SECONDS
-    while time.monotonic() < until and told.process.poll() is None:
+    while time.monotonic() < until and service.process.poll() is None:
         with (
             suppress(urllib.error.URLError, OSError),
-            urllib.request.urlopen(f"{told.url}{path}", timeout=2),
+            urllib.request.urlopen(f"{service.url}{path}", timeout=2),
         ):
             return
         time.sleep(0.1)
-    raise RuntimeError(told.log.read_text(encoding="utf-8", errors="replace")[-2000:])
+    raise RuntimeError(service.log.read_text(encoding="utf-8", errors="replace")[-2000:])
 
 
 def free_port() -> int:

@@ -18,10 +18,10 @@ from pathlib import Path
 import orjson
 
 from benchmarks.data import FOLDER
-from benchmarks.http_load import Latency, side_by_side, throughput
+from benchmarks.http_load import Latency, measure_side_by_side, measure_throughput
 from benchmarks.measuring import end, show
-from benchmarks.served import Served, free_port, process, served
-from demo.run import make
+from benchmarks.served import RunningService, free_port, start_process, start_service
+from demo.run import make_demo
 from features.settings import CrmSettings, load_settings
 
 LEADS, ACTIVITIES, BODIES, BATCH = 8_000, 20, 400, 1_000
@@ -38,7 +38,7 @@ def champion_crm() -> Path:
     folder = FOLDER / "service"
     if not (folder / "ready").exists():
         print("making a demo CRM with a champion ...", flush=True)
-        crm_toml = make(folder, LEADS, 7)
+        crm_toml = make_demo(folder, LEADS, 7)
         settings, out = load_settings(crm_toml), folder / "hotlead-out"
         train_and_register(crm_toml, out, lambda _: None, "en", 0)
         promote(out, find_card(settings.folder, settings.table), "benchmark", None)
@@ -53,32 +53,32 @@ def leads(crm: CrmSettings, count: int) -> list[dict[str, object]]:
         file.row_factory = sqlite3.Row
         busiest = "SELECT lead_id FROM activities GROUP BY lead_id ORDER BY count(*) DESC LIMIT ?"
         of_these = f"IN ({busiest})"
-        told = file.execute(f"SELECT * FROM leads WHERE lead_id {of_these}", (count,)).fetchall()
-        done = defaultdict(list)
+        lead_rows = file.execute(f"SELECT * FROM leads WHERE lead_id {of_these}", (count,)).fetchall()
+        activities = defaultdict(list)
         for row in file.execute(
             f"SELECT lead_id, type, at FROM activities WHERE lead_id {of_these} ORDER BY at",
             (count,),
         ):
-            done[row["lead_id"]].append((row["type"], row["at"]))
+            activities[row["lead_id"]].append((row["type"], row["at"]))
     file.close()
-    return [_lead(row, done[row["lead_id"]][-ACTIVITIES:], crm) for row in told]
+    return [_to_body(row, activities[row["lead_id"]][-ACTIVITIES:], crm) for row in lead_rows]
 
 
-def _lead(row: sqlite3.Row, done: list[tuple[str, str]], crm: CrmSettings) -> dict[str, object]:
+def _to_body(row: sqlite3.Row, activities: list[tuple[str, str]], crm: CrmSettings) -> dict[str, object]:
     now = datetime.now(UTC)
     read = {name: row[name] for name in crm.columns if name in row.keys()}  # noqa: SIM118
-    last = datetime.fromisoformat(done[-1][1])
-    moved = [(kind, now - (last - datetime.fromisoformat(at))) for kind, at in done]
+    last = datetime.fromisoformat(activities[-1][1])
+    moved = [(kind, now - (last - datetime.fromisoformat(moment))) for kind, moment in activities]
     padded = [moved[i % len(moved)] for i in range(ACTIVITIES)]
     return {
         "lead_id": row["lead_id"],
         "created_at": (moved[0][1] - timedelta(days=1)).isoformat(),
         "attributes": {name: value for name, value in read.items() if value is not None},
-        "activities": [{"type": kind, "at": at.isoformat()} for kind, at in padded],
+        "activities": [{"type": kind, "at": moment.isoformat()} for kind, moment in padded],
     }
 
 
-def empty(stack: ExitStack) -> Served:
+def start_empty_service(stack: ExitStack) -> RunningService:
     """An empty service of the same BentoML, with its own defaults."""
     port = free_port()
     command = [
@@ -93,10 +93,10 @@ def empty(stack: ExitStack) -> Served:
         "127.0.0.1",
     ]
     home = {"BENTOML_HOME": str((FOLDER / "empty-bentoml").absolute())}
-    return stack.enter_context(process(command, FOLDER / "empty.log", port, home))
+    return stack.enter_context(start_process(command, FOLDER / "empty.log", port, home))
 
 
-def mlflow_served(stack: ExitStack, crm_toml: Path) -> Served:
+def start_mlflow(stack: ExitStack, crm_toml: Path) -> RunningService:
     """`mlflow models serve` on the champion, one worker."""
     out = crm_toml.parent / "hotlead-out"
     port = free_port()
@@ -122,32 +122,32 @@ def mlflow_served(stack: ExitStack, crm_toml: Path) -> Served:
         **_CALM,
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
     }
-    return stack.enter_context(process(command, FOLDER / "mlflow.log", port, uri, "/ping"))
+    return stack.enter_context(start_process(command, FOLDER / "mlflow.log", port, uri, "/ping"))
 
 
-def rows(crm: CrmSettings) -> list[bytes]:
+def mlflow_bodies(crm: CrmSettings) -> list[bytes]:
     """A lead's features as MLflow's server takes them."""
     names, texts = crm.table.names, crm.table.texts
     data = [[None if name in texts else 1.0 for name in names]]
     return [orjson.dumps({"dataframe_split": {"columns": list(names), "data": data}})]
 
 
-def told(name: str, latency: Latency) -> None:
+def print_latency(name: str, latency: Latency) -> None:
     """A line on one endpoint."""
-    shown = " ".join(f"p{share * 100:g} {latency.at(share):.2f}" for share in (0.5, 0.9, 0.99, 0.999))
-    print(f"  {name}: {shown} ms ({len(latency.took):,} answers)", flush=True)
+    shown = " ".join(f"p{share * 100:g} {latency.quantile(share):.2f}" for share in (0.5, 0.9, 0.99, 0.999))
+    print(f"  {name}: {shown} ms ({len(latency.milliseconds):,} answers)", flush=True)
 
 
-def latency(ours: Served, theirs: Served, bodies: Sequence[bytes]) -> list[bool]:
+def measure_latency(ours: RunningService, theirs: RunningService, bodies: Sequence[bytes]) -> list[bool]:
     """One lead with all reasons that the answer holds, against an empty endpoint."""
-    nothing, one = side_by_side(
+    nothing, one = measure_side_by_side(
         [(theirs.port, "/empty", [b'{"lead_id":"a"}']), (ours.port, "/v1/score", bodies)], 12, 250
     )
-    told("empty endpoint", nothing)
-    told("one lead", one)
+    print_latency("empty endpoint", nothing)
+    print_latency("one lead", one)
     return [
-        show("one lead, p50 of an empty endpoint's", one.at(0.5) / nothing.at(0.5), 1.5, "times"),
-        show("one lead, p99 of an empty endpoint's", one.at(0.99) / nothing.at(0.99), 3, "times"),
+        show("one lead, p50 of an empty endpoint's", one.quantile(0.5) / nothing.quantile(0.5), 1.5, "times"),
+        show("one lead, p99 of an empty endpoint's", one.quantile(0.99) / nothing.quantile(0.99), 3, "times"),
     ]
 
 
@@ -155,23 +155,23 @@ def main() -> None:
     """Measure and show."""
     crm_toml = champion_crm()
     crm = load_settings(crm_toml)
-    sent = leads(crm, BATCH)
-    bodies = [orjson.dumps(lead) for lead in sent[:BODIES]]
-    batch = [orjson.dumps({"leads": sent})]
+    lead_bodies = leads(crm, BATCH)
+    bodies = [orjson.dumps(lead) for lead in lead_bodies[:BODIES]]
+    batch = [orjson.dumps({"leads": lead_bodies})]
     quiet = {"HOTLEAD_RATE_LIMIT": "0", **_CALM}
     with ExitStack() as stack:
-        ours = stack.enter_context(served(crm_toml, environ=quiet))
-        held = latency(ours, empty(stack), bodies)
-        (many,) = side_by_side([(ours.port, "/v1/score/batch?explain=none", batch)], 20, 1)
-        told(f"batch of {BATCH:,}", many)
-        held.append(show("a batch of 1,000 leads, p50", many.at(0.5), 100, "ms"))
-        print(f"  {BATCH / many.at(0.5) * 1000:,.0f} leads a second")
-        fast = throughput(ours.port, "/v1/score", bodies, CONNECTIONS, SECONDS)
-        mlflow = mlflow_served(stack, crm_toml)
-        slow = throughput(mlflow.port, "/invocations", rows(crm), CONNECTIONS, SECONDS)
+        ours = stack.enter_context(start_service(crm_toml, environ=quiet))
+        passed = measure_latency(ours, start_empty_service(stack), bodies)
+        (many,) = measure_side_by_side([(ours.port, "/v1/score/batch?explain=none", batch)], 20, 1)
+        print_latency(f"batch of {BATCH:,}", many)
+        passed.append(show("a batch of 1,000 leads, p50", many.quantile(0.5), 100, "ms"))
+        print(f"  {BATCH / many.quantile(0.5) * 1000:,.0f} leads a second")
+        fast = measure_throughput(ours.port, "/v1/score", bodies, CONNECTIONS, SECONDS)
+        mlflow = start_mlflow(stack, crm_toml)
+        slow = measure_throughput(mlflow.port, "/invocations", mlflow_bodies(crm), CONNECTIONS, SECONDS)
         print(f"  {CONNECTIONS} connections: {fast:,.0f} answers a second; mlflow {slow:,.0f}")
-        held.append(show("mlflow's throughput of ours", slow / fast, 0.2, "times"))
-    end(held)
+        passed.append(show("mlflow's throughput of ours", slow / fast, 0.2, "times"))
+    end(passed)
 
 
 if __name__ == "__main__":

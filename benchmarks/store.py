@@ -25,7 +25,7 @@ HOT_SHARE = 0.1
 PAGES_OF_100 = 40
 """A hundred activities of as many leads: 150 kB of SQLite's log, as measured."""
 _DETAIL = '{"reasons":"' + "x" * 500 + '"}'
-_chance = np.random.default_rng(0)
+_rng = np.random.default_rng(0)
 
 
 def main() -> None:
@@ -34,73 +34,88 @@ def main() -> None:
         folder = Path(name)
         url = sys.argv[1] if len(sys.argv) > 1 else f"sqlite:///{folder / 'store.db'}"
         store = Store.open(url, folder / "spool")
-        held = [*_remembering(store, FEW_LEADS, (150, 1_000, 20, 100)), *_accepting(store, folder)]
+        passed = [
+            *_measure_predictions(store, FEW_LEADS, (150, 1_000, 20, 100)),
+            *_measure_records(store, folder),
+        ]
         _fill(store)
         # Each prediction touches two pages of its own in a large database: most is the disk's.
-        held += [*_reading(store), *_remembering(store, LEADS, (300, 5_000, 100, 1_000))]
+        passed += [*_measure_reads(store), *_measure_predictions(store, LEADS, (300, 5_000, 100, 1_000))]
         store.close()
-    end(held)
+    end(passed)
 
 
-def _remembering(store: Store, leads: int, bars: tuple[float, ...]) -> list[bool]:
+def _measure_predictions(store: Store, leads: int, bars: tuple[float, ...]) -> list[bool]:
     ones = [[prediction(leads)] for _ in range(3_000)]
     many = [[prediction(leads) for _ in range(1_000)] for _ in range(50)]
-    one = _seconds(lambda: store.remember(ones.pop()).result(), len(ones))
-    batch = _seconds(lambda: store.remember(many.pop()).result(), len(many))
-    what = f"of {leads:,} leads"
+    one = _measure_seconds(lambda: store.add_predictions(ones.pop()).result(), len(ones))
+    batch = _measure_seconds(lambda: store.add_predictions(many.pop()).result(), len(many))
+    label = f"of {leads:,} leads"
     return [
-        show(f"remember a prediction {what}, p50", _at(one, 50) * 1e6, bars[0], "µs"),
-        show(f"remember a prediction {what}, p99", _at(one, 99) * 1e6, bars[1], "µs"),
-        show(f"remember 1,000 predictions {what}, p50", _at(batch, 50) * 1e3, bars[2], "ms"),
-        show(f"remember 1,000 predictions {what}, p99", _at(batch, 99) * 1e3, bars[3], "ms"),
+        show(f"remember a prediction {label}, p50", _percentile(one, 50) * 1e6, bars[0], "µs"),
+        show(f"remember a prediction {label}, p99", _percentile(one, 99) * 1e6, bars[1], "µs"),
+        show(f"remember 1,000 predictions {label}, p50", _percentile(batch, 50) * 1e3, bars[2], "ms"),
+        show(f"remember 1,000 predictions {label}, p99", _percentile(batch, 99) * 1e3, bars[3], "ms"),
     ]
 
 
-def _accepting(store: Store, folder: Path) -> list[bool]:
+def _measure_records(store: Store, folder: Path) -> list[bool]:
     """Beside a bare fsync of as many pages: the disk's part of it nobody can save."""
     bare = _bare_fsync(folder / "one", 1_000, pages=1)
-    one = _seconds(lambda: store.accept(activities(1)).result(), 1_000)
+    one = _measure_seconds(lambda: store.add_records(activities(1)).result(), 1_000)
     bare_many = _bare_fsync(folder / "many", 200, PAGES_OF_100)
-    hundred = _seconds(lambda: store.accept(activities(100)).result(), 200)
-    for what, told in (("a page", bare), (f"{PAGES_OF_100} pages", bare_many)):
-        print(f"bare fsync of {what}: p50 {_at(told, 50) * 1e6:.0f}, p99 {_at(told, 99) * 1e6:.0f} µs")
+    hundred = _measure_seconds(lambda: store.add_records(activities(100)).result(), 200)
+    for label, durations in (("a page", bare), (f"{PAGES_OF_100} pages", bare_many)):
+        print(
+            f"bare fsync of {label}: p50 {_percentile(durations, 50) * 1e6:.0f}, p99 {_percentile(durations, 99) * 1e6:.0f} µs"
+        )
     return [
-        show("accept a record, p50, to its bare fsync", _at(one, 50) / _at(bare, 50), 3, "times"),
-        show("accept a record, p99, to its bare fsync", _at(one, 99) / _at(bare, 99), 3, "times"),
+        show(
+            "accept a record, p50, to its bare fsync",
+            _percentile(one, 50) / _percentile(bare, 50),
+            3,
+            "times",
+        ),
+        show(
+            "accept a record, p99, to its bare fsync",
+            _percentile(one, 99) / _percentile(bare, 99),
+            3,
+            "times",
+        ),
         show(
             "accept 100, p50, to their bare fsync",
-            _at(hundred, 50) / _at(bare_many, 50),
+            _percentile(hundred, 50) / _percentile(bare_many, 50),
             3,
             "times",
         ),
         show(
             "accept 100, p99, to their bare fsync",
-            _at(hundred, 99) / _at(bare_many, 99),
+            _percentile(hundred, 99) / _percentile(bare_many, 99),
             3,
             "times",
         ),
     ]
 
 
-def _reading(store: Store) -> list[bool]:
+def _measure_reads(store: Store) -> list[bool]:
     ids = iter([_lead(LEADS) for _ in range(2_000)])
     thousand = [_lead(LEADS) for _ in range(1_000)]
     cases: list[tuple[str, Callable[[], object], int, float]] = [
-        ("the call list, 100 leads", lambda: store.hot(None, 100, 0), 50, 50),
-        ("the call list of one owner", lambda: store.hot("sales", 100, 0), 50, 50),
+        ("the call list, 100 leads", lambda: store.call_list(None, 100, 0), 50, 50),
+        ("the call list of one owner", lambda: store.call_list("sales", 100, 0), 50, 50),
         ("the history of one lead's scores", lambda: store.scores(next(ids)), 500, 50),
         ("one lead with its account", lambda: store.lead(next(ids)), 500, 5),
         ("1,000 leads with their accounts", lambda: store.leads(thousand), 10, 1_000),
     ]
     return [
-        show(f"read {what}, p50", _at(_seconds(call, times), 50) * 1e3, bar, "ms")
-        for what, call, times, bar in cases
+        show(f"read {label}, p50", _percentile(_measure_seconds(call, times), 50) * 1e3, bar, "ms")
+        for label, call, times, bar in cases
     ]
 
 
 def prediction(leads: int) -> Prediction:
     """A score of one of so many leads, now."""
-    now, hot = time.time_ns() // 10**6, _chance.random() < HOT_SHARE
+    now, hot = time.time_ns() // 10**6, _rng.random() < HOT_SHARE
     return Prediction(
         lead_id=_lead(leads),
         as_of=now,
@@ -140,11 +155,11 @@ def _fill(store: Store) -> None:
     began = time.monotonic()
     for start in range(0, LEADS, 2_000):
         numbers = range(start, start + 2_000)
-        store.accept([_known_lead(number) for number in numbers]).result()
-        store.accept(activities(4_000)).result()
-        store.accept([_closed(number) for number in numbers if not number % 10]).result()
+        store.add_records([_known_lead(number) for number in numbers]).result()
+        store.add_records(activities(4_000)).result()
+        store.add_records([_closed_deal(number) for number in numbers if not number % 10]).result()
     for _ in range(PREDICTIONS // 2_000):
-        store.remember([prediction(LEADS) for _ in range(2_000)]).result()
+        store.add_predictions([prediction(LEADS) for _ in range(2_000)]).result()
     print(f"{LEADS:,} leads and {PREDICTIONS:,} predictions in {time.monotonic() - began:.0f} s")
 
 
@@ -153,16 +168,16 @@ def _known_lead(number: int) -> Record:
     return Record("leads", _key(), 1, f"lead-{number}", number, {**body, "created_at": number})
 
 
-def _closed(number: int) -> Record:
+def _closed_deal(number: int) -> Record:
     return Record("outcomes", _key(), 1, f"lead-{number}", number, {"outcome": "won"})
 
 
 def _lead(leads: int) -> str:
-    return f"lead-{_chance.integers(leads)}"
+    return f"lead-{_rng.integers(leads)}"
 
 
 def _key() -> str:
-    return _chance.bytes(16).hex()
+    return _rng.bytes(16).hex()
 
 
 def _bare_fsync(path: Path, times: int, pages: int) -> list[float]:
@@ -173,19 +188,19 @@ def _bare_fsync(path: Path, times: int, pages: int) -> list[float]:
                 file.write(bytes(4096))
             os.fsync(file.fileno())
 
-        return _seconds(write, times)
+        return _measure_seconds(write, times)
 
 
-def _seconds(call: Callable[[], object], times: int) -> list[float]:
-    told = []
+def _measure_seconds(call: Callable[[], object], times: int) -> list[float]:
+    durations = []
     for _ in range(times):
         began = time.perf_counter()
         call()
-        told.append(time.perf_counter() - began)
-    return told
+        durations.append(time.perf_counter() - began)
+    return durations
 
 
-def _at(seconds: list[float], percent: float) -> float:
+def _percentile(seconds: list[float], percent: float) -> float:
     return float(np.percentile(seconds, percent))
 
 

@@ -16,8 +16,8 @@ LEADS, ACTIVITIES_PER_LEAD = 262_000, 7.7
 def main() -> None:
     """Measure and show."""
     path = crm_toml("training", LEADS, ACTIVITIES_PER_LEAD)
-    done = run([sys.executable, "-m", "cli", "train", str(path)])
-    end([show("train", done.seconds, 120, "s"), show("peak memory", done.gib, 4, "GiB")])
+    result = run([sys.executable, "-m", "cli", "train", str(path)])
+    end([show("train", result.seconds, 120, "s"), show("peak memory", result.gib, 4, "GiB")])
 
 
 if __name__ == "__main__":

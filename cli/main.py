@@ -44,7 +44,7 @@ def main() -> None:
     # long each, for every thread burns the core that the other needs.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    sys.unraisablehook = _stop_again
+    sys.unraisablehook = _interrupt_again
     try:
         app(standalone_mode=True)
     except HotleadError as problem:
@@ -66,7 +66,7 @@ def main() -> None:
         sys.exit(5)
 
 
-def _stop_again(unraisable: Any) -> None:
+def _interrupt_again(unraisable: Any) -> None:
     """Python drops a Ctrl-C that falls into the clean-up of an object: press it once more."""
     import signal
     import threading

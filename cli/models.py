@@ -45,28 +45,30 @@ def train(
     from cli import console
     from training.train import train_and_register
 
-    with console.told(as_json) as say:
-        source = _exported(crm_toml, out, sent_back_as_lost, say) if from_store else crm_toml
-        made = train_and_register(source, output_folder(out, crm_toml), say, lang, seed, tune)
+    with console.step_printer(as_json) as report_step:
+        source = (
+            _export_training_data(crm_toml, out, sent_back_as_lost, report_step) if from_store else crm_toml
+        )
+        training_run = train_and_register(source, output_folder(out, crm_toml), report_step, lang, seed, tune)
     if as_json:
-        about = dict(made.trained.model.about)
-        console.as_json(
-            model=made.trained.model.version,
-            registered=made.registered.version,
-            run=made.registered.run_id,
-            report=str(made.report),
+        about = dict(training_run.trained.model.about)
+        console.print_json(
+            model=training_run.trained.model.version,
+            registered=training_run.registration.version,
+            run=training_run.registration.run_id,
+            report=str(training_run.report),
             **about,
         )
         return
-    console.training(made, lang)
-    console.next_steps(
-        f"open {made.report}",
+    console.print_training(training_run, lang)
+    console.print_next_steps(
+        f"open {training_run.report}",
         f"hotlead compare {crm_toml}",
         f"hotlead score {crm_toml} --to scores.csv",
     )
 
 
-def _exported(crm_toml: Path, out: Path | None, sent_back: bool, say: Any) -> Path:
+def _export_training_data(crm_toml: Path, out: Path | None, sent_back: bool, report_step: Any) -> Path:
     """The crm.toml of what the service collected."""
     from features.clock import now_ms
     from features.settings import load_settings
@@ -76,13 +78,13 @@ def _exported(crm_toml: Path, out: Path | None, sent_back: bool, say: Any) -> Pa
     settings = service_settings(crm_toml, out)
     store = Store.open(settings.store_url, settings.spool)
     try:
-        say("laying out what the service collected")
-        told = export_store(store, load_settings(crm_toml), crm_toml, settings.out, now_ms(), sent_back)
+        report_step("laying out what the service collected")
+        export = export_store(store, load_settings(crm_toml), crm_toml, settings.out, now_ms(), sent_back)
     finally:
         store.close()
-    more = f", {told.sent_back:,} sent back counted as lost" if sent_back else ""
-    say(f"the store holds {told.leads:,} leads, {told.won:,} won, {told.lost:,} lost{more}")
-    return told.crm_toml
+    more = f", {export.sent_back:,} sent back counted as lost" if sent_back else ""
+    report_step(f"the store holds {export.leads:,} leads, {export.won:,} won, {export.lost:,} lost{more}")
+    return export.crm_toml
 
 
 def score(
@@ -105,34 +107,38 @@ def score(
     from cli import console
     from features.clock import iso
     from features.settings import load_settings
-    from training.lists.batch import Order
+    from training.lists.batch import ListRequest
     from training.lists.output import check_output
     from training.lists.score_crm import score_crm, with_files
 
     check_output(to)
     settings = with_files(load_settings(crm_toml), leads, activities)
-    order, results = Order(to, 0, reasons, top, lang, table), output_folder(out, crm_toml)
-    with console.told(as_json) as say, console.progress(as_json) as progress:
-        at = parse_moment(as_of, settings)
-        told = score_crm(settings, results, order, at, say, progress, overrides)
-    rows, found = told.scored.table.num_rows, told.found
+    request, results = ListRequest(to, 0, reasons, top, lang, table), output_folder(out, crm_toml)
+    with console.step_printer(as_json) as report_step, console.progress_bar(as_json) as progress:
+        moment_ms = parse_moment(as_of, settings)
+        scored_list = score_crm(settings, results, request, moment_ms, report_step, progress, overrides)
+    rows, registered_model = scored_list.scored.table.num_rows, scored_list.registered_model
     if as_json:
-        console.as_json(
+        console.print_json(
             rows=rows,
             to=to,
-            model=found and found.model.version,
-            alias=found and found.alias,
-            scorecard=told.scorer.card.version,
-            fallback=told.fallback,
-            as_of=iso(told.as_of),
+            model=registered_model and registered_model.model.version,
+            alias=registered_model and registered_model.alias,
+            scorecard=scored_list.scorer.card.version,
+            fallback=scored_list.fallback,
+            as_of=iso(scored_list.as_of),
         )
         return
-    console.rejects(told.loaded.rejects.summary(), results / "rejects.csv")
-    console.calls(told, lang)
-    by = f"the {found.alias} (model {found.model.version})" if found else "the rules alone"
+    console.print_rejects(scored_list.loaded.rejects.summary(), results / "rejects.csv")
+    console.print_calls(scored_list, lang)
+    decided_by = (
+        f"the {registered_model.alias} (model {registered_model.model.version})"
+        if registered_model
+        else "the rules alone"
+    )
     print(
-        f"Wrote {rows:,} scored leads to {to}, highest score first, as of {iso(told.as_of)}, by {by}, "
-        f"scorecard {told.scorer.card.version}."
+        f"Wrote {rows:,} scored leads to {to}, highest score first, as of {iso(scored_list.as_of)}, by {decided_by}, "
+        f"scorecard {scored_list.scorer.card.version}."
     )
 
 
@@ -144,17 +150,17 @@ def compare(
     from features.settings import load_settings
     from scoring.pages.page import to_terminal
     from training.compare import compare as compare_crm
-    from training.compare import keep_comparison
+    from training.compare import save_comparison
 
     results = output_folder(out, crm_toml)
-    told = compare_crm(load_settings(crm_toml), results)
-    pages = keep_comparison(told, results)
+    comparison = compare_crm(load_settings(crm_toml), results)
+    pages = save_comparison(comparison, results)
     if as_json:
-        console.as_json(**told.plain(lang))
+        console.print_json(**comparison.to_dict(lang))
         return
-    to_terminal(told.page(lang))
-    console.wrote(*pages.values())
-    console.next_steps(f"open {pages[lang]}", f"hotlead promote {crm_toml}")
+    to_terminal(comparison.page(lang))
+    console.print_written_files(*pages.values())
+    console.print_next_steps(f"open {pages[lang]}", f"hotlead promote {crm_toml}")
 
 
 def promote(
@@ -175,13 +181,13 @@ def promote(
 
     settings = load_settings(crm_toml)
     card = find_card(settings.folder, settings.table)
-    told = promote_model(output_folder(out, crm_toml), card, override, by)
-    console.gate(told, override, lang, as_json)
-    if not told.promoted:
+    promotion = promote_model(output_folder(out, crm_toml), card, override, by)
+    console.print_gate(promotion, override, lang, as_json)
+    if not promotion.promoted:
         raise typer.Exit(REFUSED)
     if not as_json:
-        back = [f"hotlead rollback {crm_toml}"] if told.champion else []
-        console.next_steps(f"hotlead score {crm_toml} --to scores.csv", *back)
+        back = [f"hotlead rollback {crm_toml}"] if promotion.champion else []
+        console.print_next_steps(f"hotlead score {crm_toml} --to scores.csv", *back)
 
 
 def rollback(
@@ -195,12 +201,14 @@ def rollback(
     from cli import console
     from training.registry.promotion import rollback as roll_back
 
-    told = roll_back(output_folder(out, crm_toml), why, by)
+    result = roll_back(output_folder(out, crm_toml), why, by)
     if as_json:
-        console.as_json(champion=told.now, previous=told.before)
+        console.print_json(champion=result.champion, previous=result.previous)
         return
-    print(f"hotlead version {told.now} is the champion again, in the place of version {told.before}.")
-    console.next_steps(f"hotlead score {crm_toml} --to scores.csv")
+    print(
+        f"hotlead version {result.champion} is the champion again, in the place of version {result.previous}."
+    )
+    console.print_next_steps(f"hotlead score {crm_toml} --to scores.csv")
 
 
 def backtest(
@@ -214,16 +222,16 @@ def backtest(
     """Retrain month by month on past deals, model against rules."""
     from cli import console
     from features.settings import load_settings
-    from scoring.to_json import plain
+    from scoring.to_json import to_jsonable
     from training.backtest import backtest as test_back
-    from training.fitting.dataset import closed_data
+    from training.fitting.dataset import load_dataset
     from training.reports.backtest_page import backtest_page
 
     settings, results = load_settings(crm_toml), output_folder(out, crm_toml)
-    with console.told(as_json) as say:
-        data, _ = closed_data(settings, results, say)
-        told = test_back(data, months, seed, say)
+    with console.step_printer(as_json) as report_step:
+        data, _ = load_dataset(settings, results, report_step)
+        result = test_back(data, months, seed, report_step)
     if as_json:
-        console.as_json(**plain(told))
+        console.print_json(**to_jsonable(result))
         return
-    console.page(results, "backtest", lambda it: backtest_page(told, settings.name, it), lang)
+    console.show_page(results, "backtest", lambda it: backtest_page(result, settings.name, it), lang)

@@ -28,9 +28,9 @@ def show(crm_toml: CrmToml = HERE, out: Out = None, lang: LangOption = "en", as_
     settings = load_settings(crm_toml)
     card = card_in_use(settings.folder, settings.table)
     if as_json:
-        console.as_json(version=card.version, **card.plain())
+        console.print_json(version=card.version, **card.to_dict())
         return
-    console.page(output_folder(out, crm_toml), "rules", lambda it: rules_page(card, it), lang)
+    console.show_page(output_folder(out, crm_toml), "rules", lambda it: rules_page(card, it), lang)
 
 
 @app.command()
@@ -48,13 +48,13 @@ def replay(
     from training.compare import replay as replay_card
 
     results = output_folder(out, crm_toml)
-    with console.told(as_json) as say:
-        told = replay_card(new, load_settings(crm_toml), results, say)
+    with console.step_printer(as_json) as report_step:
+        result = replay_card(new, load_settings(crm_toml), results, report_step)
     if as_json:
-        console.as_json(**told.plain())
+        console.print_json(**result.to_dict())
         return
-    console.page(results, "replay", lambda it: replay_page(told, it), lang)
-    console.next_steps(
+    console.show_page(results, "replay", lambda it: replay_page(result, it), lang)
+    console.print_next_steps(
         f"let marketing and sales both sign the change off, then put {new} in the place of "
         f"{crm_toml.with_name('scorecard.toml')} and run hotlead train {crm_toml}"
     )
@@ -76,14 +76,16 @@ def suggest(
     """Learn points and thresholds from closed deals; written for review, never applied by itself."""
     from cli import console
     from features.settings import load_settings
-    from training.scorecard.command import suggested
+    from training.scorecard.command import suggest_scorecard
 
-    with console.told(as_json) as say:
+    with console.step_printer(as_json) as report_step:
         settings = load_settings(crm_toml)
-        told = suggested(settings, output_folder(out, crm_toml), to, oldest, rows, seed, say, lang)
+        suggestion = suggest_scorecard(
+            settings, output_folder(out, crm_toml), to, oldest, rows, seed, report_step, lang
+        )
     if as_json:
-        console.suggestion_json(told, to)
+        console.print_suggestion_json(suggestion, to)
         return
-    console.suggestion(told, lang)
+    console.print_suggestion(suggestion, lang)
     print(f"Wrote {to}; nothing is applied.")
-    console.next_steps(f"read {to} through", f"hotlead rules replay {to} {crm_toml}")
+    console.print_next_steps(f"read {to} through", f"hotlead rules replay {to} {crm_toml}")

@@ -28,10 +28,12 @@ def serve(
 ) -> None:
     """Serve the scores: the API for the CRM, and the follower of the champion."""
     from serving.runtime.serve import serve as serve_crm
-    from serving.runtime.supervisor import Place
+    from serving.runtime.supervisor import ListenAddress
 
     settings = service_settings(crm_toml, out)
-    serve_crm(settings, Place(host, port), workers, is_open, lambda told: print(told, flush=True))
+    serve_crm(
+        settings, ListenAddress(host, port), workers, is_open, lambda message: print(message, flush=True)
+    )
 
 
 def import_export(
@@ -41,24 +43,24 @@ def import_export(
     from dataclasses import asdict
 
     from cli import console
-    from features.crm.extra_columns import besides
+    from features.crm.extra_columns import read_extra_columns
     from features.crm.load import load
     from features.settings import load_settings
-    from serving.jobs.crm_records import Export
+    from serving.jobs.crm_records import CrmExport
     from serving.jobs.import_crm import import_crm
-    from training.registry.follower import lay_out
+    from training.registry.follower import deploy_champion
 
     settings = service_settings(crm_toml, out)
-    with console.told(as_json) as say:
-        say("reading the CRM")
+    with console.step_printer(as_json) as report_step:
+        report_step("reading the CRM")
         loaded = load(load_settings(crm_toml), settings.out / "rejects.csv")
-        lay_out(settings.out, settings.bundles, say)
-        export = Export(loaded.crm, **asdict(besides(loaded)))
-        told = import_crm(settings, loaded.settings, export, say)
+        deploy_champion(settings.out, settings.bundles, report_step)
+        export = CrmExport(loaded.crm, **asdict(read_extra_columns(loaded)))
+        result = import_crm(settings, loaded.settings, export, report_step)
     if as_json:
-        console.as_json(**told.plain())
+        console.print_json(**result.to_dict())
         return
-    print("\n".join(told.lines(lang)))
+    print("\n".join(result.lines(lang)))
 
 
 def follow(crm_toml: ServedToml = HERE, out: Out = None) -> None:
@@ -94,15 +96,15 @@ def outcomes(
     from serving.client.send_outcomes import read_key, send_file
 
     settings, key = load_settings(crm_toml), read_key(key_file, os.environ)
-    with console.told(as_json) as say, console.progress(as_json, "sending") as progress:
-        told = send_file(file, settings, url, key, output_folder(out, crm_toml), say, progress)
+    with console.step_printer(as_json) as report_step, console.progress_bar(as_json, "sending") as progress:
+        result = send_file(file, settings, url, key, output_folder(out, crm_toml), report_step, progress)
     if as_json:
-        console.as_json(**told.plain())
+        console.print_json(**result.to_dict())
     else:
-        console.rejects(told.deals.rejects.summary(), told.rejects)
-        print("\n".join(told.lines()))
-        console.next_steps(*told.next_steps())
-    if told.sent.at_odds:
+        console.print_rejects(result.deals.rejects.summary(), result.rejects)
+        print("\n".join(result.lines()))
+        console.print_next_steps(*result.next_steps())
+    if result.result.conflicts:
         raise typer.Exit(4)
 
 
@@ -126,30 +128,30 @@ def monitor(
 
     from cli import console
     from features.clock import now_ms, to_ms
-    from features.files import whole_file
+    from features.files import atomic_file
     from features.settings import load_settings
     from scoring.evaluation.monitoring import QUIET
     from scoring.pages.page import to_html, to_terminal
-    from scoring.to_json import plain
-    from serving.monitoring.monitor import watched
-    from serving.monitoring.page import advice_in_words, monitor_page
+    from scoring.to_json import to_jsonable
+    from serving.monitoring.monitor import monitor_service
+    from serving.monitoring.page import describe_advice, monitor_page
 
     settings, crm = service_settings(crm_toml, out), load_settings(crm_toml)
     start = None if since is None else to_ms(since.replace(tzinfo=UTC))
-    with console.told(as_json) as say:
-        say("reading what was served")
-        told = watched(settings, crm, now_ms(), start)
-    page = monitor_page(told, crm.table, crm.name, lang)
+    with console.step_printer(as_json) as report_step:
+        report_step("reading what was served")
+        result = monitor_service(settings, crm, now_ms(), start)
+    page = monitor_page(result, crm.table, crm.name, lang)
     if html is not None:
-        with whole_file(html) as part:
+        with atomic_file(html) as part:
             part.write_text(to_html(page), encoding="utf-8")
     if as_json:
-        console.as_json(**plain(told), text=advice_in_words(told, crm.table, lang))
+        console.print_json(**to_jsonable(result), text=describe_advice(result, crm.table, lang))
     else:
         to_terminal(page)
         if html is not None:
-            console.wrote(html)
-    if told.advice not in QUIET:
+            console.print_written_files(html)
+    if result.advice not in QUIET:
         raise typer.Exit(ACT)
 
 
@@ -169,17 +171,17 @@ def forget(
 
     settings = service_settings(crm_toml, out)
     question = f"Erase all that {settings.shown_store} and {settings.out} hold of lead {lead_id!r}?"
-    if not yes and not _agreed(question):
+    if not yes and not _confirm(question):
         raise typer.Exit(STOPPED)
-    told = forget_lead(settings, lead_id, also or [], os.environ)
+    result = forget_lead(settings, lead_id, also or [], os.environ)
     if as_json:
         from cli import console
 
-        console.as_json(**told.plain())
+        console.print_json(**result.to_dict())
         return
-    print("\n".join(told.lines()))
+    print("\n".join(result.lines()))
 
 
-def _agreed(question: str) -> bool:
+def _confirm(question: str) -> bool:
     print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip().lower() in ("y", "yes")

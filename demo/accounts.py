@@ -6,8 +6,8 @@ from typing import Final
 import numpy as np
 import pyarrow as pa  # type: ignore[import-untyped, unused-ignore]
 
-from demo.clock import AS_OF, DAY, START, Flags, Floats, Ints, second
-from demo.columns import picks
+from demo.clock import AS_OF, DAY, START, BoolArray, FloatArray, IntArray, day_start
+from demo.columns import draw_codes
 
 LEADS_A_COMPANY: Final = 24_000 / 9_000
 MOST_LEADS: Final = 10
@@ -36,7 +36,7 @@ PREFECTURES: Final = (
     "広島県",
 )
 PREFECTURE_SHARES: Final = (38, 13, 9, 9, 7, 6, 6, 5, 4, 3)
-GIVEAWAY_STARTS: Final = second(2026, 2, 2)
+GIVEAWAY_STARTS: Final = day_start(2026, 2, 2)
 GIVEAWAY_DAYS: Final = 75
 
 
@@ -44,16 +44,16 @@ GIVEAWAY_DAYS: Final = 75
 class Accounts:
     """One entry a company. `fit` and `need` are hidden traits, mean 0 and spread 1."""
 
-    fit: Floats
-    need: Floats
-    log_employees: Floats
-    employees_known: Flags
-    industry: Ints
-    prefecture: Ints
-    competitor: Flags
-    mail_bot: Flags
-    giveaway: Flags
-    since: Ints
+    fit: FloatArray
+    need: FloatArray
+    log_employees: FloatArray
+    employees_known: BoolArray
+    industry: IntArray
+    prefecture: IntArray
+    competitor: BoolArray
+    mail_bot: BoolArray
+    giveaway: BoolArray
+    since: IntArray
 
     def __len__(self) -> int:
         return len(self.fit)
@@ -70,7 +70,7 @@ def draw_accounts(rng: np.random.Generator, leads: int) -> Accounts:
         log_employees=np.clip(4.3 + 0.7 * fit + 1.1 * rng.standard_normal(count), 1.0, 11.0),
         employees_known=rng.random(count) >= 0.12,
         industry=_industry(rng, fit),
-        prefecture=np.where(rng.random(count) < 0.03, -1, picks(rng, PREFECTURE_SHARES, count)),
+        prefecture=np.where(rng.random(count) < 0.03, -1, draw_codes(rng, PREFECTURE_SHARES, count)),
         competitor=rng.random(count) < 0.02,
         mail_bot=rng.random(count) < 0.06,
         giveaway=giveaway,
@@ -78,20 +78,20 @@ def draw_accounts(rng: np.random.Generator, leads: int) -> Accounts:
     )
 
 
-def _industry(rng: np.random.Generator, fit: Floats) -> Ints:
+def _industry(rng: np.random.Generator, fit: FloatArray) -> IntArray:
     suited = rng.random(len(fit)) < 1 / (1 + np.exp(-1.3 * fit))
-    good, poor = picks(rng, GOOD_FIT, len(fit)), picks(rng, POOR_FIT, len(fit))
+    good, poor = draw_codes(rng, GOOD_FIT, len(fit)), draw_codes(rng, POOR_FIT, len(fit))
     return np.where(suited, good, poor)
 
 
-def _since(rng: np.random.Generator, giveaway: Flags) -> Ints:
+def _since(rng: np.random.Generator, giveaway: BoolArray) -> IntArray:
     """When the first lead of a company may come: a little more often as the company grows."""
     usual = START + DAY // 24 + (AS_OF - START - DAY) * rng.random(len(giveaway)) ** 0.8
     campaign = GIVEAWAY_STARTS + GIVEAWAY_DAYS * DAY * rng.random(len(giveaway))
     return np.where(giveaway, campaign, usual).astype(np.int64)
 
 
-def draw_members(rng: np.random.Generator, accounts: int, leads: int) -> Ints:
+def draw_members(rng: np.random.Generator, accounts: int, leads: int) -> IntArray:
     """The company of each lead: one for every company, the others uneven, at most ten."""
     sizes = np.minimum(np.ones(accounts, dtype=np.int64), leads)
     appeal = rng.gamma(0.9, size=accounts)

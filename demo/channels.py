@@ -6,8 +6,8 @@ from typing import Final
 import numpy as np
 import pyarrow as pa  # type: ignore[import-untyped, unused-ignore]
 
-from demo.clock import Flags, Floats, Ints, month_index, second
-from demo.columns import picks, words
+from demo.clock import BoolArray, FloatArray, IntArray, day_start, month_index
+from demo.columns import decode_labels, draw_codes
 
 GIVEAWAY: Final = "social_giveaway_2026"
 
@@ -38,10 +38,10 @@ SEARCH_ADS: Final = NAMES.index("search_ads")
 TRADE_FAIR: Final = NAMES.index("trade_fair")
 FAIR_MONTHS: Final = (4, 5, 10, 11)
 FAIRS: Final = (
-    ("dx_expo_2024_autumn", second(2024, 10, 1)),
-    ("it_week_2025_spring", second(2025, 4, 1)),
-    ("dx_expo_2025_autumn", second(2025, 10, 1)),
-    ("it_week_2026_spring", second(2026, 4, 1)),
+    ("dx_expo_2024_autumn", day_start(2024, 10, 1)),
+    ("it_week_2025_spring", day_start(2025, 4, 1)),
+    ("dx_expo_2025_autumn", day_start(2025, 10, 1)),
+    ("it_week_2026_spring", day_start(2026, 4, 1)),
 )
 KEYWORDS: Final = (
     "営業支援とは",
@@ -58,23 +58,25 @@ CAMPAIGNS: Final = (
 )
 
 
-def draw_channel(rng: np.random.Generator, created: Ints, giveaway: Flags) -> Ints:
+def draw_channel(rng: np.random.Generator, created: IntArray, giveaway: BoolArray) -> IntArray:
     """The channel of each lead; trade fairs bring theirs in spring and autumn."""
     count = len(created)
-    channel = picks(rng, [one.share for one in CHANNELS], count)
+    channel = draw_codes(rng, [one.share for one in CHANNELS], count)
     usual = [0.0 if one.name == "trade_fair" else one.share for one in CHANNELS]
     in_season = np.isin(month_index(created) % 12 + 1, FAIR_MONTHS)
     late = (channel == TRADE_FAIR) & ~in_season & (rng.random(count) < 0.8)
-    channel = np.where(late, picks(rng, usual, count), channel)
+    channel = np.where(late, draw_codes(rng, usual, count), channel)
     return np.where(giveaway, SOCIAL_ADS, channel)
 
 
-def channel_intent(channel: Ints, giveaway: Flags) -> Floats:
+def channel_intent(channel: IntArray, giveaway: BoolArray) -> FloatArray:
     """What coming by this channel says about the wish to buy."""
     return np.asarray(np.array([one.intent for one in CHANNELS])[channel] - 0.5 * giveaway)
 
 
-def draw_campaign(rng: np.random.Generator, channel: Ints, created: Ints, giveaway: Flags) -> Ints:
+def draw_campaign(
+    rng: np.random.Generator, channel: IntArray, created: IntArray, giveaway: BoolArray
+) -> IntArray:
     """The campaign of each lead, as a place in CAMPAIGNS."""
     first = np.array([_first_campaign(one) for one in CHANNELS])
     several = np.array([max(1, len(one.campaigns)) for one in CHANNELS])
@@ -89,25 +91,27 @@ def _first_campaign(channel: Channel) -> int:
     return CAMPAIGNS.index(channel.campaigns[0]) if channel.campaigns else 0
 
 
-def draw_keyword(rng: np.random.Generator, channel: Ints, intent: Floats) -> Ints:
+def draw_keyword(rng: np.random.Generator, channel: IntArray, intent: FloatArray) -> IntArray:
     """The search keyword, later in the list the keener; -1 outside search ads."""
     keen = intent + 0.9 * rng.standard_normal(len(intent))
     place = np.searchsorted([-1.0, -0.3, 0.3, 0.9, 1.6], keen)
     return np.where(channel == SEARCH_ADS, place, -1)
 
 
-def campaigns_table(rng: np.random.Generator, channel: Ints, campaign: Ints, created: Ints) -> pa.Table:
+def campaigns_table(
+    rng: np.random.Generator, channel: IntArray, campaign: IntArray, created: IntArray
+) -> pa.Table:
     """One row a campaign and month that brought leads: what it cost, in yen."""
     key = np.stack([campaign, month_index(created), channel], axis=1)
     rows, leads = np.unique(key, axis=0, return_counts=True)
     fixed = np.array([one.month_jpy for one in CHANNELS])[rows[:, 2]]
-    each = np.array([one.lead_jpy for one in CHANNELS])[rows[:, 2]]
-    cost = (fixed + each * leads) * np.exp(0.12 * rng.standard_normal(len(rows)))
+    per_lead = np.array([one.lead_jpy for one in CHANNELS])[rows[:, 2]]
+    cost = (fixed + per_lead * leads) * np.exp(0.12 * rng.standard_normal(len(rows)))
     months = np.datetime_as_string(rows[:, 1].astype("datetime64[M]"))
     return pa.table(
         {
-            "campaign": words(rows[:, 0], CAMPAIGNS),
-            "channel": words(rows[:, 2], NAMES),
+            "campaign": decode_labels(rows[:, 0], CAMPAIGNS),
+            "channel": decode_labels(rows[:, 2], NAMES),
             "month": pa.array(months.tolist(), pa.string()),
             "cost_jpy": pa.array((np.rint(cost / 1_000) * 1_000).astype(np.int64)),
         }

@@ -6,9 +6,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
-Flags = npt.NDArray[np.bool_]
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
 
 HOUR: Final = 3_600
 DAY: Final = 86_400
@@ -25,23 +25,23 @@ def snapshot_moment() -> datetime:
     return datetime.fromtimestamp(AS_OF, UTC) - JAPAN_AHEAD
 
 
-def second(year: int, month: int, day: int) -> int:
+def day_start(year: int, month: int, day: int) -> int:
     """The first second of a local day."""
     return int(datetime(year, month, day, tzinfo=UTC).timestamp())
 
 
-def daytime(rng: np.random.Generator, count: int) -> Ints:
+def draw_daytime(rng: np.random.Generator, count: int) -> IntArray:
     """Seconds of the day at which people use the web: around early afternoon, rarely at night."""
     hours = 13.5 + 3.3 * rng.standard_normal(count)
     return (hours * HOUR).astype(np.int64) % DAY
 
 
-def working_time(rng: np.random.Generator, count: int) -> Ints:
+def draw_working_time(rng: np.random.Generator, count: int) -> IntArray:
     """Seconds of the day within office hours."""
     return rng.integers(OPENS, CLOSES, count)
 
 
-def on_day(start: Ints, days: Ints, second_of_day: Ints) -> Ints:
+def on_day(start: IntArray, days: IntArray, second_of_day: IntArray) -> IntArray:
     """The one instant in (start + days, start + days + 1] that has this time of day.
 
     So an event that belongs to a whole day of a lead's age gets a plausible hour and keeps its day.
@@ -50,28 +50,28 @@ def on_day(start: Ints, days: Ints, second_of_day: Ints) -> Ints:
     return np.asarray(after + (second_of_day - after) % DAY)
 
 
-def weekday(at: Ints) -> Ints:
+def weekday(time: IntArray) -> IntArray:
     """0 for Monday to 6 for Sunday; 1970-01-01 was a Thursday."""
-    return np.asarray((at // DAY + 3) % 7)
+    return np.asarray((time // DAY + 3) % 7)
 
 
-def before_weekend(at: Ints) -> Ints:
+def move_before_weekend(time: IntArray) -> IntArray:
     """The same time of day on Friday for a Saturday or Sunday; other times unchanged."""
-    return np.asarray(at - np.maximum(weekday(at) - 4, 0) * DAY)
+    return np.asarray(time - np.maximum(weekday(time) - 4, 0) * DAY)
 
 
-def next_working(at: Ints, delay_in_office: Ints) -> Ints:
+def next_office_time(time: IntArray, delay_in_office: IntArray) -> IntArray:
     """`at` where the office is open, else the next opening plus a delay in seconds."""
-    of_day = at % DAY
-    at = np.where(of_day >= CLOSES, at - of_day + DAY, at)
-    late = (of_day < OPENS) | (of_day >= CLOSES) | (weekday(at) > 4)
-    at = at + np.where(weekday(at) > 4, 7 - weekday(at), 0) * DAY
-    return np.where(late, at - at % DAY + OPENS + delay_in_office, at)
+    of_day = time % DAY
+    time = np.where(of_day >= CLOSES, time - of_day + DAY, time)
+    late = (of_day < OPENS) | (of_day >= CLOSES) | (weekday(time) > 4)
+    time = time + np.where(weekday(time) > 4, 7 - weekday(time), 0) * DAY
+    return np.where(late, time - time % DAY + OPENS + delay_in_office, time)
 
 
-def month_index(at: Ints) -> Ints:
+def month_index(time: IntArray) -> IntArray:
     """Months since January 1970."""
-    return at.astype("datetime64[s]").astype("datetime64[M]").astype(np.int64)
+    return time.astype("datetime64[s]").astype("datetime64[M]").astype(np.int64)
 
 
 def month_later(month: str, days: int) -> str:

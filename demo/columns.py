@@ -7,12 +7,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa  # type: ignore[import-untyped, unused-ignore]
 
-from demo.clock import AS_OF, Flags, Ints
+from demo.clock import AS_OF, BoolArray, IntArray
 
 ZERO: Final = ord("0")
 
 
-def ids(prefix: str, count: int, digits: int) -> pa.Array:
+def make_ids(prefix: str, count: int, digits: int) -> pa.Array:
     """'L000001', 'L000002', …: one letter and at least `digits` digits, all of one width."""
     digits = max(digits, len(str(count)))
     letters = np.empty((count, digits + 1), dtype=np.uint8)
@@ -26,23 +26,23 @@ def ids(prefix: str, count: int, digits: int) -> pa.Array:
     return pa.StringArray.from_buffers(count, pa.py_buffer(ends), pa.py_buffer(letters))
 
 
-def words(codes: npt.NDArray[np.integer], vocabulary: Sequence[str]) -> pa.Array:
+def decode_labels(codes: npt.NDArray[np.integer], vocabulary: Sequence[str]) -> pa.Array:
     """The word of each code; a negative code is missing."""
     places = pa.array(codes.astype(np.int32), mask=codes < 0)
     return pa.array(vocabulary, pa.string()).take(places)
 
 
-def yes_no(flags: Flags) -> pa.Array:
+def yes_no(flags: BoolArray) -> pa.Array:
     """'yes' where true, 'no' where false."""
-    return words(flags.astype(np.int8), ("no", "yes"))
+    return decode_labels(flags.astype(np.int8), ("no", "yes"))
 
 
-def times(at: Ints) -> pa.Array:
+def to_timestamps(time: IntArray) -> pa.Array:
     """Naive local times (ms); what lies at or after the snapshot is missing."""
-    return pa.array((at * 1_000).view("datetime64[ms]"), pa.timestamp("ms"), mask=at >= AS_OF)
+    return pa.array((time * 1_000).view("datetime64[ms]"), pa.timestamp("ms"), mask=time >= AS_OF)
 
 
-def picks(rng: np.random.Generator, weights: Sequence[float], count: int) -> Ints:
+def draw_codes(rng: np.random.Generator, weights: Sequence[float], count: int) -> IntArray:
     """Codes drawn with the given relative weights."""
     shares = np.asarray(weights, dtype=np.float64)
     return rng.choice(len(shares), size=count, p=shares / shares.sum())

@@ -6,8 +6,8 @@ import numpy as np
 import pyarrow as pa  # type: ignore[import-untyped, unused-ignore]
 
 from demo.accounts import Accounts
-from demo.clock import AS_OF, Flags, Floats, Ints
-from demo.columns import ids, picks, times, words
+from demo.clock import AS_OF, BoolArray, FloatArray, IntArray
+from demo.columns import decode_labels, draw_codes, make_ids, to_timestamps
 from demo.fates import LOST, OPEN, WON, Fates
 from demo.traits import Traits
 
@@ -29,27 +29,27 @@ def deals_table(
     outcome = np.where(closed < AS_OF, fates.fate[lead], OPEN)
     log_employees = accounts.log_employees[traits.account[lead]]
     plan = np.searchsorted([BUSINESS_FROM, ENTERPRISE_FROM], log_employees)
-    reason = picks(rng, REASON_SHARES, len(lead))
+    reason = draw_codes(rng, REASON_SHARES, len(lead))
     return pa.table(
         {
-            "deal_id": ids("D", len(lead), 6),
+            "deal_id": make_ids("D", len(lead), 6),
             "lead_id": lead_ids.take(pa.array(lead)),
-            "opened_at": times(fates.opened[lead]),
-            "outcome": words(outcome, OUTCOMES),
-            "closed_at": times(closed),
+            "opened_at": to_timestamps(fates.opened[lead]),
+            "outcome": decode_labels(outcome, OUTCOMES),
+            "closed_at": to_timestamps(closed),
             "amount_jpy": _amount(rng, log_employees),
-            "lost_reason": words(_only(outcome == LOST, reason), REASONS),
-            "signed_plan": words(_only(outcome == WON, plan), PLANS),
+            "lost_reason": decode_labels(_mask_codes(outcome == LOST, reason), REASONS),
+            "signed_plan": decode_labels(_mask_codes(outcome == WON, plan), PLANS),
         }
     )
 
 
-def _amount(rng: np.random.Generator, log_employees: Floats) -> Ints:
+def _amount(rng: np.random.Generator, log_employees: FloatArray) -> IntArray:
     """Yen a year, in steps of ten thousand; larger companies buy more seats."""
     noise = 0.4 * rng.standard_normal(len(log_employees))
     amount = 300_000 * np.exp(0.5 * log_employees + noise)
     return np.rint(amount / 10_000).astype(np.int64) * 10_000
 
 
-def _only(where: Flags, codes: Ints) -> Ints:
-    return np.where(where, codes, -1)
+def _mask_codes(mask: BoolArray, codes: IntArray) -> IntArray:
+    return np.where(mask, codes, -1)

@@ -8,8 +8,8 @@ import numpy.typing as npt
 import pyarrow as pa  # type: ignore[import-untyped, unused-ignore]
 from scipy.special import ndtr  # type: ignore[import-untyped, unused-ignore]
 
-from demo.clock import HOUR, NEVER, Floats, Ints, next_working, on_day, working_time
-from demo.traits import USUAL_HOURS, Traits, chance
+from demo.clock import HOUR, NEVER, FloatArray, IntArray, draw_working_time, next_office_time, on_day
+from demo.traits import USUAL_HOURS, Traits, sigmoid
 
 OPEN, WON, LOST = 0, 1, 2
 WON_DAYS: Final = 40.0
@@ -25,30 +25,30 @@ class Chances:
     `won_log_days` and `lost_log_days` are the logarithms of the median days to the close.
     """
 
-    won: Floats
-    lost: Floats
-    won_log_days: Floats
-    lost_log_days: Floats
+    won: FloatArray
+    lost: FloatArray
+    won_log_days: FloatArray
+    lost_log_days: FloatArray
 
 
 @dataclass(frozen=True)
 class Fates:
     """Per lead: what became of it, and when (NEVER where it did not happen)."""
 
-    fate: Ints
-    closed: Ints
-    contacted: Ints
-    opened: Ints
+    fate: IntArray
+    closed: IntArray
+    contacted: IntArray
+    opened: IntArray
 
     def block(self, rows: slice) -> Self:
         """The leads of these rows."""
         return type(self)(**{one.name: getattr(self, one.name)[rows] for one in fields(self)})
 
 
-def chances(traits: Traits) -> Chances:
+def compute_chances(traits: Traits) -> Chances:
     """The truth about each lead, from its traits alone."""
-    won = traits.worked * chance(_log_odds_won(traits))
-    lost = traits.worked * (1 - won) * chance(_log_odds_lost(traits))
+    won = traits.worked * sigmoid(_log_odds_won(traits))
+    lost = traits.worked * (1 - won) * sigmoid(_log_odds_lost(traits))
     return Chances(
         won=won,
         lost=lost,
@@ -57,7 +57,7 @@ def chances(traits: Traits) -> Chances:
     )
 
 
-def _log_odds_won(traits: Traits) -> Floats:
+def _log_odds_won(traits: Traits) -> FloatArray:
     slow = np.log(traits.contact_hours / USUAL_HOURS)
     return np.asarray(
         -3.34
@@ -75,7 +75,7 @@ def _log_odds_won(traits: Traits) -> Floats:
     )
 
 
-def _log_odds_lost(traits: Traits) -> Floats:
+def _log_odds_lost(traits: Traits) -> FloatArray:
     """Of a close as lost, for a lead that is not won: mostly where there was a deal to lose."""
     return np.asarray(-1.75 + 2.65 * traits.opportunity - 0.15 * traits.fit)
 
@@ -85,33 +85,33 @@ def draw_fates(rng: np.random.Generator, traits: Traits, true: Chances) -> Fates
     count = len(traits)
     drawn = rng.random(count)
     fate = np.where(drawn < true.won, WON, np.where(drawn < true.won + true.lost, LOST, OPEN))
-    closed = _closed(rng, traits, true, fate)
-    contacted = np.minimum(_contacted(rng, traits), closed)
-    opened = np.minimum(_opened(rng, traits, contacted), closed)
+    closed = _draw_closed(rng, traits, true, fate)
+    contacted = np.minimum(_draw_contacted(rng, traits), closed)
+    opened = np.minimum(_draw_opened(rng, traits, contacted), closed)
     return Fates(fate, closed, contacted, opened)
 
 
-def _closed(rng: np.random.Generator, traits: Traits, true: Chances, fate: Ints) -> Ints:
+def _draw_closed(rng: np.random.Generator, traits: Traits, true: Chances, fate: IntArray) -> IntArray:
     """In office hours of the drawn day of age, so that the truth is exact at whole days."""
     won = fate == WON
     middle = np.where(won, true.won_log_days, true.lost_log_days)
     spread = np.where(won, WON_SIGMA, LOST_SIGMA)
     days = np.ceil(np.exp(middle + spread * rng.standard_normal(len(fate)))).astype(np.int64)
-    closed = on_day(traits.created, days - 1, working_time(rng, len(fate)))
+    closed = on_day(traits.created, days - 1, draw_working_time(rng, len(fate)))
     return np.where(fate == OPEN, NEVER, closed)
 
 
-def _contacted(rng: np.random.Generator, traits: Traits) -> Ints:
-    asked = traits.created + 60 + (traits.contact_hours * HOUR).astype(np.int64)
-    contacted = next_working(asked, rng.integers(0, 2 * HOUR, len(traits)))
+def _draw_contacted(rng: np.random.Generator, traits: Traits) -> IntArray:
+    earliest = traits.created + 60 + (traits.contact_hours * HOUR).astype(np.int64)
+    contacted = next_office_time(earliest, rng.integers(0, 2 * HOUR, len(traits)))
     return np.where(traits.worked, contacted, NEVER)
 
 
-def _opened(rng: np.random.Generator, traits: Traits, contacted: Ints) -> Ints:
+def _draw_opened(rng: np.random.Generator, traits: Traits, contacted: IntArray) -> IntArray:
     """When the deal is entered. It depends on the traits, not on how it will end."""
     count = len(traits)
     days = (4.0 * np.exp(0.8 * rng.standard_normal(count))).astype(np.int64)
-    opened = on_day(contacted, days, working_time(rng, count))
+    opened = on_day(contacted, days, draw_working_time(rng, count))
     return np.where(traits.worked & traits.opportunity, opened, NEVER)
 
 
@@ -134,9 +134,9 @@ def truth_table(lead_ids: pa.Array, true: Chances) -> pa.Table:
 def true_probability(
     truth: pa.Table,
     lead_rows: npt.ArrayLike,
-    age_days: float | Floats,
-    horizon_days: float | Floats,
-) -> Floats:
+    age_days: float | FloatArray,
+    horizon_days: float | FloatArray,
+) -> FloatArray:
     """The probability of a win within the horizon after this age, given the lead is open then.
 
     `lead_rows` are row numbers of `truth`; ages and horizons are days since `created_at`, one for
@@ -152,12 +152,12 @@ def true_probability(
     return np.asarray(one["p_won"] * later / still_open)
 
 
-def _closed_by(age_days: float | Floats, log_days: Floats, sigma: Floats) -> Floats:
+def _closed_by(age_days: float | FloatArray, log_days: FloatArray, sigma: FloatArray) -> FloatArray:
     with np.errstate(divide="ignore"):
         standard: Any = (np.log(np.asarray(age_days, dtype=np.float64)) - log_days) / sigma
     return np.asarray(ndtr(standard))
 
 
-def last_moment(fates: Fates, as_of: int) -> Ints:
+def last_moment(fates: Fates, as_of: int) -> IntArray:
     """The last second at which each lead can still show behaviour in the snapshot."""
     return np.minimum(fates.closed, as_of - 1)

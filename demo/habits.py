@@ -83,14 +83,14 @@ class Sequel:
     outsider: float = 0.0
     mean_days: float = 0.0
     within_seconds: int = 0
-    once: bool = True
+    at_most_once: bool = True
 
 
 SEQUELS: Final = (
     Sequel("mail_open", "mail_click", 0.14, intent=0.35, within_seconds=180),
     Sequel("webinar_registered", "webinar_attended", 0.55, intent=0.2, mean_days=6),
     Sequel("webinar_attended", "seminar_question", 0.12, intent=0.6, within_seconds=3_000),
-    Sequel("trial_started", "trial_login", 4.0, intent=0.35, evaluating=0.5, mean_days=6, once=False),
+    Sequel("trial_started", "trial_login", 4.0, intent=0.35, evaluating=0.5, mean_days=6, at_most_once=False),
     Sequel(
         "trial_started",
         "quote_request",

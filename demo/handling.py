@@ -18,43 +18,45 @@ REASONS: Final = (
 _DELAYS: Final = ((0.30, 1), (0.35, 4), (0.22, 24), (0.08, 72))
 """The share of leads that are called within so many hours; the rest never are."""
 
-Step = tuple[Literal["handovers", "opportunities"], int, dict[str, Any]]
+HandlingStep = tuple[Literal["handovers", "opportunities"], int, dict[str, Any]]
 
 
-def handling(lead_id: str, hot_at: int, closed_at: int | None, won: bool, now: int) -> Iterator[Step]:
+def simulate_handling(
+    lead_id: str, hot_at: int, closed_at: int | None, won: bool, now: int
+) -> Iterator[HandlingStep]:
     """Hand-over, first contact, acceptance or its refusal, opportunity, next action. Times in ms UTC."""
     rng = np.random.default_rng([17, *lead_id.encode()])
-    by = {"by": PEOPLE[rng.integers(len(PEOPLE))]}
+    author = {"by": PEOPLE[rng.integers(len(PEOPLE))]}
     yield "handovers", hot_at + 1, {"step": "handed_over"}
-    delay = _delay(rng, won)
+    delay = _draw_delay(rng, won)
     if delay is None and closed_at is None and now - hot_at > 2 * DAY:
         delay = DAY  # nobody leaves an open one for long
     if delay is None:
         return
     called = hot_at + delay
-    yield "handovers", called, {"step": "first_contact", **by}
+    yield "handovers", called, {"step": "first_contact", **author}
     judged = called + int(rng.integers(1, 20)) * HOUR
-    if rng.random() > _acceptance(closed_at, won, now - hot_at):
+    if rng.random() > _acceptance_probability(closed_at, won, now - hot_at):
         reason = REASONS[rng.integers(len(REASONS))]
-        yield "handovers", judged, {"step": "sent_back", "reason": reason, **by}
+        yield "handovers", judged, {"step": "sent_back", "reason": reason, **author}
         return
-    yield "handovers", judged, {"step": "accepted", **by}
+    yield "handovers", judged, {"step": "accepted", **author}
     opened = judged + int(rng.integers(1, 9)) * DAY
     if won or rng.random() < 0.45:
-        yield "opportunities", opened, {"stage": "proposal", **by}
+        yield "opportunities", opened, {"stage": "proposal", **author}
     if closed_at is None:
         due = max(opened, now - DAY) + int(rng.integers(0, 9)) * DAY
-        yield "handovers", judged + 1, {"step": "next_action", "due_at": due, **by}
+        yield "handovers", judged + 1, {"step": "next_action", "due_at": due, **author}
 
 
-def _acceptance(closed_at: int | None, won: bool, age: int) -> float:
+def _acceptance_probability(closed_at: int | None, won: bool, age: int) -> float:
     """How likely sales accept a lead; who has not decided for long was mostly sent back."""
     if closed_at is None and age > 45 * DAY:
         return 0.08
     return 0.97 if won else 0.66
 
 
-def _delay(rng: np.random.Generator, won: bool) -> int | None:
+def _draw_delay(rng: np.random.Generator, won: bool) -> int | None:
     """How long the first call took (ms); None: there was none. Who was called soon buys more often."""
     draw = rng.random() * (0.85 if won else 1.0)
     for share, hours in _DELAYS:

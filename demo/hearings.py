@@ -6,10 +6,10 @@ from typing import Final
 import numpy as np
 import pyarrow as pa  # type: ignore[import-untyped, unused-ignore]
 
-from demo.clock import AS_OF, Flags, Floats, Ints, on_day, working_time
-from demo.columns import times, words
+from demo.clock import AS_OF, BoolArray, FloatArray, IntArray, draw_working_time, on_day
+from demo.columns import decode_labels, to_timestamps
 from demo.fates import Fates, last_moment
-from demo.traits import Traits, chance
+from demo.traits import Traits, sigmoid
 
 COLUMNS: Final = ("budget", "authority", "need", "timing")
 VALUES: Final = (
@@ -23,52 +23,52 @@ FIRST_VALUE: Final = np.cumsum([0] + [len(values) for values in VALUES[:-1]])
 
 
 @dataclass(frozen=True)
-class Changes:
+class BantChanges:
     """One entry a change, in order of time: row of the lead, column, level in VALUES, time."""
 
-    lead: Ints
-    column: Ints
-    level: Ints
-    at: Ints
+    lead: IntArray
+    column: IntArray
+    level: IntArray
+    time: IntArray
 
 
-def draw_changes(rng: np.random.Generator, traits: Traits, fates: Fates) -> Changes:
+def draw_changes(rng: np.random.Generator, traits: Traits, fates: Fates) -> BantChanges:
     """All that was heard by the snapshot, and before each lead's close."""
-    parts = [_of_column(rng, column, traits, fates) for column in range(len(COLUMNS))]
-    lead, column, level, at = (np.concatenate(of) for of in zip(*parts, strict=True))
-    order = np.lexsort((column, lead, at))
-    return Changes(lead[order], column[order], level[order], at[order])
+    parts = [_draw_column(rng, column, traits, fates) for column in range(len(COLUMNS))]
+    lead, column, level, time = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    order = np.lexsort((column, lead, time))
+    return BantChanges(lead[order], column[order], level[order], time[order])
 
 
-def _of_column(
+def _draw_column(
     rng: np.random.Generator, column: int, traits: Traits, fates: Fates
-) -> tuple[Ints, Ints, Ints, Ints]:
+) -> tuple[IntArray, IntArray, IntArray, IntArray]:
     """Heard first at some level, then one level up at a time until the lead's final level."""
     final = _final_level(rng, column, traits)
     level = final - rng.binomial(final, 0.5)
-    told = rng.random(len(traits)) < chance(0.5 + 0.5 * traits.intent - 1.5 * traits.outsider)
-    at = fates.contacted.copy()
+    has_answered = rng.random(len(traits)) < sigmoid(0.5 + 0.5 * traits.intent - 1.5 * traits.outsider)
+    time = fates.contacted.copy()
     leads, levels, moments = [], [], []
     for step in range(len(VALUES[column])):
-        at = _heard(rng, at, traits.intent, first=step == 0)
-        here = np.flatnonzero(told & (level + step <= final) & (at <= last_moment(fates, AS_OF)))
-        leads.append(here)
-        levels.append(level[here] + step)
-        moments.append(at[here])
+        time = _next_time(rng, time, traits.intent, first=step == 0)
+        rows = np.flatnonzero(has_answered & (level + step <= final) & (time <= last_moment(fates, AS_OF)))
+        leads.append(rows)
+        levels.append(level[rows] + step)
+        moments.append(time[rows])
     lead = np.concatenate(leads)
     return lead, np.full(len(lead), column), np.concatenate(levels), np.concatenate(moments)
 
 
-def _heard(rng: np.random.Generator, after: Ints, intent: Floats, first: bool) -> Ints:
+def _next_time(rng: np.random.Generator, after: IntArray, intent: FloatArray, first: bool) -> IntArray:
     """Keen leads tell sooner; the first hearing is often the first contact itself."""
     mean = (2.5 if first else 16.0) * np.exp(-0.3 * intent)
     days = (mean * rng.standard_exponential(len(after))).astype(np.int64)
-    later = on_day(after, days, working_time(rng, len(after)))
-    at_contact: Flags = (days == 0) & first
+    later = on_day(after, days, draw_working_time(rng, len(after)))
+    at_contact: BoolArray = (days == 0) & first
     return np.where(at_contact, after, later)
 
 
-def _final_level(rng: np.random.Generator, column: int, traits: Traits) -> Ints:
+def _final_level(rng: np.random.Generator, column: int, traits: Traits) -> IntArray:
     noise = rng.standard_normal(len(traits))
     if COLUMNS[column] == "budget":
         return np.where(traits.funded, 2, (traits.intent + 0.7 * noise > 0.4).astype(np.int64))
@@ -80,22 +80,22 @@ def _final_level(rng: np.random.Generator, column: int, traits: Traits) -> Ints:
     return np.searchsorted([-0.3, 0.6, 1.4], soon)
 
 
-def changes_table(changes: Changes, lead_ids: pa.Array) -> pa.Table:
+def changes_table(changes: BantChanges, lead_ids: pa.Array) -> pa.Table:
     """The history: lead_id, column_name, value, at."""
     return pa.table(
         {
             "lead_id": lead_ids.take(pa.array(changes.lead)),
-            "column_name": words(changes.column, COLUMNS),
-            "value": words(FIRST_VALUE[changes.column] + changes.level, ALL_VALUES),
-            "at": times(changes.at),
+            "column_name": decode_labels(changes.column, COLUMNS),
+            "value": decode_labels(FIRST_VALUE[changes.column] + changes.level, ALL_VALUES),
+            "at": to_timestamps(changes.time),
         }
     )
 
 
-def today(changes: Changes, column: int, leads: int) -> pa.Array:
+def newest_values(changes: BantChanges, column: int, leads: int) -> pa.Array:
     """The last heard value of this column for each lead; missing when never heard."""
     level = np.full(leads, -1)
     mine = changes.column == column
     # In order of time, so the last assignment to a lead is its newest value.
     level[changes.lead[mine]] = changes.level[mine]
-    return words(level, VALUES[column])
+    return decode_labels(level, VALUES[column])

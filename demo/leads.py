@@ -7,12 +7,12 @@ import pyarrow as pa  # type: ignore[import-untyped, unused-ignore]
 
 from demo.accounts import INDUSTRIES, PREFECTURES, Accounts, employees
 from demo.channels import CAMPAIGNS, KEYWORDS, NAMES, draw_keyword
-from demo.clock import AS_OF, Ints
-from demo.columns import ids, picks, times, words, yes_no
+from demo.clock import AS_OF, IntArray
+from demo.columns import decode_labels, draw_codes, make_ids, to_timestamps, yes_no
 from demo.fates import LOST, WON, Fates
 from demo.habits import CODE, KINDS
-from demo.hearings import COLUMNS, Changes, today
-from demo.traits import Traits, chance
+from demo.hearings import COLUMNS, BantChanges, newest_values
+from demo.traits import Traits, sigmoid
 
 TITLES: Final = ("代表取締役", "取締役", "部長", "課長", "係長", "主任", "担当者", "学生")
 DECIDES: Final = (18, 20, 47, 12, 1, 1, 1)
@@ -38,46 +38,48 @@ def leads_table(
     accounts: Accounts,
     traits: Traits,
     fates: Fates,
-    campaign: Ints,
-    first: Ints,
+    campaign: IntArray,
+    first: IntArray,
 ) -> pa.Table:
     """What is known from the form, the company's entry and inside sales' first contact."""
     count = len(traits)
     account = pa.array(traits.account)
     return pa.table(
         {
-            "lead_id": ids("L", count, 6),
-            "account_id": ids("A", len(accounts), 5).take(account),
-            "created_at": times(traits.created),
-            "channel": words(traits.channel, NAMES),
-            "campaign": words(campaign, CAMPAIGNS),
-            "keyword": words(draw_keyword(rng, traits.channel, traits.intent), KEYWORDS),
-            "landing_page": words(_page(rng, first), ALL_PAGES),
+            "lead_id": make_ids("L", count, 6),
+            "account_id": make_ids("A", len(accounts), 5).take(account),
+            "created_at": to_timestamps(traits.created),
+            "channel": decode_labels(traits.channel, NAMES),
+            "campaign": decode_labels(campaign, CAMPAIGNS),
+            "keyword": decode_labels(draw_keyword(rng, traits.channel, traits.intent), KEYWORDS),
+            "landing_page": decode_labels(_page(rng, first), ALL_PAGES),
             "employees": employees(accounts).take(account),
-            "industry": words(accounts.industry[traits.account], INDUSTRIES),
-            "prefecture": words(accounts.prefecture[traits.account], PREFECTURES),
-            "job_title": words(_title(rng, traits), TITLES),
-            "mail_domain": words(_private_mail(rng, traits), ("company", "private")),
+            "industry": decode_labels(accounts.industry[traits.account], INDUSTRIES),
+            "prefecture": decode_labels(accounts.prefecture[traits.account], PREFECTURES),
+            "job_title": decode_labels(_title(rng, traits), TITLES),
+            "mail_domain": decode_labels(_private_mail(rng, traits), ("company", "private")),
             "is_competitor": yes_no(traits.competitor),
             "is_student": yes_no(traits.student),
-            "owner": words(_owner(rng, fates), OWNERS),
-            "first_contact_at": times(fates.contacted),
+            "owner": decode_labels(_owner(rng, fates), OWNERS),
+            "first_contact_at": to_timestamps(fates.contacted),
         }
     )
 
 
-def with_today(leads: pa.Table, fates: Fates, changes: Changes, unsubscribed: Ints) -> pa.Table:
+def with_current_values(
+    leads: pa.Table, fates: Fates, changes: BantChanges, unsubscribed: IntArray
+) -> pa.Table:
     """The leads with the columns that only tell how things stand at the snapshot.
 
     `status` mirrors the outcome: a leak, left in so that an audit has something to find.
     """
     for column, name in enumerate(COLUMNS):
-        leads = leads.append_column(name, today(changes, column, len(leads)))
-    leads = leads.append_column("status", words(_stage(fates), STAGES))
+        leads = leads.append_column(name, newest_values(changes, column, len(leads)))
+    leads = leads.append_column("status", decode_labels(_lead_stage(fates), STAGES))
     return leads.append_column("unsubscribed", yes_no(unsubscribed < AS_OF))
 
 
-def _page(rng: np.random.Generator, first: Ints) -> Ints:
+def _page(rng: np.random.Generator, first: IntArray) -> IntArray:
     """Where the lead came in; a trade fair has no page, and some are not recorded."""
     pages = [ALL_PAGES.index(PAGES[kind]) if kind in PAGES else -1 for kind in KINDS]
     page = np.array(pages)[first]
@@ -85,25 +87,25 @@ def _page(rng: np.random.Generator, first: Ints) -> Ints:
     return np.where(unrecorded, -1, page)
 
 
-def _title(rng: np.random.Generator, traits: Traits) -> Ints:
+def _title(rng: np.random.Generator, traits: Traits) -> IntArray:
     count = len(traits)
-    chief = np.where(traits.large, picks(rng, DECIDES, count), picks(rng, SMALL_DECIDES, count))
-    title = np.where(traits.decider, chief, picks(rng, HELPS, count))
+    chief = np.where(traits.large, draw_codes(rng, DECIDES, count), draw_codes(rng, SMALL_DECIDES, count))
+    title = np.where(traits.decider, chief, draw_codes(rng, HELPS, count))
     missing = rng.random(count) < np.where(traits.student, 0.0, 0.09)
     return np.where(traits.student, STUDENT, np.where(missing, -1, title))
 
 
-def _private_mail(rng: np.random.Generator, traits: Traits) -> Ints:
-    private = chance(-2.6 - 0.9 * traits.fit + 2.0 * traits.student)
+def _private_mail(rng: np.random.Generator, traits: Traits) -> IntArray:
+    private = sigmoid(-2.6 - 0.9 * traits.fit + 2.0 * traits.student)
     return (rng.random(len(traits)) < private).astype(np.int64)
 
 
-def _owner(rng: np.random.Generator, fates: Fates) -> Ints:
+def _owner(rng: np.random.Generator, fates: Fates) -> IntArray:
     someone = rng.integers(0, len(OWNERS), len(fates.contacted))
     return np.where(fates.contacted < AS_OF, someone, -1)
 
 
-def _stage(fates: Fates) -> Ints:
+def _lead_stage(fates: Fates) -> IntArray:
     stage = (fates.contacted < AS_OF).astype(np.int64)
     ended = fates.closed < AS_OF
     stage = np.where(ended & (fates.fate == WON), STAGES.index("customer"), stage)

@@ -18,22 +18,22 @@ SCORECARD_TOML = Path(__file__).with_name("scorecard.toml")
 _AS_OF = "as_of = 2026-10-01T00:00:00+09:00"
 
 
-def make(folder: Path, leads: int, seed: int, until: date | None = None) -> Path:
+def make_demo(folder: Path, leads: int, seed: int, until: date | None = None) -> Path:
     """Write crm.db, crm.toml, scorecard.toml, costs.csv and the truth into `folder`; returns the crm.toml.
 
     The CRM ends as the day `until` begins in Japan; by default as 2026-10-01 does.
     """
     crm = generate(leads, seed)
     if until is not None:
-        crm = crm.later((until - _local_day(crm.as_of)).days)
+        crm = crm.shift_days((until - _local_day(crm.as_of)).days)
     folder.mkdir(parents=True, exist_ok=True)
     write_sqlite(crm, folder / "crm.db")
     write_truth(crm, folder / "truth.parquet")
     pa_csv.write_csv(_costs(crm), folder / "costs.csv")
     shutil.copyfile(SCORECARD_TOML, folder / "scorecard.toml")
-    told = CRM_TOML.read_text(encoding="utf-8")
+    text = CRM_TOML.read_text(encoding="utf-8")
     as_of = f"as_of = {_local_day(crm.as_of)}T00:00:00+09:00"
-    (folder / "crm.toml").write_text(told.replace(_AS_OF, as_of), encoding="utf-8")
+    (folder / "crm.toml").write_text(text.replace(_AS_OF, as_of), encoding="utf-8")
     return folder / "crm.toml"
 
 
@@ -42,13 +42,14 @@ def today_in_japan(now: datetime) -> date:
     return (now.replace(tzinfo=None) - (now.utcoffset() or timedelta()) + JAPAN_AHEAD).date()
 
 
-def _local_day(at: datetime) -> date:
-    return today_in_japan(at)
+def _local_day(moment: datetime) -> date:
+    return today_in_japan(moment)
 
 
 def _costs(crm: DemoCrm) -> pa.Table:
     """What each campaign cost in each month, in yen."""
-    told = crm.tables["campaigns"]
+    campaigns = crm.tables["campaigns"]
     return pa.table(
-        {name: told[name] for name in ("month", "channel", "campaign")} | {"amount": told["cost_jpy"]}
+        {name: campaigns[name] for name in ("month", "channel", "campaign")}
+        | {"amount": campaigns["cost_jpy"]}
     )

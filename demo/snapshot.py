@@ -32,9 +32,9 @@ class DemoCrm:
     truth: pa.Table
     as_of: datetime
 
-    def later(self, days: int) -> "DemoCrm":
+    def shift_days(self, days: int) -> "DemoCrm":
         """The same CRM, with everything so many days later."""
-        tables = {name: _later(table, days) for name, table in self.tables.items()}
+        tables = {name: _shift_days(table, days) for name, table in self.tables.items()}
         return DemoCrm(tables, self.truth, self.as_of + timedelta(days=days))
 
 
@@ -43,7 +43,7 @@ def write_sqlite(crm: DemoCrm, path: str | Path) -> None:
 
     The file appears complete or not at all; an existing one is replaced.
     """
-    with _replacing(Path(path)) as unfinished, closing(sqlite3.connect(unfinished)) as database:
+    with _atomic_replace(Path(path)) as unfinished, closing(sqlite3.connect(unfinished)) as database:
         # Nobody reads the file before it is renamed, so it needs no journal.
         database.execute("PRAGMA journal_mode = OFF")
         database.execute("PRAGMA synchronous = OFF")
@@ -65,7 +65,7 @@ def write_truth(crm: DemoCrm, path: str | Path) -> None:
     _write_table(crm.truth, Path(path))
 
 
-def _later(table: pa.Table, days: int) -> pa.Table:
+def _shift_days(table: pa.Table, days: int) -> pa.Table:
     """Times move by whole days, and so do months told as text."""
     for place, column in enumerate(table.schema):
         if pa.types.is_timestamp(column.type):
@@ -78,12 +78,12 @@ def _later(table: pa.Table, days: int) -> pa.Table:
 
 
 def _write_table(table: pa.Table, path: Path) -> None:
-    with _replacing(path) as unfinished:
+    with _atomic_replace(path) as unfinished:
         pq.write_table(table, unfinished, compression="zstd")
 
 
 @contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
+def _atomic_replace(path: Path) -> Iterator[Path]:
     """A neighbour to write to, which takes the place of `path` when all went well."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
@@ -100,7 +100,7 @@ def _insert(database: sqlite3.Connection, name: str, table: pa.Table) -> None:
     database.execute(f"CREATE TABLE {name} ({columns})")
     marks = ", ".join("?" * table.num_columns)
     for batch in table.to_batches(max_chunksize=ROWS_AT_ONCE):
-        values = [_plain(column).to_pylist() for column in batch.columns]
+        values = [_times_to_text(column).to_pylist() for column in batch.columns]
         rows = zip(*values, strict=True)
         database.executemany(f"INSERT INTO {name} VALUES ({marks})", rows)
 
@@ -115,7 +115,7 @@ def _column(table: str, field: pa.Field) -> str:
     return f"{field.name} {kind}{key}"
 
 
-def _plain(column: pa.Array) -> pa.Array:
+def _times_to_text(column: pa.Array) -> pa.Array:
     """Times become text, in whole seconds; everything else stays."""
     if not pa.types.is_timestamp(column.type):
         return column

@@ -7,7 +7,17 @@ import numpy as np
 
 from demo.accounts import Accounts, draw_members
 from demo.channels import channel_intent, draw_channel
-from demo.clock import AS_OF, DAY, HOUR, START, Flags, Floats, Ints, before_weekend, daytime
+from demo.clock import (
+    AS_OF,
+    DAY,
+    HOUR,
+    START,
+    BoolArray,
+    FloatArray,
+    IntArray,
+    draw_daytime,
+    move_before_weekend,
+)
 
 LARGE: Final = 100  # employees
 USUAL_HOURS: Final = 2.5  # until the first contact
@@ -21,24 +31,24 @@ class Traits:
     `pace` how slowly the lead decides (0 is usual, positive is slower).
     """
 
-    account: Ints
-    created: Ints
-    channel: Ints
-    giveaway: Flags
-    fit: Floats
-    intent: Floats
-    pace: Floats
-    habit: Floats
-    large: Flags
-    decider: Flags
-    funded: Flags
-    evaluating: Flags
-    competitor: Flags
-    student: Flags
-    mail_bot: Flags
-    opportunity: Flags
-    worked: Flags
-    contact_hours: Floats
+    account: IntArray
+    created: IntArray
+    channel: IntArray
+    giveaway: BoolArray
+    fit: FloatArray
+    intent: FloatArray
+    pace: FloatArray
+    habit: FloatArray
+    large: BoolArray
+    decider: BoolArray
+    funded: BoolArray
+    evaluating: BoolArray
+    competitor: BoolArray
+    student: BoolArray
+    mail_bot: BoolArray
+    opportunity: BoolArray
+    worked: BoolArray
+    contact_hours: FloatArray
 
     def __len__(self) -> int:
         return len(self.account)
@@ -48,26 +58,26 @@ class Traits:
         return type(self)(**{one.name: getattr(self, one.name)[rows] for one in fields(self)})
 
     @property
-    def outsider(self) -> Flags:
+    def outsider(self) -> BoolArray:
         """Competitors and students: they look around much and never buy."""
         return self.competitor | self.student
 
 
-def chance(log_odds: Floats) -> Floats:
+def sigmoid(log_odds: FloatArray) -> FloatArray:
     """The probability of these log-odds."""
     return np.asarray(1 / (1 + np.exp(-log_odds)))
 
 
 def draw_traits(rng: np.random.Generator, accounts: Accounts, leads: int) -> Traits:
     """The leads of all companies, oldest first."""
-    account, created = _arrivals(rng, accounts, leads)
+    account, created = _draw_arrivals(rng, accounts, leads)
     giveaway = accounts.giveaway[account]
     channel = draw_channel(rng, created, giveaway)
     student = rng.random(leads) < np.where(giveaway, 0.14, 0.025)
     fit = 0.8 * accounts.fit[account] + 0.5 * rng.standard_normal(leads) - 1.2 * student
     intent = 0.45 * accounts.need[account] + 0.8 * rng.standard_normal(leads)
     intent = intent + channel_intent(channel, giveaway)
-    worked = rng.random(leads) < chance(2.0 + 0.5 * fit + 0.35 * intent - 1.2 * student)
+    worked = rng.random(leads) < sigmoid(2.0 + 0.5 * fit + 0.35 * intent - 1.2 * student)
     return Traits(
         account,
         created,
@@ -78,48 +88,50 @@ def draw_traits(rng: np.random.Generator, accounts: Accounts, leads: int) -> Tra
         pace=rng.standard_normal(leads),
         habit=rng.standard_normal(leads),
         large=accounts.log_employees[account] >= np.log(LARGE),
-        decider=(rng.random(leads) < chance(-1.0 + 0.9 * fit)) & ~student,
-        funded=(rng.random(leads) < chance(-0.9 + 0.9 * intent + 0.3 * fit)) & ~student,
-        evaluating=rng.random(leads) < chance(-0.8 + 1.2 * intent),
+        decider=(rng.random(leads) < sigmoid(-1.0 + 0.9 * fit)) & ~student,
+        funded=(rng.random(leads) < sigmoid(-0.9 + 0.9 * intent + 0.3 * fit)) & ~student,
+        evaluating=rng.random(leads) < sigmoid(-0.8 + 1.2 * intent),
         competitor=accounts.competitor[account],
         student=student,
         mail_bot=accounts.mail_bot[account],
-        opportunity=_opportunity(rng, fit, intent, student | accounts.competitor[account]),
+        opportunity=_draw_opportunity(rng, fit, intent, student | accounts.competitor[account]),
         worked=worked,
-        contact_hours=_contact_hours(rng, intent),
+        contact_hours=_draw_contact_hours(rng, intent),
     )
 
 
-def _arrivals(rng: np.random.Generator, accounts: Accounts, leads: int) -> tuple[Ints, Ints]:
+def _draw_arrivals(rng: np.random.Generator, accounts: Accounts, leads: int) -> tuple[IntArray, IntArray]:
     """Company and time of each lead: the company's first, then colleagues over some months."""
     account = draw_members(rng, len(accounts), leads)
-    created = accounts.since[account] + _after_first(rng, accounts.giveaway[account], account)
+    created = accounts.since[account] + _draw_delay(rng, accounts.giveaway[account], account)
     # What would fall behind the snapshot comes early instead, so that no month is crowded.
     created = np.where(created < AS_OF, created, created - AS_OF + START + DAY)
-    created = _at_daytime(rng, created)
+    created = _move_to_daytime(rng, created)
     order = np.argsort(created, kind="stable")
     return account[order], created[order]
 
 
-def _after_first(rng: np.random.Generator, giveaway: Flags, account: Ints) -> Ints:
+def _draw_delay(rng: np.random.Generator, giveaway: BoolArray, account: IntArray) -> IntArray:
     """Seconds since the company's first lead; a campaign's leads come close together."""
     days = np.where(giveaway, 12.0, 70.0) * rng.standard_exponential(len(account))
     days[np.diff(account, prepend=-1) > 0] = 0
     return np.asarray(np.where(giveaway, np.minimum(days, 60), days % 500) * DAY, dtype=np.int64)
 
 
-def _at_daytime(rng: np.random.Generator, at: Ints) -> Ints:
-    created = at - at % DAY + daytime(rng, len(at))
+def _move_to_daytime(rng: np.random.Generator, time: IntArray) -> IntArray:
+    created = time - time % DAY + draw_daytime(rng, len(time))
     created = np.maximum(created, START + HOUR)  # its first activity lies a little before
-    weekday = np.where(rng.random(len(at)) < 0.75, before_weekend(created), created)
-    return np.where(weekday < AS_OF, weekday, at)
+    weekday = np.where(rng.random(len(time)) < 0.75, move_before_weekend(created), created)
+    return np.where(weekday < AS_OF, weekday, time)
 
 
-def _opportunity(rng: np.random.Generator, fit: Floats, intent: Floats, outsider: Flags) -> Flags:
+def _draw_opportunity(
+    rng: np.random.Generator, fit: FloatArray, intent: FloatArray, outsider: BoolArray
+) -> BoolArray:
     """Whether sales will see a deal in this lead before anything is decided."""
-    seen = chance(0.2 + 0.9 * intent + 0.5 * fit - 3.0 * outsider)
-    return np.asarray(rng.random(len(fit)) < seen)
+    probability = sigmoid(0.2 + 0.9 * intent + 0.5 * fit - 3.0 * outsider)
+    return np.asarray(rng.random(len(fit)) < probability)
 
 
-def _contact_hours(rng: np.random.Generator, intent: Floats) -> Floats:
+def _draw_contact_hours(rng: np.random.Generator, intent: FloatArray) -> FloatArray:
     return np.asarray(USUAL_HOURS * np.exp(-0.25 * intent + 1.2 * rng.standard_normal(len(intent))))

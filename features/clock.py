@@ -16,11 +16,11 @@ def days_to_ms(days: float) -> int:
     return round(days * MS_PER_DAY)
 
 
-def to_ms(at: datetime) -> int:
+def to_ms(moment: datetime) -> int:
     """Milliseconds of an aware datetime. Raises ValueError for a naive one: its zone is unknown."""
-    if at.tzinfo is None:
-        raise ValueError(f"{at.isoformat()} has no time zone")
-    since = at - _EPOCH
+    if moment.tzinfo is None:
+        raise ValueError(f"{moment.isoformat()} has no time zone")
+    since = moment - _EPOCH
     return (since.days * 86_400 + since.seconds) * 1000 + since.microseconds // 1000
 
 

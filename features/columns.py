@@ -32,7 +32,7 @@ class Texts:
             return Texts(np.full(len(rows), MISSING, dtype=np.int32), self.categories)
         return Texts(np.where(rows >= 0, self.codes[rows], MISSING).astype(np.int32), self.categories)
 
-    def plain(self) -> list[str | None]:
+    def to_list(self) -> list[str | None]:
         """The texts themselves, None where missing."""
         return [self.categories[c] if c >= 0 else None for c in self.codes]
 
@@ -40,20 +40,20 @@ class Texts:
 Column: TypeAlias = Floats | Texts
 
 
-class MadeColumns(Mapping[str, Column]):
+class LazyColumns(Mapping[str, Column]):
     """Columns by name, made by `make` when they are first asked for."""
 
-    __slots__ = ("_made", "_make", "_names")
+    __slots__ = ("_cache", "_make", "_names")
 
     def __init__(self, names: Collection[str], make: Callable[[str], Column]) -> None:
         self._names, self._make = names, make
-        self._made: dict[str, Column] = {}
+        self._cache: dict[str, Column] = {}
 
     def __getitem__(self, name: str) -> Column:
-        made = self._made.get(name)
-        if made is None:
-            made = self._made[name] = self._make(name)
-        return made
+        column = self._cache.get(name)
+        if column is None:
+            column = self._cache[name] = self._make(name)
+        return column
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._names)
@@ -71,21 +71,21 @@ def take(column: Column, rows: NDArray[np.integer]) -> Column:
     return np.where(rows >= 0, column[rows], np.nan)
 
 
-def missing(column: Column) -> Bools:
+def is_missing(column: Column) -> Bools:
     """Where the column says nothing."""
     if isinstance(column, Texts):
         return column.codes < 0
     return np.isnan(column)
 
 
-def texts(values: list[str | None]) -> Texts:
+def encode_texts(values: list[str | None]) -> Texts:
     """Texts from plain ones; categories in the order of their first appearance."""
     codes: dict[str, int] = {}
-    found = [MISSING if v is None else codes.setdefault(v, len(codes)) for v in values]
-    return Texts(np.array(found, dtype=np.int32), tuple(codes))
+    indices = [MISSING if v is None else codes.setdefault(v, len(codes)) for v in values]
+    return Texts(np.array(indices, dtype=np.int32), tuple(codes))
 
 
-def plain_text(value: object) -> str:
+def to_text(value: object) -> str:
     """A value as the text that tables of every source agree on: true, 5, 2.5, plain words."""
     if isinstance(value, bool):
         return "true" if value else "false"

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from features.clock import NEVER
 from features.columns import Column, Floats, Ints
 
-Order: TypeAlias = Literal["date", "rank", "none"]
+LeadOrder: TypeAlias = Literal["date", "rank", "none"]
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Activities:
 
     lead: NDArray[np.int32]
     type: NDArray[np.int16]
-    at: Ints
+    time_ms: Ints
     value: Floats | None
     types: tuple[str, ...]
 
@@ -36,7 +36,7 @@ class Changes:
     """The history of one column: `lead` took `value` at `at` (ms UTC)."""
 
     lead: NDArray[np.int32]
-    at: Ints
+    time_ms: Ints
     value: Column
 
 
@@ -73,7 +73,7 @@ class Crm:
     """
 
     lead_ids: NDArray[np.object_]
-    order: Order
+    order: LeadOrder
     created: Ints
     account: NDArray[np.int32]
     group: NDArray[np.int32]

@@ -27,10 +27,10 @@ class OutsideError(HotleadError):
     exit_code = 5
 
 
-def nearest(name: str, known: list[str], most: int = 3) -> str:
+def suggest_nearest(name: str, candidates: list[str], limit: int = 3) -> str:
     """A hint that lists the known names nearest to `name`, or all of them where none is near."""
     import difflib
 
-    near = difflib.get_close_matches(name, known, n=most, cutoff=0.5)
-    listed = ", ".join(repr(k) for k in (near or sorted(known)[:12]))
-    return f"nearest: {listed}" if near else f"known: {listed or 'none'}"
+    matches = difflib.get_close_matches(name, candidates, n=limit, cutoff=0.5)
+    listed = ", ".join(repr(k) for k in (matches or sorted(candidates)[:12]))
+    return f"nearest: {listed}" if matches else f"known: {listed or 'none'}"

@@ -13,7 +13,7 @@ from features.errors import OutsideError
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
+def atomic_file(path: Path) -> Iterator[Path]:
     """A neighbour of `path` to write to; it takes the place of `path` when the block ends well.
 
     Raises OutsideError where the disk does not take it; `path` is then as it was before.
@@ -22,17 +22,17 @@ def whole_file(path: Path) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield part
-        _flushed(part)
+        _flush(part)
         os.replace(part, path)
     except OSError as problem:
-        raise cannot_write(path, problem) from problem
+        raise write_error(path, problem) from problem
     finally:
         with suppress(OSError):
             part.unlink(missing_ok=True)
 
 
 @contextmanager
-def whole_folder(path: Path) -> Iterator[Path]:
+def atomic_folder(path: Path) -> Iterator[Path]:
     """A neighbour of the folder `path` to fill; it takes the place of `path` when all went well.
 
     Raises OutsideError where the disk does not take it; `path` is then as it was before.
@@ -41,14 +41,14 @@ def whole_folder(path: Path) -> Iterator[Path]:
     try:
         part.mkdir(parents=True)
         yield part
-        _replaced(path, part)
+        _replace_folder(path, part)
     except OSError as problem:
-        raise cannot_write(path, problem) from problem
+        raise write_error(path, problem) from problem
     finally:
         shutil.rmtree(part, ignore_errors=True)
 
 
-def _replaced(path: Path, part: Path) -> None:
+def _replace_folder(path: Path, part: Path) -> None:
     """Put `part` in the place of the folder `path`; when that fails `path` comes back."""
     old = part.with_suffix(".old")
     if path.exists():
@@ -62,12 +62,12 @@ def _replaced(path: Path, part: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def cannot_write(path: Path, problem: OSError) -> OutsideError:
+def write_error(path: Path, problem: OSError) -> OutsideError:
     """The sentence for a disk that does not take `path`."""
     why = problem.strerror or str(problem)
     return OutsideError(f"{path}: cannot be written ({why}). Free some space or choose another place.")
 
 
-def _flushed(path: Path) -> None:
+def _flush(path: Path) -> None:
     with path.open("rb") as file:
         os.fsync(file.fileno())

@@ -33,16 +33,18 @@ class View(Protocol[N, T]):
     def age(self) -> N: ...
     def count(self, activity: Activity, days: float | None, over: Over) -> N: ...
     def total(self, activity: Activity, days: float | None, over: Over) -> N: ...
-    def repeated(self, activity: Activity, days: float | None, over: Over) -> N: ...
+    def count_repeats(self, activity: Activity, days: float | None, over: Over) -> N: ...
     def days_since(self, activity: Activity, over: Over) -> N: ...
     def last(self, activity: Activity, over: Over) -> N: ...
-    def after(self, then: Activity, first: Activity, days: float, window: float | None, over: Over) -> N: ...
-    def decayed(self, activity: Activity, half_life_days: float, over: Over) -> N: ...
+    def count_after(
+        self, follow_up: Activity, first: Activity, days: float, window: float | None, over: Over
+    ) -> N: ...
+    def decayed_count(self, activity: Activity, half_life_days: float, over: Over) -> N: ...
     def distinct(self, days: float | None, over: Over) -> N: ...
-    def ratio(self, part: N, whole: N) -> N: ...
+    def ratio(self, numerator: N, denominator: N) -> N: ...
 
 
-class Words(Protocol):
+class WordLookup(Protocol):
     """The company's own words for its columns, activities and values."""
 
     def word(self, name: str, lang: Language) -> str: ...
@@ -67,7 +69,7 @@ class Attribute:
     def __call__(self, view: View[Any, Any]) -> Any:
         return view.number(self.column) if self.values == "number" else view.text(self.column)
 
-    def label(self, words: Words, lang: Language) -> str:
+    def label(self, words: WordLookup, lang: Language) -> str:
         return words.word(self.column, lang)
 
 
@@ -84,9 +86,11 @@ class Count:
     def __call__(self, view: View[Any, Any]) -> Any:
         return view.count(self.activity, self.days, self.over)
 
-    def label(self, words: Words, lang: Language) -> str:
-        what = _activity(self.activity, words, lang)
-        return _window(_of(self.over, f"{what}の回数" if lang == "ja" else what, lang), self.days, lang)
+    def label(self, words: WordLookup, lang: Language) -> str:
+        name = _activity_label(self.activity, words, lang)
+        return _with_window(
+            _with_scope(self.over, f"{name}の回数" if lang == "ja" else name, lang), self.days, lang
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +106,10 @@ class Sum:
     def __call__(self, view: View[Any, Any]) -> Any:
         return view.total(self.activity, self.days, self.over)
 
-    def label(self, words: Words, lang: Language) -> str:
-        what = _activity(self.activity, words, lang)
-        total = f"{what}の値の合計" if lang == "ja" else f"{what}, sum of values"
-        return _window(_of(self.over, total, lang), self.days, lang)
+    def label(self, words: WordLookup, lang: Language) -> str:
+        name = _activity_label(self.activity, words, lang)
+        total = f"{name}の値の合計" if lang == "ja" else f"{name}, sum of values"
+        return _with_window(_with_scope(self.over, total, lang), self.days, lang)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,12 +127,12 @@ class Repeated:
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     def __call__(self, view: View[Any, Any]) -> Any:
-        return view.repeated(self.activity, self.days, self.over)
+        return view.count_repeats(self.activity, self.days, self.over)
 
-    def label(self, words: Words, lang: Language) -> str:
-        what = _activity(self.activity, words, lang)
-        en, ja = f"{what} (most times for the same one)", f"{what}の回数（同じ対象での最多）"
-        return _window(_of(self.over, ja if lang == "ja" else en, lang), self.days, lang)
+    def label(self, words: WordLookup, lang: Language) -> str:
+        name = _activity_label(self.activity, words, lang)
+        en, ja = f"{name} (most times for the same one)", f"{name}の回数（同じ対象での最多）"
+        return _with_window(_with_scope(self.over, ja if lang == "ja" else en, lang), self.days, lang)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,9 +147,11 @@ class DaysSince:
     def __call__(self, view: View[Any, Any]) -> Any:
         return view.days_since(self.activity, self.over)
 
-    def label(self, words: Words, lang: Language) -> str:
-        what = _activity(self.activity, words, lang)
-        return _of(self.over, f"最後の{what}からの日数" if lang == "ja" else f"days since {what}", lang)
+    def label(self, words: WordLookup, lang: Language) -> str:
+        name = _activity_label(self.activity, words, lang)
+        return _with_scope(
+            self.over, f"最後の{name}からの日数" if lang == "ja" else f"days since {name}", lang
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,9 +166,11 @@ class Last:
     def __call__(self, view: View[Any, Any]) -> Any:
         return view.last(self.activity, self.over)
 
-    def label(self, words: Words, lang: Language) -> str:
-        what = _activity(self.activity, words, lang)
-        return _of(self.over, f"直近の{what}の値" if lang == "ja" else f"value of the last {what}", lang)
+    def label(self, words: WordLookup, lang: Language) -> str:
+        name = _activity_label(self.activity, words, lang)
+        return _with_scope(
+            self.over, f"直近の{name}の値" if lang == "ja" else f"value of the last {name}", lang
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,13 +190,13 @@ class After:
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     def __call__(self, view: View[Any, Any]) -> Any:
-        return view.after(self.then, self.first, self.days, self.window, self.over)
+        return view.count_after(self.then, self.first, self.days, self.window, self.over)
 
-    def label(self, words: Words, lang: Language) -> str:
-        then, first = (_activity(a, words, lang) for a in (self.then, self.first))
-        en = f"{then} within {_days(self.days)} days after {first}"
-        ja = f"{first}から{_days(self.days)}日以内の{then}の回数"
-        return _window(_of(self.over, ja if lang == "ja" else en, lang), self.window, lang)
+    def label(self, words: WordLookup, lang: Language) -> str:
+        follow_up, first = (_activity_label(a, words, lang) for a in (self.then, self.first))
+        en = f"{follow_up} within {_format_days(self.days)} days after {first}"
+        ja = f"{first}から{_format_days(self.days)}日以内の{follow_up}の回数"
+        return _with_window(_with_scope(self.over, ja if lang == "ja" else en, lang), self.window, lang)
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,12 +210,12 @@ class Decayed:
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     def __call__(self, view: View[Any, Any]) -> Any:
-        return view.decayed(self.activity, self.half_life_days, self.over)
+        return view.decayed_count(self.activity, self.half_life_days, self.over)
 
-    def label(self, words: Words, lang: Language) -> str:
-        what, days = _activity(self.activity, words, lang), _days(self.half_life_days)
-        ja = f"最近の{what}（半減期{days}日）"
-        return _of(self.over, ja if lang == "ja" else f"recent {what} (half-life {days} days)", lang)
+    def label(self, words: WordLookup, lang: Language) -> str:
+        name, days = _activity_label(self.activity, words, lang), _format_days(self.half_life_days)
+        ja = f"最近の{name}（半減期{days}日）"
+        return _with_scope(self.over, ja if lang == "ja" else f"recent {name} (half-life {days} days)", lang)
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,9 +230,9 @@ class Distinct:
     def __call__(self, view: View[Any, Any]) -> Any:
         return view.distinct(self.days, self.over)
 
-    def label(self, words: Words, lang: Language) -> str:
-        what = "行動の種類数" if lang == "ja" else "kinds of activity"
-        return _window(_of(self.over, what, lang), self.days, lang)
+    def label(self, words: WordLookup, lang: Language) -> str:
+        name = "行動の種類数" if lang == "ja" else "kinds of activity"
+        return _with_window(_with_scope(self.over, name, lang), self.days, lang)
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,9 +247,9 @@ class Ratio:
     def __call__(self, view: View[Any, Any]) -> Any:
         return view.ratio(self.part(view), self.whole(view))
 
-    def label(self, words: Words, lang: Language) -> str:
-        part, whole = self.part.label(words, lang), self.whole.label(words, lang)
-        return f"{part}÷{whole}" if lang == "ja" else f"{part} per {whole}"
+    def label(self, words: WordLookup, lang: Language) -> str:
+        numerator, denominator = self.part.label(words, lang), self.whole.label(words, lang)
+        return f"{numerator}÷{denominator}" if lang == "ja" else f"{numerator} per {denominator}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,7 +262,7 @@ class Age:
     def __call__(self, view: View[Any, Any]) -> Any:
         return view.age()
 
-    def label(self, words: Words, lang: Language) -> str:
+    def label(self, words: WordLookup, lang: Language) -> str:
         return "リード発生からの日数" if lang == "ja" else "age of the lead in days"
 
 
@@ -293,24 +301,28 @@ def _names(activity: Activity) -> tuple[str, ...]:
     return (activity,) if isinstance(activity, str) else activity
 
 
-def _activity(activity: Activity, words: Words, lang: Language) -> str:
+def _activity_label(activity: Activity, words: WordLookup, lang: Language) -> str:
     if activity == "*":
         return "行動" if lang == "ja" else "activities"
     joint = "・" if lang == "ja" else " or "
     return joint.join(words.word(name, lang) for name in _names(activity))
 
 
-def _days(days: float) -> str:
+def _format_days(days: float) -> str:
     return f"{days:g}"
 
 
-def _of(over: Over, label: str, lang: Language) -> str:
+def _with_scope(over: Over, label: str, lang: Language) -> str:
     if over == "lead":
         return label
     return f"企業全体の{label}" if lang == "ja" else f"{label} of the whole account"
 
 
-def _window(label: str, days: float | None, lang: Language) -> str:
+def _with_window(label: str, days: float | None, lang: Language) -> str:
     if days is None:
         return label
-    return f"過去{_days(days)}日間の{label}" if lang == "ja" else f"{label} in the last {_days(days)} days"
+    return (
+        f"過去{_format_days(days)}日間の{label}"
+        if lang == "ja"
+        else f"{label} in the last {_format_days(days)} days"
+    )

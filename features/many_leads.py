@@ -20,7 +20,7 @@ from features.columns import Bools, Column, Floats, Ints, Texts, take
 from features.crm_data import Changes, Crm
 from features.errors import DataError
 from features.kinds import Activity, Over
-from features.rounding import rounded
+from features.rounding import round_sum
 
 _SEGMENTS_AT_ONCE = 4_000_000
 _LARGEST_KEY = 2**63 - 1
@@ -36,39 +36,39 @@ class Keys:
     span: int
 
     @staticmethod
-    def scale(at: Ints) -> tuple[int, int]:
+    def scale(times_ms: Ints) -> tuple[int, int]:
         """The first time and the span of times, with one place after the last."""
-        return (int(at.min()), int(at.max() - at.min()) + 2) if len(at) else (0, 2)
+        return (int(times_ms.min()), int(times_ms.max() - times_ms.min()) + 2) if len(times_ms) else (0, 2)
 
-    def query(self, owner: NDArray[np.integer], at: Ints) -> Ints:
+    def query(self, owner: NDArray[np.integer], times_ms: Ints) -> Ints:
         """The keys of owners at times, held inside the owner's own stretch."""
-        inside = np.clip(at - self.first, 0, self.span - 1)
+        inside = np.clip(times_ms - self.first, 0, self.span - 1)
         return np.asarray(owner.astype(np.int64) * self.span + inside, dtype=np.int64)
 
-    def at(self, positions: Ints) -> Ints:
+    def times_at(self, positions: Ints) -> Ints:
         """The times of the keys at `positions`."""
         return np.asarray(self.key[positions] % self.span + self.first, dtype=np.int64)
 
-    def owner(self, positions: Ints) -> Ints:
+    def owners_at(self, positions: Ints) -> Ints:
         """The owners of the keys at `positions`."""
         return np.asarray(self.key[positions] // self.span, dtype=np.int64)
 
 
 @dataclass(frozen=True)
-class Stretch:
+class ActivitySlice:
     """The activities of some types: sorted keys and, where the CRM gives them, values."""
 
     keys: Keys
     value: Floats | None
 
     @cached_property
-    def alike(self) -> NDArray[np.int32]:
+    def value_codes(self) -> NDArray[np.int32]:
         """A number for each activity, equal where the values are; -1 where there is no value."""
-        numbers = np.full(len(self.keys.key), -1, dtype=np.int32)
+        codes = np.full(len(self.keys.key), -1, dtype=np.int32)
         if self.value is not None:
-            told = ~np.isnan(self.value)
-            numbers[told] = np.unique(self.value[told], return_inverse=True)[1]
-        return numbers
+            has_value = ~np.isnan(self.value)
+            codes[has_value] = np.unique(self.value[has_value], return_inverse=True)[1]
+        return codes
 
 
 class Histories:
@@ -76,39 +76,46 @@ class Histories:
 
     def __init__(self, crm: Crm) -> None:
         self.crm = crm
-        self._stretches: dict[tuple[Activity, Over], Stretch] = {}
-        self._afters: dict[tuple[Activity, Activity, float, Over], Stretch] = {}
+        self._slices: dict[tuple[Activity, Over], ActivitySlice] = {}
+        self._follow_ups: dict[tuple[Activity, Activity, float, Over], ActivitySlice] = {}
         self._changes: dict[str, tuple[Keys, Column]] = {}
 
-    def stretch(self, activity: Activity, over: Over) -> Stretch:
+    def select_activities(self, activity: Activity, over: Over) -> ActivitySlice:
         """The activities of a type, of several types, or ('*') of all."""
         wanted = (activity, over)
-        if wanted not in self._stretches:
+        if wanted not in self._slices:
             all_keys, types, value = self._by_lead if over == "lead" else self._by_account
             mask = self._mask(types, activity)
             key = all_keys.key if mask is None else all_keys.key[mask]
             value = value if value is None or mask is None else value[mask]
-            self._stretches[wanted] = Stretch(Keys(key, all_keys.first, all_keys.span), value)
-        return self._stretches[wanted]
+            self._slices[wanted] = ActivitySlice(Keys(key, all_keys.first, all_keys.span), value)
+        return self._slices[wanted]
 
-    def after(self, then: Activity, first: Activity, days: float, over: Over) -> Stretch:
+    def select_follow_ups(
+        self, follow_up: Activity, first: Activity, days: float, over: Over
+    ) -> ActivitySlice:
         """The `then` activities that came within `days` after a `first`."""
-        wanted = (then, first, days, over)
-        if wanted not in self._afters:
-            thens, firsts = self.stretch(then, over).keys, self.stretch(first, over).keys
-            last = np.searchsorted(firsts.key, thens.key, side="right") - 1
-            gap = thens.key - firsts.key[last] if len(firsts.key) else np.full(len(thens.key), -1)
+        wanted = (follow_up, first, days, over)
+        if wanted not in self._follow_ups:
+            follow_ups, firsts = (
+                self.select_activities(follow_up, over).keys,
+                self.select_activities(first, over).keys,
+            )
+            last = np.searchsorted(firsts.key, follow_ups.key, side="right") - 1
+            gap = follow_ups.key - firsts.key[last] if len(firsts.key) else np.full(len(follow_ups.key), -1)
             within = (last >= 0) & (gap <= days_to_ms(days))
-            within[within] &= (thens.key[within] // thens.span) == firsts.owner(last[within])
-            self._afters[wanted] = Stretch(Keys(thens.key[within], thens.first, thens.span), None)
-        return self._afters[wanted]
+            within[within] &= (follow_ups.key[within] // follow_ups.span) == firsts.owners_at(last[within])
+            self._follow_ups[wanted] = ActivitySlice(
+                Keys(follow_ups.key[within], follow_ups.first, follow_ups.span), None
+            )
+        return self._follow_ups[wanted]
 
     def changes(self, column: str) -> tuple[Keys, Column]:
         """The history of a column, sorted by lead and time."""
         if column not in self._changes:
-            told: Changes = self.crm.changes[column]
-            keys, order = _sort(told.lead, told.at, len(self.crm))
-            self._changes[column] = (keys, take(told.value, order))
+            history: Changes = self.crm.changes[column]
+            keys, order = _sort(history.lead, history.time_ms, len(self.crm))
+            self._changes[column] = (keys, take(history.value, order))
         return self._changes[column]
 
     @property
@@ -117,17 +124,19 @@ class Histories:
 
     @cached_property
     def _by_lead(self) -> tuple[Keys, NDArray[np.int16], Floats | None]:
-        return self._sorted(self.crm.activities.lead, len(self.crm))
+        return self._sort_activities(self.crm.activities.lead, len(self.crm))
 
     @cached_property
     def _by_account(self) -> tuple[Keys, NDArray[np.int16], Floats | None]:
         owners = int(self.crm.account.max(initial=-1)) + 1
-        return self._sorted(self.crm.account[self.crm.activities.lead], owners)
+        return self._sort_activities(self.crm.account[self.crm.activities.lead], owners)
 
-    def _sorted(self, owner: NDArray[np.int32], owners: int) -> tuple[Keys, NDArray[np.int16], Floats | None]:
-        told = self.crm.activities
-        keys, order = _sort(owner, told.at, owners)
-        return keys, told.type[order], None if told.value is None else told.value[order]
+    def _sort_activities(
+        self, owner: NDArray[np.int32], owners: int
+    ) -> tuple[Keys, NDArray[np.int16], Floats | None]:
+        activities = self.crm.activities
+        keys, order = _sort(owner, activities.time_ms, owners)
+        return keys, activities.type[order], None if activities.value is None else activities.value[order]
 
     def _mask(self, types: NDArray[np.int16], activity: Activity) -> Bools | None:
         if activity == "*":
@@ -154,108 +163,114 @@ class ManyLeads:
         self._sortings: dict[Over, NDArray[np.intp] | None] = {}
 
     def number(self, column: str) -> Floats:
-        told = self._attribute(column, np.full(1, np.nan))
-        if isinstance(told, Texts):
+        values = self._attribute(column, np.full(1, np.nan))
+        if isinstance(values, Texts):
             raise TypeError(f"column {column!r} holds texts, not numbers")
-        return told
+        return values
 
     def text(self, column: str) -> Texts:
-        told = self._attribute(column, Texts(np.full(1, -1, dtype=np.int32), ()))
-        if not isinstance(told, Texts):
+        values = self._attribute(column, Texts(np.full(1, -1, dtype=np.int32), ()))
+        if not isinstance(values, Texts):
             raise TypeError(f"column {column!r} holds numbers, not texts")
-        return told
+        return values
 
     def age(self) -> Floats:
         age = self._moments - self._histories.crm.created[self._leads]
         return np.asarray(age / MS_PER_DAY, dtype=np.float64)
 
     def count(self, activity: Activity, days: float | None, over: Over) -> Floats:
-        start, stop = self._window(self._histories.stretch(activity, over), days, over)
+        start, stop = self._window(self._histories.select_activities(activity, over), days, over)
         return (stop - start).astype(np.float64)
 
     def total(self, activity: Activity, days: float | None, over: Over) -> Floats:
-        stretch = self._histories.stretch(activity, over)
-        value = stretch.value
+        activities = self._histories.select_activities(activity, over)
+        value = activities.value
         if value is None:
             return np.zeros(len(self._leads))
-        start, stop = self._window(stretch, days, over)
-        return rounded(_summed(start, stop, lambda _, at: np.nan_to_num(value[at])))
+        start, stop = self._window(activities, days, over)
+        return round_sum(_sum_terms(start, stop, lambda _, positions: np.nan_to_num(value[positions])))
 
-    def repeated(self, activity: Activity, days: float | None, over: Over) -> Floats:
-        stretch = self._histories.stretch(activity, over)
-        start, stop = self._window(stretch, days, over)
-        most = np.zeros(len(self._leads))
-        for rows, row, at in _spread(start, stop):
-            most[rows] = _most_alike(row - rows.start, stretch.alike[at], rows.stop - rows.start)
-        return most
+    def count_repeats(self, activity: Activity, days: float | None, over: Over) -> Floats:
+        activities = self._histories.select_activities(activity, over)
+        start, stop = self._window(activities, days, over)
+        frequency = np.zeros(len(self._leads))
+        for rows, row, positions in _spread(start, stop):
+            frequency[rows] = _count_most_frequent(
+                row - rows.start, activities.value_codes[positions], rows.stop - rows.start
+            )
+        return frequency
 
     def days_since(self, activity: Activity, over: Over) -> Floats:
-        stretch = self._histories.stretch(activity, over)
-        last, any_before = self._last(stretch, over)
+        activities = self._histories.select_activities(activity, over)
+        last, any_before = self._last(activities, over)
         since = np.full(len(self._leads), np.nan)
-        at = stretch.keys.at(last[any_before])
-        since[any_before] = (self._moments[any_before] - at) / MS_PER_DAY
+        last_ms = activities.keys.times_at(last[any_before])
+        since[any_before] = (self._moments[any_before] - last_ms) / MS_PER_DAY
         return since
 
     def last(self, activity: Activity, over: Over) -> Floats:
-        stretch = self._histories.stretch(activity, over)
-        told = np.full(len(self._leads), np.nan)
-        if stretch.value is not None:
-            last, any_before = self._last(stretch, over)
-            told[any_before] = stretch.value[last[any_before]]
-        return told
+        activities = self._histories.select_activities(activity, over)
+        values = np.full(len(self._leads), np.nan)
+        if activities.value is not None:
+            last, any_before = self._last(activities, over)
+            values[any_before] = activities.value[last[any_before]]
+        return values
 
-    def after(self, then: Activity, first: Activity, days: float, window: float | None, over: Over) -> Floats:
-        start, stop = self._window(self._histories.after(then, first, days, over), window, over)
+    def count_after(
+        self, follow_up: Activity, first: Activity, days: float, window: float | None, over: Over
+    ) -> Floats:
+        start, stop = self._window(
+            self._histories.select_follow_ups(follow_up, first, days, over), window, over
+        )
         return (stop - start).astype(np.float64)
 
-    def decayed(self, activity: Activity, half_life_days: float, over: Over) -> Floats:
-        stretch, half_life = self._histories.stretch(activity, over), half_life_days * MS_PER_DAY
-        start, stop = self._window(stretch, None, over)
+    def decayed_count(self, activity: Activity, half_life_days: float, over: Over) -> Floats:
+        activities, half_life = self._histories.select_activities(activity, over), half_life_days * MS_PER_DAY
+        start, stop = self._window(activities, None, over)
 
-        def faded(row: Ints, at: Ints) -> Floats:
-            age = self._moments[row] - stretch.keys.at(at)
+        def weigh(row: Ints, positions: Ints) -> Floats:
+            age = self._moments[row] - activities.keys.times_at(positions)
             return np.asarray(0.5 ** (age / half_life), dtype=np.float64)
 
-        return rounded(_summed(start, stop, faded))
+        return round_sum(_sum_terms(start, stop, weigh))
 
     def distinct(self, days: float | None, over: Over) -> Floats:
-        found = np.zeros(len(self._leads))
+        type_count = np.zeros(len(self._leads))
         for name in self._histories.types:
-            found += self.count(name, days, over) > 0
-        return found
+            type_count += self.count(name, days, over) > 0
+        return type_count
 
-    def ratio(self, part: Floats, whole: Floats) -> Floats:
-        there = whole != 0
-        shares = np.divide(part, whole, out=np.full(len(part), np.nan), where=there)
+    def ratio(self, numerator: Floats, denominator: Floats) -> Floats:
+        nonzero = denominator != 0
+        shares = np.divide(numerator, denominator, out=np.full(len(numerator), np.nan), where=nonzero)
         return np.asarray(shares, dtype=np.float64)
 
-    def _attribute(self, column: str, nothing: Column) -> Column:
+    def _attribute(self, column: str, missing_value: Column) -> Column:
         crm = self._histories.crm
-        told = None if column in crm.for_segments else crm.attributes.get(column)
+        current = None if column in crm.for_segments else crm.attributes.get(column)
         if column not in crm.changes:
-            at_start = np.full(len(self._leads), -1) if told is None else self._leads
-            return take(nothing if told is None else told, at_start)
+            at_start = np.full(len(self._leads), -1) if current is None else self._leads
+            return take(missing_value if current is None else current, at_start)
         keys, history = self._histories.changes(column)
         last = np.searchsorted(keys.key, keys.query(self._leads, self._moments)) - 1
-        own = (last >= 0) & (keys.owner(last) == self._leads) if len(keys.key) else last >= 0
-        changed = take(history, np.where(own, last, -1))
-        return changed if told is None else _overlaid(take(told, self._leads), changed, own)
+        has_change = (last >= 0) & (keys.owners_at(last) == self._leads) if len(keys.key) else last >= 0
+        changed = take(history, np.where(has_change, last, -1))
+        return changed if current is None else _overlay(take(current, self._leads), changed, has_change)
 
-    def _last(self, stretch: Stretch, over: Over) -> tuple[Ints, Bools]:
-        start, stop = self._window(stretch, None, over)
+    def _last(self, activities: ActivitySlice, over: Over) -> tuple[Ints, Bools]:
+        start, stop = self._window(activities, None, over)
         return stop - 1, stop > start
 
-    def _window(self, stretch: Stretch, days: float | None, over: Over) -> tuple[Ints, Ints]:
+    def _window(self, activities: ActivitySlice, days: float | None, over: Over) -> tuple[Ints, Ints]:
         start = NEVER if days is None else days_to_ms(days)
-        return self._before(stretch, over, start), self._before(stretch, over, 0)
+        return self._before(activities, over, start), self._before(activities, over, 0)
 
-    def _before(self, stretch: Stretch, over: Over, back: int) -> Ints:
+    def _before(self, activities: ActivitySlice, over: Over, back: int) -> Ints:
         """The position of each moment less `back` ms among the keys."""
-        wanted = (id(stretch), over, back)
+        wanted = (id(activities), over, back)
         if wanted not in self._positions:
-            query = stretch.keys.query(self._owners[over], self._moments - back)
-            self._positions[wanted] = _searched(stretch.keys.key, query, self._sorting(over))
+            query = activities.keys.query(self._owners[over], self._moments - back)
+            self._positions[wanted] = _search(activities.keys.key, query, self._sorting(over))
         return self._positions[wanted]
 
     def _sorting(self, over: Over) -> NDArray[np.intp] | None:
@@ -268,22 +283,22 @@ class ManyLeads:
         return self._sortings[over]
 
 
-def _sort(owner: NDArray[np.integer], at: Ints, owners: int) -> tuple[Keys, NDArray[np.intp]]:
+def _sort(owner: NDArray[np.integer], times_ms: Ints, owners: int) -> tuple[Keys, NDArray[np.intp]]:
     """Sorted keys and the order that sorts them; what was told later stays later.
 
     Any of `owners` may be asked for, so the keys of all of them must fit into 63 bits.
     """
-    first, span = Keys.scale(at)
+    first, span = Keys.scale(times_ms)
     if owners * span > _LARGEST_KEY:
         raise DataError(
             f"The activities reach from {iso(first)} to {iso(first + span)}: too long for so many "
             "leads. Look for dates that cannot be right, or set `since` in crm.toml."
         )
-    order = _by_owner_and_time(owner, at)
-    return Keys(owner[order].astype(np.int64) * span + (at[order] - first), first, span), order
+    order = _order_by_owner_and_time(owner, times_ms)
+    return Keys(owner[order].astype(np.int64) * span + (times_ms[order] - first), first, span), order
 
 
-def _by_owner_and_time(owner: NDArray[np.integer], at: Ints) -> NDArray[np.intp]:
+def _order_by_owner_and_time(owner: NDArray[np.integer], times_ms: Ints) -> NDArray[np.intp]:
     """The order of owner, then time, then telling.
 
     Rows of a sparse matrix are a counting sort, several times as fast as sorting the keys; exports
@@ -291,48 +306,48 @@ def _by_owner_and_time(owner: NDArray[np.integer], at: Ints) -> NDArray[np.intp]
     """
     if not len(owner):
         return np.empty(0, dtype=np.int64)
-    in_time = None if np.all(at[:-1] <= at[1:]) else np.argsort(at, kind="stable")
+    in_time = None if np.all(times_ms[:-1] <= times_ms[1:]) else np.argsort(times_ms, kind="stable")
     owners = owner if in_time is None else owner[in_time]
     places = (owners, np.arange(len(owners)))
     by_owner = coo_array((np.ones(len(owners), dtype=np.int8), places)).tocsr().indices
     return np.asarray(by_owner if in_time is None else in_time[by_owner])
 
 
-def _searched(key: Ints, query: Ints, order: NDArray[np.intp] | None) -> Ints:
+def _search(key: Ints, query: Ints, order: NDArray[np.intp] | None) -> Ints:
     if order is None:
         return np.asarray(np.searchsorted(key, query), dtype=np.int64)
-    found = np.empty(len(query), dtype=np.int64)
-    found[order] = np.searchsorted(key, query[order])
-    return found
+    positions = np.empty(len(query), dtype=np.int64)
+    positions[order] = np.searchsorted(key, query[order])
+    return positions
 
 
-def _overlaid(base: Column, changed: Column, own: Bools) -> Column:
+def _overlay(base: Column, changed: Column, has_change: Bools) -> Column:
     if isinstance(base, Texts) and isinstance(changed, Texts):
         names = tuple(dict.fromkeys((*base.categories, *changed.categories)))
         code = {name: i for i, name in enumerate(names)}
         to_new = np.array([code[c] for c in changed.categories] + [-1], dtype=np.int32)
-        return Texts(np.where(own, to_new[changed.codes], base.codes).astype(np.int32), names)
-    return np.where(own, changed, base)  # type: ignore[arg-type]
+        return Texts(np.where(has_change, to_new[changed.codes], base.codes).astype(np.int32), names)
+    return np.where(has_change, changed, base)  # type: ignore[arg-type]
 
 
-def _summed(start: Ints, stop: Ints, terms: _Terms) -> Floats:
+def _sum_terms(start: Ints, stop: Ints, terms: _Terms) -> Floats:
     """For each row the sum of `terms(rows, positions)` over its positions, added one by one."""
     total = np.zeros(len(start))
-    for rows, row, at in _spread(start, stop):
-        weights = terms(row, at)
+    for rows, row, positions in _spread(start, stop):
+        weights = terms(row, positions)
         total[rows] = np.bincount(row - rows.start, weights, minlength=rows.stop - rows.start)
     return total
 
 
-def _most_alike(row: Ints, alike: NDArray[np.int32], rows: int) -> Floats:
+def _count_most_frequent(row: Ints, value_codes: NDArray[np.int32], rows: int) -> Floats:
     """For each of so many rows how often its most frequent number came; -1 does not count."""
-    told, numbers = alike >= 0, int(alike.max(initial=0)) + 1
-    pair = np.sort(row[told] * numbers + alike[told])
+    has_value, code_count = value_codes >= 0, int(value_codes.max(initial=0)) + 1
+    pair = np.sort(row[has_value] * code_count + value_codes[has_value])
     first = np.flatnonzero(np.diff(pair, prepend=-1))
-    often = np.diff(first, append=len(pair)).astype(np.float64)
-    most = np.zeros(rows)
-    np.maximum.at(most, pair[first] // numbers, often)
-    return most
+    counts = np.diff(first, append=len(pair)).astype(np.float64)
+    frequency = np.zeros(rows)
+    np.maximum.at(frequency, pair[first] // code_count, counts)
+    return frequency
 
 
 def _spread(start: Ints, stop: Ints) -> Iterator[tuple[slice, Ints, Ints]]:

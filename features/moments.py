@@ -63,32 +63,32 @@ class Examples:
         return len(np.unique(self.lead[self.won]))
 
 
-def examples(crm: Crm, target: Target) -> Examples:
+def build_examples(crm: Crm, target: Target) -> Examples:
     """All examples whose outcome is known at the snapshot, oldest moment first."""
-    found = _landmarks(crm, target) if crm.horizon_applies else _once(crm)
-    return found.take(np.argsort(found.moment, kind="stable"))
+    unsorted = _landmark_examples(crm, target) if crm.horizon_applies else _undated_examples(crm)
+    return unsorted.take(np.argsort(unsorted.moment, kind="stable"))
 
 
 def open_leads(crm: Crm, as_of: int) -> NDArray[np.int32]:
     """The leads that exist and are still open at `as_of`."""
     if not crm.horizon_applies:
         return np.flatnonzero(~crm.outcomes.closed).astype(np.int32)
-    there = (crm.created <= as_of) & (crm.outcomes.closed_at > as_of)
-    return np.flatnonzero(there).astype(np.int32)
+    is_open = (crm.created <= as_of) & (crm.outcomes.closed_at > as_of)
+    return np.flatnonzero(is_open).astype(np.int32)
 
 
-def _landmarks(crm: Crm, target: Target) -> Examples:
+def _landmark_examples(crm: Crm, target: Target) -> Examples:
     horizon = days_to_ms(target.horizon_days)
     ages = np.array([days_to_ms(age) for age in target.landmarks], dtype=np.int64)
     moment = crm.created[:, None] + ages[None, :]
     closed, won_at = crm.outcomes.closed_at[:, None], crm.outcomes.won_at[:, None]
     lead, age = np.nonzero((closed > moment) & (moment + horizon <= crm.snapshot))
-    at = moment[lead, age]
-    won = won_at[lead, 0] <= at + horizon
+    moment_ms = moment[lead, age]
+    won = won_at[lead, 0] <= moment_ms + horizon
     return Examples(
         lead.astype(np.int32),
-        at,
-        at + horizon,
+        moment_ms,
+        moment_ms + horizon,
         np.array(target.landmarks, np.float32)[age],
         crm.group[lead],
         won,
@@ -97,9 +97,9 @@ def _landmarks(crm: Crm, target: Target) -> Examples:
     )
 
 
-def _once(crm: Crm) -> Examples:
+def _undated_examples(crm: Crm) -> Examples:
     """One example a closed lead: without dates the target is simply won."""
     lead = np.flatnonzero(crm.outcomes.closed).astype(np.int32)
-    at, landmark = crm.created[lead], np.zeros(len(lead), dtype=np.float32)
+    moment, landmark = crm.created[lead], np.zeros(len(lead), dtype=np.float32)
     won, amount = crm.outcomes.won[lead], crm.outcomes.amount[lead]
-    return Examples(lead, at, at, landmark, crm.group[lead], won, amount, crm.order != "none")
+    return Examples(lead, moment, moment, landmark, crm.group[lead], won, amount, crm.order != "none")

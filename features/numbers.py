@@ -22,11 +22,11 @@ THOUSANDS = r"^[+-]?\d{1,3}(,\d{3})+(\.\d+)?$"
 """A number with commas between its thousands, in ordinary characters."""
 
 
-def half_width(text: str) -> str:
+def to_half_width(text: str) -> str:
     """The text in ordinary characters: '１，２００' is '1,200'."""
     return text if text.isascii() else text.translate(FULL_WIDTH)
 
 
 def number(text: str) -> float:
     """The number that a text of the form NUMBER is."""
-    return float(half_width(text).replace(",", ""))
+    return float(to_half_width(text).replace(",", ""))

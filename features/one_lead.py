@@ -9,48 +9,48 @@ from collections.abc import Iterable, Mapping, Sequence
 from operator import itemgetter
 
 from features.clock import MS_PER_DAY, days_to_ms
-from features.columns import plain_text
+from features.columns import to_text
 from features.kinds import Activity, Over
-from features.rounding import rounded
+from features.rounding import round_sum
 
 Event = tuple[str, int, float]
 """One activity: type, ms UTC, value (nan where it has none)."""
-Change = tuple[str, int, object]
+AttributeChange = tuple[str, int, object]
 """One change of an attribute: column, ms UTC, new value (None: it was emptied)."""
 
 
-Told = tuple[list[int], list[float]]
+TimedValues = tuple[list[int], list[float]]
 """Activities as their times and values, sorted by time."""
 
 
 class History:
     """Activities before a moment, by type; of equal times the one told later comes last."""
 
-    __slots__ = ("_events", "_told", "by_type")
+    __slots__ = ("_by_activity", "_events", "by_type")
 
     def __init__(self, events: Iterable[Event], moment: int) -> None:
         self._events = sorted([event for event in events if event[1] < moment], key=_time)
-        self.by_type: dict[Activity, Told] = {}
-        for kind, at, value in self._events:
-            told = self.by_type.get(kind)
-            if told is None:
-                self.by_type[kind] = told = ([], [])
-            told[0].append(at)
-            told[1].append(value)
-        self._told: dict[Activity, Told] = {**self.by_type}
+        self.by_type: dict[Activity, TimedValues] = {}
+        for kind, time_ms, value in self._events:
+            timed_values = self.by_type.get(kind)
+            if timed_values is None:
+                self.by_type[kind] = timed_values = ([], [])
+            timed_values[0].append(time_ms)
+            timed_values[1].append(value)
+        self._by_activity: dict[Activity, TimedValues] = {**self.by_type}
 
-    def of(self, activity: Activity) -> Told:
+    def select(self, activity: Activity) -> TimedValues:
         """Those of a type, of several types, or ('*') of all."""
-        told = self._told.get(activity)
-        if told is None:
-            told = self._told[activity] = self._merged(activity)
-        return told
+        timed_values = self._by_activity.get(activity)
+        if timed_values is None:
+            timed_values = self._by_activity[activity] = self._merge(activity)
+        return timed_values
 
-    def _merged(self, activity: Activity) -> Told:
+    def _merge(self, activity: Activity) -> TimedValues:
         if isinstance(activity, str) and activity != "*":
             return _NOTHING
-        rows = [(at, v) for kind, at, v in self._events if activity == "*" or kind in activity]
-        return [at for at, _ in rows], [v for _, v in rows]
+        rows = [(time_ms, v) for kind, time_ms, v in self._events if activity == "*" or kind in activity]
+        return [time_ms for time_ms, _ in rows], [v for _, v in rows]
 
 
 class OneLead:
@@ -68,11 +68,11 @@ class OneLead:
         created: int,
         attributes: Mapping[str, object],
         events: Iterable[Event] = (),
-        changes: Sequence[Change] = (),
+        changes: Sequence[AttributeChange] = (),
         account_events: Iterable[Event] | None = None,
     ) -> None:
         self._moment, self._created = moment, created
-        self._attributes = _as_of(moment, attributes, changes) if changes else attributes
+        self._attributes = _apply_changes(moment, attributes, changes) if changes else attributes
         self._lead = History(events, moment)
         self._account = self._lead if account_events is None else History(account_events, moment)
 
@@ -82,53 +82,55 @@ class OneLead:
 
     def text(self, column: str) -> str | None:
         value = self._attributes.get(column)
-        return value if value is None or isinstance(value, str) else plain_text(value)
+        return value if value is None or isinstance(value, str) else to_text(value)
 
     def age(self) -> float:
         return (self._moment - self._created) / MS_PER_DAY
 
     def count(self, activity: Activity, days: float | None, over: Over) -> float:
-        times = self._of(over).of(activity)[0]
+        times = self._history(over).select(activity)[0]
         return float(len(times) - self._start(times, days))
 
     def total(self, activity: Activity, days: float | None, over: Over) -> float:
-        times, values = self._of(over).of(activity)
-        return rounded(_added(v for v in values[self._start(times, days) :] if v == v))
+        times, values = self._history(over).select(activity)
+        return round_sum(_add_up(v for v in values[self._start(times, days) :] if v == v))
 
-    def repeated(self, activity: Activity, days: float | None, over: Over) -> float:
-        times, values = self._of(over).of(activity)
+    def count_repeats(self, activity: Activity, days: float | None, over: Over) -> float:
+        times, values = self._history(over).select(activity)
         often = Counter(v for v in values[self._start(times, days) :] if v == v)
         return float(max(often.values(), default=0))
 
     def days_since(self, activity: Activity, over: Over) -> float:
-        times = self._of(over).of(activity)[0]
+        times = self._history(over).select(activity)[0]
         return (self._moment - times[-1]) / MS_PER_DAY if times else math.nan
 
     def last(self, activity: Activity, over: Over) -> float:
-        values = self._of(over).of(activity)[1]
+        values = self._history(over).select(activity)[1]
         return values[-1] if values else math.nan
 
-    def after(self, then: Activity, first: Activity, days: float, window: float | None, over: Over) -> float:
-        firsts, within, found = self._of(over).of(first)[0], days_to_ms(days), 0
-        thens = self._of(over).of(then)[0]
-        for at in thens[self._start(thens, window) :]:
-            earlier = bisect_left(firsts, at + 1)
-            found += earlier > 0 and at - firsts[earlier - 1] <= within
-        return float(found)
+    def count_after(
+        self, follow_up: Activity, first: Activity, days: float, window: float | None, over: Over
+    ) -> float:
+        firsts, within, count = self._history(over).select(first)[0], days_to_ms(days), 0
+        follow_ups = self._history(over).select(follow_up)[0]
+        for time_ms in follow_ups[self._start(follow_ups, window) :]:
+            earlier = bisect_left(firsts, time_ms + 1)
+            count += earlier > 0 and time_ms - firsts[earlier - 1] <= within
+        return float(count)
 
-    def decayed(self, activity: Activity, half_life_days: float, over: Over) -> float:
-        times, half_life = self._of(over).of(activity)[0], half_life_days * MS_PER_DAY
-        return rounded(_added(0.5 ** ((self._moment - at) / half_life) for at in times))
+    def decayed_count(self, activity: Activity, half_life_days: float, over: Over) -> float:
+        times, half_life = self._history(over).select(activity)[0], half_life_days * MS_PER_DAY
+        return round_sum(_add_up(0.5 ** ((self._moment - time_ms) / half_life) for time_ms in times))
 
     def distinct(self, days: float | None, over: Over) -> float:
         since = None if days is None else self._moment - days_to_ms(days)
-        told = self._of(over).by_type.values()
-        return float(sum(since is None or times[-1] >= since for times, _ in told))
+        by_type = self._history(over).by_type.values()
+        return float(sum(since is None or times[-1] >= since for times, _ in by_type))
 
-    def ratio(self, part: float, whole: float) -> float:
-        return part / whole if whole else math.nan
+    def ratio(self, numerator: float, denominator: float) -> float:
+        return numerator / denominator if denominator else math.nan
 
-    def _of(self, over: Over) -> History:
+    def _history(self, over: Over) -> History:
         return self._lead if over == "lead" else self._account
 
     def _start(self, times: list[int], days: float | None) -> int:
@@ -138,11 +140,11 @@ class OneLead:
         return bisect_left(times, self._moment - days_to_ms(days))
 
 
-_NOTHING: Told = ([], [])
+_NOTHING: TimedValues = ([], [])
 _time = itemgetter(1)
 
 
-def _added(terms: Iterable[float]) -> float:
+def _add_up(terms: Iterable[float]) -> float:
     """The sum, added one by one as NumPy does; `sum` of Python 3.12 mends its digits on the way."""
     total = 0.0
     for term in terms:
@@ -150,9 +152,11 @@ def _added(terms: Iterable[float]) -> float:
     return total
 
 
-def _as_of(moment: int, attributes: Mapping[str, object], changes: Sequence[Change]) -> dict[str, object]:
-    told = dict(attributes)
-    for column, at, value in sorted(changes, key=lambda change: change[1]):
-        if at < moment:
-            told[column] = value
-    return told
+def _apply_changes(
+    moment: int, attributes: Mapping[str, object], changes: Sequence[AttributeChange]
+) -> dict[str, object]:
+    values = dict(attributes)
+    for column, time_ms, value in sorted(changes, key=lambda change: change[1]):
+        if time_ms < moment:
+            values[column] = value
+    return values

@@ -60,7 +60,7 @@ def feature_table() -> str:
     lines = ["| kind | keys | what it is | example in English / Japanese |", "|---|---|---|---|"]
     for kind in KINDS:
         fields = [f for f in dataclasses.fields(kind) if f.name != "kind"]
-        keys = ", ".join(f"`{f.name}`" + ("" if _required(f) else "?") for f in fields) or "–"
+        keys = ", ".join(f"`{f.name}`" + ("" if _is_required(f) else "?") for f in fields) or "–"
         meaning = (inspect.getdoc(kind) or "").split("\n\n")[0].replace("\n", " ")
         name = _EXAMPLES[kind].kind
         labels = " / ".join(_EXAMPLES[kind].label(_WORDS, lang) for lang in ("en", "ja"))
@@ -74,7 +74,7 @@ def with_tables(text: str) -> str:
     return re.sub(mark, lambda m: f"{m[1]}{feature_table()}\n{m[2]}", text, flags=re.DOTALL)
 
 
-def _required(field: dataclasses.Field[Any]) -> bool:
+def _is_required(field: dataclasses.Field[Any]) -> bool:
     return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 Party = Annotated[str, Field(min_length=1, max_length=40, pattern=r"^[\w-]+$")]
-Share = Annotated[float, Field(gt=0, le=1)]
+RateTarget = Annotated[float, Field(gt=0, le=1)]
 PLACE = "{lead_id}"
 
 
@@ -18,9 +18,9 @@ class Targets(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     hot_leads_a_month: Annotated[int, Field(gt=0)] | None = None
-    acceptance_rate: Share | None = None
-    opportunity_rate: Share | None = None
-    win_rate: Share | None = None
+    acceptance_rate: RateTarget | None = None
+    opportunity_rate: RateTarget | None = None
+    win_rate: RateTarget | None = None
 
 
 class Review(BaseModel):
@@ -38,14 +38,14 @@ class Review(BaseModel):
 
     @field_validator("lead_link")
     @classmethod
-    def _links(cls, told: str | None) -> str | None:
-        if told is not None and not (told.startswith(("https://", "http://")) and PLACE in told):
+    def _check_lead_link(cls, template: str | None) -> str | None:
+        if template is not None and not (template.startswith(("https://", "http://")) and PLACE in template):
             raise ValueError(f"must begin with https:// and hold {PLACE}, where the id goes")
-        return told
+        return template
 
     @field_validator("sign_off")
     @classmethod
-    def _once(cls, told: tuple[str, ...]) -> tuple[str, ...]:
-        if len(set(told)) < len(told):
+    def _check_sign_off(cls, parties: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(parties)) < len(parties):
             raise ValueError("names a party twice")
-        return told
+        return parties

@@ -19,10 +19,10 @@ _EXACT = 1e9
 
 
 @overload
-def rounded(total: float) -> float: ...
+def round_sum(total: float) -> float: ...
 @overload
-def rounded(total: Floats) -> Floats: ...
-def rounded(total: float | Floats) -> float | Floats:
+def round_sum(total: Floats) -> Floats: ...
+def round_sum(total: float | Floats) -> float | Floats:
     """`total` to six decimals, the same for a number and for an array of them."""
     if isinstance(total, np.ndarray):
         small = np.where(np.abs(total) < _EXACT, total, 0.0)

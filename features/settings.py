@@ -24,8 +24,8 @@ from pydantic import (
     model_validator,
 )
 
-from features.columns import plain_text
-from features.errors import SettingsError, nearest
+from features.columns import to_text
+from features.errors import SettingsError, suggest_nearest
 from features.kinds import KINDS, Feature, Language
 from features.review_settings import Review
 from features.table import FeatureTable, Vocabulary
@@ -33,17 +33,17 @@ from features.table import FeatureTable, Vocabulary
 LANDMARKS = (0.0, 1.0, 3.0, 7.0, 14.0, 30.0, 60.0, 90.0)
 MISSING = ("", "NA", "N/A", "n/a", "NULL", "null", "NaN", "nan", "#N/A")
 
-Value = Annotated[str, BeforeValidator(lambda value: plain_text(value))]
+TextValue = Annotated[str, BeforeValidator(lambda value: to_text(value))]
 """A value of a column; a number or true/false in TOML is taken as its text."""
 
 
-def _known_zone(name: str) -> str:
+def _check_zone(name: str) -> str:
     if name not in available_timezones():
-        raise ValueError(f"no such time zone; {nearest(name, sorted(available_timezones()))}")
+        raise ValueError(f"no such time zone; {suggest_nearest(name, sorted(available_timezones()))}")
     return name
 
 
-TimeZone = Annotated[str, AfterValidator(_known_zone)]
+TimeZone = Annotated[str, AfterValidator(_check_zone)]
 """The name of a time zone, such as Asia/Tokyo."""
 
 
@@ -68,7 +68,7 @@ class Source(Strict):
 
     @field_validator("time_format")
     @classmethod
-    def _readable(cls, time_format: str | None) -> str | None:
+    def _check_time_format(cls, time_format: str | None) -> str | None:
         if time_format:
             try:
                 datetime.strptime(datetime(2026, 1, 2).strftime(time_format), time_format)
@@ -83,7 +83,7 @@ class Source(Strict):
         return "://" in self.source
 
     @model_validator(mode="after")
-    def _whole(self) -> Self:
+    def _check_source(self) -> Self:
         if self.is_database and bool(self.table) == bool(self.query):
             raise ValueError("a database source needs either `table` or `query`")
         if not self.is_database and (self.table or self.query):
@@ -108,15 +108,15 @@ class DealsTable(Source):
     source: str = ""
     lead: str | None = None
     outcome: str | None = None
-    won: tuple[Value, ...] = ()
-    lost: tuple[Value, ...] = ()
-    ignore: tuple[Value, ...] = ()
+    won: tuple[TextValue, ...] = ()
+    lost: tuple[TextValue, ...] = ()
+    ignore: tuple[TextValue, ...] = ()
     closed_at: str | None = None
     amount: str | None = None
     lost_reason: str | None = None
 
     @model_validator(mode="after")
-    def _told(self) -> Self:
+    def _check_deals(self) -> Self:
         if self.source and not self.lead:
             raise ValueError("`lead` is missing: the column with the lead's id")
         if self.outcome and not self.won:
@@ -158,7 +158,7 @@ class ChangesTable(Source):
     columns: tuple[str, ...] = ()
 
     @model_validator(mode="after")
-    def _told(self) -> Self:
+    def _check_changes(self) -> Self:
         if bool(self.columns) == bool(self.column and self.value):
             raise ValueError("give either `column` and `value`, or `columns`")
         return self
@@ -172,7 +172,7 @@ class Target(Strict):
 
     @field_validator("landmarks")
     @classmethod
-    def _rising(cls, landmarks: tuple[float, ...]) -> tuple[float, ...]:
+    def _check_landmarks(cls, landmarks: tuple[float, ...]) -> tuple[float, ...]:
         if not landmarks or list(landmarks) != sorted(set(landmarks)):
             raise ValueError("must be a list of different ages in days, rising")
         return landmarks
@@ -196,7 +196,7 @@ class CrmSettings(Strict):
 
     name: str = "crm"
     time_zone: TimeZone = "UTC"
-    missing: tuple[Value, ...] = MISSING
+    missing: tuple[TextValue, ...] = MISSING
     max_reject_share: float = Field(default=0.05, ge=0, le=1)
     since: datetime | date | None = None
     as_of: datetime | None = None
@@ -215,13 +215,13 @@ class CrmSettings(Strict):
 
     @field_validator("features")
     @classmethod
-    def _some(cls, features: Mapping[str, Feature]) -> Mapping[str, Feature]:
+    def _require_features(cls, features: Mapping[str, Feature]) -> Mapping[str, Feature]:
         if not features:
             raise ValueError("no feature is given; `hotlead init` proposes some")
         return features
 
     @model_validator(mode="after")
-    def _dated(self) -> Self:
+    def _check_dates(self) -> Self:
         if self.order == "date" and self.leads.created_at is None:
             raise ValueError('[crm] order: "date" needs the column of that date: [leads] created_at')
         needs = sorted(name for name, f in self.features.items() if f.kind != "attribute")
@@ -233,7 +233,7 @@ class CrmSettings(Strict):
         return self
 
     @model_validator(mode="after")
-    def _sourced(self) -> Self:
+    def _check_sources(self) -> Self:
         counting = sorted(n for n, f in self.features.items() if f.kind not in ("attribute", "age"))
         if counting and not self.activities:
             raise ValueError(
@@ -245,12 +245,12 @@ class CrmSettings(Strict):
         return self
 
     @model_validator(mode="after")
-    def _read_one_way(self) -> Self:
+    def _check_shared_columns(self) -> Self:
         """A column is read once, so all features of it must agree on how."""
         first: dict[str, str] = {}
         for name, f in self.table.attributes.items():
-            other = self.table.attributes[first.setdefault(f.column, name)]
-            if (f.values, f.known) != (other.values, other.known):
+            earlier = self.table.attributes[first.setdefault(f.column, name)]
+            if (f.values, f.known) != (earlier.values, earlier.known):
                 raise ValueError(
                     f"[features] {first[f.column]} and {name}: both are the column {f.column!r}, "
                     "so `values` and `known` must be the same"
@@ -290,7 +290,7 @@ def load_settings(path: Path) -> CrmSettings:
     Raises SettingsError naming file, key, value and what is allowed.
     """
     try:
-        told = tomllib.loads(path.read_text(encoding="utf-8"))
+        parsed = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise SettingsError(
             f"{path}: there is no such file. `hotlead init YOUR-EXPORT.csv` writes one."
@@ -299,29 +299,29 @@ def load_settings(path: Path) -> CrmSettings:
         raise SettingsError(f"{path}: cannot be read ({problem}). It must be UTF-8.") from None
     except tomllib.TOMLDecodeError as problem:
         raise SettingsError(f"{path}: is not TOML: {problem}.") from None
-    return parse_settings(told, path)
+    return parse_settings(parsed, path)
 
 
-def parse_settings(told: Mapping[str, Any], path: Path) -> CrmSettings:
+def parse_settings(parsed: Mapping[str, Any], path: Path) -> CrmSettings:
     """Check what a crm.toml at `path` holds; see `load_settings`."""
-    general = told.get("crm", {})
+    general = parsed.get("crm", {})
     if not isinstance(general, Mapping):
         raise SettingsError(f"{path}: [crm] must be a table of keys (got {general!r}).")
-    flat = {**general, **{k: v for k, v in told.items() if k != "crm"}}
+    flat = {**general, **{k: v for k, v in parsed.items() if k != "crm"}}
     if "folder" in flat:
-        raise SettingsError(f"{path}: [crm] folder: there is no such key. {_known(('folder',))}")
+        raise SettingsError(f"{path}: [crm] folder: there is no such key. {_suggest_keys(('folder',))}")
     try:
         return CrmSettings.model_validate({**flat, "folder": path.resolve().parent})
     except ValidationError as problem:
-        raise SettingsError(_sentences(problem, path)) from None
+        raise SettingsError(_format_errors(problem, path)) from None
 
 
-def parse_features(told: Mapping[str, Any]) -> dict[str, Feature]:
+def parse_features(values: Mapping[str, Any]) -> dict[str, Feature]:
     """The features that `FeatureTable.plain` wrote down."""
-    return TypeAdapter(dict[str, Feature]).validate_python(told)
+    return TypeAdapter(dict[str, Feature]).validate_python(values)
 
 
-def expanded(source: str) -> str:
+def expand_variables(source: str) -> str:
     """`source` with ${NAME} replaced by environment variables.
 
     Raises SettingsError for an unset one.
@@ -335,32 +335,32 @@ def expanded(source: str) -> str:
     return re.sub(r"\$\{(\w+)\}", value, source)
 
 
-def _sentences(problem: ValidationError, path: Path) -> str:
-    lines = [_sentence(error) for error in problem.errors(include_url=False)[:6]]
+def _format_errors(problem: ValidationError, path: Path) -> str:
+    lines = [_format_error(error) for error in problem.errors(include_url=False)[:6]]
     return "\n".join(f"{path}: {line}" for line in dict.fromkeys(lines))
 
 
-def _sentence(error: Any) -> str:
-    where, kind = _where(error["loc"], error.get("input")), error["type"]
-    said = error["msg"].removeprefix("Value error, ")
+def _format_error(error: Any) -> str:
+    location, kind = _format_location(error["loc"], error.get("input")), error["type"]
+    message = error["msg"].removeprefix("Value error, ")
     if kind in ("extra_forbidden", "unexpected_keyword_argument"):
-        return f"{where}: there is no such key. {_known(error['loc'])}".rstrip()
+        return f"{location}: there is no such key. {_suggest_keys(error['loc'])}".rstrip()
     if kind == "missing":
-        return f"{where}: is missing."
+        return f"{location}: is missing."
     if kind.startswith("union_tag"):
         tags = error.get("ctx", {}).get("expected_tags", ", ".join(map(repr, _KINDS)))
-        return f"{where}: `kind` must be one of {tags} (got {_kind(error)})."
-    got = error.get("input")
-    shown = "" if isinstance(got, dict | BaseModel) else f" (got {got!r})"
-    return f"{where}: {said}{shown}." if where else f"{said}."
+        return f"{location}: `kind` must be one of {tags} (got {_format_kind(error)})."
+    value = error.get("input")
+    shown = "" if isinstance(value, dict | BaseModel) else f" (got {value!r})"
+    return f"{location}: {message}{shown}." if location else f"{message}."
 
 
-def _kind(error: Any) -> str:
-    told = error.get("input")
-    return repr(told["kind"]) if isinstance(told, dict) and "kind" in told else "none"
+def _format_kind(error: Any) -> str:
+    value = error.get("input")
+    return repr(value["kind"]) if isinstance(value, dict) and "kind" in value else "none"
 
 
-def _where(loc: tuple[int | str, ...], value: object) -> str:
+def _format_location(loc: tuple[int | str, ...], value: object) -> str:
     """A place as it stands in crm.toml: the table in brackets, then the key."""
     parts = [str(p) for i, p in enumerate(loc) if not (i > 1 and p in _KINDS)]
     if not parts:
@@ -370,15 +370,15 @@ def _where(loc: tuple[int | str, ...], value: object) -> str:
     return f"[crm] {parts[0]}"
 
 
-def _known(loc: tuple[int | str, ...]) -> str:
+def _suggest_keys(loc: tuple[int | str, ...]) -> str:
     """The keys nearest to an unknown one."""
-    known = list(_TABLES) if loc[0] in _TABLES else [*_TABLES, *CrmSettings.model_fields]
+    keys = list(_TABLES) if loc[0] in _TABLES else [*_TABLES, *CrmSettings.model_fields]
     if len(loc) > 1 and loc[0] == "features":
         kind = next((str(p) for p in reversed(loc[:-1]) if p in _KINDS), "")
-        known = [f.name for f in fields(_KINDS[kind])] if kind else []
+        keys = [f.name for f in fields(_KINDS[kind])] if kind else []
     elif len(loc) > 1 and loc[0] in _MODELS:
-        known = list(_MODELS[str(loc[0])].model_fields)
-    hint = nearest(str(loc[-1]), [k for k in dict.fromkeys(known) if k != "folder"])
+        keys = list(_MODELS[str(loc[0])].model_fields)
+    hint = suggest_nearest(str(loc[-1]), [k for k in dict.fromkeys(keys) if k != "folder"])
     return hint[0].upper() + hint[1:] + "."
 
 

@@ -24,20 +24,20 @@ def roc_auc(won: Bools, score: Floats) -> float:
     return float((ranks[won].sum() - wins * (wins + 1) / 2) / (wins * losses))
 
 
-def levels(column: Column) -> tuple[Ints, int]:
+def to_levels(column: Column) -> tuple[Ints, int]:
     """The values of a column as levels 0..k-1 (missing is a level), numbers in bands; and k."""
     if isinstance(column, Texts):
         return column.codes.astype(np.int64) + 1, len(column.categories) + 1
-    there = ~np.isnan(column)
+    is_present = ~np.isnan(column)
     inner = np.linspace(0, 1, _BANDS + 1)[1:-1]
-    edges: Floats = np.unique(np.quantile(column[there], inner)) if there.any() else np.empty(0)
-    level = np.where(there, np.searchsorted(edges, column, side="right") + 1, 0)
+    edges: Floats = np.unique(np.quantile(column[is_present], inner)) if is_present.any() else np.empty(0)
+    level = np.where(is_present, np.searchsorted(edges, column, side="right") + 1, 0)
     return level.astype(np.int64), len(edges) + 2
 
 
 def win_rate_by_level(level: Ints, count: int, won: Bools) -> Floats:
     """The win rate of each level, drawn towards the mean where a level is rare."""
     mean = float(won.mean()) if len(won) else 0.0
-    seen = np.bincount(level, minlength=count)
+    totals = np.bincount(level, minlength=count)
     wins = np.bincount(level, weights=won, minlength=count)
-    return np.asarray((wins + _PRIOR_WEIGHT * mean) / (seen + _PRIOR_WEIGHT), dtype=np.float64)
+    return np.asarray((wins + _PRIOR_WEIGHT * mean) / (totals + _PRIOR_WEIGHT), dtype=np.float64)

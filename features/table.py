@@ -23,8 +23,8 @@ class Vocabulary:
 
     def word(self, name: str, lang: Language) -> str:
         """The word for `name`; the name itself, made readable, where the company gave none."""
-        told = self.words.get(name, {})
-        return told.get(lang) or name.replace("_", " ").strip()
+        translations = self.words.get(name, {})
+        return translations.get(lang) or name.replace("_", " ").strip()
 
 
 @dataclass(frozen=True)
@@ -62,8 +62,8 @@ class FeatureTable:
     @cached_property
     def fingerprint(self) -> str:
         """Changes whenever a feature's name, meaning or place changes; words do not count."""
-        told = json.dumps(self.plain(), sort_keys=False, ensure_ascii=False)
-        return hashlib.sha256(told.encode()).hexdigest()[:16]
+        payload = json.dumps(self.to_dict(), sort_keys=False, ensure_ascii=False)
+        return hashlib.sha256(payload.encode()).hexdigest()[:16]
 
     def label(self, name: str, lang: Language) -> str:
         """What a person calls the feature: a word of its own, else what its kind makes of its parts."""
@@ -78,18 +78,18 @@ class FeatureTable:
 
     def without(self, names: set[str]) -> FeatureTable:
         """The table without some rows."""
-        kept = {name: f for name, f in self if name not in names}
-        return FeatureTable(kept, self.vocabulary)
+        remaining = {name: f for name, f in self if name not in names}
+        return FeatureTable(remaining, self.vocabulary)
 
-    def one(self, view: OneLead) -> list[float | str | None]:
+    def compute_one(self, view: OneLead) -> list[float | str | None]:
         """The values of one lead, in the order of the table."""
         return [feature(view) for feature in self.rows.values()]
 
-    def many(self, view: ManyLeads) -> dict[str, Column]:
+    def compute_many(self, view: ManyLeads) -> dict[str, Column]:
         """The values of many leads: a column a feature."""
         return {name: feature(view) for name, feature in self}
 
-    def plain(self) -> dict[str, dict[str, Any]]:
+    def to_dict(self) -> dict[str, dict[str, Any]]:
         """The table as JSON can hold it; `parse_features` reads it back."""
         return {name: asdict(feature) for name, feature in self}
 

@@ -14,10 +14,10 @@ _FILE = Path(__file__).with_name("texts.toml")
 @cache
 def all_texts() -> dict[str, dict[Language, str]]:
     """Every text by its key."""
-    told: dict[str, dict[Language, str]] = tomllib.loads(_FILE.read_text(encoding="utf-8"))
-    return told
+    texts: dict[str, dict[Language, str]] = tomllib.loads(_FILE.read_text(encoding="utf-8"))
+    return texts
 
 
-def say(key: str, lang: Language, **values: object) -> str:
+def translate(key: str, lang: Language, **values: object) -> str:
     """The text of `key`, with its places filled. Raises KeyError for an unknown key."""
     return all_texts()[key][lang].format(**values)

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 
 
-def plain(told: Any) -> Any:
+def to_jsonable(obj: Any) -> Any:
     """Dataclasses and mappings become dicts, arrays and tuples lists, nan None."""
-    if is_dataclass(told) and not isinstance(told, type):
-        return {f.name: plain(getattr(told, f.name)) for f in fields(told)}
-    if isinstance(told, Mapping):
-        return {str(key): plain(value) for key, value in told.items()}
-    if isinstance(told, list | tuple | np.ndarray):
-        return [plain(value) for value in told]
-    if isinstance(told, np.generic):
-        return plain(told.item())
-    return None if isinstance(told, float) and told != told else told
+    if is_dataclass(obj) and not isinstance(obj, type):
+        return {f.name: to_jsonable(getattr(obj, f.name)) for f in fields(obj)}
+    if isinstance(obj, Mapping):
+        return {str(key): to_jsonable(value) for key, value in obj.items()}
+    if isinstance(obj, list | tuple | np.ndarray):
+        return [to_jsonable(value) for value in obj]
+    if isinstance(obj, np.generic):
+        return to_jsonable(obj.item())
+    return None if isinstance(obj, float) and obj != obj else obj

@@ -13,16 +13,16 @@ from typing import Any
 
 from features.clock import days_to_ms, now_ms, to_ms
 from features.settings import CrmSettings, load_settings
-from serving.leads.intake import Intake
-from serving.leads.overrides import Said
+from serving.leads.intake import RecordIntake
+from serving.leads.overrides import OverrideMirror
 from serving.observability import json_logging as logs
 from serving.observability.prometheus import Metrics
-from serving.predictions.live_model import Watch
-from serving.predictions.predictor import Desk
+from serving.predictions.live_model import ModelWatcher
+from serving.predictions.predictor import Predictor
 from serving.settings import ServiceSettings
-from serving.store.store import Store, StoreAway
-from serving.web.key_cache import Keyring
-from serving.web.rate_limit import Limits
+from serving.store.store import Store, StoreUnavailable
+from serving.web.key_cache import KeyCache
+from serving.web.rate_limit import RateLimiter
 
 LOOK_EVERY_SECONDS, PRUNE_FIRST_SECONDS, PRUNE_EVERY_SECONDS = 0.5, 60.0, 3600.0
 
@@ -30,80 +30,80 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class House:
+class Components:
     """The parts; `keep_house` runs beside them."""
 
     settings: ServiceSettings
     crm: CrmSettings
     store: Store
-    watch: Watch
-    said: Said
+    model_watcher: ModelWatcher
+    overrides: OverrideMirror
     metrics: Metrics
-    desk: Desk
-    intake: Intake
-    keyring: Keyring
-    limits: Limits
+    predictor: Predictor
+    intake: RecordIntake
+    key_cache: KeyCache
+    rate_limiter: RateLimiter
 
     @staticmethod
-    def open(settings: ServiceSettings, clock: Callable[[], int] = now_ms) -> House:
+    def build(settings: ServiceSettings, clock: Callable[[], int] = now_ms) -> Components:
         """Everything, ready to answer. A store, a model or a scorecard that is away or broken is no
         error; raises SettingsError for a crm.toml or a store's URL that does not hold."""
         logs.configure(settings.log_level)
         crm = load_settings(settings.crm)
-        metrics, watch = Metrics(clock), Watch(crm, settings.bundles)
+        metrics, model_watcher = Metrics(clock), ModelWatcher(crm, settings.bundles)
         store = Store.open(settings.store_url, settings.spool)
-        said = Said(store)
-        house = House(
+        overrides = OverrideMirror(store)
+        components = Components(
             settings,
             crm,
             store,
-            watch,
-            said,
+            model_watcher,
+            overrides,
             metrics,
-            Desk(crm, watch, store, said, metrics, clock),
-            Intake(crm, store, said, metrics, clock),
-            Keyring(settings.keys_file),
-            Limits(settings.rate_limit),
+            Predictor(crm, model_watcher, store, overrides, metrics, clock),
+            RecordIntake(crm, store, overrides, metrics, clock),
+            KeyCache(settings.keys_file),
+            RateLimiter(settings.rate_limit),
         )
-        house.look()
+        components.refresh()
         logs.quiet_lightgbm()
-        return house
+        return components
 
-    def look(self) -> None:
+    def refresh(self) -> None:
         """See what changed: the bundle, the scorecard, what people said, the store's state."""
-        if self.watch.refresh():
-            self._tell_model()
-        with suppress(StoreAway):
-            self.said.refresh()
-        self.metrics.store(self.store.queue_rows(), self.store.away)
+        if self.model_watcher.refresh():
+            self._report_model()
+        with suppress(StoreUnavailable):
+            self.overrides.refresh()
+        self.metrics.set_store_state(self.store.queue_rows(), self.store.is_unavailable)
 
-    async def keep_house(self) -> None:
+    async def run_maintenance(self) -> None:
         """Look every half second, and delete what is older than the settings say, until cancelled."""
         for seconds in chain([PRUNE_FIRST_SECONDS], repeat(PRUNE_EVERY_SECONDS)):
             for _ in range(round(seconds / LOOK_EVERY_SECONDS)):
                 await asyncio.sleep(LOOK_EVERY_SECONDS)
-                await _unharmed(self.look)
-            await _unharmed(self._prune)
+                await _log_errors(self.refresh)
+            await _log_errors(self._prune)
 
     def close(self) -> None:
         """Write what waits, and let go of everything."""
         self.store.close()
 
     def _prune(self) -> None:
-        with suppress(StoreAway):
-            self.store.prune(self.desk.clock() - days_to_ms(self.settings.retention_days))
+        with suppress(StoreUnavailable):
+            self.store.prune(self.predictor.clock() - days_to_ms(self.settings.retention_days))
 
-    def _tell_model(self) -> None:
-        used = self.watch.in_use
-        if used.origin is None or used.scorer.judge is None:
-            self.metrics.model(None)
+    def _report_model(self) -> None:
+        live_model = self.model_watcher.live_model
+        if live_model.origin is None or live_model.scorer.calibrated_model is None:
+            self.metrics.set_model(None)
             return
-        trained = used.scorer.judge.model.about.get("trained_through")
+        trained = live_model.scorer.calibrated_model.model.about.get("trained_through")
         trained_at = to_ms(datetime.fromisoformat(trained)) if trained else None
-        self.metrics.model(used.origin.version, trained_at, used.origin.since)
+        self.metrics.set_model(live_model.origin.version, trained_at, live_model.origin.since)
 
 
-async def _unharmed(work: Callable[[], Any]) -> None:
+async def _log_errors(work: Callable[[], Any]) -> None:
     """Do something beside the loop; whatever goes wrong is told, and the next round comes."""
     try:
         await asyncio.to_thread(work)

@@ -15,39 +15,39 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from features.clock import now_ms
-from serving.api.query_params import ask_of
-from serving.api.routes import Api, batch_answer, json_of, lead_of
-from serving.components import House
+from serving.api.query_params import score_options
+from serving.api.routes import Api, build_batch_response, dump_json, parse_lead
+from serving.components import Components
 from serving.observability.log_format import request_id
-from serving.runtime.import_guard import SWITCH, stay_light
+from serving.runtime.import_guard import BLOCK_IMPORTS_VARIABLE, block_heavy_imports
 from serving.settings import ServiceSettings
-from serving.web.middleware import Door
+from serving.web.middleware import EdgeMiddleware
 from serving.web.problems import Problem, problem_response
 
 SWITCH_SECONDS = 0.0005
 """So soon a thread that computes (a batch) lets another go on: with Python's 5 ms, one lead would wait
 for that at each step of its way to the store and back."""
 
-GARBAGE = (50_000, 20, 50)
+GC_THRESHOLDS = (50_000, 20, 50)
 """When the garbage collector looks: a batch makes tens of thousands of objects, none of them in circles,
 and with Python's own thresholds it would look through all of them again and again."""
 
-OURS = "/v1/"
+API_PREFIX = "/v1/"
 """Below this BentoML has no endpoints of its own."""
 
 
 @cache
-def house() -> House:
+def components() -> Components:
     """The house of this process, opened when the first part of the service asks for it."""
-    stay_light(os.environ)
+    block_heavy_imports(os.environ)
     sys.setswitchinterval(SWITCH_SECONDS)
-    gc.set_threshold(*GARBAGE)
-    return House.open(ServiceSettings.from_environment(os.environ))
+    gc.set_threshold(*GC_THRESHOLDS)
+    return Components.build(ServiceSettings.from_environment(os.environ))
 
 
 @cache
 def _api() -> Api:
-    return Api(house())
+    return Api(components())
 
 
 @cache
@@ -60,7 +60,7 @@ async def api(scope: Scope, receive: Receive, send: Send) -> None:
     await _app()(scope, receive, send)
 
 
-class Entrance:
+class BentoMiddleware:
     """The door as BentoML takes it in: around all that the service answers, its own endpoints too.
 
     What is asked under /v1 goes straight to the API, past BentoML's routes; BentoML's time limit and
@@ -69,11 +69,11 @@ class Entrance:
 
     def __init__(self, app: ASGIApp) -> None:
         async def inside(scope: Scope, receive: Receive, send: Send) -> None:
-            ours = scope["type"] == "http" and scope["path"].startswith(OURS)
+            ours = scope["type"] == "http" and scope["path"].startswith(API_PREFIX)
             await (_app() if ours else app)(scope, receive, send)
 
-        h = house()
-        self._door = Door(inside, h.settings, h.keyring, h.limits, h.metrics)
+        h = components()
+        self._door = EdgeMiddleware(inside, h.settings, h.key_cache, h.rate_limiter, h.metrics)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._door(scope, receive, send)
@@ -86,27 +86,27 @@ class Entrance:
     logging={"access": {"enabled": False}},
     traffic={"timeout": 60},
     tracing={"excluded_urls": ".*"},  # our log and metrics tell what its spans would, for less
-    envs=[{"name": SWITCH, "value": "1"}],
+    envs=[{"name": BLOCK_IMPORTS_VARIABLE, "value": "1"}],
 )
 @bentoml.asgi_app(api, path="/", name="api")
 class Hotlead:
     """Scores leads by model and rules; see docs/api.md."""
 
     def __init__(self) -> None:
-        self._house = house()
+        self._components = components()
 
     @bentoml.on_startup
     async def start(self) -> None:
         """Begin to look for what changes, and to get the pages ready."""
-        beside = (self._house.keep_house(), _api().site.look_ahead())
-        self._beside = [asyncio.create_task(work) for work in beside]
+        coroutines = (self._components.run_maintenance(), _api().site.warm_cache())
+        self._background_tasks = [asyncio.create_task(work) for work in coroutines]
 
     @bentoml.on_shutdown
     async def stop(self) -> None:
         """Write what waits."""
-        for task in self._beside:
+        for task in self._background_tasks:
             task.cancel()
-        await asyncio.to_thread(self._house.close)
+        await asyncio.to_thread(self._components.close)
 
     @bentoml.api
     async def score(
@@ -114,11 +114,13 @@ class Hotlead:
     ) -> dict[str, Any]:
         """The answer for one lead: as POST /v1/score."""
         try:
-            ask = _ask(explain, lang, as_of)
-            answer = await self._house.desk.one(lead_of(json_of(lead), self._house.desk, ask), ask)
+            options = _parse_options(explain, lang, as_of)
+            answer = await self._components.predictor.predict(
+                parse_lead(dump_json(lead), self._components.predictor, options), options
+            )
         except Problem as problem:
             return problem_response(problem, request_id.get())  # type: ignore[return-value]
-        return _raw(answer.plain())
+        return _json_response(answer.to_dict())
 
     @bentoml.api
     async def score_batch(
@@ -126,22 +128,22 @@ class Hotlead:
     ) -> dict[str, Any]:
         """The answers for up to 5,000 leads: as POST /v1/score/batch."""
         try:
-            ask = _ask(explain, lang, as_of)
-            answers = await self._house.desk.many(json_of({"leads": leads}), ask)
+            options = _parse_options(explain, lang, as_of)
+            answers = await self._components.predictor.predict_batch(dump_json({"leads": leads}), options)
         except Problem as problem:
             return problem_response(problem, request_id.get())  # type: ignore[return-value]
-        status, told = batch_answer(answers, request_id.get())
-        return _raw(told, status)
+        status, body = build_batch_response(answers, request_id.get())
+        return _json_response(body, status)
 
 
-Hotlead.add_asgi_middleware(Entrance)  # type: ignore[attr-defined]
+Hotlead.add_asgi_middleware(BentoMiddleware)  # type: ignore[attr-defined]
 
 
-def _ask(explain: str, lang: str, as_of: str) -> Any:
-    told = {"explain": explain, "lang": lang} | ({"as_of": as_of} if as_of else {})
-    return ask_of(told, now_ms(), request_id.get())
+def _parse_options(explain: str, lang: str, as_of: str) -> Any:
+    params = {"explain": explain, "lang": lang} | ({"as_of": as_of} if as_of else {})
+    return score_options(params, now_ms(), request_id.get())
 
 
-def _raw(told: object, status: int = 200) -> Any:
+def _json_response(content: object, status: int = 200) -> Any:
     """An answer that BentoML passes on as it is."""
-    return Response(orjson.dumps(told), status, media_type="application/json")
+    return Response(orjson.dumps(content), status, media_type="application/json")

@@ -14,7 +14,7 @@ from features.errors import SettingsError
 MIB = 2**20
 LEVELS = ("debug", "info", "warning", "error")
 _SCHEMES = ("sqlite", "postgresql", "postgresql+psycopg", "postgres")
-_SAID = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+_BOOLEANS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
 
 Environ = Mapping[str, str]
 
@@ -53,10 +53,10 @@ class ServiceSettings:
             keys_file=_path(environ, "HOTLEAD_KEYS_FILE", out / "keys.json"),
             bundles=_path(environ, "HOTLEAD_BUNDLES", out / "bundles"),
             spool=out / "spool",
-            open_on_loopback=_yes(environ, "HOTLEAD_OPEN"),
-            body_limit=_whole(environ, "HOTLEAD_BODY_LIMIT", 32 * MIB, 1024, 1024 * MIB),
+            open_on_loopback=_boolean(environ, "HOTLEAD_OPEN"),
+            body_limit=_integer(environ, "HOTLEAD_BODY_LIMIT", 32 * MIB, 1024, 1024 * MIB),
             rate_limit=_number(environ, "HOTLEAD_RATE_LIMIT", 1000, 0, 1_000_000),
-            retention_days=_whole(environ, "HOTLEAD_RETENTION_DAYS", 730, 1, 36_500),
+            retention_days=_integer(environ, "HOTLEAD_RETENTION_DAYS", 730, 1, 36_500),
             log_level=_level(environ),
         )
 
@@ -77,61 +77,61 @@ def shown_url(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
-def _wrong(name: str, got: str, allowed: str) -> SettingsError:
+def _error(name: str, got: str, allowed: str) -> SettingsError:
     return SettingsError(f"{name}: {got!r} is not allowed. Allowed: {allowed}. Set it or leave it out.")
 
 
 def _path(environ: Environ, name: str, default: Path) -> Path:
-    told = environ.get(name) or default
-    if "\0" in str(told):
-        raise _wrong(name, str(told), "the path of a file or folder")
-    return Path(told).expanduser().absolute()
+    value = environ.get(name) or default
+    if "\0" in str(value):
+        raise _error(name, str(value), "the path of a file or folder")
+    return Path(value).expanduser().absolute()
 
 
-def _yes(environ: Environ, name: str) -> bool:
-    told = environ.get(name) or "0"
-    if told.lower() not in _SAID:
-        raise _wrong(name, told, "1 (yes) or 0 (no)")
-    return _SAID[told.lower()]
+def _boolean(environ: Environ, name: str) -> bool:
+    value = environ.get(name) or "0"
+    if value.lower() not in _BOOLEANS:
+        raise _error(name, value, "1 (yes) or 0 (no)")
+    return _BOOLEANS[value.lower()]
 
 
 def _number(environ: Environ, name: str, default: float, low: float, high: float) -> float:
-    told = environ.get(name) or str(default)
+    text = environ.get(name) or str(default)
     try:
-        value = float(told)
+        value = float(text)
     except ValueError:
         value = math.nan
     if not low <= value <= high:  # not-a-number is in no range
-        raise _wrong(name, told, f"a number from {low:,} to {high:,}, written without commas")
+        raise _error(name, text, f"a number from {low:,} to {high:,}, written without commas")
     return value
 
 
-def _whole(environ: Environ, name: str, default: int, low: int, high: int) -> int:
+def _integer(environ: Environ, name: str, default: int, low: int, high: int) -> int:
     value = _number(environ, name, default, low, high)
     if value != int(value):
-        raise _wrong(name, environ[name], f"a whole number from {low:,} to {high:,}")
+        raise _error(name, environ[name], f"a whole number from {low:,} to {high:,}")
     return int(value)
 
 
 def _level(environ: Environ) -> str:
-    told = environ.get("HOTLEAD_LOG_LEVEL") or "info"
-    if told.lower() not in LEVELS:
-        raise _wrong("HOTLEAD_LOG_LEVEL", told, f"one of {', '.join(LEVELS)}")
-    return told.lower()
+    value = environ.get("HOTLEAD_LOG_LEVEL") or "info"
+    if value.lower() not in LEVELS:
+        raise _error("HOTLEAD_LOG_LEVEL", value, f"one of {', '.join(LEVELS)}")
+    return value.lower()
 
 
 def _store_url(environ: Environ, out: Path) -> str:
-    name, url = _told_url(environ)
+    name, url = _configured_url(environ)
     if not url:
         return f"sqlite:///{out / 'store.db'}"
     scheme, colon, rest = url.partition("://")
     if not colon or scheme not in _SCHEMES:
         allowed = "sqlite:////PATH or postgresql://USER:PASSWORD@HOST/NAME"
-        raise _wrong(name, shown_url(url), allowed)
+        raise _error(name, shown_url(url), allowed)
     return url if scheme == "sqlite" else f"postgresql+psycopg://{rest}"
 
 
-def _told_url(environ: Environ) -> tuple[str, str]:
+def _configured_url(environ: Environ) -> tuple[str, str]:
     """The variable that gives the store's URL, and the URL ("" where none does)."""
     name, by_file = "HOTLEAD_STORE_URL", "HOTLEAD_STORE_URL_FILE"
     url, file = environ.get(name), environ.get(by_file)
@@ -140,10 +140,10 @@ def _told_url(environ: Environ) -> tuple[str, str]:
     if not file:
         return name, url or ""
     try:
-        told = Path(file).read_text(encoding="utf-8").strip()
+        text = Path(file).read_text(encoding="utf-8").strip()
     except (OSError, ValueError) as problem:
         why = getattr(problem, "strerror", None) or "it is not UTF-8"
-        raise _wrong(by_file, file, f"a file that can be read ({why})") from None
-    if not told:
-        raise _wrong(by_file, file, "a file that holds the store's URL (this one is empty)")
-    return by_file, told
+        raise _error(by_file, file, f"a file that can be read ({why})") from None
+    if not text:
+        raise _error(by_file, file, "a file that holds the store's URL (this one is empty)")
+    return by_file, text

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from features.crm.load import Loaded
     from scoring.decision.scorer import Scorer
     from scoring.model.model import Model
-    from training.fitting.pipeline import Trained
-    from training.fitting.recipe import Data
-    from training.train import MainJob
+    from training.fitting.pipeline import TrainingResult
+    from training.fitting.recipe import Dataset
+    from training.train import TrainingRun
 
 DEMO_LEADS = 5_000
 
@@ -45,10 +45,10 @@ class Demo:
     folder: Path
     crm_toml: Path
     out: Path
-    job: MainJob
+    job: TrainingRun
 
     @property
-    def trained(self) -> Trained:
+    def trained(self) -> TrainingResult:
         return self.job.trained
 
     @property
@@ -59,11 +59,11 @@ class Demo:
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
     """A demo CRM, trained and registered. Nobody changes it: see `demo_copy`."""
-    from demo.run import make
+    from demo.run import make_demo
     from training.train import train_and_register
 
     folder = tmp_path_factory.mktemp("demo")
-    crm_toml = make(folder, DEMO_LEADS, seed=7)
+    crm_toml = make_demo(folder, DEMO_LEADS, seed=7)
     out = folder / "hotlead-out"
     return Demo(folder, crm_toml, out, train_and_register(crm_toml, out, lambda _: None, "en", 0))
 
@@ -80,9 +80,9 @@ def demo_loaded(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Loaded:
 @pytest.fixture(scope="session")
 def demo_scorer(demo: Demo, demo_loaded: Loaded) -> Scorer:
     """The demo's scorecard and model, ready to score."""
-    from scoring.decision.scorer import Judge, Scorer
+    from scoring.decision.scorer import CalibratedModel, Scorer
 
-    judge = Judge.of(demo.model, demo.trained.evidence, demo.model.card)
+    judge = CalibratedModel.from_evidence(demo.model, demo.trained.evidence, demo.model.card)
     return Scorer(demo.model.card, demo_loaded.settings.table, judge, None)
 
 
@@ -95,16 +95,16 @@ def demo_copy(demo: Demo, tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def small_data(tmp_path_factory: pytest.TempPathFactory) -> Data:
+def small_data(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     """The examples of a small CRM: quick to train on."""
     from features.crm.load import load
     from features.settings import load_settings
     from tests.helpers.small_crm import small_crm
-    from training.fitting.pipeline import prepared
+    from training.fitting.pipeline import build_dataset
 
     folder = tmp_path_factory.mktemp("small")
     settings = load_settings(small_crm(folder, leads=600))
-    return prepared(load(settings, folder / "rejects.csv"), set(), lambda _: None)
+    return build_dataset(load(settings, folder / "rejects.csv"), set(), lambda _: None)
 
 
 @pytest.fixture

@@ -15,12 +15,12 @@ from features.errors import DataError
 from features.moments import MIN_WINS
 from scoring.scorecard.rating import rate
 from scoring.scorecard.scorecard import HOT
-from scoring.statistics.metrics import Figure
-from scoring.statistics.paired_differences import Difference, Judged, differences, log_loss_gain
+from scoring.statistics.metrics import Estimate
+from scoring.statistics.paired_differences import Difference, LabeledLeads, differences, log_loss_gain
 from training.fitting.blending import log_loss
-from training.fitting.pipeline import Say
-from training.fitting.recipe import Data, choose, fit
-from training.fitting.splits import Split, between
+from training.fitting.pipeline import StepReporter
+from training.fitting.recipe import Dataset, choose, fit
+from training.fitting.splits import Split, split_between
 
 
 @dataclass(frozen=True)
@@ -49,18 +49,18 @@ class Backtest:
 
     months: list[Month]
     differences: Mapping[str, Difference]
-    gain: Figure
+    gain: Estimate
 
 
 @dataclass(frozen=True)
-class _Judged:
+class _JudgedMonth:
     rows: NDArray[np.intp]
     model: Floats
     points: Floats
     month: Month
 
 
-def backtest(data: Data, months: int, seed: int, say: Say) -> Backtest:
+def backtest(data: Dataset, months: int, seed: int, report_step: StepReporter) -> Backtest:
     """Train anew for each of the last `months` and judge it on that month.
 
     Without dates the examples fall into as many stretches, oldest first. Raises DataError where there
@@ -70,65 +70,65 @@ def backtest(data: Data, months: int, seed: int, say: Say) -> Backtest:
         raise DataError("The data have no order in time, so there is no past to test on.")
     if not data.card.rows:
         raise DataError("There is no scorecard to compare with: write a scorecard.toml first.")
-    told = list(_months(data, months, seed, say))
-    if not told:
+    judged_months = list(_judge_months(data, months, seed, report_step))
+    if not judged_months:
         raise DataError(
             f"There is no month before which {MIN_WINS} won leads were known and in which some lead "
             "was won: more closed deals are needed, or a shorter [target] horizon_days."
         )
-    return _together(data, told)
+    return _combine_months(data, judged_months)
 
 
-def _months(data: Data, months: int, seed: int, say: Say) -> Iterator[_Judged]:
-    for name, start, end in _stretches(data, months):
-        split = between(data.examples, start, end, seed)
+def _judge_months(data: Dataset, months: int, seed: int, report_step: StepReporter) -> Iterator[_JudgedMonth]:
+    for name, start, end in _test_periods(data, months):
+        split = split_between(data.examples, start, end, seed)
         train = data.take(split.train)
         enough = train.examples.won_leads >= MIN_WINS and not train.won.all()
         if not enough or not data.won[split.test].any():
-            say(f"{name}: too few closed deals, left out")
+            report_step(f"{name}: too few closed deals, left out")
             continue
-        say(f"{name}: training on {len(split.train):,} examples, judging {len(split.test):,}")
-        yield _judge(data, train, split, name, seed)
+        report_step(f"{name}: training on {len(split.train):,} examples, judging {len(split.test):,}")
+        yield _judge_month(data, train, split, name, seed)
 
 
-def _judge(data: Data, train: Data, split: Split, name: str, seed: int) -> _Judged:
+def _judge_month(data: Dataset, train: Dataset, split: Split, name: str, seed: int) -> _JudgedMonth:
     test = data.take(split.test)
     model = fit(train, choose(train, seed), seed)
     leads = model.encode(test.columns)
     assert model.points is not None  # the card has rows
-    told, points = model.log_odds(leads), model.points.log_odds(leads.rating)
+    model_log_odds, points = model.log_odds(leads), model.points.log_odds(leads.rating)
     month = Month(
         name,
         len(train),
         len(test),
         int(test.won.sum()),
-        log_loss(test.won, told),
+        log_loss(test.won, model_log_odds),
         log_loss(test.won, points),
-        _differences(test, told),
+        _differences(test, model_log_odds),
     )
-    return _Judged(split.test, told, points, month)
+    return _JudgedMonth(split.test, model_log_odds, points, month)
 
 
-def _together(data: Data, told: list[_Judged]) -> Backtest:
+def _combine_months(data: Dataset, judged_months: list[_JudgedMonth]) -> Backtest:
     """All months on one list: each lead with what the model of its month said."""
-    test = data.take(np.concatenate([t.rows for t in told]))
+    test = data.take(np.concatenate([t.rows for t in judged_months]))
     model, points = (
-        np.concatenate(scores) for scores in zip(*((t.model, t.points) for t in told), strict=True)
+        np.concatenate(scores) for scores in zip(*((t.model, t.points) for t in judged_months), strict=True)
     )
-    gain = log_loss_gain(_judged(test), model, points)
-    return Backtest([t.month for t in told], _differences(test, model), gain)
+    gain = log_loss_gain(_extract_outcomes(test), model, points)
+    return Backtest([t.month for t in judged_months], _differences(test, model), gain)
 
 
-def _differences(test: Data, model: Floats) -> Mapping[str, Difference]:
+def _differences(test: Dataset, model: Floats) -> Mapping[str, Difference]:
     rating = rate(test.card, test.columns)
-    return differences(_judged(test), model, rating.rank, rating.stage == HOT)
+    return differences(_extract_outcomes(test), model, rating.rank, rating.stage == HOT)
 
 
-def _judged(test: Data) -> Judged:
-    return Judged(test.won, test.examples.amount, test.examples.group)
+def _extract_outcomes(test: Dataset) -> LabeledLeads:
+    return LabeledLeads(test.won, test.examples.amount, test.examples.group)
 
 
-def _stretches(data: Data, months: int) -> list[tuple[str, int, int]]:
+def _test_periods(data: Dataset, months: int) -> list[tuple[str, int, int]]:
     """Name, start and end of each, oldest first: calendar months (UTC), or stretches of equal count."""
     moment = data.examples.moment
     if data.dated:
@@ -144,9 +144,11 @@ def _stretches(data: Data, months: int) -> list[tuple[str, int, int]]:
 
 def _month_starts(moment: Ints) -> list[int]:
     """The first moment of every month that the examples touch, and of the one after."""
-    at = from_ms(int(moment.min())).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    month_start = from_ms(int(moment.min())).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     starts = []
-    while to_ms(at) <= int(moment.max()):
-        starts.append(to_ms(at))
-        at = at.replace(year=at.year + at.month // 12, month=at.month % 12 + 1)
-    return [*starts, to_ms(at)]
+    while to_ms(month_start) <= int(moment.max()):
+        starts.append(to_ms(month_start))
+        month_start = month_start.replace(
+            year=month_start.year + month_start.month // 12, month=month_start.month % 12 + 1
+        )
+    return [*starts, to_ms(month_start)]

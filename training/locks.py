@@ -7,17 +7,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from features.files import cannot_write
+from features.files import write_error
 
 
 @contextmanager
-def alone(folder: Path, name: str = ".lock") -> Iterator[None]:
+def lock_folder(folder: Path, name: str = ".lock") -> Iterator[None]:
     """Others that work in `folder` wait until the block ends. The folder is made where it lacks."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = (folder / name).open("w")
     except OSError as problem:
-        raise cannot_write(folder, problem) from problem
+        raise write_error(folder, problem) from problem
     with lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

@@ -8,7 +8,7 @@ from itertools import groupby
 import plotly.graph_objects as go
 from IPython.display import HTML, display
 
-from scoring.pages.page import Block, Chart, look, to_fragment
+from scoring.pages.page import Block, Chart, apply_theme, to_fragment
 
 
 def show(*blocks: Block) -> None:
@@ -17,8 +17,8 @@ def show(*blocks: Block) -> None:
 
 
 def _outputs(blocks: tuple[Block, ...]) -> Iterator[HTML | go.Figure]:
-    for is_chart, some in groupby(blocks, lambda block: isinstance(block, Chart)):
+    for is_chart, group in groupby(blocks, lambda block: isinstance(block, Chart)):
         if is_chart:
-            yield from (look(chart.figure()) for chart in some if isinstance(chart, Chart))
+            yield from (apply_theme(chart.figure()) for chart in group if isinstance(chart, Chart))
         else:
-            yield HTML(to_fragment(list(some)))
+            yield HTML(to_fragment(list(group)))

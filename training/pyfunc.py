@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from features.columns import Column, texts
+from features.columns import Column, encode_texts
 from scoring.model.model import Model
 
 
@@ -32,7 +32,7 @@ class ScoringModel:
 
     def _column(self, values: pd.Series, name: str) -> Column:
         if name in self.model.table.texts:
-            return texts([None if pd.isna(v) else str(v) for v in values])
+            return encode_texts([None if pd.isna(v) else str(v) for v in values])
         return np.asarray(pd.to_numeric(values), dtype=np.float64)
 
 

@@ -8,51 +8,55 @@ from numpy.typing import NDArray
 
 from features.clock import NEVER
 from features.columns import Ints
-from features.crm.leads import base_columns, once
-from features.crm.parsing import encoded, positions
-from features.crm.reader import Places, Reader, taken
-from features.crm.tables import Rows
+from features.crm.leads import base_columns, drop_duplicates
+from features.crm.parsing import encode_column, find_positions
+from features.crm.reader import LeadIndex, Reader, filter_rows
+from features.crm.tables import SourceRows
 from features.crm_data import Activities, Changes, no_activities
-from features.errors import DataError, SettingsError, nearest
+from features.errors import DataError, SettingsError, suggest_nearest
 from features.settings import ActivitiesTable, ChangesTable
 
 _MOST_TYPES = 30_000
 
 
-def read_activities(reader: Reader, places: Places) -> Activities:
+def read_activities(reader: Reader, lead_index: LeadIndex) -> Activities:
     """The activities of the kept leads. Raises DataError where features count and none is told."""
-    told = reader.settings.activities
-    if told is None:
+    config = reader.settings.activities
+    if config is None:
         return no_activities()
-    columns = [c for c in (told.lead, told.at, told.type, told.value, told.id) if c]
-    rows = reader.read("activities", told, list(dict.fromkeys(columns)))
-    _not_empty(reader, rows)
-    if told.id:
-        rows = once(reader, rows, told.id)
-    lead, rows = _known(reader, places, rows, told.lead, "activity")
-    at = reader.times(rows, told, told.at, "an activity needs its time")
-    kind, types = _types(reader, rows, told)
-    good = (at != NEVER) & (kind >= 0)
-    value = reader.numbers(rows, told.value)[good] if told.value else None
-    return Activities(lead[good].astype(np.int32), kind[good], at[good], value, types)
+    columns = [c for c in (config.lead, config.at, config.type, config.value, config.id) if c]
+    rows = reader.read_table("activities", config, list(dict.fromkeys(columns)))
+    _check_not_empty(reader, rows)
+    if config.id:
+        rows = drop_duplicates(reader, rows, config.id)
+    lead, rows = _match_leads(reader, lead_index, rows, config.lead, "activity")
+    times_ms = reader.read_times(rows, config, config.at, "an activity needs its time")
+    kind, types = _encode_types(reader, rows, config)
+    good = (times_ms != NEVER) & (kind >= 0)
+    value = reader.read_numbers(rows, config.value)[good] if config.value else None
+    return Activities(lead[good].astype(np.int32), kind[good], times_ms[good], value, types)
 
 
-def read_changes(reader: Reader, places: Places) -> dict[str, Changes]:
+def read_changes(reader: Reader, lead_index: LeadIndex) -> dict[str, Changes]:
     """The histories of the columns that features and segments use."""
-    told = reader.settings.changes
-    if told is None:
+    config = reader.settings.changes
+    if config is None:
         return {}
-    columns = [c for c in (told.lead, told.at, told.column, told.value, *told.columns) if c]
-    rows = reader.read("changes", told, list(dict.fromkeys(columns)))
-    _tells_of(reader, told)
-    lead, rows = _known(reader, places, rows, told.lead, "change")
-    at = reader.times(rows, told, told.at, "a change needs its time")
-    rows, lead, at = taken(rows, at != NEVER), lead[at != NEVER], at[at != NEVER]
-    found = {c: _history(reader, rows, told, lead, at, c) for c in reader.settings.columns}
-    return {c: history for c, history in found.items() if history is not None}
+    columns = [c for c in (config.lead, config.at, config.column, config.value, *config.columns) if c]
+    rows = reader.read_table("changes", config, list(dict.fromkeys(columns)))
+    _check_history_columns(reader, config)
+    lead, rows = _match_leads(reader, lead_index, rows, config.lead, "change")
+    times_ms = reader.read_times(rows, config, config.at, "a change needs its time")
+    rows, lead, times_ms = (
+        filter_rows(rows, times_ms != NEVER),
+        lead[times_ms != NEVER],
+        times_ms[times_ms != NEVER],
+    )
+    histories = {c: _read_history(reader, rows, config, lead, times_ms, c) for c in reader.settings.columns}
+    return {c: history for c, history in histories.items() if history is not None}
 
 
-def _not_empty(reader: Reader, rows: Rows) -> None:
+def _check_not_empty(reader: Reader, rows: SourceRows) -> None:
     counting = [name for name, f in reader.settings.table if f.kind not in ("attribute", "age")]
     if counting and not rows.read:
         raise DataError(
@@ -61,48 +65,57 @@ def _not_empty(reader: Reader, rows: Rows) -> None:
         )
 
 
-def _tells_of(reader: Reader, told: ChangesTable) -> None:
+def _check_history_columns(reader: Reader, config: ChangesTable) -> None:
     """A history in columns must have a column for each feature that is read from it."""
     for name, feature in reader.settings.table.attributes.items():
-        if told.columns and feature.known == "history" and feature.column not in told.columns:
+        if config.columns and feature.known == "history" and feature.column not in config.columns:
             raise SettingsError(
                 f'[features] {name}: known = "history", but [changes] columns does not name '
-                f"{feature.column!r}; {nearest(feature.column, list(told.columns))}."
+                f"{feature.column!r}; {suggest_nearest(feature.column, list(config.columns))}."
             )
 
 
-def _known(reader: Reader, places: Places, rows: Rows, column: str, what: str) -> tuple[Ints, Rows]:
+def _match_leads(
+    reader: Reader, lead_index: LeadIndex, rows: SourceRows, column: str, row_kind: str
+) -> tuple[Ints, SourceRows]:
     """The rows of kept leads, and those leads. A lead that no table knows rejects the row."""
-    found = positions(reader.texts(rows, column), places.ids)
-    reader.reject(rows, found < 0, column, f"{what} of a lead that is not in the leads' table")
-    lead = np.where(found >= 0, places.row[found], -1)
-    known = lead >= 0
-    return lead[known], taken(rows, known)
+    position = find_positions(reader.read_texts(rows, column), lead_index.ids)
+    reader.reject(rows, position < 0, column, f"{row_kind} of a lead that is not in the leads' table")
+    lead = np.where(position >= 0, lead_index.row[position], -1)
+    is_known = lead >= 0
+    return lead[is_known], filter_rows(rows, is_known)
 
 
-def _types(reader: Reader, rows: Rows, told: ActivitiesTable) -> tuple[NDArray[np.int16], tuple[str, ...]]:
-    if not told.type:
+def _encode_types(
+    reader: Reader, rows: SourceRows, config: ActivitiesTable
+) -> tuple[NDArray[np.int16], tuple[str, ...]]:
+    if not config.type:
         return np.zeros(rows.table.num_rows, dtype=np.int16), ("activity",)
-    found = encoded(rows.table[told.type], reader.missing)
-    if len(found.categories) > _MOST_TYPES:
+    types = encode_column(rows.table[config.type], reader.missing)
+    if len(types.categories) > _MOST_TYPES:
         raise SettingsError(
-            f"{rows.name}, column {told.type}: {len(found.categories):,} different activity "
+            f"{rows.name}, column {config.type}: {len(types.categories):,} different activity "
             "types; this looks like an id. Name the column that tells the kind of activity."
         )
-    reader.reject(rows, found.codes < 0, told.type, "an activity needs a type")
-    return found.codes.astype(np.int16), found.categories
+    reader.reject(rows, types.codes < 0, config.type, "an activity needs a type")
+    return types.codes.astype(np.int16), types.categories
 
 
-def _history(
-    reader: Reader, rows: Rows, told: ChangesTable, lead: Ints, at: Ints, column: str
+def _read_history(
+    reader: Reader, rows: SourceRows, config: ChangesTable, lead: Ints, times_ms: Ints, column: str
 ) -> Changes | None:
     """The history of one column, from a column of its own or from the rows that name it."""
-    source = column if column in told.columns else None
-    if told.column and told.value:
-        named = pc.fill_null(pc.equal(reader.texts(rows, told.column), column), False)
-        here = named.to_numpy(zero_copy_only=False).astype(bool)
-        rows, lead, at, source = taken(rows, here), lead[here], at[here], told.value
+    source = column if column in config.columns else None
+    if config.column and config.value:
+        named = pc.fill_null(pc.equal(reader.read_texts(rows, config.column), column), False)
+        is_named = named.to_numpy(zero_copy_only=False).astype(bool)
+        rows, lead, times_ms, source = (
+            filter_rows(rows, is_named),
+            lead[is_named],
+            times_ms[is_named],
+            config.value,
+        )
     if source is None or (not len(lead) and column in base_columns(reader.settings)):
         return None
-    value = reader.column(rows, source, reader.settings.columns[column], column)
-    return Changes(lead.astype(np.int32), at, value)
+    value = reader.read_column(rows, source, reader.settings.columns[column], column)
+    return Changes(lead.astype(np.int32), times_ms, value)

@@ -17,13 +17,13 @@ import numpy as np
 import pyarrow as pa
 
 from features.clock import NEVER, days_to_ms, iso
-from features.columns import Bools, Column, Floats, Ints, Texts, missing, take
+from features.columns import Bools, Column, Floats, Ints, Texts, is_missing, take
 from features.crm.findings import Finding
 from features.crm.load import Loaded
-from features.crm.parsing import as_numbers, as_times, encoded
+from features.crm.parsing import as_numbers, as_times, encode_column
 from features.crm_data import Crm
-from features.moments import MIN_WINS, examples
-from features.statistics import levels, roc_auc, win_rate_by_level
+from features.moments import MIN_WINS, build_examples
+from features.statistics import roc_auc, to_levels, win_rate_by_level
 
 _NEWEST = 0.2
 _ALMOST_PERFECT, _SURE = 0.9, 0.95
@@ -37,12 +37,12 @@ _DAY = days_to_ms(1)
 
 def audit(loaded: Loaded) -> list[Finding]:
     """All findings, gravest first."""
-    found = [*_column_findings(loaded), *_table_findings(loaded)]
+    findings = [*_column_findings(loaded), *_table_findings(loaded)]
     gravity = ("leak", "suspect", "warning", "note")
-    return sorted(found, key=lambda f: (gravity.index(f.severity), not f.used))
+    return sorted(findings, key=lambda f: (gravity.index(f.severity), not f.is_used))
 
 
-def left_out(findings: list[Finding], loaded: Loaded) -> set[str]:
+def leaking_features(findings: list[Finding], loaded: Loaded) -> set[str]:
     """The names of the features that surely leak, unless crm.toml insists on them."""
     sure = {f.column for f in findings if f.severity == "leak"}
     attributes = loaded.settings.table.attributes
@@ -50,7 +50,7 @@ def left_out(findings: list[Finding], loaded: Loaded) -> set[str]:
 
 
 @dataclass(frozen=True)
-class _Judged:
+class _DecidedLeads:
     """The leads whose outcome is known, oldest first, and which of them were won."""
 
     lead: Ints
@@ -58,35 +58,35 @@ class _Judged:
     old: Bools
 
     @staticmethod
-    def of(crm: Crm) -> _Judged:
-        known = (
+    def from_crm(crm: Crm) -> _DecidedLeads:
+        is_decided = (
             crm.outcomes.closed
             if (crm.outcomes.closed & ~crm.outcomes.won).any()
             else np.ones(len(crm), bool)
         )
-        lead = np.flatnonzero(known)
+        lead = np.flatnonzero(is_decided)
         lead = lead[np.argsort(crm.created[lead], kind="stable")]
         old = np.arange(len(lead)) < len(lead) * (1 - _NEWEST)
-        return _Judged(lead, crm.outcomes.won[lead], old)
+        return _DecidedLeads(lead, crm.outcomes.won[lead], old)
 
 
 # -- columns ------------------------------------------------------------------------------------
 
 
 def _column_findings(loaded: Loaded) -> Iterator[Finding]:
-    judged = _Judged.of(loaded.crm)
-    if len(judged.lead) < MIN_WINS or judged.won.all() or not judged.won.any():
+    decided = _DecidedLeads.from_crm(loaded.crm)
+    if len(decided.lead) < MIN_WINS or decided.won.all() or not decided.won.any():
         return
-    used = {a.column for a in loaded.settings.table.attributes.values() if a.known != "history"}
+    used_columns = {a.column for a in loaded.settings.table.attributes.values() if a.known != "history"}
     for name, raw, lead_rows in _columns(loaded):
-        found = _look_at(name, raw, lead_rows, judged, loaded)
-        if found is not None:
-            yield Finding(found.code, found.severity, found.en, found.ja, name, name in used)
+        finding = _check_column(name, raw, lead_rows, decided, loaded)
+        if finding is not None:
+            yield Finding(finding.code, finding.severity, finding.en, finding.ja, name, name in used_columns)
 
 
 def _columns(loaded: Loaded) -> Iterator[tuple[str, pa.ChunkedArray, Ints | None]]:
     """Columns of the leads' table, and those of a deals' table of its own."""
-    skipped = _known_columns(loaded)
+    skipped = _key_columns(loaded)
     for name in loaded.leads.column_names:
         if name not in skipped:
             yield name, loaded.leads[name], None
@@ -100,20 +100,20 @@ def _columns(loaded: Loaded) -> Iterator[tuple[str, pa.ChunkedArray, Ints | None
             yield name, loaded.deals[name], first
 
 
-def _known_columns(loaded: Loaded) -> set[str | None]:
+def _key_columns(loaded: Loaded) -> set[str | None]:
     """Columns that say what a row is, not what a lead is like."""
     leads, deals = loaded.settings.leads, loaded.settings.deals
-    own = {leads.id, leads.created_at, leads.account, loaded.settings.order}
-    return own if deals is None else own | {deals.lead, deals.outcome, deals.closed_at}
+    lead_columns = {leads.id, leads.created_at, leads.account, loaded.settings.order}
+    return lead_columns if deals is None else lead_columns | {deals.lead, deals.outcome, deals.closed_at}
 
 
-def _look_at(
-    name: str, raw: pa.ChunkedArray, rows: Ints | None, judged: _Judged, loaded: Loaded
+def _check_column(
+    name: str, raw: pa.ChunkedArray, rows: Ints | None, decided: _DecidedLeads, loaded: Loaded
 ) -> Finding | None:
-    column = _typed(raw, loaded)
-    place = judged.lead if rows is None else rows[judged.lead]
+    column = _parse_column(raw, loaded)
+    place = decided.lead if rows is None else rows[decided.lead]
     values = take(column, place)
-    looks = (
+    checks = (
         _one_outcome,
         _close_dates,
         _counts_all,
@@ -123,190 +123,196 @@ def _look_at(
         _filled_lately,
         _is_id,
     )
-    for look in looks:
-        found = look(_Look(name, raw, place, values, judged, loaded, rows is not None))
-        if found is not None:
-            return found
+    for check in checks:
+        finding = check(_AuditedColumn(name, raw, place, values, decided, loaded, rows is not None))
+        if finding is not None:
+            return finding
     return None
 
 
-def _typed(raw: pa.ChunkedArray, loaded: Loaded) -> Column:
+def _parse_column(raw: pa.ChunkedArray, loaded: Loaded) -> Column:
     """Numbers where all values are, texts otherwise."""
     empty = frozenset({"", *loaded.settings.missing})
     parsed = as_numbers(raw, empty) if not pa.types.is_temporal(raw.type) else None
     if parsed is None or parsed.unreadable.any() or not np.isfinite(parsed.values).any():
-        return encoded(raw, empty)
+        return encode_column(raw, empty)
     return np.asarray(parsed.values, dtype=np.float64)
 
 
 @dataclass(frozen=True)
-class _Look:
+class _AuditedColumn:
     """One column on the judged leads."""
 
     name: str
     raw: pa.ChunkedArray
     place: Ints
     values: Column
-    judged: _Judged
+    decided: _DecidedLeads
     loaded: Loaded
     of_deals: bool
 
     @property
     def filled(self) -> Bools:
-        return ~missing(self.values)
+        return ~is_missing(self.values)
 
     @property
     def shares(self) -> tuple[float, float]:
         """The share filled among the won and among the others."""
-        won, filled = self.judged.won, self.filled
+        won, filled = self.decided.won, self.filled
         return float(filled[won].mean()), float(filled[~won].mean())
 
     def auc(self) -> float:
         """ROC AUC of the column alone: learnt on the oldest 80 %, judged on the newest."""
-        return self._auc(self.judged.old)
+        return self._auc(self.decided.old)
 
     def auc_interleaved(self) -> float:
         """The same, learnt on every other lead: blind to time, sharper where the past moved."""
-        return self._auc(np.arange(len(self.judged.won)) % 2 == 0)
+        return self._auc(np.arange(len(self.decided.won)) % 2 == 0)
 
     def _auc(self, learnt: Bools) -> float:
-        level, count = levels(self.values)
-        won = self.judged.won
+        level, count = to_levels(self.values)
+        won = self.decided.won
         rate = win_rate_by_level(level[learnt], count, won[learnt])
         return roc_auc(won[~learnt], rate[level[~learnt]])
 
 
-def _one_outcome(at: _Look) -> Finding | None:
-    won, other = at.shares
-    filled, wins = int(at.filled.sum()), float(at.judged.won.mean())
-    low, high = sorted((won, other))
-    chance = (wins if won > other else 1 - wins) ** filled
+def _one_outcome(column: _AuditedColumn) -> Finding | None:
+    won, not_won = column.shares
+    filled, wins = int(column.filled.sum()), float(column.decided.won.mean())
+    low, high = sorted((won, not_won))
+    chance = (wins if won > not_won else 1 - wins) ** filled
     if low > 0.01 * high or chance > 1e-4:
         return None
-    en, ja = ("won", "成約") if won > other else ("lost or open", "失注・未成約")
+    en, ja = ("won", "成約") if won > not_won else ("lost or open", "失注・未成約")
     return Finding(
         "one_outcome",
         "leak",
-        f"'{at.name}' is filled for {en} leads only ({max(won, other):.1%} of them against {low:.1%}): "
+        f"'{column.name}' is filled for {en} leads only ({max(won, not_won):.1%} of them against {low:.1%}): "
         "it is written after the outcome is known.",
-        f"「{at.name}」は{ja}のリードにだけ入力されています（{high:.1%}、それ以外は{low:.1%}）。"
+        f"「{column.name}」は{ja}のリードにだけ入力されています（{high:.1%}、それ以外は{low:.1%}）。"
         "結果が出た後に書き込まれる項目です。",
     )
 
 
-def _close_dates(at: _Look) -> Finding | None:
-    crm = at.loaded.crm
-    if isinstance(at.values, np.ndarray) or not crm.horizon_applies:
+def _close_dates(column: _AuditedColumn) -> Finding | None:
+    crm = column.loaded.crm
+    if isinstance(column.values, np.ndarray) or not crm.horizon_applies:
         return None
-    empty = frozenset({"", *at.loaded.settings.missing})
-    parsed = as_times(at.raw, empty, at.loaded.settings.zone, None)
+    empty = frozenset({"", *column.loaded.settings.missing})
+    parsed = as_times(column.raw, empty, column.loaded.settings.zone, None)
     if parsed.unreadable.mean() > 0.05 or (parsed.values == NEVER).mean() > 0.95:
         return None
-    closed_at = crm.outcomes.closed_at[at.judged.lead]
-    there = (at.place >= 0) & (closed_at < NEVER)
-    date = np.asarray(parsed.values)[at.place[there]]
-    told = date < NEVER
-    if not told.any() or (share := float((date[told] >= closed_at[there][told] - _DAY).mean())) < 0.5:
+    closed_at = crm.outcomes.closed_at[column.decided.lead]
+    is_closed = (column.place >= 0) & (closed_at < NEVER)
+    date = np.asarray(parsed.values)[column.place[is_closed]]
+    has_date = date < NEVER
+    if (
+        not has_date.any()
+        or (share := float((date[has_date] >= closed_at[is_closed][has_date] - _DAY).mean())) < 0.5
+    ):
         return None
     return Finding(
         "date_after_close",
         "leak",
-        f"'{at.name}' holds dates on or after the day of the close for {share:.0%} of the closed leads: "
+        f"'{column.name}' holds dates on or after the day of the close for {share:.0%} of the closed leads: "
         "it is written when the deal ends.",
-        f"「{at.name}」の日付は、クローズしたリードの{share:.0%}でクローズ当日以降です。"
+        f"「{column.name}」の日付は、クローズしたリードの{share:.0%}でクローズ当日以降です。"
         "案件の終了時に書き込まれる項目です。",
     )
 
 
-def _counts_all(at: _Look) -> Finding | None:
-    if isinstance(at.values, Texts) or at.of_deals:
+def _counts_all(column: _AuditedColumn) -> Finding | None:
+    if isinstance(column.values, Texts) or column.of_deals:
         return None
-    crm = at.loaded.crm
+    crm = column.loaded.crm
     histories = [crm.activities.lead, *(c.lead for c in crm.changes.values())]
     for leads in histories:
-        total = np.bincount(leads, minlength=len(crm))[at.judged.lead]
-        if len(leads) and total.max() > 1 and float((at.values == total).mean()) > 0.95:
+        total = np.bincount(leads, minlength=len(crm))[column.decided.lead]
+        if len(leads) and total.max() > 1 and float((column.values == total).mean()) > 0.95:
             return Finding(
                 "counts_all",
                 "leak",
-                f"'{at.name}' counts all that ever happened to the lead, after the moment and up to the "
+                f"'{column.name}' counts all that ever happened to the lead, after the moment and up to the "
                 "close as well.",
-                f"「{at.name}」は、評価時点より後（クローズまで）も含めた全件数を数えています。",
+                f"「{column.name}」は、評価時点より後（クローズまで）も含めた全件数を数えています。",
             )
     return None
 
 
-def _almost_perfect(at: _Look) -> Finding | None:
-    auc = at.auc()
+def _almost_perfect(column: _AuditedColumn) -> Finding | None:
+    auc = column.auc()
     if not auc >= _ALMOST_PERFECT:
         return None
     sure = auc >= _SURE
     return Finding(
         "almost_perfect",
         "leak" if sure else "suspect",
-        f"'{at.name}' alone tells won from lost almost perfectly on the newest deals (ROC AUC {auc:.2f}): "
+        f"'{column.name}' alone tells won from lost almost perfectly on the newest deals (ROC AUC {auc:.2f}): "
         f"it is {'surely' if sure else 'probably'} written after the outcome is known.",
-        f"「{at.name}」だけで最新案件の成約・失注をほぼ言い当てます（ROC AUC {auc:.2f}）。"
+        f"「{column.name}」だけで最新案件の成約・失注をほぼ言い当てます（ROC AUC {auc:.2f}）。"
         f"結果が出た後に書き込まれた{'項目です' if sure else '可能性が高い項目です'}。",
     )
 
 
-def _mostly_one_outcome(at: _Look) -> Finding | None:
-    won, other = at.shares
-    low, high = sorted((won, other))
+def _mostly_one_outcome(column: _AuditedColumn) -> Finding | None:
+    won, not_won = column.shares
+    low, high = sorted((won, not_won))
     if high < 2 * low or high - low < 0.1:
         return None
     return Finding(
         "mostly_one_outcome",
         "suspect",
-        f"'{at.name}' is filled for {won:.0%} of the won leads but {other:.0%} of the others: "
+        f"'{column.name}' is filled for {won:.0%} of the won leads but {not_won:.0%} of the others: "
         "people seem to fill it in as the deal goes on.",
-        f"「{at.name}」の入力率は、成約リードで{won:.0%}、それ以外で{other:.0%}です。"
+        f"「{column.name}」の入力率は、成約リードで{won:.0%}、それ以外で{not_won:.0%}です。"
         "商談の進行につれて入力される項目と思われます。",
     )
 
 
-def _named_like_a_summary(at: _Look) -> Finding | None:
-    if not _NAMES.search(re.sub(r"[_\-.]|(?<=[a-z])(?=[A-Z])", " ", at.name)):
+def _named_like_a_summary(column: _AuditedColumn) -> Finding | None:
+    if not _NAMES.search(re.sub(r"[_\-.]|(?<=[a-z])(?=[A-Z])", " ", column.name)):
         return None
-    auc = at.auc_interleaved()
+    auc = column.auc_interleaved()
     if not auc > 0.55:
         return None
     return Finding(
         "named_like_a_summary",
         "suspect",
-        f"'{at.name}' sounds like something that is known only when the deal ends, and it predicts "
+        f"'{column.name}' sounds like something that is known only when the deal ends, and it predicts "
         f"(ROC AUC {auc:.2f} alone). If it is as it stood at the moment, keep it.",
-        f"「{at.name}」は案件終了時に決まる項目の名前に見え、単独でも予測に効いています"
+        f"「{column.name}」は案件終了時に決まる項目の名前に見え、単独でも予測に効いています"
         f"（ROC AUC {auc:.2f}）。評価時点の値と確認できる場合だけ使ってください。",
     )
 
 
-def _filled_lately(at: _Look) -> Finding | None:
-    old, new = float(at.filled[at.judged.old].mean()), float(at.filled[~at.judged.old].mean())
+def _filled_lately(column: _AuditedColumn) -> Finding | None:
+    old, new = (
+        float(column.filled[column.decided.old].mean()),
+        float(column.filled[~column.decided.old].mean()),
+    )
     low, high = sorted((old, new))
-    if high - low < 0.4 or at.loaded.crm.order == "none":
+    if high - low < 0.4 or column.loaded.crm.order == "none":
         return None
     return Finding(
         "filled_lately",
         "suspect",
-        f"'{at.name}' is filled for {old:.0%} of the older leads but {new:.0%} of the newest: "
+        f"'{column.name}' is filled for {old:.0%} of the older leads but {new:.0%} of the newest: "
         "it was not kept the same way all the time, and may be filled in later.",
-        f"「{at.name}」の入力率は、以前のリードで{old:.0%}、最新のリードで{new:.0%}です。"
+        f"「{column.name}」の入力率は、以前のリードで{old:.0%}、最新のリードで{new:.0%}です。"
         "運用が途中で変わったか、後から入力されている可能性があります。",
     )
 
 
-def _is_id(at: _Look) -> Finding | None:
-    if not isinstance(at.values, Texts) or at.of_deals or not at.filled.any():
+def _is_id(column: _AuditedColumn) -> Finding | None:
+    if not isinstance(column.values, Texts) or column.of_deals or not column.filled.any():
         return None
-    if len(np.unique(at.values.codes[at.filled])) < 0.9 * at.filled.sum():
+    if len(np.unique(column.values.codes[column.filled])) < 0.9 * column.filled.sum():
         return None
     return Finding(
         "id",
         "note",
-        f"'{at.name}' has a value of its own for almost every lead: an id, nothing to learn from.",
-        f"「{at.name}」はほぼ全リードで値が異なるIDで、学習には使えません。",
+        f"'{column.name}' has a value of its own for almost every lead: an id, nothing to learn from.",
+        f"「{column.name}」はほぼ全リードで値が異なるIDで、学習には使えません。",
     )
 
 
@@ -364,12 +370,12 @@ def _today_values(loaded: Loaded) -> Iterator[Finding]:
 
 
 def _moving_win_rate(crm: Crm) -> Iterator[Finding]:
-    judged = _Judged.of(crm)
-    if crm.order == "none" or judged.won.sum() < MIN_WINS:
+    decided = _DecidedLeads.from_crm(crm)
+    if crm.order == "none" or decided.won.sum() < MIN_WINS:
         return
-    fifths = [part for part in np.array_split(judged.won, 5) if len(part)]
+    fifths = [part for part in np.array_split(decided.won, 5) if len(part)]
     rates = np.array([part.mean() for part in fifths])
-    pooled, size = judged.won.mean(), np.array([len(part) for part in fifths])
+    pooled, size = decided.won.mean(), np.array([len(part) for part in fifths])
     z = np.abs(rates - pooled) / np.sqrt(pooled * (1 - pooled) / size + 1e-12)
     if z.max() < 4 or rates.max() < 1.3 * max(rates.min(), 1e-9):
         return
@@ -401,14 +407,14 @@ def _no_early_wins(crm: Crm) -> Iterator[Finding]:
 
 
 def _unseen_values(loaded: Loaded) -> Iterator[Finding]:
-    judged = _Judged.of(loaded.crm)
+    decided = _DecidedLeads.from_crm(loaded.crm)
     if loaded.crm.order == "none":
         return
     for attribute in loaded.settings.table.attributes.values():
         column = loaded.crm.attributes.get(attribute.column)
-        if column is None or not len(judged.lead):
+        if column is None or not len(decided.lead):
             continue
-        share = _unseen_share(take(column, judged.lead), judged.old)
+        share = _unseen_share(take(column, decided.lead), decided.old)
         if share > 0.05:
             yield Finding(
                 "unseen_values",
@@ -423,14 +429,14 @@ def _unseen_values(loaded: Loaded) -> Iterator[Finding]:
 
 
 def _unseen_share(column: Column, old: Bools) -> float:
-    there = ~missing(column)
-    if not (there & old).any() or not (there & ~old).any():
+    is_filled = ~is_missing(column)
+    if not (is_filled & old).any() or not (is_filled & ~old).any():
         return 0.0
     if isinstance(column, Texts):
-        seen = np.unique(column.codes[old])
-        return float((~np.isin(column.codes[~old], seen)).mean())
-    low, high = column[old & there].min(), column[old & there].max()
-    new: Floats = column[~old & there]
+        old_codes = np.unique(column.codes[old])
+        return float((~np.isin(column.codes[~old], old_codes)).mean())
+    low, high = column[old & is_filled].min(), column[old & is_filled].max()
+    new: Floats = column[~old & is_filled]
     return float(((new < low) | (new > high)).mean())
 
 
@@ -445,14 +451,16 @@ def _odd_times(crm: Crm) -> Iterator[Finding]:
             f"{early:,} leads are closed before they are created; they teach nothing and are left out.",
             f"{early:,}件のリードは作成日より前にクローズしています。学習には使いません。",
         )
-    told = crm.activities
-    after = int((told.at > crm.outcomes.closed_at[told.lead]).sum()) if len(told) else 0
+    activities = crm.activities
+    after = (
+        int((activities.time_ms > crm.outcomes.closed_at[activities.lead]).sum()) if len(activities) else 0
+    )
     if after:
         yield Finding(
             "activities_after_close",
             "note",
-            f"{after:,} of {len(told):,} activities come after the close of their lead; no moment sees them.",
-            f"行動{len(told):,}件のうち{after:,}件はクローズ後のものです。評価時点からは見えません。",
+            f"{after:,} of {len(activities):,} activities come after the close of their lead; no moment sees them.",
+            f"行動{len(activities):,}件のうち{after:,}件はクローズ後のものです。評価時点からは見えません。",
         )
 
 
@@ -460,7 +468,7 @@ def _unworked(loaded: Loaded) -> Iterator[Finding]:
     crm, role = loaded.crm, loaded.settings.roles.first_contact
     if role is None:
         return
-    count = int((_never(role, loaded) & ~crm.outcomes.won).sum())
+    count = int((_uncontacted_leads(role, loaded) & ~crm.outcomes.won).sum())
     if count > 0.01 * len(crm):
         yield Finding(
             "unworked",
@@ -472,16 +480,16 @@ def _unworked(loaded: Loaded) -> Iterator[Finding]:
         )
 
 
-def _never(role: str, loaded: Loaded) -> Bools:
+def _uncontacted_leads(role: str, loaded: Loaded) -> Bools:
     """The leads of which a column or an activity that plays a role tells nothing."""
     crm = loaded.crm
     if role in loaded.leads.column_names:
         empty = frozenset({"", *loaded.settings.missing})
-        return missing(encoded(loaded.leads[role], empty))
+        return is_missing(encode_column(loaded.leads[role], empty))
     if role not in crm.activities.types:
         return np.zeros(len(crm), dtype=bool)
-    told = crm.activities
-    return ~np.isin(np.arange(len(crm)), told.lead[told.type == told.types.index(role)])
+    activities = crm.activities
+    return ~np.isin(np.arange(len(crm)), activities.lead[activities.type == activities.types.index(role)])
 
 
 def _too_young(loaded: Loaded) -> Iterator[Finding]:
@@ -489,16 +497,16 @@ def _too_young(loaded: Loaded) -> Iterator[Finding]:
     if not crm.horizon_applies:
         return
     young = int((crm.created + days_to_ms(target.horizon_days) > crm.snapshot).sum())
-    known = len(np.unique(examples(crm, target).lead))
+    usable_count = len(np.unique(build_examples(crm, target).lead))
     if young:
         yield Finding(
             "too_young",
             "note",
             f"{young:,} leads are younger than the horizon of {target.horizon_days:g} days at the export "
             f"({iso(crm.snapshot)[:10]}): their outcome is not known yet and they are not learnt from; "
-            f"{known:,} leads are.",
+            f"{usable_count:,} leads are.",
             f"{young:,}件のリードは、出力時点（{iso(crm.snapshot)[:10]}）で判定期間{target.horizon_days:g}日に"
-            f"達していません。結果が未確定のため学習に使わず、{known:,}件で学習します。",
+            f"達していません。結果が未確定のため学習に使わず、{usable_count:,}件で学習します。",
         )
 
 
@@ -506,7 +514,7 @@ def _no_channel(loaded: Loaded) -> Iterator[Finding]:
     column = loaded.crm.attributes.get(loaded.settings.segments.get("channel", ""))
     if column is None:
         return
-    none = int(missing(column).sum())
+    none = int(is_missing(column).sum())
     if none:
         yield Finding(
             "no_channel",

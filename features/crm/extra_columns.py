@@ -10,7 +10,7 @@ from features.crm.parsing import as_texts, as_times
 
 
 @dataclass(frozen=True)
-class Besides:
+class ExtraColumns:
     """By lead, in the order of the CRM: the id of its account, its first contact (ms UTC), and why it was
     lost; None where that is not told."""
 
@@ -19,20 +19,20 @@ class Besides:
     lost_reasons: list[str | None]
 
 
-def besides(loaded: Loaded) -> Besides:
+def read_extra_columns(loaded: Loaded) -> ExtraColumns:
     """What the columns that crm.toml names say."""
-    return Besides(_accounts(loaded), _first_contacts(loaded), _lost_reasons(loaded))
+    return ExtraColumns(_accounts(loaded), _first_contacts(loaded), _lost_reasons(loaded))
 
 
-def _texts(loaded: Loaded, column: str | None) -> list[str | None]:
+def _read_texts(loaded: Loaded, column: str | None) -> list[str | None]:
     if column is None:
         return [None] * len(loaded.crm)
-    found: list[str | None] = as_texts(loaded.leads[column], _missing(loaded)).to_pylist()
-    return found
+    texts: list[str | None] = as_texts(loaded.leads[column], _missing_values(loaded)).to_pylist()
+    return texts
 
 
 def _accounts(loaded: Loaded) -> list[str | None]:
-    return _texts(loaded, loaded.settings.leads.account)
+    return _read_texts(loaded, loaded.settings.leads.account)
 
 
 def _first_contacts(loaded: Loaded) -> list[int | None]:
@@ -40,21 +40,23 @@ def _first_contacts(loaded: Loaded) -> list[int | None]:
     settings, column = loaded.settings, loaded.settings.roles.first_contact
     if column is None or column not in loaded.leads.column_names:
         return [None] * len(loaded.crm)
-    told = as_times(loaded.leads[column], _missing(loaded), settings.zone, settings.leads.time_format)
-    return [None if at == NEVER else at for at in told.values.tolist()]
+    parsed = as_times(
+        loaded.leads[column], _missing_values(loaded), settings.zone, settings.leads.time_format
+    )
+    return [None if time_ms == NEVER else time_ms for time_ms in parsed.values.tolist()]
 
 
 def _lost_reasons(loaded: Loaded) -> list[str | None]:
     """Of a lead with several deals, that of the last."""
-    found = _texts(loaded, None)
+    reasons = _read_texts(loaded, None)
     deals = loaded.settings.deals
     if deals is None or deals.lost_reason is None:
-        return found
-    told = as_texts(loaded.deals[deals.lost_reason], _missing(loaded)).to_pylist()
-    for row, reason in zip(loaded.deal_leads.tolist(), told, strict=True):
-        found[row] = reason or found[row]
-    return found
+        return reasons
+    deal_reasons = as_texts(loaded.deals[deals.lost_reason], _missing_values(loaded)).to_pylist()
+    for row, reason in zip(loaded.deal_leads.tolist(), deal_reasons, strict=True):
+        reasons[row] = reason or reasons[row]
+    return reasons
 
 
-def _missing(loaded: Loaded) -> frozenset[str]:
+def _missing_values(loaded: Loaded) -> frozenset[str]:
     return frozenset({"", *loaded.settings.missing})

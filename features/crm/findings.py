@@ -21,7 +21,7 @@ class Finding:
     en: str
     ja: str
     column: str | None = None
-    used: bool = False
+    is_used: bool = False
 
     def text(self, lang: Language) -> str:
         return self.ja if lang == "ja" else self.en

@@ -11,21 +11,21 @@ from numpy.typing import NDArray
 
 from features.clock import NEVER
 from features.columns import Bools, Column, Ints
-from features.crm.parsing import as_numbers, encoded, positions
-from features.crm.reader import Places, Reader, order_of, rows_as_texts, since_ms, taken
-from features.crm.tables import Rows, check_columns
+from features.crm.parsing import as_numbers, encode_column, find_positions
+from features.crm.reader import LeadIndex, Reader, filter_rows, lead_order, rows_as_texts, since_ms
+from features.crm.tables import SourceRows, check_columns
 from features.errors import DataError
 from features.settings import CrmSettings, deal_columns
 
 
 @dataclass(frozen=True)
-class Identified:
+class IdentifiedLeads:
     """All leads that have an id, each once. `created` is NEVER where its date cannot be used.
 
     `wanted` are those with a date, not older than `since`.
     """
 
-    rows: Rows
+    rows: SourceRows
     ids: pa.Array
     created: Ints
     wanted: Bools
@@ -35,45 +35,45 @@ class Identified:
 class Leads:
     """The leads that are kept; `places` tells where each of all known ones went."""
 
-    rows: Rows
+    rows: SourceRows
     ids: pa.Array
     created: Ints
     account: NDArray[np.int32]
     group: NDArray[np.int32]
-    places: Places
+    lead_index: LeadIndex
 
 
-def identified_leads(reader: Reader) -> Identified:
+def read_leads(reader: Reader) -> IdentifiedLeads:
     """Read the leads' table and set aside what has no id or no date."""
     settings = reader.settings
-    rows = reader.read("leads", settings.leads)
-    check_columns(_needed(settings), rows.table.column_names, rows.name)
-    rows = _with_ids(reader, rows)
-    created = _created(reader, rows)
+    rows = reader.read_table("leads", settings.leads)
+    check_columns(_required_columns(settings), rows.table.column_names, rows.name)
+    rows = _drop_without_id(reader, rows)
+    created = _read_created(reader, rows)
     wanted = (created != NEVER) & (created >= since_ms(settings))
-    return Identified(rows, _ids(reader, rows), created, wanted)
+    return IdentifiedLeads(rows, _read_ids(reader, rows), created, wanted)
 
 
-def kept_leads(reader: Reader, found: Identified, kept: Bools) -> Leads:
+def select_leads(reader: Reader, identified: IdentifiedLeads, mask: Bools) -> Leads:
     """The leads to work with. Raises DataError where there is none."""
-    rows, created = taken(found.rows, kept), found.created[kept]
+    rows, created = filter_rows(identified.rows, mask), identified.created[mask]
     if not rows.table.num_rows:
-        told = reader.rejects.summary() or "  The table holds no rows."
-        raise DataError(f"{rows.name}: no lead is left to work with.\n{told}")
+        summary = reader.rejects.summary() or "  The table holds no rows."
+        raise DataError(f"{rows.name}: no lead is left to work with.\n{summary}")
     by_account = reader.settings.leads.account is not None
-    account = _accounts(reader, rows)
-    group = account if by_account else _repeated(rows.table, reader.settings.leads.id == "row")
-    row = np.where(kept, np.cumsum(kept) - 1, -1).astype(np.int64)
-    ranked = created if order_of(reader.settings) != "rank" else _ranks(created)
-    ids = found.ids.filter(pa.array(kept))
-    return Leads(rows, ids, ranked, account, group, Places(found.ids, row))
+    account = _number_accounts(reader, rows)
+    group = account if by_account else _group_duplicates(rows.table, reader.settings.leads.id == "row")
+    row = np.where(mask, np.cumsum(mask) - 1, -1).astype(np.int64)
+    ranked = created if lead_order(reader.settings) != "rank" else _rank(created)
+    ids = identified.ids.filter(pa.array(mask))
+    return Leads(rows, ids, ranked, account, group, LeadIndex(identified.ids, row))
 
 
-def lead_attributes(reader: Reader, rows: Rows) -> dict[str, Column]:
+def lead_attributes(reader: Reader, rows: SourceRows) -> dict[str, Column]:
     """The columns that features and segments take from the leads' table."""
     kinds = reader.settings.columns
     wanted = dict.fromkeys((*base_columns(reader.settings), *reader.settings.segments.values()))
-    return {c: reader.column(rows, c, kinds[c]) for c in wanted}
+    return {c: reader.read_column(rows, c, kinds[c]) for c in wanted}
 
 
 def base_columns(settings: CrmSettings) -> list[str]:
@@ -82,13 +82,13 @@ def base_columns(settings: CrmSettings) -> list[str]:
     return list(dict.fromkeys(f.column for f in features if f.known != "history"))
 
 
-def once(reader: Reader, rows: Rows, column: str) -> Rows:
+def drop_duplicates(reader: Reader, rows: SourceRows, column: str) -> SourceRows:
     """The first row of each id; a later one with other content is rejected.
 
     Rows without an id all stay: they cannot be told apart.
     """
-    ids = reader.texts(rows, column)
-    first = positions(ids, pc.unique(ids))
+    ids = reader.read_texts(rows, column)
+    first = find_positions(ids, pc.unique(ids))
     _, first_row = np.unique(first, return_index=True)
     repeated = pc.is_valid(ids).to_numpy(zero_copy_only=False).astype(bool)
     repeated[first_row] = False
@@ -96,14 +96,14 @@ def once(reader: Reader, rows: Rows, column: str) -> Rows:
         return rows
     later = np.flatnonzero(repeated)
     same = rows_as_texts(rows.table, later) == rows_as_texts(rows.table, first_row[first[later]])
-    other = repeated.copy()
-    other[later[same]] = False
-    reader.reject(rows, other, column, "the same id stands earlier with other content")
-    return taken(rows, ~repeated)
+    conflicting = repeated.copy()
+    conflicting[later[same]] = False
+    reader.reject(rows, conflicting, column, "the same id stands earlier with other content")
+    return filter_rows(rows, ~repeated)
 
 
-def _needed(settings: CrmSettings) -> list[str]:
-    own = [
+def _required_columns(settings: CrmSettings) -> list[str]:
+    lead_columns = [
         None if settings.leads.id == "row" else settings.leads.id,
         settings.leads.created_at,
         settings.leads.account,
@@ -111,65 +111,65 @@ def _needed(settings: CrmSettings) -> list[str]:
     ]
     deals = settings.deals
     deal = [] if deals is None or deals.source else deal_columns(deals)
-    wanted = (*own, *deal, *base_columns(settings), *settings.segments.values())
+    wanted = (*lead_columns, *deal, *base_columns(settings), *settings.segments.values())
     return [column for column in wanted if column]
 
 
-def _with_ids(reader: Reader, rows: Rows) -> Rows:
+def _drop_without_id(reader: Reader, rows: SourceRows) -> SourceRows:
     """The rows that have an id; of rows repeated to the letter, the first."""
     column = reader.settings.leads.id
     if column == "row":
         return rows
-    there = pc.is_valid(reader.texts(rows, column)).to_numpy(zero_copy_only=False).astype(bool)
-    reader.reject(rows, ~there, column, "a lead needs an id")
-    return once(reader, taken(rows, there), column)
+    has_id = pc.is_valid(reader.read_texts(rows, column)).to_numpy(zero_copy_only=False).astype(bool)
+    reader.reject(rows, ~has_id, column, "a lead needs an id")
+    return drop_duplicates(reader, filter_rows(rows, has_id), column)
 
 
-def _ids(reader: Reader, rows: Rows) -> pa.Array:
+def _read_ids(reader: Reader, rows: SourceRows) -> pa.Array:
     if reader.settings.leads.id == "row":
         return pa.array([str(n) for n in rows.numbers], pa.string())
-    return reader.texts(rows, reader.settings.leads.id).combine_chunks()
+    return reader.read_texts(rows, reader.settings.leads.id).combine_chunks()
 
 
-def _created(reader: Reader, rows: Rows) -> Ints:
+def _read_created(reader: Reader, rows: SourceRows) -> Ints:
     """The time or order value of each row; NEVER where the row is rejected."""
     s, count = reader.settings, rows.table.num_rows
-    if s.leads.created_at and order_of(s) == "date":
-        return reader.times(rows, s.leads, s.leads.created_at, "a lead needs the date it was created")
+    if s.leads.created_at and lead_order(s) == "date":
+        return reader.read_times(rows, s.leads, s.leads.created_at, "a lead needs the date it was created")
     if s.order_column:
-        return _order_values(reader, rows, s.order_column)
+        return _read_order(reader, rows, s.order_column)
     if s.order == "file":
         return np.arange(count, dtype=np.int64)
     return np.zeros(count, dtype=np.int64)
 
 
-def _order_values(reader: Reader, rows: Rows, column: str) -> Ints:
+def _read_order(reader: Reader, rows: SourceRows, column: str) -> Ints:
     """Ranks of a column of numbers, else of dates."""
     parsed = as_numbers(rows.table[column], reader.missing)
     unknown = np.isnan(parsed.values)
     if parsed.unreadable.any():
-        dates = reader.parsed_times(rows, column, reader.settings.leads.time_format)
+        dates = reader.parse_times(rows, column, reader.settings.leads.time_format)
         if dates.unreadable.sum() < parsed.unreadable.sum():
             parsed, unknown = dates, dates.values == NEVER
     reader.reject(rows, unknown, column, "the order needs a number or a date")
-    return np.where(unknown, NEVER, _ranks(np.where(unknown, 0, parsed.values)))
+    return np.where(unknown, NEVER, _rank(np.where(unknown, 0, parsed.values)))
 
 
-def _ranks(values: NDArray[np.generic]) -> Ints:
+def _rank(values: NDArray[np.generic]) -> Ints:
     return np.asarray(np.unique(values, return_inverse=True)[1], dtype=np.int64)
 
 
-def _accounts(reader: Reader, rows: Rows) -> NDArray[np.int32]:
+def _number_accounts(reader: Reader, rows: SourceRows) -> NDArray[np.int32]:
     """Account numbers; a lead without an account is one of its own."""
     count = rows.table.num_rows
     if not reader.settings.leads.account:
         return np.arange(count, dtype=np.int32)
-    told = encoded(rows.table[reader.settings.leads.account], reader.missing)
-    own = np.arange(count) + len(told.categories)
-    return np.where(told.codes >= 0, told.codes, own).astype(np.int32)
+    accounts = encode_column(rows.table[reader.settings.leads.account], reader.missing)
+    single_accounts = np.arange(count) + len(accounts.categories)
+    return np.where(accounts.codes >= 0, accounts.codes, single_accounts).astype(np.int32)
 
 
-def _repeated(table: pa.Table, by_row: bool) -> NDArray[np.int32]:
+def _group_duplicates(table: pa.Table, by_row: bool) -> NDArray[np.int32]:
     """Groups of rows that are the same to the letter; without repeats a group a row."""
     if not by_row:
         return np.arange(table.num_rows, dtype=np.int32)

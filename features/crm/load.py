@@ -11,8 +11,8 @@ import pyarrow as pa
 from features.columns import Ints
 from features.crm.activities import read_activities, read_changes
 from features.crm.deals import read_deals
-from features.crm.leads import base_columns, identified_leads, kept_leads, lead_attributes
-from features.crm.reader import Reader, order_of
+from features.crm.leads import base_columns, lead_attributes, read_leads, select_leads
+from features.crm.reader import Reader, lead_order
 from features.crm.rejects import Rejects
 from features.crm_data import Activities, Crm, Outcomes
 from features.settings import CrmSettings
@@ -41,25 +41,25 @@ def load(settings: CrmSettings, rejects_path: Path, write: bool = True) -> Loade
     file is written.
     """
     reader = Reader(settings)
-    loaded = _read(reader)
+    loaded = _read_crm(reader)
     loaded.rejects.check(settings.max_reject_share, rejects_path)
     if write:
         loaded.rejects.write(rejects_path)
     return loaded
 
 
-def _read(reader: Reader) -> Loaded:
+def _read_crm(reader: Reader) -> Loaded:
     """Deals come before the choice of leads: one whose outcome cannot be told is left out."""
     settings = reader.settings
-    found = identified_leads(reader)
-    told = read_deals(reader, found)
-    leads = kept_leads(reader, found, found.wanted & ~told.unclear)
-    deals = told.of(leads)
-    outcomes = deals.outcomes(len(leads.ids))
-    activities = read_activities(reader, leads.places)
+    identified = read_leads(reader)
+    all_deals = read_deals(reader, identified)
+    leads = select_leads(reader, identified, identified.wanted & ~all_deals.unclear)
+    deals = all_deals.filter_by_leads(leads)
+    outcomes = deals.to_outcomes(len(leads.ids))
+    activities = read_activities(reader, leads.lead_index)
     crm = Crm(
         lead_ids=np.array(leads.ids.to_pylist(), dtype=object),
-        order=order_of(settings),
+        order=lead_order(settings),
         created=leads.created,
         account=leads.account,
         group=leads.group,
@@ -68,7 +68,7 @@ def _read(reader: Reader) -> Loaded:
         outcomes=outcomes,
         snapshot=_snapshot(reader, leads.created, outcomes, activities),
         dated_outcomes=bool(settings.deals and settings.deals.closed_at),
-        changes=read_changes(reader, leads.places),
+        changes=read_changes(reader, leads.lead_index),
         for_segments=frozenset(settings.segments.values()) - {*base_columns(settings)},
     )
     return Loaded(settings, crm, reader.rejects, leads.rows.table, deals.table, deals.lead)
@@ -76,8 +76,8 @@ def _read(reader: Reader) -> Loaded:
 
 def _snapshot(reader: Reader, created: Ints, outcomes: Outcomes, activities: Activities) -> int:
     """The moment of the export: as crm.toml says, else the latest time in the data."""
-    if reader.settings.as_of or order_of(reader.settings) != "date":
+    if reader.settings.as_of or lead_order(reader.settings) != "date":
         return reader.latest
     closes = outcomes.closed_at[outcomes.closed & (outcomes.closed_at > 0)]
     wins = outcomes.won_at[outcomes.won & (outcomes.won_at > 0)]
-    return max(int(a.max()) for a in (created, closes, wins, activities.at) if len(a)) + 1
+    return max(int(a.max()) for a in (created, closes, wins, activities.time_ms) if len(a)) + 1

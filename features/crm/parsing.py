@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from features.clock import NEVER
 from features.columns import Bools, Floats, Ints, Texts
-from features.numbers import THOUSANDS, half_width
+from features.numbers import THOUSANDS, to_half_width
 
 _OFFSET = r"([zZ]|\d[T ]?\d{1,2}(:?\d{2}){1,2}([.,]\d+)?\s*[+-]\d{2}(:?\d{2})?)$"
 _UTC = r"\s*(UTC|GMT)$"
@@ -31,42 +31,42 @@ class Parsed:
 
 def as_texts(array: pa.ChunkedArray, missing: Collection[str]) -> pa.ChunkedArray:
     """The values as texts without outer spaces; null where missing."""
-    told = pc.utf8_trim_whitespace(_plain_texts(array))
+    texts = pc.utf8_trim_whitespace(_to_texts(array))
     if not missing:
-        return told
-    empty = pc.is_in(told, value_set=pa.array(sorted(missing), told.type))
-    return pc.if_else(empty, pa.scalar(None, told.type), told) if pc.any(empty).as_py() else told
+        return texts
+    empty = pc.is_in(texts, value_set=pa.array(sorted(missing), texts.type))
+    return pc.if_else(empty, pa.scalar(None, texts.type), texts) if pc.any(empty).as_py() else texts
 
 
-def encoded(array: pa.ChunkedArray, missing: Collection[str]) -> Texts:
+def encode_column(array: pa.ChunkedArray, missing: Collection[str]) -> Texts:
     """The values as codes into their categories (in the order of their first appearance)."""
-    told = as_texts(array, missing).combine_chunks().dictionary_encode()
-    if isinstance(told, pa.ChunkedArray):
-        told = told.combine_chunks()
-    codes = pc.fill_null(told.indices, -1).to_numpy(zero_copy_only=False).astype(np.int32)
-    return Texts(codes, tuple(str(v) for v in told.dictionary.to_pylist()))
+    dictionary = as_texts(array, missing).combine_chunks().dictionary_encode()
+    if isinstance(dictionary, pa.ChunkedArray):
+        dictionary = dictionary.combine_chunks()
+    codes = pc.fill_null(dictionary.indices, -1).to_numpy(zero_copy_only=False).astype(np.int32)
+    return Texts(codes, tuple(str(v) for v in dictionary.dictionary.to_pylist()))
 
 
 def as_numbers(array: pa.ChunkedArray, missing: Collection[str]) -> Parsed:
     """The values as float64 (nan: missing); '1,200' and '１２００' are read as 1200."""
     if _is_number(array.type):
         values = np.asarray(array.cast(pa.float64()).to_numpy(zero_copy_only=False), np.float64)
-        empty = np.isinf(values) | np.isin(values, _numbers_among(missing))
+        empty = np.isinf(values) | np.isin(values, _parse_missing_numbers(missing))
         return Parsed(np.where(empty, np.nan, values), np.isinf(values))
-    told = _half_width(as_texts(array, missing))
-    grouped = pc.match_substring_regex(told, THOUSANDS)
-    plain = pc.if_else(grouped, pc.replace_substring(told, ",", ""), told)
+    texts = _normalize_width(as_texts(array, missing))
+    grouped = pc.match_substring_regex(texts, THOUSANDS)
+    plain = pc.if_else(grouped, pc.replace_substring(texts, ",", ""), texts)
     series = pd.Series(plain.to_numpy(zero_copy_only=False), dtype=object)
-    told_numbers = pd.to_numeric(series, errors="coerce").to_numpy(dtype=np.float64)
-    values = np.where(np.isfinite(told_numbers), told_numbers, np.nan)
-    return Parsed(values, np.isnan(values) & _there(told))
+    numbers = pd.to_numeric(series, errors="coerce").to_numpy(dtype=np.float64)
+    values = np.where(np.isfinite(numbers), numbers, np.nan)
+    return Parsed(values, np.isnan(values) & _is_valid(texts))
 
 
-def _half_width(told: pa.ChunkedArray) -> pa.ChunkedArray:
-    if pc.all(pc.string_is_ascii(told)).as_py() is not False:
-        return told
-    texts = [None if text is None else half_width(text) for text in told.to_pylist()]
-    return pa.chunked_array([pa.array(texts, told.type)])
+def _normalize_width(array: pa.ChunkedArray) -> pa.ChunkedArray:
+    if pc.all(pc.string_is_ascii(array)).as_py() is not False:
+        return array
+    texts = [None if text is None else to_half_width(text) for text in array.to_pylist()]
+    return pa.chunked_array([pa.array(texts, array.type)])
 
 
 def as_times(
@@ -78,56 +78,56 @@ def as_times(
     that summer time repeats is taken as the earlier one.
     """
     if pa.types.is_timestamp(array.type) or pa.types.is_date(array.type):
-        return Parsed(_stamped(array, zone), np.zeros(len(array), dtype=bool))
-    told = pc.replace_substring_regex(as_texts(array, missing), _UTC, "Z")
-    texts = told.to_pandas().astype(object)
-    there = _there(told)
-    with_offset = pc.fill_null(pc.match_substring_regex(told, _OFFSET), False)
-    aware = with_offset.to_numpy(zero_copy_only=False).astype(bool) if not time_format else ~there
+        return Parsed(_to_ms(array, zone), np.zeros(len(array), dtype=bool))
+    cleaned = pc.replace_substring_regex(as_texts(array, missing), _UTC, "Z")
+    texts = cleaned.to_pandas().astype(object)
+    is_present = _is_valid(cleaned)
+    with_offset = pc.fill_null(pc.match_substring_regex(cleaned, _OFFSET), False)
+    aware = with_offset.to_numpy(zero_copy_only=False).astype(bool) if not time_format else ~is_present
     values = np.full(len(texts), NEVER, dtype=np.int64)
-    values[aware & there] = _parsed(texts[aware & there], None, None)
-    values[~aware & there] = _parsed(texts[~aware & there], zone, time_format)
-    return Parsed(values, there & (values == NEVER))
+    values[aware & is_present] = _parse_times(texts[aware & is_present], None, None)
+    values[~aware & is_present] = _parse_times(texts[~aware & is_present], zone, time_format)
+    return Parsed(values, is_present & (values == NEVER))
 
 
-def positions(ids: pa.ChunkedArray, among: pa.Array) -> Ints:
+def find_positions(ids: pa.ChunkedArray, values: pa.Array) -> Ints:
     """Where each of `ids` stands in `among`; -1 where it does not."""
-    found = pc.index_in(ids, value_set=among)
-    return np.asarray(pc.fill_null(found, -1).to_numpy(zero_copy_only=False), dtype=np.int64)
+    indices = pc.index_in(ids, value_set=values)
+    return np.asarray(pc.fill_null(indices, -1).to_numpy(zero_copy_only=False), dtype=np.int64)
 
 
-def _parsed(texts: pd.Series, zone: ZoneInfo | None, time_format: str | None) -> Ints:
+def _parse_times(texts: pd.Series, zone: ZoneInfo | None, time_format: str | None) -> Ints:
     if not len(texts):
         return np.empty(0, dtype=np.int64)
     if time_format:
-        own = "%z" in time_format or "%Z" in time_format
-        stamps = pd.to_datetime(texts, format=time_format, errors="coerce", utc=own)
+        has_offset = "%z" in time_format or "%Z" in time_format
+        stamps = pd.to_datetime(texts, format=time_format, errors="coerce", utc=has_offset)
     else:
-        iso = texts.str.replace(r"^(\d{4})/(\d{1,2})/(\d{1,2})", _dashed, regex=True)
+        iso = texts.str.replace(r"^(\d{4})/(\d{1,2})/(\d{1,2})", _with_dashes, regex=True)
         stamps = pd.to_datetime(iso, format="ISO8601", errors="coerce", utc=zone is None)
-    own = stamps.dt.tz is not None
-    naive = (stamps.dt.tz_convert(None) if own else stamps).to_numpy()
-    return _stamped(pa.chunked_array([pa.array(naive, from_pandas=True)]), None if own else zone)
+    has_offset = stamps.dt.tz is not None
+    naive = (stamps.dt.tz_convert(None) if has_offset else stamps).to_numpy()
+    return _to_ms(pa.chunked_array([pa.array(naive, from_pandas=True)]), None if has_offset else zone)
 
 
-def _dashed(match: object) -> str:
+def _with_dashes(match: object) -> str:
     year, month, day = match.groups()  # type: ignore[attr-defined]
     return f"{year}-{month:0>2}-{day:0>2}"
 
 
-def _stamped(array: pa.ChunkedArray, zone: ZoneInfo | None) -> Ints:
+def _to_ms(array: pa.ChunkedArray, zone: ZoneInfo | None) -> Ints:
     stamps = array.cast(pa.timestamp("ms", tz=getattr(array.type, "tz", None)), safe=False)
     if stamps.type.tz is None and zone is not None and zone.key != "UTC":
         stamps = pc.assume_timezone(stamps, zone.key, ambiguous="earliest", nonexistent="latest")
-    told = pc.fill_null(stamps.cast(pa.int64()), NEVER)
-    return np.asarray(told.to_numpy(zero_copy_only=False), dtype=np.int64)
+    milliseconds = pc.fill_null(stamps.cast(pa.int64()), NEVER)
+    return np.asarray(milliseconds.to_numpy(zero_copy_only=False), dtype=np.int64)
 
 
-def _plain_texts(array: pa.ChunkedArray) -> pa.ChunkedArray:
+def _to_texts(array: pa.ChunkedArray) -> pa.ChunkedArray:
     """The values as texts, alike from every source: 5 is '5' as an integer, a float, a decimal."""
     kind = array.type
     if pa.types.is_dictionary(kind):
-        return _plain_texts(array.cast(kind.value_type))
+        return _to_texts(array.cast(kind.value_type))
     if pa.types.is_floating(kind):
         return _floats_as_texts(array)
     if pa.types.is_decimal(kind) and kind.scale > 0:
@@ -140,22 +140,22 @@ def _plain_texts(array: pa.ChunkedArray) -> pa.ChunkedArray:
 
 def _floats_as_texts(array: pa.ChunkedArray) -> pa.ChunkedArray:
     """Whole numbers without a point or an exponent: ids come as floats where some are missing."""
-    told = array.cast(pa.float64())
-    whole = pc.and_(pc.less(pc.abs(told), 2.0**53), pc.equal(pc.floor(told), told))
-    digits = pc.if_else(whole, told, None).cast(pa.int64()).cast(pa.string())
-    return pc.coalesce(digits, told.cast(pa.string()))
+    numbers = array.cast(pa.float64())
+    is_whole = pc.and_(pc.less(pc.abs(numbers), 2.0**53), pc.equal(pc.floor(numbers), numbers))
+    digits = pc.if_else(is_whole, numbers, None).cast(pa.int64()).cast(pa.string())
+    return pc.coalesce(digits, numbers.cast(pa.string()))
 
 
-def _numbers_among(missing: Collection[str]) -> list[float]:
-    found = []
+def _parse_missing_numbers(missing: Collection[str]) -> list[float]:
+    numbers = []
     for word in missing:
         with suppress(ValueError):
-            found.append(float(word))
-    return found
+            numbers.append(float(word))
+    return numbers
 
 
-def _there(told: pa.ChunkedArray) -> Bools:
-    return np.asarray(pc.is_valid(told).to_numpy(zero_copy_only=False), dtype=bool)
+def _is_valid(array: pa.ChunkedArray) -> Bools:
+    return np.asarray(pc.is_valid(array).to_numpy(zero_copy_only=False), dtype=bool)
 
 
 def _is_plain(kind: pa.DataType) -> bool:
@@ -179,6 +179,6 @@ def _is_number(kind: pa.DataType) -> bool:
     return any(check(kind) for check in checks)
 
 
-def plain(array: pa.ChunkedArray, rows: NDArray[np.integer]) -> list[str]:
+def source_texts(array: pa.ChunkedArray, rows: NDArray[np.integer]) -> list[str]:
     """The values at `rows` as they stood in the source, for messages."""
     return ["" if v is None else str(v) for v in array.take(pa.array(rows)).to_pylist()]

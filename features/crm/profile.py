@@ -14,11 +14,11 @@ import pyarrow.compute as pc
 from sqlalchemy import inspect
 
 from features.crm.parsing import as_numbers, as_texts, as_times
-from features.crm.tables import Rows, database, database_url, read_rows, shown
+from features.crm.tables import SourceRows, database_engine, database_url, mask_password, read_rows
 from features.errors import DataError
-from features.settings import MISSING, Source, expanded
+from features.settings import MISSING, Source, expand_variables
 
-Sort: TypeAlias = Literal["time", "number", "text", "empty"]
+ColumnKind: TypeAlias = Literal["time", "number", "text", "empty"]
 _EMPTY = frozenset({*MISSING, "Select"})
 _SEPARATORS, _ENCODINGS = (",", ";", "\t", "|"), ("utf-8", "cp932")
 
@@ -28,7 +28,7 @@ class ColumnProfile:
     """One column: `distinct` values, `filled` share, and the commonest values first."""
 
     name: str
-    sort: Sort
+    kind: ColumnKind
     filled: float
     distinct: int
     rows: int
@@ -45,7 +45,7 @@ class TableProfile:
 
     source: Source
     name: str
-    rows: Rows
+    rows: SourceRows
     columns: tuple[ColumnProfile, ...]
 
     def column(self, name: str) -> ColumnProfile:
@@ -58,16 +58,16 @@ class TableProfile:
 def profile_tables(place: str, folder: Path) -> list[TableProfile]:
     """The table of a file, or all tables of a database."""
     if "://" not in place:
-        return [_profile(_guessed(place, folder), Path(place).stem, folder)]
-    url = database_url(expanded(place), folder)
-    with database(url, "its list of tables") as engine:
+        return [_profile_table(_guess_source(place, folder), Path(place).stem, folder)]
+    url = database_url(expand_variables(place), folder)
+    with database_engine(url, "its list of tables") as engine:
         names = inspect(engine).get_table_names()
     if not names:
-        raise DataError(f"{shown(url)}: holds no table.")
-    return [_profile(Source(source=place, table=name), name, folder) for name in names]
+        raise DataError(f"{mask_password(url)}: holds no table.")
+    return [_profile_table(Source(source=place, table=name), name, folder) for name in names]
 
 
-def _guessed(place: str, folder: Path) -> Source:
+def _guess_source(place: str, folder: Path) -> Source:
     """The source of a file with the encoding and the separator that fit its first lines."""
     path = folder / place
     if not path.is_file() or path.suffix.lower() in (".parquet", ".pq"):
@@ -88,26 +88,26 @@ def _decodes(start: bytes, encoding: str) -> bool:
     return True
 
 
-def _profile(source: Source, name: str, folder: Path) -> TableProfile:
+def _profile_table(source: Source, name: str, folder: Path) -> TableProfile:
     rows = read_rows(source, folder)
-    columns = tuple(_column(rows.table[c], c) for c in rows.table.column_names)
+    columns = tuple(_profile_column(rows.table[c], c) for c in rows.table.column_names)
     return TableProfile(source, name, rows, columns)
 
 
-def _column(array: pa.ChunkedArray, name: str) -> ColumnProfile:
-    told = as_texts(array, _EMPTY)
-    there = pc.is_valid(told)
-    filled = float(pc.mean(there.cast(pa.int8())).as_py() or 0)
-    counts = pc.value_counts(told.drop_null().combine_chunks())
+def _profile_column(array: pa.ChunkedArray, name: str) -> ColumnProfile:
+    texts = as_texts(array, _EMPTY)
+    is_filled = pc.is_valid(texts)
+    filled = float(pc.mean(is_filled.cast(pa.int8())).as_py() or 0)
+    counts = pc.value_counts(texts.drop_null().combine_chunks())
     ranked = sorted(counts.to_pylist(), key=lambda c: -c["counts"])[:40]
     common = tuple(str(c["values"]) for c in ranked)
-    return ColumnProfile(name, _sort(array, told), filled, len(counts), len(array), common)
+    return ColumnProfile(name, _detect_kind(array, texts), filled, len(counts), len(array), common)
 
 
-def _sort(array: pa.ChunkedArray, told: pa.ChunkedArray) -> Sort:
+def _detect_kind(array: pa.ChunkedArray, texts: pa.ChunkedArray) -> ColumnKind:
     if pa.types.is_temporal(array.type):
         return "time"
-    filled = told.drop_null()
+    filled = texts.drop_null()
     if not len(filled):
         return "empty"
     if not as_numbers(filled, ()).unreadable.any():

@@ -17,7 +17,7 @@ from features.crm.audit import audit
 from features.crm.findings import Finding
 from features.crm.load import Loaded, load
 from features.crm.profile import ColumnProfile, TableProfile, profile_tables
-from features.errors import DataError, nearest
+from features.errors import DataError, suggest_nearest
 from features.settings import MISSING, Source, parse_settings
 
 _WON = re.compile(
@@ -39,7 +39,7 @@ _FEW, _MOST_TYPES, _TEXT_VALUES = 12, 20, 400
 
 
 @dataclass(frozen=True)
-class _Found:
+class _DetectedTables:
     """Which table is what; columns by their part in crm.toml."""
 
     leads: TableProfile
@@ -71,15 +71,15 @@ def propose(places: list[str], folder: Path, outcome: str | None = None) -> Prop
     Raises DataError where no outcome can be found; `outcome` names its column then.
     """
     tables = [t for place in places for t in profile_tables(place, folder)]
-    found = _find(tables, outcome)
-    draft = _write(found, 90, {})
-    loaded = _loaded(draft, folder)
+    detected = _detect_tables(tables, outcome)
+    draft = _write(detected, 90, {})
+    loaded = _load_draft(draft, folder)
     suspects = {f.column: f for f in audit(loaded) if f.column and f.severity in ("leak", "suspect")}
-    text = _write(found, _horizon(loaded), suspects)
-    return Proposal(text, audit(_loaded(text, folder)))
+    text = _write(detected, _suggest_horizon(loaded), suspects)
+    return Proposal(text, audit(_load_draft(text, folder)))
 
 
-def _loaded(text: str, folder: Path) -> Loaded:
+def _load_draft(text: str, folder: Path) -> Loaded:
     settings = parse_settings(tomllib.loads(text), folder / "crm.toml")
     lenient = settings.model_copy(update={"max_reject_share": 1.0})
     return load(lenient, folder / ".hotlead-init-rejects.csv", write=False)
@@ -88,9 +88,9 @@ def _loaded(text: str, folder: Path) -> Loaded:
 # -- which table is what ------------------------------------------------------------------------
 
 
-def _find(tables: list[TableProfile], outcome: str | None) -> _Found:
+def _detect_tables(tables: list[TableProfile], outcome: str | None) -> _DetectedTables:
     leads, lead_id = _leads_table(tables)
-    linked = _linked(tables, leads, lead_id)
+    linked = _find_links(tables, leads, lead_id)
     deals = _deals_table([t for t in tables if t is leads or t.name in linked], leads, outcome)
     if deals is None:
         deals = _table_of_wins(tables, linked) if outcome is None else None
@@ -99,12 +99,12 @@ def _find(tables: list[TableProfile], outcome: str | None) -> _Found:
     changes = next((t for t in tables if t.name in linked and _field_column(t)), None)
     events = [t for t in tables if t.name in linked and t not in (deals, changes)]
     activities = next((t for t in sorted(events, key=_length, reverse=True) if _time_column(t)), None)
-    return _Found(
+    return _DetectedTables(
         leads,
         lead_id,
         None if deals is leads else deals,
         linked.get(deals.name),
-        _outcome(deals, outcome),
+        _find_outcome(deals, outcome),
         activities,
         linked.get(activities.name) if activities else None,
         changes,
@@ -112,15 +112,15 @@ def _find(tables: list[TableProfile], outcome: str | None) -> _Found:
     )
 
 
-def _linked(tables: list[TableProfile], leads: TableProfile, lead_id: str) -> dict[str, str]:
+def _find_links(tables: list[TableProfile], leads: TableProfile, lead_id: str) -> dict[str, str]:
     """The tables that point to leads, and by which column."""
-    links = {t.name: _link(t, leads, lead_id) for t in tables if t is not leads}
+    links = {t.name: _find_link(t, leads, lead_id) for t in tables if t is not leads}
     return {name: column for name, column in links.items() if column is not None}
 
 
 def _deals_table(tables: list[TableProfile], leads: TableProfile, outcome: str | None) -> TableProfile | None:
     """The table with the outcome: that of the leads where it has one."""
-    decided = [t for t in tables if _outcome(t, outcome)]
+    decided = [t for t in tables if _find_outcome(t, outcome)]
     return leads if leads in decided else next(iter(decided), None)
 
 
@@ -128,7 +128,7 @@ def _table_of_wins(tables: list[TableProfile], linked: dict[str, str]) -> TableP
     """A table with a date of the close and at most one row a lead: the won ones."""
     for table in tables:
         column = linked.get(table.name)
-        if column and _named(table, _CLOSED, "time") and table.column(column).unique:
+        if column and _find_column(table, _CLOSED, "time") and table.column(column).unique:
             return table
     return None
 
@@ -136,7 +136,7 @@ def _table_of_wins(tables: list[TableProfile], linked: dict[str, str]) -> TableP
 def _no_outcome(tables: list[TableProfile], outcome: str | None) -> DataError:
     names = [c.name for t in tables for c in t.columns]
     if outcome is not None and outcome not in names:
-        return DataError(f"--outcome: there is no column {outcome!r}; {nearest(outcome, names)}.")
+        return DataError(f"--outcome: there is no column {outcome!r}; {suggest_nearest(outcome, names)}.")
     why = (
         "No column looks like an outcome (won or lost)"
         if outcome is None
@@ -153,10 +153,10 @@ def _leads_table(tables: list[TableProfile]) -> tuple[TableProfile, str]:
     """The table that the others point to, by a column whose values are all different."""
     best = (-1.0, tables[0], "row")
     for table in tables:
-        for column in (c for c in table.columns if c.unique and c.sort != "time"):
-            pointing = sum(bool(_link(t, table, column.name)) for t in tables if t is not table)
+        for column in (c for c in table.columns if c.unique and c.kind != "time"):
+            pointing = sum(bool(_find_link(t, table, column.name)) for t in tables if t is not table)
             named = bool(re.search(r"(^|_| )id$|id\b|番号|コード", column.name, re.I)) + (
-                column.sort == "text"
+                column.kind == "text"
             )
             score = 10 * pointing + named + bool(re.search("lead|リード", table.name, re.I))
             if score > best[0]:
@@ -164,20 +164,20 @@ def _leads_table(tables: list[TableProfile]) -> tuple[TableProfile, str]:
     return best[1], best[2]
 
 
-def _link(table: TableProfile, leads: TableProfile, lead_id: str) -> str | None:
+def _find_link(table: TableProfile, leads: TableProfile, lead_id: str) -> str | None:
     """The column of `table` whose values are ids of leads."""
     if lead_id == "row":
         return None
     ids = leads.texts(lead_id).combine_chunks()
     for column in sorted(table.columns, key=lambda c: c.name != lead_id):
-        if column.sort in ("text", "number") and column.filled > 0.9 and column.distinct > _FEW:
-            known = pc.is_in(table.texts(column.name), value_set=ids.unique())
-            if pc.mean(known.cast("int8")).as_py() > 0.9:
+        if column.kind in ("text", "number") and column.filled > 0.9 and column.distinct > _FEW:
+            is_lead_id = pc.is_in(table.texts(column.name), value_set=ids.unique())
+            if pc.mean(is_lead_id.cast("int8")).as_py() > 0.9:
                 return column.name
     return None
 
 
-def _outcome(table: TableProfile | None, named: str | None) -> ColumnProfile | None:
+def _find_outcome(table: TableProfile | None, named: str | None) -> ColumnProfile | None:
     """The column that tells won from lost: its values must, its name helps."""
     best: tuple[float, ColumnProfile | None] = (0.0, None)
     for column in table.columns if table else ():
@@ -198,73 +198,73 @@ def _field_column(table: TableProfile) -> ColumnProfile | None:
     return next((c for c in table.columns if _FIELD.search(c.name) and c.distinct < _TEXT_VALUES), None)
 
 
-def _named(table: TableProfile, pattern: re.Pattern[str], *sorts: str) -> ColumnProfile | None:
-    return next((c for c in table.columns if c.sort in sorts and pattern.search(c.name)), None)
+def _find_column(table: TableProfile, pattern: re.Pattern[str], *sorts: str) -> ColumnProfile | None:
+    return next((c for c in table.columns if c.kind in sorts and pattern.search(c.name)), None)
 
 
 def _time_column(table: TableProfile) -> ColumnProfile | None:
-    return next((c for c in table.columns if c.sort == "time" and c.filled > 0.95), None)
+    return next((c for c in table.columns if c.kind == "time" and c.filled > 0.95), None)
 
 
-def _created(found: _Found) -> ColumnProfile | None:
-    return _named(found.leads, _CREATED, "time") or _time_column(found.leads)
+def _created_column(detected: _DetectedTables) -> ColumnProfile | None:
+    return _find_column(detected.leads, _CREATED, "time") or _time_column(detected.leads)
 
 
-def _order(found: _Found) -> str | None:
+def _order_column(detected: _DetectedTables) -> str | None:
     """Where there is no date: a running number, else the order of the file."""
-    if _created(found):
+    if _created_column(detected):
         return None
-    numbered = (c for c in found.leads.columns if c.unique and c.sort == "number")
+    numbered = (c for c in detected.leads.columns if c.unique and c.kind == "number")
     return next((c.name for c in numbered), "file")
 
 
-def _horizon(loaded: Loaded) -> int:
+def _suggest_horizon(loaded: Loaded) -> int:
     """A round number of days within which nine in ten of the won deals were won."""
     crm = loaded.crm
     won = crm.outcomes.won
     if not crm.horizon_applies or not won.any():
         return 90
-    took = (crm.outcomes.won_at[won] - crm.created[won]) / MS_PER_DAY
-    needed = float(np.quantile(took[took >= 0], 0.9)) if (took >= 0).any() else 90.0
+    days_to_win = (crm.outcomes.won_at[won] - crm.created[won]) / MS_PER_DAY
+    needed = float(np.quantile(days_to_win[days_to_win >= 0], 0.9)) if (days_to_win >= 0).any() else 90.0
     return next((h for h in _HORIZONS if h >= needed), _HORIZONS[-1])
 
 
 # -- writing it down ------------------------------------------------------------------------------
 
 
-def _write(found: _Found, horizon: int, suspects: dict[str, Finding]) -> str:
+def _write(detected: _DetectedTables, horizon: int, suspects: dict[str, Finding]) -> str:
     sections = [
-        _head(found),
-        _leads(found),
-        _deals(found),
-        _activities(found),
-        _changes(found),
-        _target(found, horizon),
-        _segments(found),
-        _features(found, suspects),
+        _write_head(detected),
+        _write_leads(detected),
+        _write_deals(detected),
+        _write_activities(detected),
+        _write_changes(detected),
+        _write_target(detected, horizon),
+        _write_segments(detected),
+        _write_features(detected, suspects),
     ]
     return "\n".join(section for section in sections if section)
 
 
-def _head(found: _Found) -> str:
-    order = _order(found)
+def _write_head(detected: _DetectedTables) -> str:
+    order = _order_column(detected)
     note = '  # oldest first? If the order means nothing, say "none"' if order == "file" else ""
     lines = [
         "# How Hotlead reads this export. Proposed by `hotlead init`: read it through, above all",
         "# the lines that are commented out. `hotlead check` says what would make a model lie.",
         "",
         "[crm]",
-        f"name = {_q(found.leads.name)}",
+        f"name = {_quote(detected.leads.name)}",
         'time_zone = "UTC"  # the zone of times without an offset, such as "Asia/Tokyo"',
-        *([f"order = {_q(order)}{note}"] if order else []),
-        f"missing = {_list(_missing(found))}  # values that mean: nothing is known",
+        *([f"order = {_quote(order)}{note}"] if order else []),
+        f"missing = {_quote_list(_missing_words(detected))}  # values that mean: nothing is known",
     ]
     return "\n".join(lines) + "\n"
 
 
-def _missing(found: _Found) -> list[str]:
+def _missing_words(detected: _DetectedTables) -> list[str]:
     """The usual words for a missing value that stand in these tables."""
-    tables = (found.leads, found.deals, found.activities, found.changes)
+    tables = (detected.leads, detected.deals, detected.activities, detected.changes)
     raw = {
         str(v).strip()
         for t in tables
@@ -276,55 +276,55 @@ def _missing(found: _Found) -> list[str]:
 
 
 def _source(source: Source) -> Iterator[str]:
-    yield f"source = {_q(source.source)}"
+    yield f"source = {_quote(source.source)}"
     if source.table:
-        yield f"table = {_q(source.table)}"
+        yield f"table = {_quote(source.table)}"
     if source.separator != ",":
-        yield f"separator = {_q(source.separator)}"
+        yield f"separator = {_quote(source.separator)}"
     if source.encoding != "utf-8":
-        yield f"encoding = {_q(source.encoding)}"
+        yield f"encoding = {_quote(source.encoding)}"
 
 
-def _leads(found: _Found) -> str:
-    lines = ["[leads]", *_source(found.leads.source), f"id = {_q(found.lead_id)}"]
-    if created := _created(found):
-        lines.append(f"created_at = {_q(created.name)}")
-    if account := _account(found):
-        lines.append(f"account = {_q(account.name)}  # leads of one account stay together in every split")
+def _write_leads(detected: _DetectedTables) -> str:
+    lines = ["[leads]", *_source(detected.leads.source), f"id = {_quote(detected.lead_id)}"]
+    if created := _created_column(detected):
+        lines.append(f"created_at = {_quote(created.name)}")
+    if account := _account_column(detected):
+        lines.append(f"account = {_quote(account.name)}  # leads of one account stay together in every split")
     return "\n".join(lines) + "\n"
 
 
-def _account(found: _Found) -> ColumnProfile | None:
-    account = _named(found.leads, _ACCOUNT, "text", "number")
-    if account is None or account.unique or account.name == found.lead_id:
+def _account_column(detected: _DetectedTables) -> ColumnProfile | None:
+    account = _find_column(detected.leads, _ACCOUNT, "text", "number")
+    if account is None or account.unique or account.name == detected.lead_id:
         return None
     return account if account.distinct > 0.05 * account.rows else None
 
 
-def _deals(found: _Found) -> str:
+def _write_deals(detected: _DetectedTables) -> str:
     lines = ["[deals]"]
-    if found.deals:
-        lines += [*_source(found.deals.source), f"lead = {_q(found.deal_lead)}"]
-    if found.outcome:
-        won, lost, other = _values(found.outcome)
+    if detected.deals:
+        lines += [*_source(detected.deals.source), f"lead = {_quote(detected.deal_lead)}"]
+    if detected.outcome:
+        won, lost, undecided = _values(detected.outcome)
         if not won:
             raise DataError(
-                f"{found.outcome.name}: no value looks like won. Values: "
-                f"{', '.join(found.outcome.common[:12])}. Name another column with --outcome, or "
+                f"{detected.outcome.name}: no value looks like won. Values: "
+                f"{', '.join(detected.outcome.common[:12])}. Name another column with --outcome, or "
                 "write `won` and `lost` into a crm.toml by hand."
             )
         lines += [
-            f"outcome = {_q(found.outcome.name)}",
-            f"won = {_list(won)}",
-            f"lost = {_list(lost)}",
+            f"outcome = {_quote(detected.outcome.name)}",
+            f"won = {_quote_list(won)}",
+            f"lost = {_quote_list(lost)}",
         ]
-        lines += [f"ignore = {_list(other)}  # neither won nor lost"] if other else []
-    elif found.deals:
+        lines += [f"ignore = {_quote_list(undecided)}  # neither won nor lost"] if undecided else []
+    elif detected.deals:
         lines.append("# Without an outcome column every row counts as a won deal.")
-    if _created(found) and (closed := _named(found.deal_table, _CLOSED, "time")):
-        lines.append(f"closed_at = {_q(closed.name)}")
-    if amount := _named(found.deal_table, _AMOUNT, "number"):
-        lines.append(f"amount = {_q(amount.name)}")
+    if _created_column(detected) and (closed := _find_column(detected.deal_table, _CLOSED, "time")):
+        lines.append(f"closed_at = {_quote(closed.name)}")
+    if amount := _find_column(detected.deal_table, _AMOUNT, "number"):
+        lines.append(f"amount = {_quote(amount.name)}")
     return "\n".join(lines) + "\n"
 
 
@@ -334,127 +334,139 @@ def _values(outcome: ColumnProfile) -> tuple[list[str], list[str], list[str]]:
     return won, lost, [v for v in outcome.common if v not in (*won, *lost)]
 
 
-def _activities(found: _Found) -> str:
-    at = _time_column(found.activities) if found.activities else None
-    if not found.activities or not at or not _created(found):
+def _write_activities(detected: _DetectedTables) -> str:
+    time_column = _time_column(detected.activities) if detected.activities else None
+    if not detected.activities or not time_column or not _created_column(detected):
         return ""
-    lines = ["[activities]", *_source(found.activities.source), f"lead = {_q(found.activity_lead)}"]
-    lines.append(f"at = {_q(at.name)}")
-    if kind := _type_column(found):
-        lines.append(f"type = {_q(kind.name)}")
-    if value := _named(found.activities, re.compile("value|amount|minutes|count|値"), "number"):
-        lines.append(f"value = {_q(value.name)}")
+    lines = ["[activities]", *_source(detected.activities.source), f"lead = {_quote(detected.activity_lead)}"]
+    lines.append(f"at = {_quote(time_column.name)}")
+    if kind := _type_column(detected):
+        lines.append(f"type = {_quote(kind.name)}")
+    if value := _find_column(detected.activities, re.compile("value|amount|minutes|count|値"), "number"):
+        lines.append(f"value = {_quote(value.name)}")
     return "\n".join(lines) + "\n"
 
 
-def _type_column(found: _Found) -> ColumnProfile | None:
-    table = found.activities
-    fitting = [c for c in (table.columns if table else ()) if c.sort == "text" and c.distinct <= 200]
+def _type_column(detected: _DetectedTables) -> ColumnProfile | None:
+    table = detected.activities
+    fitting = [c for c in (table.columns if table else ()) if c.kind == "text" and c.distinct <= 200]
     return next((c for c in fitting if _TYPE.search(c.name)), None)
 
 
-def _changes(found: _Found) -> str:
-    if not found.changes or not _created(found):
+def _write_changes(detected: _DetectedTables) -> str:
+    if not detected.changes or not _created_column(detected):
         return ""
-    at, field = _time_column(found.changes), _field_column(found.changes)
-    value = _named(found.changes, re.compile(r"value|new|値"), "text", "number")
-    if not at or not field or not value:
+    time_column, field = _time_column(detected.changes), _field_column(detected.changes)
+    value = _find_column(detected.changes, re.compile(r"value|new|値"), "text", "number")
+    if not time_column or not field or not value:
         return ""
     return (
         "\n".join(
             [
                 "[changes]",
-                *_source(found.changes.source),
-                f"lead = {_q(found.change_lead)}",
-                f"column = {_q(field.name)}",
-                f"value = {_q(value.name)}",
-                f"at = {_q(at.name)}",
+                *_source(detected.changes.source),
+                f"lead = {_quote(detected.change_lead)}",
+                f"column = {_quote(field.name)}",
+                f"value = {_quote(value.name)}",
+                f"at = {_quote(time_column.name)}",
             ]
         )
         + "\n"
     )
 
 
-def _target(found: _Found, horizon: int) -> str:
-    if not _created(found) or not _named(found.deal_table, _CLOSED, "time"):
+def _write_target(detected: _DetectedTables, horizon: int) -> str:
+    if not _created_column(detected) or not _find_column(detected.deal_table, _CLOSED, "time"):
         return ""
     return f"[target]\nhorizon_days = {horizon}  # nine in ten wins came within this time\n"
 
 
-def _segments(found: _Found) -> str:
+def _write_segments(detected: _DetectedTables) -> str:
     channel = next(
-        (c for c in found.leads.columns if c.sort == "text" and _CHANNEL.search(c.name) and c.distinct <= 50),
+        (
+            c
+            for c in detected.leads.columns
+            if c.kind == "text" and _CHANNEL.search(c.name) and c.distinct <= 50
+        ),
         None,
     )
-    return f"[segments]\nchannel = {_q(channel.name)}\n" if channel else ""
+    return f"[segments]\nchannel = {_quote(channel.name)}\n" if channel else ""
 
 
-def _features(found: _Found, suspects: dict[str, Finding]) -> str:
+def _write_features(detected: _DetectedTables, suspects: dict[str, Finding]) -> str:
     lines = ["[features]"]
-    history = _history_columns(found)
+    history = _history_columns(detected)
     names: set[str] = set()
-    for column in _attributes(found):
-        known = "history" if column.name in history else ("at_creation" if not _created(found) else "today")
-        name = _name(column.name, names)
-        row = _attribute(name, column, known)
-        if column.name in suspects and known != "history":
+    for column in _attribute_columns(detected):
+        availability = (
+            "history"
+            if column.name in history
+            else ("at_creation" if not _created_column(detected) else "today")
+        )
+        name = _feature_name(column.name, names)
+        row = _write_attribute(name, column, availability)
+        if column.name in suspects and availability != "history":
             lines += [f"# {' '.join(suspects[column.name].en.split())}", f"# {row}"]
         else:
             lines.append(row)
-    return "\n".join([*lines, *_behaviour(found, names)]) + "\n"
+    return "\n".join([*lines, *_write_behaviour(detected, names)]) + "\n"
 
 
-def _history_columns(found: _Found) -> set[str]:
-    field = _field_column(found.changes) if found.changes else None
+def _history_columns(detected: _DetectedTables) -> set[str]:
+    field = _field_column(detected.changes) if detected.changes else None
     return set(field.common) if field else set()
 
 
-def _attributes(found: _Found) -> Iterable[ColumnProfile]:
+def _attribute_columns(detected: _DetectedTables) -> Iterable[ColumnProfile]:
     """The columns of a lead that may tell something: no ids, dates, free texts or single values."""
-    used = {found.lead_id, found.outcome.name if found.outcome and not found.deals else None}
-    used |= {c.name for c in (_created(found), _account(found)) if c} | {_order(found)}
-    for column in found.leads.columns:
-        free_text = column.sort == "text" and (
+    excluded = {detected.lead_id, detected.outcome.name if detected.outcome and not detected.deals else None}
+    excluded |= {c.name for c in (_created_column(detected), _account_column(detected)) if c} | {
+        _order_column(detected)
+    }
+    for column in detected.leads.columns:
+        free_text = column.kind == "text" and (
             column.unique or column.distinct > max(_TEXT_VALUES, 0.1 * column.rows)
         )
-        if column.name not in used and column.sort != "time" and column.distinct > 1 and not free_text:
+        if column.name not in excluded and column.kind != "time" and column.distinct > 1 and not free_text:
             yield column
 
 
-def _attribute(name: str, column: ColumnProfile, known: str) -> str:
-    number = column.sort == "number" and column.distinct > _FEW
+def _write_attribute(name: str, column: ColumnProfile, availability: str) -> str:
+    number = column.kind == "number" and column.distinct > _FEW
     values = ', values = "number"' if number else ""
-    return f'{name} = {{ kind = "attribute", column = {_q(column.name)}{values}, known = "{known}" }}'
+    return (
+        f'{name} = {{ kind = "attribute", column = {_quote(column.name)}{values}, known = "{availability}" }}'
+    )
 
 
-def _behaviour(found: _Found, names: set[str]) -> Iterator[str]:
-    if not _created(found):
+def _write_behaviour(detected: _DetectedTables, names: set[str]) -> Iterator[str]:
+    if not _created_column(detected):
         return
-    yield f'{_name("age", names)} = {{ kind = "age" }}'
-    if not found.activities:
+    yield f'{_feature_name("age", names)} = {{ kind = "age" }}'
+    if not detected.activities:
         return
-    kind = _type_column(found)
+    kind = _type_column(detected)
     for value in (kind.common if kind else ("activity",))[:_MOST_TYPES]:
-        count, since = (_name(f"{value}{what}", names) for what in ("_30d", "_days_since"))
-        yield f'{count} = {{ kind = "count", activity = {_q(value)}, days = 30 }}'
-        yield f'{since} = {{ kind = "days_since", activity = {_q(value)} }}'
-    yield f'{_name("activities_7d", names)} = {{ kind = "count", activity = "*", days = 7 }}'
-    yield f'{_name("kinds_30d", names)} = {{ kind = "distinct", days = 30 }}'
+        count, since = (_feature_name(f"{value}{suffix}", names) for suffix in ("_30d", "_days_since"))
+        yield f'{count} = {{ kind = "count", activity = {_quote(value)}, days = 30 }}'
+        yield f'{since} = {{ kind = "days_since", activity = {_quote(value)} }}'
+    yield f'{_feature_name("activities_7d", names)} = {{ kind = "count", activity = "*", days = 7 }}'
+    yield f'{_feature_name("kinds_30d", names)} = {{ kind = "distinct", days = 30 }}'
 
 
-def _name(column: str, taken: set[str]) -> str:
+def _feature_name(column: str, taken: set[str]) -> str:
     """A name for a feature that no other has, as TOML writes it."""
     plain = re.sub(r"[^0-9a-z]+", "_", column.lower()).strip("_")
     name = plain if re.search("[a-z]", plain) and column.isascii() else column
     while name in taken:
         name = f"{name}_"
     taken.add(name)
-    return name if re.fullmatch("[0-9a-z_]+", name) else _q(name)
+    return name if re.fullmatch("[0-9a-z_]+", name) else _quote(name)
 
 
-def _q(value: object) -> str:
+def _quote(value: object) -> str:
     return json.dumps(str(value), ensure_ascii=False)
 
 
-def _list(values: Iterable[str]) -> str:
-    return "[" + ", ".join(_q(v) for v in values) + "]"
+def _quote_list(values: Iterable[str]) -> str:
+    return "[" + ", ".join(_quote(v) for v in values) + "]"

@@ -11,10 +11,10 @@ import pyarrow as pa
 
 from features.clock import NEVER, iso, now_ms, to_ms
 from features.columns import Bools, Column, Floats, Ints
-from features.crm.parsing import Parsed, as_numbers, as_texts, as_times, encoded, plain
+from features.crm.parsing import Parsed, as_numbers, as_texts, as_times, encode_column, source_texts
 from features.crm.rejects import Reject, Rejects
-from features.crm.tables import Rows, read_rows
-from features.crm_data import Order
+from features.crm.tables import SourceRows, read_rows
+from features.crm_data import LeadOrder
 from features.settings import CrmSettings, Source
 
 _DATE_FORMS = "is not a date such as 2026-10-01 09:30 (set time_format for other forms)"
@@ -27,56 +27,58 @@ class Reader:
         self.settings = settings
         self.rejects = Rejects()
         self.missing = frozenset({"", *settings.missing})
-        self.latest = to_ms(aware(settings.as_of, settings)) if settings.as_of else now_ms()
+        self.latest = to_ms(with_zone(settings.as_of, settings)) if settings.as_of else now_ms()
 
-    def read(self, part: str, source: Source, columns: Sequence[str] | None = None) -> Rows:
+    def read_table(self, part: str, source: Source, columns: Sequence[str] | None = None) -> SourceRows:
         """The table of a part of crm.toml ("leads", "deals", ...), all columns or some."""
-        found = read_rows(source, self.settings.folder, columns)
-        files = found.files or (found.name,)
-        rows = replace(found, name=f"{part} ({found.name})", part=part, files=files)
-        self.rejects.rows.extend(replace(r, table=part) for r in found.rejects)
+        source_rows = read_rows(source, self.settings.folder, columns)
+        files = source_rows.files or (source_rows.name,)
+        rows = replace(source_rows, name=f"{part} ({source_rows.name})", part=part, files=files)
+        self.rejects.rows.extend(replace(r, table=part) for r in source_rows.rejects)
         self.rejects.read[part] += rows.read
         return rows
 
-    def texts(self, rows: Rows, column: str) -> pa.ChunkedArray:
+    def read_texts(self, rows: SourceRows, column: str) -> pa.ChunkedArray:
         return as_texts(rows.table[column], self.missing)
 
-    def column(self, rows: Rows, column: str, kind: str, shown: str | None = None) -> Column:
+    def read_column(self, rows: SourceRows, column: str, kind: str, shown: str | None = None) -> Column:
         """A column as texts or numbers; what is no number is emptied and told."""
         if kind == "category":
-            return encoded(rows.table[column], self.missing)
-        return self.numbers(rows, column, shown)
+            return encode_column(rows.table[column], self.missing)
+        return self.read_numbers(rows, column, shown)
 
-    def numbers(self, rows: Rows, column: str, shown: str | None = None) -> Floats:
+    def read_numbers(self, rows: SourceRows, column: str, shown: str | None = None) -> Floats:
         parsed = as_numbers(rows.table[column], self.missing)
-        found = self._rejected(rows, parsed.unreadable, column, "is not a number", shown)
-        self.rejects.values.extend(found)
+        rejects = self._make_rejects(rows, parsed.unreadable, column, "is not a number", shown)
+        self.rejects.values.extend(rejects)
         return np.asarray(parsed.values, dtype=np.float64)
 
-    def times(self, rows: Rows, source: Source, column: str, need: str) -> Ints:
+    def read_times(self, rows: SourceRows, source: Source, column: str, need: str) -> Ints:
         """The times of a column; NEVER where the row is rejected."""
-        parsed = self.parsed_times(rows, column, source.time_format)
-        at = np.asarray(parsed.values, dtype=np.int64)
-        empty = (at == NEVER) & ~parsed.unreadable
-        future = (at > self.latest) & (at != NEVER)
+        parsed = self.parse_times(rows, column, source.time_format)
+        times_ms = np.asarray(parsed.values, dtype=np.int64)
+        empty = (times_ms == NEVER) & ~parsed.unreadable
+        future = (times_ms > self.latest) & (times_ms != NEVER)
         self.reject(rows, parsed.unreadable, column, _DATE_FORMS)
         self.reject(rows, empty, column, f"is empty; {need}")
         self.reject(rows, future, column, f"lies in the future (after {iso(self.latest)})")
-        return np.where(future, NEVER, at)
+        return np.where(future, NEVER, times_ms)
 
-    def parsed_times(self, rows: Rows, column: str, time_format: str | None) -> Parsed:
+    def parse_times(self, rows: SourceRows, column: str, time_format: str | None) -> Parsed:
         return as_times(rows.table[column], self.missing, self.settings.zone, time_format)
 
-    def reject(self, rows: Rows, bad: Bools, column: str, reason: str) -> None:
+    def reject(self, rows: SourceRows, bad: Bools, column: str, reason: str) -> None:
         """Set whole rows aside."""
-        self.rejects.rows.extend(self._rejected(rows, bad, column, reason, None))
+        self.rejects.rows.extend(self._make_rejects(rows, bad, column, reason, None))
 
-    def _rejected(self, rows: Rows, bad: Bools, column: str, reason: str, shown: str | None) -> list[Reject]:
-        at = np.flatnonzero(bad)
-        if not len(at):
+    def _make_rejects(
+        self, rows: SourceRows, bad: Bools, column: str, reason: str, shown: str | None
+    ) -> list[Reject]:
+        positions = np.flatnonzero(bad)
+        if not len(positions):
             return []
-        places = [rows.place(int(number)) for number in rows.numbers[at]]
-        values = plain(rows.table[column], at)
+        places = [rows.locate(int(number)) for number in rows.numbers[positions]]
+        values = source_texts(rows.table[column], positions)
         return [
             Reject(rows.part, file, row, shown or column, value, reason)
             for (file, row), value in zip(places, values, strict=True)
@@ -84,7 +86,7 @@ class Reader:
 
 
 @dataclass(frozen=True)
-class Places:
+class LeadIndex:
     """Which leads are known, and the row that each of them has among those that are kept.
 
     `ids` of all leads that have one; `row` the kept lead, -1 where it is left out.
@@ -94,7 +96,7 @@ class Places:
     row: Ints
 
 
-def taken(rows: Rows, mask: Bools) -> Rows:
+def filter_rows(rows: SourceRows, mask: Bools) -> SourceRows:
     """The rows where the mask holds."""
     if mask.all():
         return rows
@@ -103,14 +105,14 @@ def taken(rows: Rows, mask: Bools) -> Rows:
 
 def rows_as_texts(table: pa.Table, rows: Ints) -> np.ndarray[tuple[int], np.dtype[np.object_]]:
     """The whole content of some rows, a text a row: equal where they are equal to the letter."""
-    told = table.take(pa.array(rows))
-    columns = [told[name].to_pylist() for name in told.column_names]
-    found = np.empty(len(rows), dtype=object)
-    found[:] = [repr(row) for row in zip(*columns, strict=True)]
-    return found
+    selected = table.take(pa.array(rows))
+    columns = [selected[name].to_pylist() for name in selected.column_names]
+    texts = np.empty(len(rows), dtype=object)
+    texts[:] = [repr(row) for row in zip(*columns, strict=True)]
+    return texts
 
 
-def order_of(settings: CrmSettings) -> Order:
+def lead_order(settings: CrmSettings) -> LeadOrder:
     """By what the leads of a crm.toml are ordered."""
     if settings.order == "none":
         return "none"
@@ -122,12 +124,12 @@ def order_of(settings: CrmSettings) -> Order:
 def since_ms(settings: CrmSettings) -> int:
     """The moment before which leads are dropped."""
     since = settings.since
-    if since is None or order_of(settings) != "date":
+    if since is None or lead_order(settings) != "date":
         return -NEVER
-    at = since if isinstance(since, datetime) else datetime.combine(since, time())
-    return to_ms(aware(at, settings))
+    moment = since if isinstance(since, datetime) else datetime.combine(since, time())
+    return to_ms(with_zone(moment, settings))
 
 
-def aware(at: datetime, settings: CrmSettings) -> datetime:
+def with_zone(moment: datetime, settings: CrmSettings) -> datetime:
     """A time of crm.toml: in its zone where it has none."""
-    return at if at.tzinfo else at.replace(tzinfo=settings.zone)
+    return moment if moment.tzinfo else moment.replace(tzinfo=settings.zone)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from features.errors import DataError
-from features.files import whole_file
+from features.files import atomic_file
 
 _SHOWN = 3
 
@@ -37,14 +37,14 @@ class Rejects:
     values: list[Reject] = field(default_factory=list)
     read: Counter[str] = field(default_factory=Counter)
 
-    def left_out(self, table: str) -> int:
+    def count_left_out(self, table: str) -> int:
         """How many rows of a table are left out."""
         return len({(r.file, r.row) for r in self.rows if r.table == table})
 
     def check(self, max_share: float, path: Path) -> None:
         """Raise DataError where more than `max_share` of a table's rows are left out."""
         for table, read in self.read.items():
-            left_out = self.left_out(table)
+            left_out = self.count_left_out(table)
             if left_out > max_share * read:
                 self.write(path)
                 raise DataError(
@@ -56,28 +56,28 @@ class Rejects:
     def summary(self, table: str | None = None) -> str:
         """A line for each reason, most rows first, with a few of the values."""
         groups: dict[tuple[str, str, str, str], Counter[str]] = {}
-        for what, told in (("left out", self.rows), ("emptied", self.values)):
-            for r in told:
+        for effect, rejects in (("left out", self.rows), ("emptied", self.values)):
+            for r in rejects:
                 if table in (None, r.table):
-                    groups.setdefault((r.table, r.column, r.reason, what), Counter())[r.value] += 1
+                    groups.setdefault((r.table, r.column, r.reason, effect), Counter())[r.value] += 1
         ranked = sorted(groups.items(), key=lambda group: -group[1].total())
-        return "\n".join(_line(*key, values) for key, values in ranked)
+        return "\n".join(_format_line(*key, values) for key, values in ranked)
 
     def write(self, path: Path) -> None:
         """Write all of them as CSV, or nothing (and no file) where there are none."""
         if not self.rows and not self.values:
             path.unlink(missing_ok=True)
             return
-        with whole_file(path) as out, out.open("w", encoding="utf-8", newline="") as file:
+        with atomic_file(path) as out, out.open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file)
             writer.writerow(("table", "file", "row", "column", "value", "reason", "left_out"))
-            for what, told in (("row", self.rows), ("value", self.values)):
-                writer.writerows((r.table, r.file, r.row, r.column, r.value, r.reason, what) for r in told)
+            for unit, rejects in (("row", self.rows), ("value", self.values)):
+                writer.writerows((r.table, r.file, r.row, r.column, r.value, r.reason, unit) for r in rejects)
 
 
-def _line(table: str, column: str, reason: str, what: str, values: Counter[str]) -> str:
+def _format_line(table: str, column: str, reason: str, effect: str, values: Counter[str]) -> str:
     common = ", ".join(f"{value!r} ({n:,})" for value, n in values.most_common(_SHOWN))
     many = "" if len(values) <= _SHOWN else f" and {len(values) - _SHOWN:,} more values"
-    unit = "rows" if what == "left out" else "values"
-    where = f"{table}, column {column}" if column else table
-    return f"  {where}: {values.total():,} {unit} {what}, {reason}: {common}{many}"
+    unit = "rows" if effect == "left out" else "values"
+    location = f"{table}, column {column}" if column else table
+    return f"  {location}: {values.total():,} {unit} {effect}, {reason}: {common}{many}"

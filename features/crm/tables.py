@@ -25,15 +25,15 @@ from sqlalchemy.pool import NullPool
 from features.columns import Ints
 from features.crm.parsing import as_texts
 from features.crm.rejects import Reject
-from features.errors import DataError, OutsideError, SettingsError, nearest
-from features.settings import Source, expanded
+from features.errors import DataError, OutsideError, SettingsError, suggest_nearest
+from features.settings import Source, expand_variables
 
 _ROWS_AT_ONCE = 50_000
 _ENCODINGS = 'encoding = "cp932" (Japanese Excel), "utf-8" or another that Python knows'
 
 
 @dataclass(frozen=True)
-class Rows:
+class SourceRows:
     """A table as it was read: `numbers` are the rows' places in the source, counted from 1.
 
     Where the source is several `files`, the count goes on from one to the next; `starts` tells how
@@ -49,33 +49,33 @@ class Rows:
     starts: tuple[int, ...] = (0,)
     part: str = ""
 
-    def place(self, number: int) -> tuple[str, int]:
+    def locate(self, number: int) -> tuple[str, int]:
         """The file of a row, and its number there."""
-        at = bisect_left(self.starts, number) - 1
-        return (self.files or (self.name,))[at], number - self.starts[at]
+        file_index = bisect_left(self.starts, number) - 1
+        return (self.files or (self.name,))[file_index], number - self.starts[file_index]
 
 
-def read_rows(source: Source, folder: Path, columns: Sequence[str] | None = None) -> Rows:
+def read_rows(source: Source, folder: Path, columns: Sequence[str] | None = None) -> SourceRows:
     """Read a table, all of its columns or some. CSV columns come as texts.
 
     Raises SettingsError for a missing file or column, OutsideError for a database that fails.
     """
-    where = expanded(source.source)
+    location = expand_variables(source.source)
     if source.is_database:
-        return _from_database(source, database_url(where, folder), columns)
-    paths = _paths(where, folder)
+        return _from_database(source, database_url(location, folder), columns)
+    paths = _paths(location, folder)
     if paths[0].suffix.lower() in (".parquet", ".pq"):
         return _from_parquet(paths, columns)
-    return _joined([_from_csv(path, source, columns) for path in paths])
+    return _join([_from_csv(path, source, columns) for path in paths])
 
 
-def database_url(where: str, folder: Path) -> URL:
+def database_url(url_text: str, folder: Path) -> URL:
     """The URL of a database; the file of a relative SQLite one lies under `folder`."""
     try:
-        url = make_url(where)
+        url = make_url(url_text)
     except ArgumentError:
         raise SettingsError(
-            f"{where.split('@')[-1]!r} is not a database URL such as sqlite:///crm.db or "
+            f"{url_text.split('@')[-1]!r} is not a database URL such as sqlite:///crm.db or "
             "postgresql+psycopg://user@host/name."
         ) from None
     if url.get_backend_name() == "postgresql" and url.drivername == "postgresql":
@@ -88,20 +88,20 @@ def database_url(where: str, folder: Path) -> URL:
     return url
 
 
-def _paths(where: str, folder: Path) -> list[Path]:
-    path = folder / Path(where).expanduser()
-    if glob.has_magic(where) and not path.exists():
-        found = [Path(p) for p in sorted(glob.glob(str(path)))]
-        if not found:
+def _paths(pattern: str, folder: Path) -> list[Path]:
+    path = folder / Path(pattern).expanduser()
+    if glob.has_magic(pattern) and not path.exists():
+        matches = [Path(p) for p in sorted(glob.glob(str(path)))]
+        if not matches:
             raise SettingsError(f"{path}: no file matches this pattern.")
-        return found
+        return matches
     if not path.is_file():
         raise SettingsError(f"{path}: there is no such file.")
     return [path]
 
 
-def _from_csv(path: Path, source: Source, columns: Sequence[str] | None) -> Rows:
-    names = _header(path, source)
+def _from_csv(path: Path, source: Source, columns: Sequence[str] | None) -> SourceRows:
+    names = _read_header(path, source)
     check_columns(columns, names, str(path))
     ragged: list[pa_csv.InvalidRow] = []
 
@@ -123,31 +123,31 @@ def _from_csv(path: Path, source: Source, columns: Sequence[str] | None) -> Rows
             ),
         )
     except (pa.ArrowInvalid, UnicodeError) as problem:
-        raise _unreadable_csv(path, source, problem) from None
+        raise _csv_error(path, source, problem) from None
     except OSError as problem:
-        raise _cannot_read(path, problem) from None
+        raise _read_error(path, problem) from None
     bad = np.array([row.number - 1 for row in ragged], dtype=np.int64)
     read = table.num_rows + len(bad)
     numbers = np.setdiff1d(np.arange(1, read + 1), bad)
-    return Rows(path.name, table, numbers, read, [_ragged(path, row) for row in ragged])
+    return SourceRows(path.name, table, numbers, read, [_ragged_reject(path, row) for row in ragged])
 
 
-def _ragged(path: Path, row: pa_csv.InvalidRow) -> Reject:
+def _ragged_reject(path: Path, row: pa_csv.InvalidRow) -> Reject:
     """A row with another number of cells than the header; its number counts the header."""
     cells, wanted = f"{row.actual_columns} cells", f"the header has {row.expected_columns} columns"
     return Reject("", path.name, row.number - 1, "", cells, wanted)
 
 
-def _header(path: Path, source: Source) -> list[str]:
+def _read_header(path: Path, source: Source) -> list[str]:
     opened = gzip.open if path.suffix == ".gz" else open
-    encoding = _encoding(path, source)
+    encoding = _python_encoding(path, source)
     try:
         with opened(path, "rt", encoding=encoding, newline="") as file:
             names = next(csv.reader(file, delimiter=source.separator), [])
     except (UnicodeError, csv.Error) as problem:
-        raise _unreadable_csv(path, source, problem) from None
+        raise _csv_error(path, source, problem) from None
     except (OSError, EOFError) as problem:
-        raise _cannot_read(path, problem) from None
+        raise _read_error(path, problem) from None
     if not names:
         raise DataError(f"{path}: is empty; a header and at least one row are needed.")
     twice = sorted({name for name in names if names.count(name) > 1})
@@ -156,7 +156,7 @@ def _header(path: Path, source: Source) -> list[str]:
     return names
 
 
-def _encoding(path: Path, source: Source) -> str:
+def _python_encoding(path: Path, source: Source) -> str:
     """The encoding as Python calls it; a byte order mark before UTF-8 is no part of the text."""
     try:
         name = codecs.lookup(source.encoding).name
@@ -165,18 +165,18 @@ def _encoding(path: Path, source: Source) -> str:
     return "utf-8-sig" if name == "utf-8" else name
 
 
-def _cannot_read(path: Path, problem: Exception) -> OutsideError:
+def _read_error(path: Path, problem: Exception) -> OutsideError:
     why = getattr(problem, "strerror", None) or problem
     return OutsideError(f"{path}: cannot be read ({why}). Is it whole? Export it again.")
 
 
-def _unreadable_csv(path: Path, source: Source, problem: Exception) -> DataError:
+def _csv_error(path: Path, source: Source, problem: Exception) -> DataError:
     if isinstance(problem, UnicodeError) or "UTF8" in str(problem):
         return DataError(f"{path}: is not {source.encoding}. Name its encoding in crm.toml: {_ENCODINGS}.")
     return DataError(f"{path}: cannot be read as CSV with separator {source.separator!r}: {problem}.")
 
 
-def _from_parquet(paths: list[Path], columns: Sequence[str] | None) -> Rows:
+def _from_parquet(paths: list[Path], columns: Sequence[str] | None) -> SourceRows:
     data = _dataset(paths)
     check_columns(columns, data.schema.names, str(paths[0]))
     try:
@@ -184,8 +184,8 @@ def _from_parquet(paths: list[Path], columns: Sequence[str] | None) -> Rows:
     except (pa.ArrowException, OSError) as problem:
         raise DataError(f"{paths[0]}: cannot be read as Parquet: {problem}.") from None
     counts = [fragment.count_rows() for fragment in data.get_fragments()]
-    return Rows(
-        _name(paths),
+    return SourceRows(
+        _joint_name(paths),
         table,
         np.arange(1, table.num_rows + 1),
         table.num_rows,
@@ -201,17 +201,17 @@ def _dataset(paths: list[Path]) -> pa_dataset.Dataset:
         raise DataError(f"{paths[0]}: cannot be read as Parquet: {problem}.") from None
 
 
-def _from_database(source: Source, url: URL, columns: Sequence[str] | None) -> Rows:
+def _from_database(source: Source, url: URL, columns: Sequence[str] | None) -> SourceRows:
     name = source.table or "query"
-    with database(url, name) as engine:
-        _table_exists(engine, source, shown(url))
-        check_columns(columns, _names_of(engine, source), f"{shown(url)}, {name}")
-        table = _stacked(list(_chunks(engine, _select(engine, source, columns))))
-    return Rows(name, table, np.arange(1, table.num_rows + 1), table.num_rows)
+    with database_engine(url, name) as engine:
+        _check_table_exists(engine, source, mask_password(url))
+        check_columns(columns, _column_names(engine, source), f"{mask_password(url)}, {name}")
+        table = _stack(list(_chunks(engine, _build_select(engine, source, columns))))
+    return SourceRows(name, table, np.arange(1, table.num_rows + 1), table.num_rows)
 
 
 @contextmanager
-def database(url: URL, what: str) -> Iterator[Engine]:
+def database_engine(url: URL, subject: str) -> Iterator[Engine]:
     """An engine that holds no connection when it is left.
 
     Raises OutsideError where the database fails, SettingsError where its driver is not there.
@@ -221,38 +221,38 @@ def database(url: URL, what: str) -> Iterator[Engine]:
         yield engine
     except (ImportError, NoSuchModuleError) as problem:
         raise SettingsError(
-            f"{shown(url)}: the driver for this database is not there ({_first_line(problem)}). "
+            f"{mask_password(url)}: the driver for this database is not there ({_first_line(problem)}). "
             "Install it, or name another driver in the URL."
         ) from None
     except SQLAlchemyError as problem:
         raise OutsideError(
-            f"{shown(url)}, {what}: the database does not answer as it should "
+            f"{mask_password(url)}, {subject}: the database does not answer as it should "
             f"({_first_line(problem)}). Nothing was written; see to it and run again."
         ) from None
 
 
-def shown(url: URL) -> str:
+def mask_password(url: URL) -> str:
     """A database URL without its password."""
     return url.render_as_string(hide_password=True)
 
 
-def _table_exists(engine: Engine, source: Source, where: str) -> None:
+def _check_table_exists(engine: Engine, source: Source, location: str) -> None:
     if source.query:
         return
     schema, _, table = str(source.table).rpartition(".")
-    found = inspect(engine)
-    if not found.has_table(table, schema=schema or None):
-        known = [*found.get_table_names(schema or None), *found.get_view_names(schema or None)]
-        raise SettingsError(f"{where}: there is no table {table!r}; {nearest(table, known)}.")
+    inspector = inspect(engine)
+    if not inspector.has_table(table, schema=schema or None):
+        tables = [*inspector.get_table_names(schema or None), *inspector.get_view_names(schema or None)]
+        raise SettingsError(f"{location}: there is no table {table!r}; {suggest_nearest(table, tables)}.")
 
 
-def _names_of(engine: Engine, source: Source) -> list[str]:
+def _column_names(engine: Engine, source: Source) -> list[str]:
     with engine.connect() as connection:
-        inner = _select(engine, source, None)
+        inner = _build_select(engine, source, None)
         return list(connection.execute(_sql(f"SELECT * FROM ({inner}) t WHERE 1 = 0")).keys())
 
 
-def _select(engine: Engine, source: Source, columns: Sequence[str] | None) -> str:
+def _build_select(engine: Engine, source: Source, columns: Sequence[str] | None) -> str:
     quote = engine.dialect.identifier_preparer.quote_identifier
     wanted = ", ".join(quote(c) for c in columns or ()) or "*"
     if source.query:
@@ -262,33 +262,33 @@ def _select(engine: Engine, source: Source, columns: Sequence[str] | None) -> st
     return f"SELECT {wanted} FROM {table}"
 
 
-def _sql(told: str) -> TextClause:
+def _sql(query: str) -> TextClause:
     """SQL as it stands: a colon in it names no parameter."""
-    return text(re.sub(r"(?<!:):(?=\w)", r"\:", told))
+    return text(re.sub(r"(?<!:):(?=\w)", r"\:", query))
 
 
 def _chunks(engine: Engine, select: str) -> Iterator[pa.Table]:
     with engine.connect().execution_options(stream_results=True) as connection:
-        found = connection.execute(_sql(select))
-        names = list(found.keys())
+        result = connection.execute(_sql(select))
+        names = list(result.keys())
         yield pa.table({name: pa.array([], pa.null()) for name in names})
-        while rows := found.fetchmany(_ROWS_AT_ONCE):
+        while rows := result.fetchmany(_ROWS_AT_ONCE):
             values = zip(*rows, strict=True)
-            yield pa.table({n: _array(list(v)) for n, v in zip(names, values, strict=True)})
+            yield pa.table({n: _to_array(list(v)) for n, v in zip(names, values, strict=True)})
 
 
-def _array(values: list[object]) -> pa.Array:
+def _to_array(values: list[object]) -> pa.Array:
     try:
-        found = pa.array(values)
+        array = pa.array(values)
     except (pa.ArrowException, OverflowError):
-        found = None
-    if found is None or isinstance(found.type, pa.BaseExtensionType):
+        array = None
+    if array is None or isinstance(array.type, pa.BaseExtensionType):
         # SQLite columns may mix types, PostgreSQL has UUIDs; as texts they can be told apart later.
         return pa.array([None if v is None else str(v) for v in values], pa.string())
-    return found
+    return array
 
 
-def _stacked(chunks: list[pa.Table]) -> pa.Table:
+def _stack(chunks: list[pa.Table]) -> pa.Table:
     try:
         return pa.concat_tables(chunks, promote_options="permissive")
     except (pa.ArrowTypeError, pa.ArrowInvalid):
@@ -296,7 +296,7 @@ def _stacked(chunks: list[pa.Table]) -> pa.Table:
         return pa.concat_tables(as_text, promote_options="permissive")
 
 
-def _joined(parts: list[Rows]) -> Rows:
+def _join(parts: list[SourceRows]) -> SourceRows:
     if len(parts) == 1:
         return parts[0]
     try:
@@ -304,8 +304,8 @@ def _joined(parts: list[Rows]) -> Rows:
     except pa.ArrowInvalid:
         raise DataError(f"{parts[0].name} … {parts[-1].name}: the files differ in their columns.") from None
     starts = _starts([p.read for p in parts])
-    return Rows(
-        _name([Path(p.name) for p in parts]),
+    return SourceRows(
+        _joint_name([Path(p.name) for p in parts]),
         table,
         np.concatenate([p.numbers + start for p, start in zip(parts, starts, strict=True)]),
         sum(p.read for p in parts),
@@ -315,7 +315,7 @@ def _joined(parts: list[Rows]) -> Rows:
     )
 
 
-def _name(paths: list[Path]) -> str:
+def _joint_name(paths: list[Path]) -> str:
     return paths[0].name if len(paths) == 1 else f"{paths[0].name} … {paths[-1].name}"
 
 
@@ -324,12 +324,12 @@ def _starts(counts: list[int]) -> tuple[int, ...]:
     return tuple(sum(counts[:i]) for i in range(len(counts)))
 
 
-def check_columns(wanted: Sequence[str] | None, names: Sequence[str], where: str) -> None:
+def check_columns(wanted: Sequence[str] | None, names: Sequence[str], location: str) -> None:
     """Raise SettingsError for the first of `wanted` that `names` lack, with the nearest ones."""
     for column in wanted or ():
         if column not in names:
             raise SettingsError(
-                f"{where}: there is no column {column!r} as crm.toml says; {nearest(column, list(names))}."
+                f"{location}: there is no column {column!r} as crm.toml says; {suggest_nearest(column, list(names))}."
             )
 
 

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from features.clock import NEVER, days_to_ms
 from features.columns import Bools, Column, Floats, Ints
 from scoring.decision.decision import EXCLUSION, MQL, SQL, Codes, Decision
-from scoring.decision.sales_status import Standing
-from scoring.scorecard.office_hours import due
-from scoring.scorecard.scorecard import HOT, STAGES, Action, Prompt, Scorecard, Texts
+from scoring.decision.sales_status import SalesStatus
+from scoring.scorecard.office_hours import compute_deadline
+from scoring.scorecard.scorecard import HOT, STAGES, Action, LocalizedText, Prompt, Scorecard
 from scoring.texts import all_texts
 
 HAND_OVER = len(STAGES)
@@ -46,7 +46,7 @@ def action_of(card: Scorecard, code: int) -> Action:
     if code < HAND_OVER:
         return card.action(code)
     if code > HAND_OVER:
-        return _untold(code, card.stages.cold.owner)
+        return _fixed_action(code, card.stages.cold.owner)
     assert card.hand_over is not None  # the card is checked for it
     return card.hand_over
 
@@ -56,12 +56,12 @@ def codes_of(card: Scorecard) -> list[int]:
     return [code for code in range(LOST + 1) if code != HAND_OVER or card.hand_over is not None]
 
 
-def actions(
+def choose_actions(
     card: Scorecard,
     decision: Decision,
     columns: Mapping[str, Column],
     as_of: int | None,
-    standings: Sequence[Standing | None] | None = None,
+    sales_statuses: Sequence[SalesStatus | None] | None = None,
 ) -> Actions:
     """The actions on decided leads. `as_of` is ms UTC; without it (no dates) nothing has a deadline.
     `standings` tell where each lead stands with sales (None: nothing is known of any)."""
@@ -70,8 +70,8 @@ def actions(
     if card.hot_is == "mql":  # else the card's own action for hot leads is that for accepted ones
         action[decision.hand_over == SQL] = ACCEPTED
     action[decision.decided_by == EXCLUSION] = EXCLUDED
-    if standings is not None:
-        _stand(action, decision, standings)
+    if sales_statuses is not None:
+        _apply_sales_status(action, decision, sales_statuses)
     prompt = np.full(len(action), -1, dtype=np.int8)
     if as_of is None:
         return Actions(action, np.full(len(action), NEVER, dtype=np.int64), prompt)
@@ -79,52 +79,54 @@ def actions(
     for code in np.bincount(action).nonzero()[0].tolist():
         by_code[code] = _action_due(card, action_of(card, code), as_of)
     deadline = by_code[action]
-    if standings is not None:
-        _plan(action, deadline, standings)
-    contacted = _contacted(standings, as_of)
-    for place, told in enumerate(card.prompts.values()):
-        rows, first = _prompts_due(card, told, columns, as_of, contacted)
+    if sales_statuses is not None:
+        _apply_next_action(action, deadline, sales_statuses)
+    contacted = _days_since_contact(sales_statuses, as_of)
+    for place, card_prompt in enumerate(card.prompts.values()):
+        rows, first = _find_due_prompts(card, card_prompt, columns, as_of, contacted)
         sooner = (first < deadline[rows]) & (action[rows] < WON)
         prompt[rows[sooner]], deadline[rows[sooner]] = place, first[sooner]
     return Actions(action, deadline, prompt)
 
 
-def _stand(action: Codes, decision: Decision, standings: Sequence[Standing | None]) -> None:
+def _apply_sales_status(
+    action: Codes, decision: Decision, sales_statuses: Sequence[SalesStatus | None]
+) -> None:
     """Accepted leads with whom sales go on, and closed deals whatever was decided on them, in place."""
-    for row, standing in enumerate(standings):
-        if standing is None:
+    for row, status in enumerate(sales_statuses):
+        if status is None:
             continue
-        if standing.closed is not None:
-            action[row] = WON if standing.closed == "won" else LOST
-        elif standing.next_action != NEVER and decision.hand_over[row] == SQL:
+        if status.outcome is not None:
+            action[row] = WON if status.outcome == "won" else LOST
+        elif status.next_action != NEVER and decision.hand_over[row] == SQL:
             action[row] = ACCEPTED
 
 
-def _plan(action: Codes, deadline: Ints, standings: Sequence[Standing | None]) -> None:
+def _apply_next_action(action: Codes, deadline: Ints, sales_statuses: Sequence[SalesStatus | None]) -> None:
     """An accepted lead is due when sales said that they go on with it, in place."""
-    for row, standing in enumerate(standings):
-        if standing is not None and action[row] == ACCEPTED:
-            deadline[row] = standing.next_action
+    for row, status in enumerate(sales_statuses):
+        if status is not None and action[row] == ACCEPTED:
+            deadline[row] = status.next_action
 
 
 @lru_cache(maxsize=128)
-def _untold(code: int, nobody: str) -> Action:
+def _fixed_action(code: int, cold_owner: str) -> Action:
     """An action that no scorecard tells; `nobody` owns what nobody does."""
     accepted = code == ACCEPTED
     return Action(
         kind=FOLLOW_UP if accepted else NONE,
-        owner="field_sales" if accepted else nobody,
-        text=Texts(**all_texts()[_TEXTS[code]]),
+        owner="field_sales" if accepted else cold_owner,
+        text=LocalizedText(**all_texts()[_TEXTS[code]]),
     )
 
 
 def _action_due(card: Scorecard, action: Action, as_of: int) -> int:
     if action.hours is None:
         return NEVER
-    return due(as_of, action.hours, card.hours if action.business_hours else None)
+    return compute_deadline(as_of, action.hours, card.hours if action.business_hours else None)
 
 
-def _prompts_due(
+def _find_due_prompts(
     card: Scorecard,
     prompt: Prompt,
     columns: Mapping[str, Column],
@@ -138,20 +140,27 @@ def _prompts_due(
     assert isinstance(answered, np.ndarray)
     if contacted is not None:
         answered = np.fmin(answered, contacted)
-    rows = _waiting(since, answered, prompt.within_days).nonzero()[0]
+    rows = _awaits_answer(since, answered, prompt.within_days).nonzero()[0]
     office = card.hours if prompt.business_hours else None
-    told = [due(as_of - days_to_ms(days), prompt.hours, office) for days in since[rows].tolist()]
-    return rows, np.array(told, dtype=np.int64)
+    deadlines = [
+        compute_deadline(as_of - days_to_ms(days), prompt.hours, office) for days in since[rows].tolist()
+    ]
+    return rows, np.array(deadlines, dtype=np.int64)
 
 
-def _contacted(standings: Sequence[Standing | None] | None, as_of: int) -> Floats | None:
+def _days_since_contact(sales_statuses: Sequence[SalesStatus | None] | None, as_of: int) -> Floats | None:
     """How many days ago sales contacted each lead (nan: not yet); None where nothing is known of any."""
-    told = [None if standing is None else standing.contacted for standing in standings or ()]
-    if all(at is None for at in told):
+    contact_times = [None if status is None else status.contacted_at for status in sales_statuses or ()]
+    if all(contact_ms is None for contact_ms in contact_times):
         return None
-    return np.array([np.nan if at is None else (as_of - at) / days_to_ms(1) for at in told])
+    return np.array(
+        [
+            np.nan if contact_ms is None else (as_of - contact_ms) / days_to_ms(1)
+            for contact_ms in contact_times
+        ]
+    )
 
 
-def _waiting(since: Floats, answered: Floats, within_days: float) -> Bools:
+def _awaits_answer(since: Floats, answered: Floats, within_days: float) -> Bools:
     """Where something was asked lately and no contact came at that time or later."""
     return np.asarray((since <= within_days) & ~(answered <= since))  # nan: never asked, no contact

@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.clock import NEVER, iso
-from features.columns import Bools, Column, Ints, MadeColumns, take
+from features.columns import Bools, Column, Ints, LazyColumns, take
 from features.kinds import Language
 from scoring.decision.actions import Actions
 from scoring.decision.decision import DECIDERS, HAND_OVERS, Decision, ModelSide
 from scoring.decision.overrides import Override
-from scoring.decision.sales_status import Standing
+from scoring.decision.sales_status import SalesStatus
 from scoring.decision.score import (
     BANT,
     ActionAnswer,
@@ -25,12 +25,12 @@ from scoring.decision.score import (
     Explain,
     ModelAnswer,
     PersonAnswer,
+    Reason,
     RulesAnswer,
     Score,
-    Told,
 )
 from scoring.decision.wording import Wording
-from scoring.model.calibrated_model import Judge
+from scoring.model.calibrated_model import CalibratedModel
 from scoring.model.model import Encoded, Explanation
 from scoring.scorecard.rating import Rating
 from scoring.scorecard.scorecard import STAGES, Scorecard
@@ -40,7 +40,7 @@ _Columns = TypeVar("_Columns", ModelSide, Decision, Actions)
 
 
 @dataclass(frozen=True)
-class Answers:
+class BatchScores:
     """The answers for n leads. `judge`, `encoded` and `model` are None where the model does not answer."""
 
     card: Scorecard
@@ -48,17 +48,17 @@ class Answers:
     lead_ids: Sequence[str]
     columns: Mapping[str, Column]
     rating: Rating
-    judge: Judge | None
+    calibrated_model: CalibratedModel | None
     encoded: Encoded | None
     model: ModelSide | None
     fallback: Fallback | None
     decision: Decision
     actions: Actions
     overrides: Sequence[Override | None] | None
-    known: Mapping[str, Bools]
+    answered_roles: Mapping[str, Bools]
     as_of: int | None
     explained: Explanation | None = None
-    standings: Sequence[Standing | None] | None = None
+    sales_statuses: Sequence[SalesStatus | None] | None = None
 
     def __len__(self) -> int:
         return len(self.rating)
@@ -66,25 +66,25 @@ class Answers:
     @cached_property
     def cautions(self) -> dict[str, Bools]:
         """By caution, the leads that it holds for; none where the model does not answer."""
-        if self.judge is None or self.encoded is None:
+        if self.calibrated_model is None or self.encoded is None:
             return {}
-        return self.judge.seen.cautions(self.encoded.matrix)
+        return self.calibrated_model.training_range.cautions(self.encoded.matrix)
 
     @cached_property
-    def alike(self) -> tuple[Ints, Ints] | None:
+    def similar_leads(self) -> tuple[Ints, Ints] | None:
         """Of how many leads that were scored like each one how many were won; None without a model."""
-        if self.judge is None or self.model is None:
+        if self.calibrated_model is None or self.model is None:
             return None
-        return self.judge.alike(self.model.probability)
+        return self.calibrated_model.similar_leads(self.model.probability)
 
     @cached_property
     def explanation(self) -> Explanation | None:
         """Why the model said so, of all leads; None without a model."""
         if self.explained is not None:
             return self.explained
-        if self.judge is None or self.encoded is None:
+        if self.calibrated_model is None or self.encoded is None:
             return None
-        return self.judge.model.explain(self.encoded)
+        return self.calibrated_model.model.explain(self.encoded)
 
     def scores(
         self,
@@ -96,20 +96,22 @@ class Answers:
         """The Scores of all leads. `explain` says which of the model's reasons they hold; `scored_at`
         is ms UTC."""
         words, decision, count = self.wordings[lang], self.decision, len(self)
-        as_of, at = None if self.as_of is None else iso(self.as_of), iso(scored_at)
-        told = zip(
+        as_of, scored_at_iso = None if self.as_of is None else iso(self.as_of), iso(scored_at)
+        rows = zip(
             self.lead_ids,
             decision.score.tolist(),
-            _words(STAGES, decision.stage),
-            _words(DECIDERS, decision.decided_by),
-            _named(self.cautions, count),
+            _decode(STAGES, decision.stage),
+            _decode(DECIDERS, decision.decided_by),
+            _names_that_hold(self.cautions, count),
             self._model_answers(words, explain),
             self._rules_answers(words),
-            self._persons(),
+            self._person_answers(),
             self._action_answers(words, scored_at),
-            _words(HAND_OVERS, decision.hand_over),
-            _named({role: ~self.known[role] for role in BANT if role in self.known}, count),
-            self._closed(),
+            _decode(HAND_OVERS, decision.hand_over),
+            _names_that_hold(
+                {role: ~self.answered_roles[role] for role in BANT if role in self.answered_roles}, count
+            ),
+            self._closed_answers(),
             self._out_of_range(),
             strict=True,
         )
@@ -118,7 +120,7 @@ class Answers:
                 lead,
                 score,
                 stage,
-                by,
+                decided_by,
                 self.fallback,
                 cautions,
                 model,
@@ -128,7 +130,7 @@ class Answers:
                 hand_over,
                 unknown,
                 as_of,
-                at,
+                scored_at_iso,
                 request_id,
                 closed,
                 outside,
@@ -137,7 +139,7 @@ class Answers:
                 lead,
                 score,
                 stage,
-                by,
+                decided_by,
                 cautions,
                 model,
                 rules,
@@ -147,7 +149,7 @@ class Answers:
                 unknown,
                 closed,
                 outside,
-            ) in told
+            ) in rows
         ]
 
     def score(
@@ -159,24 +161,24 @@ class Answers:
         request_id: str | None = None,
     ) -> Score:
         """The Score of one of the leads; see `scores`."""
-        return self.at(row).scores(lang, scored_at, explain, request_id)[0]
+        return self.take_row(row).scores(lang, scored_at, explain, request_id)[0]
 
-    def at(self, row: int) -> Answers:
+    def take_row(self, row: int) -> BatchScores:
         """The answers on one of the leads alone."""
         rows, place = slice(row, row + 1), np.array([row])
         return replace(
             self,
             lead_ids=self.lead_ids[rows],
-            columns=MadeColumns(self.columns, lambda name: take(self.columns[name], place)),
+            columns=LazyColumns(self.columns, lambda name: take(self.columns[name], place)),
             rating=self.rating.take(rows),
             encoded=self.encoded and self.encoded.take(rows),
-            model=self.model and _part(self.model, rows),
-            decision=_part(self.decision, rows),
-            actions=_part(self.actions, rows),
+            model=self.model and _take_rows(self.model, rows),
+            decision=_take_rows(self.decision, rows),
+            actions=_take_rows(self.actions, rows),
             overrides=self.overrides and self.overrides[rows],
-            standings=self.standings and self.standings[rows],
-            known={role: told[rows] for role, told in self.known.items()},
-            explained=self.explained and self.explained.at(row),
+            sales_statuses=self.sales_statuses and self.sales_statuses[rows],
+            answered_roles={role: answered[rows] for role, answered in self.answered_roles.items()},
+            explained=self.explained and self.explained.take_row(row),
         )
 
     def rules_answer(self, row: int, lang: Language) -> RulesAnswer:
@@ -189,35 +191,35 @@ class Answers:
         return self.wordings[lang].actions[key].text
 
     def _model_answers(self, words: Wording, explain: Explain) -> Sequence[ModelAnswer | None]:
-        if self.judge is None or self.model is None or self.alike is None:
+        if self.calibrated_model is None or self.model is None or self.similar_leads is None:
             return [None] * len(self)
-        version, model = self.judge.model.version, self.model
-        told = zip(
+        version, model = self.calibrated_model.model.version, self.model
+        rows = zip(
             model.score.tolist(),
-            _words(STAGES, model.stage),
+            _decode(STAGES, model.stage),
             model.probability.tolist(),
-            self.alike[0].tolist(),
-            self.alike[1].tolist(),
+            self.similar_leads[0].tolist(),
+            self.similar_leads[1].tolist(),
             self._model_reasons(words, explain),
             strict=True,
         )
-        return [ModelAnswer(version, *each) for each in told]
+        return [ModelAnswer(version, *row) for row in rows]
 
-    def _model_reasons(self, words: Wording, explain: Explain) -> Sequence[tuple[Told, ...] | None]:
+    def _model_reasons(self, words: Wording, explain: Explain) -> Sequence[tuple[Reason, ...] | None]:
         if explain == "none" or self.explanation is None:
             return [None] * len(self)
-        told = self.explanation
-        return words.model_reasons(told.features, told.contributions, self.columns, explain)
+        explanation = self.explanation
+        return words.model_reasons(explanation.features, explanation.contributions, self.columns, explain)
 
     def _rules_answers(self, words: Wording) -> list[RulesAnswer]:
         patterns = self.rating.patterns
         rows = {pattern: row for row, pattern in enumerate(patterns)}
-        told = {pattern: self._rules_answer(row, words) for pattern, row in rows.items()}
-        return [told[pattern] for pattern in patterns]
+        answers = {pattern: self._rules_answer(row, words) for pattern, row in rows.items()}
+        return [answers[pattern] for pattern in patterns]
 
     def _rules_answer(self, row: int, words: Wording) -> RulesAnswer:
         rating = self.rating
-        reasons, triggers, exclusions = words.rules_reasons(rating.held[row].tolist())
+        reasons, triggers, exclusions = words.rules_reasons(rating.matches[row].tolist())
         return RulesAnswer(
             version=self.card.version,
             score=int(rating.score[row]),
@@ -230,57 +232,69 @@ class Answers:
             exclusions=exclusions,
         )
 
-    def _persons(self) -> Sequence[PersonAnswer | None]:
+    def _person_answers(self) -> Sequence[PersonAnswer | None]:
         if self.overrides is None:
             return [None] * len(self)
-        return [None if said is None else _person(said) for said in self.overrides]
+        return [None if override is None else _person_answer(override) for override in self.overrides]
 
     def _out_of_range(self) -> Sequence[tuple[str, ...]]:
         holds = self.cautions.get("out_of_range")
-        if holds is None or self.judge is None or self.encoded is None or not holds.any():
+        if holds is None or self.calibrated_model is None or self.encoded is None or not holds.any():
             return [()] * len(self)
-        return self.judge.seen.features_out_of_range(self.encoded.matrix)
+        return self.calibrated_model.training_range.features_out_of_range(self.encoded.matrix)
 
-    def _closed(self) -> Sequence[ClosedAnswer | None]:
-        if self.standings is None:
+    def _closed_answers(self) -> Sequence[ClosedAnswer | None]:
+        if self.sales_statuses is None:
             return [None] * len(self)
         return [
-            None if told is None or told.closed is None else ClosedAnswer(told.closed, iso(told.closed_at))
-            for told in self.standings
+            None
+            if status is None or status.outcome is None
+            else ClosedAnswer(status.outcome, iso(status.closed_at))
+            for status in self.sales_statuses
         ]
 
     def _action_answers(self, words: Wording, now: int) -> list[ActionAnswer]:
-        told = self.actions
-        keys = list(zip(told.action.tolist(), told.prompt.tolist(), told.deadline.tolist(), strict=True))
-        at = now if self.as_of is None else self.as_of
-        made = {key: _action(words, *key, at) for key in set(keys)}
-        return [made[key] for key in keys]
+        actions = self.actions
+        keys = list(
+            zip(actions.action.tolist(), actions.prompt.tolist(), actions.deadline.tolist(), strict=True)
+        )
+        as_of = now if self.as_of is None else self.as_of
+        answers = {key: _action_answer(words, *key, as_of) for key in set(keys)}
+        return [answers[key] for key in keys]
 
 
-def _action(words: Wording, code: int, prompt: int, deadline: int, at: int) -> ActionAnswer:
-    said = words.actions[code, prompt]
-    by = None if deadline == NEVER else iso(deadline)
-    return ActionAnswer(said.kind, said.owner, said.text, said.content, by, deadline < at, said.prompt)
+def _action_answer(words: Wording, code: int, prompt: int, deadline: int, as_of: int) -> ActionAnswer:
+    action_text = words.actions[code, prompt]
+    deadline_iso = None if deadline == NEVER else iso(deadline)
+    return ActionAnswer(
+        action_text.kind,
+        action_text.owner,
+        action_text.text,
+        action_text.content,
+        deadline_iso,
+        deadline < as_of,
+        action_text.prompt,
+    )
 
 
-def _person(said: Override) -> PersonAnswer:
-    expires = None if said.expires == NEVER else iso(said.expires)
-    return PersonAnswer(said.verdict, said.reason, said.by, expires)
+def _person_answer(override: Override) -> PersonAnswer:
+    expires = None if override.expires == NEVER else iso(override.expires)
+    return PersonAnswer(override.verdict, override.reason, override.by, expires)
 
 
-def _words(words: Sequence[Any], codes: NDArray[np.int8]) -> list[Any]:
+def _decode(words: Sequence[Any], codes: NDArray[np.int8]) -> list[Any]:
     """The word of each code."""
     return [words[code] for code in codes.tolist()]
 
 
-def _named(flags: Mapping[str, Bools], count: int) -> list[tuple[str, ...]]:
+def _names_that_hold(flags: Mapping[str, Bools], count: int) -> list[tuple[str, ...]]:
     """For each of `count` leads the names whose flag holds."""
     if not flags:
         return [()] * count
     rows = zip(*(flag.tolist() for flag in flags.values()), strict=True)
-    return [tuple(compress(flags, held)) for held in rows]
+    return [tuple(compress(flags, row)) for row in rows]
 
 
-def _part(columns: _Columns, rows: slice) -> _Columns:
+def _take_rows(columns: _Columns, rows: slice) -> _Columns:
     """Some of the leads."""
     return replace(columns, **{f.name: getattr(columns, f.name)[rows] for f in fields(columns)})

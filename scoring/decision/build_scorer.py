@@ -7,14 +7,14 @@ from typing import Protocol
 
 from features.errors import HotleadError, SettingsError
 from features.settings import CrmSettings
-from scoring.decision.scorer import Fallback, Judge, Scorer
+from scoring.decision.scorer import CalibratedModel, Fallback, Scorer
 from scoring.model.evidence import Evidence
 from scoring.model.model import Model
 from scoring.scorecard.load import SCORECARD_FILE, find_card
 from scoring.scorecard.scorecard import Scorecard
 
 
-class Judged(Protocol):
+class ModelWithEvidence(Protocol):
     """A model with the evidence that it was judged on, wherever it was found."""
 
     @property
@@ -23,11 +23,11 @@ class Judged(Protocol):
     def evidence(self) -> Evidence: ...
 
 
-def assemble(
+def build_scorer(
     settings: CrmSettings,
-    found: Judged | None,
+    trained: ModelWithEvidence | None,
     fallback: Fallback | None,
-    say: Callable[[str], None],
+    warn: Callable[[str], None],
     last_good: Scorecard | None = None,
 ) -> Scorer:
     """The scorer of a company: its model where that fits, else the rules alone with the cause.
@@ -37,20 +37,22 @@ def assemble(
     used is said in a sentence. Raises HotleadError where the scorecard does not hold and there is no
     other.
     """
-    if found is not None and (changed := changed_features(settings, found.model)):
-        say(
+    if trained is not None and (changed := changed_features(settings, trained.model)):
+        warn(
             f"the rules decide, for crm.toml now means something else by {', '.join(changed[:5])}: "
             "train again"
         )
-        found, fallback = None, "feature_mismatch"
-    kept = last_good if last_good or found is None else found.model.card
-    card = _card(settings, kept, say)
-    if found is None:
+        trained, fallback = None, "feature_mismatch"
+    fallback_card = last_good if last_good or trained is None else trained.model.card
+    card = _current_card(settings, fallback_card, warn)
+    if trained is None:
         return Scorer(card, settings.table, None, fallback)
     try:
-        return Scorer(card, settings.table, Judge.of(found.model, found.evidence, card), None)
+        return Scorer(
+            card, settings.table, CalibratedModel.from_evidence(trained.model, trained.evidence, card), None
+        )
     except SettingsError as problem:
-        say(f"the model does not go with the present scorecard, so the rules decide: {problem}")
+        warn(f"the model does not go with the present scorecard, so the rules decide: {problem}")
         return Scorer(card, settings.table, None, "feature_mismatch")
 
 
@@ -60,16 +62,20 @@ def changed_features(settings: CrmSettings, model: Model) -> list[str]:
     return [name for name, feature in model.table if now.get(name) != feature]
 
 
-def _card(settings: CrmSettings, kept: Scorecard | None, say: Callable[[str], None]) -> Scorecard:
+def _current_card(
+    settings: CrmSettings, fallback_card: Scorecard | None, warn: Callable[[str], None]
+) -> Scorecard:
     """The scorecard of the day; where it does not hold, or is gone, the one that was kept."""
     try:
         card = find_card(settings.folder, settings.table)
     except HotleadError as problem:
-        if kept is None:
+        if fallback_card is None:
             raise
-        say(f"the last good scorecard ({kept.version}) goes on, for the present one does not hold: {problem}")
-        return kept
-    if kept is not None and kept.rows and not card.rows:
-        say(f"{settings.folder / SCORECARD_FILE} is gone: the last good scorecard goes on")
-        return kept
+        warn(
+            f"the last good scorecard ({fallback_card.version}) goes on, for the present one does not hold: {problem}"
+        )
+        return fallback_card
+    if fallback_card is not None and fallback_card.rows and not card.rows:
+        warn(f"{settings.folder / SCORECARD_FILE} is gone: the last good scorecard goes on")
+        return fallback_card
     return card

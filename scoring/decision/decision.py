@@ -35,7 +35,7 @@ class ModelSide:
     stage: Codes
 
     @staticmethod
-    def of(probability: Floats, scale: Scale) -> ModelSide:
+    def from_probability(probability: Floats, scale: Scale) -> ModelSide:
         return ModelSide(probability, scale.score(probability), scale.stage(probability))
 
 
@@ -59,38 +59,46 @@ def decide(
     """The decision on rated leads; `overrides` are those in force, one a lead (None: none)."""
     base = rating if model is None else model
     score, stage = base.score.copy(), base.stage.copy()
-    by = np.full(len(score), RULES if model is None else MODEL, dtype=np.int8)
-    _put(rating.triggered, TRIGGER, HOT, np.maximum(score, HOT_SCORE), score, stage, by)
+    decided_by = np.full(len(score), RULES if model is None else MODEL, dtype=np.int8)
+    _apply_decider(rating.triggered, TRIGGER, HOT, np.maximum(score, HOT_SCORE), score, stage, decided_by)
     accepted = np.zeros(len(score), dtype=bool)
     if overrides is not None:
-        hot, cooled, accepted = _said(overrides)
-        _put(hot, PERSON, HOT, np.maximum(score, HOT_SCORE), score, stage, by)
-        _put(cooled, PERSON, np.minimum(stage, WARM), np.minimum(score, HOT_SCORE - 1), score, stage, by)
-    stage[rating.excluded], score[rating.excluded], by[rating.excluded] = COLD, 0, EXCLUSION
+        hot, cooled, accepted = _verdict_masks(overrides)
+        _apply_decider(hot, PERSON, HOT, np.maximum(score, HOT_SCORE), score, stage, decided_by)
+        _apply_decider(
+            cooled,
+            PERSON,
+            np.minimum(stage, WARM),
+            np.minimum(score, HOT_SCORE - 1),
+            score,
+            stage,
+            decided_by,
+        )
+    stage[rating.excluded], score[rating.excluded], decided_by[rating.excluded] = COLD, 0, EXCLUSION
     hand_over = np.full(len(score), NOT_HANDED, dtype=np.int8)
     hand_over[stage == HOT] = MQL
     hand_over[(stage == HOT) & accepted] = SQL
     if rating.card.hot_is == "sql":
-        stage[(stage == HOT) & (by != PERSON)] = WARM
-    return Decision(score, stage, by, hand_over)
+        stage[(stage == HOT) & (decided_by != PERSON)] = WARM
+    return Decision(score, stage, decided_by, hand_over)
 
 
-def _put(
-    where: Bools,
+def _apply_decider(
+    mask: Bools,
     decider: int,
     new_stage: int | Codes,
     new_score: Ints,
     score: Ints,
     stage: Codes,
-    by: Codes,
+    decided_by: Codes,
 ) -> None:
     """What a decider says, in the place of what was said before."""
-    stage[where] = new_stage if isinstance(new_stage, int) else new_stage[where]
-    score[where] = new_score[where]
-    by[where] = decider
+    stage[mask] = new_stage if isinstance(new_stage, int) else new_stage[mask]
+    score[mask] = new_score[mask]
+    decided_by[mask] = decider
 
 
-def _said(overrides: Sequence[Override | None]) -> tuple[Bools, Bools, Bools]:
+def _verdict_masks(overrides: Sequence[Override | None]) -> tuple[Bools, Bools, Bools]:
     """Where a person said hot, said not hot, and accepted the lead."""
     hot = np.array([o is not None and o.hot for o in overrides], dtype=bool)
     cooled = np.array([o is not None and not o.hot for o in overrides], dtype=bool)

@@ -39,24 +39,24 @@ class Override:
         return self.verdict in ("hot", "accepted")
 
 
-def in_force(overrides: Sequence[Override], as_of: int) -> Mapping[str, Override]:
+def select_in_force(overrides: Sequence[Override], as_of: int) -> Mapping[str, Override]:
     """The newest verdict in force on each lead."""
     by_lead = defaultdict(list)
     for override in overrides:
         by_lead[override.lead_id].append(override)
-    told = ((lead_id, newest_in_force(of, as_of)) for lead_id, of in by_lead.items())
-    return {lead_id: override for lead_id, override in told if override is not None}
+    newest = ((lead_id, newest_in_force(group, as_of)) for lead_id, group in by_lead.items())
+    return {lead_id: override for lead_id, override in newest if override is not None}
 
 
 def newest_in_force(overrides: Iterable[Override], as_of: int, live: bool = False) -> Override | None:
     """The newest verdict in force of those on one lead, of equal moments the later told. `live`: what came
     from a clock ahead of ours holds already."""
-    found, since = None, -NEVER
-    for each in overrides:
-        at = min(each.at, as_of) if live else each.at
-        if since <= at <= as_of < each.expires:
-            found, since = each, at
-    return found
+    newest, since = None, -NEVER
+    for override in overrides:
+        valid_from = min(override.at, as_of) if live else override.at
+        if since <= valid_from <= as_of < override.expires:
+            newest, since = override, valid_from
+    return newest
 
 
 def read_overrides(path: Path, zone: ZoneInfo) -> list[Override]:
@@ -67,32 +67,34 @@ def read_overrides(path: Path, zone: ZoneInfo) -> list[Override]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file)
-            lacking = [name for name in _COLUMNS if name not in (reader.fieldnames or ())]
-            if lacking:
-                raise DataError(f"{path}: lacks the column {lacking[0]}; needed are {', '.join(_COLUMNS)}.")
-            return [_parsed(row, f"{path}, row {i}", zone) for i, row in enumerate(reader, start=2)]
+            missing = [name for name in _COLUMNS if name not in (reader.fieldnames or ())]
+            if missing:
+                raise DataError(f"{path}: lacks the column {missing[0]}; needed are {', '.join(_COLUMNS)}.")
+            return [_parse_row(row, f"{path}, row {i}", zone) for i, row in enumerate(reader, start=2)]
     except (OSError, UnicodeDecodeError, csv.Error) as problem:
         raise DataError(f"{path}: cannot be read ({problem}). It must be a CSV in UTF-8.") from None
 
 
-def _parsed(row: Mapping[str, str | None], where: str, zone: ZoneInfo) -> Override:
-    told = {name: (row.get(name) or "").strip() for name in _COLUMNS}
+def _parse_row(row: Mapping[str, str | None], location: str, zone: ZoneInfo) -> Override:
+    values = {name: (row.get(name) or "").strip() for name in _COLUMNS}
     for name in ("lead_id", "reason", "by"):
-        if not told[name]:
-            raise DataError(f"{where}: {name} is empty; an override names its lead, reason and person.")
-    verdict = next((v for v in get_args(Verdict) if v == told["verdict"]), None)
+        if not values[name]:
+            raise DataError(f"{location}: {name} is empty; an override names its lead, reason and person.")
+    verdict = next((v for v in get_args(Verdict) if v == values["verdict"]), None)
     if verdict is None:
-        raise DataError(f"{where}: verdict must be one of {', '.join(VERDICTS)} (got {told['verdict']!r}).")
-    at = _moment(told["at"], f"{where}: at", zone)
-    expires = _moment(told["expires"], f"{where}: expires", zone) if told["expires"] else NEVER
-    if expires <= at:
-        raise DataError(f"{where}: expires {told['expires']} is not after at {told['at']}.")
-    return Override(told["lead_id"], verdict, told["reason"], told["by"], at, expires)
+        raise DataError(
+            f"{location}: verdict must be one of {', '.join(VERDICTS)} (got {values['verdict']!r})."
+        )
+    moment_ms = _parse_time(values["at"], f"{location}: at", zone)
+    expires = _parse_time(values["expires"], f"{location}: expires", zone) if values["expires"] else NEVER
+    if expires <= moment_ms:
+        raise DataError(f"{location}: expires {values['expires']} is not after at {values['at']}.")
+    return Override(values["lead_id"], verdict, values["reason"], values["by"], moment_ms, expires)
 
 
-def _moment(told: str, where: str, zone: ZoneInfo) -> int:
+def _parse_time(text: str, location: str, zone: ZoneInfo) -> int:
     try:
-        at = datetime.fromisoformat(told)
+        moment = datetime.fromisoformat(text)
     except ValueError:
-        raise DataError(f"{where} must be a time such as 2026-10-01T09:00+09:00 (got {told!r}).") from None
-    return to_ms(at if at.tzinfo else at.replace(tzinfo=zone))
+        raise DataError(f"{location} must be a time such as 2026-10-01T09:00+09:00 (got {text!r}).") from None
+    return to_ms(moment if moment.tzinfo else moment.replace(tzinfo=zone))

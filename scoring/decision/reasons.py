@@ -10,14 +10,14 @@ import numpy as np
 from features.columns import Floats
 from features.kinds import Age, Attribute, DaysSince, Language
 from features.table import FeatureTable
-from scoring.texts import say
+from scoring.texts import translate
 
-MOST_REASONS = 5
-SMALL = 0.01
+MAX_REASONS = 5
+MIN_CONTRIBUTION = 0.01
 
 
 @dataclass(frozen=True)
-class Reason:
+class Contribution:
     """One feature's share in a score: `contribution` in log-odds, above 0 raised it."""
 
     feature: str
@@ -26,43 +26,43 @@ class Reason:
 
     def text(self, table: FeatureTable, lang: Language) -> str:
         """'Price page in the last 30 days: 3'."""
-        value = shown(table, self.feature, self.value, lang)
-        return say("reason", lang, label=table.label(self.feature, lang), value=value)
+        value = format_value(table, self.feature, self.value, lang)
+        return translate("reason", lang, label=table.label(self.feature, lang), value=value)
 
 
-def strongest(
+def strongest_contributions(
     names: Sequence[str],
     values: Sequence[float | str | None],
     contributions: Floats,
-    most: int = MOST_REASONS,
-) -> list[Reason]:
+    limit: int = MAX_REASONS,
+) -> list[Contribution]:
     """The features that moved one score most, strongest first; next to nothing is left out."""
-    told = in_order(contributions[None, :], most)[0]
-    return [Reason(names[i], values[i], contribution) for i, contribution in told]
+    ranked = rank_contributions(contributions[None, :], limit)[0]
+    return [Contribution(names[i], values[i], contribution) for i, contribution in ranked]
 
 
-def in_order(
-    contributions: Floats, most: int | None = MOST_REASONS, least: float = SMALL
+def rank_contributions(
+    contributions: Floats, limit: int | None = MAX_REASONS, minimum: float = MIN_CONTRIBUTION
 ) -> list[list[tuple[int, float]]]:
     """For each lead (a row) the places of its `most` largest contributions of at least `least`,
     whatever their sign, strongest first; and the contributions."""
-    order = np.argsort(-np.abs(contributions), axis=1, kind="stable")[:, :most]
+    order = np.argsort(-np.abs(contributions), axis=1, kind="stable")[:, :limit]
     return [
-        [(i, told[i]) for i in places if abs(told[i]) >= least]
-        for places, told in zip(order.tolist(), contributions.tolist(), strict=True)
+        [(i, row[i]) for i in places if abs(row[i]) >= minimum]
+        for places, row in zip(order.tolist(), contributions.tolist(), strict=True)
     ]
 
 
-def shown(table: FeatureTable, name: str, value: float | str | None, lang: Language) -> str:
+def format_value(table: FeatureTable, name: str, value: float | str | None, lang: Language) -> str:
     """A value as people write it: the company's word for a text, a number without idle digits, days to a
     tenth."""
     if value is None or value != value:
-        return say("missing", lang)
+        return translate("missing", lang)
     feature = table.rows[name]
     if isinstance(value, str):
         words = table.vocabulary.words
-        own = f"{feature.column}={value}" if isinstance(feature, Attribute) else value
-        return table.vocabulary.word(own, lang) if own in words else value
+        key = f"{feature.column}={value}" if isinstance(feature, Attribute) else value
+        return table.vocabulary.word(key, lang) if key in words else value
     if isinstance(feature, Age | DaysSince) and abs(value) < 100:
         return f"{round(value, 1):g}"
     return f"{value:,.0f}" if abs(value) >= 100 or value == int(value) else f"{value:.3g}"

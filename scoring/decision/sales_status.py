@@ -9,37 +9,37 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from features.clock import NEVER
 
-Closed: TypeAlias = Literal["won", "lost"]
+DealOutcome: TypeAlias = Literal["won", "lost"]
 
 
-class Step(NamedTuple):
+class SalesStep(NamedTuple):
     """Something that sales did about a lead. Times are ms UTC; `due` is that of a next action."""
 
-    at: int
-    what: Literal["won", "lost", "first_contact", "next_action"]
+    moment_ms: int
+    kind: Literal["won", "lost", "first_contact", "next_action"]
     due: int = NEVER
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class SalesStatus:
     """How the deal of a lead ended and when (None, NEVER: it is open), the date of the next action
     (NEVER: none was told), and when sales contacted it last (None: not yet). Times are ms UTC."""
 
-    closed: Closed | None = None
+    outcome: DealOutcome | None = None
     closed_at: int = NEVER
     next_action: int = NEVER
-    contacted: int | None = None
+    contacted_at: int | None = None
 
 
-def standing_of(steps: Sequence[Step], until: int) -> Standing | None:
+def derive_sales_status(steps: Sequence[SalesStep], until: int) -> SalesStatus | None:
     """Where a lead stood by the steps strictly before a moment (ms UTC); None where none counts."""
-    newest = {step.what: step for step in sorted(steps) if step.at < until}
+    newest = {step.kind: step for step in sorted(steps) if step.moment_ms < until}
     if not newest:
         return None
     planned, contact = newest.get("next_action"), newest.get("first_contact")
-    due, contacted = planned.due if planned else NEVER, contact.at if contact else None
-    closes = [step for what, step in newest.items() if what in ("won", "lost")]
+    due, contacted = planned.due if planned else NEVER, contact.moment_ms if contact else None
+    closes = [step for kind, step in newest.items() if kind in ("won", "lost")]
     if not closes:
-        return Standing(next_action=due, contacted=contacted)
+        return SalesStatus(next_action=due, contacted_at=contacted)
     last = max(closes)
-    return Standing("won" if last.what == "won" else "lost", last.at, due, contacted)
+    return SalesStatus("won" if last.kind == "won" else "lost", last.moment_ms, due, contacted)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeAlias
 
-from scoring.decision.sales_status import Closed
+from scoring.decision.sales_status import DealOutcome
 from scoring.scorecard.scorecard import Stage
 
 BANT = ("budget", "authority", "need", "timing")
@@ -16,7 +16,7 @@ Explain: TypeAlias = Literal["none", "top", "all"]
 
 
 @dataclass(frozen=True)
-class Told:
+class Reason:
     """A reason in words. `code` is the feature or the row, `weight` its log-odds or points."""
 
     code: str
@@ -35,7 +35,7 @@ class ModelAnswer:
     probability: float
     alike: int
     alike_won: int
-    reasons: tuple[Told, ...] | None
+    reasons: tuple[Reason, ...] | None
 
 
 @dataclass(frozen=True)
@@ -48,9 +48,9 @@ class RulesAnswer:
     points: int
     fit: int
     intent: int
-    reasons: tuple[Told, ...]
-    triggers: tuple[Told, ...]
-    exclusions: tuple[Told, ...]
+    reasons: tuple[Reason, ...]
+    triggers: tuple[Reason, ...]
+    exclusions: tuple[Reason, ...]
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class PersonAnswer:
 class ClosedAnswer:
     """That the lead's deal is won or lost, and since when (ISO 8601 UTC)."""
 
-    outcome: Closed
+    outcome: DealOutcome
     at: str
 
 
@@ -107,7 +107,7 @@ class Score:
     closed: ClosedAnswer | None = None
     out_of_range: tuple[str, ...] = ()
 
-    def plain(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """As JSON can hold it."""
         return asdict(self)
 

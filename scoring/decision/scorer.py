@@ -12,25 +12,25 @@ from functools import cached_property
 
 import numpy as np
 
-from features.columns import Bools, Column, MadeColumns, texts
+from features.columns import Bools, Column, LazyColumns, encode_texts
 from features.kinds import Language
 from features.table import FeatureTable
-from scoring.decision.actions import actions
-from scoring.decision.batch_scores import Answers, Fallback
+from scoring.decision.actions import choose_actions
+from scoring.decision.batch_scores import BatchScores, Fallback
 from scoring.decision.decision import ModelSide, decide
 from scoring.decision.overrides import Override
-from scoring.decision.sales_status import Standing
-from scoring.decision.score import Told
+from scoring.decision.sales_status import SalesStatus
+from scoring.decision.score import Reason
 from scoring.decision.wording import Wording
-from scoring.model.calibrated_model import Judge
+from scoring.model.calibrated_model import CalibratedModel
 from scoring.model.model import Encoded, Explanation, sigmoid
 from scoring.scorecard.rating import OneRater, Rating, rate
 from scoring.scorecard.scorecard import Scorecard
 
-__all__ = ["Answers", "Fallback", "Judge", "Scorer"]
+__all__ = ["BatchScores", "CalibratedModel", "Fallback", "Scorer"]
 
-Value = float | str | None
-_Encode = Callable[[Judge, Rating | None], Encoded]
+LeadValue = float | str | None
+_Encode = Callable[[CalibratedModel, Rating | None], Encoded]
 
 
 @dataclass(frozen=True)
@@ -42,65 +42,72 @@ class Scorer:
 
     card: Scorecard
     table: FeatureTable
-    judge: Judge | None
+    calibrated_model: CalibratedModel | None
     fallback: Fallback | None = "no_model"
 
     @property
     def versions(self) -> tuple[str | None, str]:
         """Of the model (None: there is none) and of the card: what differs where either changes."""
-        return None if self.judge is None else self.judge.model.version, self.card.version
+        return (
+            None if self.calibrated_model is None else self.calibrated_model.model.version,
+            self.card.version,
+        )
 
-    def answers(
+    def score_batch(
         self,
         lead_ids: Sequence[str],
         columns: Mapping[str, Column],
         as_of: int | None,
-        known: Mapping[str, Bools],
+        answered_roles: Mapping[str, Bools],
         overrides: Mapping[str, Override] | None = None,
         explain: bool = False,
-        standings: Mapping[str, Standing] | None = None,
-    ) -> Answers:
+        sales_statuses: Mapping[str, SalesStatus] | None = None,
+    ) -> BatchScores:
         """Score leads by their feature values. `as_of` in ms UTC (None: no dates); `known` says by
         role (budget, authority, need, timing) of which leads the CRM has an answer. `explain`: the
         model's reasons will be asked for, so its log-odds are the sum of them."""
 
-        def encode(judge: Judge, rating: Rating | None) -> Encoded:
-            return judge.model.encode(columns, rating)
+        def encode(calibrated_model: CalibratedModel, rating: Rating | None) -> Encoded:
+            return calibrated_model.model.encode(columns, rating)
 
-        said = None if not overrides else [overrides.get(lead_id) for lead_id in lead_ids]
-        stands = None if not standings else [standings.get(lead_id) for lead_id in lead_ids]
+        row_overrides = None if not overrides else [overrides.get(lead_id) for lead_id in lead_ids]
+        row_statuses = None if not sales_statuses else [sales_statuses.get(lead_id) for lead_id in lead_ids]
         rating = rate(self.card, columns)
-        return self._answers(lead_ids, columns, rating, encode, as_of, known, said, explain, stands)
+        return self._score(
+            lead_ids, columns, rating, encode, as_of, answered_roles, row_overrides, explain, row_statuses
+        )
 
-    def one(
+    def score_one(
         self,
         lead_id: str,
-        values: Sequence[Value],
+        values: Sequence[LeadValue],
         as_of: int | None,
-        known: Mapping[str, bool],
+        answered_roles: Mapping[str, bool],
         override: Override | None = None,
         explain: bool = False,
-        standing: Standing | None = None,
-    ) -> Answers:
+        sales_status: SalesStatus | None = None,
+    ) -> BatchScores:
         """Score one lead by its feature values in the order of `table`: as `answers` does, and cheaper."""
         named = dict(zip(self.table.names, values, strict=True))
 
-        def encode(judge: Judge, rating: Rating | None) -> Encoded:
-            return judge.model.encode_one([values[i] for i in self._places], rating)
+        def encode(calibrated_model: CalibratedModel, rating: Rating | None) -> Encoded:
+            return calibrated_model.model.encode_one([values[i] for i in self._places], rating)
 
-        columns = MadeColumns(named, lambda name: self._column(name, named[name]))
-        told = {role: np.array([answered]) for role, answered in known.items()}
-        said = None if override is None else [override]
-        stands = None if standing is None else [standing]
+        columns = LazyColumns(named, lambda name: self._column(name, named[name]))
+        flags = {role: np.array([answered]) for role, answered in answered_roles.items()}
+        overrides = None if override is None else [override]
+        sales_statuses = None if sales_status is None else [sales_status]
         rating = self._rater(named)
-        return self._answers([lead_id], columns, rating, encode, as_of, told, said, explain, stands)
+        return self._score(
+            [lead_id], columns, rating, encode, as_of, flags, overrides, explain, sales_statuses
+        )
 
-    def reasons(self, columns: Mapping[str, Column], lang: Language) -> list[tuple[Told, ...]]:
+    def model_reasons(self, columns: Mapping[str, Column], lang: Language) -> list[tuple[Reason, ...]]:
         """The strongest reasons of the model's score for each lead. Needs a model."""
-        assert self.judge is not None
-        model = self.judge.model
-        told = model.explain(model.encode(columns))
-        return self.wordings[lang].model_reasons(told.features, told.contributions, columns)
+        assert self.calibrated_model is not None
+        model = self.calibrated_model.model
+        explanation = model.explain(model.encode(columns))
+        return self.wordings[lang].model_reasons(explanation.features, explanation.contributions, columns)
 
     @cached_property
     def wordings(self) -> dict[Language, Wording]:
@@ -108,47 +115,47 @@ class Scorer:
         languages: tuple[Language, ...] = ("en", "ja")
         return {lang: Wording(self.card, self.table, lang) for lang in languages}
 
-    def _answers(
+    def _score(
         self,
         lead_ids: Sequence[str],
         columns: Mapping[str, Column],
         rating: Rating,
         encode: _Encode,
         as_of: int | None,
-        known: Mapping[str, Bools],
-        said: Sequence[Override | None] | None,
+        answered_roles: Mapping[str, Bools],
+        overrides: Sequence[Override | None] | None,
         explain: bool,
-        standings: Sequence[Standing | None] | None,
-    ) -> Answers:
-        encoded, model, fallback, explained = self._model(rating, encode, explain)
-        decision = decide(rating, model, said)
-        return Answers(
+        sales_statuses: Sequence[SalesStatus | None] | None,
+    ) -> BatchScores:
+        encoded, model, fallback, explained = self._run_model(rating, encode, explain)
+        decision = decide(rating, model, overrides)
+        return BatchScores(
             self.card,
             self.wordings,
             lead_ids,
             columns,
             rating,
-            self.judge,
+            self.calibrated_model,
             encoded,
             model,
             fallback,
             decision,
-            actions(self.card, decision, columns, as_of, standings),
-            said,
-            known,
+            choose_actions(self.card, decision, columns, as_of, sales_statuses),
+            overrides,
+            answered_roles,
             as_of,
             explained,
-            standings,
+            sales_statuses,
         )
 
-    def _model(
+    def _run_model(
         self, rating: Rating, encode: _Encode, explain: bool
     ) -> tuple[Encoded | None, ModelSide | None, Fallback | None, Explanation | None]:
-        if self.judge is None:
+        if self.calibrated_model is None:
             return None, None, self.fallback, None
-        model = self.judge.model
+        model = self.calibrated_model.model
         try:
-            leads = encode(self.judge, rating if self._same_card else None)
+            leads = encode(self.calibrated_model, rating if self._same_card else None)
             explained = model.explain(leads) if explain else None
             probability = sigmoid(explained.log_odds if explained else model.log_odds(leads))
         except MemoryError:  # passes, and would leave the list half by the model, half by the rules
@@ -157,12 +164,15 @@ class Scorer:
             return None, None, "model_error", None
         if not np.isfinite(probability).all():
             return None, None, "model_error", None
-        return leads, ModelSide.of(probability, self.judge.scale), None, explained
+        return leads, ModelSide.from_probability(probability, self.calibrated_model.scale), None, explained
 
     @cached_property
     def _same_card(self) -> bool:
         """Whether the model was trained with the card of the day, so that one rating serves both."""
-        return self.judge is not None and self.judge.model.card.version == self.card.version
+        return (
+            self.calibrated_model is not None
+            and self.calibrated_model.model.card.version == self.card.version
+        )
 
     @cached_property
     def _rater(self) -> OneRater:
@@ -172,10 +182,12 @@ class Scorer:
     def _places(self) -> list[int]:
         """Where the model's features stand in `table`."""
         place = {name: i for i, name in enumerate(self.table.names)}
-        return [place[name] for name in self.judge.model.table.names] if self.judge else []
+        return (
+            [place[name] for name in self.calibrated_model.model.table.names] if self.calibrated_model else []
+        )
 
-    def _column(self, name: str, value: Value) -> Column:
+    def _column(self, name: str, value: LeadValue) -> Column:
         """The column of one lead."""
         if name in self.table.texts:
-            return texts([value])  # type: ignore[list-item]
+            return encode_texts([value])  # type: ignore[list-item]
         return np.array([math.nan if value is None else value], dtype=np.float64)

@@ -12,21 +12,21 @@ from features.columns import Column, Floats, Texts
 from features.kinds import Language
 from features.table import FeatureTable
 from scoring.decision.actions import action_of, codes_of
-from scoring.decision.reasons import MOST_REASONS, SMALL, in_order, shown
-from scoring.decision.score import Explain, Told
+from scoring.decision.reasons import MAX_REASONS, MIN_CONTRIBUTION, format_value, rank_contributions
+from scoring.decision.score import Explain, Reason
 from scoring.scorecard.scorecard import Rule, Scorecard
-from scoring.texts import say
+from scoring.texts import translate
 
 _DIGITS = 4
-_TOLD = 0.5 / 10**_DIGITS
+_MIN_SHOWN = 0.5 / 10**_DIGITS
 """The least log-odds that are not 0 where a reason tells them."""
-REMEMBERED = 10_000
+CACHED_REASONS = 10_000
 """So many reasons are remembered as they were put into words."""
 
-Value: TypeAlias = float | str | None
+ReasonValue: TypeAlias = float | str | None
 
 
-class Said(NamedTuple):
+class ActionText(NamedTuple):
     """What to do: an action, with the prompt that waits."""
 
     kind: str
@@ -50,23 +50,23 @@ class Wording:
         return {name: self.table.label(name, self.lang) for name in self.table.names}
 
     @cached_property
-    def actions(self) -> dict[tuple[int, int], Said]:
+    def actions(self) -> dict[tuple[int, int], ActionText]:
         """What to do, by the codes of action and prompt (see `Actions`)."""
         prompts = range(-1, len(self.card.prompts))
         return {
-            (code, prompt): self._action(code, prompt)
+            (code, prompt): self._action_text(code, prompt)
             for code, prompt in product(codes_of(self.card), prompts)
         }
 
-    def rules_reasons(self, held: Sequence[bool]) -> tuple[tuple[Told, ...], ...]:
+    def rules_reasons(self, matches: Sequence[bool]) -> tuple[tuple[Reason, ...], ...]:
         """The rows that hold, most points first, the triggers, and the exclusions. `held` says of each
         rule of the card whether it holds."""
         rows, triggers, exclusions = self._rules
         after = len(rows) + len(triggers)
         return (
-            tuple([rows[place] for place in self._most_first if held[place]]),
-            tuple(compress(triggers, held[len(rows) :])),
-            tuple(compress(exclusions, held[after:])),
+            tuple([rows[place] for place in self._by_points if matches[place]]),
+            tuple(compress(triggers, matches[len(rows) :])),
+            tuple(compress(exclusions, matches[after:])),
         )
 
     def model_reasons(
@@ -75,64 +75,64 @@ class Wording:
         contributions: Floats,
         columns: Mapping[str, Column],
         explain: Explain = "top",
-    ) -> list[tuple[Told, ...]]:
+    ) -> list[tuple[Reason, ...]]:
         """The reasons of the model's score of each lead (a row of `contributions`), strongest first.
 
         `names` are the features of the contributions, `columns` their values.
         """
-        most, least = (None, _TOLD) if explain == "all" else (MOST_REASONS, SMALL)
-        told = in_order(contributions, most, least)
-        features = {names[place] for reasons in told for place, _ in reasons}
-        values = {name: _plain(columns[name]) for name in features}
+        limit, minimum = (None, _MIN_SHOWN) if explain == "all" else (MAX_REASONS, MIN_CONTRIBUTION)
+        ranked = rank_contributions(contributions, limit, minimum)
+        features = {names[place] for reasons in ranked for place, _ in reasons}
+        values = {name: _to_list(columns[name]) for name in features}
 
-        def reason(name: str, weight: float, value: Value) -> Told:
-            known = None if value != value else value  # JSON has no nan
-            return Told(name, self._reason(name, known), round(weight, _DIGITS), known)
+        def reason(name: str, weight: float, value: ReasonValue) -> Reason:
+            json_value = None if value != value else value  # JSON has no nan
+            return Reason(name, self._reason(name, json_value), round(weight, _DIGITS), json_value)
 
         return [
             tuple(reason(names[i], weight, values[names[i]][row]) for i, weight in reasons)
-            for row, reasons in enumerate(told)
+            for row, reasons in enumerate(ranked)
         ]
 
     @cached_property
-    def _reason(self) -> Callable[[str, Value], str]:
+    def _reason(self) -> Callable[[str, ReasonValue], str]:
         """Puts a feature and its value into words; many leads share them."""
 
-        @lru_cache(maxsize=REMEMBERED)
-        def reason(name: str, value: Value) -> str:
-            told = shown(self.table, name, value, self.lang)
-            return say("reason", self.lang, label=self.labels[name], value=told)
+        @lru_cache(maxsize=CACHED_REASONS)
+        def reason(name: str, value: ReasonValue) -> str:
+            text = format_value(self.table, name, value, self.lang)
+            return translate("reason", self.lang, label=self.labels[name], value=text)
 
         return reason
 
     @cached_property
-    def _most_first(self) -> list[int]:
+    def _by_points(self) -> list[int]:
         """The places of the card's rows, most points first."""
         rows = self._rules[0]
         return sorted(range(len(rows)), key=lambda place: -abs(rows[place].weight))
 
     @cached_property
-    def _rules(self) -> tuple[tuple[Told, ...], ...]:
+    def _rules(self) -> tuple[tuple[Reason, ...], ...]:
         card = self.card
-        return tuple(self._told(rules) for rules in (card.rows, card.triggers, card.exclusions))
+        return tuple(self._reasons_for(rules) for rules in (card.rows, card.triggers, card.exclusions))
 
-    def _told(self, rules: Mapping[str, Rule]) -> tuple[Told, ...]:
+    def _reasons_for(self, rules: Mapping[str, Rule]) -> tuple[Reason, ...]:
         return tuple(
-            Told(name, rule.because.text(self.lang), float(getattr(rule, "points", 0)))
+            Reason(name, rule.because.text(self.lang), float(getattr(rule, "points", 0)))
             for name, rule in rules.items()
         )
 
-    def _action(self, code: int, prompt: int) -> Said:
+    def _action_text(self, code: int, prompt: int) -> ActionText:
         """The answer that waits, if any, then the stage's action."""
-        action, texts, waits = action_of(self.card, code), [], None
+        action, texts, prompt_name = action_of(self.card, code), [], None
         if prompt >= 0:
-            waits, asked = list(self.card.prompts.items())[prompt]
-            texts.append(asked.text.text(self.lang))
+            prompt_name, waiting_prompt = list(self.card.prompts.items())[prompt]
+            texts.append(waiting_prompt.text.text(self.lang))
         texts.append(action.text.text(self.lang))
         text = ("" if self.lang == "ja" else " ").join(texts)
         content = None if action.content is None else action.content.text(self.lang)
-        return Said(action.kind, action.owner, text, content, waits)
+        return ActionText(action.kind, action.owner, text, content, prompt_name)
 
 
-def _plain(column: Column) -> list[Value]:
-    return list(column.plain()) if isinstance(column, Texts) else column.tolist()
+def _to_list(column: Column) -> list[ReasonValue]:
+    return list(column.to_list()) if isinstance(column, Texts) else column.tolist()

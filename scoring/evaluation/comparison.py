@@ -14,23 +14,23 @@ from features.columns import Bools, Floats, Ints, Texts
 from features.kinds import Language
 from features.table import FeatureTable
 from scoring.decision.decision import Codes, Decision, ModelSide, decide
-from scoring.decision.reasons import strongest
-from scoring.decision.score import Told
+from scoring.decision.reasons import strongest_contributions
+from scoring.decision.score import Reason
 from scoring.model.evidence import MODEL, Evidence
 from scoring.model.model import sigmoid
 from scoring.scorecard.rating import Rating, rate
 from scoring.scorecard.scale import BANDS, Scale, bands_of
 from scoring.scorecard.scorecard import HOT, STAGES, Scorecard
-from scoring.statistics.paired_differences import Difference, differences, volume
+from scoring.statistics.paired_differences import Difference, count_calls, differences
 from scoring.statistics.rates import Rate, Rates
-from scoring.to_json import plain
+from scoring.to_json import to_jsonable
 
 SIDES = ("model", "rules", "decision")
-_LEAST, _MOST_VALUES, _MOST_DISPUTES, _PART_DRAWS = 50, 8, 20, 100
+_MIN_LEADS, _MAX_VALUES, _MAX_DISPUTES, _PART_DRAWS = 50, 8, 20, 100
 
 
 @dataclass(frozen=True)
-class Part:
+class SegmentComparison:
     """Model against rules on some of the leads: of one segment, or of one month."""
 
     name: str
@@ -40,7 +40,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Dispute:
+class DisputedDeal:
     """A closed deal on which model and rules disagree, at the moment when they did so most.
 
     `lead` is its hashed id; `model_reasons` is None where they were not kept.
@@ -59,7 +59,7 @@ class Dispute:
 
 
 @dataclass(frozen=True)
-class Compared:
+class ModelVsRules:
     """What both sides say of the evidence, and what became of it. Scores are as of each moment."""
 
     evidence: Evidence
@@ -69,11 +69,11 @@ class Compared:
     decision: Decision
 
     @staticmethod
-    def of(evidence: Evidence, card: Scorecard, scale: Scale) -> Compared:
+    def from_evidence(evidence: Evidence, card: Scorecard, scale: Scale) -> ModelVsRules:
         """Both sides under a card; `scale` is the model's (see `thresholds`)."""
         rating = rate(card, evidence.features)
-        model = ModelSide.of(sigmoid(evidence.scores[MODEL]), scale)
-        return Compared(evidence, card, rating, model, decide(rating, model))
+        model = ModelSide.from_probability(sigmoid(evidence.scores[MODEL]), scale)
+        return ModelVsRules(evidence, card, rating, model, decide(rating, model))
 
     @cached_property
     def rates(self) -> Rates:
@@ -117,71 +117,77 @@ class Compared:
     @cached_property
     def bands(self) -> dict[str, list[Rate]]:
         """By side, the win rate of each band of ten points."""
-        told = {}
+        by_side = {}
         for side, (score, _) in self._sides.items():
-            told[side] = [self.rates.rate(bands_of(score) == band) for band in range(BANDS)]
-        return told
+            by_side[side] = [self.rates.rate(bands_of(score) == band) for band in range(BANDS)]
+        return by_side
 
     @cached_property
-    def segments(self) -> list[Part]:
+    def segments(self) -> list[SegmentComparison]:
         """By segment and value, the commonest values first."""
         return [
-            part for name, column in self.evidence.segments.items() for part in self._values(name, column)
+            part
+            for name, column in self.evidence.segments.items()
+            for part in self._compare_values(name, column)
         ]
 
     @cached_property
-    def months(self) -> list[Part]:
+    def months(self) -> list[SegmentComparison]:
         """By month of the moment; empty where moments have no dates."""
         if not self.evidence.dated:
             return []
-        month = np.array([iso(int(at))[:7] for at in self.evidence.moment])
-        return [p for m in np.unique(month) if (p := self._part("month", str(m), month == m))]
+        month = np.array([iso(int(moment_ms))[:7] for moment_ms in self.evidence.moment])
+        return [p for m in np.unique(month) if (p := self._compare_part("month", str(m), month == m))]
 
     @cached_property
-    def disputes(self) -> list[Dispute]:
+    def disputes(self) -> list[DisputedDeal]:
         """The leads of different stages on which the sides' scores lie furthest apart, each once."""
         apart = np.abs(self.model.score - self.rating.score)
         differ = np.flatnonzero(self.model.stage != self.rating.stage)
-        told: dict[str, Dispute] = {}
+        by_lead: dict[str, DisputedDeal] = {}
         for row in differ[np.argsort(-apart[differ], kind="stable")]:
             lead = str(self.evidence.lead[row])
-            if lead not in told:
-                told[lead] = self._dispute(int(row))
-            if len(told) == _MOST_DISPUTES:
+            if lead not in by_lead:
+                by_lead[lead] = self._disputed_deal(int(row))
+            if len(by_lead) == _MAX_DISPUTES:
                 break
-        return list(told.values())
+        return list(by_lead.values())
 
-    def model_reasons(self, row: int, table: FeatureTable, lang: Language) -> list[Told]:
+    def model_reasons(self, row: int, table: FeatureTable, lang: Language) -> list[Reason]:
         """Why the model said so; empty where its reasons were not kept for this row."""
         names = list(self.evidence.reasons)
-        told = np.array([self.evidence.reasons[name][row] for name in names], dtype=np.float64)
-        if not len(told) or np.isnan(told).any():
+        contributions = np.array([self.evidence.reasons[name][row] for name in names], dtype=np.float64)
+        if not len(contributions) or np.isnan(contributions).any():
             return []
-        values = [self._value(name, row) for name in names]
+        values = [self._feature_value(name, row) for name in names]
         return [
-            Told(r.feature, r.text(table, lang), round(r.contribution, 4))
-            for r in strongest(names, values, told)
+            Reason(r.feature, r.text(table, lang), round(r.contribution, 4))
+            for r in strongest_contributions(names, values, contributions)
         ]
 
-    def rules_reasons(self, row: int, lang: Language) -> list[Told]:
+    def rules_reasons(self, row: int, lang: Language) -> list[Reason]:
         """Why the rules said so: exclusions, triggers, and the rows that hold."""
-        card, at = self.card, self.rating
-        groups = ((card.exclusions, at.exclusions), (card.triggers, at.triggers), (card.rows, at.fired))
+        card, rating = self.card, self.rating
+        groups = (
+            (card.exclusions, rating.exclusions),
+            (card.triggers, rating.triggers),
+            (card.rows, rating.fired),
+        )
         return [
-            Told(name, rule.because.text(lang), float(getattr(rule, "points", 0)))
+            Reason(name, rule.because.text(lang), float(getattr(rule, "points", 0)))
             for rules, fired in groups
             for (name, rule), holds in zip(rules.items(), fired[row], strict=True)
             if holds
         ]
 
-    def plain(self, table: FeatureTable, lang: Language) -> dict[str, Any]:
+    def to_dict(self, table: FeatureTable, lang: Language) -> dict[str, Any]:
         """All figures as JSON can hold them; in `differences` new is the model, old the rules."""
-        told = {
+        figures = {
             "leads": self.leads[0],
             "won_leads": self.leads[1],
             "all": self.all,
             "better": self.differences["win_rate"].better,
-            "volume": volume(self.called),
+            "volume": count_calls(self.called),
             "differences": self.differences,
             "stages": self.stages,
             "agreement": self.agreement,
@@ -189,7 +195,7 @@ class Compared:
             "segments": self.segments,
             "months": self.months,
             "disputes": [
-                plain(d)
+                to_jsonable(d)
                 | {
                     "model_reasons": self.model_reasons(d.row, table, lang),
                     "rules_reasons": self.rules_reasons(d.row, lang),
@@ -197,39 +203,39 @@ class Compared:
                 for d in self.disputes
             ],
         }
-        return {name: plain(value) for name, value in told.items()}
+        return {name: to_jsonable(value) for name, value in figures.items()}
 
     @property
     def _sides(self) -> dict[str, tuple[Ints, Codes]]:
         """Score and stage by side, and by the decision that is made of both."""
         model, rating, decision = self.model, self.rating, self.decision
-        told = ((model.score, model.stage), (rating.score, rating.stage), (decision.score, decision.stage))
-        return dict(zip(SIDES, told, strict=True))
+        sides = ((model.score, model.stage), (rating.score, rating.stage), (decision.score, decision.stage))
+        return dict(zip(SIDES, sides, strict=True))
 
-    def _values(self, name: str, column: Texts) -> Iterator[Part]:
+    def _compare_values(self, name: str, column: Texts) -> Iterator[SegmentComparison]:
         count = np.bincount(column.codes[column.codes >= 0], minlength=len(column.categories))
-        for code in np.argsort(-count, kind="stable")[:_MOST_VALUES]:
-            part = self._part(name, column.categories[code], column.codes == code)
+        for code in np.argsort(-count, kind="stable")[:_MAX_VALUES]:
+            part = self._compare_part(name, column.categories[code], column.codes == code)
             if part is not None:
                 yield part
 
-    def _part(self, name: str, value: str, where: Bools) -> Part | None:
+    def _compare_part(self, name: str, value: str, mask: Bools) -> SegmentComparison | None:
         """None where there are too few to tell."""
-        if where.sum() < _LEAST or not self.evidence.won[where].any():
+        if mask.sum() < _MIN_LEADS or not self.evidence.won[mask].any():
             return None
-        at = self.evidence
-        told = differences(
-            at.judged.take(where),
-            at.scores[MODEL][where],
-            self.rating.rank[where],
-            self.called[where],
+        evidence = self.evidence
+        part_differences = differences(
+            evidence.judged.take(mask),
+            evidence.scores[MODEL][mask],
+            self.rating.rank[mask],
+            self.called[mask],
             _PART_DRAWS,
         )
-        return Part(name, value, self.rates.rate(where), told)
+        return SegmentComparison(name, value, self.rates.rate(mask), part_differences)
 
-    def _dispute(self, row: int) -> Dispute:
+    def _disputed_deal(self, row: int) -> DisputedDeal:
         evidence = self.evidence
-        return Dispute(
+        return DisputedDeal(
             str(evidence.lead[row]),
             int(evidence.moment[row]),
             row,
@@ -242,9 +248,9 @@ class Compared:
             int(self.rating.stage[row]),
         )
 
-    def _value(self, name: str, row: int) -> float | str | None:
+    def _feature_value(self, name: str, row: int) -> float | str | None:
         column = self.evidence.features[name]
         if isinstance(column, Texts):
-            return column.take(np.array([row])).plain()[0]
+            return column.take(np.array([row])).to_list()[0]
         value: Floats = column
         return float(value[row])

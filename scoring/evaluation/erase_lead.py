@@ -17,9 +17,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from features.errors import DataError, OutsideError
-from features.files import cannot_write, whole_file
-from scoring.model.bundle import check_bundle, pointed, rewrite_evidence
-from scoring.model.evidence import hashed
+from features.files import atomic_file, write_error
+from scoring.model.bundle import check_bundle, current_name, rewrite_evidence
+from scoring.model.evidence import pseudonym
 from scoring.model.model import EVIDENCE_FILE
 
 _PAGES = frozenset({".html", ".json"})
@@ -27,7 +27,7 @@ _LEAD = "lead"
 
 
 @dataclass
-class Erased:
+class ErasureReport:
     """What was renamed: rows by evidence table, and pages; and old bundles that were removed.
 
     `unreadable` tables may hold the lead still.
@@ -39,43 +39,43 @@ class Erased:
     unreadable: list[Path] = field(default_factory=list)
 
 
-def erase_lead(folders: Iterable[Path], bundles: Path, lead_id: str) -> Erased:
+def erase_lead(folders: Iterable[Path], bundles: Path, lead_id: str) -> ErasureReport:
     """Give a lead another name in all evidence tables and pages below `folders`, and in the bundles.
 
     The same name everywhere: models are compared on the leads that they share. Raises OutsideError
     where a file cannot be written; called again, it goes on.
     """
-    old, new = hashed(lead_id), secrets.token_hex(8)
-    told = Erased()
+    old, new = pseudonym(lead_id), secrets.token_hex(8)
+    report = ErasureReport()
     for folder in folders:
-        for path in _below(folder, bundles):
+        for path in _list_files(folder, bundles):
             if path.name == EVIDENCE_FILE:
-                _in_table(path, old, new, told)
-            elif path.suffix in _PAGES and _in_page(path, old, new):
-                told.pages.append(path)
+                _erase_in_table(path, old, new, report)
+            elif path.suffix in _PAGES and _erase_in_page(path, old, new):
+                report.pages.append(path)
     # Last, as the follower makes bundles of what lies in the folders.
-    _in_bundles(bundles, old, new, told)
-    return told
+    _erase_in_bundles(bundles, old, new, report)
+    return report
 
 
-def _below(folder: Path, but: Path) -> Iterator[Path]:
+def _list_files(folder: Path, excluded: Path) -> Iterator[Path]:
     """The files below a folder, those of the bundles left out, as they have checksums."""
     for path in sorted(folder.rglob("*")):
-        if not path.is_relative_to(but) and path.is_file() and not path.is_symlink():
+        if not path.is_relative_to(excluded) and path.is_file() and not path.is_symlink():
             yield path
 
 
-def _in_table(path: Path, old: str, new: str, told: Erased) -> None:
+def _erase_in_table(path: Path, old: str, new: str, report: ErasureReport) -> None:
     try:
-        rows = _rows(path, old)
+        rows = _count_rows(path, old)
         if rows:
             _rename(path, old, new)
-            told.tables[path] = rows
+            report.tables[path] = rows
     except DataError:
-        told.unreadable.append(path)
+        report.unreadable.append(path)
 
 
-def _rows(path: Path, name: str) -> int:
+def _count_rows(path: Path, name: str) -> int:
     """How many rows a lead has. Raises DataError for a table that cannot be read."""
     try:
         column = pq.read_table(path, columns=[_LEAD])[_LEAD]
@@ -88,51 +88,51 @@ def _rename(path: Path, old: str, new: str) -> None:
     table = pq.read_table(path)
     column = pc.if_else(pc.equal(table[_LEAD], old), new, table[_LEAD])
     place = table.column_names.index(_LEAD)
-    with whole_file(path) as part:
+    with atomic_file(path) as part:
         pq.write_table(table.set_column(place, table.schema.field(_LEAD), column), part, compression="zstd")
 
 
-def _in_page(path: Path, old: str, new: str) -> bool:
+def _erase_in_page(path: Path, old: str, new: str) -> bool:
     """The names are equally long, so the page stays what it is."""
     try:
-        told = path.read_bytes()
+        content = path.read_bytes()
     except OSError as problem:
         raise OutsideError(f"{path}: cannot be read ({problem.strerror}).") from None
-    if old.encode() not in told:
+    if old.encode() not in content:
         return False
-    with whole_file(path) as part:
-        part.write_bytes(told.replace(old.encode(), new.encode()))
+    with atomic_file(path) as part:
+        part.write_bytes(content.replace(old.encode(), new.encode()))
     return True
 
 
-def _in_bundles(root: Path, old: str, new: str, told: Erased) -> None:
+def _erase_in_bundles(root: Path, old: str, new: str, report: ErasureReport) -> None:
     """The bundle in use is laid out anew; the others that hold the lead go."""
     for path in sorted(root.glob(f"*/{EVIDENCE_FILE}")):
-        used = pointed(root)
-        if path.parent.name == used:
-            _in_bundle_in_use(root, path, old, new, told)
+        current = current_name(root)
+        if path.parent.name == current:
+            _erase_in_current_bundle(root, path, old, new, report)
         elif _may_hold(path, old):
             _remove(path.parent)
-            told.removed.append(path.parent)
+            report.removed.append(path.parent)
 
 
-def _in_bundle_in_use(root: Path, path: Path, old: str, new: str, told: Erased) -> None:
+def _erase_in_current_bundle(root: Path, path: Path, old: str, new: str, report: ErasureReport) -> None:
     rows = 0
     with suppress(DataError):
-        rows = _rows(path, old)
+        rows = _count_rows(path, old)
         check_bundle(path.parent)
         if rows:
             rewrite_evidence(root, lambda part: _rename(part, old, new))
-            told.tables[path] = rows
+            report.tables[path] = rows
             _remove(path.parent)
         return
     # It is damaged, so nobody serves it: it stays damaged, without the lead.
-    _in_table(path, old, new, told)
+    _erase_in_table(path, old, new, report)
 
 
 def _may_hold(path: Path, old: str) -> bool:
     try:
-        return _rows(path, old) > 0
+        return _count_rows(path, old) > 0
     except DataError:
         return True
 
@@ -143,4 +143,4 @@ def _remove(folder: Path) -> None:
     except FileNotFoundError:
         pass
     except OSError as problem:
-        raise cannot_write(folder, problem) from None
+        raise write_error(folder, problem) from None

@@ -18,14 +18,14 @@ from scoring.model.model import Model, sigmoid
 from scoring.scorecard.rating import rate
 from scoring.scorecard.scorecard import HOT, Scorecard
 from scoring.statistics.metrics import (
-    Figure,
+    Estimate,
     Ranked,
     calibration_error,
     group_draws,
-    ranked,
+    rank_leads,
     with_interval,
 )
-from scoring.statistics.paired_differences import differences, log_loss_gain, volume
+from scoring.statistics.paired_differences import count_calls, differences, log_loss_gain
 
 CheckName: TypeAlias = Literal[
     "enough_deals",
@@ -55,36 +55,40 @@ class Check:
 
     name: CheckName
     passed: bool
-    gain: Figure | None
+    gain: Estimate | None
     figures: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Candidate:
+class ModelCandidate:
     """A model with the newest deals that it was measured on."""
 
     model: Model
     evidence: Evidence
 
 
-def gate(new: Candidate, card: Scorecard, champion: Candidate | None) -> list[Check]:
+def run_gate(new: ModelCandidate, card: Scorecard, champion: ModelCandidate | None) -> list[Check]:
     """Every check of a candidate; it may become champion where all pass.
 
     `card` is the scorecard of the day. The first champion has only the scorecard to beat.
     """
-    checks = [_enough(new.evidence), _audit(new.model), _card(new, card)]
+    checks = [_check_enough_deals(new.evidence), _check_audit(new.model), _check_scorecard(new, card)]
     if not checks[0].passed:
         return checks
-    checks += [_base_rate(new.evidence), *_against_rules(new, card), _calibration(new.evidence)]
-    return checks if champion is None else [*checks, *_against_champion(new, champion)]
+    checks += [
+        _check_base_rate(new.evidence),
+        *_check_against_rules(new, card),
+        _check_calibration(new.evidence),
+    ]
+    return checks if champion is None else [*checks, *_check_against_champion(new, champion)]
 
 
-def passed(checks: list[Check]) -> bool:
+def all_passed(checks: list[Check]) -> bool:
     """Whether a candidate may become champion."""
     return all(check.passed for check in checks)
 
 
-def _enough(evidence: Evidence) -> Check:
+def _check_enough_deals(evidence: Evidence) -> Check:
     won = len(set(evidence.lead[evidence.won].tolist()))
     others = len(set(evidence.lead.tolist())) - won
     missing = max(MIN_WINS - won, 0) + max(MIN_WINS - others, 0)
@@ -92,31 +96,31 @@ def _enough(evidence: Evidence) -> Check:
     return Check("enough_deals", not missing, None, figures)
 
 
-def _audit(model: Model) -> Check:
-    found = model.about.get("findings", [])
-    leaks = [str(f["column"]) for f in found if f["severity"] == "leak" and f["used"]]
-    kept = {a.column for a in model.table.attributes.values() if a.known != "history"}
-    leaks = sorted(set(leaks) & kept)
+def _check_audit(model: Model) -> Check:
+    findings = model.about.get("findings", [])
+    leaks = [str(f["column"]) for f in findings if f["severity"] == "leak" and f["used"]]
+    current_columns = {a.column for a in model.table.attributes.values() if a.known != "history"}
+    leaks = sorted(set(leaks) & current_columns)
     return Check("audit", not leaks, None, {"columns": ", ".join(leaks)})
 
 
-def _card(new: Candidate, card: Scorecard) -> Check:
+def _check_scorecard(new: ModelCandidate, card: Scorecard) -> Check:
     """The rules of the day must be those that the model was trained with and judged against."""
     if not card.rows:
         return Check("scorecard", False, None, {"no_card": True})
-    told = [rate(c, new.evidence.features) for c in (card, new.model.card)]
-    same = bool(np.array_equal(told[0].rank, told[1].rank))
+    ratings = [rate(c, new.evidence.features) for c in (card, new.model.card)]
+    same = bool(np.array_equal(ratings[0].rank, ratings[1].rank))
     figures = {"present": card.version, "trained": new.model.card.version}
     return Check("scorecard", same and POINTS in new.evidence.scores, None, figures)
 
 
-def _base_rate(evidence: Evidence) -> Check:
+def _check_base_rate(evidence: Evidence) -> Check:
     """A model that learnt nothing is not better than the win rate alone."""
     gain = log_loss_gain(evidence.judged, evidence.scores[MODEL], evidence.scores["baseline_rate"])
     return Check("base_rate", gain.low > 0, gain, {})
 
 
-def _against_rules(new: Candidate, card: Scorecard) -> Iterator[Check]:
+def _check_against_rules(new: ModelCandidate, card: Scorecard) -> Iterator[Check]:
     evidence = new.evidence
     if POINTS in evidence.scores:
         gain = log_loss_gain(evidence.judged, evidence.scores[MODEL], evidence.scores[POINTS])
@@ -132,45 +136,47 @@ def _against_rules(new: Candidate, card: Scorecard) -> Iterator[Check]:
         "rules_win_rate",
         gain.value > 0 and gain.low > -WIN_RATE_MARGIN,
         gain,
-        {"margin": WIN_RATE_MARGIN, "volume": volume(rating.stage == HOT)},
+        {"margin": WIN_RATE_MARGIN, "volume": count_calls(rating.stage == HOT)},
     )
 
 
-def _calibration(evidence: Evidence) -> Check:
+def _check_calibration(evidence: Evidence) -> Check:
     """Where the win rate moves nobody who learnt from the past is calibrated: then the model must at
     least be no further off than the calibrated rules."""
-    at, order = _by_probability(evidence, MODEL)
+    ranking, order = _rank_by_probability(evidence, MODEL)
     drawn = [
-        calibration_error(at.weighted(weight[order])) for weight in group_draws(evidence.group, _DRAWS, 0)
+        calibration_error(ranking.weighted(weight[order]))
+        for weight in group_draws(evidence.group, _DRAWS, 0)
     ]
-    error = with_interval(calibration_error(at), drawn)
-    bar = max(CALIBRATION_BAR, calibration_by_chance(at))
+    error = with_interval(calibration_error(ranking), drawn)
+    bar = max(CALIBRATION_BAR, calibration_by_chance(ranking))
     if POINTS in evidence.scores:
-        bar = max(bar, calibration_error(_by_probability(evidence, POINTS)[0]))
+        bar = max(bar, calibration_error(_rank_by_probability(evidence, POINTS)[0]))
     return Check("calibration", error.value <= bar, error, {"bar": round(bar, 4)})
 
 
-def calibration_by_chance(at: Ranked) -> float:
+def calibration_by_chance(ranking: Ranked) -> float:
     """What even true probabilities are off on so few deals, in nineteen of twenty cases."""
     rng = np.random.default_rng(0)
     drawn = [
-        replace(at, won=(rng.random(len(at.won)) < at.probability).astype(np.float64)) for _ in range(_DRAWS)
+        replace(ranking, won=(rng.random(len(ranking.won)) < ranking.probability).astype(np.float64))
+        for _ in range(_DRAWS)
     ]
     return float(np.quantile([calibration_error(one) for one in drawn], 0.95))
 
 
-def _by_probability(evidence: Evidence, who: str) -> tuple[Ranked, NDArray[np.intp]]:
-    probability = sigmoid(evidence.scores[who])
+def _rank_by_probability(evidence: Evidence, source: str) -> tuple[Ranked, NDArray[np.intp]]:
+    probability = sigmoid(evidence.scores[source])
     order = np.argsort(-probability, kind="stable")
-    return ranked(evidence.won, probability, evidence.amount), order
+    return rank_leads(evidence.won, probability, evidence.amount), order
 
 
-def _against_champion(new: Candidate, champion: Candidate) -> Iterator[Check]:
+def _check_against_champion(new: ModelCandidate, champion: ModelCandidate) -> Iterator[Check]:
     """On the deals that neither saw; the champion may be beaten or matched, within the margins."""
     scores = champion_scores(new, champion)
-    known = ~np.isnan(scores)
-    evidence, old = new.evidence.take(known), scores[known]
-    enough = _enough(evidence)
+    has_score = ~np.isnan(scores)
+    evidence, old = new.evidence.take(has_score), scores[has_score]
+    enough = _check_enough_deals(evidence)
     if not enough.passed:
         for name in ("champion_log_loss", "champion_win_rate"):
             yield Check(name, False, None, {**enough.figures, "too_few": True})
@@ -192,27 +198,27 @@ def _against_champion(new: Candidate, champion: Candidate) -> Iterator[Check]:
     )
 
 
-def champion_scores(new: Candidate, champion: Candidate) -> Floats:
+def champion_scores(new: ModelCandidate, champion: ModelCandidate) -> Floats:
     """The champion's log-odds of a candidate's evidence, on the rows that it never saw; else nan.
 
     Where the champion was judged on the same lead and moment, what it said then counts. A lead that
     was created after all of the champion's examples is scored by the champion itself, as long as
     every feature that it looks at is there and still means the same.
     """
-    told = _as_judged(new.evidence, champion.evidence)
-    fresh = np.isnan(told) & _created_after(new.evidence, champion.model)
+    log_odds = _scores_in_champion_evidence(new.evidence, champion.evidence)
+    fresh = np.isnan(log_odds) & _created_after(new.evidence, champion.model)
     features = new.model.table.rows
     if fresh.any() and all(features.get(name) == f for name, f in champion.model.table):
         part = new.evidence.take(fresh).features
-        told[fresh] = champion.model.log_odds(champion.model.encode(part))
-    return told
+        log_odds[fresh] = champion.model.log_odds(champion.model.encode(part))
+    return log_odds
 
 
-def _as_judged(evidence: Evidence, champion: Evidence) -> Floats:
+def _scores_in_champion_evidence(evidence: Evidence, champion: Evidence) -> Floats:
     keys = zip(champion.lead.tolist(), champion.moment.tolist(), strict=True)
-    known = dict(zip(keys, champion.scores[MODEL].tolist(), strict=True))
+    score_by_key = dict(zip(keys, champion.scores[MODEL].tolist(), strict=True))
     rows = zip(evidence.lead.tolist(), evidence.moment.tolist(), strict=True)
-    return np.array([known.get(key, np.nan) for key in rows], dtype=np.float64)
+    return np.array([score_by_key.get(key, np.nan) for key in rows], dtype=np.float64)
 
 
 def _created_after(evidence: Evidence, model: Model) -> Bools:
@@ -224,5 +230,5 @@ def _created_after(evidence: Evidence, model: Model) -> Bools:
     return np.asarray(evidence.moment - age > last)
 
 
-def _win_rate_gain(evidence: Evidence, new: Floats, old: Floats, called: Bools) -> Figure:
+def _win_rate_gain(evidence: Evidence, new: Floats, old: Floats, called: Bools) -> Estimate:
     return differences(evidence.judged, new, old, called)["win_rate"].difference

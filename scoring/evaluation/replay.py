@@ -12,17 +12,17 @@ import numpy as np
 from features.clock import MS_PER_DAY, from_ms
 from features.columns import Bools, Ints
 from scoring.model.evidence import Evidence
-from scoring.model.thresholds import seen_from_the_start
+from scoring.model.thresholds import is_new_in_period
 from scoring.scorecard.rating import Rating, rate
 from scoring.scorecard.scale import BANDS, bands_of
 from scoring.scorecard.scorecard import HOT, STAGES, Scorecard
-from scoring.statistics.metrics import Figure
+from scoring.statistics.metrics import Estimate
 from scoring.statistics.paired_differences import Difference, differences
 from scoring.statistics.rates import Rate, Rates
-from scoring.to_json import plain
+from scoring.to_json import to_jsonable
 
 CARDS = ("present", "new")
-_MOST_MOVED, _WEEK, _ROW_DRAWS = 25, 7, 50
+_MAX_MOVED, _WEEK, _ROW_DRAWS = 25, 7, 50
 
 
 @dataclass(frozen=True)
@@ -38,11 +38,11 @@ class RowEffect:
     points: int
     holds: Rate
     decides: Rate
-    adds: Figure
+    adds: Estimate
 
 
 @dataclass(frozen=True)
-class Moved:
+class MovedLead:
     """A lead whose stage differs under the new card, at the first moment of its weightiest move."""
 
     lead: str
@@ -54,7 +54,7 @@ class Moved:
 
 
 @dataclass(frozen=True)
-class Replayed:
+class CardReplay:
     """The present and the new card over the same closed deals. Raises DataError where there is none."""
 
     evidence: Evidence
@@ -62,7 +62,7 @@ class Replayed:
     new: Scorecard
 
     def __post_init__(self) -> None:
-        self.evidence.check_some()
+        self.evidence.check_not_empty()
 
     @cached_property
     def ratings(self) -> dict[str, Rating]:
@@ -81,16 +81,16 @@ class Replayed:
     def stages(self) -> dict[str, list[Rate]]:
         """By card, the win rate of each stage; over `all` it is the lift."""
         return {
-            name: [self.rates.rate(at.stage == code) for code in range(len(STAGES))]
-            for name, at in self.ratings.items()
+            name: [self.rates.rate(rating.stage == code) for code in range(len(STAGES))]
+            for name, rating in self.ratings.items()
         }
 
     @cached_property
     def bands(self) -> dict[str, list[Rate]]:
         """By card, the win rate of each band of ten points of the score."""
         return {
-            name: [self.rates.rate(bands_of(at.score) == band) for band in range(BANDS)]
-            for name, at in self.ratings.items()
+            name: [self.rates.rate(bands_of(rating.score) == band) for band in range(BANDS)]
+            for name, rating in self.ratings.items()
         }
 
     @cached_property
@@ -101,14 +101,14 @@ class Replayed:
         return [[self.rates.rate((before == b) & (after == a)) for a in codes] for b in codes]
 
     @cached_property
-    def moved(self) -> list[Moved]:
+    def moved(self) -> list[MovedLead]:
         """Leads whose stage changes: those that become hot first, then those that no longer are."""
         before, after = (self.ratings[name].stage for name in CARDS)
         rows = np.flatnonzero(before != after)
         kind = np.where(after[rows] == HOT, 0, np.where(before[rows] == HOT, 1, 2))
         rows = rows[np.lexsort((self.evidence.moment[rows], kind))]
         first = np.sort(np.unique(self.evidence.lead[rows].astype(str), return_index=True)[1])
-        return [self._moved(row, before[row], after[row]) for row in rows[first][:_MOST_MOVED]]
+        return [self._moved_lead(row, before[row], after[row]) for row in rows[first][:_MAX_MOVED]]
 
     @cached_property
     def moved_leads(self) -> int:
@@ -124,14 +124,14 @@ class Replayed:
         """
         if not self.evidence.dated:
             return {}
-        return {name: self._first_hot(at.stage == HOT) for name, at in self.ratings.items()}
+        return {name: self._count_first_hot(rating.stage == HOT) for name, rating in self.ratings.items()}
 
     @cached_property
     def never_hot(self) -> dict[str, tuple[int, int]]:
         """By card, how many won leads were hot at no moment, of how many won leads."""
         lead = np.unique(self.evidence.lead.astype(str), return_inverse=True)[1]
         won = np.bincount(lead, self.evidence.won) > 0
-        hot = {n: np.bincount(lead, at.stage == HOT) > 0 for n, at in self.ratings.items()}
+        hot = {n: np.bincount(lead, rating.stage == HOT) > 0 for n, rating in self.ratings.items()}
         return {name: (int((won & ~any_hot).sum()), int(won.sum())) for name, any_hot in hot.items()}
 
     @cached_property
@@ -143,14 +143,14 @@ class Replayed:
     @cached_property
     def rows(self) -> list[RowEffect]:
         """Every rule of the new card, in its order."""
-        at = self.ratings["new"]
-        holds = np.hstack([at.fired, at.triggers, at.exclusions])
+        rating = self.ratings["new"]
+        holds = np.hstack([rating.fired, rating.triggers, rating.exclusions])
         return [
-            self._effect(table, name, getattr(rule, "points", 0), holds[:, place])
+            self._row_effect(table, name, getattr(rule, "points", 0), holds[:, place])
             for place, (table, name, rule) in enumerate(self.new.rules())
         ]
 
-    def plain(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """All figures as JSON can hold them; in `differences` old is the present card."""
         names = (
             "all",
@@ -164,60 +164,66 @@ class Replayed:
             "never_hot",
             "rows",
         )
-        told = {name: plain(getattr(self, name)) for name in names}
-        return {"present": self.present.version, "new": self.new.version, **told}
+        figures = {name: to_jsonable(getattr(self, name)) for name in names}
+        return {"present": self.present.version, "new": self.new.version, **figures}
 
-    def _moved(self, row: int, before: int, after: int) -> Moved:
-        at = self.evidence
-        return Moved(
-            str(at.lead[row]),
-            int(at.moment[row]),
+    def _moved_lead(self, row: int, before: int, after: int) -> MovedLead:
+        evidence = self.evidence
+        return MovedLead(
+            str(evidence.lead[row]),
+            int(evidence.moment[row]),
             int(before),
             int(after),
-            bool(at.won[row]),
-            float(at.amount[row]),
+            bool(evidence.won[row]),
+            float(evidence.amount[row]),
         )
 
-    def _first_hot(self, hot: Bools) -> dict[str, int]:
-        rows = np.flatnonzero(hot & seen_from_the_start(self.evidence))
+    def _count_first_hot(self, hot: Bools) -> dict[str, int]:
+        rows = np.flatnonzero(hot & is_new_in_period(self.evidence))
         rows = rows[np.argsort(self.evidence.moment[rows], kind="stable")]
         first = np.unique(self.evidence.lead[rows].astype(str), return_index=True)[1]
-        week = _monday(self.evidence.moment[rows][first])
-        every = np.arange(*_ends(_monday(self.evidence.moment)), _WEEK * MS_PER_DAY)
-        count = {int(at): int(n) for at, n in zip(*np.unique(week, return_counts=True), strict=True)}
-        return {from_ms(int(at)).date().isoformat(): count.get(int(at), 0) for at in every}
+        week = _week_start(self.evidence.moment[rows][first])
+        every = np.arange(*_ends(_week_start(self.evidence.moment)), _WEEK * MS_PER_DAY)
+        count = {
+            int(monday_ms): int(n) for monday_ms, n in zip(*np.unique(week, return_counts=True), strict=True)
+        }
+        return {
+            from_ms(int(monday_ms)).date().isoformat(): count.get(int(monday_ms), 0) for monday_ms in every
+        }
 
-    def _effect(self, table: str, name: str, points: int, holds: Bools) -> RowEffect:
-        at, card = self.ratings["new"], _without(self.new, table, name)
+    def _row_effect(self, table: str, name: str, points: int, holds: Bools) -> RowEffect:
+        rating, card = self.ratings["new"], _without_rule(self.new, table, name)
         without = rate(card, self.evidence.features)
-        alone = (at.stage == HOT) != (without.stage == HOT)
-        called, draws = at.stage == HOT, _ROW_DRAWS
-        told = differences(self.evidence.judged, at.rank, without.rank, called, draws)
-        adds = told["average_precision"].difference
-        return RowEffect(table, name, points, self.rates.rate(holds), self.rates.rate(alone), adds)
+        is_decisive = (rating.stage == HOT) != (without.stage == HOT)
+        called, draws = rating.stage == HOT, _ROW_DRAWS
+        by_metric = differences(self.evidence.judged, rating.rank, without.rank, called, draws)
+        adds = by_metric["average_precision"].difference
+        return RowEffect(table, name, points, self.rates.rate(holds), self.rates.rate(is_decisive), adds)
 
 
-def _without(card: Scorecard, table: str, name: str) -> Scorecard:
+def _without_rule(card: Scorecard, table: str, name: str) -> Scorecard:
     """The card less one rule; what is checked of a whole card need not hold for it."""
     group, _, _ = table.partition(".")
     if group in ("triggers", "exclusions"):
-        return _changed(card, **{group: _less(getattr(card, group), name)})
-    told = getattr(card, group)
-    return _changed(card, **{group: told.model_copy(update={"rows": _less(told.rows, name)})})
+        return _copy_with(card, **{group: _drop_rule(getattr(card, group), name)})
+    rule_group = getattr(card, group)
+    return _copy_with(
+        card, **{group: rule_group.model_copy(update={"rows": _drop_rule(rule_group.rows, name)})}
+    )
 
 
-def _changed(card: Scorecard, **changed: Any) -> Scorecard:
+def _copy_with(card: Scorecard, **changed: Any) -> Scorecard:
     """A copy that computes its rows anew."""
     return Scorecard.model_construct(**{**dict(card), **changed})
 
 
-def _less(rules: Mapping[str, Any], name: str) -> dict[str, Any]:
+def _drop_rule(rules: Mapping[str, Any], name: str) -> dict[str, Any]:
     return {key: rule for key, rule in rules.items() if key != name}
 
 
-def _monday(at: Ints) -> Ints:
+def _week_start(moment_ms: Ints) -> Ints:
     """The first moment of the week: 1970-01-01 was a Thursday."""
-    day = at // MS_PER_DAY
+    day = moment_ms // MS_PER_DAY
     return np.asarray((day - (day + 3) % _WEEK) * MS_PER_DAY)
 
 

@@ -17,13 +17,13 @@ from functools import cached_property
 from pathlib import Path
 
 from features.errors import DataError
-from features.files import whole_file, whole_folder
+from features.files import atomic_file, atomic_folder
 from scoring.model.evidence import Evidence
 from scoring.model.model import EVIDENCE_FILE, MODEL_FILE, TREES_FILE, Model
 
 BUNDLE_FILE, POINTER = "bundle.json", "current"
 _FILES = (MODEL_FILE, TREES_FILE, EVIDENCE_FILE)
-KEPT = 3
+MAX_BUNDLES = 3
 """So many bundles stay: the one in use, and those before it for workers that are still reading."""
 
 
@@ -63,10 +63,10 @@ def write_bundle(root: Path, model_folder: Path, origin: Origin) -> None:
     Raises OutsideError where the disk does not take it; the pointer is then as it was before.
     """
     root.mkdir(parents=True, exist_ok=True)
-    with whole_folder(root / origin.name) as part:
-        _fill(part, model_folder, origin)
-    _point(root, origin.name)
-    _tidy(root, origin.name)
+    with atomic_folder(root / origin.name) as part:
+        _write_files(part, model_folder, origin)
+    _set_current(root, origin.name)
+    _remove_old(root, origin.name)
 
 
 def rewrite_evidence(root: Path, change: Callable[[Path], object]) -> None:
@@ -75,36 +75,36 @@ def rewrite_evidence(root: Path, change: Callable[[Path], object]) -> None:
     Who serves sees the old bundle or the new one, each whole. Raises DataError where there is none that
     is whole, OutsideError where the disk does not take it.
     """
-    used = pointed(root)
-    origin = check_bundle(root / (used or POINTER))
+    current = current_name(root)
+    origin = check_bundle(root / (current or POINTER))
     name = f"{origin.name}-{secrets.token_hex(3)}"
-    with whole_folder(root / name) as part:
-        _fill(part, root / str(used), origin, change)
-    if pointed(root) == used:  # else a newer one was laid out meanwhile
-        _point(root, name)
-    for old in {used, name} - {pointed(root)}:
+    with atomic_folder(root / name) as part:
+        _write_files(part, root / str(current), origin, change)
+    if current_name(root) == current:  # else a newer one was laid out meanwhile
+        _set_current(root, name)
+    for old in {current, name} - {current_name(root)}:
         shutil.rmtree(root / str(old), ignore_errors=True)
 
 
-def _fill(
+def _write_files(
     part: Path, source: Path, origin: Origin, change: Callable[[Path], object] = lambda path: None
 ) -> None:
     for name in _FILES:
         shutil.copyfile(source / name, part / name)
     change(part / EVIDENCE_FILE)
-    sums = {name: _sum(part / name) for name in _FILES}
-    told = json.dumps({**asdict(origin), "sha256": sums}, indent=1)
-    (part / BUNDLE_FILE).write_text(told, encoding="utf-8")
+    sums = {name: _sha256(part / name) for name in _FILES}
+    text = json.dumps({**asdict(origin), "sha256": sums}, indent=1)
+    (part / BUNDLE_FILE).write_text(text, encoding="utf-8")
     for name in (*_FILES, BUNDLE_FILE):
         _flush(part / name)
 
 
-def _point(root: Path, name: str) -> None:
-    with whole_file(root / POINTER) as pointer:
+def _set_current(root: Path, name: str) -> None:
+    with atomic_file(root / POINTER) as pointer:
         pointer.write_text(name, encoding="utf-8")
 
 
-def pointed(root: Path) -> str | None:
+def current_name(root: Path) -> str | None:
     """The name of the bundle in use; None where there is none yet, or its name cannot be read."""
     try:
         return (root / POINTER).read_text(encoding="utf-8").strip() or None
@@ -115,24 +115,24 @@ def pointed(root: Path) -> str | None:
 def pointer_stamp(root: Path) -> tuple[int, int]:
     """Changes whenever the pointer is written; cheap to ask for."""
     try:
-        told = (root / POINTER).stat()
+        stat = (root / POINTER).stat()
     except OSError:
         return (0, 0)
-    return told.st_mtime_ns, told.st_ino
+    return stat.st_mtime_ns, stat.st_ino
 
 
 def origin_of(root: Path) -> Origin | None:
     """Where the bundle in use comes from; None where there is none, or it is not whole."""
-    name = pointed(root)
+    name = current_name(root)
     try:
         return None if name is None else check_bundle(root / name)
     except DataError:
-        return None if pointed(root) == name else origin_of(root)
+        return None if current_name(root) == name else origin_of(root)
 
 
 def load_bundle(root: Path) -> Bundle | None:
     """The bundle in use; None where there is none yet. Raises DataError where it is not whole."""
-    name = pointed(root)
+    name = current_name(root)
     if name is None:
         return None
     try:
@@ -140,7 +140,7 @@ def load_bundle(root: Path) -> Bundle | None:
         bundle = Bundle(origin, Model.load(root / name), root / name)
         _ = bundle.evidence  # read now, while the folder is there
     except DataError:
-        if pointed(root) == name:
+        if current_name(root) == name:
             raise
         return load_bundle(root)  # another took its place while it was read
     return bundle
@@ -149,10 +149,10 @@ def load_bundle(root: Path) -> Bundle | None:
 def check_bundle(folder: Path) -> Origin:
     """Where a bundle comes from. Raises DataError where a file of it is not the one that was written."""
     try:
-        told = json.loads((folder / BUNDLE_FILE).read_text(encoding="utf-8"))
-        sums = told.pop("sha256")
-        changed = [name for name, written in sums.items() if _sum(folder / name) != written]
-        origin = Origin(**told)
+        content = json.loads((folder / BUNDLE_FILE).read_text(encoding="utf-8"))
+        sums = content.pop("sha256")
+        changed = [name for name, expected in sums.items() if _sha256(folder / name) != expected]
+        origin = Origin(**content)
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as problem:
         raise DataError(f"{folder}: is no whole bundle ({type(problem).__name__}).") from None
     if changed or len(sums) < 3:
@@ -160,7 +160,7 @@ def check_bundle(folder: Path) -> Origin:
     return origin
 
 
-def _sum(path: Path) -> str:
+def _sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
@@ -169,10 +169,10 @@ def _flush(path: Path) -> None:
         os.fsync(file.fileno())
 
 
-def _tidy(root: Path, used: str) -> None:
+def _remove_old(root: Path, current: str) -> None:
     bundles = sorted(
         (p for p in root.iterdir() if p.is_dir() and (p / BUNDLE_FILE).exists()),
         key=lambda p: p.stat().st_mtime,
     )
-    for old in [p for p in bundles if p.name != used][: -(KEPT - 1) or None]:
+    for old in [p for p in bundles if p.name != current][: -(MAX_BUNDLES - 1) or None]:
         shutil.rmtree(old, ignore_errors=True)

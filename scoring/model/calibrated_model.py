@@ -8,20 +8,20 @@ from functools import cached_property
 import numpy as np
 
 from features.columns import Floats, Ints
-from scoring.model.cautions import Seen
+from scoring.model.cautions import TrainingRange
 from scoring.model.evidence import MODEL, Evidence
 from scoring.model.model import Model, sigmoid
-from scoring.model.thresholds import thresholds
+from scoring.model.thresholds import find_thresholds
 from scoring.scorecard.rating import rate
 from scoring.scorecard.scale import Scale
 from scoring.scorecard.scorecard import Scorecard
 
-_ALIKE = (*np.linspace(0.1, 0.9, 9), 0.95, 0.98, 0.99, 0.995)
+_QUANTILES = (*np.linspace(0.1, 0.9, 9), 0.95, 0.98, 0.99, 0.995)
 """The shares of the evidence at which the stretches of like scores end."""
 
 
 @dataclass(frozen=True)
-class Judge:
+class CalibratedModel:
     """A model with what its evidence says of its scores under a card: the scale, and for stretches of
     the probability how many leads there were and how many of them were won.
 
@@ -35,32 +35,32 @@ class Judge:
     won: Ints
 
     @staticmethod
-    def of(model: Model, evidence: Evidence, card: Scorecard) -> Judge:
+    def from_evidence(model: Model, evidence: Evidence, card: Scorecard) -> CalibratedModel:
         """The thresholds and counts under `card`. Raises SettingsError where its policy cannot be met."""
-        evidence.check_some()
-        scale = thresholds(card.thresholds, evidence, rate(card, evidence.features), model.about)
+        evidence.check_not_empty()
+        scale = find_thresholds(card.thresholds, evidence, rate(card, evidence.features), model.about)
         probability = sigmoid(evidence.scores[MODEL])
-        edges = np.quantile(probability, _ALIKE)
-        leads, won = leads_by_stretch(evidence, np.searchsorted(edges, probability, side="right"))
-        return Judge(model, scale, edges, leads, won)
+        edges = np.quantile(probability, _QUANTILES)
+        leads, won = count_leads_by_band(evidence, np.searchsorted(edges, probability, side="right"))
+        return CalibratedModel(model, scale, edges, leads, won)
 
     @cached_property
-    def seen(self) -> Seen:
+    def training_range(self) -> TrainingRange:
         """What the model's training saw."""
-        return Seen.of(self.model)
+        return TrainingRange.from_model(self.model)
 
-    def alike(self, probability: Floats) -> tuple[Ints, Ints]:
+    def similar_leads(self, probability: Floats) -> tuple[Ints, Ints]:
         """Of how many leads that were scored like each of these, how many were won."""
-        at = self.edges.searchsorted(probability, side="right")
-        return self.leads[at], self.won[at]
+        index = self.edges.searchsorted(probability, side="right")
+        return self.leads[index], self.won[index]
 
 
-def leads_by_stretch(evidence: Evidence, stretch: Ints) -> tuple[Ints, Ints]:
+def count_leads_by_band(evidence: Evidence, band: Ints) -> tuple[Ints, Ints]:
     """How many different leads were in each stretch at some moment, and how many of them were won."""
-    count = len(_ALIKE) + 1
+    count = len(_QUANTILES) + 1
     lead = np.unique(evidence.lead.astype(str), return_inverse=True)[1]
-    there, won = (
-        np.unique(lead * count + stretch),
-        np.unique((lead * count + stretch)[evidence.won]),
+    present, won = (
+        np.unique(lead * count + band),
+        np.unique((lead * count + band)[evidence.won]),
     )
-    return np.bincount(there % count, minlength=count), np.bincount(won % count, minlength=count)
+    return np.bincount(present % count, minlength=count), np.bincount(won % count, minlength=count)

@@ -14,11 +14,11 @@ from scoring.model.model import Model
 
 CAUTIONS = ("too_little_known", "out_of_range")
 _MOSTLY_KNOWN, _TOO_LITTLE = 0.5, 0.5
-Places = NDArray[np.intp]
+Indices = NDArray[np.intp]
 
 
 @dataclass(frozen=True)
-class Seen:
+class TrainingRange:
     """What training saw, made ready to hold encoded leads against.
 
     `usual` are the columns that say of what training knew of most leads whether it is known: they lie
@@ -27,66 +27,66 @@ class Seen:
     each feature has those from its place in `text_starts` on.
     """
 
-    usual: Places
-    known: Floats
-    bounded: Places
+    usual_columns: Indices
+    known_limit: Floats
+    bounded_columns: Indices
     low: Floats
     high: Floats
-    texts: Places
+    text_columns: Indices
     text_count: int
-    numbers_named: tuple[str, ...]
-    texts_named: tuple[str, ...]
-    text_starts: Places
+    number_names: tuple[str, ...]
+    text_names: tuple[str, ...]
+    text_starts: Indices
 
     @staticmethod
-    def of(model: Model) -> Seen:
+    def from_model(model: Model) -> TrainingRange:
         """Ages are not bounded: training sees leads up to their last landmark, most open ones are older."""
         starts, texts = model.encoding.starts, _texts(model)
         usual = _usually_missing(model) < _MOSTLY_KNOWN
-        bounded = starts[~texts & ~_ages(model)]
-        low, high = model.linear.scaling.seen
+        bounded = starts[~texts & ~_is_age(model)]
+        low, high = model.linear.scaling.training_range
         is_text = ~np.isin(np.arange(model.encoding.width), starts[~texts])
         names = np.array([*model.encoding.levels], dtype=object)
-        return Seen(
-            usual=starts[usual],
-            known=np.where(texts[usual], 1.0, np.inf),  # a missing text is 1 there, a number nan
-            bounded=bounded,
+        return TrainingRange(
+            usual_columns=starts[usual],
+            known_limit=np.where(texts[usual], 1.0, np.inf),  # a missing text is 1 there, a number nan
+            bounded_columns=bounded,
             low=low[bounded],
             high=high[bounded],
-            texts=np.flatnonzero(is_text),
+            text_columns=np.flatnonzero(is_text),
             text_count=int(texts.sum()),
-            numbers_named=tuple(names[~texts & ~_ages(model)]),
-            texts_named=tuple(names[texts]),
+            number_names=tuple(names[~texts & ~_is_age(model)]),
+            text_names=tuple(names[texts]),
             text_starts=np.flatnonzero(is_text).searchsorted(starts[texts]),
         )
 
     def cautions(self, matrix: Floats) -> dict[str, Bools]:
         """By caution, the leads that it holds for."""
-        told = (self.too_little_known(matrix), self.out_of_range(matrix))
-        return dict(zip(CAUTIONS, told, strict=True))
+        masks = (self.too_little_known(matrix), self.out_of_range(matrix))
+        return dict(zip(CAUTIONS, masks, strict=True))
 
     def too_little_known(self, matrix: Floats) -> Bools:
         """Where more than half is missing of what training knew of most leads."""
-        known = (matrix[:, self.usual] < self.known).sum(axis=1)
-        return np.asarray(known < (1 - _TOO_LITTLE) * len(self.usual))
+        known_count = (matrix[:, self.usual_columns] < self.known_limit).sum(axis=1)
+        return np.asarray(known_count < (1 - _TOO_LITTLE) * len(self.usual_columns))
 
     def out_of_range(self, matrix: Floats) -> Bools:
         """Where a number lies outside what training saw, or a text is one that it never saw."""
-        outside = self._outside(matrix).any(axis=1)
-        return np.asarray(outside | (matrix[:, self.texts].sum(axis=1) < self.text_count))
+        outside = self._is_outside(matrix).any(axis=1)
+        return np.asarray(outside | (matrix[:, self.text_columns].sum(axis=1) < self.text_count))
 
     def features_out_of_range(self, matrix: Floats) -> list[tuple[str, ...]]:
         """For each lead the features that `out_of_range` holds for."""
-        outside = self._outside(matrix)
+        outside = self._is_outside(matrix)
         if self.text_count:
-            told = np.add.reduceat(matrix[:, self.texts], self.text_starts, axis=1)
-            outside = np.hstack([outside, told == 0])
-        names = (*self.numbers_named, *self.texts_named)
+            seen_count = np.add.reduceat(matrix[:, self.text_columns], self.text_starts, axis=1)
+            outside = np.hstack([outside, seen_count == 0])
+        names = (*self.number_names, *self.text_names)
         return [tuple(compress(names, row)) for row in outside.tolist()]
 
-    def _outside(self, matrix: Floats) -> Bools:
+    def _is_outside(self, matrix: Floats) -> Bools:
         """Of the `bounded` columns, whether each number lies outside."""
-        numbers = matrix[:, self.bounded]
+        numbers = matrix[:, self.bounded_columns]
         return np.asarray((numbers < self.low) | (numbers > self.high))
 
 
@@ -100,7 +100,7 @@ def _usually_missing(model: Model) -> Floats:
     return np.where(_texts(model), scaling.mean[starts], numbers[starts])
 
 
-def _ages(model: Model) -> Bools:
+def _is_age(model: Model) -> Bools:
     return np.array([isinstance(feature, Age | DaysSince) for _, feature in model.table])
 
 

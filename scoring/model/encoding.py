@@ -52,7 +52,7 @@ class Encoding:
     @staticmethod
     def learn(columns: Mapping[str, Column], min_count: int = MIN_COUNT) -> Encoding:
         """The levels of the text columns, most frequent first."""
-        return Encoding({name: _learn(column, min_count) for name, column in columns.items()})
+        return Encoding({name: _learn_levels(column, min_count) for name, column in columns.items()})
 
     @cached_property
     def starts(self) -> NDArray[np.intp]:
@@ -72,8 +72,8 @@ class Encoding:
             column = columns[name]
             if isinstance(column, Texts) and level is not None:
                 places = _places(column, level)
-                told = np.flatnonzero(places != _NEW)
-                matrix[told, start + places[told]] = 1.0
+                filled = np.flatnonzero(places != _NEW)
+                matrix[filled, start + places[filled]] = 1.0
             elif not isinstance(column, Texts):
                 matrix[:, start] = column
         return matrix
@@ -100,7 +100,7 @@ class Encoding:
         """Sums of (rows, columns) over the columns of each feature."""
         return np.add.reduceat(by_column, self.starts, axis=1)
 
-    def plain(self) -> dict[str, dict[str, list[str]] | None]:
+    def to_dict(self) -> dict[str, dict[str, list[str]] | None]:
         """As JSON can hold it."""
         return {
             name: None if level is None else {"values": list(level.values), "rare": list(level.rare)}
@@ -108,24 +108,24 @@ class Encoding:
         }
 
     @staticmethod
-    def parse(told: Mapping[str, Mapping[str, Sequence[str]] | None]) -> Encoding:
+    def from_dict(data: Mapping[str, Mapping[str, Sequence[str]] | None]) -> Encoding:
         """What `plain` wrote down."""
         return Encoding(
             {
                 name: None if v is None else TextLevels(tuple(v["values"]), tuple(v["rare"]))
-                for name, v in told.items()
+                for name, v in data.items()
             }
         )
 
 
-def _learn(column: Column, min_count: int) -> TextLevels | None:
+def _learn_levels(column: Column, min_count: int) -> TextLevels | None:
     if not isinstance(column, Texts):
         return None
-    seen = np.bincount(column.codes[column.codes >= 0], minlength=len(column.categories))
-    by_count = np.argsort(-seen, kind="stable")
-    common, rare = by_count[seen[by_count] >= min_count], by_count[seen[by_count] < min_count]
+    counts = np.bincount(column.codes[column.codes >= 0], minlength=len(column.categories))
+    by_count = np.argsort(-counts, kind="stable")
+    common, rare = by_count[counts[by_count] >= min_count], by_count[counts[by_count] < min_count]
     names = column.categories
-    return TextLevels(tuple(names[i] for i in common), tuple(names[i] for i in rare if seen[i]))
+    return TextLevels(tuple(names[i] for i in common), tuple(names[i] for i in rare if counts[i]))
 
 
 def _places(column: Texts, level: TextLevels) -> NDArray[Any]:

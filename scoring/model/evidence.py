@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from features.columns import Bools, Column, Floats, Ints, Texts, take
 from features.errors import DataError
-from scoring.statistics.paired_differences import Judged
+from scoring.statistics.paired_differences import LabeledLeads
 
 MODEL, POINTS = "model", "points"
 """Who gave a score: the model as measured, and the scorecard as calibrated on the same older deals."""
@@ -53,21 +53,21 @@ class Evidence:
     def __len__(self) -> int:
         return len(self.won)
 
-    def check_some(self) -> None:
+    def check_not_empty(self) -> None:
         """Raise DataError where there is no row."""
         if not len(self):
             raise DataError("There is no closed deal to judge on. Train again when some have closed.")
 
     @property
-    def judged(self) -> Judged:
+    def judged(self) -> LabeledLeads:
         """What became of the rows, for measuring."""
-        return Judged(self.won, self.amount, self.group)
+        return LabeledLeads(self.won, self.amount, self.group)
 
     def take(self, rows: NDArray[np.integer] | Bools) -> Evidence:
         """Some of the rows."""
         places = np.arange(len(self))[rows]
 
-        def some(columns: Mapping[str, Any]) -> dict[str, Any]:
+        def take_columns(columns: Mapping[str, Any]) -> dict[str, Any]:
             return {name: take(column, places) for name, column in columns.items()}
 
         return Evidence(
@@ -77,10 +77,10 @@ class Evidence:
             self.landmark[rows],
             self.won[rows],
             self.amount[rows],
-            some(self.scores),
-            some(self.features),
-            some(self.segments),
-            some(self.reasons),
+            take_columns(self.scores),
+            take_columns(self.features),
+            take_columns(self.segments),
+            take_columns(self.reasons),
             self.dated,
         )
 
@@ -109,10 +109,10 @@ class Evidence:
         except (pa.ArrowException, OSError) as problem:
             raise DataError(f"{path}: is no whole evidence table ({problem}). Train again.") from None
 
-        def numbers(name: str) -> Floats:
+        def read_numbers(name: str) -> Floats:
             return np.asarray(table[name].to_numpy(), dtype=np.float64)
 
-        def named(prefix: str) -> dict[str, Column]:
+        def read_columns(prefix: str) -> dict[str, Column]:
             names = [n for n in table.column_names if n.startswith(prefix)]
             return {n.removeprefix(prefix): _from_arrow(table[n]) for n in names}
 
@@ -122,16 +122,16 @@ class Evidence:
             table["moment"].to_numpy(),
             table["landmark"].to_numpy(),
             table["won"].to_numpy(),
-            numbers("amount"),
-            {n: np.asarray(v) for n, v in named(_SCORE).items() if not isinstance(v, Texts)},
-            named(_FEATURE),
-            {n: v for n, v in named(_SEGMENT).items() if isinstance(v, Texts)},
-            {n: np.asarray(v, np.float32) for n, v in named(_REASON).items()},
+            read_numbers("amount"),
+            {n: np.asarray(v) for n, v in read_columns(_SCORE).items() if not isinstance(v, Texts)},
+            read_columns(_FEATURE),
+            {n: v for n, v in read_columns(_SEGMENT).items() if isinstance(v, Texts)},
+            {n: np.asarray(v, np.float32) for n, v in read_columns(_REASON).items()},
             (table.schema.metadata or {}).get(_DATED.encode()) != b"False",
         )
 
 
-def hashed(lead_id: str) -> str:
+def pseudonym(lead_id: str) -> str:
     """The name of a lead in the evidence: told apart, but not told."""
     return hashlib.sha256(f"hotlead:{lead_id}".encode()).hexdigest()[:16]
 
@@ -146,7 +146,7 @@ def _to_arrow(column: Column) -> pa.Array:
 def _from_arrow(array: pa.ChunkedArray) -> Column:
     if not pa.types.is_dictionary(array.type):
         return np.asarray(array.to_numpy(), dtype=np.float64)
-    whole = array.unify_dictionaries().combine_chunks()
-    told = whole if isinstance(whole, pa.DictionaryArray) else whole.chunk(0)
-    codes = told.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int32)
-    return Texts(codes, tuple(told.dictionary.to_pylist()))
+    combined = array.unify_dictionaries().combine_chunks()
+    chunk = combined if isinstance(combined, pa.DictionaryArray) else combined.chunk(0)
+    codes = chunk.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int32)
+    return Texts(codes, tuple(chunk.dictionary.to_pylist()))

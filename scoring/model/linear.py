@@ -32,20 +32,20 @@ class Scaling:
     missing: Floats
 
     @property
-    def seen(self) -> tuple[Floats, Floats]:
+    def training_range(self) -> tuple[Floats, Floats]:
         """The least and the largest value of each column in the training."""
         width = (self.high - self.low) / (1 + 2 * WIDEN)
         inside = (WIDEN - _ROUNDING) * width
         return self.low + inside, self.high - inside
 
     @cached_property
-    def gappy(self) -> NDArray[np.intp]:
+    def gap_columns(self) -> NDArray[np.intp]:
         """The columns where training saw a value missing."""
         return np.flatnonzero(self.missing > 0)
 
     @cached_property
     def _gap_means(self) -> Floats:
-        return self.missing[self.gappy]
+        return self.missing[self.gap_columns]
 
     def scaled(self, matrix: Floats) -> Floats:
         """The columns, centred."""
@@ -57,7 +57,7 @@ class Scaling:
 
     def gaps(self, matrix: Floats) -> Floats:
         """Where a value is missing, centred, for the `gappy` columns."""
-        return np.isnan(matrix[:, self.gappy]) - self._gap_means
+        return np.isnan(matrix[:, self.gap_columns]) - self._gap_means
 
 
 @dataclass(frozen=True)
@@ -84,12 +84,12 @@ class LinearPart:
     @cached_property
     def _gaps_by_column(self) -> tuple[Floats, Floats]:
         """The weight of a gap and the share of gaps, 0 in columns where training saw none."""
-        gappy, shape = self.scaling.gappy, self.weights.shape
+        gappy, shape = self.scaling.gap_columns, self.weights.shape
         weights, means = np.zeros(shape), np.zeros(shape)
         weights[gappy], means[gappy] = self.gap_weights, self.scaling.missing[gappy]
         return weights, means
 
-    def plain(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """As JSON can hold it."""
         scaling = {name: values.tolist() for name, values in asdict(self.scaling).items()}
         return {
@@ -100,8 +100,8 @@ class LinearPart:
         }
 
     @staticmethod
-    def parse(told: dict[str, Any]) -> LinearPart:
+    def from_dict(data: dict[str, Any]) -> LinearPart:
         """What `plain` wrote down."""
-        scaling = Scaling(**{k: np.array(v, dtype=np.float64) for k, v in told["scaling"].items()})
-        weights, gaps = (np.array(told[k], dtype=np.float64) for k in ("weights", "gap_weights"))
-        return LinearPart(scaling, float(told["intercept"]), weights, gaps)
+        scaling = Scaling(**{k: np.array(v, dtype=np.float64) for k, v in data["scaling"].items()})
+        weights, gaps = (np.array(data[k], dtype=np.float64) for k in ("weights", "gap_weights"))
+        return LinearPart(scaling, float(data["intercept"]), weights, gaps)

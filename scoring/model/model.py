@@ -76,7 +76,7 @@ class Explanation:
     def log_odds(self) -> Floats:
         return np.asarray(self.prior + self.contributions.sum(axis=1))
 
-    def at(self, row: int) -> Explanation:
+    def take_row(self, row: int) -> Explanation:
         """That of one of the leads."""
         return replace(self, contributions=self.contributions[row : row + 1])
 
@@ -125,13 +125,13 @@ class Model:
         """Exact reasons of encoded leads, a column a feature."""
         prior, by_column = 0.0, np.zeros(leads.matrix.shape)
         for weight, part in self._parts():
-            base, told = part.contributions(leads.matrix)
-            prior, by_column = prior + weight * base, by_column + weight * told
+            base, contributions = part.contributions(leads.matrix)
+            prior, by_column = prior + weight * base, by_column + weight * contributions
         by_feature = self.encoding.by_feature(by_column)
         if self.points and self._points_weight:
-            base, told = self.points.contributions(leads.rating)
+            base, contributions = self.points.contributions(leads.rating)
             prior += self._points_weight * base
-            by_feature += self._points_weight * told
+            by_feature += self._points_weight * contributions
         slope = self.calibration.slope
         prior = self.calibration.intercept + slope * prior
         return Explanation(self.table.names, prior, slope * by_feature)
@@ -139,8 +139,8 @@ class Model:
     @cached_property
     def version(self) -> str:
         """A name made from all that makes a score, so that equal models have equal names."""
-        told = json.dumps(self._plain(), sort_keys=True) + self.trees.text
-        return hashlib.sha256(told.encode()).hexdigest()[:12]
+        content = json.dumps(self._to_dict(), sort_keys=True) + self.trees.text
+        return hashlib.sha256(content.encode()).hexdigest()[:12]
 
     def with_about(self, **about: Any) -> Model:
         """The same model, with more said about it."""
@@ -148,8 +148,8 @@ class Model:
 
     def save(self, folder: Path) -> None:
         """Write the model into an existing folder."""
-        told = {"version": self.version, **self._plain(), "about": dict(self.about)}
-        text = json.dumps(told, ensure_ascii=False, indent=1)
+        content = {"version": self.version, **self._to_dict(), "about": dict(self.about)}
+        text = json.dumps(content, ensure_ascii=False, indent=1)
         (folder / MODEL_FILE).write_text(text, encoding="utf-8")
         (folder / TREES_FILE).write_text(self.trees.text, encoding="utf-8")
 
@@ -157,17 +157,17 @@ class Model:
     def load(folder: Path) -> Model:
         """Read a model folder. Raises DataError where it is not whole."""
         try:
-            told = json.loads((folder / MODEL_FILE).read_text(encoding="utf-8"))
+            content = json.loads((folder / MODEL_FILE).read_text(encoding="utf-8"))
             trees = TreesPart((folder / TREES_FILE).read_text(encoding="utf-8"))
-            model = _parse(told, trees)
-            written, found = told["version"], model.version
+            model = _model_from_dict(content, trees)
+            expected, actual = content["version"], model.version
         except (OSError, ValueError, LookupError, TypeError, AttributeError) as problem:
             why = f"{type(problem).__name__}: {problem}".splitlines()[0]
             raise DataError(f"{folder}: is no whole model folder ({why}). Train again.") from None
-        if found != written:
+        if actual != expected:
             raise DataError(
-                f"{folder}: the model is not the one that was written (version {written}, "
-                f"contents {found}). Restore the folder or train again."
+                f"{folder}: the model is not the one that was written (version {expected}, "
+                f"contents {actual}). Restore the folder or train again."
             )
         return model
 
@@ -184,15 +184,15 @@ class Model:
         parts: dict[str, ColumnsPart] = {"linear": self.linear, "trees": self.trees}
         return [(self.weights[name], part) for name, part in parts.items() if self.weights[name]]
 
-    def _plain(self) -> dict[str, Any]:
+    def _to_dict(self) -> dict[str, Any]:
         return {
-            "features": self.table.plain(),
+            "features": self.table.to_dict(),
             "fingerprint": self.table.fingerprint,
             "words": {k: dict(v) for k, v in self.table.vocabulary.words.items()},
-            "encoding": self.encoding.plain(),
-            "scorecard": self.card.plain(),
-            "points": None if self.points is None else self.points.plain(),
-            "linear": self.linear.plain(),
+            "encoding": self.encoding.to_dict(),
+            "scorecard": self.card.to_dict(),
+            "points": None if self.points is None else self.points.to_dict(),
+            "linear": self.linear.to_dict(),
             "weights": dict(self.weights),
             "calibration": {
                 "intercept": self.calibration.intercept,
@@ -201,13 +201,13 @@ class Model:
         }
 
 
-def _parse(told: dict[str, Any], trees: TreesPart) -> Model:
-    table = FeatureTable(parse_features(told["features"]), Vocabulary(told["words"]))
-    encoding, linear = Encoding.parse(told["encoding"]), LinearPart.parse(told["linear"])
+def _model_from_dict(data: dict[str, Any], trees: TreesPart) -> Model:
+    table = FeatureTable(parse_features(data["features"]), Vocabulary(data["words"]))
+    encoding, linear = Encoding.from_dict(data["encoding"]), LinearPart.from_dict(data["linear"])
     if encoding.width != len(linear.weights):
         raise ValueError("it was written by another version of Hotlead")
-    card = Scorecard.model_validate(told["scorecard"])
-    points = told["points"] and PointsPart.parse(told["points"], card, table.names)
+    card = Scorecard.model_validate(data["scorecard"])
+    points = data["points"] and PointsPart.from_dict(data["points"], card, table.names)
     return Model(
         table=table,
         encoding=encoding,
@@ -215,9 +215,9 @@ def _parse(told: dict[str, Any], trees: TreesPart) -> Model:
         points=points,
         linear=linear,
         trees=trees,
-        weights=told["weights"],
-        calibration=Calibration(**told["calibration"]),
-        about=told["about"],
+        weights=data["weights"],
+        calibration=Calibration(**data["calibration"]),
+        about=data["about"],
     )
 
 

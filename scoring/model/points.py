@@ -36,8 +36,8 @@ class PointsPart:
 
     def by_points(self, points: Ints, triggered: Bools, excluded: Bools) -> Floats:
         """(rows,) log-odds of leads by what their rating came to."""
-        told = self.intercept + self.per_point * points
-        return np.asarray(told + self.trigger * triggered - self.exclusion * excluded)
+        total = self.intercept + self.per_point * points
+        return np.asarray(total + self.trigger * triggered - self.exclusion * excluded)
 
     def contributions(self, rating: Rating) -> tuple[float, Floats]:
         """The log-odds of an average lead, and what each feature adds to it: (rows, features)."""
@@ -49,14 +49,14 @@ class PointsPart:
         Where a cap cuts a group, all its rows are cut alike; triggers that hold share the weight of
         one, and so do exclusions.
         """
-        told = rating.held * self._points
-        given = np.array([rating.fit, rating.intent, rating.triggered, rating.excluded]).T
-        whole = told @ self._groups
-        none = whole == 0  # and so is what is given: nothing is cut
-        told *= ((given + none) / (whole + none))[:, self._group]
-        return np.asarray(told @ self._shares)
+        points = rating.matches * self._points
+        capped = np.array([rating.fit, rating.intent, rating.triggered, rating.excluded]).T
+        uncapped = points @ self._groups
+        is_zero = uncapped == 0  # and so is what is given: nothing is cut
+        points *= ((capped + is_zero) / (uncapped + is_zero))[:, self._group]
+        return np.asarray(points @ self._shares)
 
-    def plain(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """The numbers as JSON can hold them (the card and the features stand beside them)."""
         return {
             "intercept": self.intercept,
@@ -67,12 +67,12 @@ class PointsPart:
         }
 
     @staticmethod
-    def parse(told: dict[str, Any], card: Scorecard, features: tuple[str, ...]) -> PointsPart:
+    def from_dict(data: dict[str, Any], card: Scorecard, features: tuple[str, ...]) -> PointsPart:
         """What `plain` wrote down."""
-        if len(told["mean"]) != len(features):
+        if len(data["mean"]) != len(features):
             raise ValueError("the points part does not fit the features")
-        mean = np.array(told["mean"], dtype=np.float64)
-        return PointsPart(card, features, **{**told, "mean": mean})
+        mean = np.array(data["mean"], dtype=np.float64)
+        return PointsPart(card, features, **{**data, "mean": mean})
 
     @cached_property
     def _group(self) -> NDArray[np.intp]:
@@ -101,8 +101,8 @@ class PointsPart:
         rules = [rule for _, _, rule in self.card.rules()]
         place = {name: i for i, name in enumerate(self.features)}
         shares = np.zeros((len(rules), len(self.features)))
-        for at, rule in enumerate(rules):
+        for index, rule in enumerate(rules):
             for condition in rule.when:
-                shares[at, place[condition.feature]] += 1 / len(rule.when)
+                shares[index, place[condition.feature]] += 1 / len(rule.when)
         weights = np.array([self.per_point, self.per_point, self.trigger, -self.exclusion])
         return np.asarray(shares * weights[self._group][:, None])

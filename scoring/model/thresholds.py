@@ -21,12 +21,12 @@ from scoring.scorecard.rating import Rating
 from scoring.scorecard.scale import Scale
 from scoring.scorecard.scorecard import HOT, WARM, Policy
 
-NOBODY = 1.0
+UNREACHABLE = 1.0
 """A threshold that no probability short of certainty reaches."""
 
 
 @dataclass(frozen=True)
-class _Judged:
+class _PolicyData:
     """The evidence as a policy sees it."""
 
     evidence: Evidence
@@ -38,73 +38,75 @@ class _Judged:
         return sigmoid(self.evidence.scores[MODEL])
 
 
-def thresholds(policy: Policy, evidence: Evidence, rating: Rating, about: Mapping[str, Any]) -> Scale:
+def find_thresholds(policy: Policy, evidence: Evidence, rating: Rating, about: Mapping[str, Any]) -> Scale:
     """The model's scale. `rating` is the present card's of the evidence, `about` the model's.
 
     Raises SettingsError where the policy asks for what the data cannot tell.
     """
-    at = _Judged(evidence, rating, about.get("new_leads_per_week"))
+    data = _PolicyData(evidence, rating, about.get("new_leads_per_week"))
     find = _POLICIES[policy.policy]
-    warm, hot = find(at, policy.warm, WARM), find(at, policy.hot, HOT)
+    warm, hot = find(data, policy.warm, WARM), find(data, policy.hot, HOT)
     return Scale(min(warm, hot), hot, 1.0)
 
 
-def _same_volume(at: _Judged, _: float | None, stage: int) -> float:
+def _same_volume(data: _PolicyData, _: float | None, stage: int) -> float:
     """As many leads of the evidence as the rules call at least so."""
-    return _top(at.probability, int((at.rating.stage >= stage).sum()))
+    return _nth_highest(data.probability, int((data.rating.stage >= stage).sum()))
 
 
-def _top_share(at: _Judged, share: float | None, _: int) -> float:
+def _top_share(data: _PolicyData, share: float | None, _: int) -> float:
     assert share is not None
-    return _top(at.probability, round(share * len(at.evidence)))
+    return _nth_highest(data.probability, round(share * len(data.evidence)))
 
 
-def _min_win_rate(at: _Judged, rate: float | None, _: int) -> float:
+def _min_win_rate(data: _PolicyData, rate: float | None, _: int) -> float:
     """The longest list, from the likeliest on, of which at least this share was won."""
     assert rate is not None
-    order = np.argsort(-at.probability, kind="stable")
-    told = at.probability[order]
-    ends = np.append(told[1:] < told[:-1], True)  # equal probabilities go onto the list together
-    reached = np.cumsum(at.evidence.won[order]) / np.arange(1, len(order) + 1) >= rate
+    order = np.argsort(-data.probability, kind="stable")
+    sorted_probability = data.probability[order]
+    ends = np.append(
+        sorted_probability[1:] < sorted_probability[:-1], True
+    )  # equal probabilities go onto the list together
+    reached = np.cumsum(data.evidence.won[order]) / np.arange(1, len(order) + 1) >= rate
     reached &= ends
-    return _top(at.probability, int(np.flatnonzero(reached)[-1]) + 1 if reached.any() else 0)
+    return _nth_highest(data.probability, int(np.flatnonzero(reached)[-1]) + 1 if reached.any() else 0)
 
 
-def _calls_per_week(at: _Judged, calls: float | None, _: int) -> float:
+def _calls_per_week(data: _PolicyData, calls: float | None, _: int) -> float:
     """So many leads turn hot in a week: counted on leads that are seen from their first day on."""
     assert calls is not None
-    if at.new_leads_per_week is None:
+    if data.new_leads_per_week is None:
         raise SettingsError(
             "[thresholds] policy: calls_per_week needs leads and closes with dates; choose another."
         )
-    highest = highest_of_new_leads(at.evidence, at.probability)
-    share = min(calls / max(at.new_leads_per_week, 1e-9), 1.0)
-    return _top(highest, round(share * len(highest)))
+    highest = highest_of_new_leads(data.evidence, data.probability)
+    share = min(calls / max(data.new_leads_per_week, 1e-9), 1.0)
+    return _nth_highest(highest, round(share * len(highest)))
 
 
 def highest_of_new_leads(evidence: Evidence, value: Floats) -> Floats:
     """The highest value that each lead reaches, of the leads that the evidence sees from day 0 on."""
-    new = seen_from_the_start(evidence)
+    new = is_new_in_period(evidence)
     lead = np.unique(evidence.lead[new].astype(str), return_inverse=True)[1]
     highest = np.full(int(lead.max()) + 1 if len(lead) else 0, -np.inf)
     np.maximum.at(highest, lead, value[new])
     return highest
 
 
-def seen_from_the_start(evidence: Evidence) -> Bools:
+def is_new_in_period(evidence: Evidence) -> Bools:
     """Rows of the leads that were created after the evidence begins."""
     born = evidence.moment - (evidence.landmark.astype(np.float64) * MS_PER_DAY).astype(np.int64)
     return np.asarray(born >= evidence.moment.min())
 
 
-def _top(probability: Floats, count: int) -> float:
+def _nth_highest(probability: Floats, count: int) -> float:
     """The probability of the last of so many, counted from the top."""
     if count <= 0:
-        return NOBODY
+        return UNREACHABLE
     return float(np.sort(probability)[-min(count, len(probability))])
 
 
-_POLICIES: dict[str, Callable[[_Judged, float | None, int], float]] = {
+_POLICIES: dict[str, Callable[[_PolicyData, float | None, int], float]] = {
     "same_volume_as_rules": _same_volume,
     "top_share": _top_share,
     "min_win_rate": _min_win_rate,

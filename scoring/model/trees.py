@@ -44,14 +44,14 @@ class TreesPart:
         ensembles" (2018).
         """
         if len(matrix) == 1:
-            told = self._one_explained(matrix)[None, :]
+            shap_values = self._one_explained(matrix)[None, :]
         else:
-            told = self._predict(matrix, pred_contrib=True)
-        return float(told[0, -1]) if len(told) else 0.0, told[:, :-1]
+            shap_values = self._predict(matrix, pred_contrib=True)
+        return float(shap_values[0, -1]) if len(shap_values) else 0.0, shap_values[:, :-1]
 
-    def _predict(self, matrix: Floats, **how: Any) -> Floats:
+    def _predict(self, matrix: Floats, **options: Any) -> Floats:
         threads = 1 if len(matrix) < _ROWS_WORTH_THREADS else 0
-        return np.asarray(self.booster.predict(matrix, num_threads=threads, **how))
+        return np.asarray(self.booster.predict(matrix, num_threads=threads, **options))
 
     @cached_property
     def _one_raw(self) -> _OneRow:
@@ -73,7 +73,7 @@ class _OneRow:
 
         self._booster, self._width, self._columns = booster, width, booster.num_feature()
         self._predict, self._check = _LIB.LGBM_BoosterPredictForMatSingleRowFast, _safe_call
-        self._made, self._alone = ctypes.c_void_p(), threading.Lock()
+        self._config, self._lock = ctypes.c_void_p(), threading.Lock()
         _safe_call(
             _LIB.LGBM_BoosterPredictForMatSingleRowFastInit(
                 booster._handle,
@@ -83,24 +83,24 @@ class _OneRow:
                 ctypes.c_int(_FLOAT64),
                 ctypes.c_int32(self._columns),
                 b"num_threads=1",
-                ctypes.byref(self._made),
+                ctypes.byref(self._config),
             )
         )
-        weakref.finalize(self, _LIB.LGBM_FastConfigFree, self._made)
+        weakref.finalize(self, _LIB.LGBM_FastConfigFree, self._config)
 
     def __call__(self, matrix: Floats) -> Floats:
         """What is predicted for a matrix of one row."""
         if matrix.shape != (1, self._columns):
             raise ValueError(f"the trees look at {self._columns} columns, not {matrix.shape[1]}")
         row = np.ascontiguousarray(matrix, dtype=np.float64)
-        told, count = np.empty(self._width), ctypes.c_int64()
-        with self._alone:  # the handle has one buffer, whichever thread asks
+        output, count = np.empty(self._width), ctypes.c_int64()
+        with self._lock:  # the handle has one buffer, whichever thread asks
             self._check(
                 self._predict(
-                    self._made,
+                    self._config,
                     ctypes.c_void_p(row.ctypes.data),
                     ctypes.byref(count),
-                    ctypes.c_void_p(told.ctypes.data),
+                    ctypes.c_void_p(output.ctypes.data),
                 )
             )
-        return told
+        return output

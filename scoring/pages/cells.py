@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from features.kinds import Language
-from scoring.pages.page import Value
+from scoring.pages.page import CellValue
 from scoring.scorecard.scorecard import STAGES
-from scoring.statistics.metrics import Figure
+from scoring.statistics.metrics import Estimate
 from scoring.statistics.paired_differences import Difference
 from scoring.statistics.rates import Rate
-from scoring.texts import say
+from scoring.texts import translate
 
 NONE = "–"
 SHARES = ("win_rate", "won_amount")
@@ -19,64 +19,64 @@ def percent(value: float) -> str:
     return NONE if value != value else f"{value:.1%}"
 
 
-def points(value: float) -> str:
+def percentage_points(value: float) -> str:
     """A difference of shares in percentage points."""
     return NONE if value != value else f"{value * 100:+z.1f}"
 
 
-def rate_cell(rate: Rate) -> Value:
+def rate_cell(rate: Rate) -> CellValue:
     """A win rate with its interval."""
     if not rate.count:
-        return Value(NONE)
-    return Value(percent(rate.value), f"[{percent(rate.low)} – {percent(rate.high)}]")
+        return CellValue(NONE)
+    return CellValue(percent(rate.value), f"[{percent(rate.low)} – {percent(rate.high)}]")
 
 
 def count_cell(rate: Rate, lang: Language) -> str:
     """52 won of 180."""
     if not rate.count:
         return NONE
-    return say("compare_won_of_closed", lang, won=f"{rate.won:,}", count=f"{rate.count:,}")
+    return translate("compare_won_of_closed", lang, won=f"{rate.won:,}", count=f"{rate.count:,}")
 
 
-def figure_cell(name: str, figure: Figure) -> Value:
+def figure_cell(name: str, figure: Estimate) -> CellValue:
     """A figure of a side with its interval."""
     if figure.value != figure.value:
-        return Value(NONE)
+        return CellValue(NONE)
     form = percent if name in SHARES else lambda v: f"{v:.3f}"
-    return Value(form(figure.value), f"[{form(figure.low)} – {form(figure.high)}]")
+    return CellValue(form(figure.value), f"[{form(figure.low)} – {form(figure.high)}]")
 
 
-def difference_cell(name: str, told: Difference) -> Value:
+def difference_cell(name: str, difference: Difference) -> CellValue:
     """The difference of two sides with its interval."""
-    figure = told.difference
+    figure = difference.difference
     if figure.value != figure.value:
-        return Value(NONE)
-    form = points if name in SHARES else lambda v: f"{v:+z.3f}"
-    return Value(form(figure.value), f"[{form(figure.low)}, {form(figure.high)}]")
+        return CellValue(NONE)
+    form = percentage_points if name in SHARES else lambda v: f"{v:+z.3f}"
+    return CellValue(form(figure.value), f"[{form(figure.low)}, {form(figure.high)}]")
 
 
-def points_with_interval(figure: Figure) -> str:
+def points_with_interval(figure: Estimate) -> str:
     """+7.0 [+5.6, +9.1], in percentage points."""
-    return f"{points(figure.value)} [{points(figure.low)}, {points(figure.high)}]"
+    return f"{percentage_points(figure.value)} [{percentage_points(figure.low)}, {percentage_points(figure.high)}]"
 
 
 def stage_names(lang: Language) -> list[str]:
     """cold, warm, hot."""
-    return [say(f"stage_{stage}", lang) for stage in STAGES]
+    return [translate(f"stage_{stage}", lang) for stage in STAGES]
 
 
-def outcome(won: bool, lang: Language) -> str:
+def outcome_text(won: bool, lang: Language) -> str:
     """won, or not."""
-    return say("won" if won else "not_won", lang)
+    return translate("won" if won else "not_won", lang)
 
 
-def lift_cell(rate: Rate) -> Value:
+def lift_cell(rate: Rate) -> CellValue:
     """A lift with its interval."""
     if rate.lift != rate.lift:
-        return Value(NONE)
-    return Value(f"{rate.lift:.2f}", f"[{rate.lift_low:.2f} – {rate.lift_high:.2f}]")
+        return CellValue(NONE)
+    return CellValue(f"{rate.lift:.2f}", f"[{rate.lift_low:.2f} – {rate.lift_high:.2f}]")
 
 
-def signed_cell(figure: Figure) -> Value:
+def signed_cell(figure: Estimate) -> CellValue:
     """A small gain with its interval, such as +0.0012."""
-    return Value(f"{figure.value:+z.4f}", f"[{figure.low:+z.4f}, {figure.high:+z.4f}]")
+    return CellValue(f"{figure.value:+z.4f}", f"[{figure.low:+z.4f}, {figure.high:+z.4f}]")

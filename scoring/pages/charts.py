@@ -32,7 +32,7 @@ def bars_with_intervals(
             error_y={"type": "data", "array": up, "arrayminus": down, "symmetric": False},
         )
     figure.update_yaxes(tickformat=".0%", rangemode="tozero")
-    return laid_out(figure, x, y)
+    return apply_layout(figure, x, y)
 
 
 def lines(x: Sequence[str], sides: Mapping[str, Sequence[float]], y: str) -> go.Figure:
@@ -43,10 +43,10 @@ def lines(x: Sequence[str], sides: Mapping[str, Sequence[float]], y: str) -> go.
     for (side, values), colour in zip(sides.items(), COLOURS, strict=False):
         figure.add_scatter(x=list(x), y=list(values), mode="lines+markers", name=side, line={"color": colour})
     figure.update_yaxes(rangemode="tozero")
-    return laid_out(figure, "", y)
+    return apply_layout(figure, "", y)
 
 
-def laid_out(figure: go.Figure, x: str, y: str) -> go.Figure:
+def apply_layout(figure: go.Figure, x: str, y: str) -> go.Figure:
     """The look that all pictures have."""
     return figure.update_layout(
         template="plotly_white",

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 from features.clock import iso
 from features.kinds import Language
 from features.table import FeatureTable
-from scoring.decision.score import Told
-from scoring.evaluation.comparison import SIDES, Compared, Dispute, Part
-from scoring.pages.cells import difference_cell, outcome, percent, stage_names
+from scoring.decision.score import Reason
+from scoring.evaluation.comparison import SIDES, DisputedDeal, ModelVsRules, SegmentComparison
+from scoring.pages.cells import difference_cell, outcome_text, percent, stage_names
 from scoring.pages.charts import bars_with_intervals
-from scoring.pages.page import Block, Cell, Chart, Heading, Page, Table, Text, Value
+from scoring.pages.page import Block, Cell, CellValue, Chart, Heading, Page, Table, Text
 from scoring.pages.tables import (
     agreement_table,
     band_names,
@@ -19,74 +19,78 @@ from scoring.pages.tables import (
     rates_table,
     verdict,
 )
-from scoring.statistics.paired_differences import volume
-from scoring.texts import say
+from scoring.statistics.paired_differences import count_calls
+from scoring.texts import translate
 
-_MOST_SHOWN, _REASONS = 12, 3
+_MAX_DISPUTES, _REASONS = 12, 3
 
 
-def comparison_page(told: Compared, table: FeatureTable, name: str, model: str, lang: Language) -> Page:
+def comparison_page(
+    comparison: ModelVsRules, table: FeatureTable, name: str, model: str, lang: Language
+) -> Page:
     """All of the comparison. `model` is the model's version, `table` has the words of features."""
     return Page(
-        say("compare_title", lang, name=name),
-        tuple(_blocks(told, table, model, lang)),
+        translate("compare_title", lang, name=name),
+        tuple(_blocks(comparison, table, model, lang)),
         lang,
     )
 
 
-def comparison_verdict(told: Compared, lang: Language) -> str:
+def comparison_verdict(comparison: ModelVsRules, lang: Language) -> str:
     """Who should be followed, in one plain sentence."""
-    count = f"{volume(told.called):,}"
-    return verdict("compare", told.differences["win_rate"], lang, volume=count)
+    count = f"{count_calls(comparison.called):,}"
+    return verdict("compare", comparison.differences["win_rate"], lang, volume=count)
 
 
-def _blocks(told: Compared, table: FeatureTable, model: str, lang: Language) -> Iterator[Block]:
-    yield Text(_summary(told, model, lang))
-    yield Text(comparison_verdict(told, lang), "verdict")
-    if not told.called.any():
-        yield Text(say("nobody_hot", lang), "warning")
-    yield Text(say("interval_note", lang), "note")
-    yield Heading(say("compare_figures", lang))
-    yield Text(say("compare_figures_note", lang), "note")
+def _blocks(comparison: ModelVsRules, table: FeatureTable, model: str, lang: Language) -> Iterator[Block]:
+    yield Text(_summary(comparison, model, lang))
+    yield Text(comparison_verdict(comparison, lang), "verdict")
+    if not comparison.called.any():
+        yield Text(translate("nobody_hot", lang), "warning")
+    yield Text(translate("interval_note", lang), "note")
+    yield Heading(translate("compare_figures", lang))
+    yield Text(translate("compare_figures_note", lang), "note")
     model_name, rules_name, _ = _sides(lang)
-    yield figures_table(told.differences, model_name, rules_name, lang)
-    yield Heading(say("compare_stages", lang))
-    stages = dict(zip(_sides(lang), told.stages.values(), strict=True))
-    yield rates_table(say("stage", lang), stage_names(lang), stages, lang)
-    yield Heading(say("compare_agreement", lang))
-    yield agreement_table(told.agreement, say("compare_agreement_corner", lang), lang)
-    yield Heading(say("compare_bands", lang))
-    bands = dict(zip(_sides(lang)[:2], told.bands.values(), strict=False))
-    yield rates_table(say("band", lang), band_names(), bands, lang)
-    axes = say("band", lang), say("win_rate", lang)
+    yield figures_table(comparison.differences, model_name, rules_name, lang)
+    yield Heading(translate("compare_stages", lang))
+    stages = dict(zip(_sides(lang), comparison.stages.values(), strict=True))
+    yield rates_table(translate("stage", lang), stage_names(lang), stages, lang)
+    yield Heading(translate("compare_agreement", lang))
+    yield agreement_table(comparison.agreement, translate("compare_agreement_corner", lang), lang)
+    yield Heading(translate("compare_bands", lang))
+    bands = dict(zip(_sides(lang)[:2], comparison.bands.values(), strict=False))
+    yield rates_table(translate("band", lang), band_names(), bands, lang)
+    axes = translate("band", lang), translate("win_rate", lang)
     yield Chart(lambda: bars_with_intervals(band_names(), bands, *axes))
-    yield Heading(say("compare_segments", lang))
-    yield _parts(told.segments, ("compare_segment", "compare_value"), table, lang)
-    if told.months:
-        yield Heading(say("compare_months", lang))
-        yield _parts(told.months, ("compare_month",), table, lang)
-    yield Heading(say("compare_disputes", lang))
-    yield _disputes(told, table, lang)
+    yield Heading(translate("compare_segments", lang))
+    yield _parts(comparison.segments, ("compare_segment", "compare_value"), table, lang)
+    if comparison.months:
+        yield Heading(translate("compare_months", lang))
+        yield _parts(comparison.months, ("compare_month",), table, lang)
+    yield Heading(translate("compare_disputes", lang))
+    yield _disputes_table(comparison, table, lang)
 
 
-def _summary(told: Compared, model: str, lang: Language) -> str:
-    leads, won = told.leads
-    return say(
+def _summary(comparison: ModelVsRules, model: str, lang: Language) -> str:
+    leads, won = comparison.leads
+    return translate(
         "compare_summary",
         lang,
-        count=f"{len(told.evidence):,}",
+        count=f"{len(comparison.evidence):,}",
         leads=f"{leads:,}",
         won=f"{won:,}",
         model=model,
-        card=told.card.version,
+        card=comparison.card.version,
     )
 
 
 def _sides(lang: Language) -> list[str]:
-    return [say(f"side_{side}", lang) for side in SIDES]
+    return [translate(f"side_{side}", lang) for side in SIDES]
 
 
-def _parts(parts: Sequence[Part], names: Sequence[str], table: FeatureTable, lang: Language) -> Table:
+def _parts(
+    parts: Sequence[SegmentComparison], names: Sequence[str], table: FeatureTable, lang: Language
+) -> Table:
     rows: list[tuple[Cell, ...]] = []
     columns = (*names, "leads", "win_rate", "compare_auc_difference", "compare_win_rate_difference")
     for part in parts:
@@ -102,35 +106,37 @@ def _parts(parts: Sequence[Part], names: Sequence[str], table: FeatureTable, lan
                 difference_cell("win_rate", part.differences["win_rate"]),
             )
         )
-    return Table(tuple(say(c, lang) for c in columns), tuple(rows), say("compare_too_few", lang))
+    return Table(tuple(translate(c, lang) for c in columns), tuple(rows), translate("compare_too_few", lang))
 
 
-def _disputes(told: Compared, table: FeatureTable, lang: Language) -> Table:
+def _disputes_table(comparison: ModelVsRules, table: FeatureTable, lang: Language) -> Table:
     columns = ("compare_dispute_lead", "outcome", "side_model", "side_rules")
-    rows = [_dispute(told, d, table, lang) for d in told.disputes[:_MOST_SHOWN]]
-    return Table(tuple(say(c, lang) for c in columns), tuple(rows), say("compare_too_few", lang))
+    rows = [_dispute_cells(comparison, d, table, lang) for d in comparison.disputes[:_MAX_DISPUTES]]
+    return Table(tuple(translate(c, lang) for c in columns), tuple(rows), translate("compare_too_few", lang))
 
 
-def _dispute(told: Compared, dispute: Dispute, table: FeatureTable, lang: Language) -> tuple[Cell, ...]:
+def _dispute_cells(
+    comparison: ModelVsRules, dispute: DisputedDeal, table: FeatureTable, lang: Language
+) -> tuple[Cell, ...]:
     names = stage_names(lang)
-    when = iso(dispute.moment)[:10] if told.evidence.dated else ""
+    date = iso(dispute.moment)[:10] if comparison.evidence.dated else ""
     model = f"{dispute.model_score} {names[dispute.model_stage]} ({percent(dispute.probability)})"
     rules = f"{dispute.rules_score} {names[dispute.rules_stage]}"
-    why = told.model_reasons(dispute.row, table, lang), told.rules_reasons(dispute.row, lang)
+    why = comparison.model_reasons(dispute.row, table, lang), comparison.rules_reasons(dispute.row, lang)
     return (
-        Value(dispute.lead, when),
-        outcome(dispute.won, lang),
-        _said(model, _reasons(why[0], "+.2f") or [say("compare_dispute_none", lang)]),
-        _said(rules, _reasons(why[1], "+.0f") or [say("rules_none", lang)]),
+        CellValue(dispute.lead, date),
+        outcome_text(dispute.won, lang),
+        _side_text(model, _reasons(why[0], "+.2f") or [translate("compare_dispute_none", lang)]),
+        _side_text(rules, _reasons(why[1], "+.0f") or [translate("rules_none", lang)]),
     )
 
 
-def _said(head: str, reasons: Sequence[str]) -> str:
+def _side_text(head: str, reasons: Sequence[str]) -> str:
     """What a side said, and why: a line a reason."""
     return "\n".join([head, *reasons])
 
 
-def _reasons(reasons: Sequence[Told], form: str) -> list[str]:
+def _reasons(reasons: Sequence[Reason], form: str) -> list[str]:
     return [
         f"{reason.text} ({reason.weight:{form}})" if reason.weight else reason.text
         for reason in reasons[:_REASONS]

@@ -57,14 +57,14 @@ class Text:
 
 
 @dataclass(frozen=True, slots=True)
-class Value:
+class CellValue:
     """A figure, with its interval or count in small print beneath it."""
 
     text: str
     small: str = ""
 
 
-Cell: TypeAlias = str | Value
+Cell: TypeAlias = str | CellValue
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +82,14 @@ class Table:
     @property
     def shapes(self) -> tuple[Literal["number", "long", "short"], ...]:
         """What each column holds: numbers, texts that may be folded, or texts of a few words."""
-        return tuple(_shape([row[at].text for row in self.values]) for at in range(len(self.columns)))
+        return tuple(_shape([row[index].text for row in self.values]) for index in range(len(self.columns)))
 
     @property
-    def values(self) -> list[list[Value]]:
+    def values(self) -> list[list[CellValue]]:
         """The rows, with every cell a Value."""
-        return [[cell if isinstance(cell, Value) else Value(cell) for cell in row] for row in self.rows]
+        return [
+            [cell if isinstance(cell, CellValue) else CellValue(cell) for cell in row] for row in self.rows
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,9 +132,9 @@ def to_html(page: Page) -> str:
     charts = any(isinstance(block, Chart) for block in page.blocks)
     return _template("page.html").render(
         page=page,
-        blocks=_named(page.blocks),
+        blocks=_with_kinds(page.blocks),
         plotly=_plotly() if charts else "",
-        draw=_drawn,
+        draw=_draw_chart,
         mark=_mark,
         fonts=_FONTS,
         ink=_INK,
@@ -141,7 +143,7 @@ def to_html(page: Page) -> str:
 
 def to_fragment(blocks: Sequence[Block]) -> str:
     """Blocks without charts as HTML that stands in another page, without a look of its own."""
-    return _template("blocks.html").render(blocks=_named(blocks), mark=_mark)
+    return _template("blocks.html").render(blocks=_with_kinds(blocks), mark=_mark)
 
 
 def to_terminal(page: Page, console: Console | None = None) -> None:
@@ -152,13 +154,13 @@ def to_terminal(page: Page, console: Console | None = None) -> None:
     console.print(_text(page.title, "bold"))
     for block in _without_charts(page.blocks):
         console.print()
-        console.print(_printed(block, console.width))
+        console.print(_render_block(block, console.width))
     if page.footer:
         console.print()
         console.print(_text(page.footer, "dim"))
 
 
-def _named(blocks: Sequence[Block]) -> list[tuple[str, Block]]:
+def _with_kinds(blocks: Sequence[Block]) -> list[tuple[str, Block]]:
     """Each block with what the templates call it."""
     return [(type(block).__name__, block) for block in blocks]
 
@@ -201,9 +203,9 @@ def _plotly() -> str:
     return str(get_plotlyjs())
 
 
-def _drawn(chart: Chart, place: int) -> str:
+def _draw_chart(chart: Chart, place: int) -> str:
     """The chart as HTML. It lets a finger scroll past it, and has no buttons in another language."""
-    figure = look(chart.figure())
+    figure = apply_theme(chart.figure())
     return str(
         figure.to_html(
             full_html=False,
@@ -214,7 +216,7 @@ def _drawn(chart: Chart, place: int) -> str:
     )
 
 
-def look(figure: go.Figure) -> go.Figure:
+def apply_theme(figure: go.Figure) -> go.Figure:
     """A copy of the figure with the fonts and colours of all pages; a finger scrolls past it."""
     import plotly.graph_objects as go
 
@@ -231,7 +233,7 @@ def _without_charts(blocks: tuple[Block, ...]) -> Iterator[Block]:
             yield block
 
 
-def _printed(block: Block, width: int) -> RenderableType:
+def _render_block(block: Block, width: int) -> RenderableType:
     match block:
         case Heading(text):
             return _text(text, "bold")
@@ -240,9 +242,9 @@ def _printed(block: Block, width: int) -> RenderableType:
         case Table():
             return _table(block, width)
         case Items(items):
-            return _pairs([(_text(*_mark(severity)), _text(told)) for severity, told in items])
+            return _pairs([(_text(*_mark(severity)), _text(item)) for severity, item in items])
         case Facts(pairs):
-            return _pairs([(_text(name, "dim"), _text(what)) for name, what in pairs])
+            return _pairs([(_text(name, "dim"), _text(value)) for name, value in pairs])
         case Chart():
             raise TypeError("a terminal shows no charts")
 
@@ -279,25 +281,25 @@ def _table(table: Table, width: int) -> RenderableType:
     small = [_text(table.caption, "dim")] if table.caption else []
     if not table.rows and table.empty:
         return Group(_text(table.empty, "dim"), *small)
-    whole, least = _widths(table)
-    room = width - _GAP * (len(whole) - 1)
-    if sum(least) > room:
+    full, minimum = _widths(table)
+    room = width - _GAP * (len(full) - 1)
+    if sum(minimum) > room:
         return Group(*_records(table), *small)
-    return Group(_grid(table, whole if sum(whole) <= room else least), *small)
+    return Group(_grid(table, full if sum(full) <= room else minimum), *small)
 
 
 def _widths(table: Table) -> tuple[list[int], list[int]]:
     """The width of each column unfolded, and the least in which no number is broken."""
-    whole, least, rows = [], [], table.values
-    for at, (name, shape) in enumerate(zip(table.columns, table.shapes, strict=True)):
-        cells = max((_width(line) for row in rows for line in _lines(row[at])), default=0)
+    full, minimum, rows = [], [], table.values
+    for index, (name, shape) in enumerate(zip(table.columns, table.shapes, strict=True)):
+        cells = max((_width(line) for row in rows for line in _lines(row[index])), default=0)
         word = max((min(_width(word), _WORD) for word in name.split()), default=0)
-        whole.append(max(cells, _width(name)))
-        least.append(max(word, cells if shape == "number" else min(cells, _WORD)))
-    return whole, least
+        full.append(max(cells, _width(name)))
+        minimum.append(max(word, cells if shape == "number" else min(cells, _WORD)))
+    return full, minimum
 
 
-def _lines(value: Value) -> list[str]:
+def _lines(value: CellValue) -> list[str]:
     return [*value.text.splitlines(), value.small]
 
 
@@ -325,6 +327,6 @@ def _records(table: Table) -> Iterator[RenderableType]:
         yield ""
 
 
-def _cell(value: Value) -> RichText:
+def _cell(value: CellValue) -> RichText:
     text = _text(value.text)
     return text.append_text(_text(f"\n{value.small}", "dim")) if value.small else text

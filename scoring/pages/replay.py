@@ -7,147 +7,150 @@ from typing import TYPE_CHECKING
 
 from features.clock import MS_PER_DAY, iso
 from features.kinds import Language
-from scoring.evaluation.replay import CARDS, Moved, Replayed, RowEffect
+from scoring.evaluation.replay import CARDS, CardReplay, MovedLead, RowEffect
 from scoring.pages.cells import (
     NONE,
     count_cell,
     lift_cell,
-    outcome,
+    outcome_text,
     rate_cell,
     signed_cell,
     stage_names,
 )
 from scoring.pages.charts import bars_with_intervals, lines
-from scoring.pages.page import Block, Cell, Chart, Heading, Page, Table, Text, Value
+from scoring.pages.page import Block, Cell, CellValue, Chart, Heading, Page, Table, Text
 from scoring.pages.tables import agreement_table, band_names, figures_table, verdict
 from scoring.scorecard.scorecard import HOT
 from scoring.statistics.rates import Rate
-from scoring.texts import say
+from scoring.texts import translate
 
-_WEEK, _MOST_TICKS = 7, 5
+_WEEK, _MAX_TICKS = 7, 5
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 
-def replay_page(told: Replayed, lang: Language) -> Page:
+def replay_page(replay: CardReplay, lang: Language) -> Page:
     """All of the replay."""
-    title = say("replay_title", lang)
-    return Page(title, tuple(_blocks(told, lang)), lang)
+    title = translate("replay_title", lang)
+    return Page(title, tuple(_blocks(replay, lang)), lang)
 
 
-def _blocks(told: Replayed, lang: Language) -> Iterator[Block]:
-    yield from replay_in_brief(told, lang)
-    yield Heading(say("replay_rows", lang))
-    yield Text(say("replay_rows_note", lang), "note")
-    yield _rows(told, lang)
-    yield Heading(say("replay_bands", lang))
-    bands = dict(zip(_cards(lang), told.bands.values(), strict=True))
-    yield _by_card(say("band", lang), band_names(), told.bands, lang)
-    axes = say("band", lang), say("win_rate", lang)
+def _blocks(replay: CardReplay, lang: Language) -> Iterator[Block]:
+    yield from replay_in_brief(replay, lang)
+    yield Heading(translate("replay_rows", lang))
+    yield Text(translate("replay_rows_note", lang), "note")
+    yield _rows_table(replay, lang)
+    yield Heading(translate("replay_bands", lang))
+    bands = dict(zip(_cards(lang), replay.bands.values(), strict=True))
+    yield _by_card(translate("band", lang), band_names(), replay.bands, lang)
+    axes = translate("band", lang), translate("win_rate", lang)
     yield Chart(lambda: bars_with_intervals(band_names(), bands, *axes))
-    if told.weekly_hot:
-        yield Heading(say("replay_weekly", lang))
-        yield Text(say("replay_weekly_note", lang), "note")
-        yield _weekly(told, lang)
-        yield Chart(lambda: _weekly_chart(told, lang))
+    if replay.weekly_hot:
+        yield Heading(translate("replay_weekly", lang))
+        yield Text(translate("replay_weekly_note", lang), "note")
+        yield _weekly_table(replay, lang)
+        yield Chart(lambda: _weekly_chart(replay, lang))
 
 
-def replay_in_brief(told: Replayed, lang: Language) -> Iterator[Block]:
+def replay_in_brief(replay: CardReplay, lang: Language) -> Iterator[Block]:
     """What takes no time to work out: who wins, the figures, the stages, and who moves."""
-    yield Text(_summary(told, lang))
-    yield Text(verdict("replay", told.differences["win_rate"], lang), "verdict")
-    yield Text(_never_hot(told, lang))
-    if told.present.rows and not told.stages["present"][HOT].count:
-        yield Text(say("nobody_hot", lang), "warning")
-    if not told.present.rows:
-        yield Text(say("replay_no_present", lang), "warning")
-    if not told.evidence.scores:
-        yield Text(say("replay_all_deals", lang), "warning")
-    yield Text(say("interval_note", lang), "note")
-    yield Heading(say("replay_figures", lang))
+    yield Text(_summary(replay, lang))
+    yield Text(verdict("replay", replay.differences["win_rate"], lang), "verdict")
+    yield Text(_never_hot(replay, lang))
+    if replay.present.rows and not replay.stages["present"][HOT].count:
+        yield Text(translate("nobody_hot", lang), "warning")
+    if not replay.present.rows:
+        yield Text(translate("replay_no_present", lang), "warning")
+    if not replay.evidence.scores:
+        yield Text(translate("replay_all_deals", lang), "warning")
+    yield Text(translate("interval_note", lang), "note")
+    yield Heading(translate("replay_figures", lang))
     present, new = _cards(lang)
-    yield figures_table(told.differences, new, present, lang)
-    yield Heading(say("replay_stages", lang))
-    yield _stages(told, lang)
-    yield Heading(say("replay_moves", lang))
-    yield agreement_table(told.moves, say("replay_moves_corner", lang), lang)
-    yield Heading(say("replay_moved", lang))
-    yield _moved(told, lang)
+    yield figures_table(replay.differences, new, present, lang)
+    yield Heading(translate("replay_stages", lang))
+    yield _stages(replay, lang)
+    yield Heading(translate("replay_moves", lang))
+    yield agreement_table(replay.moves, translate("replay_moves_corner", lang), lang)
+    yield Heading(translate("replay_moved", lang))
+    yield _moved_table(replay, lang)
 
 
-def _summary(told: Replayed, lang: Language) -> str:
-    lead = told.evidence.lead
-    leads, won = len(set(lead.tolist())), len(set(lead[told.evidence.won].tolist()))
-    return say(
+def _summary(replay: CardReplay, lang: Language) -> str:
+    lead = replay.evidence.lead
+    leads, won = len(set(lead.tolist())), len(set(lead[replay.evidence.won].tolist()))
+    return translate(
         "replay_summary",
         lang,
         count=f"{len(lead):,}",
         leads=f"{leads:,}",
         won=f"{won:,}",
-        present=told.present.version,
-        new=told.new.version,
+        present=replay.present.version,
+        new=replay.new.version,
     )
 
 
-def _never_hot(told: Replayed, lang: Language) -> str:
-    (present, won), (new, _) = (told.never_hot[card] for card in CARDS)
-    return say("replay_never_hot", lang, present=f"{present:,}", new=f"{new:,}", won=f"{won:,}")
+def _never_hot(replay: CardReplay, lang: Language) -> str:
+    (present, won), (new, _) = (replay.never_hot[card] for card in CARDS)
+    return translate("replay_never_hot", lang, present=f"{present:,}", new=f"{new:,}", won=f"{won:,}")
 
 
 def _cards(lang: Language) -> list[str]:
-    return [say(f"replay_{card}", lang) for card in CARDS]
+    return [translate(f"replay_{card}", lang) for card in CARDS]
 
 
-def _stages(told: Replayed, lang: Language) -> Table:
-    return _by_card(say("stage", lang), stage_names(lang), told.stages, lang)
+def _stages(replay: CardReplay, lang: Language) -> Table:
+    return _by_card(translate("stage", lang), stage_names(lang), replay.stages, lang)
 
 
-def _by_card(what: str, names: Sequence[str], told: Mapping[str, Sequence[Rate]], lang: Language) -> Table:
+def _by_card(
+    column: str, names: Sequence[str], rates_by_card: Mapping[str, Sequence[Rate]], lang: Language
+) -> Table:
     """Leads, win rate and lift by both cards; the last name first."""
-    head: list[str] = [what]
+    head: list[str] = [column]
     for name in _cards(lang):
         head += [
-            say("reason", lang, label=name, value=say(what, lang)) for what in ("leads", "win_rate", "lift")
+            translate("reason", lang, label=name, value=translate(column, lang))
+            for column in ("leads", "win_rate", "lift")
         ]
     rows: list[tuple[Cell, ...]] = []
     for place, shown in reversed(list(enumerate(names))):
-        rates = [told[card][place] for card in CARDS]
-        rows.append((shown, *(cell for rate in rates for cell in _lifted(rate))))
+        rates = [rates_by_card[card][place] for card in CARDS]
+        rows.append((shown, *(cell for rate in rates for cell in _rate_cells(rate))))
     return Table(tuple(head), tuple(rows))
 
 
-def _lifted(rate: Rate) -> tuple[Cell, Cell, Cell]:
+def _rate_cells(rate: Rate) -> tuple[Cell, Cell, Cell]:
     """How many leads, their win rate, and that over the win rate of all."""
     return f"{rate.count:,}", rate_cell(rate), lift_cell(rate)
 
 
-def _moved(told: Replayed, lang: Language) -> Table:
-    names, dated = stage_names(lang), told.evidence.dated
+def _moved_table(replay: CardReplay, lang: Language) -> Table:
+    names, dated = stage_names(lang), replay.evidence.dated
     columns = ("compare_dispute_lead", "replay_before", "replay_after", "outcome", "replay_amount")
 
-    def row(moved: Moved) -> tuple[Cell, ...]:
-        when = iso(moved.moment)[:10] if dated else ""
+    def row(moved: MovedLead) -> tuple[Cell, ...]:
+        date = iso(moved.moment)[:10] if dated else ""
         amount = NONE if moved.amount != moved.amount else f"{moved.amount:,.0f}"
         return (
-            Value(moved.lead, when),
+            CellValue(moved.lead, date),
             names[moved.before],
             names[moved.after],
-            outcome(moved.won, lang),
+            outcome_text(moved.won, lang),
             amount,
         )
 
-    rows, count = tuple(row(moved) for moved in told.moved), told.moved_leads
-    more = say("replay_moved_more", lang, shown=len(rows), count=f"{count:,}")
+    rows, count = tuple(row(moved) for moved in replay.moved), replay.moved_leads
+    more = translate("replay_moved_more", lang, shown=len(rows), count=f"{count:,}")
     return Table(
-        tuple(say(c, lang) for c in columns),
+        tuple(translate(c, lang) for c in columns),
         rows,
-        say("replay_moved_none", lang),
+        translate("replay_moved_none", lang),
         more if count > len(rows) else "",
     )
 
 
-def _rows(told: Replayed, lang: Language) -> Table:
+def _rows_table(replay: CardReplay, lang: Language) -> Table:
     columns = (
         "rules_reason",
         "rules_points",
@@ -156,13 +159,13 @@ def _rows(told: Replayed, lang: Language) -> Table:
         "replay_alone",
         "replay_adds",
     )
-    rows = tuple(_effect(told, effect, lang) for effect in told.rows)
-    return Table(tuple(say(c, lang) for c in columns), rows, say("rules_none", lang))
+    rows = tuple(_effect_cells(replay, effect, lang) for effect in replay.rows)
+    return Table(tuple(translate(c, lang) for c in columns), rows, translate("rules_none", lang))
 
 
-def _effect(told: Replayed, effect: RowEffect, lang: Language) -> tuple[Cell, ...]:
-    rule = next(r for table, name, r in told.new.rules() if (table, name) == (effect.table, effect.name))
-    points = f"{effect.points:+d}" if effect.points else say(effect.table, lang)
+def _effect_cells(replay: CardReplay, effect: RowEffect, lang: Language) -> tuple[Cell, ...]:
+    rule = next(r for table, name, r in replay.new.rules() if (table, name) == (effect.table, effect.name))
+    points = f"{effect.points:+d}" if effect.points else translate(effect.table, lang)
     return (
         rule.because.text(lang),
         points,
@@ -173,18 +176,18 @@ def _effect(told: Replayed, effect: RowEffect, lang: Language) -> tuple[Cell, ..
     )
 
 
-def _weekly(told: Replayed, lang: Language) -> Table:
-    present, new = (told.weekly_hot[card] for card in CARDS)
+def _weekly_table(replay: CardReplay, lang: Language) -> Table:
+    present, new = (replay.weekly_hot[card] for card in CARDS)
     rows = tuple((week, f"{count:,}", f"{new.get(week, 0):,}") for week, count in present.items())
-    return Table((say("replay_week", lang), *_cards(lang)), rows)
+    return Table((translate("replay_week", lang), *_cards(lang)), rows)
 
 
-def _weekly_chart(told: Replayed, lang: Language) -> go.Figure:
-    weeks = list(told.weekly_hot["present"])
+def _weekly_chart(replay: CardReplay, lang: Language) -> go.Figure:
+    weeks = list(replay.weekly_hot["present"])
     series = {
-        name: [float(told.weekly_hot[card].get(week, 0)) for week in weeks]
+        name: [float(replay.weekly_hot[card].get(week, 0)) for week in weeks]
         for name, card in zip(_cards(lang), CARDS, strict=True)
     }
-    figure = lines(weeks, series, say("leads", lang))
-    step = _WEEK * max(1, len(weeks) // _MOST_TICKS)
+    figure = lines(weeks, series, translate("leads", lang))
+    step = _WEEK * max(1, len(weeks) // _MAX_TICKS)
     return figure.update_xaxes(tickformat="%Y-%m-%d", tick0=weeks[0], dtick=step * MS_PER_DAY)

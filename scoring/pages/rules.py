@@ -8,7 +8,7 @@ from features.kinds import Language
 from scoring.pages.cells import NONE, percent, stage_names
 from scoring.pages.page import Block, Cell, Heading, Page, Table, Text
 from scoring.scorecard.scorecard import Action, Group, Policy, Rule, Scorecard
-from scoring.texts import say
+from scoring.texts import translate
 
 _DAYS = {"en": ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"), "ja": tuple("月火水木金土日")}
 _OWNERS = ("inside_sales", "field_sales", "customer_service", "marketing")
@@ -17,58 +17,60 @@ _WEEK = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 def rules_page(card: Scorecard, lang: Language) -> Page:
     """The whole card."""
-    footer = say("rules_version", lang, version=card.version)
-    return Page(say("rules_title", lang), tuple(_blocks(card, lang)), lang, footer)
+    footer = translate("rules_version", lang, version=card.version)
+    return Page(translate("rules_title", lang), tuple(_blocks(card, lang)), lang, footer)
 
 
 def _blocks(card: Scorecard, lang: Language) -> Iterator[Block]:
     bands = card.bands
-    yield Text(say("rules_bands", lang, warm=bands.warm, hot=bands.hot, most=card.most), "verdict")
-    yield Text(say(f"rules_hot_is_{card.hot_is}", lang))
+    yield Text(
+        translate("rules_bands", lang, warm=bands.warm, hot=bands.hot, most=card.max_points), "verdict"
+    )
+    yield Text(translate(f"rules_hot_is_{card.hot_is}", lang))
     for name, rules in (("triggers", card.triggers), ("exclusions", card.exclusions)):
         yield _heading(name, lang)
         yield _reasons(rules, lang)
     for name, group in (("fit", card.fit), ("intent", card.intent)):
         yield _heading(name, lang)
         yield from _group(group, lang)
-    yield Heading(say("rules_actions", lang))
-    yield _actions(card, lang)
+    yield Heading(translate("rules_actions", lang))
+    yield _actions_table(card, lang)
     if card.prompts:
-        yield Heading(say("rules_prompts", lang))
+        yield Heading(translate("rules_prompts", lang))
         yield _prompts(card, lang)
-    yield Text(_office(card, lang), "note")
-    yield Text(say("rules_thresholds", lang, policy=_policy(card.thresholds, lang)), "note")
+    yield Text(_describe_office(card, lang), "note")
+    yield Text(translate("rules_thresholds", lang, policy=_describe_policy(card.thresholds, lang)), "note")
 
 
 def _heading(key: str, lang: Language) -> Heading:
     """A text that stands within sentences elsewhere, as a heading."""
-    text = say(key, lang)
+    text = translate(key, lang)
     return Heading(text[:1].upper() + text[1:])
 
 
 def _reasons(rules: Mapping[str, Rule], lang: Language) -> Table:
     rows = tuple((rule.because.text(lang),) for rule in rules.values())
-    return Table((say("rules_reason", lang),), rows, say("rules_none", lang))
+    return Table((translate("rules_reason", lang),), rows, translate("rules_none", lang))
 
 
 def _group(group: Group | None, lang: Language) -> Iterator[Block]:
     rows = sorted(group.rows.values(), key=lambda row: -row.points) if group else []
     cells = tuple((row.because.text(lang), f"{row.points:+d}") for row in rows)
-    columns = (say("rules_reason", lang), say("rules_points", lang))
-    yield Table(columns, cells, say("rules_none", lang))
+    columns = (translate("rules_reason", lang), translate("rules_points", lang))
+    yield Table(columns, cells, translate("rules_none", lang))
     if group and group.cap is not None:
-        yield Text(say("rules_cap", lang, cap=group.cap), "note")
+        yield Text(translate("rules_cap", lang, cap=group.cap), "note")
 
 
-def _actions(card: Scorecard, lang: Language) -> Table:
-    told = card.stages
+def _actions_table(card: Scorecard, lang: Language) -> Table:
+    stages = card.stages
     names = stage_names(lang)
-    rows = [_action(names[2], told.hot, lang)]
+    rows = [_action(names[2], stages.hot, lang)]
     if card.hot_is == "sql" and card.hand_over:
-        rows.append(_action(say("rules_hand_over", lang), card.hand_over, lang))
-    rows += [_action(names[1], told.warm, lang), _action(names[0], told.cold, lang)]
+        rows.append(_action(translate("rules_hand_over", lang), card.hand_over, lang))
+    rows += [_action(names[1], stages.warm, lang), _action(names[0], stages.cold, lang)]
     columns = ("stage", "rules_action", "rules_owner", "rules_deadline", "rules_content")
-    return Table(tuple(say(c, lang) for c in columns), tuple(rows))
+    return Table(tuple(translate(c, lang) for c in columns), tuple(rows))
 
 
 def _action(stage: str, action: Action, lang: Language) -> tuple[Cell, ...]:
@@ -79,42 +81,42 @@ def _action(stage: str, action: Action, lang: Language) -> tuple[Cell, ...]:
 
 def _owner(owner: str, lang: Language) -> str:
     """The word for an owner of the shipped profiles; a company's own is shown as it is written."""
-    return say(f"owner_{owner}", lang) if owner in _OWNERS else owner
+    return translate(f"owner_{owner}", lang) if owner in _OWNERS else owner
 
 
 def _prompts(card: Scorecard, lang: Language) -> Table:
     rows = tuple(
         (p.text.text(lang), _deadline(p.hours, p.business_hours, lang)) for p in card.prompts.values()
     )
-    return Table((say("rules_action", lang), say("rules_deadline", lang)), rows)
+    return Table((translate("rules_action", lang), translate("rules_deadline", lang)), rows)
 
 
 def _deadline(hours: float | None, business: bool, lang: Language) -> str:
     if hours is None:
         return NONE
-    return say("rules_business_hours" if business else "rules_hours", lang, hours=f"{hours:g}")
+    return translate("rules_business_hours" if business else "rules_hours", lang, hours=f"{hours:g}")
 
 
-def _office(card: Scorecard, lang: Language) -> str:
-    at = card.hours
-    days = ("・" if lang == "ja" else ", ").join(_DAYS[lang][_WEEK.index(day)] for day in at.days)
-    country = "" if at.country is None else say("rules_holidays", lang, country=at.country)
-    return say(
+def _describe_office(card: Scorecard, lang: Language) -> str:
+    hours = card.hours
+    days = ("・" if lang == "ja" else ", ").join(_DAYS[lang][_WEEK.index(day)] for day in hours.days)
+    country = "" if hours.country is None else translate("rules_holidays", lang, country=hours.country)
+    return translate(
         "rules_office",
         lang,
         days=days,
-        opens=f"{at.opens:%H:%M}",
-        closes=f"{at.closes:%H:%M}",
-        zone=at.time_zone,
+        opens=f"{hours.opens:%H:%M}",
+        closes=f"{hours.closes:%H:%M}",
+        zone=hours.time_zone,
         country=country,
     )
 
 
-def _policy(policy: Policy, lang: Language) -> str:
+def _describe_policy(policy: Policy, lang: Language) -> str:
     values = {"warm": policy.warm, "hot": policy.hot}
     count = policy.policy == "calls_per_week"
     shown = {
         name: "" if value is None else (f"{value:g}" if count else percent(value))
         for name, value in values.items()
     }
-    return say(f"policy_{policy.policy}", lang, **shown)
+    return translate(f"policy_{policy.policy}", lang, **shown)

@@ -14,15 +14,15 @@ from scoring.pages.cells import (
     rate_cell,
     stage_names,
 )
-from scoring.pages.page import Cell, Table, Value
+from scoring.pages.page import Cell, CellValue, Table
 from scoring.statistics.paired_differences import Difference
 from scoring.statistics.rates import Rate
-from scoring.texts import say
+from scoring.texts import translate
 
 
 def verdict(page: str, rates: Difference, lang: Language, **more: object) -> str:
     """Who wins at equal volume, or that it is open: `page`_verdict_new, _old or _open."""
-    return say(
+    return translate(
         f"{page}_verdict_{rates.better}",
         lang,
         new=percent(rates.new.value),
@@ -32,18 +32,18 @@ def verdict(page: str, rates: Difference, lang: Language, **more: object) -> str
     )
 
 
-def figures_table(told: Mapping[str, Difference], new: str, old: str, lang: Language) -> Table:
+def figures_table(differences: Mapping[str, Difference], new: str, old: str, lang: Language) -> Table:
     """Every figure of both sides, and the difference."""
     rows: list[tuple[Cell, ...]] = [
         (
-            say(name, lang),
+            translate(name, lang),
             figure_cell(name, d.new),
             figure_cell(name, d.old),
             difference_cell(name, d),
         )
-        for name, d in told.items()
+        for name, d in differences.items()
     ]
-    return Table((say("figure", lang), new, old, say("difference", lang)), tuple(rows))
+    return Table((translate("figure", lang), new, old, translate("difference", lang)), tuple(rows))
 
 
 def agreement_table(cells: Sequence[Sequence[Rate]], corner: str, lang: Language) -> Table:
@@ -71,10 +71,10 @@ def band_names() -> list[str]:
     return [f"{band * 10}–{band * 10 + 9 if band < 9 else 100}" for band in range(10)]
 
 
-def _count_with_rate(rate: Rate, lang: Language) -> Value:
-    return Value(count_cell(rate, lang), rate_cell(rate).text if rate.count else "")
+def _count_with_rate(rate: Rate, lang: Language) -> CellValue:
+    return CellValue(count_cell(rate, lang), rate_cell(rate).text if rate.count else "")
 
 
-def _with_count(rate: Rate, lang: Language) -> Value:
+def _with_count(rate: Rate, lang: Language) -> CellValue:
     shown = rate_cell(rate)
-    return Value(shown.text, f"{shown.small} {count_cell(rate, lang)}") if rate.count else shown
+    return CellValue(shown.text, f"{shown.small} {count_cell(rate, lang)}") if rate.count else shown

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from features.errors import SettingsError, nearest
+from features.errors import SettingsError, suggest_nearest
 from features.kinds import DaysSince
 from features.table import FeatureTable
 from scoring.scorecard.scorecard import Condition, Scorecard
@@ -18,7 +18,7 @@ SCORECARD_FILE = "scorecard.toml"
 _PROFILES = Path(__file__).with_name("profiles")
 _FEATURES = ".features.toml"
 _TABLES = frozenset(Scorecard.model_fields) - {"profile", "hot_is"}
-_MOST = 6
+_MAX_PROBLEMS = 6
 """So many problems are told at once."""
 
 
@@ -74,33 +74,35 @@ def load_card(path: Path, table: FeatureTable) -> Scorecard:
     return card
 
 
-def parse_card(told: Mapping[str, Any], where: str) -> Scorecard:
+def parse_card(data: Mapping[str, Any], location: str) -> Scorecard:
     """The card that a scorecard.toml at `where` holds, its profile filled in. Raises SettingsError."""
     try:
-        return card_of(whole_card(told, where))
+        return build_card(merge_profile(data, location))
     except ValidationError as problem:
-        raise SettingsError(_sentences(problem, where)) from None
+        raise SettingsError(_sentences(problem, location)) from None
 
 
-def whole_card(told: Mapping[str, Any], where: str) -> dict[str, Any]:
+def merge_profile(data: Mapping[str, Any], location: str) -> dict[str, Any]:
     """All that a scorecard.toml at `where` says, its profile filled in; what is off is still there, and
     says so. Raises SettingsError."""
-    base = _profile(told, where)
-    _check_off(base, told, where)
-    return _merged(base, told)
+    base = _read_profile(data, location)
+    _check_off(base, data, location)
+    return _merge(base, data)
 
 
-def card_of(whole: Mapping[str, Any]) -> Scorecard:
+def build_card(data: Mapping[str, Any]) -> Scorecard:
     """The card that `whole_card` tells of. Raises pydantic's ValidationError."""
-    return Scorecard.model_validate(_without_off(dict(whole)))
+    return Scorecard.model_validate(_without_off(dict(data)))
 
 
-def check_features(card: Scorecard, table: FeatureTable, where: str) -> None:
+def check_features(card: Scorecard, table: FeatureTable, location: str) -> None:
     """Raise SettingsError where a row does not fit the features of `table`."""
-    said = [*_condition_problems(card, table), *_prompt_problems(card, table)]
-    if said:
-        more = [f"{len(said) - _MOST} more of this kind."] if len(said) > _MOST else []
-        raise SettingsError("\n".join(f"{where}: {line}" for line in [*said[:_MOST], *more]))
+    problems = [*_condition_problems(card, table), *_prompt_problems(card, table)]
+    if problems:
+        more = (
+            [f"{len(problems) - _MAX_PROBLEMS} more of this kind."] if len(problems) > _MAX_PROBLEMS else []
+        )
+        raise SettingsError("\n".join(f"{location}: {line}" for line in [*problems[:_MAX_PROBLEMS], *more]))
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -117,72 +119,72 @@ def _read(path: Path) -> dict[str, Any]:
         raise SettingsError(f"{path}: is not TOML: {problem}.") from None
 
 
-def _profile(told: Mapping[str, Any], where: str) -> dict[str, Any]:
-    name = told.get("profile")
+def _read_profile(data: Mapping[str, Any], location: str) -> dict[str, Any]:
+    name = data.get("profile")
     if name is None:
         return {}
     if name not in profiles():
-        known = ", ".join(map(repr, profiles()))
-        raise SettingsError(f"{where}: profile: must be one of {known} (got {name!r}).")
+        allowed = ", ".join(map(repr, profiles()))
+        raise SettingsError(f"{location}: profile: must be one of {allowed} (got {name!r}).")
     return tomllib.loads(profile_text(name))
 
 
-def _merged(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+def _merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     """`own` over `base`, table by table; a row's conditions are replaced as a whole."""
-    told = dict(base)
-    for key, value in own.items():
-        old = told.get(key)
-        both = isinstance(old, Mapping) and isinstance(value, Mapping)
-        told[key] = _merged(old, value) if both else value  # type: ignore[arg-type]
-    return told
+    merged = dict(base)
+    for key, value in changes.items():
+        old = merged.get(key)
+        is_nested = isinstance(old, Mapping) and isinstance(value, Mapping)
+        merged[key] = _merge(old, value) if is_nested else value  # type: ignore[arg-type]
+    return merged
 
 
 def _check_off(
-    base: Mapping[str, Any], own: Mapping[str, Any], where: str, place: tuple[str, ...] = ()
+    base: Mapping[str, Any], changes: Mapping[str, Any], location: str, place: tuple[str, ...] = ()
 ) -> None:
     """Raise SettingsError where a bare off = true switches nothing off: its name is misspelt."""
-    for key, value in own.items():
+    for key, value in changes.items():
         if not isinstance(value, Mapping):
             continue
         if key not in base and dict(value) == {"off": True}:
             raise SettingsError(
-                f"{where}: {_place((*place, key))} off: the profile has nothing of that name to switch "
-                f"off; {nearest(key, list(base))}."
+                f"{location}: {_format_place((*place, key))} off: the profile has nothing of that name to switch "
+                f"off; {suggest_nearest(key, list(base))}."
             )
         old = base.get(key)
-        _check_off(old if isinstance(old, Mapping) else {}, value, where, (*place, key))
+        _check_off(old if isinstance(old, Mapping) else {}, value, location, (*place, key))
 
 
-def _without_off(told: dict[str, Any]) -> dict[str, Any]:
+def _without_off(data: dict[str, Any]) -> dict[str, Any]:
     """Without the rows, rules and prompts that say off = true."""
-    kept = {}
-    for key, value in told.items():
+    remaining = {}
+    for key, value in data.items():
         if isinstance(value, Mapping):
             if value.get("off") is True:
                 continue
-            kept[key] = _without_off({k: v for k, v in value.items() if k != "off" or v is not False})
+            remaining[key] = _without_off({k: v for k, v in value.items() if k != "off" or v is not False})
         else:
-            kept[key] = value
-    return kept
+            remaining[key] = value
+    return remaining
 
 
 # -- features ------------------------------------------------------------------------------------
 
 
 def _condition_problems(card: Scorecard, table: FeatureTable) -> list[str]:
-    said = []
+    problems = []
     for place, name, rule in card.rules():
         for condition in rule.when:
             problem = _condition_problem(condition, card, table)
             if problem:
-                said.append(f"[{place}.{name}] feature: {problem}")
-    return said
+                problems.append(f"[{place}.{name}] feature: {problem}")
+    return problems
 
 
 def _condition_problem(condition: Condition, card: Scorecard, table: FeatureTable) -> str:
     name = condition.feature
     if name not in table.rows:
-        return _unknown(name, card, table)
+        return _unknown_feature(name, card, table)
     if (condition.one_of is not None) == (name in table.texts):
         return ""
     if condition.one_of is not None:
@@ -191,25 +193,25 @@ def _condition_problem(condition: Condition, card: Scorecard, table: FeatureTabl
 
 
 def _prompt_problems(card: Scorecard, table: FeatureTable) -> list[str]:
-    said = []
+    problems = []
     for name, prompt in card.prompts.items():
         for key in ("since", "answered"):
             feature = getattr(prompt, key)
             if feature not in table.rows:
-                said.append(f"[prompts.{name}] {key}: {_unknown(feature, card, table)}")
+                problems.append(f"[prompts.{name}] {key}: {_unknown_feature(feature, card, table)}")
             elif not isinstance(table.rows[feature], DaysSince):
-                said.append(f"[prompts.{name}] {key}: {feature!r} must be of the kind days_since.")
-    return said
+                problems.append(f"[prompts.{name}] {key}: {feature!r} must be of the kind days_since.")
+    return problems
 
 
-def _unknown(name: str, card: Scorecard, table: FeatureTable) -> str:
-    hint = nearest(name, list(table.names))
-    own = profile_features(card.profile).get("features", {}) if card.profile else {}
-    if name not in own:
+def _unknown_feature(name: str, card: Scorecard, table: FeatureTable) -> str:
+    hint = suggest_nearest(name, list(table.names))
+    profile_defaults = profile_features(card.profile).get("features", {}) if card.profile else {}
+    if name not in profile_defaults:
         return f"{name!r} is no feature of crm.toml; {hint}."
-    near = f"; {hint}" if hint.startswith("nearest") else ""
+    suffix = f"; {hint}" if hint.startswith("nearest") else ""
     return (
-        f"{name!r} is no feature of crm.toml{near}. The profile takes `{name} = {_inline(own[name])}` (all "
+        f"{name!r} is no feature of crm.toml{suffix}. The profile takes `{name} = {_inline(profile_defaults[name])}` (all "
         f"of them: scoring/scorecard/profiles/{card.profile}{_FEATURES}): add it to [features] with your own "
         "column or activity, or write off = true into this table of scorecard.toml."
     )
@@ -231,10 +233,10 @@ def _inline(value: object) -> str:
 # -- sentences -----------------------------------------------------------------------------------
 
 
-def _sentences(problem: ValidationError, where: str) -> str:
+def _sentences(problem: ValidationError, location: str) -> str:
     errors = problem.errors(include_url=False)
-    lines = [_sentence(error) for error in errors if not _follows(error, errors)][:_MOST]
-    return "\n".join(f"{where}: {line}" for line in dict.fromkeys(lines))
+    lines = [_sentence(error) for error in errors if not _follows(error, errors)][:_MAX_PROBLEMS]
+    return "\n".join(f"{location}: {line}" for line in dict.fromkeys(lines))
 
 
 def _follows(error: Any, errors: list[Any]) -> bool:
@@ -247,44 +249,44 @@ def _follows(error: Any, errors: list[Any]) -> bool:
 
 def _sentence(error: Any) -> str:
     loc, kind = error["loc"], error["type"]
-    said, got = _said(error), _got(error.get("input"))
+    message, received = _error_message(error), _received_text(error.get("input"))
     if kind == "extra_forbidden":
-        return _no_such(loc, error.get("input"))
+        return _unknown_key(loc, error.get("input"))
     if kind == "missing" and loc[-1] in ("en", "ja"):
         language = {"en": "English", "ja": "Japanese"}[loc[-1]]
-        return f"{_place(loc[:-1])}: the {language} text ({loc[-1]}) is missing. Texts exist in both."
+        return f"{_format_place(loc[:-1])}: the {language} text ({loc[-1]}) is missing. Texts exist in both."
     if kind == "missing":
-        return f"{_place(loc)}: is missing."
-    place = _place(loc)
-    return f"{place}: {said}{got}." if place else f"{said}{got}."
+        return f"{_format_place(loc)}: is missing."
+    place = _format_place(loc)
+    return f"{place}: {message}{received}." if place else f"{message}{received}."
 
 
-def _no_such(loc: tuple[int | str, ...], got: object) -> str:
-    hint = nearest(str(loc[-1]), list(_model_at(loc[:-1]).model_fields))
-    table = isinstance(got, Mapping)
-    place = f"[{loc[0]}]" if table and len(loc) == 1 else _place(loc)
-    what = "table" if table else "key"
-    return f"{place}: there is no such {what}{_got(got)}. {hint[0].upper()}{hint[1:]}."
+def _unknown_key(loc: tuple[int | str, ...], received: object) -> str:
+    hint = suggest_nearest(str(loc[-1]), list(_model_at(loc[:-1]).model_fields))
+    table = isinstance(received, Mapping)
+    place = f"[{loc[0]}]" if table and len(loc) == 1 else _format_place(loc)
+    kind = "table" if table else "key"
+    return f"{place}: there is no such {kind}{_received_text(received)}. {hint[0].upper()}{hint[1:]}."
 
 
-def _said(error: Any) -> str:
+def _error_message(error: Any) -> str:
     """What is wrong, in words that do not need Python."""
     kind = error["type"]
     if kind == "model_type":
         return f"must be a table with the keys {', '.join(_model_at(error['loc']).model_fields)}"
-    told = {
+    messages = {
         "too_short": "give one or more",
         "tuple_type": "must be a list: [ … ]",
         "dict_type": "must be a table",
     }
-    return told.get(kind) or str(error["msg"].removeprefix("Value error, "))
+    return messages.get(kind) or str(error["msg"].removeprefix("Value error, "))
 
 
-def _got(value: object) -> str:
+def _received_text(value: object) -> str:
     return "" if isinstance(value, Mapping | BaseModel | list | tuple) else f" (got {value!r})"
 
 
-def _place(loc: tuple[int | str, ...]) -> str:
+def _format_place(loc: tuple[int | str, ...]) -> str:
     """A place as it stands in scorecard.toml: the table in brackets, then the key."""
     tables = [str(part) for part in loc]
     depth = _depth(tables)
@@ -309,8 +311,8 @@ def _model_at(loc: tuple[int | str, ...]) -> type[BaseModel]:
         if isinstance(part, int) or part not in model.model_fields:
             continue  # a row's own name, or its number in a list
         model = _inner(model.model_fields[part].annotation) or model
-    found: type[BaseModel] = model
-    return found
+    result: type[BaseModel] = model
+    return result
 
 
 def _inner(annotation: Any) -> type[BaseModel] | None:

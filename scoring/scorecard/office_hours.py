@@ -21,7 +21,7 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from features.clock import MS_PER_DAY, days_to_ms, from_ms, to_ms
-from features.errors import nearest
+from features.errors import suggest_nearest
 from features.settings import Strict, TimeZone
 
 Weekday: TypeAlias = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
@@ -48,7 +48,7 @@ class OfficeHours(Strict):
 
     @field_validator("days")
     @classmethod
-    def _some_once(cls, days: tuple[Weekday, ...]) -> tuple[Weekday, ...]:
+    def _check_days(cls, days: tuple[Weekday, ...]) -> tuple[Weekday, ...]:
         if not days:
             raise ValueError(f"give one weekday or more: {', '.join(map(repr, WEEKDAYS))}")
         twice = sorted({day for day in days if days.count(day) > 1}, key=WEEKDAYS.index)
@@ -58,44 +58,44 @@ class OfficeHours(Strict):
 
     @field_validator("opens", "closes", mode="before")
     @classmethod
-    def _clock(cls, told: object) -> time:
+    def _parse_clock_time(cls, value: object) -> time:
         """Pydantic alone would take 9 as nine seconds after midnight."""
-        text = told.isoformat() if isinstance(told, time) else str(told)
-        found = _TIME.fullmatch(text)
-        if not found:
+        text = value.isoformat() if isinstance(value, time) else str(value)
+        match = _TIME.fullmatch(text)
+        if not match:
             raise ValueError("must be a local time from 00:00 to 23:59:59, such as 09:00")
-        hour, minute, second = map(int, found.groups("0"))
+        hour, minute, second = map(int, match.groups("0"))
         return time(hour, minute, second)
 
     @field_validator("country")
     @classmethod
-    def _country(cls, code: str | None) -> str | None:
-        if code is not None and code not in (known := _regions()):
-            hint = nearest(code.upper(), sorted(known))
+    def _check_country(cls, code: str | None) -> str | None:
+        if code is not None and code not in (countries := _regions()):
+            hint = suggest_nearest(code.upper(), sorted(countries))
             raise ValueError(f"no holidays are known for it; give an ISO code such as 'JP'; {hint}")
         return code
 
     @field_validator("region")
     @classmethod
-    def _region(cls, code: str | None, so_far: ValidationInfo) -> str | None:
-        if code is None or "country" not in so_far.data:
+    def _check_region(cls, code: str | None, info: ValidationInfo) -> str | None:
+        if code is None or "country" not in info.data:
             return code
-        country = so_far.data["country"]
+        country = info.data["country"]
         if country is None:
             raise ValueError("needs `country`, the country of the region")
-        if code not in (known := _regions()[country]):
-            hint = nearest(code.upper(), known) if known else "it has none, leave `region` out"
+        if code not in (regions := _regions()[country]):
+            hint = suggest_nearest(code.upper(), regions) if regions else "it has none, leave `region` out"
             raise ValueError(f"no region of {country} with holidays of its own; {hint}")
         return code
 
     @model_validator(mode="after")
-    def _opens_first(self) -> Self:
+    def _check_opening(self) -> Self:
         if self.opens >= self.closes:
             raise ValueError(f"opens = {self.opens:%H:%M:%S} must lie before closes = {self.closes:%H:%M:%S}")
         return self
 
 
-def due(start: int, hours: float, office: OfficeHours | None) -> int:
+def compute_deadline(start: int, hours: float, office: OfficeHours | None) -> int:
     """The moment that lies `hours` after `start`; both moments are ms UTC.
 
     Without an office these are clock hours. With one, only its open hours count: a start while it is
@@ -111,24 +111,24 @@ def due(start: int, hours: float, office: OfficeHours | None) -> int:
     if office is None:
         return int(start) + counted
     try:
-        return _due_in_open_hours(int(start), counted, office)
+        return _deadline_in_open_hours(int(start), counted, office)
     except OverflowError:
         raise ValueError(
             f"{hours} business hours after {start} ms do not lie in the years 2 to 9998"
         ) from None
 
 
-def _due_in_open_hours(start: int, left: int, office: OfficeHours) -> int:
+def _deadline_in_open_hours(start: int, remaining: int, office: OfficeHours) -> int:
     # Nowhere is the local date more than a day behind UTC's.
     for year in _years(from_ms(start - MS_PER_DAY).year, office):
         i = bisect_left(year.closes, start)
         if i == len(year.closes):
             continue
-        left += year.open_until[i] - (year.closes[i] - max(start, year.opens[i]))
-        if left <= year.open_until[-1]:
-            j = bisect_left(year.open_until, left, lo=i)
-            return year.closes[j] - (year.open_until[j] - left)
-        left -= year.open_until[-1]
+        remaining += year.open_until[i] - (year.closes[i] - max(start, year.opens[i]))
+        if remaining <= year.open_until[-1]:
+            j = bisect_left(year.open_until, remaining, lo=i)
+            return year.closes[j] - (year.open_until[j] - remaining)
+        remaining -= year.open_until[-1]
     raise OverflowError
 
 
@@ -148,7 +148,7 @@ def _years(first: int, office: OfficeHours) -> Iterator[_Year]:
     """The years from `first` on. Raises ValueError where too many in a row have no opening."""
     closed = 0
     for number in range(first, MAXYEAR):
-        year = _year(office, number)
+        year = _open_spans(office, number)
         closed = 0 if year.opens else closed + 1
         if closed == YEARS_CLOSED:
             raise ValueError(
@@ -160,21 +160,21 @@ def _years(first: int, office: OfficeHours) -> Iterator[_Year]:
 
 
 @lru_cache(maxsize=512)
-def _year(office: OfficeHours, number: int) -> _Year:
-    shown = [(_ms(day, office.opens), _ms(day, office.closes)) for day in _days(office, number)]
+def _open_spans(office: OfficeHours, number: int) -> _Year:
+    local_spans = [(_ms(day, office.opens), _ms(day, office.closes)) for day in _days(office, number)]
     spans = [
         (max(opens - ahead, since), min(closes - ahead, until))
-        for since, until, ahead in _stretches(ZoneInfo(office.time_zone), number)
-        for opens, closes in shown
+        for since, until, ahead in _split_at_clock_changes(ZoneInfo(office.time_zone), number)
+        for opens, closes in local_spans
     ]
     spans = [(opens, closes) for opens, closes in spans if opens < closes]
     lengths = (closes - opens for opens, closes in spans)
     return _Year(tuple(o for o, _ in spans), tuple(c for _, c in spans), tuple(accumulate(lengths)))
 
 
-def _ms(day: date, at: time) -> int:
+def _ms(day: date, local_time: time) -> int:
     """What a local clock shows, as though it were UTC's."""
-    return to_ms(datetime.combine(day, at, UTC))
+    return to_ms(datetime.combine(day, local_time, UTC))
 
 
 def _days(office: OfficeHours, number: int) -> Iterator[date]:
@@ -203,26 +203,26 @@ def _regions() -> dict[str, list[str]]:
     return list_supported_countries()
 
 
-def _stretches(zone: ZoneInfo, number: int) -> Iterator[tuple[int, int, int]]:
+def _split_at_clock_changes(zone: ZoneInfo, number: int) -> Iterator[tuple[int, int, int]]:
     """The year, wherever it is, cut where clocks change: since, until, and how far ahead of UTC."""
     since = to_ms(datetime(number, 1, 1, tzinfo=UTC)) - MS_PER_DAY
     end = to_ms(datetime(number + 1, 1, 1, tzinfo=UTC)) + MS_PER_DAY
     for day in range(since, end, MS_PER_DAY):
-        if _ahead(zone, day) != _ahead(zone, day + MS_PER_DAY):
-            change = _change(zone, day)
-            yield since, change, _ahead(zone, day)
+        if _utc_offset_ms(zone, day) != _utc_offset_ms(zone, day + MS_PER_DAY):
+            change = _find_clock_change(zone, day)
+            yield since, change, _utc_offset_ms(zone, day)
             since = change
-    yield since, end, _ahead(zone, end)
+    yield since, end, _utc_offset_ms(zone, end)
 
 
-def _change(zone: ZoneInfo, day: int) -> int:
+def _find_clock_change(zone: ZoneInfo, day: int) -> int:
     """When within 24 hours from `day` on the clocks change."""
-    before = _ahead(zone, day)
+    before = _utc_offset_ms(zone, day)
     moments = range(day, day + MS_PER_DAY)
-    return moments[bisect_left(moments, True, key=lambda ms: _ahead(zone, ms) != before)]
+    return moments[bisect_left(moments, True, key=lambda ms: _utc_offset_ms(zone, ms) != before)]
 
 
-def _ahead(zone: ZoneInfo, ms: int) -> int:
+def _utc_offset_ms(zone: ZoneInfo, ms: int) -> int:
     """How many ms the zone's clocks are ahead of UTC at a moment."""
     ahead = from_ms(ms).astimezone(zone).utcoffset() or timedelta()
     return ahead // timedelta(milliseconds=1)

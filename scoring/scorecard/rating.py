@@ -20,7 +20,7 @@ from scoring.scorecard.scale import HOT_SCORE, Scale
 from scoring.scorecard.scorecard import COLD, HOT, Condition, Group, Rule, Scorecard
 
 _TIE = 1e-6
-Values = Mapping[str, float | str | None]
+LeadValues = Mapping[str, float | str | None]
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Rating:
 
     card: Scorecard
     scale: PointScale
-    held: Bools
+    matches: Bools
     fit: Ints
     intent: Ints
 
@@ -42,23 +42,23 @@ class Rating:
 
     def take(self, rows: NDArray[np.integer] | Bools | slice) -> Rating:
         """Some of the leads."""
-        return Rating(self.card, self.scale, self.held[rows], self.fit[rows], self.intent[rows])
+        return Rating(self.card, self.scale, self.matches[rows], self.fit[rows], self.intent[rows])
 
     @property
     def fired(self) -> Bools:
         """(n, rows) which rows hold, fit first."""
-        return self.held[:, : len(self.card.rows)]
+        return self.matches[:, : len(self.card.rows)]
 
     @property
     def triggers(self) -> Bools:
         """(n, triggers)"""
         rows = len(self.card.rows)
-        return self.held[:, rows : rows + len(self.card.triggers)]
+        return self.matches[:, rows : rows + len(self.card.triggers)]
 
     @property
     def exclusions(self) -> Bools:
         """(n, exclusions)"""
-        return self.held[:, len(self.card.rows) + len(self.card.triggers) :]
+        return self.matches[:, len(self.card.rows) + len(self.card.triggers) :]
 
     @cached_property
     def points(self) -> Ints:
@@ -67,7 +67,7 @@ class Rating:
     @cached_property
     def patterns(self) -> list[bytes]:
         """What holds for each lead, as a key: leads of equal patterns are rated alike."""
-        return [held.tobytes() for held in self.held]
+        return [row.tobytes() for row in self.matches]
 
     @cached_property
     def triggered(self) -> Bools:
@@ -96,8 +96,8 @@ class Rating:
     @cached_property
     def rank(self) -> Floats:
         """What orders leads: hot before warm before cold as `score` does, ties by their points."""
-        own = np.maximum(self.points, 0).astype(np.float64)
-        lifted = np.where(self.triggered, np.maximum(own, self.card.bands.hot), own)
+        clipped = np.maximum(self.points, 0).astype(np.float64)
+        lifted = np.where(self.triggered, np.maximum(clipped, self.card.bands.hot), clipped)
         return np.asarray(np.where(self.excluded, -1.0, lifted) + _TIE * self.points)
 
 
@@ -123,24 +123,24 @@ class PointScale:
 
 def scale_of(card: Scorecard) -> Scale:
     """The scale of a card's points."""
-    return Scale(card.bands.warm, card.bands.hot, max(card.most, card.bands.hot))
+    return Scale(card.bands.warm, card.bands.hot, max(card.max_points, card.bands.hot))
 
 
 def rate(card: Scorecard, columns: Mapping[str, Column]) -> Rating:
     """Many leads: feature values by name. Raises SettingsError for a feature that is not there."""
-    _check_there(card, columns)
+    _check_features_exist(card, columns)
     rows = len(next(iter(columns.values()))) if columns else 0
-    judged: dict[Condition, Bools] = {}
+    cache: dict[Condition, Bools] = {}
 
-    told = [_all_hold(rule, columns, judged) for _, _, rule in card.rules()]
-    held = np.column_stack(told) if told else np.zeros((rows, 0), dtype=np.bool_)
+    masks = [_rule_mask(rule, columns, cache) for _, _, rule in card.rules()]
+    matches = np.column_stack(masks) if masks else np.zeros((rows, 0), dtype=np.bool_)
     fit, fired = len(card.fit.rows) if card.fit else 0, len(card.rows)
     return Rating(
         card,
         PointScale(card),
-        held,
-        _points(card.fit, held[:, :fit]),
-        _points(card.intent, held[:, fit:fired]),
+        matches,
+        _points(card.fit, matches[:, :fit]),
+        _points(card.intent, matches[:, fit:fired]),
     )
 
 
@@ -149,61 +149,61 @@ class OneRater:
 
     def __init__(self, card: Scorecard) -> None:
         self.card, self._scale = card, PointScale(card)
-        self._rules = [_test(rule) for _, _, rule in card.rules()]
+        self._rules = [_rule_predicate(rule) for _, _, rule in card.rules()]
         self._fit = [row.points for row in card.fit.rows.values()] if card.fit else []
         self._intent = [row.points for row in card.intent.rows.values()] if card.intent else []
         self._caps = [math.inf if g is None or g.cap is None else g.cap for g in (card.fit, card.intent)]
 
-    def __call__(self, values: Values) -> Rating:
+    def __call__(self, values: LeadValues) -> Rating:
         """One lead: its feature values by name. Raises SettingsError for a feature not there."""
         try:
-            held = [rule(values) for rule in self._rules]
+            matches = [rule(values) for rule in self._rules]
         except KeyError:
-            _check_there(self.card, values)
+            _check_features_exist(self.card, values)
             raise
         fit, rows = len(self._fit), len(self._fit) + len(self._intent)
         points = np.array(
             [
-                min(sum(compress(self._fit, held)), self._caps[0]),
-                min(sum(compress(self._intent, held[fit:rows])), self._caps[1]),
+                min(sum(compress(self._fit, matches)), self._caps[0]),
+                min(sum(compress(self._intent, matches[fit:rows])), self._caps[1]),
             ],
             dtype=np.int64,
         )
-        told = np.array([held], dtype=np.bool_)
-        return Rating(self.card, self._scale, told, points[:1], points[1:])
+        matrix = np.array([matches], dtype=np.bool_)
+        return Rating(self.card, self._scale, matrix, points[:1], points[1:])
 
 
-_Test = Callable[[Values], bool]
+_Predicate = Callable[[LeadValues], bool]
 
 
-def _test(rule: Rule) -> _Test:
-    tests = [_one_test(condition) for condition in rule.when]
+def _rule_predicate(rule: Rule) -> _Predicate:
+    tests = [_condition_predicate(condition) for condition in rule.when]
     return tests[0] if len(tests) == 1 else lambda values: all(test(values) for test in tests)
 
 
-def _one_test(condition: Condition) -> _Test:
+def _condition_predicate(condition: Condition) -> _Predicate:
     feature, texts = condition.feature, frozenset(condition.one_of or ())
     low, high = _range(condition)
     if texts:
         return lambda values: values[feature] in texts
 
-    def within(values: Values) -> bool:
+    def within(values: LeadValues) -> bool:
         value = values[feature]
         return value is not None and low <= value <= high  # type: ignore[operator]
 
     return within
 
 
-def _all_hold(rule: Rule, columns: Mapping[str, Column], judged: dict[Condition, Bools]) -> Bools:
-    told = []
+def _rule_mask(rule: Rule, columns: Mapping[str, Column], cache: dict[Condition, Bools]) -> Bools:
+    masks = []
     for condition in rule.when:
-        if condition not in judged:
-            judged[condition] = _many_hold(condition, columns[condition.feature])
-        told.append(judged[condition])
-    return told[0] if len(told) == 1 else np.logical_and.reduce(told)
+        if condition not in cache:
+            cache[condition] = _condition_mask(condition, columns[condition.feature])
+        masks.append(cache[condition])
+    return masks[0] if len(masks) == 1 else np.logical_and.reduce(masks)
 
 
-def _many_hold(condition: Condition, column: Column) -> Bools:
+def _condition_mask(condition: Condition, column: Column) -> Bools:
     if isinstance(column, Texts) != (condition.one_of is not None):
         raise SettingsError(
             f"{condition.feature!r} is a {'text' if isinstance(column, Texts) else 'number'} here, and the "
@@ -229,10 +229,10 @@ def _points(group: Group | None, fired: Bools) -> Ints:
     return np.asarray(total if group.cap is None else np.minimum(total, group.cap))
 
 
-def _check_there(card: Scorecard, there: Iterable[str]) -> None:
-    lacking = sorted(card.features - set(there))
-    if lacking:
+def _check_features_exist(card: Scorecard, available: Iterable[str]) -> None:
+    missing = sorted(card.features - set(available))
+    if missing:
         raise SettingsError(
-            f"The scorecard looks at features that are not there: {', '.join(lacking)}. "
+            f"The scorecard looks at features that are not there: {', '.join(missing)}. "
             "Add them to [features] in crm.toml and train again, or change the scorecard."
         )

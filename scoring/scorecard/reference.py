@@ -20,13 +20,13 @@ from scoring.scorecard.scorecard import (
     Bands,
     Condition,
     Group,
+    LocalizedText,
     Policy,
     Prompt,
     Row,
     Rule,
     Scorecard,
     Stages,
-    Texts,
 )
 
 TABLES: dict[type[BaseModel], str] = {
@@ -36,7 +36,7 @@ TABLES: dict[type[BaseModel], str] = {
     Row: "`[fit.rows.NAME]` and `[intent.rows.NAME]`",
     Rule: "`[triggers.NAME]` and `[exclusions.NAME]`",
     Condition: "A condition in `when`",
-    Texts: "A text: `because`, `text` and `content`",
+    LocalizedText: "A text: `because`, `text` and `content`",
     Stages: "`[stages]`",
     Action: "`[stages.cold]`, `[stages.warm]`, `[stages.hot]` and `[hand_over]`",
     Prompt: "`[prompts.NAME]`",
@@ -56,7 +56,7 @@ _TYPES: dict[Any, str] = {
     float: "number",
     bool: "`true` or `false`",
     time: "time of day",
-    Texts: "`en` and `ja`",
+    LocalizedText: "`en` and `ja`",
 }
 _BOUNDS = {"gt": "above", "ge": "from", "le": "up to", "lt": "below"}
 
@@ -100,13 +100,13 @@ def _values(annotation: Any) -> str:
 
 
 def _plural(annotation: Any) -> str:
-    told = _values(annotation)
-    return {"text": "texts", "table": "tables"}.get(told, told)
+    values = _values(annotation)
+    return {"text": "texts", "table": "tables"}.get(values, values)
 
 
 def _bounds(metadata: Iterable[Any]) -> list[str]:
     """Bounds of a number, in the order of `_BOUNDS`; those that pydantic holds as one are opened."""
-    marks = [mark for told in metadata for mark in getattr(told, "metadata", [told])]
+    marks = [mark for item in metadata for mark in getattr(item, "metadata", [item])]
     return [
         f"{word} {getattr(mark, name):g}"
         for name, word in _BOUNDS.items()

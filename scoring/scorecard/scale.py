@@ -40,24 +40,24 @@ class Scale:
         80 or more exactly where the value has reached `hot`, 40 or more where it has reached `warm`.
         """
         within = np.minimum(value, self.top)
-        return np.asarray(self._least.searchsorted(within, side="right"))
+        return np.asarray(self._minimums.searchsorted(within, side="right"))
 
     @cached_property
-    def _least(self) -> Floats:
+    def _minimums(self) -> Floats:
         """The least value of each score from 1 to 100.
 
         Within a stretch that has a width the scores after the first lie above its beginning.
         """
-        knots, told = (0.0, self.warm, self.hot, self.top), []
+        knots, minimums = (0.0, self.warm, self.hot, self.top), []
         for (low, high), span in zip(pairwise(knots), _SPANS.tolist(), strict=True):
             inside = low + np.arange(1, span) * (high - low) / span
-            told += [low, *np.maximum(inside, np.nextafter(low, high))]
-        return np.array([*told[1:], self.top])
+            minimums += [low, *np.maximum(inside, np.nextafter(low, high))]
+        return np.array([*minimums[1:], self.top])
 
     def stage(self, value: Floats | Ints) -> NDArray[np.int8]:
         """0 cold, 1 warm, 2 hot."""
-        at = np.asarray(value)
-        return ((at >= self.warm).astype(np.int8) + (at >= self.hot)).astype(np.int8)
+        values = np.asarray(value)
+        return ((values >= self.warm).astype(np.int8) + (values >= self.hot)).astype(np.int8)
 
 
 def bands_of(score: Ints) -> Ints:

@@ -15,21 +15,21 @@ from typing import Annotated, Any, Literal, Self, TypeAlias
 from pydantic import Field, StringConstraints, model_validator
 
 from features.kinds import Language
-from features.settings import Strict, Value
+from features.settings import Strict, TextValue
 from scoring.scorecard.office_hours import OfficeHours
 
 STAGES = ("cold", "warm", "hot")
 COLD, WARM, HOT = range(3)
 Stage: TypeAlias = Literal["cold", "warm", "hot"]
 Hours: TypeAlias = Annotated[float, Field(gt=0, le=24 * 365)]
-_Said: TypeAlias = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+_NonEmptyText: TypeAlias = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
 
-class Texts(Strict):
+class LocalizedText(Strict):
     """A text that people read, in both languages."""
 
-    en: _Said = Field(description="The English text.")
-    ja: _Said = Field(description="The Japanese text.")
+    en: _NonEmptyText = Field(description="The English text.")
+    ja: _NonEmptyText = Field(description="The Japanese text.")
 
     def text(self, lang: Language) -> str:
         return self.ja if lang == "ja" else self.en
@@ -45,12 +45,12 @@ class Condition(Strict):
     at_most: float | None = Field(
         None, allow_inf_nan=False, description="Holds where the number is this or less."
     )
-    one_of: Annotated[tuple[Value, ...], Field(min_length=1)] | None = Field(
+    one_of: Annotated[tuple[TextValue, ...], Field(min_length=1)] | None = Field(
         None, description="Holds where the text is one of these values."
     )
 
     @model_validator(mode="after")
-    def _one_way(self) -> Self:
+    def _check_one_kind(self) -> Self:
         number = self.at_least is not None or self.at_most is not None
         if number == (self.one_of is not None):
             raise ValueError("give either `at_least` and/or `at_most`, or `one_of`")
@@ -65,7 +65,7 @@ class Rule(Strict):
     """Conditions that all must hold, and the reason that people read."""
 
     when: tuple[Condition, ...] = Field(min_length=1, description="Conditions; all of them must hold.")
-    because: Texts = Field(description="The reason as people read it, in both languages.")
+    because: LocalizedText = Field(description="The reason as people read it, in both languages.")
 
 
 class Row(Rule):
@@ -76,7 +76,7 @@ class Row(Rule):
     )
 
     @model_validator(mode="after")
-    def _counts(self) -> Self:
+    def _check_points(self) -> Self:
         if not self.points:
             raise ValueError("0 points do nothing; give points, or switch the row off (off = true)")
         return self
@@ -91,13 +91,13 @@ class Group(Strict):
     rows: Mapping[str, Row] = Field(description="The rows by name.")
 
     @model_validator(mode="after")
-    def _some(self) -> Self:
+    def _check_rows(self) -> Self:
         if not self.rows:
             raise ValueError("the group has no row; give it one, or leave the whole group out")
         return self
 
     @property
-    def most(self) -> int:
+    def max_points(self) -> int:
         """The most points that a lead can get here."""
         best = sum(row.points for row in self.rows.values() if row.points > 0)
         return best if self.cap is None else min(best, self.cap)
@@ -112,7 +112,7 @@ class Bands(Strict):
     )
 
     @model_validator(mode="after")
-    def _rising(self) -> Self:
+    def _check_order(self) -> Self:
         if self.warm >= self.hot:
             raise ValueError(f"warm = {self.warm} must lie below hot = {self.hot}")
         return self
@@ -127,10 +127,10 @@ class Action(Strict):
     owner: str = Field(
         min_length=1, description="Who does it, such as inside_sales, field_sales or marketing."
     )
-    text: Texts = Field(description="What to do, as its owner reads it.")
+    text: LocalizedText = Field(description="What to do, as its owner reads it.")
     hours: Hours | None = Field(None, description="The deadline, in hours from the scoring on.")
     business_hours: bool = Field(False, description="Count only the hours of [hours] towards the deadline.")
-    content: Texts | None = Field(None, description="Suggested content to send or to talk about.")
+    content: LocalizedText | None = Field(None, description="Suggested content to send or to talk about.")
 
 
 class Stages(Strict):
@@ -155,7 +155,7 @@ class Prompt(Strict):
         14,
         description="An inquiry older than this is no longer waited on: the stage's action holds.",
     )
-    text: Texts = Field(description="What to do, as its owner reads it.")
+    text: LocalizedText = Field(description="What to do, as its owner reads it.")
 
 
 class Policy(Strict):
@@ -175,14 +175,14 @@ class Policy(Strict):
     )
 
     @model_validator(mode="after")
-    def _whole(self) -> Self:
-        own = self.policy == "same_volume_as_rules"
-        given = self.warm is not None, self.hot is not None
-        if own and any(given):
+    def _check_values(self) -> Self:
+        same_volume = self.policy == "same_volume_as_rules"
+        are_set = self.warm is not None, self.hot is not None
+        if same_volume and any(are_set):
             raise ValueError("`warm` and `hot` do not go with same_volume_as_rules; drop them")
-        if not own and not all(given):
+        if not same_volume and not all(are_set):
             raise ValueError(f"{self.policy} needs both `warm` and `hot`")
-        if not own:
+        if not same_volume:
             self._check_order()
         return self
 
@@ -193,8 +193,8 @@ class Policy(Strict):
             raise ValueError(f"{self.policy}: `warm` and `hot` are shares between 0 and 1")
         rising = self.policy == "min_win_rate"
         if not (self.warm < self.hot if rising else self.warm > self.hot):
-            how = "below" if rising else "above"
-            raise ValueError(f"{self.policy}: warm = {self.warm:g} must lie {how} hot = {self.hot:g}")
+            direction = "below" if rising else "above"
+            raise ValueError(f"{self.policy}: warm = {self.warm:g} must lie {direction} hot = {self.hot:g}")
 
 
 class Scorecard(Strict):
@@ -227,7 +227,7 @@ class Scorecard(Strict):
     thresholds: Policy = Field(default_factory=Policy, description="How the model's thresholds are found.")
 
     @model_validator(mode="after")
-    def _named_once(self) -> Self:
+    def _check_unique_names(self) -> Self:
         twice = set(self.fit.rows) & set(self.intent.rows) if self.fit and self.intent else set()
         if twice:
             name = min(twice)
@@ -235,12 +235,12 @@ class Scorecard(Strict):
         return self
 
     @model_validator(mode="after")
-    def _whole(self) -> Self:
+    def _check_complete(self) -> Self:
         if self.hot_is == "sql" and self.hand_over is None:
             raise ValueError('hot_is = "sql" needs the action [hand_over]')
-        if self.rows and self.most < self.bands.hot:
+        if self.rows and self.max_points < self.bands.hot:
             raise ValueError(
-                f"[bands] hot = {self.bands.hot} is out of reach: the rows give at most {self.most} points"
+                f"[bands] hot = {self.bands.hot} is out of reach: the rows give at most {self.max_points} points"
             )
         return self
 
@@ -254,15 +254,15 @@ class Scorecard(Strict):
         return tuple(g for g in (self.fit, self.intent) if g is not None)
 
     @property
-    def most(self) -> int:
+    def max_points(self) -> int:
         """The most points that a lead can get."""
-        return sum(group.most for group in self.groups)
+        return sum(group.max_points for group in self.groups)
 
     @cached_property
     def version(self) -> str:
         """Changes with anything that the card says."""
-        told = json.dumps(self.plain(), sort_keys=True, ensure_ascii=False)
-        return hashlib.sha256(told.encode()).hexdigest()[:12]
+        content = json.dumps(self.to_dict(), sort_keys=True, ensure_ascii=False)
+        return hashlib.sha256(content.encode()).hexdigest()[:12]
 
     def action(self, stage: int) -> Action:
         """The action for a stage."""
@@ -280,9 +280,9 @@ class Scorecard(Strict):
     @property
     def features(self) -> set[str]:
         """The names of the features that the card looks at."""
-        own = {c.feature for _, _, rule in self.rules() for c in rule.when}
-        return own | {name for p in self.prompts.values() for name in (p.since, p.answered)}
+        rule_features = {c.feature for _, _, rule in self.rules() for c in rule.when}
+        return rule_features | {name for p in self.prompts.values() for name in (p.since, p.answered)}
 
-    def plain(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """As JSON can hold it; `parse_card` reads it back."""
         return self.model_dump(mode="json", exclude_none=True, exclude={"profile"})

@@ -35,10 +35,10 @@ class Ranked:
 
     def weighted(self, weight: Floats) -> Ranked:
         """The same leads with other weights; what does not depend on them is not computed again."""
-        other = replace(self, weight=weight)
+        result = replace(self, weight=weight)
         for name in ("losses", "squares", "runs", "won_amount"):
-            other.__dict__[name] = getattr(self, name)
-        return other
+            result.__dict__[name] = getattr(self, name)
+        return result
 
     @cached_property
     def total(self) -> float:
@@ -81,7 +81,7 @@ class Ranked:
 
 
 @dataclass(frozen=True)
-class Figure:
+class Estimate:
     """A value with the 95 % interval of its bootstrap; nan where it cannot be told."""
 
     value: float
@@ -95,27 +95,27 @@ class Figure:
 Measure: TypeAlias = Callable[[Ranked], float]
 
 
-def log_loss(at: Ranked) -> float:
+def log_loss(ranking: Ranked) -> float:
     """Mean of -log(probability given to what happened)."""
-    return float(at.weight @ at.losses / at.total)
+    return float(ranking.weight @ ranking.losses / ranking.total)
 
 
-def brier(at: Ranked) -> float:
+def brier(ranking: Ranked) -> float:
     """Mean squared distance of probability and outcome (Brier 1950)."""
-    return float(at.weight @ at.squares / at.total)
+    return float(ranking.weight @ ranking.squares / ranking.total)
 
 
-def roc_auc(at: Ranked) -> float:
+def roc_auc(ranking: Ranked) -> float:
     """The chance that a won lead stands above another, ties counted half."""
-    wins, all_ = at.by_run
+    wins, all_ = ranking.by_run
     losses = all_ - wins
     pairs = wins.sum() * losses.sum()
     return float(losses @ (np.cumsum(wins) - wins / 2) / pairs) if pairs else float("nan")
 
 
-def average_precision(at: Ranked) -> float:
+def average_precision(ranking: Ranked) -> float:
     """The area under precision over recall, in steps."""
-    wins, all_ = at.by_run
+    wins, all_ = ranking.by_run
     if not wins.sum():
         return float("nan")
     precision = np.cumsum(wins) / np.maximum(np.cumsum(all_), _TINY)
@@ -124,44 +124,46 @@ def average_precision(at: Ranked) -> float:
 
 def win_rate_at(share: float) -> Measure:
     """The win rate in the top `share` of the list; of equal ones at its end each counts in part."""
-    return lambda at: win_rate_of(at, share * at.total)
+    return lambda ranking: win_rate_of(ranking, share * ranking.total)
 
 
 def lift_at(share: float) -> Measure:
     """The win rate in the top `share` over the win rate of all."""
-    return lambda at: lift_of(at, share * at.total)
+    return lambda ranking: lift_of(ranking, share * ranking.total)
 
 
 def amount_at(share: float) -> Measure:
     """The share of the won amount that lies in the top `share`."""
-    return lambda at: amount_of(at, share * at.total)
+    return lambda ranking: amount_of(ranking, share * ranking.total)
 
 
-def win_rate_of(at: Ranked, volume: float) -> float:
+def win_rate_of(ranking: Ranked, volume: float) -> float:
     """The win rate of the first `volume` leads."""
-    return _share(float(_taken(at, volume) @ at.by_run[0]), volume)
+    return _share(float(_fraction_taken(ranking, volume) @ ranking.by_run[0]), volume)
 
 
-def lift_of(at: Ranked, volume: float) -> float:
+def lift_of(ranking: Ranked, volume: float) -> float:
     """The win rate of the first `volume` leads over that of all."""
-    return _share(win_rate_of(at, volume) * at.total, at.wins)
+    return _share(win_rate_of(ranking, volume) * ranking.total, ranking.wins)
 
 
-def amount_of(at: Ranked, volume: float) -> float:
+def amount_of(ranking: Ranked, volume: float) -> float:
     """The share of the won amount that the first `volume` leads bring."""
-    amounts = np.add.reduceat(at.weight * at.won_amount, at.runs)
+    amounts = np.add.reduceat(ranking.weight * ranking.won_amount, ranking.runs)
     if not volume:
         return float("nan")
-    return _share(float(_taken(at, volume) @ amounts), float(amounts.sum()))
+    return _share(float(_fraction_taken(ranking, volume) @ amounts), float(amounts.sum()))
 
 
-def calibration_error(at: Ranked) -> float:
+def calibration_error(ranking: Ranked) -> float:
     """Mean distance of probability and win rate over ten bands of equal count."""
-    where = np.minimum((at.before + at.weight / 2) / at.total * BANDS, BANDS - 1).astype(np.int64)
-    weight = np.bincount(where, at.weight, BANDS)
-    told = np.bincount(where, at.weight * at.probability, BANDS)
-    won = np.bincount(where, at.weight * at.won, BANDS)
-    return float(np.abs(told - won).sum() / weight.sum())
+    band = np.minimum((ranking.before + ranking.weight / 2) / ranking.total * BANDS, BANDS - 1).astype(
+        np.int64
+    )
+    weight = np.bincount(band, ranking.weight, BANDS)
+    predicted = np.bincount(band, ranking.weight * ranking.probability, BANDS)
+    won = np.bincount(band, ranking.weight * ranking.won, BANDS)
+    return float(np.abs(predicted - won).sum() / weight.sum())
 
 
 @dataclass(frozen=True)
@@ -170,13 +172,13 @@ class Band:
 
     count: int
     won: int
-    told: float
-    came: float
+    predicted: float
+    observed: float
 
     @property
     def error(self) -> float:
         """Half the width of the 95 % interval of `came` (normal approximation)."""
-        return 1.96 * float(np.sqrt(self.came * (1 - self.came) / self.count))
+        return 1.96 * float(np.sqrt(self.observed * (1 - self.observed) / self.count))
 
 
 def calibration_bands(won: Bools, probability: Floats) -> list[Band]:
@@ -201,7 +203,7 @@ MEASURES: dict[str, Measure] = {
 }
 
 
-def ranked(won: Bools, probability: Floats, amount: Floats, weight: Floats | None = None) -> Ranked:
+def rank_leads(won: Bools, probability: Floats, amount: Floats, weight: Floats | None = None) -> Ranked:
     """Leads from the likeliest to the least likely; equal ones in the order given."""
     order = np.argsort(-probability, kind="stable")
     weights = np.ones(len(won)) if weight is None else weight
@@ -215,15 +217,15 @@ def measure(
     group: NDArray[np.integer],
     draws: int = 200,
     seed: int = 0,
-) -> dict[str, Figure]:
+) -> dict[str, Estimate]:
     """Every figure with its interval from `draws` bootstrap samples of whole groups."""
-    at, order = ranked(won, probability, amount), np.argsort(-probability, kind="stable")
+    ranking, order = rank_leads(won, probability, amount), np.argsort(-probability, kind="stable")
     drawn: dict[str, list[float]] = {name: [] for name in MEASURES}
     for weight in group_draws(group, draws, seed):
-        sample = at.weighted(weight[order])
+        sample = ranking.weighted(weight[order])
         for name, figure in MEASURES.items():
             drawn[name].append(figure(sample))
-    return {name: with_interval(figure(at), drawn[name]) for name, figure in MEASURES.items()}
+    return {name: with_interval(figure(ranking), drawn[name]) for name, figure in MEASURES.items()}
 
 
 def log_losses(won: Bools, log_odds: Floats) -> Floats:
@@ -240,7 +242,7 @@ def group_draws(group: NDArray[np.integer], draws: int, seed: int) -> Iterator[F
         yield times[of_group].astype(np.float64)
 
 
-def plain(figures: dict[str, Figure]) -> dict[str, dict[str, float | None]]:
+def estimates_to_dict(figures: dict[str, Estimate]) -> dict[str, dict[str, float | None]]:
     """As JSON can hold it; nan becomes None."""
     return {
         name: {k: None if v != v else v for k, v in asdict(figure).items()}
@@ -248,19 +250,19 @@ def plain(figures: dict[str, Figure]) -> dict[str, dict[str, float | None]]:
     }
 
 
-def with_interval(value: float, drawn: Sequence[float] | Floats) -> Figure:
+def with_interval(value: float, drawn: Sequence[float] | Floats) -> Estimate:
     """A value with the 95 % interval of its draws; draws that cannot tell it (nan) do not count."""
-    told = np.array(drawn)[~np.isnan(drawn)]
-    low, high = np.quantile(told, [0.025, 0.975]) if len(told) else (np.nan, np.nan)
-    return Figure(value, float(low), float(high))
+    valid = np.array(drawn)[~np.isnan(drawn)]
+    low, high = np.quantile(valid, [0.025, 0.975]) if len(valid) else (np.nan, np.nan)
+    return Estimate(value, float(low), float(high))
 
 
-def _taken(at: Ranked, volume: float) -> Floats:
+def _fraction_taken(ranking: Ranked, volume: float) -> Floats:
     """Which share of each run of equal leads is among the first `volume`."""
-    _, all_ = at.by_run
+    _, all_ = ranking.by_run
     above = np.cumsum(all_) - all_
     return np.clip((volume - above) / np.maximum(all_, _TINY), 0.0, 1.0)
 
 
-def _share(part: float, whole: float) -> float:
-    return part / whole if whole else float("nan")
+def _share(part: float, total: float) -> float:
+    return part / total if total else float("nan")

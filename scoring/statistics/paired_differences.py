@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 
 from features.columns import Bools, Floats
 from scoring.statistics.metrics import (
-    Figure,
+    Estimate,
     Ranked,
     amount_of,
     average_precision,
     group_draws,
     lift_of,
     log_losses,
-    ranked,
+    rank_leads,
     roc_auc,
     win_rate_of,
     with_interval,
@@ -39,9 +39,9 @@ AT_VOLUME = ("win_rate", "lift", "won_amount")
 class Difference:
     """A figure of two sides, and `new` less `old` with its paired 95 % interval."""
 
-    new: Figure
-    old: Figure
-    difference: Figure
+    new: Estimate
+    old: Estimate
+    difference: Estimate
 
     @property
     def better(self) -> Literal["new", "old", "open"]:
@@ -50,7 +50,7 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class Judged:
+class LabeledLeads:
     """What became of judged leads: `group` holds the rows that the bootstrap draws together."""
 
     won: Bools
@@ -60,9 +60,9 @@ class Judged:
     def __len__(self) -> int:
         return len(self.won)
 
-    def take(self, rows: Bools) -> Judged:
+    def take(self, rows: Bools) -> LabeledLeads:
         """Some of them."""
-        return Judged(self.won[rows], self.amount[rows], self.group[rows])
+        return LabeledLeads(self.won[rows], self.amount[rows], self.group[rows])
 
     @property
     def draws(self) -> int:
@@ -72,13 +72,13 @@ class Judged:
 Measures: TypeAlias = dict[str, float]
 
 
-def volume(called: Bools) -> int:
+def count_calls(called: Bools) -> int:
     """How many leads both sides call: as many as `called` says, the usual share where that is nobody."""
     return int(called.sum()) or round(USUAL_SHARE * len(called))
 
 
 def differences(
-    judged: Judged,
+    judged: LabeledLeads,
     new: Floats,
     old: Floats,
     called: Bools,
@@ -90,18 +90,18 @@ def differences(
     Those of `AT_VOLUME` are taken at equal volume: both sides call as many leads as `called` says; in
     each draw, as many of the drawn ones. Of equal ranks that the volume cuts, each counts in part.
     """
-    sides = [_Side.of(judged, rank) for rank in (new, old)]
+    sides = [_Side.from_rank(judged, rank) for rank in (new, old)]
     calls = called.astype(np.float64) if called.any() else np.full(len(judged), USUAL_SHARE)
     ones = np.ones(len(judged))
-    point = [side.measured(ones, calls) for side in sides]
+    point = [side.measure(ones, calls) for side in sides]
     drawn: list[list[Measures]] = [[], []]
     for weight in group_draws(judged.group, judged.draws if draws is None else draws, seed):
-        for side, told in zip(sides, drawn, strict=True):
-            told.append(side.measured(weight, calls))
+        for side, measures in zip(sides, drawn, strict=True):
+            measures.append(side.measure(weight, calls))
     return {name: _difference(name, point, drawn) for name in MEASURED}
 
 
-def log_loss_gain(judged: Judged, new: Floats, old: Floats) -> Figure:
+def log_loss_gain(judged: LabeledLeads, new: Floats, old: Floats) -> Estimate:
     """How much lower the log loss of `new` log-odds is than that of `old`, with its interval."""
     gain = log_losses(judged.won, old) - log_losses(judged.won, new)
     drawn = [float(w @ gain / w.sum()) for w in group_draws(judged.group, judged.draws, 0)]
@@ -110,28 +110,28 @@ def log_loss_gain(judged: Judged, new: Floats, old: Floats) -> Figure:
 
 @dataclass(frozen=True)
 class _Side:
-    at: Ranked
+    ranking: Ranked
     order: NDArray[np.intp]
 
     @staticmethod
-    def of(judged: Judged, rank: Floats) -> _Side:
+    def from_rank(judged: LabeledLeads, rank: Floats) -> _Side:
         order = np.argsort(-rank, kind="stable")
-        return _Side(ranked(judged.won, rank, judged.amount), order)
+        return _Side(rank_leads(judged.won, rank, judged.amount), order)
 
-    def measured(self, weight: Floats, calls: Floats) -> Measures:
-        at = self.at.weighted(weight[self.order])
-        told = {"roc_auc": roc_auc(at), "average_precision": average_precision(at)}
-        return told | _at_volume(at, float(weight @ calls))
+    def measure(self, weight: Floats, calls: Floats) -> Measures:
+        ranking = self.ranking.weighted(weight[self.order])
+        values = {"roc_auc": roc_auc(ranking), "average_precision": average_precision(ranking)}
+        return values | _measure_at_volume(ranking, float(weight @ calls))
 
 
-def _at_volume(at: Ranked, volume: float) -> Measures:
+def _measure_at_volume(ranking: Ranked, volume: float) -> Measures:
     """Win rate, lift and share of the won amount of the first `volume` leads."""
-    told = (win_rate_of(at, volume), lift_of(at, volume), amount_of(at, volume))
-    return dict(zip(AT_VOLUME, told, strict=True))
+    values = (win_rate_of(ranking, volume), lift_of(ranking, volume), amount_of(ranking, volume))
+    return dict(zip(AT_VOLUME, values, strict=True))
 
 
 def _difference(name: str, point: list[Measures], drawn: list[list[Measures]]) -> Difference:
-    new, old = ([told[name] for told in side] for side in drawn)
+    new, old = ([measures[name] for measures in side] for side in drawn)
     return Difference(
         with_interval(point[0][name], new),
         with_interval(point[1][name], old),

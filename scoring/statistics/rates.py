@@ -47,15 +47,15 @@ class Rates:
         self._of_group = np.unique(group, return_inverse=True)[1]
         self._times = np.array([weight[first] for weight in group_draws(group, draws, seed)])
         everyone = np.ones(len(won), dtype=np.bool_)
-        self._overall = self._drawn(won) / np.maximum(self._drawn(everyone), 1e-12)
+        self._overall = self._draw_counts(won) / np.maximum(self._draw_counts(everyone), 1e-12)
 
-    def rate(self, where: Bools) -> Rate:
+    def rate(self, mask: Bools) -> Rate:
         """The win rate of a set of leads."""
-        count, won = int(where.sum()), int((where & self.won).sum())
+        count, won = int(mask.sum()), int((mask & self.won).sum())
         if not count:
             return _NOTHING
-        drawn = self._drawn(where)
-        share = (self._drawn(where & self.won) / np.maximum(drawn, 1e-12))[drawn > 0]
+        drawn = self._draw_counts(mask)
+        share = (self._draw_counts(mask & self.won) / np.maximum(drawn, 1e-12))[drawn > 0]
         rate = with_interval(won / count, share)
         overall, of_draw = float(self.won.mean()), self._overall[drawn > 0]
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -63,6 +63,6 @@ class Rates:
         lift = with_interval(rate.value / overall if overall else float("nan"), lifts)
         return Rate(count, won, rate.value, rate.low, rate.high, lift.value, lift.low, lift.high)
 
-    def _drawn(self, where: Bools) -> Floats:
-        by_group = np.bincount(self._of_group, where, minlength=self._times.shape[1])
+    def _draw_counts(self, mask: Bools) -> Floats:
+        by_group = np.bincount(self._of_group, mask, minlength=self._times.shape[1])
         return np.asarray(self._times @ by_group)

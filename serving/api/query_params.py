@@ -14,11 +14,11 @@ from scoring.decision.score import Explain
 from serving.leads.field_types import Identifier, Moment, Name
 from serving.leads.lead_facts import CLOCKS_DIFFER_MS
 from serving.predictions.call_list import CURSOR
-from serving.predictions.predictor import Ask
-from serving.web.field_errors import wrong
-from serving.web.problems import of_validation, wrong_fields
+from serving.predictions.predictor import ScoreOptions
+from serving.web.field_errors import field_error
+from serving.web.problems import from_validation_error, invalid_fields
 
-Rows = Annotated[int, Field(ge=1, le=1_000, strict=False)]
+PageLimit = Annotated[int, Field(ge=1, le=1_000, strict=False)]
 
 
 class Query(BaseModel):
@@ -41,14 +41,14 @@ class HistoryQuery(Query):
     """Whose scores are read, and how many of the newest."""
 
     lead_id: Identifier
-    limit: Rows = 100
+    limit: PageLimit = 100
 
 
 class HotQuery(Query):
     """Whose call list is read, how many leads, in what language."""
 
     owner: Name | None = None
-    limit: Rows = 100
+    limit: PageLimit = 100
     lang: Language = "en"
     after: Annotated[str, Field(pattern=CURSOR)] | None = Field(
         default=None, description="The `next` of the page before."
@@ -66,27 +66,27 @@ class DocumentQuery(Query):
 Q = TypeVar("Q", bound=Query)
 
 
-def asked(model: type[Q], told: Mapping[str, str]) -> Q:
+def parse_query(model: type[Q], params: Mapping[str, str]) -> Q:
     """The parameters of a query. Raises Problem (422) naming every wrong one."""
     try:
-        return model.model_validate_json(orjson.dumps(dict(told)))
+        return model.model_validate_json(orjson.dumps(dict(params)))
     except ValidationError as error:
-        raise of_validation(error, "query", model) from None
+        raise from_validation_error(error, "query", model) from None
 
 
-def ask_of(told: Mapping[str, str], now: int, request_id: str | None) -> Ask:
+def score_options(params: Mapping[str, str], now: int, request_id: str | None) -> ScoreOptions:
     """How leads are to be scored. Raises Problem (422), also for a moment in the future."""
-    if not told:
-        return Ask(request_id=request_id)
-    query = asked(ScoreQuery, _with_plus(told))
+    if not params:
+        return ScoreOptions(request_id=request_id)
+    query = parse_query(ScoreQuery, _restore_plus(params))
     as_of = None if query.as_of is None else to_ms(query.as_of)
     if as_of is not None and as_of > now + CLOCKS_DIFFER_MS:
         allowed = f"a moment that has come (it is {iso(now)})"
-        raise wrong_fields([wrong("query.as_of", told["as_of"], allowed)])
-    return Ask(query.explain, query.lang, as_of, request_id)
+        raise invalid_fields([field_error("query.as_of", params["as_of"], allowed)])
+    return ScoreOptions(query.explain, query.lang, as_of, request_id)
 
 
-def _with_plus(told: Mapping[str, str]) -> Mapping[str, str]:
+def _restore_plus(params: Mapping[str, str]) -> Mapping[str, str]:
     """The + of an offset becomes a space in a query where nobody encodes it."""
-    as_of = told.get("as_of", "")
-    return {**told, "as_of": as_of.replace(" ", "+")} if "T" in as_of else told
+    as_of = params.get("as_of", "")
+    return {**params, "as_of": as_of.replace(" ", "+")} if "T" in as_of else params

@@ -16,188 +16,192 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from serving.api.openapi.document import openapi
-from serving.api.openapi.downgrade import simple_openapi
-from serving.api.query_params import DocumentQuery, HistoryQuery, HotQuery, ask_of, asked
-from serving.api.responses import TREND_ROWS, call_list, history, model_in_use
-from serving.components import House
+from serving.api.openapi.document import build_openapi
+from serving.api.openapi.downgrade import to_openapi_30
+from serving.api.query_params import DocumentQuery, HistoryQuery, HotQuery, parse_query, score_options
+from serving.api.responses import TREND_ROWS, format_call_list, format_history, format_live_model
+from serving.components import Components
 from serving.leads import bodies
-from serving.leads.intake import LARGE
-from serving.leads.lead_facts import wrong_values
+from serving.leads.intake import MAX_INLINE_BYTES
+from serving.leads.lead_facts import find_value_errors
 from serving.leads.partial_parse import salvaged
-from serving.predictions.call_list import calls
-from serving.predictions.predictor import Answer, Ask, Desk
+from serving.predictions.call_list import read_call_list
+from serving.predictions.predictor import Predictor, ScoredLead, ScoreOptions
 from serving.review.site import Site
-from serving.store.records import KINDS, Kind
-from serving.store.store import StoreAway
-from serving.web.field_errors import Wrong, wrong
+from serving.store.records import KINDS, RecordKind
+from serving.store.store import StoreUnavailable
+from serving.web.field_errors import FieldError, field_error
 from serving.web.problems import (
     TITLES,
     Problem,
-    away,
+    from_validation_error,
+    invalid_fields,
     not_found,
-    of_validation,
     problem_body,
     problem_response,
-    wrong_fields,
-    wrong_media_type,
+    store_unavailable,
+    unsupported_media_type,
 )
 
 
 class Api:
     """The functions behind the paths, over the parts of one house."""
 
-    def __init__(self, house: House) -> None:
-        self._house, self._desk, self.site = house, house.desk, Site(house)
-        document = openapi(house.crm)
-        told = {"3.1": document, "3.0": simple_openapi(document)}
-        self._described = {version: orjson.dumps(each) for version, each in told.items()}
+    def __init__(self, components: Components) -> None:
+        self._components, self._predictor, self.site = components, components.predictor, Site(components)
+        document = build_openapi(components.crm)
+        documents = {"3.1": document, "3.0": to_openapi_30(document)}
+        self._openapi_documents = {
+            version: orjson.dumps(document_version) for version, document_version in documents.items()
+        }
 
     def app(self) -> Starlette:
         """The Starlette app that carries the API."""
         routes = [
             Route("/v1/score", self.score, methods=["POST"]),
             Route("/v1/score/batch", self.score_batch, methods=["POST"]),
-            *(Route(f"/v1/{kind}", partial(self.take, kind), methods=["POST"]) for kind in KINDS),
+            *(Route(f"/v1/{kind}", partial(self.create_records, kind), methods=["POST"]) for kind in KINDS),
             Route("/v1/scores", self.scores),
             Route("/v1/hot", self.hot),
             Route("/v1/model", self.model),
-            Route("/v1/openapi.json", self.described),
+            Route("/v1/openapi.json", self.openapi),
             Route("/metrics", self.metrics),
             *self.site.routes(),
         ]
-        app = Starlette(routes=routes, exception_handlers={Problem: _problem})
+        app = Starlette(routes=routes, exception_handlers={Problem: _handle_problem})
         app.router.redirect_slashes = False  # what is not there is a 404 for everybody
         return app
 
     async def score(self, request: Request) -> Response:
-        raw = await _json(request)
+        raw = await _read_json(request)
         try:
-            ask = self._ask(request)
+            options = self._score_options(request)
         except Problem as problem:
-            raise problem.beside(_wrong_lead(raw, self._desk)) from None
-        read = partial(lead_of, raw, self._desk, ask)
-        lead = read() if len(raw) <= LARGE else await asyncio.to_thread(read)
-        answer = await self._desk.one(lead, ask)
-        return _answer(answer.plain())
+            raise problem.with_errors(_find_lead_errors(raw, self._predictor)) from None
+        read = partial(parse_lead, raw, self._predictor, options)
+        lead = read() if len(raw) <= MAX_INLINE_BYTES else await asyncio.to_thread(read)
+        answer = await self._predictor.predict(lead, options)
+        return _json_response(answer.to_dict())
 
     async def score_batch(self, request: Request) -> Response:
-        answers = await self._desk.many(await _json(request), self._ask(request))
-        status, told = batch_answer(answers, _request_id(request))
-        return _answer(told, status)
+        answers = await self._predictor.predict_batch(await _read_json(request), self._score_options(request))
+        status, body = build_batch_response(answers, _request_id(request))
+        return _json_response(body, status)
 
-    async def take(self, kind: Kind, request: Request) -> Response:
-        status, told = await self._house.intake.take(kind, await _json(request))
-        return _answer(told, status)
+    async def create_records(self, kind: RecordKind, request: Request) -> Response:
+        status, body = await self._components.intake.accept(kind, await _read_json(request))
+        return _json_response(body, status)
 
     async def scores(self, request: Request) -> Response:
-        query = asked(HistoryQuery, request.query_params)
-        rows = await _read(self._house.store.scores, query.lead_id, TREND_ROWS)
+        query = parse_query(HistoryQuery, request.query_params)
+        rows = await _read_store(self._components.store.scores, query.lead_id, TREND_ROWS)
         if not rows:
             raise not_found("This lead was not scored before. POST it to /v1/score.")
-        return _answer(history(query.lead_id, rows, query.limit))
+        return _json_response(format_history(query.lead_id, rows, query.limit))
 
     async def hot(self, request: Request) -> Response:
-        query, now = asked(HotQuery, request.query_params), self._desk.clock()
-        house = self._house
-        told = (house.store, house.said, query.owner, query.limit, now, query.after)
-        page = await _read(calls, *told)
-        card = house.watch.in_use.scorer.card
-        return _answer(call_list(page, query.owner, card, query.lang, now))
+        query, now = parse_query(HotQuery, request.query_params), self._predictor.clock()
+        components = self._components
+        arguments = (components.store, components.overrides, query.owner, query.limit, now, query.after)
+        page = await _read_store(read_call_list, *arguments)
+        card = components.model_watcher.live_model.scorer.card
+        return _json_response(format_call_list(page, query.owner, card, query.lang, now))
 
     async def model(self, request: Request) -> Response:
-        return _answer(model_in_use(self._house.watch.in_use))
+        return _json_response(format_live_model(self._components.model_watcher.live_model))
 
-    async def described(self, request: Request) -> Response:
-        query = asked(DocumentQuery, request.query_params)
-        return Response(self._described[query.version], media_type="application/json")
+    async def openapi(self, request: Request) -> Response:
+        query = parse_query(DocumentQuery, request.query_params)
+        return Response(self._openapi_documents[query.version], media_type="application/json")
 
     async def metrics(self, request: Request) -> Response:
-        told, media_type = await asyncio.to_thread(self._house.metrics.exposition)
-        return Response(told, headers={"content-type": media_type})
+        text, media_type = await asyncio.to_thread(self._components.metrics.render)
+        return Response(text, headers={"content-type": media_type})
 
-    def _ask(self, request: Request) -> Ask:
-        return ask_of(request.query_params, self._desk.clock(), _request_id(request))
+    def _score_options(self, request: Request) -> ScoreOptions:
+        return score_options(request.query_params, self._predictor.clock(), _request_id(request))
 
 
-def json_of(told: object) -> bytes:
+def dump_json(value: object) -> bytes:
     """A value that was read from JSON, as JSON again. Raises Problem (422) where it holds more than we
     can read: whole numbers of more than 64 bits."""
     try:
-        return orjson.dumps(told)
+        return orjson.dumps(value)
     except orjson.JSONEncodeError:
-        raise wrong_fields([wrong("body", told, "whole numbers of at most 64 bits")]) from None
+        raise invalid_fields([field_error("body", value, "whole numbers of at most 64 bits")]) from None
 
 
-def wrong_coding() -> Problem:
+def unsupported_encoding() -> Problem:
     """415: the body is compressed."""
-    told = "Send the body as it is, without Content-Encoding."
-    return Problem(415, TITLES[415], told, headers={"Accept-Encoding": "identity"})
+    detail = "Send the body as it is, without Content-Encoding."
+    return Problem(415, TITLES[415], detail, headers={"Accept-Encoding": "identity"})
 
 
-def lead_of(raw: bytes, desk: Desk, ask: Ask) -> bodies.Lead:
+def parse_lead(raw: bytes, predictor: Predictor, options: ScoreOptions) -> bodies.Lead:
     """The lead of a body. Raises Problem: 400, 422."""
     try:
         return bodies.Lead.model_validate_json(raw)
     except ValidationError as error:
-        problem = of_validation(error, model=bodies.Lead)
-        now = desk.clock() if ask.as_of is None else None
-        others = (wrong_values(each, desk.how, now) for each in salvaged(bodies.Lead, raw))
-        raise problem.beside(chain.from_iterable(others)) from None
+        problem = from_validation_error(error, model=bodies.Lead)
+        now = predictor.clock() if options.as_of is None else None
+        others = (find_value_errors(lead, predictor.schema, now) for lead in salvaged(bodies.Lead, raw))
+        raise problem.with_errors(chain.from_iterable(others)) from None
 
 
-def _wrong_lead(raw: bytes, desk: Desk) -> Sequence[Wrong]:
+def _find_lead_errors(raw: bytes, predictor: Predictor) -> Sequence[FieldError]:
     """What is wrong with a body, whatever its query asks for."""
     try:
-        lead_of(raw, desk, Ask())
+        parse_lead(raw, predictor, ScoreOptions())
     except Problem as problem:
         return problem.errors
     return ()
 
 
-def batch_answer(answers: Sequence[Answer | Problem], request_id: str | None) -> tuple[int, dict[str, Any]]:
+def build_batch_response(
+    answers: Sequence[ScoredLead | Problem], request_id: str | None
+) -> tuple[int, dict[str, Any]]:
     """The answer to a batch: 200, or 207 where some leads have a problem of their own."""
-    results = [_result(each, request_id) for each in answers]
-    failed = sum(isinstance(each, Problem) for each in answers)
+    results = [_batch_result(answer, request_id) for answer in answers]
+    failed = sum(isinstance(answer, Problem) for answer in answers)
     status = HTTPStatus.MULTI_STATUS if failed else HTTPStatus.OK
     return status, {"scored": len(results) - failed, "failed": failed, "results": results}
 
 
-def _result(each: Answer | Problem, request_id: str | None) -> dict[str, Any]:
-    if isinstance(each, Problem):
-        problem = orjson.Fragment(problem_body(each, request_id))
-        return {"status": each.status, "answer": None, "problem": problem}
-    return {"status": 200, "answer": each.plain(), "problem": None}
+def _batch_result(answer: ScoredLead | Problem, request_id: str | None) -> dict[str, Any]:
+    if isinstance(answer, Problem):
+        problem = orjson.Fragment(problem_body(answer, request_id))
+        return {"status": answer.status, "answer": None, "problem": problem}
+    return {"status": 200, "answer": answer.to_dict(), "problem": None}
 
 
-async def _json(request: Request) -> bytes:
+async def _read_json(request: Request) -> bytes:
     """The body, if it says that it is plain JSON. Raises Problem (415)."""
     coding = request.headers.get("content-encoding", "identity").strip().lower()
     if coding != "identity":
-        raise wrong_coding()
+        raise unsupported_encoding()
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
-        raise wrong_media_type()
+        raise unsupported_media_type()
     return await request.body()
 
 
-async def _read(work: Any, *about: Any) -> Any:
+async def _read_store(work: Any, *about: Any) -> Any:
     """Read from the store, beside the loop. Raises Problem (503)."""
     try:
         return await asyncio.to_thread(work, *about)
-    except StoreAway as problem:
-        raise away("The store is away. Try again later.", problem.retry_after) from None
+    except StoreUnavailable as problem:
+        raise store_unavailable("The store is away. Try again later.", problem.retry_after) from None
 
 
 def _request_id(request: Request) -> str | None:
-    told: str | None = request.scope.get("state", {}).get("request_id")
-    return told
+    request_id: str | None = request.scope.get("state", {}).get("request_id")
+    return request_id
 
 
-def _answer(told: object, status: int = 200) -> Response:
-    return Response(orjson.dumps(told), status, media_type="application/json")
+def _json_response(content: object, status: int = 200) -> Response:
+    return Response(orjson.dumps(content), status, media_type="application/json")
 
 
-async def _problem(request: Request, problem: Exception) -> Response:
+async def _handle_problem(request: Request, problem: Exception) -> Response:
     assert isinstance(problem, Problem)
     return problem_response(problem, _request_id(request))

@@ -12,15 +12,15 @@ import pyarrow.compute as pc
 
 from features.clock import NEVER, from_ms
 from features.columns import Bools
-from features.crm.deals import meanings
+from features.crm.deals import classify_outcomes
 from features.crm.parsing import as_numbers
-from features.crm.reader import Reader, taken
+from features.crm.reader import Reader, filter_rows
 from features.crm.rejects import Rejects
-from features.crm.tables import Rows
-from features.errors import SettingsError, nearest
+from features.crm.tables import SourceRows
+from features.errors import SettingsError, suggest_nearest
 from features.settings import CrmSettings, DealsTable
 
-API = DealsTable(
+API_COLUMNS = DealsTable(
     source="-",
     lead="lead_id",
     outcome="outcome",
@@ -44,42 +44,48 @@ class ClosedDeals:
     """
 
     bodies: Sequence[dict[str, Any]]
-    rows: Rows
+    rows: SourceRows
     columns: Mapping[str, str]
     read: int
     still_open: int
     rejects: Rejects
 
 
-def read_closed(file: Path, settings: CrmSettings) -> ClosedDeals:
+def read_closed_deals(file: Path, settings: CrmSettings) -> ClosedDeals:
     """Read a CSV or Parquet file of closed deals.
 
     A time without an offset is one of crm.toml's time zone. Raises SettingsError where columns are
     missing, DataError and OutsideError as the readers of tables do.
     """
     now = settings.model_copy(update={"as_of": None})  # deals may have closed since that export
-    reader, source = Reader(now), _as_crm_says(settings, file)
-    found = reader.read("deals", source)
-    form = _form(source, found.table.column_names, found.name)
-    columns = _columns(form, found.table.column_names)
-    meaning = meanings(reader, found, form)
+    reader, source = Reader(now), _deals_table_of(settings, file)
+    source_rows = reader.read_table("deals", source)
+    schema = _detect_schema(source, source_rows.table.column_names, source_rows.name)
+    columns = _body_columns(schema, source_rows.table.column_names)
+    meaning = classify_outcomes(reader, source_rows, schema)
     decided = np.isin(meaning, ("won", "lost"))
-    rows, won = taken(found, decided), meaning[decided] == "won"
-    good = _usable(reader, rows, columns)
-    rows, won = taken(rows, good), won[good]
-    at = reader.times(rows, form, columns["closed_at"], "a closed deal needs the date of its close")
-    rows, won, at = taken(rows, at != NEVER), won[at != NEVER], at[at != NEVER]
-    told = {
+    rows, won = filter_rows(source_rows, decided), meaning[decided] == "won"
+    good = _check_rows(reader, rows, columns)
+    rows, won = filter_rows(rows, good), won[good]
+    closed_at_ms = reader.read_times(
+        rows, schema, columns["closed_at"], "a closed deal needs the date of its close"
+    )
+    rows, won, closed_at_ms = (
+        filter_rows(rows, closed_at_ms != NEVER),
+        won[closed_at_ms != NEVER],
+        closed_at_ms[closed_at_ms != NEVER],
+    )
+    values = {
         "outcome": np.where(won, "won", "lost").tolist(),
-        "closed_at": [from_ms(ms).isoformat() for ms in at.tolist()],
-        **_told(reader, rows, columns),
+        "closed_at": [from_ms(ms).isoformat() for ms in closed_at_ms.tolist()],
+        **_read_other_fields(reader, rows, columns),
     }
     return ClosedDeals(
-        _bodies(told), rows, columns, found.read, int((meaning == "open").sum()), reader.rejects
+        _to_bodies(values), rows, columns, source_rows.read, int((meaning == "open").sum()), reader.rejects
     )
 
 
-def _as_crm_says(settings: CrmSettings, file: Path) -> DealsTable:
+def _deals_table_of(settings: CrmSettings, file: Path) -> DealsTable:
     """[deals] with the file as its source; where that is no table of its own, read as the leads' is."""
     deals = settings.deals or DealsTable(source="-", lead="-")
     like = deals if deals.source else settings.leads
@@ -96,83 +102,85 @@ def _as_crm_says(settings: CrmSettings, file: Path) -> DealsTable:
     )
 
 
-def _form(crm: DealsTable, names: Sequence[str], file: str) -> DealsTable:
+def _detect_schema(crm: DealsTable, names: Sequence[str], file: str) -> DealsTable:
     """How the file reads. Raises SettingsError where it has neither the columns of crm.toml nor ours."""
     if crm.closed_at and {crm.lead, crm.outcome, crm.closed_at} - {None} <= {*names}:
-        return _with_api_words(crm)
+        return _with_api_outcomes(crm)
     if {*_NEEDED} <= {*names}:
-        return API
+        return API_COLUMNS
     crm_needs = [c for c in (crm.lead, crm.outcome, crm.closed_at) if c] if crm.closed_at else []
-    lacking = next(c for c in crm_needs or _NEEDED if c not in names)
-    told = f", or {', '.join(crm_needs)} as [deals] of crm.toml says" if crm_needs else ""
+    missing = next(c for c in crm_needs or _NEEDED if c not in names)
+    alternative = f", or {', '.join(crm_needs)} as [deals] of crm.toml says" if crm_needs else ""
     raise SettingsError(
-        f"{file}: the columns {', '.join(_NEEDED)} are needed{told}. There is no {lacking!r}; "
-        f"{nearest(lacking, list(names))}."
+        f"{file}: the columns {', '.join(_NEEDED)} are needed{alternative}. There is no {missing!r}; "
+        f"{suggest_nearest(missing, list(names))}."
     )
 
 
-def _with_api_words(crm: DealsTable) -> DealsTable:
+def _with_api_outcomes(crm: DealsTable) -> DealsTable:
     """Where the column has the API's name, won and lost mean what they say, unless crm.toml differs."""
-    if crm.outcome != API.outcome:
+    if crm.outcome != API_COLUMNS.outcome:
         return crm
-    known = {*crm.won, *crm.lost, *crm.ignore}
-    won = crm.won if "won" in known else (*crm.won, "won")
-    lost = crm.lost if "lost" in known or not crm.lost else (*crm.lost, "lost")
+    mapped = {*crm.won, *crm.lost, *crm.ignore}
+    won = crm.won if "won" in mapped else (*crm.won, "won")
+    lost = crm.lost if "lost" in mapped or not crm.lost else (*crm.lost, "lost")
     return crm.model_copy(update={"won": won, "lost": lost})
 
 
-def _columns(form: DealsTable, names: Sequence[str]) -> dict[str, str]:
+def _body_columns(schema: DealsTable, names: Sequence[str]) -> dict[str, str]:
     """The column of each field of a body: those of `form`, the sender's id and version, where there."""
-    told = {
-        "lead_id": form.lead,
-        "outcome": form.outcome,
-        "closed_at": form.closed_at,
-        "amount": _either(form.amount, API.amount, names),
-        "lost_reason": _either(form.lost_reason, API.lost_reason, names),
+    candidates = {
+        "lead_id": schema.lead,
+        "outcome": schema.outcome,
+        "closed_at": schema.closed_at,
+        "amount": _pick_column(schema.amount, API_COLUMNS.amount, names),
+        "lost_reason": _pick_column(schema.lost_reason, API_COLUMNS.lost_reason, names),
         _ID: _ID,
         _VERSION: _VERSION,
     }
-    there = {field: column for field, column in told.items() if column in names}
-    if form.lead == _ID:  # the lead's own id is not that of the deal
-        del there[_ID]
-    return {field: str(column) for field, column in there.items()}
+    existing = {field: column for field, column in candidates.items() if column in names}
+    if schema.lead == _ID:  # the lead's own id is not that of the deal
+        del existing[_ID]
+    return {field: str(column) for field, column in existing.items()}
 
 
-def _either(crm: str | None, ours: str | None, names: Sequence[str]) -> str | None:
+def _pick_column(crm: str | None, ours: str | None, names: Sequence[str]) -> str | None:
     """The column as crm.toml names it, where the file has that; else as the API does."""
     return crm if crm in names else ours
 
 
-def _usable(reader: Reader, rows: Rows, columns: Mapping[str, str]) -> Bools:
+def _check_rows(reader: Reader, rows: SourceRows, columns: Mapping[str, str]) -> Bools:
     """Rows with a lead, and a version that is one; the others are set aside."""
-    lead = reader.texts(rows, columns["lead_id"])
+    lead = reader.read_texts(rows, columns["lead_id"])
     empty = np.asarray(pc.is_null(lead).to_numpy(zero_copy_only=False), dtype=bool)
     reader.reject(rows, empty, columns["lead_id"], "is empty; a deal needs the id of its lead")
     if _VERSION not in columns:
         return ~empty
     parsed = as_numbers(rows.table[columns[_VERSION]], reader.missing)
     values = np.asarray(parsed.values, dtype=np.float64)
-    wrong = parsed.unreadable | (values < 1) | (values != np.floor(values)) & ~np.isnan(values)
-    reader.reject(rows, wrong, columns[_VERSION], "is not a whole number from 1 on")
-    return np.asarray(~empty & ~wrong)
+    is_invalid = parsed.unreadable | (values < 1) | (values != np.floor(values)) & ~np.isnan(values)
+    reader.reject(rows, is_invalid, columns[_VERSION], "is not a whole number from 1 on")
+    return np.asarray(~empty & ~is_invalid)
 
 
-def _told(reader: Reader, rows: Rows, columns: Mapping[str, str]) -> dict[str, list[Any]]:
+def _read_other_fields(reader: Reader, rows: SourceRows, columns: Mapping[str, str]) -> dict[str, list[Any]]:
     """The other fields, a list each; None where a row does not tell."""
     texts = (name for name in ("lead_id", "lost_reason", _ID) if name in columns)
-    told: dict[str, list[Any]] = {n: reader.texts(rows, columns[n]).to_pylist() for n in texts}
+    values: dict[str, list[Any]] = {n: reader.read_texts(rows, columns[n]).to_pylist() for n in texts}
     if "amount" in columns:
-        told["amount"] = [_plain(v) for v in reader.numbers(rows, columns["amount"]).tolist()]
+        values["amount"] = [_nan_to_none(v) for v in reader.read_numbers(rows, columns["amount"]).tolist()]
     if _VERSION in columns:
         versions = as_numbers(rows.table[columns[_VERSION]], reader.missing).values.tolist()
-        told[_VERSION] = [None if v != v else int(v) for v in versions]
-    return told
+        values[_VERSION] = [None if v != v else int(v) for v in versions]
+    return values
 
 
-def _plain(value: float) -> float | None:
+def _nan_to_none(value: float) -> float | None:
     return None if value != value else value
 
 
-def _bodies(told: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
-    rows = zip(*told.values(), strict=True)
-    return [{name: value for name, value in zip(told, row, strict=True) if value is not None} for row in rows]
+def _to_bodies(values: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
+    rows = zip(*values.values(), strict=True)
+    return [
+        {name: value for name, value in zip(values, row, strict=True) if value is not None} for row in rows
+    ]

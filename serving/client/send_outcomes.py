@@ -10,73 +10,75 @@ from typing import Any
 from features.crm.rejects import Reject
 from features.errors import SettingsError
 from features.settings import CrmSettings
-from serving.client.closed_deals_file import ClosedDeals, read_closed
-from serving.client.sender import Refused, Sender, Sent, is_near, open_client
+from serving.client.closed_deals_file import ClosedDeals, read_closed_deals
+from serving.client.sender import OutcomeSender, RejectedDeal, SendResult, is_loopback_url, open_client
 
 REJECTS = "outcomes-rejects.csv"
 KEY = "HOTLEAD_KEY"
-_AT_ODDS = "is in the service with other content; a higher version corrects it"
+_CONFLICT = "is in the service with other content; a higher version corrects it"
 _SHOWN = 5
 
 
 @dataclass(frozen=True)
-class Reported:
+class SendReport:
     """A file that was sent; `rejects` names each row that was not taken, and why."""
 
     deals: ClosedDeals
-    sent: Sent
+    result: SendResult
     rejects: Path
 
-    def plain(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Counts of rows for JSON, and the ids of the deals at odds."""
-        sent = self.sent
+        result = self.result
         return {
             "read": self.deals.read,
-            "stored": sent.stored,
-            "known": sent.known,
-            "kept": sent.kept,
+            "stored": result.stored,
+            "known": result.already_known,
+            "kept": result.new_or_known,
             "still_open": self.deals.still_open,
-            "at_odds": len(sent.at_odds),
-            "set_aside": self._set_aside,
-            "at_odds_ids": self._ids,
+            "at_odds": len(result.conflicts),
+            "set_aside": self._rejected_count,
+            "at_odds_ids": self._conflict_ids,
             "rejects": str(self.rejects) if self.rejects.exists() else None,
         }
 
     def lines(self) -> Iterator[str]:
         """What became of the rows, in sentences."""
-        sent = self.sent
+        result = self.result
         yield (
-            f"Of {self.deals.read:,} rows {sent.stored:,} were stored and {sent.known:,} known already; "
-            f"{self.deals.still_open:,} are still open or to be ignored, {self._set_aside:,} were set aside."
+            f"Of {self.deals.read:,} rows {result.stored:,} were stored and {result.already_known:,} known already; "
+            f"{self.deals.still_open:,} are still open or to be ignored, {self._rejected_count:,} were set aside."
         )
-        if sent.kept:
-            yield f"{sent.kept:,} more, of lists with deals at odds, are stored, now or from before."
-        if sent.at_odds:
-            shown = ", ".join(self._ids[:_SHOWN])
-            more = f" and {len(self._ids) - _SHOWN:,} more" if len(self._ids) > _SHOWN else ""
+        if result.new_or_known:
+            yield f"{result.new_or_known:,} more, of lists with deals at odds, are stored, now or from before."
+        if result.conflicts:
+            shown = ", ".join(self._conflict_ids[:_SHOWN])
+            more = (
+                f" and {len(self._conflict_ids) - _SHOWN:,} more" if len(self._conflict_ids) > _SHOWN else ""
+            )
             yield (
                 f"At odds with what was sent before under the same id, and not taken: "
-                f"{len(self._ids):,} ({shown}{more})."
+                f"{len(self._conflict_ids):,} ({shown}{more})."
             )
 
     def next_steps(self) -> Iterator[str]:
         """What to do."""
-        if self.sent.at_odds:
+        if self.result.conflicts:
             yield (
                 "give the deals at odds a column `version` with a higher number (2 for a first correction), "
                 "and send them again"
             )
-        if self._set_aside:
+        if self._rejected_count:
             yield f"mend the rows that {self.rejects} names and send the file again"
         yield "the call list (GET /v1/hot) now leaves out the leads of these deals"
 
     @property
-    def _set_aside(self) -> int:
-        return self.deals.rejects.left_out("deals") - len(self.sent.at_odds)
+    def _rejected_count(self) -> int:
+        return self.deals.rejects.count_left_out("deals") - len(self.result.conflicts)
 
     @property
-    def _ids(self) -> list[str]:
-        return [_id(self.deals, one) for one in self.sent.at_odds]
+    def _conflict_ids(self) -> list[str]:
+        return [_deal_id(self.deals, one) for one in self.result.conflicts]
 
 
 def send_file(
@@ -85,29 +87,29 @@ def send_file(
     url: str,
     key: str | None,
     out: Path,
-    say: Callable[[str], None],
+    report_status: Callable[[str], None],
     progress: Callable[[int, int], None],
-) -> Reported:
+) -> SendReport:
     """Send a file of closed deals to the service at `url`.
 
     Raises DataError where more rows cannot be read than max_reject_share allows (nothing is sent
     then), and what `read_closed` and `Sender` raise.
     """
     with open_client(url, key) as client:
-        if key and client.base_url.scheme == "http" and not is_near(url):
-            say(f"the key goes to {client.base_url.host} unencrypted: use https")
-        say(f"reading {file}")
-        deals, rejects = read_closed(file, settings), out / REJECTS
-        say("taking " + ", ".join(f"{name} from {c}" for name, c in deals.columns.items()))
+        if key and client.base_url.scheme == "http" and not is_loopback_url(url):
+            report_status(f"the key goes to {client.base_url.host} unencrypted: use https")
+        report_status(f"reading {file}")
+        deals, rejects = read_closed_deals(file, settings), out / REJECTS
+        report_status("taking " + ", ".join(f"{name} from {c}" for name, c in deals.columns.items()))
         deals.rejects.check(settings.max_reject_share, rejects)
-        say(f"sending {len(deals.bodies):,} closed deals to {client.base_url.host}")
-        sender = Sender(client, say)
+        report_status(f"sending {len(deals.bodies):,} closed deals to {client.base_url.host}")
+        sender = OutcomeSender(client, report_status)
         try:
             sender.send(deals.bodies, progress)
         finally:
-            _set_aside(deals, sender.told)
+            _add_rejects(deals, sender.result)
             deals.rejects.write(rejects)
-    return Reported(deals, sender.told, rejects)
+    return SendReport(deals, sender.result, rejects)
 
 
 def read_key(key_file: Path | None, environ: Mapping[str, str]) -> str | None:
@@ -118,30 +120,32 @@ def read_key(key_file: Path | None, environ: Mapping[str, str]) -> str | None:
     if key_file is None:
         return environ.get(KEY) or None
     try:
-        told = key_file.read_text(encoding="utf-8").strip()
+        text = key_file.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as problem:
         why = getattr(problem, "strerror", None) or "it is not text"
         raise SettingsError(f"--key-file {key_file}: cannot be read ({why}).") from None
-    if not told:
+    if not text:
         raise SettingsError(f"--key-file {key_file}: is empty. `hotlead keys add` makes a key.")
-    return told
+    return text
 
 
-def _set_aside(deals: ClosedDeals, sent: Sent) -> None:
+def _add_rejects(deals: ClosedDeals, result: SendResult) -> None:
     """What the service did not take, beside what could not be read."""
-    told = deals.rejects.rows
-    told.extend(_reject(deals, one, "id", _id(deals, one), _AT_ODDS) for one in sent.at_odds)
-    for one in sent.refused:
+    reject_rows = deals.rejects.rows
+    reject_rows.extend(
+        _to_reject(deals, one, "id", _deal_id(deals, one), _CONFLICT) for one in result.conflicts
+    )
+    for one in result.rejected:
         why = f"the service does not take it; allowed is {one.allowed}"
-        told.append(_reject(deals, one, one.field, one.got, why))
+        reject_rows.append(_to_reject(deals, one, one.field, one.received, why))
 
 
-def _reject(deals: ClosedDeals, one: Refused, field: str, value: str, why: str) -> Reject:
-    file, row = deals.rows.place(int(deals.rows.numbers[one.place]))
+def _to_reject(deals: ClosedDeals, one: RejectedDeal, field: str, value: str, why: str) -> Reject:
+    file, row = deals.rows.locate(int(deals.rows.numbers[one.position]))
     return Reject("deals", file, row, deals.columns.get(field, field), value, why)
 
 
-def _id(deals: ClosedDeals, one: Refused) -> str:
+def _deal_id(deals: ClosedDeals, one: RejectedDeal) -> str:
     """The sender's id of a deal, or its lead where it has none."""
-    body = deals.bodies[one.place]
+    body = deals.bodies[one.position]
     return str(body.get("id") or f"lead {body['lead_id']}")

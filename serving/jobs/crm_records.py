@@ -16,16 +16,16 @@ import numpy as np
 from features.columns import Column, Texts
 from features.crm_data import Crm
 from features.settings import CrmSettings
-from serving.leads.to_records import key_of
-from serving.store.records import Kind, Outcome, Record
+from serving.leads.to_records import derive_key
+from serving.store.records import Record, RecordKind, WriteOutcome
 from serving.store.store import Store
 
-AT_ONCE = 5_000
+BATCH_SIZE = 5_000
 """So many records are stored with one flush to the disk."""
 
 
 @dataclass(frozen=True)
-class Export:
+class CrmExport:
     """A CRM as it was read, with what no feature is made of (see `features.crm.extra_columns`)."""
 
     crm: Crm
@@ -34,25 +34,27 @@ class Export:
     lost_reasons: Sequence[str | None]
 
 
-def import_export(store: Store, export: Export, settings: CrmSettings) -> Mapping[Kind, Counter[Outcome]]:
+def store_export(
+    store: Store, export: CrmExport, settings: CrmSettings
+) -> Mapping[RecordKind, Counter[WriteOutcome]]:
     """Store what an export tells; how many records of each kind were new, known, or in conflict.
 
-    Raises StoreAway; what was stored until then stays, and the next import goes on.
+    Raises StoreUnavailable; what was stored until then stays, and the next import goes on.
     """
-    told: dict[Kind, Counter[Outcome]] = {}
-    for records in batched_records(export, settings):
-        for record, outcome in zip(records, store.accept(records).result(), strict=True):
-            told.setdefault(record.kind, Counter())[outcome] += 1
-    return told
+    counts: dict[RecordKind, Counter[WriteOutcome]] = {}
+    for records in batch_records(export, settings):
+        for record, outcome in zip(records, store.add_records(records).result(), strict=True):
+            counts.setdefault(record.kind, Counter())[outcome] += 1
+    return counts
 
 
-def batched_records(export: Export, settings: CrmSettings) -> Iterator[tuple[Record, ...]]:
+def batch_records(export: CrmExport, settings: CrmSettings) -> Iterator[tuple[Record, ...]]:
     """The records of an export, some at a time."""
-    told = records_of(export, settings)
-    return iter(lambda: tuple(islice(told, AT_ONCE)), ())
+    records = iter_records(export, settings)
+    return iter(lambda: tuple(islice(records, BATCH_SIZE)), ())
 
 
-def records_of(export: Export, settings: CrmSettings) -> Iterator[Record]:
+def iter_records(export: CrmExport, settings: CrmSettings) -> Iterator[Record]:
     """All that an export tells, as records. The same export gives the same keys."""
     yield from _leads(export, settings)
     yield from _changes(export.crm)
@@ -61,77 +63,79 @@ def records_of(export: Export, settings: CrmSettings) -> Iterator[Record]:
     yield from _contacts(export)
 
 
-def _leads(export: Export, settings: CrmSettings) -> Iterator[Record]:
+def _leads(export: CrmExport, settings: CrmSettings) -> Iterator[Record]:
     """Each lead with what was known when it came, then with what is only known as of today."""
     crm = export.crm
-    known = {f.column: f.known for f in settings.table.attributes.values()}
-    first = [name for name in crm.attributes if known.get(name) == "at_creation"]
-    today = [name for name in crm.attributes if known.get(name, "today") == "today"]
+    availability = {f.column: f.known for f in settings.table.attributes.values()}
+    first = [name for name in crm.attributes if availability.get(name) == "at_creation"]
+    today = [name for name in crm.attributes if availability.get(name, "today") == "today"]
     for row, lead_id in enumerate(map(str, crm.lead_ids)):
         created = int(crm.created[row])
-        attributes = _told(crm.attributes, first, row)
+        attributes = _known_values(crm.attributes, first, row)
         body = {"created_at": created, "account": export.accounts[row], "attributes": attributes}
-        yield _record("leads", f"{lead_id}:created", lead_id, created, body)
-        if later := _told(crm.attributes, today, row):
-            at = max(created, crm.snapshot - 1)
-            yield _record("leads", f"{lead_id}:{at}", lead_id, at, {"attributes": later})
+        yield _build_record("leads", f"{lead_id}:created", lead_id, created, body)
+        if later := _known_values(crm.attributes, today, row):
+            time_ms = max(created, crm.snapshot - 1)
+            yield _build_record("leads", f"{lead_id}:{time_ms}", lead_id, time_ms, {"attributes": later})
 
 
 def _changes(crm: Crm) -> Iterator[Record]:
-    for column, told in crm.changes.items():
-        values = _plain(told.value)
-        for row, at, value in zip(told.lead.tolist(), told.at.tolist(), values, strict=True):
+    for column, history in crm.changes.items():
+        values = _to_values(history.value)
+        for row, time_ms, value in zip(history.lead.tolist(), history.time_ms.tolist(), values, strict=True):
             lead_id = str(crm.lead_ids[row])
-            key = f"{lead_id}:{column}:{at}"
-            yield _record("leads", key, lead_id, at, {"attributes": {column: value}})
+            key = f"{lead_id}:{column}:{time_ms}"
+            yield _build_record("leads", key, lead_id, time_ms, {"attributes": {column: value}})
 
 
 def _activities(crm: Crm) -> Iterator[Record]:
     """With the keys that the API gives to what comes without an id, so that each is stored once."""
-    told, again = crm.activities, Counter[str]()
-    values = [None] * len(told) if told.value is None else _plain(told.value)
-    for row, code, at, value in zip(
-        told.lead.tolist(), told.type.tolist(), told.at.tolist(), values, strict=True
+    activities, occurrences = crm.activities, Counter[str]()
+    values = [None] * len(activities) if activities.value is None else _to_values(activities.value)
+    for row, code, time_ms, value in zip(
+        activities.lead.tolist(), activities.type.tolist(), activities.time_ms.tolist(), values, strict=True
     ):
-        lead_id, kind = str(crm.lead_ids[row]), told.types[code]
-        key = key_of("activities", lead_id, kind, at)
-        again[key] += 1
-        own = key if again[key] == 1 else f"{key}:{again[key]}"
-        yield Record("activities", own, 1, lead_id, at, {"type": kind, "value": value})
+        lead_id, kind = str(crm.lead_ids[row]), activities.types[code]
+        key = derive_key("activities", lead_id, kind, time_ms)
+        occurrences[key] += 1
+        unique_key = key if occurrences[key] == 1 else f"{key}:{occurrences[key]}"
+        yield Record("activities", unique_key, 1, lead_id, time_ms, {"type": kind, "value": value})
 
 
-def _outcomes(export: Export) -> Iterator[Record]:
-    told = export.crm.outcomes
-    for row in np.flatnonzero(told.closed).tolist():
-        won = bool(told.won[row])
-        at = int(told.won_at[row] if won else told.closed_at[row])
-        lead_id, amount = str(export.crm.lead_ids[row]), float(told.amount[row])
+def _outcomes(export: CrmExport) -> Iterator[Record]:
+    outcomes = export.crm.outcomes
+    for row in np.flatnonzero(outcomes.closed).tolist():
+        won = bool(outcomes.won[row])
+        time_ms = int(outcomes.won_at[row] if won else outcomes.closed_at[row])
+        lead_id, amount = str(export.crm.lead_ids[row]), float(outcomes.amount[row])
         body = {
             "outcome": "won" if won else "lost",
             "amount": None if amount != amount else amount,
             "lost_reason": None if won else export.lost_reasons[row],
         }
-        yield _record("outcomes", lead_id, lead_id, at, body)
+        yield _build_record("outcomes", lead_id, lead_id, time_ms, body)
 
 
-def _contacts(export: Export) -> Iterator[Record]:
-    for lead_id, at in zip(map(str, export.crm.lead_ids), export.first_contacts, strict=True):
-        if at is not None:
-            yield _record("handovers", f"{lead_id}:contact", lead_id, at, {"step": "first_contact"})
+def _contacts(export: CrmExport) -> Iterator[Record]:
+    for lead_id, time_ms in zip(map(str, export.crm.lead_ids), export.first_contacts, strict=True):
+        if time_ms is not None:
+            yield _build_record(
+                "handovers", f"{lead_id}:contact", lead_id, time_ms, {"step": "first_contact"}
+            )
 
 
-def _record(kind: Kind, key: str, lead_id: str, at: int, body: Mapping[str, Any]) -> Record:
-    known = {name: value for name, value in body.items() if value is not None}
-    return Record(kind, f"import:{key}", 1, lead_id, at, known)
+def _build_record(kind: RecordKind, key: str, lead_id: str, time_ms: int, body: Mapping[str, Any]) -> Record:
+    content = {name: value for name, value in body.items() if value is not None}
+    return Record(kind, f"import:{key}", 1, lead_id, time_ms, content)
 
 
-def _told(columns: Mapping[str, Column], names: Sequence[str], row: int) -> dict[str, str | float]:
+def _known_values(columns: Mapping[str, Column], names: Sequence[str], row: int) -> dict[str, str | float]:
     """The values of a lead that are known."""
-    told = {name: _at(columns[name], row) for name in names}
-    return {name: value for name, value in told.items() if value is not None}
+    values = {name: _read_value(columns[name], row) for name in names}
+    return {name: value for name, value in values.items() if value is not None}
 
 
-def _at(column: Column, row: int) -> str | float | None:
+def _read_value(column: Column, row: int) -> str | float | None:
     if isinstance(column, Texts):
         code = int(column.codes[row])
         return None if code < 0 else column.categories[code]
@@ -139,8 +143,8 @@ def _at(column: Column, row: int) -> str | float | None:
     return None if value != value else value
 
 
-def _plain(column: Column) -> list[Any]:
+def _to_values(column: Column) -> list[Any]:
     """The values; None where there is none."""
     if isinstance(column, Texts):
-        return column.plain()
+        return column.to_list()
     return [None if value != value else value for value in column.tolist()]

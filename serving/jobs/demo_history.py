@@ -16,45 +16,45 @@ from features.columns import Ints
 from features.crm_data import Crm
 from features.many_leads import Histories, ManyLeads
 from features.settings import CrmSettings
-from scoring.decision.build_scorer import assemble
+from scoring.decision.build_scorer import build_scorer
 from scoring.decision.scorer import Scorer
 from scoring.scorecard.scorecard import HOT
-from serving.jobs.crm_records import Export
-from serving.predictions.predictor import prediction
+from serving.jobs.crm_records import CrmExport
+from serving.predictions.predictor import build_prediction
 from serving.settings import ServiceSettings
-from serving.store.records import Kind, Record
+from serving.store.records import Record, RecordKind
 from serving.store.store import Store
 
-Deed = tuple[Kind, int, Mapping[str, Any]]
+SalesEvent = tuple[RecordKind, int, Mapping[str, Any]]
 """Something that people did about a lead: what kind of record, when (ms UTC), and what it tells."""
-Deeds = Callable[[str, int, int | None, bool, int], Iterable[Deed]]
+SalesSimulator = Callable[[str, int, int | None, bool, int], Iterable[SalesEvent]]
 """What people did about a lead that turned hot at a moment, and was closed then (None: is open), won or
 not, until now."""
 
-_AT_ONCE = 2_000
+_BATCH_SIZE = 2_000
 
 
-def live(
+def simulate_history(
     settings: ServiceSettings,
     crm: CrmSettings,
-    export: Export,
-    deeds: Deeds,
-    say: Callable[[str], None],
+    export: CrmExport,
+    sales_events: SalesSimulator,
+    progress: Callable[[str], None],
     now: int | None = None,
 ) -> None:
     """Half a year of a service on the rules alone until now (ms UTC), and what people did with its answers.
 
-    Raises StoreAway, and SettingsError where there are no rules.
+    Raises StoreUnavailable, and SettingsError where there are no rules.
     """
     now = now_ms() if now is None else now
-    scorer = assemble(crm, None, "no_model", say)
+    scorer = build_scorer(crm, None, "no_model", progress)
     store = Store.open(settings.store_url, settings.spool)
     try:
-        say("living through half a year on the rules alone")
-        hot_since = rehearse(store, export.crm, scorer, past_moments(now))
-        records = list(deeds_of(export.crm, hot_since, deeds, now))
+        progress("living through half a year on the rules alone")
+        hot_since = score_moments(store, export.crm, scorer, past_moments(now))
+        records = list(sales_records(export.crm, hot_since, sales_events, now))
         if records:
-            store.accept(records).result()
+            store.add_records(records).result()
     finally:
         store.close()
 
@@ -65,32 +65,36 @@ def past_moments(now: int, weeks: int = 26, days: int = 14) -> list[int]:
     return [*weekly, *range(now - days * MS_PER_DAY, now, MS_PER_DAY)]
 
 
-def rehearse(store: Store, crm: Crm, scorer: Scorer, moments: Sequence[int]) -> dict[str, int]:
+def score_moments(store: Store, crm: Crm, scorer: Scorer, moments: Sequence[int]) -> dict[str, int]:
     """Score the leads that were open at each moment, and remember what changed since the moment before.
 
-    Returns when each lead first turned hot (ms UTC). Raises StoreAway.
+    Returns when each lead first turned hot (ms UTC). Raises StoreUnavailable.
     """
     histories, hot_since = Histories(crm), dict[str, int]()
     before = np.full(len(crm), -1, dtype=np.int64)
     for moment in moments:
         rows = np.flatnonzero((crm.created < moment) & (crm.outcomes.closed_at >= moment))
-        for start in range(0, len(rows), _AT_ONCE):
-            part = rows[start : start + _AT_ONCE]
+        for start in range(0, len(rows), _BATCH_SIZE):
+            part = rows[start : start + _BATCH_SIZE]
             _score(store, crm, scorer, histories, part, moment, before, hot_since)
     return hot_since
 
 
-def deeds_of(crm: Crm, hot_since: Mapping[str, int], deeds: Deeds, now: int) -> Iterator[Record]:
+def sales_records(
+    crm: Crm, hot_since: Mapping[str, int], sales_events: SalesSimulator, now: int
+) -> Iterator[Record]:
     """What people did until `now` (ms UTC) about the leads that turned hot."""
     row_of = {str(lead_id): row for row, lead_id in enumerate(crm.lead_ids)}
     for lead_id, hot_at in hot_since.items():
         row = row_of[lead_id]
         closed = int(crm.outcomes.closed_at[row])
         ended = None if closed == NEVER else closed
-        told = deeds(lead_id, hot_at, ended, bool(crm.outcomes.won[row]), now)
-        for kind, at, body in told:
-            if at < min(now, closed):
-                yield Record(kind, f"demo:{lead_id}:{at}:{body.get('step', kind)}", 1, lead_id, at, body)
+        events = sales_events(lead_id, hot_at, ended, bool(crm.outcomes.won[row]), now)
+        for kind, time_ms, body in events:
+            if time_ms < min(now, closed):
+                yield Record(
+                    kind, f"demo:{lead_id}:{time_ms}:{body.get('step', kind)}", 1, lead_id, time_ms, body
+                )
 
 
 def _score(
@@ -105,13 +109,13 @@ def _score(
 ) -> None:
     view = ManyLeads(histories, rows, np.full(len(rows), moment))
     ids = [str(lead_id) for lead_id in crm.lead_ids[rows]]
-    answers = scorer.answers(ids, scorer.table.many(view), moment, {})
+    answers = scorer.score_batch(ids, scorer.table.compute_many(view), moment, {})
     scores, deadlines = answers.scores("en", moment, "none"), answers.actions.deadline.tolist()
     stage, score = answers.decision.stage, answers.decision.score
     for lead_id in np.array(ids)[stage == HOT].tolist():
         hot_since.setdefault(lead_id, moment)
     changed = np.flatnonzero(before[rows] != score)
     before[rows] = score
-    store.remember(
-        [prediction(scores[i], deadlines[i], moment, moment, replay=False) for i in changed.tolist()]
+    store.add_predictions(
+        [build_prediction(scores[i], deadlines[i], moment, moment, replay=False) for i in changed.tolist()]
     ).result()

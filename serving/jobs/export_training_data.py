@@ -20,20 +20,20 @@ from sqlalchemy import Select, bindparam, select
 from sqlalchemy.engine import Connection
 
 from features.clock import NEVER, iso
-from features.columns import plain_text
-from features.files import whole_file
+from features.columns import to_text
+from features.files import atomic_file
 from features.settings import CrmSettings
 from scoring.scorecard.load import SCORECARD_FILE
-from serving.leads.lead_facts import Reading
+from serving.leads.lead_facts import AttributeSchema
 from serving.store.queries import is_newest
-from serving.store.records import Kind
+from serving.store.records import RecordKind
 from serving.store.store import Store
 from serving.store.tables import RECORDS
 
 FOLDER, ROWS_AT_ONCE = "from-store", 50_000
 _TIME = pa.timestamp("ms", "UTC")
 _TEXT, _NUMBER = pa.string(), pa.float64()
-_FORMS: Mapping[str, pa.Schema] = {
+_SCHEMAS: Mapping[str, pa.Schema] = {
     "activities": pa.schema({"lead_id": _TEXT, "type": _TEXT, "at": _TIME, "value": _NUMBER}),
     "changes": pa.schema({"lead_id": _TEXT, "column": _TEXT, "value": _TEXT, "at": _TIME}),
     "deals": pa.schema(
@@ -59,7 +59,7 @@ _TABLES: Mapping[str, Mapping[str, Any]] = {
 
 
 @dataclass(frozen=True)
-class Exported:
+class TrainingExport:
     """Where the crm.toml lies, and what was laid out: leads; those that were won, those that
     were lost alone, and those that count as lost because sales sent them back."""
 
@@ -72,44 +72,44 @@ class Exported:
 
 def export_store(
     store: Store, crm: CrmSettings, crm_toml: Path, out: Path, now: int, sent_back: bool = False
-) -> Exported:
+) -> TrainingExport:
     """Lay out what the store holds by `now` (ms UTC) in a folder of `out`; `sent_back`: leads that sales sent
     back, and whose deal is not closed, count as lost from then on.
 
-    Raises StoreAway, and OutsideError where the disk does not take it.
+    Raises StoreUnavailable, and OutsideError where the disk does not take it.
     """
     folder = out / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
-    first = store.see(lambda at: _leads(at, crm, now))
+    first = store.read(lambda connection: _leads(connection, crm, now))
     _write(folder / "leads.parquet", _lead_schema(crm), iter(first.values()))
-    counts = store.see(lambda at: _rest(at, crm, folder, first, now, sent_back))
+    counts = store.read(lambda connection: _write_history(connection, crm, folder, first, now, sent_back))
     card = crm.folder / SCORECARD_FILE
     if card.exists():
-        with whole_file(folder / SCORECARD_FILE) as part:
+        with atomic_file(folder / SCORECARD_FILE) as part:
             part.write_bytes(card.read_bytes())
-    with whole_file(folder / "crm.toml") as part:
-        part.write_text(_settings(crm_toml, crm, now), encoding="utf-8")
-    return Exported(folder / "crm.toml", len(first), *counts)
+    with atomic_file(folder / "crm.toml") as part:
+        part.write_text(_render_crm_toml(crm_toml, crm, now), encoding="utf-8")
+    return TrainingExport(folder / "crm.toml", len(first), *counts)
 
 
 def _leads(connection: Connection, crm: CrmSettings, now: int) -> dict[str, dict[str, Any]]:
     """Each lead that has a date, with the first value that was told of each column."""
     first: dict[tuple[str, str], int] = {}
-    found: dict[str, dict[str, Any]] = {}
+    leads: dict[str, dict[str, Any]] = {}
     for row in _rows(connection, "leads", now):
-        lead = found.setdefault(row.lead_id, {"lead_id": row.lead_id, "created_at": None, "account": None})
+        lead = leads.setdefault(row.lead_id, {"lead_id": row.lead_id, "created_at": None, "account": None})
         if row.created_at is not None:
             lead["created_at"] = min(row.created_at, lead["created_at"] or row.created_at)
         lead["account"] = row.account or lead["account"]
-        for column, value in _told(row.attributes).items():
-            known = column in crm.columns and value is not None
-            if known and row.at < first.get((row.lead_id, column), NEVER):
+        for column, value in _parse_json(row.attributes).items():
+            is_known = column in crm.columns and value is not None
+            if is_known and row.at < first.get((row.lead_id, column), NEVER):
                 first[row.lead_id, column] = row.at
-                lead[column] = plain_text(value)
-    return {lead_id: lead for lead_id, lead in found.items() if lead["created_at"] is not None}
+                lead[column] = to_text(value)
+    return {lead_id: lead for lead_id, lead in leads.items() if lead["created_at"] is not None}
 
 
-def _rest(
+def _write_history(
     connection: Connection,
     crm: CrmSettings,
     folder: Path,
@@ -120,20 +120,20 @@ def _rest(
     """Activities, changes and deals; how many leads were won, were lost alone, and count as sent back."""
     _write(
         folder / "activities.parquet",
-        _FORMS["activities"],
+        _SCHEMAS["activities"],
         (
             {"lead_id": r.lead_id, "type": r.type, "at": r.at, "value": r.value}
             for r in _rows(connection, "activities", now)
             if r.lead_id in leads
         ),
     )
-    _write(folder / "changes.parquet", _FORMS["changes"], _changes(connection, crm, leads, now))
-    deals = [_deal(r) for r in _in_time(connection, "outcomes", now) if r.lead_id in leads]
+    _write(folder / "changes.parquet", _SCHEMAS["changes"], _changes(connection, crm, leads, now))
+    deals = [_to_deal(r) for r in _rows_by_time(connection, "outcomes", now) if r.lead_id in leads]
     closed = {deal["lead_id"] for deal in deals}
     won = {deal["lead_id"] for deal in deals if deal["outcome"] == "won"}
-    back = _sent_back(connection, leads, now) if sent_back else []
-    extra = [each for each in back if each["lead_id"] not in closed]
-    _write(folder / "deals.parquet", _FORMS["deals"], iter([*deals, *extra]))
+    back = _sent_back_deals(connection, leads, now) if sent_back else []
+    extra = [lost_deal for lost_deal in back if lost_deal["lead_id"] not in closed]
+    _write(folder / "deals.parquet", _SCHEMAS["deals"], iter([*deals, *extra]))
     return len(won), len(closed) - len(won), len(extra)
 
 
@@ -141,24 +141,24 @@ def _changes(
     connection: Connection, crm: CrmSettings, leads: Mapping[str, Any], now: int
 ) -> Iterator[dict[str, Any]]:
     """The history of attributes; what inside sales heard takes the place of the attribute of that role."""
-    columns, roles = crm.columns, Reading.of(crm).roles
+    columns, roles = crm.columns, AttributeSchema.from_settings(crm).roles
     for row in _rows(connection, "leads", now):
-        for column, value in _told(row.attributes).items():
+        for column, value in _parse_json(row.attributes).items():
             if row.lead_id in leads and column in columns:
-                shown = None if value is None else plain_text(value)
+                shown = None if value is None else to_text(value)
                 yield {"lead_id": row.lead_id, "column": column, "value": shown, "at": row.at}
     for row in _rows(connection, "handovers", now):
-        for role, value in (_told(row.hearing) if row.step == "hearing" else {}).items():
+        for role, value in (_parse_json(row.hearing) if row.step == "hearing" else {}).items():
             if row.lead_id in leads and role in roles:
                 yield {
                     "lead_id": row.lead_id,
                     "column": roles[role],
-                    "value": plain_text(value),
+                    "value": to_text(value),
                     "at": row.at,
                 }
 
 
-def _deal(row: Any) -> dict[str, Any]:
+def _to_deal(row: Any) -> dict[str, Any]:
     return {
         "lead_id": row.lead_id,
         "outcome": row.outcome,
@@ -168,10 +168,10 @@ def _deal(row: Any) -> dict[str, Any]:
     }
 
 
-def _sent_back(connection: Connection, leads: Mapping[str, Any], now: int) -> list[dict[str, Any]]:
+def _sent_back_deals(connection: Connection, leads: Mapping[str, Any], now: int) -> list[dict[str, Any]]:
     """Leads whose last judgement by sales is that they were sent back, as deals lost then."""
     last: dict[str, Any] = {}
-    for row in _in_time(connection, "handovers", now):
+    for row in _rows_by_time(connection, "handovers", now):
         if row.step in ("accepted", "sent_back") and row.lead_id in leads:
             last[row.lead_id] = row
     return [
@@ -187,41 +187,43 @@ def _sent_back(connection: Connection, leads: Mapping[str, Any], now: int) -> li
     ]
 
 
-def _in_time(connection: Connection, kind: Kind, now: int) -> list[Any]:
+def _rows_by_time(connection: Connection, kind: RecordKind, now: int) -> list[Any]:
     """The rows of a kind by time; of equal times by arrival."""
     return sorted(_rows(connection, kind, now), key=lambda row: (row.at, row.seq))
 
 
-def _rows(connection: Connection, kind: Kind, now: int) -> Iterator[Any]:
+def _rows(connection: Connection, kind: RecordKind, now: int) -> Iterator[Any]:
     """The rows of a kind that count and were true by now, in the order in which they came."""
     last = 0
-    while rows := connection.execute(_some(kind), {"now": now, "after": last}).all():
+    while rows := connection.execute(_next_rows(kind), {"now": now, "after": last}).all():
         yield from rows
         last = rows[-1].seq
 
 
 @cache
-def _some(kind: Kind) -> Select[Any]:
+def _next_rows(kind: RecordKind) -> Select[Any]:
     """The next rows, some at a time: a database holds no more of them for us, and each statement is short."""
     c = RECORDS[kind].c
-    there = (c.seq > bindparam("after")) & (c.at <= bindparam("now"))
-    found = select(RECORDS[kind]).where(there, is_newest(RECORDS[kind]))
-    return found.order_by(c.seq).limit(ROWS_AT_ONCE)
+    condition = (c.seq > bindparam("after")) & (c.at <= bindparam("now"))
+    statement = select(RECORDS[kind]).where(condition, is_newest(RECORDS[kind]))
+    return statement.order_by(c.seq).limit(ROWS_AT_ONCE)
 
 
-def _told(text: str | None) -> Mapping[str, Any]:
-    told: Mapping[str, Any] = orjson.loads(text) if text else {}
-    return told
+def _parse_json(text: str | None) -> Mapping[str, Any]:
+    parsed: Mapping[str, Any] = orjson.loads(text) if text else {}
+    return parsed
 
 
 def _lead_schema(crm: CrmSettings) -> pa.Schema:
-    own = [(name, pa.string()) for name in crm.columns]
-    return pa.schema([("lead_id", pa.string()), ("created_at", _TIME), ("account", pa.string()), *own])
+    attribute_fields = [(name, pa.string()) for name in crm.columns]
+    return pa.schema(
+        [("lead_id", pa.string()), ("created_at", _TIME), ("account", pa.string()), *attribute_fields]
+    )
 
 
 def _write(path: Path, schema: pa.Schema, rows: Iterator[Mapping[str, Any]]) -> None:
     """Rows as one Parquet file, some at a time; it is there whole or not at all."""
-    with whole_file(path) as part, pq.ParquetWriter(part, schema) as writer:
+    with atomic_file(path) as part, pq.ParquetWriter(part, schema) as writer:
         batch: list[Mapping[str, Any]] = []
         for row in rows:
             batch.append(row)
@@ -237,19 +239,19 @@ def _table(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
     )
 
 
-def _settings(crm_toml: Path, crm: CrmSettings, now: int) -> str:
+def _render_crm_toml(crm_toml: Path, crm: CrmSettings, now: int) -> str:
     """The company's crm.toml, with its tables taken from the store: its features mean the same."""
-    told: Any = tomlkit.parse(crm_toml.read_text(encoding="utf-8"))
-    general = told.setdefault("crm", tomlkit.table())
+    config: Any = tomlkit.parse(crm_toml.read_text(encoding="utf-8"))
+    general = config.setdefault("crm", tomlkit.table())
     for name in ("since", "order", "as_of"):
         general.pop(name, None)
     general["as_of"] = tomlkit.datetime(iso(now))
     for name, table in _TABLES.items():
-        told[name] = {"source": f"{name}.parquet", **table}
+        config[name] = {"source": f"{name}.parquet", **table}
     if not crm.leads.account:
-        told["leads"].pop("account")
-    roles = told.get("roles", {})
+        config["leads"].pop("account")
+    roles = config.get("roles", {})
     for role in [name for name, column in roles.items() if column not in crm.columns]:
         roles.pop(role)
-    told.get("review", {}).pop("costs", None)
-    return tomlkit.dumps(told)
+    config.get("review", {}).pop("costs", None)
+    return tomlkit.dumps(config)

@@ -13,9 +13,9 @@ from typing import Any
 from sqlalchemy.engine import make_url
 
 from features.errors import DataError, OutsideError, SettingsError
-from scoring.evaluation.erase_lead import Erased, erase_lead
+from scoring.evaluation.erase_lead import ErasureReport, erase_lead
 from serving.settings import ServiceSettings, shown_url
-from serving.store.backends.base import StoreAway
+from serving.store.backends.base import StoreUnavailable
 from serving.store.disk_queue import ENDING
 from serving.store.store import Store
 
@@ -25,7 +25,7 @@ _REMOTE = "MLFLOW_TRACKING_URI"
 
 
 @dataclass(frozen=True)
-class Forgotten:
+class ForgetResult:
     """What was erased of a lead.
 
     `store` are the rows by table, None where there is no store; `named_in` are lists below the output
@@ -36,20 +36,20 @@ class Forgotten:
     lead_id: str
     place: str
     store: Mapping[str, int] | None
-    evidence: Erased
+    evidence: ErasureReport
     named_in: Sequence[Path]
     remote: str | None
     also: Sequence[Path] = ()
 
-    def plain(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """The same for JSON."""
-        told = self.evidence
+        evidence = self.evidence
         return {
             "lead_id": self.lead_id,
             "store": self.store,
-            "evidence": {str(path): rows for path, rows in told.tables.items()},
-            "pages": [*map(str, told.pages)],
-            "removed": [*map(str, told.removed)],
+            "evidence": {str(path): rows for path, rows in evidence.tables.items()},
+            "pages": [*map(str, evidence.pages)],
+            "removed": [*map(str, evidence.removed)],
             "named_in": [*map(str, self.named_in)],
             "remote": self.remote,
             "also": [*map(str, self.also)],
@@ -94,7 +94,7 @@ def forget(
     also: Sequence[Path],
     environ: Mapping[str, str],
     patience: float = PATIENCE_SECONDS,
-) -> Forgotten:
+) -> ForgetResult:
     """Erase a lead from the store, and from the evidence below the output folder and in `also`.
 
     Raises OutsideError where the store is away (for `patience` seconds) or a file cannot be written,
@@ -103,68 +103,70 @@ def forget(
     for folder in also:
         if not folder.is_dir():
             raise SettingsError(f"--also {folder}: there is no such folder.")
-    store = _from_store(settings, lead_id, patience)
+    store = _erase_from_store(settings, lead_id, patience)
     erased = erase_lead((settings.out, *also), settings.bundles, lead_id)
     if erased.unreadable:
         raise DataError(
             f"{', '.join(map(str, erased.unreadable))}: cannot be read, so the lead may still be in it. "
             "All else is erased. Delete it or train again, then run this again."
         )
-    named = [path for path in sorted(settings.out.rglob("*.csv")) if _names(path, lead_id)]
-    return Forgotten(lead_id, settings.shown_store, store, erased, named, _remote(settings, environ), also)
+    named = [path for path in sorted(settings.out.rglob("*.csv")) if _mentions_lead(path, lead_id)]
+    return ForgetResult(
+        lead_id, settings.shown_store, store, erased, named, _remote_tracking_uri(settings, environ), also
+    )
 
 
-def _from_store(settings: ServiceSettings, lead_id: str, patience: float) -> Mapping[str, int] | None:
-    if not _is_there(settings):
+def _erase_from_store(settings: ServiceSettings, lead_id: str, patience: float) -> Mapping[str, int] | None:
+    if not _store_exists(settings):
         return None
     try:
         with closing(Store.open(settings.store_url, settings.spool)) as store:
-            return _patiently(store, lead_id, patience)
-    except (StoreAway, OSError) as problem:
-        raise _away(settings, problem) from None
+            return _retry_while_unavailable(store, lead_id, patience)
+    except (StoreUnavailable, OSError) as problem:
+        raise _unavailable_error(settings, problem) from None
 
 
-def _is_there(settings: ServiceSettings) -> bool:
+def _store_exists(settings: ServiceSettings) -> bool:
     """Whether there is a store to look into. Raises OutsideError where its file is lost."""
     url = make_url(settings.store_url)
     if url.get_backend_name() != "sqlite" or Path(url.database or "").exists():
         return True
     if any(settings.spool.glob(f"*{ENDING}")):
-        raise _away(settings, "its file is not there, yet predictions wait to be put into it")
+        raise _unavailable_error(settings, "its file is not there, yet predictions wait to be put into it")
     return False
 
 
-def _patiently(store: Store, lead_id: str, patience: float) -> Mapping[str, int]:
-    """Erase, and try again while others hold the store or it is away. Raises StoreAway."""
+def _retry_while_unavailable(store: Store, lead_id: str, patience: float) -> Mapping[str, int]:
+    """Erase, and try again while others hold the store or it is away. Raises StoreUnavailable."""
     until = time.monotonic() + patience
     while True:
         try:
             return store.forget(lead_id)
-        except StoreAway as problem:
+        except StoreUnavailable as problem:
             if time.monotonic() + problem.retry_after > until:
                 raise
             time.sleep(problem.retry_after)
 
 
-def _away(settings: ServiceSettings, why: object) -> OutsideError:
+def _unavailable_error(settings: ServiceSettings, why: object) -> OutsideError:
     return OutsideError(
         f"The store at {settings.shown_store} is away ({why}). The lead is not erased, or not wholly: "
         "run this again when the store is back."
     )
 
 
-def _names(path: Path, lead_id: str) -> bool:
+def _mentions_lead(path: Path, lead_id: str) -> bool:
     """Whether a list names the lead: the id as it stands, not as a part of another."""
-    whole = re.compile(rf"(?<![\w-]){re.escape(lead_id)}(?![\w-])")
+    pattern = re.compile(rf"(?<![\w-]){re.escape(lead_id)}(?![\w-])")
     try:
         with path.open(encoding="utf-8", errors="replace") as file:
-            return any(whole.search(line) for line in file)
+            return any(pattern.search(line) for line in file)
     except OSError:
         return True
 
 
-def _remote(settings: ServiceSettings, environ: Mapping[str, str]) -> str | None:
+def _remote_tracking_uri(settings: ServiceSettings, environ: Mapping[str, str]) -> str | None:
     """The MLflow store that is not the one below the output folder."""
-    told = environ.get(_REMOTE)
-    own = f"sqlite:///{settings.out.resolve() / 'mlflow.db'}"
-    return None if not told or told == own else shown_url(told)
+    tracking_uri = environ.get(_REMOTE)
+    default_uri = f"sqlite:///{settings.out.resolve() / 'mlflow.db'}"
+    return None if not tracking_uri or tracking_uri == default_uri else shown_url(tracking_uri)

@@ -11,23 +11,37 @@ from pydantic import ValidationError
 
 from features.clock import NEVER
 from serving.leads import bodies
-from serving.leads.batch_columns import Leads, by_column
-from serving.leads.batch_fast_path import NotPlain, quick_batch
-from serving.leads.lead_facts import Reading, Told, check_there, told_before, told_by, wrong_values
+from serving.leads.batch_columns import BatchLeads, from_facts
+from serving.leads.batch_fast_path import Unsupported, parse_columns
+from serving.leads.lead_facts import (
+    AttributeSchema,
+    LeadFacts,
+    check_as_of,
+    facts_from_body,
+    facts_from_store,
+    find_value_errors,
+)
 from serving.leads.partial_parse import salvage
-from serving.store.store import StoreAway, StoredLead
-from serving.web.field_errors import wrong
-from serving.web.problems import Problem, away, not_found, not_json, of_validation, wrong_fields
+from serving.store.store import StoredLead, StoreUnavailable
+from serving.web.field_errors import field_error
+from serving.web.problems import (
+    Problem,
+    from_validation_error,
+    invalid_fields,
+    not_found,
+    not_json,
+    store_unavailable,
+)
 
-Stored = Callable[[Sequence[str]], Mapping[str, StoredLead]]
-"""What was sent of leads before, by id. Raises StoreAway."""
+StoredLeadReader = Callable[[Sequence[str]], Mapping[str, StoredLead]]
+"""What was sent of leads before, by id. Raises StoreUnavailable."""
 
 
 @dataclass(frozen=True)
-class Batch:
+class ParsedBatch:
     """The leads of a batch that can be scored, and by its place the problem of each that cannot."""
 
-    leads: Leads
+    leads: BatchLeads
     problems: Mapping[int, Problem]
 
     @property
@@ -35,96 +49,120 @@ class Batch:
         return len(self.leads) + len(self.problems)
 
 
-def read_batch(raw: bytes, how: Reading, now: int | None, stored: Stored, as_of: int | None = None) -> Batch:
+def read_batch(
+    raw: bytes,
+    schema: AttributeSchema,
+    now: int | None,
+    read_stored: StoredLeadReader,
+    as_of: int | None = None,
+) -> ParsedBatch:
     """The leads of a batch. Raises Problem (400, 422) where the body as a whole is not valid.
 
     `now` (ms UTC) for a live score, None for a replay `as_of` a moment; `stored` gives what was sent
     before.
     """
     try:
-        leads = quick_batch(raw, how, now)
+        leads = parse_columns(raw, schema, now)
         if as_of is None or not ((as_of < leads.created) & (leads.created != NEVER)).any():
-            return Batch(leads, {})
-    except NotPlain:
+            return ParsedBatch(leads, {})
+    except Unsupported:
         pass
-    return _careful(_items(raw), how, now, stored, as_of)
+    return _read_row_by_row(_parse_items(raw), schema, now, read_stored, as_of)
 
 
-def _items(raw: bytes) -> list[Any]:
+def _parse_items(raw: bytes) -> list[Any]:
     """The leads as they were sent; what is wrong with the body as a whole is raised."""
     try:
-        told = orjson.loads(raw)
+        parsed = orjson.loads(raw)
     except orjson.JSONDecodeError:
         raise not_json() from None
-    leads = told.get("leads") if isinstance(told, dict) and len(told) == 1 else None
-    if isinstance(leads, list) and 0 < len(leads) <= bodies.BATCH_MOST:
+    leads = parsed.get("leads") if isinstance(parsed, dict) and len(parsed) == 1 else None
+    if isinstance(leads, list) and 0 < len(leads) <= bodies.MAX_BATCH:
         return leads
     try:
-        bodies.Batch.model_validate_json(raw)
+        bodies.BatchIn.model_validate_json(raw)
     except ValidationError as error:
-        raise of_validation(error, model=bodies.Batch) from None
+        raise from_validation_error(error, model=bodies.BatchIn) from None
     raise not_json()
 
 
-def _careful(items: Sequence[Any], how: Reading, now: int | None, stored: Stored, as_of: int | None) -> Batch:
-    read = [_lead(item, f"body.leads[{i}]", how, now) for i, item in enumerate(items)]
-    before = _before([lead for lead in read if not isinstance(lead, Problem)], stored)
-    told = [_there(_told(lead, i, how, now, before), as_of) for i, lead in enumerate(read)]
-    problems = {i: each for i, each in enumerate(told) if isinstance(each, Problem)}
-    return Batch(by_column([each for each in told if isinstance(each, Told)], how), problems)
+def _read_row_by_row(
+    items: Sequence[Any],
+    schema: AttributeSchema,
+    now: int | None,
+    read_stored: StoredLeadReader,
+    as_of: int | None,
+) -> ParsedBatch:
+    read = [_parse_lead(item, f"body.leads[{i}]", schema, now) for i, item in enumerate(items)]
+    stored_leads = _read_stored_leads([lead for lead in read if not isinstance(lead, Problem)], read_stored)
+    results = [
+        _check_moment(_build_facts(lead, i, schema, now, stored_leads), as_of) for i, lead in enumerate(read)
+    ]
+    problems = {i: result for i, result in enumerate(results) if isinstance(result, Problem)}
+    return ParsedBatch(
+        from_facts([result for result in results if isinstance(result, LeadFacts)], schema), problems
+    )
 
 
-def _there(told: Told | Problem, as_of: int | None) -> Told | Problem:
+def _check_moment(result: LeadFacts | Problem, as_of: int | None) -> LeadFacts | Problem:
     """A lead that was there at the moment that is asked for."""
     try:
-        if isinstance(told, Told):
-            check_there(told.created, as_of)
-        return told
+        if isinstance(result, LeadFacts):
+            check_as_of(result.created, as_of)
+        return result
     except Problem as problem:
         return problem
 
 
-def _lead(item: object, where: str, how: Reading, now: int | None) -> bodies.Lead | Problem:
+def _parse_lead(item: object, path: str, schema: AttributeSchema, now: int | None) -> bodies.Lead | Problem:
     try:
         return bodies.Lead.model_validate_json(orjson.dumps(item))
     except orjson.JSONEncodeError:
-        return _too_deep(item, where)
+        return _nesting_problem(item, path)
     except ValidationError as error:
-        problem = of_validation(error, where, bodies.Lead)
+        problem = from_validation_error(error, path, bodies.Lead)
         if problem.status == 400:
-            return _too_deep(item, where)
-        return problem.beside(wrong_values(salvage(bodies.Lead, item), how, now, where))
+            return _nesting_problem(item, path)
+        return problem.with_errors(find_value_errors(salvage(bodies.Lead, item), schema, now, path))
 
 
-def _too_deep(item: object, where: str) -> Problem:
+def _nesting_problem(item: object, path: str) -> Problem:
     """What could be read once and now cannot is nested too deeply for the careful reader."""
-    return wrong_fields([wrong(where, item, "a value that is not nested so deeply")])
+    return invalid_fields([field_error(path, item, "a value that is not nested so deeply")])
 
 
-def _before(leads: Sequence[bodies.Lead], stored: Stored) -> Mapping[str, StoredLead] | Problem:
+def _read_stored_leads(
+    leads: Sequence[bodies.Lead], read_stored: StoredLeadReader
+) -> Mapping[str, StoredLead] | Problem:
     """What was sent before of the leads that come with their id alone."""
-    wanted = list({lead.lead_id for lead in leads if lead.by_id_alone})
+    wanted = list({lead.lead_id for lead in leads if lead.is_id_only})
     try:
-        return stored(wanted) if wanted else {}
-    except StoreAway as problem:
-        return away("The store is away, so what was sent of this lead cannot be read.", problem.retry_after)
+        return read_stored(wanted) if wanted else {}
+    except StoreUnavailable as problem:
+        return store_unavailable(
+            "The store is away, so what was sent of this lead cannot be read.", problem.retry_after
+        )
 
 
-def _told(
+def _build_facts(
     lead: bodies.Lead | Problem,
-    place: int,
-    how: Reading,
+    index: int,
+    schema: AttributeSchema,
     now: int | None,
-    before: Mapping[str, StoredLead] | Problem,
-) -> Told | Problem:
+    stored_leads: Mapping[str, StoredLead] | Problem,
+) -> LeadFacts | Problem:
     if isinstance(lead, Problem):
         return lead
     try:
-        if not lead.by_id_alone:
-            return told_by(lead, how, now, f"body.leads[{place}]")
-        if isinstance(before, Problem):
-            return before
-        found = before.get(lead.lead_id)
-        return told_before(found, how, now) if found else not_found("Nothing was sent of this lead.")
+        if not lead.is_id_only:
+            return facts_from_body(lead, schema, now, f"body.leads[{index}]")
+        if isinstance(stored_leads, Problem):
+            return stored_leads
+        stored_lead = stored_leads.get(lead.lead_id)
+        return (
+            facts_from_store(stored_lead, schema, now)
+            if stored_lead
+            else not_found("Nothing was sent of this lead.")
+        )
     except Problem as problem:
         return problem

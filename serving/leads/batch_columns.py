@@ -8,18 +8,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from features.clock import NEVER
-from features.columns import Bools, Column, Ints, missing, take, texts
+from features.columns import Bools, Column, Ints, encode_texts, is_missing, take
 from features.crm_data import Activities, Changes, Crm, Outcomes
 from features.many_leads import Histories, ManyLeads
-from serving.leads.lead_facts import Reading, Told
-from serving.web.field_errors import wrong
-from serving.web.problems import wrong_fields
+from serving.leads.lead_facts import AttributeSchema, LeadFacts
+from serving.web.field_errors import field_error
+from serving.web.problems import invalid_fields
 
-TYPES_MOST = 32_767
+MAX_TYPES = 32_767
 
 
 @dataclass(frozen=True)
-class Leads:
+class BatchLeads:
     """What is known of n leads. `created` is ms UTC (NEVER: not dated), `attributes` and `changes` are
     by column; the `lead` of an activity is its row, or n + its row for what colleagues did."""
 
@@ -29,7 +29,7 @@ class Leads:
     changes: Mapping[str, Changes]
     activities: Activities
     ignored: Sequence[tuple[str, ...]]
-    strange: Sequence[tuple[str, ...]]
+    unknown_types: Sequence[tuple[str, ...]]
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -61,60 +61,65 @@ class Leads:
         )
 
 
-def known(view: ManyLeads, how: Reading) -> dict[str, Bools]:
+def answered_roles(view: ManyLeads, schema: AttributeSchema) -> dict[str, Bools]:
     """By role (budget, authority, need, timing), of which leads there is an answer."""
     return {
-        role: ~missing(view.text(c) if how.columns[c] == "category" else view.number(c))
-        for role, c in how.roles.items()
+        role: ~is_missing(view.text(c) if schema.columns[c] == "category" else view.number(c))
+        for role, c in schema.roles.items()
     }
 
 
-def by_column(told: Sequence[Told], how: Reading) -> Leads:
+def from_facts(facts: Sequence[LeadFacts], schema: AttributeSchema) -> BatchLeads:
     """Leads that were told one by one, as columns."""
-    n = len(told)
-    events = [(i, *e) for i, lead in enumerate(told) for e in lead.events]
-    others = [(n + i, *e) for i, lead in enumerate(told) for e in lead.others]
-    changes = [(i, *c) for i, lead in enumerate(told) for c in lead.changes]
-    return Leads(
-        [lead.lead_id for lead in told],
-        np.array([lead.created for lead in told], dtype=np.int64),
-        {c: column([lead.attributes.get(c) for lead in told], kind) for c, kind in how.columns.items()},
-        _histories(changes, how),
-        _activities([*events, *others]),
-        [lead.ignored for lead in told],
-        [lead.strange for lead in told],
+    n = len(facts)
+    events = [(i, *e) for i, lead in enumerate(facts) for e in lead.events]
+    others = [(n + i, *e) for i, lead in enumerate(facts) for e in lead.others]
+    changes = [(i, *c) for i, lead in enumerate(facts) for c in lead.changes]
+    return BatchLeads(
+        [lead.lead_id for lead in facts],
+        np.array([lead.created for lead in facts], dtype=np.int64),
+        {
+            c: build_column([lead.attributes.get(c) for lead in facts], kind)
+            for c, kind in schema.columns.items()
+        },
+        _build_histories(changes, schema),
+        _build_activities([*events, *others]),
+        [lead.ignored for lead in facts],
+        [lead.unknown_types for lead in facts],
     )
 
 
-def column(values: Sequence[str | float | None], kind: str) -> Column:
+def build_column(values: Sequence[str | float | None], kind: str) -> Column:
     """Plain values as a column of texts or numbers."""
     if kind == "category":
-        return texts(list(values))  # type: ignore[arg-type]
+        return encode_texts(list(values))  # type: ignore[arg-type]
     return np.array([np.nan if v is None else v for v in values], dtype=np.float64)
 
 
-def _histories(changes: Sequence[tuple[int, str, int, object]], how: Reading) -> dict[str, Changes]:
+def _build_histories(
+    changes: Sequence[tuple[int, str, int, object]], schema: AttributeSchema
+) -> dict[str, Changes]:
     by_name: dict[str, list[tuple[int, str, int, object]]] = {}
     for change in changes:
         by_name.setdefault(change[1], []).append(change)
-    return {name: _history(rows, how.columns[name]) for name, rows in by_name.items()}
+    return {name: _build_history(rows, schema.columns[name]) for name, rows in by_name.items()}
 
 
-def _history(rows: Sequence[tuple[int, str, int, object]], kind: str) -> Changes:
-    lead, _, at, value = zip(*rows, strict=True)
-    return Changes(np.array(lead, dtype=np.int32), np.array(at, dtype=np.int64), column(value, kind))
+def _build_history(rows: Sequence[tuple[int, str, int, object]], kind: str) -> Changes:
+    lead, _, times, value = zip(*rows, strict=True)
+    return Changes(np.array(lead, dtype=np.int32), np.array(times, dtype=np.int64), build_column(value, kind))
 
 
-def _activities(rows: Sequence[tuple[int, str, int, float]]) -> Activities:
-    lead, kind, at, value = zip(*rows, strict=True) if rows else ((), (), (), ())
-    told = texts(list(kind))
-    if len(told.categories) > TYPES_MOST:
-        allowed = f"at most {TYPES_MOST:,} different types of activity in one batch"
-        raise wrong_fields([wrong("body.leads", len(told.categories), allowed)])
+def _build_activities(rows: Sequence[tuple[int, str, int, float]]) -> Activities:
+    lead, kind, times, value = zip(*rows, strict=True) if rows else ((), (), (), ())
+    type_column = encode_texts(list(kind))
+    if len(type_column.categories) > MAX_TYPES:
+        allowed = f"at most {MAX_TYPES:,} different types of activity in one batch"
+        raise invalid_fields([field_error("body.leads", len(type_column.categories), allowed)])
     return Activities(
         np.array(lead, dtype=np.int32),
-        told.codes.astype(np.int16),
-        np.array(at, dtype=np.int64),
+        type_column.codes.astype(np.int16),
+        np.array(times, dtype=np.int64),
         np.array(value, dtype=np.float64),
-        told.categories,
+        type_column.categories,
     )

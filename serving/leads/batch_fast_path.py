@@ -21,157 +21,163 @@ from features.clock import NEVER
 from features.columns import Column, Floats, Ints
 from features.crm_data import Activities
 from serving.leads import bodies
-from serving.leads.batch_columns import Leads, column
-from serving.leads.field_types import ATTRIBUTES_MOST, MOST, WORDS_MOST, YEARS
-from serving.leads.lead_facts import CLOCKS_DIFFER_MS, Reading
-from serving.leads.values import number_of, text_of
+from serving.leads.batch_columns import BatchLeads, build_column
+from serving.leads.field_types import MAX_ATTRIBUTES, MAX_NUMBER, MAX_TEXT_LENGTH, YEARS
+from serving.leads.lead_facts import CLOCKS_DIFFER_MS, AttributeSchema
+from serving.leads.values import parse_number, parse_text
 
-_LEAD = frozenset(bodies.Lead.model_fields)
-_NAMED = re.compile(r"[^\x00-\x1f\x7f]{1,200}")
-_TIME = rf"^{YEARS}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{{1,6}})?(Z|[+-]\d\d:\d\d)$"
+_LEAD_KEYS = frozenset(bodies.Lead.model_fields)
+_NAME_PATTERN = re.compile(r"[^\x00-\x1f\x7f]{1,200}")
+_TIME_PATTERN = rf"^{YEARS}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{{1,6}})?(Z|[+-]\d\d:\d\d)$"
 
 
-class NotPlain(Exception):
+class Unsupported(Exception):
     """Something in the batch is not plainly right."""
 
 
-def quick_batch(raw: bytes, how: Reading, now: int | None) -> Leads:
+def parse_columns(raw: bytes, schema: AttributeSchema, now: int | None) -> BatchLeads:
     """The leads of a batch. Raises NotPlain where a lead needs the careful way."""
     try:
-        return _leads(_told(raw), how, now)
+        return _build_leads(_parse(raw), schema, now)
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, pa.ArrowException):
-        raise NotPlain from None
+        raise Unsupported from None
 
 
-def _told(raw: bytes) -> list[dict[str, Any]]:
+def _parse(raw: bytes) -> list[dict[str, Any]]:
     body = orjson.loads(raw)
     leads: list[dict[str, Any]] = body["leads"]
-    _need(body.keys() == {"leads"} and 0 < len(leads) <= bodies.BATCH_MOST)
+    _require(body.keys() == {"leads"} and 0 < len(leads) <= bodies.MAX_BATCH)
     for lead in leads:
-        _need(lead.keys() <= _LEAD and len(lead) > 1 and lead.get("changes", []) == [])
+        _require(lead.keys() <= _LEAD_KEYS and len(lead) > 1 and lead.get("changes", []) == [])
     return leads
 
 
-def _leads(told: list[dict[str, Any]], how: Reading, now: int | None) -> Leads:
-    ids = [lead["lead_id"] for lead in told]
-    _need(all(map(_NAMED.fullmatch, ids)))
-    own = _listed(told, "activities")
-    others = _listed(told, "colleagues_activities")
-    events = _activities(own + others, now)
-    created = _created(told, now)
-    first = np.full(2 * len(told), NEVER)
-    np.minimum.at(first, events.lead, events.at)
-    first = first[: len(told)]  # what colleagues did does not tell when this lead came
-    columns, ignored = _columns([lead.get("attributes", _NONE) for lead in told], how)
-    came = np.where(created == NEVER, first, created)
-    return Leads(ids, came, columns, {}, events, ignored, _strange(events, how, len(told)))
+def _build_leads(rows: list[dict[str, Any]], schema: AttributeSchema, now: int | None) -> BatchLeads:
+    ids = [lead["lead_id"] for lead in rows]
+    _require(all(map(_NAME_PATTERN.fullmatch, ids)))
+    activities = _get_lists(rows, "activities")
+    others = _get_lists(rows, "colleagues_activities")
+    events = _build_activities(activities + others, now)
+    created = _parse_created(rows, now)
+    first = np.full(2 * len(rows), NEVER)
+    np.minimum.at(first, events.lead, events.time_ms)
+    first = first[: len(rows)]  # what colleagues did does not tell when this lead came
+    columns, ignored = _build_columns([lead.get("attributes", _EMPTY) for lead in rows], schema)
+    created_or_first = np.where(created == NEVER, first, created)
+    return BatchLeads(
+        ids, created_or_first, columns, {}, events, ignored, _find_unknown_types(events, schema, len(rows))
+    )
 
 
-def _strange(events: Activities, how: Reading, count: int) -> list[tuple[str, ...]]:
+def _find_unknown_types(events: Activities, schema: AttributeSchema, count: int) -> list[tuple[str, ...]]:
     """Of each lead the types of activity that no feature names."""
-    told: list[tuple[str, ...]] = [()] * count
-    for kind in how.strange(events.types):
-        done = events.lead[events.type == events.types.index(kind)] % count
-        for lead in np.unique(done).tolist():
-            told[lead] += (kind,)
-    return told
+    unknown: list[tuple[str, ...]] = [()] * count
+    for kind in schema.find_unknown_types(events.types):
+        lead_rows = events.lead[events.type == events.types.index(kind)] % count
+        for lead in np.unique(lead_rows).tolist():
+            unknown[lead] += (kind,)
+    return unknown
 
 
-_NONE: Mapping[str, Any] = {}
-_NUMBERS = frozenset({int, float, type(None)})
+_EMPTY: Mapping[str, Any] = {}
+_NUMBER_TYPES = frozenset({int, float, type(None)})
 
 
-def _listed(told: Sequence[Mapping[str, Any]], key: str) -> list[list[dict[str, Any]]]:
-    found = [lead.get(key, []) for lead in told]
-    _need(all(type(each) is list and len(each) <= bodies.ACTIVITIES_MOST for each in found))
-    return found
+def _get_lists(rows: Sequence[Mapping[str, Any]], key: str) -> list[list[dict[str, Any]]]:
+    lists = [lead.get(key, []) for lead in rows]
+    _require(all(type(items) is list and len(items) <= bodies.MAX_ACTIVITIES for items in lists))
+    return lists
 
 
-def _activities(told: Sequence[list[dict[str, Any]]], now: int | None) -> Activities:
-    every = list(chain.from_iterable(told))
-    lead = np.repeat(np.arange(len(told), dtype=np.int32), [len(each) for each in told])
-    kinds, at = [a["type"] for a in every], [a["at"] for a in every]
-    given = [a["value"] for a in every if "value" in a]
-    _need(sum(map(len, every)) == len(kinds) + len(at) + len(given))  # and no other key
-    values = given if len(given) == len(every) else [a.get("value") for a in every]
-    place = {kind: code for code, kind in enumerate(dict.fromkeys(kinds))}
-    _need(all(map(_NAMED.fullmatch, place)))
-    codes = np.fromiter(map(place.__getitem__, kinds), np.int16, len(kinds))
-    return Activities(lead, codes, _times(at, now), _numbers(values), tuple(place))
+def _build_activities(lists: Sequence[list[dict[str, Any]]], now: int | None) -> Activities:
+    activities = list(chain.from_iterable(lists))
+    lead = np.repeat(np.arange(len(lists), dtype=np.int32), [len(items) for items in lists])
+    kinds, times = [a["type"] for a in activities], [a["at"] for a in activities]
+    present_values = [a["value"] for a in activities if "value" in a]
+    _require(sum(map(len, activities)) == len(kinds) + len(times) + len(present_values))  # and no other key
+    values = (
+        present_values if len(present_values) == len(activities) else [a.get("value") for a in activities]
+    )
+    code_by_type = {kind: code for code, kind in enumerate(dict.fromkeys(kinds))}
+    _require(all(map(_NAME_PATTERN.fullmatch, code_by_type)))
+    codes = np.fromiter(map(code_by_type.__getitem__, kinds), np.int16, len(kinds))
+    return Activities(lead, codes, _parse_times(times, now), _parse_numbers(values), tuple(code_by_type))
 
 
-def _times(told: list[str], now: int | None) -> Ints:
-    texts = pa.array(told, pa.string())
-    _need(pc.all(pc.match_substring_regex(texts, _TIME), min_count=0).as_py())
-    at = texts.cast(pa.timestamp("us", "UTC")).cast(pa.int64()).to_numpy() // 1000
-    return _until(at, now)
+def _parse_times(values: list[str], now: int | None) -> Ints:
+    texts = pa.array(values, pa.string())
+    _require(pc.all(pc.match_substring_regex(texts, _TIME_PATTERN), min_count=0).as_py())
+    times_ms = texts.cast(pa.timestamp("us", "UTC")).cast(pa.int64()).to_numpy() // 1000
+    return _limit_to_now(times_ms, now)
 
 
-def _until(at: Ints, now: int | None) -> Ints:
+def _limit_to_now(times_ms: Ints, now: int | None) -> Ints:
     if now is None:
-        return at
-    _need(not len(at) or at.max() <= now + CLOCKS_DIFFER_MS)
-    return np.minimum(at, now)
+        return times_ms
+    _require(not len(times_ms) or times_ms.max() <= now + CLOCKS_DIFFER_MS)
+    return np.minimum(times_ms, now)
 
 
-def _created(told: Sequence[Mapping[str, Any]], now: int | None) -> Ints:
-    given = [lead.get("created_at") for lead in told]
-    there = np.array([text is not None for text in given])
-    at = np.full(len(given), NEVER)
-    at[there] = _times([text for text in given if text is not None], now)
-    return at
+def _parse_created(rows: Sequence[Mapping[str, Any]], now: int | None) -> Ints:
+    texts = [lead.get("created_at") for lead in rows]
+    is_present = np.array([text is not None for text in texts])
+    times_ms = np.full(len(texts), NEVER)
+    times_ms[is_present] = _parse_times([text for text in texts if text is not None], now)
+    return times_ms
 
 
-def _numbers(told: list[float | None]) -> Floats:
-    _need({*map(type, told)} <= _NUMBERS)  # Arrow would take true for 1
-    values = np.asarray(pa.array(told, pa.float64()).to_numpy(zero_copy_only=False), np.float64)
-    _need(not len(values) or not (np.abs(values) > MOST).any())
+def _parse_numbers(numbers: list[float | None]) -> Floats:
+    _require({*map(type, numbers)} <= _NUMBER_TYPES)  # Arrow would take true for 1
+    values = np.asarray(pa.array(numbers, pa.float64()).to_numpy(zero_copy_only=False), np.float64)
+    _require(not len(values) or not (np.abs(values) > MAX_NUMBER).any())
     return values
 
 
-def _columns(
-    attributes: Sequence[Mapping[str, Any]], how: Reading
+def _build_columns(
+    attributes: Sequence[Mapping[str, Any]], schema: AttributeSchema
 ) -> tuple[dict[str, Column], list[tuple[str, ...]]]:
     """The known attributes by column, and of each lead those that no feature is made of."""
-    found: dict[str, list[Any]] = {name: [None] * len(attributes) for name in how.columns}
-    left: list[tuple[str, ...]] = [()] * len(attributes)
-    read = {name: _reader(kind, how) for name, kind in how.columns.items()}
-    for row, each in enumerate(attributes):
-        _need(len(each) <= ATTRIBUTES_MOST)
-        for name, value in each.items():
-            if name in found:
-                found[name][row] = read[name](value)
+    values_by_column: dict[str, list[Any]] = {name: [None] * len(attributes) for name in schema.columns}
+    ignored: list[tuple[str, ...]] = [()] * len(attributes)
+    readers = {name: _make_reader(kind, schema) for name, kind in schema.columns.items()}
+    for row, lead_attributes in enumerate(attributes):
+        _require(len(lead_attributes) <= MAX_ATTRIBUTES)
+        for name, value in lead_attributes.items():
+            if name in values_by_column:
+                values_by_column[name][row] = readers[name](value)
             else:
-                _need(_plain(value) and _NAMED.fullmatch(name))
-                left[row] += (name,)
-    return {name: column(values, how.columns[name]) for name, values in found.items()}, left
+                _require(_is_plain(value) and _NAME_PATTERN.fullmatch(name))
+                ignored[row] += (name,)
+    return {
+        name: build_column(values, schema.columns[name]) for name, values in values_by_column.items()
+    }, ignored
 
 
-def _reader(kind: str, how: Reading) -> Callable[[Any], Any]:
+def _make_reader(kind: str, schema: AttributeSchema) -> Callable[[Any], Any]:
     """Reads the values of a column; texts that many leads share are looked at once."""
-    of, known = {"category": text_of, "number": number_of}[kind], dict[str, Any]()
+    parse_value, cache = {"category": parse_text, "number": parse_number}[kind], dict[str, Any]()
 
     def read(value: Any) -> Any:
-        if type(value) is str and value in known:
-            return known[value]
-        _need(_plain(value))
-        told = of(value, how.missing)
+        if type(value) is str and value in cache:
+            return cache[value]
+        _require(_is_plain(value))
+        parsed = parse_value(value, schema.missing)
         if type(value) is str:
-            known[value] = told
-        return told
+            cache[value] = parsed
+        return parsed
 
     return read
 
 
-def _plain(value: object) -> bool:
+def _is_plain(value: object) -> bool:
     kind = type(value)
     if kind is str:
-        return len(value) <= WORDS_MOST and "\x00" not in value  # type: ignore[arg-type,operator]
+        return len(value) <= MAX_TEXT_LENGTH and "\x00" not in value  # type: ignore[arg-type,operator]
     if kind is int or kind is float:
-        return -MOST <= value <= MOST  # type: ignore[operator]
+        return -MAX_NUMBER <= value <= MAX_NUMBER  # type: ignore[operator]
     return value is None or kind is bool
 
 
-def _need(holds: object) -> None:
+def _require(holds: object) -> None:
     if not holds:
-        raise NotPlain
+        raise Unsupported

@@ -19,17 +19,19 @@ from serving.web.field_errors import TIME
 
 FROM_YEAR, TO_YEAR, YEARS = 1900, 2199, r"(19|2[01])\d\d"
 """The years of all times. Others come from an empty date of some system (0001-01-01, 9999-12-31)."""
-MOST = 1e15
+MAX_NUMBER = 1e15
 """No number may be further from 0."""
-WORDS_MOST, ATTRIBUTES_MOST, NUMBER_MOST = 4_000, 1_000, 200
+MAX_TEXT_LENGTH, MAX_ATTRIBUTES, MAX_NUMBER_LENGTH = 4_000, 1_000, 200
 
 Identifier = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
 """An id of the sender's; no control characters."""
 Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
-Words = Annotated[str, Field(max_length=WORDS_MOST, pattern=r"^[^\x00]*$")]
-Said = Annotated[str, Field(min_length=1, max_length=WORDS_MOST, pattern=r"^[^\x00]*[^\x00\s][^\x00]*$")]
+LongText = Annotated[str, Field(max_length=MAX_TEXT_LENGTH, pattern=r"^[^\x00]*$")]
+NonEmptyText = Annotated[
+    str, Field(min_length=1, max_length=MAX_TEXT_LENGTH, pattern=r"^[^\x00]*[^\x00\s][^\x00]*$")
+]
 """Words that must say something."""
-_Plain = Annotated[float, Field(ge=-MOST, le=MOST, allow_inf_nan=False)]
+_FiniteNumber = Annotated[float, Field(ge=-MAX_NUMBER, le=MAX_NUMBER, allow_inf_nan=False)]
 
 
 class _NumberOrText:
@@ -38,16 +40,16 @@ class _NumberOrText:
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
     ) -> core_schema.CoreSchema:
-        form = core_schema.str_schema(pattern=f"^({NUMBER})$", max_length=NUMBER_MOST, strict=True)
+        form = core_schema.str_schema(pattern=f"^({NUMBER})$", max_length=MAX_NUMBER_LENGTH, strict=True)
         text = core_schema.no_info_after_validator_function(number, form)
         return core_schema.custom_error_schema(
             core_schema.union_schema([handler(source), text], mode="left_to_right"),
             "number",
-            custom_error_message=f'a number from -{MOST:g} to {MOST:g}, or a text of one such as "1,200"',
+            custom_error_message=f'a number from -{MAX_NUMBER:g} to {MAX_NUMBER:g}, or a text of one such as "1,200"',
         )
 
 
-Number = Annotated[_Plain, _NumberOrText()]
+Number = Annotated[_FiniteNumber, _NumberOrText()]
 """A number; the text of one is read as it."""
 
 
@@ -60,22 +62,22 @@ class _OneError:
         return core_schema.custom_error_schema(
             handler(source),
             "plain_value",
-            custom_error_message=f"a text of at most {WORDS_MOST:,} characters without NUL, a number from "
-            f"-{MOST:g} to {MOST:g}, true, false or null",
+            custom_error_message=f"a text of at most {MAX_TEXT_LENGTH:,} characters without NUL, a number from "
+            f"-{MAX_NUMBER:g} to {MAX_NUMBER:g}, true, false or null",
         )
 
 
-Value = Annotated[Words | _Plain | bool | None, _OneError()]
+AttributeValue = Annotated[LongText | _FiniteNumber | bool | None, _OneError()]
 """A value of an attribute; null: it is not known (any more)."""
-Attributes = Annotated[dict[Name, Value], Field(max_length=ATTRIBUTES_MOST)]
+Attributes = Annotated[dict[Name, AttributeValue], Field(max_length=MAX_ATTRIBUTES)]
 
 
-def _whole(told: object) -> object:
+def _to_whole_number(value: object) -> object:
     """1.0 is a whole number to JSON, and some senders know no other."""
-    return int(told) if isinstance(told, float) and told.is_integer() else told
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-Whole = Annotated[int, BeforeValidator(_whole)]
+WholeNumber = Annotated[int, BeforeValidator(_to_whole_number)]
 
 
 class _DateFirst:

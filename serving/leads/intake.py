@@ -15,134 +15,138 @@ from pydantic import Field, TypeAdapter, ValidationError
 from features.clock import now_ms
 from features.settings import CrmSettings
 from serving.leads import bodies
-from serving.leads.lead_facts import Reading, ignored
-from serving.leads.overrides import Said
+from serving.leads.lead_facts import AttributeSchema, find_ignored
+from serving.leads.overrides import OverrideMirror
 from serving.leads.partial_parse import salvaged
-from serving.leads.to_records import in_future, record_of
+from serving.leads.to_records import find_future_times, to_record
 from serving.observability.prometheus import Metrics
-from serving.store.records import Kind, Outcome, Record, Refused
-from serving.store.store import Store, StoreAway
-from serving.web.field_errors import Wrong, wrong
-from serving.web.problems import away, conflict, of_validation, wrong_fields
+from serving.store.records import InvalidRecord, Record, RecordKind, WriteOutcome
+from serving.store.store import Store, StoreUnavailable
+from serving.web.field_errors import FieldError, field_error
+from serving.web.problems import conflict, from_validation_error, invalid_fields, store_unavailable
 
-_SAID: Mapping[Outcome, str] = {"stored": "stored", "known": "already known"}
-LARGE = 65_536
+_OUTCOME_TEXTS: Mapping[WriteOutcome, str] = {"stored": "stored", "known": "already known"}
+MAX_INLINE_BYTES = 65_536
 """Bodies of more bytes are read beside the loop."""
 
 
-class Intake:
+class RecordIntake:
     """Takes in what is sent. `clock` gives ms UTC."""
 
     def __init__(
         self,
         crm: CrmSettings,
         store: Store,
-        said: Said,
+        overrides: OverrideMirror,
         metrics: Metrics,
         clock: Callable[[], int] = now_ms,
     ) -> None:
-        self._how, self._clock = Reading.of(crm), clock
-        self._store, self._said, self._metrics = store, said, metrics
+        self._schema, self._clock = AttributeSchema.from_settings(crm), clock
+        self._store, self._overrides, self._metrics = store, overrides, metrics
 
-    async def take(self, kind: Kind, raw: bytes) -> tuple[int, dict[str, Any]]:
+    async def accept(self, kind: RecordKind, raw: bytes) -> tuple[int, dict[str, Any]]:
         """Store one body or a list of them; the status and the answer, once it is on the disk.
 
         A list is checked as a whole before anything of it is stored. Raises Problem: 400, 409, 422, 503.
         """
         is_list = raw.lstrip()[:1] == b"["
-        if len(raw) > LARGE:  # the loop answers others meanwhile
-            sent, records, future = await asyncio.to_thread(self._begun, kind, raw, is_list)
+        if len(raw) > MAX_INLINE_BYTES:  # the loop answers others meanwhile
+            items, records, future = await asyncio.to_thread(self._prepare, kind, raw, is_list)
         else:
-            sent, records, future = self._begun(kind, raw, is_list)
-        outcomes = await self._stored(future)
+            items, records, future = self._prepare(kind, raw, is_list)
+        outcomes = await self._await_outcomes(future)
         for outcome, count in Counter(outcomes).items():
-            self._metrics.record(kind, outcome, count)
-        self._said.add(record for record, told in zip(records, outcomes, strict=True) if told == "stored")
+            self._metrics.count_records(kind, outcome, count)
+        self._overrides.add(
+            record for record, result in zip(records, outcomes, strict=True) if result == "stored"
+        )
         _check_conflicts(records, outcomes, is_list)
-        told = [
-            _told(record, outcome) | self._unused(each)
-            for record, outcome, each in zip(records, outcomes, sent, strict=True)
+        result = [
+            _acknowledge(record, outcome) | self._find_unused(item)
+            for record, outcome, item in zip(records, outcomes, items, strict=True)
         ]
         status = 201 if "stored" in outcomes else 200
-        return status, {"results": told} if is_list else told[0]
+        return status, {"results": result} if is_list else result[0]
 
-    def _parsed(self, kind: Kind, raw: bytes, is_list: bool) -> Sequence[bodies.Sent]:
+    def _parse(self, kind: RecordKind, raw: bytes, is_list: bool) -> Sequence[bodies.RecordIn]:
         """What was sent; all that is wrong with any of it is told at once."""
         try:
-            told = _adapter(kind, is_list).validate_json(raw)
+            parsed = _adapter(kind, is_list).validate_json(raw)
         except ValidationError as error:
-            problem = of_validation(error, model=bodies.SENT[kind])
-            told = salvaged(bodies.SENT[kind], raw)
-            raise problem.beside(self._wrong(kind, told, is_list)) from None
-        sent = told if is_list else [told]
-        if errors := self._wrong(kind, sent, is_list):
-            raise wrong_fields(errors)
-        return sent
+            problem = from_validation_error(error, model=bodies.RECORD_MODELS[kind])
+            parsed = salvaged(bodies.RECORD_MODELS[kind], raw)
+            raise problem.with_errors(self._find_errors(kind, parsed, is_list)) from None
+        items = parsed if is_list else [parsed]
+        if errors := self._find_errors(kind, items, is_list):
+            raise invalid_fields(errors)
+        return items
 
-    def _wrong(self, kind: Kind, sent: Sequence[bodies.Sent], is_list: bool) -> list[Wrong]:
+    def _find_errors(
+        self, kind: RecordKind, items: Sequence[bodies.RecordIn], is_list: bool
+    ) -> list[FieldError]:
         """Values that no later score could use, and times that have not come."""
-        now, errors = self._clock(), list[Wrong]()
-        for i, each in enumerate(sent):
+        now, errors = self._clock(), list[FieldError]()
+        for i, item in enumerate(items):
             path = f"body[{i}]" if is_list else "body"
-            errors += _wrong_values(each, self._how, path)
-            errors += in_future(kind, each, now, path)
+            errors += _find_value_errors(item, self._schema, path)
+            errors += find_future_times(kind, item, now, path)
         return errors
 
-    def _unused(self, sent: bodies.Sent) -> dict[str, tuple[str, ...]]:
+    def _find_unused(self, item: bodies.RecordIn) -> dict[str, tuple[str, ...]]:
         """The attributes that are not stored, and a type of activity that no feature names."""
-        if isinstance(sent, bodies.SentLead):
-            told = {"ignored_attributes": ignored(sent.attributes, self._how.columns)}
-        elif isinstance(sent, bodies.SentActivity):
-            told = {"unknown_activities": self._how.strange([sent.type])}
+        if isinstance(item, bodies.LeadIn):
+            unused = {"ignored_attributes": find_ignored(item.attributes, self._schema.columns)}
+        elif isinstance(item, bodies.ActivityIn):
+            unused = {"unknown_activities": self._schema.find_unknown_types([item.type])}
         else:
             return {}
-        return {name: each for name, each in told.items() if each}
+        return {name: names for name, names in unused.items() if names}
 
-    def _begun(
-        self, kind: Kind, raw: bytes, is_list: bool
-    ) -> tuple[Sequence[bodies.Sent], list[Record], Future[list[Outcome]]]:
+    def _prepare(
+        self, kind: RecordKind, raw: bytes, is_list: bool
+    ) -> tuple[Sequence[bodies.RecordIn], list[Record], Future[list[WriteOutcome]]]:
         """What was sent, checked and on its way to the disk."""
-        sent = self._parsed(kind, raw, is_list)
-        records = [record_of(kind, each, self._how.columns) for each in sent]
-        return sent, records, self._store.accept(records)
+        items = self._parse(kind, raw, is_list)
+        records = [to_record(kind, item, self._schema.columns) for item in items]
+        return items, records, self._store.add_records(records)
 
-    async def _stored(self, future: Future[list[Outcome]]) -> list[Outcome]:
+    async def _await_outcomes(self, future: Future[list[WriteOutcome]]) -> list[WriteOutcome]:
         try:
             return await asyncio.wrap_future(future)
-        except StoreAway as problem:
-            raise away(
+        except StoreUnavailable as problem:
+            raise store_unavailable(
                 "The store is away, so nothing was taken in. Send it again later.", problem.retry_after
             ) from None
-        except Refused as problem:
-            raise wrong_fields([Wrong("body", "a value", str(problem))]) from None
+        except InvalidRecord as problem:
+            raise invalid_fields([FieldError("body", "a value", str(problem))]) from None
 
 
 @cache
-def _adapter(kind: Kind, is_list: bool) -> TypeAdapter[Any]:
-    body = bodies.SENT[kind]
+def _adapter(kind: RecordKind, is_list: bool) -> TypeAdapter[Any]:
+    body = bodies.RECORD_MODELS[kind]
     if not is_list:
         return TypeAdapter(body)
-    return TypeAdapter(Annotated[list[body], Field(min_length=1, max_length=bodies.RECORDS_MOST)])  # type: ignore[valid-type,arg-type]
+    return TypeAdapter(Annotated[list[body], Field(min_length=1, max_length=bodies.MAX_RECORDS)])  # type: ignore[valid-type,arg-type]
 
 
-def _wrong_values(sent: bodies.Sent, how: Reading, path: str) -> list[Wrong]:
+def _find_value_errors(item: bodies.RecordIn, schema: AttributeSchema, path: str) -> list[FieldError]:
     """The values that their columns cannot take: no later score could use them."""
-    if isinstance(sent, bodies.SentLead):
-        return how.wrong(sent.attributes, f"{path}.attributes")
-    if isinstance(sent, bodies.SentHandover) and sent.hearing is not None:
+    if isinstance(item, bodies.LeadIn):
+        return schema.find_errors(item.attributes, f"{path}.attributes")
+    if isinstance(item, bodies.HandoverIn) and item.hearing is not None:
         return [
-            replace(wrong, path=f"{path}.hearing.{role}")
-            for role, told in sent.hearing
-            if role in how.roles
-            for wrong in how.wrong({how.roles[role]: told}, path)
+            replace(error, path=f"{path}.hearing.{role}")
+            for role, value in item.hearing
+            if role in schema.roles
+            for error in schema.find_errors({schema.roles[role]: value}, path)
         ]
     return []
 
 
-def _check_conflicts(records: Sequence[Record], outcomes: Sequence[Outcome], is_list: bool) -> None:
+def _check_conflicts(records: Sequence[Record], outcomes: Sequence[WriteOutcome], is_list: bool) -> None:
     """Raise the 409 where an id was sent before with other content; the others are stored."""
     errors = [
-        wrong(
+        field_error(
             f"body[{i}].id" if is_list else "body.id",
             record.key,
             "the content that was sent first, or a higher version",
@@ -160,5 +164,10 @@ def _check_conflicts(records: Sequence[Record], outcomes: Sequence[Outcome], is_
         )
 
 
-def _told(record: Record, outcome: Outcome) -> dict[str, Any]:
-    return {"id": record.key, "version": record.version, "lead_id": record.lead_id, "outcome": _SAID[outcome]}
+def _acknowledge(record: Record, outcome: WriteOutcome) -> dict[str, Any]:
+    return {
+        "id": record.key,
+        "version": record.version,
+        "lead_id": record.lead_id,
+        "outcome": _OUTCOME_TEXTS[outcome],
+    }

@@ -23,45 +23,45 @@ _ABSENT: Any = object()
 def salvaged(model: type[Model], raw: bytes) -> list[Model]:
     """What can be read of a body of one or a list, one for each; nothing where it is no JSON."""
     try:
-        told = orjson.loads(raw)
+        parsed = orjson.loads(raw)
     except orjson.JSONDecodeError:
         return []
-    return [salvage(model, each) for each in (told if isinstance(told, list) else [told])]
+    return [salvage(model, item) for item in (parsed if isinstance(parsed, list) else [parsed])]
 
 
-def salvage(model: type[Model], told: object) -> Model:
+def salvage(model: type[Model], value: object) -> Model:
     """What can be read of one object."""
-    there = told if isinstance(told, dict) else {}
+    fields = value if isinstance(value, dict) else {}
     return model.model_construct(
         **{
-            name: _read(model, name, field, there.get(name, _ABSENT))
+            name: _read(model, name, field, fields.get(name, _ABSENT))
             for name, field in model.model_fields.items()
         }
     )
 
 
-def _read(model: type[BaseModel], name: str, field: FieldInfo, told: object) -> Any:
+def _read(model: type[BaseModel], name: str, field: FieldInfo, raw: object) -> Any:
     inner, many = next(_models(field.annotation), None), _is_a(list, field.annotation)
-    if inner is not None and many and isinstance(told, list):
-        return [salvage(inner, each) for each in told]
-    if inner is not None and not many and isinstance(told, dict):
-        return salvage(inner, told)
-    if isinstance(told, dict) and _is_a(Mapping, field.annotation):
-        alone = (_alone(model, name, {key: each}) for key, each in told.items())
-        return {key: each for item in alone if item is not _ABSENT for key, each in item.items()}
-    if (value := _alone(model, name, told)) is not _ABSENT:
+    if inner is not None and many and isinstance(raw, list):
+        return [salvage(inner, element) for element in raw]
+    if inner is not None and not many and isinstance(raw, dict):
+        return salvage(inner, raw)
+    if isinstance(raw, dict) and _is_a(Mapping, field.annotation):
+        pieces = (_read_value(model, name, {key: element}) for key, element in raw.items())
+        return {key: element for item in pieces if item is not _ABSENT for key, element in item.items()}
+    if (value := _read_value(model, name, raw)) is not _ABSENT:
         return value
     if not field.is_required():
         return field.get_default(call_default_factory=True)
     return _LONG_PAST if AwareDatetime in _parts(field.annotation) else ""
 
 
-def _alone(model: type[BaseModel], name: str, told: object) -> Any:
+def _read_value(model: type[BaseModel], name: str, raw: object) -> Any:
     """A field that is right by itself; _ABSENT where it is not there, or wrong."""
-    if told is _ABSENT:
+    if raw is _ABSENT:
         return _ABSENT
     try:
-        return _adapter(model, name).validate_python(told)
+        return _adapter(model, name).validate_python(raw)
     except ValidationError:
         return _ABSENT
 
@@ -70,10 +70,10 @@ def _alone(model: type[BaseModel], name: str, told: object) -> Any:
 def _adapter(model: type[BaseModel], name: str) -> TypeAdapter[Any]:
     """Checks a field as its model does, but for what it says of several together."""
     field = model.model_fields[name]
-    whole: Any = field.annotation
+    full_type: Any = field.annotation
     if field.metadata:
-        whole = Annotated[(whole, *field.metadata)]
-    return TypeAdapter(whole, config=ConfigDict(strict=True))
+        full_type = Annotated[(full_type, *field.metadata)]
+    return TypeAdapter(full_type, config=ConfigDict(strict=True))
 
 
 def _is_a(kind: type, annotation: object) -> bool:

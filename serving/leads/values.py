@@ -6,35 +6,35 @@ import re
 from collections.abc import Collection
 from typing import TypeAlias
 
-from features.columns import plain_text
+from features.columns import to_text
 from features.numbers import NUMBER, number
 
-Plain: TypeAlias = str | float | int | bool | None
+JsonValue: TypeAlias = str | float | int | bool | None
 """A value of an attribute as JSON holds it."""
 
 _NUMBER = re.compile(NUMBER)
 
 
-def text_of(value: Plain, missing: Collection[str]) -> str | None:
+def parse_text(value: JsonValue, missing: Collection[str]) -> str | None:
     """A value as a text; None where it says nothing (`missing` are the words for that)."""
     if value is None:
         return None
-    told = (value if isinstance(value, str) else plain_text(value)).strip()
-    return None if not told or told in missing else told
+    text = (value if isinstance(value, str) else to_text(value)).strip()
+    return None if not text or text in missing else text
 
 
-def number_of(value: Plain, missing: Collection[str]) -> float | None:
+def parse_number(value: JsonValue, missing: Collection[str]) -> float | None:
     """A value as a number; None where it says nothing. '1,200' and '１２００' are 1200.
 
     Raises ValueError where it is no number.
     """
     if isinstance(value, bool):
         raise ValueError
-    told = text_of(value, missing)
-    if told is None:
+    text = parse_text(value, missing)
+    if text is None:
         return None
     if not isinstance(value, str):
         return float(value or 0)
-    if not _NUMBER.fullmatch(told):
+    if not _NUMBER.fullmatch(text):
         raise ValueError
-    return number(told)
+    return number(text)

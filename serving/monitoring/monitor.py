@@ -13,7 +13,7 @@ import numpy as np
 from sqlalchemy.engine import Connection, make_url
 
 from features.clock import NEVER, days_to_ms
-from features.columns import Column, texts
+from features.columns import Column, encode_texts
 from features.errors import HotleadError, OutsideError
 from features.settings import CrmSettings
 from scoring.decision.scorer import Scorer
@@ -21,19 +21,19 @@ from scoring.evaluation.monitoring import (
     THRESHOLDS,
     Advice,
     Performance,
-    Served,
-    advice,
-    performances,
+    ServedPredictions,
+    advise,
+    measure_performances,
 )
 from scoring.model.bundle import load_bundle
 from scoring.model.evidence import Evidence
 from scoring.model.model import Model, sigmoid
-from scoring.statistics.drift import Shift, stability
-from serving.leads.lead_facts import Reading, told_before
+from scoring.statistics.drift import Shift, measure_shifts
+from serving.leads.lead_facts import AttributeSchema, facts_from_store
 from serving.monitoring import queries as served_queries
-from serving.predictions.live_model import Watch
+from serving.predictions.live_model import ModelWatcher
 from serving.settings import ServiceSettings
-from serving.store.backends.base import StoreAway
+from serving.store.backends.base import StoreUnavailable
 from serving.store.rows import StoredLead
 from serving.store.store import Store
 from serving.store.tables import RECORDS
@@ -45,7 +45,7 @@ _TIE = 1e-6
 
 
 @dataclass(frozen=True)
-class Monitored:
+class MonitoringReport:
     """How what was served did, what is scored now, how old the data are (ms UTC; None: there are none), and
     the advice.
 
@@ -66,17 +66,19 @@ class Monitored:
     now: int
 
 
-class Close(NamedTuple):
+class DealClose(NamedTuple):
     """When a lead was first closed, and first won (ms UTC; NEVER)."""
 
     closed_at: int
     won_at: int
 
 
-_OPEN = Close(NEVER, NEVER)
+_OPEN = DealClose(NEVER, NEVER)
 
 
-def watched(settings: ServiceSettings, crm: CrmSettings, now: int, since: int | None = None) -> Monitored:
+def monitor_service(
+    settings: ServiceSettings, crm: CrmSettings, now: int, since: int | None = None
+) -> MonitoringReport:
     """What `hotlead monitor` tells. Raises OutsideError where there is no store, or it is away."""
     url = make_url(settings.store_url)
     if url.get_backend_name() == "sqlite" and not Path(url.database or "").exists():
@@ -84,64 +86,64 @@ def watched(settings: ServiceSettings, crm: CrmSettings, now: int, since: int | 
             f"There is no store at {settings.shown_store}. Start the service with `hotlead serve`, or "
             "say with HOTLEAD_STORE_URL or --out where it keeps its store."
         )
-    watch = Watch(crm, settings.bundles)
+    watch = ModelWatcher(crm, settings.bundles)
     watch.refresh()
     with closing(Store.open(settings.store_url, settings.spool)) as store:
         try:
-            return monitored(store, settings, crm, watch.in_use.scorer, now, since)
-        except StoreAway as problem:
+            return monitor_store(store, settings, crm, watch.live_model.scorer, now, since)
+        except StoreUnavailable as problem:
             raise OutsideError(
                 f"The store at {settings.shown_store} is away ({problem}). Nothing was judged: run this "
                 "again when it is back."
             ) from None
 
 
-def monitored(
+def monitor_store(
     store: Store,
     settings: ServiceSettings,
     crm: CrmSettings,
     scorer: Scorer,
     now: int,
     since: int | None = None,
-) -> Monitored:
-    """All of it as of now, of answers first given `since` a moment (None: of all). Raises StoreAway."""
-    model = None if scorer.judge is None else scorer.judge.model
-    closed = store.see(lambda at: _closed(at, now))
-    served = store.see(lambda at: _served(at, closed, now, since or 0, model))
-    found = [p for each in served for p in performances(each, crm.target.horizon_days, now)]
-    shifts, sampled = _shifts(store, settings, crm, scorer, closed, now)
-    by, fallbacks = store.see(lambda at: _shares(at, now))
+) -> MonitoringReport:
+    """All of it as of now, of answers first given `since` a moment (None: of all). Raises StoreUnavailable."""
+    model = None if scorer.calibrated_model is None else scorer.calibrated_model.model
+    closed = store.read(lambda connection: _read_closes(connection, now))
+    served = store.read(lambda connection: _read_served(connection, closed, now, since or 0, model))
+    results = [p for version in served for p in measure_performances(version, crm.target.horizon_days, now)]
+    shifts, sampled = _measure_shifts(store, settings, crm, scorer, closed, now)
+    decided_by, fallbacks = store.read(lambda connection: _count_decisions(connection, now))
     present = None if model is None else model.version
-    return Monitored(
-        advice(found, present, shifts),
+    return MonitoringReport(
+        advise(results, present, shifts),
         present,
-        found,
+        results,
         shifts,
         sampled,
-        by,
+        decided_by,
         fallbacks,
-        store.see(lambda at: _newest(at, now)),
+        store.read(lambda connection: _read_newest(connection, now)),
         None if model is None else model.about.get("trained_through"),
         THRESHOLDS,
         now,
     )
 
 
-def _closed(connection: Connection, now: int) -> dict[str, Close]:
-    rows = connection.execute(served_queries.closes(), {"now": now})
-    return {lead: Close(at, NEVER if won is None else won) for lead, at, won in rows}
+def _read_closes(connection: Connection, now: int) -> dict[str, DealClose]:
+    rows = connection.execute(served_queries.first_closes(), {"now": now})
+    return {lead: DealClose(closed_at, NEVER if won is None else won) for lead, closed_at, won in rows}
 
 
-def _served(
-    connection: Connection, closed: Mapping[str, Close], now: int, since: int, model: Model | None
-) -> list[Served]:
+def _read_served(
+    connection: Connection, closed: Mapping[str, DealClose], now: int, since: int, model: Model | None
+) -> list[ServedPredictions]:
     """By version of the model (the rules alone are one too), the most leads first; `model` is in use."""
     rows: dict[str, dict[str, tuple[Any, ...]]] = {}
-    asked = {"now": now, "since": since}
-    answers = connection.execute(served_queries.first_answers(), asked)
+    params = {"now": now, "since": since}
+    answers = connection.execute(served_queries.first_answers(), params)
     for lead, version, as_of, chance, score, points, stage, card, fired, never in answers:
         close = closed.get(lead, _OPEN)
-        told = (
+        figures = (
             as_of,
             np.nan if chance is None else chance,
             score + _TIE * points,
@@ -153,20 +155,20 @@ def _served(
             bool(fired),
             bool(never),
         )
-        rows.setdefault(version or RULES, {}).setdefault(lead, told)
-    found = [_columns(version, list(told.values()), model) for version, told in rows.items()]
-    return sorted(found, key=lambda each: (-len(each), each.version))
+        rows.setdefault(version or RULES, {}).setdefault(lead, figures)
+    versions = [_to_served(version, list(figures.values()), model) for version, figures in rows.items()]
+    return sorted(versions, key=lambda item: (-len(item), item.version))
 
 
-def _columns(version: str, rows: Sequence[tuple[Any, ...]], model: Model | None) -> Served:
+def _to_served(version: str, rows: Sequence[tuple[Any, ...]], model: Model | None) -> ServedPredictions:
     as_of, chance, score, hot, won_at, closed_at, card, *rated = zip(*rows, strict=True)
     cards = np.array(card, dtype=object)
     rules = np.full(len(rows), np.nan)
     if model is not None and model.points is not None and model.version == version:
-        points, fired, never = (np.array(each) for each in rated)
-        told = sigmoid(model.points.by_points(points, fired, never))
-        rules = np.where(cards == model.card.version, told, np.nan)
-    return Served(
+        points, fired, never = (np.array(column) for column in rated)
+        rules_chance = sigmoid(model.points.by_points(points, fired, never))
+        rules = np.where(cards == model.card.version, rules_chance, np.nan)
+    return ServedPredictions(
         version,
         np.array(as_of, dtype=np.int64),
         np.array(chance, dtype=np.float64),
@@ -179,59 +181,68 @@ def _columns(version: str, rows: Sequence[tuple[Any, ...]], model: Model | None)
     )
 
 
-def _shifts(
+def _measure_shifts(
     store: Store,
     settings: ServiceSettings,
     crm: CrmSettings,
     scorer: Scorer,
-    closed: Mapping[str, Close],
+    closed: Mapping[str, DealClose],
     now: int,
 ) -> tuple[dict[str, Shift], int]:
     """How features have shifted since the evidence, and at how many moments that was seen: those of the same
     ages as the evidence has, of the leads of the last days that were still open."""
-    evidence = _evidence(settings, scorer)
-    moments = [] if evidence is None else _moments(store, crm, closed, now)
+    evidence = _load_evidence(settings, scorer)
+    moments = [] if evidence is None else _comparable_moments(store, crm, closed, now)
     drawn = np.random.default_rng(0).permutation(len(moments))[:SAMPLE]
     wanted = [moments[i] for i in sorted(drawn.tolist())]
-    how, known = Reading.of(crm), store.leads([lead_id for lead_id, _ in wanted], now)
-    there = [(lead_id, moment) for lead_id, moment in wanted if lead_id in known]
-    if evidence is None or not there:
+    schema, stored_leads = (
+        AttributeSchema.from_settings(crm),
+        store.leads([lead_id for lead_id, _ in wanted], now),
+    )
+    compared = [(lead_id, moment) for lead_id, moment in wanted if lead_id in stored_leads]
+    if evidence is None or not compared:
         return {}, 0
-    told = scorer.table.attributes.values()
-    at_creation = {each.column for each in told if each.known != "history"}
+    attributes = scorer.table.attributes.values()
+    at_creation = {attribute.column for attribute in attributes if attribute.known != "history"}
     values = [
-        scorer.table.one(told_before(_from_creation(known[lead_id], at_creation), how, now).view(moment))
-        for lead_id, moment in there
+        scorer.table.compute_one(
+            facts_from_store(_backdate_first_values(stored_leads[lead_id], at_creation), schema, now).view(
+                moment
+            )
+        )
+        for lead_id, moment in compared
     ]
-    leads = len(set(evidence.lead.tolist())), len({lead_id for lead_id, _ in there})
-    return stability(evidence.features, _features(scorer, values), *leads), len(there)
+    leads = len(set(evidence.lead.tolist())), len({lead_id for lead_id, _ in compared})
+    return measure_shifts(evidence.features, _to_columns(scorer, values), *leads), len(compared)
 
 
-def _from_creation(stored: StoredLead, columns: Collection[str]) -> StoredLead:
+def _backdate_first_values(stored: StoredLead, columns: Collection[str]) -> StoredLead:
     """The lead with what was told first of some columns told at its creation: training, too, takes them as
     known then, though a CRM sends them when it has the time."""
-    changes, seen = [], set[str]()
-    for column, at, value in stored.changes:
-        first = column in columns and column not in seen
-        seen.add(column)
-        changes.append((column, min(at, stored.created - 1) if first else at, value))
+    changes, seen_columns = [], set[str]()
+    for column, time_ms, value in stored.changes:
+        first = column in columns and column not in seen_columns
+        seen_columns.add(column)
+        changes.append((column, min(time_ms, stored.created - 1) if first else time_ms, value))
     return replace(stored, changes=changes)
 
 
-def _evidence(settings: ServiceSettings, scorer: Scorer) -> Evidence | None:
+def _load_evidence(settings: ServiceSettings, scorer: Scorer) -> Evidence | None:
     """What the model in use was judged on; None where no model is in use, or it is just changing."""
     try:
-        bundle = None if scorer.judge is None else load_bundle(settings.bundles)
+        bundle = None if scorer.calibrated_model is None else load_bundle(settings.bundles)
     except HotleadError:
         return None
     return None if bundle is None else bundle.evidence
 
 
-def _moments(store: Store, crm: CrmSettings, closed: Mapping[str, Close], now: int) -> list[tuple[str, int]]:
+def _comparable_moments(
+    store: Store, crm: CrmSettings, closed: Mapping[str, DealClose], now: int
+) -> list[tuple[str, int]]:
     """Leads at the moments of the last days when they were open and had the age of a landmark."""
     start = now - days_to_ms(DAYS)
-    asked = {"now": now, "since": start - days_to_ms(max(crm.target.landmarks))}
-    new = store.see(lambda at: at.execute(served_queries.new_leads(), asked).all())
+    params = {"now": now, "since": start - days_to_ms(max(crm.target.landmarks))}
+    new = store.read(lambda connection: connection.execute(served_queries.new_leads(), params).all())
     ages = [days_to_ms(age) for age in crm.target.landmarks]
     return [
         (lead_id, created + age)
@@ -241,33 +252,33 @@ def _moments(store: Store, crm: CrmSettings, closed: Mapping[str, Close], now: i
     ]
 
 
-def _features(scorer: Scorer, values: Sequence[Sequence[Any]]) -> dict[str, Column]:
+def _to_columns(scorer: Scorer, values: Sequence[Sequence[Any]]) -> dict[str, Column]:
     by_name = dict(zip(scorer.table.names, zip(*values, strict=True), strict=True))
     return {
-        name: texts(list(told))
+        name: encode_texts(list(column))
         if name in scorer.table.texts
-        else np.array([np.nan if v is None else v for v in told], dtype=np.float64)
-        for name, told in by_name.items()
+        else np.array([np.nan if v is None else v for v in column], dtype=np.float64)
+        for name, column in by_name.items()
     }
 
 
-def _shares(connection: Connection, now: int) -> tuple[dict[str, int], dict[str, int]]:
+def _count_decisions(connection: Connection, now: int) -> tuple[dict[str, int], dict[str, int]]:
     """Of the last days' live answers: how many each decided, and fell back for each cause."""
-    asked = {"since": now - days_to_ms(DAYS), "now": now}
-    by, fallbacks = Counter[str](), Counter[str]()
-    for decided, cause, count in connection.execute(served_queries.decided(), asked):
-        by[decided] += count
+    params = {"since": now - days_to_ms(DAYS), "now": now}
+    decided_by, fallbacks = Counter[str](), Counter[str]()
+    for decided, cause, count in connection.execute(served_queries.decision_counts(), params):
+        decided_by[decided] += count
         if cause:
             fallbacks[cause] += count
-    return dict(by), dict(fallbacks)
+    return dict(decided_by), dict(fallbacks)
 
 
-def _newest(connection: Connection, now: int) -> dict[str, int | None]:
+def _read_newest(connection: Connection, now: int) -> dict[str, int | None]:
     """The newest moment that each table tells of."""
-    asked = {"now": now}
-    told: dict[str, int | None] = {}
+    params = {"now": now}
+    newest: dict[str, int | None] = {}
     for name in ("activities", "outcomes", "handovers"):
         table = RECORDS[name]
-        told[name] = connection.scalar(served_queries.newest_moment(table), asked)
-    told["predictions"] = connection.scalar(served_queries.newest_answer(), asked)
-    return told
+        newest[name] = connection.scalar(served_queries.newest_moment(table), params)
+    newest["predictions"] = connection.scalar(served_queries.newest_answer(), params)
+    return newest

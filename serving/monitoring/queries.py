@@ -35,7 +35,7 @@ def first_answers() -> Select[Any]:
         _p.as_of == first.c.as_of,
         _p.model_version.is_not_distinct_from(first.c.model_version),
     )
-    told = select(
+    statement = select(
         _p.lead_id,
         _p.model_version,
         _p.as_of,
@@ -47,17 +47,17 @@ def first_answers() -> Select[Any]:
         _p.detail.contains('"triggers":["'),
         _p.detail.contains('"exclusions":["'),
     )
-    return told.select_from(predictions.join(first, same)).where(*live)
+    return statement.select_from(predictions.join(first, same)).where(*live)
 
 
 @cache
-def closes() -> Select[Any]:
+def first_closes() -> Select[Any]:
     """The first close and the first win (or NULL) of each lead, by the versions that count."""
     o = RECORDS["outcomes"].c
     won = func.min(case((o.outcome == "won", o.at)))
     closed = o.outcome.in_(("won", "lost")) & (o.at <= _now)
-    found = select(o.lead_id, func.min(o.at), won).where(closed, is_newest(RECORDS["outcomes"]))
-    return found.group_by(o.lead_id)
+    statement = select(o.lead_id, func.min(o.at), won).where(closed, is_newest(RECORDS["outcomes"]))
+    return statement.group_by(o.lead_id)
 
 
 @cache
@@ -70,11 +70,11 @@ def new_leads() -> Select[Any]:
 
 
 @cache
-def decided() -> Select[Any]:
+def decision_counts() -> Select[Any]:
     """How many live answers since a moment each side decided, by the cause of a fallback."""
-    told = select(_p.decided_by, _p.fallback, func.count())
+    statement = select(_p.decided_by, _p.fallback, func.count())
     lately = (_p.scored_at >= _since, _p.scored_at <= _now, ~_p.replay)
-    return told.where(*lately).group_by(_p.decided_by, _p.fallback)
+    return statement.where(*lately).group_by(_p.decided_by, _p.fallback)
 
 
 @cache

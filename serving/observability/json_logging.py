@@ -12,10 +12,10 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any, TextIO
 
-from serving.observability.log_format import OURS, JsonLines, line_of, place_of
+from serving.observability.log_format import OURS, JsonFormatter, format_line, format_location
 
 
-def event(logger: logging.Logger, level: int, message: str, fields: Mapping[str, Any]) -> None:
+def log_event(logger: logging.Logger, level: int, message: str, fields: Mapping[str, Any]) -> None:
     """Log what happens at every request.
 
     Where our handler alone would write it, it does so at once: making a LogRecord first would cost
@@ -24,13 +24,13 @@ def event(logger: logging.Logger, level: int, message: str, fields: Mapping[str,
     if not logger.isEnabledFor(level):
         return
     match logging.root.handlers:
-        case [Lines() as lines]:
-            lines.write(line_of(time.time(), level, logger.name, message, fields))
+        case [JsonHandler() as lines]:
+            lines.write(format_line(time.time(), level, logger.name, message, fields))
         case _:
             logger.log(level, message, extra=fields)
 
 
-class Lines(logging.StreamHandler[TextIO]):
+class JsonHandler(logging.StreamHandler[TextIO]):
     """Writes the lines; a record that cannot be written leaves no trace of its values."""
 
     def write(self, line: str) -> None:
@@ -51,34 +51,34 @@ def configure(level: str = "info", stream: TextIO | None = None) -> None:
 
     Others tell warnings and worse only. Call it after BentoML has set its own logging up.
     """
-    handler = Lines(stream or sys.stderr)
-    handler.setFormatter(JsonLines())
-    handler.addFilter(_worth_telling)
+    handler = JsonHandler(stream or sys.stderr)
+    handler.setFormatter(JsonFormatter())
+    handler.addFilter(_is_server_fault)
     for logger in map(logging.getLogger, list(logging.root.manager.loggerDict)):
-        _taken_over(logger)
+        _reset_logger(logger)
     wanted = logging.getLevelNamesMapping()[level.upper()]
     logging.root.handlers[:] = [handler]
     logging.root.setLevel(max(wanted, logging.WARNING))
     for name in OURS:
         logging.getLogger(name).setLevel(wanted)
-    _mute()
-    _catch_the_rest()
+    _mute_access_logs()
+    _install_hooks()
 
 
-def _taken_over(logger: logging.Logger) -> None:
+def _reset_logger(logger: logging.Logger) -> None:
     logger.handlers[:] = []
     logger.filters[:] = []
     logger.propagate, logger.disabled = True, False
     logger.setLevel(logging.NOTSET)
 
 
-def _mute() -> None:
+def _mute_access_logs() -> None:
     """The access logs of others: they tell whole paths, and the door has its own."""
     for name in ("uvicorn.access", "bentoml.access", "bentoml_monitor_data"):
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 
 
-def _worth_telling(record: logging.LogRecord) -> bool:
+def _is_server_fault(record: logging.LogRecord) -> bool:
     """Faults of a client are no errors of ours: one that went away, or a body that does not hold.
 
     BentoML logs the latter for its own endpoints; the access log has the status.
@@ -89,17 +89,17 @@ def _worth_telling(record: logging.LogRecord) -> bool:
     return kind != "ClientDisconnect" and not wrong_body
 
 
-def _catch_the_rest() -> None:
+def _install_hooks() -> None:
     """What Python would print by itself, with values: warnings and exceptions nobody caught."""
-    warnings.showwarning = _warned
-    sys.excepthook = _uncaught
-    threading.excepthook = lambda args: _uncaught(args.exc_type, args.exc_value, args.exc_traceback)
-    sys.unraisablehook = lambda args: _uncaught(args.exc_type, args.exc_value, args.exc_traceback)
+    warnings.showwarning = _log_warning
+    sys.excepthook = _log_uncaught
+    threading.excepthook = lambda args: _log_uncaught(args.exc_type, args.exc_value, args.exc_traceback)
+    sys.unraisablehook = lambda args: _log_uncaught(args.exc_type, args.exc_value, args.exc_traceback)
     if "lightgbm" in sys.modules:
         quiet_lightgbm()
 
 
-def _warned(
+def _log_warning(
     message: Warning | str,
     category: type[Warning],
     filename: str,
@@ -107,11 +107,13 @@ def _warned(
     file: TextIO | None = None,
     line: str | None = None,
 ) -> None:
-    place = place_of(filename, lineno)
+    place = format_location(filename, lineno)
     logging.getLogger("warnings").warning(category.__name__, extra={"at": [place]})
 
 
-def _uncaught(kind: type[BaseException], problem: BaseException | None, trace: TracebackType | None) -> None:
+def _log_uncaught(
+    kind: type[BaseException], problem: BaseException | None, trace: TracebackType | None
+) -> None:
     if issubclass(kind, SystemExit | KeyboardInterrupt):
         return
     shown = (kind, problem or kind(), trace)

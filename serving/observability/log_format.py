@@ -23,7 +23,7 @@ FRAMES = 3
 LONGEST = 500
 
 _LEVELS = {10: "debug", 20: "info", 30: "warning", 40: "error", 50: "critical"}
-_USUAL = frozenset(
+_RECORD_ATTRIBUTES = frozenset(
     {
         *vars(logging.LogRecord("", 0, "", 0, "", (), None)),
         "message",
@@ -33,35 +33,35 @@ _USUAL = frozenset(
 )
 
 
-class JsonLines(logging.Formatter):
+class JsonFormatter(logging.Formatter):
     """A record as one line of JSON."""
 
     def format(self, record: logging.LogRecord) -> str:
-        fields = {k: v for k, v in vars(record).items() if k not in _USUAL}
+        fields = {k: v for k, v in vars(record).items() if k not in _RECORD_ATTRIBUTES}
         if record.exc_info and record.exc_info[1]:
-            fields |= told(record.exc_info[1])
-        return line_of(record.created, record.levelno, record.name, _message(record), fields)
+            fields |= describe_exception(record.exc_info[1])
+        return format_line(record.created, record.levelno, record.name, _message(record), fields)
 
 
-def line_of(at: float, level: int, logger: str, message: str, fields: Mapping[str, Any]) -> str:
+def format_line(timestamp: float, level: int, logger: str, message: str, fields: Mapping[str, Any]) -> str:
     """One line of the log; `at` in seconds since 1970."""
     return orjson.dumps(
         {
-            "time": datetime.fromtimestamp(at, UTC),
+            "time": datetime.fromtimestamp(timestamp, UTC),
             "level": _LEVELS.get(level, "other"),
             "logger": logger,
             "message": message,
             "request_id": request_id.get(),
             **fields,
         },
-        default=_nameless,
+        default=_redacted,
         option=orjson.OPT_NON_STR_KEYS | orjson.OPT_UTC_Z,
     ).decode()
 
 
-def told(problem: BaseException) -> dict[str, Any]:
+def describe_exception(problem: BaseException) -> dict[str, Any]:
     """What a log may say of an exception: its types down to the first cause, and the last frames."""
-    return {"error": [_name(p) for p in _chain(problem)], "at": _places(problem)}
+    return {"error": [_exception_name(p) for p in _exception_chain(problem)], "at": _frame_locations(problem)}
 
 
 def _message(record: logging.LogRecord) -> str:
@@ -81,7 +81,7 @@ def _holds_exception(args: object) -> bool:
     return any(isinstance(value, BaseException) for value in values)
 
 
-def _chain(problem: BaseException) -> Iterator[BaseException]:
+def _exception_chain(problem: BaseException) -> Iterator[BaseException]:
     """The exception and its causes, at most five."""
     next_one: BaseException | None = problem
     for _ in range(5):
@@ -91,25 +91,25 @@ def _chain(problem: BaseException) -> Iterator[BaseException]:
         next_one = next_one.__cause__ or next_one.__context__
 
 
-def _places(problem: BaseException) -> list[str]:
+def _frame_locations(problem: BaseException) -> list[str]:
     """file.py:12 of the last frames, the innermost first."""
     frames, step = [], problem.__traceback__
     while step is not None:
         frames.append((step.tb_frame.f_code.co_filename, step.tb_lineno))
         step = step.tb_next
-    return [place_of(*frame) for frame in reversed(frames[-FRAMES:])]
+    return [format_location(*frame) for frame in reversed(frames[-FRAMES:])]
 
 
-def _name(problem: BaseException) -> str:
+def _exception_name(problem: BaseException) -> str:
     kind = type(problem)
     return kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
 
 
-def _nameless(value: object) -> str:
+def _redacted(value: object) -> str:
     """What stands for a value that JSON does not know: its type, never its content."""
     return f"<{type(value).__name__}>"
 
 
-def place_of(file: str, line: int) -> str:
+def format_location(file: str, line: int) -> str:
     """A line of code, with the last folder of its file: serving/door.py:12."""
     return f"{'/'.join(Path(file).parts[-2:])}:{line}"

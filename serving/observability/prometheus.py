@@ -17,7 +17,7 @@ from prometheus_client import (
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 from features.clock import now_ms
-from serving.web.permissions import OTHER, ROUTES
+from serving.web.permissions import ROUTES, UNKNOWN_ROUTE
 
 SECONDS = (
     0.0005,
@@ -61,14 +61,14 @@ class Metrics:
         self._make_gauges()
 
     def _make_counters(self) -> None:
-        def counter(name: str, what: str, *labels: str) -> Counter:
-            return Counter(f"hotlead_{name}", what, labels, registry=self._registry)
+        def counter(name: str, description: str, *labels: str) -> Counter:
+            return Counter(f"hotlead_{name}", description, labels, registry=self._registry)
 
         self._scored = counter("scores", "Scores given.", "decided_by", "stage")
         self._fell_back = counter("fallbacks", "Scores by the rules alone, and why.", "cause")
-        self._asked = counter("requests", "Requests answered.", "route", "method", "status")
+        self._request_counter = counter("requests", "Requests answered.", "route", "method", "status")
         self._recorded = counter("records", "Records sent to be kept.", "kind", "outcome")
-        self._took = Histogram(
+        self._request_seconds = Histogram(
             "hotlead_request_seconds",
             "How long an answer took.",
             ["route"],
@@ -90,49 +90,54 @@ class Metrics:
             "bundle_age_seconds", "Since the model's bundle was written.", "livemostrecent"
         )
         self._queue = self._gauge("queue_rows", "Rows that wait for the store.", "livesum")
-        self._away = self._gauge("store_away", "1: the store cannot be reached.", "livemax")
+        self._store_unavailable = self._gauge("store_away", "1: the store cannot be reached.", "livemax")
 
-    def _gauge(self, name: str, what: str, mode: str, *labels: str) -> Gauge:
+    def _gauge(self, name: str, description: str, mode: str, *labels: str) -> Gauge:
         return Gauge(
             f"hotlead_{name}",
-            what,
+            description,
             labels,
             registry=self._registry,
             multiprocess_mode=mode,  # type: ignore[arg-type]
         )
 
-    def score(self, decided_by: str, stage: str, count: int = 1) -> None:
+    def count_scores(self, decided_by: str, stage: str, count: int = 1) -> None:
         """Scores were given."""
-        made = self._scores.get((decided_by, stage))
-        if made is None:
-            made = self._scores[decided_by, stage] = self._scored.labels(decided_by, stage)
-        made.inc(count)
+        counter = self._scores.get((decided_by, stage))
+        if counter is None:
+            counter = self._scores[decided_by, stage] = self._scored.labels(decided_by, stage)
+        counter.inc(count)
 
-    def fallback(self, cause: str, count: int = 1) -> None:
+    def count_fallbacks(self, cause: str, count: int = 1) -> None:
         """The rules answered alone; `cause` is one of the few codes that an answer tells."""
         self._fell_back.labels(cause).inc(count)
 
-    def record(self, kind: str, outcome: str, count: int = 1) -> None:
+    def count_records(self, kind: str, outcome: str, count: int = 1) -> None:
         """Records of a kind were stored, known or in conflict."""
         self._recorded.labels(kind, outcome).inc(count)
 
-    def request(self, route: str, method: str, status: int, seconds: float) -> None:
+    def observe_request(self, route: str, method: str, status: int, seconds: float) -> None:
         """A request was answered. A route or method that is not known counts as "other"."""
-        made = self._requests.get((route, method, status))
-        if made is None:
-            made = self._request_of(route, method, status)
-        made[0].inc()
-        made[1].observe(seconds)
+        metrics = self._requests.get((route, method, status))
+        if metrics is None:
+            metrics = self._request_metrics(route, method, status)
+        metrics[0].inc()
+        metrics[1].observe(seconds)
 
-    def _request_of(self, route: str, method: str, status: int) -> tuple[Counter, Histogram]:
-        known = route if route in ROUTES else OTHER
-        way = method if method in _METHODS else OTHER
-        made = self._asked.labels(known, way, str(status)), self._took.labels(known)
-        if (known, way) == (route, method):  # what a stranger makes up is not remembered
-            self._requests[route, method, status] = made
-        return made
+    def _request_metrics(self, route: str, method: str, status: int) -> tuple[Counter, Histogram]:
+        known_route = route if route in ROUTES else UNKNOWN_ROUTE
+        known_method = method if method in _METHODS else UNKNOWN_ROUTE
+        metrics = (
+            self._request_counter.labels(known_route, known_method, str(status)),
+            self._request_seconds.labels(known_route),
+        )
+        if (known_route, known_method) == (route, method):  # what a stranger makes up is not remembered
+            self._requests[route, method, status] = metrics
+        return metrics
 
-    def model(self, version: str | None, trained_at: int | None = None, bundle_at: int | None = None) -> None:
+    def set_model(
+        self, version: str | None, trained_at: int | None = None, bundle_at: int | None = None
+    ) -> None:
         """The model in use from now on (None: there is none), and when it was made (ms UTC)."""
         if self._version is not None and self._version != version:
             self._info.labels(self._version).set(0)
@@ -140,31 +145,31 @@ class Metrics:
             self._info.labels(version).set(1)
         self._version, self._trained_at, self._bundle_at = version, trained_at, bundle_at
 
-    def store(self, queue_rows: int, away: bool) -> None:
+    def set_store_state(self, queue_rows: int, away: bool) -> None:
         """How the store is, as this process sees it; `queue_rows` are this process's own."""
         self._queue.set(queue_rows)
-        self._away.set(int(away))
+        self._store_unavailable.set(int(away))
 
-    def exposition(self) -> tuple[bytes, str]:
+    def render(self) -> tuple[bytes, str]:
         """All metrics of all processes as text, and its content type."""
         self._set_ages()
         folder = os.environ.get(_FOLDER)
         if not folder:
             return generate_latest(self._registry), CONTENT_TYPE_LATEST
-        _forget_the_dead(Path(folder))
+        _remove_dead_processes(Path(folder))
         registry = CollectorRegistry()
         MultiProcessCollector(registry, folder)  # type: ignore[no-untyped-call]
         return generate_latest(registry), CONTENT_TYPE_LATEST
 
     def _set_ages(self) -> None:
-        for gauge, at in (
+        for gauge, time_ms in (
             (self._trained_age, self._trained_at),
             (self._bundle_age, self._bundle_at),
         ):
-            gauge.set(float("nan") if at is None else max(0.0, (self._now() - at) / 1000))
+            gauge.set(float("nan") if time_ms is None else max(0.0, (self._now() - time_ms) / 1000))
 
 
-def _forget_the_dead(folder: Path) -> None:
+def _remove_dead_processes(folder: Path) -> None:
     """Drop the gauges of processes that are gone; one that was killed could not do so itself."""
     for process in {int(f.stem.rpartition("_")[2]) for f in folder.glob("gauge_live*_*.db")}:
         try:

@@ -12,20 +12,20 @@ from sqlalchemy import Select, select
 from sqlalchemy.engine import Connection
 
 from features.clock import NEVER
-from serving.leads.overrides import Said
-from serving.store.queries import to_call
-from serving.store.rows import HotRow, Place
+from serving.leads.overrides import OverrideMirror
+from serving.store.queries import is_to_call
+from serving.store.rows import HotRow, ListCursor
 from serving.store.store import Store
 from serving.store.tables import current_scores
 
 CURSOR = r"^[0-9]{1,19}\.[0-9]{1,3}\.([0-9a-f]{2}){1,800}$"
 """The form of a place in the list as it is handed out."""
-_SPARE = 100
+_OVERFETCH = 100
 """So many leads more are read at once, for those that people called off."""
 
 
 @dataclass(frozen=True)
-class Calls:
+class CallListPage:
     """A page of the list: its `rows`, how many leads of each owner the whole list has, and where the
     next page begins (None: this is the last)."""
 
@@ -34,52 +34,56 @@ class Calls:
     next: str | None
 
 
-def calls(store: Store, said: Said, owner: str | None, limit: int, now: int, after: str | None) -> Calls:
-    """The page of `limit` leads `after` a place; of one owner or all. Raises StoreAway."""
-    rows = _rows(store, said, owner, limit + 1, now, None if after is None else _place(after))
+def read_call_list(
+    store: Store, overrides: OverrideMirror, owner: str | None, limit: int, now: int, after: str | None
+) -> CallListPage:
+    """The page of `limit` leads `after` a place; of one owner or all. Raises StoreUnavailable."""
+    rows = _read_rows(
+        store, overrides, owner, limit + 1, now, None if after is None else _parse_cursor(after)
+    )
     last = rows[limit - 1] if len(rows) > limit else None
-    owners = store.see(lambda at: _owners(at, said.cooled(now)))
-    return Calls(rows[:limit], owners, None if last is None else _cursor(last.place))
+    owners = store.read(lambda connection: _count_by_owner(connection, overrides.not_hot_ids(now)))
+    return CallListPage(rows[:limit], owners, None if last is None else _format_cursor(last.cursor))
 
 
-def _rows(
-    store: Store, said: Said, owner: str | None, most: int, now: int, place: Place | None
+def _read_rows(
+    store: Store, overrides: OverrideMirror, owner: str | None, limit: int, now: int, place: ListCursor | None
 ) -> list[HotRow]:
     """The first rows after a place, without the leads that a person named not hot since."""
     rows: list[HotRow] = []
-    while len(rows) < most:
-        found = store.hot(owner, most + _SPARE, now, place)
-        verdicts = said.among((row.lead_id for row in found), now)
-        rows += [row for row in found if row.lead_id not in verdicts or verdicts[row.lead_id].hot]
-        if len(found) < most + _SPARE:
+    while len(rows) < limit:
+        candidates = store.call_list(owner, limit + _OVERFETCH, now, place)
+        verdicts = overrides.get_many((row.lead_id for row in candidates), now)
+        rows += [row for row in candidates if row.lead_id not in verdicts or verdicts[row.lead_id].hot]
+        if len(candidates) < limit + _OVERFETCH:
             break
-        place = found[-1].place
-    return rows[:most]
+        place = candidates[-1].cursor
+    return rows[:limit]
 
 
-def _owners(connection: Connection, cooled: Iterable[str]) -> dict[str, int]:
+def _count_by_owner(connection: Connection, not_hot_ids: Iterable[str]) -> dict[str, int]:
     """How many leads each owner has to call; `cooled` are not to be.
 
     All of them are read: to look up those that were called off, some at a time, takes ten times as long.
     """
-    called_off = set(cooled)
-    told = connection.execute(_owned())
-    counts = Counter(owner for owner, lead_id in told if lead_id not in called_off)
+    called_off = set(not_hot_ids)
+    rows = connection.execute(_select_owners())
+    counts = Counter(owner for owner, lead_id in rows if lead_id not in called_off)
     return dict(sorted(counts.items()))
 
 
 @cache
-def _owned() -> Select[Any]:
-    return select(current_scores.c.owner, current_scores.c.lead_id).where(to_call())
+def _select_owners() -> Select[Any]:
+    return select(current_scores.c.owner, current_scores.c.lead_id).where(is_to_call())
 
 
-def _cursor(place: Place) -> str:
+def _format_cursor(place: ListCursor) -> str:
     return f"{place.due}.{place.score}.{place.lead_id.encode().hex()}"
 
 
-def _place(cursor: str) -> Place:
+def _parse_cursor(cursor: str) -> ListCursor:
     """The place that a cursor names; whatever has the form of one is one."""
     due, score, lead_id = cursor.split(".")
     # NUL: no database takes it, and no id has it.
-    told = bytes.fromhex(lead_id).decode(errors="replace").replace("\x00", "")
-    return Place(min(int(due), NEVER), int(score), told)
+    parsed_id = bytes.fromhex(lead_id).decode(errors="replace").replace("\x00", "")
+    return ListCursor(min(int(due), NEVER), int(score), parsed_id)

@@ -14,7 +14,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
 from features.kinds import Language
-from serving.components import House
+from serving.components import Components
 from serving.review.calls import page as calls
 from serving.review.definition import page as definition
 from serving.review.disagreements import page as disagreements
@@ -23,15 +23,15 @@ from serving.review.lead import page as lead
 from serving.review.models import page as models
 from serving.review.overview import page as overview
 from serving.review.web import sign_in
-from serving.review.web.cache import Cached
-from serving.review.web.page_request import Handler, PageRoute, Visit
-from serving.review.web.session import Begins, Session, Sessions
+from serving.review.web.cache import StaleWhileRevalidateCache
+from serving.review.web.page_request import Handler, PageRequest, PageRoute
+from serving.review.web.session import Session, SessionRedirect, Sessions
 from serving.review.web.sign_in import HOME
 from serving.review.web.static_files import Static
-from serving.review.web.warm_up import look_ahead
+from serving.review.web.warm_up import warm_cache
 from serving.web import permissions as access
 from serving.web.credentials import LOOPBACK
-from serving.web.problems import Problem, forbidden, not_found, of_status, too_many, unexpected
+from serving.web.problems import Problem, forbidden, from_status, internal_error, not_found, too_many_requests
 
 LANG_COOKIE, _YEAR = "hotlead_lang", 365 * 86_400
 _LANGUAGES: tuple[Language, ...] = get_args(Language)
@@ -53,116 +53,125 @@ log = logging.getLogger(__name__)
 class Site:
     """The pages over the parts of one house."""
 
-    def __init__(self, house: House) -> None:
-        self._house, self._cache = house, Cached(house.desk.clock)
-        settings = house.settings
-        self._sessions = Sessions(house.keyring, settings.out / "session.key", settings.open_on_loopback)
+    def __init__(self, components: Components) -> None:
+        self._components, self._cache = components, StaleWhileRevalidateCache(components.predictor.clock)
+        settings = components.settings
+        self._sessions = Sessions(
+            components.key_cache, settings.out / "session.key", settings.open_on_loopback
+        )
 
     def routes(self) -> list[BaseRoute]:
         """All of the site, for the app."""
-        enter = partial(sign_in.enter, self._house.keyring)
-        leave = partial(sign_in.leave, self._sessions)
+        enter = partial(sign_in.enter, self._components.key_cache)
+        leave = partial(sign_in.sign_out, self._sessions)
         return [
-            Route(access.ROOT, _home, methods=["GET"]),
-            Route(access.SIGN_IN, self._open(sign_in.show), methods=["GET"]),
-            Route(access.SIGN_IN, self._open(enter), methods=["POST"]),
-            Route(access.SIGN_OUT, self._open(leave), methods=["POST"]),
+            Route(access.ROOT, _redirect_home, methods=["GET"]),
+            Route(access.SIGN_IN, self._public_page(sign_in.show_form), methods=["GET"]),
+            Route(access.SIGN_IN, self._public_page(enter), methods=["POST"]),
+            Route(access.SIGN_OUT, self._public_page(leave), methods=["POST"]),
             Mount(access.STATIC, Static()),
             *(self._route(page) for page in PAGES),
-            Route(HOME + "/{rest:path}", self._signed_in(_nowhere), methods=["GET", "POST"]),
+            Route(HOME + "/{rest:path}", self._signed_in_page(_not_found), methods=["GET", "POST"]),
         ]
 
-    async def look_ahead(self) -> None:
+    async def warm_cache(self) -> None:
         """See the pages before anybody does, until cancelled (see `ahead`)."""
-        await look_ahead(self._house, PAGES, HOME, self._seen)
+        await warm_cache(self._components, PAGES, HOME, self._render_for_warm_up)
 
-    async def _seen(self, request: Request, page: PageRoute) -> Response:
+    async def _render_for_warm_up(self, request: Request, page: PageRoute) -> Response:
         """What a page shows; it is told to nobody."""
-        now, nobody = self._house.desk.clock(), Session.begin(LOOPBACK)
-        visit = Visit(self._house, self._cache, request, nobody, "en", now)
-        return await _told(visit, page.handler)
+        now, nobody = self._components.predictor.clock(), Session.begin(LOOPBACK)
+        visit = PageRequest(self._components, self._cache, request, nobody, "en", now)
+        return await _handle(visit, page.handler)
 
     def _route(self, page: PageRoute) -> Route:
-        return Route(HOME + page.path, self._signed_in(page.handler), methods=[page.method])
+        return Route(HOME + page.path, self._signed_in_page(page.handler), methods=[page.method])
 
-    def _open(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+    def _public_page(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
         """A page that needs nobody to be signed in."""
 
         async def answer(request: Request) -> Response:
-            visit = self._visit(request)
-            response = await _told(visit, handler)
-            return self._dressed(visit, response)
+            visit = self._page_request(request)
+            response = await _handle(visit, handler)
+            return self._with_cookies(visit, response)
 
         return answer
 
-    def _signed_in(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+    def _signed_in_page(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
         """A page for those who may see it; others are sent to sign in first."""
 
         async def answer(request: Request) -> Response:
-            visit = self._visit(request)
+            visit = self._page_request(request)
             if visit.session.key is None:
-                return self._dressed(visit, _to_sign_in(request))
-            response = await _told(visit, partial(self._permitted, handler))
-            return self._dressed(visit, response)
+                return self._with_cookies(visit, _redirect_to_sign_in(request))
+            response = await _handle(visit, partial(self._handle_permitted, handler))
+            return self._with_cookies(visit, response)
 
         return answer
 
-    async def _permitted(self, handler: Handler, visit: Visit) -> Response:
+    async def _handle_permitted(self, handler: Handler, visit: PageRequest) -> Response:
         """What the handler answers to somebody who may. Raises Problem: 403, 404, 429."""
         method, path = visit.request.method, visit.path
         if "\0" in path:
             raise not_found("There is no such page.")
-        if wait := self._house.limits.wait(visit.key.id):
-            raise too_many(wait)
-        if not access.is_known(method, access.route_of(path)):
+        if wait := self._components.rate_limiter.retry_after(visit.key.id):
+            raise too_many_requests(wait)
+        if not access.is_known(method, access.find_route(path)):
             raise not_found("There is no such page.")
-        if not visit.may(method, path):
+        if not visit.is_allowed(method, path):
             raise forbidden(visit.key.role)
         return await handler(visit)
 
-    def _visit(self, request: Request) -> Visit:
-        session = self._sessions.of(request)
+    def _page_request(self, request: Request) -> PageRequest:
+        session = self._sessions.load(request)
         request.scope.setdefault("state", {})["key"] = session.key
-        return Visit(self._house, self._cache, request, session, _language(request), self._house.desk.clock())
+        return PageRequest(
+            self._components,
+            self._cache,
+            request,
+            session,
+            _choose_language(request),
+            self._components.predictor.clock(),
+        )
 
-    def _dressed(self, visit: Visit, response: Response) -> Response:
+    def _with_cookies(self, visit: PageRequest, response: Response) -> Response:
         """The answer with the cookies of the visit: its session, and the language that was chosen."""
-        session = response.session if isinstance(response, Begins) else visit.session
+        session = response.session if isinstance(response, SessionRedirect) else visit.session
         self._sessions.write(session, visit.request, response)
         if visit.request.query_params.get("lang") in _LANGUAGES:
             response.set_cookie(LANG_COOKIE, visit.lang, max_age=_YEAR, path="/review", samesite="lax")
         return response
 
 
-async def _told(visit: Visit, handler: Handler) -> Response:
+async def _handle(visit: PageRequest, handler: Handler) -> Response:
     """What a handler answers; what goes wrong is a page too."""
     try:
         return await handler(visit)
     except Problem as problem:
-        return _page_of(visit, problem)
+        return _problem_page(visit, problem)
     except HTTPException as problem:
-        return _page_of(visit, of_status(problem.status_code))
+        return _problem_page(visit, from_status(problem.status_code))
     except Exception as fault:
         log.error("A page failed", exc_info=fault)
-        return _page_of(visit, unexpected())
+        return _problem_page(visit, internal_error())
 
 
-def _page_of(visit: Visit, problem: Problem) -> Response:
+def _problem_page(visit: PageRequest, problem: Problem) -> Response:
     response = visit.html("problem.html", problem.status, problem=problem)
     for name, value in problem.headers.items():
         response.headers[name] = value
     return response
 
 
-async def _home(request: Request) -> Response:
+async def _redirect_home(request: Request) -> Response:
     return RedirectResponse(HOME)
 
 
-async def _nowhere(visit: Visit) -> Response:
+async def _not_found(visit: PageRequest) -> Response:
     raise not_found("There is no such page.")
 
 
-def _to_sign_in(request: Request) -> Response:
+def _redirect_to_sign_in(request: Request) -> Response:
     """To the sign-in page, which leads back here afterwards."""
     wanted = HOME
     if request.method == "GET":
@@ -171,8 +180,10 @@ def _to_sign_in(request: Request) -> Response:
     return RedirectResponse(f"{access.SIGN_IN}?next={quote(wanted, safe='')}", 303)
 
 
-def _language(request: Request) -> Language:
+def _choose_language(request: Request) -> Language:
     """The language asked for, chosen before, or that the browser prefers."""
     wanted = (request.query_params.get("lang"), request.cookies.get(LANG_COOKIE))
     accepted = (part.strip()[:2] for part in request.headers.get("accept-language", "").split(","))
-    return next((lang for told in (*wanted, *accepted) for lang in _LANGUAGES if told == lang), "en")
+    return next(
+        (lang for candidate in (*wanted, *accepted) for lang in _LANGUAGES if candidate == lang), "en"
+    )

@@ -9,19 +9,19 @@ from collections.abc import Mapping, Sequence
 from importlib.abc import MetaPathFinder
 from types import ModuleType
 
-HEAVY = ("pandas", "sklearn")
-SWITCH = "HOTLEAD_LIGHT"
+HEAVY_PACKAGES = ("pandas", "sklearn")
+BLOCK_IMPORTS_VARIABLE = "HOTLEAD_LIGHT"
 
 
-class _NotHere(MetaPathFinder):
+class _ImportBlocker(MetaPathFinder):
     """Finds none of HEAVY."""
 
     def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> None:
-        if name in HEAVY:
+        if name in HEAVY_PACKAGES:
             raise ModuleNotFoundError(f"{name} is left out of a worker", name=name)
 
 
-def stay_light(environ: Mapping[str, str]) -> None:
+def block_heavy_imports(environ: Mapping[str, str]) -> None:
     """Make this process find none of HEAVY, where its environment says that it only serves."""
-    if environ.get(SWITCH) == "1":
-        sys.meta_path.insert(0, _NotHere())
+    if environ.get(BLOCK_IMPORTS_VARIABLE) == "1":
+        sys.meta_path.insert(0, _ImportBlocker())

@@ -14,23 +14,29 @@ from features.errors import HotleadError, SettingsError
 from features.kinds import activities_of
 from features.settings import CrmSettings, load_settings
 from scoring.scorecard.load import find_card
-from serving.runtime.supervisor import Part, Place, service_part, supervise
+from serving.runtime.supervisor import ListenAddress, ManagedProcess, service_process, supervise
 from serving.settings import ServiceSettings
-from serving.web.key_cache import Keyring
+from serving.web.key_cache import KeyCache
 
-Say = Callable[[str], None]
+StatusCallback = Callable[[str], None]
 
 
-def serve(told: ServiceSettings, place: Place, workers: int, is_open: bool, say: Say) -> None:
+def serve(
+    base_settings: ServiceSettings,
+    address: ListenAddress,
+    workers: int,
+    is_open: bool,
+    progress: StatusCallback,
+) -> None:
     """Run the service and the follower until they are stopped.
 
     Raises SettingsError where crm.toml or the access does not hold, OutsideError where the port is
     taken.
     """
-    settings = replace(told, open_on_loopback=is_open or told.open_on_loopback)
+    settings = replace(base_settings, open_on_loopback=is_open or base_settings.open_on_loopback)
     crm = load_settings(settings.crm)
-    check_access(settings, place)
-    place.check()
+    check_access(settings, address)
+    address.check()
     environ = {
         "HOTLEAD_CRM": str(settings.crm),
         "HOTLEAD_OUT": str(settings.out),
@@ -38,22 +44,22 @@ def serve(told: ServiceSettings, place: Place, workers: int, is_open: bool, say:
         "HOTLEAD_OPEN": "1" if settings.open_on_loopback else "0",
         "BENTOML_HOME": os.environ.get("BENTOML_HOME") or str(settings.out / "bentoml"),
     }
-    parts = [service_part(place, environ), follower_part(settings, environ)]
-    supervise(parts, lambda: say(welcome(crm, settings, place)), place, say)
+    processes = [service_process(address, environ), follower_process(settings, environ)]
+    supervise(processes, lambda: progress(startup_message(crm, settings, address)), address, progress)
 
 
-def follower_part(settings: ServiceSettings, environ: Mapping[str, str]) -> Part:
+def follower_process(settings: ServiceSettings, environ: Mapping[str, str]) -> ManagedProcess:
     """The one process that reaches MLflow."""
     command = [sys.executable, "-m", "cli", "follow", str(settings.crm)]
-    return Part("follower", command, environ)
+    return ManagedProcess("follower", command, environ)
 
 
-def check_access(settings: ServiceSettings, place: Place) -> None:
+def check_access(settings: ServiceSettings, address: ListenAddress) -> None:
     """Raise SettingsError where nobody could use the service, or anybody."""
-    empty = Keyring(settings.keys_file).empty
-    if settings.open_on_loopback and not place.is_loopback:
+    empty = KeyCache(settings.keys_file).is_empty
+    if settings.open_on_loopback and not address.is_loopback:
         raise SettingsError(
-            f"--open serves without keys, which is for this machine alone, and {place.host} can be "
+            f"--open serves without keys, which is for this machine alone, and {address.host} can be "
             "reached by others. Make a key with `hotlead keys add`, and leave --open out."
         )
     if empty and not settings.open_on_loopback:
@@ -63,30 +69,30 @@ def check_access(settings: ServiceSettings, place: Place) -> None:
         )
 
 
-def welcome(crm: CrmSettings, settings: ServiceSettings, place: Place) -> str:
+def startup_message(crm: CrmSettings, settings: ServiceSettings, address: ListenAddress) -> str:
     """What is said once the service answers, with three lines to try."""
-    free = settings.open_on_loopback and Keyring(settings.keys_file).empty
+    free = settings.open_on_loopback and KeyCache(settings.keys_file).is_empty
     access = (
         "Open to this machine alone, without keys: for trying out."
         if free
         else "Send an API key with each request: Authorization: Bearer KEY."
     )
-    lines = "\n".join(f"  {line}" for line in curl_lines(crm, place.url, free))
+    lines = "\n".join(f"  {line}" for line in curl_examples(crm, address.url, free))
     return (
-        f"Hotlead serves at {place.url} (stop it with Ctrl-C).\n{access}\nTry:\n{lines}\n"
-        f"Docs: docs/api.md; {place.url}/v1/openapi.json describes all paths.\n"
-        f"Pages for people, in English and Japanese: {place.url}/review (docs/first-five-minutes.md)"
+        f"Hotlead serves at {address.url} (stop it with Ctrl-C).\n{access}\nTry:\n{lines}\n"
+        f"Docs: docs/api.md; {address.url}/v1/openapi.json describes all paths.\n"
+        f"Pages for people, in English and Japanese: {address.url}/review (docs/first-five-minutes.md)"
     )
 
 
-def curl_lines(crm: CrmSettings, url: str, free: bool) -> list[str]:
+def curl_examples(crm: CrmSettings, url: str, free: bool) -> list[str]:
     """A lead does something; it is scored; it stands in the call list, if it is hot."""
     key = "" if free else " -H 'authorization: Bearer KEY'"
     post = f"curl -s{key} -H 'content-type: application/json' {url}"
     lead = {"lead_id": "TRY-1"}
-    did = {**lead, "type": inviting(crm), "at": iso(now_ms())}
+    activity = {**lead, "type": example_activity(crm), "at": iso(now_ms())}
     first, door = (
-        (did, "activities")
+        (activity, "activities")
         if crm.activities
         else ({**lead, "updated_at": iso(now_ms()), "attributes": {}}, "leads")
     )
@@ -97,7 +103,7 @@ def curl_lines(crm: CrmSettings, url: str, free: bool) -> list[str]:
     ]
 
 
-def inviting(crm: CrmSettings) -> str:
+def example_activity(crm: CrmSettings) -> str:
     """An activity that makes hot by itself, if the scorecard has one; else any that counts."""
     try:
         triggers = list(find_card(crm.folder, crm.table).triggers.values())

@@ -22,11 +22,11 @@ READY_SECONDS, DRAIN_SECONDS, STOP_SECONDS = 60.0, 5, 9.0
 _LOOK_SECONDS, _CALM_SECONDS = 0.2, 30.0
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
 
-Say = Callable[[str], None]
+StatusCallback = Callable[[str], None]
 
 
 @dataclass
-class Part:
+class ManagedProcess:
     """A process that belongs to the service; it is started again where it ends by itself."""
 
     name: str
@@ -35,7 +35,7 @@ class Part:
     process: subprocess.Popen[bytes] | None = None
     started: float = 0.0
     failures: int = 0
-    again: float | None = None
+    restart_at: float | None = None
 
     def start(self) -> None:
         """Start it. What we are told by Ctrl-C or our end we pass on ourselves."""
@@ -45,25 +45,25 @@ class Part:
             env={**os.environ, **self.environ},
             stdout=sys.stderr,
             start_new_session=True,
-            preexec_fn=_end_with_parent,
+            preexec_fn=_terminate_with_parent,
         )
 
-    def revive(self, say: Say) -> None:
+    def restart_if_dead(self, progress: StatusCallback) -> None:
         """Start it again where it has ended, later each time it does not live long."""
         if self.process is None or self.process.poll() is None:
             return
         now = time.monotonic()
-        if self.again is None:  # it has just ended
+        if self.restart_at is None:  # it has just ended
             calm = now - self.started > _CALM_SECONDS
             self.failures = 0 if calm else self.failures + 1
-            self.again = now + min(2.0**self.failures - 1, _CALM_SECONDS)
-            wait = max(0, round(self.again - now))
-            say(
-                f"the {self.name} ended ({_ended(self.process.returncode)}); it is started again"
+            self.restart_at = now + min(2.0**self.failures - 1, _CALM_SECONDS)
+            wait = max(0, round(self.restart_at - now))
+            progress(
+                f"the {self.name} ended ({_describe_exit(self.process.returncode)}); it is started again"
                 f"{f' in {wait} s' if wait else ''}"
             )
-        if now >= self.again:
-            self.again = None
+        if now >= self.restart_at:
+            self.restart_at = None
             self.start()
 
     def stop(self) -> None:
@@ -84,7 +84,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Place:
+class ListenAddress:
     """Where the service listens."""
 
     host: str
@@ -121,7 +121,7 @@ class Place:
                 ) from None
 
 
-def service_part(place: Place, environ: Mapping[str, str]) -> Part:
+def service_process(address: ListenAddress, environ: Mapping[str, str]) -> ManagedProcess:
     """The BentoML service: its workers drain for some seconds when they are stopped."""
     command = [
         sys.executable,
@@ -130,9 +130,9 @@ def service_part(place: Place, environ: Mapping[str, str]) -> Part:
         "serve",
         "serving.service:Hotlead",
         "--host",
-        place.host,
+        address.host,
         "--port",
-        str(place.port),
+        str(address.port),
         "--timeout-graceful-shutdown",
         str(DRAIN_SECONDS),
     ]
@@ -141,75 +141,82 @@ def service_part(place: Place, environ: Mapping[str, str]) -> Part:
         "OTEL_SDK_DISABLED": os.environ.get("OTEL_SDK_DISABLED", "true"),
         "OPENBLAS_NUM_THREADS": "1",
     }
-    return Part("service", command, {**calm, **environ})
+    return ManagedProcess("service", command, {**calm, **environ})
 
 
-def supervise(parts: Sequence[Part], ready: Callable[[], None], place: Place, say: Say) -> None:
+def supervise(
+    processes: Sequence[ManagedProcess],
+    on_ready: Callable[[], None],
+    address: ListenAddress,
+    progress: StatusCallback,
+) -> None:
     """Run the parts until SIGINT or SIGTERM; `ready` is called once the service answers.
 
     All are stopped within 10 seconds, requests that were taken in are answered first. Raises
     OutsideError where the service does not come up.
     """
-    ending = _Ending()
+    ending = _ShutdownSignals()
     try:
-        for part in parts:
-            part.start()
-        _await_ready(parts[0], place, ending)
-        if not ending.asked:
-            ready()
-        while not ending.asked:
-            for part in parts:
-                part.revive(say)
+        for process in processes:
+            process.start()
+        _await_ready(processes[0], address, ending)
+        if not ending.is_requested:
+            on_ready()
+        while not ending.is_requested:
+            for process in processes:
+                process.restart_if_dead(progress)
             time.sleep(_LOOK_SECONDS)
-        say("stopping: requests that were taken in are answered first")
+        progress("stopping: requests that were taken in are answered first")
     finally:
         until = time.monotonic() + STOP_SECONDS
-        for part in parts:
-            part.stop()
-        for part in parts:
-            part.wait(until)
+        for process in processes:
+            process.stop()
+        for process in processes:
+            process.wait(until)
         ending.restore()
 
 
-class _Ending:
+class _ShutdownSignals:
     """Whether we were asked to end."""
 
     def __init__(self) -> None:
-        self.asked = False
-        self._before = {s: signal.signal(s, self._ask) for s in (signal.SIGINT, signal.SIGTERM)}
+        self.is_requested = False
+        self._previous_handlers = {
+            s: signal.signal(s, self._request) for s in (signal.SIGINT, signal.SIGTERM)
+        }
 
-    def _ask(self, signum: int, frame: object) -> None:
-        self.asked = True
+    def _request(self, signum: int, frame: object) -> None:
+        self.is_requested = True
 
     def restore(self) -> None:
-        for which, handler in self._before.items():
+        for which, handler in self._previous_handlers.items():
             signal.signal(which, handler)
 
 
-def _await_ready(service: Part, place: Place, ending: _Ending) -> None:
+def _await_ready(service: ManagedProcess, address: ListenAddress, ending: _ShutdownSignals) -> None:
     until = time.monotonic() + READY_SECONDS
-    while not ending.asked and not answers(place):
+    while not ending.is_requested and not is_ready(address):
         ended = service.process is not None and service.process.poll() is not None
         if ended or time.monotonic() > until:
-            raise OutsideError(f"The service does not come up at {place.url}; its log says why.")
+            raise OutsideError(f"The service does not come up at {address.url}; its log says why.")
         time.sleep(_LOOK_SECONDS)
 
 
-def answers(place: Place) -> bool:
+def is_ready(address: ListenAddress) -> bool:
     """Whether the service says that it is ready."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(place.host, place.host)
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address.host, address.host)
     try:
-        with urllib.request.urlopen(f"{Place(host, place.port).url}/readyz", timeout=2) as answer:
+        with urllib.request.urlopen(f"{ListenAddress(host, address.port).url}/readyz", timeout=2) as answer:
             return bool(answer.status == 200)
     except (urllib.error.URLError, OSError):
         return False
 
 
-def _ended(code: int) -> str:
+def _describe_exit(code: int) -> str:
     return f"signal {-code}" if code < 0 else f"exit code {code}"
 
 
-def _end_with_parent() -> None:
+def _terminate_with_parent() -> None:
     """Where the system can (Linux), a part ends when we are killed."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGTERM)

@@ -8,22 +8,22 @@ from collections.abc import Sequence
 from typing import Any
 
 from features.clock import now_ms
-from serving.store.backends.base import Database, drop
+from serving.store.backends.base import Database, rollback_and_close
 from serving.store.records import Prediction
 
 FEW = 4
-_IN_USE = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+_BUSY_CODES = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
-class AtOnce:
+class DirectWriter:
     """Writes to a database of this machine while nobody else does; it never waits for a lock."""
 
     def __init__(self, database: Database) -> None:
         self._database, self._lock = database, threading.Lock()
         self._connection: Any = None
-        self._open = database.local
+        self._open = database.is_local
 
-    def remember(self, predictions: Sequence[Prediction]) -> bool:
+    def try_write(self, predictions: Sequence[Prediction]) -> bool:
         """Whether it stored a few predictions. Where not, for whatever cause, nothing of them is
         stored, and the writer finds out why."""
         if len(predictions) > FEW or not self._open or not self._lock.acquire(False):
@@ -47,7 +47,7 @@ class AtOnce:
 
     def _write(self, predictions: Sequence[Prediction]) -> bool:
         """False where another writes: nothing was begun, so the connection is as good as before."""
-        if self._connection is None or not self._database.usable(self._connection):
+        if self._connection is None or not self._database.is_usable(self._connection):
             self._drop()
             self._connection = self._database.connect(durable=False)
             self._connection.execute("PRAGMA busy_timeout = 0")
@@ -55,14 +55,14 @@ class AtOnce:
         try:
             cursor.execute(self._database.begin)
         except sqlite3.OperationalError as problem:
-            if problem.sqlite_errorcode & 0xFF in _IN_USE:
+            if problem.sqlite_errorcode & 0xFF in _BUSY_CODES:
                 return False
             raise
-        self._database.remember(cursor, predictions, now_ms())
+        self._database.insert_predictions(cursor, predictions, now_ms())
         cursor.execute("COMMIT")
         return True
 
     def _drop(self) -> None:
         if self._connection is not None:
-            drop(self._connection)
+            rollback_and_close(self._connection)
         self._connection = None

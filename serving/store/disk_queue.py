@@ -32,7 +32,7 @@ class _File:
     path: Path
     descriptor: int
     rows: int = 0
-    done: int = 0
+    drained: int = 0
 
     @property
     def size(self) -> int:
@@ -47,14 +47,14 @@ class Spool:
 
     def __init__(self, folder: Path, limit: int) -> None:
         self._folder, self._limit = folder, limit
-        self._own: _File | None = None
-        self._held: list[_File] = []
-        self._seen: set[tuple[Path, str]] = set()
+        self._active: _File | None = None
+        self._open_files: list[_File] = []
+        self._reported: set[tuple[Path, str]] = set()
 
     @property
     def rows(self) -> int:
         """Predictions that this process has to bring to the database."""
-        return sum(file.rows for file in self._held)
+        return sum(file.rows for file in self._open_files)
 
     @property
     def waiting(self) -> bool:
@@ -75,20 +75,20 @@ class Spool:
             return [False] * len(lists)
 
     @contextmanager
-    def draining(self, most: int) -> Iterator[list[Prediction]]:
+    def draining(self, limit: int) -> Iterator[list[Prediction]]:
         """The oldest predictions; where the block ends well they leave the queue.
 
         Nobody erases a lead meanwhile. Raises OSError.
         """
         with self._locked():
             self._adopt()
-            found = self._oldest(most)
-            if found is None:
+            oldest = self._oldest(limit)
+            if oldest is None:
                 yield []
                 return
-            file, (told, end, lines) = found
-            yield told
-            file.done = end
+            file, (predictions, end, lines) = oldest
+            yield predictions
+            file.drained = end
             file.rows = max(0, file.rows - lines) if end < file.size else 0
             if not file.rows:
                 self._empty(file)
@@ -110,13 +110,13 @@ class Spool:
     def close(self) -> None:
         """Let go of the files; those with something left are another's to drain."""
         with suppress(OSError):
-            if self._held:
+            if self._open_files:
                 with self._locked():
-                    for file in [held for held in self._held if not held.rows]:
+                    for file in [open_file for open_file in self._open_files if not open_file.rows]:
                         file.path.unlink(missing_ok=True)
-        for file in self._held:
+        for file in self._open_files:
             os.close(file.descriptor)
-        self._held, self._own = [], None
+        self._open_files, self._active = [], None
 
     def _append(self, lines: Sequence[bytes | None]) -> list[bool]:
         room = self._limit - sum(_size(path) for path in self._files())
@@ -132,7 +132,7 @@ class Spool:
 
     def _write(self, block: bytes) -> None:
         """All of it or nothing. Raises OSError."""
-        file = self._own = self._own or self._new()
+        file = self._active = self._active or self._new()
         before = file.size
         try:
             if os.write(file.descriptor, block) < len(block):
@@ -147,15 +147,15 @@ class Spool:
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND
         file = _File(path, os.open(path, flags, 0o600))
         fcntl.flock(file.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        self._held.append(file)
+        self._open_files.append(file)
         return file
 
-    def _oldest(self, most: int) -> tuple[_File, tuple[list[Prediction], int, int]] | None:
+    def _oldest(self, limit: int) -> tuple[_File, tuple[list[Prediction], int, int]] | None:
         """The first file that has something left and can be read, and that."""
-        for file in self._held:
+        for file in self._open_files:
             try:
                 if file.rows:
-                    return file, read_lines(file.path, file.done, most)
+                    return file, read_lines(file.path, file.drained, limit)
             except OSError as problem:
                 self._passed_over(file.path, problem)
         return None
@@ -179,32 +179,32 @@ class Spool:
         except OSError:
             os.close(descriptor)
             raise
-        self._held.append(_File(path, descriptor, max(rows, 1)))
+        self._open_files.append(_File(path, descriptor, max(rows, 1)))
 
     def _passed_over(self, path: Path, problem: OSError) -> None:
         """Say so, once of each: it is tried again every second."""
-        seen = (path, type(problem).__name__)
-        if seen not in self._seen:
-            log.error("%s in the queue on disk cannot be read: %s", path.name, seen[1])
-        self._seen.add(seen)
+        error_key = (path, type(problem).__name__)
+        if error_key not in self._reported:
+            log.error("%s in the queue on disk cannot be read: %s", path.name, error_key[1])
+        self._reported.add(error_key)
 
     def _empty(self, file: _File) -> None:
         """Own files are used again, others have done their service."""
-        if file is self._own:
+        if file is self._active:
             os.ftruncate(file.descriptor, 0)
-            file.done = 0
+            file.drained = 0
             return
         file.path.unlink(missing_ok=True)
         os.close(file.descriptor)
-        self._held.remove(file)
+        self._open_files.remove(file)
 
     def _files(self) -> list[Path]:
         return sorted(self._folder.glob(f"*{ENDING}"))
 
     def _orphans(self) -> list[Path]:
         """Files that are not held by this process; some may be another's."""
-        held = {file.path for file in self._held}
-        return [path for path in self._files() if path not in held]
+        open_paths = {file.path for file in self._open_files}
+        return [path for path in self._files() if path not in open_paths]
 
     @contextmanager
     def _locked(self, patience: float | None = None) -> Iterator[None]:

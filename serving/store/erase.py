@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from serving.store.backends.base import Database, StoreAway, reason
+from serving.store.backends.base import Database, StoreUnavailable, describe_error
 from serving.store.disk_queue import Spool
 from serving.store.tables import metadata
 from serving.store.writer import Writer
@@ -16,35 +16,35 @@ T = TypeVar("T")
 
 
 def forget(database: Database, writer: Writer, spool: Spool, lead_id: str) -> dict[str, int]:
-    """Erase a lead from all tables, the queue on disk, and the database's files. Raises StoreAway."""
+    """Erase a lead from all tables, the queue on disk, and the database's files. Raises StoreUnavailable."""
 
     def erase() -> dict[str, int]:
         # No process may drain the lead's predictions back while this goes on.
         with spool.erasing(lead_id) as queued:
-            told = writer.transact(
-                True, lambda at: {name: database.erase(at, name, lead_id) for name in _TABLES}
+            deleted = writer.transact(
+                True, lambda cursor: {name: database.erase(cursor, name, lead_id) for name in _TABLES}
             )
-        return {**told, "spool": sum(queued)}
+        return {**deleted, "spool": sum(queued)}
 
-    told = _run(database, writer, erase)
-    database.scrub(lead_id)
-    return told
+    counts = _run_in_writer(database, writer, erase)
+    database.clear_free_pages(lead_id)
+    return counts
 
 
 def prune(database: Database, writer: Writer, before: int) -> int:
-    """Delete old predictions, some at a time, so that requests need not wait. Raises StoreAway."""
+    """Delete old predictions, some at a time, so that requests need not wait. Raises StoreUnavailable."""
 
-    def some() -> int:
-        return writer.transact(False, lambda at: database.prune(at, before, ROWS_AT_ONCE))
+    def delete_batch() -> int:
+        return writer.transact(False, lambda cursor: database.prune(cursor, before, ROWS_AT_ONCE))
 
-    gone = 0
-    while told := _run(database, writer, some):
-        gone += told
-    return gone
+    total = 0
+    while deleted := _run_in_writer(database, writer, delete_batch):
+        total += deleted
+    return total
 
 
-def _run(database: Database, writer: Writer, work: Callable[[], T]) -> T:
+def _run_in_writer(database: Database, writer: Writer, work: Callable[[], T]) -> T:
     try:
         return writer.run(work)
     except database.errors as problem:
-        raise StoreAway(reason(problem)) from None
+        raise StoreUnavailable(describe_error(problem)) from None

@@ -8,7 +8,7 @@ from pathlib import Path
 from sqlalchemy import inspect, text
 from sqlalchemy.engine import Connection
 
-from serving.store.backends.base import Database, StoreAway
+from serving.store.backends.base import Database, StoreUnavailable
 from serving.store.tables import SCHEMA
 
 MIGRATIONS = Path(__file__).with_name("migrations")
@@ -16,23 +16,23 @@ log = logging.getLogger(__name__)
 
 
 def migrate(database: Database) -> None:
-    """Bring the tables up to date, one process at a time. Raises StoreAway."""
-    database.make()
-    if database.read(schema) == SCHEMA:
+    """Bring the tables up to date, one process at a time. Raises StoreUnavailable."""
+    database.create()
+    if database.read(read_revision) == SCHEMA:
         return
     with database.migration() as connection:
-        before = schema(connection)
+        before = read_revision(connection)
         if before != SCHEMA:
             upgrade(connection)
             log.info("The store's tables went from %s to %s", before or "none", SCHEMA)
 
 
-def schema(connection: Connection) -> str | None:
+def read_revision(connection: Connection) -> str | None:
     """The revision of a database's tables; None where it has none."""
     if not inspect(connection).has_table("alembic_version"):
         return None
-    told: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
-    return told
+    revision: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    return revision
 
 
 def upgrade(connection: Connection) -> None:
@@ -48,6 +48,6 @@ def upgrade(connection: Connection) -> None:
     try:
         command.upgrade(config, "head")
     except CommandError:
-        raise StoreAway(
-            f"the tables are of revision {schema(connection)}, this version of Hotlead knows {SCHEMA}"
+        raise StoreUnavailable(
+            f"the tables are of revision {read_revision(connection)}, this version of Hotlead knows {SCHEMA}"
         ) from None

@@ -18,7 +18,7 @@ _handovers, _overrides, _outcomes = RECORDS["handovers"], RECORDS["overrides"], 
 
 
 @cache
-def of_leads(table: Table) -> Statement:
+def rows_of_leads(table: Table) -> Statement:
     """All rows of some leads, by time."""
     c = table.c
     wanted = c.lead_id.in_(bindparam("asked", expanding=True))
@@ -26,32 +26,32 @@ def of_leads(table: Table) -> Statement:
 
 
 @cache
-def newest(table: Table) -> Statement:
+def newest_rows(table: Table) -> Statement:
     """The rows of some leads that count: those with the highest version of their key."""
-    return of_leads(table).where(is_newest(table))
+    return rows_of_leads(table).where(is_newest(table))
 
 
 @cache
-def activities_of() -> Statement:
+def activities_of_leads() -> Statement:
     """Lead, type, time and value of the activities of some leads."""
     a = _activities.c
-    return newest(_activities).with_only_columns(a.lead_id, a.type, a.at, a.value)
+    return newest_rows(_activities).with_only_columns(a.lead_id, a.type, a.at, a.value)
 
 
 @cache
-def first_heard(table: Table) -> Statement:
+def first_times(table: Table) -> Statement:
     """When a table first tells of each of some leads."""
     first = select(table.c.lead_id, func.min(table.c.at)).group_by(table.c.lead_id)
     return first.where(table.c.lead_id.in_(bindparam("asked", expanding=True)))
 
 
 @cache
-def of_accounts() -> Statement:
+def leads_of_accounts() -> Statement:
     """The rows that count of the leads that were ever told to be of some accounts, by time."""
     c = _leads.c
     named = select(c.lead_id).where(c.account.in_(bindparam("asked", expanding=True)))
-    found = select(_leads).where(c.lead_id.in_(named), is_newest(_leads))
-    return found.order_by(c.at, c.version, c.seq)
+    statement = select(_leads).where(c.lead_id.in_(named), is_newest(_leads))
+    return statement.order_by(c.at, c.version, c.seq)
 
 
 @cache
@@ -64,29 +64,29 @@ def scores() -> Statement:
 
 
 @cache
-def hot(of_owner: bool, continued: bool = False) -> Statement:
+def call_list(of_owner: bool, continued: bool = False) -> Statement:
     """Hot leads without a closed deal, by deadline, then score, then id; those `of_owner`, or all; from
     the first on, or `continued` after a place."""
     c = current_scores.c
-    found = select(current_scores).where(to_call())
+    statement = select(current_scores).where(is_to_call())
     if of_owner:
-        found = found.where(c.owner == bindparam("owner"))
+        statement = statement.where(c.owner == bindparam("owner"))
     if continued:
         due: Any = bindparam("due")
         score: Any = bindparam("score")
         lead: Any = bindparam("lead_id")
         lower = (c.score < score) | ((c.score == score) & (c.lead_id > lead))
-        found = found.where(due <= DUE, (due < DUE) | lower)  # the first alone can use the index
-    return found.order_by(DUE, c.score.desc(), c.lead_id).limit(bindparam("most"))
+        statement = statement.where(due <= DUE, (due < DUE) | lower)  # the first alone can use the index
+    return statement.order_by(DUE, c.score.desc(), c.lead_id).limit(bindparam("most"))
 
 
-def to_call() -> ColumnElement[bool]:
+def is_to_call() -> ColumnElement[bool]:
     """Whether a lead is hot, and its deal is not closed."""
     return IS_HOT & ~is_closed(current_scores.c.lead_id)
 
 
 @cache
-def said() -> tuple[Statement, Statement]:
+def overrides() -> tuple[Statement, Statement]:
     """Lead, verdict, reason, person, time and end: named by hand, and at the hand-over."""
     o, h = _overrides.c, _handovers.c
     by_hand = select(o.lead_id, o.verdict, o.reason, o.by, o.at, o.expires_at)
@@ -99,13 +99,13 @@ def said() -> tuple[Statement, Statement]:
 
 
 @cache
-def said_stamps() -> tuple[Statement, Statement]:
+def override_versions() -> tuple[Statement, Statement]:
     """The newest row and the count of each table that holds verdicts."""
-    made = (
+    statements = (
         select(func.coalesce(func.max(table.c.seq), 0), func.count()).select_from(table)
         for table in (_overrides, _handovers)
     )
-    return next(made), next(made)
+    return next(statements), next(statements)
 
 
 @cache

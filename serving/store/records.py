@@ -10,18 +10,18 @@ from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
 import orjson
 
-Kind: TypeAlias = Literal[
+RecordKind: TypeAlias = Literal[
     "leads", "activities", "outcomes", "opportunities", "handovers", "overrides", "verdicts"
 ]
-Outcome: TypeAlias = Literal["stored", "known", "conflict"]
+WriteOutcome: TypeAlias = Literal["stored", "known", "conflict"]
 """What became of a record: new; there already, the same; there already with other content."""
-Kept: TypeAlias = Literal["stored", "queued", "not_stored"]
+StoredState: TypeAlias = Literal["stored", "queued", "not_stored"]
 """What became of predictions: in the database; in the queue on disk; nowhere."""
-Form: TypeAlias = Literal["text", "time", "real", "object"]
-Plain: TypeAlias = str | int | float | None
+ColumnType: TypeAlias = Literal["text", "time", "real", "object"]
+SqlValue: TypeAlias = str | int | float | None
 
-KINDS: tuple[Kind, ...] = get_args(Kind)
-COLUMNS: Mapping[Kind, Mapping[str, Form]] = {
+KINDS: tuple[RecordKind, ...] = get_args(RecordKind)
+COLUMNS: Mapping[RecordKind, Mapping[str, ColumnType]] = {
     "leads": {"attributes": "object", "created_at": "time", "account": "text"},
     "activities": {"type": "text", "value": "real"},
     "outcomes": {"outcome": "text", "amount": "real", "lost_reason": "text"},
@@ -45,7 +45,7 @@ COLUMNS: Mapping[Kind, Mapping[str, Form]] = {
 """Each kind's own columns, beside key, version, lead_id and at."""
 
 
-class Refused(ValueError):
+class InvalidRecord(ValueError):
     """A record that no database could hold; the message names the column and what is allowed."""
 
 
@@ -58,31 +58,31 @@ class Record:
     where that is more: whether the same came twice must not hang on which columns are kept today.
     """
 
-    kind: Kind
+    kind: RecordKind
     key: str
     version: int
     lead_id: str
     at: int
     body: Mapping[str, Any] = field(default_factory=dict)
-    sent: Mapping[str, Any] | None = None
+    original: Mapping[str, Any] | None = None
 
     @property
     def digest(self) -> str:
         """SHA-256 (hex) of the content: lead_id, at and what was sent. Raises Refused."""
-        return _digest(self, self.plain())
+        return _compute_digest(self, self.to_values())
 
-    def plain(self) -> tuple[Plain, ...]:
+    def to_values(self) -> tuple[SqlValue, ...]:
         """The values of the kind's own COLUMNS as a database holds them. Raises Refused."""
-        return _plain(self.kind, self.body)
+        return _convert_body(self.kind, self.body)
 
-    def row(self) -> tuple[Plain, ...]:
+    def row(self) -> tuple[SqlValue, ...]:
         """The whole row: key, version, lead_id, at, digest, then the own columns. Raises Refused."""
         for name in ("key", "lead_id"):
-            _checked("text", getattr(self, name), name)
+            _to_sql_value("text", getattr(self, name), name)
         for name in ("version", "at"):
-            _checked("time", getattr(self, name), name)
-        own = self.plain()
-        return (self.key, self.version, self.lead_id, self.at, _digest(self, own), *own)
+            _to_sql_value("time", getattr(self, name), name)
+        values = self.to_values()
+        return (self.key, self.version, self.lead_id, self.at, _compute_digest(self, values), *values)
 
 
 class Prediction(NamedTuple):
@@ -117,32 +117,34 @@ class Prediction(NamedTuple):
     detail: str
 
 
-def _plain(kind: Kind, body: Mapping[str, Any]) -> tuple[Plain, ...]:
-    own = COLUMNS[kind]
-    if unknown := body.keys() - own.keys():
-        raise Refused(f"{kind}: no column {min(unknown)!r}; known are {', '.join(own)}.")
-    return tuple(_checked(form, body.get(name), f"{kind}.{name}") for name, form in own.items())
+def _convert_body(kind: RecordKind, body: Mapping[str, Any]) -> tuple[SqlValue, ...]:
+    columns = COLUMNS[kind]
+    if unknown := body.keys() - columns.keys():
+        raise InvalidRecord(f"{kind}: no column {min(unknown)!r}; known are {', '.join(columns)}.")
+    return tuple(
+        _to_sql_value(column_type, body.get(name), f"{kind}.{name}") for name, column_type in columns.items()
+    )
 
 
-def _digest(record: Record, own: tuple[Plain, ...]) -> str:
-    sent = own if record.sent is None else _plain(record.kind, record.sent)
-    content = orjson.dumps([record.lead_id, record.at, sent])
+def _compute_digest(record: Record, values: tuple[SqlValue, ...]) -> str:
+    content_values = values if record.original is None else _convert_body(record.kind, record.original)
+    content = orjson.dumps([record.lead_id, record.at, content_values])
     return hashlib.sha256(content).hexdigest()
 
 
-def _checked(form: Form, value: Any, where: str) -> Plain:
-    return None if value is None else _FORMS[form](value, where)
+def _to_sql_value(column_type: ColumnType, value: Any, column: str) -> SqlValue:
+    return None if value is None else _CONVERTERS[column_type](value, column)
 
 
-def _text(value: Any, where: str) -> Plain:
+def _to_text(value: Any, column: str) -> SqlValue:
     if not isinstance(value, str):
-        raise Refused(f"{where} must be a text.")
-    if "\0" in value or not _encodable(value):
-        raise Refused(f"{where} holds a character that cannot be stored (NUL or half a pair).")
+        raise InvalidRecord(f"{column} must be a text.")
+    if "\0" in value or not _is_encodable(value):
+        raise InvalidRecord(f"{column} holds a character that cannot be stored (NUL or half a pair).")
     return value
 
 
-def _encodable(value: str) -> bool:
+def _is_encodable(value: str) -> bool:
     try:
         value.encode()
     except UnicodeEncodeError:
@@ -150,32 +152,32 @@ def _encodable(value: str) -> bool:
     return True
 
 
-def _time(value: Any, where: str) -> Plain:
+def _to_integer(value: Any, column: str) -> SqlValue:
     if type(value) is not int or not -(2**63) <= value < 2**63:
-        raise Refused(f"{where} must be a whole number of at most 64 bits.")
+        raise InvalidRecord(f"{column} must be a whole number of at most 64 bits.")
     return value
 
 
-def _real(value: Any, where: str) -> Plain:
+def _to_real(value: Any, column: str) -> SqlValue:
     try:
         number = float(value)
     except (TypeError, ValueError, OverflowError):
         number = math.inf
     if math.isinf(number):
-        raise Refused(f"{where} must be a number below 1e308.")
+        raise InvalidRecord(f"{column} must be a number below 1e308.")
     return None if math.isnan(number) else number
 
 
-def _object(value: Any, where: str) -> Plain:
+def _to_json(value: Any, column: str) -> SqlValue:
     try:
         return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
     except orjson.JSONEncodeError:
-        raise Refused(f"{where} must be plain JSON, with whole numbers of at most 64 bits.") from None
+        raise InvalidRecord(f"{column} must be plain JSON, with whole numbers of at most 64 bits.") from None
 
 
-_FORMS: Mapping[Form, Callable[[Any, str], Plain]] = {
-    "text": _text,
-    "time": _time,
-    "real": _real,
-    "object": _object,
+_CONVERTERS: Mapping[ColumnType, Callable[[Any, str], SqlValue]] = {
+    "text": _to_text,
+    "time": _to_integer,
+    "real": _to_real,
+    "object": _to_json,
 }

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from features.clock import NEVER
-from features.one_lead import Change, Event
+from features.one_lead import AttributeChange, Event
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,14 +21,14 @@ class StoredLead:
     lead_id: str
     created: int
     account: str | None
-    changes: list[Change]
+    changes: list[AttributeChange]
     events: list[Event]
     hearings: list[tuple[str, int, str]]
     account_events: list[Event] | None
     first_contacts: list[int]
 
 
-class Place(NamedTuple):
+class ListCursor(NamedTuple):
     """A place in the call list, which is in the order of deadline (ms UTC, NEVER: none), of score from
     the highest on, and of id."""
 
@@ -72,6 +72,6 @@ class HotRow:
     last_step: str | None = None
 
     @property
-    def place(self) -> Place:
+    def cursor(self) -> ListCursor:
         """Where it stands in the list."""
-        return Place(NEVER if self.deadline is None else self.deadline, self.score, self.lead_id)
+        return ListCursor(NEVER if self.deadline is None else self.deadline, self.score, self.lead_id)

@@ -9,8 +9,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, Table, bindparam, func, null, select
 from sqlalchemy.engine import Connection
 
-from scoring.decision.sales_status import Step
-from serving.leads.sales_status import Steps
+from scoring.decision.sales_status import SalesStep
+from serving.leads.sales_status import StoredSteps
 from serving.store.queries import is_newest
 from serving.store.tables import RECORDS
 
@@ -23,47 +23,47 @@ def newest_rows(connection: Connection) -> tuple[int, ...]:
     return tuple(connection.execute(_newest_row(table)).scalar_one() for table in _TABLES)
 
 
-def count(connection: Connection) -> int:
+def count_rows(connection: Connection) -> int:
     """The number of rows of the tables that hold steps."""
     return sum(connection.execute(_count(table)).scalar_one() for table in _TABLES)
 
 
-def steps(connection: Connection, after: tuple[int, ...] | None = None) -> Steps:
+def read_steps(connection: Connection, after: tuple[int, ...] | None = None) -> StoredSteps:
     """The steps in the rows after those of each table (None: all that count)."""
     upto = newest_rows(connection)
     if after is None:
-        rows = [row for table in _TABLES for row in connection.execute(_all(table))]
-        return Steps(_by_lead(rows), {}, count(connection), upto)
-    came: list[Any] = []
-    wrong, looked_at = set[str](), 0
+        rows = [row for table in _TABLES for row in connection.execute(_all_rows(table))]
+        return StoredSteps(_group_steps(rows), {}, count_rows(connection), upto)
+    new_rows: list[Any] = []
+    corrected_ids, row_count = set[str](), 0
     for table, first, last in zip(_TABLES, after, upto, strict=True):
-        asked = {"after": first, "upto": last}
-        came += connection.execute(_came(table), asked)
-        looked_at += connection.execute(_count_of(table), asked).scalar_one()
-        wrong |= {*connection.execute(_corrected(table), asked).scalars()}
-    return Steps(_by_lead(came), _whole(connection, wrong), looked_at, upto)
+        params = {"after": first, "upto": last}
+        new_rows += connection.execute(_new_rows(table), params)
+        row_count += connection.execute(_count_new(table), params).scalar_one()
+        corrected_ids |= {*connection.execute(_corrected_leads(table), params).scalars()}
+    return StoredSteps(_group_steps(new_rows), _read_all_steps(connection, corrected_ids), row_count, upto)
 
 
-def _whole(connection: Connection, lead_ids: Iterable[str]) -> dict[str, tuple[Step, ...]]:
+def _read_all_steps(connection: Connection, lead_ids: Iterable[str]) -> dict[str, tuple[SalesStep, ...]]:
     """All steps that count of some leads."""
-    asked = sorted(lead_ids)
-    found: list[Any] = []
-    for start in range(0, len(asked), _LEADS_AT_ONCE):
-        part = {"asked": asked[start : start + _LEADS_AT_ONCE]}
+    sorted_ids = sorted(lead_ids)
+    rows: list[Any] = []
+    for start in range(0, len(sorted_ids), _LEADS_AT_ONCE):
+        part = {"asked": sorted_ids[start : start + _LEADS_AT_ONCE]}
         for table in _TABLES:
-            found += connection.execute(_of_leads(table), part)
-    return {**dict.fromkeys(asked, ()), **_by_lead(found)}
+            rows += connection.execute(_of_leads(table), part)
+    return {**dict.fromkeys(sorted_ids, ()), **_group_steps(rows)}
 
 
-def _by_lead(rows: Iterable[Any]) -> dict[str, tuple[Step, ...]]:
+def _group_steps(rows: Iterable[Any]) -> dict[str, tuple[SalesStep, ...]]:
     """Steps by lead, from rows of lead, time, what was done, and date of a next action."""
-    found: dict[str, tuple[Step, ...]] = {}
-    for lead_id, at, what, due in rows:
+    steps_by_lead: dict[str, tuple[SalesStep, ...]] = {}
+    for lead_id, time_ms, action, due in rows:
         if due is not None:
-            found[lead_id] = (*found.get(lead_id, ()), Step(at, "next_action", due))
-        elif what in ("won", "lost", "first_contact"):
-            found[lead_id] = (*found.get(lead_id, ()), Step(at, what))
-    return found
+            steps_by_lead[lead_id] = (*steps_by_lead.get(lead_id, ()), SalesStep(time_ms, "next_action", due))
+        elif action in ("won", "lost", "first_contact"):
+            steps_by_lead[lead_id] = (*steps_by_lead.get(lead_id, ()), SalesStep(time_ms, action))
+    return steps_by_lead
 
 
 @cache
@@ -80,37 +80,37 @@ def _count(table: Table) -> Select[Any]:
 def _rows(table: Table) -> Select[Any]:
     """Lead, time, what was done, and date of a next action."""
     c = table.c
-    own = (c.outcome, null()) if "outcome" in c else (c.step, c.due_at)
-    return select(c.lead_id, c.at, *own)
+    kind_columns = (c.outcome, null()) if "outcome" in c else (c.step, c.due_at)
+    return select(c.lead_id, c.at, *kind_columns)
 
 
 @cache
-def _all(table: Table) -> Select[Any]:
+def _all_rows(table: Table) -> Select[Any]:
     return _rows(table).where(is_newest(table))
 
 
 @cache
 def _of_leads(table: Table) -> Select[Any]:
-    return _all(table).where(table.c.lead_id.in_(bindparam("asked", expanding=True)))
+    return _all_rows(table).where(table.c.lead_id.in_(bindparam("asked", expanding=True)))
 
 
-def _lately(table: Table) -> ColumnElement[bool]:
+def _is_new(table: Table) -> ColumnElement[bool]:
     return (table.c.seq > bindparam("after")) & (table.c.seq <= bindparam("upto"))
 
 
 @cache
-def _came(table: Table) -> Select[Any]:
+def _new_rows(table: Table) -> Select[Any]:
     """The rows that came lately and count: a version may come after the one that corrects it."""
-    return _all(table).where(_lately(table))
+    return _all_rows(table).where(_is_new(table))
 
 
 @cache
-def _count_of(table: Table) -> Select[Any]:
-    return _count(table).where(_lately(table))
+def _count_new(table: Table) -> Select[Any]:
+    return _count(table).where(_is_new(table))
 
 
 @cache
-def _corrected(table: Table) -> Select[Any]:
+def _corrected_leads(table: Table) -> Select[Any]:
     """The leads of whom something was corrected lately, under this id or another."""
-    keys = select(table.c.key).where(_lately(table), table.c.version > 1)
+    keys = select(table.c.key).where(_is_new(table), table.c.version > 1)
     return select(table.c.lead_id).where(table.c.key.in_(keys)).distinct()

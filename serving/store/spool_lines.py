@@ -22,19 +22,19 @@ def as_lines(predictions: Sequence[Prediction]) -> bytes | None:
         return None
 
 
-def read_lines(path: Path, at: int, most: int) -> tuple[list[Prediction], int, int]:
+def read_lines(path: Path, offset: int, limit: int) -> tuple[list[Prediction], int, int]:
     """Predictions from a byte on, the byte after them, and how many lines these were."""
-    told, lines = [], 0
+    predictions, lines = [], 0
     with path.open("rb") as opened:
-        opened.seek(at)
+        opened.seek(offset)
         for line in opened:
-            at += len(line)
+            offset += len(line)
             lines += 1
             if (prediction := _prediction(line)) is not None:
-                told.append(prediction)
-            if lines == most:
+                predictions.append(prediction)
+            if lines == limit:
                 break
-    return told, at, lines
+    return predictions, offset, lines
 
 
 def _prediction(line: bytes) -> Prediction | None:
@@ -50,14 +50,14 @@ def _prediction(line: bytes) -> Prediction | None:
 
 def blank_lines(path: Path, lead_id: str) -> int:
     """Overwrite a lead's lines in place, so that nobody's position in the file moves."""
-    at, blanked = 0, 0
+    offset, blanked = 0, 0
     with path.open("r+b") as file:
         for line in file.read().splitlines(keepends=True):
             if _lead_of(line) == lead_id:
-                file.seek(at)
+                file.seek(offset)
                 file.write(b" " * (len(line) - 1))
                 blanked += 1
-            at += len(line)
+            offset += len(line)
         file.flush()
         os.fsync(file.fileno())
     return blanked

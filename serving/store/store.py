@@ -18,21 +18,29 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from features.errors import SettingsError
 from scoring.decision.overrides import Override
-from serving.leads.sales_status import Steps
+from serving.leads.sales_status import StoredSteps
 from serving.store import erase as erasing
 from serving.store import reads as store_reads
 from serving.store import sales_steps as done_queries
-from serving.store.backends.base import Database, StoreAway
-from serving.store.circuit_breaker import Breaker
-from serving.store.direct_writer import AtOnce
+from serving.store.backends.base import Database, StoreUnavailable
+from serving.store.circuit_breaker import CircuitBreaker
+from serving.store.direct_writer import DirectWriter
 from serving.store.disk_queue import Spool
-from serving.store.maintenance import Keeper
-from serving.store.records import Kept, Outcome, Prediction, Record, Refused
-from serving.store.rows import HotRow, Place, StoredLead
-from serving.store.write_jobs import Accepting, Remembering
+from serving.store.maintenance import StoreMaintenance
+from serving.store.records import InvalidRecord, Prediction, Record, StoredState, WriteOutcome
+from serving.store.rows import HotRow, ListCursor, StoredLead
+from serving.store.write_jobs import PredictionsJob, RecordsJob
 from serving.store.writer import Writer
 
-__all__ = ["HotRow", "Kept", "Outcome", "Refused", "Store", "StoreAway", "StoredLead"]
+__all__ = [
+    "HotRow",
+    "InvalidRecord",
+    "Store",
+    "StoreUnavailable",
+    "StoredLead",
+    "StoredState",
+    "WriteOutcome",
+]
 
 SPOOL_LIMIT = 64 * 2**20
 CLOSE_SECONDS, QUEUE_SECONDS = 2.5, 0.5
@@ -44,11 +52,11 @@ class Store:
     """The database of a process. Any thread may use it; open it after a fork, not before."""
 
     def __init__(self, database: Database, spool: Spool) -> None:
-        self._database, self._spool, self._breaker = database, spool, Breaker()
+        self._database, self._spool, self._breaker = database, spool, CircuitBreaker()
         self._writer = Writer(database, spool, self._breaker)
-        self._at_once = AtOnce(database)
-        self._keeper = Keeper(database, spool, self._breaker, self._writer)
-        self._keeper.start()
+        self._direct_writer = DirectWriter(database)
+        self._maintenance = StoreMaintenance(database, spool, self._breaker, self._writer)
+        self._maintenance.start()
 
     @staticmethod
     def open(url: str, spool: Path, spool_limit: int = SPOOL_LIMIT) -> Store:
@@ -57,110 +65,112 @@ class Store:
         `spool` is the folder where predictions wait, for `spool_limit` bytes, while the database is
         away; that it is away now is no error. Raises SettingsError for a URL that cannot be one.
         """
-        return Store(database(url), Spool(spool, spool_limit))
+        return Store(database_from_url(url), Spool(spool, spool_limit))
 
     @property
-    def away(self) -> bool:
+    def is_unavailable(self) -> bool:
         """Whether nothing can be written now, as far as is known."""
-        return self._breaker.away
+        return self._breaker.is_open
 
     @property
-    def local(self) -> bool:
+    def is_local(self) -> bool:
         """Whether reading need not be given to a thread: a millisecond, and nothing to wait for.
 
         There a busy thread would even slow it down: SQLite gives the interpreter away at each row.
         """
-        return self._database.local
+        return self._database.is_local
 
-    def accept(self, records: Sequence[Record]) -> Future[list[Outcome]]:
+    def add_records(self, records: Sequence[Record]) -> Future[list[WriteOutcome]]:
         """Store records; the outcome of each, at its place, once all are on the disk.
 
-        All or none are stored. The future fails with StoreAway, or with Refused.
+        All or none are stored. The future fails with StoreUnavailable, or with Refused.
         """
-        future: Future[list[Outcome]] = Future()
+        future: Future[list[WriteOutcome]] = Future()
         try:
             self._breaker.check()
             entries = [(record.kind, record.row()) for record in records]
-        except (StoreAway, Refused) as problem:
+        except (StoreUnavailable, InvalidRecord) as problem:
             future.set_exception(problem)
             return future
-        self._writer.put(Accepting(future, entries))
+        self._writer.submit(RecordsJob(future, entries))
         return future
 
-    def remember(self, predictions: Sequence[Prediction]) -> Future[Kept]:
+    def add_predictions(self, predictions: Sequence[Prediction]) -> Future[StoredState]:
         """Store predictions, in the database or, while that is away, in the queue on disk.
 
         The future never fails.
         """
-        future: Future[Kept] = Future()
+        future: Future[StoredState] = Future()
         # Not beside the writer: who scores all the time would keep the database's lock from it.
-        at_once = self._writer.idle and not self._breaker.away
-        if at_once and self._at_once.remember(predictions):
+        writes_directly = self._writer.is_idle and not self._breaker.is_open
+        if writes_directly and self._direct_writer.try_write(predictions):
             future.set_result("stored")
         else:
-            self._writer.put(Remembering(future, predictions))
+            self._writer.submit(PredictionsJob(future, predictions))
         return future
 
     def lead(self, lead_id: str, before: int | None = None) -> StoredLead | None:
-        """What is known of a lead; None where nothing is. `before` as in `leads`. Raises StoreAway."""
+        """What is known of a lead; None where nothing is. `before` as in `leads`. Raises StoreUnavailable."""
         return self.leads([lead_id], before).get(lead_id)
 
     def leads(self, lead_ids: Sequence[str], before: int | None = None) -> dict[str, StoredLead]:
-        """What is known of leads, without those of whom nothing is. Raises StoreAway.
+        """What is known of leads, without those of whom nothing is. Raises StoreUnavailable.
 
         Accounts, theirs and of others, are those told `before` a moment (ms UTC; None: the last told).
         """
-        told: dict[str, StoredLead] = {}
+        leads_by_id: dict[str, StoredLead] = {}
         unique = list(dict.fromkeys(lead_ids))
-        most = store_reads.LEADS_AT_ONCE
-        for start in range(0, len(unique), most):
-            part = unique[start : start + most]
-            told |= self._read(partial(store_reads.leads, lead_ids=part, before=before))
-        return told
+        chunk_size = store_reads.LEADS_AT_ONCE
+        for start in range(0, len(unique), chunk_size):
+            part = unique[start : start + chunk_size]
+            leads_by_id |= self._read(partial(store_reads.leads, lead_ids=part, before=before))
+        return leads_by_id
 
     def scores(self, lead_id: str, limit: int = 100) -> list[dict[str, Any]]:
-        """A lead's predictions as stored, newest moment first, replays too. Raises StoreAway."""
-        return self._read(lambda at: store_reads.scores(at, lead_id, limit))
+        """A lead's predictions as stored, newest moment first, replays too. Raises StoreUnavailable."""
+        return self._read(lambda connection: store_reads.scores(connection, lead_id, limit))
 
-    def hot(self, owner: str | None, limit: int, now: int, after: Place | None = None) -> list[HotRow]:
+    def call_list(
+        self, owner: str | None, limit: int, now: int, after: ListCursor | None = None
+    ) -> list[HotRow]:
         """The call list: hot leads without a closed deal, by deadline, then score, then id.
 
         Of one `owner`, or of all, `after` a place in it (None: from the start); what was done about
-        them until `now` (ms UTC). Raises StoreAway.
+        them until `now` (ms UTC). Raises StoreUnavailable.
         """
-        return self._read(lambda at: store_reads.hot(at, owner, limit, now, after))
+        return self._read(lambda connection: store_reads.call_list(connection, owner, limit, now, after))
 
-    def said(self) -> Sequence[Override]:
-        """All verdicts of people on leads, by hand and at the hand-over. Raises StoreAway."""
-        return self._read(store_reads.said)
+    def overrides(self) -> Sequence[Override]:
+        """All verdicts of people on leads, by hand and at the hand-over. Raises StoreUnavailable."""
+        return self._read(store_reads.overrides)
 
-    def said_stamp(self) -> tuple[int, ...]:
-        """Changes whenever a verdict is stored or erased. Raises StoreAway."""
-        return self._read(store_reads.said_stamp)
+    def overrides_version(self) -> tuple[int, ...]:
+        """Changes whenever a verdict is stored or erased. Raises StoreUnavailable."""
+        return self._read(store_reads.overrides_version)
 
     def steps_newest(self) -> tuple[int, ...]:
-        """Changes whenever a deal closes or a hand-over is told. Raises StoreAway."""
+        """Changes whenever a deal closes or a hand-over is told. Raises StoreUnavailable."""
         return self._read(done_queries.newest_rows)
 
     def steps_count(self) -> int:
-        """How many rows tell of closed deals and hand-overs. Raises StoreAway."""
-        return self._read(done_queries.count)
+        """How many rows tell of closed deals and hand-overs. Raises StoreUnavailable."""
+        return self._read(done_queries.count_rows)
 
-    def steps(self, after: tuple[int, ...] | None = None) -> Steps:
-        """Closed deals and next actions in the rows after those (None: in all). Raises StoreAway."""
-        return self._read(partial(done_queries.steps, after=after))
+    def steps(self, after: tuple[int, ...] | None = None) -> StoredSteps:
+        """Closed deals and next actions in the rows after those (None: in all). Raises StoreUnavailable."""
+        return self._read(partial(done_queries.read_steps, after=after))
 
     def forget(self, lead_id: str) -> dict[str, int]:
         """Erase a lead; how many rows went, by table, and those of the "spool".
 
         Its traces in an SQLite file are cleared too (PostgreSQL's own vacuum does that there, in its
-        time). Raises StoreAway; call it again then.
+        time). Raises StoreUnavailable; call it again then.
         """
         self._breaker.check()
         return erasing.forget(self._database, self._writer, self._spool, lead_id)
 
     def prune(self, before: int) -> int:
-        """Delete predictions made before a moment (ms UTC); how many. Raises StoreAway.
+        """Delete predictions made before a moment (ms UTC); how many. Raises StoreUnavailable.
 
         Each lead's present score stays.
         """
@@ -169,7 +179,7 @@ class Store:
 
     def queue_rows(self) -> int:
         """Predictions on disk and requests in memory that wait for the database."""
-        return self._spool.rows + self._writer.waiting
+        return self._spool.rows + self._writer.queue_size
 
     def close(self) -> None:
         """Write what waits and let go of everything, within 3 s. Nothing is accepted after that.
@@ -177,22 +187,22 @@ class Store:
         Predictions that cannot be written by then go to the queue on disk.
         """
         until = time.monotonic() + CLOSE_SECONDS
-        self._keeper.end()
+        self._maintenance.stop()
         ended = self._writer.close(CLOSE_SECONDS, QUEUE_SECONDS)
-        self._keeper.close(max(0.0, until - time.monotonic()))
-        self._at_once.close()
+        self._maintenance.close(max(0.0, until - time.monotonic()))
+        self._direct_writer.close()
         if ended:
             self._spool.close()
         self._database.close()
 
-    def see(self, work: Callable[[Connection], T]) -> T:
-        """What `work` reads: for the pages, whose questions are their own. Raises StoreAway."""
+    def read(self, work: Callable[[Connection], T]) -> T:
+        """What `work` reads: for the pages, whose questions are their own. Raises StoreUnavailable."""
         return self._read(work)
 
-    def change(self, work: Callable[[Connection], T]) -> T:
+    def write(self, work: Callable[[Connection], T]) -> T:
         """What `work` does in one transaction, on the disk when this returns: for what is no record.
 
-        Nothing of it is written where `work` raises. Raises StoreAway.
+        Nothing of it is written where `work` raises. Raises StoreUnavailable.
         """
         self._breaker.check()
         with self._database.transaction() as connection:
@@ -203,22 +213,27 @@ class Store:
         return self._database.read(work)
 
 
-def database(url: str) -> Database:
+def database_from_url(url: str) -> Database:
     """The database of a URL. Raises SettingsError, which does not show a password."""
     try:
-        told = make_url(url)
-        name = told.get_backend_name()
+        parsed_url = make_url(url)
+        name = parsed_url.get_backend_name()
     except (ArgumentError, NoSuchModuleError, ValueError):
         raise SettingsError(f"The store's URL cannot be read. {_ALLOWED}") from None
-    if name == "sqlite" and told.database and told.database != ":memory:" and not told.query:
+    if (
+        name == "sqlite"
+        and parsed_url.database
+        and parsed_url.database != ":memory:"
+        and not parsed_url.query
+    ):
         from serving.store.backends.sqlite import SqliteDatabase
 
-        return SqliteDatabase(Path(told.database))
+        return SqliteDatabase(Path(parsed_url.database))
     if name in ("postgresql", "postgres"):
         from serving.store.backends.postgres import PostgresDatabase
 
-        return PostgresDatabase(told.set(drivername="postgresql+psycopg"))
-    shown = told.render_as_string(hide_password=True)
+        return PostgresDatabase(parsed_url.set(drivername="postgresql+psycopg"))
+    shown = parsed_url.render_as_string(hide_password=True)
     raise SettingsError(f"The store cannot be at {shown}. {_ALLOWED}")
 
 

@@ -21,15 +21,15 @@ from sqlalchemy import (
 )
 
 from features.clock import NEVER
-from serving.store.records import COLUMNS, KINDS, Form, Kind, Prediction
+from serving.store.records import COLUMNS, KINDS, ColumnType, Prediction, RecordKind
 
 SCHEMA = "0003"
 """The revision in migrations/versions/ that makes these tables."""
 
 metadata = MetaData()
 
-_FORMS: Mapping[Form, Any] = {"text": Text, "time": BigInteger, "real": Double, "object": Text}
-_TYPES: Mapping[type, Any] = {str: Text, int: BigInteger, float: Double, bool: Boolean}
+_COLUMN_TYPES: Mapping[ColumnType, Any] = {"text": Text, "time": BigInteger, "real": Double, "object": Text}
+_FIELD_TYPES: Mapping[type, Any] = {str: Text, int: BigInteger, float: Double, bool: Boolean}
 
 
 def _seq() -> Column[int]:
@@ -37,9 +37,9 @@ def _seq() -> Column[int]:
     return Column("seq", BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
 
 
-def _record_table(kind: Kind) -> Table:
+def _create_record_table(kind: RecordKind) -> Table:
     """A kind's rows; every version of a key stays, the highest counts."""
-    own = [Column(name, _FORMS[form]) for name, form in COLUMNS[kind].items()]
+    kind_columns = [Column(name, _COLUMN_TYPES[column_type]) for name, column_type in COLUMNS[kind].items()]
     return Table(
         kind,
         metadata,
@@ -49,7 +49,7 @@ def _record_table(kind: Kind) -> Table:
         Column("lead_id", Text, nullable=False),
         Column("at", BigInteger, nullable=False),
         Column("digest", Text, nullable=False),
-        *own,
+        *kind_columns,
         UniqueConstraint("key", "version", name=f"{kind}_key"),
         Index(f"{kind}_of_lead", "lead_id", "at"),
         # No number twice, also after an erasure: the newest tells whether something was said since.
@@ -59,17 +59,17 @@ def _record_table(kind: Kind) -> Table:
 
 def _prediction_columns() -> list[Column[Any]]:
     """A column for each field of Prediction, NULL where the field may be None."""
-    told = [(name, get_args(hint) or (hint,)) for name, hint in get_type_hints(Prediction).items()]
-    return [Column(name, _TYPES[kind[0]], nullable=len(kind) > 1) for name, kind in told]
+    field_types = [(name, get_args(hint) or (hint,)) for name, hint in get_type_hints(Prediction).items()]
+    return [Column(name, _FIELD_TYPES[kind[0]], nullable=len(kind) > 1) for name, kind in field_types]
 
 
 def _current_columns() -> list[Column[Any]]:
-    own = [column for column in _prediction_columns() if column.name != "replay"]
-    own[0].primary_key = True
-    return [*own, Column("stage_since", BigInteger, nullable=False)]
+    columns = [column for column in _prediction_columns() if column.name != "replay"]
+    columns[0].primary_key = True
+    return [*columns, Column("stage_since", BigInteger, nullable=False)]
 
 
-RECORDS: Mapping[Kind, Table] = {kind: _record_table(kind) for kind in KINDS}
+RECORDS: Mapping[RecordKind, Table] = {kind: _create_record_table(kind) for kind in KINDS}
 Index("leads_of_account", RECORDS["leads"].c.account)
 
 predictions = Table(
@@ -95,13 +95,13 @@ _HOT: Mapping[str, Any] = {"sqlite_where": IS_HOT, "postgresql_where": IS_HOT}
 Index("hot_by_deadline", DUE, current_scores.c.score.desc(), **_HOT)
 Index("hot_of_owner", current_scores.c.owner, DUE, current_scores.c.score.desc(), **_HOT)
 
-APART = func.abs(current_scores.c.model_score - current_scores.c.rules_score)
+SIDE_GAP = func.abs(current_scores.c.model_score - current_scores.c.rules_score)
 """By how many points the two sides differ; NULL where one of them did not judge."""
 IS_NEAR = (current_scores.c.stage == literal_column("'warm'")) & (
     current_scores.c.decided_by != literal_column("'person'")
 )
 """Warm, and not because a person named it so."""
-Index("apart", APART.desc())
+Index("apart", SIDE_GAP.desc())
 Index("by_sides", *(current_scores.c[name] for name in ("rules_stage", "model_stage", "lead_id")))
 Index(
     "near_by_score",

@@ -9,24 +9,24 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from scoring.decision.actions import FOLLOW_UP
-from serving.store.records import COLUMNS, KINDS, Kind, Prediction
+from serving.store.records import COLUMNS, KINDS, Prediction, RecordKind
 
-RECORD_COLUMNS: dict[Kind, tuple[str, ...]] = {
+RECORD_COLUMNS: dict[RecordKind, tuple[str, ...]] = {
     kind: ("key", "version", "lead_id", "at", "digest", *COLUMNS[kind]) for kind in KINDS
 }
 PREDICTION_COLUMNS = Prediction._fields
 """A prediction is a row of these."""
 
-_CURRENT = tuple(name for name in PREDICTION_COLUMNS if name != "replay")
-_KEPT = ("lead_id", "deadline")
+_CURRENT_COLUMNS = tuple(name for name in PREDICTION_COLUMNS if name != "replay")
+_NOT_OVERWRITTEN = ("lead_id", "deadline")
 
 
-def listed(names: Iterable[str]) -> str:
+def quoted_columns(names: Iterable[str]) -> str:
     """Names of columns for SQL: some, such as `by`, are words of SQL themselves."""
     return ", ".join(f'"{name}"' for name in names)
 
 
-def current_from(source: str, mark: str) -> str:
+def upsert_current_scores(source: str, mark: str) -> str:
     """The upsert of current_scores from the rows of `source`; a lead may be in it once.
 
     The newest moment wins, of equal ones the later told. A stage begins when it changes, and an action
@@ -34,11 +34,13 @@ def current_from(source: str, mark: str) -> str:
     parameter (`mark`) is a moment in the future, ms UTC: a score from after it comes from a clock that
     went wrong, and gives way.
     """
-    told = ", ".join(f'"{name}" = excluded."{name}"' for name in _CURRENT if name not in _KEPT)
+    assignments = ", ".join(
+        f'"{name}" = excluded."{name}"' for name in _CURRENT_COLUMNS if name not in _NOT_OVERWRITTEN
+    )
     return (
-        f"INSERT INTO current_scores ({listed(_CURRENT)}, stage_since) "
-        f"SELECT {listed(_CURRENT)}, as_of FROM {source} "
-        f"ON CONFLICT (lead_id) DO UPDATE SET {told}, "
+        f"INSERT INTO current_scores ({quoted_columns(_CURRENT_COLUMNS)}, stage_since) "
+        f"SELECT {quoted_columns(_CURRENT_COLUMNS)}, as_of FROM {source} "
+        f"ON CONFLICT (lead_id) DO UPDATE SET {assignments}, "
         "stage_since = CASE WHEN current_scores.stage = excluded.stage "
         "AND current_scores.stage_since <= excluded.as_of "
         "THEN current_scores.stage_since ELSE excluded.as_of END, "

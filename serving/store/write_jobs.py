@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from serving.store.deduplicate import Entry
-from serving.store.records import Kept, Outcome, Prediction
+from serving.store.records import Prediction, StoredState, WriteOutcome
 
 T = TypeVar("T")
 
 
 @dataclass(slots=True)
-class Waiting(Generic[T]):
+class WriteJob(Generic[T]):
     """Something to write, and who waits for what becomes of it."""
 
     future: Future[T]
@@ -25,10 +25,10 @@ class Waiting(Generic[T]):
     def rows(self) -> int:
         return 0
 
-    def settle(self, told: T) -> None:
+    def settle(self, result: T) -> None:
         """Tell what became of it, unless that was told: closing does not wait for a slow writer."""
         with suppress(InvalidStateError):
-            self.future.set_result(told)
+            self.future.set_result(result)
 
     def fail(self, problem: Exception) -> None:
         """Tell why nothing became of it, unless something was told."""
@@ -37,7 +37,7 @@ class Waiting(Generic[T]):
 
 
 @dataclass(slots=True)
-class Accepting(Waiting[list[Outcome]]):
+class RecordsJob(WriteJob[list[WriteOutcome]]):
     """Records: on the disk before the future is done."""
 
     entries: Sequence[Entry]
@@ -48,7 +48,7 @@ class Accepting(Waiting[list[Outcome]]):
 
 
 @dataclass(slots=True)
-class Remembering(Waiting[Kept]):
+class PredictionsJob(WriteJob[StoredState]):
     """Predictions."""
 
     predictions: Sequence[Prediction]
@@ -62,7 +62,7 @@ class Remembering(Waiting[Kept]):
 
 
 @dataclass(slots=True)
-class Task(Waiting[Any]):
+class CallableJob(WriteJob[Any]):
     """Other work on the database, between two groups. It may use Writer.transact."""
 
     work: Callable[[], Any]

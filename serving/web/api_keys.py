@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
 from features.clock import NEVER, now_ms
-from features.errors import DataError, OutsideError, nearest
-from features.files import cannot_write, whole_file
+from features.errors import DataError, OutsideError, suggest_nearest
+from features.files import atomic_file, write_error
 
 Role: TypeAlias = Literal["crm", "reviewer", "admin"]
 ROLES: tuple[str, ...] = get_args(Role)
@@ -37,12 +37,12 @@ class Key:
     expires_at: int | None = None
     digest: str = field(default="", repr=False)
 
-    def holds(self, at: int) -> bool:
+    def is_valid(self, moment_ms: int) -> bool:
         """Whether it is in force at a moment (ms UTC)."""
-        return self.expires_at is None or at < self.expires_at
+        return self.expires_at is None or moment_ms < self.expires_at
 
 
-def digest_of(token: str) -> str:
+def hash_token(token: str) -> str:
     """What is stored of a token.
 
     The secret is 256 random bits, so nobody finds it by trying: SHA-256 is enough, where a password
@@ -51,7 +51,7 @@ def digest_of(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-def id_of(token: str) -> str | None:
+def parse_key_id(token: str) -> str | None:
     """The id in a token hl_<id>_<secret>, or None where it is of another form."""
     parts = token.split("_", 2)
     return parts[1] if len(parts) == 3 and parts[0] == "hl" else None
@@ -64,13 +64,13 @@ def add(path: Path, role: str, name: str, expires_at: int | None = None) -> tupl
     written.
     """
     if role not in ROLES:
-        raise DataError(f"role: there is none called {role!r}; {nearest(role, list(ROLES))}.")
+        raise DataError(f"role: there is none called {role!r}; {suggest_nearest(role, list(ROLES))}.")
     if not name.strip() or len(name) > 80:
         raise DataError(f"name: {name[:80]!r} must be 1 to 80 characters that say whose key it is.")
-    with _changing(path) as keys:
+    with _edit_keys(path) as keys:
         taken = {key.id for key in keys}
         new_id = next(i for i in iter(lambda: secrets.token_hex(4), "") if i not in taken)
-        key, token = _made(Key(new_id, role, name.strip(), now_ms(), expires_at))  # type: ignore[arg-type]
+        key, token = _issue_token(Key(new_id, role, name.strip(), now_ms(), expires_at))  # type: ignore[arg-type]
         keys.append(key)
     return key, token
 
@@ -82,21 +82,21 @@ def rotate(path: Path, key_id: str, grace_ms: int = GRACE_MS) -> tuple[Key, str]
     """
     if grace_ms < 0:
         raise DataError(f"grace: {grace_ms} ms is not allowed; it must be 0 or more.")
-    with _changing(path) as keys:
-        newest = _of(keys, key_id)[-1]
+    with _edit_keys(path) as keys:
+        newest = _find_by_id(keys, key_id)[-1]
         end = now_ms() + grace_ms
-        keys[:] = [_ending(key, end) if key.id == key_id else key for key in keys]
-        key, token = _made(replace(newest, created_at=now_ms()))
+        keys[:] = [_with_end(key, end) if key.id == key_id else key for key in keys]
+        key, token = _issue_token(replace(newest, created_at=now_ms()))
         keys.append(key)
     return key, token
 
 
 def revoke(path: Path, key_id: str) -> Key:
     """End a key at once, with all of its secrets. Raises DataError for an unknown id."""
-    with _changing(path) as keys:
-        gone = _of(keys, key_id)[-1]
+    with _edit_keys(path) as keys:
+        revoked = _find_by_id(keys, key_id)[-1]
         keys[:] = [key for key in keys if key.id != key_id]
-    return gone
+    return revoked
 
 
 def read_keys(path: Path) -> list[Key]:
@@ -105,8 +105,8 @@ def read_keys(path: Path) -> list[Key]:
     Raises DataError for a file that does not hold keys, OutsideError for one that cannot be read.
     """
     try:
-        told = json.loads(path.read_text(encoding="utf-8"))
-        return [_key(entry) for entry in told["keys"]]
+        parsed = json.loads(path.read_text(encoding="utf-8"))
+        return [_parse_key(entry) for entry in parsed["keys"]]
     except FileNotFoundError:
         return []
     except OSError as problem:
@@ -118,52 +118,52 @@ def read_keys(path: Path) -> list[Key]:
         ) from None
 
 
-def _key(entry: dict[str, Any]) -> Key:
+def _parse_key(entry: dict[str, Any]) -> Key:
     """An entry of the file. Raises TypeError, KeyError or ValueError where it does not hold."""
     key = Key(**entry)
-    whole = all(isinstance(text, str) for text in (key.id, key.name, key.digest))
-    timed = isinstance(key.created_at, int) and isinstance(key.expires_at, int | None)
-    if not whole or not timed or key.role not in ROLES or len(bytes.fromhex(key.digest)) != 32:
+    has_texts = all(isinstance(text, str) for text in (key.id, key.name, key.digest))
+    has_times = isinstance(key.created_at, int) and isinstance(key.expires_at, int | None)
+    if not has_texts or not has_times or key.role not in ROLES or len(bytes.fromhex(key.digest)) != 32:
         raise ValueError("not a key")
     return key
 
 
-def _made(key: Key) -> tuple[Key, str]:
+def _issue_token(key: Key) -> tuple[Key, str]:
     token = f"hl_{key.id}_{secrets.token_urlsafe(32)}"
-    return replace(key, digest=digest_of(token)), token
+    return replace(key, digest=hash_token(token)), token
 
 
-def _ending(key: Key, end: int) -> Key:
+def _with_end(key: Key, end: int) -> Key:
     return replace(key, expires_at=min(end, NEVER if key.expires_at is None else key.expires_at))
 
 
-def _of(keys: Sequence[Key], key_id: str) -> list[Key]:
-    found = [key for key in keys if key.id == key_id]
-    if not found:
-        hint = nearest(key_id, list(dict.fromkeys(key.id for key in keys)))
+def _find_by_id(keys: Sequence[Key], key_id: str) -> list[Key]:
+    matches = [key for key in keys if key.id == key_id]
+    if not matches:
+        hint = suggest_nearest(key_id, list(dict.fromkeys(key.id for key in keys)))
         raise DataError(f"id: there is no key {key_id!r}; {hint}. `hotlead keys list` shows all.")
-    return found
+    return matches
 
 
 @contextmanager
-def _changing(path: Path) -> Iterator[list[Key]]:
+def _edit_keys(path: Path) -> Iterator[list[Key]]:
     """The keys to change in place; written when the block ends well. One process at a time."""
-    with _alone(path):
+    with _lock_file(path):
         keys = read_keys(path)
         yield keys
-        at = now_ms()
-        _write(path, [key for key in keys if key.holds(at)])
+        moment_ms = now_ms()
+        _write_keys(path, [key for key in keys if key.is_valid(moment_ms)])
 
 
 @contextmanager
-def _alone(path: Path) -> Iterator[None]:
+def _lock_file(path: Path) -> Iterator[None]:
     """Wait for the others that change `path`. The lock is a file beside it: `path` is replaced."""
     lock = path.with_name(f".{path.name}.lock")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         file = os.open(lock, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     except OSError as problem:
-        raise cannot_write(lock, problem) from None
+        raise write_error(lock, problem) from None
     try:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
@@ -171,9 +171,9 @@ def _alone(path: Path) -> Iterator[None]:
         os.close(file)  # which unlocks
 
 
-def _write(path: Path, keys: Sequence[Key]) -> None:
+def _write_keys(path: Path, keys: Sequence[Key]) -> None:
     text = json.dumps({"keys": [asdict(key) for key in keys]}, ensure_ascii=False, indent=1)
-    with whole_file(path) as part:
+    with atomic_file(path) as part:
         file = os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
         with open(file, "w", encoding="utf-8") as stream:
             stream.write(text + "\n")

@@ -13,8 +13,8 @@ from serving.web.api_keys import Key
 LOOPBACK = Key(id="loopback", role="admin", name="local user", created_at=0)
 """Who asks from this machine while there are no keys and the demo leaves the door open."""
 
-_LONGEST = 300  # what is cut off here is longer than any token
-_PASSED_ON = (
+_MAX_LENGTH = 300  # what is cut off here is longer than any token
+_PROXY_HEADERS = (
     b"x-forwarded-for",
     b"x-forwarded-host",
     b"x-forwarded-proto",
@@ -27,33 +27,33 @@ _PASSED_ON = (
 Headers = Mapping[bytes, bytes]
 
 
-def token_of(headers: Headers) -> str | None:
+def read_token(headers: Headers) -> str | None:
     """The token of `Authorization: Bearer` or else of `X-API-Key`; a key anywhere else is none."""
-    scheme, _, token = headers.get(b"authorization", b"")[:_LONGEST].partition(b" ")
+    scheme, _, token = headers.get(b"authorization", b"")[:_MAX_LENGTH].partition(b" ")
     if scheme.lower() == b"bearer":
         return token.strip().decode("latin-1")
-    sent = headers.get(b"x-api-key")
-    return None if sent is None else sent[:_LONGEST].decode("latin-1")
+    api_key = headers.get(b"x-api-key")
+    return None if api_key is None else api_key[:_MAX_LENGTH].decode("latin-1")
 
 
-def is_near(scope: Mapping[str, Any], headers: Headers) -> bool:
+def is_loopback_client(scope: Mapping[str, Any], headers: Headers) -> bool:
     """Whether the client is on this machine and nobody passed the request on for another."""
     client = scope.get("client")
-    if client is None or any(name in headers for name in _PASSED_ON):
+    if client is None or any(name in headers for name in _PROXY_HEADERS):
         return False
     return _is_loopback(client[0])
 
 
-def is_local(scope: Mapping[str, Any], headers: Headers) -> bool:
+def is_local_program(scope: Mapping[str, Any], headers: Headers) -> bool:
     """Whether a program on this machine asks, and no web page through the browser of its user.
 
     A page of another site can send requests here, and its name may even resolve to 127.0.0.1: but
     then Host, Origin or Sec-Fetch-Site tell.
     """
-    if not is_near(scope, headers) or headers.get(b"sec-fetch-site") == b"cross-site":
+    if not is_loopback_client(scope, headers) or headers.get(b"sec-fetch-site") == b"cross-site":
         return False
     origin = headers.get(b"origin")
-    return _is_here(b"//" + headers.get(b"host", b"")) and (origin is None or _is_here(origin))
+    return _is_local_url(b"//" + headers.get(b"host", b"")) and (origin is None or _is_local_url(origin))
 
 
 @lru_cache(maxsize=1024)
@@ -67,7 +67,7 @@ def _is_loopback(host: str) -> bool:
 
 
 @lru_cache(maxsize=1024)
-def _is_here(url: bytes) -> bool:
+def _is_local_url(url: bytes) -> bool:
     try:
         host = urlsplit(url.decode("latin-1")).hostname or ""
     except ValueError:

@@ -11,9 +11,9 @@ from typing import Any, get_args, is_typeddict
 
 from pydantic import BaseModel
 
-from features.errors import nearest
+from features.errors import suggest_nearest
 
-MOST = 80
+MAX_SHOWN = 80
 """So many characters of a value or a key are told."""
 
 TIME = "a time with offset such as 2026-10-01T09:30:00+09:00"
@@ -21,7 +21,7 @@ NEEDED = "a value: this field is needed"
 
 
 @dataclass(frozen=True, slots=True)
-class Wrong:
+class FieldError:
     """A field of a request that does not hold.
 
     `path` is its place (body.activities[3].at), `got` what was sent (cut at 80 characters),
@@ -29,41 +29,41 @@ class Wrong:
     """
 
     path: str
-    got: str = field(repr=False)
+    received: str = field(repr=False)
     allowed: str
 
 
-def wrong(path: str, got: object, allowed: str) -> Wrong:
+def field_error(path: str, received: object, allowed: str) -> FieldError:
     """A wrong field with the value as it is shown."""
-    return Wrong(path, shown(got), allowed)
+    return FieldError(path, format_value(received), allowed)
 
 
-def shown(value: object) -> str:
+def format_value(value: object) -> str:
     """A value in the spelling of JSON, cut at 80 characters, whatever its size."""
-    text = _SHOWN.repr(value)
+    text = _VALUE_REPR.repr(value)
     # A lone surrogate may stand in a Python text, but not in the JSON of the answer.
     text = text.encode("utf-8", "backslashreplace").decode()
-    return text if len(text) <= MOST else text[: MOST - 1] + "…"
+    return text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 1] + "…"
 
 
-def path_of(where: str, loc: tuple[int | str, ...]) -> str:
+def format_path(root: str, loc: tuple[int | str, ...]) -> str:
     """A place as it is written: body.activities[3].at."""
     inner = [p for p in loc[:-1] if not (isinstance(p, str) and _LABEL.fullmatch(p))]
-    return where + "".join(map(_step, [*inner, *loc[-1:]]))
+    return root + "".join(map(_format_step, [*inner, *loc[-1:]]))
 
 
-def wrong_of(error: Mapping[str, Any], where: str, model: object | None = None) -> Wrong:
+def from_pydantic_error(error: Mapping[str, Any], root: str, model: object | None = None) -> FieldError:
     """One error of pydantic in our words."""
     kind, loc = error["type"], error["loc"]
-    path = path_of(where, loc)
+    path = format_path(root, loc)
     if kind == "missing":
-        return Wrong(path, "nothing", NEEDED)
+        return FieldError(path, "nothing", NEEDED)
     if kind == "extra_forbidden":
-        return Wrong(path, shown(error["input"]), _no_such(str(loc[-1]), model, loc[:-1]))
-    return Wrong(path, shown(error["input"]), _allowed(error))
+        return FieldError(path, format_value(error["input"]), _suggest_field(str(loc[-1]), model, loc[:-1]))
+    return FieldError(path, format_value(error["input"]), _describe_allowed(error))
 
 
-class _Shown(reprlib.Repr):
+class _ValueRepr(reprlib.Repr):
     """JSON's spelling, of a part of the value where it is large."""
 
     def __init__(self) -> None:
@@ -71,7 +71,7 @@ class _Shown(reprlib.Repr):
         self.maxlevel, self.maxdict, self.maxlist = 2, 3, 3
 
     def repr_str(self, x: str, level: int) -> str:
-        return json.dumps(x[:MOST], ensure_ascii=False)
+        return json.dumps(x[:MAX_SHOWN], ensure_ascii=False)
 
     def repr_bool(self, x: bool, level: int) -> str:
         return "true" if x else "false"
@@ -84,7 +84,7 @@ class _Shown(reprlib.Repr):
         return str(x) if x.bit_length() < 256 else f"a number of {x.bit_length()} bits"
 
 
-_SHOWN = _Shown()
+_VALUE_REPR = _ValueRepr()
 
 _LABEL = re.compile(r"(list|dict|tuple|set|nullable|[a-z]+-[a-z-]+)\[.*\]", re.DOTALL)
 """What pydantic calls the branches of a union; they are no part of the path."""
@@ -92,34 +92,36 @@ _LABEL = re.compile(r"(list|dict|tuple|set|nullable|[a-z]+-[a-z-]+)\[.*\]", re.D
 _PLAIN = re.compile(r"[^\W\d][\w-]{0,79}")
 
 
-def _step(part: int | str) -> str:
+def _format_step(part: int | str) -> str:
     if isinstance(part, int):
         return f"[{part}]"
-    return f".{part}" if _PLAIN.fullmatch(part) else f"[{shown(part)}]"
+    return f".{part}" if _PLAIN.fullmatch(part) else f"[{format_value(part)}]"
 
 
-def _no_such(name: str, model: object | None, loc: tuple[int | str, ...]) -> str:
-    known = sorted(_names(_at(model, loc)))
-    return f"no such field; {nearest(name[:MOST], known)}" if known else "no such field"
+def _suggest_field(name: str, model: object | None, loc: tuple[int | str, ...]) -> str:
+    field_names = sorted(_field_annotations(_model_at(model, loc)))
+    return (
+        f"no such field; {suggest_nearest(name[:MAX_SHOWN], field_names)}" if field_names else "no such field"
+    )
 
 
-def _at(model: object, loc: tuple[int | str, ...]) -> object:
+def _model_at(model: object, loc: tuple[int | str, ...]) -> object:
     """The model that stands at a place of `model`."""
     for part in loc:
         if isinstance(part, str):
-            inner = {**_names(_model(model))}
+            inner = {**_field_annotations(_model(model))}
             model = inner.get(part, model)  # a union's branch is no field: stay
     return _model(model)
 
 
 def _model(annotation: object) -> object:
     """The first model in an annotation such as Annotated[list[Activity], ...] | None."""
-    if _names(annotation):
+    if _field_annotations(annotation):
         return annotation
     return next((m for a in get_args(annotation) if (m := _model(a)) is not None), None)
 
 
-def _names(model: object) -> Mapping[str, object]:
+def _field_annotations(model: object) -> Mapping[str, object]:
     """The fields of a model by the name that a sender uses, with their annotations."""
     if isinstance(model, type) and issubclass(model, BaseModel):
         return {f.alias or name: f.annotation for name, f in model.model_fields.items()}
@@ -130,16 +132,16 @@ def _names(model: object) -> Mapping[str, object]:
     return {}
 
 
-def _allowed(error: Mapping[str, Any]) -> str:
+def _describe_allowed(error: Mapping[str, Any]) -> str:
     kind, context = error["type"], error.get("ctx", {})
-    for start, words in _WORDS.items():
+    for start, words in _ALLOWED_TEXTS.items():
         if kind.startswith(start):
             return words if isinstance(words, str) else words(context)
-    said = str(error["msg"]).removeprefix("Value error, ").removeprefix("Assertion failed, ")
-    return said if len(said) <= 300 else said[:299] + "…"
+    message = str(error["msg"]).removeprefix("Value error, ").removeprefix("Assertion failed, ")
+    return message if len(message) <= 300 else message[:299] + "…"
 
 
-_WORDS: Mapping[str, str | Callable[[Mapping[str, Any]], str]] = {
+_ALLOWED_TEXTS: Mapping[str, str | Callable[[Mapping[str, Any]], str]] = {
     # The first entry that the type starts with tells what is allowed.
     "string_too_short": lambda c: f"a text of at least {c['min_length']:,} characters",
     "string_too_long": lambda c: f"a text of at most {c['max_length']:,} characters",

@@ -11,17 +11,17 @@ from pathlib import Path
 
 from features.clock import now_ms
 from features.errors import HotleadError
-from serving.web.api_keys import Key, digest_of, id_of, read_keys
+from serving.web.api_keys import Key, hash_token, parse_key_id, read_keys
 
-LOOK_AGAIN_S = 1.0
-LONGEST_TOKEN = 200
+POLL_SECONDS = 1.0
+MAX_TOKEN_LENGTH = 200
 
 log = logging.getLogger(__name__)
 
-Seen = tuple[int, int, int] | None
+FileStamp = tuple[int, int, int] | None
 
 
-class Keyring:
+class KeyCache:
     """The keys in a file. `clock` gives seconds that only rise, `now` ms UTC."""
 
     def __init__(
@@ -32,72 +32,72 @@ class Keyring:
     ) -> None:
         self._path, self._clock, self._now = path, clock, now
         self._keys: dict[str, list[Key]] = {}
-        self._seen: Seen | bool = False  # False: never read well
-        self._well = True
-        self._next_look = clock()
+        self._last_stamp: FileStamp | bool = False  # False: never read well
+        self._is_readable = True
+        self._next_poll = clock()
 
-    def who(self, token: str) -> Key | None:
+    def find(self, token: str) -> Key | None:
         """The key that a token belongs to, or None where it is not known or not in force."""
-        self._look()
-        if len(token) > LONGEST_TOKEN or not token.isascii():
+        self._poll()
+        if len(token) > MAX_TOKEN_LENGTH or not token.isascii():
             return None
         # The id is no secret, so finding its entries need not take constant time; comparing does.
-        digest = digest_of(token)
-        for key in self._keys.get(id_of(token) or "", ()):
+        digest = hash_token(token)
+        for key in self._keys.get(parse_key_id(token) or "", ()):
             if hmac.compare_digest(key.digest, digest):
-                return key if key.expires_at is None or key.holds(self._now()) else None
+                return key if key.expires_at is None or key.is_valid(self._now()) else None
         return None
 
-    def holder(self, key_id: str, digest: str) -> Key | None:
+    def by_digest(self, key_id: str, digest: str) -> Key | None:
         """The key of an id whose digest begins so, or None where it is not known or not in force."""
-        self._look()
+        self._poll()
         now = self._now()
         for key in self._keys.get(key_id, ()):
-            if hmac.compare_digest(key.digest[: len(digest)], digest) and key.holds(now):
+            if hmac.compare_digest(key.digest[: len(digest)], digest) and key.is_valid(now):
                 return key
         return None
 
     @property
-    def empty(self) -> bool:
+    def is_empty(self) -> bool:
         """Whether there is surely no key at all; a file that cannot be read may hold some."""
-        self._look()
-        return self._well and not self._keys
+        self._poll()
+        return self._is_readable and not self._keys
 
-    def _look(self) -> None:
+    def _poll(self) -> None:
         """Read the file again where it changed, at most once a second."""
-        at = self._clock()
-        if at < self._next_look:
+        seconds = self._clock()
+        if seconds < self._next_poll:
             return
-        self._next_look = at + LOOK_AGAIN_S
+        self._next_poll = seconds + POLL_SECONDS
         try:
-            seen = _stamp(self._path)
-            if seen is None and self._seen:
-                self._stay("it is gone")
-            elif seen != self._seen:
-                self._take(seen)
+            stamp = _read_stamp(self._path)
+            if stamp is None and self._last_stamp:
+                self._keep_last("it is gone")
+            elif stamp != self._last_stamp:
+                self._reload(stamp)
             else:
-                self._well = True
+                self._is_readable = True
         except (HotleadError, OSError) as problem:
-            self._stay(type(problem).__name__)
+            self._keep_last(type(problem).__name__)
 
-    def _take(self, seen: Seen) -> None:
+    def _reload(self, stamp: FileStamp) -> None:
         keys = defaultdict(list)
         for key in read_keys(self._path):
             keys[key.id].append(key)
-        self._keys, self._seen, self._well = dict(keys), seen, True
+        self._keys, self._last_stamp, self._is_readable = dict(keys), stamp, True
         log.info("API keys read", extra={"keys": len(keys)})
 
-    def _stay(self, why: str) -> None:
+    def _keep_last(self, why: str) -> None:
         """Keep the keys that were read last: nobody is locked out for a moment's trouble."""
-        if self._well:
+        if self._is_readable:
             log.error("The file of API keys cannot be read; the last keys stay", extra={"why": why})
-        self._well = False
+        self._is_readable = False
 
 
-def _stamp(path: Path) -> Seen:
+def _read_stamp(path: Path) -> FileStamp:
     """What changes when the file does; None where there is none."""
     try:
-        told = path.stat()
+        stat = path.stat()
     except FileNotFoundError:
         return None
-    return told.st_mtime_ns, told.st_size, told.st_ino
+    return stat.st_mtime_ns, stat.st_size, stat.st_ino

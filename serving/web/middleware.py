@@ -11,25 +11,25 @@ from typing import Any
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serving.observability.json_logging import event
+from serving.observability.json_logging import log_event
 from serving.observability.log_format import request_id as request_of_logs
 from serving.observability.prometheus import Metrics
 from serving.settings import ServiceSettings
 from serving.web import headers, problems
 from serving.web import permissions as access
-from serving.web.authentication import Admission
-from serving.web.key_cache import Keyring
+from serving.web.authentication import Authenticator
+from serving.web.key_cache import KeyCache
 from serving.web.problems import Problem
-from serving.web.rate_limit import Limits
+from serving.web.rate_limit import RateLimiter
 
-GONE = 499
+CLIENT_CLOSED_REQUEST = 499
 """What log and metrics tell of a client that went away before it had its answer."""
 
 log = logging.getLogger(__name__)
-access_log = logging.getLogger("serving.web.permissions")
+access_log = logging.getLogger("serving.access")
 
 
-class Door:
+class EdgeMiddleware:
     """An ASGI app around the service: who asks, what may come in, how every answer looks.
 
     Below it, `scope["state"]` has `request_id` (text) and `key` (the Key that asks; None for what
@@ -40,94 +40,94 @@ class Door:
         self,
         app: ASGIApp,
         settings: ServiceSettings,
-        keyring: Keyring,
-        limits: Limits,
+        key_cache: KeyCache,
+        rate_limiter: RateLimiter,
         metrics: Metrics,
     ) -> None:
         self.app, self.metrics, self.body_limit = app, metrics, settings.body_limit
-        self.admission = Admission(keyring, limits, settings.open_on_loopback)
+        self.authenticator = Authenticator(key_cache, rate_limiter, settings.open_on_loopback)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            await _Visit(self, scope, receive, send).run()
+            await _Exchange(self, scope, receive, send).run()
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})  # there are none here
         else:
             await self.app(scope, receive, send)
 
 
-class _Visit:
+class _Exchange:
     """One request on its way through the door."""
 
     __slots__ = (
         "_receive",
         "_send",
-        "came",
-        "door",
-        "gone",
+        "disconnected",
         "headers",
-        "instead",
+        "middleware",
         "received",
+        "replacement",
         "request_id",
         "route",
         "scope",
+        "started",
         "status",
         "too_large",
     )
 
-    def __init__(self, door: Door, scope: Scope, receive: Receive, send: Send) -> None:
-        self.came = perf_counter()
-        self.door, self.scope, self._receive, self._send = door, scope, receive, send
+    def __init__(self, middleware: EdgeMiddleware, scope: Scope, receive: Receive, send: Send) -> None:
+        self.started = perf_counter()
+        self.middleware, self.scope, self._receive, self._send = middleware, scope, receive, send
         self.headers: Mapping[bytes, bytes] = dict(scope["headers"])
-        self.request_id = headers.request_id(self.headers) or secrets.token_hex(16)
-        self.route = access.route_of(scope["path"])
+        self.request_id = headers.read_request_id(self.headers) or secrets.token_hex(16)
+        self.route = access.find_route(scope["path"])
         self.status, self.received = 0, 0  # the status is 0 until the answer has started
-        self.gone = self.too_large = False
-        self.instead: Problem | None = None
+        self.disconnected = self.too_large = False
+        self.replacement: Problem | None = None
 
     async def run(self) -> None:
         token = request_of_logs.set(self.request_id)
         try:
-            await self._answered()
+            await self._run_app()
         finally:
-            self._told()
+            self._log_and_count()
             request_of_logs.reset(token)
 
-    async def _answered(self) -> None:
+    async def _run_app(self) -> None:
         try:
-            if self._enters():
-                await self.door.app(self.scope, self.receive, self.send)
+            if self._admit():
+                await self.middleware.app(self.scope, self.receive, self.send)
             else:
-                await self._options()
-            await self._end()
+                await self._send_options()
+            await self._send_problem()
         except Problem as problem:
-            await self._end(problem)
+            await self._send_problem(problem)
         except ClientDisconnect:
-            self.gone = True
+            self.disconnected = True
         except Exception as fault:
-            known = problems.unexpected()
+            final_problem = problems.internal_error()
             if self.too_large:  # somebody put our exception into one of their own
-                known = problems.too_large(self.door.body_limit)
+                final_problem = problems.content_too_large(self.middleware.body_limit)
             else:
                 log.error("A request failed", exc_info=fault, extra={"route": self.route})
-            await self._end(known)
+            await self._send_problem(final_problem)
 
-    async def _end(self, problem: Problem | None = None) -> None:
+    async def _send_problem(self, problem: Problem | None = None) -> None:
         """Answer with a problem, where there is one, nothing was sent, and somebody is there.
 
         Where half of an answer is out the server breaks the connection off, so the client knows.
         """
-        problem = problem or self.instead
-        if self.status or self.gone:
+        problem = problem or self.replacement
+        if self.status or self.disconnected:
             return
         if problem is None:
             log.error("The app gave no answer", extra={"route": self.route})
-            problem = problems.unexpected()
+            problem = problems.internal_error()
         body = problems.problem_body(problem, self.request_id)
-        told = [("content-type", problems.MEDIA_TYPE), *problem.headers.items()]
-        await self._whole(problem.status, told, body)
+        header_pairs = [("content-type", problems.MEDIA_TYPE), *problem.headers.items()]
+        await self._send_response(problem.status, header_pairs, body)
 
-    def _enters(self) -> bool:
+    def _admit(self) -> bool:
         """Whether the app is to answer (True), or we tell the methods (False).
 
         Raises Problem where neither: no key, the wrong one, too often, too large.
@@ -136,28 +136,28 @@ class _Visit:
         state: MutableMapping[str, Any] = self.scope.setdefault("state", {})
         state["request_id"], state["key"] = self.request_id, None
         if access.is_page(path):  # the site lets people in, and tells errors in HTML
-            self._bear_length()
+            self._check_length()
             return True
-        key = state["key"] = self.door.admission.who(self.scope, self.headers)
+        key = state["key"] = self.middleware.authenticator.authenticate(self.scope, self.headers)
         if key is not None:
-            self.door.admission.permit(key, method, path)
-        self._bear_length()
+            self.middleware.authenticator.authorize(key, method, path)
+        self._check_length()
         return method != "OPTIONS" or path not in access.ALLOW
 
-    def _bear_length(self) -> None:
-        if headers.content_length(self.headers) > self.door.body_limit:
-            raise problems.too_large(self.door.body_limit)
+    def _check_length(self) -> None:
+        if headers.read_content_length(self.headers) > self.middleware.body_limit:
+            raise problems.content_too_large(self.middleware.body_limit)
 
     async def receive(self) -> Message:
         """The app's receive: counts the body, and sees the client go away."""
         message = await self._receive()
         if message["type"] == "http.disconnect":
-            self.gone = True
+            self.disconnected = True
             return message
         self.received += len(message.get("body", b""))
-        if self.received > self.door.body_limit:
+        if self.received > self.middleware.body_limit:
             self.too_large = True
-            raise problems.too_large(self.door.body_limit)
+            raise problems.content_too_large(self.middleware.body_limit)
         return message
 
     async def send(self, message: Message) -> None:
@@ -166,54 +166,54 @@ class _Visit:
         An error of another shape is held back: Starlette sends its 500 before the exception that
         says what it is about comes up.
         """
-        if self.instead is not None:
+        if self.replacement is not None:
             return
         if message["type"] == "http.response.start":
-            self.instead = self._instead(message)
-            if self.instead is not None:
+            self.replacement = self._replacement_error(message)
+            if self.replacement is not None:
                 return
             self.status = message["status"]
-            message["headers"] = headers.dressed(message.get("headers", ()), self.request_id)
+            message["headers"] = headers.with_security_headers(message.get("headers", ()), self.request_id)
         await self._send(message)
 
-    def _instead(self, message: Message) -> Problem | None:
+    def _replacement_error(self, message: Message) -> Problem | None:
         """The problem that takes the place of an error that is not told as one."""
         status = message["status"]
         if status < 400:
             return None
         if self.too_large and status != 413:  # the app took our exception for one of its own
-            return problems.too_large(self.door.body_limit)
-        told = dict(message.get("headers", ()))
-        if told.get(b"content-type", b"").startswith(problems.MEDIA_TYPE.encode()):
+            return problems.content_too_large(self.middleware.body_limit)
+        response_headers = dict(message.get("headers", ()))
+        if response_headers.get(b"content-type", b"").startswith(problems.MEDIA_TYPE.encode()):
             return None
         if access.is_page(self.scope["path"]):
             return None  # the site tells its own, to people
-        kept = headers.kept(told)
-        if status == 405 and "Allow" not in kept:
-            kept["Allow"] = access.ALLOW.get(self.scope["path"], "")
-        return problems.of_status(status, kept)
+        passed_headers = headers.error_headers(response_headers)
+        if status == 405 and "Allow" not in passed_headers:
+            passed_headers["Allow"] = access.ALLOW.get(self.scope["path"], "")
+        return problems.from_status(status, passed_headers)
 
-    async def _options(self) -> None:
-        await self._whole(204, [("allow", access.ALLOW[self.scope["path"]])], b"")
+    async def _send_options(self) -> None:
+        await self._send_response(204, [("allow", access.ALLOW[self.scope["path"]])], b"")
 
-    async def _whole(self, status: int, told: Iterable[tuple[str, str]], body: bytes) -> None:
+    async def _send_response(self, status: int, header_pairs: Iterable[tuple[str, str]], body: bytes) -> None:
         """Send an answer of our own."""
-        raw = [(name.lower().encode(), value.encode("latin-1")) for name, value in told]
+        raw = [(name.lower().encode(), value.encode("latin-1")) for name, value in header_pairs]
         if status != 204:
             raw.append((b"content-length", str(len(body)).encode()))
         self.status = status
-        dressed = headers.dressed(raw, self.request_id)
-        await self._send({"type": "http.response.start", "status": status, "headers": dressed})
+        final_headers = headers.with_security_headers(raw, self.request_id)
+        await self._send({"type": "http.response.start", "status": status, "headers": final_headers})
         shown = b"" if self.scope["method"] == "HEAD" else body
         await self._send({"type": "http.response.body", "body": shown})
 
-    def _told(self) -> None:
+    def _log_and_count(self) -> None:
         """Metrics, and a line in the access log: never the query, nor a path that we do not know."""
-        seconds, method = perf_counter() - self.came, self.scope["method"]
-        status, key = self.status or GONE, self.scope.get("state", {}).get("key")
-        self.door.metrics.request(self.route, method, status, seconds)
+        seconds, method = perf_counter() - self.started, self.scope["method"]
+        status, key = self.status or CLIENT_CLOSED_REQUEST, self.scope.get("state", {}).get("key")
+        self.middleware.metrics.observe_request(self.route, method, status, seconds)
         level = logging.DEBUG if self.route in access.OPEN_PATHS else logging.INFO
-        event(
+        log_event(
             access_log,
             level,
             "request",

@@ -26,7 +26,7 @@ SIGN_IN, SIGN_OUT, STATIC = "/review/sign-in", "/review/sign-out", "/review/stat
 METRICS_PATH = "/metrics"
 """It needs a key (of any role), but none from the machine itself."""
 
-TABLE: Mapping[tuple[str, str], frozenset[Role]] = MappingProxyType(
+PERMISSIONS: Mapping[tuple[str, str], frozenset[Role]] = MappingProxyType(
     {
         ("POST", "/v1/score"): _ALL,
         ("POST", "/v1/score/batch"): _CRM,
@@ -69,21 +69,21 @@ TABLE: Mapping[tuple[str, str], frozenset[Role]] = MappingProxyType(
 """Whatever is not here is for admins alone."""
 
 
-def _methods() -> dict[str, str]:
-    found: dict[str, list[str]] = {}
-    for method, path in TABLE:
-        found.setdefault(path, []).extend(["GET", "HEAD"] if method == "GET" else [method])
-    return {path: ", ".join([*methods, "OPTIONS"]) for path, methods in found.items()}
+def _list_methods() -> dict[str, str]:
+    methods_by_path: dict[str, list[str]] = {}
+    for method, path in PERMISSIONS:
+        methods_by_path.setdefault(path, []).extend(["GET", "HEAD"] if method == "GET" else [method])
+    return {path: ", ".join([*methods, "OPTIONS"]) for path, methods in methods_by_path.items()}
 
 
-ALLOW: Mapping[str, str] = MappingProxyType(_methods())
+ALLOW: Mapping[str, str] = MappingProxyType(_list_methods())
 """The methods of each path, as the header Allow tells them."""
 
-OTHER = "other"
+UNKNOWN_ROUTE = "other"
 ROUTES = frozenset(ALLOW)
 
 
-def route_of(path: str) -> str:
+def find_route(path: str) -> str:
     """The path as the table, metrics and logs know it: one of a fixed set, so that no id gets there.
 
     Of a page it is the longest part that the table knows: /review/leads/L-1 is /review/leads.
@@ -91,17 +91,17 @@ def route_of(path: str) -> str:
     if path in ROUTES:
         return path
     if not path.startswith(PAGES):
-        return OTHER
+        return UNKNOWN_ROUTE
     parts = path.split("/")
     shorter = ("/".join(parts[:size]) for size in range(min(len(parts), 5), 2, -1))
-    return next((known for known in shorter if known in ROUTES), OTHER)
+    return next((prefix for prefix in shorter if prefix in ROUTES), UNKNOWN_ROUTE)
 
 
-def may(role: Role, method: str, path: str) -> bool:
+def is_allowed(role: Role, method: str, path: str) -> bool:
     """Whether a role may do this. HEAD counts as GET; OPTIONS tells nothing but the methods."""
     if role == "admin" or (method == "OPTIONS" and path in ALLOW):
         return True
-    return role in TABLE.get(("GET" if method == "HEAD" else method, path), ())
+    return role in PERMISSIONS.get(("GET" if method == "HEAD" else method, path), ())
 
 
 def is_page(path: str) -> bool:
@@ -111,4 +111,4 @@ def is_page(path: str) -> bool:
 
 def is_known(method: str, path: str) -> bool:
     """Whether the table has this method and path."""
-    return ("GET" if method == "HEAD" else method, path) in TABLE
+    return ("GET" if method == "HEAD" else method, path) in PERMISSIONS

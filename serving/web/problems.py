@@ -11,10 +11,10 @@ import orjson
 from pydantic import ValidationError
 from starlette.responses import Response
 
-from serving.web.field_errors import Wrong, wrong_of
+from serving.web.field_errors import FieldError, from_pydantic_error
 
 MEDIA_TYPE = "application/problem+json"
-MOST_ERRORS = 50
+MAX_ERRORS = 50
 """So many wrong fields are told; of the others only how many they are."""
 
 TITLES: Mapping[int, str] = {
@@ -51,17 +51,17 @@ class Problem(Exception):
         status: int,
         title: str,
         detail: str,
-        errors: tuple[Wrong, ...] = (),
+        errors: tuple[FieldError, ...] = (),
         headers: Mapping[str, str] = _NO_HEADERS,
-        more: int = 0,
+        omitted: int = 0,
     ) -> None:
         super().__init__(status, title, detail)
         self.status, self.title, self.detail = status, title, detail
-        self.errors, self.headers, self.more = errors, headers, more
+        self.errors, self.headers, self.omitted = errors, headers, omitted
 
-    def beside(self, errors: Iterable[Wrong]) -> Problem:
+    def with_errors(self, errors: Iterable[FieldError]) -> Problem:
         """This problem of wrong fields, with others that are wrong too."""
-        return wrong_fields((*self.errors, *errors), self.more) if self.status == 422 else self
+        return invalid_fields((*self.errors, *errors), self.omitted) if self.status == 422 else self
 
     def __str__(self) -> str:
         return f"{self.status} {self.title}: {self.detail}"
@@ -77,9 +77,9 @@ def problem_body(problem: Problem, request_id: str | None) -> bytes:
         "request_id": request_id,
     }
     if problem.errors:
-        shown = problem.errors[:MOST_ERRORS]
-        body["errors"] = [{"path": w.path, "got": w.got, "allowed": w.allowed} for w in shown]
-        body["more_errors"] = problem.more + len(problem.errors) - len(shown)
+        shown = problem.errors[:MAX_ERRORS]
+        body["errors"] = [{"path": w.path, "got": w.received, "allowed": w.allowed} for w in shown]
+        body["more_errors"] = problem.omitted + len(problem.errors) - len(shown)
     return orjson.dumps(body)
 
 
@@ -89,7 +89,7 @@ def problem_response(problem: Problem, request_id: str | None) -> Response:
     return Response(body, problem.status, dict(problem.headers), media_type=MEDIA_TYPE)
 
 
-def of_status(status: int, headers: Mapping[str, str] = _NO_HEADERS) -> Problem:
+def from_status(status: int, headers: Mapping[str, str] = _NO_HEADERS) -> Problem:
     """The problem that says what an HTTP error status means, for answers that others made."""
     title = TITLES.get(status, "Error" if status < 500 else "Internal Server Error")
     return Problem(
@@ -99,96 +99,98 @@ def of_status(status: int, headers: Mapping[str, str] = _NO_HEADERS) -> Problem:
 
 def not_json() -> Problem:
     """400: the body is not JSON."""
-    return _problem(400, "The body is not JSON in UTF-8. Send one JSON object, or a list of them.")
+    return _make_problem(400, "The body is not JSON in UTF-8. Send one JSON object, or a list of them.")
 
 
 def bad_request(detail: str) -> Problem:
     """400: the request cannot be read, and `detail` (which holds no values) says why."""
-    return _problem(400, detail)
+    return _make_problem(400, detail)
 
 
-def no_key() -> Problem:
+def unauthorized() -> Problem:
     """401: no API key was sent, or one that is not known, not valid any more, or revoked."""
-    return _problem(401, _DETAILS[401], {"WWW-Authenticate": 'Bearer realm="hotlead"'})
+    return _make_problem(401, _DETAILS[401], {"WWW-Authenticate": 'Bearer realm="hotlead"'})
 
 
 def forbidden(role: str) -> Problem:
     """403: the key is known, but its role may not do this."""
-    return _problem(403, f"A key of the role {role} may not do this. Use one of another role.")
+    return _make_problem(403, f"A key of the role {role} may not do this. Use one of another role.")
 
 
 def not_found(detail: str = "") -> Problem:
     """404: there is nothing of this name."""
-    return _problem(404, detail or _DETAILS[404])
+    return _make_problem(404, detail or _DETAILS[404])
 
 
-def wrong_method(allow: str) -> Problem:
+def method_not_allowed(allow: str) -> Problem:
     """405: another method belongs to this path; `allow` lists those that do ("GET, HEAD")."""
-    return _problem(405, f"This path knows {allow} only.", {"Allow": allow})
+    return _make_problem(405, f"This path knows {allow} only.", {"Allow": allow})
 
 
-def conflict(detail: str, errors: Sequence[Wrong] = ()) -> Problem:
+def conflict(detail: str, errors: Sequence[FieldError] = ()) -> Problem:
     """409: what was sent is at odds with what was sent before under the same id."""
-    return _problem(409, detail, errors=errors)
+    return _make_problem(409, detail, errors=errors)
 
 
-def too_large(limit: int) -> Problem:
+def content_too_large(limit: int) -> Problem:
     """413: the body has more than `limit` bytes."""
-    return _problem(413, f"The body is larger than {limit:,} bytes. Send it in several requests.")
+    return _make_problem(413, f"The body is larger than {limit:,} bytes. Send it in several requests.")
 
 
-def wrong_media_type(allowed: str = "application/json") -> Problem:
+def unsupported_media_type(allowed: str = "application/json") -> Problem:
     """415: the body is of another media type."""
-    return _problem(415, f"Send the body as {allowed}.", {"Accept": allowed})
+    return _make_problem(415, f"Send the body as {allowed}.", {"Accept": allowed})
 
 
-def wrong_fields(errors: Iterable[Wrong], more: int = 0) -> Problem:
+def invalid_fields(errors: Iterable[FieldError], omitted: int = 0) -> Problem:
     """422: fields of the request do not hold; `more` counts those that are not in `errors`."""
-    told = tuple(errors)
-    count = len(told) + more
-    what = "One field does" if count == 1 else f"{count:,} fields do"
-    return _problem(422, f"{what} not hold; `errors` says which and why.", errors=told, more=more)
+    field_errors = tuple(errors)
+    count = len(field_errors) + omitted
+    subject = "One field does" if count == 1 else f"{count:,} fields do"
+    return _make_problem(
+        422, f"{subject} not hold; `errors` says which and why.", errors=field_errors, omitted=omitted
+    )
 
 
-def too_many(retry_after: float) -> Problem:
+def too_many_requests(retry_after: float) -> Problem:
     """429: this key asks more often than allowed; it may again in `retry_after` seconds."""
-    return _problem(429, _DETAILS[429], _retry(retry_after))
+    return _make_problem(429, _DETAILS[429], _retry_header(retry_after))
 
 
-def away(detail: str, retry_after: float) -> Problem:
+def store_unavailable(detail: str, retry_after: float) -> Problem:
     """503: something that this request needs is away; try again in `retry_after` seconds."""
-    return _problem(503, detail, _retry(retry_after))
+    return _make_problem(503, detail, _retry_header(retry_after))
 
 
-def unexpected() -> Problem:
+def internal_error() -> Problem:
     """500: a fault of ours. The log tells of it under the request id."""
-    return of_status(500)
+    return from_status(500)
 
 
-def of_validation(error: ValidationError, where: str = "body", model: object | None = None) -> Problem:
+def from_validation_error(error: ValidationError, root: str = "body", model: object | None = None) -> Problem:
     """What pydantic found: 400 where the body is not JSON, else 422 with every wrong field.
 
     `model` (the class or type that was checked against) lets unknown fields be answered with the
     known ones nearest to them.
     """
-    found = error.errors(include_url=False)
-    if any(one["type"] == "json_invalid" for one in found):
+    details = error.errors(include_url=False)
+    if any(one["type"] == "json_invalid" for one in details):
         return not_json()
-    shown = [wrong_of(one, where, model) for one in found[:MOST_ERRORS]]
-    return wrong_fields(shown, more=len(found) - len(shown))
+    shown = [from_pydantic_error(one, root, model) for one in details[:MAX_ERRORS]]
+    return invalid_fields(shown, omitted=len(details) - len(shown))
 
 
-def _problem(
+def _make_problem(
     status: int,
     detail: str,
     headers: Mapping[str, str] = _NO_HEADERS,
-    errors: Iterable[Wrong] = (),
-    more: int = 0,
+    errors: Iterable[FieldError] = (),
+    omitted: int = 0,
 ) -> Problem:
-    return Problem(status, TITLES[status], detail, tuple(errors), headers, more)
+    return Problem(status, TITLES[status], detail, tuple(errors), headers, omitted)
 
 
-def _retry(seconds: float) -> dict[str, str]:
+def _retry_header(seconds: float) -> dict[str, str]:
     return {"Retry-After": str(max(1, math.ceil(seconds)))}
 
 

@@ -11,7 +11,7 @@ import pytest
 
 import cli
 from tests.conftest import Demo
-from tests.helpers.small_crm import command, replaced, run, small_crm
+from tests.helpers.small_crm import command, replace_text, run, small_crm
 
 Hotlead = Callable[..., tuple[int, str, str]]
 HEAVY = ("pandas", "sklearn", "mlflow", "lightgbm", "pyarrow", "scipy", "optuna", "plotly")
@@ -29,8 +29,8 @@ def hotlead(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
             code: int = 0
         except SystemExit as ended:
             code = int(ended.code or 0)
-        told = capsys.readouterr()
-        return code, told.out, told.err
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
 
     return run_here
 
@@ -42,10 +42,10 @@ def test_help_loads_nothing_heavy() -> None:
         "try: cli.main()\n"
         f"except SystemExit: print('LOADED', [m for m in {HEAVY!r} if m in sys.modules])"
     )
-    told = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60
     )
-    assert "LOADED []" in told.stdout
+    assert "LOADED []" in completed.stdout
 
 
 def test_help_answers_at_once() -> None:
@@ -61,7 +61,7 @@ def test_help_answers_at_once() -> None:
 
 
 def test_help_names_every_command(hotlead: Hotlead) -> None:
-    code, told, _ = hotlead("--help")
+    code, stdout, _ = hotlead("--help")
     assert code == 0
     for name in (
         "demo",
@@ -80,16 +80,16 @@ def test_help_names_every_command(hotlead: Hotlead) -> None:
         "outcomes",
         "forget",
     ):
-        assert f" {name} " in told
+        assert f" {name} " in stdout
 
 
 def test_exit_codes_are_documented() -> None:
     from features import errors
 
-    told = " ".join((cli.__doc__ or "").split())
+    documentation = " ".join((cli.__doc__ or "").split())
     for name in ("SettingsError", "DataError", "OutsideError"):
-        assert f" {getattr(errors, name).exit_code} " in told, name
-    assert "130 stopped" in told
+        assert f" {getattr(errors, name).exit_code} " in documentation, name
+    assert "130 stopped" in documentation
 
 
 def test_init_check_train_and_score_work_one_after_another(
@@ -98,38 +98,38 @@ def test_init_check_train_and_score_work_one_after_another(
     """The way of a newcomer with an export, in the folder of the export."""
     small_crm(tmp_path).unlink()
     monkeypatch.chdir(tmp_path)
-    code, told, _ = hotlead("init", "leads.csv", "deals.csv", "activities.csv")
+    code, stdout, _ = hotlead("init", "leads.csv", "deals.csv", "activities.csv")
     assert code == 0
-    assert "Wrote crm.toml." in told
-    assert "hotlead check crm.toml" in told
-    code, told, _ = hotlead("check", "crm.toml")
+    assert "Wrote crm.toml." in stdout
+    assert "hotlead check crm.toml" in stdout
+    code, stdout, _ = hotlead("check", "crm.toml")
     assert code == 0
-    assert "300 leads, 290 closed" in told
-    assert "hotlead train crm.toml" in told
-    code, told, said = hotlead("train", "crm.toml")
+    assert "300 leads, 290 closed" in stdout
+    assert "hotlead train crm.toml" in stdout
+    code, stdout, stderr = hotlead("train", "crm.toml")
     assert code == 0
-    assert "hotlead version 1, challenger" in told
-    assert "hotlead score crm.toml --to scores.csv" in told
-    assert "reading the CRM" in said
-    code, told, _ = hotlead("score", "crm.toml", "--to", "scores.csv")
+    assert "hotlead version 1, challenger" in stdout
+    assert "hotlead score crm.toml --to scores.csv" in stdout
+    assert "reading the CRM" in stderr
+    code, stdout, _ = hotlead("score", "crm.toml", "--to", "scores.csv")
     assert code == 0
-    assert "Wrote 10 scored leads to scores.csv, highest score first" in told
+    assert "Wrote 10 scored leads to scores.csv, highest score first" in stdout
     assert len((tmp_path / "scores.csv").read_text().splitlines()) == 11
 
 
 def test_check_for_machines_is_one_json_object(demo: Demo, tmp_path: Path, hotlead: Hotlead) -> None:
-    code, told, said = hotlead("check", demo.crm_toml, "--json", "--out", tmp_path)
-    assert (code, said) == (0, "")
-    read = json.loads(told)
+    code, stdout, stderr = hotlead("check", demo.crm_toml, "--json", "--out", tmp_path)
+    assert (code, stderr) == (0, "")
+    read = json.loads(stdout)
     assert read["leads"] == 5_000
     assert {"status", "lost_reason", "signed_plan"} <= {f["column"] for f in read["findings"]}
     assert all(f["text"] for f in read["findings"])
 
 
 def test_check_speaks_japanese(demo: Demo, tmp_path: Path, hotlead: Hotlead) -> None:
-    _, told, _ = hotlead("check", demo.crm_toml, "--lang", "ja", "--out", tmp_path, "--json")
+    _, stdout, _ = hotlead("check", demo.crm_toml, "--lang", "ja", "--out", tmp_path, "--json")
     assert all(
-        any("\u3040" <= letter <= "\u9fff" for letter in f["text"]) for f in json.loads(told)["findings"]
+        any("\u3040" <= letter <= "\u9fff" for letter in f["text"]) for f in json.loads(stdout)["findings"]
     )
 
 
@@ -137,11 +137,11 @@ def test_score_for_machines_says_what_was_scored_by_whom(
     demo: Demo, tmp_path: Path, hotlead: Hotlead
 ) -> None:
     to = tmp_path / "scores.parquet"
-    code, told, said = hotlead(
+    code, stdout, stderr = hotlead(
         "score", demo.crm_toml, "--to", to, "--out", demo.out, "--json", "--reasons", "none"
     )
-    assert (code, said) == (0, "")
-    read = json.loads(told)
+    assert (code, stderr) == (0, "")
+    read = json.loads(stdout)
     assert read["model"] == demo.model.version
     assert read["alias"] == "challenger"
     assert read["as_of"] == "2026-09-30T15:00:00Z"
@@ -150,22 +150,22 @@ def test_score_for_machines_says_what_was_scored_by_whom(
 
 def test_score_prints_whom_to_call_why_and_what_next(demo: Demo, tmp_path: Path, hotlead: Hotlead) -> None:
     to = tmp_path / "scores.csv"
-    code, told, _ = hotlead("score", demo.crm_toml, "--to", to, "--out", demo.out, "--lang", "ja")
+    code, stdout, _ = hotlead("score", demo.crm_toml, "--to", to, "--out", demo.out, "--lang", "ja")
     assert code == 0
-    calls = [line for line in told.splitlines() if line[:4].strip().rstrip(".").isdigit()]
+    calls = [line for line in stdout.splitlines() if line[:4].strip().rstrip(".").isdigit()]
     assert len(calls) == 10
-    assert told.count("スコアを上げた要因:") + told.count("スコアを上げた要因：") >= 9
-    assert told.count("       → ") == 10
+    assert stdout.count("スコアを上げた要因:") + stdout.count("スコアを上げた要因：") >= 9
+    assert stdout.count("       → ") == 10
 
 
 def test_score_as_of_a_moment_reads_it_in_the_zone_of_the_crm(
     demo: Demo, tmp_path: Path, hotlead: Hotlead
 ) -> None:
     arguments = ("score", demo.crm_toml, "--out", demo.out, "--json", "--reasons", "none", "--to")
-    _, told, _ = hotlead(*arguments, tmp_path / "a.csv", "--as-of", "2026-06-01T00:00")
-    assert json.loads(told)["as_of"] == "2026-05-31T15:00:00Z"
-    _, told, _ = hotlead(*arguments, tmp_path / "b.csv", "--as-of", "2026-06-01T00:00Z")
-    assert json.loads(told)["as_of"] == "2026-06-01T00:00:00Z"
+    _, stdout, _ = hotlead(*arguments, tmp_path / "a.csv", "--as-of", "2026-06-01T00:00")
+    assert json.loads(stdout)["as_of"] == "2026-05-31T15:00:00Z"
+    _, stdout, _ = hotlead(*arguments, tmp_path / "b.csv", "--as-of", "2026-06-01T00:00Z")
+    assert json.loads(stdout)["as_of"] == "2026-06-01T00:00:00Z"
 
 
 def test_score_reads_given_leads_instead(demo_copy: Path, demo: Demo, hotlead: Hotlead) -> None:
@@ -178,7 +178,7 @@ def test_score_reads_given_leads_instead(demo_copy: Path, demo: Demo, hotlead: H
         leads = pd.read_sql("SELECT * FROM leads ORDER BY created_at DESC LIMIT 40", database)
     leads.to_csv(demo_copy.with_name("new.csv"), index=False)
     to = demo_copy.with_name("scores.csv")
-    code, told, said = hotlead(
+    code, stdout, stderr = hotlead(
         "score",
         demo_copy,
         "--leads",
@@ -189,26 +189,26 @@ def test_score_reads_given_leads_instead(demo_copy: Path, demo: Demo, hotlead: H
         demo.out,
         "--json",
     )
-    assert code == 0, said
-    assert json.loads(told)["rows"] == 40
+    assert code == 0, stderr
+    assert json.loads(stdout)["rows"] == 40
 
 
 def test_train_for_machines_tells_the_figures(tmp_path: Path) -> None:
-    told = run("train", small_crm(tmp_path), "--json")
-    assert told.returncode == 0, told.stderr
-    read = json.loads(told.stdout)
+    completed = run("train", small_crm(tmp_path), "--json")
+    assert completed.returncode == 0, completed.stderr
+    read = json.loads(completed.stdout)
     assert read["figures"]["model"]["log_loss"]["value"] > 0
     assert read["registered"] == "1"
     assert Path(read["report"]).exists()
-    assert told.stderr == ""
+    assert completed.stderr == ""
 
 
 def test_demo_makes_trains_and_shows_whom_to_call(tmp_path: Path) -> None:
-    told = run("demo", "--leads", 1_500, "--out", tmp_path / "d", "--lang", "ja")
-    assert told.returncode == 0, told.stderr
-    assert " 10. L" in told.stdout
-    assert "hotlead score" in told.stdout
-    assert "ルールと同じ件数" in told.stdout  # the comparison's verdict
+    completed = run("demo", "--leads", 1_500, "--out", tmp_path / "d", "--lang", "ja")
+    assert completed.returncode == 0, completed.stderr
+    assert " 10. L" in completed.stdout
+    assert "hotlead score" in completed.stdout
+    assert "ルールと同じ件数" in completed.stdout  # the comparison's verdict
     assert {path.name for path in (tmp_path / "d").iterdir()} == {
         "crm.db",
         "crm.toml",
@@ -218,16 +218,16 @@ def test_demo_makes_trains_and_shows_whom_to_call(tmp_path: Path) -> None:
         "scores.csv",
         "hotlead-out",
     }
-    made = {path.name for path in (tmp_path / "d" / "hotlead-out").iterdir()}
-    assert {"model", "report.html", "comparison-en.html", "comparison-ja.html", "store.db"} <= made
+    output_names = {path.name for path in (tmp_path / "d" / "hotlead-out").iterdir()}
+    assert {"model", "report.html", "comparison-en.html", "comparison-ja.html", "store.db"} <= output_names
 
 
 def test_rejected_rows_are_told_and_named(tmp_path: Path, hotlead: Hotlead) -> None:
     crm_toml = small_crm(tmp_path)
-    replaced(tmp_path / "deals.csv", "L0003,", "L9999,")
-    code, told, _ = hotlead("check", crm_toml)
+    replace_text(tmp_path / "deals.csv", "L0003,", "L9999,")
+    code, stdout, _ = hotlead("check", crm_toml)
     assert code == 0
-    assert "L9999" in told
+    assert "L9999" in stdout
     rejects = tmp_path / "hotlead-out" / "rejects.csv"
-    assert str(rejects) in told
+    assert str(rejects) in stdout
     assert "L9999" in rejects.read_text()

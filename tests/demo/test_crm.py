@@ -26,7 +26,7 @@ def crm() -> DemoCrm:
 
 
 @pytest.fixture(scope="module")
-def whole() -> DemoCrm:
+def full_crm() -> DemoCrm:
     return generate()
 
 
@@ -43,7 +43,7 @@ def outcomes(crm: DemoCrm) -> pd.DataFrame:
     return joined
 
 
-def settled(crm: DemoCrm, age: int, horizon: int) -> tuple[np.ndarray, np.ndarray]:
+def settled_outcomes(crm: DemoCrm, age: int, horizon: int) -> tuple[np.ndarray, np.ndarray]:
     """Truth and drawn win of the leads open at this age whose horizon ended by the snapshot."""
     joined = outcomes(crm)
     ended = (AS_OF - joined["created_at"]) / DAY >= age + horizon
@@ -53,22 +53,22 @@ def settled(crm: DemoCrm, age: int, horizon: int) -> tuple[np.ndarray, np.ndarra
 
 
 def test_same_seed_same_crm(crm: DemoCrm) -> None:
-    again = generate(leads=3_000)
-    assert all(again.tables[name].equals(table) for name, table in crm.tables.items())
-    assert again.truth.equals(crm.truth)
+    second = generate(leads=3_000)
+    assert all(second.tables[name].equals(table) for name, table in crm.tables.items())
+    assert second.truth.equals(crm.truth)
 
 
 def test_other_seed_other_crm(crm: DemoCrm) -> None:
     assert not generate(leads=3_000, seed=8).tables["leads"].equals(crm.tables["leads"])
 
 
-def test_counts_are_those_promised(whole: DemoCrm) -> None:
-    leads, deals = frame(whole, "leads"), frame(whole, "deals")
+def test_counts_are_those_promised(full_crm: DemoCrm) -> None:
+    leads, deals = frame(full_crm, "leads"), frame(full_crm, "deals")
     outcome = deals["outcome"].value_counts()
     assert len(leads) == 24_000
     assert leads["account_id"].nunique() == 9_000
     assert leads.groupby("account_id").size().max() <= 10
-    assert 380_000 < whole.tables["activities"].num_rows < 430_000
+    assert 380_000 < full_crm.tables["activities"].num_rows < 430_000
     assert 2_000 <= outcome["won"] <= 2_300
     assert 8_600 < outcome["won"] + outcome["lost"] < 9_400
     assert 0.13 < leads["first_contact_at"].isna().mean() < 0.17
@@ -155,9 +155,9 @@ def test_campaigns_cover_every_lead_and_month(crm: DemoCrm) -> None:
     assert (campaigns["cost_jpy"] > 0).all()
 
 
-def test_giveaway_brings_many_leads_of_little_worth(whole: DemoCrm) -> None:
-    joined = outcomes(whole)
-    giveaway = frame(whole, "leads")["campaign"] == "social_giveaway_2026"
+def test_giveaway_brings_many_leads_of_little_worth(full_crm: DemoCrm) -> None:
+    joined = outcomes(full_crm)
+    giveaway = frame(full_crm, "leads")["campaign"] == "social_giveaway_2026"
     won = joined["outcome"] == "won"
     assert giveaway.sum() > 800
     assert joined.loc[giveaway, "created_at"].min() > pd.Timestamp("2026-01-01")
@@ -167,30 +167,30 @@ def test_giveaway_brings_many_leads_of_little_worth(whole: DemoCrm) -> None:
 @pytest.mark.parametrize("seed", [1, 2])
 @pytest.mark.parametrize("age", [0, AGE, 30])
 def test_truth_agrees_with_drawn_fates(seed: int, age: int) -> None:
-    truth, won = settled(generate(leads=24_000, seed=seed, activities_per_lead=1), age, HORIZON)
+    truth, won = settled_outcomes(generate(leads=24_000, seed=seed, activities_per_lead=1), age, HORIZON)
     for band in np.array_split(np.argsort(truth), 8):
         expected, drawn = truth[band].sum(), won[band].sum()
         spread = np.sqrt((truth[band] * (1 - truth[band])).sum())
         assert abs(drawn - expected) < 4 * spread + 0.5
 
 
-def test_truth_agrees_whatever_was_seen_by_then(whole: DemoCrm) -> None:
+def test_truth_agrees_whatever_was_seen_by_then(full_crm: DemoCrm) -> None:
     """Given the truth, behaviour before the moment tells nothing more about the outcome."""
-    joined = outcomes(whole)
-    truth = true_probability(whole.truth, np.arange(len(joined)), AGE, HORIZON)
-    acts = frame(whole, "activities").merge(joined[["lead_id", "created_at"]], on="lead_id")
+    joined = outcomes(full_crm)
+    truth = true_probability(full_crm.truth, np.arange(len(joined)), AGE, HORIZON)
+    acts = frame(full_crm, "activities").merge(joined[["lead_id", "created_at"]], on="lead_id")
     early = acts[acts["at"] <= acts["created_at"] + AGE * DAY]
     ended = (AS_OF - joined["created_at"]) / DAY >= AGE + HORIZON
     usable = ended & ~(joined["age"] <= AGE)
     won = (joined["outcome"] == "won") & (joined["age"] <= AGE + HORIZON)
     for kind in ("price_page", "quote_request", "call", "trial_login", "meeting_request"):
-        did = usable & joined["lead_id"].isin(early.loc[early["type"] == kind, "lead_id"])
-        spread = np.sqrt((truth[did] * (1 - truth[did])).sum())
-        assert abs(won[did].sum() - truth[did].sum()) < 4 * spread, kind
+        acted = usable & joined["lead_id"].isin(early.loc[early["type"] == kind, "lead_id"])
+        spread = np.sqrt((truth[acted] * (1 - truth[acted])).sum())
+        assert abs(won[acted].sum() - truth[acted].sum()) < 4 * spread, kind
 
 
-def test_truth_ranks_about_as_well_as_promised(whole: DemoCrm) -> None:
-    truth, won = settled(whole, AGE, HORIZON)
+def test_truth_ranks_about_as_well_as_promised(full_crm: DemoCrm) -> None:
+    truth, won = settled_outcomes(full_crm, AGE, HORIZON)
     ranks = pd.Series(truth).rank().to_numpy()
     wins = won.sum()
     area = (ranks[won].sum() - wins * (wins + 1) / 2) / (wins * (len(won) - wins))
@@ -200,8 +200,10 @@ def test_truth_ranks_about_as_well_as_promised(whole: DemoCrm) -> None:
 def test_true_probability_takes_one_age_a_row(crm: DemoCrm) -> None:
     rows, ages = np.array([5, 5, 9]), np.array([0.0, 30.0, 7.0])
     together = true_probability(crm.truth, rows, ages, HORIZON)
-    alone = [true_probability(crm.truth, [row], age, HORIZON)[0] for row, age in zip(rows, ages, strict=True)]
-    assert together == pytest.approx(alone)
+    single_rows = [
+        true_probability(crm.truth, [row], age, HORIZON)[0] for row, age in zip(rows, ages, strict=True)
+    ]
+    assert together == pytest.approx(single_rows)
     assert true_probability(crm.truth, rows, 0, 0) == pytest.approx(0)
 
 

@@ -40,59 +40,59 @@ CURL = re.compile(r"""curl -s "?\$URL(?P<path>[^\s"]+)"?(?P<rest>.*)""", re.DOTA
 def app(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
     """The service on the demo's CRM, at the time of the page."""
     out = tmp_path_factory.mktemp("out")
-    found = find_model(demo.out)
-    origin = Origin(found.model.version, found.version, found.run_id, NOW)
-    write_bundle(out / "bundles", found.folder, origin)
-    made = App(demo.crm_toml, out, lambda: NOW)
-    yield made
-    made.close()
+    registered = find_model(demo.out)
+    origin = Origin(registered.model.version, registered.version, registered.run_id, NOW)
+    write_bundle(out / "bundles", registered.folder, origin)
+    service_app = App(demo.crm_toml, out, lambda: NOW)
+    yield service_app
+    service_app.close()
 
 
-def calls() -> Iterator[tuple[str, str, Any, Any]]:
+def find_calls() -> Iterator[tuple[str, str, Any, Any]]:
     """Path, role and body of each call of the page, with the answer that is shown (None: none is)."""
     blocks = BLOCK.findall(PAGE)
     for (kind, text), (next_kind, next_text) in zip(blocks, [*blocks[1:], ("", "")], strict=True):
         match = CURL.search(text) if kind == "sh" else None
         if match:
-            sent = re.search(r"-d '(.*)'", match["rest"], re.DOTALL)
+            body_match = re.search(r"-d '(.*)'", match["rest"], re.DOTALL)
             shown = json.loads(next_text) if next_kind == "json" else None
             role = "reviewer" if "REVIEWER_KEY" in text else "crm"
-            yield match["path"], role, sent and json.loads(sent[1]), shown
+            yield match["path"], role, body_match and json.loads(body_match[1]), shown
 
 
-def shape(shown: Any, got: Any) -> None:
+def check_shape(shown: Any, got: Any) -> None:
     """What is shown is a part of what was answered: the same fields, of the same kinds."""
     if isinstance(shown, dict):
         assert isinstance(got, dict)
         assert set(shown) <= set(got)
         for name, value in shown.items():
             if value is not None and got[name] is not None:
-                shape(value, got[name])
+                check_shape(value, got[name])
     elif isinstance(shown, list):
         assert isinstance(got, list)
-        for one, other in zip(shown, got, strict=False):
-            shape(one, other)
+        for one, actual_item in zip(shown, got, strict=False):
+            check_shape(one, actual_item)
     else:
         assert type(shown) in (type(got), float, int)
 
 
 def test_every_call_of_the_page_is_answered_as_it_says(app: App) -> None:
-    told = list(calls())
-    assert len(told) >= 13
-    for path, role, body, shown in told:
+    page_calls = list(find_calls())
+    assert len(page_calls) >= 13
+    for path, role, body, shown in page_calls:
         answer = app.request("GET" if body is None else "POST", path, role, json=body)  # type: ignore[arg-type]
         wanted = shown.get("status") if isinstance(shown, dict) and "title" in shown else None
         assert answer.status_code == (wanted or answer.status_code), answer.text
         assert wanted or answer.is_success, (path, answer.text)
         if shown is not None:
-            shape(shown, answer.json())
-    assert {path.partition("?")[0] for path, *_ in told} >= {
-        path for _, path in access.TABLE if path.startswith("/v1/")
+            check_shape(shown, answer.json())
+    assert {path.partition("?")[0] for path, *_ in page_calls} >= {
+        path for _, path in access.PERMISSIONS if path.startswith("/v1/")
     }
 
 
 def test_the_first_answer_is_shown_whole(app: App) -> None:
-    path, _, body, shown = next(calls())
+    path, _, body, shown = next(find_calls())
     assert set(shown) == set(app.post(path, body).json())
 
 
@@ -104,14 +104,14 @@ def test_the_python_of_the_page_runs(demo: Demo, tmp_path: Path) -> None:
     with served(demo.crm_toml, HOTLEAD_OUT=out) as live:
         for code in codes:
             environ = {**os.environ, "URL": live.url, "KEY": token}
-            done = subprocess.run(
+            completed = subprocess.run(
                 [sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=False
             )
-            assert done.returncode == 0, done.stderr
-            assert done.stdout.split()[0] in ("cold", "warm", "hot")
+            assert completed.returncode == 0, completed.stderr
+            assert completed.stdout.split()[0] in ("cold", "warm", "hot")
 
 
-def table(title: str) -> list[list[str]]:
+def read_table(title: str) -> list[list[str]]:
     """The rows of the first table under a title."""
     part = PAGE.partition(f"## {title}\n")[2].partition("\n## ")[0]
     rows = [line.strip("|").split("|") for line in part.splitlines() if line.startswith("|")]
@@ -119,60 +119,62 @@ def table(title: str) -> list[list[str]]:
 
 
 def test_roles_are_those_of_the_code() -> None:
-    head, _, *rows = table("Keys")
+    head, _, *rows = read_table("Keys")
     assert tuple(head[1:]) == ROLES
-    told = {}
+    documented_roles = {}
     for first, *cells in rows:
         method = re.search(r"`(GET|POST) ", first)
         assert method
         for path in re.findall(r"(/[\w./]+)", first):
-            told[method[1], path] = {r for r, cell in zip(ROLES, cells, strict=True) if cell == "yes"}
-    wanted = {key: roles for key, roles in access.TABLE.items() if key[1].startswith("/v1/")}
-    assert told == {**wanted, ("GET", "/metrics"): access.TABLE["GET", "/metrics"]}
+            documented_roles[method[1], path] = {
+                r for r, cell in zip(ROLES, cells, strict=True) if cell == "yes"
+            }
+    wanted = {key: roles for key, roles in access.PERMISSIONS.items() if key[1].startswith("/v1/")}
+    assert documented_roles == {**wanted, ("GET", "/metrics"): access.PERMISSIONS["GET", "/metrics"]}
 
 
 def test_every_variable_is_there_with_its_default(tmp_path: Path) -> None:
-    rows = {row[0].strip("`"): row[1] for row in table("Environment")[2:]}
+    rows = {row[0].strip("`"): row[1] for row in read_table("Environment")[2:]}
     folders = ("serving", "training", "cli")
     sources = "\n".join(path.read_text() for name in folders for path in (ROOT / name).rglob("*.py"))
     for name in rows:
         assert name in sources, name
-    known = set(re.findall(r'"(HOTLEAD_[A-Z_]+)"', (ROOT / "serving" / "settings.py").read_text()))
-    assert known <= set(rows)
-    told = ServiceSettings.from_environment({"HOTLEAD_CRM": str(tmp_path / "crm.toml")})
+    setting_names = set(re.findall(r'"(HOTLEAD_[A-Z_]+)"', (ROOT / "serving" / "settings.py").read_text()))
+    assert setting_names <= set(rows)
+    settings = ServiceSettings.from_environment({"HOTLEAD_CRM": str(tmp_path / "crm.toml")})
     for name, value in (
-        ("BODY_LIMIT", told.body_limit),
-        ("RATE_LIMIT", f"{told.rate_limit:g}"),
-        ("RETENTION_DAYS", told.retention_days),
-        ("LOG_LEVEL", told.log_level),
+        ("BODY_LIMIT", settings.body_limit),
+        ("RATE_LIMIT", f"{settings.rate_limit:g}"),
+        ("RETENTION_DAYS", settings.retention_days),
+        ("LOG_LEVEL", settings.log_level),
         ("OPEN", 0),
     ):
         assert rows[f"HOTLEAD_{name}"] == str(value)
 
 
 def test_limits_are_those_of_the_code() -> None:
-    rows = {row[0]: row[1] for row in table("Limits")[2:]}
-    assert rows["leads in a batch"] == f"{bodies.BATCH_MOST:,}"
-    assert rows["records in a list"] == f"{bodies.RECORDS_MOST:,}"
+    rows = {row[0]: row[1] for row in read_table("Limits")[2:]}
+    assert rows["leads in a batch"] == f"{bodies.MAX_BATCH:,}"
+    assert rows["records in a list"] == f"{bodies.MAX_RECORDS:,}"
     assert rows["activities, changes, activities of colleagues of a lead"].startswith(
-        f"{bodies.ACTIVITIES_MOST:,}"
+        f"{bodies.MAX_ACTIVITIES:,}"
     )
     assert rows["attributes of a lead"] == (
-        f"{fields.ATTRIBUTES_MOST:,}; texts up to {fields.WORDS_MOST:,} characters"
+        f"{fields.MAX_ATTRIBUTES:,}; texts up to {fields.MAX_TEXT_LENGTH:,} characters"
     )
     assert f"{fields.FROM_YEAR} to\n{fields.TO_YEAR}" in PAGE
 
 
 def test_metrics_are_those_of_the_code() -> None:
     metrics = Metrics(now_ms)
-    text = metrics.exposition()[0].decode()
+    text = metrics.render()[0].decode()
     families = {family.name for family in text_string_to_metric_families(text)}
-    told = {
+    documented_metrics = {
         n.removesuffix("_total")
-        for row in table("Metrics and logs")[2:]
+        for row in read_table("Metrics and logs")[2:]
         for n in re.findall(r"`(hotlead_\w+)`", row[0])
     }
-    assert told == {name for name in families if not name.endswith("_created")}
+    assert documented_metrics == {name for name in families if not name.endswith("_created")}
 
 
 def test_statuses_are_those_of_the_description(app: App) -> None:
@@ -184,7 +186,7 @@ def test_statuses_are_those_of_the_description(app: App) -> None:
         for status in operation["responses"]
         if status >= "400"
     }
-    assert {row[0] for row in table("Errors")[2:]} == described | {"405"}
+    assert {row[0] for row in read_table("Errors")[2:]} == described | {"405"}
 
 
 def test_links_within_the_page_lead_somewhere() -> None:

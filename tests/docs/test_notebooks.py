@@ -28,7 +28,7 @@ _MOST_BYTES = 1_000_000
 def shown(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Each notebook after it ran; a cell that fails raises, with its traceback."""
     folder = tmp_path_factory.mktemp("notebooks")
-    kept = {
+    previous_environment = {
         "PYTHONPATH": os.environ.get("PYTHONPATH"),
         "PLOTLY_RENDERER": os.environ.get("PLOTLY_RENDERER"),
     }
@@ -37,7 +37,7 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     try:
         return {name: _run(name, folder) for name in BOOKS}
     finally:
-        for name, value in kept.items():
+        for name, value in previous_environment.items():
             os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
@@ -72,8 +72,8 @@ def test_there_are_three() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", BOOKS)
 def test_a_notebook_runs_and_shows_what_is_kept_in_it(name: str, shown: dict[str, Any]) -> None:
-    kept = nbformat.read(FOLDER / name, 4)
-    assert _kinds(shown[name]) == _kinds(kept), "`make notebooks` writes the outputs anew"
+    notebook = nbformat.read(FOLDER / name, 4)
+    assert _kinds(shown[name]) == _kinds(notebook), "`make notebooks` writes the outputs anew"
 
 
 @pytest.mark.slow
@@ -86,12 +86,12 @@ def test_a_notebook_says_nothing_on_stderr(name: str, shown: dict[str, Any]) -> 
 @pytest.mark.parametrize("name", BOOKS)
 def test_what_is_kept_is_light_and_of_no_machine(name: str) -> None:
     text = (FOLDER / name).read_text(encoding="utf-8")
-    told = json.loads(text)
+    notebook = json.loads(text)
     assert len(text) < _MOST_BYTES
     assert "plotly.min.js" not in text
     assert not [place for place in (str(ROOT), "/tmp/", "/home/") if place in text]
-    assert told["metadata"] == KERNEL
-    assert all("execution" not in cell["metadata"] for cell in told["cells"])
+    assert notebook["metadata"] == KERNEL
+    assert all("execution" not in cell["metadata"] for cell in notebook["cells"])
 
 
 @pytest.mark.parametrize("name", BOOKS)

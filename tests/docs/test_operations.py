@@ -12,13 +12,13 @@ import pytest
 import typer
 
 import cli
-from serving.client.closed_deals_file import API
+from serving.client.closed_deals_file import API_COLUMNS
 from serving.client.send_outcomes import REJECTS
 from serving.client.sender import LIST_ROWS
 from serving.store.records import Record
 from serving.store.store import SPOOL_LIMIT, Store
 from serving.web.api_keys import ROLES
-from serving.web.permissions import TABLE
+from serving.web.permissions import PERMISSIONS
 
 PATH = Path(__file__).parents[2] / "docs" / "operations.md"
 PAGE = PATH.read_text(encoding="utf-8")
@@ -33,9 +33,9 @@ SOURCES = "\n".join(
 def test_every_command_and_option_is_there() -> None:
     group = typer.main.get_command(cli.app)
     lines = "\n".join(re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)).splitlines()
-    asked = [match for line in lines if (match := _COMMAND.search(line))]
-    assert len(asked) >= 8
-    for match in asked:
+    mentions = [match for line in lines if (match := _COMMAND.search(line))]
+    assert len(mentions) >= 8
+    for match in mentions:
         command = group
         for name in match[1].split():
             command = command.commands[name]  # type: ignore[attr-defined]
@@ -53,11 +53,11 @@ def test_every_variable_and_file_is_there() -> None:
 
 def test_every_column_of_an_outcome_is_told() -> None:
     for column in (
-        API.lead,
-        API.outcome,
-        API.closed_at,
-        API.amount,
-        API.lost_reason,
+        API_COLUMNS.lead,
+        API_COLUMNS.outcome,
+        API_COLUMNS.closed_at,
+        API_COLUMNS.amount,
+        API_COLUMNS.lost_reason,
         "id",
         "version",
     ):
@@ -67,10 +67,12 @@ def test_every_column_of_an_outcome_is_told() -> None:
 @pytest.mark.parametrize("role", ROLES)
 def test_roles_are_told_as_they_are(role: str) -> None:
     line = next(line for line in PAGE.splitlines() if line.startswith(f"| `{role}` "))
-    may = {path for (_, path), roles in TABLE.items() if role in roles}
-    told = {"outcomes": "/v1/outcomes", "overrides": "/v1/overrides", "hand-overs": "/v1/handovers"}
+    allowed_paths = {path for (_, path), roles in PERMISSIONS.items() if role in roles}
+    paths_by_word = {"outcomes": "/v1/outcomes", "overrides": "/v1/overrides", "hand-overs": "/v1/handovers"}
     if role != "admin":
-        assert {word for word in told if word in line} == {w for w, p in told.items() if p in may}
+        assert {word for word in paths_by_word if word in line} == {
+            w for w, p in paths_by_word.items() if p in allowed_paths
+        }
 
 
 def test_the_backup_holds_what_was_written_last(tmp_path: Path) -> None:
@@ -78,7 +80,7 @@ def test_the_backup_holds_what_was_written_last(tmp_path: Path) -> None:
     (tmp_path / "hotlead-out").mkdir()
     store = Store.open(f"sqlite:///{tmp_path / 'hotlead-out' / 'store.db'}", tmp_path / "spool")
     try:
-        store.accept([Record("activities", "a1", 1, "L1", 0, {"type": "visit"})]).result(10)
+        store.add_records([Record("activities", "a1", 1, "L1", 0, {"type": "visit"})]).result(10)
         code = re.search(r'^python -c "(.*)"$', PAGE, re.MULTILINE)
         assert code is not None
         subprocess.run(

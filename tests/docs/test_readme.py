@@ -22,11 +22,11 @@ def test_the_feature_table_is_the_one_that_the_code_makes() -> None:
 
 def commands() -> dict[str, Any]:
     """Every command by its name, those of a group as "rules show"."""
-    told: dict[str, Any] = {}
+    by_name: dict[str, Any] = {}
     for name, command in typer.main.get_command(cli.app).commands.items():  # type: ignore[attr-defined]
         inner = getattr(command, "commands", {})
-        told |= {f"{name} {own}": c for own, c in inner.items()} or {name: command}
-    return told
+        by_name |= {f"{name} {subcommand_name}": c for subcommand_name, c in inner.items()} or {name: command}
+    return by_name
 
 
 def test_every_command_is_told() -> None:
@@ -35,8 +35,8 @@ def test_every_command_is_told() -> None:
 
 
 def test_every_option_that_the_readme_names_exists() -> None:
-    known = {o for c in commands().values() for p in c.params for o in p.opts} | {"--help"}
-    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README)) <= known
+    known_options = {o for c in commands().values() for p in c.params for o in p.opts} | {"--help"}
+    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README)) <= known_options
 
 
 def test_links_lead_somewhere() -> None:

@@ -36,28 +36,28 @@ TOMLS = [
 
 def _table(*lacking: str) -> FeatureTable:
     """The features of the page and those of the profile that it changes."""
-    told = {**profile_features("b2b_saas")["features"], **_features()}
-    return FeatureTable(parse_features({k: v for k, v in told.items() if k not in lacking}))
+    features = {**profile_features("b2b_saas")["features"], **_features()}
+    return FeatureTable(parse_features({k: v for k, v in features.items() if k not in lacking}))
 
 
 def _features() -> dict[str, Any]:
     return next(tomllib.loads(t)["features"] for t, _ in TOMLS if t.startswith("[features]"))
 
 
-def _whole(text: str) -> str:
+def _complete_card(text: str) -> str:
     """A part of a card stands for a change of the profile."""
-    alone = text.startswith(("profile", "[features]")) or "[stages.cold]" in text
-    return text if alone else f'profile = "b2b_saas"\n{text}'
+    is_standalone = text.startswith(("profile", "[features]")) or "[stages.cold]" in text
+    return text if is_standalone else f'profile = "b2b_saas"\n{text}'
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [told for told in TOMLS if "[features]" not in told[0]],
-    ids=lambda told: told.split("\n")[0][:40] or "holds",
+    ids=lambda case: case.split("\n")[0][:40] or "holds",
 )
 def test_every_card_holds_or_gives_the_message_below_it(text: str, message: str, tmp_path: Path) -> None:
     path = tmp_path / "scorecard.toml"
-    path.write_text(_whole(text), encoding="utf-8")
+    path.write_text(_complete_card(text), encoding="utf-8")
     table = _table(*re.findall(r"# crm\.toml has no feature (\w+)", text))
     if not message:
         assert load_card(path, table).rows
@@ -68,9 +68,9 @@ def test_every_card_holds_or_gives_the_message_below_it(text: str, message: str,
 
 
 def test_the_page_has_good_cards_and_wrong_ones() -> None:
-    wrong = [message for _, message in TOMLS if message]
-    assert len(wrong) == len(set(wrong)) >= 8
-    assert len(TOMLS) - len(wrong) >= 10
+    error_messages = [message for _, message in TOMLS if message]
+    assert len(error_messages) == len(set(error_messages)) >= 8
+    assert len(TOMLS) - len(error_messages) >= 10
 
 
 def test_the_small_card_needs_no_feature_but_those_of_the_page(tmp_path: Path) -> None:
@@ -96,16 +96,16 @@ def test_points_score_and_stage_are_those_of_the_profile() -> None:
     scale = scale_of(parse_card({"profile": "b2b_saas"}, "profile"))
     assert len(rows) == 8
     for points, score, stage in rows:
-        at = scale.score([float(points)]), scale.stage([float(points)])  # type: ignore[arg-type]
-        assert (int(at[0][0]), STAGES[at[1][0]]) == (int(score), stage)
+        actual = scale.score([float(points)]), scale.stage([float(points)])  # type: ignore[arg-type]
+        assert (int(actual[0][0]), STAGES[actual[1][0]]) == (int(score), stage)
 
 
 def test_profiles_policies_and_default_shares_are_those_of_the_code() -> None:
     assert re.findall(r"^\| \[(\w+)\]\(", PAGE, re.MULTILINE) == ["b2b_saas", "real_estate", "online_shop"]
     assert {"b2b_saas", "real_estate", "online_shop"} == set(profiles())
     policies = get_args(Policy.model_fields["policy"].annotation)
-    told = re.findall(r"^\| `(\w+)` \| .* \| (?:none|leads|shares)", PAGE, re.MULTILINE)
-    assert sorted(told) == sorted(policies)
+    policy_names = re.findall(r"^\| `(\w+)` \| .* \| (?:none|leads|shares)", PAGE, re.MULTILINE)
+    assert sorted(policy_names) == sorted(policies)
     blank = blank_card().thresholds
     assert (blank.policy, blank.hot, blank.warm) == ("top_share", 0.1, 0.3)
 
@@ -113,8 +113,8 @@ def test_profiles_policies_and_default_shares_are_those_of_the_code() -> None:
 def test_the_overrides_of_the_page_can_be_read(tmp_path: Path) -> None:
     path = tmp_path / "overrides.csv"
     path.write_text(next(text for kind, text in BLOCKS if kind == "csv"), encoding="utf-8")
-    told = read_overrides(path, ZoneInfo("Asia/Tokyo"))
-    assert sorted(o.verdict for o in told) == sorted(VERDICTS)
+    overrides = read_overrides(path, ZoneInfo("Asia/Tokyo"))
+    assert sorted(o.verdict for o in overrides) == sorted(VERDICTS)
     for verdict in VERDICTS:
         assert f"`{verdict}`" in PAGE
 
@@ -122,12 +122,12 @@ def test_the_overrides_of_the_page_can_be_read(tmp_path: Path) -> None:
 # -- commands ------------------------------------------------------------------------------------
 
 
-def _mentions() -> list[list[str]]:
+def _find_command_lines() -> list[list[str]]:
     """The words after `hotlead` of each command line that the page names."""
     return [line.split()[1:] for line in re.findall(r"`(hotlead\s[^`]+)`", PAGE)]
 
 
-def _command(words: list[str]) -> tuple[Any, list[str]]:
+def _find_command(words: list[str]) -> tuple[Any, list[str]]:
     """The command that the words name, and the words after it."""
     command: Any = typer.main.get_command(cli.app)
     while hasattr(command, "commands") and words:
@@ -136,27 +136,27 @@ def _command(words: list[str]) -> tuple[Any, list[str]]:
     return command, words
 
 
-@pytest.mark.parametrize("words", _mentions(), ids=" ".join)
+@pytest.mark.parametrize("words", _find_command_lines(), ids=" ".join)
 def test_every_command_and_option_of_the_page_exists(words: list[str]) -> None:
-    command, rest = _command(words)
-    known = {name for p in command.params for name in p.opts}
+    command, rest = _find_command(words)
+    options = {name for p in command.params for name in p.opts}
     for option in (word for word in rest if word.startswith("--")):
-        assert option in known, f"{' '.join(words)}: there is no option {option}"
+        assert option in options, f"{' '.join(words)}: there is no option {option}"
 
 
-@pytest.mark.parametrize("words", _mentions(), ids=" ".join)
+@pytest.mark.parametrize("words", _find_command_lines(), ids=" ".join)
 def test_no_command_of_the_page_has_too_many_arguments(words: list[str]) -> None:
-    command, rest = _command(words)
-    given = [
+    command, rest = _find_command(words)
+    positional_arguments = [
         w
         for before, w in zip(["", *rest], rest, strict=False)
         if not w.startswith("--") and not before.startswith("--")
     ]
-    assert len(given) <= sum(p.param_type_name == "argument" for p in command.params)
+    assert len(positional_arguments) <= sum(p.param_type_name == "argument" for p in command.params)
 
 
 def test_the_page_names_every_command_about_the_card() -> None:
-    told = [" ".join(words) for words in _mentions()]
+    command_lines = [" ".join(words) for words in _find_command_lines()]
     for name in (
         "rules show",
         "rules suggest",
@@ -167,7 +167,7 @@ def test_the_page_names_every_command_about_the_card() -> None:
         "rollback",
         "score --overrides",
     ):
-        assert any(line.startswith(name) for line in told), name
+        assert any(line.startswith(name) for line in command_lines), name
 
 
 def test_links_lead_somewhere() -> None:

@@ -14,8 +14,8 @@ from features.crm.load import load
 from features.settings import load_settings
 from tests.helpers.small_crm import run
 from training.fitting.blending import log_loss
-from training.fitting.holdout import measurement_splits
-from training.fitting.pipeline import prepared
+from training.fitting.holdout import split_for_evaluation
+from training.fitting.pipeline import build_dataset
 from training.fitting.recipe import choose, fit
 
 ROOT = Path(__file__).parents[2]
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.skipif(
 
 BARS = {"x_education": 0.393, "uci_bank": 0.66, "ibm_sales_win_loss": 0.445}
 NEAR_THE_BEST = {"olist_funnel", "pti_opphistory"}
-BROKEN_WITH_THE_PAST = {"uci_bank"}
+DRIFTED_DATASETS = {"uci_bank"}
 EXAMPLES = sorted(path.parent.name for path in (ROOT / "examples").glob("*/crm.toml"))
 
 
@@ -37,7 +37,7 @@ def test_there_is_an_example_for_every_data_set() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_the_command_reaches_the_bar(name: str, tmp_path: Path) -> None:
-    told = run(
+    completed = run(
         "train",
         ROOT / "examples" / name / "crm.toml",
         "--out",
@@ -45,48 +45,50 @@ def test_the_command_reaches_the_bar(name: str, tmp_path: Path) -> None:
         "--json",
         env={"HOTLEAD_DATA": str(DATA)},
     )
-    assert told.returncode == 0, told.stderr
-    loss = {who: f["log_loss"]["value"] for who, f in json.loads(told.stdout)["figures"].items()}
+    assert completed.returncode == 0, completed.stderr
+    loss = {
+        predictor: f["log_loss"]["value"] for predictor, f in json.loads(completed.stdout)["figures"].items()
+    }
     simple = min(loss["baseline_logistic"], loss["baseline_lightgbm"])
     if name in BARS:
         assert loss["model"] <= BARS[name], loss
     if name in NEAR_THE_BEST:
         assert loss["model"] <= simple + 0.005, loss
-    if name not in BROKEN_WITH_THE_PAST:
+    if name not in DRIFTED_DATASETS:
         assert loss["model"] <= simple + 0.01, loss
     if (ROOT / "examples" / name / "scorecard.toml").exists():
-        reviewers_commands_run(name, tmp_path)
+        run_reviewer_commands(name, tmp_path)
 
 
-def reviewers_commands_run(name: str, out: Path) -> None:
+def run_reviewer_commands(name: str, out: Path) -> None:
     """Compare, replay and promote on a model that has just been trained."""
     crm_toml = ROOT / "examples" / name / "crm.toml"
 
-    def told(code: tuple[int, ...], *arguments: object) -> dict[str, Any]:
-        done = run(*arguments, "--out", out, "--json", env={"HOTLEAD_DATA": str(DATA)})
-        assert done.returncode in code, done.stderr
-        read: dict[str, Any] = json.loads(done.stdout)
+    def run_json(code: tuple[int, ...], *arguments: object) -> dict[str, Any]:
+        completed = run(*arguments, "--out", out, "--json", env={"HOTLEAD_DATA": str(DATA)})
+        assert completed.returncode in code, completed.stderr
+        read: dict[str, Any] = json.loads(completed.stdout)
         return read
 
-    compared = told((0,), "compare", crm_toml)
+    compared = run_json((0,), "compare", crm_toml)
     assert compared["differences"]["average_precision"]["difference"]["low"] > 0
     card = crm_toml.with_name("scorecard.toml").read_text("utf-8")
     (out / "new.toml").write_text(card.replace("points = -", "points = -1"), encoding="utf-8")
-    replayed = told((0,), "rules", "replay", out / "new.toml", crm_toml)
+    replayed = run_json((0,), "rules", "replay", out / "new.toml", crm_toml)
     assert replayed["moved_leads"] > 0
-    promoted = told((0, 6), "promote", crm_toml)
+    promoted = run_json((0, 6), "promote", crm_toml)
     assert promoted["promoted"] == (not promoted["reasons"])
 
 
 @pytest.mark.slow
 def test_few_deals_of_ibm_are_never_worse_than_the_card(monkeypatch: pytest.MonkeyPatch) -> None:
-    from benchmarks.few_deals import ibm_data, losses
+    from benchmarks.few_deals import ibm_data, measure_losses
 
     monkeypatch.setenv("HOTLEAD_DATA", str(DATA))
     data = ibm_data()
     assert data is not None
-    told = losses(data, deals=40, draws=50)
-    assert told.model.mean() <= told.points.mean()
+    result = measure_losses(data, deals=40, draws=50)
+    assert result.model.mean() <= result.points.mean()
 
 
 @pytest.mark.slow
@@ -95,14 +97,14 @@ def test_salvirt_reaches_the_bar_in_the_mean_of_five_seeds(
 ) -> None:
     monkeypatch.setenv("HOTLEAD_DATA", str(DATA))
     settings = load_settings(ROOT / "examples" / "salvirt_b2b" / "crm.toml")
-    data = prepared(load(settings, tmp_path / "rejects.csv"), set(), lambda _: None)
+    data = build_dataset(load(settings, tmp_path / "rejects.csv"), set(), lambda _: None)
     assert not data.examples.ordered
     losses = []
     for seed in range(5):
-        for split in measurement_splits(data, seed):
+        for split in split_for_evaluation(data, seed):
             train, test = data.take(split.train), data.take(split.test)
             model = fit(train, choose(train, seed), seed)
-            told = model.log_odds(model.encode(test.columns))
-            losses.append((len(test), log_loss(test.won, told)))
+            log_odds = model.log_odds(model.encode(test.columns))
+            losses.append((len(test), log_loss(test.won, log_odds)))
     rows, loss = np.array(losses).T
     assert float(np.average(loss, weights=rows)) <= 0.53

@@ -16,9 +16,9 @@ from typing import Any
 import httpx
 import pytest
 
-from benchmarks.load import load, wait_for
-from benchmarks.served import Served, free_port, process, served
-from scoring.model.bundle import pointed
+from benchmarks.load import run_load, wait_for
+from benchmarks.served import RunningService, free_port, start_process, start_service
+from scoring.model.bundle import current_name
 from scoring.model.model import TREES_FILE
 from tests.helpers.champion_crm import champion_crm, out_of, promote_challenger
 from training.registry.promotion import rollback
@@ -43,24 +43,24 @@ def activity(n: int) -> tuple[str, dict[str, Any]]:
     return "/v1/activities", {"id": f"act-{n}", "lead_id": f"L{n % 50}", "type": "visit", "at": NOW}
 
 
-def both(n: int) -> tuple[str, dict[str, Any]]:
+def score_or_activity(n: int) -> tuple[str, dict[str, Any]]:
     return activity(n) if n % 2 else score(n)
 
 
-def ask(service: Served, n: int = 0, as_of: str | None = None) -> dict[str, Any]:
+def ask(service: RunningService, n: int = 0, as_of: str | None = None) -> dict[str, Any]:
     query = {"as_of": as_of} if as_of else {}
     answer = httpx.post(f"{service.url}/v1/score", params=query, json=a_lead(n), timeout=30)
     assert answer.status_code == 200, answer.text
-    told: dict[str, Any] = answer.json()
-    return told
+    body: dict[str, Any] = answer.json()
+    return body
 
 
-def model_of(service: Served) -> dict[str, Any] | None:
-    told: dict[str, Any] | None = httpx.get(f"{service.url}/v1/model", timeout=30).json()["model"]
-    return told
+def model_of(service: RunningService) -> dict[str, Any] | None:
+    model: dict[str, Any] | None = httpx.get(f"{service.url}/v1/model", timeout=30).json()["model"]
+    return model
 
 
-def serving(service: Served, registered: str) -> Callable[[], bool]:
+def serves_version(service: RunningService, registered: str) -> Callable[[], bool]:
     def holds() -> bool:
         model = model_of(service)
         return model is not None and model["registered_version"] == registered
@@ -68,9 +68,9 @@ def serving(service: Served, registered: str) -> Callable[[], bool]:
     return holds
 
 
-def rows(crm_toml: Path, what: str) -> set[str]:
+def query_store(crm_toml: Path, sql: str) -> set[str]:
     with sqlite3.connect(out_of(crm_toml) / "store.db") as store:
-        return {row[0] for row in store.execute(what)}
+        return {row[0] for row in store.execute(sql)}
 
 
 @pytest.fixture(scope="module")
@@ -79,122 +79,124 @@ def crm_toml(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def service(crm_toml: Path) -> Iterator[Served]:
+def service(crm_toml: Path) -> Iterator[RunningService]:
     """A service whose champion is version 1."""
-    with served(crm_toml, environ={"HOTLEAD_RATE_LIMIT": "0"}) as running:
-        wait_for(serving(running, "1"))
+    with start_service(crm_toml, environ={"HOTLEAD_RATE_LIMIT": "0"}) as running:
+        wait_for(serves_version(running, "1"))
         yield running
 
 
 @pytest.mark.slow
-def test_the_champion_moves_under_load_without_a_failed_request(service: Served, crm_toml: Path) -> None:
+def test_the_champion_moves_under_load_without_a_failed_request(
+    service: RunningService, crm_toml: Path
+) -> None:
     versions: set[str] = set()
     moves = [
         lambda: promote_challenger(crm_toml),
         lambda: rollback(out_of(crm_toml), "to and fro", "tests"),
         lambda: promote_challenger(crm_toml),
     ]
-    with load(service.url, score) as seen:
+    with run_load(service.url, score) as load_result:
         began = time.monotonic()
         for move, registered in zip(moves, ("2", "1", "2"), strict=True):
             move()
-            assert wait_for(serving(service, registered)) < 5
+            assert wait_for(serves_version(service, registered)) < 5
             model = model_of(service)
             assert model is not None
             versions.add(model["version"])
         time.sleep(max(0.0, 20 - (time.monotonic() - began)))
-    assert seen.failed == 0, (seen.statuses, seen.broken)
-    assert set(seen.versions) == versions, seen.versions
+    assert load_result.failed == 0, (load_result.statuses, load_result.broken)
+    assert set(load_result.versions) == versions, load_result.versions
     assert len(versions) == 2
-    assert seen.statuses[200] > 200
+    assert load_result.statuses[200] > 200
     rollback(out_of(crm_toml), "as it was", "tests")
-    wait_for(serving(service, "1"))
+    wait_for(serves_version(service, "1"))
 
 
 @pytest.mark.slow
 def test_a_worker_killed_under_load_loses_nothing_that_it_acknowledged(
-    service: Served, crm_toml: Path
+    service: RunningService, crm_toml: Path
 ) -> None:
-    with load(service.url, both, connections=8) as seen:
-        wait_for(lambda: len(seen.acknowledged) > 100 and len(seen.lead_ids) > 100)
+    with run_load(service.url, score_or_activity, connections=8) as load_result:
+        wait_for(lambda: len(load_result.acknowledged) > 100 and len(load_result.lead_ids) > 100)
         (worker,) = service.workers
         worker.kill()
-        killed_at = len(seen.acknowledged)
-        wait_for(lambda: len(seen.acknowledged) > killed_at + 100)
-    assert max(seen.statuses) < 400, seen.statuses
-    assert {*seen.acknowledged} <= rows(crm_toml, "SELECT key FROM activities")
-    assert {*seen.lead_ids} <= rows(crm_toml, "SELECT lead_id FROM predictions")
-    assert {*seen.lead_ids} <= rows(crm_toml, "SELECT lead_id FROM current_scores")
+        killed_at = len(load_result.acknowledged)
+        wait_for(lambda: len(load_result.acknowledged) > killed_at + 100)
+    assert max(load_result.statuses) < 400, load_result.statuses
+    assert {*load_result.acknowledged} <= query_store(crm_toml, "SELECT key FROM activities")
+    assert {*load_result.lead_ids} <= query_store(crm_toml, "SELECT lead_id FROM predictions")
+    assert {*load_result.lead_ids} <= query_store(crm_toml, "SELECT lead_id FROM current_scores")
 
 
-def test_the_follower_is_started_again(service: Served, crm_toml: Path) -> None:
-    (follower,) = service.parts("follow")
+def test_the_follower_is_started_again(service: RunningService, crm_toml: Path) -> None:
+    (follower,) = service.find_processes("follow")
     follower.send_signal(signal.SIGKILL)
     assert ask(service)["model"] is not None
-    wait_for(lambda: any(p.pid != follower.pid for p in service.parts("follow")))
+    wait_for(lambda: any(p.pid != follower.pid for p in service.find_processes("follow")))
     promote_challenger(crm_toml)
-    wait_for(serving(service, "2"))
+    wait_for(serves_version(service, "2"))
     rollback(out_of(crm_toml), "as it was", "tests")
-    wait_for(serving(service, "1"))
+    wait_for(serves_version(service, "1"))
 
 
-def test_a_damaged_bundle_is_mended_by_the_follower(service: Served, crm_toml: Path) -> None:
+def test_a_damaged_bundle_is_mended_by_the_follower(service: RunningService, crm_toml: Path) -> None:
     bundles = out_of(crm_toml) / "bundles"
-    trees = bundles / str(pointed(bundles)) / TREES_FILE
+    trees = bundles / str(current_name(bundles)) / TREES_FILE
     trees.write_text("broken", encoding="utf-8")
     wait_for(lambda: trees.read_text(encoding="utf-8") != "broken")
     assert ask(service)["model"] is not None
 
 
-def test_bentos_own_client_scores_too(service: Served) -> None:
+def test_bentos_own_client_scores_too(service: RunningService) -> None:
     import bentoml
 
     with bentoml.SyncHTTPClient(service.url) as client:
-        told = client.score(lead=a_lead(1), lang="ja", as_of=LATER)
-        assert told["lead_id"] == "lead-1"
-        assert told["action"]["text"] == "電話してください。"
-        assert told["model"]["probability"] == ask(service, 1, LATER)["model"]["probability"]
+        answer = client.score(lead=a_lead(1), lang="ja", as_of=LATER)
+        assert answer["lead_id"] == "lead-1"
+        assert answer["action"]["text"] == "電話してください。"
+        assert answer["model"]["probability"] == ask(service, 1, LATER)["model"]["probability"]
         many = client.score_batch(leads=[a_lead(1), a_lead(2), {"lead_id": 3}])
-    assert [each["status"] for each in many["results"]] == [200, 200, 422]
+    assert [result["status"] for result in many["results"]] == [200, 200, 422]
 
 
-def test_metrics_and_log_tell_what_happened_and_no_values(service: Served) -> None:
+def test_metrics_and_log_tell_what_happened_and_no_values(service: RunningService) -> None:
     ask(service)
-    wrong = {**a_lead(1), "lead_id": "SECRETMARKER", "activities": [{"type": "SECRETMARKER"}]}
-    assert httpx.post(f"{service.url}/v1/score", json=wrong).status_code == 422
+    invalid_lead = {**a_lead(1), "lead_id": "SECRETMARKER", "activities": [{"type": "SECRETMARKER"}]}
+    assert httpx.post(f"{service.url}/v1/score", json=invalid_lead).status_code == 422
     assert httpx.post(f"{service.url}/score", json={"lead": "SECRETMARKER"}).status_code in (
         400,
         422,
     )
-    told = httpx.get(f"{service.url}/metrics").text
-    assert "hotlead_scores_total{decided_by=" in told
-    assert 'hotlead_requests_total{method="POST",route="/v1/score",status="422"}' in told
+    metrics_text = httpx.get(f"{service.url}/metrics").text
+    assert "hotlead_scores_total{decided_by=" in metrics_text
+    assert 'hotlead_requests_total{method="POST",route="/v1/score",status="422"}' in metrics_text
     log = service.log.read_text(encoding="utf-8")
     assert '"route":"/v1/score"' in log
-    assert "SECRETMARKER" not in log + told
+    assert "SECRETMARKER" not in log + metrics_text
     assert "Traceback" not in log
 
 
 @pytest.mark.slow
-def test_mlflow_away_at_the_start_and_a_stop_in_time(crm_toml: Path, service: Served) -> None:
+def test_mlflow_away_at_the_start_and_a_stop_in_time(crm_toml: Path, service: RunningService) -> None:
     """The last bundle serves where MLflow does not answer; a request in flight is answered first."""
-    away = {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9"}
-    with served(crm_toml, environ=away) as other:
-        assert ask(other)["model"] is not None
-        assert other.stop() < 10
+    unreachable_mlflow = {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9"}
+    with start_service(crm_toml, environ=unreachable_mlflow) as second_service:
+        assert ask(second_service)["model"] is not None
+        assert second_service.stop() < 10
 
 
 @pytest.mark.slow
 def test_without_any_model_the_rules_answer_and_say_so(crm_toml: Path, tmp_path: Path) -> None:
-    with served(crm_toml, "--out", str(tmp_path / "fresh")) as other:
-        told = ask(other)
-        assert told["fallback"] == "no_model"
-        assert told["decided_by"] == "rules"
-        assert told["rules"]["points"] == 25
+    with start_service(crm_toml, "--out", str(tmp_path / "fresh")) as second_service:
+        answer = ask(second_service)
+        assert answer["fallback"] == "no_model"
+        assert answer["decided_by"] == "rules"
+        assert answer["rules"]["points"] == 25
 
 
 @pytest.mark.slow
-def test_a_bento_is_built_and_serves(crm_toml: Path, service: Served, tmp_path: Path) -> None:
+def test_a_bento_is_built_and_serves(crm_toml: Path, service: RunningService, tmp_path: Path) -> None:
     project = Path(__file__).parents[2]
     bentos = {"BENTOML_HOME": str(tmp_path / "bentos"), "BENTOML_DO_NOT_TRACK": "True"}
     bentoml = [sys.executable, "-m", "bentoml"]
@@ -208,6 +210,6 @@ def test_a_bento_is_built_and_serves(crm_toml: Path, service: Served, tmp_path: 
     port = free_port()
     command = [*bentoml, "serve", "hotlead:latest", "--host", "127.0.0.1", "--port", str(port)]
     environ = {**bentos, "HOTLEAD_CRM": str(crm_toml), "HOTLEAD_OPEN": "1"}
-    with process(command, tmp_path / "bento.log", port, environ) as bento:
-        told = ask(bento, 3, LATER)
-        assert told["model"] == ask(service, 3, LATER)["model"]
+    with start_process(command, tmp_path / "bento.log", port, environ) as bento:
+        answer = ask(bento, 3, LATER)
+        assert answer["model"] == ask(service, 3, LATER)["model"]

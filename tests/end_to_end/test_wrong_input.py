@@ -13,7 +13,7 @@ import pytest
 
 import cli
 from tests.conftest import Demo
-from tests.helpers.small_crm import listing, replaced, run, small_crm, start
+from tests.helpers.small_crm import listing, replace_text, run, small_crm, start
 
 Failing = Callable[..., tuple[int, str]]
 REJECTS = {"hotlead-out", "hotlead-out/rejects.csv"}
@@ -28,12 +28,12 @@ def failing(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
         monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
         with pytest.raises(SystemExit) as ended:
             cli.main()
-        told = capsys.readouterr()
-        lines = told.err.splitlines()
-        said = [i for i, line in enumerate(lines) if line.startswith("hotlead: ")]
-        assert len(said) == 1, told.err
-        assert "Traceback" not in told.err
-        return int(ended.value.code or 0), "\n".join(lines[said[0] :])
+        captured = capsys.readouterr()
+        lines = captured.err.splitlines()
+        sentence_indexes = [i for i, line in enumerate(lines) if line.startswith("hotlead: ")]
+        assert len(sentence_indexes) == 1, captured.err
+        assert "Traceback" not in captured.err
+        return int(ended.value.code or 0), "\n".join(lines[sentence_indexes[0] :])
 
     return run_here
 
@@ -46,11 +46,11 @@ def no_file(folder: Path) -> None:
 
 
 def no_column(folder: Path) -> None:
-    replaced(folder / "leads.csv", "created_at", "created_on")
+    replace_text(folder / "leads.csv", "created_at", "created_on")
 
 
 def no_feature_column(folder: Path) -> None:
-    replaced(folder / "leads.csv", "employees", "staff")
+    replace_text(folder / "leads.csv", "employees", "staff")
 
 
 def no_leads(folder: Path) -> None:
@@ -62,19 +62,19 @@ def no_bytes(folder: Path) -> None:
 
 
 def not_toml(folder: Path) -> None:
-    replaced(folder / "crm.toml", "[deals]", "[deals")
+    replace_text(folder / "crm.toml", "[deals]", "[deals")
 
 
 def unknown_key(folder: Path) -> None:
-    replaced(folder / "crm.toml", "closed_at =", "close_at =")
+    replace_text(folder / "crm.toml", "closed_at =", "close_at =")
 
 
 def no_environment(folder: Path) -> None:
-    replaced(folder / "crm.toml", '"leads.csv"', '"${NO_SUCH_PLACE}/leads.csv"')
+    replace_text(folder / "crm.toml", '"leads.csv"', '"${NO_SUCH_PLACE}/leads.csv"')
 
 
 def unknown_outcome(folder: Path) -> None:
-    replaced(folder / "deals.csv", ",lost,", ",gone,")
+    replace_text(folder / "deals.csv", ",lost,", ",gone,")
 
 
 def no_activities(folder: Path) -> None:
@@ -82,19 +82,19 @@ def no_activities(folder: Path) -> None:
 
 
 def future_dates(folder: Path) -> None:
-    replaced(folder / "leads.csv", ",2025-", ",2125-")
+    replace_text(folder / "leads.csv", ",2025-", ",2125-")
 
 
 def unreadable_dates(folder: Path) -> None:
-    replaced(folder / "leads.csv", ",2025-", ",year 2025/")
+    replace_text(folder / "leads.csv", ",2025-", ",year 2025/")
 
 
 def all_won(folder: Path) -> None:
-    replaced(folder / "deals.csv", ",lost,", ",won,")
+    replace_text(folder / "deals.csv", ",lost,", ",won,")
 
 
 def none_won(folder: Path) -> None:
-    replaced(folder / "deals.csv", ",won,", ",lost,")
+    replace_text(folder / "deals.csv", ",won,", ",lost,")
 
 
 def few_wins(folder: Path) -> None:
@@ -107,7 +107,7 @@ def few_wins(folder: Path) -> None:
 
 
 def too_young(folder: Path) -> None:
-    replaced(folder / "crm.toml", "horizon_days = 30", "horizon_days = 3000")
+    replace_text(folder / "crm.toml", "horizon_days = 30", "horizon_days = 3000")
 
 
 def leaks_only(folder: Path) -> None:
@@ -123,7 +123,7 @@ def leaks_only(folder: Path) -> None:
     (folder / "leads.csv").write_text("\n".join([leads[0] + ",result", *rows]))
 
 
-WRONG: list[tuple[Callable[[Path], None], int, list[str]]] = [
+INVALID_INPUTS: list[tuple[Callable[[Path], None], int, list[str]]] = [
     (no_file, 3, ["deals.csv", "there is no such file"]),
     (no_column, 3, ["leads.csv", "'created_at'", "created_on"]),
     (no_feature_column, 3, ["leads.csv", "'employees'"]),
@@ -144,25 +144,31 @@ WRONG: list[tuple[Callable[[Path], None], int, list[str]]] = [
 ]
 
 
-@pytest.mark.parametrize(("wrong", "code", "said"), WRONG, ids=[w[0].__name__ for w in WRONG])
+@pytest.mark.parametrize(
+    ("break_input", "code", "expected_parts"), INVALID_INPUTS, ids=[w[0].__name__ for w in INVALID_INPUTS]
+)
 def test_train_on_wrong_input_says_what_where_and_what_to_do(
-    wrong: Callable[[Path], None], code: int, said: list[str], tmp_path: Path, failing: Failing
+    break_input: Callable[[Path], None],
+    code: int,
+    expected_parts: list[str],
+    tmp_path: Path,
+    failing: Failing,
 ) -> None:
     crm_toml = small_crm(tmp_path)
-    wrong(tmp_path)
+    break_input(tmp_path)
     before = listing(tmp_path)
-    found, sentence = failing("train", crm_toml)
-    assert found == code, sentence
-    for part in said:
+    exit_code, sentence = failing("train", crm_toml)
+    assert exit_code == code, sentence
+    for part in expected_parts:
         assert part in sentence
     assert listing(tmp_path) - before <= REJECTS
 
 
 def test_missing_crm_toml_names_the_command_that_writes_one(tmp_path: Path, failing: Failing) -> None:
-    code, said = failing("train", tmp_path / "crm.toml")
+    code, message = failing("train", tmp_path / "crm.toml")
     assert code == 3
-    assert str(tmp_path / "crm.toml") in said
-    assert "hotlead init" in said
+    assert str(tmp_path / "crm.toml") in message
+    assert "hotlead init" in message
     assert listing(tmp_path) == set()
 
 
@@ -173,21 +179,21 @@ def test_init_keeps_an_existing_crm_toml_unless_forced(
     tmp_path: Path, failing: Failing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     crm_toml = small_crm(tmp_path)
-    kept, files = crm_toml.read_text(), [tmp_path / f"{n}.csv" for n in ("leads", "deals")]
-    code, said = failing("init", *files, "--to", crm_toml)
+    original, files = crm_toml.read_text(), [tmp_path / f"{n}.csv" for n in ("leads", "deals")]
+    code, message = failing("init", *files, "--to", crm_toml)
     assert code == 3
-    assert "exists already" in said
-    assert "--force" in said
-    assert crm_toml.read_text() == kept
+    assert "exists already" in message
+    assert "--force" in message
+    assert crm_toml.read_text() == original
     monkeypatch.setattr(sys, "argv", ["hotlead", "init", *map(str, files), "--to", str(crm_toml), "--force"])
     with pytest.raises(SystemExit) as ended:
         cli.main()
     assert not ended.value.code
-    assert crm_toml.read_text() != kept
+    assert crm_toml.read_text() != original
 
 
 @pytest.mark.parametrize(
-    ("option", "value", "code", "said"),
+    ("option", "value", "code", "expected_text"),
     [
         ("--as-of", "yesterday", 3, "2026-10-01T09:00+09:00"),
         ("--as-of", "2026-13-40", 3, "'2026-13-40' is no moment"),
@@ -201,38 +207,38 @@ def test_wrong_options_of_score_are_named(
     option: str,
     value: str,
     code: int,
-    said: str,
+    expected_text: str,
     demo: Demo,
     tmp_path: Path,
     failing: Failing,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    told = {"--to": "scores.csv", option: value}
-    arguments = [part for pair in told.items() for part in pair]
-    found, sentence = failing("score", demo.crm_toml, "--out", demo.out, *arguments)
-    assert found == code
-    assert said in sentence
+    options = {"--to": "scores.csv", option: value}
+    arguments = [part for pair in options.items() for part in pair]
+    exit_code, sentence = failing("score", demo.crm_toml, "--out", demo.out, *arguments)
+    assert exit_code == code
+    assert expected_text in sentence
     assert listing(tmp_path) == set()
 
 
 def test_as_of_in_the_future_is_refused(tmp_path: Path, demo: Demo, failing: Failing) -> None:
     crm_toml = small_crm(tmp_path)
     before = listing(tmp_path)
-    code, said = failing(
+    code, message = failing(
         "score", crm_toml, "--to", tmp_path / "s.csv", "--as-of", "2999-01-01", "--out", demo.out
     )
     assert code == 3
-    assert "future" in said
+    assert "future" in message
     assert listing(tmp_path) == before
 
 
 def test_score_before_train_names_train(tmp_path: Path, failing: Failing) -> None:
     crm_toml = small_crm(tmp_path)
     before = listing(tmp_path)
-    code, said = failing("score", crm_toml, "--to", tmp_path / "scores.csv")
+    code, message = failing("score", crm_toml, "--to", tmp_path / "scores.csv")
     assert code == 3
-    assert "hotlead train" in said
+    assert "hotlead train" in message
     assert listing(tmp_path) == before
 
 
@@ -248,9 +254,9 @@ def test_score_before_train_names_train(tmp_path: Path, failing: Failing) -> Non
     ],
 )
 def test_wrong_use_of_a_command_exits_with_2(arguments: list[str], tmp_path: Path) -> None:
-    told = run(*arguments, cwd=tmp_path)
-    assert told.returncode == 2
-    assert "Traceback" not in told.stderr
+    completed = run(*arguments, cwd=tmp_path)
+    assert completed.returncode == 2
+    assert "Traceback" not in completed.stderr
     assert listing(tmp_path) == set()
 
 
@@ -260,18 +266,18 @@ def test_wrong_use_of_a_command_exits_with_2(arguments: list[str], tmp_path: Pat
 def test_sqlite_file_that_goes_away_is_named(demo_copy: Path, failing: Failing) -> None:
     demo_copy.with_name("crm.db").unlink()
     before = listing(demo_copy.parent)
-    code, said = failing("check", demo_copy)
+    code, message = failing("check", demo_copy)
     assert code == 3
-    assert "crm.db" in said
+    assert "crm.db" in message
     assert listing(demo_copy.parent) == before
 
 
 def test_damaged_sqlite_file_is_named(demo_copy: Path, failing: Failing) -> None:
     path = demo_copy.with_name("crm.db")
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 3])
-    code, said = failing("check", demo_copy, "--out", demo_copy.with_name("none"))
+    code, message = failing("check", demo_copy, "--out", demo_copy.with_name("none"))
     assert code == 5
-    assert "crm.db" in said
+    assert "crm.db" in message
     assert not demo_copy.with_name("none").exists()
 
 
@@ -287,7 +293,7 @@ def postgres_crm(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> It
         database.execute("CREATE TABLE leads (lead_id text, created_at text, channel text, employees int)")
         with database.cursor().copy("COPY leads FROM STDIN (FORMAT csv, HEADER)") as copy:
             copy.write((tmp_path / "leads.csv").read_text())
-    replaced(
+    replace_text(
         crm_toml,
         'source = "leads.csv"',
         (f'source = "{server.get_uri()}"\nquery = "SELECT l.*, pg_sleep(0.05) AS slow FROM leads l"'),
@@ -302,27 +308,27 @@ def test_database_that_goes_away_in_the_middle_is_named(postgres_crm: Path) -> N
     uri = postgres_crm.read_text().split('source = "')[1].split('"')[0]
     before = listing(postgres_crm.parent)
     process = start(["train", postgres_crm])
-    gone = threading.Event()
+    terminated = threading.Event()
 
     def end_the_query() -> None:
         """End the server's process for the query as soon as it runs."""
         with psycopg.connect(uri, autocommit=True) as database:
-            while not gone.is_set():
+            while not terminated.is_set():
                 ended = database.execute(
                     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
                 ).fetchall()
                 if ended:
-                    gone.set()
+                    terminated.set()
                 time.sleep(0.1)
 
     ending = threading.Thread(target=end_the_query)
     ending.start()
-    _, said = process.communicate(timeout=120)
-    gone.set()
+    _, stderr = process.communicate(timeout=120)
+    terminated.set()
     ending.join()
-    assert process.returncode == 5, said
-    assert "Traceback" not in said
-    [sentence] = [line for line in said.splitlines() if line.startswith("hotlead: ")]
+    assert process.returncode == 5, stderr
+    assert "Traceback" not in stderr
+    [sentence] = [line for line in stderr.splitlines() if line.startswith("hotlead: ")]
     assert "database does not answer" in sentence
     assert listing(postgres_crm.parent) == before
 
@@ -333,20 +339,20 @@ def test_full_disk_while_scoring_is_named_and_the_old_list_stays(
     """Reasons for all leads need more than there is room for."""
     to = tiny_disk / "scores.csv"
     to.write_text("the old list")
-    code, said = failing("score", demo.crm_toml, "--to", to, "--out", demo.out, "--reasons", "all")
+    code, message = failing("score", demo.crm_toml, "--to", to, "--out", demo.out, "--reasons", "all")
     assert code == 5
-    assert "scores.csv: cannot be written" in said
-    assert "Free some space" in said
+    assert "scores.csv: cannot be written" in message
+    assert "Free some space" in message
     assert to.read_text() == "the old list"
     assert not [path for path in listing(tiny_disk) if path.endswith(".part")]
 
 
 def test_full_disk_while_training_leaves_no_half_model(tmp_path: Path, tiny_disk: Path) -> None:
     """The model's folder fits, MLflow's store does not."""
-    told = run("train", small_crm(tmp_path), "--out", tiny_disk / "out")
-    assert told.returncode == 5
-    assert "Traceback" not in told.stderr
-    [sentence] = [line for line in told.stderr.splitlines() if line.startswith("hotlead: ")]
+    completed = run("train", small_crm(tmp_path), "--out", tiny_disk / "out")
+    assert completed.returncode == 5
+    assert "Traceback" not in completed.stderr
+    [sentence] = [line for line in completed.stderr.splitlines() if line.startswith("hotlead: ")]
     assert str(tiny_disk) in sentence
     assert not [path for path in listing(tiny_disk) if ".part" in path]
     model = tiny_disk / "out" / "model"
@@ -360,51 +366,51 @@ def test_full_disk_while_training_leaves_no_half_model(tmp_path: Path, tiny_disk
 def test_folder_that_cannot_be_made_is_named(tmp_path: Path, failing: Failing) -> None:
     crm_toml = small_crm(tmp_path)
     (tmp_path / "hotlead-out").write_text("a file is in the way")
-    code, said = failing("train", crm_toml)
+    code, message = failing("train", crm_toml)
     assert code == 5
-    assert "hotlead-out" in said
-    assert "See to it, then run again." in said
+    assert "hotlead-out" in message
+    assert "See to it, then run again." in message
 
 
 # -- Ctrl-C ------------------------------------------------------------------------------------
 
 
-def stopped_after(step: str, arguments: list[object]) -> tuple[int, str]:
+def interrupt_after(step: str, arguments: list[object]) -> tuple[int, str]:
     """Start a command and press Ctrl-C as soon as it says that a step begins."""
     process = start(arguments)
     assert process.stderr is not None
-    said = []
+    lines = []
     for line in process.stderr:
-        said.append(line)
+        lines.append(line)
         if step in line:
             time.sleep(0.3)
             process.send_signal(signal.SIGINT)
             break
     _, rest = process.communicate(timeout=120)
-    return process.returncode, "".join(said) + rest
+    return process.returncode, "".join(lines) + rest
 
 
 @pytest.mark.parametrize("step", ["reading the CRM", "choosing on later deals", "registering"])
 def test_ctrl_c_in_the_middle_of_train(step: str, tmp_path: Path, demo: Demo) -> None:
     out = tmp_path / "out"
-    code, said = stopped_after(step, ["train", demo.crm_toml, "--out", out])
-    assert code == 130, said
-    assert "Traceback" not in said
-    assert "hotlead: stopped. Nothing is half-written" in said
-    left = listing(out) if out.exists() else set()
-    assert not [path for path in left if ".part" in path]
+    code, stderr = interrupt_after(step, ["train", demo.crm_toml, "--out", out])
+    assert code == 130, stderr
+    assert "Traceback" not in stderr
+    assert "hotlead: stopped. Nothing is half-written" in stderr
+    remaining = listing(out) if out.exists() else set()
+    assert not [path for path in remaining if ".part" in path]
     if step != "registering":
-        assert "model" not in left
-        assert "report.html" not in left
+        assert "model" not in remaining
+        assert "report.html" not in remaining
 
 
 def test_ctrl_c_in_the_middle_of_score(tmp_path: Path, demo: Demo) -> None:
     to = tmp_path / "scores.parquet"
     arguments = ["score", demo.crm_toml, "--to", to, "--out", demo.out, "--reasons", "all"]
-    code, said = stopped_after("reading the CRM", arguments)
-    assert code == 130, said
-    assert "Traceback" not in said
-    assert "run again to go on" in said
+    code, stderr = interrupt_after("reading the CRM", arguments)
+    assert code == 130, stderr
+    assert "Traceback" not in stderr
+    assert "run again to go on" in stderr
     assert not to.exists()
     assert listing(tmp_path) <= {".scores.parquet.scoring", ".scores.parquet.scoring/manifest.json"}
     assert run(*arguments).returncode == 0

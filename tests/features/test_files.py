@@ -8,18 +8,18 @@ from pathlib import Path
 import pytest
 
 from features.errors import OutsideError
-from features.files import whole_file, whole_folder
+from features.files import atomic_file, atomic_folder
 
 Step = Callable[[Path], object]
 
 
 def write_file(path: Path, step: Step) -> None:
-    with whole_file(path) as part:
+    with atomic_file(path) as part:
         step(part)
 
 
 def fill_folder(path: Path, step: Step) -> None:
-    with whole_folder(path) as part:
+    with atomic_folder(path) as part:
         step(part)
 
 
@@ -33,12 +33,12 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of 64 kB; root can make one in memory."""
     place = tmp_path / "disk"
     place.mkdir()
-    made = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(place)]
+    command = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(place)]
     try:
-        done = subprocess.run(made, capture_output=True, check=False).returncode
+        returncode = subprocess.run(command, capture_output=True, check=False).returncode
     except OSError:
-        done = 1
-    if done:
+        returncode = 1
+    if returncode:
         pytest.skip("a small disk can be mounted by root on Linux only")
     yield place
     subprocess.run(["umount", str(place)], check=True)
@@ -46,7 +46,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 def test_a_file_takes_its_place_when_the_block_ends(tmp_path: Path) -> None:
     path = tmp_path / "new" / "out.csv"
-    with whole_file(path) as part:
+    with atomic_file(path) as part:
         part.write_text("all")
         assert not path.exists()
     assert path.read_text() == "all"
@@ -65,7 +65,7 @@ def test_a_file_stays_as_it_was_when_the_block_fails(tmp_path: Path) -> None:
 def test_a_folder_takes_its_place_whole(tmp_path: Path) -> None:
     path = tmp_path / "model"
     for name in ("a", "b"):
-        with whole_folder(path) as part:
+        with atomic_folder(path) as part:
             (part / name).write_text(name)
         assert os.listdir(path) == [name]
     assert os.listdir(tmp_path) == ["model"]
@@ -85,7 +85,7 @@ def test_a_folder_comes_back_when_the_new_one_cannot_take_its_place(tmp_path: Pa
     path = tmp_path / "model"
     path.mkdir()
     (path / "former").touch()
-    with pytest.raises(OutsideError), whole_folder(path) as part:
+    with pytest.raises(OutsideError), atomic_folder(path) as part:
         part.rmdir()
     assert os.listdir(path) == ["former"]
     assert os.listdir(tmp_path) == ["model"]
@@ -127,6 +127,6 @@ def test_a_place_that_is_no_folder_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with (
         pytest.raises(OutsideError, match="cannot be written"),
-        whole_file(tmp_path / "file" / "x"),
+        atomic_file(tmp_path / "file" / "x"),
     ):
         pass

@@ -57,19 +57,23 @@ def test_each_kind_means_what_it_says(feature: Feature, activities: Any, meant: 
 
 @pytest.mark.parametrize("feature", [Count("visit", 7), Sum("visit", 7), Repeated("visit", 7), Distinct(7)])
 @pytest.mark.parametrize(
-    ("at", "inside"), [(-7, True), (-7 - MS, False), (-MS, True), (0, False), (MS, False)]
+    ("days", "inside"), [(-7, True), (-7 - MS, False), (-MS, True), (0, False), (MS, False)]
 )
-def test_a_window_holds_its_older_edge_and_not_the_moment(feature: Feature, at: float, inside: bool) -> None:
-    assert value_of(feature, [("visit", at, 1.0)]) == float(inside)
+def test_a_window_holds_its_older_edge_and_not_the_moment(
+    feature: Feature, days: float, inside: bool
+) -> None:
+    assert value_of(feature, [("visit", days, 1.0)]) == float(inside)
 
 
-@pytest.mark.parametrize(("at", "seen"), [(-MS, True), (0, False)])
-def test_kinds_without_a_window_see_all_before_the_moment_and_nothing_at_it(at: float, seen: bool) -> None:
-    assert value_of(Count("visit"), [("visit", at)]) == float(seen)
-    assert value_of(Repeated("visit"), [("visit", at, 3.0)]) == float(seen)
-    assert value_of(Decayed("visit", 5), [("visit", at)]) == pytest.approx(float(seen))
-    assert math.isnan(value_of(DaysSince("visit"), [("visit", at)])) is not seen  # type: ignore[arg-type]
-    assert math.isnan(value_of(Last("visit"), [("visit", at, 3.0)])) is not seen  # type: ignore[arg-type]
+@pytest.mark.parametrize(("days", "is_counted"), [(-MS, True), (0, False)])
+def test_kinds_without_a_window_see_all_before_the_moment_and_nothing_at_it(
+    days: float, is_counted: bool
+) -> None:
+    assert value_of(Count("visit"), [("visit", days)]) == float(is_counted)
+    assert value_of(Repeated("visit"), [("visit", days, 3.0)]) == float(is_counted)
+    assert value_of(Decayed("visit", 5), [("visit", days)]) == pytest.approx(float(is_counted))
+    assert math.isnan(value_of(DaysSince("visit"), [("visit", days)])) is not is_counted  # type: ignore[arg-type]
+    assert math.isnan(value_of(Last("visit"), [("visit", days, 3.0)])) is not is_counted  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("gap", "counts"), [(7, 1), (7 + MS, 0), (0, 1), (-MS, 0)])
@@ -110,11 +114,11 @@ def test_repeated_counts_the_most_frequent_value(feature: Repeated, activities: 
     assert value_of(feature, activities) == meant
 
 
-@pytest.mark.parametrize(("at", "meant"), [(-MS, "hot"), (0.0, "cold")])
-def test_an_attribute_takes_the_last_change_before_the_moment(at: float, meant: str) -> None:
+@pytest.mark.parametrize(("days", "meant"), [(-MS, "hot"), (0.0, "cold")])
+def test_an_attribute_takes_the_last_change_before_the_moment(days: float, meant: str) -> None:
     from tests.helpers.builders import NOON
 
-    changes = [(0, "interest", NOON + round(at * DAY), "hot")]
+    changes = [(0, "interest", NOON + round(days * DAY), "hot")]
     feature = Attribute("interest", known="history")
     assert value_of(feature, [], attributes={"interest": ["cold"]}, changes=changes) == meant
 

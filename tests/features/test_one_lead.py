@@ -15,14 +15,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.clock import MS_PER_DAY
-from features.columns import Column, Texts, texts
+from features.columns import Column, Texts, encode_texts
 from features.crm.load import Loaded
 from features.many_leads import Histories, ManyLeads
 from features.moments import open_leads
 from features.table import FeatureTable
 from scoring.decision.overrides import VERDICTS, Override
 from scoring.decision.score import BANT, Explain, Score
-from scoring.decision.scorer import Answers, Scorer
+from scoring.decision.scorer import BatchScores, Scorer
 from scoring.scorecard.scorecard import Scorecard
 from tests.conftest import Demo
 
@@ -38,59 +38,59 @@ def crm_leads(demo_scorer: Scorer, demo_loaded: Loaded) -> list[Lead]:
     crm = demo_loaded.crm
     rows = open_leads(crm, crm.snapshot)[::10]
     view = ManyLeads(Histories(crm), rows, np.full(len(rows), crm.snapshot))
-    columns = {name: plain(column) for name, column in demo_scorer.table.many(view).items()}
+    columns = {name: plain(column) for name, column in demo_scorer.table.compute_many(view).items()}
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
 def plain(column: Column) -> list[Any]:
-    return column.plain() if isinstance(column, Texts) else column.tolist()
+    return column.to_list() if isinstance(column, Texts) else column.tolist()
 
 
-def many(
+def score_many(
     scorer: Scorer,
     leads: Sequence[Lead],
-    known: dict[str, bool] | None = None,
-    said: Override | None = None,
-) -> Answers:
+    known_roles: dict[str, bool] | None = None,
+    override: Override | None = None,
+) -> BatchScores:
     """The leads scored together; what is known and said holds for each of them."""
     columns = {
-        name: texts([lead[name] for lead in leads])  # type: ignore[misc]
+        name: encode_texts([lead[name] for lead in leads])  # type: ignore[misc]
         if name in scorer.table.texts
         else np.array([lead[name] for lead in leads], dtype=np.float64)
         for name in scorer.table.names
     }
     ids = [f"L{i}" for i in range(len(leads))]
-    flags = {role: np.full(len(leads), told) for role, told in (known or {}).items()}
-    return scorer.answers(ids, columns, AS_OF, flags, said and dict.fromkeys(ids, said))
+    flags = {role: np.full(len(leads), is_known) for role, is_known in (known_roles or {}).items()}
+    return scorer.score_batch(ids, columns, AS_OF, flags, override and dict.fromkeys(ids, override))
 
 
-def alone(
+def score_one(
     scorer: Scorer,
     lead: Lead,
     number: int = 0,
-    known: dict[str, bool] | None = None,
-    said: Override | None = None,
-) -> Answers:
+    known_roles: dict[str, bool] | None = None,
+    override: Override | None = None,
+) -> BatchScores:
     values = [lead[name] for name in scorer.table.names]
-    return scorer.one(f"L{number}", values, AS_OF, known or {}, said)
+    return scorer.score_one(f"L{number}", values, AS_OF, known_roles or {}, override)
 
 
-def assert_same(one: Score, among: Score) -> None:
+def assert_same(one: Score, expected: Score) -> None:
     """Equal, but for the last digits of the probability."""
-    if one.model is None or among.model is None:
-        assert one == among
+    if one.model is None or expected.model is None:
+        assert one == expected
         return
-    assert one.model.probability == pytest.approx(among.model.probability, abs=1e-12)
-    same = replace(one.model, probability=among.model.probability)
-    assert replace(one, model=same) == among
+    assert one.model.probability == pytest.approx(expected.model.probability, abs=1e-12)
+    same = replace(one.model, probability=expected.model.probability)
+    assert replace(one, model=same) == expected
 
 
 def test_every_lead_of_a_crm_scores_alone_as_among_all(demo_scorer: Scorer, crm_leads: list[Lead]) -> None:
-    together = many(demo_scorer, crm_leads).scores("en", NOW, "all")
+    together = score_many(demo_scorer, crm_leads).scores("en", NOW, "all")
     assert {score.stage for score in together} == {"cold", "warm", "hot"}
-    for number, (lead, among) in enumerate(zip(crm_leads, together, strict=True)):
-        told = alone(demo_scorer, lead, number)
-        assert_same(told.scores("en", NOW, "all")[0], among)
+    for number, (lead, expected) in enumerate(zip(crm_leads, together, strict=True)):
+        answers = score_one(demo_scorer, lead, number)
+        assert_same(answers.scores("en", NOW, "all")[0], expected)
 
 
 # -- whatever is known -----------------------------------------------------------------------------
@@ -120,20 +120,20 @@ def test_any_lead_scores_alone_as_among_others(demo_scorer: Scorer) -> None:
         overrides,
     )
     def check(
-        told: list[tuple[float, str | None]],
+        rows: list[tuple[float, str | None]],
         seed: int,
-        known: dict[str, bool],
-        said: Override | None,
+        known_roles: dict[str, bool],
+        override: Override | None,
     ) -> None:
         rng = np.random.default_rng(seed)
         leads: list[Lead] = [
-            {name: told[rng.integers(len(told))][name in table.texts] for name in table.names}
+            {name: rows[rng.integers(len(rows))][name in table.texts] for name in table.names}
             for _ in range(3)
         ]
-        together = many(demo_scorer, leads, known, said).scores("ja", NOW, "top")
-        for number, among in enumerate(together):
-            one = alone(demo_scorer, leads[number], number, known, said)
-            assert_same(one.scores("ja", NOW, "top")[0], among)
+        together = score_many(demo_scorer, leads, known_roles, override).scores("ja", NOW, "top")
+        for number, expected in enumerate(together):
+            one = score_one(demo_scorer, leads[number], number, known_roles, override)
+            assert_same(one.scores("ja", NOW, "top")[0], expected)
 
     check()
 
@@ -143,12 +143,12 @@ def test_the_table_may_hold_more_than_the_model_and_in_another_order(
 ) -> None:
     rows = dict(reversed(demo_scorer.table.rows.items()))
     more = {"more": rows["age"], **rows}
-    other = replace(demo_scorer, table=FeatureTable(more, demo_scorer.table.vocabulary))
+    reordered = replace(demo_scorer, table=FeatureTable(more, demo_scorer.table.vocabulary))
     for number, lead in enumerate(crm_leads[:20]):
-        told = alone(other, {"more": 5.0, **lead}, number)
+        answers = score_one(reordered, {"more": 5.0, **lead}, number)
         assert_same(
-            told.scores("en", NOW, "top")[0],
-            alone(demo_scorer, lead, number).scores("en", NOW, "top")[0],
+            answers.scores("en", NOW, "top")[0],
+            score_one(demo_scorer, lead, number).scores("en", NOW, "top")[0],
         )
 
 
@@ -156,33 +156,33 @@ def test_a_card_that_changed_since_the_training_rates_by_itself(
     demo_scorer: Scorer, crm_leads: list[Lead]
 ) -> None:
     """The model goes on looking at the points of its own card."""
-    told = demo_scorer.card.plain()
-    next(iter(told["intent"]["rows"].values()))["points"] += 7
-    changed = replace(demo_scorer, card=Scorecard.model_validate(told))
+    card = demo_scorer.card.to_dict()
+    next(iter(card["intent"]["rows"].values()))["points"] += 7
+    changed = replace(demo_scorer, card=Scorecard.model_validate(card))
     differ = 0
-    together = many(changed, crm_leads).scores("en", NOW, "top")
-    for number, (lead, among) in enumerate(zip(crm_leads, together, strict=True)):
-        one = alone(changed, lead, number).scores("en", NOW, "top")[0]
-        assert_same(one, among)
-        before = alone(demo_scorer, lead, number).scores("en", NOW, "top")[0]
+    together = score_many(changed, crm_leads).scores("en", NOW, "top")
+    for number, (lead, expected) in enumerate(zip(crm_leads, together, strict=True)):
+        one = score_one(changed, lead, number).scores("en", NOW, "top")[0]
+        assert_same(one, expected)
+        before = score_one(demo_scorer, lead, number).scores("en", NOW, "top")[0]
         assert one.model == before.model
         differ += one.rules.points != before.rules.points
     assert differ
 
 
 def test_without_a_model_the_rules_answer(demo_scorer: Scorer, crm_leads: list[Lead]) -> None:
-    bare = replace(demo_scorer, judge=None, fallback="no_model")
-    score = alone(bare, crm_leads[0]).scores("en", NOW, "all")[0]
+    bare = replace(demo_scorer, calibrated_model=None, fallback="no_model")
+    score = score_one(bare, crm_leads[0]).scores("en", NOW, "all")[0]
     assert (score.fallback, score.model, score.score) == ("no_model", None, score.rules.score)
-    assert score == many(bare, crm_leads[:1]).scores("en", NOW, "all")[0]
+    assert score == score_many(bare, crm_leads[:1]).scores("en", NOW, "all")[0]
 
 
 def test_a_model_that_breaks_leaves_it_to_the_rules(
     demo: Demo, demo_scorer: Scorer, crm_leads: list[Lead]
 ) -> None:
     part = replace(demo.model.linear, weights=demo.model.linear.weights[:3])  # does not fit
-    judge = replace(demo_scorer.judge, model=replace(demo.model, linear=part))  # type: ignore[type-var]
-    score = alone(replace(demo_scorer, judge=judge), crm_leads[0]).scores("en", NOW, "top")[0]
+    judge = replace(demo_scorer.calibrated_model, model=replace(demo.model, linear=part))  # type: ignore[type-var]
+    score = score_one(replace(demo_scorer, calibrated_model=judge), crm_leads[0]).scores("en", NOW, "top")[0]
     assert (score.fallback, score.model) == ("model_error", None)
     assert score.score == score.rules.score or score.decided_by in ("trigger", "exclusion")
 
@@ -192,7 +192,7 @@ def test_a_feature_that_the_table_lost_leaves_it_to_the_rules(
 ) -> None:
     lost = next(n for n in demo_scorer.table.names if n not in demo_scorer.card.features)
     less = replace(demo_scorer, table=demo_scorer.table.without({lost}))
-    assert alone(less, crm_leads[0]).fallback == "model_error"
+    assert score_one(less, crm_leads[0]).fallback == "model_error"
 
 
 # -- what a score holds -----------------------------------------------------------------------------
@@ -202,22 +202,22 @@ def test_a_feature_that_the_table_lost_leaves_it_to_the_rules(
 def test_scores_of_all_are_the_scores_of_each(
     demo_scorer: Scorer, crm_leads: list[Lead], explain: Explain
 ) -> None:
-    told = many(demo_scorer, crm_leads[:60], {"need": False})
-    together = told.scores("ja", NOW, explain, "r-1")
-    assert [score.lead_id for score in together] == list(told.lead_ids)
-    for row, among in enumerate(together):
-        assert_same(told.score(row, "ja", NOW, explain, "r-1"), among)
-        assert (among.request_id, among.unknown) == ("r-1", ("need",))
+    answers = score_many(demo_scorer, crm_leads[:60], {"need": False})
+    together = answers.scores("ja", NOW, explain, "r-1")
+    assert [score.lead_id for score in together] == list(answers.lead_ids)
+    for row, expected in enumerate(together):
+        assert_same(answers.score(row, "ja", NOW, explain, "r-1"), expected)
+        assert (expected.request_id, expected.unknown) == ("r-1", ("need",))
 
 
 def test_all_reasons_are_every_contribution_and_the_top_ones_lead(
     demo_scorer: Scorer, crm_leads: list[Lead]
 ) -> None:
-    told = many(demo_scorer, crm_leads[:60])
-    assert told.explanation is not None
-    none, top, every = (told.scores("en", NOW, explain) for explain in ("none", "top", "all"))  # type: ignore[arg-type]
-    sums = told.explanation.contributions.sum(axis=1)
-    for row in range(len(told)):
+    answers = score_many(demo_scorer, crm_leads[:60])
+    assert answers.explanation is not None
+    none, top, every = (answers.scores("en", NOW, explain) for explain in ("none", "top", "all"))  # type: ignore[arg-type]
+    sums = answers.explanation.contributions.sum(axis=1)
+    for row in range(len(answers)):
         reasons, first = every[row].model.reasons, top[row].model.reasons  # type: ignore[union-attr]
         assert none[row].model.reasons is None  # type: ignore[union-attr]
         assert reasons is not None
@@ -228,13 +228,13 @@ def test_all_reasons_are_every_contribution_and_the_top_ones_lead(
 
 
 def test_the_detail_holds_both_sides_in_no_language(demo_scorer: Scorer, crm_leads: list[Lead]) -> None:
-    told = many(demo_scorer, crm_leads, {"budget": False})
-    english, japanese = (told.scores(lang, NOW, "top") for lang in ("en", "ja"))  # type: ignore[arg-type]
+    answers = score_many(demo_scorer, crm_leads, {"budget": False})
+    english, japanese = (answers.scores(lang, NOW, "top") for lang in ("en", "ja"))  # type: ignore[arg-type]
     assert [s.detail() for s in english] == [s.detail() for s in japanese]
-    held = [score for score in english if score.rules.triggers and score.action.prompt]
-    assert held
-    detail = json.loads(json.dumps(held[0].detail(), allow_nan=False))
-    score, model = held[0], held[0].model
+    triggered = [score for score in english if score.rules.triggers and score.action.prompt]
+    assert triggered
+    detail = json.loads(json.dumps(triggered[0].detail(), allow_nan=False))
+    score, model = triggered[0], triggered[0].model
     assert model is not None
     assert model.reasons is not None
     assert detail == {
@@ -254,9 +254,9 @@ def test_the_detail_holds_both_sides_in_no_language(demo_scorer: Scorer, crm_lea
 def test_the_detail_tells_what_was_not_explained_from_what_had_no_reason(
     demo_scorer: Scorer, crm_leads: list[Lead]
 ) -> None:
-    told = alone(demo_scorer, crm_leads[0])
-    assert told.scores("en", NOW)[0].detail()["model_reasons"] is None
-    explained = told.scores("en", NOW, "top")[0]
+    answers = score_one(demo_scorer, crm_leads[0])
+    assert answers.scores("en", NOW)[0].detail()["model_reasons"] is None
+    explained = answers.scores("en", NOW, "top")[0]
     assert explained.model is not None
     idle = replace(explained, model=replace(explained.model, reasons=()))
     assert idle.detail()["model_reasons"] == []
@@ -265,5 +265,5 @@ def test_the_detail_tells_what_was_not_explained_from_what_had_no_reason(
 
 
 def test_a_score_goes_into_json_as_it_is(demo_scorer: Scorer, crm_leads: list[Lead]) -> None:
-    score = alone(demo_scorer, crm_leads[0]).scores("ja", NOW, "all")[0]
+    score = score_one(demo_scorer, crm_leads[0]).scores("ja", NOW, "all")[0]
     assert json.loads(orjson.dumps(score)) == json.loads(json.dumps(asdict(score)))

@@ -6,7 +6,7 @@ import pytest
 
 from features.errors import SettingsError
 from features.kinds import Attribute, Count, Ratio
-from features.settings import expanded, load_settings, parse_features, parse_settings
+from features.settings import expand_variables, load_settings, parse_features, parse_settings
 
 GOOD: dict[str, Any] = {
     "crm": {"time_zone": "Asia/Tokyo"},
@@ -17,23 +17,23 @@ GOOD: dict[str, Any] = {
 }
 
 
-def with_(where: str, value: Any) -> dict[str, Any]:
+def with_(key_path: str, value: Any) -> dict[str, Any]:
     """The good settings with one key set, by its path: "leads.id"."""
-    told = copy.deepcopy(GOOD)
-    *tables, key = where.split(".")
-    at = told
+    document = copy.deepcopy(GOOD)
+    *tables, key = key_path.split(".")
+    node = document
     for table in tables:
-        at = at.setdefault(table, {})
+        node = node.setdefault(table, {})
     if value is None:
-        del at[key]
+        del node[key]
     else:
-        at[key] = value
-    return told
+        node[key] = value
+    return document
 
 
-def refused(told: dict[str, Any]) -> str:
+def refused(document: dict[str, Any]) -> str:
     with pytest.raises(SettingsError) as problem:
-        parse_settings(told, Path("/x/crm.toml"))
+        parse_settings(document, Path("/x/crm.toml"))
     return str(problem.value)
 
 
@@ -46,7 +46,7 @@ def test_the_good_settings_hold() -> None:
 
 
 @pytest.mark.parametrize(
-    ("where", "value", "told"),
+    ("key_path", "value", "expected"),
     [
         ("leads.id", None, "[leads] id: is missing."),
         ("leads.creatd_at", "x", "[leads] creatd_at: there is no such key. Nearest: 'created_at'"),
@@ -140,14 +140,14 @@ def test_the_good_settings_hold() -> None:
         ),
     ],
 )
-def test_messages_name_file_key_value_and_what_is_allowed(where: str, value: Any, told: str) -> None:
-    message = refused(with_(where, value))
+def test_messages_name_file_key_value_and_what_is_allowed(key_path: str, value: Any, expected: str) -> None:
+    message = refused(with_(key_path, value))
     assert all(line.startswith("/x/crm.toml: ") for line in message.splitlines())
-    assert told in message
+    assert expected in message
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "expected"),
     [
         (
             ("leads.created_at", None),
@@ -160,10 +160,12 @@ def test_messages_name_file_key_value_and_what_is_allowed(where: str, value: Any
         ),
     ],
 )
-def test_features_need_the_dates_and_activities_that_they_count(change: tuple[str, Any], told: str) -> None:
+def test_features_need_the_dates_and_activities_that_they_count(
+    change: tuple[str, Any], expected: str
+) -> None:
     settings = with_(*change)
     settings["features"]["visits"] = {"kind": "count", "activity": "visit"}
-    assert told in refused(settings)
+    assert expected in refused(settings)
 
 
 def test_age_needs_dates_but_no_activities() -> None:
@@ -189,7 +191,7 @@ def test_numbers_and_booleans_stand_for_their_texts() -> None:
 
 def test_files_that_are_no_crm_toml_are_told(tmp_path: Path) -> None:
     path = tmp_path / "crm.toml"
-    for content, told in (
+    for content, expected in (
         (None, "there is no such file. `hotlead init"),
         (b"[leads\n", "is not TOML: "),
         ('name = "\u5c71"'.encode("cp932"), "It must be UTF-8."),
@@ -199,20 +201,20 @@ def test_files_that_are_no_crm_toml_are_told(tmp_path: Path) -> None:
         with pytest.raises(SettingsError) as problem:
             load_settings(path)
         assert str(problem.value).startswith(f"{path}: ")
-        assert told in str(problem.value)
+        assert expected in str(problem.value)
 
 
 def test_environment_variables_stand_in_sources(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CRM_USER", "me")
     monkeypatch.setenv("CRM_PASSWORD", "p$w")
-    assert expanded("x://${CRM_USER}:${CRM_PASSWORD}@h") == "x://me:p$w@h"
+    assert expand_variables("x://${CRM_USER}:${CRM_PASSWORD}@h") == "x://me:p$w@h"
     monkeypatch.delenv("CRM_USER")
     with pytest.raises(SettingsError, match=r"variable CRM_USER that crm\.toml names is not set"):
-        expanded("x://${CRM_USER}@h")
+        expand_variables("x://${CRM_USER}@h")
 
 
 def test_a_table_written_down_is_read_back_the_same() -> None:
-    told = with_(
+    document = with_(
         "features.share",
         {
             "kind": "ratio",
@@ -220,9 +222,9 @@ def test_a_table_written_down_is_read_back_the_same() -> None:
             "whole": {"kind": "count", "activity": "*"},
         },
     )
-    table = parse_settings(told, Path("crm.toml")).table
+    table = parse_settings(document, Path("crm.toml")).table
     assert table.rows["share"] == Ratio(Count(("a", "b"), 7), Count("*"))
-    assert parse_features(table.plain()) == table.rows
+    assert parse_features(table.to_dict()) == table.rows
 
 
 def test_the_fingerprint_follows_meaning_and_place_but_not_words() -> None:

@@ -28,7 +28,7 @@ from features.kinds import (
 )
 from features.many_leads import Histories
 from features.table import FeatureTable
-from tests.helpers.builders import DAY, Changed, Told, both_views, make_crm, many_values, same
+from tests.helpers.builders import DAY, ActivityRow, ChangeRow, both_views, is_same, make_crm, many_values
 
 TYPES = ("visit", "mail", "quote")
 LEADS = 4
@@ -36,9 +36,9 @@ LEADS = 4
 
 def every_kind(over: Over) -> dict[str, Feature]:
     activities = ("visit", "*", ("visit", "quote"), "never")
-    found: dict[str, Feature] = {}
+    by_name: dict[str, Feature] = {}
     for i, a in enumerate(activities):
-        found |= {
+        by_name |= {
             f"count{i}": Count(a, 2, over),
             f"count_all{i}": Count(a, None, over),
             f"sum{i}": Sum(a, 0.5, over),
@@ -53,7 +53,7 @@ def every_kind(over: Over) -> dict[str, Feature]:
             f"decayed{i}": Decayed(a, 0.7, over),
             f"ratio{i}": Ratio(Sum(a, None, over), Count("*", 2, over)),
         }
-    return {f"{over}_{name}": f for name, f in found.items()} | {
+    return {f"{over}_{name}": f for name, f in by_name.items()} | {
         f"{over}_kinds": Distinct(None, over),
         f"{over}_kinds_2d": Distinct(2, over),
     }
@@ -79,23 +79,23 @@ activity = st.tuples(st.integers(0, LEADS - 1), st.sampled_from(TYPES), times, v
 numbers, words = st.none() | st.integers(0, 9).map(float), st.none() | st.sampled_from("abc")
 change = st.one_of(
     *(
-        st.tuples(st.integers(0, LEADS - 1), st.just(column), times, told)
-        for column, told in (("budget", numbers), ("size", numbers), ("need", words))
+        st.tuples(st.integers(0, LEADS - 1), st.just(column), times, column_values)
+        for column, column_values in (("budget", numbers), ("size", numbers), ("need", words))
     )
 )
 
 
 @dataclass(frozen=True)
 class History:
-    activities: list[Told]
-    changes: list[Changed]
+    activities: list[ActivityRow]
+    changes: list[ChangeRow]
     attributes: dict[str, list[object]]
     accounts: list[int]
     moments: list[int]
 
-    def crm(self, activities: list[Told] | None = None, changes: list[Changed] | None = None) -> Crm:
-        told = self.activities + (activities or [])
-        return make_crm(LEADS, told, self.changes + (changes or []), self.attributes, self.accounts)
+    def crm(self, activities: list[ActivityRow] | None = None, changes: list[ChangeRow] | None = None) -> Crm:
+        all_activities = self.activities + (activities or [])
+        return make_crm(LEADS, all_activities, self.changes + (changes or []), self.attributes, self.accounts)
 
 
 @st.composite
@@ -112,10 +112,10 @@ def histories(draw: st.DrawFn) -> History:
         ],
         {
             c: [
-                3.0 if told is numbers else "z",
-                *draw(st.lists(told, min_size=LEADS - 1, max_size=LEADS - 1)),
+                3.0 if strategy is numbers else "z",
+                *draw(st.lists(strategy, min_size=LEADS - 1, max_size=LEADS - 1)),
             ]
-            for c, told in columns.items()
+            for c, strategy in columns.items()
         },
         draw(st.lists(st.integers(0, 2), min_size=LEADS, max_size=LEADS)),
         draw(st.lists(times, min_size=2 * LEADS, max_size=2 * LEADS)),
@@ -137,7 +137,7 @@ def test_both_views_give_the_same_values_to_the_last_bit(history: History) -> No
     )
     for lead_one, lead_many in zip(one, many, strict=True):
         differ = {
-            n: (a, b) for n, a, b in zip(TABLE.names, lead_one, lead_many, strict=True) if not same(a, b)
+            n: (a, b) for n, a, b in zip(TABLE.names, lead_one, lead_many, strict=True) if not is_same(a, b)
         }
         assert not differ
 
@@ -152,19 +152,19 @@ def test_both_views_give_the_same_values_to_the_last_bit(history: History) -> No
 )
 def test_nothing_told_at_or_after_the_moment_alters_a_feature(
     history: History,
-    later: list[Told],
-    changed: list[Changed],
+    later: list[ActivityRow],
+    changed: list[ChangeRow],
     moment: int,
     closes: dict[int, tuple[int, bool]],
 ) -> None:
     leads, moments = list(range(LEADS)), [moment] * LEADS
     before = many_values(TABLE, history.crm(), leads, moments)
-    more_activities = [(who, kind, moment + at, value) for who, kind, at, value in later]
-    more_changes = [(who, column, moment + at, value) for who, column, at, value in changed]
+    more_activities = [(lead_row, kind, moment + offset, value) for lead_row, kind, offset, value in later]
+    more_changes = [(lead_row, column, moment + offset, value) for lead_row, column, offset, value in changed]
     crm = history.crm(more_activities, more_changes)
-    for lead, (at, won) in closes.items():
-        crm.outcomes.closed_at[lead] = moment + at
-        crm.outcomes.won_at[lead] = moment + at if won else NEVER
+    for lead, (offset, won) in closes.items():
+        crm.outcomes.closed_at[lead] = moment + offset
+        crm.outcomes.won_at[lead] = moment + offset if won else NEVER
     one, many = both_views(
         TABLE,
         crm,
@@ -174,28 +174,30 @@ def test_nothing_told_at_or_after_the_moment_alters_a_feature(
         history.changes + more_changes,
         history.attributes,
     )
-    assert same(many, before)
-    assert same(one, before)
+    assert is_same(many, before)
+    assert is_same(one, before)
 
 
 def test_huge_values_are_added_alike_by_both_views() -> None:
-    told: list[Told] = [(0, "order", i, value) for i, value in enumerate([1e16, 1.0, -1e16, 1e305])]
+    activities: list[ActivityRow] = [
+        (0, "order", i, value) for i, value in enumerate([1e16, 1.0, -1e16, 1e305])
+    ]
     table = FeatureTable({"sum": Sum("order"), "day": Sum("order", 1)})
-    one, many = both_views(table, make_crm(activities=told), [0, 0], [3, DAY], told)
-    assert same(one, many)
+    one, many = both_views(table, make_crm(activities=activities), [0, 0], [3, DAY], activities)
+    assert is_same(one, many)
 
 
 def test_repeated_values_of_an_account_are_those_of_all_its_leads() -> None:
-    told = [(0, "view", 1, 7.0), (1, "view", 2, 7.0), (1, "view", 3, 8.0), (2, "view", 1, 7.0)]
-    crm = make_crm(3, told, accounts=[0, 0, 1])
+    activities = [(0, "view", 1, 7.0), (1, "view", 2, 7.0), (1, "view", 3, 8.0), (2, "view", 1, 7.0)]
+    crm = make_crm(3, activities, accounts=[0, 0, 1])
     table = FeatureTable({"own": Repeated("view"), "all": Repeated("view", None, "account")})
-    one, many = both_views(table, crm, [0, 1, 2, 0], [9, 9, 9, 2], told)
+    one, many = both_views(table, crm, [0, 1, 2, 0], [9, 9, 9, 2], activities)
     assert one == many == [[1.0, 2.0], [1.0, 2.0], [1.0, 1.0], [1.0, 1.0]]
 
 
 @pytest.mark.parametrize("at_once", [1, 2, 3, 5, 8])
 def test_what_is_spread_out_at_once_alters_nothing(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    told = [(i % LEADS, "view", i * i % 23, float(i % 3)) for i in range(30) if i % LEADS != 1]
+    activities = [(i % LEADS, "view", i * i % 23, float(i % 3)) for i in range(30) if i % LEADS != 1]
     leads, moments = [*range(LEADS)] * 3, [24] * LEADS + [12] * LEADS + [0] * LEADS
     table = FeatureTable(
         {
@@ -205,8 +207,8 @@ def test_what_is_spread_out_at_once_alters_nothing(at_once: int, monkeypatch: py
         }
     )
     monkeypatch.setattr("features.many_leads._SEGMENTS_AT_ONCE", at_once)
-    one, many = both_views(table, make_crm(LEADS, told), leads, moments, told)
-    assert same(one, many)
+    one, many = both_views(table, make_crm(LEADS, activities), leads, moments, activities)
+    assert is_same(one, many)
 
 
 def test_activities_of_a_crm_without_values_repeat_none() -> None:
@@ -225,14 +227,14 @@ def test_a_column_that_only_compares_groups_is_no_past_of_a_history() -> None:
 def test_dates_too_far_apart_for_so_many_leads_are_told() -> None:
     crm = make_crm(2_000_000, [(0, "visit", 0, 1.0), (1, "visit", 200_000 * DAY, 1.0)])
     with pytest.raises(DataError, match=r"1970-01-01.*2517.*dates that cannot be right"):
-        Histories(crm).stretch("visit", "lead")
+        Histories(crm).select_activities("visit", "lead")
 
 
 def test_moments_in_any_order_keep_their_own_answers() -> None:
     crm = make_crm(2, [(0, "visit", 5, 1.0), (1, "visit", 1, 1.0), (1, "visit", 3, 1.0)])
     table = FeatureTable({"visits": Count("visit")})
-    found = many_values(table, crm, [1, 0, 1, 0], [4, 6, 2, 5])
-    assert found == [[2.0], [1.0], [1.0], [0.0]]
+    result = many_values(table, crm, [1, 0, 1, 0], [4, 6, 2, 5])
+    assert result == [[2.0], [1.0], [1.0], [0.0]]
 
 
 def test_no_lead_and_no_activity_give_no_answer_and_zeros() -> None:

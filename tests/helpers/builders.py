@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from features.clock import MS_PER_DAY, NEVER, to_ms
-from features.columns import Column, Texts, texts
+from features.columns import Column, Texts, encode_texts
 from features.crm.load import Loaded, load
 from features.crm_data import Activities, Changes, Crm, Outcomes
 from features.kinds import Feature
@@ -24,21 +24,21 @@ from features.table import FeatureTable
 DAY = MS_PER_DAY
 NOON = to_ms(datetime(2026, 3, 1, 12, tzinfo=UTC))
 
-Told = tuple[int, str, int, float]
+ActivityRow = tuple[int, str, int, float]
 """An activity: row of the lead, type, ms, value."""
-Changed = tuple[int, str, int, object]
+ChangeRow = tuple[int, str, int, object]
 """A change: row of the lead, column, ms, new value."""
 
 
-def ms(*when: int) -> int:
+def ms(*date_parts: int) -> int:
     """Milliseconds of a UTC time: ms(2026, 3, 1, 12)."""
-    return to_ms(datetime(*when, tzinfo=UTC))  # type: ignore[arg-type,misc]
+    return to_ms(datetime(*date_parts, tzinfo=UTC))  # type: ignore[arg-type,misc]
 
 
 def make_crm(
     leads: int = 1,
-    activities: Sequence[Told] = (),
-    changes: Sequence[Changed] = (),
+    activities: Sequence[ActivityRow] = (),
+    changes: Sequence[ChangeRow] = (),
     attributes: Mapping[str, Sequence[object]] | None = None,
     accounts: Sequence[int] | None = None,
     closed: Mapping[int, tuple[int, bool]] | None = None,
@@ -49,9 +49,9 @@ def make_crm(
     account = np.array(range(leads) if accounts is None else accounts, dtype=np.int32)
     columns = {name: _column(values) for name, values in (attributes or {}).items()}
     closed_at, won_at = np.full(leads, NEVER), np.full(leads, NEVER)
-    for lead, (at, won) in (closed or {}).items():
-        closed_at[lead] = at
-        won_at[lead] = at if won else NEVER
+    for lead, (close_ms, won) in (closed or {}).items():
+        closed_at[lead] = close_ms
+        won_at[lead] = close_ms if won else NEVER
     return Crm(
         lead_ids=np.array([f"L{i}" for i in range(leads)], dtype=object),
         order="date",
@@ -72,13 +72,13 @@ def both_views(
     crm: Crm,
     leads: Sequence[int],
     moments: Sequence[int],
-    activities: Sequence[Told],
-    changes: Sequence[Changed] = (),
+    activities: Sequence[ActivityRow],
+    changes: Sequence[ChangeRow] = (),
     attributes: Mapping[str, Sequence[object]] | None = None,
 ) -> tuple[list[list[float | str | None]], list[list[float | str | None]]]:
     """The values of a table by `OneLead` and by `ManyLeads`: a list a lead, in table order."""
     one = [
-        table.one(one_lead(crm, lead, moment, activities, changes, attributes))
+        table.compute_one(one_lead(crm, lead, moment, activities, changes, attributes))
         for lead, moment in zip(leads, moments, strict=True)
     ]
     return one, many_values(table, crm, leads, moments)
@@ -88,8 +88,8 @@ def one_lead(
     crm: Crm,
     lead: int,
     moment: int,
-    activities: Sequence[Told],
-    changes: Sequence[Changed] = (),
+    activities: Sequence[ActivityRow],
+    changes: Sequence[ChangeRow] = (),
     attributes: Mapping[str, Sequence[object]] | None = None,
 ) -> OneLead:
     """The view of a request for the same lead at the same moment."""
@@ -98,9 +98,9 @@ def one_lead(
         moment,
         int(crm.created[lead]),
         {name: values[lead] for name, values in (attributes or {}).items()},
-        [(kind, at, value) for who, kind, at, value in activities if who == lead],
-        [(column, at, value) for who, column, at, value in changes if who == lead],
-        [(kind, at, value) for who, kind, at, value in activities if who in mates],
+        [(kind, time_ms, value) for row_lead, kind, time_ms, value in activities if row_lead == lead],
+        [(column, time_ms, value) for row_lead, column, time_ms, value in changes if row_lead == lead],
+        [(kind, time_ms, value) for row_lead, kind, time_ms, value in activities if row_lead in mates],
     )
 
 
@@ -109,39 +109,41 @@ def many_values(
 ) -> list[list[float | str | None]]:
     """The values of a table by `ManyLeads`, a list a lead."""
     view = ManyLeads(Histories(crm), np.array(leads, dtype=np.int64), np.array(moments, dtype=np.int64))
-    columns = [_plain(column) for column in table.many(view).values()]
+    columns = [_plain(column) for column in table.compute_many(view).values()]
     return [list(row) for row in zip(*columns, strict=True)]
 
 
 def value_of(
     feature: Feature,
     activities: Sequence[tuple[str, float, float] | tuple[str, float]],
-    at: float = 0.0,
+    moment_days: float = 0.0,
     **crm: Any,
 ) -> float | str | None:
     """A feature of one lead by both views, which must agree; times in days from NOON."""
-    told = [(0, a[0], NOON + round(a[1] * DAY), a[2] if len(a) > 2 else math.nan) for a in activities]
-    made = make_crm(activities=told, created=NOON - 10 * DAY, **crm)
+    activity_rows = [
+        (0, a[0], NOON + round(a[1] * DAY), a[2] if len(a) > 2 else math.nan) for a in activities
+    ]
+    built_crm = make_crm(activities=activity_rows, created=NOON - 10 * DAY, **crm)
     one, many = both_views(
         FeatureTable({"f": feature}),
-        made,
+        built_crm,
         [0],
-        [NOON + round(at * DAY)],
-        told,
+        [NOON + round(moment_days * DAY)],
+        activity_rows,
         crm.get("changes", ()),
         crm.get("attributes"),
     )
-    assert same(one, many), (one, many)
+    assert is_same(one, many), (one, many)
     return one[0][0]
 
 
-def same(one: object, other: object) -> bool:
+def is_same(one: object, second: object) -> bool:
     """Equal to the last bit; missing equals missing."""
-    if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(same(a, b) for a, b in zip(one, other, strict=True))
-    if isinstance(one, float) and isinstance(other, float) and math.isnan(one):
-        return math.isnan(other)
-    return one == other
+    if isinstance(one, list) and isinstance(second, list):
+        return len(one) == len(second) and all(is_same(a, b) for a, b in zip(one, second, strict=True))
+    if isinstance(one, float) and isinstance(second, float) and math.isnan(one):
+        return math.isnan(second)
+    return one == second
 
 
 def write_csv(path: Path, rows: Sequence[Sequence[object]], encoding: str = "utf-8") -> Path:
@@ -154,8 +156,8 @@ def write_csv(path: Path, rows: Sequence[Sequence[object]], encoding: str = "utf
 
 def settings_of(folder: Path, **tables: Any) -> CrmSettings:
     """Settings of a crm.toml in `folder`; a feature is put in where none is given."""
-    told = {"features": {"channel": {"kind": "attribute", "column": "channel"}}, **tables}
-    return parse_settings(told, folder / "crm.toml")
+    document = {"features": {"channel": {"kind": "attribute", "column": "channel"}}, **tables}
+    return parse_settings(document, folder / "crm.toml")
 
 
 def loaded_of(folder: Path, **tables: Any) -> Loaded:
@@ -172,28 +174,28 @@ def read_rejects(folder: Path) -> list[dict[str, str]]:
 def _column(values: Sequence[object]) -> Column:
     if any(isinstance(v, float | int) for v in values):
         return np.array([math.nan if v is None else v for v in values], dtype=np.float64)
-    return texts([None if v is None else str(v) for v in values])
+    return encode_texts([None if v is None else str(v) for v in values])
 
 
-def _activities(told: Sequence[Told]) -> Activities:
-    types = tuple(dict.fromkeys(kind for _, kind, _, _ in told))
+def _activities(rows: Sequence[ActivityRow]) -> Activities:
+    types = tuple(dict.fromkeys(kind for _, kind, _, _ in rows))
     return Activities(
-        np.array([lead for lead, *_ in told], dtype=np.int32),
-        np.array([types.index(kind) for _, kind, _, _ in told], dtype=np.int16),
-        np.array([at for _, _, at, _ in told], dtype=np.int64),
-        np.array([value for *_, value in told], dtype=np.float64),
+        np.array([lead for lead, *_ in rows], dtype=np.int32),
+        np.array([types.index(kind) for _, kind, _, _ in rows], dtype=np.int16),
+        np.array([time_ms for _, _, time_ms, _ in rows], dtype=np.int64),
+        np.array([value for *_, value in rows], dtype=np.float64),
         types,
     )
 
 
-def _changes(told: Sequence[Changed], column: str) -> Changes:
-    own = [t for t in told if t[1] == column]
+def _changes(rows: Sequence[ChangeRow], column: str) -> Changes:
+    column_rows = [t for t in rows if t[1] == column]
     return Changes(
-        np.array([lead for lead, *_ in own], dtype=np.int32),
-        np.array([at for _, _, at, _ in own], dtype=np.int64),
-        _column([value for *_, value in own]),
+        np.array([lead for lead, *_ in column_rows], dtype=np.int32),
+        np.array([time_ms for _, _, time_ms, _ in column_rows], dtype=np.int64),
+        _column([value for *_, value in column_rows]),
     )
 
 
 def _plain(column: Column) -> list[Any]:
-    return column.plain() if isinstance(column, Texts) else [float(v) for v in column]
+    return column.to_list() if isinstance(column, Texts) else [float(v) for v in column]

@@ -27,11 +27,11 @@ _JAPANESE = {"visit": "来店", "quote": "見積", "mail": "メール", "rival":
 
 
 def evidence(
-    won: Sequence[bool] | Bools, features: Mapping[str, Column] | None = None, **told: Any
+    won: Sequence[bool] | Bools, features: Mapping[str, Column] | None = None, **overrides: Any
 ) -> Evidence:
     """Rows of as many leads, a day apart and one day old, unless `told` says otherwise."""
     count = len(won)
-    lead = np.array(told.pop("lead", [f"L{i:05d}" for i in range(count)]), dtype=object)
+    lead = np.array(overrides.pop("lead", [f"L{i:05d}" for i in range(count)]), dtype=object)
     columns: dict[str, Any] = {
         "group": np.unique(lead.astype(str), return_inverse=True)[1].astype(np.int32),
         "moment": START + DAY * np.arange(count, dtype=np.int64),
@@ -40,14 +40,14 @@ def evidence(
         "scores": {MODEL: np.zeros(count)},
         "segments": {},
     }
-    columns |= told
+    columns |= overrides
     return Evidence(lead=lead, won=np.array(won, dtype=np.bool_), features=features or {}, **columns)
 
 
-def rule(feature: str, least: float = 1, **more: Any) -> dict[str, Any]:
+def rule(feature: str, minimum: float = 1, **more: Any) -> dict[str, Any]:
     """A rule that holds where a number is at least so much."""
     because = {"en": f"{feature} counts", "ja": f"{_JAPANESE.get(feature, feature)}が該当"}
-    return {"when": [{"feature": feature, "at_least": least}], "because": because, **more}
+    return {"when": [{"feature": feature, "at_least": minimum}], "because": because, **more}
 
 
 def card(
@@ -56,23 +56,23 @@ def card(
     hot: int = 20,
     triggers: Sequence[str] = (),
     exclusions: Sequence[str] = (),
-    **told: Any,
+    **fields: Any,
 ) -> Scorecard:
     """A card of rows, triggers and exclusions that hold where the feature of their name is 1."""
     rows = {name: rule(name, points=count) for name, count in (points or {}).items()}
     parts: dict[str, Any] = {"intent": {"rows": rows}} if rows else {}
     parts["triggers"] = {name: rule(name) for name in triggers}
     parts["exclusions"] = {name: rule(name) for name in exclusions}
-    plain = {**blank_card().plain(), "thresholds": {}, "bands": {"warm": warm, "hot": hot}}
-    return Scorecard.model_validate({**plain, **parts, **told})
+    plain = {**blank_card().to_dict(), "thresholds": {}, "bands": {"warm": warm, "hot": hot}}
+    return Scorecard.model_validate({**plain, **parts, **fields})
 
 
-def flags(**told: Sequence[int]) -> dict[str, Column]:
+def flags(**values_by_name: Sequence[int]) -> dict[str, Column]:
     """Features that are 0 or 1."""
-    return {name: np.array(values, dtype=np.float64) for name, values in told.items()}
+    return {name: np.array(values, dtype=np.float64) for name, values in values_by_name.items()}
 
 
-def drawn(seed: int, count: int = 400, signal: float = 1.0) -> tuple[Bools, Floats, Floats]:
+def draw_outcomes(seed: int, count: int = 400, signal: float = 1.0) -> tuple[Bools, Floats, Floats]:
     """Outcomes, the log-odds that they were drawn from, and a worse guess at these."""
     rng = np.random.default_rng(seed)
     true = -1.5 + signal * rng.normal(size=count)
@@ -100,11 +100,11 @@ def model_of(
     )
 
 
-def table_of(columns: Mapping[str, Column], known: str = "at_creation") -> FeatureTable:
+def table_of(columns: Mapping[str, Column], known_kind: str = "at_creation") -> FeatureTable:
     """An attribute for each column."""
-    told: dict[str, Any] = {}
+    definitions: dict[str, Any] = {}
     for name, column in columns.items():
-        told[name] = {"kind": "attribute", "column": name, "known": known}
+        definitions[name] = {"kind": "attribute", "column": name, "known": known_kind}
         if isinstance(column, np.ndarray):
-            told[name]["values"] = "number"
-    return FeatureTable(parse_features(told))
+            definitions[name]["values"] = "number"
+    return FeatureTable(parse_features(definitions))

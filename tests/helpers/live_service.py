@@ -14,19 +14,19 @@ import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from serving.api.routes import Api
-from serving.components import House
+from serving.components import Components
 from serving.settings import ServiceSettings
-from serving.web.middleware import Door
+from serving.web.middleware import EdgeMiddleware
 
 Wrap = Callable[[ASGIApp], ASGIApp]
 
 
 @dataclass(frozen=True)
-class Live:
+class LiveService:
     """A service that runs, and where."""
 
     url: str
-    house: House
+    house: Components
 
 
 def settings_of(crm_toml: Path, **environ: str) -> ServiceSettings:
@@ -35,14 +35,14 @@ def settings_of(crm_toml: Path, **environ: str) -> ServiceSettings:
 
 
 @contextmanager
-def served(crm_toml: Path, wrap: Wrap = lambda app: app, **environ: str) -> Iterator[Live]:
+def served(crm_toml: Path, wrap: Wrap = lambda app: app, **environ: str) -> Iterator[LiveService]:
     """Serve a CRM; `wrap` puts something around the door, such as faults."""
     settings = settings_of(crm_toml, **environ)
-    house = House.open(settings)
-    door = Door(Api(house).app(), settings, house.keyring, house.limits, house.metrics)
+    house = Components.build(settings)
+    door = EdgeMiddleware(Api(house).app(), settings, house.key_cache, house.rate_limiter, house.metrics)
     try:
         with running(wrap(door)) as url:
-            yield Live(url, house)
+            yield LiveService(url, house)
     finally:
         house.close()
 
@@ -69,7 +69,7 @@ def free_port() -> int:
         return int(listening.getsockname()[1])
 
 
-class Faulty:
+class FaultInjector:
     """Does something else than the app at the first requests, one fault a request (None: none)."""
 
     def __init__(self, *faults: ASGIApp | None) -> None:
@@ -87,15 +87,15 @@ class Faulty:
 
         return answer
 
-    async def breaks(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def break_connection(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Take the request in, then break the connection off before the answer."""
 
         async def nowhere(message: Any) -> None:
             pass
 
         await self.app(scope, receive, nowhere)  # type: ignore[misc]
-        told = [(b"content-length", b"1000")]
-        await send({"type": "http.response.start", "status": 200, "headers": told})
+        header_pairs = [(b"content-length", b"1000")]
+        await send({"type": "http.response.start", "status": 200, "headers": header_pairs})
         await send({"type": "http.response.body", "body": b"{", "more_body": True})
         raise ConnectionError  # half an answer is out: the server closes the connection
 
@@ -104,8 +104,8 @@ class Faulty:
         """Answer with a status and nothing else."""
 
         async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-            told = [(k.replace("_", "-").encode(), v.encode()) for k, v in headers.items()]
-            await send({"type": "http.response.start", "status": status, "headers": told})
+            header_pairs = [(k.replace("_", "-").encode(), v.encode()) for k, v in headers.items()]
+            await send({"type": "http.response.start", "status": status, "headers": header_pairs})
             await send({"type": "http.response.body", "body": b""})
 
         return answer

@@ -29,41 +29,41 @@ class Reviewer:
         if role is not None:
             self.sign_in(app.tokens[role])
 
-    def sign_in(self, token: str, **told: str) -> httpx.Response:
+    def sign_in(self, token: str, **fields: str) -> httpx.Response:
         """Fill in the form of the sign-in page."""
-        return self.submit("/review/sign-in", {"key": token, **told}, page="/review/sign-in")
+        return self.submit("/review/sign-in", {"key": token, **fields}, page="/review/sign-in")
 
-    def page(self, path: str, **told: Any) -> httpx.Response:
+    def page(self, path: str, **options: Any) -> httpx.Response:
         """A page, as the service answers it (redirects are not followed)."""
-        return self._asked("GET", path, **told)
+        return self._request("GET", path, **options)
 
     def submit(
         self, path: str, fields: Mapping[str, Any], page: str = "/review", csrf: str | None = None
     ) -> httpx.Response:
         """Send a form with the token that `page` holds, or with a `csrf` of one's own."""
         token = self.token(page) if csrf is None else csrf
-        return self._asked("POST", path, data={**fields, "csrf": token})
+        return self._request("POST", path, data={**fields, "csrf": token})
 
     def token(self, page: str = "/review") -> str:
         """The token in the forms of a page; empty where it has none."""
-        found = _CSRF.search(self.page(page).text)
-        return unescape(found[1]) if found else ""
+        match = _CSRF.search(self.page(page).text)
+        return unescape(match[1]) if match else ""
 
-    def _asked(self, method: str, path: str, **told: Any) -> httpx.Response:
-        headers = {"accept-language": self.lang, **told.pop("headers", {})}
+    def _request(self, method: str, path: str, **options: Any) -> httpx.Response:
+        headers = {"accept-language": self.lang, **options.pop("headers", {})}
         if self.cookies:
             headers["cookie"] = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
-        answer = self.app.request(method, path, None, headers=headers, **told)
+        answer = self.app.request(method, path, None, headers=headers, **options)
         self.cookies.update(answer.cookies)
         return answer
 
 
 @contextmanager
 def review_app(
-    folder: Path, clock: Callable[[], int] = now_ms, **told: str
+    folder: Path, clock: Callable[[], int] = now_ms, **environ: str
 ) -> Iterator[tuple[App, Reviewer]]:
     """The service of a small company, and a signed-in reviewer."""
-    with small_app(folder, clock, **told) as app:
+    with small_app(folder, clock, **environ) as app:
         yield app, Reviewer(app)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from features.clock import MS_PER_DAY
-from features.columns import Column, Texts, texts
+from features.columns import Column, Texts, encode_texts
 from features.settings import CrmSettings, load_settings
 from scoring.model.bundle import Origin, write_bundle
 from scoring.model.evidence import MODEL
@@ -34,35 +34,35 @@ class Company:
     model: str
 
 
-def company(folder: Path, url: str | None = None) -> Company:
+def make_company(folder: Path, url: str | None = None) -> Company:
     """A company whose leads came by referral or by ads, in equal parts, when its model was judged."""
     crm_toml = small_crm(folder, leads=60)
     (folder / "scorecard.toml").write_text(CARD, encoding="utf-8")
-    told = {"HOTLEAD_CRM": str(crm_toml), **({} if url is None else {"HOTLEAD_STORE_URL": url})}
-    settings, crm = ServiceSettings.from_environment(told), load_settings(crm_toml)
+    environment = {"HOTLEAD_CRM": str(crm_toml), **({} if url is None else {"HOTLEAD_STORE_URL": url})}
+    settings, crm = ServiceSettings.from_environment(environment), load_settings(crm_toml)
     features = _features(1_000, ("referral", "ads"))
     rng = np.random.default_rng(5)
     judged = evidence(rng.random(1_000) < 0.3, features, scores={MODEL: rng.normal(-1, 1, 1_000)})
     model = model_of(features, find_card(crm.folder, crm.table), trained_through="2026-01-31")
     model = replace(model, table=crm.table)
-    made = folder / "model"
-    made.mkdir()
-    model.save(made)
-    judged.save(made / EVIDENCE_FILE)
-    write_bundle(settings.bundles, made, Origin(model.version, "1", "run", 0))
+    model_folder = folder / "model"
+    model_folder.mkdir()
+    model.save(model_folder)
+    judged.save(model_folder / EVIDENCE_FILE)
+    write_bundle(settings.bundles, model_folder, Origin(model.version, "1", "run", 0))
     return Company(settings, crm, model.version)
 
 
-def live(
+def fill_store(
     store: Store, model: str, now: int, bias: float = 0.0, channels: Sequence[str] = ("referral", "ads")
 ) -> None:
     """1,000 answers of two months ago, won `bias` more often than told, and 300 new leads by `channels`."""
-    answers, closed = _answered(model, now - 60 * DAY, bias)
-    store.remember(answers).result(60)
-    store.accept([*closed, *_new_leads(now, channels)]).result(60)
+    answers, closed = _make_answers(model, now - 60 * DAY, bias)
+    store.add_predictions(answers).result(60)
+    store.add_records([*closed, *_new_leads(now, channels)]).result(60)
 
 
-def _answered(model: str, at: int, bias: float) -> tuple[list[Prediction], list[Record]]:
+def _make_answers(model: str, answered_ms: int, bias: float) -> tuple[list[Prediction], list[Record]]:
     rng = np.random.default_rng(1)
     chance = rng.uniform(0.02, 0.6, 1_000)
     won = rng.random(1_000) < np.clip(chance + bias, 0, 1)
@@ -70,7 +70,7 @@ def _answered(model: str, at: int, bias: float) -> tuple[list[Prediction], list[
     answers = [
         prediction(
             f"A{i}",
-            at,
+            answered_ms,
             model_version=model,
             probability=float(chance[i]),
             rules_score=int(rules[i]),
@@ -80,7 +80,11 @@ def _answered(model: str, at: int, bias: float) -> tuple[list[Prediction], list[
     ]
     closed = [
         record(
-            "outcomes", f"o{i}", at + (3 + i % 20) * DAY, lead_id=f"A{i}", outcome="won" if won[i] else "lost"
+            "outcomes",
+            f"o{i}",
+            answered_ms + (3 + i % 20) * DAY,
+            lead_id=f"A{i}",
+            outcome="won" if won[i] else "lost",
         )
         for i in range(1_000)
         if won[i] or i % 3
@@ -89,15 +93,17 @@ def _answered(model: str, at: int, bias: float) -> tuple[list[Prediction], list[
 
 
 def _new_leads(now: int, channels: Sequence[str]) -> list[Record]:
-    told, records = _features(300, channels, 9), list[Record]()
-    channel, visits = told["channel"], told["visits"]
+    features, records = _features(300, channels, 9), list[Record]()
+    channel, visits = features["channel"], features["visits"]
     assert isinstance(channel, Texts)
     assert isinstance(visits, np.ndarray)
-    for i, name in enumerate(channel.plain()):
+    for i, name in enumerate(channel.to_list()):
         created = now - (9 + i % 15) * DAY
-        own = {"channel": name, "employees": float(told["employees"][i])}  # type: ignore[index]
+        attributes = {"channel": name, "employees": float(features["employees"][i])}  # type: ignore[index]
         records.append(
-            record("leads", f"l{i}", created + 60_000, lead_id=f"N{i}", attributes=own, created_at=created)
+            record(
+                "leads", f"l{i}", created + 60_000, lead_id=f"N{i}", attributes=attributes, created_at=created
+            )
         )
         records += [
             record("activities", f"a{i}-{n}", created - (n + 1) * 60_000, lead_id=f"N{i}", type="visit")
@@ -109,7 +115,7 @@ def _new_leads(now: int, channels: Sequence[str]) -> list[Record]:
 def _features(count: int, channels: Sequence[str], seed: int = 2) -> dict[str, Column]:
     rng = np.random.default_rng(seed)
     return {
-        "channel": texts([str(name) for name in rng.choice(list(channels), count)]),
+        "channel": encode_texts([str(name) for name in rng.choice(list(channels), count)]),
         "employees": rng.integers(5, 500, count).astype(np.float64),
         "visits": rng.poisson(2, count).astype(np.float64),
         "age": rng.choice([0.0, 7.0], count),

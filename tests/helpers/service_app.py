@@ -17,11 +17,11 @@ from starlette.types import ASGIApp
 
 from features.clock import now_ms
 from serving.api.routes import Api
-from serving.components import House
+from serving.components import Components
 from serving.settings import ServiceSettings
 from serving.web import api_keys as keys
 from serving.web.api_keys import Role
-from serving.web.middleware import Door
+from serving.web.middleware import EdgeMiddleware
 
 BASE = "http://127.0.0.1"
 T = TypeVar("T")
@@ -144,47 +144,47 @@ hours = 1
 class App:
     """The service over one CRM. Requests are made as a key of `role` (None: without a key)."""
 
-    def __init__(self, crm_toml: Path, out: Path, clock: Callable[[], int] = now_ms, **told: str) -> None:
+    def __init__(self, crm_toml: Path, out: Path, clock: Callable[[], int] = now_ms, **environ: str) -> None:
         environment = {"HOTLEAD_CRM": str(crm_toml), "HOTLEAD_OUT": str(out)}
-        environment |= {"HOTLEAD_RATE_LIMIT": "0", **told}
+        environment |= {"HOTLEAD_RATE_LIMIT": "0", **environ}
         self.settings = ServiceSettings.from_environment(environment)
         roles: tuple[Role, ...] = ("crm", "reviewer", "admin")
         self.tokens = {r: keys.add(self.settings.keys_file, r, r)[1] for r in roles}
-        with logging_kept():
-            self.house = House.open(self.settings, clock)
+        with preserve_logging():
+            self.house = Components.build(self.settings, clock)
         self.api = Api(self.house)
-        self.asgi: ASGIApp = Door(
-            self.api.app(), self.settings, self.house.keyring, self.house.limits, self.house.metrics
+        self.asgi: ASGIApp = EdgeMiddleware(
+            self.api.app(), self.settings, self.house.key_cache, self.house.rate_limiter, self.house.metrics
         )
         self._runner = asyncio.Runner()
 
-    def request(self, method: str, path: str, role: Role | None = "admin", **told: Any) -> httpx.Response:
+    def request(self, method: str, path: str, role: Role | None = "admin", **options: Any) -> httpx.Response:
         """Ask the service; `told` as httpx takes it."""
-        headers = dict(told.pop("headers", {}))
+        headers = dict(options.pop("headers", {}))
         if role is not None:
             headers["X-API-Key"] = self.tokens[role]
-        return self._runner.run(self._asked(method, path, headers, told))
+        return self._runner.run(self._send(method, path, headers, options))
 
-    def in_its_loop(self, work: Coroutine[Any, Any, T]) -> T:
+    def run_in_loop(self, work: Coroutine[Any, Any, T]) -> T:
         """Run what the service does beside its requests."""
         return self._runner.run(work)
 
-    async def _asked(
-        self, method: str, path: str, headers: dict[str, str], told: dict[str, Any]
+    async def _send(
+        self, method: str, path: str, headers: dict[str, str], options: dict[str, Any]
     ) -> httpx.Response:
         transport = httpx.ASGITransport(self.asgi, client=("127.0.0.1", 1))
         async with httpx.AsyncClient(transport=transport, base_url=BASE) as client:
-            return await client.request(method, path, headers=headers, **told)
+            return await client.request(method, path, headers=headers, **options)
 
-    def get(self, path: str, **told: Any) -> httpx.Response:
-        return self.request("GET", path, **told)
+    def get(self, path: str, **options: Any) -> httpx.Response:
+        return self.request("GET", path, **options)
 
-    def post(self, path: str, body: Any = None, **told: Any) -> httpx.Response:
+    def post(self, path: str, body: Any = None, **options: Any) -> httpx.Response:
         """Post a body: bytes as they are, all else as JSON."""
         if isinstance(body, bytes):
-            headers = {"Content-Type": "application/json", **told.pop("headers", {})}
-            return self.request("POST", path, content=body, headers=headers, **told)
-        return self.request("POST", path, json=body, **told)
+            headers = {"Content-Type": "application/json", **options.pop("headers", {})}
+            return self.request("POST", path, content=body, headers=headers, **options)
+        return self.request("POST", path, json=body, **options)
 
     def close(self) -> None:
         self._runner.close()
@@ -193,13 +193,13 @@ class App:
 
 @contextmanager
 def small_app(
-    folder: Path, clock: Callable[[], int] = now_ms, crm: str = CRM_TOML, **told: str
+    folder: Path, clock: Callable[[], int] = now_ms, crm: str = CRM_TOML, **environ: str
 ) -> Iterator[App]:
     """The service of a small company with a scorecard and without a model."""
     crm_toml = folder / "crm.toml"
     crm_toml.write_text(crm, encoding="utf-8")
     (folder / "scorecard.toml").write_text(CARD, encoding="utf-8")
-    app = App(crm_toml, folder / "out", clock, **told)
+    app = App(crm_toml, folder / "out", clock, **environ)
     try:
         yield app
     finally:
@@ -207,7 +207,7 @@ def small_app(
 
 
 @contextmanager
-def logging_kept() -> Iterator[None]:
+def preserve_logging() -> Iterator[None]:
     """What the service changes for its whole process is put back."""
     root, hooks = logging.root, (sys.excepthook, sys.unraisablehook, threading.excepthook)
     handlers, level, shown = root.handlers[:], root.level, warnings.showwarning

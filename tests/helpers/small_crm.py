@@ -123,7 +123,7 @@ def small_crm(folder: Path, leads: int = 300, seed: int = 0, win_rate: float = 0
     return folder / "crm.toml"
 
 
-def replaced(path: Path, old: str, new: str) -> None:
+def replace_text(path: Path, old: str, new: str) -> None:
     """Replace a text in a file that must hold it."""
     text = path.read_text(encoding="utf-8")
     assert old in text, f"{path} does not hold {old!r}"
@@ -177,5 +177,5 @@ def _write(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) 
         writer.writerows(rows)
 
 
-def _iso(at: datetime) -> str:
-    return at.strftime("%Y-%m-%d %H:%M:%S")
+def _iso(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%d %H:%M:%S")

@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from serving.store.records import Kind, Prediction, Record
+from serving.store.records import Prediction, Record, RecordKind
 from serving.store.store import Store
 
 DATABASES = ("sqlite", "postgresql")
-AT = 1_790_000_000_000
+MOMENT_MS = 1_790_000_000_000
 
 
 class Server:
@@ -75,12 +75,12 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 @pytest.fixture
 def store(url: str, tmp_path: Path) -> Iterator[Store]:
     """A store on each database."""
-    with opened(url, tmp_path / "spool") as told:
-        yield told
+    with open_store(url, tmp_path / "spool") as opened_store:
+        yield opened_store
 
 
 @contextmanager
-def opened(url: str, spool: Path, limit: int = 2**20) -> Iterator[Store]:
+def open_store(url: str, spool: Path, limit: int = 2**20) -> Iterator[Store]:
     """A store that is closed at the end."""
     store = Store.open(url, spool, limit)
     try:
@@ -89,25 +89,27 @@ def opened(url: str, spool: Path, limit: int = 2**20) -> Iterator[Store]:
         store.close()
 
 
-def until(holds: Callable[[], object], what: str, seconds: float = 30) -> None:
+def wait_until(holds: Callable[[], object], description: str, seconds: float = 30) -> None:
     """Wait until something holds, and fail where it never does."""
     end = time.monotonic() + seconds
     while not holds():
-        assert time.monotonic() < end, f"never: {what}"
+        assert time.monotonic() < end, f"never: {description}"
         time.sleep(0.01)
 
 
-def record(kind: Kind, key: str, at: int = AT, version: int = 1, lead_id: str = "L1", **body: Any) -> Record:
+def record(
+    kind: RecordKind, key: str, moment_ms: int = MOMENT_MS, version: int = 1, lead_id: str = "L1", **body: Any
+) -> Record:
     """A record of lead L1, unless told otherwise."""
-    return Record(kind, key, version, lead_id, at, body)
+    return Record(kind, key, version, lead_id, moment_ms, body)
 
 
-def activity(key: str, at: int = AT, **told: Any) -> Record:
+def activity(key: str, moment_ms: int = MOMENT_MS, **body: Any) -> Record:
     """An activity of lead L1, unless told otherwise."""
-    return record("activities", key, at, **{"type": "page", **told})
+    return record("activities", key, moment_ms, **{"type": "page", **body})
 
 
-def prediction(lead_id: str = "L1", as_of: int = AT, **told: Any) -> Prediction:
+def prediction(lead_id: str = "L1", as_of: int = MOMENT_MS, **fields: Any) -> Prediction:
     """A cold lead's score, unless told otherwise."""
     values: dict[str, Any] = {
         "lead_id": lead_id,
@@ -134,9 +136,9 @@ def prediction(lead_id: str = "L1", as_of: int = AT, **told: Any) -> Prediction:
         "request_id": "r-1",
         "detail": '{"reasons":[]}',
     }
-    return Prediction(**{**values, **told})
+    return Prediction(**{**values, **fields})
 
 
-def hot(lead_id: str = "L1", as_of: int = AT, **told: Any) -> Prediction:
+def hot(lead_id: str = "L1", as_of: int = MOMENT_MS, **fields: Any) -> Prediction:
     """A hot lead's score."""
-    return prediction(lead_id, as_of, **{"stage": "hot", "score": 90, "owner": "sales", **told})
+    return prediction(lead_id, as_of, **{"stage": "hot", "score": 90, "owner": "sales", **fields})

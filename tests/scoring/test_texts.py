@@ -11,7 +11,7 @@ import pytest
 
 from scoring import texts
 from scoring.statistics.metrics import MEASURES
-from scoring.texts import say
+from scoring.texts import translate
 from serving.review.web.translations import page_texts
 
 ROOT = Path(__file__).parents[2]
@@ -28,36 +28,36 @@ def all_texts() -> dict[str, Any]:
     return {**texts.all_texts(), **page_texts()}
 
 
-def constants() -> set[str]:
+def find_constants() -> set[str]:
     """Every text constant of the code."""
     trees = [ast.parse(path.read_text(encoding="utf-8")) for path in CODE]
     nodes = (node for tree in trees for node in ast.walk(tree))
     return {n.value for n in nodes if isinstance(n, ast.Constant) and isinstance(n.value, str)}
 
 
-def said() -> Iterator[str]:
+def find_say_keys() -> Iterator[str]:
     """The keys that `say("…")` names, in code and templates."""
     for path in (*CODE, *TEMPLATES):
         yield from re.findall(r"""\bsay\(\s*["'](\w+)["']\s*[,)]""", path.read_text("utf-8"))
 
 
-def _shape(told: ast.JoinedStr) -> re.Pattern[str]:
-    parts = [re.escape(str(p.value)) if isinstance(p, ast.Constant) else r"\w+" for p in told.values]
+def _key_pattern(template: ast.JoinedStr) -> re.Pattern[str]:
+    parts = [re.escape(str(p.value)) if isinstance(p, ast.Constant) else r"\w+" for p in template.values]
     return re.compile("".join(parts))
 
 
-def composed() -> list[re.Pattern[str]]:
+def find_key_patterns() -> list[re.Pattern[str]]:
     """The shapes of keys that are put together: `say(f"stage_{stage}", …)` says stage_ and any word."""
     shapes = []
     for path in CODE:
         for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(call, ast.Call):
                 name = getattr(call.func, "id", getattr(call.func, "attr", ""))
-                told = [*call.args[:1], *(k.value for k in call.keywords if k.arg == "done")]
+                arguments = [*call.args[:1], *(k.value for k in call.keywords if k.arg == "done")]
                 shapes += [
-                    _shape(each)
-                    for each in told
-                    if isinstance(each, ast.JoinedStr) and name in ("say", "said", "back")
+                    _key_pattern(argument)
+                    for argument in arguments
+                    if isinstance(argument, ast.JoinedStr) and name in ("say", "said", "back")
                 ]
     for path in TEMPLATES:
         shown = path.read_text(encoding="utf-8")
@@ -82,7 +82,7 @@ def test_text_stands_in_both_languages_with_the_same_places(key: str) -> None:
 
 
 def test_every_key_that_is_said_exists() -> None:
-    keys = set(said())
+    keys = set(find_say_keys())
     assert len(keys) > 20
     assert keys <= set(all_texts())
 
@@ -92,14 +92,14 @@ def test_every_measure_and_figure_has_its_words() -> None:
 
 
 def test_no_text_is_idle() -> None:
-    used = {*said(), *constants(), *MEASURES, *(f"report_{name}" for name in FIGURES)}
-    shapes = composed()
-    idle = {k for k in all_texts() if k not in used and not any(s.fullmatch(k) for s in shapes)}
+    used_keys = {*find_say_keys(), *find_constants(), *MEASURES, *(f"report_{name}" for name in FIGURES)}
+    shapes = find_key_patterns()
+    idle = {k for k in all_texts() if k not in used_keys and not any(s.fullmatch(k) for s in shapes)}
     assert idle == set()
 
 
 def test_unknown_key_and_unfilled_place_are_errors() -> None:
     with pytest.raises(KeyError):
-        say("no_such_text", "en")
+        translate("no_such_text", "en")
     with pytest.raises(KeyError):
-        say("call_by", "en")
+        translate("call_by", "en")

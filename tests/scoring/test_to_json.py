@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from scoring.to_json import plain
+from scoring.to_json import to_jsonable
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Outer:
 
 
 @pytest.mark.parametrize(
-    ("told", "expected"),
+    ("value", "expected"),
     [
         (None, None),
         ("成約", "成約"),
@@ -43,20 +43,20 @@ class Outer:
         ({2: np.int64(1), "b": {"c": np.nan}}, {"2": 1, "b": {"c": None}}),
     ],
 )
-def test_what_json_can_hold(told: object, expected: object) -> None:
-    found = plain(told)
-    assert found == expected
-    assert type(found) is type(expected)
-    assert json.loads(json.dumps(found, allow_nan=False)) == expected
+def test_what_json_can_hold(value: object, expected: object) -> None:
+    result = to_jsonable(value)
+    assert result == expected
+    assert type(result) is type(expected)
+    assert json.loads(json.dumps(result, allow_nan=False)) == expected
 
 
 def test_dataclasses_become_dicts_however_deep() -> None:
     inner = Inner(float("nan"), (1, 2))
-    told: dict[str, Any] = plain([Outer("x", inner, {7: inner})])[0]
-    held = {"share": None, "rows": [1, 2]}
-    assert told == {"name": "x", "inner": held, "by_week": {"7": held}}
-    json.dumps(told, allow_nan=False)
+    result: dict[str, Any] = to_jsonable([Outer("x", inner, {7: inner})])[0]
+    expected_inner = {"share": None, "rows": [1, 2]}
+    assert result == {"name": "x", "inner": expected_inner, "by_week": {"7": expected_inner}}
+    json.dumps(result, allow_nan=False)
 
 
 def test_a_class_is_left_as_it_is() -> None:
-    assert plain(Inner) is Inner
+    assert to_jsonable(Inner) is Inner

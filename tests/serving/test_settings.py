@@ -12,13 +12,13 @@ read = ServiceSettings.from_environment
 
 def test_defaults_lie_beside_crm_toml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    told = read({})
+    settings = read({})
     out = tmp_path / "hotlead-out"
-    assert (told.crm, told.out, told.spool) == (tmp_path / "crm.toml", out, out / "spool")
-    assert (told.keys_file, told.bundles) == (out / "keys.json", out / "bundles")
-    assert told.store_url == f"sqlite:///{out / 'store.db'}"
-    assert (told.body_limit, told.rate_limit, told.retention_days) == (32 * MIB, 1000, 730)
-    assert (told.open_on_loopback, told.log_level) == (False, "info")
+    assert (settings.crm, settings.out, settings.spool) == (tmp_path / "crm.toml", out, out / "spool")
+    assert (settings.keys_file, settings.bundles) == (out / "keys.json", out / "bundles")
+    assert settings.store_url == f"sqlite:///{out / 'store.db'}"
+    assert (settings.body_limit, settings.rate_limit, settings.retention_days) == (32 * MIB, 1000, 730)
+    assert (settings.open_on_loopback, settings.log_level) == (False, "info")
 
 
 def test_out_follows_the_crm_toml_that_is_told(tmp_path: Path) -> None:
@@ -26,7 +26,7 @@ def test_out_follows_the_crm_toml_that_is_told(tmp_path: Path) -> None:
 
 
 def test_everything_can_be_told(tmp_path: Path) -> None:
-    told = read(
+    settings = read(
         {
             "HOTLEAD_OUT": str(tmp_path),
             "HOTLEAD_KEYS_FILE": "/k.json",
@@ -39,10 +39,10 @@ def test_everything_can_be_told(tmp_path: Path) -> None:
             "HOTLEAD_STORE_URL": "postgresql://u:p@h/n",
         }
     )
-    assert (told.keys_file, told.bundles, told.out) == (Path("/k.json"), Path("/b"), tmp_path)
-    assert (told.open_on_loopback, told.body_limit, told.rate_limit) == (True, 2048, 0.5)
-    assert (told.retention_days, told.log_level) == (30, "debug")
-    assert told.store_url == "postgresql+psycopg://u:p@h/n"
+    assert (settings.keys_file, settings.bundles, settings.out) == (Path("/k.json"), Path("/b"), tmp_path)
+    assert (settings.open_on_loopback, settings.body_limit, settings.rate_limit) == (True, 2048, 0.5)
+    assert (settings.retention_days, settings.log_level) == (30, "debug")
+    assert settings.store_url == "postgresql+psycopg://u:p@h/n"
 
 
 def test_an_empty_variable_counts_as_not_set() -> None:
@@ -53,8 +53,8 @@ def test_an_empty_variable_counts_as_not_set() -> None:
 def test_the_url_can_lie_in_a_secret_file(tmp_path: Path) -> None:
     secret = tmp_path / "url"
     secret.write_text("postgres://u:p@h/n\n")
-    told = read({"HOTLEAD_STORE_URL_FILE": str(secret)})
-    assert told.store_url == "postgresql+psycopg://u:p@h/n"
+    settings = read({"HOTLEAD_STORE_URL_FILE": str(secret)})
+    assert settings.store_url == "postgresql+psycopg://u:p@h/n"
 
 
 @pytest.mark.parametrize(
@@ -74,11 +74,11 @@ def test_the_url_can_lie_in_a_secret_file(tmp_path: Path) -> None:
     ],
 )
 def test_a_wrong_value_is_told_with_what_is_allowed(name: str, value: str, allowed: str) -> None:
-    with pytest.raises(SettingsError) as told:
+    with pytest.raises(SettingsError) as excinfo:
         read({name: value})
-    assert name in str(told.value)
-    assert allowed in str(told.value)
-    assert value in str(told.value) or "://" in str(told.value)
+    assert name in str(excinfo.value)
+    assert allowed in str(excinfo.value)
+    assert value in str(excinfo.value) or "://" in str(excinfo.value)
 
 
 def test_two_places_for_the_url_are_one_too_many(tmp_path: Path) -> None:
@@ -95,13 +95,13 @@ def test_a_secret_file_without_a_url_is_told(tmp_path: Path, content: bytes) -> 
 
 def test_no_password_is_ever_shown() -> None:
     url = "postgresql://anna:s3cret@host:5432/name?password=s3cret&user=anna"
-    told = read({"HOTLEAD_STORE_URL": url})
-    assert "s3cret" not in repr(told)
-    assert told.shown_store == "postgresql+psycopg://host:5432/name"
-    with pytest.raises(SettingsError) as wrong:
+    settings = read({"HOTLEAD_STORE_URL": url})
+    assert "s3cret" not in repr(settings)
+    assert settings.shown_store == "postgresql+psycopg://host:5432/name"
+    with pytest.raises(SettingsError) as excinfo:
         read({"HOTLEAD_STORE_URL": url.replace("postgresql", "oracle")})
-    assert "s3cret" not in str(wrong.value)
-    assert "host:5432" in str(wrong.value)
+    assert "s3cret" not in str(excinfo.value)
+    assert "host:5432" in str(excinfo.value)
 
 
 @pytest.mark.parametrize("url", ["http://[::1", "s3cret@host", "s3cret"])

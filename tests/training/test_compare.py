@@ -11,20 +11,20 @@ import pytest
 
 from features.settings import load_settings
 from tests.conftest import Demo
-from tests.helpers.small_crm import CARD, listing, replaced, run, small_crm
-from training.compare import compare, keep_comparison
+from tests.helpers.small_crm import CARD, listing, replace_text, run, small_crm
+from training.compare import compare, save_comparison
 from training.registry.mlflow_store import register
 
 
 def test_a_comparison_is_kept_with_its_model(demo: Demo, tmp_path: Path) -> None:
-    made = register(demo.trained, demo.crm_toml, tmp_path, "report", "en")
-    told = compare(load_settings(demo.crm_toml), tmp_path)
-    pages = keep_comparison(told, tmp_path)
+    registration = register(demo.trained, demo.crm_toml, tmp_path, "report", "en")
+    comparison = compare(load_settings(demo.crm_toml), tmp_path)
+    pages = save_comparison(comparison, tmp_path)
     assert all(page.read_text("utf-8").startswith("<!doctype html>") for page in pages.values())
-    client = mlflow.MlflowClient(made.tracking_uri, made.tracking_uri)
-    kept = {file.path for file in client.list_artifacts(made.run_id, "comparison")}
-    assert kept == {f"comparison/comparison{end}" for end in ("-en.html", "-ja.html", ".json")}
-    place = Path(client.download_artifacts(made.run_id, "comparison/comparison.json"))
+    client = mlflow.MlflowClient(registration.tracking_uri, registration.tracking_uri)
+    artifacts = {file.path for file in client.list_artifacts(registration.run_id, "comparison")}
+    assert artifacts == {f"comparison/comparison{end}" for end in ("-en.html", "-ja.html", ".json")}
+    place = Path(client.download_artifacts(registration.run_id, "comparison/comparison.json"))
     assert json.loads(place.read_text("utf-8"))["model"] == demo.model.version
 
 
@@ -38,10 +38,10 @@ def reviewed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_rules_are_shown_in_both_languages(reviewed: Path) -> None:
-    told = run("rules", "show", reviewed, "--lang", "ja")
-    assert told.returncode == 0, told.stderr
-    assert "紹介で来訪" in told.stdout
-    assert "+15" in told.stdout
+    result = run("rules", "show", reviewed, "--lang", "ja")
+    assert result.returncode == 0, result.stderr
+    assert "紹介で来訪" in result.stdout
+    assert "+15" in result.stdout
     out = reviewed.parent / "hotlead-out"
     assert "Came by referral" in (out / "rules-en.html").read_text("utf-8")
     assert json.loads(run("rules", "show", reviewed, "--json").stdout)["bands"]["hot"] == 20
@@ -50,8 +50,8 @@ def test_rules_are_shown_in_both_languages(reviewed: Path) -> None:
 def test_a_change_is_replayed_before_it_is_used(reviewed: Path, tmp_path: Path) -> None:
     new = tmp_path / "new.toml"
     new.write_text(CARD.replace("hot = 20", "hot = 15"), encoding="utf-8")
-    told = json.loads(run("rules", "replay", new, reviewed, "--json").stdout)
-    assert told["moved_leads"] > 0
+    replay = json.loads(run("rules", "replay", new, reviewed, "--json").stdout)
+    assert replay["moved_leads"] > 0
     shown = run("rules", "replay", new, "crm.toml", cwd=reviewed.parent)
     assert shown.returncode == 0, shown.stderr
     assert "both sign" in shown.stdout
@@ -60,9 +60,9 @@ def test_a_change_is_replayed_before_it_is_used(reviewed: Path, tmp_path: Path) 
 
 def test_a_suggestion_is_written_and_not_applied(reviewed: Path, tmp_path: Path) -> None:
     to = tmp_path / "suggested.toml"
-    told = run("rules", "suggest", reviewed, "--to", to)
-    assert told.returncode == 0, told.stderr
-    assert "nothing is applied" in told.stdout
+    result = run("rules", "suggest", reviewed, "--to", to)
+    assert result.returncode == 0, result.stderr
+    assert "nothing is applied" in result.stdout
     assert tomllib.loads(to.read_text("utf-8"))["bands"]["hot"] > 0
     assert reviewed.with_name("scorecard.toml").read_text("utf-8") == CARD
     refused = run("rules", "suggest", reviewed, "--to", reviewed.with_name("scorecard.toml"))
@@ -71,19 +71,19 @@ def test_a_suggestion_is_written_and_not_applied(reviewed: Path, tmp_path: Path)
 
 
 def test_the_past_is_tested_month_by_month(reviewed: Path) -> None:
-    told = run("backtest", reviewed, "--months", 2, "--json")
-    assert told.returncode == 0, told.stderr
-    months = json.loads(told.stdout)["months"]
+    result = run("backtest", reviewed, "--months", 2, "--json")
+    assert result.returncode == 0, result.stderr
+    months = json.loads(result.stdout)["months"]
     assert [month["judged"] > 0 and month["won"] > 0 for month in months] == [True] * len(months)
     assert 1 <= len(months) <= 2
 
 
 def test_a_refusal_says_why_and_an_override_is_followed(reviewed: Path) -> None:
-    replaced(reviewed.with_name("scorecard.toml"), "points = 15", "points = 14")
+    replace_text(reviewed.with_name("scorecard.toml"), "points = 15", "points = 14")
     try:
-        told = run("promote", reviewed)
-        assert told.returncode == 6
-        assert "train again" in told.stdout
+        result = run("promote", reviewed)
+        assert result.returncode == 6
+        assert "train again" in result.stdout
         forced = run("promote", reviewed, "--override", "agreed with sales", "--by", "sato")
         assert forced.returncode == 0
         assert "agreed with sales" in forced.stdout
@@ -99,12 +99,12 @@ def test_a_refusal_says_why_and_an_override_is_followed(reviewed: Path) -> None:
 )
 def test_without_a_model_it_is_said_what_to_do(command: tuple[str, ...], tmp_path: Path) -> None:
     small_crm(tmp_path).with_name("scorecard.toml").write_text(CARD, encoding="utf-8")
-    told = run(*command, cwd=tmp_path)
+    result = run(*command, cwd=tmp_path)
     if command[0] == "rules":  # rules need no model: all closed deals are replayed
-        assert told.returncode == 0, told.stderr
-        assert "no model yet" in told.stderr
+        assert result.returncode == 0, result.stderr
+        assert "no model yet" in result.stderr
     else:
-        assert told.returncode == 3
-        assert "hotlead train" in told.stderr
-        assert "Traceback" not in told.stderr
+        assert result.returncode == 3
+        assert "hotlead train" in result.stderr
+        assert "Traceback" not in result.stderr
         assert not {name for name in listing(tmp_path) if "mlflow" in name}

@@ -26,8 +26,10 @@ from training.registry.mlflow_store import find_model
 @pytest.fixture(scope="module")
 def place(demo: Demo) -> Path:
     """The registered model's folder."""
-    found = find_model(demo.out)
-    return next(p for p in (found.folder, *found.folder.parents) if (p / "MLmodel").exists())
+    registered_model = find_model(demo.out)
+    return next(
+        p for p in (registered_model.folder, *registered_model.folder.parents) if (p / "MLmodel").exists()
+    )
 
 
 @pytest.fixture(scope="module")
@@ -38,8 +40,8 @@ def loaded(place: Path) -> Any:
 @pytest.fixture(scope="module")
 def frame(demo: Demo) -> pd.DataFrame:
     """Some examples of the demo, as a frame with a column a feature."""
-    some = demo.trained.data.take(np.arange(0, 600, 20))
-    return pd.DataFrame({n: c.plain() if isinstance(c, Texts) else c for n, c in some.columns.items()})
+    sample = demo.trained.data.take(np.arange(0, 600, 20))
+    return pd.DataFrame({n: c.to_list() if isinstance(c, Texts) else c for n, c in sample.columns.items()})
 
 
 @pytest.fixture(scope="module")
@@ -54,8 +56,8 @@ def test_loaded_by_mlflow_it_predicts_the_same(
 
 
 def test_order_of_columns_does_not_count(loaded: Any, frame: pd.DataFrame, expected: np.ndarray) -> None:
-    told = loaded.predict(frame[frame.columns[::-1]])["probability"]
-    np.testing.assert_allclose(told, expected, rtol=0, atol=1e-9)
+    probabilities = loaded.predict(frame[frame.columns[::-1]])["probability"]
+    np.testing.assert_allclose(probabilities, expected, rtol=0, atol=1e-9)
 
 
 def test_signature_and_example_fit_the_features(demo: Demo, loaded: Any, place: Path) -> None:
@@ -132,5 +134,5 @@ def test_mlflow_models_serve_answers_over_http(
         served, body.encode(), {"Content-Type": "application/json"}, method="POST"
     )
     with urllib.request.urlopen(request, timeout=30) as answer:
-        told = json.loads(answer.read())["predictions"]
-    np.testing.assert_allclose([row["probability"] for row in told], expected, atol=1e-9)
+        predictions = json.loads(answer.read())["predictions"]
+    np.testing.assert_allclose([row["probability"] for row in predictions], expected, atol=1e-9)

@@ -13,23 +13,23 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from features.columns import Floats, Texts
-from training.fitting.recipe import FIT_ROWS, Data
+from training.fitting.recipe import FIT_ROWS, Dataset
 
 BASELINES = ("baseline_rate", "baseline_logistic", "baseline_lightgbm")
 
 
-def baseline_scores(train: Data, test: Data, seed: int) -> dict[str, Floats]:
+def baseline_scores(train: Dataset, test: Dataset, seed: int) -> dict[str, Floats]:
     """Log-odds of the base rate, a logistic regression alone and LightGBM's defaults."""
-    train = train.thinned(FIT_ROWS, seed)
+    train = train.sampled(FIT_ROWS, seed)
     rate = float(train.won.mean())
     return {
         "baseline_rate": np.full(len(test), np.log(rate / (1 - rate))),
-        "baseline_logistic": _logistic(train, test),
-        "baseline_lightgbm": _lightgbm(train, test, seed),
+        "baseline_logistic": _score_logistic(train, test),
+        "baseline_lightgbm": _score_lightgbm(train, test, seed),
     }
 
 
-def _logistic(train: Data, test: Data) -> Floats:
+def _score_logistic(train: Dataset, test: Dataset) -> Floats:
     texts = [i for i, c in enumerate(train.columns.values()) if isinstance(c, Texts)]
     numbers = [i for i in range(len(train.columns)) if i not in texts]
     fill = SimpleImputer(add_indicator=True, keep_empty_features=True)
@@ -40,20 +40,20 @@ def _logistic(train: Data, test: Data) -> Floats:
     model = make_pipeline(prepare, LogisticRegression(max_iter=300))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        model.fit(_plain(train), train.won)
-        return np.asarray(model.decision_function(_plain(test)))
+        model.fit(_to_matrix(train), train.won)
+        return np.asarray(model.decision_function(_to_matrix(test)))
 
 
-def _lightgbm(train: Data, test: Data, seed: int) -> Floats:
+def _score_lightgbm(train: Dataset, test: Dataset, seed: int) -> Floats:
     texts = [i for i, c in enumerate(train.columns.values()) if isinstance(c, Texts)]
     model = LGBMClassifier(random_state=seed, verbose=-1, deterministic=True, force_row_wise=True, n_jobs=0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        model.fit(_plain(train), train.won, categorical_feature=texts or "auto")
-        return np.asarray(model.predict(_plain(test), raw_score=True))
+        model.fit(_to_matrix(train), train.won, categorical_feature=texts or "auto")
+        return np.asarray(model.predict(_to_matrix(test), raw_score=True))
 
 
-def _plain(data: Data) -> Floats:
+def _to_matrix(data: Dataset) -> Floats:
     """The columns as they are: codes of texts (nan missing), numbers."""
     columns = [
         np.where(c.codes < 0, np.nan, c.codes) if isinstance(c, Texts) else c for c in data.columns.values()

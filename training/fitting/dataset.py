@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from features.crm.audit import audit, left_out
+from features.crm.audit import audit, leaking_features
 from features.crm.load import Loaded, load
 from features.settings import CrmSettings
-from training.fitting.pipeline import Say, prepared
-from training.fitting.recipe import Data
+from training.fitting.pipeline import StepReporter, build_dataset
+from training.fitting.recipe import Dataset
 
 
-def closed_data(settings: CrmSettings, out: Path, say: Say) -> tuple[Data, Loaded]:
+def load_dataset(settings: CrmSettings, out: Path, report_step: StepReporter) -> tuple[Dataset, Loaded]:
     """The examples of a CRM, without what the audit holds for leaks, and the CRM as it was read."""
-    say("reading the CRM")
+    report_step("reading the CRM")
     loaded = load(settings, out / "rejects.csv")
-    return prepared(loaded, left_out(audit(loaded), loaded), say), loaded
+    return build_dataset(loaded, leaking_features(audit(loaded), loaded), report_step), loaded

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from features.files import whole_folder
+from features.files import atomic_folder
 from scoring.model.evidence import Evidence
 from scoring.model.model import EVIDENCE_FILE, Model
-from training.locks import alone
+from training.locks import lock_folder
 
 
 def save_model(model: Model, table: Evidence, folder: Path) -> None:
     """Write the model folder, whole or not at all."""
-    with alone(folder.parent), whole_folder(folder) as part:
+    with lock_folder(folder.parent), atomic_folder(folder) as part:
         model.save(part)
         table.save(part / EVIDENCE_FILE)

@@ -22,7 +22,7 @@ from scoring.scorecard.rating import Rating
 _PATIENCE = 40
 """Growing on a fold stops when so many trees in a row have not helped."""
 
-_CLAIMED, _DOUBT = np.array([1.0, 1.0, 1.0]), 1.0
+_PRIOR_MEAN, _PRIOR_SD = np.array([1.0, 1.0, 1.0]), 1.0
 """What points up to the hot threshold, a trigger and an exclusion are worth before any deal has told
 (log-odds), and the standard deviation of that claim."""
 
@@ -45,14 +45,14 @@ def learn_scaling(matrix: Floats) -> Scaling:
     """The scaling of each column. One-hot columns (only 0 and 1) are centred but not stretched."""
     gaps = np.isnan(matrix)
     empty = gaps.all(axis=0)
-    told = np.where(empty, 0.0, matrix)
+    filled = np.where(empty, 0.0, matrix)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
-        low, high = np.nanmin(told, axis=0), np.nanmax(told, axis=0)
+        low, high = np.nanmin(filled, axis=0), np.nanmax(filled, axis=0)
     width = WIDEN * (high - low)
     low, high = low - width, high + width
-    mean, spread = np.nanmean(told, axis=0), np.nanstd(told, axis=0)
-    one_hot = np.isin(told, (0.0, 1.0)).all(axis=0)
+    mean, spread = np.nanmean(filled, axis=0), np.nanstd(filled, axis=0)
+    one_hot = np.isin(filled, (0.0, 1.0)).all(axis=0)
     spread = np.where(one_hot | (spread < 1e-12), 1.0, spread)
     return Scaling(low, high, mean, spread, np.where(empty, 0.0, gaps.mean(axis=0)))
 
@@ -65,7 +65,7 @@ class Design:
     columns: Floats
 
     @staticmethod
-    def of(matrix: Floats) -> Design:
+    def from_matrix(matrix: Floats) -> Design:
         scaling = learn_scaling(matrix)
         return Design(scaling, np.hstack([scaling.scaled(matrix), scaling.gaps(matrix)]))
 
@@ -79,23 +79,23 @@ def fit_points(rating: Rating, features: tuple[str, ...], won: Bools) -> PointsP
     parts = np.column_stack([rating.points / rating.card.bands.hot, rating.triggered, -1.0 * rating.excluded])
 
     def loss(weights: Floats) -> tuple[float, Floats]:
-        line, off = weights[0] + parts @ weights[1:], weights[1:] - _CLAIMED
-        told = np.logaddexp(0.0, line).sum() - line[won].sum() + (off @ off) / (2 * _DOUBT**2)
+        line, off = weights[0] + parts @ weights[1:], weights[1:] - _PRIOR_MEAN
+        objective = np.logaddexp(0.0, line).sum() - line[won].sum() + (off @ off) / (2 * _PRIOR_SD**2)
         error = expit(line) - won
-        return told, np.concatenate([[error.sum()], error @ parts + off / _DOUBT**2])
+        return objective, np.concatenate([[error.sum()], error @ parts + off / _PRIOR_SD**2])
 
     rate = np.clip(won.mean(), 1e-3, 1 - 1e-3)
-    start = np.array([np.log(rate / (1 - rate)), *_CLAIMED])
-    bounds = [(None, None)] + [(0, None)] * len(_CLAIMED)
-    found = minimize(loss, start, jac=True, bounds=bounds, method="L-BFGS-B").x
-    per_point = float(found[1]) / rating.card.bands.hot
+    start = np.array([np.log(rate / (1 - rate)), *_PRIOR_MEAN])
+    bounds = [(None, None)] + [(0, None)] * len(_PRIOR_MEAN)
+    solution = minimize(loss, start, jac=True, bounds=bounds, method="L-BFGS-B").x
+    per_point = float(solution[1]) / rating.card.bands.hot
     part = PointsPart(
         rating.card,
         features,
-        float(found[0]),
+        float(solution[0]),
         per_point,
-        float(found[2]),
-        float(found[3]),
+        float(solution[2]),
+        float(solution[3]),
         np.zeros(len(features)),
     )
     return replace(part, mean=part.by_feature(rating).mean(axis=0))
@@ -112,15 +112,17 @@ def fit_linear(design: Design, won: Bools, strength: float, seed: int) -> Linear
     return LinearPart(design.scaling, intercept, weights[:width], weights[width:])
 
 
-def fit_trees(matrix: Floats, won: Bools, line: Floats, how: Boosting, rounds: int, seed: int) -> TreesPart:
+def fit_trees(
+    matrix: Floats, won: Bools, line: Floats, boosting: Boosting, rounds: int, seed: int
+) -> TreesPart:
     """`rounds` boosted trees that correct `how.lean` times `line`, the linear part's log-odds."""
-    data = _dataset(matrix, won, how.lean * line, how, seed)
-    booster = lightgbm.train(_parameters(how, seed), data, rounds)
+    data = _lightgbm_dataset(matrix, won, boosting.lean * line, boosting, seed)
+    booster = lightgbm.train(_lightgbm_parameters(boosting, seed), data, rounds)
     return TreesPart(booster.model_to_string(num_iteration=rounds))
 
 
 @dataclass(frozen=True)
-class Examined:
+class PartScores:
     """Encoded examples with their outcome and the linear part's log-odds."""
 
     matrix: Floats
@@ -134,7 +136,7 @@ class Curve:
 
     booster: Any
     loss: Floats
-    test: Examined
+    test: PartScores
     lean: float
 
     def log_odds(self, rounds: int) -> Floats:
@@ -143,37 +145,42 @@ class Curve:
         return np.asarray(self.lean * self.test.line + trees)
 
 
-def grow(train: Examined, test: Examined, how: Boosting, rounds: int, seed: int) -> Curve:
+def train_curve(train: PartScores, test: PartScores, boosting: Boosting, rounds: int, seed: int) -> Curve:
     """Grow trees on older examples and follow their log loss on later ones."""
-    told: dict[str, Any] = {}
-    data = _dataset(train.matrix, train.won, how.lean * train.line, how, seed)
+    evals_result: dict[str, Any] = {}
+    data = _lightgbm_dataset(train.matrix, train.won, boosting.lean * train.line, boosting, seed)
     judge = lightgbm.Dataset(
-        test.matrix, test.won.astype(np.int8), reference=data, init_score=how.lean * test.line
+        test.matrix, test.won.astype(np.int8), reference=data, init_score=boosting.lean * test.line
     )
     booster = lightgbm.train(
-        _parameters(how, seed) | {"metric": "binary_logloss"},
+        _lightgbm_parameters(boosting, seed) | {"metric": "binary_logloss"},
         data,
         rounds,
         valid_sets=[judge],
-        callbacks=[lightgbm.record_evaluation(told), lightgbm.early_stopping(_PATIENCE, verbose=False)],
+        callbacks=[
+            lightgbm.record_evaluation(evals_result),
+            lightgbm.early_stopping(_PATIENCE, verbose=False),
+        ],
     )
-    return Curve(booster, np.array(told["valid_0"]["binary_logloss"]), test, how.lean)
+    return Curve(booster, np.array(evals_result["valid_0"]["binary_logloss"]), test, boosting.lean)
 
 
-def _dataset(matrix: Floats, won: Bools, start: Floats, how: Boosting, seed: int) -> lightgbm.Dataset:
-    params = _parameters(how, seed)
+def _lightgbm_dataset(
+    matrix: Floats, won: Bools, start: Floats, boosting: Boosting, seed: int
+) -> lightgbm.Dataset:
+    params = _lightgbm_parameters(boosting, seed)
     return lightgbm.Dataset(matrix, won.astype(np.int8), init_score=start, params=params)
 
 
-def _parameters(how: Boosting, seed: int) -> dict[str, Any]:
+def _lightgbm_parameters(boosting: Boosting, seed: int) -> dict[str, Any]:
     return {
         "objective": "binary",
-        "num_leaves": how.num_leaves,
-        "learning_rate": how.learning_rate,
-        "min_data_in_leaf": how.min_data_in_leaf,
-        "lambda_l2": how.lambda_l2,
-        "feature_fraction": how.feature_fraction,
-        "max_bin": how.max_bin,
+        "num_leaves": boosting.num_leaves,
+        "learning_rate": boosting.learning_rate,
+        "min_data_in_leaf": boosting.min_data_in_leaf,
+        "lambda_l2": boosting.lambda_l2,
+        "feature_fraction": boosting.feature_fraction,
+        "max_bin": boosting.max_bin,
         "seed": seed,
         "data_random_seed": seed,
         "deterministic": True,

@@ -19,18 +19,18 @@ from scoring.model.model import Calibration, Model
 from scoring.model.points import PointsPart
 from scoring.scorecard.rating import rate
 from scoring.scorecard.scorecard import Scorecard
-from training.fitting.blending import Stretch, blend, blended, calibrate, log_loss
+from training.fitting.blending import ValidationFold, blend, blend_log_odds, calibrate, log_loss
 from training.fitting.parts import (
     Boosting,
     Curve,
     Design,
-    Examined,
+    PartScores,
     fit_linear,
     fit_points,
     fit_trees,
-    grow,
+    train_curve,
 )
-from training.fitting.splits import Split, random_folds, rolling
+from training.fitting.splits import Split, random_folds, split_rolling
 
 FOLDS = 4
 STRENGTHS = (0.01, 0.03, 0.1, 0.3, 1.0)
@@ -38,13 +38,13 @@ SIZES = (Boosting(num_leaves=7), Boosting(num_leaves=31, max_bin=1023))
 """The sizes of trees to choose from: small ones for few deals; large ones, which also tell close
 numbers (amounts, prices) apart, where many deals ask for them."""
 
-MOST_ROUNDS = 300
+MAX_ROUNDS = 300
 FOLD_ROWS, FIT_ROWS = 40_000, 150_000
 """More examples than these are thinned by lot: for choosing, and for the last fit."""
 
 RULES_ONLY = {"points": 1.0, "linear": 0.0, "trees": 0.0}
 
-_WORTH_MORE_LEAVES = 1e-3
+_MIN_GAIN_OF_LARGER_TREES = 1e-3
 
 
 @dataclass(frozen=True)
@@ -65,13 +65,13 @@ class Recipe:
         linear = self.weights["linear"] + trees * self.boosting.lean
         return {"points": self.weights["points"], "linear": linear, "trees": trees}
 
-    def plain(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """As JSON can hold it."""
         return asdict(self)
 
 
 @dataclass(frozen=True)
-class Data:
+class Dataset:
     """Examples with their feature columns (one value an example), and the scorecard of the day."""
 
     table: FeatureTable
@@ -87,22 +87,22 @@ class Data:
     def won(self) -> Bools:
         return self.examples.won
 
-    def take(self, rows: NDArray[np.integer]) -> Data:
+    def take(self, rows: NDArray[np.integer]) -> Dataset:
         """Some of the examples."""
         columns = {name: take(column, rows) for name, column in self.columns.items()}
-        return Data(self.table, columns, self.examples.take(rows), self.card, self.dated)
+        return Dataset(self.table, columns, self.examples.take(rows), self.card, self.dated)
 
-    def points(self) -> PointsPart | None:
+    def fit_points_part(self) -> PointsPart | None:
         """The scorecard, calibrated on these examples; None where it has no rows."""
         if not self.card.rows:
             return None
         return fit_points(rate(self.card, self.columns), self.table.names, self.won)
 
-    def thinned(self, most: int, seed: int) -> Data:
+    def sampled(self, max_rows: int, seed: int) -> Dataset:
         """At most so many examples, drawn by lot, in their order."""
-        if len(self) <= most:
+        if len(self) <= max_rows:
             return self
-        return self.take(np.sort(np.random.default_rng(seed).choice(len(self), most, replace=False)))
+        return self.take(np.sort(np.random.default_rng(seed).choice(len(self), max_rows, replace=False)))
 
 
 @dataclass(frozen=True)
@@ -120,61 +120,64 @@ class Fold:
 
     @cached_property
     def design(self) -> Design:
-        return Design.of(self.train)
+        return Design.from_matrix(self.train)
 
-    def examined(self, linear: LinearPart) -> tuple[Examined, Examined]:
+    def score_linear(self, linear: LinearPart) -> tuple[PartScores, PartScores]:
         """Both sides with the log-odds of a linear part that was fitted on the older one."""
-        train = Examined(self.train, self.train_won, linear.log_odds(self.train))
-        return train, Examined(self.test, self.test_won, linear.log_odds(self.test))
+        train = PartScores(self.train, self.train_won, linear.log_odds(self.train))
+        return train, PartScores(self.test, self.test_won, linear.log_odds(self.test))
 
 
-Examinations: TypeAlias = list[tuple[Examined, Examined]]
+FoldPartScores: TypeAlias = list[tuple[PartScores, PartScores]]
 
 
-def folds_of(data: Data, seed: int) -> list[Fold]:
+def folds_of(data: Dataset, seed: int) -> list[Fold]:
     """The encoded rolling-origin folds on which both outcomes can be learnt.
 
     A history too short for two origins (the horizon eats most of it) is folded at random, by group:
     better than choosing nothing. What is measured later is measured in time all the same.
     """
-    for split_up in (rolling, random_folds):
+    for split_up in (split_rolling, random_folds):
         splits = split_up(data.examples, FOLDS, seed)
-        folds = [f for split in splits if (f := _encoded(data, split, seed)) is not None]
+        folds = [f for split in splits if (f := _encode_fold(data, split, seed)) is not None]
         if len(folds) > 1:
             return folds
     return []
 
 
-def choose(data: Data, seed: int, boosting: Sequence[Boosting] | None = None) -> Recipe:
+def choose(data: Dataset, seed: int, boosting: Sequence[Boosting] | None = None) -> Recipe:
     """Choose on later deals: the strength, the size of the trees, the weights, the calibration."""
     folds = folds_of(data, seed)
     if not folds:
         return Recipe(weights=RULES_ONLY) if data.card.rows else Recipe()
     strength, folded = best_linear(folds, seed)
-    candidates = [(how, grown(folded, how, seed)) for how in boosting or SIZES]
-    how, rounds, trees = _best_trees(candidates)
-    told = zip(folds, folded, trees, strict=True)
-    stretches = [Stretch(t.won, t.line, z, fold.points) for fold, (_, t), z in told]
-    weights = blend(stretches)
-    scores = [(at.won, blended(at, weights)) for at in stretches]
+    candidates = [(tree_size, train_curves(folded, tree_size, seed)) for tree_size in boosting or SIZES]
+    tree_size, rounds, trees = _choose_trees(candidates)
+    fold_results = zip(folds, folded, trees, strict=True)
+    validation_folds = [ValidationFold(t.won, t.line, z, fold.points) for fold, (_, t), z in fold_results]
+    weights = blend(validation_folds)
+    scores = [
+        (validation_fold.won, blend_log_odds(validation_fold, weights))
+        for validation_fold in validation_folds
+    ]
     calibration = calibrate(scores, learnt=1 - weights["points"])
-    return Recipe(strength, how, rounds, weights, calibration)
+    return Recipe(strength, tree_size, rounds, weights, calibration)
 
 
-def fit(data: Data, recipe: Recipe, seed: int) -> Model:
+def fit(data: Dataset, recipe: Recipe, seed: int) -> Model:
     """Fit the parts of the recipe on all examples given."""
-    thinned = data.thinned(FIT_ROWS, seed)
-    encoding = Encoding.learn(thinned.columns)
-    matrix = encoding.matrix(thinned.columns)
-    linear = fit_linear(Design.of(matrix), thinned.won, recipe.strength, seed)
+    sample = data.sampled(FIT_ROWS, seed)
+    encoding = Encoding.learn(sample.columns)
+    matrix = encoding.matrix(sample.columns)
+    linear = fit_linear(Design.from_matrix(matrix), sample.won, recipe.strength, seed)
     line = linear.log_odds(matrix)
     return Model(
         table=data.table,
         encoding=encoding,
         card=data.card,
-        points=thinned.points(),
+        points=sample.fit_points_part(),
         linear=linear,
-        trees=fit_trees(matrix, thinned.won, line, recipe.boosting, recipe.rounds, seed),
+        trees=fit_trees(matrix, sample.won, line, recipe.boosting, recipe.rounds, seed),
         weights=recipe.part_weights,
         calibration=recipe.calibration,
     )
@@ -184,47 +187,47 @@ def best_rounds(curves: Sequence[Curve]) -> tuple[int, float]:
     """The number of trees with the least mean log loss over the folds, and that loss."""
     longest = max(len(curve.loss) for curve in curves)
     # A curve that stopped early goes on as it ended: more trees no longer helped there.
-    told = [np.pad(curve.loss, (0, longest - len(curve.loss)), mode="edge") for curve in curves]
-    mean = np.mean(told, axis=0)
+    padded = [np.pad(curve.loss, (0, longest - len(curve.loss)), mode="edge") for curve in curves]
+    mean = np.mean(padded, axis=0)
     return int(mean.argmin()) + 1, float(mean.min())
 
 
-def _encoded(data: Data, split: Split, seed: int) -> Fold | None:
-    train = data.take(split.train).thinned(FOLD_ROWS, seed)
-    test = data.take(split.test).thinned(FOLD_ROWS, seed)
+def _encode_fold(data: Dataset, split: Split, seed: int) -> Fold | None:
+    train = data.take(split.train).sampled(FOLD_ROWS, seed)
+    test = data.take(split.test).sampled(FOLD_ROWS, seed)
     if not len(test) or train.won.all() or not train.won.any():
         return None
     encoding = Encoding.learn(train.columns)
-    part = train.points()
+    part = train.fit_points_part()
     points = None if part is None else part.log_odds(rate(data.card, test.columns))
     return Fold(encoding.matrix(train.columns), train.won, encoding.matrix(test.columns), test.won, points)
 
 
-def best_linear(folds: Sequence[Fold], seed: int) -> tuple[float, Examinations]:
+def best_linear(folds: Sequence[Fold], seed: int) -> tuple[float, FoldPartScores]:
     """The strength with the least mean log loss on the later sides, and the folds examined so."""
     judged = []
     for strength in STRENGTHS:
         parts = [fit_linear(fold.design, fold.train_won, strength, seed) for fold in folds]
-        told = zip(folds, parts, strict=True)
-        loss = float(np.mean([log_loss(f.test_won, part.log_odds(f.test)) for f, part in told]))
+        pairs = zip(folds, parts, strict=True)
+        loss = float(np.mean([log_loss(f.test_won, part.log_odds(f.test)) for f, part in pairs]))
         judged.append((loss, strength, parts))
     _, strength, parts = min(judged, key=lambda j: j[0])
-    return strength, [fold.examined(part) for fold, part in zip(folds, parts, strict=True)]
+    return strength, [fold.score_linear(part) for fold, part in zip(folds, parts, strict=True)]
 
 
-def grown(folded: Examinations, how: Boosting, seed: int) -> list[Curve]:
+def train_curves(folded: FoldPartScores, boosting: Boosting, seed: int) -> list[Curve]:
     """Trees of one kind on every fold."""
-    return [grow(train, test, how, MOST_ROUNDS, seed) for train, test in folded]
+    return [train_curve(train, test, boosting, MAX_ROUNDS, seed) for train, test in folded]
 
 
-def _best_trees(
-    grown: Sequence[tuple[Boosting, list[Curve]]],
+def _choose_trees(
+    candidates: Sequence[tuple[Boosting, list[Curve]]],
 ) -> tuple[Boosting, int, list[Floats]]:
     """The growing with the least loss; a larger tree must be worth it."""
-    how, curves = grown[0]
-    rounds, least = best_rounds(curves)
-    for other, other_curves in grown[1:]:
+    boosting, curves = candidates[0]
+    rounds, lowest_loss = best_rounds(curves)
+    for other_boosting, other_curves in candidates[1:]:
         other_rounds, loss = best_rounds(other_curves)
-        if loss < least - _WORTH_MORE_LEAVES:
-            how, curves, rounds, least = other, other_curves, other_rounds, loss
-    return how, rounds, [curve.log_odds(rounds) for curve in curves]
+        if loss < lowest_loss - _MIN_GAIN_OF_LARGER_TREES:
+            boosting, curves, rounds, lowest_loss = other_boosting, other_curves, other_rounds, loss
+    return boosting, rounds, [curve.log_odds(rounds) for curve in curves]

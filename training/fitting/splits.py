@@ -23,23 +23,23 @@ class Split:
     cutoff: int | None
 
 
-def newest(examples: Examples, seed: int, share: float = NEWEST) -> Split:
+def split_newest(examples: Examples, seed: int, share: float = NEWEST) -> Split:
     """The oldest examples against the newest `share`; random, by group, where time is unknown."""
     if not examples.ordered:
         return random_folds(examples, round(1 / share), seed)[0]
-    return between(examples, _quantile(examples, 1 - share), None, seed)
+    return split_between(examples, _moment_at_quantile(examples, 1 - share), None, seed)
 
 
-def rolling(examples: Examples, folds: int, seed: int) -> list[Split]:
+def split_rolling(examples: Examples, folds: int, seed: int) -> list[Split]:
     """Rolling origin: learn from all that is older, judge on the next stretch, move on.
 
     The first origin lies at 40 % of the examples. Without an order: random folds, by group.
     """
     if not examples.ordered:
         return random_folds(examples, folds + 1, seed)
-    ends = [_quantile(examples, share) for share in np.linspace(0.4, 1, folds + 1)]
+    ends = [_moment_at_quantile(examples, share) for share in np.linspace(0.4, 1, folds + 1)]
     pairs = zip(ends[:-1], [*ends[1:-1], None], strict=True)
-    splits = [between(examples, start, end, seed) for start, end in pairs]
+    splits = [split_between(examples, start, end, seed) for start, end in pairs]
     return [split for split in splits if len(split.train) and len(split.test)]
 
 
@@ -60,21 +60,21 @@ def random_folds(examples: Examples, folds: int, seed: int) -> list[Split]:
     return [Split(np.flatnonzero(fold != k), np.flatnonzero(fold == k), None) for k in range(folds)]
 
 
-def _quantile(examples: Examples, share: float) -> int:
+def _moment_at_quantile(examples: Examples, share: float) -> int:
     return int(examples.moment[min(int(len(examples) * share), len(examples) - 1)])
 
 
-def between(examples: Examples, cutoff: int, end: int | None, seed: int) -> Split:
+def split_between(examples: Examples, cutoff: int, end: int | None, seed: int) -> Split:
     """Learn from outcomes known at the cutoff, judge on the moments from there on (before `end`)."""
     old = (examples.known_at <= cutoff) & (examples.moment < cutoff)
     new = examples.moment >= cutoff
     if end is not None:
         new &= examples.moment < end
-    goes_new = _sides(examples.group, examples.moment < cutoff, new, seed)
+    goes_new = _goes_to_new_side(examples.group, examples.moment < cutoff, new, seed)
     return Split(np.flatnonzero(old & ~goes_new), np.flatnonzero(new & goes_new), cutoff)
 
 
-def _sides(group: NDArray[np.int32], old: Bools, new: Bools, seed: int) -> Bools:
+def _goes_to_new_side(group: NDArray[np.int32], old: Bools, new: Bools, seed: int) -> Bools:
     """Which examples belong to the new side: a group that stands on both goes to one by lot.
 
     A lot, and not the group's first or last moment: what lasts longer ends differently, and a side
@@ -84,12 +84,12 @@ def _sides(group: NDArray[np.int32], old: Bools, new: Bools, seed: int) -> Bools
     has_old, has_new = np.zeros(count, dtype=bool), np.zeros(count, dtype=bool)
     has_old[group[old]] = True
     has_new[group[new]] = True
-    both = has_old & has_new
-    lot = _draw(np.arange(count, dtype=np.int32), seed) < 0.5
-    return np.asarray(np.where(both, lot, has_new)[group], dtype=bool)
+    on_both_sides = has_old & has_new
+    lot = _draw_per_group(np.arange(count, dtype=np.int32), seed) < 0.5
+    return np.asarray(np.where(on_both_sides, lot, has_new)[group], dtype=bool)
 
 
-def _draw(group: NDArray[np.integer], seed: int) -> NDArray[np.float64]:
+def _draw_per_group(group: NDArray[np.integer], seed: int) -> NDArray[np.float64]:
     """A number in [0, 1) for each group, the same whatever the other groups are."""
     mixed = group.astype(np.uint64) + np.uint64(seed * 0x9E3779B97F4A7C15 % 2**64)
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):

@@ -13,19 +13,19 @@ import optuna
 from training.fitting.parts import Boosting
 from training.fitting.recipe import (
     SIZES,
-    Data,
+    Dataset,
     Recipe,
     best_linear,
     best_rounds,
     choose,
     folds_of,
-    grown,
+    train_curves,
 )
 
 _LEAVES = (4, 127)
 
 
-def tuned(data: Data, seed: int, seconds: float, store: Path) -> Recipe:
+def tune(data: Dataset, seed: int, seconds: float, store: Path) -> Recipe:
     """The recipe with the trees that do best on later deals, searched for `seconds`.
 
     Trials are kept in the SQLite file `store`; a later call with the same data goes on from there.
@@ -35,27 +35,27 @@ def tuned(data: Data, seed: int, seconds: float, store: Path) -> Recipe:
     if not folds:
         return choose(data, seed)
     _, folded = best_linear(folds, seed)
-    study = _study(store, data, seed)
+    study = _open_study(store, data, seed)
 
     def loss(trial: optuna.Trial) -> float:
-        how = _suggested(trial)
+        boosting = _suggest_boosting(trial)
         curves = []
         for step, fold in enumerate(folded):
-            curves.extend(grown([fold], how, seed))
+            curves.extend(train_curves([fold], boosting, seed))
             trial.report(best_rounds(curves)[1], step)
             if time.monotonic() > deadline or trial.should_prune():
                 raise optuna.TrialPruned
         return best_rounds(curves)[1]
 
-    while (left := deadline - time.monotonic()) > 0:
-        study.optimize(loss, n_trials=1, timeout=left)
-    done = study.get_trials(states=[optuna.trial.TrialState.COMPLETE])
-    if not done:
+    while (remaining_seconds := deadline - time.monotonic()) > 0:
+        study.optimize(loss, n_trials=1, timeout=remaining_seconds)
+    completed_trials = study.get_trials(states=[optuna.trial.TrialState.COMPLETE])
+    if not completed_trials:
         return choose(data, seed)
     return choose(data, seed, [Boosting(**study.best_params)])
 
 
-def _study(store: Path, data: Data, seed: int) -> optuna.Study:
+def _open_study(store: Path, data: Dataset, seed: int) -> optuna.Study:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     store.parent.mkdir(parents=True, exist_ok=True)
     study = optuna.create_study(
@@ -66,12 +66,12 @@ def _study(store: Path, data: Data, seed: int) -> optuna.Study:
         load_if_exists=True,
     )
     if not study.trials:
-        for how in SIZES:
-            study.enqueue_trial(asdict(how))
+        for boosting in SIZES:
+            study.enqueue_trial(asdict(boosting))
     return study
 
 
-def _suggested(trial: optuna.Trial) -> Boosting:
+def _suggest_boosting(trial: optuna.Trial) -> Boosting:
     return Boosting(
         num_leaves=trial.suggest_int("num_leaves", *_LEAVES, log=True),
         learning_rate=trial.suggest_float("learning_rate", 0.03, 0.2, log=True),
@@ -83,8 +83,8 @@ def _suggested(trial: optuna.Trial) -> Boosting:
     )
 
 
-def _fingerprint(data: Data) -> str:
-    told = hashlib.sha256(data.table.fingerprint.encode())
+def _fingerprint(data: Dataset) -> str:
+    hasher = hashlib.sha256(data.table.fingerprint.encode())
     for part in (data.examples.lead, data.examples.moment, data.examples.won):
-        told.update(np.ascontiguousarray(part).tobytes())
-    return told.hexdigest()[:12]
+        hasher.update(np.ascontiguousarray(part).tobytes())
+    return hasher.hexdigest()[:12]

@@ -14,8 +14,8 @@ from sqlalchemy.engine import URL, Connection, make_url
 
 from features.crm.tables import database_url
 from features.errors import OutsideError, SettingsError
-from features.files import whole_file
-from features.settings import expanded
+from features.files import atomic_file
+from features.settings import expand_variables
 
 _ROWS_AT_ONCE = 20_000
 DEFAULT_TABLE = "hotlead_scores"
@@ -24,10 +24,10 @@ DEFAULT_TABLE = "hotlead_scores"
 def write_output(scores: pa.Table, to: str, table: str) -> None:
     """Write to a .parquet or .csv file or, where `to` is a database URL, to its `table`."""
     if "://" in to:
-        _to_database(scores, expanded(to), table)
+        _write_table(scores, expand_variables(to), table)
         return
-    writer = _writer(to)
-    with whole_file(Path(to)) as part:
+    writer = _find_writer(to)
+    with atomic_file(Path(to)) as part:
         try:
             writer(scores, part)
         except pa.ArrowException as problem:
@@ -37,18 +37,18 @@ def write_output(scores: pa.Table, to: str, table: str) -> None:
 def check_output(to: str) -> None:
     """Raise SettingsError or OutsideError for a place that cannot be written to, before any work."""
     if "://" not in to:
-        _writer(to)
+        _find_writer(to)
         return
-    url = _url(expanded(to))
+    url = _parse_url(expand_variables(to))
     if _new_file(url) is None:
-        with _connected(url, "cannot be reached"):
+        with _open_transaction(url, "cannot be reached"):
             pass
 
 
-def _writer(to: str) -> Callable[[pa.Table, Path], Any]:
+def _find_writer(to: str) -> Callable[[pa.Table, Path], Any]:
     writers: dict[str, Callable[[pa.Table, Path], Any]] = {
         ".parquet": lambda table, path: pq.write_table(table, path, compression="zstd"),
-        ".csv": lambda table, path: pa_csv.write_csv(_spelt_out(table), path),
+        ".csv": lambda table, path: pa_csv.write_csv(_decode_dictionaries(table), path),
     }
     ending = Path(to).suffix.lower()
     if ending not in writers:
@@ -59,7 +59,7 @@ def _writer(to: str) -> Callable[[pa.Table, Path], Any]:
     return writers[ending]
 
 
-def _spelt_out(table: pa.Table) -> pa.Table:
+def _decode_dictionaries(table: pa.Table) -> pa.Table:
     """Without dictionaries, which CSV does not know."""
     fields = [pa.field(f.name, _value_type(f.type)) for f in table.schema]
     return table.cast(pa.schema(fields))
@@ -69,28 +69,28 @@ def _value_type(kind: pa.DataType) -> pa.DataType:
     return kind.value_type if pa.types.is_dictionary(kind) else kind
 
 
-def _to_database(scores: pa.Table, where: str, name: str) -> None:
+def _write_table(scores: pa.Table, target: str, name: str) -> None:
     """In one transaction: the old table goes when the new one is whole."""
     from sqlalchemy import Column, MetaData, Table
 
-    url = _url(where)
+    url = _parse_url(target)
     new_file = _new_file(url)
     table = Table(name, MetaData(), *(Column(f.name, _sql_type(f.type)) for f in scores.schema))
-    whole = False
+    is_complete = False
     try:
-        with _connected(url, f"table {name}: cannot be written") as connection:
+        with _open_transaction(url, f"table {name}: cannot be written") as connection:
             table.drop(connection, checkfirst=True)
             table.create(connection)
             for batch in scores.to_batches(max_chunksize=_ROWS_AT_ONCE):
                 connection.execute(table.insert(), batch.to_pylist())
-        whole = True
+        is_complete = True
     finally:
-        if new_file and not whole:
+        if new_file and not is_complete:
             new_file.unlink(missing_ok=True)
 
 
 @contextmanager
-def _connected(url: URL, failed: str) -> Iterator[Connection]:
+def _open_transaction(url: URL, failed: str) -> Iterator[Connection]:
     """A transaction; what goes wrong is told as `failed`, and all is as it was before."""
     from sqlalchemy import create_engine, event
     from sqlalchemy.exc import SQLAlchemyError
@@ -102,8 +102,12 @@ def _connected(url: URL, failed: str) -> Iterator[Connection]:
         raise SettingsError(f"{shown}: no driver for this database is installed ({problem}).") from None
     if url.get_backend_name() == "sqlite":
         # Python's sqlite3 begins no transaction for DROP and CREATE by itself.
-        event.listen(engine, "connect", lambda own, _: setattr(own, "isolation_level", None))
-        event.listen(engine, "begin", lambda begun: begun.exec_driver_sql("BEGIN IMMEDIATE"))
+        event.listen(
+            engine, "connect", lambda dbapi_connection, _: setattr(dbapi_connection, "isolation_level", None)
+        )
+        event.listen(
+            engine, "begin", lambda connection_begun: connection_begun.exec_driver_sql("BEGIN IMMEDIATE")
+        )
     try:
         with engine.begin() as connection:
             yield connection
@@ -114,14 +118,14 @@ def _connected(url: URL, failed: str) -> Iterator[Connection]:
         engine.dispose()
 
 
-def _url(where: str) -> URL:
+def _parse_url(target: str) -> URL:
     """The URL of a database to write to; an SQLite file may be new."""
-    path = Path(where.removeprefix("sqlite:///"))
-    if not where.startswith("sqlite:///") or path.exists():
-        return database_url(where, Path())
+    path = Path(target.removeprefix("sqlite:///"))
+    if not target.startswith("sqlite:///") or path.exists():
+        return database_url(target, Path())
     if not path.resolve().parent.is_dir():
         raise OutsideError(f"{path}: there is no folder {path.parent}; make it or choose another.")
-    return make_url(where)
+    return make_url(target)
 
 
 def _new_file(url: URL) -> Path | None:

@@ -13,13 +13,13 @@ from features.crm.load import Loaded, load
 from features.errors import DataError, OutsideError, SettingsError
 from features.moments import MIN_WINS
 from features.settings import CrmSettings, Source
-from scoring.decision.build_scorer import assemble
-from scoring.decision.overrides import Override, in_force, read_overrides
+from scoring.decision.build_scorer import build_scorer
+from scoring.decision.overrides import Override, read_overrides, select_in_force
 from scoring.decision.score import BANT, Score
 from scoring.decision.scorer import Fallback, Scorer
-from training.fitting.pipeline import Say
-from training.lists.batch import Order, Progress, Scored, score_list
-from training.registry.mlflow_store import CHAMPION, Found, find_model
+from training.fitting.pipeline import StepReporter
+from training.lists.batch import ListRequest, Progress, ScoredLeads, score_list
+from training.registry.mlflow_store import CHAMPION, RegisteredModel, find_model
 
 AnySource = TypeVar("AnySource", bound=Source)
 
@@ -31,26 +31,26 @@ class ScoredList:
     `first` are the Scores of the first leads of the list.
     """
 
-    scored: Scored
+    scored: ScoredLeads
     first: list[Score]
     loaded: Loaded
     scorer: Scorer
-    found: Found | None
+    registered_model: RegisteredModel | None
     as_of: int
 
     @property
     def fallback(self) -> str | None:
         """Why the rules decided, for all leads or for some; None where the model answered throughout."""
-        told = self.scored.table["fallback"].unique().to_pylist()
-        return next((cause for cause in told if cause is not None), None)
+        causes = self.scored.table["fallback"].unique().to_pylist()
+        return next((cause for cause in causes if cause is not None), None)
 
 
 def score_crm(
     settings: CrmSettings,
     out: Path,
-    order: Order,
+    request: ListRequest,
     as_of: int | None,
-    say: Say,
+    report_step: StepReporter,
     progress: Progress,
     overrides: Path | None = None,
 ) -> ScoredList:
@@ -60,66 +60,75 @@ def score_crm(
     """
     if as_of is not None and as_of > now_ms() and settings.as_of is None:
         raise SettingsError("--as-of lies in the future; a list can be scored as of now at the latest.")
-    told = [] if overrides is None else read_overrides(overrides, settings.zone)
-    say("looking up the model")
-    found, fallback = _model(out, settings, say)
-    scorer = _scorer(settings, found, fallback, say)
-    found = found if scorer.judge else None
-    if found is not None and found.alias != CHAMPION:
-        say(
+    parsed_overrides = [] if overrides is None else read_overrides(overrides, settings.zone)
+    report_step("looking up the model")
+    registered_model, fallback = _find_model(out, settings, report_step)
+    scorer = _build_scorer(settings, registered_model, fallback, report_step)
+    registered_model = registered_model if scorer.calibrated_model else None
+    if registered_model is not None and registered_model.alias != CHAMPION:
+        report_step(
             "there is no champion yet: this is the challenger, which has not passed the gate (`hotlead "
             "promote`)"
         )
-    say("reading the CRM")
+    report_step("reading the CRM")
     loaded = load(settings, out / "rejects.csv")
-    if found is None:
-        say(_missing_wins(loaded))
-    at = loaded.crm.snapshot if as_of is None else as_of
+    if registered_model is None:
+        report_step(_describe_missing_wins(loaded))
+    moment_ms = loaded.crm.snapshot if as_of is None else as_of
     roles = role_columns(loaded)
-    _say_strangers(told, loaded, say)
-    order = replace(order, as_of=at, overrides=in_force(told, at))
-    scored = score_list(loaded.crm, scorer, roles, order, progress)
-    _say_errors(scored, say)
-    first = scored.first.scores(order.lang, now_ms(), "top")
-    return ScoredList(scored, first, loaded, scorer, found, at)
+    _report_unknown_leads(parsed_overrides, loaded, report_step)
+    request = replace(request, as_of=moment_ms, overrides=select_in_force(parsed_overrides, moment_ms))
+    scored = score_list(loaded.crm, scorer, roles, request, progress)
+    _report_model_errors(scored, report_step)
+    first = scored.first.scores(request.lang, now_ms(), "top")
+    return ScoredList(scored, first, loaded, scorer, registered_model, moment_ms)
 
 
-def _say_errors(scored: Scored, say: Say) -> None:
+def _report_model_errors(scored: ScoredLeads, report_step: StepReporter) -> None:
     failed = int(pc.sum(pc.equal(scored.table["fallback"].cast("string"), "model_error")).as_py() or 0)
     if failed:
-        say(f"the model failed on {failed:,} leads: the rules decide on these (fallback model_error)")
+        report_step(f"the model failed on {failed:,} leads: the rules decide on these (fallback model_error)")
 
 
-def _say_strangers(overrides: list[Override], loaded: Loaded, say: Say) -> None:
-    strangers = {o.lead_id for o in overrides} - set(loaded.crm.lead_ids.tolist())
-    if strangers:
-        say(f"{len(strangers)} overrides name leads that the CRM does not have; they are passed over")
+def _report_unknown_leads(overrides: list[Override], loaded: Loaded, report_step: StepReporter) -> None:
+    unknown_leads = {o.lead_id for o in overrides} - set(loaded.crm.lead_ids.tolist())
+    if unknown_leads:
+        report_step(
+            f"{len(unknown_leads)} overrides name leads that the CRM does not have; they are passed over"
+        )
 
 
 def role_columns(loaded: Loaded) -> dict[str, str]:
     """The columns of budget, authority, need and timing that the CRM was read with."""
     crm, roles = loaded.crm, loaded.settings.roles
-    told = {role: getattr(roles, role) for role in BANT}
-    return {role: c for role, c in told.items() if c in crm.attributes or c in crm.changes}
+    columns = {role: getattr(roles, role) for role in BANT}
+    return {role: c for role, c in columns.items() if c in crm.attributes or c in crm.changes}
 
 
-def _model(out: Path, settings: CrmSettings, say: Say) -> tuple[Found | None, Fallback | None]:
+def _find_model(
+    out: Path, settings: CrmSettings, report_step: StepReporter
+) -> tuple[RegisteredModel | None, Fallback | None]:
     """The model to use, or why there is none; the reason is said in a sentence."""
     try:
-        found = find_model(out)
-        found.evidence.check_some()
+        registered_model = find_model(out)
+        registered_model.evidence.check_not_empty()
     except (SettingsError, OutsideError) as problem:
-        say(f"no model, so the rules decide: {problem}")
+        report_step(f"no model, so the rules decide: {problem}")
         return None, "no_model"
     except DataError as problem:
-        say(f"the model is damaged, so the rules decide: {problem}")
+        report_step(f"the model is damaged, so the rules decide: {problem}")
         return None, "bundle_damaged"
-    return found, None
+    return registered_model, None
 
 
-def _scorer(settings: CrmSettings, found: Found | None, fallback: Fallback | None, say: Say) -> Scorer:
-    scorer = assemble(settings, found, fallback, say)
-    if scorer.judge is None and not scorer.card.rows:
+def _build_scorer(
+    settings: CrmSettings,
+    registered_model: RegisteredModel | None,
+    fallback: Fallback | None,
+    report_step: StepReporter,
+) -> Scorer:
+    scorer = build_scorer(settings, registered_model, fallback, report_step)
+    if scorer.calibrated_model is None and not scorer.card.rows:
         raise SettingsError(
             "There is neither a model that can be used nor a scorecard. Run `hotlead train`, or write a "
             f'scorecard.toml beside crm.toml (one line will do: profile = "b2b_saas"). Cause: '
@@ -128,7 +137,7 @@ def _scorer(settings: CrmSettings, found: Found | None, fallback: Fallback | Non
     return scorer
 
 
-def _missing_wins(loaded: Loaded) -> str:
+def _describe_missing_wins(loaded: Loaded) -> str:
     won = int(loaded.crm.outcomes.won.sum())
     if won >= MIN_WINS:
         return f"{won:,} leads are won: run `hotlead train`"
@@ -143,15 +152,15 @@ def with_files(settings: CrmSettings, leads: str | None, activities: str | None)
     """
     changed: dict[str, Any] = {}
     if leads is not None:
-        changed |= {"leads": _from_file(settings.leads, leads), "deals": None}
+        changed |= {"leads": _with_source(settings.leads, leads), "deals": None}
         changed |= {"max_reject_share": 1.0}
     if activities is not None:
         if settings.activities is None:
             raise SettingsError("--activities: crm.toml has no [activities] that says how to read it.")
-        changed |= {"activities": _from_file(settings.activities, activities)}
+        changed |= {"activities": _with_source(settings.activities, activities)}
     return settings.model_copy(update=changed)
 
 
-def _from_file(table: AnySource, place: str) -> AnySource:
-    told = {"source": str(Path(place).resolve()), "table": None, "query": None}
-    return table.model_copy(update=told)
+def _with_source(table: AnySource, place: str) -> AnySource:
+    update = {"source": str(Path(place).resolve()), "table": None, "query": None}
+    return table.model_copy(update=update)

@@ -22,8 +22,8 @@ from training.registry.mlflow_store import (
     CHAMPION,
     check_store,
     find_model,
+    find_version,
     mlflow_store,
-    version_of,
 )
 
 EVERY_SECONDS = 1.0
@@ -33,7 +33,7 @@ def follow(
     out: Path,
     bundles: Path,
     stop: threading.Event,
-    say: Callable[[str], None],
+    report_step: Callable[[str], None],
     every: float = EVERY_SECONDS,
     crm: Path | None = None,
 ) -> None:
@@ -47,31 +47,31 @@ def follow(
     last = ""
     while not stop.is_set():
         try:
-            told = step(out, bundles) or (look_after(out, bundles, crm) if crm else "")
+            message = sync_once(out, bundles) or (process_requests(out, bundles, crm) if crm else "")
         except HotleadError as problem:
-            told = str(problem)
+            message = str(problem)
         except Exception as problem:  # whatever it is, the last bundle serves, and we try again
-            told = f"following failed ({type(problem).__name__}); it is tried again"
-        if told and told != last:
-            say(told)
-        last = told
+            message = f"following failed ({type(problem).__name__}); it is tried again"
+        if message and message != last:
+            report_step(message)
+        last = message
         stop.wait(every)
 
 
-def look_after(out: Path, bundles: Path, crm: Path) -> str:
+def process_requests(out: Path, bundles: Path, crm: Path) -> str:
     """Carry out what reviewers ask of the models, and write down what the pages show of them.
 
     Returns what was done, in a sentence. Raises HotleadError.
     """
     from features.settings import load_settings
     from scoring.scorecard.load import find_card
-    from training.registry.models_snapshot import tell_models
-    from training.registry.review_requests import carry_out
+    from training.registry.models_snapshot import write_models_snapshot
+    from training.registry.review_requests import process_pending
 
     settings = load_settings(crm)
     card = find_card(settings.folder, settings.table)
-    count = carry_out(out, bundles, card)
-    tell_models(out, bundles, card)
+    count = process_pending(out, bundles, card)
+    write_models_snapshot(out, bundles, card)
     return f"{count} requests of reviewers were answered" if count else ""
 
 
@@ -83,43 +83,52 @@ def follow_until_stopped(out: Path, bundles: Path, crm: Path) -> None:
     follow(out, bundles, stop, _log, crm=crm)
 
 
-def _log(told: str) -> None:
+def _log(message: str) -> None:
     """A line of JSON to stderr, as the service writes them."""
-    line = {"time": iso(now_ms()), "level": "info", "logger": "follower", "message": told}
+    line = {"time": iso(now_ms()), "level": "info", "logger": "follower", "message": message}
     print(json.dumps(line, ensure_ascii=False), file=sys.stderr, flush=True)
 
 
-def lay_out(out: Path, bundles: Path, say: Callable[[str], None]) -> None:
+def deploy_champion(out: Path, bundles: Path, report_step: Callable[[str], None]) -> None:
     """Look once, and say what was done; what goes wrong is said too: the last bundle serves, or the rules."""
     try:
-        told = step(out, bundles)
+        message = sync_once(out, bundles)
     except HotleadError as problem:
-        told = str(problem)
-    if told:
-        say(told)
+        message = str(problem)
+    if message:
+        report_step(message)
 
 
-def step(out: Path, bundles: Path) -> str:
+def sync_once(out: Path, bundles: Path) -> str:
     """Look once, and lay out the champion where it is another than the one in use, or that is damaged.
 
     Returns what was done, in a sentence; empty where all is as it was. Raises HotleadError.
     """
     check_store(out)
     with mlflow_store(out) as (mlflow, _):
-        version = version_of(mlflow, CHAMPION)
+        version = find_version(mlflow, CHAMPION)
     if version is None:
         return "there is no champion yet: the rules decide (`hotlead promote` makes one)"
-    used = origin_of(bundles)
-    if used is not None and used.registered == str(version.version) and used.run_id == version.run_id:
+    current_origin = origin_of(bundles)
+    if (
+        current_origin is not None
+        and current_origin.registered == str(version.version)
+        and current_origin.run_id == version.run_id
+    ):
         return ""
-    found = find_model(out, (CHAMPION,))
-    origin = Origin(found.model.version, found.version, found.run_id, _since(version))
-    write_bundle(bundles, found.folder, origin)
+    registered_model = find_model(out, (CHAMPION,))
+    origin = Origin(
+        registered_model.model.version,
+        registered_model.version,
+        registered_model.run_id,
+        _champion_since_ms(version),
+    )
+    write_bundle(bundles, registered_model.folder, origin)
     return f"model {origin.version} (version {origin.registered}) is laid out to be served"
 
 
-def _since(version: Any) -> int:
+def _champion_since_ms(version: Any) -> int:
     """When the model became champion, as the tags of its promotion and its return say."""
-    told = [version.tags.get(f"hotlead.{what}.at") for what in ("promoted", "restored")]
-    at = [to_ms(datetime.fromisoformat(text)) for text in told if text]
-    return max(at, default=now_ms())
+    timestamps = [version.tags.get(f"hotlead.{event}.at") for event in ("promoted", "restored")]
+    times_ms = [to_ms(datetime.fromisoformat(text)) for text in timestamps if text]
+    return max(times_ms, default=now_ms())

@@ -21,21 +21,21 @@ from numpy.typing import NDArray
 
 from features.columns import Texts
 from features.errors import OutsideError, SettingsError
-from features.files import cannot_write
+from features.files import write_error
 from features.kinds import Language
 from scoring.model.evidence import Evidence
 from scoring.model.model import EVIDENCE_FILE, Model
 from scoring.scorecard.load import SCORECARD_FILE
-from scoring.statistics.metrics import Figure
+from scoring.statistics.metrics import Estimate
 from training.fitting.model_folder import save_model
-from training.locks import alone
+from training.locks import lock_folder
 
 if TYPE_CHECKING:  # reading a model needs nothing of what made it
-    from training.fitting.pipeline import Trained
+    from training.fitting.pipeline import TrainingResult
 
 MODEL_NAME = "hotlead"
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
-_STORE, _NAMED_STORE = "mlflow.db", "MLFLOW_TRACKING_URI"
+_STORE, _STORE_VARIABLE = "mlflow.db", "MLFLOW_TRACKING_URI"
 _EXAMPLE_ROWS = 5
 _PARAMS = (
     "crm",
@@ -52,7 +52,7 @@ _REQUIREMENTS = ("lightgbm", "numpy", "pandas", "pyarrow", "pydantic", "scipy", 
 
 
 @dataclass(frozen=True)
-class Registered:
+class Registration:
     """Where a model stands in MLflow (`tracking_uri` without a password)."""
 
     version: str
@@ -61,7 +61,7 @@ class Registered:
 
 
 @dataclass(frozen=True)
-class Found:
+class RegisteredModel:
     """A model that an alias names, in a folder that holds its evidence too."""
 
     model: Model
@@ -76,7 +76,9 @@ class Found:
         return Evidence.load(self.folder / EVIDENCE_FILE)
 
 
-def register(trained: Trained, settings_file: Path, out: Path, report: str, lang: Language) -> Registered:
+def register(
+    trained: TrainingResult, settings_file: Path, out: Path, report: str, lang: Language
+) -> Registration:
     """Log a training run with all that made it, and make its model the challenger."""
     with (
         mlflow_store(out) as (mlflow, uri),
@@ -85,7 +87,7 @@ def register(trained: Trained, settings_file: Path, out: Path, report: str, lang
         _log_run(mlflow, trained, lang)
         mlflow.log_text(report, "report.html")
         mlflow.log_artifact(str(settings_file))
-        mlflow.log_dict(trained.model.card.plain(), "scorecard.json")
+        mlflow.log_dict(trained.model.card.to_dict(), "scorecard.json")
         card_file = settings_file.with_name(SCORECARD_FILE)
         if card_file.exists():
             mlflow.log_artifact(str(card_file))
@@ -94,21 +96,21 @@ def register(trained: Trained, settings_file: Path, out: Path, report: str, lang
         client = mlflow.MlflowClient()
         client.set_registered_model_alias(MODEL_NAME, CHALLENGER, version)
         client.set_model_version_tag(MODEL_NAME, version, "hotlead.version", trained.model.version)
-        return Registered(str(version), run.info.run_id, uri)
+        return Registration(str(version), run.info.run_id, uri)
 
 
-def find_model(out: Path, aliases: Sequence[str] = (CHAMPION, CHALLENGER)) -> Found:
+def find_model(out: Path, aliases: Sequence[str] = (CHAMPION, CHALLENGER)) -> RegisteredModel:
     """The model that the first of `aliases` names. Raises SettingsError where none names one."""
     check_store(out)
     with mlflow_store(out) as (mlflow, uri):
         for alias in aliases:
-            version = version_of(mlflow, alias)
+            version = find_version(mlflow, alias)
             if version is not None:
-                return _found(mlflow, alias, version)
-    raise no_model(uri)
+                return _load_registered_model(mlflow, alias, version)
+    raise no_model_error(uri)
 
 
-def version_of(mlflow: Any, alias: str) -> Any:
+def find_version(mlflow: Any, alias: str) -> Any:
     """MLflow's model version that an alias names; None where it names none."""
     try:
         return mlflow.MlflowClient().get_model_version_by_alias(MODEL_NAME, alias)
@@ -118,51 +120,51 @@ def version_of(mlflow: Any, alias: str) -> Any:
         raise
 
 
-def _found(mlflow: Any, alias: str, version: Any) -> Found:
+def _load_registered_model(mlflow: Any, alias: str, version: Any) -> RegisteredModel:
     place = f"models:/{MODEL_NAME}/{version.version}"
     folder = Path(mlflow.artifacts.download_artifacts(place))
     data = next((p.parent for p in folder.rglob("model.json")), folder)
-    return Found(Model.load(data), alias, str(version.version), str(version.run_id), data)
+    return RegisteredModel(Model.load(data), alias, str(version.version), str(version.run_id), data)
 
 
 def check_store(out: Path) -> None:
     """Raise SettingsError where there is no store yet: looking does not make one."""
-    if _store(out) == _local_store(out) and not (out / _STORE).exists():
-        raise no_model(_store(out))
+    if _store_uri(out) == _local_store_uri(out) and not (out / _STORE).exists():
+        raise no_model_error(_store_uri(out))
 
 
-def log_pages(out: Path, run_id: str, name: str, pages: Mapping[Language, str], told: Any) -> None:
+def log_pages(out: Path, run_id: str, name: str, pages: Mapping[Language, str], payload: Any) -> None:
     """Keep pages (HTML by language) and what they tell (JSON) with a model's run."""
     with mlflow_store(out) as (mlflow, _):
         client = mlflow.MlflowClient()
         for lang, page in pages.items():
             client.log_text(run_id, page, f"{name}/{name}-{lang}.html")
-        client.log_dict(run_id, told, f"{name}/{name}.json")
+        client.log_dict(run_id, payload, f"{name}/{name}.json")
 
 
 def check_server(out: Path) -> None:
     """Raise OutsideError where a server is named that does not answer: before long work, not after."""
-    if _store(out) != _local_store(out):
+    if _store_uri(out) != _local_store_uri(out):
         with mlflow_store(out) as (mlflow, _):
             mlflow.MlflowClient().search_registered_models(max_results=1)
 
 
-def _local_store(out: Path) -> str:
+def _local_store_uri(out: Path) -> str:
     return f"sqlite:///{out.resolve() / _STORE}"
 
 
-def _store(out: Path) -> str:
-    return os.environ.get(_NAMED_STORE) or _local_store(out)
+def _store_uri(out: Path) -> str:
+    return os.environ.get(_STORE_VARIABLE) or _local_store_uri(out)
 
 
-def _shown(told: str) -> str:
+def _hide_passwords(text: str) -> str:
     """A text without the passwords of the URLs in it."""
-    return re.sub(r"//[^/@\s]*@", "//", told)
+    return re.sub(r"//[^/@\s]*@", "//", text)
 
 
-def no_model(uri: str) -> SettingsError:
+def no_model_error(uri: str) -> SettingsError:
     """The error that says that no model is registered."""
-    return SettingsError(f"No model is registered at {_shown(uri)}. Run `hotlead train` first.")
+    return SettingsError(f"No model is registered at {_hide_passwords(uri)}. Run `hotlead train` first.")
 
 
 @contextmanager
@@ -177,43 +179,43 @@ def mlflow_store(out: Path) -> Iterator[tuple[Any, str]]:
 
     for name in ("alembic", "mlflow"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    uri, named = _store(out), os.environ.get(_NAMED_STORE)
+    uri, named = _store_uri(out), os.environ.get(_STORE_VARIABLE)
     try:
-        _open(mlflow, uri, out)
-        yield mlflow, _shown(uri)
+        _set_store(mlflow, uri, out)
+        yield mlflow, _hide_passwords(uri)
     except (mlflow.exceptions.MlflowException, SQLAlchemyError) as problem:
-        why = _shown(str(problem).strip().splitlines()[0])[:200]
+        why = _hide_passwords(str(problem).strip().splitlines()[0])[:200]
         raise OutsideError(
-            f"The MLflow store at {_shown(uri)} does not answer as it should ({why}). "
+            f"The MLflow store at {_hide_passwords(uri)} does not answer as it should ({why}). "
             "Look at MLFLOW_TRACKING_URI and at the server, then run again."
         ) from problem
     except OSError as problem:
-        raise cannot_write(out, problem) from problem
+        raise write_error(out, problem) from problem
     finally:
         # MLflow writes the store's name there; another `out` must not find it.
-        os.environ.pop(_NAMED_STORE, None)
+        os.environ.pop(_STORE_VARIABLE, None)
         if named is not None:
-            os.environ[_NAMED_STORE] = named
+            os.environ[_STORE_VARIABLE] = named
 
 
-def _open(mlflow: Any, uri: str, out: Path) -> None:
+def _set_store(mlflow: Any, uri: str, out: Path) -> None:
     """Point MLflow at the store. A fresh local one is made by one process at a time."""
     mlflow.set_tracking_uri(uri)
     mlflow.set_registry_uri(uri)
     if not uri.startswith("sqlite:"):
         mlflow.set_experiment(MODEL_NAME)
         return
-    with alone(out):
+    with lock_folder(out):
         if mlflow.get_experiment_by_name(MODEL_NAME) is None:
             mlflow.create_experiment(MODEL_NAME, (out.resolve() / "mlartifacts").as_uri())
     mlflow.set_experiment(MODEL_NAME)
 
 
-def _log_run(mlflow: Any, trained: Trained, lang: Language) -> None:
+def _log_run(mlflow: Any, trained: TrainingResult, lang: Language) -> None:
     from training.reports.model_report import report_figures
 
     about = trained.model.about
-    mlflow.log_params(_flat({name: about[name] for name in _PARAMS}))
+    mlflow.log_params(_flatten({name: about[name] for name in _PARAMS}))
     mlflow.set_tags(
         {
             "hotlead.version": trained.model.version,
@@ -221,23 +223,23 @@ def _log_run(mlflow: Any, trained: Trained, lang: Language) -> None:
             "hotlead.left_out": ", ".join(trained.left_out),
         }
     )
-    mlflow.log_metrics(_metrics(trained.measured.figures))
+    mlflow.log_metrics(_flatten_metrics(trained.evaluation.figures))
     for name, figure in report_figures(trained, lang).items():
         mlflow.log_figure(figure, f"figures/{name}.html", save_kwargs={"include_plotlyjs": True})
 
 
-def _metrics(figures: dict[str, dict[str, Figure]]) -> dict[str, float]:
+def _flatten_metrics(figures: dict[str, dict[str, Estimate]]) -> dict[str, float]:
     """The model's figures by their names, with interval ends; the baselines' with their name in front."""
-    told: dict[str, float] = {}
-    for who, measures in figures.items():
-        prefix = "" if who == "model" else f"{who}."
+    metrics: dict[str, float] = {}
+    for model_name, measures in figures.items():
+        prefix = "" if model_name == "model" else f"{model_name}."
         for name, figure in measures.items():
-            told[f"{prefix}{name}"] = figure.value
-            told |= {f"{name}.low": figure.low, f"{name}.high": figure.high} if not prefix else {}
-    return {name: value for name, value in told.items() if value == value}
+            metrics[f"{prefix}{name}"] = figure.value
+            metrics |= {f"{name}.low": figure.low, f"{name}.high": figure.high} if not prefix else {}
+    return {name: value for name, value in metrics.items() if value == value}
 
 
-def _log_data(mlflow: Any, trained: Trained) -> None:
+def _log_data(mlflow: Any, trained: TrainingResult) -> None:
     from mlflow.data.code_dataset_source import CodeDatasetSource
     from mlflow.data.meta_dataset import MetaDataset
 
@@ -247,23 +249,23 @@ def _log_data(mlflow: Any, trained: Trained) -> None:
     mlflow.log_input(MetaDataset(source, name=name, digest=digest), context="training")
 
 
-def data_fingerprint(trained: Trained) -> str:
+def data_fingerprint(trained: TrainingResult) -> str:
     """Changes whenever a lead, a moment, an outcome or a feature value of the training data does."""
     import hashlib
 
-    told = hashlib.sha256(trained.data.table.fingerprint.encode())
+    hasher = hashlib.sha256(trained.data.table.fingerprint.encode())
     examples = trained.data.examples
     arrays: list[NDArray[Any]] = [examples.lead, examples.moment, examples.won]
     for column in trained.data.columns.values():
         if isinstance(column, Texts):
-            told.update(repr(column.categories).encode())
+            hasher.update(repr(column.categories).encode())
         arrays.append(column.codes if isinstance(column, Texts) else column)
     for array in arrays:
-        told.update(array.tobytes())
-    return told.hexdigest()[:16]
+        hasher.update(array.tobytes())
+    return hasher.hexdigest()[:16]
 
 
-def _log_model(mlflow: Any, trained: Trained) -> str:
+def _log_model(mlflow: Any, trained: TrainingResult) -> str:
     """Register the model from a folder of its own: another training may be writing to the usual one."""
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, DataType, Schema
@@ -276,35 +278,37 @@ def _log_model(mlflow: Any, trained: Trained) -> str:
         ]
     )
     signature = ModelSignature(inputs, Schema([ColSpec(DataType.double, "probability")]))
-    with tempfile.TemporaryDirectory() as own:
-        save_model(trained.model, trained.evidence, Path(own) / "model")
+    with tempfile.TemporaryDirectory() as temp_folder:
+        save_model(trained.model, trained.evidence, Path(temp_folder) / "model")
         info = mlflow.pyfunc.log_model(
             name="model",
             loader_module="training.pyfunc",
-            data_path=f"{own}/model",
+            data_path=f"{temp_folder}/model",
             signature=signature,
-            input_example=_example(trained),
+            input_example=_input_example(trained),
             pip_requirements=list(_REQUIREMENTS),
         )
     client = mlflow.MlflowClient()
     if not client.search_registered_models(f"name = '{MODEL_NAME}'"):
         with suppress(mlflow.exceptions.MlflowException):  # another process may have been quicker
             client.create_registered_model(MODEL_NAME)
-    made = client.create_model_version(MODEL_NAME, info.model_uri, run_id=info.run_id, model_id=info.model_id)
-    return str(made.version)
+    model_version = client.create_model_version(
+        MODEL_NAME, info.model_uri, run_id=info.run_id, model_id=info.model_id
+    )
+    return str(model_version.version)
 
 
-def _example(trained: Trained) -> Any:
+def _input_example(trained: TrainingResult) -> Any:
     import numpy as np
     import pandas as pd
 
     rows = trained.data.take(np.arange(min(_EXAMPLE_ROWS, len(trained.data))))
-    return pd.DataFrame({n: c.plain() if isinstance(c, Texts) else c for n, c in rows.columns.items()})
+    return pd.DataFrame({n: c.to_list() if isinstance(c, Texts) else c for n, c in rows.columns.items()})
 
 
-def _flat(told: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+def _flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
-    for key, value in told.items():
+    for key, value in values.items():
         name = f"{prefix}{key}"
-        flat |= _flat(value, f"{name}.") if isinstance(value, dict) else {name: value}
+        flat |= _flatten(value, f"{name}.") if isinstance(value, dict) else {name: value}
     return flat

@@ -8,18 +8,18 @@ from typing import Any
 
 from features.clock import now_ms
 from features.errors import HotleadError
-from scoring.evaluation.gate import Candidate, gate
+from scoring.evaluation.gate import ModelCandidate, run_gate
 from scoring.review_requests import read_models, write_models
 from scoring.scorecard.scorecard import Scorecard
-from scoring.to_json import plain
+from scoring.to_json import to_jsonable
 from training.registry.mlflow_store import (
     CHALLENGER,
     CHAMPION,
     PREVIOUS,
-    Found,
+    RegisteredModel,
     find_model,
+    find_version,
     mlflow_store,
-    version_of,
 )
 
 _GATE = "hotlead.promoted.gate"
@@ -36,54 +36,59 @@ _ABOUT = (
 )
 
 
-def tell_models(out: Path, bundles: Path, card: Scorecard) -> bool:
+def write_models_snapshot(out: Path, bundles: Path, card: Scorecard) -> bool:
     """Write the file where an alias has moved, a tag was set or the scorecard changed; whether it was.
 
     Raises HotleadError where MLflow is away: what was written last stays.
     """
     with mlflow_store(out) as (mlflow, _):
-        named = {alias: version_of(mlflow, alias) for alias in ALIASES}
-    stamp = _stamp(named, card)
+        named = {alias: find_version(mlflow, alias) for alias in ALIASES}
+    stamp = _snapshot_stamp(named, card)
     before = read_models(bundles)
     if before is not None and before.get("stamp") == stamp:
         return False
-    told = {alias: _model(out, alias, version) for alias, version in named.items() if version}
-    write_models(bundles, {"at": now_ms(), "stamp": stamp, "models": told, "gate": _gate(out, named, card)})
+    models = {alias: _describe_model(out, alias, version) for alias, version in named.items() if version}
+    write_models(
+        bundles,
+        {"at": now_ms(), "stamp": stamp, "models": models, "gate": _check_challenger(out, named, card)},
+    )
     return True
 
 
-def _stamp(named: Mapping[str, Any], card: Scorecard) -> list[Any]:
+def _snapshot_stamp(named: Mapping[str, Any], card: Scorecard) -> list[Any]:
     """Changes with whatever the file tells."""
-    known = [[alias, v and str(v.version), v and dict(v.tags)] for alias, v in named.items()]
-    return [*known, card.version]
+    versions = [[alias, v and str(v.version), v and dict(v.tags)] for alias, v in named.items()]
+    return [*versions, card.version]
 
 
-def _model(out: Path, alias: str, version: Any) -> dict[str, Any]:
+def _describe_model(out: Path, alias: str, version: Any) -> dict[str, Any]:
     """One model: its versions, what it was trained on, its figures, and what people did with it."""
-    told: dict[str, Any] = {
+    details: dict[str, Any] = {
         "registered": str(version.version),
         "run_id": str(version.run_id),
         "tags": {k.removeprefix("hotlead."): v for k, v in dict(version.tags).items() if k != _GATE},
     }
     try:
-        found = find_model(out, (alias,))
+        registered_model = find_model(out, (alias,))
     except HotleadError as problem:
-        return {**told, "problem": str(problem)}
-    about = {name: found.model.about.get(name) for name in _ABOUT}
-    return {**told, "version": found.model.version, "about": plain(about)}
+        return {**details, "problem": str(problem)}
+    about = {name: registered_model.model.about.get(name) for name in _ABOUT}
+    return {**details, "version": registered_model.model.version, "about": to_jsonable(about)}
 
 
-def _gate(out: Path, named: Mapping[str, Any], card: Scorecard) -> list[Any] | None:
+def _check_challenger(out: Path, named: Mapping[str, Any], card: Scorecard) -> list[Any] | None:
     """What the gate says of the challenger; None where there is none, or it cannot be judged."""
     if named[CHALLENGER] is None:
         return None
     try:
-        champion = _candidate(find_model(out, (CHAMPION,))) if named[CHAMPION] else None
-        told: list[Any] = plain(gate(_candidate(find_model(out, (CHALLENGER,))), card, champion))
+        champion = _to_candidate(find_model(out, (CHAMPION,))) if named[CHAMPION] else None
+        checks: list[Any] = to_jsonable(
+            run_gate(_to_candidate(find_model(out, (CHALLENGER,))), card, champion)
+        )
     except HotleadError:
         return None
-    return told
+    return checks
 
 
-def _candidate(found: Found) -> Candidate:
-    return Candidate(found.model, found.evidence)
+def _to_candidate(registered_model: RegisteredModel) -> ModelCandidate:
+    return ModelCandidate(registered_model.model, registered_model.evidence)

@@ -11,32 +11,32 @@ from typing import Any
 
 from features.clock import iso, now_ms
 from features.errors import DataError, SettingsError
-from scoring.evaluation.gate import Candidate, Check, gate, passed
+from scoring.evaluation.gate import Check, ModelCandidate, all_passed, run_gate
 from scoring.scorecard.scorecard import Scorecard
-from scoring.to_json import plain
-from training.locks import alone
+from scoring.to_json import to_jsonable
+from training.locks import lock_folder
 from training.registry.mlflow_store import (
     CHALLENGER,
     CHAMPION,
     MODEL_NAME,
     PREVIOUS,
-    Found,
+    RegisteredModel,
     check_store,
     find_model,
+    find_version,
     mlflow_store,
-    no_model,
-    version_of,
+    no_model_error,
 )
 
 _LOCK = ".promote.lock"
 
 
 @dataclass(frozen=True)
-class Trial:
+class PromotionResult:
     """What the gate said of a challenger, and whether it is the champion now."""
 
-    challenger: Found
-    champion: Found | None
+    challenger: RegisteredModel
+    champion: RegisteredModel | None
     checks: list[Check]
     promoted: bool
 
@@ -45,65 +45,69 @@ class Trial:
 class RolledBack:
     """The model that is champion again, and the one that was."""
 
-    now: str
-    before: str
+    champion: str
+    previous: str
 
 
-def promote(out: Path, card: Scorecard, override: str | None, by: str | None, note: str = "") -> Trial:
+def promote(
+    out: Path, card: Scorecard, override: str | None, user: str | None, note: str = ""
+) -> PromotionResult:
     """Make the challenger champion where it passes the gate, or for the reason of an `override`.
 
     `note` is what the one who promotes says of it, `card` the scorecard of the day. Raises SettingsError
     where there is no challenger.
     """
-    with alone(out, _LOCK):
-        return _promote(out, card, override, by, note)
+    with lock_folder(out, _LOCK):
+        return _promote(out, card, override, user, note)
 
 
-def _promote(out: Path, card: Scorecard, override: str | None, by: str | None, note: str) -> Trial:
-    challenger = _challenger(out)
-    champion, unreadable = _readable_champion(out)
+def _promote(
+    out: Path, card: Scorecard, override: str | None, user: str | None, note: str
+) -> PromotionResult:
+    challenger = _find_challenger(out)
+    champion, unreadable = _find_readable_champion(out)
     if champion is not None and champion.version == challenger.version:
         raise SettingsError(
             f"hotlead version {challenger.version} is the champion already. Train a new model first."
         )
-    checks = gate(_candidate(challenger), card, _candidate(champion) if champion else None)
+    checks = run_gate(_to_candidate(challenger), card, _to_candidate(champion) if champion else None)
     checks += [unreadable] if unreadable else []
-    promoted = passed(checks) or bool(override)
+    promoted = all_passed(checks) or bool(override)
     if promoted:
-        told = {"gate": json.dumps(plain(checks), ensure_ascii=False)[:4_900]}
+        gate_tags = {"gate": json.dumps(to_jsonable(checks), ensure_ascii=False)[:4_900]}
         why = override or ": ".join(filter(None, ("passed the gate", note)))
-        _make_champion(out, challenger.version, _tags("promoted", why, by, told))
-    return Trial(challenger, champion, checks, promoted)
+        _make_champion(out, challenger.version, _event_tags("promoted", why, user, gate_tags))
+    return PromotionResult(challenger, champion, checks, promoted)
 
 
-def rollback(out: Path, why: str, by: str | None) -> RolledBack:
+def rollback(out: Path, why: str, user: str | None) -> RolledBack:
     """Make the previous champion the champion again.
 
     What was champion stands as challenger again, unless a newer one does; nothing lies further back.
     """
-    with alone(out, _LOCK):
-        return _rollback(out, why, by)
+    with lock_folder(out, _LOCK):
+        return _rollback(out, why, user)
 
 
-def _rollback(out: Path, why: str, by: str | None) -> RolledBack:
+def _rollback(out: Path, why: str, user: str | None) -> RolledBack:
     check_store(out)
     with mlflow_store(out) as (mlflow, uri):
-        champion, previous = (version_of(mlflow, alias) for alias in (CHAMPION, PREVIOUS))
+        champion, previous = (find_version(mlflow, alias) for alias in (CHAMPION, PREVIOUS))
     if champion is None:
-        raise no_model(uri)
+        raise no_model_error(uri)
     if previous is None or str(previous.version) == str(champion.version):
         raise SettingsError(
             f"There is nothing to roll back to: no champion came before version {champion.version}."
         )
     now, before = str(previous.version), str(champion.version)
-    _restore(out, now, before, _tags("restored", why, by, {"in_place_of": before}))
+    _restore(out, now, before, _event_tags("restored", why, user, {"in_place_of": before}))
     return RolledBack(str(previous.version), str(champion.version))
 
 
-def _tags(what: str, why: str, by: str | None, more: Mapping[str, str]) -> dict[str, str]:
+def _event_tags(event: str, why: str, user: str | None, more: Mapping[str, str]) -> dict[str, str]:
     """Who, when and why; what was written when a model was promoted stays when it is restored."""
-    told = {"by": by or getpass.getuser(), "at": iso(now_ms()), "why": why, **more}
-    return {f"hotlead.{what}.{name}": value for name, value in told.items()}
+    details = {"by": user or getpass.getuser(), "at": iso(now_ms()), "why": why, **more}
+    return {f"hotlead.{event}.{name}": value for name, value in details.items()}
 
 
 def _make_champion(out: Path, version: str, tags: Mapping[str, str]) -> None:
@@ -113,13 +117,13 @@ def _make_champion(out: Path, version: str, tags: Mapping[str, str]) -> None:
     """
     with mlflow_store(out) as (mlflow, _):
         client: Any = mlflow.MlflowClient()
-        old = version_of(mlflow, CHAMPION)
+        old = find_version(mlflow, CHAMPION)
         for name, value in tags.items():
             client.set_model_version_tag(MODEL_NAME, version, name, value)
         if old is not None:
             client.set_registered_model_alias(MODEL_NAME, PREVIOUS, old.version)
         client.set_registered_model_alias(MODEL_NAME, CHAMPION, version)
-        challenger = version_of(mlflow, CHALLENGER)
+        challenger = find_version(mlflow, CHALLENGER)
         if challenger is not None and str(challenger.version) == version:
             client.delete_registered_model_alias(MODEL_NAME, CHALLENGER)
 
@@ -131,38 +135,38 @@ def _restore(out: Path, version: str, before: str, tags: Mapping[str, str]) -> N
             client.set_model_version_tag(MODEL_NAME, version, name, value)
         client.set_registered_model_alias(MODEL_NAME, CHAMPION, version)
         client.delete_registered_model_alias(MODEL_NAME, PREVIOUS)
-        if version_of(mlflow, CHALLENGER) is None:
+        if find_version(mlflow, CHALLENGER) is None:
             client.set_registered_model_alias(MODEL_NAME, CHALLENGER, before)
 
 
-def _challenger(out: Path) -> Found:
+def _find_challenger(out: Path) -> RegisteredModel:
     try:
         return find_model(out, (CHALLENGER,))
     except SettingsError as problem:
-        if _champion(out) is None:
+        if _find_champion(out) is None:
             raise
         raise SettingsError(
             "There is no challenger: the last model trained is the champion. Run `hotlead train` first."
         ) from problem
 
 
-def _champion(out: Path) -> Found | None:
+def _find_champion(out: Path) -> RegisteredModel | None:
     try:
         return find_model(out, (CHAMPION,))
     except SettingsError:
         return None
 
 
-def _readable_champion(out: Path) -> tuple[Found | None, Check | None]:
+def _find_readable_champion(out: Path) -> tuple[RegisteredModel | None, Check | None]:
     """The champion; where it cannot be read, a check that fails: nobody can say who is better."""
     try:
-        champion = _champion(out)
+        champion = _find_champion(out)
         if champion is not None:
-            champion.evidence.check_some()
+            champion.evidence.check_not_empty()
     except DataError as problem:
         return None, Check("champion_readable", False, None, {"why": str(problem)})
     return champion, None
 
 
-def _candidate(found: Found) -> Candidate:
-    return Candidate(found.model, found.evidence)
+def _to_candidate(registered_model: RegisteredModel) -> ModelCandidate:
+    return ModelCandidate(registered_model.model, registered_model.evidence)

@@ -9,96 +9,98 @@ from typing import Any
 from features.clock import iso, now_ms
 from features.errors import HotleadError
 from features.kinds import Language
-from scoring.pages.gate import reasons
-from scoring.review_requests import Done, Request, answer, waiting
+from scoring.pages.gate import explain_failures
+from scoring.review_requests import ReviewRequest, ReviewResult, read_waiting, write_result
 from scoring.scorecard.scorecard import Scorecard
-from scoring.texts import say
+from scoring.texts import translate
 from training.registry.mlflow_store import (
     CHALLENGER,
     CHAMPION,
     MODEL_NAME,
+    find_version,
     mlflow_store,
-    version_of,
 )
 from training.registry.promotion import promote, rollback
 
-Told = Mapping[Language, str]
+BilingualText = Mapping[Language, str]
 
 
-class _Refused(Exception):
+class _RequestRefused(Exception):
     """Why a request cannot be carried out."""
 
-    def __init__(self, told: Told) -> None:
-        super().__init__(told["en"])
-        self.told = told
+    def __init__(self, message: BilingualText) -> None:
+        super().__init__(message["en"])
+        self.message = message
 
 
-def carry_out(out: Path, bundles: Path, card: Scorecard) -> int:
+def process_pending(out: Path, bundles: Path, card: Scorecard) -> int:
     """Carry out and answer every request that waits; how many. `card` is the scorecard of the day.
 
     Raises OutsideError where MLflow is away or an answer cannot be written: then that request waits on, and
     keeps none from being tried.
     """
-    done, problems = 0, list[HotleadError]()
-    for request in waiting(bundles):
+    answered, problems = 0, list[HotleadError]()
+    for request in read_waiting(bundles):
         try:
-            answer(bundles, _done(out, card, request))
-            done += 1
+            write_result(bundles, _process(out, card, request))
+            answered += 1
         except HotleadError as problem:
             problems.append(problem)
     if problems:
         raise problems[0]
-    return done
+    return answered
 
 
-def _done(out: Path, card: Scorecard, request: Request) -> Done:
+def _process(out: Path, card: Scorecard, request: ReviewRequest) -> ReviewResult:
     try:
-        told = _DEEDS[request.action](out, card, request)
-    except _Refused as refused:
-        return Done(request, False, refused.told, now_ms())
+        message = _HANDLERS[request.action](out, card, request)
+    except _RequestRefused as refused:
+        return ReviewResult(request, False, refused.message, now_ms())
     except HotleadError as problem:
         if problem.exit_code == 5:  # something outside is away: it may come back
             raise
-        return Done(request, False, {"en": str(problem), "ja": str(problem)}, now_ms())
-    return Done(request, True, told, now_ms())
+        return ReviewResult(request, False, {"en": str(problem), "ja": str(problem)}, now_ms())
+    return ReviewResult(request, True, message, now_ms())
 
 
-def _promote(out: Path, card: Scorecard, request: Request) -> Told:
-    if _registered(out, CHAMPION) == request.registered:
-        return _both("models_promoted", version=request.registered)  # done before we were stopped
+def _promote(out: Path, card: Scorecard, request: ReviewRequest) -> BilingualText:
+    if _version_number(out, CHAMPION) == request.registered:
+        return _translate("models_promoted", version=request.registered)  # done before we were stopped
     _check_challenger(out, request)
     override = request.note if request.override else None
-    trial = promote(out, card, override, request.by, request.note)
-    if not trial.promoted:
-        raise _Refused({lang: " ".join(reasons(trial.checks, lang)) for lang in _LANGUAGES})
-    return _both("models_promoted", version=request.registered)
+    promotion = promote(out, card, override, request.by, request.note)
+    if not promotion.promoted:
+        raise _RequestRefused(
+            {lang: " ".join(explain_failures(promotion.checks, lang)) for lang in _LANGUAGES}
+        )
+    return _translate("models_promoted", version=request.registered)
 
 
-def _rollback(out: Path, card: Scorecard, request: Request) -> Told:
-    champion = _version(out, CHAMPION)
+def _rollback(out: Path, card: Scorecard, request: ReviewRequest) -> BilingualText:
+    champion = _find_version(out, CHAMPION)
     if champion is not None and _was_restored(champion.tags, request):
-        return _both("models_rolled_back", now=str(champion.version), before=request.registered)
+        return _translate("models_rolled_back", now=str(champion.version), before=request.registered)
     if champion is None or str(champion.version) != request.registered:
-        raise _Refused(_both("models_other_champion", version=request.registered))
-    told = rollback(out, request.note, request.by)
-    return _both("models_rolled_back", now=told.now, before=told.before)
+        raise _RequestRefused(_translate("models_other_champion", version=request.registered))
+    result = rollback(out, request.note, request.by)
+    return _translate("models_rolled_back", now=result.champion, before=result.previous)
 
 
-def _approve(out: Path, card: Scorecard, request: Request) -> Told:
+def _approve(out: Path, card: Scorecard, request: ReviewRequest) -> BilingualText:
     _check_challenger(out, request)
     _tag(out, request, "approved")
-    return _both("models_approved", version=request.registered)
+    return _translate("models_approved", version=request.registered)
 
 
-def _was_restored(tags: Mapping[str, str], request: Request) -> bool:
+def _was_restored(tags: Mapping[str, str], request: ReviewRequest) -> bool:
     """Whether a rollback was done before we were stopped."""
-    own = tags.get("hotlead.restored.in_place_of"), tags.get("hotlead.restored.why")
-    return own == (request.registered, request.note) and (
+    restored_tags = tags.get("hotlead.restored.in_place_of"), tags.get("hotlead.restored.why")
+    return restored_tags == (request.registered, request.note) and (
         tags.get("hotlead.restored.at", "") >= iso(request.at)
     )
 
 
-def _reject(out: Path, card: Scorecard, request: Request) -> Told:
+def _reject(out: Path, card: Scorecard, request: ReviewRequest) -> BilingualText:
     """Once it is tagged it is rejected, whether or not we were stopped before the alias went."""
     with mlflow_store(out) as (mlflow, _):
         client: Any = mlflow.MlflowClient()
@@ -109,39 +111,39 @@ def _reject(out: Path, card: Scorecard, request: Request) -> Told:
     if tags.get("hotlead.rejected.at") != iso(request.at):
         _check_challenger(out, request)
         _tag(out, request, "rejected")
-    if _registered(out, CHALLENGER) == request.registered:
+    if _version_number(out, CHALLENGER) == request.registered:
         with mlflow_store(out) as (mlflow, _):
             mlflow.MlflowClient().delete_registered_model_alias(MODEL_NAME, CHALLENGER)
-    return _both("models_rejected", version=request.registered)
+    return _translate("models_rejected", version=request.registered)
 
 
-def _check_challenger(out: Path, request: Request) -> None:
-    if _registered(out, CHALLENGER) != request.registered:
-        raise _Refused(_both("models_other_challenger", version=request.registered))
+def _check_challenger(out: Path, request: ReviewRequest) -> None:
+    if _version_number(out, CHALLENGER) != request.registered:
+        raise _RequestRefused(_translate("models_other_challenger", version=request.registered))
 
 
-def _version(out: Path, alias: str) -> Any:
+def _find_version(out: Path, alias: str) -> Any:
     with mlflow_store(out) as (mlflow, _):
-        return version_of(mlflow, alias)
+        return find_version(mlflow, alias)
 
 
-def _registered(out: Path, alias: str) -> str | None:
-    found = _version(out, alias)
-    return None if found is None else str(found.version)
+def _version_number(out: Path, alias: str) -> str | None:
+    version = _find_version(out, alias)
+    return None if version is None else str(version.version)
 
 
-def _tag(out: Path, request: Request, what: str) -> None:
+def _tag(out: Path, request: ReviewRequest, event: str) -> None:
     """Write who, why and, when these are written, when."""
-    told = {"by": request.by, "why": request.note, "at": iso(request.at)}
+    tags = {"by": request.by, "why": request.note, "at": iso(request.at)}
     with mlflow_store(out) as (mlflow, _):
         client: Any = mlflow.MlflowClient()
-        for name, value in told.items():
-            client.set_model_version_tag(MODEL_NAME, request.registered, f"hotlead.{what}.{name}", value)
+        for name, value in tags.items():
+            client.set_model_version_tag(MODEL_NAME, request.registered, f"hotlead.{event}.{name}", value)
 
 
 _LANGUAGES: tuple[Language, ...] = ("en", "ja")
-_DEEDS = {"promote": _promote, "rollback": _rollback, "approve": _approve, "reject": _reject}
+_HANDLERS = {"promote": _promote, "rollback": _rollback, "approve": _approve, "reject": _reject}
 
 
-def _both(key: str, **values: str) -> Told:
-    return {lang: say(key, lang, **values) for lang in _LANGUAGES}
+def _translate(key: str, **values: str) -> BilingualText:
+    return {lang: translate(key, lang, **values) for lang in _LANGUAGES}

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 from features.kinds import Language
 from scoring.pages.cells import difference_cell, percent
 from scoring.pages.charts import lines
-from scoring.pages.page import Cell, Chart, Page, Table, Text, Value
+from scoring.pages.page import Cell, CellValue, Chart, Page, Table, Text
 from scoring.pages.tables import verdict
-from scoring.texts import say
+from scoring.texts import translate
 from training.backtest import Backtest, Month
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 
-def backtest_page(told: Backtest, name: str, lang: Language) -> Page:
+def backtest_page(backtest: Backtest, name: str, lang: Language) -> Page:
     """Every month, and the verdict over all."""
     columns = (
         "backtest_month",
@@ -27,27 +27,29 @@ def backtest_page(told: Backtest, name: str, lang: Language) -> Page:
         "backtest_win_rate",
         "difference",
     )
-    table = Table(tuple(say(c, lang) for c in columns), tuple(_row(m, lang) for m in told.months))
-    blocks = (
-        Text(backtest_verdict(told, lang), "verdict"),
-        table,
-        Chart(lambda: _chart(told, lang)),
+    table = Table(
+        tuple(translate(c, lang) for c in columns), tuple(_month_row(m, lang) for m in backtest.months)
     )
-    title = say("backtest_title", lang, name=name)
-    return Page(title, blocks, lang, say("interval_note", lang))
+    blocks = (
+        Text(backtest_verdict(backtest, lang), "verdict"),
+        table,
+        Chart(lambda: _chart(backtest, lang)),
+    )
+    title = translate("backtest_title", lang, name=name)
+    return Page(title, blocks, lang, translate("interval_note", lang))
 
 
-def backtest_verdict(told: Backtest, lang: Language) -> str:
+def backtest_verdict(backtest: Backtest, lang: Language) -> str:
     """Model or rules, over all months, in one sentence."""
-    return verdict("backtest", told.differences["win_rate"], lang, months=len(told.months))
+    return verdict("backtest", backtest.differences["win_rate"], lang, months=len(backtest.months))
 
 
-def _row(month: Month, lang: Language) -> tuple[Cell, ...]:
+def _month_row(month: Month, lang: Language) -> tuple[Cell, ...]:
     rates, auc = month.differences["win_rate"], month.differences["roc_auc"]
     return (
         month.name,
         f"{month.trained_on:,}",
-        Value(f"{month.judged:,}", f"{say('won', lang)} {month.won:,}"),
+        CellValue(f"{month.judged:,}", f"{translate('won', lang)} {month.won:,}"),
         f"{month.log_loss:.4f} / {month.rules_log_loss:.4f}",
         f"{auc.new.value:.3f} / {auc.old.value:.3f}",
         f"{percent(rates.new.value)} / {percent(rates.old.value)}",
@@ -55,12 +57,12 @@ def _row(month: Month, lang: Language) -> tuple[Cell, ...]:
     )
 
 
-def _chart(told: Backtest, lang: Language) -> go.Figure:
-    names = [month.name for month in told.months]
-    rates = [month.differences["win_rate"] for month in told.months]
+def _chart(backtest: Backtest, lang: Language) -> go.Figure:
+    names = [month.name for month in backtest.months]
+    rates = [month.differences["win_rate"] for month in backtest.months]
     series = {
-        say("side_model", lang): [r.new.value for r in rates],
-        say("side_rules", lang): [r.old.value for r in rates],
+        translate("side_model", lang): [r.new.value for r in rates],
+        translate("side_rules", lang): [r.old.value for r in rates],
     }
-    figure = lines(names, series, say("win_rate", lang))
+    figure = lines(names, series, translate("win_rate", lang))
     return figure.update_yaxes(tickformat=".0%").update_xaxes(type="category")

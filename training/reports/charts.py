@@ -16,73 +16,75 @@ from features.table import FeatureTable
 from scoring.model.evidence import Evidence
 from scoring.model.model import Explanation, sigmoid
 from scoring.statistics.metrics import calibration_bands
-from scoring.texts import say
+from scoring.texts import translate
 
 _BLUE, _ORANGE, _GREY = "#1f5fa8", "#d9711c", "#9aa3ad"
-_MOST_FEATURES, _PERIODS, _LONGEST_LABEL = 15, 12, 48
+_MAX_FEATURES, _PERIODS, _MAX_LABEL_WIDTH = 15, 12, 48
 
 
-def figures(
+def prepare_figures(
     evidence: Evidence, explanation: Explanation, table: FeatureTable, dated: bool, lang: Language
 ) -> dict[str, Callable[[], go.Figure]]:
     """Every figure of the report by its name; calling it draws it."""
-    told: dict[str, Callable[[], go.Figure]] = {
+    builders: dict[str, Callable[[], go.Figure]] = {
         "calibration": partial(_calibration, evidence, lang),
         "gains": partial(_gains, evidence, lang),
         "scores": partial(_scores, evidence, lang),
         "importance": partial(_importance, explanation, table, lang),
     }
     if evidence.moment.min() < evidence.moment.max():
-        told["win_rate"] = partial(_win_rate, evidence, dated, lang)
-    return told
+        builders["win_rate"] = partial(_win_rate, evidence, dated, lang)
+    return builders
 
 
 def _calibration(evidence: Evidence, lang: Language) -> go.Figure:
     probability = _probability(evidence)
     bands = calibration_bands(evidence.won, probability)
-    told, found = [band.told for band in bands], [band.came for band in bands]
+    predicted, observed = [band.predicted for band in bands], [band.observed for band in bands]
     error = [band.error for band in bands]
-    top = max(*told, *found) * 1.1
-    figure = _figure("axis_probability", "axis_win_rate", lang)
+    top = max(*predicted, *observed) * 1.1
+    figure = _new_figure("axis_probability", "axis_win_rate", lang)
     figure.add_scatter(
         x=[0, top],
         y=[0, top],
         mode="lines",
-        name=say("series_perfect", lang),
+        name=translate("series_perfect", lang),
         line={"color": _GREY, "dash": "dot"},
     )
     figure.add_scatter(
-        x=told,
-        y=found,
+        x=predicted,
+        y=observed,
         mode="markers+lines",
-        name=say("model", lang),
+        name=translate("model", lang),
         error_y={"array": error},
         line={"color": _BLUE},
     )
-    return _percent(figure)
+    return _format_axes_percent(figure)
 
 
 def _gains(evidence: Evidence, lang: Language) -> go.Figure:
-    figure = _figure("axis_share", "axis_wins", lang)
+    figure = _new_figure("axis_share", "axis_wins", lang)
     share = np.linspace(0, 1, 101)
     for name, colour in (("model", _BLUE), ("baseline_logistic", _ORANGE)):
         order = np.argsort(-evidence.scores[name], kind="stable")
         wins = np.concatenate([[0], np.cumsum(evidence.won[order])]) / max(evidence.won.sum(), 1)
-        at = (share * len(order)).astype(int)
-        figure.add_scatter(x=share, y=wins[at], mode="lines", name=say(name, lang), line={"color": colour})
+        positions = (share * len(order)).astype(int)
+        figure.add_scatter(
+            x=share, y=wins[positions], mode="lines", name=translate(name, lang), line={"color": colour}
+        )
     figure.add_scatter(
         x=[0, 1],
         y=[0, 1],
         mode="lines",
-        name=say("series_random", lang),
+        name=translate("series_random", lang),
         line={"color": _GREY, "dash": "dot"},
     )
-    return _percent(figure)
+    return _format_axes_percent(figure)
 
 
 def _scores(evidence: Evidence, lang: Language) -> go.Figure:
     probability = _probability(evidence)
-    figure = _figure("axis_probability", "axis_leads", lang)
+    figure = _new_figure("axis_probability", "axis_leads", lang)
     edges = np.linspace(0, 1, 41)
     for name, rows, colour in (
         ("series_won", evidence.won, _ORANGE),
@@ -90,17 +92,21 @@ def _scores(evidence: Evidence, lang: Language) -> go.Figure:
     ):
         share = np.histogram(probability[rows], edges)[0] / max(rows.sum(), 1)
         figure.add_bar(
-            x=(edges[:-1] + edges[1:]) / 2, y=share, name=say(name, lang), marker_color=colour, opacity=0.65
+            x=(edges[:-1] + edges[1:]) / 2,
+            y=share,
+            name=translate(name, lang),
+            marker_color=colour,
+            opacity=0.65,
         )
     figure.update_layout(barmode="overlay", bargap=0)
-    return _percent(figure)
+    return _format_axes_percent(figure)
 
 
 def _importance(explanation: Explanation, table: FeatureTable, lang: Language) -> go.Figure:
     """A bar a feature under its name: names beside the bars would leave them no room on a phone."""
-    size = importance(explanation)
-    order = np.argsort(size)[-_MOST_FEATURES:]
-    labels = [_short(table.label(explanation.features[i], lang)) for i in order]
+    size = measure_importance(explanation)
+    order = np.argsort(size)[-_MAX_FEATURES:]
+    labels = [_shorten(table.label(explanation.features[i], lang)) for i in order]
     figure = go.Figure()
     figure.add_bar(
         x=size[order],
@@ -119,22 +125,22 @@ def _importance(explanation: Explanation, table: FeatureTable, lang: Language) -
     return figure
 
 
-def _short(label: str) -> str:
-    fits = cell_len(label) <= _LONGEST_LABEL
-    return label if fits else f"{set_cell_size(label, _LONGEST_LABEL - 1).rstrip()}…"
+def _shorten(label: str) -> str:
+    fits = cell_len(label) <= _MAX_LABEL_WIDTH
+    return label if fits else f"{set_cell_size(label, _MAX_LABEL_WIDTH - 1).rstrip()}…"
 
 
-def importance(explanation: Explanation) -> Floats:
+def measure_importance(explanation: Explanation) -> Floats:
     """The mean size of each feature's contribution, in log-odds."""
     return np.asarray(np.abs(explanation.contributions).mean(axis=0), dtype=np.float64)
 
 
 def _win_rate(evidence: Evidence, dated: bool, lang: Language) -> go.Figure:
     parts = [p for p in np.array_split(np.argsort(evidence.moment, kind="stable"), _PERIODS) if len(p)]
-    at = [int(np.median(evidence.moment[part])) for part in parts]
-    x = [iso(moment)[:10] for moment in at] if dated else list(range(1, len(parts) + 1))
+    median_moments = [int(np.median(evidence.moment[part])) for part in parts]
+    x = [iso(moment)[:10] for moment in median_moments] if dated else list(range(1, len(parts) + 1))
     probability = _probability(evidence)
-    figure = _figure("axis_time", "axis_win_rate", lang)
+    figure = _new_figure("axis_time", "axis_win_rate", lang)
     for name, values, colour in (
         ("series_told", probability, _BLUE),
         ("series_found", evidence.won, _ORANGE),
@@ -143,7 +149,7 @@ def _win_rate(evidence: Evidence, dated: bool, lang: Language) -> go.Figure:
             x=x,
             y=[values[part].mean() for part in parts],
             mode="lines+markers",
-            name=say(name, lang),
+            name=translate(name, lang),
             line={"color": colour},
         )
     figure.update_yaxes(tickformat=".0%", rangemode="tozero")
@@ -154,21 +160,21 @@ def _probability(evidence: Evidence) -> Floats:
     return sigmoid(evidence.scores["model"])
 
 
-def _figure(x: str, y: str, lang: Language) -> go.Figure:
+def _new_figure(x: str, y: str, lang: Language) -> go.Figure:
     figure = go.Figure()
     figure.update_layout(
         template="plotly_white",
         height=380,
         margin={"l": 60, "r": 20, "t": 40, "b": 50},
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
-        xaxis_title=say(x, lang),
-        yaxis_title=say(y, lang),
+        xaxis_title=translate(x, lang),
+        yaxis_title=translate(y, lang),
     )
     figure.update_xaxes(ticklabelstandoff=6)
     return figure
 
 
-def _percent(figure: go.Figure) -> go.Figure:
+def _format_axes_percent(figure: go.Figure) -> go.Figure:
     figure.update_xaxes(tickformat=".0%")
     figure.update_yaxes(tickformat=".0%")
     return figure

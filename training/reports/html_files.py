@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from features.files import whole_file
+from features.files import atomic_file
 from features.kinds import Language
 from scoring.pages.page import Page, to_html
 
 LANGUAGES: tuple[Language, ...] = ("en", "ja")
 
 
-def rendered(page: Callable[[Language], Page]) -> dict[Language, str]:
+def render_pages(page: Callable[[Language], Page]) -> dict[Language, str]:
     """A page as HTML, in each language."""
     return {lang: to_html(page(lang)) for lang in LANGUAGES}
 
@@ -22,6 +22,6 @@ def write_pages(out: Path, name: str, pages: Mapping[Language, str]) -> dict[Lan
     written: dict[Language, Path] = {}
     for lang, page in pages.items():
         written[lang] = out / f"{name}-{lang}.html"
-        with whole_file(written[lang]) as part:
+        with atomic_file(written[lang]) as part:
             part.write_text(page, encoding="utf-8")
     return written

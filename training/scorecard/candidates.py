@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from features.columns import Bools, Column, Floats, Texts, missing
+from features.columns import Bools, Column, Floats, Texts, is_missing
 from features.kinds import (
     After,
     Age,
@@ -28,8 +28,8 @@ from features.kinds import (
 from scoring.scorecard.load import blank_card
 from scoring.scorecard.rating import rate
 from scoring.scorecard.scorecard import Condition, Row, Rule, Scorecard
-from scoring.scorecard.scorecard import Texts as Said
-from training.fitting.recipe import Data
+from scoring.scorecard.scorecard import LocalizedText as Said
+from training.fitting.recipe import Dataset
 
 COUNTS = (1, 2, 3, 5, 10, 20, 50)
 """Thresholds of counts."""
@@ -40,27 +40,27 @@ DAYS = (3, 7, 14, 30, 60, 90)
 QUANTILES = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 """Where the thresholds of other numbers lie before they are rounded."""
 
-MOST_VALUES = 5
+MAX_VALUES = 5
 """A row that names more values than this is not read to its end."""
 
-MOST_OF_KNOWN = 0.95
+MAX_KNOWN_SHARE = 0.95
 """A row that holds for more of the known values than this would reward that something is known."""
 
 _STEPS = (1, 1.5, 2, 2.5, 3, 4, 5, 6, 7.5, 10)
-_LEAST, _LEAST_SHARE, _LEAST_WINS, _PRIOR = 30, 0.01, 5.0, 10.0
-_UNSAID = Said(en="-", ja="-")
+_MIN_EXAMPLES, _MIN_SHARE, _MIN_EXPECTED_WINS, _PRIOR = 30, 0.01, 5.0, 10.0
+_NO_TEXT = Said(en="-", ja="-")
 
 Sign: TypeAlias = Literal[-1, 0, 1]
 
 
 @dataclass(frozen=True)
-class Candidate:
+class CandidateRow:
     """Conditions that may become a row: `sign` 1 gives points, -1 takes away, 0 as the deals say.
 
     `name` and `row` are those of the present card, where the row stands there.
     """
 
-    when: tuple[Condition, ...]
+    conditions: tuple[Condition, ...]
     sign: Sign
     name: str = ""
     row: Row | None = None
@@ -68,158 +68,161 @@ class Candidate:
     @property
     def feature(self) -> str:
         """The one feature that it looks at; empty where it looks at several."""
-        return self.when[0].feature if len(self.when) == 1 else ""
+        return self.conditions[0].feature if len(self.conditions) == 1 else ""
 
     @property
     def values(self) -> frozenset[str]:
         """The texts for which it holds."""
-        return frozenset(self.when[0].one_of or ()) if self.feature else frozenset()
+        return frozenset(self.conditions[0].one_of or ()) if self.feature else frozenset()
 
     @property
-    def way(self) -> int:
+    def direction(self) -> int:
         """1: a higher number is better, -1: a lower one is; 0 where it tells neither."""
-        at = self.when[0]
-        if not self.feature or (at.at_least is None) == (at.at_most is None):
+        condition = self.conditions[0]
+        if not self.feature or (condition.at_least is None) == (condition.at_most is None):
             return 0
-        return self.sign if at.at_least is not None else -self.sign
+        return self.sign if condition.at_least is not None else -self.sign
 
 
 @dataclass(frozen=True)
-class Candidates:
+class CandidateRows:
     """Candidate rows, each with its sign, and for which examples each holds: (candidates, examples)."""
 
-    rows: tuple[Candidate, ...]
+    rows: tuple[CandidateRow, ...]
     holds: Bools
 
 
-def candidates(data: Data) -> Candidates:
+def find_candidates(data: Dataset) -> CandidateRows:
     """Every row of the present card, and every single condition, of which enough examples tell.
 
     A row whose leads are won less often than others cannot give points, whatever else it would mend;
     nor take any away in the other case. Of rows that hold for the very same examples the first is
     kept; the present card's come first.
     """
-    rows = [*_present(data.card), *_new(data)]
-    holds = holding(rows, data.columns)
-    first: dict[bytes, tuple[int, Candidate]] = {}
-    for at, row in enumerate(rows):
-        sign = _sign(data.won[holds[at]].sum() - data.won.mean() * holds[at].sum())
-        if row.sign in (0, sign) and _enough(row, holds[at], data):
-            first.setdefault(np.packbits(holds[at]).tobytes(), (at, replace(row, sign=sign)))
-    kept = list(first.values())
-    return Candidates(tuple(row for _, row in kept), holds[[at for at, _ in kept]])
+    rows = [*_present_rows(data.card), *_new_rows(data)]
+    holds = condition_matrix(rows, data.columns)
+    first: dict[bytes, tuple[int, CandidateRow]] = {}
+    for index, row in enumerate(rows):
+        sign = _to_sign(data.won[holds[index]].sum() - data.won.mean() * holds[index].sum())
+        if row.sign in (0, sign) and _has_enough_examples(row, holds[index], data):
+            first.setdefault(np.packbits(holds[index]).tobytes(), (index, replace(row, sign=sign)))
+    unique_rows = list(first.values())
+    return CandidateRows(tuple(row for _, row in unique_rows), holds[[index for index, _ in unique_rows]])
 
 
-def holding(rows: Sequence[Candidate], columns: Mapping[str, Column]) -> Bools:
+def condition_matrix(rows: Sequence[CandidateRow], columns: Mapping[str, Column]) -> Bools:
     """For which examples each row holds: (rows, examples)."""
-    rules = {str(at): Rule(when=row.when, because=_UNSAID) for at, row in enumerate(rows)}
+    rules = {str(index): Rule(when=row.conditions, because=_NO_TEXT) for index, row in enumerate(rows)}
     card = blank_card().model_copy(update={"triggers": rules})
     return np.ascontiguousarray(rate(card, columns).triggers.T)
 
 
-def _present(card: Scorecard) -> Iterator[Candidate]:
+def _present_rows(card: Scorecard) -> Iterator[CandidateRow]:
     for name, row in card.rows.items():
-        yield Candidate(row.when, _sign(row.points), name, row)
+        yield CandidateRow(row.when, _to_sign(row.points), name, row)
 
 
-def _enough(row: Candidate, holds: Bools, data: Data) -> bool:
+def _has_enough_examples(row: CandidateRow, holds: Bools, data: Dataset) -> bool:
     """Whether enough examples, and enough wins, are to be expected on either side of it."""
     count, total = int(holds.sum()), len(data)
     rarer = min(count, total - count)
-    few = rarer * float(data.won.mean()) < _LEAST_WINS
-    if few or count < _LEAST or rarer < _LEAST_SHARE * total:
+    few = rarer * float(data.won.mean()) < _MIN_EXPECTED_WINS
+    if few or count < _MIN_EXAMPLES or rarer < _MIN_SHARE * total:
         return False
-    return row.row is not None or count <= MOST_OF_KNOWN * _known(row, data)
+    return row.row is not None or count <= MAX_KNOWN_SHARE * _count_known(row, data)
 
 
-def _known(row: Candidate, data: Data) -> int:
+def _count_known(row: CandidateRow, data: Dataset) -> int:
     """Of how many examples a quality of the lead is known. Behaviour is always known."""
     if not isinstance(data.table.rows[row.feature], Attribute):
         return len(data)
-    return len(data) - int(missing(data.columns[row.feature]).sum())
+    return len(data) - int(is_missing(data.columns[row.feature]).sum())
 
 
 # -- new rows ------------------------------------------------------------------------------------
 
 
-def _new(data: Data) -> Iterator[Candidate]:
-    sense = _Sense.of(data)
+def _new_rows(data: Dataset) -> Iterator[CandidateRow]:
+    sense = _SignRules.from_dataset(data)
     for name, feature in data.table:
         column = data.columns[name]
-        if sense.no_row(feature):
+        if sense.is_excluded(feature):
             continue
         if isinstance(column, Texts):
-            yield from _groups(name, column, data.won)
+            yield from _category_rows(name, column, data.won)
         else:
-            yield from _thresholds(name, feature, column, sense.way(name, feature))
+            yield from _threshold_rows(name, feature, column, sense.find_direction(name, feature))
 
 
 @dataclass(frozen=True)
-class _Sense:
+class _SignRules:
     """What common sense and the present card fix: the ways of features, the activities that are bad,
     and those that are our own doing (they answer a prompt)."""
 
-    ways: Mapping[str, int]
+    directions: Mapping[str, int]
     bad: frozenset[str]
     ours: frozenset[str]
 
     @staticmethod
-    def of(data: Data) -> _Sense:
-        ways = {row.feature: row.way for row in _present(data.card) if row.way}
+    def from_dataset(data: Dataset) -> _SignRules:
+        ways = {row.feature: row.direction for row in _present_rows(data.card) if row.direction}
         table = data.table.rows
-        bad = [activities_of(table[name]) for name, way in ways.items() if _bad(table[name], way)]
+        bad = [activities_of(table[name]) for name, way in ways.items() if _is_bad(table[name], way)]
         ours = [activities_of(table[prompt.answered]) for prompt in data.card.prompts.values()]
-        return _Sense(ways, frozenset().union(*bad), frozenset().union(*ours))
+        return _SignRules(ways, frozenset().union(*bad), frozenset().union(*ours))
 
-    def no_row(self, feature: Feature) -> bool:
+    def is_excluded(self, feature: Feature) -> bool:
         """A lead's age is neither fit nor behaviour, and a call of ours is not the lead's doing."""
-        own = activities_of(feature)
-        return isinstance(feature, Age) or bool(own and own <= self.ours)
+        activities = activities_of(feature)
+        return isinstance(feature, Age) or bool(activities and activities <= self.ours)
 
-    def way(self, name: str, feature: Feature) -> int:
+    def find_direction(self, name: str, feature: Feature) -> int:
         """1: a higher number is better, -1: a lower one is, 0: the deals say."""
-        if name in self.ways:
-            return self.ways[name]
+        if name in self.directions:
+            return self.directions[name]
         if isinstance(feature, Attribute | Ratio):
             return 0
-        own = activities_of(feature)
-        good = -1 if own and own <= self.bad else 1
+        activities = activities_of(feature)
+        good = -1 if activities and activities <= self.bad else 1
         return -good if isinstance(feature, DaysSince) else good
 
 
-def _bad(feature: Feature, way: int) -> bool:
+def _is_bad(feature: Feature, way: int) -> bool:
     """Whether points go away for having done something, not for having been silent."""
     if isinstance(feature, Attribute | Ratio):
         return False
     return way > 0 if isinstance(feature, DaysSince) else way < 0
 
 
-def _thresholds(name: str, feature: Feature, column: Floats, way: int) -> Iterator[Candidate]:
+def _threshold_rows(name: str, feature: Feature, column: Floats, way: int) -> Iterator[CandidateRow]:
     """Counts and the like: at_least; days since: at_most; free numbers: points from either end."""
     free = isinstance(feature, Attribute | Ratio)
-    for mark in _marks(feature, column):
-        least, most = Condition(feature=name, at_least=mark), Condition(feature=name, at_most=mark)
+    for mark in _threshold_values(feature, column):
+        lower_bound, upper_bound = (
+            Condition(feature=name, at_least=mark),
+            Condition(feature=name, at_most=mark),
+        )
         if isinstance(feature, DaysSince):
-            yield Candidate((most,), _sign(-way))
+            yield CandidateRow((upper_bound,), _to_sign(-way))
         elif not free:
-            yield Candidate((least,), _sign(way))
+            yield CandidateRow((lower_bound,), _to_sign(way))
         if free and way >= 0:
-            yield Candidate((least,), 1)
+            yield CandidateRow((lower_bound,), 1)
         if free and way <= 0:
-            yield Candidate((most,), 1)
+            yield CandidateRow((upper_bound,), 1)
 
 
-def _marks(feature: Feature, column: Floats) -> Sequence[float]:
+def _threshold_values(feature: Feature, column: Floats) -> Sequence[float]:
     if isinstance(feature, DaysSince):
         return DAYS
     if isinstance(feature, Count | Distinct | After | Repeated):
         return COUNTS
-    known = column[np.isfinite(column)]
+    known_values = column[np.isfinite(column)]
     if not isinstance(feature, Attribute | Ratio):
-        known = known[known > 0]  # a sum of 0 says that there was nothing to add up
-    if len(known) < _LEAST:
+        known_values = known_values[known_values > 0]  # a sum of 0 says that there was nothing to add up
+    if len(known_values) < _MIN_EXAMPLES:
         return ()
-    return sorted({round_number(mark) for mark in np.quantile(known, QUANTILES).tolist()})
+    return sorted({round_number(mark) for mark in np.quantile(known_values, QUANTILES).tolist()})
 
 
 def round_number(value: float) -> float:
@@ -231,18 +234,18 @@ def round_number(value: float) -> float:
     return float(f"{np.sign(value) * step * power:.6g}")
 
 
-def _groups(name: str, column: Texts, won: Bools) -> Iterator[Candidate]:
+def _category_rows(name: str, column: Texts, won: Bools) -> Iterator[CandidateRow]:
     """Each common value, and the few with the highest and the few with the lowest win rates."""
-    known, size = column.codes >= 0, len(column.categories)
-    count = np.bincount(column.codes[known], minlength=size)
-    wins = np.bincount(column.codes[known], won[known], minlength=size)
+    is_known, size = column.codes >= 0, len(column.categories)
+    count = np.bincount(column.codes[is_known], minlength=size)
+    wins = np.bincount(column.codes[is_known], won[is_known], minlength=size)
     rates = (wins + _PRIOR * won.mean()) / (count + _PRIOR)
-    common = [int(c) for c in np.argsort(-rates, kind="stable") if count[c] >= _LEAST]
-    ends = [end for k in range(2, min(MOST_VALUES, len(common) - 1) + 1) for end in (common[:k], common[-k:])]
+    common = [int(c) for c in np.argsort(-rates, kind="stable") if count[c] >= _MIN_EXAMPLES]
+    ends = [end for k in range(2, min(MAX_VALUES, len(common) - 1) + 1) for end in (common[:k], common[-k:])]
     for group in dict.fromkeys(tuple(sorted(g)) for g in [*([c] for c in common), *ends]):
         values = tuple(column.categories[c] for c in group)
-        yield Candidate((Condition(feature=name, one_of=values),), 0)
+        yield CandidateRow((Condition(feature=name, one_of=values),), 0)
 
 
-def _sign(way: float) -> Sign:
+def _to_sign(way: float) -> Sign:
     return 1 if way > 0 else -1

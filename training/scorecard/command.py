@@ -5,24 +5,24 @@ from __future__ import annotations
 from pathlib import Path
 
 from features.errors import SettingsError
-from features.files import whole_file
+from features.files import atomic_file
 from features.kinds import Language
 from features.settings import CrmSettings
 from scoring.scorecard.load import SCORECARD_FILE
-from training.fitting.dataset import closed_data
-from training.fitting.pipeline import Say
+from training.fitting.dataset import load_dataset
+from training.fitting.pipeline import StepReporter
 from training.scorecard.suggest import Suggestion, suggest
 from training.scorecard.toml import suggestion_toml
 
 
-def suggested(
+def suggest_scorecard(
     settings: CrmSettings,
     out: Path,
     to: Path,
     oldest: float,
     rows: int,
     seed: int,
-    say: Say,
+    report_step: StepReporter,
     lang: Language,
 ) -> Suggestion:
     """Learn a scorecard from the closed deals and write it to `to`, ready for review."""
@@ -30,9 +30,9 @@ def suggested(
         raise SettingsError(
             f"{to}: is the scorecard in use. A suggestion is reviewed before it is used: give another --to."
         )
-    data, _ = closed_data(settings, out, say)
-    say("choosing rows and points on the older deals, judging on the newer")
-    told = suggest(data, oldest, rows, seed)
-    with whole_file(to) as part:
-        part.write_text(suggestion_toml(told, data.table, lang), encoding="utf-8")
-    return told
+    data, _ = load_dataset(settings, out, report_step)
+    report_step("choosing rows and points on the older deals, judging on the newer")
+    suggestion = suggest(data, oldest, rows, seed)
+    with atomic_file(to) as part:
+        part.write_text(suggestion_toml(suggestion, data.table, lang), encoding="utf-8")
+    return suggestion

@@ -14,35 +14,35 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from features.columns import Bools, Floats, Ints, missing
+from features.columns import Bools, Floats, Ints, is_missing
 from scoring.scorecard.rating import rate
-from training.fitting.recipe import Data
-from training.scorecard.candidates import MOST_OF_KNOWN, Candidate, Candidates, candidates
+from training.fitting.recipe import Dataset
+from training.scorecard.candidates import MAX_KNOWN_SHARE, CandidateRow, CandidateRows, find_candidates
 
 PERIODS = 5
-MOST_OF_A_FEATURE = 3
+MAX_ROWS_PER_FEATURE = 3
 """So many rows may look at one feature alone."""
 
-KNOWN_ROW = 1.25
+PRESENT_ROW_BONUS = 1.25
 """A row of the present card, which people know, is taken before a new one that gains up to so much more."""
 
-_DOUBT = 1.0
+_PRIOR_SD = 1.0
 """The standard deviation of a row's weight (log-odds) before any deal has told."""
 
-_NEXT_TO_NOTHING = 1e-3
-_TURNS, _SMALLEST = 50, 1e-4
+_MIN_GAIN = 1e-3
+_MAX_ITERATIONS, _MIN_STEP_SIZE = 50, 1e-4
 
 
 @dataclass(frozen=True)
-class Steps:
+class SelectionSteps:
     """Rows in the order in which they were chosen; `weights[k]` are those of the first k (log-odds)."""
 
-    rows: tuple[Candidate, ...]
+    rows: tuple[CandidateRow, ...]
     weights: tuple[Floats, ...]
 
 
 @dataclass(frozen=True)
-class Deals:
+class RankingData:
     """Deals as points are learnt from them.
 
     `known` (deals, k) stands beside the rows: a level for each period, so that a row counts for what it
@@ -51,41 +51,43 @@ class Deals:
     nothing: `kept` are the examples of the others.
     """
 
-    known: Floats
+    controls: Floats
     won: Floats
-    kept: Bools
+    included: Bools
     period: Ints
 
     @staticmethod
-    def of(data: Data) -> Deals:
+    def from_dataset(data: Dataset) -> RankingData:
         rating = rate(data.card, data.columns)
-        kept = ~rating.excluded
-        count = int(kept.sum())
+        included = ~rating.excluded
+        count = int(included.sum())
         period = np.arange(count) * PERIODS // max(count, 1)
         level = np.eye(PERIODS)[period]
         if not data.examples.ordered:
-            period = data.examples.group[kept].astype(np.int64) % PERIODS
+            period = data.examples.group[included].astype(np.int64) % PERIODS
             level = np.ones((count, 1))
-        fires = rating.triggered[kept, None].astype(np.float64)
-        known = np.hstack([level, fires] if 0 < fires.sum() < count else [level])
-        return Deals(known, data.won[kept].astype(np.float64), kept, period)
+        fires = rating.triggered[included, None].astype(np.float64)
+        controls = np.hstack([level, fires] if 0 < fires.sum() < count else [level])
+        return RankingData(controls, data.won[included].astype(np.float64), included, period)
 
     def losses(self, points: Floats) -> Floats:
         """The log loss of each deal, with the level of each period and the worth of a point fitted."""
-        columns = np.column_stack([self.known, points])
+        columns = np.column_stack([self.controls, points])
         signs = np.zeros(columns.shape[1], dtype=np.int64)
         signs[-1] = 1  # more points are never worse
         ridge = np.full(len(signs), 1e-3)
-        line = columns @ fitted(columns, self.won, signs, ridge, np.zeros(len(signs)))
+        line = columns @ fit_signed_weights(columns, self.won, signs, ridge, np.zeros(len(signs)))
         return np.asarray(np.logaddexp(0.0, line) - self.won * line)
 
 
-def forward(data: Data, most: int) -> Steps:
+def select_rows(data: Dataset, max_rows: int) -> SelectionSteps:
     """Choose up to `most` rows; fewer where no other adds anything."""
-    return _Search(data, candidates(data), Deals.of(data)).run(most)
+    return _Search(data, find_candidates(data), RankingData.from_dataset(data)).run(max_rows)
 
 
-def fitted(columns: Floats, won: Floats, signs: NDArray[np.int64], ridge: Floats, start: Floats) -> Floats:
+def fit_signed_weights(
+    columns: Floats, won: Floats, signs: NDArray[np.int64], ridge: Floats, start: Floats
+) -> Floats:
     """The weights of a logistic regression, each of its sign (0: any), by projected Newton steps."""
 
     def loss(weights: Floats) -> float:
@@ -95,14 +97,14 @@ def fitted(columns: Floats, won: Floats, signs: NDArray[np.int64], ridge: Floats
     def inside(weights: Floats) -> Floats:
         return np.asarray(np.where(weights * signs < 0, 0.0, weights))
 
-    weights, least = start, loss(start)
-    for _ in range(_TURNS):
+    weights, lowest_loss = start, loss(start)
+    for _ in range(_MAX_ITERATIONS):
         step, size = _newton_step(columns, won, signs, ridge, weights), 1.0
-        while (now := loss(inside(weights + size * step))) > least and size > _SMALLEST:
+        while (new_loss := loss(inside(weights + size * step))) > lowest_loss and size > _MIN_STEP_SIZE:
             size /= 2
-        if now >= least - 1e-7:
+        if new_loss >= lowest_loss - 1e-7:
             break
-        weights, least = inside(weights + size * step), now
+        weights, lowest_loss = inside(weights + size * step), new_loss
     return weights
 
 
@@ -121,89 +123,91 @@ def _newton_step(
 
 @dataclass(frozen=True)
 class _Search:
-    data: Data
-    found: Candidates
-    deals: Deals
+    data: Dataset
+    candidates: CandidateRows
+    deals: RankingData
 
-    def run(self, most: int) -> Steps:
+    def run(self, max_rows: int) -> SelectionSteps:
         chosen: list[int] = []
         weights = [self.fit(chosen, np.zeros(self.width))]
-        while len(chosen) < min(most, len(self.found.rows)):
-            gains = self.allowed(chosen) * self.known_first * self.gains(chosen, weights[-1])
-            if gains.max() < _NEXT_TO_NOTHING:
+        while len(chosen) < min(max_rows, len(self.candidates.rows)):
+            gains = self.allowed(chosen) * self.row_bonus * self.gains(chosen, weights[-1])
+            if gains.max() < _MIN_GAIN:
                 break
             chosen.append(int(gains.argmax()))
             weights.append(self.fit(chosen, np.append(weights[-1], 0.0)))
-        rows = tuple(self.found.rows[at] for at in chosen)
-        return Steps(rows, tuple(w[self.width :] for w in weights))
+        rows = tuple(self.candidates.rows[index] for index in chosen)
+        return SelectionSteps(rows, tuple(w[self.width :] for w in weights))
 
     @property
     def width(self) -> int:
-        return int(self.deals.known.shape[1])
+        return int(self.deals.controls.shape[1])
 
     @cached_property
     def holds(self) -> NDArray[np.float32]:
-        return self.found.holds[:, self.deals.kept].astype(np.float32)
+        return self.candidates.holds[:, self.deals.included].astype(np.float32)
 
     @cached_property
     def signs(self) -> NDArray[np.int64]:
-        return np.array([row.sign for row in self.found.rows], dtype=np.int64)
+        return np.array([row.sign for row in self.candidates.rows], dtype=np.int64)
 
     @cached_property
-    def known_first(self) -> Floats:
-        return np.array([1.0 if row.row is None else KNOWN_ROW for row in self.found.rows])
+    def row_bonus(self) -> Floats:
+        return np.array([1.0 if row.row is None else PRESENT_ROW_BONUS for row in self.candidates.rows])
 
     @cached_property
     def by_period(self) -> Floats:
         return np.eye(PERIODS)[self.deals.period]
 
     def columns(self, chosen: list[int]) -> Floats:
-        return np.column_stack([self.deals.known, self.holds[chosen].T.astype(np.float64)])
+        return np.column_stack([self.deals.controls, self.holds[chosen].T.astype(np.float64)])
 
     def fit(self, chosen: list[int], start: Floats) -> Floats:
         signs = np.concatenate([np.zeros(self.width, dtype=np.int64), self.signs[chosen]])
-        ridge = np.concatenate([np.full(self.width, 1e-6), np.full(len(chosen), _DOUBT**-2)])
-        return fitted(self.columns(chosen), self.deals.won, signs, ridge, start)
+        ridge = np.concatenate([np.full(self.width, 1e-6), np.full(len(chosen), _PRIOR_SD**-2)])
+        return fit_signed_weights(self.columns(chosen), self.deals.won, signs, ridge, start)
 
     def gains(self, chosen: list[int], weights: Floats) -> Floats:
         """What each candidate would gain, whichever period is left out."""
         columns = self.columns(chosen)
         p = expit(columns @ weights)
         spread = (p * (1 - p))[:, None]
-        told = (self.by_period * (self.deals.won - p)[:, None], self.by_period * spread)
-        sums = self.sums(np.hstack([*told, columns * spread]))
-        slope, alone, shared = np.split(sums, [PERIODS, 2 * PERIODS], axis=1)
+        period_terms = (self.by_period * (self.deals.won - p)[:, None], self.by_period * spread)
+        sums = self.sum_by_candidate(np.hstack([*period_terms, columns * spread]))
+        slope, period_variance, shared = np.split(sums, [PERIODS, 2 * PERIODS], axis=1)
         inner = columns.T @ (columns * spread) + 1e-9 * np.eye(columns.shape[1])
         explained = np.einsum("ij,ji->i", shared, np.linalg.solve(inner, shared.T))
-        return self.least_gains(slope, alone, explained)
+        return self.min_gains(slope, period_variance, explained)
 
-    def least_gains(self, slope: Floats, alone: Floats, explained: Floats) -> Floats:
+    def min_gains(self, slope: Floats, period_variance: Floats, explained: Floats) -> Floats:
         """From the slope and the variance in each period, and the variance that is explained already."""
-        total, variance = slope.sum(axis=1, keepdims=True), alone.sum(axis=1, keepdims=True)
+        total, variance = slope.sum(axis=1, keepdims=True), period_variance.sum(axis=1, keepdims=True)
         rest = np.maximum((total - slope) * self.signs[:, None], 0.0)
-        there = 1 - alone / np.maximum(variance, 1e-9)
-        curve = np.maximum(variance - explained[:, None], 0.0) * there
-        return np.asarray((rest**2 / (2 * (curve + _DOUBT**-2))).min(axis=1))
+        remaining_share = 1 - period_variance / np.maximum(variance, 1e-9)
+        curve = np.maximum(variance - explained[:, None], 0.0) * remaining_share
+        return np.asarray((rest**2 / (2 * (curve + _PRIOR_SD**-2))).min(axis=1))
 
-    def sums(self, told: Floats) -> Floats:
+    def sum_by_candidate(self, values: Floats) -> Floats:
         """Sums over the deals for which each candidate holds."""
-        return np.asarray(self.holds @ told.astype(np.float32), dtype=np.float64)
+        return np.asarray(self.holds @ values.astype(np.float32), dtype=np.float64)
 
     def allowed(self, chosen: list[int]) -> Bools:
         """Which candidates make sense beside the rows chosen."""
-        count = len(self.found.rows)
-        return np.array([at not in chosen and self._fits(at, chosen) for at in range(count)])
+        count = len(self.candidates.rows)
+        return np.array([index not in chosen and self._fits(index, chosen) for index in range(count)])
 
-    def _fits(self, at: int, chosen: list[int]) -> bool:
+    def _fits(self, index: int, chosen: list[int]) -> bool:
         """Thresholds of a number go one way; values of a text stand in one row, and some in none."""
-        row = self.found.rows[at]
-        same = [i for i in chosen if row.feature and self.found.rows[i].feature == row.feature]
-        others = [self.found.rows[i] for i in same]
-        if len(same) >= MOST_OF_A_FEATURE or any(row.way * other.way < 0 for other in others):
+        row = self.candidates.rows[index]
+        same = [i for i in chosen if row.feature and self.candidates.rows[i].feature == row.feature]
+        others = [self.candidates.rows[i] for i in same]
+        if len(same) >= MAX_ROWS_PER_FEATURE or any(
+            row.direction * chosen_row.direction < 0 for chosen_row in others
+        ):
             return False
-        if any(row.values & other.values for other in others):
+        if any(row.values & chosen_row.values for chosen_row in others):
             return False
         if not row.values or not others:
             return True
-        known = len(self.data) - int(missing(self.data.columns[row.feature]).sum())
-        return int(self.found.holds[[at, *same]].sum()) <= MOST_OF_KNOWN * known
+        known_count = len(self.data) - int(is_missing(self.data.columns[row.feature]).sum())
+        return int(self.candidates.holds[[index, *same]].sum()) <= MAX_KNOWN_SHARE * known_count

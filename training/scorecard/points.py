@@ -17,101 +17,103 @@ from features.kinds import Attribute
 from scoring.scorecard.rating import rate
 from scoring.scorecard.scorecard import Bands, Group, Row, Scorecard
 from scoring.statistics.paired_differences import USUAL_SHARE
-from training.fitting.recipe import Data
-from training.scorecard.candidates import Candidate, holding
-from training.scorecard.forward_selection import Deals
-from training.scorecard.row_names import because, row_name
+from training.fitting.recipe import Dataset
+from training.scorecard.candidates import CandidateRow, condition_matrix
+from training.scorecard.forward_selection import RankingData
+from training.scorecard.row_names import build_reason, row_name
 
-LARGEST = (10, 12, 15, 18, 20, 22, 25, 28, 30)
+ROW_POINT_SCALES = (10, 12, 15, 18, 20, 22, 25, 28, 30)
 """What the weightiest row may be worth."""
 
-MOST_REACH = 120
+MAX_TOTAL_POINTS = 120
 """What all rows together may give."""
 
-LEAST_POINTS = 2
+MIN_POINTS = 2
 """A row that is worth less changes nothing that people would see, and is left out."""
 
 USUAL_WARM_SHARE = 0.3
 
 
-def draft(data: Data, chosen: Sequence[Candidate], weights: Floats) -> Scorecard:
+def draft_scorecard(data: Dataset, chosen: Sequence[CandidateRow], weights: Floats) -> Scorecard:
     """A card of the chosen rows; all else is as the present card has it.
 
     About as many of the examples are hot and warm by their points as under the present card. Raises
     DataError where no points are left to give.
     """
-    holds = holding(chosen, data.columns)
-    points = whole_points(weights, holds, Deals.of(data))
-    groups = _groups(data, chosen, points)
-    most = sum(group.most for group in groups.values())
-    if most < 2:
+    holds = condition_matrix(chosen, data.columns)
+    points = round_to_points(weights, holds, RankingData.from_dataset(data))
+    groups = _build_groups(data, chosen, points)
+    max_points = sum(group.max_points for group in groups.values())
+    if max_points < 2:
         raise DataError(
             "No rows were found that tell won from other leads on later deals, so there is nothing to "
             "suggest: keep the present scorecard, or add features to crm.toml that tell more of a lead."
         )
-    bands = _bands(data, points @ holds, most)
+    bands = _choose_bands(data, points @ holds, max_points)
     learnt = {"profile", "bands", "fit", "intent"}
     if not data.card.rows:  # shares stood in for rules that were not there
         learnt.add("thresholds")
-    told = data.card.model_dump(exclude=learnt)
-    return Scorecard.model_validate({**told, "bands": bands, **groups})
+    present_values = data.card.model_dump(exclude=learnt)
+    return Scorecard.model_validate({**present_values, "bands": bands, **groups})
 
 
-def whole_points(weights: Floats, holds: Bools, deals: Deals) -> Ints:
+def round_to_points(weights: Floats, holds: Bools, deals: RankingData) -> Ints:
     """The weights as small whole numbers, by the factor that loses least."""
     if not weights.any():
         return np.zeros(len(weights), dtype=np.int64)
-    tried = [_rounded(weights * (size / np.abs(weights).max())) for size in LARGEST]
-    within = [points for points in tried if points[points > 0].sum() <= MOST_REACH]
-    kept = holds[:, deals.kept].astype(np.float64)
-    return min(within or tried[:1], key=lambda points: float(deals.losses(points @ kept).mean()))
+    tried = [_round_weights(weights * (size / np.abs(weights).max())) for size in ROW_POINT_SCALES]
+    within = [points for points in tried if points[points > 0].sum() <= MAX_TOTAL_POINTS]
+    included_holds = holds[:, deals.included].astype(np.float64)
+    return min(within or tried[:1], key=lambda points: float(deals.losses(points @ included_holds).mean()))
 
 
-def _rounded(weights: Floats) -> Ints:
-    whole = np.rint(weights).astype(np.int64)
-    return np.asarray(np.where(np.abs(whole) < LEAST_POINTS, 0, whole))
+def _round_weights(weights: Floats) -> Ints:
+    rounded = np.rint(weights).astype(np.int64)
+    return np.asarray(np.where(np.abs(rounded) < MIN_POINTS, 0, rounded))
 
 
-def _groups(data: Data, chosen: Sequence[Candidate], points: Ints) -> dict[str, Group]:
+def _build_groups(data: Dataset, chosen: Sequence[CandidateRow], points: Ints) -> dict[str, Group]:
     """The rows in their groups, those with the most points first."""
     rows: dict[str, dict[str, Row]] = {"fit": {}, "intent": {}}
     taken = set(data.card.rows)
-    for at in np.argsort(-points, kind="stable"):
-        row, worth = chosen[at], int(points[at])
+    for index in np.argsort(-points, kind="stable"):
+        row, worth = chosen[index], int(points[index])
         if not worth:
             continue
         name = row.name or row_name(row, taken)
         taken.add(name)
-        said = row.row.because if row.row else because(row, data.table)
-        rows[_group_of(row, data)][name] = Row(when=row.when, points=worth, because=said)
-    return {name: _group(data.card, name, told) for name, told in rows.items() if told}
+        reason = row.row.because if row.row else build_reason(row, data.table)
+        rows[_group_of(row, data)][name] = Row(when=row.when, points=worth, because=reason)
+    return {
+        name: _build_group(data.card, name, group_rows) for name, group_rows in rows.items() if group_rows
+    }
 
 
-def _group_of(row: Candidate, data: Data) -> str:
+def _group_of(row: CandidateRow, data: Dataset) -> str:
     """Where the present card has it; else who the lead is, or what it does."""
     if row.row is not None:
         return "fit" if data.card.fit and row.name in data.card.fit.rows else "intent"
     return "fit" if isinstance(data.table.rows[row.feature], Attribute) else "intent"
 
 
-def _group(present: Scorecard, name: str, rows: Mapping[str, Row]) -> Group:
+def _build_group(present: Scorecard, name: str, rows: Mapping[str, Row]) -> Group:
     """With the present cap, unless it would cut what was learnt."""
     before: Group | None = getattr(present, name)
-    whole = Group(rows=rows)
-    told: dict[str, Any] = {"rows": rows}
-    if before is not None and before.cap is not None and whole.most <= before.cap:
-        told["cap"] = before.cap
-    return Group(**told)
+    uncapped = Group(rows=rows)
+    values: dict[str, Any] = {"rows": rows}
+    if before is not None and before.cap is not None and uncapped.max_points <= before.cap:
+        values["cap"] = before.cap
+    return Group(**values)
 
 
-def _bands(data: Data, points: Ints, most: int) -> Bands:
+def _choose_bands(data: Dataset, points: Ints, max_points: int) -> Bands:
     """Where about as many examples stand as under the present card, by points alone."""
     hot, warm = _shares(data)
-    at_hot = _mark(points, hot, 2, most)
-    return Bands(warm=_mark(points, warm, 1, at_hot - 1), hot=at_hot)
+    at_hot = _threshold(points, hot, 2, max_points)
+    return Bands(warm=_threshold(points, warm, 1, at_hot - 1), hot=at_hot)
 
 
-def _shares(data: Data) -> tuple[float, float]:
+def _shares(data: Dataset) -> tuple[float, float]:
     """The shares of the examples that the present card calls hot, and warm or hot."""
     points = rate(data.card, data.columns).points
     hot = float((points >= data.card.bands.hot).mean())
@@ -120,8 +122,8 @@ def _shares(data: Data) -> tuple[float, float]:
     return hot, float((points >= data.card.bands.warm).mean())
 
 
-def _mark(points: Ints, share: float, low: int, high: int) -> int:
+def _threshold(points: Ints, share: float, low: int, high: int) -> int:
     """The threshold from `low` to `high` that the share of the points nearest to `share` reaches."""
-    marks = np.arange(low, high + 1)
-    reached = 1 - np.searchsorted(np.sort(points), marks) / len(points)
-    return int(marks[np.abs(reached - share).argmin()])
+    thresholds = np.arange(low, high + 1)
+    reached = 1 - np.searchsorted(np.sort(points), thresholds) / len(points)
+    return int(thresholds[np.abs(reached - share).argmin()])

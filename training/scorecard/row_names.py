@@ -7,61 +7,71 @@ from collections.abc import Collection
 
 from features.kinds import Language
 from features.table import FeatureTable
-from scoring.decision.reasons import shown
-from scoring.scorecard.scorecard import Condition, Texts
-from scoring.texts import say
-from training.scorecard.candidates import Candidate
+from scoring.decision.reasons import format_value
+from scoring.scorecard.scorecard import Condition, LocalizedText
+from scoring.texts import translate
+from training.scorecard.candidates import CandidateRow
 
 
-def row_name(row: Candidate, taken: Collection[str]) -> str:
+def row_name(row: CandidateRow, taken: Collection[str]) -> str:
     """A bare key that is not `taken`: the feature's name, and what is asked of it."""
-    at = row.when[0]
-    own = _key(at.feature) or "row"
-    if at.one_of is not None:
-        value = _key(at.one_of[0].lower()) if len(at.one_of) == 1 and at.one_of[0].isascii() else ""
-        return f"{own}_{value}" if value and f"{own}_{value}" not in taken else _numbered(own, taken)
-    if at.at_least == 1 and own not in taken:
-        return own
-    mark = at.at_least if at.at_least is not None else at.at_most
-    name = f"{own}{'' if at.at_least is not None else '_to'}_{_key(_plain(mark or 0.0))}"
-    return name if name not in taken else _numbered(name, taken)
+    condition = row.conditions[0]
+    feature_key = _to_key(condition.feature) or "row"
+    if condition.one_of is not None:
+        value = (
+            _to_key(condition.one_of[0].lower())
+            if len(condition.one_of) == 1 and condition.one_of[0].isascii()
+            else ""
+        )
+        return (
+            f"{feature_key}_{value}"
+            if value and f"{feature_key}_{value}" not in taken
+            else _add_number(feature_key, taken)
+        )
+    if condition.at_least == 1 and feature_key not in taken:
+        return feature_key
+    mark = condition.at_least if condition.at_least is not None else condition.at_most
+    name = f"{feature_key}{'' if condition.at_least is not None else '_to'}_{_to_key(_format_number(mark or 0.0))}"
+    return name if name not in taken else _add_number(name, taken)
 
 
-def because(row: Candidate, table: FeatureTable) -> Texts:
+def build_reason(row: CandidateRow, table: FeatureTable) -> LocalizedText:
     """The reason in both languages, in the company's words."""
-    return Texts(en=_reason(row.when[0], table, "en"), ja=_reason(row.when[0], table, "ja"))
+    return LocalizedText(
+        en=_reason_text(row.conditions[0], table, "en"), ja=_reason_text(row.conditions[0], table, "ja")
+    )
 
 
-def _reason(at: Condition, table: FeatureTable, lang: Language) -> str:
-    label = table.label(at.feature, lang)
+def _reason_text(condition: Condition, table: FeatureTable, lang: Language) -> str:
+    label = table.label(condition.feature, lang)
     label = label[:1].upper() + label[1:]
-    if at.one_of is not None:
-        values = [shown(table, at.feature, value, lang) for value in at.one_of]
-        return say("reason", lang, label=label, value=_either(values, lang))
-    if at.at_least is not None:
-        least = shown(table, at.feature, at.at_least, lang)
-        return say("suggest_at_least", lang, label=label, value=least)
-    most = shown(table, at.feature, at.at_most, lang)
-    return say("suggest_at_most", lang, label=label, value=most)
+    if condition.one_of is not None:
+        values = [format_value(table, condition.feature, value, lang) for value in condition.one_of]
+        return translate("reason", lang, label=label, value=_join_alternatives(values, lang))
+    if condition.at_least is not None:
+        minimum = format_value(table, condition.feature, condition.at_least, lang)
+        return translate("suggest_at_least", lang, label=label, value=minimum)
+    maximum = format_value(table, condition.feature, condition.at_most, lang)
+    return translate("suggest_at_most", lang, label=label, value=maximum)
 
 
-def _either(values: list[str], lang: Language) -> str:
+def _join_alternatives(values: list[str], lang: Language) -> str:
     """'a, b or c'."""
-    first, last = say("suggest_comma", lang).join(values[:-1]), values[-1]
-    return say("suggest_or", lang, first=first, last=last) if first else last
+    first, last = translate("suggest_comma", lang).join(values[:-1]), values[-1]
+    return translate("suggest_or", lang, first=first, last=last) if first else last
 
 
-def _plain(number: float) -> str:
+def _format_number(number: float) -> str:
     """A number without an exponent."""
     return f"{number:.6f}".rstrip("0").rstrip(".")
 
 
-def _key(text: str) -> str:
+def _to_key(text: str) -> str:
     """What of a text can stand in a bare key."""
     return re.sub(r"[^A-Za-z0-9_-]+", "_", text).strip("_")
 
 
-def _numbered(name: str, taken: Collection[str]) -> str:
+def _add_number(name: str, taken: Collection[str]) -> str:
     number = 1
     while f"{name}_{number}" in taken:
         number += 1

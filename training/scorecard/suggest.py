@@ -15,15 +15,15 @@ from features.errors import DataError
 from features.moments import MIN_WINS
 from scoring.scorecard.rating import Rating, rate
 from scoring.scorecard.scorecard import HOT, Scorecard
-from scoring.statistics.paired_differences import Difference, Judged, differences
+from scoring.statistics.paired_differences import Difference, LabeledLeads, differences
 from scoring.statistics.rates import Rate, Rates
-from training.fitting.recipe import Data
-from training.fitting.splits import newest
-from training.scorecard.forward_selection import forward
-from training.scorecard.points import draft
-from training.scorecard.row_count import row_count
+from training.fitting.recipe import Dataset
+from training.fitting.splits import split_newest
+from training.scorecard.forward_selection import select_rows
+from training.scorecard.points import draft_scorecard
+from training.scorecard.row_count import choose_row_count
 
-MOST_EXAMPLES = 100_000
+MAX_EXAMPLES = 100_000
 """More examples than these are thinned by lot for choosing rows and points."""
 
 
@@ -58,24 +58,24 @@ class Suggestion:
     ordered: bool
 
 
-def suggest(data: Data, oldest: float = 0.8, most_rows: int = 16, seed: int = 0) -> Suggestion:
+def suggest(data: Dataset, oldest: float = 0.8, most_rows: int = 16, seed: int = 0) -> Suggestion:
     """Learn a card of at most `most_rows` rows on the `oldest` share of the examples, judge it on the rest.
 
     Raises DataError where too few leads were won, or nothing tells them apart.
     """
-    split = newest(data.examples, seed, 1 - oldest)
+    split = split_newest(data.examples, seed, 1 - oldest)
     older, newer = data.take(split.train), data.take(split.test)
     _check_enough(data, older, newer)
-    card = _learnt(older.thinned(MOST_EXAMPLES, seed), most_rows, seed)
+    card = _learn_card(older.sampled(MAX_EXAMPLES, seed), most_rows, seed)
     learnt, judged = (rate(card, part.columns) for part in (older, newer))
-    rules, everyone = _evidence(card, (older, learnt), (newer, judged), seed)
+    rules, everyone = _collect_evidence(card, (older, learnt), (newer, judged), seed)
     present = rate(data.card, newer.columns)
     return Suggestion(
         card=card,
         present=data.card,
         evidence=rules,
         all=everyone,
-        gain=_gain(newer, judged, present, seed),
+        gain=_measure_gain(newer, judged, present, seed),
         called=int((present.stage == HOT).sum()),
         learnt_examples=len(older),
         judged_examples=len(newer),
@@ -84,12 +84,12 @@ def suggest(data: Data, oldest: float = 0.8, most_rows: int = 16, seed: int = 0)
     )
 
 
-def _learnt(data: Data, most: int, seed: int) -> Scorecard:
-    steps = forward(data, row_count(data, most, seed))
-    return draft(data, steps.rows, steps.weights[-1])
+def _learn_card(data: Dataset, max_rows: int, seed: int) -> Scorecard:
+    steps = select_rows(data, choose_row_count(data, max_rows, seed))
+    return draft_scorecard(data, steps.rows, steps.weights[-1])
 
 
-def _check_enough(data: Data, older: Data, newer: Data) -> None:
+def _check_enough(data: Dataset, older: Dataset, newer: Dataset) -> None:
     all_wins = data.examples.won_leads
     if all_wins < MIN_WINS:
         raise DataError(
@@ -116,26 +116,26 @@ def _check_enough(data: Data, older: Data, newer: Data) -> None:
         )
 
 
-def _evidence(
-    card: Scorecard, older: tuple[Data, Rating], newer: tuple[Data, Rating], seed: int
+def _collect_evidence(
+    card: Scorecard, older: tuple[Dataset, Rating], newer: tuple[Dataset, Rating], seed: int
 ) -> tuple[dict[str, RuleEvidence], RuleEvidence]:
     """The evidence of each rule, and that of all leads."""
-    told = [_rates(data, rating, seed) for data, rating in (older, newer)]
-    each = [RuleEvidence(*pair) for pair in zip(*told, strict=True)]
+    side_rates = [_measure_rates(data, rating, seed) for data, rating in (older, newer)]
+    rule_evidence = [RuleEvidence(*pair) for pair in zip(*side_rates, strict=True)]
     names = [f"{table}.{name}" for table, name, _ in card.rules()]
-    return dict(zip(names, each[1:], strict=True)), each[0]
+    return dict(zip(names, rule_evidence[1:], strict=True)), rule_evidence[0]
 
 
-def _rates(data: Data, rating: Rating, seed: int) -> list[Rate]:
+def _measure_rates(data: Dataset, rating: Rating, seed: int) -> list[Rate]:
     """The win rate of all leads, then that of each rule of the card."""
     rates = Rates(data.won, data.examples.group, seed=seed)
     everyone = np.ones((len(data), 1), dtype=np.bool_)
     holds = np.hstack([everyone, rating.fired, rating.triggers, rating.exclusions])
-    return [rates.rate(at) for at in holds.T]
+    return [rates.rate(mask) for mask in holds.T]
 
 
-def _gain(newer: Data, new: Rating, old: Rating, seed: int) -> Mapping[str, Difference]:
+def _measure_gain(newer: Dataset, new: Rating, old: Rating, seed: int) -> Mapping[str, Difference]:
     """Both cards on the newer deals; at equal volume both call as many as the present one calls hot."""
     examples = newer.examples
-    judged = Judged(examples.won, examples.amount, examples.group)
+    judged = LabeledLeads(examples.won, examples.amount, examples.group)
     return differences(judged, new.rank, old.rank, np.asarray(old.stage == HOT), seed=seed)

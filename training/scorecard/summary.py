@@ -6,107 +6,117 @@ from collections.abc import Iterator
 
 from features.clock import iso
 from features.kinds import Language
-from scoring.statistics.metrics import Figure
+from scoring.statistics.metrics import Estimate
 from scoring.statistics.paired_differences import USUAL_SHARE
 from scoring.statistics.rates import Rate
-from scoring.texts import say
+from scoring.texts import translate
 from training.scorecard.suggest import Suggestion
 
 
-def learnt_sentence(found: Suggestion, lang: Language) -> str:
+def learnt_sentence(suggestion: Suggestion, lang: Language) -> str:
     """What the card was learnt from, and until when."""
-    told = {"examples": _count(found.learnt_examples), "won": _count(found.all.learnt.won)}
-    if found.cutoff is not None:
-        return say("suggest_learnt_until", lang, until=iso(found.cutoff)[:10], **told)
-    return say("suggest_learnt" if found.ordered else "suggest_learnt_by_lot", lang, **told)
+    counts = {
+        "examples": _format_count(suggestion.learnt_examples),
+        "won": _format_count(suggestion.all.learnt.won),
+    }
+    if suggestion.cutoff is not None:
+        return translate("suggest_learnt_until", lang, until=iso(suggestion.cutoff)[:10], **counts)
+    return translate("suggest_learnt" if suggestion.ordered else "suggest_learnt_by_lot", lang, **counts)
 
 
-def gain_sentence(found: Suggestion, lang: Language) -> str:
+def gain_sentence(suggestion: Suggestion, lang: Language) -> str:
     """What the card gains over the present one on deals that it has never seen."""
-    told = {"examples": _count(found.judged_examples), "won": _count(found.all.newer.won)}
-    where = say("suggest_judged" if found.ordered else "suggest_judged_by_lot", lang, **told)
+    counts = {
+        "examples": _format_count(suggestion.judged_examples),
+        "won": _format_count(suggestion.all.newer.won),
+    }
+    sample_sentence = translate(
+        "suggest_judged" if suggestion.ordered else "suggest_judged_by_lot", lang, **counts
+    )
     space = " " if lang == "en" else ""
-    return f"{where}{_ranking(found, lang)}{space}{_at_volume(found, lang)}"
+    return (
+        f"{sample_sentence}{_ranking_sentence(suggestion, lang)}{space}{_volume_sentence(suggestion, lang)}"
+    )
 
 
-def left_out_sentence(found: Suggestion, lang: Language) -> str:
+def left_out_sentence(suggestion: Suggestion, lang: Language) -> str:
     """Which rows of the present card do not come again; empty where all do."""
-    names = [name for name in found.present.rows if name not in found.card.rows]
-    joined = say("suggest_comma", lang).join(names)
-    return say("suggest_left_out", lang, names=joined) if names else ""
+    names = [name for name in suggestion.present.rows if name not in suggestion.card.rows]
+    joined = translate("suggest_comma", lang).join(names)
+    return translate("suggest_left_out", lang, names=joined) if names else ""
 
 
-def rule_sentences(found: Suggestion, table: str, name: str, lang: Language) -> Iterator[str]:
+def rule_sentences(suggestion: Suggestion, table: str, name: str, lang: Language) -> Iterator[str]:
     """What speaks for a rule of a table such as "fit.rows" or "triggers"."""
-    at = found.evidence[f"{table}.{name}"]
-    if not at.learnt.count:
-        yield say("suggest_row_never_learnt", lang)
+    evidence = suggestion.evidence[f"{table}.{name}"]
+    if not evidence.learnt.count:
+        yield translate("suggest_row_never_learnt", lang)
     else:
-        yield say(
+        yield translate(
             "suggest_row",
             lang,
-            examples=_count(found.learnt_examples),
-            all=_percent(found.all.learnt.value, lang),
-            **_told(at.learnt, lang),
+            examples=_format_count(suggestion.learnt_examples),
+            all=_format_percent(suggestion.all.learnt.value, lang),
+            **_rate_texts(evidence.learnt, lang),
         )
-    newer = "suggest_row_newer" if at.newer.count else "suggest_row_never"
-    yield say(newer, lang, **_told(at.newer, lang))
-    if table.endswith("rows") and name in found.present.rows:
-        yield say("suggest_row_present", lang, points=found.present.rows[name].points)
+    newer = "suggest_row_newer" if evidence.newer.count else "suggest_row_never"
+    yield translate(newer, lang, **_rate_texts(evidence.newer, lang))
+    if table.endswith("rows") and name in suggestion.present.rows:
+        yield translate("suggest_row_present", lang, points=suggestion.present.rows[name].points)
 
 
-def _ranking(found: Suggestion, lang: Language) -> str:
-    told = found.gain["average_precision"]
-    difference = told.difference
+def _ranking_sentence(suggestion: Suggestion, lang: Language) -> str:
+    gain = suggestion.gain["average_precision"]
+    difference = gain.difference
     better = "suggest_better" if difference.low > 0 else "suggest_open"
-    return say(
+    return translate(
         "suggest_worse" if difference.high < 0 else better,
         lang,
-        other=say("suggest_present" if found.present.rows else "suggest_chance", lang),
-        new=f"{told.new.value:.3f}",
-        old=f"{told.old.value:.3f}",
+        other=translate("suggest_present" if suggestion.present.rows else "suggest_chance", lang),
+        new=f"{gain.new.value:.3f}",
+        old=f"{gain.old.value:.3f}",
         difference=f"{difference.value:+.3f}",
         low=f"{difference.low:+.3f}",
         high=f"{difference.high:+.3f}",
     )
 
 
-def _at_volume(found: Suggestion, lang: Language) -> str:
-    told = found.gain["win_rate"]
-    new = _percent(told.new.value, lang)
-    if not found.called:
-        return say(
+def _volume_sentence(suggestion: Suggestion, lang: Language) -> str:
+    gain = suggestion.gain["win_rate"]
+    new = _format_percent(gain.new.value, lang)
+    if not suggestion.called:
+        return translate(
             "suggest_called_usual",
             lang,
-            share=_percent(USUAL_SHARE, lang, 0),
+            share=_format_percent(USUAL_SHARE, lang, 0),
             new=new,
-            all=_percent(found.all.newer.value, lang),
-            **_interval(told.new),
+            all=_format_percent(suggestion.all.newer.value, lang),
+            **_interval_texts(gain.new),
         )
-    return say(
+    return translate(
         "suggest_called",
         lang,
-        called=_count(found.called),
+        called=_format_count(suggestion.called),
         new=new,
-        old=_percent(told.old.value, lang),
-        difference=f"{100 * told.difference.value:+.1f}",
-        **_interval(told.difference, "+.1f"),
+        old=_format_percent(gain.old.value, lang),
+        difference=f"{100 * gain.difference.value:+.1f}",
+        **_interval_texts(gain.difference, "+.1f"),
     )
 
 
-def _told(rate: Rate, lang: Language) -> dict[str, str]:
-    interval = _interval(Figure(rate.value, rate.low, rate.high))
-    return {"count": _count(rate.count), "rate": _percent(rate.value, lang), **interval}
+def _rate_texts(rate: Rate, lang: Language) -> dict[str, str]:
+    interval = _interval_texts(Estimate(rate.value, rate.low, rate.high))
+    return {"count": _format_count(rate.count), "rate": _format_percent(rate.value, lang), **interval}
 
 
-def _interval(figure: Figure, form: str = ".1f") -> dict[str, str]:
+def _interval_texts(figure: Estimate, form: str = ".1f") -> dict[str, str]:
     """In percent."""
     return {"low": format(100 * figure.low, form), "high": format(100 * figure.high, form)}
 
 
-def _percent(share: float, lang: Language, digits: int = 1) -> str:
+def _format_percent(share: float, lang: Language, digits: int = 1) -> str:
     return f"{100 * share:.{digits}f}{' %' if lang == 'en' else '%'}"
 
 
-def _count(number: int) -> str:
+def _format_count(number: int) -> str:
     return f"{number:,}"

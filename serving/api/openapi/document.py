@@ -6,22 +6,22 @@ from collections.abc import Iterable
 from typing import Any
 
 from features.settings import CrmSettings
-from serving.api.openapi.examples import examples
-from serving.api.openapi.requests import KINDS_OF_BODY, YEARS, one_or_list, sent_schemas
-from serving.api.openapi.responses import answer_schemas, problem_schemas
+from serving.api.openapi.examples import build_examples
+from serving.api.openapi.requests import MODEL_NAMES, YEARS, one_or_list, request_schemas
+from serving.api.openapi.responses import problem_schemas, response_schemas
 from serving.api.openapi.schema import Schema, ref
 from serving.api.openapi.scores import score_schemas
 from serving.api.query_params import DocumentQuery, HistoryQuery, HotQuery, Query, ScoreQuery
-from serving.leads.bodies import BATCH_MOST
+from serving.leads.bodies import MAX_BATCH
 from serving.web import permissions as access
 from serving.web.problems import MEDIA_TYPE, TITLES
 
 VERSION = "1.0.0"
-_POST = (400, 413, 415, 422)
-_EVERY = (401, 429)
+_POST_STATUSES = (400, 413, 415, 422)
+_COMMON_STATUSES = (401, 429)
 
 
-def openapi(crm: CrmSettings) -> dict[str, Any]:
+def build_openapi(crm: CrmSettings) -> dict[str, Any]:
     """The OpenAPI 3.1 document of the service of a company."""
     return {
         "openapi": "3.1.0",
@@ -31,17 +31,17 @@ def openapi(crm: CrmSettings) -> dict[str, Any]:
             "description": f"Lead scores for {crm.name}. {YEARS}",
         },
         "servers": [{"url": "/"}],
-        "tags": [{"name": name, "description": told} for name, told in _TAGS.items()],
+        "tags": [{"name": name, "description": description} for name, description in _TAGS.items()],
         "security": [{"bearer": []}, {"apiKey": []}],
-        "paths": {**_scoring(crm), **_records(crm), **_reading(), **_health()},
+        "paths": {**_scoring_paths(crm), **_record_paths(crm), **_lookup_paths(), **_service_paths()},
         "components": {
             "schemas": {
-                **sent_schemas(crm),
+                **request_schemas(crm),
                 **score_schemas(),
-                **answer_schemas(),
+                **response_schemas(),
                 **problem_schemas(),
             },
-            "responses": {_name(status): _problem(status) for status in _DETAILS},
+            "responses": {_response_name(status): _problem_response(status) for status in _DETAILS},
             "headers": _HEADERS,
             "parameters": {"RequestId": _REQUEST_ID},
             "securitySchemes": {
@@ -63,8 +63,8 @@ _TAGS = {
 # -- Paths ---------------------------------------------------------------------------------------------
 
 
-def _scoring(crm: CrmSettings) -> dict[str, Any]:
-    many = f"Up to {BATCH_MOST:,} leads, each with its own result. What is said of one lead holds for each."
+def _scoring_paths(crm: CrmSettings) -> dict[str, Any]:
+    many = f"Up to {MAX_BATCH:,} leads, each with its own result. What is said of one lead holds for each."
     one = (
         "A lead is scored from its body, of which nothing is stored but the score; with its id alone, "
         "from what was sent of it before. Interest fades: the same lead scored later cools by itself."
@@ -78,9 +78,9 @@ def _scoring(crm: CrmSettings) -> dict[str, Any]:
                 "scores",
                 "Score one lead",
                 one,
-                _body(ref("Lead"), examples(crm)["/v1/score"]),
+                _request_body(ref("Lead"), build_examples(crm)["/v1/score"]),
                 {200: ("The score.", ref("Score"))},
-                (*_POST, 404, 503),
+                (*_POST_STATUSES, 404, 503),
                 ScoreQuery,
             )
         },
@@ -92,44 +92,44 @@ def _scoring(crm: CrmSettings) -> dict[str, Any]:
                 "scores",
                 "Score many leads",
                 many,
-                _body(ref("Batch"), examples(crm)["/v1/score/batch"]),
+                _request_body(ref("BatchIn"), build_examples(crm)["/v1/score/batch"]),
                 {
                     200: ("All were scored.", ref("BatchAnswer")),
                     207: ("Some have a problem of their own.", ref("BatchAnswer")),
                 },
-                _POST,
+                _POST_STATUSES,
                 ScoreQuery,
             )
         },
     }
 
 
-def _records(crm: CrmSettings) -> dict[str, Any]:
-    again = (
+def _record_paths(crm: CrmSettings) -> dict[str, Any]:
+    repeat_note = (
         " One, or a list, which is checked as a whole first. The same `id` and `version` with the same "
         'content is 200 "already known", with other content 409; a higher version corrects.'
     )
-    told = {"oneOf": [ref("Acknowledgement"), ref("Acknowledgements")]}
-    found = {}
-    for kind, body in KINDS_OF_BODY.items():
-        path, title = f"/v1/{kind}", _SENT[kind]
-        found[path] = {
+    answer_schema = {"oneOf": [ref("Acknowledgement"), ref("Acknowledgements")]}
+    paths = {}
+    for kind, body in MODEL_NAMES.items():
+        path, title = f"/v1/{kind}", _RECORD_TITLES[kind]
+        paths[path] = {
             "post": _operation(
                 "POST",
                 path,
                 f"send{kind.title()}",
                 "records",
                 title,
-                f"{title}.{again}",
-                _body(one_or_list(body), examples(crm)[path]),
-                {200: ("All of it was known.", told), 201: ("It is stored.", told)},
-                (*_POST, 409, 503),
+                f"{title}.{repeat_note}",
+                _request_body(one_or_list(body), build_examples(crm)[path]),
+                {200: ("All of it was known.", answer_schema), 201: ("It is stored.", answer_schema)},
+                (*_POST_STATUSES, 409, 503),
             )
         }
-    return found
+    return paths
 
 
-_SENT = {
+_RECORD_TITLES = {
     "leads": "Send what is known of a lead from a moment on",
     "activities": "Send what a lead did",
     "outcomes": "Send deals that were won or lost",
@@ -140,7 +140,7 @@ _SENT = {
 }
 
 
-def _reading() -> dict[str, Any]:
+def _lookup_paths() -> dict[str, Any]:
     def get(
         path: str,
         name: str,
@@ -149,9 +149,11 @@ def _reading() -> dict[str, Any]:
         query: type[Query] | None = None,
         statuses: tuple[int, ...] = (),
     ) -> dict[str, Any]:
-        told = {200: (f"{title}.", ref(answer))}
+        responses = {200: (f"{title}.", ref(answer))}
         return {
-            "get": _operation("GET", path, name, "lists", title, f"{title}.", None, told, statuses, query)
+            "get": _operation(
+                "GET", path, name, "lists", title, f"{title}.", None, responses, statuses, query
+            )
         }
 
     return {
@@ -175,7 +177,7 @@ def _reading() -> dict[str, Any]:
     }
 
 
-def _health() -> dict[str, Any]:
+def _service_paths() -> dict[str, Any]:
     metrics = _operation(
         "GET",
         "/metrics",
@@ -186,7 +188,7 @@ def _health() -> dict[str, Any]:
         None,
         {},
     )
-    metrics["responses"]["200"] = _plain("Metrics in the text format of Prometheus.")
+    metrics["responses"]["200"] = _text_response("Metrics in the text format of Prometheus.")
     described = _operation(
         "GET",
         "/v1/openapi.json",
@@ -206,12 +208,12 @@ def _health() -> dict[str, Any]:
                 "tags": ["service"],
                 "summary": title,
                 "security": [],
-                "responses": {"200": _plain(title)} | others,
+                "responses": {"200": _text_response(title)} | others,
             }
         }
         for path, name, title, others in (
             ("/livez", "isAlive", "The process lives", {}),
-            ("/readyz", "isReady", "The service answers", {"503": _answer("503")}),
+            ("/readyz", "isReady", "The service answers", {"503": _response_ref("503")}),
         )
     }
     return {"/v1/openapi.json": {"get": described}, "/metrics": {"get": metrics}, **alive}
@@ -233,9 +235,9 @@ def _operation(
     query: type[Query] | None = None,
 ) -> dict[str, Any]:
     """An operation, with the roles that may and the problems that there may be."""
-    roles = sorted(access.TABLE[method, path])
-    problems = {*statuses, *_EVERY, *(() if len(roles) == 3 else (403,))}
-    told = {
+    roles = sorted(access.PERMISSIONS[method, path])
+    problems = {*statuses, *_COMMON_STATUSES, *(() if len(roles) == 3 else (403,))}
+    operation = {
         "operationId": name,
         "tags": [tag],
         "summary": title,
@@ -243,11 +245,11 @@ def _operation(
         "x-roles": roles,
         "parameters": [*_parameters(query), {"$ref": "#/components/parameters/RequestId"}],
         "responses": {
-            **{str(status): _json(*answer) for status, answer in answers.items()},
-            **{str(status): _answer(str(status)) for status in sorted(problems)},
+            **{str(status): _json_response(*answer) for status, answer in answers.items()},
+            **{str(status): _response_ref(str(status)) for status in sorted(problems)},
         },
     }
-    return told if body is None else {**told, "requestBody": body}
+    return operation if body is None else {**operation, "requestBody": body}
 
 
 def _parameters(query: type[Query] | None) -> list[dict[str, Any]]:
@@ -260,14 +262,14 @@ def _parameters(query: type[Query] | None) -> list[dict[str, Any]]:
             "name": name,
             "in": "query",
             "required": name in schema.get("required", ()),
-            "description": told.get("description", _ABOUT.get(name, "")),
-            "schema": _asked(told),
+            "description": field_schema.get("description", _PARAMETER_DESCRIPTIONS.get(name, "")),
+            "schema": _parameter_schema(field_schema),
         }
-        for name, told in schema["properties"].items()
+        for name, field_schema in schema["properties"].items()
     ]
 
 
-_ABOUT = {
+_PARAMETER_DESCRIPTIONS = {
     "lead_id": "The sender's id of the lead.",
     "limit": "So many at most.",
     "owner": "Only those of this owner, as the scorecard names it.",
@@ -275,34 +277,34 @@ _ABOUT = {
 }
 
 
-def _asked(told: dict[str, Any]) -> Schema:
+def _parameter_schema(field_schema: dict[str, Any]) -> Schema:
     """The schema of a parameter: what is not told is left out, so there is no null."""
-    kept = {k: v for k, v in told.items() if k not in ("title", "description", "anyOf")}
-    branches: list[Schema] = told.get("anyOf", [])
+    base = {k: v for k, v in field_schema.items() if k not in ("title", "description", "anyOf")}
+    branches: list[Schema] = field_schema.get("anyOf", [])
     inner = next((s for s in branches if s.get("type") != "null"), Schema())
-    merged = {**kept, **inner}
+    merged = {**base, **inner}
     return {k: v for k, v in merged.items() if (k, v) != ("default", None)}
 
 
-def _body(schema: Schema, told: Any) -> dict[str, Any]:
+def _request_body(schema: Schema, body_examples: Any) -> dict[str, Any]:
     return {
         "required": True,
-        "content": {"application/json": {"schema": schema, "examples": dict(told)}},
+        "content": {"application/json": {"schema": schema, "examples": dict(body_examples)}},
     }
 
 
-def _json(description: str, schema: Schema) -> dict[str, Any]:
+def _json_response(description: str, schema: Schema) -> dict[str, Any]:
     return {
         "description": description,
-        "headers": _headers("X-Request-ID"),
+        "headers": _header_refs("X-Request-ID"),
         "content": {"application/json": {"schema": schema}},
     }
 
 
-def _plain(description: str) -> dict[str, Any]:
+def _text_response(description: str) -> dict[str, Any]:
     return {
         "description": description,
-        "headers": _headers("X-Request-ID"),
+        "headers": _header_refs("X-Request-ID"),
         "content": {"text/plain": {"schema": {"type": "string"}}},
     }
 
@@ -321,7 +323,7 @@ _DETAILS = {
     429: "This key asks too often.",
     503: "The store is away. Try again later.",
 }
-_OWN_HEADERS = {401: "WWW-Authenticate", 429: "Retry-After", 503: "Retry-After"}
+_STATUS_HEADERS = {401: "WWW-Authenticate", 429: "Retry-After", 503: "Retry-After"}
 _HEADERS: dict[str, Any] = {
     "X-Request-ID": {
         "description": "The sender's own X-Request-ID, or one made up.",
@@ -348,22 +350,22 @@ _REQUEST_ID: dict[str, Any] = {
 }
 
 
-def _problem(status: int) -> dict[str, Any]:
-    names = ["X-Request-ID", *([_OWN_HEADERS[status]] if status in _OWN_HEADERS else [])]
+def _problem_response(status: int) -> dict[str, Any]:
+    names = ["X-Request-ID", *([_STATUS_HEADERS[status]] if status in _STATUS_HEADERS else [])]
     return {
         "description": _DETAILS[status],
-        "headers": _headers(*names),
+        "headers": _header_refs(*names),
         "content": {MEDIA_TYPE: {"schema": ref("Problem")}},
     }
 
 
-def _headers(*names: str) -> dict[str, Any]:
+def _header_refs(*names: str) -> dict[str, Any]:
     return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
 
 
-def _name(status: int) -> str:
+def _response_name(status: int) -> str:
     return TITLES[status].replace(" ", "")
 
 
-def _answer(status: str) -> dict[str, Any]:
-    return {"$ref": f"#/components/responses/{_name(int(status))}"}
+def _response_ref(status: str) -> dict[str, Any]:
+    return {"$ref": f"#/components/responses/{_response_name(int(status))}"}

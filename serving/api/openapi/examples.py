@@ -8,91 +8,91 @@ from typing import Any
 from features.settings import CrmSettings
 
 Example = dict[str, Any]
-_LEAD, _OTHER = "L-1001", "L-1002"
-_AT, _LATER = "2025-04-01T10:00:00+09:00", "2025-04-02T15:30:00+09:00"
+_LEAD_ID, _SECOND_LEAD_ID = "L-1001", "L-1002"
+_CREATED_AT, _UPDATED_AT = "2025-04-01T10:00:00+09:00", "2025-04-02T15:30:00+09:00"
 
 
-def examples(crm: CrmSettings) -> Mapping[str, Mapping[str, Example]]:
+def build_examples(crm: CrmSettings) -> Mapping[str, Mapping[str, Example]]:
     """By path, what may be posted there: a name, what it is for, and the body."""
     activity = min(crm.table.activities - {"*"}, default="visit")
-    attributes = {name: _value(name, kind, crm) for name, kind in list(crm.columns.items())[:3]}
+    attributes = {name: _example_value(name, kind, crm) for name, kind in list(crm.columns.items())[:3]}
     lead = {
-        "lead_id": _LEAD,
-        "created_at": _AT,
+        "lead_id": _LEAD_ID,
+        "created_at": _CREATED_AT,
         "attributes": attributes,
-        "activities": [{"type": activity, "at": _LATER}],
+        "activities": [{"type": activity, "at": _UPDATED_AT}],
     }
-    other = {**lead, "lead_id": _OTHER}
-    told = {name: _records(kind) for name, kind in _RECORDS.items()}
-    told["leads"]["one"]["value"]["attributes"] = attributes
-    told["activities"]["one"]["value"]["type"] = activity
-    told["activities"]["list"]["value"][0]["type"] = activity
+    second_lead = {**lead, "lead_id": _SECOND_LEAD_ID}
+    record_examples = {name: _record_examples(kind) for name, kind in _RECORD_BODIES.items()}
+    record_examples["leads"]["one"]["value"]["attributes"] = attributes
+    record_examples["activities"]["one"]["value"]["type"] = activity
+    record_examples["activities"]["list"]["value"][0]["type"] = activity
     return {
         "/v1/score": {
             "body": _example("A lead with all that is known of it", lead),
-            "id": _example("A lead that was sent before, by its id alone", {"lead_id": _LEAD}),
+            "id": _example("A lead that was sent before, by its id alone", {"lead_id": _LEAD_ID}),
         },
         "/v1/score/batch": {
-            "leads": _example("Leads with what is known of them", {"leads": [lead, other]}),
+            "leads": _example("Leads with what is known of them", {"leads": [lead, second_lead]}),
         },
-        **{f"/v1/{name}": each for name, each in told.items()},
+        **{f"/v1/{name}": kind_examples for name, kind_examples in record_examples.items()},
     }
 
 
-_RECORDS: Mapping[str, Example] = {
+_RECORD_BODIES: Mapping[str, Example] = {
     "leads": {
         "id": "lead-1001-7",
-        "lead_id": _LEAD,
-        "updated_at": _LATER,
-        "created_at": _AT,
+        "lead_id": _LEAD_ID,
+        "updated_at": _UPDATED_AT,
+        "created_at": _CREATED_AT,
         "account_id": "A-77",
     },
-    "activities": {"id": "act-52", "lead_id": _LEAD, "at": _LATER},
+    "activities": {"id": "act-52", "lead_id": _LEAD_ID, "at": _UPDATED_AT},
     "outcomes": {
         "id": "deal-9",
-        "lead_id": _OTHER,
+        "lead_id": _SECOND_LEAD_ID,
         "outcome": "lost",
-        "closed_at": _LATER,
+        "closed_at": _UPDATED_AT,
         "amount": 480000,
         "lost_reason": "price",
     },
     "opportunities": {
         "id": "opp-9",
-        "lead_id": _LEAD,
-        "opened_at": _LATER,
+        "lead_id": _LEAD_ID,
+        "opened_at": _UPDATED_AT,
         "stage": "proposal",
         "amount": 480000,
         "by": "Tanaka",
     },
     "handovers": {
         "id": "step-3",
-        "lead_id": _LEAD,
+        "lead_id": _LEAD_ID,
         "step": "sent_back",
-        "at": _LATER,
+        "at": _UPDATED_AT,
         "by": "Tanaka",
         "reason": "no budget this year",
     },
     "overrides": {
         "id": "word-1",
-        "lead_id": _LEAD,
+        "lead_id": _LEAD_ID,
         "verdict": "hot",
         "reason": "met the director",
         "by": "Sato",
-        "at": _LATER,
+        "at": _UPDATED_AT,
         "expires_at": "2025-05-02T15:30:00+09:00",
     },
     "verdicts": {
         "id": "view-1",
-        "lead_id": _LEAD,
+        "lead_id": _LEAD_ID,
         "right_side": "model",
         "by": "Sato",
-        "at": _LATER,
+        "at": _UPDATED_AT,
         "reason": "the director came to the webinar",
     },
 }
 
 
-def _records(body: Example) -> dict[str, Example]:
+def _record_examples(body: Example) -> dict[str, Example]:
     """One record, and a list whose record another id stands for."""
     return {
         "one": _example("One", dict(body)),
@@ -104,7 +104,7 @@ def _example(summary: str, value: Any) -> Example:
     return {"summary": summary, "value": value}
 
 
-def _value(name: str, kind: str, crm: CrmSettings) -> str | float:
+def _example_value(name: str, kind: str, crm: CrmSettings) -> str | float:
     """A value of a column: one that the company has a word for, if there is any."""
     if kind == "number":
         return 120

@@ -9,10 +9,10 @@ from typing import get_args
 from features.kinds import Language
 from features.numbers import NUMBER
 from features.settings import CrmSettings
-from serving.api.openapi.schema import PLACE, Schema, plainer, ref
+from serving.api.openapi.schema import REF_TEMPLATE, Schema, ref, strip_titles
 from serving.leads import bodies
-from serving.leads.field_types import ATTRIBUTES_MOST, FROM_YEAR, MOST, TO_YEAR, WORDS_MOST
-from serving.leads.lead_facts import Reading
+from serving.leads.field_types import FROM_YEAR, MAX_ATTRIBUTES, MAX_NUMBER, MAX_TEXT_LENGTH, TO_YEAR
+from serving.leads.lead_facts import AttributeSchema
 from serving.store.records import KINDS
 
 NAME: Schema = {
@@ -21,39 +21,41 @@ NAME: Schema = {
     "maxLength": 200,
     "pattern": r"^[^\x00-\x1f\x7f]+$",
 }
-KINDS_OF_BODY: Mapping[str, str] = {kind: bodies.SENT[kind].__name__ for kind in KINDS}
+MODEL_NAMES: Mapping[str, str] = {kind: bodies.RECORD_MODELS[kind].__name__ for kind in KINDS}
 YEARS = f"Times carry an offset (2026-10-01T09:30:00+09:00) and lie between {FROM_YEAR} and {TO_YEAR}."
 _LANGUAGES: tuple[Language, ...] = get_args(Language)
 
 
-def sent_schemas(crm: CrmSettings) -> dict[str, Schema]:
+def request_schemas(crm: CrmSettings) -> dict[str, Schema]:
     """The bodies that are taken, with this company's attributes."""
-    return {**_bodies(crm), **_company(crm)}
+    return {**_body_schemas(crm), **_company_schemas(crm)}
 
 
 def one_or_list(body: str) -> Schema:
     """One body, or a list of them."""
-    many = {"type": "array", "items": ref(body), "minItems": 1, "maxItems": bodies.RECORDS_MOST}
+    many = {"type": "array", "items": ref(body), "minItems": 1, "maxItems": bodies.MAX_RECORDS}
     return {"oneOf": [ref(body), many]}
 
 
-def _bodies(crm: CrmSettings) -> dict[str, Schema]:
-    found: dict[str, Schema] = {}
-    models: tuple[type[bodies.Body], ...] = (bodies.Batch, *bodies.SENT.values())
+def _body_schemas(crm: CrmSettings) -> dict[str, Schema]:
+    schemas: dict[str, Schema] = {}
+    models: tuple[type[bodies.RequestBody], ...] = (bodies.BatchIn, *bodies.RECORD_MODELS.values())
     for model in models:
-        schema = model.model_json_schema(ref_template=PLACE)
-        found |= schema.pop("$defs", {})
-        found[model.__name__] = schema
-    told = {name: plainer(schema) for name, schema in found.items()}
-    for name in ("Lead", "SentLead"):
-        told[name]["properties"]["attributes"] = ref("Attributes")
-    told["Change"] = _change(told["Change"], crm)
-    told["Hearing"] = _hearing(told["Hearing"], crm)
-    told["SentHandover"]["allOf"] = [_needs(*each) for each in bodies.NEEDED.items()]
-    return told
+        schema = model.model_json_schema(ref_template=REF_TEMPLATE)
+        schemas |= schema.pop("$defs", {})
+        schemas[model.__name__] = schema
+    result = {name: strip_titles(schema) for name, schema in schemas.items()}
+    for name in ("Lead", "LeadIn"):
+        result[name]["properties"]["attributes"] = ref("Attributes")
+    result["AttributeChangeIn"] = _narrow_change(result["AttributeChangeIn"], crm)
+    result["BantAnswers"] = _describe_hearing(result["BantAnswers"], crm)
+    result["HandoverIn"]["allOf"] = [
+        _require_field(*requirement) for requirement in bodies.REQUIRED_BY_STEP.items()
+    ]
+    return result
 
 
-def _needs(step: str, field: str) -> Schema:
+def _require_field(step: str, field: str) -> Schema:
     """The step needs the field; a text must not be empty."""
     return {
         "if": {"properties": {"step": {"const": step}}, "required": ["step"]},
@@ -64,7 +66,7 @@ def _needs(step: str, field: str) -> Schema:
     }
 
 
-def _change(schema: Schema, crm: CrmSettings) -> Schema:
+def _narrow_change(schema: Schema, crm: CrmSettings) -> Schema:
     """A change of a column of numbers tells a number."""
     numbers = [name for name, kind in crm.columns.items() if kind == "number"]
     schema["properties"]["value"] = {**ref("Value"), "default": None}
@@ -74,18 +76,18 @@ def _change(schema: Schema, crm: CrmSettings) -> Schema:
     return schema
 
 
-def _hearing(schema: Schema, crm: CrmSettings) -> Schema:
+def _describe_hearing(schema: Schema, crm: CrmSettings) -> Schema:
     """What was heard of a column of numbers is a number, as a text."""
-    for role, column in Reading.of(crm).roles.items():
+    for role, column in AttributeSchema.from_settings(crm).roles.items():
         if crm.columns[column] == "number":
             schema["properties"][role] = {"anyOf": [_number_text(crm), {"type": "null"}]}
         schema["properties"][role]["description"] = f"Goes into the attribute {column!r}."
     return schema
 
 
-def _company(crm: CrmSettings) -> dict[str, Schema]:
-    number = {"type": "number", "minimum": -MOST, "maximum": MOST}
-    text = {"type": "string", "maxLength": WORDS_MOST, "pattern": r"^[^\x00]*$"}
+def _company_schemas(crm: CrmSettings) -> dict[str, Schema]:
+    number = {"type": "number", "minimum": -MAX_NUMBER, "maximum": MAX_NUMBER}
+    text = {"type": "string", "maxLength": MAX_TEXT_LENGTH, "pattern": r"^[^\x00]*$"}
     return {
         "Value": {
             "description": "A value of an attribute; null: it is not known (any more).",
@@ -99,23 +101,23 @@ def _company(crm: CrmSettings) -> dict[str, Schema]:
             "description": "What is known of the lead, by the columns of crm.toml. Others may be sent: no "
             "feature is made of them, and the answer names them in `ignored_attributes`.",
             "type": "object",
-            "maxProperties": ATTRIBUTES_MOST,
+            "maxProperties": MAX_ATTRIBUTES,
             "propertyNames": NAME,
-            "properties": {name: _attribute(name, kind, crm) for name, kind in crm.columns.items()},
+            "properties": {name: _attribute_schema(name, kind, crm) for name, kind in crm.columns.items()},
             "additionalProperties": ref("Value"),
         },
     }
 
 
-def _attribute(name: str, kind: str, crm: CrmSettings) -> Schema:
+def _attribute_schema(name: str, kind: str, crm: CrmSettings) -> Schema:
     """A column in the company's words, with its words for values."""
     words = crm.table.vocabulary.words
-    told = [words.get(name, {}).get(lang) for lang in _LANGUAGES]
+    labels = [words.get(name, {}).get(lang) for lang in _LANGUAGES]
     values = [key.partition("=")[2] for key in words if key.startswith(f"{name}=")]
-    said = " / ".join(word for word in told if word) or name
-    known = f" Values with words: {', '.join(values)}." if values else ""
+    label = " / ".join(word for word in labels if word) or name
+    values_note = f" Values with words: {', '.join(values)}." if values else ""
     schema = ref("NumberValue" if kind == "number" else "Value")
-    return {**schema, "description": f"{said} ({kind}).{known}"}
+    return {**schema, "description": f"{label} ({kind}).{values_note}"}
 
 
 def _number_text(crm: CrmSettings) -> Schema:
@@ -124,4 +126,4 @@ def _number_text(crm: CrmSettings) -> Schema:
     escaped = (re.sub(r"([.*+?^${}()|\[\]\\])", r"\\\1", word) for word in crm.missing)
     nothing = "|".join(sorted({*escaped} - {""}))
     inner = f"{NUMBER}|{nothing}" if nothing else NUMBER
-    return {"type": "string", "maxLength": WORDS_MOST, "pattern": rf"^[ \t]*({inner})?[ \t]*$"}
+    return {"type": "string", "maxLength": MAX_TEXT_LENGTH, "pattern": rf"^[ \t]*({inner})?[ \t]*$"}

@@ -12,12 +12,12 @@ from scoring.decision.overrides import VERDICTS
 from scoring.decision.score import BANT, Score
 from scoring.decision.scorer import Fallback
 from scoring.model.cautions import CAUTIONS
-from serving.api.openapi.schema import PLACE, TIME, Schema, plainer, ref
-from serving.store.records import Kept
+from serving.api.openapi.schema import REF_TEMPLATE, TIME, Schema, ref, strip_titles
+from serving.store.records import StoredState
 
 _RENAMED = {"Told": "Reason"}
 PERCENT: Schema = {"type": "integer", "minimum": 0, "maximum": 100}
-_SHARPER: Mapping[str, Mapping[str, Schema]] = {
+_NARROWED: Mapping[str, Mapping[str, Schema]] = {
     "Score": {
         "score": PERCENT,
         "decided_by": {"type": "string", "enum": list(DECIDERS)},
@@ -78,12 +78,14 @@ _SHARPER: Mapping[str, Mapping[str, Schema]] = {
 
 def score_schemas() -> dict[str, Schema]:
     """The Score and its parts; the answer of the service adds three fields to it."""
-    schema = TypeAdapter(Score).json_schema(mode="serialization", ref_template=PLACE)
-    found = {**schema.pop("$defs"), "Score": schema}
-    told = {_RENAMED.get(name, name): _answered(each) for name, each in found.items()}
-    for name, fields in _SHARPER.items():
-        told[name]["properties"] |= fields
-    told["Score"]["properties"] |= {
+    schema = TypeAdapter(Score).json_schema(mode="serialization", ref_template=REF_TEMPLATE)
+    definitions = {**schema.pop("$defs"), "Score": schema}
+    schemas = {
+        _RENAMED.get(name, name): _rename_references(definition) for name, definition in definitions.items()
+    }
+    for name, fields in _NARROWED.items():
+        schemas[name]["properties"] |= fields
+    schemas["Score"]["properties"] |= {
         "ignored_attributes": {
             "type": "array",
             "items": {"type": "string"},
@@ -96,25 +98,27 @@ def score_schemas() -> dict[str, Schema]:
             "used. Features over all activities count them.",
         },
         "stored": {
-            "enum": list(get_args(Kept)),
+            "enum": list(get_args(StoredState)),
             "description": "Whether the answer is remembered; queued: on disk, until the store is back.",
         },
     }
-    return {name: {**each, "required": [*each["properties"]]} for name, each in told.items()}
+    return {
+        name: {**definition, "required": [*definition["properties"]]} for name, definition in schemas.items()
+    }
 
 
-def _answered(schema: Schema) -> Schema:
-    told: Schema = plainer(schema)
+def _rename_references(schema: Schema) -> Schema:
+    result: Schema = strip_titles(schema)
     for new in _RENAMED.values():
-        for properties in told["properties"].values():
-            _rename(properties, new)
-    return told
+        for properties in result["properties"].values():
+            _rename_reference(properties, new)
+    return result
 
 
-def _rename(schema: Any, new: str) -> None:
+def _rename_reference(schema: Any, new: str) -> None:
     """Let references to a renamed schema follow it, in place."""
     for inner in schema.values() if isinstance(schema, dict) else schema:
         if isinstance(inner, dict | list):
-            _rename(inner, new)
-    if isinstance(schema, dict) and schema.get("$ref") == PLACE.format(model="Told"):
-        schema["$ref"] = PLACE.format(model=new)
+            _rename_reference(inner, new)
+    if isinstance(schema, dict) and schema.get("$ref") == REF_TEMPLATE.format(model="Told"):
+        schema["$ref"] = REF_TEMPLATE.format(model=new)

@@ -15,72 +15,74 @@ from features.clock import from_ms
 from scoring.decision.actions import ACCEPTED, FOLLOW_UP, action_of
 from scoring.scorecard.scale import HOT_SCORE
 from scoring.scorecard.scorecard import HOT
-from serving.api.query_params import HotQuery, asked
-from serving.predictions.call_list import Calls, calls
-from serving.review.calls.queries import due_steps, nearly_hot
-from serving.review.common.reasons import Why, both_reasons
-from serving.review.common.sales_steps import Typed, end_of, take_step
-from serving.review.web.page_request import PageRoute, Visit
+from serving.api.query_params import HotQuery, parse_query
+from serving.predictions.call_list import CallListPage, read_call_list
+from serving.review.calls.queries import read_due_steps, read_nearly_hot
+from serving.review.common.reasons import ReasonText, both_reasons
+from serving.review.common.sales_steps import FormState, end_of_day, record_step
+from serving.review.web.page_request import PageRequest, PageRoute
 from serving.store.rows import HotRow
-from serving.store.store import StoreAway
-from serving.web.problems import away
+from serving.store.store import StoreUnavailable
+from serving.web.problems import store_unavailable
 
-A_PAGE, NEAR, DUE = 25, 15, 50
-_OPENED = frozenset({"owner", "after"})
+PAGE_SIZE, NEARLY_HOT_LIMIT, DUE_LIMIT = 25, 15, 50
+_LIST_PARAMS = frozenset({"owner", "after"})
 
 
 @dataclass(frozen=True)
-class Call:
+class CallCard:
     """A lead to call, as its card shows it."""
 
     row: HotRow
     late: bool
     text: str
     detail: dict[str, Any]
-    why: dict[str, list[Why]]
+    why: dict[str, list[ReasonText]]
 
 
 @dataclass(frozen=True)
-class Near:
+class NearlyHotLead:
     """A warm lead: how many points of the scale it lacks, and what nobody knows of it yet."""
 
     lead_id: str
     score: int
     lacks: int
     unknown: list[str]
-    why: list[Why]
+    why: list[ReasonText]
 
 
-async def show(visit: Visit) -> Response:
+async def show(visit: PageRequest) -> Response:
     """The list."""
-    return await _page(visit, Typed())
+    return await _render_page(visit, FormState())
 
 
-async def step(visit: Visit) -> Response:
+async def submit_step(visit: PageRequest) -> Response:
     """Record what was done about a lead."""
-    told = await take_step(visit)
-    return await _page(visit, told, 422) if isinstance(told, Typed) else told
+    result = await record_step(visit)
+    return await _render_page(visit, result, 422) if isinstance(result, FormState) else result
 
 
-async def _page(visit: Visit, typed: Typed, status: int = 200) -> Response:
-    told = {k: v for k, v in visit.request.query_params.items() if k in _OPENED}
-    query = asked(HotQuery, told)
-    page = await _listed(visit, query)
-    today = from_ms(visit.now).astimezone(visit.house.crm.zone).date()
-    near, due = await visit.see(lambda at: _others(at, visit, end_of(today, visit)))
+async def _render_page(visit: PageRequest, typed: FormState, status: int = 200) -> Response:
+    params = {k: v for k, v in visit.request.query_params.items() if k in _LIST_PARAMS}
+    query = parse_query(HotQuery, params)
+    page = await _read_calls(visit, query)
+    today = from_ms(visit.now).astimezone(visit.components.crm.zone).date()
+    warm_leads, due = await visit.read(
+        lambda connection: _read_side_lists(connection, visit, end_of_day(today, visit))
+    )
     return visit.html(
         "calls.html",
         status,
-        calls=[_call(row, visit) for row in page.rows],
+        calls=[_call_card(row, visit) for row in page.rows],
         page=page,
         owner=query.owner,
         total=sum(page.owners.values()),
-        near=[_near(row, visit) for row in near],
+        near=[_nearly_hot_lead(row, visit) for row in warm_leads],
         due=due,
         typed=typed,
-        here=_address(query.owner, query.after),
-        query=_query(query.owner, query.after),
-        next=page.next and _address(query.owner, page.next),
+        here=_list_url(query.owner, query.after),
+        query=_query_string(query.owner, query.after),
+        next=page.next and _list_url(query.owner, page.next),
         elsewhere=typed.lead_id and typed.lead_id not in {row.lead_id for row in page.rows},
         started=query.after is not None,
         today=today.isoformat(),
@@ -88,50 +90,58 @@ async def _page(visit: Visit, typed: Typed, status: int = 200) -> Response:
     )
 
 
-async def _listed(visit: Visit, query: HotQuery) -> Calls:
-    house = visit.house
+async def _read_calls(visit: PageRequest, query: HotQuery) -> CallListPage:
+    components = visit.components
     try:
         return await asyncio.to_thread(
-            calls, house.store, house.said, query.owner, A_PAGE, visit.now, query.after
+            read_call_list,
+            components.store,
+            components.overrides,
+            query.owner,
+            PAGE_SIZE,
+            visit.now,
+            query.after,
         )
-    except StoreAway as problem:
-        raise away("The store is away. Try again later.", problem.retry_after) from None
+    except StoreUnavailable as problem:
+        raise store_unavailable("The store is away. Try again later.", problem.retry_after) from None
 
 
-def _others(connection: Connection, visit: Visit, until: int) -> tuple[Any, Any]:
-    near = nearly_hot(connection, NEAR, visit.house.said, visit.now)
-    return near, due_steps(connection, until, DUE)
+def _read_side_lists(connection: Connection, visit: PageRequest, until: int) -> tuple[Any, Any]:
+    warm_leads = read_nearly_hot(connection, NEARLY_HOT_LIMIT, visit.components.overrides, visit.now)
+    return warm_leads, read_due_steps(connection, until, DUE_LIMIT)
 
 
-def _call(row: HotRow, visit: Visit) -> Call:
-    scorer, detail = visit.house.watch.in_use.scorer, orjson.loads(row.detail)
+def _call_card(row: HotRow, visit: PageRequest) -> CallCard:
+    scorer, detail = visit.components.model_watcher.live_model.scorer, orjson.loads(row.detail)
     accepted = row.action == FOLLOW_UP
     past = row.deadline is not None and row.deadline < visit.now
     late = past and (accepted or row.first_contact_at is None)
     text = action_of(scorer.card, ACCEPTED if accepted else HOT).text.text(visit.lang)
-    return Call(row, late, text, detail, both_reasons(detail, scorer, visit.lang))
+    return CallCard(row, late, text, detail, both_reasons(detail, scorer, visit.lang))
 
 
-def _near(row: Any, visit: Visit) -> Near:
+def _nearly_hot_lead(row: Any, visit: PageRequest) -> NearlyHotLead:
     detail = orjson.loads(row.detail)
-    why = both_reasons(detail, visit.house.watch.in_use.scorer, visit.lang)
-    unknown = [visit.say(role) for role in detail.get("unknown") or ()]
-    return Near(row.lead_id, row.score, HOT_SCORE - row.score, unknown, [*why["rules"], *why["model"]][:3])
+    why = both_reasons(detail, visit.components.model_watcher.live_model.scorer, visit.lang)
+    unknown = [visit.translate(role) for role in detail.get("unknown") or ()]
+    return NearlyHotLead(
+        row.lead_id, row.score, HOT_SCORE - row.score, unknown, [*why["rules"], *why["model"]][:3]
+    )
 
 
-def crm_link(visit: Visit, lead_id: str) -> str | None:
+def crm_link(visit: PageRequest, lead_id: str) -> str | None:
     """Where the CRM shows a lead, where crm.toml says so."""
-    told = visit.house.crm.review.lead_link
-    return told and told.replace("{lead_id}", quote(lead_id, safe=""))
+    template = visit.components.crm.review.lead_link
+    return template and template.replace("{lead_id}", quote(lead_id, safe=""))
 
 
-def _address(owner: str | None, after: str | None) -> str:
-    return "/review/calls" + _query(owner, after)
+def _list_url(owner: str | None, after: str | None) -> str:
+    return "/review/calls" + _query_string(owner, after)
 
 
-def _query(owner: str | None, after: str | None) -> str:
-    told = {name: value for name, value in (("owner", owner), ("after", after)) if value}
-    return f"?{urlencode(told)}" if told else ""
+def _query_string(owner: str | None, after: str | None) -> str:
+    params = {name: value for name, value in (("owner", owner), ("after", after)) if value}
+    return f"?{urlencode(params)}" if params else ""
 
 
-ROUTES = (PageRoute("GET", "/calls", show), PageRoute("POST", "/calls/{lead_id:path}", step))
+ROUTES = (PageRoute("GET", "/calls", show), PageRoute("POST", "/calls/{lead_id:path}", submit_step))

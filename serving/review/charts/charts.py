@@ -15,7 +15,7 @@ from features.clock import from_ms
 
 Role: TypeAlias = Literal["model", "rules", "other"]
 COLOURS = {"model": "#1f5fa8", "rules": "#d9711c", "other": "#3b8a5a"}
-RAISED, LOWERED, WHOLE = "#3b8a5a", "#b3403a", "#5a6673"
+RAISED, LOWERED, TOTAL = "#3b8a5a", "#b3403a", "#5a6673"
 Numbers: TypeAlias = Sequence[float | None]
 
 
@@ -138,7 +138,7 @@ class Lines:
                     "y": [0] * len(self.marks),
                     "text": [mark.label for mark in self.marks],
                     "hoverinfo": "text+x",
-                    "marker": {"symbol": "diamond", "color": WHOLE},
+                    "marker": {"symbol": "diamond", "color": TOTAL},
                 }
             )
         axis = {} if self.zone is None else {"type": "date", "tickformat": "%Y-%m-%d"}
@@ -178,10 +178,10 @@ class Waterfall:
     @property
     def spans(self) -> list[tuple[float, float]]:
         """Where each step begins and ends."""
-        at, told = 0.0, []
+        start, told = 0.0, []
         for step in self.steps:
-            told.append((0.0, step.value) if step.total else (at, at + step.value))
-            at = told[-1][1]
+            told.append((0.0, step.value) if step.total else (start, start + step.value))
+            start = told[-1][1]
         return told
 
     def plotly(self) -> dict[str, Any]:
@@ -196,7 +196,7 @@ class Waterfall:
             "textposition": "outside",
             "increasing": {"marker": {"color": RAISED}},
             "decreasing": {"marker": {"color": LOWERED}},
-            "totals": {"marker": {"color": WHOLE}},
+            "totals": {"marker": {"color": TOTAL}},
             "cliponaxis": False,
         }
         axis = {"autorange": "reversed", "automargin": True}
@@ -206,18 +206,18 @@ class Waterfall:
 Figure: TypeAlias = Bars | Lines | Waterfall
 
 
-def _cell(series: Series, at: int, unit: str) -> str:
-    value = series.values[at]
+def _cell(series: Series, index: int, unit: str) -> str:
+    value = series.values[index]
     if value is None:
         return "–"
-    low, high = (None if ends is None else ends[at] for ends in (series.low, series.high))
-    told = f"{value:,.4g}{unit}"
-    return told if low is None or high is None else f"{told} ({low:,.3g}–{high:,.3g})"
+    low, high = (None if ends is None else ends[index] for ends in (series.low, series.high))
+    text = f"{value:,.4g}{unit}"
+    return text if low is None or high is None else f"{text} ({low:,.3g}–{high:,.3g})"
 
 
-def _local(at: float, zone: ZoneInfo) -> datetime:
+def _local(time_ms: float, zone: ZoneInfo) -> datetime:
     """A moment (ms UTC) as the clocks of a zone show it."""
-    return from_ms(int(at)).astimezone(zone).replace(tzinfo=None)
+    return from_ms(int(time_ms)).astimezone(zone).replace(tzinfo=None)
 
 
 def _errors(series: Series) -> dict[str, Any]:

@@ -8,35 +8,41 @@ from typing import Any
 
 from features.kinds import Language
 from features.table import FeatureTable
-from scoring.decision.reasons import Reason
+from scoring.decision.reasons import Contribution
 from scoring.decision.scorer import Scorer
 from scoring.scorecard.scorecard import Scorecard
 
 
 @dataclass(frozen=True)
-class Why:
+class ReasonText:
     """A reason in words: `weight` in log-odds (the model's) or points (the rules')."""
 
     text: str
     weight: float
 
 
-def model_reasons(detail: Mapping[str, Any], table: FeatureTable, lang: Language) -> list[Why]:
+def model_reasons(detail: Mapping[str, Any], table: FeatureTable, lang: Language) -> list[ReasonText]:
     """What moved the model's score, strongest first; features that are gone are named by their code."""
-    return [Why(_in_words(each, table, lang), each["weight"]) for each in detail.get("model_reasons") or ()]
+    return [
+        ReasonText(_describe_reason(entry, table, lang), entry["weight"])
+        for entry in detail.get("model_reasons") or ()
+    ]
 
 
-def rules_reasons(detail: Mapping[str, Any], card: Scorecard, lang: Language) -> list[Why]:
+def rules_reasons(detail: Mapping[str, Any], card: Scorecard, lang: Language) -> list[ReasonText]:
     """The rows that held, with their points of that day; triggers and exclusions have none."""
     rules = {**card.exclusions, **card.triggers, **card.rows}
     codes = [
         *((c, 0.0) for name in ("exclusions", "triggers") for c in detail.get(name) or ()),
-        *((each["code"], each["weight"]) for each in detail.get("rules_reasons") or ()),
+        *((entry["code"], entry["weight"]) for entry in detail.get("rules_reasons") or ()),
     ]
-    return [Why(rules[code].because.text(lang) if code in rules else code, weight) for code, weight in codes]
+    return [
+        ReasonText(rules[code].because.text(lang) if code in rules else code, weight)
+        for code, weight in codes
+    ]
 
 
-def both_reasons(detail: Mapping[str, Any], scorer: Scorer, lang: Language) -> dict[str, list[Why]]:
+def both_reasons(detail: Mapping[str, Any], scorer: Scorer, lang: Language) -> dict[str, list[ReasonText]]:
     """The reasons by side."""
     return {
         "model": model_reasons(detail, scorer.table, lang),
@@ -44,7 +50,7 @@ def both_reasons(detail: Mapping[str, Any], scorer: Scorer, lang: Language) -> d
     }
 
 
-def _in_words(each: Mapping[str, Any], table: FeatureTable, lang: Language) -> str:
-    if each["code"] not in table.rows:
-        return str(each["code"])
-    return Reason(each["code"], each["value"], each["weight"]).text(table, lang)
+def _describe_reason(entry: Mapping[str, Any], table: FeatureTable, lang: Language) -> str:
+    if entry["code"] not in table.rows:
+        return str(entry["code"])
+    return Contribution(entry["code"], entry["value"], entry["weight"]).text(table, lang)

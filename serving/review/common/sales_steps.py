@@ -12,15 +12,15 @@ from starlette.responses import Response
 
 from features.clock import iso, to_ms
 from serving.review.web.forms import Fields
-from serving.review.web.page_request import Visit
+from serving.review.web.page_request import PageRequest
 from serving.web.problems import Problem
 
-_END = 2200
+_MAX_YEAR = 2200
 STEPS = ("first_contact", "accepted", "sent_back", "next_action")
 
 
 @dataclass(frozen=True)
-class Typed:
+class FormState:
     """What was typed into a lead's form, and what is wrong with it, by field."""
 
     lead_id: str = ""
@@ -28,44 +28,44 @@ class Typed:
     wrong: Fields = field(default_factory=Fields)
 
 
-async def take_step(visit: Visit) -> Typed | Response:
+async def record_step(visit: PageRequest) -> FormState | Response:
     """Store the step of the form; what is wrong with it, where something is."""
     form, lead_id = await visit.form(), visit.request.path_params["lead_id"]
     step = str(form.get("step", ""))
-    wrong = _wrong(step, form, visit)
-    if wrong:
-        return _typed(lead_id, form, wrong)
+    errors = _find_errors(step, form, visit)
+    if errors:
+        return _form_state(lead_id, form, errors)
     try:
-        await visit.send("handovers", _body(lead_id, step, form, visit))
+        await visit.store_record("handovers", _body(lead_id, step, form, visit))
     except Problem as problem:
-        return _typed(lead_id, form, visit.refused(problem))
-    await visit.score_anew(lead_id)
-    return visit.back(_place(form), done=f"steps_done_{step}")
+        return _form_state(lead_id, form, visit.refusal_errors(problem))
+    await visit.rescore_lead(lead_id)
+    return visit.redirect(_return_path(form), message_key=f"steps_done_{step}")
 
 
-def _typed(lead_id: str, form: FormData, wrong: Mapping[str, str]) -> Typed:
-    return Typed(lead_id, Fields({k: str(v) for k, v in form.items()}), Fields(wrong))
+def _form_state(lead_id: str, form: FormData, errors: Mapping[str, str]) -> FormState:
+    return FormState(lead_id, Fields({k: str(v) for k, v in form.items()}), Fields(errors))
 
 
-def end_of(day: date, visit: Visit) -> int:
+def end_of_day(day: date, visit: PageRequest) -> int:
     """The last moment of a day in the company's time zone (ms UTC)."""
-    return to_ms(datetime.combine(day + timedelta(days=1), time(), visit.house.crm.zone)) - 1
+    return to_ms(datetime.combine(day + timedelta(days=1), time(), visit.components.crm.zone)) - 1
 
 
-def _wrong(step: str, form: FormData, visit: Visit) -> dict[str, str]:
+def _find_errors(step: str, form: FormData, visit: PageRequest) -> dict[str, str]:
     if step not in STEPS:
-        return {"step": visit.say("steps_wrong_step")}
+        return {"step": visit.translate("steps_wrong_step")}
     if step == "sent_back" and not str(form.get("reason", "")).strip():
-        return {"reason": visit.say("steps_wrong_reason")}
-    if step == "sent_back" and (long := visit.too_long(str(form.get("reason")).strip())):
+        return {"reason": visit.translate("steps_wrong_reason")}
+    if step == "sent_back" and (long := visit.length_error(str(form.get("reason")).strip())):
         return {"reason": long}
-    day = day_of(str(form.get("due", "")))
-    if step == "next_action" and (day is None or end_of(day, visit) < visit.now):
-        return {"due": visit.say("steps_wrong_due")}
+    day = parse_day(str(form.get("due", "")))
+    if step == "next_action" and (day is None or end_of_day(day, visit) < visit.now):
+        return {"due": visit.translate("steps_wrong_due")}
     return {}
 
 
-def _body(lead_id: str, step: str, form: FormData, visit: Visit) -> dict[str, Any]:
+def _body(lead_id: str, step: str, form: FormData, visit: PageRequest) -> dict[str, Any]:
     body: dict[str, Any] = {
         "lead_id": lead_id,
         "step": step,
@@ -74,22 +74,22 @@ def _body(lead_id: str, step: str, form: FormData, visit: Visit) -> dict[str, An
     }
     if step == "sent_back":
         body["reason"] = str(form["reason"]).strip()
-    day = day_of(str(form.get("due", "")))
+    day = parse_day(str(form.get("due", "")))
     if step == "next_action" and day is not None:
-        body["due_at"] = iso(end_of(day, visit))
+        body["due_at"] = iso(end_of_day(day, visit))
     return body
 
 
-def day_of(text: str) -> date | None:
+def parse_day(text: str) -> date | None:
     """The day that was typed; None for what is none, or lies beyond what anybody plans."""
     try:
         day = date.fromisoformat(text)
     except ValueError:
         return None
-    return day if day.year < _END else None
+    return day if day.year < _MAX_YEAR else None
 
 
-def _place(form: FormData) -> str:
+def _return_path(form: FormData) -> str:
     """Back to the page that the form stood on: one of ours."""
     place = str(form.get("back", ""))
     return place if place.startswith(("/review/calls", "/review/leads/")) else "/review/calls"

@@ -11,23 +11,23 @@ from pydantic import ValidationError
 
 from features.kinds import Language
 from features.table import FeatureTable
-from scoring.pages.conditions import condition_in_words
-from scoring.scorecard.load import card_of
+from scoring.pages.conditions import describe_condition
+from scoring.scorecard.load import build_card
 from scoring.scorecard.scorecard import Condition, Scorecard
-from serving.review.definition.toml_edit import Changes, Path, changed
-from serving.review.web.translations import say
+from serving.review.definition.toml_edit import CardChanges, KeyPath, apply_changes
+from serving.review.web.translations import translate_page
 
-Kind = Literal["whole", "number", "on", "choice"]
+FieldKind = Literal["whole", "number", "on", "choice"]
 POLICIES = ("same_volume_as_rules", "calls_per_week", "min_win_rate", "top_share")
-RULES: tuple[Path, ...] = (("fit", "rows"), ("intent", "rows"), ("triggers",), ("exclusions",))
+RULES: tuple[KeyPath, ...] = (("fit", "rows"), ("intent", "rows"), ("triggers",), ("exclusions",))
 
 
 @dataclass(frozen=True)
-class Field:
+class CardField:
     """A field: its name in the form, its words, how it is typed, and its value as it is typed now."""
 
-    path: Path
-    kind: Kind
+    path: KeyPath
+    kind: FieldKind
     label: str
     value: str
 
@@ -42,18 +42,18 @@ class RuleFields:
 
     reason: str
     when: tuple[str, ...]
-    fields: tuple[Field, ...]
+    fields: tuple[CardField, ...]
 
 
 @dataclass(frozen=True)
-class Form:
+class CardForm:
     """All fields of a definition, rule by rule and the rest."""
 
     rules: Mapping[str, tuple[RuleFields, ...]]
-    rest: tuple[Field, ...]
+    rest: tuple[CardField, ...]
 
     @property
-    def fields(self) -> Iterator[Field]:
+    def fields(self) -> Iterator[CardField]:
         """Every field, in the order of the page."""
         yield from self.rest
         for rules in self.rules.values():
@@ -61,128 +61,145 @@ class Form:
                 yield from rule.fields
 
 
-def form_of(whole: Mapping[str, Any], table: FeatureTable, lang: Language) -> Form:
+def build_form(full_card: Mapping[str, Any], table: FeatureTable, lang: Language) -> CardForm:
     """The form of a whole card (see `whole_card`)."""
     rules = {
-        "/".join(place): tuple(_rule(whole, place, name, table, lang) for name in _at(whole, place) or {})
+        "/".join(place): tuple(
+            _rule_fields(full_card, place, name, table, lang) for name in _value_at(full_card, place) or {}
+        )
         for place in RULES
     }
-    return Form(rules, tuple(_rest(whole, lang)))
+    return CardForm(rules, tuple(_other_fields(full_card, lang)))
 
 
-def read_form(told: Mapping[str, str], form: Form, lang: Language) -> tuple[dict[Path, Any], dict[str, str]]:
+def read_form(
+    submitted: Mapping[str, str], form: CardForm, lang: Language
+) -> tuple[dict[KeyPath, Any], dict[str, str]]:
     """The changes that were typed, and what is wrong with those that are none, by the field's name."""
-    changes: dict[Path, Any] = {}
-    wrong: dict[str, str] = {}
+    changes: dict[KeyPath, Any] = {}
+    errors: dict[str, str] = {}
     for field in form.fields:
-        text = _typed(told, field)
+        text = _submitted_text(submitted, field)
         if text == field.value:
             continue
         try:
-            changes |= _change(field, text)
+            changes |= _parse_change(field, text)
         except ValueError:
-            wrong[field.name] = say(f"card_wrong_{field.kind}", lang, got=text[:40])
-    return changes, wrong
+            errors[field.name] = translate_page(f"card_wrong_{field.kind}", lang, got=text[:40])
+    return changes, errors
 
 
-def with_changes(
-    whole: Mapping[str, Any], changes: Changes, form: Form, lang: Language
+def card_with_changes(
+    full_card: Mapping[str, Any], changes: CardChanges, form: CardForm, lang: Language
 ) -> tuple[Scorecard | None, dict[str, str]]:
     """The card with the changes made; or None, and what is wrong by the name of its field."""
     try:
-        return card_of(changed(_with_conditions(whole, changes), _plain(whole, changes))), {}
+        return build_card(
+            apply_changes(_apply_conditions(full_card, changes), _without_conditions(full_card, changes))
+        ), {}
     except ValidationError as problem:
         names = {field.name for field in form.fields}
-        told = problem.errors(include_url=False)
-        return None, {_field(e["loc"], names): _sentence(e, lang) for e in told}
+        details = problem.errors(include_url=False)
+        return None, {_find_error_field(e["loc"], names): _error_message(e, lang) for e in details}
 
 
-def written_changes(whole: Mapping[str, Any], changes: Changes) -> dict[Path, Any]:
+def to_toml_changes(full_card: Mapping[str, Any], changes: CardChanges) -> dict[KeyPath, Any]:
     """The changes as they are written: a number of a condition is written with its whole list."""
-    told = {path: value for path, value in changes.items() if "when" not in path}
+    result = {path: value for path, value in changes.items() if "when" not in path}
     for path in {path[: path.index("when") + 1] for path in changes if "when" in path}:
-        told[path] = _at(_with_conditions(whole, changes), path)
-    return told
+        result[path] = _value_at(_apply_conditions(full_card, changes), path)
+    return result
 
 
-def _plain(whole: Mapping[str, Any], changes: Changes) -> dict[Path, Any]:
+def _without_conditions(full_card: Mapping[str, Any], changes: CardChanges) -> dict[KeyPath, Any]:
     return {path: value for path, value in changes.items() if "when" not in path}
 
 
-def _with_conditions(whole: Mapping[str, Any], changes: Changes) -> dict[str, Any]:
+def _apply_conditions(full_card: Mapping[str, Any], changes: CardChanges) -> dict[str, Any]:
     """The card with the changed numbers of conditions: these stand in lists."""
-    told = changed(whole, {})
+    result = apply_changes(full_card, {})
     for path, value in changes.items():
         if "when" not in path:
             continue
         place = path.index("when")
-        rule = _at(told, path[:place])
-        rows = [dict(each) for each in rule["when"]]
+        rule = _value_at(result, path[:place])
+        rows = [dict(condition) for condition in rule["when"]]
         rows[int(path[place + 1])][path[place + 2]] = value
         rule["when"] = rows
-    return told
+    return result
 
 
-def _rule(
-    whole: Mapping[str, Any], place: Path, name: str, table: FeatureTable, lang: Language
+def _rule_fields(
+    full_card: Mapping[str, Any], place: KeyPath, name: str, table: FeatureTable, lang: Language
 ) -> RuleFields:
     path = (*place, name)
-    rule = _at(whole, path)
-    fields = [Field((*path, "off"), "on", say("card_on", lang), "" if rule.get("off") else "on")]
+    rule = _value_at(full_card, path)
+    fields = [
+        CardField((*path, "off"), "on", translate_page("card_on", lang), "" if rule.get("off") else "on")
+    ]
     if "points" in rule:
-        fields.append(Field((*path, "points"), "whole", say("card_points", lang), _text(rule["points"])))
-    conditions = [Condition.model_validate(each) for each in rule.get("when", ())]
+        fields.append(
+            CardField(
+                (*path, "points"), "whole", translate_page("card_points", lang), _format_value(rule["points"])
+            )
+        )
+    conditions = [Condition.model_validate(raw) for raw in rule.get("when", ())]
     for i, condition in enumerate(conditions):
         for key in ("at_least", "at_most"):
             number = getattr(condition, key)
             if number is not None and condition.feature in table.rows:
-                label = say(f"card_{key}", lang, feature=table.label(condition.feature, lang))
-                fields.append(Field((*path, "when", str(i), key), "number", label, _text(number)))
+                label = translate_page(f"card_{key}", lang, feature=table.label(condition.feature, lang))
+                fields.append(CardField((*path, "when", str(i), key), "number", label, _format_value(number)))
     because = rule.get("because", {}).get(lang, name)
-    return RuleFields(because, tuple(condition_in_words(c, table, lang) for c in conditions), tuple(fields))
+    return RuleFields(because, tuple(describe_condition(c, table, lang) for c in conditions), tuple(fields))
 
 
-def _rest(whole: Mapping[str, Any], lang: Language) -> Iterator[Field]:
+def _other_fields(full_card: Mapping[str, Any], lang: Language) -> Iterator[CardField]:
     for key in ("warm", "hot"):
         path = ("bands", key)
-        yield Field(path, "whole", say(f"card_band_{key}", lang), _text(_at(whole, path)))
-    policy = whole.get("thresholds", {})
-    yield Field(
-        ("thresholds", "policy"), "choice", say("card_policy", lang), policy.get("policy", POLICIES[0])
+        yield CardField(
+            path, "whole", translate_page(f"card_band_{key}", lang), _format_value(_value_at(full_card, path))
+        )
+    policy = full_card.get("thresholds", {})
+    yield CardField(
+        ("thresholds", "policy"),
+        "choice",
+        translate_page("card_policy", lang),
+        policy.get("policy", POLICIES[0]),
     )
     for key in ("warm", "hot"):
-        yield Field(
+        yield CardField(
             ("thresholds", key),
             "number",
-            say(f"card_threshold_{key}", lang),
-            _text(policy.get(key)),
+            translate_page(f"card_threshold_{key}", lang),
+            _format_value(policy.get(key)),
         )
     for group in ("fit", "intent"):
-        if group in whole:
-            yield Field(
+        if group in full_card:
+            yield CardField(
                 (group, "cap"),
                 "whole",
-                say(f"card_cap_{group}", lang),
-                _text(whole[group].get("cap")),
+                translate_page(f"card_cap_{group}", lang),
+                _format_value(full_card[group].get("cap")),
             )
     for stage in ("hot", "warm", "cold"):
         hours = ("stages", stage, "hours")
-        yield Field(
+        yield CardField(
             hours,
             "number",
-            say("card_hours", lang, stage=say(f"stage_{stage}", lang)),
-            _text(_at(whole, hours)),
+            translate_page("card_hours", lang, stage=translate_page(f"stage_{stage}", lang)),
+            _format_value(_value_at(full_card, hours)),
         )
 
 
-def _typed(told: Mapping[str, str], field: Field) -> str:
+def _submitted_text(submitted: Mapping[str, str], field: CardField) -> str:
     """What stands in a field; a box that is not ticked is not sent at all."""
     if field.kind == "on":
-        return "on" if told.get(field.name) else ""
-    return str(told.get(field.name, field.value)).strip()
+        return "on" if submitted.get(field.name) else ""
+    return str(submitted.get(field.name, field.value)).strip()
 
 
-def _change(field: Field, text: str) -> dict[Path, Any]:
+def _parse_change(field: CardField, text: str) -> dict[KeyPath, Any]:
     """The change of a field. Raises ValueError for what it cannot take."""
     if field.kind == "on":
         return {field.path: None if text else True}
@@ -200,7 +217,7 @@ def _change(field: Field, text: str) -> dict[Path, Any]:
     return {field.path: int(number) if number.is_integer() else number}
 
 
-def _field(loc: tuple[int | str, ...], names: set[str]) -> str:
+def _find_error_field(loc: tuple[int | str, ...], names: set[str]) -> str:
     """The field that an error is about: the longest one that its place names, or the hot threshold."""
     parts = [str(part) for part in loc]
     for size in range(len(parts), 2, -1):
@@ -214,14 +231,18 @@ def _field(loc: tuple[int | str, ...], names: set[str]) -> str:
     return "bands/warm" if parts[:1] == ["bands"] else "bands/hot"
 
 
-def _sentence(error: Any, lang: Language) -> str:
+def _error_message(error: Any, lang: Language) -> str:
     """What is wrong, in the reader's language; what is rare is told as the card's own check says it."""
-    told = str(error["msg"]).removeprefix("Value error, ")
-    known = next((key for part, key in _KNOWN.items() if part in told), None)
-    return say("card_error", lang, told=told) if known is None else say(known, lang)
+    message = str(error["msg"]).removeprefix("Value error, ")
+    text_key = next((key for part, key in _ERROR_TEXT_KEYS.items() if part in message), None)
+    return (
+        translate_page("card_error", lang, told=message)
+        if text_key is None
+        else translate_page(text_key, lang)
+    )
 
 
-_KNOWN = {
+_ERROR_TEXT_KEYS = {
     "points do nothing": "card_error_zero",
     "out of reach": "card_error_reach",
     "greater than 0": "card_error_positive",
@@ -239,11 +260,11 @@ _KNOWN = {
 }
 
 
-def _at(told: Any, path: Path) -> Any:
+def _value_at(value: Any, path: KeyPath) -> Any:
     for key in path:
-        told = told.get(key) if isinstance(told, Mapping) else None
-    return told
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value
 
 
-def _text(value: Any) -> str:
+def _format_value(value: Any) -> str:
     return "" if value is None else f"{value:g}" if isinstance(value, float) else str(value)

@@ -13,51 +13,51 @@ from features.errors import SettingsError
 from scoring.scorecard.load import parse_card
 from scoring.scorecard.scorecard import Scorecard
 
-Path: TypeAlias = tuple[str, ...]
+KeyPath: TypeAlias = tuple[str, ...]
 """Where a value stands: the tables, then the key."""
-Changes: TypeAlias = Mapping[Path, Any]
+CardChanges: TypeAlias = Mapping[KeyPath, Any]
 """New values by their place; None takes the key away."""
 
 
-def changed(whole: Mapping[str, Any], changes: Changes) -> dict[str, Any]:
+def apply_changes(full_card: Mapping[str, Any], changes: CardChanges) -> dict[str, Any]:
     """What a whole card says with the changes made."""
-    told: dict[str, Any] = _copy(whole)
+    result: dict[str, Any] = _copy(full_card)
     for path, value in changes.items():
-        _set(told, path, value)
-    return told
+        _set_value(result, path, value)
+    return result
 
 
-def written(text: str, changes: Changes, card: Scorecard) -> str:
+def edit_toml(text: str, changes: CardChanges, card: Scorecard) -> str:
     """The text of a scorecard.toml with the changes made in it: it reads as `card`.
 
     Raises SettingsError where it does not: some texts cannot be changed in place.
     """
     document = tomlkit.parse(text)
     for path, value in changes.items():
-        _set(document, path, _toml(value))
-    told = tomlkit.dumps(document)
-    if parse_card(tomllib.loads(told), "scorecard.toml").version != card.version:
+        _set_value(document, path, _to_toml(value))
+    edited = tomlkit.dumps(document)
+    if parse_card(tomllib.loads(edited), "scorecard.toml").version != card.version:
         raise SettingsError(
             "scorecard.toml: the change cannot be written into the file as it stands. Change it in an editor."
         )
-    return told
+    return edited
 
 
-def flat_text(card: Scorecard) -> str:
+def card_to_toml(card: Scorecard) -> str:
     """A whole card as a scorecard.toml, for a company that had none."""
-    return tomlkit.dumps(card.plain())
+    return tomlkit.dumps(card.to_dict())
 
 
-def _set(told: Any, path: Path, value: Any) -> None:
+def _set_value(container: Any, path: KeyPath, value: Any) -> None:
     """Set or take away a value, with the tables above it."""
     for key in path[:-1]:
-        if key not in told or not isinstance(told[key], Mapping):
-            told[key] = {} if not isinstance(told, tomlkit.TOMLDocument) else tomlkit.table()
-        told = told[key]
+        if key not in container or not isinstance(container[key], Mapping):
+            container[key] = {} if not isinstance(container, tomlkit.TOMLDocument) else tomlkit.table()
+        container = container[key]
     if value is None:
-        told.pop(path[-1], None)
+        container.pop(path[-1], None)
     else:
-        told[path[-1]] = value
+        container[path[-1]] = value
 
 
 def _copy(value: Any) -> Any:
@@ -66,16 +66,16 @@ def _copy(value: Any) -> Any:
     return value
 
 
-def _toml(value: Any) -> Any:
+def _to_toml(value: Any) -> Any:
     """A value as it is written on one line."""
     if isinstance(value, Sequence) and not isinstance(value, str):
         rows = tomlkit.array()
-        rows.extend([_inline(each) if isinstance(each, Mapping) else each for each in value])
+        rows.extend([_to_inline_table(item) if isinstance(item, Mapping) else item for item in value])
         return rows
     return value
 
 
-def _inline(told: Mapping[str, Any]) -> InlineTable:
+def _to_inline_table(mapping: Mapping[str, Any]) -> InlineTable:
     table = tomlkit.inline_table()
-    table.update({key: list(value) if isinstance(value, tuple) else value for key, value in told.items()})
+    table.update({key: list(value) if isinstance(value, tuple) else value for key, value in mapping.items()})
     return table

@@ -18,7 +18,7 @@ OUTSIDE = "scorecard.toml"
 _c, _s = card_versions.c, sign_offs.c
 
 
-class Stale(Exception):
+class Outdated(Exception):
     """Somebody else saved meanwhile; `newest` is the number of what they saved."""
 
     def __init__(self, newest: int) -> None:
@@ -26,7 +26,7 @@ class Stale(Exception):
         self.newest = newest
 
 
-class Signed(Exception):
+class AlreadySigned(Exception):
     """This party, or this key for another party, has signed already."""
 
 
@@ -64,29 +64,31 @@ class Version:
 def all_versions(connection: Connection) -> list[Version]:
     """Every version, the newest first."""
     signed: dict[int, list[Signature]] = {}
-    for row in connection.execute(_signatures()):
+    for row in connection.execute(_select_signatures()):
         signed.setdefault(row.number, []).append(Signature(row.party, row.by, row.key_id, row.at, row.note))
     return [
         Version(**row._mapping, signatures=tuple(signed.get(row.number, ())))
-        for row in connection.execute(_all())
+        for row in connection.execute(_select_versions())
     ]
 
 
-def in_force(told: Sequence[Version]) -> Version | None:
+def find_in_force(versions: Sequence[Version]) -> Version | None:
     """The version in force: the last that was put so. `told`: the newest first."""
-    return next((each for each in told if each.in_force_at is not None), None)
+    return next((version for version in versions if version.in_force_at is not None), None)
 
 
-def imported(connection: Connection, text: str, version: str, now: int, parties: Sequence[str]) -> None:
+def import_file_version(
+    connection: Connection, text: str, version: str, now: int, parties: Sequence[str]
+) -> None:
     """Take in what stands in the file, where that is not the version in force: it was edited outside, or it
     is the newest version, which all parties have signed, and whose file was just written. Raises Stale."""
-    known = all_versions(connection)
-    present, newest = in_force(known), known[0] if known else None
+    versions = all_versions(connection)
+    present, newest = find_in_force(versions), versions[0] if versions else None
     if present is not None and present.version == version:
         return
     if newest is not None and newest.version == version and not newest.missing(parties):
-        return enforced(connection, newest.number, now)
-    base, last = (each.number if each else None for each in (present, newest))
+        return mark_in_force(connection, newest.number, now)
+    base, last = (candidate.number if candidate else None for candidate in (present, newest))
     _insert(connection, last or 0, text, version, base, OUTSIDE, "", now, now)
 
 
@@ -100,35 +102,37 @@ def sign(
     connection: Connection,
     number: int,
     party: str,
-    by: str,
+    signer: str,
     key_id: str,
     now: int,
     note: str,
-    once: bool = True,
+    one_party_per_key: bool = True,
 ) -> None:
     """Sign the newest version for a party; `once`: no key signs for two. Raises Signed, and Stale where it is
     not the newest any more."""
     connection.execute(select(_c.number).where(_c.number == number).with_for_update())  # one by one
     _check_newest(connection, number)
-    told = connection.execute(_signatures().where(_s.number == number)).all()
-    if any(row.party == party or (once and row.key_id == key_id) for row in told):
-        raise Signed
-    row = {"number": number, "party": party, "by": by, "key_id": key_id, "at": now, "note": note}
+    signatures = connection.execute(_select_signatures().where(_s.number == number)).all()
+    if any(row.party == party or (one_party_per_key and row.key_id == key_id) for row in signatures):
+        raise AlreadySigned
+    row = {"number": number, "party": party, "by": signer, "key_id": key_id, "at": now, "note": note}
     try:
         connection.execute(insert(sign_offs).values(row))
     except IntegrityError:
-        raise Signed from None
+        raise AlreadySigned from None
 
 
-def enforced(connection: Connection, number: int, now: int) -> None:
+def mark_in_force(connection: Connection, number: int, now: int) -> None:
     """Note that a version is in force from now on; once is enough."""
     waits = (_c.number == number) & _c.in_force_at.is_(None)
     connection.execute(update(card_versions).where(waits).values(in_force_at=now))
 
 
-def may_sign(version: Version, key_id: str, parties: Collection[str], once: bool) -> list[str]:
+def signable_parties(
+    version: Version, key_id: str, parties: Collection[str], one_party_per_key: bool
+) -> list[str]:
     """The parties that a key may sign for."""
-    if once and any(signature.key_id == key_id for signature in version.signatures):
+    if one_party_per_key and any(signature.key_id == key_id for signature in version.signatures):
         return []
     return version.missing(list(parties))
 
@@ -136,7 +140,7 @@ def may_sign(version: Version, key_id: str, parties: Collection[str], once: bool
 def _check_newest(connection: Connection, number: int) -> None:
     newest = connection.scalar(select(_c.number).order_by(_c.number.desc()).limit(1)) or 0
     if newest != number:
-        raise Stale(newest)
+        raise Outdated(newest)
 
 
 def _insert(
@@ -165,15 +169,15 @@ def _insert(
     try:
         connection.execute(insert(card_versions).values(row))
     except IntegrityError:
-        raise Stale(number) from None
+        raise Outdated(number) from None
     return number
 
 
 @cache
-def _all() -> Select[Any]:
+def _select_versions() -> Select[Any]:
     return select(card_versions).order_by(_c.number.desc())
 
 
 @cache
-def _signatures() -> Select[Any]:
+def _select_signatures() -> Select[Any]:
     return select(sign_offs).order_by(_s.seq)

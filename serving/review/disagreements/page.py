@@ -15,116 +15,122 @@ from starlette.responses import JSONResponse, Response
 from features.clock import iso
 from scoring.scorecard.scorecard import STAGES
 from serving.review.charts.charts import Step, Waterfall
-from serving.review.common.reasons import Why, both_reasons
+from serving.review.common.reasons import ReasonText, both_reasons
 from serving.review.disagreements.queries import (
-    LEAST_APART,
+    MIN_SCORE_GAP,
     UNJUDGED,
-    closed_deals,
-    counted,
-    never_hot,
-    open_leads,
-    verdicts,
+    read_closed_deals,
+    read_never_hot,
+    read_open_leads,
+    read_verdicts,
+    verdict_counts,
 )
-from serving.review.web.csv_download import csv_answer
+from serving.review.web.csv_download import csv_response
 from serving.review.web.forms import Fields
-from serving.review.web.page_request import PageRoute, Visit
+from serving.review.web.page_request import PageRequest, PageRoute
 from serving.web.problems import Problem
 
-A_PAGE, CLOSED, MISSED, MOST_STEPS, COUNTED_SECONDS = 20, 25, 25, 8, 60.0
+PAGE_SIZE, CLOSED_LIMIT, MISSED_LIMIT, MAX_STEPS, COUNTED_SECONDS = 20, 25, 25, 8, 60.0
 SIDES = ("model", "rules", "both", "neither")
 _START = re.compile(r"[0-9]{1,9}")
 COLUMNS = ("lead_id", "right_side", "reason", "by", "at", "model_version", "card_version")
 
 
 @dataclass(frozen=True)
-class Dispute:
+class Disagreement:
     """A lead on which the sides differ: what was told, its reasons by side, and the verdicts on it."""
 
     row: Any
-    why: Mapping[str, list[Why]]
-    falls: list[Waterfall]
+    why: Mapping[str, list[ReasonText]]
+    waterfalls: list[Waterfall]
     verdicts: list[Any]
 
     @property
     def right(self) -> str:
         """Which side the outcome of a closed lead speaks for."""
         higher = "model" if self.row.model_score > self.row.rules_score else "rules"
-        other = "rules" if higher == "model" else "model"
-        return higher if self.row.outcome == "won" else other
+        lower = "rules" if higher == "model" else "model"
+        return higher if self.row.outcome == "won" else lower
 
 
-async def show(visit: Visit) -> Response:
+async def show(visit: PageRequest) -> Response:
     """The list."""
-    return await _page(visit, "", Fields(), Fields())
+    return await _render_page(visit, "", Fields(), Fields())
 
 
-async def judge(visit: Visit) -> Response:
+async def record_verdict(visit: PageRequest) -> Response:
     """A reviewer says who was right, and why."""
     form, lead_id = await visit.form(), visit.request.path_params["lead_id"]
-    told = Fields({name: str(value) for name, value in form.items()})
-    wrong = _wrong(told, visit)
-    if not wrong:
+    submitted = Fields({name: str(value) for name, value in form.items()})
+    errors = _find_errors(submitted, visit)
+    if not errors:
         body = {
             "lead_id": lead_id,
-            "right_side": told["right_side"],
-            "reason": told["reason"].strip(),
+            "right_side": submitted["right_side"],
+            "reason": submitted["reason"].strip(),
             "by": visit.key.name,
             "at": iso(visit.now),
-            "model_version": told["model_version"] or None,
-            "card_version": told["card_version"] or None,
+            "model_version": submitted["model_version"] or None,
+            "card_version": submitted["card_version"] or None,
         }
         try:
-            await visit.send("verdicts", body)
-            return visit.back(_place(told["back"]), done="disagreements_done")
+            await visit.store_record("verdicts", body)
+            return visit.redirect(_return_path(submitted["back"]), message_key="disagreements_done")
         except Problem as problem:
-            wrong = Fields(visit.refused(problem))
-    return await _page(visit, lead_id, told, wrong, 422)
+            errors = Fields(visit.refusal_errors(problem))
+    return await _render_page(visit, lead_id, submitted, errors, 422)
 
 
-async def export(visit: Visit) -> Response:
+async def export(visit: PageRequest) -> Response:
     """All verdicts, as CSV or JSON."""
-    rows = await visit.see(verdicts)
-    told = [{**{name: getattr(row, name) for name in COLUMNS}, "at": iso(row.at)} for row in rows]
+    rows = await visit.read(read_verdicts)
+    records = [{**{name: getattr(row, name) for name in COLUMNS}, "at": iso(row.at)} for row in rows]
     if visit.path.endswith(".json"):
-        return JSONResponse(told)
-    return csv_answer("verdicts", COLUMNS, [list(row.values()) for row in told])
+        return JSONResponse(records)
+    return csv_response("verdicts", COLUMNS, [list(row.values()) for row in records])
 
 
-async def _page(visit: Visit, lead_id: str, told: Fields, wrong: Fields, status: int = 200) -> Response:
+async def _render_page(
+    visit: PageRequest, lead_id: str, submitted: Fields, errors: Fields, status: int = 200
+) -> Response:
     query = visit.request.query_params
-    model = asked if (asked := query.get("model")) in (*STAGES, UNJUDGED) else None
-    rules = asked if (asked := query.get("rules")) in STAGES else None
+    model = requested if (requested := query.get("model")) in (*STAGES, UNJUDGED) else None
+    rules = requested if (requested := query.get("rules")) in STAGES else None
     higher = query.get("higher", "both")
     higher = higher if higher in ("model", "rules") else "both"
     start = int(query["start"]) if _START.fullmatch(query.get("start", "")) else 0
-    closed, _ = await visit.kept("closed-disputes", COUNTED_SECONDS, lambda: visit.house.store.see(_closed))
-    found = await visit.see(lambda at: _read(at, higher, model, rules, start, closed))
-    missed, made_at = await visit.kept("never-hot", COUNTED_SECONDS, lambda: visit.house.store.see(_missed))
+    closed, _ = await visit.cached(
+        "closed-disputes", COUNTED_SECONDS, lambda: visit.components.store.read(_read_closed)
+    )
+    loaded = await visit.read(lambda connection: _read_open(connection, higher, model, rules, start, closed))
+    missed, made_at = await visit.cached(
+        "never-hot", COUNTED_SECONDS, lambda: visit.components.store.read(_read_missed)
+    )
     return visit.html(
         "disagreements.html",
         status,
-        disputes=[_dispute(row, found, visit) for row in found["rows"][:A_PAGE]],
-        closed=[_dispute(row, found, visit) for row in closed],
+        disputes=[_to_disagreement(row, loaded, visit) for row in loaded["rows"][:PAGE_SIZE]],
+        closed=[_to_disagreement(row, loaded, visit) for row in closed],
         missed=missed,
         made_at=made_at,
-        counts=found["counts"],
+        counts=loaded["counts"],
         sides=SIDES,
         model=model,
         rules=rules,
         higher=higher,
-        apart=LEAST_APART,
-        here=_address(visit, start),
-        query=_query(visit, start),
+        apart=MIN_SCORE_GAP,
+        here=_list_url(visit, start),
+        query=_query_string(visit, start),
         judged=lead_id,
-        told=told,
-        wrong=wrong,
-        elsewhere=lead_id and lead_id not in {row.lead_id for row in [*found["rows"][:A_PAGE], *closed]},
-        next=_address(visit, start + A_PAGE) if len(found["rows"]) > A_PAGE else "",
-        previous=_address(visit, max(0, start - A_PAGE)) if start else "",
+        told=submitted,
+        wrong=errors,
+        elsewhere=lead_id and lead_id not in {row.lead_id for row in [*loaded["rows"][:PAGE_SIZE], *closed]},
+        next=_list_url(visit, start + PAGE_SIZE) if len(loaded["rows"]) > PAGE_SIZE else "",
+        previous=_list_url(visit, max(0, start - PAGE_SIZE)) if start else "",
     )
 
 
-def _read(
+def _read_open(
     connection: Connection,
     higher: Any,
     model: str | None,
@@ -132,62 +138,62 @@ def _read(
     start: int,
     closed: Any,
 ) -> dict[str, Any]:
-    rows = open_leads(connection, higher, model, rules, start, A_PAGE + 1)
+    rows = read_open_leads(connection, higher, model, rules, start, PAGE_SIZE + 1)
     ids = [row.lead_id for row in [*rows, *closed]]
-    return {"rows": rows, "counts": counted(connection), "verdicts": verdicts(connection, ids)}
+    return {"rows": rows, "counts": verdict_counts(connection), "verdicts": read_verdicts(connection, ids)}
 
 
-def _closed(connection: Connection) -> Any:
-    return closed_deals(connection, CLOSED)
+def _read_closed(connection: Connection) -> Any:
+    return read_closed_deals(connection, CLOSED_LIMIT)
 
 
-def _missed(connection: Connection) -> Any:
-    return never_hot(connection, MISSED)
+def _read_missed(connection: Connection) -> Any:
+    return read_never_hot(connection, MISSED_LIMIT)
 
 
-def _dispute(row: Any, found: Mapping[str, Any], visit: Visit) -> Dispute:
-    why = both_reasons(orjson.loads(row.detail), visit.house.watch.in_use.scorer, visit.lang)
-    falls = [_fall(side, why[side], row, visit) for side in ("model", "rules") if why[side]]
-    said = [each for each in found["verdicts"] if each.lead_id == row.lead_id]
-    return Dispute(row, why, falls, said)
+def _to_disagreement(row: Any, loaded: Mapping[str, Any], visit: PageRequest) -> Disagreement:
+    why = both_reasons(orjson.loads(row.detail), visit.components.model_watcher.live_model.scorer, visit.lang)
+    waterfalls = [_reason_waterfall(side, why[side], row, visit) for side in ("model", "rules") if why[side]]
+    lead_verdicts = [verdict for verdict in loaded["verdicts"] if verdict.lead_id == row.lead_id]
+    return Disagreement(row, why, waterfalls, lead_verdicts)
 
 
-def _fall(side: str, why: list[Why], row: Any, visit: Visit) -> Waterfall:
+def _reason_waterfall(side: str, why: list[ReasonText], row: Any, visit: PageRequest) -> Waterfall:
     """A side's reasons as they were remembered: the strongest of the model, the points of the rules."""
-    steps = [Step(each.text, each.weight) for each in why[:MOST_STEPS]]
+    steps = [Step(reason.text, reason.weight) for reason in why[:MAX_STEPS]]
     if side == "rules":
-        steps.append(Step(visit.say("lead_points"), float(row.points), True))
-    return Waterfall(visit.say(f"disagreements_fall_{side}"), steps, digits=2 if side == "model" else 0)
+        steps.append(Step(visit.translate("lead_points"), float(row.points), True))
+    return Waterfall(visit.translate(f"disagreements_fall_{side}"), steps, digits=2 if side == "model" else 0)
 
 
-def _wrong(told: Fields, visit: Visit) -> Fields:
-    wrong = Fields()
-    if told["right_side"] not in SIDES:
-        wrong["right_side"] = visit.say("disagreements_wrong_side")
-    if not told["reason"].strip():
-        wrong["reason"] = visit.say("disagreements_wrong_reason")
-    elif long := visit.too_long(told["reason"].strip()):
-        wrong["reason"] = long
-    return wrong
+def _find_errors(submitted: Fields, visit: PageRequest) -> Fields:
+    errors = Fields()
+    if submitted["right_side"] not in SIDES:
+        errors["right_side"] = visit.translate("disagreements_wrong_side")
+    if not submitted["reason"].strip():
+        errors["reason"] = visit.translate("disagreements_wrong_reason")
+    elif long := visit.length_error(submitted["reason"].strip()):
+        errors["reason"] = long
+    return errors
 
 
-def _address(visit: Visit, start: int) -> str:
-    return "/review/disagreements" + _query(visit, start)
+def _list_url(visit: PageRequest, start: int) -> str:
+    return "/review/disagreements" + _query_string(visit, start)
 
 
-def _query(visit: Visit, start: int) -> str:
-    kept = {k: v for k, v in visit.request.query_params.items() if k in ("model", "rules", "higher")}
-    told = {**kept, "start": str(start)} if start else kept
-    return f"?{urlencode(told, quote_via=quote)}" if told else ""
+def _query_string(visit: PageRequest, start: int) -> str:
+    filters = {k: v for k, v in visit.request.query_params.items() if k in ("model", "rules", "higher")}
+    params = {**filters, "start": str(start)} if start else filters
+    return f"?{urlencode(params, quote_via=quote)}" if params else ""
 
 
-def _place(told: str) -> str:
-    return told if told.startswith("/review/disagreements") else "/review/disagreements"
+def _return_path(path: str) -> str:
+    return path if path.startswith("/review/disagreements") else "/review/disagreements"
 
 
 ROUTES = (
     PageRoute("GET", "/disagreements", show),
     PageRoute("GET", "/disagreements/verdicts.csv", export),
     PageRoute("GET", "/disagreements/verdicts.json", export),
-    PageRoute("POST", "/disagreements/{lead_id:path}", judge),
+    PageRoute("POST", "/disagreements/{lead_id:path}", record_verdict),
 )

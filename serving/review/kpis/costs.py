@@ -11,7 +11,7 @@ from typing import Any
 
 from features.errors import DataError
 from features.kinds import Language
-from serving.review.web.translations import say
+from serving.review.web.translations import translate_page
 
 SOURCES = ("channel", "campaign", "keyword", "landing_page")
 _AMOUNT = re.compile(r"([0-9]{1,15}|[0-9]{1,3}(,[0-9]{3}){1,4})(\.[0-9]+)?")
@@ -19,15 +19,15 @@ _AMOUNT = re.compile(r"([0-9]{1,15}|[0-9]{1,3}(,[0-9]{3}){1,4})(\.[0-9]+)?")
 _MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])")
 
 
-class CostsWrong(DataError):
+class CostFileError(DataError):
     """The file cannot be used; `told` says why in a language, naming the file, row and column."""
 
     def __init__(self, key: str, path: Path, **values: object) -> None:
         self._key, self._values = key, {"file": path.name, **values}
-        super().__init__(self.told("en"))
+        super().__init__(self.describe("en"))
 
-    def told(self, lang: Language) -> str:
-        return say(f"figures_costs_{self._key}", lang, **self._values)
+    def describe(self, lang: Language) -> str:
+        return translate_page(f"figures_costs_{self._key}", lang, **self._values)
 
 
 @dataclass(frozen=True)
@@ -46,40 +46,40 @@ def read_costs(path: Path) -> tuple[Cost, ...]:
         with path.open(encoding="utf-8-sig", newline="") as file:
             rows = csv.DictReader(file)
             _check_columns(path, rows.fieldnames or ())
-            return tuple(_cost(path, rows.line_num, row) for row in rows if any(row.values()))
+            return tuple(_parse_cost(path, rows.line_num, row) for row in rows if any(row.values()))
     except FileNotFoundError:
-        raise CostsWrong("missing", path) from None
+        raise CostFileError("missing", path) from None
     except (OSError, UnicodeDecodeError, csv.Error):
-        raise CostsWrong("unreadable", path) from None
+        raise CostFileError("unreadable", path) from None
 
 
-def cost_by(costs: Iterable[Cost], column: str, months: Sequence[str]) -> dict[str, float]:
+def cost_by_value(costs: Iterable[Cost], column: str, months: Sequence[str]) -> dict[str, float]:
     """What each value of a column cost in some months; rows that do not tell the column are left out."""
-    told: dict[str, float] = {}
+    totals: dict[str, float] = {}
     for cost in costs:
         name = dict(cost.source).get(column)
         if name and cost.month in months:
-            told[name] = told.get(name, 0.0) + cost.amount
-    return told
+            totals[name] = totals.get(name, 0.0) + cost.amount
+    return totals
 
 
 def _check_columns(path: Path, names: Sequence[str]) -> None:
     lacking = {"month", "amount"} - {*names}
     if lacking:
-        raise CostsWrong("lacks", path, column=min(lacking))
-    strange = next((name for name in names if name not in ("month", "amount", *SOURCES)), None)
-    if strange is not None:
-        raise CostsWrong("column", path, column=strange, known=", ".join(SOURCES))
+        raise CostFileError("lacks", path, column=min(lacking))
+    unknown = next((name for name in names if name not in ("month", "amount", *SOURCES)), None)
+    if unknown is not None:
+        raise CostFileError("column", path, column=unknown, known=", ".join(SOURCES))
 
 
-def _cost(path: Path, number: int, row: Mapping[str | None, Any]) -> Cost:
+def _parse_cost(path: Path, number: int, row: Mapping[str | None, Any]) -> Cost:
     if None in row:  # 1,000 without quotes would be read as 1
-        raise CostsWrong("cells", path, row=number)
+        raise CostFileError("cells", path, row=number)
     month, amount = (row["month"] or "").strip(), (row["amount"] or "").strip()
     if not _MONTH.fullmatch(month):
-        raise CostsWrong("month", path, row=number, value=month)
+        raise CostFileError("month", path, row=number, value=month)
     if not _AMOUNT.fullmatch(amount):
-        raise CostsWrong("amount", path, row=number, value=amount)
+        raise CostFileError("amount", path, row=number, value=amount)
     paid = float(amount.replace(",", ""))
     source = tuple((name, str(row[name]).strip()) for name in SOURCES if row.get(name))
     return Cost(month, source, paid)

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from types import MappingProxyType
 
-from scoring.scorecard.office_hours import OfficeHours, due
+from scoring.scorecard.office_hours import OfficeHours, compute_deadline
 
 HOUR = 3_600_000
 LATE_HOURS = 24.0
@@ -32,57 +32,57 @@ BANDS = (1.0, 4.0, 24.0, 72.0)
 
 
 @dataclass(frozen=True, slots=True)
-class Handled:
+class SalesHandling:
     """What sales did about a lead; each time the first (ms UTC), None where it did not happen.
 
     `accepted`: what was said last, None where it was neither accepted nor sent back.
     """
 
-    handed: int | None = None
-    contacted: int | None = None
+    handed_over_at: int | None = None
+    contacted_at: int | None = None
     accepted: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Closed:
+class ClosedDeal:
     """How the deal of a lead ended."""
 
     won: bool
-    at: int
+    closed_at: int
     amount: float | None
 
 
 @dataclass(frozen=True)
-class Facts:
+class KpiFacts:
     """All that the figures are counted from, by lead: when it turned hot, what was done about it, its first
     opportunity (after it turned hot, where there is one), and how its deal ended. Times are ms UTC."""
 
     hot: Mapping[str, int] = field(default_factory=dict)
-    handled: Mapping[str, Handled] = field(default_factory=dict)
+    handled: Mapping[str, SalesHandling] = field(default_factory=dict)
     opportunities: Mapping[str, int] = field(default_factory=dict)
-    closed: Mapping[str, Closed] = field(default_factory=dict)
+    closed: Mapping[str, ClosedDeal] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class Proportion:
     """`part` of `whole`, with the 95 % interval of the rate.
 
     Wilson, "Probable inference", Journal of the American Statistical Association 22 (1927).
     """
 
     part: int
-    whole: int
+    total: int
 
     @property
     def rate(self) -> float | None:
-        return self.part / self.whole if self.whole else None
+        return self.part / self.total if self.total else None
 
     @property
     def interval(self) -> tuple[float, float] | None:
         """The lower and the upper end; None where nothing was counted."""
-        if not self.whole:
+        if not self.total:
             return None
-        z, n, p = 1.96, self.whole, self.part / self.whole
+        z, n, p = 1.96, self.total, self.part / self.total
         middle = (p + z * z / (2 * n)) / (1 + z * z / n)
         half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
         return max(0.0, middle - half), min(1.0, middle + half)
@@ -95,8 +95,8 @@ class Period:
     start: int
     end: int
 
-    def holds(self, at: int | None) -> bool:
-        return at is not None and self.start <= at < self.end
+    def contains(self, time_ms: int | None) -> bool:
+        return time_ms is not None and self.start <= time_ms < self.end
 
 
 @dataclass(frozen=True)
@@ -104,38 +104,38 @@ class Kpis:
     """The four figures of a period."""
 
     hot: int
-    acceptance: Share
-    opportunity: Share
-    win: Share
+    acceptance: Proportion
+    opportunity: Proportion
+    win: Proportion
 
 
-def kpis(facts: Facts, period: Period) -> Kpis:
+def kpis(facts: KpiFacts, period: Period) -> Kpis:
     """The four figures of a period, as defined above."""
-    return monthly(facts, [period.start, period.end])[0]
+    return monthly_kpis(facts, [period.start, period.end])[0]
 
 
-def monthly(facts: Facts, borders: Sequence[int]) -> list[Kpis]:
+def monthly_kpis(facts: KpiFacts, borders: Sequence[int]) -> list[Kpis]:
     """The four figures of each of the periods that follow each other between `borders` (ms UTC)."""
     hot, became, handed, accepted, closed, won = ([0] * (len(borders) + 1) for _ in range(6))
-    for lead, at in facts.hot.items():
-        place = bisect_right(borders, at)
-        hot[place] += 1
-        became[place] += facts.opportunities.get(lead, -1) >= at
+    for lead, hot_at in facts.hot.items():
+        index = bisect_right(borders, hot_at)
+        hot[index] += 1
+        became[index] += facts.opportunities.get(lead, -1) >= hot_at
     for handled in facts.handled.values():
-        if handled.handed is not None:
-            place = bisect_right(borders, handled.handed)
-            handed[place] += 1
-            accepted[place] += handled.accepted is True
-    for each in facts.closed.values():
-        place = bisect_right(borders, each.at)
-        closed[place] += 1
-        won[place] += each.won
+        if handled.handed_over_at is not None:
+            index = bisect_right(borders, handled.handed_over_at)
+            handed[index] += 1
+            accepted[index] += handled.accepted is True
+    for deal in facts.closed.values():
+        index = bisect_right(borders, deal.closed_at)
+        closed[index] += 1
+        won[index] += deal.won
     return [
         Kpis(
             hot[i],
-            Share(accepted[i], handed[i]),
-            Share(became[i], hot[i]),
-            Share(won[i], closed[i]),
+            Proportion(accepted[i], handed[i]),
+            Proportion(became[i], hot[i]),
+            Proportion(won[i], closed[i]),
         )
         for i in range(1, len(borders))
     ]
@@ -145,55 +145,64 @@ STEPS = ("contacted", "accepted", "opportunity", "won")
 """What becomes of a hot lead that sales win."""
 
 
-def afterwards(facts: Facts, period: Period) -> dict[str, Share]:
+def funnel(facts: KpiFacts, period: Period) -> dict[str, Proportion]:
     """Of the leads that turned hot in the period, how many came as far as each of STEPS since."""
-    hot = [(lead, at) for lead, at in facts.hot.items() if period.holds(at)]
+    hot = [(lead, hot_at) for lead, hot_at in facts.hot.items() if period.contains(hot_at)]
     counts = dict.fromkeys(STEPS, 0)
-    for lead, at in hot:
-        handled, closed = facts.handled.get(lead, Handled()), facts.closed.get(lead)
-        counts["contacted"] += handled.contacted is not None
+    for lead, hot_at in hot:
+        handled, closed = facts.handled.get(lead, SalesHandling()), facts.closed.get(lead)
+        counts["contacted"] += handled.contacted_at is not None
         counts["accepted"] += handled.accepted is True
-        counts["opportunity"] += facts.opportunities.get(lead, -1) >= at
-        counts["won"] += closed is not None and closed.won and closed.at >= at
-    return {step: Share(count, len(hot)) for step, count in counts.items()}
+        counts["opportunity"] += facts.opportunities.get(lead, -1) >= hot_at
+        counts["won"] += closed is not None and closed.won and closed.closed_at >= hot_at
+    return {step: Proportion(count, len(hot)) for step, count in counts.items()}
 
 
-def by_contact(facts: Facts, period: Period, office: OfficeHours | None = None) -> list[Share]:
+def win_rate_by_response_time(
+    facts: KpiFacts, period: Period, office: OfficeHours | None = None
+) -> list[Proportion]:
     """The win rate of closed leads that had turned hot in the period, by the time to their first contact:
     a share for each band of BANDS, then later, then never. `office`: its hours alone count."""
     counts = [[0, 0] for _ in range(len(BANDS) + 2)]
     for lead, hot_at in facts.hot.items():
         closed = facts.closed.get(lead)
-        if closed is not None and period.holds(hot_at) and closed.at >= hot_at:
-            place = _band(hot_at, _contacted(facts, lead, closed.at), office)
-            counts[place][0] += closed.won
-            counts[place][1] += 1
-    return [Share(won, count) for won, count in counts]
+        if closed is not None and period.contains(hot_at) and closed.closed_at >= hot_at:
+            index = _band_index(hot_at, _first_contact(facts, lead, closed.closed_at), office)
+            counts[index][0] += closed.won
+            counts[index][1] += 1
+    return [Proportion(won, count) for won, count in counts]
 
 
-def lost_late(facts: Facts, period: Period, deadlines: Mapping[str, int] = MappingProxyType({})) -> list[str]:
+def lost_late(
+    facts: KpiFacts, period: Period, deadlines: Mapping[str, int] = MappingProxyType({})
+) -> list[str]:
     """Hot leads that were lost in the period, and had no first contact within 24 hours, nor by their
     deadline (ms UTC) where that was later; the last lost first."""
-    found = []
+    lost = []
     for lead, hot_at in facts.hot.items():
         closed = facts.closed.get(lead)
-        if closed is not None and not closed.won and period.holds(closed.at) and closed.at >= hot_at:
-            contacted = _contacted(facts, lead, closed.at)
+        if (
+            closed is not None
+            and not closed.won
+            and period.contains(closed.closed_at)
+            and closed.closed_at >= hot_at
+        ):
+            contacted = _first_contact(facts, lead, closed.closed_at)
             latest = max(hot_at + LATE_HOURS * HOUR, deadlines.get(lead, 0))
             if contacted is None or contacted > latest:
-                found.append((-closed.at, lead))
-    return [lead for _, lead in sorted(found)]
+                lost.append((-closed.closed_at, lead))
+    return [lead for _, lead in sorted(lost)]
 
 
-def _contacted(facts: Facts, lead: str, until: int) -> int | None:
+def _first_contact(facts: KpiFacts, lead: str, until: int) -> int | None:
     """The first contact of a lead up to a moment."""
     handled = facts.handled.get(lead)
-    contacted = None if handled is None else handled.contacted
+    contacted = None if handled is None else handled.contacted_at
     return contacted if contacted is not None and contacted <= until else None
 
 
 @dataclass(frozen=True)
-class Source:
+class SourceKpis:
     """What came of the leads of a channel (or campaign, keyword, landing page) in a period: hot leads,
     opportunities and wins of it, and what it cost (None: not told)."""
 
@@ -212,40 +221,42 @@ class Source:
         return self.cost / self.won if self.cost is not None and self.won else None
 
 
-def sources(
-    facts: Facts, period: Period, of: Callable[[str], str | None], costs: Mapping[str, float]
-) -> list[Source]:
+def source_kpis(
+    facts: KpiFacts, period: Period, source_of: Callable[[str], str | None], costs: Mapping[str, float]
+) -> list[SourceKpis]:
     """What came of each source; `of` tells a lead's ("" where it is not known). Those that cost and
     brought nothing are there too; the most hot leads first."""
-    hot, became, won = (_counted(of, leads) for leads in _within(facts, period))
+    hot, became, won = (_count_by_source(source_of, leads) for leads in _leads_by_result(facts, period))
     names = dict.fromkeys([*hot, *became, *won, *costs])
-    told = [Source(n, hot.get(n, 0), became.get(n, 0), won.get(n, 0), costs.get(n, None)) for n in names]
-    return sorted(told, key=lambda source: (-source.hot, -source.won, source.name))
+    rows = [SourceKpis(n, hot.get(n, 0), became.get(n, 0), won.get(n, 0), costs.get(n, None)) for n in names]
+    return sorted(rows, key=lambda source: (-source.hot, -source.won, source.name))
 
 
-def concerned(facts: Facts, period: Period) -> list[str]:
+def leads_in_period(facts: KpiFacts, period: Period) -> list[str]:
     """The leads that `sources` asks for."""
-    return list(dict.fromkeys(chain.from_iterable(_within(facts, period))))
+    return list(dict.fromkeys(chain.from_iterable(_leads_by_result(facts, period))))
 
 
-def _within(facts: Facts, period: Period) -> tuple[list[str], list[str], list[str]]:
+def _leads_by_result(facts: KpiFacts, period: Period) -> tuple[list[str], list[str], list[str]]:
     """The leads that turned hot, became an opportunity, and were won in a period."""
-    hot = [lead for lead, at in facts.hot.items() if period.holds(at)]
-    became = [lead for lead, at in facts.opportunities.items() if period.holds(at)]
-    won = [lead for lead, c in facts.closed.items() if c.won and period.holds(c.at)]
+    hot = [lead for lead, time_ms in facts.hot.items() if period.contains(time_ms)]
+    became = [lead for lead, time_ms in facts.opportunities.items() if period.contains(time_ms)]
+    won = [lead for lead, c in facts.closed.items() if c.won and period.contains(c.closed_at)]
     return hot, became, won
 
 
-def _counted(of: Callable[[str], str | None], leads: Iterable[str]) -> dict[str, int]:
+def _count_by_source(source_of: Callable[[str], str | None], leads: Iterable[str]) -> dict[str, int]:
     counts: dict[str, int] = {}
     for lead in leads:
-        name = of(lead) or ""
+        name = source_of(lead) or ""
         counts[name] = counts.get(name, 0) + 1
     return counts
 
 
-def _band(hot_at: int, contacted: int | None, office: OfficeHours | None) -> int:
+def _band_index(hot_at: int, contacted: int | None, office: OfficeHours | None) -> int:
     if contacted is None:
         return len(BANDS) + 1
-    upto = (place for place, most in enumerate(BANDS) if contacted <= due(hot_at, most, office))
+    upto = (
+        index for index, hours in enumerate(BANDS) if contacted <= compute_deadline(hot_at, hours, office)
+    )
     return next(upto, len(BANDS))

@@ -17,7 +17,7 @@ _MONTH = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])")
 
 
 @dataclass(frozen=True)
-class Span:
+class MonthRange:
     """From the month `first` to the month `last` (2026-09), both of them included; at most twelve."""
 
     first: str
@@ -25,7 +25,7 @@ class Span:
     zone: ZoneInfo
 
     @classmethod
-    def asked(cls, query: Mapping[str, str], now: int, zone: ZoneInfo) -> Span:
+    def from_query(cls, query: Mapping[str, str], now: int, zone: ZoneInfo) -> MonthRange:
         """The `month` of an address, or `from` a month `to` another; the present month (`now` is ms UTC)
         where it names none, or one that is no month or has not begun."""
         present = f"{from_ms(now).astimezone(zone):%Y-%m}"
@@ -33,8 +33,8 @@ class Span:
         if not _MONTH.fullmatch(last) or not _EARLIEST <= last <= present:
             return cls(present, present, zone)
         first = query.get("from") or last
-        holds = _MONTH.fullmatch(first) and before(last, YEAR - 1) <= first <= last
-        return cls(first if holds else last, last, zone)
+        is_valid = _MONTH.fullmatch(first) and months_before(last, YEAR - 1) <= first <= last
+        return cls(first if is_valid else last, last, zone)
 
     @property
     def months(self) -> list[str]:
@@ -44,7 +44,7 @@ class Span:
     @property
     def year(self) -> list[str]:
         """The twelve months that end with it, the oldest first."""
-        return [before(self.last, months) for months in reversed(range(YEAR))]
+        return [months_before(self.last, months) for months in reversed(range(YEAR))]
 
     @property
     def period(self) -> Period:
@@ -63,31 +63,31 @@ class Span:
     @property
     def query(self) -> str:
         """As an address names it."""
-        alone = self.first == self.last
-        return f"month={self.last}" if alone else f"from={self.first}&to={self.last}"
+        is_single_month = self.first == self.last
+        return f"month={self.last}" if is_single_month else f"from={self.first}&to={self.last}"
 
-    def runs(self, now: int) -> bool:
+    def is_running(self, now: int) -> bool:
         """Whether its last month has not ended (`now` is ms UTC)."""
         return now < self._end
 
-    def moved(self, months: int) -> Span:
+    def shift(self, months: int) -> MonthRange:
         """As long a span, so many months later; earlier where negative."""
-        return Span(before(self.first, -months), before(self.last, -months), self.zone)
+        return MonthRange(months_before(self.first, -months), months_before(self.last, -months), self.zone)
 
-    def of_months(self, count: int) -> Span:
+    def last_months(self, count: int) -> MonthRange:
         """The last so many months that end with it."""
-        return Span(before(self.last, count - 1), self.last, self.zone)
+        return MonthRange(months_before(self.last, count - 1), self.last, self.zone)
 
     @property
     def _end(self) -> int:
-        return self._start(before(self.last, -1))
+        return self._start(months_before(self.last, -1))
 
     def _start(self, month: str) -> int:
         year, number = map(int, month.split("-"))
         return to_ms(datetime(year, number, 1, tzinfo=self.zone))
 
 
-def before(month: str, months: int) -> str:
+def months_before(month: str, months: int) -> str:
     """The month that lies so many months before another; after it where negative."""
     year, number = map(int, month.split("-"))
     place = year * 12 + number - 1 - months

@@ -11,134 +11,136 @@ from sqlalchemy.engine import Connection
 from starlette.responses import Response
 
 from serving.review.kpis import queries as kpi_queries
-from serving.review.kpis.costs import Cost, CostsWrong, read_costs
-from serving.review.kpis.definitions import Share
-from serving.review.kpis.months import YEAR, Span
-from serving.review.kpis.report import Counted, counted, source_columns
-from serving.review.kpis.sheet import shown
-from serving.review.kpis.tables import pictures, sheets
-from serving.review.web.csv_download import csv_answer
-from serving.review.web.page_request import PageRoute, Visit
+from serving.review.kpis.costs import Cost, CostFileError, read_costs
+from serving.review.kpis.definitions import Proportion
+from serving.review.kpis.months import YEAR, MonthRange
+from serving.review.kpis.report import KpiReport, build_report, source_columns
+from serving.review.kpis.sheet import format_cell
+from serving.review.kpis.tables import build_charts, build_sheets
+from serving.review.web.csv_download import csv_response
+from serving.review.web.page_request import PageRequest, PageRoute
 from serving.web.problems import not_found
 
-KEPT_SECONDS = 300.0
-FACTS = "kpi"
-LENGTHS = (1, 3, YEAR)
+CACHE_SECONDS = 300.0
+FACTS_KEY = "kpi"
+MONTH_COUNTS = (1, 3, YEAR)
 """The months that a page may be of."""
 
 
 @dataclass(frozen=True)
-class Told:
+class KpiPage:
     """What the page of some months shows, when it was counted (ms UTC), what is wrong with the costs, and
     when the first lead turned hot, where that was in these months (ms UTC): there it all begins."""
 
-    span: Span
+    span: MonthRange
     made_at: int
-    counted: Counted
+    report: KpiReport
     costs_wrong: str
     began: int | None
 
 
-async def show(visit: Visit) -> Response:
+async def show(visit: PageRequest) -> Response:
     """The page."""
-    return _page("figures.html", await _told(visit), visit)
+    return _render_page("figures.html", await _load_page(visit), visit)
 
 
-async def print_out(visit: Visit) -> Response:
+async def show_printable(visit: PageRequest) -> Response:
     """The months on paper."""
-    return _page("figures_print.html", await _told(visit), visit)
+    return _render_page("figures_print.html", await _load_page(visit), visit)
 
 
-async def take_away(visit: Visit) -> Response:
+async def download_csv(visit: PageRequest) -> Response:
     """One table as CSV."""
-    told, name = await _told(visit), visit.request.path_params["name"]
-    sheet = next((sheet for sheet in sheets(told.counted, visit) if sheet.name == name), None)
+    page, name = await _load_page(visit), visit.request.path_params["name"]
+    sheet = next((sheet for sheet in build_sheets(page.report, visit) if sheet.name == name), None)
     if sheet is None:
         raise not_found("There is no such table.")
-    months = dict.fromkeys((told.span.first, told.span.last))
-    return csv_answer("-".join((name, *months)), sheet.csv_head, sheet.csv_rows)
+    months = dict.fromkeys((page.span.first, page.span.last))
+    return csv_response("-".join((name, *months)), sheet.csv_head, sheet.csv_rows)
 
 
-def prepare(visit: Visit) -> None:
+def prefetch_facts(visit: PageRequest) -> None:
     """Begin to read what the figures are counted from: of 100,000 leads it takes a second or two."""
-    visit.cache.prepare(FACTS, KEPT_SECONDS, partial(visit.house.store.see, kpi_queries.facts))
-
-
-async def _told(visit: Visit) -> Told:
-    see, house = visit.house.store.see, visit.house
-    facts, made_at = await visit.kept(FACTS, KEPT_SECONDS, partial(see, kpi_queries.facts))
-    span = Span.asked(visit.request.query_params, visit.now, house.crm.zone)
-    costs, wrong = await asyncio.to_thread(_costs, visit)
-    card = house.watch.in_use.scorer.card
-    office = card.hours if card.stages.hot.business_hours else None
-    columns = source_columns(house.crm.columns)
-
-    def count(at: Connection) -> Counted:
-        return counted(at, facts, span, columns, costs, office)
-
-    key = ("kpi", span, made_at, costs, card.version)
-    found, _ = await visit.kept(key, KEPT_SECONDS, partial(see, count))
-    first = min(facts.hot.values(), default=None)
-    return Told(span, made_at, found, wrong, first if span.period.holds(first) else None)
-
-
-def _costs(visit: Visit) -> tuple[tuple[Cost, ...], str]:
-    """The costs, and what is wrong with their file."""
-    file = visit.house.crm.review.costs
-    if file is None:
-        return (), ""
-    try:
-        return read_costs(visit.house.crm.folder / file), ""
-    except CostsWrong as problem:
-        return (), problem.told(visit.lang)
-
-
-def _page(template: str, told: Told, visit: Visit) -> Response:
-    span = told.span
-    runs = span.runs(visit.now)
-    return visit.html(
-        template,
-        told=told,
-        sheets=list(sheets(told.counted, visit)),
-        cell=partial(shown, visit.say),
-        earlier=span.moved(-1),
-        later=None if runs else span.moved(1),
-        spans=[(count, span.of_months(count)) for count in LENGTHS],
-        runs=runs,
-        goals=_goals(told, visit),
-        has_costs=visit.house.crm.review.costs is not None,
-        figures=pictures(told.counted, visit),
+    visit.cache.refresh_soon(
+        FACTS_KEY, CACHE_SECONDS, partial(visit.components.store.read, kpi_queries.read_facts)
     )
 
 
-def _goals(told: Told, visit: Visit) -> list[dict[str, Any]]:
+async def _load_page(visit: PageRequest) -> KpiPage:
+    read, components = visit.components.store.read, visit.components
+    facts, made_at = await visit.cached(FACTS_KEY, CACHE_SECONDS, partial(read, kpi_queries.read_facts))
+    span = MonthRange.from_query(visit.request.query_params, visit.now, components.crm.zone)
+    costs, cost_error = await asyncio.to_thread(_load_costs, visit)
+    card = components.model_watcher.live_model.scorer.card
+    office = card.hours if card.stages.hot.business_hours else None
+    columns = source_columns(components.crm.columns)
+
+    def build(connection: Connection) -> KpiReport:
+        return build_report(connection, facts, span, columns, costs, office)
+
+    key = ("kpi", span, made_at, costs, card.version)
+    report, _ = await visit.cached(key, CACHE_SECONDS, partial(read, build))
+    first = min(facts.hot.values(), default=None)
+    return KpiPage(span, made_at, report, cost_error, first if span.period.contains(first) else None)
+
+
+def _load_costs(visit: PageRequest) -> tuple[tuple[Cost, ...], str]:
+    """The costs, and what is wrong with their file."""
+    file = visit.components.crm.review.costs
+    if file is None:
+        return (), ""
+    try:
+        return read_costs(visit.components.crm.folder / file), ""
+    except CostFileError as problem:
+        return (), problem.describe(visit.lang)
+
+
+def _render_page(template: str, page: KpiPage, visit: PageRequest) -> Response:
+    span = page.span
+    runs = span.is_running(visit.now)
+    return visit.html(
+        template,
+        told=page,
+        sheets=list(build_sheets(page.report, visit)),
+        cell=partial(format_cell, visit.translate),
+        earlier=span.shift(-1),
+        later=None if runs else span.shift(1),
+        spans=[(count, span.last_months(count)) for count in MONTH_COUNTS],
+        runs=runs,
+        goals=_list_goals(page, visit),
+        has_costs=visit.components.crm.review.costs is not None,
+        figures=build_charts(page.report, visit),
+    )
+
+
+def _list_goals(page: KpiPage, visit: PageRequest) -> list[dict[str, Any]]:
     """The four figures, each with its target and whether it is reached."""
-    found, targets = told.counted.total, visit.house.crm.review.targets
+    total, targets = page.report.total, visit.components.crm.review.targets
     a_month = targets.hot_leads_a_month
     wanted: dict[str, tuple[Any, float | None]] = {
-        "hot": (found.hot, None if a_month is None else a_month * len(told.span.months)),
-        "acceptance": (found.acceptance, targets.acceptance_rate),
-        "opportunity": (found.opportunity, targets.opportunity_rate),
-        "win": (found.win, targets.win_rate),
+        "hot": (total.hot, None if a_month is None else a_month * len(page.span.months)),
+        "acceptance": (total.acceptance, targets.acceptance_rate),
+        "opportunity": (total.opportunity, targets.opportunity_rate),
+        "win": (total.win, targets.win_rate),
     }
-    runs = told.span.runs(visit.now)
+    runs = page.span.is_running(visit.now)
     return [
-        {"name": name, "value": value, "target": target, "reached": _reached(value, target, runs)}
+        {"name": name, "value": value, "target": target, "reached": _is_reached(value, target, runs)}
         for name, (value, target) in wanted.items()
     ]
 
 
-def _reached(value: int | Share, target: float | None, runs: bool) -> bool | None:
+def _is_reached(value: int | Proportion, target: float | None, runs: bool) -> bool | None:
     """Whether a target is reached; None: nothing tells, or the month still has days to reach its number."""
-    reached = value.rate if isinstance(value, Share) else value
+    reached = value.rate if isinstance(value, Proportion) else value
     if target is None or reached is None:
         return None
-    still = runs and not isinstance(value, Share)
-    return True if reached >= target else None if still else False
+    is_running = runs and not isinstance(value, Proportion)
+    return True if reached >= target else None if is_running else False
 
 
 ROUTES = (
     PageRoute("GET", "/figures", show),
-    PageRoute("GET", "/figures/print", print_out),
-    PageRoute("GET", "/figures/{name}.csv", take_away),
+    PageRoute("GET", "/figures/print", show_printable),
+    PageRoute("GET", "/figures/{name}.csv", download_csv),
 )

@@ -11,26 +11,26 @@ from sqlalchemy.engine import Connection
 from scoring.scorecard.office_hours import OfficeHours
 from serving.review.definition.versions import all_versions
 from serving.review.kpis import queries as kpi_queries
-from serving.review.kpis.costs import SOURCES, Cost, cost_by
+from serving.review.kpis.costs import SOURCES, Cost, cost_by_value
 from serving.review.kpis.definitions import (
-    Facts,
+    KpiFacts,
     Kpis,
     Period,
-    Share,
-    Source,
-    afterwards,
-    by_contact,
-    concerned,
+    Proportion,
+    SourceKpis,
+    funnel,
     kpis,
+    leads_in_period,
     lost_late,
-    monthly,
-    sources,
+    monthly_kpis,
+    source_kpis,
+    win_rate_by_response_time,
 )
-from serving.review.kpis.months import Span
+from serving.review.kpis.months import MonthRange
 
 
 @dataclass(frozen=True)
-class Counted:
+class KpiReport:
     """The figures of a span of months: its four figures, those of the twelve months that end with it (the
     newest last), how far its hot leads came, the year's win rate by the time to the first contact, the leads
     that were lost late, the stages now, why leads were sent back (with the numbers of the definitions), and
@@ -38,49 +38,54 @@ class Counted:
 
     total: Kpis
     months: Mapping[str, Kpis]
-    afterwards: Mapping[str, Share]
-    contact: Sequence[Share]
-    lost: Sequence[str]
+    funnel: Mapping[str, Proportion]
+    win_rate_by_response_time: Sequence[Proportion]
+    lost_late: Sequence[str]
     stages: Mapping[str, int]
-    back: Sequence[tuple[str, str, int]]
+    sent_back: Sequence[tuple[str, str, int]]
     definitions: Mapping[str, int]
-    sources: Mapping[str, Sequence[Source]]
+    sources: Mapping[str, Sequence[SourceKpis]]
 
 
-def counted(
+def build_report(
     connection: Connection,
-    facts: Facts,
-    span: Span,
+    facts: KpiFacts,
+    span: MonthRange,
     columns: Sequence[str],
     costs: Sequence[Cost],
     office: OfficeHours | None,
-) -> Counted:
+) -> KpiReport:
     """Count all figures of some months; sources by `columns`, time by the hours of an `office`."""
     period = span.period
     year = Period(span.borders[0], period.end)
-    known = kpi_queries.attributes(connection, concerned(facts, period), columns)
-    return Counted(
+    attributes = kpi_queries.read_attributes(connection, leads_in_period(facts, period), columns)
+    return KpiReport(
         kpis(facts, period),
-        dict(zip(span.year, monthly(facts, span.borders), strict=True)),
-        afterwards(facts, period),
-        by_contact(facts, year, office),
-        _lost(connection, facts, period),
-        kpi_queries.stages_now(connection),
-        kpi_queries.sent_back(connection, period.start, period.end),
-        {each.version: each.number for each in reversed(all_versions(connection))},
-        {c: sources(facts, period, partial(_of, known, c), cost_by(costs, c, span.months)) for c in columns},
+        dict(zip(span.year, monthly_kpis(facts, span.borders), strict=True)),
+        funnel(facts, period),
+        win_rate_by_response_time(facts, year, office),
+        _read_lost_late(connection, facts, period),
+        kpi_queries.count_stages(connection),
+        kpi_queries.count_sent_back(connection, period.start, period.end),
+        {version.version: version.number for version in reversed(all_versions(connection))},
+        {
+            c: source_kpis(
+                facts, period, partial(_source_of, attributes, c), cost_by_value(costs, c, span.months)
+            )
+            for c in columns
+        },
     )
 
 
-def source_columns(known: Mapping[str, object]) -> list[str]:
+def source_columns(available: Mapping[str, object]) -> list[str]:
     """The columns among those of a company that tell where a lead came from."""
-    return [column for column in SOURCES if column in known]
+    return [column for column in SOURCES if column in available]
 
 
-def _lost(connection: Connection, facts: Facts, period: Period) -> list[str]:
-    perhaps = {lead: facts.hot[lead] for lead in lost_late(facts, period)}
-    return lost_late(facts, period, kpi_queries.deadlines(connection, perhaps))
+def _read_lost_late(connection: Connection, facts: KpiFacts, period: Period) -> list[str]:
+    candidates = {lead: facts.hot[lead] for lead in lost_late(facts, period)}
+    return lost_late(facts, period, kpi_queries.read_deadlines(connection, candidates))
 
 
-def _of(known: Mapping[str, Mapping[str, str]], column: str, lead: str) -> str | None:
-    return known.get(lead, {}).get(column)
+def _source_of(attributes: Mapping[str, Mapping[str, str]], column: str, lead: str) -> str | None:
+    return attributes.get(lead, {}).get(column)

@@ -5,149 +5,155 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from serving.review.charts.charts import Bars, Figure, Series
-from serving.review.kpis.definitions import BANDS, Share
-from serving.review.kpis.report import Counted
-from serving.review.kpis.sheet import Column, Sheet
-from serving.review.web.page_request import Visit
+from serving.review.kpis.definitions import BANDS, Proportion
+from serving.review.kpis.report import KpiReport
+from serving.review.kpis.sheet import Sheet, SheetColumn
+from serving.review.web.page_request import PageRequest
 
 
-def sheets(counted: Counted, visit: Visit) -> Iterator[Sheet]:
+def build_sheets(report: KpiReport, visit: PageRequest) -> Iterator[Sheet]:
     """Every table, in the order of the page."""
-    yield _by_month(counted, visit)
-    yield _afterwards(counted, visit)
-    yield _contact(counted, visit)
-    yield from (_by_source(counted, column, visit) for column in counted.sources)
-    yield _stages(counted, visit)
-    yield _sent_back(counted, visit)
-    yield _lost(counted, visit)
+    yield _by_month(report, visit)
+    yield _funnel(report, visit)
+    yield _response_time(report, visit)
+    yield from (_by_source(report, column, visit) for column in report.sources)
+    yield _stages(report, visit)
+    yield _sent_back(report, visit)
+    yield _lost_late(report, visit)
 
 
-def pictures(counted: Counted, visit: Visit) -> list[Figure]:
+def build_charts(report: KpiReport, visit: PageRequest) -> list[Figure]:
     """Hot leads by month, and the win rate by the time to the first contact."""
-    say, months = visit.say, counted.months
-    hot = Series(say("figures_hot"), [each.hot for each in months.values()], role="model")
-    won = _shares(say("figures_win"), counted.contact)
+    translate, months = visit.translate, report.months
+    hot = Series(translate("figures_hot"), [kpis.hot for kpis in months.values()], role="model")
+    won = _proportion_series(translate("figures_win"), report.win_rate_by_response_time)
     return [
-        Bars(say("figures_hot_by_month"), [*months], [hot]),
-        Bars(say("figures_contact"), _band_names(visit), [won], " %"),
+        Bars(translate("figures_hot_by_month"), [*months], [hot]),
+        Bars(translate("figures_contact"), _band_names(visit), [won], " %"),
     ]
 
 
-def _by_month(counted: Counted, visit: Visit) -> Sheet:
-    say = visit.say
+def _by_month(report: KpiReport, visit: PageRequest) -> Sheet:
+    translate = visit.translate
     rows = [
-        [month, each.hot, each.acceptance, each.opportunity, each.win]
-        for month, each in reversed([*counted.months.items()])
+        [month, kpis.hot, kpis.acceptance, kpis.opportunity, kpis.win]
+        for month, kpis in reversed([*report.months.items()])
     ]
     return Sheet(
         "months",
-        say("figures_months"),
+        translate("figures_months"),
         [
-            Column("month", say("figures_month"), "text"),
-            Column("hot_leads", say("figures_hot")),
-            Column("acceptance_rate", say("figures_acceptance"), "share"),
-            Column("opportunity_rate", say("opportunity_rate_word"), "share"),
-            Column("win_rate", say("figures_win"), "share"),
+            SheetColumn("month", translate("figures_month"), "text"),
+            SheetColumn("hot_leads", translate("figures_hot")),
+            SheetColumn("acceptance_rate", translate("figures_acceptance"), "share"),
+            SheetColumn("opportunity_rate", translate("opportunity_rate_word"), "share"),
+            SheetColumn("win_rate", translate("figures_win"), "share"),
         ],
         rows,
     )
 
 
-def _afterwards(counted: Counted, visit: Visit) -> Sheet:
-    say = visit.say
-    rows = [[say(f"figures_step_{step}"), share] for step, share in counted.afterwards.items()]
+def _funnel(report: KpiReport, visit: PageRequest) -> Sheet:
+    translate = visit.translate
+    rows = [[translate(f"figures_step_{step}"), share] for step, share in report.funnel.items()]
     return Sheet(
         "afterwards",
-        say("figures_afterwards"),
+        translate("figures_afterwards"),
         [
-            Column("step", say("figures_step"), "text"),
-            Column("of_hot_leads", say("figures_share"), "share"),
+            SheetColumn("step", translate("figures_step"), "text"),
+            SheetColumn("of_hot_leads", translate("figures_share"), "share"),
         ],
         rows,
-        say("figures_afterwards_how"),
+        translate("figures_afterwards_how"),
     )
 
 
-def _contact(counted: Counted, visit: Visit) -> Sheet:
-    say = visit.say
-    rows = [[name, share] for name, share in zip(_band_names(visit), counted.contact, strict=True)]
-    how = [say("figures_contact_how")]
-    if visit.house.watch.in_use.scorer.card.stages.hot.business_hours:
-        how.append(say("figures_contact_office"))
+def _response_time(report: KpiReport, visit: PageRequest) -> Sheet:
+    translate = visit.translate
+    rows = [
+        [name, share]
+        for name, share in zip(_band_names(visit), report.win_rate_by_response_time, strict=True)
+    ]
+    notes = [translate("figures_contact_how")]
+    if visit.components.model_watcher.live_model.scorer.card.stages.hot.business_hours:
+        notes.append(translate("figures_contact_office"))
     return Sheet(
         "contact",
-        say("figures_contact"),
+        translate("figures_contact"),
         [
-            Column("first_contact", say("figures_contact_in"), "text"),
-            Column("win_rate", say("figures_win"), "share"),
+            SheetColumn("first_contact", translate("figures_contact_in"), "text"),
+            SheetColumn("win_rate", translate("figures_win"), "share"),
         ],
         rows,
-        " ".join(how),
+        " ".join(notes),
     )
 
 
-def _by_source(counted: Counted, column: str, visit: Visit) -> Sheet:
+def _by_source(report: KpiReport, column: str, visit: PageRequest) -> Sheet:
     """What came of each channel, campaign, keyword or landing page, and what it cost."""
-    say, what = visit.say, visit.house.crm.table.vocabulary.word(column, visit.lang)
+    translate, source_label = visit.translate, visit.components.crm.table.vocabulary.word(column, visit.lang)
     return Sheet(
         column,
-        say("figures_by", what=what),
+        translate("figures_by", what=source_label),
         [
-            Column("source", what, "text"),
-            Column("hot_leads", say("figures_hot")),
-            Column("opportunities", say("figures_opportunities")),
-            Column("wins", say("figures_wins")),
-            Column("cost", say("figures_cost"), "money"),
-            Column("cost_per_hot", say("figures_per_hot"), "money"),
-            Column("cost_per_win", say("figures_per_win"), "money"),
+            SheetColumn("source", source_label, "text"),
+            SheetColumn("hot_leads", translate("figures_hot")),
+            SheetColumn("opportunities", translate("figures_opportunities")),
+            SheetColumn("wins", translate("figures_wins")),
+            SheetColumn("cost", translate("figures_cost"), "money"),
+            SheetColumn("cost_per_hot", translate("figures_per_hot"), "money"),
+            SheetColumn("cost_per_win", translate("figures_per_win"), "money"),
         ],
         [
-            [_word(visit, column, s.name), s.hot, s.opportunities, s.won, s.cost, s.per_hot, s.per_win]
-            for s in counted.sources[column]
+            [_value_word(visit, column, s.name), s.hot, s.opportunities, s.won, s.cost, s.per_hot, s.per_win]
+            for s in report.sources[column]
         ],
     )
 
 
-def _stages(counted: Counted, visit: Visit) -> Sheet:
-    say = visit.say
-    rows = [[say(f"stage_{stage}"), count] for stage, count in counted.stages.items()]
-    columns = [Column("stage", say("stage"), "text"), Column("leads", say("figures_leads"))]
-    return Sheet("stages", say("figures_stages"), columns, rows)
+def _stages(report: KpiReport, visit: PageRequest) -> Sheet:
+    translate = visit.translate
+    rows = [[translate(f"stage_{stage}"), count] for stage, count in report.stages.items()]
+    columns = [
+        SheetColumn("stage", translate("stage"), "text"),
+        SheetColumn("leads", translate("figures_leads")),
+    ]
+    return Sheet("stages", translate("figures_stages"), columns, rows)
 
 
-def _sent_back(counted: Counted, visit: Visit) -> Sheet:
-    say, numbers = visit.say, counted.definitions
+def _sent_back(report: KpiReport, visit: PageRequest) -> Sheet:
+    translate, numbers = visit.translate, report.definitions
 
     def name(version: str) -> str:
         if version not in numbers:
             return version
-        return say("figures_version", number=numbers[version], version=version)
+        return translate("figures_version", number=numbers[version], version=version)
 
-    rows = [[name(version), reason, count] for version, reason, count in counted.back]
+    rows = [[name(version), reason, count] for version, reason, count in report.sent_back]
     return Sheet(
         "sent_back",
-        say("figures_back"),
+        translate("figures_back"),
         [
-            Column("definition", say("figures_definition"), "text"),
-            Column("reason", say("steps_reason"), "text"),
-            Column("leads", say("figures_leads")),
+            SheetColumn("definition", translate("figures_definition"), "text"),
+            SheetColumn("reason", translate("steps_reason"), "text"),
+            SheetColumn("leads", translate("figures_leads")),
         ],
         rows,
     )
 
 
-def _lost(counted: Counted, visit: Visit) -> Sheet:
-    say, rows = visit.say, [[lead] for lead in counted.lost]
+def _lost_late(report: KpiReport, visit: PageRequest) -> Sheet:
+    translate, rows = visit.translate, [[lead] for lead in report.lost_late]
     return Sheet(
         "lost_late",
-        say("figures_lost", count=len(rows)),
-        [Column("lead_id", say("calls_lead"), "lead")],
+        translate("figures_lost", count=len(rows)),
+        [SheetColumn("lead_id", translate("calls_lead"), "lead")],
         rows,
-        say("figures_lost_how"),
+        translate("figures_lost_how"),
     )
 
 
-def _shares(name: str, shares: Sequence[Share]) -> Series:
+def _proportion_series(name: str, shares: Sequence[Proportion]) -> Series:
     ends = [share.interval for share in shares]
     return Series(
         name,
@@ -158,13 +164,13 @@ def _shares(name: str, shares: Sequence[Share]) -> Series:
     )
 
 
-def _band_names(visit: Visit) -> list[str]:
-    within = [visit.say("figures_within", hours=f"{hours:g}") for hours in BANDS]
-    return [*within, visit.say("figures_later"), visit.say("figures_never")]
+def _band_names(visit: PageRequest) -> list[str]:
+    within = [visit.translate("figures_within", hours=f"{hours:g}") for hours in BANDS]
+    return [*within, visit.translate("figures_later"), visit.translate("figures_never")]
 
 
-def _word(visit: Visit, column: str, value: str) -> str:
-    words, key = visit.house.crm.table.vocabulary, f"{column}={value}"
+def _value_word(visit: PageRequest, column: str, value: str) -> str:
+    words, key = visit.components.crm.table.vocabulary, f"{column}={value}"
     if not value:
-        return visit.say("missing")
+        return visit.translate("missing")
     return words.word(key, visit.lang) if key in words.words else value

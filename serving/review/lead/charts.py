@@ -5,58 +5,65 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from scoring.decision.batch_scores import Answers
-from scoring.decision.reasons import Reason, in_order
+from scoring.decision.batch_scores import BatchScores
+from scoring.decision.reasons import Contribution, rank_contributions
 from scoring.decision.score import Score
 from serving.review.charts.charts import Lines, Mark, Series, Step, Waterfall
-from serving.review.lead.rescore import plain
-from serving.review.web.page_request import Visit
+from serving.review.lead.rescore import feature_value
+from serving.review.web.page_request import PageRequest
 
-MOST_STEPS = 9
+MAX_STEPS = 9
 
 
-def over_time(rows: Sequence[Mapping[str, Any]], marks: Sequence[Mark], visit: Visit) -> Lines:
+def score_history_chart(
+    rows: Sequence[Mapping[str, Any]], marks: Sequence[Mark], visit: PageRequest
+) -> Lines:
     """The scores of both sides as they were told, oldest first, with what happened."""
-    told = sorted((row for row in rows if not row["replay"]), key=lambda row: int(row["as_of"]))
+    live_rows = sorted((row for row in rows if not row["replay"]), key=lambda row: int(row["as_of"]))
     return Lines(
-        visit.say("lead_over_time"),
-        [float(row["as_of"]) for row in told],
+        visit.translate("lead_over_time"),
+        [float(row["as_of"]) for row in live_rows],
         [
-            Series(visit.say("side_model"), [row["model_score"] for row in told], role="model"),
-            Series(visit.say("side_rules"), [row["rules_score"] for row in told], role="rules"),
+            Series(visit.translate("side_model"), [row["model_score"] for row in live_rows], role="model"),
+            Series(visit.translate("side_rules"), [row["rules_score"] for row in live_rows], role="rules"),
         ],
         marks,
-        visit.house.crm.zone,
+        visit.components.crm.zone,
     )
 
 
-def model_waterfall(answers: Answers, visit: Visit) -> Waterfall | None:
+def model_waterfall(answers: BatchScores, visit: PageRequest) -> Waterfall | None:
     """From the average lead to this one, in log-odds; the small shares together."""
-    told = answers.explanation
-    if told is None:
+    explanation = answers.explanation
+    if explanation is None:
         return None
-    table = visit.house.watch.in_use.scorer.table
-    strongest = in_order(told.contributions, MOST_STEPS)[0]
+    table = visit.components.model_watcher.live_model.scorer.table
+    strongest = rank_contributions(explanation.contributions, MAX_STEPS)[0]
     steps = [
-        Step(Reason(told.features[i], plain(answers, told.features[i]), share).text(table, visit.lang), share)
+        Step(
+            Contribution(
+                explanation.features[i], feature_value(answers, explanation.features[i]), share
+            ).text(table, visit.lang),
+            share,
+        )
         for i, share in strongest
     ]
-    total = float(told.log_odds[0])
-    rest = total - told.prior - sum(step.value for step in steps)
-    others = [Step(visit.say("lead_others"), rest)] if abs(rest) >= 0.005 else []
+    total = float(explanation.log_odds[0])
+    rest = total - explanation.prior - sum(step.value for step in steps)
+    others = [Step(visit.translate("lead_others"), rest)] if abs(rest) >= 0.005 else []
     return Waterfall(
-        visit.say("lead_model_waterfall"),
+        visit.translate("lead_model_waterfall"),
         [
-            Step(visit.say("lead_prior"), told.prior, True),
+            Step(visit.translate("lead_prior"), explanation.prior, True),
             *steps,
             *others,
-            Step(visit.say("lead_log_odds"), total, True),
+            Step(visit.translate("lead_log_odds"), total, True),
         ],
     )
 
 
-def rules_waterfall(score: Score, visit: Visit) -> Waterfall:
+def rules_waterfall(score: Score, visit: PageRequest) -> Waterfall:
     """The points of each row that holds, and their sum."""
     steps = [Step(reason.text, reason.weight) for reason in score.rules.reasons]
-    total = Step(visit.say("lead_points"), float(score.rules.points), True)
-    return Waterfall(visit.say("lead_rules_waterfall"), [*steps, total], digits=0)
+    total = Step(visit.translate("lead_points"), float(score.rules.points), True)
+    return Waterfall(visit.translate("lead_rules_waterfall"), [*steps, total], digits=0)

@@ -9,47 +9,47 @@ from typing import Any
 from sqlalchemy.engine import Connection
 
 from serving.store import queries as store_queries
-from serving.store.records import Kind
+from serving.store.records import RecordKind
 from serving.store.tables import RECORDS
 
-_KINDS: tuple[Kind, ...] = ("handovers", "overrides", "outcomes", "opportunities", "verdicts")
-_WHAT = {
+_KINDS: tuple[RecordKind, ...] = ("handovers", "overrides", "outcomes", "opportunities", "verdicts")
+_CODE_COLUMNS = {
     "handovers": "step",
     "overrides": "verdict",
     "outcomes": "outcome",
     "verdicts": "right_side",
 }
-_WHY = ("reason", "lost_reason", "stage")
+_REASON_COLUMNS = ("reason", "lost_reason", "stage")
 
 
 @dataclass(frozen=True)
-class Deed:
+class SalesRecord:
     """Something that people did about a lead: its kind, what it was, by whom and why. Times are ms UTC."""
 
-    kind: Kind
-    at: int
-    what: str
-    by: str
-    why: str
+    kind: RecordKind
+    happened_at: int
+    code: str
+    author: str
+    reason: str
     due_at: int | None = None
 
 
-def deeds(connection: Connection, lead_id: str) -> list[Deed]:
+def read_sales_records(connection: Connection, lead_id: str) -> list[SalesRecord]:
     """All that people did about a lead, the newest first."""
-    found = [deed for kind in _KINDS for deed in _of_kind(connection, kind, lead_id)]
-    return sorted(found, key=lambda deed: -deed.at)
+    records = [record for kind in _KINDS for record in _records_of_kind(connection, kind, lead_id)]
+    return sorted(records, key=lambda record: -record.happened_at)
 
 
-def _of_kind(connection: Connection, kind: Kind, lead_id: str) -> Iterator[Deed]:
-    rows = connection.execute(store_queries.newest(RECORDS[kind]), {"asked": [lead_id]})
+def _records_of_kind(connection: Connection, kind: RecordKind, lead_id: str) -> Iterator[SalesRecord]:
+    rows = connection.execute(store_queries.newest_rows(RECORDS[kind]), {"asked": [lead_id]})
     for row in rows:
-        told: dict[str, Any] = dict(row._mapping)
-        why = next((str(told[name]) for name in _WHY if told.get(name)), "")
-        yield Deed(
+        values: dict[str, Any] = dict(row._mapping)
+        reason = next((str(values[name]) for name in _REASON_COLUMNS if values.get(name)), "")
+        yield SalesRecord(
             kind,
             row.at,
-            str(told.get(_WHAT.get(kind, ""), "") or ""),
-            str(told.get("by") or ""),
-            why,
-            told.get("due_at"),
+            str(values.get(_CODE_COLUMNS.get(kind, ""), "") or ""),
+            str(values.get("by") or ""),
+            reason,
+            values.get("due_at"),
         )

@@ -8,17 +8,17 @@ from dataclasses import dataclass
 
 from features.kinds import Attribute, Language
 from features.table import FeatureTable
-from scoring.decision.reasons import shown
+from scoring.decision.reasons import format_value
 from scoring.scorecard.scorecard import HOT, Rule, Scorecard
-from scoring.texts import say
-from serving.components import House
-from serving.review.lead.rescore import Known, Value, Values, judged
+from scoring.texts import translate
+from serving.components import Components
+from serving.review.lead.rescore import FeatureValue, FeatureValues, LeadSnapshot, rescore
 
-PREFIX, MOST_TRIED, MOST_TOLD = "w.", 60, 6
+PREFIX, MAX_TRIED, MAX_SHOWN = "w.", 60, 6
 
 
 @dataclass(frozen=True)
-class Field:
+class WhatIfField:
     """A feature in the form: its present value as typed, what may be chosen, and what is wrong."""
 
     name: str
@@ -30,7 +30,7 @@ class Field:
 
 
 @dataclass(frozen=True)
-class Turn:
+class Improvement:
     """A change that alone brings a lead to a score: what changes, in words."""
 
     text: str
@@ -38,7 +38,7 @@ class Turn:
     hot: bool
 
 
-def typed(value: Value) -> str:
+def as_form_value(value: FeatureValue) -> str:
     """A value as a form holds it; empty where there is none."""
     if value is None or value != value:
         return ""
@@ -46,88 +46,92 @@ def typed(value: Value) -> str:
 
 
 def changed_values(
-    told: Mapping[str, str], lead: Known, table: FeatureTable
-) -> tuple[dict[str, Value], set[str]]:
+    submitted: Mapping[str, str], lead: LeadSnapshot, table: FeatureTable
+) -> tuple[dict[str, FeatureValue], set[str]]:
     """The features whose value in the form is another than the present one, and those that are no
     number where one is needed."""
-    changed: dict[str, Value] = {}
-    wrong: set[str] = set()
+    changed: dict[str, FeatureValue] = {}
+    invalid: set[str] = set()
     for name in table.names:
-        text = told.get(PREFIX + name)
-        if text is None or text.strip() == typed(lead.values[name]):
+        text = submitted.get(PREFIX + name)
+        if text is None or text.strip() == as_form_value(lead.values[name]):
             continue
         try:
-            changed[name] = _value(text.strip(), name in table.texts)
+            changed[name] = _parse_value(text.strip(), name in table.texts)
         except ValueError:
-            wrong.add(name)
-    return changed, wrong
+            invalid.add(name)
+    return changed, invalid
 
 
-def fields(
-    told: Mapping[str, str],
-    lead: Known,
-    wrong: set[str],
+def build_fields(
+    submitted: Mapping[str, str],
+    lead: LeadSnapshot,
+    invalid: set[str],
     card: Scorecard,
     table: FeatureTable,
     lang: Language,
-) -> tuple[list[Field], list[Field]]:
+) -> tuple[list[WhatIfField], list[WhatIfField]]:
     """The form: what people can learn by asking, and what the lead does."""
 
-    def field(name: str) -> Field:
-        present = typed(lead.values[name])
-        return Field(
+    def field(name: str) -> WhatIfField:
+        present = as_form_value(lead.values[name])
+        return WhatIfField(
             name,
             table.label(name, lang),
-            told.get(PREFIX + name, present),
+            submitted.get(PREFIX + name, present),
             present,
             _choices(name, lead.values[name], card, table, lang),
-            "number" if name in wrong else "",
+            "number" if name in invalid else "",
         )
 
-    asked = [name for name, feature in table if isinstance(feature, Attribute)]
-    rest = [name for name in table.names if name not in set(asked)]
-    return [field(name) for name in asked], [field(name) for name in rest]
+    askable = [name for name, feature in table if isinstance(feature, Attribute)]
+    rest = [name for name in table.names if name not in set(askable)]
+    return [field(name) for name in askable], [field(name) for name in rest]
 
 
-def turns(house: House, lead: Known, lang: Language) -> list[Turn]:
+def improvements(components: Components, lead: LeadSnapshot, lang: Language) -> list[Improvement]:
     """Single changes that would make the lead hot, or bring it nearest; the best first."""
-    scorer = house.watch.in_use.scorer
-    present = int(judged(house, lead, {}).decision.score[0])
-    found: dict[str, Turn] = {}
-    for count, change in enumerate(_changes(lead, scorer.card, scorer.table, house.desk.how.roles)):
-        if count == MOST_TRIED:
+    scorer = components.model_watcher.live_model.scorer
+    present = int(rescore(components, lead, {}).decision.score[0])
+    by_text: dict[str, Improvement] = {}
+    for count, change in enumerate(
+        _candidate_changes(lead, scorer.card, scorer.table, components.predictor.schema.roles)
+    ):
+        if count == MAX_TRIED:
             break
-        told = judged(house, lead, change).decision
-        text = " + ".join(_in_words(name, value, scorer.table, lang) for name, value in change.items())
-        score = int(told.score[0])
+        decision = rescore(components, lead, change).decision
+        text = " + ".join(_describe_value(name, value, scorer.table, lang) for name, value in change.items())
+        score = int(decision.score[0])
         if score > present:
-            found.setdefault(text, Turn(text, score, bool(told.stage[0] == HOT)))
-    best = sorted(found.values(), key=lambda turn: (-turn.hot, -turn.score))
-    return best[:MOST_TOLD]
+            by_text.setdefault(text, Improvement(text, score, bool(decision.stage[0] == HOT)))
+    best = sorted(by_text.values(), key=lambda improvement: (-improvement.hot, -improvement.score))
+    return best[:MAX_SHOWN]
 
 
-def _changes(
-    lead: Known, card: Scorecard, table: FeatureTable, roles: Mapping[str, str]
-) -> Iterator[dict[str, Value]]:
+def _candidate_changes(
+    lead: LeadSnapshot, card: Scorecard, table: FeatureTable, roles: Mapping[str, str]
+) -> Iterator[dict[str, FeatureValue]]:
     """Changes that would make a rule hold (points or hot at once), and answers to the four questions."""
     rules = [r for place, _, r in card.rules() if place != "exclusions" and getattr(r, "points", 1) > 0]
     for rule in rules:
-        if change := _fulfilled(rule, lead.values):
+        if change := _fulfilling_change(rule, lead.values):
             yield change
-    asked = set(roles.values())
+    role_columns = set(roles.values())
     for name, feature in table.attributes.items():
-        if feature.column in asked:
+        if feature.column in role_columns:
             choices = _choices(name, None, card, table, "en")
-            yield from (_one(name, value) for value, _ in choices if value not in ("", lead.values[name]))
+            yield from (
+                _single_change(name, value) for value, _ in choices if value not in ("", lead.values[name])
+            )
 
 
-def _one(name: str, value: Value) -> dict[str, Value]:
+def _single_change(name: str, value: FeatureValue) -> dict[str, FeatureValue]:
     return {name: value}
 
 
-def _fulfilled(rule: Rule, values: Values) -> dict[str, Value]:
+def _fulfilling_change(rule: Rule, values: FeatureValues) -> dict[str, FeatureValue]:
     """The least change that lets all conditions of a rule hold; empty where they do."""
-    change: dict[str, Value] = {}
+    change: dict[str, FeatureValue] = {}
     for condition in rule.when:
         value = values.get(condition.feature)
         if condition.one_of is not None:
@@ -144,14 +148,14 @@ def _fulfilled(rule: Rule, values: Values) -> dict[str, Value]:
 
 
 def _choices(
-    name: str, present: Value, card: Scorecard, table: FeatureTable, lang: Language
+    name: str, present: FeatureValue, card: Scorecard, table: FeatureTable, lang: Language
 ) -> tuple[tuple[str, str], ...]:
     """The values of a text that the company has words for, or that the card names; "" is none."""
     feature = table.rows[name]
     if name not in table.texts or not isinstance(feature, Attribute):
         return ()
     start = f"{feature.column}="
-    known = [key.removeprefix(start) for key in table.vocabulary.words if key.startswith(start)]
+    vocabulary_values = [key.removeprefix(start) for key in table.vocabulary.words if key.startswith(start)]
     of_card = [
         value
         for _, _, rule in card.rules()
@@ -159,16 +163,18 @@ def _choices(
         if c.feature == name
         for value in c.one_of or ()
     ]
-    own = [present] if isinstance(present, str) else []
-    values = dict.fromkeys([*known, *of_card, *own])
-    return (("", "–"), *((value, shown(table, name, value, lang)) for value in values))
+    present_values = [present] if isinstance(present, str) else []
+    values = dict.fromkeys([*vocabulary_values, *of_card, *present_values])
+    return (("", "–"), *((value, format_value(table, name, value, lang)) for value in values))
 
 
-def _in_words(name: str, value: Value, table: FeatureTable, lang: Language) -> str:
-    return say("reason", lang, label=table.label(name, lang), value=shown(table, name, value, lang))
+def _describe_value(name: str, value: FeatureValue, table: FeatureTable, lang: Language) -> str:
+    return translate(
+        "reason", lang, label=table.label(name, lang), value=format_value(table, name, value, lang)
+    )
 
 
-def _value(text: str, is_text: bool) -> Value:
+def _parse_value(text: str, is_text: bool) -> FeatureValue:
     """What was typed, as a feature takes it. Raises ValueError for what is no number."""
     if is_text:
         return text or None

@@ -14,15 +14,22 @@ from starlette.responses import Response
 from features.errors import HotleadError
 from scoring.evaluation.gate import Check
 from scoring.pages.gate import gate_table
-from scoring.review_requests import Action, Request, answers, ask, read_models, waiting
-from scoring.statistics.metrics import Figure
+from scoring.review_requests import (
+    ReviewAction,
+    ReviewRequest,
+    read_models,
+    read_results,
+    read_waiting,
+    write_request,
+)
+from scoring.statistics.metrics import Estimate
 from serving.review.web.forms import Fields
-from serving.review.web.page_request import PageRoute, Visit
-from serving.web.problems import away, not_found
+from serving.review.web.page_request import PageRequest, PageRoute
+from serving.web.problems import not_found, store_unavailable
 
 SLOW_MS = 10_000
 FIGURES = ("log_loss", "roc_auc", "win_rate_top_10", "lift_top_10", "calibration_error")
-OF = {
+ALIAS_BY_ACTION = {
     "approve": "challenger",
     "reject": "challenger",
     "promote": "challenger",
@@ -30,86 +37,91 @@ OF = {
 }
 
 
-async def show(visit: Visit) -> Response:
+async def show(visit: PageRequest) -> Response:
     """The page."""
-    return await _page(visit, Fields(), Fields())
+    return await _render_page(visit, Fields(), Fields())
 
 
-async def act(visit: Visit) -> Response:
+async def request_action(visit: PageRequest) -> Response:
     """Ask something of a model."""
     form, action = await visit.form(), visit.request.path_params["action"]
-    if action not in get_args(Action):
+    if action not in get_args(ReviewAction):
         raise not_found("There is no such action.")
-    told = Fields({name: str(value) for name, value in form.items()})
-    if wrong := _wrong_note(told["note"].strip(), visit):
-        return await _page(visit, told, Fields({action: wrong}), 422)
-    request = Request(
+    submitted = Fields({name: str(value) for name, value in form.items()})
+    if error := _note_error(submitted["note"].strip(), visit):
+        return await _render_page(visit, submitted, Fields({action: error}), 422)
+    request = ReviewRequest(
         action,
-        told["registered"],
+        submitted["registered"],
         visit.key.name,
-        told["note"].strip(),
+        submitted["note"].strip(),
         visit.now,
-        bool(told["override"]),
+        bool(submitted["override"]),
     )
     try:
-        await asyncio.to_thread(ask, visit.house.settings.bundles, request)
+        await asyncio.to_thread(write_request, visit.components.settings.bundles, request)
     except HotleadError:
-        raise away("The request cannot be written. Look at the disk, and try again.", 5) from None
-    return visit.back("/review/models", done="models_done")
+        raise store_unavailable(
+            "The request cannot be written. Look at the disk, and try again.", 5
+        ) from None
+    return visit.redirect("/review/models", message_key="models_done")
 
 
-async def undecided(visit: Visit) -> str | None:
+async def pending_challenger(visit: PageRequest) -> str | None:
     """The registered version of a challenger that nobody has approved or rejected yet."""
-    known = await asyncio.to_thread(read_models, visit.house.settings.bundles)
-    told = {} if known is None else known["models"].get("challenger", {})
-    tags: Mapping[str, str] = told.get("tags", {})
+    snapshot = await asyncio.to_thread(read_models, visit.components.settings.bundles)
+    challenger = {} if snapshot is None else snapshot["models"].get("challenger", {})
+    tags: Mapping[str, str] = challenger.get("tags", {})
     decided = any(tags.get(f"{word}.by") for word in ("approved", "rejected"))
-    return None if decided else told.get("registered")
+    return None if decided else challenger.get("registered")
 
 
-def _wrong_note(note: str, visit: Visit) -> str:
-    return visit.too_long(note) or ("" if note else visit.say("models_wrong_note"))
+def _note_error(note: str, visit: PageRequest) -> str:
+    return visit.length_error(note) or ("" if note else visit.translate("models_wrong_note"))
 
 
-async def _page(visit: Visit, told: Fields, wrong: Fields, status: int = 200) -> Response:
-    root = visit.house.settings.bundles
-    known, open_, done = await asyncio.to_thread(lambda: (read_models(root), waiting(root), answers(root)))
-    models: Mapping[str, Any] = {} if known is None else known["models"]
+async def _render_page(visit: PageRequest, submitted: Fields, errors: Fields, status: int = 200) -> Response:
+    root = visit.components.settings.bundles
+    snapshot, open_requests, answered_requests = await asyncio.to_thread(
+        lambda: (read_models(root), read_waiting(root), read_results(root))
+    )
+    models: Mapping[str, Any] = {} if snapshot is None else snapshot["models"]
     return visit.html(
         "models.html",
         status,
         models=models,
-        at=known and known["at"],
+        at=snapshot and snapshot["at"],
         figures=FIGURES,
-        told=told,
-        wrong=wrong,
-        gate=_gate(known, visit),
-        waiting=open_,
-        answered=done[:20],
-        acts=_acts(models, visit),
-        slow=any(visit.now - request.at > SLOW_MS for request in open_),
-        used=visit.house.watch.in_use.origin,
+        told=submitted,
+        wrong=errors,
+        gate=_gate(snapshot, visit),
+        waiting=open_requests,
+        answered=answered_requests[:20],
+        acts=_allowed_actions(models, visit),
+        slow=any(visit.now - request.at > SLOW_MS for request in open_requests),
+        used=visit.components.model_watcher.live_model.origin,
     )
 
 
-def _acts(models: Mapping[str, Any], visit: Visit) -> list[tuple[str, str]]:
+def _allowed_actions(models: Mapping[str, Any], visit: PageRequest) -> list[tuple[str, str]]:
     """What this person may ask now, with the registered version that it is about."""
-    there = [(action, alias) for action, alias in OF.items() if alias in models]
+    candidates = [(action, alias) for action, alias in ALIAS_BY_ACTION.items() if alias in models]
     if "previous" not in models:
-        there = [(action, alias) for action, alias in there if action != "rollback"]
+        candidates = [(action, alias) for action, alias in candidates if action != "rollback"]
     return [
         (action, models[alias]["registered"])
-        for action, alias in there
-        if visit.may("POST", f"/review/models/{action}")
+        for action, alias in candidates
+        if visit.is_allowed("POST", f"/review/models/{action}")
     ]
 
 
-def _gate(known: Mapping[str, Any] | None, visit: Visit) -> Any:
+def _gate(snapshot: Mapping[str, Any] | None, visit: PageRequest) -> Any:
     """What the gate says of the challenger, as the command says it."""
-    if known is None or known.get("gate") is None:
+    if snapshot is None or snapshot.get("gate") is None:
         return None
     checks = [
-        Check(c["name"], c["passed"], c["gain"] and _figure(c["gain"]), c["figures"]) for c in known["gate"]
+        Check(c["name"], c["passed"], c["gain"] and _parse_estimate(c["gain"]), c["figures"])
+        for c in snapshot["gate"]
     ]
     return {
         "passed": all(check.passed for check in checks),
@@ -117,11 +129,11 @@ def _gate(known: Mapping[str, Any] | None, visit: Visit) -> Any:
     }
 
 
-def _figure(told: Mapping[str, float | None]) -> Figure:
+def _parse_estimate(values: Mapping[str, float | None]) -> Estimate:
     nan = float("nan")
-    return Figure(
-        *(nan if told[name] is None else float(told[name] or 0) for name in ("value", "low", "high"))
+    return Estimate(
+        *(nan if values[name] is None else float(values[name] or 0) for name in ("value", "low", "high"))
     )
 
 
-ROUTES = (PageRoute("GET", "/models", show), PageRoute("POST", "/models/{action}", act))
+ROUTES = (PageRoute("GET", "/models", show), PageRoute("POST", "/models/{action}", request_action))

@@ -9,18 +9,18 @@ import numpy as np
 
 from features.errors import HotleadError
 from features.kinds import Language
-from scoring.evaluation.comparison import Compared
+from scoring.evaluation.comparison import ModelVsRules
 from scoring.model.bundle import load_bundle
 from scoring.model.evidence import MODEL, POINTS
 from scoring.model.model import sigmoid
 from scoring.pages.comparison import comparison_verdict
-from scoring.statistics.metrics import Band, Ranked, calibration_bands, calibration_error, ranked
+from scoring.statistics.metrics import Band, Ranked, calibration_bands, calibration_error, rank_leads
 from scoring.statistics.rates import Rate
-from serving.components import House
+from serving.components import Components
 
 
 @dataclass(frozen=True)
-class Proof:
+class JudgedDeals:
     """Both sides on the deals that the model was judged on. `verdict` is the conclusion, by language;
     `stages` the win rates by side and stage, `bands` the calibration by side, `errors` its mean error."""
 
@@ -36,29 +36,29 @@ class Proof:
     errors: Mapping[str, float]
 
 
-def proof_of(house: House) -> Proof | None:
+def load_judged_deals(components: Components) -> JudgedDeals | None:
     """The proof of the model and the card in use; None where there is none, or no model is in use."""
-    scorer = house.watch.in_use.scorer
-    if scorer.judge is None:
+    scorer = components.model_watcher.live_model.scorer
+    if scorer.calibrated_model is None:
         return None
     try:
-        bundle = load_bundle(house.settings.bundles)
+        bundle = load_bundle(components.settings.bundles)
     except HotleadError:
         return None
     if bundle is None or not len(bundle.evidence):
         return None
-    if bundle.origin.version != scorer.judge.model.version:  # it is just changing
+    if bundle.origin.version != scorer.calibrated_model.model.version:  # it is just changing
         return None
     evidence, card = bundle.evidence, scorer.card
-    told = Compared.of(evidence, card, scorer.judge.scale)
-    leads, won = told.leads
+    comparison = ModelVsRules.from_evidence(evidence, card, scorer.calibrated_model.scale)
+    leads, won = comparison.leads
     sides = {"model": MODEL, "rules": POINTS}
     chances = {s: sigmoid(evidence.scores[n]) for s, n in sides.items() if n in evidence.scores}
     verdict: dict[Language, str] = {
-        "en": comparison_verdict(told, "en"),
-        "ja": comparison_verdict(told, "ja"),
+        "en": comparison_verdict(comparison, "en"),
+        "ja": comparison_verdict(comparison, "ja"),
     }
-    return Proof(
+    return JudgedDeals(
         bundle.origin.version,
         card.version,
         leads,
@@ -66,11 +66,11 @@ def proof_of(house: House) -> Proof | None:
         int(evidence.moment.min()),
         int(evidence.moment.max()),
         verdict,
-        {side: told.stages[side] for side in sides},
+        {side: comparison.stages[side] for side in sides},
         {side: calibration_bands(evidence.won, p) for side, p in chances.items()},
-        {side: calibration_error(_ranked(told, p)) for side, p in chances.items()},
+        {side: calibration_error(_rank(comparison, p)) for side, p in chances.items()},
     )
 
 
-def _ranked(told: Compared, probability: np.ndarray[tuple[int], np.dtype[np.float64]]) -> Ranked:
-    return ranked(told.evidence.won, probability, told.evidence.amount)
+def _rank(comparison: ModelVsRules, probability: np.ndarray[tuple[int], np.dtype[np.float64]]) -> Ranked:
+    return rank_leads(comparison.evidence.won, probability, comparison.evidence.amount)

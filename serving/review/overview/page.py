@@ -11,26 +11,26 @@ from starlette.responses import Response
 from scoring.evaluation.monitoring import QUIET
 from scoring.scorecard.scorecard import STAGES
 from scoring.statistics.rates import Rate
-from serving.monitoring.monitor import monitored
-from serving.monitoring.page import advice_in_words, monitor_page
+from serving.monitoring.monitor import monitor_store
+from serving.monitoring.page import describe_advice, monitor_page
 from serving.review.charts.charts import Bars, Figure, Lines, Role, Series
 from serving.review.disagreements.queries import UNJUDGED
-from serving.review.kpis.page import prepare
-from serving.review.models.page import undecided
-from serving.review.overview.evidence import Proof, proof_of
-from serving.review.overview.queries import agreement, waiting
-from serving.review.web.page_request import PageRoute, Visit
+from serving.review.kpis.page import prefetch_facts
+from serving.review.models.page import pending_challenger
+from serving.review.overview.evidence import JudgedDeals, load_judged_deals
+from serving.review.overview.queries import count_agreement, count_pending
+from serving.review.web.page_request import PageRequest, PageRoute
 
-KEPT_SECONDS = 600.0
+EVIDENCE_CACHE_SECONDS = 600.0
 """So long the proof stays: it changes with the model or the card alone, which are in its key."""
-COUNTED_SECONDS = 15.0
+COUNTS_CACHE_SECONDS = 15.0
 """So long the counts of open leads stay: of 100,000 they take a tenth of a second."""
-WATCHED_SECONDS = 1_800.0
+MONITORING_CACHE_SECONDS = 1_800.0
 _SIDES: tuple[Role, ...] = ("model", "rules")
 
 
 @dataclass(frozen=True)
-class Cell:
+class AgreementCell:
     """Leads of a pair of stages, and where they are listed."""
 
     count: int
@@ -38,125 +38,142 @@ class Cell:
     agrees: bool
 
 
-async def show(visit: Visit) -> Response:
+async def show(visit: PageRequest) -> Response:
     """The overview."""
-    prepare(visit)
-    _watch(visit)
-    scorer = visit.house.watch.in_use.scorer
+    prefetch_facts(visit)
+    _refresh_monitoring(visit)
+    scorer = visit.components.model_watcher.live_model.scorer
     key = ("proof", *scorer.versions)
-    proof, _ = await visit.kept(key, KEPT_SECONDS, lambda: proof_of(visit.house))
-    told, _ = await visit.kept("agreement", COUNTED_SECONDS, lambda: visit.house.store.see(agreement))
-    judged, cooled = _judged(told), visit.house.said.cooled(visit.now)
+    judged_deals, _ = await visit.cached(
+        key, EVIDENCE_CACHE_SECONDS, lambda: load_judged_deals(visit.components)
+    )
+    counts, _ = await visit.cached(
+        "agreement", COUNTS_CACHE_SECONDS, lambda: visit.components.store.read(count_agreement)
+    )
+    model_stages, not_hot_ids = _model_stages(counts), visit.components.overrides.not_hot_ids(visit.now)
     return visit.html(
         "overview.html",
-        proof=proof,
-        figures=[] if proof is None else _figures(proof, visit),
-        agreement=_table(told, judged),
-        judged=judged,
-        challenger=await undecided(visit),
-        waits=await visit.see(lambda at: waiting(at, visit.now, cooled)),
-        served=_served(visit),
+        proof=judged_deals,
+        figures=[] if judged_deals is None else _figures(judged_deals, visit),
+        agreement=_agreement_table(counts, model_stages),
+        judged=model_stages,
+        challenger=await pending_challenger(visit),
+        waits=await visit.read(lambda connection: count_pending(connection, visit.now, not_hot_ids)),
+        served=_monitoring_summary(visit),
         fallback=scorer.fallback,
         has_rules=bool(scorer.card.rows),
     )
 
 
-def _watch(visit: Visit) -> None:
+def _refresh_monitoring(visit: PageRequest) -> None:
     """Begin to look at what was served: it takes seconds, so the page shows what was found last."""
-    house = visit.house
-    visit.cache.prepare(
-        _watched(visit),
-        WATCHED_SECONDS,
-        lambda: monitored(
-            house.store, house.settings, house.crm, house.watch.in_use.scorer, house.desk.clock()
+    components = visit.components
+    visit.cache.refresh_soon(
+        _monitoring_key(visit),
+        MONITORING_CACHE_SECONDS,
+        lambda: monitor_store(
+            components.store,
+            components.settings,
+            components.crm,
+            components.model_watcher.live_model.scorer,
+            components.predictor.clock(),
         ),
     )
 
 
-def _watched(visit: Visit) -> tuple[str | None, ...]:
-    return ("served", *visit.house.watch.in_use.scorer.versions)
+def _monitoring_key(visit: PageRequest) -> tuple[str | None, ...]:
+    return ("served", *visit.components.model_watcher.live_model.scorer.versions)
 
 
-def _served(visit: Visit) -> dict[str, Any] | None:
+def _monitoring_summary(visit: PageRequest) -> dict[str, Any] | None:
     """What was found last, in words and blocks; None where nothing was yet."""
-    found = visit.cache.peek(_watched(visit))
-    if found is None:
+    cached = visit.cache.peek(_monitoring_key(visit))
+    if cached is None:
         return None
-    told, made_at = found
-    table, lang = visit.house.crm.table, visit.lang
-    blocks = monitor_page(told, table, visit.house.crm.name, lang).blocks[1:]
+    report, made_at = cached
+    table, lang = visit.components.crm.table, visit.lang
+    blocks = monitor_page(report, table, visit.components.crm.name, lang).blocks[1:]
     return {
-        "advice": advice_in_words(told, table, lang),
-        "act": told.advice not in QUIET,
+        "advice": describe_advice(report, table, lang),
+        "act": report.advice not in QUIET,
         "blocks": [(type(block).__name__, block) for block in blocks],
         "at": made_at,
     }
 
 
-def _judged(told: Mapping[tuple[str, str | None], int]) -> Sequence[str | None]:
+def _model_stages(counts: Mapping[tuple[str, str | None], int]) -> Sequence[str | None]:
     """The columns: the stages of the model, hot first, and None where it did not judge some."""
-    return (*reversed(STAGES), *{None for _, model in told if model is None})
+    return (*reversed(STAGES), *{None for _, model in counts if model is None})
 
 
-def _table(
-    told: Mapping[tuple[str, str | None], int], judged: Sequence[str | None]
-) -> list[tuple[str, list[Cell]]]:
+def _agreement_table(
+    counts: Mapping[tuple[str, str | None], int], model_stages: Sequence[str | None]
+) -> list[tuple[str, list[AgreementCell]]]:
     """A row for each stage of the rules, hot first."""
     return [
-        (rules, [_cell(told.get((rules, model), 0), rules, model) for model in judged])
+        (rules, [_agreement_cell(counts.get((rules, model), 0), rules, model) for model in model_stages])
         for rules in reversed(STAGES)
     ]
 
 
-def _cell(count: int, rules: str, model: str | None) -> Cell:
-    return Cell(count, f"/review/disagreements?rules={rules}&model={model or UNJUDGED}", rules == model)
+def _agreement_cell(count: int, rules: str, model: str | None) -> AgreementCell:
+    return AgreementCell(
+        count, f"/review/disagreements?rules={rules}&model={model or UNJUDGED}", rules == model
+    )
 
 
-def _figures(proof: Proof, visit: Visit) -> list[Figure]:
-    return [_lift(proof, visit), _calibration(proof, visit)]
+def _figures(judged_deals: JudgedDeals, visit: PageRequest) -> list[Figure]:
+    return [_lift(judged_deals, visit), _calibration(judged_deals, visit)]
 
 
-def _lift(proof: Proof, visit: Visit) -> Bars:
+def _lift(judged_deals: JudgedDeals, visit: PageRequest) -> Bars:
     """By stage, how many times the average win rate."""
-    names = [visit.say(f"stage_{stage}") for stage in STAGES]
-    series = [_rates(visit.say(f"side_{side}"), proof.stages[side], side) for side in _SIDES]
-    return Bars(visit.say("overview_lift"), names, series, visit.say("overview_times"))
+    names = [visit.translate(f"stage_{stage}") for stage in STAGES]
+    series = [_rates(visit.translate(f"side_{side}"), judged_deals.stages[side], side) for side in _SIDES]
+    return Bars(visit.translate("overview_lift"), names, series, visit.translate("overview_times"))
 
 
 def _rates(name: str, rates: Sequence[Rate], side: Role) -> Series:
     return Series(
         name,
-        [_known(r.lift) for r in rates],
-        [_known(r.lift_low) for r in rates],
-        [_known(r.lift_high) for r in rates],
+        [_nan_to_none(r.lift) for r in rates],
+        [_nan_to_none(r.lift_low) for r in rates],
+        [_nan_to_none(r.lift_high) for r in rates],
         side,
     )
 
 
-def _calibration(proof: Proof, visit: Visit) -> Lines:
+def _calibration(judged_deals: JudgedDeals, visit: PageRequest) -> Lines:
     """The win rate that came over the probability that was told, in percent."""
-    bands = [(side, band) for side, told in proof.bands.items() for band in told]
-    x = sorted({100 * band.told for _, band in bands})
+    bands = [(side, band) for side, side_bands in judged_deals.bands.items() for band in side_bands]
+    x = sorted({100 * band.predicted for _, band in bands})
     series = []
-    for side in proof.bands:
-        of_side = {100 * band.told: band for s, band in bands if s == side}
-        ends = [(of_side[at].came, of_side[at].error) if at in of_side else None for at in x]
+    for side in judged_deals.bands:
+        of_side = {100 * band.predicted: band for s, band in bands if s == side}
+        ends = [
+            (of_side[predicted].observed, of_side[predicted].error) if predicted in of_side else None
+            for predicted in x
+        ]
         series.append(
             Series(
-                visit.say(f"side_{side}"),
+                visit.translate(f"side_{side}"),
                 [end and 100 * end[0] for end in ends],
                 [end and 100 * max(0.0, end[0] - end[1]) for end in ends],
                 [end and 100 * min(1.0, end[0] + end[1]) for end in ends],
                 "model" if side == "model" else "rules",
             )
         )
-    ideal = Series(visit.say("overview_ideal"), x)
+    ideal = Series(visit.translate("overview_ideal"), x)
     return Lines(
-        visit.say("overview_calibration"), x, [*series, ideal], unit=" %", x_title=visit.say("overview_told")
+        visit.translate("overview_calibration"),
+        x,
+        [*series, ideal],
+        unit=" %",
+        x_title=visit.translate("overview_told"),
     )
 
 
-def _known(value: float) -> float | None:
+def _nan_to_none(value: float) -> float | None:
     return None if value != value else value
 
 

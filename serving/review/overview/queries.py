@@ -12,14 +12,14 @@ from sqlalchemy import Select, bindparam, exists, func, select
 from sqlalchemy.engine import Connection
 
 from scoring.decision.actions import FOLLOW_UP
-from serving.store.queries import closed_leads, to_call
+from serving.store.queries import closed_leads, is_to_call
 from serving.store.tables import DUE, RECORDS, card_versions, current_scores
 
 _scores, _steps = current_scores.c, RECORDS["handovers"].c
 
 
 @dataclass(frozen=True)
-class Waiting:
+class Pending:
     """What waits for a decision: hot leads, those past their deadline without a contact, and the number
     of the newest definition that is not in force (None: it is)."""
 
@@ -28,28 +28,28 @@ class Waiting:
     definition: int | None
 
 
-def agreement(connection: Connection) -> Mapping[tuple[str, str | None], int]:
+def count_agreement(connection: Connection) -> Mapping[tuple[str, str | None], int]:
     """How many open leads there are, by the stage of the rules and of the model (None: it was away)."""
-    told = Counter({(r, m): n for r, m, n in connection.execute(_by_sides(False))})
-    told.subtract({(r, m): n for r, m, n in connection.execute(_by_sides(True))})
-    return {pair: count for pair, count in told.items() if count > 0}
+    counts = Counter({(r, m): n for r, m, n in connection.execute(_select_stage_pairs(False))})
+    counts.subtract({(r, m): n for r, m, n in connection.execute(_select_stage_pairs(True))})
+    return {pair: count for pair, count in counts.items() if count > 0}
 
 
-def waiting(connection: Connection, now: int, cooled: Iterable[str]) -> Waiting:
+def count_pending(connection: Connection, now: int, not_hot_ids: Iterable[str]) -> Pending:
     """What waits at a moment (ms UTC); `cooled`: leads that persons named not hot, which nobody calls."""
-    off = set(cooled)
+    excluded = set(not_hot_ids)
     late = [
         bool(is_late)
-        for lead_id, is_late in connection.execute(_to_call(), {"now": now})
-        if lead_id not in off
+        for lead_id, is_late in connection.execute(_select_to_call(), {"now": now})
+        if lead_id not in excluded
     ]
-    newest = connection.execute(_newest_definition()).first()
+    newest = connection.execute(_select_newest_definition()).first()
     waits = newest is not None and newest.in_force_at is None
-    return Waiting(len(late), sum(late), newest.number if newest is not None and waits else None)
+    return Pending(len(late), sum(late), newest.number if newest is not None and waits else None)
 
 
 @cache
-def _by_sides(closed: bool) -> Select[Any]:
+def _select_stage_pairs(closed: bool) -> Select[Any]:
     """Counts of all leads, or of those whose deal is closed: these are few, and quickly taken away."""
     counts = select(_scores.rules_stage, _scores.model_stage, func.count())
     if closed:
@@ -58,7 +58,7 @@ def _by_sides(closed: bool) -> Select[Any]:
 
 
 @cache
-def _to_call() -> Select[Any]:
+def _select_to_call() -> Select[Any]:
     """The leads to call, and whether each is late, as the call list marks them."""
     contacted = exists().where(
         _steps.lead_id == _scores.lead_id,
@@ -67,10 +67,10 @@ def _to_call() -> Select[Any]:
     )
     now: Any = bindparam("now")
     late = (now > DUE) & ((_scores.action == FOLLOW_UP) | ~contacted)
-    return select(_scores.lead_id, late).where(to_call())
+    return select(_scores.lead_id, late).where(is_to_call())
 
 
 @cache
-def _newest_definition() -> Select[Any]:
+def _select_newest_definition() -> Select[Any]:
     c = card_versions.c
     return select(c.number, c.in_force_at).order_by(c.number.desc()).limit(1)

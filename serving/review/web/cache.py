@@ -12,61 +12,63 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 T = TypeVar("T")
-MOST = 200
+MAX_ENTRIES = 200
 """So many figures are kept; then the oldest go."""
 
 
 @dataclass(frozen=True)
-class _Kept:
+class _CacheEntry:
     value: Any
     made_at: int
     until: float
 
 
-class Cached:
+class StaleWhileRevalidateCache:
     """Figures by key."""
 
     def __init__(self, clock: Callable[[], int]) -> None:
         self._clock = clock
-        self._kept: dict[Hashable, _Kept] = {}
-        self._working: dict[Hashable, asyncio.Task[_Kept]] = {}
+        self._entries: dict[Hashable, _CacheEntry] = {}
+        self._tasks: dict[Hashable, asyncio.Task[_CacheEntry]] = {}
 
     async def get(self, key: Hashable, seconds: float, work: Callable[[], T]) -> tuple[T, int]:
         """What `work` returns (it runs in a thread), and when it was worked out (ms UTC).
 
         Raises what `work` raises where there is nothing to tell yet.
         """
-        kept, now = self._kept.get(key), time.monotonic()
-        if kept is None or now >= kept.until:
-            task = self._working.get(key) or self._begun(key, seconds, work)
-            if kept is None or now >= kept.until + seconds:
-                kept = await asyncio.shield(task)
-        return kept.value, kept.made_at
+        entry, now = self._entries.get(key), time.monotonic()
+        if entry is None or now >= entry.until:
+            task = self._tasks.get(key) or self._start_task(key, seconds, work)
+            if entry is None or now >= entry.until + seconds:
+                entry = await asyncio.shield(task)
+        return entry.value, entry.made_at
 
     def peek(self, key: Hashable) -> tuple[Any, int] | None:
         """What was worked out last, and when; None where nothing was yet. Nobody waits."""
-        kept = self._kept.get(key)
-        return None if kept is None else (kept.value, kept.made_at)
+        entry = self._entries.get(key)
+        return None if entry is None else (entry.value, entry.made_at)
 
-    def prepare(self, key: Hashable, seconds: float, work: Callable[[], Any]) -> None:
+    def refresh_soon(self, key: Hashable, seconds: float, work: Callable[[], Any]) -> None:
         """Begin to work out a figure that somebody will soon ask for; nobody waits for it."""
-        kept = self._kept.get(key)
-        if key not in self._working and (kept is None or time.monotonic() >= kept.until):
-            self._begun(key, seconds, work)
+        entry = self._entries.get(key)
+        if key not in self._tasks and (entry is None or time.monotonic() >= entry.until):
+            self._start_task(key, seconds, work)
 
-    def _begun(self, key: Hashable, seconds: float, work: Callable[[], Any]) -> asyncio.Task[_Kept]:
-        task = asyncio.create_task(self._made(key, seconds, work))
-        task.add_done_callback(lambda done: done.cancelled() or done.exception())  # told or not
-        self._working[key] = task
+    def _start_task(
+        self, key: Hashable, seconds: float, work: Callable[[], Any]
+    ) -> asyncio.Task[_CacheEntry]:
+        task = asyncio.create_task(self._compute(key, seconds, work))
+        task.add_done_callback(lambda finished: finished.cancelled() or finished.exception())  # told or not
+        self._tasks[key] = task
         return task
 
-    async def _made(self, key: Hashable, seconds: float, work: Callable[[], Any]) -> _Kept:
+    async def _compute(self, key: Hashable, seconds: float, work: Callable[[], Any]) -> _CacheEntry:
         try:
             made_at = self._clock()
             value = await asyncio.to_thread(work)
-            kept = self._kept[key] = _Kept(value, made_at, time.monotonic() + seconds)
-            while len(self._kept) > MOST:
-                del self._kept[next(iter(self._kept))]
-            return kept
+            entry = self._entries[key] = _CacheEntry(value, made_at, time.monotonic() + seconds)
+            while len(self._entries) > MAX_ENTRIES:
+                del self._entries[next(iter(self._entries))]
+            return entry
         finally:
-            del self._working[key]
+            del self._tasks[key]

@@ -12,13 +12,13 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 """Excel takes the wide ones for formulas too, where it speaks Japanese."""
 
 
-def csv_answer(name: str, head: Sequence[str], rows: Iterable[Sequence[object]]) -> Response:
+def csv_response(name: str, head: Sequence[str], rows: Iterable[Sequence[object]]) -> Response:
     """A file of rows. What a spreadsheet would take for a formula is told as text (OWASP, CSV injection);
     the mark at its beginning tells Excel that it is UTF-8."""
     out = io.StringIO()
     writer = csv.writer(out)
     writer.writerow(head)
-    writer.writerows([[_safe(cell) for cell in row] for row in rows])
+    writer.writerows([[_escape_formula(cell) for cell in row] for row in rows])
     headers = {
         "content-disposition": f'attachment; filename="{name}.csv"',
         "referrer-policy": "same-origin",
@@ -26,7 +26,7 @@ def csv_answer(name: str, head: Sequence[str], rows: Iterable[Sequence[object]])
     return Response("\ufeff" + out.getvalue(), headers=headers, media_type="text/csv; charset=utf-8")
 
 
-def _safe(cell: object) -> object:
+def _escape_formula(cell: object) -> object:
     if cell is None:
         return ""
     return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell

@@ -16,31 +16,31 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from features.kinds import Language
-from serving.components import House
+from serving.components import Components
 from serving.leads import bodies
-from serving.predictions.predictor import Ask
-from serving.review.web.cache import Cached
+from serving.predictions.predictor import ScoreOptions
+from serving.review.web.cache import StaleWhileRevalidateCache
 from serving.review.web.forms import NOTE_LENGTH
 from serving.review.web.rendering import render
 from serving.review.web.session import Session
-from serving.review.web.translations import say
-from serving.store.records import Kind
-from serving.store.store import StoreAway
+from serving.review.web.translations import translate_page
+from serving.store.records import RecordKind
+from serving.store.store import StoreUnavailable
 from serving.web import permissions as access
 from serving.web.api_keys import Key
-from serving.web.problems import Problem, away, bad_request, too_large
+from serving.web.problems import Problem, bad_request, content_too_large, store_unavailable
 
 T = TypeVar("T")
-FORM_BYTES, FIELDS = 2**20, 5_000
+MAX_FORM_BYTES, MAX_FIELDS = 2**20, 5_000
 CSRF = "csrf"
 
 
 @dataclass(frozen=True)
-class Visit:
+class PageRequest:
     """A request, who sends it, in what language, and when (ms UTC)."""
 
-    house: House
-    cache: Cached
+    components: Components
+    cache: StaleWhileRevalidateCache
     request: Request
     session: Session
     lang: Language
@@ -57,72 +57,72 @@ class Visit:
         """The path that was asked for, whatever host or query stands beside it."""
         return str(self.request.scope["path"])
 
-    def say(self, name: str, /, **values: object) -> str:
+    def translate(self, name: str, /, **values: object) -> str:
         """A text of the pages, in the reader's language."""
-        return say(name, self.lang, **values)
+        return translate_page(name, self.lang, **values)
 
-    def may(self, method: str, path: str) -> bool:
+    def is_allowed(self, method: str, path: str) -> bool:
         """Whether this person may do that: what they may not is not shown to them either."""
         key = self.session.key
-        return key is not None and access.may(key.role, method, access.route_of(path))
+        return key is not None and access.is_allowed(key.role, method, access.find_route(path))
 
     def html(self, template: str, status: int = 200, /, **values: object) -> Response:
         """A page made from a template."""
         return render(self, template, status, values)
 
-    def too_long(self, text: str) -> str | None:
+    def length_error(self, text: str) -> str | None:
         """What is wrong with a text that people typed, where it is longer than they read."""
         if len(text) <= NOTE_LENGTH:
             return None
-        return self.say("site_too_long", most=NOTE_LENGTH, count=len(text))
+        return self.translate("site_too_long", most=NOTE_LENGTH, count=len(text))
 
-    def refused(self, problem: Problem) -> dict[str, str]:
+    def refusal_errors(self, problem: Problem) -> dict[str, str]:
         """What the store's door found wrong, by field. Raises the problem where it is of another kind."""
         if problem.status != 422:
             raise problem
-        return {e.path.rpartition(".")[2]: self.say("site_refused") for e in problem.errors}
+        return {e.path.rpartition(".")[2]: self.translate("site_refused") for e in problem.errors}
 
-    def back(self, path: str, done: str | None = None) -> Response:
+    def redirect(self, path: str, message_key: str | None = None) -> Response:
         """Send the browser to a page, where `done` (the key of a text) is said."""
         joint = "&" if "?" in path else "?"
-        return RedirectResponse(f"{path}{joint}done={done}" if done else path, 303)
+        return RedirectResponse(f"{path}{joint}done={message_key}" if message_key else path, 303)
 
-    async def see(self, work: Callable[[Connection], T]) -> T:
+    async def read(self, work: Callable[[Connection], T]) -> T:
         """What `work` reads from the store. Raises Problem (503) where that is away."""
-        return await _stored(self.house.store.see, work)
+        return await _run_on_store(self.components.store.read, work)
 
-    async def change(self, work: Callable[[Connection], T]) -> T:
+    async def write(self, work: Callable[[Connection], T]) -> T:
         """What `work` does in one transaction, on the disk afterwards. Raises Problem (503)."""
-        return await _stored(self.house.store.change, work)
+        return await _run_on_store(self.components.store.write, work)
 
-    async def send(self, kind: Kind, body: Mapping[str, Any]) -> dict[str, Any]:
+    async def store_record(self, kind: RecordKind, body: Mapping[str, Any]) -> dict[str, Any]:
         """Store a record through the door that the CRM uses; the same one twice is stored once. Raises
         Problem: 409, 422, 503."""
-        own = hashlib.sha256(orjson.dumps([kind, body])).hexdigest()[:24]
-        _, told = await self.house.intake.take(kind, orjson.dumps({"id": f"page-{own}", **body}))
-        return told
+        digest = hashlib.sha256(orjson.dumps([kind, body])).hexdigest()[:24]
+        _, answer = await self.components.intake.accept(kind, orjson.dumps({"id": f"page-{digest}", **body}))
+        return answer
 
-    async def score_anew(self, lead_id: str) -> None:
+    async def rescore_lead(self, lead_id: str) -> None:
         """So that lists follow what was just recorded. Where it cannot be, the next score sees to it."""
         with suppress(Problem):
-            await self.house.desk.one(bodies.Lead(lead_id=lead_id), Ask())
+            await self.components.predictor.predict(bodies.Lead(lead_id=lead_id), ScoreOptions())
 
-    async def kept(self, key: Hashable, seconds: float, work: Callable[[], T]) -> tuple[T, int]:
+    async def cached(self, key: Hashable, seconds: float, work: Callable[[], T]) -> tuple[T, int]:
         """What takes long to work out, and when that was done (ms UTC). Raises Problem (503)."""
         try:
             return await self.cache.get(key, seconds, work)
-        except StoreAway as problem:
-            raise away("The store is away. Try again later.", problem.retry_after) from None
+        except StoreUnavailable as problem:
+            raise store_unavailable("The store is away. Try again later.", problem.retry_after) from None
 
     async def form(self) -> FormData:
         """The fields of a form that our own page sent. Raises Problem: 400, 403, 413."""
-        if len(await self.request.body()) > FORM_BYTES:
-            raise too_large(FORM_BYTES)
+        if len(await self.request.body()) > MAX_FORM_BYTES:
+            raise content_too_large(MAX_FORM_BYTES)
         try:
-            form = await self.request.form(max_fields=FIELDS, max_files=0)
+            form = await self.request.form(max_fields=MAX_FIELDS, max_files=0)
         except Exception:
             raise bad_request("The form cannot be read.") from None
-        if not self.session.knows(form.get(CSRF)) or not _same_site(self.request):
+        if not self.session.is_token_valid(form.get(CSRF)) or not _is_same_site(self.request):
             raise Problem(
                 403,
                 "Forbidden",
@@ -134,7 +134,7 @@ class Visit:
         return form
 
 
-Handler = Callable[[Visit], Awaitable[Response]]
+Handler = Callable[[PageRequest], Awaitable[Response]]
 
 
 @dataclass(frozen=True)
@@ -146,15 +146,17 @@ class PageRoute:
     handler: Handler
 
 
-def _same_site(request: Request) -> bool:
+def _is_same_site(request: Request) -> bool:
     """Whether the browser, where it tells, sends the form from one of our pages."""
     origin = request.headers.get("origin")
     ours = origin is None or origin.partition("://")[2] == request.headers.get("host")
     return ours and request.headers.get("sec-fetch-site", "same-origin") in ("same-origin", "none")
 
 
-async def _stored(how: Callable[[Callable[[Connection], T]], T], work: Callable[[Connection], T]) -> T:
+async def _run_on_store(
+    store_method: Callable[[Callable[[Connection], T]], T], work: Callable[[Connection], T]
+) -> T:
     try:
-        return await asyncio.to_thread(how, work)
-    except StoreAway as problem:
-        raise away("The store is away. Try again later.", problem.retry_after) from None
+        return await asyncio.to_thread(store_method, work)
+    except StoreUnavailable as problem:
+        raise store_unavailable("The store is away. Try again later.", problem.retry_after) from None

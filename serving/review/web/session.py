@@ -18,15 +18,15 @@ from itsdangerous import BadSignature, URLSafeTimedSerializer
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from features.files import cannot_write, whole_file
+from features.files import atomic_file, write_error
 from serving.web import credentials as caller
 from serving.web.api_keys import Key
 from serving.web.credentials import LOOPBACK
-from serving.web.key_cache import Keyring
+from serving.web.key_cache import KeyCache
 
 COOKIE, HOURS, DAYS = "hotlead_session", 12, 7
 """A session ends after so many hours without a page, and in any case after so many days."""
-_SHOWN = 16
+_DIGEST_LENGTH = 16
 """So much of a key's digest stands in the cookie: it ends with the key's secret, and tells nothing."""
 
 
@@ -44,14 +44,14 @@ class Session:
         """A new one. Signing in begins anew: a cookie that was planted before is worth nothing."""
         return Session(key, secrets.token_urlsafe(24), int(time.time()))
 
-    def knows(self, token: object) -> bool:
+    def is_token_valid(self, token: object) -> bool:
         """Whether a form brings this visit's own token."""
         return isinstance(token, str) and hmac.compare_digest(
             token.encode(errors="replace"), self.csrf.encode()
         )
 
 
-class Begins(RedirectResponse):
+class SessionRedirect(RedirectResponse):
     """Sends the browser on, in a session that begins with it."""
 
     def __init__(self, session: Session, path: str) -> None:
@@ -62,27 +62,27 @@ class Begins(RedirectResponse):
 class Sessions:
     """Reads and writes the cookie. `secret_file` holds what signs it, for all workers."""
 
-    def __init__(self, keyring: Keyring, secret_file: Path, open_on_loopback: bool) -> None:
-        self._keyring, self._file, self._open = keyring, secret_file, open_on_loopback
+    def __init__(self, key_cache: KeyCache, secret_file: Path, open_on_loopback: bool) -> None:
+        self._key_cache, self._file, self._open = key_cache, secret_file, open_on_loopback
 
-    def of(self, request: Request) -> Session:
+    def load(self, request: Request) -> Session:
         """The session of a request; a new one of nobody, or of this machine where that comes in free."""
-        told = self._read(request.cookies.get(COOKIE, ""))
-        free = LOOPBACK if self._is_free(request) else None
-        if told is None:
+        cookie_data = self._read_cookie(request.cookies.get(COOKIE, ""))
+        free = LOOPBACK if self._needs_no_key(request) else None
+        if cookie_data is None:
             return Session.begin(free)
-        key = self._holder(told) if told.get("id") else free
-        goes_on = key is not None or not told.get("id")
-        return Session(key, told["csrf"], told["since"]) if goes_on else Session.begin(None)
+        key = self._find_key(cookie_data) if cookie_data.get("id") else free
+        goes_on = key is not None or not cookie_data.get("id")
+        return Session(key, cookie_data["csrf"], cookie_data["since"]) if goes_on else Session.begin(None)
 
     def write(self, session: Session, request: Request, response: Response) -> None:
         """Put the session into a cookie that no script and no other site can use."""
         key = session.key
-        who = {"id": key.id, "digest": key.digest[:_SHOWN]} if key and key != LOOPBACK else {}
-        told = {**who, "csrf": session.csrf, "since": session.since}
+        key_fields = {"id": key.id, "digest": key.digest[:_DIGEST_LENGTH]} if key and key != LOOPBACK else {}
+        cookie_data = {**key_fields, "csrf": session.csrf, "since": session.since}
         response.set_cookie(
             COOKIE,
-            str(self._signer.dumps(told)),
+            str(self._signer.dumps(cookie_data)),
             max_age=HOURS * 3600,
             path="/review",
             httponly=True,
@@ -94,55 +94,55 @@ class Sessions:
         """No copy of this session's cookie is let in again. Raises OutsideError."""
         if session.key is None:  # nobody's: there is nothing to let in, and no mark for strangers to make
             return
-        self._forget_old()
-        with whole_file(self._mark(session.csrf)) as file:
+        self._delete_old_marks()
+        with atomic_file(self._mark(session.csrf)) as file:
             file.write_bytes(b"")
 
-    def _forget_old(self) -> None:
+    def _delete_old_marks(self) -> None:
         """Drop the marks of sessions whose cookies have ended by themselves."""
-        for mark in self._ended.glob("*"):
+        for mark in self._ended_folder.glob("*"):
             with suppress(FileNotFoundError):  # another worker was first
                 if mark.stat().st_mtime < time.time() - DAYS * 86_400:
                     mark.unlink()
 
     @property
-    def _ended(self) -> Path:
+    def _ended_folder(self) -> Path:
         return self._file.with_name("sessions-ended")
 
     def _mark(self, csrf: str) -> Path:
         """What tells that a session has ended: a file, for all workers."""
-        return self._ended / hashlib.sha256(csrf.encode()).hexdigest()[:32]
+        return self._ended_folder / hashlib.sha256(csrf.encode()).hexdigest()[:32]
 
-    def _read(self, cookie: str) -> Mapping[str, Any] | None:
+    def _read_cookie(self, cookie: str) -> Mapping[str, Any] | None:
         """What a cookie that we signed tells."""
         try:
-            told: Mapping[str, Any] = self._signer.loads(cookie, max_age=HOURS * 3600)
+            cookie_data: Mapping[str, Any] = self._signer.loads(cookie, max_age=HOURS * 3600)
         except BadSignature:
             return None
-        fresh = time.time() < told.get("since", 0) + DAYS * 86_400
-        return told if fresh and not self._mark(told["csrf"]).exists() else None
+        fresh = time.time() < cookie_data.get("since", 0) + DAYS * 86_400
+        return cookie_data if fresh and not self._mark(cookie_data["csrf"]).exists() else None
 
-    def _holder(self, told: Mapping[str, str]) -> Key | None:
+    def _find_key(self, cookie_data: Mapping[str, str]) -> Key | None:
         """The key that the cookie names, while it is in force."""
-        return self._keyring.holder(told["id"], told["digest"])
+        return self._key_cache.by_digest(cookie_data["id"], cookie_data["digest"])
 
-    def _is_free(self, request: Request) -> bool:
+    def _needs_no_key(self, request: Request) -> bool:
         headers = dict(request.headers.raw)
-        return self._open and self._keyring.empty and caller.is_local(request.scope, headers)
+        return self._open and self._key_cache.is_empty and caller.is_local_program(request.scope, headers)
 
     @cached_property
     def _signer(self) -> URLSafeTimedSerializer:
-        return URLSafeTimedSerializer(_secret(self._file), salt="review")
+        return URLSafeTimedSerializer(_load_secret(self._file), salt="review")
 
 
 def _is_https(request: Request) -> bool:
     """Whether the browser speaks TLS, to us or to what stands in front. Who claims it falsely gets a cookie
     that their own browser keeps to itself."""
-    told = request.headers.get("x-forwarded-proto", request.scope["scheme"])
-    return told.partition(",")[0].strip().lower() == "https"
+    scheme = request.headers.get("x-forwarded-proto", request.scope["scheme"])
+    return scheme.partition(",")[0].strip().lower() == "https"
 
 
-def _secret(path: Path) -> bytes:
+def _load_secret(path: Path) -> bytes:
     """What signs the cookies; made once, whichever worker comes first. Raises OutsideError."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -158,4 +158,4 @@ def _secret(path: Path) -> bytes:
             part.unlink()
         return path.read_bytes()
     except OSError as problem:
-        raise cannot_write(path, problem) from None
+        raise write_error(path, problem) from None

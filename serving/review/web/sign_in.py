@@ -6,54 +6,56 @@ import asyncio
 
 from starlette.responses import Response
 
-from serving.review.web.page_request import Visit
-from serving.review.web.session import Begins, Session, Sessions
+from serving.review.web.page_request import PageRequest
+from serving.review.web.session import Session, SessionRedirect, Sessions
 from serving.web import permissions as access
 from serving.web.api_keys import Key
-from serving.web.key_cache import Keyring
+from serving.web.key_cache import KeyCache
 
 HOME = "/review"
 
 
-async def show(visit: Visit) -> Response:
+async def show_form(visit: PageRequest) -> Response:
     """The page where a key is typed."""
-    return visit.html("sign_in.html", wrong=None, next=_next(visit.request.query_params.get("next")))
+    return visit.html("sign_in.html", wrong=None, next=_local_path(visit.request.query_params.get("next")))
 
 
-async def enter(keyring: Keyring, visit: Visit) -> Response:
+async def enter(key_cache: KeyCache, visit: PageRequest) -> Response:
     """Begin a session of the key's holder; a wrong key is told beside its field."""
     form = await visit.form()
-    wanted = _next(form.get("next"))
-    if wait := visit.house.limits.wait(f"sign-in {_from(visit)}"):
-        return visit.html("sign_in.html", 429, wrong=visit.say("sign_in_often", seconds=wait), next=wanted)
-    key = keyring.who(str(form.get("key", "")).strip())
-    if key is None or not access.may(key.role, "GET", HOME):
-        return visit.html("sign_in.html", 403 if key else 401, wrong=_wrong(visit, key), next=wanted)
-    return Begins(Session.begin(key), wanted)
+    wanted = _local_path(form.get("next"))
+    if wait := visit.components.rate_limiter.retry_after(f"sign-in {_client_address(visit)}"):
+        return visit.html(
+            "sign_in.html", 429, wrong=visit.translate("sign_in_often", seconds=wait), next=wanted
+        )
+    key = key_cache.find(str(form.get("key", "")).strip())
+    if key is None or not access.is_allowed(key.role, "GET", HOME):
+        return visit.html("sign_in.html", 403 if key else 401, wrong=_error_text(visit, key), next=wanted)
+    return SessionRedirect(Session.begin(key), wanted)
 
 
-async def leave(sessions: Sessions, visit: Visit) -> Response:
+async def sign_out(sessions: Sessions, visit: PageRequest) -> Response:
     """End the session, for good."""
     await visit.form()
     await asyncio.to_thread(sessions.end, visit.session)
-    return Begins(Session.begin(None), access.SIGN_IN)
+    return SessionRedirect(Session.begin(None), access.SIGN_IN)
 
 
-def _from(visit: Visit) -> str:
+def _client_address(visit: PageRequest) -> str:
     """Whose tries are counted together: those of one address, as what stands in front on this machine
     tells it."""
     client = visit.request.client
     host = "" if client is None else client.host
-    told = visit.request.headers.get("x-forwarded-for", "").rpartition(",")[2].strip()
-    return told if told and host in ("127.0.0.1", "::1") else host
+    forwarded = visit.request.headers.get("x-forwarded-for", "").rpartition(",")[2].strip()
+    return forwarded if forwarded and host in ("127.0.0.1", "::1") else host
 
 
-def _wrong(visit: Visit, key: Key | None) -> str:
-    return visit.say("sign_in_unknown" if key is None else "sign_in_role")
+def _error_text(visit: PageRequest, key: Key | None) -> str:
+    return visit.translate("sign_in_unknown" if key is None else "sign_in_role")
 
 
-def _next(told: object) -> str:
+def _local_path(value: object) -> str:
     """Where to go afterwards: a page of ours."""
-    path = told if isinstance(told, str) else HOME
+    path = value if isinstance(value, str) else HOME
     ours = access.is_page(path.partition("?")[0]) and "\\" not in path
     return path if ours else HOME

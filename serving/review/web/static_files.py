@@ -22,30 +22,30 @@ class Static:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         name = scope["path"].rpartition("/")[2]
         response: Any = PlainTextResponse("There is no such file.", 404)
-        if name in names():
-            kept = {"cache-control": "public, max-age=31536000, immutable"}
-            response = FileResponse(path_of(name), headers=kept, media_type=_TYPES[Path(name).suffix])
+        if name in file_names():
+            headers = {"cache-control": "public, max-age=31536000, immutable"}
+            response = FileResponse(file_path(name), headers=headers, media_type=_TYPES[Path(name).suffix])
         await response(scope, receive, send)
 
 
 @cache
-def names() -> frozenset[str]:
+def file_names() -> frozenset[str]:
     """The files that there are."""
     return frozenset({PLOTLY, *(path.name for path in _FOLDER.iterdir() if path.suffix in _TYPES)})
 
 
-def path_of(name: str) -> Path:
+def file_path(name: str) -> Path:
     """Where a file lies."""
     if name == PLOTLY:
-        found = find_spec("plotly")  # which does not import it
-        assert found is not None
-        assert found.origin is not None
-        return Path(found.origin).parent / "package_data" / PLOTLY
+        spec = find_spec("plotly")  # which does not import it
+        assert spec is not None
+        assert spec.origin is not None
+        return Path(spec.origin).parent / "package_data" / PLOTLY
     return _FOLDER / name
 
 
 @cache
-def address(name: str) -> str:
+def asset_url(name: str) -> str:
     """The address of a file; another one whenever its content changes."""
-    told = hashlib.sha256(path_of(name).read_bytes()).hexdigest()[:12]
-    return f"/review/static/{name}?{told}"
+    digest = hashlib.sha256(file_path(name).read_bytes()).hexdigest()[:12]
+    return f"/review/static/{name}?{digest}"

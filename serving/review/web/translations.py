@@ -15,13 +15,13 @@ _FOLDER = Path(__file__).parents[1] / "texts"
 @cache
 def page_texts() -> dict[str, dict[Language, str]]:
     """Every text of the pages by its key."""
-    told: dict[str, dict[Language, str]] = {}
+    by_key: dict[str, dict[Language, str]] = {}
     for path in sorted(_FOLDER.glob("*.toml")):
-        told |= tomllib.loads(path.read_text(encoding="utf-8"))
-    return told
+        by_key |= tomllib.loads(path.read_text(encoding="utf-8"))
+    return by_key
 
 
-def say(key: str, lang: Language, **values: object) -> str:
+def translate_page(key: str, lang: Language, **values: object) -> str:
     """The text of `key`, with its places filled. Raises KeyError for an unknown key."""
-    found = page_texts().get(key)
-    return texts.say(key, lang, **values) if found is None else found[lang].format(**values)
+    by_language = page_texts().get(key)
+    return texts.translate(key, lang, **values) if by_language is None else by_language[lang].format(**values)

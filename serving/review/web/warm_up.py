@@ -9,28 +9,30 @@ from typing import Any
 
 from starlette.requests import Request
 
-from serving.components import House
+from serving.components import Components
 from serving.review.web.page_request import PageRoute
 
-LOOK_EVERY_SECONDS, AGAIN_SECONDS = 1.0, 300.0
-See = Callable[[Request, PageRoute], Awaitable[object]]
+LOOK_EVERY_SECONDS, REPEAT_SECONDS = 1.0, 300.0
+RenderPage = Callable[[Request, PageRoute], Awaitable[object]]
 
 
-def of_nobody(pages: Sequence[PageRoute]) -> list[PageRoute]:
+def shared_pages(pages: Sequence[PageRoute]) -> list[PageRoute]:
     """The pages that show the same to all: no parameter in the path, and no file to take away."""
     return [page for page in pages if page.method == "GET" and not set("{.") & set(page.path)]
 
 
-async def look_ahead(house: House, pages: Sequence[PageRoute], home: str, see: See) -> None:
+async def warm_cache(
+    components: Components, pages: Sequence[PageRoute], home: str, render_page: RenderPage
+) -> None:
     """See each page once, again when another model or definition serves, and again after a while, so that
     nobody is told what is long past; until cancelled."""
-    seen, until = None, 0.0
+    last_versions, next_run = None, 0.0
     while True:
-        now = house.watch.in_use.scorer.versions
-        if now != seen or time.monotonic() >= until:
-            for page in of_nobody(pages):
-                await see(_request(home + page.path), page)
-            seen, until = now, time.monotonic() + AGAIN_SECONDS
+        versions = components.model_watcher.live_model.scorer.versions
+        if versions != last_versions or time.monotonic() >= next_run:
+            for page in shared_pages(pages):
+                await render_page(_request(home + page.path), page)
+            last_versions, next_run = versions, time.monotonic() + REPEAT_SECONDS
         await asyncio.sleep(LOOK_EVERY_SECONDS)
 
 

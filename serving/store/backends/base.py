@@ -11,7 +11,7 @@ from typing import Any, ClassVar, TypeVar
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from serving.store.records import Kind
+from serving.store.records import RecordKind
 
 RETRY_SECONDS = 1.0
 BUSY_SECONDS = 1.0
@@ -20,10 +20,10 @@ CLOCKS_DIFFER_MS = 300_000
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
-Row = tuple[Any, ...]
+SqlRow = tuple[Any, ...]
 
 
-class StoreAway(Exception):
+class StoreUnavailable(Exception):
     """The database cannot be reached, is locked for too long, or its disk is full.
 
     `retry_after` is in seconds. The message holds no values and no password.
@@ -41,7 +41,7 @@ class Database(ABC):
     errors: ClassVar[tuple[type[Exception], ...]]
     """What the driver raises. Where it does not `refuse` the content, the database is away."""
 
-    local: ClassVar[bool]
+    is_local: ClassVar[bool]
     """Whether it is a file of this machine, which reading does not wait for."""
 
     def __init__(self, engine: Engine) -> None:
@@ -50,7 +50,7 @@ class Database(ABC):
     def read(self, work: Callable[[Connection], T]) -> T:
         """What `work` reads; once more on a new connection where an old one was lost.
 
-        Raises StoreAway.
+        Raises StoreUnavailable.
         """
         for last in (False, True):
             try:
@@ -58,9 +58,9 @@ class Database(ABC):
                     return work(connection)
             except DBAPIError as problem:
                 if last or not problem.connection_invalidated:
-                    raise StoreAway(reason(problem)) from None
+                    raise StoreUnavailable(describe_error(problem)) from None
             except (SQLAlchemyError, OSError) as problem:
-                raise StoreAway(reason(problem)) from None
+                raise StoreUnavailable(describe_error(problem)) from None
         raise AssertionError
 
     @abstractmethod
@@ -71,31 +71,31 @@ class Database(ABC):
         """
 
     @abstractmethod
-    def usable(self, connection: Any) -> bool:
+    def is_usable(self, connection: Any) -> bool:
         """Whether a connection still leads to the database (whose file may have been replaced)."""
 
-    def refuses(self, problem: Exception) -> bool:
+    def is_invalid(self, problem: Exception) -> bool:
         """Whether an error is about the content: no database could hold it."""
         return isinstance(problem, ValueError | TypeError | OverflowError)
 
     @abstractmethod
-    def passes(self, problem: Exception) -> bool:
+    def is_transient(self, problem: Exception) -> bool:
         """Whether another process came between, so that the same once more may well succeed."""
 
     @abstractmethod
-    def insert(self, cursor: Any, table: str, names: tuple[str, ...], rows: Sequence[Row]) -> int:
+    def insert(self, cursor: Any, table: str, names: tuple[str, ...], rows: Sequence[SqlRow]) -> int:
         """Insert rows whose key and version are new; how many these were."""
 
     @abstractmethod
-    def held(self, cursor: Any, kind: Kind, keys: Sequence[str]) -> list[tuple[str, int, str]]:
+    def find_records(self, cursor: Any, kind: RecordKind, keys: Sequence[str]) -> list[tuple[str, int, str]]:
         """Key, version and digest of the records that have one of the keys."""
 
     @abstractmethod
-    def remember(self, cursor: Any, rows: Sequence[Row], now: int) -> None:
+    def insert_predictions(self, cursor: Any, rows: Sequence[SqlRow], now: int) -> None:
         """Insert predictions and bring current_scores up to date, all or nothing. `now` is ms UTC."""
 
     @abstractmethod
-    def told(self, cursor: Any, lead_ids: Sequence[str]) -> list[Row]:
+    def find_predictions(self, cursor: Any, lead_ids: Sequence[str]) -> list[SqlRow]:
         """lead_id, as_of, scored_at and request_id of the predictions of leads."""
 
     @abstractmethod
@@ -103,32 +103,32 @@ class Database(ABC):
         """Delete a lead's rows; how many these were."""
 
     @abstractmethod
-    def prune(self, cursor: Any, before: int, most: int) -> int:
+    def prune(self, cursor: Any, before: int, limit: int) -> int:
         """Delete at most so many predictions that were made before a moment (ms UTC)."""
 
     @abstractmethod
     def transaction(self) -> AbstractContextManager[Connection]:
-        """A transaction to write in: on the disk when it has ended well. Raises StoreAway."""
+        """A transaction to write in: on the disk when it has ended well. Raises StoreUnavailable."""
 
     @abstractmethod
     def migration(self) -> AbstractContextManager[Connection]:
-        """A transaction that no other process migrates beside. Raises StoreAway."""
+        """A transaction that no other process migrates beside. Raises StoreUnavailable."""
 
-    def make(self) -> None:  # noqa: B027
-        """Make the database where this is its first use. Raises StoreAway."""
+    def create(self) -> None:  # noqa: B027
+        """Make the database where this is its first use. Raises StoreUnavailable."""
 
-    def tidy(self) -> None:  # noqa: B027
+    def checkpoint(self) -> None:  # noqa: B027
         """What is better done beside the writing."""
 
-    def scrub(self, lead_id: str) -> None:  # noqa: B027
-        """Clear what deleted rows left in the files. Raises StoreAway."""
+    def clear_free_pages(self, lead_id: str) -> None:  # noqa: B027
+        """Clear what deleted rows left in the files. Raises StoreUnavailable."""
 
     def close(self) -> None:
         """Close what is open for reading."""
         self.engine.dispose()
 
 
-def drop(connection: Any) -> None:
+def rollback_and_close(connection: Any) -> None:
     """Close a driver's connection and give up what was begun on it.
 
     Rolled back first: SQLite keeps its locks while an unfinished statement is known anywhere.
@@ -140,15 +140,15 @@ def drop(connection: Any) -> None:
             log.debug("A connection could not be closed well: %s", type(problem).__name__)
 
 
-def reason(problem: BaseException) -> str:
+def describe_error(problem: BaseException) -> str:
     """The type of an error and what the driver says in its first line: no values, no SQL."""
-    told = getattr(problem, "orig", None) or problem
-    lines = str(told).splitlines()
-    first = lines[0] if lines and _tells_no_values(told) else ""
-    return f"{type(told).__name__}: {first}" if first else type(told).__name__
+    cause = getattr(problem, "orig", None) or problem
+    lines = str(cause).splitlines()
+    first = lines[0] if lines and _is_safe_to_show(cause) else ""
+    return f"{type(cause).__name__}: {first}" if first else type(cause).__name__
 
 
-def _tells_no_values(problem: BaseException) -> bool:
+def _is_safe_to_show(problem: BaseException) -> bool:
     """Errors about a connection, a lock or a disk; those about data may quote them."""
     names = {kind.__name__ for kind in type(problem).__mro__}
     about_data = names & {"DataError", "IntegrityError", "ProgrammingError", "InternalError"}

@@ -18,13 +18,13 @@ from serving.store.backends.base import (
     BUSY_SECONDS,
     CLOCKS_DIFFER_MS,
     Database,
-    Row,
-    StoreAway,
-    reason,
+    SqlRow,
+    StoreUnavailable,
+    describe_error,
 )
-from serving.store.records import Kind
+from serving.store.records import RecordKind
 from serving.store.tables import metadata
-from serving.store.upserts import PREDICTION_COLUMNS, current_from, listed
+from serving.store.upserts import PREDICTION_COLUMNS, quoted_columns, upsert_current_scores
 
 STATEMENT_SECONDS = 5.0
 _MIGRATION_LOCK = 0x686F746C656164  # "hotlead"
@@ -39,9 +39,9 @@ _DURABLE, _DURABLE_NOW = (
     for this_transaction in ("false", "true")
 )
 _QUICK = "SET synchronous_commit = off"
-_CONTENT = ("22", "23", "54")
+_INVALID_STATES = ("22", "23", "54")
 """Classes of SQLSTATE about what was sent: data, constraints, limits of the program."""
-_PASSING = ("40001", "40P01")
+_TRANSIENT_STATES = ("40001", "40P01")
 
 
 class PostgresDatabase(Database):
@@ -49,62 +49,62 @@ class PostgresDatabase(Database):
 
     begin = "BEGIN"
     errors = (psycopg.Error, OSError)
-    local = False
+    is_local = False
 
     def __init__(self, url: URL) -> None:
-        _, told = url.get_dialect()().create_connect_args(url)
-        self._told = {**_PATIENCE, **told}
+        _, connect_args = url.get_dialect()().create_connect_args(url)
+        self._connect_args = {**_PATIENCE, **connect_args}
         engine = create_engine(
             "postgresql+psycopg://",
-            creator=lambda: self._opened(""),
+            creator=lambda: self._connect(""),
             isolation_level="AUTOCOMMIT",
             pool_size=8,
             hide_parameters=True,
         )
         super().__init__(engine)
 
-    def connect(self, durable: bool) -> psycopg.Connection[Row]:
-        return self._opened(_DURABLE if durable else _QUICK)
+    def connect(self, durable: bool) -> psycopg.Connection[SqlRow]:
+        return self._connect(_DURABLE if durable else _QUICK)
 
-    def usable(self, connection: Any) -> bool:
+    def is_usable(self, connection: Any) -> bool:
         return not connection.closed
 
-    def refuses(self, problem: Exception) -> bool:
+    def is_invalid(self, problem: Exception) -> bool:
         if not isinstance(problem, psycopg.Error):
-            return super().refuses(problem)
+            return super().is_invalid(problem)
         if problem.sqlstate is None:  # said by the driver itself
             return isinstance(problem, psycopg.DataError | psycopg.ProgrammingError)
-        return problem.sqlstate.startswith(_CONTENT)
+        return problem.sqlstate.startswith(_INVALID_STATES)
 
-    def passes(self, problem: Exception) -> bool:
-        return getattr(problem, "sqlstate", None) in _PASSING
+    def is_transient(self, problem: Exception) -> bool:
+        return getattr(problem, "sqlstate", None) in _TRANSIENT_STATES
 
-    def insert(self, cursor: Any, table: str, names: tuple[str, ...], rows: Sequence[Row]) -> int:
-        cursor.execute(_insert(table, names), (_json(names, rows),))
+    def insert(self, cursor: Any, table: str, names: tuple[str, ...], rows: Sequence[SqlRow]) -> int:
+        cursor.execute(_insert_if_new(table, names), (_json(names, rows),))
         return int(cursor.rowcount)
 
-    def held(self, cursor: Any, kind: Kind, keys: Sequence[str]) -> list[tuple[str, int, str]]:
+    def find_records(self, cursor: Any, kind: RecordKind, keys: Sequence[str]) -> list[tuple[str, int, str]]:
         which = f'SELECT "key", version, digest FROM {kind} WHERE "key" = ANY(%s)'
-        told: list[tuple[str, int, str]] = cursor.execute(which, (list(keys),)).fetchall()
-        return told
+        rows: list[tuple[str, int, str]] = cursor.execute(which, (list(keys),)).fetchall()
+        return rows
 
-    def remember(self, cursor: Any, rows: Sequence[Row], now: int) -> None:
-        for part in _each_lead_once(rows):
-            told = _json(PREDICTION_COLUMNS, part)
-            cursor.execute(_remember(), (told, now + CLOCKS_DIFFER_MS))
+    def insert_predictions(self, cursor: Any, rows: Sequence[SqlRow], now: int) -> None:
+        for part in _split_by_lead(rows):
+            payload = _json(PREDICTION_COLUMNS, part)
+            cursor.execute(_upsert_predictions(), (payload, now + CLOCKS_DIFFER_MS))
 
-    def told(self, cursor: Any, lead_ids: Sequence[str]) -> list[Row]:
+    def find_predictions(self, cursor: Any, lead_ids: Sequence[str]) -> list[SqlRow]:
         which = "SELECT lead_id, as_of, scored_at, request_id FROM predictions WHERE lead_id = ANY(%s)"
-        rows: list[Row] = cursor.execute(which, (list(lead_ids),)).fetchall()
+        rows: list[SqlRow] = cursor.execute(which, (list(lead_ids),)).fetchall()
         return rows
 
     def erase(self, cursor: Any, table: str, lead_id: str) -> int:
         return int(cursor.execute(f"DELETE FROM {table} WHERE lead_id = %s", (lead_id,)).rowcount)
 
-    def prune(self, cursor: Any, before: int, most: int) -> int:
+    def prune(self, cursor: Any, before: int, limit: int) -> int:
         old = "SELECT seq FROM predictions WHERE scored_at < %s LIMIT %s"
-        gone = cursor.execute(f"DELETE FROM predictions WHERE seq IN ({old})", (before, most))
-        return int(gone.rowcount)
+        result = cursor.execute(f"DELETE FROM predictions WHERE seq IN ({old})", (before, limit))
+        return int(result.rowcount)
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
@@ -115,7 +115,7 @@ class PostgresDatabase(Database):
                     connection.execute(text(_DURABLE_NOW))
                     yield connection
         except SQLAlchemyError as problem:
-            raise StoreAway(reason(problem)) from None
+            raise StoreUnavailable(describe_error(problem)) from None
 
     @contextmanager
     def migration(self) -> Iterator[Connection]:
@@ -125,8 +125,8 @@ class PostgresDatabase(Database):
             connection.execute(text(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})"))
             yield connection
 
-    def _opened(self, setting: str) -> psycopg.Connection[Row]:
-        connection = psycopg.connect(**self._told, autocommit=True)
+    def _connect(self, setting: str) -> psycopg.Connection[SqlRow]:
+        connection = psycopg.connect(**self._connect_args, autocommit=True)
         try:
             connection.execute(_LIMITS + setting)
         except BaseException:
@@ -136,39 +136,39 @@ class PostgresDatabase(Database):
 
 
 @cache
-def _rows(table: str, names: tuple[str, ...]) -> str:
+def _insert_from_json(table: str, names: tuple[str, ...]) -> str:
     """Rows as one JSON text: one short statement, however many rows; arrays take twice the time."""
     columns = metadata.tables[table].c
     dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
     typed = ", ".join(f'"{name}" {columns[name].type.compile(dialect)}' for name in names)
-    told = f"SELECT {listed(names)} FROM json_to_recordset(%s::json) AS told ({typed})"
-    return f"INSERT INTO {table} ({listed(names)}) {told}"
+    selection = f"SELECT {quoted_columns(names)} FROM json_to_recordset(%s::json) AS told ({typed})"
+    return f"INSERT INTO {table} ({quoted_columns(names)}) {selection}"
 
 
 @cache
-def _insert(table: str, names: tuple[str, ...]) -> str:
-    return f'{_rows(table, names)} ON CONFLICT ("key", version) DO NOTHING'
+def _insert_if_new(table: str, names: tuple[str, ...]) -> str:
+    return f'{_insert_from_json(table, names)} ON CONFLICT ("key", version) DO NOTHING'
 
 
 @cache
-def _remember() -> str:
-    inserted = f"{_rows('predictions', PREDICTION_COLUMNS)} RETURNING *"
-    return f"WITH told AS ({inserted}) {current_from('told WHERE NOT replay', '%s')}"
+def _upsert_predictions() -> str:
+    inserted = f"{_insert_from_json('predictions', PREDICTION_COLUMNS)} RETURNING *"
+    return f"WITH told AS ({inserted}) {upsert_current_scores('told WHERE NOT replay', '%s')}"
 
 
-def _json(names: tuple[str, ...], rows: Sequence[Row]) -> str:
+def _json(names: tuple[str, ...], rows: Sequence[SqlRow]) -> str:
     return orjson.dumps([dict(zip(names, row, strict=True)) for row in rows]).decode()
 
 
-def _each_lead_once(rows: Sequence[Row]) -> list[list[Row]]:
+def _split_by_lead(rows: Sequence[SqlRow]) -> list[list[SqlRow]]:
     """Parts in which a lead occurs once, as an upsert wants it; in the order told.
 
     By lead in each part: two processes that hold each other's rows would wait for ever.
     """
-    parts: list[dict[str, Row]] = []
-    seen: dict[str, int] = {}
+    parts: list[dict[str, SqlRow]] = []
+    occurrences: dict[str, int] = {}
     for row in rows:
-        turn = seen[row[0]] = seen.get(row[0], -1) + 1
+        turn = occurrences[row[0]] = occurrences.get(row[0], -1) + 1
         if turn == len(parts):
             parts.append({})
         parts[turn][row[0]] = row

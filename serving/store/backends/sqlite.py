@@ -21,13 +21,13 @@ from serving.store.backends.base import (
     BUSY_SECONDS,
     CLOCKS_DIFFER_MS,
     Database,
-    Row,
-    StoreAway,
-    reason,
+    SqlRow,
+    StoreUnavailable,
+    describe_error,
 )
-from serving.store.backends.sqlite_files import holds, inode_of, locked, size_of
-from serving.store.records import Kind
-from serving.store.upserts import PREDICTION_COLUMNS, current_from, listed
+from serving.store.backends.sqlite_files import file_contains, file_lock, inode_of, size_of
+from serving.store.records import RecordKind
+from serving.store.upserts import PREDICTION_COLUMNS, quoted_columns, upsert_current_scores
 
 ROWS_A_STATEMENT = 128
 LOG_BYTES = 4 * 2**20
@@ -37,7 +37,7 @@ LOG_BYTES_MOST = 16 * LOG_BYTES
 PATIENCE_SECONDS = 5.0
 """How long to wait for another process that migrates or tidies."""
 
-_ALWAYS = (
+_PRAGMAS = (
     "PRAGMA temp_store = MEMORY",
     # What is deleted or moved is overwritten: an erased lead must not stay in free pages.
     "PRAGMA secure_delete = ON",
@@ -50,7 +50,7 @@ _ALWAYS = (
 _CACHE_KB = 8_000
 
 
-class _Opened(sqlite3.Connection):
+class _SqliteConnection(sqlite3.Connection):
     """A connection that knows which file it has opened."""
 
     inode: tuple[int, int]
@@ -61,13 +61,13 @@ class SqliteDatabase(Database):
 
     begin = "BEGIN IMMEDIATE"
     errors = (sqlite3.Error, OSError)
-    local = True
+    is_local = True
 
     def __init__(self, path: Path) -> None:
-        self._path, self._made = path.absolute(), False
+        self._path, self._is_created = path.absolute(), False
         engine = create_engine(
             "sqlite+pysqlite://",
-            creator=lambda: self._opened("NORMAL", _CACHE_KB),
+            creator=lambda: self._connect("NORMAL", _CACHE_KB),
             # By itself a URL without a file gets a pool that closes connections which others use.
             poolclass=QueuePool,
             pool_size=8,
@@ -78,38 +78,38 @@ class SqliteDatabase(Database):
 
     def connect(self, durable: bool) -> sqlite3.Connection:
         if durable:
-            return self._opened("FULL", _CACHE_KB)
+            return self._connect("FULL", _CACHE_KB)
         # A prediction touches pages all over: where its lead is, in an index and in a table.
-        return self._opened("NORMAL", 8 * _CACHE_KB)
+        return self._connect("NORMAL", 8 * _CACHE_KB)
 
-    def usable(self, connection: Any) -> bool:
+    def is_usable(self, connection: Any) -> bool:
         try:
             return bool(connection.inode == inode_of(self._path))
         except OSError:
             return False
 
-    def refuses(self, problem: Exception) -> bool:
-        return isinstance(problem, _ABOUT_CONTENT) or super().refuses(problem)
+    def is_invalid(self, problem: Exception) -> bool:
+        return isinstance(problem, _ABOUT_CONTENT) or super().is_invalid(problem)
 
-    def passes(self, problem: Exception) -> bool:
+    def is_transient(self, problem: Exception) -> bool:
         return False
 
-    def insert(self, cursor: Any, table: str, names: tuple[str, ...], rows: Sequence[Row]) -> int:
+    def insert(self, cursor: Any, table: str, names: tuple[str, ...], rows: Sequence[SqlRow]) -> int:
         return _insert(cursor, table, names, rows)
 
-    def held(self, cursor: Any, kind: Kind, keys: Sequence[str]) -> list[tuple[str, int, str]]:
-        which = f'SELECT "key", version, digest FROM {kind} WHERE "key" {_AMONG}'
-        told: list[tuple[str, int, str]] = cursor.execute(which, (_json(keys),)).fetchall()
-        return told
+    def find_records(self, cursor: Any, kind: RecordKind, keys: Sequence[str]) -> list[tuple[str, int, str]]:
+        which = f'SELECT "key", version, digest FROM {kind} WHERE "key" {_IN_JSON}'
+        rows: list[tuple[str, int, str]] = cursor.execute(which, (_json(keys),)).fetchall()
+        return rows
 
-    def remember(self, cursor: Any, rows: Sequence[Row], now: int) -> None:
+    def insert_predictions(self, cursor: Any, rows: Sequence[SqlRow], now: int) -> None:
         inserted = _insert(cursor, "predictions", PREDICTION_COLUMNS, rows)
         # The write lock is held since BEGIN, so these rows follow each other.
-        cursor.execute(_CURRENT, (cursor.lastrowid - inserted, now + CLOCKS_DIFFER_MS))
+        cursor.execute(_UPSERT_CURRENT, (cursor.lastrowid - inserted, now + CLOCKS_DIFFER_MS))
 
-    def told(self, cursor: Any, lead_ids: Sequence[str]) -> list[Row]:
-        rows: list[Row] = cursor.execute(
-            f"SELECT lead_id, as_of, scored_at, request_id FROM predictions WHERE lead_id {_AMONG}",
+    def find_predictions(self, cursor: Any, lead_ids: Sequence[str]) -> list[SqlRow]:
+        rows: list[SqlRow] = cursor.execute(
+            f"SELECT lead_id, as_of, scored_at, request_id FROM predictions WHERE lead_id {_IN_JSON}",
             (_json(lead_ids),),
         ).fetchall()
         return rows
@@ -117,92 +117,94 @@ class SqliteDatabase(Database):
     def erase(self, cursor: Any, table: str, lead_id: str) -> int:
         return int(cursor.execute(f"DELETE FROM {table} WHERE lead_id = ?", (lead_id,)).rowcount)
 
-    def prune(self, cursor: Any, before: int, most: int) -> int:
+    def prune(self, cursor: Any, before: int, limit: int) -> int:
         old = "SELECT seq FROM predictions WHERE scored_at < ? LIMIT ?"
-        gone = cursor.execute(f"DELETE FROM predictions WHERE seq IN ({old})", (before, most))
-        return int(gone.rowcount)
+        result = cursor.execute(f"DELETE FROM predictions WHERE seq IN ({old})", (before, limit))
+        return int(result.rowcount)
 
-    def make(self) -> None:
+    def create(self) -> None:
         try:
-            if not self._made:
+            if not self._is_created:
                 self._path.parent.mkdir(parents=True, exist_ok=True)
                 self._path.touch()
         except OSError as problem:
-            raise StoreAway(reason(problem)) from None
+            raise StoreUnavailable(describe_error(problem)) from None
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
         try:
-            with self.engine.connect() as connection, _on_the_disk(connection), connection.begin():
+            with self.engine.connect() as connection, _durable_commits(connection), connection.begin():
                 connection.exec_driver_sql(self.begin)
                 yield connection
         except (SQLAlchemyError, OSError) as problem:
-            raise StoreAway(reason(problem)) from None
+            raise StoreUnavailable(describe_error(problem)) from None
 
     @contextmanager
     def migration(self) -> Iterator[Connection]:
         try:
-            with locked(self._beside(".lock"), PATIENCE_SECONDS), self.engine.begin() as connection:
+            with file_lock(self._sibling_path(".lock"), PATIENCE_SECONDS), self.engine.begin() as connection:
                 # Python's sqlite3 begins no transaction for CREATE by itself.
                 connection.exec_driver_sql(self.begin)
                 yield connection
         except TimeoutError:
-            raise StoreAway("another process migrates the database") from None
+            raise StoreUnavailable("another process migrates the database") from None
         except (SQLAlchemyError, OSError) as problem:
-            raise StoreAway(reason(problem)) from None
+            raise StoreUnavailable(describe_error(problem)) from None
 
-    def tidy(self) -> None:
+    def checkpoint(self) -> None:
         """Copy the write-ahead log into the database, so that no commit has to."""
-        size = size_of(self._beside("-wal"))
+        size = size_of(self._sibling_path("-wal"))
         if size > LOG_BYTES and self._path.exists():
-            with closing(self._opened("NORMAL", _CACHE_KB)) as connection:
+            with closing(self._connect("NORMAL", _CACHE_KB)) as connection:
                 connection.execute("PRAGMA busy_timeout = 100")
                 connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
                 if size > LOG_BYTES_MOST:
                     connection.execute("PRAGMA wal_checkpoint(RESTART)")
 
-    def scrub(self, lead_id: str) -> None:
+    def clear_free_pages(self, lead_id: str) -> None:
         """Empty the write-ahead log; and write the file anew where it still holds the id.
 
         secure_delete clears what is deleted, but pages that were split may keep what moved away.
         """
         try:
-            with closing(self._opened("FULL", _CACHE_KB)) as connection:
-                _emptied(connection)
-                if holds(self._path, lead_id.encode()):
+            with closing(self._connect("FULL", _CACHE_KB)) as connection:
+                _truncate_wal(connection)
+                if file_contains(self._path, lead_id.encode()):
                     connection.execute("VACUUM")
-                    _emptied(connection)
+                    _truncate_wal(connection)
         except (sqlite3.Error, OSError) as problem:
-            raise StoreAway(f"The rows are erased, their traces not yet: {reason(problem)}") from None
+            raise StoreUnavailable(
+                f"The rows are erased, their traces not yet: {describe_error(problem)}"
+            ) from None
 
-    def _beside(self, ending: str) -> Path:
+    def _sibling_path(self, ending: str) -> Path:
         return self._path.with_name(self._path.name + ending)
 
-    def _opened(self, synchronous: str, cache_kb: int) -> _Opened:
+    def _connect(self, synchronous: str, cache_kb: int) -> _SqliteConnection:
         # mode=rw: a file that vanished is not made anew and empty.
-        connection: _Opened = sqlite3.connect(
+        connection: _SqliteConnection = sqlite3.connect(
             f"file:{quote(str(self._path))}?mode=rw",
             uri=True,
             timeout=BUSY_SECONDS,
             isolation_level=None,
             check_same_thread=False,
             cached_statements=256,
-            factory=_Opened,
+            factory=_SqliteConnection,
         )
         try:
             connection.inode = inode_of(self._path)
-            for pragma in _ALWAYS:
+            for pragma in _PRAGMAS:
                 connection.execute(pragma)
             connection.execute(f"PRAGMA synchronous = {synchronous}")
             connection.execute(f"PRAGMA cache_size = -{cache_kb}")
         except BaseException:
             connection.close()
             raise
-        self._made = True
+        self._is_created = True
         return connection
 
     def _check(self, connection: Any, record: object, proxy: object) -> None:
-        if not self.usable(connection):
+        if not self.is_usable(connection):
             raise DisconnectionError
 
 
@@ -212,32 +214,32 @@ _ABOUT_CONTENT = (
     sqlite3.ProgrammingError,
     sqlite3.InterfaceError,
 )
-_AMONG = "IN (SELECT value FROM json_each(?))"
-_CURRENT = current_from("predictions WHERE seq > ? AND NOT replay ORDER BY seq", "?")
+_IN_JSON = "IN (SELECT value FROM json_each(?))"
+_UPSERT_CURRENT = upsert_current_scores("predictions WHERE seq > ? AND NOT replay ORDER BY seq", "?")
 
 
 @contextmanager
-def _on_the_disk(connection: Connection) -> Iterator[None]:
+def _durable_commits(connection: Connection) -> Iterator[None]:
     """A connection for reading whose commits, meanwhile, return when they are on the disk."""
     try:
-        _synchronous(connection, "FULL")
+        _set_synchronous(connection, "FULL")
         yield
     finally:
-        _synchronous(connection, "NORMAL")
+        _set_synchronous(connection, "NORMAL")
 
 
-def _synchronous(connection: Connection, how: str) -> None:
-    connection.exec_driver_sql(f"PRAGMA synchronous = {how}")
+def _set_synchronous(connection: Connection, mode: str) -> None:
+    connection.exec_driver_sql(f"PRAGMA synchronous = {mode}")
     connection.commit()
 
 
 @cache
-def _values(table: str, names: tuple[str, ...], rows: int) -> str:
+def _insert_statement(table: str, names: tuple[str, ...], rows: int) -> str:
     one = f"({', '.join('?' * len(names))})"
-    return f"INSERT INTO {table} ({listed(names)}) VALUES {', '.join([one] * rows)}"
+    return f"INSERT INTO {table} ({quoted_columns(names)}) VALUES {', '.join([one] * rows)}"
 
 
-def _insert(cursor: Any, table: str, names: tuple[str, ...], rows: Sequence[Row]) -> int:
+def _insert(cursor: Any, table: str, names: tuple[str, ...], rows: Sequence[SqlRow]) -> int:
     """Many rows a statement, by powers of two.
 
     Each step of SQLite gives the interpreter away, and a busy thread keeps it for 5 ms: row by row,
@@ -248,12 +250,12 @@ def _insert(cursor: Any, table: str, names: tuple[str, ...], rows: Sequence[Row]
         while size > len(rows) - start:
             size //= 2
         flat = [value for row in rows[start : start + size] for value in row]
-        cursor.execute(_values(table, names, size), flat)
+        cursor.execute(_insert_statement(table, names, size), flat)
         start += size
     return len(rows)
 
 
-def _emptied(connection: sqlite3.Connection) -> None:
+def _truncate_wal(connection: sqlite3.Connection) -> None:
     """Empty the write-ahead log. SQLite does not wait where another checkpoint runs."""
     until = time.monotonic() + PATIENCE_SECONDS
     while connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:

@@ -12,39 +12,39 @@ from pathlib import Path
 
 
 @contextmanager
-def locked(path: Path, seconds: float) -> Iterator[None]:
+def file_lock(path: Path, seconds: float) -> Iterator[None]:
     """Hold the lock on a file, which is made. Raises TimeoutError, or OSError."""
     with path.open("a") as file:
         until = time.monotonic() + seconds
-        while not _locked(file.fileno()):
+        while not _try_lock(file.fileno()):
             if time.monotonic() > until:
                 raise TimeoutError
             time.sleep(0.02)
         yield
 
 
-def holds(path: Path, wanted: bytes, at_once: int = 2**20) -> bool:
+def file_contains(path: Path, wanted: bytes, block_size: int = 2**20) -> bool:
     """Whether an id is in a file, which is read in pieces; L10 is not in L100. Raises OSError.
 
     What stands before it does not matter: SQLite puts a row's texts side by side, so that a lead's id
     follows the record's key with nothing between. After it comes a time, whose first byte is no letter.
     """
-    whole = re.compile(re.escape(wanted) + rb"(?![\w-])")
-    left = b""
+    pattern = re.compile(re.escape(wanted) + rb"(?![\w-])")
+    tail = b""
     with path.open("rb") as file:
-        while block := file.read(at_once):
-            seen = left + block
+        while block := file.read(block_size):
+            chunk = tail + block
             # One at the very end may go on in the next piece, which begins with it.
-            if any(found.end() < len(seen) for found in whole.finditer(seen)):
+            if any(match.end() < len(chunk) for match in pattern.finditer(chunk)):
                 return True
-            left = seen[-len(wanted) :]
-    return left == wanted
+            tail = chunk[-len(wanted) :]
+    return tail == wanted
 
 
 def inode_of(path: Path) -> tuple[int, int]:
     """Which file is at a path now. Raises OSError."""
-    told = os.stat(path)
-    return told.st_dev, told.st_ino
+    stat_result = os.stat(path)
+    return stat_result.st_dev, stat_result.st_ino
 
 
 def size_of(path: Path) -> int:
@@ -55,7 +55,7 @@ def size_of(path: Path) -> int:
         return 0
 
 
-def _locked(descriptor: int) -> bool:
+def _try_lock(descriptor: int) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

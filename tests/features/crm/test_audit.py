@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from features.crm.audit import MIN_WINS, audit, left_out
+from features.crm.audit import MIN_WINS, audit, leaking_features
 from features.crm.findings import Finding
 from features.crm.load import Loaded, load
 from features.settings import load_settings, parse_settings
@@ -27,15 +27,15 @@ TRADE = RANDOM.choice(["steel", "food", "web"], COUNT)
 Values = Callable[[int], object]
 
 
-def at(days: float) -> str:
+def time_text(days: float) -> str:
     return (START + timedelta(days=days)).strftime("%Y-%m-%d %H:%M")
 
 
 CLEAN: dict[str, Values] = {
     "id": lambda i: f"L{i}",
-    "created": lambda i: at(i),
+    "created": lambda i: time_text(i),
     "outcome": lambda i: "won" if WON[i] else "lost",
-    "closed": lambda i: at(i + 20),
+    "closed": lambda i: time_text(i + 20),
     "size": lambda i: SIZE[i],
     "trade": lambda i: TRADE[i],
 }
@@ -43,9 +43,9 @@ CLEAN: dict[str, Values] = {
 
 def crm(folder: Path, columns: Mapping[str, Values] | None = None, **tables: Any) -> Loaded:
     """The clean CRM with other or more columns, and with other keys in its crm.toml."""
-    told = {**CLEAN, **(columns or {})}
-    rows = [[value(i) for value in told.values()] for i in range(COUNT)]
-    write_csv(folder / "leads.csv", [tuple(told), *rows])
+    all_columns = {**CLEAN, **(columns or {})}
+    rows = [[value(i) for value in all_columns.values()] for i in range(COUNT)]
+    write_csv(folder / "leads.csv", [tuple(all_columns), *rows])
     settings: dict[str, Any] = {
         "as_of": datetime(2027, 1, 1, tzinfo=UTC),
         "leads": {"source": "leads.csv", "id": "id", "created_at": "created"},
@@ -57,7 +57,7 @@ def crm(folder: Path, columns: Mapping[str, Values] | None = None, **tables: Any
                 "known": "at_creation",
                 "values": "number" if c == "size" else "category",
             }
-            for c in told
+            for c in all_columns
             if c not in ("id", "created", "outcome", "closed")
         },
     }
@@ -66,15 +66,15 @@ def crm(folder: Path, columns: Mapping[str, Values] | None = None, **tables: Any
 
 def named(loaded: Loaded) -> set[tuple[str, str | None]]:
     """(code, column) of each finding; all of them must speak both languages."""
-    found = audit(loaded)
-    for finding in found:
+    findings = audit(loaded)
+    for finding in findings:
         assert finding.text("en") == finding.en != finding.ja == finding.text("ja")
         assert re.search("[ぁ-んァ-ヶ一-龠]", finding.ja)
         assert "nan" not in finding.en
         if finding.column:
             assert f"'{finding.column}'" in finding.en
             assert f"「{finding.column}」" in finding.ja
-    return {(f.code, f.column) for f in found}
+    return {(f.code, f.column) for f in findings}
 
 
 def test_a_clean_crm_has_no_finding(tmp_path: Path) -> None:
@@ -83,7 +83,7 @@ def test_a_clean_crm_has_no_finding(tmp_path: Path) -> None:
 
 FLAWS: list[tuple[str, str, Values]] = [
     ("one_outcome", "leak", lambda i: "paid" if WON[i] and i % 3 else ""),
-    ("date_after_close", "leak", lambda i: at(i + 20.5 if i % 10 else i)),
+    ("date_after_close", "leak", lambda i: time_text(i + 20.5 if i % 10 else i)),
     ("almost_perfect", "leak", lambda i: "x" if WON[i] != (i % 50 == 0) else "y"),
     ("almost_perfect", "suspect", lambda i: "x" if WON[i] != (i % 14 == 0) else "y"),
     (
@@ -104,7 +104,7 @@ def test_a_column_with_a_flaw_is_named(tmp_path: Path, code: str, severity: str,
     also = {("unseen_values", "odd")} if code in ("id", "date_after_close") else set()
     assert named(loaded) == {(code, "odd")} | also
     finding = next(f for f in audit(loaded) if f.code == code)
-    assert (finding.severity, finding.used) == (severity, True)
+    assert (finding.severity, finding.is_used) == (severity, True)
 
 
 @pytest.mark.parametrize("name", ["Final state", "last_event", "daysElapsed", "最終結果"])
@@ -118,35 +118,37 @@ def test_a_telling_column_is_suspected_by_its_name_alone(tmp_path: Path, name: s
 def test_a_column_that_crm_toml_does_not_use_is_named_as_unused(tmp_path: Path) -> None:
     features = {"size": {"kind": "attribute", "column": "size", "known": "at_creation"}}
     loaded = crm(tmp_path, {"paid": lambda i: "x" if WON[i] else ""}, features=features)
-    assert [(f.column, f.used) for f in audit(loaded)] == [("paid", False)]
-    assert left_out(audit(loaded), loaded) == set()
+    assert [(f.column, f.is_used) for f in audit(loaded)] == [("paid", False)]
+    assert leaking_features(audit(loaded), loaded) == set()
 
 
 def test_sure_leaks_are_left_out_unless_crm_toml_insists(tmp_path: Path) -> None:
     leak = {"paid": FLAWS[0][2], "maybe": FLAWS[4][2]}
     loaded = crm(tmp_path, leak)
-    assert left_out(audit(loaded), loaded) == {"paid"}
+    assert leaking_features(audit(loaded), loaded) == {"paid"}
     insisting = {"p": {"kind": "attribute", "column": "paid", "known": "at_creation", "insist": True}}
     loaded = crm(tmp_path, leak, features=insisting)
     assert ("one_outcome", "paid") in named(loaded)
-    assert left_out(audit(loaded), loaded) == set()
+    assert leaking_features(audit(loaded), loaded) == set()
 
 
 def test_a_column_that_counts_all_activities_is_named(tmp_path: Path) -> None:
-    acts = [(f"L{i}", at(i + n)) for i in range(COUNT) for n in range(1 + i % 7)]
+    acts = [(f"L{i}", time_text(i + n)) for i in range(COUNT) for n in range(1 + i % 7)]
     write_csv(tmp_path / "acts.csv", [("lead", "at"), *acts])
     activities = {"source": "acts.csv", "lead": "lead", "at": "at"}
-    found = named(crm(tmp_path, {"touches": lambda i: 1 + i % 7}, activities=activities))
-    assert found == {("counts_all", "touches")}
-    found = named(crm(tmp_path, {"touches": lambda i: 1 + i % 6}, activities=activities))
-    assert found == set()
+    findings = named(crm(tmp_path, {"touches": lambda i: 1 + i % 7}, activities=activities))
+    assert findings == {("counts_all", "touches")}
+    findings = named(crm(tmp_path, {"touches": lambda i: 1 + i % 6}, activities=activities))
+    assert findings == set()
 
 
 def test_columns_of_a_deals_table_are_looked_at(tmp_path: Path) -> None:
     closed = [i for i in range(COUNT) if i % 9]
-    deals = [(f"L{i}", "won" if WON[i] else "lost", at(i + 20), "why" if not WON[i] else "") for i in closed]
+    deals = [
+        (f"L{i}", "won" if WON[i] else "lost", time_text(i + 20), "why" if not WON[i] else "") for i in closed
+    ]
     write_csv(tmp_path / "deals.csv", [("lead", "outcome", "closed", "reason"), *deals])
-    told = {
+    deals_table = {
         "source": "deals.csv",
         "lead": "lead",
         "outcome": "outcome",
@@ -156,7 +158,7 @@ def test_columns_of_a_deals_table_are_looked_at(tmp_path: Path) -> None:
     }
     columns = {"outcome": lambda i: "-", "closed": lambda i: ""}
     features = {"size": {"kind": "attribute", "column": "size", "known": "at_creation"}}
-    assert named(crm(tmp_path, columns, deals=told, features=features)) == {("one_outcome", "reason")}
+    assert named(crm(tmp_path, columns, deals=deals_table, features=features)) == {("one_outcome", "reason")}
 
 
 def wins(count: int) -> dict[str, Values]:
@@ -165,9 +167,9 @@ def wins(count: int) -> dict[str, Values]:
 
 @pytest.mark.parametrize(("count", "few"), [(MIN_WINS - 1, True), (MIN_WINS, False)])
 def test_too_few_wins_and_how_many_are_missing(tmp_path: Path, count: int, few: bool) -> None:
-    found = [f for f in audit(crm(tmp_path, wins(count))) if f.code == "too_few_wins"]
-    assert bool(found) is few
-    assert all("There are 19 won leads" in f.en and "1 more are missing" in f.en for f in found)
+    findings = [f for f in audit(crm(tmp_path, wins(count))) if f.code == "too_few_wins"]
+    assert bool(findings) is few
+    assert all("There are 19 won leads" in f.en and "1 more are missing" in f.en for f in findings)
 
 
 @pytest.mark.parametrize(("outcome", "code"), [("won", "one_class"), ("lost", "too_few_wins")])
@@ -179,10 +181,10 @@ def test_one_class_only_is_told_without_a_look_at_columns(tmp_path: Path, outcom
 def test_todays_values_are_named_up_to_six(tmp_path: Path) -> None:
     features = {f"f{i}": {"kind": "attribute", "column": f"c{i}"} for i in range(8)}
     columns = {f"c{i}": (lambda i: "ab"[i % 2]) for i in range(8)}
-    found = audit(crm(tmp_path, columns, features=features))
-    assert [f.code for f in found] == ["today_values"]
-    assert "'c5' and 2 more: today's values" in found[0].en
-    assert "「c5」ほか2列は" in found[0].ja
+    findings = audit(crm(tmp_path, columns, features=features))
+    assert [f.code for f in findings] == ["today_values"]
+    assert "'c5' and 2 more: today's values" in findings[0].en
+    assert "「c5」ほか2列は" in findings[0].ja
 
 
 def test_a_win_rate_that_moves(tmp_path: Path) -> None:
@@ -193,23 +195,26 @@ def test_a_win_rate_that_moves(tmp_path: Path) -> None:
 def test_early_outcomes_that_are_missing(tmp_path: Path) -> None:
     columns: dict[str, Values] = {
         "outcome": lambda i: CLEAN["outcome"](i) if i > 150 else "",
-        "closed": lambda i: at(i + 20) if i > 150 else "",
+        "closed": lambda i: time_text(i + 20) if i > 150 else "",
     }
-    found = audit(crm(tmp_path, columns))
-    assert [f.code for f in found] == ["no_early_wins"]
-    assert "No close is recorded before 2025-06-21" in found[0].en
+    findings = audit(crm(tmp_path, columns))
+    assert [f.code for f in findings] == ["no_early_wins"]
+    assert "No close is recorded before 2025-06-21" in findings[0].en
 
 
 def test_closes_before_the_creation(tmp_path: Path) -> None:
-    early: Values = lambda i: at(i - 2 if i in (50, 60) else i + 20)  # noqa: E731
-    found = audit(crm(tmp_path, {"closed": early}))
-    assert [(f.code, f.en[:7]) for f in found] == [("closed_before_created", "2 leads")]
+    early: Values = lambda i: time_text(i - 2 if i in (50, 60) else i + 20)  # noqa: E731
+    findings = audit(crm(tmp_path, {"closed": early}))
+    assert [(f.code, f.en[:7]) for f in findings] == [("closed_before_created", "2 leads")]
 
 
 def test_activities_after_the_close(tmp_path: Path) -> None:
-    write_csv(tmp_path / "acts.csv", [("lead", "at"), ("L1", at(5)), ("L1", at(60)), ("L2", at(70))])
-    found = audit(crm(tmp_path, activities={"source": "acts.csv", "lead": "lead", "at": "at"}))
-    assert [(f.code, f.en[:6]) for f in found] == [("activities_after_close", "2 of 3")]
+    write_csv(
+        tmp_path / "acts.csv",
+        [("lead", "at"), ("L1", time_text(5)), ("L1", time_text(60)), ("L2", time_text(70))],
+    )
+    findings = audit(crm(tmp_path, activities={"source": "acts.csv", "lead": "lead", "at": "at"}))
+    assert [(f.code, f.en[:6]) for f in findings] == [("activities_after_close", "2 of 3")]
 
 
 def test_leads_that_nobody_worked(tmp_path: Path) -> None:
@@ -217,39 +222,41 @@ def test_leads_that_nobody_worked(tmp_path: Path) -> None:
     features = {"size": {"kind": "attribute", "column": "size", "known": "at_creation"}}
     loaded = crm(tmp_path, columns, roles={"first_contact": "called"}, features=features)
     lost = sum(not WON[i] for i in range(COUNT) if i % 4 == 1)
-    told = {f.code: f.en for f in audit(loaded)}
-    assert told.keys() == {"unworked"}
-    assert told["unworked"].startswith(f"{lost} leads that nobody ever contacted (no 'called' is recorded)")
+    messages = {f.code: f.en for f in audit(loaded)}
+    assert messages.keys() == {"unworked"}
+    assert messages["unworked"].startswith(
+        f"{lost} leads that nobody ever contacted (no 'called' is recorded)"
+    )
 
 
 def test_leads_that_nobody_worked_where_the_contact_is_an_activity(tmp_path: Path) -> None:
-    calls = [(f"L{i}", at(i), "call" if i % 4 else "visit") for i in range(COUNT)]
+    calls = [(f"L{i}", time_text(i), "call" if i % 4 else "visit") for i in range(COUNT)]
     write_csv(tmp_path / "acts.csv", [("lead", "at", "type"), *calls])
     acts = {"source": "acts.csv", "lead": "lead", "at": "at", "type": "type"}
     lost = sum(not WON[i] for i in range(0, COUNT, 4))
-    found = audit(crm(tmp_path, activities=acts, roles={"first_contact": "call"}))
-    assert [(f.code, f.en.split()[0]) for f in found] == [("unworked", str(lost))]
+    findings = audit(crm(tmp_path, activities=acts, roles={"first_contact": "call"}))
+    assert [(f.code, f.en.split()[0]) for f in findings] == [("unworked", str(lost))]
 
 
 def test_outcomes_that_are_too_young(tmp_path: Path) -> None:
     loaded = crm(tmp_path, as_of=START + timedelta(days=COUNT + 20), target={"horizon_days": 90})
-    found = audit(loaded)
-    assert [f.code for f in found] == ["too_young"]
-    assert "69 leads are younger than the horizon of 90 days" in found[0].en
-    assert "331 leads are" in found[0].en
+    findings = audit(loaded)
+    assert [f.code for f in findings] == ["too_young"]
+    assert "69 leads are younger than the horizon of 90 days" in findings[0].en
+    assert "331 leads are" in findings[0].en
 
 
 def test_leads_without_a_channel(tmp_path: Path) -> None:
     channel: Values = lambda i: "" if i % 4 == 0 else "web"  # noqa: E731
-    found = audit(crm(tmp_path, {"origin": channel}, segments={"channel": "origin"}))
-    assert [(f.code, f.en[:23]) for f in found] == [("no_channel", "100 leads (25.0%) have ")]
+    findings = audit(crm(tmp_path, {"origin": channel}, segments={"channel": "origin"}))
+    assert [(f.code, f.en[:23]) for f in findings] == [("no_channel", "100 leads (25.0%) have ")]
 
 
 def test_findings_come_gravest_first_and_used_columns_before_others(tmp_path: Path) -> None:
     features = {"b": {"kind": "attribute", "column": "b"}}
     columns = {"a": FLAWS[0][2], "b": FLAWS[0][2], "c": FLAWS[4][2]}
-    found = audit(crm(tmp_path, columns, features=features))
-    assert [(f.severity, f.column) for f in found] == [
+    findings = audit(crm(tmp_path, columns, features=features))
+    assert [(f.severity, f.column) for f in findings] == [
         ("leak", "b"),
         ("leak", "a"),
         ("suspect", "c"),
@@ -267,13 +274,13 @@ def test_columns_of_lists_and_records_are_looked_at_too(tmp_path: Path) -> None:
         }
     )
     frame.to_parquet(tmp_path / "l.parquet")
-    told = {
+    document = {
         "leads": {"source": "l.parquet", "id": "id"},
         "deals": {"outcome": "won", "won": [1]},
         "order": "file",
         "features": {"c": {"kind": "attribute", "column": "channel", "known": "at_creation"}},
     }
-    loaded = load(parse_settings(told, tmp_path / "crm.toml"), tmp_path / "rejects.csv")
+    loaded = load(parse_settings(document, tmp_path / "crm.toml"), tmp_path / "rejects.csv")
     assert named(loaded) == {("one_outcome", "tags")}
 
 
@@ -332,7 +339,7 @@ def test_the_known_leaks_of_real_data_are_named(
 ) -> None:
     monkeypatch.setenv("HOTLEAD_DATA", str(DATA))
     settings = load_settings(ROOT / "examples" / name / "crm.toml")
-    found: list[Finding] = audit(load(settings, tmp_path / "rejects.csv"))
-    suspected = {f.column for f in found if f.column and f.severity in ("leak", "suspect")}
+    findings: list[Finding] = audit(load(settings, tmp_path / "rejects.csv"))
+    suspected = {f.column for f in findings if f.column and f.severity in ("leak", "suspect")}
     assert suspected >= LEAKS[name]
     assert len(suspected - LEAKS[name] - THE_OUTCOME_ITSELF) <= 2

@@ -36,9 +36,9 @@ def leads(folder: Path, *rows: tuple[object, ...], head: tuple[str, ...] = HEAD)
 
 
 def plain(loaded: Loaded, column: str = "channel") -> list[str | None]:
-    told = loaded.crm.attributes[column]
-    assert isinstance(told, Texts)
-    return told.plain()
+    values = loaded.crm.attributes[column]
+    assert isinstance(values, Texts)
+    return values.to_list()
 
 
 def rejected(folder: Path) -> list[tuple[str, ...]]:
@@ -66,14 +66,14 @@ def test_bad_leads_are_named_with_row_column_value_and_reason(tmp_path: Path) ->
     )
     loaded = loaded_of(tmp_path, leads=LEADS, max_reject_share=1, as_of=iso_date(2026, 6, 1))
     assert loaded.crm.lead_ids.tolist() == ["a", "e"]
-    where = ("leads", "leads.csv")
+    source = ("leads", "leads.csv")
     no_date = "is not a date such as 2026-10-01 09:30 (set time_format for other forms)"
     assert sorted(rejected(tmp_path)) == [
-        (*where, "2", "id", "", "a lead needs an id"),
-        (*where, "3", "at", "soon", no_date),
-        (*where, "4", "at", "", "is empty; a lead needs the date it was created"),
-        (*where, "5", "at", "2099-01-01", "lies in the future (after 2026-06-01T00:00:00Z)"),
-        (*where, "6", "id", "a", "the same id stands earlier with other content"),
+        (*source, "2", "id", "", "a lead needs an id"),
+        (*source, "3", "at", "soon", no_date),
+        (*source, "4", "at", "", "is empty; a lead needs the date it was created"),
+        (*source, "5", "at", "2099-01-01", "lies in the future (after 2026-06-01T00:00:00Z)"),
+        (*source, "6", "id", "a", "the same id stands earlier with other content"),
     ]
 
 
@@ -123,8 +123,8 @@ def test_bad_activities_are_named(tmp_path: Path) -> None:
     assert counts(loaded) == [2]
     assert loaded.crm.activities.value is not None
     assert np.array_equal(loaded.crm.activities.value, [1500, np.nan], equal_nan=True)
-    told = {(r["table"], r["row"], r["column"], r["left_out"]) for r in read_rejects(tmp_path)}
-    assert told == {
+    rejects = {(r["table"], r["row"], r["column"], r["left_out"]) for r in read_rejects(tmp_path)}
+    assert rejects == {
         ("leads", "2", "at", "row"),
         ("activities", "2", "lead", "row"),
         ("activities", "3", "at", "row"),
@@ -166,8 +166,8 @@ def test_ragged_rows_of_a_glob_count_as_rejects(tmp_path: Path) -> None:
 def test_rows_without_an_id_are_numbered_through_all_files(tmp_path: Path) -> None:
     for name in "ab":
         write_csv(tmp_path / f"{name}.csv", [("channel", "won"), ("web", 1), ("mail", 0)])
-    told = {"source": "?.csv", "id": "row"}
-    loaded = loaded_of(tmp_path, leads=told, deals={"outcome": "won", "won": [1]})
+    source = {"source": "?.csv", "id": "row"}
+    loaded = loaded_of(tmp_path, leads=source, deals={"outcome": "won", "won": [1]})
     assert loaded.crm.lead_ids.tolist() == ["1", "2", "3", "4"]
 
 
@@ -185,8 +185,8 @@ def test_rows_repeated_to_the_letter_are_kept_once_per_id_and_silently(tmp_path:
 
 def test_rows_repeated_to_the_letter_are_kept_and_grouped_without_an_id(tmp_path: Path) -> None:
     write_csv(tmp_path / "l.csv", [("channel", "won"), ("web", 1), ("mail", 0), ("web", 1), ("web", 0)])
-    told = {"source": "l.csv", "id": "row"}
-    group = loaded_of(tmp_path, leads=told, deals={"outcome": "won", "won": [1]}).crm.group
+    source = {"source": "l.csv", "id": "row"}
+    group = loaded_of(tmp_path, leads=source, deals={"outcome": "won", "won": [1]}).crm.group
     assert group[0] == group[2]
     assert len(set(group.tolist())) == 3
 
@@ -245,8 +245,8 @@ def test_order_by_column_by_file_or_by_none(
 def test_one_bad_value_of_the_order_rejects_one_row(tmp_path: Path) -> None:
     rows = [(f"l{i}", "x" if i == 3 else 9 - i, "web") for i in range(9)]
     leads(tmp_path, *rows, head=("id", "n", "channel"))
-    told = {"source": "leads.csv", "id": "id"}
-    crm = loaded_of(tmp_path, leads=told, order="n", max_reject_share=0.2).crm
+    source = {"source": "leads.csv", "id": "id"}
+    crm = loaded_of(tmp_path, leads=source, order="n", max_reject_share=0.2).crm
     assert crm.created.tolist() == [7, 6, 5, 4, 3, 2, 1, 0]
     assert [r[2:5] for r in rejected(tmp_path)] == [("4", "n", "x")]
 
@@ -272,10 +272,10 @@ def test_outcomes_in_the_leads_table(tmp_path: Path) -> None:
     }
     loaded = loaded_of(tmp_path, leads=LEADS, deals=deals, max_reject_share=1)
     assert loaded.crm.lead_ids.tolist() == ["a", "b", "c", "d"]
-    told = loaded.crm.outcomes
-    assert told.closed_at.tolist() == [ms(2026, 2, 1), NEVER, ms(2026, 3, 1), NEVER]
-    assert told.won.tolist() == [True, False, False, False]
-    assert np.array_equal(told.amount, [1000, np.nan, np.nan, np.nan], equal_nan=True)
+    outcomes = loaded.crm.outcomes
+    assert outcomes.closed_at.tolist() == [ms(2026, 2, 1), NEVER, ms(2026, 3, 1), NEVER]
+    assert outcomes.won.tolist() == [True, False, False, False]
+    assert np.array_equal(outcomes.amount, [1000, np.nan, np.nan, np.nan], equal_nan=True)
     assert loaded.deal_leads.tolist() == [0, 2]
     assert loaded.deals["id"].to_pylist() == ["a", "c"]
 
@@ -293,10 +293,10 @@ def test_of_several_deals_the_first_close_and_the_first_win_count(tmp_path: Path
             ("b", "lost", "2026-02-01", 2),
         ],
     )
-    told = loaded_of(tmp_path, leads=LEADS, deals={**DEALS, "amount": "sum"}).crm.outcomes
-    assert told.closed_at.tolist() == [ms(2026, 2, 1), ms(2026, 2, 1)]
-    assert told.won_at.tolist() == [ms(2026, 4, 1), NEVER]
-    assert told.amount.tolist() == [4, 3]
+    outcomes = loaded_of(tmp_path, leads=LEADS, deals={**DEALS, "amount": "sum"}).crm.outcomes
+    assert outcomes.closed_at.tolist() == [ms(2026, 2, 1), ms(2026, 2, 1)]
+    assert outcomes.won_at.tolist() == [ms(2026, 4, 1), NEVER]
+    assert outcomes.amount.tolist() == [4, 3]
 
 
 def test_without_an_outcome_column_every_deal_is_won(tmp_path: Path) -> None:
@@ -373,18 +373,18 @@ def test_changes_in_rows_or_in_columns_tell_the_same(
     view = ManyLeads(Histories(loaded.crm), np.zeros(4, dtype=int), np.array(days))
     score, state = (f(view) for f in loaded.settings.features.values())
     assert np.array_equal(score, [np.nan, 7, 7, np.nan], equal_nan=True)
-    assert state.plain() == [None, None, "hot", "hot"]
+    assert state.to_list() == [None, None, "hot", "hot"]
     assert plain(loaded, "state") == ["today"]
 
 
 def test_an_attribute_without_changes_keeps_the_value_of_the_table(tmp_path: Path) -> None:
     leads(tmp_path, ("a", "2026-01-01", "web"), ("b", "2026-01-01", "N/A"))
     write_csv(tmp_path / "changes.csv", [("lead", "field", "new", "at")])
-    for known in ("at_creation", "today"):
+    for availability in ("at_creation", "today"):
         loaded = loaded_of(
             tmp_path,
             leads=LEADS,
-            features={"c": {"kind": "attribute", "column": "channel", "known": known}},
+            features={"c": {"kind": "attribute", "column": "channel", "known": availability}},
             changes={
                 "source": "changes.csv",
                 "lead": "lead",

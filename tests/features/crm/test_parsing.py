@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from features.clock import NEVER
-from features.crm.parsing import as_numbers, as_texts, as_times, encoded
+from features.crm.parsing import as_numbers, as_texts, as_times, encode_column
 from features.numbers import FULL_WIDTH
-from serving.leads.values import number_of
+from serving.leads.values import parse_number
 from tests.helpers.builders import ms
 
 UTC, TOKYO, BERLIN = ZoneInfo("UTC"), ZoneInfo("Asia/Tokyo"), ZoneInfo("Europe/Berlin")
@@ -31,7 +31,7 @@ def times(*values: object, zone: ZoneInfo = UTC, form: str | None = None) -> lis
 
 
 @pytest.mark.parametrize(
-    "told",
+    "text",
     [
         "2026-10-01 09:30",
         "2026-10-01T09:30:00",
@@ -42,13 +42,13 @@ def times(*values: object, zone: ZoneInfo = UTC, form: str | None = None) -> lis
         " 2026-10-01 09:30 ",
     ],
 )
-def test_times_without_offset_are_of_the_zone(told: str) -> None:
-    assert times(told, zone=TOKYO) == [ms(2026, 10, 1, 0, 30)]
-    assert times(told, zone=UTC) == [ms(2026, 10, 1, 9, 30)]
+def test_times_without_offset_are_of_the_zone(text: str) -> None:
+    assert times(text, zone=TOKYO) == [ms(2026, 10, 1, 0, 30)]
+    assert times(text, zone=UTC) == [ms(2026, 10, 1, 9, 30)]
 
 
 @pytest.mark.parametrize(
-    "told",
+    "text",
     [
         "2026-10-01T09:30:00Z",
         "2026-10-01 11:30+02:00",
@@ -59,15 +59,15 @@ def test_times_without_offset_are_of_the_zone(told: str) -> None:
         "2026-10-01 09:30:00 UTC",
     ],
 )
-def test_offsets_are_kept_whatever_the_zone(told: str) -> None:
-    assert times(told, zone=TOKYO) == [ms(2026, 10, 1, 9, 30)]
+def test_offsets_are_kept_whatever_the_zone(text: str) -> None:
+    assert times(text, zone=TOKYO) == [ms(2026, 10, 1, 9, 30)]
 
 
 def test_times_with_and_without_offsets_stand_in_one_column() -> None:
-    told = ("2026-10-01 09:30:00+09", "2026-10-01", "2026-10-01 00:30Z", "", "soon", "2026-13-01")
+    texts = ("2026-10-01 09:30:00+09", "2026-10-01", "2026-10-01 00:30Z", "", "soon", "2026-13-01")
     midnight = ms(2026, 9, 30, 15)
     expected = [ms(2026, 10, 1, 0, 30), midnight, ms(2026, 10, 1, 0, 30), None, None, None]
-    assert times(*told, zone=TOKYO) == expected
+    assert times(*texts, zone=TOKYO) == expected
 
 
 def test_only_what_stood_there_and_was_no_time_is_unreadable() -> None:
@@ -89,8 +89,8 @@ def test_a_time_format_is_followed_and_other_forms_are_not_guessed() -> None:
 
 
 def test_a_time_format_with_offsets_may_mix_them() -> None:
-    told = ("01/10/2026 09:00 +0900", "01/10/2026 09:00 +0000")
-    assert times(*told, zone=BERLIN, form="%d/%m/%Y %H:%M %z") == [ms(2026, 10, 1), ms(2026, 10, 1, 9)]
+    texts = ("01/10/2026 09:00 +0900", "01/10/2026 09:00 +0000")
+    assert times(*texts, zone=BERLIN, form="%d/%m/%Y %H:%M %z") == [ms(2026, 10, 1), ms(2026, 10, 1, 9)]
 
 
 def test_times_that_come_typed_keep_their_zone_or_get_the_one_of_crm_toml() -> None:
@@ -102,7 +102,7 @@ def test_times_that_come_typed_keep_their_zone_or_get_the_one_of_crm_toml() -> N
 
 
 @pytest.mark.parametrize(
-    ("told", "value"),
+    ("text", "value"),
     [
         ("1,200", 1200),
         ("1,234,567.5", 1234567.5),
@@ -117,8 +117,8 @@ def test_times_that_come_typed_keep_their_zone_or_get_the_one_of_crm_toml() -> N
         ("abc", None),
     ],
 )
-def test_texts_as_numbers(told: str, value: float | None) -> None:
-    parsed = as_numbers(column(told), {""})
+def test_texts_as_numbers(text: str, value: float | None) -> None:
+    parsed = as_numbers(column(text), {""})
     assert parsed.unreadable[0] == (value is None)
     assert np.isnan(parsed.values[0]) if value is None else parsed.values[0] == value
 
@@ -141,7 +141,7 @@ def test_an_infinite_number_cannot_be_used() -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "told"),
+    ("values", "expected"),
     [
         ((5, None), ["5", None]),
         ((5.0, 2.5, None), ["5", "2.5", None]),
@@ -156,8 +156,8 @@ def test_an_infinite_number_cannot_be_used() -> None:
         ((uuid.UUID(int=1),), ["00000000-0000-0000-0000-000000000001"]),
     ],
 )
-def test_values_of_every_type_have_one_text(values: tuple[object, ...], told: list[object]) -> None:
-    assert as_texts(column(*values), ()).to_pylist() == told
+def test_values_of_every_type_have_one_text(values: tuple[object, ...], expected: list[object]) -> None:
+    assert as_texts(column(*values), ()).to_pylist() == expected
 
 
 @pytest.mark.parametrize(
@@ -165,22 +165,22 @@ def test_values_of_every_type_have_one_text(values: tuple[object, ...], told: li
     [pa.string(), pa.large_string(), pa.string_view(), pa.dictionary(pa.int8(), pa.string())],
 )
 def test_categories_come_in_the_order_of_their_first_appearance(kind: pa.DataType) -> None:
-    found = encoded(column("b", " a", "N/A", "b", None, kind=kind), {"N/A"})
-    assert found.categories == ("b", "a")
-    assert found.plain() == ["b", "a", None, "b", None]
+    actual = encode_column(column("b", " a", "N/A", "b", None, kind=kind), {"N/A"})
+    assert actual.categories == ("b", "a")
+    assert actual.to_list() == ["b", "a", None, "b", None]
     assert as_texts(column("b", kind=kind), ()).type == pa.string()
 
 
 def test_an_empty_column_is_read_as_every_sort() -> None:
     empty = pa.chunked_array([], pa.string())
-    assert len(encoded(empty, {""})) == 0
+    assert len(encode_column(empty, {""})) == 0
     assert len(as_numbers(empty, {""}).values) == 0
     assert len(as_times(empty, {""}, TOKYO, None).values) == 0
 
 
-@pytest.mark.parametrize("told", ["1,200.5", "１，２００．５", "1２00.5", "+１200.５"])
-def test_full_width_digits_are_numbers(told: str) -> None:
-    parsed = as_numbers(column(told, None, "N/A", "ｍany"), {"", "N/A"})
+@pytest.mark.parametrize("text", ["1,200.5", "１，２００．５", "1２00.5", "+１200.５"])
+def test_full_width_digits_are_numbers(text: str) -> None:
+    parsed = as_numbers(column(text, None, "N/A", "ｍany"), {"", "N/A"})
     assert parsed.values[0] == 1200.5
     assert np.isnan(parsed.values[1:]).all()
     assert parsed.unreadable.tolist() == [False, False, False, True]
@@ -192,6 +192,6 @@ def test_a_file_and_a_request_read_numbers_alike(value: float, grouped: bool, wi
     wide_text = text.translate(
         {ord(half): full for full, half in ((chr(k), v) for k, v in FULL_WIDTH.items())}
     )
-    told = wide_text if wide else text
-    parsed = as_numbers(column(told), set()).values[0]
-    assert parsed == number_of(told, ()) == float(text.replace(",", ""))
+    sent_text = wide_text if wide else text
+    parsed = as_numbers(column(sent_text), set()).values[0]
+    assert parsed == parse_number(sent_text, ()) == float(text.replace(",", ""))

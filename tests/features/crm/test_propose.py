@@ -61,8 +61,8 @@ def accepted(proposal: Proposal, folder: Path) -> CrmSettings:
 def commented(text: str, column: str) -> str:
     """The reason above the line of a feature that is commented out."""
     lines = text.splitlines()
-    at = next(i for i, line in enumerate(lines) if line.startswith("# ") and f'"{column}"' in line)
-    return lines[at - 1]
+    index = next(i for i, line in enumerate(lines) if line.startswith("# ") and f'"{column}"' in line)
+    return lines[index - 1]
 
 
 def test_two_tables_and_activities_of_csv(tmp_path: Path) -> None:
@@ -70,8 +70,8 @@ def test_two_tables_and_activities_of_csv(tmp_path: Path) -> None:
         write_csv(tmp_path / f"{name}.csv", rows)
     proposal = propose(["deals.csv", "events.csv", "leads.csv"], tmp_path)
     settings = accepted(proposal, tmp_path)
-    told, deal, acts = settings.leads, settings.deals, settings.activities
-    assert (told.source, told.id, told.created_at, told.account) == (
+    lead, deal, acts = settings.leads, settings.deals, settings.activities
+    assert (lead.source, lead.id, lead.created_at, lead.account) == (
         "leads.csv",
         "lead_id",
         "created_at",
@@ -113,8 +113,8 @@ def test_two_tables_and_activities_of_csv(tmp_path: Path) -> None:
 def test_suspected_leaks_are_commented_out_with_the_reason(tmp_path: Path) -> None:
     head, *rows = leads()
     notes = ["signed", "", "", "", "paid", "", "", ""] * 8  # of every fourth lead, the won ones
-    told = [(*row[:5], note) for row, note in zip(rows, notes, strict=False)]
-    write_csv(tmp_path / "leads.csv", [(*head[:5], "close\nnote"), *told])
+    new_rows = [(*row[:5], note) for row, note in zip(rows, notes, strict=False)]
+    write_csv(tmp_path / "leads.csv", [(*head[:5], "close\nnote"), *new_rows])
     write_csv(tmp_path / "deals.csv", deals())
     proposal = propose(["leads.csv", "deals.csv"], tmp_path)
     settings = accepted(proposal, tmp_path)

@@ -13,8 +13,8 @@ def bad(row: int, value: str = "x", column: str = "at", file: str = "a.csv") -> 
 
 def test_a_row_with_two_faults_is_left_out_once() -> None:
     rejects = Rejects([bad(1), bad(1, column="type"), bad(1, file="b.csv"), bad(2)])
-    assert rejects.left_out("leads") == 3
-    assert rejects.left_out("deals") == 0
+    assert rejects.count_left_out("leads") == 3
+    assert rejects.count_left_out("deals") == 0
 
 
 def test_the_share_may_be_reached_but_not_passed(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ def read(folder: Path, source: str, columns: list[str] | None = None, **keys: An
 
 
 @pytest.mark.parametrize(
-    ("written", "said"),
+    ("file_encoding", "source_encoding"),
     [
         ("utf-8", "utf-8"),
         ("utf-8-sig", "utf-8"),
@@ -34,9 +34,9 @@ def read(folder: Path, source: str, columns: list[str] | None = None, **keys: An
         ("utf-16", "utf-16"),
     ],
 )
-def test_csv_of_every_encoding(tmp_path: Path, written: str, said: str) -> None:
-    write_csv(tmp_path / "a.csv", ROWS, written)
-    assert read(tmp_path, "a.csv", encoding=said) == TABLE
+def test_csv_of_every_encoding(tmp_path: Path, file_encoding: str, source_encoding: str) -> None:
+    write_csv(tmp_path / "a.csv", ROWS, file_encoding)
+    assert read(tmp_path, "a.csv", encoding=source_encoding) == TABLE
 
 
 @pytest.mark.parametrize("separator", [";", "\t", "|"])
@@ -61,7 +61,7 @@ def test_a_glob_of_csv_reads_all_files_and_knows_the_place_of_each_row(tmp_path:
     write_csv(tmp_path / "in/2026.csv", [("id", "n"), ("d", 4), ("e", 5, 6), ("f", 7)])
     rows = read_rows(Source(source="in/*.csv"), tmp_path)
     assert rows.table["id"].to_pylist() == ["a", "c", "d", "f"]
-    assert [rows.place(n) for n in rows.numbers] == [
+    assert [rows.locate(n) for n in rows.numbers] == [
         ("2025.csv", 1),
         ("2025.csv", 3),
         ("2026.csv", 1),
@@ -91,7 +91,7 @@ def test_parquet_of_one_file_and_of_a_glob(tmp_path: Path) -> None:
     assert read(tmp_path, "2025.parquet", ["id"]) == {"id": ["a", "b"]}
     rows = read_rows(Source(source="*.parquet"), tmp_path)
     assert rows.table["id"].to_pylist() == ["a", "b", "c"]
-    assert rows.place(3) == ("2026.parquet", 1)
+    assert rows.locate(3) == ("2026.parquet", 1)
 
 
 def sqlite_at(path: Path) -> None:
@@ -116,8 +116,8 @@ def test_sqlite_by_table_view_and_query(tmp_path: Path) -> None:
 
 def test_a_sqlite_table_of_no_rows_still_has_its_columns(tmp_path: Path) -> None:
     sqlite_at(tmp_path / "crm.db")
-    found = read(tmp_path, "sqlite:///crm.db", query="SELECT * FROM leads WHERE id > 9")
-    assert found == {"id": [], "First Name": [], "at": [], "mixed": []}
+    columns = read(tmp_path, "sqlite:///crm.db", query="SELECT * FROM leads WHERE id > 9")
+    assert columns == {"id": [], "First Name": [], "at": [], "mixed": []}
 
 
 def refused(folder: Path, kind: type[Exception], **source: Any) -> str:
@@ -136,10 +136,10 @@ def test_what_is_not_there_is_named_with_the_nearest(tmp_path: Path) -> None:
     assert "*.pq: no file matches" in refused(tmp_path, no, source="*.pq")
     assert "no such database file" in refused(tmp_path, no, source="sqlite:///x.db", table="leads")
     assert "no table 'lead'; nearest: 'leads'" in refused(tmp_path, no, source=base, table="lead")
-    told = refused(tmp_path, no, source="a.csv", columns=["id", "siez"])
-    assert "a.csv: there is no column 'siez' as crm.toml says; nearest: 'size'" in told
-    told = refused(tmp_path, no, source=base, table="leads", columns=["FirstName"])
-    assert "no column 'FirstName' as crm.toml says; nearest: 'First Name'" in told
+    message = refused(tmp_path, no, source="a.csv", columns=["id", "siez"])
+    assert "a.csv: there is no column 'siez' as crm.toml says; nearest: 'size'" in message
+    message = refused(tmp_path, no, source=base, table="leads", columns=["FirstName"])
+    assert "no column 'FirstName' as crm.toml says; nearest: 'First Name'" in message
     assert "is not a database URL" in refused(tmp_path, no, source="://x", table="leads")
     assert "driver" in refused(tmp_path, no, source="nosuchbase://u:pw@h/x", table="leads")
 
@@ -164,8 +164,8 @@ def test_files_that_cannot_be_read_are_told_in_one_sentence(tmp_path: Path) -> N
     assert "cannot be read as Parquet" in refused(tmp_path, data, source="bad.parquet")
     assert "plain.csv.gz: cannot be read" in refused(tmp_path, outside, source="plain.csv.gz")
     assert "cut.csv.gz: cannot be read" in refused(tmp_path, outside, source="cut.csv.gz")
-    told = refused(tmp_path, outside, source="sqlite:///bad.db", table="leads")
-    assert "does not answer as it should (file is not a database)" in told
+    message = refused(tmp_path, outside, source="sqlite:///bad.db", table="leads")
+    assert "does not answer as it should (file is not a database)" in message
     no_encoding = refused(tmp_path, SettingsError, source="sjis.csv", encoding="utf-9")
     assert "'utf-9' is no encoding" in no_encoding
 
@@ -178,8 +178,8 @@ def test_files_of_a_glob_must_agree_on_their_columns(tmp_path: Path) -> None:
 
 def test_a_password_is_never_shown(tmp_path: Path) -> None:
     url = "postgresql://me:secret@127.0.0.1:1/crm"
-    told = refused(tmp_path, OutsideError, source=url, table="leads")
-    assert "secret" not in told
+    message = refused(tmp_path, OutsideError, source=url, table="leads")
+    assert "secret" not in message
     assert database_url(url, tmp_path).drivername == "postgresql+psycopg"
 
 
@@ -265,7 +265,7 @@ def test_a_database_that_goes_away_is_told_in_one_sentence(
     query = {"source": url_of(server), "query": "SELECT 1 AS id"}
     assert read(tmp_path, **query) == {"id": [1]}
     server.cleanup()
-    told = refused(tmp_path, OutsideError, **query)
-    assert "query: the database does not answer as it should" in told
-    assert told.endswith("Nothing was written; see to it and run again.")
-    assert "\n" not in told
+    message = refused(tmp_path, OutsideError, **query)
+    assert "query: the database does not answer as it should" in message
+    assert message.endswith("Nothing was written; see to it and run again.")
+    assert "\n" not in message

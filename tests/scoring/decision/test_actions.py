@@ -22,7 +22,7 @@ from scoring.decision.actions import (
     WON,
     Actions,
     action_of,
-    actions,
+    choose_actions,
     codes_of,
 )
 from scoring.decision.decision import (
@@ -36,7 +36,7 @@ from scoring.decision.decision import (
     decide,
 )
 from scoring.decision.overrides import Override, Verdict
-from scoring.decision.sales_status import Standing
+from scoring.decision.sales_status import SalesStatus
 from scoring.scorecard.load import blank_card
 from scoring.scorecard.office_hours import OfficeHours
 from scoring.scorecard.rating import rate
@@ -48,16 +48,16 @@ OFFICE = OfficeHours(time_zone="Asia/Tokyo", country="JP")
 TEXT = {"en": "do it", "ja": "対応"}
 
 
-def at(text: str) -> int:
+def parse_tokyo_ms(text: str) -> int:
     """A moment in Tokyo, ms UTC."""
     return to_ms(datetime.fromisoformat(text).replace(tzinfo=TOKYO))
 
 
-def local(ms: int | np.int64) -> str | None:
+def format_tokyo(ms: int | np.int64) -> str | None:
     return None if ms == NEVER else f"{from_ms(int(ms)).astimezone(TOKYO):%Y-%m-%d %H:%M}"
 
 
-FRIDAY = at("2026-10-02 17:30")
+FRIDAY = parse_tokyo_ms("2026-10-02 17:30")
 
 
 def action(kind: str, hours: float | None = None, business: bool = False) -> dict[str, Any]:
@@ -74,12 +74,12 @@ def prompt(since: str, hours: float, business: bool = False) -> dict[str, Any]:
     }
 
 
-def card(**told: Any) -> Scorecard:
+def card(**fields: Any) -> Scorecard:
     """Hot: one open hour; warm: a day by the clock; cold: no deadline."""
     warm, hot = action("nurture", 24), action("call", 1, business=True)
     stages = {"cold": action("inform"), "warm": warm, "hot": hot}
     usual = {"bands": Bands(warm=1, hot=2), "stages": stages, "hours": OFFICE}
-    return Scorecard(**{**usual, **told})
+    return Scorecard(**{**usual, **fields})
 
 
 PLAIN = card()
@@ -91,38 +91,38 @@ ASKING = card(
 )
 
 
-def decision(*stages: int, handed: int | None = None, by: int = MODEL) -> Decision:
+def decision(*stages: int, handed: int | None = None, decided_by: int = MODEL) -> Decision:
     """Decided leads; hot ones are handed over as MQLs."""
     stage = np.array(stages, dtype=np.int8)
     hand_over = np.where(stage == HOT, MQL, NOT_HANDED) if handed is None else np.full(len(stage), handed)
     score = stage.astype(np.int64) * 40
-    return Decision(score, stage, np.full(len(stage), by, np.int8), hand_over.astype(np.int8))
+    return Decision(score, stage, np.full(len(stage), decided_by, np.int8), hand_over.astype(np.int8))
 
 
-def days(**told: float) -> dict[str, Column]:
+def days(**values: float) -> dict[str, Column]:
     """One lead's days since its inquiry, its request for material and our call; nan where not told."""
     names = ("since_inquiry", "since_material", "since_call")
-    return {name: np.array([told.get(name.removeprefix("since_"), math.nan)]) for name in names}
+    return {name: np.array([values.get(name.removeprefix("since_"), math.nan)]) for name in names}
 
 
-def first(told: Actions) -> tuple[int, str | None, int]:
+def first(result: Actions) -> tuple[int, str | None, int]:
     """Action, deadline and prompt of the first lead."""
-    return int(told.action[0]), local(told.deadline[0]), int(told.prompt[0])
+    return int(result.action[0]), format_tokyo(result.deadline[0]), int(result.prompt[0])
 
 
 # -- stages --------------------------------------------------------------------------------------
 
 
 def test_each_stage_has_its_action_and_deadline() -> None:
-    told = actions(PLAIN, decision(COLD, WARM, HOT, COLD), {}, FRIDAY)
-    assert told.action.tolist() == [COLD, WARM, HOT, COLD]
-    assert [local(d) for d in told.deadline] == [
+    result = choose_actions(PLAIN, decision(COLD, WARM, HOT, COLD), {}, FRIDAY)
+    assert result.action.tolist() == [COLD, WARM, HOT, COLD]
+    assert [format_tokyo(d) for d in result.deadline] == [
         None,
         "2026-10-03 17:30",
         "2026-10-05 09:30",
         None,
     ]
-    assert told.prompt.tolist() == [-1] * 4
+    assert result.prompt.tolist() == [-1] * 4
 
 
 @pytest.mark.parametrize(
@@ -135,25 +135,25 @@ def test_each_stage_has_its_action_and_deadline() -> None:
     ],
 )
 def test_open_hours_count_where_the_action_says_so(begun: str, expected: str) -> None:
-    assert first(actions(PLAIN, decision(HOT), {}, at(begun)))[1] == expected
+    assert first(choose_actions(PLAIN, decision(HOT), {}, parse_tokyo_ms(begun)))[1] == expected
 
 
 def test_clock_hours_count_where_it_does_not() -> None:
-    saturday = at("2026-10-03 12:00")
-    assert first(actions(PLAIN, decision(WARM), {}, saturday))[1] == "2026-10-04 12:00"
+    saturday = parse_tokyo_ms("2026-10-03 12:00")
+    assert first(choose_actions(PLAIN, decision(WARM), {}, saturday))[1] == "2026-10-04 12:00"
 
 
 def test_without_dates_nothing_has_a_deadline() -> None:
-    told = actions(ASKING, decision(COLD, WARM, HOT), days(inquiry=1), None)
-    assert told.action.tolist() == [COLD, WARM, HOT]
-    assert told.deadline.tolist() == [NEVER] * 3
-    assert told.prompt.tolist() == [-1] * 3
+    result = choose_actions(ASKING, decision(COLD, WARM, HOT), days(inquiry=1), None)
+    assert result.action.tolist() == [COLD, WARM, HOT]
+    assert result.deadline.tolist() == [NEVER] * 3
+    assert result.prompt.tolist() == [-1] * 3
 
 
 def test_action_of_names_every_code() -> None:
-    own = card(hot_is="sql", hand_over=action("qualify", 2))
+    scorecard = card(hot_is="sql", hand_over=action("qualify", 2))
     codes = (COLD, WARM, HOT, HAND_OVER)
-    assert [action_of(own, c).kind for c in codes] == ["inform", "nurture", "call", "qualify"]
+    assert [action_of(scorecard, c).kind for c in codes] == ["inform", "nurture", "call", "qualify"]
 
 
 # -- hand-over -----------------------------------------------------------------------------------
@@ -173,11 +173,11 @@ SQL_CARD = card(
 )
 
 
-def decided(own: Scorecard, verdict: Verdict | None) -> Actions:
+def decide_actions(scorecard: Scorecard, verdict: Verdict | None) -> Actions:
     """A lead whose points are hot, under a person's verdict."""
     columns: dict[str, Column] = {"p": np.array([1.0])}
-    said = None if verdict is None else Override("L1", verdict, "reason", "Sato", 0)
-    return actions(own, decide(rate(own, columns), None, [said]), columns, FRIDAY)
+    override = None if verdict is None else Override("L1", verdict, "reason", "Sato", 0)
+    return choose_actions(scorecard, decide(rate(scorecard, columns), None, [override]), columns, FRIDAY)
 
 
 @pytest.mark.parametrize(
@@ -193,58 +193,66 @@ def decided(own: Scorecard, verdict: Verdict | None) -> Actions:
 def test_a_proposed_lead_is_handed_over_until_a_person_speaks(
     verdict: Verdict | None, code: int, due: str
 ) -> None:
-    assert first(decided(SQL_CARD, verdict))[:2] == (code, due)
+    assert first(decide_actions(SQL_CARD, verdict))[:2] == (code, due)
 
 
 @pytest.mark.parametrize(("verdict", "code"), [(None, HOT), ("accepted", ACCEPTED), ("hot", HOT)])
 def test_where_mqls_are_hot_nobody_waits(verdict: Verdict | None, code: int) -> None:
-    own = SQL_CARD.model_copy(update={"hot_is": "mql"})
-    assert first(decided(own, verdict))[0] == code
+    scorecard = SQL_CARD.model_copy(update={"hot_is": "mql"})
+    assert first(decide_actions(scorecard, verdict))[0] == code
 
 
-@pytest.mark.parametrize(("handed", "by"), [(SQL, PERSON), (NOT_HANDED, MODEL)])
-def test_an_accepted_lead_and_a_warm_one_do_not_wait(handed: int, by: int) -> None:
+@pytest.mark.parametrize(("handed", "decided_by"), [(SQL, PERSON), (NOT_HANDED, MODEL)])
+def test_an_accepted_lead_and_a_warm_one_do_not_wait(handed: int, decided_by: int) -> None:
     stage = HOT if handed == SQL else WARM
-    told = actions(SQL_CARD, decision(stage, handed=handed, by=by), {}, FRIDAY)
-    assert told.action.tolist() == [stage]
+    result = choose_actions(SQL_CARD, decision(stage, handed=handed, decided_by=decided_by), {}, FRIDAY)
+    assert result.action.tolist() == [stage]
 
 
 # -- where leads stand with sales ----------------------------------------------------------------
 
 
 def test_a_closed_lead_has_nothing_to_call_for_and_no_answer_waits() -> None:
-    stood = [Standing("won", FRIDAY), Standing("lost", FRIDAY), None]
-    told = actions(ASKING, decision(HOT, COLD, HOT), three(days(inquiry=0.5)), FRIDAY, stood)
-    assert told.action.tolist() == [WON, LOST, HOT]
-    assert told.deadline.tolist()[:2] == [NEVER, NEVER]
-    assert told.prompt.tolist()[:2] == [-1, -1]
+    stood = [SalesStatus("won", FRIDAY), SalesStatus("lost", FRIDAY), None]
+    result = choose_actions(
+        ASKING, decision(HOT, COLD, HOT), repeat_three_times(days(inquiry=0.5)), FRIDAY, stood
+    )
+    assert result.action.tolist() == [WON, LOST, HOT]
+    assert result.deadline.tolist()[:2] == [NEVER, NEVER]
+    assert result.prompt.tolist()[:2] == [-1, -1]
     assert [action_of(ASKING, code).kind for code in (WON, LOST)] == ["none", "none"]
 
 
 def test_an_excluded_lead_is_not_called_but_its_inquiry_is_answered() -> None:
-    told = actions(ASKING, decision(COLD, by=EXCLUSION), days(inquiry=0.5), FRIDAY)
-    assert first(told) == (EXCLUDED, "2026-10-03 05:30", 0)
+    result = choose_actions(ASKING, decision(COLD, decided_by=EXCLUSION), days(inquiry=0.5), FRIDAY)
+    assert first(result) == (EXCLUDED, "2026-10-03 05:30", 0)
 
 
 @pytest.mark.parametrize("hot_is", ["mql", "sql"])
 def test_an_accepted_lead_is_due_when_sales_go_on_with_it(hot_is: str) -> None:
-    own, due = SQL_CARD.model_copy(update={"hot_is": hot_is}), FRIDAY + 3 * MS_PER_DAY
-    accepted = decision(HOT, handed=SQL, by=PERSON)
-    told = actions(own, accepted, {}, FRIDAY, [Standing(next_action=due)])
-    assert first(told)[:2] == (ACCEPTED, "2026-10-05 17:30")
-    assert action_of(own, ACCEPTED).owner == "field_sales"
-    waiting = actions(own, decision(WARM, handed=MQL), {}, FRIDAY, [Standing(next_action=due)])
+    scorecard, due = SQL_CARD.model_copy(update={"hot_is": hot_is}), FRIDAY + 3 * MS_PER_DAY
+    accepted = decision(HOT, handed=SQL, decided_by=PERSON)
+    result = choose_actions(scorecard, accepted, {}, FRIDAY, [SalesStatus(next_action=due)])
+    assert first(result)[:2] == (ACCEPTED, "2026-10-05 17:30")
+    assert action_of(scorecard, ACCEPTED).owner == "field_sales"
+    waiting = choose_actions(
+        scorecard, decision(WARM, handed=MQL), {}, FRIDAY, [SalesStatus(next_action=due)]
+    )
     assert first(waiting)[0] == HAND_OVER
 
 
 def test_every_code_has_an_action_in_both_languages() -> None:
-    for own in (PLAIN, SQL_CARD):
-        told = [action_of(own, code) for code in codes_of(own)]
-        assert len(told) == len(codes_of(own)) == (7 if own.hand_over is None else 8)
-        assert all(each.text.en != each.text.ja for each in told if each.text.en != "do it")
+    for scorecard in (PLAIN, SQL_CARD):
+        code_actions = [action_of(scorecard, code) for code in codes_of(scorecard)]
+        assert len(code_actions) == len(codes_of(scorecard)) == (7 if scorecard.hand_over is None else 8)
+        assert all(
+            code_action.text.en != code_action.text.ja
+            for code_action in code_actions
+            if code_action.text.en != "do it"
+        )
 
 
-def three(columns: dict[str, Column]) -> dict[str, Column]:
+def repeat_three_times(columns: dict[str, Column]) -> dict[str, Column]:
     """The columns of three leads like the one."""
     return {name: np.repeat(np.asarray(column), 3) for name, column in columns.items()}
 
@@ -253,17 +261,17 @@ def three(columns: dict[str, Column]) -> dict[str, Column]:
 def test_a_contact_that_sales_recorded_answers_what_was_asked_before(
     contacted: float | None, waits: int
 ) -> None:
-    at = None if contacted is None else FRIDAY - round(contacted * MS_PER_DAY)
-    stood = [Standing(contacted=at)]
-    told = actions(ASKING, decision(WARM), days(inquiry=0.5), FRIDAY, stood)
-    assert first(told)[2] == waits
+    contacted_ms = None if contacted is None else FRIDAY - round(contacted * MS_PER_DAY)
+    stood = [SalesStatus(contacted_at=contacted_ms)]
+    result = choose_actions(ASKING, decision(WARM), days(inquiry=0.5), FRIDAY, stood)
+    assert first(result)[2] == waits
 
 
 # -- prompts -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("told", "deadline", "place"),
+    ("days_ago", "deadline", "place"),
     [
         ({}, None, -1),
         ({"call": 3}, None, -1),
@@ -284,13 +292,13 @@ def test_a_contact_that_sales_recorded_answers_what_was_asked_before(
     ],
 )
 def test_a_cold_lead_that_asked_is_due_an_answer(
-    told: dict[str, float], deadline: str | None, place: int
+    days_ago: dict[str, float], deadline: str | None, place: int
 ) -> None:
-    assert first(actions(ASKING, decision(COLD), days(**told), FRIDAY)) == (COLD, deadline, place)
+    assert first(choose_actions(ASKING, decision(COLD), days(**days_ago), FRIDAY)) == (COLD, deadline, place)
 
 
 @pytest.mark.parametrize(
-    ("stage", "told", "deadline", "place"),
+    ("stage", "days_ago", "deadline", "place"),
     [
         (HOT, {"inquiry": 0.25}, "2026-10-03 11:30", 0),  # before Monday's 9:30
         (HOT, {"material": 0.25}, "2026-10-05 09:30", -1),  # the call is due first
@@ -304,15 +312,15 @@ def test_a_cold_lead_that_asked_is_due_an_answer(
     ],
 )
 def test_the_earlier_of_action_and_prompt_counts(
-    stage: int, told: dict[str, float], deadline: str, place: int
+    stage: int, days_ago: dict[str, float], deadline: str, place: int
 ) -> None:
-    found = actions(ASKING, decision(stage), days(**told), FRIDAY)
-    assert first(found) == (stage, deadline, place)
+    result = choose_actions(ASKING, decision(stage), days(**days_ago), FRIDAY)
+    assert first(result) == (stage, deadline, place)
 
 
 def test_of_two_prompts_due_at_once_the_first_of_the_card_counts() -> None:
-    own = card(prompts={"b": prompt("since_inquiry", 24), "a": prompt("since_material", 24)})
-    assert first(actions(own, decision(COLD), days(inquiry=1, material=1), FRIDAY))[2] == 0
+    scorecard = card(prompts={"b": prompt("since_inquiry", 24), "a": prompt("since_material", 24)})
+    assert first(choose_actions(scorecard, decision(COLD), days(inquiry=1, material=1), FRIDAY))[2] == 0
 
 
 def test_each_lead_has_its_own_prompt() -> None:
@@ -321,33 +329,38 @@ def test_each_lead_has_its_own_prompt() -> None:
         "since_material": np.array([math.nan, 0.25, math.nan]),
         "since_call": np.array([math.nan, math.nan, 1.0]),
     }
-    told = actions(ASKING, decision(COLD, COLD, COLD), columns, FRIDAY)
-    assert told.prompt.tolist() == [0, 1, -1]
-    assert [local(d) for d in told.deadline] == ["2026-10-03 11:30", "2026-10-05 10:30", None]
+    result = choose_actions(ASKING, decision(COLD, COLD, COLD), columns, FRIDAY)
+    assert result.prompt.tolist() == [0, 1, -1]
+    assert [format_tokyo(d) for d in result.deadline] == ["2026-10-03 11:30", "2026-10-05 10:30", None]
 
 
 @settings(deadline=None)
 @given(st.integers(0, 400 * 24), st.none() | st.integers(0, 400 * 24), st.floats(0.01, 8760))
 def test_an_answer_is_due_so_many_hours_after_the_question(
-    asked: int, called: int | None, hours: float
+    hours_since_inquiry: int, called: int | None, hours: float
 ) -> None:
     """Whatever the moment of scoring."""
     asks = {**prompt("since_inquiry", hours), "within_days": 500}
-    own = card(prompts={"inquiry": asks})
+    scorecard = card(prompts={"inquiry": asks})
     call = math.nan if called is None else called / 24
-    told = actions(own, decision(COLD), days(inquiry=asked / 24, call=call), FRIDAY)
-    waits = called is None or called > asked
-    due = FRIDAY - asked * HOUR + hours * HOUR
-    assert int(told.prompt[0]) == (0 if waits else -1)
-    assert abs(int(told.deadline[0]) - due) <= 1 if waits else told.deadline[0] == NEVER
+    result = choose_actions(
+        scorecard, decision(COLD), days(inquiry=hours_since_inquiry / 24, call=call), FRIDAY
+    )
+    waits = called is None or called > hours_since_inquiry
+    due = FRIDAY - hours_since_inquiry * HOUR + hours * HOUR
+    assert int(result.prompt[0]) == (0 if waits else -1)
+    assert abs(int(result.deadline[0]) - due) <= 1 if waits else result.deadline[0] == NEVER
 
 
 def test_an_old_question_is_no_longer_waited_on() -> None:
-    own = card(prompts={"inquiry": {**prompt("since_inquiry", 24), "within_days": 3}})
-    told = [actions(own, decision(COLD), days(inquiry=at), FRIDAY).prompt[0] for at in (3.0, 3.1)]
-    assert told == [0, -1]
+    scorecard = card(prompts={"inquiry": {**prompt("since_inquiry", 24), "within_days": 3}})
+    prompts = [
+        choose_actions(scorecard, decision(COLD), days(inquiry=days_ago), FRIDAY).prompt[0]
+        for days_ago in (3.0, 3.1)
+    ]
+    assert prompts == [0, -1]
 
 
 def test_the_blank_card_calls_hot_leads_within_a_day() -> None:
-    told = actions(blank_card(), decision(COLD, WARM, HOT), {}, FRIDAY)
-    assert [local(d) for d in told.deadline] == [None, None, "2026-10-03 17:30"]
+    result = choose_actions(blank_card(), decision(COLD, WARM, HOT), {}, FRIDAY)
+    assert [format_tokyo(d) for d in result.deadline] == [None, None, "2026-10-03 17:30"]

@@ -13,9 +13,9 @@ from scoring.decision.overrides import (
     VERDICTS,
     Override,
     Verdict,
-    in_force,
     newest_in_force,
     read_overrides,
+    select_in_force,
 )
 from tests.helpers.builders import ms, write_csv
 
@@ -28,7 +28,7 @@ def read(folder: Path, *rows: tuple[str, ...], head: tuple[str, ...] = HEAD) -> 
     return read_overrides(write_csv(folder / "overrides.csv", [head, *rows]), TOKYO)
 
 
-def changed(**cells: str) -> tuple[str, ...]:
+def change_row(**cells: str) -> tuple[str, ...]:
     """The good row with other cells."""
     return tuple(cells.get(name, cell) for name, cell in zip(HEAD, GOOD, strict=True))
 
@@ -43,7 +43,7 @@ def test_a_row_is_read_with_times_of_the_zone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "expected"),
+    ("text", "expected"),
     [
         ("2026-04-01T09:00+09:00", ms(2026, 4, 1)),
         ("2026-04-01T09:00:30.250Z", ms(2026, 4, 1, 9, 0, 30, 250_000)),
@@ -51,14 +51,14 @@ def test_a_row_is_read_with_times_of_the_zone(tmp_path: Path) -> None:
         ("2026-04-01", ms(2026, 3, 31, 15)),
     ],
 )
-def test_times_may_have_an_offset_of_their_own(tmp_path: Path, told: str, expected: int) -> None:
-    assert read(tmp_path, changed(at=told))[0].at == expected
+def test_times_may_have_an_offset_of_their_own(tmp_path: Path, text: str, expected: int) -> None:
+    assert read(tmp_path, change_row(at=text))[0].at == expected
 
 
 def test_an_empty_end_is_no_end(tmp_path: Path) -> None:
-    (told,) = read(tmp_path, changed(expires=" "))
-    assert told.expires == NEVER
-    assert newest_in_force([told], ms(2999, 1, 1)) == told
+    (override,) = read(tmp_path, change_row(expires=" "))
+    assert override.expires == NEVER
+    assert newest_in_force([override], ms(2999, 1, 1)) == override
 
 
 def test_order_of_columns_other_columns_and_spaces_do_not_matter(tmp_path: Path) -> None:
@@ -68,61 +68,61 @@ def test_order_of_columns_other_columns_and_spaces_do_not_matter(tmp_path: Path)
 
 
 def test_excel_writes_a_byte_order_mark(tmp_path: Path) -> None:
-    path = write_csv(tmp_path / "excel.csv", [HEAD, changed(reason="予算、承認済み")], "utf-8-sig")
-    (told,) = read_overrides(path, TOKYO)
-    assert (told.lead_id, told.reason) == ("L1", "予算、承認済み")
+    path = write_csv(tmp_path / "excel.csv", [HEAD, change_row(reason="予算、承認済み")], "utf-8-sig")
+    (override,) = read_overrides(path, TOKYO)
+    assert (override.lead_id, override.reason) == ("L1", "予算、承認済み")
 
 
 @pytest.mark.parametrize("verdict", VERDICTS)
 def test_every_verdict_is_read(tmp_path: Path, verdict: str) -> None:
-    (told,) = read(tmp_path, changed(verdict=verdict))
-    assert told.verdict == verdict
-    assert told.hot == (verdict in ("hot", "accepted"))
+    (override,) = read(tmp_path, change_row(verdict=verdict))
+    assert override.verdict == verdict
+    assert override.hot == (verdict in ("hot", "accepted"))
 
 
 def test_a_file_without_rows_tells_nothing(tmp_path: Path) -> None:
     assert read(tmp_path) == []
 
 
-WRONG = {
-    "no lead": (changed(lead_id=""), "lead_id is empty; an override names its lead, reason and person."),
-    "no reason": (changed(reason="  "), "reason is empty; an override names its lead, reason and person."),
-    "no person": (changed(by=""), "by is empty; an override names its lead, reason and person."),
+INVALID_ROWS = {
+    "no lead": (change_row(lead_id=""), "lead_id is empty; an override names its lead, reason and person."),
+    "no reason": (change_row(reason="  "), "reason is empty; an override names its lead, reason and person."),
+    "no person": (change_row(by=""), "by is empty; an override names its lead, reason and person."),
     "another verdict": (
-        changed(verdict="Hot"),
+        change_row(verdict="Hot"),
         "verdict must be one of hot, not_hot, accepted, sent_back (got 'Hot').",
     ),
     "no verdict": (
-        changed(verdict=""),
+        change_row(verdict=""),
         "verdict must be one of hot, not_hot, accepted, sent_back (got '').",
     ),
-    "no moment": (changed(at=""), "at must be a time such as 2026-10-01T09:00+09:00 (got '')."),
+    "no moment": (change_row(at=""), "at must be a time such as 2026-10-01T09:00+09:00 (got '')."),
     "another moment": (
-        changed(at="1 April"),
+        change_row(at="1 April"),
         "at must be a time such as 2026-10-01T09:00+09:00 (got '1 April').",
     ),
     "another end": (
-        changed(expires="soon"),
+        change_row(expires="soon"),
         "expires must be a time such as 2026-10-01T09:00+09:00 (got 'soon').",
     ),
     "an end at the beginning": (
-        changed(expires="2026-04-01T09:00"),
+        change_row(expires="2026-04-01T09:00"),
         "expires 2026-04-01T09:00 is not after at 2026-04-01T09:00.",
     ),
     "an end before the beginning": (
-        changed(expires="2026-03-01"),
+        change_row(expires="2026-03-01"),
         "expires 2026-03-01 is not after at 2026-04-01T09:00.",
     ),
     "a short row": (("L1", "hot"), "reason is empty; an override names its lead, reason and person."),
 }
 
 
-@pytest.mark.parametrize(("row", "message"), WRONG.values(), ids=WRONG)
+@pytest.mark.parametrize(("row", "message"), INVALID_ROWS.values(), ids=INVALID_ROWS)
 def test_a_wrong_row_is_named_with_its_value(tmp_path: Path, row: tuple[str, ...], message: str) -> None:
     with pytest.raises(DataError) as problem:
         read(tmp_path, GOOD, row)
-    told = str(problem.value).removeprefix(f"{tmp_path / 'overrides.csv'}, row 3: ")
-    assert told == message
+    problem_text = str(problem.value).removeprefix(f"{tmp_path / 'overrides.csv'}, row 3: ")
+    assert problem_text == message
 
 
 @pytest.mark.parametrize("lacking", HEAD)
@@ -132,7 +132,7 @@ def test_a_missing_column_is_named(tmp_path: Path, lacking: str) -> None:
 
 
 def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
-    path = write_csv(tmp_path / "old.csv", [HEAD, changed(reason="予算あり")], "cp932")
+    path = write_csv(tmp_path / "old.csv", [HEAD, change_row(reason="予算あり")], "cp932")
     for place in (path, tmp_path / "none.csv", tmp_path):
         with pytest.raises(DataError, match=r"cannot be read \(.*\)\. It must be a CSV in UTF-8"):
             read_overrides(place, TOKYO)
@@ -141,12 +141,12 @@ def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
 # -- in force ------------------------------------------------------------------------------------
 
 
-def told(lead: str, verdict: Verdict, at: int, expires: int = NEVER) -> Override:
-    return Override(lead, verdict, "reason", "Sato", at, expires)
+def make_override(lead: str, verdict: Verdict, moment_ms: int, expires: int = NEVER) -> Override:
+    return Override(lead, verdict, "reason", "Sato", moment_ms, expires)
 
 
 def test_it_holds_from_its_moment_until_before_its_end() -> None:
-    override = told("L1", "hot", 10, 20)
+    override = make_override("L1", "hot", 10, 20)
     assert [newest_in_force([override], t) is not None for t in (9, 10, 19, 20)] == [
         False,
         True,
@@ -156,23 +156,25 @@ def test_it_holds_from_its_moment_until_before_its_end() -> None:
 
 
 def test_live_what_came_from_a_clock_ahead_holds_and_later_words_go_before() -> None:
-    ahead, now = told("L1", "hot", 30), told("L1", "not_hot", 20)
+    ahead, now = make_override("L1", "hot", 30), make_override("L1", "not_hot", 20)
     assert newest_in_force([ahead, now], 25) == now
     assert newest_in_force([ahead, now], 25, live=True) == ahead
-    twice = [told("L1", "hot", 30), told("L1", "not_hot", 40)]
+    twice = [make_override("L1", "hot", 30), make_override("L1", "not_hot", 40)]
     assert newest_in_force(twice, 25, live=True) == twice[1]
 
 
 @pytest.mark.parametrize("turn", [1, -1])
 def test_the_newest_in_force_counts_in_any_order(turn: int) -> None:
-    said = [
-        told("L1", "hot", 10),
-        told("L1", "not_hot", 20, 30),
-        told("L1", "accepted", 99),
-        told("L2", "sent_back", 5, 40),
+    overrides = [
+        make_override("L1", "hot", 10),
+        make_override("L1", "not_hot", 20, 30),
+        make_override("L1", "accepted", 99),
+        make_override("L2", "sent_back", 5, 40),
     ][::turn]
-    found = {t: {k: o.verdict for k, o in in_force(said, t).items()} for t in (5, 15, 25, 35, 100)}
-    assert found == {
+    verdicts_by_time = {
+        t: {k: o.verdict for k, o in select_in_force(overrides, t).items()} for t in (5, 15, 25, 35, 100)
+    }
+    assert verdicts_by_time == {
         5: {"L2": "sent_back"},
         15: {"L1": "hot", "L2": "sent_back"},
         25: {"L1": "not_hot", "L2": "sent_back"},
@@ -182,4 +184,7 @@ def test_the_newest_in_force_counts_in_any_order(turn: int) -> None:
 
 
 def test_of_two_at_the_same_moment_the_later_in_the_file_counts() -> None:
-    assert in_force([told("L1", "hot", 1), told("L1", "not_hot", 1)], 5)["L1"].verdict == "not_hot"
+    assert (
+        select_in_force([make_override("L1", "hot", 1), make_override("L1", "not_hot", 1)], 5)["L1"].verdict
+        == "not_hot"
+    )

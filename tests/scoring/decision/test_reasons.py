@@ -7,7 +7,7 @@ import pytest
 
 from features.kinds import Attribute, Count, Language
 from features.table import FeatureTable, Vocabulary
-from scoring.decision.reasons import Reason, in_order, shown, strongest
+from scoring.decision.reasons import Contribution, format_value, rank_contributions, strongest_contributions
 
 TABLE = FeatureTable(
     {
@@ -26,30 +26,32 @@ TABLE = FeatureTable(
 
 
 def test_strongest_first_whatever_the_sign_and_idle_ones_left_out() -> None:
-    told = strongest("abcde", [1, 2, 3, 4, 5], np.array([0.2, -0.9, 0.005, 0.5, -0.3]), most=3)
-    assert told == [Reason("b", 2, -0.9), Reason("d", 4, 0.5), Reason("e", 5, -0.3)]
-    assert strongest("a", [1], np.array([0.001])) == []
+    reasons = strongest_contributions(
+        "abcde", [1, 2, 3, 4, 5], np.array([0.2, -0.9, 0.005, 0.5, -0.3]), limit=3
+    )
+    assert reasons == [Contribution("b", 2, -0.9), Contribution("d", 4, 0.5), Contribution("e", 5, -0.3)]
+    assert strongest_contributions("a", [1], np.array([0.001])) == []
 
 
 def test_each_lead_has_its_own_order() -> None:
-    told = np.array([[0.2, -0.9, 0.0], [-0.3, 0.02, 1e-6], [0.0, 0.0, 0.0]])
-    assert in_order(told, most=1) == [[(1, -0.9)], [(0, -0.3)], []]
-    assert in_order(told, None, 1e-9)[1] == [(0, -0.3), (1, 0.02), (2, 1e-6)]
+    contributions = np.array([[0.2, -0.9, 0.0], [-0.3, 0.02, 1e-6], [0.0, 0.0, 0.0]])
+    assert rank_contributions(contributions, limit=1) == [[(1, -0.9)], [(0, -0.3)], []]
+    assert rank_contributions(contributions, None, 1e-9)[1] == [(0, -0.3), (1, 0.02), (2, 1e-6)]
 
 
 @pytest.mark.parametrize(
     ("reason", "lang", "text"),
     [
-        (Reason("budget", "approved", 1), "en", "Budget: approved"),
-        (Reason("budget", "approved", 1), "ja", "予算：承認済み"),
-        (Reason("budget", "some", 1), "ja", "予算：some"),
-        (Reason("budget", None, 1), "en", "Budget: not known"),
-        (Reason("prices", 3.0, 1), "en", "Price page viewed in the last 30 days: 3"),
-        (Reason("prices", 3.0, 1), "ja", "過去30日間の料金ページ閲覧の回数：3"),
-        (Reason("employees", math.nan, 1), "ja", "employees：未確認"),
+        (Contribution("budget", "approved", 1), "en", "Budget: approved"),
+        (Contribution("budget", "approved", 1), "ja", "予算：承認済み"),
+        (Contribution("budget", "some", 1), "ja", "予算：some"),
+        (Contribution("budget", None, 1), "en", "Budget: not known"),
+        (Contribution("prices", 3.0, 1), "en", "Price page viewed in the last 30 days: 3"),
+        (Contribution("prices", 3.0, 1), "ja", "過去30日間の料金ページ閲覧の回数：3"),
+        (Contribution("employees", math.nan, 1), "ja", "employees：未確認"),
     ],
 )
-def test_reasons_read_in_both_languages(reason: Reason, lang: Language, text: str) -> None:
+def test_reasons_read_in_both_languages(reason: Contribution, lang: Language, text: str) -> None:
     assert reason.text(TABLE, lang) == text
 
 
@@ -57,4 +59,4 @@ def test_reasons_read_in_both_languages(reason: Reason, lang: Language, text: st
     ("value", "text"), [(1234567.0, "1,234,567"), (0.12345, "0.123"), (45.64, "45.6"), (0.0, "0")]
 )
 def test_numbers_are_shown_without_idle_digits(value: float, text: str) -> None:
-    assert shown(TABLE, "employees", value, "en") == text
+    assert format_value(TABLE, "employees", value, "en") == text

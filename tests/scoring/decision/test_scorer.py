@@ -14,11 +14,11 @@ from features.crm.load import Loaded
 from features.many_leads import Histories, ManyLeads
 from features.moments import open_leads
 from scoring.decision.overrides import Override
-from scoring.decision.scorer import Answers, Judge, Scorer
-from scoring.model.calibrated_model import leads_by_stretch
+from scoring.decision.scorer import BatchScores, CalibratedModel, Scorer
+from scoring.model.calibrated_model import count_leads_by_band
 from scoring.model.evidence import Evidence
 from scoring.model.model import Model
-from scoring.model.thresholds import thresholds
+from scoring.model.thresholds import find_thresholds
 from tests.conftest import Demo
 
 NOW = 1_790_000_000_000
@@ -31,12 +31,12 @@ def leads(demo_loaded: Loaded) -> np.ndarray:
 
 def answers(
     scorer: Scorer, loaded: Loaded, leads: np.ndarray, overrides: dict[str, Override] | None = None
-) -> Answers:
+) -> BatchScores:
     crm = loaded.crm
     view = ManyLeads(Histories(crm), leads, np.full(len(leads), crm.snapshot))
-    known = {"budget": ~np.equal(view.text("budget").codes, -1)}
+    known_masks = {"budget": ~np.equal(view.text("budget").codes, -1)}
     ids = crm.lead_ids[leads].tolist()
-    return scorer.answers(ids, scorer.table.many(view), crm.snapshot, known, overrides)
+    return scorer.score_batch(ids, scorer.table.compute_many(view), crm.snapshot, known_masks, overrides)
 
 
 def test_a_lead_alone_scores_as_among_many(
@@ -44,25 +44,27 @@ def test_a_lead_alone_scores_as_among_many(
 ) -> None:
     many = answers(demo_scorer, demo_loaded, leads)
     for row in (0, 3, 700, 1_499):
-        one = answers(demo_scorer, demo_loaded, leads[row : row + 1]).score(0, "ja", NOW).plain()
-        among = many.score(row, "ja", NOW).plain()
-        assert one["model"].pop("probability") == pytest.approx(among["model"].pop("probability"), abs=1e-9)
-        assert one == among
+        one = answers(demo_scorer, demo_loaded, leads[row : row + 1]).score(0, "ja", NOW).to_dict()
+        batch_score = many.score(row, "ja", NOW).to_dict()
+        assert one["model"].pop("probability") == pytest.approx(
+            batch_score["model"].pop("probability"), abs=1e-9
+        )
+        assert one == batch_score
 
 
 def test_a_score_holds_both_sides_and_the_decision(
     demo_scorer: Scorer, demo_loaded: Loaded, leads: np.ndarray
 ) -> None:
-    told = answers(demo_scorer, demo_loaded, leads)
-    hot = int(np.flatnonzero(told.decision.stage == 2)[0])
-    score = told.score(hot, "en", NOW, request_id="r-1")
+    results = answers(demo_scorer, demo_loaded, leads)
+    hot = int(np.flatnonzero(results.decision.stage == 2)[0])
+    score = results.score(hot, "en", NOW, request_id="r-1")
     assert score.lead_id == demo_loaded.crm.lead_ids[leads[hot]]
     assert score.stage == "hot"
     assert score.score >= 80
     assert score.hand_over == "mql"
     assert score.fallback is None
     assert score.model is not None
-    assert score.model.version == demo_scorer.judge.model.version  # type: ignore[union-attr]
+    assert score.model.version == demo_scorer.calibrated_model.model.version  # type: ignore[union-attr]
     assert 0 <= score.model.alike_won <= score.model.alike
     assert score.rules.points == score.rules.fit + score.rules.intent
     assert score.rules.version == demo_scorer.card.version
@@ -70,17 +72,17 @@ def test_a_score_holds_both_sides_and_the_decision(
     assert score.action.deadline is not None
     assert (score.as_of, score.scored_at) == (iso(demo_loaded.crm.snapshot), iso(NOW))
     assert score.request_id == "r-1"
-    json.dumps(score.plain(), allow_nan=False)
+    json.dumps(score.to_dict(), allow_nan=False)
 
 
 def test_points_of_the_reasons_add_up_to_the_points(
     demo_scorer: Scorer, demo_loaded: Loaded, leads: np.ndarray
 ) -> None:
-    told = answers(demo_scorer, demo_loaded, leads)
-    most = demo_scorer.card.intent
-    assert most is not None
+    results = answers(demo_scorer, demo_loaded, leads)
+    intent_group = demo_scorer.card.intent
+    assert intent_group is not None
     for row in range(200):
-        rules = told.rules_answer(row, "en")
+        rules = results.rules_answer(row, "en")
         if rules.fit < 30 and rules.intent < 80:  # no cap
             assert sum(reason.weight for reason in rules.reasons) == rules.points
 
@@ -88,11 +90,11 @@ def test_points_of_the_reasons_add_up_to_the_points(
 def test_unknown_names_what_nobody_answered(
     demo_scorer: Scorer, demo_loaded: Loaded, leads: np.ndarray
 ) -> None:
-    told = answers(demo_scorer, demo_loaded, leads)
-    unanswered = int(np.flatnonzero(~told.known["budget"])[0])
-    assert told.score(unanswered, "en", NOW).unknown == ("budget",)
-    answered = int(np.flatnonzero(told.known["budget"])[0])
-    assert told.score(answered, "en", NOW).unknown == ()
+    results = answers(demo_scorer, demo_loaded, leads)
+    unanswered = int(np.flatnonzero(~results.answered_roles["budget"])[0])
+    assert results.score(unanswered, "en", NOW).unknown == ("budget",)
+    answered = int(np.flatnonzero(results.answered_roles["budget"])[0])
+    assert results.score(answered, "en", NOW).unknown == ()
 
 
 def test_a_person_decides_over_model_and_triggers(
@@ -101,8 +103,8 @@ def test_a_person_decides_over_model_and_triggers(
     plain = answers(demo_scorer, demo_loaded, leads)
     hot = int(np.flatnonzero(plain.rating.triggered & (plain.decision.stage == 2))[0])
     lead = plain.lead_ids[hot]
-    said = Override(lead, "sent_back", "no budget this year", "sato", NOW - MS_PER_DAY)
-    score = answers(demo_scorer, demo_loaded, leads, {lead: said}).score(hot, "en", NOW)
+    override = Override(lead, "sent_back", "no budget this year", "sato", NOW - MS_PER_DAY)
+    score = answers(demo_scorer, demo_loaded, leads, {lead: override}).score(hot, "en", NOW)
     assert (score.stage, score.decided_by, score.hand_over) == ("warm", "person", None)
     assert score.person is not None
     assert (score.person.verdict, score.person.reason) == ("sent_back", "no budget this year")
@@ -112,13 +114,13 @@ def test_a_model_that_breaks_leaves_it_to_the_rules(
     demo: Demo, demo_scorer: Scorer, demo_loaded: Loaded, leads: np.ndarray
 ) -> None:
     part = replace(demo.model.linear, weights=demo.model.linear.weights[:3])  # does not fit
-    judge = replace(demo_scorer.judge, model=replace(demo.model, linear=part))  # type: ignore[type-var]
-    told = answers(replace(demo_scorer, judge=judge), demo_loaded, leads)
-    score = told.score(0, "en", NOW)
+    judge = replace(demo_scorer.calibrated_model, model=replace(demo.model, linear=part))  # type: ignore[type-var]
+    results = answers(replace(demo_scorer, calibrated_model=judge), demo_loaded, leads)
+    score = results.score(0, "en", NOW)
     assert score.fallback == "model_error"
     assert score.model is None
     assert score.decided_by != "model"
-    np.testing.assert_array_equal(told.decision.score, told.rating.score)
+    np.testing.assert_array_equal(results.decision.score, results.rating.score)
 
 
 def test_thresholds_follow_the_card(demo: Demo) -> None:
@@ -127,7 +129,7 @@ def test_thresholds_follow_the_card(demo: Demo) -> None:
     lower = card.model_copy(update={"bands": card.bands.model_copy(update={"hot": 30})})
     shares = []
     for one in (card, lower):
-        judge = Judge.of(demo.model, evidence, one)
+        judge = CalibratedModel.from_evidence(demo.model, evidence, one)
         from scoring.model.model import sigmoid
         from scoring.scorecard.rating import rate
 
@@ -145,10 +147,10 @@ def test_calls_per_week_need_dates(demo: Demo) -> None:
     evidence = demo.trained.evidence
     policy = Policy(policy="calls_per_week", warm=40, hot=10)
     rating = rate(demo.model.card, evidence.features)
-    scale = thresholds(policy, evidence, rating, demo.model.about)
+    scale = find_thresholds(policy, evidence, rating, demo.model.about)
     assert 0 < scale.warm < scale.hot < 1
     with pytest.raises(SettingsError, match="dates"):
-        thresholds(policy, evidence, rating, {})
+        find_thresholds(policy, evidence, rating, {})
 
 
 def test_a_lead_counts_once_in_a_stretch() -> None:
@@ -166,15 +168,15 @@ def test_a_lead_counts_once_in_a_stretch() -> None:
         {},
         {},
     )
-    leads, wins = leads_by_stretch(evidence, np.array([0, 0, 13, 13, 13]))
+    leads, wins = count_leads_by_band(evidence, np.array([0, 0, 13, 13, 13]))
     assert leads.tolist() == [1, *[0] * 12, 2]
     assert wins.tolist() == [1, *[0] * 13]
 
 
 def test_leads_scored_alike_win_more_often_the_likelier(demo_scorer: Scorer) -> None:
-    judge = demo_scorer.judge
+    judge = demo_scorer.calibrated_model
     assert judge is not None
-    leads, won = judge.alike(np.array([0.0, float(judge.scale.warm), 0.999]))
+    leads, won = judge.similar_leads(np.array([0.0, float(judge.scale.warm), 0.999]))
     assert (leads > 0).all()
     assert won[0] / leads[0] < won[1] / leads[1] < won[2] / leads[2]
 

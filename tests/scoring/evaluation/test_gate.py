@@ -11,7 +11,7 @@ import pytest
 from features.clock import iso
 from features.columns import Floats
 from features.moments import MIN_WINS
-from scoring.evaluation.gate import Candidate, Check, champion_scores, gate, passed
+from scoring.evaluation.gate import Check, ModelCandidate, all_passed, champion_scores, run_gate
 from scoring.model.evidence import MODEL, POINTS, Evidence
 from scoring.model.model import sigmoid
 from scoring.scorecard.load import blank_card
@@ -31,7 +31,7 @@ def log_odds(share: Floats | float) -> Floats:
     return np.asarray(np.log(share) - np.log1p(-np.asarray(share)))
 
 
-def judged(seed: int = 0, rows: int = ROWS) -> tuple[Evidence, Floats]:
+def draw_evidence(seed: int = 0, rows: int = ROWS) -> tuple[Evidence, Floats]:
     """Deals and the log-odds that they were drawn from, which the model of the evidence says."""
     rng = np.random.default_rng(seed)
     true = -1.5 + 1.3 * rng.normal(size=rows)
@@ -47,24 +47,24 @@ def judged(seed: int = 0, rows: int = ROWS) -> tuple[Evidence, Floats]:
     return evidence(won, features, scores=scores, moment=START + DAY // 24 * np.arange(rows)), true
 
 
-EVIDENCE, TRUE = judged()
+EVIDENCE, TRUE = draw_evidence()
 
 
-def candidate(
+def make_candidate(
     scores: Floats | None = None, on: Evidence = EVIDENCE, trained: Scorecard = CARD, **about: Any
-) -> Candidate:
+) -> ModelCandidate:
     """A model that says `scores` of the evidence, trained with a card."""
-    told = on.scores[MODEL] if scores is None else scores
-    made = replace(on, scores={**on.scores, MODEL: told})
-    return Candidate(model_of(on.features, trained, **about), made)
+    model_scores = on.scores[MODEL] if scores is None else scores
+    scored_evidence = replace(on, scores={**on.scores, MODEL: model_scores})
+    return ModelCandidate(model_of(on.features, trained, **about), scored_evidence)
 
 
-def failed(checks: list[Check]) -> set[str]:
-    assert passed(checks) is all(check.passed for check in checks)
+def failed_names(checks: list[Check]) -> set[str]:
+    assert all_passed(checks) is all(check.passed for check in checks)
     return {check.name for check in checks if not check.passed}
 
 
-def check(checks: list[Check], name: str) -> Check:
+def find_check(checks: list[Check], name: str) -> Check:
     return next(c for c in checks if c.name == name)
 
 
@@ -72,28 +72,28 @@ def check(checks: list[Check], name: str) -> Check:
 
 
 def test_a_good_model_passes_every_demand_against_the_rules() -> None:
-    checks = gate(candidate(), CARD, None)
+    checks = run_gate(make_candidate(), CARD, None)
     assert [c.name for c in checks] == AGAINST_RULES
-    assert failed(checks) == set()
-    assert check(checks, "rules_win_rate").figures["volume"] == EVIDENCE.features["quote"].sum()  # type: ignore[union-attr]
+    assert failed_names(checks) == set()
+    assert find_check(checks, "rules_win_rate").figures["volume"] == EVIDENCE.features["quote"].sum()  # type: ignore[union-attr]
 
 
 def test_a_good_model_passes_against_a_champion_that_is_as_good() -> None:
-    checks = gate(candidate(), CARD, candidate())
+    checks = run_gate(make_candidate(), CARD, make_candidate())
     assert [c.name for c in checks] == AGAINST_CHAMPION
-    assert failed(checks) == set()
-    loss = check(checks, "champion_log_loss")
+    assert failed_names(checks) == set()
+    loss = find_check(checks, "champion_log_loss")
     assert loss.gain is not None
     assert (loss.gain.value, loss.figures["rows"]) == (0.0, ROWS)
 
 
 def test_gains_are_counted() -> None:
-    told = check(gate(candidate(), CARD, None), "base_rate").gain
+    gain = find_check(run_gate(make_candidate(), CARD, None), "base_rate").gain
     won = EVIDENCE.won
     by_hand = log_losses(won, EVIDENCE.scores["baseline_rate"]) - log_losses(won, TRUE)
-    assert told is not None
-    assert told.value == pytest.approx(by_hand.mean())
-    assert told.low < told.value < told.high
+    assert gain is not None
+    assert gain.value == pytest.approx(by_hand.mean())
+    assert gain.low < gain.value < gain.high
 
 
 # -- who does not ----------------------------------------------------------------------------------
@@ -101,7 +101,7 @@ def test_gains_are_counted() -> None:
 
 def test_a_model_of_shuffled_outcomes_learnt_nothing() -> None:
     shuffled = np.random.default_rng(1).permutation(TRUE)
-    refused = failed(gate(candidate(shuffled), CARD, None))
+    refused = failed_names(run_gate(make_candidate(shuffled), CARD, None))
     assert {"base_rate", "rules_log_loss", "rules_win_rate"} <= refused
     assert not refused & set(FIRST)
 
@@ -110,52 +110,58 @@ def test_a_model_of_shuffled_outcomes_learnt_nothing() -> None:
 def test_chance_alone_does_not_pass(seed: int) -> None:
     """A model that says the win rate and noise."""
     noise = log_odds(EVIDENCE.won.mean()) + 0.05 * np.random.default_rng(50 + seed).normal(size=ROWS)
-    assert {"base_rate", "rules_log_loss"} <= failed(gate(candidate(noise), CARD, None))
+    assert {"base_rate", "rules_log_loss"} <= failed_names(run_gate(make_candidate(noise), CARD, None))
 
 
 def test_a_model_that_says_what_the_rules_say_is_not_better_than_they() -> None:
-    refused = failed(gate(candidate(EVIDENCE.scores[POINTS]), CARD, None))
+    refused = failed_names(run_gate(make_candidate(EVIDENCE.scores[POINTS]), CARD, None))
     assert refused == {"rules_log_loss", "rules_win_rate"}
 
 
-def leaking(severity: str = "leak", used: bool = True, known: str = "at_creation") -> Candidate:
-    finding = {"code": "one_outcome", "severity": severity, "column": "visit", "used": used}
-    made = candidate(findings=[finding])
-    return Candidate(replace(made.model, table=table_of(EVIDENCE.features, known)), made.evidence)
+def make_leaking_candidate(
+    severity: str = "leak", is_used: bool = True, known_kind: str = "at_creation"
+) -> ModelCandidate:
+    finding = {"code": "one_outcome", "severity": severity, "column": "visit", "used": is_used}
+    base_candidate = make_candidate(findings=[finding])
+    return ModelCandidate(
+        replace(base_candidate.model, table=table_of(EVIDENCE.features, known_kind)), base_candidate.evidence
+    )
 
 
 def test_a_leak_that_was_insisted_on_is_named() -> None:
-    checks = gate(leaking(), CARD, None)
-    assert failed(checks) == {"audit"}
-    assert check(checks, "audit").figures == {"columns": "visit"}
+    checks = run_gate(make_leaking_candidate(), CARD, None)
+    assert failed_names(checks) == {"audit"}
+    assert find_check(checks, "audit").figures == {"columns": "visit"}
 
 
 def test_a_leak_that_the_model_does_not_use_refuses_nobody() -> None:
-    assert failed(gate(leaking("suspect"), CARD, None)) == set()
-    assert failed(gate(leaking(used=False), CARD, None)) == set()
-    assert failed(gate(leaking(known="history"), CARD, None)) == set()  # as it was at the moment
-    made = leaking()
-    without = replace(made.model, table=made.model.table.without({"visit"}))
-    assert failed(gate(replace(made, model=without), CARD, None)) == set()
+    assert failed_names(run_gate(make_leaking_candidate("suspect"), CARD, None)) == set()
+    assert failed_names(run_gate(make_leaking_candidate(is_used=False), CARD, None)) == set()
+    assert (
+        failed_names(run_gate(make_leaking_candidate(known_kind="history"), CARD, None)) == set()
+    )  # as it was at the moment
+    leaky = make_leaking_candidate()
+    without = replace(leaky.model, table=leaky.model.table.without({"visit"}))
+    assert failed_names(run_gate(replace(leaky, model=without), CARD, None)) == set()
 
 
 @pytest.mark.parametrize("shift", [1.5, -1.5])
 def test_probabilities_that_do_not_hold_are_refused(shift: float) -> None:
-    checks = gate(candidate(TRUE + shift), CARD, None)
-    assert "calibration" in failed(checks)
-    assert "rules_win_rate" not in failed(checks)  # it ranks as well as before
-    told = check(checks, "calibration").gain
-    assert told is not None
-    assert told.value > check(checks, "calibration").figures["bar"]
+    checks = run_gate(make_candidate(TRUE + shift), CARD, None)
+    assert "calibration" in failed_names(checks)
+    assert "rules_win_rate" not in failed_names(checks)  # it ranks as well as before
+    gain = find_check(checks, "calibration").gain
+    assert gain is not None
+    assert gain.value > find_check(checks, "calibration").figures["bar"]
 
 
 @pytest.mark.parametrize("won", [0, 5, 19])
 def test_too_few_won_leads_judge_nobody_and_it_says_how_many_are_missing(won: int) -> None:
     few = replace(EVIDENCE, won=np.arange(ROWS) < won)
-    checks = gate(candidate(on=few), CARD, candidate())
+    checks = run_gate(make_candidate(on=few), CARD, make_candidate())
     assert [c.name for c in checks] == FIRST
-    assert failed(checks) == {"enough_deals"}
-    assert check(checks, "enough_deals").figures == {
+    assert failed_names(checks) == {"enough_deals"}
+    assert find_check(checks, "enough_deals").figures == {
         "won": won,
         "others": ROWS - won,
         "missing": MIN_WINS - won,
@@ -165,47 +171,47 @@ def test_too_few_won_leads_judge_nobody_and_it_says_how_many_are_missing(won: in
 
 def test_twenty_won_leads_are_enough_and_moments_of_one_lead_are_one() -> None:
     enough = replace(EVIDENCE, won=np.arange(ROWS) < MIN_WINS)
-    assert "enough_deals" not in failed(gate(candidate(on=enough), CARD, None))
+    assert "enough_deals" not in failed_names(run_gate(make_candidate(on=enough), CARD, None))
     one = replace(enough, lead=np.array(["a"] * 19 + [f"b{i}" for i in range(ROWS - 19)], object))
-    few = check(gate(candidate(on=one), CARD, None), "enough_deals")
+    few = find_check(run_gate(make_candidate(on=one), CARD, None), "enough_deals")
     assert (few.passed, few.figures["won"], few.figures["missing"]) == (False, 2, 18)
 
 
 def test_too_few_other_leads_judge_nobody_either() -> None:
-    checks = gate(candidate(on=replace(EVIDENCE, won=np.arange(ROWS) >= 7)), CARD, None)
-    assert check(checks, "enough_deals").figures["missing"] == 13
+    checks = run_gate(make_candidate(on=replace(EVIDENCE, won=np.arange(ROWS) >= 7)), CARD, None)
+    assert find_check(checks, "enough_deals").figures["missing"] == 13
 
 
 # -- the scorecard of the day ----------------------------------------------------------------------
 
 
 def test_points_that_changed_since_the_training_ask_for_another() -> None:
-    checks = gate(candidate(), card({"quote": 20, "visit": 15}), None)
-    assert failed(checks) == {"scorecard"}
-    told = check(checks, "scorecard").figures
-    assert told["present"] != told["trained"] == CARD.version
+    checks = run_gate(make_candidate(), card({"quote": 20, "visit": 15}), None)
+    assert failed_names(checks) == {"scorecard"}
+    figures = find_check(checks, "scorecard").figures
+    assert figures["present"] != figures["trained"] == CARD.version
 
 
 def test_words_and_actions_that_changed_do_not() -> None:
-    plain = CARD.plain()
+    plain = CARD.to_dict()
     plain["intent"]["rows"]["quote"]["because"] = {"en": "Wants a price", "ja": "見積希望"}
     plain["stages"]["hot"]["hours"] = 1
     worded = Scorecard.model_validate(plain)
     assert worded.version != CARD.version
-    assert failed(gate(candidate(), worded, None)) == set()
+    assert failed_names(run_gate(make_candidate(), worded, None)) == set()
 
 
 def test_without_a_scorecard_there_is_nothing_to_beat() -> None:
-    checks = gate(candidate(), blank_card(), None)
-    assert "scorecard" in failed(checks)
-    assert check(checks, "scorecard").figures == {"no_card": True}
+    checks = run_gate(make_candidate(), blank_card(), None)
+    assert "scorecard" in failed_names(checks)
+    assert find_check(checks, "scorecard").figures == {"no_card": True}
 
 
 def test_a_model_that_was_trained_before_there_was_a_scorecard_is_refused() -> None:
     scores = {name: s for name, s in EVIDENCE.scores.items() if name != POINTS}
-    before = candidate(on=replace(EVIDENCE, scores=scores), trained=blank_card())
-    checks = gate(before, CARD, None)
-    assert failed(checks) == {"scorecard"}
+    before = make_candidate(on=replace(EVIDENCE, scores=scores), trained=blank_card())
+    checks = run_gate(before, CARD, None)
+    assert failed_names(checks) == {"scorecard"}
     assert "rules_log_loss" not in [c.name for c in checks]
 
 
@@ -214,25 +220,25 @@ def test_a_model_that_was_trained_before_there_was_a_scorecard_is_refused() -> N
 
 def test_a_model_with_a_much_higher_log_loss_than_the_champion_is_refused() -> None:
     flat = TRUE.mean() + 0.6 * (TRUE - TRUE.mean())
-    checks = gate(candidate(flat), CARD, candidate())
-    assert "champion_log_loss" in failed(checks)
-    assert check(checks, "champion_win_rate").passed  # the order is the same
-    assert passed(gate(candidate(), CARD, candidate(flat)))
+    checks = run_gate(make_candidate(flat), CARD, make_candidate())
+    assert "champion_log_loss" in failed_names(checks)
+    assert find_check(checks, "champion_win_rate").passed  # the order is the same
+    assert all_passed(run_gate(make_candidate(), CARD, make_candidate(flat)))
 
 
 def test_a_model_that_finds_fewer_deals_than_the_champion_is_refused() -> None:
     blunt = np.minimum(TRUE, np.quantile(TRUE, 0.6))  # tells the best apart no more
-    assert "champion_win_rate" in failed(gate(candidate(blunt), CARD, candidate()))
+    assert "champion_win_rate" in failed_names(run_gate(make_candidate(blunt), CARD, make_candidate()))
 
 
 def test_a_model_that_is_worse_within_the_margin_passes() -> None:
     """Its log loss is higher by about 0.002, which the margin lets through."""
-    near = TRUE.mean() + 0.85 * (TRUE - TRUE.mean())
-    checks = gate(candidate(near), CARD, candidate())
-    loss = check(checks, "champion_log_loss")
+    close_log_odds = TRUE.mean() + 0.85 * (TRUE - TRUE.mean())
+    checks = run_gate(make_candidate(close_log_odds), CARD, make_candidate())
+    loss = find_check(checks, "champion_log_loss")
     assert loss.gain is not None
     assert loss.gain.value < 0
-    assert failed(checks) == set()
+    assert failed_names(checks) == set()
 
 
 # -- the champion's scores -------------------------------------------------------------------------
@@ -241,70 +247,74 @@ def test_a_model_that_is_worse_within_the_margin_passes() -> None:
 def test_rows_that_the_champion_was_judged_on_take_its_judged_scores() -> None:
     """Of the same lead another moment is not the same row."""
     half = np.arange(ROWS) % 2 == 0
-    known = EVIDENCE.take(half)
-    moved = replace(known, moment=np.where(np.arange(len(known)) < 10, 1, known.moment))
-    champion = candidate(TRUE[half] - 7, on=moved)
-    told = champion_scores(candidate(), champion)
-    np.testing.assert_array_equal(told[half][10:], TRUE[half][10:] - 7)
-    assert np.isnan(told[half][:10]).all()
-    assert np.isnan(told[~half]).all()
+    judged_evidence = EVIDENCE.take(half)
+    moved = replace(
+        judged_evidence, moment=np.where(np.arange(len(judged_evidence)) < 10, 1, judged_evidence.moment)
+    )
+    champion = make_candidate(TRUE[half] - 7, on=moved)
+    scores = champion_scores(make_candidate(), champion)
+    np.testing.assert_array_equal(scores[half][10:], TRUE[half][10:] - 7)
+    assert np.isnan(scores[half][:10]).all()
+    assert np.isnan(scores[~half]).all()
 
 
-def newer(trained_through: str | None, weight: float = 0.5, **changed: Any) -> tuple[Floats, Candidate]:
+def score_with_newer_champion(
+    trained_through: str | None, weight: float = 0.5, **changed: Any
+) -> tuple[Floats, ModelCandidate]:
     """The champion's scores of the evidence, of which it was judged on nothing."""
     elsewhere = replace(EVIDENCE, lead=np.array([f"X{i}" for i in range(ROWS)], object))
     model = model_of(EVIDENCE.features, CARD, weight, trained_through=trained_through)
-    champion = Candidate(model, elsewhere)
-    return champion_scores(candidate(on=replace(EVIDENCE, **changed)), champion), champion
+    champion = ModelCandidate(model, elsewhere)
+    return champion_scores(make_candidate(on=replace(EVIDENCE, **changed)), champion), champion
 
 
 def test_leads_that_were_created_after_its_examples_are_scored_by_the_champion() -> None:
     """Its last example lay at the moment of row 99; from row 100 on it saw none of the leads."""
-    told, champion = newer(iso(int(EVIDENCE.moment[99])))
-    assert np.isnan(told[:100]).all()
+    scores, champion = score_with_newer_champion(iso(int(EVIDENCE.moment[99])))
+    assert np.isnan(scores[:100]).all()
     by_itself = champion.model.log_odds(champion.model.encode(EVIDENCE.features))
     assert len(set(by_itself)) > 1
-    np.testing.assert_array_equal(told[100:], by_itself[100:])
+    np.testing.assert_array_equal(scores[100:], by_itself[100:])
 
 
 def test_a_new_moment_of_a_lead_that_it_may_have_seen_is_not_scored() -> None:
     """Row 150 is of a lead that was 3 days old: it was there before the champion's last example."""
     landmark = np.where(np.arange(ROWS) == 150, 3, 0).astype(np.float32)
-    told, _ = newer(iso(int(EVIDENCE.moment[99])), landmark=landmark)
-    assert np.isnan(told[150])
-    assert not np.isnan(told[149])
-    assert not np.isnan(told[151])
+    scores, _ = score_with_newer_champion(iso(int(EVIDENCE.moment[99])), landmark=landmark)
+    assert np.isnan(scores[150])
+    assert not np.isnan(scores[149])
+    assert not np.isnan(scores[151])
 
 
 @pytest.mark.parametrize("changed", [{"dated": False}, {}])
 def test_without_dates_nobody_knows_what_the_champion_saw(changed: dict[str, Any]) -> None:
     through = iso(int(EVIDENCE.moment[99])) if changed else None
-    assert np.isnan(newer(through, **changed)[0]).all()
+    assert np.isnan(score_with_newer_champion(through, **changed)[0]).all()
 
 
 def test_a_champion_whose_features_are_gone_or_mean_something_else_scores_nobody() -> None:
-    champion = newer(iso(START - DAY))[1]
-    assert not np.isnan(champion_scores(candidate(), champion)).any()
-    new = candidate()
+    champion = score_with_newer_champion(iso(START - DAY))[1]
+    assert not np.isnan(champion_scores(make_candidate(), champion)).any()
+    new = make_candidate()
     for table in (
         new.model.table.without({"visit"}),
-        table_of({**EVIDENCE.features, "visit": EVIDENCE.features["visit"]}, known="history"),
+        table_of({**EVIDENCE.features, "visit": EVIDENCE.features["visit"]}, known_kind="history"),
     ):
-        other = replace(new, model=replace(new.model, table=table))
-        assert np.isnan(champion_scores(other, champion)).all()
+        challenger = replace(new, model=replace(new.model, table=table))
+        assert np.isnan(champion_scores(challenger, champion)).all()
 
 
 def test_too_few_common_deals_do_not_judge_against_the_champion() -> None:
     few = np.flatnonzero(EVIDENCE.won)[:8]
     rows = np.concatenate([few, np.flatnonzero(~EVIDENCE.won)[:100]])
-    checks = gate(candidate(), CARD, candidate(TRUE[rows], on=EVIDENCE.take(rows)))
-    assert failed(checks) == {"champion_log_loss", "champion_win_rate"}
+    checks = run_gate(make_candidate(), CARD, make_candidate(TRUE[rows], on=EVIDENCE.take(rows)))
+    assert failed_names(checks) == {"champion_log_loss", "champion_win_rate"}
     for name in ("champion_log_loss", "champion_win_rate"):
-        figures = check(checks, name).figures
+        figures = find_check(checks, name).figures
         assert (figures["too_few"], figures["missing"], figures["won"]) == (True, 12, 8)
 
 
 def test_no_common_deals_at_all_are_too_few_as_well() -> None:
     elsewhere = replace(EVIDENCE, lead=np.array([f"X{i}" for i in range(ROWS)], object))
-    checks = gate(candidate(), CARD, candidate(on=elsewhere))
-    assert check(checks, "champion_log_loss").figures["missing"] == 2 * MIN_WINS
+    checks = run_gate(make_candidate(), CARD, make_candidate(on=elsewhere))
+    assert find_check(checks, "champion_log_loss").figures["missing"] == 2 * MIN_WINS

@@ -10,11 +10,11 @@ import pytest
 from features.errors import DataError, OutsideError
 from scoring.model.bundle import (
     BUNDLE_FILE,
-    KEPT,
+    MAX_BUNDLES,
     Origin,
+    current_name,
     load_bundle,
     origin_of,
-    pointed,
     pointer_stamp,
     write_bundle,
 )
@@ -47,9 +47,9 @@ def test_without_a_pointer_there_is_no_bundle(tmp_path: Path) -> None:
 def test_a_changed_file_is_found_by_its_checksum(demo: Demo, tmp_path: Path, name: str) -> None:
     write_bundle(tmp_path, demo.out / "model", origin(demo))
     path = tmp_path / origin(demo).name / name
-    told = bytearray(path.read_bytes())
-    told[len(told) // 2] ^= 1
-    path.write_bytes(told)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
     with pytest.raises(DataError, match=f"{name} is not what was written"):
         load_bundle(tmp_path)
     assert origin_of(tmp_path) is None
@@ -66,9 +66,9 @@ def test_a_missing_file_is_found(demo: Demo, tmp_path: Path, name: str) -> None:
 def test_a_bundle_without_all_checksums_is_refused(demo: Demo, tmp_path: Path) -> None:
     write_bundle(tmp_path, demo.out / "model", origin(demo))
     path = tmp_path / origin(demo).name / BUNDLE_FILE
-    told = json.loads(path.read_text(encoding="utf-8"))
-    del told["sha256"][EVIDENCE_FILE]
-    path.write_text(json.dumps(told), encoding="utf-8")
+    manifest = json.loads(path.read_text(encoding="utf-8"))
+    del manifest["sha256"][EVIDENCE_FILE]
+    path.write_text(json.dumps(manifest), encoding="utf-8")
     with pytest.raises(DataError):
         load_bundle(tmp_path)
 
@@ -91,21 +91,21 @@ def test_writing_again_moves_the_pointer_and_mends_what_was_damaged(demo: Demo, 
 def test_the_last_bundles_stay_and_older_ones_go(demo: Demo, tmp_path: Path) -> None:
     for registered in map(str, range(1, 7)):
         write_bundle(tmp_path, demo.out / "model", origin(demo, registered))
-    left = {path.name for path in tmp_path.iterdir() if path.is_dir()}
-    assert len(left) == KEPT
-    assert pointed(tmp_path) == origin(demo, "6").name
-    assert pointed(tmp_path) in left
+    remaining = {path.name for path in tmp_path.iterdir() if path.is_dir()}
+    assert len(remaining) == MAX_BUNDLES
+    assert current_name(tmp_path) == origin(demo, "6").name
+    assert current_name(tmp_path) in remaining
 
 
 def test_a_full_disk_leaves_the_bundle_in_use(demo: Demo, tiny_disk: Path) -> None:
     with pytest.raises(OutsideError, match="cannot be written"):
         write_bundle(tiny_disk / "bundles", demo.out / "model", origin(demo))
-    assert pointed(tiny_disk / "bundles") is None
+    assert current_name(tiny_disk / "bundles") is None
     assert [p.name for p in (tiny_disk / "bundles").iterdir()] == []
 
 
-@pytest.mark.parametrize("told", [b"\xff\xfe", b"", b"  "])
-def test_a_pointer_that_cannot_be_read_is_none(tmp_path: Path, told: bytes) -> None:
-    (tmp_path / "current").write_bytes(told)
-    assert pointed(tmp_path) is None
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"", b"  "])
+def test_a_pointer_that_cannot_be_read_is_none(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "current").write_bytes(content)
+    assert current_name(tmp_path) is None
     assert load_bundle(tmp_path) is None

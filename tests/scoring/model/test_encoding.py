@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features.columns import Column, texts
+from features.columns import Column, encode_texts
 from scoring.model.encoding import Encoding
 
 WORDS = st.sampled_from(["ads", "webinar", "紹介", "fair", ""])
@@ -22,36 +22,36 @@ Row = tuple[str | None, float, str | None]
 def columns(rows: list[Row]) -> dict[str, Column]:
     channel, employees, trade = zip(*rows, strict=True)
     return {
-        "channel": texts(list(channel)),
+        "channel": encode_texts(list(channel)),
         "employees": np.array(employees),
-        "trade": texts(list(trade)),
+        "trade": encode_texts(list(trade)),
     }
 
 
 @given(ROWS, ROWS, st.integers(1, 4))
-def test_a_row_alone_is_its_row_of_the_matrix(learnt: list[Row], told: list[Row], least: int) -> None:
-    encoding = Encoding.learn(columns(learnt), least)
-    alone = np.vstack([encoding.row(row) for row in told])
-    np.testing.assert_array_equal(alone, encoding.matrix(columns(told)))
+def test_a_row_alone_is_its_row_of_the_matrix(learnt: list[Row], rows: list[Row], minimum: int) -> None:
+    encoding = Encoding.learn(columns(learnt), minimum)
+    single_rows = np.vstack([encoding.row(row) for row in rows])
+    np.testing.assert_array_equal(single_rows, encoding.matrix(columns(rows)))
 
 
 @given(ROWS, ROWS)
-def test_each_text_stands_in_at_most_one_place(learnt: list[Row], told: list[Row]) -> None:
+def test_each_text_stands_in_at_most_one_place(learnt: list[Row], rows: list[Row]) -> None:
     encoding = Encoding.learn(columns(learnt), 2)
-    by_feature = encoding.by_feature(np.nan_to_num(encoding.matrix(columns(told))))
+    by_feature = encoding.by_feature(np.nan_to_num(encoding.matrix(columns(rows))))
     assert np.isin(by_feature[:, [0, 2]], (0, 1)).all()
 
 
 @given(ROWS)
 def test_written_down_and_read_again_it_is_the_same(rows: list[Row]) -> None:
     encoding = Encoding.learn(columns(rows), 1)
-    assert Encoding.parse(encoding.plain()) == encoding
+    assert Encoding.from_dict(encoding.to_dict()) == encoding
 
 
 def test_rare_values_share_a_place_new_ones_say_nothing_and_missing_has_its_own() -> None:
-    channel = texts(["ads"] * 5 + ["webinar"] * 3 + ["rare"] + [None])
+    channel = encode_texts(["ads"] * 5 + ["webinar"] * 3 + ["rare"] + [None])
     encoding = Encoding.learn({"channel": channel}, min_count=3)
-    assert encoding.plain() == {"channel": {"values": ["ads", "webinar"], "rare": ["rare"]}}
+    assert encoding.to_dict() == {"channel": {"values": ["ads", "webinar"], "rare": ["rare"]}}
     rows = {v: encoding.row([v]).tolist() for v in ("ads", "webinar", "rare", "never seen", None)}
     assert rows["never seen"] == [[0, 0, 0, 0]]
     places = {tuple(rows[v][0]) for v in ("ads", "webinar", "rare", None)}

@@ -6,63 +6,63 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from features.columns import Texts, texts
+from features.columns import Texts, encode_texts
 from features.crm.load import Loaded
 from features.errors import DataError
-from scoring.model.evidence import Evidence, hashed
+from scoring.model.evidence import Evidence, pseudonym
 from scoring.model.model import EVIDENCE_FILE
 from tests.conftest import Demo
 
 
-def some() -> Evidence:
+def make_evidence() -> Evidence:
     return Evidence(
-        lead=np.array([hashed(i) for i in "abc"], dtype=object),
+        lead=np.array([pseudonym(i) for i in "abc"], dtype=object),
         group=np.array([0, 1, 1], dtype=np.int32),
         moment=np.array([1, 2, 2**60], dtype=np.int64),
         landmark=np.array([0, 7, 0.5], dtype=np.float32),
         won=np.array([True, False, False]),
         amount=np.array([1.5, np.nan, 3.0]),
         scores={"model": np.array([-1.0, 0.0, 2.5])},
-        features={"employees": np.array([5.0, np.nan, 7.0]), "channel": texts(["x", None, "紹介"])},
-        segments={"channel": texts([None, None, None])},
+        features={"employees": np.array([5.0, np.nan, 7.0]), "channel": encode_texts(["x", None, "紹介"])},
+        segments={"channel": encode_texts([None, None, None])},
     )
 
 
 def test_written_and_read_again_it_is_the_same(tmp_path: Path) -> None:
-    some().save(tmp_path / "evidence.parquet")
-    read, told = Evidence.load(tmp_path / "evidence.parquet"), some()
+    make_evidence().save(tmp_path / "evidence.parquet")
+    read, expected = Evidence.load(tmp_path / "evidence.parquet"), make_evidence()
     for name in ("lead", "group", "moment", "landmark", "won", "amount"):
-        np.testing.assert_array_equal(getattr(read, name), getattr(told, name), err_msg=name)
-    np.testing.assert_array_equal(read.scores["model"], told.scores["model"])
-    np.testing.assert_array_equal(read.features["employees"], told.features["employees"])
+        np.testing.assert_array_equal(getattr(read, name), getattr(expected, name), err_msg=name)
+    np.testing.assert_array_equal(read.scores["model"], expected.scores["model"])
+    np.testing.assert_array_equal(read.features["employees"], expected.features["employees"])
     channel = read.features["channel"]
     assert isinstance(channel, Texts)
-    assert channel.plain() == ["x", None, "紹介"]
-    assert read.segments["channel"].plain() == [None, None, None]
+    assert channel.to_list() == ["x", None, "紹介"]
+    assert read.segments["channel"].to_list() == [None, None, None]
 
 
 def test_evidence_of_a_training_names_no_lead(demo: Demo, demo_loaded: Loaded) -> None:
-    told = pq.read_table(demo.out / "model" / EVIDENCE_FILE)
+    table = pq.read_table(demo.out / "model" / EVIDENCE_FILE)
     ids = set(demo_loaded.crm.lead_ids)
-    assert set(told["lead"].to_pylist()) <= {hashed(i) for i in ids}
+    assert set(table["lead"].to_pylist()) <= {pseudonym(i) for i in ids}
     texts_of_table = {
-        value for column in told.columns for value in column.unique().to_pylist() if isinstance(value, str)
+        value for column in table.columns for value in column.unique().to_pylist() if isinstance(value, str)
     }
     assert not texts_of_table & ids
 
 
 def test_evidence_holds_all_that_thresholds_and_gates_need(demo: Demo) -> None:
-    told = Evidence.load(demo.out / "model" / EVIDENCE_FILE)
-    assert len(told) == demo.model.about["measured_examples"]
-    assert set(told.features) == set(demo.model.table.names)
-    assert set(told.segments) == {"channel", "trade", "campaign", "keyword"}
-    assert {"model", "linear", "trees", "baseline_logistic", "baseline_lightgbm"} <= set(told.scores)
-    assert not np.isnan(told.amount[told.won]).any()
+    evidence = Evidence.load(demo.out / "model" / EVIDENCE_FILE)
+    assert len(evidence) == demo.model.about["measured_examples"]
+    assert set(evidence.features) == set(demo.model.table.names)
+    assert set(evidence.segments) == {"channel", "trade", "campaign", "keyword"}
+    assert {"model", "linear", "trees", "baseline_logistic", "baseline_lightgbm"} <= set(evidence.scores)
+    assert not np.isnan(evidence.amount[evidence.won]).any()
 
 
 def test_damaged_evidence_is_named(tmp_path: Path) -> None:
     path = tmp_path / "evidence.parquet"
-    some().save(path)
+    make_evidence().save(path)
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(DataError, match=r"evidence\.parquet.*[Tt]rain again"):
         Evidence.load(path)

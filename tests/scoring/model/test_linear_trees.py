@@ -28,7 +28,7 @@ def with_gaps() -> Floats:
 
 @pytest.fixture(scope="module")
 def linear() -> LinearPart:
-    return fit_linear(Design.of(with_gaps()), WON, 1.0, seed=0)
+    return fit_linear(Design.from_matrix(with_gaps()), WON, 1.0, seed=0)
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def trees() -> TreesPart:
 def test_linear_part_is_the_usual_logistic_regression() -> None:
     scaled = StandardScaler().fit_transform(NUMBERS)
     usual = LogisticRegression(C=0.3, tol=1e-8).fit(scaled, WON).decision_function(scaled)
-    ours = fit_linear(Design.of(NUMBERS), WON, 0.3, seed=0).log_odds(NUMBERS)
+    ours = fit_linear(Design.from_matrix(NUMBERS), WON, 0.3, seed=0).log_odds(NUMBERS)
     np.testing.assert_allclose(ours, usual, atol=5e-3)
 
 
@@ -66,9 +66,9 @@ def test_a_column_that_was_always_empty_says_nothing(linear: LinearPart) -> None
 def test_far_outside_what_training_saw_the_line_stops_rising(linear: LinearPart) -> None:
     row = np.repeat(with_gaps()[1:2], 3, axis=0)
     row[:, 1] = [200, 1_000, 1e9]
-    near, far, farther = linear.log_odds(row)
-    assert far == farther
-    assert far > near or linear.weights[1] == 0
+    close_log_odds, far_log_odds, farther = linear.log_odds(row)
+    assert far_log_odds == farther
+    assert far_log_odds > close_log_odds or linear.weights[1] == 0
 
 
 def test_a_number_is_worth_the_same_wherever_it_stands(linear: LinearPart) -> None:
@@ -78,15 +78,15 @@ def test_a_number_is_worth_the_same_wherever_it_stands(linear: LinearPart) -> No
 
 
 def test_linear_part_survives_json(linear: LinearPart) -> None:
-    read = LinearPart.parse(json.loads(json.dumps(linear.plain())))
+    read = LinearPart.from_dict(json.loads(json.dumps(linear.to_dict())))
     np.testing.assert_array_equal(read.log_odds(with_gaps()), linear.log_odds(with_gaps()))
 
 
 def test_trees_survive_as_text_and_in_pieces(trees: TreesPart) -> None:
     matrix = np.tile(with_gaps(), (5, 1))  # enough rows for several threads
-    whole = TreesPart(trees.text).log_odds(matrix)
+    full_log_odds = TreesPart(trees.text).log_odds(matrix)
     pieces = np.concatenate([trees.log_odds(piece) for piece in np.array_split(matrix, 40)])
-    np.testing.assert_allclose(whole, pieces, atol=1e-12)
+    np.testing.assert_allclose(full_log_odds, pieces, atol=1e-12)
 
 
 def test_trees_say_the_same_of_a_row_alone(trees: TreesPart) -> None:
@@ -94,9 +94,9 @@ def test_trees_say_the_same_of_a_row_alone(trees: TreesPart) -> None:
     base, by_column = trees.contributions(matrix)
     for row, together in zip(matrix, trees.log_odds(matrix), strict=True):
         assert trees.log_odds(row[None, :])[0] == together
-    alone = [trees.contributions(matrix[row : row + 1]) for row in range(len(matrix))]
-    assert {prior for prior, _ in alone} == {base}
-    np.testing.assert_array_equal(np.vstack([told for _, told in alone]), by_column)
+    single_rows = [trees.contributions(matrix[row : row + 1]) for row in range(len(matrix))]
+    assert {prior for prior, _ in single_rows} == {base}
+    np.testing.assert_array_equal(np.vstack([contributions for _, contributions in single_rows]), by_column)
 
 
 def test_a_row_of_another_width_is_refused(trees: TreesPart) -> None:
@@ -106,27 +106,27 @@ def test_a_row_of_another_width_is_refused(trees: TreesPart) -> None:
 
 def test_trees_learn_what_a_line_cannot() -> None:
     corner = (NUMBERS[:, 0] > 0) ^ (NUMBERS[:, 1] > 50)
-    line = fit_linear(Design.of(NUMBERS), corner, 1.0, seed=0).log_odds(NUMBERS)
-    told = fit_trees(NUMBERS, corner, line, Boosting(), 60, seed=0).log_odds(NUMBERS)
+    line = fit_linear(Design.from_matrix(NUMBERS), corner, 1.0, seed=0).log_odds(NUMBERS)
+    tree_log_odds = fit_trees(NUMBERS, corner, line, Boosting(), 60, seed=0).log_odds(NUMBERS)
     assert ((line > 0) == corner).mean() < 0.65
-    assert ((told > 0) == corner).mean() > 0.95
+    assert ((tree_log_odds > 0) == corner).mean() > 0.95
 
 
 def test_one_row_at_a_time_is_right_from_many_threads_at_once(trees: TreesPart) -> None:
     """A single request and a batch of one lead may ask at the same moment."""
     matrix = with_gaps()[:400]
     expected = trees.contributions(matrix)[1]
-    wrong: list[int] = []
+    mismatches: list[int] = []
 
     def ask() -> None:
         for row in range(len(matrix)):
-            told = trees.contributions(matrix[row : row + 1])[1][0]
-            if not np.array_equal(told, expected[row]):
-                wrong.append(row)
+            contributions = trees.contributions(matrix[row : row + 1])[1][0]
+            if not np.array_equal(contributions, expected[row]):
+                mismatches.append(row)
 
     threads = [threading.Thread(target=ask) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert wrong == []
+    assert mismatches == []

@@ -46,19 +46,19 @@ def saved(demo: Demo, tmp_path: Path) -> Path:
 
 
 def test_prior_and_contributions_add_up_to_the_log_odds(demo: Demo, leads: Encoded) -> None:
-    told = demo.model.explain(leads)
-    assert told.features == demo.model.table.names
-    assert told.contributions.shape == (len(ROWS), len(told.features))
-    by_hand = told.prior + told.contributions.sum(axis=1)
+    explanation = demo.model.explain(leads)
+    assert explanation.features == demo.model.table.names
+    assert explanation.contributions.shape == (len(ROWS), len(explanation.features))
+    by_hand = explanation.prior + explanation.contributions.sum(axis=1)
     np.testing.assert_allclose(by_hand, demo.model.log_odds(leads), rtol=0, atol=1e-9)
-    np.testing.assert_allclose(told.log_odds, demo.model.log_odds(leads), rtol=0, atol=1e-9)
+    np.testing.assert_allclose(explanation.log_odds, demo.model.log_odds(leads), rtol=0, atol=1e-9)
 
 
 def test_reasons_hold_for_each_lead_alone(demo: Demo, leads: Encoded) -> None:
     together = demo.model.explain(leads)
     for row in (0, 7, 499):
-        alone = demo.model.explain(leads.take(np.array([row])))
-        np.testing.assert_allclose(alone.contributions[0], together.contributions[row], rtol=0, atol=1e-9)
+        single = demo.model.explain(leads.take(np.array([row])))
+        np.testing.assert_allclose(single.contributions[0], together.contributions[row], rtol=0, atol=1e-9)
 
 
 def test_changing_one_feature_moves_the_line_by_its_own_contribution(
@@ -76,12 +76,12 @@ def test_changing_one_feature_moves_the_line_by_its_own_contribution(
 def test_one_lead_at_a_time_scores_as_the_table_does(
     demo: Demo, columns: dict[str, Column], leads: Encoded
 ) -> None:
-    values = [c.plain() if hasattr(c, "plain") else c.tolist() for c in columns.values()]
-    alone = [demo.model.encode_one([v[row] for v in values]) for row in range(50)]
-    np.testing.assert_array_equal(np.vstack([one.matrix for one in alone]), leads.matrix[:50])
-    ranks = np.concatenate([one.rating.rank for one in alone])
+    values = [c.to_list() if hasattr(c, "to_list") else c.tolist() for c in columns.values()]
+    encoded_rows = [demo.model.encode_one([v[row] for v in values]) for row in range(50)]
+    np.testing.assert_array_equal(np.vstack([one.matrix for one in encoded_rows]), leads.matrix[:50])
+    ranks = np.concatenate([one.rating.rank for one in encoded_rows])
     np.testing.assert_array_equal(ranks, leads.rating.rank[:50])
-    assert demo.model.log_odds(alone[0])[0] == pytest.approx(demo.model.log_odds(leads)[0], abs=1e-9)
+    assert demo.model.log_odds(encoded_rows[0])[0] == pytest.approx(demo.model.log_odds(leads)[0], abs=1e-9)
 
 
 def test_saved_and_loaded_it_predicts_the_same(demo: Demo, saved: Path, columns: dict[str, Column]) -> None:
@@ -101,7 +101,7 @@ def test_folder_holds_texts_and_the_evidence_and_nothing_pickled(demo: Demo) -> 
         assert (demo.out / "model" / name).read_text(encoding="utf-8")
 
 
-ALONE = """
+PREDICT_SCRIPT = """
 import json, sys
 from pathlib import Path
 
@@ -122,17 +122,17 @@ print(json.dumps([model.probability(evidence.features).tolist(), model.explain(e
 
 
 def test_predicts_without_pandas_scikit_learn_and_mlflow(demo: Demo) -> None:
-    told = subprocess.run(
-        [sys.executable, "-c", ALONE, str(demo.out / "model")],
+    completed = subprocess.run(
+        [sys.executable, "-c", PREDICT_SCRIPT, str(demo.out / "model")],
         capture_output=True,
         text=True,
         check=True,
         timeout=120,
     )
-    alone, prior = json.loads(told.stdout)
-    judged = demo.trained.data.take(demo.trained.measured.rows)
-    own = demo.model.probability(judged.columns)
-    np.testing.assert_allclose(alone, own, rtol=0, atol=1e-9)
+    probabilities, prior = json.loads(completed.stdout)
+    judged = demo.trained.data.take(demo.trained.evaluation.rows)
+    expected = demo.model.probability(judged.columns)
+    np.testing.assert_allclose(probabilities, expected, rtol=0, atol=1e-9)
     assert prior == pytest.approx(demo.trained.explanation.prior, abs=1e-9)
 
 
@@ -154,39 +154,39 @@ def test_version_does_not_change_with_what_is_said_about_it(demo: Demo) -> None:
     assert demo.model.with_about(note="良い").version == demo.model.version
 
 
-def remove(key: str) -> Any:
+def remove_key(key: str) -> Any:
     def change(folder: Path) -> None:
-        told = json.loads((folder / MODEL_FILE).read_text(encoding="utf-8"))
-        del told[key]
-        (folder / MODEL_FILE).write_text(json.dumps(told), encoding="utf-8")
+        document = json.loads((folder / MODEL_FILE).read_text(encoding="utf-8"))
+        del document[key]
+        (folder / MODEL_FILE).write_text(json.dumps(document), encoding="utf-8")
 
     return change
 
 
-def put(key: str, value: object) -> Any:
+def set_key(key: str, value: object) -> Any:
     def change(folder: Path) -> None:
-        told = json.loads((folder / MODEL_FILE).read_text(encoding="utf-8"))
-        (folder / MODEL_FILE).write_text(json.dumps(told | {key: value}), encoding="utf-8")
+        document = json.loads((folder / MODEL_FILE).read_text(encoding="utf-8"))
+        (folder / MODEL_FILE).write_text(json.dumps(document | {key: value}), encoding="utf-8")
 
     return change
 
 
-def cut(name: str) -> Any:
+def truncate_file(name: str) -> Any:
     return lambda folder: (folder / name).write_bytes((folder / name).read_bytes()[:-100])
 
 
 DAMAGES: dict[str, Any] = {
     "no model.json": lambda f: (f / MODEL_FILE).unlink(),
     "no trees.txt": lambda f: (f / TREES_FILE).unlink(),
-    "half of model.json": cut(MODEL_FILE),
-    "half of trees.txt": cut(TREES_FILE),
+    "half of model.json": truncate_file(MODEL_FILE),
+    "half of trees.txt": truncate_file(TREES_FILE),
     "not UTF-8": lambda f: (f / MODEL_FILE).write_bytes(b"\xff\xfe"),
     "a list": lambda f: (f / MODEL_FILE).write_text("[1]"),
-    "another weight": put("weights", {"points": 0.0, "linear": 9.0, "trees": 0.5}),
-    "an unknown feature kind": put("features", {"a": {"kind": "magic"}}),
-    "words of the wrong shape": put("words", {"a": 5}),
-    "encoding of the wrong shape": put("encoding", []),
-    **{f"no {k}": remove(k) for k in ("version", "features", "encoding", "linear", "weights", "about")},
+    "another weight": set_key("weights", {"points": 0.0, "linear": 9.0, "trees": 0.5}),
+    "an unknown feature kind": set_key("features", {"a": {"kind": "magic"}}),
+    "words of the wrong shape": set_key("words", {"a": 5}),
+    "encoding of the wrong shape": set_key("encoding", []),
+    **{f"no {k}": remove_key(k) for k in ("version", "features", "encoding", "linear", "weights", "about")},
 }
 
 
@@ -198,6 +198,6 @@ def test_damaged_folder_is_refused_in_a_sentence(saved: Path, damage: str) -> No
 
 
 def test_loaded_model_does_not_depend_on_the_order_of_json(demo: Demo, saved: Path) -> None:
-    told = json.loads((saved / MODEL_FILE).read_text(encoding="utf-8"))
-    (saved / MODEL_FILE).write_text(json.dumps(dict(reversed(told.items()))), encoding="utf-8")
+    document = json.loads((saved / MODEL_FILE).read_text(encoding="utf-8"))
+    (saved / MODEL_FILE).write_text(json.dumps(dict(reversed(document.items()))), encoding="utf-8")
     assert Model.load(saved).version == demo.model.version

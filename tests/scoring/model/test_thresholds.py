@@ -15,7 +15,7 @@ from features.errors import SettingsError
 from scoring.decision.decision import ModelSide
 from scoring.model.evidence import MODEL, Evidence
 from scoring.model.model import sigmoid
-from scoring.model.thresholds import NOBODY, highest_of_new_leads, seen_from_the_start, thresholds
+from scoring.model.thresholds import UNREACHABLE, find_thresholds, highest_of_new_leads, is_new_in_period
 from scoring.scorecard.load import blank_card
 from scoring.scorecard.rating import rate
 from scoring.scorecard.scale import Scale
@@ -54,9 +54,9 @@ def evidence(
 def card(bands: tuple[float, float] = (3, 8), **policy: Any) -> Scorecard:
     """Warm from the first number of `points` on, hot from the second on."""
 
-    def row(least: float, gives: int) -> dict[str, Any]:
+    def row(minimum: float, gives: int) -> dict[str, Any]:
         return {
-            "when": [{"feature": "points", "at_least": least}],
+            "when": [{"feature": "points", "at_least": minimum}],
             "points": gives,
             "because": {"en": "because", "ja": "理由"},
         }
@@ -67,17 +67,17 @@ def card(bands: tuple[float, float] = (3, 8), **policy: Any) -> Scorecard:
     )
 
 
-def scale_of(told: Evidence, own: Scorecard, **about: Any) -> Scale:
-    return thresholds(own.thresholds, told, rate(own, told.features), about)
+def scale_of(sample: Evidence, scorecard: Scorecard, **about: Any) -> Scale:
+    return find_thresholds(scorecard.thresholds, sample, rate(scorecard, sample.features), about)
 
 
-def chances(told: Evidence) -> Floats:
-    return sigmoid(told.scores[MODEL])
+def model_chances(sample: Evidence) -> Floats:
+    return sigmoid(sample.scores[MODEL])
 
 
-def counts(told: Evidence, scale: Scale) -> tuple[int, int]:
+def count_hot_and_warm(sample: Evidence, scale: Scale) -> tuple[int, int]:
     """How many are hot, and how many warm or hot."""
-    stage = scale.stage(chances(told))
+    stage = scale.stage(model_chances(sample))
     return int((stage == HOT).sum()), int((stage >= WARM).sum())
 
 
@@ -92,54 +92,54 @@ SHUFFLED = [SPREAD[i] for i in np.random.default_rng(0).permutation(100)]
 @in_its_own_time
 @given(st.lists(st.integers(0, 10), min_size=100, max_size=100))
 def test_as_many_are_hot_and_warm_as_by_the_rules(points: list[int]) -> None:
-    told, own = evidence(SHUFFLED, points=points), card()
-    by_rules = rate(own, told.features).stage
+    sample, scorecard = evidence(SHUFFLED, points=points), card()
+    by_rules = rate(scorecard, sample.features).stage
     expected = int((by_rules == HOT).sum()), int((by_rules >= WARM).sum())
-    assert counts(told, scale_of(told, own)) == expected
+    assert count_hot_and_warm(sample, scale_of(sample, scorecard)) == expected
 
 
 def test_the_thresholds_are_the_least_likely_of_each_list() -> None:
-    told = evidence(SPREAD, points=[9] * 10 + [5] * 20 + [0] * 70)
-    scale = scale_of(told, card())
+    sample = evidence(SPREAD, points=[9] * 10 + [5] * 20 + [0] * 70)
+    scale = scale_of(sample, card())
     assert scale.hot == pytest.approx(0.091)
     assert scale.warm == pytest.approx(0.071)
     assert scale.top == 1.0
 
 
 def test_when_the_card_changes_the_thresholds_follow() -> None:
-    told = evidence(SHUFFLED, points=[i % 10 for i in range(100)])
-    found = {hot: counts(told, scale_of(told, card((2, hot)))) for hot in (9, 7, 5)}
-    assert found == {9: (10, 80), 7: (30, 80), 5: (50, 80)}
-    assert counts(told, scale_of(told, card((5, 8)))) == (20, 50)
+    sample = evidence(SHUFFLED, points=[i % 10 for i in range(100)])
+    counts_by_hot = {hot: count_hot_and_warm(sample, scale_of(sample, card((2, hot)))) for hot in (9, 7, 5)}
+    assert counts_by_hot == {9: (10, 80), 7: (30, 80), 5: (50, 80)}
+    assert count_hot_and_warm(sample, scale_of(sample, card((5, 8)))) == (20, 50)
 
 
 def test_leads_that_the_model_holds_for_alike_are_treated_alike() -> None:
-    told = evidence([0.1] * 50 + [0.4] * 50, points=[9] * 10 + [5] * 50 + [0] * 40)
-    assert counts(told, scale_of(told, card())) == (50, 100)
+    sample = evidence([0.1] * 50 + [0.4] * 50, points=[9] * 10 + [5] * 50 + [0] * 40)
+    assert count_hot_and_warm(sample, scale_of(sample, card())) == (50, 100)
 
 
 def test_where_the_rules_call_nobody_hot_the_model_calls_nobody() -> None:
-    told = evidence(SPREAD, points=[5] * 30 + [0] * 70)
-    scale = scale_of(told, card())
-    assert scale.hot == NOBODY
-    assert counts(told, scale) == (0, 30)
-    side = ModelSide.of(np.array([0.5, 0.999999]), scale)
+    sample = evidence(SPREAD, points=[5] * 30 + [0] * 70)
+    scale = scale_of(sample, card())
+    assert scale.hot == UNREACHABLE
+    assert count_hot_and_warm(sample, scale) == (0, 30)
+    side = ModelSide.from_probability(np.array([0.5, 0.999999]), scale)
     assert side.stage.tolist() == [WARM, WARM]
     assert side.score.max() == 79
 
 
 def test_where_the_rules_call_nobody_warm_all_are_cold() -> None:
-    told = evidence(SPREAD)
-    scale = scale_of(told, card())
-    assert (scale.warm, scale.hot) == (NOBODY, NOBODY)
-    assert set(scale.stage(chances(told)).tolist()) == {COLD}
+    sample = evidence(SPREAD)
+    scale = scale_of(sample, card())
+    assert (scale.warm, scale.hot) == (UNREACHABLE, UNREACHABLE)
+    assert set(scale.stage(model_chances(sample)).tolist()) == {COLD}
 
 
 def test_where_the_rules_call_all_hot_the_model_calls_all() -> None:
-    told = evidence(SPREAD, points=[9] * 100)
-    scale = scale_of(told, card())
-    assert scale.warm == scale.hot == chances(told).min()
-    assert counts(told, scale) == (100, 100)
+    sample = evidence(SPREAD, points=[9] * 100)
+    scale = scale_of(sample, card())
+    assert scale.warm == scale.hot == model_chances(sample).min()
+    assert count_hot_and_warm(sample, scale) == (100, 100)
 
 
 # -- shares --------------------------------------------------------------------------------------
@@ -150,18 +150,18 @@ def test_where_the_rules_call_all_hot_the_model_calls_all() -> None:
     [(0.3, 0.1, (10, 30)), (1.0, 0.5, (50, 100)), (0.124, 0.004, (0, 12)), (0.126, 0.006, (1, 13))],
 )
 def test_so_large_a_share_is_hot_and_warm(warm: float, hot: float, expected: tuple[int, int]) -> None:
-    told, own = evidence(SHUFFLED), card(policy="top_share", warm=warm, hot=hot)
-    assert counts(told, scale_of(told, own)) == expected
+    sample, scorecard = evidence(SHUFFLED), card(policy="top_share", warm=warm, hot=hot)
+    assert count_hot_and_warm(sample, scale_of(sample, scorecard)) == expected
 
 
 # -- win rates -----------------------------------------------------------------------------------
 
 
-def longest(told: Evidence, rate_: float) -> int:
+def longest_list(sample: Evidence, rate_: float) -> int:
     """By trying every threshold: the longest list of which at least this share was won."""
-    p = chances(told)
+    p = model_chances(sample)
     lists = [p >= threshold for threshold in np.unique(p)]
-    return max((int(ours.sum()) for ours in lists if told.won[ours].mean() >= rate_), default=0)
+    return max((int(ours.sum()) for ours in lists if sample.won[ours].mean() >= rate_), default=0)
 
 
 @in_its_own_time
@@ -177,33 +177,33 @@ def longest(told: Evidence, rate_: float) -> int:
 def test_the_longest_lists_with_the_win_rate(
     deals: list[tuple[float, bool]], warm: float, hot: float
 ) -> None:
-    told = evidence([p for p, _ in deals], won=[won for _, won in deals])
-    own = card(policy="min_win_rate", warm=warm, hot=hot)
-    scale = scale_of(told, own)
-    assert counts(told, scale) == (longest(told, hot), longest(told, warm))
-    for threshold, least in ((scale.hot, hot), (scale.warm, warm)):
-        ours = chances(told) >= threshold
-        assert not ours.any() or told.won[ours].mean() >= least
+    sample = evidence([p for p, _ in deals], won=[won for _, won in deals])
+    scorecard = card(policy="min_win_rate", warm=warm, hot=hot)
+    scale = scale_of(sample, scorecard)
+    assert count_hot_and_warm(sample, scale) == (longest_list(sample, hot), longest_list(sample, warm))
+    for threshold, minimum in ((scale.hot, hot), (scale.warm, warm)):
+        ours = model_chances(sample) >= threshold
+        assert not ours.any() or sample.won[ours].mean() >= minimum
 
 
 def test_equal_probabilities_do_not_hide_losses() -> None:
     """The first of the list were won; those that the model cannot tell from them were not."""
-    told = evidence([0.9] + [0.4] * 10, won=[True, True] + [False] * 9)
-    scale = scale_of(told, card(policy="min_win_rate", warm=0.1, hot=0.9))
-    assert counts(told, scale) == (1, 11)
+    sample = evidence([0.9] + [0.4] * 10, won=[True, True] + [False] * 9)
+    scale = scale_of(sample, card(policy="min_win_rate", warm=0.1, hot=0.9))
+    assert count_hot_and_warm(sample, scale) == (1, 11)
 
 
 def test_a_win_rate_that_no_list_reaches_makes_nobody_hot() -> None:
-    told = evidence(SPREAD, won=[i % 2 == 0 for i in range(100)])
-    scale = scale_of(told, card(policy="min_win_rate", warm=0.3, hot=0.9))
-    assert scale.hot == NOBODY
-    assert counts(told, scale) == (0, 100)
+    sample = evidence(SPREAD, won=[i % 2 == 0 for i in range(100)])
+    scale = scale_of(sample, card(policy="min_win_rate", warm=0.3, hot=0.9))
+    assert scale.hot == UNREACHABLE
+    assert count_hot_and_warm(sample, scale) == (0, 100)
 
 
 # -- calls a week --------------------------------------------------------------------------------
 
 
-def weeks(leads: int = 40, old: int = 0) -> Evidence:
+def weekly_evidence(leads: int = 40, old: int = 0) -> Evidence:
     """New leads, each seen on the days 0, 3 and 7 of its life; later in the list, likelier. And very
     likely ones that are a month old when the evidence begins."""
     rows = [
@@ -212,13 +212,13 @@ def weeks(leads: int = 40, old: int = 0) -> Evidence:
         for age in (0, 3, 7)
     ]
     rows += [(f"old{i}", 0, 30, 0.99) for i in range(old)]
-    names, days, ages, told = zip(*rows, strict=True)
-    return evidence(told, leads=names, day=days, age=ages)
+    names, days, ages, probabilities = zip(*rows, strict=True)
+    return evidence(probabilities, leads=names, day=days, age=ages)
 
 
-def ever(told: Evidence, threshold: float) -> int:
+def count_leads_reaching(sample: Evidence, threshold: float) -> int:
     """How many leads reach a threshold at some moment."""
-    return len(set(told.lead[chances(told) >= threshold].tolist()))
+    return len(set(sample.lead[model_chances(sample) >= threshold].tolist()))
 
 
 @pytest.mark.parametrize(
@@ -233,40 +233,42 @@ def ever(told: Evidence, threshold: float) -> int:
 def test_so_many_leads_turn_hot_in_a_week(
     warm: float, hot: float, a_week: float, expected: tuple[int, int]
 ) -> None:
-    told, own = weeks(), card(policy="calls_per_week", warm=warm, hot=hot)
-    scale = scale_of(told, own, new_leads_per_week=a_week)
-    assert (ever(told, scale.hot), ever(told, scale.warm)) == expected
+    sample, scorecard = weekly_evidence(), card(policy="calls_per_week", warm=warm, hot=hot)
+    scale = scale_of(sample, scorecard, new_leads_per_week=a_week)
+    assert (count_leads_reaching(sample, scale.hot), count_leads_reaching(sample, scale.warm)) == expected
 
 
 def test_leads_older_than_the_evidence_do_not_count() -> None:
     """They turned hot before it, perhaps."""
-    own = card(policy="calls_per_week", warm=10, hot=5)
-    new, both = weeks(), weeks(old=20)
-    assert scale_of(both, own, new_leads_per_week=20) == scale_of(new, own, new_leads_per_week=20)
-    assert int(seen_from_the_start(both).sum()) == len(new) == len(both) - 20
+    scorecard = card(policy="calls_per_week", warm=10, hot=5)
+    new, new_and_old = weekly_evidence(), weekly_evidence(old=20)
+    assert scale_of(new_and_old, scorecard, new_leads_per_week=20) == scale_of(
+        new, scorecard, new_leads_per_week=20
+    )
+    assert int(is_new_in_period(new_and_old).sum()) == len(new) == len(new_and_old) - 20
 
 
 def test_the_highest_value_of_each_new_lead() -> None:
-    told = evidence(
+    sample = evidence(
         [0.1, 0.3, 0.2, 0.15, 0.9],
         leads=["b", "a", "b", "b", "old"],
         day=[0, 1, 2, 3, 0],
         age=[0, 1, 2, 3, 5],
     )
-    np.testing.assert_allclose(highest_of_new_leads(told, chances(told)), [0.3, 0.2])
+    np.testing.assert_allclose(highest_of_new_leads(sample, model_chances(sample)), [0.3, 0.2])
 
 
 def test_where_no_lead_is_new_nobody_is_hot() -> None:
-    told = evidence([0.2, 0.4], age=[5, 5])
-    own = card(policy="calls_per_week", warm=10, hot=5)
-    assert scale_of(told, own, new_leads_per_week=20) == Scale(NOBODY, NOBODY, 1.0)
+    sample = evidence([0.2, 0.4], age=[5, 5])
+    scorecard = card(policy="calls_per_week", warm=10, hot=5)
+    assert scale_of(sample, scorecard, new_leads_per_week=20) == Scale(UNREACHABLE, UNREACHABLE, 1.0)
 
 
 @pytest.mark.parametrize("about", [{}, {"new_leads_per_week": None}])
 def test_calls_a_week_need_dates(about: dict[str, None]) -> None:
-    own = card(policy="calls_per_week", warm=10, hot=5)
+    scorecard = card(policy="calls_per_week", warm=10, hot=5)
     with pytest.raises(SettingsError, match=r"calls_per_week needs leads and closes with dates"):
-        scale_of(weeks(), own, **about)
+        scale_of(weekly_evidence(), scorecard, **about)
 
 
 # -- all of them ---------------------------------------------------------------------------------
@@ -287,12 +289,12 @@ def test_thresholds_rise_and_are_probabilities(policy: dict[str, Any], data: st.
     def many(one: st.SearchStrategy[Any]) -> list[Any]:
         return data.draw(st.lists(one, min_size=n, max_size=n))
 
-    told = evidence(
+    sample = evidence(
         many(st.floats(1e-6, 1 - 1e-6)),
         many(st.booleans()),
         many(st.integers(0, 10)),
         day=many(st.integers(0, 30)),
         age=many(st.sampled_from([0, 3, 30])),
     )
-    scale = scale_of(told, card(**policy), new_leads_per_week=data.draw(st.floats(0, 50)))
+    scale = scale_of(sample, card(**policy), new_leads_per_week=data.draw(st.floats(0, 50)))
     assert 0 < scale.warm <= scale.hot <= scale.top == 1.0

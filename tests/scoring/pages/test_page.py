@@ -21,6 +21,7 @@ from rich.console import Console
 from features.kinds import Language
 from scoring.pages.page import (
     Block,
+    CellValue,
     Chart,
     Facts,
     Heading,
@@ -28,7 +29,6 @@ from scoring.pages.page import (
     Page,
     Table,
     Text,
-    Value,
     to_html,
     to_terminal,
 )
@@ -48,7 +48,7 @@ LOADING = ("src", "href", "data", "poster", "srcset", "action")
 SCRIPT = "<script>alert(1)</script>"
 
 
-class Seen(HTMLParser):
+class ParsedPage(HTMLParser):
     """What an HTML page would load, its text, and its tags with their classes."""
 
     def __init__(self, html: str) -> None:
@@ -84,11 +84,11 @@ class Seen(HTMLParser):
 
 
 @contextmanager
-def browsing() -> Iterator[Any]:
+def open_browser() -> Iterator[Any]:
     """A headless Chromium; where there is none the test is skipped, and fails in CI, which needs it."""
     if not Path(CHROMIUM).exists():
-        told = "there is no chromium on this machine (Debian: apt-get install chromium)"
-        pytest.fail(told) if os.environ.get("CI") else pytest.skip(told)
+        reason = "there is no chromium on this machine (Debian: apt-get install chromium)"
+        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
@@ -105,19 +105,19 @@ def page(*blocks: Block, lang: Language = "en", footer: str = "") -> Page:
     return Page("Whom to call", blocks, lang, footer)
 
 
-def printed(shown: Page, width: int = 100, **options: Any) -> str:
+def print_page(shown: Page, width: int = 100, **options: Any) -> str:
     out = io.StringIO()
     to_terminal(shown, Console(file=out, width=width, **options))
     return out.getvalue()
 
 
 def lines(shown: Page, width: int = 100) -> list[str]:
-    return [line.rstrip() for line in printed(shown, width).splitlines()]
+    return [line.rstrip() for line in print_page(shown, width).splitlines()]
 
 
 FIGURES = Table(
     ("Figure", "Model", "Baseline"),
-    (("log loss", Value("0.3120", "0.3010 – 0.3240"), "0.4001"), ("lift", Value("3.2"), "–")),
+    (("log loss", CellValue("0.3120", "0.3010 – 0.3240"), "0.4001"), ("lift", CellValue("3.2"), "–")),
     caption="Intervals are bootstrapped.",
 )
 EVERY = page(
@@ -137,8 +137,8 @@ EVERY = page(
 
 
 def test_html_shows_every_block() -> None:
-    seen = Seen(to_html(EVERY))
-    told = (
+    parsed = ParsedPage(to_html(EVERY))
+    expected = (
         "Whom to call",
         "Trained on 12 leads.",
         "Better than the rules.",
@@ -159,10 +159,10 @@ def test_html_shows_every_block() -> None:
         "threshold",
         "Model 3f2a.",
     )
-    places = [seen.text.find(words) for words in told]
+    places = [parsed.text.find(words) for words in expected]
     assert -1 not in places
     assert places == sorted(places)
-    assert seen.language == "en"
+    assert parsed.language == "en"
     for tag in (
         ("p", "text plain"),
         ("p", "text verdict"),
@@ -174,11 +174,11 @@ def test_html_shows_every_block() -> None:
         ("h2", ""),
         ("small", ""),
     ):
-        assert tag in seen.tags, tag
+        assert tag in parsed.tags, tag
 
 
 def test_terminal_shows_every_block_but_charts() -> None:
-    told = lines(EVERY)
+    output_lines = lines(EVERY)
     for line in (
         "Whom to call",
         "Trained on 12 leads.",
@@ -194,8 +194,8 @@ def test_terminal_shows_every_block_but_charts() -> None:
         "threshold  70",
         "Model 3f2a.",
     ):
-        assert line in told, line
-    assert "Win rate by month." not in told
+        assert line in output_lines, line
+    assert "Win rate by month." not in output_lines
 
 
 def test_heading_of_charts_alone_is_not_printed() -> None:
@@ -205,12 +205,12 @@ def test_heading_of_charts_alone_is_not_printed() -> None:
 
 
 def test_charts_are_made_only_when_drawn() -> None:
-    made: list[int] = []
-    shown = page(Chart(lambda: made.append(1) or chart()))
-    printed(shown)
-    assert made == []
+    draw_calls: list[int] = []
+    shown = page(Chart(lambda: draw_calls.append(1) or chart()))
+    print_page(shown)
+    assert draw_calls == []
     to_html(shown)
-    assert made == [1]
+    assert draw_calls == [1]
 
 
 def test_rendering_does_not_change_the_figure_and_is_repeatable() -> None:
@@ -227,7 +227,7 @@ def test_everything_is_escaped() -> None:
         Heading(s),
         Text(s),
         Text(s, "verdict"),
-        Table((s,), ((s,), (Value(s, s),)), s, s),
+        Table((s,), ((s,), (CellValue(s, s),)), s, s),
         Table((s,), (), s),
         Items(((s, s),)),
         Items((('"><script>', "x"),)),
@@ -235,21 +235,23 @@ def test_everything_is_escaped() -> None:
         Chart(lambda: go.Figure(go.Scatter(x=[1], y=[1], name=s)), s),
     )
     html = to_html(Page(s, blocks, "en", s))
-    assert Seen(html).tags.count(("script", "")) == Seen(to_html(EVERY)).tags.count(("script", ""))
+    assert ParsedPage(html).tags.count(("script", "")) == ParsedPage(to_html(EVERY)).tags.count(
+        ("script", "")
+    )
     assert s not in html
-    assert Seen(html).text.count(s) == 16
+    assert ParsedPage(html).text.count(s) == 16
 
 
 def test_terminal_reads_no_markup_and_obeys_no_control_codes() -> None:
-    told = printed(page(Text("[bold]a[/bold] \x1b[31mred\x07\x9b1m :smile:"), Heading("[/]")))
-    assert "[bold]a[/bold] �[31mred��1m :smile:" in told
-    assert "\x1b" not in told
+    output = print_page(page(Text("[bold]a[/bold] \x1b[31mred\x07\x9b1m :smile:"), Heading("[/]")))
+    assert "[bold]a[/bold] �[31mred��1m :smile:" in output
+    assert "\x1b" not in output
 
 
 def test_page_loads_nothing_from_outside() -> None:
-    seen = Seen(to_html(EVERY))
-    assert seen.loads == []
-    assert not any("url(" in style or "@import" in style for style in seen.styles)
+    parsed = ParsedPage(to_html(EVERY))
+    assert parsed.loads == []
+    assert not any("url(" in style or "@import" in style for style in parsed.styles)
 
 
 @pytest.mark.parametrize("charts", [0, 1, 2])
@@ -275,13 +277,13 @@ def test_plotly_is_part_of_the_page_once_or_not_at_all(charts: int) -> None:
     ],
 )
 def test_columns_of_numbers_are_told_from_texts(cells: tuple[str, ...], shape: str) -> None:
-    for made in (cells, tuple(Value(cell, "of 12 leads") for cell in cells)):
-        assert Table(("a",), tuple((cell,) for cell in made)).shapes == (shape,)
+    for variant in (cells, tuple(CellValue(cell, "of 12 leads") for cell in cells)):
+        assert Table(("a",), tuple((cell,) for cell in variant)).shapes == (shape,)
 
 
 def test_numbers_are_aligned_right_in_both() -> None:
-    seen = Seen(to_html(page(FIGURES)))
-    classes = [name for tag, name in seen.tags if tag in ("th", "td")]
+    parsed = ParsedPage(to_html(page(FIGURES)))
+    classes = [name for tag, name in parsed.tags if tag in ("th", "td")]
     assert classes == ["short", "number", "number"] * 3
     head, _, first, interval, second = lines(page(FIGURES))[2:7]
     assert head.index("Model") + 5 == first.index("0.3120") + 6 == interval.index("0.3240") + 6
@@ -292,10 +294,10 @@ def test_numbers_are_aligned_right_in_both() -> None:
 def test_empty_table_says_so() -> None:
     shown = page(Table(("Rule", "Points"), (), "No rule changed.", "Since Monday."))
     assert lines(shown)[2:] == ["No rule changed.", "Since Monday."]
-    seen = Seen(to_html(shown))
-    assert "No rule changed. Since Monday." in seen.text
-    assert "table" not in [tag for tag, _ in seen.tags]
-    assert "Rule" in Seen(to_html(page(Table(("Rule",), ())))).text
+    parsed = ParsedPage(to_html(shown))
+    assert "No rule changed. Since Monday." in parsed.text
+    assert "table" not in [tag for tag, _ in parsed.tags]
+    assert "Rule" in ParsedPage(to_html(page(Table(("Rule",), ())))).text
 
 
 def test_japanese_is_aligned() -> None:
@@ -307,26 +309,28 @@ def test_japanese_is_aligned() -> None:
         for line, after in zip((head, *body), ("次", "対応", "待つ"), strict=True)
     }
     assert len(ends) == 1
-    assert Seen(to_html(shown)).language == "ja"
+    assert ParsedPage(to_html(shown)).language == "ja"
 
 
 @pytest.mark.parametrize("width", [110, 80, 60, 40, 24])
 def test_terminal_keeps_its_width_and_breaks_no_number(width: int) -> None:
     long = "asked for a demo three days ago / 直近14日間に価格ページを4回閲覧 / head of IT " * 3
-    cell = Value("0.31234", "0.3010 – 0.3240")
+    cell = CellValue("0.31234", "0.3010 – 0.3240")
     wide = Table(("Figure", *(f"model number {n}" for n in range(4))), (("loss", *[cell] * 4),))
     reasons = Table(("Lead", "Probability", "Why"), (("L-00123", "81%", long),))
-    told = printed(page(Text(long), wide, reasons, Items((("leak", long),)), Facts((("a", long),))), width)
-    assert max(cell_len(line) for line in told.splitlines()) <= width
-    assert told.count("0.31234") == 4
-    assert told.count("0.3010 – 0.3240") == (4 if width >= 40 else 0)
-    assert "81%" in told
-    assert told.replace("\n", " ").count("demo") == 12
+    output = print_page(
+        page(Text(long), wide, reasons, Items((("leak", long),)), Facts((("a", long),))), width
+    )
+    assert max(cell_len(line) for line in output.splitlines()) <= width
+    assert output.count("0.31234") == 4
+    assert output.count("0.3010 – 0.3240") == (4 if width >= 40 else 0)
+    assert "81%" in output
+    assert output.replace("\n", " ").count("demo") == 12
 
 
 def test_page_without_blocks_is_its_title() -> None:
     assert lines(page()) == ["Whom to call"]
-    assert Seen(to_html(page())).text.count("Whom to call") == 2
+    assert ParsedPage(to_html(page())).text.count("Whom to call") == 2
 
 
 def test_line_breaks_are_kept() -> None:
@@ -336,8 +340,8 @@ def test_line_breaks_are_kept() -> None:
 
 
 def test_colour_is_for_terminals_only() -> None:
-    assert "\x1b[" not in printed(EVERY)
-    assert "\x1b[" in printed(EVERY, force_terminal=True, color_system="standard", no_color=False)
+    assert "\x1b[" not in print_page(EVERY)
+    assert "\x1b[" in print_page(EVERY, force_terminal=True, color_system="standard", no_color=False)
 
 
 def test_by_default_it_prints_to_stdout(capsys: pytest.CaptureFixture[str]) -> None:
@@ -358,8 +362,8 @@ print([m for m in ({heavy}) if m in sys.modules])
 """
     root = Path(__file__).parents[3]
     run = [sys.executable, "-c", code]
-    told = subprocess.run(run, cwd=root, capture_output=True, text=True, check=True)
-    assert told.stdout == "[]\n[]\n"
+    completed = subprocess.run(run, cwd=root, capture_output=True, text=True, check=True)
+    assert completed.stdout == "[]\n[]\n"
 
 
 @pytest.mark.parametrize("width", [1100, 400])
@@ -367,12 +371,12 @@ def test_browser_draws_the_page(tmp_path: Path, width: int) -> None:
     path = tmp_path / "page.html"
     path.write_text(to_html(EVERY), encoding="utf-8")
     problems: list[str] = []
-    asked: list[str] = []
-    with browsing() as browser:
+    requested_urls: list[str] = []
+    with open_browser() as browser:
         tab = browser.new_page(viewport={"width": width, "height": 900})
         tab.on("console", lambda message: problems.append(message.text))
         tab.on("pageerror", lambda error: problems.append(str(error)))
-        tab.on("request", lambda request: asked.append(request.url))
+        tab.on("request", lambda request: requested_urls.append(request.url))
         tab.goto(path.as_uri())
         tab.wait_for_selector(".js-plotly-plot .main-svg")
         assert tab.locator(".js-plotly-plot svg .scatterlayer path.js-line").count() == 1
@@ -381,7 +385,7 @@ def test_browser_draws_the_page(tmp_path: Path, width: int) -> None:
         assert tab.locator("td.number").first.evaluate("e => getComputedStyle(e).textAlign") == "right"
         for event, wide in (("beforeprint", 680), ("afterprint", tab.locator("figure").last)):
             tab.evaluate(f"dispatchEvent(new Event('{event}'))")
-            told = wide if isinstance(wide, int) else wide.bounding_box()["width"]
-            assert tab.locator(".main-svg").first.bounding_box()["width"] == told
+            expected_width = wide if isinstance(wide, int) else wide.bounding_box()["width"]
+            assert tab.locator(".main-svg").first.bounding_box()["width"] == expected_width
     assert problems == []
-    assert asked == [path.as_uri()]
+    assert requested_urls == [path.as_uri()]

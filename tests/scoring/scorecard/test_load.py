@@ -27,8 +27,8 @@ from scoring.scorecard.load import (
 from scoring.scorecard.scorecard import Scorecard
 
 B2B = 'profile = "b2b_saas"\n'
-OWN = profile_features("b2b_saas")["features"]
-TABLE = FeatureTable(parse_features(OWN))
+PROFILE_FEATURES = profile_features("b2b_saas")["features"]
+TABLE = FeatureTable(parse_features(PROFILE_FEATURES))
 ROW = '[intent.rows.own]\npoints = 5\nbecause = { en = "Own", ja = "自社" }\n'
 
 
@@ -38,7 +38,7 @@ def write(folder: Path, text: str) -> Path:
     return path
 
 
-def said(path: Path, table: FeatureTable = TABLE) -> list[str]:
+def collect_errors(path: Path, table: FeatureTable = TABLE) -> list[str]:
     """What a wrong card says, a line a problem, without the file's name at its beginning."""
     with pytest.raises(SettingsError) as problem:
         load_card(path, table)
@@ -53,7 +53,7 @@ def card(text: str) -> Scorecard:
 
 # -- wrong cards ---------------------------------------------------------------------------------
 
-WRONG = {
+INVALID_CARDS = {
     "warm above hot": ("[bands]\nwarm = 60", "[bands]: warm = 60 must lie below hot = 50."),
     "warm equal to hot": ("[bands]\nwarm = 50", "[bands]: warm = 50 must lie below hot = 50."),
     "bands below 1": ("[bands]\nwarm = 0", "[bands] warm: Input should be greater than 0 (got 0)."),
@@ -246,9 +246,9 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize(("text", "message"), WRONG.values(), ids=WRONG)
+@pytest.mark.parametrize(("text", "message"), INVALID_CARDS.values(), ids=INVALID_CARDS)
 def test_a_wrong_card_gives_one_sentence(text: str, message: str, tmp_path: Path) -> None:
-    assert said(write(tmp_path, B2B + text)) == [message]
+    assert collect_errors(write(tmp_path, B2B + text)) == [message]
 
 
 @pytest.mark.parametrize(
@@ -263,7 +263,7 @@ def test_a_wrong_card_gives_one_sentence(text: str, message: str, tmp_path: Path
     ],
 )
 def test_a_wrong_place_is_named_with_the_nearest(text: str, message: str, tmp_path: Path) -> None:
-    (line,) = said(write(tmp_path, f"{B2B}[hours]\n{text}"))
+    (line,) = collect_errors(write(tmp_path, f"{B2B}[hours]\n{text}"))
     assert line.startswith(f"[hours] {message}")
     value = text.split('"')[1]
     assert line.endswith(f" (got {value!r}).")
@@ -271,19 +271,21 @@ def test_a_wrong_place_is_named_with_the_nearest(text: str, message: str, tmp_pa
 
 def test_an_unknown_profile_lists_the_known_ones(tmp_path: Path) -> None:
     path = write(tmp_path, 'profile = "b2b"')
-    assert said(path) == ["profile: must be one of 'b2b_saas', 'online_shop', 'real_estate' (got 'b2b')."]
-    assert said(write(tmp_path, 'profile = ["b2b_saas"]'))[0].endswith("(got ['b2b_saas']).")
+    assert collect_errors(path) == [
+        "profile: must be one of 'b2b_saas', 'online_shop', 'real_estate' (got 'b2b')."
+    ]
+    assert collect_errors(write(tmp_path, 'profile = ["b2b_saas"]'))[0].endswith("(got ['b2b_saas']).")
 
 
 @pytest.mark.parametrize("text", ["[bands\nwarm = 1", "warm = ", 'profile = "b2b_saas'])
 def test_what_is_no_toml_says_where(text: str, tmp_path: Path) -> None:
-    (line,) = said(write(tmp_path, text))
+    (line,) = collect_errors(write(tmp_path, text))
     assert line.startswith("is not TOML: ")
     assert "line" in line or "end of document" in line
 
 
 def test_a_missing_file_says_how_to_begin(tmp_path: Path) -> None:
-    assert said(tmp_path / SCORECARD_FILE) == [
+    assert collect_errors(tmp_path / SCORECARD_FILE) == [
         "there is no such file. `hotlead rules suggest` writes one from closed deals, or begin with one "
         'line: profile = "b2b_saas" (or online_shop, real_estate).'
     ]
@@ -292,7 +294,7 @@ def test_a_missing_file_says_how_to_begin(tmp_path: Path) -> None:
 def test_a_file_in_another_encoding_is_named(tmp_path: Path) -> None:
     path = tmp_path / SCORECARD_FILE
     path.write_bytes("# 基準\n".encode("cp932"))
-    (line,) = said(path)
+    (line,) = collect_errors(path)
     assert line.startswith("cannot be read (")
     assert line.endswith("It must be UTF-8.")
 
@@ -304,15 +306,15 @@ def test_a_byte_order_mark_of_windows_is_no_fault(tmp_path: Path) -> None:
 
 
 def test_sql_needs_a_hand_over(tmp_path: Path) -> None:
-    whole = profile_text("b2b_saas").replace('hot_is = "mql"', 'hot_is = "sql"')
-    before, _, after = whole.partition("[hand_over]")
+    full_text = profile_text("b2b_saas").replace('hot_is = "mql"', 'hot_is = "sql"')
+    before, _, after = full_text.partition("[hand_over]")
     text = before + after[after.index("# Every inquiry") :]
-    assert said(write(tmp_path, text)) == ['hot_is = "sql" needs the action [hand_over].']
+    assert collect_errors(write(tmp_path, text)) == ['hot_is = "sql" needs the action [hand_over].']
 
 
 @pytest.mark.parametrize("name", ["bands", "stages"])
 def test_what_a_card_without_a_profile_needs(name: str, tmp_path: Path) -> None:
-    plain = blank_card().plain()
+    plain = blank_card().to_dict()
     del plain[name]
     with pytest.raises(SettingsError, match=rf"^card: \[{name}\]: is missing\.$"):
         parse_card(plain, "card")
@@ -320,7 +322,7 @@ def test_what_a_card_without_a_profile_needs(name: str, tmp_path: Path) -> None:
 
 def test_several_problems_are_told_at_once_without_repeating(tmp_path: Path) -> None:
     text = B2B + "[bands]\nwarm = 0\n[intent.rows.trial]\npoints = 0\n[stages.hot]\nhours = -1"
-    assert [line.split(":")[0] for line in said(write(tmp_path, text))] == [
+    assert [line.split(":")[0] for line in collect_errors(write(tmp_path, text))] == [
         "[bands] warm",
         "[intent.rows.trial]",
         "[stages.hot] hours",
@@ -332,26 +334,28 @@ def test_several_problems_are_told_at_once_without_repeating(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("profile", profiles())
 def test_a_missing_feature_of_a_profile_comes_with_a_definition_that_holds(profile: str) -> None:
-    own, whole = profile_features(profile)["features"], card(f'profile = "{profile}"')
-    for name in own:
-        without = FeatureTable(parse_features({k: v for k, v in own.items() if k != name}))
+    features, scorecard = profile_features(profile)["features"], card(f'profile = "{profile}"')
+    for name in features:
+        without = FeatureTable(parse_features({k: v for k, v in features.items() if k != name}))
         with pytest.raises(SettingsError) as problem:
-            check_features(whole, without, "card")
+            check_features(scorecard, without, "card")
         for line in str(problem.value).splitlines():
             assert f"{name!r} is no feature of crm.toml" in line
             assert f"scoring/profiles/{profile}.features.toml" in line
             proposed = line.split("takes `")[1].split("` (all of them")[0]
-            assert tomllib.loads(proposed) == {name: own[name]}
+            assert tomllib.loads(proposed) == {name: features[name]}
 
 
 def test_a_feature_that_no_profile_knows_comes_without_a_definition(tmp_path: Path) -> None:
     text = B2B + ROW + 'when = [{ feature = "visits", at_least = 1 }]'
-    (line,) = said(write(tmp_path, text))
+    (line,) = collect_errors(write(tmp_path, text))
     assert "The profile needs it" not in line
 
 
 def test_no_more_than_six_features_are_told_and_the_rest_counted(tmp_path: Path) -> None:
-    lines = said(write(tmp_path, B2B), FeatureTable(parse_features({"budget": OWN["budget"]})))
+    lines = collect_errors(
+        write(tmp_path, B2B), FeatureTable(parse_features({"budget": PROFILE_FEATURES["budget"]}))
+    )
     rules = [c for _, _, rule in card(B2B).rules() for c in rule.when if c.feature != "budget"]
     assert len(lines) == 7
     assert lines[-1] == f"{len(rules) + 2 * len(card(B2B).prompts) - 6} more of this kind."
@@ -377,7 +381,7 @@ def test_conditions_are_replaced_as_a_whole() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "gone"),
+    ("text", "removed"),
     [
         ("[intent.rows.trial]\noff = true", {"intent.rows.trial"}),
         ("[triggers.date]\noff = true", {"triggers.date"}),
@@ -387,9 +391,9 @@ def test_conditions_are_replaced_as_a_whole() -> None:
         ("[intent.rows.trial]\noff = true\npoints = 5", {"intent.rows.trial"}),
     ],
 )
-def test_what_is_off_is_left_out(text: str, gone: set[str]) -> None:
+def test_what_is_off_is_left_out(text: str, removed: set[str]) -> None:
     rules = {f"{table}.{name}" for table, name, _ in card(B2B).rules()}
-    assert {f"{table}.{name}" for table, name, _ in card(B2B + text).rules()} == rules - gone
+    assert {f"{table}.{name}" for table, name, _ in card(B2B + text).rules()} == rules - removed
 
 
 def test_prompts_and_whole_groups_can_be_off() -> None:
@@ -399,8 +403,8 @@ def test_prompts_and_whole_groups_can_be_off() -> None:
 
 def test_a_row_of_ones_own_can_be_off_without_a_profile() -> None:
     rule = {"when": [{"feature": "x", "at_least": 1}], "because": {"en": "a", "ja": "b"}}
-    told = {**blank_card().plain(), "triggers": {"x": rule, "y": {**rule, "off": True}}}
-    assert list(parse_card(told, "card").triggers) == ["x"]
+    document = {**blank_card().to_dict(), "triggers": {"x": rule, "y": {**rule, "off": True}}}
+    assert list(parse_card(document, "card").triggers) == ["x"]
 
 
 def test_a_new_row_stands_after_those_of_the_profile() -> None:
@@ -409,12 +413,12 @@ def test_a_new_row_stands_after_those_of_the_profile() -> None:
 
 
 def test_single_keys_of_any_table_change() -> None:
-    told = card(B2B + '[bands]\nhot = 40\n[stages.hot]\nhours = 4\n[hours]\ncountry = "DE"')
+    changed_card = card(B2B + '[bands]\nhot = 40\n[stages.hot]\nhours = 4\n[hours]\ncountry = "DE"')
     old = card(B2B)
-    assert (told.bands.warm, told.bands.hot) == (10, 40)
-    assert told.stages.hot == old.stages.hot.model_copy(update={"hours": 4})
-    assert told.hours == old.hours.model_copy(update={"country": "DE"})
-    assert told.thresholds == old.thresholds
+    assert (changed_card.bands.warm, changed_card.bands.hot) == (10, 40)
+    assert changed_card.stages.hot == old.stages.hot.model_copy(update={"hours": 4})
+    assert changed_card.hours == old.hours.model_copy(update={"country": "DE"})
+    assert changed_card.thresholds == old.thresholds
 
 
 def test_numbers_and_booleans_are_values_as_the_table_has_them() -> None:
@@ -441,43 +445,43 @@ def test_a_blank_card_has_no_rules_and_default_shares() -> None:
 # -- version -------------------------------------------------------------------------------------
 
 
-def _reversed(told: Any) -> Any:
+def _reverse_keys(value: Any) -> Any:
     """The same tables, every key in the opposite order."""
-    if isinstance(told, dict):
-        return {key: _reversed(told[key]) for key in reversed(told)}
-    return [_reversed(part) for part in told] if isinstance(told, list) else told
+    if isinstance(value, dict):
+        return {key: _reverse_keys(value[key]) for key in reversed(value)}
+    return [_reverse_keys(part) for part in value] if isinstance(value, list) else value
 
 
 _FREE = ("en", "ja", "kind", "owner", "feature")
 """Keys whose text may be any."""
 
 
-def _leaves(told: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+def _list_leaf_paths(node: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     """The way to every value that can be changed a little without breaking the card."""
-    parts = told.items() if isinstance(told, dict) else enumerate(told)
-    found = []
+    parts = node.items() if isinstance(node, dict) else enumerate(node)
+    paths = []
     for key, value in parts:
         if isinstance(value, dict | list):
-            found += _leaves(value, (*path, key))
+            paths += _list_leaf_paths(value, (*path, key))
         elif isinstance(value, bool | float | int) or key in _FREE:
-            found.append((*path, key))
-    return found
+            paths.append((*path, key))
+    return paths
 
 
-def _changed(plain: dict[str, Any], path: tuple[Any, ...]) -> dict[str, Any]:
-    told = copy.deepcopy(plain)
-    at: Any = told
+def _change_value(plain: dict[str, Any], path: tuple[Any, ...]) -> dict[str, Any]:
+    changed = copy.deepcopy(plain)
+    node: Any = changed
     for key in path[:-1]:
-        at = at[key]
-    old = at[path[-1]]
-    at[path[-1]] = not old if isinstance(old, bool) else old + ("x" if isinstance(old, str) else 1)
-    return told
+        node = node[key]
+    old = node[path[-1]]
+    node[path[-1]] = not old if isinstance(old, bool) else old + ("x" if isinstance(old, str) else 1)
+    return changed
 
 
 def test_the_version_changes_with_anything_that_is_said() -> None:
-    plain = {key: value for key, value in card(B2B).plain().items() if key != "hours"}
-    paths = _leaves(plain)
-    versions = {parse_card(_changed(plain, path), "card").version for path in paths}
+    plain = {key: value for key, value in card(B2B).to_dict().items() if key != "hours"}
+    paths = _list_leaf_paths(plain)
+    versions = {parse_card(_change_value(plain, path), "card").version for path in paths}
     assert len(paths) > 140
     assert len(versions | {parse_card(plain, "card").version}) == len(paths) + 1
 
@@ -502,16 +506,16 @@ def test_the_version_changes_with_a_line(text: str) -> None:
 def test_the_version_is_that_of_the_meaning() -> None:
     version = card(B2B).version
     assert card(profile_text("b2b_saas")).version == version
-    assert parse_card(_reversed(tomllib.loads(profile_text("b2b_saas"))), "card").version == version
+    assert parse_card(_reverse_keys(tomllib.loads(profile_text("b2b_saas"))), "card").version == version
     assert card(B2B + "# a word\n[intent.rows.trial]\npoints = 20").version == version
     assert card(B2B + '[thresholds]\npolicy = "same_volume_as_rules"').version == version
 
 
 @pytest.mark.parametrize("profile", profiles())
 def test_plain_and_parse_are_a_round_trip(profile: str) -> None:
-    told = card(f'profile = "{profile}"\nhot_is = "sql"')
-    again = parse_card(json.loads(json.dumps(told.plain(), sort_keys=False)), "card")
-    assert again.plain() == told.plain()
-    assert again.version == told.version
-    assert list(again.rows) == list(told.rows)
-    assert again.hours == told.hours
+    scorecard = card(f'profile = "{profile}"\nhot_is = "sql"')
+    reparsed = parse_card(json.loads(json.dumps(scorecard.to_dict(), sort_keys=False)), "card")
+    assert reparsed.to_dict() == scorecard.to_dict()
+    assert reparsed.version == scorecard.version
+    assert list(reparsed.rows) == list(scorecard.rows)
+    assert reparsed.hours == scorecard.hours

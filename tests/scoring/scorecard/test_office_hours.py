@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from features.clock import NEVER, from_ms, to_ms
-from scoring.scorecard.office_hours import WEEKDAYS, OfficeHours, due
+from scoring.scorecard.office_hours import WEEKDAYS, OfficeHours, compute_deadline
 
 MINUTE = 60_000
 HOUR = 60 * MINUTE
@@ -23,10 +23,10 @@ BERLIN = OfficeHours(time_zone="Europe/Berlin", days=WEEKDAYS)
 NEW_YORK = OfficeHours(time_zone="America/New_York", days=WEEKDAYS, country="US")
 
 
-def night(zone: str, opens: str, closes: str, **more: Any) -> OfficeHours:
+def make_night_office(zone: str, opens: str, closes: str, **more: Any) -> OfficeHours:
     """An office that is open while clocks change."""
-    told = {"time_zone": zone, "days": list(WEEKDAYS), "opens": opens, "closes": closes, **more}
-    return OfficeHours.model_validate(told)
+    options = {"time_zone": zone, "days": list(WEEKDAYS), "opens": opens, "closes": closes, **more}
+    return OfficeHours.model_validate(options)
 
 
 OFFICES = [
@@ -34,21 +34,21 @@ OFFICES = [
     TOKYO,
     BERLIN,
     NEW_YORK,
-    night("Europe/Berlin", "02:30", "02:45", days=["sun"]),
-    night("Europe/Berlin", "00:00", "02:30"),
-    night("America/New_York", "01:15", "23:59:59"),
-    night("Australia/Lord_Howe", "01:50", "02:10", days=["sat", "sun"]),
-    night("Pacific/Kiritimati", "00:00", "01:00", days=["thu", "fri"]),
-    night("Etc/GMT+12", "22:00", "23:30", days=["wed"]),
+    make_night_office("Europe/Berlin", "02:30", "02:45", days=["sun"]),
+    make_night_office("Europe/Berlin", "00:00", "02:30"),
+    make_night_office("America/New_York", "01:15", "23:59:59"),
+    make_night_office("Australia/Lord_Howe", "01:50", "02:10", days=["sat", "sun"]),
+    make_night_office("Pacific/Kiritimati", "00:00", "01:00", days=["thu", "fri"]),
+    make_night_office("Etc/GMT+12", "22:00", "23:30", days=["wed"]),
 ]
 
 
-def at(text: str, office: OfficeHours) -> int:
+def parse_office_ms(text: str, office: OfficeHours) -> int:
     """Local time in the office, as ms UTC."""
     return to_ms(datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(office.time_zone)))
 
 
-def local(ms: int, office: OfficeHours) -> str:
+def format_office_time(ms: int, office: OfficeHours) -> str:
     return f"{from_ms(ms).astimezone(ZoneInfo(office.time_zone)):%Y-%m-%d %H:%M}"
 
 
@@ -69,8 +69,8 @@ def is_open(ms: int, office: OfficeHours) -> bool:
 
 @pytest.mark.parametrize("hours", [0, 0.5, 1, 24, 1000.25])
 def test_clock_hours_know_no_office(hours: float) -> None:
-    saturday = at("2026-10-03 23:00", TOKYO)
-    assert due(saturday, hours, None) == saturday + hours * HOUR
+    saturday = parse_office_ms("2026-10-03 23:00", TOKYO)
+    assert compute_deadline(saturday, hours, None) == saturday + hours * HOUR
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,9 @@ def test_clock_hours_know_no_office(hours: float) -> None:
     ],
 )
 def test_open_hours_in_tokyo(start: str, hours: float, expected: str) -> None:
-    assert local(due(at(start, TOKYO), hours, TOKYO), TOKYO) == expected
+    assert (
+        format_office_time(compute_deadline(parse_office_ms(start, TOKYO), hours, TOKYO), TOKYO) == expected
+    )
 
 
 def test_a_region_has_holidays_of_its_own() -> None:
@@ -107,13 +109,19 @@ def test_a_region_has_holidays_of_its_own() -> None:
         (None, "2026-01-06 11:00"),
     ):
         office = OfficeHours(time_zone="Europe/Berlin", country="DE", region=region)
-        assert local(due(at(epiphany, office), 1, office), office) == expected
+        assert (
+            format_office_time(compute_deadline(parse_office_ms(epiphany, office), 1, office), office)
+            == expected
+        )
 
 
 def test_a_day_off_for_next_years_holiday_counts() -> None:
     """New Year's Day 2022 was a Saturday, so Friday the 31st was off in the United States."""
     office = OfficeHours(time_zone="America/New_York", country="US")
-    assert local(due(at("2021-12-30 17:30", office), 1, office), office) == "2022-01-03 09:30"
+    assert (
+        format_office_time(compute_deadline(parse_office_ms("2021-12-30 17:30", office), 1, office), office)
+        == "2022-01-03 09:30"
+    )
 
 
 @pytest.mark.parametrize(
@@ -125,43 +133,55 @@ def test_a_day_off_for_next_years_holiday_counts() -> None:
         (NEW_YORK, "2026-03-07 17:00", 2, "2026-03-08 10:00", 16),
         (NEW_YORK, "2026-10-31 17:00", 2, "2026-11-01 10:00", 18),
         # 02:00 to 03:00 does not exist: open from 03:00 on, which is 01:00 UTC.
-        (night("Europe/Berlin", "02:30", "06:00"), "2026-03-29 01:00", 0, "2026-03-29 03:00", 1),
-        (night("Europe/Berlin", "02:30", "06:00"), "2026-03-29 01:00", 3, "2026-03-29 06:00", 4),
-        (night("Europe/Berlin", "01:00", "02:30"), "2026-03-29 01:00", 1, "2026-03-29 03:00", 1),
-        (night("Europe/Berlin", "01:00", "02:30"), "2026-03-29 01:00", 2, "2026-03-30 02:00", 24),
-        (night("Europe/Berlin", "02:10", "02:50"), "2026-03-29 00:00", 0, "2026-03-30 02:10", 25.1667),
+        (make_night_office("Europe/Berlin", "02:30", "06:00"), "2026-03-29 01:00", 0, "2026-03-29 03:00", 1),
+        (make_night_office("Europe/Berlin", "02:30", "06:00"), "2026-03-29 01:00", 3, "2026-03-29 06:00", 4),
+        (make_night_office("Europe/Berlin", "01:00", "02:30"), "2026-03-29 01:00", 1, "2026-03-29 03:00", 1),
+        (make_night_office("Europe/Berlin", "01:00", "02:30"), "2026-03-29 01:00", 2, "2026-03-30 02:00", 24),
+        (
+            make_night_office("Europe/Berlin", "02:10", "02:50"),
+            "2026-03-29 00:00",
+            0,
+            "2026-03-30 02:10",
+            25.1667,
+        ),
         # 02:00 to 03:00 comes twice.
-        (night("Europe/Berlin", "01:00", "04:00"), "2026-10-25 01:00", 4, "2026-10-25 04:00", 4),
+        (make_night_office("Europe/Berlin", "01:00", "04:00"), "2026-10-25 01:00", 4, "2026-10-25 04:00", 4),
         # A local year that begins 14 hours before UTC's, and one that begins 12 hours after it.
-        (night("Pacific/Kiritimati", "00:00", "01:00"), "2026-12-31 23:30", 0.5, "2027-01-01 00:30", 1),
-        (night("Etc/GMT+12", "22:00", "23:00"), "2026-12-31 23:30", 0.5, "2027-01-01 22:30", 23),
+        (
+            make_night_office("Pacific/Kiritimati", "00:00", "01:00"),
+            "2026-12-31 23:30",
+            0.5,
+            "2027-01-01 00:30",
+            1,
+        ),
+        (make_night_office("Etc/GMT+12", "22:00", "23:00"), "2026-12-31 23:30", 0.5, "2027-01-01 22:30", 23),
         # A local day that does not exist: Samoa went from the 29th to the 31st.
-        (night("Pacific/Apia", "09:00", "18:00"), "2011-12-29 17:00", 2, "2011-12-31 10:00", 17),
+        (make_night_office("Pacific/Apia", "09:00", "18:00"), "2011-12-29 17:00", 2, "2011-12-31 10:00", 17),
     ],
 )
 def test_clocks_that_change(
     office: OfficeHours, start: str, hours: float, expected: str, clock_hours: float
 ) -> None:
-    begun = at(start, office)
-    end = due(begun, hours, office)
-    assert local(end, office) == expected
+    begun = parse_office_ms(start, office)
+    end = compute_deadline(begun, hours, office)
+    assert format_office_time(end, office) == expected
     assert (end - begun) / HOUR == pytest.approx(clock_hours, abs=1e-3)
 
 
 def test_thousands_of_hours_over_years() -> None:
     weekly = OfficeHours(days=("mon",), opens=time(9), closes=time(10))
-    start = at("2026-10-05 09:00", weekly)
-    assert from_ms(due(start, 5000, weekly)) - from_ms(start) == timedelta(weeks=4999, hours=1)
+    start = parse_office_ms("2026-10-05 09:00", weekly)
+    assert from_ms(compute_deadline(start, 5000, weekly)) - from_ms(start) == timedelta(weeks=4999, hours=1)
 
 
 def test_a_moment_may_come_from_an_array() -> None:
     import numpy as np
 
-    start = at("2026-10-02 17:30", TOKYO)
+    start = parse_office_ms("2026-10-02 17:30", TOKYO)
     for office in (TOKYO, None):
-        end = due(np.int64(start), 2, office)  # type: ignore[arg-type]
+        end = compute_deadline(np.int64(start), 2, office)  # type: ignore[arg-type]
         assert type(end) is int
-        assert end == due(start, 2, office)
+        assert end == compute_deadline(start, 2, office)
 
 
 # -- what is refused -----------------------------------------------------------------------------
@@ -171,24 +191,24 @@ def test_a_moment_may_come_from_an_array() -> None:
 @pytest.mark.parametrize("office", [None, TOKYO])
 def test_hours_are_checked(hours: float, office: OfficeHours | None) -> None:
     with pytest.raises(ValueError, match=rf"hours must be 0 or more, and finite \(got {hours}\)"):
-        due(0, hours, office)
+        compute_deadline(0, hours, office)
 
 
 def test_an_office_that_never_opens_ends_in_an_error() -> None:
     never = OfficeHours.model_construct(days=())
-    told = "the office does not open in the years 2026 to 2030: .hours. has days = ..,"
-    with pytest.raises(ValueError, match=told):
-        due(at("2026-10-05 09:00", TOKYO), 1, never)
+    message = "the office does not open in the years 2026 to 2030: .hours. has days = ..,"
+    with pytest.raises(ValueError, match=message):
+        compute_deadline(parse_office_ms("2026-10-05 09:00", TOKYO), 1, never)
 
 
 @pytest.mark.parametrize("start", [NEVER, -NEVER, to_ms(from_ms(0).replace(year=9999))])
 def test_a_start_beyond_the_calendar_is_an_error(start: int) -> None:
     with pytest.raises(ValueError, match="do not lie in the years 2 to 9998"):
-        due(start, 1, TOKYO)
+        compute_deadline(start, 1, TOKYO)
 
 
 @pytest.mark.parametrize(
-    ("told", "where", "message"),
+    ("options", "field", "message"),
     [
         ({"time_zone": "Asia/Tokio"}, "time_zone", "no such time zone; nearest: 'Asia/Tokyo'"),
         ({"days": []}, "days", "give one weekday or more: 'mon', 'tue'"),
@@ -213,13 +233,15 @@ def test_a_start_beyond_the_calendar_is_an_error(start: int) -> None:
         ({"holidays": True}, "holidays", "Extra inputs are not permitted"),
     ],
 )
-def test_wrong_settings_have_one_clear_message(told: dict[str, Any], where: str | None, message: str) -> None:
+def test_wrong_settings_have_one_clear_message(
+    options: dict[str, Any], field: str | None, message: str
+) -> None:
     with pytest.raises(ValidationError, match=message) as problem:
-        OfficeHours.model_validate(told)
+        OfficeHours.model_validate(options)
     (error,) = problem.value.errors()
-    assert error["loc"] == ((where,) if where else ())
+    assert error["loc"] == ((field,) if field else ())
     # Whoever shows the error adds the value of the key, as `features.settings` does.
-    assert where is None or error["input"] == told[where]
+    assert field is None or error["input"] == options[field]
 
 
 @pytest.mark.parametrize("before", [[], ["mon"]])
@@ -254,7 +276,7 @@ turns = st.sampled_from(
         "2026-10-03 15:30",
         "2027-01-01 00:00",
     ]
-).map(lambda text: at(text, OfficeHours()))
+).map(lambda text: parse_office_ms(text, OfficeHours()))
 starts = st.integers(1_546_300_800_000, 1_988_150_400_000) | st.builds(
     int.__add__, turns, st.integers(-48 * HOUR, 48 * HOUR)
 )
@@ -264,23 +286,32 @@ lengths = st.integers(0, 400 * HOUR) | st.integers(0, 3 * 24 * 4).map(lambda n: 
 
 @given(offices, starts, starts, lengths)
 @in_its_own_time
-def test_a_later_start_is_never_due_earlier(office: OfficeHours, one: int, other: int, length: int) -> None:
-    early, late = sorted((one, other))
-    assert early <= due(early, length / HOUR, office) <= due(late, length / HOUR, office)
+def test_a_later_start_is_never_due_earlier(office: OfficeHours, one: int, second: int, length: int) -> None:
+    early, late = sorted((one, second))
+    assert (
+        early
+        <= compute_deadline(early, length / HOUR, office)
+        <= compute_deadline(late, length / HOUR, office)
+    )
 
 
 @given(offices, starts, lengths, lengths)
 @in_its_own_time
 def test_more_hours_are_due_later(office: OfficeHours, start: int, one: int, more: int) -> None:
-    first, second = due(start, one / HOUR, office), due(start, (one + more) / HOUR, office)
+    first, second = (
+        compute_deadline(start, one / HOUR, office),
+        compute_deadline(start, (one + more) / HOUR, office),
+    )
     assert second - first >= more
 
 
 @given(offices, starts, lengths, lengths)
 @in_its_own_time
 def test_hours_add_up(office: OfficeHours, start: int, one: int, more: int) -> None:
-    halfway = due(start, one / HOUR, office)
-    assert due(halfway, more / HOUR, office) == due(start, (one + more) / HOUR, office)
+    halfway = compute_deadline(start, one / HOUR, office)
+    assert compute_deadline(halfway, more / HOUR, office) == compute_deadline(
+        start, (one + more) / HOUR, office
+    )
 
 
 @given(offices, starts, lengths)
@@ -288,7 +319,7 @@ def test_hours_add_up(office: OfficeHours, start: int, one: int, more: int) -> N
 def test_a_deadline_lies_in_open_hours_or_just_at_their_end(
     office: OfficeHours, start: int, length: int
 ) -> None:
-    end = due(start, length / HOUR, office)
+    end = compute_deadline(start, length / HOUR, office)
     assert is_open(end, office) or is_open(end - 1, office)
 
 
@@ -304,6 +335,6 @@ def test_a_clock_read_every_minute_agrees(office: OfficeHours, turn: int, data: 
     while expected > start and not is_open(expected - MINUTE, office):
         expected -= MINUTE
     if open_minutes:
-        assert due(start, open_minutes / 60, office) == expected
+        assert compute_deadline(start, open_minutes / 60, office) == expected
     else:
-        assert due(start, 0, office) >= end or is_open(start - MINUTE, office)
+        assert compute_deadline(start, 0, office) >= end or is_open(start - MINUTE, office)

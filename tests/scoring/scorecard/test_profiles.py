@@ -34,7 +34,7 @@ from tests.helpers.builders import DAY, NOON, make_crm, one_lead
 
 PROFILES = ("b2b_saas", "online_shop", "real_estate")
 DEMO = load_settings(Path(__file__).parents[3] / "demo" / "crm.toml")
-Did = tuple[str, float] | tuple[str, float, float]
+PastActivity = tuple[str, float] | tuple[str, float, float]
 """An activity: type, days ago, value."""
 
 
@@ -45,25 +45,25 @@ def card_of(profile: str) -> Scorecard:
 
 @cache
 def table_of(profile: str) -> FeatureTable:
-    told = profile_features(profile)
-    words = told.get("words", DEMO.words)  # the demo is a B2B company, and has the words
-    return FeatureTable(parse_features(told["features"]), Vocabulary(words))
+    definition = profile_features(profile)
+    words = definition.get("words", DEMO.words)  # the demo is a B2B company, and has the words
+    return FeatureTable(parse_features(definition["features"]), Vocabulary(words))
 
 
-def values_of(profile: str, *did: Did, **known: object) -> dict[str, float | str | None]:
+def values_of(profile: str, *activities: PastActivity, **attributes: object) -> dict[str, float | str | None]:
     """The features of one lead: what it did before NOON, and its attributes."""
-    events = [(d[0], NOON - round(d[1] * DAY), d[2] if len(d) > 2 else math.nan) for d in did]
+    events = [(d[0], NOON - round(d[1] * DAY), d[2] if len(d) > 2 else math.nan) for d in activities]
     table = table_of(profile)
-    values = table.one(OneLead(NOON, NOON - 400 * DAY, known, events))
+    values = table.compute_one(OneLead(NOON, NOON - 400 * DAY, attributes, events))
     return dict(zip(table.names, values, strict=True))
 
 
-def rated(profile: str, *did: Did, **known: object) -> Rating:
+def rate_lead(profile: str, *activities: PastActivity, **attributes: object) -> Rating:
     """One lead by the profile."""
-    return OneRater(card_of(profile))(values_of(profile, *did, **known))
+    return OneRater(card_of(profile))(values_of(profile, *activities, **attributes))
 
 
-b2b, home, shop = (partial(rated, p) for p in ("b2b_saas", "real_estate", "online_shop"))
+b2b, home, shop = (partial(rate_lead, p) for p in ("b2b_saas", "real_estate", "online_shop"))
 
 
 def stage(rating: Rating) -> str:
@@ -80,9 +80,9 @@ def rows(rating: Rating) -> set[str]:
     return {name for name, fires in zip(names, rating.fired[0], strict=True) if fires}
 
 
-def ago(days: float, *did: Did) -> list[Did]:
+def shift_back(days: float, *activities: PastActivity) -> list[PastActivity]:
     """The same, so many days earlier."""
-    return [(d[0], d[1] + days, *d[2:]) for d in did]
+    return [(d[0], d[1] + days, *d[2:]) for d in activities]
 
 
 # -- The files -----------------------------------------------------------------------------------
@@ -113,8 +113,8 @@ def test_a_hot_lead_is_due_within_the_hour_and_each_question_within_a_day(profil
     assert card.hand_over
     assert card.stages.warm.hours == 24
     assert card.stages.cold.hours is None
-    asked = set().union(*(activities_of(table.rows[p.since]) for p in card.prompts.values()))
-    assert asked >= {"inquiry", "material_request"}
+    question_activities = set().union(*(activities_of(table.rows[p.since]) for p in card.prompts.values()))
+    assert question_activities >= {"inquiry", "material_request"}
     assert {(p.hours, p.business_hours) for p in card.prompts.values()} == {(24, False)}
 
 
@@ -134,7 +134,7 @@ def test_each_row_has_its_points() -> None:
     assert b2b(**DECIDES | {"employees": 100}).points[0] == 20
     assert b2b(**DECIDES | {"employees": 99}).points[0] == 0
     assert b2b(**DECIDES | {"authority": "influencer"}).points[0] == 0
-    assert [b2b(did).points[0] for did in FOUR_ROWS] == [15, 10, 10]
+    assert [b2b(activity).points[0] for activity in FOUR_ROWS] == [15, 10, 10]
 
 
 def test_the_four_rows_together_are_55_points_and_hot() -> None:
@@ -161,11 +161,11 @@ def test_a_private_mail_address_costs_points() -> None:
 
 
 def test_the_commented_alternative_gives_10_and_10() -> None:
-    told = tomllib.loads(_uncommented(profile_text("b2b_saas"), "# [fit.rows.decides]"))
-    told["fit"]["rows"]["decides_in_larger_company"] = {"off": True}
-    card = parse_card({"profile": "b2b_saas", **told}, "alternative")
-    for known, points in (DECIDES, 20), ({"authority": "decider"}, 10), ({"employees": 100}, 10):
-        assert OneRater(card)(values_of("b2b_saas", **known)).points[0] == points
+    document = tomllib.loads(_uncommented(profile_text("b2b_saas"), "# [fit.rows.decides]"))
+    document["fit"]["rows"]["decides_in_larger_company"] = {"off": True}
+    card = parse_card({"profile": "b2b_saas", **document}, "alternative")
+    for attributes, points in (DECIDES, 20), ({"authority": "decider"}, 10), ({"employees": 100}, 10):
+        assert OneRater(card)(values_of("b2b_saas", **attributes)).points[0] == points
 
 
 def _uncommented(text: str, first: str) -> str:
@@ -178,21 +178,23 @@ def test_a_quote_request_within_30_days_after_a_trial_started_is_hot_and_says_so
     rating = b2b(("trial_started", 33), ("quote_request", 3))
     assert stage(rating) == "hot"
     assert "quote_after_trial" in triggers(rating)
-    said = rating.card.triggers["quote_after_trial"].because
-    assert said.en == "Asked for a quote within 30 days after a trial started"
-    assert said.ja == "トライアル開始から30日以内に見積を依頼"
+    reason = rating.card.triggers["quote_after_trial"].because
+    assert reason.en == "Asked for a quote within 30 days after a trial started"
+    assert reason.ja == "トライアル開始から30日以内に見積を依頼"
 
 
 @pytest.mark.parametrize(
-    "did",
+    "activities",
     [
         [("trial_started", 34), ("quote_request", 3)],
         [("quote_request", 3), ("trial_started", 2)],
         [("quote_request", 3)],
     ],
 )
-def test_a_quote_request_without_a_trial_just_before_has_another_reason(did: list[Did]) -> None:
-    assert triggers(b2b(*did)) == {"quote_request"}
+def test_a_quote_request_without_a_trial_just_before_has_another_reason(
+    activities: list[PastActivity],
+) -> None:
+    assert triggers(b2b(*activities)) == {"quote_request"}
 
 
 def test_introduction_date_and_budget_stated_are_hot() -> None:
@@ -214,15 +216,15 @@ def test_someone_who_decides_states_a_date() -> None:
 
 @pytest.mark.parametrize("profile", PROFILES)
 def test_who_asked_for_material_and_subscribed_to_a_newsletter_is_cold(profile: str) -> None:
-    rating = rated(profile, ("material_request", 1), ("newsletter_signup", 1))
+    rating = rate_lead(profile, ("material_request", 1), ("newsletter_signup", 1))
     assert rating.points[0] == 7
     assert stage(rating) == "cold"
 
 
 @pytest.mark.parametrize("profile", PROFILES)
-@pytest.mark.parametrize("asked", ["quote_request", "meeting_request"])
-def test_a_quote_or_meeting_request_is_hot_by_itself(profile: str, asked: str) -> None:
-    rating = rated(profile, (asked, 1))
+@pytest.mark.parametrize("activity", ["quote_request", "meeting_request"])
+def test_a_quote_or_meeting_request_is_hot_by_itself(profile: str, activity: str) -> None:
+    rating = rate_lead(profile, (activity, 1))
     assert stage(rating) == "hot"
     assert rating.score[0] >= 80
 
@@ -238,7 +240,7 @@ def test_a_quote_or_meeting_request_is_hot_by_itself(profile: str, asked: str) -
     ],
 )
 def test_a_date_stated_near_is_hot_by_itself(profile: str, stated: dict[str, str]) -> None:
-    assert stage(rated(profile, **stated)) == "hot"
+    assert stage(rate_lead(profile, **stated)) == "hot"
 
 
 @pytest.mark.parametrize("profile", PROFILES)
@@ -247,10 +249,10 @@ def test_who_a_lead_is_alone_makes_nobody_hot(profile: str) -> None:
     assert card.fit
     assert card.intent
     assert (card.fit.cap, card.intent.cap) == (30, 80)
-    assert card.fit.most < card.bands.hot <= card.intent.most
+    assert card.fit.max_points < card.bands.hot <= card.intent.max_points
 
 
-HOTTEST: dict[str, tuple[list[Did], dict[str, object]]] = {
+HOTTEST: dict[str, tuple[list[PastActivity], dict[str, object]]] = {
     "b2b_saas": ([*FOUR_ROWS, ("quote_request", 1)], {**DECIDES, "timing": "this_month"}),
     "real_estate": (
         [("viewing_booked", 3), ("viewing_attended", 2), ("inquiry", 1), ("meeting_request", 1)],
@@ -264,7 +266,7 @@ HOTTEST: dict[str, tuple[list[Did], dict[str, object]]] = {
 
 
 @pytest.mark.parametrize(
-    ("profile", "who"),
+    ("profile", "excluding"),
     [
         ("b2b_saas", {"is_competitor": "yes"}),
         ("b2b_saas", {"is_student": "yes"}),
@@ -275,10 +277,10 @@ HOTTEST: dict[str, tuple[list[Did], dict[str, object]]] = {
         ("online_shop", {"account_type": "staff"}),
     ],
 )
-def test_who_is_excluded_is_never_hot_whatever_else(profile: str, who: dict[str, str]) -> None:
-    did, known = HOTTEST[profile]
-    assert stage(rated(profile, *did, **known)) == "hot"
-    rating = rated(profile, *did, **known | who)
+def test_who_is_excluded_is_never_hot_whatever_else(profile: str, excluding: dict[str, str]) -> None:
+    activities, attributes = HOTTEST[profile]
+    assert stage(rate_lead(profile, *activities, **attributes)) == "hot"
+    rating = rate_lead(profile, *activities, **attributes | excluding)
     assert rating.excluded[0]
     assert (stage(rating), rating.score[0]) == ("cold", 0)
 
@@ -293,7 +295,7 @@ def test_another_inquiry_after_a_viewing_was_booked_is_hot_at_once() -> None:
 
 
 @pytest.mark.parametrize(
-    "did",
+    "activities",
     [
         [("inquiry", 2)],
         [("inquiry", 2), ("inquiry", 1)],
@@ -304,24 +306,26 @@ def test_another_inquiry_after_a_viewing_was_booked_is_hot_at_once() -> None:
         [("viewing_booked", 61), ("inquiry", 59), ("inquiry", 2)],
     ],
 )
-def test_an_inquiry_without_a_viewing_booked_just_before_is_no_trigger(did: list[Did]) -> None:
-    assert not triggers(home(*did))
+def test_an_inquiry_without_a_viewing_booked_just_before_is_no_trigger(
+    activities: list[PastActivity],
+) -> None:
+    assert not triggers(home(*activities))
 
 
 def test_an_inquiry_at_the_end_of_both_its_times_counts_still() -> None:
     assert triggers(home(("viewing_booked", 60), ("inquiry", 30))) == {"inquiry_after_viewing"}
 
 
-@pytest.mark.parametrize("when", ["within_6_months", "within_3_months", "at_once"])
-def test_purchase_time_and_wishes_stated_are_hot_at_once(when: str) -> None:
-    assert "time_and_wishes" in triggers(home(purchase_time=when, wishes="concrete"))
-    assert stage(home(purchase_time=when, wishes="concrete")) == "hot"
-    assert "time_and_wishes" not in triggers(home(purchase_time=when, wishes="vague"))
+@pytest.mark.parametrize("purchase_time", ["within_6_months", "within_3_months", "at_once"])
+def test_purchase_time_and_wishes_stated_are_hot_at_once(purchase_time: str) -> None:
+    assert "time_and_wishes" in triggers(home(purchase_time=purchase_time, wishes="concrete"))
+    assert stage(home(purchase_time=purchase_time, wishes="concrete")) == "hot"
+    assert "time_and_wishes" not in triggers(home(purchase_time=purchase_time, wishes="vague"))
 
 
-@pytest.mark.parametrize("when", ["undecided", "within_1_year", None])
-def test_wishes_without_a_purchase_time_near_are_no_trigger(when: str | None) -> None:
-    assert not triggers(home(purchase_time=when, wishes="concrete"))
+@pytest.mark.parametrize("purchase_time", ["undecided", "within_1_year", None])
+def test_wishes_without_a_purchase_time_near_are_no_trigger(purchase_time: str | None) -> None:
+    assert not triggers(home(purchase_time=purchase_time, wishes="concrete"))
 
 
 def test_an_inquiry_is_warm_and_with_a_viewing_booked_and_attended_it_is_hot() -> None:
@@ -339,9 +343,9 @@ def test_the_wishes_of_a_family_alone_are_no_hot_lead() -> None:
 
 # -- Online shop ---------------------------------------------------------------------------------
 
-CART: Did = ("cart", 5, 2)
-EMPTIED: Did = ("cart", 0.5, 0)
-THREE_TIMES: list[Did] = [("product_view", d, 77) for d in (1, 2, 6)]
+CART: PastActivity = ("cart", 5, 2)
+EMPTIED_CART: PastActivity = ("cart", 0.5, 0)
+THREE_TIMES: list[PastActivity] = [("product_view", d, 77) for d in (1, 2, 6)]
 
 
 def test_back_within_7_days_after_filling_the_cart_is_hot_at_once() -> None:
@@ -351,19 +355,19 @@ def test_back_within_7_days_after_filling_the_cart_is_hot_at_once() -> None:
 
 
 @pytest.mark.parametrize(
-    "did",
+    "activities",
     [
         [CART],
         [("visit", 5.01), CART],  # the visit in which the cart was filled
         [("visit", 1)],
         [("cart", 9, 2), ("visit", 1)],  # back after 8 days
-        [CART, ("visit", 1), EMPTIED],  # bought, or thrown out
+        [CART, ("visit", 1), EMPTIED_CART],  # bought, or thrown out
         [("cart", 300, 2), ("visit", 299), ("visit", 1)],  # last year's cart
         [("cart", 15, 2), ("visit", 14), ("visit", 1)],
     ],
 )
-def test_a_cart_or_a_visit_alone_is_no_return(did: list[Did]) -> None:
-    assert not triggers(shop(*did))
+def test_a_cart_or_a_visit_alone_is_no_return(activities: list[PastActivity]) -> None:
+    assert not triggers(shop(*activities))
 
 
 def test_a_return_at_the_end_of_both_its_times_counts_still() -> None:
@@ -377,18 +381,18 @@ def test_the_same_product_three_times_with_goods_in_the_cart_is_hot_at_once() ->
 
 
 @pytest.mark.parametrize(
-    "did",
+    "activities",
     [
         THREE_TIMES,
-        [CART, *THREE_TIMES, EMPTIED],
+        [CART, *THREE_TIMES, EMPTIED_CART],
         [CART, *THREE_TIMES[:2]],
         [CART, *THREE_TIMES[:2], ("product_view", 3, 78)],  # another product
         [CART, *THREE_TIMES[:2], ("product_view", 14.1, 77)],  # too long ago
         [CART, *[("product_view", d) for d in (1, 2, 3)]],  # nobody knows which
     ],
 )
-def test_fewer_views_other_products_or_an_empty_cart_are_no_trigger(did: list[Did]) -> None:
-    assert not triggers(shop(*did))
+def test_fewer_views_other_products_or_an_empty_cart_are_no_trigger(activities: list[PastActivity]) -> None:
+    assert not triggers(shop(*activities))
 
 
 def test_a_delivery_date_is_a_trigger_for_business_customers_alone() -> None:
@@ -417,8 +421,8 @@ def test_visit_frequency_gives_points() -> None:
 
 
 def test_a_good_customer_who_visits_often_is_hot_with_a_cart() -> None:
-    bought: list[Did] = [("order", 200, 900), ("order", 40, 900)]
-    visits: list[Did] = [("visit", 8), ("visit", 6), ("visit", 5.5), ("visit", 5.1)]
+    bought: list[PastActivity] = [("order", 200, 900), ("order", 40, 900)]
+    visits: list[PastActivity] = [("visit", 8), ("visit", 6), ("visit", 5.5), ("visit", 5.1)]
     assert stage(shop(*bought)) == "warm"
     assert stage(shop(*bought, *visits)) == "warm"
     rating = shop(*bought, *visits, CART)
@@ -428,13 +432,13 @@ def test_a_good_customer_who_visits_often_is_hot_with_a_cart() -> None:
 def test_a_cart_is_warm_until_it_is_two_weeks_old() -> None:
     assert stage(shop(CART)) == "warm"
     assert stage(shop(("cart", 14.1, 2))) == "cold"
-    assert stage(shop(CART, EMPTIED)) == "cold"
+    assert stage(shop(CART, EMPTIED_CART)) == "cold"
 
 
 # -- What has cooled -----------------------------------------------------------------------------
 
-TRIAL: Did = ("trial_started", 5)
-COOLING: dict[tuple[str, str], tuple[float, list[Did]]] = {
+TRIAL: PastActivity = ("trial_started", 5)
+COOLING: dict[tuple[str, str], tuple[float, list[PastActivity]]] = {
     ("b2b_saas", "quote_after_trial"): (30, [TRIAL, ("quote_request", 0)]),
     ("b2b_saas", "quote_request"): (30, [("quote_request", 0)]),
     ("b2b_saas", "meeting_request"): (30, [("meeting_request", 0)]),
@@ -453,10 +457,10 @@ MINUTE = 1 / 24 / 60
 
 @pytest.mark.parametrize(("profile", "trigger"), COOLING)
 def test_a_trigger_cools_when_its_days_have_passed(profile: str, trigger: str) -> None:
-    days, did = COOLING[profile, trigger]
-    assert trigger in triggers(rated(profile, *ago(MINUTE, *did)))
-    assert trigger in triggers(rated(profile, *ago(days, *did)))
-    assert not triggers(rated(profile, *ago(days + MINUTE, *did)))
+    days, activities = COOLING[profile, trigger]
+    assert trigger in triggers(rate_lead(profile, *shift_back(MINUTE, *activities)))
+    assert trigger in triggers(rate_lead(profile, *shift_back(days, *activities)))
+    assert not triggers(rate_lead(profile, *shift_back(days + MINUTE, *activities)))
 
 
 def test_every_trigger_on_behaviour_is_seen_to_cool() -> None:
@@ -474,11 +478,11 @@ def test_every_trigger_on_behaviour_is_seen_to_cool() -> None:
 
 @dataclass(frozen=True)
 class Lead:
-    did: list[Did] = field(default_factory=list)
-    known: dict[str, object] = field(default_factory=dict)
+    activities: list[PastActivity] = field(default_factory=list)
+    attributes: dict[str, object] = field(default_factory=dict)
 
-    def rated(self, profile: str, *more: Did) -> Rating:
-        return rated(profile, *self.did, *more, **self.known)
+    def rate_by(self, profile: str, *more: PastActivity) -> Rating:
+        return rate_lead(profile, *self.activities, *more, **self.attributes)
 
 
 # The edges of the windows, beside any time.
@@ -489,22 +493,22 @@ amounts = st.sampled_from([1.0, 2.0, 77.0, 50_000.0])
 any_value = amounts | st.sampled_from([math.nan, 0.0])
 
 
-def doings(
+def activity_strategy(
     kinds: set[str], ages: st.SearchStrategy[float], values: st.SearchStrategy[float]
-) -> st.SearchStrategy[Did]:
+) -> st.SearchStrategy[PastActivity]:
     return st.tuples(st.sampled_from(sorted(kinds)), ages, values)
 
 
-def known_of(profile: str) -> dict[str, st.SearchStrategy[Any]]:
+def attribute_strategies(profile: str) -> dict[str, st.SearchStrategy[Any]]:
     """Values for each column: those that the card looks for, another one, and none."""
-    told: dict[str, st.SearchStrategy[Any]] = {}
+    strategies: dict[str, st.SearchStrategy[Any]] = {}
     for name, attribute in table_of(profile).attributes.items():
         wanted = sorted({v for c in conditions(profile) if c.feature == name for v in c.one_of or ()})
-        some = st.sampled_from([0.0, 99.0, 100.0, 120.0])
-        told[attribute.column] = st.none() | (
-            some if attribute.values == "number" else st.sampled_from([*wanted, "other"])
+        numbers = st.sampled_from([0.0, 99.0, 100.0, 120.0])
+        strategies[attribute.column] = st.none() | (
+            numbers if attribute.values == "number" else st.sampled_from([*wanted, "other"])
         )
-    return told
+    return strategies
 
 
 def conditions(profile: str) -> Iterator[Any]:
@@ -512,14 +516,14 @@ def conditions(profile: str) -> Iterator[Any]:
 
 
 def leads(profile: str, ages: st.SearchStrategy[float] = ages) -> st.SearchStrategy[Lead]:
-    did = st.lists(doings(set(table_of(profile).activities), ages, any_value), max_size=20)
-    return st.builds(Lead, did, st.fixed_dictionaries(known_of(profile)))
+    activities = st.lists(activity_strategy(set(table_of(profile).activities), ages, any_value), max_size=20)
+    return st.builds(Lead, activities, st.fixed_dictionaries(attribute_strategies(profile)))
 
 
-def kinds_of(profile: str, rules: Mapping[str, Rule]) -> set[str]:
+def activity_types_of(profile: str, rules: Mapping[str, Rule]) -> set[str]:
     """The activity types that some rules look at."""
-    seen = {c.feature for rule in rules.values() for c in rule.when}
-    return set().union(*(activities_of(table_of(profile).rows[name]) for name in seen))
+    features = {c.feature for rule in rules.values() for c in rule.when}
+    return set().union(*(activities_of(table_of(profile).rows[name]) for name in features))
 
 
 @pytest.mark.parametrize("profile", PROFILES)
@@ -528,8 +532,8 @@ def kinds_of(profile: str, rules: Mapping[str, Rule]) -> set[str]:
 def test_doing_one_thing_more_never_lowers_points(profile: str, data: st.DataObject) -> None:
     gaining = {name: row for name, row in card_of(profile).rows.items() if row.points > 0}
     lead = data.draw(leads(profile))
-    more = data.draw(doings(kinds_of(profile, gaining), fresh, amounts))
-    assert lead.rated(profile, more).points[0] >= lead.rated(profile).points[0]
+    more = data.draw(activity_strategy(activity_types_of(profile, gaining), fresh, amounts))
+    assert lead.rate_by(profile, more).points[0] >= lead.rate_by(profile).points[0]
 
 
 @pytest.mark.parametrize("profile", PROFILES)
@@ -539,8 +543,8 @@ def test_doing_anything_more_ends_no_trigger_unless_it_empties_the_cart(
     profile: str, data: st.DataObject
 ) -> None:
     lead = data.draw(leads(profile))
-    more = data.draw(doings(set(table_of(profile).activities), ages, amounts))
-    assert triggers(lead.rated(profile, more)) >= triggers(lead.rated(profile))
+    more = data.draw(activity_strategy(set(table_of(profile).activities), ages, amounts))
+    assert triggers(lead.rate_by(profile, more)) >= triggers(lead.rate_by(profile))
 
 
 @pytest.mark.parametrize("profile", PROFILES)
@@ -552,8 +556,8 @@ def test_an_exclusion_holds_against_anything_else(profile: str, data: st.DataObj
     for condition in rule.when:
         feature = table_of(profile).rows[condition.feature]
         assert isinstance(feature, Attribute)
-        lead.known[feature.column] = data.draw(st.sampled_from(condition.one_of or ()))
-    rating = lead.rated(profile)
+        lead.attributes[feature.column] = data.draw(st.sampled_from(condition.one_of or ()))
+    rating = lead.rate_by(profile)
     assert (stage(rating), rating.score[0]) == ("cold", 0)
 
 
@@ -561,8 +565,8 @@ def test_an_exclusion_holds_against_anything_else(profile: str, data: st.DataObj
 @settings(max_examples=100, deadline=None)
 @given(data=st.data())
 def test_what_was_done_long_ago_counts_no_more(profile: str, data: st.DataObject) -> None:
-    lead = Lead(data.draw(leads(profile, st.floats(91, 300))).did)
-    rating = lead.rated(profile)
+    lead = Lead(data.draw(leads(profile, st.floats(91, 300))).activities)
+    rating = lead.rate_by(profile)
     lasting = {"newsletter", "unsubscribed", "silent"} | set(rating.card.fit.rows)  # type: ignore[union-attr]
     assert not triggers(rating)
     assert rows(rating) <= lasting
@@ -572,11 +576,11 @@ def test_what_was_done_long_ago_counts_no_more(profile: str, data: st.DataObject
 
 
 @dataclass(frozen=True)
-class Many:
+class ManyHistories:
     """Some leads with their past; times in days before NOON."""
 
-    did: list[tuple[int, Did]]
-    known: list[dict[str, object]]
+    activities: list[tuple[int, PastActivity]]
+    attributes: list[dict[str, object]]
     changes: list[tuple[int, str, float, object]]
     moments: list[float]
 
@@ -585,37 +589,39 @@ LEADS = 3
 
 
 @st.composite
-def crms(draw: st.DrawFn, profile: str) -> Many:
-    told, who = known_of(profile), st.integers(0, LEADS - 1)
+def crms(draw: st.DrawFn, profile: str) -> ManyHistories:
+    strategies, lead_index = attribute_strategies(profile), st.integers(0, LEADS - 1)
     histories = {a.column for a in table_of(profile).attributes.values() if a.known == "history"}
-    at_start = {column: v for column, v in told.items() if column not in histories}
+    at_start = {column: v for column, v in strategies.items() if column not in histories}
     change = st.sampled_from(sorted(histories)).flatmap(
-        lambda column: st.tuples(who, st.just(column), ages, told[column])
+        lambda column: st.tuples(lead_index, st.just(column), ages, strategies[column])
     )
-    did = st.tuples(who, doings(set(table_of(profile).activities), ages, any_value))
-    return Many(
-        draw(st.lists(did, max_size=30)),
+    activity = st.tuples(lead_index, activity_strategy(set(table_of(profile).activities), ages, any_value))
+    return ManyHistories(
+        draw(st.lists(activity, max_size=30)),
         draw(st.lists(st.fixed_dictionaries(at_start), min_size=LEADS, max_size=LEADS)),
         draw(st.lists(change, max_size=10)),
         draw(st.lists(ages | st.just(0.0), min_size=LEADS, max_size=LEADS)),
     )
 
 
-def both_ratings(profile: str, many: Many) -> tuple[list[Rating], Rating]:
+def both_ratings(profile: str, many: ManyHistories) -> tuple[list[Rating], Rating]:
     """The leads rated one by one and all at once."""
     table, card = table_of(profile), card_of(profile)
     moments = [_before_noon(days) for days in many.moments]
-    activities = [(who, d[0], _before_noon(d[1]), d[2]) for who, d in many.did]  # type: ignore[misc]
-    changes = [(who, column, _before_noon(days), v) for who, column, days, v in many.changes]
-    columns = {name: [known[name] for known in many.known] for name in many.known[0]}
+    activities = [(lead_index, d[0], _before_noon(d[1]), d[2]) for lead_index, d in many.activities]  # type: ignore[misc]
+    changes = [(lead_index, column, _before_noon(days), v) for lead_index, column, days, v in many.changes]
+    columns = {name: [attributes[name] for attributes in many.attributes] for name in many.attributes[0]}
     if "employees" in columns:  # a column without any number would be one of texts
         columns["employees"][0] = 120.0
     crm = make_crm(LEADS, activities, changes, columns)
-    views = [one_lead(crm, lead, at, activities, changes, columns) for lead, at in enumerate(moments)]
+    views = [
+        one_lead(crm, lead, moment_ms, activities, changes, columns) for lead, moment_ms in enumerate(moments)
+    ]
     rater = OneRater(card)
-    one = [rater(dict(zip(table.names, table.one(view), strict=True))) for view in views]
+    one = [rater(dict(zip(table.names, table.compute_one(view), strict=True))) for view in views]
     all_leads = ManyLeads(Histories(crm), np.arange(LEADS), np.array(moments, dtype=np.int64))
-    return one, rate(card, table.many(all_leads))
+    return one, rate(card, table.compute_many(all_leads))
 
 
 def _before_noon(days: float) -> int:
@@ -627,9 +633,9 @@ def _before_noon(days: float) -> int:
 @given(data=st.data())
 def test_leads_are_rated_alike_one_by_one_and_all_at_once(profile: str, data: st.DataObject) -> None:
     one, many = both_ratings(profile, data.draw(crms(profile)))
-    for what in ("fired", "triggers", "exclusions", "fit", "intent", "stage", "score", "rank"):
-        together = np.concatenate([getattr(rating, what) for rating in one])
-        assert together.tolist() == getattr(many, what).tolist(), what
+    for name in ("fired", "triggers", "exclusions", "fit", "intent", "stage", "score", "rank"):
+        together = np.concatenate([getattr(rating, name) for rating in one])
+        assert together.tolist() == getattr(many, name).tolist(), name
 
 
 # -- Words ---------------------------------------------------------------------------------------
@@ -638,26 +644,26 @@ JAPANESE = re.compile("[ぁ-んァ-ヶ一-龠]")
 NOT_BARE = re.compile("(?<![ァ-ヶー])(フィット|インテント|スコアカード|リプレイ|チャンピオン)(?![ァ-ヶー])")
 
 
-def texts(told: Mapping[str, Any], where: str = "") -> Iterator[tuple[str, Mapping[str, str]]]:
+def find_texts(tables: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Mapping[str, str]]]:
     """Every text in some tables, with its place."""
-    for key, value in told.items():
+    for key, value in tables.items():
         if isinstance(value, Mapping):
-            yield from texts(value, f"{where}.{key}")
-    if set(told) & {"en", "ja"}:
-        yield where, told
+            yield from find_texts(value, f"{path}.{key}")
+    if set(tables) & {"en", "ja"}:
+        yield path, tables
 
 
 @pytest.mark.parametrize("profile", PROFILES)
 def test_every_text_is_there_in_english_and_japanese(profile: str) -> None:
     words = table_of(profile).vocabulary.words
-    found = list(texts({"card": tomllib.loads(profile_text(profile)), "words": words}))
-    assert len(found) > 60
-    for where, text in found:
-        assert set(text) == {"en", "ja"}, where
-        assert re.search("[a-z]", text["en"]), where
-        assert not JAPANESE.search(text["en"]), where
-        assert JAPANESE.search(text["ja"]), where
-        assert not NOT_BARE.search(text["ja"]), where
+    found_texts = list(find_texts({"card": tomllib.loads(profile_text(profile)), "words": words}))
+    assert len(found_texts) > 60
+    for path, text in found_texts:
+        assert set(text) == {"en", "ja"}, path
+        assert re.search("[a-z]", text["en"]), path
+        assert not JAPANESE.search(text["en"]), path
+        assert JAPANESE.search(text["ja"]), path
+        assert not NOT_BARE.search(text["ja"]), path
 
 
 @pytest.mark.parametrize("profile", PROFILES)
@@ -667,8 +673,8 @@ def test_every_column_activity_and_value_has_words_and_no_word_is_idle(profile: 
     values = {f"{c.feature}={v}" for c in conditions(profile) for v in c.one_of or ()}
     assert words >= table.activities | columns | values
     if profile != "b2b_saas":  # its words are those of the demo, which has more features
-        own = {word for word in words if word.partition("=")[0] not in columns}
-        assert own <= table.activities | set(table.names)
+        profile_words = {word for word in words if word.partition("=")[0] not in columns}
+        assert profile_words <= table.activities | set(table.names)
 
 
 @pytest.mark.parametrize("profile", PROFILES)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.columns import Ints
-from scoring.model.thresholds import NOBODY
+from scoring.model.thresholds import UNREACHABLE
 from scoring.scorecard.load import parse_card
 from scoring.scorecard.rating import scale_of
 from scoring.scorecard.scale import Scale
@@ -36,11 +36,11 @@ def above(value: float) -> float:
 @st.composite
 def probability_scales(draw: st.DrawFn) -> Scale:
     """Thresholds of a model: they may lie together, on 1, or next to each other."""
-    chance = st.floats(1e-12, 1.0) | st.sampled_from([0.1, 0.5, below(1.0), NOBODY])
+    chance = st.floats(1e-12, 1.0) | st.sampled_from([0.1, 0.5, below(1.0), UNREACHABLE])
     warm, hot = sorted((draw(chance), draw(chance)))
-    near = draw(st.sampled_from(["free", "equal", "next"]))
-    if near != "free":
-        warm = hot if near == "equal" else below(hot)
+    spacing = draw(st.sampled_from(["free", "equal", "next"]))
+    if spacing != "free":
+        warm = hot if spacing == "equal" else below(hot)
     return Scale(warm, hot, 1.0)
 
 
@@ -79,18 +79,18 @@ def test_just_below_a_threshold_the_mark_is_not_reached(scale: Scale) -> None:
 @given(scales, st.lists(st.floats(-1e4, 1e4) | st.floats(0, 1), min_size=2))
 def test_never_falling_and_whole(scale: Scale, values: list[float]) -> None:
     marks = [v for t in (scale.warm, scale.hot, scale.top) for v in (below(t), t, above(t))]
-    told = scale.score(np.array(sorted([*values, *marks])))
-    assert told.dtype == np.int64
-    assert (np.diff(told) >= 0).all()
-    assert told.min() >= 0
-    assert told.max() == 100
+    scores = scale.score(np.array(sorted([*values, *marks])))
+    assert scores.dtype == np.int64
+    assert (np.diff(scores) >= 0).all()
+    assert scores.min() >= 0
+    assert scores.max() == 100
 
 
 @in_its_own_time
 @given(scales, st.lists(st.floats(-10, 2500) | st.floats(0, 1), min_size=1))
 def test_score_and_stage_say_the_same(scale: Scale, values: list[float]) -> None:
-    at = [*values, scale.warm, scale.hot, scale.top, below(scale.hot), below(scale.warm)]
-    for number, code in zip(score(scale, *at), stage(scale, *at), strict=True):
+    numbers = [*values, scale.warm, scale.hot, scale.top, below(scale.hot), below(scale.warm)]
+    for number, code in zip(score(scale, *numbers), stage(scale, *numbers), strict=True):
         assert code == (HOT if number >= 80 else WARM if number >= 40 else COLD)
 
 
@@ -98,9 +98,9 @@ def test_score_and_stage_say_the_same(scale: Scale, values: list[float]) -> None
 @given(point_scales(), st.data())
 def test_points_may_be_whole_numbers_or_floats(scale: Scale, data: st.DataObject) -> None:
     points = data.draw(st.lists(st.integers(-300, 3000), min_size=1))
-    whole: Ints = np.array(points, dtype=np.int64)
-    assert scale.score(whole).tolist() == score(scale, *points)
-    assert scale.stage(whole).tolist() == stage(scale, *points)
+    integers: Ints = np.array(points, dtype=np.int64)
+    assert scale.score(integers).tolist() == score(scale, *points)
+    assert scale.stage(integers).tolist() == stage(scale, *points)
 
 
 @in_its_own_time
@@ -127,8 +127,8 @@ def test_points_are_piecewise_linear_and_rounded_down(scale: Scale, points: int)
             [0, 20, 40, 60, 80, 90, 100],
         ),
         (Scale(0.5, 0.5, 1.0), (0.25, below(0.5), 0.5, 0.75, 1.0), [20, 39, 80, 90, 100]),
-        (Scale(0.5, NOBODY, NOBODY), (0.25, 0.5, 0.75, below(1.0), 1.0), [20, 40, 60, 79, 100]),
-        (Scale(NOBODY, NOBODY, NOBODY), (0.0, 0.5, below(1.0), 1.0), [0, 20, 39, 100]),
+        (Scale(0.5, UNREACHABLE, UNREACHABLE), (0.25, 0.5, 0.75, below(1.0), 1.0), [20, 40, 60, 79, 100]),
+        (Scale(UNREACHABLE, UNREACHABLE, UNREACHABLE), (0.0, 0.5, below(1.0), 1.0), [0, 20, 39, 100]),
         (Scale(10, 50, 50), (5, 10, 49, 50, 70), [20, 40, 79, 100, 100]),
     ],
 )
@@ -137,11 +137,11 @@ def test_scales_by_hand(scale: Scale, values: tuple[float, ...], expected: list[
 
 
 @pytest.mark.parametrize(
-    "told", [(0.5, 0.4, 1.0), (0.1, 1.1, 1.0), (-0.1, 0.5, 1.0), (float("nan"), 0.5, 1.0)]
+    "limits", [(0.5, 0.4, 1.0), (0.1, 1.1, 1.0), (-0.1, 0.5, 1.0), (float("nan"), 0.5, 1.0)]
 )
-def test_thresholds_must_rise(told: tuple[float, float, float]) -> None:
+def test_thresholds_must_rise(limits: tuple[float, float, float]) -> None:
     with pytest.raises(ValueError, match="thresholds must rise"):
-        Scale(*told)
+        Scale(*limits)
 
 
 def test_the_scale_of_a_card_ends_at_its_most_points() -> None:
@@ -149,6 +149,6 @@ def test_the_scale_of_a_card_ends_at_its_most_points() -> None:
 
 
 def test_a_card_without_rows_has_a_scale_too() -> None:
-    told: dict[str, Any] = parse_card({"profile": "b2b_saas"}, "card").plain()
-    del told["fit"], told["intent"]
-    assert scale_of(parse_card(told, "card")) == Scale(10, 50, 50)
+    document: dict[str, Any] = parse_card({"profile": "b2b_saas"}, "card").to_dict()
+    del document["fit"], document["intent"]
+    assert scale_of(parse_card(document, "card")) == Scale(10, 50, 50)

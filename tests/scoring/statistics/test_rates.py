@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scoring.statistics.rates import Rate, Rates
-from scoring.to_json import plain
+from scoring.to_json import to_jsonable
 
-SOME = np.array([True, False, True, False, True, True])
+SELECTED = np.array([True, False, True, False, True, True])
 WON = np.array([True, False, False, False, True, False])
 
 
@@ -20,53 +20,53 @@ def everyone(count: int) -> np.ndarray:
 
 @given(st.lists(st.tuples(st.booleans(), st.booleans(), st.integers(0, 5)), min_size=1))
 def test_a_rate_is_counted(rows: list[tuple[bool, bool, int]]) -> None:
-    won, where, group = (np.array(told) for told in zip(*rows, strict=True))
-    told = Rates(won, group, draws=40).rate(where)
-    inside = [won for won, there, _ in rows if there]
-    assert (told.count, told.won) == (len(inside), sum(inside))
+    won, selected, group = (np.array(result) for result in zip(*rows, strict=True))
+    result = Rates(won, group, draws=40).rate(selected)
+    inside = [won for won, is_selected, _ in rows if is_selected]
+    assert (result.count, result.won) == (len(inside), sum(inside))
     if inside:
-        assert told.value == pytest.approx(sum(inside) / len(inside))
-        assert 0 <= told.low <= told.high <= 1
+        assert result.value == pytest.approx(sum(inside) / len(inside))
+        assert 0 <= result.low <= result.high <= 1
 
 
 def test_rates_of_many_sets_come_from_one_object() -> None:
     rates = Rates(WON, np.arange(6))
-    assert rates.rate(SOME).won == 2
-    assert rates.rate(~SOME) == Rate(2, 0, *[0.0] * 6)
+    assert rates.rate(SELECTED).won == 2
+    assert rates.rate(~SELECTED) == Rate(2, 0, *[0.0] * 6)
     assert rates.rate(WON).value == rates.rate(WON).low == 1.0
 
 
 def test_rate_of_nobody_is_not_known() -> None:
-    told = Rates(WON, np.arange(6)).rate(np.zeros(6, dtype=bool))
-    assert (told.count, told.won) == (0, 0)
-    assert np.isnan([told.value, told.low, told.high]).all()
+    rate = Rates(WON, np.arange(6)).rate(np.zeros(6, dtype=bool))
+    assert (rate.count, rate.won) == (0, 0)
+    assert np.isnan([rate.value, rate.low, rate.high]).all()
     nobody = {
         "count": 0,
         "won": 0,
         **dict.fromkeys(("value", "low", "high", "lift", "lift_low", "lift_high")),
     }
-    assert json.loads(json.dumps(plain(told), allow_nan=False)) == nobody
+    assert json.loads(json.dumps(to_jsonable(rate), allow_nan=False)) == nobody
 
 
 def test_one_group_alone_has_no_spread() -> None:
-    told = Rates(WON, np.zeros(6, dtype=int)).rate(SOME)
-    assert told.low == told.value == told.high == pytest.approx(0.5)
+    rate = Rates(WON, np.zeros(6, dtype=int)).rate(SELECTED)
+    assert rate.low == rate.value == rate.high == pytest.approx(0.5)
 
 
 def test_rows_of_a_group_are_drawn_together() -> None:
     """Ten moments of each lead tell no more than one."""
     rng = np.random.default_rng(0)
     won, group = np.repeat(rng.random(80) < 0.3, 10), np.repeat(np.arange(80), 10)
-    alone = Rates(won[::10], group[::10]).rate(everyone(80))
+    single = Rates(won[::10], group[::10]).rate(everyone(80))
     copied = Rates(won, group).rate(everyone(800))
     apart = Rates(won, np.arange(800)).rate(everyone(800))
-    assert (copied.low, copied.high) == pytest.approx((alone.low, alone.high))
+    assert (copied.low, copied.high) == pytest.approx((single.low, single.high))
     assert apart.high - apart.low < 0.5 * (copied.high - copied.low)
 
 
 def test_names_of_groups_do_not_count() -> None:
     group = np.array([0, 0, 1, 2, 2, 3])
-    assert Rates(WON, group).rate(SOME) == Rates(WON, 7 * group + 100).rate(SOME)
+    assert Rates(WON, group).rate(SELECTED) == Rates(WON, 7 * group + 100).rate(SELECTED)
 
 
 def test_interval_covers_the_truth_about_as_often_as_promised() -> None:
@@ -75,13 +75,13 @@ def test_interval_covers_the_truth_about_as_often_as_promised() -> None:
     for _ in range(sets):
         group = np.repeat(np.arange(150), rng.integers(1, 5, 150))
         won = rng.random(len(group)) < rng.beta(3, 7, 150)[group]
-        told = Rates(won, group, seed=int(rng.integers(1_000))).rate(rng.random(len(group)) < 0.5)
-        covered += told.low <= 0.3 <= told.high
+        rate = Rates(won, group, seed=int(rng.integers(1_000))).rate(rng.random(len(group)) < 0.5)
+        covered += rate.low <= 0.3 <= rate.high
     assert 180 <= covered <= 199  # 95 % of 200 are 190, give or take three standard errors
 
 
 def test_the_same_seed_draws_the_same() -> None:
     won = np.random.default_rng(2).random(60) < 0.4
-    told = [Rates(won, np.arange(60), seed=seed).rate(everyone(60)) for seed in (0, 0, 1)]
-    assert told[0] == told[1]
-    assert told[0] != told[2]
+    rates = [Rates(won, np.arange(60), seed=seed).rate(everyone(60)) for seed in (0, 0, 1)]
+    assert rates[0] == rates[1]
+    assert rates[0] != rates[2]

@@ -15,10 +15,10 @@ from features.columns import Column
 from features.crm.load import Loaded
 from features.crm_data import Crm
 from scoring.model.bundle import Origin, write_bundle
-from serving.api.responses import model_in_use
+from serving.api.responses import format_live_model
 from tests.conftest import Demo
 from tests.helpers.service_app import App
-from training.lists.batch import Order
+from training.lists.batch import ListRequest
 from training.lists.score_crm import ScoredList, score_crm
 from training.registry.mlflow_store import find_model
 
@@ -29,20 +29,20 @@ LEADS, ONE_BY_ONE = 1_000, 50
 def app(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
     """The service on the demo's CRM, with its model."""
     out = tmp_path_factory.mktemp("out")
-    found = find_model(demo.out)
-    origin = Origin(found.model.version, found.version, found.run_id, now_ms())
-    write_bundle(out / "bundles", found.folder, origin)
-    made = App(demo.crm_toml, out)
-    yield made
-    made.close()
+    registered = find_model(demo.out)
+    origin = Origin(registered.model.version, registered.version, registered.run_id, now_ms())
+    write_bundle(out / "bundles", registered.folder, origin)
+    service_app = App(demo.crm_toml, out)
+    yield service_app
+    service_app.close()
 
 
 @pytest.fixture(scope="module")
 def listed(demo: Demo, demo_loaded: Loaded, tmp_path_factory: pytest.TempPathFactory) -> ScoredList:
     """The list that `hotlead score` makes, with the reasons of all leads."""
-    order = Order(str(tmp_path_factory.mktemp("list") / "list.parquet"), 0, reasons="all")
+    order = ListRequest(str(tmp_path_factory.mktemp("list") / "list.parquet"), 0, reasons="all")
     settings = demo_loaded.settings
-    return score_crm(settings, demo.out, order, None, lambda _: None, lambda done, of: None)
+    return score_crm(settings, demo.out, order, None, lambda _: None, lambda scored_count, total: None)
 
 
 @dataclass(frozen=True)
@@ -58,14 +58,14 @@ def leads(demo_loaded: Loaded, listed: ScoredList) -> list[Lead]:
     """Open leads from all over the list."""
     crm, table, rows = demo_loaded.crm, listed.scored.table, listed.scored.rows
     places = np.linspace(0, len(rows) - 1, LEADS).astype(int)
-    told = Histories(crm)
+    histories = LeadHistories(crm)
     return [
-        Lead(told.body(int(rows[place])), row)
+        Lead(histories.body(int(rows[place])), row)
         for place, row in zip(places, table.take(places).to_pylist(), strict=True)
     ]
 
 
-class Histories:
+class LeadHistories:
     """What a CRM knows of each of its leads, as a sender would tell it."""
 
     def __init__(self, crm: Crm) -> None:
@@ -76,16 +76,16 @@ class Histories:
         self.activities: dict[int, list[dict[str, Any]]] = {}
         a = crm.activities
         values = np.full(len(a), np.nan) if a.value is None else a.value
-        for lead, kind, at, value in zip(a.lead, a.type, a.at, values, strict=True):
-            told = {"type": a.types[kind], "at": from_ms(at).isoformat()}
-            told |= {} if math.isnan(value) else {"value": float(value)}
-            self.activities.setdefault(int(lead), []).append(told)
+        for lead, kind, time_ms, value in zip(a.lead, a.type, a.time_ms, values, strict=True):
+            entry = {"type": a.types[kind], "at": from_ms(time_ms).isoformat()}
+            entry |= {} if math.isnan(value) else {"value": float(value)}
+            self.activities.setdefault(int(lead), []).append(entry)
         self.changes: dict[int, list[dict[str, Any]]] = {}
         for name, history in crm.changes.items():
-            told_values = zip(history.lead, history.at, plain(history.value), strict=True)
-            for lead, at, value in told_values:
-                told = {"column": name, "value": value, "at": from_ms(at).isoformat()}
-                self.changes.setdefault(int(lead), []).append(told)
+            told_values = zip(history.lead, history.time_ms, plain(history.value), strict=True)
+            for lead, time_ms, value in told_values:
+                entry = {"column": name, "value": value, "at": from_ms(time_ms).isoformat()}
+                self.changes.setdefault(int(lead), []).append(entry)
         self.accounts: dict[int, list[int]] = {}
         for lead, account in enumerate(crm.account.tolist()):
             self.accounts.setdefault(account, []).append(lead)
@@ -107,7 +107,7 @@ def plain(column: Column) -> list[Any]:
     """Values as JSON holds them."""
     if isinstance(column, np.ndarray):
         return [None if math.isnan(value) else value for value in column.tolist()]
-    return column.plain()
+    return column.to_list()
 
 
 def check(answer: Any, row: Mapping[str, Any]) -> None:
@@ -159,8 +159,8 @@ def test_leads_without_changes_go_the_quick_way_and_score_as_the_others(
     quick = app.post(path, {"leads": bodies}).json()["results"]
     careful = app.post(path, {"leads": [*bodies, {"lead_id": ""}]}).json()["results"]
     assert len(bodies) == 100
-    for one, other in zip(quick, careful[:-1], strict=True):
-        first, second = ({**r["answer"], "request_id": None, "scored_at": None} for r in (one, other))
+    for one, counterpart in zip(quick, careful[:-1], strict=True):
+        first, second = ({**r["answer"], "request_id": None, "scored_at": None} for r in (one, counterpart))
         assert first.pop("model").pop("probability") == pytest.approx(
             second.pop("model").pop("probability"), abs=1e-9
         )
@@ -170,8 +170,8 @@ def test_leads_without_changes_go_the_quick_way_and_score_as_the_others(
 def test_leads_that_were_sent_before_score_as_from_their_bodies(
     app: App, leads: list[Lead], listed: ScoredList
 ) -> None:
-    told = [lead.body for lead in leads if lead.body["colleagues_activities"]][:3]
-    for body in told:
+    lead_bodies = [lead.body for lead in leads if lead.body["colleagues_activities"]][:3]
+    for body in lead_bodies:
         lead, mate = body["lead_id"], f"{body['lead_id']} mate"
         records = [("activities", {"lead_id": lead, **a}) for a in body["activities"]]
         records += [("activities", {"lead_id": mate, **a}) for a in body["colleagues_activities"]]
@@ -186,32 +186,32 @@ def test_leads_that_were_sent_before_score_as_from_their_bodies(
             (
                 "leads",
                 {
-                    "lead_id": each,
+                    "lead_id": sent_id,
                     "updated_at": body["created_at"],
                     "account_id": lead,
                     "created_at": body["created_at"],
-                    "attributes": body["attributes"] if each == lead else {},
+                    "attributes": body["attributes"] if sent_id == lead else {},
                 },
             )
-            for each in (lead, mate)
+            for sent_id in (lead, mate)
         ]
         for kind in ("activities", "leads"):
             many = [{"id": f"{lead} {i}", **r} for i, (k, r) in enumerate(records) if k == kind]
             assert app.post(f"/v1/{kind}", many).status_code == 201
     path = f"/v1/score/batch?explain=none&as_of={iso(listed.as_of)}"
-    answer = app.post(path, {"leads": [{"lead_id": body["lead_id"]} for body in told]})
+    answer = app.post(path, {"leads": [{"lead_id": body["lead_id"]} for body in lead_bodies]})
     rows = {lead.row["lead_id"]: lead.row for lead in leads}
     for result in answer.json()["results"]:
         check(result["answer"], rows[result["answer"]["lead_id"]])
 
 
 def test_explain_says_how_many_reasons_are_told(app: App, leads: list[Lead], listed: ScoredList) -> None:
-    told = {}
+    models = {}
     for explain in ("none", "top", "all"):
         path = f"/v1/score?explain={explain}&as_of={iso(listed.as_of)}"
-        told[explain] = app.post(path, leads[0].body).json()["model"]
-    assert told["none"]["reasons"] is None
-    top, every = told["top"]["reasons"], told["all"]["reasons"]
+        models[explain] = app.post(path, leads[0].body).json()["model"]
+    assert models["none"]["reasons"] is None
+    top, every = models["top"]["reasons"], models["all"]["reasons"]
     assert 0 < len(top) <= len(every)
     assert top == every[: len(top)]
     assert all(set(reason) == {"code", "text", "weight", "value"} for reason in every)
@@ -219,17 +219,17 @@ def test_explain_says_how_many_reasons_are_told(app: App, leads: list[Lead], lis
 
 def test_reasons_come_in_japanese(app: App, leads: list[Lead]) -> None:
     answer = app.post("/v1/score?lang=ja", leads[0].body).json()
-    for told in (answer["model"]["reasons"], answer["rules"]["reasons"]):
-        assert all(any(ord(letter) > 0x3000 for letter in reason["text"]) for reason in told)
+    for reasons in (answer["model"]["reasons"], answer["rules"]["reasons"]):
+        assert all(any(ord(letter) > 0x3000 for letter in reason["text"]) for reason in reasons)
 
 
 def test_the_model_in_use_is_told_with_how_good_it_was(app: App, demo: Demo) -> None:
-    told = app.get("/v1/model").json()
-    assert told["model"]["version"] == demo.model.version
-    assert told["fallback"] is None
-    assert 0 < told["thresholds"]["warm"] < told["thresholds"]["hot"] < 1
-    assert told["about"]["figures"]["model"]["log_loss"]["value"] > 0
-    assert told == {**model_in_use(app.house.watch.in_use), "model": told["model"]}
+    body = app.get("/v1/model").json()
+    assert body["model"]["version"] == demo.model.version
+    assert body["fallback"] is None
+    assert 0 < body["thresholds"]["warm"] < body["thresholds"]["hot"] < 1
+    assert body["about"]["figures"]["model"]["log_loss"]["value"] > 0
+    assert body == {**format_live_model(app.house.model_watcher.live_model), "model": body["model"]}
     answer = app.post("/v1/score", {"lead_id": "L1", "attributes": {}}).json()
-    assert answer["model"]["version"] == told["model"]["version"]
-    assert answer["rules"]["version"] == told["scorecard"]
+    assert answer["model"]["version"] == body["model"]["version"]
+    assert answer["rules"]["version"] == body["scorecard"]

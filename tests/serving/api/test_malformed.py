@@ -13,15 +13,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from serving.api.openapi.document import openapi
+from serving.api.openapi.document import build_openapi
 from serving.observability import json_logging as logs
 from serving.web.problems import MEDIA_TYPE
-from tests.helpers.service_app import App, logging_kept, small_app
+from tests.helpers.service_app import App, preserve_logging, small_app
 
 MARKER = "SECRETMARKER"
 ROUNDS, DOORS = 250, 9
 
-Sent = tuple[bytes, dict[str, str]]
+BodyAndHeaders = tuple[bytes, dict[str, str]]
 """A body and its headers."""
 JSON = {"Content-Type": "application/json"}
 
@@ -66,27 +66,27 @@ TREES = st.recursive(
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
-    with small_app(tmp_path_factory.mktemp("app")) as made:
-        yield made
+    with small_app(tmp_path_factory.mktemp("app")) as service_app:
+        yield service_app
 
 
 @pytest.fixture(scope="module")
 def doors(app: App) -> dict[str, Any]:
     """The doors that take a body, with one that holds and has the marker in a value."""
-    found = {}
-    for path, methods in openapi(app.house.crm)["paths"].items():
+    body_by_path = {}
+    for path, methods in build_openapi(app.house.crm)["paths"].items():
         if "post" in methods:
-            told = methods["post"]["requestBody"]["content"]["application/json"]["examples"]
-            found[path] = marked(next(iter(told.values()))["value"])
-    assert len(found) == DOORS
-    return found
+            examples = methods["post"]["requestBody"]["content"]["application/json"]["examples"]
+            body_by_path[path] = put_marker(next(iter(examples.values()))["value"])
+    assert len(body_by_path) == DOORS
+    return body_by_path
 
 
-def marked(body: Any) -> Any:
+def put_marker(body: Any) -> Any:
     """A body whose lead is called by the marker."""
     if isinstance(body, dict):
-        return {k: f"{MARKER}-{v}" if k in ("lead_id", "id") else marked(v) for k, v in body.items()}
-    return [marked(each) for each in body] if isinstance(body, list) else body
+        return {k: f"{MARKER}-{v}" if k in ("lead_id", "id") else put_marker(v) for k, v in body.items()}
+    return [put_marker(item) for item in body] if isinstance(body, list) else body
 
 
 def places(body: Any) -> Iterator[tuple[Any, Any]]:
@@ -98,15 +98,15 @@ def places(body: Any) -> Iterator[tuple[Any, Any]]:
 
 
 @st.composite
-def mutated(draw: st.DrawFn, body: Any) -> Sent:
+def mutated(draw: st.DrawFn, body: Any) -> BodyAndHeaders:
     """A body that holds, with some values of other types, keys gone, or keys added."""
-    told = json.loads(json.dumps(body))
+    mutant = json.loads(json.dumps(body))
     for _ in range(draw(st.integers(1, 3))):
-        container, key = draw(st.sampled_from(list(places(told))))
+        container, key = draw(st.sampled_from(list(places(mutant))))
         container[key] = draw(TREES)
         if isinstance(container, dict) and draw(st.booleans()):
             container[draw(st.sampled_from([MARKER, "", "at", "lead_id", "\x00"]))] = draw(TREES)
-    return json.dumps(told).encode(), JSON
+    return json.dumps(mutant).encode(), JSON
 
 
 def nested(deep: int) -> str:
@@ -114,17 +114,17 @@ def nested(deep: int) -> str:
     return f'"{MARKER}":{"[" * deep}{"]" * deep}'
 
 
-def misspelled(body: Any) -> st.SearchStrategy[Sent]:
+def misspelled(body: Any) -> st.SearchStrategy[BodyAndHeaders]:
     """A body that holds, spelled as nobody should."""
     text = json.dumps(body)
     raw = text.encode()
     depths, cuts = st.sampled_from([50, 230, 400, 900, 3_000]), st.integers(0, len(raw))
     numbers = st.sampled_from(["1e400", "-" + "9" * 5_000, "0x10", "01", "1.", "NaN", "-Infinity", "1E+2"])
     return st.one_of(
-        st.binary(max_size=60).map(lambda some: some + MARKER.encode()),
+        st.binary(max_size=60).map(lambda content: content + MARKER.encode()),
         cuts.map(lambda cut: raw[:cut]),
         st.tuples(cuts, st.binary(min_size=1, max_size=3)).map(
-            lambda at: raw[: at[0]] + at[1] + raw[at[0] :]
+            lambda splice: raw[: splice[0]] + splice[1] + raw[splice[0] :]
         ),
         depths.map(lambda deep: f"{{{nested(deep)}}}".encode()),
         depths.map(lambda deep: text.replace('"lead_id":', f'{nested(deep)},"lead_id":', 1).encode()),
@@ -151,10 +151,10 @@ def misspelled(body: Any) -> st.SearchStrategy[Sent]:
                 raw + b"//",
             ]
         ),
-    ).map(lambda some: (some, JSON))
+    ).map(lambda content: (content, JSON))
 
 
-def mislabelled(body: Any) -> st.SearchStrategy[Sent]:
+def mislabelled(body: Any) -> st.SearchStrategy[BodyAndHeaders]:
     """A body that holds, said to be something else."""
     raw = json.dumps(body).encode()
     kinds = st.sampled_from(
@@ -197,8 +197,8 @@ def queries() -> st.SearchStrategy[str]:
 def test_no_body_brings_the_service_down_and_none_gets_into_its_log(
     app: App, doors: dict[str, Any], capfd: pytest.CaptureFixture[str]
 ) -> None:
-    seen: Counter[int] = Counter()
-    told = io.StringIO()
+    status_counts: Counter[int] = Counter()
+    log_stream = io.StringIO()
 
     @settings(
         max_examples=ROUNDS,
@@ -209,27 +209,27 @@ def test_no_body_brings_the_service_down_and_none_gets_into_its_log(
     @given(data=st.data())
     def round_of_the_doors(data: st.DataObject) -> None:
         for path, body in doors.items():
-            sent = st.one_of(mutated(body), misspelled(body), mislabelled(body))
-            raw, headers = data.draw(sent)
+            request_strategy = st.one_of(mutated(body), misspelled(body), mislabelled(body))
+            raw, headers = data.draw(request_strategy)
             query = data.draw(queries()) if "score" in path else ""
             answer = app.request("POST", path + query, content=raw, headers=headers)
-            seen[answer.status_code] += 1
+            status_counts[answer.status_code] += 1
             assert answer.status_code < 500, answer.text
             if answer.status_code >= 400:
                 assert answer.headers["content-type"] == MEDIA_TYPE
                 assert answer.json()["status"] == answer.status_code
-        assert MARKER not in told.getvalue()
+        assert MARKER not in log_stream.getvalue()
 
-    with logging_kept():
-        logs.configure(stream=told)
+    with preserve_logging():
+        logs.configure(stream=log_stream)
         round_of_the_doors()
     assert MARKER not in "".join(capfd.readouterr())
-    refused = sum(count for status, count in seen.items() if status >= 400)
-    assert sum(seen.values()) >= ROUNDS * DOORS
-    assert refused > 0.8 * sum(seen.values())
-    assert {400, 413, 415, 422} <= set(seen)
-    lines = [json.loads(line) for line in told.getvalue().splitlines()]
-    assert sum(line["message"] == "request" for line in lines) == sum(seen.values())
+    refused = sum(count for status, count in status_counts.items() if status >= 400)
+    assert sum(status_counts.values()) >= ROUNDS * DOORS
+    assert refused > 0.8 * sum(status_counts.values())
+    assert {400, 413, 415, 422} <= set(status_counts)
+    lines = [json.loads(line) for line in log_stream.getvalue().splitlines()]
+    assert sum(line["message"] == "request" for line in lines) == sum(status_counts.values())
     assert not [line for line in lines if line["level"] == "error"]
 
 
@@ -245,11 +245,11 @@ def test_a_wrong_value_is_told_to_its_sender_alone(app: App, place: str) -> None
         body["activities"] = [{"type": {MARKER: 1}, "at": MARKER}]
     else:
         path += f"?as_of={MARKER}" if place == "as_of" else f"/{MARKER}"
-    told = io.StringIO()
-    with logging_kept():
-        logs.configure("debug", stream=told)
+    log_stream = io.StringIO()
+    with preserve_logging():
+        logs.configure("debug", stream=log_stream)
         answer = app.post(path, body)
     assert answer.status_code == (404 if place == "path" else 422)
     assert (MARKER in answer.text) == (place != "path")
-    assert told.getvalue().count('"message":"request"') == 1
-    assert MARKER not in told.getvalue()
+    assert log_stream.getvalue().count('"message":"request"') == 1
+    assert MARKER not in log_stream.getvalue()

@@ -13,20 +13,20 @@ import pytest
 from schemathesis.specs.openapi.definitions import OPENAPI_30, OPENAPI_31
 from starlette.routing import Route
 
-from serving.api.openapi.document import openapi
-from serving.leads.values import number_of
+from serving.api.openapi.document import build_openapi
+from serving.leads.values import parse_number
 from serving.web import permissions as access
 from tests.helpers.service_app import App, small_app
 
-AT = "2025-04-01T10:00:00+09:00"
+TIMESTAMP = "2025-04-01T10:00:00+09:00"
 OF_BENTOML = {"/livez", "/readyz"}
 """BentoML answers these."""
 
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
-    with small_app(tmp_path_factory.mktemp("app")) as made:
-        yield made
+    with small_app(tmp_path_factory.mktemp("app")) as service_app:
+        yield service_app
 
 
 @pytest.fixture(scope="module")
@@ -34,9 +34,9 @@ def document(app: App) -> dict[str, Any]:
     """The document as the service gives it."""
     answer = app.get("/v1/openapi.json")
     assert answer.status_code == 200
-    told: dict[str, Any] = answer.json()
-    assert told == json.loads(json.dumps(openapi(app.house.crm)))
-    return told
+    body: dict[str, Any] = answer.json()
+    assert body == json.loads(json.dumps(build_openapi(app.house.crm)))
+    return body
 
 
 def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
@@ -45,29 +45,29 @@ def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, A
             yield method.upper(), path, operation
 
 
-def validator(document: dict[str, Any], schema: dict[str, Any]) -> Any:
+def make_validator(document: dict[str, Any], schema: dict[str, Any]) -> Any:
     """Checks values against a schema of the document."""
-    whole = {**schema, "components": document["components"]}
-    return jsonschema_rs.Draft202012Validator(whole, validate_formats=True)
+    full_schema = {**schema, "components": document["components"]}
+    return jsonschema_rs.Draft202012Validator(full_schema, validate_formats=True)
 
 
-def closed(schema: Any) -> Any:
+def close_schema(schema: Any) -> Any:
     """A schema in which no object may have more than what is told of it."""
     if isinstance(schema, list):
-        return [closed(each) for each in schema]
+        return [close_schema(item) for item in schema]
     if not isinstance(schema, dict):
         return schema
-    told = {key: closed(value) for key, value in schema.items()}
-    if isinstance(told.get("properties"), dict) and "type" in told:
-        told.setdefault("additionalProperties", False)
-    return told
+    closed_schema = {key: close_schema(value) for key, value in schema.items()}
+    if isinstance(closed_schema.get("properties"), dict) and "type" in closed_schema:
+        closed_schema.setdefault("additionalProperties", False)
+    return closed_schema
 
 
 def test_the_document_is_valid_openapi(document: dict[str, Any]) -> None:
     jsonschema_rs.Draft202012Validator(OPENAPI_31).validate(document)
     for name, schema in document["components"]["schemas"].items():
         assert jsonschema_rs.meta.is_valid(schema), name
-        validator(document, schema)  # which fails where a reference or a pattern does not hold
+        make_validator(document, schema)  # which fails where a reference or a pattern does not hold
 
 
 def test_every_route_is_described_and_nothing_else(app: App, document: dict[str, Any]) -> None:
@@ -79,24 +79,26 @@ def test_every_route_is_described_and_nothing_else(app: App, document: dict[str,
         if method != "HEAD"
     }
     described = {(method, path) for method, path, _ in operations(document)}
-    assert {each for each in described if each[1] not in OF_BENTOML} == routes
-    assert {each for each in access.TABLE if each[1].startswith("/v1/")} <= described
-    assert described <= set(access.TABLE)
+    assert {method_path for method_path in described if method_path[1] not in OF_BENTOML} == routes
+    assert {
+        method_path for method_path in access.PERMISSIONS if method_path[1].startswith("/v1/")
+    } <= described
+    assert described <= set(access.PERMISSIONS)
 
 
 def test_each_operation_has_a_name_a_tag_and_words(document: dict[str, Any]) -> None:
-    told = list(operations(document))
-    names = [operation["operationId"] for _, _, operation in told]
+    all_operations = list(operations(document))
+    names = [operation["operationId"] for _, _, operation in all_operations]
     assert len(set(names)) == len(names)
     tags = {tag["name"] for tag in document["tags"]}
-    for _, path, operation in told:
+    for _, path, operation in all_operations:
         assert operation["summary"], path
         assert set(operation["tags"]) <= tags
 
 
 def test_roles_are_those_of_the_table(document: dict[str, Any]) -> None:
     for method, path, operation in operations(document):
-        roles = access.TABLE[method, path]
+        roles = access.PERMISSIONS[method, path]
         if path in OF_BENTOML:
             assert operation["security"] == []
         else:
@@ -113,16 +115,16 @@ def bodies(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any], Any]
 
 
 def test_examples_hold_and_are_answered(app: App, document: dict[str, Any]) -> None:
-    told = sorted(bodies(document), key=lambda each: "score" in each[0])  # records come first
-    assert {path for path, _, _ in told} == {
-        path for method, path in access.TABLE if method == "POST" and path.startswith("/v1/")
+    examples = sorted(bodies(document), key=lambda example: "score" in example[0])  # records come first
+    assert {path for path, _, _ in examples} == {
+        path for method, path in access.PERMISSIONS if method == "POST" and path.startswith("/v1/")
     }
-    for path, schema, body in told:
-        validator(document, schema).validate(body)
+    for path, schema, body in examples:
+        make_validator(document, schema).validate(body)
         answer = app.post(path, body)
         assert answer.is_success, (path, answer.text)
         check(document, "post", path, answer)
-    for _, _, body in told:
+    for _, _, body in examples:
         if isinstance(body, dict) and "lead_id" in body and "activities" in body:
             answer = app.get(f"/v1/scores?lead_id={body['lead_id']}")
             check(document, "get", "/v1/scores", answer)
@@ -135,23 +137,25 @@ def test_examples_hold_and_are_answered(app: App, document: dict[str, Any]) -> N
 def now(app: App) -> str:
     from features.clock import iso
 
-    return iso(app.house.desk.clock())
+    return iso(app.house.predictor.clock())
 
 
 def check(document: dict[str, Any], method: str, path: str, answer: Any) -> None:
     """An answer is as described, and holds nothing that is not."""
-    told = document["paths"][path][method]["responses"][str(answer.status_code)]
-    whole = closed({**told["content"]["application/json"]["schema"], "components": document["components"]})
-    jsonschema_rs.Draft202012Validator(whole, validate_formats=True).validate(answer.json())
+    response = document["paths"][path][method]["responses"][str(answer.status_code)]
+    full_schema = close_schema(
+        {**response["content"]["application/json"]["schema"], "components": document["components"]}
+    )
+    jsonschema_rs.Draft202012Validator(full_schema, validate_formats=True).validate(answer.json())
 
 
 def test_attributes_are_told_in_the_words_of_the_company(document: dict[str, Any]) -> None:
-    told = document["components"]["schemas"]["Attributes"]["properties"]
-    assert set(told) == {"channel", "employees", "budget", "authority", "need", "months"}
-    assert told["channel"]["description"] == (
+    properties = document["components"]["schemas"]["Attributes"]["properties"]
+    assert set(properties) == {"channel", "employees", "budget", "authority", "need", "months"}
+    assert properties["channel"]["description"] == (
         "Channel / 流入チャネル (category). Values with words: referral."
     )
-    assert told["employees"]["$ref"].endswith("/NumberValue")
+    assert properties["employees"]["$ref"].endswith("/NumberValue")
 
 
 ATTRIBUTES = [
@@ -183,38 +187,38 @@ STEPS: tuple[dict[str, Any], ...] = (
     {"hearing": {"timing": "3"}},
     {"hearing": {"timing": "soon"}},
     {"hearing": {"budget": 3}},
-    {"due_at": AT},
+    {"due_at": TIMESTAMP},
     {"due_at": None},
     {"due_at": "soon"},
     {"more": 1},
 )
 BODIES: list[tuple[str, Any]] = [
     *(("/v1/score", {"lead_id": "L1", "attributes": each}) for each in ATTRIBUTES),
-    *(("/v1/leads", {"lead_id": "L1", "updated_at": AT, "attributes": each}) for each in ATTRIBUTES),
+    *(("/v1/leads", {"lead_id": "L1", "updated_at": TIMESTAMP, "attributes": each}) for each in ATTRIBUTES),
     *(("/v1/score", {"lead_id": each, "attributes": {}}) for each in ("", "a\tb", "x" * 201, 7, None, "é")),
     *(
-        ("/v1/score", {"lead_id": "L1", "changes": [{"column": c, "value": v, "at": AT}]})
+        ("/v1/score", {"lead_id": "L1", "changes": [{"column": c, "value": v, "at": TIMESTAMP}]})
         for c in ("months", "hobby", "budget")
         for v in VALUES
     ),
     *(
-        ("/v1/handovers", {"lead_id": f"{step} {more}", "step": step, "at": AT, **more})
+        ("/v1/handovers", {"lead_id": f"{step} {more}", "step": step, "at": TIMESTAMP, **more})
         for step in ("handed_over", "accepted", "sent_back", "hearing", "first_contact", "next_action", "x")
         for more in STEPS
     ),
-    ("/v1/overrides", {"lead_id": "L1", "verdict": "hot", "reason": " ", "by": "y", "at": AT}),
-    ("/v1/overrides", {"lead_id": "L2", "verdict": "warm", "reason": "x", "by": "y", "at": AT}),
-    ("/v1/outcomes", {"lead_id": "L1", "outcome": "open", "closed_at": AT}),
-    ("/v1/outcomes", {"lead_id": "L1", "outcome": "won", "closed_at": AT, "version": 0}),
-    ("/v1/outcomes", {"lead_id": "L1", "outcome": "won", "closed_at": AT, "version": 3.0}),
-    ("/v1/outcomes", {"lead_id": "L2", "outcome": "won", "closed_at": AT, "version": 1.5}),
+    ("/v1/overrides", {"lead_id": "L1", "verdict": "hot", "reason": " ", "by": "y", "at": TIMESTAMP}),
+    ("/v1/overrides", {"lead_id": "L2", "verdict": "warm", "reason": "x", "by": "y", "at": TIMESTAMP}),
+    ("/v1/outcomes", {"lead_id": "L1", "outcome": "open", "closed_at": TIMESTAMP}),
+    ("/v1/outcomes", {"lead_id": "L1", "outcome": "won", "closed_at": TIMESTAMP, "version": 0}),
+    ("/v1/outcomes", {"lead_id": "L1", "outcome": "won", "closed_at": TIMESTAMP, "version": 3.0}),
+    ("/v1/outcomes", {"lead_id": "L2", "outcome": "won", "closed_at": TIMESTAMP, "version": 1.5}),
     ("/v1/outcomes", []),
     ("/v1/outcomes", [[]]),
     ("/v1/outcomes", "x"),
     ("/v1/score/batch", {"leads": []}),
     ("/v1/activities", {"lead_id": "L1", "type": "visit", "at": "2025-04-01"}),
     ("/v1/activities", {"lead_id": "L1", "type": "visit", "at": 1743469200}),
-    ("/v1/activities", {"lead_id": "L1", "type": "visit", "at": AT, "value": "3"}),
+    ("/v1/activities", {"lead_id": "L1", "type": "visit", "at": TIMESTAMP, "value": "3"}),
 ]
 
 
@@ -223,7 +227,7 @@ def test_the_schema_demands_what_the_code_demands(
     app: App, document: dict[str, Any], path: str, body: Any
 ) -> None:
     media = document["paths"][path]["post"]["requestBody"]["content"]["application/json"]
-    holds = validator(document, media["schema"]).is_valid(body)
+    holds = make_validator(document, media["schema"]).is_valid(body)
     answer = app.post(path, body)
     assert answer.status_code in ((200, 201, 409) if holds else (422,)), answer.text
 
@@ -260,9 +264,9 @@ def test_the_schema_demands_what_the_code_demands(
 def test_texts_of_numbers_are_described_as_they_are_read(
     app: App, document: dict[str, Any], text: str
 ) -> None:
-    described = validator(document, document["components"]["schemas"]["NumberValue"]).is_valid(text)
+    described = make_validator(document, document["components"]["schemas"]["NumberValue"]).is_valid(text)
     try:
-        number = number_of(text, {"", *app.house.crm.missing})
+        number = parse_number(text, {"", *app.house.crm.missing})
         assert number is None or abs(number) < 1e15
         read = True
     except ValueError:
@@ -271,18 +275,18 @@ def test_texts_of_numbers_are_described_as_they_are_read(
 
 
 def test_queries_are_described_as_they_are_read(app: App, document: dict[str, Any]) -> None:
-    told = {
+    parameters = {
         path: {p["name"]: p for p in operation["parameters"] if p.get("in") == "query"}
         for _, path, operation in operations(document)
         if "parameters" in operation
     }
-    assert set(told["/v1/score"]) == set(told["/v1/score/batch"]) == {"explain", "lang", "as_of"}
-    assert set(told["/v1/scores"]) == {"lead_id", "limit"}
-    assert told["/v1/scores"]["lead_id"]["required"]
-    assert set(told["/v1/hot"]) == {"owner", "limit", "lang", "after"}
-    limit = told["/v1/hot"]["limit"]["schema"]
+    assert set(parameters["/v1/score"]) == set(parameters["/v1/score/batch"]) == {"explain", "lang", "as_of"}
+    assert set(parameters["/v1/scores"]) == {"lead_id", "limit"}
+    assert parameters["/v1/scores"]["lead_id"]["required"]
+    assert set(parameters["/v1/hot"]) == {"owner", "limit", "lang", "after"}
+    limit = parameters["/v1/hot"]["limit"]["schema"]
     for value in (0, 1, 1000, 1001):
-        holds = validator(document, limit).is_valid(value)
+        holds = make_validator(document, limit).is_valid(value)
         assert (app.get(f"/v1/hot?limit={value}").status_code == 200) == holds
 
 
@@ -290,32 +294,32 @@ def test_queries_are_described_as_they_are_read(app: App, document: dict[str, An
 def test_a_word_for_what_is_missing_is_described_as_it_is(tmp_path: Path, word: str) -> None:
     with small_app(tmp_path) as app:
         crm = app.house.crm.model_copy(update={"missing": (word,)})
-        document = openapi(crm)
-        told = validator(document, document["components"]["schemas"]["NumberValue"])
-        assert told.is_valid(word)
-        assert not told.is_valid(word + "x")
+        document = build_openapi(crm)
+        number_validator = make_validator(document, document["components"]["schemas"]["NumberValue"])
+        assert number_validator.is_valid(word)
+        assert not number_validator.is_valid(word + "x")
 
 
 def test_the_simple_document_is_valid_openapi_3_0(app: App, document: dict[str, Any]) -> None:
     answer = app.get("/v1/openapi.json?version=3.0")
     assert answer.status_code == 200
-    told = answer.json()
-    jsonschema_rs.Draft4Validator(OPENAPI_30).validate(told)
-    assert set(told["paths"]) == {path for path in document["paths"] if path.startswith("/v1/")}
-    text = json.dumps(told)
+    simple = answer.json()
+    jsonschema_rs.Draft4Validator(OPENAPI_30).validate(simple)
+    assert set(simple["paths"]) == {path for path in document["paths"] if path.startswith("/v1/")}
+    text = json.dumps(simple)
     for word in ('"null"', '"const"', '"anyOf"', '"oneOf"', '"if"', '"propertyNames"'):
         assert word not in text
     for place in set(re.findall(r'"\$ref": "#/components/schemas/(\w+)"', text)):
-        assert place in told["components"]["schemas"]
-    lead = told["components"]["schemas"]["SentLead"]["properties"]
+        assert place in simple["components"]["schemas"]
+    lead = simple["components"]["schemas"]["LeadIn"]["properties"]
     assert lead["version"] == {
         "type": "integer",
         "minimum": 1,
         "maximum": 10**9,
         "description": "A later one corrects.",
     }
-    assert told["components"]["schemas"]["NumberValue"]["type"] == "number"
-    result = told["components"]["schemas"]["BatchResult"]["properties"]
+    assert simple["components"]["schemas"]["NumberValue"]["type"] == "number"
+    result = simple["components"]["schemas"]["BatchResult"]["properties"]
     assert result["status"] == {"type": "integer"}
     assert result["answer"]["nullable"]
 
@@ -325,9 +329,9 @@ def test_the_simple_document_says_nothing_else(app: App, document: dict[str, Any
     simple = app.get("/v1/openapi.json?version=3.0").json()
     for path, _, body in bodies(document):
         media = simple["paths"][path]["post"]["requestBody"]["content"]["application/json"]
-        whole = {**media["schema"], "components": simple["components"]}
+        full_schema = {**media["schema"], "components": simple["components"]}
         if isinstance(body, dict):
-            jsonschema_rs.Draft4Validator(whole).validate(body)
+            jsonschema_rs.Draft4Validator(full_schema).validate(body)
 
 
 def test_another_version_of_openapi_is_not_known(app: App) -> None:

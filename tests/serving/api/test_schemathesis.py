@@ -24,14 +24,14 @@ schemathesis.openapi.format(
     ),
 )
 
-PATHS = sorted(path for _, path in access.TABLE if path.startswith("/v1/") or path == "/metrics")
+PATHS = sorted(path for _, path in access.PERMISSIONS if path.startswith("/v1/") or path == "/metrics")
 EXAMPLES = 6
 
 
 def config(app: App, path: str) -> dict[str, Any]:
     """All checks, with the key of a role that may; only what no schema can say is allowed for."""
-    method = next(m for m, p in access.TABLE if p == path)
-    role: Role = "crm" if "crm" in access.TABLE[method, path] else "reviewer"
+    method = next(m for m, p in access.PERMISSIONS if p == path)
+    role: Role = "crm" if "crm" in access.PERMISSIONS[method, path] else "reviewer"
     checks: dict[str, Any] = {}
     if path == "/v1/score/batch":
         # Each lead of a batch has its own result: a wrong one is a 207, not a refusal of all.
@@ -59,23 +59,23 @@ def config(app: App, path: str) -> dict[str, Any]:
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
     # Fewer columns of one kind: each is tried in many ways, which takes its time.
     lines = [line for line in CRM_TOML.splitlines() if not line.startswith(("authority", "need"))]
-    with small_app(tmp_path_factory.mktemp("app"), crm="\n".join(lines)) as made:
-        yield made
+    with small_app(tmp_path_factory.mktemp("app"), crm="\n".join(lines)) as service_app:
+        yield service_app
 
 
-def failed(recorder: Any) -> list[str]:
+def collect_failures(recorder: Any) -> list[str]:
     """The checks that did not hold, with what was sent and answered."""
-    told = []
+    failures = []
     for case_id, checks in recorder.checks.items():
         case, answer = recorder.cases[case_id].value, recorder.interactions[case_id].response
         shown = f"{case.method} {case.formatted_path} {case.query} {case.body!r}"[:500]
         shown += f"\n{answer.status_code} {answer.text[:500]}"
-        told += [
+        failures += [
             f"{check.name}: {check.failure_info.failure.message}\n{shown}"
             for check in checks
             if check.failure_info is not None and not _is_future(answer)
         ]
-    return told
+    return failures
 
 
 def _is_future(answer: Any) -> bool:
@@ -89,20 +89,20 @@ def _is_future(answer: Any) -> bool:
     )
 
 
-def unlimited(document: Any) -> Any:
+def remove_list_limits(document: Any) -> Any:
     """The document without the lengths of lists: thousands of items are tried once, elsewhere."""
     if isinstance(document, list):
-        return [unlimited(each) for each in document]
+        return [remove_list_limits(item) for item in document]
     if not isinstance(document, dict):
         return document
-    return {key: unlimited(value) for key, value in document.items() if key != "maxItems"}
+    return {key: remove_list_limits(value) for key, value in document.items() if key != "maxItems"}
 
 
 @pytest.mark.parametrize("path", PATHS)
 def test_the_api_does_what_its_document_says(app: App, path: str) -> None:
-    told = SchemathesisConfig.from_dict(config(app, path))
-    document = unlimited(app.get("/v1/openapi.json").json())
-    schema = schemathesis.openapi.from_dict(document, config=told)
+    schemathesis_config = SchemathesisConfig.from_dict(config(app, path))
+    document = remove_list_limits(app.get("/v1/openapi.json").json())
+    schema = schemathesis.openapi.from_dict(document, config=schemathesis_config)
     schema.app = app.asgi
     cases = 0
     failures: list[Any] = []
@@ -112,6 +112,6 @@ def test_the_api_does_what_its_document_says(app: App, path: str) -> None:
             failures.append(event.value)
         if isinstance(event, events.ScenarioFinished):
             cases += len(event.recorder.cases)
-            failures += failed(event.recorder)
+            failures += collect_failures(event.recorder)
     assert not failures, "\n\n".join(map(str, failures))
     assert cases > 3

@@ -9,20 +9,20 @@ import pyarrow.parquet as pq
 import pytest
 
 from features.clock import iso, now_ms
-from features.crm.extra_columns import besides
+from features.crm.extra_columns import read_extra_columns
 from features.crm.load import Loaded, load
 from features.settings import load_settings
 from scoring.model.bundle import load_bundle
 from scoring.scorecard.load import find_card
-from serving.jobs.crm_records import Export, import_export
-from serving.jobs.export_training_data import Exported, export_store
-from serving.predictions.live_model import Watch
+from serving.jobs.crm_records import CrmExport, store_export
+from serving.jobs.export_training_data import TrainingExport, export_store
+from serving.predictions.live_model import ModelWatcher
 from serving.store.records import Record
 from serving.store.store import Store
 from tests.cli.test_commands import run
 from tests.helpers.small_crm import CARD, small_crm
 from tests.helpers.stores import server, store, url
-from training.registry.follower import step
+from training.registry.follower import sync_once
 from training.registry.promotion import promote
 
 __all__ = ["server", "store", "url"]
@@ -36,27 +36,29 @@ def loaded(tmp_path: Path) -> Loaded:
     return load(load_settings(crm_toml), tmp_path / "rejects.csv")
 
 
-def exported(store: Store, loaded: Loaded, out: Path, *more: Record, **told: bool) -> tuple[Exported, Loaded]:
+def exported(
+    store: Store, loaded: Loaded, out: Path, *more: Record, **options: bool
+) -> tuple[TrainingExport, Loaded]:
     """What comes back of a CRM that went through the store, read as training reads it."""
-    import_export(store, Export(loaded.crm, **asdict(besides(loaded))), loaded.settings)
+    store_export(store, CrmExport(loaded.crm, **asdict(read_extra_columns(loaded))), loaded.settings)
     if more:
-        assert set(store.accept(more).result()) == {"stored"}
+        assert set(store.add_records(more).result()) == {"stored"}
     crm_toml = loaded.settings.folder / "crm.toml"
-    made = export_store(store, loaded.settings, crm_toml, out, now_ms(), **told)
-    return made, load(load_settings(made.crm_toml), out / "rejects.csv")
+    export = export_store(store, loaded.settings, crm_toml, out, now_ms(), **options)
+    return export, load(load_settings(export.crm_toml), out / "rejects.csv")
 
 
 def test_what_went_in_comes_out(store: Store, loaded: Loaded, tmp_path: Path) -> None:
-    made, again = exported(store, loaded, tmp_path)
-    before, after = loaded.crm, again.crm
-    assert made.leads == len(before) == len(after)
-    assert (made.won, made.lost) == (
+    export, reloaded = exported(store, loaded, tmp_path)
+    before, after = loaded.crm, reloaded.crm
+    assert export.leads == len(before) == len(after)
+    assert (export.won, export.lost) == (
         before.outcomes.won.sum(),
         (before.outcomes.closed & ~before.outcomes.won).sum(),
     )
     assert len(after.activities) == len(before.activities)
-    assert again.settings.table.fingerprint == loaded.settings.table.fingerprint
-    assert not again.rejects.rows
+    assert reloaded.settings.table.fingerprint == loaded.settings.table.fingerprint
+    assert not reloaded.rejects.rows
 
 
 def test_a_corrected_deal_and_a_later_word_count_as_they_were_told(
@@ -71,12 +73,12 @@ def test_a_corrected_deal_and_a_later_word_count_as_they_were_told(
         Record("outcomes", "e", 1, second, now + 60_000, {"outcome": "won"}),
         Record("handovers", "s", 1, second, now - 7_000, {"step": "sent_back", "reason": "no budget"}),
     ]
-    made, again = exported(store, loaded, tmp_path, *more, sent_back=True)
-    place = {str(lead): row for row, lead in enumerate(again.crm.lead_ids)}
-    assert again.crm.outcomes.won[place[first]]
-    assert not again.crm.outcomes.won[place[second]]  # that it will be won is not known yet
-    assert again.crm.outcomes.closed[place[second]]
-    assert made.sent_back == 1
+    export, reloaded = exported(store, loaded, tmp_path, *more, sent_back=True)
+    place = {str(lead): row for row, lead in enumerate(reloaded.crm.lead_ids)}
+    assert reloaded.crm.outcomes.won[place[first]]
+    assert not reloaded.crm.outcomes.won[place[second]]  # that it will be won is not known yet
+    assert reloaded.crm.outcomes.closed[place[second]]
+    assert export.sent_back == 1
     without, same = exported(store, loaded, tmp_path)
     assert without.sent_back == 0
     assert not same.crm.outcomes.closed[place[second]]
@@ -88,17 +90,17 @@ def test_every_deal_of_a_lead_comes_out(store: Store, loaded: Loaded, tmp_path: 
     won = Record("outcomes", "d1", 1, lead, now - 9_000_000, {"outcome": "won"})
     lost = Record("outcomes", "d2", 1, lead, now - 1_000_000, {"outcome": "lost"})
     before, _ = exported(store, loaded, tmp_path / "before")
-    made, again = exported(store, loaded, tmp_path / "after", won, lost)
-    place = [str(each) for each in again.crm.lead_ids].index(lead)
-    assert again.crm.outcomes.won_at[place] == won.at == again.crm.outcomes.closed_at[place]
-    assert (made.won, made.lost) == (before.won + 1, before.lost)
+    export, reloaded = exported(store, loaded, tmp_path / "after", won, lost)
+    place = [str(lead_id) for lead_id in reloaded.crm.lead_ids].index(lead)
+    assert reloaded.crm.outcomes.won_at[place] == won.at == reloaded.crm.outcomes.closed_at[place]
+    assert (export.won, export.lost) == (before.won + 1, before.lost)
 
 
 def test_values_read_as_the_service_reads_them(store: Store, loaded: Loaded, tmp_path: Path) -> None:
     lead, now = str(loaded.crm.lead_ids[0]), now_ms()
-    told = {"attributes": {"channel": 5.0}}
-    made, _ = exported(store, loaded, tmp_path, Record("leads", "n", 1, lead, now - 5_000, told))
-    changes = pq.read_table(made.crm_toml.with_name("changes.parquet")).to_pylist()
+    body = {"attributes": {"channel": 5.0}}
+    export, _ = exported(store, loaded, tmp_path, Record("leads", "n", 1, lead, now - 5_000, body))
+    changes = pq.read_table(export.crm_toml.with_name("changes.parquet")).to_pylist()
     values = [row["value"] for row in changes if row["lead_id"] == lead]
     assert "5" in values
     assert "5.0" not in values
@@ -107,23 +109,23 @@ def test_values_read_as_the_service_reads_them(store: Store, loaded: Loaded, tmp
 def test_the_command_trains_a_model_that_the_service_takes(loaded: Loaded, tmp_path: Path) -> None:
     crm_toml = loaded.settings.folder / "crm.toml"
     assert run("import", crm_toml).returncode == 0
-    told = run("train", crm_toml, "--from-store")
-    assert told.returncode == 0, told.stderr
-    assert "the store holds 300 leads" in told.stderr
+    completed = run("train", crm_toml, "--from-store")
+    assert completed.returncode == 0, completed.stderr
+    assert "the store holds 300 leads" in completed.stderr
     out = crm_toml.parent / "hotlead-out"
     card = find_card(loaded.settings.folder, loaded.settings.table)
     promote(out, card, "for a test", "tests")
-    step(out, tmp_path / "bundles")
+    sync_once(out, tmp_path / "bundles")
     assert load_bundle(tmp_path / "bundles") is not None
-    watch = Watch(loaded.settings, tmp_path / "bundles")
+    watch = ModelWatcher(loaded.settings, tmp_path / "bundles")
     watch.refresh()
-    assert watch.in_use.scorer.judge is not None
-    assert watch.in_use.scorer.fallback is None
+    assert watch.live_model.scorer.calibrated_model is not None
+    assert watch.live_model.scorer.fallback is None
 
 
 def test_a_store_with_too_few_deals_says_how_many_are_missing(loaded: Loaded) -> None:
     crm_toml = loaded.settings.folder / "crm.toml"
-    told = run("train", crm_toml, "--from-store")
-    assert told.returncode == 4, told.stderr
-    assert "the store holds 0 leads, 0 won, 0 lost" in told.stderr
-    assert iso(now_ms())[:10] not in told.stdout
+    completed = run("train", crm_toml, "--from-store")
+    assert completed.returncode == 4, completed.stderr
+    assert "the store holds 0 leads, 0 won, 0 lost" in completed.stderr
+    assert iso(now_ms())[:10] not in completed.stdout

@@ -22,10 +22,10 @@ import pytest
 from features.errors import DataError, OutsideError, SettingsError
 from scoring.evaluation import erase_lead as erasure
 from scoring.model import bundle
-from scoring.model.bundle import POINTER, load_bundle, origin_of, pointed, rewrite_evidence
-from scoring.model.evidence import Evidence, hashed
+from scoring.model.bundle import POINTER, current_name, load_bundle, origin_of, rewrite_evidence
+from scoring.model.evidence import Evidence, pseudonym
 from scoring.model.model import EVIDENCE_FILE
-from serving.jobs.forget_lead import Forgotten, forget
+from serving.jobs.forget_lead import ForgetResult, forget
 from serving.settings import ServiceSettings
 from serving.store.store import Store
 from tests.helpers.live_service import free_port, served, settings_of
@@ -34,15 +34,15 @@ from tests.helpers.stores import Server, server
 
 __all__ = ["server"]  # a fixture
 
-WHEN = "2025-12-01T00:00:00Z"
+TIMESTAMP = "2025-12-01T00:00:00Z"
 
 
 @dataclass(frozen=True)
-class Place:
+class TrainedCrm:
     """A CRM with a champion and its bundle, and leads that the evidence knows."""
 
     crm_toml: Path
-    known: list[str]
+    lead_ids: list[str]
 
     @property
     def out(self) -> Path:
@@ -52,17 +52,17 @@ class Place:
     def settings(self) -> ServiceSettings:
         return settings_of(self.crm_toml)
 
-    def forget(self, lead_id: str, **environ: str) -> Forgotten:
+    def forget(self, lead_id: str, **environ: str) -> ForgetResult:
         return forget(self.settings, lead_id, [], environ, patience=3.0)
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Place:
+def trained_crm(tmp_path_factory: pytest.TempPathFactory) -> TrainedCrm:
     """Each test forgets another lead."""
     from features.settings import load_settings
     from scoring.scorecard.load import find_card
-    from training.compare import compare, keep_comparison
-    from training.registry.follower import step
+    from training.compare import compare, save_comparison
+    from training.registry.follower import sync_once
     from training.registry.promotion import promote
     from training.train import train_and_register
 
@@ -71,86 +71,86 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Place:
     (folder / "scorecard.toml").write_text(CARD, encoding="utf-8")
     settings, out = load_settings(crm_toml), folder / "hotlead-out"
     train_and_register(crm_toml, out, lambda _: None, "en", 0)
-    keep_comparison(compare(settings, out), out)
+    save_comparison(compare(settings, out), out)
     promote(out, find_card(folder, settings.table), "for a test", "tester")
-    step(out, out / "bundles")
+    sync_once(out, out / "bundles")
     names = set(Evidence.load(out / "model" / EVIDENCE_FILE).lead.tolist())
-    return Place(crm_toml, [i for i in (f"L{n:04d}" for n in range(600)) if hashed(i) in names])
+    return TrainedCrm(crm_toml, [i for i in (f"L{n:04d}" for n in range(600)) if pseudonym(i) in names])
 
 
 @pytest.fixture
-def place(made: Place) -> Iterator[Place]:
-    yield made
-    shutil.rmtree(made.out / "spool", ignore_errors=True)
+def place(trained_crm: TrainedCrm) -> Iterator[TrainedCrm]:
+    yield trained_crm
+    shutil.rmtree(trained_crm.out / "spool", ignore_errors=True)
 
 
 @pytest.fixture
-def lead(made: Place) -> str:
-    return made.known.pop()
+def lead(trained_crm: TrainedCrm) -> str:
+    return trained_crm.lead_ids.pop()
 
 
 @pytest.fixture
-def copy(made: Place, tmp_path: Path) -> Place:
+def copy(trained_crm: TrainedCrm, tmp_path: Path) -> TrainedCrm:
     """A copy to be damaged, without MLflow's store."""
     folder = tmp_path / "copy"
     leave = shutil.ignore_patterns("mlflow.db*", "mlartifacts", "store.db*")
-    shutil.copytree(made.crm_toml.parent, folder, ignore=leave)
-    return Place(folder / "crm.toml", made.known)
+    shutil.copytree(trained_crm.crm_toml.parent, folder, ignore=leave)
+    return TrainedCrm(folder / "crm.toml", trained_crm.lead_ids)
 
 
 def traces(folder: Path, *names: str) -> list[str]:
     """The files that hold one of the names, as bytes or in a table of leads."""
-    found = []
+    paths = []
     for path in (p for p in folder.rglob("*") if p.is_file()):
-        told = path.read_bytes()
+        content = path.read_bytes()
         if path.suffix == ".parquet":
-            told += "\n".join(pq.read_table(path)["lead"].to_pylist()).encode()
-        if any(name.encode() in told for name in names):
-            found.append(str(path.relative_to(folder)))
-    return sorted(found)
+            content += "\n".join(pq.read_table(path)["lead"].to_pylist()).encode()
+        if any(name.encode() in content for name in names):
+            paths.append(str(path.relative_to(folder)))
+    return sorted(paths)
 
 
 def send(url: str, lead_id: str) -> None:
     """All that a CRM tells of a lead, and its score."""
-    told: Mapping[str, Mapping[str, Any]] = {
-        "leads": {"updated_at": WHEN, "attributes": {"channel": "referral"}},
-        "activities": {"type": "visit", "at": WHEN},
-        "outcomes": {"outcome": "won", "closed_at": WHEN},
-        "opportunities": {"opened_at": WHEN},
-        "handovers": {"step": "handed_over", "at": WHEN},
-        "overrides": {"verdict": "hot", "reason": "r", "by": "b", "at": WHEN},
-        "verdicts": {"right_side": "both", "reason": "r", "by": "b", "at": WHEN},
+    bodies: Mapping[str, Mapping[str, Any]] = {
+        "leads": {"updated_at": TIMESTAMP, "attributes": {"channel": "referral"}},
+        "activities": {"type": "visit", "at": TIMESTAMP},
+        "outcomes": {"outcome": "won", "closed_at": TIMESTAMP},
+        "opportunities": {"opened_at": TIMESTAMP},
+        "handovers": {"step": "handed_over", "at": TIMESTAMP},
+        "overrides": {"verdict": "hot", "reason": "r", "by": "b", "at": TIMESTAMP},
+        "verdicts": {"right_side": "both", "reason": "r", "by": "b", "at": TIMESTAMP},
         "score": {},
     }
     with httpx.Client(base_url=url, trust_env=False) as client:
-        for kind, body in told.items():
+        for kind, body in bodies.items():
             answer = client.post(f"/v1/{kind}", json={"lead_id": lead_id, **body})
             assert answer.status_code < 300, answer.text
 
 
-def test_nothing_of_a_lead_stays_while_the_service_runs(place: Place, lead: str) -> None:
+def test_nothing_of_a_lead_stays_while_the_service_runs(place: TrainedCrm, lead: str) -> None:
     """Below the output folder: store, write-ahead log, queue, bundles, artifacts, pages."""
-    other = place.known[0]
+    other_lead = place.lead_ids[0]
     with served(place.crm_toml, HOTLEAD_OPEN="1") as live:
         send(live.url, lead)
-        send(live.url, other)
+        send(live.url, other_lead)
         (place.out / "spool").mkdir(exist_ok=True)
         row = live.house.store.scores(lead)[0]
         queued = (place.out / "spool") / "1-dead.spool"
         prediction = {name: row[name] for name in row if name != "seq"}
-        held = queued.open("w")
-        fcntl.flock(held, fcntl.LOCK_EX)  # another process lives and holds its queue
-        held.write(json.dumps({**prediction, "replay": False}) + "\n")
-        held.flush()
+        queue_file = queued.open("w")
+        fcntl.flock(queue_file, fcntl.LOCK_EX)  # another process lives and holds its queue
+        queue_file.write(json.dumps({**prediction, "replay": False}) + "\n")
+        queue_file.flush()
         assert {"store.db-wal", "spool/1-dead.spool"} <= {*traces(place.out, lead)}
-        assert len(traces(place.out, hashed(lead))) >= 3
-        told = run("forget", lead, place.crm_toml, "--yes", "--json")
-        assert told.returncode == 0, told.stderr
-        assert traces(place.out, lead, hashed(lead)) == []
-        held.close()
+        assert len(traces(place.out, pseudonym(lead))) >= 3
+        completed = run("forget", lead, place.crm_toml, "--yes", "--json")
+        assert completed.returncode == 0, completed.stderr
+        assert traces(place.out, lead, pseudonym(lead)) == []
+        queue_file.close()
         assert httpx.get(f"{live.url}/v1/scores?lead_id={lead}").status_code == 404
-        assert httpx.get(f"{live.url}/v1/scores?lead_id={other}").status_code == 200
-    read = json.loads(told.stdout)
+        assert httpx.get(f"{live.url}/v1/scores?lead_id={other_lead}").status_code == 200
+    read = json.loads(completed.stdout)
     assert read["store"] == {
         "activities": 1,
         "current_scores": 1,
@@ -165,21 +165,21 @@ def test_nothing_of_a_lead_stays_while_the_service_runs(place: Place, lead: str)
     }
     assert len(read["evidence"]) == 3  # the model folder, its MLflow artifact, its bundle
     assert all(read["evidence"].values())
-    assert traces(place.out, hashed(other)) != []
+    assert traces(place.out, pseudonym(other_lead)) != []
 
 
-def test_the_service_goes_on_with_the_same_model(place: Place, lead: str) -> None:
+def test_the_service_goes_on_with_the_same_model(place: TrainedCrm, lead: str) -> None:
     with served(place.crm_toml, HOTLEAD_OPEN="1") as live:
         before = httpx.get(f"{live.url}/v1/model").json()
         place.forget(lead)
-        assert live.house.watch.refresh()
+        assert live.house.model_watcher.refresh()
         after = httpx.get(f"{live.url}/v1/model").json()
-    for told in (before, after):
-        del told["model"]["champion_for_seconds"]
+    for body in (before, after):
+        del body["model"]["champion_for_seconds"]
     assert before == after
 
 
-def test_no_figure_of_the_evidence_changes(place: Place, lead: str) -> None:
+def test_no_figure_of_the_evidence_changes(place: TrainedCrm, lead: str) -> None:
     path = place.out / "model" / EVIDENCE_FILE
     before, schema = pq.read_table(path), pq.read_schema(path)
     place.forget(lead)
@@ -188,67 +188,67 @@ def test_no_figure_of_the_evidence_changes(place: Place, lead: str) -> None:
     names = [name for name in before.column_names if name != "lead"]
     assert after.select(names).equals(before.select(names))
     old, new = (np.array(t["lead"].to_pylist()) for t in (before, after))
-    gone = old == hashed(lead)
-    assert gone.any()
-    assert (old[~gone] == new[~gone]).all()
-    (name,) = set(new[gone])
-    assert len(name) == len(hashed(lead))
+    is_lead = old == pseudonym(lead)
+    assert is_lead.any()
+    assert (old[~is_lead] == new[~is_lead]).all()
+    (name,) = set(new[is_lead])
+    assert len(name) == len(pseudonym(lead))
     assert name not in old
 
 
-def test_a_lead_has_one_new_name_everywhere(place: Place, lead: str) -> None:
+def test_a_lead_has_one_new_name_everywhere(place: TrainedCrm, lead: str) -> None:
     """Champion and challenger are compared on the leads that both know."""
     path = place.out / "model" / EVIDENCE_FILE
-    gone = Evidence.load(path).lead == hashed(lead)
+    is_lead = Evidence.load(path).lead == pseudonym(lead)
     place.forget(lead)
-    tables = [Evidence.load(p).lead[gone].tolist() for p in place.out.rglob(EVIDENCE_FILE)]
+    tables = [Evidence.load(p).lead[is_lead].tolist() for p in place.out.rglob(EVIDENCE_FILE)]
     assert len(tables) == 3
     assert all(table == tables[0] for table in tables)
 
 
-def test_forgetting_again_finds_nothing_and_changes_nothing(place: Place, lead: str) -> None:
+def test_forgetting_again_finds_nothing_and_changes_nothing(place: TrainedCrm, lead: str) -> None:
     place.forget(lead)
     stamp = (place.out / "bundles" / POINTER).stat().st_mtime_ns
-    told = place.forget(lead)
-    assert not any((told.store or {}).values())
-    assert (told.evidence.tables, told.evidence.pages, told.evidence.removed) == ({}, [], [])
+    result = place.forget(lead)
+    assert not any((result.store or {}).values())
+    assert (result.evidence.tables, result.evidence.pages, result.evidence.removed) == ({}, [], [])
     assert (place.out / "bundles" / POINTER).stat().st_mtime_ns == stamp
-    assert any("does not know the lead" in line for line in told.lines())
+    assert any("does not know the lead" in line for line in result.lines())
 
 
-def test_what_is_not_touched_is_said(place: Place, lead: str) -> None:
+def test_what_is_not_touched_is_said(place: TrainedCrm, lead: str) -> None:
     (place.out / "rejects.csv").write_text(f"table,value\ndeals,{lead}\n")
     (place.out / "other.csv").write_text(f"table,value\ndeals,{lead}0\n")
-    told = place.forget(lead, MLFLOW_TRACKING_URI="https://me:geheim@mlflow.example/x")
-    text = "\n".join(told.lines())
+    result = place.forget(lead, MLFLOW_TRACKING_URI="https://me:geheim@mlflow.example/x")
+    text = "\n".join(result.lines())
     assert "the CRM's own data" in text
     assert "hotlead train" in text
-    assert [path.name for path in told.named_in] == ["rejects.csv"]
+    assert [path.name for path in result.named_in] == ["rejects.csv"]
     assert "still named in" in text
     assert "https://mlflow.example/x" in text
     assert "geheim" not in text
     assert "--also" in text
 
 
-def test_the_local_store_of_mlflow_is_no_other_server(place: Place) -> None:
-    own = f"sqlite:///{place.out.resolve() / 'mlflow.db'}"
-    assert place.forget("nobody", MLFLOW_TRACKING_URI=own).remote is None
+def test_the_local_store_of_mlflow_is_no_other_server(place: TrainedCrm) -> None:
+    local_uri = f"sqlite:///{place.out.resolve() / 'mlflow.db'}"
+    assert place.forget("nobody", MLFLOW_TRACKING_URI=local_uri).remote is None
 
 
-def test_another_folder_is_searched_too(place: Place, lead: str, tmp_path: Path) -> None:
+def test_another_folder_is_searched_too(place: TrainedCrm, lead: str, tmp_path: Path) -> None:
     shutil.copytree(place.out / "model", tmp_path / "artifacts" / "1" / "model")
-    told = run("forget", lead, place.crm_toml, "--yes", "--also", tmp_path / "artifacts")
-    assert told.returncode == 0, told.stderr
-    assert "artifacts/1/model/evidence.parquet" in told.stdout
-    assert traces(tmp_path / "artifacts", hashed(lead)) == []
+    completed = run("forget", lead, place.crm_toml, "--yes", "--also", tmp_path / "artifacts")
+    assert completed.returncode == 0, completed.stderr
+    assert "artifacts/1/model/evidence.parquet" in completed.stdout
+    assert traces(tmp_path / "artifacts", pseudonym(lead)) == []
     with pytest.raises(SettingsError, match="no such folder"):
         forget(place.settings, lead, [tmp_path / "none"], {})
 
 
 @pytest.mark.parametrize("answer", ["n\n", ""])
-def test_nothing_is_erased_without_a_yes(place: Place, answer: str) -> None:
-    lead = place.known[-1]
-    told = subprocess.run(
+def test_nothing_is_erased_without_a_yes(place: TrainedCrm, answer: str) -> None:
+    lead = place.lead_ids[-1]
+    completed = subprocess.run(
         command("forget", lead, place.crm_toml),
         input=answer,
         capture_output=True,
@@ -256,20 +256,20 @@ def test_nothing_is_erased_without_a_yes(place: Place, answer: str) -> None:
         timeout=60,
         check=False,
     )
-    assert told.returncode == 130
-    assert "Erase all that" in told.stderr
-    assert told.stdout == ""
-    assert len(traces(place.out, hashed(lead))) >= 3
+    assert completed.returncode == 130
+    assert "Erase all that" in completed.stderr
+    assert completed.stdout == ""
+    assert len(traces(place.out, pseudonym(lead))) >= 3
 
 
-def test_without_a_store_it_is_not_made(copy: Place) -> None:
-    told = copy.forget("L0001")
-    assert told.store is None
+def test_without_a_store_it_is_not_made(copy: TrainedCrm) -> None:
+    result = copy.forget("L0001")
+    assert result.store is None
     assert not (copy.out / "store.db").exists()
-    assert any("there is no store yet" in line for line in told.lines())
+    assert any("there is no store yet" in line for line in result.lines())
 
 
-def test_a_lost_store_is_not_taken_for_an_empty_one(copy: Place) -> None:
+def test_a_lost_store_is_not_taken_for_an_empty_one(copy: TrainedCrm) -> None:
     """Predictions wait to be put into it."""
     (copy.out / "spool").mkdir()
     (copy.out / "spool" / "1-a.spool").write_text("x\n")
@@ -278,42 +278,42 @@ def test_a_lost_store_is_not_taken_for_an_empty_one(copy: Place) -> None:
     assert not (copy.out / "store.db").exists()
 
 
-def test_it_waits_for_others_that_write(copy: Place, lead: str) -> None:
+def test_it_waits_for_others_that_write(copy: TrainedCrm, lead: str) -> None:
     Store.open(copy.settings.store_url, copy.settings.spool).close()
-    with closing(sqlite3.connect(copy.out / "store.db", isolation_level=None)) as other:
-        other.execute("BEGIN IMMEDIATE")
-        done = threading.Timer(1.5, lambda: None)
-        done.start()
-        told: list[Forgotten] = []
-        asking = threading.Thread(target=lambda: told.append(copy.forget(lead)))
+    with closing(sqlite3.connect(copy.out / "store.db", isolation_level=None)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        timer = threading.Timer(1.5, lambda: None)
+        timer.start()
+        results: list[ForgetResult] = []
+        asking = threading.Thread(target=lambda: results.append(copy.forget(lead)))
         asking.start()
-        done.join()
-        other.execute("COMMIT")
+        timer.join()
+        connection.execute("COMMIT")
         asking.join(20)
-    assert told
-    assert told[0].evidence.tables
+    assert results
+    assert results[0].evidence.tables
 
 
-def test_a_database_that_is_away_ends_with_5_and_erases_nothing(copy: Place) -> None:
-    lead, port = copy.known[-1], free_port()
+def test_a_database_that_is_away_ends_with_5_and_erases_nothing(copy: TrainedCrm) -> None:
+    lead, port = copy.lead_ids[-1], free_port()
     url = f"postgresql://u:geheim@127.0.0.1:{port}/db"
-    told = run("forget", lead, copy.crm_toml, "--yes", env={"HOTLEAD_STORE_URL": url})
-    assert told.returncode == 5
-    assert "is away" in told.stderr
-    assert "run this again" in told.stderr
-    assert "Traceback" not in told.stderr
-    assert "geheim" not in told.stderr
-    assert len(traces(copy.out, hashed(lead))) >= 2
+    completed = run("forget", lead, copy.crm_toml, "--yes", env={"HOTLEAD_STORE_URL": url})
+    assert completed.returncode == 5
+    assert "is away" in completed.stderr
+    assert "run this again" in completed.stderr
+    assert "Traceback" not in completed.stderr
+    assert "geheim" not in completed.stderr
+    assert len(traces(copy.out, pseudonym(lead))) >= 2
 
 
-def test_postgresql_forgets_too(copy: Place, server: Server, lead: str) -> None:
+def test_postgresql_forgets_too(copy: TrainedCrm, server: Server, lead: str) -> None:
     url = server.new()
     settings = settings_of(copy.crm_toml, HOTLEAD_STORE_URL=url)
     with served(copy.crm_toml, HOTLEAD_OPEN="1", HOTLEAD_STORE_URL=url) as live:
         send(live.url, lead)
-        told = forget(settings, lead, [], {})
-        assert told.store is not None
-        assert {name for name, rows in told.store.items() if rows} == {*told.store} - {"spool"}
+        result = forget(settings, lead, [], {})
+        assert result.store is not None
+        assert {name for name, rows in result.store.items() if rows} == {*result.store} - {"spool"}
         assert live.house.store.lead(lead) is None
         assert live.house.store.scores(lead) == []
 
@@ -321,76 +321,76 @@ def test_postgresql_forgets_too(copy: Place, server: Server, lead: str) -> None:
 # Bundles.
 
 
-def test_old_bundles_that_know_the_lead_go(copy: Place, lead: str) -> None:
+def test_old_bundles_that_know_the_lead_go(copy: TrainedCrm, lead: str) -> None:
     root = copy.out / "bundles"
-    used = pointed(root)
-    shutil.copytree(root / str(used), root / "0-before")
-    shutil.copytree(root / str(used), root / ".9-x.1234.part")
-    told = copy.forget(lead)
-    assert traces(root, hashed(lead)) == []
-    assert {path.name for path in told.evidence.removed} == {"0-before", ".9-x.1234.part"}
-    assert {path.name for path in root.iterdir()} == {POINTER, str(pointed(root))}
+    bundle_name = current_name(root)
+    shutil.copytree(root / str(bundle_name), root / "0-before")
+    shutil.copytree(root / str(bundle_name), root / ".9-x.1234.part")
+    result = copy.forget(lead)
+    assert traces(root, pseudonym(lead)) == []
+    assert {path.name for path in result.evidence.removed} == {"0-before", ".9-x.1234.part"}
+    assert {path.name for path in root.iterdir()} == {POINTER, str(current_name(root))}
 
 
-def test_a_damaged_bundle_is_not_made_whole(copy: Place, lead: str) -> None:
+def test_a_damaged_bundle_is_not_made_whole(copy: TrainedCrm, lead: str) -> None:
     root = copy.out / "bundles"
-    folder = root / str(pointed(root))
+    folder = root / str(current_name(root))
     with (folder / "trees.txt").open("a") as file:
         file.write("x")
     copy.forget(lead)
-    assert traces(root, hashed(lead)) == []
+    assert traces(root, pseudonym(lead)) == []
     with pytest.raises(DataError, match=r"trees\.txt"):
         load_bundle(root)
 
 
-def test_a_table_that_cannot_be_read_is_told_after_all_else_is_erased(copy: Place, lead: str) -> None:
+def test_a_table_that_cannot_be_read_is_told_after_all_else_is_erased(copy: TrainedCrm, lead: str) -> None:
     (copy.out / "model" / EVIDENCE_FILE).write_bytes(b"PAR1 torn")
     with pytest.raises(DataError, match=r"model/evidence\.parquet: cannot be read"):
         copy.forget(lead)
     root = copy.out / "bundles"
     assert load_bundle(root) is not None
-    assert hashed(lead) not in set(Evidence.load(root / str(pointed(root)) / EVIDENCE_FILE).lead)
+    assert pseudonym(lead) not in set(Evidence.load(root / str(current_name(root)) / EVIDENCE_FILE).lead)
 
 
-def test_who_serves_never_sees_half_a_bundle(copy: Place) -> None:
+def test_who_serves_never_sees_half_a_bundle(copy: TrainedCrm) -> None:
     """While the bundle is laid out anew again and again, each look finds a whole one."""
-    root, faults, seen = copy.out / "bundles", [], set()
+    root, faults, bundle_names = copy.out / "bundles", [], set()
     going = threading.Event()
 
     def look() -> None:
         while not going.is_set():
             try:
-                found = load_bundle(root)
+                loaded = load_bundle(root)
             except DataError as problem:
                 faults.append(str(problem))
                 return
-            seen.add(found and found.folder.name)
+            bundle_names.add(loaded and loaded.folder.name)
             if origin_of(root) is None:
                 faults.append("no bundle")
 
     looking = threading.Thread(target=look)
     looking.start()
-    while len(seen) < 6 and not faults:
+    while len(bundle_names) < 6 and not faults:
         rewrite_evidence(root, lambda path: path)
     going.set()
     looking.join(20)
     assert faults == []
 
 
-def test_a_newer_bundle_laid_out_meanwhile_stays(copy: Place) -> None:
+def test_a_newer_bundle_laid_out_meanwhile_stays(copy: TrainedCrm) -> None:
     root = copy.out / "bundles"
-    used = str(pointed(root))
-    shutil.copytree(root / used, root / "2-newer")
+    bundle_name = str(current_name(root))
+    shutil.copytree(root / bundle_name, root / "2-newer")
     rewrite_evidence(root, lambda path: (root / POINTER).write_text("2-newer"))
-    assert pointed(root) == "2-newer"
+    assert current_name(root) == "2-newer"
     assert {path.name for path in root.iterdir()} == {POINTER, "2-newer"}
 
 
 def test_the_pointer_stays_where_the_disk_is_full(
-    copy: Place, lead: str, monkeypatch: pytest.MonkeyPatch
+    copy: TrainedCrm, lead: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = copy.out / "bundles"
-    used = pointed(root)
+    bundle_name = current_name(root)
 
     def full(path: Path) -> None:
         raise OSError(28, "No space left on device")
@@ -398,5 +398,5 @@ def test_the_pointer_stays_where_the_disk_is_full(
     monkeypatch.setattr(bundle, "_flush", full)
     with pytest.raises(OutsideError, match="No space left"):
         erasure.erase_lead([], root, lead)
-    assert pointed(root) == used
+    assert current_name(root) == bundle_name
     assert load_bundle(root) is not None

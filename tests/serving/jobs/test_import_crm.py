@@ -10,15 +10,15 @@ from pathlib import Path
 import pytest
 
 from features.clock import iso, now_ms
-from features.crm.extra_columns import besides
+from features.crm.extra_columns import read_extra_columns
 from features.crm.load import Loaded, load
 from features.settings import load_settings
-from serving.jobs.crm_records import Export, records_of
-from serving.jobs.demo_history import past_moments, rehearse
+from serving.jobs.crm_records import CrmExport, iter_records
+from serving.jobs.demo_history import past_moments, score_moments
 from serving.settings import ServiceSettings
 from serving.store.store import Store
 from tests.cli.test_commands import run
-from tests.helpers.small_crm import CARD, replaced, small_crm
+from tests.helpers.small_crm import CARD, replace_text, small_crm
 
 
 @pytest.fixture
@@ -29,8 +29,8 @@ def loaded(tmp_path: Path) -> Loaded:
 
 
 def test_every_lead_activity_and_closed_deal_becomes_a_record(loaded: Loaded) -> None:
-    export = Export(loaded.crm, **asdict(besides(loaded)))
-    records = list(records_of(export, loaded.settings))
+    export = CrmExport(loaded.crm, **asdict(read_extra_columns(loaded)))
+    records = list(iter_records(export, loaded.settings))
     of_kind = {kind: [r for r in records if r.kind == kind] for kind in ("leads", "activities", "outcomes")}
     assert len({r.lead_id for r in of_kind["leads"]}) == len(loaded.crm)
     assert len(of_kind["activities"]) == len(loaded.crm.activities)
@@ -43,17 +43,17 @@ def test_an_export_that_is_imported_again_changes_nothing(loaded: Loaded) -> Non
     crm_toml = loaded.settings.folder / "crm.toml"
     first = run("import", crm_toml, "--json")
     assert first.returncode == 0, first.stderr
-    told = json.loads(first.stdout)
+    report = json.loads(first.stdout)
     is_open = int((~loaded.crm.outcomes.closed).sum())
-    assert sum(told["stages"].values()) == is_open
-    again = json.loads(run("import", crm_toml, "--json").stdout)
-    assert all(set(counts) == {"known"} for counts in again["records"].values())
+    assert sum(report["stages"].values()) == is_open
+    second_report = json.loads(run("import", crm_toml, "--json").stdout)
+    assert all(set(counts) == {"known"} for counts in second_report["records"].values())
 
 
-@pytest.mark.parametrize("known", ["at_creation", "today"])
-def test_a_lead_is_scored_from_the_store_as_from_the_crm(loaded: Loaded, known: str) -> None:
+@pytest.mark.parametrize("availability", ["at_creation", "today"])
+def test_a_lead_is_scored_from_the_store_as_from_the_crm(loaded: Loaded, availability: str) -> None:
     folder = loaded.settings.folder
-    replaced(folder / "crm.toml", 'known = "at_creation"', f'known = "{known}"')
+    replace_text(folder / "crm.toml", 'known = "at_creation"', f'known = "{availability}"')
     assert run("import", folder / "crm.toml").returncode == 0
     listed = run("score", folder / "crm.toml", "--to", folder / "list.csv", "--as-of", iso(now_ms()))
     assert listed.returncode == 0, listed.stderr
@@ -62,26 +62,26 @@ def test_a_lead_is_scored_from_the_store_as_from_the_crm(loaded: Loaded, known: 
     settings = ServiceSettings.from_environment({"HOTLEAD_CRM": str(folder / "crm.toml")})
     store = Store.open(settings.store_url, settings.spool)
     try:
-        told = {row["lead_id"]: store.scores(row["lead_id"])[0] for row in rows[:20]}
+        scores = {row["lead_id"]: store.scores(row["lead_id"])[0] for row in rows[:20]}
         listed_points = {row["lead_id"]: row["points"] for row in rows[:20]}
-        assert {lead: str(of["points"]) for lead, of in told.items()} == listed_points
+        assert {lead: str(score["points"]) for lead, score in scores.items()} == listed_points
         assert len(set(listed_points.values())) > 1
     finally:
         store.close()
 
 
 def test_the_past_is_scored_with_what_was_known_then(loaded: Loaded, tmp_path: Path) -> None:
-    from scoring.decision.build_scorer import assemble
+    from scoring.decision.build_scorer import build_scorer
 
-    scorer = assemble(loaded.settings, None, "no_model", lambda told: None)
+    scorer = build_scorer(loaded.settings, None, "no_model", lambda message: None)
     store = Store.open(f"sqlite:///{tmp_path / 'past.db'}", tmp_path / "spool")
     try:
         moments = past_moments(loaded.crm.snapshot, weeks=6, days=3)
         assert moments == sorted(set(moments))
-        hot_since = rehearse(store, loaded.crm, scorer, moments)
+        hot_since = score_moments(store, loaded.crm, scorer, moments)
         assert set(hot_since.values()) <= set(moments)
-        some = next(str(i) for i in loaded.crm.lead_ids if store.scores(str(i)))
-        assert {row["as_of"] for row in store.scores(some)} <= set(moments)
-        assert not any(row["replay"] for row in store.scores(some))
+        lead_id = next(str(i) for i in loaded.crm.lead_ids if store.scores(str(i)))
+        assert {row["as_of"] for row in store.scores(lead_id)} <= set(moments)
+        assert not any(row["replay"] for row in store.scores(lead_id))
     finally:
         store.close()

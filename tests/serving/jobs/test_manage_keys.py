@@ -9,7 +9,7 @@ import pytest
 
 from features.clock import MS_PER_DAY, now_ms
 from serving.web import api_keys as keys
-from serving.web.key_cache import Keyring
+from serving.web.key_cache import KeyCache
 from tests.helpers.small_crm import run, small_crm
 
 
@@ -25,9 +25,9 @@ def file(crm_toml: Path) -> Path:
 
 def hotlead(*arguments: object, code: int = 0, **env: str) -> tuple[str, str]:
     """What `hotlead keys` prints, and what it says on the side."""
-    told = run("keys", *arguments, env={"HOTLEAD_CRM": "", "HOTLEAD_KEYS_FILE": "", **env})
-    assert told.returncode == code, told.stderr
-    return told.stdout, told.stderr
+    completed = run("keys", *arguments, env={"HOTLEAD_CRM": "", "HOTLEAD_KEYS_FILE": "", **env})
+    assert completed.returncode == code, completed.stderr
+    return completed.stdout, completed.stderr
 
 
 def test_the_token_stands_alone_on_stdout_and_opens(crm_toml: Path, file: Path) -> None:
@@ -35,10 +35,10 @@ def test_the_token_stands_alone_on_stdout_and_opens(crm_toml: Path, file: Path) 
     token = out.removesuffix("\n")
     assert token.startswith("hl_")
     assert "\n" not in token
-    known = Keyring(file).who(token)
-    assert known is not None
-    assert (known.role, known.name) == ("crm", "Salesforce")
-    assert known.id in err
+    api_key = KeyCache(file).find(token)
+    assert api_key is not None
+    assert (api_key.role, api_key.name) == ("crm", "Salesforce")
+    assert api_key.id in err
     assert str(file) in err
     assert token.split("_", 2)[2] not in err
 
@@ -47,10 +47,10 @@ def test_no_later_command_tells_a_token_or_a_digest(crm_toml: Path, file: Path) 
     out, _ = hotlead("add", "--role", "crm", "--name", "Salesforce", crm_toml)
     secret, (key,) = out.strip().split("_", 2)[2], keys.read_keys(file)
     for arguments in (("list",), ("list", "--json"), ("revoke", key.id)):
-        told = "".join(hotlead(*arguments, crm_toml))
-        assert key.id in told
-        assert secret not in told
-        assert key.digest not in told
+        output = "".join(hotlead(*arguments, crm_toml))
+        assert key.id in output
+        assert secret not in output
+        assert key.digest not in output
 
 
 def test_list_shows_who_and_how_long(crm_toml: Path, file: Path) -> None:
@@ -63,8 +63,8 @@ def test_list_shows_who_and_how_long(crm_toml: Path, file: Path) -> None:
     assert "never" in first
     assert "Sales lead" in second
     assert "never" not in second
-    told = json.loads(hotlead("list", crm_toml, "--json")[0])
-    assert [set(key) for key in told["keys"]] == [{*head.split()}] * 2
+    body = json.loads(hotlead("list", crm_toml, "--json")[0])
+    assert [set(key) for key in body["keys"]] == [{*head.split()}] * 2
 
 
 def test_without_keys_list_says_how_to_make_one(crm_toml: Path) -> None:
@@ -80,18 +80,18 @@ def test_an_end_in_days(crm_toml: Path, file: Path) -> None:
 
 def test_for_machines_the_token_comes_in_json_with_nothing_beside(crm_toml: Path, file: Path) -> None:
     out, err = hotlead("add", "--role", "crm", "--name", "a", crm_toml, "--json")
-    told = json.loads(out)
+    body = json.loads(out)
     assert err == ""
-    assert Keyring(file).who(told["token"]) is not None
-    assert "digest" not in told
+    assert KeyCache(file).find(body["token"]) is not None
+    assert "digest" not in body
 
 
 def test_rotate_gives_a_new_token_and_leaves_the_former_a_while(crm_toml: Path, file: Path) -> None:
     key, old = keys.add(file, "crm", "a")
     out, err = hotlead("rotate", key.id, crm_toml, "--grace", "2")
-    known = Keyring(file)
-    assert known.who(out.strip()) is not None
-    assert known.who(old) is not None
+    keyring = KeyCache(file)
+    assert keyring.find(out.strip()) is not None
+    assert keyring.find(old) is not None
     assert "holds until" in err
     listed, _ = hotlead("list", crm_toml)
     assert "former token" in listed
@@ -101,9 +101,9 @@ def test_rotate_gives_a_new_token_and_leaves_the_former_a_while(crm_toml: Path, 
 def test_rotate_without_grace_ends_the_former_token(crm_toml: Path, file: Path) -> None:
     key, old = keys.add(file, "crm", "a")
     out, err = hotlead("rotate", key.id, crm_toml, "--grace", "0")
-    known = Keyring(file)
-    assert known.who(out.strip()) is not None
-    assert known.who(old) is None
+    keyring = KeyCache(file)
+    assert keyring.find(out.strip()) is not None
+    assert keyring.find(old) is None
     assert "has ended" in err
 
 
@@ -122,7 +122,7 @@ def test_revoke_ends_a_key(crm_toml: Path, file: Path) -> None:
     key, token = keys.add(file, "crm", "a")
     out, _ = hotlead("revoke", key.id, crm_toml)
     assert "is revoked" in out
-    assert Keyring(file).who(token) is None
+    assert KeyCache(file).find(token) is None
 
 
 @pytest.mark.parametrize("command", ["rotate", "revoke"])
@@ -152,6 +152,6 @@ def test_the_environment_names_crm_and_file_and_an_argument_overrides(
     assert len(keys.read_keys(file)) == 1
     hotlead("add", "--role", "crm", "--name", "b", crm_toml, HOTLEAD_CRM="/nowhere/crm.toml")
     assert len(keys.read_keys(file)) == 2
-    other = tmp_path / "secrets" / "k.json"
-    hotlead("add", "--role", "crm", "--name", "c", crm_toml, HOTLEAD_KEYS_FILE=str(other))
-    assert [key.name for key in keys.read_keys(other)] == ["c"]
+    other_file = tmp_path / "secrets" / "k.json"
+    hotlead("add", "--role", "crm", "--name", "c", crm_toml, HOTLEAD_KEYS_FILE=str(other_file))
+    assert [key.name for key in keys.read_keys(other_file)] == ["c"]

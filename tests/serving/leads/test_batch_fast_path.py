@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from features.columns import Texts
 from features.settings import CrmSettings, load_settings
 from serving.leads import bodies
-from serving.leads.batch_columns import by_column
-from serving.leads.batch_fast_path import NotPlain, quick_batch
-from serving.leads.lead_facts import Reading, told_by
+from serving.leads.batch_columns import from_facts
+from serving.leads.batch_fast_path import Unsupported, parse_columns
+from serving.leads.lead_facts import AttributeSchema, facts_from_body
 from serving.web.problems import Problem
 from tests.helpers.service_app import CRM_TOML
 
@@ -35,13 +35,13 @@ SPELLINGS = (
 )
 
 
-def spelled(number: int) -> str:
+def spell_time(number: int) -> str:
     """A time before NOW as one of several senders writes it."""
     back, spelling = divmod(number, len(SPELLINGS))
     return SPELLINGS[spelling].format(datetime(2026, 9, 20) - timedelta(hours=back, microseconds=7))
 
 
-RIGHT_TIMES = st.integers(0, 5_000).map(spelled)
+RIGHT_TIMES = st.integers(0, 5_000).map(spell_time)
 TIMES = RIGHT_TIMES | st.sampled_from(
     [
         "2026-09-21T23:59:59+23:59",
@@ -107,14 +107,16 @@ def leads_of(
 ) -> st.SearchStrategy[list[dict[str, Any]]]:
     activity = st.fixed_dictionaries({"type": kinds, "at": times}, optional={"value": values})
     events = st.lists(activity, max_size=4)
-    told = {
+    optional_fields = {
         "created_at": st.none() | times,
         "attributes": attributes,
         "activities": events,
         "colleagues_activities": events,
         "changes": st.just([]),
     }
-    lead = st.fixed_dictionaries({"lead_id": ids, "attributes": told.pop("attributes")}, optional=told)
+    lead = st.fixed_dictionaries(
+        {"lead_id": ids, "attributes": optional_fields.pop("attributes")}, optional=optional_fields
+    )
     return st.lists(lead, min_size=1, max_size=4)
 
 
@@ -126,7 +128,7 @@ RIGHT = leads_of(
     st.none() | st.floats(-9, 1e15),
     RIGHT_ATTRIBUTES,
 )
-WRONG = leads_of(
+INVALID_LEADS = leads_of(
     st.sampled_from(["L1", "", "a\x7f", 7]),
     TIMES,
     KINDS | st.sampled_from(["", "a\tb"]),
@@ -137,8 +139,8 @@ ANY = st.one_of(
     RIGHT,
     RIGHT,
     RIGHT,
-    WRONG,
-    st.tuples(RIGHT, WRONG).map(lambda both: [both[0][0], both[1][0]]),
+    INVALID_LEADS,
+    st.tuples(RIGHT, INVALID_LEADS).map(lambda both: [both[0][0], both[1][0]]),
     leads_of(st.just("L1"), TIMES, KINDS, st.just(1), ATTRIBUTES),
     leads_of(st.just("L1"), RIGHT_TIMES, KINDS, st.sampled_from([True, "1", 1e16]), st.just({})),
     st.just([{"lead_id": "L1"}]),
@@ -158,37 +160,39 @@ def crm(tmp_path_factory: pytest.TempPathFactory) -> CrmSettings:
 def test_the_quick_way_reads_as_the_careful_way_does(
     crm: CrmSettings, leads: list[dict[str, Any]], is_live: bool
 ) -> None:
-    how, now = Reading.of(crm), NOW if is_live else None
+    reading, now = AttributeSchema.from_settings(crm), NOW if is_live else None
     try:
-        quick = quick_batch(json.dumps({"leads": leads}).encode(), how, now)
-    except NotPlain:
+        quick = parse_columns(json.dumps({"leads": leads}).encode(), reading, now)
+    except Unsupported:
         reject()
-    told = [told_by(bodies.Lead.model_validate_json(json.dumps(each)), how, now) for each in leads]
-    careful = by_column(told, how)
+    facts = [
+        facts_from_body(bodies.Lead.model_validate_json(json.dumps(lead)), reading, now) for lead in leads
+    ]
+    careful = from_facts(facts, reading)
     assert list(quick.ids) == list(careful.ids)
     assert list(quick.ignored) == list(careful.ignored)
     np.testing.assert_array_equal(quick.created, careful.created)
     table = crm.table
-    mine, theirs = table.many(quick.view(NOW)), table.many(careful.view(NOW))
+    mine, theirs = table.compute_many(quick.view(NOW)), table.compute_many(careful.view(NOW))
     for name in table.names:
-        assert shown(mine[name]) == shown(theirs[name]), name
+        assert format_column(mine[name]) == format_column(theirs[name]), name
 
 
 @settings(max_examples=150, deadline=None, derandomize=True)
 @given(leads=ANY)
 def test_the_quick_way_takes_what_is_plainly_right(crm: CrmSettings, leads: list[dict[str, Any]]) -> None:
     """It leaves leads that come with their id alone to the careful way, and two spellings of times."""
-    how = Reading.of(crm)
+    reading = AttributeSchema.from_settings(crm)
     try:
-        read = [bodies.Lead.model_validate_json(json.dumps(each)) for each in leads]
-        for each in read:
-            told_by(each, how, NOW)
+        read = [bodies.Lead.model_validate_json(json.dumps(lead)) for lead in leads]
+        for lead in read:
+            facts_from_body(lead, reading, NOW)
     except (ValueError, Problem):
         return
     raw = json.dumps({"leads": leads})
-    if any(each.by_id_alone for each in read) or "T10:00Z" in raw or "t10:" in raw:
+    if any(lead.is_id_only for lead in read) or "T10:00Z" in raw or "t10:" in raw:
         return
-    assert len(quick_batch(raw.encode(), how, NOW)) == len(leads)
+    assert len(parse_columns(raw.encode(), reading, NOW)) == len(leads)
 
 
 @pytest.mark.parametrize(
@@ -218,15 +222,17 @@ def test_the_quick_way_takes_what_is_plainly_right(crm: CrmSettings, leads: list
     ],
 )
 def test_what_is_not_plainly_right_is_left_to_the_careful_way(crm: CrmSettings, body: bytes) -> None:
-    with pytest.raises(NotPlain):
-        quick_batch(body, Reading.of(crm), NOW)
+    with pytest.raises(Unsupported):
+        parse_columns(body, AttributeSchema.from_settings(crm), NOW)
 
 
 def test_true_is_no_number(crm: CrmSettings) -> None:
     event = {"type": "visit", "at": "2026-09-02T09:00:00Z", "value": True}
-    with pytest.raises(NotPlain):
-        quick_batch(
-            json.dumps({"leads": [{"lead_id": "a", "activities": [event]}]}).encode(), Reading.of(crm), NOW
+    with pytest.raises(Unsupported):
+        parse_columns(
+            json.dumps({"leads": [{"lead_id": "a", "activities": [event]}]}).encode(),
+            AttributeSchema.from_settings(crm),
+            NOW,
         )
 
 
@@ -241,13 +247,13 @@ def test_what_is_plainly_right_goes_the_quick_way(crm: CrmSettings) -> None:
             },
         ]
     }
-    read = quick_batch(json.dumps(body).encode(), Reading.of(crm), NOW)
+    read = parse_columns(json.dumps(body).encode(), AttributeSchema.from_settings(crm), NOW)
     assert read.ignored == [("hobby",)]
     assert read.created.tolist() == [1_788_220_800_000]
     assert read.attributes["employees"].tolist() == [1200.0]  # type: ignore[union-attr]
 
 
-def shown(column: Any) -> list[str]:
+def format_column(column: Any) -> list[str]:
     """The values of a column, as texts: not-a-number is equal to itself then."""
     if isinstance(column, Texts):
         return [column.categories[code] if code >= 0 else "-" for code in column.codes]

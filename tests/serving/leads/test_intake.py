@@ -15,19 +15,19 @@ NOW = 1_790_000_000_000
 DAY = 86_400_000
 
 
-def ago(days: float) -> str:
+def iso_ago(days: float) -> str:
     return iso(NOW - round(days * DAY))
 
 
 @pytest.fixture
 def app(tmp_path: Path) -> Iterator[App]:
-    with small_app(tmp_path, lambda: NOW) as told:
-        yield told
+    with small_app(tmp_path, lambda: NOW) as service_app:
+        yield service_app
 
 
 LEAD = {
     "lead_id": "A",
-    "updated_at": ago(1),
+    "updated_at": iso_ago(1),
     "attributes": {"channel": "ads", "city": "Nara", "name": "X"},
 }
 
@@ -40,20 +40,20 @@ def test_the_same_sent_again_is_known_after_crm_toml_gained_a_column(tmp_path: P
         assert first.json()["ignored_attributes"] == ["city", "name"]
     city = 'city = { kind = "attribute", column = "city", known = "history" }\n[words]'
     with small_app(tmp_path, lambda: NOW, CRM_TOML.replace("[words]", city)) as after:
-        again = after.post("/v1/leads", body)
-        assert (again.status_code, again.json()["outcome"]) == (200, "already known")
-        assert again.json()["id"] == first.json()["id"]
+        resent = after.post("/v1/leads", body)
+        assert (resent.status_code, resent.json()["outcome"]) == (200, "already known")
+        assert resent.json()["id"] == first.json()["id"]
         (stored,) = [after.house.store.lead("A")]
         assert stored is not None
         assert [column for column, _, _ in stored.changes] == ["channel"]
         if "id" in body:
-            other = {**body, "attributes": {**LEAD["attributes"], "name": "Y"}}  # type: ignore[dict-item]
-            assert after.post("/v1/leads", other).status_code == 409
+            changed = {**body, "attributes": {**LEAD["attributes"], "name": "Y"}}  # type: ignore[dict-item]
+            assert after.post("/v1/leads", changed).status_code == 409
 
 
 @pytest.mark.parametrize("amount", [520_000, "520,000", "520000", "５２０，０００", "５２００００", "5.2E5"])
 def test_an_amount_is_read_as_people_write_it(app: App, amount: object) -> None:
-    deal = {"id": "d", "lead_id": "A", "outcome": "won", "closed_at": ago(1)}
+    deal = {"id": "d", "lead_id": "A", "outcome": "won", "closed_at": iso_ago(1)}
     assert app.post("/v1/outcomes", {**deal, "amount": amount}).status_code == 201
     assert app.post("/v1/outcomes", {**deal, "amount": 520_000}).json()["outcome"] == "already known"
 
@@ -65,100 +65,102 @@ def test_what_is_no_number_is_told(app: App, amount: object) -> None:
         {
             "lead_id": "A",
             "outcome": "won",
-            "closed_at": ago(1),
+            "closed_at": iso_ago(1),
             "amount": amount,
         },
     )
-    (wrong,) = answer.json()["errors"]
-    assert (wrong["path"], answer.status_code) == ("body.amount", 422)
-    assert 'a text of one such as "1,200"' in wrong["allowed"]
+    (error,) = answer.json()["errors"]
+    assert (error["path"], answer.status_code) == ("body.amount", 422)
+    assert 'a text of one such as "1,200"' in error["allowed"]
 
 
 def test_numbers_of_attributes_and_activities_too(app: App) -> None:
     body = {
         "lead_id": "A",
         "attributes": {"employees": "１，２００"},
-        "activities": [{"type": "quote", "at": ago(1), "value": "４８０，０００"}],
+        "activities": [{"type": "quote", "at": iso_ago(1), "value": "４８０，０００"}],
     }
     plain = {
         "lead_id": "A",
         "attributes": {"employees": 1200},
-        "activities": [{"type": "quote", "at": ago(1), "value": 480_000}],
+        "activities": [{"type": "quote", "at": iso_ago(1), "value": 480_000}],
     }
-    one, other = (app.post("/v1/score", each).json() for each in (body, plain))
-    assert one["rules"] == other["rules"]
+    one, plain_answer = (app.post("/v1/score", payload).json() for payload in (body, plain))
+    assert one["rules"] == plain_answer["rules"]
     assert [r["code"] for r in one["rules"]["reasons"]] == ["large"]
-    both = app.post("/v1/score/batch", {"leads": [body, plain]}).json()["results"]
-    assert both[0]["answer"]["rules"] == both[1]["answer"]["rules"] == one["rules"]
+    results = app.post("/v1/score/batch", {"leads": [body, plain]}).json()["results"]
+    assert results[0]["answer"]["rules"] == results[1]["answer"]["rules"] == one["rules"]
 
 
 def test_misspelt_types_and_columns_are_named(app: App) -> None:
     body = {
         "lead_id": "A",
         "attributes": {"chanel": "ads"},
-        "activities": [{"type": "quotes", "at": ago(1)}, {"type": "visit", "at": ago(1)}],
-        "colleagues_activities": [{"type": "vist", "at": ago(1)}],
+        "activities": [{"type": "quotes", "at": iso_ago(1)}, {"type": "visit", "at": iso_ago(1)}],
+        "colleagues_activities": [{"type": "vist", "at": iso_ago(1)}],
     }
-    changed = {**body, "changes": [{"column": "employes", "value": 7, "at": ago(2)}]}
-    told = app.post("/v1/score", changed).json()
-    assert told["ignored_attributes"] == ["chanel", "employes"]
-    assert told["unknown_activities"] == ["quotes", "vist"]
-    other = {"lead_id": "B", "activities": [{"type": "visit", "at": ago(1)}]}
-    for leads in ([other, body], [other, changed]):  # by column, and lead by lead
+    changed = {**body, "changes": [{"column": "employes", "value": 7, "at": iso_ago(2)}]}
+    answer = app.post("/v1/score", changed).json()
+    assert answer["ignored_attributes"] == ["chanel", "employes"]
+    assert answer["unknown_activities"] == ["quotes", "vist"]
+    valid_lead = {"lead_id": "B", "activities": [{"type": "visit", "at": iso_ago(1)}]}
+    for leads in ([valid_lead, body], [valid_lead, changed]):  # by column, and lead by lead
         results = app.post("/v1/score/batch", {"leads": leads}).json()["results"]
-        assert [each["answer"]["unknown_activities"] for each in results] == [
+        assert [result["answer"]["unknown_activities"] for result in results] == [
             [],
             ["quotes", "vist"],
         ]
-    sent = [{"lead_id": "A", "type": kind, "at": ago(1)} for kind in ("vist", "visit")]
-    first, second = app.post("/v1/activities", sent).json()["results"]
+    records = [{"lead_id": "A", "type": kind, "at": iso_ago(1)} for kind in ("vist", "visit")]
+    first, second = app.post("/v1/activities", records).json()["results"]
     assert (first["unknown_activities"], "unknown_activities" in second) == (["vist"], False)
     assert app.post("/v1/score", {"lead_id": "A"}).json()["unknown_activities"] == ["vist"]
 
 
 def test_where_features_count_all_activities_alone_none_is_strange(tmp_path: Path) -> None:
-    told = CRM_TOML.replace('"visit"', '"*"').replace('"quote"', '"*"').replace('["*", "download"]', '"*"')
-    with small_app(tmp_path, lambda: NOW, told) as app:
-        body = {"lead_id": "A", "activities": [{"type": "anything", "at": ago(1)}]}
+    crm_text = (
+        CRM_TOML.replace('"visit"', '"*"').replace('"quote"', '"*"').replace('["*", "download"]', '"*"')
+    )
+    with small_app(tmp_path, lambda: NOW, crm_text) as app:
+        body = {"lead_id": "A", "activities": [{"type": "anything", "at": iso_ago(1)}]}
         assert app.post("/v1/score", body).json()["unknown_activities"] == []
 
 
 def test_a_moment_before_the_lead_was_there_is_refused_with_both(app: App) -> None:
-    app.post("/v1/leads", {"lead_id": "S", "updated_at": ago(3), "created_at": ago(5)})
+    app.post("/v1/leads", {"lead_id": "S", "updated_at": iso_ago(3), "created_at": iso_ago(5)})
     bodies = [
         {"lead_id": "S"},
-        {"lead_id": "B", "created_at": ago(5)},
-        {"lead_id": "C", "activities": [{"type": "visit", "at": ago(5)}]},
+        {"lead_id": "B", "created_at": iso_ago(5)},
+        {"lead_id": "C", "activities": [{"type": "visit", "at": iso_ago(5)}]},
     ]
     for body in bodies:
-        answer = app.post("/v1/score", body, params={"as_of": ago(6)})
+        answer = app.post("/v1/score", body, params={"as_of": iso_ago(6)})
         assert answer.status_code == 422
-        (wrong,) = answer.json()["errors"]
-        assert wrong == {
+        (error,) = answer.json()["errors"]
+        assert error == {
             "path": "query.as_of",
-            "got": f'"{ago(6)}"',
-            "allowed": f"a moment when the lead was there: it came at {ago(5)}",
+            "got": f'"{iso_ago(6)}"',
+            "allowed": f"a moment when the lead was there: it came at {iso_ago(5)}",
         }
-        assert app.post("/v1/score", body, params={"as_of": ago(5)}).status_code == 200
+        assert app.post("/v1/score", body, params={"as_of": iso_ago(5)}).status_code == 200
     for leads in (bodies[1:], bodies):
         undated = {"lead_id": "D", "attributes": {"channel": "ads"}}
-        batch = app.post("/v1/score/batch", {"leads": [*leads, undated]}, params={"as_of": ago(6)})
-        assert [each["status"] for each in batch.json()["results"]] == [422] * len(leads) + [200]
+        batch = app.post("/v1/score/batch", {"leads": [*leads, undated]}, params={"as_of": iso_ago(6)})
+        assert [result["status"] for result in batch.json()["results"]] == [422] * len(leads) + [200]
 
 
 def test_the_call_list_is_paged_and_names_its_owners(app: App) -> None:
-    lead = {"activities": [{"type": "quote", "at": ago(1)}]}
+    lead = {"activities": [{"type": "quote", "at": iso_ago(1)}]}
     app.post("/v1/score/batch", {"leads": [{"lead_id": f"L{i}", **lead} for i in range(5)]})
-    found, after = [], None
+    lead_ids, after = [], None
     while True:
-        told = app.get("/v1/hot", params={"limit": 2} | ({"after": after} if after else {})).json()
-        assert (told["total"], told["owners"]) == (5, {"inside_sales": 5})
-        assert told["count"] == len(told["leads"])
-        found += [each["lead_id"] for each in told["leads"]]
-        if (after := told["next"]) is None:
+        page = app.get("/v1/hot", params={"limit": 2} | ({"after": after} if after else {})).json()
+        assert (page["total"], page["owners"]) == (5, {"inside_sales": 5})
+        assert page["count"] == len(page["leads"])
+        lead_ids += [row["lead_id"] for row in page["leads"]]
+        if (after := page["next"]) is None:
             break
-    assert found == [f"L{i}" for i in range(5)]
+    assert lead_ids == [f"L{i}" for i in range(5)]
     nobody = app.get("/v1/hot", params={"owner": "inside-sales"}).json()
     assert (nobody["total"], nobody["leads"], nobody["owners"]) == (0, [], {"inside_sales": 5})
-    wrong = app.get("/v1/hot", params={"after": "x"})
-    assert wrong.json()["errors"][0]["path"] == "query.after"
+    rejected = app.get("/v1/hot", params={"after": "x"})
+    assert rejected.json()["errors"][0]["path"] == "query.after"

@@ -21,16 +21,16 @@ PAST, FUTURE = iso(NOW - 10_000), iso(NOW + 86_400_000)
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
-    with small_app(tmp_path_factory.mktemp("app"), lambda: NOW) as told:
-        yield told
+    with small_app(tmp_path_factory.mktemp("app"), lambda: NOW) as service_app:
+        yield service_app
 
 
-def wrong(app: App, path: str, body: Any) -> list[str]:
+def post_invalid(app: App, path: str, body: Any) -> list[str]:
     answer = app.post(path, body)
     assert answer.status_code == 422, answer.text
-    told = answer.json()
-    assert told["more_errors"] == 0
-    return [each["path"] for each in told["errors"]]
+    problem_body = answer.json()
+    assert problem_body["more_errors"] == 0
+    return [error["path"] for error in problem_body["errors"]]
 
 
 BAD_LEAD = {
@@ -68,19 +68,19 @@ IN_LEAD = [
 
 
 def test_one_lead(app: App) -> None:
-    assert sorted(wrong(app, "/v1/score", BAD_LEAD)) == sorted(f"body.{p}" for p in IN_LEAD)
+    assert sorted(post_invalid(app, "/v1/score", BAD_LEAD)) == sorted(f"body.{p}" for p in IN_LEAD)
 
 
 def test_a_lead_of_a_batch(app: App) -> None:
     answer = app.post("/v1/score/batch", {"leads": [{"lead_id": "A", "attributes": {}}, BAD_LEAD]})
     good, bad = answer.json()["results"]
     assert good["status"] == 200
-    paths = [each["path"] for each in bad["problem"]["errors"]]
+    paths = [error["path"] for error in bad["problem"]["errors"]]
     assert sorted(paths) == sorted(f"body.leads[1].{p}" for p in IN_LEAD)
 
 
 def test_a_list_of_records(app: App) -> None:
-    told = [
+    records = [
         {
             "lead_id": "A",
             "updated_at": FUTURE,
@@ -89,7 +89,7 @@ def test_a_list_of_records(app: App) -> None:
         },
         {"lead_id": 7, "updated_at": PAST, "attributes": {"months": "y", "channel": "ads"}},
     ]
-    assert sorted(wrong(app, "/v1/leads", told)) == [
+    assert sorted(post_invalid(app, "/v1/leads", records)) == [
         "body[0].attributes.employees",
         "body[0].created_at",
         "body[0].updated_at",
@@ -99,14 +99,14 @@ def test_a_list_of_records(app: App) -> None:
 
 
 def test_a_hearing(app: App) -> None:
-    told = {
+    handover = {
         "lead_id": "A",
         "step": "hearing",
         "at": FUTURE,
         "by": 1,
         "hearing": {"timing": "soon", "need": 2},
     }
-    assert sorted(wrong(app, "/v1/handovers", told)) == [
+    assert sorted(post_invalid(app, "/v1/handovers", handover)) == [
         "body.at",
         "body.by",
         "body.hearing.need",
@@ -124,24 +124,24 @@ json_values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
 )
 FIELDS = sorted(
-    {f for model in bodies.SENT.values() for f in model.model_fields} | {*bodies.Lead.model_fields}
+    {f for model in bodies.RECORD_MODELS.values() for f in model.model_fields} | {*bodies.Lead.model_fields}
 )
 
 
 @given(st.dictionaries(st.sampled_from(FIELDS), json_values) | json_values)
-def test_whatever_is_sent_something_is_read(told: Any) -> None:
-    for model in (bodies.Lead, *bodies.SENT.values()):
-        assert {*model.model_fields} <= {*vars(salvage(model, json.loads(json.dumps(told))))}
+def test_whatever_is_sent_something_is_read(body: Any) -> None:
+    for model in (bodies.Lead, *bodies.RECORD_MODELS.values()):
+        assert {*model.model_fields} <= {*vars(salvage(model, json.loads(json.dumps(body))))}
 
 
 def test_a_body_that_is_well_is_read_as_it_is() -> None:
-    told = {
+    body = {
         "lead_id": "A",
         "activities": [{"type": "visit", "at": PAST, "value": "1,200"}],
         "attributes": {"employees": 7},
         "changes": [{"column": "c", "value": True, "at": PAST}],
     }
     assert (
-        salvage(bodies.Lead, told).model_dump()
-        == bodies.Lead.model_validate_json(json.dumps(told)).model_dump()
+        salvage(bodies.Lead, body).model_dump()
+        == bodies.Lead.model_validate_json(json.dumps(body)).model_dump()
     )

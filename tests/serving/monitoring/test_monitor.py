@@ -11,140 +11,153 @@ import pytest
 
 from features.clock import NEVER
 from features.errors import OutsideError
-from scoring.evaluation.monitoring import Served
+from scoring.evaluation.monitoring import ServedPredictions
 from scoring.model.model import sigmoid
 from scoring.model.points import PointsPart
 from serving.monitoring import monitor as served
-from serving.monitoring.monitor import Monitored, monitored, watched
-from serving.predictions.live_model import Watch
+from serving.monitoring.monitor import MonitoringReport, monitor_service, monitor_store
+from serving.predictions.live_model import ModelWatcher
 from serving.store.store import Store
-from tests.helpers.served_builder import DAY, Company, company, live
-from tests.helpers.stores import AT, activity, prediction, record, server, store, url
+from tests.helpers.served_builder import DAY, Company, fill_store, make_company
+from tests.helpers.stores import MOMENT_MS, activity, prediction, record, server, store, url
 
 __all__ = ["server", "store", "url"]
 LONG_AGO = 0
 
 
-def by_version(store: Store, now: int = AT + 100, since: int = LONG_AGO) -> Mapping[str, Served]:
-    closed = store.see(lambda at: served._closed(at, now))
-    told = store.see(lambda at: served._served(at, closed, now, since, None))
-    return {each.version: each for each in told}
+def by_version(
+    store: Store, now: int = MOMENT_MS + 100, since: int = LONG_AGO
+) -> Mapping[str, ServedPredictions]:
+    closed = store.read(lambda connection: served._read_closes(connection, now))
+    groups = store.read(lambda connection: served._read_served(connection, closed, now, since, None))
+    return {group.version: group for group in groups}
 
 
-def looked_at(store: Store, made: Company, now: int, since: int | None = None) -> Monitored:
-    watch = Watch(made.crm, made.settings.bundles)
+def looked_at(store: Store, deployment: Company, now: int, since: int | None = None) -> MonitoringReport:
+    watch = ModelWatcher(deployment.crm, deployment.settings.bundles)
     watch.refresh()
-    return monitored(store, made.settings, made.crm, watch.in_use.scorer, now, since)
+    return monitor_store(store, deployment.settings, deployment.crm, watch.live_model.scorer, now, since)
 
 
 def test_the_first_live_answer_of_each_version_counts(store: Store) -> None:
-    store.remember(
+    store.add_predictions(
         [
-            prediction("A", AT, probability=0.9, replay=True),
-            prediction("A", AT + 1, probability=0.2),
-            prediction("A", AT + 2, probability=0.7),
-            prediction("A", AT + 3, model_version="8", probability=0.6),
-            prediction("B", AT, model_version=None, probability=None),
+            prediction("A", MOMENT_MS, probability=0.9, replay=True),
+            prediction("A", MOMENT_MS + 1, probability=0.2),
+            prediction("A", MOMENT_MS + 2, probability=0.7),
+            prediction("A", MOMENT_MS + 3, model_version="8", probability=0.6),
+            prediction("B", MOMENT_MS, model_version=None, probability=None),
         ]
     ).result()
-    told = by_version(store)
-    assert told["7"].probability.tolist() == [0.2]
-    assert told["8"].probability.tolist() == [0.6]
-    assert np.isnan(told["rules"].probability).all()
+    groups = by_version(store)
+    assert groups["7"].probability.tolist() == [0.2]
+    assert groups["8"].probability.tolist() == [0.6]
+    assert np.isnan(groups["rules"].probability).all()
 
 
 def test_first_is_by_moment_not_by_arrival_and_counts_once(store: Store) -> None:
-    store.remember([prediction("A", AT + 5, probability=0.5)]).result()
-    waited = prediction("A", AT, scored_at=AT, probability=0.1)
-    store.remember([waited, waited._replace(request_id="r-2")]).result()
+    store.add_predictions([prediction("A", MOMENT_MS + 5, probability=0.5)]).result()
+    waited = prediction("A", MOMENT_MS, scored_at=MOMENT_MS, probability=0.1)
+    store.add_predictions([waited, waited._replace(request_id="r-2")]).result()
     assert by_version(store)["7"].probability.tolist() == [0.1]
 
 
 def test_the_rules_have_the_probability_of_the_points_part_of_the_version_in_use(
     store: Store, tmp_path: Path
 ) -> None:
-    made = company(tmp_path)
-    watch = Watch(made.crm, made.settings.bundles)
+    deployment = make_company(tmp_path)
+    watch = ModelWatcher(deployment.crm, deployment.settings.bundles)
     watch.refresh()
-    judge = watch.in_use.scorer.judge
+    judge = watch.live_model.scorer.calibrated_model
     assert judge is not None
     part = PointsPart(judge.model.card, (), -2.0, 0.1, 1.0, 3.0, np.zeros(0))
     model = replace(judge.model, points=part)
-    own = {"model_version": model.version, "card_version": model.card.version, "points": 10}
+    fields = {"model_version": model.version, "card_version": model.card.version, "points": 10}
     fired, never = '{"triggers":["date"],"exclusions":[]}', '{"triggers":[],"exclusions":["rival"]}'
-    store.remember(
+    store.add_predictions(
         [
-            prediction("A", **own),
-            prediction("B", **own, detail=fired),
-            prediction("C", **own, detail=never),
-            prediction("D", **{**own, "card_version": "another"}),
-            prediction("E", **{**own, "model_version": "8"}),
+            prediction("A", **fields),
+            prediction("B", **fields, detail=fired),
+            prediction("C", **fields, detail=never),
+            prediction("D", **{**fields, "card_version": "another"}),
+            prediction("E", **{**fields, "model_version": "8"}),
         ]
     ).result()
-    told = {each.version: each for each in store.see(lambda at: served._served(at, {}, AT + 1, 0, model))}
+    groups = {
+        group.version: group
+        for group in store.read(
+            lambda connection: served._read_served(connection, {}, MOMENT_MS + 1, 0, model)
+        )
+    }
     expected = [sigmoid(np.array([x]))[0] for x in (-1.0, 0.0, -4.0)]
-    assert sorted(told[model.version].rules_chance.tolist())[:3] == pytest.approx(sorted(expected))
-    assert np.isnan(told[model.version].rules_chance).sum() == 1
-    assert np.isnan(told["8"].rules_chance).all()
+    assert sorted(groups[model.version].rules_chance.tolist())[:3] == pytest.approx(sorted(expected))
+    assert np.isnan(groups[model.version].rules_chance).sum() == 1
+    assert np.isnan(groups["8"].rules_chance).all()
 
 
 def test_since_does_not_make_a_later_answer_the_first(store: Store) -> None:
-    store.remember([prediction("A", AT), prediction("A", AT + 5), prediction("B", AT + 5)]).result()
-    assert by_version(store, since=AT + 1)["7"].as_of.tolist() == [AT + 5]
+    store.add_predictions(
+        [prediction("A", MOMENT_MS), prediction("A", MOMENT_MS + 5), prediction("B", MOMENT_MS + 5)]
+    ).result()
+    assert by_version(store, since=MOMENT_MS + 1)["7"].as_of.tolist() == [MOMENT_MS + 5]
 
 
 def test_the_latest_version_of_an_outcome_counts_and_the_first_of_several_deals(
     store: Store,
 ) -> None:
-    store.remember([prediction(lead, AT) for lead in ("A", "B", "C")]).result()
-    store.accept(
+    store.add_predictions([prediction(lead, MOMENT_MS) for lead in ("A", "B", "C")]).result()
+    store.add_records(
         [
-            record("outcomes", "o", AT + 9, lead_id="A", outcome="lost"),
-            record("outcomes", "o", AT + 10, 2, lead_id="A", outcome="won"),
-            record("outcomes", "p", AT + 20, lead_id="B", outcome="won"),
-            record("outcomes", "q", AT + 4, lead_id="B", outcome="lost"),
+            record("outcomes", "o", MOMENT_MS + 9, lead_id="A", outcome="lost"),
+            record("outcomes", "o", MOMENT_MS + 10, 2, lead_id="A", outcome="won"),
+            record("outcomes", "p", MOMENT_MS + 20, lead_id="B", outcome="won"),
+            record("outcomes", "q", MOMENT_MS + 4, lead_id="B", outcome="lost"),
         ]
     ).result()
-    told = by_version(store)["7"]
-    assert sorted(zip(told.closed_at.tolist(), told.won_at.tolist(), strict=True)) == [
-        (AT + 4, AT + 20),
-        (AT + 10, AT + 10),
+    group = by_version(store)["7"]
+    assert sorted(zip(group.closed_at.tolist(), group.won_at.tolist(), strict=True)) == [
+        (MOMENT_MS + 4, MOMENT_MS + 20),
+        (MOMENT_MS + 10, MOMENT_MS + 10),
         (NEVER, NEVER),
     ]
 
 
 def test_nothing_after_now_is_seen(store: Store) -> None:
-    store.remember([prediction("A", AT), prediction("B", AT + 500)]).result()
-    store.accept(
+    store.add_predictions([prediction("A", MOMENT_MS), prediction("B", MOMENT_MS + 500)]).result()
+    store.add_records(
         [
-            record("outcomes", "o", AT + 300, lead_id="A", outcome="won"),
-            activity("a", AT + 1),
-            activity("b", AT + 400),
+            record("outcomes", "o", MOMENT_MS + 300, lead_id="A", outcome="won"),
+            activity("a", MOMENT_MS + 1),
+            activity("b", MOMENT_MS + 400),
         ]
     ).result()
-    told = by_version(store, now=AT + 100)["7"]
-    assert told.as_of.tolist() == [AT]
-    assert told.won_at.tolist() == [NEVER]
-    newest = store.see(lambda at: served._newest(at, AT + 100))
-    assert (newest["activities"], newest["outcomes"], newest["predictions"]) == (AT + 1, None, AT)
+    group = by_version(store, now=MOMENT_MS + 100)["7"]
+    assert group.as_of.tolist() == [MOMENT_MS]
+    assert group.won_at.tolist() == [NEVER]
+    newest = store.read(lambda connection: served._read_newest(connection, MOMENT_MS + 100))
+    assert (newest["activities"], newest["outcomes"], newest["predictions"]) == (
+        MOMENT_MS + 1,
+        None,
+        MOMENT_MS,
+    )
 
 
 def test_who_decided_is_counted_of_live_answers_of_the_last_days(store: Store) -> None:
-    store.remember(
+    store.add_predictions(
         [
-            prediction("A", AT),
-            prediction("B", AT, replay=True),
-            prediction("C", AT - 40 * DAY),
-            prediction("D", AT, decided_by="rules", fallback="no_model", model_version=None),
+            prediction("A", MOMENT_MS),
+            prediction("B", MOMENT_MS, replay=True),
+            prediction("C", MOMENT_MS - 40 * DAY),
+            prediction("D", MOMENT_MS, decided_by="rules", fallback="no_model", model_version=None),
         ]
     ).result()
-    by, fallbacks = store.see(lambda at: served._shares(at, AT + 1))
-    assert by == {"model": 1, "rules": 1}
+    decided_by, fallbacks = store.read(lambda connection: served._count_decisions(connection, MOMENT_MS + 1))
+    assert decided_by == {"model": 1, "rules": 1}
     assert fallbacks == {"no_model": 1}
 
 
 @pytest.mark.parametrize(
-    ("bias", "channels", "told"),
+    ("bias", "channels", "advice"),
     [
         (0.0, ("referral", "ads"), "fine"),
         (0.3, ("referral", "ads"), "the_world_moved"),
@@ -153,61 +166,68 @@ def test_who_decided_is_counted_of_live_answers_of_the_last_days(store: Store) -
     ],
 )
 def test_the_advice_fits_what_happened(
-    store: Store, tmp_path: Path, bias: float, channels: tuple[str, ...], told: str
+    store: Store, tmp_path: Path, bias: float, channels: tuple[str, ...], advice: str
 ) -> None:
-    made = company(tmp_path)
-    live(store, made.model, AT, bias, channels)
-    found = looked_at(store, made, AT)
-    assert found.advice == told
-    assert found.sampled == 600  # 300 leads, at the ages of 0 and 7 days
-    assert [n for n, s in found.shifts.items() if s.much] == (["channel"] if "fair" in channels else [])
-    (only,) = found.performance
-    assert (only.leads, only.judged, only.waiting) == (1_000, 1_000, 0)
+    deployment = make_company(tmp_path)
+    fill_store(store, deployment.model, MOMENT_MS, bias, channels)
+    report = looked_at(store, deployment, MOMENT_MS)
+    assert report.advice == advice
+    assert report.sampled == 600  # 300 leads, at the ages of 0 and 7 days
+    assert [n for n, s in report.shifts.items() if s.is_shifted] == (
+        ["channel"] if "fair" in channels else []
+    )
+    (performance,) = report.performance
+    assert (performance.leads, performance.judged, performance.waiting) == (1_000, 1_000, 0)
 
 
 def test_before_the_horizon_has_ended_nothing_is_judged(store: Store, tmp_path: Path) -> None:
-    made = company(tmp_path)
-    live(store, made.model, AT)
-    found = looked_at(store, made, AT - 31 * DAY)  # 29 days after the answers: most deals are closed
-    assert found.advice == "too_little_known"
-    (only,) = found.performance
-    assert (only.judged, only.won, only.waiting) == (0, 0, 1_000)
-    assert looked_at(store, made, AT, since=AT - DAY).performance == []
+    deployment = make_company(tmp_path)
+    fill_store(store, deployment.model, MOMENT_MS)
+    report = looked_at(
+        store, deployment, MOMENT_MS - 31 * DAY
+    )  # 29 days after the answers: most deals are closed
+    assert report.advice == "too_little_known"
+    (performance,) = report.performance
+    assert (performance.judged, performance.won, performance.waiting) == (0, 0, 1_000)
+    assert looked_at(store, deployment, MOMENT_MS, since=MOMENT_MS - DAY).performance == []
 
 
 def test_each_version_of_the_card_is_told_where_there_are_more(store: Store, tmp_path: Path) -> None:
-    made = company(tmp_path)
-    live(store, made.model, AT)
-    store.remember(
-        [prediction(f"B{i}", AT - 50 * DAY, model_version=made.model, card_version="other") for i in range(3)]
+    deployment = make_company(tmp_path)
+    fill_store(store, deployment.model, MOMENT_MS)
+    store.add_predictions(
+        [
+            prediction(f"B{i}", MOMENT_MS - 50 * DAY, model_version=deployment.model, card_version="other")
+            for i in range(3)
+        ]
     ).result()
-    found = looked_at(store, made, AT).performance
-    assert [(each.card, each.leads) for each in found] == [
+    performance = looked_at(store, deployment, MOMENT_MS).performance
+    assert [(row.card, row.leads) for row in performance] == [
         (None, 1_003),
         ("c0ffee", 1_000),
         ("other", 3),
     ]
-    assert found[1].differences is not None
-    assert found[2].differences is None
+    assert performance[1].differences is not None
+    assert performance[2].differences is None
 
 
 def test_an_empty_store_tells_too_little(store: Store, tmp_path: Path) -> None:
-    found = looked_at(store, company(tmp_path), AT)
-    assert (found.advice, found.performance, found.shifts) == ("too_little_known", [], {})
-    assert set(found.newest.values()) == {None}
+    report = looked_at(store, make_company(tmp_path), MOMENT_MS)
+    assert (report.advice, report.performance, report.shifts) == ("too_little_known", [], {})
+    assert set(report.newest.values()) == {None}
 
 
 def test_without_a_store_or_while_it_is_away_nothing_is_judged(tmp_path: Path) -> None:
-    made = company(tmp_path)
+    deployment = make_company(tmp_path)
     with pytest.raises(OutsideError, match="There is no store"):
-        watched(made.settings, made.crm, AT)
+        monitor_service(deployment.settings, deployment.crm, MOMENT_MS)
     assert not (tmp_path / "hotlead-out" / "store.db").exists()
-    away = company_at(tmp_path / "other", "postgresql://nobody:secret@127.0.0.1:1/none")
-    with pytest.raises(OutsideError, match="is away") as told:
-        watched(away.settings, away.crm, AT)
-    assert "secret" not in str(told.value)
+    unreachable = company_at(tmp_path / "other", "postgresql://nobody:secret@127.0.0.1:1/none")
+    with pytest.raises(OutsideError, match="is away") as excinfo:
+        monitor_service(unreachable.settings, unreachable.crm, MOMENT_MS)
+    assert "secret" not in str(excinfo.value)
 
 
 def company_at(folder: Path, url: str) -> Company:
     folder.mkdir()
-    return company(folder, url)
+    return make_company(folder, url)

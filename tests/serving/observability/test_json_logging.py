@@ -23,11 +23,11 @@ def fail(value):
 def lines(code: str, before: str = "") -> list[dict[str, Any]]:
     """The log of a process that runs `code`; nothing else may be printed."""
     script = f"{HEAD}{before}\nlogs.configure('info')\n{code}"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
-    assert done.stdout == ""
-    assert SECRET not in done.stderr
-    assert "Traceback" not in done.stderr
-    return [json.loads(line) for line in done.stderr.splitlines()]
+    completed = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert completed.stdout == ""
+    assert SECRET not in completed.stderr
+    assert "Traceback" not in completed.stderr
+    return [json.loads(line) for line in completed.stderr.splitlines()]
 
 
 def test_a_line_has_time_level_logger_message_and_what_else_is_told() -> None:
@@ -87,18 +87,18 @@ def test_no_way_of_logging_lets_a_value_out(code: str) -> None:
 
 
 def test_asyncio_tells_neither_arguments_nor_exception() -> None:
-    found = lines(
+    entries = lines(
         "async def main():\n"
         "  asyncio.get_running_loop().call_soon(fail, SECRET)\n"
         "  task = asyncio.create_task(asyncio.to_thread(fail, SECRET))\n"
         "  await asyncio.wait([task]); del task\n"
         "asyncio.run(main())"
     )
-    assert [line["message"] for line in found] == [
+    assert [line["message"] for line in entries] == [
         "Exception in callback fail",
         "Task exception was never retrieved",
     ]
-    assert all(line["error"] == ["ValueError"] for line in found)
+    assert all(line["error"] == ["ValueError"] for line in entries)
 
 
 def test_a_destructor_that_fails_tells_no_value() -> None:
@@ -108,7 +108,7 @@ def test_a_destructor_that_fails_tells_no_value() -> None:
 
 def test_it_wins_over_bentoml_which_was_configured_before() -> None:
     before = "from bentoml._internal.log import configure_server_logging as c; c()"
-    found = lines(
+    entries = lines(
         "logging.getLogger('bentoml.serve').error('one')\n"
         "logging.getLogger('uvicorn.error').error('two')\n"
         "logging.getLogger('uvicorn.access').error('/v1/scores?lead_id=' + SECRET)\n"
@@ -116,11 +116,11 @@ def test_it_wins_over_bentoml_which_was_configured_before() -> None:
         "logging.getLogger('circus').error('three')",
         before,
     )
-    assert [line["message"] for line in found] == ["one", "two", "three"]
+    assert [line["message"] for line in entries] == ["one", "two", "three"]
 
 
 def test_others_tell_warnings_only_and_ours_what_is_wanted() -> None:
-    found = lines(
+    entries = lines(
         "logging.getLogger('sqlalchemy.engine').info(SECRET)\n"
         "logging.getLogger('serving.a').info('one')\n"
         "logging.getLogger('serving.a').debug('two')\n"
@@ -132,7 +132,7 @@ def test_others_tell_warnings_only_and_ours_what_is_wanted() -> None:
         "logging.getLogger('other').warning('five')\n"
         "logging.getLogger('other').error('six')"
     )
-    assert [line["message"] for line in found] == ["one", "three", "six"]
+    assert [line["message"] for line in entries] == ["one", "three", "six"]
 
 
 def test_a_disabled_logger_speaks_again() -> None:

@@ -29,57 +29,57 @@ def metrics(monkeypatch: pytest.MonkeyPatch) -> Metrics:
 
 
 def test_what_happens_is_counted(metrics: Metrics) -> None:
-    metrics.score("model", "hot")
-    metrics.score("model", "hot", 4)
-    metrics.fallback("no_model", 2)
-    metrics.record("leads", "stored", 3)
-    metrics.request("/v1/score", "POST", 200, 0.004)
-    told = samples(metrics.exposition()[0])
-    assert told["hotlead_scores_total", "decided_by=model,stage=hot"] == 5
-    assert told["hotlead_fallbacks_total", "cause=no_model"] == 2
-    assert told["hotlead_records_total", "kind=leads,outcome=stored"] == 3
-    assert told["hotlead_requests_total", "method=POST,route=/v1/score,status=200"] == 1
-    assert told["hotlead_request_seconds_bucket", "le=0.003,route=/v1/score"] == 0
-    assert told["hotlead_request_seconds_bucket", "le=0.005,route=/v1/score"] == 1
+    metrics.count_scores("model", "hot")
+    metrics.count_scores("model", "hot", 4)
+    metrics.count_fallbacks("no_model", 2)
+    metrics.count_records("leads", "stored", 3)
+    metrics.observe_request("/v1/score", "POST", 200, 0.004)
+    values = samples(metrics.render()[0])
+    assert values["hotlead_scores_total", "decided_by=model,stage=hot"] == 5
+    assert values["hotlead_fallbacks_total", "cause=no_model"] == 2
+    assert values["hotlead_records_total", "kind=leads,outcome=stored"] == 3
+    assert values["hotlead_requests_total", "method=POST,route=/v1/score,status=200"] == 1
+    assert values["hotlead_request_seconds_bucket", "le=0.003,route=/v1/score"] == 0
+    assert values["hotlead_request_seconds_bucket", "le=0.005,route=/v1/score"] == 1
 
 
 def test_strangers_make_no_new_series(metrics: Metrics) -> None:
     for i in range(1000):
-        metrics.request(f"/v1/leads/{i}", f"METHOD{i}", 404, 0.001)
-    told = samples(metrics.exposition()[0])
-    assert told["hotlead_requests_total", "method=other,route=other,status=404"] == 1000
-    assert sum(name == "hotlead_requests_total" for name, _ in told) == 1
+        metrics.observe_request(f"/v1/leads/{i}", f"METHOD{i}", 404, 0.001)
+    values = samples(metrics.render()[0])
+    assert values["hotlead_requests_total", "method=other,route=other,status=404"] == 1000
+    assert sum(name == "hotlead_requests_total" for name, _ in values) == 1
 
 
 def test_the_model_in_use_is_one_and_earlier_ones_zero(metrics: Metrics) -> None:
-    metrics.model("1", trained_at=40_000, bundle_at=90_000)
-    metrics.model("2", trained_at=70_000, bundle_at=95_000)
-    told = samples(metrics.exposition()[0])
-    assert told["hotlead_model_info", "version=1"] == 0
-    assert told["hotlead_model_info", "version=2"] == 1
-    assert told["hotlead_model_trained_age_seconds", ""] == 30
-    assert told["hotlead_bundle_age_seconds", ""] == 5
+    metrics.set_model("1", trained_at=40_000, bundle_at=90_000)
+    metrics.set_model("2", trained_at=70_000, bundle_at=95_000)
+    values = samples(metrics.render()[0])
+    assert values["hotlead_model_info", "version=1"] == 0
+    assert values["hotlead_model_info", "version=2"] == 1
+    assert values["hotlead_model_trained_age_seconds", ""] == 30
+    assert values["hotlead_bundle_age_seconds", ""] == 5
 
 
 def test_without_a_model_there_is_no_age(metrics: Metrics) -> None:
-    metrics.model("1", 1, 1)
-    metrics.model(None)
-    told = samples(metrics.exposition()[0])
-    assert told["hotlead_model_info", "version=1"] == 0
-    age = told["hotlead_model_trained_age_seconds", ""]
+    metrics.set_model("1", 1, 1)
+    metrics.set_model(None)
+    values = samples(metrics.render()[0])
+    assert values["hotlead_model_info", "version=1"] == 0
+    age = values["hotlead_model_trained_age_seconds", ""]
     assert age != age  # not a number
 
 
 def test_the_store_is_told(metrics: Metrics) -> None:
-    metrics.store(7, away=True)
-    told = samples(metrics.exposition()[0])
-    assert (told["hotlead_queue_rows", ""], told["hotlead_store_away", ""]) == (7, 1)
+    metrics.set_store_state(7, away=True)
+    values = samples(metrics.render()[0])
+    assert (values["hotlead_queue_rows", ""], values["hotlead_store_away", ""]) == (7, 1)
 
 
 def test_several_apps_in_one_process_do_not_mix(metrics: Metrics) -> None:
-    other = Metrics()
-    other.fallback("no_model")
-    assert ("hotlead_fallbacks_total", "cause=no_model") not in samples(metrics.exposition()[0])
+    other_metrics = Metrics()
+    other_metrics.count_fallbacks("no_model")
+    assert ("hotlead_fallbacks_total", "cause=no_model") not in samples(metrics.render()[0])
 
 
 WORKER = """
@@ -109,15 +109,15 @@ def test_workers_share_their_metrics_and_the_dead_leave_only_counts(tmp_path: Pa
         assert process.stdout.readline() == "ready\n"
         return process
 
-    alive, killed, asked = worker("2", "1"), worker("40", "1"), worker("1", "2")
+    alive, killed, scraped = worker("2", "1"), worker("40", "1"), worker("1", "2")
     killed.kill()
     killed.communicate()
-    told = samples(asked.communicate("go\n")[0].encode())
+    values = samples(scraped.communicate("go\n")[0].encode())
     alive.communicate("")
-    assert told["hotlead_scores_total", "decided_by=model,stage=hot"] == 3
-    assert told["hotlead_request_seconds_count", "route=/v1/score"] == 3
-    assert told["hotlead_queue_rows", ""] == 3  # of the two that live
-    assert told["hotlead_store_away", ""] == 1
-    assert told["hotlead_model_info", "version=1"] == 1
-    assert told["hotlead_model_info", "version=2"] == 1
-    assert told["hotlead_model_trained_age_seconds", ""] == 60
+    assert values["hotlead_scores_total", "decided_by=model,stage=hot"] == 3
+    assert values["hotlead_request_seconds_count", "route=/v1/score"] == 3
+    assert values["hotlead_queue_rows", ""] == 3  # of the two that live
+    assert values["hotlead_store_away", ""] == 1
+    assert values["hotlead_model_info", "version=1"] == 1
+    assert values["hotlead_model_info", "version=2"] == 1
+    assert values["hotlead_model_trained_age_seconds", ""] == 60

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from features.settings import CrmSettings, load_settings
-from scoring.model.bundle import Origin, pointed, write_bundle
+from scoring.model.bundle import Origin, current_name, write_bundle
 from scoring.model.model import TREES_FILE
-from serving.predictions.live_model import Watch
+from serving.predictions.live_model import ModelWatcher
 from tests.conftest import Demo
-from tests.helpers.small_crm import replaced
+from tests.helpers.small_crm import replace_text
 
 
 @pytest.fixture
@@ -34,77 +34,77 @@ def lay_out(demo: Demo, folder: Path, registered: str = "1") -> None:
 
 
 def test_before_anything_is_there_the_rules_answer(folder: Path, crm: CrmSettings) -> None:
-    watch = Watch(crm, folder / "bundles")
-    assert watch.in_use.scorer.fallback == "no_model"
+    watch = ModelWatcher(crm, folder / "bundles")
+    assert watch.live_model.scorer.fallback == "no_model"
     assert watch.refresh()
-    assert watch.in_use.scorer.fallback == "no_model"
-    assert watch.in_use.scorer.card.rows
+    assert watch.live_model.scorer.fallback == "no_model"
+    assert watch.live_model.scorer.card.rows
     assert not watch.refresh()
 
 
 def test_a_bundle_is_taken_into_use_when_it_comes(demo: Demo, folder: Path, crm: CrmSettings) -> None:
-    watch = Watch(crm, folder / "bundles")
+    watch = ModelWatcher(crm, folder / "bundles")
     watch.refresh()
-    before = watch.in_use
+    before = watch.live_model
     lay_out(demo, folder)
     assert watch.refresh()
-    assert watch.in_use.scorer.fallback is None
-    assert watch.in_use.origin is not None
-    assert watch.in_use.origin.version == demo.model.version
-    assert before.scorer.judge is None  # who took it before is answered by it to the end
+    assert watch.live_model.scorer.fallback is None
+    assert watch.live_model.origin is not None
+    assert watch.live_model.origin.version == demo.model.version
+    assert before.scorer.calibrated_model is None  # who took it before is answered by it to the end
 
 
 def test_a_damaged_bundle_leaves_the_rules_until_it_is_mended(
     demo: Demo, folder: Path, crm: CrmSettings
 ) -> None:
-    watch = Watch(crm, folder / "bundles")
+    watch = ModelWatcher(crm, folder / "bundles")
     lay_out(demo, folder)
-    trees = folder / "bundles" / str(pointed(folder / "bundles")) / TREES_FILE
+    trees = folder / "bundles" / str(current_name(folder / "bundles")) / TREES_FILE
     trees.write_text("broken", encoding="utf-8")
     watch.refresh()
-    assert watch.in_use.scorer.fallback == "bundle_damaged"
-    assert watch.in_use.origin is None
+    assert watch.live_model.scorer.fallback == "bundle_damaged"
+    assert watch.live_model.origin is None
     lay_out(demo, folder)
     watch.refresh()
-    assert watch.in_use.scorer.fallback is None
+    assert watch.live_model.scorer.fallback is None
 
 
 def test_other_features_leave_the_rules(demo: Demo, folder: Path) -> None:
-    replaced(
+    replace_text(
         folder / "crm.toml",
         'activity = "price_page", days = 30',
         'activity = "price_page", days = 29',
     )
-    watch = Watch(load_settings(folder / "crm.toml"), folder / "bundles")
+    watch = ModelWatcher(load_settings(folder / "crm.toml"), folder / "bundles")
     lay_out(demo, folder)
     watch.refresh()
-    assert watch.in_use.scorer.fallback == "feature_mismatch"
+    assert watch.live_model.scorer.fallback == "feature_mismatch"
 
 
 def test_a_new_scorecard_is_taken_and_a_wrong_one_is_not(demo: Demo, folder: Path, crm: CrmSettings) -> None:
-    watch, card = Watch(crm, folder / "bundles"), folder / "scorecard.toml"
+    watch, card = ModelWatcher(crm, folder / "bundles"), folder / "scorecard.toml"
     lay_out(demo, folder)
     watch.refresh()
-    first = watch.in_use.scorer.card.version
+    first = watch.live_model.scorer.card.version
     card.write_text(
         card.read_text(encoding="utf-8") + "\n[intent.rows.inquiry]\npoints = 3\n", encoding="utf-8"
     )
     watch.refresh()
-    second = watch.in_use.scorer.card.version
+    second = watch.live_model.scorer.card.version
     assert second != first
     card.write_text("this is no card", encoding="utf-8")
     watch.refresh()
-    assert watch.in_use.scorer.judge is not None
-    assert watch.in_use.scorer.card.rows
+    assert watch.live_model.scorer.calibrated_model is not None
+    assert watch.live_model.scorer.card.rows
 
 
 def test_a_wrong_scorecard_without_a_model_leaves_the_last_good_one(folder: Path, crm: CrmSettings) -> None:
-    watch, card = Watch(crm, folder / "bundles"), folder / "scorecard.toml"
+    watch, card = ModelWatcher(crm, folder / "bundles"), folder / "scorecard.toml"
     watch.refresh()
-    good = watch.in_use.scorer.card.version
+    good = watch.live_model.scorer.card.version
     card.write_text("this is no card", encoding="utf-8")
     watch.refresh()
-    assert watch.in_use.scorer.card.version == good
+    assert watch.live_model.scorer.card.version == good
 
 
 def test_what_cannot_even_be_read_leaves_the_rules(
@@ -113,25 +113,25 @@ def test_what_cannot_even_be_read_leaves_the_rules(
     def fail(*_: object) -> None:
         raise ZeroDivisionError
 
-    watch = Watch(crm, folder / "bundles")
+    watch = ModelWatcher(crm, folder / "bundles")
     lay_out(demo, folder)
     monkeypatch.setattr("serving.predictions.live_model.load_bundle", fail)
     watch.refresh()
-    assert watch.in_use.scorer.fallback == "model_error"
-    assert watch.in_use.scorer.card.rows
+    assert watch.live_model.scorer.fallback == "model_error"
+    assert watch.live_model.scorer.card.rows
 
 
 def test_what_was_wrong_and_has_passed_is_tried_again(
     demo: Demo, folder: Path, crm: CrmSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The pointer is the same: only time tells that the disk can be read again."""
-    watch = Watch(crm, folder / "bundles")
+    watch = ModelWatcher(crm, folder / "bundles")
     lay_out(demo, folder)
     with monkeypatch.context() as patched:
         patched.setattr("serving.predictions.live_model.load_bundle", lambda _: 1 / 0)
         watch.refresh()
-        assert watch.in_use.scorer.fallback == "model_error"
+        assert watch.live_model.scorer.fallback == "model_error"
     assert not watch.refresh()
     monkeypatch.setattr("serving.predictions.live_model.time.monotonic", lambda: float("1e12"))
     assert watch.refresh()
-    assert watch.in_use.scorer.fallback is None
+    assert watch.live_model.scorer.fallback is None

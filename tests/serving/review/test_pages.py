@@ -12,15 +12,15 @@ from urllib.parse import quote
 import pytest
 
 from features.clock import iso, now_ms
-from scoring.review_requests import waiting, write_models
+from scoring.review_requests import read_waiting, write_models
 from scoring.scorecard.load import SCORECARD_FILE
-from serving.review.calls.page import A_PAGE
-from serving.review.disagreements.queries import closed_deals, never_hot
+from serving.review.calls.page import PAGE_SIZE
+from serving.review.disagreements.queries import read_closed_deals, read_never_hot
 from serving.review.web.translations import page_texts
 from serving.web import api_keys as keys
 from tests.helpers.review_site import Reviewer, review_app
 from tests.helpers.service_app import App
-from tests.helpers.stores import AT, prediction, record
+from tests.helpers.stores import MOMENT_MS, prediction, record
 
 SCRIPT = "<script>alert(1)</script>"
 _WHAT_IF = '<p class="note good">'
@@ -30,18 +30,23 @@ _STEPS = re.compile(r'action="(/review/calls/[^"]+)" class="steps"')
 
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[tuple[App, Reviewer]]:
-    with review_app(tmp_path) as both:
-        yield both
+    with review_app(tmp_path) as app_and_reviewer:
+        yield app_and_reviewer
 
 
 def a_hot_lead(app: App, lead_id: str = "L1", **attributes: Any) -> None:
     """A lead that asked for a quote, sent and scored."""
-    at = iso(now_ms() - 3_600_000)
-    known = {"channel": "referral", "budget": "approved", **attributes}
-    sent = {"lead_id": lead_id, "updated_at": at, "created_at": at, "attributes": known}
-    assert app.post("/v1/leads", sent, role="crm").status_code == 201
-    done = {"lead_id": lead_id, "type": "quote", "at": at, "value": 5}
-    assert app.post("/v1/activities", done, role="crm").status_code == 201
+    timestamp = iso(now_ms() - 3_600_000)
+    lead_attributes = {"channel": "referral", "budget": "approved", **attributes}
+    lead = {
+        "lead_id": lead_id,
+        "updated_at": timestamp,
+        "created_at": timestamp,
+        "attributes": lead_attributes,
+    }
+    assert app.post("/v1/leads", lead, role="crm").status_code == 201
+    activity = {"lead_id": lead_id, "type": "quote", "at": timestamp, "value": 5}
+    assert app.post("/v1/activities", activity, role="crm").status_code == 201
     assert app.post("/v1/score", {"lead_id": lead_id}, role="crm").json()["stage"] == "hot"
 
 
@@ -49,8 +54,8 @@ def test_the_call_list_says_whom_why_and_by_when(site: tuple[App, Reviewer]) -> 
     app, reviewer = site
     a_hot_lead(app)
     page = reviewer.page("/review/calls").text
-    for told in ("L1", "Asked for a quote", "Came by referral", "inside sales", "Call."):
-        assert told in page
+    for text in ("L1", "Asked for a quote", "Came by referral", "inside sales", "Call."):
+        assert text in page
 
 
 @pytest.mark.parametrize("step", ["first_contact", "accepted"])
@@ -67,15 +72,15 @@ def test_two_who_say_different_things_in_one_second_are_both_heard(
 ) -> None:
     app, reviewer = site
     a_hot_lead(app)
-    for who, reason in (
+    for person, reason in (
         (reviewer, "no budget"),
         (reviewer, "no budget"),
         (Reviewer(app, "admin"), "a rival"),
     ):
-        told = {"step": "sent_back", "reason": reason}
-        assert who.submit("/review/calls/L1", told, page="/review/calls").status_code == 303
-    reasons = app.house.store.see(
-        lambda at: at.exec_driver_sql("SELECT reason FROM handovers").scalars().all()
+        form = {"step": "sent_back", "reason": reason}
+        assert person.submit("/review/calls/L1", form, page="/review/calls").status_code == 303
+    reasons = app.house.store.read(
+        lambda connection: connection.exec_driver_sql("SELECT reason FROM handovers").scalars().all()
     )
     assert len(reasons) in (2, 3)  # a second sending of the same within a second is the same
     assert {*reasons} == {"no budget", "a rival"}
@@ -84,14 +89,16 @@ def test_two_who_say_different_things_in_one_second_are_both_heard(
 def test_a_date_holds_until_the_end_of_its_day(site: tuple[App, Reviewer]) -> None:
     app, reviewer = site
     a_hot_lead(app)
-    told = {"step": "next_action", "due": "2099-12-01"}
-    assert reviewer.submit("/review/calls/L1", told, page="/review/calls").status_code == 303
-    stored = app.house.store.see(lambda at: at.exec_driver_sql("SELECT due_at FROM handovers").scalar())
+    form = {"step": "next_action", "due": "2099-12-01"}
+    assert reviewer.submit("/review/calls/L1", form, page="/review/calls").status_code == 303
+    stored = app.house.store.read(
+        lambda connection: connection.exec_driver_sql("SELECT due_at FROM handovers").scalar()
+    )
     assert iso(stored) == "2099-12-01T14:59:59Z"  # midnight in Tokyo
 
 
 @pytest.mark.parametrize(
-    ("told", "wrong"),
+    ("form", "message"),
     [
         ({"step": "sent_back", "reason": "  "}, "Say why it is sent back"),
         ({"step": "next_action", "due": "soon"}, "Give a day"),
@@ -102,33 +109,38 @@ def test_a_date_holds_until_the_end_of_its_day(site: tuple[App, Reviewer]) -> No
     ],
 )
 def test_a_wrong_step_keeps_what_was_typed_and_stores_nothing(
-    site: tuple[App, Reviewer], told: dict[str, str], wrong: str
+    site: tuple[App, Reviewer], form: dict[str, str], message: str
 ) -> None:
     app, reviewer = site
     a_hot_lead(app)
-    answer = reviewer.submit("/review/calls/L1", told, page="/review/calls")
+    answer = reviewer.submit("/review/calls/L1", form, page="/review/calls")
     assert answer.status_code == 422
-    assert wrong in answer.text
-    assert told.get("due", "") in answer.text
-    assert app.house.store.see(lambda at: at.exec_driver_sql("SELECT count(*) FROM handovers").scalar()) == 0
+    assert message in answer.text
+    assert form.get("due", "") in answer.text
+    assert (
+        app.house.store.read(
+            lambda connection: connection.exec_driver_sql("SELECT count(*) FROM handovers").scalar()
+        )
+        == 0
+    )
 
 
 def test_a_wrong_step_shows_the_page_again_that_it_was_sent_from(
     site: tuple[App, Reviewer],
 ) -> None:
     app, reviewer = site
-    for number in range(A_PAGE + 2):
+    for number in range(PAGE_SIZE + 2):
         a_hot_lead(app, f"L{number:02}")
     second = unescape(_NEXT.findall(reviewer.page("/review/calls").text)[0])
     place = unescape(_STEPS.findall(reviewer.page(second).text)[-1])
-    told = {"step": "next_action", "due": "2001-01-01", "back": second}
-    page = reviewer.submit(place, told, page=second)
+    form = {"step": "next_action", "due": "2001-01-01", "back": second}
+    page = reviewer.submit(place, form, page=second)
     assert page.status_code == 422
     assert "Give a day from today on" in page.text
     assert 'value="2001-01-01"' in page.text
     assert len(_STEPS.findall(page.text)) == 2
-    told = {"step": "sent_back", "back": "/review/leads/L00"}
-    page = reviewer.submit("/review/leads/L00", told, page="/review/leads/L00")
+    form = {"step": "sent_back", "back": "/review/leads/L00"}
+    page = reviewer.submit("/review/leads/L00", form, page="/review/leads/L00")
     assert page.status_code == 422
     assert "Say why it is sent back" in page.text
     assert 'id="what-if"' in page.text
@@ -142,8 +154,8 @@ def test_what_is_wrong_with_a_lead_that_is_listed_no_more_is_told_all_the_same(
     page = reviewer.submit("/review/calls/GONE", {"step": "sent_back"}, page="/review/calls")
     assert page.status_code == 422
     assert "Say why it is sent back" in page.text
-    told = {"right_side": "model", "reason": ""}
-    page = reviewer.submit("/review/disagreements/GONE", told, page="/review/calls")
+    form = {"right_side": "model", "reason": ""}
+    page = reviewer.submit("/review/disagreements/GONE", form, page="/review/calls")
     assert page.status_code == 422
     assert "GONE" in page.text
     assert 'role="alert"' in page.text
@@ -160,19 +172,24 @@ def test_the_list_follows_a_step_at_once(site: tuple[App, Reviewer]) -> None:
 
 def test_who_is_named_hot_by_hand_is_in_the_list_at_once(site: tuple[App, Reviewer]) -> None:
     app, reviewer = site
-    at = iso(now_ms() - 1_000)
-    sent = {"lead_id": "W", "updated_at": at, "created_at": at, "attributes": {"channel": "web"}}
-    assert app.post("/v1/leads", sent, role="crm").status_code == 201
-    told = {"verdict": "hot", "reason": "met at the fair", "until": "2099-01-31"}
-    assert reviewer.submit("/review/leads/W", told, page="/review/leads/W").status_code == 303
+    timestamp = iso(now_ms() - 1_000)
+    lead = {
+        "lead_id": "W",
+        "updated_at": timestamp,
+        "created_at": timestamp,
+        "attributes": {"channel": "web"},
+    }
+    assert app.post("/v1/leads", lead, role="crm").status_code == 201
+    form = {"verdict": "hot", "reason": "met at the fair", "until": "2099-01-31"}
+    assert reviewer.submit("/review/leads/W", form, page="/review/leads/W").status_code == 303
     assert "/review/leads/W" in reviewer.page("/review/calls").text
 
 
 def test_after_a_step_one_comes_back_to_no_other_site(site: tuple[App, Reviewer]) -> None:
     app, reviewer = site
     a_hot_lead(app)
-    told = {"step": "accepted", "back": "https://evil.example/"}
-    answer = reviewer.submit("/review/calls/L1", told, page="/review/calls")
+    form = {"step": "accepted", "back": "https://evil.example/"}
+    answer = reviewer.submit("/review/calls/L1", form, page="/review/calls")
     assert answer.headers["location"].startswith("/review/calls")
 
 
@@ -180,8 +197,8 @@ def test_after_a_step_one_comes_back_to_no_other_site(site: tuple[App, Reviewer]
 def test_any_id_is_shown_as_it_is_and_runs_nothing(site: tuple[App, Reviewer], lead_id: str) -> None:
     app, reviewer = site
     a_hot_lead(app, lead_id, channel=SCRIPT)
-    at = {"lead_id": lead_id, "verdict": "hot", "reason": SCRIPT, "by": SCRIPT, "at": iso(now_ms())}
-    assert app.post("/v1/overrides", at, role="reviewer").status_code == 201
+    override = {"lead_id": lead_id, "verdict": "hot", "reason": SCRIPT, "by": SCRIPT, "at": iso(now_ms())}
+    assert app.post("/v1/overrides", override, role="reviewer").status_code == 201
     place = f"/review/leads/{quote(lead_id, safe='')}"
     for path in ("/review/calls", place, "/review/disagreements", "/review/figures"):
         page = reviewer.page(path)
@@ -198,8 +215,8 @@ def test_an_unknown_lead_is_not_found(site: tuple[App, Reviewer]) -> None:
 def test_an_override_holds_at_once_and_expires(site: tuple[App, Reviewer]) -> None:
     app, reviewer = site
     a_hot_lead(app)
-    told = {"verdict": "not_hot", "reason": "a school project", "until": "2099-01-31"}
-    answer = reviewer.submit("/review/leads/L1", told, page="/review/leads/L1")
+    form = {"verdict": "not_hot", "reason": "a school project", "until": "2099-01-31"}
+    answer = reviewer.submit("/review/leads/L1", form, page="/review/leads/L1")
     assert answer.status_code == 303
     score = app.post("/v1/score", {"lead_id": "L1"}, role="crm").json()
     assert (score["decided_by"], score["stage"]) == ("person", "warm")
@@ -208,7 +225,7 @@ def test_an_override_holds_at_once_and_expires(site: tuple[App, Reviewer]) -> No
 
 
 @pytest.mark.parametrize(
-    ("told", "wrong"),
+    ("form", "message"),
     [
         ({"reason": "x"}, "Choose hot or not hot"),
         ({"verdict": "hot"}, "Say why"),
@@ -217,13 +234,13 @@ def test_an_override_holds_at_once_and_expires(site: tuple[App, Reviewer]) -> No
     ],
 )
 def test_a_wrong_override_is_told_beside_its_field(
-    site: tuple[App, Reviewer], told: dict[str, str], wrong: str
+    site: tuple[App, Reviewer], form: dict[str, str], message: str
 ) -> None:
     app, reviewer = site
     a_hot_lead(app)
-    answer = reviewer.submit("/review/leads/L1", told, page="/review/leads/L1")
+    answer = reviewer.submit("/review/leads/L1", form, page="/review/leads/L1")
     assert answer.status_code == 422
-    assert wrong in answer.text
+    assert message in answer.text
     assert "aria-describedby" in answer.text
 
 
@@ -240,17 +257,17 @@ def test_what_if_stores_nothing_and_tells_both_sides(site: tuple[App, Reviewer])
     assert "One change alone" in before
     after = reviewer.page("/review/leads/L2?w.channel=referral&w.employees=500").text
     assert "With these values: " in after
-    wrong = reviewer.page("/review/leads/L2?w.employees=many")
-    assert wrong.status_code == 200
-    assert 'id="w-employees-wrong"' in wrong.text
-    assert "many" in wrong.text
+    invalid_answer = reviewer.page("/review/leads/L2?w.employees=many")
+    assert invalid_answer.status_code == 200
+    assert 'id="w-employees-wrong"' in invalid_answer.text
+    assert "many" in invalid_answer.text
     assert app.house.store.scores("L2") == []
 
 
 def test_a_verdict_is_stored_and_exported(site: tuple[App, Reviewer]) -> None:
     _, reviewer = site
-    told = {"right_side": "rules", "reason": "=cmd()", "model_version": "7", "card_version": "c"}
-    answer = reviewer.submit("/review/disagreements/L1", told, page="/review/definition")
+    form = {"right_side": "rules", "reason": "=cmd()", "model_version": "7", "card_version": "c"}
+    answer = reviewer.submit("/review/disagreements/L1", form, page="/review/definition")
     assert answer.status_code == 303
     exported = reviewer.page("/review/disagreements/verdicts.csv")
     assert exported.headers["content-type"].startswith("text/csv")
@@ -258,11 +275,13 @@ def test_a_verdict_is_stored_and_exported(site: tuple[App, Reviewer]) -> None:
     assert "'=cmd()" in exported.text  # a spreadsheet takes it for text
     (row,) = reviewer.page("/review/disagreements/verdicts.json").json()
     assert (row["reason"], row["by"]) == ("=cmd()", "reviewer")
-    wrong = reviewer.submit("/review/disagreements/L1", {"right_side": "luck"}, page="/review/definition")
-    assert wrong.status_code == 422
+    invalid_answer = reviewer.submit(
+        "/review/disagreements/L1", {"right_side": "luck"}, page="/review/definition"
+    )
+    assert invalid_answer.status_code == 422
 
 
-def edit(reviewer: Reviewer, **told: str) -> Any:
+def edit(reviewer: Reviewer, **changes: str) -> Any:
     """Fill in the definition's form as it stands, with some fields changed."""
     import re
     from html import unescape
@@ -279,34 +298,34 @@ def edit(reviewer: Reviewer, **told: str) -> Any:
         **dict.fromkeys(boxes, "on"),
         "thresholds/policy": "same_volume_as_rules",
         "base": base[1],
-        **{k.replace("__", "/"): v for k, v in told.items()},
+        **{k.replace("__", "/"): v for k, v in changes.items()},
     }
 
 
-def saved(reviewer: Reviewer, told: dict[str, str], note: str = "why not") -> Any:
+def saved(reviewer: Reviewer, form: dict[str, str], note: str = "why not") -> Any:
     """Try the edit, then save it."""
     import re
 
-    tried = reviewer.submit("/review/definition/edit", {**told, "act": "try"}, page="/review/definition/edit")
-    found = re.search(r'name="tried" value="(\w+)"', tried.text)
-    told = {**told, "act": "save", "note": note, "tried": found[1] if found else ""}
-    return reviewer.submit("/review/definition/edit", told, page="/review/definition/edit")
+    tried = reviewer.submit("/review/definition/edit", {**form, "act": "try"}, page="/review/definition/edit")
+    match = re.search(r'name="tried" value="(\w+)"', tried.text)
+    form = {**form, "act": "save", "note": note, "tried": match[1] if match else ""}
+    return reviewer.submit("/review/definition/edit", form, page="/review/definition/edit")
 
 
 def test_a_definition_is_in_force_once_both_have_signed(site: tuple[App, Reviewer]) -> None:
     app, reviewer = site
-    other = Reviewer(app, "admin")
-    before = app.house.watch.in_use.scorer.card.version
+    admin = Reviewer(app, "admin")
+    before = app.house.model_watcher.live_model.scorer.card.version
     answer = saved(reviewer, edit(reviewer, intent__rows__interest__points="12"))
     assert answer.headers["location"] == "/review/definition/2?done=definition_done_saved"
     sign = "/review/definition/2/sign"
     reviewer.submit(sign, {"party": "marketing"}, page="/review/definition/2")
-    assert app.house.watch.in_use.scorer.card.version == before
+    assert app.house.model_watcher.live_model.scorer.card.version == before
     twice = reviewer.submit(sign, {"party": "sales"}, page="/review/definition/2")
     assert twice.status_code == 422  # one key signs for one party
-    done = other.submit(sign, {"party": "sales"}, page="/review/definition/2")
-    assert done.headers["location"].endswith("done=definition_done_in_force")
-    assert app.house.watch.in_use.scorer.card.rows["interest"].points == 12
+    signature_answer = admin.submit(sign, {"party": "sales"}, page="/review/definition/2")
+    assert signature_answer.headers["location"].endswith("done=definition_done_in_force")
+    assert app.house.model_watcher.live_model.scorer.card.rows["interest"].points == 12
     text = (app.house.crm.folder / SCORECARD_FILE).read_text(encoding="utf-8")
     assert "points = 12" in text
     back = reviewer.submit("/review/definition/1/back", {}, page="/review/definition/1")
@@ -314,7 +333,7 @@ def test_a_definition_is_in_force_once_both_have_signed(site: tuple[App, Reviewe
 
 
 @pytest.mark.parametrize(
-    ("told", "field"),
+    ("changes", "field"),
     [
         ({"intent__rows__interest__points": "lots"}, "f-intent-rows-interest-points"),
         ({"bands__warm": "60"}, "f-bands-warm"),
@@ -322,15 +341,18 @@ def test_a_definition_is_in_force_once_both_have_signed(site: tuple[App, Reviewe
     ],
 )
 def test_a_wrong_edit_keeps_what_was_typed_and_saves_nothing(
-    site: tuple[App, Reviewer], told: dict[str, str], field: str
+    site: tuple[App, Reviewer], changes: dict[str, str], field: str
 ) -> None:
     app, reviewer = site
-    answer = saved(reviewer, edit(reviewer, **told))
+    answer = saved(reviewer, edit(reviewer, **changes))
     assert answer.status_code == 422
     assert f'id="{field}-wrong"' in answer.text
-    assert f'value="{next(iter(told.values()))}"' in answer.text
+    assert f'value="{next(iter(changes.values()))}"' in answer.text
     assert (
-        app.house.store.see(lambda at: at.exec_driver_sql("SELECT count(*) FROM card_versions").scalar()) == 1
+        app.house.store.read(
+            lambda connection: connection.exec_driver_sql("SELECT count(*) FROM card_versions").scalar()
+        )
+        == 1
     )
 
 
@@ -345,8 +367,8 @@ def test_who_saves_second_sees_the_difference_and_loses_nothing(site: tuple[App,
     assert 'name="intent/rows/strong_interest/points" value="25"' in answer.text
     assert 'name="bands/warm" value="15"' in answer.text
     assert 'name="base" value="2"' in answer.text
-    again = edit(second, intent__rows__strong_interest__points="25")
-    assert saved(second, again).headers["location"].startswith("/review/definition/3")
+    second_edit = edit(second, intent__rows__strong_interest__points="25")
+    assert saved(second, second_edit).headers["location"].startswith("/review/definition/3")
     page = second.page("/review/definition/3").text
     assert ">25<" in page
     assert ">15<" not in page.split("<details>")[0]  # theirs is no change of mine
@@ -354,18 +376,18 @@ def test_who_saves_second_sees_the_difference_and_loses_nothing(site: tuple[App,
 
 def test_a_late_signature_does_not_undo_what_is_newer(site: tuple[App, Reviewer]) -> None:
     app, reviewer = site
-    other = Reviewer(app, "admin")
+    admin = Reviewer(app, "admin")
     saved(reviewer, edit(reviewer, intent__rows__interest__points="12"))
-    saved(other, edit(other, bands__warm="15"))
+    saved(admin, edit(admin, bands__warm="15"))
     page = "/review/definition/2"
     assert f"{page}/sign" not in reviewer.page(page).text
     late = reviewer.submit(f"{page}/sign", {"party": "marketing"}, page="/review/definition/3")
     assert late.status_code == 409
     assert "version 3 took its place" in late.text
-    before = app.house.watch.in_use.scorer.card.version
+    before = app.house.model_watcher.live_model.scorer.card.version
     forced = reviewer.submit(f"{page}/enforce", {}, page="/review/definition/3")
     assert forced.status_code == 409
-    assert app.house.watch.in_use.scorer.card.version == before
+    assert app.house.model_watcher.live_model.scorer.card.version == before
 
 
 def test_a_change_of_a_rule_that_others_took_away_is_told(site: tuple[App, Reviewer]) -> None:
@@ -376,7 +398,7 @@ def test_a_change_of_a_rule_that_others_took_away_is_told(site: tuple[App, Revie
     start = text.index("[intent.rows.strong_interest]")
     end = text.index("\n[", start + 1)
     file.write_text(text[:start] + text[end:], encoding="utf-8")
-    app.house.look()
+    app.house.refresh()
     answer = saved(reviewer, mine)
     assert answer.status_code == 422
     assert "has no place in version 2 any more" in answer.text
@@ -387,12 +409,14 @@ def test_nothing_is_saved_without_a_note_or_without_having_tried(
     site: tuple[App, Reviewer],
 ) -> None:
     app, reviewer = site
-    told = edit(reviewer, bands__warm="15")
-    assert saved(reviewer, told, " ").status_code == 422
+    form = edit(reviewer, bands__warm="15")
+    assert saved(reviewer, form, " ").status_code == 422
     page = "/review/definition/edit"
-    forged = reviewer.submit(page, {**told, "act": "save", "note": "x", "tried": "0" * 12}, page=page)
+    forged = reviewer.submit(page, {**form, "act": "save", "note": "x", "tried": "0" * 12}, page=page)
     assert forged.status_code in (200, 303)
-    count = app.house.store.see(lambda at: at.exec_driver_sql("SELECT count(*) FROM card_versions").scalar())
+    count = app.house.store.read(
+        lambda connection: connection.exec_driver_sql("SELECT count(*) FROM card_versions").scalar()
+    )
     assert count == (2 if forged.status_code == 303 else 1)
 
 
@@ -405,22 +429,22 @@ def test_a_note_runs_nothing(site: tuple[App, Reviewer]) -> None:
 
 def test_a_reviewer_neither_sees_nor_does_what_admins_do(site: tuple[App, Reviewer]) -> None:
     app, reviewer = site
-    told = {"registered": "1", "note": "mine", "override": "1"}
+    form = {"registered": "1", "note": "mine", "override": "1"}
     for action in ("promote", "rollback"):
-        assert reviewer.submit(f"/review/models/{action}", told).status_code == 403
+        assert reviewer.submit(f"/review/models/{action}", form).status_code == 403
         assert f"models/{action}" not in reviewer.page("/review/models").text
-    assert waiting(app.settings.bundles) == []
+    assert read_waiting(app.settings.bundles) == []
     admin = Reviewer(app, "admin")
-    assert admin.submit("/review/models/promote", told).status_code == 303
-    assert [each.action for each in waiting(app.settings.bundles)] == ["promote"]
-    assert reviewer.submit("/review/models/steal", told).status_code in (403, 404)
-    assert reviewer.submit("/review/models/promote/../approve", told).status_code in (303, 403, 404)
+    assert admin.submit("/review/models/promote", form).status_code == 303
+    assert [request.action for request in read_waiting(app.settings.bundles)] == ["promote"]
+    assert reviewer.submit("/review/models/steal", form).status_code in (403, 404)
+    assert reviewer.submit("/review/models/promote/../approve", form).status_code in (303, 403, 404)
 
 
 def test_a_key_that_loses_its_role_loses_its_pages(site: tuple[App, Reviewer]) -> None:
     app, _ = site
     _, token = keys.add(app.settings.keys_file, "crm", "a program")
-    app.house.keyring._next_look = 0
+    app.house.key_cache._next_poll = 0
     person = Reviewer(app, None)
     assert person.sign_in(token).status_code == 403
     bearer = {"authorization": f"Bearer {token}"}
@@ -436,7 +460,7 @@ def test_figures_of_nothing_are_shown(site: tuple[App, Reviewer], path: str) -> 
 
 def test_every_page_says_that_the_store_is_away(site: tuple[App, Reviewer]) -> None:
     app, reviewer = site
-    app.house.store._breaker.opened("a test", unread=True)
+    app.house.store._breaker.trip("a test", unread=True)
     for path in ("", "/calls", "/leads/L1", "/disagreements", "/definition", "/figures"):
         answer = reviewer.page(f"/review{path}")
         assert (answer.status_code, "cannot be reached" in answer.text) == (503, True), path
@@ -459,16 +483,21 @@ def test_what_no_database_takes_is_no_lead(site: tuple[App, Reviewer]) -> None:
     assert reviewer.page("/review/leads/%00").status_code == 404
     answer = reviewer.submit("/review/leads/L%001", {"verdict": "hot"}, page="/review")
     assert answer.status_code == 404
-    told = {"step": "sent_back", "reason": "a\0b"}
-    assert reviewer.submit("/review/calls/L1", told, page="/review/calls").status_code == 400
-    assert app.house.store.see(lambda at: at.exec_driver_sql("SELECT count(*) FROM handovers").scalar()) == 0
+    form = {"step": "sent_back", "reason": "a\0b"}
+    assert reviewer.submit("/review/calls/L1", form, page="/review/calls").status_code == 400
+    assert (
+        app.house.store.read(
+            lambda connection: connection.exec_driver_sql("SELECT count(*) FROM handovers").scalar()
+        )
+        == 0
+    )
 
 
 def test_a_note_that_is_too_long_is_told(site: tuple[App, Reviewer]) -> None:
-    told = {"note": "x" * 501, "registered": "1"}
-    answer = site[1].submit("/review/models/approve", told, page="/review/models")
+    form = {"note": "x" * 501, "registered": "1"}
+    answer = site[1].submit("/review/models/approve", form, page="/review/models")
     assert answer.status_code == 422
-    assert waiting(site[0].settings.bundles) == []
+    assert read_waiting(site[0].settings.bundles) == []
 
 
 def test_a_model_that_is_half_told_is_shown(site: tuple[App, Reviewer]) -> None:
@@ -512,9 +541,9 @@ def test_a_change_is_told_in_words_not_in_paths(
 ) -> None:
     app, reviewer = site
     for person, words in ((reviewer, en), (Reviewer(app, "admin", lang="ja"), ja)):
-        told = {k: v for k, v in edit(person, **changed).items() if v}
+        form = {k: v for k, v in edit(person, **changed).items() if v}
         page = person.submit(
-            "/review/definition/edit", {**told, "act": "try"}, page="/review/definition/edit"
+            "/review/definition/edit", {**form, "act": "try"}, page="/review/definition/edit"
         )
         mine = page.text.split('id="mine"')[1].split("</section>")[0]
         assert words in mine
@@ -523,7 +552,7 @@ def test_a_change_is_told_in_words_not_in_paths(
 
 
 @pytest.mark.parametrize(
-    "wrong",
+    "changes",
     [
         {"bands__hot": ""},
         {"stages__hot__hours": "1e300"},
@@ -537,40 +566,42 @@ def test_a_change_is_told_in_words_not_in_paths(
     ],
 )
 def test_what_is_wrong_is_told_to_japanese_readers_in_japanese(
-    site: tuple[App, Reviewer], wrong: dict[str, str]
+    site: tuple[App, Reviewer], changes: dict[str, str]
 ) -> None:
     reader = Reviewer(site[0], "admin", lang="ja")
     page = reader.submit(
-        "/review/definition/edit", {**edit(reader, **wrong), "act": "try"}, page="/review/definition/edit"
+        "/review/definition/edit", {**edit(reader, **changes), "act": "try"}, page="/review/definition/edit"
     )
     assert page.status_code == 422
-    told = re.findall(r'class="wrong"[^>]*>([^<]*)<', page.text)
-    assert told
-    assert not re.search("[a-z]{4}", " ".join(told))
+    messages = re.findall(r'class="wrong"[^>]*>([^<]*)<', page.text)
+    assert messages
+    assert not re.search("[a-z]{4}", " ".join(messages))
 
 
 def test_a_text_is_as_long_as_people_read(site: tuple[App, Reviewer]) -> None:
     app, reviewer = site
     a_hot_lead(app)
     long = "x" * 501
-    for path, told in (
+    for path, form in (
         ("/review/calls/L1", {"step": "sent_back", "reason": long}),
         ("/review/leads/L1", {"verdict": "hot", "reason": long}),
         ("/review/disagreements/L1", {"right_side": "model", "reason": long}),
     ):
-        page = reviewer.submit(path, told, page="/review/calls")
+        page = reviewer.submit(path, form, page="/review/calls")
         assert page.status_code == 422, path
         assert "At most 500 characters; this has 501." in page.text
 
 
 def test_a_lead_with_two_deals_is_one_lead(site: tuple[App, Reviewer]) -> None:
     store = site[0].house.store
-    store.remember([prediction("A", AT, model_score=90, rules_score=10, stage="warm")]).result()
-    wins = [record("outcomes", str(n), AT + n, lead_id="A", outcome="won") for n in (5, 9)]
-    store.accept(wins).result()
-    scored, missed, rows = store.see(lambda at: never_hot(at, 10))
+    store.add_predictions([prediction("A", MOMENT_MS, model_score=90, rules_score=10, stage="warm")]).result()
+    wins = [record("outcomes", str(n), MOMENT_MS + n, lead_id="A", outcome="won") for n in (5, 9)]
+    store.add_records(wins).result()
+    scored, missed, rows = store.read(lambda connection: read_never_hot(connection, 10))
     assert (scored, missed, len(rows)) == (1, 1, 1)
-    assert [row.closed_at for row in store.see(lambda at: closed_deals(at, 10))] == [AT + 9]
+    assert [row.closed_at for row in store.read(lambda connection: read_closed_deals(connection, 10))] == [
+        MOMENT_MS + 9
+    ]
 
 
 def test_a_form_that_cannot_be_read_is_told_in_the_readers_language(
@@ -588,14 +619,14 @@ def test_time_that_passes_changes_nothing_in_the_form(tmp_path: Path) -> None:
     with review_app(tmp_path, lambda: now_ms() + later) as (app, reviewer):
         a_hot_lead(app)
         page = reviewer.page("/review/leads/L1").text
-        told = {
+        fields = {
             unescape(n): unescape(v)
             for n, v in re.findall(r'name="(w\.[^"]+|at)"[^>]* value="([^"]*)"', page)
         }
-        assert any(name.startswith("w.") for name in told)
+        assert any(name.startswith("w.") for name in fields)
         later = 3_600_000
-        same = reviewer.page("/review/leads/L1", params=told).text
+        same = reviewer.page("/review/leads/L1", params=fields).text
         assert _WHAT_IF not in same.split('id="what-if"')[1]
-        number = next(n for n, v in told.items() if n.startswith("w.") and v.replace(".", "").isdigit())
-        other = reviewer.page("/review/leads/L1", params={**told, number: "7.5"}).text
-        assert _WHAT_IF in other.split('id="what-if"')[1]
+        number = next(n for n, v in fields.items() if n.startswith("w.") and v.replace(".", "").isdigit())
+        changed_page = reviewer.page("/review/leads/L1", params={**fields, number: "7.5"}).text
+        assert _WHAT_IF in changed_page.split('id="what-if"')[1]

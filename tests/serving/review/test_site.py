@@ -11,8 +11,8 @@ from tests.helpers.review_site import Reviewer, review_app
 
 @pytest.fixture
 def site(tmp_path):
-    with review_app(tmp_path) as both:
-        yield both
+    with review_app(tmp_path) as app_and_reviewer:
+        yield app_and_reviewer
 
 
 def test_nobody_sees_a_page_before_signing_in(site):
@@ -86,7 +86,7 @@ def test_no_cookie_makes_somebody_the_open_machine(tmp_path):
 def test_the_open_demo_is_entered_without_a_key_and_its_forms_work(tmp_path):
     with review_app(tmp_path, HOTLEAD_OPEN="1") as (app, _):
         app.settings.keys_file.unlink()
-        app.house.keyring.__init__(app.settings.keys_file)
+        app.house.key_cache.__init__(app.settings.keys_file)
         person = Reviewer(app, None)
         assert person.page("/review").status_code == 200
         assert "without sign-in" in person.page("/review").text
@@ -94,18 +94,18 @@ def test_the_open_demo_is_entered_without_a_key_and_its_forms_work(tmp_path):
         assert before == person.token("/review")
         assert person.submit("/review/sign-out", {}, csrf="x" * 32).status_code == 403
         elsewhere = {"sec-fetch-site": "cross-site"}
-        assert person._asked("GET", "/review", headers=elsewhere).status_code == 303
+        assert person._request("GET", "/review", headers=elsewhere).status_code == 303
 
 
 def test_the_cookie_of_the_open_demo_is_worth_nothing_once_there_are_keys(tmp_path):
     with review_app(tmp_path, HOTLEAD_OPEN="1") as (app, _):
-        kept = app.settings.keys_file.read_bytes()
+        saved_keys = app.settings.keys_file.read_bytes()
         app.settings.keys_file.unlink()
-        app.house.keyring.__init__(app.settings.keys_file)
+        app.house.key_cache.__init__(app.settings.keys_file)
         person = Reviewer(app, None)
         assert person.page("/review").status_code == 200
-        app.settings.keys_file.write_bytes(kept)
-        app.house.keyring._next_look = 0
+        app.settings.keys_file.write_bytes(saved_keys)
+        app.house.key_cache._next_poll = 0
         assert person.page("/review").status_code == 303
 
 
@@ -123,8 +123,8 @@ def test_the_session_ends_with_its_key(site):
 
 def test_the_cookie_is_for_this_site_alone(site):
     app, _ = site
-    told = Reviewer(app, None).page("/review/sign-in").headers["set-cookie"].lower()
-    assert all(part in told for part in ("httponly", "samesite=lax", "path=/review"))
+    cookie = Reviewer(app, None).page("/review/sign-in").headers["set-cookie"].lower()
+    assert all(part in cookie for part in ("httponly", "samesite=lax", "path=/review"))
 
 
 @pytest.mark.parametrize("token", ["", "wrong", "x" * 32, "日本"])
@@ -137,8 +137,8 @@ def test_a_form_without_its_token_is_refused(site, token):
 
 def test_the_token_of_somebody_else_is_refused(site):
     app, reviewer = site
-    other = Reviewer(app, "admin").token("/review")
-    assert reviewer.submit("/review/sign-out", {}, csrf=other).status_code == 403
+    other_token = Reviewer(app, "admin").token("/review")
+    assert reviewer.submit("/review/sign-out", {}, csrf=other_token).status_code == 403
 
 
 @pytest.mark.parametrize("header", [{"origin": "https://evil.example"}, {"sec-fetch-site": "cross-site"}])
@@ -160,8 +160,8 @@ def test_a_session_ends_after_some_days_however_often_it_is_used(site, monkeypat
     now = time.time()
     for day in range(1, DAYS + 2):
         hours = [day * 24.0 - 13.0, day * 24.0 - 3.0]
-        for at in hours:
-            monkeypatch.setattr("serving.review.web.session.time.time", lambda at=at: now + at * 3600)
+        for hour in hours:
+            monkeypatch.setattr("serving.review.web.session.time.time", lambda hour=hour: now + hour * 3600)
             answer = reviewer.page("/review")
     assert answer.status_code == 303
 
@@ -202,9 +202,9 @@ def test_the_language_is_chosen_once(site):
 
 
 def test_every_text_is_there_in_both_languages():
-    for key, told in page_texts().items():
-        assert set(told) == {"en", "ja"}, key
-        names = [sorted(re.findall(r"{(\w+)", each)) for each in told.values()]
+    for key, translations in page_texts().items():
+        assert set(translations) == {"en", "ja"}, key
+        names = [sorted(re.findall(r"{(\w+)", translation)) for translation in translations.values()]
         assert names[0] == names[1], key
 
 
@@ -217,12 +217,12 @@ def test_the_address_alone_leads_to_the_pages(site):
 
 def test_a_copy_of_the_cookie_of_a_session_that_ended_opens_nothing(site):
     app, reviewer = site
-    other, copy = Reviewer(app), Reviewer(app, None)
+    other_session, copy = Reviewer(app), Reviewer(app, None)
     copy.cookies = dict(reviewer.cookies)
     assert copy.page("/review").status_code == 200
     reviewer.submit("/review/sign-out", {})
     assert copy.page("/review").status_code == 303
-    assert other.page("/review").status_code == 200  # the same key, another session
+    assert other_session.page("/review").status_code == 200  # the same key, another session
 
 
 def test_who_is_not_signed_in_leaves_no_mark(site):
@@ -232,7 +232,7 @@ def test_who_is_not_signed_in_leaves_no_mark(site):
     assert not (app.house.settings.out / "sessions-ended").exists()
 
 
-@pytest.mark.parametrize(("told", "secure"), [("https", True), ("http", False)])
-def test_the_cookie_is_for_tls_alone_where_the_browser_speaks_it(site, told, secure):
-    answer = site[1].page("/review", headers={"x-forwarded-proto": told})
+@pytest.mark.parametrize(("scheme", "secure"), [("https", True), ("http", False)])
+def test_the_cookie_is_for_tls_alone_where_the_browser_speaks_it(site, scheme, secure):
+    answer = site[1].page("/review", headers={"x-forwarded-proto": scheme})
     assert ("secure" in answer.headers["set-cookie"].lower()) == secure

@@ -10,8 +10,8 @@ import pytest
 
 from features.errors import OutsideError, SettingsError
 from features.settings import load_settings
-from serving.runtime.serve import check_access, curl_lines, inviting, welcome
-from serving.runtime.supervisor import Place
+from serving.runtime.serve import check_access, curl_examples, example_activity, startup_message
+from serving.runtime.supervisor import ListenAddress
 from serving.settings import ServiceSettings
 from serving.web import api_keys as keys
 from tests.conftest import Demo
@@ -27,10 +27,10 @@ def settings(folder: Path, is_open: bool = False) -> ServiceSettings:
 def test_without_keys_it_is_served_to_this_machine_alone_and_only_when_asked(
     tmp_path: Path,
 ) -> None:
-    here, everywhere = Place("127.0.0.1", 3000), Place("0.0.0.0", 3000)
-    check_access(settings(tmp_path, is_open=True), here)
+    loopback, everywhere = ListenAddress("127.0.0.1", 3000), ListenAddress("0.0.0.0", 3000)
+    check_access(settings(tmp_path, is_open=True), loopback)
     with pytest.raises(SettingsError, match="there is no API key"):
-        check_access(settings(tmp_path), here)
+        check_access(settings(tmp_path), loopback)
     with pytest.raises(SettingsError, match=r"0\.0\.0\.0 can be\s+reached by others"):
         check_access(settings(tmp_path, is_open=True), everywhere)
     keys.add(settings(tmp_path).keys_file, "crm", "ours")
@@ -38,28 +38,28 @@ def test_without_keys_it_is_served_to_this_machine_alone_and_only_when_asked(
 
 
 def test_a_port_that_is_taken_is_told(tmp_path: Path) -> None:
-    with socket.socket() as other:
-        other.bind(("127.0.0.1", 0))
-        other.listen()
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
         with pytest.raises(OutsideError, match="choose another with --port"):
-            Place("127.0.0.1", other.getsockname()[1]).check()
+            ListenAddress("127.0.0.1", listener.getsockname()[1]).check()
     with pytest.raises(SettingsError, match="is no address"):
-        Place("example", 3000).check()
+        ListenAddress("example", 3000).check()
 
 
 def test_the_command_tells_what_is_wrong_before_it_starts(tmp_path: Path) -> None:
-    told = run("serve", small_crm(tmp_path))
-    assert told.returncode == 3
-    assert "hotlead keys add" in told.stderr
-    told = run("serve", tmp_path / "nowhere.toml", "--open")
-    assert told.returncode == 3
-    assert "there is no such file" in told.stderr
+    completed = run("serve", small_crm(tmp_path))
+    assert completed.returncode == 3
+    assert "hotlead keys add" in completed.stderr
+    completed = run("serve", tmp_path / "nowhere.toml", "--open")
+    assert completed.returncode == 3
+    assert "there is no such file" in completed.stderr
 
 
 def test_the_lines_to_try_fit_the_company(demo: Demo, tmp_path: Path) -> None:
     crm = load_settings(demo.crm_toml)
-    assert inviting(crm) in ("quote_request", "meeting_request", "inquiry")
-    lines = curl_lines(crm, "http://127.0.0.1:3000", free=True)
+    assert example_activity(crm) in ("quote_request", "meeting_request", "inquiry")
+    lines = curl_examples(crm, "http://127.0.0.1:3000", free=True)
     assert [line.partition("3000")[2].split()[0] for line in lines] == [
         "/v1/activities",
         "/v1/score",
@@ -67,6 +67,6 @@ def test_the_lines_to_try_fit_the_company(demo: Demo, tmp_path: Path) -> None:
     ]
     assert "authorization" not in "".join(lines)
     body = json.loads(lines[0].partition("-d '")[2].rstrip("'"))
-    assert body["type"] == inviting(crm)
-    told = welcome(crm, settings(tmp_path), Place("127.0.0.1", 3000))
-    assert "Authorization: Bearer KEY" in told
+    assert body["type"] == example_activity(crm)
+    message = startup_message(crm, settings(tmp_path), ListenAddress("127.0.0.1", 3000))
+    assert "Authorization: Bearer KEY" in message

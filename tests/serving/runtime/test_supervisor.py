@@ -7,10 +7,10 @@ import time
 
 import pytest
 
-from serving.runtime.supervisor import Part
+from serving.runtime.supervisor import ManagedProcess
 
 
-def ended(part: Part) -> Part:
+def ended(part: ManagedProcess) -> ManagedProcess:
     part.start()
     assert part.process is not None
     part.process.wait(30)
@@ -18,48 +18,48 @@ def ended(part: Part) -> Part:
 
 
 @pytest.fixture
-def part() -> Part:
-    return Part("part", [sys.executable, "-c", "raise SystemExit(3)"], {})
+def part() -> ManagedProcess:
+    return ManagedProcess("part", [sys.executable, "-c", "raise SystemExit(3)"], {})
 
 
 def test_a_part_that_lives_is_left_alone() -> None:
-    part = Part("part", [sys.executable, "-c", "import time; time.sleep(60)"], {})
+    part = ManagedProcess("part", [sys.executable, "-c", "import time; time.sleep(60)"], {})
     part.start()
-    said: list[str] = []
-    part.revive(said.append)
-    assert said == []
+    messages: list[str] = []
+    part.restart_if_dead(messages.append)
+    assert messages == []
     part.stop()
     part.wait(time.monotonic() + 30)
     assert part.process is not None
     assert part.process.returncode is not None
 
 
-def test_one_death_is_one_failure_however_often_it_is_looked_at(part: Part) -> None:
-    said: list[str] = []
+def test_one_death_is_one_failure_however_often_it_is_looked_at(part: ManagedProcess) -> None:
+    messages: list[str] = []
     ended(part)
     for _ in range(20):
-        part.revive(said.append)
+        part.restart_if_dead(messages.append)
     assert part.failures == 1
-    assert said == ["the part ended (exit code 3); it is started again in 1 s"]
-    assert part.again is not None
-    part.again = time.monotonic()
+    assert messages == ["the part ended (exit code 3); it is started again in 1 s"]
+    assert part.restart_at is not None
+    part.restart_at = time.monotonic()
     before = part.process
-    part.revive(said.append)
+    part.restart_if_dead(messages.append)
     assert part.process is not before
     part.wait(time.monotonic() + 30)
 
 
-def test_each_quick_death_makes_it_wait_longer_and_a_long_life_makes_up_for_it(part: Part) -> None:
-    said: list[str] = []
+def test_each_quick_death_makes_it_wait_longer_and_a_long_life_makes_up_for_it(part: ManagedProcess) -> None:
+    messages: list[str] = []
     for expected in (1, 3, 7):
         ended(part)
-        part.revive(said.append)
-        assert said[-1].endswith(f"in {expected} s")
-        part.again = None
+        part.restart_if_dead(messages.append)
+        assert messages[-1].endswith(f"in {expected} s")
+        part.restart_at = None
     ended(part)
     part.started -= 60
-    part.revive(said.append)
-    assert said[-1] == "the part ended (exit code 3); it is started again"
+    part.restart_if_dead(messages.append)
+    assert messages[-1] == "the part ended (exit code 3); it is started again"
     assert part.failures == 0
     assert part.process is not None
     part.process.wait(30)
@@ -67,7 +67,7 @@ def test_each_quick_death_makes_it_wait_longer_and_a_long_life_makes_up_for_it(p
 
 def test_a_part_that_does_not_stop_is_ended() -> None:
     stubborn = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(1); time.sleep(60)"
-    part = Part("part", [sys.executable, "-c", stubborn], {})
+    part = ManagedProcess("part", [sys.executable, "-c", stubborn], {})
     part.start()
     part.stop()
     part.wait(time.monotonic() + 0.5)

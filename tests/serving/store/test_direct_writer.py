@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from serving.store.direct_writer import FEW, AtOnce
-from serving.store.store import Store, database
-from serving.store.write_jobs import Task
+from serving.store.direct_writer import FEW, DirectWriter
+from serving.store.store import Store, database_from_url
+from serving.store.write_jobs import CallableJob
 from tests.helpers.stores import prediction
 
 
@@ -24,8 +24,8 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 @pytest.fixture
-def at_once(store: Store) -> AtOnce:
-    return store._at_once
+def at_once(store: Store) -> DirectWriter:
+    return store._direct_writer
 
 
 def stored(store: Store) -> int:
@@ -33,90 +33,92 @@ def stored(store: Store) -> int:
 
 
 def test_a_few_are_stored_before_it_returns(store: Store) -> None:
-    future = store.remember([prediction()])
+    future = store.add_predictions([prediction()])
     assert future.done()
     assert future.result() == "stored"
     assert stored(store) == 1
 
 
-def test_it_does_not_overtake_what_waits_for_the_writer(store: Store, at_once: AtOnce) -> None:
+def test_it_does_not_overtake_what_waits_for_the_writer(store: Store, at_once: DirectWriter) -> None:
     """Else whoever scores all the time would keep the lock from it."""
     go, begun = threading.Event(), threading.Event()
-    store._writer.put(Task(Future(), lambda: begun.set() or go.wait(30)))  # type: ignore[func-returns-value]
+    store._writer.submit(CallableJob(Future(), lambda: begun.set() or go.wait(30)))  # type: ignore[func-returns-value]
     begun.wait(30)
-    future = store.remember([prediction()])
+    future = store.add_predictions([prediction()])
     assert not future.done()
     go.set()
     assert future.result() == "stored"
 
 
-def test_many_are_left_to_the_writer(store: Store, at_once: AtOnce) -> None:
-    assert not at_once.remember([prediction()] * (FEW + 1))
+def test_many_are_left_to_the_writer(store: Store, at_once: DirectWriter) -> None:
+    assert not at_once.try_write([prediction()] * (FEW + 1))
     assert stored(store) == 0
 
 
-def test_it_waits_for_no_lock_and_leaves_nothing(store: Store, at_once: AtOnce, tmp_path: Path) -> None:
-    other = sqlite3.connect(tmp_path / "s.db", isolation_level=None)
-    other.execute("BEGIN IMMEDIATE")
-    assert not at_once.remember([prediction()])
-    other.execute("ROLLBACK")
-    other.close()
+def test_it_waits_for_no_lock_and_leaves_nothing(store: Store, at_once: DirectWriter, tmp_path: Path) -> None:
+    connection = sqlite3.connect(tmp_path / "s.db", isolation_level=None)
+    connection.execute("BEGIN IMMEDIATE")
+    assert not at_once.try_write([prediction()])
+    connection.execute("ROLLBACK")
+    connection.close()
     assert stored(store) == 0
-    assert at_once.remember([prediction()])
+    assert at_once.try_write([prediction()])
     assert stored(store) == 1
 
 
-def test_a_busy_database_keeps_the_connection(store: Store, at_once: AtOnce, tmp_path: Path) -> None:
-    assert at_once.remember([prediction()])
+def test_a_busy_database_keeps_the_connection(store: Store, at_once: DirectWriter, tmp_path: Path) -> None:
+    assert at_once.try_write([prediction()])
     before = at_once._connection
-    other = sqlite3.connect(tmp_path / "s.db", isolation_level=None)
-    other.execute("BEGIN IMMEDIATE")
-    assert not at_once.remember([prediction()])
-    other.execute("ROLLBACK")
-    other.close()
-    assert at_once.remember([prediction()])
+    other_connection = sqlite3.connect(tmp_path / "s.db", isolation_level=None)
+    other_connection.execute("BEGIN IMMEDIATE")
+    assert not at_once.try_write([prediction()])
+    other_connection.execute("ROLLBACK")
+    other_connection.close()
+    assert at_once.try_write([prediction()])
     assert at_once._connection is before
     assert stored(store) == 2
 
 
-def test_what_failed_at_its_commit_is_stored_once(store: Store, at_once: AtOnce) -> None:
+def test_what_failed_at_its_commit_is_stored_once(store: Store, at_once: DirectWriter) -> None:
     """A deferred constraint fails just there."""
-    assert at_once.remember([prediction("other")])
+    assert at_once.try_write([prediction("other")])
     at_once._connection.execute("PRAGMA foreign_keys = ON")
     at_once._connection.executescript(
         "CREATE TEMP TABLE a (x PRIMARY KEY);"
         "CREATE TEMP TABLE b (x REFERENCES a DEFERRABLE INITIALLY DEFERRED);"
         "CREATE TEMP TRIGGER t AFTER INSERT ON main.predictions BEGIN INSERT INTO b VALUES (1); END;"
     )
-    assert store.remember([prediction()]).result() == "stored"
+    assert store.add_predictions([prediction()]).result() == "stored"
     assert at_once._connection is None
     assert stored(store) == 1
 
 
-def test_while_another_thread_writes_here_the_writer_takes_it(store: Store, at_once: AtOnce) -> None:
-    told: list[str] = []
+def test_while_another_thread_writes_here_the_writer_takes_it(store: Store, at_once: DirectWriter) -> None:
+    results: list[str] = []
     with at_once._lock:
-        thread = threading.Thread(target=lambda: told.append(store.remember([prediction()]).result()))
+        thread = threading.Thread(
+            target=lambda: results.append(store.add_predictions([prediction()]).result())
+        )
         thread.start()
         thread.join(30)
-    assert told == ["stored"]
+    assert results == ["stored"]
     assert stored(store) == 1
 
 
-def test_what_cannot_be_stored_is_left_to_the_writer(store: Store, at_once: AtOnce) -> None:
+def test_what_cannot_be_stored_is_left_to_the_writer(store: Store, at_once: DirectWriter) -> None:
     bad = prediction(score=2**70)
-    assert not at_once.remember([bad])
-    assert store.remember([bad]).result() == "not_stored"
-    assert at_once.remember([prediction()])
+    assert not at_once.try_write([bad])
+    assert store.add_predictions([bad]).result() == "not_stored"
+    assert at_once.try_write([prediction()])
     assert stored(store) == 1
 
 
-def test_predictions_need_no_flush(at_once: AtOnce) -> None:
-    at_once.remember([prediction()])
-    asked = at_once._connection.execute("PRAGMA synchronous").fetchone()
-    assert asked == (1,)
+def test_predictions_need_no_flush(at_once: DirectWriter) -> None:
+    at_once.try_write([prediction()])
+    row = at_once._connection.execute("PRAGMA synchronous").fetchone()
+    assert row == (1,)
 
 
 def test_a_database_elsewhere_is_left_to_the_writer(tmp_path: Path) -> None:
-    far = database("postgresql://somebody@127.0.0.1:9/nowhere")
-    assert not AtOnce(far).remember([prediction()])
+    remote = database_from_url("postgresql://somebody@127.0.0.1:9/nowhere")
+    assert not DirectWriter(remote).try_write([prediction()])

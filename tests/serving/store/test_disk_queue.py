@@ -14,15 +14,15 @@ from hypothesis import strategies as st
 
 from serving.store.disk_queue import ENDING, Spool
 from serving.store.records import Prediction
-from tests.helpers.stores import AT, prediction
+from tests.helpers.stores import MOMENT_MS, prediction
 
 ROOT = Path(__file__).parents[3]
 MANY = 10_000
 
 
-def drained(spool: Spool, most: int = MANY) -> list[Prediction]:
-    with spool.draining(most) as told:
-        return told
+def drained(spool: Spool, limit: int = MANY) -> list[Prediction]:
+    with spool.draining(limit) as predictions:
+        return predictions
 
 
 def files(folder: Path) -> list[Path]:
@@ -35,16 +35,16 @@ def spool(tmp_path: Path) -> Spool:
 
 
 def test_what_is_queued_comes_back_in_order_and_once(spool: Spool) -> None:
-    told = [prediction(f"L{i}", AT + i, detail='{"x":"改\\n行"}') for i in range(10)]
-    assert spool.append([told[:3], [], told[3:4]]) == [True] * 3
-    assert spool.append([told[4:]]) == [True]
+    predictions = [prediction(f"L{i}", MOMENT_MS + i, detail='{"x":"改\\n行"}') for i in range(10)]
+    assert spool.append([predictions[:3], [], predictions[3:4]]) == [True] * 3
+    assert spool.append([predictions[4:]]) == [True]
     assert (spool.rows, spool.waiting) == (10, True)
-    assert drained(spool, 4) == told[:4]
+    assert drained(spool, 4) == predictions[:4]
     assert spool.rows == 6
-    assert drained(spool) == told[4:]
+    assert drained(spool) == predictions[4:]
     assert (spool.rows, spool.waiting, drained(spool)) == (0, False, [])
-    spool.append([told])
-    assert drained(spool) == told
+    spool.append([predictions])
+    assert drained(spool) == predictions
 
 
 def test_what_could_not_be_brought_to_the_database_stays(spool: Spool) -> None:
@@ -79,8 +79,8 @@ def test_the_bound_holds_for_all_processes_together(tmp_path: Path) -> None:
     assert second.append([[prediction()], [prediction()]]) == [True, False]
 
 
-def line(told: Prediction) -> bytes:
-    return orjson.dumps(told._asdict()) + b"\n"
+def line(row: Prediction) -> bytes:
+    return orjson.dumps(row._asdict()) + b"\n"
 
 
 def test_the_queue_of_a_living_process_is_left_alone(tmp_path: Path) -> None:
@@ -134,9 +134,9 @@ def test_a_queue_that_is_in_use_for_too_long_takes_nothing(tmp_path: Path) -> No
 def test_a_closed_queue_is_another_process_to_drain(spool: Spool, tmp_path: Path) -> None:
     spool.append([[prediction("left")]])
     spool.close()
-    other = Spool(tmp_path / "spool", 2**20)
-    assert [p.lead_id for p in drained(other)] == ["left"]
-    other.close()
+    other_spool = Spool(tmp_path / "spool", 2**20)
+    assert [p.lead_id for p in drained(other_spool)] == ["left"]
+    other_spool.close()
     assert files(tmp_path / "spool") == []
 
 
@@ -144,13 +144,13 @@ def test_a_closed_queue_is_another_process_to_drain(spool: Spool, tmp_path: Path
 @given(cut=st.integers(1, 2_000), junk=st.sampled_from([b"", b"{}\n", b"[1]\n", b"\xff\n", b"\n"]))
 def test_a_torn_last_line_is_skipped(tmp_path_factory: pytest.TempPathFactory, cut: int, junk: bytes) -> None:
     folder = tmp_path_factory.mktemp("torn")
-    told = [prediction("a"), prediction("b"), prediction("c")]
-    whole = b"".join(map(line, told))
-    (folder / f"1-x{ENDING}").write_bytes(junk + whole[:-cut])
+    predictions = [prediction("a"), prediction("b"), prediction("c")]
+    content = b"".join(map(line, predictions))
+    (folder / f"1-x{ENDING}").write_bytes(junk + content[:-cut])
     spool = Spool(folder, 2**20)
-    found = drained(spool)
-    assert found == told[: len(found)]
-    assert len(found) >= whole[:-cut].count(b"\n")
+    rows = drained(spool)
+    assert rows == predictions[: len(rows)]
+    assert len(rows) >= content[:-cut].count(b"\n")
     assert not spool.waiting
 
 

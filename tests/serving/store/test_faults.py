@@ -17,83 +17,89 @@ from tests.helpers.service_app import App, small_app
 HOUR = 3_600_000
 
 
-def a_lead(at: int, lead_id: str = "A") -> dict[str, Any]:
-    activities = [{"type": "visit", "at": iso(at)}] * 4
+def a_lead(moment_ms: int, lead_id: str = "A") -> dict[str, Any]:
+    activities = [{"type": "visit", "at": iso(moment_ms)}] * 4
     return {"lead_id": lead_id, "attributes": {"channel": "referral"}, "activities": activities}
 
 
-def an_activity(at: int, name: str = "1") -> dict[str, Any]:
-    return {"id": name, "lead_id": "A", "type": "visit", "at": iso(at)}
+def an_activity(moment_ms: int, name: str = "1") -> dict[str, Any]:
+    return {"id": name, "lead_id": "A", "type": "visit", "at": iso(moment_ms)}
 
 
 @contextmanager
 def locked(app: App) -> Iterator[None]:
     """Somebody holds the whole database."""
     path = app.settings.out / "store.db"
-    with sqlite3.connect(path, isolation_level=None) as other:
-        other.execute("BEGIN EXCLUSIVE")
+    with sqlite3.connect(path, isolation_level=None) as connection:
+        connection.execute("BEGIN EXCLUSIVE")
         yield
-        other.execute("ROLLBACK")
-    other.close()
+        connection.execute("ROLLBACK")
+    connection.close()
 
 
 def stored(app: App, table: str) -> int:
-    with sqlite3.connect(app.settings.out / "store.db") as other:
-        count: int = other.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
-    other.close()
+    with sqlite3.connect(app.settings.out / "store.db") as connection:
+        count: int = connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
+    connection.close()
     return count
 
 
 def test_a_locked_store_holds_up_no_score_and_refuses_writes(tmp_path: Path) -> None:
-    then = now_ms() - HOUR
+    moment_ms = now_ms() - HOUR
     with small_app(tmp_path) as app:
         with locked(app):
-            scores = [app.post("/v1/score", a_lead(then, f"L{i}")) for i in range(3)]
+            scores = [app.post("/v1/score", a_lead(moment_ms, f"L{i}")) for i in range(3)]
             assert [s.status_code for s in scores] == [200, 200, 200]
             assert {s.json()["stored"] for s in scores} == {"queued"}
-            refused = app.post("/v1/activities", an_activity(then))
+            refused = app.post("/v1/activities", an_activity(moment_ms))
             assert refused.status_code == 503
             assert int(refused.headers["Retry-After"]) >= 1
             assert "nothing was taken in" in refused.json()["detail"]
             assert "hotlead_store_away 1.0" in _metrics(app)
         wait_for(lambda: stored(app, "predictions") == 3)
         assert stored(app, "activities") == 0
-        wait_for(lambda: app.post("/v1/activities", an_activity(then)).status_code == 201)
-        assert app.post("/v1/score", a_lead(then)).json()["stored"] == "stored"
+        wait_for(lambda: app.post("/v1/activities", an_activity(moment_ms)).status_code == 201)
+        assert app.post("/v1/score", a_lead(moment_ms)).json()["stored"] == "stored"
 
 
 def _metrics(app: App) -> str:
-    app.house.look()
+    app.house.refresh()
     return app.get("/metrics").text
 
 
 def test_a_lead_by_its_id_needs_the_store_and_an_override_does_not(tmp_path: Path) -> None:
-    then = now_ms() - HOUR
+    moment_ms = now_ms() - HOUR
     with small_app(tmp_path) as app:
-        app.post("/v1/activities", an_activity(then))
-        said = {"lead_id": "A", "verdict": "hot", "reason": "met at the fair", "by": "Sato", "at": iso(then)}
-        assert app.post("/v1/overrides", said).status_code == 201
+        app.post("/v1/activities", an_activity(moment_ms))
+        override = {
+            "lead_id": "A",
+            "verdict": "hot",
+            "reason": "met at the fair",
+            "by": "Sato",
+            "at": iso(moment_ms),
+        }
+        assert app.post("/v1/overrides", override).status_code == 201
         with locked(app):
-            app.post("/v1/activities", an_activity(then, "2"))
+            app.post("/v1/activities", an_activity(moment_ms, "2"))
             by_id = app.post("/v1/score", {"lead_id": "A"})
             assert by_id.status_code in (200, 503)
-            told = app.post("/v1/score", a_lead(then)).json()
-        assert told["decided_by"] == "person"
-        assert told["person"]["by"] == "Sato"
+            answer = app.post("/v1/score", a_lead(moment_ms)).json()
+        assert answer["decided_by"] == "person"
+        assert answer["person"]["by"] == "Sato"
 
 
-@pytest.mark.parametrize("what", ["folder", "garbage"])
-def test_a_store_that_cannot_be_opened_leaves_scores(tmp_path: Path, what: str) -> None:
+@pytest.mark.parametrize("damage", ["folder", "garbage"])
+def test_a_store_that_cannot_be_opened_leaves_scores(tmp_path: Path, damage: str) -> None:
     out = tmp_path / "out"
     out.mkdir()
-    if what == "folder":
+    if damage == "folder":
         (out / "store.db").mkdir()
     else:
         (out / "store.db").write_bytes(b"this is no database " * 500)
     with small_app(tmp_path) as app:
-        told = app.post("/v1/score", a_lead(now_ms() - HOUR))
-        assert told.status_code == 200
-        assert told.json()["stored"] == "queued"
+        response = app.post("/v1/score", a_lead(now_ms() - HOUR))
+        assert response.status_code == 200
+        assert response.json()["stored"] == "queued"
         assert app.post("/v1/activities", an_activity(now_ms() - HOUR)).status_code == 503
         assert app.get("/v1/hot").status_code == 503
         assert app.get("/v1/model").status_code == 200
@@ -102,19 +108,19 @@ def test_a_store_that_cannot_be_opened_leaves_scores(tmp_path: Path, what: str) 
 def test_a_full_disk_leaves_scores_and_refuses_writes_until_there_is_room(
     small_disk: Path, tmp_path: Path
 ) -> None:
-    then = now_ms() - HOUR
+    moment_ms = now_ms() - HOUR
     filler = small_disk / "filler"
     url = f"sqlite:///{small_disk / 'store.db'}"
     with small_app(tmp_path, HOTLEAD_STORE_URL=url) as app:
         _fill(filler)
-        answers = [app.post("/v1/score", a_lead(then, f"L{i}")).json() for i in range(5)]
+        answers = [app.post("/v1/score", a_lead(moment_ms, f"L{i}")).json() for i in range(5)]
         assert {answer["rules"]["points"] for answer in answers} == {50}
-        statuses = [app.post("/v1/activities", an_activity(then, str(i))).status_code for i in range(40)]
+        statuses = [app.post("/v1/activities", an_activity(moment_ms, str(i))).status_code for i in range(40)]
         assert 503 in statuses
         assert {*statuses} <= {201, 503}
         filler.unlink()
-        wait_for(lambda: app.post("/v1/activities", an_activity(then, "after")).status_code == 201)
-        assert app.post("/v1/score", a_lead(then)).json()["stored"] in ("stored", "queued")
+        wait_for(lambda: app.post("/v1/activities", an_activity(moment_ms, "after")).status_code == 201)
+        assert app.post("/v1/score", a_lead(moment_ms)).json()["stored"] in ("stored", "queued")
 
 
 def _fill(path: Path) -> None:
@@ -137,8 +143,8 @@ def test_a_clock_that_moves_back_and_forth_harms_nothing(tmp_path: Path) -> None
         assert early.status_code == 422
         assert "a time that has come" in early.json()["errors"][0]["allowed"]
         now[0] += 30 * MS_PER_DAY + 1000
-        again = app.post("/v1/score", {"lead_id": "A"}).json()
-        assert again["rules"] == first["rules"]
+        restored = app.post("/v1/score", {"lead_id": "A"}).json()
+        assert restored["rules"] == first["rules"]
         now[0] += 400 * MS_PER_DAY
         cooled = app.post("/v1/score", {"lead_id": "A"}).json()
         assert cooled["rules"]["points"] <= first["rules"]["points"]

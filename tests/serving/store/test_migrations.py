@@ -14,9 +14,9 @@ from sqlalchemy import create_engine, inspect, text
 from sqlalchemy.engine import Connection, make_url
 
 from serving.store.migrate import MIGRATIONS, migrate
-from serving.store.store import Store, StoreAway, database
+from serving.store.store import Store, StoreUnavailable, database_from_url
 from serving.store.tables import SCHEMA, metadata
-from tests.helpers.stores import Server, activity, opened, server, until, url
+from tests.helpers.stores import Server, activity, open_store, server, url, wait_until
 
 __all__ = ["server", "url"]
 ROOT = Path(__file__).parents[3]
@@ -25,15 +25,15 @@ ROOT = Path(__file__).parents[3]
 def described(connection: Connection) -> dict[str, object]:
     """Columns, and indexes with the unique ones behind keys, as the database itself tells them."""
     if connection.dialect.name == "sqlite":
-        told = "SELECT name, sql FROM sqlite_master WHERE name NOT LIKE '%alembic%' AND sql > ''"
-        indexes = {name: " ".join(sql.split()) for name, sql in connection.execute(text(told))}
+        query = "SELECT name, sql FROM sqlite_master WHERE name NOT LIKE '%alembic%' AND sql > ''"
+        indexes = {name: " ".join(sql.split()) for name, sql in connection.execute(text(query))}
     else:
-        told = "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'"
-        found = connection.execute(text(told))
-        indexes = {name: sql for name, sql in found if not name.startswith("alembic")}
-    seen = inspect(connection)
+        query = "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'"
+        rows = connection.execute(text(query))
+        indexes = {name: sql for name, sql in rows if not name.startswith("alembic")}
+    inspector = inspect(connection)
     columns = {
-        name: [(c["name"], str(c["type"]), c["nullable"]) for c in seen.get_columns(name)]
+        name: [(c["name"], str(c["type"]), c["nullable"]) for c in inspector.get_columns(name)]
         for name in metadata.tables
     }
     return {"indexes": indexes, "columns": columns}
@@ -42,16 +42,16 @@ def described(connection: Connection) -> dict[str, object]:
 def wanted(url: str, tmp_path: Path, request: pytest.FixtureRequest) -> dict[str, object]:
     """The schema of serving/tables.py, made directly in another database."""
     if url.startswith("sqlite"):
-        other = f"sqlite:///{tmp_path / 'other.db'}"
+        other_url = f"sqlite:///{tmp_path / 'other.db'}"
     else:
         running: Server = request.getfixturevalue("server")
-        other = running.new()
-    engine = create_engine(make_url(other).set(drivername=_driver(other)))
+        other_url = running.new()
+    engine = create_engine(make_url(other_url).set(drivername=_driver(other_url)))
     with engine.begin() as connection:
         metadata.create_all(connection)
-        told = described(connection)
+        schema = described(connection)
     engine.dispose()
-    return told
+    return schema
 
 
 def _driver(url: str) -> str:
@@ -61,10 +61,10 @@ def _driver(url: str) -> str:
 def test_migrations_make_the_tables_of_the_code(
     url: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    told = database(url)
-    migrate(told)
-    assert told.read(described) == wanted(url, tmp_path, request)
-    told.close()
+    db = database_from_url(url)
+    migrate(db)
+    assert db.read(described) == wanted(url, tmp_path, request)
+    db.close()
 
 
 def test_the_newest_migration_is_the_one_the_code_needs() -> None:
@@ -76,8 +76,8 @@ def test_the_newest_migration_is_the_one_the_code_needs() -> None:
 
 def test_opening_again_finds_what_was_stored(url: str, tmp_path: Path) -> None:
     for expected in ("stored", "known"):
-        with opened(url, tmp_path / "spool") as store:
-            assert store.accept([activity("a")]).result() == [expected]
+        with open_store(url, tmp_path / "spool") as store:
+            assert store.add_records([activity("a")]).result() == [expected]
 
 
 def test_processes_that_start_at_once_migrate_once(url: str, tmp_path: Path) -> None:
@@ -101,19 +101,19 @@ def test_processes_that_start_at_once_migrate_once(url: str, tmp_path: Path) -> 
         )
         for i in range(4)
     ]
-    told = [process.communicate(timeout=60)[0] for process in started]
-    assert [process.returncode for process in started] == [0] * 4, told
-    assert all("['stored']" in text for text in told)
-    assert sum(text.count("went from none") for text in told) == 1
+    outputs = [process.communicate(timeout=60)[0] for process in started]
+    assert [process.returncode for process in started] == [0] * 4, outputs
+    assert all("['stored']" in text for text in outputs)
+    assert sum(text.count("went from none") for text in outputs) == 1
 
 
 def test_a_migration_that_fails_leaves_nothing(url: str) -> None:
-    told = database(url)
-    told.make()
-    with pytest.raises(StoreAway), told.migration() as connection:
+    db = database_from_url(url)
+    db.create()
+    with pytest.raises(StoreUnavailable), db.migration() as connection:
         half_done(connection)
-    assert told.read(lambda at: inspect(at).get_table_names()) == []
-    told.close()
+    assert db.read(lambda read_connection: inspect(read_connection).get_table_names()) == []
+    db.close()
 
 
 def half_done(connection: Connection) -> None:
@@ -124,28 +124,28 @@ def half_done(connection: Connection) -> None:
 def test_tables_of_a_later_version_are_left_alone(
     url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    told = database(url)
-    migrate(told)
-    with told.migration() as connection:
+    db = database_from_url(url)
+    migrate(db)
+    with db.migration() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
-    with caplog.at_level(logging.WARNING), opened(url, tmp_path / "spool") as store:
-        assert store.away
-        with told.migration() as connection:
+    with caplog.at_level(logging.WARNING), open_store(url, tmp_path / "spool") as store:
+        assert store.is_unavailable
+        with db.migration() as connection:
             connection.execute(text(f"UPDATE alembic_version SET version_num = '{SCHEMA}'"))
-        until(lambda: not store.away, "the store is back")
-        assert store.accept([activity("a")]).result() == ["stored"]
+        wait_until(lambda: not store.is_unavailable, "the store is back")
+        assert store.add_records([activity("a")]).result() == ["stored"]
     assert "9999" in caplog.text
-    told.close()
+    db.close()
 
 
 def test_a_database_that_comes_later_is_migrated_then(tmp_path: Path) -> None:
     folder = tmp_path / "data"
     folder.touch()  # a file where the folder should be
-    with opened(f"sqlite:///{folder / 'store.db'}", tmp_path / "spool") as store:
-        assert store.away
+    with open_store(f"sqlite:///{folder / 'store.db'}", tmp_path / "spool") as store:
+        assert store.is_unavailable
         folder.unlink()
-        until(lambda: not store.away, "the store is back")
-        assert store.accept([activity("a")]).result() == ["stored"]
+        wait_until(lambda: not store.is_unavailable, "the store is back")
+        assert store.add_records([activity("a")]).result() == ["stored"]
 
 
 def test_starting_with_tables_that_are_there_needs_no_alembic(url: str, tmp_path: Path) -> None:

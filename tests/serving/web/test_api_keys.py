@@ -11,7 +11,7 @@ import pytest
 
 from features.errors import DataError, OutsideError
 from serving.web import api_keys as keys
-from serving.web.key_cache import Keyring
+from serving.web.key_cache import KeyCache
 
 
 class Clock:
@@ -27,14 +27,14 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "out" / "keys.json"
 
 
-def ring(path: Path) -> Keyring:
-    return Keyring(path, Clock())
+def make_key_cache(path: Path) -> KeyCache:
+    return KeyCache(path, Clock())
 
 
 def test_a_new_key_opens_and_is_who_it_says(path: Path) -> None:
     key, token = keys.add(path, "crm", "Salesforce")
-    known = ring(path).who(token)
-    assert known == key
+    found_key = make_key_cache(path).find(token)
+    assert found_key == key
     assert (key.role, key.name, key.expires_at) == ("crm", "Salesforce", None)
     assert token.startswith(f"hl_{key.id}_")
     assert len(token.split("_", 2)[2]) == 43  # 32 bytes
@@ -72,31 +72,31 @@ def test_only_the_owner_can_read_the_file(path: Path) -> None:
 )
 def test_a_wrong_token_is_nobody(path: Path, change: object) -> None:
     _, token = keys.add(path, "admin", "a")
-    assert ring(path).who(change(token)) is None  # type: ignore[operator]
+    assert make_key_cache(path).find(change(token)) is None  # type: ignore[operator]
 
 
 def test_a_token_of_another_key_does_not_open(path: Path) -> None:
     first, one = keys.add(path, "crm", "a")
     _, two = keys.add(path, "admin", "b")
     mixed = f"hl_{first.id}_{two.split('_', 2)[2]}"
-    assert ring(path).who(mixed) is None
-    assert ring(path).who(one) == first
+    assert make_key_cache(path).find(mixed) is None
+    assert make_key_cache(path).find(one) == first
 
 
 def test_digests_are_compared_in_constant_time(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     key, token = keys.add(path, "crm", "a")
-    seen: list[tuple[str, str]] = []
+    comparisons: list[tuple[str, str]] = []
 
     def watched(one: str, two: str) -> bool:
-        seen.append((one, two))
+        comparisons.append((one, two))
         return compare(one, two)
 
     compare = hmac.compare_digest
     monkeypatch.setattr(hmac, "compare_digest", watched)
-    known = ring(path)
-    assert known.who(token[:-1] + ("A" if token[-1] != "A" else "B")) is None
-    assert known.who(token) == key
-    assert [one for one, _ in seen] == [key.digest] * 2
+    key_cache = make_key_cache(path)
+    assert key_cache.find(token[:-1] + ("A" if token[-1] != "A" else "B")) is None
+    assert key_cache.find(token) == key
+    assert [one for one, _ in comparisons] == [key.digest] * 2
 
 
 def test_both_secrets_of_a_rotated_key_hold_until_the_grace_ends(path: Path) -> None:
@@ -105,12 +105,12 @@ def test_both_secrets_of_a_rotated_key_hold_until_the_grace_ends(path: Path) -> 
     assert (fresh.id, fresh.role, fresh.name) == (key.id, "crm", "a")
     end = next(k.expires_at for k in keys.read_keys(path) if k.expires_at)
     now = [end - 1]
-    known = Keyring(path, Clock(), lambda: now[0])
-    assert known.who(old) is not None
-    assert known.who(new) is not None
+    key_cache = KeyCache(path, Clock(), lambda: now[0])
+    assert key_cache.find(old) is not None
+    assert key_cache.find(new) is not None
     now[0] = end
-    assert known.who(old) is None
-    assert known.who(new) is not None
+    assert key_cache.find(old) is None
+    assert key_cache.find(new) is not None
 
 
 def test_rotating_again_does_not_lengthen_a_grace(path: Path) -> None:
@@ -119,14 +119,14 @@ def test_rotating_again_does_not_lengthen_a_grace(path: Path) -> None:
     early = next(k.expires_at for k in keys.read_keys(path) if k.expires_at)
     keys.rotate(path, key.id, grace_ms=10_000_000)
     by_digest = {k.digest: k.expires_at for k in keys.read_keys(path)}
-    assert by_digest.get(keys.digest_of(first), early) == early
+    assert by_digest.get(keys.hash_token(first), early) == early
 
 
 def test_without_grace_the_old_secret_ends_at_once_and_leaves_the_file(path: Path) -> None:
     key, old = keys.add(path, "crm", "a")
     _, new = keys.rotate(path, key.id, grace_ms=0)
-    assert ring(path).who(old) is None
-    assert ring(path).who(new) is not None
+    assert make_key_cache(path).find(old) is None
+    assert make_key_cache(path).find(new) is not None
     assert len(keys.read_keys(path)) == 1
 
 
@@ -139,20 +139,20 @@ def test_a_rotated_key_ends_when_it_would_have_ended(path: Path) -> None:
 def test_a_revoked_key_is_gone_with_all_its_secrets(path: Path) -> None:
     key, old = keys.add(path, "crm", "a")
     _, new = keys.rotate(path, key.id)
-    known = ring(path)
-    assert known.who(new) is not None
+    key_cache = make_key_cache(path)
+    assert key_cache.find(new) is not None
     keys.revoke(path, key.id)
-    assert known.who(old) is None
-    assert known.who(new) is None
+    assert key_cache.find(old) is None
+    assert key_cache.find(new) is None
     assert keys.read_keys(path) == []
 
 
 @pytest.mark.parametrize(
-    ("role", "name", "said"),
+    ("role", "name", "message"),
     [("crn", "a", "nearest: 'crm'"), ("crm", "  ", "1 to 80"), ("crm", "x" * 81, "1 to 80")],
 )
-def test_a_key_needs_a_role_and_a_name(path: Path, role: str, name: str, said: str) -> None:
-    with pytest.raises(DataError, match=said):
+def test_a_key_needs_a_role_and_a_name(path: Path, role: str, name: str, message: str) -> None:
+    with pytest.raises(DataError, match=message):
         keys.add(path, role, name)
     assert not path.exists()
 
@@ -201,22 +201,22 @@ def test_a_folder_that_takes_no_file_is_told(tmp_path: Path) -> None:
 
 
 def test_the_workers_see_changes(path: Path) -> None:
-    known = ring(path)
-    assert known.empty
+    key_cache = make_key_cache(path)
+    assert key_cache.is_empty
     _, token = keys.add(path, "crm", "a")
-    assert known.who(token) is not None
-    assert not known.empty
+    assert key_cache.find(token) is not None
+    assert not key_cache.is_empty
 
 
 def test_the_file_is_looked_at_once_a_second(path: Path) -> None:
     clock = [0.0]
-    known = Keyring(path, lambda: clock[0])
-    assert known.empty
+    key_cache = KeyCache(path, lambda: clock[0])
+    assert key_cache.is_empty
     _, token = keys.add(path, "crm", "a")
     clock[0] = 0.99
-    assert known.who(token) is None
+    assert key_cache.find(token) is None
     clock[0] = 1.0
-    assert known.who(token) is not None
+    assert key_cache.find(token) is not None
 
 
 @pytest.mark.parametrize("harm", ["broken", "gone"])
@@ -224,27 +224,27 @@ def test_the_last_good_keys_stay_while_the_file_is_away(
     path: Path, harm: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     _, token = keys.add(path, "crm", "a")
-    known = ring(path)
-    assert known.who(token) is not None
+    key_cache = make_key_cache(path)
+    assert key_cache.find(token) is not None
     good = path.read_text()
     path.unlink()
     if harm == "broken":
         path.write_text("{")
     for _ in range(3):
-        assert known.who(token) is not None
-        assert not known.empty
+        assert key_cache.find(token) is not None
+        assert not key_cache.is_empty
     assert sum(record.levelname == "ERROR" for record in caplog.records) == 1  # told once
     path.unlink(missing_ok=True)
     path.write_text(json.dumps({"keys": []}))
-    assert known.who(token) is None
-    assert known.empty
+    assert key_cache.find(token) is None
+    assert key_cache.is_empty
     path.write_text(good)
-    assert known.who(token) is not None
+    assert key_cache.find(token) is not None
 
 
 def test_a_file_that_was_never_good_counts_as_holding_keys(path: Path) -> None:
     path.parent.mkdir()
     path.write_text("{")
-    known = ring(path)
-    assert known.who("hl_a_b") is None
-    assert not known.empty
+    key_cache = make_key_cache(path)
+    assert key_cache.find("hl_a_b") is None
+    assert not key_cache.is_empty

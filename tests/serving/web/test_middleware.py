@@ -24,9 +24,9 @@ from serving.settings import ServiceSettings
 from serving.web import api_keys as keys
 from serving.web import problems
 from serving.web.api_keys import Role
-from serving.web.key_cache import Keyring
-from serving.web.middleware import Door
-from serving.web.rate_limit import Limits
+from serving.web.key_cache import KeyCache
+from serving.web.middleware import EdgeMiddleware
+from serving.web.rate_limit import RateLimiter
 
 SECRET = "anna@example.com"
 LIMIT = 2000
@@ -54,8 +54,8 @@ async def half(request: Request) -> StreamingResponse:
     return StreamingResponse(parts())
 
 
-async def away(request: Request) -> PlainTextResponse:
-    raise problems.away("The store is away.", 3)
+async def store_unavailable(request: Request) -> PlainTextResponse:
+    raise problems.store_unavailable("The store is away.", 3)
 
 
 async def bento(request: Request) -> JSONResponse:
@@ -73,8 +73,8 @@ async def swallows(request: Request) -> JSONResponse:
 
 
 async def page(request: Request) -> HTMLResponse:
-    told = {"Content-Security-Policy": "default-src 'self'", "Server": "x/1", "X-Request-ID": "x"}
-    return HTMLResponse("<p>", headers=told)
+    headers = {"Content-Security-Policy": "default-src 'self'", "Server": "x/1", "X-Request-ID": "x"}
+    return HTMLResponse("<p>", headers=headers)
 
 
 ROUTES = [
@@ -82,7 +82,7 @@ ROUTES = [
     Route("/livez", health),
     Route("/fails", fails),
     Route("/half", half),
-    Route("/away", away),
+    Route("/away", store_unavailable),
     Route("/bento", bento),
     Route("/page", page),
     Route("/swallows", swallows, methods=["POST"]),
@@ -98,34 +98,34 @@ class Client:
     def __init__(self, app: ASGIApp, host: str, base: str) -> None:
         self._app, self._host, self._base = app, host, base
 
-    def request(self, method: str, path: str, **told: Any) -> httpx.Response:
-        return asyncio.run(self._asked(method, path, told))
+    def request(self, method: str, path: str, **options: Any) -> httpx.Response:
+        return asyncio.run(self._send(method, path, options))
 
-    async def _asked(self, method: str, path: str, told: dict[str, Any]) -> httpx.Response:
+    async def _send(self, method: str, path: str, options: dict[str, Any]) -> httpx.Response:
         transport = httpx.ASGITransport(self._app, client=(self._host, 5000))
         async with httpx.AsyncClient(transport=transport, base_url=self._base) as client:
-            return await client.request(method, path, **told)
+            return await client.request(method, path, **options)
 
-    def get(self, path: str, **told: Any) -> httpx.Response:
-        return self.request("GET", path, **told)
+    def get(self, path: str, **options: Any) -> httpx.Response:
+        return self.request("GET", path, **options)
 
-    def post(self, path: str, **told: Any) -> httpx.Response:
-        return self.request("POST", path, **told)
+    def post(self, path: str, **options: Any) -> httpx.Response:
+        return self.request("POST", path, **options)
 
 
-class House:
+class GuardedService:
     """A service with a door, and the keys to it."""
 
     def __init__(self, folder: Path, app: ASGIApp | None = None, **settings: Any) -> None:
-        told = ServiceSettings.from_environment({"HOTLEAD_OUT": str(folder)})
-        self.settings = replace(told, body_limit=LIMIT, **settings)
+        defaults = ServiceSettings.from_environment({"HOTLEAD_OUT": str(folder)})
+        self.settings = replace(defaults, body_limit=LIMIT, **settings)
         self.metrics = Metrics()
-        self.keys_file = told.keys_file
-        self.door = Door(
+        self.keys_file = defaults.keys_file
+        self.door = EdgeMiddleware(
             app or Starlette(routes=ROUTES),
             self.settings,
-            Keyring(told.keys_file),
-            Limits(self.settings.rate_limit),
+            KeyCache(defaults.keys_file),
+            RateLimiter(self.settings.rate_limit),
             self.metrics,
         )
 
@@ -135,9 +135,9 @@ class House:
     def client(self, host: str = "10.0.0.7", base: str = "http://127.0.0.1:3000") -> Client:
         return Client(self.door, host, base)
 
-    def counted(self) -> dict[tuple[str, str, str], float]:
+    def count_answers(self) -> dict[tuple[str, str, str], float]:
         """Answers by route, method and status."""
-        text = self.metrics.exposition()[0].decode()
+        text = self.metrics.render()[0].decode()
         return {
             (s.labels["route"], s.labels["method"], s.labels["status"]): s.value
             for family in text_string_to_metric_families(text)
@@ -147,36 +147,36 @@ class House:
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> House:
-    return House(tmp_path)
+def house(tmp_path: Path) -> GuardedService:
+    return GuardedService(tmp_path)
 
 
 @pytest.fixture(autouse=True)
-def _heard(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+def _check_logs_for_secret(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     """Every line is kept, and none holds the secret."""
     caplog.set_level(logging.DEBUG, "serving")
     yield
     for record in caplog.records:
-        told = {k: v for k, v in vars(record).items() if k not in ("exc_info", "exc_text")}
-        assert SECRET not in str(told)
+        fields = {k: v for k, v in vars(record).items() if k not in ("exc_info", "exc_text")}
+        assert SECRET not in str(fields)
 
 
 def is_problem(answer: Any, status: int) -> bool:
-    told = answer.json()
+    body = answer.json()
     assert answer.headers["content-type"] == "application/problem+json"
-    assert told["request_id"] == answer.headers["x-request-id"]
+    assert body["request_id"] == answer.headers["x-request-id"]
     assert SECRET not in answer.text
-    return bool(answer.status_code == told["status"] == status and told["detail"])
+    return bool(answer.status_code == body["status"] == status and body["detail"])
 
 
 # Who comes in
 
 
-def test_the_right_key_comes_in_and_the_app_knows_whose_it_is(house: House) -> None:
+def test_the_right_key_comes_in_and_the_app_knows_whose_it_is(house: GuardedService) -> None:
     key = house.key("crm")
     token = key["Authorization"].removeprefix("Bearer ")
-    for sent in (key, {"X-API-Key": token}, {"authorization": f"bearer  {token} "}):
-        answer = house.client().post("/v1/score", content=b"{}", headers=sent)
+    for request_headers in (key, {"X-API-Key": token}, {"authorization": f"bearer  {token} "}):
+        answer = house.client().post("/v1/score", content=b"{}", headers=request_headers)
         assert (answer.status_code, answer.json()["key"]) == (200, "crm")
 
 
@@ -196,16 +196,20 @@ def test_the_right_key_comes_in_and_the_app_knows_whose_it_is(house: House) -> N
     ],
 )
 @pytest.mark.parametrize("path", ["/v1/score", "/nowhere", "/page"])
-def test_without_a_valid_key_nobody_comes_in(house: House, headers: dict[str, str], path: str) -> None:
+def test_without_a_valid_key_nobody_comes_in(
+    house: GuardedService, headers: dict[str, str], path: str
+) -> None:
     token = house.key("admin")["Authorization"].removeprefix("Bearer ")
-    sent = {name: value.replace("TOKEN", token) for name, value in headers.items()}
-    answer = house.client("127.0.0.1").post(path, content=b"{}", headers=sent)
+    request_headers = {name: value.replace("TOKEN", token) for name, value in headers.items()}
+    answer = house.client("127.0.0.1").post(path, content=b"{}", headers=request_headers)
     assert is_problem(answer, 401)
     assert answer.headers["www-authenticate"].startswith("Bearer")
     assert len(answer.content) < 1000
 
 
-def test_a_key_in_the_query_is_none_and_is_not_logged(house: House, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_key_in_the_query_is_none_and_is_not_logged(
+    house: GuardedService, caplog: pytest.LogCaptureFixture
+) -> None:
     token = house.key("admin")["Authorization"].removeprefix("Bearer ")
     for name in ("key", "api_key", "access_token", "X-API-Key"):
         answer = house.client().post(f"/v1/score?{name}={token}", content=b"{}")
@@ -213,25 +217,25 @@ def test_a_key_in_the_query_is_none_and_is_not_logged(house: House, caplog: pyte
     assert token not in str([vars(record) for record in caplog.records])
 
 
-def test_a_key_of_another_role_does_not_do(house: House) -> None:
+def test_a_key_of_another_role_does_not_do(house: GuardedService) -> None:
     crm, reviewer = house.key("crm"), house.key("reviewer")
     assert is_problem(house.client().post("/v1/overrides", headers=crm), 403)
     assert house.client().post("/v1/overrides", headers=reviewer).status_code == 200
 
 
 @pytest.mark.parametrize("path", ["/nowhere", "/v1/score/", "/v1//score", "/page", "/v1/score%00"])
-def test_a_path_that_is_not_for_the_role_is_a_404(house: House, path: str) -> None:
+def test_a_path_that_is_not_for_the_role_is_a_404(house: GuardedService, path: str) -> None:
     assert is_problem(house.client().get(path, headers=house.key("crm")), 404)
 
 
-def test_an_admin_reaches_everything(house: House) -> None:
+def test_an_admin_reaches_everything(house: GuardedService) -> None:
     admin = house.key("admin")
     assert house.client().get("/page", headers=admin).status_code == 200
     assert is_problem(house.client().get("/nowhere", headers=admin), 404)
 
 
 @pytest.mark.parametrize("role", ["crm", "admin"])
-def test_a_wrong_method_is_told_the_right_ones(house: House, role: Role) -> None:
+def test_a_wrong_method_is_told_the_right_ones(house: GuardedService, role: Role) -> None:
     key = house.key(role)
     for method in ("GET", "DELETE", "PATCH", "HEAD", "TRACE"):
         answer = house.client().request(method, "/v1/score", headers=key)
@@ -240,7 +244,7 @@ def test_a_wrong_method_is_told_the_right_ones(house: House, role: Role) -> None
 
 
 def test_a_revoked_key_is_out(tmp_path: Path) -> None:
-    house = House(tmp_path)
+    house = GuardedService(tmp_path)
     key, token = keys.add(house.keys_file, "crm", "a")
     keys.revoke(house.keys_file, key.id)
     answer = house.client().post("/v1/score", headers={"X-API-Key": token})
@@ -248,12 +252,12 @@ def test_a_revoked_key_is_out(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", ["/livez", "/metrics"])
-def test_probes_and_local_metrics_need_no_key(house: House, path: str) -> None:
+def test_probes_and_local_metrics_need_no_key(house: GuardedService, path: str) -> None:
     house.key("crm")
     assert house.client("127.0.0.1").get(path).text == "well"
 
 
-def test_metrics_need_a_key_from_elsewhere(house: House) -> None:
+def test_metrics_need_a_key_from_elsewhere(house: GuardedService) -> None:
     key = house.key("reviewer")
     assert is_problem(house.client().get("/metrics"), 401)
     through = house.client("127.0.0.1").get("/metrics", headers={"X-Forwarded-For": "10.0.0.7"})
@@ -263,7 +267,7 @@ def test_metrics_need_a_key_from_elsewhere(house: House) -> None:
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "::ffff:127.0.0.1"])
 def test_the_demo_is_open_on_this_machine_while_there_are_no_keys(tmp_path: Path, host: str) -> None:
-    client = House(tmp_path, open_on_loopback=True).client(host)
+    client = GuardedService(tmp_path, open_on_loopback=True).client(host)
     assert client.post("/v1/score").json()["key"] == "local user"
 
 
@@ -285,23 +289,23 @@ def test_the_demo_is_open_on_this_machine_while_there_are_no_keys(tmp_path: Path
 def test_the_open_demo_is_closed_to_all_others(
     tmp_path: Path, host: str, base: str, headers: dict[str, str]
 ) -> None:
-    client = House(tmp_path, open_on_loopback=True).client(host, base)
+    client = GuardedService(tmp_path, open_on_loopback=True).client(host, base)
     assert is_problem(client.post("/v1/score", headers=headers), 401)
 
 
 def test_the_first_key_closes_the_demo(tmp_path: Path) -> None:
-    house = House(tmp_path, open_on_loopback=True)
+    house = GuardedService(tmp_path, open_on_loopback=True)
     house.key("crm")
     assert is_problem(house.client("127.0.0.1").post("/v1/score"), 401)
 
 
 def test_a_broken_file_of_keys_does_not_open_the_demo(tmp_path: Path) -> None:
-    house = House(tmp_path, open_on_loopback=True)
+    house = GuardedService(tmp_path, open_on_loopback=True)
     house.keys_file.write_text("{")
     assert is_problem(house.client("127.0.0.1").post("/v1/score"), 401)
 
 
-def test_it_is_closed_unless_told_otherwise(house: House) -> None:
+def test_it_is_closed_unless_told_otherwise(house: GuardedService) -> None:
     assert is_problem(house.client("127.0.0.1").post("/v1/score"), 401)
 
 
@@ -309,7 +313,7 @@ def test_it_is_closed_unless_told_otherwise(house: House) -> None:
 
 
 def test_who_asks_too_often_waits(tmp_path: Path) -> None:
-    house = House(tmp_path, rate_limit=0.001)
+    house = GuardedService(tmp_path, rate_limit=0.001)
     first, second = house.key("crm"), house.key("crm")
     assert house.client().post("/v1/score", headers=first).status_code == 200
     answer = house.client().post("/v1/score", headers=first)
@@ -319,15 +323,15 @@ def test_who_asks_too_often_waits(tmp_path: Path) -> None:
     assert house.client().get("/livez", headers=first).status_code == 200
 
 
-def test_a_body_up_to_the_limit_comes_in(house: House) -> None:
+def test_a_body_up_to_the_limit_comes_in(house: GuardedService) -> None:
     answer = house.client().post("/v1/score", content=b"x" * LIMIT, headers=house.key("crm"))
     assert answer.json()["size"] == LIMIT
 
 
 @pytest.mark.parametrize("length", [LIMIT + 1, 10**30])
-def test_a_body_that_says_to_be_too_large_is_not_read(house: House, length: int) -> None:
-    sent = {**house.key("crm"), "Content-Length": str(length)}
-    assert is_problem(house.client().post("/v1/score", content=b"x", headers=sent), 413)
+def test_a_body_that_says_to_be_too_large_is_not_read(house: GuardedService, length: int) -> None:
+    request_headers = {**house.key("crm"), "Content-Length": str(length)}
+    assert is_problem(house.client().post("/v1/score", content=b"x", headers=request_headers), 413)
 
 
 class Chunks(httpx.AsyncByteStream):
@@ -342,40 +346,40 @@ class Chunks(httpx.AsyncByteStream):
 
 
 @pytest.mark.parametrize("path", ["/v1/score", "/swallows"])
-def test_a_chunked_body_is_cut_off_at_the_limit(house: House, path: str) -> None:
+def test_a_chunked_body_is_cut_off_at_the_limit(house: GuardedService, path: str) -> None:
     body = Chunks()
     answer = house.client().post(path, content=body, headers=house.key("admin"))
     assert is_problem(answer, 413)
     assert body.taken == LIMIT / 100 + 1
 
 
-def test_a_false_content_length_does_not_help(house: House) -> None:
-    sent = {**house.key("crm"), "Content-Length": "5"}
-    answer = house.client().post("/v1/score", content=b"x" * (LIMIT + 1), headers=sent)
+def test_a_false_content_length_does_not_help(house: GuardedService) -> None:
+    request_headers = {**house.key("crm"), "Content-Length": "5"}
+    answer = house.client().post("/v1/score", content=b"x" * (LIMIT + 1), headers=request_headers)
     assert is_problem(answer, 413)
 
 
 # How every answer looks
 
 
-@pytest.mark.parametrize("told", ["abc", "A-b_c.9", "x" * 64])
-def test_the_senders_request_id_is_taken_over(house: House, told: str) -> None:
-    sent = {**house.key("crm"), "X-Request-ID": told}
-    answer = house.client().post("/v1/score", headers=sent)
-    assert answer.headers["x-request-id"] == answer.json()["id"] == told
+@pytest.mark.parametrize("request_id", ["abc", "A-b_c.9", "x" * 64])
+def test_the_senders_request_id_is_taken_over(house: GuardedService, request_id: str) -> None:
+    request_headers = {**house.key("crm"), "X-Request-ID": request_id}
+    answer = house.client().post("/v1/score", headers=request_headers)
+    assert answer.headers["x-request-id"] == answer.json()["id"] == request_id
 
 
 @pytest.mark.parametrize(
-    "told", [b"", b"x" * 65, b"a b", b"a\r\nSet-Cookie: x", b"a\n", b"\xff", b"x" * 1_000_000]
+    "request_id", [b"", b"x" * 65, b"a b", b"a\r\nSet-Cookie: x", b"a\n", b"\xff", b"x" * 1_000_000]
 )
-def test_another_request_id_is_replaced(house: House, told: bytes) -> None:
-    answer = asyncio.run(raw(house.door, [(b"x-request-id", told)], path="/livez"))
-    (given,) = [value for name, value in answer[0]["headers"] if name == b"x-request-id"]
-    assert len(given) == 32
-    assert given.isalnum()
+def test_another_request_id_is_replaced(house: GuardedService, request_id: bytes) -> None:
+    answer = asyncio.run(call_raw(house.door, [(b"x-request-id", request_id)], path="/livez"))
+    (replaced_id,) = [value for name, value in answer[0]["headers"] if name == b"x-request-id"]
+    assert len(replaced_id) == 32
+    assert replaced_id.isalnum()
 
 
-def test_every_answer_has_secure_headers(house: House) -> None:
+def test_every_answer_has_secure_headers(house: GuardedService) -> None:
     admin = house.key("admin")
     for path in ("/livez", "/nowhere", "/fails", "/bento?status=400"):
         headers = house.client().get(path, headers=admin).headers
@@ -386,7 +390,7 @@ def test_every_answer_has_secure_headers(house: House) -> None:
         assert headers["server"] == "hotlead"
 
 
-def test_a_page_keeps_its_policy_and_nothing_else(house: House) -> None:
+def test_a_page_keeps_its_policy_and_nothing_else(house: GuardedService) -> None:
     headers = house.client().get("/page", headers=house.key("admin")).headers
     assert headers.get_list("content-security-policy") == ["default-src 'self'"]
     assert headers.get_list("server") == ["hotlead"]
@@ -394,38 +398,38 @@ def test_a_page_keeps_its_policy_and_nothing_else(house: House) -> None:
 
 
 def test_an_exception_is_a_500_whose_log_holds_no_value(
-    house: House, caplog: pytest.LogCaptureFixture
+    house: GuardedService, caplog: pytest.LogCaptureFixture
 ) -> None:
     answer = house.client().get("/fails", headers=house.key("admin"))
     assert is_problem(answer, 500)
     (record,) = [record for record in caplog.records if record.levelname == "ERROR"]
     assert record.exc_info
-    assert house.counted()["other", "GET", "500"] == 1
+    assert house.count_answers()["other", "GET", "500"] == 1
 
 
-def test_a_problem_that_is_raised_becomes_the_answer(house: House) -> None:
+def test_a_problem_that_is_raised_becomes_the_answer(house: GuardedService) -> None:
     answer = house.client().get("/away", headers=house.key("admin"))
     assert is_problem(answer, 503)
     assert answer.headers["retry-after"] == "3"
 
 
 @pytest.mark.parametrize("status", [400, 404, 415, 418, 422, 500, 503])
-def test_errors_of_others_take_our_shape(house: House, status: int) -> None:
+def test_errors_of_others_take_our_shape(house: GuardedService, status: int) -> None:
     answer = house.client().get(f"/bento?status={status}", headers=house.key("admin"))
     assert is_problem(answer, status)
     assert int(answer.headers["content-length"]) == len(answer.content)
 
 
-def test_head_has_the_headers_and_no_body(house: House) -> None:
+def test_head_has_the_headers_and_no_body(house: GuardedService) -> None:
     key = house.key("crm")
     answer = house.client().request("HEAD", "/v1/hot", headers=key)
     assert (answer.status_code, answer.content) == (200, b"")
-    wrong = house.client().request("HEAD", "/nowhere", headers=key)
-    assert (wrong.status_code, wrong.content) == (404, b"")
-    assert int(wrong.headers["content-length"]) > 0
+    not_found = house.client().request("HEAD", "/nowhere", headers=key)
+    assert (not_found.status_code, not_found.content) == (404, b"")
+    assert int(not_found.headers["content-length"]) > 0
 
 
-def test_options_tells_the_methods(house: House) -> None:
+def test_options_tells_the_methods(house: GuardedService) -> None:
     answer = house.client().request("OPTIONS", "/v1/hot", headers=house.key("crm"))
     assert (answer.status_code, answer.content) == (204, b"")
     assert answer.headers["allow"] == "GET, HEAD, OPTIONS"
@@ -433,32 +437,32 @@ def test_options_tells_the_methods(house: House) -> None:
 
 
 def test_the_access_log_tells_route_and_key_but_no_query(
-    house: House, caplog: pytest.LogCaptureFixture
+    house: GuardedService, caplog: pytest.LogCaptureFixture
 ) -> None:
     key, token = keys.add(house.keys_file, "crm", "a")
-    sent = {"X-API-Key": token}
-    house.client().post(f"/v1/score?lead_id={SECRET}", headers=sent)
-    house.client().post(f"/v1/leads/{SECRET}", headers=sent)
+    request_headers = {"X-API-Key": token}
+    house.client().post(f"/v1/score?lead_id={SECRET}", headers=request_headers)
+    house.client().post(f"/v1/leads/{SECRET}", headers=request_headers)
     house.client().get("/livez")
-    told = [vars(record) for record in caplog.records if record.name == "serving.web.permissions"]
-    assert [(t["method"], t["route"], t["status"], t["key"], t["levelname"]) for t in told] == [
+    entries = [vars(record) for record in caplog.records if record.name == "serving.access"]
+    assert [(t["method"], t["route"], t["status"], t["key"], t["levelname"]) for t in entries] == [
         ("POST", "/v1/score", 200, key.id, "INFO"),
         ("POST", "other", 404, key.id, "INFO"),
         ("GET", "/livez", 200, None, "DEBUG"),
     ]
-    assert all(t["ms"] > 0 for t in told)
-    assert house.counted()["/v1/score", "POST", "200"] == 1
+    assert all(t["ms"] > 0 for t in entries)
+    assert house.count_answers()["/v1/score", "POST", "200"] == 1
 
 
 # Clients and servers that misbehave
 
 
-GONE: Message = {"type": "http.disconnect"}
+DISCONNECT: Message = {"type": "http.disconnect"}
 REQUEST: tuple[Message, ...] = ({"type": "http.request"},)
 PART: Message = {"type": "http.request", "body": b"{", "more_body": True}
 
 
-async def raw(
+async def call_raw(
     app: ASGIApp,
     headers: Iterable[tuple[bytes, bytes]] = (),
     messages: Iterable[Message] = REQUEST,
@@ -466,8 +470,8 @@ async def raw(
     method: str = "GET",
 ) -> list[Message]:
     """What an app sends, told message by message."""
-    left: Iterator[Message] = iter(messages)
-    sent: list[Message] = []
+    remaining: Iterator[Message] = iter(messages)
+    sent_messages: list[Message] = []
     scope = {
         "type": "http",
         "method": method,
@@ -482,81 +486,81 @@ async def raw(
     }
 
     async def receive() -> Message:
-        for message in left:
+        for message in remaining:
             return message
         await asyncio.Event().wait()  # the client waits for its answer
         raise AssertionError
 
     async def send(message: Message) -> None:
-        sent.append(message)
+        sent_messages.append(message)
 
     await app(scope, receive, send)
-    return sent
+    return sent_messages
 
 
-def token_header(house: House) -> list[tuple[bytes, bytes]]:
+def token_header(house: GuardedService) -> list[tuple[bytes, bytes]]:
     return [(b"authorization", house.key("admin")["Authorization"].encode())]
 
 
 @pytest.mark.parametrize("path", ["/v1/score", "/swallows"])
 def test_a_client_that_goes_away_is_no_error(
-    house: House, path: str, caplog: pytest.LogCaptureFixture
+    house: GuardedService, path: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    asyncio.run(raw(house.door, token_header(house), [PART, GONE], path, "POST"))
+    asyncio.run(call_raw(house.door, token_header(house), [PART, DISCONNECT], path, "POST"))
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
-def test_the_client_that_went_away_is_counted_as_such(house: House) -> None:
-    assert asyncio.run(raw(house.door, token_header(house), [PART, GONE], method="POST")) == []
-    assert house.counted() == {("/v1/score", "POST", "499"): 1}
+def test_the_client_that_went_away_is_counted_as_such(house: GuardedService) -> None:
+    assert asyncio.run(call_raw(house.door, token_header(house), [PART, DISCONNECT], method="POST")) == []
+    assert house.count_answers() == {("/v1/score", "POST", "499"): 1}
 
 
 def test_a_failure_in_the_middle_of_an_answer_leaves_it_unfinished(
-    house: House, caplog: pytest.LogCaptureFixture
+    house: GuardedService, caplog: pytest.LogCaptureFixture
 ) -> None:
-    sent = asyncio.run(raw(house.door, token_header(house), path="/half"))
-    assert sent[0]["status"] == 200
-    assert not any(m["type"] == "http.response.start" for m in sent[1:])
-    assert sent[-1].get("more_body") is True  # so the server breaks the connection off
+    messages = asyncio.run(call_raw(house.door, token_header(house), path="/half"))
+    assert messages[0]["status"] == 200
+    assert not any(m["type"] == "http.response.start" for m in messages[1:])
+    assert messages[-1].get("more_body") is True  # so the server breaks the connection off
     assert [record.levelname for record in caplog.records].count("ERROR") == 1
 
 
 def test_an_app_that_says_nothing_is_a_500(tmp_path: Path) -> None:
     async def silent(*_: Any) -> None: ...
 
-    house = House(tmp_path, silent)
-    sent = asyncio.run(raw(house.door, token_header(house)))
-    assert sent[0]["status"] == json.loads(sent[1]["body"])["status"] == 500
+    house = GuardedService(tmp_path, silent)
+    messages = asyncio.run(call_raw(house.door, token_header(house)))
+    assert messages[0]["status"] == json.loads(messages[1]["body"])["status"] == 500
 
 
 def test_being_cancelled_passes_through_and_is_counted(tmp_path: Path) -> None:
     async def slow(*_: Any) -> None:
         await asyncio.Event().wait()
 
-    house = House(tmp_path, slow)
+    house = GuardedService(tmp_path, slow)
 
     async def cancelled() -> None:
-        task = asyncio.ensure_future(raw(house.door, token_header(house)))
+        task = asyncio.ensure_future(call_raw(house.door, token_header(house)))
         await asyncio.sleep(0)
         task.cancel()
         await task
 
     with pytest.raises(asyncio.CancelledError):
         asyncio.run(cancelled())
-    assert house.counted() == {("/v1/score", "GET", "499"): 1}
+    assert house.count_answers() == {("/v1/score", "GET", "499"): 1}
 
 
 def test_websockets_are_refused_and_the_lifespan_passes(tmp_path: Path) -> None:
-    seen: list[str] = []
+    scope_types: list[str] = []
 
     async def app(scope: Any, *_: Any) -> None:
-        seen.append(scope["type"])
+        scope_types.append(scope["type"])
 
-    door, sent = House(tmp_path, app).door, []
+    door, message_types = GuardedService(tmp_path, app).door, []
 
     async def send(message: Any) -> None:
-        sent.append(message["type"])
+        message_types.append(message["type"])
 
     for kind in ("websocket", "lifespan"):
         asyncio.run(door({"type": kind}, None, send))  # type: ignore[arg-type]
-    assert (seen, sent) == (["lifespan"], ["websocket.close"])
+    assert (scope_types, message_types) == (["lifespan"], ["websocket.close"])

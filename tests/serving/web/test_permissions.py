@@ -6,14 +6,14 @@ from serving.web.api_keys import ROLES, Role
 from serving.web.permissions import (
     ALLOW,
     OPEN_PATHS,
+    PERMISSIONS,
     SIGN_IN,
     SIGN_OUT,
     STATIC,
-    TABLE,
+    find_route,
+    is_allowed,
     is_known,
     is_page,
-    may,
-    route_of,
 )
 
 CRM_ONLY = [
@@ -28,7 +28,7 @@ CRM_ONLY = [
         "/v1/opportunities",
     )
 ]
-BOTH = [
+CRM_AND_REVIEWER = [
     ("POST", "/v1/score"),
     ("POST", "/v1/handovers"),
     ("GET", "/v1/scores"),
@@ -43,21 +43,21 @@ REVIEWER_ONLY = [("POST", "/v1/overrides"), ("POST", "/v1/verdicts")]
 @pytest.mark.parametrize(
     ("role", "allowed"),
     [
-        ("crm", CRM_ONLY + BOTH),
-        ("reviewer", REVIEWER_ONLY + BOTH),
-        ("admin", CRM_ONLY + BOTH + REVIEWER_ONLY),
+        ("crm", CRM_ONLY + CRM_AND_REVIEWER),
+        ("reviewer", REVIEWER_ONLY + CRM_AND_REVIEWER),
+        ("admin", CRM_ONLY + CRM_AND_REVIEWER + REVIEWER_ONLY),
     ],
 )
 def test_each_role_may_do_its_part_and_no_more(role: Role, allowed: list[tuple[str, str]]) -> None:
-    for method, path in CRM_ONLY + BOTH + REVIEWER_ONLY:
-        assert may(role, method, path) == ((method, path) in allowed), (method, path)
+    for method, path in CRM_ONLY + CRM_AND_REVIEWER + REVIEWER_ONLY:
+        assert is_allowed(role, method, path) == ((method, path) in allowed), (method, path)
 
 
 def test_the_table_holds_nothing_else() -> None:
-    api = {(method, path) for method, path in TABLE if not is_page(path)}
+    api = {(method, path) for method, path in PERMISSIONS if not is_page(path)}
     probes = {("GET", path) for path in OPEN_PATHS} | {("GET", "/schema.json")}
-    assert api == {*CRM_ONLY, *BOTH, *REVIEWER_ONLY, *probes}
-    assert set().union(*TABLE.values()) == set(ROLES)
+    assert api == {*CRM_ONLY, *CRM_AND_REVIEWER, *REVIEWER_ONLY, *probes}
+    assert set().union(*PERMISSIONS.values()) == set(ROLES)
 
 
 @pytest.mark.parametrize(
@@ -75,16 +75,16 @@ def test_the_table_holds_nothing_else() -> None:
     ],
 )
 def test_what_is_not_in_the_table_is_for_admins(method: str, path: str) -> None:
-    assert not may("crm", method, path)
-    assert not may("reviewer", method, path)
-    assert may("admin", method, path)
+    assert not is_allowed("crm", method, path)
+    assert not is_allowed("reviewer", method, path)
+    assert is_allowed("admin", method, path)
 
 
 def test_head_counts_as_get_and_options_tells_only_of_known_paths() -> None:
-    assert may("crm", "HEAD", "/v1/hot")
-    assert not may("crm", "HEAD", "/v1/leads")
-    assert may("crm", "OPTIONS", "/v1/overrides")
-    assert not may("crm", "OPTIONS", "/nowhere")
+    assert is_allowed("crm", "HEAD", "/v1/hot")
+    assert not is_allowed("crm", "HEAD", "/v1/leads")
+    assert is_allowed("crm", "OPTIONS", "/v1/overrides")
+    assert not is_allowed("crm", "OPTIONS", "/nowhere")
     assert is_known("HEAD", "/v1/hot")
     assert not is_known("HEAD", "/v1/leads")
 
@@ -95,20 +95,20 @@ def test_allow_lists_the_methods() -> None:
 
 
 def test_a_route_is_one_of_a_fixed_set() -> None:
-    assert route_of("/v1/hot") == "/v1/hot"
-    assert route_of("/v1/leads/anna@example.com") == "other"
+    assert find_route("/v1/hot") == "/v1/hot"
+    assert find_route("/v1/leads/anna@example.com") == "other"
 
 
 def test_a_page_counts_as_the_longest_part_that_the_table_knows() -> None:
-    assert route_of("/review") == "/review"
-    assert route_of("/review/sign-in") == "/review/sign-in"
-    assert route_of("/review/sign-in/deeper") == "/review/sign-in"
-    assert route_of("/review/static/site.css") == "/review/static"
-    assert route_of("/review/anna@example.com") == "other"
-    assert route_of("/reviewers") == "other"
+    assert find_route("/review") == "/review"
+    assert find_route("/review/sign-in") == "/review/sign-in"
+    assert find_route("/review/sign-in/deeper") == "/review/sign-in"
+    assert find_route("/review/static/site.css") == "/review/static"
+    assert find_route("/review/anna@example.com") == "other"
+    assert find_route("/reviewers") == "other"
 
 
 def test_programs_see_no_page() -> None:
-    for method, path in TABLE:
+    for method, path in PERMISSIONS:
         if is_page(path) and path not in (SIGN_IN, SIGN_OUT, STATIC):
-            assert not may("crm", method, path)
+            assert not is_allowed("crm", method, path)

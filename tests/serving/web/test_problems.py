@@ -17,8 +17,8 @@ from pydantic import (
 )
 
 from serving.web import problems
-from serving.web.field_errors import Wrong, path_of, shown, wrong
-from serving.web.problems import Problem, of_status, of_validation, problem_response
+from serving.web.field_errors import FieldError, field_error, format_path, format_value
+from serving.web.problems import Problem, from_status, from_validation_error, problem_response
 
 
 class Activity(BaseModel):
@@ -39,17 +39,17 @@ class Lead(BaseModel):
 
     @field_validator("by")
     @classmethod
-    def _known(cls, by: str) -> str:
-        if by == "nobody":
+    def _check_by(cls, value: str) -> str:
+        if value == "nobody":
             raise ValueError("the name of somebody")
-        return by
+        return value
 
 
 def problem_of(body: str, kind: Any = Lead) -> Problem:
     try:
         TypeAdapter(kind).validate_json(body)
     except ValidationError as error:
-        return of_validation(error, model=kind)
+        return from_validation_error(error, model=kind)
     raise AssertionError("nothing was wrong")
 
 
@@ -58,38 +58,38 @@ def body_of(problem: Problem) -> Any:
 
 
 def test_every_wrong_field_is_told_with_place_value_and_what_is_allowed() -> None:
-    told = problem_of(
+    problem = problem_of(
         '{"lead_id": 7, "outcome": "maybe", "limit": 101, "replay": "perhaps", "by": "nobody",'
         '"activities": [{"type": "", "at": "2026-10-01T09:30:00"}, {"at": 3, "value": "x"}, 5]}'
     )
     time = "a time with offset such as 2026-10-01T09:30:00+09:00"
-    assert told.status == 422
-    assert list(told.errors) == [
-        Wrong("body.lead_id", "7", "a text"),
-        Wrong("body.outcome", '"maybe"', "one of 'won' or 'lost'"),
-        Wrong("body.limit", "101", "at most 100"),
-        Wrong("body.replay", '"perhaps"', "true or false"),
-        Wrong("body.activities[0].type", '""', "a text of at least 1 characters"),
-        Wrong("body.activities[0].at", '"2026-10-01T09:30:00"', time),
-        Wrong("body.activities[1].type", "nothing", "a value: this field is needed"),
-        Wrong("body.activities[1].value", '"x"', "a number"),
-        Wrong("body.activities[2]", "5", "an object"),
-        Wrong("body.by", '"nobody"', "the name of somebody"),
+    assert problem.status == 422
+    assert list(problem.errors) == [
+        FieldError("body.lead_id", "7", "a text"),
+        FieldError("body.outcome", '"maybe"', "one of 'won' or 'lost'"),
+        FieldError("body.limit", "101", "at most 100"),
+        FieldError("body.replay", '"perhaps"', "true or false"),
+        FieldError("body.activities[0].type", '""', "a text of at least 1 characters"),
+        FieldError("body.activities[0].at", '"2026-10-01T09:30:00"', time),
+        FieldError("body.activities[1].type", "nothing", "a value: this field is needed"),
+        FieldError("body.activities[1].value", '"x"', "a number"),
+        FieldError("body.activities[2]", "5", "an object"),
+        FieldError("body.by", '"nobody"', "the name of somebody"),
     ]
 
 
 def test_an_unknown_field_is_answered_with_the_nearest() -> None:
-    told = problem_of('{"lead_id": "a", "activites": [], "activities": [{"type": "a", "ta": 1}]}')
-    by_path = {w.path: w.allowed for w in told.errors}
+    problem = problem_of('{"lead_id": "a", "activites": [], "activities": [{"type": "a", "ta": 1}]}')
+    by_path = {w.path: w.allowed for w in problem.errors}
     assert by_path["body.activites"] == "no such field; nearest: 'activities'"
     assert by_path["body.activities[0].ta"].startswith("no such field; nearest: 'at'")
 
 
 @pytest.mark.parametrize("kind", [list[Lead], Lead | list[Lead], Lead | None])
 def test_lists_and_unions_have_plain_paths(kind: Any) -> None:
-    told = problem_of('[{"lead_id": 1}]' if kind != Lead | None else '{"lead_id": 1}', kind)
-    assert any(w.path in ("body[0].lead_id", "body.lead_id") for w in told.errors)
-    assert not any("list[" in w.path for w in told.errors)
+    problem = problem_of('[{"lead_id": 1}]' if kind != Lead | None else '{"lead_id": 1}', kind)
+    assert any(w.path in ("body[0].lead_id", "body.lead_id") for w in problem.errors)
+    assert not any("list[" in w.path for w in problem.errors)
 
 
 @pytest.mark.parametrize("body", ["", "{", '{"a": 1', "nul", '{"a": "\x01"}'])
@@ -117,8 +117,8 @@ def test_ten_thousand_wrong_fields_give_fifty_and_a_count() -> None:
     class Many(BaseModel):
         items: list[int]
 
-    told = problem_of(json.dumps({"items": ["x" * 1000] * 10_000}), Many)
-    answer = problem_response(told, None)
+    problem = problem_of(json.dumps({"items": ["x" * 1000] * 10_000}), Many)
+    answer = problem_response(problem, None)
     body = json.loads(bytes(answer.body))
     assert (len(body["errors"]), body["more_errors"]) == (50, 9_950)
     assert "10,000 fields" in body["detail"]
@@ -126,8 +126,8 @@ def test_ten_thousand_wrong_fields_give_fifty_and_a_count() -> None:
 
 
 def test_errors_of_our_own_are_cut_at_fifty_too() -> None:
-    told = problems.wrong_fields(wrong(f"body[{i}]", i, "less") for i in range(60))
-    assert (len(body_of(told)["errors"]), body_of(told)["more_errors"]) == (50, 10)
+    problem = problems.invalid_fields(field_error(f"body[{i}]", i, "less") for i in range(60))
+    assert (len(body_of(problem)["errors"]), body_of(problem)["more_errors"]) == (50, 10)
 
 
 ANY = {
@@ -146,13 +146,13 @@ ANY = {
 
 @pytest.mark.parametrize("value", ANY.values(), ids=ANY)
 def test_any_value_is_shown_shortly_and_can_be_sent(value: object) -> None:
-    assert len(shown(value)) <= 80
-    body = body_of(problems.wrong_fields([wrong("body", value, "something else")]))
-    assert body["errors"][0]["got"] == shown(value)
+    assert len(format_value(value)) <= 80
+    body = body_of(problems.invalid_fields([field_error("body", value, "something else")]))
+    assert body["errors"][0]["got"] == format_value(value)
 
 
 def test_values_are_spelled_as_json_spells_them() -> None:
-    assert [shown(v) for v in (None, True, 'a"b', 1.5, [None, "x"])] == [
+    assert [format_value(v) for v in (None, True, 'a"b', 1.5, [None, "x"])] == [
         "null",
         "true",
         '"a\\"b"',
@@ -162,18 +162,18 @@ def test_values_are_spelled_as_json_spells_them() -> None:
 
 
 def test_a_strange_name_in_a_path_is_quoted_and_cut() -> None:
-    assert path_of("body", ("a", 3, "予算", "a.b")) == 'body.a[3].予算["a.b"]'
-    assert len(path_of("body", ("x" * 100_000,))) < 100
+    assert format_path("body", ("a", 3, "予算", "a.b")) == 'body.a[3].予算["a.b"]'
+    assert len(format_path("body", ("x" * 100_000,))) < 100
 
 
 def test_a_problem_says_nothing_of_what_was_sent_where_it_may_be_logged() -> None:
-    told = problem_of('{"lead_id": "a", "outcome": "s3cret", "s3cret-key": "s3cret"}')
-    assert "s3cret" not in f"{told} {told!r} {told.args} {told.detail}"
-    assert "s3cret" not in repr([Wrong("body.a", "s3cret", "a text")])
+    problem = problem_of('{"lead_id": "a", "outcome": "s3cret", "s3cret-key": "s3cret"}')
+    assert "s3cret" not in f"{problem} {problem!r} {problem.args} {problem.detail}"
+    assert "s3cret" not in repr([FieldError("body.a", "s3cret", "a text")])
 
 
 def test_the_answer_has_the_shape_of_rfc_9457() -> None:
-    answer = problem_response(problems.too_many(0.2), "r-1")
+    answer = problem_response(problems.too_many_requests(0.2), "r-1")
     assert answer.media_type == "application/problem+json"
     assert (answer.status_code, answer.headers["retry-after"]) == (429, "1")
     body = json.loads(bytes(answer.body))
@@ -186,15 +186,15 @@ def test_the_answer_has_the_shape_of_rfc_9457() -> None:
     [
         (problems.not_json(), 400, None),
         (problems.bad_request("why"), 400, None),
-        (problems.no_key(), 401, "WWW-Authenticate"),
+        (problems.unauthorized(), 401, "WWW-Authenticate"),
         (problems.forbidden("crm"), 403, None),
         (problems.not_found(), 404, None),
-        (problems.wrong_method("GET, HEAD"), 405, "Allow"),
-        (problems.conflict("why", [wrong("body.id", "a", "b")]), 409, None),
-        (problems.too_large(1024), 413, None),
-        (problems.wrong_media_type(), 415, "Accept"),
-        (problems.away("why", 2), 503, "Retry-After"),
-        (problems.unexpected(), 500, None),
+        (problems.method_not_allowed("GET, HEAD"), 405, "Allow"),
+        (problems.conflict("why", [field_error("body.id", "a", "b")]), 409, None),
+        (problems.content_too_large(1024), 413, None),
+        (problems.unsupported_media_type(), 415, "Accept"),
+        (problems.store_unavailable("why", 2), 503, "Retry-After"),
+        (problems.internal_error(), 500, None),
     ],
 )
 def test_each_case_has_its_status_and_header(problem: Problem, status: int, header: str | None) -> None:
@@ -207,10 +207,10 @@ def test_each_case_has_its_status_and_header(problem: Problem, status: int, head
 
 @pytest.mark.parametrize("status", [400, 404, 418, 451, 500, 502, 599])
 def test_any_status_of_others_has_words(status: int) -> None:
-    told = body_of(of_status(status, {"Allow": "GET"}))
-    assert told["status"] == status
-    assert told["title"]
-    assert told["detail"]
+    body = body_of(from_status(status, {"Allow": "GET"}))
+    assert body["status"] == status
+    assert body["title"]
+    assert body["detail"]
 
 
 def test_a_problem_passes_through_a_context_manager() -> None:

@@ -13,17 +13,17 @@ from numpy.typing import NDArray
 
 from demo.crm import true_probability
 from features.clock import MS_PER_DAY
-from features.columns import Floats, Texts, texts
+from features.columns import Floats, Texts, encode_texts
 from features.crm.load import Loaded, load
 from features.crm_data import Activities, Changes, Crm
 from features.many_leads import Histories, ManyLeads
 from features.moments import open_leads
 from features.settings import load_settings
-from scoring.model.evidence import Evidence, hashed
+from scoring.model.evidence import Evidence, pseudonym
 from scoring.model.model import sigmoid
-from scoring.statistics.metrics import ranked, roc_auc
+from scoring.statistics.metrics import rank_leads, roc_auc
 from tests.conftest import Demo
-from tests.helpers.small_crm import replaced
+from tests.helpers.small_crm import replace_text
 
 HOUR = MS_PER_DAY // 24
 
@@ -32,23 +32,23 @@ def scores(demo: Demo, crm: Crm, leads: NDArray[np.int32] | None = None) -> Floa
     """The probability of the open leads at the snapshot."""
     leads = open_leads(crm, crm.snapshot) if leads is None else leads
     moments = np.full(len(leads), crm.snapshot, dtype=np.int64)
-    return demo.model.probability(demo.model.table.many(ManyLeads(Histories(crm), leads, moments)))
+    return demo.model.probability(demo.model.table.compute_many(ManyLeads(Histories(crm), leads, moments)))
 
 
 def answered(crm: Crm, column: str, value: str) -> Crm:
     """Every lead said so an hour before the snapshot."""
-    told = crm.changes[column]
-    assert isinstance(told.value, Texts)
+    history = crm.changes[column]
+    assert isinstance(history.value, Texts)
     everyone = np.arange(len(crm), dtype=np.int32)
     changes = Changes(
-        np.concatenate([told.lead, everyone]),
-        np.concatenate([told.at, np.full(len(crm), crm.snapshot - HOUR)]),
-        texts(told.value.plain() + [value] * len(crm)),
+        np.concatenate([history.lead, everyone]),
+        np.concatenate([history.time_ms, np.full(len(crm), crm.snapshot - HOUR)]),
+        encode_texts(history.value.to_list() + [value] * len(crm)),
     )
     return replace(crm, changes={**crm.changes, column: changes})
 
 
-def did(crm: Crm, activity: str) -> Crm:
+def with_activity(crm: Crm, activity: str) -> Crm:
     """Every lead did this an hour before the snapshot."""
     a = crm.activities
     assert a.value is not None
@@ -56,7 +56,7 @@ def did(crm: Crm, activity: str) -> Crm:
     more = Activities(
         np.concatenate([a.lead, np.arange(count, dtype=np.int32)]),
         np.concatenate([a.type, np.full(count, a.types.index(activity), np.int16)]),
-        np.concatenate([a.at, np.full(count, crm.snapshot - HOUR)]),
+        np.concatenate([a.time_ms, np.full(count, crm.snapshot - HOUR)]),
         np.concatenate([a.value, np.full(count, np.nan)]),
         a.types,
     )
@@ -64,7 +64,7 @@ def did(crm: Crm, activity: str) -> Crm:
 
 
 def everyone_is(crm: Crm, column: str, value: str) -> Crm:
-    return replace(crm, attributes={**crm.attributes, column: texts([value] * len(crm))})
+    return replace(crm, attributes={**crm.attributes, column: encode_texts([value] * len(crm))})
 
 
 # -- what must not move a score -------------------------------------------------------------
@@ -77,7 +77,7 @@ def test_names_of_leads_do_not_count(demo: Demo, demo_loaded: Loaded) -> None:
 
 
 def test_words_do_not_count(demo: Demo, demo_loaded: Loaded, demo_copy: Path) -> None:
-    replaced(demo_copy, 'en = "Price page viewed"', 'en = "Looked at prices"')
+    replace_text(demo_copy, 'en = "Price page viewed"', 'en = "Looked at prices"')
     read = load(load_settings(demo_copy), demo_copy.with_name("rejects.csv"))
     assert read.settings.table.fingerprint == demo_loaded.settings.table.fingerprint
     np.testing.assert_array_equal(scores(demo, read.crm), scores(demo, demo_loaded.crm))
@@ -90,14 +90,14 @@ def test_order_of_rows_does_not_count(demo: Demo, demo_loaded: Loaded, demo_copy
             database.execute(f"DROP TABLE {table}")
             database.execute(f"ALTER TABLE s RENAME TO {table}")
     shuffled = load(load_settings(demo_copy), demo_copy.with_name("rejects.csv")).crm
-    crm, told = demo_loaded.crm, []
+    crm, lead_scores = demo_loaded.crm, []
     assert list(shuffled.lead_ids) != list(crm.lead_ids)
     for one in (shuffled, crm):
         rows = open_leads(one, one.snapshot)
-        told.append(dict(zip(one.lead_ids[rows], scores(demo, one, rows), strict=True)))
-    assert told[0].keys() == told[1].keys()
-    for lead, probability in told[0].items():
-        assert probability == pytest.approx(told[1][lead], abs=1e-9), lead
+        lead_scores.append(dict(zip(one.lead_ids[rows], scores(demo, one, rows), strict=True)))
+    assert lead_scores[0].keys() == lead_scores[1].keys()
+    for lead, probability in lead_scores[0].items():
+        assert probability == pytest.approx(lead_scores[1][lead], abs=1e-9), lead
 
 
 # -- what must move it, and where ------------------------------------------------------------
@@ -122,7 +122,9 @@ def test_better_answers_raise_the_probability(
 
 def test_decider_with_budget_who_asks_for_a_quote_is_much_likelier(demo: Demo, demo_loaded: Loaded) -> None:
     crm = demo_loaded.crm
-    ready = did(answered(answered(crm, "authority", "decider"), "budget", "approved"), "quote_request")
+    ready = with_activity(
+        answered(answered(crm, "authority", "decider"), "budget", "approved"), "quote_request"
+    )
     before, after = scores(demo, crm), scores(demo, ready)
     assert after.mean() > 1.5 * before.mean()
     assert (after > before).mean() > 0.95
@@ -139,16 +141,16 @@ def test_competitors_and_students_are_no_likelier(demo: Demo, demo_loaded: Loade
 
 
 def test_ranks_the_newest_leads(demo: Demo) -> None:
-    told = demo.trained.evidence
-    at = ranked(told.won, sigmoid(told.scores["model"]), told.amount)
-    assert roc_auc(at) > 0.7
+    evidence = demo.trained.evidence
+    ranking = rank_leads(evidence.won, sigmoid(evidence.scores["model"]), evidence.amount)
+    assert roc_auc(ranking) > 0.7
 
 
 def test_likeliest_tenth_wins_far_more_often_than_the_least_likely(demo: Demo) -> None:
-    told = demo.trained.evidence
-    order = np.argsort(-told.scores["model"])
+    evidence = demo.trained.evidence
+    order = np.argsort(-evidence.scores["model"])
     tenth = len(order) // 10
-    assert told.won[order[:tenth]].mean() > 10 * max(told.won[order[-tenth:]].mean(), 0.01)
+    assert evidence.won[order[:tenth]].mean() > 10 * max(evidence.won[order[-tenth:]].mean(), 0.01)
 
 
 # -- the truth ---------------------------------------------------------------------------------
@@ -160,14 +162,14 @@ def test_probabilities_are_true_band_by_band(demo: Demo) -> None:
     The measured model never saw these leads. A band may be off by two standard errors of a win
     rate counted on its leads, and by one percent more.
     """
-    told, probability, true = judged_with_truth(demo)
-    leads_of_band = len(np.unique(told.lead)) / 5
+    evidence, probability, true = judged_with_truth(demo)
+    leads_of_band = len(np.unique(evidence.lead)) / 5
     means = []
     for band in np.array_split(np.argsort(probability), 5):
-        said, found = float(probability[band].mean()), float(true[band].mean())
-        error = np.sqrt(found * (1 - found) / leads_of_band)
-        assert abs(said - found) < 2 * error + 0.01, (said, found)
-        means.append(found)
+        predicted, observed = float(probability[band].mean()), float(true[band].mean())
+        error = np.sqrt(observed * (1 - observed) / leads_of_band)
+        assert abs(predicted - observed) < 2 * error + 0.01, (predicted, observed)
+        means.append(observed)
     assert means == sorted(means)
     assert means[-1] > 8 * means[0]
 
@@ -179,9 +181,9 @@ def test_probabilities_are_true_in_the_mean(demo: Demo) -> None:
 
 def judged_with_truth(demo: Demo) -> tuple[Evidence, Floats, Floats]:
     """The newest examples, what the measured model told of them, and their true probability."""
-    told, truth = demo.trained.evidence, pq.read_table(demo.folder / "truth.parquet")
-    row_of = {hashed(i): row for row, i in enumerate(truth["lead_id"].to_pylist())}
-    rows = np.array([row_of[lead] for lead in told.lead])
+    evidence, truth = demo.trained.evidence, pq.read_table(demo.folder / "truth.parquet")
+    row_of = {pseudonym(i): row for row, i in enumerate(truth["lead_id"].to_pylist())}
+    rows = np.array([row_of[lead] for lead in evidence.lead])
     horizon = demo.trained.loaded.settings.target.horizon_days
-    true = true_probability(truth, rows, told.landmark.astype(np.float64), horizon)
-    return told, sigmoid(told.scores["model"]), true
+    true = true_probability(truth, rows, evidence.landmark.astype(np.float64), horizon)
+    return evidence, sigmoid(evidence.scores["model"]), true

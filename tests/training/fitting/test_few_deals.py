@@ -5,16 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.few_deals import losses
+from benchmarks.few_deals import measure_losses
 from tests.conftest import Demo
-from training.fitting.blending import Stretch, blend
-from training.fitting.recipe import RULES_ONLY, Data, choose
+from training.fitting.blending import ValidationFold, blend
+from training.fitting.recipe import RULES_ONLY, Dataset, choose
 
 
 @pytest.mark.slow
 def test_twenty_won_and_twenty_lost_deals_are_never_worse_than_the_card(demo: Demo) -> None:
-    told = losses(demo.trained.data, deals=40, draws=50)
-    assert told.model.mean() <= told.points.mean()
+    result = measure_losses(demo.trained.data, deals=40, draws=50)
+    assert result.model.mean() <= result.points.mean()
 
 
 def test_many_deals_give_the_learnt_parts_their_weight(demo: Demo) -> None:
@@ -24,19 +24,19 @@ def test_many_deals_give_the_learnt_parts_their_weight(demo: Demo) -> None:
 
 
 def test_learnt_parts_that_later_deals_do_not_confirm_get_next_to_no_weight() -> None:
-    told = []
+    folds = []
     for seed in range(4):
         rng = np.random.default_rng(seed)
         points = rng.normal(-1, 1, 2_000)
         won = rng.random(2_000) < 1 / (1 + np.exp(-points))
         noise = rng.normal(-1, 1, (2, 2_000))
-        told.append(Stretch(won, noise[0], noise[1], points))
-    weights = blend(told)
+        folds.append(ValidationFold(won, noise[0], noise[1], points))
+    weights = blend(folds)
     assert weights["points"] > 0.9
 
 
 def test_too_short_a_past_leaves_it_to_the_rules(demo: Demo) -> None:
     data = demo.trained.data
     few = data.take(np.flatnonzero(data.won)[:3])
-    assert isinstance(few, Data)
+    assert isinstance(few, Dataset)
     assert choose(few, 0).weights == RULES_ONLY

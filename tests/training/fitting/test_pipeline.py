@@ -10,11 +10,11 @@ from features.settings import load_settings
 from scoring.model.evidence import Evidence
 from scoring.model.model import EVIDENCE_FILE, Model
 from tests.conftest import Demo
-from tests.helpers.small_crm import listing, replaced, small_crm
-from training.fitting.pipeline import Trained, train
+from tests.helpers.small_crm import listing, replace_text, small_crm
+from training.fitting.pipeline import TrainingResult, train
 
 
-def trained(crm_toml: Path, seed: int = 0) -> Trained:
+def trained(crm_toml: Path, seed: int = 0) -> TrainingResult:
     return train(load_settings(crm_toml), crm_toml.parent / "out", lambda _: None, seed)
 
 
@@ -25,27 +25,27 @@ def test_leaks_are_left_out_and_said_to_be(tmp_path: Path) -> None:
     leads = (tmp_path / "leads.csv").read_text().splitlines()
     rows = [f"{row},{'signed' if outcomes.get(row[:5]) == 'won' else ''}" for row in leads[1:]]
     (tmp_path / "leads.csv").write_text("\n".join([leads[0] + ",contract", *rows]))
-    replaced(crm_toml, "age       =", 'contract = { kind = "attribute", column = "contract" }\nage =')
-    told = trained(crm_toml)
-    assert told.left_out == ("contract",)
-    assert "contract" not in told.model.table.names
-    assert told.model.about["left_out"] == ["contract"]
-    assert any(f.column == "contract" for f in told.findings)
+    replace_text(crm_toml, "age       =", 'contract = { kind = "attribute", column = "contract" }\nage =')
+    result = trained(crm_toml)
+    assert result.left_out == ("contract",)
+    assert "contract" not in result.model.table.names
+    assert result.model.about["left_out"] == ["contract"]
+    assert any(f.column == "contract" for f in result.findings)
 
 
 def test_same_seed_same_model_and_steps_are_told(tmp_path: Path) -> None:
     crm_toml, steps = small_crm(tmp_path), []
     versions = []
     for _ in range(2):
-        made = train(load_settings(crm_toml), tmp_path / "out", steps.append, seed=3)
-        versions.append(made.model.version)
+        result = train(load_settings(crm_toml), tmp_path / "out", steps.append, seed=3)
+        versions.append(result.model.version)
     assert versions[0] == versions[1]
     assert steps[0] == "reading the CRM"
     assert "measuring on the newest" in " ".join(steps)
 
 
 def test_folder_holds_the_model_that_was_made(tmp_path: Path) -> None:
-    made = trained(small_crm(tmp_path))
+    result = trained(small_crm(tmp_path))
     assert listing(tmp_path / "out") == {
         ".lock",
         "model",
@@ -53,8 +53,8 @@ def test_folder_holds_the_model_that_was_made(tmp_path: Path) -> None:
         "model/trees.txt",
         "model/evidence.parquet",
     }
-    assert Model.load(tmp_path / "out" / "model").version == made.model.version
-    assert len(Evidence.load(tmp_path / "out" / "model" / EVIDENCE_FILE)) == len(made.evidence)
+    assert Model.load(tmp_path / "out" / "model").version == result.model.version
+    assert len(Evidence.load(tmp_path / "out" / "model" / EVIDENCE_FILE)) == len(result.evidence)
 
 
 def test_about_says_what_the_figures_rest_on(demo: Demo) -> None:
@@ -65,14 +65,14 @@ def test_about_says_what_the_figures_rest_on(demo: Demo) -> None:
     assert about["horizon_days"] == 90
     assert 0.1 < about["measured_examples"] / about["examples"] < 0.25
     assert about["figures"]["model"]["log_loss"]["value"] == pytest.approx(
-        demo.trained.measured.model["log_loss"].value
+        demo.trained.evaluation.model["log_loss"].value
     )
     json.dumps(about, allow_nan=False)
 
 
 def test_model_is_refitted_on_all_deals(demo: Demo) -> None:
     """The measured model never saw the newest; the one for use did, and says other things."""
-    judged = demo.trained.data.take(demo.trained.measured.rows)
-    told = demo.model.log_odds(demo.model.encode(judged.columns))
-    assert abs(told - demo.trained.measured.scores["model"]).max() > 0.01
-    assert demo.trained.measured.train_rows < len(demo.trained.data)
+    judged = demo.trained.data.take(demo.trained.evaluation.rows)
+    log_odds = demo.model.log_odds(demo.model.encode(judged.columns))
+    assert abs(log_odds - demo.trained.evaluation.scores["model"]).max() > 0.01
+    assert demo.trained.evaluation.train_rows < len(demo.trained.data)

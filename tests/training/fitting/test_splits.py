@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from features.columns import Bools
 from features.moments import Examples
-from training.fitting.splits import Split, newest, random_folds, rolling
+from training.fitting.splits import Split, random_folds, split_newest, split_rolling
 
 
 @st.composite
@@ -33,7 +33,7 @@ def some_examples(draw: st.DrawFn, ordered: bool = True) -> Examples:
 
 
 def time_ordered(examples: Examples, seed: int) -> list[Split]:
-    return [newest(examples, seed), *rolling(examples, 4, seed)]
+    return [split_newest(examples, seed), *split_rolling(examples, 4, seed)]
 
 
 SEEDS = st.integers(0, 100)
@@ -55,7 +55,7 @@ def test_no_group_stands_on_both_sides(examples: Examples, seed: int) -> None:
 
 @given(some_examples(), SEEDS)
 def test_the_origin_rolls_forward_over_stretches_that_do_not_overlap(examples: Examples, seed: int) -> None:
-    splits = rolling(examples, 4, seed)
+    splits = split_rolling(examples, 4, seed)
     cutoffs = [split.cutoff for split in splits]
     assert cutoffs == sorted(cutoffs)  # type: ignore[type-var]
     judged = [row for split in splits for row in split.test]
@@ -70,8 +70,8 @@ def flipped(won: Bools) -> Bools:
 
 @given(some_examples(), SEEDS)
 def test_the_lot_does_not_depend_on_outcomes(examples: Examples, seed: int) -> None:
-    other = replace(examples, won=flipped(examples.won))
-    for a, b in zip(time_ordered(examples, seed), time_ordered(other, seed), strict=True):
+    flipped_examples = replace(examples, won=flipped(examples.won))
+    for a, b in zip(time_ordered(examples, seed), time_ordered(flipped_examples, seed), strict=True):
         np.testing.assert_array_equal(a.train, b.train)
         np.testing.assert_array_equal(a.test, b.test)
 
@@ -91,7 +91,7 @@ def even_examples(leads: int, landmarks: int = 1, ordered: bool = True) -> Examp
     lead = np.repeat(np.arange(leads, dtype=np.int32), landmarks)
     moment = lead + np.tile(np.arange(landmarks), leads)
     order = np.argsort(moment, kind="stable")
-    made = Examples(
+    examples = Examples(
         lead,
         moment.astype(np.int64),
         moment.astype(np.int64),
@@ -101,32 +101,32 @@ def even_examples(leads: int, landmarks: int = 1, ordered: bool = True) -> Examp
         np.full(len(lead), np.nan),
         ordered,
     )
-    return made.take(order)
+    return examples.take(order)
 
 
 def test_newest_fifth_is_judged_by_the_rest() -> None:
-    split = newest(even_examples(1_000), seed=0)
+    split = split_newest(even_examples(1_000), seed=0)
     np.testing.assert_array_equal(split.train, np.arange(800))
     np.testing.assert_array_equal(split.test, np.arange(800, 1_000))
 
 
 def test_groups_across_the_cutoff_go_about_half_to_each_side() -> None:
     examples = even_examples(1_000, landmarks=100)
-    split = newest(examples, seed=0)
+    split = split_newest(examples, seed=0)
     cutoff = split.cutoff or 0
-    both = set(range(cutoff - 98, cutoff))  # leads with examples before and after it
-    new = both & set(examples.group[split.test].tolist())
-    assert 0.3 < len(new) / len(both) < 0.7
-    assert new != both & set(examples.group[newest(examples, seed=1).test].tolist())
+    straddling = set(range(cutoff - 98, cutoff))  # leads with examples before and after it
+    new = straddling & set(examples.group[split.test].tolist())
+    assert 0.3 < len(new) / len(straddling) < 0.7
+    assert new != straddling & set(examples.group[split_newest(examples, seed=1).test].tolist())
 
 
 def test_a_side_stays_when_other_groups_come_or_go() -> None:
     """Else a small change of the data would reshuffle everything that is measured."""
     examples = even_examples(1_000, landmarks=100)
     fewer = examples.take(examples.group % 10 != 3)
-    sides = [set(e.group[newest(e, 0).test].tolist()) for e in (examples, fewer)]
-    near = {g for g in sides[0] ^ sides[1] if g % 10 != 3}
-    assert len(near) < 0.05 * len(sides[0])  # only those that the moved cutoff decides
+    sides = [set(e.group[split_newest(e, 0).test].tolist()) for e in (examples, fewer)]
+    moved = {g for g in sides[0] ^ sides[1] if g % 10 != 3}
+    assert len(moved) < 0.05 * len(sides[0])  # only those that the moved cutoff decides
 
 
 @pytest.mark.parametrize("seed", [0, 1])
@@ -138,8 +138,8 @@ def test_random_folds_have_about_equal_win_rates(seed: int) -> None:
 
 def test_seed_draws_other_random_folds() -> None:
     examples = even_examples(200, ordered=False)
-    a, again, b = (random_folds(examples, 5, seed)[0].test.tolist() for seed in (0, 0, 1))
-    assert a == again
+    a, repeated, b = (random_folds(examples, 5, seed)[0].test.tolist() for seed in (0, 0, 1))
+    assert a == repeated
     assert a != b
 
 

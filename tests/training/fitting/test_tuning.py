@@ -9,8 +9,8 @@ import optuna
 import pytest
 
 from training.fitting.parts import Boosting
-from training.fitting.recipe import Data, choose
-from training.fitting.tuning import tuned
+from training.fitting.recipe import Dataset, choose
+from training.fitting.tuning import tune
 
 
 def trials(store: Path) -> list[optuna.trial.FrozenTrial]:
@@ -19,37 +19,37 @@ def trials(store: Path) -> list[optuna.trial.FrozenTrial]:
     return [t for n in names for t in optuna.load_study(study_name=n, storage=storage).trials]
 
 
-def test_budget_is_kept_and_a_second_run_goes_on_from_the_first(small_data: Data, tmp_path: Path) -> None:
+def test_budget_is_kept_and_a_second_run_goes_on_from_the_first(small_data: Dataset, tmp_path: Path) -> None:
     store = tmp_path / "out" / "tuning.db"
     began = time.monotonic()
-    tuned(small_data, 0, 3, store)
+    tune(small_data, 0, 3, store)
     assert time.monotonic() - began < 20
     first = trials(store)
     assert [t.params["num_leaves"] for t in first[:2]] == [7, 31]
-    recipe = tuned(small_data, 0, 3, store)
-    done = [t for t in trials(store) if t.value is not None and t.state.name == "COMPLETE"]
+    recipe = tune(small_data, 0, 3, store)
+    completed = [t for t in trials(store) if t.value is not None and t.state.name == "COMPLETE"]
     assert len(trials(store)) > len(first)
-    best = min(done, key=lambda t: t.value or 0)
+    best = min(completed, key=lambda t: t.value or 0)
     assert recipe.boosting == Boosting(**best.params)
 
 
-def test_other_data_are_searched_anew(small_data: Data, tmp_path: Path) -> None:
+def test_other_data_are_searched_anew(small_data: Dataset, tmp_path: Path) -> None:
     store = tmp_path / "tuning.db"
     fewer = small_data.take(np.arange(300))
     for data in (small_data, fewer):
-        tuned(data, 0, 0.5, store)
+        tune(data, 0, 0.5, store)
     assert len(optuna.get_all_study_names(f"sqlite:///{store}")) == 2
 
 
-def test_no_time_or_no_folds_gives_the_usual_recipe(small_data: Data, tmp_path: Path) -> None:
+def test_no_time_or_no_folds_gives_the_usual_recipe(small_data: Dataset, tmp_path: Path) -> None:
     one_group = replace(small_data.examples, group=np.zeros(len(small_data), np.int32), ordered=False)
     lone = replace(small_data, examples=one_group)
-    assert tuned(lone, 0, 1, tmp_path / "tuning.db") == choose(lone, 0)
+    assert tune(lone, 0, 1, tmp_path / "tuning.db") == choose(lone, 0)
     assert not (tmp_path / "tuning.db").exists()
 
 
 @pytest.mark.parametrize("seed", [0, 1])
 def test_a_budget_too_small_for_one_trial_still_gives_a_recipe(
-    small_data: Data, tmp_path: Path, seed: int
+    small_data: Dataset, tmp_path: Path, seed: int
 ) -> None:
-    assert tuned(small_data, seed, 1e-6, tmp_path / "tuning.db") == choose(small_data, seed)
+    assert tune(small_data, seed, 1e-6, tmp_path / "tuning.db") == choose(small_data, seed)

@@ -25,15 +25,15 @@ from scoring.decision.scorer import Scorer
 from tests.conftest import Demo
 from tests.helpers.small_crm import listing
 from training.lists import batch
-from training.lists.batch import Order, Scored, Wanted, score_list
+from training.lists.batch import ListRequest, ReasonScope, ScoredLeads, score_list
 from training.lists.score_crm import role_columns
 from training.lists.table import COLUMNS
 from training.registry.mlflow_store import find_model
 
-Score = Callable[..., Scored]
+Score = Callable[..., ScoredLeads]
 
 
-def quiet(done: int, of: int) -> None:
+def quiet(completed: int, total: int) -> None:
     """No progress is shown."""
 
 
@@ -47,10 +47,10 @@ def score(demo_scorer: Scorer, demo_loaded: Loaded, tmp_path: Path) -> Score:
         progress: Any = quiet,
         as_of: int = demo_loaded.crm.snapshot,
         **order: Any,
-    ) -> Scored:
+    ) -> ScoredLeads:
         place = to if "://" in to else str(tmp_path / to)
         roles = role_columns(demo_loaded)
-        return score_list(crm, demo_scorer, roles, Order(place, as_of, **order), progress)
+        return score_list(crm, demo_scorer, roles, ListRequest(place, as_of, **order), progress)
 
     return run
 
@@ -59,20 +59,20 @@ def test_every_open_lead_is_listed_once_highest_score_first(
     score: Score, demo: Demo, demo_loaded: Loaded
 ) -> None:
     crm = demo_loaded.crm
-    told = score()
+    scored = score()
     expected = crm.lead_ids[open_leads(crm, crm.snapshot)]
-    assert sorted(told.table["lead_id"].to_pylist()) == sorted(expected)
-    scores = told.table["score"].to_numpy()
+    assert sorted(scored.table["lead_id"].to_pylist()) == sorted(expected)
+    scores = scored.table["score"].to_numpy()
     assert (np.diff(scores) <= 0).all()
     within = np.diff(scores) == 0
-    assert (np.diff(told.table["probability"].to_numpy())[within] <= 0).all()
-    assert told.table.column_names == list(COLUMNS)
-    assert set(told.table["model_version"].to_pylist()) == {demo.model.version}
-    np.testing.assert_array_equal(crm.lead_ids[told.rows], told.table["lead_id"].to_pylist())
+    assert (np.diff(scored.table["probability"].to_numpy())[within] <= 0).all()
+    assert scored.table.column_names == list(COLUMNS)
+    assert set(scored.table["model_version"].to_pylist()) == {demo.model.version}
+    np.testing.assert_array_equal(crm.lead_ids[scored.rows], scored.table["lead_id"].to_pylist())
 
 
 @pytest.mark.parametrize("wanted", ["top", "none", "all"])
-def test_reasons_go_to_those_who_are_wanted(score: Score, wanted: Wanted) -> None:
+def test_reasons_go_to_those_who_are_wanted(score: Score, wanted: ReasonScope) -> None:
     """The model's reasons to the first seven by default; the rules' reasons always to all."""
     table = score(reasons=wanted, top=7).table
     explained = [reasons is not None for reasons in table["model_reasons"].to_pylist()]
@@ -83,28 +83,28 @@ def test_reasons_go_to_those_who_are_wanted(score: Score, wanted: Wanted) -> Non
 
 
 def test_reasons_are_the_contributions_of_the_model(score: Score, demo: Demo, demo_loaded: Loaded) -> None:
-    told = score(reasons="all", to="all.parquet")
-    likeliest = json.loads(told.table["model_reasons"][0].as_py())
+    scored = score(reasons="all", to="all.parquet")
+    likeliest = json.loads(scored.table["model_reasons"][0].as_py())
     sizes = [abs(reason["weight"]) for reason in likeliest]
     assert sizes == sorted(sizes, reverse=True)
     from features.many_leads import Histories, ManyLeads
 
     crm = demo_loaded.crm
-    view = ManyLeads(Histories(crm), told.rows[:1], np.array([crm.snapshot]))
-    columns = demo.model.table.many(view)
+    view = ManyLeads(Histories(crm), scored.rows[:1], np.array([crm.snapshot]))
+    columns = demo.model.table.compute_many(view)
     explained = demo.model.explain(demo.model.encode(columns))
-    own = dict(zip(explained.features, explained.contributions[0], strict=True))
+    contributions = dict(zip(explained.features, explained.contributions[0], strict=True))
     for reason in likeliest:
-        assert reason["weight"] == pytest.approx(own[reason["code"]], abs=1e-4)
+        assert reason["weight"] == pytest.approx(contributions[reason["code"]], abs=1e-4)
         column = columns[reason["code"]]
-        value = column.plain()[0] if isinstance(column, Texts) else column[0]
+        value = column.to_list()[0] if isinstance(column, Texts) else column[0]
         assert reason["value"] == pytest.approx(value) or reason["value"] is None
         assert reason["text"].startswith(demo.model.table.label(reason["code"], "en"))
 
 
 def test_reasons_read_in_japanese(score: Score, demo: Demo) -> None:
-    told = json.loads(score(lang="ja").table["model_reasons"][0].as_py())
-    for reason in told:
+    reasons = json.loads(score(lang="ja").table["model_reasons"][0].as_py())
+    for reason in reasons:
         assert reason["text"].startswith(demo.model.table.label(reason["code"], "ja") + "：")
 
 
@@ -151,7 +151,7 @@ def shifted(crm: Crm, from_ms: int) -> Crm:
             a,
             lead=np.concatenate([a.lead, lead]),
             type=np.concatenate([a.type, (lead % len(a.types)).astype(np.int16)]),
-            at=np.concatenate([a.at, from_ms + np.tile(np.arange(10), len(crm)) * MS_PER_DAY]),
+            at=np.concatenate([a.time_ms, from_ms + np.tile(np.arange(10), len(crm)) * MS_PER_DAY]),
             value=np.concatenate([a.value, np.ones(len(lead))]),
         ),
     )
@@ -169,20 +169,24 @@ def test_nothing_after_as_of_changes_a_score(score: Score, demo_loaded: Loaded) 
 def test_leads_that_come_or_close_later_are_judged_as_they_stood(score: Score, demo_loaded: Loaded) -> None:
     crm = demo_loaded.crm
     as_of = crm.snapshot - 60 * MS_PER_DAY
-    told = set(score(as_of=as_of).table["lead_id"].to_pylist())
+    lead_ids = set(score(as_of=as_of).table["lead_id"].to_pylist())
     rows = {lead: row for row, lead in enumerate(crm.lead_ids)}
-    closed_since = {i for i in told if crm.outcomes.closed_at[rows[i]] <= crm.snapshot}
+    closed_since = {i for i in lead_ids if crm.outcomes.closed_at[rows[i]] <= crm.snapshot}
     assert closed_since
-    assert all(crm.created[rows[i]] <= as_of < crm.outcomes.closed_at[rows[i]] for i in told)
+    assert all(crm.created[rows[i]] <= as_of < crm.outcomes.closed_at[rows[i]] for i in lead_ids)
 
 
 def test_small_chunks_make_the_same_list(score: Score, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole, seen = score(reasons="all", to="a.parquet"), []
+    full_list, progress_calls = score(reasons="all", to="a.parquet"), []
     monkeypatch.setattr(batch, "CHUNK", 300)
-    pieces = score(reasons="all", to="b.parquet", progress=lambda done, of: seen.append((done, of)))
-    assert pieces.table.to_pylist() == whole.table.to_pylist()
-    rows = whole.table.num_rows
-    assert seen == [(min(start + 300, rows), rows) for start in range(0, rows, 300)]
+    pieces = score(
+        reasons="all",
+        to="b.parquet",
+        progress=lambda completed, total: progress_calls.append((completed, total)),
+    )
+    assert pieces.table.to_pylist() == full_list.table.to_pylist()
+    rows = full_list.table.num_rows
+    assert progress_calls == [(min(start + 300, rows), rows) for start in range(0, rows, 300)]
 
 
 KILLED = """
@@ -206,13 +210,13 @@ cli.main()
 
 def killed(demo: Demo, to: str) -> None:
     """Score by the real command, and kill it when four chunks are done."""
-    told = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", KILLED, str(demo.crm_toml), "--to", to, "--out", str(demo.out)],
         capture_output=True,
         timeout=180,
         check=False,
     )
-    assert told.returncode == -signal.SIGKILL, told.stderr
+    assert result.returncode == -signal.SIGKILL, result.stderr
 
 
 def test_killed_in_the_middle_it_goes_on_where_it_was(
@@ -220,8 +224,8 @@ def test_killed_in_the_middle_it_goes_on_where_it_was(
 ) -> None:
     killed(demo, str(tmp_path / "scores.parquet"))
     work = tmp_path / ".scores.parquet.scoring"
-    done = {path: path.stat().st_mtime_ns for path in work.glob("0*.parquet")}
-    assert len(done) == 4
+    finished = {path: path.stat().st_mtime_ns for path in work.glob("0*.parquet")}
+    assert len(finished) == 4
     assert not (tmp_path / "scores.parquet").exists()
     monkeypatch.setattr(batch, "CHUNK", 300)
     written = []
@@ -234,7 +238,7 @@ def test_killed_in_the_middle_it_goes_on_where_it_was(
     monkeypatch.setattr(batch._Work, "_write", write)
     went_on = score()
     assert written
-    assert not set(written) & set(done)
+    assert not set(written) & set(finished)
     monkeypatch.setattr(batch, "CHUNK", 50_000)
     assert went_on.table.to_pylist() == score(to="anew.parquet").table.to_pylist()
     assert listing(tmp_path) == {"scores.parquet", "anew.parquet"}
@@ -247,8 +251,8 @@ def other_attribute(crm: Crm) -> Crm:
 
 
 def other_changes(crm: Crm) -> Crm:
-    told = crm.changes["budget"]
-    changed = replace(told, at=told.at - MS_PER_DAY)
+    history = crm.changes["budget"]
+    changed = replace(history, at=history.time_ms - MS_PER_DAY)
     return replace(crm, changes={**crm.changes, "budget": changed})
 
 

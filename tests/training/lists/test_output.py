@@ -17,14 +17,14 @@ from features.errors import OutsideError, SettingsError
 from tests.helpers.small_crm import listing
 from training.lists.output import check_output, write_output
 
-AT = datetime(2026, 10, 1, tzinfo=UTC)
+AS_OF = datetime(2026, 10, 1, tzinfo=UTC)
 SCORES = pa.table(
     {
         "lead_id": ["L1", "L,2", '紹介"3"'],
         "probability": [0.9, 0.1 + 0.2, 1e-12],
         "reasons": ['[{"text": "予算：承認済み"}]', "[]", None],
         "model_version": ["abc"] * 3,
-        "as_of": pa.array([AT] * 3, pa.timestamp("ms", "UTC")),
+        "as_of": pa.array([AS_OF] * 3, pa.timestamp("ms", "UTC")),
     }
 )
 Line = tuple[str, float, str | None]
@@ -63,9 +63,9 @@ def test_sqlite_table_holds_the_list_and_others_stay(tmp_path: Path) -> None:
     for _ in range(2):  # the second time replaces the table
         write_output(SCORES, f"sqlite:///{path}", "scores")
     with sqlite3.connect(path) as database:
-        told = database.execute("SELECT lead_id, probability, reasons FROM scores").fetchall()
+        rows = database.execute("SELECT lead_id, probability, reasons FROM scores").fetchall()
         assert database.execute("SELECT count(*) FROM kept").fetchone() == (0,)
-    assert told == lines(SCORES)
+    assert rows == lines(SCORES)
 
 
 def test_sqlite_file_is_made_where_there_is_none(tmp_path: Path) -> None:
@@ -80,9 +80,9 @@ def test_postgresql_table_holds_the_list(postgres: str) -> None:
     for _ in range(2):
         write_output(SCORES, postgres, "scores")
     with psycopg.connect(postgres) as database:
-        told = database.execute("SELECT lead_id, probability, reasons, as_of FROM scores").fetchall()
-    assert [row[:3] for row in told] == lines(SCORES)
-    assert told[0][3] == AT
+        rows = database.execute("SELECT lead_id, probability, reasons, as_of FROM scores").fetchall()
+    assert [row[:3] for row in rows] == lines(SCORES)
+    assert rows[0][3] == AS_OF
 
 
 def broken() -> pa.Table:
@@ -97,8 +97,8 @@ def test_failure_in_the_middle_leaves_the_old_table(tmp_path: Path, monkeypatch:
     with pytest.raises(OutsideError, match=r"crm\.db, table scores: cannot be written"):
         write_output(broken(), f"sqlite:///{path}", "scores")
     with sqlite3.connect(path) as database:
-        told = database.execute("SELECT lead_id, probability, reasons FROM scores").fetchall()
-    assert told == lines(SCORES)
+        rows = database.execute("SELECT lead_id, probability, reasons FROM scores").fetchall()
+    assert rows == lines(SCORES)
 
 
 def test_failure_in_the_middle_leaves_the_old_table_in_postgresql(
@@ -112,21 +112,21 @@ def test_failure_in_the_middle_leaves_the_old_table_in_postgresql(
     with pytest.raises(OutsideError, match="table scores: cannot be written"):
         write_output(bad, postgres, "scores")
     with psycopg.connect(postgres) as database:
-        told = database.execute("SELECT lead_id, probability, reasons FROM scores").fetchall()
-    assert told == lines(SCORES)
+        rows = database.execute("SELECT lead_id, probability, reasons FROM scores").fetchall()
+    assert rows == lines(SCORES)
 
 
 @pytest.mark.parametrize("ending", ["csv", "parquet"])
 def test_a_full_disk_is_named_and_the_old_list_stays(ending: str, tiny_disk: Path) -> None:
     path = tiny_disk / f"scores.{ending}"
     write_output(SCORES, str(path), "")
-    before, kept = listing(tiny_disk), path.read_bytes()
+    before, content = listing(tiny_disk), path.read_bytes()
     rows = 40_000
     large = pa.table({"lead_id": [os.urandom(8).hex() for _ in range(rows)]})
     with pytest.raises(OutsideError, match=rf"scores\.{ending}: cannot be written .*Free some space"):
         write_output(large, str(path), "")
     assert listing(tiny_disk) == before
-    assert path.read_bytes() == kept
+    assert path.read_bytes() == content
 
 
 @pytest.mark.parametrize("to", ["scores.xlsx", "scores", "scores.csv.gz"])
@@ -139,7 +139,7 @@ UNREACHABLE = "postgresql://me:geheim@127.0.0.1:9/crm"
 
 
 @pytest.mark.parametrize(
-    ("to", "problem", "said"),
+    ("to", "problem", "expected"),
     [
         (UNREACHABLE, OutsideError, "127.0.0.1:9/crm"),
         ("sqlite:////no/such/folder/crm.db", OutsideError, "/no/such/folder/crm.db"),
@@ -147,12 +147,12 @@ UNREACHABLE = "postgresql://me:geheim@127.0.0.1:9/crm"
     ],
 )
 def test_a_database_that_does_not_answer_is_named_before_any_work(
-    to: str, problem: type[Exception], said: str
+    to: str, problem: type[Exception], expected: str
 ) -> None:
-    with pytest.raises(problem) as told:
+    with pytest.raises(problem) as error:
         check_output(to)
-    assert said in str(told.value)
-    assert "geheim" not in str(told.value)
+    assert expected in str(error.value)
+    assert "geheim" not in str(error.value)
 
 
 def test_checking_makes_nothing(tmp_path: Path) -> None:
@@ -162,6 +162,6 @@ def test_checking_makes_nothing(tmp_path: Path) -> None:
 
 
 def test_missing_numbers_survive(tmp_path: Path) -> None:
-    told: Any = pa.table({"probability": [0.5, math.nan]})
-    write_output(told, str(tmp_path / "a.parquet"), "")
+    table: Any = pa.table({"probability": [0.5, math.nan]})
+    write_output(table, str(tmp_path / "a.parquet"), "")
     assert math.isnan(pq.read_table(tmp_path / "a.parquet")["probability"][1].as_py())

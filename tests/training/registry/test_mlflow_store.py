@@ -19,22 +19,22 @@ from training.registry.mlflow_store import MODEL_NAME, data_fingerprint, find_mo
 
 @pytest.fixture
 def client(demo: Demo) -> mlflow.MlflowClient:
-    uri = demo.job.registered.tracking_uri
+    uri = demo.job.registration.tracking_uri
     return mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri)
 
 
 @pytest.fixture
 def logged(demo: Demo, client: mlflow.MlflowClient) -> Any:
-    return client.get_run(demo.job.registered.run_id)
+    return client.get_run(demo.job.registration.run_id)
 
 
 def test_run_holds_parameters_metrics_and_tags(demo: Demo, logged: Any) -> None:
     params, metrics, tags = logged.data.params, logged.data.metrics, logged.data.tags
     assert params["crm"] == "demo"
     assert params["recipe.boosting.num_leaves"] == str(demo.model.about["recipe"]["boosting"]["num_leaves"])
-    told = demo.trained.measured.model["log_loss"]
-    assert metrics["log_loss"] == told.value
-    assert (metrics["log_loss.low"], metrics["log_loss.high"]) == (told.low, told.high)
+    log_loss = demo.trained.evaluation.model["log_loss"]
+    assert metrics["log_loss"] == log_loss.value
+    assert (metrics["log_loss.low"], metrics["log_loss.high"]) == (log_loss.low, log_loss.high)
     assert metrics["baseline_logistic.log_loss"] > 0
     assert tags["hotlead.version"] == demo.model.version
     assert tags["hotlead.features"] == demo.model.table.fingerprint
@@ -43,8 +43,11 @@ def test_run_holds_parameters_metrics_and_tags(demo: Demo, logged: Any) -> None:
 
 
 def test_run_names_its_data_set(demo: Demo, logged: Any) -> None:
-    [told] = logged.inputs.dataset_inputs
-    assert (told.dataset.name, told.dataset.digest) == ("demo", data_fingerprint(demo.trained))
+    [dataset_input] = logged.inputs.dataset_inputs
+    assert (dataset_input.dataset.name, dataset_input.dataset.digest) == (
+        "demo",
+        data_fingerprint(demo.trained),
+    )
 
 
 def logged_version(client: mlflow.MlflowClient, run_id: str) -> str:
@@ -52,7 +55,7 @@ def logged_version(client: mlflow.MlflowClient, run_id: str) -> str:
 
 
 def test_run_holds_figures_report_and_crm_toml(demo: Demo, client: mlflow.MlflowClient) -> None:
-    run_id = demo.job.registered.run_id
+    run_id = demo.job.registration.run_id
     files = {f.path for f in client.list_artifacts(run_id)}
     assert {"report.html", "crm.toml", "figures", "scorecard.toml", "scorecard.json"} <= files
     figures = {Path(f.path).stem for f in client.list_artifacts(run_id, "figures")}
@@ -60,13 +63,13 @@ def test_run_holds_figures_report_and_crm_toml(demo: Demo, client: mlflow.Mlflow
     place = Path(client.download_artifacts(run_id, "crm.toml"))
     assert place.read_text("utf-8") == demo.crm_toml.read_text("utf-8")
     card = Path(client.download_artifacts(run_id, "scorecard.json")).read_text("utf-8")
-    assert json.loads(card) == demo.model.card.plain()
+    assert json.loads(card) == demo.model.card.to_dict()
     assert logged_version(client, run_id) == demo.model.card.version
 
 
 def test_model_is_registered_as_challenger(demo: Demo, client: mlflow.MlflowClient) -> None:
     version = client.get_model_version_by_alias(MODEL_NAME, "challenger")
-    assert str(version.version) == demo.job.registered.version
+    assert str(version.version) == demo.job.registration.version
     assert version.tags["hotlead.version"] == demo.model.version
 
 
@@ -83,9 +86,9 @@ def test_champion_is_preferred_to_the_challenger(
         second.version,
     )
     mlflow.MlflowClient(uri, uri).set_registered_model_alias(MODEL_NAME, "champion", first.version)
-    found = find_model(tmp_path)
-    assert (found.alias, found.version) == ("champion", first.version)
-    assert found.model.version == demo.model.version
+    registered_model = find_model(tmp_path)
+    assert (registered_model.alias, registered_model.version) == ("champion", first.version)
+    assert registered_model.model.version == demo.model.version
 
 
 def test_without_a_model_nothing_is_made(tmp_path: Path) -> None:
@@ -98,22 +101,22 @@ def test_data_fingerprint_changes_with_a_single_value(demo: Demo) -> None:
     data = demo.trained.data
     before = data_fingerprint(demo.trained)
     column = data.columns["employees"]
-    kept, column[0] = column[0], 12_345.0  # type: ignore[index]
+    original, column[0] = column[0], 12_345.0  # type: ignore[index]
     try:
         assert data_fingerprint(demo.trained) != before
     finally:
-        column[0] = kept  # type: ignore[index]
+        column[0] = original  # type: ignore[index]
     assert data_fingerprint(demo.trained) == before
 
 
 def test_unreachable_server_is_named_soon_and_before_the_work(tmp_path: Path) -> None:
     crm_toml = small_crm(tmp_path)
     before, began = listing(tmp_path), time.monotonic()
-    told = run("train", crm_toml, env={"MLFLOW_TRACKING_URI": "http://127.0.0.1:9"})
-    assert told.returncode == 5
+    result = run("train", crm_toml, env={"MLFLOW_TRACKING_URI": "http://127.0.0.1:9"})
+    assert result.returncode == 5
     assert time.monotonic() - began < 60
-    assert "Traceback" not in told.stderr
-    [sentence] = [s for s in told.stderr.splitlines() if s.startswith("hotlead:")]
+    assert "Traceback" not in result.stderr
+    [sentence] = [s for s in result.stderr.splitlines() if s.startswith("hotlead:")]
     assert "http://127.0.0.1:9" in sentence
     assert "MLFLOW_TRACKING_URI" in sentence
     assert listing(tmp_path) == before
@@ -122,9 +125,9 @@ def test_unreachable_server_is_named_soon_and_before_the_work(tmp_path: Path) ->
 def test_passwords_of_the_server_are_not_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:geheim@127.0.0.1:9")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    with pytest.raises(OutsideError) as told:
+    with pytest.raises(OutsideError) as error:
         find_model(tmp_path)
-    assert "geheim" not in str(told.value)
+    assert "geheim" not in str(error.value)
 
 
 def test_first_run_of_several_processes_at_once_is_safe(
@@ -197,7 +200,7 @@ def test_any_server_holds_the_model(
     demo: Demo, server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
-    made = register(demo.trained, demo.crm_toml, tmp_path / "out", "report", "en")
-    assert made.tracking_uri == server
-    found = find_model(tmp_path / "out")
-    assert (found.alias, found.model.version) == ("challenger", demo.model.version)
+    registration = register(demo.trained, demo.crm_toml, tmp_path / "out", "report", "en")
+    assert registration.tracking_uri == server
+    registered_model = find_model(tmp_path / "out")
+    assert (registered_model.alias, registered_model.model.version) == ("challenger", demo.model.version)

@@ -17,9 +17,9 @@ from scoring.model.evidence import MODEL
 from scoring.scorecard.load import blank_card
 from scoring.scorecard.scorecard import Scorecard
 from tests.conftest import Demo
-from tests.helpers.small_crm import CARD, replaced, run, small_crm
-from training.fitting.pipeline import Trained
-from training.lists.batch import Order, score_list
+from tests.helpers.small_crm import CARD, replace_text, run, small_crm
+from training.fitting.pipeline import TrainingResult
+from training.lists.batch import ListRequest, score_list
 from training.lists.score_crm import role_columns
 from training.registry.mlflow_store import (
     CHALLENGER,
@@ -31,7 +31,7 @@ from training.registry.mlflow_store import (
 )
 from training.registry.promotion import promote, rollback
 
-Register = Callable[[Trained], str]
+Register = Callable[[TrainingResult], str]
 
 
 @pytest.fixture
@@ -47,54 +47,54 @@ def registered(demo: Demo, out: Path) -> Register:
 
 @pytest.fixture
 def aliases(out: Path) -> Callable[[], dict[str, str]]:
-    def told() -> dict[str, str]:
+    def read_aliases() -> dict[str, str]:
         uri = f"sqlite:///{out.resolve() / 'mlflow.db'}"
         model = mlflow.MlflowClient(uri, uri).get_registered_model(MODEL_NAME)
         return {name: str(version) for name, version in model.aliases.items()}
 
-    return told
+    return read_aliases
 
 
 @pytest.fixture
 def tags(out: Path) -> Callable[[str], dict[str, str]]:
-    def told(version: str) -> dict[str, str]:
+    def read_tags(version: str) -> dict[str, str]:
         uri = f"sqlite:///{out.resolve() / 'mlflow.db'}"
-        found = mlflow.MlflowClient(uri, uri).get_model_version(MODEL_NAME, version).tags
-        return {k.removeprefix("hotlead.promoted."): v for k, v in found.items()}
+        version_tags = mlflow.MlflowClient(uri, uri).get_model_version(MODEL_NAME, version).tags
+        return {k.removeprefix("hotlead.promoted."): v for k, v in version_tags.items()}
 
-    return told
+    return read_tags
 
 
 def trained_and_tried(crm_toml: Path) -> tuple[int, str]:
     """Train by the real command, and try the gate: its exit code and what it says."""
     crm_toml.with_name("scorecard.toml").write_text(CARD, encoding="utf-8")
     assert run("train", crm_toml).returncode == 0
-    told = run("promote", crm_toml, "--json")
-    return told.returncode, told.stdout
+    result = run("promote", crm_toml, "--json")
+    return result.returncode, result.stdout
 
 
-def refused(told: str) -> set[str]:
-    return {check["name"] for check in json.loads(told)["checks"] if not check["passed"]}
+def refused(output: str) -> set[str]:
+    return {check["name"] for check in json.loads(output)["checks"] if not check["passed"]}
 
 
 def test_a_training_on_good_deals_passes(tmp_path: Path) -> None:
     """The counterpart of the refusals below, on the same small CRM."""
-    code, told = trained_and_tried(small_crm(tmp_path, leads=1_500))
-    assert refused(told) <= {"rules_win_rate"}, told  # so few deals leave that interval wide
+    code, output = trained_and_tried(small_crm(tmp_path, leads=1_500))
+    assert refused(output) <= {"rules_win_rate"}, output  # so few deals leave that interval wide
     assert code in (0, 6)
 
 
 def test_a_training_on_shuffled_outcomes_is_refused(tmp_path: Path) -> None:
     crm_toml, deals = small_crm(tmp_path, leads=1_500), tmp_path / "deals.csv"
     header, *rows = deals.read_text("utf-8").splitlines()
-    told = [row.split(",") for row in rows]
-    outcomes = np.random.default_rng(3).permutation([row[1] for row in told])
-    lines = [",".join([row[0], str(o), *row[2:]]) for row, o in zip(told, outcomes, strict=True)]
+    deal_rows = [row.split(",") for row in rows]
+    outcomes = np.random.default_rng(3).permutation([row[1] for row in deal_rows])
+    lines = [",".join([row[0], str(o), *row[2:]]) for row, o in zip(deal_rows, outcomes, strict=True)]
     deals.write_text("\n".join([header, *lines]) + "\n", encoding="utf-8")
-    code, said = trained_and_tried(crm_toml)
+    code, output = trained_and_tried(crm_toml)
     assert code == 6
-    assert "base_rate" in refused(said)
-    assert "learnt nothing" in said
+    assert "base_rate" in refused(output)
+    assert "learnt nothing" in output
 
 
 def test_a_training_that_insists_on_a_leak_is_refused(tmp_path: Path) -> None:
@@ -106,27 +106,27 @@ def test_a_training_that_insists_on_a_leak_is_refused(tmp_path: Path) -> None:
     rows = [f"{row},{'signed' if row.split(',')[0] in won else ''}" for row in rows]
     (tmp_path / "leads.csv").write_text("\n".join([f"{header},contract", *rows]) + "\n", "utf-8")
     leak = 'contract = { kind = "attribute", column = "contract", insist = true }'
-    replaced(crm_toml, "age       =", f"{leak}\nage =")
-    code, said = trained_and_tried(crm_toml)
+    replace_text(crm_toml, "age       =", f"{leak}\nage =")
+    code, output = trained_and_tried(crm_toml)
     assert code == 6
-    assert "audit" in refused(said)
-    assert "contract" in said
+    assert "audit" in refused(output)
+    assert "contract" in output
 
 
-def shuffled(trained: Trained) -> Trained:
+def shuffled(trained: TrainingResult) -> TrainingResult:
     """A model whose scores have nothing to do with the outcomes it is judged on."""
     scores = dict(trained.evidence.scores)
     scores[MODEL] = np.random.default_rng(0).permutation(scores[MODEL])
     return replace(trained, evidence=replace(trained.evidence, scores=scores))
 
 
-def leaking(trained: Trained) -> Trained:
+def leaking(trained: TrainingResult) -> TrainingResult:
     """A model that insists on a column which the audit holds for a leak."""
-    found = [{"code": "one_outcome", "severity": "leak", "column": "employees", "used": True}]
-    return replace(trained, model=trained.model.with_about(findings=found))
+    findings = [{"code": "one_outcome", "severity": "leak", "column": "employees", "used": True}]
+    return replace(trained, model=trained.model.with_about(findings=findings))
 
 
-def worse(trained: Trained) -> Trained:
+def worse(trained: TrainingResult) -> TrainingResult:
     """A model that is right less often than the champion, and still better than the rules."""
     scores = dict(trained.evidence.scores)
     noise = np.random.default_rng(1).normal(0, 0.7, len(trained.evidence))
@@ -135,9 +135,9 @@ def worse(trained: Trained) -> Trained:
 
 
 def failed(out: Path, card: Scorecard) -> set[str]:
-    told = promote(out, card, None, None)
-    assert not told.promoted
-    return {check.name for check in told.checks if not check.passed}
+    promotion = promote(out, card, None, None)
+    assert not promotion.promoted
+    return {check.name for check in promotion.checks if not check.passed}
 
 
 def test_the_first_champion_has_only_the_rules_to_beat(
@@ -148,9 +148,9 @@ def test_the_first_champion_has_only_the_rules_to_beat(
     tags: Callable[[str], dict[str, str]],
 ) -> None:
     version = registered(demo.trained)
-    told = promote(out, demo.model.card, None, "sato")
-    assert told.promoted, [c for c in told.checks if not c.passed]
-    assert told.champion is None
+    promotion = promote(out, demo.model.card, None, "sato")
+    assert promotion.promoted, [c for c in promotion.checks if not c.passed]
+    assert promotion.champion is None
     assert aliases() == {CHAMPION: version}
     written = tags(version)
     assert (written["by"], written["why"]) == ("sato", "passed the gate")
@@ -195,8 +195,8 @@ def test_an_override_is_recorded_with_its_reason(
     demo: Demo, out: Path, registered: Register, tags: Callable[[str], dict[str, str]]
 ) -> None:
     version = registered(leaking(demo.trained))
-    told = promote(out, demo.model.card, "the column is filled on day 1", "suzuki")
-    assert told.promoted
+    promotion = promote(out, demo.model.card, "the column is filled on day 1", "suzuki")
+    assert promotion.promoted
     assert tags(version)["why"] == "the column is filled on day 1"
     assert tags(version)["by"] == "suzuki"
 
@@ -215,15 +215,17 @@ def test_rollback_restores_the_former_answers_to_the_digit(
     aliases: Callable[[], dict[str, str]],
     tags: Callable[[str], dict[str, str]],
 ) -> None:
-    from scoring.decision.scorer import Judge, Scorer
+    from scoring.decision.scorer import CalibratedModel, Scorer
 
     def answers() -> list[dict[str, object]]:
-        found = find_model(out)
-        judge = Judge.of(found.model, found.evidence, demo.model.card)
+        registered_model = find_model(out)
+        judge = CalibratedModel.from_evidence(
+            registered_model.model, registered_model.evidence, demo.model.card
+        )
         scorer = Scorer(demo.model.card, demo_loaded.settings.table, judge, None)
-        order = Order(str(tmp_path / "scores.parquet"), demo_loaded.crm.snapshot, "all")
-        told = score_list(demo_loaded.crm, scorer, role_columns(demo_loaded), order, lambda a, b: None)
-        return told.table.to_pylist()
+        order = ListRequest(str(tmp_path / "scores.parquet"), demo_loaded.crm.snapshot, "all")
+        scored = score_list(demo_loaded.crm, scorer, role_columns(demo_loaded), order, lambda a, b: None)
+        return scored.table.to_pylist()
 
     first = registered(demo.trained)
     promote(out, demo.model.card, None, None)
@@ -232,10 +234,10 @@ def test_rollback_restores_the_former_answers_to_the_digit(
     second = registered(replace(demo.trained, model=line))
     promote(out, demo.model.card, "to be rolled back", None)
     assert answers() != before
-    told = rollback(out, "sales complained", "tanaka")
+    result = rollback(out, "sales complained", "tanaka")
     assert tags(first)["why"] == "passed the gate"  # what was written then stays
     assert tags(first)["hotlead.restored.why"] == "sales complained"
-    assert (told.now, told.before) == (first, second)
+    assert (result.champion, result.previous) == (first, second)
     assert answers() == before
     assert aliases() == {CHAMPION: first, CHALLENGER: second}
     with pytest.raises(SettingsError, match="nothing to roll back to"):

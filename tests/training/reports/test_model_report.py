@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from features.kinds import Language
-from scoring.statistics.metrics import MEASURES, Figure
-from scoring.texts import say
+from scoring.statistics.metrics import MEASURES, Estimate
+from scoring.texts import translate
 from tests.conftest import Demo
-from tests.scoring.pages.test_page import Seen, browsing
+from tests.scoring.pages.test_page import ParsedPage, open_browser
 from training.reports.model_report import report, verdict
 
 FIGURES = ("calibration", "gains", "scores", "importance", "win_rate")
@@ -28,35 +28,35 @@ def html(demo: Demo, lang: Language) -> str:
 
 
 def test_loads_nothing_from_anywhere(html: str) -> None:
-    page = Seen(html)
+    page = ParsedPage(html)
     assert page.loads == []
     assert not any("url(" in style or "@import" in style for style in page.styles)
 
 
 def test_says_everything_in_its_language(demo: Demo, html: str, lang: Language) -> None:
-    page = Seen(html)
+    page = ParsedPage(html)
     assert page.language == lang
     for key in ("report_figures", "report_audit", "report_recipe", *MEASURES):
-        assert say(key, lang) in page.text, key
+        assert translate(key, lang) in page.text, key
     for name in FIGURES:
-        assert say(f"report_{name}", lang) in page.text, name
-    assert verdict(demo.trained.measured.figures, lang) in page.text
+        assert translate(f"report_{name}", lang) in page.text, name
+    assert verdict(demo.trained.evaluation.figures, lang) in page.text
     assert demo.model.version in page.text
     for finding in demo.trained.findings:
         assert re.sub(r"\s+", " ", finding.text(lang)) in page.text
 
 
 def test_shows_the_figures_that_were_measured(demo: Demo, html: str) -> None:
-    told = demo.trained.measured.model["roc_auc"]
-    text = Seen(html).text
-    assert f"{told.value:.4f}" in text
-    assert f"{told.low:.4f} – {told.high:.4f}" in text
+    roc_auc = demo.trained.evaluation.model["roc_auc"]
+    text = ParsedPage(html).text
+    assert f"{roc_auc.value:.4f}" in text
+    assert f"{roc_auc.low:.4f} – {roc_auc.high:.4f}" in text
 
 
 def test_japanese_page_holds_no_english_sentence(demo: Demo) -> None:
-    text = Seen(report(demo.trained, "ja")).text
+    text = ParsedPage(report(demo.trained, "ja")).text
     for key in ("report_summary", "report_verdict_better", "report_footer"):
-        first_words = say(
+        first_words = translate(
             key,
             "en",
             **dict.fromkeys(
@@ -82,10 +82,10 @@ def test_japanese_page_holds_no_english_sentence(demo: Demo) -> None:
         assert first_words not in text
 
 
-def figures(own: float, best: float) -> dict[str, dict[str, Figure]]:
-    simple = {"log_loss": Figure(best, best, best)}
-    others = {"baseline_rate": {"log_loss": Figure(0.9, 0.9, 0.9)}, "baseline_lightgbm": simple}
-    model = {"log_loss": Figure(own, own - 0.01, own + 0.01)}
+def figures(model_loss: float, best: float) -> dict[str, dict[str, Estimate]]:
+    simple = {"log_loss": Estimate(best, best, best)}
+    others = {"baseline_rate": {"log_loss": Estimate(0.9, 0.9, 0.9)}, "baseline_lightgbm": simple}
+    model = {"log_loss": Estimate(model_loss, model_loss - 0.01, model_loss + 0.01)}
     return {"model": model, "baseline_logistic": others["baseline_rate"], **others}
 
 
@@ -98,7 +98,7 @@ def test_verdict_names_the_better_of_the_simple_models() -> None:
 
 @pytest.fixture
 def browser() -> Iterator[Any]:
-    with browsing() as opened:
+    with open_browser() as opened:
         yield opened
 
 
@@ -108,9 +108,9 @@ def test_browser_draws_every_figure_and_asks_for_nothing(
     path = tmp_path / "report.html"
     path.write_text(html, encoding="utf-8")
     page = browser.new_page()
-    asked: list[str] = []
+    requested_urls: list[str] = []
     problems: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
+    page.on("request", lambda request: requested_urls.append(request.url))
     page.on("pageerror", lambda error: problems.append(str(error)))
     page.goto(path.as_uri())
     page.wait_for_selector(".js-plotly-plot .main-svg")
@@ -118,6 +118,6 @@ def test_browser_draws_every_figure_and_asks_for_nothing(
     for plot in page.locator(".js-plotly-plot").all():
         assert plot.locator("svg.main-svg").count() > 0
         assert plot.locator("svg .trace path, svg .bars path, svg .scatterlayer path").count() > 0
-    assert page.locator("h1").inner_text() == say("report_title", lang, name="demo")
+    assert page.locator("h1").inner_text() == translate("report_title", lang, name="demo")
     assert problems == []
-    assert [url for url in asked if not url.startswith(("file://", "data:", "blob:"))] == []
+    assert [url for url in requested_urls if not url.startswith(("file://", "data:", "blob:"))] == []

@@ -60,7 +60,7 @@ def _records() -> None:
     )
 
 
-def _record(kind: str, *own: sa.Column[Any]) -> None:
+def _record(kind: str, *columns: sa.Column[Any]) -> None:
     op.create_table(
         kind,
         _seq(),
@@ -69,7 +69,7 @@ def _record(kind: str, *own: sa.Column[Any]) -> None:
         sa.Column("lead_id", sa.Text, nullable=False),
         sa.Column("at", sa.BigInteger, nullable=False),
         sa.Column("digest", sa.Text, nullable=False),
-        *own,
+        *columns,
         sa.UniqueConstraint("key", "version", name=f"{kind}_key"),
         sqlite_autoincrement=True,
     )
@@ -81,8 +81,8 @@ def _predictions() -> None:
         "predictions",
         _seq(),
         _text("lead_id"),
-        _whole("as_of"),
-        _whole("scored_at"),
+        _integer("as_of"),
+        _integer("scored_at"),
         sa.Column("replay", sa.Boolean, nullable=False),
         *_answer(),
     )
@@ -94,10 +94,10 @@ def _current_scores() -> None:
     op.create_table(
         "current_scores",
         sa.Column("lead_id", sa.Text, primary_key=True),
-        _whole("as_of"),
-        _whole("scored_at"),
+        _integer("as_of"),
+        _integer("scored_at"),
         *_answer(),
-        _whole("stage_since"),
+        _integer("stage_since"),
     )
     due = sa.text(f"coalesce(deadline, {NEVER})")
     best, hot = sa.text("score DESC"), sa.text("stage = 'hot'")
@@ -108,7 +108,7 @@ def _current_scores() -> None:
 
 def _answer() -> list[sa.Column[Any]]:
     return [
-        _whole("score"),
+        _integer("score"),
         _text("stage"),
         _text("decided_by"),
         sa.Column("fallback", sa.Text),
@@ -117,10 +117,10 @@ def _answer() -> list[sa.Column[Any]]:
         sa.Column("model_score", sa.BigInteger),
         sa.Column("model_stage", sa.Text),
         _text("card_version"),
-        _whole("points"),
-        _whole("fit"),
-        _whole("intent"),
-        _whole("rules_score"),
+        _integer("points"),
+        _integer("fit"),
+        _integer("intent"),
+        _integer("rules_score"),
         _text("rules_stage"),
         _text("action"),
         _text("owner"),
@@ -138,5 +138,5 @@ def _text(name: str) -> sa.Column[str]:
     return sa.Column(name, sa.Text, nullable=False)
 
 
-def _whole(name: str) -> sa.Column[int]:
+def _integer(name: str) -> sa.Column[int]:
     return sa.Column(name, sa.BigInteger, nullable=False)

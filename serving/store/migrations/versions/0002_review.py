@@ -23,9 +23,9 @@ def _verdicts() -> None:
         "verdicts",
         _number("seq"),
         _text("key"),
-        _whole("version"),
+        _integer("version"),
         _text("lead_id"),
-        _whole("at"),
+        _integer("at"),
         _text("digest"),
         sa.Column("right_side", sa.Text),
         sa.Column("reason", sa.Text),
@@ -47,31 +47,31 @@ def _definitions() -> None:
         sa.Column("based_on", sa.BigInteger),
         _text("author"),
         _text("note"),
-        _whole("created_at"),
+        _integer("created_at"),
         sa.Column("in_force_at", sa.BigInteger),
     )
     op.create_table(
         "sign_offs",
         _number("seq"),
-        _whole("number"),
+        _integer("number"),
         _text("party"),
         _text("by"),
         _text("key_id"),
-        _whole("at"),
+        _integer("at"),
         _text("note"),
         sa.UniqueConstraint("number", "party", name="sign_offs_once"),
     )
 
 
 def _indexes() -> None:
-    _where("hot_predictions", "predictions", ["lead_id", "as_of", "replay"], "stage = 'hot'")
-    _where("warm_by_score", "current_scores", [sa.text("score DESC")], "stage = 'warm'")
-    _where("due_steps", "handovers", ["due_at"], "due_at IS NOT NULL")
+    _create_partial_index("hot_predictions", "predictions", ["lead_id", "as_of", "replay"], "stage = 'hot'")
+    _create_partial_index("warm_by_score", "current_scores", [sa.text("score DESC")], "stage = 'warm'")
+    _create_partial_index("due_steps", "handovers", ["due_at"], "due_at IS NOT NULL")
     op.create_index("apart", "current_scores", [sa.text("abs(model_score - rules_score) DESC")])
     op.create_index("by_sides", "current_scores", ["rules_stage", "model_stage", "lead_id"])
 
 
-def _where(name: str, table: str, columns: list[str | sa.TextClause], rows: str) -> None:
+def _create_partial_index(name: str, table: str, columns: list[str | sa.TextClause], rows: str) -> None:
     which = sa.text(rows)
     op.create_index(name, table, columns, sqlite_where=which, postgresql_where=which)
 
@@ -84,5 +84,5 @@ def _text(name: str) -> sa.Column[str]:
     return sa.Column(name, sa.Text, nullable=False)
 
 
-def _whole(name: str) -> sa.Column[int]:
+def _integer(name: str) -> sa.Column[int]:
     return sa.Column(name, sa.BigInteger, nullable=False)

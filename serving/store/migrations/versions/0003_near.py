@@ -14,6 +14,8 @@ depends_on = None
 def upgrade() -> None:
     """Put one index in the place of another."""
     op.drop_index("warm_by_score", "current_scores")
-    near = sa.text("stage = 'warm' AND decided_by != 'person'")
+    condition = sa.text("stage = 'warm' AND decided_by != 'person'")
     best_first = [sa.text("score DESC"), sa.text("stage_since DESC")]
-    op.create_index("near_by_score", "current_scores", best_first, sqlite_where=near, postgresql_where=near)
+    op.create_index(
+        "near_by_score", "current_scores", best_first, sqlite_where=condition, postgresql_where=condition
+    )

@@ -46,18 +46,20 @@ def test_intervals_are_told_in_the_table_and_drawn() -> None:
 
 
 def test_moments_are_told_as_the_clocks_of_the_company_show_them() -> None:
-    at = 1_790_000_000_000  # 2026-09-21T14:13:20Z
-    lines = Lines("", [at], [Series("s", [1.0])], [Mark(at, "call")], zone=ZoneInfo("Asia/Tokyo"))
+    moment_ms = 1_790_000_000_000  # 2026-09-21T14:13:20Z
+    lines = Lines(
+        "", [moment_ms], [Series("s", [1.0])], [Mark(moment_ms, "call")], zone=ZoneInfo("Asia/Tokyo")
+    )
     assert lines.rows[0][0] == "2026-09-21 23:13"
     assert [trace["x"] for trace in lines.plotly()["data"]] == [["2026-09-21T23:13:20"]] * 2
 
 
 def test_a_waterfall_adds_up() -> None:
-    told = FIGURES[3]
-    assert isinstance(told, Waterfall)
-    assert told.spans == [(0.0, -2.0), (-2.0, -0.5), (0.0, -0.5)]
-    assert [row[1] for row in told.rows] == ["-2.00", "+1.50", "-0.50"]
-    assert told.plotly()["data"][0]["measure"] == ["absolute", "relative", "absolute"]
+    waterfall = FIGURES[3]
+    assert isinstance(waterfall, Waterfall)
+    assert waterfall.spans == [(0.0, -2.0), (-2.0, -0.5), (0.0, -0.5)]
+    assert [row[1] for row in waterfall.rows] == ["-2.00", "+1.50", "-0.50"]
+    assert waterfall.plotly()["data"][0]["measure"] == ["absolute", "relative", "absolute"]
 
 
 def test_bars_stand_on_zero_whatever_their_sign() -> None:

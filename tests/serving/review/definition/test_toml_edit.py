@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from features.errors import SettingsError
 from features.settings import load_settings
-from scoring.scorecard.load import card_of, parse_card, whole_card
-from serving.review.definition.form import form_of, read_form, with_changes, written_changes
-from serving.review.definition.toml_edit import changed, flat_text, written
+from scoring.scorecard.load import build_card, merge_profile, parse_card
+from serving.review.definition.form import build_form, card_with_changes, read_form, to_toml_changes
+from serving.review.definition.toml_edit import apply_changes, card_to_toml, edit_toml
 from tests.helpers.service_app import CARD
 
 DEMO = load_settings(Path(__file__).parents[4] / "demo" / "crm.toml")
@@ -25,22 +25,22 @@ TEXTS = {
 }
 
 
-def edited(text: str, told: dict[str, str]) -> tuple[Any, dict[str, str], str]:
+def edited(text: str, form_values: dict[str, str]) -> tuple[Any, dict[str, str], str]:
     """The card of a form that was filled in, what is wrong, and the text that is written."""
-    whole = whole_card(tomllib.loads(text), "card")
-    form = form_of(whole, DEMO.table, "en")
-    filled = {f.name: f.value for f in form.fields if f.value or f.kind != "on"} | told
-    changes, wrong = read_form({k: v for k, v in filled.items() if v != "(off)"}, form, "en")
-    if wrong:
-        return None, wrong, ""
-    card, wrong = with_changes(whole, changes, form, "en")
-    return card, wrong, "" if card is None else written(text, written_changes(whole, changes), card)
+    full_card = merge_profile(tomllib.loads(text), "card")
+    form = build_form(full_card, DEMO.table, "en")
+    filled = {f.name: f.value for f in form.fields if f.value or f.kind != "on"} | form_values
+    changes, errors = read_form({k: v for k, v in filled.items() if v != "(off)"}, form, "en")
+    if errors:
+        return None, errors, ""
+    card, errors = card_with_changes(full_card, changes, form, "en")
+    return card, errors, "" if card is None else edit_toml(text, to_toml_changes(full_card, changes), card)
 
 
 @pytest.mark.parametrize("text", TEXTS.values(), ids=list(TEXTS))
 def test_a_form_that_nobody_touched_changes_nothing(text: str) -> None:
-    card, wrong, told = edited(text, {})
-    assert (wrong, told) == ({}, text)
+    card, errors, new_text = edited(text, {})
+    assert (errors, new_text) == ({}, text)
     assert card.version == parse_card(tomllib.loads(text), "card").version
 
 
@@ -48,7 +48,7 @@ def test_a_form_that_nobody_touched_changes_nothing(text: str) -> None:
 @given(st.data())
 def test_any_change_that_holds_is_read_back_as_the_card(data: st.DataObject) -> None:
     text = data.draw(st.sampled_from(list(TEXTS.values())))
-    form = form_of(whole_card(tomllib.loads(text), "card"), DEMO.table, "en")
+    form = build_form(merge_profile(tomllib.loads(text), "card"), DEMO.table, "en")
     fields = data.draw(st.lists(st.sampled_from(list(form.fields)), max_size=4))
     values = {
         "whole": st.integers(-20, 60).map(str),
@@ -56,9 +56,9 @@ def test_any_change_that_holds_is_read_back_as_the_card(data: st.DataObject) -> 
         "on": st.sampled_from(["on", "(off)"]),
         "choice": st.sampled_from(["top_share", "calls_per_week"]),
     }
-    told = {field.name: data.draw(values[field.kind]) for field in fields}
-    card, wrong, new = edited(text, told)
-    assert (card is None) == bool(wrong)
+    form_values = {field.name: data.draw(values[field.kind]) for field in fields}
+    card, errors, new = edited(text, form_values)
+    assert (card is None) == bool(errors)
     if card is not None:
         assert parse_card(tomllib.loads(new), "card").version == card.version
         assert [line for line in text.splitlines() if line.startswith("#")] == [
@@ -67,9 +67,9 @@ def test_any_change_that_holds_is_read_back_as_the_card(data: st.DataObject) -> 
 
 
 def test_only_what_changed_is_written_over_a_profile() -> None:
-    _, _, told = edited(TEXTS["a profile"], {"intent/rows/trial/points": "30"})
-    assert told.startswith(TEXTS["a profile"])
-    assert told.removeprefix(TEXTS["a profile"]).split() == [
+    _, _, new_text = edited(TEXTS["a profile"], {"intent/rows/trial/points": "30"})
+    assert new_text.startswith(TEXTS["a profile"])
+    assert new_text.removeprefix(TEXTS["a profile"]).split() == [
         "[intent.rows.trial]",
         "points",
         "=",
@@ -80,19 +80,22 @@ def test_only_what_changed_is_written_over_a_profile() -> None:
 def test_a_rule_is_taken_out_and_brought_back() -> None:
     card, _, without = edited(CARD, {"triggers/quote/off": "(off)"})
     assert "quote" not in card.triggers
-    back, _, again = edited(without, {"triggers/quote/off": "on"})
+    back, _, restored_text = edited(without, {"triggers/quote/off": "on"})
     assert "quote" in back.triggers
-    assert parse_card(tomllib.loads(again), "card").version == parse_card(tomllib.loads(CARD), "card").version
+    assert (
+        parse_card(tomllib.loads(restored_text), "card").version
+        == parse_card(tomllib.loads(CARD), "card").version
+    )
 
 
 def test_a_number_of_a_condition_changes_with_its_list() -> None:
-    card, _, told = edited(CARD, {"fit/rows/large/when/0/at_least": "250"})
+    card, _, new_text = edited(CARD, {"fit/rows/large/when/0/at_least": "250"})
     assert card.rows["large"].when[0].at_least == 250
-    assert "at_least = 250" in told
+    assert "at_least = 250" in new_text
 
 
 @pytest.mark.parametrize(
-    ("field", "typed", "where"),
+    ("field", "typed", "error_field"),
     [
         ("intent/rows/interest/points", "ten", "intent/rows/interest/points"),
         ("intent/rows/interest/points", "1.5", "intent/rows/interest/points"),
@@ -108,20 +111,20 @@ def test_a_number_of_a_condition_changes_with_its_list() -> None:
         ("thresholds/policy", "top_share", "thresholds/policy"),
     ],
 )
-def test_what_does_not_hold_is_told_at_its_field(field: str, typed: str, where: str) -> None:
-    card, wrong, _ = edited(CARD, {field: typed})
+def test_what_does_not_hold_is_told_at_its_field(field: str, typed: str, error_field: str) -> None:
+    card, errors, _ = edited(CARD, {field: typed})
     assert card is None
-    assert where in wrong
-    assert wrong[where]
+    assert error_field in errors
+    assert errors[error_field]
 
 
 def test_a_flat_text_reads_as_the_card() -> None:
     card = parse_card(tomllib.loads(CARD), "card")
-    assert parse_card(tomllib.loads(flat_text(card)), "card").version == card.version
+    assert parse_card(tomllib.loads(card_to_toml(card)), "card").version == card.version
 
 
 def test_a_text_that_cannot_be_changed_in_place_says_so() -> None:
-    whole = whole_card(tomllib.loads(CARD), "card")
-    other = card_of(changed(whole, {("bands", "warm"): 15}))
+    full_card = merge_profile(tomllib.loads(CARD), "card")
+    changed_card = build_card(apply_changes(full_card, {("bands", "warm"): 15}))
     with pytest.raises(SettingsError, match="editor"):
-        written(CARD, {("bands", "warm"): 16}, other)
+        edit_toml(CARD, {("bands", "warm"): 16}, changed_card)

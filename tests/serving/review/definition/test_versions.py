@@ -7,23 +7,25 @@ import threading
 import pytest
 
 from serving.review.definition import versions
-from serving.review.definition.versions import Signed, Stale
+from serving.review.definition.versions import AlreadySigned, Outdated
 from serving.store.store import Store
 from tests.helpers.stores import server, store, url
 
 __all__ = ["server", "store", "url"]
-NOW, BOTH = 1_790_000_000_000, ("marketing", "sales")
+NOW, PARTIES = 1_790_000_000_000, ("marketing", "sales")
 
 
 def saved(store: Store, base: int, text: str = "t") -> int:
-    return store.change(lambda at: versions.save(at, base, text, f"v-{text}", "Sato", "why", NOW))
+    return store.write(
+        lambda connection: versions.save(connection, base, text, f"v-{text}", "Sato", "why", NOW)
+    )
 
 
 def test_the_file_becomes_the_first_version_once(store: Store) -> None:
     for _ in range(2):
-        store.change(lambda at: versions.imported(at, "text", "hash", NOW, BOTH))
-    (told,) = store.see(versions.all_versions)
-    assert (told.number, told.version, told.author, told.in_force_at) == (
+        store.write(lambda connection: versions.import_file_version(connection, "text", "hash", NOW, PARTIES))
+    (version,) = store.read(versions.all_versions)
+    assert (version.number, version.version, version.author, version.in_force_at) == (
         1,
         "hash",
         versions.OUTSIDE,
@@ -32,11 +34,13 @@ def test_the_file_becomes_the_first_version_once(store: Store) -> None:
 
 
 def test_what_was_written_by_hand_meanwhile_is_a_version_too(store: Store) -> None:
-    store.change(lambda at: versions.imported(at, "one", "h1", NOW, BOTH))
+    store.write(lambda connection: versions.import_file_version(connection, "one", "h1", NOW, PARTIES))
     assert saved(store, 1) == 2
-    store.change(lambda at: versions.imported(at, "by hand", "h3", NOW + 1, BOTH))
-    told = store.see(versions.all_versions)
-    assert [(v.number, v.based_on, v.in_force_at) for v in told] == [
+    store.write(
+        lambda connection: versions.import_file_version(connection, "by hand", "h3", NOW + 1, PARTIES)
+    )
+    history = store.read(versions.all_versions)
+    assert [(v.number, v.based_on, v.in_force_at) for v in history] == [
         (3, 1, NOW + 1),
         (2, 1, None),
         (1, None, NOW),
@@ -45,99 +49,101 @@ def test_what_was_written_by_hand_meanwhile_is_a_version_too(store: Store) -> No
 
 def test_who_comes_second_is_told_and_nothing_is_saved(store: Store) -> None:
     assert saved(store, 0, "first") == 1
-    with pytest.raises(Stale) as problem:
+    with pytest.raises(Outdated) as problem:
         saved(store, 0, "second")
     assert problem.value.newest == 1
-    assert [v.text for v in store.see(versions.all_versions)] == ["first"]
+    assert [v.text for v in store.read(versions.all_versions)] == ["first"]
 
 
 def test_of_two_at_the_very_same_moment_one_is_saved(store: Store) -> None:
-    start, told = threading.Barrier(2), []
+    start, results = threading.Barrier(2), []
 
     def save(text: str) -> None:
         start.wait()
         try:
-            told.append(saved(store, 0, text))
-        except Stale:
-            told.append("stale")
+            results.append(saved(store, 0, text))
+        except Outdated:
+            results.append("stale")
 
-    both = [threading.Thread(target=save, args=(text,)) for text in ("a", "b")]
-    for each in both:
-        each.start()
-    for each in both:
-        each.join()
-    assert sorted(map(str, told)) == ["1", "stale"]
-    assert len(store.see(versions.all_versions)) == 1
+    threads = [threading.Thread(target=save, args=(text,)) for text in ("a", "b")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(map(str, results)) == ["1", "stale"]
+    assert len(store.read(versions.all_versions)) == 1
 
 
 def test_each_party_signs_once_and_a_key_for_one_party(store: Store) -> None:
     saved(store, 0)
 
-    def sign(party: str, key: str, once: bool = True) -> None:
-        store.change(lambda at: versions.sign(at, 1, party, "Sato", key, NOW, "", once))
+    def sign(party: str, key: str, one_party_per_key: bool = True) -> None:
+        store.write(
+            lambda connection: versions.sign(connection, 1, party, "Sato", key, NOW, "", one_party_per_key)
+        )
 
     sign("marketing", "k1")
     for party, key in (("marketing", "k2"), ("sales", "k1")):
-        with pytest.raises(Signed):
+        with pytest.raises(AlreadySigned):
             sign(party, key)
-    (version,) = store.see(versions.all_versions)
+    (version,) = store.read(versions.all_versions)
     assert version.missing(["marketing", "sales"]) == ["sales"]
-    assert versions.may_sign(version, "k1", ("marketing", "sales"), once=True) == []
-    assert versions.may_sign(version, "k2", ("marketing", "sales"), once=True) == ["sales"]
+    assert versions.signable_parties(version, "k1", ("marketing", "sales"), once=True) == []
+    assert versions.signable_parties(version, "k2", ("marketing", "sales"), once=True) == ["sales"]
     sign("sales", "k2")
-    (version,) = store.see(versions.all_versions)
+    (version,) = store.read(versions.all_versions)
     assert version.missing(["marketing", "sales"]) == []
 
 
 def test_in_force_is_noted_once(store: Store) -> None:
     saved(store, 0)
     for now in (NOW + 5, NOW + 9):
-        store.change(lambda at, now=now: versions.enforced(at, 1, now))
-    assert store.see(versions.all_versions)[0].in_force_at == NOW + 5
+        store.write(lambda connection, now=now: versions.mark_in_force(connection, 1, now))
+    assert store.read(versions.all_versions)[0].in_force_at == NOW + 5
 
 
 def test_what_is_not_the_newest_any_more_cannot_be_signed(store: Store) -> None:
     saved(store, 0, "a")
     saved(store, 1, "b")
-    with pytest.raises(Stale):
-        store.change(lambda at: versions.sign(at, 1, "sales", "Sato", "k1", NOW, ""))
-    assert not store.see(versions.all_versions)[1].signatures
+    with pytest.raises(Outdated):
+        store.write(lambda connection: versions.sign(connection, 1, "sales", "Sato", "k1", NOW, ""))
+    assert not store.read(versions.all_versions)[1].signatures
 
 
 def test_a_file_that_was_written_for_a_signed_version_is_that_version(store: Store) -> None:
     """A page that is read between the file's write and the note of it, or a crash there."""
-    store.change(lambda at: versions.imported(at, "one", "h1", NOW, BOTH))
+    store.write(lambda connection: versions.import_file_version(connection, "one", "h1", NOW, PARTIES))
     saved(store, 1, "two")
     for party, key in (("marketing", "k1"), ("sales", "k2")):
-        store.change(lambda at, p=party, k=key: versions.sign(at, 2, p, "Sato", k, NOW, ""))
-    store.change(lambda at: versions.imported(at, "two", "v-two", NOW + 5, BOTH))
-    told = store.see(versions.all_versions)
-    assert [(v.number, v.in_force_at) for v in told] == [(2, NOW + 5), (1, NOW)]
-    assert versions.in_force(told) == told[0]
+        store.write(lambda connection, p=party, k=key: versions.sign(connection, 2, p, "Sato", k, NOW, ""))
+    store.write(lambda connection: versions.import_file_version(connection, "two", "v-two", NOW + 5, PARTIES))
+    history = store.read(versions.all_versions)
+    assert [(v.number, v.in_force_at) for v in history] == [(2, NOW + 5), (1, NOW)]
+    assert versions.find_in_force(history) == history[0]
 
 
 def test_a_file_like_a_version_that_nobody_signed_was_edited_by_hand(store: Store) -> None:
-    store.change(lambda at: versions.imported(at, "one", "h1", NOW, BOTH))
+    store.write(lambda connection: versions.import_file_version(connection, "one", "h1", NOW, PARTIES))
     saved(store, 1, "two")
-    store.change(lambda at: versions.imported(at, "two", "v-two", NOW + 5, BOTH))
-    assert store.see(versions.all_versions)[0].author == versions.OUTSIDE
+    store.write(lambda connection: versions.import_file_version(connection, "two", "v-two", NOW + 5, PARTIES))
+    assert store.read(versions.all_versions)[0].author == versions.OUTSIDE
 
 
 def test_one_key_that_signs_for_both_at_once_signs_for_one(store: Store) -> None:
     saved(store, 0)
-    start, told = threading.Barrier(2), []
+    start, rejected_parties = threading.Barrier(2), []
 
     def sign(party: str) -> None:
         start.wait()
         try:
-            store.change(lambda at: versions.sign(at, 1, party, "Sato", "k1", NOW, ""))
-        except Signed:
-            told.append(party)
+            store.write(lambda connection: versions.sign(connection, 1, party, "Sato", "k1", NOW, ""))
+        except AlreadySigned:
+            rejected_parties.append(party)
 
-    both = [threading.Thread(target=sign, args=(party,)) for party in BOTH]
-    for each in both:
-        each.start()
-    for each in both:
-        each.join()
-    assert len(told) == 1
-    assert len(store.see(versions.all_versions)[0].signatures) == 1
+    threads = [threading.Thread(target=sign, args=(party,)) for party in PARTIES]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(rejected_parties) == 1
+    assert len(store.read(versions.all_versions)[0].signatures) == 1

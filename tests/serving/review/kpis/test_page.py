@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from features.clock import to_ms
-from serving.review.kpis.sheet import MOST_SHOWN
-from serving.review.web.csv_download import csv_answer
+from serving.review.kpis.sheet import MAX_SHOWN_ROWS
+from serving.review.web.csv_download import csv_response
 from tests.helpers.review_site import Reviewer, review_app
 from tests.helpers.service_app import CRM_TOML, App
 from tests.helpers.stores import hot, prediction, record
@@ -30,42 +30,52 @@ opportunity_rate = 0.5
 HOUR = 3_600_000
 
 
-def at(told: str) -> int:
-    return to_ms(datetime.fromisoformat(f"{told}+09:00"))
+def parse_tokyo_ms(text: str) -> int:
+    return to_ms(datetime.fromisoformat(f"{text}+09:00"))
 
 
-NOW = at("2026-10-15T12:00")
-MIDNIGHT = at("2026-09-01T00:00")
+NOW = parse_tokyo_ms("2026-10-15T12:00")
+MIDNIGHT = parse_tokyo_ms("2026-09-01T00:00")
 
 
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[tuple[App, Reviewer]]:
-    with review_app(tmp_path, lambda: NOW, crm=CRM_TOML + REVIEW) as both:
-        yield both
+    with review_app(tmp_path, lambda: NOW, crm=CRM_TOML + REVIEW) as app_and_reviewer:
+        yield app_and_reviewer
 
 
 def september(app: App) -> None:
     """A and B turned hot in September, C in the last moment of August, D on the first of October."""
     moments = {
         "A": MIDNIGHT,
-        "B": at("2026-09-30T23:59"),
+        "B": parse_tokyo_ms("2026-09-30T23:59"),
         "C": MIDNIGHT - 1,
-        "D": at("2026-10-01T00:00"),
+        "D": parse_tokyo_ms("2026-10-01T00:00"),
     }
-    told = [hot(lead, moment) for lead, moment in moments.items()]
-    again = [hot("C", at("2026-09-10T10:00")), hot("E", at("2026-09-10T10:00"), replay=True)]
-    app.house.store.remember([*told, *again, prediction("F", MIDNIGHT)]).result()
-    app.house.store.accept(
+    hot_predictions = [hot(lead, moment) for lead, moment in moments.items()]
+    uncounted_predictions = [
+        hot("C", parse_tokyo_ms("2026-09-10T10:00")),
+        hot("E", parse_tokyo_ms("2026-09-10T10:00"), replay=True),
+    ]
+    app.house.store.add_predictions(
+        [*hot_predictions, *uncounted_predictions, prediction("F", MIDNIGHT)]
+    ).result()
+    app.house.store.add_records(
         [
             record("handovers", "1", MIDNIGHT + HOUR, lead_id="A", step="first_contact"),
             record("handovers", "2", MIDNIGHT + 2 * HOUR, lead_id="A", step="accepted"),
-            record("handovers", "3", at("2026-09-30T23:59"), lead_id="B", step="handed_over"),
+            record("handovers", "3", parse_tokyo_ms("2026-09-30T23:59"), lead_id="B", step="handed_over"),
             record(
-                "handovers", "4", at("2026-10-02T10:00"), lead_id="B", step="sent_back", reason="=no budget"
+                "handovers",
+                "4",
+                parse_tokyo_ms("2026-10-02T10:00"),
+                lead_id="B",
+                step="sent_back",
+                reason="=no budget",
             ),
-            record("opportunities", "5", at("2026-09-20T10:00"), lead_id="A"),
-            record("outcomes", "6", at("2026-09-25T10:00"), lead_id="A", outcome="won"),
-            record("outcomes", "7", at("2026-09-25T11:00"), lead_id="C", outcome="lost"),
+            record("opportunities", "5", parse_tokyo_ms("2026-09-20T10:00"), lead_id="A"),
+            record("outcomes", "6", parse_tokyo_ms("2026-09-25T10:00"), lead_id="A", outcome="won"),
+            record("outcomes", "7", parse_tokyo_ms("2026-09-25T11:00"), lead_id="C", outcome="lost"),
             record("leads", "8", MIDNIGHT, lead_id="A", attributes={"channel": "referral"}),
             record("leads", "9", MIDNIGHT, lead_id="B", attributes={"channel": "=cmd()"}),
         ]
@@ -83,13 +93,13 @@ def test_the_four_figures_with_what_they_are_counted_of(site: tuple[App, Reviewe
     september(app)
     page = reviewer.page("/review/figures?month=2026-09").text
     assert "Figures of 2026-09" in page
-    for told in (
+    for text in (
         "⚠ below the target 3",
         "⚠ below the target 60 %",
         "✓ target 50 %",
         "no target set",
     ):
-        assert told in page
+        assert text in page
     assert page.count("1 of 2 (95 %: 9.5 % – 90.5 %)") >= 3
     month = rows(reviewer, "months")[0]
     assert month == {
@@ -117,10 +127,10 @@ def test_japanese_pages_tell_the_counts_in_japanese(site: tuple[App, Reviewer]) 
 def test_months_meet_at_midnight_in_the_companys_time_zone(site: tuple[App, Reviewer]) -> None:
     app, reviewer = site
     september(app)
-    told = rows(reviewer, "months", "month=2026-10")
-    assert [row["hot_leads"] for row in told[:3]] == ["1", "2", "1"]
-    assert [row["month"] for row in told[:3]] == ["2026-10", "2026-09", "2026-08"]
-    assert len(told) == 12
+    month_rows = rows(reviewer, "months", "month=2026-10")
+    assert [row["hot_leads"] for row in month_rows[:3]] == ["1", "2", "1"]
+    assert [row["month"] for row in month_rows[:3]] == ["2026-10", "2026-09", "2026-08"]
+    assert len(month_rows) == 12
 
 
 def test_several_months_are_told_as_one(site: tuple[App, Reviewer]) -> None:
@@ -157,9 +167,9 @@ def test_sources_are_told_with_their_costs(site: tuple[App, Reviewer], tmp_path:
     september(app)
     file = tmp_path / "costs.csv"
     file.write_text("month,channel,amount\n2026-09,referral,300\n2026-10,referral,7\n2026-09,fair,50\n")
-    told = {row["source"]: row for row in rows(reviewer, "channel")}
+    by_source = {row["source"]: row for row in rows(reviewer, "channel")}
     names = ("hot_leads", "wins", "cost", "cost_per_win")
-    assert {name: tuple(row[n] for n in names) for name, row in told.items()} == {
+    assert {name: tuple(row[n] for n in names) for name, row in by_source.items()} == {
         "referral": ("1", "1", "300.0", "300.0"),
         "'=cmd()": ("1", "0", "", ""),
         "fair": ("0", "0", "50.0", ""),
@@ -188,10 +198,10 @@ def test_leads_lost_late_lead_to_their_pages_and_all_are_in_the_file(
     site: tuple[App, Reviewer],
 ) -> None:
     app, reviewer = site
-    ids = [f"L/{i}" for i in range(MOST_SHOWN + 10)]
-    app.house.store.remember([hot(lead, MIDNIGHT) for lead in ids]).result()
+    ids = [f"L/{i}" for i in range(MAX_SHOWN_ROWS + 10)]
+    app.house.store.add_predictions([hot(lead, MIDNIGHT) for lead in ids]).result()
     lost = [record("outcomes", lead, MIDNIGHT + 30 * HOUR, lead_id=lead, outcome="lost") for lead in ids]
-    app.house.store.accept(lost).result()
+    app.house.store.add_records(lost).result()
     page = reviewer.page("/review/figures?month=2026-09").text
     assert "Lost after late contact: 60" in page
     assert 'href="/review/leads/L%2F0"' in page or 'href="/review/leads/L/0"' in page
@@ -202,21 +212,21 @@ def test_leads_lost_late_lead_to_their_pages_and_all_are_in_the_file(
 def test_reasons_stand_beside_the_number_of_their_definition(site: tuple[App, Reviewer]) -> None:
     app, reviewer = site
     reviewer.page("/review/definition")  # it notes the file as the first version
-    version = app.house.watch.in_use.scorer.card.version
-    app.house.store.remember([hot("A", MIDNIGHT, card_version=version), hot("B", MIDNIGHT)]).result()
-    app.house.store.accept(
+    version = app.house.model_watcher.live_model.scorer.card.version
+    app.house.store.add_predictions([hot("A", MIDNIGHT, card_version=version), hot("B", MIDNIGHT)]).result()
+    app.house.store.add_records(
         [
             record("handovers", lead, MIDNIGHT + 1, lead_id=lead, step="sent_back", reason="=1+1")
             for lead in "AB"
         ]
     ).result()
-    told = {row["definition"]: row["reason"] for row in rows(reviewer, "sent_back")}
-    assert told == {f"version 1 ({version})": "'=1+1", "c0ffee": "'=1+1"}
+    reasons = {row["definition"]: row["reason"] for row in rows(reviewer, "sent_back")}
+    assert reasons == {f"version 1 ({version})": "'=1+1", "c0ffee": "'=1+1"}
 
 
 @pytest.mark.parametrize("begin", ["=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠"])
 def test_no_spreadsheet_takes_a_text_for_a_formula(begin: str) -> None:
-    body = bytes(csv_answer("x", ["a", "b"], [[f"{begin}1+1", -1.5]]).body)
+    body = bytes(csv_response("x", ["a", "b"], [[f"{begin}1+1", -1.5]]).body)
     assert body.startswith(b"\xef\xbb\xbf")
     head, (text, number) = csv.reader(io.StringIO(body.decode("utf-8-sig"), newline=""))
     assert (head, text, number) == (["a", "b"], f"'{begin}1+1", "-1.5")

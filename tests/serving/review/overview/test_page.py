@@ -10,14 +10,14 @@ import pytest
 from features.clock import now_ms
 from scoring.model.bundle import Origin, write_bundle
 from scoring.review_requests import write_models
-from serving.leads.overrides import Said
-from serving.review.calls.queries import nearly_hot
-from serving.review.overview.queries import agreement, waiting
+from serving.leads.overrides import OverrideMirror
+from serving.review.calls.queries import read_nearly_hot
+from serving.review.overview.queries import count_agreement, count_pending
 from serving.store.store import Store
 from tests.conftest import Demo
 from tests.helpers.review_site import Reviewer, review_app
 from tests.helpers.service_app import App
-from tests.helpers.stores import AT, hot, prediction, record, server, store, url
+from tests.helpers.stores import MOMENT_MS, hot, prediction, record, server, store, url
 from training.registry.mlflow_store import find_model
 
 __all__ = ["server", "store", "url"]
@@ -26,24 +26,28 @@ __all__ = ["server", "store", "url"]
 @pytest.fixture(scope="module")
 def app(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
     out = tmp_path_factory.mktemp("out")
-    found = find_model(demo.out)
-    write_bundle(out / "bundles", found.folder, Origin(found.model.version, "1", "run", now_ms()))
-    made = App(demo.crm_toml, out)
-    yield made
-    made.close()
+    stored_model = find_model(demo.out)
+    write_bundle(
+        out / "bundles", stored_model.folder, Origin(stored_model.model.version, "1", "run", now_ms())
+    )
+    running_app = App(demo.crm_toml, out)
+    yield running_app
+    running_app.close()
 
 
 @pytest.mark.parametrize("lang", ["en", "ja"])
 def test_the_conclusion_is_that_of_the_comparison(app: App, lang: str) -> None:
-    from scoring.evaluation.comparison import Compared
+    from scoring.evaluation.comparison import ModelVsRules
     from scoring.pages.comparison import comparison_verdict
 
-    scorer = app.house.watch.in_use.scorer
-    assert scorer.judge is not None
+    scorer = app.house.model_watcher.live_model.scorer
+    assert scorer.calibrated_model is not None
     evidence = find_model(app.house.crm.folder / "hotlead-out").evidence
-    told = comparison_verdict(Compared.of(evidence, scorer.card, scorer.judge.scale), lang)  # type: ignore[arg-type]
+    verdict = comparison_verdict(
+        ModelVsRules.from_evidence(evidence, scorer.card, scorer.calibrated_model.scale), lang
+    )  # type: ignore[arg-type]
     page = Reviewer(app, lang=lang).page("/review").text  # type: ignore[arg-type]
-    assert told.replace("'", "&#39;") in page
+    assert verdict.replace("'", "&#39;") in page
     assert page.count("data-plot=") == 2
 
 
@@ -57,7 +61,7 @@ def test_without_a_model_it_says_so(tmp_path: Path) -> None:
 
 
 def test_open_leads_are_counted_by_the_stages_of_both_sides(store: Store) -> None:
-    store.remember(
+    store.add_predictions(
         [
             hot("A", model_stage="cold", rules_stage="hot"),
             hot("B", model_stage="cold", rules_stage="hot"),
@@ -65,33 +69,35 @@ def test_open_leads_are_counted_by_the_stages_of_both_sides(store: Store) -> Non
             hot("D", model_stage="hot", rules_stage="hot"),
         ]
     ).result()
-    store.accept([record("outcomes", "d", lead_id="B", outcome="lost")]).result()
-    assert store.see(agreement) == {("hot", "cold"): 1, ("warm", None): 1, ("hot", "hot"): 1}
+    store.add_records([record("outcomes", "d", lead_id="B", outcome="lost")]).result()
+    assert store.read(count_agreement) == {("hot", "cold"): 1, ("warm", None): 1, ("hot", "hot"): 1}
 
 
 def test_overdue_leads_wait_until_somebody_called(store: Store) -> None:
-    late, later = AT + 1, AT + 10
-    store.remember([hot("A", deadline=late), hot("B", deadline=late), hot("C", deadline=later)]).result()
-    store.accept([record("handovers", "k", lead_id="B", step="first_contact")]).result()
-    told = store.see(lambda at: waiting(at, AT + 5, ()))
-    assert (told.hot, told.overdue, told.definition) == (3, 1, None)
+    late, later = MOMENT_MS + 1, MOMENT_MS + 10
+    store.add_predictions(
+        [hot("A", deadline=late), hot("B", deadline=late), hot("C", deadline=later)]
+    ).result()
+    store.add_records([record("handovers", "k", lead_id="B", step="first_contact")]).result()
+    counts = store.read(lambda connection: count_pending(connection, MOMENT_MS + 5, ()))
+    assert (counts.hot, counts.overdue, counts.definition) == (3, 1, None)
 
 
 def test_whom_a_person_called_off_waits_for_nobody(store: Store) -> None:
-    store.remember([hot("A", deadline=AT + 1), hot("B", deadline=AT + 1)]).result()
-    told = store.see(lambda at: waiting(at, AT + 5, ["A", "Z"]))
-    assert (told.hot, told.overdue) == (1, 1)
+    store.add_predictions([hot("A", deadline=MOMENT_MS + 1), hot("B", deadline=MOMENT_MS + 1)]).result()
+    counts = store.read(lambda connection: count_pending(connection, MOMENT_MS + 5, ["A", "Z"]))
+    assert (counts.hot, counts.overdue) == (1, 1)
 
 
 def test_an_accepted_lead_is_late_after_the_date_that_sales_told(store: Store) -> None:
-    store.remember([hot("A", deadline=AT + 1, action="follow_up")]).result()
-    store.accept([record("handovers", "k", lead_id="A", step="first_contact")]).result()
-    assert store.see(lambda at: waiting(at, AT + 5, ())).overdue == 1
+    store.add_predictions([hot("A", deadline=MOMENT_MS + 1, action="follow_up")]).result()
+    store.add_records([record("handovers", "k", lead_id="A", step="first_contact")]).result()
+    assert store.read(lambda connection: count_pending(connection, MOMENT_MS + 5, ())).overdue == 1
 
 
 def test_the_page_is_told_when_the_store_is_away(tmp_path: Path) -> None:
     with review_app(tmp_path) as (app, reviewer):
-        app.house.store._breaker.opened("a test", unread=True)
+        app.house.store._breaker.trip("a test", unread=True)
         answer = reviewer.page("/review")
         assert answer.status_code == 503
         assert "The database cannot be reached" in answer.text
@@ -100,8 +106,8 @@ def test_the_page_is_told_when_the_store_is_away(tmp_path: Path) -> None:
 
 def test_leads_that_the_model_did_not_judge_have_a_column_that_opens_them(tmp_path: Path) -> None:
     with review_app(tmp_path) as (app, reviewer):
-        told = prediction("Z", rules_stage="warm", stage="warm", model_stage=None, model_score=None)
-        app.house.store.remember([told]).result()
+        rules_only = prediction("Z", rules_stage="warm", stage="warm", model_stage=None, model_score=None)
+        app.house.store.add_predictions([rules_only]).result()
         page = reviewer.page("/review").text
         assert "No model" in page
         cell = "/review/disagreements?rules=warm&amp;model=none"
@@ -124,16 +130,16 @@ def test_a_challenger_waits_until_somebody_has_decided(
 
 
 def test_whom_a_person_named_not_hot_is_not_among_the_nearest(store: Store) -> None:
-    store.remember(
+    store.add_predictions(
         [
             prediction("A", stage="warm", score=79, decided_by="person"),
             prediction("B", stage="warm", score=79),
             prediction("C", stage="warm", score=70),
         ]
     ).result()
-    said = Said(store)
-    told = store.see(lambda at: nearly_hot(at, 5, said, AT + 1))
-    assert [row.lead_id for row in told] == ["B", "C"]
-    said.add([record("handovers", "b", lead_id="B", step="sent_back", reason="a student")])
-    told = store.see(lambda at: nearly_hot(at, 5, said, AT + 1))
-    assert [row.lead_id for row in told] == ["C"]
+    overrides = OverrideMirror(store)
+    nearest = store.read(lambda connection: read_nearly_hot(connection, 5, overrides, MOMENT_MS + 1))
+    assert [row.lead_id for row in nearest] == ["B", "C"]
+    overrides.add([record("handovers", "b", lead_id="B", step="sent_back", reason="a student")])
+    nearest = store.read(lambda connection: read_nearly_hot(connection, 5, overrides, MOMENT_MS + 1))
+    assert [row.lead_id for row in nearest] == ["C"]
