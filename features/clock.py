@@ -8,6 +8,9 @@ MS_PER_DAY = 86_400_000
 NEVER = 2**62
 """A moment that does not come: the close of a lead that is still open."""
 
+CLOCKS_DIFFER_MS = 300_000
+"""The clocks of two machines may differ by so much before a time counts as one in the future."""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from features.clock import days_to_ms, now_ms, to_ms
 from features.settings import CrmSettings, load_settings
+from serving.leads.attribute_schema import AttributeSchema
 from serving.leads.intake import RecordIntake
 from serving.leads.overrides import OverrideMirror
 from serving.observability import json_logging as logs
@@ -29,12 +30,14 @@ LOOK_EVERY_SECONDS, PRUNE_FIRST_SECONDS, PRUNE_EVERY_SECONDS = 0.5, 60.0, 3600.0
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Components:
-    """The parts; `keep_house` runs beside them."""
+    """The parts of a worker; `run_maintenance` runs beside them. `clock` gives ms UTC."""
 
     settings: ServiceSettings
+    clock: Callable[[], int]
     crm: CrmSettings
+    schema: AttributeSchema
     store: Store
     model_watcher: ModelWatcher
     overrides: OverrideMirror
@@ -53,17 +56,20 @@ class Components:
         metrics, model_watcher = Metrics(clock), ModelWatcher(crm, settings.bundles)
         store = Store.open(settings.store_url, settings.spool)
         overrides = OverrideMirror(store)
+        schema = AttributeSchema.from_settings(crm)
         components = Components(
-            settings,
-            crm,
-            store,
-            model_watcher,
-            overrides,
-            metrics,
-            Predictor(crm, model_watcher, store, overrides, metrics, clock),
-            RecordIntake(crm, store, overrides, metrics, clock),
-            KeyCache(settings.keys_file),
-            RateLimiter(settings.rate_limit),
+            settings=settings,
+            clock=clock,
+            crm=crm,
+            schema=schema,
+            store=store,
+            model_watcher=model_watcher,
+            overrides=overrides,
+            metrics=metrics,
+            predictor=Predictor(schema, model_watcher, store, overrides, metrics),
+            intake=RecordIntake(schema, store, overrides, metrics),
+            key_cache=KeyCache(settings.keys_file),
+            rate_limiter=RateLimiter(settings.rate_limit),
         )
         components.refresh()
         logs.quiet_lightgbm()
@@ -91,7 +97,7 @@ class Components:
 
     def _prune(self) -> None:
         with suppress(StoreUnavailable):
-            self.store.prune(self.predictor.clock() - days_to_ms(self.settings.retention_days))
+            self.store.prune(self.clock() - days_to_ms(self.settings.retention_days))
 
     def _report_model(self) -> None:
         live_model = self.model_watcher.live_model

@@ -1,4 +1,4 @@
-"""The BentoML service: the API mounted in it, and `score` and `score_batch` as its own endpoints."""
+"""The BentoML service: the web app mounted in it, and `score` and `score_batch` as endpoints of its own."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ import asyncio
 import gc
 import os
 import sys
+from collections.abc import Awaitable, Mapping
 from functools import cache
 from typing import Any
 
 import bentoml
-import orjson
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from features.clock import now_ms
-from serving.api.query_params import score_options
-from serving.api.routes import Api, build_batch_response, dump_json, parse_lead
+from serving.api.error_responses import ERRORS
+from serving.api.routes import Api, error_response
+from serving.app import create_app
 from serving.components import Components
 from serving.observability.log_format import request_id
+from serving.review.site import Site
 from serving.runtime.import_guard import BLOCK_IMPORTS_VARIABLE, block_heavy_imports
 from serving.settings import ServiceSettings
 from serving.web.middleware import EdgeMiddleware
-from serving.web.problems import Problem, problem_response
 
 SWITCH_SECONDS = 0.0005
 """So soon a thread that computes (a batch) lets another go on: with Python's 5 ms, one lead would wait
@@ -51,12 +51,17 @@ def _api() -> Api:
 
 
 @cache
+def _site() -> Site:
+    return Site(components())
+
+
+@cache
 def _app() -> ASGIApp:
-    return _api().app()
+    return create_app(_api(), _site())
 
 
 async def api(scope: Scope, receive: Receive, send: Send) -> None:
-    """The API, made in the process that serves."""
+    """The web app, made in the process that serves."""
     await _app()(scope, receive, send)
 
 
@@ -98,7 +103,7 @@ class Hotlead:
     @bentoml.on_startup
     async def start(self) -> None:
         """Begin to look for what changes, and to get the pages ready."""
-        coroutines = (self._components.run_maintenance(), _api().site.warm_cache())
+        coroutines = (self._components.run_maintenance(), _site().warm_cache())
         self._background_tasks = [asyncio.create_task(work) for work in coroutines]
 
     @bentoml.on_shutdown
@@ -113,37 +118,28 @@ class Hotlead:
         self, lead: dict[str, Any], explain: str = "top", lang: str = "en", as_of: str = ""
     ) -> dict[str, Any]:
         """The answer for one lead: as POST /v1/score."""
-        try:
-            options = _parse_options(explain, lang, as_of)
-            answer = await self._components.predictor.predict(
-                parse_lead(dump_json(lead), self._components.predictor, options), options
-            )
-        except Problem as problem:
-            return problem_response(problem, request_id.get())  # type: ignore[return-value]
-        return _json_response(answer.to_dict())
+        params = _query_params(explain, lang, as_of)
+        return await _respond(_api().score_lead(lead, params, request_id.get()))
 
     @bentoml.api
     async def score_batch(
         self, leads: list[dict[str, Any]], explain: str = "top", lang: str = "en", as_of: str = ""
     ) -> dict[str, Any]:
         """The answers for up to 5,000 leads: as POST /v1/score/batch."""
-        try:
-            options = _parse_options(explain, lang, as_of)
-            answers = await self._components.predictor.predict_batch(dump_json({"leads": leads}), options)
-        except Problem as problem:
-            return problem_response(problem, request_id.get())  # type: ignore[return-value]
-        status, body = build_batch_response(answers, request_id.get())
-        return _json_response(body, status)
+        params = _query_params(explain, lang, as_of)
+        return await _respond(_api().score_leads(leads, params, request_id.get()))
 
 
 Hotlead.add_asgi_middleware(BentoMiddleware)  # type: ignore[attr-defined]
 
 
-def _parse_options(explain: str, lang: str, as_of: str) -> Any:
-    params = {"explain": explain, "lang": lang} | ({"as_of": as_of} if as_of else {})
-    return score_options(params, now_ms(), request_id.get())
+def _query_params(explain: str, lang: str, as_of: str) -> Mapping[str, str]:
+    return {"explain": explain, "lang": lang} | ({"as_of": as_of} if as_of else {})
 
 
-def _json_response(content: object, status: int = 200) -> Any:
-    """An answer that BentoML passes on as it is."""
-    return Response(orjson.dumps(content), status, media_type="application/json")
+async def _respond(answer: Awaitable[Response]) -> dict[str, Any]:
+    """An answer, or that to its error, which BentoML passes on as it is."""
+    try:
+        return await answer  # type: ignore[return-value]
+    except ERRORS as error:
+        return error_response(error, request_id.get())  # type: ignore[return-value]

@@ -1,4 +1,4 @@
-"""What a query asks for: reasons, language, moment; how many rows, and whose."""
+"""The query parameters of the API: reasons, language, moment, page."""
 
 from __future__ import annotations
 
@@ -8,21 +8,19 @@ from typing import Annotated, Literal, TypeVar
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from features.clock import iso, to_ms
+from features.clock import CLOCKS_DIFFER_MS, iso
 from features.kinds import Language
 from scoring.decision.score import Explain
 from serving.leads.field_types import Identifier, Moment, Name
-from serving.leads.lead_facts import CLOCKS_DIFFER_MS
 from serving.predictions.call_list import CURSOR
 from serving.predictions.predictor import ScoreOptions
-from serving.web.field_errors import field_error
-from serving.web.problems import from_validation_error, invalid_fields
+from serving.web.field_errors import InvalidFields, field_error, from_validation_error
 
 PageLimit = Annotated[int, Field(ge=1, le=1_000, strict=False)]
 
 
 class Query(BaseModel):
-    """The parameters of a query; one that is not known is an error."""
+    """The parameters of a query; unknown ones are errors."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -38,14 +36,14 @@ class ScoreQuery(Query):
 
 
 class HistoryQuery(Query):
-    """Whose scores are read, and how many of the newest."""
+    """The lead whose scores are read, and how many of the newest."""
 
     lead_id: Identifier
     limit: PageLimit = 100
 
 
 class HotQuery(Query):
-    """Whose call list is read, how many leads, in what language."""
+    """The owner of the call list (None: all), the size of its page, and the language."""
 
     owner: Name | None = None
     limit: PageLimit = 100
@@ -56,7 +54,7 @@ class HotQuery(Query):
 
 
 class DocumentQuery(Query):
-    """Which version of OpenAPI the document is to be in."""
+    """The version of OpenAPI that the document is written in."""
 
     version: Literal["3.0", "3.1"] = Field(
         default="3.1", description="3.0 for CRMs that read no other; it says less."
@@ -67,7 +65,7 @@ Q = TypeVar("Q", bound=Query)
 
 
 def parse_query(model: type[Q], params: Mapping[str, str]) -> Q:
-    """The parameters of a query. Raises Problem (422) naming every wrong one."""
+    """The parameters of a query. Raises InvalidFields with all errors."""
     try:
         return model.model_validate_json(orjson.dumps(dict(params)))
     except ValidationError as error:
@@ -75,18 +73,19 @@ def parse_query(model: type[Q], params: Mapping[str, str]) -> Q:
 
 
 def score_options(params: Mapping[str, str], now: int, request_id: str | None) -> ScoreOptions:
-    """How leads are to be scored. Raises Problem (422), also for a moment in the future."""
+    """How leads are to be scored. `now` is ms UTC. Raises InvalidFields, also for a moment in the future."""
     if not params:
-        return ScoreOptions(request_id=request_id)
+        return ScoreOptions(now=now, request_id=request_id)
     query = parse_query(ScoreQuery, _restore_plus(params))
-    as_of = None if query.as_of is None else to_ms(query.as_of)
-    if as_of is not None and as_of > now + CLOCKS_DIFFER_MS:
+    if query.as_of is not None and query.as_of > now + CLOCKS_DIFFER_MS:
         allowed = f"a moment that has come (it is {iso(now)})"
-        raise invalid_fields([field_error("query.as_of", params["as_of"], allowed)])
-    return ScoreOptions(query.explain, query.lang, as_of, request_id)
+        raise InvalidFields([field_error("query.as_of", params["as_of"], allowed)])
+    return ScoreOptions(
+        now=now, explain=query.explain, lang=query.lang, as_of=query.as_of, request_id=request_id
+    )
 
 
 def _restore_plus(params: Mapping[str, str]) -> Mapping[str, str]:
-    """The + of an offset becomes a space in a query where nobody encodes it."""
+    """The + of a time's offset is a space in a query unless the sender encodes it."""
     as_of = params.get("as_of", "")
     return {**params, "as_of": as_of.replace(" ", "+")} if "T" in as_of else params

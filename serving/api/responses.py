@@ -1,23 +1,59 @@
-"""What is read back: the scores of a lead with their trend, the call list, the model in use."""
+"""The answers of the API as plain JSON values: scores, records, history, call list and live model."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from operator import attrgetter
 from typing import Any
 
 import orjson
 
-from features.clock import MS_PER_DAY, iso, now_ms
+from features.clock import MS_PER_DAY, iso
 from features.kinds import Language
 from scoring.decision.actions import ACCEPTED, FOLLOW_UP, action_of
+from scoring.decision.score import Score
 from scoring.scorecard.scorecard import HOT, Scorecard
-from serving.predictions.call_list import CallListPage
+from serving.leads.intake import AcceptedRecord
+from serving.predictions.call_list import CallListPage, is_overdue
 from serving.predictions.live_model import LiveModel
+from serving.predictions.predictor import ScoredLead
+from serving.store.records import WriteOutcome
 from serving.store.rows import HotRow
 
 TREND_DAYS, TREND_ROWS, STEADY_POINTS = 7, 1_000, 2
 """The trend compares with the score of a week before; less than two points is no change."""
 _TIMES = ("as_of", "scored_at", "deadline", "stage_since", "first_contact_at")
+
+
+_SCORE_FIELDS = tuple(f.name for f in fields(Score))
+_get_score_values = attrgetter(*_SCORE_FIELDS)
+_OUTCOMES: Mapping[WriteOutcome, str] = {"stored": "stored", "known": "already known"}
+
+
+def format_score(scored: ScoredLead) -> dict[str, Any]:
+    """The answer for one lead."""
+    return {
+        **dict(zip(_SCORE_FIELDS, _get_score_values(scored.score), strict=True)),
+        "ignored_attributes": scored.ignored,
+        "unknown_activities": scored.unknown_types,
+        "stored": scored.stored,
+    }
+
+
+def format_accepted(record: AcceptedRecord) -> dict[str, Any]:
+    """The receipt of a record, with what of it no feature uses."""
+    unused = {
+        "ignored_attributes": record.ignored_attributes,
+        "unknown_activities": record.unknown_activities,
+    }
+    return {
+        "id": record.key,
+        "version": record.version,
+        "lead_id": record.lead_id,
+        "outcome": _OUTCOMES[record.outcome],
+        **{name: names for name, names in unused.items() if names},
+    }
 
 
 def format_history(lead_id: str, rows: Sequence[Mapping[str, Any]], limit: int) -> dict[str, Any]:
@@ -72,16 +108,11 @@ def format_call_list(
 
 
 def _format_call(row: HotRow, card: Scorecard, lang: Language, now: int) -> dict[str, Any]:
-    """A lead of the list. One that was contacted since it is hot is overdue only where sales accepted
-    it and said when they go on."""
+    """A lead of the call list."""
     values = {name: _format_value(name, getattr(row, name)) for name in _CALL_FIELDS}
-    accepted = row.action == FOLLOW_UP
-    is_overdue = (
-        row.deadline is not None and row.deadline < now and (accepted or row.first_contact_at is None)
-    )
     reasons = describe_rules(orjson.loads(row.detail), card, lang)
-    text = action_of(card, ACCEPTED if accepted else HOT).text.text(lang)
-    return {**values, "overdue": is_overdue, "reasons": reasons, "text": text}
+    text = action_of(card, ACCEPTED if row.action == FOLLOW_UP else HOT).text.text(lang)
+    return {**values, "overdue": is_overdue(row, now), "reasons": reasons, "text": text}
 
 
 _CALL_FIELDS = (
@@ -112,8 +143,8 @@ def describe_rules(detail: Mapping[str, Any], card: Scorecard, lang: Language) -
     return [rules[code].because.text(lang) if code in rules else code for code in codes]
 
 
-def format_live_model(live_model: LiveModel) -> dict[str, Any]:
-    """What scores now: the model with what it was trained on and how good it was, and the scorecard."""
+def format_live_model(live_model: LiveModel, now: int) -> dict[str, Any]:
+    """The live model, with what it was trained on and how good it was, and the scorecard. `now` is ms UTC."""
     scorer, origin = live_model.scorer, live_model.origin
     judge = scorer.calibrated_model
     about = {} if judge is None else dict(judge.model.about)
@@ -124,7 +155,7 @@ def format_live_model(live_model: LiveModel) -> dict[str, Any]:
             "registered_version": origin.registered,
             "run_id": origin.run_id,
             "champion_since": iso(origin.since),
-            "champion_for_seconds": max(0, now_ms() - origin.since) // 1000,
+            "champion_for_seconds": max(0, now - origin.since) // 1000,
         },
         "fallback": scorer.fallback,
         "scorecard": scorer.card.version,

@@ -24,7 +24,7 @@ from features.columns import to_text
 from features.files import atomic_file
 from features.settings import CrmSettings
 from scoring.scorecard.load import SCORECARD_FILE
-from serving.leads.lead_facts import AttributeSchema
+from serving.leads.attribute_schema import AttributeSchema
 from serving.store.queries import is_newest
 from serving.store.records import RecordKind
 from serving.store.store import Store

@@ -1,4 +1,4 @@
-"""`hotlead import`: what a CRM's export tells goes into the store, and its open leads get their scores."""
+"""`hotlead import`: stores the export of a CRM and scores its open leads."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
-import orjson
-
 from features.clock import now_ms
 from features.kinds import Language
 from features.settings import CrmSettings
 from scoring.scorecard.scorecard import STAGES
 from scoring.texts import translate
 from serving.jobs.crm_records import CrmExport, store_export
+from serving.leads.attribute_schema import AttributeSchema
 from serving.leads.overrides import OverrideMirror
 from serving.observability.prometheus import Metrics
 from serving.predictions.live_model import ModelWatcher
@@ -30,7 +29,7 @@ _OUTCOMES: tuple[WriteOutcome, ...] = get_args(WriteOutcome)
 
 @dataclass(frozen=True)
 class ImportResult:
-    """What became of the records of each kind, and how many open leads are in each stage."""
+    """The outcomes of the records of each kind, and the number of open leads in each stage."""
 
     records: Mapping[RecordKind, Counter[WriteOutcome]]
     stages: Counter[str]
@@ -84,15 +83,20 @@ def score_leads(
     ids: Sequence[str],
     clock: Callable[[], int] = now_ms,
 ) -> Counter[str]:
-    """Score leads from what the store knows of them, as the service does; how many are in each stage."""
+    """Score leads from the store, as the service does; the number of leads in each stage."""
     overrides = OverrideMirror(store)
     overrides.refresh()
-    predictor = Predictor(crm, model_watcher, store, overrides, Metrics(clock), clock)
+    schema, metrics = AttributeSchema.from_settings(crm), Metrics(clock)
+    predictor = Predictor(schema, model_watcher, store, overrides, metrics)
+    return asyncio.run(_score_in_chunks(predictor, ids, clock))
+
+
+async def _score_in_chunks(
+    predictor: Predictor, ids: Sequence[str], clock: Callable[[], int]
+) -> Counter[str]:
     stages: Counter[str] = Counter()
     for start in range(0, len(ids), LEADS_AT_ONCE):
-        leads = [{"lead_id": lead_id} for lead_id in ids[start : start + LEADS_AT_ONCE]]
-        answers = asyncio.run(
-            predictor.predict_batch(orjson.dumps({"leads": leads}), ScoreOptions(explain="top"))
-        )
-        stages.update(answer.score.stage for answer in answers if isinstance(answer, ScoredLead))
+        chunk = ids[start : start + LEADS_AT_ONCE]
+        results = await predictor.predict_batch(chunk, ScoreOptions(now=clock()))
+        stages.update(result.score.stage for result in results if isinstance(result, ScoredLead))
     return stages

@@ -1,81 +1,65 @@
-"""Reading a batch: by column where all is plainly right, lead by lead where somebody is wrong."""
+"""A batch of leads: parsed by column if all of them are plain and valid, else lead by lead."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeAlias
 
 import orjson
 from pydantic import ValidationError
 
 from features.clock import NEVER
 from serving.leads import bodies
+from serving.leads.attribute_schema import AttributeSchema
 from serving.leads.batch_columns import BatchLeads, from_facts
 from serving.leads.batch_fast_path import Unsupported, parse_columns
-from serving.leads.lead_facts import (
-    AttributeSchema,
-    LeadFacts,
-    check_as_of,
-    facts_from_body,
-    facts_from_store,
-    find_value_errors,
-)
-from serving.leads.partial_parse import salvage
+from serving.leads.errors import LeadError, LeadNotCreated, UnknownLead
+from serving.leads.lead_facts import LeadFacts, ParsedLead, facts_from_store, parse_lead
 from serving.store.store import StoredLead, StoreUnavailable
-from serving.web.field_errors import field_error
-from serving.web.problems import (
-    Problem,
-    from_validation_error,
-    invalid_fields,
-    not_found,
-    not_json,
-    store_unavailable,
-)
+from serving.web.field_errors import InvalidFields, NotJson, from_validation_error
 
 StoredLeadReader = Callable[[Sequence[str]], Mapping[str, StoredLead]]
-"""What was sent of leads before, by id. Raises StoreUnavailable."""
+"""Reads leads by id from the store. Raises StoreUnavailable."""
+ParsedBatch: TypeAlias = BatchLeads | Sequence[ParsedLead | InvalidFields]
+"""The leads of a batch, as columns or one by one; of an invalid one, what is invalid."""
 
 
 @dataclass(frozen=True)
-class ParsedBatch:
-    """The leads of a batch that can be scored, and by its place the problem of each that cannot."""
+class ScorableBatch:
+    """The leads of a batch that can be scored, and by its place in the batch the error of each other."""
 
     leads: BatchLeads
-    problems: Mapping[int, Problem]
+    errors: Mapping[int, LeadError]
 
     @property
     def count(self) -> int:
-        return len(self.leads) + len(self.problems)
+        return len(self.leads) + len(self.errors)
 
 
-def read_batch(
-    raw: bytes,
-    schema: AttributeSchema,
-    now: int | None,
-    read_stored: StoredLeadReader,
-    as_of: int | None = None,
+def parse_batch(
+    body: bytes | Sequence[object], schema: AttributeSchema, now: int | None, as_of: int | None = None
 ) -> ParsedBatch:
-    """The leads of a batch. Raises Problem (400, 422) where the body as a whole is not valid.
+    """The leads of a request: its JSON, or the parsed list of leads.
 
-    `now` (ms UTC) for a live score, None for a replay `as_of` a moment; `stored` gives what was sent
-    before.
+    `as_of` (ms UTC) is the earlier moment of the score, or None; `now` (ms UTC) is None with it. Raises
+    InvalidFields and NotJson if the body as a whole is not valid.
     """
+    items = _parse_items(body) if isinstance(body, bytes) else body
     try:
-        leads = parse_columns(raw, schema, now)
+        leads = parse_columns(items, schema, now)
         if as_of is None or not ((as_of < leads.created) & (leads.created != NEVER)).any():
-            return ParsedBatch(leads, {})
+            return leads
     except Unsupported:
         pass
-    return _read_row_by_row(_parse_items(raw), schema, now, read_stored, as_of)
+    return [_parse_item(item, schema, now, f"body.leads[{i}]") for i, item in enumerate(items)]
 
 
-def _parse_items(raw: bytes) -> list[Any]:
-    """The leads as they were sent; what is wrong with the body as a whole is raised."""
+def _parse_items(raw: bytes) -> Sequence[object]:
     try:
         parsed = orjson.loads(raw)
     except orjson.JSONDecodeError:
-        raise not_json() from None
+        raise NotJson from None
     leads = parsed.get("leads") if isinstance(parsed, dict) and len(parsed) == 1 else None
     if isinstance(leads, list) and 0 < len(leads) <= bodies.MAX_BATCH:
         return leads
@@ -83,86 +67,63 @@ def _parse_items(raw: bytes) -> list[Any]:
         bodies.BatchIn.model_validate_json(raw)
     except ValidationError as error:
         raise from_validation_error(error, model=bodies.BatchIn) from None
-    raise not_json()
+    raise NotJson
 
 
-def _read_row_by_row(
-    items: Sequence[Any],
+def _parse_item(
+    item: object, schema: AttributeSchema, now: int | None, path: str
+) -> ParsedLead | InvalidFields:
+    try:
+        # What is no object is an error that pydantic describes, like all others.
+        return parse_lead(item, schema, now, path)  # type: ignore[arg-type]
+    except InvalidFields as error:
+        return error
+
+
+def complete_batch(
+    parsed: ParsedBatch,
     schema: AttributeSchema,
     now: int | None,
-    read_stored: StoredLeadReader,
     as_of: int | None,
-) -> ParsedBatch:
-    read = [_parse_lead(item, f"body.leads[{i}]", schema, now) for i, item in enumerate(items)]
-    stored_leads = _read_stored_leads([lead for lead in read if not isinstance(lead, Problem)], read_stored)
-    results = [
-        _check_moment(_build_facts(lead, i, schema, now, stored_leads), as_of) for i, lead in enumerate(read)
-    ]
-    problems = {i: result for i, result in enumerate(results) if isinstance(result, Problem)}
-    return ParsedBatch(
-        from_facts([result for result in results if isinstance(result, LeadFacts)], schema), problems
-    )
+    read_stored: StoredLeadReader,
+) -> ScorableBatch:
+    """The batch with what is stored about the leads that came as ids.
+
+    `as_of` (ms UTC) is the earlier moment of the score, or None; leads that did not exist then are errors.
+    """
+    if isinstance(parsed, BatchLeads):
+        return ScorableBatch(parsed, {})
+    stored = _read_stored([lead for lead in parsed if isinstance(lead, str)], read_stored)
+    results = [_complete_lead(lead, schema, now, as_of, stored) for lead in parsed]
+    facts = [result for result in results if isinstance(result, LeadFacts)]
+    errors = {i: result for i, result in enumerate(results) if not isinstance(result, LeadFacts)}
+    return ScorableBatch(from_facts(facts, schema), errors)
 
 
-def _check_moment(result: LeadFacts | Problem, as_of: int | None) -> LeadFacts | Problem:
-    """A lead that was there at the moment that is asked for."""
+def _read_stored(
+    lead_ids: Sequence[str], read_stored: StoredLeadReader
+) -> Mapping[str, StoredLead] | StoreUnavailable:
     try:
-        if isinstance(result, LeadFacts):
-            check_as_of(result.created, as_of)
-        return result
-    except Problem as problem:
-        return problem
+        return read_stored(list(dict.fromkeys(lead_ids))) if lead_ids else {}
+    except StoreUnavailable as error:
+        return error
 
 
-def _parse_lead(item: object, path: str, schema: AttributeSchema, now: int | None) -> bodies.Lead | Problem:
-    try:
-        return bodies.Lead.model_validate_json(orjson.dumps(item))
-    except orjson.JSONEncodeError:
-        return _nesting_problem(item, path)
-    except ValidationError as error:
-        problem = from_validation_error(error, path, bodies.Lead)
-        if problem.status == 400:
-            return _nesting_problem(item, path)
-        return problem.with_errors(find_value_errors(salvage(bodies.Lead, item), schema, now, path))
-
-
-def _nesting_problem(item: object, path: str) -> Problem:
-    """What could be read once and now cannot is nested too deeply for the careful reader."""
-    return invalid_fields([field_error(path, item, "a value that is not nested so deeply")])
-
-
-def _read_stored_leads(
-    leads: Sequence[bodies.Lead], read_stored: StoredLeadReader
-) -> Mapping[str, StoredLead] | Problem:
-    """What was sent before of the leads that come with their id alone."""
-    wanted = list({lead.lead_id for lead in leads if lead.is_id_only})
-    try:
-        return read_stored(wanted) if wanted else {}
-    except StoreUnavailable as problem:
-        return store_unavailable(
-            "The store is away, so what was sent of this lead cannot be read.", problem.retry_after
-        )
-
-
-def _build_facts(
-    lead: bodies.Lead | Problem,
-    index: int,
+def _complete_lead(
+    lead: ParsedLead | InvalidFields,
     schema: AttributeSchema,
     now: int | None,
-    stored_leads: Mapping[str, StoredLead] | Problem,
-) -> LeadFacts | Problem:
-    if isinstance(lead, Problem):
+    as_of: int | None,
+    stored: Mapping[str, StoredLead] | StoreUnavailable,
+) -> LeadFacts | LeadError:
+    if isinstance(lead, InvalidFields):
         return lead
-    try:
-        if not lead.is_id_only:
-            return facts_from_body(lead, schema, now, f"body.leads[{index}]")
-        if isinstance(stored_leads, Problem):
-            return stored_leads
-        stored_lead = stored_leads.get(lead.lead_id)
-        return (
-            facts_from_store(stored_lead, schema, now)
-            if stored_lead
-            else not_found("Nothing was sent of this lead.")
-        )
-    except Problem as problem:
-        return problem
+    if isinstance(lead, str):
+        if isinstance(stored, StoreUnavailable):
+            return stored
+        if lead not in stored:
+            return UnknownLead()
+        lead = facts_from_store(stored[lead], schema, now)
+    if as_of is not None and as_of < lead.created != NEVER:
+        return LeadNotCreated(as_of, lead.created)
+    return lead

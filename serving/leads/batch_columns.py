@@ -1,4 +1,4 @@
-"""Many leads by column: what a batch tells, as the arrays that the view of many leads works on."""
+"""The leads of a batch by column, as the arrays that the view of many leads works on."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from features.clock import NEVER
 from features.columns import Bools, Column, Ints, encode_texts, is_missing, take
 from features.crm_data import Activities, Changes, Crm, Outcomes
 from features.many_leads import Histories, ManyLeads
-from serving.leads.lead_facts import AttributeSchema, LeadFacts
-from serving.web.field_errors import field_error
-from serving.web.problems import invalid_fields
+from serving.leads.attribute_schema import AttributeSchema
+from serving.leads.lead_facts import LeadFacts
+from serving.web.field_errors import InvalidFields, field_error
 
 MAX_TYPES = 32_767
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class BatchLeads:
-    """What is known of n leads. `created` is ms UTC (NEVER: not dated), `attributes` and `changes` are
-    by column; the `lead` of an activity is its row, or n + its row for what colleagues did."""
+    """All that is known of n leads. `created` is ms UTC (NEVER: not dated), `attributes` and `changes` are
+    by column. The `lead` of an activity is its row, or n + its row for the activities of colleagues."""
 
     ids: Sequence[str]
     created: Ints
@@ -62,7 +62,7 @@ class BatchLeads:
 
 
 def answered_roles(view: ManyLeads, schema: AttributeSchema) -> dict[str, Bools]:
-    """By role (budget, authority, need, timing), of which leads there is an answer."""
+    """By role (budget, authority, need, timing), which leads have an answer."""
     return {
         role: ~is_missing(view.text(c) if schema.columns[c] == "category" else view.number(c))
         for role, c in schema.roles.items()
@@ -70,26 +70,26 @@ def answered_roles(view: ManyLeads, schema: AttributeSchema) -> dict[str, Bools]
 
 
 def from_facts(facts: Sequence[LeadFacts], schema: AttributeSchema) -> BatchLeads:
-    """Leads that were told one by one, as columns."""
+    """The facts of leads as columns. Raises InvalidFields for too many activity types."""
     n = len(facts)
     events = [(i, *e) for i, lead in enumerate(facts) for e in lead.events]
     others = [(n + i, *e) for i, lead in enumerate(facts) for e in lead.others]
     changes = [(i, *c) for i, lead in enumerate(facts) for c in lead.changes]
     return BatchLeads(
-        [lead.lead_id for lead in facts],
-        np.array([lead.created for lead in facts], dtype=np.int64),
-        {
+        ids=[lead.lead_id for lead in facts],
+        created=np.array([lead.created for lead in facts], dtype=np.int64),
+        attributes={
             c: build_column([lead.attributes.get(c) for lead in facts], kind)
             for c, kind in schema.columns.items()
         },
-        _build_histories(changes, schema),
-        _build_activities([*events, *others]),
-        [lead.ignored for lead in facts],
-        [lead.unknown_types for lead in facts],
+        changes=_build_histories(changes, schema),
+        activities=_build_activities([*events, *others]),
+        ignored=[lead.ignored for lead in facts],
+        unknown_types=[lead.unknown_types for lead in facts],
     )
 
 
-def build_column(values: Sequence[str | float | None], kind: str) -> Column:
+def build_column(values: Sequence[object], kind: str) -> Column:
     """Plain values as a column of texts or numbers."""
     if kind == "category":
         return encode_texts(list(values))  # type: ignore[arg-type]
@@ -115,7 +115,7 @@ def _build_activities(rows: Sequence[tuple[int, str, int, float]]) -> Activities
     type_column = encode_texts(list(kind))
     if len(type_column.categories) > MAX_TYPES:
         allowed = f"at most {MAX_TYPES:,} different types of activity in one batch"
-        raise invalid_fields([field_error("body.leads", len(type_column.categories), allowed)])
+        raise InvalidFields([field_error("body.leads", len(type_column.categories), allowed)])
     return Activities(
         np.array(lead, dtype=np.int32),
         type_column.codes.astype(np.int16),

@@ -1,13 +1,26 @@
-"""What is sent to the service: one pydantic model a body, strict, unknown keys refused."""
+"""The bodies of requests: one strict pydantic model each. Unknown keys are errors.
+
+Validated with a ParseContext as pydantic's context, a model also checks what its values mean: numbers in the
+company's number columns, and no time in the future. All errors, formal and semantic, come from one pass.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+)
+from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
+from serving.leads.attribute_schema import JsonValue
 from serving.leads.field_types import (
     Attributes,
     AttributeValue,
@@ -17,14 +30,17 @@ from serving.leads.field_types import (
     Name,
     NonEmptyText,
     Number,
+    ParseContext,
+    PastMoment,
     WholeNumber,
 )
 
 MAX_BATCH, MAX_ACTIVITIES, MAX_RECORDS = 5_000, 10_000, 10_000
+NUMBER_OR_TEXT = 'a number, or a text of one such as "1,200"'
 
 
 class RequestBody(BaseModel):
-    """A body: frozen, strict about types, and a key that it does not know is an error."""
+    """A body: frozen, strict about types, without unknown keys."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -33,7 +49,7 @@ class LeadActivity(RequestBody):
     """Something that a lead did."""
 
     type: Name
-    at: Moment
+    at: PastMoment
     value: Number | None = None
 
 
@@ -42,15 +58,23 @@ class AttributeChangeIn(RequestBody):
 
     column: Name
     value: AttributeValue = None
-    at: Moment
+    at: PastMoment
+
+    @field_validator("value")
+    @classmethod
+    def _parse_value(cls, value: JsonValue, info: ValidationInfo) -> JsonValue:
+        return _parse_attribute(info.data.get("column"), value, info.context)
 
 
 class Lead(RequestBody):
-    """A lead to score. With its id alone, it is scored from what was sent of it before; with anything
-    more, from this body alone, and nothing of it is stored."""
+    """A lead to score. With only its id, it is scored from what was sent about it before; with anything
+    more, from this body alone, and nothing of it is stored.
+
+    With a ParseContext, the values of the company's columns are parsed: texts, numbers or None.
+    """
 
     lead_id: Identifier
-    created_at: Moment | None = Field(
+    created_at: PastMoment | None = Field(
         default=None, description="When the lead came; without it, the first thing known of it."
     )
     attributes: Attributes = Field(default_factory=dict, description="Columns as crm.toml names them.")
@@ -62,9 +86,12 @@ class Lead(RequestBody):
         default=[], description="What other leads of the same account did."
     )
 
-    @property
-    def is_id_only(self) -> bool:
-        return self.model_fields_set == {"lead_id"}
+    @field_validator("attributes", mode="wrap")
+    @classmethod
+    def _parse_attributes(
+        cls, value: object, handler: ValidatorFunctionWrapHandler, info: ValidationInfo
+    ) -> Mapping[str, JsonValue]:
+        return _validate_attributes(value, handler, info.context)[1]
 
 
 class BatchIn(RequestBody):
@@ -74,7 +101,7 @@ class BatchIn(RequestBody):
 
 
 class RecordIn(RequestBody):
-    """Something to be remembered. With the same `id` and `version` it is taken once."""
+    """A record to store. The same `id` and `version` is stored once."""
 
     id: Identifier | None = Field(
         default=None, description="The sender's id; without one, a hash of lead, type and time."
@@ -84,27 +111,34 @@ class RecordIn(RequestBody):
 
 
 class ActivityIn(RecordIn):
-    """Something that a lead did, to be remembered."""
+    """Something that a lead did, to be stored."""
 
     type: Name
-    at: Moment
+    at: PastMoment
     value: Number | None = None
 
 
 class LeadIn(RecordIn):
-    """What is known of a lead from `updated_at` on; columns that are not told stay as they are."""
+    """What is known of a lead from `updated_at` on; columns that are absent stay as they are."""
 
-    updated_at: Moment
-    created_at: Moment | None = None
+    updated_at: PastMoment
+    created_at: PastMoment | None = None
     account_id: Identifier | None = None
     attributes: Attributes = {}
+
+    @field_validator("attributes", mode="wrap")
+    @classmethod
+    def _check_attributes(
+        cls, value: object, handler: ValidatorFunctionWrapHandler, info: ValidationInfo
+    ) -> Mapping[str, JsonValue]:
+        return _validate_attributes(value, handler, info.context)[0]
 
 
 class OutcomeIn(RecordIn):
     """A deal that was won or lost."""
 
     outcome: Literal["won", "lost"]
-    closed_at: Moment
+    closed_at: PastMoment
     amount: Number | None = None
     lost_reason: LongText | None = None
 
@@ -112,7 +146,7 @@ class OutcomeIn(RecordIn):
 class OpportunityIn(RecordIn):
     """An opportunity (商談) that came from a lead."""
 
-    opened_at: Moment
+    opened_at: PastMoment
     stage: LongText | None = None
     amount: Number | None = None
     by: LongText | None = None
@@ -126,9 +160,16 @@ class BantAnswers(RequestBody):
     need: LongText | None = None
     timing: LongText | None = None
 
+    @field_validator("*")
+    @classmethod
+    def _check_number(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if info.context is not None:
+            _parse_attribute(info.context.schema.roles.get(info.field_name), value, info.context)
+        return value
+
 
 REQUIRED_BY_STEP: Mapping[str, str] = {"sent_back": "reason", "hearing": "hearing", "next_action": "due_at"}
-"""What a step must tell."""
+"""The field that a step needs."""
 
 
 def _required_by(step: str) -> Any:
@@ -139,7 +180,7 @@ class HandoverIn(RecordIn):
     """A step between marketing, inside sales and field sales."""
 
     step: Literal["handed_over", "accepted", "sent_back", "hearing", "first_contact", "next_action"]
-    at: Moment
+    at: PastMoment
     by: LongText | None = None
     reason: LongText | None = _required_by("sent_back")
     hearing: BantAnswers | None = _required_by("hearing")
@@ -147,7 +188,7 @@ class HandoverIn(RecordIn):
 
     @field_validator(*REQUIRED_BY_STEP.values())
     @classmethod
-    def _check_required(cls, value: Any, info: ValidationInfo) -> Any:
+    def _check_required(cls, value: object, info: ValidationInfo) -> object:
         step = info.data.get("step")
         if not value and REQUIRED_BY_STEP.get(step or "") == info.field_name:
             raise ValueError(f"a value: the step {step} needs it")
@@ -155,17 +196,17 @@ class HandoverIn(RecordIn):
 
 
 class OverrideIn(RecordIn):
-    """A person's word on a lead: hot or not, with reason, until it expires."""
+    """A person's decision about a lead: hot or not, with reason, until it expires."""
 
     verdict: Literal["hot", "not_hot"]
     reason: NonEmptyText
     by: NonEmptyText
-    at: Moment
+    at: PastMoment
     expires_at: Moment | None = Field(default=None, description="After `at`; null: without end.")
 
     @field_validator("expires_at")
     @classmethod
-    def _check_expiry(cls, expires_at: datetime | None, info: ValidationInfo) -> datetime | None:
+    def _check_expiry(cls, expires_at: int | None, info: ValidationInfo) -> int | None:
         moment = info.data.get("at")
         if expires_at is not None and moment is not None and expires_at <= moment:
             raise ValueError("a time after `at`")
@@ -173,12 +214,12 @@ class OverrideIn(RecordIn):
 
 
 class VerdictIn(RecordIn):
-    """A reviewer's word on a lead that model and rules judge differently: which of them was right."""
+    """A reviewer's verdict on a lead that model and rules score differently: which of them was right."""
 
     right_side: Literal["model", "rules", "both", "neither"]
     reason: NonEmptyText
     by: NonEmptyText
-    at: Moment
+    at: PastMoment
     model_version: Name | None = Field(default=None, description="The model that was looked at.")
     card_version: Name | None = Field(default=None, description="The rules that were looked at.")
 
@@ -192,4 +233,46 @@ RECORD_MODELS: Mapping[str, type[RecordIn]] = {
     "overrides": OverrideIn,
     "verdicts": VerdictIn,
 }
-"""What each of the seven doors takes, one or a list."""
+"""The body of each kind of record."""
+
+
+def _parse_attribute(column: str | None, value: JsonValue, context: ParseContext | None) -> JsonValue:
+    """A value as features take it; unchanged if the column is unknown. Raises PydanticCustomError."""
+    if context is None or column is None or column not in context.schema.columns:
+        return value
+    try:
+        return context.schema.parse_value(column, value)
+    except ValueError:
+        raise PydanticCustomError("not_a_number", NUMBER_OR_TEXT) from None
+
+
+def _validate_attributes(
+    value: object, handler: ValidatorFunctionWrapHandler, context: ParseContext | None
+) -> tuple[Mapping[str, JsonValue], Mapping[str, JsonValue]]:
+    """The attributes as sent and as parsed. `handler` checks their form; where that fails, the values of the
+    right form are checked too, so that all errors come at once. Raises ValidationError."""
+    errors: list[InitErrorDetails] = []
+    sent: Mapping[str, JsonValue]
+    try:
+        sent = handler(value)
+    except ValidationError as error:
+        errors += [_as_line_error(one) for one in error.errors(include_url=False)]
+        invalid = {one["loc"][0] if one["loc"] else None for one in errors}
+        # Where the whole is invalid (no object, too many), its values were not looked at.
+        fields = value if isinstance(value, Mapping) and None not in invalid else {}
+        sent = {column: field for column, field in fields.items() if column not in invalid}
+    parsed: dict[str, JsonValue] = {}
+    for column, field in sent.items():
+        try:
+            parsed[column] = _parse_attribute(column, field, context)
+        except PydanticCustomError as error:
+            errors.append({"type": error, "loc": (column,), "input": field})
+    if errors:
+        raise ValidationError.from_exception_data("attributes", errors)
+    return sent, parsed
+
+
+def _as_line_error(error: ErrorDetails) -> InitErrorDetails:
+    """An error of pydantic that can be raised again."""
+    kind = PydanticCustomError(error["type"], error["msg"], error.get("ctx"))
+    return {"type": kind, "loc": error["loc"], "input": error["input"]}

@@ -1,83 +1,88 @@
-"""From what is sent to the records that are stored: keys, times, and what lies in the future."""
+"""From request bodies to the records that are stored: parsing, keys, and the columns that are kept."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Mapping
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from functools import cache
+from typing import Annotated
 
 import orjson
+from pydantic import Field, TypeAdapter, ValidationError
 
-from features.clock import to_ms
-from serving.leads import bodies
-from serving.leads.lead_facts import check_past
+from serving.leads.attribute_schema import AttributeSchema
+from serving.leads.bodies import MAX_RECORDS, RECORD_MODELS, BantAnswers, LeadIn, RecordIn
+from serving.leads.field_types import ParseContext
 from serving.store.records import Record, RecordKind
-from serving.web.field_errors import FieldError
-from serving.web.problems import Problem
+from serving.web.field_errors import from_validation_error
 
 _TIME_FIELDS = {"leads": "updated_at", "outcomes": "closed_at", "opportunities": "opened_at"}
 _TYPE_FIELDS = {"activities": "type", "handovers": "step", "overrides": "verdict", "verdicts": "right_side"}
 _RENAMED = {"account_id": "account"}
-_MS_FIELDS = frozenset({"created_at", "due_at", "expires_at"})
 _COMMON_FIELDS = frozenset({"id", "version", "lead_id", "at", *_TIME_FIELDS.values()})
 
 
-def to_record(kind: RecordKind, body: bodies.RecordIn, columns: Collection[str]) -> Record:
-    """The record of something sent. Of a lead only the attributes in `columns` are stored: names and
-    addresses have no place here."""
-    time_ms = to_ms(getattr(body, _TIME_FIELDS.get(kind, "at")))
+def parse_record(
+    kind: RecordKind, body: bytes | Mapping[str, object], schema: AttributeSchema, now: int
+) -> RecordIn:
+    """One record, from JSON or from parsed JSON. `now` is ms UTC. Raises InvalidFields and NotJson."""
+    model, context = RECORD_MODELS[kind], ParseContext(schema, now)
+    try:
+        if isinstance(body, bytes):
+            return model.model_validate_json(body, context=context)
+        return model.model_validate(body, context=context)
+    except ValidationError as error:
+        raise from_validation_error(error, model=model) from None
+
+
+def parse_records(kind: RecordKind, raw: bytes, schema: AttributeSchema, now: int) -> Sequence[RecordIn]:
+    """A JSON list of records. `now` is ms UTC. Raises InvalidFields, with the errors of all, and NotJson."""
+    try:
+        return _list_adapter(kind).validate_json(raw, context=ParseContext(schema, now))
+    except ValidationError as error:
+        raise from_validation_error(error, model=RECORD_MODELS[kind]) from None
+
+
+@cache
+def _list_adapter(kind: RecordKind) -> TypeAdapter[list[RecordIn]]:
+    model = RECORD_MODELS[kind]
+    return TypeAdapter(Annotated[list[model], Field(min_length=1, max_length=MAX_RECORDS)])  # type: ignore[valid-type,arg-type]
+
+
+def to_record(kind: RecordKind, body: RecordIn, columns: Collection[str]) -> Record:
+    """The record of a body. Of a lead only the attributes in `columns` are stored: names and addresses are
+    not needed."""
+    time_ms: int = getattr(body, _TIME_FIELDS.get(kind, "at"))
     key = body.id or derive_key(kind, body.lead_id, _find_type(kind, body), time_ms)
     values = _own_fields(body)
-    attributes = values.get("attributes", {})
-    stored_attributes = {name: value for name, value in attributes.items() if name in columns}
-    if len(stored_attributes) == len(attributes):
-        return Record(kind, key, body.version, body.lead_id, time_ms, values)
-    stored = {**values, "attributes": stored_attributes}
-    return Record(kind, key, body.version, body.lead_id, time_ms, stored, values)
+    record = Record(kind=kind, key=key, version=body.version, lead_id=body.lead_id, at=time_ms, body=values)
+    if not isinstance(body, LeadIn):
+        return record
+    stored_attributes = {name: value for name, value in body.attributes.items() if name in columns}
+    if len(stored_attributes) == len(body.attributes):
+        return record
+    return replace(record, body={**values, "attributes": stored_attributes}, original=values)
 
 
-def find_future_times(
-    kind: RecordKind, body: bodies.RecordIn, now: int, path: str = "body"
-) -> list[FieldError]:
-    """The times of something sent that have not come yet, though what they tell has happened."""
-    errors: list[FieldError] = []
-    for name in (_TIME_FIELDS.get(kind, "at"), "created_at"):
-        if (moment := getattr(body, name, None)) is not None:
-            try:
-                check_past(moment, f"{path}.{name}", now)
-            except Problem as problem:
-                errors.extend(problem.errors)
-    return errors
-
-
-def _own_fields(body: bodies.RecordIn) -> Mapping[str, Any]:
-    """The kind's own columns, those that were told."""
+def _own_fields(body: RecordIn) -> Mapping[str, object]:
+    """The kind's own columns that have a value."""
     pairs = ((name, getattr(body, name)) for name in type(body).model_fields if name not in _COMMON_FIELDS)
-    return {_RENAMED.get(name, name): _converter(name)(value) for name, value in pairs if value is not None}
+    return {_RENAMED.get(name, name): _to_plain(value) for name, value in pairs if value is not None}
 
 
-def _converter(name: str) -> Callable[[Any], Any]:
-    if name in _MS_FIELDS:
-        return to_ms
-    return _dump_hearing if name == "hearing" else _identity
+def _to_plain(value: object) -> object:
+    return value.model_dump(exclude_none=True) if isinstance(value, BantAnswers) else value
 
 
-def _dump_hearing(answers: bodies.BantAnswers) -> Mapping[str, str]:
-    return answers.model_dump(exclude_none=True)
-
-
-def _identity(value: Any) -> Any:
-    return value
-
-
-def _find_type(kind: RecordKind, body: bodies.RecordIn) -> str:
-    """What tells two of a kind apart that came at the same time; of a lead's changes, what they say."""
-    if isinstance(body, bodies.LeadIn):
+def _find_type(kind: RecordKind, body: RecordIn) -> str:
+    """What distinguishes two records of a kind at the same time; for changes of a lead, their content."""
+    if isinstance(body, LeadIn):
         return orjson.dumps(body.attributes, option=orjson.OPT_SORT_KEYS).decode()
     return str(getattr(body, _TYPE_FIELDS.get(kind, ""), ""))
 
 
 def derive_key(kind: RecordKind, lead_id: str, record_type: str, time_ms: int) -> str:
-    """The key of what comes without an id: a hash of lead, type and time (ms UTC)."""
+    """The key of a record without an id: a hash of lead, type and time (ms UTC)."""
     text = "\n".join((kind, lead_id, record_type, str(time_ms)))
     return "h-" + hashlib.sha256(text.encode()).hexdigest()[:32]

@@ -1,4 +1,4 @@
-"""The call list, page by page: hot leads that nobody called off, first deadline first."""
+"""The call list, page by page: hot leads without a "not hot" override, first deadline first."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from sqlalchemy import Select, select
 from sqlalchemy.engine import Connection
 
 from features.clock import NEVER
+from scoring.decision.actions import FOLLOW_UP
 from serving.leads.overrides import OverrideMirror
 from serving.store.queries import is_to_call
 from serving.store.rows import HotRow, ListCursor
@@ -21,7 +22,7 @@ from serving.store.tables import current_scores
 CURSOR = r"^[0-9]{1,19}\.[0-9]{1,3}\.([0-9a-f]{2}){1,800}$"
 """The form of a place in the list as it is handed out."""
 _OVERFETCH = 100
-"""So many leads more are read at once, for those that people called off."""
+"""This many more leads are read at once, in place of those with a "not hot" override."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,16 @@ class CallListPage:
     rows: list[HotRow]
     owners: Mapping[str, int]
     next: str | None
+
+
+def is_overdue(row: HotRow, now: int) -> bool:
+    """Whether a lead's deadline is past at `now` (ms UTC) and nothing met it.
+
+    A contact since the lead is hot meets it, unless sales accepted the lead and set the date of the next
+    action themselves. The overview counts by the same rule in SQL; a test holds the two equal.
+    """
+    is_past = row.deadline is not None and row.deadline < now
+    return is_past and (row.action == FOLLOW_UP or row.first_contact_at is None)
 
 
 def read_call_list(
@@ -49,7 +60,7 @@ def read_call_list(
 def _read_rows(
     store: Store, overrides: OverrideMirror, owner: str | None, limit: int, now: int, place: ListCursor | None
 ) -> list[HotRow]:
-    """The first rows after a place, without the leads that a person named not hot since."""
+    """The first rows after a place, without the leads that have a "not hot" override."""
     rows: list[HotRow] = []
     while len(rows) < limit:
         candidates = store.call_list(owner, limit + _OVERFETCH, now, place)
@@ -62,13 +73,13 @@ def _read_rows(
 
 
 def _count_by_owner(connection: Connection, not_hot_ids: Iterable[str]) -> dict[str, int]:
-    """How many leads each owner has to call; `cooled` are not to be.
+    """The number of leads of each owner, without `not_hot_ids`.
 
-    All of them are read: to look up those that were called off, some at a time, takes ten times as long.
+    All are read and filtered here: excluding the ids in SQL, some at a time, takes ten times as long.
     """
-    called_off = set(not_hot_ids)
+    not_hot = set(not_hot_ids)
     rows = connection.execute(_select_owners())
-    counts = Counter(owner for owner, lead_id in rows if lead_id not in called_off)
+    counts = Counter(owner for owner, lead_id in rows if lead_id not in not_hot)
     return dict(sorted(counts.items()))
 
 

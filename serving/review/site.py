@@ -14,6 +14,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
 from features.kinds import Language
+from serving.api.error_responses import ERRORS, to_problem
 from serving.components import Components
 from serving.review.calls import page as calls
 from serving.review.definition import page as definition
@@ -54,7 +55,7 @@ class Site:
     """The pages over the parts of one house."""
 
     def __init__(self, components: Components) -> None:
-        self._components, self._cache = components, StaleWhileRevalidateCache(components.predictor.clock)
+        self._components, self._cache = components, StaleWhileRevalidateCache(components.clock)
         settings = components.settings
         self._sessions = Sessions(
             components.key_cache, settings.out / "session.key", settings.open_on_loopback
@@ -80,7 +81,7 @@ class Site:
 
     async def _render_for_warm_up(self, request: Request, page: PageRoute) -> Response:
         """What a page shows; it is told to nobody."""
-        now, nobody = self._components.predictor.clock(), Session.begin(LOOPBACK)
+        now, nobody = self._components.clock(), Session.begin(LOOPBACK)
         visit = PageRequest(self._components, self._cache, request, nobody, "en", now)
         return await _handle(visit, page.handler)
 
@@ -131,7 +132,7 @@ class Site:
             request,
             session,
             _choose_language(request),
-            self._components.predictor.clock(),
+            self._components.clock(),
         )
 
     def _with_cookies(self, visit: PageRequest, response: Response) -> Response:
@@ -147,8 +148,8 @@ async def _handle(visit: PageRequest, handler: Handler) -> Response:
     """What a handler answers; what goes wrong is a page too."""
     try:
         return await handler(visit)
-    except Problem as problem:
-        return _problem_page(visit, problem)
+    except ERRORS as error:
+        return _problem_page(visit, to_problem(error))
     except HTTPException as problem:
         return _problem_page(visit, from_status(problem.status_code))
     except Exception as fault:

@@ -1,20 +1,22 @@
-"""A wrong field in words: where it is, what was sent, what is allowed."""
+"""Fields of a request that are not valid: where they are, what was received, what is allowed."""
 
 from __future__ import annotations
 
 import json
 import re
 import reprlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, get_args, is_typeddict
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from features.errors import suggest_nearest
 
 MAX_SHOWN = 80
-"""So many characters of a value or a key are told."""
+"""The length at which a value or a key is cut."""
+MAX_ERRORS = 50
+"""The number of errors of a request that are described; the others are only counted."""
 
 TIME = "a time with offset such as 2026-10-01T09:30:00+09:00"
 NEEDED = "a value: this field is needed"
@@ -22,10 +24,10 @@ NEEDED = "a value: this field is needed"
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
-    """A field of a request that does not hold.
+    """A field of a request that is not valid.
 
-    `path` is its place (body.activities[3].at), `got` what was sent (cut at 80 characters),
-    `allowed` what may be sent. `got` is for the sender alone: it never goes into a log.
+    `path` is its place (body.activities[3].at), `received` its value (cut at 80 characters), `allowed` what
+    may be sent. `received` is only for the sender: it never goes into a log.
     """
 
     path: str
@@ -33,8 +35,35 @@ class FieldError:
     allowed: str
 
 
+class InvalidFields(Exception):
+    """Fields of a request are not valid. `omitted` counts those that `errors` does not describe."""
+
+    def __init__(self, errors: Iterable[FieldError], omitted: int = 0) -> None:
+        super().__init__("fields are not valid")  # no values: the message may be logged
+        self.errors, self.omitted = tuple(errors), omitted
+
+
+class NotJson(Exception):
+    """A body is not JSON in UTF-8."""
+
+
+def from_validation_error(
+    error: ValidationError, root: str = "body", model: object | None = None
+) -> InvalidFields | NotJson:
+    """The errors that pydantic found, in our words.
+
+    `model` (the class or type that was checked against) lets an unknown field be answered with the field
+    name that is nearest to it.
+    """
+    details = error.errors(include_url=False)
+    if any(one["type"] == "json_invalid" for one in details):
+        return NotJson()
+    errors = [from_pydantic_error(one, root, model) for one in details[:MAX_ERRORS]]
+    return InvalidFields(errors, omitted=len(details) - len(errors))
+
+
 def field_error(path: str, received: object, allowed: str) -> FieldError:
-    """A wrong field with the value as it is shown."""
+    """A field that is not valid, with its value as it is shown."""
     return FieldError(path, format_value(received), allowed)
 
 

@@ -8,14 +8,11 @@ from types import MappingProxyType
 from typing import Any
 
 import orjson
-from pydantic import ValidationError
 from starlette.responses import Response
 
-from serving.web.field_errors import FieldError, from_pydantic_error
+from serving.web.field_errors import MAX_ERRORS, FieldError
 
 MEDIA_TYPE = "application/problem+json"
-MAX_ERRORS = 50
-"""So many wrong fields are told; of the others only how many they are."""
 
 TITLES: Mapping[int, str] = {
     400: "Bad Request",
@@ -58,10 +55,6 @@ class Problem(Exception):
         super().__init__(status, title, detail)
         self.status, self.title, self.detail = status, title, detail
         self.errors, self.headers, self.omitted = errors, headers, omitted
-
-    def with_errors(self, errors: Iterable[FieldError]) -> Problem:
-        """This problem of wrong fields, with others that are wrong too."""
-        return invalid_fields((*self.errors, *errors), self.omitted) if self.status == 422 else self
 
     def __str__(self) -> str:
         return f"{self.status} {self.title}: {self.detail}"
@@ -165,19 +158,6 @@ def store_unavailable(detail: str, retry_after: float) -> Problem:
 def internal_error() -> Problem:
     """500: a fault of ours. The log tells of it under the request id."""
     return from_status(500)
-
-
-def from_validation_error(error: ValidationError, root: str = "body", model: object | None = None) -> Problem:
-    """What pydantic found: 400 where the body is not JSON, else 422 with every wrong field.
-
-    `model` (the class or type that was checked against) lets unknown fields be answered with the
-    known ones nearest to them.
-    """
-    details = error.errors(include_url=False)
-    if any(one["type"] == "json_invalid" for one in details):
-        return not_json()
-    shown = [from_pydantic_error(one, root, model) for one in details[:MAX_ERRORS]]
-    return invalid_fields(shown, omitted=len(details) - len(shown))
 
 
 def _make_problem(

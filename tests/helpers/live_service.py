@@ -14,7 +14,9 @@ import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from serving.api.routes import Api
+from serving.app import create_app
 from serving.components import Components
+from serving.review.site import Site
 from serving.settings import ServiceSettings
 from serving.web.middleware import EdgeMiddleware
 
@@ -39,7 +41,9 @@ def served(crm_toml: Path, wrap: Wrap = lambda app: app, **environ: str) -> Iter
     """Serve a CRM; `wrap` puts something around the door, such as faults."""
     settings = settings_of(crm_toml, **environ)
     house = Components.build(settings)
-    door = EdgeMiddleware(Api(house).app(), settings, house.key_cache, house.rate_limiter, house.metrics)
+    door = EdgeMiddleware(
+        create_app(Api(house), Site(house)), settings, house.key_cache, house.rate_limiter, house.metrics
+    )
     try:
         with running(wrap(door)) as url:
             yield LiveService(url, house)

@@ -17,7 +17,9 @@ from starlette.types import ASGIApp
 
 from features.clock import now_ms
 from serving.api.routes import Api
+from serving.app import create_app
 from serving.components import Components
+from serving.review.site import Site
 from serving.settings import ServiceSettings
 from serving.web import api_keys as keys
 from serving.web.api_keys import Role
@@ -152,9 +154,10 @@ class App:
         self.tokens = {r: keys.add(self.settings.keys_file, r, r)[1] for r in roles}
         with preserve_logging():
             self.house = Components.build(self.settings, clock)
-        self.api = Api(self.house)
+        self.site = Site(self.house)
+        self.web_app = create_app(Api(self.house), self.site)
         self.asgi: ASGIApp = EdgeMiddleware(
-            self.api.app(), self.settings, self.house.key_cache, self.house.rate_limiter, self.house.metrics
+            self.web_app, self.settings, self.house.key_cache, self.house.rate_limiter, self.house.metrics
         )
         self._runner = asyncio.Runner()
 

@@ -11,8 +11,8 @@ from features.numbers import NUMBER
 from features.settings import CrmSettings
 from serving.api.openapi.schema import REF_TEMPLATE, Schema, ref, strip_titles
 from serving.leads import bodies
+from serving.leads.attribute_schema import AttributeSchema
 from serving.leads.field_types import FROM_YEAR, MAX_ATTRIBUTES, MAX_NUMBER, MAX_TEXT_LENGTH, TO_YEAR
-from serving.leads.lead_facts import AttributeSchema
 from serving.store.records import KINDS
 
 NAME: Schema = {

@@ -16,14 +16,12 @@ from scoring.decision.actions import ACCEPTED, FOLLOW_UP, action_of
 from scoring.scorecard.scale import HOT_SCORE
 from scoring.scorecard.scorecard import HOT
 from serving.api.query_params import HotQuery, parse_query
-from serving.predictions.call_list import CallListPage, read_call_list
+from serving.predictions.call_list import CallListPage, is_overdue, read_call_list
 from serving.review.calls.queries import read_due_steps, read_nearly_hot
 from serving.review.common.reasons import ReasonText, both_reasons
 from serving.review.common.sales_steps import FormState, end_of_day, record_step
 from serving.review.web.page_request import PageRequest, PageRoute
 from serving.store.rows import HotRow
-from serving.store.store import StoreUnavailable
-from serving.web.problems import store_unavailable
 
 PAGE_SIZE, NEARLY_HOT_LIMIT, DUE_LIMIT = 25, 15, 50
 _LIST_PARAMS = frozenset({"owner", "after"})
@@ -91,19 +89,15 @@ async def _render_page(visit: PageRequest, typed: FormState, status: int = 200) 
 
 
 async def _read_calls(visit: PageRequest, query: HotQuery) -> CallListPage:
-    components = visit.components
-    try:
-        return await asyncio.to_thread(
-            read_call_list,
-            components.store,
-            components.overrides,
-            query.owner,
-            PAGE_SIZE,
-            visit.now,
-            query.after,
-        )
-    except StoreUnavailable as problem:
-        raise store_unavailable("The store is away. Try again later.", problem.retry_after) from None
+    return await asyncio.to_thread(
+        read_call_list,
+        visit.components.store,
+        visit.components.overrides,
+        owner=query.owner,
+        limit=PAGE_SIZE,
+        now=visit.now,
+        after=query.after,
+    )
 
 
 def _read_side_lists(connection: Connection, visit: PageRequest, until: int) -> tuple[Any, Any]:
@@ -114,10 +108,8 @@ def _read_side_lists(connection: Connection, visit: PageRequest, until: int) -> 
 def _call_card(row: HotRow, visit: PageRequest) -> CallCard:
     scorer, detail = visit.components.model_watcher.live_model.scorer, orjson.loads(row.detail)
     accepted = row.action == FOLLOW_UP
-    past = row.deadline is not None and row.deadline < visit.now
-    late = past and (accepted or row.first_contact_at is None)
     text = action_of(scorer.card, ACCEPTED if accepted else HOT).text.text(visit.lang)
-    return CallCard(row, late, text, detail, both_reasons(detail, scorer, visit.lang))
+    return CallCard(row, is_overdue(row, visit.now), text, detail, both_reasons(detail, scorer, visit.lang))
 
 
 def _nearly_hot_lead(row: Any, visit: PageRequest) -> NearlyHotLead:

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from features.clock import iso, to_ms
 from serving.review.web.forms import Fields
 from serving.review.web.page_request import PageRequest
-from serving.web.problems import Problem
+from serving.web.field_errors import InvalidFields
 
 _MAX_YEAR = 2200
 STEPS = ("first_contact", "accepted", "sent_back", "next_action")
@@ -37,8 +37,8 @@ async def record_step(visit: PageRequest) -> FormState | Response:
         return _form_state(lead_id, form, errors)
     try:
         await visit.store_record("handovers", _body(lead_id, step, form, visit))
-    except Problem as problem:
-        return _form_state(lead_id, form, visit.refusal_errors(problem))
+    except InvalidFields as error:
+        return _form_state(lead_id, form, visit.refusal_errors(error))
     await visit.rescore_lead(lead_id)
     return visit.redirect(_return_path(form), message_key=f"steps_done_{step}")
 

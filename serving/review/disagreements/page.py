@@ -28,7 +28,7 @@ from serving.review.disagreements.queries import (
 from serving.review.web.csv_download import csv_response
 from serving.review.web.forms import Fields
 from serving.review.web.page_request import PageRequest, PageRoute
-from serving.web.problems import Problem
+from serving.web.field_errors import InvalidFields
 
 PAGE_SIZE, CLOSED_LIMIT, MISSED_LIMIT, MAX_STEPS, COUNTED_SECONDS = 20, 25, 25, 8, 60.0
 SIDES = ("model", "rules", "both", "neither")
@@ -76,8 +76,8 @@ async def record_verdict(visit: PageRequest) -> Response:
         try:
             await visit.store_record("verdicts", body)
             return visit.redirect(_return_path(submitted["back"]), message_key="disagreements_done")
-        except Problem as problem:
-            errors = Fields(visit.refusal_errors(problem))
+        except InvalidFields as error:
+            errors = Fields(visit.refusal_errors(error))
     return await _render_page(visit, lead_id, submitted, errors, 422)
 
 

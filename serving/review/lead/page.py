@@ -23,8 +23,7 @@ from serving.review.lead.rescore import LeadSnapshot, load_snapshot, rescore, sn
 from serving.review.lead.what_if import build_fields, changed_values, improvements
 from serving.review.web.forms import Fields
 from serving.review.web.page_request import PageRequest, PageRoute
-from serving.store.store import StoreUnavailable
-from serving.web.problems import Problem, store_unavailable
+from serving.web.field_errors import InvalidFields
 
 SCORES_LIMIT, TIMELINE_LIMIT, OVERRIDE_DAYS = 200, 60, 14
 _NOTHING: Mapping[str, str] = MappingProxyType({})
@@ -71,8 +70,8 @@ async def _record_override(visit: PageRequest) -> Response:
             return visit.redirect(
                 f"/review/leads/{quote(lead_id, safe='')}", message_key="lead_done_override"
             )
-        except Problem as problem:
-            errors = visit.refusal_errors(problem)
+        except InvalidFields as error:
+            errors = visit.refusal_errors(error)
     return await _render_page(visit, submitted, errors, status=422)
 
 
@@ -113,13 +112,9 @@ async def _render_page(
 
 
 async def _read_lead(visit: PageRequest, lead_id: str) -> tuple[LeadSnapshot, list[dict[str, Any]]]:
-    """The lead and its remembered scores, newest first. Raises Problem: 404, 503."""
-    store = visit.components.store
-    try:
-        lead = await asyncio.to_thread(load_snapshot, visit.components, lead_id, visit.now)
-        return lead, await asyncio.to_thread(store.scores, lead_id, SCORES_LIMIT)
-    except StoreUnavailable as problem:
-        raise store_unavailable("The store is away. Try again later.", problem.retry_after) from None
+    """The lead and its stored scores, newest first. Raises Problem (404) and StoreUnavailable."""
+    lead = await asyncio.to_thread(load_snapshot, visit.components, lead_id, visit.now)
+    return lead, await asyncio.to_thread(visit.components.store.scores, lead_id, SCORES_LIMIT)
 
 
 async def _build_what_if(visit: PageRequest, lead: LeadSnapshot) -> dict[str, Any]:

@@ -37,7 +37,7 @@ def load_snapshot(components: Components, lead_id: str, now: int) -> LeadSnapsho
 
 def snapshot_at(components: Components, stored: StoredLead, moment: int) -> LeadSnapshot:
     """What is known of a lead at a moment (ms UTC)."""
-    schema, table = components.predictor.schema, components.model_watcher.live_model.scorer.table
+    schema, table = components.schema, components.model_watcher.live_model.scorer.table
     view = facts_from_store(stored, schema, moment).view(moment + 1)
     values = dict(zip(table.names, table.compute_one(view), strict=True))
     return LeadSnapshot(
@@ -51,14 +51,14 @@ def rescore(
     """The answer for a lead whose features have other values; what people said of it holds."""
     scorer, lead_id = components.model_watcher.live_model.scorer, lead.stored.lead_id
     values = {**lead.values, **changed}
-    roles = components.predictor.schema.roles
+    roles = components.schema.roles
     columns = {f.column for name, f in scorer.table.attributes.items() if changed.get(name) is not None}
     answered = {role: is_answered or roles[role] in columns for role, is_answered in lead.answered.items()}
     moment = lead.moment + 1
     return scorer.score_one(
         lead_id,
         [values[name] for name in scorer.table.names],
-        moment if components.predictor.schema.dated else None,
+        moment if components.schema.dated else None,
         answered,
         components.overrides.get(lead_id, moment),
         explain,

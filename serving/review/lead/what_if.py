@@ -95,7 +95,7 @@ def improvements(components: Components, lead: LeadSnapshot, lang: Language) -> 
     present = int(rescore(components, lead, {}).decision.score[0])
     by_text: dict[str, Improvement] = {}
     for count, change in enumerate(
-        _candidate_changes(lead, scorer.card, scorer.table, components.predictor.schema.roles)
+        _candidate_changes(lead, scorer.card, scorer.table, components.schema.roles)
     ):
         if count == MAX_TRIED:
             break

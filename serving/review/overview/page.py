@@ -76,7 +76,7 @@ def _refresh_monitoring(visit: PageRequest) -> None:
             components.settings,
             components.crm,
             components.model_watcher.live_model.scorer,
-            components.predictor.clock(),
+            components.clock(),
         ),
     )
 

@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Awaitable, Callable, Hashable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import Literal, TypeVar
 
 import orjson
 from sqlalchemy.engine import Connection
@@ -17,7 +17,8 @@ from starlette.responses import RedirectResponse, Response
 
 from features.kinds import Language
 from serving.components import Components
-from serving.leads import bodies
+from serving.leads.errors import UnknownLead
+from serving.leads.to_records import parse_record
 from serving.predictions.predictor import ScoreOptions
 from serving.review.web.cache import StaleWhileRevalidateCache
 from serving.review.web.forms import NOTE_LENGTH
@@ -28,7 +29,8 @@ from serving.store.records import RecordKind
 from serving.store.store import StoreUnavailable
 from serving.web import permissions as access
 from serving.web.api_keys import Key
-from serving.web.problems import Problem, bad_request, content_too_large, store_unavailable
+from serving.web.field_errors import InvalidFields
+from serving.web.problems import Problem, bad_request, content_too_large
 
 T = TypeVar("T")
 MAX_FORM_BYTES, MAX_FIELDS = 2**20, 5_000
@@ -76,11 +78,9 @@ class PageRequest:
             return None
         return self.translate("site_too_long", most=NOTE_LENGTH, count=len(text))
 
-    def refusal_errors(self, problem: Problem) -> dict[str, str]:
-        """What the store's door found wrong, by field. Raises the problem where it is of another kind."""
-        if problem.status != 422:
-            raise problem
-        return {e.path.rpartition(".")[2]: self.translate("site_refused") for e in problem.errors}
+    def refusal_errors(self, error: InvalidFields) -> dict[str, str]:
+        """The invalid fields of a record, by name, in words for the reader."""
+        return {e.path.rpartition(".")[2]: self.translate("site_refused") for e in error.errors}
 
     def redirect(self, path: str, message_key: str | None = None) -> Response:
         """Send the browser to a page, where `done` (the key of a text) is said."""
@@ -88,31 +88,29 @@ class PageRequest:
         return RedirectResponse(f"{path}{joint}done={message_key}" if message_key else path, 303)
 
     async def read(self, work: Callable[[Connection], T]) -> T:
-        """What `work` reads from the store. Raises Problem (503) where that is away."""
-        return await _run_on_store(self.components.store.read, work)
+        """What `work` reads from the store. Raises StoreUnavailable."""
+        return await asyncio.to_thread(self.components.store.read, work)
 
     async def write(self, work: Callable[[Connection], T]) -> T:
-        """What `work` does in one transaction, on the disk afterwards. Raises Problem (503)."""
-        return await _run_on_store(self.components.store.write, work)
+        """What `work` does in one transaction, on the disk afterwards. Raises StoreUnavailable."""
+        return await asyncio.to_thread(self.components.store.write, work)
 
-    async def store_record(self, kind: RecordKind, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Store a record through the door that the CRM uses; the same one twice is stored once. Raises
-        Problem: 409, 422, 503."""
+    async def store_record(self, kind: RecordKind, body: Mapping[str, object]) -> None:
+        """Store a record as the API does; the same one twice is stored once. Raises InvalidFields and
+        StoreUnavailable."""
         digest = hashlib.sha256(orjson.dumps([kind, body])).hexdigest()[:24]
-        _, answer = await self.components.intake.accept(kind, orjson.dumps({"id": f"page-{digest}", **body}))
-        return answer
+        identified = {"id": f"page-{digest}", **body}
+        record = parse_record(kind, identified, self.components.schema, self.now)
+        await self.components.intake.accept(kind, [record])
 
     async def rescore_lead(self, lead_id: str) -> None:
-        """So that lists follow what was just recorded. Where it cannot be, the next score sees to it."""
-        with suppress(Problem):
-            await self.components.predictor.predict(bodies.Lead(lead_id=lead_id), ScoreOptions())
+        """Score a lead anew, so that lists follow what was just recorded; if it fails, the next score will do."""
+        with suppress(UnknownLead, StoreUnavailable):
+            await self.components.predictor.predict(lead_id, ScoreOptions(now=self.now))
 
     async def cached(self, key: Hashable, seconds: float, work: Callable[[], T]) -> tuple[T, int]:
-        """What takes long to work out, and when that was done (ms UTC). Raises Problem (503)."""
-        try:
-            return await self.cache.get(key, seconds, work)
-        except StoreUnavailable as problem:
-            raise store_unavailable("The store is away. Try again later.", problem.retry_after) from None
+        """A figure that takes long, and when it was computed (ms UTC). Raises StoreUnavailable."""
+        return await self.cache.get(key, seconds, work)
 
     async def form(self) -> FormData:
         """The fields of a form that our own page sent. Raises Problem: 400, 403, 413."""
@@ -151,12 +149,3 @@ def _is_same_site(request: Request) -> bool:
     origin = request.headers.get("origin")
     ours = origin is None or origin.partition("://")[2] == request.headers.get("host")
     return ours and request.headers.get("sec-fetch-site", "same-origin") in ("same-origin", "none")
-
-
-async def _run_on_store(
-    store_method: Callable[[Callable[[Connection], T]], T], work: Callable[[Connection], T]
-) -> T:
-    try:
-        return await asyncio.to_thread(store_method, work)
-    except StoreUnavailable as problem:
-        raise store_unavailable("The store is away. Try again later.", problem.retry_after) from None

@@ -15,8 +15,6 @@ from serving.store.records import RecordKind
 
 RETRY_SECONDS = 1.0
 BUSY_SECONDS = 1.0
-CLOCKS_DIFFER_MS = 300_000
-"""By how much the clocks of two machines may differ before a score counts as from the future."""
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")

@@ -14,9 +14,9 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import URL, Connection
 from sqlalchemy.exc import SQLAlchemyError
 
+from features.clock import CLOCKS_DIFFER_MS
 from serving.store.backends.base import (
     BUSY_SECONDS,
-    CLOCKS_DIFFER_MS,
     Database,
     SqlRow,
     StoreUnavailable,

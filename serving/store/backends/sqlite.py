@@ -17,9 +17,9 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DisconnectionError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
+from features.clock import CLOCKS_DIFFER_MS
 from serving.store.backends.base import (
     BUSY_SECONDS,
-    CLOCKS_DIFFER_MS,
     Database,
     SqlRow,
     StoreUnavailable,

@@ -11,10 +11,10 @@ from typing import Any
 import jsonschema_rs
 import pytest
 from schemathesis.specs.openapi.definitions import OPENAPI_30, OPENAPI_31
+from serving.leads.values import parse_number
 from starlette.routing import Route
 
 from serving.api.openapi.document import build_openapi
-from serving.leads.values import parse_number
 from serving.web import permissions as access
 from tests.helpers.service_app import App, small_app
 
@@ -73,7 +73,7 @@ def test_the_document_is_valid_openapi(document: dict[str, Any]) -> None:
 def test_every_route_is_described_and_nothing_else(app: App, document: dict[str, Any]) -> None:
     routes = {
         (method, route.path)
-        for route in app.api.app().routes
+        for route in app.web_app.routes
         if isinstance(route, Route) and not access.is_page(route.path) and route.path != access.ROOT
         for method in (route.methods or ())
         if method != "HEAD"
@@ -137,7 +137,7 @@ def test_examples_hold_and_are_answered(app: App, document: dict[str, Any]) -> N
 def now(app: App) -> str:
     from features.clock import iso
 
-    return iso(app.house.predictor.clock())
+    return iso(app.house.clock())
 
 
 def check(document: dict[str, Any], method: str, path: str, answer: Any) -> None:

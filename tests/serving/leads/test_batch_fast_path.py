@@ -1,4 +1,4 @@
-"""The quick way of reading a batch takes only what the careful way takes, and reads the same."""
+"""A batch parsed by column has the same leads as one parsed lead by lead."""
 
 from __future__ import annotations
 
@@ -8,17 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import orjson
 import pytest
 from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
 from features.columns import Texts
 from features.settings import CrmSettings, load_settings
-from serving.leads import bodies
-from serving.leads.batch_columns import from_facts
+from serving.leads.attribute_schema import AttributeSchema
+from serving.leads.batch import parse_batch
+from serving.leads.batch_columns import BatchLeads, from_facts
 from serving.leads.batch_fast_path import Unsupported, parse_columns
-from serving.leads.lead_facts import AttributeSchema, facts_from_body
-from serving.web.problems import Problem
+from serving.leads.lead_facts import LeadFacts, parse_lead
+from serving.web.field_errors import InvalidFields, NotJson
 from tests.helpers.service_app import CRM_TOML
 
 NOW = 1_790_000_000_000  # 2026-09-21T14:13:20Z
@@ -157,17 +159,14 @@ def crm(tmp_path_factory: pytest.TempPathFactory) -> CrmSettings:
 
 @settings(max_examples=150, deadline=None, derandomize=True)
 @given(leads=ANY, is_live=st.booleans())
-def test_the_quick_way_reads_as_the_careful_way_does(
-    crm: CrmSettings, leads: list[dict[str, Any]], is_live: bool
-) -> None:
+def test_by_column_is_as_lead_by_lead(crm: CrmSettings, leads: list[dict[str, Any]], is_live: bool) -> None:
     reading, now = AttributeSchema.from_settings(crm), NOW if is_live else None
     try:
-        quick = parse_columns(json.dumps({"leads": leads}).encode(), reading, now)
+        quick = parse_columns(orjson.loads(json.dumps(leads)), reading, now)
     except Unsupported:
         reject()
-    facts = [
-        facts_from_body(bodies.Lead.model_validate_json(json.dumps(lead)), reading, now) for lead in leads
-    ]
+    parsed = [parse_lead(json.dumps(lead).encode(), reading, now) for lead in leads]
+    facts = [lead for lead in parsed if isinstance(lead, LeadFacts)]
     careful = from_facts(facts, reading)
     assert list(quick.ids) == list(careful.ids)
     assert list(quick.ignored) == list(careful.ignored)
@@ -180,35 +179,28 @@ def test_the_quick_way_reads_as_the_careful_way_does(
 
 @settings(max_examples=150, deadline=None, derandomize=True)
 @given(leads=ANY)
-def test_the_quick_way_takes_what_is_plainly_right(crm: CrmSettings, leads: list[dict[str, Any]]) -> None:
-    """It leaves leads that come with their id alone to the careful way, and two spellings of times."""
+def test_valid_batches_are_parsed_by_column(crm: CrmSettings, leads: list[dict[str, Any]]) -> None:
+    """But not leads with only their id, and two spellings of times."""
     reading = AttributeSchema.from_settings(crm)
     try:
-        read = [bodies.Lead.model_validate_json(json.dumps(lead)) for lead in leads]
-        for lead in read:
-            facts_from_body(lead, reading, NOW)
-    except (ValueError, Problem):
+        parsed = [parse_lead(json.dumps(lead).encode(), reading, NOW) for lead in leads]
+    except InvalidFields:
         return
-    raw = json.dumps({"leads": leads})
-    if any(lead.is_id_only for lead in read) or "T10:00Z" in raw or "t10:" in raw:
+    raw = json.dumps(leads)
+    if any(isinstance(lead, str) for lead in parsed) or "T10:00Z" in raw or "t10:" in raw:
         return
-    assert len(parse_columns(raw.encode(), reading, NOW)) == len(leads)
+    assert len(parse_columns(orjson.loads(raw), reading, NOW)) == len(leads)
 
 
 @pytest.mark.parametrize(
     "body",
     [
-        b"",
-        b"{",
-        b"[]",
-        b"{}",
         b'{"leads": []}',
         b'{"leads": [1]}',
         b'{"leads": [null]}',
         b'{"leads": {"lead_id": "a"}}',
         b'{"leads": [{"lead_id": "a"}]}',
         b'{"leads": [{"lead_id": "a", "attributes": []}]}',
-        b'{"leads": [{"lead_id": "a", "attributes": {}}], "more": 1}',
         b'{"leads": [{"lead_id": "a", "attributes": {}, "more": 1}]}',
         b'{"leads": [{"attributes": {}}]}',
         b'{"leads": [{"lead_id": "a", "activities": [{"type": "visit"}]}]}',
@@ -221,33 +213,61 @@ def test_the_quick_way_takes_what_is_plainly_right(crm: CrmSettings, leads: list
         b'{"leads": [{"lead_id": "a", "activities": [{"type": "v", "at": "2026-09-02T09:00Z"}]}]}',
     ],
 )
-def test_what_is_not_plainly_right_is_left_to_the_careful_way(crm: CrmSettings, body: bytes) -> None:
+def test_other_batches_are_not_supported(crm: CrmSettings, body: bytes) -> None:
     with pytest.raises(Unsupported):
-        parse_columns(body, AttributeSchema.from_settings(crm), NOW)
+        parse_columns(orjson.loads(body)["leads"], AttributeSchema.from_settings(crm), NOW)
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"\xff"])
+def test_a_batch_that_is_not_json(crm: CrmSettings, body: bytes) -> None:
+    with pytest.raises(NotJson):
+        parse_batch(body, AttributeSchema.from_settings(crm), NOW)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[]",
+        b"{}",
+        b'{"leads": []}',
+        b'{"leads": {"lead_id": "a"}}',
+        b'{"leads": [{"lead_id": "a", "attributes": {}}], "more": 1}',
+    ],
+)
+def test_a_batch_that_is_invalid_as_a_whole(crm: CrmSettings, body: bytes) -> None:
+    with pytest.raises(InvalidFields):
+        parse_batch(body, AttributeSchema.from_settings(crm), NOW)
+
+
+def test_a_batch_from_parsed_json_is_as_from_json(crm: CrmSettings) -> None:
+    leads = [{"lead_id": "a", "attributes": {"employees": 7}}, {"lead_id": "b", "attributes": {}}]
+    schema = AttributeSchema.from_settings(crm)
+    for batch in (
+        parse_batch(leads, schema, NOW),
+        parse_batch(json.dumps({"leads": leads}).encode(), schema, NOW),
+    ):
+        assert isinstance(batch, BatchLeads)
+        assert list(batch.ids) == ["a", "b"]
 
 
 def test_true_is_no_number(crm: CrmSettings) -> None:
     event = {"type": "visit", "at": "2026-09-02T09:00:00Z", "value": True}
     with pytest.raises(Unsupported):
         parse_columns(
-            json.dumps({"leads": [{"lead_id": "a", "activities": [event]}]}).encode(),
+            [{"lead_id": "a", "activities": [event]}],
             AttributeSchema.from_settings(crm),
             NOW,
         )
 
 
-def test_what_is_plainly_right_goes_the_quick_way(crm: CrmSettings) -> None:
-    body = {
-        "leads": [
-            {
-                "lead_id": "L1",
-                "created_at": "2026-09-01T09:00:00+09:00",
-                "attributes": {"channel": "ads", "employees": "1,200", "hobby": "go"},
-                "activities": [{"type": "visit", "at": "2026-09-02T09:00:00.5Z", "value": 3}],
-            },
-        ]
+def test_a_valid_batch_is_parsed_by_column(crm: CrmSettings) -> None:
+    lead = {
+        "lead_id": "L1",
+        "created_at": "2026-09-01T09:00:00+09:00",
+        "attributes": {"channel": "ads", "employees": "1,200", "hobby": "go"},
+        "activities": [{"type": "visit", "at": "2026-09-02T09:00:00.5Z", "value": 3}],
     }
-    read = parse_columns(json.dumps(body).encode(), AttributeSchema.from_settings(crm), NOW)
+    read = parse_columns([lead], AttributeSchema.from_settings(crm), NOW)
     assert read.ignored == [("hobby",)]
     assert read.created.tolist() == [1_788_220_800_000]
     assert read.attributes["employees"].tolist() == [1200.0]  # type: ignore[union-attr]

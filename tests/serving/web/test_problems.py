@@ -16,9 +16,16 @@ from pydantic import (
     field_validator,
 )
 
+from serving.api.error_responses import to_problem
 from serving.web import problems
-from serving.web.field_errors import FieldError, field_error, format_path, format_value
-from serving.web.problems import Problem, from_status, from_validation_error, problem_response
+from serving.web.field_errors import (
+    FieldError,
+    field_error,
+    format_path,
+    format_value,
+    from_validation_error,
+)
+from serving.web.problems import Problem, from_status, problem_response
 
 
 class Activity(BaseModel):
@@ -49,7 +56,7 @@ def problem_of(body: str, kind: Any = Lead) -> Problem:
     try:
         TypeAdapter(kind).validate_json(body)
     except ValidationError as error:
-        return from_validation_error(error, model=kind)
+        return to_problem(from_validation_error(error, model=kind))
     raise AssertionError("nothing was wrong")
 
 

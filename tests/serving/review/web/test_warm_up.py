@@ -61,7 +61,7 @@ def test_who_comes_in_first_waits_for_no_figure(tmp_path: Path, monkeypatch: pyt
 
         async def start() -> None:
             with suppress(TimeoutError):
-                await asyncio.wait_for(app.api.site.warm_cache(), 10)
+                await asyncio.wait_for(app.site.warm_cache(), 10)
 
         monkeypatch.setattr(ahead, "LOOK_EVERY_SECONDS", 60.0)
         app.run_in_loop(start())
