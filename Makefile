@@ -6,7 +6,7 @@ PORT  ?= 3000
 FILES := $(shell git ls-files '*.py' '*.toml' '*.html' '*.md' '*.ipynb' requirements.lock Makefile 2>/dev/null)
 CODE  := $(filter-out tests/% benchmarks/% notebooks/% %.md,$(FILES))
 
-.PHONY: help setup demo test screenshots notebooks soak check lock reference clean
+.PHONY: help setup demo test screenshots notebooks soak check lock docs reference clean
 help: ## Say what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
 
@@ -67,9 +67,14 @@ compile:
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	  --no-annotate --all-extras pyproject.toml build.in -o $(TO)
 
-reference: $(VENV)/.ready ## Write the generated tables of the README and the docs anew
-	@$(BIN)/python -m features.reference README.md
+docs: $(VENV)/.ready ## Build the documentation as a website in site/; a broken link fails
+	@$(BIN)/zensical build --strict --clean
+	@echo "Open site/index.html in a browser."
+
+reference: $(VENV)/.ready ## Write the generated tables and the glossary of the docs
+	@$(BIN)/python -m features.reference docs/features.md
 	@$(BIN)/python -m scoring.scorecard.reference docs/scorecard.md
+	@$(BIN)/python -m scoring.glossary docs
 
 clean: ## Remove what was made
-	rm -rf $(VENV) demo-crm .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) demo-crm site .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis

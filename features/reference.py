@@ -1,4 +1,4 @@
-"""The README's tables that come from the code: `python -m features.reference README.md`."""
+"""The table of feature kinds in docs/features.md: `python -m features.reference docs/features.md`."""
 
 from __future__ import annotations
 
@@ -79,5 +79,5 @@ def _is_required(field: dataclasses.Field[Any]) -> bool:
 
 
 if __name__ == "__main__":
-    readme = Path(sys.argv[1])
-    readme.write_text(with_tables(readme.read_text(encoding="utf-8")), encoding="utf-8")
+    page = Path(sys.argv[1])
+    page.write_text(with_tables(page.read_text(encoding="utf-8")), encoding="utf-8")

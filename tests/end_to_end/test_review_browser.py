@@ -113,7 +113,7 @@ def test_a_lead_is_looked_at_and_tried(site: ReviewDemo, window: BrowserWindow) 
     budget.select_option(others[0])
     page.wait_for_selector("#what-if .note")
     assert "w.budget" not in page.url  # in place, without leaving the page
-    page.locator("summary", has_text={"en": "by hand", "ja": "手動"}[window.lang]).click()
+    page.locator("summary", has_text={"en": "Override", "ja": "手動"}[window.lang]).click()
     page.locator("input[name=verdict][value=not_hot]").check()
     page.locator("#o-reason").fill("school project")
     page.locator("section[aria-labelledby=record] button.main").click()

@@ -123,7 +123,7 @@ def test_a_promotion_by_override_serves_and_is_carried_out_once(crm_toml: Path, 
 def test_what_is_no_challenger_any_more_is_refused(crm_toml: Path, tmp_path: Path) -> None:
     (reply,) = ask_and_answer(crm_toml, tmp_path, request(registered="7"))
     assert not reply.ok
-    assert "not the challenger any more" in reply.told["en"]
+    assert "no longer the challenger" in reply.told["en"]
     assert "候補モデルではありません" in reply.told["ja"]
     assert find_model(out_of(crm_toml), (CHAMPION,)).version == "1"
 

@@ -20,6 +20,8 @@ CODE = [
 ]
 TEMPLATES = [p for f in ("scoring", "serving") for p in (ROOT / f).rglob("*.html")]
 FIGURES = ("calibration", "gains", "scores", "importance", "win_rate")
+TRANSLATORS = ("translate", "translate_page", "said", "redirect")
+"""Functions whose first argument, or whose argument `message_key`, is the key of a text."""
 JAPANESE = re.compile("[\u3040-\u30ff\u4e00-\u9fff]")
 
 
@@ -36,9 +38,10 @@ def find_constants() -> set[str]:
 
 
 def find_say_keys() -> Iterator[str]:
-    """The keys that `say("…")` names, in code and templates."""
+    """The keys that `translate("…")` names in code, and `say("…")` in templates."""
+    names = "|".join(("say", *TRANSLATORS))
     for path in (*CODE, *TEMPLATES):
-        yield from re.findall(r"""\bsay\(\s*["'](\w+)["']\s*[,)]""", path.read_text("utf-8"))
+        yield from re.findall(rf"""\b(?:{names})\(\s*["'](\w+)["']\s*[,)]""", path.read_text("utf-8"))
 
 
 def _key_pattern(template: ast.JoinedStr) -> re.Pattern[str]:
@@ -47,17 +50,17 @@ def _key_pattern(template: ast.JoinedStr) -> re.Pattern[str]:
 
 
 def find_key_patterns() -> list[re.Pattern[str]]:
-    """The shapes of keys that are put together: `say(f"stage_{stage}", …)` says stage_ and any word."""
+    """The shapes of keys that are put together: `translate(f"stage_{stage}", …)` means stage_ and any word."""
     shapes = []
     for path in CODE:
         for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(call, ast.Call):
                 name = getattr(call.func, "id", getattr(call.func, "attr", ""))
-                arguments = [*call.args[:1], *(k.value for k in call.keywords if k.arg == "done")]
+                arguments = [*call.args[:1], *(k.value for k in call.keywords if k.arg == "message_key")]
                 shapes += [
                     _key_pattern(argument)
                     for argument in arguments
-                    if isinstance(argument, ast.JoinedStr) and name in ("say", "said", "back")
+                    if isinstance(argument, ast.JoinedStr) and name in TRANSLATORS
                 ]
     for path in TEMPLATES:
         shown = path.read_text(encoding="utf-8")

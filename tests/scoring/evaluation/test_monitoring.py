@@ -213,7 +213,7 @@ def test_the_command_tells_of_an_empty_store(tmp_path: Path, lang: str) -> None:
     assert run("import", crm_toml).returncode == 0
     completed = run("monitor", crm_toml, "--lang", lang, "--html", tmp_path / "m.html")
     assert completed.returncode == 0, completed.stderr
-    assert {"en": "Too little is known yet", "ja": "まだ判断できません"}[lang] in " ".join(
+    assert {"en": "Not enough data yet", "ja": "まだ判断できません"}[lang] in " ".join(
         completed.stdout.split()
     )
     assert (tmp_path / "m.html").read_text(encoding="utf-8").startswith("<!doctype html>")

@@ -305,7 +305,7 @@ def test_verdict_names_the_better_side_or_leaves_it_open() -> None:
     assert verdicts["old"].startswith("Call by the rules")
     assert verdicts["open"].startswith("Not decided")
     hot = int(compare(on).called.sum())
-    assert all(f"({hot} moments)" in text for text in verdicts.values())
+    assert all(f"({hot} lead snapshots)" in text for text in verdicts.values())
 
 
 def test_figures_of_the_comparison_are_on_the_page() -> None:
@@ -402,7 +402,7 @@ def test_replay_says_how_many_more_leads_move_than_it_shows() -> None:
     captions = {table.caption for table in tables(replay_page(replay, "en"))}
     assert any(f"25 of the {replay.moved_leads} leads" in caption for caption in captions)
     few = CardReplay(deals()[0].take(np.arange(12)), CARD, NEW)
-    assert not any("leads that move" in t.caption for t in tables(replay_page(few, "en")))
+    assert not any("leads that change stage" in t.caption for t in tables(replay_page(few, "en")))
 
 
 def test_replay_without_a_present_card_says_what_is_compared() -> None:
@@ -417,8 +417,8 @@ def test_every_rule_is_told_with_its_points_or_its_kind() -> None:
     table = next(t for t in tables(replay_page(replay, "ja")) if translate("replay_adds", "ja") in t.columns)
     assert [(row[0].text, row[1].text) for row in table.values] == [
         ("来店が該当", "+20"),
-        ("見積が該当", "即ホット"),
-        ("競合が該当", "対象外"),
+        ("見積が該当", "即時ホット条件"),
+        ("競合が該当", "除外条件"),
     ]
     assert [value.text for value in table.values[2]][2:5] == ["0", "–", "–"]
 

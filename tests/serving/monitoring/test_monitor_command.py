@@ -15,7 +15,7 @@ from tests.helpers.served_builder import Company, fill_store, make_company
 from tests.helpers.small_crm import run
 from tests.helpers.stores import open_store
 
-ADVICE = {"en": "The world moved", "ja": "市場の傾向が変わりました"}
+ADVICE = {"en": "Win rates changed", "ja": "市場の傾向が変わりました"}
 
 
 def build_deployment(

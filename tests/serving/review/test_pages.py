@@ -100,10 +100,10 @@ def test_a_date_holds_until_the_end_of_its_day(site: tuple[App, Reviewer]) -> No
 @pytest.mark.parametrize(
     ("form", "message"),
     [
-        ({"step": "sent_back", "reason": "  "}, "Say why it is sent back"),
-        ({"step": "next_action", "due": "soon"}, "Give a day"),
-        ({"step": "next_action", "due": "2001-01-01"}, "Give a day from today on"),
-        ({"step": "next_action", "due": "9999-12-31"}, "Give a day"),
+        ({"step": "sent_back", "reason": "  "}, "Enter why the lead is sent back"),
+        ({"step": "next_action", "due": "soon"}, "Enter today or a later day"),
+        ({"step": "next_action", "due": "2001-01-01"}, "Enter today or a later day"),
+        ({"step": "next_action", "due": "9999-12-31"}, "Enter today or a later day"),
         ({"step": "steal"}, "Choose one of the buttons"),
         ({}, "Choose one of the buttons"),
     ],
@@ -136,13 +136,13 @@ def test_a_wrong_step_shows_the_page_again_that_it_was_sent_from(
     form = {"step": "next_action", "due": "2001-01-01", "back": second}
     page = reviewer.submit(place, form, page=second)
     assert page.status_code == 422
-    assert "Give a day from today on" in page.text
+    assert "Enter today or a later day" in page.text
     assert 'value="2001-01-01"' in page.text
     assert len(_STEPS.findall(page.text)) == 2
     form = {"step": "sent_back", "back": "/review/leads/L00"}
     page = reviewer.submit("/review/leads/L00", form, page="/review/leads/L00")
     assert page.status_code == 422
-    assert "Say why it is sent back" in page.text
+    assert "Enter why the lead is sent back" in page.text
     assert 'id="what-if"' in page.text
 
 
@@ -153,7 +153,7 @@ def test_what_is_wrong_with_a_lead_that_is_listed_no_more_is_told_all_the_same(
     a_hot_lead(app)
     page = reviewer.submit("/review/calls/GONE", {"step": "sent_back"}, page="/review/calls")
     assert page.status_code == 422
-    assert "Say why it is sent back" in page.text
+    assert "Enter why the lead is sent back" in page.text
     form = {"right_side": "model", "reason": ""}
     page = reviewer.submit("/review/disagreements/GONE", form, page="/review/calls")
     assert page.status_code == 422
@@ -221,15 +221,15 @@ def test_an_override_holds_at_once_and_expires(site: tuple[App, Reviewer]) -> No
     score = app.post("/v1/score", {"lead_id": "L1"}, role="crm").json()
     assert (score["decided_by"], score["stage"]) == ("person", "warm")
     assert score["person"]["reason"] == "a school project"
-    assert "Nobody is hot here" in reviewer.page("/review/calls").text
+    assert "No hot leads here" in reviewer.page("/review/calls").text
 
 
 @pytest.mark.parametrize(
     ("form", "message"),
     [
         ({"reason": "x"}, "Choose hot or not hot"),
-        ({"verdict": "hot"}, "Say why"),
-        ({"verdict": "hot", "reason": "kept", "until": "2001-01-01"}, "has not passed"),
+        ({"verdict": "hot"}, "Enter a reason"),
+        ({"verdict": "hot", "reason": "kept", "until": "2001-01-01"}, "today or a later day"),
         ({"verdict": "warm", "reason": "x"}, "Choose hot or not hot"),
     ],
 )
@@ -254,7 +254,7 @@ def test_what_if_stores_nothing_and_tells_both_sides(site: tuple[App, Reviewer])
     app.post("/v1/leads", lead, role="crm")
     before = reviewer.page("/review/leads/L2").text
     assert "Asked for a quote" not in before.split('id="what-if"')[0]
-    assert "One change alone" in before
+    assert "Single changes" in before
     after = reviewer.page("/review/leads/L2?w.channel=referral&w.employees=500").text
     assert "With these values: " in after
     invalid_answer = reviewer.page("/review/leads/L2?w.employees=many")
@@ -363,7 +363,7 @@ def test_who_saves_second_sees_the_difference_and_loses_nothing(site: tuple[App,
     assert saved(first, edit(first, bands__warm="15"), "first").status_code == 303
     answer = saved(second, mine)
     assert answer.status_code == 409
-    assert "reviewer saved version 2 meanwhile" in answer.text
+    assert "reviewer saved version 2 while you were editing" in answer.text
     assert 'name="intent/rows/strong_interest/points" value="25"' in answer.text
     assert 'name="bands/warm" value="15"' in answer.text
     assert 'name="base" value="2"' in answer.text
@@ -383,7 +383,7 @@ def test_a_late_signature_does_not_undo_what_is_newer(site: tuple[App, Reviewer]
     assert f"{page}/sign" not in reviewer.page(page).text
     late = reviewer.submit(f"{page}/sign", {"party": "marketing"}, page="/review/definition/3")
     assert late.status_code == 409
-    assert "version 3 took its place" in late.text
+    assert "version 3 replaced it" in late.text
     before = app.house.model_watcher.live_model.scorer.card.version
     forced = reviewer.submit(f"{page}/enforce", {}, page="/review/definition/3")
     assert forced.status_code == 409
@@ -401,7 +401,7 @@ def test_a_change_of_a_rule_that_others_took_away_is_told(site: tuple[App, Revie
     app.house.refresh()
     answer = saved(reviewer, mine)
     assert answer.status_code == 422
-    assert "has no place in version 2 any more" in answer.text
+    assert "no longer exists in version 2" in answer.text
     assert 'name="bands/warm" value="15"' in answer.text
 
 
@@ -530,7 +530,7 @@ def test_the_other_language_of_a_form_that_was_wrong_is_a_page(site: tuple[App, 
         ({"stages__hot__hours": "2"}, "Deadline of hot leads", "ホットリードの対応期限"),
         (
             {"thresholds__policy": "top_share", "thresholds__warm": "0.3", "thresholds__hot": "0.1"},
-            "this share of the leads",
+            "top share of the leads",
             "上位の割合",
         ),
         ({"intent__rows__interest__off": ""}, "points", "配点"),
@@ -589,7 +589,7 @@ def test_a_text_is_as_long_as_people_read(site: tuple[App, Reviewer]) -> None:
     ):
         page = reviewer.submit(path, form, page="/review/calls")
         assert page.status_code == 422, path
-        assert "At most 500 characters; this has 501." in page.text
+        assert "Maximum 500 characters; this has 501." in page.text
 
 
 def test_a_lead_with_two_deals_is_one_lead(site: tuple[App, Reviewer]) -> None:

@@ -91,7 +91,7 @@ def figures(model_loss: float, best: float) -> dict[str, dict[str, Estimate]]:
 
 def test_verdict_names_the_better_of_the_simple_models() -> None:
     better, worse = verdict(figures(0.3, 0.4), "en"), verdict(figures(0.5, 0.4), "en")
-    assert "better than the better of the simple models (LightGBM's defaults, 0.4000)" in better
+    assert "better than the best simple model (LightGBM with defaults, 0.4000)" in better
     assert "not better" not in better
     assert "not better than" in worse
 

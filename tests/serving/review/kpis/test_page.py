@@ -92,7 +92,7 @@ def test_the_four_figures_with_what_they_are_counted_of(site: tuple[App, Reviewe
     app, reviewer = site
     september(app)
     page = reviewer.page("/review/figures?month=2026-09").text
-    assert "Figures of 2026-09" in page
+    assert "KPIs 2026-09" in page
     for text in (
         "⚠ below the target 3",
         "⚠ below the target 60 %",
@@ -138,7 +138,7 @@ def test_several_months_are_told_as_one(site: tuple[App, Reviewer]) -> None:
     september(app)
     query = "from=2026-08&to=2026-10"
     page = reviewer.page(f"/review/figures?{query}").text
-    assert "Figures of 2026-08 – 2026-10" in page
+    assert "KPIs 2026-08 – 2026-10" in page
     assert "target 9" in page  # three a month
     assert "from=2026-08&amp;to=2026-10" in page
     assert rows(reviewer, "afterwards", query)[0]["of_hot_leads_of"] == "4"
@@ -148,8 +148,8 @@ def test_a_month_that_runs_may_still_reach_its_number(site: tuple[App, Reviewer]
     app, reviewer = site
     september(app)
     page = reviewer.page("/review/figures").text
-    assert "Figures of 2026-10" in page
-    assert "figures so far" in page
+    assert "KPIs 2026-10" in page
+    assert "KPIs to date" in page
     assert "below the target 3" not in page
     assert "month=2026-11" not in page
 
@@ -158,7 +158,7 @@ def test_a_month_that_runs_may_still_reach_its_number(site: tuple[App, Reviewer]
 def test_a_strange_month_is_the_present_one(site: tuple[App, Reviewer], month: str) -> None:
     answer = site[1].page("/review/figures", params={"month": month, "from": month})
     assert answer.status_code == 200
-    assert "Figures of 2026-10" in answer.text
+    assert "KPIs 2026-10" in answer.text
     assert "<script>" not in answer.text.split("<main")[1]
 
 
@@ -191,7 +191,7 @@ def test_without_costs_it_is_told_how_to_give_them(tmp_path: Path) -> None:
 
 
 def test_a_file_of_costs_that_is_not_there_is_told(site: tuple[App, Reviewer]) -> None:
-    assert "The file of costs, costs.csv, is not there" in site[1].page("/review/figures").text
+    assert "The cost file costs.csv does not exist" in site[1].page("/review/figures").text
 
 
 def test_leads_lost_late_lead_to_their_pages_and_all_are_in_the_file(
@@ -203,9 +203,9 @@ def test_leads_lost_late_lead_to_their_pages_and_all_are_in_the_file(
     lost = [record("outcomes", lead, MIDNIGHT + 30 * HOUR, lead_id=lead, outcome="lost") for lead in ids]
     app.house.store.add_records(lost).result()
     page = reviewer.page("/review/figures?month=2026-09").text
-    assert "Lost after late contact: 60" in page
+    assert "Lost leads with late first contact: 60" in page
     assert 'href="/review/leads/L%2F0"' in page or 'href="/review/leads/L/0"' in page
-    assert "10 rows more are in the CSV file." in page
+    assert "10 more rows are in the CSV file." in page
     assert len(rows(reviewer, "lost_late")) == 60
 
 

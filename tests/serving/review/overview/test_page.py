@@ -126,7 +126,7 @@ def test_a_challenger_waits_until_somebody_has_decided(
     with review_app(tmp_path) as (app, reviewer):
         models = {"challenger": {"registered": "7", "version": "abc", "about": {}, "tags": tags}}
         write_models(app.house.settings.bundles, {"at": now_ms(), "models": models, "gate": None})
-        assert ("Model 7 is a candidate" in reviewer.page("/review").text) == waits
+        assert ("Model 7 is a challenger" in reviewer.page("/review").text) == waits
 
 
 def test_whom_a_person_named_not_hot_is_not_among_the_nearest(store: Store) -> None:
