@@ -19,24 +19,16 @@ MAX_LINES, MAX_FUNCTION_LINES, MAX_MEDIAN_LINES, MAX_MODULES = 400, 50, 7, 15
 MAX_PACKAGE_LINES = 36_000
 MAX_ANY_SHARE = 0.08
 
-BANNED_NAMES = frozenset(
-    (
-        # speech and perception
-        "told said say asked seen known "
-        # movement and change
-        "come came gone held kept left made met put sent took lived found given used done "
-        # auxiliary verbs
-        "is be was were has had do does did may might must "
-        # question words and pronouns
-        "how what when where who whom whose each both some such other own this that these those "
-        # prepositions and conjunctions
-        "at by of among beside besides near far so then "
-        # adverbs and articles
-        "again alike alone anew away an even here least most once only still there very well yet "
-        # adjectives that say nothing
-        "strange whole wrong"
-    ).split()
-)
+FUNCTION_WORDS = """
+told said say asked seen known
+come came gone held kept left made met put sent took lived found given used done
+is be was were has had do does did may might must
+how what when where who whom whose each both some such other own this that these those
+at by of among beside besides near far so then
+again alike alone anew away an even here least most once only still there very well yet
+strange whole wrong
+"""
+BANNED_NAMES = frozenset(FUNCTION_WORDS.split())
 """Function words and everyday verbs: as names they say nothing about what they are bound to."""
 
 OUTER_KEYS = frozenset(

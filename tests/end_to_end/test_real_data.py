@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmarks.few_deals import ibm_data, measure_losses
 from features.crm.load import load
 from features.settings import load_settings
 from tests.helpers.small_crm import run
@@ -82,8 +83,6 @@ def run_reviewer_commands(name: str, out: Path) -> None:
 
 @pytest.mark.slow
 def test_few_deals_of_ibm_are_never_worse_than_the_card(monkeypatch: pytest.MonkeyPatch) -> None:
-    from benchmarks.few_deals import ibm_data, measure_losses
-
     monkeypatch.setenv("HOTLEAD_DATA", str(DATA))
     data = ibm_data()
     assert data is not None

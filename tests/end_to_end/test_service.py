@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import bentoml
 import httpx
 import pytest
 
@@ -149,8 +150,6 @@ def test_a_damaged_bundle_is_mended_by_the_follower(service: RunningService, crm
 
 
 def test_bentos_own_client_scores_too(service: RunningService) -> None:
-    import bentoml
-
     with bentoml.SyncHTTPClient(service.url) as client:
         answer = client.score(lead=a_lead(1), lang="ja", as_of=LATER)
         assert answer["lead_id"] == "lead-1"

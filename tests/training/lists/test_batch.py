@@ -219,6 +219,7 @@ def killed(demo: Demo, to: str) -> None:
     assert result.returncode == -signal.SIGKILL, result.stderr
 
 
+@pytest.mark.slow
 def test_killed_in_the_middle_it_goes_on_where_it_was(
     score: Score, demo: Demo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
