@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 DEMO_LEADS = 5_000
 SLOW_MARKERS = ("postgresql", "browser", "notebook", "real_data")
 """A test with one of these markers is marked as slow too."""
+FIXTURE_MARKERS = {"server": "postgresql", "browser": "browser"}
+"""The marker of the tests that use a fixture."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -46,10 +48,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)  # before pytest selects by marker
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that need PostgreSQL and all slow tests; files with slow tests run first."""
+    """Mark the tests that need PostgreSQL or a browser, and all slow tests; slow files run first."""
     for item in items:
-        if "server" in getattr(item, "fixturenames", ()):
-            item.add_marker("postgresql")
+        for fixture in FIXTURE_MARKERS.keys() & set(getattr(item, "fixturenames", ())):
+            item.add_marker(FIXTURE_MARKERS[fixture])
         if any(item.get_closest_marker(name) for name in SLOW_MARKERS):
             item.add_marker("slow")
     slow_files = {item.path for item in items if item.get_closest_marker("slow")}

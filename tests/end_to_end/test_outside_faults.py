@@ -15,7 +15,7 @@ from tests.helpers.small_crm import listing, replace_text, small_crm
 from tests.helpers.stores import Server
 
 
-def test_sqlite_file_that_goes_away_is_named(demo_copy: Path) -> None:
+def test_a_missing_sqlite_file_is_named(demo_copy: Path) -> None:
     demo_copy.with_name("crm.db").unlink()
     before = listing(demo_copy.parent)
     code, message = run_failing("check", demo_copy)
@@ -24,7 +24,7 @@ def test_sqlite_file_that_goes_away_is_named(demo_copy: Path) -> None:
     assert listing(demo_copy.parent) == before
 
 
-def test_damaged_sqlite_file_is_named(demo_copy: Path) -> None:
+def test_a_damaged_sqlite_file_is_named(demo_copy: Path) -> None:
     path = demo_copy.with_name("crm.db")
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 3])
     code, message = run_failing("check", demo_copy, "--out", demo_copy.with_name("none"))
@@ -54,7 +54,7 @@ def postgres_crm(postgres_url: str, tmp_path: Path) -> Path:
     return crm_toml
 
 
-def test_database_that_goes_away_during_the_query_is_named(postgres_crm: Path, postgres_url: str) -> None:
+def test_a_terminated_query_is_named(postgres_crm: Path, postgres_url: str) -> None:
     before = listing(postgres_crm.parent)
     terminated = threading.Event()
 
@@ -82,7 +82,7 @@ def test_database_that_goes_away_during_the_query_is_named(postgres_crm: Path, p
     assert listing(postgres_crm.parent) == before
 
 
-def test_full_disk_while_scoring_is_named_and_the_old_list_stays(demo: Demo, tiny_disk: Path) -> None:
+def test_a_full_disk_while_scoring_keeps_the_old_list(demo: Demo, tiny_disk: Path) -> None:
     """Reasons for all leads need more than there is room for."""
     to = tiny_disk / "scores.csv"
     to.write_text("the old list")
@@ -94,7 +94,7 @@ def test_full_disk_while_scoring_is_named_and_the_old_list_stays(demo: Demo, tin
     assert not [path for path in listing(tiny_disk) if path.endswith(".part")]
 
 
-def test_full_disk_while_training_leaves_no_half_model(tmp_path: Path, tiny_disk: Path) -> None:
+def test_a_full_disk_while_training_leaves_no_partial_model(tmp_path: Path, tiny_disk: Path) -> None:
     """The model's folder fits, MLflow's store does not."""
     code, sentence = run_failing("train", small_crm(tmp_path), "--out", tiny_disk / "out")
     assert code == 5
@@ -108,7 +108,7 @@ def test_full_disk_while_training_leaves_no_half_model(tmp_path: Path, tiny_disk
     }
 
 
-def test_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_created_is_named(tmp_path: Path) -> None:
     crm_toml = small_crm(tmp_path)
     (tmp_path / "hotlead-out").write_text("a file is in the way")
     code, message = run_failing("train", crm_toml)

@@ -119,7 +119,7 @@ INVALID_INPUTS: list[tuple[Callable[[Path], None], int, list[str]]] = [
 @pytest.mark.parametrize(
     ("break_input", "code", "expected_parts"), INVALID_INPUTS, ids=[w[0].__name__ for w in INVALID_INPUTS]
 )
-def test_train_on_wrong_input_says_what_where_and_what_to_do(
+def test_train_names_the_wrong_input_and_the_next_step(
     break_input: Callable[[Path], None],
     code: int,
     expected_parts: list[str],
@@ -135,7 +135,7 @@ def test_train_on_wrong_input_says_what_where_and_what_to_do(
     assert listing(tmp_path) - before <= REJECTS
 
 
-def test_missing_crm_toml_names_the_command_that_writes_one(tmp_path: Path) -> None:
+def test_a_missing_crm_toml_names_hotlead_init(tmp_path: Path) -> None:
     code, message = run_failing("train", tmp_path / "crm.toml")
     assert code == 3
     assert str(tmp_path / "crm.toml") in message
