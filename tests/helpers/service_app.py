@@ -1,4 +1,4 @@
-"""The real service in this process: its API behind its door, with a store and keys of its own."""
+"""The real service in this process: the API behind its middleware, with a store and API keys."""
 
 from __future__ import annotations
 
@@ -47,14 +47,14 @@ class App:
         self._runner = asyncio.Runner()
 
     def request(self, method: str, path: str, role: Role | None = "admin", **options: Any) -> httpx.Response:
-        """Ask the service; `told` as httpx takes it."""
+        """Send a request; `options` as for httpx."""
         headers = dict(options.pop("headers", {}))
         if role is not None:
             headers["X-API-Key"] = self.tokens[role]
         return self._runner.run(self._send(method, path, headers, options))
 
     def run_in_loop(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run what the service does beside its requests."""
+        """Run a background task of the service."""
         return self._runner.run(work)
 
     async def _send(
@@ -68,7 +68,7 @@ class App:
         return self.request("GET", path, **options)
 
     def post(self, path: str, body: Any = None, **options: Any) -> httpx.Response:
-        """Post a body: bytes as they are, all else as JSON."""
+        """Post a body: bytes unchanged, other values as JSON."""
         if isinstance(body, bytes):
             headers = {"Content-Type": "application/json", **options.pop("headers", {})}
             return self.request("POST", path, content=body, headers=headers, **options)

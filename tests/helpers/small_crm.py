@@ -1,4 +1,4 @@
-"""A small CRM in CSV files, the same for the same seed, and the command run on it."""
+"""A small CRM in CSV files, the same for the same seed, and `hotlead` commands on it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CARD = toml_text("small_scorecard")
 
 
 def small_crm(folder: Path, leads: int = 300, seed: int = 0, win_rate: float = 0.3) -> Path:
-    """Write leads.csv, deals.csv, activities.csv and the crm.toml that reads them; returns the last."""
+    """Write leads.csv, deals.csv, activities.csv and crm.toml; returns the path of crm.toml."""
     rng = np.random.default_rng(seed)
     created = [START + timedelta(days=300 * i / leads) for i in range(leads)]
     referred, employees = rng.random(leads) < 0.5, rng.integers(5, 500, leads)
@@ -65,14 +65,14 @@ def small_crm(folder: Path, leads: int = 300, seed: int = 0, win_rate: float = 0
 
 
 def replace_text(path: Path, old: str, new: str) -> None:
-    """Replace a text in a file that must hold it."""
+    """Replace a text that the file must contain."""
     text = path.read_text(encoding="utf-8")
     assert old in text, f"{path} does not hold {old!r}"
     path.write_text(text.replace(old, new), encoding="utf-8")
 
 
 def listing(folder: Path) -> set[str]:
-    """Everything below a folder."""
+    """The relative paths of all files and folders below a folder."""
     return {str(path.relative_to(folder)) for path in folder.rglob("*")}
 
 
@@ -112,7 +112,7 @@ def _exit_code() -> int:
 def start(
     arguments: Sequence[object], cwd: Path | None = None, env: dict[str, str] | None = None
 ) -> subprocess.Popen[str]:
-    """Start the real command; Ctrl-C reaches it even where the tests run in the background."""
+    """Start a command in a process that handles SIGINT even if the tests run in the background."""
     return subprocess.Popen(
         command(*arguments),
         cwd=cwd,
