@@ -7,7 +7,7 @@ CODE  := $(filter-out tests/% benchmarks/%,$(shell git ls-files '*.py' '*.toml' 
 # Two workers; the tests of a file share the fixtures of one worker.
 PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help setup demo test test-all screenshots notebooks soak check lock reference clean
+.PHONY: help setup demo test screenshots notebooks soak check lock reference clean
 help: ## Say what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
 
@@ -36,6 +36,7 @@ demo-crm/demo.txt: $(VENV)/.ready $(CODE)
 test: $(VENV)/.ready ## Run the fast tests: the working product, without what is slow (a few minutes)
 	@$(BIN)/python -m pytest $(PARALLEL) -m "not slow"
 
+.PHONY: test-all
 test-all: test ## Run all tests: `make test`, then browser, PostgreSQL, notebooks, real data
 	@$(BIN)/python -m pytest $(PARALLEL) -m slow
 

@@ -10,6 +10,7 @@ import subprocess
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from statistics import median
 
@@ -198,7 +199,8 @@ def has_any(function: Function) -> bool:
     )
 
 
-def source_files() -> Iterator[SourceFile]:
+@cache
+def source_files() -> tuple[SourceFile, ...]:
     """The Python files that git tracks or would add."""
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.py"],
@@ -207,18 +209,14 @@ def source_files() -> Iterator[SourceFile]:
         text=True,
         check=True,
     )
-    for name in sorted(set(listed.stdout.splitlines())):
-        if (ROOT / name).is_file():
-            yield SourceFile(name, (ROOT / name).read_text(encoding="utf-8"))
-
-
-FILES = list(source_files())
+    names = [name for name in sorted(set(listed.stdout.splitlines())) if (ROOT / name).is_file()]
+    return tuple(SourceFile(name, (ROOT / name).read_text(encoding="utf-8")) for name in names)
 
 
 def test_no_name_is_a_function_word() -> None:
     offending = [
         f"{file.name}:{bound.line} {bound.scope}.{bound.name}"
-        for file in FILES
+        for file in source_files()
         for bound in file.bound_names
         if bound.name.strip("_").lower() in BANNED_NAMES and bound.key not in OUTER_KEYS
     ]
@@ -226,24 +224,24 @@ def test_no_name_is_a_function_word() -> None:
 
 
 def test_every_outer_key_is_in_use() -> None:
-    bound_keys = {bound.key for file in FILES for bound in file.bound_names}
+    bound_keys = {bound.key for file in source_files() for bound in file.bound_names}
     assert OUTER_KEYS - bound_keys == frozenset()
 
 
 def test_the_formatter_alone_formats() -> None:
     markers = ("fmt: " + "skip", "fmt: " + "off")
-    skipping = [file.name for file in FILES if any(marker in file.text for marker in markers)]
+    skipping = [file.name for file in source_files() if any(marker in file.text for marker in markers)]
     assert not skipping
 
 
 def test_no_file_is_too_long() -> None:
-    lengths = {file.name: file.text.count("\n") for file in FILES}
+    lengths = {file.name: file.text.count("\n") for file in source_files()}
     assert {name: lines for name, lines in lengths.items() if lines > MAX_LINES} == {}
 
 
 def test_the_packages_stay_within_their_lines() -> None:
     lengths: Counter[str] = Counter()
-    for file in FILES:
+    for file in source_files():
         lengths[file.package] += file.text.count("\n")
     assert sum(lengths[package] for package in PACKAGES) <= MAX_PACKAGE_LINES, lengths
 
@@ -251,7 +249,7 @@ def test_the_packages_stay_within_their_lines() -> None:
 def test_functions_are_short() -> None:
     long_functions = {
         f"{file.name}:{function.lineno} {function.name}": line_count(function)
-        for file in FILES
+        for file in source_files()
         for function in file.functions
         if line_count(function) > MAX_FUNCTION_LINES
     }
@@ -259,14 +257,14 @@ def test_functions_are_short() -> None:
 
 
 def test_the_median_function_is_short() -> None:
-    lengths = [line_count(f) for file in FILES if file.package in PACKAGES for f in file.functions]
+    lengths = [line_count(f) for file in source_files() if file.package in PACKAGES for f in file.functions]
     assert median(lengths) <= MAX_MEDIAN_LINES
 
 
 def test_signatures_of_the_service_rarely_contain_any() -> None:
     signatures = {
         f"{file.name}:{function.lineno} {function.name}": has_any(function)
-        for file in FILES
+        for file in source_files()
         if file.package == "serving"
         for function in file.functions
     }
@@ -277,7 +275,9 @@ def test_signatures_of_the_service_rarely_contain_any() -> None:
 
 
 def test_packages_have_few_modules() -> None:
-    modules = Counter(str(Path(file.name).parent) for file in FILES if not file.name.endswith("__init__.py"))
+    modules = Counter(
+        str(Path(file.name).parent) for file in source_files() if not file.name.endswith("__init__.py")
+    )
     assert {folder: count for folder, count in modules.items() if count > MAX_MODULES} == {}
 
 
@@ -285,7 +285,7 @@ def test_an_import_inside_a_function_has_its_reason() -> None:
     """In a comment beside it or above it, or (for a file of commands) in the docstring of the module."""
     unexplained = [
         f"{file.name}:{line}"
-        for file in FILES
+        for file in source_files()
         if "Imports inside" not in file.docstring
         for line in file.inner_imports
         if not file.has_comment(line)
@@ -295,7 +295,7 @@ def test_an_import_inside_a_function_has_its_reason() -> None:
 
 def test_public_types_have_unique_names() -> None:
     places: dict[str, list[str]] = defaultdict(list)
-    for file in FILES:
+    for file in source_files():
         if file.package in PACKAGES:
             for type_name in file.public_types:
                 places[type_name].append(file.name)

