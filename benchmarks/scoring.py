@@ -1,7 +1,7 @@
-"""`hotlead score` on a million leads with 20 million activities, Parquet to Parquet, against 100,000;
-and one lead, and a thousand, as a service answers them.
+"""Measures `hotlead score` on a million and on 100,000 leads, from Parquet to Parquet, and the scoring of
+one lead and of a thousand as in a request.
 
-`python -m benchmarks.scoring` (the model is trained on the demo CRM first, where it is not there yet)
+`python -m benchmarks.scoring` (trains the model on the demo CRM first if it does not exist yet)
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _NOW = 1_790_000_000_000
 
 
 def main() -> None:
-    """Measure and show."""
+    """Measure and print the figures."""
     trained = crm_toml("model", 24_000, 17.0)
     out = FOLDER / "model" / "hotlead-out"
     if not (out / "model").exists():
@@ -51,8 +51,10 @@ def main() -> None:
 
 
 def measure_answers(crm: Path, folder: Path) -> list[bool]:
-    """A lead from its activities to the JSON of its Score with reasons, and a thousand from their feature
-    values to Scores: also as multiples of the model's prediction and reasons by LightGBM alone."""
+    """Time one lead from its activities to the JSON of its Score, and a thousand from features to Scores.
+
+    Both also as multiples of the prediction and the contributions by LightGBM alone.
+    """
     model, evidence = Model.load(folder), Evidence.load(folder / EVIDENCE_FILE)
     settings = load_settings(crm)
     card = find_card(settings.folder, settings.table)
@@ -63,7 +65,9 @@ def measure_answers(crm: Path, folder: Path) -> list[bool]:
 
     def trees(matrix: np.ndarray) -> Callable[[], object]:
         booster = model.trees.booster
-        return lambda: [booster.predict(matrix, pred_contrib=told) for told in (False, True)]
+        return lambda: [
+            booster.predict(matrix, pred_contrib=with_contributions) for with_contributions in (False, True)
+        ]
 
     one, ratio = measure_ratio(lambda: answer_one(scorer), trees(encoded[:1]), 2_000)
     many, ratio_of_many = measure_ratio(lambda: answer_thousand(scorer, columns), trees(encoded), 100)
@@ -76,7 +80,7 @@ def measure_answers(crm: Path, folder: Path) -> list[bool]:
 
 
 def answer_one(scorer: Scorer) -> bytes:
-    """As a request for one lead with 20 activities is answered."""
+    """Score one lead with 20 activities as in a request."""
     types = sorted(scorer.table.activities)
     events: list[Event] = [
         (types[i % len(types)], _NOW - (i + 1) * 3 * MS_PER_DAY, float("nan")) for i in range(20)
@@ -88,7 +92,7 @@ def answer_one(scorer: Scorer) -> bytes:
 
 
 def answer_thousand(scorer: Scorer, columns: dict[str, Column]) -> int:
-    """As a request for a thousand leads is answered, without the model's reasons."""
+    """Score a thousand leads as in a request, without the model's reasons."""
     ids = [f"L{i}" for i in range(1_000)]
     return len(scorer.score_batch(ids, columns, _NOW, {}).scores("en", _NOW))
 
@@ -96,8 +100,10 @@ def answer_thousand(scorer: Scorer, columns: dict[str, Column]) -> int:
 def measure_ratio(
     call: Callable[[], object], reference: Callable[[], object], times: int
 ) -> tuple[float, float]:
-    """The median microseconds of a call, and as a multiple of what runs just before it: on a busy
-    machine both are slow together."""
+    """The median microseconds of a call, and its ratio to a reference call just before it.
+
+    On a busy machine both are slow together.
+    """
     seconds, ratios = [], []
     for _ in range(times):
         began = time.perf_counter()
@@ -110,7 +116,7 @@ def measure_ratio(
 
 
 def score_crm(name: str, leads: int, out: Path) -> tuple[Run, int]:
-    """Score every lead of a CRM (given as files of leads, so that closed ones count too)."""
+    """Score every lead of a CRM; lead ids come from files, so that closed leads are scored too."""
     path = crm_toml(name, leads, ACTIVITIES_PER_LEAD)
     to = path.with_name("scores.parquet")
     source = str(path.with_name("leads.parquet"))

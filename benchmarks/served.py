@@ -1,4 +1,4 @@
-"""A real service in processes of its own, for the benchmarks and the tests."""
+"""Runs the service in processes of its own, for the benchmarks and the tests."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _WORKER = "_bentoml_impl.worker.service"
 
 @dataclass(frozen=True)
 class RunningService:
-    """A service that answers at `http://127.0.0.1:port`; its log is a file of lines of JSON."""
+    """A running service at `http://127.0.0.1:port`; its log has one JSON object per line."""
 
     port: int
     process: subprocess.Popen[bytes]
@@ -33,7 +33,7 @@ class RunningService:
         return f"http://127.0.0.1:{self.port}"
 
     def find_processes(self, named: str) -> list[psutil.Process]:
-        """The processes below it whose command holds a word."""
+        """The child processes whose command line contains a word."""
         processes = []
         with suppress(psutil.NoSuchProcess):
             for child in psutil.Process(self.process.pid).children(recursive=True):
@@ -44,11 +44,11 @@ class RunningService:
 
     @property
     def workers(self) -> list[psutil.Process]:
-        """The processes that answer."""
+        """The worker processes."""
         return self.find_processes(_WORKER)
 
     def stop(self) -> float:
-        """Stop it by SIGTERM; the seconds that took."""
+        """Stop the service by SIGTERM; the seconds it took."""
         began = time.monotonic()
         self.process.terminate()
         self.process.wait(STOP_SECONDS)
@@ -59,7 +59,7 @@ class RunningService:
 def start_service(
     crm_toml: Path, *options: str, environ: Mapping[str, str] | None = None
 ) -> Iterator[RunningService]:
-    """`hotlead serve` on a CRM, open to this machine, once it answers; stopped at the end."""
+    """Run `hotlead serve --open` on a CRM until the block ends; waits until it answers."""
     port = free_port()
     command = [sys.executable, "-m", "cli", "serve", str(crm_toml), "--port", str(port), *options]
     if not {"--open", "--host"} & {*options}:
@@ -72,7 +72,7 @@ def start_service(
 def start_process(
     command: Sequence[str], log: Path, port: int, environ: Mapping[str, str], path: str = "/readyz"
 ) -> Iterator[RunningService]:
-    """A process that serves HTTP, once it answers `path`; killed at the end where it does not stop."""
+    """Run an HTTP server until the block ends; waits until it answers `path`, kills it in the end."""
     with log.open("wb") as file:
         running = subprocess.Popen(
             command,
@@ -98,7 +98,7 @@ def start_process(
 
 
 def wait_ready(service: RunningService, path: str = "/readyz") -> None:
-    """Wait until a service answers. Raises RuntimeError with the end of its log where it does not."""
+    """Wait until a service answers. Raises RuntimeError with the end of its log if it does not."""
     until = time.monotonic() + READY_SECONDS
     while time.monotonic() < until and service.process.poll() is None:
         with (
@@ -111,7 +111,7 @@ def wait_ready(service: RunningService, path: str = "/readyz") -> None:
 
 
 def free_port() -> int:
-    """A port that nobody listens at."""
+    """A free TCP port."""
     with socket.socket() as trial:
         trial.bind(("127.0.0.1", 0))
         port: int = trial.getsockname()[1]

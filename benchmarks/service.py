@@ -1,5 +1,5 @@
-"""The service over HTTP: latency, throughput and batches, side by side with an empty BentoML endpoint
-and with `mlflow models serve` on the same model.
+"""Measures the service over HTTP: latency, throughput and batches, beside an empty BentoML endpoint and
+beside `mlflow models serve` on the same model.
 
 `python -m benchmarks.service`
 """
@@ -23,6 +23,9 @@ from benchmarks.measuring import end, show
 from benchmarks.served import RunningService, free_port, start_process, start_service
 from demo.run import make_demo
 from features.settings import CrmSettings, load_settings
+from scoring.scorecard.load import find_card
+from training.registry.promotion import promote
+from training.train import train_and_register
 
 LEADS, ACTIVITIES, BODIES, BATCH = 8_000, 20, 400, 1_000
 CONNECTIONS, SECONDS = 16, 8.0
@@ -30,11 +33,7 @@ _CALM = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 
 def champion_crm() -> Path:
-    """The crm.toml of a demo CRM with a champion, made where it is not there yet."""
-    from scoring.scorecard.load import find_card
-    from training.registry.promotion import promote
-    from training.train import train_and_register
-
+    """The crm.toml of a demo CRM with a champion, trained if it does not exist yet."""
     folder = FOLDER / "service"
     if not (folder / "ready").exists():
         print("making a demo CRM with a champion ...", flush=True)
@@ -47,8 +46,10 @@ def champion_crm() -> Path:
 
 
 def leads(crm: CrmSettings, count: int) -> list[dict[str, object]]:
-    """Leads of the demo CRM as a CRM sends them: their attributes, and their last 20 activities (in
-    turns, where they have fewer), moved to end now."""
+    """Request bodies of leads of the demo CRM: their attributes and 20 activities, moved to end now.
+
+    Leads with fewer activities repeat them.
+    """
     with sqlite3.connect(crm.folder / "crm.db") as file:
         file.row_factory = sqlite3.Row
         busiest = "SELECT lead_id FROM activities GROUP BY lead_id ORDER BY count(*) DESC LIMIT ?"
@@ -79,7 +80,7 @@ def _to_body(row: sqlite3.Row, activities: list[tuple[str, str]], crm: CrmSettin
 
 
 def start_empty_service(stack: ExitStack) -> RunningService:
-    """An empty service of the same BentoML, with its own defaults."""
+    """Run the empty service of the same BentoML version with the defaults."""
     port = free_port()
     command = [
         sys.executable,
@@ -97,7 +98,7 @@ def start_empty_service(stack: ExitStack) -> RunningService:
 
 
 def start_mlflow(stack: ExitStack, crm_toml: Path) -> RunningService:
-    """`mlflow models serve` on the champion, one worker."""
+    """Run `mlflow models serve` on the champion with one worker."""
     out = crm_toml.parent / "hotlead-out"
     port = free_port()
     command = [
@@ -126,20 +127,20 @@ def start_mlflow(stack: ExitStack, crm_toml: Path) -> RunningService:
 
 
 def mlflow_bodies(crm: CrmSettings) -> list[bytes]:
-    """A lead's features as MLflow's server takes them."""
+    """Request bodies for MLflow's server with the feature values of leads."""
     names, texts = crm.table.names, crm.table.texts
     data = [[None if name in texts else 1.0 for name in names]]
     return [orjson.dumps({"dataframe_split": {"columns": list(names), "data": data}})]
 
 
 def print_latency(name: str, latency: Latency) -> None:
-    """A line on one endpoint."""
+    """Print the latency of an endpoint."""
     shown = " ".join(f"p{share * 100:g} {latency.quantile(share):.2f}" for share in (0.5, 0.9, 0.99, 0.999))
     print(f"  {name}: {shown} ms ({len(latency.milliseconds):,} answers)", flush=True)
 
 
 def measure_latency(ours: RunningService, theirs: RunningService, bodies: Sequence[bytes]) -> list[bool]:
-    """One lead with all reasons that the answer holds, against an empty endpoint."""
+    """The latency of one lead with all reasons, beside that of the empty endpoint."""
     nothing, one = measure_side_by_side(
         [(theirs.port, "/empty", [b'{"lead_id":"a"}']), (ours.port, "/v1/score", bodies)], 12, 250
     )
@@ -152,7 +153,7 @@ def measure_latency(ours: RunningService, theirs: RunningService, bodies: Sequen
 
 
 def main() -> None:
-    """Measure and show."""
+    """Measure and print the figures."""
     crm_toml = champion_crm()
     crm = load_settings(crm_toml)
     lead_bodies = leads(crm, BATCH)

@@ -1,4 +1,4 @@
-"""The long trial of the service: a champion that moves under load, bodies that nobody should send, memory.
+"""The soak test of the service: champion swaps under load, malformed bodies, and memory.
 
 `make soak` (about 15 minutes)
 """
@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import httpx
 import orjson
 import psutil
 
@@ -44,7 +45,7 @@ DOORS = (
 
 
 def two_models() -> Path:
-    """The crm.toml of a demo CRM with two models, the first of them champion."""
+    """The crm.toml of a demo CRM with two models, the first of which is the champion."""
     folder = FOLDER / "soak"
     crm_toml = folder / "crm.toml"
     if not (folder / "ready").exists():
@@ -64,7 +65,7 @@ def _promote(crm_toml: Path) -> None:
 
 
 def swap_under_load(crm_toml: Path, service: RunningService, lead_bodies: list[dict[str, Any]]) -> list[bool]:
-    """Move the champion five times while sixteen connections ask."""
+    """Swap the champion five times under a load of sixteen connections."""
     out = crm_toml.parent / "hotlead-out"
     slowest = 0.0
     with run_load(
@@ -81,7 +82,7 @@ def swap_under_load(crm_toml: Path, service: RunningService, lead_bodies: list[d
             slowest = max(slowest, wait_for(lambda previous=served_now: _version(service) != previous))  # type: ignore[misc]
             print(f"  swap {turn + 1}: {before} so far", flush=True)
             time.sleep(max(0.0, SECONDS / SWAPS * (turn + 1) - (time.monotonic() - began)))
-    with suppress(Exception):  # the first is champion again, for the next run
+    with suppress(Exception):  # restores the first champion for the next run
         rollback(out, "as it was", None)
     print(f"  {sum(result.statuses.values()):,} answers, by version {dict(result.versions)}")
     return [
@@ -97,14 +98,12 @@ def swap_under_load(crm_toml: Path, service: RunningService, lead_bodies: list[d
 
 
 def _version(service: RunningService) -> str:
-    import httpx
-
     model = httpx.get(f"{service.url}/v1/model", timeout=30).json()["model"]
     return str(model and model["version"])
 
 
 def make_malformed(rng: random.Random, good: list[dict[str, Any]]) -> bytes:
-    """A body that nobody should send: random bytes, or a good body with something wrong in it."""
+    """A malformed body: random bytes, or a valid body with an error in it."""
     body = orjson.dumps(rng.choice(good))
     way = rng.randrange(6)
     if way == 0:
@@ -123,7 +122,7 @@ def make_malformed(rng: random.Random, good: list[dict[str, Any]]) -> bytes:
 
 
 def send_malformed_bodies(service: RunningService, lead_bodies: list[dict[str, Any]]) -> list[bool]:
-    """A hundred thousand of them over all doors: no fault of ours, and the service goes on."""
+    """Send 100,000 malformed bodies to all endpoints: no status 5xx, and the service still answers."""
     rng, statuses, connection = random.Random(1), Counter[int](), Connection(service.port)
     good = [*lead_bodies[:20], {"leads": lead_bodies[:2]}, *_records()]
     for _ in range(MALFORMED):
@@ -152,7 +151,7 @@ def _records() -> list[dict[str, Any]]:
 
 
 def measure_memory(service: RunningService, lead_bodies: list[dict[str, Any]]) -> list[bool]:
-    """The worker's memory before and after a hundred thousand requests (warmed up by some)."""
+    """Compare the worker's memory before and after 100,000 requests, after a warm-up."""
     bodies = [orjson.dumps(lead) for lead in lead_bodies]
     connection, (worker,) = Connection(service.port), service.workers
     before = 0
@@ -171,7 +170,7 @@ def _resident_bytes(worker: psutil.Process) -> int:
 
 
 def main() -> None:
-    """Try and show."""
+    """Run all parts and print the figures."""
     crm_toml = two_models()
     lead_bodies: list[dict[str, Any]] = leads(load_settings(crm_toml), 500)
     with start_service(crm_toml, environ={"HOTLEAD_RATE_LIMIT": "0"}) as service:

@@ -1,8 +1,7 @@
-"""The store: what it costs to remember and to accept, and to read at 100,000 leads and a million
+"""Measures the store: writing predictions and records, and reading at 100,000 leads and a million
 predictions.
 
-`python -m benchmarks.store [URL]` (SQLite in a temporary folder where no URL is given; the bars are
-for that)
+`python -m benchmarks.store [URL]` (by default SQLite in a temporary folder, for which the limits hold)
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ _rng = np.random.default_rng(0)
 
 
 def main() -> None:
-    """Write to a store of some thousand leads, fill it, read, and write once more."""
+    """Measure writes to a small store, fill it, and measure reads and writes again."""
     with tempfile.TemporaryDirectory(prefix="hotlead-store-") as name:
         folder = Path(name)
         url = sys.argv[1] if len(sys.argv) > 1 else f"sqlite:///{folder / 'store.db'}"
@@ -39,7 +38,7 @@ def main() -> None:
             *_measure_records(store, folder),
         ]
         _fill(store)
-        # Each prediction touches two pages of its own in a large database: most is the disk's.
+        # In a large database each prediction writes two pages: most of the time is the disk's.
         passed += [*_measure_reads(store), *_measure_predictions(store, LEADS, (300, 5_000, 100, 1_000))]
         store.close()
     end(passed)
@@ -60,15 +59,14 @@ def _measure_predictions(store: Store, leads: int, bars: tuple[float, ...]) -> l
 
 
 def _measure_records(store: Store, folder: Path) -> list[bool]:
-    """Beside a bare fsync of as many pages: the disk's part of it nobody can save."""
+    """Measure writes of records relative to a bare fsync of as many pages, the part of the disk."""
     bare = _bare_fsync(folder / "one", 1_000, pages=1)
     one = _measure_seconds(lambda: store.add_records(activities(1)).result(), 1_000)
     bare_many = _bare_fsync(folder / "many", 200, PAGES_OF_100)
     hundred = _measure_seconds(lambda: store.add_records(activities(100)).result(), 200)
     for label, durations in (("a page", bare), (f"{PAGES_OF_100} pages", bare_many)):
-        print(
-            f"bare fsync of {label}: p50 {_percentile(durations, 50) * 1e6:.0f}, p99 {_percentile(durations, 99) * 1e6:.0f} µs"
-        )
+        median, tail = (_percentile(durations, share) * 1e6 for share in (50, 99))
+        print(f"bare fsync of {label}: p50 {median:.0f}, p99 {tail:.0f} µs")
     return [
         show(
             "accept a record, p50, to its bare fsync",
@@ -114,7 +112,7 @@ def _measure_reads(store: Store) -> list[bool]:
 
 
 def prediction(leads: int) -> Prediction:
-    """A score of one of so many leads, now."""
+    """A prediction at the present moment for a random lead."""
     now, hot = time.time_ns() // 10**6, _rng.random() < HOT_SHARE
     return Prediction(
         lead_id=_lead(leads),
@@ -144,14 +142,14 @@ def prediction(leads: int) -> Prediction:
 
 
 def activities(count: int) -> list[Record]:
-    """New activities of some leads."""
+    """New activities of random leads."""
     now = time.time_ns() // 10**6
     body = {"type": "page", "value": 1.0}
     return [Record("activities", _key(), 1, _lead(LEADS), now, body) for _ in range(count)]
 
 
 def _fill(store: Store) -> None:
-    """Leads in accounts of three, two activities each, a tenth closed; then the predictions."""
+    """Store leads in accounts of three with two activities each, a tenth of them closed, and predictions."""
     began = time.monotonic()
     for start in range(0, LEADS, 2_000):
         numbers = range(start, start + 2_000)

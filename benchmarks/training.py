@@ -1,4 +1,4 @@
-"""`hotlead train` on 100,000 closed deals with 2 million activities, as a whole process.
+"""Measures the process `hotlead train` on 100,000 closed deals with 2 million activities.
 
 `python -m benchmarks.training`
 """
@@ -14,7 +14,7 @@ LEADS, ACTIVITIES_PER_LEAD = 262_000, 7.7
 
 
 def main() -> None:
-    """Measure and show."""
+    """Measure and print the figures."""
     path = crm_toml("training", LEADS, ACTIVITIES_PER_LEAD)
     result = run([sys.executable, "-m", "cli", "train", str(path)])
     end([show("train", result.seconds, 120, "s"), show("peak memory", result.gib, 4, "GiB")])

@@ -1,17 +1,16 @@
-"""The companies: how well they fit, how large they are, and what a CRM knows about them."""
+"""Draws the companies of the demo: their fit, their size and what the CRM records about them."""
 
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
-import pyarrow as pa  # type: ignore[import-untyped, unused-ignore]
+import pyarrow as pa
 
 from demo.clock import AS_OF, DAY, START, BoolArray, FloatArray, IntArray, day_start
 from demo.columns import draw_codes
 
-LEADS_A_COMPANY: Final = 24_000 / 9_000
-MOST_LEADS: Final = 10
-INDUSTRIES: Final = (
+LEADS_A_COMPANY = 24_000 / 9_000
+MOST_LEADS = 10
+INDUSTRIES = (
     "IT・通信",
     "製造業",
     "金融業",
@@ -21,9 +20,9 @@ INDUSTRIES: Final = (
     "建設業",
     "教育",
 )
-GOOD_FIT: Final = (30, 25, 14, 10, 8, 6, 5, 2)
-POOR_FIT: Final = (9, 14, 4, 10, 20, 14, 15, 14)
-PREFECTURES: Final = (
+GOOD_FIT = (30, 25, 14, 10, 8, 6, 5, 2)
+POOR_FIT = (9, 14, 4, 10, 20, 14, 15, 14)
+PREFECTURES = (
     "東京都",
     "大阪府",
     "神奈川県",
@@ -35,14 +34,14 @@ PREFECTURES: Final = (
     "京都府",
     "広島県",
 )
-PREFECTURE_SHARES: Final = (38, 13, 9, 9, 7, 6, 6, 5, 4, 3)
-GIVEAWAY_STARTS: Final = day_start(2026, 2, 2)
-GIVEAWAY_DAYS: Final = 75
+PREFECTURE_SHARES = (38, 13, 9, 9, 7, 6, 6, 5, 4, 3)
+GIVEAWAY_STARTS = day_start(2026, 2, 2)
+GIVEAWAY_DAYS = 75
 
 
 @dataclass(frozen=True)
 class Accounts:
-    """One entry a company. `fit` and `need` are hidden traits, mean 0 and spread 1."""
+    """Arrays with one entry per company. `fit` and `need` are hidden traits with mean 0 and deviation 1."""
 
     fit: FloatArray
     need: FloatArray
@@ -60,7 +59,7 @@ class Accounts:
 
 
 def draw_accounts(rng: np.random.Generator, leads: int) -> Accounts:
-    """The companies behind so many leads, about 2.7 leads each."""
+    """The companies of `leads` leads, about 2.7 leads each."""
     count = max(1, round(leads / LEADS_A_COMPANY))
     giveaway = rng.random(count) < 0.05
     fit = rng.standard_normal(count) - 1.0 * giveaway
@@ -85,14 +84,14 @@ def _industry(rng: np.random.Generator, fit: FloatArray) -> IntArray:
 
 
 def _since(rng: np.random.Generator, giveaway: BoolArray) -> IntArray:
-    """When the first lead of a company may come: a little more often as the company grows."""
+    """The earliest second of each company's first lead; arrivals become slightly more frequent over time."""
     usual = START + DAY // 24 + (AS_OF - START - DAY) * rng.random(len(giveaway)) ** 0.8
     campaign = GIVEAWAY_STARTS + GIVEAWAY_DAYS * DAY * rng.random(len(giveaway))
     return np.where(giveaway, campaign, usual).astype(np.int64)
 
 
 def draw_members(rng: np.random.Generator, accounts: int, leads: int) -> IntArray:
-    """The company of each lead: one for every company, the others uneven, at most ten."""
+    """The company of each lead: every company has one lead, the others are spread unevenly, at most ten."""
     sizes = np.minimum(np.ones(accounts, dtype=np.int64), leads)
     appeal = rng.gamma(0.9, size=accounts)
     missing = leads - int(sizes.sum())
@@ -105,6 +104,6 @@ def draw_members(rng: np.random.Generator, accounts: int, leads: int) -> IntArra
 
 
 def employees(accounts: Accounts) -> pa.Array:
-    """Number of employees; missing for about one company in eight."""
+    """The number of employees; missing for about one company in eight."""
     heads = np.rint(np.exp(accounts.log_employees)).astype(np.int64)
     return pa.array(heads, mask=~accounts.employees_known)

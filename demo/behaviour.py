@@ -1,7 +1,6 @@
-"""Every activity of the leads: from traits and age alone, and none after the close."""
+"""Simulates the activities of the leads from their traits and age alone, none after the close."""
 
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -12,11 +11,11 @@ from demo.fates import Fates, last_moment
 from demo.habits import CODE, HABITS, KINDS, SEQUELS, TYPICAL_VALUE, Habit, Sequel
 from demo.traits import Traits, sigmoid
 
-BLOCK: Final = 100_000
-ALWAYS: Final = 2.55  # activities a lead: the first, what follows it, the first contact
-TUNED_FOR: Final = 11.85  # activities a lead that HABITS and what follows them add up to
-MOST_A_LEAD: Final = 80.0
-FIRST: Final = {
+BLOCK = 100_000
+ALWAYS = 2.55  # activities per lead: the first, its sequels, the first contact
+TUNED_FOR = 11.85  # activities per lead that HABITS and their sequels add up to
+MOST_A_LEAD = 80.0
+FIRST = {
     "content": ("white_paper", "material_request"),
     "webinar": ("webinar_registered", "webinar_registered"),
     "search_ads": ("material_request", "trial_started"),
@@ -24,12 +23,12 @@ FIRST: Final = {
     "trade_fair": ("trade_fair_visit", "material_request"),
     "referral": ("inquiry", "meeting_request"),
 }
-MAIL: Final = (CODE["mail_open"], CODE["mail_click"])
+MAIL = (CODE["mail_open"], CODE["mail_click"])
 
 
 @dataclass(frozen=True)
 class DemoActivities:
-    """One entry an activity: row of the lead, code of the kind, time, value (NaN for none)."""
+    """Arrays with one entry per activity: row of the lead, code of the kind, time, value (NaN: none)."""
 
     lead: npt.NDArray[np.int32]
     kind: npt.NDArray[np.int8]
@@ -42,7 +41,7 @@ class DemoActivities:
 
 @dataclass(frozen=True)
 class DraftActivities:
-    """Activities in the making: row within the block, kind, time."""
+    """Activities of a block before they are truncated and sorted: row within the block, kind, time."""
 
     lead: IntArray
     kind: npt.NDArray[np.int8]
@@ -50,14 +49,14 @@ class DraftActivities:
 
 
 def first_kind(rng: np.random.Generator, traits: Traits) -> IntArray:
-    """The kind of the activity that created each lead; keener leads ask for more."""
+    """The kind of the activity that created each lead; leads with more intent request more."""
     table = np.array([[CODE[kind] for kind in FIRST[name]] for name in NAMES])
     keen = rng.random(len(traits)) < sigmoid(-0.9 + 0.8 * traits.intent)
     return table[traits.channel, keen.astype(np.int64)]
 
 
 def draw_unsubscribed(rng: np.random.Generator, traits: Traits, fates: Fates) -> IntArray:
-    """When each lead unsubscribed from mail; NEVER where not seen by the close or snapshot."""
+    """When each lead unsubscribed from mail; NEVER where it did not before the close or the snapshot."""
     count = len(traits)
     leaves = rng.random(count) < sigmoid(-2.3 - 0.5 * traits.intent + 0.5 * traits.giveaway)
     days = (90 * rng.standard_exponential(count)).astype(np.int64)
@@ -68,7 +67,7 @@ def draw_unsubscribed(rng: np.random.Generator, traits: Traits, fates: Fates) ->
 def draw_activities(
     seed: int, traits: Traits, fates: Fates, first: IntArray, unsubscribed: IntArray, a_lead: float
 ) -> DemoActivities:
-    """All activities before the snapshot, in order of time; about `a_lead` a lead."""
+    """All activities before the snapshot in order of time, about `a_lead` per lead."""
     volume = max(0.0, a_lead - ALWAYS) / TUNED_FOR
     parts = []
     # In blocks, so that memory holds the finished activities and not every step to them.
@@ -92,7 +91,7 @@ def _merge_by_time(parts: list[DemoActivities]) -> DemoActivities:
 
 @dataclass(frozen=True)
 class LeadBlock:
-    """Some of the leads, simulated together."""
+    """Leads that are simulated together."""
 
     traits: Traits
     fates: Fates
@@ -100,7 +99,7 @@ class LeadBlock:
     unsubscribed: IntArray
 
     def draw_activities(self, rng: np.random.Generator, volume: float, offset: int) -> DemoActivities:
-        """What these leads did; `offset` is the row of the first of them."""
+        """The activities of these leads; `offset` is the row of the first lead."""
         visible = self._truncate(
             [self._first_activities(rng), *(self._draw_habit(rng, one, volume) for one in HABITS)]
         )
@@ -154,7 +153,7 @@ class LeadBlock:
         return (rng.standard_gamma(later) * personal_mean / later).astype(np.int64)
 
     def _draw_hours(self, rng: np.random.Generator, habit: Habit, lead: IntArray) -> IntArray:
-        """Mail gateways open and scan within seconds of the mail, which leaves at 10:00."""
+        """Draw times of day; mail gateways open and scan within seconds of the mail, sent at 10:00."""
         hours = draw_daytime(rng, len(lead))
         if not habit.mail_bot:
             return hours
@@ -199,7 +198,7 @@ class LeadBlock:
         return time + np.where(bot, 1 + delay % 4, delay)
 
     def _truncate(self, parts: list[DraftActivities]) -> DraftActivities:
-        """Without what lies after the close, the snapshot, or (mail) the unsubscription."""
+        """Drop activities after the close, after the snapshot, or (mail) after the unsubscription."""
         lead, kind, time = _concatenate(parts)
         last = last_moment(self.fates, AS_OF)[lead]
         last = np.where(np.isin(kind, MAIL), np.minimum(last, self.unsubscribed[lead]), last)
@@ -226,7 +225,7 @@ def _draw_days(rng: np.random.Generator, sequel: Sequel, count: int) -> IntArray
 def _draw_values(
     rng: np.random.Generator, kind: npt.NDArray[np.int8], intent: FloatArray
 ) -> npt.NDArray[np.float32]:
-    """Log-normal about the kind's typical value, a little larger with intent."""
+    """Values drawn log-normally around the median of the kind, slightly larger with intent."""
     typical = [TYPICAL_VALUE.get(one, (np.nan, 0.0, np.nan)) for one in KINDS]
     middle, spread, maximum = np.array(typical).T
     noise = rng.standard_normal(len(kind), dtype=np.float32)

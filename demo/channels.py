@@ -1,20 +1,19 @@
-"""Where leads come from: six channels, their campaigns, keywords and costs."""
+"""The six channels that leads come from, with their campaigns, keywords and costs."""
 
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
-import pyarrow as pa  # type: ignore[import-untyped, unused-ignore]
+import pyarrow as pa
 
 from demo.clock import BoolArray, FloatArray, IntArray, day_start, month_index
 from demo.columns import decode_labels, draw_codes
 
-GIVEAWAY: Final = "social_giveaway_2026"
+GIVEAWAY = "social_giveaway_2026"
 
 
 @dataclass(frozen=True)
 class Channel:
-    """A channel: its share of the leads, how much its leads want to buy, and its yen."""
+    """A channel: its share of the leads, the purchase intent of its leads, and its cost in yen."""
 
     name: str
     share: float
@@ -24,7 +23,7 @@ class Channel:
     campaigns: tuple[str, ...]
 
 
-CHANNELS: Final = (
+CHANNELS = (
     Channel("content", 27, -0.15, 350_000, 4_000, ("white_papers", "blog_seo", "roi_calculator")),
     Channel("webinar", 19, 0.05, 250_000, 7_000, ("monthly_webinar", "product_demo_webinar")),
     Channel("search_ads", 20, 0.30, 400_000, 18_000, ("search_brand", "search_generic")),
@@ -32,18 +31,18 @@ CHANNELS: Final = (
     Channel("trade_fair", 19, -0.10, 900_000, 12_000, ()),
     Channel("referral", 10, 0.75, 80_000, 3_000, ("partner_referral", "customer_referral")),
 )
-NAMES: Final = tuple(channel.name for channel in CHANNELS)
-SOCIAL_ADS: Final = NAMES.index("social_ads")
-SEARCH_ADS: Final = NAMES.index("search_ads")
-TRADE_FAIR: Final = NAMES.index("trade_fair")
-FAIR_MONTHS: Final = (4, 5, 10, 11)
-FAIRS: Final = (
+NAMES = tuple(channel.name for channel in CHANNELS)
+SOCIAL_ADS = NAMES.index("social_ads")
+SEARCH_ADS = NAMES.index("search_ads")
+TRADE_FAIR = NAMES.index("trade_fair")
+FAIR_MONTHS = (4, 5, 10, 11)
+FAIRS = (
     ("dx_expo_2024_autumn", day_start(2024, 10, 1)),
     ("it_week_2025_spring", day_start(2025, 4, 1)),
     ("dx_expo_2025_autumn", day_start(2025, 10, 1)),
     ("it_week_2026_spring", day_start(2026, 4, 1)),
 )
-KEYWORDS: Final = (
+KEYWORDS = (
     "営業支援とは",
     "顧客管理 エクセル",
     "SFA 比較",
@@ -51,7 +50,7 @@ KEYWORDS: Final = (
     "SFA 導入 事例",
     "SFA 料金",
 )
-CAMPAIGNS: Final = (
+CAMPAIGNS = (
     *(name for channel in CHANNELS for name in channel.campaigns),
     *(name for name, _ in FAIRS),
     GIVEAWAY,
@@ -59,7 +58,7 @@ CAMPAIGNS: Final = (
 
 
 def draw_channel(rng: np.random.Generator, created: IntArray, giveaway: BoolArray) -> IntArray:
-    """The channel of each lead; trade fairs bring theirs in spring and autumn."""
+    """The channel of each lead; leads from trade fairs arrive in spring and autumn."""
     count = len(created)
     channel = draw_codes(rng, [one.share for one in CHANNELS], count)
     usual = [0.0 if one.name == "trade_fair" else one.share for one in CHANNELS]
@@ -70,14 +69,14 @@ def draw_channel(rng: np.random.Generator, created: IntArray, giveaway: BoolArra
 
 
 def channel_intent(channel: IntArray, giveaway: BoolArray) -> FloatArray:
-    """What coming by this channel says about the wish to buy."""
+    """The purchase intent of leads from these channels."""
     return np.asarray(np.array([one.intent for one in CHANNELS])[channel] - 0.5 * giveaway)
 
 
 def draw_campaign(
     rng: np.random.Generator, channel: IntArray, created: IntArray, giveaway: BoolArray
 ) -> IntArray:
-    """The campaign of each lead, as a place in CAMPAIGNS."""
+    """The campaign of each lead, as an index into CAMPAIGNS."""
     first = np.array([_first_campaign(one) for one in CHANNELS])
     several = np.array([max(1, len(one.campaigns)) for one in CHANNELS])
     usual = first[channel] + rng.integers(0, several[channel])
@@ -92,7 +91,7 @@ def _first_campaign(channel: Channel) -> int:
 
 
 def draw_keyword(rng: np.random.Generator, channel: IntArray, intent: FloatArray) -> IntArray:
-    """The search keyword, later in the list the keener; -1 outside search ads."""
+    """The search keyword as an index into KEYWORDS, which are ordered by intent; -1 outside search ads."""
     keen = intent + 0.9 * rng.standard_normal(len(intent))
     place = np.searchsorted([-1.0, -0.3, 0.3, 0.9, 1.6], keen)
     return np.where(channel == SEARCH_ADS, place, -1)
@@ -101,7 +100,7 @@ def draw_keyword(rng: np.random.Generator, channel: IntArray, intent: FloatArray
 def campaigns_table(
     rng: np.random.Generator, channel: IntArray, campaign: IntArray, created: IntArray
 ) -> pa.Table:
-    """One row a campaign and month that brought leads: what it cost, in yen."""
+    """The cost in yen, one row per campaign and month with leads."""
     key = np.stack([campaign, month_index(created), channel], axis=1)
     rows, leads = np.unique(key, axis=0, return_counts=True)
     fixed = np.array([one.month_jpy for one in CHANNELS])[rows[:, 2]]

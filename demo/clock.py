@@ -1,7 +1,6 @@
 """Times of the demo: whole seconds of naive local time in Japan, counted from 1970-01-01 00:00."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -10,14 +9,14 @@ FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 
-HOUR: Final = 3_600
-DAY: Final = 86_400
-START: Final = int(datetime(2024, 10, 1, tzinfo=UTC).timestamp())
-AS_OF: Final = int(datetime(2026, 10, 1, tzinfo=UTC).timestamp())
-NEVER: Final = 2**40  # far beyond the snapshot, and still safe to add to
-JAPAN_AHEAD: Final = timedelta(hours=9)
-OPENS: Final = 9 * HOUR
-CLOSES: Final = 18 * HOUR
+HOUR = 3_600
+DAY = 86_400
+START = int(datetime(2024, 10, 1, tzinfo=UTC).timestamp())
+AS_OF = int(datetime(2026, 10, 1, tzinfo=UTC).timestamp())
+NEVER = 2**40  # far beyond the snapshot, and still safe to add to
+JAPAN_AHEAD = timedelta(hours=9)
+OPENS = 9 * HOUR
+CLOSES = 18 * HOUR
 
 
 def snapshot_moment() -> datetime:
@@ -31,7 +30,7 @@ def day_start(year: int, month: int, day: int) -> int:
 
 
 def draw_daytime(rng: np.random.Generator, count: int) -> IntArray:
-    """Seconds of the day at which people use the web: around early afternoon, rarely at night."""
+    """Seconds of the day at which people use the web: mostly in the early afternoon, rarely at night."""
     hours = 13.5 + 3.3 * rng.standard_normal(count)
     return (hours * HOUR).astype(np.int64) % DAY
 
@@ -42,9 +41,9 @@ def draw_working_time(rng: np.random.Generator, count: int) -> IntArray:
 
 
 def on_day(start: IntArray, days: IntArray, second_of_day: IntArray) -> IntArray:
-    """The one instant in (start + days, start + days + 1] that has this time of day.
+    """The instant in (start + days, start + days + 1] that has this time of day.
 
-    So an event that belongs to a whole day of a lead's age gets a plausible hour and keeps its day.
+    An event that belongs to a whole day of a lead's age gets a plausible hour and keeps its day.
     """
     after = start + days * DAY + 1
     return np.asarray(after + (second_of_day - after) % DAY)
@@ -61,7 +60,7 @@ def move_before_weekend(time: IntArray) -> IntArray:
 
 
 def next_office_time(time: IntArray, delay_in_office: IntArray) -> IntArray:
-    """`at` where the office is open, else the next opening plus a delay in seconds."""
+    """The time itself within office hours, otherwise the next opening plus a delay in seconds."""
     of_day = time % DAY
     time = np.where(of_day >= CLOSES, time - of_day + DAY, time)
     late = (of_day < OPENS) | (of_day >= CLOSES) | (weekday(time) > 4)
@@ -75,5 +74,5 @@ def month_index(time: IntArray) -> IntArray:
 
 
 def month_later(month: str, days: int) -> str:
-    """The month (2026-09) in which its middle lies, so many days later."""
+    """The month (as 2026-09) that contains the middle of `month`, moved by `days`."""
     return str(np.datetime64(f"{month}-15") + np.timedelta64(days, "D"))[:7]

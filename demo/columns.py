@@ -1,19 +1,18 @@
-"""Arrow columns from NumPy arrays: numbered ids, words by code, and times."""
+"""Arrow columns from NumPy arrays: numbered ids, labels by code, and times."""
 
 from collections.abc import Sequence
-from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa  # type: ignore[import-untyped, unused-ignore]
+import pyarrow as pa
 
 from demo.clock import AS_OF, BoolArray, IntArray
 
-ZERO: Final = ord("0")
+ZERO = ord("0")
 
 
 def make_ids(prefix: str, count: int, digits: int) -> pa.Array:
-    """'L000001', 'L000002', …: one letter and at least `digits` digits, all of one width."""
+    """'L000001', 'L000002', …: one letter and at least `digits` digits, all of the same width."""
     digits = max(digits, len(str(count)))
     letters = np.empty((count, digits + 1), dtype=np.uint8)
     letters[:, 0] = ord(prefix)
@@ -27,7 +26,7 @@ def make_ids(prefix: str, count: int, digits: int) -> pa.Array:
 
 
 def decode_labels(codes: npt.NDArray[np.integer], vocabulary: Sequence[str]) -> pa.Array:
-    """The word of each code; a negative code is missing."""
+    """The label of each code; a negative code is missing."""
     places = pa.array(codes.astype(np.int32), mask=codes < 0)
     return pa.array(vocabulary, pa.string()).take(places)
 
@@ -38,7 +37,7 @@ def yes_no(flags: BoolArray) -> pa.Array:
 
 
 def to_timestamps(time: IntArray) -> pa.Array:
-    """Naive local times (ms); what lies at or after the snapshot is missing."""
+    """Naive local times (ms); times at or after the snapshot are missing."""
     return pa.array((time * 1_000).view("datetime64[ms]"), pa.timestamp("ms"), mask=time >= AS_OF)
 
 

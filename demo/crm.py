@@ -1,7 +1,7 @@
-"""A CRM of two years that never was, the same for the same seed, with the truth kept apart."""
+"""Generates a fictional CRM of two years; the same seed gives the same CRM."""
 
 import numpy as np
-import pyarrow as pa  # type: ignore[import-untyped, unused-ignore]
+import pyarrow as pa
 
 from demo.accounts import draw_accounts
 from demo.behaviour import DemoActivities, draw_activities, draw_unsubscribed, first_kind

@@ -1,9 +1,7 @@
-"""The deals table: one row a lead whose deal was entered or closed by the snapshot."""
-
-from typing import Final
+"""The deals table: one row per lead whose deal was opened or closed by the snapshot."""
 
 import numpy as np
-import pyarrow as pa  # type: ignore[import-untyped, unused-ignore]
+import pyarrow as pa
 
 from demo.accounts import Accounts
 from demo.clock import AS_OF, BoolArray, FloatArray, IntArray
@@ -11,18 +9,18 @@ from demo.columns import decode_labels, draw_codes, make_ids, to_timestamps
 from demo.fates import LOST, OPEN, WON, Fates
 from demo.traits import Traits
 
-OUTCOMES: Final = ("open", "won", "lost")
-REASONS: Final = ("price", "competitor", "timing", "no_need", "no_reply")
-REASON_SHARES: Final = (24, 20, 22, 16, 18)
-PLANS: Final = ("starter", "business", "enterprise")
-BUSINESS_FROM: Final = np.log(50)
-ENTERPRISE_FROM: Final = np.log(500)
+OUTCOMES = ("open", "won", "lost")
+REASONS = ("price", "competitor", "timing", "no_need", "no_reply")
+REASON_SHARES = (24, 20, 22, 16, 18)
+PLANS = ("starter", "business", "enterprise")
+BUSINESS_FROM = np.log(50)
+ENTERPRISE_FROM = np.log(500)
 
 
 def deals_table(
     rng: np.random.Generator, accounts: Accounts, traits: Traits, fates: Fates, lead_ids: pa.Array
 ) -> pa.Table:
-    """Deals in the order in which they were opened; a close after the snapshot is still open."""
+    """Deals in the order in which they were opened; a deal that closes after the snapshot is open."""
     lead = np.flatnonzero((fates.closed < AS_OF) | (fates.opened < AS_OF))
     lead = lead[np.argsort(fates.opened[lead], kind="stable")]
     closed = fates.closed[lead]
@@ -45,7 +43,7 @@ def deals_table(
 
 
 def _amount(rng: np.random.Generator, log_employees: FloatArray) -> IntArray:
-    """Yen a year, in steps of ten thousand; larger companies buy more seats."""
+    """Yen per year in steps of ten thousand; larger companies buy more seats."""
     noise = 0.4 * rng.standard_normal(len(log_employees))
     amount = 300_000 * np.exp(0.5 * log_employees + noise)
     return np.rint(amount / 10_000).astype(np.int64) * 10_000

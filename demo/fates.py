@@ -1,21 +1,21 @@
-"""Won, lost or never closed: the true probabilities, the drawn fate, and the table of the truth."""
+"""The true probabilities of won, lost and never closed, the fates drawn from them, and the truth table."""
 
 from dataclasses import dataclass, fields
-from typing import Any, Final, Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa  # type: ignore[import-untyped, unused-ignore]
-from scipy.special import ndtr  # type: ignore[import-untyped, unused-ignore]
+import pyarrow as pa
+from scipy.special import ndtr
 
 from demo.clock import HOUR, NEVER, FloatArray, IntArray, draw_working_time, next_office_time, on_day
 from demo.traits import USUAL_HOURS, Traits, sigmoid
 
 OPEN, WON, LOST = 0, 1, 2
-WON_DAYS: Final = 40.0
-LOST_DAYS: Final = 45.0
-WON_SIGMA: Final = 0.65
-LOST_SIGMA: Final = 0.75
+WON_DAYS = 40.0
+LOST_DAYS = 45.0
+WON_SIGMA = 0.65
+LOST_SIGMA = 0.75
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Chances:
 
 @dataclass(frozen=True)
 class Fates:
-    """Per lead: what became of it, and when (NEVER where it did not happen)."""
+    """Arrays with one entry per lead: its outcome and the times of its steps (NEVER: did not happen)."""
 
     fate: IntArray
     closed: IntArray
@@ -46,7 +46,7 @@ class Fates:
 
 
 def compute_chances(traits: Traits) -> Chances:
-    """The truth about each lead, from its traits alone."""
+    """The true probabilities of each lead, from its traits alone."""
     won = traits.worked * sigmoid(_log_odds_won(traits))
     lost = traits.worked * (1 - won) * sigmoid(_log_odds_lost(traits))
     return Chances(
@@ -76,12 +76,12 @@ def _log_odds_won(traits: Traits) -> FloatArray:
 
 
 def _log_odds_lost(traits: Traits) -> FloatArray:
-    """Of a close as lost, for a lead that is not won: mostly where there was a deal to lose."""
+    """The log-odds of a close as lost for a lead that is not won; higher where sales sees a deal."""
     return np.asarray(-1.75 + 2.65 * traits.opportunity - 0.15 * traits.fit)
 
 
 def draw_fates(rng: np.random.Generator, traits: Traits, true: Chances) -> Fates:
-    """The close of each lead, and inside sales' first contact and deal, none after the close."""
+    """Draw the close of each lead and, before it, the first contact and the opening of the deal."""
     count = len(traits)
     drawn = rng.random(count)
     fate = np.where(drawn < true.won, WON, np.where(drawn < true.won + true.lost, LOST, OPEN))
@@ -92,7 +92,7 @@ def draw_fates(rng: np.random.Generator, traits: Traits, true: Chances) -> Fates
 
 
 def _draw_closed(rng: np.random.Generator, traits: Traits, true: Chances, fate: IntArray) -> IntArray:
-    """In office hours of the drawn day of age, so that the truth is exact at whole days."""
+    """Closing times in office hours of the drawn day of age, so that the truth is exact at whole days."""
     won = fate == WON
     middle = np.where(won, true.won_log_days, true.lost_log_days)
     spread = np.where(won, WON_SIGMA, LOST_SIGMA)
@@ -108,7 +108,7 @@ def _draw_contacted(rng: np.random.Generator, traits: Traits) -> IntArray:
 
 
 def _draw_opened(rng: np.random.Generator, traits: Traits, contacted: IntArray) -> IntArray:
-    """When the deal is entered. It depends on the traits, not on how it will end."""
+    """When the deal is opened. It depends on the traits, not on the outcome."""
     count = len(traits)
     days = (4.0 * np.exp(0.8 * rng.standard_normal(count))).astype(np.int64)
     opened = on_day(contacted, days, draw_working_time(rng, count))
@@ -116,7 +116,7 @@ def _draw_opened(rng: np.random.Generator, traits: Traits, contacted: IntArray) 
 
 
 def truth_table(lead_ids: pa.Array, true: Chances) -> pa.Table:
-    """What `true_probability` needs, one row a lead in the order of the leads table."""
+    """What `true_probability` needs, one row per lead in the order of the leads table."""
     count = len(lead_ids)
     return pa.table(
         {
@@ -139,8 +139,8 @@ def true_probability(
 ) -> FloatArray:
     """The probability of a win within the horizon after this age, given the lead is open then.
 
-    `lead_rows` are row numbers of `truth`; ages and horizons are days since `created_at`, one for
-    all or one a row. Exact at whole days: p_won (F_won(age + horizon) - F_won(age)) / open(age),
+    `lead_rows` are row numbers of `truth`; ages and horizons are in days, ages since `created_at`, a
+    scalar or one per row. Exact at whole days: p_won (F_won(age + horizon) - F_won(age)) / open(age),
     where open(age) = p_won S_won(age) + p_lost S_lost(age) + 1 - p_won - p_lost.
     """
     one = {name: truth[name].to_numpy()[np.asarray(lead_rows)] for name in truth.column_names[1:]}
@@ -159,5 +159,5 @@ def _closed_by(age_days: float | FloatArray, log_days: FloatArray, sigma: FloatA
 
 
 def last_moment(fates: Fates, as_of: int) -> IntArray:
-    """The last second at which each lead can still show behaviour in the snapshot."""
+    """The last second at which the snapshot can contain an activity of each lead."""
     return np.minimum(fates.closed, as_of - 1)

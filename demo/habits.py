@@ -1,9 +1,8 @@
-"""The kinds of activity, and how often, when and with which value each trait brings them about."""
+"""The kinds of activity, with their frequency, timing and value as functions of the traits."""
 
 from dataclasses import dataclass
-from typing import Final
 
-KINDS: Final = (
+KINDS = (
     "mail_open",
     "mail_click",
     "page_view",
@@ -24,12 +23,12 @@ KINDS: Final = (
     "newsletter_signup",
     "unsubscribed",
 )
-CODE: Final = {kind: code for code, kind in enumerate(KINDS)}
+CODE = {kind: code for code, kind in enumerate(KINDS)}
 
 
 @dataclass(frozen=True)
 class Habit:
-    """A kind that comes by itself: `count` a lead at neutral traits, log slopes on the traits.
+    """An independent kind: `count` per lead at neutral traits, with log slopes on the traits.
 
     Ages follow a gamma distribution with `mean_days` and `shape`; `ripens` stretches it to the
     lead's own pace and, with intent, moves it later, so that keen leads accelerate.
@@ -49,7 +48,7 @@ class Habit:
     ripens: bool = False
 
 
-HABITS: Final = (
+HABITS = (
     Habit("mail_open", 4.0, intent=0.2, idle=0.7, mail_bot=1.1, mean_days=130, shape=0.9),
     Habit("page_view", 3.2, intent=0.4, idle=0.5, outsider=0.5, mean_days=28, shape=0.5),
     Habit("price_page", 0.45, intent=0.8, outsider=1.2, mail_bot=0.8, shape=0.6, ripens=True),
@@ -69,7 +68,7 @@ HABITS: Final = (
 
 @dataclass(frozen=True)
 class Sequel:
-    """A kind that follows another: how many a parent, log slopes, and how long after.
+    """A kind that follows another: its number per parent, log slopes on the traits, and its delay.
 
     `within_seconds` draws a short delay; otherwise whole days with mean `mean_days`.
     """
@@ -86,7 +85,7 @@ class Sequel:
     at_most_once: bool = True
 
 
-SEQUELS: Final = (
+SEQUELS = (
     Sequel("mail_open", "mail_click", 0.14, intent=0.35, within_seconds=180),
     Sequel("webinar_registered", "webinar_attended", 0.55, intent=0.2, mean_days=6),
     Sequel("webinar_attended", "seminar_question", 0.12, intent=0.6, within_seconds=3_000),
@@ -104,8 +103,8 @@ SEQUELS: Final = (
     Sequel("price_page", "inquiry", 0.05, intent=0.6, outsider=-3.0, mean_days=3),
 )
 
-# Median, log spread and the most of the value; kinds not named here have none.
-TYPICAL_VALUE: Final = {
+# Median, log deviation and maximum of the value; other kinds have no value.
+TYPICAL_VALUE = {
     "page_view": (1.5, 0.8, 60.0),  # minutes
     "price_page": (1.2, 0.7, 60.0),  # minutes
     "case_study": (6.0, 0.5, 16.0),  # pages read

@@ -1,22 +1,22 @@
-"""What the demo's sales people do about a lead that has turned hot: drawn, the same for the same lead."""
+"""Simulates how the demo's sales team handles a hot lead; deterministic for each lead."""
 
 from collections.abc import Iterator
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 import numpy as np
 
-HOUR: Final = 3_600_000
-DAY: Final = 24 * HOUR
-PEOPLE: Final = ("Sato", "Suzuki", "Tanaka", "Ito")
-REASONS: Final = (
+HOUR = 3_600_000
+DAY = 24 * HOUR
+PEOPLE = ("Sato", "Suzuki", "Tanaka", "Ito")
+REASONS = (
     "no budget this year",
     "only collecting information",
     "could not be reached",
     "not our market",
     "no one who decides",
 )
-_DELAYS: Final = ((0.30, 1), (0.35, 4), (0.22, 24), (0.08, 72))
-"""The share of leads that are called within so many hours; the rest never are."""
+_DELAYS = ((0.30, 1), (0.35, 4), (0.22, 24), (0.08, 72))
+"""The share of leads that are called within these hours; the rest are never called."""
 
 HandlingStep = tuple[Literal["handovers", "opportunities"], int, dict[str, Any]]
 
@@ -30,7 +30,7 @@ def simulate_handling(
     yield "handovers", hot_at + 1, {"step": "handed_over"}
     delay = _draw_delay(rng, won)
     if delay is None and closed_at is None and now - hot_at > 2 * DAY:
-        delay = DAY  # nobody leaves an open one for long
+        delay = DAY  # an open lead is called within a day
     if delay is None:
         return
     called = hot_at + delay
@@ -50,14 +50,14 @@ def simulate_handling(
 
 
 def _acceptance_probability(closed_at: int | None, won: bool, age: int) -> float:
-    """How likely sales accept a lead; who has not decided for long was mostly sent back."""
+    """The probability that sales accepts a lead; low for leads that stay undecided for long."""
     if closed_at is None and age > 45 * DAY:
         return 0.08
     return 0.97 if won else 0.66
 
 
 def _draw_delay(rng: np.random.Generator, won: bool) -> int | None:
-    """How long the first call took (ms); None: there was none. Who was called soon buys more often."""
+    """The delay of the first call in ms, None without a call. Leads that are called soon buy more often."""
     draw = rng.random() * (0.85 if won else 1.0)
     for share, hours in _DELAYS:
         draw -= share

@@ -1,30 +1,29 @@
-"""What inside sales hears about budget, authority, need and timing, and how it moves on."""
+"""Simulates what inside sales learns about budget, authority, need and timing, and its changes."""
 
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
-import pyarrow as pa  # type: ignore[import-untyped, unused-ignore]
+import pyarrow as pa
 
 from demo.clock import AS_OF, BoolArray, FloatArray, IntArray, draw_working_time, on_day
 from demo.columns import decode_labels, to_timestamps
 from demo.fates import Fates, last_moment
 from demo.traits import Traits, sigmoid
 
-COLUMNS: Final = ("budget", "authority", "need", "timing")
-VALUES: Final = (
+COLUMNS = ("budget", "authority", "need", "timing")
+VALUES = (
     ("none", "planned", "approved"),
     ("user", "influencer", "decider"),
     ("vague", "concrete"),
     ("unknown", "within_6_months", "within_3_months", "this_month"),
 )
-ALL_VALUES: Final = tuple(value for values in VALUES for value in values)
-FIRST_VALUE: Final = np.cumsum([0] + [len(values) for values in VALUES[:-1]])
+ALL_VALUES = tuple(value for values in VALUES for value in values)
+FIRST_VALUE = np.cumsum([0] + [len(values) for values in VALUES[:-1]])
 
 
 @dataclass(frozen=True)
 class BantChanges:
-    """One entry a change, in order of time: row of the lead, column, level in VALUES, time."""
+    """Arrays with one entry per change, in order of time: row of the lead, column, level in VALUES, time."""
 
     lead: IntArray
     column: IntArray
@@ -33,7 +32,7 @@ class BantChanges:
 
 
 def draw_changes(rng: np.random.Generator, traits: Traits, fates: Fates) -> BantChanges:
-    """All that was heard by the snapshot, and before each lead's close."""
+    """All changes before the snapshot and before the close of the lead."""
     parts = [_draw_column(rng, column, traits, fates) for column in range(len(COLUMNS))]
     lead, column, level, time = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     order = np.lexsort((column, lead, time))
@@ -43,7 +42,7 @@ def draw_changes(rng: np.random.Generator, traits: Traits, fates: Fates) -> Bant
 def _draw_column(
     rng: np.random.Generator, column: int, traits: Traits, fates: Fates
 ) -> tuple[IntArray, IntArray, IntArray, IntArray]:
-    """Heard first at some level, then one level up at a time until the lead's final level."""
+    """A first level, then one level up at a time until the final level of the lead."""
     final = _final_level(rng, column, traits)
     level = final - rng.binomial(final, 0.5)
     has_answered = rng.random(len(traits)) < sigmoid(0.5 + 0.5 * traits.intent - 1.5 * traits.outsider)
@@ -60,7 +59,7 @@ def _draw_column(
 
 
 def _next_time(rng: np.random.Generator, after: IntArray, intent: FloatArray, first: bool) -> IntArray:
-    """Keen leads tell sooner; the first hearing is often the first contact itself."""
+    """The time of the next change: sooner with more intent; the first is often the first contact."""
     mean = (2.5 if first else 16.0) * np.exp(-0.3 * intent)
     days = (mean * rng.standard_exponential(len(after))).astype(np.int64)
     later = on_day(after, days, draw_working_time(rng, len(after)))
@@ -81,7 +80,7 @@ def _final_level(rng: np.random.Generator, column: int, traits: Traits) -> IntAr
 
 
 def changes_table(changes: BantChanges, lead_ids: pa.Array) -> pa.Table:
-    """The history: lead_id, column_name, value, at."""
+    """The changes as a table: lead_id, column_name, value, at."""
     return pa.table(
         {
             "lead_id": lead_ids.take(pa.array(changes.lead)),
@@ -93,7 +92,7 @@ def changes_table(changes: BantChanges, lead_ids: pa.Array) -> pa.Table:
 
 
 def newest_values(changes: BantChanges, column: int, leads: int) -> pa.Array:
-    """The last heard value of this column for each lead; missing when never heard."""
+    """The newest value of a column for each lead; missing where there is no change."""
     level = np.full(leads, -1)
     mine = changes.column == column
     # In order of time, so the last assignment to a lead is its newest value.

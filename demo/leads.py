@@ -1,9 +1,7 @@
-"""The leads table: what the CRM shows of each lead today."""
-
-from typing import Final
+"""The leads table: the current attributes of each lead."""
 
 import numpy as np
-import pyarrow as pa  # type: ignore[import-untyped, unused-ignore]
+import pyarrow as pa
 
 from demo.accounts import INDUSTRIES, PREFECTURES, Accounts, employees
 from demo.channels import CAMPAIGNS, KEYWORDS, NAMES, draw_keyword
@@ -14,14 +12,14 @@ from demo.habits import CODE, KINDS
 from demo.hearings import COLUMNS, BantChanges, newest_values
 from demo.traits import Traits, sigmoid
 
-TITLES: Final = ("代表取締役", "取締役", "部長", "課長", "係長", "主任", "担当者", "学生")
-DECIDES: Final = (18, 20, 47, 12, 1, 1, 1)
-SMALL_DECIDES: Final = (55, 15, 22, 5, 1, 1, 1)
-HELPS: Final = (2, 2, 7, 24, 16, 14, 35)
-STUDENT: Final = TITLES.index("学生")
-STAGES: Final = ("nurturing", "in_contact", "customer", "closed")
-OWNERS: Final = tuple(f"IS{number:02d}" for number in range(1, 9))
-PAGES: Final = {
+TITLES = ("代表取締役", "取締役", "部長", "課長", "係長", "主任", "担当者", "学生")
+DECIDES = (18, 20, 47, 12, 1, 1, 1)
+SMALL_DECIDES = (55, 15, 22, 5, 1, 1, 1)
+HELPS = (2, 2, 7, 24, 16, 14, 35)
+STUDENT = TITLES.index("学生")
+STAGES = ("nurturing", "in_contact", "customer", "closed")
+OWNERS = tuple(f"IS{number:02d}" for number in range(1, 9))
+PAGES = {
     "newsletter_signup": "/newsletter",
     "white_paper": "/white-papers",
     "material_request": "/materials",
@@ -30,7 +28,7 @@ PAGES: Final = {
     "meeting_request": "/contact",
     "trial_started": "/free-trial",
 }
-ALL_PAGES: Final = tuple(dict.fromkeys(PAGES.values()))
+ALL_PAGES = tuple(dict.fromkeys(PAGES.values()))
 
 
 def leads_table(
@@ -41,7 +39,7 @@ def leads_table(
     campaign: IntArray,
     first: IntArray,
 ) -> pa.Table:
-    """What is known from the form, the company's entry and inside sales' first contact."""
+    """The attributes from the form, from the company and from the first contact of inside sales."""
     count = len(traits)
     account = pa.array(traits.account)
     return pa.table(
@@ -69,7 +67,7 @@ def leads_table(
 def with_current_values(
     leads: pa.Table, fates: Fates, changes: BantChanges, unsubscribed: IntArray
 ) -> pa.Table:
-    """The leads with the columns that only tell how things stand at the snapshot.
+    """The leads with the columns that describe the state at the snapshot.
 
     `status` mirrors the outcome: a leak, left in so that an audit has something to find.
     """
@@ -80,7 +78,7 @@ def with_current_values(
 
 
 def _page(rng: np.random.Generator, first: IntArray) -> IntArray:
-    """Where the lead came in; a trade fair has no page, and some are not recorded."""
+    """The landing page; missing for trade fairs and for some others."""
     pages = [ALL_PAGES.index(PAGES[kind]) if kind in PAGES else -1 for kind in KINDS]
     page = np.array(pages)[first]
     unrecorded = (first != CODE["trial_started"]) & (rng.random(len(first)) < 0.06)

@@ -1,5 +1,4 @@
-"""Making the demo's folder: a SQLite CRM, crm.toml, the scorecard, what channels cost, and the truth, kept
-apart."""
+"""Writes the demo's folder: a SQLite CRM, crm.toml, the scorecard, the channel costs and the truth."""
 
 from __future__ import annotations
 
@@ -7,8 +6,8 @@ import shutil
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
-import pyarrow as pa  # type: ignore[import-untyped, unused-ignore]
-import pyarrow.csv as pa_csv  # type: ignore[import-untyped, unused-ignore]
+import pyarrow as pa
+import pyarrow.csv as pa_csv
 
 from demo.clock import JAPAN_AHEAD
 from demo.crm import DemoCrm, generate, write_sqlite, write_truth
@@ -21,7 +20,7 @@ _AS_OF = "as_of = 2026-10-01T00:00:00+09:00"
 def make_demo(folder: Path, leads: int, seed: int, until: date | None = None) -> Path:
     """Write crm.db, crm.toml, scorecard.toml, costs.csv and the truth into `folder`; returns the crm.toml.
 
-    The CRM ends as the day `until` begins in Japan; by default as 2026-10-01 does.
+    The snapshot is the beginning of the day `until` in Japan, by default of 2026-10-01.
     """
     crm = generate(leads, seed)
     if until is not None:
@@ -38,7 +37,7 @@ def make_demo(folder: Path, leads: int, seed: int, until: date | None = None) ->
 
 
 def today_in_japan(now: datetime) -> date:
-    """The day that it is there at a moment."""
+    """The date in Japan at an aware datetime."""
     return (now.replace(tzinfo=None) - (now.utcoffset() or timedelta()) + JAPAN_AHEAD).date()
 
 
@@ -47,7 +46,7 @@ def _local_day(moment: datetime) -> date:
 
 
 def _costs(crm: DemoCrm) -> pa.Table:
-    """What each campaign cost in each month, in yen."""
+    """The cost of each campaign in each month, in yen."""
     campaigns = crm.tables["campaigns"]
     return pa.table(
         {name: campaigns[name] for name in ("month", "channel", "campaign")}

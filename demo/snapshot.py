@@ -1,4 +1,4 @@
-"""The finished CRM, and how it is written: SQLite, Parquet, and the truth apart from both."""
+"""The generated CRM, and writing it as SQLite or Parquet, with the truth in a file of its own."""
 
 import os
 import sqlite3
@@ -7,25 +7,24 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Final
 
-import pyarrow as pa  # type: ignore[import-untyped, unused-ignore]
-import pyarrow.compute as pc  # type: ignore[import-untyped, unused-ignore]
-import pyarrow.parquet as pq  # type: ignore[import-untyped, unused-ignore]
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from demo.clock import month_later
 
-ROWS_AT_ONCE: Final = 100_000
-PRIMARY_KEYS: Final = {"leads": "lead_id", "deals": "deal_id", "activities": "activity_id"}
-INDEXED: Final = (("deals", "lead_id"), ("activities", "lead_id"), ("changes", "lead_id"))
+ROWS_AT_ONCE = 100_000
+PRIMARY_KEYS = {"leads": "lead_id", "deals": "deal_id", "activities": "activity_id"}
+INDEXED = (("deals", "lead_id"), ("activities", "lead_id"), ("changes", "lead_id"))
 
 
 @dataclass(frozen=True)
 class DemoCrm:
-    """A CRM as it stood at `as_of` (UTC), with what no CRM knows kept apart in `truth`.
+    """A CRM at the moment `as_of` (UTC), with what no CRM records in `truth`.
 
     `tables` holds leads, deals, activities, changes and campaigns; their times are naive local
-    time in Japan (Asia/Tokyo). `truth` has one row a lead, in the order of the leads table.
+    time in Japan (Asia/Tokyo). `truth` has one row per lead, in the order of the leads table.
     """
 
     tables: dict[str, pa.Table]
@@ -33,13 +32,13 @@ class DemoCrm:
     as_of: datetime
 
     def shift_days(self, days: int) -> "DemoCrm":
-        """The same CRM, with everything so many days later."""
+        """The same CRM, `days` days later."""
         tables = {name: _shift_days(table, days) for name, table in self.tables.items()}
         return DemoCrm(tables, self.truth, self.as_of + timedelta(days=days))
 
 
 def write_sqlite(crm: DemoCrm, path: str | Path) -> None:
-    """The tables (not the truth) as one SQLite file; times as text 'YYYY-MM-DD HH:MM:SS'.
+    """Write the tables (not the truth) as one SQLite file; times as text 'YYYY-MM-DD HH:MM:SS'.
 
     The file appears complete or not at all; an existing one is replaced.
     """
@@ -55,18 +54,18 @@ def write_sqlite(crm: DemoCrm, path: str | Path) -> None:
 
 
 def write_parquet(crm: DemoCrm, folder: str | Path) -> None:
-    """One Parquet file a table (not the truth): leads.parquet, deals.parquet, …"""
+    """Write one Parquet file per table (not the truth): leads.parquet, deals.parquet, …"""
     for name, table in crm.tables.items():
         _write_table(table, Path(folder) / f"{name}.parquet")
 
 
 def write_truth(crm: DemoCrm, path: str | Path) -> None:
-    """The true probabilities as one Parquet file."""
+    """Write the true probabilities as one Parquet file."""
     _write_table(crm.truth, Path(path))
 
 
 def _shift_days(table: pa.Table, days: int) -> pa.Table:
-    """Times move by whole days, and so do months told as text."""
+    """Move times, and months as text, by whole days."""
     for place, column in enumerate(table.schema):
         if pa.types.is_timestamp(column.type):
             moved = pc.add(table[place], pa.scalar(timedelta(days=days), pa.duration("ms")))
@@ -84,7 +83,7 @@ def _write_table(table: pa.Table, path: Path) -> None:
 
 @contextmanager
 def _atomic_replace(path: Path) -> Iterator[Path]:
-    """A neighbour to write to, which takes the place of `path` when all went well."""
+    """A temporary file beside `path` that replaces it when the block ends without an error."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
     try:
@@ -116,7 +115,7 @@ def _column(table: str, field: pa.Field) -> str:
 
 
 def _times_to_text(column: pa.Array) -> pa.Array:
-    """Times become text, in whole seconds; everything else stays."""
+    """The table with its times as text, in whole seconds."""
     if not pa.types.is_timestamp(column.type):
         return column
     return pc.strftime(column.cast(pa.timestamp("s")), format="%Y-%m-%d %H:%M:%S")

@@ -1,7 +1,7 @@
-"""What is true of a lead from the day it is created; everything later follows from this and age."""
+"""Draws the traits of the leads, fixed at creation; all later events follow from traits and age."""
 
 from dataclasses import dataclass, fields
-from typing import Final, Self
+from typing import Self
 
 import numpy as np
 
@@ -19,16 +19,16 @@ from demo.clock import (
     move_before_weekend,
 )
 
-LARGE: Final = 100  # employees
-USUAL_HOURS: Final = 2.5  # until the first contact
+LARGE = 100  # employees
+USUAL_HOURS = 2.5  # until the first contact
 
 
 @dataclass(frozen=True)
 class Traits:
-    """One entry a lead, in order of creation; hidden but for created, account and channel.
+    """Arrays with one entry per lead in order of creation; all but created, account and channel are hidden.
 
-    `contact_hours` is how long inside sales takes until the first contact (only where `worked`),
-    `pace` how slowly the lead decides (0 is usual, positive is slower).
+    `contact_hours` are the hours until the first contact by inside sales (only where `worked`);
+    `pace` is the slowness of the decision (0 is average, positive is slower).
     """
 
     account: IntArray
@@ -59,7 +59,7 @@ class Traits:
 
     @property
     def outsider(self) -> BoolArray:
-        """Competitors and students: they look around much and never buy."""
+        """Whether the lead is a competitor or a student: they browse often and never buy."""
         return self.competitor | self.student
 
 
@@ -69,7 +69,7 @@ def sigmoid(log_odds: FloatArray) -> FloatArray:
 
 
 def draw_traits(rng: np.random.Generator, accounts: Accounts, leads: int) -> Traits:
-    """The leads of all companies, oldest first."""
+    """The traits of the leads of all companies, oldest lead first."""
     account, created = _draw_arrivals(rng, accounts, leads)
     giveaway = accounts.giveaway[account]
     channel = draw_channel(rng, created, giveaway)
@@ -101,7 +101,7 @@ def draw_traits(rng: np.random.Generator, accounts: Accounts, leads: int) -> Tra
 
 
 def _draw_arrivals(rng: np.random.Generator, accounts: Accounts, leads: int) -> tuple[IntArray, IntArray]:
-    """Company and time of each lead: the company's first, then colleagues over some months."""
+    """Company and time of each lead: the company's first lead, then its colleagues over some months."""
     account = draw_members(rng, len(accounts), leads)
     created = accounts.since[account] + _draw_delay(rng, accounts.giveaway[account], account)
     # What would fall behind the snapshot comes early instead, so that no month is crowded.
@@ -112,7 +112,7 @@ def _draw_arrivals(rng: np.random.Generator, accounts: Accounts, leads: int) -> 
 
 
 def _draw_delay(rng: np.random.Generator, giveaway: BoolArray, account: IntArray) -> IntArray:
-    """Seconds since the company's first lead; a campaign's leads come close together."""
+    """Seconds since the company's first lead; leads of a campaign arrive close together."""
     days = np.where(giveaway, 12.0, 70.0) * rng.standard_exponential(len(account))
     days[np.diff(account, prepend=-1) > 0] = 0
     return np.asarray(np.where(giveaway, np.minimum(days, 60), days % 500) * DAY, dtype=np.int64)
@@ -128,7 +128,7 @@ def _move_to_daytime(rng: np.random.Generator, time: IntArray) -> IntArray:
 def _draw_opportunity(
     rng: np.random.Generator, fit: FloatArray, intent: FloatArray, outsider: BoolArray
 ) -> BoolArray:
-    """Whether sales will see a deal in this lead before anything is decided."""
+    """Whether sales will open a deal for the lead before the outcome is decided."""
     probability = sigmoid(0.2 + 0.9 * intent + 0.5 * fit - 3.0 * outsider)
     return np.asarray(rng.random(len(fit)) < probability)
 

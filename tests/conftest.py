@@ -1,8 +1,9 @@
-"""What many tests share: one demo CRM, trained and registered once."""
+"""Fixtures of the whole suite: one demo CRM, trained once a run, and one PostgreSQL server a run."""
 
 from __future__ import annotations
 
 import os
+import pickle
 import shutil
 import subprocess
 import tempfile
@@ -12,6 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
+from tests.helpers.shared_run import lock, run_folder
 
 # Tests run side by side; threads of LightGBM that wait for each other would slow all of them.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -26,11 +29,16 @@ if TYPE_CHECKING:
     from features.crm.load import Loaded
     from scoring.decision.scorer import Scorer
     from scoring.model.model import Model
+    from tests.helpers.stores import Server
     from training.fitting.pipeline import TrainingResult
     from training.fitting.recipe import Dataset
     from training.train import TrainingRun
 
 DEMO_LEADS = 5_000
+SLOW_MARKERS = ("postgresql", "browser", "notebook", "real_data")
+"""A test with one of these markers is marked as slow too."""
+FIXTURE_MARKERS = {"server": "postgresql", "browser": "browser"}
+"""The marker of the tests that use a fixture."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -38,9 +46,21 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("filterwarnings", "ignore:.*Any type hint is inferred:UserWarning")
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest selects by marker
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that need PostgreSQL or a browser, and all slow tests; slow files run first."""
+    for item in items:
+        for fixture in FIXTURE_MARKERS.keys() & set(getattr(item, "fixturenames", ())):
+            item.add_marker(FIXTURE_MARKERS[fixture])
+        if any(item.get_closest_marker(name) for name in SLOW_MARKERS):
+            item.add_marker("slow")
+    slow_files = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow_files)
+
+
 @dataclass(frozen=True)
 class Demo:
-    """The demo's folder, its output folder, and what training made of it."""
+    """The demo's folder, its output folder, and the finished training."""
 
     folder: Path
     crm_toml: Path
@@ -58,19 +78,28 @@ class Demo:
 
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
-    """A demo CRM, trained and registered. Nobody changes it: see `demo_copy`."""
-    from demo.run import make_demo
-    from training.train import train_and_register
+    """A demo CRM, trained and registered by the first worker that needs it. Read-only: see `demo_copy`."""
+    folder = run_folder(tmp_path_factory) / "demo"
+    training_run = folder.with_suffix(".pickle")
+    with lock(folder.with_suffix(".lock")):
+        if not training_run.exists():
+            training_run.write_bytes(pickle.dumps(_train_demo(folder)))
+    job = pickle.loads(training_run.read_bytes())
+    return Demo(folder, folder / "crm.toml", folder / "hotlead-out", job)
 
-    folder = tmp_path_factory.mktemp("demo")
+
+def _train_demo(folder: Path) -> TrainingRun:
+    from demo.run import make_demo  # most tests start without the training libraries
+    from training.train import train_and_register  # as above
+
     crm_toml = make_demo(folder, DEMO_LEADS, seed=7)
-    out = folder / "hotlead-out"
-    return Demo(folder, crm_toml, out, train_and_register(crm_toml, out, lambda _: None, "en", 0))
+    return train_and_register(crm_toml, folder / "hotlead-out", lambda _: None, "en", 0)
 
 
 @pytest.fixture(scope="session")
 def demo_loaded(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Loaded:
-    """The demo's CRM, read."""
+    """The demo's CRM, loaded."""
+    # Most tests start without pandas and the training libraries.
     from features.crm.load import load
     from features.settings import load_settings
 
@@ -80,7 +109,7 @@ def demo_loaded(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Loaded:
 @pytest.fixture(scope="session")
 def demo_scorer(demo: Demo, demo_loaded: Loaded) -> Scorer:
     """The demo's scorecard and model, ready to score."""
-    from scoring.decision.scorer import CalibratedModel, Scorer
+    from scoring.decision.scorer import CalibratedModel, Scorer  # most tests start without LightGBM
 
     judge = CalibratedModel.from_evidence(demo.model, demo.trained.evidence, demo.model.card)
     return Scorer(demo.model.card, demo_loaded.settings.table, judge, None)
@@ -88,7 +117,7 @@ def demo_scorer(demo: Demo, demo_loaded: Loaded) -> Scorer:
 
 @pytest.fixture
 def demo_copy(demo: Demo, tmp_path: Path) -> Path:
-    """The crm.toml of a copy of the demo's folder (without MLflow's store, which knows its place)."""
+    """The crm.toml of a copy of the demo's folder, without MLflow's store, which holds absolute paths."""
     copy = tmp_path / "demo"
     shutil.copytree(demo.folder, copy, ignore=shutil.ignore_patterns("mlflow.db*", "mlartifacts"))
     return copy / "crm.toml"
@@ -97,6 +126,7 @@ def demo_copy(demo: Demo, tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def small_data(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     """The examples of a small CRM: quick to train on."""
+    # Most tests start without pandas and the training libraries.
     from features.crm.load import load
     from features.settings import load_settings
     from tests.helpers.small_crm import small_crm
@@ -105,6 +135,16 @@ def small_data(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     folder = tmp_path_factory.mktemp("small")
     settings = load_settings(small_crm(folder, leads=600))
     return build_dataset(load(settings, folder / "rejects.csv"), set(), lambda _: None)
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The PostgreSQL server of the test run; `server.new()` is the URL of a new database."""
+    from tests.helpers.stores import Server  # most tests start without the store
+
+    running = Server(run_folder(tmp_path_factory) / "postgresql")
+    yield running
+    running.close()
 
 
 @pytest.fixture

@@ -35,7 +35,7 @@ def frame(crm: DemoCrm, table: str) -> pd.DataFrame:
 
 
 def outcomes(crm: DemoCrm) -> pd.DataFrame:
-    """One row a lead in the order of the truth: the outcome and the age in days at its close."""
+    """One row per lead in the order of the truth: the outcome and the age in days at its close."""
     deals = frame(crm, "deals")[["lead_id", "outcome", "closed_at"]]
     leads = frame(crm, "leads")[["lead_id", "account_id", "created_at"]]
     joined = leads.merge(deals, on="lead_id", how="left", validate="one_to_one")
@@ -44,7 +44,7 @@ def outcomes(crm: DemoCrm) -> pd.DataFrame:
 
 
 def settled_outcomes(crm: DemoCrm, age: int, horizon: int) -> tuple[np.ndarray, np.ndarray]:
-    """Truth and drawn win of the leads open at this age whose horizon ended by the snapshot."""
+    """True probability and drawn win of the leads open at this age whose horizon ended by the snapshot."""
     joined = outcomes(crm)
     ended = (AS_OF - joined["created_at"]) / DAY >= age + horizon
     rows = np.flatnonzero(ended & ~(joined["age"] <= age))
@@ -52,17 +52,17 @@ def settled_outcomes(crm: DemoCrm, age: int, horizon: int) -> tuple[np.ndarray, 
     return true_probability(crm.truth, rows, age, horizon), won.to_numpy()[rows]
 
 
-def test_same_seed_same_crm(crm: DemoCrm) -> None:
+def test_the_same_seed_gives_the_same_crm(crm: DemoCrm) -> None:
     second = generate(leads=3_000)
     assert all(second.tables[name].equals(table) for name, table in crm.tables.items())
     assert second.truth.equals(crm.truth)
 
 
-def test_other_seed_other_crm(crm: DemoCrm) -> None:
+def test_another_seed_gives_another_crm(crm: DemoCrm) -> None:
     assert not generate(leads=3_000, seed=8).tables["leads"].equals(crm.tables["leads"])
 
 
-def test_counts_are_those_promised(full_crm: DemoCrm) -> None:
+def test_the_counts_are_as_documented(full_crm: DemoCrm) -> None:
     leads, deals = frame(full_crm, "leads"), frame(full_crm, "deals")
     outcome = deals["outcome"].value_counts()
     assert len(leads) == 24_000
@@ -76,19 +76,19 @@ def test_counts_are_those_promised(full_crm: DemoCrm) -> None:
 
 
 @pytest.mark.parametrize(("leads", "a_lead"), [(1, 17.0), (60, 1.0), (2_000, 5.0), (2_000, 30.0)])
-def test_scales(leads: int, a_lead: float) -> None:
+def test_the_number_of_activities_scales_with_the_leads(leads: int, a_lead: float) -> None:
     tables = generate(leads=leads, activities_per_lead=a_lead).tables
     assert tables["leads"].num_rows == leads
     if leads >= 1_000:
         assert tables["activities"].num_rows / leads == pytest.approx(a_lead, rel=0.1)
 
 
-def test_refuses_nothing_to_make() -> None:
+def test_a_crm_without_leads_is_refused() -> None:
     with pytest.raises(ValueError, match="at least 1"):
         generate(leads=0)
 
 
-def test_nothing_at_or_after_the_snapshot(crm: DemoCrm) -> None:
+def test_no_time_is_at_or_after_the_snapshot(crm: DemoCrm) -> None:
     assert crm.as_of.isoformat() == "2026-09-30T15:00:00+00:00"
     for table in crm.tables:
         for name, column in frame(crm, table).select_dtypes("datetime").items():
@@ -96,7 +96,7 @@ def test_nothing_at_or_after_the_snapshot(crm: DemoCrm) -> None:
             assert column.min() >= pd.Timestamp("2024-10-01"), (table, name)
 
 
-def test_nothing_after_the_close(crm: DemoCrm) -> None:
+def test_no_activity_is_after_the_close(crm: DemoCrm) -> None:
     closes = outcomes(crm).set_index("lead_id")["closed_at"].fillna(AS_OF)
     for table in ("activities", "changes"):
         rows = frame(crm, table)
@@ -105,7 +105,7 @@ def test_nothing_after_the_close(crm: DemoCrm) -> None:
     assert (deals["opened_at"] <= deals["closed_at"].fillna(AS_OF)).all()
 
 
-def test_first_activity_comes_minutes_before_the_lead(crm: DemoCrm) -> None:
+def test_the_first_activity_is_minutes_before_the_creation(crm: DemoCrm) -> None:
     created = frame(crm, "leads").set_index("lead_id")["created_at"]
     acts = frame(crm, "activities")
     before = (acts["lead_id"].map(created) - acts["at"]) / pd.Timedelta(minutes=1)
@@ -115,7 +115,7 @@ def test_first_activity_comes_minutes_before_the_lead(crm: DemoCrm) -> None:
     assert early.between(1, 10).all()
 
 
-def test_leads_nobody_worked_have_no_deal(crm: DemoCrm) -> None:
+def test_leads_without_first_contact_have_no_deal(crm: DemoCrm) -> None:
     leads, deals = frame(crm, "leads"), frame(crm, "deals")
     unworked = leads.loc[leads["first_contact_at"].isna(), "lead_id"]
     assert leads["owner"].isna().equals(leads["first_contact_at"].isna())
@@ -129,7 +129,7 @@ def test_account_columns_belong_to_the_account(crm: DemoCrm) -> None:
         assert of_account[column].nunique(dropna=False).max() == 1, column
 
 
-def test_todays_values_are_the_last_changes(crm: DemoCrm) -> None:
+def test_the_current_values_are_the_last_changes(crm: DemoCrm) -> None:
     leads = frame(crm, "leads").set_index("lead_id")
     last = frame(crm, "changes").groupby(["lead_id", "column_name"])["value"].last().unstack()
     for column in ("budget", "authority", "need", "timing"):
@@ -137,7 +137,7 @@ def test_todays_values_are_the_last_changes(crm: DemoCrm) -> None:
         pd.testing.assert_series_equal(leads[column], expected, check_names=False)
 
 
-def test_reasons_and_plans_only_where_they_belong(crm: DemoCrm) -> None:
+def test_reasons_belong_to_lost_deals_and_plans_to_won_deals(crm: DemoCrm) -> None:
     deals = frame(crm, "deals")
     assert (deals["lost_reason"].notna() == (deals["outcome"] == "lost")).all()
     assert (deals["signed_plan"].notna() == (deals["outcome"] == "won")).all()
@@ -155,7 +155,7 @@ def test_campaigns_cover_every_lead_and_month(crm: DemoCrm) -> None:
     assert (campaigns["cost_jpy"] > 0).all()
 
 
-def test_giveaway_brings_many_leads_of_little_worth(full_crm: DemoCrm) -> None:
+def test_the_giveaway_brings_many_leads_that_rarely_win(full_crm: DemoCrm) -> None:
     joined = outcomes(full_crm)
     giveaway = frame(full_crm, "leads")["campaign"] == "social_giveaway_2026"
     won = joined["outcome"] == "won"
@@ -166,7 +166,7 @@ def test_giveaway_brings_many_leads_of_little_worth(full_crm: DemoCrm) -> None:
 
 @pytest.mark.parametrize("seed", [1, 2])
 @pytest.mark.parametrize("age", [0, AGE, 30])
-def test_truth_agrees_with_drawn_fates(seed: int, age: int) -> None:
+def test_the_truth_agrees_with_the_drawn_fates(seed: int, age: int) -> None:
     truth, won = settled_outcomes(generate(leads=24_000, seed=seed, activities_per_lead=1), age, HORIZON)
     for band in np.array_split(np.argsort(truth), 8):
         expected, drawn = truth[band].sum(), won[band].sum()
@@ -174,8 +174,8 @@ def test_truth_agrees_with_drawn_fates(seed: int, age: int) -> None:
         assert abs(drawn - expected) < 4 * spread + 0.5
 
 
-def test_truth_agrees_whatever_was_seen_by_then(full_crm: DemoCrm) -> None:
-    """Given the truth, behaviour before the moment tells nothing more about the outcome."""
+def test_the_truth_agrees_for_every_behaviour(full_crm: DemoCrm) -> None:
+    """Given the truth, earlier behaviour carries no further information about the outcome."""
     joined = outcomes(full_crm)
     truth = true_probability(full_crm.truth, np.arange(len(joined)), AGE, HORIZON)
     acts = frame(full_crm, "activities").merge(joined[["lead_id", "created_at"]], on="lead_id")
@@ -189,7 +189,7 @@ def test_truth_agrees_whatever_was_seen_by_then(full_crm: DemoCrm) -> None:
         assert abs(won[acted].sum() - truth[acted].sum()) < 4 * spread, kind
 
 
-def test_truth_ranks_about_as_well_as_promised(full_crm: DemoCrm) -> None:
+def test_the_truth_ranks_as_well_as_documented(full_crm: DemoCrm) -> None:
     truth, won = settled_outcomes(full_crm, AGE, HORIZON)
     ranks = pd.Series(truth).rank().to_numpy()
     wins = won.sum()
@@ -197,7 +197,7 @@ def test_truth_ranks_about_as_well_as_promised(full_crm: DemoCrm) -> None:
     assert 0.82 < area < 0.88
 
 
-def test_true_probability_takes_one_age_a_row(crm: DemoCrm) -> None:
+def test_true_probability_takes_one_age_per_row(crm: DemoCrm) -> None:
     rows, ages = np.array([5, 5, 9]), np.array([0.0, 30.0, 7.0])
     together = true_probability(crm.truth, rows, ages, HORIZON)
     single_rows = [
@@ -207,7 +207,7 @@ def test_true_probability_takes_one_age_a_row(crm: DemoCrm) -> None:
     assert true_probability(crm.truth, rows, 0, 0) == pytest.approx(0)
 
 
-def test_sqlite_holds_the_tables_and_not_the_truth(crm: DemoCrm, tmp_path: Path) -> None:
+def test_sqlite_contains_the_tables_and_not_the_truth(crm: DemoCrm, tmp_path: Path) -> None:
     path = tmp_path / "new" / "crm.sqlite"
     for _ in range(2):  # the second time replaces the file
         write_sqlite(crm, path)
@@ -223,7 +223,7 @@ def test_sqlite_holds_the_tables_and_not_the_truth(crm: DemoCrm, tmp_path: Path)
             pd.testing.assert_frame_equal(read, expected, check_dtype=False)
 
 
-def test_failed_writing_leaves_the_old_file(crm: DemoCrm, tmp_path: Path) -> None:
+def test_a_failed_write_keeps_the_old_file(crm: DemoCrm, tmp_path: Path) -> None:
     path = tmp_path / "crm.sqlite"
     path.write_text("old")
     broken = DemoCrm({"leads": crm.tables["leads"]}, crm.truth, crm.as_of)

@@ -1,6 +1,6 @@
-"""The notebooks, run from the first to the last in a folder of their own.
+"""The notebooks run from the first to the last in a temporary folder.
 
-HOTLEAD_NOTEBOOKS=1 (`make notebooks`) writes what they show into them.
+HOTLEAD_NOTEBOOKS=1 (`make notebooks`) writes their outputs into them.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ KERNEL = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
 }
-_MOST_BYTES = 1_000_000
+_MAX_BYTES = 1_000_000
 
 
 @pytest.fixture(scope="module")
-def shown(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """Each notebook after it ran; a cell that fails raises, with its traceback."""
+def executed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Each notebook with its outputs; a failing cell raises with its traceback."""
     folder = tmp_path_factory.mktemp("notebooks")
     previous_environment = {
         "PYTHONPATH": os.environ.get("PYTHONPATH"),
@@ -57,11 +57,11 @@ def _run(name: str, folder: Path) -> Any:
     return book
 
 
-def _kinds(book: Any) -> list[list[str]]:
+def _output_types(book: Any) -> list[list[str]]:
     return [[out.output_type for out in cell.get("outputs", [])] for cell in book.cells]
 
 
-def test_there_are_three() -> None:
+def test_the_folder_holds_three_notebooks() -> None:
     assert BOOKS == [
         "01_look_at_closed_deals.ipynb",
         "02_train_and_compare.ipynb",
@@ -69,25 +69,25 @@ def test_there_are_three() -> None:
     ]
 
 
-@pytest.mark.slow
+@pytest.mark.notebook
 @pytest.mark.parametrize("name", BOOKS)
-def test_a_notebook_runs_and_shows_what_is_kept_in_it(name: str, shown: dict[str, Any]) -> None:
+def test_a_notebook_runs_with_the_stored_types_of_output(name: str, executed: dict[str, Any]) -> None:
     notebook = nbformat.read(FOLDER / name, 4)
-    assert _kinds(shown[name]) == _kinds(notebook), "`make notebooks` writes the outputs anew"
+    assert _output_types(executed[name]) == _output_types(notebook), "`make notebooks` updates the outputs"
 
 
-@pytest.mark.slow
+@pytest.mark.notebook
 @pytest.mark.parametrize("name", BOOKS)
-def test_a_notebook_says_nothing_on_stderr(name: str, shown: dict[str, Any]) -> None:
-    outputs = [out for cell in shown[name].cells for out in cell.get("outputs", [])]
+def test_a_notebook_prints_nothing_to_stderr(name: str, executed: dict[str, Any]) -> None:
+    outputs = [out for cell in executed[name].cells for out in cell.get("outputs", [])]
     assert not [out.text for out in outputs if out.get("name") == "stderr"]
 
 
 @pytest.mark.parametrize("name", BOOKS)
-def test_what_is_kept_is_light_and_of_no_machine(name: str) -> None:
+def test_stored_notebooks_are_small_and_contain_no_local_paths(name: str) -> None:
     text = (FOLDER / name).read_text(encoding="utf-8")
     notebook = json.loads(text)
-    assert len(text) < _MOST_BYTES
+    assert len(text) < _MAX_BYTES
     assert "plotly.min.js" not in text
     assert not [place for place in (str(ROOT), "/tmp/", "/home/") if place in text]
     assert notebook["metadata"] == KERNEL
@@ -95,7 +95,7 @@ def test_what_is_kept_is_light_and_of_no_machine(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", BOOKS)
-def test_every_section_has_a_line_in_japanese(name: str) -> None:
+def test_every_section_has_japanese_text(name: str) -> None:
     texts = [c.source for c in nbformat.read(FOLDER / name, 4).cells if c.cell_type == "markdown"]
     assert texts
     assert all(any("぀" <= letter <= "鿿" for letter in text) for text in texts)

@@ -1,4 +1,4 @@
-"""Small CRMs for tests: as arrays, as files, and one of their leads as the service sees it."""
+"""Builds small CRMs for tests: as arrays, as files, and one lead as in a request."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def make_crm(
     created: Sequence[int] | int = 0,
     snapshot: int = NEVER,
 ) -> Crm:
-    """A CRM in arrays; `closed` tells for a lead when it closed and whether it was won."""
+    """A CRM in arrays; `closed` maps a lead to its close (ms UTC) and whether it was won."""
     account = np.array(range(leads) if accounts is None else accounts, dtype=np.int32)
     columns = {name: _column(values) for name, values in (attributes or {}).items()}
     closed_at, won_at = np.full(leads, NEVER), np.full(leads, NEVER)
@@ -76,7 +76,7 @@ def both_views(
     changes: Sequence[ChangeRow] = (),
     attributes: Mapping[str, Sequence[object]] | None = None,
 ) -> tuple[list[list[float | str | None]], list[list[float | str | None]]]:
-    """The values of a table by `OneLead` and by `ManyLeads`: a list a lead, in table order."""
+    """The values of a table by `OneLead` and by `ManyLeads`: one list per lead, in table order."""
     one = [
         table.compute_one(one_lead(crm, lead, moment, activities, changes, attributes))
         for lead, moment in zip(leads, moments, strict=True)
@@ -107,7 +107,7 @@ def one_lead(
 def many_values(
     table: FeatureTable, crm: Crm, leads: Sequence[int], moments: Sequence[int]
 ) -> list[list[float | str | None]]:
-    """The values of a table by `ManyLeads`, a list a lead."""
+    """The values of a table by `ManyLeads`, one list per lead."""
     view = ManyLeads(Histories(crm), np.array(leads, dtype=np.int64), np.array(moments, dtype=np.int64))
     columns = [_plain(column) for column in table.compute_many(view).values()]
     return [list(row) for row in zip(*columns, strict=True)]
@@ -119,7 +119,7 @@ def value_of(
     moment_days: float = 0.0,
     **crm: Any,
 ) -> float | str | None:
-    """A feature of one lead by both views, which must agree; times in days from NOON."""
+    """A feature of one lead; both views must agree. Times are in days from NOON."""
     activity_rows = [
         (0, a[0], NOON + round(a[1] * DAY), a[2] if len(a) > 2 else math.nan) for a in activities
     ]
@@ -138,7 +138,7 @@ def value_of(
 
 
 def is_same(one: object, second: object) -> bool:
-    """Equal to the last bit; missing equals missing."""
+    """Whether two values are exactly equal; NaN equals NaN."""
     if isinstance(one, list) and isinstance(second, list):
         return len(one) == len(second) and all(is_same(a, b) for a, b in zip(one, second, strict=True))
     if isinstance(one, float) and isinstance(second, float) and math.isnan(one):
@@ -155,13 +155,13 @@ def write_csv(path: Path, rows: Sequence[Sequence[object]], encoding: str = "utf
 
 
 def settings_of(folder: Path, **tables: Any) -> CrmSettings:
-    """Settings of a crm.toml in `folder`; a feature is put in where none is given."""
+    """Settings of a crm.toml in `folder`, with one feature by default."""
     document = {"features": {"channel": {"kind": "attribute", "column": "channel"}}, **tables}
     return parse_settings(document, folder / "crm.toml")
 
 
 def loaded_of(folder: Path, **tables: Any) -> Loaded:
-    """The CRM of a crm.toml in `folder`; bad rows go to rejects.csv."""
+    """The loaded CRM of a crm.toml in `folder`; rejected rows go to rejects.csv."""
     return load(settings_of(folder, **tables), folder / "rejects.csv")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from features.settings import load_settings
 from scoring.scorecard.load import find_card
 from tests.helpers.small_crm import CARD, small_crm
 from training.registry.promotion import promote
@@ -11,7 +12,7 @@ from training.train import train_and_register
 
 
 def champion_crm(folder: Path) -> Path:
-    """The crm.toml of the CRM; `promote_other` and `rollback` then move the champion to and fro."""
+    """The crm.toml of the CRM; `promote_challenger` and `rollback` then swap the champion."""
     crm_toml = small_crm(folder, leads=400)
     (folder / "scorecard.toml").write_text(CARD, encoding="utf-8")
     for seed in (0, 1):
@@ -22,14 +23,12 @@ def champion_crm(folder: Path) -> Path:
 
 
 def out_of(crm_toml: Path) -> Path:
-    """Where its models lie."""
+    """The output folder of the CRM."""
     return crm_toml.parent / "hotlead-out"
 
 
 def promote_challenger(crm_toml: Path) -> None:
-    """Make the challenger champion, whatever the gate says."""
-    from features.settings import load_settings
-
+    """Make the challenger the champion, even if the gate refuses it."""
     settings = load_settings(crm_toml)
     card = find_card(settings.folder, settings.table)
     promote(out_of(crm_toml), card, "for a test", "tests")

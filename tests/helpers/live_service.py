@@ -1,4 +1,4 @@
-"""The real API behind its door, served on loopback by a thread of the tests."""
+"""The real API behind its middleware, served on loopback by a thread of the test process."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ Wrap = Callable[[ASGIApp], ASGIApp]
 
 @dataclass(frozen=True)
 class LiveService:
-    """A service that runs, and where."""
+    """A running service: its URL and its components."""
 
     url: str
     house: Components
 
 
 def settings_of(crm_toml: Path, **environ: str) -> ServiceSettings:
-    """The service's settings, with nothing of the environment that the tests run in."""
+    """The settings of the service, independent of the environment of the tests."""
     return ServiceSettings.from_environment({"HOTLEAD_CRM": str(crm_toml), **environ})
 
 
 @contextmanager
 def served(crm_toml: Path, wrap: Wrap = lambda app: app, **environ: str) -> Iterator[LiveService]:
-    """Serve a CRM; `wrap` puts something around the door, such as faults."""
+    """Serve a CRM; `wrap` adds an outer ASGI app, such as injected faults."""
     settings = settings_of(crm_toml, **environ)
     house = Components.build(settings)
     door = EdgeMiddleware(
@@ -53,7 +53,7 @@ def served(crm_toml: Path, wrap: Wrap = lambda app: app, **environ: str) -> Iter
 
 @contextmanager
 def running(app: ASGIApp) -> Iterator[str]:
-    """Any ASGI app on loopback; its URL."""
+    """Serve an ASGI app on loopback; yields its URL."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         config = uvicorn.Config(app, ws="none", lifespan="off", log_config=None)
         server = uvicorn.Server(config)
@@ -68,13 +68,13 @@ def running(app: ASGIApp) -> Iterator[str]:
 
 
 def free_port() -> int:
-    """A port at which nobody listens."""
+    """A free TCP port."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         return int(listening.getsockname()[1])
 
 
 class FaultInjector:
-    """Does something else than the app at the first requests, one fault a request (None: none)."""
+    """Replaces the app for the first requests, one fault per request (None: the app answers)."""
 
     def __init__(self, *faults: ASGIApp | None) -> None:
         self.faults: list[Any] = list(faults)
@@ -92,7 +92,7 @@ class FaultInjector:
         return answer
 
     async def break_connection(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Take the request in, then break the connection off before the answer."""
+        """Process the request, then close the connection in the middle of the response."""
 
         async def nowhere(message: Any) -> None:
             pass
@@ -101,11 +101,11 @@ class FaultInjector:
         header_pairs = [(b"content-length", b"1000")]
         await send({"type": "http.response.start", "status": 200, "headers": header_pairs})
         await send({"type": "http.response.body", "body": b"{", "more_body": True})
-        raise ConnectionError  # half an answer is out: the server closes the connection
+        raise ConnectionError  # the response has begun, so the server closes the connection
 
     @staticmethod
     def status(status: int, **headers: str) -> ASGIApp:
-        """Answer with a status and nothing else."""
+        """Answer with a status and an empty body."""
 
         async def answer(scope: Scope, receive: Receive, send: Send) -> None:
             header_pairs = [(k.replace("_", "-").encode(), v.encode()) for k, v in headers.items()]

@@ -1,4 +1,4 @@
-"""A company with a model in use, and a past of what its service answered, made by hand."""
+"""Builds a company with a deployed model and stored predictions with their outcomes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ DAY = MS_PER_DAY
 
 @dataclass(frozen=True)
 class Company:
-    """Its settings, and the version of the model that is in use."""
+    """The settings of a company and the version of its deployed model."""
 
     settings: ServiceSettings
     crm: CrmSettings
@@ -35,7 +35,7 @@ class Company:
 
 
 def make_company(folder: Path, url: str | None = None) -> Company:
-    """A company whose leads came by referral or by ads, in equal parts, when its model was judged."""
+    """A company whose model was evaluated on leads from referral and from ads in equal parts."""
     crm_toml = small_crm(folder, leads=60)
     (folder / "scorecard.toml").write_text(CARD, encoding="utf-8")
     environment = {"HOTLEAD_CRM": str(crm_toml), **({} if url is None else {"HOTLEAD_STORE_URL": url})}
@@ -56,7 +56,10 @@ def make_company(folder: Path, url: str | None = None) -> Company:
 def fill_store(
     store: Store, model: str, now: int, bias: float = 0.0, channels: Sequence[str] = ("referral", "ads")
 ) -> None:
-    """1,000 answers of two months ago, won `bias` more often than told, and 300 new leads by `channels`."""
+    """Store 1,000 predictions of two months ago and 300 new leads from `channels`.
+
+    Leads win with the predicted probability plus `bias`.
+    """
     answers, closed = _make_answers(model, now - 60 * DAY, bias)
     store.add_predictions(answers).result(60)
     store.add_records([*closed, *_new_leads(now, channels)]).result(60)

@@ -1,92 +1,33 @@
-"""A small CRM in CSV files, the same for the same seed, and the command run on it."""
+"""A small CRM in CSV files, the same for the same seed, and `hotlead` commands on it."""
 
 from __future__ import annotations
 
 import csv
+import io
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import redirect_stderr, redirect_stdout
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
+import pytest
+
+import cli
+from tests.helpers.process_state import preserve_process_state
+from tests.helpers.toml_files import toml_text
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
 
-CRM_TOML = """
-[crm]
-name = "small"
-
-[leads]
-source = "leads.csv"
-id = "lead_id"
-created_at = "created_at"
-
-[deals]
-source = "deals.csv"
-lead = "lead_id"
-outcome = "outcome"
-won = ["won"]
-lost = ["lost"]
-closed_at = "closed_at"
-amount = "amount"
-
-[activities]
-source = "activities.csv"
-lead = "lead_id"
-type = "type"
-at = "at"
-
-[target]
-horizon_days = 30
-landmarks = [0, 7]
-
-[features]
-channel   = { kind = "attribute", column = "channel", known = "at_creation" }
-employees = { kind = "attribute", column = "employees", values = "number", known = "at_creation" }
-visits    = { kind = "count", activity = "visit", days = 30 }
-age       = { kind = "age" }
-"""
-
-
-CARD = """
-[bands]
-warm = 5
-hot = 20
-
-[fit.rows.referral]
-when = [{ feature = "channel", one_of = ["referral"] }]
-points = 15
-because = { en = "Came by referral", ja = "紹介で来訪" }
-
-[intent.rows.visits]
-when = [{ feature = "visits", at_least = 2 }]
-points = 10
-because = { en = "Visited twice", ja = "2回以上訪問" }
-
-[stages.cold]
-kind = "inform"
-owner = "marketing"
-text = { en = "Inform.", ja = "情報を届けてください。" }
-
-[stages.warm]
-kind = "nurture"
-owner = "inside_sales"
-text = { en = "Nurture.", ja = "フォローしてください。" }
-
-[stages.hot]
-kind = "call"
-owner = "inside_sales"
-text = { en = "Call.", ja = "電話してください。" }
-hours = 1
-"""
-"""A scorecard for it."""
+CRM_TOML = toml_text("small_crm")
+CARD = toml_text("small_scorecard")
 
 
 def small_crm(folder: Path, leads: int = 300, seed: int = 0, win_rate: float = 0.3) -> Path:
-    """Write leads.csv, deals.csv, activities.csv and the crm.toml that reads them; returns the last."""
+    """Write leads.csv, deals.csv, activities.csv and crm.toml; returns the path of crm.toml."""
     rng = np.random.default_rng(seed)
     created = [START + timedelta(days=300 * i / leads) for i in range(leads)]
     referred, employees = rng.random(leads) < 0.5, rng.integers(5, 500, leads)
@@ -124,41 +65,54 @@ def small_crm(folder: Path, leads: int = 300, seed: int = 0, win_rate: float = 0
 
 
 def replace_text(path: Path, old: str, new: str) -> None:
-    """Replace a text in a file that must hold it."""
+    """Replace a text that the file must contain."""
     text = path.read_text(encoding="utf-8")
     assert old in text, f"{path} does not hold {old!r}"
     path.write_text(text.replace(old, new), encoding="utf-8")
 
 
 def listing(folder: Path) -> set[str]:
-    """Everything below a folder."""
+    """The relative paths of all files and folders below a folder."""
     return {str(path.relative_to(folder)) for path in folder.rglob("*")}
 
 
 def command(*arguments: object) -> list[str]:
-    """The real `hotlead` command."""
+    """The `hotlead` command, for a process of its own."""
     return [sys.executable, "-m", "cli", *map(str, arguments)]
 
 
 def run(
     *arguments: object, cwd: Path | None = None, env: dict[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Run the real command to its end."""
-    return subprocess.run(
-        command(*arguments),
-        cwd=cwd,
-        env={**os.environ, **(env or {})},
-        capture_output=True,
-        text=True,
-        timeout=180,
-        check=False,
-    )
+    """Run a command to its end in this process, which has imported the libraries already.
+
+    Tests that send signals or check the start-up use `start` or `command`.
+    """
+    stdout, stderr = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, preserve_process_state():
+        patch.setattr(sys, "argv", ["hotlead", *map(str, arguments)])
+        for name, value in (env or {}).items():
+            patch.setenv(name, value)
+        if cwd is not None:
+            patch.chdir(cwd)
+        with redirect_stdout(stdout), redirect_stderr(stderr):
+            exit_code = _exit_code()
+    return subprocess.CompletedProcess(sys.argv, exit_code, stdout.getvalue(), stderr.getvalue())
+
+
+def _exit_code() -> int:
+    """Run `hotlead` with the arguments in sys.argv."""
+    try:
+        cli.main()
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    return 0
 
 
 def start(
     arguments: Sequence[object], cwd: Path | None = None, env: dict[str, str] | None = None
 ) -> subprocess.Popen[str]:
-    """Start the real command; Ctrl-C reaches it even where the tests run in the background."""
+    """Start a command in a process that handles SIGINT even if the tests run in the background."""
     return subprocess.Popen(
         command(*arguments),
         cwd=cwd,

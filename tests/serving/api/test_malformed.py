@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from serving.api.openapi.document import build_openapi
 from serving.observability import json_logging as logs
 from serving.web.problems import MEDIA_TYPE
-from tests.helpers.service_app import App, preserve_logging, small_app
+from tests.helpers.process_state import preserve_process_state
+from tests.helpers.service_app import App, small_app
 
 MARKER = "SECRETMARKER"
 ROUNDS, DOORS = 250, 9
@@ -220,7 +221,7 @@ def test_no_body_brings_the_service_down_and_none_gets_into_its_log(
                 assert answer.json()["status"] == answer.status_code
         assert MARKER not in log_stream.getvalue()
 
-    with preserve_logging():
+    with preserve_process_state():
         logs.configure(stream=log_stream)
         round_of_the_doors()
     assert MARKER not in "".join(capfd.readouterr())
@@ -246,7 +247,7 @@ def test_a_wrong_value_is_told_to_its_sender_alone(app: App, place: str) -> None
     else:
         path += f"?as_of={MARKER}" if place == "as_of" else f"/{MARKER}"
     log_stream = io.StringIO()
-    with preserve_logging():
+    with preserve_process_state():
         logs.configure("debug", stream=log_stream)
         answer = app.post(path, body)
     assert answer.status_code == (404 if place == "path" else 422)

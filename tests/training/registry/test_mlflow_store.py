@@ -150,7 +150,7 @@ def test_first_run_of_several_processes_at_once_is_safe(
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[str]:
+def mlflow_server(tmp_path: Path) -> Iterator[str]:
     """A real MLflow server with its own artifacts."""
     import socket
     import urllib.request
@@ -196,11 +196,12 @@ def server(tmp_path: Path) -> Iterator[str]:
         process.wait()
 
 
+@pytest.mark.slow
 def test_any_server_holds_the_model(
-    demo: Demo, server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    demo: Demo, mlflow_server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", mlflow_server)
     registration = register(demo.trained, demo.crm_toml, tmp_path / "out", "report", "en")
-    assert registration.tracking_uri == server
+    assert registration.tracking_uri == mlflow_server
     registered_model = find_model(tmp_path / "out")
     assert (registered_model.alias, registered_model.model.version) == ("challenger", demo.model.version)

@@ -20,6 +20,7 @@ from scoring.scorecard.load import blank_card, check_features, parse_card
 from scoring.scorecard.rating import rate
 from scoring.scorecard.scorecard import Condition, Scorecard
 from scoring.texts import translate
+from tests.helpers.toml_files import toml_text
 from training.fitting.recipe import Dataset
 from training.fitting.splits import split_newest
 from training.scorecard.candidates import find_candidates, round_number
@@ -56,47 +57,7 @@ TABLE = FeatureTable(
     Vocabulary(WORDS),
 )
 
-CARD_TOML = """
-[bands]
-warm = 10
-hot = 30
-
-[fit.rows.farm]
-when = [{ feature = "industry", one_of = ["farming"] }]
-points = 30
-because = { en = "A farm", ja = "農家" }
-
-[intent]
-cap = 500
-
-[intent.rows.visitor]
-when = [{ feature = "visits", at_least = 3 }]
-points = 10
-because = { en = "Came \\"often\\"", ja = "よく訪問" }
-
-[intent.rows."left us"]
-when = [{ feature = "unsubscribed", at_least = 1 }]
-points = -5
-because = { en = "Unsubscribed", ja = "配信停止" }
-
-[triggers.large_retail]
-when = [{ feature = "industry", one_of = ["retail"] }, { feature = "employees", at_least = 450 }]
-because = { en = "Large shop", ja = "大型店" }
-
-[exclusions.small_farm]
-when = [{ feature = "industry", one_of = ["farming"] }, { feature = "employees", at_most = 20 }]
-because = { en = "Small farm", ja = "小規模農家" }
-
-[prompts.unsubscribe]
-since = "since_unsubscribed"
-answered = "since_call"
-hours = 24
-text = { en = "Ask why.", ja = "理由を尋ねてください。" }
-
-[hours]
-opens = 08:30:00
-closes = 17:00:00
-"""
+CARD_TOML = toml_text("suggest_scorecard")
 
 
 def card_of(text: str = CARD_TOML) -> Scorecard:
