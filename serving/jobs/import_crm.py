@@ -62,7 +62,10 @@ def import_crm(
     progress: Callable[[str], None],
     clock: Callable[[], int] = now_ms,
 ) -> ImportResult:
-    """Store an export and score its open leads with what is in use now. Raises StoreUnavailable, SettingsError."""
+    """Store an export and score its open leads with the live model and rules.
+
+    Raises StoreUnavailable, SettingsError.
+    """
     store = Store.open(settings.store_url, settings.spool)
     try:
         progress(f"storing what {len(export.crm):,} leads and their activities tell")
@@ -87,7 +90,7 @@ def score_leads(
     """Score leads from what the store knows of them, as the service does; how many are in each stage."""
     overrides = OverrideMirror(store)
     overrides.refresh()
-    predictor = Predictor(crm, model_watcher, store, overrides, Metrics(clock), clock)
+    predictor = Predictor(crm, model_watcher, store, overrides, Metrics(now=clock), clock)
     stages: Counter[str] = Counter()
     for start in range(0, len(ids), LEADS_AT_ONCE):
         leads = [{"lead_id": lead_id} for lead_id in ids[start : start + LEADS_AT_ONCE]]
