@@ -27,8 +27,8 @@ def serve(
     out: Out = None,
 ) -> None:
     """Serve the scores: the API for the CRM, and the follower of the champion."""
+    from serving.runtime.address import ListenAddress
     from serving.runtime.serve import serve as serve_crm
-    from serving.runtime.supervisor import ListenAddress
 
     settings = service_settings(crm_toml, out)
     serve_crm(

@@ -8,8 +8,12 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TypeAlias
 
 from features.errors import OutsideError
+
+FileVersion: TypeAlias = tuple[int, int, int]
+"""Modification time (ns), size (bytes) and inode of a file: another one after each atomic_file."""
 
 
 @contextmanager
@@ -60,6 +64,15 @@ def _replace_folder(path: Path, part: Path) -> None:
             old.rename(path)
         raise
     shutil.rmtree(old, ignore_errors=True)
+
+
+def file_version(path: Path) -> FileVersion | None:
+    """What changes whenever the file is replaced; None when it does not exist. Raises OSError."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_mtime_ns, status.st_size, status.st_ino
 
 
 def write_error(path: Path, problem: OSError) -> OutsideError:

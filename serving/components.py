@@ -1,4 +1,4 @@
-"""All parts of a service process, made once at its door and let go of at its end."""
+"""Everything a worker process holds, built once at its start and closed at its end."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain, repeat
-from typing import Any
 
 from features.clock import days_to_ms, now_ms, to_ms
 from features.settings import CrmSettings, load_settings
 from serving.leads.attribute_schema import AttributeSchema
 from serving.leads.intake import RecordIntake
 from serving.leads.overrides import OverrideMirror
-from serving.observability import json_logging as logs
+from serving.observability.json_logging import configure, quiet_lightgbm
 from serving.observability.prometheus import Metrics
 from serving.predictions.live_model import ModelWatcher
 from serving.predictions.predictor import Predictor
 from serving.settings import ServiceSettings
 from serving.store.store import Store, StoreUnavailable
 from serving.web.key_cache import KeyCache
+from serving.web.permissions import ROUTES
 from serving.web.rate_limit import RateLimiter
 
-LOOK_EVERY_SECONDS, PRUNE_FIRST_SECONDS, PRUNE_EVERY_SECONDS = 0.5, 60.0, 3600.0
+REFRESH_SECONDS, FIRST_PRUNE_SECONDS, PRUNE_SECONDS = 0.5, 60.0, 3600.0
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Components:
-    """The parts of a worker; `run_maintenance` runs beside them. `clock` gives ms UTC."""
+    """The objects that requests are answered with. `run_maintenance` runs for as long as they are open."""
 
     settings: ServiceSettings
     clock: Callable[[], int]
@@ -49,11 +49,14 @@ class Components:
 
     @staticmethod
     def build(settings: ServiceSettings, clock: Callable[[], int] = now_ms) -> Components:
-        """Everything, ready to answer. A store, a model or a scorecard that is away or broken is no
-        error; raises SettingsError for a crm.toml or a store's URL that does not hold."""
-        logs.configure(settings.log_level)
+        """Build all components; `clock` returns ms UTC.
+
+        A missing or broken store, model or scorecard is no error. Raises SettingsError when crm.toml or the
+        store's URL is invalid.
+        """
+        configure(settings.log_level)
         crm = load_settings(settings.crm)
-        metrics, model_watcher = Metrics(clock), ModelWatcher(crm, settings.bundles)
+        metrics, model_watcher = Metrics(ROUTES, clock), ModelWatcher(crm, settings.bundles)
         store = Store.open(settings.store_url, settings.spool)
         overrides = OverrideMirror(store)
         schema = AttributeSchema.from_settings(crm)
@@ -72,11 +75,11 @@ class Components:
             rate_limiter=RateLimiter(settings.rate_limit),
         )
         components.refresh()
-        logs.quiet_lightgbm()
+        quiet_lightgbm()
         return components
 
     def refresh(self) -> None:
-        """See what changed: the bundle, the scorecard, what people said, the store's state."""
+        """Pick up changes of the bundle, the scorecard, the overrides and the store's state."""
         if self.model_watcher.refresh():
             self._report_model()
         with suppress(StoreUnavailable):
@@ -84,15 +87,15 @@ class Components:
         self.metrics.set_store_state(self.store.queue_rows(), self.store.is_unavailable)
 
     async def run_maintenance(self) -> None:
-        """Look every half second, and delete what is older than the settings say, until cancelled."""
-        for seconds in chain([PRUNE_FIRST_SECONDS], repeat(PRUNE_EVERY_SECONDS)):
-            for _ in range(round(seconds / LOOK_EVERY_SECONDS)):
-                await asyncio.sleep(LOOK_EVERY_SECONDS)
+        """Refresh every half second and delete what is older than the retention, until cancelled."""
+        for seconds in chain([FIRST_PRUNE_SECONDS], repeat(PRUNE_SECONDS)):
+            for _ in range(round(seconds / REFRESH_SECONDS)):
+                await asyncio.sleep(REFRESH_SECONDS)
                 await _log_errors(self.refresh)
             await _log_errors(self._prune)
 
     def close(self) -> None:
-        """Write what waits, and let go of everything."""
+        """Write what is queued, and close the store."""
         self.store.close()
 
     def _prune(self) -> None:
@@ -109,9 +112,9 @@ class Components:
         self.metrics.set_model(live_model.origin.version, trained_at, live_model.origin.since)
 
 
-async def _log_errors(work: Callable[[], Any]) -> None:
-    """Do something beside the loop; whatever goes wrong is told, and the next round comes."""
+async def _log_errors(work: Callable[[], None]) -> None:
+    """Run `work` in a thread and log its errors, so that one failure does not end the maintenance."""
     try:
         await asyncio.to_thread(work)
     except Exception as problem:
-        log.error("Keeping house failed; it goes on", exc_info=problem)
+        log.error("Maintenance failed; it continues", exc_info=problem)

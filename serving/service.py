@@ -1,4 +1,16 @@
-"""The BentoML service: the web app mounted in it, and `score` and `score_batch` as endpoints of its own."""
+"""The BentoML service. Everything that concerns BentoML is in this file.
+
+BentoML starts the workers, passes requests on and drains them at the end; `score` and `score_batch` are its
+own endpoints, for its clients. The rest of what it offers is switched off or replaced:
+
+* routes: paths below /v1/ go straight to the API, because BentoML's router costs time at every request;
+* metrics: BentoML keeps a series for each path, ids included; ours are at /metrics;
+* access log, other logs: they contain paths and values of requests; see serving/observability;
+* tracing: its spans repeat what log and metrics have, and cost time;
+* errors: BentoML answers an invalid body with its values; EdgeMiddleware replaces errors by problems;
+* body limit, keys and permissions: BentoML has none, so EdgeMiddleware lies around its app;
+* pandas and scikit-learn: see serving/runtime/import_guard.py.
+"""
 
 from __future__ import annotations
 
@@ -25,20 +37,20 @@ from serving.settings import ServiceSettings
 from serving.web.middleware import EdgeMiddleware
 
 SWITCH_SECONDS = 0.0005
-"""So soon a thread that computes (a batch) lets another go on: with Python's 5 ms, one lead would wait
-for that at each step of its way to the store and back."""
+"""How long one thread may compute before another runs. With Python's 5 ms a single lead would wait for a
+batch that long at each step."""
 
 GC_THRESHOLDS = (50_000, 20, 50)
-"""When the garbage collector looks: a batch makes tens of thousands of objects, none of them in circles,
-and with Python's own thresholds it would look through all of them again and again."""
+"""A batch makes tens of thousands of objects without cycles; with Python's thresholds the garbage collector
+would scan them repeatedly."""
 
 API_PREFIX = "/v1/"
-"""Below this BentoML has no endpoints of its own."""
+"""Paths with this prefix go to the API, past BentoML's router."""
 
 
 @cache
 def components() -> Components:
-    """The house of this process, opened when the first part of the service asks for it."""
+    """The components of this process, built at first use."""
     block_heavy_imports(os.environ)
     sys.setswitchinterval(SWITCH_SECONDS)
     gc.set_threshold(*GC_THRESHOLDS)
@@ -61,36 +73,35 @@ def _app() -> ASGIApp:
 
 
 async def api(scope: Scope, receive: Receive, send: Send) -> None:
-    """The web app, made in the process that serves."""
+    """The app as BentoML mounts it; built at the first request."""
     await _app()(scope, receive, send)
 
 
 class BentoMiddleware:
-    """The door as BentoML takes it in: around all that the service answers, its own endpoints too.
+    """EdgeMiddleware in the form that BentoML accepts, around BentoML's endpoints too.
 
-    What is asked under /v1 goes straight to the API, past BentoML's routes; BentoML's time limit and
-    lifespan lie around this.
+    Only BentoML's timeout and lifespan lie further out.
     """
 
     def __init__(self, app: ASGIApp) -> None:
-        async def inside(scope: Scope, receive: Receive, send: Send) -> None:
-            ours = scope["type"] == "http" and scope["path"].startswith(API_PREFIX)
-            await (_app() if ours else app)(scope, receive, send)
+        async def route(scope: Scope, receive: Receive, send: Send) -> None:
+            is_api = scope["type"] == "http" and scope["path"].startswith(API_PREFIX)
+            await (_app() if is_api else app)(scope, receive, send)
 
-        h = components()
-        self._door = EdgeMiddleware(inside, h.settings, h.key_cache, h.rate_limiter, h.metrics)
+        parts = components()
+        self._edge = EdgeMiddleware(route, parts.settings, parts.key_cache, parts.rate_limiter, parts.metrics)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._door(scope, receive, send)
+        await self._edge(scope, receive, send)
 
 
 @bentoml.service(
     name="hotlead",
     workers=int(os.environ.get("HOTLEAD_WORKERS", "1")),
-    metrics={"enabled": False},  # ours are at /metrics; BentoML's keep a series for each path
+    metrics={"enabled": False},
     logging={"access": {"enabled": False}},
     traffic={"timeout": 60},
-    tracing={"excluded_urls": ".*"},  # our log and metrics tell what its spans would, for less
+    tracing={"excluded_urls": ".*"},
     envs=[{"name": BLOCK_IMPORTS_VARIABLE, "value": "1"}],
 )
 @bentoml.asgi_app(api, path="/", name="api")
@@ -102,13 +113,13 @@ class Hotlead:
 
     @bentoml.on_startup
     async def start(self) -> None:
-        """Begin to look for what changes, and to get the pages ready."""
+        """Start the maintenance, and fill the pages' cache."""
         coroutines = (self._components.run_maintenance(), _site().warm_cache())
         self._background_tasks = [asyncio.create_task(work) for work in coroutines]
 
     @bentoml.on_shutdown
     async def stop(self) -> None:
-        """Write what waits."""
+        """Stop the maintenance, and write what is queued."""
         for task in self._background_tasks:
             task.cancel()
         await asyncio.to_thread(self._components.close)

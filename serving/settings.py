@@ -1,64 +1,124 @@
-"""What the service is told by its environment, checked once at the door."""
+"""The settings of the service, read from environment variables and checked before anything starts."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Final, Self, TypeAlias
 from urllib.parse import urlsplit
+
+from pydantic import AliasGenerator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from features.errors import SettingsError
 
 MIB = 2**20
 LEVELS = ("debug", "info", "warning", "error")
+STORE_URL: Final = "HOTLEAD_STORE_URL"
+STORE_URL_FILE: Final = "HOTLEAD_STORE_URL_FILE"
 _SCHEMES = ("sqlite", "postgresql", "postgresql+psycopg", "postgres")
 _BOOLEANS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
 
 Environ = Mapping[str, str]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ServiceSettings:
-    """Where the service finds and keeps things, and what it bears. All paths are absolute.
+def _parse_path(value: str | Path) -> Path:
+    if "\0" in str(value):
+        raise ValueError("the path of a file or folder")
+    return Path(value).expanduser().absolute()
 
-    `body_limit` is in bytes; `rate_limit` in requests a second, a key and worker (0: none).
+
+def _parse_boolean(value: str | bool) -> bool:
+    if isinstance(value, bool):
+        return value
+    if value.lower() not in _BOOLEANS:
+        raise ValueError("1 (yes) or 0 (no)")
+    return _BOOLEANS[value.lower()]
+
+
+def _number(low: float, high: float, is_whole: bool = False) -> BeforeValidator:
+    def parse_number(value: str | float) -> float:
+        try:
+            number = float(value)
+        except ValueError:
+            number = math.nan
+        if not low <= number <= high:  # NaN is in no range
+            raise ValueError(f"a number from {low:,} to {high:,}, written without commas")
+        if is_whole and number != int(number):
+            raise ValueError(f"a whole number from {low:,} to {high:,}")
+        return number
+
+    return BeforeValidator(parse_number)
+
+
+def _parse_level(value: str) -> str:
+    if value.lower() not in LEVELS:
+        raise ValueError(f"one of {', '.join(LEVELS)}")
+    return value.lower()
+
+
+def _parse_store_url(url: str) -> str:
+    scheme, colon, rest = url.partition("://")
+    if not colon or scheme not in _SCHEMES:
+        raise ValueError("sqlite:////PATH or postgresql://USER:PASSWORD@HOST/NAME")
+    return url if scheme == "sqlite" else f"postgresql+psycopg://{rest}"
+
+
+AbsolutePath: TypeAlias = Annotated[Path, BeforeValidator(_parse_path)]
+
+
+class ServiceSettings(BaseModel):
+    """Where the service reads and writes its files, and its limits. All paths are absolute.
+
+    Each field is the variable HOTLEAD_<FIELD> (`open_on_loopback`: HOTLEAD_OPEN). `body_limit` is in bytes,
+    `rate_limit` in requests per second for one key in one worker (0: no limit), `retention_days` in days.
     """
 
-    crm: Path
-    out: Path
-    store_url: str = field(repr=False)  # it may hold a password; `shown_store` does not
-    keys_file: Path
-    bundles: Path
-    spool: Path
-    open_on_loopback: bool = False
-    body_limit: int = 32 * MIB
-    rate_limit: float = 1000.0
-    retention_days: int = 730
-    log_level: str = "info"
+    model_config = ConfigDict(
+        frozen=True,
+        validate_default=True,
+        alias_generator=AliasGenerator(validation_alias=lambda name: f"HOTLEAD_{name.upper()}"),
+    )
+
+    crm: AbsolutePath = Path("crm.toml")
+    out: AbsolutePath = Field(default_factory=lambda data: data["crm"].parent / "hotlead-out")
+    # May contain a password; `shown_store` does not.
+    store_url: Annotated[str, BeforeValidator(_parse_store_url)] = Field(
+        default_factory=lambda data: f"sqlite:///{data['out'] / 'store.db'}", repr=False
+    )
+    keys_file: AbsolutePath = Field(default_factory=lambda data: data["out"] / "keys.json")
+    bundles: AbsolutePath = Field(default_factory=lambda data: data["out"] / "bundles")
+    open_on_loopback: Annotated[bool, BeforeValidator(_parse_boolean)] = Field(
+        default=False, validation_alias="HOTLEAD_OPEN"
+    )
+    body_limit: Annotated[int, _number(1024, 1024 * MIB, is_whole=True)] = 32 * MIB
+    rate_limit: Annotated[float, _number(0, 1_000_000)] = 1000.0
+    retention_days: Annotated[int, _number(1, 36_500, is_whole=True)] = 730
+    log_level: Annotated[str, BeforeValidator(_parse_level)] = "info"
 
     @classmethod
     def from_environment(cls, environ: Environ) -> Self:
-        """The settings that `environ` gives; an empty variable counts as one that is not set.
+        """The settings in `environ`; an empty variable counts as one that is not set.
 
         Raises SettingsError naming the variable, its value and what is allowed.
         """
-        crm = _path(environ, "HOTLEAD_CRM", Path("crm.toml"))
-        out = _path(environ, "HOTLEAD_OUT", crm.parent / "hotlead-out")
-        return cls(
-            crm=crm,
-            out=out,
-            store_url=_store_url(environ, out),
-            keys_file=_path(environ, "HOTLEAD_KEYS_FILE", out / "keys.json"),
-            bundles=_path(environ, "HOTLEAD_BUNDLES", out / "bundles"),
-            spool=out / "spool",
-            open_on_loopback=_boolean(environ, "HOTLEAD_OPEN"),
-            body_limit=_integer(environ, "HOTLEAD_BODY_LIMIT", 32 * MIB, 1024, 1024 * MIB),
-            rate_limit=_number(environ, "HOTLEAD_RATE_LIMIT", 1000, 0, 1_000_000),
-            retention_days=_integer(environ, "HOTLEAD_RETENTION_DAYS", 730, 1, 36_500),
-            log_level=_level(environ),
-        )
+        values = {name: value for name, value in environ.items() if value}
+        url_variable = STORE_URL_FILE if STORE_URL_FILE in values else STORE_URL
+        if STORE_URL_FILE in values:
+            values[STORE_URL] = _read_url_file(values)
+        try:
+            return cls.model_validate(values)
+        except ValidationError as problem:
+            error = problem.errors()[0]
+            name, value = str(error["loc"][0]), str(error["input"])
+            if name == STORE_URL:
+                name, value = url_variable, shown_url(value)
+            raise _settings_error(name, value, str(error["ctx"]["error"])) from None
+
+    @property
+    def spool(self) -> Path:
+        """Where rows wait while the store is unavailable."""
+        return self.out / "spool"
 
     @property
     def shown_store(self) -> str:
@@ -67,7 +127,7 @@ class ServiceSettings:
 
 
 def shown_url(url: str) -> str:
-    """A database's URL without user, password and options (which may hold a password too)."""
+    """A database's URL without user, password and options (which may contain a password too)."""
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -77,73 +137,20 @@ def shown_url(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
-def _error(name: str, got: str, allowed: str) -> SettingsError:
-    return SettingsError(f"{name}: {got!r} is not allowed. Allowed: {allowed}. Set it or leave it out.")
+def _settings_error(name: str, value: str, allowed: str) -> SettingsError:
+    return SettingsError(f"{name}: {value!r} is not allowed. Allowed: {allowed}. Set it or leave it out.")
 
 
-def _path(environ: Environ, name: str, default: Path) -> Path:
-    value = environ.get(name) or default
-    if "\0" in str(value):
-        raise _error(name, str(value), "the path of a file or folder")
-    return Path(value).expanduser().absolute()
-
-
-def _boolean(environ: Environ, name: str) -> bool:
-    value = environ.get(name) or "0"
-    if value.lower() not in _BOOLEANS:
-        raise _error(name, value, "1 (yes) or 0 (no)")
-    return _BOOLEANS[value.lower()]
-
-
-def _number(environ: Environ, name: str, default: float, low: float, high: float) -> float:
-    text = environ.get(name) or str(default)
+def _read_url_file(values: Environ) -> str:
+    """The store's URL from the file that HOTLEAD_STORE_URL_FILE names."""
+    if STORE_URL in values:
+        raise SettingsError(f"{STORE_URL} and {STORE_URL_FILE} are both set. Set one of them.")
+    file = values[STORE_URL_FILE]
     try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not low <= value <= high:  # not-a-number is in no range
-        raise _error(name, text, f"a number from {low:,} to {high:,}, written without commas")
-    return value
-
-
-def _integer(environ: Environ, name: str, default: int, low: int, high: int) -> int:
-    value = _number(environ, name, default, low, high)
-    if value != int(value):
-        raise _error(name, environ[name], f"a whole number from {low:,} to {high:,}")
-    return int(value)
-
-
-def _level(environ: Environ) -> str:
-    value = environ.get("HOTLEAD_LOG_LEVEL") or "info"
-    if value.lower() not in LEVELS:
-        raise _error("HOTLEAD_LOG_LEVEL", value, f"one of {', '.join(LEVELS)}")
-    return value.lower()
-
-
-def _store_url(environ: Environ, out: Path) -> str:
-    name, url = _configured_url(environ)
-    if not url:
-        return f"sqlite:///{out / 'store.db'}"
-    scheme, colon, rest = url.partition("://")
-    if not colon or scheme not in _SCHEMES:
-        allowed = "sqlite:////PATH or postgresql://USER:PASSWORD@HOST/NAME"
-        raise _error(name, shown_url(url), allowed)
-    return url if scheme == "sqlite" else f"postgresql+psycopg://{rest}"
-
-
-def _configured_url(environ: Environ) -> tuple[str, str]:
-    """The variable that gives the store's URL, and the URL ("" where none does)."""
-    name, by_file = "HOTLEAD_STORE_URL", "HOTLEAD_STORE_URL_FILE"
-    url, file = environ.get(name), environ.get(by_file)
-    if url and file:
-        raise SettingsError(f"{name} and {by_file} are both set. Set one of them.")
-    if not file:
-        return name, url or ""
-    try:
-        text = Path(file).read_text(encoding="utf-8").strip()
+        url = Path(file).read_text(encoding="utf-8").strip()
     except (OSError, ValueError) as problem:
         why = getattr(problem, "strerror", None) or "it is not UTF-8"
-        raise _error(by_file, file, f"a file that can be read ({why})") from None
-    if not text:
-        raise _error(by_file, file, "a file that holds the store's URL (this one is empty)")
-    return by_file, text
+        raise _settings_error(STORE_URL_FILE, file, f"a file that can be read ({why})") from None
+    if not url:
+        raise _settings_error(STORE_URL_FILE, file, "a file that holds the store's URL (this one is empty)")
+    return url

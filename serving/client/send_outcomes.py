@@ -1,4 +1,4 @@
-"""What `hotlead outcomes` does: read a file of closed deals, send them, set aside what was not taken."""
+"""`hotlead outcomes`: reads a file of closed deals, sends them, and writes the rejected rows to a file."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _SHOWN = 5
 
 @dataclass(frozen=True)
 class SendReport:
-    """A file that was sent; `rejects` names each row that was not taken, and why."""
+    """The result of a file; `rejects` is the CSV of the rows that were rejected, with the reasons."""
 
     deals: ClosedDeals
     result: SendResult
     rejects: Path
 
     def to_dict(self) -> dict[str, Any]:
-        """Counts of rows for JSON, and the ids of the deals at odds."""
+        """Counts of rows and the ids of conflicting deals, as JSON values."""
         result = self.result
         return {
             "read": self.deals.read,
@@ -43,30 +43,31 @@ class SendReport:
         }
 
     def lines(self) -> Iterator[str]:
-        """What became of the rows, in sentences."""
+        """The counts in sentences."""
         result = self.result
         yield (
-            f"Of {self.deals.read:,} rows {result.stored:,} were stored and {result.already_known:,} known already; "
-            f"{self.deals.still_open:,} are still open or to be ignored, {self._rejected_count:,} were set aside."
+            f"Of {self.deals.read:,} rows {result.stored:,} were stored and {result.already_known:,} known "
+            f"already; {self.deals.still_open:,} are still open or to be ignored, "
+            f"{self._rejected_count:,} were set aside."
         )
         if result.new_or_known:
-            yield f"{result.new_or_known:,} more, of lists with deals at odds, are stored, now or from before."
+            yield f"{result.new_or_known:,} more, of lists with conflicts, are stored, now or from before."
         if result.conflicts:
             shown = ", ".join(self._conflict_ids[:_SHOWN])
             more = (
                 f" and {len(self._conflict_ids) - _SHOWN:,} more" if len(self._conflict_ids) > _SHOWN else ""
             )
             yield (
-                f"At odds with what was sent before under the same id, and not taken: "
+                f"In conflict with what was sent before under the same id, and not taken: "
                 f"{len(self._conflict_ids):,} ({shown}{more})."
             )
 
     def next_steps(self) -> Iterator[str]:
-        """What to do."""
+        """What to do next, in sentences."""
         if self.result.conflicts:
             yield (
-                "give the deals at odds a column `version` with a higher number (2 for a first correction), "
-                "and send them again"
+                "give the conflicting deals a column `version` with a higher number (2 for a first "
+                "correction), and send them again"
             )
         if self._rejected_count:
             yield f"mend the rows that {self.rejects} names and send the file again"
@@ -92,8 +93,8 @@ def send_file(
 ) -> SendReport:
     """Send a file of closed deals to the service at `url`.
 
-    Raises DataError where more rows cannot be read than max_reject_share allows (nothing is sent
-    then), and what `read_closed` and `Sender` raise.
+    Raises DataError, and sends nothing, when more rows are unreadable than max_reject_share allows; else as
+    `read_closed_deals` and `OutcomeSender.send`.
     """
     with open_client(url, key) as client:
         if key and client.base_url.scheme == "http" and not is_loopback_url(url):
@@ -113,9 +114,9 @@ def send_file(
 
 
 def read_key(key_file: Path | None, environ: Mapping[str, str]) -> str | None:
-    """The API key: of the file, else of HOTLEAD_KEY; None where neither is given.
+    """The API key in the file, else in HOTLEAD_KEY; None when there is neither.
 
-    Raises SettingsError for a file that cannot be read.
+    Raises SettingsError for an unreadable file.
     """
     if key_file is None:
         return environ.get(KEY) or None
@@ -130,7 +131,7 @@ def read_key(key_file: Path | None, environ: Mapping[str, str]) -> str | None:
 
 
 def _add_rejects(deals: ClosedDeals, result: SendResult) -> None:
-    """What the service did not take, beside what could not be read."""
+    """Add the deals that the service rejected to the rows that could not be read."""
     reject_rows = deals.rejects.rows
     reject_rows.extend(
         _to_reject(deals, one, "id", _deal_id(deals, one), _CONFLICT) for one in result.conflicts
@@ -146,6 +147,6 @@ def _to_reject(deals: ClosedDeals, one: RejectedDeal, field: str, value: str, wh
 
 
 def _deal_id(deals: ClosedDeals, one: RejectedDeal) -> str:
-    """The sender's id of a deal, or its lead where it has none."""
+    """The sender's id of a deal, else its lead."""
     body = deals.bodies[one.position]
     return str(body.get("id") or f"lead {body['lead_id']}")

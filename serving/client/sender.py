@@ -1,13 +1,14 @@
-"""Sending closed deals to the service: in lists, again where it cannot take them now, each told once."""
+"""Sends closed deals to the service in lists, and retries while it is unavailable."""
 
 from __future__ import annotations
 
 import json
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address
+from itertools import count
 from typing import Any
 
 import httpx
@@ -25,7 +26,7 @@ OutcomeBody = dict[str, Any]
 
 @dataclass(frozen=True)
 class RejectedDeal:
-    """A deal that the service does not take: its place among those sent, and why."""
+    """A deal that the service rejects: its index among those sent, and the error of a field."""
 
     position: int
     field: str
@@ -35,7 +36,7 @@ class RejectedDeal:
 
 @dataclass
 class SendResult:
-    """What became of the deals. `kept` are stored, now or before: the service did not say which."""
+    """Counts and errors. `new_or_known` deals are in the service, which did not say since when."""
 
     stored: int = 0
     already_known: int = 0
@@ -46,10 +47,10 @@ class SendResult:
 
 @dataclass
 class OutcomeSender:
-    """Sends to one service. `say` is told of each wait.
+    """Sends to one service; `report_status` is called before each wait.
 
-    What was answered before is tried again for `patience` seconds, what never answered for
-    `at_first` seconds. Trying again is safe: the service takes a deal once.
+    A request is retried for `patience` seconds, for `initial_patience` seconds while the service has never
+    answered. Retrying is safe because the service stores a deal once.
     """
 
     client: httpx.Client
@@ -58,35 +59,35 @@ class OutcomeSender:
     initial_patience: float = 4.0
     sleep: Callable[[float], None] = time.sleep
     result: SendResult = field(default_factory=SendResult)
+    _bodies: Sequence[OutcomeBody] = ()
     _answered: bool = False
 
     def send(self, bodies: Sequence[OutcomeBody], progress: Callable[[int, int], None]) -> SendResult:
-        """Send all deals. Raises SettingsError for a key or URL that does not hold, OutsideError
-        where the service is away for too long."""
+        """Send all deals; `progress` gets the number sent and the total.
+
+        Raises SettingsError for a wrong key or URL, OutsideError when the service stays unavailable.
+        """
+        self._bodies = bodies
         for start in range(0, len(bodies), LIST_ROWS):
             end = min(start + LIST_ROWS, len(bodies))
-            self._send(bodies, range(start, end))
+            self._send(range(start, end))
             progress(end, len(bodies))
         return self.result
 
-    def _send(
-        self, bodies: Sequence[OutcomeBody], positions: Sequence[int], partly_stored: bool = False
-    ) -> None:
-        """Send a list; `again`: it stands for one of which a part was stored already."""
+    def _send(self, positions: Sequence[int], partly_stored: bool = False) -> None:
+        """Send the deals at some positions; `partly_stored`: an earlier request has stored some of them."""
         if not positions:
             return
-        answer = self._post_with_retry(
-            json.dumps([bodies[position] for position in positions], ensure_ascii=False)
-        )
+        answer = self._post_with_retry(json.dumps([self._bodies[p] for p in positions], ensure_ascii=False))
         match answer.status_code:
             case 200 | 201:
                 self._count_accepted(answer, partly_stored)
             case 409:
-                self._handle_conflicts(bodies, positions, answer)
+                self._handle_conflicts(positions, answer)
             case 422:
-                self._handle_rejected(bodies, positions, answer, partly_stored)
+                self._handle_rejected(positions, answer, partly_stored)
             case 413:
-                self._send_halves(bodies, positions, partly_stored, "the whole deal", "a smaller one")
+                self._send_halves(positions, partly_stored, "a smaller one")
             case _:
                 raise _to_error(answer)
 
@@ -102,54 +103,40 @@ class OutcomeSender:
             self.result.stored += stored
             self.result.already_known += len(outcomes) - stored
 
-    def _handle_conflicts(
-        self, bodies: Sequence[OutcomeBody], positions: Sequence[int], answer: httpx.Response
-    ) -> None:
-        """All others of the list are stored; where more are at odds than are told, those are asked for."""
+    def _handle_conflicts(self, positions: Sequence[int], answer: httpx.Response) -> None:
+        """Set the conflicting deals aside. The others are stored, unless the answer left conflicts out."""
         errors = _parse_errors(answer, positions)
         if not errors:
             raise _to_error(answer)
         self.result.conflicts += errors
         rest = _remove_rejected(positions, errors)
         if answer.json().get("more_errors"):
-            self._send(bodies, rest, partly_stored=True)
+            self._send(rest, partly_stored=True)
         else:
             self.result.new_or_known += len(rest)
 
-    def _handle_rejected(
-        self,
-        bodies: Sequence[OutcomeBody],
-        positions: Sequence[int],
-        answer: httpx.Response,
-        partly_stored: bool,
-    ) -> None:
-        """Nothing of the list was stored: send it without what does not hold."""
+    def _handle_rejected(self, positions: Sequence[int], answer: httpx.Response, partly_stored: bool) -> None:
+        """Set the invalid deals aside and send the others: of such a list the service stores none."""
         errors = _parse_errors(answer, positions)
         if not errors:
-            self._send_halves(bodies, positions, partly_stored, "the whole deal", _detail(answer))
+            self._send_halves(positions, partly_stored, _detail(answer))
             return
         self.result.rejected += errors
-        self._send(bodies, _remove_rejected(positions, errors), partly_stored)
+        self._send(_remove_rejected(positions, errors), partly_stored)
 
-    def _send_halves(
-        self,
-        bodies: Sequence[OutcomeBody],
-        positions: Sequence[int],
-        partly_stored: bool,
-        received: str,
-        allowed: str,
-    ) -> None:
+    def _send_halves(self, positions: Sequence[int], partly_stored: bool, allowed: str) -> None:
+        """Halve a list whose answer names no deal, until the deal that is rejected is alone."""
         if len(positions) == 1:
-            self.result.rejected.append(RejectedDeal(positions[0], "", received, allowed))
+            self.result.rejected.append(RejectedDeal(positions[0], "", "the whole deal", allowed))
             return
         middle = len(positions) // 2
-        for half in (positions[:middle], positions[middle:]):
-            self._send(bodies, half, partly_stored)
+        self._send(positions[:middle], partly_stored)
+        self._send(positions[middle:], partly_stored)
 
     def _post_with_retry(self, body: str) -> httpx.Response:
-        """The first answer that is one. Raises OutsideError after too long without."""
+        """The first answer that is final. Raises OutsideError when none comes in time."""
         began, headers = time.monotonic(), {"Content-Type": "application/json"}
-        for wait in _backoff_seconds():
+        for attempt in count():
             try:
                 answer = self.client.post(PATH, content=body.encode(), headers=headers)
             except httpx.TransportError as problem:
@@ -158,11 +145,9 @@ class OutcomeSender:
                 self._answered = True
                 if answer.status_code not in _LATER:
                     return answer
-                why, retry_after = (
-                    f"it says {answer.status_code}, {_detail(answer)}",
-                    _parse_retry_after(answer),
-                )
-            pause = wait if retry_after is None else retry_after
+                why = f"it says {answer.status_code}, {_detail(answer)}"
+                retry_after = _parse_retry_after(answer)
+            pause = min(_FIRST_WAIT * 2.0**attempt, _LONGEST_WAIT) if retry_after is None else retry_after
             limit = self.patience if self._answered else self.initial_patience
             if time.monotonic() + pause > began + limit:
                 raise self._unavailable_error(why)
@@ -173,13 +158,13 @@ class OutcomeSender:
     def _unavailable_error(self, why: str) -> OutsideError:
         delivered = self.result.stored + self.result.already_known + self.result.new_or_known
         return OutsideError(
-            f"The service at {_server_url(self.client)} is not there ({why}). {delivered:,} deals are in it. Start it "
-            "(`hotlead serve`), then send the same file again: nothing is stored twice."
+            f"The service at {_origin(self.client.base_url)} is not there ({why}). {delivered:,} deals are "
+            "in it. Start it (`hotlead serve`), then send the same file again: nothing is stored twice."
         )
 
 
 def open_client(url: str, key: str | None) -> httpx.Client:
-    """A client for the service at a URL. Raises SettingsError for a URL or a key that cannot be one."""
+    """An HTTP client for the service at a URL. Raises SettingsError for an invalid URL or key."""
     try:
         parsed_url = httpx.URL(url)
     except httpx.InvalidURL:
@@ -193,7 +178,7 @@ def open_client(url: str, key: str | None) -> httpx.Client:
             "The API key holds a character that no key has. Look at --key-file or HOTLEAD_KEY."
         )
     headers = {} if key is None else {"Authorization": f"Bearer {key}"}
-    # A proxy of the company leads to other machines, not to this one.
+    # A proxy of the environment leads to other machines, not to this one.
     patience = httpx.Timeout(60.0, connect=5.0)
     return httpx.Client(
         base_url=parsed_url, headers=headers, timeout=patience, trust_env=not is_loopback_url(url)
@@ -209,15 +194,8 @@ def is_loopback_url(url: str) -> bool:
         return False
 
 
-def _backoff_seconds() -> Iterator[float]:
-    wait = _FIRST_WAIT
-    while True:
-        yield wait
-        wait = min(2 * wait, _LONGEST_WAIT)
-
-
 def _parse_errors(answer: httpx.Response, positions: Sequence[int]) -> list[RejectedDeal]:
-    """The deals that an answer names, one error each."""
+    """The deals that an answer names, with the first error of each."""
     rejected: dict[int, RejectedDeal] = {}
     for error in _parse_json(answer).get("errors", ()):
         match = _PLACE.fullmatch(str(error.get("path")))
@@ -234,7 +212,7 @@ def _remove_rejected(positions: Sequence[int], errors: Sequence[RejectedDeal]) -
 
 
 def _to_error(answer: httpx.Response) -> HotleadError:
-    """An answer that ends it all, in a sentence."""
+    """The error for an answer that no retry can change."""
     status, detail = answer.status_code, _detail(answer)
     if status in (401, 403):
         has_key = "authorization" in answer.request.headers
@@ -253,10 +231,9 @@ def _to_error(answer: httpx.Response) -> HotleadError:
 
 
 def _not_hotlead_error(answer: httpx.Response) -> SettingsError:
-    url = answer.request.url
     return SettingsError(
-        f"{url.scheme}://{url.netloc.decode()} answers {answer.status_code}, not as Hotlead does. Give "
-        "its URL with --url."
+        f"{_origin(answer.request.url)} answers {answer.status_code}, not as Hotlead does. "
+        "Give its URL with --url."
     )
 
 
@@ -273,7 +250,7 @@ def _parse_json(answer: httpx.Response) -> dict[str, Any]:
 
 
 def _parse_retry_after(answer: httpx.Response) -> float | None:
-    """Retry-After in seconds; None where it is absent, or a date."""
+    """Retry-After in seconds; None when it is missing or a date."""
     header = answer.headers.get("retry-after", "")
     return float(header) if re.fullmatch(r"\d+(\.\d+)?", header) else None
 
@@ -282,5 +259,5 @@ def _describe_error(problem: httpx.TransportError) -> str:
     return str(problem) or type(problem).__name__
 
 
-def _server_url(client: httpx.Client) -> str:
-    return f"{client.base_url.scheme}://{client.base_url.netloc.decode()}"
+def _origin(url: httpx.URL) -> str:
+    return f"{url.scheme}://{url.netloc.decode()}"

@@ -61,7 +61,10 @@ def import_crm(
     progress: Callable[[str], None],
     clock: Callable[[], int] = now_ms,
 ) -> ImportResult:
-    """Store an export and score its open leads with what is in use now. Raises StoreUnavailable, SettingsError."""
+    """Store an export and score its open leads with the live model and rules.
+
+    Raises StoreUnavailable, SettingsError.
+    """
     store = Store.open(settings.store_url, settings.spool)
     try:
         progress(f"storing what {len(export.crm):,} leads and their activities tell")
@@ -86,7 +89,7 @@ def score_leads(
     """Score leads from the store, as the service does; the number of leads in each stage."""
     overrides = OverrideMirror(store)
     overrides.refresh()
-    schema, metrics = AttributeSchema.from_settings(crm), Metrics(clock)
+    schema, metrics = AttributeSchema.from_settings(crm), Metrics(now=clock)
     predictor = Predictor(schema, model_watcher, store, overrides, metrics)
     return asyncio.run(_score_in_chunks(predictor, ids, clock))
 

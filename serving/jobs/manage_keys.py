@@ -1,44 +1,47 @@
-"""What `hotlead keys` does. A token goes to stdout, alone and this once; all words go to stderr."""
+"""`hotlead keys`. A new token is printed to stdout, alone and once; messages go to stderr."""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 from features.clock import days_to_ms, iso, now_ms
 from features.errors import DataError, SettingsError
 from serving.settings import ServiceSettings
-from serving.web import api_keys as keys
+from serving.web import api_keys
 from serving.web.api_keys import Key
 
 HOUR_MS = 3_600_000
-_HEADS = ("id", "role", "name", "created", "expires", "state")
+_WIDTH = 200  # no column is wrapped or cut
 
 
 def add(settings: ServiceSettings, role: str, name: str, days: float | None, as_json: bool) -> None:
-    """Make a key that ends in `days`, or never. Raises as `keys.add`."""
+    """Add a key that expires in `days`, or never. Raises as `api_keys.add`."""
     path = _keys_file(settings)
     end = None if days is None else now_ms() + days_to_ms(days)
-    key, token = keys.add(path, role, name, end)
+    key, token = api_keys.add(path, role, name, end)
     _print_token(key, token, f"Made key {_describe_key(key)}, {_describe_expiry(key)}, in {path}.", as_json)
 
 
 def rotate(settings: ServiceSettings, key_id: str, hours: float, as_json: bool) -> None:
-    """Give a key a new token; the former one holds for `hours` more. Raises as `keys.rotate`."""
+    """Give a key a new token; the former one stays valid for `hours`. Raises as `api_keys.rotate`."""
     path = _keys_file(settings)
     _check_in_force(path, key_id)
     grace = round(hours * HOUR_MS)
-    key, token = keys.rotate(path, key_id, grace)
+    key, token = api_keys.rotate(path, key_id, grace)
     former = f"holds until {iso(now_ms() + grace)} at the latest" if grace else "has ended"
     _print_token(key, token, f"Key {_describe_key(key)} has a new token; the former one {former}.", as_json)
 
 
 def revoke(settings: ServiceSettings, key_id: str, as_json: bool) -> None:
-    """End a key at once. Raises as `keys.revoke`."""
-    key = keys.revoke(_keys_file(settings), key_id)
+    """Remove a key. Raises as `api_keys.revoke`."""
+    key = api_keys.revoke(_keys_file(settings), key_id)
     if as_json:
         _print_json(revoked=key.id, role=key.role, name=key.name)
         return
@@ -46,23 +49,20 @@ def revoke(settings: ServiceSettings, key_id: str, as_json: bool) -> None:
 
 
 def show(settings: ServiceSettings, as_json: bool) -> None:
-    """List all keys, of which nothing tells the token."""
+    """List all keys, without tokens."""
     path = _keys_file(settings)
-    all_keys = keys.read_keys(path)
+    all_keys = api_keys.read_keys(path)
     if as_json:
         _print_json(file=str(path), keys=[_to_dict(key, all_keys) for key in all_keys])
     elif all_keys:
-        print(
-            _format_table(
-                [[_format_cell(value) for value in _to_dict(key, all_keys).values()] for key in all_keys]
-            )
-        )
+        table = _format_table([_to_dict(key, all_keys) for key in all_keys])
+        Console(width=_WIDTH).print(table)
     else:
         print(f"There is no key in {path}.\nNext:\n  hotlead keys add --role crm --name YOUR-CRM")
 
 
 def _keys_file(settings: ServiceSettings) -> Path:
-    """The file of keys. Raises SettingsError where a mistyped crm.toml would put it in a wrong place."""
+    """The file of keys. Raises SettingsError when the crm.toml that it would be beside does not exist."""
     path, by_default = settings.keys_file, settings.out / "keys.json"
     if path == by_default and not path.exists() and not settings.crm.is_file():
         raise SettingsError(
@@ -73,11 +73,12 @@ def _keys_file(settings: ServiceSettings) -> Path:
 
 
 def _check_in_force(path: Path, key_id: str) -> None:
-    """A key that has ended cannot be brought back by a new token."""
-    newest = next((key for key in reversed(keys.read_keys(path)) if key.id == key_id), None)
+    """Raise DataError for a key that has expired: a new token does not revive it."""
+    newest = next((key for key in reversed(api_keys.read_keys(path)) if key.id == key_id), None)
     if newest is not None and not newest.is_valid(now_ms()):
         raise DataError(
-            f"Key {_describe_key(newest)} has ended: {_describe_expiry(newest)}. Make a new one with `hotlead keys add`."
+            f"Key {_describe_key(newest)} has ended: {_describe_expiry(newest)}. "
+            "Make a new one with `hotlead keys add`."
         )
 
 
@@ -90,7 +91,7 @@ def _print_token(key: Key, token: str, message: str, as_json: bool) -> None:
     print(token)
 
 
-def _to_dict(key: Key, all_keys: Sequence[Key]) -> dict[str, Any]:
+def _to_dict(key: Key, all_keys: Sequence[Key]) -> dict[str, str | None]:
     newest = [candidate for candidate in all_keys if candidate.id == key.id][-1]
     state = "in force" if key is newest else "former token"
     return {
@@ -103,17 +104,11 @@ def _to_dict(key: Key, all_keys: Sequence[Key]) -> dict[str, Any]:
     }
 
 
-def _format_table(rows: Sequence[Sequence[str]]) -> str:
-    lines = [_HEADS, *rows]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(_HEADS))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in lines
-    )
-
-
-def _format_cell(value: str | None) -> str:
-    return "never" if value is None else value
+def _format_table(rows: Sequence[Mapping[str, str | None]]) -> Table:
+    table = Table(*rows[0], box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="")
+    for row in rows:
+        table.add_row(*(Text("never" if value is None else value) for value in row.values()))
+    return table
 
 
 def _describe_key(key: Key) -> str:
@@ -124,5 +119,5 @@ def _describe_expiry(key: Key) -> str:
     return "without end" if key.expires_at is None else f"until {iso(key.expires_at)}"
 
 
-def _print_json(**values: Any) -> None:
+def _print_json(**values: object) -> None:
     print(json.dumps(values, ensure_ascii=False))

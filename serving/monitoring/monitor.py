@@ -107,7 +107,7 @@ def monitor_store(
     now: int,
     since: int | None = None,
 ) -> MonitoringReport:
-    """All of it as of now, of answers first given `since` a moment (None: of all). Raises StoreUnavailable."""
+    """The report as of `now` on answers first given from `since` on (ms UTC). Raises StoreUnavailable."""
     model = None if scorer.calibrated_model is None else scorer.calibrated_model.model
     closed = store.read(lambda connection: _read_closes(connection, now))
     served = store.read(lambda connection: _read_served(connection, closed, now, since or 0, model))

@@ -1,22 +1,21 @@
-"""A line of the log: JSON that never holds what a lead said or is.
+"""The format of the log: lines of JSON without personal data.
 
-An exception is told as its type and where it came from. Its message, its values and its traceback
-stay out, whoever logs it: they are where personal data leak.
+An exception is written as its type and the place that raised it. Its message, values and traceback are left
+out, whichever logger writes it, because they may contain values of a lead.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import orjson
 
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
-"""The request that is being answered; every line logged meanwhile tells it."""
+"""The id of the current request; every line of the log has it."""
 
 OURS = ("serving", "scoring", "features", "hotlead")
 FRAMES = 3
@@ -34,41 +33,36 @@ _RECORD_ATTRIBUTES = frozenset(
 
 
 class JsonFormatter(logging.Formatter):
-    """A record as one line of JSON."""
+    """Formats a record as one line of JSON; a value that JSON does not know becomes its type."""
 
     def format(self, record: logging.LogRecord) -> str:
         fields = {k: v for k, v in vars(record).items() if k not in _RECORD_ATTRIBUTES}
         if record.exc_info and record.exc_info[1]:
             fields |= describe_exception(record.exc_info[1])
-        return format_line(record.created, record.levelno, record.name, _message(record), fields)
+        return orjson.dumps(
+            {
+                "time": datetime.fromtimestamp(record.created, UTC),
+                "level": _LEVELS.get(record.levelno, "other"),
+                "logger": record.name,
+                "message": _message(record),
+                "request_id": request_id.get(),
+                **fields,
+            },
+            default=_redacted,
+            option=orjson.OPT_NON_STR_KEYS | orjson.OPT_UTC_Z,
+        ).decode()
 
 
-def format_line(timestamp: float, level: int, logger: str, message: str, fields: Mapping[str, Any]) -> str:
-    """One line of the log; `at` in seconds since 1970."""
-    return orjson.dumps(
-        {
-            "time": datetime.fromtimestamp(timestamp, UTC),
-            "level": _LEVELS.get(level, "other"),
-            "logger": logger,
-            "message": message,
-            "request_id": request_id.get(),
-            **fields,
-        },
-        default=_redacted,
-        option=orjson.OPT_NON_STR_KEYS | orjson.OPT_UTC_Z,
-    ).decode()
-
-
-def describe_exception(problem: BaseException) -> dict[str, Any]:
-    """What a log may say of an exception: its types down to the first cause, and the last frames."""
+def describe_exception(problem: BaseException) -> dict[str, list[str]]:
+    """The types of an exception and of its causes, and the places of its last frames."""
     return {"error": [_exception_name(p) for p in _exception_chain(problem)], "at": _frame_locations(problem)}
 
 
 def _message(record: logging.LogRecord) -> str:
-    """The message; its template alone where an exception would get into it, or perhaps did."""
+    """The message; only its template when an exception is, or may be, formatted into it."""
     others = record.name.partition(".")[0] not in OURS
     if _holds_exception(record.args) or (record.exc_info and others):
-        # Some write values into their template: asyncio the arguments of a callback, for one.
+        # Some loggers put values into the template, such as asyncio the arguments of a callback.
         return str(record.msg).partition("\n")[0].partition("(")[0][:LONGEST]
     try:
         return record.getMessage()[:LONGEST]
@@ -106,10 +100,10 @@ def _exception_name(problem: BaseException) -> str:
 
 
 def _redacted(value: object) -> str:
-    """What stands for a value that JSON does not know: its type, never its content."""
+    """The type of a value that JSON does not know, never its content."""
     return f"<{type(value).__name__}>"
 
 
 def format_location(file: str, line: int) -> str:
-    """A line of code, with the last folder of its file: serving/door.py:12."""
+    """A line of code with the last folder of its file: web/middleware.py:12."""
     return f"{'/'.join(Path(file).parts[-2:])}:{line}"

@@ -1,9 +1,9 @@
-"""The service's own metrics, for Prometheus. No id ever gets into a label."""
+"""The service's metrics for Prometheus. No label ever contains an id."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from prometheus_client import (
@@ -17,7 +17,6 @@ from prometheus_client import (
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 from features.clock import now_ms
-from serving.web.permissions import ROUTES, UNKNOWN_ROUTE
 
 SECONDS = (
     0.0005,
@@ -38,19 +37,21 @@ SECONDS = (
     5,
     10,
 )
+_OTHER = "other"
 _METHODS = frozenset({"GET", "HEAD", "POST", "OPTIONS", "PUT", "PATCH", "DELETE"})
 _FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
 
 class Metrics:
-    """One set of metrics of one app.
+    """The metrics of one app.
 
-    Several processes share them through the folder PROMETHEUS_MULTIPROC_DIR, where it was set
-    before prometheus_client was imported first. `now` gives ms UTC.
+    `routes` are the values of the label `route`; all others become "other". `now` returns ms UTC. Several
+    processes share their metrics through the folder PROMETHEUS_MULTIPROC_DIR if it is set before
+    prometheus_client is imported.
     """
 
-    def __init__(self, now: Callable[[], int] = now_ms) -> None:
-        self._now = now
+    def __init__(self, routes: Collection[str] = (), now: Callable[[], int] = now_ms) -> None:
+        self._routes, self._now = frozenset(routes), now
         self._registry = CollectorRegistry()
         self._version: str | None = None
         self._trained_at: int | None = None
@@ -80,7 +81,7 @@ class Metrics:
         self._info = self._gauge(
             "model_info", "1: the model in use; 0: an earlier one.", "livemax", "version"
         )
-        # All workers use the same bundle; the one that is asked tells its age.
+        # All workers use the same bundle; the worker that renders sets its age.
         self._trained_age = self._gauge(
             "model_trained_age_seconds",
             "Since the newest deal that the model in use was trained on.",
@@ -102,22 +103,22 @@ class Metrics:
         )
 
     def count_scores(self, decided_by: str, stage: str, count: int = 1) -> None:
-        """Scores were given."""
+        """Count scores by the side that decided and the stage."""
         counter = self._scores.get((decided_by, stage))
         if counter is None:
             counter = self._scores[decided_by, stage] = self._scored.labels(decided_by, stage)
         counter.inc(count)
 
     def count_fallbacks(self, cause: str, count: int = 1) -> None:
-        """The rules answered alone; `cause` is one of the few codes that an answer tells."""
+        """Count scores by the rules alone; `cause` is one of the few codes of the answer."""
         self._fell_back.labels(cause).inc(count)
 
     def count_records(self, kind: str, outcome: str, count: int = 1) -> None:
-        """Records of a kind were stored, known or in conflict."""
+        """Count records of a kind that were stored, known already or in conflict."""
         self._recorded.labels(kind, outcome).inc(count)
 
     def observe_request(self, route: str, method: str, status: int, seconds: float) -> None:
-        """A request was answered. A route or method that is not known counts as "other"."""
+        """Record a request. An unknown route or method counts as "other"."""
         metrics = self._requests.get((route, method, status))
         if metrics is None:
             metrics = self._request_metrics(route, method, status)
@@ -125,33 +126,33 @@ class Metrics:
         metrics[1].observe(seconds)
 
     def _request_metrics(self, route: str, method: str, status: int) -> tuple[Counter, Histogram]:
-        known_route = route if route in ROUTES else UNKNOWN_ROUTE
-        known_method = method if method in _METHODS else UNKNOWN_ROUTE
+        route_label = route if route in self._routes else _OTHER
+        method_label = method if method in _METHODS else _OTHER
         metrics = (
-            self._request_counter.labels(known_route, known_method, str(status)),
-            self._request_seconds.labels(known_route),
+            self._request_counter.labels(route_label, method_label, str(status)),
+            self._request_seconds.labels(route_label),
         )
-        if (known_route, known_method) == (route, method):  # what a stranger makes up is not remembered
+        if (route_label, method_label) == (route, method):  # never cache what a client makes up
             self._requests[route, method, status] = metrics
         return metrics
 
     def set_model(
         self, version: str | None, trained_at: int | None = None, bundle_at: int | None = None
     ) -> None:
-        """The model in use from now on (None: there is none), and when it was made (ms UTC)."""
+        """Set the model in use (None: none), and when its data end and its bundle was written (ms UTC)."""
         if self._version is not None and self._version != version:
             self._info.labels(self._version).set(0)
         if version is not None:
             self._info.labels(version).set(1)
         self._version, self._trained_at, self._bundle_at = version, trained_at, bundle_at
 
-    def set_store_state(self, queue_rows: int, away: bool) -> None:
-        """How the store is, as this process sees it; `queue_rows` are this process's own."""
+    def set_store_state(self, queue_rows: int, is_unavailable: bool) -> None:
+        """Set whether the store is unavailable, and how many rows of this process wait for it."""
         self._queue.set(queue_rows)
-        self._store_unavailable.set(int(away))
+        self._store_unavailable.set(int(is_unavailable))
 
     def render(self) -> tuple[bytes, str]:
-        """All metrics of all processes as text, and its content type."""
+        """The metrics of all processes as text, and its content type."""
         self._set_ages()
         folder = os.environ.get(_FOLDER)
         if not folder:
@@ -170,11 +171,11 @@ class Metrics:
 
 
 def _remove_dead_processes(folder: Path) -> None:
-    """Drop the gauges of processes that are gone; one that was killed could not do so itself."""
+    """Remove the gauges of processes that have ended; a killed process cannot do so itself."""
     for process in {int(f.stem.rpartition("_")[2]) for f in folder.glob("gauge_live*_*.db")}:
         try:
             os.kill(process, 0)
         except ProcessLookupError:
             mark_process_dead(process, str(folder))  # type: ignore[no-untyped-call]
         except PermissionError:
-            pass  # it lives, as somebody else's
+            pass  # it runs as another user

@@ -1,4 +1,4 @@
-"""`hotlead serve`: what is checked before the service starts, and what is said when it runs."""
+"""`hotlead serve`: checks before the start, the processes, and the message once the service runs."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Mapping
 
 from features.clock import iso, now_ms
 from features.errors import HotleadError, SettingsError
 from features.kinds import activities_of
 from features.settings import CrmSettings, load_settings
 from scoring.scorecard.load import find_card
-from serving.runtime.supervisor import ListenAddress, ManagedProcess, service_process, supervise
+from serving.runtime.address import ListenAddress
+from serving.runtime.supervisor import ManagedProcess, StatusCallback, supervise
 from serving.settings import ServiceSettings
 from serving.web.key_cache import KeyCache
 
-StatusCallback = Callable[[str], None]
+DRAIN_SECONDS = 5
 
 
 def serve(
@@ -28,12 +28,13 @@ def serve(
     is_open: bool,
     progress: StatusCallback,
 ) -> None:
-    """Run the service and the follower until they are stopped.
+    """Run the service and the follower until SIGINT or SIGTERM.
 
-    Raises SettingsError where crm.toml or the access does not hold, OutsideError where the port is
-    taken.
+    Raises SettingsError when crm.toml is invalid or the access is unsafe, OutsideError for a taken port.
     """
-    settings = replace(base_settings, open_on_loopback=is_open or base_settings.open_on_loopback)
+    settings = base_settings.model_copy(
+        update={"open_on_loopback": is_open or base_settings.open_on_loopback}
+    )
     crm = load_settings(settings.crm)
     check_access(settings, address)
     address.check()
@@ -44,18 +45,36 @@ def serve(
         "HOTLEAD_OPEN": "1" if settings.open_on_loopback else "0",
         "BENTOML_HOME": os.environ.get("BENTOML_HOME") or str(settings.out / "bentoml"),
     }
-    processes = [service_process(address, environ), follower_process(settings, environ)]
-    supervise(processes, lambda: progress(startup_message(crm, settings, address)), address, progress)
+    supervise(
+        service_process(address, environ),
+        follower_process(settings, environ),
+        lambda: progress(startup_message(crm, settings, address)),
+        address,
+        progress,
+    )
+
+
+def service_process(address: ListenAddress, environ: Mapping[str, str]) -> ManagedProcess:
+    """BentoML with its workers, which drain for some seconds when they are stopped."""
+    command = [sys.executable, "-m", "bentoml", "serve", "serving.service:Hotlead"]
+    command += ["--host", address.host, "--port", str(address.port)]
+    command += ["--timeout-graceful-shutdown", str(DRAIN_SECONDS)]
+    defaults = {
+        "BENTOML_DO_NOT_TRACK": "True",
+        "OTEL_SDK_DISABLED": os.environ.get("OTEL_SDK_DISABLED", "true"),
+        "OPENBLAS_NUM_THREADS": "1",
+    }
+    return ManagedProcess("service", command, {**defaults, **environ})
 
 
 def follower_process(settings: ServiceSettings, environ: Mapping[str, str]) -> ManagedProcess:
-    """The one process that reaches MLflow."""
+    """The only process that calls MLflow."""
     command = [sys.executable, "-m", "cli", "follow", str(settings.crm)]
     return ManagedProcess("follower", command, environ)
 
 
 def check_access(settings: ServiceSettings, address: ListenAddress) -> None:
-    """Raise SettingsError where nobody could use the service, or anybody."""
+    """Raise SettingsError when nobody could use the service for lack of keys, or everybody could."""
     empty = KeyCache(settings.keys_file).is_empty
     if settings.open_on_loopback and not address.is_loopback:
         raise SettingsError(
@@ -70,7 +89,7 @@ def check_access(settings: ServiceSettings, address: ListenAddress) -> None:
 
 
 def startup_message(crm: CrmSettings, settings: ServiceSettings, address: ListenAddress) -> str:
-    """What is said once the service answers, with three lines to try."""
+    """The message once the service answers, with three commands to try."""
     free = settings.open_on_loopback and KeyCache(settings.keys_file).is_empty
     access = (
         "Open to this machine alone, without keys: for trying out."
@@ -86,28 +105,25 @@ def startup_message(crm: CrmSettings, settings: ServiceSettings, address: Listen
 
 
 def curl_examples(crm: CrmSettings, url: str, free: bool) -> list[str]:
-    """A lead does something; it is scored; it stands in the call list, if it is hot."""
+    """Commands that send an activity (or a lead), score its lead, and read the call list."""
     key = "" if free else " -H 'authorization: Bearer KEY'"
     post = f"curl -s{key} -H 'content-type: application/json' {url}"
     lead = {"lead_id": "TRY-1"}
     activity = {**lead, "type": example_activity(crm), "at": iso(now_ms())}
-    first, door = (
-        (activity, "activities")
-        if crm.activities
-        else ({**lead, "updated_at": iso(now_ms()), "attributes": {}}, "leads")
-    )
+    update = {**lead, "updated_at": iso(now_ms()), "attributes": {}}
+    first, path = (activity, "activities") if crm.activities else (update, "leads")
     return [
-        f"{post}/v1/{door} -d {shlex.quote(json.dumps(first, ensure_ascii=False))}",
+        f"{post}/v1/{path} -d {shlex.quote(json.dumps(first, ensure_ascii=False))}",
         f"{post}/v1/score -d {shlex.quote(json.dumps(lead))}",
         f"curl -s{key} {url}/v1/hot",
     ]
 
 
 def example_activity(crm: CrmSettings) -> str:
-    """An activity that makes hot by itself, if the scorecard has one; else any that counts."""
+    """An activity type that triggers hot at once, if the scorecard has one; else any that it counts."""
     try:
         triggers = list(find_card(crm.folder, crm.table).triggers.values())
-    except HotleadError:  # the service says so in its log, and goes on without it
+    except HotleadError:  # the service logs it, and runs without the scorecard
         triggers = []
     for trigger in triggers:
         for condition in trigger.when:

@@ -1,4 +1,4 @@
-"""API keys: one file that holds who may ask, and of each key's secret only a digest."""
+"""API keys: one file with each key's id, role, name and the digest of its secret."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from features.files import atomic_file, write_error
 Role: TypeAlias = Literal["crm", "reviewer", "admin"]
 ROLES: tuple[str, ...] = get_args(Role)
 GRACE_MS = 24 * 3_600_000
-"""So long both secrets of a rotated key hold, so that its CRM can change over at leisure."""
+"""How long the former secret of a rotated key stays valid, so that its CRM can switch over."""
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """Who asks. Times are ms UTC; `expires_at` None: without end.
+    """One secret of an API key. Times are ms UTC; `expires_at` None: it does not expire.
 
-    A key that was rotated stands here twice under one id until its former secret has ended.
+    A rotated key has two entries with the same id until its former secret has expired.
     """
 
     id: str
@@ -38,30 +38,29 @@ class Key:
     digest: str = field(default="", repr=False)
 
     def is_valid(self, moment_ms: int) -> bool:
-        """Whether it is in force at a moment (ms UTC)."""
+        """Whether it has not expired at a moment (ms UTC)."""
         return self.expires_at is None or moment_ms < self.expires_at
 
 
 def hash_token(token: str) -> str:
-    """What is stored of a token.
+    """The digest of a token that is stored.
 
-    The secret is 256 random bits, so nobody finds it by trying: SHA-256 is enough, where a password
-    would need a slow hash.
+    The secret is 256 random bits and cannot be guessed, so SHA-256 is enough; a password would need a slow
+    hash.
     """
     return hashlib.sha256(token.encode()).hexdigest()
 
 
 def parse_key_id(token: str) -> str | None:
-    """The id in a token hl_<id>_<secret>, or None where it is of another form."""
+    """The id in a token hl_<id>_<secret>; None when it has another form."""
     parts = token.split("_", 2)
     return parts[1] if len(parts) == 3 and parts[0] == "hl" else None
 
 
 def add(path: Path, role: str, name: str, expires_at: int | None = None) -> tuple[Key, str]:
-    """A new key, and its token, which is told this once.
+    """Add a key; return it and its token, which is not stored.
 
-    Raises DataError for an unknown role or an empty name, OutsideError where the file cannot be
-    written.
+    Raises DataError for an unknown role or an empty name, OutsideError when the file cannot be written.
     """
     if role not in ROLES:
         raise DataError(f"role: there is none called {role!r}; {suggest_nearest(role, list(ROLES))}.")
@@ -76,9 +75,9 @@ def add(path: Path, role: str, name: str, expires_at: int | None = None) -> tupl
 
 
 def rotate(path: Path, key_id: str, grace_ms: int = GRACE_MS) -> tuple[Key, str]:
-    """A new secret for a key; its former ones end `grace_ms` from now.
+    """Give a key a new secret, and let the former ones expire `grace_ms` from now.
 
-    Raises DataError for an unknown id.
+    Returns the key and its new token. Raises DataError for an unknown id.
     """
     if grace_ms < 0:
         raise DataError(f"grace: {grace_ms} ms is not allowed; it must be 0 or more.")
@@ -92,7 +91,7 @@ def rotate(path: Path, key_id: str, grace_ms: int = GRACE_MS) -> tuple[Key, str]
 
 
 def revoke(path: Path, key_id: str) -> Key:
-    """End a key at once, with all of its secrets. Raises DataError for an unknown id."""
+    """Remove a key with all its secrets. Raises DataError for an unknown id."""
     with _edit_keys(path) as keys:
         revoked = _find_by_id(keys, key_id)[-1]
         keys[:] = [key for key in keys if key.id != key_id]
@@ -100,9 +99,9 @@ def revoke(path: Path, key_id: str) -> Key:
 
 
 def read_keys(path: Path) -> list[Key]:
-    """All keys of the file, oldest first; none where there is no file.
+    """All keys of the file, the oldest first; none when there is no file.
 
-    Raises DataError for a file that does not hold keys, OutsideError for one that cannot be read.
+    Raises DataError when the file's content is invalid, OutsideError when it cannot be read.
     """
     try:
         parsed = json.loads(path.read_text(encoding="utf-8"))
@@ -119,7 +118,7 @@ def read_keys(path: Path) -> list[Key]:
 
 
 def _parse_key(entry: dict[str, Any]) -> Key:
-    """An entry of the file. Raises TypeError, KeyError or ValueError where it does not hold."""
+    """Parse an entry of the file. Raises TypeError or ValueError when it is invalid."""
     key = Key(**entry)
     has_texts = all(isinstance(text, str) for text in (key.id, key.name, key.digest))
     has_times = isinstance(key.created_at, int) and isinstance(key.expires_at, int | None)

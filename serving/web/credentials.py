@@ -1,4 +1,4 @@
-"""Who sends a request: the token it brings, and whether it comes from this very machine."""
+"""Credentials of a request: its token, and whether it comes from this machine."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 from serving.web.api_keys import Key
 
 LOOPBACK = Key(id="loopback", role="admin", name="local user", created_at=0)
-"""Who asks from this machine while there are no keys and the demo leaves the door open."""
+"""The key of requests from this machine while no keys exist and HOTLEAD_OPEN is set."""
 
-_MAX_LENGTH = 300  # what is cut off here is longer than any token
+_MAX_LENGTH = 300  # longer than any token
 _PROXY_HEADERS = (
     b"x-forwarded-for",
     b"x-forwarded-host",
@@ -28,7 +28,7 @@ Headers = Mapping[bytes, bytes]
 
 
 def read_token(headers: Headers) -> str | None:
-    """The token of `Authorization: Bearer` or else of `X-API-Key`; a key anywhere else is none."""
+    """The token in `Authorization: Bearer`, else in `X-API-Key`; None when there is neither."""
     scheme, _, token = headers.get(b"authorization", b"")[:_MAX_LENGTH].partition(b" ")
     if scheme.lower() == b"bearer":
         return token.strip().decode("latin-1")
@@ -37,7 +37,7 @@ def read_token(headers: Headers) -> str | None:
 
 
 def is_loopback_client(scope: Mapping[str, Any], headers: Headers) -> bool:
-    """Whether the client is on this machine and nobody passed the request on for another."""
+    """Whether the client is on this machine and the request did not come through a proxy."""
     client = scope.get("client")
     if client is None or any(name in headers for name in _PROXY_HEADERS):
         return False
@@ -45,10 +45,10 @@ def is_loopback_client(scope: Mapping[str, Any], headers: Headers) -> bool:
 
 
 def is_local_program(scope: Mapping[str, Any], headers: Headers) -> bool:
-    """Whether a program on this machine asks, and no web page through the browser of its user.
+    """Whether the client is a program on this machine, not a web page in its user's browser.
 
-    A page of another site can send requests here, and its name may even resolve to 127.0.0.1: but
-    then Host, Origin or Sec-Fetch-Site tell.
+    A page of another site can send requests here, and its name may even resolve to 127.0.0.1; Host, Origin
+    or Sec-Fetch-Site reveal it.
     """
     if not is_loopback_client(scope, headers) or headers.get(b"sec-fetch-site") == b"cross-site":
         return False

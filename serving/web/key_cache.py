@@ -1,4 +1,4 @@
-"""The keys as a worker knows them: read again when their file changes, good while it is away."""
+"""The API keys in a worker's memory: reloaded when their file changes, kept while it cannot be read."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FileStamp = tuple[int, int, int] | None
 
 
 class KeyCache:
-    """The keys in a file. `clock` gives seconds that only rise, `now` ms UTC."""
+    """The keys of a file. `clock` returns monotonic seconds, `now` ms UTC."""
 
     def __init__(
         self,
@@ -37,7 +37,7 @@ class KeyCache:
         self._next_poll = clock()
 
     def find(self, token: str) -> Key | None:
-        """The key that a token belongs to, or None where it is not known or not in force."""
+        """The key of a token; None when it is unknown or has expired."""
         self._poll()
         if len(token) > MAX_TOKEN_LENGTH or not token.isascii():
             return None
@@ -49,7 +49,7 @@ class KeyCache:
         return None
 
     def by_digest(self, key_id: str, digest: str) -> Key | None:
-        """The key of an id whose digest begins so, or None where it is not known or not in force."""
+        """The key with an id whose digest starts with `digest`; None when it is unknown or has expired."""
         self._poll()
         now = self._now()
         for key in self._keys.get(key_id, ()):
@@ -59,12 +59,12 @@ class KeyCache:
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is surely no key at all; a file that cannot be read may hold some."""
+        """Whether there is certainly no key: a file that cannot be read may contain some."""
         self._poll()
         return self._is_readable and not self._keys
 
     def _poll(self) -> None:
-        """Read the file again where it changed, at most once a second."""
+        """Reload the file when it has changed; look at most once a second."""
         seconds = self._clock()
         if seconds < self._next_poll:
             return
@@ -88,7 +88,7 @@ class KeyCache:
         log.info("API keys read", extra={"keys": len(keys)})
 
     def _keep_last(self, why: str) -> None:
-        """Keep the keys that were read last: nobody is locked out for a moment's trouble."""
+        """Keep the last keys, so that a file that is briefly unreadable locks no user out."""
         if self._is_readable:
             log.error("The file of API keys cannot be read; the last keys stay", extra={"why": why})
         self._is_readable = False

@@ -1,8 +1,13 @@
-"""The door: every request to the service, BentoML's own endpoints too, comes in and goes out here."""
+"""The outermost layer of the service, around BentoML's own endpoints too: every request passes through it.
+
+It authenticates, limits the rate and the size of the body, adds the headers that every response has, turns
+errors into problems (RFC 9457), and writes the access log and the request metrics.
+"""
 
 from __future__ import annotations
 
 import logging
+import re
 import secrets
 from collections.abc import Iterable, Mapping, MutableMapping
 from time import perf_counter
@@ -11,29 +16,46 @@ from typing import Any
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serving.observability.json_logging import log_event
 from serving.observability.log_format import request_id as request_of_logs
 from serving.observability.prometheus import Metrics
 from serving.settings import ServiceSettings
-from serving.web import headers, problems
-from serving.web import permissions as access
+from serving.web import problems
 from serving.web.authentication import Authenticator
 from serving.web.key_cache import KeyCache
+from serving.web.permissions import ALLOW, OPEN_PATHS, find_route, is_page
 from serving.web.problems import Problem
 from serving.web.rate_limit import RateLimiter
 
 CLIENT_CLOSED_REQUEST = 499
-"""What log and metrics tell of a client that went away before it had its answer."""
+"""The status in log and metrics when the client disconnected before it had the response."""
+
+RawHeaders = Iterable[tuple[bytes, bytes]]
+
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+# These replace what the app sets.
+_FORCED_HEADERS = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"server", b"hotlead"),  # neither the server's name nor its version
+]
+# These apply unless the app sets its own.
+_DEFAULT_HEADERS = [
+    (b"cache-control", b"no-store"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+]
+_REPLACED_NAMES = frozenset({*dict(_FORCED_HEADERS), b"x-request-id"})
+_PASSED_THROUGH = {b"allow": "Allow", b"retry-after": "Retry-After", b"www-authenticate": "WWW-Authenticate"}
 
 log = logging.getLogger(__name__)
 access_log = logging.getLogger("serving.access")
 
 
 class EdgeMiddleware:
-    """An ASGI app around the service: who asks, what may come in, how every answer looks.
+    """An ASGI app around the app of the service.
 
-    Below it, `scope["state"]` has `request_id` (text) and `key` (the Key that asks; None for what
-    needs none). A Problem that is raised below becomes the answer.
+    Inside, `scope["state"]` has `request_id` (text) and `key` (the Key of the sender; None where none is
+    needed). A Problem that is raised inside becomes the response.
     """
 
     def __init__(
@@ -51,13 +73,13 @@ class EdgeMiddleware:
         if scope["type"] == "http":
             await _Exchange(self, scope, receive, send).run()
         elif scope["type"] == "websocket":
-            await send({"type": "websocket.close", "code": 1008})  # there are none here
+            await send({"type": "websocket.close", "code": 1008})  # not supported
         else:
             await self.app(scope, receive, send)
 
 
 class _Exchange:
-    """One request on its way through the door."""
+    """One request and its response."""
 
     __slots__ = (
         "_receive",
@@ -79,8 +101,8 @@ class _Exchange:
         self.started = perf_counter()
         self.middleware, self.scope, self._receive, self._send = middleware, scope, receive, send
         self.headers: Mapping[bytes, bytes] = dict(scope["headers"])
-        self.request_id = headers.read_request_id(self.headers) or secrets.token_hex(16)
-        self.route = access.find_route(scope["path"])
+        self.request_id = read_request_id(self.headers) or secrets.token_hex(16)
+        self.route = find_route(scope["path"])
         self.status, self.received = 0, 0  # the status is 0 until the answer has started
         self.disconnected = self.too_large = False
         self.replacement: Problem | None = None
@@ -106,16 +128,16 @@ class _Exchange:
             self.disconnected = True
         except Exception as fault:
             final_problem = problems.internal_error()
-            if self.too_large:  # somebody put our exception into one of their own
+            if self.too_large:  # the app wrapped the exception of `receive`
                 final_problem = problems.content_too_large(self.middleware.body_limit)
             else:
                 log.error("A request failed", exc_info=fault, extra={"route": self.route})
             await self._send_problem(final_problem)
 
     async def _send_problem(self, problem: Problem | None = None) -> None:
-        """Answer with a problem, where there is one, nothing was sent, and somebody is there.
+        """Respond with a problem, unless the response has started or the client has disconnected.
 
-        Where half of an answer is out the server breaks the connection off, so the client knows.
+        When a response breaks off midway the server closes the connection, so the client notices.
         """
         problem = problem or self.replacement
         if self.status or self.disconnected:
@@ -128,28 +150,28 @@ class _Exchange:
         await self._send_response(problem.status, header_pairs, body)
 
     def _admit(self) -> bool:
-        """Whether the app is to answer (True), or we tell the methods (False).
+        """Whether the app responds (True) or this layer lists the allowed methods (False).
 
-        Raises Problem where neither: no key, the wrong one, too often, too large.
+        Raises Problem for a missing or wrong key, too many requests, or too large a body.
         """
         method, path = self.scope["method"], self.scope["path"]
         state: MutableMapping[str, Any] = self.scope.setdefault("state", {})
         state["request_id"], state["key"] = self.request_id, None
-        if access.is_page(path):  # the site lets people in, and tells errors in HTML
+        if is_page(path):  # the site signs people in, and shows errors as HTML
             self._check_length()
             return True
         key = state["key"] = self.middleware.authenticator.authenticate(self.scope, self.headers)
         if key is not None:
             self.middleware.authenticator.authorize(key, method, path)
         self._check_length()
-        return method != "OPTIONS" or path not in access.ALLOW
+        return method != "OPTIONS" or path not in ALLOW
 
     def _check_length(self) -> None:
-        if headers.read_content_length(self.headers) > self.middleware.body_limit:
+        if read_content_length(self.headers) > self.middleware.body_limit:
             raise problems.content_too_large(self.middleware.body_limit)
 
     async def receive(self) -> Message:
-        """The app's receive: counts the body, and sees the client go away."""
+        """The app's `receive`: counts the body's bytes, and notices when the client disconnects."""
         message = await self._receive()
         if message["type"] == "http.disconnect":
             self.disconnected = True
@@ -161,10 +183,10 @@ class _Exchange:
         return message
 
     async def send(self, message: Message) -> None:
-        """The app's send: every answer gets our headers, every error our shape.
+        """The app's `send`: adds the common headers, and turns every error into a problem.
 
-        An error of another shape is held back: Starlette sends its 500 before the exception that
-        says what it is about comes up.
+        An error of another form is held back, because Starlette sends its 500 before the exception that
+        tells the cause reaches this layer.
         """
         if self.replacement is not None:
             return
@@ -173,55 +195,79 @@ class _Exchange:
             if self.replacement is not None:
                 return
             self.status = message["status"]
-            message["headers"] = headers.with_security_headers(message.get("headers", ()), self.request_id)
+            message["headers"] = with_security_headers(message.get("headers", ()), self.request_id)
         await self._send(message)
 
     def _replacement_error(self, message: Message) -> Problem | None:
-        """The problem that takes the place of an error that is not told as one."""
+        """The problem to send instead of an error of another form; None to pass the response on."""
         status = message["status"]
         if status < 400:
             return None
-        if self.too_large and status != 413:  # the app took our exception for one of its own
+        if self.too_large and status != 413:  # the app handled the exception of `receive`
             return problems.content_too_large(self.middleware.body_limit)
         response_headers = dict(message.get("headers", ()))
         if response_headers.get(b"content-type", b"").startswith(problems.MEDIA_TYPE.encode()):
             return None
-        if access.is_page(self.scope["path"]):
-            return None  # the site tells its own, to people
-        passed_headers = headers.error_headers(response_headers)
+        if is_page(self.scope["path"]):
+            return None  # the site has its own error pages
+        passed_headers = error_headers(response_headers)
         if status == 405 and "Allow" not in passed_headers:
-            passed_headers["Allow"] = access.ALLOW.get(self.scope["path"], "")
+            passed_headers["Allow"] = ALLOW.get(self.scope["path"], "")
         return problems.from_status(status, passed_headers)
 
     async def _send_options(self) -> None:
-        await self._send_response(204, [("allow", access.ALLOW[self.scope["path"]])], b"")
+        await self._send_response(204, [("allow", ALLOW[self.scope["path"]])], b"")
 
     async def _send_response(self, status: int, header_pairs: Iterable[tuple[str, str]], body: bytes) -> None:
-        """Send an answer of our own."""
+        """Send a response that this layer makes itself."""
         raw = [(name.lower().encode(), value.encode("latin-1")) for name, value in header_pairs]
         if status != 204:
             raw.append((b"content-length", str(len(body)).encode()))
         self.status = status
-        final_headers = headers.with_security_headers(raw, self.request_id)
+        final_headers = with_security_headers(raw, self.request_id)
         await self._send({"type": "http.response.start", "status": status, "headers": final_headers})
         shown = b"" if self.scope["method"] == "HEAD" else body
         await self._send({"type": "http.response.body", "body": shown})
 
     def _log_and_count(self) -> None:
-        """Metrics, and a line in the access log: never the query, nor a path that we do not know."""
+        """Update metrics and access log, with neither the query nor an unknown path."""
         seconds, method = perf_counter() - self.started, self.scope["method"]
         status, key = self.status or CLIENT_CLOSED_REQUEST, self.scope.get("state", {}).get("key")
         self.middleware.metrics.observe_request(self.route, method, status, seconds)
-        level = logging.DEBUG if self.route in access.OPEN_PATHS else logging.INFO
-        log_event(
-            access_log,
-            level,
-            "request",
-            {
-                "method": method[:10],
-                "route": self.route,
-                "status": status,
-                "ms": round(seconds * 1000, 3),
-                "key": key.id if key else None,
-            },
-        )
+        level = logging.DEBUG if self.route in OPEN_PATHS else logging.INFO
+        fields = {
+            "method": method[:10],
+            "route": self.route,
+            "status": status,
+            "ms": round(seconds * 1000, 3),
+            "key": key.id if key else None,
+        }
+        access_log.log(level, "request", extra=fields)
+
+
+def read_request_id(headers: Mapping[bytes, bytes]) -> str | None:
+    """The sender's request id; None unless it is 1 to 64 characters of A-Z a-z 0-9 . _ -"""
+    value = headers.get(b"x-request-id", b"")
+    return value.decode("ascii") if _REQUEST_ID.fullmatch(value) else None
+
+
+def read_content_length(headers: Mapping[bytes, bytes]) -> int:
+    """The body's length in bytes as the sender declares it; 0 when it declares none in digits."""
+    value = headers.get(b"content-length", b"")
+    # Twenty digits are beyond any limit, and no work to read.
+    return int(value[:20]) if value.isdigit() else 0
+
+
+def with_security_headers(headers: RawHeaders, request_id: str) -> list[tuple[bytes, bytes]]:
+    """A response's headers (names in lower case, as in ASGI) with those that every response has."""
+    result = [pair for pair in headers if pair[0] not in _REPLACED_NAMES]
+    names = {name for name, _ in result}
+    result += _FORCED_HEADERS
+    result += [pair for pair in _DEFAULT_HEADERS if pair[0] not in names]
+    result.append((b"x-request-id", request_id.encode()))
+    return result
+
+
+def error_headers(headers: Mapping[bytes, bytes]) -> dict[str, str]:
+    """The headers of an error response that the problem in its place keeps."""
+    return {name: headers[raw].decode("latin-1") for raw, name in _PASSED_THROUGH.items() if raw in headers}

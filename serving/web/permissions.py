@@ -1,4 +1,4 @@
-"""Who may do what: one table of method and path, and the roles that may."""
+"""The permissions: one table of method and path to the roles that are allowed."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ _ADMIN: frozenset[Role] = frozenset({"admin"})
 _ALL: frozenset[Role] = frozenset({"crm", "reviewer", "admin"})
 
 ROOT = "/"
-"""It leads to the pages."""
+"""Redirects to the pages."""
 
 OPEN_PATHS = frozenset({ROOT, "/livez", "/readyz", "/healthz"})
-"""They need no key: whoever watches the service asks them, or looks where it is."""
+"""Paths that need no key: health checks and the redirect to the pages."""
 
 PAGES = "/review/"
-"""Where the review pages are: people sign in there, and a cookie tells who they are."""
+"""The review pages: people sign in there, and a session cookie identifies them."""
 
 SIGN_IN, SIGN_OUT, STATIC = "/review/sign-in", "/review/sign-out", "/review/static"
 
 METRICS_PATH = "/metrics"
-"""It needs a key (of any role), but none from the machine itself."""
+"""Needs a key of any role; none from this machine."""
 
 PERMISSIONS: Mapping[tuple[str, str], frozenset[Role]] = MappingProxyType(
     {
@@ -43,7 +43,7 @@ PERMISSIONS: Mapping[tuple[str, str], frozenset[Role]] = MappingProxyType(
         ("GET", "/v1/hot"): _ALL,
         ("GET", "/v1/model"): _ALL,
         ("GET", "/v1/openapi.json"): _ALL,
-        ("GET", "/schema.json"): _ALL,  # BentoML's own client asks for it first
+        ("GET", "/schema.json"): _ALL,  # BentoML's client reads it first
         ("GET", METRICS_PATH): _ALL,
         **{("GET", path): _ALL for path in OPEN_PATHS},
         **{("GET", path): _REVIEWER for path in ("/review", PAGES)},
@@ -66,7 +66,7 @@ PERMISSIONS: Mapping[tuple[str, str], frozenset[Role]] = MappingProxyType(
         ("GET", STATIC): _ALL,
     }
 )
-"""Whatever is not here is for admins alone."""
+"""Everything else is for admins only."""
 
 
 def _list_methods() -> dict[str, str]:
@@ -77,16 +77,16 @@ def _list_methods() -> dict[str, str]:
 
 
 ALLOW: Mapping[str, str] = MappingProxyType(_list_methods())
-"""The methods of each path, as the header Allow tells them."""
+"""The methods of each path, as in the header Allow."""
 
 UNKNOWN_ROUTE = "other"
 ROUTES = frozenset(ALLOW)
 
 
 def find_route(path: str) -> str:
-    """The path as the table, metrics and logs know it: one of a fixed set, so that no id gets there.
+    """The route of a path in metrics and logs: one of a fixed set, so that no id appears there.
 
-    Of a page it is the longest part that the table knows: /review/leads/L-1 is /review/leads.
+    A page has the longest prefix that is in the table: /review/leads/L-1 has /review/leads.
     """
     if path in ROUTES:
         return path
@@ -98,17 +98,17 @@ def find_route(path: str) -> str:
 
 
 def is_allowed(role: Role, method: str, path: str) -> bool:
-    """Whether a role may do this. HEAD counts as GET; OPTIONS tells nothing but the methods."""
+    """Whether a role may do this. HEAD counts as GET; OPTIONS of a known path is allowed to all."""
     if role == "admin" or (method == "OPTIONS" and path in ALLOW):
         return True
     return role in PERMISSIONS.get(("GET" if method == "HEAD" else method, path), ())
 
 
 def is_page(path: str) -> bool:
-    """Whether people look at it in a browser: the pages let them in, and tell errors, in HTML."""
+    """Whether the path is a page for people, which signs them in and shows errors as HTML."""
     return path.startswith(PAGES) or path == PAGES[:-1]
 
 
 def is_known(method: str, path: str) -> bool:
-    """Whether the table has this method and path."""
+    """Whether the table has this method and path; HEAD counts as GET."""
     return ("GET" if method == "HEAD" else method, path) in PERMISSIONS

@@ -1,4 +1,4 @@
-"""How often a key may ask: a bucket of tokens that fills as time goes by."""
+"""The rate limit of a key: a token bucket."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import time
 from collections.abc import Callable
 
 MAX_KEYS = 10_000
-"""So many buckets are remembered; the one that was asked for least lately is forgotten first."""
+"""The number of buckets in memory; the least recently used one is dropped first."""
 
 
 class RateLimiter:
-    """At most `rate` requests a second for each key, and as many at once (at least one).
+    """At most `rate` requests per second for each key, in bursts of up to `rate` (at least 1).
 
-    `rate` 0 means no limit. `clock` gives seconds that only rise.
+    `rate` 0 means no limit. `clock` returns monotonic seconds.
     """
 
     def __init__(self, rate: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -20,14 +20,14 @@ class RateLimiter:
         self._buckets: dict[str, tuple[float, float]] = {}
 
     def retry_after(self, key_id: str) -> float:
-        """0 where the key may ask now (and a token is taken), else the seconds until it may."""
+        """Take a token and return 0, or return the seconds until the key has one."""
         if not self._rate:
             return 0.0
         now = self._clock()
         tokens, refilled_at = self._buckets.pop(key_id, (self._capacity, now))
         tokens = min(self._capacity, tokens + (now - refilled_at) * self._rate)
         allowed = tokens >= 1
-        # Put back at the end: the dictionary's order is the order of use.
+        # Inserted at the end: the dictionary's order is the order of use.
         self._buckets[key_id] = (tokens - 1 if allowed else tokens, now)
         if len(self._buckets) > MAX_KEYS:
             del self._buckets[next(iter(self._buckets))]

@@ -166,7 +166,7 @@ def test_limits_are_those_of_the_code() -> None:
 
 
 def test_metrics_are_those_of_the_code() -> None:
-    metrics = Metrics(now_ms)
+    metrics = Metrics(access.ROUTES, now_ms)
     text = metrics.render()[0].decode()
     families = {family.name for family in text_string_to_metric_families(text)}
     documented_metrics = {

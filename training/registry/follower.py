@@ -1,6 +1,7 @@
-"""The follower: the one process that asks MLflow who is champion, and lays its bundle out to be served.
+"""The follower: the only process of the service that asks MLflow which model is champion.
 
-Those that serve never reach MLflow: while it is away, the last bundle goes on.
+It writes the champion as a bundle that the workers load. Workers never call MLflow: while MLflow is down,
+the last bundle stays in service.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Hashable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -18,15 +20,51 @@ from typing import Any
 from features.clock import iso, now_ms, to_ms
 from features.errors import HotleadError
 from scoring.model.bundle import Origin, origin_of, write_bundle
+from training.registry.change_detection import read_state
 from training.registry.mlflow_store import (
     CHAMPION,
     check_store,
     find_model,
     find_version,
     mlflow_store,
+    store_file,
 )
 
-EVERY_SECONDS = 1.0
+POLL_SECONDS = 1.0
+SERVER_POLL_SECONDS = 2.0
+MAX_RETRY_SECONDS = 3.0
+RECHECK_SECONDS = 60.0
+"""MLflow is asked this often even when nothing seems to have changed."""
+
+
+class Follower:
+    """Keeps the bundle equal to the champion and processes reviewers' requests, one `poll` at a time.
+
+    `out` is the output folder, `crm` the crm.toml whose reviewers' requests are processed (None: none are).
+    """
+
+    def __init__(
+        self, out: Path, bundles: Path, crm: Path | None, recheck_seconds: float = RECHECK_SECONDS
+    ) -> None:
+        self._out, self._bundles, self._crm = out, bundles, crm
+        self._recheck_seconds, self._recheck_at = recheck_seconds, 0.0
+        self._state: Hashable | None = None
+
+    def poll(self) -> str | None:
+        """Do what is due, and return what was done in a sentence ("" for nothing).
+
+        Returns None when nothing has changed, so that MLflow was not asked. Raises HotleadError; then the
+        next poll asks MLflow again.
+        """
+        state = read_state(self._out, self._bundles, self._crm)
+        if state is not None and state == self._state and time.monotonic() < self._recheck_at:
+            return None
+        self._state = None
+        message = sync_once(self._out, self._bundles)
+        if not message and self._crm is not None:
+            message = process_requests(self._out, self._bundles, self._crm)
+        self._state, self._recheck_at = state, time.monotonic() + self._recheck_seconds
+        return message
 
 
 def follow(
@@ -34,35 +72,38 @@ def follow(
     bundles: Path,
     stop: threading.Event,
     report_step: Callable[[str], None],
-    every: float = EVERY_SECONDS,
     crm: Path | None = None,
+    poll_seconds: float = POLL_SECONDS,
+    recheck_seconds: float = RECHECK_SECONDS,
 ) -> None:
-    """Keep the bundle in use up to the champion of the MLflow store of `out` until `stop` is set, and do
-    what reviewers of the CRM (its crm.toml) ask of the models.
+    """Run a Follower until `stop` is set.
 
-    What goes wrong (MLflow away, no champion yet, a full disk) is said once, and tried again.
+    An error (MLflow does not answer, no champion yet, the disk is full) is reported once and tried again.
     """
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "2")
-    last = ""
+    follower, failures, last_message = Follower(out, bundles, crm, recheck_seconds), 0, ""
     while not stop.is_set():
         try:
-            message = sync_once(out, bundles) or (process_requests(out, bundles, crm) if crm else "")
+            message, failures = follower.poll(), 0
         except HotleadError as problem:
-            message = str(problem)
-        except Exception as problem:  # whatever it is, the last bundle serves, and we try again
+            message, failures = str(problem), failures + 1
+        except Exception as problem:  # the last bundle stays in service, whatever the error is
             message = f"following failed ({type(problem).__name__}); it is tried again"
-        if message and message != last:
+            failures += 1
+        if message and message != last_message:
             report_step(message)
-        last = message
-        stop.wait(every)
+        last_message = last_message if message is None else message
+        interval = poll_seconds if store_file(out) else max(poll_seconds, SERVER_POLL_SECONDS)
+        stop.wait(min(interval * 2**failures, max(interval, MAX_RETRY_SECONDS)))
 
 
 def process_requests(out: Path, bundles: Path, crm: Path) -> str:
-    """Carry out what reviewers ask of the models, and write down what the pages show of them.
+    """Process the reviewers' requests and update the snapshot of the models that the pages show.
 
     Returns what was done, in a sentence. Raises HotleadError.
     """
+    # Start-up time: a first deployment of the champion needs none of these.
     from features.settings import load_settings
     from scoring.scorecard.load import find_card
     from training.registry.models_snapshot import write_models_snapshot
@@ -90,7 +131,7 @@ def _log(message: str) -> None:
 
 
 def deploy_champion(out: Path, bundles: Path, report_step: Callable[[str], None]) -> None:
-    """Look once, and say what was done; what goes wrong is said too: the last bundle serves, or the rules."""
+    """Write the champion's bundle once and report what was done; an error is reported, not raised."""
     try:
         message = sync_once(out, bundles)
     except HotleadError as problem:
@@ -100,9 +141,9 @@ def deploy_champion(out: Path, bundles: Path, report_step: Callable[[str], None]
 
 
 def sync_once(out: Path, bundles: Path) -> str:
-    """Look once, and lay out the champion where it is another than the one in use, or that is damaged.
+    """Ask MLflow for the champion, and write its bundle if the current one is another or is damaged.
 
-    Returns what was done, in a sentence; empty where all is as it was. Raises HotleadError.
+    Returns what was done, in a sentence; empty when the bundle is up to date. Raises HotleadError.
     """
     check_store(out)
     with mlflow_store(out) as (mlflow, _):
@@ -128,7 +169,7 @@ def sync_once(out: Path, bundles: Path) -> str:
 
 
 def _champion_since_ms(version: Any) -> int:
-    """When the model became champion, as the tags of its promotion and its return say."""
+    """When the model became champion (ms UTC), from the tags of its promotion or its restoration."""
     timestamps = [version.tags.get(f"hotlead.{event}.at") for event in ("promoted", "restored")]
     times_ms = [to_ms(datetime.fromisoformat(text)) for text in timestamps if text]
     return max(times_ms, default=now_ms())

@@ -129,8 +129,8 @@ def _load_registered_model(mlflow: Any, alias: str, version: Any) -> RegisteredM
 
 def check_store(out: Path) -> None:
     """Raise SettingsError where there is no store yet: looking does not make one."""
-    if _store_uri(out) == _local_store_uri(out) and not (out / _STORE).exists():
-        raise no_model_error(_store_uri(out))
+    if store_uri(out) == _local_store_uri(out) and not (out / _STORE).exists():
+        raise no_model_error(store_uri(out))
 
 
 def log_pages(out: Path, run_id: str, name: str, pages: Mapping[Language, str], payload: Any) -> None:
@@ -144,7 +144,7 @@ def log_pages(out: Path, run_id: str, name: str, pages: Mapping[Language, str], 
 
 def check_server(out: Path) -> None:
     """Raise OutsideError where a server is named that does not answer: before long work, not after."""
-    if _store_uri(out) != _local_store_uri(out):
+    if store_uri(out) != _local_store_uri(out):
         with mlflow_store(out) as (mlflow, _):
             mlflow.MlflowClient().search_registered_models(max_results=1)
 
@@ -153,7 +153,17 @@ def _local_store_uri(out: Path) -> str:
     return f"sqlite:///{out.resolve() / _STORE}"
 
 
-def _store_uri(out: Path) -> str:
+def store_file(out: Path) -> Path | None:
+    """The SQLite file of the store; None when the store is a server."""
+    uri = store_uri(out)
+    return Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:///") else None
+
+
+def store_uri(out: Path) -> str:
+    """The URI of the store: MLFLOW_TRACKING_URI, else a SQLite file in the output folder.
+
+    It may contain a password.
+    """
     return os.environ.get(_STORE_VARIABLE) or _local_store_uri(out)
 
 
@@ -179,7 +189,7 @@ def mlflow_store(out: Path) -> Iterator[tuple[Any, str]]:
 
     for name in ("alembic", "mlflow"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    uri, named = _store_uri(out), os.environ.get(_STORE_VARIABLE)
+    uri, named = store_uri(out), os.environ.get(_STORE_VARIABLE)
     try:
         _set_store(mlflow, uri, out)
         yield mlflow, _hide_passwords(uri)

@@ -1,4 +1,4 @@
-"""What is logged, and that no value of a lead ever is. Each case runs in a process of its own."""
+"""The log's lines, which never contain a value of a lead. Each case runs in a process of its own."""
 
 import json
 import subprocess
@@ -11,8 +11,7 @@ SECRET = "anna@example.com"
 
 HEAD = f"""
 import asyncio, logging, sys, threading, warnings
-from serving.observability import log_format as log_lines
-from serving.observability import json_logging as logs
+from serving.observability import json_logging as logs, log_format
 SECRET = {SECRET!r}
 def fail(value):
     inner = value + "-local"
@@ -21,7 +20,7 @@ def fail(value):
 
 
 def lines(code: str, before: str = "") -> list[dict[str, Any]]:
-    """The log of a process that runs `code`; nothing else may be printed."""
+    """The lines that a process which runs `code` logs; it prints nothing else."""
     script = f"{HEAD}{before}\nlogs.configure('info')\n{code}"
     completed = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert completed.stdout == ""
@@ -30,9 +29,9 @@ def lines(code: str, before: str = "") -> list[dict[str, Any]]:
     return [json.loads(line) for line in completed.stderr.splitlines()]
 
 
-def test_a_line_has_time_level_logger_message_and_what_else_is_told() -> None:
+def test_a_line_has_time_level_logger_message_and_extra_fields() -> None:
     (line,) = lines(
-        "log_lines.request_id.set('r-1')\n"
+        "log_format.request_id.set('r-1')\n"
         "logging.getLogger('serving.store.store').warning('%d rows', 3, extra={'rows': 3, 'at': None})"
     )
     assert line.pop("time").endswith("Z")
@@ -55,7 +54,7 @@ def test_an_exception_is_its_type_and_place(name: str) -> None:
     assert line["at"][0] == "<string>:7"
 
 
-def test_causes_are_told_by_type() -> None:
+def test_causes_are_logged_by_type() -> None:
     (line,) = lines(
         "try:\n"
         "  try: fail(SECRET)\n"
@@ -81,12 +80,12 @@ def test_causes_are_told_by_type() -> None:
         "logging.getLogger('uvicorn.error').error('in app\\n' + SECRET, exc_info=ValueError())",
     ],
 )
-def test_no_way_of_logging_lets_a_value_out(code: str) -> None:
+def test_no_way_of_logging_writes_a_value(code: str) -> None:
     (line,) = lines(code)
     assert line["level"] in ("warning", "error", "critical")
 
 
-def test_asyncio_tells_neither_arguments_nor_exception() -> None:
+def test_asyncio_logs_neither_arguments_nor_exception() -> None:
     entries = lines(
         "async def main():\n"
         "  asyncio.get_running_loop().call_soon(fail, SECRET)\n"
@@ -101,12 +100,12 @@ def test_asyncio_tells_neither_arguments_nor_exception() -> None:
     assert all(line["error"] == ["ValueError"] for line in entries)
 
 
-def test_a_destructor_that_fails_tells_no_value() -> None:
+def test_a_failing_destructor_logs_no_value() -> None:
     (line,) = lines("class A:\n  def __del__(self): fail(SECRET)\na = A(); del a")
     assert line["error"] == ["ValueError"]
 
 
-def test_it_wins_over_bentoml_which_was_configured_before() -> None:
+def test_it_replaces_the_logging_that_bentoml_configured() -> None:
     before = "from bentoml._internal.log import configure_server_logging as c; c()"
     entries = lines(
         "logging.getLogger('bentoml.serve').error('one')\n"
@@ -119,7 +118,7 @@ def test_it_wins_over_bentoml_which_was_configured_before() -> None:
     assert [line["message"] for line in entries] == ["one", "two", "three"]
 
 
-def test_others_tell_warnings_only_and_ours_what_is_wanted() -> None:
+def test_other_loggers_write_warnings_only_and_ours_their_level() -> None:
     entries = lines(
         "logging.getLogger('sqlalchemy.engine').info(SECRET)\n"
         "logging.getLogger('serving.a').info('one')\n"
@@ -135,7 +134,7 @@ def test_others_tell_warnings_only_and_ours_what_is_wanted() -> None:
     assert [line["message"] for line in entries] == ["one", "three", "six"]
 
 
-def test_a_disabled_logger_speaks_again() -> None:
+def test_a_disabled_logger_is_enabled() -> None:
     (line,) = lines(
         "logging.getLogger('serving.a').error('heard')",
         "logging.getLogger('serving.a').disabled = 1",
@@ -143,7 +142,7 @@ def test_a_disabled_logger_speaks_again() -> None:
     assert line["message"] == "heard"
 
 
-def test_a_fault_of_the_client_is_no_line() -> None:
+def test_a_fault_of_the_client_is_not_logged() -> None:
     (line,) = lines(
         "from starlette.requests import ClientDisconnect\n"
         "from pydantic import TypeAdapter, ValidationError\n"
@@ -167,20 +166,10 @@ def test_lightgbm_does_not_print() -> None:
     assert line["message"] == "end"
 
 
-def test_events_take_the_short_way_and_look_the_same() -> None:
-    one, two = lines(
-        "log = logging.getLogger('serving.web.permissions')\n"
-        "logs.event(log, logging.INFO, 'request', {'status': 200})\n"
-        "log.info('request', extra={'status': 200})\n"
-        "logs.event(log, logging.DEBUG, 'request', {})"
-    )
-    assert {**one, "time": ""} == {**two, "time": ""}
-
-
-def test_a_closed_stream_harms_nobody() -> None:
+def test_a_closed_stream_raises_no_error() -> None:
     assert not lines(
         "import io\n"
         "stream = io.StringIO(); logs.configure('info', stream); stream.close()\n"
-        "logs.event(logging.getLogger('serving'), logging.INFO, SECRET, {})\n"
+        "logging.getLogger('serving').info(SECRET)\n"
         "logging.getLogger('serving').error(SECRET)"
     )

@@ -1,4 +1,4 @@
-"""The service's own metrics: in one process, and shared by several."""
+"""The service's metrics, of one process and of several."""
 
 import os
 import subprocess
@@ -10,6 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from serving.observability.prometheus import Metrics
 
+ROUTES = ("/v1/score",)
 Samples = dict[tuple[str, str], float]
 
 
@@ -25,10 +26,10 @@ def samples(text: bytes) -> Samples:
 @pytest.fixture
 def metrics(monkeypatch: pytest.MonkeyPatch) -> Metrics:
     monkeypatch.delenv("PROMETHEUS_MULTIPROC_DIR", raising=False)
-    return Metrics(now=lambda: 100_000)
+    return Metrics(ROUTES, now=lambda: 100_000)
 
 
-def test_what_happens_is_counted(metrics: Metrics) -> None:
+def test_scores_records_and_requests_are_counted(metrics: Metrics) -> None:
     metrics.count_scores("model", "hot")
     metrics.count_scores("model", "hot", 4)
     metrics.count_fallbacks("no_model", 2)
@@ -43,7 +44,7 @@ def test_what_happens_is_counted(metrics: Metrics) -> None:
     assert values["hotlead_request_seconds_bucket", "le=0.005,route=/v1/score"] == 1
 
 
-def test_strangers_make_no_new_series(metrics: Metrics) -> None:
+def test_unknown_routes_and_methods_make_no_new_series(metrics: Metrics) -> None:
     for i in range(1000):
         metrics.observe_request(f"/v1/leads/{i}", f"METHOD{i}", 404, 0.001)
     values = samples(metrics.render()[0])
@@ -71,7 +72,7 @@ def test_without_a_model_there_is_no_age(metrics: Metrics) -> None:
 
 
 def test_the_store_is_told(metrics: Metrics) -> None:
-    metrics.set_store_state(7, away=True)
+    metrics.set_store_state(7, is_unavailable=True)
     values = samples(metrics.render()[0])
     assert (values["hotlead_queue_rows", ""], values["hotlead_store_away", ""]) == (7, 1)
 
@@ -85,16 +86,16 @@ def test_several_apps_in_one_process_do_not_mix(metrics: Metrics) -> None:
 WORKER = """
 import sys
 from serving.observability.prometheus import Metrics
-m = Metrics(now=lambda: 100_000)
-m.score("model", "hot"); m.request("/v1/score", "POST", 200, 0.004)
-m.store(int(sys.argv[1]), away=sys.argv[1] == "2"); m.model(sys.argv[2], 40_000, 40_000)
+m = Metrics(["/v1/score"], now=lambda: 100_000)
+m.count_scores("model", "hot"); m.observe_request("/v1/score", "POST", 200, 0.004)
+m.set_store_state(int(sys.argv[1]), sys.argv[1] == "2"); m.set_model(sys.argv[2], 40_000, 40_000)
 print("ready", flush=True)
 if sys.stdin.readline():
-    print(m.exposition()[0].decode())
+    print(m.render()[0].decode())
 """
 
 
-def test_workers_share_their_metrics_and_the_dead_leave_only_counts(tmp_path: Path) -> None:
+def test_workers_share_their_metrics_and_ended_workers_leave_only_counters(tmp_path: Path) -> None:
     environ = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
 
     def worker(rows: str, version: str) -> subprocess.Popen[str]:

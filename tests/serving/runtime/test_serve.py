@@ -1,4 +1,4 @@
-"""What `hotlead serve` checks before it starts, and what it says when it runs."""
+"""`hotlead serve`: checks before it starts, and the message once it runs."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import pytest
 
 from features.errors import OutsideError, SettingsError
 from features.settings import load_settings
+from serving.runtime.address import ListenAddress
 from serving.runtime.serve import check_access, curl_examples, example_activity, startup_message
-from serving.runtime.supervisor import ListenAddress
 from serving.settings import ServiceSettings
-from serving.web import api_keys as keys
+from serving.web.api_keys import add
 from tests.conftest import Demo
 from tests.helpers.small_crm import run, small_crm
 
@@ -24,7 +24,7 @@ def settings(folder: Path, is_open: bool = False) -> ServiceSettings:
     )
 
 
-def test_without_keys_it_is_served_to_this_machine_alone_and_only_when_asked(
+def test_without_keys_only_open_on_this_machine_is_accepted(
     tmp_path: Path,
 ) -> None:
     loopback, everywhere = ListenAddress("127.0.0.1", 3000), ListenAddress("0.0.0.0", 3000)
@@ -33,11 +33,11 @@ def test_without_keys_it_is_served_to_this_machine_alone_and_only_when_asked(
         check_access(settings(tmp_path), loopback)
     with pytest.raises(SettingsError, match=r"0\.0\.0\.0 can be\s+reached by others"):
         check_access(settings(tmp_path, is_open=True), everywhere)
-    keys.add(settings(tmp_path).keys_file, "crm", "ours")
+    add(settings(tmp_path).keys_file, "crm", "ours")
     check_access(settings(tmp_path), everywhere)
 
 
-def test_a_port_that_is_taken_is_told(tmp_path: Path) -> None:
+def test_a_port_in_use_or_a_bad_host_is_an_error(tmp_path: Path) -> None:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
@@ -47,7 +47,7 @@ def test_a_port_that_is_taken_is_told(tmp_path: Path) -> None:
         ListenAddress("example", 3000).check()
 
 
-def test_the_command_tells_what_is_wrong_before_it_starts(tmp_path: Path) -> None:
+def test_the_command_reports_errors_before_it_starts(tmp_path: Path) -> None:
     completed = run("serve", small_crm(tmp_path))
     assert completed.returncode == 3
     assert "hotlead keys add" in completed.stderr
@@ -56,7 +56,7 @@ def test_the_command_tells_what_is_wrong_before_it_starts(tmp_path: Path) -> Non
     assert "there is no such file" in completed.stderr
 
 
-def test_the_lines_to_try_fit_the_company(demo: Demo, tmp_path: Path) -> None:
+def test_the_example_commands_fit_the_crm(demo: Demo, tmp_path: Path) -> None:
     crm = load_settings(demo.crm_toml)
     assert example_activity(crm) in ("quote_request", "meeting_request", "inquiry")
     lines = curl_examples(crm, "http://127.0.0.1:3000", free=True)

@@ -159,7 +159,7 @@ def test_an_unknown_id_is_told_with_the_nearest(path: Path) -> None:
 
 def test_two_at_once_lose_nothing(path: Path) -> None:
     many = (
-        "import sys, pathlib; from serving import keys\n"
+        "import sys, pathlib; from serving.web import api_keys as keys\n"
         "for i in range(10): keys.add(pathlib.Path(sys.argv[1]), 'crm', sys.argv[2] + str(i))"
     )
     processes = [subprocess.Popen([sys.executable, "-c", many, path, name]) for name in "abc"]

@@ -1,18 +1,23 @@
-"""The follower: lays out the champion, mends what is damaged, and lives through an outage of MLflow."""
+"""The follower: deploys the champion, repairs bundles, survives an outage of MLflow, idles cheaply."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
 
 from features.errors import HotleadError
 from scoring.model.bundle import current_name, load_bundle, origin_of
 from scoring.model.model import TREES_FILE
+from scoring.review_requests import ReviewRequest, read_results, write_request
 from tests.helpers.champion_crm import champion_crm, out_of, promote_challenger
-from training.registry.follower import follow, sync_once
+from training.registry.follower import Follower, follow, sync_once
 from training.registry.promotion import rollback
 
 
@@ -31,7 +36,7 @@ def _first_is_champion(crm_toml: Path) -> Iterator[None]:
         rollback(out_of(crm_toml), "after a test", "tests")
 
 
-def test_the_champion_is_laid_out_once(crm_toml: Path, tmp_path: Path) -> None:
+def test_the_champion_is_deployed_once(crm_toml: Path, tmp_path: Path) -> None:
     assert "is laid out" in sync_once(out_of(crm_toml), tmp_path)
     assert sync_once(out_of(crm_toml), tmp_path) == ""
     bundle = load_bundle(tmp_path)
@@ -55,21 +60,21 @@ def test_a_new_champion_and_a_rollback_are_followed(crm_toml: Path, tmp_path: Pa
     assert first.since >= second.since
 
 
-def test_a_damaged_bundle_is_mended(crm_toml: Path, tmp_path: Path) -> None:
+def test_a_damaged_bundle_is_repaired(crm_toml: Path, tmp_path: Path) -> None:
     sync_once(out_of(crm_toml), tmp_path)
     (tmp_path / str(current_name(tmp_path)) / TREES_FILE).write_text("broken", encoding="utf-8")
     assert "is laid out" in sync_once(out_of(crm_toml), tmp_path)
     assert load_bundle(tmp_path) is not None
 
 
-def test_without_a_store_there_is_a_sentence_and_the_bundle_stays(crm_toml: Path, tmp_path: Path) -> None:
+def test_a_missing_store_is_an_error_and_the_bundle_stays(crm_toml: Path, tmp_path: Path) -> None:
     sync_once(out_of(crm_toml), tmp_path)
     with pytest.raises(HotleadError, match="No model is registered"):
         sync_once(tmp_path / "elsewhere", tmp_path)
     assert load_bundle(tmp_path) is not None
 
 
-def test_an_outage_is_said_once_and_followed_by_what_came_meanwhile(
+def test_an_outage_is_reported_once_and_the_champion_is_deployed_after_it(
     crm_toml: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     messages: list[str] = []
@@ -84,7 +89,7 @@ def test_an_outage_is_said_once_and_followed_by_what_came_meanwhile(
 
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     thread = threading.Thread(
-        target=follow, args=(out_of(crm_toml), tmp_path, stop, report_step), kwargs={"every": 0.05}
+        target=follow, args=(out_of(crm_toml), tmp_path, stop, report_step), kwargs={"poll_seconds": 0.05}
     )
     thread.start()
     assert laid_out.wait(60)
@@ -92,3 +97,93 @@ def test_an_outage_is_said_once_and_followed_by_what_came_meanwhile(
     thread.join(30)
     assert "does not answer as it should" in messages[0]
     assert len(messages) == 2
+
+
+@contextmanager
+def counted_statements() -> Iterator[list[str]]:
+    """The SQL statements that any engine of this process executes inside the block."""
+    statements: list[str] = []
+
+    def record(*args: object) -> None:
+        statements.append(str(args[2]))
+
+    event.listen(Engine, "before_cursor_execute", record)
+    try:
+        yield statements
+    finally:
+        event.remove(Engine, "before_cursor_execute", record)
+
+
+def settled(crm_toml: Path, bundles: Path, recheck_seconds: float = 60.0) -> Follower:
+    """A follower that has nothing left to do."""
+    follower = Follower(out_of(crm_toml), bundles, crm_toml, recheck_seconds)
+    for _ in range(10):
+        if follower.poll() is None:
+            return follower
+    raise AssertionError("the follower finds something to do at every poll")
+
+
+def test_an_idle_follower_does_not_query_the_registry(crm_toml: Path, tmp_path: Path) -> None:
+    follower = settled(crm_toml, tmp_path)
+    with counted_statements() as statements:
+        assert [follower.poll() for _ in range(30)] == [None] * 30
+    assert statements == []
+
+
+def test_an_unchanged_registry_is_rechecked_from_time_to_time(crm_toml: Path, tmp_path: Path) -> None:
+    follower = settled(crm_toml, tmp_path, recheck_seconds=0.5)
+    time.sleep(0.6)
+    with counted_statements() as statements:
+        assert follower.poll() == ""
+        count = len(statements)
+        assert follower.poll() is None
+    assert 0 < count == len(statements)
+
+
+def test_every_kind_of_change_makes_it_query_the_registry(crm_toml: Path, tmp_path: Path) -> None:
+    def damage() -> None:
+        (tmp_path / str(current_name(tmp_path)) / TREES_FILE).write_text("broken", encoding="utf-8")
+
+    def edit_scorecard() -> None:
+        card = crm_toml.with_name("scorecard.toml")
+        card.write_text(card.read_text(encoding="utf-8") + "\n# edited\n", encoding="utf-8")
+
+    changes: list[Callable[[], object]] = [
+        lambda: promote_challenger(crm_toml),
+        lambda: rollback(out_of(crm_toml), "back", "tests"),
+        damage,
+        edit_scorecard,
+        lambda: write_request(tmp_path, ReviewRequest("reject", "99", "tests", "no such model", 0)),
+    ]
+    follower = settled(crm_toml, tmp_path)
+    for change in changes:
+        change()
+        assert follower.poll() is not None
+        follower = settled(crm_toml, tmp_path)
+    assert [result.ok for result in read_results(tmp_path)] == [False]
+    assert load_bundle(tmp_path) is not None
+
+
+def test_a_promotion_is_deployed_within_five_seconds(crm_toml: Path, tmp_path: Path) -> None:
+    stop = threading.Event()
+    messages: list[str] = []
+    thread = threading.Thread(
+        target=follow, args=(out_of(crm_toml), tmp_path, stop, messages.append, crm_toml)
+    )
+    thread.start()
+    try:
+        wait_for_version(tmp_path, "1", 60)
+        time.sleep(3)  # until it idles
+        promote_challenger(crm_toml)
+        wait_for_version(tmp_path, "2", 5)
+    finally:
+        stop.set()
+        thread.join(30)
+    assert len(messages) == 2
+
+
+def wait_for_version(bundles: Path, version: str, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while (origin := origin_of(bundles)) is None or origin.registered != version:
+        assert time.monotonic() < deadline, f"version {version} is not deployed after {seconds} s"
+        time.sleep(0.05)
