@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Literal
 from features.clock import NEVER, iso, to_ms
 from features.one_lead import AttributeChange, Event, OneLead
 from features.settings import CrmSettings
-from scoring.decision.score import BANT
 from serving.leads import bodies
 from serving.leads.values import JsonValue, parse_number, parse_text
 from serving.web.field_errors import FieldError, field_error
@@ -40,11 +39,9 @@ class AttributeSchema:
     def from_settings(settings: CrmSettings) -> AttributeSchema:
         """As crm.toml says. `roles` are the columns of budget, authority, need and timing; `types` the
         activities that features name (None: they only count all of them)."""
-        role_columns = {role: getattr(settings.roles, role) for role in BANT}
-        roles = {role: column for role, column in role_columns.items() if column in settings.columns}
         missing, counted = frozenset({"", *settings.missing}), settings.table.activities
         types = None if counted == {"*"} else counted - {"*"}
-        return AttributeSchema(settings.columns, missing, roles, settings.dated, types)
+        return AttributeSchema(settings.columns, missing, settings.role_columns, settings.dated, types)
 
     def parse_value(self, column: str, told: JsonValue, path: str) -> str | float | None:
         """A value of a known column as features take it. Raises Problem where it is no number."""

@@ -10,15 +10,16 @@ import pyarrow.compute as pc
 
 from features.clock import now_ms
 from features.crm.load import Loaded, load
+from features.crm.table_settings import Source
 from features.errors import DataError, OutsideError, SettingsError
 from features.moments import MIN_WINS
-from features.settings import CrmSettings, Source
+from features.settings import CrmSettings
 from scoring.decision.build_scorer import build_scorer
 from scoring.decision.overrides import Override, read_overrides, select_in_force
-from scoring.decision.score import BANT, Score
+from scoring.decision.score import Score
 from scoring.decision.scorer import Fallback, Scorer
-from training.fitting.pipeline import StepReporter
 from training.lists.batch import ListRequest, Progress, ScoredLeads, score_list
+from training.progress import StepReporter
 from training.registry.mlflow_store import CHAMPION, RegisteredModel, find_model
 
 AnySource = TypeVar("AnySource", bound=Source)
@@ -75,10 +76,9 @@ def score_crm(
     if registered_model is None:
         report_step(_describe_missing_wins(loaded))
     moment_ms = loaded.crm.snapshot if as_of is None else as_of
-    roles = role_columns(loaded)
     _report_unknown_leads(parsed_overrides, loaded, report_step)
     request = replace(request, as_of=moment_ms, overrides=select_in_force(parsed_overrides, moment_ms))
-    scored = score_list(loaded.crm, scorer, roles, request, progress)
+    scored = score_list(loaded.crm, scorer, settings.role_columns, request, progress)
     _report_model_errors(scored, report_step)
     first = scored.first.scores(request.lang, now_ms(), "top")
     return ScoredList(scored, first, loaded, scorer, registered_model, moment_ms)
@@ -96,13 +96,6 @@ def _report_unknown_leads(overrides: list[Override], loaded: Loaded, report_step
         report_step(
             f"{len(unknown_leads)} overrides name leads that the CRM does not have; they are passed over"
         )
-
-
-def role_columns(loaded: Loaded) -> dict[str, str]:
-    """The columns of budget, authority, need and timing that the CRM was read with."""
-    crm, roles = loaded.crm, loaded.settings.roles
-    columns = {role: getattr(roles, role) for role in BANT}
-    return {role: c for role, c in columns.items() if c in crm.attributes or c in crm.changes}
 
 
 def _find_model(
