@@ -6,6 +6,7 @@ import tempfile
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -34,6 +35,16 @@ class TrainingRun:
     record: RunRecord
     registration: Registration
     report: Path
+
+    def to_dict(self) -> dict[str, Any]:
+        """The model, its registration, the report and the description of the training, as JSON."""
+        return {
+            "model": self.trained.model.version,
+            "registered": self.registration.version,
+            "run": self.registration.run_id,
+            "report": str(self.report),
+            **self.trained.model.about,
+        }
 
 
 def train_and_register(

@@ -196,7 +196,7 @@ def test_init_keeps_an_existing_crm_toml_unless_forced(
     ("option", "value", "code", "expected_text"),
     [
         ("--as-of", "yesterday", 3, "2026-10-01T09:00+09:00"),
-        ("--as-of", "2026-13-40", 3, "'2026-13-40' is no moment"),
+        ("--as-of", "2026-13-40", 3, "'2026-13-40' is not a time"),
         ("--as-of", "1999-01-01", 4, "no open lead"),
         ("--to", "scores.xlsx", 3, ".parquet or .csv"),
         ("--to", "sqlite:////no/such/folder/x.db", 5, "/no/such/folder"),
@@ -369,7 +369,7 @@ def test_folder_that_cannot_be_made_is_named(tmp_path: Path, failing: Failing) -
     code, message = failing("train", crm_toml)
     assert code == 5
     assert "hotlead-out" in message
-    assert "See to it, then run again." in message
+    assert "Correct this, then run the command again." in message
 
 
 # -- Ctrl-C ------------------------------------------------------------------------------------
@@ -396,7 +396,7 @@ def test_ctrl_c_in_the_middle_of_train(step: str, tmp_path: Path, demo: Demo) ->
     code, stderr = interrupt_after(step, ["train", demo.crm_toml, "--out", out])
     assert code == 130, stderr
     assert "Traceback" not in stderr
-    assert "hotlead: stopped. Nothing is half-written" in stderr
+    assert "hotlead: stopped. No file is half-written" in stderr
     remaining = listing(out) if out.exists() else set()
     assert not [path for path in remaining if ".part" in path]
     if step != "registering":
