@@ -1,10 +1,14 @@
-"""What the commands print. Steps and progress go to stderr, results to stdout."""
+"""The output of the commands: steps and progress on stderr, results on stdout.
+
+Imports inside functions keep `hotlead --help` fast.
+"""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -12,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from features.kinds import Language
-from scoring.texts import translate as said
+from scoring.texts import translate
 
-if TYPE_CHECKING:  # at run time a command imports only what it needs
+if TYPE_CHECKING:
     from features.crm.findings import Finding
     from scoring.decision.score import ActionAnswer, Reason, Score
     from scoring.pages.page import Page
@@ -29,9 +33,7 @@ _MAX_REASONS = 5
 
 @contextmanager
 def step_printer(quiet: bool = False) -> Iterator[Callable[[str], None]]:
-    """Each step on stderr as it begins, with the seconds that have passed."""
-    import time
-
+    """A function that prints each step as it begins, with the seconds since the start."""
     began = time.monotonic()
 
     def print_step(step: str) -> None:
@@ -43,7 +45,7 @@ def step_printer(quiet: bool = False) -> Iterator[Callable[[str], None]]:
 
 @contextmanager
 def progress_bar(quiet: bool, description: str = "scoring") -> Iterator[Callable[[int, int], None]]:
-    """A bar with rows and time left, on stderr."""
+    """A progress bar with the completed rows and the remaining time; yields its update function."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
@@ -54,7 +56,7 @@ def progress_bar(quiet: bool, description: str = "scoring") -> Iterator[Callable
 
 
 def print_training(training_run: TrainingRun, lang: Language) -> None:
-    """What a training made, and how good it is."""
+    """The result of a training run: findings, quality of the model, and the written files."""
     from training.reports.model_report import summary, verdict
 
     trained, out = training_run.trained, training_run.report.parent
@@ -72,45 +74,57 @@ def print_training(training_run: TrainingRun, lang: Language) -> None:
 
 
 def print_verdict(comparison: Comparison, lang: Language) -> None:
-    """The comparison in a sentence."""
+    """The result of a comparison in one sentence."""
     from scoring.pages.comparison import comparison_verdict
 
     print(comparison_verdict(comparison.result, lang))
 
 
 def print_calls(scored_list: ScoredList, lang: Language) -> None:
-    """The first leads of a list: score, both sides with reasons, what to do and by when."""
+    """The first leads of a list: score, reasons of both sides, action and deadline."""
     zone = ZoneInfo(scored_list.scorer.card.hours.time_zone)
-    for place, score in enumerate(scored_list.first, start=1):
-        print(f"{place:3d}. {_format_head(score, lang)}")
+    for rank, score in enumerate(scored_list.first, start=1):
+        print(f"{rank:3d}. {_format_head(score, lang)}")
         for line in _detail_lines(score, zone, lang):
             print(f"       {line}")
 
 
+def print_list_summary(scored_list: ScoredList, to: str) -> None:
+    """Where the list was written, as of when, and who decided."""
+    from features.clock import iso
+
+    model = scored_list.registered_model
+    decider = f"the {model.alias} (model {model.model.version})" if model else "the rules alone"
+    print(
+        f"Wrote {scored_list.scored.table.num_rows:,} scored leads to {to}, highest score first, as of "
+        f"{iso(scored_list.as_of)}, by {decider}, scorecard {scored_list.scorer.card.version}."
+    )
+
+
 def _format_head(score: Score, lang: Language) -> str:
     """L023593  92 hot  (model 66% → 92 hot, rules 40 points → 80 hot; hot at once)."""
-    sides, stage = [], said(f"stage_{score.stage}", lang)
+    sides, stage = [], translate(f"stage_{score.stage}", lang)
     if score.model is not None:
         sides.append(
-            said(
+            translate(
                 "call_model",
                 lang,
                 probability=f"{score.model.probability:.0%}",
                 score=score.model.score,
-                stage=said(f"stage_{score.model.stage}", lang),
+                stage=translate(f"stage_{score.model.stage}", lang),
             )
         )
     sides.append(
-        said(
+        translate(
             "call_rules",
             lang,
             points=score.rules.points,
             score=score.rules.score,
-            stage=said(f"stage_{score.rules.stage}", lang),
+            stage=translate(f"stage_{score.rules.stage}", lang),
         )
     )
-    decider = said(f"decided_by_{score.decided_by}", lang)
-    return f"{score.lead_id}  {score.score} {stage}  ({said('list_joint', lang).join(sides)}; {decider})"
+    decider = translate(f"decided_by_{score.decided_by}", lang)
+    return f"{score.lead_id}  {score.score} {stage}  ({translate('list_joint', lang).join(sides)}; {decider})"
 
 
 def _detail_lines(score: Score, zone: ZoneInfo, lang: Language) -> Iterator[str]:
@@ -118,21 +132,21 @@ def _detail_lines(score: Score, zone: ZoneInfo, lang: Language) -> Iterator[str]
     for key, up in (("raised", True), ("lowered", False)):
         reasons = [r.text for r in (model and model.reasons) or () if (r.weight > 0) is up]
         if reasons:
-            yield f"{said(key, lang)}: {' / '.join(reasons)}"
+            yield f"{translate(key, lang)}: {' / '.join(reasons)}"
     rule_reasons = [*rules.exclusions, *rules.triggers, *rules.reasons]
     if rule_reasons:
         shown = " / ".join(_format_reason(reason) for reason in rule_reasons[:_MAX_REASONS])
         more = len(rule_reasons) - _MAX_REASONS
-        rest = said("call_more", lang, count=more) if more > 0 else ""
-        yield f"{said('side_rules', lang)}: {shown}{rest}"
+        rest = translate("call_more", lang, count=more) if more > 0 else ""
+        yield f"{translate('side_rules', lang)}: {shown}{rest}"
     if model is not None:
-        yield said("call_alike", lang, alike=f"{model.alike:,}", won=f"{model.alike_won:,}")
+        yield translate("call_alike", lang, alike=f"{model.alike:,}", won=f"{model.alike_won:,}")
     if score.person is not None:
-        yield said("call_person", lang, by=score.person.by, reason=score.person.reason)
+        yield translate("call_person", lang, by=score.person.by, reason=score.person.reason)
     yield f"→ {score.action.text}{_format_deadline(score.action, zone, lang)}"
     if score.unknown:
-        unknown = said("list_joint", lang).join(said(role, lang) for role in score.unknown)
-        yield said("call_unknown", lang, unknown=unknown)
+        unknown = translate("list_joint", lang).join(translate(role, lang) for role in score.unknown)
+        yield translate("call_unknown", lang, unknown=unknown)
 
 
 def _format_reason(reason: Reason) -> str:
@@ -140,102 +154,103 @@ def _format_reason(reason: Reason) -> str:
 
 
 def _format_deadline(action: ActionAnswer, zone: ZoneInfo, lang: Language) -> str:
-    """The deadline in the office's own time, and whether it has passed."""
+    """The deadline in the time zone of the office hours, marked if it has passed."""
     if action.deadline is None:
         return ""
     deadline = datetime.fromisoformat(action.deadline).astimezone(zone)
     key = "call_overdue" if action.overdue else "call_by"
-    return said(key, lang, due=f"{deadline:%Y-%m-%d %H:%M}")
+    return translate(key, lang, due=f"{deadline:%Y-%m-%d %H:%M}")
 
 
-def print_gate(promotion: PromotionResult, override: str | None, lang: Language, json_wanted: bool) -> None:
-    """What the gate said, as a table or as JSON."""
+def print_gate(promotion: PromotionResult, override: str | None, lang: Language, as_json: bool) -> None:
+    """The checks of the gate, as a table or as JSON."""
     from scoring.evaluation.gate import all_passed
     from scoring.pages.gate import explain_failures, gate_page
     from scoring.pages.page import to_terminal
     from scoring.to_json import to_jsonable
 
-    refused = explain_failures(promotion.checks, lang)
-    if json_wanted:
+    reasons = explain_failures(promotion.checks, lang)
+    if as_json:
         print_json(
             promoted=promotion.promoted,
             version=promotion.challenger.version,
             override=override,
-            reasons=refused,
+            reasons=reasons,
             checks=to_jsonable(promotion.checks),
         )
         return
     champion = (
-        said("gate_no_champion", lang)
+        translate("gate_no_champion", lang)
         if promotion.champion is None
-        else said(
+        else translate(
             "gate_champion", lang, version=promotion.champion.version, model=promotion.champion.model.version
         )
     )
-    summary = said(
+    summary = translate(
         "gate_summary",
         lang,
         challenger=promotion.challenger.version,
         model=promotion.challenger.model.version,
         champion=champion,
     )
-    outcome = said("gate_promoted", lang, challenger=promotion.challenger.version)
+    outcome = translate("gate_promoted", lang, challenger=promotion.challenger.version)
     if not promotion.promoted:
         joint = "／" if lang == "ja" else "; "
-        outcome = said("gate_refused", lang, reasons=joint.join(refused))
+        outcome = translate("gate_refused", lang, reasons=joint.join(reasons))
     elif not all_passed(promotion.checks):
-        outcome = said("gate_promoted_by_override", lang, why=override)
+        outcome = translate("gate_promoted_by_override", lang, why=override)
     to_terminal(gate_page(promotion.checks, summary, outcome, lang))
 
 
-def print_suggestion(found: Suggestion, lang: Language) -> None:
-    """What was learnt, and what it gains."""
+def print_suggestion(suggestion: Suggestion, lang: Language) -> None:
+    """A suggested scorecard as a table, and its gain over the present one."""
     from scoring.pages.page import to_terminal
     from scoring.pages.rules import rules_page
     from training.scorecard.summary import gain_sentence
 
-    to_terminal(rules_page(found.card, lang))
-    print(gain_sentence(found, lang))
+    to_terminal(rules_page(suggestion.card, lang))
+    print(gain_sentence(suggestion, lang))
 
 
-def print_suggestion_json(suggestion: Suggestion, to: Path) -> None:
-    """The same for machines."""
-    from scoring.to_json import to_jsonable
-
-    print_json(to=str(to), scorecard=suggestion.card.to_dict(), gain=to_jsonable(suggestion.gain))
-
-
-def print_findings(found: Sequence[Finding], lang: Language) -> None:
-    """Findings of the audit, a line each."""
-    for finding in found:
+def print_findings(findings: Sequence[Finding], lang: Language) -> None:
+    """The findings of the audit, one line each."""
+    for finding in findings:
         print(f"  {finding.severity:8s} {finding.text(lang)}")
 
 
 def print_rejects(summary: str, path: Path) -> None:
-    """What was set aside while reading."""
+    """The number of rejected rows by reason, and the file that lists them."""
     if summary:
         print(f"Set aside (each named in {path}):\n{summary}")
 
 
-def show_page(out: Path, name: str, make: Callable[[Language], Page], lang: Language) -> None:
-    """A page in the terminal, and as files in both languages."""
+def show_page(out: Path, name: str, build: Callable[[Language], Page], lang: Language) -> None:
+    """Print a page, and write it as HTML in both languages."""
     from scoring.pages.page import to_terminal
     from training.reports.html_files import render_pages, write_pages
 
-    to_terminal(make(lang))
-    print_written_files(*write_pages(out, name, render_pages(make)).values())
+    to_terminal(build(lang))
+    print_written_files(*write_pages(out, name, render_pages(build)).values())
 
 
 def print_written_files(*paths: Path) -> None:
-    """The files that a command wrote."""
+    """Name the files that a command wrote."""
     print(f"Wrote {', '.join(map(str, paths))}.")
 
 
 def print_next_steps(*steps: str) -> None:
-    """What to do next."""
+    """Suggest the next commands."""
     print("Next:\n" + "\n".join(f"  {step}" for step in steps))
 
 
+def emit(values: Mapping[str, Any], lines: Iterable[str], as_json: bool) -> None:
+    """Print a result as one JSON object or as lines of text."""
+    if as_json:
+        print_json(**values)
+    else:
+        print("\n".join(lines))
+
+
 def print_json(**values: Any) -> None:
-    """One JSON object."""
+    """Print one JSON object."""
     print(json.dumps(values, ensure_ascii=False, default=str))

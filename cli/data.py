@@ -1,4 +1,4 @@
-"""Commands on a company's data: demo, init, check.
+"""Commands for the data of a company: demo, init, check.
 
 Imports inside the commands keep `hotlead --help` fast: each loads only what it runs.
 """
@@ -6,21 +6,25 @@ Imports inside the commands keep `hotlead --help` fast: each loads only what it 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli.options import CrmToml, Json, LangOption, Out, Seed, output_folder, service_settings
 
+if TYPE_CHECKING:
+    from features.crm.load import Loaded
+
 
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for the demo CRM.")] = Path("demo-crm"),
-    leads: Annotated[int, typer.Option(min=500, help="How many leads the CRM has.")] = 24_000,
+    leads: Annotated[int, typer.Option(min=500, help="Number of leads.")] = 24_000,
     seed: Seed = 7,
     lang: LangOption = "en",
 ) -> None:
-    """Make a demo CRM, train, compare model and rules, and show whom to call."""
+    """Create a demo CRM, train, compare model and rules, and list the leads to call."""
     from datetime import UTC, datetime
 
     from cli import console
@@ -34,7 +38,7 @@ def demo(
     from training.train import train_and_register
 
     with console.step_printer() as report_step:
-        report_step(f"making a CRM of {leads:,} leads")
+        report_step(f"creating a CRM of {leads:,} leads")
         today = today_in_japan(datetime.now(UTC))
         crm_toml, results = make_demo(out, leads, seed, today), out / "hotlead-out"
         settings = load_settings(crm_toml)
@@ -42,7 +46,7 @@ def demo(
         report_step("comparing model and rules")
         comparison = compare(settings, results)
         pages = save_comparison(comparison, results)
-        report_step("asking the gate")
+        report_step("checking the gate")
         promotion = promote(results, find_card(settings.folder, settings.table), None, None)
         request = ListRequest(str(crm_toml.with_name("scores.csv")), 0, lang=lang)
         scored_list = score_crm(settings, results, request, None, report_step, lambda completed, total: None)
@@ -59,8 +63,8 @@ def demo(
     )
 
 
-def _fill_demo_service(loaded: Any, crm_toml: Path, out: Path, report_step: Any) -> None:
-    """Fill the demo's service: half a year on the rules alone, what people did, and today's scores."""
+def _fill_demo_service(loaded: Loaded, crm_toml: Path, out: Path, report_step: Callable[[str], None]) -> None:
+    """Fill the store of the demo's service: half a year of rules and sales steps, and today's scores."""
     from dataclasses import asdict
 
     from demo.handling import simulate_handling
@@ -71,9 +75,8 @@ def _fill_demo_service(loaded: Any, crm_toml: Path, out: Path, report_step: Any)
     from training.registry.follower import deploy_champion
 
     settings = service_settings(crm_toml, out)
-    extra_columns = asdict(read_extra_columns(loaded)) | {
-        "first_contacts": [None] * len(loaded.crm)
-    }  # `handling` has its own
+    extra_columns = asdict(read_extra_columns(loaded))
+    extra_columns["first_contacts"] = [None] * len(loaded.crm)  # the simulated sales steps have their own
     export = CrmExport(loaded.crm, **extra_columns)
     simulate_history(settings, loaded.settings, export, simulate_handling, report_step)
     deploy_champion(settings.out, settings.bundles, report_step)
@@ -82,40 +85,42 @@ def _fill_demo_service(loaded: Any, crm_toml: Path, out: Path, report_step: Any)
 
 def init(
     files: Annotated[list[str], typer.Argument(help="CSV or Parquet files, or a database URL.")],
-    to: Annotated[Path, typer.Option(help="Where to write.")] = Path("crm.toml"),
+    to: Annotated[Path, typer.Option(help="The file to write.")] = Path("crm.toml"),
     outcome: Annotated[
-        str | None, typer.Option(help="The column that tells won from lost, if it is not found.")
+        str | None, typer.Option(help="The column with won or lost, if it is not detected.")
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
 ) -> None:
-    """Look at an export and propose a crm.toml."""
+    """Inspect an export and propose a crm.toml."""
     from cli import console
     from features.crm.propose import propose
     from features.errors import SettingsError
     from features.files import atomic_file
 
     if to.exists() and not force:
-        raise SettingsError(f"{to}: exists already; choose another place or say --force.")
+        raise SettingsError(f"{to}: exists already. Choose another --to, or use --force.")
     with console.step_printer() as report_step:
-        report_step("looking at the data")
+        report_step("inspecting the data")
         folder = to.resolve().parent
         proposal = propose([_relative_source(folder, f) for f in files], folder, outcome)
     with atomic_file(to) as part:
         part.write_text(proposal.text, encoding="utf-8")
     console.print_findings(proposal.findings, "en")
     print(f"Wrote {to}.")
-    console.print_next_steps(f"read {to} through, above all what is commented out", f"hotlead check {to}")
+    console.print_next_steps(
+        f"review {to}, above all the lines that are commented out", f"hotlead check {to}"
+    )
 
 
-def _relative_source(folder: Path, place: str) -> str:
-    """A file's place as seen from the folder of crm.toml."""
-    return place if "://" in place else os.path.relpath(Path(place).resolve(), folder)
+def _relative_source(folder: Path, source: str) -> str:
+    """The path of a file relative to the folder of crm.toml; a URL as it is."""
+    return source if "://" in source else os.path.relpath(Path(source).resolve(), folder)
 
 
 def check(crm_toml: CrmToml, out: Out = None, lang: LangOption = "en", as_json: Json = False) -> None:
-    """Say in plain words what would make a model lie."""
+    """Check the data for everything that would mislead a model."""
     from cli import console
-    from features.crm.audit import audit, leaking_features
+    from features.crm.audit import Audit
     from features.crm.load import load
     from features.moments import MIN_WINS
     from features.settings import load_settings
@@ -127,30 +132,20 @@ def check(crm_toml: CrmToml, out: Out = None, lang: LangOption = "en", as_json: 
         report_step("reading the CRM")
         rejects = output_folder(out, crm_toml) / "rejects.csv"
         loaded = load(settings, rejects)
-        report_step("looking for what would make a model lie")
-        findings = audit(loaded)
-    dropped = sorted(leaking_features(findings, loaded))
+        report_step("auditing the data")
+        audit = Audit.from_loaded(loaded)
     won, closed = (int(a.sum()) for a in (loaded.crm.outcomes.won, loaded.crm.outcomes.closed))
     if as_json:
-        finding_rows = [
-            {
-                "code": f.code,
-                "severity": f.severity,
-                "column": f.column,
-                "used": f.is_used,
-                "text": f.text(lang),
-            }
-            for f in findings
-        ]
+        findings = [finding.to_dict(lang) for finding in audit.findings]
         console.print_json(
-            leads=len(loaded.crm), won=won, closed=closed, left_out=dropped, findings=finding_rows
+            leads=len(loaded.crm), won=won, closed=closed, left_out=audit.left_out, findings=findings
         )
         return
     print(f"{len(loaded.crm):,} leads, {closed:,} closed, {won:,} won.")
     console.print_rejects(loaded.rejects.summary(), rejects)
-    console.print_findings(findings, lang)
-    if dropped:
-        print(f"Left out of training: {', '.join(dropped)}.")
-    enough = f"hotlead train {crm_toml}"
-    few = 'write a scorecard.toml (profile = "b2b_saas", …): the rules decide until more deals are won'
-    console.print_next_steps(enough if won >= MIN_WINS else few)
+    console.print_findings(audit.findings, lang)
+    if audit.left_out:
+        print(f"Left out of training: {', '.join(audit.left_out)}.")
+    train = f"hotlead train {crm_toml}"
+    use_rules = 'write a scorecard.toml (profile = "b2b_saas", …): the rules decide until more deals are won'
+    console.print_next_steps(train if won >= MIN_WINS else use_rules)

@@ -1,4 +1,4 @@
-"""Commands on API keys: keys add, list, rotate, revoke.
+"""Commands for API keys: keys add, list, rotate, revoke.
 
 Imports inside the commands keep `hotlead --help` fast: each loads only what it runs.
 """
@@ -9,9 +9,9 @@ from typing import Annotated, Literal
 
 import typer
 
-from cli.options import HERE, Json, Out, ServedToml, service_settings
+from cli.options import DEFAULT_CRM_TOML, Json, Out, ServedToml, service_settings
 
-app = typer.Typer(help="API keys: who may ask the service, and for what.", no_args_is_help=True)
+app = typer.Typer(help="API keys: who may use the service, and for what.", no_args_is_help=True)
 
 KeyId = Annotated[str, typer.Argument(metavar="ID", help="The key's id, as `keys list` shows it.")]
 
@@ -20,49 +20,51 @@ KeyId = Annotated[str, typer.Argument(metavar="ID", help="The key's id, as `keys
 def add_key(
     role: Annotated[
         Literal["crm", "reviewer", "admin"],
-        typer.Option(help="crm: sends and asks; reviewer: asks and overrides; admin: all."),
+        typer.Option(help="crm: send records, read scores; reviewer: read and override; admin: everything."),
     ],
-    name: Annotated[str, typer.Option(help="Whose key it is, in 1 to 80 characters.")],
+    name: Annotated[str, typer.Option(help="The owner of the key, 1 to 80 characters.")],
     expires: Annotated[
-        float | None, typer.Option(min=0.001, max=36_500, help="Days until it ends; else never.")
+        float | None, typer.Option(min=0.001, max=36_500, help="Days until the key expires. Default: never.")
     ] = None,
-    crm_toml: ServedToml = HERE,
+    crm_toml: ServedToml = DEFAULT_CRM_TOML,
     out: Out = None,
     as_json: Json = False,
 ) -> None:
-    """Make a key; its token is printed once, alone on stdout: KEY=$(hotlead keys add ...)."""
-    from serving.jobs import manage_keys as key_commands
+    """Create a key; its token is printed once, alone on stdout: KEY=$(hotlead keys add ...)."""
+    from serving.jobs import manage_keys
 
-    key_commands.add(service_settings(crm_toml, out), role, name, expires, as_json)
+    manage_keys.add(service_settings(crm_toml, out), role, name, expires, as_json)
 
 
 @app.command("list")
-def list_keys(crm_toml: ServedToml = HERE, out: Out = None, as_json: Json = False) -> None:
-    """List the keys; no token is shown, as none is stored."""
-    from serving.jobs import manage_keys as key_commands
+def list_keys(crm_toml: ServedToml = DEFAULT_CRM_TOML, out: Out = None, as_json: Json = False) -> None:
+    """List the keys, without their tokens, which are not stored."""
+    from serving.jobs import manage_keys
 
-    key_commands.show(service_settings(crm_toml, out), as_json)
+    manage_keys.show(service_settings(crm_toml, out), as_json)
 
 
 @app.command("rotate")
 def rotate_key(
     key_id: KeyId,
-    crm_toml: ServedToml = HERE,
+    crm_toml: ServedToml = DEFAULT_CRM_TOML,
     grace: Annotated[
-        float, typer.Option(min=0, max=8_760, help="Hours for which the former token holds.")
+        float, typer.Option(min=0, max=8_760, help="Hours for which the old token stays valid.")
     ] = 24,
     out: Out = None,
     as_json: Json = False,
 ) -> None:
-    """Give a key a new token, printed once, alone on stdout; the former one holds for a while."""
-    from serving.jobs import manage_keys as key_commands
+    """Give a key a new token, printed once, alone on stdout; the old one stays valid for a while."""
+    from serving.jobs import manage_keys
 
-    key_commands.rotate(service_settings(crm_toml, out), key_id, grace, as_json)
+    manage_keys.rotate(service_settings(crm_toml, out), key_id, grace, as_json)
 
 
 @app.command("revoke")
-def revoke_key(key_id: KeyId, crm_toml: ServedToml = HERE, out: Out = None, as_json: Json = False) -> None:
-    """End a key at once, with all of its tokens."""
-    from serving.jobs import manage_keys as key_commands
+def revoke_key(
+    key_id: KeyId, crm_toml: ServedToml = DEFAULT_CRM_TOML, out: Out = None, as_json: Json = False
+) -> None:
+    """Revoke a key and all its tokens at once."""
+    from serving.jobs import manage_keys
 
-    key_commands.revoke(service_settings(crm_toml, out), key_id, as_json)
+    manage_keys.revoke(service_settings(crm_toml, out), key_id, as_json)

@@ -1,4 +1,7 @@
-"""The `hotlead` command: its commands in the order of its help, and what a person reads when one fails."""
+"""The `hotlead` command: its commands in the order of the help, and its error messages.
+
+Imports inside functions keep `hotlead --help` fast.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,10 @@ from typing import Any
 import typer
 
 from cli import data, keys, models, rules, service
-from cli.options import STOPPED
+from cli.options import EXIT_STOPPED
 
 app = typer.Typer(
-    help="Which leads to call now: learnt from your own won and lost deals, measured honestly.",
+    help="Which leads to call now, learnt from your own won and lost deals.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -37,11 +40,11 @@ app.add_typer(keys.app, name="keys")
 
 
 def main() -> None:
-    """Run the command; what the user can mend is told in a sentence, without a traceback."""
+    """Run the command. Errors that the user can correct are one sentence, without a traceback."""
     from features.errors import HotleadError
 
-    # OpenMP threads that wait should sleep: spinning, two trainings on one machine take ten times as
-    # long each, for every thread burns the core that the other needs.
+    # Waiting OpenMP threads should sleep: if they spin, two trainings on one machine take ten times as
+    # long, because each occupies the cores that the other needs.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     sys.unraisablehook = _interrupt_again
@@ -51,23 +54,26 @@ def main() -> None:
         print(f"hotlead: {problem}", file=sys.stderr)
         sys.exit(problem.exit_code)
     except SystemExit as end:
-        if end.code == STOPPED:  # typer's word for Ctrl-C
-            print("hotlead: stopped. Nothing is half-written; run again to go on.", file=sys.stderr)
+        if end.code == EXIT_STOPPED:  # the exit code of typer after Ctrl-C
+            print(
+                "hotlead: stopped. No file is half-written; run again to continue.",
+                file=sys.stderr,
+            )
         raise
     except MemoryError:
         print("hotlead: out of memory. Use `since` in crm.toml, or a larger machine.", file=sys.stderr)
         sys.exit(5)
     except OSError as problem:
         print(
-            f"hotlead: {problem.filename or 'a file'}: {problem.strerror or problem}. See to it, then "
-            "run again.",
+            f"hotlead: {problem.filename or 'a file'}: {problem.strerror or problem}. Correct this, then run "
+            "the command again.",
             file=sys.stderr,
         )
         sys.exit(5)
 
 
 def _interrupt_again(unraisable: Any) -> None:
-    """Python drops a Ctrl-C that falls into the clean-up of an object: press it once more."""
+    """Send Ctrl-C again: Python drops one that arrives during the clean-up of an object."""
     import signal
     import threading
 

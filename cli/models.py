@@ -11,9 +11,9 @@ from typing import Annotated, Any, Literal
 import typer
 
 from cli.options import (
-    HERE,
-    REFUSED,
-    By,
+    DEFAULT_CRM_TOML,
+    EXIT_REFUSED,
+    ByOption,
     CrmToml,
     Json,
     LangOption,
@@ -31,17 +31,17 @@ def train(
     lang: LangOption = "en",
     seed: Seed = 0,
     tune: Annotated[
-        float, typer.Option(min=0, help="Seconds to spend on better trees; resumed when repeated.")
+        float, typer.Option(min=0, help="Seconds to tune the trees; repeating the command continues.")
     ] = 0,
     from_store: Annotated[
-        bool, typer.Option(help="Learn from what the service collected, not from the CRM's export.")
+        bool, typer.Option(help="Train on the data of the service instead of the CRM's export.")
     ] = False,
     sent_back_as_lost: Annotated[
-        bool, typer.Option(help="With --from-store: leads that sales sent back count as lost.")
+        bool, typer.Option(help="With --from-store: count leads that sales sent back as lost.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Train on closed deals, measure on the newest, register the model as challenger."""
+    """Train on closed deals, evaluate on the newest, register the model as challenger."""
     from cli import console
     from training.train import train_and_register
 
@@ -51,14 +51,7 @@ def train(
         )
         training_run = train_and_register(source, output_folder(out, crm_toml), report_step, lang, seed, tune)
     if as_json:
-        about = dict(training_run.trained.model.about)
-        console.print_json(
-            model=training_run.trained.model.version,
-            registered=training_run.registration.version,
-            run=training_run.registration.run_id,
-            report=str(training_run.report),
-            **about,
-        )
+        console.print_json(**training_run.to_dict())
         return
     console.print_training(training_run, lang)
     console.print_next_steps(
@@ -69,7 +62,7 @@ def train(
 
 
 def _export_training_data(crm_toml: Path, out: Path | None, sent_back: bool, report_step: Any) -> Path:
-    """The crm.toml of what the service collected."""
+    """Export the data of the service for training; returns the crm.toml of the export."""
     from features.clock import now_ms
     from features.settings import load_settings
     from serving.jobs.export_training_data import export_store
@@ -78,7 +71,7 @@ def _export_training_data(crm_toml: Path, out: Path | None, sent_back: bool, rep
     settings = service_settings(crm_toml, out)
     store = Store.open(settings.store_url, settings.spool)
     try:
-        report_step("laying out what the service collected")
+        report_step("exporting the data of the service")
         export = export_store(store, load_settings(crm_toml), crm_toml, settings.out, now_ms(), sent_back)
     finally:
         store.close()
@@ -90,22 +83,19 @@ def _export_training_data(crm_toml: Path, out: Path | None, sent_back: bool, rep
 def score(
     crm_toml: CrmToml,
     to: Annotated[str, typer.Option(help="A .parquet or .csv file, or a database URL.")],
-    table: Annotated[str, typer.Option(help="The table, where --to is a database.")] = ("hotlead_scores"),
+    table: Annotated[str, typer.Option(help="The table, if --to is a database.")] = "hotlead_scores",
     leads: Annotated[str | None, typer.Option(help="Read leads from this file instead.")] = None,
     activities: Annotated[str | None, typer.Option(help="Read activities from this file instead.")] = None,
     as_of: Annotated[str | None, typer.Option(help="Score as of this moment (ISO 8601, or 'now').")] = None,
-    reasons: Annotated[Literal["top", "all", "none"], typer.Option(help="Which leads get reasons.")] = "top",
-    top: Annotated[int, typer.Option(min=0, help="How many leads 'top' means.")] = 1000,
-    overrides: Annotated[
-        Path | None, typer.Option(help="A CSV of persons' verdicts: see docs/scorecard.md.")
-    ] = None,
+    reasons: Annotated[Literal["top", "all", "none"], typer.Option(help="Leads that get reasons.")] = "top",
+    top: Annotated[int, typer.Option(min=0, help="Number of leads of --reasons top.")] = 1000,
+    overrides: Annotated[Path | None, typer.Option(help="A CSV of overrides: see docs/scorecard.md.")] = None,
     out: Out = None,
     lang: LangOption = "en",
     as_json: Json = False,
 ) -> None:
-    """Score the open leads by rules and model: the champion, else the challenger."""
+    """Score the open leads by rules and model (the champion, else the challenger)."""
     from cli import console
-    from features.clock import iso
     from features.settings import load_settings
     from training.lists.batch import ListRequest
     from training.lists.output import check_output
@@ -117,33 +107,16 @@ def score(
     with console.step_printer(as_json) as report_step, console.progress_bar(as_json) as progress:
         moment_ms = parse_moment(as_of, settings)
         scored_list = score_crm(settings, results, request, moment_ms, report_step, progress, overrides)
-    rows, registered_model = scored_list.scored.table.num_rows, scored_list.registered_model
     if as_json:
-        console.print_json(
-            rows=rows,
-            to=to,
-            model=registered_model and registered_model.model.version,
-            alias=registered_model and registered_model.alias,
-            scorecard=scored_list.scorer.card.version,
-            fallback=scored_list.fallback,
-            as_of=iso(scored_list.as_of),
-        )
+        console.print_json(to=to, **scored_list.to_dict())
         return
     console.print_rejects(scored_list.loaded.rejects.summary(), results / "rejects.csv")
     console.print_calls(scored_list, lang)
-    decided_by = (
-        f"the {registered_model.alias} (model {registered_model.model.version})"
-        if registered_model
-        else "the rules alone"
-    )
-    print(
-        f"Wrote {rows:,} scored leads to {to}, highest score first, as of {iso(scored_list.as_of)}, by {decided_by}, "
-        f"scorecard {scored_list.scorer.card.version}."
-    )
+    console.print_list_summary(scored_list, to)
 
 
 def compare(
-    crm_toml: CrmToml = HERE, out: Out = None, lang: LangOption = "en", as_json: Json = False
+    crm_toml: CrmToml = DEFAULT_CRM_TOML, out: Out = None, lang: LangOption = "en", as_json: Json = False
 ) -> None:
     """Compare model and rules on the newest closed deals."""
     from cli import console
@@ -164,16 +137,16 @@ def compare(
 
 
 def promote(
-    crm_toml: CrmToml = HERE,
+    crm_toml: CrmToml = DEFAULT_CRM_TOML,
     override: Annotated[
-        str | None, typer.Option(help="Promote against the gate, for this reason; it is recorded.")
+        str | None, typer.Option(help="Promote despite the gate, for this recorded reason.")
     ] = None,
-    by: By = None,
+    user: ByOption = None,
     out: Out = None,
     lang: LangOption = "en",
     as_json: Json = False,
 ) -> None:
-    """Make the challenger champion, if it passes the gate."""
+    """Make the challenger champion if it passes the gate."""
     from cli import console
     from features.settings import load_settings
     from scoring.scorecard.load import find_card
@@ -181,19 +154,19 @@ def promote(
 
     settings = load_settings(crm_toml)
     card = find_card(settings.folder, settings.table)
-    promotion = promote_model(output_folder(out, crm_toml), card, override, by)
+    promotion = promote_model(output_folder(out, crm_toml), card, override, user)
     console.print_gate(promotion, override, lang, as_json)
     if not promotion.promoted:
-        raise typer.Exit(REFUSED)
+        raise typer.Exit(EXIT_REFUSED)
     if not as_json:
         back = [f"hotlead rollback {crm_toml}"] if promotion.champion else []
         console.print_next_steps(f"hotlead score {crm_toml} --to scores.csv", *back)
 
 
 def rollback(
-    crm_toml: CrmToml = HERE,
-    why: Annotated[str, typer.Option(help="The reason; it is recorded.")] = "rolled back",
-    by: By = None,
+    crm_toml: CrmToml = DEFAULT_CRM_TOML,
+    why: Annotated[str, typer.Option(help="The reason, which is recorded.")] = "rolled back",
+    user: ByOption = None,
     out: Out = None,
     as_json: Json = False,
 ) -> None:
@@ -201,25 +174,24 @@ def rollback(
     from cli import console
     from training.registry.promotion import rollback as roll_back
 
-    result = roll_back(output_folder(out, crm_toml), why, by)
-    if as_json:
-        console.print_json(champion=result.champion, previous=result.previous)
-        return
-    print(
+    result = roll_back(output_folder(out, crm_toml), why, user)
+    sentence = (
         f"hotlead version {result.champion} is the champion again, in the place of version {result.previous}."
     )
-    console.print_next_steps(f"hotlead score {crm_toml} --to scores.csv")
+    console.emit({"champion": result.champion, "previous": result.previous}, [sentence], as_json)
+    if not as_json:
+        console.print_next_steps(f"hotlead score {crm_toml} --to scores.csv")
 
 
 def backtest(
-    crm_toml: CrmToml = HERE,
-    months: Annotated[int, typer.Option(min=1, max=60, help="How many months.")] = 6,
+    crm_toml: CrmToml = DEFAULT_CRM_TOML,
+    months: Annotated[int, typer.Option(min=1, max=60, help="Number of months.")] = 6,
     out: Out = None,
     lang: LangOption = "en",
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
-    """Retrain month by month on past deals, model against rules."""
+    """Retrain month by month on past deals and compare model and rules."""
     from cli import console
     from features.settings import load_settings
     from scoring.to_json import to_jsonable
@@ -234,4 +206,6 @@ def backtest(
     if as_json:
         console.print_json(**to_jsonable(result))
         return
-    console.show_page(results, "backtest", lambda it: backtest_page(result, settings.name, it), lang)
+    console.show_page(
+        results, "backtest", lambda language: backtest_page(result, settings.name, language), lang
+    )

@@ -1,4 +1,4 @@
-"""Options that several commands share, exit codes, and from options to settings.
+"""Shared options of the commands, exit codes, and the settings that follow from options.
 
 Imports inside functions keep `hotlead --help` fast.
 """
@@ -12,48 +12,48 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-if TYPE_CHECKING:  # at run time a command imports only what it needs
+if TYPE_CHECKING:
     from features.settings import CrmSettings
     from serving.settings import ServiceSettings
 
-REFUSED, ACT, STOPPED = 6, 7, 130
+EXIT_REFUSED, EXIT_ACTION_NEEDED, EXIT_STOPPED = 6, 7, 130
 Lang = Literal["en", "ja"]
-CrmToml = Annotated[Path, typer.Argument(help="The crm.toml that says how your export reads.")]
-HERE = Path("crm.toml")
+CrmToml = Annotated[Path, typer.Argument(help="The crm.toml that describes your export.")]
+DEFAULT_CRM_TOML = Path("crm.toml")
 Out = Annotated[
     Path | None,
-    typer.Option(help="Folder for what is made. Default: hotlead-out beside crm.toml."),
+    typer.Option(help="Output folder. Default: hotlead-out beside crm.toml."),
 ]
 LangOption = Annotated[Lang, typer.Option(help="Language of reports, reasons and findings.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
-By = Annotated[str | None, typer.Option(help="Who decides; the user's name by default.")]
-Seed = Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Seed of every random draw.")]
-ServedToml = Annotated[Path, typer.Argument(envvar="HOTLEAD_CRM", help="The crm.toml that is served.")]
+ByOption = Annotated[str | None, typer.Option("--by", help="Who decides. Default: the current user.")]
+Seed = Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Seed of all random numbers.")]
+ServedToml = Annotated[Path, typer.Argument(envvar="HOTLEAD_CRM", help="The crm.toml of the service.")]
 
 
 def service_settings(crm_toml: Path, out: Path | None) -> ServiceSettings:
-    """Settings of the service: the environment, with this crm.toml and, if given, this output folder.
+    """The settings of the service, from the environment, this crm.toml and, if given, this output folder.
 
-    Raises SettingsError where there is no such file or a setting is wrong.
+    Raises SettingsError if the file does not exist or a setting is invalid.
     """
     from features.errors import SettingsError
     from serving.settings import ServiceSettings
 
     if not crm_toml.is_file():
-        raise SettingsError(f"{crm_toml}: there is no such file. Say which crm.toml is served.")
+        raise SettingsError(f"{crm_toml}: there is no such file. Name the crm.toml of the service.")
     options = {"HOTLEAD_CRM": str(crm_toml)} | ({"HOTLEAD_OUT": str(out)} if out else {})
     return ServiceSettings.from_environment({**os.environ, **options})
 
 
 def output_folder(out: Path | None, crm_toml: Path) -> Path:
-    """The folder for results: the one given, else hotlead-out beside crm.toml."""
+    """The output folder: `out` if given, else hotlead-out beside crm.toml."""
     return out if out is not None else crm_toml.parent / "hotlead-out"
 
 
 def parse_moment(as_of: str | None, settings: CrmSettings) -> int | None:
-    """--as-of in ms UTC; None where it is not given. Without an offset it is in crm.toml's time zone.
+    """--as-of in ms UTC, None if it is not given; a time without offset is in the time zone of crm.toml.
 
-    Raises SettingsError for what is no ISO 8601 time.
+    Raises SettingsError if it is not an ISO 8601 time.
     """
     from features.clock import now_ms, to_ms
     from features.errors import SettingsError
@@ -64,6 +64,6 @@ def parse_moment(as_of: str | None, settings: CrmSettings) -> int | None:
         moment = datetime.fromisoformat(str(as_of))
     except ValueError:
         raise SettingsError(
-            f"--as-of {as_of!r} is no moment; say for example 2026-10-01T09:00+09:00, or now."
+            f"--as-of {as_of!r} is not a time; write for example 2026-10-01T09:00+09:00, or now."
         ) from None
     return to_ms(moment if moment.tzinfo else moment.replace(tzinfo=settings.zone))

@@ -1,24 +1,27 @@
-"""Commands on the definition of a hot lead: rules show, replay, suggest.
+"""Commands for the definition of a hot lead: rules show, replay, suggest.
 
 Imports inside the commands keep `hotlead --help` fast: each loads only what it runs.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from cli.options import HERE, CrmToml, Json, LangOption, Out, Seed, output_folder
+from cli.options import DEFAULT_CRM_TOML, CrmToml, Json, LangOption, Out, Seed, output_folder
 
 app = typer.Typer(
-    help="The definition of a hot lead: show it, try a change, learn one.", no_args_is_help=True
+    help="The definition of a hot lead: show it, test a change, learn one.", no_args_is_help=True
 )
 
 
 @app.command()
-def show(crm_toml: CrmToml = HERE, out: Out = None, lang: LangOption = "en", as_json: Json = False) -> None:
+def show(
+    crm_toml: CrmToml = DEFAULT_CRM_TOML, out: Out = None, lang: LangOption = "en", as_json: Json = False
+) -> None:
     """Show the definition of a hot lead as a table, and write it as a page."""
     from cli import console
     from features.settings import load_settings
@@ -30,18 +33,18 @@ def show(crm_toml: CrmToml = HERE, out: Out = None, lang: LangOption = "en", as_
     if as_json:
         console.print_json(version=card.version, **card.to_dict())
         return
-    console.show_page(output_folder(out, crm_toml), "rules", lambda it: rules_page(card, it), lang)
+    console.show_page(output_folder(out, crm_toml), "rules", partial(rules_page, card), lang)
 
 
 @app.command()
 def replay(
     new: Annotated[Path, typer.Argument(help="The new scorecard.toml, not yet in use.")],
-    crm_toml: CrmToml = HERE,
+    crm_toml: CrmToml = DEFAULT_CRM_TOML,
     out: Out = None,
     lang: LangOption = "en",
     as_json: Json = False,
 ) -> None:
-    """Try a new scorecard on closed deals before it is published."""
+    """Test a new scorecard on closed deals before it is published."""
     from cli import console
     from features.settings import load_settings
     from scoring.pages.replay import replay_page
@@ -53,7 +56,7 @@ def replay(
     if as_json:
         console.print_json(**result.to_dict())
         return
-    console.show_page(results, "replay", lambda it: replay_page(result, it), lang)
+    console.show_page(results, "replay", partial(replay_page, result), lang)
     console.print_next_steps(
         f"let marketing and sales both sign the change off, then put {new} in the place of "
         f"{crm_toml.with_name('scorecard.toml')} and run hotlead train {crm_toml}"
@@ -62,20 +65,21 @@ def replay(
 
 @app.command()
 def suggest(
-    crm_toml: CrmToml = HERE,
+    crm_toml: CrmToml = DEFAULT_CRM_TOML,
     to: Annotated[Path, typer.Option(help="Where to write.")] = Path("suggested-scorecard.toml"),
     oldest: Annotated[
-        float, typer.Option(min=0.3, max=0.95, help="Learn from this oldest share of the deals.")
+        float, typer.Option(min=0.3, max=0.95, help="Share of the deals to learn from, oldest first.")
     ] = 0.8,
-    rows: Annotated[int, typer.Option(min=2, max=40, help="The most rows.")] = 16,
+    rows: Annotated[int, typer.Option(min=2, max=40, help="Maximum number of rows.")] = 16,
     out: Out = None,
     lang: LangOption = "en",
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
-    """Learn points and thresholds from closed deals; written for review, never applied by itself."""
+    """Learn a scorecard from closed deals, for review; it is never applied automatically."""
     from cli import console
     from features.settings import load_settings
+    from scoring.to_json import to_jsonable
     from training.scorecard.command import suggest_scorecard
 
     with console.step_printer(as_json) as report_step:
@@ -84,7 +88,7 @@ def suggest(
             settings, output_folder(out, crm_toml), to, oldest, rows, seed, report_step, lang
         )
     if as_json:
-        console.print_suggestion_json(suggestion, to)
+        console.print_json(to=str(to), scorecard=suggestion.card.to_dict(), gain=to_jsonable(suggestion.gain))
         return
     console.print_suggestion(suggestion, lang)
     print(f"Wrote {to}; nothing is applied.")

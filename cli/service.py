@@ -13,20 +13,30 @@ from typing import Annotated
 
 import typer
 
-from cli.options import ACT, HERE, STOPPED, Json, LangOption, Out, ServedToml, output_folder, service_settings
+from cli.options import (
+    DEFAULT_CRM_TOML,
+    EXIT_ACTION_NEEDED,
+    EXIT_STOPPED,
+    Json,
+    LangOption,
+    Out,
+    ServedToml,
+    output_folder,
+    service_settings,
+)
 
 
 def serve(
-    crm_toml: ServedToml = HERE,
-    host: Annotated[str, typer.Option(help="The address to listen at.")] = "127.0.0.1",
+    crm_toml: ServedToml = DEFAULT_CRM_TOML,
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="The port.")] = 3000,
-    workers: Annotated[int, typer.Option(min=1, max=64, help="How many workers answer.")] = 1,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Number of worker processes.")] = 1,
     is_open: Annotated[
-        bool, typer.Option("--open", help="Serve without keys, to this machine alone.")
+        bool, typer.Option("--open", help="Serve without API keys, to this machine only.")
     ] = False,
     out: Out = None,
 ) -> None:
-    """Serve the scores: the API for the CRM, and the follower of the champion."""
+    """Run the service: the API for the CRM, the review pages, and the follower of the champion."""
     from serving.runtime.address import ListenAddress
     from serving.runtime.serve import serve as serve_crm
 
@@ -37,9 +47,9 @@ def serve(
 
 
 def import_export(
-    crm_toml: ServedToml = HERE, out: Out = None, lang: LangOption = "en", as_json: Json = False
+    crm_toml: ServedToml = DEFAULT_CRM_TOML, out: Out = None, lang: LangOption = "en", as_json: Json = False
 ) -> None:
-    """Bring a CRM's export into the service: leads, their history, closed deals; score the open leads."""
+    """Import a CRM's export into the service (leads, history, closed deals) and score the open leads."""
     from dataclasses import asdict
 
     from cli import console
@@ -57,14 +67,11 @@ def import_export(
         deploy_champion(settings.out, settings.bundles, report_step)
         export = CrmExport(loaded.crm, **asdict(read_extra_columns(loaded)))
         result = import_crm(settings, loaded.settings, export, report_step)
-    if as_json:
-        console.print_json(**result.to_dict())
-        return
-    print("\n".join(result.lines(lang)))
+    console.emit(result.to_dict(), result.lines(lang), as_json)
 
 
-def follow(crm_toml: ServedToml = HERE, out: Out = None) -> None:
-    """Lay out the champion to be served, whenever it changes (`hotlead serve` runs this itself)."""
+def follow(crm_toml: ServedToml = DEFAULT_CRM_TOML, out: Out = None) -> None:
+    """Deploy the champion to the service whenever it changes (part of `hotlead serve`)."""
     from training.registry.follower import follow_until_stopped
 
     settings = service_settings(crm_toml, out)
@@ -73,23 +80,23 @@ def follow(crm_toml: ServedToml = HERE, out: Out = None) -> None:
 
 def outcomes(
     file: Annotated[Path, typer.Argument(help="Closed deals, as CSV or Parquet.")],
-    crm_toml: ServedToml = HERE,
-    url: Annotated[str, typer.Option(help="Where the service is.")] = "http://127.0.0.1:3000",
+    crm_toml: ServedToml = DEFAULT_CRM_TOML,
+    url: Annotated[str, typer.Option(help="The URL of the service.")] = "http://127.0.0.1:3000",
     key_file: Annotated[
         Path | None,
         typer.Option(
-            help="A file that holds the API key; else the environment variable HOTLEAD_KEY does. There "
-            "is no option for the key itself: others on this machine can see arguments."
+            help="A file with the API key. Default: the environment variable HOTLEAD_KEY. There is no "
+            "option for the key itself, because other users of this machine can see arguments."
         ),
     ] = None,
     out: Out = None,
     as_json: Json = False,
 ) -> None:
-    """Send a file of closed deals to the service that runs. Sending it twice stores it once.
+    """Send a file of closed deals to a running service. Sending it twice stores it once.
 
-    Columns are those of crm.toml's table of deals, or lead_id, outcome (won, lost), closed_at, amount,
-    lost_reason; with `id` and `version` deals can be corrected later. Exit code 4: some deals are
-    at odds with what was sent before, and were not taken.
+    The columns are those of the deals in crm.toml, or lead_id, outcome (won, lost), closed_at, amount,
+    lost_reason; with `id` and `version` deals can be corrected later. Exit code 4: some deals
+    contradict earlier ones and were not stored.
     """
     from cli import console
     from features.settings import load_settings
@@ -109,20 +116,20 @@ def outcomes(
 
 
 def monitor(
-    crm_toml: ServedToml = HERE,
-    html: Annotated[Path | None, typer.Option(help="Write the page here, too.")] = None,
+    crm_toml: ServedToml = DEFAULT_CRM_TOML,
+    html: Annotated[Path | None, typer.Option(help="Also write the page to this file.")] = None,
     since: Annotated[
         datetime | None,
-        typer.Option(formats=["%Y-%m-%d"], help="Only answers first given from this day (UTC) on."),
+        typer.Option(formats=["%Y-%m-%d"], help="Only scores first served from this day on (UTC)."),
     ] = None,
     out: Out = None,
     lang: LangOption = "en",
     as_json: Json = False,
 ) -> None:
-    """Look at what was served: calibration, model against rules, drift, and what to do.
+    """Monitor the served scores: calibration, model against rules, drift, and advice.
 
-    Exit code 0: all is well, or too little is known yet; 7: there is something to do (retrain,
-    look_at_this_feature, the_world_moved); 5: the store is away, or there is none.
+    Exit code 0: nothing to do, or too few outcomes yet; 7: action is advised (retrain,
+    look_at_this_feature, the_world_moved); 5: the store does not exist or does not answer.
     """
     from datetime import UTC
 
@@ -139,7 +146,7 @@ def monitor(
     settings, crm = service_settings(crm_toml, out), load_settings(crm_toml)
     start = None if since is None else to_ms(since.replace(tzinfo=UTC))
     with console.step_printer(as_json) as report_step:
-        report_step("reading what was served")
+        report_step("reading the served scores")
         result = monitor_service(settings, crm, now_ms(), start)
     page = monitor_page(result, crm.table, crm.name, lang)
     if html is not None:
@@ -152,34 +159,30 @@ def monitor(
         if html is not None:
             console.print_written_files(html)
     if result.advice not in QUIET:
-        raise typer.Exit(ACT)
+        raise typer.Exit(EXIT_ACTION_NEEDED)
 
 
 def forget(
     lead_id: Annotated[str, typer.Argument(help="The lead's id.")],
-    crm_toml: ServedToml = HERE,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    crm_toml: ServedToml = DEFAULT_CRM_TOML,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
     also: Annotated[
         list[Path] | None,
-        typer.Option(help="Look below this folder too, such as the artifacts of an MLflow server."),
+        typer.Option(help="Also search this folder, for example the artifacts of an MLflow server."),
     ] = None,
     out: Out = None,
     as_json: Json = False,
 ) -> None:
-    """Erase a lead: from the service's store, and from the evidence that models are judged on."""
+    """Erase a lead from the store of the service and from the evidence of the models."""
+    from cli import console
     from serving.jobs.forget_lead import forget as forget_lead
 
     settings = service_settings(crm_toml, out)
-    question = f"Erase all that {settings.shown_store} and {settings.out} hold of lead {lead_id!r}?"
+    question = f"Erase all data of lead {lead_id!r} from {settings.shown_store} and {settings.out}?"
     if not yes and not _confirm(question):
-        raise typer.Exit(STOPPED)
+        raise typer.Exit(EXIT_STOPPED)
     result = forget_lead(settings, lead_id, also or [], os.environ)
-    if as_json:
-        from cli import console
-
-        console.print_json(**result.to_dict())
-        return
-    print("\n".join(result.lines()))
+    console.emit(result.to_dict(), result.lines(), as_json)
 
 
 def _confirm(question: str) -> bool:

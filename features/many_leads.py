@@ -20,7 +20,7 @@ from features.columns import Bools, Column, Floats, Ints, Texts, take
 from features.crm_data import Changes, Crm
 from features.errors import DataError
 from features.kinds import Activity, Over
-from features.rounding import round_sum
+from features.numbers import round_sum
 
 _SEGMENTS_AT_ONCE = 4_000_000
 _LARGEST_KEY = 2**63 - 1

@@ -11,7 +11,7 @@ from operator import itemgetter
 from features.clock import MS_PER_DAY, days_to_ms
 from features.columns import to_text
 from features.kinds import Activity, Over
-from features.rounding import round_sum
+from features.numbers import round_sum
 
 Event = tuple[str, int, float]
 """One activity: type, ms UTC, value (nan where it has none)."""

@@ -1,21 +1,16 @@
-"""crm.toml: how one company's export reads. Nothing about a company is in code."""
+"""crm.toml: how the export of one company is read."""
 
 from __future__ import annotations
 
-import os
-import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import fields
 from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     TypeAdapter,
@@ -24,148 +19,22 @@ from pydantic import (
     model_validator,
 )
 
-from features.columns import to_text
+from features.crm.table_settings import ActivitiesTable, ChangesTable, DealsTable, LeadsTable
 from features.errors import SettingsError, suggest_nearest
 from features.kinds import KINDS, Feature, Language
-from features.review_settings import Review
 from features.table import FeatureTable, Vocabulary
+from features.toml import Strict, TextValue, TimeZone, read_toml
 
 LANDMARKS = (0.0, 1.0, 3.0, 7.0, 14.0, 30.0, 60.0, 90.0)
 MISSING = ("", "NA", "N/A", "n/a", "NULL", "null", "NaN", "nan", "#N/A")
+_LEAD_ID = "{lead_id}"
 
-TextValue = Annotated[str, BeforeValidator(lambda value: to_text(value))]
-"""A value of a column; a number or true/false in TOML is taken as its text."""
-
-
-def _check_zone(name: str) -> str:
-    if name not in available_timezones():
-        raise ValueError(f"no such time zone; {suggest_nearest(name, sorted(available_timezones()))}")
-    return name
-
-
-TimeZone = Annotated[str, AfterValidator(_check_zone)]
-"""The name of a time zone, such as Asia/Tokyo."""
-
-
-class Strict(BaseModel):
-    """A table of crm.toml: frozen, and a key that it does not know is an error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Source(Strict):
-    """Where a table lies: a CSV or Parquet file (or a glob), or a database URL.
-
-    `${NAME}` in `source` stands for an environment variable, so that passwords stay out of files.
-    """
-
-    source: str = Field(min_length=1)
-    table: str | None = None
-    query: str | None = None
-    separator: str = Field(default=",", min_length=1, max_length=1)
-    encoding: str = "utf-8"
-    time_format: str | None = None
-
-    @field_validator("time_format")
-    @classmethod
-    def _check_time_format(cls, time_format: str | None) -> str | None:
-        if time_format:
-            try:
-                datetime.strptime(datetime(2026, 1, 2).strftime(time_format), time_format)
-            except ValueError:
-                raise ValueError(
-                    "is no form of a time; use codes of strptime such as %d/%m/%Y %H:%M"
-                ) from None
-        return time_format
-
-    @property
-    def is_database(self) -> bool:
-        return "://" in self.source
-
-    @model_validator(mode="after")
-    def _check_source(self) -> Self:
-        if self.is_database and bool(self.table) == bool(self.query):
-            raise ValueError("a database source needs either `table` or `query`")
-        if not self.is_database and (self.table or self.query):
-            raise ValueError("`table` and `query` belong to a database source (a URL with ://)")
-        return self
-
-
-class LeadsTable(Source):
-    """[leads]: a row a lead. `id = "row"` takes the row's number where there is no id."""
-
-    id: str
-    created_at: str | None = None
-    account: str | None = None
-
-
-class DealsTable(Source):
-    """[deals]: what became of leads. Without `source` the outcome stands in the leads' table.
-
-    Without `outcome` every row is a won deal.
-    """
-
-    source: str = ""
-    lead: str | None = None
-    outcome: str | None = None
-    won: tuple[TextValue, ...] = ()
-    lost: tuple[TextValue, ...] = ()
-    ignore: tuple[TextValue, ...] = ()
-    closed_at: str | None = None
-    amount: str | None = None
-    lost_reason: str | None = None
-
-    @model_validator(mode="after")
-    def _check_deals(self) -> Self:
-        if self.source and not self.lead:
-            raise ValueError("`lead` is missing: the column with the lead's id")
-        if self.outcome and not self.won:
-            raise ValueError("`won` is missing: the outcome values that mean won")
-        if not self.outcome and not self.source:
-            raise ValueError("`outcome` is missing: the column that tells won from lost")
-        twice = (set(self.won) & set(self.lost)) | (set(self.ignore) & {*self.won, *self.lost})
-        if twice:
-            raise ValueError(f"{sorted(twice)} stand in more than one of won, lost and ignore")
-        return self
-
-
-def deal_columns(deals: DealsTable) -> list[str | None]:
-    """The columns that tell of a deal; they stand in its table, or in that of the leads."""
-    return [deals.outcome, deals.closed_at, deals.amount, deals.lost_reason]
-
-
-class ActivitiesTable(Source):
-    """[activities]: a row an activity of a lead. Without `type` all are of the type "activity"."""
-
-    lead: str
-    at: str
-    type: str | None = None
-    value: str | None = None
-    id: str | None = None
-
-
-class ChangesTable(Source):
-    """[changes]: the history of attributes.
-
-    Either a row a change (`column` names the changed column, `value` its new value), or a row a
-    moment with the then values of several `columns`.
-    """
-
-    lead: str
-    at: str
-    column: str | None = None
-    value: str | None = None
-    columns: tuple[str, ...] = ()
-
-    @model_validator(mode="after")
-    def _check_changes(self) -> Self:
-        if bool(self.columns) == bool(self.column and self.value):
-            raise ValueError("give either `column` and `value`, or `columns`")
-        return self
+Party = Annotated[str, Field(min_length=1, max_length=40, pattern=r"^[\w-]+$")]
+RateTarget = Annotated[float, Field(gt=0, le=1)]
 
 
 class Target(Strict):
-    """[target]: won within `horizon_days` of the moment; `landmarks` are ages of the lead."""
+    """[target]: won within `horizon_days`, judged at the ages `landmarks` of a lead (days)."""
 
     horizon_days: float = Field(default=90, gt=0, le=3650)
     landmarks: tuple[Annotated[float, Field(ge=0)], ...] = LANDMARKS
@@ -179,7 +48,7 @@ class Target(Strict):
 
 
 class Roles(Strict):
-    """[roles]: which columns or activities tell of budget, authority, need, timing and contact."""
+    """[roles]: the columns or activities that record budget, authority, need, timing and contact."""
 
     budget: str | None = None
     authority: str | None = None
@@ -189,8 +58,45 @@ class Roles(Strict):
     hand_over: str | None = None
 
 
+class Targets(Strict):
+    """[review.targets]: the company's targets; rates are shares between 0 and 1."""
+
+    hot_leads_a_month: Annotated[int, Field(gt=0)] | None = None
+    acceptance_rate: RateTarget | None = None
+    opportunity_rate: RateTarget | None = None
+    win_rate: RateTarget | None = None
+
+
+class Review(Strict):
+    """[review]: the link into the CRM, the parties that sign, the file of costs, the targets.
+
+    A new definition of hot is in force when all parties of `sign_off` have signed it.
+    """
+
+    lead_link: str | None = None
+    sign_off: tuple[Party, ...] = ("marketing", "sales")
+    costs: Path | None = None
+    targets: Targets = Targets()
+
+    @field_validator("lead_link")
+    @classmethod
+    def _check_lead_link(cls, template: str | None) -> str | None:
+        if template is not None and not (
+            template.startswith(("https://", "http://")) and _LEAD_ID in template
+        ):
+            raise ValueError(f"must begin with https:// and hold {_LEAD_ID}, where the id goes")
+        return template
+
+    @field_validator("sign_off")
+    @classmethod
+    def _check_sign_off(cls, parties: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(parties)) < len(parties):
+            raise ValueError("names a party twice")
+        return parties
+
+
 class CrmSettings(Strict):
-    """A whole crm.toml. `folder` is where it lies; relative paths start there."""
+    """A complete crm.toml in `folder`, to which its paths are relative."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
 
@@ -246,7 +152,7 @@ class CrmSettings(Strict):
 
     @model_validator(mode="after")
     def _check_shared_columns(self) -> Self:
-        """A column is read once, so all features of it must agree on how."""
+        """A column is read once, so all its features must agree on `values` and `known`."""
         first: dict[str, str] = {}
         for name, f in self.table.attributes.items():
             earlier = self.table.attributes[first.setdefault(f.column, name)]
@@ -259,12 +165,12 @@ class CrmSettings(Strict):
 
     @property
     def dated(self) -> bool:
-        """Whether leads have a date, so that they can be judged as of a moment."""
+        """Whether leads have a date, so that features can be computed as of a moment."""
         return self.leads.created_at is not None and self.order in (None, "date")
 
     @property
     def order_column(self) -> str | None:
-        """The column that orders the leads, where it is not their date."""
+        """The column that orders leads without a date; None if there is none."""
         return None if self.order in (None, "date", "file", "none") else self.order
 
     @property
@@ -272,13 +178,19 @@ class CrmSettings(Strict):
         return ZoneInfo(self.time_zone)
 
     @property
+    def role_columns(self) -> dict[str, str]:
+        """The columns of budget, authority, need and timing that are read, by role."""
+        columns = self.roles.model_dump(include={"budget", "authority", "need", "timing"})
+        return {role: column for role, column in columns.items() if column in self.columns}
+
+    @property
     def table(self) -> FeatureTable:
-        """The feature table, with the company's words."""
+        """The features, labelled with [words]."""
         return FeatureTable(self.features, Vocabulary(self.words))
 
     @property
     def columns(self) -> dict[str, Literal["category", "number"]]:
-        """Every column of the lead that is read as an attribute, with what its values are."""
+        """The columns of a lead that are read as attributes, with the type of their values."""
         wanted: dict[str, Literal["category", "number"]]
         wanted = dict.fromkeys(self.segments.values(), "category")
         return wanted | {f.column: f.values for f in self.table.attributes.values()}
@@ -289,21 +201,12 @@ def load_settings(path: Path) -> CrmSettings:
 
     Raises SettingsError naming file, key, value and what is allowed.
     """
-    try:
-        parsed = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise SettingsError(
-            f"{path}: there is no such file. `hotlead init YOUR-EXPORT.csv` writes one."
-        ) from None
-    except (OSError, UnicodeDecodeError) as problem:
-        raise SettingsError(f"{path}: cannot be read ({problem}). It must be UTF-8.") from None
-    except tomllib.TOMLDecodeError as problem:
-        raise SettingsError(f"{path}: is not TOML: {problem}.") from None
+    parsed = read_toml(path, "`hotlead init YOUR-EXPORT.csv` writes one.")
     return parse_settings(parsed, path)
 
 
 def parse_settings(parsed: Mapping[str, Any], path: Path) -> CrmSettings:
-    """Check what a crm.toml at `path` holds; see `load_settings`."""
+    """Check the parsed content of the crm.toml at `path`; see `load_settings`."""
     general = parsed.get("crm", {})
     if not isinstance(general, Mapping):
         raise SettingsError(f"{path}: [crm] must be a table of keys (got {general!r}).")
@@ -317,22 +220,8 @@ def parse_settings(parsed: Mapping[str, Any], path: Path) -> CrmSettings:
 
 
 def parse_features(values: Mapping[str, Any]) -> dict[str, Feature]:
-    """The features that `FeatureTable.plain` wrote down."""
+    """Features from the JSON that `FeatureTable.plain` returns."""
     return TypeAdapter(dict[str, Feature]).validate_python(values)
-
-
-def expand_variables(source: str) -> str:
-    """`source` with ${NAME} replaced by environment variables.
-
-    Raises SettingsError for an unset one.
-    """
-
-    def value(match: re.Match[str]) -> str:
-        if match[1] not in os.environ:
-            raise SettingsError(f"The environment variable {match[1]} that crm.toml names is not set.")
-        return os.environ[match[1]]
-
-    return re.sub(r"\$\{(\w+)\}", value, source)
 
 
 def _format_errors(problem: ValidationError, path: Path) -> str:
@@ -361,7 +250,7 @@ def _format_kind(error: Any) -> str:
 
 
 def _format_location(loc: tuple[int | str, ...], value: object) -> str:
-    """A place as it stands in crm.toml: the table in brackets, then the key."""
+    """A location as in crm.toml: the table in brackets, then the key."""
     parts = [str(p) for i, p in enumerate(loc) if not (i > 1 and p in _KINDS)]
     if not parts:
         return ""
@@ -371,7 +260,7 @@ def _format_location(loc: tuple[int | str, ...], value: object) -> str:
 
 
 def _suggest_keys(loc: tuple[int | str, ...]) -> str:
-    """The keys nearest to an unknown one."""
+    """A hint with the keys most similar to an unknown one."""
     keys = list(_TABLES) if loc[0] in _TABLES else [*_TABLES, *CrmSettings.model_fields]
     if len(loc) > 1 and loc[0] == "features":
         kind = next((str(p) for p in reversed(loc[:-1]) if p in _KINDS), "")

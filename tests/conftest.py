@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from scoring.decision.scorer import Scorer
     from scoring.model.model import Model
     from tests.helpers.stores import Server
-    from training.fitting.pipeline import TrainingResult
-    from training.fitting.recipe import Dataset
+    from training.fitting.dataset import Dataset
+    from training.fitting.result import TrainingResult
     from training.train import TrainingRun
 
 DEMO_LEADS = 5_000
@@ -130,11 +130,11 @@ def small_data(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     from features.crm.load import load
     from features.settings import load_settings
     from tests.helpers.small_crm import small_crm
-    from training.fitting.pipeline import build_dataset
+    from training.fitting.dataset import build_dataset
 
     folder = tmp_path_factory.mktemp("small")
     settings = load_settings(small_crm(folder, leads=600))
-    return build_dataset(load(settings, folder / "rejects.csv"), set(), lambda _: None)
+    return build_dataset(load(settings, folder / "rejects.csv"), (), lambda _: None)
 
 
 @pytest.fixture(scope="session")

@@ -18,9 +18,10 @@ from scoring.scorecard.scorecard import HOT
 from scoring.statistics.metrics import Estimate
 from scoring.statistics.paired_differences import Difference, LabeledLeads, differences, log_loss_gain
 from training.fitting.blending import log_loss
-from training.fitting.pipeline import StepReporter
-from training.fitting.recipe import Dataset, choose, fit
+from training.fitting.dataset import Dataset
+from training.fitting.recipe import choose, fit
 from training.fitting.splits import Split, split_between
+from training.progress import StepReporter
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from training.registry.mlflow_store import CHALLENGER, CHAMPION, RegisteredModel
 from training.reports.html_files import render_pages, write_pages
 
 if TYPE_CHECKING:
-    from training.fitting.pipeline import StepReporter
+    from training.progress import StepReporter
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,8 @@ def check_features_unchanged(
     if changed:
         raise SettingsError(
             f"crm.toml now means something else by {', '.join(changed)} than when model "
-            f"{registered_model.model.version} was trained, so its deals cannot tell. Run `hotlead train` first."
+            f"{registered_model.model.version} was trained, so its deals cannot tell. Run `hotlead train` "
+            "first."
         )
 
 

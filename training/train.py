@@ -1,36 +1,127 @@
-"""What `hotlead train` does: train, write the report, register the model."""
+"""`hotlead train`: read, audit, evaluate, fit, report, register."""
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from features.files import atomic_file
+import numpy as np
+
+from features.crm.audit import Audit
+from features.crm.load import load
 from features.kinds import Language
-from features.settings import load_settings
-from training.fitting.pipeline import StepReporter, TrainingResult, train
+from features.settings import CrmSettings, load_settings
+from training.fitting.dataset import build_dataset, check_enough_deals
+from training.fitting.holdout import build_evidence, evaluate
+from training.fitting.recipe import choose, fit
+from training.fitting.result import TrainingResult, describe_training, explain_sample
+from training.fitting.tuning import tune
+from training.progress import StepReporter
 from training.registry.mlflow_store import Registration, check_server, register
-from training.reports.model_report import report
+from training.registry.run_record import RunRecord
+from training.reports.model_report import draw_charts, report
+
+_SAMPLE_ROWS = 5
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TrainingRun:
-    """A finished training: what was made and where it lies."""
+    """A finished training run: its result, its record, its registration and its report file."""
 
     trained: TrainingResult
+    record: RunRecord
     registration: Registration
     report: Path
+
+    def to_dict(self) -> dict[str, Any]:
+        """The model, its registration, the report and the description of the training, as JSON."""
+        return {
+            "model": self.trained.model.version,
+            "registered": self.registration.version,
+            "run": self.registration.run_id,
+            "report": str(self.report),
+            **self.trained.model.about,
+        }
 
 
 def train_and_register(
     crm_toml: Path, out: Path, report_step: StepReporter, lang: Language, seed: int, tune_seconds: float = 0
 ) -> TrainingRun:
-    """Train on a crm.toml's deals, write the model folder and the report, register the model."""
+    """Train on the closed deals of a crm.toml, write model folder and report to `out`, and register.
+
+    The settings and the MLflow server are checked first, so that a long run does not fail at its end.
+    """
     settings = load_settings(crm_toml)
     check_server(out)
     trained = train(settings, out, report_step, seed, tune_seconds)
     report_step("writing the report and registering the model")
-    page, path = report(trained, lang), out / "report.html"
-    with atomic_file(path) as part:
-        part.write_text(page, encoding="utf-8")
-    return TrainingRun(trained, register(trained, crm_toml, out, page, lang), path)
+    record = build_record(trained, crm_toml, lang)
+    registration = publish(record, out)
+    return TrainingRun(
+        trained=trained, record=record, registration=registration, report=out / record.report_file
+    )
+
+
+def train(
+    settings: CrmSettings, out: Path, report_step: StepReporter, seed: int = 0, tune_seconds: float = 0
+) -> TrainingResult:
+    """Read, audit, evaluate on the newest deals and refit on all of them.
+
+    Rejected rows go to `out`/rejects.csv; `report_step` is called as each step begins. Raises DataError
+    if the data do not suffice for a model.
+    """
+    report_step("reading the CRM")
+    loaded = load(settings, out / "rejects.csv")
+    audit = Audit.from_loaded(loaded)
+    data = build_dataset(loaded, audit.left_out, report_step)
+    check_enough_deals(data.examples)
+
+    choose_recipe = partial(choose, seed=seed)
+    if tune_seconds > 0:
+        choose_recipe = partial(tune, seed=seed, seconds=tune_seconds, store=out / "tuning.db")
+
+    report_step("choosing on later deals and measuring on the newest")
+    evaluation = evaluate(data, choose_recipe, seed)
+    report_step("refitting on all deals")
+    recipe = evaluation.recipes[0] if len(evaluation.recipes) == 1 else choose_recipe(data)
+    model = fit(data, recipe, seed)
+    model = model.with_about(**describe_training(loaded, data, evaluation, recipe, audit, seed))
+    return TrainingResult(
+        loaded=loaded,
+        data=data,
+        audit=audit,
+        evaluation=evaluation,
+        model=model,
+        evidence=build_evidence(data, evaluation, loaded.crm, dict(settings.segments)),
+        explanation=explain_sample(model, data, evaluation),
+    )
+
+
+def build_record(trained: TrainingResult, crm_toml: Path, lang: Language) -> RunRecord:
+    """What is stored of a training run; charts are drawn once, for the report and for MLflow."""
+    charts = draw_charts(trained, lang)
+    return RunRecord(
+        model=trained.model,
+        evidence=trained.evidence,
+        figures=trained.evaluation.figures,
+        charts=charts,
+        report=report(trained, charts, lang),
+        settings_file=crm_toml,
+        left_out=trained.left_out,
+        data_digest=trained.data.digest,
+        sample=trained.data.take(np.arange(min(_SAMPLE_ROWS, len(trained.data)))).columns,
+    )
+
+
+def publish(record: RunRecord, out: Path) -> Registration:
+    """Write the model folder and the report to `out`, and register the model as challenger.
+
+    The model is saved once, to a folder of this run: another run may write to `out` at the same time.
+    """
+    with tempfile.TemporaryDirectory() as run_folder:
+        model_folder = record.save_model(Path(run_folder) / "model")
+        record.write(out, model_folder)
+        return register(record, model_folder, out)

@@ -1,20 +1,20 @@
-"""What the audit found, each finding in words of both languages."""
+"""Findings of the audit, worded in both languages."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from features.kinds import Language
 
 Severity: TypeAlias = Literal["leak", "suspect", "warning", "note"]
-"""leak: surely known only after the outcome; suspect: evidence for that; warning: the figures would
-mislead; note: good to know."""
+"""leak: certainly known only after the outcome; suspect: evidence for that; warning: the figures would
+mislead; note: for information."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One thing that would make the model lie, or that its reader should know."""
+    """One finding; `is_used` says whether a feature of crm.toml reads the `column`."""
 
     code: str
     severity: Severity
@@ -25,3 +25,13 @@ class Finding:
 
     def text(self, lang: Language) -> str:
         return self.ja if lang == "ja" else self.en
+
+    def to_dict(self, lang: Language) -> dict[str, Any]:
+        """The finding as JSON, worded in `lang`."""
+        return {
+            "code": self.code,
+            "severity": self.severity,
+            "column": self.column,
+            "used": self.is_used,
+            "text": self.text(lang),
+        }

@@ -14,9 +14,10 @@ import pyarrow.compute as pc
 from sqlalchemy import inspect
 
 from features.crm.parsing import as_numbers, as_texts, as_times
+from features.crm.table_settings import Source, expand_variables
 from features.crm.tables import SourceRows, database_engine, database_url, mask_password, read_rows
 from features.errors import DataError
-from features.settings import MISSING, Source, expand_variables
+from features.settings import MISSING
 
 ColumnKind: TypeAlias = Literal["time", "number", "text", "empty"]
 _EMPTY = frozenset({*MISSING, "Select"})

@@ -25,8 +25,8 @@ from sqlalchemy.pool import NullPool
 from features.columns import Ints
 from features.crm.parsing import as_texts
 from features.crm.rejects import Reject
+from features.crm.table_settings import Source, expand_variables
 from features.errors import DataError, OutsideError, SettingsError, suggest_nearest
-from features.settings import Source, expand_variables
 
 _ROWS_AT_ONCE = 50_000
 _ENCODINGS = 'encoding = "cp932" (Japanese Excel), "utf-8" or another that Python knows'
@@ -329,7 +329,8 @@ def check_columns(wanted: Sequence[str] | None, names: Sequence[str], location: 
     for column in wanted or ():
         if column not in names:
             raise SettingsError(
-                f"{location}: there is no column {column!r} as crm.toml says; {suggest_nearest(column, list(names))}."
+                f"{location}: there is no column {column!r} as crm.toml says; "
+                f"{suggest_nearest(column, list(names))}."
             )
 
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from features.errors import SettingsError, suggest_nearest
 from features.kinds import DaysSince
 from features.table import FeatureTable
+from features.toml import read_toml
 from scoring.scorecard.scorecard import Condition, Scorecard
 
 SCORECARD_FILE = "scorecard.toml"
@@ -106,17 +107,11 @@ def check_features(card: Scorecard, table: FeatureTable, location: str) -> None:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except FileNotFoundError:
-        raise SettingsError(
-            f"{path}: there is no such file. `hotlead rules suggest` writes one from closed deals, or "
-            f'begin with one line: profile = "{profiles()[0]}" (or {", ".join(profiles()[1:])}).'
-        ) from None
-    except (OSError, UnicodeDecodeError) as problem:
-        raise SettingsError(f"{path}: cannot be read ({problem}). It must be UTF-8.") from None
-    except tomllib.TOMLDecodeError as problem:
-        raise SettingsError(f"{path}: is not TOML: {problem}.") from None
+    return read_toml(
+        path,
+        "`hotlead rules suggest` writes one from closed deals, or begin with one line: "
+        f'profile = "{profiles()[0]}" (or {", ".join(profiles()[1:])}).',
+    )
 
 
 def _read_profile(data: Mapping[str, Any], location: str) -> dict[str, Any]:

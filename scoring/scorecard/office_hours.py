@@ -22,7 +22,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from features.clock import MS_PER_DAY, days_to_ms, from_ms, to_ms
 from features.errors import suggest_nearest
-from features.settings import Strict, TimeZone
+from features.toml import Strict, TimeZone
 
 Weekday: TypeAlias = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 WEEKDAYS: tuple[Weekday, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, Self, TypeAlias
 from pydantic import Field, StringConstraints, model_validator
 
 from features.kinds import Language
-from features.settings import Strict, TextValue
+from features.toml import Strict, TextValue
 from scoring.scorecard.office_hours import OfficeHours
 
 STAGES = ("cold", "warm", "hot")

@@ -16,9 +16,10 @@ from features.crm.deals import classify_outcomes
 from features.crm.parsing import as_numbers
 from features.crm.reader import Reader, filter_rows
 from features.crm.rejects import Rejects
+from features.crm.table_settings import DealsTable
 from features.crm.tables import SourceRows
 from features.errors import SettingsError, suggest_nearest
-from features.settings import CrmSettings, DealsTable
+from features.settings import CrmSettings
 
 API_COLUMNS = DealsTable(
     source="-",

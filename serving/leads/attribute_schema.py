@@ -10,7 +10,6 @@ from typing import Literal, TypeAlias
 from features.columns import to_text
 from features.numbers import NUMBER, number
 from features.settings import CrmSettings
-from scoring.decision.score import BANT
 
 JsonValue: TypeAlias = str | float | bool | None
 """A value of an attribute as JSON holds it."""
@@ -36,12 +35,11 @@ class AttributeSchema:
     @staticmethod
     def from_settings(settings: CrmSettings) -> AttributeSchema:
         """The schema of a company."""
-        role_columns = {role: getattr(settings.roles, role) for role in BANT}
         counted = settings.table.activities
         return AttributeSchema(
             columns=settings.columns,
             missing=frozenset({"", *settings.missing}),
-            roles={role: column for role, column in role_columns.items() if column in settings.columns},
+            roles=settings.role_columns,
             dated=settings.dated,
             types=None if counted == {"*"} else counted - {"*"},
         )

@@ -15,8 +15,8 @@ from features.crm.load import load
 from features.settings import load_settings
 from tests.helpers.small_crm import run
 from training.fitting.blending import log_loss
+from training.fitting.dataset import build_dataset
 from training.fitting.holdout import split_for_evaluation
-from training.fitting.pipeline import build_dataset
 from training.fitting.recipe import choose, fit
 
 ROOT = Path(__file__).parents[2]

@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
+from features.crm.table_settings import expand_variables
 from features.errors import SettingsError
 from features.kinds import Attribute, Count, Ratio
-from features.settings import expand_variables, load_settings, parse_features, parse_settings
+from features.settings import load_settings, parse_features, parse_settings
 
 GOOD: dict[str, Any] = {
     "crm": {"time_zone": "Asia/Tokyo"},

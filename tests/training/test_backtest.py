@@ -22,7 +22,8 @@ from tests.helpers.builders import DAY, ms
 from tests.helpers.evidence_builder import card, rule
 from training.backtest import Backtest, backtest
 from training.fitting.blending import log_loss
-from training.fitting.recipe import Dataset, Recipe
+from training.fitting.dataset import Dataset
+from training.fitting.recipe import Recipe
 from training.fitting.splits import split_between
 
 MONTHS = ("2025-08", "2025-09", "2025-10")

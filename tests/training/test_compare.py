@@ -13,11 +13,11 @@ from features.settings import load_settings
 from tests.conftest import Demo
 from tests.helpers.small_crm import CARD, listing, replace_text, run, small_crm
 from training.compare import compare, save_comparison
-from training.registry.mlflow_store import register
+from training.train import publish
 
 
 def test_a_comparison_is_kept_with_its_model(demo: Demo, tmp_path: Path) -> None:
-    registration = register(demo.trained, demo.crm_toml, tmp_path, "report", "en")
+    registration = publish(demo.job.record, tmp_path)
     comparison = compare(load_settings(demo.crm_toml), tmp_path)
     pages = save_comparison(comparison, tmp_path)
     assert all(page.read_text("utf-8").startswith("<!doctype html>") for page in pages.values())

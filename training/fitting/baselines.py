@@ -13,7 +13,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from features.columns import Floats, Texts
-from training.fitting.recipe import FIT_ROWS, Dataset
+from training.fitting.dataset import Dataset
+from training.fitting.recipe import FIT_ROWS
 
 BASELINES = ("baseline_rate", "baseline_logistic", "baseline_lightgbm")
 

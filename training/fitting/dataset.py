@@ -1,18 +1,135 @@
-"""The closed deals of a CRM, as rules are tried and learnt on."""
+"""The examples that models, rules and scorecards learn from."""
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from features.crm.audit import audit, leaking_features
+import numpy as np
+from numpy.typing import NDArray
+
+from features.columns import Bools, Column, Texts, take
+from features.crm.audit import Audit
 from features.crm.load import Loaded, load
+from features.errors import DataError, SettingsError
+from features.many_leads import Histories, ManyLeads
+from features.moments import MIN_WINS, Examples, build_examples
 from features.settings import CrmSettings
-from training.fitting.pipeline import StepReporter, build_dataset
-from training.fitting.recipe import Dataset
+from features.table import FeatureTable
+from scoring.model.points import PointsPart
+from scoring.scorecard.load import SCORECARD_FILE, find_card
+from scoring.scorecard.rating import rate
+from scoring.scorecard.scorecard import Scorecard
+from training.fitting.parts import fit_points
+from training.progress import StepReporter
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Examples with their feature columns (one value per example) and the current scorecard."""
+
+    table: FeatureTable
+    columns: Mapping[str, Column]
+    examples: Examples
+    card: Scorecard
+    dated: bool = True
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    @property
+    def won(self) -> Bools:
+        return self.examples.won
+
+    @property
+    def digest(self) -> str:
+        """16 hex digits that change with any lead, moment, outcome or feature value."""
+        hasher = hashlib.sha256(self.table.fingerprint.encode())
+        arrays: list[NDArray[Any]] = [self.examples.lead, self.examples.moment, self.examples.won]
+        for column in self.columns.values():
+            if isinstance(column, Texts):
+                hasher.update(repr(column.categories).encode())
+            arrays.append(column.codes if isinstance(column, Texts) else column)
+        for array in arrays:
+            hasher.update(array.tobytes())
+        return hasher.hexdigest()[:16]
+
+    def take(self, rows: NDArray[np.integer]) -> Dataset:
+        """The examples at the given positions."""
+        columns = {name: take(column, rows) for name, column in self.columns.items()}
+        return Dataset(self.table, columns, self.examples.take(rows), self.card, self.dated)
+
+    def fit_points_part(self) -> PointsPart | None:
+        """The scorecard, calibrated on these examples; None for a scorecard without rows."""
+        if not self.card.rows:
+            return None
+        return fit_points(rate(self.card, self.columns), self.table.names, self.won)
+
+    def sampled(self, max_rows: int, seed: int) -> Dataset:
+        """A random sample of at most `max_rows` examples, in their original order."""
+        if len(self) <= max_rows:
+            return self
+        return self.take(np.sort(np.random.default_rng(seed).choice(len(self), max_rows, replace=False)))
 
 
 def load_dataset(settings: CrmSettings, out: Path, report_step: StepReporter) -> tuple[Dataset, Loaded]:
-    """The examples of a CRM, without what the audit holds for leaks, and the CRM as it was read."""
+    """Read a CRM and return its examples, without the features that the audit leaves out, and the CRM."""
     report_step("reading the CRM")
     loaded = load(settings, out / "rejects.csv")
-    return build_dataset(loaded, leaking_features(audit(loaded), loaded), report_step), loaded
+    return build_dataset(loaded, Audit.from_loaded(loaded).left_out, report_step), loaded
+
+
+def build_dataset(loaded: Loaded, left_out: tuple[str, ...], report_step: StepReporter) -> Dataset:
+    """The examples of a CRM with their feature columns, except the features `left_out`.
+
+    Raises DataError if no outcome is known yet or no feature remains, SettingsError if the scorecard
+    uses a feature that is left out.
+    """
+    settings, crm = loaded.settings, loaded.crm
+    examples = build_examples(crm, settings.target)
+    _check_not_empty(examples, settings)
+    table = settings.table.without(set(left_out))
+    card = find_card(settings.folder, settings.table)
+    _check_card(card, left_out)
+    if not len(table):
+        raise DataError("No feature is left: the audit found a leak in every one. See `hotlead check`.")
+    report_step(f"computing {len(table)} features at {len(examples):,} moments")
+    columns = table.compute_many(ManyLeads(Histories(crm), examples.lead, examples.moment))
+    return Dataset(table, columns, examples, card, crm.order == "date")
+
+
+def check_enough_deals(examples: Examples) -> None:
+    """Raise DataError if there are too few won or too few other leads to train a model."""
+    wins = examples.won_leads
+    if wins < MIN_WINS:
+        raise DataError(
+            f"A model needs {MIN_WINS} won leads whose outcome is known; there are {wins}: "
+            f"{MIN_WINS - wins} more are missing. Until then the rules alone decide."
+        )
+    others = len(np.unique(examples.lead[~examples.won]))
+    if others < MIN_WINS:
+        raise DataError(
+            f"A model needs {MIN_WINS} leads that were not won; there are {others}. Look at `won`, "
+            "`lost` and `ignore` in [deals], and whether the export holds lost deals."
+        )
+
+
+def _check_not_empty(examples: Examples, settings: CrmSettings) -> None:
+    if not len(examples):
+        raise DataError(
+            f"No lead is older than the horizon of {settings.target.horizon_days:g} days, so no outcome "
+            "is known yet. Shorten [target] horizon_days, or come back later."
+        )
+
+
+def _check_card(card: Scorecard, left_out: tuple[str, ...]) -> None:
+    leaking = sorted(card.features & set(left_out))
+    if leaking:
+        raise SettingsError(
+            f"{SCORECARD_FILE}: looks at {', '.join(leaking)}, which the audit holds for known only "
+            "after the outcome (see `hotlead check`). Take those rows out, or say insist = true in "
+            "crm.toml where you are sure."
+        )

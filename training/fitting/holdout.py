@@ -1,4 +1,4 @@
-"""Measuring a recipe once, on the newest examples, which nothing that is measured has seen."""
+"""Evaluating a recipe once, on the newest examples, which were not used for choosing or fitting it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from scoring.model.evidence import POINTS, Evidence, pseudonym
 from scoring.model.model import Encoded, Model, sigmoid
 from scoring.statistics.metrics import Estimate, measure
 from training.fitting.baselines import baseline_scores
-from training.fitting.recipe import Dataset, Recipe, fit
+from training.fitting.dataset import Dataset
+from training.fitting.recipe import Recipe, fit
 from training.fitting.splits import Split, random_folds, split_newest
 
 RANDOM_FOLDS = 5
@@ -26,9 +27,10 @@ _DRAWS, _DRAWS_MANY, _MANY = 200, 60, 100_000
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a recipe is worth: the judged rows, the figures by who gave the scores, the recipes.
+    """The evaluation of a recipe on held-out examples.
 
-    `reasons` (rows, features) are the contributions to the model's scores, nan where not computed.
+    `rows` are their positions in the dataset, `scores` (log-odds) and `figures` are by model, baseline or
+    part; `reasons` (rows, features) are the contributions to the model's scores, nan where not computed.
     """
 
     rows: NDArray[np.intp]
@@ -44,14 +46,17 @@ class Evaluation:
 
 
 def split_for_evaluation(data: Dataset, seed: int) -> list[Split]:
-    """The newest fifth against the rest; random folds where time is unknown."""
+    """The newest fifth against the rest; random folds if the examples have no order in time."""
     if data.examples.ordered:
-        return [split_newest(data.examples, 0)]  # whatever the seed: the exam is not drawn anew
+        return [split_newest(data.examples, 0)]  # the same test set for every seed
     return random_folds(data.examples, RANDOM_FOLDS, seed)
 
 
 def evaluate(data: Dataset, choose: Callable[[Dataset], Recipe], seed: int) -> Evaluation:
-    """Choose and fit on the older examples of each split, judge on the newer ones."""
+    """Choose and fit on the older examples of each split, evaluate on the newer ones.
+
+    Raises DataError if the older examples hold only one outcome.
+    """
     splits = split_for_evaluation(data, seed)
     recipes, split_scores, reasons = [], [], []
     for split in splits:
@@ -70,7 +75,7 @@ def evaluate(data: Dataset, choose: Callable[[Dataset], Recipe], seed: int) -> E
 
 
 def build_evidence(data: Dataset, evaluation: Evaluation, crm: Crm, segments: dict[str, str]) -> Evidence:
-    """The evidence table of a measurement."""
+    """The evaluated examples as evidence, with scores and contributions."""
     names = data.table.names
     reasons = dict(zip(names, evaluation.reasons.T, strict=True))
     return replace(
@@ -81,7 +86,7 @@ def build_evidence(data: Dataset, evaluation: Evaluation, crm: Crm, segments: di
 
 
 def build_unscored_evidence(data: Dataset, crm: Crm, segments: dict[str, str]) -> Evidence:
-    """Examples as evidence for rules, without any model's scores."""
+    """Examples as evidence for rules, without scores of a model."""
     examples = data.examples
     columns = {name: take(crm.attributes[c], examples.lead) for name, c in segments.items()}
     return Evidence(
@@ -99,12 +104,12 @@ def build_unscored_evidence(data: Dataset, crm: Crm, segments: dict[str, str]) -
 
 
 def _check_both_outcomes(train: Dataset) -> None:
-    """Raise DataError where the older side of a split has nothing to tell apart."""
+    """Raise DataError if the older side of a split holds only one outcome."""
     if train.won.all() or not train.won.any():
-        lacking = "lost" if train.won.any() else "won"
+        missing = "lost" if train.won.any() else "won"
         raise DataError(
             f"The {len(train):,} examples that are older than the newest fifth, with outcomes known "
-            f"by then, hold no {lacking} lead: nothing can be measured in time. Look at `won`, "
+            f"by then, hold no {missing} lead: nothing can be measured in time. Look at `won`, "
             "`lost` and `since` in crm.toml, shorten [target] horizon_days, or come back later."
         )
 
@@ -119,8 +124,11 @@ def _score_parts(model: Model, leads: Encoded) -> dict[str, Floats]:
 
 
 def _explain_sample(model: Model, leads: Encoded, limit: int, seed: int) -> NDArray[np.float32]:
-    """The contributions to each score; of more than `most` leads half those on which model and rules
-    disagree most, and half by lot: exact reasons take their time."""
+    """The contributions to each score (rows, features).
+
+    Beyond `limit` leads only for a sample, because exact contributions are slow: half of it the leads on
+    which model and rules disagree most, half drawn at random; nan for the others.
+    """
     rows = np.arange(len(leads))
     if len(leads) > limit:
         place = [np.argsort(np.argsort(score)) for score in (model.log_odds(leads), leads.rating.rank)]
@@ -135,7 +143,7 @@ def _explain_sample(model: Model, leads: Encoded, limit: int, seed: int) -> NDAr
 def _measure_scores(
     judged: Dataset, scores: dict[str, Floats], seed: int, parts: Sequence[str] = PARTS
 ) -> dict[str, dict[str, Estimate]]:
-    """Figures of the model and the baselines with intervals (the parts alone are in the evidence)."""
+    """Figures with intervals of the model and the baselines (not of the parts)."""
     draws = _DRAWS if len(judged) < _MANY else _DRAWS_MANY
     examples = judged.examples
     return {

@@ -8,25 +8,20 @@ from functools import cached_property
 from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
-from features.columns import Bools, Column, Floats, take
-from features.moments import Examples
-from features.table import FeatureTable
+from features.columns import Bools, Floats
 from scoring.model.encoding import Encoding
 from scoring.model.linear import LinearPart
 from scoring.model.model import Calibration, Model
-from scoring.model.points import PointsPart
 from scoring.scorecard.rating import rate
-from scoring.scorecard.scorecard import Scorecard
 from training.fitting.blending import ValidationFold, blend, blend_log_odds, calibrate, log_loss
+from training.fitting.dataset import Dataset
 from training.fitting.parts import (
     Boosting,
     Curve,
     Design,
     PartScores,
     fit_linear,
-    fit_points,
     fit_trees,
     train_curve,
 )
@@ -68,41 +63,6 @@ class Recipe:
     def to_dict(self) -> dict[str, Any]:
         """As JSON can hold it."""
         return asdict(self)
-
-
-@dataclass(frozen=True)
-class Dataset:
-    """Examples with their feature columns (one value an example), and the scorecard of the day."""
-
-    table: FeatureTable
-    columns: Mapping[str, Column]
-    examples: Examples
-    card: Scorecard
-    dated: bool = True
-
-    def __len__(self) -> int:
-        return len(self.examples)
-
-    @property
-    def won(self) -> Bools:
-        return self.examples.won
-
-    def take(self, rows: NDArray[np.integer]) -> Dataset:
-        """Some of the examples."""
-        columns = {name: take(column, rows) for name, column in self.columns.items()}
-        return Dataset(self.table, columns, self.examples.take(rows), self.card, self.dated)
-
-    def fit_points_part(self) -> PointsPart | None:
-        """The scorecard, calibrated on these examples; None where it has no rows."""
-        if not self.card.rows:
-            return None
-        return fit_points(rate(self.card, self.columns), self.table.names, self.won)
-
-    def sampled(self, max_rows: int, seed: int) -> Dataset:
-        """At most so many examples, drawn by lot, in their order."""
-        if len(self) <= max_rows:
-            return self
-        return self.take(np.sort(np.random.default_rng(seed).choice(len(self), max_rows, replace=False)))
 
 
 @dataclass(frozen=True)

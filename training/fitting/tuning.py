@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import optuna
 
+from training.fitting.dataset import Dataset
 from training.fitting.parts import Boosting
 from training.fitting.recipe import (
     SIZES,
-    Dataset,
     Recipe,
     best_linear,
     best_rounds,

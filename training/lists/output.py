@@ -12,10 +12,10 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 from sqlalchemy.engine import URL, Connection, make_url
 
+from features.crm.table_settings import expand_variables
 from features.crm.tables import database_url
 from features.errors import OutsideError, SettingsError
 from features.files import atomic_file
-from features.settings import expand_variables
 
 _ROWS_AT_ONCE = 20_000
 DEFAULT_TABLE = "hotlead_scores"

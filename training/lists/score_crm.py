@@ -8,17 +8,18 @@ from typing import Any, TypeVar
 
 import pyarrow.compute as pc
 
-from features.clock import now_ms
+from features.clock import iso, now_ms
 from features.crm.load import Loaded, load
+from features.crm.table_settings import Source
 from features.errors import DataError, OutsideError, SettingsError
 from features.moments import MIN_WINS
-from features.settings import CrmSettings, Source
+from features.settings import CrmSettings
 from scoring.decision.build_scorer import build_scorer
 from scoring.decision.overrides import Override, read_overrides, select_in_force
-from scoring.decision.score import BANT, Score
+from scoring.decision.score import Score
 from scoring.decision.scorer import Fallback, Scorer
-from training.fitting.pipeline import StepReporter
 from training.lists.batch import ListRequest, Progress, ScoredLeads, score_list
+from training.progress import StepReporter
 from training.registry.mlflow_store import CHAMPION, RegisteredModel, find_model
 
 AnySource = TypeVar("AnySource", bound=Source)
@@ -26,9 +27,10 @@ AnySource = TypeVar("AnySource", bound=Source)
 
 @dataclass(frozen=True)
 class ScoredList:
-    """A finished list, with what it was made from. `found` is None where the rules alone decided.
+    """A scored list and what it was made from.
 
-    `first` are the Scores of the first leads of the list.
+    `registered_model` is None if the rules alone decided; `first` are the scores of the first leads of
+    the list; `as_of` is ms UTC.
     """
 
     scored: ScoredLeads
@@ -38,9 +40,21 @@ class ScoredList:
     registered_model: RegisteredModel | None
     as_of: int
 
+    def to_dict(self) -> dict[str, Any]:
+        """What was scored, as of when and by which model and scorecard, as JSON."""
+        model = self.registered_model
+        return {
+            "rows": self.scored.table.num_rows,
+            "model": model and model.model.version,
+            "alias": model and model.alias,
+            "scorecard": self.scorer.card.version,
+            "fallback": self.fallback,
+            "as_of": iso(self.as_of),
+        }
+
     @property
     def fallback(self) -> str | None:
-        """Why the rules decided, for all leads or for some; None where the model answered throughout."""
+        """Why the rules decided on all or some leads; None if the model scored every lead."""
         causes = self.scored.table["fallback"].unique().to_pylist()
         return next((cause for cause in causes if cause is not None), None)
 
@@ -56,7 +70,8 @@ def score_crm(
 ) -> ScoredList:
     """Score the open leads of a CRM by the scorecard and the champion, else the challenger.
 
-    `as_of` is ms UTC; without it, the moment of the export. Without a model the rules answer.
+    `as_of` is ms UTC, by default the moment of the export. Without a model the rules decide. Raises
+    SettingsError if `as_of` is in the future or there is neither a model nor a scorecard.
     """
     if as_of is not None and as_of > now_ms() and settings.as_of is None:
         raise SettingsError("--as-of lies in the future; a list can be scored as of now at the latest.")
@@ -75,10 +90,9 @@ def score_crm(
     if registered_model is None:
         report_step(_describe_missing_wins(loaded))
     moment_ms = loaded.crm.snapshot if as_of is None else as_of
-    roles = role_columns(loaded)
     _report_unknown_leads(parsed_overrides, loaded, report_step)
     request = replace(request, as_of=moment_ms, overrides=select_in_force(parsed_overrides, moment_ms))
-    scored = score_list(loaded.crm, scorer, roles, request, progress)
+    scored = score_list(loaded.crm, scorer, settings.role_columns, request, progress)
     _report_model_errors(scored, report_step)
     first = scored.first.scores(request.lang, now_ms(), "top")
     return ScoredList(scored, first, loaded, scorer, registered_model, moment_ms)
@@ -98,17 +112,10 @@ def _report_unknown_leads(overrides: list[Override], loaded: Loaded, report_step
         )
 
 
-def role_columns(loaded: Loaded) -> dict[str, str]:
-    """The columns of budget, authority, need and timing that the CRM was read with."""
-    crm, roles = loaded.crm, loaded.settings.roles
-    columns = {role: getattr(roles, role) for role in BANT}
-    return {role: c for role, c in columns.items() if c in crm.attributes or c in crm.changes}
-
-
 def _find_model(
     out: Path, settings: CrmSettings, report_step: StepReporter
 ) -> tuple[RegisteredModel | None, Fallback | None]:
-    """The model to use, or why there is none; the reason is said in a sentence."""
+    """The model to use, or the reason for the fallback to the rules, which is also reported."""
     try:
         registered_model = find_model(out)
         registered_model.evidence.check_not_empty()
@@ -145,10 +152,10 @@ def _describe_missing_wins(loaded: Loaded) -> str:
 
 
 def with_files(settings: CrmSettings, leads: str | None, activities: str | None) -> CrmSettings:
-    """The settings with leads or activities read from other files of the same columns.
+    """The settings, with leads or activities read from other files with the same columns.
 
-    Leads of a file are all taken for open: their deals are not looked up. Activities and changes
-    of the CRM's other leads are set aside, however many they are.
+    All leads of a file count as open; their deals are not read. Activities and changes of
+    other leads are rejected, however many there are.
     """
     changed: dict[str, Any] = {}
     if leads is not None:

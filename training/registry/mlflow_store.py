@@ -1,7 +1,10 @@
 """MLflow: runs, the registered model `hotlead` and its aliases.
 
-By default all lies in SQLite and a folder beside the CRM's crm.toml; MLFLOW_TRACKING_URI names any
-other server.
+By default the store is a SQLite file and a folder of artifacts in the output folder; the environment
+variable MLFLOW_TRACKING_URI names another store or a server.
+
+MLflow takes seconds to import, and commands that need no model import this module too: imports of MLflow
+stand inside the functions.
 """
 
 from __future__ import annotations
@@ -9,15 +12,12 @@ from __future__ import annotations
 import logging
 import os
 import re
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-from numpy.typing import NDArray
+from typing import Any
 
 from features.columns import Texts
 from features.errors import OutsideError, SettingsError
@@ -27,16 +27,12 @@ from scoring.model.evidence import Evidence
 from scoring.model.model import EVIDENCE_FILE, Model
 from scoring.scorecard.load import SCORECARD_FILE
 from scoring.statistics.metrics import Estimate
-from training.fitting.model_folder import save_model
 from training.locks import lock_folder
-
-if TYPE_CHECKING:  # reading a model needs nothing of what made it
-    from training.fitting.pipeline import TrainingResult
+from training.registry.run_record import RunRecord
 
 MODEL_NAME = "hotlead"
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
 _STORE, _STORE_VARIABLE = "mlflow.db", "MLFLOW_TRACKING_URI"
-_EXAMPLE_ROWS = 5
 _PARAMS = (
     "crm",
     "seed",
@@ -53,7 +49,7 @@ _REQUIREMENTS = ("lightgbm", "numpy", "pandas", "pyarrow", "pydantic", "scipy", 
 
 @dataclass(frozen=True)
 class Registration:
-    """Where a model stands in MLflow (`tracking_uri` without a password)."""
+    """The version and run of a model in MLflow; `tracking_uri` is without its password."""
 
     version: str
     run_id: str
@@ -62,7 +58,7 @@ class Registration:
 
 @dataclass(frozen=True)
 class RegisteredModel:
-    """A model that an alias names, in a folder that holds its evidence too."""
+    """A registered model, downloaded to `folder` together with its evidence."""
 
     model: Model
     alias: str
@@ -72,35 +68,33 @@ class RegisteredModel:
 
     @cached_property
     def evidence(self) -> Evidence:
-        """The newest deals that it was judged on. Raises DataError where they are not whole."""
+        """The newest deals, on which it was evaluated. Raises DataError if the file is damaged."""
         return Evidence.load(self.folder / EVIDENCE_FILE)
 
 
-def register(
-    trained: TrainingResult, settings_file: Path, out: Path, report: str, lang: Language
-) -> Registration:
-    """Log a training run with all that made it, and make its model the challenger."""
+def register(record: RunRecord, model_folder: Path, out: Path) -> Registration:
+    """Log a training run to the store of `out`; its model, saved in `model_folder`, becomes challenger."""
+    card, card_file = record.model.card, record.settings_file.with_name(SCORECARD_FILE)
     with (
         mlflow_store(out) as (mlflow, uri),
-        mlflow.start_run(run_name=trained.model.version) as run,
+        mlflow.start_run(run_name=record.model.version) as run,
     ):
-        _log_run(mlflow, trained, lang)
-        mlflow.log_text(report, "report.html")
-        mlflow.log_artifact(str(settings_file))
-        mlflow.log_dict(trained.model.card.to_dict(), "scorecard.json")
-        card_file = settings_file.with_name(SCORECARD_FILE)
+        _log_run(mlflow, record)
+        mlflow.log_text(record.report, record.report_file)
+        mlflow.log_artifact(str(record.settings_file))
+        mlflow.log_dict(card.to_dict(), "scorecard.json")
         if card_file.exists():
             mlflow.log_artifact(str(card_file))
-        _log_data(mlflow, trained)
-        version = _log_model(mlflow, trained)
+        _log_data(mlflow, record)
+        version = _log_model(mlflow, record, model_folder)
         client = mlflow.MlflowClient()
         client.set_registered_model_alias(MODEL_NAME, CHALLENGER, version)
-        client.set_model_version_tag(MODEL_NAME, version, "hotlead.version", trained.model.version)
-        return Registration(str(version), run.info.run_id, uri)
+        client.set_model_version_tag(MODEL_NAME, version, "hotlead.version", record.model.version)
+        return Registration(version, run.info.run_id, uri)
 
 
 def find_model(out: Path, aliases: Sequence[str] = (CHAMPION, CHALLENGER)) -> RegisteredModel:
-    """The model that the first of `aliases` names. Raises SettingsError where none names one."""
+    """The model of the first of `aliases` that is set. Raises SettingsError if none is."""
     check_store(out)
     with mlflow_store(out) as (mlflow, uri):
         for alias in aliases:
@@ -111,7 +105,7 @@ def find_model(out: Path, aliases: Sequence[str] = (CHAMPION, CHALLENGER)) -> Re
 
 
 def find_version(mlflow: Any, alias: str) -> Any:
-    """MLflow's model version that an alias names; None where it names none."""
+    """MLflow's model version with an alias; None if the alias is not set."""
     try:
         return mlflow.MlflowClient().get_model_version_by_alias(MODEL_NAME, alias)
     except mlflow.exceptions.MlflowException as problem:
@@ -128,13 +122,13 @@ def _load_registered_model(mlflow: Any, alias: str, version: Any) -> RegisteredM
 
 
 def check_store(out: Path) -> None:
-    """Raise SettingsError where there is no store yet: looking does not make one."""
+    """Raise SettingsError if the local store does not exist yet, without creating it."""
     if store_uri(out) == _local_store_uri(out) and not (out / _STORE).exists():
         raise no_model_error(store_uri(out))
 
 
 def log_pages(out: Path, run_id: str, name: str, pages: Mapping[Language, str], payload: Any) -> None:
-    """Keep pages (HTML by language) and what they tell (JSON) with a model's run."""
+    """Log pages (HTML by language) and their content (JSON) to a model's run."""
     with mlflow_store(out) as (mlflow, _):
         client = mlflow.MlflowClient()
         for lang, page in pages.items():
@@ -143,7 +137,7 @@ def log_pages(out: Path, run_id: str, name: str, pages: Mapping[Language, str], 
 
 
 def check_server(out: Path) -> None:
-    """Raise OutsideError where a server is named that does not answer: before long work, not after."""
+    """Raise OutsideError if another store or server is configured and does not answer."""
     if store_uri(out) != _local_store_uri(out):
         with mlflow_store(out) as (mlflow, _):
             mlflow.MlflowClient().search_registered_models(max_results=1)
@@ -168,22 +162,26 @@ def store_uri(out: Path) -> str:
 
 
 def _hide_passwords(text: str) -> str:
-    """A text without the passwords of the URLs in it."""
+    """A text with the credentials removed from its URLs."""
     return re.sub(r"//[^/@\s]*@", "//", text)
 
 
 def no_model_error(uri: str) -> SettingsError:
-    """The error that says that no model is registered."""
+    """The error to raise if no model is registered."""
     return SettingsError(f"No model is registered at {_hide_passwords(uri)}. Run `hotlead train` first.")
 
 
 @contextmanager
 def mlflow_store(out: Path) -> Iterator[tuple[Any, str]]:
-    """MLflow, pointed at the store, and the store's name; its errors become a sentence."""
+    """MLflow connected to the store of `out`, and the URI of the store without a password.
+
+    Raises OutsideError for errors of MLflow, of its database and of the disk.
+    """
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
+    # slow import, see the docstring of the module
     import mlflow
     from sqlalchemy.exc import SQLAlchemyError
 
@@ -202,14 +200,14 @@ def mlflow_store(out: Path) -> Iterator[tuple[Any, str]]:
     except OSError as problem:
         raise write_error(out, problem) from problem
     finally:
-        # MLflow writes the store's name there; another `out` must not find it.
+        # MLflow sets the variable itself; it must not apply to another output folder.
         os.environ.pop(_STORE_VARIABLE, None)
         if named is not None:
             os.environ[_STORE_VARIABLE] = named
 
 
 def _set_store(mlflow: Any, uri: str, out: Path) -> None:
-    """Point MLflow at the store. A fresh local one is made by one process at a time."""
+    """Connect MLflow to the store. A new local store is created by one process at a time."""
     mlflow.set_tracking_uri(uri)
     mlflow.set_registry_uri(uri)
     if not uri.startswith("sqlite:"):
@@ -221,25 +219,23 @@ def _set_store(mlflow: Any, uri: str, out: Path) -> None:
     mlflow.set_experiment(MODEL_NAME)
 
 
-def _log_run(mlflow: Any, trained: TrainingResult, lang: Language) -> None:
-    from training.reports.model_report import report_figures
-
-    about = trained.model.about
+def _log_run(mlflow: Any, record: RunRecord) -> None:
+    about = record.model.about
     mlflow.log_params(_flatten({name: about[name] for name in _PARAMS}))
     mlflow.set_tags(
         {
-            "hotlead.version": trained.model.version,
-            "hotlead.features": trained.model.table.fingerprint,
-            "hotlead.left_out": ", ".join(trained.left_out),
+            "hotlead.version": record.model.version,
+            "hotlead.features": record.model.table.fingerprint,
+            "hotlead.left_out": ", ".join(record.left_out),
         }
     )
-    mlflow.log_metrics(_flatten_metrics(trained.evaluation.figures))
-    for name, figure in report_figures(trained, lang).items():
-        mlflow.log_figure(figure, f"figures/{name}.html", save_kwargs={"include_plotlyjs": True})
+    mlflow.log_metrics(_flatten_metrics(record.figures))
+    for name, chart in record.charts.items():
+        mlflow.log_figure(chart, f"figures/{name}.html", save_kwargs={"include_plotlyjs": True})
 
 
-def _flatten_metrics(figures: dict[str, dict[str, Estimate]]) -> dict[str, float]:
-    """The model's figures by their names, with interval ends; the baselines' with their name in front."""
+def _flatten_metrics(figures: Mapping[str, Mapping[str, Estimate]]) -> dict[str, float]:
+    """The model's figures with their intervals, and those of the baselines with the prefix `baseline.`."""
     metrics: dict[str, float] = {}
     for model_name, measures in figures.items():
         prefix = "" if model_name == "model" else f"{model_name}."
@@ -249,55 +245,36 @@ def _flatten_metrics(figures: dict[str, dict[str, Estimate]]) -> dict[str, float
     return {name: value for name, value in metrics.items() if value == value}
 
 
-def _log_data(mlflow: Any, trained: TrainingResult) -> None:
+def _log_data(mlflow: Any, record: RunRecord) -> None:
+    # slow import, see the docstring of the module
     from mlflow.data.code_dataset_source import CodeDatasetSource
     from mlflow.data.meta_dataset import MetaDataset
 
-    source = CodeDatasetSource({"crm": str(trained.model.about["crm"])})
-    name, digest = str(trained.model.about["crm"]), data_fingerprint(trained)
-    mlflow.set_tag("hotlead.data", digest)
-    mlflow.log_input(MetaDataset(source, name=name, digest=digest), context="training")
+    name = str(record.model.about["crm"])
+    mlflow.set_tag("hotlead.data", record.data_digest)
+    dataset = MetaDataset(CodeDatasetSource({"crm": name}), name=name, digest=record.data_digest)
+    mlflow.log_input(dataset, context="training")
 
 
-def data_fingerprint(trained: TrainingResult) -> str:
-    """Changes whenever a lead, a moment, an outcome or a feature value of the training data does."""
-    import hashlib
-
-    hasher = hashlib.sha256(trained.data.table.fingerprint.encode())
-    examples = trained.data.examples
-    arrays: list[NDArray[Any]] = [examples.lead, examples.moment, examples.won]
-    for column in trained.data.columns.values():
-        if isinstance(column, Texts):
-            hasher.update(repr(column.categories).encode())
-        arrays.append(column.codes if isinstance(column, Texts) else column)
-    for array in arrays:
-        hasher.update(array.tobytes())
-    return hasher.hexdigest()[:16]
-
-
-def _log_model(mlflow: Any, trained: TrainingResult) -> str:
-    """Register the model from a folder of its own: another training may be writing to the usual one."""
+def _log_model(mlflow: Any, record: RunRecord, model_folder: Path) -> str:
+    """Log and register the model, and return the number of its version."""
+    # slow import, see the docstring of the module
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, DataType, Schema
 
-    texts = trained.model.table.texts
-    inputs = Schema(
-        [
-            ColSpec(DataType.string if name in texts else DataType.double, name, required=False)
-            for name in trained.model.table.names
-        ]
+    table = record.model.table
+    inputs = [
+        ColSpec(DataType.string if name in table.texts else DataType.double, name, required=False)
+        for name in table.names
+    ]
+    info = mlflow.pyfunc.log_model(
+        name="model",
+        loader_module="training.pyfunc",
+        data_path=str(model_folder),
+        signature=ModelSignature(Schema(inputs), Schema([ColSpec(DataType.double, "probability")])),
+        input_example=_input_example(record),
+        pip_requirements=list(_REQUIREMENTS),
     )
-    signature = ModelSignature(inputs, Schema([ColSpec(DataType.double, "probability")]))
-    with tempfile.TemporaryDirectory() as temp_folder:
-        save_model(trained.model, trained.evidence, Path(temp_folder) / "model")
-        info = mlflow.pyfunc.log_model(
-            name="model",
-            loader_module="training.pyfunc",
-            data_path=f"{temp_folder}/model",
-            signature=signature,
-            input_example=_input_example(trained),
-            pip_requirements=list(_REQUIREMENTS),
-        )
     client = mlflow.MlflowClient()
     if not client.search_registered_models(f"name = '{MODEL_NAME}'"):
         with suppress(mlflow.exceptions.MlflowException):  # another process may have been quicker
@@ -308,12 +285,11 @@ def _log_model(mlflow: Any, trained: TrainingResult) -> str:
     return str(model_version.version)
 
 
-def _input_example(trained: TrainingResult) -> Any:
-    import numpy as np
-    import pandas as pd
+def _input_example(record: RunRecord) -> Any:
+    import pandas as pd  # slow import, see the docstring of the module
 
-    rows = trained.data.take(np.arange(min(_EXAMPLE_ROWS, len(trained.data))))
-    return pd.DataFrame({n: c.to_list() if isinstance(c, Texts) else c for n, c in rows.columns.items()})
+    columns = record.sample.items()
+    return pd.DataFrame({name: c.to_list() if isinstance(c, Texts) else c for name, c in columns})
 
 
 def _flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What the pages show of the models, written down where those that serve can read it."""
+"""The snapshot of the registered models that the service reads for its review pages."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from features.clock import now_ms
 from features.errors import HotleadError
-from scoring.evaluation.gate import ModelCandidate, run_gate
+from scoring.evaluation.gate import run_gate
 from scoring.review_requests import read_models, write_models
 from scoring.scorecard.scorecard import Scorecard
 from scoring.to_json import to_jsonable
@@ -16,11 +16,11 @@ from training.registry.mlflow_store import (
     CHALLENGER,
     CHAMPION,
     PREVIOUS,
-    RegisteredModel,
     find_model,
     find_version,
     mlflow_store,
 )
+from training.registry.promotion import to_candidate
 
 _GATE = "hotlead.promoted.gate"
 ALIASES = (CHAMPION, CHALLENGER, PREVIOUS)
@@ -37,9 +37,9 @@ _ABOUT = (
 
 
 def write_models_snapshot(out: Path, bundles: Path, card: Scorecard) -> bool:
-    """Write the file where an alias has moved, a tag was set or the scorecard changed; whether it was.
+    """Write the snapshot if an alias, a tag or the scorecard has changed; return whether it was written.
 
-    Raises HotleadError where MLflow is away: what was written last stays.
+    Raises HotleadError if MLflow does not answer; the previous snapshot then remains.
     """
     with mlflow_store(out) as (mlflow, _):
         named = {alias: find_version(mlflow, alias) for alias in ALIASES}
@@ -56,13 +56,13 @@ def write_models_snapshot(out: Path, bundles: Path, card: Scorecard) -> bool:
 
 
 def _snapshot_stamp(named: Mapping[str, Any], card: Scorecard) -> list[Any]:
-    """Changes with whatever the file tells."""
+    """A value that changes whenever the content of the snapshot does."""
     versions = [[alias, v and str(v.version), v and dict(v.tags)] for alias, v in named.items()]
     return [*versions, card.version]
 
 
 def _describe_model(out: Path, alias: str, version: Any) -> dict[str, Any]:
-    """One model: its versions, what it was trained on, its figures, and what people did with it."""
+    """One model as JSON: its versions, training data, figures, and the tags of its promotion."""
     details: dict[str, Any] = {
         "registered": str(version.version),
         "run_id": str(version.run_id),
@@ -77,18 +77,14 @@ def _describe_model(out: Path, alias: str, version: Any) -> dict[str, Any]:
 
 
 def _check_challenger(out: Path, named: Mapping[str, Any], card: Scorecard) -> list[Any] | None:
-    """What the gate says of the challenger; None where there is none, or it cannot be judged."""
+    """The gate's checks of the challenger; None if there is none or it cannot be read."""
     if named[CHALLENGER] is None:
         return None
     try:
-        champion = _to_candidate(find_model(out, (CHAMPION,))) if named[CHAMPION] else None
+        champion = to_candidate(find_model(out, (CHAMPION,))) if named[CHAMPION] else None
         checks: list[Any] = to_jsonable(
-            run_gate(_to_candidate(find_model(out, (CHALLENGER,))), card, champion)
+            run_gate(to_candidate(find_model(out, (CHALLENGER,))), card, champion)
         )
     except HotleadError:
         return None
     return checks
-
-
-def _to_candidate(registered_model: RegisteredModel) -> ModelCandidate:
-    return ModelCandidate(registered_model.model, registered_model.evidence)

@@ -1,4 +1,4 @@
-"""The champion: promoted through the gate or by a named override, and rolled back."""
+"""Promoting the challenger to champion, through the gate or by an override, and rolling back."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _LOCK = ".promote.lock"
 
 @dataclass(frozen=True)
 class PromotionResult:
-    """What the gate said of a challenger, and whether it is the champion now."""
+    """The gate's checks of a challenger, and whether it was promoted."""
 
     challenger: RegisteredModel
     champion: RegisteredModel | None
@@ -43,19 +43,24 @@ class PromotionResult:
 
 @dataclass(frozen=True)
 class RolledBack:
-    """The model that is champion again, and the one that was."""
+    """The versions of the restored champion and of the model that it replaces."""
 
     champion: str
     previous: str
 
 
+def to_candidate(registered_model: RegisteredModel) -> ModelCandidate:
+    """A registered model as the gate compares it."""
+    return ModelCandidate(registered_model.model, registered_model.evidence)
+
+
 def promote(
     out: Path, card: Scorecard, override: str | None, user: str | None, note: str = ""
 ) -> PromotionResult:
-    """Make the challenger champion where it passes the gate, or for the reason of an `override`.
+    """Make the challenger champion if it passes the gate, or for the reason given in `override`.
 
-    `note` is what the one who promotes says of it, `card` the scorecard of the day. Raises SettingsError
-    where there is no challenger.
+    `card` is the current scorecard, `user` (by default the user of the process) and `note` are recorded.
+    Raises SettingsError if there is no challenger.
     """
     with lock_folder(out, _LOCK):
         return _promote(out, card, override, user, note)
@@ -70,7 +75,7 @@ def _promote(
         raise SettingsError(
             f"hotlead version {challenger.version} is the champion already. Train a new model first."
         )
-    checks = run_gate(_to_candidate(challenger), card, _to_candidate(champion) if champion else None)
+    checks = run_gate(to_candidate(challenger), card, to_candidate(champion) if champion else None)
     checks += [unreadable] if unreadable else []
     promoted = all_passed(checks) or bool(override)
     if promoted:
@@ -83,7 +88,7 @@ def _promote(
 def rollback(out: Path, why: str, user: str | None) -> RolledBack:
     """Make the previous champion the champion again.
 
-    What was champion stands as challenger again, unless a newer one does; nothing lies further back.
+    The replaced champion becomes the challenger unless there is one. Only one step back is possible.
     """
     with lock_folder(out, _LOCK):
         return _rollback(out, why, user)
@@ -105,15 +110,15 @@ def _rollback(out: Path, why: str, user: str | None) -> RolledBack:
 
 
 def _event_tags(event: str, why: str, user: str | None, more: Mapping[str, str]) -> dict[str, str]:
-    """Who, when and why; what was written when a model was promoted stays when it is restored."""
+    """Who, when and why, as tags of a model version; each event has its own tags."""
     details = {"by": user or getpass.getuser(), "at": iso(now_ms()), "why": why, **more}
     return {f"hotlead.{event}.{name}": value for name, value in details.items()}
 
 
 def _make_champion(out: Path, version: str, tags: Mapping[str, str]) -> None:
-    """Write the tags on the model version, and move the aliases.
+    """Write the tags of the model version and move the aliases.
 
-    Tags come first and the alias of the champion last: what serves changes only when all is written.
+    The alias of the champion is set after the tags: the service changes only when they are written.
     """
     with mlflow_store(out) as (mlflow, _):
         client: Any = mlflow.MlflowClient()
@@ -158,7 +163,7 @@ def _find_champion(out: Path) -> RegisteredModel | None:
 
 
 def _find_readable_champion(out: Path) -> tuple[RegisteredModel | None, Check | None]:
-    """The champion; where it cannot be read, a check that fails: nobody can say who is better."""
+    """The champion, or a failed check if it cannot be read: then the models cannot be compared."""
     try:
         champion = _find_champion(out)
         if champion is not None:
@@ -166,7 +171,3 @@ def _find_readable_champion(out: Path) -> tuple[RegisteredModel | None, Check | 
     except DataError as problem:
         return None, Check("champion_readable", False, None, {"why": str(problem)})
     return champion, None
-
-
-def _to_candidate(registered_model: RegisteredModel) -> ModelCandidate:
-    return ModelCandidate(registered_model.model, registered_model.evidence)

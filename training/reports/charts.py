@@ -1,9 +1,6 @@
-"""The pictures of a model's evidence, as Plotly figures, in both languages."""
+"""The charts of a model's evidence, as Plotly figures, in both languages."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
-from functools import partial
 
 import numpy as np
 import plotly.graph_objects as go
@@ -22,19 +19,19 @@ _BLUE, _ORANGE, _GREY = "#1f5fa8", "#d9711c", "#9aa3ad"
 _MAX_FEATURES, _PERIODS, _MAX_LABEL_WIDTH = 15, 12, 48
 
 
-def prepare_figures(
+def draw_evidence(
     evidence: Evidence, explanation: Explanation, table: FeatureTable, dated: bool, lang: Language
-) -> dict[str, Callable[[], go.Figure]]:
-    """Every figure of the report by its name; calling it draws it."""
-    builders: dict[str, Callable[[], go.Figure]] = {
-        "calibration": partial(_calibration, evidence, lang),
-        "gains": partial(_gains, evidence, lang),
-        "scores": partial(_scores, evidence, lang),
-        "importance": partial(_importance, explanation, table, lang),
+) -> dict[str, go.Figure]:
+    """The charts of the report by name; the win rate over time only if the examples have an order."""
+    charts = {
+        "calibration": _calibration(evidence, lang),
+        "gains": _gains(evidence, lang),
+        "scores": _scores(evidence, lang),
+        "importance": _importance(explanation, table, lang),
     }
     if evidence.moment.min() < evidence.moment.max():
-        builders["win_rate"] = partial(_win_rate, evidence, dated, lang)
-    return builders
+        charts["win_rate"] = _win_rate(evidence, dated, lang)
+    return charts
 
 
 def _calibration(evidence: Evidence, lang: Language) -> go.Figure:
@@ -103,7 +100,7 @@ def _scores(evidence: Evidence, lang: Language) -> go.Figure:
 
 
 def _importance(explanation: Explanation, table: FeatureTable, lang: Language) -> go.Figure:
-    """A bar a feature under its name: names beside the bars would leave them no room on a phone."""
+    """One bar per feature, below its label: labels to the left would leave no room on a phone."""
     size = measure_importance(explanation)
     order = np.argsort(size)[-_MAX_FEATURES:]
     labels = [_shorten(table.label(explanation.features[i], lang)) for i in order]
@@ -116,8 +113,8 @@ def _importance(explanation: Explanation, table: FeatureTable, lang: Language) -
         customdata=labels,
         hovertemplate="%{customdata}: %{x:.3f}<extra></extra>",
     )
-    for place, label in enumerate(labels):
-        figure.add_annotation(x=0, y=place, text=label, showarrow=False, xanchor="left", yshift=15)
+    for position, label in enumerate(labels):
+        figure.add_annotation(x=0, y=position, text=label, showarrow=False, xanchor="left", yshift=15)
     figure.update_layout(
         template="plotly_white", height=70 + 36 * len(order), margin={"l": 10, "r": 20, "t": 20, "b": 40}
     )
@@ -131,7 +128,7 @@ def _shorten(label: str) -> str:
 
 
 def measure_importance(explanation: Explanation) -> Floats:
-    """The mean size of each feature's contribution, in log-odds."""
+    """The mean absolute contribution of each feature, in log-odds."""
     return np.asarray(np.abs(explanation.contributions).mean(axis=0), dtype=np.float64)
 
 

@@ -1,9 +1,10 @@
-"""The report of a model: one HTML page that opens without a network, in English or Japanese."""
+"""The report of a model: one HTML page that needs no network, in English or Japanese."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, TypeAlias
 
 import plotly.graph_objects as go
 
@@ -24,27 +25,37 @@ from scoring.pages.page import (
 )
 from scoring.statistics.metrics import MEASURES, Estimate
 from scoring.texts import translate
-from training.fitting.pipeline import TrainingResult
-from training.reports.charts import prepare_figures
+from training.fitting.result import TrainingResult
+from training.reports.charts import draw_evidence
 
 _BASELINES = ("baseline_rate", "baseline_logistic", "baseline_lightgbm")
 _MEASURED_MODELS = (MODEL, POINTS, *_BASELINES)
 
 
-def report(trained: TrainingResult, lang: Language) -> str:
-    """The page as HTML."""
-    return to_html(report_page(trained, lang))
+Charts: TypeAlias = Mapping[str, go.Figure]
+"""Drawn charts by name, in the order of the report."""
 
 
-def report_page(trained: TrainingResult, lang: Language) -> Page:
-    """How good the model is, what the audit found, and how the model was made."""
+def draw_charts(trained: TrainingResult, lang: Language) -> Charts:
+    """The charts of the report, labelled in `lang`."""
+    dated = trained.model.about["trained_through"] is not None
+    return draw_evidence(trained.evidence, trained.explanation, trained.model.table, dated, lang)
+
+
+def report(trained: TrainingResult, charts: Charts, lang: Language) -> str:
+    """The report as HTML."""
+    return to_html(report_page(trained, charts, lang))
+
+
+def report_page(trained: TrainingResult, charts: Charts, lang: Language) -> Page:
+    """The quality of the model, the findings of the audit, and the recipe of the model."""
     measured = trained.evaluation.figures
     blocks = (
         Text(summary(trained, lang)),
         Text(verdict(measured, lang), "verdict"),
         Heading(translate("report_figures", lang)),
         _measures_table(measured, lang),
-        *_charts(trained, lang),
+        *_chart_blocks(charts, lang),
         Heading(translate("report_audit", lang)),
         *_audit(trained, lang),
         Heading(translate("report_recipe", lang)),
@@ -54,13 +65,8 @@ def report_page(trained: TrainingResult, lang: Language) -> Page:
     return Page(title, blocks, lang, _footer(trained, lang))
 
 
-def report_figures(trained: TrainingResult, lang: Language) -> dict[str, go.Figure]:
-    """The figures of the report."""
-    return {name: draw() for name, draw in _prepare_figures(trained, lang).items()}
-
-
 def summary(trained: TrainingResult, lang: Language) -> str:
-    """What the model was trained on and how it was measured, in a sentence or two."""
+    """The training data and the evaluation of the model, in one or two sentences."""
     about = trained.model.about
     counts = {name: f"{about[name]:,}" for name in ("examples", "leads")} | {
         "won": f"{about['won_leads']:,}",
@@ -78,7 +84,7 @@ def summary(trained: TrainingResult, lang: Language) -> str:
 
 
 def verdict(measured: Mapping[str, Mapping[str, Estimate]], lang: Language) -> str:
-    """Whether the model beats the better of the simple ones, in a sentence."""
+    """Whether the model beats the best baseline, in one sentence."""
     model_loss = measured["model"]["log_loss"]
     best = min(_BASELINES, key=lambda name: measured[name]["log_loss"].value)
     value = measured[best]["log_loss"].value
@@ -95,9 +101,8 @@ def verdict(measured: Mapping[str, Mapping[str, Estimate]], lang: Language) -> s
 
 
 def _measures_table(measured: Mapping[str, Mapping[str, Estimate]], lang: Language) -> Table:
-    shown = [
-        model_name for model_name in _MEASURED_MODELS if model_name in measured
-    ]  # without a scorecard there are no points
+    # without a scorecard there are no points
+    shown = [model_name for model_name in _MEASURED_MODELS if model_name in measured]
     rows: list[tuple[Cell, ...]] = [
         (translate(name, lang), *(_cell(name, measured[model_name][name]) for model_name in shown))
         for name in MEASURES
@@ -116,15 +121,12 @@ def _cell(name: str, figure: Estimate) -> CellValue:
     return CellValue(value, f"{low} – {high}")
 
 
-def _charts(trained: TrainingResult, lang: Language) -> list[Block]:
-    """Each figure under its heading."""
-    drawn = _prepare_figures(trained, lang).items()
-    return [b for name, draw in drawn for b in (Heading(translate(f"report_{name}", lang)), Chart(draw))]
-
-
-def _prepare_figures(trained: TrainingResult, lang: Language) -> dict[str, Callable[[], go.Figure]]:
-    dated = trained.model.about["trained_through"] is not None
-    return prepare_figures(trained.evidence, trained.explanation, trained.model.table, dated, lang)
+def _chart_blocks(charts: Charts, lang: Language) -> list[Block]:
+    """Each chart below its heading."""
+    blocks: list[Block] = []
+    for name, chart in charts.items():
+        blocks += [Heading(translate(f"report_{name}", lang)), Chart(partial(go.Figure, chart))]
+    return blocks
 
 
 def _audit(trained: TrainingResult, lang: Language) -> list[Block]:

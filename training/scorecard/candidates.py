@@ -29,7 +29,7 @@ from scoring.scorecard.load import blank_card
 from scoring.scorecard.rating import rate
 from scoring.scorecard.scorecard import Condition, Row, Rule, Scorecard
 from scoring.scorecard.scorecard import LocalizedText as Said
-from training.fitting.recipe import Dataset
+from training.fitting.dataset import Dataset
 
 COUNTS = (1, 2, 3, 5, 10, 20, 50)
 """Thresholds of counts."""

@@ -10,7 +10,7 @@ from features.kinds import Language
 from features.settings import CrmSettings
 from scoring.scorecard.load import SCORECARD_FILE
 from training.fitting.dataset import load_dataset
-from training.fitting.pipeline import StepReporter
+from training.progress import StepReporter
 from training.scorecard.suggest import Suggestion, suggest
 from training.scorecard.toml import suggestion_toml
 

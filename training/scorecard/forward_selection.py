@@ -16,7 +16,7 @@ from scipy.special import expit
 
 from features.columns import Bools, Floats, Ints, is_missing
 from scoring.scorecard.rating import rate
-from training.fitting.recipe import Dataset
+from training.fitting.dataset import Dataset
 from training.scorecard.candidates import MAX_KNOWN_SHARE, CandidateRow, CandidateRows, find_candidates
 
 PERIODS = 5

@@ -17,7 +17,7 @@ from features.kinds import Attribute
 from scoring.scorecard.rating import rate
 from scoring.scorecard.scorecard import Bands, Group, Row, Scorecard
 from scoring.statistics.paired_differences import USUAL_SHARE
-from training.fitting.recipe import Dataset
+from training.fitting.dataset import Dataset
 from training.scorecard.candidates import CandidateRow, condition_matrix
 from training.scorecard.forward_selection import RankingData
 from training.scorecard.row_names import build_reason, row_name

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from features.columns import Floats
 from features.moments import MIN_WINS
-from training.fitting.recipe import Dataset
+from training.fitting.dataset import Dataset
 from training.fitting.splits import Split, split_rolling
 from training.scorecard.candidates import condition_matrix
 from training.scorecard.forward_selection import RankingData, SelectionSteps, select_rows

@@ -31,7 +31,8 @@ def row_name(row: CandidateRow, taken: Collection[str]) -> str:
     if condition.at_least == 1 and feature_key not in taken:
         return feature_key
     mark = condition.at_least if condition.at_least is not None else condition.at_most
-    name = f"{feature_key}{'' if condition.at_least is not None else '_to'}_{_to_key(_format_number(mark or 0.0))}"
+    direction = "" if condition.at_least is not None else "_to"
+    name = f"{feature_key}{direction}_{_to_key(_format_number(mark or 0.0))}"
     return name if name not in taken else _add_number(name, taken)
 
 

@@ -17,7 +17,7 @@ from scoring.scorecard.rating import Rating, rate
 from scoring.scorecard.scorecard import HOT, Scorecard
 from scoring.statistics.paired_differences import Difference, LabeledLeads, differences
 from scoring.statistics.rates import Rate, Rates
-from training.fitting.recipe import Dataset
+from training.fitting.dataset import Dataset
 from training.fitting.splits import split_newest
 from training.scorecard.forward_selection import select_rows
 from training.scorecard.points import draft_scorecard

@@ -11,9 +11,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from features.crm.audit import MIN_WINS, audit, leaking_features
+from features.crm.audit import Audit, audit
 from features.crm.findings import Finding
 from features.crm.load import Loaded, load
+from features.moments import MIN_WINS
 from features.settings import load_settings, parse_settings
 from tests.helpers.builders import write_csv
 
@@ -119,17 +120,17 @@ def test_a_column_that_crm_toml_does_not_use_is_named_as_unused(tmp_path: Path) 
     features = {"size": {"kind": "attribute", "column": "size", "known": "at_creation"}}
     loaded = crm(tmp_path, {"paid": lambda i: "x" if WON[i] else ""}, features=features)
     assert [(f.column, f.is_used) for f in audit(loaded)] == [("paid", False)]
-    assert leaking_features(audit(loaded), loaded) == set()
+    assert Audit.from_loaded(loaded).left_out == ()
 
 
 def test_sure_leaks_are_left_out_unless_crm_toml_insists(tmp_path: Path) -> None:
     leak = {"paid": FLAWS[0][2], "maybe": FLAWS[4][2]}
     loaded = crm(tmp_path, leak)
-    assert leaking_features(audit(loaded), loaded) == {"paid"}
+    assert Audit.from_loaded(loaded).left_out == ("paid",)
     insisting = {"p": {"kind": "attribute", "column": "paid", "known": "at_creation", "insist": True}}
     loaded = crm(tmp_path, leak, features=insisting)
     assert ("one_outcome", "paid") in named(loaded)
-    assert leaking_features(audit(loaded), loaded) == set()
+    assert Audit.from_loaded(loaded).left_out == ()
 
 
 def test_a_column_that_counts_all_activities_is_named(tmp_path: Path) -> None:
@@ -225,7 +226,7 @@ def test_leads_that_nobody_worked(tmp_path: Path) -> None:
     messages = {f.code: f.en for f in audit(loaded)}
     assert messages.keys() == {"unworked"}
     assert messages["unworked"].startswith(
-        f"{lost} leads that nobody ever contacted (no 'called' is recorded)"
+        f"{lost} leads that were never contacted (no 'called' is recorded)"
     )
 
 

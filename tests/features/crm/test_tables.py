@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy import create_engine, make_url, text
 
 from features.crm.load import load
+from features.crm.table_settings import Source
 from features.crm.tables import database_url, read_rows
 from features.errors import DataError, OutsideError, SettingsError
-from features.settings import Source
 from tests.helpers.builders import ms, settings_of, write_csv
 from tests.helpers.stores import Server
 

@@ -257,7 +257,7 @@ def test_nothing_is_erased_without_a_yes(place: TrainedCrm, answer: str) -> None
         check=False,
     )
     assert completed.returncode == 130
-    assert "Erase all that" in completed.stderr
+    assert "Erase all data of lead" in completed.stderr
     assert completed.stdout == ""
     assert len(traces(place.out, pseudonym(lead))) >= 3
 

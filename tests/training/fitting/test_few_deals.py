@@ -8,7 +8,8 @@ import pytest
 from benchmarks.few_deals import measure_losses
 from tests.conftest import Demo
 from training.fitting.blending import ValidationFold, blend
-from training.fitting.recipe import RULES_ONLY, Dataset, choose
+from training.fitting.dataset import Dataset
+from training.fitting.recipe import RULES_ONLY, choose
 
 
 @pytest.mark.slow

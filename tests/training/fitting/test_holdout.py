@@ -7,8 +7,9 @@ import pytest
 
 from features.errors import DataError
 from training.fitting.baselines import BASELINES, baseline_scores
+from training.fitting.dataset import Dataset
 from training.fitting.holdout import evaluate, split_for_evaluation
-from training.fitting.recipe import Dataset, Recipe
+from training.fitting.recipe import Recipe
 
 
 def always(recipe: Recipe = Recipe(rounds=5)):  # type: ignore[no-untyped-def]  # noqa: B008

@@ -9,8 +9,9 @@ import pytest
 from features.columns import Texts
 from training.fitting import recipe as recipes
 from training.fitting.blending import log_loss
+from training.fitting.dataset import Dataset
 from training.fitting.parts import Boosting, Curve, PartScores, fit_linear
-from training.fitting.recipe import Dataset, Recipe, best_linear, best_rounds, choose, fit, folds_of
+from training.fitting.recipe import Recipe, best_linear, best_rounds, choose, fit, folds_of
 
 
 def curve(loss: list[float]) -> Curve:

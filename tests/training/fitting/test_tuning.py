@@ -8,8 +8,9 @@ import numpy as np
 import optuna
 import pytest
 
+from training.fitting.dataset import Dataset
 from training.fitting.parts import Boosting
-from training.fitting.recipe import Dataset, choose
+from training.fitting.recipe import choose
 from training.fitting.tuning import tune
 
 

@@ -28,7 +28,6 @@ from tests.helpers.small_crm import listing
 from tests.helpers.stores import Server
 from training.lists import batch
 from training.lists.batch import ListRequest, ReasonScope, ScoredLeads, score_list
-from training.lists.score_crm import role_columns
 from training.lists.table import COLUMNS
 from training.registry.mlflow_store import find_model
 
@@ -51,7 +50,7 @@ def score(demo_scorer: Scorer, demo_loaded: Loaded, tmp_path: Path) -> Score:
         **order: Any,
     ) -> ScoredLeads:
         place = to if "://" in to else str(tmp_path / to)
-        roles = role_columns(demo_loaded)
+        roles = demo_loaded.settings.role_columns
         return score_list(crm, demo_scorer, roles, ListRequest(place, as_of, **order), progress)
 
     return run

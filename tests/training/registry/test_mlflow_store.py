@@ -14,7 +14,8 @@ import pytest
 from features.errors import OutsideError, SettingsError
 from tests.conftest import Demo
 from tests.helpers.small_crm import listing, run, small_crm, start
-from training.registry.mlflow_store import MODEL_NAME, data_fingerprint, find_model, register
+from training.registry.mlflow_store import MODEL_NAME, find_model
+from training.train import publish
 
 
 @pytest.fixture
@@ -38,7 +39,7 @@ def test_run_holds_parameters_metrics_and_tags(demo: Demo, logged: Any) -> None:
     assert metrics["baseline_logistic.log_loss"] > 0
     assert tags["hotlead.version"] == demo.model.version
     assert tags["hotlead.features"] == demo.model.table.fingerprint
-    assert tags["hotlead.data"] == data_fingerprint(demo.trained)
+    assert tags["hotlead.data"] == demo.trained.data.digest
     assert logged.info.status == "FINISHED"
 
 
@@ -46,7 +47,7 @@ def test_run_names_its_data_set(demo: Demo, logged: Any) -> None:
     [dataset_input] = logged.inputs.dataset_inputs
     assert (dataset_input.dataset.name, dataset_input.dataset.digest) == (
         "demo",
-        data_fingerprint(demo.trained),
+        demo.trained.data.digest,
     )
 
 
@@ -79,8 +80,8 @@ def test_champion_is_preferred_to_the_challenger(
     uri = f"sqlite:///{tmp_path / 'own.db'}"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     monkeypatch.chdir(tmp_path)
-    first = register(demo.trained, demo.crm_toml, tmp_path, "report", "en")
-    second = register(demo.trained, demo.crm_toml, tmp_path, "report", "en")
+    first = publish(demo.job.record, tmp_path)
+    second = publish(demo.job.record, tmp_path)
     assert (find_model(tmp_path).alias, find_model(tmp_path).version) == (
         "challenger",
         second.version,
@@ -97,16 +98,16 @@ def test_without_a_model_nothing_is_made(tmp_path: Path) -> None:
     assert listing(tmp_path) == set()
 
 
-def test_data_fingerprint_changes_with_a_single_value(demo: Demo) -> None:
+def test_data_digest_changes_with_a_single_value(demo: Demo) -> None:
     data = demo.trained.data
-    before = data_fingerprint(demo.trained)
+    before = demo.trained.data.digest
     column = data.columns["employees"]
     original, column[0] = column[0], 12_345.0  # type: ignore[index]
     try:
-        assert data_fingerprint(demo.trained) != before
+        assert demo.trained.data.digest != before
     finally:
         column[0] = original  # type: ignore[index]
-    assert data_fingerprint(demo.trained) == before
+    assert demo.trained.data.digest == before
 
 
 def test_unreachable_server_is_named_soon_and_before_the_work(tmp_path: Path) -> None:
@@ -201,7 +202,7 @@ def test_any_server_holds_the_model(
     demo: Demo, mlflow_server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", mlflow_server)
-    registration = register(demo.trained, demo.crm_toml, tmp_path / "out", "report", "en")
+    registration = publish(demo.job.record, tmp_path / "out")
     assert registration.tracking_uri == mlflow_server
     registered_model = find_model(tmp_path / "out")
     assert (registered_model.alias, registered_model.model.version) == ("challenger", demo.model.version)

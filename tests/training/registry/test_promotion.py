@@ -18,20 +18,19 @@ from scoring.scorecard.load import blank_card
 from scoring.scorecard.scorecard import Scorecard
 from tests.conftest import Demo
 from tests.helpers.small_crm import CARD, replace_text, run, small_crm
-from training.fitting.pipeline import TrainingResult
 from training.lists.batch import ListRequest, score_list
-from training.lists.score_crm import role_columns
 from training.registry.mlflow_store import (
     CHALLENGER,
     CHAMPION,
     MODEL_NAME,
     PREVIOUS,
     find_model,
-    register,
 )
 from training.registry.promotion import promote, rollback
+from training.registry.run_record import RunRecord
+from training.train import publish
 
-Register = Callable[[TrainingResult], str]
+Register = Callable[[RunRecord], str]
 
 
 @pytest.fixture
@@ -40,9 +39,9 @@ def out(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def registered(demo: Demo, out: Path) -> Register:
-    """Registers a training in a store of its own; returns the version."""
-    return lambda trained: register(trained, demo.crm_toml, out, "report", "en").version
+def registered(out: Path) -> Register:
+    """Registers the record of a training run in a separate store and returns the version."""
+    return lambda record: publish(record, out).version
 
 
 @pytest.fixture
@@ -113,25 +112,25 @@ def test_a_training_that_insists_on_a_leak_is_refused(tmp_path: Path) -> None:
     assert "contract" in output
 
 
-def shuffled(trained: TrainingResult) -> TrainingResult:
+def shuffled(record: RunRecord) -> RunRecord:
     """A model whose scores have nothing to do with the outcomes it is judged on."""
-    scores = dict(trained.evidence.scores)
+    scores = dict(record.evidence.scores)
     scores[MODEL] = np.random.default_rng(0).permutation(scores[MODEL])
-    return replace(trained, evidence=replace(trained.evidence, scores=scores))
+    return replace(record, evidence=replace(record.evidence, scores=scores))
 
 
-def leaking(trained: TrainingResult) -> TrainingResult:
+def leaking(record: RunRecord) -> RunRecord:
     """A model that insists on a column which the audit holds for a leak."""
     findings = [{"code": "one_outcome", "severity": "leak", "column": "employees", "used": True}]
-    return replace(trained, model=trained.model.with_about(findings=findings))
+    return replace(record, model=record.model.with_about(findings=findings))
 
 
-def worse(trained: TrainingResult) -> TrainingResult:
+def worse(record: RunRecord) -> RunRecord:
     """A model that is right less often than the champion, and still better than the rules."""
-    scores = dict(trained.evidence.scores)
-    noise = np.random.default_rng(1).normal(0, 0.7, len(trained.evidence))
+    scores = dict(record.evidence.scores)
+    noise = np.random.default_rng(1).normal(0, 0.7, len(record.evidence))
     scores[MODEL] = scores[MODEL] + noise
-    return replace(trained, evidence=replace(trained.evidence, scores=scores))
+    return replace(record, evidence=replace(record.evidence, scores=scores))
 
 
 def failed(out: Path, card: Scorecard) -> set[str]:
@@ -147,7 +146,7 @@ def test_the_first_champion_has_only_the_rules_to_beat(
     aliases: Callable[[], dict[str, str]],
     tags: Callable[[str], dict[str, str]],
 ) -> None:
-    version = registered(demo.trained)
+    version = registered(demo.job.record)
     promotion = promote(out, demo.model.card, None, "sato")
     assert promotion.promoted, [c for c in promotion.checks if not c.passed]
     assert promotion.champion is None
@@ -161,22 +160,22 @@ def test_the_first_champion_has_only_the_rules_to_beat(
 def test_a_model_of_shuffled_outcomes_is_refused(
     demo: Demo, out: Path, registered: Register, aliases: Callable[[], dict[str, str]]
 ) -> None:
-    version = registered(shuffled(demo.trained))
+    version = registered(shuffled(demo.job.record))
     assert failed(out, demo.model.card) >= {"base_rate", "rules_log_loss", "rules_win_rate"}
     assert aliases() == {CHALLENGER: version}
 
 
 def test_a_model_with_a_leak_is_refused(demo: Demo, out: Path, registered: Register) -> None:
-    registered(leaking(demo.trained))
+    registered(leaking(demo.job.record))
     assert failed(out, demo.model.card) == {"audit"}
 
 
 def test_a_model_worse_than_the_champion_is_refused(
     demo: Demo, out: Path, registered: Register, aliases: Callable[[], dict[str, str]]
 ) -> None:
-    champion = registered(demo.trained)
+    champion = registered(demo.job.record)
     promote(out, demo.model.card, None, None)
-    challenger = registered(worse(demo.trained))
+    challenger = registered(worse(demo.job.record))
     assert "champion_log_loss" in failed(out, demo.model.card)
     assert aliases() == {CHAMPION: champion, CHALLENGER: challenger}
 
@@ -184,9 +183,9 @@ def test_a_model_worse_than_the_champion_is_refused(
 def test_an_equal_model_may_follow_the_champion(
     demo: Demo, out: Path, registered: Register, aliases: Callable[[], dict[str, str]]
 ) -> None:
-    first, second = registered(demo.trained), None
+    first, second = registered(demo.job.record), None
     promote(out, demo.model.card, None, None)
-    second = registered(demo.trained)
+    second = registered(demo.job.record)
     assert promote(out, demo.model.card, None, None).promoted
     assert aliases() == {CHAMPION: second, PREVIOUS: first}
 
@@ -194,7 +193,7 @@ def test_an_equal_model_may_follow_the_champion(
 def test_an_override_is_recorded_with_its_reason(
     demo: Demo, out: Path, registered: Register, tags: Callable[[str], dict[str, str]]
 ) -> None:
-    version = registered(leaking(demo.trained))
+    version = registered(leaking(demo.job.record))
     promotion = promote(out, demo.model.card, "the column is filled on day 1", "suzuki")
     assert promotion.promoted
     assert tags(version)["why"] == "the column is filled on day 1"
@@ -202,7 +201,7 @@ def test_an_override_is_recorded_with_its_reason(
 
 
 def test_without_a_scorecard_nothing_is_promoted(demo: Demo, out: Path, registered: Register) -> None:
-    registered(demo.trained)
+    registered(demo.job.record)
     assert "scorecard" in failed(out, blank_card())
 
 
@@ -224,14 +223,16 @@ def test_rollback_restores_the_former_answers_to_the_digit(
         )
         scorer = Scorer(demo.model.card, demo_loaded.settings.table, judge, None)
         order = ListRequest(str(tmp_path / "scores.parquet"), demo_loaded.crm.snapshot, "all")
-        scored = score_list(demo_loaded.crm, scorer, role_columns(demo_loaded), order, lambda a, b: None)
+        scored = score_list(
+            demo_loaded.crm, scorer, demo_loaded.settings.role_columns, order, lambda a, b: None
+        )
         return scored.table.to_pylist()
 
-    first = registered(demo.trained)
+    first = registered(demo.job.record)
     promote(out, demo.model.card, None, None)
     before = answers()
     line = replace(demo.model, weights={"points": 0.5, "linear": 0.5, "trees": 0.0})
-    second = registered(replace(demo.trained, model=line))
+    second = registered(replace(demo.job.record, model=line))
     promote(out, demo.model.card, "to be rolled back", None)
     assert answers() != before
     result = rollback(out, "sales complained", "tanaka")
@@ -248,7 +249,7 @@ def test_rollback_restores_the_former_answers_to_the_digit(
 def test_nothing_to_roll_back_to_is_said(demo: Demo, out: Path, registered: Register) -> None:
     with pytest.raises(SettingsError, match="No model is registered"):
         rollback(out, "why", None)
-    registered(demo.trained)
+    registered(demo.job.record)
     with pytest.raises(SettingsError, match="No model is registered"):
         rollback(out, "why", None)
     promote(out, demo.model.card, None, None)
@@ -259,7 +260,7 @@ def test_nothing_to_roll_back_to_is_said(demo: Demo, out: Path, registered: Regi
 def test_without_a_challenger_promote_says_what_to_do(demo: Demo, out: Path, registered: Register) -> None:
     with pytest.raises(SettingsError, match="hotlead train"):
         promote(out, demo.model.card, None, None)
-    registered(demo.trained)
+    registered(demo.job.record)
     promote(out, demo.model.card, None, None)
     with pytest.raises(SettingsError, match="There is no challenger"):
         promote(out, demo.model.card, None, None)
@@ -268,10 +269,10 @@ def test_without_a_challenger_promote_says_what_to_do(demo: Demo, out: Path, reg
 def test_a_champion_that_cannot_be_read_is_a_failed_check(
     demo: Demo, out: Path, registered: Register
 ) -> None:
-    registered(demo.trained)
+    registered(demo.job.record)
     promote(out, demo.model.card, None, None)
     for path in out.rglob("evidence.parquet"):
         path.write_bytes(path.read_bytes()[:-20])
-    registered(demo.trained)
+    registered(demo.job.record)
     assert failed(out, demo.model.card) == {"champion_readable"}
     assert promote(out, demo.model.card, "the old one is broken", None).promoted

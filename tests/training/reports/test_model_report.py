@@ -12,7 +12,7 @@ from scoring.statistics.metrics import MEASURES, Estimate
 from scoring.texts import translate
 from tests.conftest import Demo
 from tests.scoring.pages.test_page import ParsedPage, open_browser
-from training.reports.model_report import report, verdict
+from training.reports.model_report import draw_charts, report, verdict
 
 FIGURES = ("calibration", "gains", "scores", "importance", "win_rate")
 
@@ -24,7 +24,7 @@ def lang(request: pytest.FixtureRequest) -> Language:
 
 @pytest.fixture(scope="module")
 def html(demo: Demo, lang: Language) -> str:
-    return report(demo.trained, lang)
+    return report(demo.trained, draw_charts(demo.trained, lang), lang)
 
 
 def test_loads_nothing_from_anywhere(html: str) -> None:
@@ -54,7 +54,7 @@ def test_shows_the_figures_that_were_measured(demo: Demo, html: str) -> None:
 
 
 def test_japanese_page_holds_no_english_sentence(demo: Demo) -> None:
-    text = ParsedPage(report(demo.trained, "ja")).text
+    text = ParsedPage(report(demo.trained, draw_charts(demo.trained, "ja"), "ja")).text
     for key in ("report_summary", "report_verdict_better", "report_footer"):
         first_words = translate(
             key,

@@ -21,7 +21,7 @@ from scoring.scorecard.rating import rate
 from scoring.scorecard.scorecard import Condition, Scorecard
 from scoring.texts import translate
 from tests.helpers.toml_files import toml_text
-from training.fitting.recipe import Dataset
+from training.fitting.dataset import Dataset
 from training.fitting.splits import split_newest
 from training.scorecard.candidates import find_candidates, round_number
 from training.scorecard.forward_selection import fit_signed_weights

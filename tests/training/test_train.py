@@ -11,7 +11,8 @@ from scoring.model.evidence import Evidence
 from scoring.model.model import EVIDENCE_FILE, Model
 from tests.conftest import Demo
 from tests.helpers.small_crm import listing, replace_text, small_crm
-from training.fitting.pipeline import TrainingResult, train
+from training.fitting.result import TrainingResult
+from training.train import build_record, train
 
 
 def trained(crm_toml: Path, seed: int = 0) -> TrainingResult:
@@ -44,10 +45,15 @@ def test_same_seed_same_model_and_steps_are_told(tmp_path: Path) -> None:
     assert "measuring on the newest" in " ".join(steps)
 
 
-def test_folder_holds_the_model_that_was_made(tmp_path: Path) -> None:
-    result = trained(small_crm(tmp_path))
+def test_the_output_folder_holds_the_model_and_its_report(tmp_path: Path) -> None:
+    crm_toml = small_crm(tmp_path)
+    result = trained(crm_toml)
+    record = build_record(result, crm_toml, "en")
+    record.write(tmp_path / "out", record.save_model(tmp_path / "saved"))
+    assert (tmp_path / "out" / "report.html").read_text("utf-8") == record.report
     assert listing(tmp_path / "out") == {
         ".lock",
+        "report.html",
         "model",
         "model/model.json",
         "model/trees.txt",

@@ -1,0 +1,322 @@
+"""Checks of single columns: those that are written after the outcome, and those that teach nothing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pyarrow as pa
+
+from features.clock import NEVER, days_to_ms
+from features.columns import Bools, Column, Ints, Texts, is_missing, take
+from features.crm.findings import Finding
+from features.crm.load import Loaded
+from features.crm.parsing import as_numbers, as_times, encode_column
+from features.crm_data import Crm
+from features.moments import MIN_WINS
+from features.statistics import roc_auc, to_levels, win_rate_by_level
+
+_NEWEST = 0.2
+_ALMOST_PERFECT, _CERTAIN = 0.9, 0.95
+_NAMES = re.compile(
+    r"\b(final|last|latest|elapsed|duration|closing|closed?|won|lost|total days|ratio days|stages?"
+    r"|outcome|result|status|n events|resolution)\b|最終|経過|失注|成約|受注|クローズ|結果|ステータス|所要",
+    re.IGNORECASE,
+)
+_DAY = days_to_ms(1)
+
+
+@dataclass(frozen=True)
+class DecidedLeads:
+    """The leads whose outcome is known, oldest first: their rows, outcomes, and the oldest 80 %."""
+
+    lead: Ints
+    won: Bools
+    old: Bools
+
+    @staticmethod
+    def from_crm(crm: Crm) -> DecidedLeads:
+        is_decided = (
+            crm.outcomes.closed
+            if (crm.outcomes.closed & ~crm.outcomes.won).any()
+            else np.ones(len(crm), bool)
+        )
+        lead = np.flatnonzero(is_decided)
+        lead = lead[np.argsort(crm.created[lead], kind="stable")]
+        old = np.arange(len(lead)) < len(lead) * (1 - _NEWEST)
+        return DecidedLeads(lead, crm.outcomes.won[lead], old)
+
+
+def check_columns(loaded: Loaded) -> Iterator[Finding]:
+    """At most one finding per column. Without enough wins and losses nothing can be found."""
+    decided = DecidedLeads.from_crm(loaded.crm)
+    if len(decided.lead) < MIN_WINS or decided.won.all() or not decided.won.any():
+        return
+    used_columns = {a.column for a in loaded.settings.table.attributes.values() if a.known != "history"}
+    for name, raw, lead_rows in _columns(loaded):
+        finding = _check_column(name, raw, lead_rows, decided, loaded)
+        if finding is not None:
+            yield replace(finding, column=name, is_used=name in used_columns)
+
+
+def _columns(loaded: Loaded) -> Iterator[tuple[str, pa.ChunkedArray, Ints | None]]:
+    """The columns of the leads' table (rows None), and those of a separate deals' table.
+
+    `rows` holds the row of each lead's first deal, -1 for leads without one.
+    """
+    skipped = _key_columns(loaded)
+    for name in loaded.leads.column_names:
+        if name not in skipped:
+            yield name, loaded.leads[name], None
+    deals = loaded.settings.deals
+    if deals is None or not deals.source:
+        return
+    first = np.full(len(loaded.crm), -1, dtype=np.int64)
+    first[loaded.deal_leads[::-1]] = np.arange(len(loaded.deal_leads))[::-1]
+    for name in loaded.deals.column_names:
+        if name not in skipped:
+            yield name, loaded.deals[name], first
+
+
+def _key_columns(loaded: Loaded) -> set[str | None]:
+    """Columns that identify a row or state its outcome."""
+    leads, deals = loaded.settings.leads, loaded.settings.deals
+    lead_columns = {leads.id, leads.created_at, leads.account, loaded.settings.order}
+    return lead_columns if deals is None else lead_columns | {deals.lead, deals.outcome, deals.closed_at}
+
+
+def _check_column(
+    name: str, raw: pa.ChunkedArray, rows: Ints | None, decided: DecidedLeads, loaded: Loaded
+) -> Finding | None:
+    column = _parse_column(raw, loaded)
+    place = decided.lead if rows is None else rows[decided.lead]
+    values = take(column, place)
+    checks = (
+        _one_outcome,
+        _close_dates,
+        _counts_all,
+        _almost_perfect,
+        _mostly_one_outcome,
+        _named_like_a_summary,
+        _filled_lately,
+        _is_id,
+    )
+    for check in checks:
+        finding = check(_AuditedColumn(name, raw, place, values, decided, loaded, rows is not None))
+        if finding is not None:
+            return finding
+    return None
+
+
+def _parse_column(raw: pa.ChunkedArray, loaded: Loaded) -> Column:
+    """Numbers if all values are numbers, texts otherwise."""
+    empty = frozenset({"", *loaded.settings.missing})
+    parsed = as_numbers(raw, empty) if not pa.types.is_temporal(raw.type) else None
+    if parsed is None or parsed.unreadable.any() or not np.isfinite(parsed.values).any():
+        return encode_column(raw, empty)
+    return np.asarray(parsed.values, dtype=np.float64)
+
+
+@dataclass(frozen=True)
+class _AuditedColumn:
+    """One column on the decided leads: `values` are those of the rows `place` of the table."""
+
+    name: str
+    raw: pa.ChunkedArray
+    place: Ints
+    values: Column
+    decided: DecidedLeads
+    loaded: Loaded
+    is_of_deals: bool
+
+    @property
+    def filled(self) -> Bools:
+        return ~is_missing(self.values)
+
+    @property
+    def shares(self) -> tuple[float, float]:
+        """The filled share among the won leads and among the others."""
+        won, filled = self.decided.won, self.filled
+        return float(filled[won].mean()), float(filled[~won].mean())
+
+    def auc(self) -> float:
+        """ROC AUC of the column alone: learnt on the oldest 80 %, evaluated on the newest."""
+        return self._auc(self.decided.old)
+
+    def auc_interleaved(self) -> float:
+        """The same, learnt on every second lead: insensitive to changes over time."""
+        return self._auc(np.arange(len(self.decided.won)) % 2 == 0)
+
+    def _auc(self, learnt: Bools) -> float:
+        level, count = to_levels(self.values)
+        won = self.decided.won
+        rate = win_rate_by_level(level[learnt], count, won[learnt])
+        return roc_auc(won[~learnt], rate[level[~learnt]])
+
+
+def _one_outcome(column: _AuditedColumn) -> Finding | None:
+    won, not_won = column.shares
+    filled, wins = int(column.filled.sum()), float(column.decided.won.mean())
+    low, high = sorted((won, not_won))
+    chance = (wins if won > not_won else 1 - wins) ** filled
+    if low > 0.01 * high or chance > 1e-4:
+        return None
+    en, ja = ("won", "成約") if won > not_won else ("lost or open", "失注・未成約")
+    return Finding(
+        code="one_outcome",
+        severity="leak",
+        en=(
+            f"'{column.name}' is filled for {en} leads only ({max(won, not_won):.1%} of them against "
+            f"{low:.1%}): it is written after the outcome is known."
+        ),
+        ja=(
+            f"「{column.name}」は{ja}のリードにだけ入力されています（{high:.1%}、それ以外は{low:.1%}）。"
+            "結果が出た後に書き込まれる項目です。"
+        ),
+    )
+
+
+def _close_dates(column: _AuditedColumn) -> Finding | None:
+    crm = column.loaded.crm
+    if isinstance(column.values, np.ndarray) or not crm.horizon_applies:
+        return None
+    empty = frozenset({"", *column.loaded.settings.missing})
+    parsed = as_times(column.raw, empty, column.loaded.settings.zone, None)
+    if parsed.unreadable.mean() > 0.05 or (parsed.values == NEVER).mean() > 0.95:
+        return None
+    closed_at = crm.outcomes.closed_at[column.decided.lead]
+    is_closed = (column.place >= 0) & (closed_at < NEVER)
+    date = np.asarray(parsed.values)[column.place[is_closed]]
+    has_date = date < NEVER
+    if (
+        not has_date.any()
+        or (share := float((date[has_date] >= closed_at[is_closed][has_date] - _DAY).mean())) < 0.5
+    ):
+        return None
+    return Finding(
+        code="date_after_close",
+        severity="leak",
+        en=(
+            f"'{column.name}' holds dates on or after the day of the close for {share:.0%} of the closed "
+            "leads: it is written when the deal ends."
+        ),
+        ja=(
+            f"「{column.name}」の日付は、クローズしたリードの{share:.0%}でクローズ当日以降です。"
+            "案件の終了時に書き込まれる項目です。"
+        ),
+    )
+
+
+def _counts_all(column: _AuditedColumn) -> Finding | None:
+    if isinstance(column.values, Texts) or column.is_of_deals:
+        return None
+    crm = column.loaded.crm
+    histories = [crm.activities.lead, *(c.lead for c in crm.changes.values())]
+    for leads in histories:
+        total = np.bincount(leads, minlength=len(crm))[column.decided.lead]
+        if len(leads) and total.max() > 1 and float((column.values == total).mean()) > 0.95:
+            return Finding(
+                code="counts_all",
+                severity="leak",
+                en=(
+                    f"'{column.name}' counts all that ever happened to the lead, after the moment and up to "
+                    "the close as well."
+                ),
+                ja=f"「{column.name}」は、評価時点より後（クローズまで）も含めた全件数を数えています。",
+            )
+    return None
+
+
+def _almost_perfect(column: _AuditedColumn) -> Finding | None:
+    auc = column.auc()
+    if not auc >= _ALMOST_PERFECT:
+        return None
+    is_certain = auc >= _CERTAIN
+    return Finding(
+        code="almost_perfect",
+        severity="leak" if is_certain else "suspect",
+        en=(
+            f"'{column.name}' alone tells won from lost almost perfectly on the newest deals (ROC AUC "
+            f"{auc:.2f}): it is {'surely' if is_certain else 'probably'} written after the outcome is known."
+        ),
+        ja=(
+            f"「{column.name}」だけで最新案件の成約・失注をほぼ言い当てます（ROC AUC {auc:.2f}）。"
+            f"結果が出た後に書き込まれた{'項目です' if is_certain else '可能性が高い項目です'}。"
+        ),
+    )
+
+
+def _mostly_one_outcome(column: _AuditedColumn) -> Finding | None:
+    won, not_won = column.shares
+    low, high = sorted((won, not_won))
+    if high < 2 * low or high - low < 0.1:
+        return None
+    return Finding(
+        code="mostly_one_outcome",
+        severity="suspect",
+        en=(
+            f"'{column.name}' is filled for {won:.0%} of the won leads but {not_won:.0%} of the others: "
+            "people seem to fill it in as the deal goes on."
+        ),
+        ja=(
+            f"「{column.name}」の入力率は、成約リードで{won:.0%}、それ以外で{not_won:.0%}です。"
+            "商談の進行につれて入力される項目と思われます。"
+        ),
+    )
+
+
+def _named_like_a_summary(column: _AuditedColumn) -> Finding | None:
+    if not _NAMES.search(re.sub(r"[_\-.]|(?<=[a-z])(?=[A-Z])", " ", column.name)):
+        return None
+    auc = column.auc_interleaved()
+    if not auc > 0.55:
+        return None
+    return Finding(
+        code="named_like_a_summary",
+        severity="suspect",
+        en=(
+            f"'{column.name}' sounds like something that is known only when the deal ends, and it predicts "
+            f"(ROC AUC {auc:.2f} alone). If it is as it stood at the moment, keep it."
+        ),
+        ja=(
+            f"「{column.name}」は案件終了時に決まる項目の名前に見え、単独でも予測に効いています"
+            f"（ROC AUC {auc:.2f}）。評価時点の値と確認できる場合だけ使ってください。"
+        ),
+    )
+
+
+def _filled_lately(column: _AuditedColumn) -> Finding | None:
+    old, new = (
+        float(column.filled[column.decided.old].mean()),
+        float(column.filled[~column.decided.old].mean()),
+    )
+    low, high = sorted((old, new))
+    if high - low < 0.4 or column.loaded.crm.order == "none":
+        return None
+    return Finding(
+        code="filled_lately",
+        severity="suspect",
+        en=(
+            f"'{column.name}' is filled for {old:.0%} of the older leads but {new:.0%} of the newest: "
+            "it was not kept the same way all the time, and may be filled in later."
+        ),
+        ja=(
+            f"「{column.name}」の入力率は、以前のリードで{old:.0%}、最新のリードで{new:.0%}です。"
+            "運用が途中で変わったか、後から入力されている可能性があります。"
+        ),
+    )
+
+
+def _is_id(column: _AuditedColumn) -> Finding | None:
+    if not isinstance(column.values, Texts) or column.is_of_deals or not column.filled.any():
+        return None
+    if len(np.unique(column.values.codes[column.filled])) < 0.9 * column.filled.sum():
+        return None
+    return Finding(
+        code="id",
+        severity="note",
+        en=f"'{column.name}' has a value of its own for almost every lead: an id, nothing to learn from.",
+        ja=f"「{column.name}」はほぼ全リードで値が異なるIDで、学習には使えません。",
+    )

@@ -1,0 +1,60 @@
+"""`hotlead init`: detect the tables of an export and propose a crm.toml for review."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from features.clock import MS_PER_DAY
+from features.crm.audit import audit
+from features.crm.findings import Finding
+from features.crm.load import Loaded, load
+from features.crm.profile import profile_tables
+from features.crm.propose.detect import detect_tables
+from features.crm.propose.write import write_crm_toml
+from features.settings import parse_settings
+
+_HORIZONS = (30, 60, 90, 120, 180, 270, 365, 545, 730)
+_DEFAULT_HORIZON = 90
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """The text of a crm.toml, and the findings of the audit on the columns that it uses or leaves out."""
+
+    text: str
+    findings: list[Finding]
+
+
+def propose(places: list[str], folder: Path, outcome: str | None = None) -> Proposal:
+    """Propose a crm.toml, to be saved in `folder`, for the files and databases at `places`.
+
+    `outcome` names the column of the outcome. Raises DataError if none is detected.
+    """
+    tables = [table for place in places for table in profile_tables(place, folder)]
+    detected = detect_tables(tables, outcome)
+    loaded = _load_draft(write_crm_toml(detected, _DEFAULT_HORIZON, {}), folder)
+    suspects = {f.column: f for f in audit(loaded) if f.column and f.severity in ("leak", "suspect")}
+    text = write_crm_toml(detected, _suggest_horizon(loaded), suspects)
+    return Proposal(text, audit(_load_draft(text, folder)))
+
+
+def _load_draft(text: str, folder: Path) -> Loaded:
+    settings = parse_settings(tomllib.loads(text), folder / "crm.toml")
+    lenient = settings.model_copy(update={"max_reject_share": 1.0})
+    return load(lenient, folder / ".hotlead-init-rejects.csv", write=False)
+
+
+def _suggest_horizon(loaded: Loaded) -> int:
+    """A round number of days within which nine in ten of the won deals were won."""
+    crm = loaded.crm
+    won = crm.outcomes.won
+    if not crm.horizon_applies or not won.any():
+        return _DEFAULT_HORIZON
+    days_to_win = (crm.outcomes.won_at[won] - crm.created[won]) / MS_PER_DAY
+    days_to_win = days_to_win[days_to_win >= 0]
+    needed = float(np.quantile(days_to_win, 0.9)) if len(days_to_win) else _DEFAULT_HORIZON
+    return next((days for days in _HORIZONS if days >= needed), _HORIZONS[-1])

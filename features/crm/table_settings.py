@@ -1,0 +1,138 @@
+"""The tables of crm.toml that say where the data of a CRM are: [leads], [deals], [activities], [changes]."""
+
+from __future__ import annotations
+
+import os
+import re
+from datetime import datetime
+from typing import Self
+
+from pydantic import Field, field_validator, model_validator
+
+from features.errors import SettingsError
+from features.toml import Strict, TextValue
+
+
+class Source(Strict):
+    """The source of a table: a CSV or Parquet file, a glob of such files, or a database URL.
+
+    `${NAME}` in `source` is replaced by an environment variable, so that passwords stay out of files.
+    """
+
+    source: str = Field(min_length=1)
+    table: str | None = None
+    query: str | None = None
+    separator: str = Field(default=",", min_length=1, max_length=1)
+    encoding: str = "utf-8"
+    time_format: str | None = None
+
+    @field_validator("time_format")
+    @classmethod
+    def _check_time_format(cls, time_format: str | None) -> str | None:
+        if time_format:
+            try:
+                datetime.strptime(datetime(2026, 1, 2).strftime(time_format), time_format)
+            except ValueError:
+                raise ValueError(
+                    "is no form of a time; use codes of strptime such as %d/%m/%Y %H:%M"
+                ) from None
+        return time_format
+
+    @property
+    def is_database(self) -> bool:
+        return "://" in self.source
+
+    @model_validator(mode="after")
+    def _check_source(self) -> Self:
+        if self.is_database and bool(self.table) == bool(self.query):
+            raise ValueError("a database source needs either `table` or `query`")
+        if not self.is_database and (self.table or self.query):
+            raise ValueError("`table` and `query` belong to a database source (a URL with ://)")
+        return self
+
+
+class LeadsTable(Source):
+    """[leads]: one row per lead. `id = "row"` uses the number of the row as id."""
+
+    id: str
+    created_at: str | None = None
+    account: str | None = None
+
+
+class DealsTable(Source):
+    """[deals]: the outcomes of leads. Without `source` they are columns of the leads' table.
+
+    Without `outcome` every row is a won deal.
+    """
+
+    source: str = ""
+    lead: str | None = None
+    outcome: str | None = None
+    won: tuple[TextValue, ...] = ()
+    lost: tuple[TextValue, ...] = ()
+    ignore: tuple[TextValue, ...] = ()
+    closed_at: str | None = None
+    amount: str | None = None
+    lost_reason: str | None = None
+
+    @model_validator(mode="after")
+    def _check_deals(self) -> Self:
+        if self.source and not self.lead:
+            raise ValueError("`lead` is missing: the column with the lead's id")
+        if self.outcome and not self.won:
+            raise ValueError("`won` is missing: the outcome values that mean won")
+        if not self.outcome and not self.source:
+            raise ValueError("`outcome` is missing: the column that tells won from lost")
+        twice = (set(self.won) & set(self.lost)) | (set(self.ignore) & {*self.won, *self.lost})
+        if twice:
+            raise ValueError(f"{sorted(twice)} stand in more than one of won, lost and ignore")
+        return self
+
+
+def deal_columns(deals: DealsTable) -> list[str | None]:
+    """The columns of a deal, in its own table or in that of the leads; None if not configured."""
+    return [deals.outcome, deals.closed_at, deals.amount, deals.lost_reason]
+
+
+class ActivitiesTable(Source):
+    """[activities]: one row per activity of a lead. Without `type` all have the type "activity"."""
+
+    lead: str
+    at: str
+    type: str | None = None
+    value: str | None = None
+    id: str | None = None
+
+
+class ChangesTable(Source):
+    """[changes]: the history of attributes.
+
+    Either one row per change (`column` holds the name of the changed column, `value` its new value), or
+    one row per moment with the values of several `columns` at that time.
+    """
+
+    lead: str
+    at: str
+    column: str | None = None
+    value: str | None = None
+    columns: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _check_changes(self) -> Self:
+        if bool(self.columns) == bool(self.column and self.value):
+            raise ValueError("give either `column` and `value`, or `columns`")
+        return self
+
+
+def expand_variables(source: str) -> str:
+    """`source` with each ${NAME} replaced by the environment variable.
+
+    Raises SettingsError for a variable that is not set.
+    """
+
+    def value(match: re.Match[str]) -> str:
+        if match[1] not in os.environ:
+            raise SettingsError(f"The environment variable {match[1]} that crm.toml names is not set.")
+        return os.environ[match[1]]
+
+    return re.sub(r"\$\{(\w+)\}", value, source)
