@@ -1,4 +1,4 @@
-"""What the pages show of the models, written down where those that serve can read it."""
+"""Writes what the pages show of the registered models to a file that the workers read."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ _ABOUT = (
 
 
 def write_models_snapshot(out: Path, bundles: Path, card: Scorecard) -> bool:
-    """Write the file where an alias has moved, a tag was set or the scorecard changed; whether it was.
+    """Write the file if an alias, a tag or the scorecard has changed; return whether it was written.
 
-    Raises HotleadError where MLflow is away: what was written last stays.
+    Raises HotleadError when MLflow does not answer; then the last file stays.
     """
     with mlflow_store(out) as (mlflow, _):
         named = {alias: find_version(mlflow, alias) for alias in ALIASES}
@@ -56,13 +56,13 @@ def write_models_snapshot(out: Path, bundles: Path, card: Scorecard) -> bool:
 
 
 def _snapshot_stamp(named: Mapping[str, Any], card: Scorecard) -> list[Any]:
-    """Changes with whatever the file tells."""
+    """A value that differs whenever the content of the file would."""
     versions = [[alias, v and str(v.version), v and dict(v.tags)] for alias, v in named.items()]
     return [*versions, card.version]
 
 
 def _describe_model(out: Path, alias: str, version: Any) -> dict[str, Any]:
-    """One model: its versions, what it was trained on, its figures, and what people did with it."""
+    """A model's versions, training data, figures and tags; its error when it cannot be read."""
     details: dict[str, Any] = {
         "registered": str(version.version),
         "run_id": str(version.run_id),
@@ -77,7 +77,7 @@ def _describe_model(out: Path, alias: str, version: Any) -> dict[str, Any]:
 
 
 def _check_challenger(out: Path, named: Mapping[str, Any], card: Scorecard) -> list[Any] | None:
-    """What the gate says of the challenger; None where there is none, or it cannot be judged."""
+    """The gate's checks of the challenger; None without a challenger, or when it cannot be read."""
     if named[CHALLENGER] is None:
         return None
     try:
