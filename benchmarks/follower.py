@@ -5,9 +5,12 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -15,25 +18,26 @@ import psutil
 from benchmarks.soak import two_models
 from features.settings import load_settings
 from scoring.model.bundle import origin_of
+from scoring.review_requests import read_models
 from scoring.scorecard.load import find_card
 from training.registry.promotion import promote, rollback
 
-SETTLE_SECONDS, IDLE_SECONDS, MAX_CPU_SHARE, MAX_SECONDS = 10.0, 60.0, 0.005, 5.0
+START_SECONDS, SETTLE_SECONDS, IDLE_SECONDS = 120.0, 10.0, 60.0
+MAX_CPU_SHARE, MAX_SECONDS = 0.005, 5.0
 
 
-def measure(crm_toml: Path) -> tuple[float, float]:
-    """The share of a core while idle, and the seconds from a promotion to its bundle."""
-    out = crm_toml.parent / "hotlead-out"
-    bundles = out / "bundles"
-    follower = subprocess.Popen([sys.executable, "-m", "cli", "follow", str(crm_toml)])
+def measure(crm_toml: Path, bundles: Path) -> tuple[float, float]:
+    """The share of a core while idle, and the seconds from a promotion to its bundle below `bundles`."""
+    out, settings = crm_toml.parent / "hotlead-out", load_settings(crm_toml)
+    command = [sys.executable, "-m", "cli", "follow", str(crm_toml)]
+    follower = subprocess.Popen(command, env={**os.environ, "HOTLEAD_BUNDLES": str(bundles)})
     try:
-        _wait_for_change(bundles, None, 120)
+        _wait_until(lambda: read_models(bundles) is not None, START_SECONDS)
         time.sleep(SETTLE_SECONDS)
         share = _cpu_share(follower.pid)
-        before = _registered(bundles)
-        settings = load_settings(crm_toml)
+        before = origin_of(bundles)
         promote(out, find_card(settings.folder, settings.table), "benchmark", "benchmarks")
-        seconds = _wait_for_change(bundles, before, 60)
+        seconds = _wait_until(lambda: origin_of(bundles) != before, 60)
         rollback(out, "benchmark", "benchmarks")
     finally:
         follower.terminate()
@@ -50,22 +54,20 @@ def _cpu_share(pid: int) -> float:
     return float(used / (time.monotonic() - start))
 
 
-def _registered(bundles: Path) -> str | None:
-    origin = origin_of(bundles)
-    return origin.registered if origin else None
-
-
-def _wait_for_change(bundles: Path, before: str | None, seconds: float) -> float:
+def _wait_until(condition: Callable[[], bool], seconds: float) -> float:
+    """The seconds until a condition holds."""
     start = time.monotonic()
-    while _registered(bundles) in (before, None):
+    while not condition():
         if time.monotonic() - start > seconds:
-            raise TimeoutError(f"no new bundle after {seconds} s")
+            raise TimeoutError(f"the follower does nothing for {seconds} s")
         time.sleep(0.05)
     return time.monotonic() - start
 
 
 if __name__ == "__main__":
-    share, seconds = measure(Path(sys.argv[1]) if len(sys.argv) > 1 else two_models())
+    with tempfile.TemporaryDirectory() as temp_folder:
+        crm = Path(sys.argv[1]) if len(sys.argv) > 1 else two_models()
+        share, seconds = measure(crm, Path(temp_folder))
     print(f"idle: {share:.2%} of a core (at most {MAX_CPU_SHARE:.1%}) over {IDLE_SECONDS:.0f} s")
     print(f"promotion to bundle: {seconds:.2f} s (at most {MAX_SECONDS:.0f} s)")
     sys.exit(share > MAX_CPU_SHARE or seconds > MAX_SECONDS)

@@ -1,4 +1,4 @@
-"""A file of closed deals as the service takes them: read as crm.toml says, or by the API's own names."""
+"""Reads a file of closed deals by the columns of crm.toml, or by the API's field names."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ API_COLUMNS = DealsTable(
     amount="amount",
     lost_reason="lost_reason",
 )
-"""A file whose columns have the names that the API has."""
+"""A file whose columns have the API's field names."""
 _NEEDED = ("lead_id", "outcome", "closed_at")
 _ID, _VERSION = "id", "version"
 
 
 @dataclass(frozen=True)
 class ClosedDeals:
-    """Deals to send: `bodies` as POST /v1/outcomes takes them, in the order of the file.
+    """Deals to send: `bodies` for POST /v1/outcomes, in the order of the file.
 
-    `rows` has a row for each; `columns` names the column of the file for each field of a body.
-    `still_open` counts rows that are neither won nor lost; what could not be read is in `rejects`.
+    `rows` has one row per body; `columns` maps each field of a body to the column of the file. `still_open`
+    counts rows that are neither won nor lost; unreadable rows are in `rejects`.
     """
 
     bodies: Sequence[dict[str, Any]]
@@ -55,8 +55,8 @@ class ClosedDeals:
 def read_closed_deals(file: Path, settings: CrmSettings) -> ClosedDeals:
     """Read a CSV or Parquet file of closed deals.
 
-    A time without an offset is one of crm.toml's time zone. Raises SettingsError where columns are
-    missing, DataError and OutsideError as the readers of tables do.
+    A time without an offset is in crm.toml's time zone. Raises SettingsError when columns are missing,
+    DataError and OutsideError as the readers of tables do.
     """
     now = settings.model_copy(update={"as_of": None})  # deals may have closed since that export
     reader, source = Reader(now), _deals_table_of(settings, file)
@@ -87,7 +87,7 @@ def read_closed_deals(file: Path, settings: CrmSettings) -> ClosedDeals:
 
 
 def _deals_table_of(settings: CrmSettings, file: Path) -> DealsTable:
-    """[deals] with the file as its source; where that is no table of its own, read as the leads' is."""
+    """[deals] with the file as its source, else with the format of [leads]."""
     deals = settings.deals or DealsTable(source="-", lead="-")
     like = deals if deals.source else settings.leads
     return deals.model_copy(
@@ -104,7 +104,7 @@ def _deals_table_of(settings: CrmSettings, file: Path) -> DealsTable:
 
 
 def _detect_schema(crm: DealsTable, names: Sequence[str], file: str) -> DealsTable:
-    """How the file reads. Raises SettingsError where it has neither the columns of crm.toml nor ours."""
+    """The file's columns. Raises SettingsError when it has neither those of crm.toml nor the API's."""
     if crm.closed_at and {crm.lead, crm.outcome, crm.closed_at} - {None} <= {*names}:
         return _with_api_outcomes(crm)
     if {*_NEEDED} <= {*names}:
@@ -119,7 +119,7 @@ def _detect_schema(crm: DealsTable, names: Sequence[str], file: str) -> DealsTab
 
 
 def _with_api_outcomes(crm: DealsTable) -> DealsTable:
-    """Where the column has the API's name, won and lost mean what they say, unless crm.toml differs."""
+    """The schema in which `won` and `lost` of the API's column also count, unless crm.toml maps them."""
     if crm.outcome != API_COLUMNS.outcome:
         return crm
     mapped = {*crm.won, *crm.lost, *crm.ignore}
@@ -129,7 +129,7 @@ def _with_api_outcomes(crm: DealsTable) -> DealsTable:
 
 
 def _body_columns(schema: DealsTable, names: Sequence[str]) -> dict[str, str]:
-    """The column of each field of a body: those of `form`, the sender's id and version, where there."""
+    """The column of each field of a body that the file has, with the sender's id and version."""
     candidates = {
         "lead_id": schema.lead,
         "outcome": schema.outcome,
@@ -146,12 +146,12 @@ def _body_columns(schema: DealsTable, names: Sequence[str]) -> dict[str, str]:
 
 
 def _pick_column(crm: str | None, ours: str | None, names: Sequence[str]) -> str | None:
-    """The column as crm.toml names it, where the file has that; else as the API does."""
+    """The column of crm.toml if the file has it, else the API's."""
     return crm if crm in names else ours
 
 
 def _check_rows(reader: Reader, rows: SourceRows, columns: Mapping[str, str]) -> Bools:
-    """Rows with a lead, and a version that is one; the others are set aside."""
+    """Which rows have a lead and a valid version; the others are rejected."""
     lead = reader.read_texts(rows, columns["lead_id"])
     empty = np.asarray(pc.is_null(lead).to_numpy(zero_copy_only=False), dtype=bool)
     reader.reject(rows, empty, columns["lead_id"], "is empty; a deal needs the id of its lead")
@@ -165,7 +165,7 @@ def _check_rows(reader: Reader, rows: SourceRows, columns: Mapping[str, str]) ->
 
 
 def _read_other_fields(reader: Reader, rows: SourceRows, columns: Mapping[str, str]) -> dict[str, list[Any]]:
-    """The other fields, a list each; None where a row does not tell."""
+    """The other fields as one list each; None for an empty cell."""
     texts = (name for name in ("lead_id", "lost_reason", _ID) if name in columns)
     values: dict[str, list[Any]] = {n: reader.read_texts(rows, columns[n]).to_pylist() for n in texts}
     if "amount" in columns:

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address
-from itertools import count
 from typing import Any
 
 import httpx
@@ -136,7 +135,8 @@ class OutcomeSender:
     def _post_with_retry(self, body: str) -> httpx.Response:
         """The first answer that is final. Raises OutsideError when none comes in time."""
         began, headers = time.monotonic(), {"Content-Type": "application/json"}
-        for attempt in count():
+        wait = _FIRST_WAIT
+        while True:
             try:
                 answer = self.client.post(PATH, content=body.encode(), headers=headers)
             except httpx.TransportError as problem:
@@ -147,13 +147,13 @@ class OutcomeSender:
                     return answer
                 why = f"it says {answer.status_code}, {_detail(answer)}"
                 retry_after = _parse_retry_after(answer)
-            pause = min(_FIRST_WAIT * 2.0**attempt, _LONGEST_WAIT) if retry_after is None else retry_after
+            pause = wait if retry_after is None else retry_after
+            wait = min(2 * wait, _LONGEST_WAIT)
             limit = self.patience if self._answered else self.initial_patience
             if time.monotonic() + pause > began + limit:
                 raise self._unavailable_error(why)
             self.report_status(f"the service cannot take it now ({why}); trying again in {pause:.2g} s")
             self.sleep(pause)
-        raise AssertionError
 
     def _unavailable_error(self, why: str) -> OutsideError:
         delivered = self.result.stored + self.result.already_known + self.result.new_or_known

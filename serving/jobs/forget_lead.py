@@ -1,4 +1,4 @@
-"""What `hotlead forget` does: a lead leaves the store, the queue on disk, and what models are judged on."""
+"""`hotlead forget`: erases a lead from the store, the disk queue and the evidence of models."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from serving.store.disk_queue import ENDING
 from serving.store.store import Store
 
 PATIENCE_SECONDS = 10.0
-"""So long a store that others write to, or that is away, is tried."""
+"""How long a busy or unavailable store is retried."""
 _REMOTE = "MLFLOW_TRACKING_URI"
 
 
 @dataclass(frozen=True)
 class ForgetResult:
-    """What was erased of a lead.
+    """What was erased.
 
-    `store` are the rows by table, None where there is no store; `named_in` are lists below the output
-    folder that name the lead still; `remote` is an MLflow server whose artifacts were not reached, but
-    for those in `also`.
+    `store` has the rows by table, None without a store; `named_in` are CSV files below the output folder
+    that still contain the lead's id; `remote` is an MLflow server of whose artifacts only those in `also`
+    were searched.
     """
 
     lead_id: str
@@ -42,7 +42,7 @@ class ForgetResult:
     also: Sequence[Path] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """The same for JSON."""
+        """The fields as JSON values."""
         evidence = self.evidence
         return {
             "lead_id": self.lead_id,
@@ -56,7 +56,7 @@ class ForgetResult:
         }
 
     def lines(self) -> Iterator[str]:
-        """What was erased, and what was not touched."""
+        """What was erased, and what was not, in sentences."""
         yield self._of_store()
         yield from (f"{path}: renamed in {rows:,} rows" for path, rows in self.evidence.tables.items())
         yield from (f"{path}: renamed" for path in self.evidence.pages)
@@ -97,8 +97,8 @@ def forget(
 ) -> ForgetResult:
     """Erase a lead from the store, and from the evidence below the output folder and in `also`.
 
-    Raises OutsideError where the store is away (for `patience` seconds) or a file cannot be written,
-    DataError where an evidence table cannot be read. Called again, it goes on.
+    Raises OutsideError when the store is unavailable for `patience` seconds or a file cannot be written,
+    DataError when an evidence table cannot be read. A second call continues where the first one failed.
     """
     for folder in also:
         if not folder.is_dir():
@@ -127,7 +127,7 @@ def _erase_from_store(settings: ServiceSettings, lead_id: str, patience: float) 
 
 
 def _store_exists(settings: ServiceSettings) -> bool:
-    """Whether there is a store to look into. Raises OutsideError where its file is lost."""
+    """Whether there is a store. Raises OutsideError when its file is lost but its queue is not."""
     url = make_url(settings.store_url)
     if url.get_backend_name() != "sqlite" or Path(url.database or "").exists():
         return True
@@ -137,7 +137,7 @@ def _store_exists(settings: ServiceSettings) -> bool:
 
 
 def _retry_while_unavailable(store: Store, lead_id: str, patience: float) -> Mapping[str, int]:
-    """Erase, and try again while others hold the store or it is away. Raises StoreUnavailable."""
+    """Erase, and retry while the store is busy or unavailable. Raises StoreUnavailable in the end."""
     until = time.monotonic() + patience
     while True:
         try:
@@ -156,7 +156,7 @@ def _unavailable_error(settings: ServiceSettings, why: object) -> OutsideError:
 
 
 def _mentions_lead(path: Path, lead_id: str) -> bool:
-    """Whether a list names the lead: the id as it stands, not as a part of another."""
+    """Whether a file contains the lead's id, not only as a part of another id."""
     pattern = re.compile(rf"(?<![\w-]){re.escape(lead_id)}(?![\w-])")
     try:
         with path.open(encoding="utf-8", errors="replace") as file:
@@ -166,7 +166,7 @@ def _mentions_lead(path: Path, lead_id: str) -> bool:
 
 
 def _remote_tracking_uri(settings: ServiceSettings, environ: Mapping[str, str]) -> str | None:
-    """The MLflow store that is not the one below the output folder."""
+    """The MLflow store without password; None when it is the one below the output folder."""
     tracking_uri = environ.get(_REMOTE)
     default_uri = f"sqlite:///{settings.out.resolve() / 'mlflow.db'}"
     return None if not tracking_uri or tracking_uri == default_uri else shown_url(tracking_uri)

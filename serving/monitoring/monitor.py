@@ -1,4 +1,4 @@
-"""What was really served: the first live answer of each version on each lead, and what became of them."""
+"""Monitoring of live scores: the first live score of each version on each lead, and the outcomes."""
 
 from __future__ import annotations
 
@@ -40,18 +40,18 @@ from serving.store.store import Store
 from serving.store.tables import RECORDS
 
 DAYS, SAMPLE = 30, 1_000
-"""Features are compared at so many moments of the last days."""
+"""The period in days of counts and drift, and the number of moments whose features are compared."""
 RULES = "rules"
 _TIE = 1e-6
 
 
 @dataclass(frozen=True)
 class MonitoringReport:
-    """How what was served did, what is scored now, how old the data are (ms UTC; None: there are none), and
-    the advice.
+    """The performance of live scores, the drift of features, the age of the data, and the advice.
 
     `model` is the version in use (None: the rules alone). `sampled` moments were compared for `shifts`.
-    `decided_by` and `fallbacks` count the live answers of the last DAYS days.
+    `decided_by` and `fallbacks` count the live scores of the last DAYS days. `newest` is the newest moment of
+    each table (ms UTC; None: empty).
     """
 
     advice: Advice
@@ -80,7 +80,7 @@ _OPEN = DealClose(NEVER, NEVER)
 def monitor_service(
     settings: ServiceSettings, crm: CrmSettings, now: int, since: int | None = None
 ) -> MonitoringReport:
-    """What `hotlead monitor` tells. Raises OutsideError where there is no store, or it is away."""
+    """The report of `hotlead monitor`. Raises OutsideError when there is no store or it is unavailable."""
     url = make_url(settings.store_url)
     if url.get_backend_name() == "sqlite" and not Path(url.database or "").exists():
         raise OutsideError(
@@ -138,7 +138,7 @@ def _read_closes(connection: Connection, now: int) -> dict[str, DealClose]:
 def _read_served(
     connection: Connection, closed: Mapping[str, DealClose], now: int, since: int, model: Model | None
 ) -> list[ServedPredictions]:
-    """By version of the model (the rules alone are one too), the most leads first; `model` is in use."""
+    """The scores by version (the rules alone are one), those with the most leads first."""
     rows: dict[str, dict[str, tuple[Any, ...]]] = {}
     params = {"now": now, "since": since}
     answers = connection.execute(served_queries.first_answers(), params)
@@ -190,8 +190,10 @@ def _measure_shifts(
     closed: Mapping[str, DealClose],
     now: int,
 ) -> tuple[dict[str, Shift], int]:
-    """How features have shifted since the evidence, and at how many moments that was seen: those of the same
-    ages as the evidence has, of the leads of the last days that were still open."""
+    """The drift of features since the evidence, and the number of moments compared.
+
+    The moments have the same lead ages as those of the evidence, and are of leads of the last days that were
+    still open."""
     evidence = _load_evidence(settings, scorer)
     moments = [] if evidence is None else _comparable_moments(store, crm, closed, now)
     drawn = np.random.default_rng(0).permutation(len(moments))[:SAMPLE]
@@ -218,8 +220,9 @@ def _measure_shifts(
 
 
 def _backdate_first_values(stored: StoredLead, columns: Collection[str]) -> StoredLead:
-    """The lead with what was told first of some columns told at its creation: training, too, takes them as
-    known then, though a CRM sends them when it has the time."""
+    """The lead with the first value of some columns dated to its creation.
+
+    Training takes them as known then too, though a CRM sends them later."""
     changes, seen_columns = [], set[str]()
     for column, time_ms, value in stored.changes:
         first = column in columns and column not in seen_columns
@@ -229,7 +232,7 @@ def _backdate_first_values(stored: StoredLead, columns: Collection[str]) -> Stor
 
 
 def _load_evidence(settings: ServiceSettings, scorer: Scorer) -> Evidence | None:
-    """What the model in use was judged on; None where no model is in use, or it is just changing."""
+    """The evidence of the model in use; None without a model, or while it is being replaced."""
     try:
         bundle = None if scorer.calibrated_model is None else load_bundle(settings.bundles)
     except HotleadError:
@@ -240,7 +243,7 @@ def _load_evidence(settings: ServiceSettings, scorer: Scorer) -> Evidence | None
 def _comparable_moments(
     store: Store, crm: CrmSettings, closed: Mapping[str, DealClose], now: int
 ) -> list[tuple[str, int]]:
-    """Leads at the moments of the last days when they were open and had the age of a landmark."""
+    """Leads with the moments of the last days when they were open and had the age of a landmark."""
     start = now - days_to_ms(DAYS)
     params = {"now": now, "since": start - days_to_ms(max(crm.target.landmarks))}
     new = store.read(lambda connection: connection.execute(served_queries.new_leads(), params).all())
@@ -264,7 +267,7 @@ def _to_columns(scorer: Scorer, values: Sequence[Sequence[Any]]) -> dict[str, Co
 
 
 def _count_decisions(connection: Connection, now: int) -> tuple[dict[str, int], dict[str, int]]:
-    """Of the last days' live answers: how many each decided, and fell back for each cause."""
+    """The live scores of the last days by the side that decided, and by the cause of a fallback."""
     params = {"since": now - days_to_ms(DAYS), "now": now}
     decided_by, fallbacks = Counter[str](), Counter[str]()
     for decided, cause, count in connection.execute(served_queries.decision_counts(), params):
@@ -275,7 +278,7 @@ def _count_decisions(connection: Connection, now: int) -> tuple[dict[str, int], 
 
 
 def _read_newest(connection: Connection, now: int) -> dict[str, int | None]:
-    """The newest moment that each table tells of."""
+    """The newest moment of each table (ms UTC; None: empty)."""
     params = {"now": now}
     newest: dict[str, int | None] = {}
     for name in ("activities", "outcomes", "handovers"):

@@ -19,7 +19,7 @@ MOST_FEATURES, _MOST_NAMED = 10, 5
 
 
 def monitor_page(report: MonitoringReport, table: FeatureTable, name: str, lang: Language) -> Page:
-    """All of it; `table` has the words of features."""
+    """The whole page; `table` has the labels of features."""
     footer = translate("monitor_as_of", lang, now=_format_time(report.now))
     return Page(
         translate("monitor_title", lang, name=name), tuple(_blocks(report, table, lang)), lang, footer
@@ -27,7 +27,7 @@ def monitor_page(report: MonitoringReport, table: FeatureTable, name: str, lang:
 
 
 def describe_advice(report: MonitoringReport, table: FeatureTable, lang: Language) -> str:
-    """What to do, in a sentence or two."""
+    """The advice in a sentence or two."""
     shifted = [table.label(n, lang) for n, s in report.shifts.items() if s.is_shifted and n in table.rows]
     features = translate("list_joint", lang).join(shifted[:_MOST_NAMED])
     present = current_performance(report.performance, report.model)

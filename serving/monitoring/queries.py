@@ -1,4 +1,4 @@
-"""What is asked of the store to watch what was served. Everything is as of a moment `now` (ms UTC)."""
+"""The SQL queries of monitoring, all as of a moment `now` (ms UTC)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from serving.store.queries import is_newest
 from serving.store.tables import RECORDS, predictions
 
 NEWEST_ROWS = 1_000
-"""Among so many rows that arrived last the newest moment is looked for."""
+"""The newest moment is searched among this many of the rows that arrived last."""
 _p = predictions.c
 _now: Any = bindparam("now")
 _since: Any = bindparam("since")
@@ -19,9 +19,9 @@ _since: Any = bindparam("since")
 
 @cache
 def first_answers() -> Select[Any]:
-    """The first live answer of each version of the model on each lead, of those since a moment.
+    """The first live score of each model version on each lead, if it is not older than `since`.
 
-    By moment, not by arrival: answers that waited on disk come late. Of equal moments both come."""
+    First by moment, not by arrival, because queued scores arrive late. Of equal moments both are returned."""
     live = (~_p.replay, _p.as_of <= _now)
     first = (
         select(_p.lead_id, _p.model_version, func.min(_p.as_of).label("as_of"))
@@ -52,7 +52,7 @@ def first_answers() -> Select[Any]:
 
 @cache
 def first_closes() -> Select[Any]:
-    """The first close and the first win (or NULL) of each lead, by the versions that count."""
+    """The first close and the first win (or NULL) of each lead, by the newest version of each outcome."""
     o = RECORDS["outcomes"].c
     won = func.min(case((o.outcome == "won", o.at)))
     closed = o.outcome.in_(("won", "lost")) & (o.at <= _now)
@@ -62,7 +62,7 @@ def first_closes() -> Select[Any]:
 
 @cache
 def new_leads() -> Select[Any]:
-    """The leads that were created since a moment, and when."""
+    """The leads created since a moment, with the time of creation."""
     c = RECORDS["leads"].c
     created = func.min(c.created_at)
     since = select(c.lead_id, created).where(c.created_at <= _now).group_by(c.lead_id)
@@ -71,7 +71,7 @@ def new_leads() -> Select[Any]:
 
 @cache
 def decision_counts() -> Select[Any]:
-    """How many live answers since a moment each side decided, by the cause of a fallback."""
+    """The number of live scores since a moment by the side that decided and the cause of a fallback."""
     statement = select(_p.decided_by, _p.fallback, func.count())
     lately = (_p.scored_at >= _since, _p.scored_at <= _now, ~_p.replay)
     return statement.where(*lately).group_by(_p.decided_by, _p.fallback)
@@ -79,12 +79,12 @@ def decision_counts() -> Select[Any]:
 
 @cache
 def newest_moment(table: Table) -> Select[Any]:
-    """The newest moment that the rows of a table tell of which came last."""
+    """The newest moment among the rows of a table that arrived last."""
     last = select(table.c.at).order_by(table.c.seq.desc()).limit(NEWEST_ROWS).subquery()
     return select(func.max(last.c.at)).where(last.c.at <= _now)
 
 
 @cache
 def newest_answer() -> Select[Any]:
-    """When the last score was made."""
+    """The time of the last score."""
     return select(func.max(_p.scored_at)).where(_p.scored_at <= _now)

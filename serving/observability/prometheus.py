@@ -37,7 +37,7 @@ SECONDS = (
     5,
     10,
 )
-_OTHER = "other"
+_UNKNOWN_LABEL = "other"
 _METHODS = frozenset({"GET", "HEAD", "POST", "OPTIONS", "PUT", "PATCH", "DELETE"})
 _FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
@@ -126,8 +126,8 @@ class Metrics:
         metrics[1].observe(seconds)
 
     def _request_metrics(self, route: str, method: str, status: int) -> tuple[Counter, Histogram]:
-        route_label = route if route in self._routes else _OTHER
-        method_label = method if method in _METHODS else _OTHER
+        route_label = route if route in self._routes else _UNKNOWN_LABEL
+        method_label = method if method in _METHODS else _UNKNOWN_LABEL
         metrics = (
             self._request_counter.labels(route_label, method_label, str(status)),
             self._request_seconds.labels(route_label),

@@ -18,7 +18,7 @@ from features.errors import OutsideError
 from serving.runtime.address import ListenAddress
 
 READY_SECONDS, STOP_SECONDS = 60.0, 9.0
-_POLL_SECONDS, _STABLE_SECONDS = 0.2, 30.0
+_POLL_SECONDS, _STABLE_SECONDS, _MAX_DOUBLINGS = 0.2, 30.0, 10
 _PR_SET_PDEATHSIG = 1
 
 StatusCallback: TypeAlias = Callable[[str], None]
@@ -58,7 +58,8 @@ class ManagedProcess:
             return
         now = time.monotonic()
         if self.restart_at is None:
-            self.failures = 0 if now - self.started > _STABLE_SECONDS else self.failures + 1
+            is_stable = now - self.started > _STABLE_SECONDS
+            self.failures = 0 if is_stable else min(self.failures + 1, _MAX_DOUBLINGS)
             wait = min(2.0**self.failures - 1, _STABLE_SECONDS)
             self.restart_at = now + wait
             code = self.process.returncode

@@ -1,4 +1,4 @@
-"""What the environment tells the service, and what it must not."""
+"""The settings of the service from environment variables."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from serving.settings import MIB, ServiceSettings, shown_url
 read = ServiceSettings.from_environment
 
 
-def test_defaults_lie_beside_crm_toml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_defaults_are_beside_crm_toml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     settings = read({})
     out = tmp_path / "hotlead-out"
@@ -21,11 +21,11 @@ def test_defaults_lie_beside_crm_toml(tmp_path: Path, monkeypatch: pytest.Monkey
     assert (settings.open_on_loopback, settings.log_level) == (False, "info")
 
 
-def test_out_follows_the_crm_toml_that_is_told(tmp_path: Path) -> None:
+def test_out_is_beside_the_crm_toml_of_the_variable(tmp_path: Path) -> None:
     assert read({"HOTLEAD_CRM": str(tmp_path / "a" / "b.toml")}).out == tmp_path / "a/hotlead-out"
 
 
-def test_everything_can_be_told(tmp_path: Path) -> None:
+def test_every_setting_has_a_variable(tmp_path: Path) -> None:
     settings = read(
         {
             "HOTLEAD_OUT": str(tmp_path),
@@ -73,7 +73,7 @@ def test_the_url_can_lie_in_a_secret_file(tmp_path: Path) -> None:
         ("HOTLEAD_STORE_URL_FILE", "/there/is/none", "No such file"),
     ],
 )
-def test_a_wrong_value_is_told_with_what_is_allowed(name: str, value: str, allowed: str) -> None:
+def test_an_invalid_value_is_an_error_with_what_is_allowed(name: str, value: str, allowed: str) -> None:
     with pytest.raises(SettingsError) as excinfo:
         read({name: value})
     assert name in str(excinfo.value)
@@ -81,13 +81,13 @@ def test_a_wrong_value_is_told_with_what_is_allowed(name: str, value: str, allow
     assert value in str(excinfo.value) or "://" in str(excinfo.value)
 
 
-def test_two_places_for_the_url_are_one_too_many(tmp_path: Path) -> None:
+def test_a_url_and_a_file_are_not_both_allowed(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="are both set"):
         read({"HOTLEAD_STORE_URL": "sqlite:///x", "HOTLEAD_STORE_URL_FILE": str(tmp_path)})
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe"])
-def test_a_secret_file_without_a_url_is_told(tmp_path: Path, content: bytes) -> None:
+def test_a_secret_file_without_a_url_is_an_error(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "url").write_bytes(content)
     with pytest.raises(SettingsError, match="HOTLEAD_STORE_URL_FILE"):
         read({"HOTLEAD_STORE_URL_FILE": str(tmp_path / "url")})

@@ -30,7 +30,7 @@ def read_state(out: Path, bundles: Path, crm: Path | None) -> Hashable | None:
         return None
     if store is not None:
         return files
-    aliases = _read_aliases(store_uri(out))
+    aliases = read_aliases(store_uri(out))
     return None if aliases is None else (files, aliases)
 
 
@@ -47,7 +47,7 @@ def _watched_files(store: Path | None, bundles: Path, crm: Path | None) -> Itera
         yield crm.with_name(SCORECARD_FILE)
 
 
-def _read_aliases(uri: str) -> Hashable | None:
+def read_aliases(uri: str) -> Hashable | None:
     """The registered model's aliases, versions and time of change on a server: one request.
 
     Returns None when the server does not answer; an empty tuple when no model is registered.

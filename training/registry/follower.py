@@ -32,7 +32,7 @@ from training.registry.mlflow_store import (
 
 POLL_SECONDS = 1.0
 SERVER_POLL_SECONDS = 2.0
-MAX_RETRY_SECONDS = 3.0
+MAX_RETRY_SECONDS, MAX_DOUBLINGS = 3.0, 10
 RECHECK_SECONDS = 60.0
 """MLflow is asked this often even when nothing seems to have changed."""
 
@@ -87,10 +87,10 @@ def follow(
         try:
             message, failures = follower.poll(), 0
         except HotleadError as problem:
-            message, failures = str(problem), failures + 1
+            message, failures = str(problem), min(failures + 1, MAX_DOUBLINGS)
         except Exception as problem:  # the last bundle stays in service, whatever the error is
             message = f"following failed ({type(problem).__name__}); it is tried again"
-            failures += 1
+            failures = min(failures + 1, MAX_DOUBLINGS)
         if message and message != last_message:
             report_step(message)
         last_message = last_message if message is None else message

@@ -1,4 +1,4 @@
-"""Carrying out what reviewers ask of a model on the pages."""
+"""Processes the requests that reviewers make on the pages: promote, roll back, approve, reject."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ BilingualText = Mapping[Language, str]
 
 
 class _RequestRefused(Exception):
-    """Why a request cannot be carried out."""
+    """A request that cannot be carried out, with the reason in both languages."""
 
     def __init__(self, message: BilingualText) -> None:
         super().__init__(message["en"])
@@ -34,10 +34,10 @@ class _RequestRefused(Exception):
 
 
 def process_pending(out: Path, bundles: Path, card: Scorecard) -> int:
-    """Carry out and answer every request that waits; how many. `card` is the scorecard of the day.
+    """Process every pending request under the current scorecard, and return how many were answered.
 
-    Raises OutsideError where MLflow is away or an answer cannot be written: then that request waits on, and
-    keeps none from being tried.
+    Raises OutsideError, after all were tried, when MLflow did not answer or a result was not written; such a
+    request stays pending.
     """
     answered, problems = 0, list[HotleadError]()
     for request in read_waiting(bundles):
@@ -57,7 +57,7 @@ def _process(out: Path, card: Scorecard, request: ReviewRequest) -> ReviewResult
     except _RequestRefused as refused:
         return ReviewResult(request, False, refused.message, now_ms())
     except HotleadError as problem:
-        if problem.exit_code == 5:  # something outside is away: it may come back
+        if problem.exit_code == 5:  # something outside is unavailable: try again
             raise
         return ReviewResult(request, False, {"en": str(problem), "ja": str(problem)}, now_ms())
     return ReviewResult(request, True, message, now_ms())
@@ -65,7 +65,9 @@ def _process(out: Path, card: Scorecard, request: ReviewRequest) -> ReviewResult
 
 def _promote(out: Path, card: Scorecard, request: ReviewRequest) -> BilingualText:
     if _version_number(out, CHAMPION) == request.registered:
-        return _translate("models_promoted", version=request.registered)  # done before we were stopped
+        return _translate(
+            "models_promoted", version=request.registered
+        )  # done before the follower was stopped
     _check_challenger(out, request)
     override = request.note if request.override else None
     promotion = promote(out, card, override, request.by, request.note)
@@ -93,7 +95,7 @@ def _approve(out: Path, card: Scorecard, request: ReviewRequest) -> BilingualTex
 
 
 def _was_restored(tags: Mapping[str, str], request: ReviewRequest) -> bool:
-    """Whether a rollback was done before we were stopped."""
+    """Whether the rollback was done before the follower was stopped."""
     restored_tags = tags.get("hotlead.restored.in_place_of"), tags.get("hotlead.restored.why")
     return restored_tags == (request.registered, request.note) and (
         tags.get("hotlead.restored.at", "") >= iso(request.at)
@@ -101,7 +103,7 @@ def _was_restored(tags: Mapping[str, str], request: ReviewRequest) -> bool:
 
 
 def _reject(out: Path, card: Scorecard, request: ReviewRequest) -> BilingualText:
-    """Once it is tagged it is rejected, whether or not we were stopped before the alias went."""
+    """Tag the version, then remove the alias; a second call after a stop between them finishes it."""
     with mlflow_store(out) as (mlflow, _):
         client: Any = mlflow.MlflowClient()
         try:
@@ -133,7 +135,7 @@ def _version_number(out: Path, alias: str) -> str | None:
 
 
 def _tag(out: Path, request: ReviewRequest, event: str) -> None:
-    """Write who, why and, when these are written, when."""
+    """Tag the version with user and reason, and last with the time, which marks it as complete."""
     tags = {"by": request.by, "why": request.note, "at": iso(request.at)}
     with mlflow_store(out) as (mlflow, _):
         client: Any = mlflow.MlflowClient()

@@ -69,7 +69,7 @@ def stored(live: LiveService) -> list[dict[str, Any]]:
 # Reading.
 
 
-def test_a_file_reads_as_crm_toml_says(crm_toml: Path) -> None:
+def test_a_file_is_read_by_the_columns_of_crm_toml(crm_toml: Path) -> None:
     text = 'outcome = "stage"\nwon = ["Closed Won"]\nlost = ["Closed Lost"]\nignore = ["Open"]'
     replace_text(crm_toml, 'outcome = "outcome"\nwon = ["won"]\nlost = ["lost"]', text)
     replace_text(crm_toml, 'closed_at = "closed_at"', 'closed_at = "when"\nlost_reason = "why"')
@@ -163,7 +163,7 @@ def test_a_row_that_cannot_be_read_is_named_with_value_and_reason(settings: CrmS
     assert {r.row for r in deals.rejects.rows} == {2, 3, 4, 5, 6, 7}
 
 
-def test_what_columns_are_needed_is_said(settings: CrmSettings) -> None:
+def test_missing_columns_are_an_error(settings: CrmSettings) -> None:
     path = file(settings.folder, [("L1", "won", "2025-01-01")], ("lead_id", "outcome", "closed"))
     with pytest.raises(SettingsError, match=r"no 'closed_at'; nearest: 'closed'"):
         read_closed_deals(path, settings)
@@ -204,7 +204,7 @@ def test_the_export_of_the_crm_is_sent_without_ids(settings: CrmSettings, live: 
     assert all(row["key"].startswith("h-") for row in stored(live))
 
 
-def test_deals_at_odds_are_named_all_of_them_and_the_others_stored(
+def test_all_conflicting_deals_are_reported_and_the_others_stored(
     settings: CrmSettings, live: LiveService
 ) -> None:
     """An answer names 50 of them."""
@@ -228,9 +228,7 @@ def test_a_higher_version_corrects(settings: CrmSettings, live: LiveService) -> 
     assert [row["amount"] for row in stored(live) if row["version"] == 2] == [6.0] * 3
 
 
-def test_what_the_service_refuses_is_set_aside_and_the_rest_stored(
-    settings: CrmSettings, live: LiveService
-) -> None:
+def test_rejected_deals_are_set_aside_and_the_others_stored(settings: CrmSettings, live: LiveService) -> None:
     rows = many(200)
     for index in range(0, 180, 3):  # 60 rows: an answer names 50
         rows[index] = ("L" * 201, *rows[index][1:])
@@ -280,7 +278,7 @@ def test_the_rate_limit_of_a_key_only_slows_it_down(crm_toml: Path, settings: Cr
         assert send(file(settings.folder, many(4_500)), settings, live.url).result.stored == 4_500
 
 
-def test_a_service_that_goes_away_is_told_with_what_is_in_it(settings: CrmSettings) -> None:
+def test_an_outage_reports_the_number_of_stored_deals(settings: CrmSettings) -> None:
     app = FaultInjector.status(503, retry_after="30")
     with running(app) as url, open_client(url, None) as client:
         sender = OutcomeSender(client, print, patience=20.0)
@@ -288,7 +286,7 @@ def test_a_service_that_goes_away_is_told_with_what_is_in_it(settings: CrmSettin
             sender.send([{"lead_id": "L"}], lambda sent_rows, total_rows: None)
 
 
-def test_what_does_not_answer_as_hotlead_is_said(settings: CrmSettings) -> None:
+def test_another_server_is_an_error(settings: CrmSettings) -> None:
     for status in (200, 301, 404, 405):
         with (
             running(FaultInjector.status(status, location="/x")) as url,
@@ -307,7 +305,7 @@ def test_nothing_is_sent_where_most_rows_cannot_be_read(settings: CrmSettings, l
 
 
 @pytest.mark.parametrize("url", ["127.0.0.1:3000", "ftp://host", "http://", "http://h:port", ""])
-def test_a_url_that_is_none_is_said(url: str) -> None:
+def test_an_invalid_url_is_an_error(url: str) -> None:
     with pytest.raises(SettingsError, match="no URL of a service"):
         open_client(url, None)
 
@@ -321,9 +319,7 @@ def test_a_password_in_a_url_is_not_shown() -> None:
 # The key.
 
 
-def test_a_key_opens_and_a_wrong_one_is_told_without_showing_it(
-    crm_toml: Path, settings: CrmSettings
-) -> None:
+def test_a_wrong_key_is_an_error_that_does_not_show_it(crm_toml: Path, settings: CrmSettings) -> None:
     keys_file = settings.folder / "hotlead-out" / "keys.json"
     _, good = keys.add(keys_file, "crm", "a")
     _, reviewer = keys.add(keys_file, "reviewer", "b")
@@ -377,7 +373,7 @@ def test_the_command_sends_with_the_key_of_the_environment(crm_toml: Path) -> No
     assert json_completed.stderr == ""
 
 
-def test_the_command_ends_with_4_where_deals_are_at_odds(crm_toml: Path, live: LiveService) -> None:
+def test_conflicting_deals_exit_with_4(crm_toml: Path, live: LiveService) -> None:
     folder = crm_toml.parent
     send(file(folder, many(2)), load_settings(crm_toml), live.url)
     completed = run("outcomes", file(folder, many(2, amount=9)), crm_toml, "--url", live.url)
@@ -385,7 +381,7 @@ def test_the_command_ends_with_4_where_deals_are_at_odds(crm_toml: Path, live: L
     assert "not taken: 2 (D0, D1)" in completed.stdout
 
 
-def test_the_command_ends_with_5_where_the_service_is_not_there(crm_toml: Path) -> None:
+def test_an_unreachable_service_exits_with_5(crm_toml: Path) -> None:
     url = f"http://127.0.0.1:{free_port()}"
     completed = run("outcomes", crm_toml.parent / "deals.csv", crm_toml, "--url", url)
     assert completed.returncode == 5

@@ -20,17 +20,23 @@ import pyarrow.parquet as pq
 import pytest
 
 from features.errors import DataError, OutsideError, SettingsError
+from features.settings import load_settings
 from scoring.evaluation import erase_lead as erasure
 from scoring.model import bundle
 from scoring.model.bundle import POINTER, current_name, load_bundle, origin_of, rewrite_evidence
 from scoring.model.evidence import Evidence, pseudonym
 from scoring.model.model import EVIDENCE_FILE
+from scoring.scorecard.load import find_card
 from serving.jobs.forget_lead import ForgetResult, forget
 from serving.settings import ServiceSettings
 from serving.store.store import Store
 from tests.helpers.live_service import free_port, served, settings_of
 from tests.helpers.small_crm import CARD, command, run, small_crm
 from tests.helpers.stores import Server, server
+from training.compare import compare, save_comparison
+from training.registry.follower import sync_once
+from training.registry.promotion import promote
+from training.train import train_and_register
 
 __all__ = ["server"]  # a fixture
 
@@ -39,7 +45,7 @@ TIMESTAMP = "2025-12-01T00:00:00Z"
 
 @dataclass(frozen=True)
 class TrainedCrm:
-    """A CRM with a champion and its bundle, and leads that the evidence knows."""
+    """A CRM with a champion and its bundle, and leads of the evidence."""
 
     crm_toml: Path
     lead_ids: list[str]
@@ -59,13 +65,6 @@ class TrainedCrm:
 @pytest.fixture(scope="module")
 def trained_crm(tmp_path_factory: pytest.TempPathFactory) -> TrainedCrm:
     """Each test forgets another lead."""
-    from features.settings import load_settings
-    from scoring.scorecard.load import find_card
-    from training.compare import compare, save_comparison
-    from training.registry.follower import sync_once
-    from training.registry.promotion import promote
-    from training.train import train_and_register
-
     folder = tmp_path_factory.mktemp("forget")
     crm_toml = small_crm(folder, leads=600)
     (folder / "scorecard.toml").write_text(CARD, encoding="utf-8")
@@ -74,8 +73,8 @@ def trained_crm(tmp_path_factory: pytest.TempPathFactory) -> TrainedCrm:
     save_comparison(compare(settings, out), out)
     promote(out, find_card(folder, settings.table), "for a test", "tester")
     sync_once(out, out / "bundles")
-    names = set(Evidence.load(out / "model" / EVIDENCE_FILE).lead.tolist())
-    return TrainedCrm(crm_toml, [i for i in (f"L{n:04d}" for n in range(600)) if pseudonym(i) in names])
+    names, ids = set(Evidence.load(out / "model" / EVIDENCE_FILE).lead), (f"L{n:04d}" for n in range(600))
+    return TrainedCrm(crm_toml, [lead_id for lead_id in ids if pseudonym(lead_id) in names])
 
 
 @pytest.fixture
@@ -93,8 +92,8 @@ def lead(trained_crm: TrainedCrm) -> str:
 def copy(trained_crm: TrainedCrm, tmp_path: Path) -> TrainedCrm:
     """A copy to be damaged, without MLflow's store."""
     folder = tmp_path / "copy"
-    leave = shutil.ignore_patterns("mlflow.db*", "mlartifacts", "store.db*")
-    shutil.copytree(trained_crm.crm_toml.parent, folder, ignore=leave)
+    ignored = shutil.ignore_patterns("mlflow.db*", "mlartifacts", "store.db*")
+    shutil.copytree(trained_crm.crm_toml.parent, folder, ignore=ignored)
     return TrainedCrm(folder / "crm.toml", trained_crm.lead_ids)
 
 
@@ -128,7 +127,7 @@ def send(url: str, lead_id: str) -> None:
             assert answer.status_code < 300, answer.text
 
 
-def test_nothing_of_a_lead_stays_while_the_service_runs(place: TrainedCrm, lead: str) -> None:
+def test_no_trace_of_a_lead_remains_while_the_service_runs(place: TrainedCrm, lead: str) -> None:
     """Below the output folder: store, write-ahead log, queue, bundles, artifacts, pages."""
     other_lead = place.lead_ids[0]
     with served(place.crm_toml, HOTLEAD_OPEN="1") as live:
@@ -168,7 +167,7 @@ def test_nothing_of_a_lead_stays_while_the_service_runs(place: TrainedCrm, lead:
     assert traces(place.out, pseudonym(other_lead)) != []
 
 
-def test_the_service_goes_on_with_the_same_model(place: TrainedCrm, lead: str) -> None:
+def test_the_service_continues_with_the_same_model(place: TrainedCrm, lead: str) -> None:
     with served(place.crm_toml, HOTLEAD_OPEN="1") as live:
         before = httpx.get(f"{live.url}/v1/model").json()
         place.forget(lead)
@@ -216,7 +215,7 @@ def test_forgetting_again_finds_nothing_and_changes_nothing(place: TrainedCrm, l
     assert any("does not know the lead" in line for line in result.lines())
 
 
-def test_what_is_not_touched_is_said(place: TrainedCrm, lead: str) -> None:
+def test_the_report_names_what_was_not_erased(place: TrainedCrm, lead: str) -> None:
     (place.out / "rejects.csv").write_text(f"table,value\ndeals,{lead}\n")
     (place.out / "other.csv").write_text(f"table,value\ndeals,{lead}0\n")
     result = place.forget(lead, MLFLOW_TRACKING_URI="https://me:geheim@mlflow.example/x")
@@ -230,7 +229,7 @@ def test_what_is_not_touched_is_said(place: TrainedCrm, lead: str) -> None:
     assert "--also" in text
 
 
-def test_the_local_store_of_mlflow_is_no_other_server(place: TrainedCrm) -> None:
+def test_the_local_store_of_mlflow_is_not_remote(place: TrainedCrm) -> None:
     local_uri = f"sqlite:///{place.out.resolve() / 'mlflow.db'}"
     assert place.forget("nobody", MLFLOW_TRACKING_URI=local_uri).remote is None
 
@@ -246,7 +245,7 @@ def test_another_folder_is_searched_too(place: TrainedCrm, lead: str, tmp_path: 
 
 
 @pytest.mark.parametrize("answer", ["n\n", ""])
-def test_nothing_is_erased_without_a_yes(place: TrainedCrm, answer: str) -> None:
+def test_nothing_is_erased_without_confirmation(place: TrainedCrm, answer: str) -> None:
     lead = place.lead_ids[-1]
     completed = subprocess.run(
         command("forget", lead, place.crm_toml),
@@ -262,14 +261,14 @@ def test_nothing_is_erased_without_a_yes(place: TrainedCrm, answer: str) -> None
     assert len(traces(place.out, pseudonym(lead))) >= 3
 
 
-def test_without_a_store_it_is_not_made(copy: TrainedCrm) -> None:
+def test_a_missing_store_is_not_created(copy: TrainedCrm) -> None:
     result = copy.forget("L0001")
     assert result.store is None
     assert not (copy.out / "store.db").exists()
     assert any("there is no store yet" in line for line in result.lines())
 
 
-def test_a_lost_store_is_not_taken_for_an_empty_one(copy: TrainedCrm) -> None:
+def test_a_lost_store_is_an_error(copy: TrainedCrm) -> None:
     """Predictions wait to be put into it."""
     (copy.out / "spool").mkdir()
     (copy.out / "spool" / "1-a.spool").write_text("x\n")
@@ -278,7 +277,7 @@ def test_a_lost_store_is_not_taken_for_an_empty_one(copy: TrainedCrm) -> None:
     assert not (copy.out / "store.db").exists()
 
 
-def test_it_waits_for_others_that_write(copy: TrainedCrm, lead: str) -> None:
+def test_it_retries_while_the_store_is_busy(copy: TrainedCrm, lead: str) -> None:
     Store.open(copy.settings.store_url, copy.settings.spool).close()
     with closing(sqlite3.connect(copy.out / "store.db", isolation_level=None)) as connection:
         connection.execute("BEGIN IMMEDIATE")
@@ -294,7 +293,7 @@ def test_it_waits_for_others_that_write(copy: TrainedCrm, lead: str) -> None:
     assert results[0].evidence.tables
 
 
-def test_a_database_that_is_away_ends_with_5_and_erases_nothing(copy: TrainedCrm) -> None:
+def test_an_unavailable_database_exits_with_5_and_erases_nothing(copy: TrainedCrm) -> None:
     lead, port = copy.lead_ids[-1], free_port()
     url = f"postgresql://u:geheim@127.0.0.1:{port}/db"
     completed = run("forget", lead, copy.crm_toml, "--yes", env={"HOTLEAD_STORE_URL": url})
@@ -321,7 +320,7 @@ def test_postgresql_forgets_too(copy: TrainedCrm, server: Server, lead: str) -> 
 # Bundles.
 
 
-def test_old_bundles_that_know_the_lead_go(copy: TrainedCrm, lead: str) -> None:
+def test_old_bundles_with_the_lead_are_removed(copy: TrainedCrm, lead: str) -> None:
     root = copy.out / "bundles"
     bundle_name = current_name(root)
     shutil.copytree(root / str(bundle_name), root / "0-before")
@@ -332,7 +331,7 @@ def test_old_bundles_that_know_the_lead_go(copy: TrainedCrm, lead: str) -> None:
     assert {path.name for path in root.iterdir()} == {POINTER, str(current_name(root))}
 
 
-def test_a_damaged_bundle_is_not_made_whole(copy: TrainedCrm, lead: str) -> None:
+def test_a_damaged_bundle_is_not_repaired(copy: TrainedCrm, lead: str) -> None:
     root = copy.out / "bundles"
     folder = root / str(current_name(root))
     with (folder / "trees.txt").open("a") as file:
@@ -343,7 +342,7 @@ def test_a_damaged_bundle_is_not_made_whole(copy: TrainedCrm, lead: str) -> None
         load_bundle(root)
 
 
-def test_a_table_that_cannot_be_read_is_told_after_all_else_is_erased(copy: TrainedCrm, lead: str) -> None:
+def test_an_unreadable_table_is_reported_after_the_rest_is_erased(copy: TrainedCrm, lead: str) -> None:
     (copy.out / "model" / EVIDENCE_FILE).write_bytes(b"PAR1 torn")
     with pytest.raises(DataError, match=r"model/evidence\.parquet: cannot be read"):
         copy.forget(lead)
@@ -352,7 +351,7 @@ def test_a_table_that_cannot_be_read_is_told_after_all_else_is_erased(copy: Trai
     assert pseudonym(lead) not in set(Evidence.load(root / str(current_name(root)) / EVIDENCE_FILE).lead)
 
 
-def test_who_serves_never_sees_half_a_bundle(copy: TrainedCrm) -> None:
+def test_readers_never_see_a_partial_bundle(copy: TrainedCrm) -> None:
     """While the bundle is laid out anew again and again, each look finds a whole one."""
     root, faults, bundle_names = copy.out / "bundles", [], set()
     going = threading.Event()
@@ -377,7 +376,7 @@ def test_who_serves_never_sees_half_a_bundle(copy: TrainedCrm) -> None:
     assert faults == []
 
 
-def test_a_newer_bundle_laid_out_meanwhile_stays(copy: TrainedCrm) -> None:
+def test_a_newer_bundle_stays_current(copy: TrainedCrm) -> None:
     root = copy.out / "bundles"
     bundle_name = str(current_name(root))
     shutil.copytree(root / bundle_name, root / "2-newer")
@@ -386,9 +385,7 @@ def test_a_newer_bundle_laid_out_meanwhile_stays(copy: TrainedCrm) -> None:
     assert {path.name for path in root.iterdir()} == {POINTER, "2-newer"}
 
 
-def test_the_pointer_stays_where_the_disk_is_full(
-    copy: TrainedCrm, lead: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_disk_keeps_the_pointer(copy: TrainedCrm, lead: str, monkeypatch: pytest.MonkeyPatch) -> None:
     root = copy.out / "bundles"
     bundle_name = current_name(root)
 

@@ -30,7 +30,7 @@ def hotlead(*arguments: object, code: int = 0, **env: str) -> tuple[str, str]:
     return completed.stdout, completed.stderr
 
 
-def test_the_token_stands_alone_on_stdout_and_opens(crm_toml: Path, file: Path) -> None:
+def test_stdout_is_the_token_alone(crm_toml: Path, file: Path) -> None:
     out, err = hotlead("add", "--role", "crm", "--name", "Salesforce", crm_toml)
     token = out.removesuffix("\n")
     assert token.startswith("hl_")
@@ -43,7 +43,7 @@ def test_the_token_stands_alone_on_stdout_and_opens(crm_toml: Path, file: Path) 
     assert token.split("_", 2)[2] not in err
 
 
-def test_no_later_command_tells_a_token_or_a_digest(crm_toml: Path, file: Path) -> None:
+def test_no_later_command_prints_a_token_or_a_digest(crm_toml: Path, file: Path) -> None:
     out, _ = hotlead("add", "--role", "crm", "--name", "Salesforce", crm_toml)
     secret, (key,) = out.strip().split("_", 2)[2], keys.read_keys(file)
     for arguments in (("list",), ("list", "--json"), ("revoke", key.id)):
@@ -53,7 +53,7 @@ def test_no_later_command_tells_a_token_or_a_digest(crm_toml: Path, file: Path) 
         assert key.digest not in output
 
 
-def test_list_shows_who_and_how_long(crm_toml: Path, file: Path) -> None:
+def test_list_shows_name_role_and_expiry(crm_toml: Path, file: Path) -> None:
     keys.add(file, "crm", "Salesforce")
     keys.add(file, "reviewer", "Sales lead", now_ms() + MS_PER_DAY)
     out, _ = hotlead("list", crm_toml)
@@ -78,7 +78,7 @@ def test_an_end_in_days(crm_toml: Path, file: Path) -> None:
     assert before + 90 * MS_PER_DAY <= (key.expires_at or 0) <= now_ms() + 90 * MS_PER_DAY
 
 
-def test_for_machines_the_token_comes_in_json_with_nothing_beside(crm_toml: Path, file: Path) -> None:
+def test_json_output_contains_the_token_and_no_message(crm_toml: Path, file: Path) -> None:
     out, err = hotlead("add", "--role", "crm", "--name", "a", crm_toml, "--json")
     body = json.loads(out)
     assert err == ""
@@ -86,7 +86,9 @@ def test_for_machines_the_token_comes_in_json_with_nothing_beside(crm_toml: Path
     assert "digest" not in body
 
 
-def test_rotate_gives_a_new_token_and_leaves_the_former_a_while(crm_toml: Path, file: Path) -> None:
+def test_rotate_gives_a_new_token_and_keeps_the_former_for_the_grace_period(
+    crm_toml: Path, file: Path
+) -> None:
     key, old = keys.add(file, "crm", "a")
     out, err = hotlead("rotate", key.id, crm_toml, "--grace", "2")
     keyring = KeyCache(file)
@@ -107,7 +109,7 @@ def test_rotate_without_grace_ends_the_former_token(crm_toml: Path, file: Path) 
     assert "has ended" in err
 
 
-def test_a_key_that_has_ended_is_not_rotated(crm_toml: Path, file: Path) -> None:
+def test_an_expired_key_is_not_rotated(crm_toml: Path, file: Path) -> None:
     """Its new token would end with it, and open nothing."""
     key, _ = keys.add(file, "crm", "a", now_ms() + 3_600_000)
     text = file.read_text().replace(str(key.expires_at), str(now_ms() - 1))
@@ -126,7 +128,7 @@ def test_revoke_ends_a_key(crm_toml: Path, file: Path) -> None:
 
 
 @pytest.mark.parametrize("command", ["rotate", "revoke"])
-def test_an_unknown_id_is_answered_with_the_known_ones(command: str, crm_toml: Path, file: Path) -> None:
+def test_an_unknown_id_is_an_error_with_the_nearest(command: str, crm_toml: Path, file: Path) -> None:
     key, _ = keys.add(file, "crm", "a")
     out, err = hotlead(command, key.id[:-1] + "x", crm_toml, code=4)
     assert out == ""

@@ -122,7 +122,7 @@ def test_the_latest_version_of_an_outcome_counts_and_the_first_of_several_deals(
     ]
 
 
-def test_nothing_after_now_is_seen(store: Store) -> None:
+def test_nothing_after_now_is_used(store: Store) -> None:
     store.add_predictions([prediction("A", MOMENT_MS), prediction("B", MOMENT_MS + 500)]).result()
     store.add_records(
         [
@@ -142,7 +142,7 @@ def test_nothing_after_now_is_seen(store: Store) -> None:
     )
 
 
-def test_who_decided_is_counted_of_live_answers_of_the_last_days(store: Store) -> None:
+def test_deciders_are_counted_over_live_scores_of_the_last_days(store: Store) -> None:
     store.add_predictions(
         [
             prediction("A", MOMENT_MS),
@@ -192,7 +192,7 @@ def test_before_the_horizon_has_ended_nothing_is_judged(store: Store, tmp_path: 
     assert looked_at(store, deployment, MOMENT_MS, since=MOMENT_MS - DAY).performance == []
 
 
-def test_each_version_of_the_card_is_told_where_there_are_more(store: Store, tmp_path: Path) -> None:
+def test_each_scorecard_version_is_reported_when_there_are_several(store: Store, tmp_path: Path) -> None:
     deployment = make_company(tmp_path)
     fill_store(store, deployment.model, MOMENT_MS)
     store.add_predictions(
@@ -211,13 +211,13 @@ def test_each_version_of_the_card_is_told_where_there_are_more(store: Store, tmp
     assert performance[2].differences is None
 
 
-def test_an_empty_store_tells_too_little(store: Store, tmp_path: Path) -> None:
+def test_an_empty_store_gives_too_little_known(store: Store, tmp_path: Path) -> None:
     report = looked_at(store, make_company(tmp_path), MOMENT_MS)
     assert (report.advice, report.performance, report.shifts) == ("too_little_known", [], {})
     assert set(report.newest.values()) == {None}
 
 
-def test_without_a_store_or_while_it_is_away_nothing_is_judged(tmp_path: Path) -> None:
+def test_a_missing_or_unavailable_store_is_an_error(tmp_path: Path) -> None:
     deployment = make_company(tmp_path)
     with pytest.raises(OutsideError, match="There is no store"):
         monitor_service(deployment.settings, deployment.crm, MOMENT_MS)

@@ -36,7 +36,7 @@ def read(completed: subprocess.CompletedProcess[str]) -> Any:
     return json.loads(completed.stdout)
 
 
-def test_where_all_is_well_the_command_ends_with_0(tmp_path: Path) -> None:
+def test_good_performance_exits_with_0(tmp_path: Path) -> None:
     completed = monitor(build_deployment(tmp_path), "--json")
     assert completed.returncode == 0, completed.stderr
     report = read(completed)
@@ -48,7 +48,7 @@ def test_where_all_is_well_the_command_ends_with_0(tmp_path: Path) -> None:
     assert report["trained_through"] == "2026-01-31"
 
 
-def test_a_world_that_moved_is_told_in_both_languages_and_on_a_page(tmp_path: Path) -> None:
+def test_worse_performance_is_reported_in_both_languages_and_on_a_page(tmp_path: Path) -> None:
     deployment = build_deployment(tmp_path, bias=0.3)
     for lang, advice in ADVICE.items():
         page = tmp_path / f"{lang}.html"
@@ -79,7 +79,7 @@ def test_since_leaves_out_older_answers(tmp_path: Path) -> None:
     assert monitor(deployment, "--since", "yesterday").returncode == 2
 
 
-def test_an_empty_store_tells_too_little_and_what_is_missing(tmp_path: Path) -> None:
+def test_an_empty_store_reports_what_is_missing(tmp_path: Path) -> None:
     deployment = make_company(tmp_path)
     with open_store(deployment.settings.store_url, deployment.settings.spool):
         pass
@@ -91,7 +91,7 @@ def test_an_empty_store_tells_too_little_and_what_is_missing(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("url", ["", "postgresql://nobody:secret@127.0.0.1:1/none"])
-def test_without_a_store_or_while_it_is_away_the_command_ends_with_5(tmp_path: Path, url: str) -> None:
+def test_a_missing_or_unavailable_store_exits_with_5(tmp_path: Path, url: str) -> None:
     completed = monitor(make_company(tmp_path), HOTLEAD_STORE_URL=url)
     assert completed.returncode == 5
     assert "store" in completed.stderr

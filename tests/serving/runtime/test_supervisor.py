@@ -1,4 +1,4 @@
-"""The parts of the service: started again when they end, later each time they do not live long."""
+"""The processes of the service: restarted when they end, later after each short run."""
 
 from __future__ import annotations
 
@@ -10,66 +10,66 @@ import pytest
 from serving.runtime.supervisor import ManagedProcess
 
 
-def ended(part: ManagedProcess) -> ManagedProcess:
-    part.start()
-    assert part.process is not None
-    part.process.wait(30)
-    return part
+def ended(managed: ManagedProcess) -> ManagedProcess:
+    managed.start()
+    assert managed.process is not None
+    managed.process.wait(30)
+    return managed
 
 
 @pytest.fixture
-def part() -> ManagedProcess:
-    return ManagedProcess("part", [sys.executable, "-c", "raise SystemExit(3)"], {})
+def managed() -> ManagedProcess:
+    return ManagedProcess("managed", [sys.executable, "-c", "raise SystemExit(3)"], {})
 
 
-def test_a_part_that_lives_is_left_alone() -> None:
-    part = ManagedProcess("part", [sys.executable, "-c", "import time; time.sleep(60)"], {})
-    part.start()
+def test_a_running_process_is_not_restarted() -> None:
+    managed = ManagedProcess("managed", [sys.executable, "-c", "import time; time.sleep(60)"], {})
+    managed.start()
     messages: list[str] = []
-    part.restart_if_dead(messages.append)
+    managed.restart_if_dead(messages.append)
     assert messages == []
-    part.stop()
-    part.wait(time.monotonic() + 30)
-    assert part.process is not None
-    assert part.process.returncode is not None
+    managed.stop()
+    managed.wait(time.monotonic() + 30)
+    assert managed.process is not None
+    assert managed.process.returncode is not None
 
 
-def test_one_death_is_one_failure_however_often_it_is_looked_at(part: ManagedProcess) -> None:
+def test_one_end_is_one_failure(managed: ManagedProcess) -> None:
     messages: list[str] = []
-    ended(part)
+    ended(managed)
     for _ in range(20):
-        part.restart_if_dead(messages.append)
-    assert part.failures == 1
-    assert messages == ["the part ended (exit code 3); it is started again in 1 s"]
-    assert part.restart_at is not None
-    part.restart_at = time.monotonic()
-    before = part.process
-    part.restart_if_dead(messages.append)
-    assert part.process is not before
-    part.wait(time.monotonic() + 30)
+        managed.restart_if_dead(messages.append)
+    assert managed.failures == 1
+    assert messages == ["the managed ended (exit code 3); it is started again in 1 s"]
+    assert managed.restart_at is not None
+    managed.restart_at = time.monotonic()
+    before = managed.process
+    managed.restart_if_dead(messages.append)
+    assert managed.process is not before
+    managed.wait(time.monotonic() + 30)
 
 
-def test_each_quick_death_makes_it_wait_longer_and_a_long_life_makes_up_for_it(part: ManagedProcess) -> None:
+def test_short_runs_lengthen_the_delay_and_a_long_run_resets_it(managed: ManagedProcess) -> None:
     messages: list[str] = []
     for expected in (1, 3, 7):
-        ended(part)
-        part.restart_if_dead(messages.append)
+        ended(managed)
+        managed.restart_if_dead(messages.append)
         assert messages[-1].endswith(f"in {expected} s")
-        part.restart_at = None
-    ended(part)
-    part.started -= 60
-    part.restart_if_dead(messages.append)
-    assert messages[-1] == "the part ended (exit code 3); it is started again"
-    assert part.failures == 0
-    assert part.process is not None
-    part.process.wait(30)
+        managed.restart_at = None
+    ended(managed)
+    managed.started -= 60
+    managed.restart_if_dead(messages.append)
+    assert messages[-1] == "the managed ended (exit code 3); it is started again"
+    assert managed.failures == 0
+    assert managed.process is not None
+    managed.process.wait(30)
 
 
-def test_a_part_that_does_not_stop_is_ended() -> None:
+def test_a_process_that_ignores_sigterm_is_killed() -> None:
     stubborn = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(1); time.sleep(60)"
-    part = ManagedProcess("part", [sys.executable, "-c", stubborn], {})
-    part.start()
-    part.stop()
-    part.wait(time.monotonic() + 0.5)
-    assert part.process is not None
-    assert part.process.returncode is not None
+    managed = ManagedProcess("managed", [sys.executable, "-c", stubborn], {})
+    managed.start()
+    managed.stop()
+    managed.wait(time.monotonic() + 0.5)
+    assert managed.process is not None
+    assert managed.process.returncode is not None

@@ -48,12 +48,12 @@ REVIEWER_ONLY = [("POST", "/v1/overrides"), ("POST", "/v1/verdicts")]
         ("admin", CRM_ONLY + CRM_AND_REVIEWER + REVIEWER_ONLY),
     ],
 )
-def test_each_role_may_do_its_part_and_no_more(role: Role, allowed: list[tuple[str, str]]) -> None:
+def test_each_role_has_exactly_its_permissions(role: Role, allowed: list[tuple[str, str]]) -> None:
     for method, path in CRM_ONLY + CRM_AND_REVIEWER + REVIEWER_ONLY:
         assert is_allowed(role, method, path) == ((method, path) in allowed), (method, path)
 
 
-def test_the_table_holds_nothing_else() -> None:
+def test_the_table_has_no_other_entries() -> None:
     api = {(method, path) for method, path in PERMISSIONS if not is_page(path)}
     probes = {("GET", path) for path in OPEN_PATHS} | {("GET", "/schema.json")}
     assert api == {*CRM_ONLY, *CRM_AND_REVIEWER, *REVIEWER_ONLY, *probes}
@@ -74,13 +74,13 @@ def test_the_table_holds_nothing_else() -> None:
         ("GET", "/v1/scores/../leads"),
     ],
 )
-def test_what_is_not_in_the_table_is_for_admins(method: str, path: str) -> None:
+def test_everything_else_is_for_admins(method: str, path: str) -> None:
     assert not is_allowed("crm", method, path)
     assert not is_allowed("reviewer", method, path)
     assert is_allowed("admin", method, path)
 
 
-def test_head_counts_as_get_and_options_tells_only_of_known_paths() -> None:
+def test_head_counts_as_get_and_options_needs_a_known_path() -> None:
     assert is_allowed("crm", "HEAD", "/v1/hot")
     assert not is_allowed("crm", "HEAD", "/v1/leads")
     assert is_allowed("crm", "OPTIONS", "/v1/overrides")
@@ -99,7 +99,7 @@ def test_a_route_is_one_of_a_fixed_set() -> None:
     assert find_route("/v1/leads/anna@example.com") == "other"
 
 
-def test_a_page_counts_as_the_longest_part_that_the_table_knows() -> None:
+def test_the_route_of_a_page_is_its_longest_prefix_in_the_table() -> None:
     assert find_route("/review") == "/review"
     assert find_route("/review/sign-in") == "/review/sign-in"
     assert find_route("/review/sign-in/deeper") == "/review/sign-in"
@@ -108,7 +108,7 @@ def test_a_page_counts_as_the_longest_part_that_the_table_knows() -> None:
     assert find_route("/reviewers") == "other"
 
 
-def test_programs_see_no_page() -> None:
+def test_the_role_crm_sees_no_page() -> None:
     for method, path in PERMISSIONS:
         if is_page(path) and path not in (SIGN_IN, SIGN_OUT, STATIC):
             assert not is_allowed("crm", method, path)

@@ -17,7 +17,9 @@ from scoring.model.bundle import current_name, load_bundle, origin_of
 from scoring.model.model import TREES_FILE
 from scoring.review_requests import ReviewRequest, read_results, write_request
 from tests.helpers.champion_crm import champion_crm, out_of, promote_challenger
+from training.registry.change_detection import read_aliases
 from training.registry.follower import Follower, follow, sync_once
+from training.registry.mlflow_store import store_uri
 from training.registry.promotion import rollback
 
 
@@ -162,6 +164,17 @@ def test_every_kind_of_change_makes_it_query_the_registry(crm_toml: Path, tmp_pa
         follower = settled(crm_toml, tmp_path)
     assert [result.ok for result in read_results(tmp_path)] == [False]
     assert load_bundle(tmp_path) is not None
+
+
+def test_a_server_is_polled_by_its_aliases(crm_toml: Path, tmp_path: Path) -> None:
+    uri = store_uri(out_of(crm_toml))
+    before = read_aliases(uri)
+    assert before == read_aliases(uri)
+    promote_challenger(crm_toml)
+    assert read_aliases(uri) != before
+    rollback(out_of(crm_toml), "back", "tests")
+    assert read_aliases(f"sqlite:///{tmp_path / 'empty.db'}") == ()
+    assert read_aliases("http://127.0.0.1:9") is None
 
 
 def test_a_promotion_is_deployed_within_five_seconds(crm_toml: Path, tmp_path: Path) -> None:
