@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.helpers.shared_run import lock, run_folder
+from tests.helpers.shared_run import lock, postgresql_folder, run_folder
 
 # Tests run side by side; threads of LightGBM that wait for each other would slow all of them.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -138,11 +138,11 @@ def small_data(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server() -> Iterator[Server]:
     """The PostgreSQL server of the test run; `server.new()` is the URL of a new database."""
     from tests.helpers.stores import Server  # most tests start without the store
 
-    running = Server(run_folder(tmp_path_factory) / "postgresql")
+    running = Server(postgresql_folder())
     yield running
     running.close()
 

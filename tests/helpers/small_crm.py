@@ -105,6 +105,8 @@ def _exit_code() -> int:
     try:
         cli.main()
     except SystemExit as end:
+        if end.code == 130:  # Ctrl-C stops the tests as well
+            raise KeyboardInterrupt from end
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     return 0
 

