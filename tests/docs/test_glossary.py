@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import get_args
 
@@ -25,6 +26,8 @@ TEXTS: dict[str, dict[str, str]] = {
     for path in TEXT_FILES
     for key, text in tomllib.loads(path.read_text(encoding="utf-8")).items()
 }
+
+JAPANESE = re.compile("[\u3040-\u30ff\u4e00-\u9fff、。）]")
 
 
 def word_pattern(word: str) -> re.Pattern[str]:
@@ -93,3 +96,19 @@ def test_a_term_has_the_same_word_in_every_text(term: Term) -> None:
 def test_every_term_is_in_use(term: Term) -> None:
     pattern = word_pattern(term.en)
     assert any(pattern.search(text) for _, text in read_places("en"))
+
+
+@pytest.mark.parametrize(
+    "path", [ROOT / "README.ja.md", *sorted((ROOT / "docs").glob("*.ja.md"))], ids=lambda path: path.name
+)
+def test_no_japanese_sentence_is_broken_over_two_lines(path: Path) -> None:
+    """A line break inside a Japanese paragraph becomes a space on the page."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    broken = [
+        line
+        for line, next_line in pairwise(lines)
+        if not line.startswith(("|", "#", "```"))
+        and JAPANESE.match(line[-1:])
+        and JAPANESE.match(next_line[:1])
+    ]
+    assert broken == []

@@ -69,5 +69,5 @@ def test_a_file_that_excel_saved_in_another_code_is_told(tmp_path: Path) -> None
 
 
 def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="is not there"):
+    with pytest.raises(DataError, match="does not exist"):
         read_costs(tmp_path / "none.csv")
