@@ -101,7 +101,7 @@ def ibm_data() -> Dataset | None:
 
 def _data(path: Path) -> Dataset:
     with tempfile.TemporaryDirectory() as folder:
-        return build_dataset(load(load_settings(path), Path(folder) / "r.csv"), set(), lambda _: None)
+        return build_dataset(load(load_settings(path), Path(folder) / "r.csv"), (), lambda _: None)
 
 
 def main() -> None:

@@ -28,7 +28,7 @@ from training.scorecard.points import ROW_POINT_SCALES
 from training.scorecard.row_names import row_name
 from training.scorecard.suggest import Suggestion, suggest
 from training.scorecard.summary import gain_sentence
-from training.scorecard.toml import suggestion_toml, toml_value
+from training.scorecard.toml import suggestion_toml, toml_item
 
 DAY = 86_400_000
 INDUSTRIES = ("IT・通信", "retail", "製造業", "farming")
@@ -263,7 +263,7 @@ def test_points_are_small_and_bands_within_reach(suggestion: Suggestion, from_no
 
 
 def test_at_most_so_many_rows() -> None:
-    assert len(suggest(data_of(), most_rows=3).card.rows) == 3
+    assert len(suggest(data_of(), max_rows=3).card.rows) == 3
 
 
 def test_about_as_many_are_hot_as_before(data: Dataset, suggestion: Suggestion) -> None:
@@ -508,7 +508,7 @@ def test_round_number(value: float, expected: float) -> None:
 
 @given(st.text() | st.integers() | st.booleans() | st.floats(allow_nan=False, allow_infinity=False))
 def test_toml_values_are_read_back(value: object) -> None:
-    assert tomllib.loads(f"x = {toml_value(value)}")["x"] == value
+    assert tomllib.loads(f"x = {toml_item(value).as_string()}")["x"] == value
 
 
 def test_weights_keep_their_sign_and_are_the_best_there() -> None:
