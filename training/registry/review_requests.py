@@ -1,4 +1,4 @@
-"""Carrying out what reviewers ask of a model on the pages."""
+"""Processing the requests that reviewers make on the review pages: promote, approve, reject, roll back."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ class _RequestRefused(Exception):
 
 
 def process_pending(out: Path, bundles: Path, card: Scorecard) -> int:
-    """Carry out and answer every request that waits; how many. `card` is the scorecard of the day.
+    """Process every waiting request with the current scorecard, and return how many were answered.
 
-    Raises OutsideError where MLflow is away or an answer cannot be written: then that request waits on, and
-    keeps none from being tried.
+    Raises OutsideError if MLflow does not answer or a result cannot be written; that request is retried
+    later and does not prevent the others.
     """
     answered, problems = 0, list[HotleadError]()
     for request in read_waiting(bundles):
@@ -65,7 +65,7 @@ def _process(out: Path, card: Scorecard, request: ReviewRequest) -> ReviewResult
 
 def _promote(out: Path, card: Scorecard, request: ReviewRequest) -> BilingualText:
     if _version_number(out, CHAMPION) == request.registered:
-        return _translate("models_promoted", version=request.registered)  # done before we were stopped
+        return _translate("models_promoted", version=request.registered)  # done before an interruption
     _check_challenger(out, request)
     override = request.note if request.override else None
     promotion = promote(out, card, override, request.by, request.note)
@@ -93,7 +93,7 @@ def _approve(out: Path, card: Scorecard, request: ReviewRequest) -> BilingualTex
 
 
 def _was_restored(tags: Mapping[str, str], request: ReviewRequest) -> bool:
-    """Whether a rollback was done before we were stopped."""
+    """Whether the rollback was completed before an interruption."""
     restored_tags = tags.get("hotlead.restored.in_place_of"), tags.get("hotlead.restored.why")
     return restored_tags == (request.registered, request.note) and (
         tags.get("hotlead.restored.at", "") >= iso(request.at)
@@ -101,7 +101,7 @@ def _was_restored(tags: Mapping[str, str], request: ReviewRequest) -> bool:
 
 
 def _reject(out: Path, card: Scorecard, request: ReviewRequest) -> BilingualText:
-    """Once it is tagged it is rejected, whether or not we were stopped before the alias went."""
+    """Tag the version and remove the alias; a request that was interrupted in between is completed."""
     with mlflow_store(out) as (mlflow, _):
         client: Any = mlflow.MlflowClient()
         try:
@@ -133,7 +133,7 @@ def _version_number(out: Path, alias: str) -> str | None:
 
 
 def _tag(out: Path, request: ReviewRequest, event: str) -> None:
-    """Write who, why and, when these are written, when."""
+    """Write who, why and, last, when."""
     tags = {"by": request.by, "why": request.note, "at": iso(request.at)}
     with mlflow_store(out) as (mlflow, _):
         client: Any = mlflow.MlflowClient()

