@@ -1,22 +1,22 @@
-"""Errors for the person who reads them: what, where, what is allowed, what to do next."""
+"""Errors for users: what is wrong, where, what is allowed, and the next step."""
 
 from __future__ import annotations
 
 
 class HotleadError(Exception):
-    """Something that the user can mend. `exit_code` is what the command ends with."""
+    """An error that the user can correct. `exit_code` is that of the command."""
 
     exit_code = 1
 
 
 class SettingsError(HotleadError):
-    """crm.toml, or an option of a command, does not hold."""
+    """crm.toml, scorecard.toml or an option is invalid."""
 
     exit_code = 3
 
 
 class DataError(HotleadError):
-    """The data cannot be used as they are."""
+    """The data cannot be used."""
 
     exit_code = 4
 
@@ -28,8 +28,8 @@ class OutsideError(HotleadError):
 
 
 def suggest_nearest(name: str, candidates: list[str], limit: int = 3) -> str:
-    """A hint that lists the known names nearest to `name`, or all of them where none is near."""
-    import difflib
+    """A hint with the candidates most similar to `name`, or with all of them if none is similar."""
+    import difflib  # rarely needed, so the start of the command does not wait for it
 
     matches = difflib.get_close_matches(name, candidates, n=limit, cutoff=0.5)
     listed = ", ".join(repr(k) for k in (matches or sorted(candidates)[:12]))

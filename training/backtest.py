@@ -1,4 +1,4 @@
-"""Retraining month by month on past deals: what the model would have been worth, against the rules."""
+"""Backtest: retraining month by month on past deals, model against rules."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from training.progress import StepReporter
 
 @dataclass(frozen=True)
 class Month:
-    """One month: trained on what was known at its start, judged on its moments.
+    """One month: trained on the outcomes known at its start, evaluated on its examples.
 
-    `differences` are model less rules at the rules' volume; `log_loss` and `rules_log_loss` those of
-    the model and of the scorecard calibrated on the same past (nan without a scorecard).
+    `differences` are model minus rules at the volume of the rules; `rules_log_loss` is that of the
+    scorecard calibrated on the same past.
     """
 
     name: str
@@ -43,9 +43,9 @@ class Month:
 
 @dataclass(frozen=True)
 class Backtest:
-    """All months, and the model less the rules over them together.
+    """All months, and model minus rules over all of them.
 
-    `gain` is by how much the model's log loss lies below that of the calibrated scorecard.
+    `gain` is the log loss of the calibrated scorecard minus that of the model.
     """
 
     months: list[Month]
@@ -62,10 +62,10 @@ class _JudgedMonth:
 
 
 def backtest(data: Dataset, months: int, seed: int, report_step: StepReporter) -> Backtest:
-    """Train anew for each of the last `months` and judge it on that month.
+    """Retrain for each of the last `months` and evaluate on that month.
 
-    Without dates the examples fall into as many stretches, oldest first. Raises DataError where there
-    is no order, no scorecard, or too little of a past.
+    Without dates the examples are split into as many equal parts, oldest first. Raises DataError if
+    there is no order, no scorecard, or too little history.
     """
     if not data.examples.ordered:
         raise DataError("The data have no order in time, so there is no past to test on.")
@@ -111,7 +111,7 @@ def _judge_month(data: Dataset, train: Dataset, split: Split, name: str, seed: i
 
 
 def _combine_months(data: Dataset, judged_months: list[_JudgedMonth]) -> Backtest:
-    """All months on one list: each lead with what the model of its month said."""
+    """All months together: each example with the score of the model of its month."""
     test = data.take(np.concatenate([t.rows for t in judged_months]))
     model, points = (
         np.concatenate(scores) for scores in zip(*((t.model, t.points) for t in judged_months), strict=True)
@@ -130,7 +130,7 @@ def _extract_outcomes(test: Dataset) -> LabeledLeads:
 
 
 def _test_periods(data: Dataset, months: int) -> list[tuple[str, int, int]]:
-    """Name, start and end of each, oldest first: calendar months (UTC), or stretches of equal count."""
+    """Name, start and end (ms) of each period, oldest first: calendar months (UTC) or equal parts."""
     moment = data.examples.moment
     if data.dated:
         starts = _month_starts(moment)[-months - 1 :]
@@ -144,7 +144,7 @@ def _test_periods(data: Dataset, months: int) -> list[tuple[str, int, int]]:
 
 
 def _month_starts(moment: Ints) -> list[int]:
-    """The first moment of every month that the examples touch, and of the one after."""
+    """The start of every month that has examples, and of the month after (ms UTC)."""
     month_start = from_ms(int(moment.min())).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     starts = []
     while to_ms(month_start) <= int(moment.max()):

@@ -1,10 +1,10 @@
-"""What reviewers ask: model against rules, and a new card over closed deals."""
+"""`hotlead compare` and `hotlead rules replay`: model against rules, and a new scorecard on closed deals."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from features.errors import SettingsError
 from features.kinds import Language
@@ -16,16 +16,14 @@ from scoring.pages.comparison import comparison_page
 from scoring.pages.page import Page
 from scoring.scorecard.load import card_in_use, find_card, load_card
 from scoring.scorecard.scorecard import Scorecard
+from training.progress import StepReporter
 from training.registry.mlflow_store import CHALLENGER, CHAMPION, RegisteredModel, find_model, log_pages
 from training.reports.html_files import render_pages, write_pages
-
-if TYPE_CHECKING:
-    from training.progress import StepReporter
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """A finished comparison, and the model that it is about."""
+    """A comparison of a registered model with the rules."""
 
     result: ModelVsRules
     registered_model: RegisteredModel
@@ -37,7 +35,7 @@ class Comparison:
         return comparison_page(self.result, model.table, self.name, model.version, lang)
 
     def to_dict(self, lang: Language) -> dict[str, Any]:
-        """All figures as JSON can hold them."""
+        """All figures as JSON."""
         model = self.registered_model.model
         about = {
             "model": model.version,
@@ -49,9 +47,9 @@ class Comparison:
 
 
 def compare(settings: CrmSettings, out: Path) -> Comparison:
-    """The challenger (else the champion) against the scorecard, on the deals that it was judged on.
+    """Compare the challenger, else the champion, with the scorecard on the deals of its evaluation.
 
-    Raises SettingsError where there is no model or no scorecard.
+    Raises SettingsError if there is no model or no scorecard.
     """
     card = card_in_use(settings.folder, settings.table)
     registered_model = find_model(out, (CHALLENGER, CHAMPION))
@@ -65,7 +63,7 @@ def compare(settings: CrmSettings, out: Path) -> Comparison:
 
 
 def save_comparison(comparison: Comparison, out: Path) -> dict[Language, Path]:
-    """Write the pages in both languages beside the model, and keep them with its MLflow run."""
+    """Write the pages in both languages to `out`, and log them to the MLflow run of the model."""
     pages = render_pages(comparison.page)
     log_pages(out, comparison.registered_model.run_id, "comparison", pages, comparison.to_dict("en"))
     return write_pages(out, "comparison", pages)
@@ -74,8 +72,10 @@ def save_comparison(comparison: Comparison, out: Path) -> dict[Language, Path]:
 def check_features_unchanged(
     settings: CrmSettings, card: Scorecard, registered_model: RegisteredModel
 ) -> None:
-    """Raise SettingsError where a feature of the card means something else than when the model was trained:
-    its evidence holds the old values."""
+    """Raise SettingsError if a feature of the card has changed since the model was trained.
+
+    The evidence of the model holds the old values.
+    """
     current_features, trained_features = settings.table.rows, registered_model.model.table.rows
     changed = sorted(
         n for n in card.features if n in trained_features and current_features.get(n) != trained_features[n]
@@ -89,12 +89,15 @@ def check_features_unchanged(
 
 
 def replay(new: Path, settings: CrmSettings, out: Path, report_step: StepReporter) -> CardReplay:
-    """A new card against the present one: over the model's evidence, or over all closed deals where
-    there is no model yet."""
+    """Replay a new card against the present one, on the evidence of the model.
+
+    Without a model, all closed deals of the CRM are used.
+    """
     present, card = find_card(settings.folder, settings.table), load_card(new, settings.table)
     try:
         registered_model = find_model(out, (CHALLENGER, CHAMPION))
     except SettingsError:
+        # slow imports, needed only without a model
         from training.fitting.dataset import load_dataset
         from training.fitting.holdout import build_unscored_evidence
 

@@ -1,4 +1,4 @@
-"""One process at a time, where several train into the same folder."""
+"""A lock for processes that write to the same folder."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from features.files import write_error
 
 @contextmanager
 def lock_folder(folder: Path, name: str = ".lock") -> Iterator[None]:
-    """Others that work in `folder` wait until the block ends. The folder is made where it lacks."""
+    """Hold an exclusive lock on `folder`, which is created if necessary; other processes wait."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = (folder / name).open("w")

@@ -1,4 +1,4 @@
-"""What notebooks show: blocks of the commands' pages, as the output of a cell."""
+"""Blocks of pages as the output of a notebook cell."""
 
 from __future__ import annotations
 

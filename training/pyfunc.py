@@ -1,6 +1,6 @@
-"""The model as an MLflow pyfunc: what `mlflow.pyfunc.load_model` and `mlflow models serve` load.
+"""The model as an MLflow pyfunc, for `mlflow.pyfunc.load_model` and `mlflow models serve`.
 
-MLflow names this module as the model's loader; the model folder is its data. Nothing is pickled.
+Registered models name this module as their loader, so it must not move. Nothing is pickled.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from scoring.model.model import Model
 
 
 class ScoringModel:
-    """Probabilities for a frame with a column a feature (missing values allowed)."""
+    """Probabilities for a data frame with one column per feature; values may be missing."""
 
     def __init__(self, model: Model) -> None:
         self.model = model
 
     def predict(self, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
-        """A frame with the column `probability`, a row a lead. Raises ValueError for a missing column."""
+        """A data frame with the column `probability`. Raises ValueError for a missing column."""
         names = self.model.table.names
         absent = [name for name in names if name not in model_input.columns]
         if absent:

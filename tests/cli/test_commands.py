@@ -2,14 +2,17 @@ from __future__ import annotations
 
 import json
 import resource
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 import cli
+from features import errors
 from tests.conftest import Demo
 from tests.helpers.small_crm import command, replace_text, run, small_crm
 
@@ -84,8 +87,6 @@ def test_help_names_every_command(hotlead: Hotlead) -> None:
 
 
 def test_exit_codes_are_documented() -> None:
-    from features import errors
-
     documentation = " ".join((cli.__doc__ or "").split())
     for name in ("SettingsError", "DataError", "OutsideError"):
         assert f" {getattr(errors, name).exit_code} " in documentation, name
@@ -170,10 +171,6 @@ def test_score_as_of_a_moment_reads_it_in_the_zone_of_the_crm(
 
 def test_score_reads_given_leads_instead(demo_copy: Path, demo: Demo, hotlead: Hotlead) -> None:
     """A file of new leads with the columns of the leads' table; the deals are not looked at."""
-    import sqlite3
-
-    import pandas as pd
-
     with sqlite3.connect(demo_copy.with_name("crm.db")) as database:
         leads = pd.read_sql("SELECT * FROM leads ORDER BY created_at DESC LIMIT 40", database)
     leads.to_csv(demo_copy.with_name("new.csv"), index=False)

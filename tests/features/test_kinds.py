@@ -20,7 +20,7 @@ from features.kinds import (
     activities_of,
 )
 from features.table import FeatureTable, Vocabulary
-from tests.helpers.builders import DAY, value_of
+from tests.helpers.builders import DAY, NOON, value_of
 
 MS = 1 / DAY
 
@@ -116,8 +116,6 @@ def test_repeated_counts_the_most_frequent_value(feature: Repeated, activities: 
 
 @pytest.mark.parametrize(("days", "meant"), [(-MS, "hot"), (0.0, "cold")])
 def test_an_attribute_takes_the_last_change_before_the_moment(days: float, meant: str) -> None:
-    from tests.helpers.builders import NOON
-
     changes = [(0, "interest", NOON + round(days * DAY), "hot")]
     feature = Attribute("interest", known="history")
     assert value_of(feature, [], attributes={"interest": ["cold"]}, changes=changes) == meant

@@ -1,4 +1,4 @@
-"""The simple models that a new one must be compared with, on the same rows."""
+"""Baselines: simple models that are evaluated on the same rows."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BASELINES = ("baseline_rate", "baseline_logistic", "baseline_lightgbm")
 
 
 def baseline_scores(train: Dataset, test: Dataset, seed: int) -> dict[str, Floats]:
-    """Log-odds of the base rate, a logistic regression alone and LightGBM's defaults."""
+    """Log-odds of the base rate, of a logistic regression, and of LightGBM with default parameters."""
     train = train.sampled(FIT_ROWS, seed)
     rate = float(train.won.mean())
     return {
@@ -55,7 +55,7 @@ def _score_lightgbm(train: Dataset, test: Dataset, seed: int) -> Floats:
 
 
 def _to_matrix(data: Dataset) -> Floats:
-    """The columns as they are: codes of texts (nan missing), numbers."""
+    """The columns unencoded: codes of texts (nan for missing), numbers."""
     columns = [
         np.where(c.codes < 0, np.nan, c.codes) if isinstance(c, Texts) else c for c in data.columns.values()
     ]

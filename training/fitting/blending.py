@@ -1,9 +1,9 @@
 """Weights of the parts and the calibration, from predictions on later deals.
 
-Each number is fitted on all stretches together and on each alone. Where the stretches disagree it
-is drawn towards the value that assumes nothing (equal weights, slope 1): by d² / (d² + s²), with d
-its distance from there and s the standard error of the stretches' own values. When the world moves,
-what the past prefers is not to be trusted too far.
+Each number is fitted on all folds together and on each fold alone. The pooled value is shrunk towards
+a neutral one (equal weights, slope 1) by d² / (d² + s²), where d is its distance from the neutral value
+and s the standard error of the values of the folds: the more the folds disagree, the less the past
+is trusted.
 """
 
 from __future__ import annotations
@@ -23,16 +23,13 @@ _PRIOR = 10.0
 _MIN_SLOPE, _MAX_SLOPE = 0.2, 3.0
 _MIN_LEARNT_SHARE = 0.01
 _FOLD_GROWTH = 2.0
-"""The learnt parts grow with the deals that they learn from, the scorecard does not: what a later
-stretch says of the two is nearer to what will hold."""
+"""Weight of each fold relative to the one before: the learnt parts improve with more deals, the scorecard
+does not, so later folds are closer to the final model."""
 
 
 @dataclass(frozen=True)
 class ValidationFold:
-    """One later stretch of examples: what happened, and the log-odds that the parts gave.
-
-    `points` is None where there is no scorecard.
-    """
+    """The outcomes of a validation fold and the log-odds of each part; `points` None without scorecard."""
 
     won: Bools
     linear: Floats
@@ -49,23 +46,23 @@ def log_loss(won: Bools, log_odds: Floats) -> float:
 
 
 def blend(folds: Sequence[ValidationFold]) -> dict[str, float]:
-    """The weight of each part; they add up to 1.
+    """The weights of the parts, which add up to 1.
 
-    The learnt parts share equally where later deals do not say otherwise; against the scorecard they
-    get as much weight as later deals confirm, and none where these do not.
+    The learnt parts share equally unless the folds show a difference; against the scorecard they get
+    as much weight as the folds support.
     """
 
     def trees_loss(fold: ValidationFold, trees: float) -> float:
         return log_loss(fold.won, (1 - trees) * fold.linear + trees * fold.trees)
 
-    rare = _count_rarer_outcome([at.won for at in folds])
+    rare = _count_rarer_outcome([fold.won for fold in folds])
     trees = _fit_shrunk(folds, trees_loss, (0.0, 1.0), 0.5, rare)
     learnt = {"linear": 1 - trees, "trees": trees}
 
     def learnt_loss(fold: ValidationFold, share: float) -> float:
         return log_loss(fold.won, blend_log_odds(fold, _with_points(learnt, share)))
 
-    if any(at.points is None for at in folds):
+    if any(fold.points is None for fold in folds):
         return _with_points(learnt, 1.0)
     share = _fit_shrunk(folds, learnt_loss, (0.0, 1.0), 0.0, rare, growing=_FOLD_GROWTH)
     return _with_points(learnt, share if share > _MIN_LEARNT_SHARE else 0.0)
@@ -76,17 +73,17 @@ def _with_points(learnt: Mapping[str, float], share: float) -> dict[str, float]:
 
 
 def blend_log_odds(fold: ValidationFold, weights: Mapping[str, float]) -> Floats:
-    """The weighted log-odds of one stretch."""
+    """The weighted log-odds of one fold."""
     learnt = weights["linear"] * fold.linear + weights["trees"] * fold.trees
     return learnt if fold.points is None else weights["points"] * fold.points + learnt
 
 
 def calibrate(fold_scores: Sequence[Scores], learnt: float = 1.0) -> Calibration:
-    """A sigmoid on out-of-fold scores (Platt 1999) that turns about the mean log-odds.
+    """Platt scaling (1999) on out-of-fold scores, with the mean log-odds as fixed point.
 
-    The slope is drawn to 1 and never 0 or below; the intercept only keeps the mean in its place:
-    the newest level of the win rate is in the parts themselves. The scorecard is calibrated by itself,
-    so only the `learnt` share of the sum is moved.
+    The slope is shrunk towards 1 and stays positive; the intercept keeps the mean, because the
+    parts already contain the current level of the win rate. The scorecard is calibrated itself, so
+    only the `learnt` share of the sum is scaled.
     """
     mean = float(np.mean(np.concatenate([log_odds for _, log_odds in fold_scores])))
 
@@ -109,9 +106,9 @@ def _fit_shrunk(
     rare: int,
     growing: float = 1.0,
 ) -> float:
-    """The value with the least loss, drawn to `centre` as far as the stretches disagree.
+    """The value with the least loss, shrunk towards `centre` as far as the folds disagree.
 
-    Each stretch counts `growing` times the one before it.
+    Each fold has `growing` times the weight of the one before it.
     """
     if len(folds) < 2:
         return centre
@@ -133,7 +130,7 @@ def _fit_shrunk(
 
 
 def _count_rarer_outcome(outcomes: Sequence[Bools]) -> int:
-    """How many of the rarer outcome there are."""
+    """The number of examples with the rarer outcome."""
     if not outcomes:
         return 0
     won = np.concatenate(outcomes)

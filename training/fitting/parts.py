@@ -20,16 +20,16 @@ from scoring.model.trees import TreesPart
 from scoring.scorecard.rating import Rating
 
 _PATIENCE = 40
-"""Growing on a fold stops when so many trees in a row have not helped."""
+"""Early stopping: number of trees without improvement."""
 
 _PRIOR_MEAN, _PRIOR_SD = np.array([1.0, 1.0, 1.0]), 1.0
-"""What points up to the hot threshold, a trigger and an exclusion are worth before any deal has told
-(log-odds), and the standard deviation of that claim."""
+"""Prior mean and standard deviation of the weights (log-odds) of points (from 0 to hot), triggers and
+exclusions."""
 
 
 @dataclass(frozen=True)
 class Boosting:
-    """What the trees part is grown with (LightGBM's names)."""
+    """Hyperparameters of the trees (LightGBM's names)."""
 
     num_leaves: int = 7
     learning_rate: float = 0.1
@@ -59,7 +59,7 @@ def learn_scaling(matrix: Floats) -> Scaling:
 
 @dataclass(frozen=True)
 class Design:
-    """Encoded examples made ready for the linear part, once for every strength."""
+    """Encoded examples scaled for the linear part; shared by all strengths."""
 
     scaling: Scaling
     columns: Floats
@@ -71,10 +71,10 @@ class Design:
 
 
 def fit_points(rating: Rating, features: tuple[str, ...], won: Bools) -> PointsPart:
-    """The scorecard, calibrated: how much a point, a trigger and an exclusion are worth.
+    """Calibrate the scorecard: the log-odds of a point, a trigger and an exclusion.
 
-    Maximum likelihood with a normal prior about what the card claims (from no points to hot is worth
-    `_CLAIMED` log-odds), so that few deals do not overturn it; no weight falls below 0.
+    Maximum likelihood with a normal prior (`_PRIOR_MEAN`, `_PRIOR_SD`), which dominates for few deals;
+    weights are not negative.
     """
     parts = np.column_stack([rating.points / rating.card.bands.hot, rating.triggered, -1.0 * rating.excluded])
 
@@ -102,7 +102,7 @@ def fit_points(rating: Rating, features: tuple[str, ...], won: Bools) -> PointsP
 
 
 def fit_linear(design: Design, won: Bools, strength: float, seed: int) -> LinearPart:
-    """A logistic regression; `strength` is scikit-learn's C (smaller: weights drawn to 0 more)."""
+    """A logistic regression; `strength` is scikit-learn's C (smaller values regularize more)."""
     model = LogisticRegression(C=strength, solver="newton-cholesky", max_iter=200, random_state=seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
@@ -115,7 +115,7 @@ def fit_linear(design: Design, won: Bools, strength: float, seed: int) -> Linear
 def fit_trees(
     matrix: Floats, won: Bools, line: Floats, boosting: Boosting, rounds: int, seed: int
 ) -> TreesPart:
-    """`rounds` boosted trees that correct `how.lean` times `line`, the linear part's log-odds."""
+    """`rounds` boosted trees that correct `boosting.lean` times `line`, the log-odds of the linear part."""
     data = _lightgbm_dataset(matrix, won, boosting.lean * line, boosting, seed)
     booster = lightgbm.train(_lightgbm_parameters(boosting, seed), data, rounds)
     return TreesPart(booster.model_to_string(num_iteration=rounds))
@@ -123,7 +123,7 @@ def fit_trees(
 
 @dataclass(frozen=True)
 class PartScores:
-    """Encoded examples with their outcome and the linear part's log-odds."""
+    """Encoded examples with their outcomes and the log-odds of the linear part."""
 
     matrix: Floats
     won: Bools
@@ -132,7 +132,7 @@ class PartScores:
 
 @dataclass(frozen=True)
 class Curve:
-    """Trees on a later stretch: their log loss after each number of trees."""
+    """A learning curve: the validation log loss after each number of trees."""
 
     booster: Any
     loss: Floats
@@ -140,13 +140,13 @@ class Curve:
     lean: float
 
     def log_odds(self, rounds: int) -> Floats:
-        """The log-odds of that stretch with so many trees, on top of what they start from."""
+        """The validation log-odds with `rounds` trees, including their start values."""
         trees = self.booster.predict(self.test.matrix, raw_score=True, num_iteration=rounds)
         return np.asarray(self.lean * self.test.line + trees)
 
 
 def train_curve(train: PartScores, test: PartScores, boosting: Boosting, rounds: int, seed: int) -> Curve:
-    """Grow trees on older examples and follow their log loss on later ones."""
+    """Train trees on older examples and record their log loss on later ones."""
     evals_result: dict[str, Any] = {}
     data = _lightgbm_dataset(train.matrix, train.won, boosting.lean * train.line, boosting, seed)
     judge = lightgbm.Dataset(

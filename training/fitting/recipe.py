@@ -1,4 +1,4 @@
-"""The recipe of a model: what is chosen on later deals, and then fitted on all that is given."""
+"""The recipe of a model: its choice on validation folds, and the fit of all parts."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ from training.fitting.splits import Split, random_folds, split_rolling
 FOLDS = 4
 STRENGTHS = (0.01, 0.03, 0.1, 0.3, 1.0)
 SIZES = (Boosting(num_leaves=7), Boosting(num_leaves=31, max_bin=1023))
-"""The sizes of trees to choose from: small ones for few deals; large ones, which also tell close
-numbers (amounts, prices) apart, where many deals ask for them."""
+"""The sizes of trees to choose from: small trees for few deals; large trees, which also separate close
+numbers (amounts, prices), for many deals."""
 
 MAX_ROUNDS = 300
 FOLD_ROWS, FIT_ROWS = 40_000, 150_000
-"""More examples than these are thinned by lot: for choosing, and for the last fit."""
+"""Maximum number of examples for choosing and for the final fit; more are sampled."""
 
 RULES_ONLY = {"points": 1.0, "linear": 0.0, "trees": 0.0}
 
@@ -44,7 +44,7 @@ _MIN_GAIN_OF_LARGER_TREES = 1e-3
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that was chosen on later deals."""
+    """All choices made on the validation folds."""
 
     strength: float = 0.1
     boosting: Boosting = field(default_factory=Boosting)
@@ -54,22 +54,22 @@ class Recipe:
 
     @property
     def part_weights(self) -> dict[str, float]:
-        """What each part of the sum counts: the trees correct a share of the line, so that share of
-        their weight is the line's."""
+        """The weights in the sum of log-odds. The trees start from a share of the linear part, so that
+        share of their weight is added to the linear part."""
         trees = self.weights["trees"]
         linear = self.weights["linear"] + trees * self.boosting.lean
         return {"points": self.weights["points"], "linear": linear, "trees": trees}
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON can hold it."""
+        """The recipe as JSON."""
         return asdict(self)
 
 
 @dataclass(frozen=True)
 class Fold:
-    """One encoded split: older examples to learn from, later ones to judge on.
+    """One encoded split: older examples for training, later ones for validation.
 
-    `points` are the log-odds of the later ones by the scorecard, calibrated on the older ones.
+    `points` are the log-odds of the later examples by the scorecard, calibrated on the older ones.
     """
 
     train: Floats
@@ -83,7 +83,7 @@ class Fold:
         return Design.from_matrix(self.train)
 
     def score_linear(self, linear: LinearPart) -> tuple[PartScores, PartScores]:
-        """Both sides with the log-odds of a linear part that was fitted on the older one."""
+        """Both sides with the log-odds of a linear part that was fitted on the older side."""
         train = PartScores(self.train, self.train_won, linear.log_odds(self.train))
         return train, PartScores(self.test, self.test_won, linear.log_odds(self.test))
 
@@ -92,10 +92,10 @@ FoldPartScores: TypeAlias = list[tuple[PartScores, PartScores]]
 
 
 def folds_of(data: Dataset, seed: int) -> list[Fold]:
-    """The encoded rolling-origin folds on which both outcomes can be learnt.
+    """The encoded rolling-origin folds that contain both outcomes.
 
-    A history too short for two origins (the horizon eats most of it) is folded at random, by group:
-    better than choosing nothing. What is measured later is measured in time all the same.
+    A history too short for two origins is split into random folds by group; the final evaluation is
+    still in time.
     """
     for split_up in (split_rolling, random_folds):
         splits = split_up(data.examples, FOLDS, seed)
@@ -106,7 +106,7 @@ def folds_of(data: Dataset, seed: int) -> list[Fold]:
 
 
 def choose(data: Dataset, seed: int, boosting: Sequence[Boosting] | None = None) -> Recipe:
-    """Choose on later deals: the strength, the size of the trees, the weights, the calibration."""
+    """Choose strength, size of the trees, weights and calibration on the validation folds."""
     folds = folds_of(data, seed)
     if not folds:
         return Recipe(weights=RULES_ONLY) if data.card.rows else Recipe()
@@ -125,7 +125,7 @@ def choose(data: Dataset, seed: int, boosting: Sequence[Boosting] | None = None)
 
 
 def fit(data: Dataset, recipe: Recipe, seed: int) -> Model:
-    """Fit the parts of the recipe on all examples given."""
+    """Fit the parts of the recipe on all examples of `data`."""
     sample = data.sampled(FIT_ROWS, seed)
     encoding = Encoding.learn(sample.columns)
     matrix = encoding.matrix(sample.columns)
@@ -144,9 +144,9 @@ def fit(data: Dataset, recipe: Recipe, seed: int) -> Model:
 
 
 def best_rounds(curves: Sequence[Curve]) -> tuple[int, float]:
-    """The number of trees with the least mean log loss over the folds, and that loss."""
+    """The number of trees with the smallest mean log loss over the folds, and that loss."""
     longest = max(len(curve.loss) for curve in curves)
-    # A curve that stopped early goes on as it ended: more trees no longer helped there.
+    # A curve that stopped early is extended with its last value: more trees did not help there.
     padded = [np.pad(curve.loss, (0, longest - len(curve.loss)), mode="edge") for curve in curves]
     mean = np.mean(padded, axis=0)
     return int(mean.argmin()) + 1, float(mean.min())
@@ -164,7 +164,7 @@ def _encode_fold(data: Dataset, split: Split, seed: int) -> Fold | None:
 
 
 def best_linear(folds: Sequence[Fold], seed: int) -> tuple[float, FoldPartScores]:
-    """The strength with the least mean log loss on the later sides, and the folds examined so."""
+    """The strength with the smallest mean log loss, and the scores of its linear parts by fold."""
     judged = []
     for strength in STRENGTHS:
         parts = [fit_linear(fold.design, fold.train_won, strength, seed) for fold in folds]
@@ -176,14 +176,14 @@ def best_linear(folds: Sequence[Fold], seed: int) -> tuple[float, FoldPartScores
 
 
 def train_curves(folded: FoldPartScores, boosting: Boosting, seed: int) -> list[Curve]:
-    """Trees of one kind on every fold."""
+    """Learning curves of one size of trees on every fold."""
     return [train_curve(train, test, boosting, MAX_ROUNDS, seed) for train, test in folded]
 
 
 def _choose_trees(
     candidates: Sequence[tuple[Boosting, list[Curve]]],
 ) -> tuple[Boosting, int, list[Floats]]:
-    """The growing with the least loss; a larger tree must be worth it."""
+    """The size of trees with the smallest loss, with a minimum gain for larger trees."""
     boosting, curves = candidates[0]
     rounds, lowest_loss = best_rounds(curves)
     for other_boosting, other_curves in candidates[1:]:

@@ -1,4 +1,4 @@
-"""Splits that respect time and keep a lead, an account and repeated rows on one side."""
+"""Splits in time that keep the examples of a lead, an account or repeated rows on one side."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from features.columns import Bools
 from features.moments import Examples
 
 NEWEST = 0.2
-"""The share of the examples, the newest, on which a model is measured."""
+"""The share of the newest examples on which a model is evaluated."""
 
 
 @dataclass(frozen=True)
 class Split:
-    """Rows of examples to learn from and rows to judge on. `cutoff` parts them in time."""
+    """Rows of examples to train on and to evaluate on; `cutoff` (ms UTC) separates them in time."""
 
     train: NDArray[np.intp]
     test: NDArray[np.intp]
@@ -24,16 +24,16 @@ class Split:
 
 
 def split_newest(examples: Examples, seed: int, share: float = NEWEST) -> Split:
-    """The oldest examples against the newest `share`; random, by group, where time is unknown."""
+    """The oldest examples against the newest `share`; random by group if there is no order in time."""
     if not examples.ordered:
         return random_folds(examples, round(1 / share), seed)[0]
     return split_between(examples, _moment_at_quantile(examples, 1 - share), None, seed)
 
 
 def split_rolling(examples: Examples, folds: int, seed: int) -> list[Split]:
-    """Rolling origin: learn from all that is older, judge on the next stretch, move on.
+    """Rolling origin: train on everything older, evaluate on the next part, and move on.
 
-    The first origin lies at 40 % of the examples. Without an order: random folds, by group.
+    The first origin is at 40 % of the examples. Without an order in time: random folds by group.
     """
     if not examples.ordered:
         return random_folds(examples, folds + 1, seed)
@@ -44,9 +44,9 @@ def split_rolling(examples: Examples, folds: int, seed: int) -> list[Split]:
 
 
 def random_folds(examples: Examples, folds: int, seed: int) -> list[Split]:
-    """Each group is judged once, in a fold drawn by `seed`; folds have about equal win rates.
+    """Random folds by group, with about equal win rates; each group is evaluated once.
 
-    Groups are shuffled, laid in the order of their win rate and dealt out in turn.
+    Groups are shuffled, sorted by win rate and assigned to the folds in turn.
     """
     names, group = np.unique(examples.group, return_inverse=True)
     folds = min(folds, len(names))
@@ -65,7 +65,7 @@ def _moment_at_quantile(examples: Examples, share: float) -> int:
 
 
 def split_between(examples: Examples, cutoff: int, end: int | None, seed: int) -> Split:
-    """Learn from outcomes known at the cutoff, judge on the moments from there on (before `end`)."""
+    """Train on outcomes known at the cutoff, evaluate on moments from the cutoff on (before `end`)."""
     old = (examples.known_at <= cutoff) & (examples.moment < cutoff)
     new = examples.moment >= cutoff
     if end is not None:
@@ -75,10 +75,10 @@ def split_between(examples: Examples, cutoff: int, end: int | None, seed: int) -
 
 
 def _goes_to_new_side(group: NDArray[np.int32], old: Bools, new: Bools, seed: int) -> Bools:
-    """Which examples belong to the new side: a group that stands on both goes to one by lot.
+    """The examples that belong to the new side; a group on both sides is assigned at random.
 
-    A lot, and not the group's first or last moment: what lasts longer ends differently, and a side
-    that is chosen by how long a lead lived would know something of its end.
+    Not by its first or last moment: long-lived leads end differently, so the side would reveal something
+    about the outcome.
     """
     count = int(group.max()) + 1 if len(group) else 0
     has_old, has_new = np.zeros(count, dtype=bool), np.zeros(count, dtype=bool)
@@ -90,7 +90,7 @@ def _goes_to_new_side(group: NDArray[np.int32], old: Bools, new: Bools, seed: in
 
 
 def _draw_per_group(group: NDArray[np.integer], seed: int) -> NDArray[np.float64]:
-    """A number in [0, 1) for each group, the same whatever the other groups are."""
+    """A pseudo-random number in [0, 1) for each group, independent of the other groups (splitmix64)."""
     mixed = group.astype(np.uint64) + np.uint64(seed * 0x9E3779B97F4A7C15 % 2**64)
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
         mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)

@@ -1,4 +1,4 @@
-"""Spending a budget on better trees: Optuna over the same folds, resumed where it was stopped."""
+"""Tuning the trees with Optuna on the validation folds; a study is resumed by later calls."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ _LEAVES = (4, 127)
 
 
 def tune(data: Dataset, seed: int, seconds: float, store: Path) -> Recipe:
-    """The recipe with the trees that do best on later deals, searched for `seconds`.
+    """The recipe with the best trees found within `seconds`.
 
-    Trials are kept in the SQLite file `store`; a later call with the same data goes on from there.
+    Trials are stored in the SQLite file `store`; a later call with the same data continues the study.
     """
     deadline = time.monotonic() + seconds
     folds = folds_of(data, seed)

@@ -1,6 +1,6 @@
 """Scoring a list: every open lead gets a decision by model and rules, with reasons and an action.
 
-Work goes chunk by chunk into a folder beside the output; an interrupted run goes on from there.
+Chunks are stored in a folder next to the output; an interrupted run continues from them.
 """
 
 from __future__ import annotations
@@ -39,8 +39,11 @@ CHUNK, FIRST = 50_000, 10
 
 @dataclass(frozen=True)
 class ListRequest:
-    """What is asked for: where the list goes, as of when (ms UTC; ignored without dates), and which
-    leads get the model's reasons: the `top` first ones, all, or none (the rules' reasons go to all)."""
+    """The output `to` of a list, its moment `as_of` (ms UTC; ignored without dates), and its options.
+
+    `reasons` are those of the model: for the first `top` leads, for all, or for none; reasons of the rules
+    are always included.
+    """
 
     to: str
     as_of: int
@@ -53,8 +56,10 @@ class ListRequest:
 
 @dataclass(frozen=True)
 class ScoredLeads:
-    """The list, highest score first: its columns are those of `COLUMNS`; `rows` are its leads' rows of
-    the CRM, `first` the answers on the first FIRST of them."""
+    """The list, highest score first, with the columns `COLUMNS`.
+
+    `rows` are the rows of its leads in the CRM, `first` the scores of the first FIRST leads.
+    """
 
     table: pa.Table
     rows: NDArray[np.int32]
@@ -64,10 +69,10 @@ class ScoredLeads:
 def score_list(
     crm: Crm, scorer: Scorer, roles: Mapping[str, str], request: ListRequest, progress: Progress
 ) -> ScoredLeads:
-    """Score all open leads and write the list. Raises DataError where no lead is open.
+    """Score all open leads and write the list. Raises DataError if no lead is open.
 
-    `roles` are the columns of budget, authority, need and timing. `progress` is told how many leads
-    are done, of how many.
+    `roles` are the columns of budget, authority, need and timing; `progress` is called with the
+    completed and the total number of leads.
     """
     check_output(request.to)
     leads = open_leads(crm, request.as_of)
@@ -84,7 +89,7 @@ def score_list(
 
 
 class _Work:
-    """One list in the making."""
+    """The state of a list that is being scored."""
 
     def __init__(
         self,
@@ -101,7 +106,7 @@ class _Work:
         self.reasons_cache: dict[bytes, str] = {}
 
     def chunks(self, progress: Progress) -> Iterator[pa.Table]:
-        """The answers, chunk by chunk; chunks that are done are read again."""
+        """The scores by chunk; completed chunks of an interrupted run are read from their files."""
         self._begin()
         for start in range(0, len(self.leads), CHUNK):
             path = self.folder / f"{start:012d}.parquet"
@@ -112,7 +117,7 @@ class _Work:
             yield chunk
 
     def add_reasons(self, table: pa.Table, leads: NDArray[np.int32]) -> pa.Table:
-        """The output, with the model's reasons where they are asked for."""
+        """The output table with the requested reasons of the model."""
         reasons = np.full(len(leads), None, dtype=object)
         for places in _split_chunks(self._rows_to_explain(table)):
             explained = self.scorer.model_reasons(self._columns(leads[places]), self.request.lang)
@@ -121,7 +126,7 @@ class _Work:
         return table.select(COLUMNS)
 
     def score_leads(self, leads: NDArray[np.int32]) -> BatchScores:
-        """The answers on some leads."""
+        """The scores of some leads."""
         request, moments = self.request, np.full(len(leads), self.request.as_of, dtype=np.int64)
         view = ManyLeads(self.histories, leads, moments)
         known_roles = {role: ~is_missing(view.text(column)) for role, column in self.roles.items()}
@@ -130,7 +135,7 @@ class _Work:
         return self.scorer.score_batch(ids, columns, as_of, known_roles, request.overrides)
 
     def _rows_to_explain(self, table: pa.Table) -> NDArray[np.intp]:
-        """The places in the list that get the model's reasons: of those that the model answered for."""
+        """The positions in the list that get reasons of the model, among the leads that it scored."""
         place, answered = np.arange(len(table)), table["probability"].is_valid().to_numpy()
         if self.request.reasons == "none":
             return place[:0]
@@ -143,7 +148,7 @@ class _Work:
         return self.scorer.table.compute_many(ManyLeads(self.histories, leads, moments))
 
     def _begin(self) -> None:
-        """Keep what an interrupted run of the same list left; begin anew otherwise."""
+        """Reuse the chunks of an interrupted run of the same list; delete those of another list."""
         expected = self._manifest()
         manifest = self.folder / "manifest.json"
         if not manifest.exists() or json.loads(manifest.read_text(encoding="utf-8")) != expected:
@@ -175,7 +180,7 @@ class _Work:
 
 
 def _fingerprint(crm: Crm, leads: NDArray[np.int32]) -> str:
-    """Changes with anything that a probability of these leads may rest on."""
+    """A digest of all data that the scores of these leads depend on."""
     hasher = hashlib.blake2b(digest_size=8)
     activities, columns = crm.activities, dict(crm.attributes)
     arrays = [leads, crm.created, crm.account, activities.lead, activities.time_ms, activities.type]
@@ -193,7 +198,7 @@ def _fingerprint(crm: Crm, leads: NDArray[np.int32]) -> str:
 
 
 def _work_folder(request: ListRequest) -> Path:
-    """Beside a file; in the present folder for a database."""
+    """The folder of the chunks: next to an output file, in the current folder for a database."""
     if "://" in request.to:
         name = hashlib.sha256(f"{request.to} {request.table}".encode()).hexdigest()[:12]
         return Path(f".hotlead-scoring-{name}")

@@ -1,4 +1,4 @@
-"""Where a scored list goes: Parquet, CSV or a table of a database; whole or not at all."""
+"""Writing a scored list to Parquet, CSV or a database table, completely or not at all."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
+from sqlalchemy import BigInteger, Column, DateTime, Float, MetaData, Table, Text, create_engine, event
 from sqlalchemy.engine import URL, Connection, make_url
+from sqlalchemy.exc import SQLAlchemyError
 
 from features.crm.table_settings import expand_variables
 from features.crm.tables import database_url
@@ -22,7 +24,7 @@ DEFAULT_TABLE = "hotlead_scores"
 
 
 def write_output(scores: pa.Table, to: str, table: str) -> None:
-    """Write to a .parquet or .csv file or, where `to` is a database URL, to its `table`."""
+    """Write to a .parquet or .csv file or, if `to` is a database URL, to its `table`."""
     if "://" in to:
         _write_table(scores, expand_variables(to), table)
         return
@@ -35,7 +37,7 @@ def write_output(scores: pa.Table, to: str, table: str) -> None:
 
 
 def check_output(to: str) -> None:
-    """Raise SettingsError or OutsideError for a place that cannot be written to, before any work."""
+    """Raise SettingsError or OutsideError if `to` cannot be written."""
     if "://" not in to:
         _find_writer(to)
         return
@@ -60,7 +62,7 @@ def _find_writer(to: str) -> Callable[[pa.Table, Path], Any]:
 
 
 def _decode_dictionaries(table: pa.Table) -> pa.Table:
-    """Without dictionaries, which CSV does not know."""
+    """The table without dictionary columns, which CSV cannot hold."""
     fields = [pa.field(f.name, _value_type(f.type)) for f in table.schema]
     return table.cast(pa.schema(fields))
 
@@ -70,9 +72,7 @@ def _value_type(kind: pa.DataType) -> pa.DataType:
 
 
 def _write_table(scores: pa.Table, target: str, name: str) -> None:
-    """In one transaction: the old table goes when the new one is whole."""
-    from sqlalchemy import Column, MetaData, Table
-
+    """Replace the table in one transaction."""
     url = _parse_url(target)
     new_file = _new_file(url)
     table = Table(name, MetaData(), *(Column(f.name, _sql_type(f.type)) for f in scores.schema))
@@ -91,10 +91,7 @@ def _write_table(scores: pa.Table, target: str, name: str) -> None:
 
 @contextmanager
 def _open_transaction(url: URL, failed: str) -> Iterator[Connection]:
-    """A transaction; what goes wrong is told as `failed`, and all is as it was before."""
-    from sqlalchemy import create_engine, event
-    from sqlalchemy.exc import SQLAlchemyError
-
+    """A transaction that is rolled back on an error; OutsideError then says what `failed`."""
     shown = url.render_as_string(hide_password=True)
     try:
         engine = create_engine(url)
@@ -119,7 +116,7 @@ def _open_transaction(url: URL, failed: str) -> Iterator[Connection]:
 
 
 def _parse_url(target: str) -> URL:
-    """The URL of a database to write to; an SQLite file may be new."""
+    """The URL of a database to write to; an SQLite file may not exist yet."""
     path = Path(target.removeprefix("sqlite:///"))
     if not target.startswith("sqlite:///") or path.exists():
         return database_url(target, Path())
@@ -129,15 +126,13 @@ def _parse_url(target: str) -> URL:
 
 
 def _new_file(url: URL) -> Path | None:
-    """The SQLite file that writing would make; None where the database is there already."""
+    """The SQLite file that would be created; None if the database exists."""
     if url.get_backend_name() != "sqlite" or Path(str(url.database)).exists():
         return None
     return Path(str(url.database))
 
 
 def _sql_type(kind: pa.DataType) -> Any:
-    from sqlalchemy import BigInteger, DateTime, Float, Text
-
     if pa.types.is_floating(kind):
         return Float
     if pa.types.is_integer(kind):

@@ -1,4 +1,4 @@
-"""The answers on many leads as a table: one row a lead, ready for a CRM to read."""
+"""Scores of many leads as a table with one row per lead."""
 
 from __future__ import annotations
 
@@ -51,13 +51,15 @@ COLUMNS = (
     "scorecard_version",
     "as_of",
 )
-"""The columns of a scored list. Reasons are JSON; deadline and as_of are UTC. Of `alike` leads that were
-scored like this one, `alike_won` were won."""
+"""The columns of a scored list. Reasons are JSON; deadline and as_of are UTC. Of `alike` leads with similar
+scores `alike_won` were won."""
 
 
 def build_scores_table(answers: BatchScores, lang: Language, reasons_cache: dict[bytes, str]) -> pa.Table:
-    """All columns but the model's reasons, which take their time. `told_before` keeps the rules' reasons
-    from chunk to chunk of one list."""
+    """All columns except the reasons of the model, which are slow.
+
+    `reasons_cache` holds the reasons of the rules across the chunks of a list.
+    """
     n, card, model = len(answers), answers.card, answers.model
     decision, actions, judge = answers.decision, answers.actions, answers.calibrated_model
     version = None if judge is None or model is None else judge.model.version
@@ -104,8 +106,7 @@ def reasons_json(reasons: Sequence[Reason]) -> str:
 
 
 def _rules_reasons_array(answers: BatchScores, lang: Language, reasons_cache: dict[bytes, str]) -> pa.Array:
-    """The rules' reasons as JSON. Many leads share a pattern of rules, which is written once: `told`
-    keeps what was written, also for later chunks of the list."""
+    """The reasons of the rules as JSON, written once for each pattern of rules that hold together."""
     rating = answers.rating
     packed = np.packbits(np.hstack([rating.fired, rating.triggers, rating.exclusions]), axis=1)
     patterns, first, place = np.unique(packed, axis=0, return_index=True, return_inverse=True)
@@ -118,7 +119,7 @@ def _rules_reasons_array(answers: BatchScores, lang: Language, reasons_cache: di
 
 
 def _person_texts(answers: BatchScores) -> list[str | None]:
-    """What a person said of each lead, and why."""
+    """The override of each lead: verdict, reason and person."""
     overrides = answers.overrides or [None] * len(answers)
     return [None if o is None else f"{o.verdict}: {o.reason} ({o.by})" for o in overrides]
 
@@ -135,7 +136,7 @@ def _action_texts(answers: BatchScores, lang: Language) -> pa.Array:
 
 
 def _words_array(codes: NDArray[np.integer], words: Sequence[str | None]) -> pa.Array:
-    """The word of each code; no word where it is None or the code lies below 0."""
+    """The word of each code; null for a word that is None and for codes below 0."""
     none = [code for code, word in enumerate(words) if word is None]
     mask = (codes < 0) | np.isin(codes, none)
     return _dictionary_array(codes, [word or "" for word in words] or [""], mask)
@@ -147,7 +148,7 @@ def _map_codes(codes: NDArray[np.integer], word: Callable[[int], str]) -> pa.Arr
 
 
 def _flags_array(flags: Sequence[Bools | None], names: Sequence[str], count: int) -> pa.Array:
-    """The names whose flag holds, with commas; empty where none does."""
+    """The names of the flags that are set, separated by commas."""
     code = np.zeros(count, dtype=np.int64)
     for bit, flag in enumerate(flags):
         code += 0 if flag is None else flag.astype(np.int64) << bit

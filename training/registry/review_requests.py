@@ -1,4 +1,4 @@
-"""Processes the requests that reviewers make on the pages: promote, roll back, approve, reject."""
+"""Processing the requests that reviewers make on the review pages: promote, approve, reject, roll back."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ class _RequestRefused(Exception):
 
 
 def process_pending(out: Path, bundles: Path, card: Scorecard) -> int:
-    """Process every pending request under the current scorecard, and return how many were answered.
+    """Process every waiting request with the current scorecard, and return how many were answered.
 
-    Raises OutsideError, after all were tried, when MLflow did not answer or a result was not written; such a
-    request stays pending.
+    Raises OutsideError if MLflow does not answer or a result cannot be written; that request is retried
+    later and does not prevent the others.
     """
     answered, problems = 0, list[HotleadError]()
     for request in read_waiting(bundles):
@@ -65,9 +65,7 @@ def _process(out: Path, card: Scorecard, request: ReviewRequest) -> ReviewResult
 
 def _promote(out: Path, card: Scorecard, request: ReviewRequest) -> BilingualText:
     if _version_number(out, CHAMPION) == request.registered:
-        return _translate(
-            "models_promoted", version=request.registered
-        )  # done before the follower was stopped
+        return _translate("models_promoted", version=request.registered)  # done before an interruption
     _check_challenger(out, request)
     override = request.note if request.override else None
     promotion = promote(out, card, override, request.by, request.note)
@@ -95,7 +93,7 @@ def _approve(out: Path, card: Scorecard, request: ReviewRequest) -> BilingualTex
 
 
 def _was_restored(tags: Mapping[str, str], request: ReviewRequest) -> bool:
-    """Whether the rollback was done before the follower was stopped."""
+    """Whether the rollback was completed before an interruption."""
     restored_tags = tags.get("hotlead.restored.in_place_of"), tags.get("hotlead.restored.why")
     return restored_tags == (request.registered, request.note) and (
         tags.get("hotlead.restored.at", "") >= iso(request.at)
@@ -103,7 +101,7 @@ def _was_restored(tags: Mapping[str, str], request: ReviewRequest) -> bool:
 
 
 def _reject(out: Path, card: Scorecard, request: ReviewRequest) -> BilingualText:
-    """Tag the version, then remove the alias; a second call after a stop between them finishes it."""
+    """Tag the version and remove the alias; a request that was interrupted in between is completed."""
     with mlflow_store(out) as (mlflow, _):
         client: Any = mlflow.MlflowClient()
         try:
@@ -135,7 +133,7 @@ def _version_number(out: Path, alias: str) -> str | None:
 
 
 def _tag(out: Path, request: ReviewRequest, event: str) -> None:
-    """Tag the version with user and reason, and last with the time, which marks it as complete."""
+    """Write who, why and, last, when."""
     tags = {"by": request.by, "why": request.note, "at": iso(request.at)}
     with mlflow_store(out) as (mlflow, _):
         client: Any = mlflow.MlflowClient()

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def backtest_page(backtest: Backtest, name: str, lang: Language) -> Page:
-    """Every month, and the verdict over all."""
+    """The figures of every month, and the verdict over all months."""
     columns = (
         "backtest_month",
         "backtest_trained",
@@ -40,7 +40,7 @@ def backtest_page(backtest: Backtest, name: str, lang: Language) -> Page:
 
 
 def backtest_verdict(backtest: Backtest, lang: Language) -> str:
-    """Model or rules, over all months, in one sentence."""
+    """Whether the model is better than the rules over all months, in one sentence."""
     return verdict("backtest", backtest.differences["win_rate"], lang, months=len(backtest.months))
 
 

@@ -1,4 +1,4 @@
-"""Pages of reviewers as files, in both languages."""
+"""Pages as HTML files, in both languages."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Candidate rows of a scorecard: conditions that may get points, with the sign that common sense fixes.
+"""Candidate rows of a scorecard: conditions that may get points, with the sign of the points.
 
-More of a good behaviour never lowers the points, and a behaviour long past never raises them. What
-the present card takes points away for stays bad. Whether a quality of the lead is good, the deals say.
+More of a good behaviour never lowers the points, and a behaviour long past never raises them. What the
+present card gives negative points for stays negative. For attributes of the lead the deals decide.
 """
 
 from __future__ import annotations
@@ -27,8 +27,7 @@ from features.kinds import (
 )
 from scoring.scorecard.load import blank_card
 from scoring.scorecard.rating import rate
-from scoring.scorecard.scorecard import Condition, Row, Rule, Scorecard
-from scoring.scorecard.scorecard import LocalizedText as Said
+from scoring.scorecard.scorecard import Condition, LocalizedText, Row, Rule, Scorecard
 from training.fitting.dataset import Dataset
 
 COUNTS = (1, 2, 3, 5, 10, 20, 50)
@@ -38,26 +37,26 @@ DAYS = (3, 7, 14, 30, 60, 90)
 """Thresholds of days since."""
 
 QUANTILES = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
-"""Where the thresholds of other numbers lie before they are rounded."""
+"""Quantiles at which the thresholds of other numbers lie before rounding."""
 
 MAX_VALUES = 5
-"""A row that names more values than this is not read to its end."""
+"""Maximum number of values of a row, for readability."""
 
 MAX_KNOWN_SHARE = 0.95
-"""A row that holds for more of the known values than this would reward that something is known."""
+"""Maximum share of the known values for which a row may hold: beyond, it rewards that a value is known."""
 
 _STEPS = (1, 1.5, 2, 2.5, 3, 4, 5, 6, 7.5, 10)
 _MIN_EXAMPLES, _MIN_SHARE, _MIN_EXPECTED_WINS, _PRIOR = 30, 0.01, 5.0, 10.0
-_NO_TEXT = Said(en="-", ja="-")
+_NO_TEXT = LocalizedText(en="-", ja="-")
 
 Sign: TypeAlias = Literal[-1, 0, 1]
 
 
 @dataclass(frozen=True)
 class CandidateRow:
-    """Conditions that may become a row: `sign` 1 gives points, -1 takes away, 0 as the deals say.
+    """Conditions that may become a row; `sign` is that of the points, 0 if the deals decide.
 
-    `name` and `row` are those of the present card, where the row stands there.
+    `name` and `row` are set for rows of the present card.
     """
 
     conditions: tuple[Condition, ...]
@@ -67,17 +66,17 @@ class CandidateRow:
 
     @property
     def feature(self) -> str:
-        """The one feature that it looks at; empty where it looks at several."""
+        """The feature of a single condition; empty for several conditions."""
         return self.conditions[0].feature if len(self.conditions) == 1 else ""
 
     @property
     def values(self) -> frozenset[str]:
-        """The texts for which it holds."""
+        """The values of a category for which the row holds."""
         return frozenset(self.conditions[0].one_of or ()) if self.feature else frozenset()
 
     @property
     def direction(self) -> int:
-        """1: a higher number is better, -1: a lower one is; 0 where it tells neither."""
+        """1 if a higher number is better, -1 if a lower one is, 0 if neither."""
         condition = self.conditions[0]
         if not self.feature or (condition.at_least is None) == (condition.at_most is None):
             return 0
@@ -86,18 +85,17 @@ class CandidateRow:
 
 @dataclass(frozen=True)
 class CandidateRows:
-    """Candidate rows, each with its sign, and for which examples each holds: (candidates, examples)."""
+    """Candidate rows with their signs, and the examples for which they hold (candidates, examples)."""
 
     rows: tuple[CandidateRow, ...]
     holds: Bools
 
 
 def find_candidates(data: Dataset) -> CandidateRows:
-    """Every row of the present card, and every single condition, of which enough examples tell.
+    """Every row of the present card, and every single condition with enough examples.
 
-    A row whose leads are won less often than others cannot give points, whatever else it would mend;
-    nor take any away in the other case. Of rows that hold for the very same examples the first is
-    kept; the present card's come first.
+    The sign of a row must agree with the win rate of its leads. Of rows that hold for the same examples
+    the first is retained, rows of the present card before others.
     """
     rows = [*_present_rows(data.card), *_new_rows(data)]
     holds = condition_matrix(rows, data.columns)
@@ -111,7 +109,7 @@ def find_candidates(data: Dataset) -> CandidateRows:
 
 
 def condition_matrix(rows: Sequence[CandidateRow], columns: Mapping[str, Column]) -> Bools:
-    """For which examples each row holds: (rows, examples)."""
+    """The examples for which each row holds: (rows, examples)."""
     rules = {str(index): Rule(when=row.conditions, because=_NO_TEXT) for index, row in enumerate(rows)}
     card = blank_card().model_copy(update={"triggers": rules})
     return np.ascontiguousarray(rate(card, columns).triggers.T)
@@ -123,7 +121,7 @@ def _present_rows(card: Scorecard) -> Iterator[CandidateRow]:
 
 
 def _has_enough_examples(row: CandidateRow, holds: Bools, data: Dataset) -> bool:
-    """Whether enough examples, and enough wins, are to be expected on either side of it."""
+    """Whether the row has enough examples and expected wins, both where it holds and where it does not."""
     count, total = int(holds.sum()), len(data)
     rarer = min(count, total - count)
     few = rarer * float(data.won.mean()) < _MIN_EXPECTED_WINS
@@ -133,7 +131,7 @@ def _has_enough_examples(row: CandidateRow, holds: Bools, data: Dataset) -> bool
 
 
 def _count_known(row: CandidateRow, data: Dataset) -> int:
-    """Of how many examples a quality of the lead is known. Behaviour is always known."""
+    """The number of examples with a known value. Behaviour is always known."""
     if not isinstance(data.table.rows[row.feature], Attribute):
         return len(data)
     return len(data) - int(is_missing(data.columns[row.feature]).sum())
@@ -156,8 +154,8 @@ def _new_rows(data: Dataset) -> Iterator[CandidateRow]:
 
 @dataclass(frozen=True)
 class _SignRules:
-    """What common sense and the present card fix: the ways of features, the activities that are bad,
-    and those that are our own doing (they answer a prompt)."""
+    """Fixed directions of features, activities that lower the score, and those of the company itself
+    (they answer a prompt)."""
 
     directions: Mapping[str, int]
     bad: frozenset[str]
@@ -172,12 +170,12 @@ class _SignRules:
         return _SignRules(ways, frozenset().union(*bad), frozenset().union(*ours))
 
     def is_excluded(self, feature: Feature) -> bool:
-        """A lead's age is neither fit nor behaviour, and a call of ours is not the lead's doing."""
+        """Whether a feature is no candidate: the age of a lead, and activities of the company itself."""
         activities = activities_of(feature)
         return isinstance(feature, Age) or bool(activities and activities <= self.ours)
 
     def find_direction(self, name: str, feature: Feature) -> int:
-        """1: a higher number is better, -1: a lower one is, 0: the deals say."""
+        """1 if a higher number is better, -1 if a lower one is, 0 if the deals decide."""
         if name in self.directions:
             return self.directions[name]
         if isinstance(feature, Attribute | Ratio):
@@ -188,14 +186,14 @@ class _SignRules:
 
 
 def _is_bad(feature: Feature, way: int) -> bool:
-    """Whether points go away for having done something, not for having been silent."""
+    """Whether the activities of a feature lower the score (inactivity does not count)."""
     if isinstance(feature, Attribute | Ratio):
         return False
     return way > 0 if isinstance(feature, DaysSince) else way < 0
 
 
 def _threshold_rows(name: str, feature: Feature, column: Floats, way: int) -> Iterator[CandidateRow]:
-    """Counts and the like: at_least; days since: at_most; free numbers: points from either end."""
+    """at_least for counts, at_most for days since, both for free numbers."""
     free = isinstance(feature, Attribute | Ratio)
     for mark in _threshold_values(feature, column):
         lower_bound, upper_bound = (
@@ -219,14 +217,14 @@ def _threshold_values(feature: Feature, column: Floats) -> Sequence[float]:
         return COUNTS
     known_values = column[np.isfinite(column)]
     if not isinstance(feature, Attribute | Ratio):
-        known_values = known_values[known_values > 0]  # a sum of 0 says that there was nothing to add up
+        known_values = known_values[known_values > 0]  # a sum of 0 means no activity
     if len(known_values) < _MIN_EXAMPLES:
         return ()
     return sorted({round_number(mark) for mark in np.quantile(known_values, QUANTILES).tolist()})
 
 
 def round_number(value: float) -> float:
-    """The nearest number that a person would choose: 1, 1.5, 2, 2.5, 3, 4, 5, 6 or 7.5 times 10^k."""
+    """The nearest round number: 1, 1.5, 2, 2.5, 3, 4, 5, 6 or 7.5 times a power of ten."""
     if not value:
         return 0.0
     power = 10.0 ** np.floor(np.log10(abs(value)))
@@ -235,7 +233,7 @@ def round_number(value: float) -> float:
 
 
 def _category_rows(name: str, column: Texts, won: Bools) -> Iterator[CandidateRow]:
-    """Each common value, and the few with the highest and the few with the lowest win rates."""
+    """Each common value, and groups of the values with the highest and with the lowest win rates."""
     is_known, size = column.codes >= 0, len(column.categories)
     count = np.bincount(column.codes[is_known], minlength=size)
     wins = np.bincount(column.codes[is_known], won[is_known], minlength=size)

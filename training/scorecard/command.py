@@ -1,4 +1,4 @@
-"""What `hotlead rules suggest` does: learn a card from the closed deals and write it for review."""
+"""`hotlead rules suggest`: learn a scorecard from closed deals and write it for review."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Choosing the rows of a scorecard, one after the other, each for what it adds to those chosen.
+"""Forward selection of the rows of a scorecard.
 
-A score test tells what each candidate would gain in log-likelihood; the best is taken, and all
-weights are fitted again, drawn towards 0 and kept on their side of it. Rows are to tell leads apart
-in every period: a gain is the least that remains when one period is left out.
+A score test estimates the gain of each candidate in log-likelihood; the best is added, and all
+weights are refitted with a ridge penalty and fixed signs. The gain of a row is the smallest that remains
+when one period is left out, so that rows separate leads in every period.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from training.scorecard.candidates import MAX_KNOWN_SHARE, CandidateRow, Candida
 
 PERIODS = 5
 MAX_ROWS_PER_FEATURE = 3
-"""So many rows may look at one feature alone."""
+"""Maximum number of rows on one feature alone."""
 
 PRESENT_ROW_BONUS = 1.25
-"""A row of the present card, which people know, is taken before a new one that gains up to so much more."""
+"""Factor on the gain of rows of the present card, which are familiar, relative to new rows."""
 
 _PRIOR_SD = 1.0
-"""The standard deviation of a row's weight (log-odds) before any deal has told."""
+"""The prior standard deviation of the weight of a row (log-odds)."""
 
 _MIN_GAIN = 1e-3
 _MAX_ITERATIONS, _MIN_STEP_SIZE = 50, 1e-4
@@ -35,7 +35,7 @@ _MAX_ITERATIONS, _MIN_STEP_SIZE = 50, 1e-4
 
 @dataclass(frozen=True)
 class SelectionSteps:
-    """Rows in the order in which they were chosen; `weights[k]` are those of the first k (log-odds)."""
+    """Rows in the order of selection; `weights[k]` are the weights of the first k rows (log-odds)."""
 
     rows: tuple[CandidateRow, ...]
     weights: tuple[Floats, ...]
@@ -43,12 +43,11 @@ class SelectionSteps:
 
 @dataclass(frozen=True)
 class RankingData:
-    """Deals as points are learnt from them.
+    """The deals from which points are learnt.
 
-    `known` (deals, k) stands beside the rows: a level for each period, so that a row counts for what it
-    tells apart within a period and not for naming one that went well; and whether a trigger fires,
-    which lifts a lead whatever its points. An excluded lead has no place in the ranking and teaches
-    nothing: `kept` are the examples of the others.
+    `controls` (deals, k) are fitted together with the rows: a level for each period, so that a row counts
+    for separating leads within a period, and whether a trigger fires, which raises a lead regardless of
+    its points. Excluded leads have no rank: `included` marks the examples of the others.
     """
 
     controls: Floats
@@ -71,7 +70,7 @@ class RankingData:
         return RankingData(controls, data.won[included].astype(np.float64), included, period)
 
     def losses(self, points: Floats) -> Floats:
-        """The log loss of each deal, with the level of each period and the worth of a point fitted."""
+        """The log loss of each deal, after fitting the level of each period and the weight of a point."""
         columns = np.column_stack([self.controls, points])
         signs = np.zeros(columns.shape[1], dtype=np.int64)
         signs[-1] = 1  # more points are never worse
@@ -81,7 +80,7 @@ class RankingData:
 
 
 def select_rows(data: Dataset, max_rows: int) -> SelectionSteps:
-    """Choose up to `most` rows; fewer where no other adds anything."""
+    """Select up to `max_rows` rows; fewer if no other row adds enough."""
     return _Search(data, find_candidates(data), RankingData.from_dataset(data)).run(max_rows)
 
 
@@ -111,7 +110,7 @@ def fit_signed_weights(
 def _newton_step(
     columns: Floats, won: Floats, signs: NDArray[np.int64], ridge: Floats, weights: Floats
 ) -> Floats:
-    """A weight that stands at 0 and is drawn over to the wrong side stays where it is."""
+    """A Newton step; weights at 0 that would get the wrong sign do not move."""
     p = expit(columns @ weights)
     slope = columns.T @ (p - won) + ridge * weights
     curve = columns.T @ (columns * (p * (1 - p))[:, None]) + np.diag(ridge + 1e-9)
@@ -168,7 +167,7 @@ class _Search:
         return fit_signed_weights(self.columns(chosen), self.deals.won, signs, ridge, start)
 
     def gains(self, chosen: list[int], weights: Floats) -> Floats:
-        """What each candidate would gain, whichever period is left out."""
+        """The smallest gain of each candidate when one period is left out."""
         columns = self.columns(chosen)
         p = expit(columns @ weights)
         spread = (p * (1 - p))[:, None]
@@ -180,7 +179,7 @@ class _Search:
         return self.min_gains(slope, period_variance, explained)
 
     def min_gains(self, slope: Floats, period_variance: Floats, explained: Floats) -> Floats:
-        """From the slope and the variance in each period, and the variance that is explained already."""
+        """The gains from slope and variance per period, and the variance explained by the chosen rows."""
         total, variance = slope.sum(axis=1, keepdims=True), period_variance.sum(axis=1, keepdims=True)
         rest = np.maximum((total - slope) * self.signs[:, None], 0.0)
         remaining_share = 1 - period_variance / np.maximum(variance, 1e-9)
@@ -192,12 +191,12 @@ class _Search:
         return np.asarray(self.holds @ values.astype(np.float32), dtype=np.float64)
 
     def allowed(self, chosen: list[int]) -> Bools:
-        """Which candidates make sense beside the rows chosen."""
+        """The candidates that are compatible with the chosen rows."""
         count = len(self.candidates.rows)
         return np.array([index not in chosen and self._fits(index, chosen) for index in range(count)])
 
     def _fits(self, index: int, chosen: list[int]) -> bool:
-        """Thresholds of a number go one way; values of a text stand in one row, and some in none."""
+        """Thresholds of a number have one direction; a category value is in at most one row."""
         row = self.candidates.rows[index]
         same = [i for i in chosen if row.feature and self.candidates.rows[i].feature == row.feature]
         others = [self.candidates.rows[i] for i in same]

@@ -1,4 +1,4 @@
-"""What a learnt row is called: its key in scorecard.toml, and the reason that people read."""
+"""The name of a learnt row: its key in scorecard.toml and its reason."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from training.scorecard.candidates import CandidateRow
 
 
 def row_name(row: CandidateRow, taken: Collection[str]) -> str:
-    """A bare key that is not `taken`: the feature's name, and what is asked of it."""
+    """An unused bare key made of the name of the feature and its threshold or value."""
     condition = row.conditions[0]
     feature_key = _to_key(condition.feature) or "row"
     if condition.one_of is not None:
@@ -37,7 +37,7 @@ def row_name(row: CandidateRow, taken: Collection[str]) -> str:
 
 
 def build_reason(row: CandidateRow, table: FeatureTable) -> LocalizedText:
-    """The reason in both languages, in the company's words."""
+    """The reason in both languages, with the labels of crm.toml."""
     return LocalizedText(
         en=_reason_text(row.conditions[0], table, "en"), ja=_reason_text(row.conditions[0], table, "ja")
     )
@@ -68,7 +68,7 @@ def _format_number(number: float) -> str:
 
 
 def _to_key(text: str) -> str:
-    """What of a text can stand in a bare key."""
+    """A text with all characters replaced that a bare key cannot hold."""
     return re.sub(r"[^A-Za-z0-9_-]+", "_", text).strip("_")
 
 

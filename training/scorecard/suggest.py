@@ -1,7 +1,7 @@
-"""A scorecard learnt from the closed deals: few rows, whole points, and what speaks for each row.
+"""A scorecard learnt from closed deals: few rows, whole points, and the evidence for each row.
 
-It is learnt on the older deals and judged on the newer ones, beside the present card. The card that
-is suggested is the very one that was judged; nothing is fitted again.
+It is learnt on the older deals and evaluated on the newer ones against the present card. The suggested
+card is the evaluated one; it is not refitted.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from training.scorecard.points import draft_scorecard
 from training.scorecard.row_count import choose_row_count
 
 MAX_EXAMPLES = 100_000
-"""More examples than these are thinned by lot for choosing rows and points."""
+"""Maximum number of examples for choosing rows and points; more are sampled."""
 
 
 @dataclass(frozen=True)
 class RuleEvidence:
-    """Where a rule holds, and how many were won there: in the deals learnt from and in the newer ones."""
+    """Win rates of the leads for which a rule holds, in the older and in the newer deals."""
 
     learnt: Rate
     newer: Rate
@@ -37,13 +37,13 @@ class RuleEvidence:
 
 @dataclass(frozen=True)
 class Suggestion:
-    """A suggested card, what speaks for its rules, and what it gains over the present card.
+    """A suggested card, the evidence for its rules, and its gain over the present card.
 
-    `evidence` is by the rule's table and name, such as "intent.rows.price_page" or "triggers.date";
-    `all` is that of all leads. `gain` is told on the newer deals, by the
-    names in `scoring.statistics.paired_differences.MEASURED`; at equal volume both cards call `called` leads.
-    `cutoff` (ms UTC) parts the deals in time; None where they have no dates. `ordered` is whether the judged
-    deals are the newer ones at all, or drawn by lot.
+    `evidence` is by table and name of the rule, such as "intent.rows.price_page"; `all` is that of all
+    leads. `gain` is measured on the newer deals, by the names in
+    `scoring.statistics.paired_differences.MEASURED`; at equal volume both cards call `called` leads.
+    `cutoff` (ms UTC) separates the deals in time, None without dates. Unless `ordered`, the evaluated deals
+    are a random sample instead of the newer ones.
     """
 
     card: Scorecard
@@ -58,15 +58,15 @@ class Suggestion:
     ordered: bool
 
 
-def suggest(data: Dataset, oldest: float = 0.8, most_rows: int = 16, seed: int = 0) -> Suggestion:
-    """Learn a card of at most `most_rows` rows on the `oldest` share of the examples, judge it on the rest.
+def suggest(data: Dataset, oldest: float = 0.8, max_rows: int = 16, seed: int = 0) -> Suggestion:
+    """Learn a card of at most `max_rows` rows on the `oldest` share of the examples, evaluate on the rest.
 
-    Raises DataError where too few leads were won, or nothing tells them apart.
+    Raises DataError if too few leads were won, or no row gets points.
     """
     split = split_newest(data.examples, seed, 1 - oldest)
     older, newer = data.take(split.train), data.take(split.test)
     _check_enough(data, older, newer)
-    card = _learn_card(older.sampled(MAX_EXAMPLES, seed), most_rows, seed)
+    card = _learn_card(older.sampled(MAX_EXAMPLES, seed), max_rows, seed)
     learnt, judged = (rate(card, part.columns) for part in (older, newer))
     rules, everyone = _collect_evidence(card, (older, learnt), (newer, judged), seed)
     present = rate(data.card, newer.columns)
@@ -119,7 +119,7 @@ def _check_enough(data: Dataset, older: Dataset, newer: Dataset) -> None:
 def _collect_evidence(
     card: Scorecard, older: tuple[Dataset, Rating], newer: tuple[Dataset, Rating], seed: int
 ) -> tuple[dict[str, RuleEvidence], RuleEvidence]:
-    """The evidence of each rule, and that of all leads."""
+    """The evidence for each rule, and that of all leads."""
     side_rates = [_measure_rates(data, rating, seed) for data, rating in (older, newer)]
     rule_evidence = [RuleEvidence(*pair) for pair in zip(*side_rates, strict=True)]
     names = [f"{table}.{name}" for table, name, _ in card.rules()]
@@ -135,7 +135,7 @@ def _measure_rates(data: Dataset, rating: Rating, seed: int) -> list[Rate]:
 
 
 def _measure_gain(newer: Dataset, new: Rating, old: Rating, seed: int) -> Mapping[str, Difference]:
-    """Both cards on the newer deals; at equal volume both call as many as the present one calls hot."""
+    """Both cards on the newer deals, at the volume of the leads that the present card calls hot."""
     examples = newer.examples
     judged = LabeledLeads(examples.won, examples.amount, examples.group)
     return differences(judged, new.rank, old.rank, np.asarray(old.stage == HOT), seed=seed)

@@ -14,7 +14,7 @@ from training.scorecard.suggest import Suggestion
 
 
 def learnt_sentence(suggestion: Suggestion, lang: Language) -> str:
-    """What the card was learnt from, and until when."""
+    """The deals that the card was learnt from, and until when."""
     counts = {
         "examples": _format_count(suggestion.learnt_examples),
         "won": _format_count(suggestion.all.learnt.won),
@@ -25,7 +25,7 @@ def learnt_sentence(suggestion: Suggestion, lang: Language) -> str:
 
 
 def gain_sentence(suggestion: Suggestion, lang: Language) -> str:
-    """What the card gains over the present one on deals that it has never seen."""
+    """The gain over the present card on deals that were not used for learning."""
     counts = {
         "examples": _format_count(suggestion.judged_examples),
         "won": _format_count(suggestion.all.newer.won),
@@ -40,14 +40,14 @@ def gain_sentence(suggestion: Suggestion, lang: Language) -> str:
 
 
 def left_out_sentence(suggestion: Suggestion, lang: Language) -> str:
-    """Which rows of the present card do not come again; empty where all do."""
+    """The rows of the present card that are dropped; empty if there are none."""
     names = [name for name in suggestion.present.rows if name not in suggestion.card.rows]
     joined = translate("suggest_comma", lang).join(names)
     return translate("suggest_left_out", lang, names=joined) if names else ""
 
 
 def rule_sentences(suggestion: Suggestion, table: str, name: str, lang: Language) -> Iterator[str]:
-    """What speaks for a rule of a table such as "fit.rows" or "triggers"."""
+    """The evidence for a rule of a table such as "fit.rows" or "triggers"."""
     evidence = suggestion.evidence[f"{table}.{name}"]
     if not evidence.learnt.count:
         yield translate("suggest_row_never_learnt", lang)

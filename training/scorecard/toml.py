@@ -1,14 +1,14 @@
-"""A suggested scorecard as a scorecard.toml: complete, with what speaks for each row beside it."""
+"""A suggested scorecard as a complete scorecard.toml, with the evidence for each rule as comments."""
 
 from __future__ import annotations
 
-import json
-import re
 import tomllib
-from collections.abc import Iterator, Mapping
-from datetime import time
+from collections.abc import Iterable, Mapping
 from textwrap import wrap
 from typing import Any
+
+import tomlkit
+from tomlkit.items import Item, Table
 
 from features.kinds import Language
 from features.table import FeatureTable
@@ -22,35 +22,12 @@ from training.scorecard.summary import (
     rule_sentences,
 )
 
-_BARE = re.compile(r"[A-Za-z0-9_-]+")
 _WIDTH: Mapping[Language, int] = {"en": 108, "ja": 56}
 
 
 def suggestion_toml(suggestion: Suggestion, table: FeatureTable, lang: Language = "en") -> str:
-    """The file; reading it gives the suggested card again."""
-    text = "\n".join([*_head_lines(suggestion, lang), *_body_lines(suggestion, lang)])
-    card = parse_card(tomllib.loads(text), "suggestion")
-    check_features(card, table, "suggestion")
-    assert card == suggestion.card, "the file must say what the card says"
-    return text
-
-
-def toml_value(value: Any) -> str:
-    """A value as TOML writes it on one line."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
-        return str(int(value))
-    if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{_quote_key(k)} = {toml_value(v)}" for k, v in value.items()) + " }"
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(map(toml_value, value)) + "]"
-    return value.isoformat() if isinstance(value, time) else str(value)
-
-
-def _head_lines(suggestion: Suggestion, lang: Language) -> Iterator[str]:
+    """The text of the file; parsing it gives the suggested card again."""
+    document = tomlkit.document()
     sentences = (
         learnt_sentence(suggestion, lang),
         gain_sentence(suggestion, lang),
@@ -58,57 +35,84 @@ def _head_lines(suggestion: Suggestion, lang: Language) -> Iterator[str]:
         translate("suggest_review", lang),
     )
     for sentence in filter(None, sentences):
-        yield from _comment_lines(sentence, lang)
-        yield "#"
+        _add_comment(document, sentence, lang)
+        document.add(tomlkit.comment(""))
+    for key, value in _card_items(suggestion, lang).items():
+        document.add(key, value)
+    text = tomlkit.dumps(document)
+    card = parse_card(tomllib.loads(text), "suggestion")
+    check_features(card, table, "suggestion")
+    assert card == suggestion.card, "the file must say what the card says"
+    return text
 
 
-def _body_lines(suggestion: Suggestion, lang: Language) -> Iterator[str]:
+def toml_item(value: Any) -> Item:
+    """A value on one line: tables inline, whole numbers without a decimal point."""
+    if isinstance(value, Mapping):
+        inline = tomlkit.inline_table()
+        for key, member in value.items():
+            inline.add(key, toml_item(member))
+        return inline
+    if isinstance(value, list | tuple):
+        array = tomlkit.array()
+        for member in value:
+            array.append(toml_item(member))
+        return array
+    is_whole = isinstance(value, float) and value.is_integer() and abs(value) < 1e15
+    return tomlkit.item(int(value) if is_whole else value)
+
+
+def _card_items(suggestion: Suggestion, lang: Language) -> dict[str, Item]:
+    """The keys and tables of the card, in the order of the file."""
     values = suggestion.card.model_dump(exclude_none=True, exclude={"profile"})
-    yield from (f"hot_is = {toml_value(values['hot_is'])}", "")
-    yield from _table_lines("bands", values["bands"])
-    for group in ("fit", "intent"):
-        if group in values:
-            cap = values[group].get("cap")
-            yield from _table_lines(group, {"cap": cap}) if cap else ()
-            yield from _rule_lines(suggestion, f"{group}.rows", values[group]["rows"], lang)
+    items = {"hot_is": toml_item(values["hot_is"]), "bands": _table(values["bands"])}
+    for name in ("fit", "intent"):
+        if name in values:
+            items[name] = group = tomlkit.table(is_super_table="cap" not in values[name])
+            if "cap" in values[name]:
+                group.add("cap", values[name]["cap"])
+            group.add("rows", _rule_tables(suggestion, f"{name}.rows", values[name]["rows"], lang))
     for name in ("triggers", "exclusions"):
-        yield from _rule_lines(suggestion, name, values[name], lang)
-    yield from _table_group_lines("stages.", values["stages"])
-    yield from _table_group_lines("", {k: values[k] for k in ("hand_over",) if k in values})
-    yield from _table_group_lines("prompts.", values["prompts"])
-    yield from _table_group_lines("", {k: values[k] for k in ("hours", "thresholds")})
+        items[name] = _rule_tables(suggestion, name, values[name], lang)
+    items["stages"] = _tables(values["stages"])
+    items |= {name: _table(values[name]) for name in ("hand_over",) if name in values}
+    items["prompts"] = _tables(values["prompts"])
+    return items | {name: _table(values[name]) for name in ("hours", "thresholds")}
 
 
-def _rule_lines(
-    suggestion: Suggestion, table: str, rules: Mapping[str, Mapping[str, Any]], lang: Language
-) -> Iterator[str]:
-    """Rules, each below what speaks for it: conditions first, the reason last."""
+def _rule_tables(
+    suggestion: Suggestion, path: str, rules: Mapping[str, Mapping[str, Any]], lang: Language
+) -> Table:
+    """Rules, each with its evidence as comments: conditions first, the reason last."""
+    tables = tomlkit.table(is_super_table=True)
     for name, rule in rules.items():
-        for sentence in rule_sentences(suggestion, table, name, lang):
-            yield from _comment_lines(sentence, lang)
         order = [key for key in ("when", "points", "because") if key in rule]
-        yield from _table_lines(f"{table}.{_quote_key(name)}", {key: rule[key] for key in order})
+        sentences = rule_sentences(suggestion, path, name, lang)
+        tables.add(name, _table({key: rule[key] for key in order}, sentences, lang))
+    return tables
 
 
-def _table_group_lines(path: str, tables: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
-    for name, table in tables.items():
-        yield from _table_lines(f"{path}{_quote_key(name)}", table)
+def _tables(tables: Mapping[str, Mapping[str, Any]]) -> Table:
+    parent = tomlkit.table(is_super_table=True)
+    for name, values in tables.items():
+        parent.add(name, _table(values))
+    return parent
 
 
-def _table_lines(path: str, values: Mapping[str, Any]) -> Iterator[str]:
-    """A table, a line a key, several conditions a line each; and an empty line."""
-    yield f"[{path}]"
+def _table(values: Mapping[str, Any], comments: Iterable[str] = (), lang: Language = "en") -> Table:
+    """A table with one line per key; several conditions have one line each."""
+    table = tomlkit.table()
+    for comment in comments:
+        _add_comment(table, comment, lang)
     for key, value in values.items():
-        if key == "when" and len(value) > 1:
-            yield from ("when = [", *(f"    {toml_value(one)}," for one in value), "]")
-        else:
-            yield f"{_quote_key(key)} = {toml_value(value)}"
-    yield ""
+        item = toml_item(value)
+        if key == "when" and isinstance(item, tomlkit.items.Array) and len(item) > 1:
+            item.multiline(True)
+        table.add(key, item)
+    table.add(tomlkit.nl())
+    return table
 
 
-def _comment_lines(text: str, lang: Language) -> list[str]:
-    return [f"# {line}" for line in wrap(text, _WIDTH[lang])]
-
-
-def _quote_key(name: str) -> str:
-    return name if _BARE.fullmatch(name) else toml_value(name)
+def _add_comment(container: tomlkit.TOMLDocument | Table, text: str, lang: Language) -> None:
+    for line in wrap(text, _WIDTH[lang]):
+        container.add(tomlkit.comment(line))

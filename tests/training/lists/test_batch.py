@@ -21,6 +21,7 @@ from features.columns import Column, Texts
 from features.crm.load import Loaded
 from features.crm_data import Crm
 from features.errors import DataError, OutsideError
+from features.many_leads import Histories, ManyLeads
 from features.moments import open_leads
 from scoring.decision.scorer import Scorer
 from tests.conftest import Demo
@@ -88,7 +89,6 @@ def test_reasons_are_the_contributions_of_the_model(score: Score, demo: Demo, de
     likeliest = json.loads(scored.table["model_reasons"][0].as_py())
     sizes = [abs(reason["weight"]) for reason in likeliest]
     assert sizes == sorted(sizes, reverse=True)
-    from features.many_leads import Histories, ManyLeads
 
     crm = demo_loaded.crm
     view = ManyLeads(Histories(crm), scored.rows[:1], np.array([crm.snapshot]))

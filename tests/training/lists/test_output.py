@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
@@ -71,8 +72,6 @@ def test_sqlite_file_is_made_where_there_is_none(tmp_path: Path) -> None:
 
 
 def test_postgresql_table_holds_the_list(postgres: str) -> None:
-    import psycopg
-
     for _ in range(2):
         write_output(SCORES, postgres, "scores")
     with psycopg.connect(postgres) as database:
@@ -100,8 +99,6 @@ def test_failure_in_the_middle_leaves_the_old_table(tmp_path: Path, monkeypatch:
 def test_failure_in_the_middle_leaves_the_old_table_in_postgresql(
     postgres: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import psycopg
-
     monkeypatch.setattr("training.lists.output._ROWS_AT_ONCE", 1)
     write_output(SCORES, postgres, "scores")
     bad = SCORES.set_column(0, "lead_id", pa.array(["a", "b", "c\0"]))

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -153,9 +157,6 @@ def test_first_run_of_several_processes_at_once_is_safe(
 @pytest.fixture
 def mlflow_server(tmp_path: Path) -> Iterator[str]:
     """A real MLflow server with its own artifacts."""
-    import socket
-    import urllib.request
-
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -190,9 +191,6 @@ def mlflow_server(tmp_path: Path) -> Iterator[str]:
                 time.sleep(0.2)
         yield uri
     finally:
-        import os
-        import signal
-
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 

@@ -13,6 +13,7 @@ import pytest
 
 from features.crm.load import Loaded
 from features.errors import SettingsError
+from scoring.decision.scorer import CalibratedModel, Scorer
 from scoring.model.evidence import MODEL
 from scoring.scorecard.load import blank_card
 from scoring.scorecard.scorecard import Scorecard
@@ -214,8 +215,6 @@ def test_rollback_restores_the_former_answers_to_the_digit(
     aliases: Callable[[], dict[str, str]],
     tags: Callable[[str], dict[str, str]],
 ) -> None:
-    from scoring.decision.scorer import CalibratedModel, Scorer
-
     def answers() -> list[dict[str, object]]:
         registered_model = find_model(out)
         judge = CalibratedModel.from_evidence(
