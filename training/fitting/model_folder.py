@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from features.files import atomic_folder
+from features.files import atomic_folder, file_lock
 from scoring.model.evidence import Evidence
 from scoring.model.model import EVIDENCE_FILE, Model
-from training.locks import lock_folder
 
 
 def save_model(model: Model, table: Evidence, folder: Path) -> None:
     """Write the model folder, whole or not at all."""
-    with lock_folder(folder.parent), atomic_folder(folder) as part:
+    with file_lock(folder.parent / ".lock"), atomic_folder(folder) as part:
         model.save(part)
         table.save(part / EVIDENCE_FILE)

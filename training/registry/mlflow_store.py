@@ -21,14 +21,13 @@ from numpy.typing import NDArray
 
 from features.columns import Texts
 from features.errors import OutsideError, SettingsError
-from features.files import write_error
+from features.files import file_lock, write_error
 from features.kinds import Language
 from scoring.model.evidence import Evidence
 from scoring.model.model import EVIDENCE_FILE, Model
 from scoring.scorecard.load import SCORECARD_FILE
 from scoring.statistics.metrics import Estimate
 from training.fitting.model_folder import save_model
-from training.locks import lock_folder
 
 if TYPE_CHECKING:  # reading a model needs nothing of what made it
     from training.fitting.pipeline import TrainingResult
@@ -205,7 +204,7 @@ def _set_store(mlflow: Any, uri: str, out: Path) -> None:
     if not uri.startswith("sqlite:"):
         mlflow.set_experiment(MODEL_NAME)
         return
-    with lock_folder(out):
+    with file_lock(out / ".lock"):
         if mlflow.get_experiment_by_name(MODEL_NAME) is None:
             mlflow.create_experiment(MODEL_NAME, (out.resolve() / "mlartifacts").as_uri())
     mlflow.set_experiment(MODEL_NAME)

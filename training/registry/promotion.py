@@ -11,10 +11,10 @@ from typing import Any
 
 from features.clock import iso, now_ms
 from features.errors import DataError, SettingsError
+from features.files import file_lock
 from scoring.evaluation.gate import Check, ModelCandidate, all_passed, run_gate
 from scoring.scorecard.scorecard import Scorecard
 from scoring.to_json import to_jsonable
-from training.locks import lock_folder
 from training.registry.mlflow_store import (
     CHALLENGER,
     CHAMPION,
@@ -57,7 +57,7 @@ def promote(
     `note` is what the one who promotes says of it, `card` the scorecard of the day. Raises SettingsError
     where there is no challenger.
     """
-    with lock_folder(out, _LOCK):
+    with file_lock(out / _LOCK):
         return _promote(out, card, override, user, note)
 
 
@@ -85,7 +85,7 @@ def rollback(out: Path, why: str, user: str | None) -> RolledBack:
 
     What was champion stands as challenger again, unless a newer one does; nothing lies further back.
     """
-    with lock_folder(out, _LOCK):
+    with file_lock(out / _LOCK):
         return _rollback(out, why, user)
 
 
