@@ -21,10 +21,10 @@ from serving.observability.prometheus import Metrics
 from serving.predictions.live_model import ModelWatcher
 from serving.predictions.predictor import Predictor, ScoredLead, ScoreOptions
 from serving.settings import ServiceSettings
+from serving.store.queries import in_chunks
 from serving.store.records import RecordKind, WriteOutcome
 from serving.store.store import Store
 
-LEADS_AT_ONCE = 1_000
 _OUTCOMES: tuple[WriteOutcome, ...] = get_args(WriteOutcome)
 
 
@@ -89,8 +89,8 @@ def score_leads(
     overrides.refresh()
     predictor = Predictor(crm, model_watcher, store, overrides, Metrics(clock), clock)
     stages: Counter[str] = Counter()
-    for start in range(0, len(ids), LEADS_AT_ONCE):
-        leads = [{"lead_id": lead_id} for lead_id in ids[start : start + LEADS_AT_ONCE]]
+    for chunk in in_chunks(ids):
+        leads = [{"lead_id": lead_id} for lead_id in chunk]
         answers = asyncio.run(
             predictor.predict_batch(orjson.dumps({"leads": leads}), ScoreOptions(explain="top"))
         )

@@ -20,7 +20,8 @@ from serving.leads.overrides import OverrideMirror
 from serving.leads.partial_parse import salvaged
 from serving.leads.to_records import find_future_times, to_record
 from serving.observability.prometheus import Metrics
-from serving.store.records import InvalidRecord, Record, RecordKind, WriteOutcome
+from serving.store.errors import InvalidRecord
+from serving.store.records import Record, RecordKind, WriteOutcome
 from serving.store.store import Store, StoreUnavailable
 from serving.web.field_errors import FieldError, field_error
 from serving.web.problems import conflict, from_validation_error, invalid_fields, store_unavailable

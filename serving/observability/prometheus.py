@@ -89,7 +89,7 @@ class Metrics:
         self._bundle_age = self._gauge(
             "bundle_age_seconds", "Since the model's bundle was written.", "livemostrecent"
         )
-        self._queue = self._gauge("queue_rows", "Rows that wait for the store.", "livesum")
+        self._queue = self._gauge("queue_rows", "Rows that wait for the store.", "livemax")
         self._store_unavailable = self._gauge("store_away", "1: the store cannot be reached.", "livemax")
 
     def _gauge(self, name: str, description: str, mode: str, *labels: str) -> Gauge:
@@ -146,7 +146,7 @@ class Metrics:
         self._version, self._trained_at, self._bundle_at = version, trained_at, bundle_at
 
     def set_store_state(self, queue_rows: int, away: bool) -> None:
-        """How the store is, as this process sees it; `queue_rows` are this process's own."""
+        """How the store is, as this process sees it; `queue_rows` include the queue that all share."""
         self._queue.set(queue_rows)
         self._store_unavailable.set(int(away))
 

