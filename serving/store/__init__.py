@@ -6,7 +6,7 @@ There are three ways to write, and `Store` chooses between them:
   one transaction. Records are flushed to the disk before they are acknowledged; predictions are committed,
   so that they survive the end of the process. Everything that is not mentioned below is written this way.
 * **Direct** (`direct_writer.py`): up to four predictions are written in the thread of the request, in 0.1 ms,
-  when the database is a local file that nobody else writes to at that moment and no job waits for the writer.
+  when the database is a local file without another writer at that moment and no job waits for the writer.
 * **Queue on disk** (`disk_queue.py`): while the circuit breaker is open, because the database is unavailable,
   predictions are appended to a small SQLite file that all processes of the machine share, flushed, and
   acknowledged as "queued". Records are refused then, so that their sender repeats them. `maintenance.py`

@@ -119,6 +119,10 @@ class DiskQueue:
         with _convert_errors():
             connection = self._begin(LOCK_SECONDS)
         with closing(connection):
+            if former := next(self._folder.glob(FORMER_FILES), None):
+                raise DiskQueueError(
+                    f"{former} may contain the lead: restart the service, or delete the file"
+                )
             yield counts
             with _convert_errors():
                 deleted = connection.execute("DELETE FROM queue WHERE lead_id = ?", (lead_id,))

@@ -111,17 +111,17 @@ def wait_until(holds: Callable[[], object], description: str, seconds: float = 3
 def record(
     kind: RecordKind, key: str, moment_ms: int = MOMENT_MS, version: int = 1, lead_id: str = "L1", **body: Any
 ) -> Record:
-    """A record of lead L1, unless told otherwise."""
+    """A record, by default of lead L1."""
     return Record(kind, key, version, lead_id, moment_ms, body)
 
 
 def activity(key: str, moment_ms: int = MOMENT_MS, **body: Any) -> Record:
-    """An activity of lead L1, unless told otherwise."""
+    """An activity, by default of lead L1."""
     return record("activities", key, moment_ms, **{"type": "page", **body})
 
 
 def prediction(lead_id: str = "L1", as_of: int = MOMENT_MS, **fields: Any) -> Prediction:
-    """A cold lead's score, unless told otherwise."""
+    """A prediction, by default of a cold lead."""
     values: dict[str, Any] = {
         "lead_id": lead_id,
         "as_of": as_of,

@@ -38,8 +38,10 @@ def test_a_few_are_stored_before_it_returns(store: Store) -> None:
     assert stored(store) == 1
 
 
-def test_it_does_not_overtake_what_waits_for_the_writer(store: Store, direct_writer: DirectWriter) -> None:
-    """Else whoever scores all the time would keep the lock from it."""
+def test_it_does_not_overtake_jobs_that_wait_for_the_writer(
+    store: Store, direct_writer: DirectWriter
+) -> None:
+    """Otherwise steady scoring would keep the database's lock from the writer."""
     with held_up_writer(store):
         future = store.add_predictions([prediction()])
         assert not future.done()

@@ -156,7 +156,7 @@ def test_everything_acknowledged_by_processes_is_drained_once(folder: Path, queu
         "    ok = queue.append([[prediction(name), prediction(name)]]) == [True]\n"
         "    print(name if ok else 'FAILED', flush=True)\n"
     )
-    counts = ("a", 40), ("b", 40), ("killed", 100_000)
+    counts = ("a", 25), ("b", 25), ("killed", 100_000)
     started = [
         subprocess.Popen(
             [sys.executable, "-c", code, str(folder), name, str(count)],
@@ -188,7 +188,7 @@ def test_everything_acknowledged_by_processes_is_drained_once(folder: Path, queu
     acknowledged = [line for output in outputs for line in output.splitlines(keepends=True)]
     times = Counter(drained)
     assert all(times[line.strip()] == 2 for line in acknowledged if line.endswith("\n"))
-    assert len(acknowledged) > 80
+    assert len(acknowledged) > 50
     # One more may have been appended before it could be acknowledged.
     assert set(times.values()) == {2}
     assert len(times) <= len(acknowledged) + 1
@@ -229,7 +229,7 @@ def test_a_lead_is_erased_without_traces_and_others_stay(
     assert lead_ids(drain(queue)) == others
 
 
-def test_nobody_drains_while_a_lead_is_erased(folder: Path, queue: DiskQueue) -> None:
+def test_the_queue_is_not_drained_while_a_lead_is_erased(folder: Path, queue: DiskQueue) -> None:
     queue.append([[prediction("gone"), prediction("gone too")]])
     with queue.erasing("gone"):
         assert drain(DiskQueue(folder, 2**20)) == []
@@ -310,6 +310,8 @@ def test_the_file_of_a_former_version_that_still_runs_is_left(folder: Path, queu
     with path.open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         assert drain(queue) == []
+        with pytest.raises(OSError, match=r"1-a\.spool may contain the lead"), queue.erasing("a"):
+            pass
     assert path.exists()
     assert lead_ids(drain(DiskQueue(folder, 2**20))) == ["a"]
 

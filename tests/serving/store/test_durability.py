@@ -27,7 +27,7 @@ from tests.helpers.stores import (
 ROOT = Path(__file__).parents[3]
 
 
-def test_what_was_sent_is_flushed_and_predictions_need_not_be(url: str) -> None:
+def test_records_are_flushed_and_predictions_need_not_be(url: str) -> None:
     db = database_from_url(url)
     db.create()
     query = "PRAGMA synchronous" if url.startswith("sqlite") else "SHOW synchronous_commit"
@@ -128,7 +128,7 @@ def test_nothing_acknowledged_is_missing_after_a_kill(url: str, tmp_path: Path, 
         assert min(len(record_keys), len(scored)) > 20
 
 
-def test_half_a_group_is_never_there(url: str, tmp_path: Path) -> None:
+def test_a_list_of_records_is_never_stored_in_part(url: str, tmp_path: Path) -> None:
     """Killed while lists of 200 are written: each is there whole, or not at all."""
     code = (
         "import sys; sys.path.insert(0, '.'); from pathlib import Path\n"

@@ -23,7 +23,7 @@ from tests.helpers.stores import (
 )
 
 
-def test_a_forgotten_lead_is_nowhere(store: Store) -> None:
+def test_a_forgotten_lead_is_in_no_table(store: Store) -> None:
     add_records(store, *(record(kind, "k") for kind in KINDS), activity("of another", lead_id="L2"))
     add_predictions(store, hot(), prediction(as_of=MOMENT_MS - 5, replay=True), hot("L2"))
     erased = store.forget("L1")
@@ -35,7 +35,7 @@ def test_a_forgotten_lead_is_nowhere(store: Store) -> None:
 
 
 def test_a_forgotten_lead_leaves_no_trace_in_the_file(tmp_path: Path) -> None:
-    """Among enough others that pages were split, moved and written anew."""
+    """Among enough others that pages were split, moved and rewritten."""
     path, wanted = tmp_path / "s.db", "lead-to-be-forgotten"
     names = [f"lead-{i * 7919 % 4001:05d}" for i in range(4_000)]
     names[1000::500] = [wanted] * len(names[1000::500])

@@ -47,8 +47,8 @@ def test_a_server_that_stops_and_comes_back(tmp_path: Path) -> None:
         running.close()
 
 
-def test_connections_that_are_terminated_are_opened_anew(server: Server, tmp_path: Path) -> None:
-    """A server that was restarted while nobody asked: nobody is told of it."""
+def test_connections_that_are_terminated_are_opened_again(server: Server, tmp_path: Path) -> None:
+    """As when the server was restarted between two requests: no request fails."""
     with open_store(server.new(), tmp_path / "spool") as store:
         assert_works(store, "before")
         server.psql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
@@ -57,7 +57,7 @@ def test_connections_that_are_terminated_are_opened_anew(server: Server, tmp_pat
         assert store.add_predictions([prediction("after")]).result() == "stored"
 
 
-def test_a_row_that_another_holds_for_too_long(server: Server, tmp_path: Path) -> None:
+def test_a_table_that_another_connection_locks_for_too_long(server: Server, tmp_path: Path) -> None:
     url = server.new()
     with open_store(url, tmp_path / "spool") as store:
         assert_works(store, "before")

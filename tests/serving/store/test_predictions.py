@@ -32,7 +32,7 @@ def test_scores_come_back_as_they_were_stored_newest_first(store: Store) -> None
     assert store.scores("nobody") == []
 
 
-def test_no_predictions_are_remembered_at_once(store: Store) -> None:
+def test_an_empty_list_of_predictions_is_stored_at_once(store: Store) -> None:
     assert store.add_predictions([]).result() == "stored"
 
 
@@ -47,7 +47,7 @@ def test_the_newest_moment_is_the_present_score(store: Store) -> None:
     add_predictions(store, hot(as_of=MOMENT_MS + 5, score=95), hot(as_of=MOMENT_MS + 1, score=81))
     add_predictions(store, hot(as_of=MOMENT_MS + 2, score=82))
     assert [row.score for row in store.call_list(None, 10, NEVER)] == [95]
-    add_predictions(store, hot(as_of=MOMENT_MS + 5, score=85))  # as new, told later
+    add_predictions(store, hot(as_of=MOMENT_MS + 5, score=85))  # the same moment, stored later
     assert [row.score for row in store.call_list(None, 10, NEVER)] == [85]
 
 
@@ -116,7 +116,7 @@ def test_closed_leads_are_not_to_be_called(store: Store) -> None:
     assert lead_ids == {"open", "reopened", "mistaken"}
 
 
-def test_the_call_list_tells_what_was_done(store: Store) -> None:
+def test_the_call_list_shows_the_steps_of_sales(store: Store) -> None:
     add_predictions(store, hot(as_of=MOMENT_MS + 10), hot("L2", as_of=MOMENT_MS + 10))
     add_records(
         store,
@@ -149,8 +149,8 @@ def test_the_call_list_tells_what_was_done(store: Store) -> None:
         max_size=4,
     )
 )
-def test_present_scores_are_as_told_one_by_one(store: Store, groups: list[list[Prediction]]) -> None:
-    """In whatever groups they come: the same as a plain fold over them."""
+def test_present_scores_do_not_depend_on_the_groups(store: Store, groups: list[list[Prediction]]) -> None:
+    """However predictions are grouped, the result is that of a fold over them."""
     for name in ("A", "B"):
         store.forget(name)
     present: dict[str, tuple[Prediction, int, int | None]] = {}

@@ -29,7 +29,7 @@ from tests.helpers.stores import (
 ROOT = Path(__file__).parents[3]
 
 
-def test_a_lead_is_told_with_all_its_history(store: Store) -> None:
+def test_a_lead_is_read_with_its_complete_history(store: Store) -> None:
     add_records(
         store,
         record("leads", "l1", MOMENT_MS, attributes={"size": 10, "city": "Kyoto"}, created_at=MOMENT_MS - 9),
@@ -74,28 +74,28 @@ def test_a_lead_is_told_with_all_its_history(store: Store) -> None:
     assert lead.first_contacts == [MOMENT_MS + 1, MOMENT_MS + 4]
 
 
-def test_activities_of_equal_times_stay_in_the_order_told(store: Store) -> None:
+def test_activities_of_equal_times_stay_in_the_order_of_arrival(store: Store) -> None:
     add_records(store, *(activity(f"z{9 - i}", value=i) for i in range(10)))
     lead = store.lead("L1")
     assert lead is not None
     assert [event[2] for event in lead.events] == list(range(10))
 
 
-def test_a_lead_nobody_told_of_is_not_known(store: Store) -> None:
+def test_a_lead_without_records_is_unknown(store: Store) -> None:
     add_records(store, activity("a"))
     assert store.lead("L2") is None
     assert store.leads([]) == {}
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_lead_is_known_from_the_first_that_was_heard_of_it(store: Store, kind: Any) -> None:
+def test_a_lead_without_a_creation_time_is_created_at_its_first_record(store: Store, kind: Any) -> None:
     add_records(store, record(kind, "later", MOMENT_MS + 5), record(kind, "first", MOMENT_MS))
     lead = store.lead("L1")
     assert lead is not None
     assert (lead.created, lead.account, lead.account_events) == (MOMENT_MS, None, None)
 
 
-def test_account_events_are_those_of_all_leads_that_are_of_it_now(store: Store) -> None:
+def test_account_events_are_those_of_all_leads_that_belong_to_it_now(store: Store) -> None:
     add_records(
         store,
         record("leads", "1", account="acme"),
@@ -129,7 +129,7 @@ def test_a_corrected_account_takes_the_place_of_the_former_one(store: Store) -> 
     assert (leads["L1"].account_events, leads["L2"].account) == ([], None)
 
 
-def test_a_replay_sees_no_account_that_was_told_later(store: Store) -> None:
+def test_a_replay_sees_no_account_that_was_set_later(store: Store) -> None:
     add_records(
         store,
         record("leads", "1", account="acme"),
@@ -157,7 +157,7 @@ def _times(events: Any) -> Any:
     return None if events is None else [event[:2] for event in events]
 
 
-def test_many_colleagues_are_asked_for_in_parts(store: Store) -> None:
+def test_the_events_of_a_large_account_are_read_in_chunks(store: Store) -> None:
     add_records(
         store,
         *(record("leads", str(i), lead_id=f"L{i}", account="acme") for i in range(1_200)),
@@ -236,7 +236,7 @@ def test_a_correction_may_move_something_to_another_lead(store: Store) -> None:
     assert len(leads["L2"].events) == 1
 
 
-def test_what_people_said(store: Store) -> None:
+def test_overrides_are_those_by_hand_and_at_the_hand_over(store: Store) -> None:
     add_records(
         store,
         record(
@@ -256,7 +256,7 @@ def test_what_people_said(store: Store) -> None:
     ]
 
 
-def test_the_stamp_changes_with_what_is_said_and_erased(store: Store) -> None:
+def test_the_overrides_version_changes_when_a_verdict_is_stored_or_erased(store: Store) -> None:
     stamps = [store.overrides_version()]
     add_records(store, record("overrides", "o", verdict="hot", reason="asked", by="Ito"))
     stamps.append(store.overrides_version())

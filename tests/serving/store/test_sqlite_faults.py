@@ -47,7 +47,7 @@ def test_a_database_that_is_locked_for_a_moment(local: Store, path: Path) -> Non
     assert not local.is_unavailable
 
 
-def test_a_file_that_vanished_is_not_made_anew(
+def test_a_file_that_vanished_is_not_created_again(
     local: Store, path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     moved = path.parent.with_name("moved")
@@ -63,7 +63,7 @@ def test_a_file_that_vanished_is_not_made_anew(
     assert [r.message.split(":")[0] for r in caplog.records].count("The store is away") == 1
 
 
-def test_a_file_that_was_replaced_is_opened_anew(local: Store, path: Path) -> None:
+def test_a_file_that_was_replaced_is_opened_again(local: Store, path: Path) -> None:
     """As when a backup is put in its place: nothing goes to the old file any more."""
     with (
         closing(sqlite3.connect(path)) as source,

@@ -40,12 +40,12 @@ def test_the_same_key_twice_in_one_list(store: Store) -> None:
     assert add_records(store, activity("a"), activity("a", value=1)) == ["known", "conflict"]
 
 
-def test_a_key_belongs_to_its_kind(store: Store) -> None:
+def test_the_same_key_may_occur_in_each_kind(store: Store) -> None:
     outcomes = add_records(store, *(record(kind, "the same") for kind in KINDS))
     assert outcomes == ["stored"] * len(KINDS)
 
 
-def test_nothing_to_accept_is_add_records(store: Store) -> None:
+def test_an_empty_list_of_records_is_stored(store: Store) -> None:
     assert add_records(store) == []
 
 
@@ -118,7 +118,7 @@ def test_a_record_that_cannot_be_stored_is_refused_whole(store: Store) -> None:
         "postgresql://u:secret@h:port/d",
     ],
 )
-def test_a_url_that_cannot_be_a_store_is_told_without_its_password(invalid_url: str, tmp_path: Path) -> None:
+def test_an_invalid_url_is_reported_without_its_password(invalid_url: str, tmp_path: Path) -> None:
     with pytest.raises(SettingsError) as excinfo:
         Store.open(invalid_url, tmp_path)
     assert "sqlite:///" in str(excinfo.value)

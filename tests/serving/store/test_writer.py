@@ -58,7 +58,7 @@ def test_what_waits_together_is_one_transaction(url: str, tmp_path: Path) -> Non
     database.close()
 
 
-def test_one_that_the_database_refuses_does_not_harm_the_others(
+def test_a_record_that_the_database_refuses_does_not_harm_the_others(
     store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Past the checks of Record: as if they had overlooked something."""
@@ -104,7 +104,7 @@ def test_a_prediction_that_cannot_be_stored_does_not_harm_the_others(
     assert not store.is_unavailable
 
 
-def test_a_request_that_went_away_loses_nothing(store: Store) -> None:
+def test_a_client_that_disconnects_loses_nothing(store: Store) -> None:
     async def cancel_request() -> None:
         waiting = asyncio.wrap_future(store.add_records([activity("a")]))
         waiting.cancel()
@@ -116,7 +116,7 @@ def test_a_request_that_went_away_loses_nothing(store: Store) -> None:
     assert store.add_records([activity("a")]).result() == ["known"]
 
 
-def test_closing_writes_what_waits_and_takes_no_more(url: str, tmp_path: Path) -> None:
+def test_closing_writes_the_queue_and_accepts_no_more(url: str, tmp_path: Path) -> None:
     with open_store(url, tmp_path / "spool") as store:
         futures = [store.add_records([activity(str(i))]) for i in range(50)]
     assert [future.result() for future in futures] == [["stored"]] * 50
@@ -159,7 +159,7 @@ def test_the_log_of_sqlite_is_copied_beside_the_writing(local: Store, path: Path
     wait_until(lambda: path.stat().st_size > 10**6, f"the log is copied ({size})")
 
 
-def test_a_lead_in_a_busy_process_waits_for_few_turns(local: Store) -> None:
+def test_a_thousand_rows_are_stored_quickly_beside_a_busy_thread(local: Store) -> None:
     """Storing a thousand rows beside a thread that never rests: row by row it took 17 seconds."""
     predictions = [prediction(f"L{i}") for i in range(1_000)]
     future = local.add_predictions(predictions)
