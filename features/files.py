@@ -1,9 +1,11 @@
-"""Files that appear whole or not at all."""
+"""Files on the disk: written completely or not at all, locked, and watched for changes."""
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -14,13 +16,14 @@ from features.errors import OutsideError
 
 FileVersion: TypeAlias = tuple[int, int, int]
 """Modification time (ns), size (bytes) and inode of a file: another one after each atomic_file."""
+LOCK_POLL_SECONDS = 0.02
 
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
-    """A neighbour of `path` to write to; it takes the place of `path` when the block ends well.
+    """Yield a path in the same folder to write to; the file replaces `path` when the block ends.
 
-    Raises OutsideError where the disk does not take it; `path` is then as it was before.
+    When the block or the disk fails, `path` stays as it was. Raises OutsideError when the disk refuses.
     """
     part = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
     try:
@@ -37,9 +40,9 @@ def atomic_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """A neighbour of the folder `path` to fill; it takes the place of `path` when all went well.
+    """Yield a new folder to fill; it replaces the folder `path` when the block ends.
 
-    Raises OutsideError where the disk does not take it; `path` is then as it was before.
+    When the block or the disk fails, `path` stays as it was. Raises OutsideError when the disk refuses.
     """
     part = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
     try:
@@ -53,7 +56,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
 
 def _replace_folder(path: Path, part: Path) -> None:
-    """Put `part` in the place of the folder `path`; when that fails `path` comes back."""
+    """Rename `part` to `path`; when that fails, the former folder `path` is restored."""
     old = part.with_suffix(".old")
     if path.exists():
         path.rename(old)
@@ -66,6 +69,53 @@ def _replace_folder(path: Path, part: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
+def write_private(path: Path, content: bytes) -> None:
+    """Create a file with mode 0600 and flush it to the disk. Raises OSError, also when it exists."""
+    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    with open(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(descriptor)
+
+
+@contextmanager
+def file_lock(path: Path, timeout: float | None = None) -> Iterator[None]:
+    """Hold the lock (flock) on a file, which is created with mode 0600 if it does not exist.
+
+    `timeout` is in seconds; None waits until the lock is free. Raises TimeoutError, or OutsideError when
+    the file cannot be opened.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    except OSError as problem:
+        raise write_error(path, problem) from problem
+    try:
+        _lock(descriptor, timeout)
+        yield
+    finally:
+        os.close(descriptor)  # which unlocks
+
+
+def _lock(descriptor: int, timeout: float | None) -> None:
+    if timeout is None:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        return
+    deadline = time.monotonic() + timeout
+    while not _try_lock(descriptor):
+        if time.monotonic() >= deadline:
+            raise TimeoutError("the lock is held by another process")
+        time.sleep(LOCK_POLL_SECONDS)
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
 def file_version(path: Path) -> FileVersion | None:
     """What changes whenever the file is replaced; None when it does not exist. Raises OSError."""
     try:
@@ -76,7 +126,7 @@ def file_version(path: Path) -> FileVersion | None:
 
 
 def write_error(path: Path, problem: OSError) -> OutsideError:
-    """The sentence for a disk that does not take `path`."""
+    """The error for a path that cannot be written, with the cause and what to do."""
     why = problem.strerror or str(problem)
     return OutsideError(f"{path}: cannot be written ({why}). Free some space or choose another place.")
 

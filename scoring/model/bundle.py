@@ -17,7 +17,7 @@ from functools import cached_property
 from pathlib import Path
 
 from features.errors import DataError
-from features.files import atomic_file, atomic_folder
+from features.files import FileVersion, atomic_file, atomic_folder, file_version
 from scoring.model.evidence import Evidence
 from scoring.model.model import EVIDENCE_FILE, MODEL_FILE, TREES_FILE, Model
 
@@ -112,13 +112,12 @@ def current_name(root: Path) -> str | None:
         return None
 
 
-def pointer_stamp(root: Path) -> tuple[int, int]:
+def pointer_stamp(root: Path) -> FileVersion | None:
     """Changes whenever the pointer is written; cheap to ask for."""
     try:
-        stat = (root / POINTER).stat()
+        return file_version(root / POINTER)
     except OSError:
-        return (0, 0)
-    return stat.st_mtime_ns, stat.st_ino
+        return None
 
 
 def origin_of(root: Path) -> Origin | None:

@@ -15,8 +15,8 @@ from sqlalchemy.engine import make_url
 from features.errors import DataError, OutsideError, SettingsError
 from scoring.evaluation.erase_lead import ErasureReport, erase_lead
 from serving.settings import ServiceSettings, shown_url
-from serving.store.backends.base import StoreUnavailable
-from serving.store.disk_queue import ENDING
+from serving.store.disk_queue import DiskQueue
+from serving.store.errors import StoreUnavailable
 from serving.store.store import Store
 
 PATIENCE_SECONDS = 10.0
@@ -131,7 +131,7 @@ def _store_exists(settings: ServiceSettings) -> bool:
     url = make_url(settings.store_url)
     if url.get_backend_name() != "sqlite" or Path(url.database or "").exists():
         return True
-    if any(settings.spool.glob(f"*{ENDING}")):
+    if DiskQueue(settings.spool, 0).waiting:
         raise _unavailable_error(settings, "its file is not there, yet predictions wait to be put into it")
     return False
 

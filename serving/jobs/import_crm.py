@@ -20,10 +20,10 @@ from serving.observability.prometheus import Metrics
 from serving.predictions.live_model import ModelWatcher
 from serving.predictions.predictor import Predictor, ScoredLead, ScoreOptions
 from serving.settings import ServiceSettings
+from serving.store.queries import in_chunks
 from serving.store.records import RecordKind, WriteOutcome
 from serving.store.store import Store
 
-LEADS_AT_ONCE = 1_000
 _OUTCOMES: tuple[WriteOutcome, ...] = get_args(WriteOutcome)
 
 
@@ -98,8 +98,7 @@ async def _score_in_chunks(
     predictor: Predictor, ids: Sequence[str], clock: Callable[[], int]
 ) -> Counter[str]:
     stages: Counter[str] = Counter()
-    for start in range(0, len(ids), LEADS_AT_ONCE):
-        chunk = ids[start : start + LEADS_AT_ONCE]
+    for chunk in in_chunks(ids):
         results = await predictor.predict_batch(chunk, ScoreOptions(now=clock()))
         stages.update(result.score.stage for result in results if isinstance(result, ScoredLead))
     return stages

@@ -13,7 +13,8 @@ from serving.leads.bodies import ActivityIn, LeadIn, RecordIn
 from serving.leads.overrides import OverrideMirror
 from serving.leads.to_records import to_record
 from serving.observability.prometheus import Metrics
-from serving.store.records import InvalidRecord, Record, RecordKind, WriteOutcome
+from serving.store.errors import InvalidRecord
+from serving.store.records import Record, RecordKind, WriteOutcome
 from serving.store.store import Store
 from serving.web.field_errors import FieldError, InvalidFields
 

@@ -10,26 +10,15 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Protocol
 
 from features.clock import NEVER
 from scoring.decision.sales_status import SalesStatus, SalesStep, derive_sales_status
 from serving.store.records import Record
+from serving.store.rows import StoredSteps
 
 RECOUNT_SECONDS = 60.0
 """So often it is counted whether all steps are known: erased ones, and those that came late."""
-
-
-@dataclass(frozen=True, slots=True)
-class StoredSteps:
-    """Steps as the store tells them: those that came `of` each lead, all steps of each lead of whom
-    something was `corrected`, the number of rows looked at, and the newest row of each table."""
-
-    by_lead: Mapping[str, tuple[SalesStep, ...]] = field(default_factory=dict)
-    corrected: Mapping[str, tuple[SalesStep, ...]] = field(default_factory=dict)
-    count: int = 0
-    newest: tuple[int, ...] = ()
 
 
 class SalesStepStore(Protocol):

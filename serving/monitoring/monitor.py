@@ -34,7 +34,7 @@ from serving.leads.lead_facts import facts_from_store
 from serving.monitoring import queries as served_queries
 from serving.predictions.live_model import ModelWatcher
 from serving.settings import ServiceSettings
-from serving.store.backends.base import StoreUnavailable
+from serving.store.errors import StoreUnavailable
 from serving.store.rows import StoredLead
 from serving.store.store import Store
 from serving.store.tables import RECORDS

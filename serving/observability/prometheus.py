@@ -90,7 +90,7 @@ class Metrics:
         self._bundle_age = self._gauge(
             "bundle_age_seconds", "Since the model's bundle was written.", "livemostrecent"
         )
-        self._queue = self._gauge("queue_rows", "Rows that wait for the store.", "livesum")
+        self._queue = self._gauge("queue_rows", "Rows that wait for the store.", "livemax")
         self._store_unavailable = self._gauge("store_away", "1: the store cannot be reached.", "livemax")
 
     def _gauge(self, name: str, description: str, mode: str, *labels: str) -> Gauge:
@@ -147,7 +147,7 @@ class Metrics:
         self._version, self._trained_at, self._bundle_at = version, trained_at, bundle_at
 
     def set_store_state(self, queue_rows: int, is_unavailable: bool) -> None:
-        """Set whether the store is unavailable, and how many rows of this process wait for it."""
+        """Set whether the store is unavailable, and how many rows wait for it, the shared queue included."""
         self._queue.set(queue_rows)
         self._store_unavailable.set(int(is_unavailable))
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from features.clock import now_ms
 from features.errors import DataError, HotleadError
+from features.files import FileVersion, file_version
 from features.settings import CrmSettings
 from scoring.decision.build_scorer import build_scorer
 from scoring.decision.scorer import Fallback, Scorer
@@ -20,7 +21,7 @@ from scoring.scorecard.scorecard import Scorecard
 
 log = logging.getLogger(__name__)
 
-Stamp = tuple[tuple[int, int], tuple[int, int]]
+Stamp = tuple[FileVersion | None, FileVersion | None]
 RETRY_SECONDS = 5.0
 """So soon a bundle that could not be used is tried again: what was wrong with it may have passed."""
 _TRANSIENT = ("model_error", "bundle_damaged")
@@ -67,10 +68,10 @@ class ModelWatcher:
     def _stamp(self) -> Stamp:
         """Changes whenever the pointer to the bundle or the scorecard is written."""
         try:
-            card = (self._settings.folder / SCORECARD_FILE).stat()
+            card = file_version(self._settings.folder / SCORECARD_FILE)
         except OSError:
-            return pointer_stamp(self._bundles), (0, 0)
-        return pointer_stamp(self._bundles), (card.st_mtime_ns, card.st_ino)
+            card = None
+        return pointer_stamp(self._bundles), card
 
     def _load(self) -> LiveModel:
         try:

@@ -1,4 +1,4 @@
-"""Whether the database can be used, as far as this process knows."""
+"""Remembers that the database is unavailable, so that requests fail at once instead of waiting."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import logging
 import threading
 import time
 
-from serving.store.backends.base import StoreUnavailable
+from serving.store.errors import StoreUnavailable
 
 log = logging.getLogger(__name__)
 
 
 class CircuitBreaker:
-    """Open while the database is away: then nobody waits for it but the keeper, who tries again.
+    """Open while the database is unavailable; only StoreMaintenance tries it then.
 
-    Any thread may ask and tell. `wake` is set when something has to be looked after.
+    Thread-safe. `wake` is set when the breaker trips, so that the maintenance looks at once.
     """
 
     def __init__(self) -> None:
@@ -30,22 +30,22 @@ class CircuitBreaker:
         return self._reason is not None
 
     def check(self, reading: bool = False) -> None:
-        """Raise StoreUnavailable where the database cannot be written to (or, `reading`, not be read)."""
+        """Raise StoreUnavailable when the database cannot be written to (`reading`: cannot be read)."""
         why = self._reason
         if why is not None and (self._blocks_reads or not reading):
             raise StoreUnavailable(why)
 
-    def trip(self, why: str, unread: bool = False) -> None:
-        """The database is away, since now or still. `unread`: it cannot be read either."""
+    def trip(self, why: str, blocks_reads: bool = False) -> None:
+        """Open the breaker. `blocks_reads`: the database cannot be read either."""
         with self._lock:
             if self._reason is None:
                 self._since = time.monotonic()
                 log.warning("The store is away: %s", why)
-            self._reason, self._blocks_reads = why, unread
+            self._reason, self._blocks_reads = why, blocks_reads
         self.wake.set()
 
     def reset(self) -> None:
-        """The database is back."""
+        """Close the breaker: the database is available again."""
         with self._lock:
             if self._reason is not None:
                 log.info("The store is back after %.1f s", time.monotonic() - self._since)

@@ -1,14 +1,13 @@
-"""Writing a few predictions where they are asked for: to wake the writer takes longer than to write."""
+"""Writes a few predictions in the thread of the request: waking the writer would take longer."""
 
 from __future__ import annotations
 
 import sqlite3
 import threading
 from collections.abc import Sequence
-from typing import Any
 
 from features.clock import now_ms
-from serving.store.backends.base import Database, rollback_and_close
+from serving.store.backends.base import Database, DriverConnection, rollback_and_close
 from serving.store.records import Prediction
 
 FEW = 4
@@ -16,42 +15,44 @@ _BUSY_CODES = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
 class DirectWriter:
-    """Writes to a database of this machine while nobody else does; it never waits for a lock."""
+    """Writes to a local database that no other process writes to now; never waits for a lock."""
+
+    connection: DriverConnection | None
+    """Open from the first write until one fails."""
 
     def __init__(self, database: Database) -> None:
         self._database, self._lock = database, threading.Lock()
-        self._connection: Any = None
+        self.connection = None
         self._open = database.is_local
 
     def try_write(self, predictions: Sequence[Prediction]) -> bool:
-        """Whether it stored a few predictions. Where not, for whatever cause, nothing of them is
-        stored, and the writer finds out why."""
+        """Whether the predictions were stored. If not, for any cause, none of them is: use the writer."""
         if len(predictions) > FEW or not self._open or not self._lock.acquire(False):
             return False
         try:
             return self._write(predictions)
         except Exception:
-            # Also where COMMIT failed the writer may write them again: `drop` rolls back and closes
-            # first, and SQLite has then committed nothing. (After an error of the disk itself the end
-            # of its log is in doubt, and is just what the next to write overwrites.)
+            # The writer may write them again even when COMMIT failed: _drop rolls back and closes, and
+            # SQLite has then committed nothing. (After an error of the disk the end of its log is in
+            # doubt, and the next write overwrites exactly that.)
             self._drop()
             return False
         finally:
             self._lock.release()
 
     def close(self) -> None:
-        """Let go of the connection; nothing is written here after that."""
+        """Close the connection; nothing is written here after that."""
         with self._lock:
             self._open = False
             self._drop()
 
     def _write(self, predictions: Sequence[Prediction]) -> bool:
-        """False where another writes: nothing was begun, so the connection is as good as before."""
-        if self._connection is None or not self._database.is_usable(self._connection):
+        """False when another connection writes: no transaction was begun, the connection stays open."""
+        if self.connection is None or not self._database.is_usable(self.connection):
             self._drop()
-            self._connection = self._database.connect(durable=False)
-            self._connection.execute("PRAGMA busy_timeout = 0")
-        cursor = self._connection.cursor()
+            self.connection = self._database.connect(durable=False)
+            self.connection.cursor().execute("PRAGMA busy_timeout = 0")
+        cursor = self.connection.cursor()
         try:
             cursor.execute(self._database.begin)
         except sqlite3.OperationalError as problem:
@@ -63,6 +64,6 @@ class DirectWriter:
         return True
 
     def _drop(self) -> None:
-        if self._connection is not None:
-            rollback_and_close(self._connection)
-        self._connection = None
+        if self.connection is not None:
+            rollback_and_close(self.connection)
+        self.connection = None

@@ -1,241 +1,260 @@
-"""Predictions that wait on disk while the database is away: a bounded folder of append-only files.
+"""Predictions that wait on disk while the database is unavailable: one SQLite file for all processes.
 
-One line of JSON a prediction, one file a process. A file belongs to who holds its lock; what a dead
-process left is taken over by another. The lock on the folder makes what processes do to files wait
-for each other: for appending, draining and erasing.
+An appended prediction is flushed to the disk when `append` returns. It is deleted in the same transaction
+that reads it, after its caller has stored it, so that a killed process loses nothing.
 """
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import logging
-import os
-import time
-import uuid
+import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import closing, contextmanager
 from pathlib import Path
+from urllib.parse import quote
 
+import orjson
+
+from features.errors import OutsideError
+from features.files import file_lock
+from serving.store.backends.sqlite_files import truncate_wal
+from serving.store.errors import describe_error
 from serving.store.records import Prediction
-from serving.store.spool_lines import as_lines, blank_lines, read_lines
 
-ENDING = ".spool"
+QUEUE_FILE, FORMER_FILES = "queue.db", "*.spool"
+LOCK_SECONDS = 60.0
+"""How long to wait for other processes by default: they hold the queue while they store one batch."""
+LOOK_SECONDS = 0.1
+PAGE_BYTES = 4096
+_CREATE = (
+    f"PRAGMA page_size = {PAGE_BYTES}",
+    "PRAGMA journal_mode = WAL",
+    "CREATE TABLE IF NOT EXISTS queue "
+    "(seq INTEGER PRIMARY KEY, lead_id TEXT NOT NULL, prediction TEXT NOT NULL)",
+)
+# One statement for all rows: each step of SQLite releases the interpreter, which a busy thread keeps.
+_INSERT = (
+    "INSERT INTO queue (lead_id, prediction) "
+    "SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(?)"
+)
+_OLDEST = (
+    "SELECT max(seq), json_group_array(prediction) "
+    "FROM (SELECT seq, prediction FROM queue ORDER BY seq LIMIT ?)"
+)
+# Not count(*), which reads the file: erased predictions in the middle are counted until it is drained.
+_ROWS = "SELECT coalesce((SELECT max(seq) FROM queue) - (SELECT min(seq) FROM queue) + 1, 0)"
 log = logging.getLogger(__name__)
 
 
-@dataclass(slots=True)
-class _File:
-    """A file that this process holds; all before `done` is in the database."""
-
-    path: Path
-    descriptor: int
-    rows: int = 0
-    drained: int = 0
-
-    @property
-    def size(self) -> int:
-        return os.fstat(self.descriptor).st_size
+class DiskQueueError(OSError):
+    """The queue cannot be read or written. The message contains no values."""
 
 
-class Spool:
-    """A queue of predictions in `folder`, of at most `limit` bytes over all processes.
+class DiskQueue:
+    """A queue of predictions in a folder, in a file of at most `limit` bytes.
 
-    Used by one thread at a time; `rows` and `waiting` may be read by any.
+    Any thread and any process may use it: each operation opens the file for itself. One more connection
+    stays open, for with the last one SQLite closes the write-ahead log, which takes as long as a commit.
     """
 
     def __init__(self, folder: Path, limit: int) -> None:
-        self._folder, self._limit = folder, limit
-        self._active: _File | None = None
-        self._open_files: list[_File] = []
-        self._reported: set[tuple[Path, str]] = set()
+        self._folder, self._path, self._limit = folder, folder / QUEUE_FILE, limit
+        self._connection: sqlite3.Connection | None = None
 
     @property
     def rows(self) -> int:
-        """Predictions that this process has to bring to the database."""
-        return sum(file.rows for file in self._open_files)
+        """The number of predictions in the queue, of all processes; 0 when it cannot be read."""
+        return self._count(_ROWS, 0)
 
     @property
     def waiting(self) -> bool:
-        """Whether there is something to drain, perhaps of a process that died."""
-        return self.rows > 0 or bool(self._orphans())
+        """Whether there is something to drain, perhaps in files of a former version."""
+        has_former = self._connection is None and any(self._folder.glob(FORMER_FILES))
+        return has_former or self._count("SELECT EXISTS (SELECT 1 FROM queue)", 1) > 0
 
-    def append(self, lists: Sequence[Sequence[Prediction]], patience: float | None = None) -> list[bool]:
-        """Append lists of predictions with one write; which of them could be taken, each whole.
+    def append(self, lists: Sequence[Sequence[Prediction]], timeout: float = LOCK_SECONDS) -> list[bool]:
+        """Append lists of predictions in one transaction; whether each list was taken, completely.
 
-        `patience`: how many seconds to wait for others that use the folder (None: until they end).
+        A list that is too large for the space left is not taken. `timeout` is in seconds.
         """
-        lines = [as_lines(predictions) for predictions in lists]
+        payloads = [_to_payload(predictions) for predictions in lists]
         try:
-            with self._locked(patience):
-                return self._append(lines)
+            with _convert_errors(), closing(self._begin(timeout)) as connection:
+                is_taken = [payload is not None and _insert(connection, payload) for payload in payloads]
+                connection.execute("COMMIT")
+                return is_taken
         except OSError as problem:
-            log.warning("The queue on disk cannot be written: %s", problem.strerror)
+            log.warning("The queue on disk cannot be written: %s", describe_error(problem))
             return [False] * len(lists)
 
     @contextmanager
     def draining(self, limit: int) -> Iterator[list[Prediction]]:
-        """The oldest predictions; where the block ends well they leave the queue.
+        """Yield the oldest predictions, which leave the queue when the block ends without an error.
 
-        Nobody erases a lead meanwhile. Raises OSError.
+        Yields none while another process uses the queue. Raises OSError.
         """
-        with self._locked():
-            self._adopt()
-            oldest = self._oldest(limit)
-            if oldest is None:
-                yield []
-                return
-            file, (predictions, end, lines) = oldest
-            yield predictions
-            file.drained = end
-            file.rows = max(0, file.rows - lines) if end < file.size else 0
-            if not file.rows:
-                self._empty(file)
+        with _convert_errors():
+            connection = self._begin_unless_busy()
+        if connection is None:
+            yield []
+            return
+        with closing(connection):
+            with _convert_errors():
+                last, texts = connection.execute(_OLDEST, (limit,)).fetchone()
+            yield [prediction for text in orjson.loads(texts) if (prediction := _parse(text)) is not None]
+            with _convert_errors():
+                connection.execute("DELETE FROM queue WHERE seq <= ?", (last,))
+                connection.execute("COMMIT")
 
     @contextmanager
     def erasing(self, lead_id: str) -> Iterator[list[int]]:
-        """Blank out a lead's lines in all files after the block, in which nobody drains them.
+        """Delete the predictions of a lead after the block, during which no process drains the queue.
 
-        Yields a list that then holds how many lines these were. Raises OSError.
+        Yields a list to which the number of predictions is added at the end. Raises OSError.
         """
-        counted: list[int] = []
-        if not self._folder.is_dir():
-            yield counted
+        counts: list[int] = []
+        if not self._path.exists() and not self.waiting:
+            yield counts
             return
-        with self._locked():
-            yield counted
-            counted += [blank_lines(path, lead_id) for path in self._files()]
+        with _convert_errors():
+            connection = self._begin(LOCK_SECONDS)
+        with closing(connection):
+            if former := next(self._folder.glob(FORMER_FILES), None):
+                raise DiskQueueError(
+                    f"{former} may contain the lead: restart the service, or delete the file"
+                )
+            yield counts
+            with _convert_errors():
+                deleted = connection.execute("DELETE FROM queue WHERE lead_id = ?", (lead_id,))
+                connection.execute("COMMIT")
+                # secure_delete clears neither what moved when a page was split, nor the write-ahead log.
+                connection.execute("VACUUM")
+                truncate_wal(connection)
+            counts.append(deleted.rowcount)
 
     def close(self) -> None:
-        """Let go of the files; those with something left are another's to drain."""
-        with suppress(OSError):
-            if self._open_files:
-                with self._locked():
-                    for file in [open_file for open_file in self._open_files if not open_file.rows]:
-                        file.path.unlink(missing_ok=True)
-        for file in self._open_files:
-            os.close(file.descriptor)
-        self._open_files, self._active = [], None
+        """Close the connection that stays open. The queue can be used afterwards; it opens it again."""
+        if self._connection is not None:
+            self._connection.close()
+        self._connection = None
 
-    def _append(self, lines: Sequence[bytes | None]) -> list[bool]:
-        room = self._limit - sum(_size(path) for path in self._files())
-        taken = []
-        for line in lines:
-            fits = line is not None and len(line) <= room
-            room -= len(line or b"") if fits else 0
-            taken.append(fits)
-        block = b"".join(line for line, fits in zip(lines, taken, strict=True) if fits and line)
-        if block:
-            self._write(block)
-        return taken
-
-    def _write(self, block: bytes) -> None:
-        """All of it or nothing. Raises OSError."""
-        file = self._active = self._active or self._new()
-        before = file.size
+    def _begin(self, timeout: float) -> sqlite3.Connection:
+        """A connection in a new transaction for writing. Raises sqlite3.Error, OSError or OutsideError."""
+        if self._connection is None or not self._path.exists():
+            self._prepare(timeout)
+        connection = self._open(timeout)
         try:
-            if os.write(file.descriptor, block) < len(block):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        except OSError:
-            os.ftruncate(file.descriptor, before)
+            connection.execute(f"PRAGMA max_page_count = {max(1, self._limit // PAGE_BYTES)}")
+            connection.execute("BEGIN IMMEDIATE")
+        except BaseException:
+            connection.close()
             raise
-        file.rows += block.count(b"\n")
+        return connection
 
-    def _new(self) -> _File:
-        path = self._folder / f"{os.getpid()}-{uuid.uuid4().hex[:12]}{ENDING}"
-        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND
-        file = _File(path, os.open(path, flags, 0o600))
-        fcntl.flock(file.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        self._open_files.append(file)
-        return file
+    def _begin_unless_busy(self) -> sqlite3.Connection | None:
+        try:
+            return self._begin(0)
+        except TimeoutError:
+            return None
+        except sqlite3.OperationalError as problem:
+            if problem.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
+                return None
+            raise
 
-    def _oldest(self, limit: int) -> tuple[_File, tuple[list[Prediction], int, int]] | None:
-        """The first file that has something left and can be read, and that."""
-        for file in self._open_files:
+    def _prepare(self, timeout: float) -> None:
+        """Create the file and adopt those of a former version, one process at a time."""
+        self.close()
+        with file_lock(self._folder / "lock", timeout):
+            self._path.touch(mode=0o600)
+            connection = self._open(timeout)
             try:
-                if file.rows:
-                    return file, read_lines(file.path, file.drained, limit)
-            except OSError as problem:
-                self._passed_over(file.path, problem)
+                for statement in _CREATE:
+                    connection.execute(statement)
+                for path in sorted(self._folder.glob(FORMER_FILES)):
+                    self._adopt(connection, path)
+            except BaseException:
+                connection.close()
+                raise
+            self._connection = connection
+
+    def _adopt(self, connection: sqlite3.Connection, path: Path) -> None:
+        """Move the predictions of a former version's file, one JSON object a line, into the queue.
+
+        A file whose process still runs is left for the next start, and so is one that cannot be read.
+        """
+        try:
+            with file_lock(path, 0):
+                predictions = [p for line in path.read_bytes().split(b"\n") if (p := _parse(line))]
+                connection.execute("BEGIN IMMEDIATE")
+                # A process that was killed before the file was deleted has adopted it already.
+                existing = {text for (text,) in connection.execute("SELECT prediction FROM queue")}
+                new = [p for p in predictions if orjson.dumps(p._asdict()).decode() not in existing]
+                connection.execute(_INSERT, (_to_payload(new),))
+                connection.execute("COMMIT")
+                path.unlink()
+        except TimeoutError:
+            log.warning("%s is in use: stop the former version, then restart this one", path)
+        except (OSError, OutsideError) as problem:
+            log.error("A file of the former queue cannot be read: %s", problem)
+
+    def _open(self, timeout: float) -> sqlite3.Connection:
+        """A connection to the file, which must exist. Raises sqlite3.Error."""
+        address = f"file:{quote(str(self._path.absolute()))}?mode=rw"
+        connection = sqlite3.connect(
+            address, uri=True, timeout=timeout, isolation_level=None, check_same_thread=False
+        )
+        for pragma in ("synchronous = FULL", "secure_delete = ON", "temp_store = MEMORY"):
+            connection.execute(f"PRAGMA {pragma}")
+        return connection
+
+    def _count(self, query: str, default: int) -> int:
+        """The number that a query returns, or `default` when the queue cannot be read."""
+        if not self._path.exists():
+            return 0
+        try:
+            with closing(self._open(LOOK_SECONDS)) as connection:
+                return int(connection.execute(query).fetchone()[0])
+        except sqlite3.Error:
+            return default
+
+
+@contextmanager
+def _convert_errors() -> Iterator[None]:
+    """Raise DiskQueueError, an OSError, for what SQLite and the lock raise."""
+    try:
+        yield
+    except OutsideError as problem:
+        raise DiskQueueError(str(problem)) from None
+    except sqlite3.Error as problem:
+        raise DiskQueueError(describe_error(problem)) from None
+
+
+def _to_payload(predictions: Sequence[Prediction]) -> str | None:
+    """Lead and prediction of each as one JSON text; None when JSON cannot hold one of them."""
+    try:
+        rows = [(p.lead_id, orjson.dumps(p._asdict()).decode()) for p in predictions]
+        return orjson.dumps(rows).decode()
+    except orjson.JSONEncodeError:
         return None
 
-    def _adopt(self) -> None:
-        """Take over what dead processes left, but for what cannot be read."""
-        for path in self._orphans():
-            try:
-                self._take(path)
-            except BlockingIOError:
-                continue  # its process lives
-            except OSError as problem:
-                self._passed_over(path, problem)
 
-    def _take(self, path: Path) -> None:
-        """Raises BlockingIOError where another process holds it, OSError where it cannot be read."""
-        descriptor = os.open(path, os.O_RDWR)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            rows = path.read_bytes().count(b"\n")
-        except OSError:
-            os.close(descriptor)
-            raise
-        self._open_files.append(_File(path, descriptor, max(rows, 1)))
-
-    def _passed_over(self, path: Path, problem: OSError) -> None:
-        """Say so, once of each: it is tried again every second."""
-        error_key = (path, type(problem).__name__)
-        if error_key not in self._reported:
-            log.error("%s in the queue on disk cannot be read: %s", path.name, error_key[1])
-        self._reported.add(error_key)
-
-    def _empty(self, file: _File) -> None:
-        """Own files are used again, others have done their service."""
-        if file is self._active:
-            os.ftruncate(file.descriptor, 0)
-            file.drained = 0
-            return
-        file.path.unlink(missing_ok=True)
-        os.close(file.descriptor)
-        self._open_files.remove(file)
-
-    def _files(self) -> list[Path]:
-        return sorted(self._folder.glob(f"*{ENDING}"))
-
-    def _orphans(self) -> list[Path]:
-        """Files that are not held by this process; some may be another's."""
-        open_paths = {file.path for file in self._open_files}
-        return [path for path in self._files() if path not in open_paths]
-
-    @contextmanager
-    def _locked(self, patience: float | None = None) -> Iterator[None]:
-        """Raises OSError; TimeoutError where others hold it for longer than `patience` seconds."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(self._folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            _lock(descriptor, patience)
-            yield
-        finally:
-            os.close(descriptor)
-
-
-def _lock(descriptor: int, patience: float | None) -> None:
-    if patience is None:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        return
-    until = time.monotonic() + patience
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        except BlockingIOError:
-            if time.monotonic() > until:
-                raise TimeoutError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT)) from None
-            time.sleep(0.02)
-
-
-def _size(path: Path) -> int:
-    """Bytes; 0 where even that cannot be told, so that one bad entry does not keep all others out."""
+def _insert(connection: sqlite3.Connection, payload: str) -> bool:
+    """Insert a list; False when it does not fit, and the transaction goes on without it."""
     try:
-        return path.stat().st_size
-    except OSError:
-        return 0
+        connection.execute(_INSERT, (payload,))
+    except sqlite3.OperationalError as problem:
+        if problem.sqlite_errorcode != sqlite3.SQLITE_FULL or not connection.in_transaction:
+            raise
+        return False
+    return True
+
+
+def _parse(text: str | bytes) -> Prediction | None:
+    """A prediction from its JSON; None when it is empty, torn by a crash, or of another version."""
+    if not text.strip():
+        return None
+    try:
+        return Prediction(**orjson.loads(text))
+    except (orjson.JSONDecodeError, TypeError):
+        log.warning("A prediction in the queue on disk is damaged and was skipped")
+        return None

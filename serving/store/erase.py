@@ -1,12 +1,13 @@
-"""Taking things out of the store: a lead that is to be forgotten, predictions that are too old."""
+"""Deletes from the store: all rows of a lead, and predictions that are too old."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TypeVar
 
-from serving.store.backends.base import Database, StoreUnavailable, describe_error
-from serving.store.disk_queue import Spool
+from serving.store.backends.base import Database
+from serving.store.disk_queue import DiskQueue
+from serving.store.errors import StoreUnavailable, describe_error
 from serving.store.tables import metadata
 from serving.store.writer import Writer
 
@@ -15,12 +16,15 @@ _TABLES = sorted(name for name, table in metadata.tables.items() if "lead_id" in
 T = TypeVar("T")
 
 
-def forget(database: Database, writer: Writer, spool: Spool, lead_id: str) -> dict[str, int]:
-    """Erase a lead from all tables, the queue on disk, and the database's files. Raises StoreUnavailable."""
+def forget(database: Database, writer: Writer, disk_queue: DiskQueue, lead_id: str) -> dict[str, int]:
+    """Erase a lead from all tables, the queue on disk and the database's files; the deleted rows by table.
+
+    Raises StoreUnavailable.
+    """
 
     def erase() -> dict[str, int]:
-        # No process may drain the lead's predictions back while this goes on.
-        with spool.erasing(lead_id) as queued:
+        # No process may drain the lead's predictions into the database meanwhile.
+        with disk_queue.erasing(lead_id) as queued:
             deleted = writer.transact(
                 True, lambda cursor: {name: database.erase(cursor, name, lead_id) for name in _TABLES}
             )
@@ -32,7 +36,10 @@ def forget(database: Database, writer: Writer, spool: Spool, lead_id: str) -> di
 
 
 def prune(database: Database, writer: Writer, before: int) -> int:
-    """Delete old predictions, some at a time, so that requests need not wait. Raises StoreUnavailable."""
+    """Delete predictions made before a moment (ms UTC); how many.
+
+    In batches, so that requests need not wait. Raises StoreUnavailable.
+    """
 
     def delete_batch() -> int:
         return writer.transact(False, lambda cursor: database.prune(cursor, before, ROWS_AT_ONCE))

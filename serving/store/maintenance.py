@@ -1,29 +1,24 @@
-"""The thread that looks after the store: tries whether the database is back, drains, tidies."""
+"""The maintenance thread of a store: probes the database, drains the queue on disk, checkpoints."""
 
 from __future__ import annotations
 
 import logging
 import threading
 import time
-from typing import Any
 
 from features.clock import now_ms
-from serving.store.backends.base import (
-    RETRY_SECONDS,
-    Database,
-    SqlRow,
-    StoreUnavailable,
-    describe_error,
-    rollback_and_close,
-)
+from serving.store.backends.base import Cursor, Database, SqlRow, rollback_and_close
 from serving.store.circuit_breaker import CircuitBreaker
-from serving.store.disk_queue import Spool
+from serving.store.disk_queue import DiskQueue
+from serving.store.errors import RETRY_SECONDS, StoreUnavailable, describe_error
 from serving.store.migrate import migrate
 from serving.store.records import Prediction
 from serving.store.writer import Writer
 
 TICK_SECONDS = 0.25
 PREDICTIONS_AT_ONCE = 1_000
+DRAIN_PAUSE_SECONDS = 0.05
+"""Between two batches, for processes that wait to append to the queue: SQLite lets them poll for it."""
 log = logging.getLogger(__name__)
 
 
@@ -32,26 +27,28 @@ class _DatabaseFailed(Exception):
 
 
 class StoreMaintenance:
-    """Looks after one store until it is closed."""
+    """Maintains one store, in a thread of its own, until it is closed."""
 
-    def __init__(self, database: Database, spool: Spool, breaker: CircuitBreaker, writer: Writer) -> None:
-        self._database, self._spool = database, spool
+    def __init__(
+        self, database: Database, disk_queue: DiskQueue, breaker: CircuitBreaker, writer: Writer
+    ) -> None:
+        self._database, self._disk_queue = database, disk_queue
         self._breaker, self._writer = breaker, writer
         self._closing, self._last_error = threading.Event(), ""
-        self._thread = threading.Thread(target=self._run, name="store-keeper", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="store-maintenance", daemon=True)
 
     def start(self) -> None:
-        """Try the database once now, then look after it in a thread of its own."""
+        """Probe the database once in this thread, then start the thread."""
         self._probe()
         self._thread.start()
 
     def stop(self) -> None:
-        """Begin nothing new."""
+        """Begin nothing new; the thread ends after its present work."""
         self._closing.set()
         self._breaker.wake.set()
 
     def close(self, seconds: float) -> None:
-        """End, after what is being done."""
+        """Stop, and wait for the thread for so many seconds."""
         self.stop()
         self._thread.join(seconds)
 
@@ -73,25 +70,25 @@ class StoreMaintenance:
         if self._breaker.is_open:
             self._probe()
         try:
-            while not self._breaker.is_open and not self._closing.is_set() and self._spool.waiting:
-                if not self._writer.run(self._drain):
+            while not self._breaker.is_open and not self._closing.is_set() and self._disk_queue.waiting:
+                if not self._writer.run(self._drain) or self._closing.wait(DRAIN_PAUSE_SECONDS):
                     break
         except _DatabaseFailed as problem:
             self._breaker.trip(str(problem))
         except StoreUnavailable:
             return  # closed meanwhile
         except OSError as problem:
-            # The database may well be fine: what is wrong with the queue takes no writing away.
-            if (error_name := type(problem).__name__) != self._last_error:
-                log.error("The queue on disk cannot be drained: %s", describe_error(problem))
-            self._last_error = error_name
+            # The database may be fine: a damaged queue must not stop the writing. Logged once.
+            if (error := describe_error(problem)) != self._last_error:
+                log.error("The queue on disk cannot be drained: %s", error)
+            self._last_error = error
 
     def _probe(self) -> None:
-        """Migrate, then write where it takes nothing away: a full disk shows only then."""
+        """Migrate, then test whether the database can be written to, and set the breaker."""
         try:
             migrate(self._database)
         except StoreUnavailable as problem:
-            self._breaker.trip(str(problem), unread=True)
+            self._breaker.trip(str(problem), blocks_reads=True)
             return
         try:
             self._test_write()
@@ -101,6 +98,7 @@ class StoreMaintenance:
         self._breaker.reset()
 
     def _test_write(self) -> None:
+        """Write a row that does not change: only a write shows that the disk is full."""
         connection = self._database.connect(durable=True)
         try:
             cursor = connection.cursor()
@@ -111,8 +109,8 @@ class StoreMaintenance:
             rollback_and_close(connection)
 
     def _drain(self) -> int:
-        """Bring some predictions from the disk to the database; how many they were."""
-        with self._spool.draining(PREDICTIONS_AT_ONCE) as predictions:
+        """Move a batch of predictions from the disk to the database; how many. Runs in the writer."""
+        with self._disk_queue.draining(PREDICTIONS_AT_ONCE) as predictions:
             try:
                 self._restore_batch(predictions)
             except self._database.errors as problem:
@@ -128,7 +126,7 @@ class StoreMaintenance:
             self._restore_each(predictions)
 
     def _restore_each(self, predictions: list[Prediction]) -> None:
-        """One by one, without those that the database refuses: they would hold up all others."""
+        """One by one, without those that the database refuses, which would block the rest of the queue."""
         for prediction in predictions:
             try:
                 self._restore([prediction])
@@ -141,8 +139,8 @@ class StoreMaintenance:
         if predictions:
             self._writer.transact(False, lambda cursor: self._insert(cursor, predictions))
 
-    def _insert(self, cursor: Any, predictions: list[Prediction]) -> None:
-        """Those that are not there yet: a commit may have succeeded though we never heard of it."""
+    def _insert(self, cursor: Cursor, predictions: list[Prediction]) -> None:
+        """Insert those that are not stored yet: a commit may have succeeded before its process was killed."""
         leads = list({prediction.lead_id for prediction in predictions})
         existing = set(self._database.find_predictions(cursor, leads))
         rows = [p for p in predictions if _prediction_key(p) not in existing]

@@ -1,4 +1,4 @@
-"""Bringing a database's tables up to those of this version."""
+"""Migrates the tables of a database to those of this version."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from pathlib import Path
 from sqlalchemy import inspect, text
 from sqlalchemy.engine import Connection
 
-from serving.store.backends.base import Database, StoreUnavailable
+from serving.store.backends.base import Database
+from serving.store.errors import StoreUnavailable
 from serving.store.tables import SCHEMA
 
 MIGRATIONS = Path(__file__).with_name("migrations")
@@ -16,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 def migrate(database: Database) -> None:
-    """Bring the tables up to date, one process at a time. Raises StoreUnavailable."""
+    """Create or migrate the tables, one process at a time. Raises StoreUnavailable."""
     database.create()
     if database.read(read_revision) == SCHEMA:
         return
@@ -28,7 +29,7 @@ def migrate(database: Database) -> None:
 
 
 def read_revision(connection: Connection) -> str | None:
-    """The revision of a database's tables; None where it has none."""
+    """The revision of a database's tables; None for an empty database."""
     if not inspect(connection).has_table("alembic_version"):
         return None
     revision: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
@@ -36,7 +37,8 @@ def read_revision(connection: Connection) -> str | None:
 
 
 def upgrade(connection: Connection) -> None:
-    """Run the migrations that a database lacks, in the transaction of `connection`."""
+    """Run the missing migrations in the transaction of `connection`. Raises StoreUnavailable."""
+    # Imported only when tables are to be migrated: Alembic takes long to import.
     from alembic import command
     from alembic.config import Config
     from alembic.util import CommandError

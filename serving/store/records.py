@@ -1,4 +1,4 @@
-"""What the service takes in (records) and what it answered (predictions), before they are stored."""
+"""Records (what the CRM sends) and predictions (what the service answers), as they are stored."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
 import orjson
 
+from serving.store.errors import InvalidRecord
+
 RecordKind: TypeAlias = Literal[
     "leads", "activities", "outcomes", "opportunities", "handovers", "overrides", "verdicts"
 ]
 WriteOutcome: TypeAlias = Literal["stored", "known", "conflict"]
-"""What became of a record: new; there already, the same; there already with other content."""
+"""The outcome of a record: new; stored already with this content; stored already with other content."""
 StoredState: TypeAlias = Literal["stored", "queued", "not_stored"]
-"""What became of predictions: in the database; in the queue on disk; nowhere."""
+"""Where predictions are: in the database; in the queue on disk; nowhere."""
 ColumnType: TypeAlias = Literal["text", "time", "real", "object"]
 SqlValue: TypeAlias = str | int | float | None
 
@@ -42,20 +44,16 @@ COLUMNS: Mapping[RecordKind, Mapping[str, ColumnType]] = {
         "card_version": "text",
     },
 }
-"""Each kind's own columns, beside key, version, lead_id and at."""
-
-
-class InvalidRecord(ValueError):
-    """A record that no database could hold; the message names the column and what is allowed."""
+"""The columns of each kind, after key, version, lead_id and at, which all kinds have."""
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """Something that happened to a lead, as the CRM told it.
+    """An event of a lead, as sent by the CRM.
 
-    `key` is the sender's id, a later `version` of it corrects an earlier one; `at` is ms UTC.
-    `body` holds the kind's own COLUMNS; absent ones are NULL. `sent` is all that was sent for them,
-    where that is more: whether the same came twice must not hang on which columns are kept today.
+    `key` is the sender's id; a higher `version` of it corrects a lower one. `at` is ms UTC. `body` holds
+    values of the kind's COLUMNS; missing ones are NULL. `original` is the complete body, if columns were
+    left out of it: the digest must not depend on which columns are stored today.
     """
 
     kind: RecordKind
@@ -68,15 +66,15 @@ class Record:
 
     @property
     def digest(self) -> str:
-        """SHA-256 (hex) of the content: lead_id, at and what was sent. Raises Refused."""
+        """SHA-256 (hex) of the content: lead_id, at and the complete body. Raises InvalidRecord."""
         return _compute_digest(self, self.to_values())
 
     def to_values(self) -> tuple[SqlValue, ...]:
-        """The values of the kind's own COLUMNS as a database holds them. Raises Refused."""
+        """The values of the kind's COLUMNS as a database stores them. Raises InvalidRecord."""
         return _convert_body(self.kind, self.body)
 
     def row(self) -> tuple[SqlValue, ...]:
-        """The whole row: key, version, lead_id, at, digest, then the own columns. Raises Refused."""
+        """The row: key, version, lead_id, at, digest, then the kind's COLUMNS. Raises InvalidRecord."""
         for name in ("key", "lead_id"):
             _to_sql_value("text", getattr(self, name), name)
         for name in ("version", "at"):
@@ -86,10 +84,10 @@ class Record:
 
 
 class Prediction(NamedTuple):
-    """One answer of the service, with both sides. Times are ms UTC.
+    """One answer of the service, with the results of the model and of the rules. Times are ms UTC.
 
-    `replay`: its moment was asked for, so it is no lead's present score. `detail` is JSON: reasons
-    as codes and numbers of both sides, cautions, triggers and the like.
+    `replay`: the request named a moment, so that this is not the lead's present score. `detail` is JSON:
+    the reasons of both sides as codes and numbers, cautions and triggers.
     """
 
     lead_id: str
@@ -132,11 +130,11 @@ def _compute_digest(record: Record, values: tuple[SqlValue, ...]) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _to_sql_value(column_type: ColumnType, value: Any, column: str) -> SqlValue:
+def _to_sql_value(column_type: ColumnType, value: object, column: str) -> SqlValue:
     return None if value is None else _CONVERTERS[column_type](value, column)
 
 
-def _to_text(value: Any, column: str) -> SqlValue:
+def _to_text(value: object, column: str) -> SqlValue:
     if not isinstance(value, str):
         raise InvalidRecord(f"{column} must be a text.")
     if "\0" in value or not _is_encodable(value):
@@ -152,15 +150,15 @@ def _is_encodable(value: str) -> bool:
     return True
 
 
-def _to_integer(value: Any, column: str) -> SqlValue:
+def _to_integer(value: object, column: str) -> SqlValue:
     if type(value) is not int or not -(2**63) <= value < 2**63:
         raise InvalidRecord(f"{column} must be a whole number of at most 64 bits.")
     return value
 
 
-def _to_real(value: Any, column: str) -> SqlValue:
+def _to_real(value: object, column: str) -> SqlValue:
     try:
-        number = float(value)
+        number = float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError, OverflowError):
         number = math.inf
     if math.isinf(number):
@@ -168,14 +166,14 @@ def _to_real(value: Any, column: str) -> SqlValue:
     return None if math.isnan(number) else number
 
 
-def _to_json(value: Any, column: str) -> SqlValue:
+def _to_json(value: object, column: str) -> SqlValue:
     try:
         return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
     except orjson.JSONEncodeError:
         raise InvalidRecord(f"{column} must be plain JSON, with whole numbers of at most 64 bits.") from None
 
 
-_CONVERTERS: Mapping[ColumnType, Callable[[Any, str], SqlValue]] = {
+_CONVERTERS: Mapping[ColumnType, Callable[[object, str], SqlValue]] = {
     "text": _to_text,
     "time": _to_integer,
     "real": _to_real,

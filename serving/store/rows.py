@@ -1,20 +1,24 @@
-"""What the store gives back: a lead as it is known, and a row of the call list."""
+"""What the store returns: a lead with its history, steps of sales, and a row of the call list."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple, TypeAlias
 
 from features.clock import NEVER
 from features.one_lead import AttributeChange, Event
+from scoring.decision.sales_status import SalesStep
+
+StepsByLead: TypeAlias = Mapping[str, tuple[SalesStep, ...]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StoredLead:
-    """All that is known about a lead. Times are ms UTC, lists by time, of equal times by arrival.
+    """The stored history of a lead. Times are ms UTC; lists are sorted by time, then by arrival.
 
-    `created` is the earliest created_at told, else when it was first heard of. `changes` are all
-    values ever told (None: emptied). `hearings` are what was asked about, when, and the answer.
+    `created` is the earliest created_at, else the time of the lead's first record. `changes` are all values
+    of attributes that were ever sent (None: emptied). `hearings` are topic, time and answer of the hearing.
     `account_events` are the activities of all leads of its account, None without an account.
     """
 
@@ -28,21 +32,32 @@ class StoredLead:
     first_contacts: list[int]
 
 
+@dataclass(frozen=True, slots=True)
+class StoredSteps:
+    """Steps of sales: the new ones by lead, all steps of each lead that had a correction, the number of
+    rows read, and the newest row (`seq`) of each table."""
+
+    by_lead: StepsByLead = field(default_factory=dict)
+    corrected: StepsByLead = field(default_factory=dict)
+    count: int = 0
+    newest: tuple[int, ...] = ()
+
+
 class ListCursor(NamedTuple):
-    """A place in the call list, which is in the order of deadline (ms UTC, NEVER: none), of score from
-    the highest on, and of id."""
+    """A position in the call list, which is sorted by deadline (ms UTC; NEVER: none), descending score
+    and id."""
 
     due: int
     score: int
     lead_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HotRow:
-    """A lead to call: its present score, since when it is hot, and what was done about it.
+    """A lead to call: its present score, since when it is hot, and the steps of sales. Times are ms UTC.
 
-    `deadline` is the earliest told since it became hot (None: none). `first_contact_at` is the first
-    contact since then, `last_step` the newest hand-over step of any kind. Times are ms UTC.
+    `deadline` is the earliest of the predictions since the lead became hot (None: none),
+    `first_contact_at` the first contact since then, `last_step` the newest hand-over step of any kind.
     """
 
     lead_id: str
@@ -73,5 +88,5 @@ class HotRow:
 
     @property
     def cursor(self) -> ListCursor:
-        """Where it stands in the list."""
+        """The position of this row in the list."""
         return ListCursor(NEVER if self.deadline is None else self.deadline, self.score, self.lead_id)

@@ -1,7 +1,7 @@
-"""What the service remembers: the one place that reads and writes its database.
+"""The store of a process: all reading and writing of the service's database goes through it.
 
-What was sent is on the disk before it is acknowledged; predictions survive the end of the process, and
-wait on disk while the database is away.
+Records are flushed to the disk before they are acknowledged. Predictions survive the end of the process,
+and wait in the queue on disk while the database is unavailable.
 """
 
 from __future__ import annotations
@@ -18,19 +18,17 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from features.errors import SettingsError
 from scoring.decision.overrides import Override
-from serving.leads.sales_status import StoredSteps
-from serving.store import erase as erasing
-from serving.store import reads as store_reads
-from serving.store import sales_steps as done_queries
-from serving.store.backends.base import Database, StoreUnavailable
+from serving.store import erase, reads, sales_steps
+from serving.store.backends.base import Database
 from serving.store.circuit_breaker import CircuitBreaker
 from serving.store.direct_writer import DirectWriter
-from serving.store.disk_queue import Spool
+from serving.store.disk_queue import DiskQueue
+from serving.store.errors import InvalidRecord, StoreUnavailable
 from serving.store.maintenance import StoreMaintenance
-from serving.store.records import InvalidRecord, Prediction, Record, StoredState, WriteOutcome
-from serving.store.rows import HotRow, ListCursor, StoredLead
-from serving.store.write_jobs import PredictionsJob, RecordsJob
-from serving.store.writer import Writer
+from serving.store.queries import in_chunks
+from serving.store.records import Prediction, Record, StoredState, WriteOutcome
+from serving.store.rows import HotRow, ListCursor, StoredLead, StoredSteps
+from serving.store.writer import PredictionsJob, RecordsJob, Writer
 
 __all__ = [
     "HotRow",
@@ -44,46 +42,47 @@ __all__ = [
 
 SPOOL_LIMIT = 64 * 2**20
 CLOSE_SECONDS, QUEUE_SECONDS = 2.5, 0.5
-"""To write what waits and, where that is not enough, to put it on disk: workers are soon killed."""
+"""For writing what waits and, if that takes longer, for the queue on disk: workers are killed soon after."""
 T = TypeVar("T")
 
 
 class Store:
-    """The database of a process. Any thread may use it; open it after a fork, not before."""
+    """Thread-safe. Open it after a fork, not before."""
 
-    def __init__(self, database: Database, spool: Spool) -> None:
-        self._database, self._spool, self._breaker = database, spool, CircuitBreaker()
-        self._writer = Writer(database, spool, self._breaker)
+    def __init__(self, database: Database, queue: DiskQueue) -> None:
+        self._database, self._queue, self._breaker = database, queue, CircuitBreaker()
+        self._writer = Writer(database, queue, self._breaker)
         self._direct_writer = DirectWriter(database)
-        self._maintenance = StoreMaintenance(database, spool, self._breaker, self._writer)
+        self._maintenance = StoreMaintenance(database, queue, self._breaker, self._writer)
         self._maintenance.start()
 
     @staticmethod
     def open(url: str, spool: Path, spool_limit: int = SPOOL_LIMIT) -> Store:
-        """The store at a URL: sqlite:///file.db or postgresql://host/name, made or migrated.
+        """The store at a URL: sqlite:///file.db or postgresql://host/name, created or migrated.
 
-        `spool` is the folder where predictions wait, for `spool_limit` bytes, while the database is
-        away; that it is away now is no error. Raises SettingsError for a URL that cannot be one.
+        `spool` is the folder of the queue on disk, of at most `spool_limit` bytes. A database that is
+        unavailable now is no error. Raises SettingsError for an invalid URL.
         """
-        return Store(database_from_url(url), Spool(spool, spool_limit))
+        return Store(database_from_url(url), DiskQueue(spool, spool_limit))
 
     @property
     def is_unavailable(self) -> bool:
-        """Whether nothing can be written now, as far as is known."""
+        """Whether nothing can be written to the database now."""
         return self._breaker.is_open
 
     @property
     def is_local(self) -> bool:
-        """Whether reading need not be given to a thread: a millisecond, and nothing to wait for.
+        """Whether the database is a file of this machine, so that a read takes no more than a millisecond.
 
-        There a busy thread would even slow it down: SQLite gives the interpreter away at each row.
+        Such a read should not be moved to a thread: SQLite releases the interpreter at each row, and a
+        busy thread would keep it.
         """
         return self._database.is_local
 
     def add_records(self, records: Sequence[Record]) -> Future[list[WriteOutcome]]:
-        """Store records; the outcome of each, at its place, once all are on the disk.
+        """Store records, all or none; the future returns their outcomes, in order, after the flush.
 
-        All or none are stored. The future fails with StoreUnavailable, or with Refused.
+        The future fails with StoreUnavailable or InvalidRecord.
         """
         future: Future[list[WriteOutcome]] = Future()
         try:
@@ -96,12 +95,12 @@ class Store:
         return future
 
     def add_predictions(self, predictions: Sequence[Prediction]) -> Future[StoredState]:
-        """Store predictions, in the database or, while that is away, in the queue on disk.
+        """Store predictions in the database or, while that is unavailable, in the queue on disk.
 
-        The future never fails.
+        The future never fails: it returns where the predictions are.
         """
         future: Future[StoredState] = Future()
-        # Not beside the writer: who scores all the time would keep the database's lock from it.
+        # Not while jobs wait for the writer: steady scoring would keep the database's lock from it.
         writes_directly = self._writer.is_idle and not self._breaker.is_open
         if writes_directly and self._direct_writer.try_write(predictions):
             future.set_result("stored")
@@ -110,99 +109,96 @@ class Store:
         return future
 
     def lead(self, lead_id: str, before: int | None = None) -> StoredLead | None:
-        """What is known of a lead; None where nothing is. `before` as in `leads`. Raises StoreUnavailable."""
+        """The history of a lead; None if it is unknown. `before` as in `leads`. Raises StoreUnavailable."""
         return self.leads([lead_id], before).get(lead_id)
 
     def leads(self, lead_ids: Sequence[str], before: int | None = None) -> dict[str, StoredLead]:
-        """What is known of leads, without those of whom nothing is. Raises StoreUnavailable.
+        """The history of leads by id, without unknown ones. Raises StoreUnavailable.
 
-        Accounts, theirs and of others, are those told `before` a moment (ms UTC; None: the last told).
+        Accounts are those set `before` a moment (ms UTC; None: the newest).
         """
         leads_by_id: dict[str, StoredLead] = {}
         unique = list(dict.fromkeys(lead_ids))
-        chunk_size = store_reads.LEADS_AT_ONCE
-        for start in range(0, len(unique), chunk_size):
-            part = unique[start : start + chunk_size]
-            leads_by_id |= self._read(partial(store_reads.leads, lead_ids=part, before=before))
+        for chunk in in_chunks(unique):
+            leads_by_id |= self._read(partial(reads.leads, lead_ids=chunk, before=before))
         return leads_by_id
 
     def scores(self, lead_id: str, limit: int = 100) -> list[dict[str, Any]]:
-        """A lead's predictions as stored, newest moment first, replays too. Raises StoreUnavailable."""
-        return self._read(lambda connection: store_reads.scores(connection, lead_id, limit))
+        """The predictions of a lead, newest moment first, with replays. Raises StoreUnavailable."""
+        return self._read(lambda connection: reads.scores(connection, lead_id, limit))
 
     def call_list(
         self, owner: str | None, limit: int, now: int, after: ListCursor | None = None
     ) -> list[HotRow]:
-        """The call list: hot leads without a closed deal, by deadline, then score, then id.
+        """The call list: hot leads without a closed deal by deadline, score and id.
 
-        Of one `owner`, or of all, `after` a place in it (None: from the start); what was done about
-        them until `now` (ms UTC). Raises StoreUnavailable.
+        Of one `owner` or of all, `after` a position (None: from the start), with the steps of sales until
+        `now` (ms UTC). Raises StoreUnavailable.
         """
-        return self._read(lambda connection: store_reads.call_list(connection, owner, limit, now, after))
+        return self._read(lambda connection: reads.call_list(connection, owner, limit, now, after))
 
     def overrides(self) -> Sequence[Override]:
-        """All verdicts of people on leads, by hand and at the hand-over. Raises StoreUnavailable."""
-        return self._read(store_reads.overrides)
+        """All verdicts of people: overrides, and those at the hand-over. Raises StoreUnavailable."""
+        return self._read(reads.overrides)
 
     def overrides_version(self) -> tuple[int, ...]:
         """Changes whenever a verdict is stored or erased. Raises StoreUnavailable."""
-        return self._read(store_reads.overrides_version)
+        return self._read(reads.overrides_version)
 
     def steps_newest(self) -> tuple[int, ...]:
-        """Changes whenever a deal closes or a hand-over is told. Raises StoreUnavailable."""
-        return self._read(done_queries.newest_rows)
+        """Changes whenever an outcome or a hand-over is stored. Raises StoreUnavailable."""
+        return self._read(sales_steps.newest_rows)
 
     def steps_count(self) -> int:
-        """How many rows tell of closed deals and hand-overs. Raises StoreUnavailable."""
-        return self._read(done_queries.count_rows)
+        """The number of rows of outcomes and hand-overs. Raises StoreUnavailable."""
+        return self._read(sales_steps.count_rows)
 
     def steps(self, after: tuple[int, ...] | None = None) -> StoredSteps:
-        """Closed deals and next actions in the rows after those (None: in all). Raises StoreUnavailable."""
-        return self._read(partial(done_queries.read_steps, after=after))
+        """The steps of sales in the rows after these (None: in all rows). Raises StoreUnavailable."""
+        return self._read(partial(sales_steps.read_steps, after=after))
 
     def forget(self, lead_id: str) -> dict[str, int]:
-        """Erase a lead; how many rows went, by table, and those of the "spool".
+        """Erase a lead; the number of deleted rows by table, and of the queue on disk as "spool".
 
-        Its traces in an SQLite file are cleared too (PostgreSQL's own vacuum does that there, in its
-        time). Raises StoreUnavailable; call it again then.
+        Its traces in free pages of an SQLite file are cleared as well; in PostgreSQL, vacuum does that
+        later. Raises StoreUnavailable: repeat the call then.
         """
         self._breaker.check()
-        return erasing.forget(self._database, self._writer, self._spool, lead_id)
+        return erase.forget(self._database, self._writer, self._queue, lead_id)
 
     def prune(self, before: int) -> int:
-        """Delete predictions made before a moment (ms UTC); how many. Raises StoreUnavailable.
+        """Delete predictions made before a moment (ms UTC), but not present scores; how many.
 
-        Each lead's present score stays.
+        Raises StoreUnavailable.
         """
         self._breaker.check()
-        return erasing.prune(self._database, self._writer, before)
+        return erase.prune(self._database, self._writer, before)
 
     def queue_rows(self) -> int:
-        """Predictions on disk and requests in memory that wait for the database."""
-        return self._spool.rows + self._writer.queue_size
+        """The predictions in the queue on disk, of all processes, and the requests that wait in memory."""
+        return self._queue.rows + self._writer.queue_size
 
     def close(self) -> None:
-        """Write what waits and let go of everything, within 3 s. Nothing is accepted after that.
+        """Write what waits and close all connections, within 3 s. Nothing is accepted after that.
 
-        Predictions that cannot be written by then go to the queue on disk.
+        Predictions that cannot be written in that time go to the queue on disk.
         """
-        until = time.monotonic() + CLOSE_SECONDS
+        deadline = time.monotonic() + CLOSE_SECONDS
         self._maintenance.stop()
-        ended = self._writer.close(CLOSE_SECONDS, QUEUE_SECONDS)
-        self._maintenance.close(max(0.0, until - time.monotonic()))
+        self._writer.close(CLOSE_SECONDS, QUEUE_SECONDS)
+        self._maintenance.close(max(0.0, deadline - time.monotonic()))
         self._direct_writer.close()
-        if ended:
-            self._spool.close()
+        self._queue.close()
         self._database.close()
 
     def read(self, work: Callable[[Connection], T]) -> T:
-        """What `work` reads: for the pages, whose questions are their own. Raises StoreUnavailable."""
+        """The result of `work`, for pages with queries of their own. Raises StoreUnavailable."""
         return self._read(work)
 
     def write(self, work: Callable[[Connection], T]) -> T:
-        """What `work` does in one transaction, on the disk when this returns: for what is no record.
+        """The result of `work` in one transaction, flushed to the disk when this returns.
 
-        Nothing of it is written where `work` raises. Raises StoreUnavailable.
+        For tables that hold no records. Rolled back when `work` raises. Raises StoreUnavailable.
         """
         self._breaker.check()
         with self._database.transaction() as connection:
@@ -226,11 +222,11 @@ def database_from_url(url: str) -> Database:
         and parsed_url.database != ":memory:"
         and not parsed_url.query
     ):
-        from serving.store.backends.sqlite import SqliteDatabase
+        from serving.store.backends.sqlite import SqliteDatabase  # only the driver that is used
 
         return SqliteDatabase(Path(parsed_url.database))
     if name in ("postgresql", "postgres"):
-        from serving.store.backends.postgres import PostgresDatabase
+        from serving.store.backends.postgres import PostgresDatabase  # only the driver that is used
 
         return PostgresDatabase(parsed_url.set(drivername="postgresql+psycopg"))
     shown = parsed_url.render_as_string(hide_password=True)

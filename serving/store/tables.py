@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, get_args, get_type_hints
+from typing import Any, TypeAlias, get_args, get_type_hints
 
 from sqlalchemy import (
     BigInteger,
@@ -19,6 +19,7 @@ from sqlalchemy import (
     func,
     literal_column,
 )
+from sqlalchemy.types import TypeEngine
 
 from features.clock import NEVER
 from serving.store.records import COLUMNS, KINDS, ColumnType, Prediction, RecordKind
@@ -28,8 +29,19 @@ SCHEMA = "0003"
 
 metadata = MetaData()
 
-_COLUMN_TYPES: Mapping[ColumnType, Any] = {"text": Text, "time": BigInteger, "real": Double, "object": Text}
-_FIELD_TYPES: Mapping[type, Any] = {str: Text, int: BigInteger, float: Double, bool: Boolean}
+SqlType: TypeAlias = type[TypeEngine[Any]]
+_COLUMN_TYPES: Mapping[ColumnType, SqlType] = {
+    "text": Text,
+    "time": BigInteger,
+    "real": Double,
+    "object": Text,
+}
+_FIELD_TYPES: Mapping[type, SqlType] = {
+    str: Text,
+    int: BigInteger,
+    float: Double,
+    bool: Boolean,
+}
 
 
 def _seq() -> Column[int]:
@@ -52,7 +64,7 @@ def _create_record_table(kind: RecordKind) -> Table:
         *kind_columns,
         UniqueConstraint("key", "version", name=f"{kind}_key"),
         Index(f"{kind}_of_lead", "lead_id", "at"),
-        # No number twice, also after an erasure: the newest tells whether something was said since.
+        # No number is reused after an erasure, so that the newest one shows whether rows were added.
         sqlite_autoincrement=True,
     )
 
@@ -86,7 +98,7 @@ _WAS_HOT: Mapping[str, Any] = dict.fromkeys(
 Index("hot_predictions", *(predictions.c[n] for n in ("lead_id", "as_of", "replay")), **_WAS_HOT)
 
 current_scores = Table("current_scores", metadata, *_current_columns())
-"""One row a lead: its newest prediction, since when it is in its stage, the earliest deadline since."""
+"""One row a lead: its newest prediction, since when it is in its stage, and the earliest deadline since."""
 
 DUE = func.coalesce(current_scores.c.deadline, literal_column(str(NEVER)))
 """The deadline by which the call list is ordered: leads without one come last."""
@@ -96,11 +108,11 @@ Index("hot_by_deadline", DUE, current_scores.c.score.desc(), **_HOT)
 Index("hot_of_owner", current_scores.c.owner, DUE, current_scores.c.score.desc(), **_HOT)
 
 SIDE_GAP = func.abs(current_scores.c.model_score - current_scores.c.rules_score)
-"""By how many points the two sides differ; NULL where one of them did not judge."""
+"""By how many points model and rules differ; NULL if one of them gave no score."""
 IS_NEAR = (current_scores.c.stage == literal_column("'warm'")) & (
     current_scores.c.decided_by != literal_column("'person'")
 )
-"""Warm, and not because a person named it so."""
+"""Whether a lead is warm, and not because of an override."""
 Index("apart", SIDE_GAP.desc())
 Index("by_sides", *(current_scores.c[name] for name in ("rules_stage", "model_stage", "lead_id")))
 Index(
@@ -126,7 +138,7 @@ card_versions = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("in_force_at", BigInteger),
 )
-"""Every definition of a hot lead that was saved: `text` is its scorecard.toml, `version` its hash."""
+"""The saved definitions of a hot lead: `text` is the scorecard.toml, `version` its hash."""
 
 sign_offs = Table(
     "sign_offs",
@@ -140,4 +152,4 @@ sign_offs = Table(
     Column("note", Text, nullable=False),
     UniqueConstraint("number", "party", name="sign_offs_once"),
 )
-"""Who agreed to a definition (by its number), and for whom: each party signs once."""
+"""Sign-offs of a definition (by its number): each party signs once."""

@@ -1,4 +1,4 @@
-"""The one thread of a process that writes to the database: all that waits, in one transaction."""
+"""Group commit: one thread of the process writes all requests that wait in one transaction."""
 
 from __future__ import annotations
 
@@ -7,42 +7,102 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
+from copy import copy
+from dataclasses import dataclass
 from queue import Empty, SimpleQueue
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from features.clock import now_ms
-from serving.store.backends.base import Database, StoreUnavailable, describe_error, rollback_and_close
+from serving.store.backends.base import Cursor, Database, DriverConnection, rollback_and_close
+from serving.store.backends.deduplicate import Entry, insert_new
 from serving.store.circuit_breaker import CircuitBreaker
-from serving.store.deduplicate import WriteConflict, insert_new
-from serving.store.disk_queue import Spool
-from serving.store.records import InvalidRecord
-from serving.store.write_jobs import CallableJob, PredictionsJob, RecordsJob, WriteJob
+from serving.store.disk_queue import LOCK_SECONDS, DiskQueue
+from serving.store.errors import InvalidRecord, StoreUnavailable, WriteConflict, describe_error
+from serving.store.records import Prediction, StoredState, WriteOutcome
 
 ROWS_A_GROUP = 5_000
 ATTEMPTS = 3
 T = TypeVar("T")
-W = TypeVar("W", bound=WriteJob[Any])
 log = logging.getLogger(__name__)
 
 
-class Writer:
-    """Takes what waits and writes it as one group: one commit, however many requests.
+@dataclass(slots=True)
+class WriteJob(Generic[T]):
+    """Something to write, and the future that receives its result."""
 
-    What a group fails with, all in it are told, except where one of them is to blame.
+    future: Future[T]
+
+    @property
+    def rows(self) -> int:
+        return 0
+
+    def settle(self, result: T) -> None:
+        """Set the result, unless the future is done: `close` does not wait for a slow writer."""
+        with suppress(InvalidStateError):
+            self.future.set_result(result)
+
+    def fail(self, problem: Exception) -> None:
+        """Set the exception, unless the future is done."""
+        with suppress(InvalidStateError):
+            self.future.set_exception(copy(problem))
+
+
+@dataclass(slots=True)
+class RecordsJob(WriteJob[list[WriteOutcome]]):
+    """Records, which are flushed to the disk before the future is done."""
+
+    entries: Sequence[Entry]
+
+    @property
+    def rows(self) -> int:
+        return len(self.entries)
+
+
+@dataclass(slots=True)
+class PredictionsJob(WriteJob[StoredState]):
+    """Predictions, which need not be flushed."""
+
+    predictions: Sequence[Prediction]
+
+    @property
+    def rows(self) -> int:
+        return len(self.predictions)
+
+    def fail(self, problem: Exception) -> None:
+        self.settle("not_stored")
+
+
+@dataclass(slots=True)
+class CallableJob(WriteJob[T]):
+    """Other work on the database, run between two groups. It may use Writer.transact."""
+
+    work: Callable[[], T]
+
+
+Job: TypeAlias = RecordsJob | PredictionsJob | CallableJob[Any]
+W = TypeVar("W", RecordsJob, PredictionsJob)
+
+
+class Writer:
+    """Writes the jobs that wait as one group with one commit.
+
+    When a group fails because the database refuses the content of one job, the jobs are written one by
+    one; any other error is passed to all jobs of the group.
     """
 
-    def __init__(self, database: Database, spool: Spool, breaker: CircuitBreaker) -> None:
-        self._database, self._spool, self._breaker = database, spool, breaker
-        self._queue: SimpleQueue[WriteJob[Any] | None] = SimpleQueue()
-        self._connections: dict[bool, Any] = {}
-        self._current_group: list[WriteJob[Any]] = []
+    def __init__(self, database: Database, disk_queue: DiskQueue, breaker: CircuitBreaker) -> None:
+        self._database, self._disk_queue, self._breaker = database, disk_queue, breaker
+        self._queue: SimpleQueue[Job | None] = SimpleQueue()
+        self._connections: dict[bool, DriverConnection] = {}
+        self._current_group: list[Job] = []
         self._lock, self._open = threading.Lock(), True
-        self._ended = self._has_spilled = False
+        self._ended = False
+        self.commits = 0
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
         self._thread.start()
 
-    def submit(self, job: WriteJob[Any]) -> None:
-        """Have something written. Its future can no longer be cancelled: who goes away loses nothing."""
+    def submit(self, job: Job) -> None:
+        """Add a job to the queue. Its future can no longer be cancelled, so a lost client loses nothing."""
         job.future.set_running_or_notify_cancel()
         with self._lock:
             if self._open:
@@ -51,20 +111,21 @@ class Writer:
         job.fail(StoreUnavailable("the store is closed"))
 
     def run(self, work: Callable[[], T]) -> T:
-        """Run `work` in the writer's thread and wait for it. Raises what it raises."""
+        """The result of `work`, run in the writer's thread. Raises what `work` raises."""
         future: Future[T] = Future()
         self.submit(CallableJob(future, work))
         return future.result()
 
-    def transact(self, durable: bool, work: Callable[[Any], T]) -> T:
-        """What `work` does with a cursor, in one transaction. Only in the writer's thread.
+    def transact(self, durable: bool, work: Callable[[Cursor], T]) -> T:
+        """The result of `work`, which gets a cursor in one transaction. Only in the writer's thread.
 
-        Raises what the driver raises; nothing is written then, or (at the commit) perhaps all of it.
+        Raises what the driver raises. Nothing is written then; when COMMIT itself fails, perhaps all is.
         """
         try:
             cursor = self._cursor(durable)
             result = work(cursor)
             cursor.execute("COMMIT")
+            self.commits += 1
         except BaseException:
             self._drop(durable)
             raise
@@ -72,7 +133,7 @@ class Writer:
 
     @property
     def queue_size(self) -> int:
-        """Requests that wait to be written."""
+        """The number of jobs that wait."""
         return self._queue.qsize()
 
     @property
@@ -80,11 +141,11 @@ class Writer:
         """Whether it has nothing to do."""
         return not self._current_group and self._queue.empty()
 
-    def close(self, seconds: float, patience: float) -> bool:
-        """Write what waits, then end; whether it has ended.
+    def close(self, seconds: float, timeout: float) -> bool:
+        """Write what waits, then end; whether the thread has ended.
 
-        Where that takes longer than `seconds`, predictions go to the queue on disk, for which
-        `patience` seconds more may pass. The queue is closed when the writer ends at last.
+        When that takes longer than `seconds`, the predictions that wait go to the queue on disk, for
+        which `timeout` seconds more may pass.
         """
         with self._lock:
             self._open = False
@@ -92,21 +153,23 @@ class Writer:
         self._thread.join(seconds)
         with self._lock:
             if not self._ended:
-                self._spill(patience)
+                self._spill(timeout)
         return self._ended
 
-    def _spill(self, patience: float) -> None:
-        """Nothing may wait in memory alone. What is being written now may succeed all the same: who
-        drains the queue looks whether it is there, and a sender sends again what has its id."""
-        self._has_spilled = True
+    def _spill(self, timeout: float) -> None:
+        """Put on disk what waits in memory, and refuse the records.
+
+        What is being written now may still succeed. Draining the queue skips predictions that are stored,
+        and a sender that repeats a record receives "known".
+        """
         unfinished = list(self._current_group)
         with suppress(Empty):
             while True:
                 if (job := self._queue.get_nowait()) is not None:
                     unfinished.append(job)
-        open_still = [job for job in unfinished if not job.future.done()]
-        self._queue_on_disk([w for w in open_still if isinstance(w, PredictionsJob)], patience)
-        for job in open_still:
+        unsettled = [job for job in unfinished if not job.future.done()]
+        self._queue_on_disk([job for job in unsettled if isinstance(job, PredictionsJob)], timeout)
+        for job in unsettled:
             job.fail(StoreUnavailable("the store is closed"))
         self._queue.put(None)
 
@@ -114,20 +177,20 @@ class Writer:
         going = True
         while going:
             group, going = self._next_group()
-            self._run_safely(self._write_predictions, [w for w in group if isinstance(w, PredictionsJob)])
-            self._run_safely(self._write_records, [w for w in group if isinstance(w, RecordsJob)])
-            for task in (w for w in group if isinstance(w, CallableJob)):
+            self._run_safely(
+                self._write_predictions, [job for job in group if isinstance(job, PredictionsJob)]
+            )
+            self._run_safely(self._write_records, [job for job in group if isinstance(job, RecordsJob)])
+            for task in (job for job in group if isinstance(job, CallableJob)):
                 _run_task(task)
             self._current_group = []
         for durable in list(self._connections):
             self._drop(durable)
         with self._lock:
             self._ended = True
-            if self._has_spilled:
-                self._spool.close()
 
     def _run_safely(self, write: Callable[[Sequence[W]], None], group: Sequence[W]) -> None:
-        """Whatever happens, this thread goes on and nobody waits for ever."""
+        """Pass any error to the jobs: this thread must go on, and every future must end."""
         try:
             if group:
                 write(group)
@@ -136,8 +199,8 @@ class Writer:
             for job in group:
                 job.fail(problem)
 
-    def _next_group(self) -> tuple[list[WriteJob[Any]], bool]:
-        """All that waits, at least one; and whether it goes on after that."""
+    def _next_group(self) -> tuple[list[Job], bool]:
+        """All jobs that wait, one or more (none at the end), and whether to continue after them."""
         group = self._current_group = []
         rows = 0
         try:
@@ -199,14 +262,14 @@ class Writer:
             log.error("Predictions could not be stored: %s", describe_error(problem))
             group[0].fail(problem)
 
-    def _queue_on_disk(self, group: Sequence[PredictionsJob], patience: float | None = None) -> None:
+    def _queue_on_disk(self, group: Sequence[PredictionsJob], timeout: float = LOCK_SECONDS) -> None:
         pending = [job for job in group if not job.future.done()]
-        taken = self._spool.append([w.predictions for w in pending], patience) if pending else []
+        taken = self._disk_queue.append([job.predictions for job in pending], timeout) if pending else []
         for job, queued in zip(pending, taken, strict=True):
             job.settle("queued" if queued else "not_stored")
 
     def _classify_error(self, problem: Exception) -> Exception:
-        """The error as a waiting request is told it; the breaker opens where the database is away."""
+        """The error for a caller that waits; trips the breaker when the database is unavailable."""
         if isinstance(problem, StoreUnavailable):
             return problem
         if self._database.is_invalid(problem):
@@ -219,8 +282,8 @@ class Writer:
         log.error("Writing failed: %s", type(problem).__name__)
         return problem
 
-    def _with_retry(self, durable: bool, work: Callable[[Any], T]) -> T:
-        """Once more where another process came between."""
+    def _with_retry(self, durable: bool, work: Callable[[Cursor], T]) -> T:
+        """Run `work` in a transaction, and again after a conflict with another process."""
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 return self.transact(durable, work)
@@ -230,8 +293,8 @@ class Writer:
                     raise
         raise AssertionError
 
-    def _cursor(self, durable: bool) -> Any:
-        """A cursor in a new transaction; on a new connection where the old one was lost meanwhile."""
+    def _cursor(self, durable: bool) -> Cursor:
+        """A cursor in a new transaction, on a new connection if the last one was lost."""
         connection = self._connections.get(durable)
         if connection is not None and self._database.is_usable(connection):
             try:
@@ -243,7 +306,7 @@ class Writer:
         connection = self._connections[durable] = self._database.connect(durable)
         return self._begin(connection)
 
-    def _begin(self, connection: Any) -> Any:
+    def _begin(self, connection: DriverConnection) -> Cursor:
         cursor = connection.cursor()
         cursor.execute(self._database.begin)
         return cursor
@@ -254,7 +317,7 @@ class Writer:
             rollback_and_close(connection)
 
 
-def _run_task(task: CallableJob) -> None:
+def _run_task(task: CallableJob[T]) -> None:
     try:
         result = task.work()
     except Exception as problem:

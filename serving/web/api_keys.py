@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
-import os
 import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,7 +13,7 @@ from typing import Any, Literal, TypeAlias, get_args
 
 from features.clock import NEVER, now_ms
 from features.errors import DataError, OutsideError, suggest_nearest
-from features.files import atomic_file, write_error
+from features.files import atomic_file, file_lock, write_private
 
 Role: TypeAlias = Literal["crm", "reviewer", "admin"]
 ROLES: tuple[str, ...] = get_args(Role)
@@ -147,32 +145,15 @@ def _find_by_id(keys: Sequence[Key], key_id: str) -> list[Key]:
 @contextmanager
 def _edit_keys(path: Path) -> Iterator[list[Key]]:
     """The keys to change in place; written when the block ends well. One process at a time."""
-    with _lock_file(path):
+    # The lock is a file of its own because `path` is replaced.
+    with file_lock(path.with_name(f".{path.name}.lock")):
         keys = read_keys(path)
         yield keys
         moment_ms = now_ms()
         _write_keys(path, [key for key in keys if key.is_valid(moment_ms)])
 
 
-@contextmanager
-def _lock_file(path: Path) -> Iterator[None]:
-    """Wait for the others that change `path`. The lock is a file beside it: `path` is replaced."""
-    lock = path.with_name(f".{path.name}.lock")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = os.open(lock, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-    except OSError as problem:
-        raise write_error(lock, problem) from None
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(file)  # which unlocks
-
-
 def _write_keys(path: Path, keys: Sequence[Key]) -> None:
     text = json.dumps({"keys": [asdict(key) for key in keys]}, ensure_ascii=False, indent=1)
     with atomic_file(path) as part:
-        file = os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-        with open(file, "w", encoding="utf-8") as stream:
-            stream.write(text + "\n")
+        write_private(part, f"{text}\n".encode())

@@ -11,14 +11,13 @@ from pathlib import Path
 
 from features.clock import now_ms
 from features.errors import HotleadError
+from features.files import FileVersion, file_version
 from serving.web.api_keys import Key, hash_token, parse_key_id, read_keys
 
 POLL_SECONDS = 1.0
 MAX_TOKEN_LENGTH = 200
 
 log = logging.getLogger(__name__)
-
-FileStamp = tuple[int, int, int] | None
 
 
 class KeyCache:
@@ -32,7 +31,7 @@ class KeyCache:
     ) -> None:
         self._path, self._clock, self._now = path, clock, now
         self._keys: dict[str, list[Key]] = {}
-        self._last_stamp: FileStamp | bool = False  # False: never read well
+        self._last_stamp: FileVersion | bool | None = False  # False: never read well
         self._is_readable = True
         self._next_poll = clock()
 
@@ -70,7 +69,7 @@ class KeyCache:
             return
         self._next_poll = seconds + POLL_SECONDS
         try:
-            stamp = _read_stamp(self._path)
+            stamp = file_version(self._path)
             if stamp is None and self._last_stamp:
                 self._keep_last("it is gone")
             elif stamp != self._last_stamp:
@@ -80,7 +79,7 @@ class KeyCache:
         except (HotleadError, OSError) as problem:
             self._keep_last(type(problem).__name__)
 
-    def _reload(self, stamp: FileStamp) -> None:
+    def _reload(self, stamp: FileVersion | None) -> None:
         keys = defaultdict(list)
         for key in read_keys(self._path):
             keys[key.id].append(key)
@@ -92,12 +91,3 @@ class KeyCache:
         if self._is_readable:
             log.error("The file of API keys cannot be read; the last keys stay", extra={"why": why})
         self._is_readable = False
-
-
-def _read_stamp(path: Path) -> FileStamp:
-    """What changes when the file does; None where there is none."""
-    try:
-        stat = path.stat()
-    except FileNotFoundError:
-        return None
-    return stat.st_mtime_ns, stat.st_size, stat.st_ino

@@ -1,14 +1,19 @@
-"""Files and folders appear whole or not at all, on a full disk too."""
+"""Files and folders are written completely or not at all, also on a full disk; locks; changes."""
+
+from __future__ import annotations
 
 import os
 import subprocess
+import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from features.errors import OutsideError
-from features.files import atomic_file, atomic_folder
+from features.files import atomic_file, atomic_folder, file_lock, file_version, write_private
 
 Step = Callable[[Path], object]
 
@@ -130,3 +135,83 @@ def test_a_place_that_is_no_folder_is_told(tmp_path: Path) -> None:
         atomic_file(tmp_path / "file" / "x"),
     ):
         pass
+
+
+def test_a_lock_is_held_by_one_process_at_a_time(tmp_path: Path) -> None:
+    """The lock of another process ends with its block, or when it is killed."""
+    code = (
+        "import sys; from pathlib import Path; from features.files import file_lock\n"
+        "with file_lock(Path(sys.argv[1])):\n"
+        "    print('held', flush=True); sys.stdin.readline()\n"
+    )
+    path = tmp_path / "new" / ".lock"
+    for is_killed in (False, True):
+        with subprocess.Popen(
+            [sys.executable, "-c", code, str(path)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=Path(__file__).parents[2],
+        ) as holder:
+            assert holder.stdout is not None
+            assert holder.stdout.readline() == "held\n"
+            for timeout in (0, 0.05):
+                with pytest.raises(TimeoutError), file_lock(path, timeout):
+                    pass
+            if is_killed:
+                holder.kill()
+            else:
+                holder.communicate("\n")
+            with file_lock(path, 30):
+                pass
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_lock_without_a_timeout_waits(tmp_path: Path) -> None:
+    order: list[str] = []
+
+    def wait() -> None:
+        with file_lock(tmp_path / "lock"):
+            order.append("second")
+
+    with file_lock(tmp_path / "lock"):
+        waiting = threading.Thread(target=wait)
+        waiting.start()
+        time.sleep(0.05)
+        order.append("first")
+    waiting.join(30)
+    assert order == ["first", "second"]
+
+
+def test_a_lock_that_cannot_be_made_is_an_error_with_its_path(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OutsideError, match="lock: cannot be written"), file_lock(tmp_path / "file" / "lock"):
+        pass
+
+
+def test_the_version_of_a_file_changes_when_it_is_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    versions = [file_version(path)]
+    for _ in range(3):
+        with atomic_file(path) as part:
+            part.write_text("same")
+        versions.append(file_version(path))
+    assert versions[0] is None
+    assert len(set(versions)) == 4
+    assert file_version(path) == versions[-1]
+
+
+def test_a_version_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
+    """Not the same as a file that does not exist: without keys the service is open."""
+    (tmp_path / "file").touch()
+    with pytest.raises(NotADirectoryError):
+        file_version(tmp_path / "file" / "keys.json")
+
+
+def test_a_private_file_is_for_its_owner_alone_and_never_overwritten(tmp_path: Path) -> None:
+    path = tmp_path / "secret"
+    write_private(path, b"secret")
+    assert path.stat().st_mode & 0o777 == 0o600
+    with pytest.raises(FileExistsError):
+        write_private(path, b"other")
+    assert path.read_bytes() == b"secret"

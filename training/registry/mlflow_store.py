@@ -21,13 +21,12 @@ from typing import Any
 
 from features.columns import Texts
 from features.errors import OutsideError, SettingsError
-from features.files import write_error
+from features.files import file_lock, write_error
 from features.kinds import Language
 from scoring.model.evidence import Evidence
 from scoring.model.model import EVIDENCE_FILE, Model
 from scoring.scorecard.load import SCORECARD_FILE
 from scoring.statistics.metrics import Estimate
-from training.locks import lock_folder
 from training.registry.run_record import RunRecord
 
 MODEL_NAME = "hotlead"
@@ -213,7 +212,7 @@ def _set_store(mlflow: Any, uri: str, out: Path) -> None:
     if not uri.startswith("sqlite:"):
         mlflow.set_experiment(MODEL_NAME)
         return
-    with lock_folder(out):
+    with file_lock(out / ".lock"):
         if mlflow.get_experiment_by_name(MODEL_NAME) is None:
             mlflow.create_experiment(MODEL_NAME, (out.resolve() / "mlartifacts").as_uri())
     mlflow.set_experiment(MODEL_NAME)

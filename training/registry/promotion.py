@@ -11,10 +11,10 @@ from typing import Any
 
 from features.clock import iso, now_ms
 from features.errors import DataError, SettingsError
+from features.files import file_lock
 from scoring.evaluation.gate import Check, ModelCandidate, all_passed, run_gate
 from scoring.scorecard.scorecard import Scorecard
 from scoring.to_json import to_jsonable
-from training.locks import lock_folder
 from training.registry.mlflow_store import (
     CHALLENGER,
     CHAMPION,
@@ -62,7 +62,7 @@ def promote(
     `card` is the current scorecard, `user` (by default the user of the process) and `note` are recorded.
     Raises SettingsError if there is no challenger.
     """
-    with lock_folder(out, _LOCK):
+    with file_lock(out / _LOCK):
         return _promote(out, card, override, user, note)
 
 
@@ -90,7 +90,7 @@ def rollback(out: Path, why: str, user: str | None) -> RolledBack:
 
     The replaced champion becomes the challenger unless there is one. Only one step back is possible.
     """
-    with lock_folder(out, _LOCK):
+    with file_lock(out / _LOCK):
         return _rollback(out, why, user)
 
 

@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from features.columns import Column
-from features.files import atomic_file, atomic_folder
+from features.files import atomic_file, atomic_folder, file_lock
 from scoring.model.evidence import Evidence
 from scoring.model.model import EVIDENCE_FILE, Model
 from scoring.statistics.metrics import Estimate
-from training.locks import lock_folder
 
 if TYPE_CHECKING:  # a slow import, which reading a model does not need
     import plotly.graph_objects as go
@@ -48,7 +47,7 @@ class RunRecord:
 
     def write(self, out: Path, model_folder: Path) -> None:
         """Write `out`/model, a copy of `model_folder`, and `out`/report.html, each whole or not at all."""
-        with lock_folder(out), atomic_folder(out / "model") as part:
+        with file_lock(out / ".lock"), atomic_folder(out / "model") as part:
             shutil.copytree(model_folder, part, dirs_exist_ok=True)
         with atomic_file(out / self.report_file) as part:
             part.write_text(self.report, encoding="utf-8")

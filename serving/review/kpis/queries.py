@@ -17,7 +17,6 @@ from serving.store import queries as store_queries
 from serving.store.queries import is_newest
 from serving.store.tables import RECORDS, current_scores, predictions
 
-CHUNK_SIZE = 1_000
 _steps, _outcomes, _opened = RECORDS["handovers"], RECORDS["outcomes"], RECORDS["opportunities"]
 
 
@@ -36,8 +35,8 @@ def read_facts(connection: Connection) -> KpiFacts:
 def read_deadlines(connection: Connection, hot: Mapping[str, int]) -> dict[str, int]:
     """The deadlines (ms UTC) that some leads had when they turned hot; only those that had one."""
     by_lead: dict[str, int] = {}
-    for chunk in _chunk([*hot]):
-        for lead, as_of, deadline in connection.execute(_select_deadlines(), {"asked": chunk}):
+    for chunk in store_queries.in_chunks([*hot]):
+        for lead, as_of, deadline in connection.execute(_select_deadlines(), {"ids": chunk}):
             if as_of == hot[lead]:
                 by_lead[lead] = deadline
     return by_lead
@@ -49,8 +48,8 @@ def read_attributes(
     """The last known values of some columns of some leads."""
     wanted, by_lead = set(columns), dict[str, dict[str, str]]()
     statement = store_queries.newest_rows(RECORDS["leads"])
-    for chunk in _chunk(lead_ids):
-        for row in connection.execute(statement, {"asked": chunk}):
+    for chunk in store_queries.in_chunks(lead_ids):
+        for row in connection.execute(statement, {"ids": chunk}):
             values = orjson.loads(row.attributes) if row.attributes else {}
             lead_values = by_lead.setdefault(row.lead_id, {})
             lead_values.update({c: str(v) for c, v in values.items() if c in wanted and v is not None})
@@ -77,11 +76,6 @@ def count_sent_back(connection: Connection, start: int, end: int) -> list[tuple[
 
 def _counts(connection: Connection, statement: Select[Any]) -> Iterator[tuple[str, int]]:
     return ((str(stage), int(count)) for stage, count in connection.execute(statement))
-
-
-def _chunk(lead_ids: Sequence[str]) -> Iterator[list[str]]:
-    starts = range(0, len(lead_ids), CHUNK_SIZE)
-    return (list(lead_ids[start : start + CHUNK_SIZE]) for start in starts)
 
 
 def _first_opportunities(hot: Mapping[str, int], rows: Iterable[Any]) -> dict[str, int]:
@@ -143,7 +137,7 @@ def _select_first_steps() -> Select[Any]:
 @cache
 def _select_deadlines() -> Select[Any]:
     p = predictions.c
-    is_requested = p.lead_id.in_(bindparam("asked", expanding=True))
+    is_requested = store_queries.is_among_ids(p.lead_id)
     conditions = (p.stage == "hot", ~p.replay, p.deadline.isnot(None))
     return select(p.lead_id, p.as_of, p.deadline).where(is_requested, *conditions).order_by(p.seq.desc())
 

@@ -41,7 +41,7 @@ def read_sales_records(connection: Connection, lead_id: str) -> list[SalesRecord
 
 
 def _records_of_kind(connection: Connection, kind: RecordKind, lead_id: str) -> Iterator[SalesRecord]:
-    rows = connection.execute(store_queries.newest_rows(RECORDS[kind]), {"asked": [lead_id]})
+    rows = connection.execute(store_queries.newest_rows(RECORDS[kind]), {"ids": [lead_id]})
     for row in rows:
         values: dict[str, Any] = dict(row._mapping)
         reason = next((str(values[name]) for name in _REASON_COLUMNS if values.get(name)), "")

@@ -18,7 +18,7 @@ from itsdangerous import BadSignature, URLSafeTimedSerializer
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from features.files import atomic_file, write_error
+from features.files import atomic_file, write_error, write_private
 from serving.web import credentials as caller
 from serving.web.api_keys import Key
 from serving.web.credentials import LOOPBACK
@@ -147,9 +147,7 @@ def _load_secret(path: Path) -> bytes:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-        with open(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
-            file.write(secrets.token_bytes(32))
-            os.fsync(file.fileno())
+        write_private(part, secrets.token_bytes(32))
         try:
             os.link(part, path)  # fails where another was first
         except FileExistsError:

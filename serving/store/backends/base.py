@@ -1,4 +1,4 @@
-"""What the store asks of a database, whichever it is; and how it says that it is away."""
+"""The interface of a database to the store."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar
 
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from serving.store.records import RecordKind
+from serving.store.errors import StoreUnavailable, describe_error
+from serving.store.records import Prediction, RecordKind
 
-RETRY_SECONDS = 1.0
 BUSY_SECONDS = 1.0
 
 log = logging.getLogger(__name__)
@@ -21,35 +21,47 @@ T = TypeVar("T")
 SqlRow = tuple[Any, ...]
 
 
-class StoreUnavailable(Exception):
-    """The database cannot be reached, is locked for too long, or its disk is full.
+class RecordDigest(NamedTuple):
+    """The key of a stored record and the digest of its content."""
 
-    `retry_after` is in seconds. The message holds no values and no password.
-    """
+    key: str
+    version: int
+    digest: str
 
-    def __init__(self, why: str, retry_after: float = RETRY_SECONDS) -> None:
-        super().__init__(why)
-        self.retry_after = retry_after
+
+class Cursor(Protocol):
+    """A cursor of a driver, as far as the store uses it."""
+
+    @property
+    def rowcount(self) -> int: ...
+    def execute(self, query: str, params: Sequence[object] = ..., /) -> Cursor: ...
+    def fetchone(self) -> SqlRow | None: ...
+    def fetchall(self) -> list[SqlRow]: ...
+
+
+class DriverConnection(Protocol):
+    """A connection of a driver, as far as the store uses it."""
+
+    def cursor(self) -> Cursor: ...
+    def rollback(self) -> None: ...
+    def close(self) -> None: ...
 
 
 class Database(ABC):
-    """A database as the store needs it. `engine` is for reading, and commits each statement."""
+    """A database. `engine` is for reading and commits each statement."""
 
     begin: ClassVar[str]
     errors: ClassVar[tuple[type[Exception], ...]]
-    """What the driver raises. Where it does not `refuse` the content, the database is away."""
+    """What the driver raises. Unless `is_invalid`, such an error means that the database is unavailable."""
 
     is_local: ClassVar[bool]
-    """Whether it is a file of this machine, which reading does not wait for."""
+    """Whether it is a file of this machine, so that reading never waits for a network."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
 
     def read(self, work: Callable[[Connection], T]) -> T:
-        """What `work` reads; once more on a new connection where an old one was lost.
-
-        Raises StoreUnavailable.
-        """
+        """The result of `work`, repeated once if the connection was lost. Raises StoreUnavailable."""
         for last in (False, True):
             try:
                 with self.engine.connect() as connection:
@@ -62,92 +74,77 @@ class Database(ABC):
         raise AssertionError
 
     @abstractmethod
-    def connect(self, durable: bool) -> Any:
-        """The driver's own connection for writing, which commits only when told.
+    def connect(self, durable: bool) -> DriverConnection:
+        """A connection of the driver for writing, which commits on COMMIT only.
 
-        Durable: a commit returns when it is on the disk; else when it survives this process.
+        `durable`: a commit returns when it is flushed to the disk; else when it survives this process.
         """
 
     @abstractmethod
-    def is_usable(self, connection: Any) -> bool:
-        """Whether a connection still leads to the database (whose file may have been replaced)."""
+    def is_usable(self, connection: DriverConnection) -> bool:
+        """Whether a connection still leads to the database, whose file may have been replaced."""
 
     def is_invalid(self, problem: Exception) -> bool:
-        """Whether an error is about the content: no database could hold it."""
+        """Whether an error is caused by the content, which no database could store."""
         return isinstance(problem, ValueError | TypeError | OverflowError)
 
     @abstractmethod
     def is_transient(self, problem: Exception) -> bool:
-        """Whether another process came between, so that the same once more may well succeed."""
+        """Whether an error was caused by another process, so that repeating may succeed."""
 
     @abstractmethod
-    def insert(self, cursor: Any, table: str, names: tuple[str, ...], rows: Sequence[SqlRow]) -> int:
-        """Insert rows whose key and version are new; how many these were."""
+    def insert(self, cursor: Cursor, table: str, names: tuple[str, ...], rows: Sequence[SqlRow]) -> int:
+        """Insert the rows of records whose key and version are new; how many."""
 
     @abstractmethod
-    def find_records(self, cursor: Any, kind: RecordKind, keys: Sequence[str]) -> list[tuple[str, int, str]]:
-        """Key, version and digest of the records that have one of the keys."""
+    def find_records(self, cursor: Cursor, kind: RecordKind, keys: Sequence[str]) -> list[RecordDigest]:
+        """All versions of the records with the keys."""
 
     @abstractmethod
-    def insert_predictions(self, cursor: Any, rows: Sequence[SqlRow], now: int) -> None:
-        """Insert predictions and bring current_scores up to date, all or nothing. `now` is ms UTC."""
+    def insert_predictions(self, cursor: Cursor, predictions: Sequence[Prediction], now: int) -> None:
+        """Insert predictions and update current_scores. `now` is ms UTC."""
 
     @abstractmethod
-    def find_predictions(self, cursor: Any, lead_ids: Sequence[str]) -> list[SqlRow]:
+    def find_predictions(self, cursor: Cursor, lead_ids: Sequence[str]) -> list[SqlRow]:
         """lead_id, as_of, scored_at and request_id of the predictions of leads."""
 
     @abstractmethod
-    def erase(self, cursor: Any, table: str, lead_id: str) -> int:
-        """Delete a lead's rows; how many these were."""
+    def erase(self, cursor: Cursor, table: str, lead_id: str) -> int:
+        """Delete the rows of a lead; how many."""
 
     @abstractmethod
-    def prune(self, cursor: Any, before: int, limit: int) -> int:
-        """Delete at most so many predictions that were made before a moment (ms UTC)."""
+    def prune(self, cursor: Cursor, before: int, limit: int) -> int:
+        """Delete predictions made before a moment (ms UTC), no more than `limit`; how many."""
 
     @abstractmethod
     def transaction(self) -> AbstractContextManager[Connection]:
-        """A transaction to write in: on the disk when it has ended well. Raises StoreUnavailable."""
+        """A transaction for writing, flushed to the disk when the block ends. Raises StoreUnavailable."""
 
     @abstractmethod
     def migration(self) -> AbstractContextManager[Connection]:
-        """A transaction that no other process migrates beside. Raises StoreUnavailable."""
+        """A transaction during which no other process migrates. Raises StoreUnavailable."""
 
     def create(self) -> None:  # noqa: B027
-        """Make the database where this is its first use. Raises StoreUnavailable."""
+        """Create the database on its first use. Raises StoreUnavailable."""
 
     def checkpoint(self) -> None:  # noqa: B027
-        """What is better done beside the writing."""
+        """Copy the write-ahead log into the database, so that no commit has to."""
 
     def clear_free_pages(self, lead_id: str) -> None:  # noqa: B027
         """Clear what deleted rows left in the files. Raises StoreUnavailable."""
 
     def close(self) -> None:
-        """Close what is open for reading."""
+        """Close the connections for reading."""
         self.engine.dispose()
 
 
-def rollback_and_close(connection: Any) -> None:
-    """Close a driver's connection and give up what was begun on it.
+def rollback_and_close(connection: DriverConnection) -> None:
+    """Roll back and close a connection of a driver. Errors are only logged.
 
-    Rolled back first: SQLite keeps its locks while an unfinished statement is known anywhere.
+    The rollback comes first: SQLite keeps its locks while an unfinished statement exists.
     """
     for step in (connection.rollback, connection.close):
         try:
             step()
         except Exception as problem:
             log.debug("A connection could not be closed well: %s", type(problem).__name__)
-
-
-def describe_error(problem: BaseException) -> str:
-    """The type of an error and what the driver says in its first line: no values, no SQL."""
-    cause = getattr(problem, "orig", None) or problem
-    lines = str(cause).splitlines()
-    first = lines[0] if lines and _is_safe_to_show(cause) else ""
-    return f"{type(cause).__name__}: {first}" if first else type(cause).__name__
-
-
-def _is_safe_to_show(problem: BaseException) -> bool:
-    """Errors about a connection, a lock or a disk; those about data may quote them."""
-    names = {kind.__name__ for kind in type(problem).__mro__}
-    about_data = names & {"DataError", "IntegrityError", "ProgrammingError", "InternalError"}
-    return bool(names & {"OSError", "Error", "SQLAlchemyError"}) and not about_data

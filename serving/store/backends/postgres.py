@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
-from typing import Any
 
 import orjson
 import psycopg
@@ -17,14 +16,16 @@ from sqlalchemy.exc import SQLAlchemyError
 from features.clock import CLOCKS_DIFFER_MS
 from serving.store.backends.base import (
     BUSY_SECONDS,
+    Cursor,
     Database,
+    DriverConnection,
+    RecordDigest,
     SqlRow,
-    StoreUnavailable,
-    describe_error,
 )
-from serving.store.records import RecordKind
+from serving.store.backends.upserts import PREDICTION_COLUMNS, quoted_columns, upsert_current_scores
+from serving.store.errors import StoreUnavailable, describe_error
+from serving.store.records import Prediction, RecordKind
 from serving.store.tables import metadata
-from serving.store.upserts import PREDICTION_COLUMNS, quoted_columns, upsert_current_scores
 
 STATEMENT_SECONDS = 5.0
 _MIGRATION_LOCK = 0x686F746C656164  # "hotlead"
@@ -40,12 +41,12 @@ _DURABLE, _DURABLE_NOW = (
 )
 _QUICK = "SET synchronous_commit = off"
 _INVALID_STATES = ("22", "23", "54")
-"""Classes of SQLSTATE about what was sent: data, constraints, limits of the program."""
+"""Classes of SQLSTATE that are caused by the content: data, constraints, program limits."""
 _TRANSIENT_STATES = ("40001", "40P01")
 
 
 class PostgresDatabase(Database):
-    """A database by URL. The password stays in here: no error and no log shows it."""
+    """A database at a URL. No error and no log shows the password."""
 
     begin = "BEGIN"
     errors = (psycopg.Error, OSError)
@@ -66,42 +67,41 @@ class PostgresDatabase(Database):
     def connect(self, durable: bool) -> psycopg.Connection[SqlRow]:
         return self._connect(_DURABLE if durable else _QUICK)
 
-    def is_usable(self, connection: Any) -> bool:
-        return not connection.closed
+    def is_usable(self, connection: DriverConnection) -> bool:
+        return isinstance(connection, psycopg.Connection) and not connection.closed
 
     def is_invalid(self, problem: Exception) -> bool:
         if not isinstance(problem, psycopg.Error):
             return super().is_invalid(problem)
-        if problem.sqlstate is None:  # said by the driver itself
+        if problem.sqlstate is None:  # an error of the driver itself
             return isinstance(problem, psycopg.DataError | psycopg.ProgrammingError)
         return problem.sqlstate.startswith(_INVALID_STATES)
 
     def is_transient(self, problem: Exception) -> bool:
         return getattr(problem, "sqlstate", None) in _TRANSIENT_STATES
 
-    def insert(self, cursor: Any, table: str, names: tuple[str, ...], rows: Sequence[SqlRow]) -> int:
+    def insert(self, cursor: Cursor, table: str, names: tuple[str, ...], rows: Sequence[SqlRow]) -> int:
         cursor.execute(_insert_if_new(table, names), (_json(names, rows),))
         return int(cursor.rowcount)
 
-    def find_records(self, cursor: Any, kind: RecordKind, keys: Sequence[str]) -> list[tuple[str, int, str]]:
+    def find_records(self, cursor: Cursor, kind: RecordKind, keys: Sequence[str]) -> list[RecordDigest]:
         which = f'SELECT "key", version, digest FROM {kind} WHERE "key" = ANY(%s)'
-        rows: list[tuple[str, int, str]] = cursor.execute(which, (list(keys),)).fetchall()
-        return rows
+        return [RecordDigest(*row) for row in cursor.execute(which, (list(keys),)).fetchall()]
 
-    def insert_predictions(self, cursor: Any, rows: Sequence[SqlRow], now: int) -> None:
+    def insert_predictions(self, cursor: Cursor, rows: Sequence[Prediction], now: int) -> None:
         for part in _split_by_lead(rows):
             payload = _json(PREDICTION_COLUMNS, part)
             cursor.execute(_upsert_predictions(), (payload, now + CLOCKS_DIFFER_MS))
 
-    def find_predictions(self, cursor: Any, lead_ids: Sequence[str]) -> list[SqlRow]:
+    def find_predictions(self, cursor: Cursor, lead_ids: Sequence[str]) -> list[SqlRow]:
         which = "SELECT lead_id, as_of, scored_at, request_id FROM predictions WHERE lead_id = ANY(%s)"
         rows: list[SqlRow] = cursor.execute(which, (list(lead_ids),)).fetchall()
         return rows
 
-    def erase(self, cursor: Any, table: str, lead_id: str) -> int:
+    def erase(self, cursor: Cursor, table: str, lead_id: str) -> int:
         return int(cursor.execute(f"DELETE FROM {table} WHERE lead_id = %s", (lead_id,)).rowcount)
 
-    def prune(self, cursor: Any, before: int, limit: int) -> int:
+    def prune(self, cursor: Cursor, before: int, limit: int) -> int:
         old = "SELECT seq FROM predictions WHERE scored_at < %s LIMIT %s"
         result = cursor.execute(f"DELETE FROM predictions WHERE seq IN ({old})", (before, limit))
         return int(result.rowcount)
@@ -137,11 +137,11 @@ class PostgresDatabase(Database):
 
 @cache
 def _insert_from_json(table: str, names: tuple[str, ...]) -> str:
-    """Rows as one JSON text: one short statement, however many rows; arrays take twice the time."""
+    """Inserts rows from one JSON text: a short statement for any number, twice as fast as arrays."""
     columns = metadata.tables[table].c
     dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
     typed = ", ".join(f'"{name}" {columns[name].type.compile(dialect)}' for name in names)
-    selection = f"SELECT {quoted_columns(names)} FROM json_to_recordset(%s::json) AS told ({typed})"
+    selection = f"SELECT {quoted_columns(names)} FROM json_to_recordset(%s::json) AS incoming ({typed})"
     return f"INSERT INTO {table} ({quoted_columns(names)}) {selection}"
 
 
@@ -153,7 +153,7 @@ def _insert_if_new(table: str, names: tuple[str, ...]) -> str:
 @cache
 def _upsert_predictions() -> str:
     inserted = f"{_insert_from_json('predictions', PREDICTION_COLUMNS)} RETURNING *"
-    return f"WITH told AS ({inserted}) {upsert_current_scores('told WHERE NOT replay', '%s')}"
+    return f"WITH incoming AS ({inserted}) {upsert_current_scores('incoming WHERE NOT replay', '%s')}"
 
 
 def _json(names: tuple[str, ...], rows: Sequence[SqlRow]) -> str:
@@ -161,9 +161,9 @@ def _json(names: tuple[str, ...], rows: Sequence[SqlRow]) -> str:
 
 
 def _split_by_lead(rows: Sequence[SqlRow]) -> list[list[SqlRow]]:
-    """Parts in which a lead occurs once, as an upsert wants it; in the order told.
+    """Parts in which a lead occurs once, as an upsert requires, in the order of arrival.
 
-    By lead in each part: two processes that hold each other's rows would wait for ever.
+    Each part is sorted by lead: two processes that lock the same rows in another order would deadlock.
     """
     parts: list[dict[str, SqlRow]] = []
     occurrences: dict[str, int] = {}

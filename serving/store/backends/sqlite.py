@@ -1,9 +1,8 @@
-"""SQLite: one file, read by many beside one writer (WAL)."""
+"""SQLite: one file in WAL mode, with many readers and one writer at a time."""
 
 from __future__ import annotations
 
 import sqlite3
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import cache
@@ -18,32 +17,36 @@ from sqlalchemy.exc import DisconnectionError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
 from features.clock import CLOCKS_DIFFER_MS
+from features.errors import OutsideError
+from features.files import file_lock
 from serving.store.backends.base import (
     BUSY_SECONDS,
+    Cursor,
     Database,
+    DriverConnection,
+    RecordDigest,
     SqlRow,
-    StoreUnavailable,
-    describe_error,
 )
-from serving.store.backends.sqlite_files import file_contains, file_lock, inode_of, size_of
-from serving.store.records import RecordKind
-from serving.store.upserts import PREDICTION_COLUMNS, quoted_columns, upsert_current_scores
+from serving.store.backends.sqlite_files import file_contains, inode_of, size_of, truncate_wal
+from serving.store.backends.upserts import PREDICTION_COLUMNS, quoted_columns, upsert_current_scores
+from serving.store.errors import StoreUnavailable, describe_error
+from serving.store.records import Prediction, RecordKind
 
 ROWS_A_STATEMENT = 128
 LOG_BYTES = 4 * 2**20
-"""From this size on the write-ahead log is copied into the database, beside the writing."""
-LOG_BYTES_MOST = 16 * LOG_BYTES
-"""From this size on writers wait for the rest: under steady load there would always be some."""
+"""From this size the write-ahead log is copied into the database while others write."""
+MAX_LOG_BYTES = 16 * LOG_BYTES
+"""From this size writers wait until all is copied: under steady load there is always a rest."""
 PATIENCE_SECONDS = 5.0
-"""How long to wait for another process that migrates or tidies."""
+"""How long to wait for another process that migrates."""
 
 _PRAGMAS = (
     "PRAGMA temp_store = MEMORY",
-    # What is deleted or moved is overwritten: an erased lead must not stay in free pages.
+    # Overwrites what is deleted: an erased lead must not stay in free pages.
     "PRAGMA secure_delete = ON",
     "PRAGMA journal_mode = WAL",
     f"PRAGMA journal_size_limit = {LOG_BYTES // 2}",
-    # A commit never waits for this: `tidy` does it. 256 MiB are for when that cannot.
+    # `checkpoint` does this beside the commits; 256 MiB are the limit if it cannot.
     "PRAGMA wal_autocheckpoint = 65536",
 )
 
@@ -51,13 +54,13 @@ _CACHE_KB = 8_000
 
 
 class _SqliteConnection(sqlite3.Connection):
-    """A connection that knows which file it has opened."""
+    """A connection that remembers which file it has opened."""
 
     inode: tuple[int, int]
 
 
 class SqliteDatabase(Database):
-    """A database file; it is made when the store is first opened, not when it vanishes later."""
+    """A database file, created when the store is opened, but not again when it vanishes later."""
 
     begin = "BEGIN IMMEDIATE"
     errors = (sqlite3.Error, OSError)
@@ -68,7 +71,7 @@ class SqliteDatabase(Database):
         engine = create_engine(
             "sqlite+pysqlite://",
             creator=lambda: self._connect("NORMAL", _CACHE_KB),
-            # By itself a URL without a file gets a pool that closes connections which others use.
+            # The default pool of a URL without a file closes connections which other threads use.
             poolclass=QueuePool,
             pool_size=8,
             hide_parameters=True,
@@ -79,12 +82,12 @@ class SqliteDatabase(Database):
     def connect(self, durable: bool) -> sqlite3.Connection:
         if durable:
             return self._connect("FULL", _CACHE_KB)
-        # A prediction touches pages all over: where its lead is, in an index and in a table.
+        # Predictions need a large cache: each touches pages of its lead in indexes and tables.
         return self._connect("NORMAL", 8 * _CACHE_KB)
 
-    def is_usable(self, connection: Any) -> bool:
+    def is_usable(self, connection: DriverConnection) -> bool:
         try:
-            return bool(connection.inode == inode_of(self._path))
+            return isinstance(connection, _SqliteConnection) and connection.inode == inode_of(self._path)
         except OSError:
             return False
 
@@ -94,30 +97,30 @@ class SqliteDatabase(Database):
     def is_transient(self, problem: Exception) -> bool:
         return False
 
-    def insert(self, cursor: Any, table: str, names: tuple[str, ...], rows: Sequence[SqlRow]) -> int:
+    def insert(self, cursor: Cursor, table: str, names: tuple[str, ...], rows: Sequence[SqlRow]) -> int:
         return _insert(cursor, table, names, rows)
 
-    def find_records(self, cursor: Any, kind: RecordKind, keys: Sequence[str]) -> list[tuple[str, int, str]]:
+    def find_records(self, cursor: Cursor, kind: RecordKind, keys: Sequence[str]) -> list[RecordDigest]:
         which = f'SELECT "key", version, digest FROM {kind} WHERE "key" {_IN_JSON}'
-        rows: list[tuple[str, int, str]] = cursor.execute(which, (_json(keys),)).fetchall()
-        return rows
+        return [RecordDigest(*row) for row in cursor.execute(which, (_json(keys),)).fetchall()]
 
-    def insert_predictions(self, cursor: Any, rows: Sequence[SqlRow], now: int) -> None:
+    def insert_predictions(self, cursor: Cursor, rows: Sequence[Prediction], now: int) -> None:
+        assert isinstance(cursor, sqlite3.Cursor)
         inserted = _insert(cursor, "predictions", PREDICTION_COLUMNS, rows)
         # The write lock is held since BEGIN, so these rows follow each other.
-        cursor.execute(_UPSERT_CURRENT, (cursor.lastrowid - inserted, now + CLOCKS_DIFFER_MS))
+        cursor.execute(_UPSERT_CURRENT, ((cursor.lastrowid or 0) - inserted, now + CLOCKS_DIFFER_MS))
 
-    def find_predictions(self, cursor: Any, lead_ids: Sequence[str]) -> list[SqlRow]:
+    def find_predictions(self, cursor: Cursor, lead_ids: Sequence[str]) -> list[SqlRow]:
         rows: list[SqlRow] = cursor.execute(
             f"SELECT lead_id, as_of, scored_at, request_id FROM predictions WHERE lead_id {_IN_JSON}",
             (_json(lead_ids),),
         ).fetchall()
         return rows
 
-    def erase(self, cursor: Any, table: str, lead_id: str) -> int:
+    def erase(self, cursor: Cursor, table: str, lead_id: str) -> int:
         return int(cursor.execute(f"DELETE FROM {table} WHERE lead_id = ?", (lead_id,)).rowcount)
 
-    def prune(self, cursor: Any, before: int, limit: int) -> int:
+    def prune(self, cursor: Cursor, before: int, limit: int) -> int:
         old = "SELECT seq FROM predictions WHERE scored_at < ? LIMIT ?"
         result = cursor.execute(f"DELETE FROM predictions WHERE seq IN ({old})", (before, limit))
         return int(result.rowcount)
@@ -148,6 +151,8 @@ class SqliteDatabase(Database):
                 yield connection
         except TimeoutError:
             raise StoreUnavailable("another process migrates the database") from None
+        except OutsideError as problem:
+            raise StoreUnavailable(str(problem)) from None
         except (SQLAlchemyError, OSError) as problem:
             raise StoreUnavailable(describe_error(problem)) from None
 
@@ -158,20 +163,20 @@ class SqliteDatabase(Database):
             with closing(self._connect("NORMAL", _CACHE_KB)) as connection:
                 connection.execute("PRAGMA busy_timeout = 100")
                 connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
-                if size > LOG_BYTES_MOST:
+                if size > MAX_LOG_BYTES:
                     connection.execute("PRAGMA wal_checkpoint(RESTART)")
 
     def clear_free_pages(self, lead_id: str) -> None:
-        """Empty the write-ahead log; and write the file anew where it still holds the id.
+        """Empty the write-ahead log, and rewrite the file if it still contains the id.
 
-        secure_delete clears what is deleted, but pages that were split may keep what moved away.
+        secure_delete overwrites what is deleted, but not what moved away when a page was split.
         """
         try:
             with closing(self._connect("FULL", _CACHE_KB)) as connection:
-                _truncate_wal(connection)
+                truncate_wal(connection)
                 if file_contains(self._path, lead_id.encode()):
                     connection.execute("VACUUM")
-                    _truncate_wal(connection)
+                    truncate_wal(connection)
         except (sqlite3.Error, OSError) as problem:
             raise StoreUnavailable(
                 f"The rows are erased, their traces not yet: {describe_error(problem)}"
@@ -181,7 +186,7 @@ class SqliteDatabase(Database):
         return self._path.with_name(self._path.name + ending)
 
     def _connect(self, synchronous: str, cache_kb: int) -> _SqliteConnection:
-        # mode=rw: a file that vanished is not made anew and empty.
+        # mode=rw: a file that vanished must not be created again, empty.
         connection: _SqliteConnection = sqlite3.connect(
             f"file:{quote(str(self._path))}?mode=rw",
             uri=True,
@@ -220,7 +225,7 @@ _UPSERT_CURRENT = upsert_current_scores("predictions WHERE seq > ? AND NOT repla
 
 @contextmanager
 def _durable_commits(connection: Connection) -> Iterator[None]:
-    """A connection for reading whose commits, meanwhile, return when they are on the disk."""
+    """Within the block, commits on a connection for reading are flushed to the disk."""
     try:
         _set_synchronous(connection, "FULL")
         yield
@@ -239,11 +244,11 @@ def _insert_statement(table: str, names: tuple[str, ...], rows: int) -> str:
     return f"INSERT INTO {table} ({quoted_columns(names)}) VALUES {', '.join([one] * rows)}"
 
 
-def _insert(cursor: Any, table: str, names: tuple[str, ...], rows: Sequence[SqlRow]) -> int:
-    """Many rows a statement, by powers of two.
+def _insert(cursor: Cursor, table: str, names: tuple[str, ...], rows: Sequence[SqlRow]) -> int:
+    """Insert rows, many in one statement; how many.
 
-    Each step of SQLite gives the interpreter away, and a busy thread keeps it for 5 ms: row by row,
-    a thousand rows took 17 s beside one. Powers of two keep the statements few, and prepared.
+    Each step of SQLite releases the interpreter, which a busy thread then keeps for 5 ms: row by row, a
+    thousand rows took 17 s. Powers of two keep the number of prepared statements small.
     """
     start, size = 0, ROWS_A_STATEMENT
     while start < len(rows):
@@ -253,15 +258,6 @@ def _insert(cursor: Any, table: str, names: tuple[str, ...], rows: Sequence[SqlR
         cursor.execute(_insert_statement(table, names, size), flat)
         start += size
     return len(rows)
-
-
-def _truncate_wal(connection: sqlite3.Connection) -> None:
-    """Empty the write-ahead log. SQLite does not wait where another checkpoint runs."""
-    until = time.monotonic() + PATIENCE_SECONDS
-    while connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
-        if time.monotonic() > until:
-            raise sqlite3.OperationalError("the write-ahead log is in use")
-        time.sleep(0.02)
 
 
 def _json(values: Sequence[str]) -> str:

@@ -1,40 +1,29 @@
-"""What the store does to the files of an SQLite database themselves."""
+"""The files of an SQLite database: searched, compared, and the write-ahead log emptied."""
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
+import sqlite3
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-
-@contextmanager
-def file_lock(path: Path, seconds: float) -> Iterator[None]:
-    """Hold the lock on a file, which is made. Raises TimeoutError, or OSError."""
-    with path.open("a") as file:
-        until = time.monotonic() + seconds
-        while not _try_lock(file.fileno()):
-            if time.monotonic() > until:
-                raise TimeoutError
-            time.sleep(0.02)
-        yield
+CHECKPOINT_SECONDS = 5.0
 
 
 def file_contains(path: Path, wanted: bytes, block_size: int = 2**20) -> bool:
-    """Whether an id is in a file, which is read in pieces; L10 is not in L100. Raises OSError.
+    """Whether a file contains an id as a whole (L10 is not in L100). Raises OSError.
 
-    What stands before it does not matter: SQLite puts a row's texts side by side, so that a lead's id
-    follows the record's key with nothing between. After it comes a time, whose first byte is no letter.
+    Any byte may precede the id: SQLite stores a row's texts one after another, so that a lead's id follows
+    the record's key directly. After it comes a time, whose first byte is no letter. `block_size` is how
+    many bytes are read at a time.
     """
     pattern = re.compile(re.escape(wanted) + rb"(?![\w-])")
     tail = b""
     with path.open("rb") as file:
         while block := file.read(block_size):
             chunk = tail + block
-            # One at the very end may go on in the next piece, which begins with it.
+            # A match at the very end may continue in the next block, which begins with it.
             if any(match.end() < len(chunk) for match in pattern.finditer(chunk)):
                 return True
             tail = chunk[-len(wanted) :]
@@ -42,22 +31,23 @@ def file_contains(path: Path, wanted: bytes, block_size: int = 2**20) -> bool:
 
 
 def inode_of(path: Path) -> tuple[int, int]:
-    """Which file is at a path now. Raises OSError."""
+    """Device and inode of the file that is at a path now. Raises OSError."""
     stat_result = os.stat(path)
     return stat_result.st_dev, stat_result.st_ino
 
 
 def size_of(path: Path) -> int:
-    """Bytes of a file; 0 where there is none."""
+    """The size of a file in bytes; 0 when it does not exist or cannot be read."""
     try:
         return path.stat().st_size
     except OSError:
         return 0
 
 
-def _try_lock(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+def truncate_wal(connection: sqlite3.Connection) -> None:
+    """Empty the write-ahead log, and wait while another checkpoint runs. Raises sqlite3.Error."""
+    deadline = time.monotonic() + CHECKPOINT_SECONDS
+    while connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
+        if time.monotonic() > deadline:
+            raise sqlite3.OperationalError("the write-ahead log is in use")
+        time.sleep(0.02)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import shutil
 import sqlite3
@@ -29,9 +28,12 @@ from scoring.model.model import EVIDENCE_FILE
 from scoring.scorecard.load import find_card
 from serving.jobs.forget_lead import ForgetResult, forget
 from serving.settings import ServiceSettings
+from serving.store.disk_queue import DiskQueue
+from serving.store.records import Prediction
 from serving.store.store import Store
 from tests.helpers.live_service import free_port, served, settings_of
 from tests.helpers.small_crm import CARD, command, run, small_crm
+from tests.helpers.store_faults import stopped_maintenance
 from tests.helpers.stores import Server, server
 from training.compare import compare, save_comparison
 from training.registry.follower import sync_once
@@ -133,20 +135,15 @@ def test_no_trace_of_a_lead_remains_while_the_service_runs(place: TrainedCrm, le
     with served(place.crm_toml, HOTLEAD_OPEN="1") as live:
         send(live.url, lead)
         send(live.url, other_lead)
-        (place.out / "spool").mkdir(exist_ok=True)
-        row = live.house.store.scores(lead)[0]
-        queued = (place.out / "spool") / "1-dead.spool"
-        prediction = {name: row[name] for name in row if name != "seq"}
-        queue_file = queued.open("w")
-        fcntl.flock(queue_file, fcntl.LOCK_EX)  # another process lives and holds its queue
-        queue_file.write(json.dumps({**prediction, "replay": False}) + "\n")
-        queue_file.flush()
-        assert {"store.db-wal", "spool/1-dead.spool"} <= {*traces(place.out, lead)}
-        assert len(traces(place.out, pseudonym(lead))) >= 3
-        completed = run("forget", lead, place.crm_toml, "--yes", "--json")
-        assert completed.returncode == 0, completed.stderr
-        assert traces(place.out, lead, pseudonym(lead)) == []
-        queue_file.close()
+        with stopped_maintenance(live.house.store):
+            queue = DiskQueue(place.out / "spool", 2**20)  # as another process would
+            assert queue.append([[Prediction(**live.house.store.scores(lead)[0])]]) == [True]
+            assert {"store.db-wal", "spool/queue.db-wal"} <= {*traces(place.out, lead)}
+            assert len(traces(place.out, pseudonym(lead))) >= 3
+            completed = run("forget", lead, place.crm_toml, "--yes", "--json")
+            assert completed.returncode == 0, completed.stderr
+            assert traces(place.out, lead, pseudonym(lead)) == []
+            queue.close()
         assert httpx.get(f"{live.url}/v1/scores?lead_id={lead}").status_code == 404
         assert httpx.get(f"{live.url}/v1/scores?lead_id={other_lead}").status_code == 200
     read = json.loads(completed.stdout)

@@ -117,7 +117,7 @@ def test_workers_share_their_metrics_and_ended_workers_leave_only_counters(tmp_p
     alive.communicate("")
     assert values["hotlead_scores_total", "decided_by=model,stage=hot"] == 3
     assert values["hotlead_request_seconds_count", "route=/v1/score"] == 3
-    assert values["hotlead_queue_rows", ""] == 3  # of the two that live
+    assert values["hotlead_queue_rows", ""] == 2  # the highest of the two that live
     assert values["hotlead_store_away", ""] == 1
     assert values["hotlead_model_info", "version=1"] == 1
     assert values["hotlead_model_info", "version=2"] == 1

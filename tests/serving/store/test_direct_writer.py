@@ -1,18 +1,17 @@
-"""A few predictions are written where they are asked for; whoever is in the way, the writer takes them."""
+"""A few predictions are written in the thread of the request; if that is not possible, by the writer."""
 
 from __future__ import annotations
 
 import sqlite3
 import threading
 from collections.abc import Iterator
-from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
 
 from serving.store.direct_writer import FEW, DirectWriter
 from serving.store.store import Store, database_from_url
-from serving.store.write_jobs import CallableJob
+from tests.helpers.store_faults import held_up_writer
 from tests.helpers.stores import prediction
 
 
@@ -24,7 +23,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 @pytest.fixture
-def at_once(store: Store) -> DirectWriter:
+def direct_writer(store: Store) -> DirectWriter:
     return store._direct_writer
 
 
@@ -39,63 +38,70 @@ def test_a_few_are_stored_before_it_returns(store: Store) -> None:
     assert stored(store) == 1
 
 
-def test_it_does_not_overtake_what_waits_for_the_writer(store: Store, at_once: DirectWriter) -> None:
-    """Else whoever scores all the time would keep the lock from it."""
-    go, begun = threading.Event(), threading.Event()
-    store._writer.submit(CallableJob(Future(), lambda: begun.set() or go.wait(30)))  # type: ignore[func-returns-value]
-    begun.wait(30)
-    future = store.add_predictions([prediction()])
-    assert not future.done()
-    go.set()
+def test_it_does_not_overtake_jobs_that_wait_for_the_writer(
+    store: Store, direct_writer: DirectWriter
+) -> None:
+    """Otherwise steady scoring would keep the database's lock from the writer."""
+    with held_up_writer(store):
+        future = store.add_predictions([prediction()])
+        assert not future.done()
     assert future.result() == "stored"
 
 
-def test_many_are_left_to_the_writer(store: Store, at_once: DirectWriter) -> None:
-    assert not at_once.try_write([prediction()] * (FEW + 1))
+def test_many_are_left_to_the_writer(store: Store, direct_writer: DirectWriter) -> None:
+    assert not direct_writer.try_write([prediction()] * (FEW + 1))
     assert stored(store) == 0
 
 
-def test_it_waits_for_no_lock_and_leaves_nothing(store: Store, at_once: DirectWriter, tmp_path: Path) -> None:
+def test_it_waits_for_no_lock_and_leaves_nothing(
+    store: Store, direct_writer: DirectWriter, tmp_path: Path
+) -> None:
     connection = sqlite3.connect(tmp_path / "s.db", isolation_level=None)
     connection.execute("BEGIN IMMEDIATE")
-    assert not at_once.try_write([prediction()])
+    assert not direct_writer.try_write([prediction()])
     connection.execute("ROLLBACK")
     connection.close()
     assert stored(store) == 0
-    assert at_once.try_write([prediction()])
+    assert direct_writer.try_write([prediction()])
     assert stored(store) == 1
 
 
-def test_a_busy_database_keeps_the_connection(store: Store, at_once: DirectWriter, tmp_path: Path) -> None:
-    assert at_once.try_write([prediction()])
-    before = at_once._connection
+def test_a_busy_database_keeps_the_connection(
+    store: Store, direct_writer: DirectWriter, tmp_path: Path
+) -> None:
+    assert direct_writer.try_write([prediction()])
+    before = direct_writer.connection
     other_connection = sqlite3.connect(tmp_path / "s.db", isolation_level=None)
     other_connection.execute("BEGIN IMMEDIATE")
-    assert not at_once.try_write([prediction()])
+    assert not direct_writer.try_write([prediction()])
     other_connection.execute("ROLLBACK")
     other_connection.close()
-    assert at_once.try_write([prediction()])
-    assert at_once._connection is before
+    assert direct_writer.try_write([prediction()])
+    assert direct_writer.connection is before
     assert stored(store) == 2
 
 
-def test_what_failed_at_its_commit_is_stored_once(store: Store, at_once: DirectWriter) -> None:
+def test_what_failed_at_its_commit_is_stored_once(store: Store, direct_writer: DirectWriter) -> None:
     """A deferred constraint fails just there."""
-    assert at_once.try_write([prediction("other")])
-    at_once._connection.execute("PRAGMA foreign_keys = ON")
-    at_once._connection.executescript(
+    assert direct_writer.try_write([prediction("other")])
+    connection = direct_writer.connection
+    assert isinstance(connection, sqlite3.Connection)
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.executescript(
         "CREATE TEMP TABLE a (x PRIMARY KEY);"
         "CREATE TEMP TABLE b (x REFERENCES a DEFERRABLE INITIALLY DEFERRED);"
         "CREATE TEMP TRIGGER t AFTER INSERT ON main.predictions BEGIN INSERT INTO b VALUES (1); END;"
     )
     assert store.add_predictions([prediction()]).result() == "stored"
-    assert at_once._connection is None
+    assert direct_writer.connection is None
     assert stored(store) == 1
 
 
-def test_while_another_thread_writes_here_the_writer_takes_it(store: Store, at_once: DirectWriter) -> None:
+def test_while_another_thread_writes_here_the_writer_takes_it(
+    store: Store, direct_writer: DirectWriter
+) -> None:
     results: list[str] = []
-    with at_once._lock:
+    with direct_writer._lock:
         thread = threading.Thread(
             target=lambda: results.append(store.add_predictions([prediction()]).result())
         )
@@ -105,17 +111,18 @@ def test_while_another_thread_writes_here_the_writer_takes_it(store: Store, at_o
     assert stored(store) == 1
 
 
-def test_what_cannot_be_stored_is_left_to_the_writer(store: Store, at_once: DirectWriter) -> None:
+def test_what_cannot_be_stored_is_left_to_the_writer(store: Store, direct_writer: DirectWriter) -> None:
     bad = prediction(score=2**70)
-    assert not at_once.try_write([bad])
+    assert not direct_writer.try_write([bad])
     assert store.add_predictions([bad]).result() == "not_stored"
-    assert at_once.try_write([prediction()])
+    assert direct_writer.try_write([prediction()])
     assert stored(store) == 1
 
 
-def test_predictions_need_no_flush(at_once: DirectWriter) -> None:
-    at_once.try_write([prediction()])
-    row = at_once._connection.execute("PRAGMA synchronous").fetchone()
+def test_predictions_need_no_flush(direct_writer: DirectWriter) -> None:
+    direct_writer.try_write([prediction()])
+    assert direct_writer.connection is not None
+    row = direct_writer.connection.cursor().execute("PRAGMA synchronous").fetchone()
     assert row == (1,)
 
 

@@ -87,8 +87,8 @@ def test_processes_that_start_at_once_migrate_once(url: str, tmp_path: Path) -> 
         "from serving.store.records import Record\n"
         "store = Store.open(sys.argv[1], Path(sys.argv[2]))\n"
         "body = {'type': 'page'}\n"
-        "while store.away: pass\n"
-        "print(store.accept([Record('activities', sys.argv[3], 1, 'L1', 1, body)]).result())\n"
+        "while store.is_unavailable: pass\n"
+        "print(store.add_records([Record('activities', sys.argv[3], 1, 'L1', 1, body)]).result())\n"
         "store.close()\n"
     )
     started = [
@@ -152,7 +152,7 @@ def test_starting_with_tables_that_are_there_needs_no_alembic(url: str, tmp_path
     Store.open(url, tmp_path / "spool").close()
     code = (
         "import sys; from pathlib import Path; from serving.store.store import Store\n"
-        "store = Store.open(sys.argv[1], Path(sys.argv[2])); assert not store.away; store.close()\n"
+        "store = Store.open(sys.argv[1], Path(sys.argv[2])); assert not store.is_unavailable; store.close()\n"
         "assert 'alembic' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code, url, str(tmp_path / "spool")], check=True, cwd=ROOT)

@@ -1,30 +1,26 @@
-"""One group of records in one transaction: known, in conflict, or new and stored."""
+"""Inserts the new records of a group, and classifies the others as known or in conflict."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
-from serving.store.backends.base import Database, SqlRow
+from serving.store.backends.base import Cursor, Database, SqlRow
+from serving.store.backends.upserts import RECORD_COLUMNS
+from serving.store.errors import WriteConflict
 from serving.store.records import RecordKind, WriteOutcome
-from serving.store.upserts import RECORD_COLUMNS
 
 Entry = tuple[RecordKind, SqlRow]
-"""A record as its kind and its row (see Record.row)."""
+"""The kind of a record and its row (see Record.row)."""
 _RecordKey = tuple[RecordKind, str, int]
 _DIGEST = 4
 
 
-class WriteConflict(Exception):
-    """Another process stored one of the records meanwhile: look again."""
-
-
 def insert_new(
-    database: Database, cursor: Any, groups: Sequence[Sequence[Entry]]
+    database: Database, cursor: Cursor, groups: Sequence[Sequence[Entry]]
 ) -> list[list[WriteOutcome]]:
-    """Store what is new of several lists of records; the outcome of each at its place.
+    """Insert the new records of several lists; the outcomes in the same order.
 
-    Raises Overtaken, and what the driver raises.
+    Raises WriteConflict when another process stored one of them, and the errors of the driver.
     """
     digests = _find_existing(database, cursor, (entry for entries in groups for entry in entries))
     fresh: dict[RecordKind, list[SqlRow]] = {}
@@ -48,7 +44,7 @@ def _classify(
     return "stored"
 
 
-def _find_existing(database: Database, cursor: Any, entries: Iterable[Entry]) -> dict[_RecordKey, str]:
+def _find_existing(database: Database, cursor: Cursor, entries: Iterable[Entry]) -> dict[_RecordKey, str]:
     keys: dict[RecordKind, dict[str, None]] = {}
     for kind, row in entries:
         keys.setdefault(kind, {})[row[0]] = None
