@@ -14,7 +14,7 @@ from benchmarks.load import wait_for
 from serving.settings import ServiceSettings
 from serving.web import api_keys as keys
 from tests.conftest import Demo
-from tests.helpers.review_demo import BrowserWindow, ReviewDemo, open_window, review_demo
+from tests.helpers.review_demo import BrowserWindow, ReviewDemo, open_window, review_demo, text_problems
 
 pytestmark = pytest.mark.slow
 LANGS = ("en", "ja")
@@ -222,7 +222,8 @@ def test_the_figures_are_shown_taken_away_and_printed(site: ReviewDemo, window: 
     page.goto(f"{site.url}/figures/print")
     page.emulate_media(media="print")
     assert not page.locator("header.site").is_visible()
-    assert page.locator(".plot svg").first.is_visible()
+    assert page.locator(".plot svg").count() == 2
+    assert text_problems(page) == []
     window.picture("figures-print")
 
 

@@ -97,10 +97,11 @@ class BrowserWindow:
     problems: list[str]
 
     def check(self, name: str, keep: bool = True) -> None:
-        """Nothing went wrong, a screen reader finds its way, and the picture is kept."""
+        """No errors, no accessibility violations, and texts of charts that fit; keeps the picture."""
         assert self.problems == []
         assert self.page.evaluate("document.documentElement.scrollWidth") <= self.page.viewport_size["width"]
         assert serious_violations(self.page) == [], name
+        assert text_problems(self.page) == [], name
         if keep:
             self.picture(name)
 

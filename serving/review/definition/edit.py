@@ -56,13 +56,13 @@ def parse_submission(
     if edit.wrong:
         return edit
     form = edit.form
-    full_card = full_card(newest.text)
-    card, errors = card_with_changes(full_card, changes, form, lang)
+    newest_card = full_card(newest.text)
+    card, errors = card_with_changes(newest_card, changes, form, lang)
     if card is None:
         return replace(edit, wrong=Fields(errors))
     try:
         check_features(card, table, SCORECARD_FILE)
-        text = edit_toml(newest.text, to_toml_changes(full_card, changes), card)
+        text = edit_toml(newest.text, to_toml_changes(newest_card, changes), card)
     except HotleadError as problem:
         return replace(edit, wrong=Fields({"bands/hot": str(problem)}))
     return replace(edit, card=card, text=text)
