@@ -1,8 +1,9 @@
-"""How figures stand in tables."""
+"""Cells of tables: rates, figures and differences with their intervals."""
 
 from __future__ import annotations
 
 from features.kinds import Language
+from scoring.pages.formats import NONE, format_percentage_points, format_share
 from scoring.pages.page import CellValue
 from scoring.scorecard.scorecard import STAGES
 from scoring.statistics.metrics import Estimate
@@ -10,25 +11,14 @@ from scoring.statistics.paired_differences import Difference
 from scoring.statistics.rates import Rate
 from scoring.texts import translate
 
-NONE = "–"
 SHARES = ("win_rate", "won_amount")
-
-
-def percent(value: float) -> str:
-    """24.2 %, or a dash."""
-    return NONE if value != value else f"{value:.1%}"
-
-
-def percentage_points(value: float) -> str:
-    """A difference of shares in percentage points."""
-    return NONE if value != value else f"{value * 100:+z.1f}"
 
 
 def rate_cell(rate: Rate) -> CellValue:
     """A win rate with its interval."""
     if not rate.count:
         return CellValue(NONE)
-    return CellValue(percent(rate.value), f"[{percent(rate.low)} – {percent(rate.high)}]")
+    return CellValue(format_share(rate.value), f"[{format_share(rate.low)} – {format_share(rate.high)}]")
 
 
 def count_cell(rate: Rate, lang: Language) -> str:
@@ -42,7 +32,7 @@ def figure_cell(name: str, figure: Estimate) -> CellValue:
     """A figure of a side with its interval."""
     if figure.value != figure.value:
         return CellValue(NONE)
-    form = percent if name in SHARES else lambda v: f"{v:.3f}"
+    form = format_share if name in SHARES else lambda v: f"{v:.3f}"
     return CellValue(form(figure.value), f"[{form(figure.low)} – {form(figure.high)}]")
 
 
@@ -51,13 +41,14 @@ def difference_cell(name: str, difference: Difference) -> CellValue:
     figure = difference.difference
     if figure.value != figure.value:
         return CellValue(NONE)
-    form = percentage_points if name in SHARES else lambda v: f"{v:+z.3f}"
+    form = format_percentage_points if name in SHARES else lambda v: f"{v:+z.3f}"
     return CellValue(form(figure.value), f"[{form(figure.low)}, {form(figure.high)}]")
 
 
 def points_with_interval(figure: Estimate) -> str:
     """+7.0 [+5.6, +9.1], in percentage points."""
-    return f"{percentage_points(figure.value)} [{percentage_points(figure.low)}, {percentage_points(figure.high)}]"
+    value, low, high = map(format_percentage_points, (figure.value, figure.low, figure.high))
+    return f"{value} [{low}, {high}]"
 
 
 def stage_names(lang: Language) -> list[str]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from scoring.pages.theme import GREY, MODEL, RULES
 from scoring.statistics.rates import Rate
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-COLOURS = ("#1f5fa8", "#d9711c", "#9aa3ad")
+_COLORS = (MODEL, RULES, GREY)
 
 
 def bars_with_intervals(
@@ -20,7 +21,7 @@ def bars_with_intervals(
     import plotly.graph_objects as go
 
     figure = go.Figure()
-    for (side, rates), colour in zip(sides.items(), COLOURS, strict=False):
+    for (side, rates), colour in zip(sides.items(), _COLORS, strict=False):
         value = [None if rate.value != rate.value else rate.value for rate in rates]
         up = [rate.high - rate.value if rate.count else 0 for rate in rates]
         down = [rate.value - rate.low if rate.count else 0 for rate in rates]
@@ -40,7 +41,7 @@ def lines(x: Sequence[str], sides: Mapping[str, Sequence[float]], y: str) -> go.
     import plotly.graph_objects as go
 
     figure = go.Figure()
-    for (side, values), colour in zip(sides.items(), COLOURS, strict=False):
+    for (side, values), colour in zip(sides.items(), _COLORS, strict=False):
         figure.add_scatter(x=list(x), y=list(values), mode="lines+markers", name=side, line={"color": colour})
     figure.update_yaxes(rangemode="tozero")
     return apply_layout(figure, "", y)

@@ -9,8 +9,9 @@ from features.kinds import Language
 from features.table import FeatureTable
 from scoring.decision.score import Reason
 from scoring.evaluation.comparison import SIDES, DisputedDeal, ModelVsRules, SegmentComparison
-from scoring.pages.cells import difference_cell, outcome_text, percent, stage_names
+from scoring.pages.cells import difference_cell, outcome_text, stage_names
 from scoring.pages.charts import bars_with_intervals
+from scoring.pages.formats import format_share
 from scoring.pages.page import Block, Cell, CellValue, Chart, Heading, Page, Table, Text
 from scoring.pages.tables import (
     agreement_table,
@@ -101,7 +102,7 @@ def _parts(
             (
                 *head,
                 f"{part.all.count:,}",
-                percent(part.all.value),
+                format_share(part.all.value),
                 difference_cell("roc_auc", part.differences["roc_auc"]),
                 difference_cell("win_rate", part.differences["win_rate"]),
             )
@@ -120,7 +121,7 @@ def _dispute_cells(
 ) -> tuple[Cell, ...]:
     names = stage_names(lang)
     date = iso(dispute.moment)[:10] if comparison.evidence.dated else ""
-    model = f"{dispute.model_score} {names[dispute.model_stage]} ({percent(dispute.probability)})"
+    model = f"{dispute.model_score} {names[dispute.model_stage]} ({format_share(dispute.probability)})"
     rules = f"{dispute.rules_score} {names[dispute.rules_stage]}"
     why = comparison.model_reasons(dispute.row, table, lang), comparison.rules_reasons(dispute.row, lang)
     return (

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from features.kinds import Language
 from scoring.evaluation.gate import Check
-from scoring.pages.cells import NONE
+from scoring.pages.formats import NONE
 from scoring.pages.page import Cell, CellValue, Page, Table, Text
 from scoring.texts import translate
 

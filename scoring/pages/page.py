@@ -14,6 +14,8 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from scoring.pages.theme import COLORWAY, FONTS, INK
+
 if TYPE_CHECKING:  # at run time each rendering imports what it needs: a page itself costs nothing
     import plotly.graph_objects as go
     from jinja2 import Template
@@ -24,8 +26,6 @@ if TYPE_CHECKING:  # at run time each rendering imports what it needs: a page it
     from features.kinds import Language
 
 _TEMPLATES = Path(__file__).parent / "templates"
-_FONTS = 'system-ui, "Hiragino Sans", "Noto Sans JP", "Noto Sans CJK JP", "Yu Gothic UI", sans-serif'
-_INK, _COLOURS = "#1d2733", ("#1f5fa8", "#d9711c", "#3b8a5a", "#8a5fa8", "#9aa3ad")
 _MARKS = {
     "leak": ("✕", "red"),
     "fail": ("✕", "red"),
@@ -136,8 +136,8 @@ def to_html(page: Page) -> str:
         plotly=_plotly() if charts else "",
         draw=_draw_chart,
         mark=_mark,
-        fonts=_FONTS,
-        ink=_INK,
+        fonts=FONTS,
+        ink=INK,
     )
 
 
@@ -221,7 +221,7 @@ def apply_theme(figure: go.Figure) -> go.Figure:
     import plotly.graph_objects as go
 
     return go.Figure(figure).update_layout(
-        dragmode=False, font={"family": _FONTS, "color": _INK}, colorway=_COLOURS
+        dragmode=False, font={"family": FONTS, "color": INK}, colorway=COLORWAY
     )
 
 

@@ -8,16 +8,9 @@ from typing import TYPE_CHECKING
 from features.clock import MS_PER_DAY, iso
 from features.kinds import Language
 from scoring.evaluation.replay import CARDS, CardReplay, MovedLead, RowEffect
-from scoring.pages.cells import (
-    NONE,
-    count_cell,
-    lift_cell,
-    outcome_text,
-    rate_cell,
-    signed_cell,
-    stage_names,
-)
+from scoring.pages.cells import count_cell, lift_cell, outcome_text, rate_cell, signed_cell, stage_names
 from scoring.pages.charts import bars_with_intervals, lines
+from scoring.pages.formats import NONE
 from scoring.pages.page import Block, Cell, CellValue, Chart, Heading, Page, Table, Text
 from scoring.pages.tables import agreement_table, band_names, figures_table, verdict
 from scoring.scorecard.scorecard import HOT

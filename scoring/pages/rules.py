@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from features.kinds import Language
-from scoring.pages.cells import NONE, percent, stage_names
+from scoring.pages.cells import stage_names
+from scoring.pages.formats import NONE, format_share
 from scoring.pages.page import Block, Cell, Heading, Page, Table, Text
 from scoring.scorecard.scorecard import Action, Group, Policy, Rule, Scorecard
 from scoring.texts import translate
@@ -116,7 +117,7 @@ def _describe_policy(policy: Policy, lang: Language) -> str:
     values = {"warm": policy.warm, "hot": policy.hot}
     count = policy.policy == "calls_per_week"
     shown = {
-        name: "" if value is None else (f"{value:g}" if count else percent(value))
+        name: "" if value is None else (f"{value:g}" if count else format_share(value))
         for name, value in values.items()
     }
     return translate(f"policy_{policy.policy}", lang, **shown)

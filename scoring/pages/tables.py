@@ -9,11 +9,11 @@ from scoring.pages.cells import (
     count_cell,
     difference_cell,
     figure_cell,
-    percent,
     points_with_interval,
     rate_cell,
     stage_names,
 )
+from scoring.pages.formats import format_share
 from scoring.pages.page import Cell, CellValue, Table
 from scoring.statistics.paired_differences import Difference
 from scoring.statistics.rates import Rate
@@ -25,8 +25,8 @@ def verdict(page: str, rates: Difference, lang: Language, **more: object) -> str
     return translate(
         f"{page}_verdict_{rates.better}",
         lang,
-        new=percent(rates.new.value),
-        old=percent(rates.old.value),
+        new=format_share(rates.new.value),
+        old=format_share(rates.old.value),
         difference=points_with_interval(rates.difference),
         **more,
     )

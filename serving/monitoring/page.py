@@ -9,7 +9,8 @@ from features.kinds import Language
 from features.moments import MIN_WINS
 from features.table import FeatureTable
 from scoring.evaluation.monitoring import MIN_JUDGED, Performance, current_performance
-from scoring.pages.cells import NONE, difference_cell, figure_cell, percent
+from scoring.pages.cells import difference_cell, figure_cell
+from scoring.pages.formats import NONE, format_share
 from scoring.pages.page import Block, Cell, CellValue, Facts, Heading, Page, Table, Text
 from scoring.statistics.drift import Shift
 from scoring.texts import translate
@@ -116,7 +117,7 @@ def _version_row(performance: Performance, report: MonitoringReport, lang: Langu
     counts = (f"{n:,}" for n in (performance.leads, performance.waiting, performance.judged, performance.won))
     observed: Cell = NONE if performance.came is None else figure_cell("win_rate", performance.came)
     loss: Cell = NONE if performance.log_loss is None else figure_cell("log_loss", performance.log_loss)
-    chance = NONE if performance.told is None else percent(performance.told)
+    chance = NONE if performance.told is None else format_share(performance.told)
     rules: Cell = (
         NONE
         if performance.rules_calibration is None

@@ -14,7 +14,7 @@ from benchmarks.load import wait_for
 from serving.settings import ServiceSettings
 from serving.web import api_keys as keys
 from tests.conftest import Demo
-from tests.helpers.review_demo import BrowserWindow, ReviewDemo, open_window, review_demo
+from tests.helpers.review_demo import BrowserWindow, ReviewDemo, open_window, review_demo, text_problems
 
 pytestmark = pytest.mark.slow
 LANGS = ("en", "ja")
@@ -46,7 +46,7 @@ def window(site: ReviewDemo, request: pytest.FixtureRequest) -> Iterator[Browser
 def test_the_overview_opens_the_leads_behind_a_number(site: ReviewDemo, window: BrowserWindow) -> None:
     page = window.page
     page.goto(site.url)
-    page.wait_for_selector(".plot .main-svg")
+    page.wait_for_selector(".plot svg")
     window.check("overview")
     number = page.locator(".agreement a").first
     count = int(number.inner_text().replace(",", ""))
@@ -91,7 +91,7 @@ def test_a_lead_is_looked_at_and_tried(site: ReviewDemo, window: BrowserWindow) 
     page = window.page
     page.goto(f"{site.url}/calls")
     page.locator("li.call h2 a").first.click()
-    page.wait_for_selector(".plot .main-svg")
+    page.wait_for_selector(".plot svg")
     window.check("lead")
     page.locator("section[aria-labelledby=if] summary").click()
     number = page.locator("section[aria-labelledby=if] input[name^='w.']").first
@@ -125,7 +125,7 @@ def test_a_reviewer_says_who_was_right(site: ReviewDemo, window: BrowserWindow) 
     page = window.page
     page.goto(f"{site.url}/disagreements")
     page.locator("article summary").first.click()
-    page.wait_for_selector(".plot .main-svg")
+    page.wait_for_selector(".plot svg")
     window.check("disagreements")
     page.locator("article button.main").first.click()
     assert page.locator(".wrong").count() == 2
@@ -212,7 +212,7 @@ def _registered(site: ReviewDemo) -> str:
 def test_the_figures_are_shown_taken_away_and_printed(site: ReviewDemo, window: BrowserWindow) -> None:
     page = window.page
     page.goto(f"{site.url}/figures")
-    page.wait_for_selector(".plot .main-svg")
+    page.wait_for_selector(".plot svg")
     window.check("figures")
     with page.expect_download() as download:
         page.locator("section[aria-labelledby=t-channel] a", has_text="CSV").click()
@@ -222,7 +222,8 @@ def test_the_figures_are_shown_taken_away_and_printed(site: ReviewDemo, window: 
     page.goto(f"{site.url}/figures/print")
     page.emulate_media(media="print")
     assert not page.locator("header.site").is_visible()
-    assert page.locator(".plot svg").first.is_visible()
+    assert page.locator(".plot svg").count() == 2
+    assert text_problems(page) == []
     window.picture("figures-print")
 
 

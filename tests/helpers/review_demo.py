@@ -97,10 +97,11 @@ class BrowserWindow:
     problems: list[str]
 
     def check(self, name: str, keep: bool = True) -> None:
-        """Nothing went wrong, a screen reader finds its way, and the picture is kept."""
+        """No errors, no accessibility violations, and texts of charts that fit; keeps the picture."""
         assert self.problems == []
         assert self.page.evaluate("document.documentElement.scrollWidth") <= self.page.viewport_size["width"]
         assert serious_violations(self.page) == [], name
+        assert text_problems(self.page) == [], name
         if keep:
             self.picture(name)
 
@@ -157,3 +158,24 @@ def open_window(
         yield BrowserWindow(page, lang, problems)
         assert problems == []
         context.close()
+
+
+_TEXT_PROBLEMS = """() => [...document.querySelectorAll(".plot svg")].flatMap((svg) => {
+  const box = svg.getBoundingClientRect();
+  if (!box.width) return [];
+  const texts = [...svg.querySelectorAll("text")].map((t) => [t.textContent, t.getBoundingClientRect()]);
+  const name = svg.getAttribute("aria-label");
+  const outside = texts.filter(([, t]) => t.left < box.left - 0.5 || t.right > box.right + 0.5 ||
+    t.top < box.top - 0.5 || t.bottom > box.bottom + 0.5).map(([text]) => `${name}: ${text} is cut off`);
+  const meets = (a, b) => Math.min(a.right, b.right) - Math.max(a.left, b.left) > 0.5 &&
+    Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 3;  // the boxes of two lines touch
+  const pairs = texts.flatMap(([a, one], i) => texts.slice(i + 1).filter(([, other]) => meets(one, other))
+    .map(([b]) => `${name}: ${a} and ${b} overlap`));
+  return [...outside, ...pairs];
+})"""
+
+
+def text_problems(page: Any) -> list[str]:
+    """The texts of the visible charts of a page that are cut off or lie over one another."""
+    problems: list[str] = page.evaluate(_TEXT_PROBLEMS)
+    return problems

@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 
-from features.clock import now_ms
+from features.clock import iso, now_ms
 from features.kinds import Language
 from serving.review.web.session import COOKIE, Session
 from serving.web.api_keys import Role
@@ -67,4 +67,20 @@ def review_app(
         yield app, Reviewer(app)
 
 
-__all__ = ["COOKIE", "Reviewer", "Session", "review_app"]
+def add_hot_lead(app: App, lead_id: str = "L1", **attributes: Any) -> None:
+    """A lead that asked for a quote, sent and scored."""
+    timestamp = iso(now_ms() - 3_600_000)
+    lead_attributes = {"channel": "referral", "budget": "approved", **attributes}
+    lead = {
+        "lead_id": lead_id,
+        "updated_at": timestamp,
+        "created_at": timestamp,
+        "attributes": lead_attributes,
+    }
+    assert app.post("/v1/leads", lead, role="crm").status_code == 201
+    activity = {"lead_id": lead_id, "type": "quote", "at": timestamp, "value": 5}
+    assert app.post("/v1/activities", activity, role="crm").status_code == 201
+    assert app.post("/v1/score", {"lead_id": lead_id}, role="crm").json()["stage"] == "hot"
+
+
+__all__ = ["COOKIE", "Reviewer", "Session", "add_hot_lead", "review_app"]

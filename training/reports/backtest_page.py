@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from features.kinds import Language
-from scoring.pages.cells import difference_cell, percent
+from scoring.pages.cells import difference_cell
 from scoring.pages.charts import lines
+from scoring.pages.formats import format_share
 from scoring.pages.page import Cell, CellValue, Chart, Page, Table, Text
 from scoring.pages.tables import verdict
 from scoring.texts import translate
@@ -52,7 +53,7 @@ def _month_row(month: Month, lang: Language) -> tuple[Cell, ...]:
         CellValue(f"{month.judged:,}", f"{translate('won', lang)} {month.won:,}"),
         f"{month.log_loss:.4f} / {month.rules_log_loss:.4f}",
         f"{auc.new.value:.3f} / {auc.old.value:.3f}",
-        f"{percent(rates.new.value)} / {percent(rates.old.value)}",
+        f"{format_share(rates.new.value)} / {format_share(rates.old.value)}",
         difference_cell("win_rate", rates),
     )
 

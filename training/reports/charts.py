@@ -12,10 +12,11 @@ from features.kinds import Language
 from features.table import FeatureTable
 from scoring.model.evidence import Evidence
 from scoring.model.model import Explanation, sigmoid
+from scoring.pages.theme import GREY, MODEL, RULES
 from scoring.statistics.metrics import calibration_bands
 from scoring.texts import translate
 
-_BLUE, _ORANGE, _GREY = "#1f5fa8", "#d9711c", "#9aa3ad"
+_BLUE, _ORANGE, _GREY = MODEL, RULES, GREY
 _MAX_FEATURES, _PERIODS, _MAX_LABEL_WIDTH = 15, 12, 48
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
-from urllib.parse import quote, urlencode
 
 import orjson
 from sqlalchemy.engine import Connection
@@ -18,12 +18,15 @@ from scoring.scorecard.scorecard import HOT
 from serving.api.query_params import HotQuery, parse_query
 from serving.predictions.call_list import CallListPage, is_overdue, read_call_list
 from serving.review.calls.queries import read_due_steps, read_nearly_hot
+from serving.review.common.links import crm_link
 from serving.review.common.reasons import ReasonText, both_reasons
 from serving.review.common.sales_steps import FormState, end_of_day, record_step
+from serving.review.web.forms import query_string
 from serving.review.web.page_request import PageRequest, PageRoute
 from serving.store.rows import HotRow
 
 PAGE_SIZE, NEARLY_HOT_LIMIT, DUE_LIMIT = 25, 15, 50
+_LIST_PATH = "/review/calls"
 _LIST_PARAMS = frozenset({"owner", "after"})
 
 
@@ -64,7 +67,7 @@ async def _render_page(visit: PageRequest, typed: FormState, status: int = 200) 
     params = {k: v for k, v in visit.request.query_params.items() if k in _LIST_PARAMS}
     query = parse_query(HotQuery, params)
     page = await _read_calls(visit, query)
-    today = from_ms(visit.now).astimezone(visit.components.crm.zone).date()
+    today = from_ms(visit.now).astimezone(visit.zone).date()
     warm_leads, due = await visit.read(
         lambda connection: _read_side_lists(connection, visit, end_of_day(today, visit))
     )
@@ -78,21 +81,21 @@ async def _render_page(visit: PageRequest, typed: FormState, status: int = 200) 
         near=[_nearly_hot_lead(row, visit) for row in warm_leads],
         due=due,
         typed=typed,
-        here=_list_url(query.owner, query.after),
-        query=_query_string(query.owner, query.after),
-        next=page.next and _list_url(query.owner, page.next),
+        here=_LIST_PATH + query_string(owner=query.owner, after=query.after),
+        query=query_string(owner=query.owner, after=query.after),
+        next=page.next and _LIST_PATH + query_string(owner=query.owner, after=page.next),
         elsewhere=typed.lead_id and typed.lead_id not in {row.lead_id for row in page.rows},
         started=query.after is not None,
         today=today.isoformat(),
-        link=crm_link,
+        link=partial(crm_link, visit.crm),
     )
 
 
 async def _read_calls(visit: PageRequest, query: HotQuery) -> CallListPage:
     return await asyncio.to_thread(
         read_call_list,
-        visit.components.store,
-        visit.components.overrides,
+        visit.store,
+        visit.overrides,
         owner=query.owner,
         limit=PAGE_SIZE,
         now=visit.now,
@@ -101,12 +104,12 @@ async def _read_calls(visit: PageRequest, query: HotQuery) -> CallListPage:
 
 
 def _read_side_lists(connection: Connection, visit: PageRequest, until: int) -> tuple[Any, Any]:
-    warm_leads = read_nearly_hot(connection, NEARLY_HOT_LIMIT, visit.components.overrides, visit.now)
+    warm_leads = read_nearly_hot(connection, NEARLY_HOT_LIMIT, visit.overrides, visit.now)
     return warm_leads, read_due_steps(connection, until, DUE_LIMIT)
 
 
 def _call_card(row: HotRow, visit: PageRequest) -> CallCard:
-    scorer, detail = visit.components.model_watcher.live_model.scorer, orjson.loads(row.detail)
+    scorer, detail = visit.scorer, orjson.loads(row.detail)
     accepted = row.action == FOLLOW_UP
     text = action_of(scorer.card, ACCEPTED if accepted else HOT).text.text(visit.lang)
     return CallCard(row, is_overdue(row, visit.now), text, detail, both_reasons(detail, scorer, visit.lang))
@@ -114,26 +117,11 @@ def _call_card(row: HotRow, visit: PageRequest) -> CallCard:
 
 def _nearly_hot_lead(row: Any, visit: PageRequest) -> NearlyHotLead:
     detail = orjson.loads(row.detail)
-    why = both_reasons(detail, visit.components.model_watcher.live_model.scorer, visit.lang)
+    why = both_reasons(detail, visit.scorer, visit.lang)
     unknown = [visit.translate(role) for role in detail.get("unknown") or ()]
     return NearlyHotLead(
         row.lead_id, row.score, HOT_SCORE - row.score, unknown, [*why["rules"], *why["model"]][:3]
     )
-
-
-def crm_link(visit: PageRequest, lead_id: str) -> str | None:
-    """Where the CRM shows a lead, where crm.toml says so."""
-    template = visit.components.crm.review.lead_link
-    return template and template.replace("{lead_id}", quote(lead_id, safe=""))
-
-
-def _list_url(owner: str | None, after: str | None) -> str:
-    return "/review/calls" + _query_string(owner, after)
-
-
-def _query_string(owner: str | None, after: str | None) -> str:
-    params = {name: value for name, value in (("owner", owner), ("after", after)) if value}
-    return f"?{urlencode(params)}" if params else ""
 
 
 ROUTES = (PageRoute("GET", "/calls", show), PageRoute("POST", "/calls/{lead_id:path}", submit_step))

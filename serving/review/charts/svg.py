@@ -1,159 +1,69 @@
-"""Figures as SVG, for browsers that run no script: plain shapes, the same numbers."""
+"""Matplotlib's SVG made fit for a page: no styles inside (the content security policy forbids them), no ids
+that meet others of the page, colours by the classes of site.css, and texts in the page's own fonts."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping, Sequence
+from xml.etree import ElementTree
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
-from serving.review.charts.charts import (
-    COLOURS,
-    LOWERED,
-    RAISED,
-    TOTAL,
-    Bars,
-    Figure,
-    Lines,
-    Series,
-    Waterfall,
-)
+from scoring.pages.theme import CSS_VARIABLES
 
-WIDTH, HEIGHT, MARGIN_LEFT, RIGHT, TOP, BOTTOM = 720, 300, 48, 12, 12, 40
-ROW, LABELS, NUMBERS = 26, 260, 60
+Tooltips = Mapping[str, Sequence[str]]
+
+_COLOR_NAMES = {color: name for name, color in CSS_VARIABLES.items()}
+_FONT_SIZE = re.compile(r"([\d.]+)px")
+_NAMESPACE = re.compile(r"\{[^}]*\}")
+_SHAPES = ("path", "use")
 
 
-@dataclass(frozen=True)
-class Scale:
-    """From a number to a place: `low` lies at `start`, `high` at `end`."""
-
-    low: float
-    high: float
-    start: float
-    end: float
-
-    def __call__(self, value: float) -> float:
-        span = (self.high - self.low) or 1.0
-        return round(self.start + (value - self.low) / span * (self.end - self.start), 1)
-
-
-def svg(figure: Figure) -> Markup:
-    """The figure as an SVG element; its title is told beside it."""
-    height = HEIGHT if not isinstance(figure, Waterfall) else 12 + ROW * len(figure.steps)
-    shapes = Markup("").join(_shapes(figure))
-    return Markup('<svg viewBox="0 0 {} {}" aria-hidden="true" focusable="false">{}</svg>').format(
-        WIDTH, height, shapes
-    )
+def to_page_svg(document: str, title: str, tooltips: Tooltips) -> Markup:
+    """The SVG document as an element of an HTML page. `tooltips` are the texts of the shapes in a group, by
+    the group's id, in the order in which they are drawn."""
+    root = ElementTree.fromstring(document)
+    _strip_namespaces(root)
+    _drop_children(root, ("metadata", "style"))
+    for element in root.iter():
+        _set_presentation(element)
+    for group in root.iter("g"):
+        _add_tooltips(group, tooltips.get(group.attrib.pop("id", ""), ()))
+    root.attrib = {"viewBox": root.attrib["viewBox"], "role": "img", "aria-label": title}
+    return Markup(ElementTree.tostring(root, encoding="unicode"))  # ElementTree escapes every text
 
 
-def _shapes(figure: Figure) -> Iterator[Markup]:
-    match figure:
-        case Bars():
-            yield from _bars(figure)
-        case Lines():
-            yield from _lines(figure)
-        case Waterfall():
-            yield from _waterfall(figure)
+def _strip_namespaces(root: ElementTree.Element) -> None:
+    """HTML knows the elements of SVG by their bare names."""
+    for element in root.iter():
+        element.tag = _NAMESPACE.sub("", element.tag)
+        element.attrib = {_NAMESPACE.sub("", name): value for name, value in element.attrib.items()}
 
 
-def _values(series: Sequence[Series]) -> list[float]:
-    values = [v for s in series for ends in (s.values, s.low, s.high) if ends for v in ends]
-    return [value for value in values if value is not None]
+def _drop_children(root: ElementTree.Element, tags: Sequence[str]) -> None:
+    for parent in list(root.iter()):
+        for child in [child for child in parent if child.tag in tags]:
+            parent.remove(child)
 
 
-def _up(series: Sequence[Series]) -> Scale:
-    """The scale of a y axis that has 0 on it."""
-    values = _values(series) or [1.0]
-    return Scale(min(0.0, *values), max(0.0, *values), HEIGHT - BOTTOM, TOP)
+def _set_presentation(element: ElementTree.Element) -> None:
+    """Turn the declarations of a style attribute into attributes, and known colours into classes."""
+    style = element.attrib.pop("style", "")
+    declarations = dict(part.split(":", 1) for part in style.split(";") if ":" in part)
+    for name, value in ((name.strip(), value.strip()) for name, value in declarations.items()):
+        if name in ("font", "font-size") and (size := _FONT_SIZE.search(value)):
+            element.set("font-size", size[1])
+        elif name in ("fill", "stroke") and value in _COLOR_NAMES:
+            element.set(name, "currentColor")
+            element.set("class", _COLOR_NAMES[value])
+        elif not name.startswith("font"):
+            element.set(name, value)
 
 
-def _axis(y: Scale, unit: str) -> Iterator[Markup]:
-    for part in range(5):
-        value = y.low + (y.high - y.low) * part / 4
-        yield Markup('<line class="grid" x1="{}" x2="{}" y1="{}" y2="{}"/>').format(
-            MARGIN_LEFT, WIDTH - RIGHT, y(value), y(value)
-        )
-        yield _text(MARGIN_LEFT - 6, y(value) + 4, f"{value:,.4g}{unit}", "end")
-
-
-def _bars(figure: Bars) -> Iterator[Markup]:
-    y = _up(figure.series)
-    yield from _axis(y, figure.unit)
-    slot = (WIDTH - MARGIN_LEFT - RIGHT) / max(1, len(figure.labels))
-    wide = slot * 0.8 / max(1, len(figure.series))
-    for i, label in enumerate(figure.labels):
-        start = MARGIN_LEFT + slot * (i + 0.1)
-        yield _text(start + slot * 0.4, HEIGHT - BOTTOM + 16, _short(label, slot / 6), "middle")
-        for index, series in enumerate(figure.series):
-            value = series.values[i]
-            if value is not None:
-                yield _rect(
-                    start + wide * index, y(max(0, value)), wide, abs(y(value) - y(0)), COLOURS[series.role]
-                )
-    yield from _legend(figure.series)
-
-
-def _lines(figure: Lines) -> Iterator[Markup]:
-    y = _up(figure.series)
-    yield from _axis(y, figure.unit)
-    every = [*figure.x, *(mark.x for mark in figure.marks)] or [0.0]
-    x = Scale(min(every), max(every), MARGIN_LEFT + 8, WIDTH - RIGHT - 8)
-    for mark in figure.marks:
-        yield _dot(x(mark.x), HEIGHT - BOTTOM, TOTAL, 3)
-    for series in figure.series:
-        points = [(x(a), y(b)) for a, b in zip(figure.x, series.values, strict=True) if b is not None]
-        line = " ".join(f"{a},{b}" for a, b in points)
-        yield Markup('<polyline fill="none" stroke-width="2" stroke="{}" points="{}"/>').format(
-            COLOURS[series.role], line
-        )
-        yield from (_dot(a, b, COLOURS[series.role], 3) for a, b in points)
-    ends = figure.rows[:1] + figure.rows[1:][-1:]
-    for place, row in zip((MARGIN_LEFT, WIDTH - RIGHT), ends, strict=False):
-        yield _text(place, HEIGHT - BOTTOM + 16, row[0], "start" if place == MARGIN_LEFT else "end")
-    yield from _legend(figure.series)
-
-
-def _waterfall(figure: Waterfall) -> Iterator[Markup]:
-    spans = figure.spans
-    ends = [end for span in spans for end in span] or [0.0]
-    x = Scale(min(0.0, *ends), max(0.0, *ends), LABELS, WIDTH - NUMBERS)
-    for i, (step, (start, end)) in enumerate(zip(figure.steps, spans, strict=True)):
-        top = 6 + ROW * i
-        colour = TOTAL if step.total else RAISED if end >= start else LOWERED
-        x_start, right = sorted((x(start), x(end)))
-        yield _text(LABELS - 8, top + 15, _short(step.label, LABELS / 8), "end")
-        yield _rect(x_start, top + 3, max(1.0, right - x_start), ROW - 8, colour)
-        yield _text(right + 6, top + 15, figure.shown(step), "start")
-
-
-def _legend(series: Sequence[Series]) -> Iterator[Markup]:
-    place = float(MARGIN_LEFT)
-    for one in series if len(series) > 1 else ():
-        yield _rect(place, HEIGHT - 14, 10, 10, COLOURS[one.role])
-        yield _text(place + 15, HEIGHT - 5, one.name, "start")
-        place += 40 + 11 * len(one.name)
-
-
-def _rect(x: float, y: float, width: float, height: float, colour: str) -> Markup:
-    return Markup('<rect x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}" fill="{}"/>').format(
-        x, y, width, height, colour
-    )
-
-
-def _dot(x: float, y: float, colour: str, size: float) -> Markup:
-    return Markup('<circle cx="{}" cy="{}" r="{}" fill="{}"/>').format(x, y, size, colour)
-
-
-def _text(x: float, y: float, text: str, anchor: str) -> Markup:
-    return Markup('<text x="{:.1f}" y="{:.1f}" text-anchor="{}">{}</text>').format(x, y, anchor, escape(text))
-
-
-def _short(label: str, width: float) -> str:
-    """A label that fits; kana and kanji take about twice the room."""
-    room, text = width, ""
-    for letter in label:
-        room -= 1.7 if ord(letter) > 0x2E80 else 1
-        if room < 1:
-            return f"{text}…"
-        text += letter
-    return text
+def _add_tooltips(group: ElementTree.Element, texts: Sequence[str]) -> None:
+    if not texts:
+        return
+    definitions = {shape for each in group.iter("defs") for shape in each.iter()}
+    shapes = [shape for shape in group.iter() if shape.tag in _SHAPES and shape not in definitions]
+    for shape, text in zip(shapes, texts, strict=False):
+        ElementTree.SubElement(shape, "title").text = text

@@ -11,7 +11,7 @@ from starlette.datastructures import FormData
 from starlette.responses import Response
 
 from features.clock import iso, to_ms
-from serving.review.web.forms import Fields
+from serving.review.web.forms import Fields, return_path
 from serving.review.web.page_request import PageRequest
 from serving.web.field_errors import InvalidFields
 
@@ -40,7 +40,8 @@ async def record_step(visit: PageRequest) -> FormState | Response:
     except InvalidFields as error:
         return _form_state(lead_id, form, visit.refusal_errors(error))
     await visit.rescore_lead(lead_id)
-    return visit.redirect(_return_path(form), message_key=f"steps_done_{step}")
+    path = return_path(str(form.get("back", "")), "/review/calls", "/review/leads/")
+    return visit.redirect(path, message_key=f"steps_done_{step}")
 
 
 def _form_state(lead_id: str, form: FormData, errors: Mapping[str, str]) -> FormState:
@@ -49,7 +50,7 @@ def _form_state(lead_id: str, form: FormData, errors: Mapping[str, str]) -> Form
 
 def end_of_day(day: date, visit: PageRequest) -> int:
     """The last moment of a day in the company's time zone (ms UTC)."""
-    return to_ms(datetime.combine(day + timedelta(days=1), time(), visit.components.crm.zone)) - 1
+    return to_ms(datetime.combine(day + timedelta(days=1), time(), visit.zone)) - 1
 
 
 def _find_errors(step: str, form: FormData, visit: PageRequest) -> dict[str, str]:
@@ -87,9 +88,3 @@ def parse_day(text: str) -> date | None:
     except ValueError:
         return None
     return day if day.year < _MAX_YEAR else None
-
-
-def _return_path(form: FormData) -> str:
-    """Back to the page that the form stood on: one of ours."""
-    place = str(form.get("back", ""))
-    return place if place.startswith(("/review/calls", "/review/leads/")) else "/review/calls"

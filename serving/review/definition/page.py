@@ -1,13 +1,12 @@
-"""The definition of a hot lead: read, changed, tried on past deals, saved, signed, put in force."""
+"""The pages of the definition of a hot lead: shown, changed, tried on past deals, saved, signed, put in
+force."""
 
 from __future__ import annotations
 
 import asyncio
 import tomllib
-from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 from sqlalchemy.engine import Connection
 from starlette.responses import Response
@@ -19,19 +18,15 @@ from scoring.model.bundle import load_bundle
 from scoring.pages.page import Block
 from scoring.pages.replay import replay_in_brief
 from scoring.pages.rules import rules_page
-from scoring.scorecard.load import SCORECARD_FILE, check_features, merge_profile, parse_card
+from scoring.scorecard.load import SCORECARD_FILE, parse_card
 from scoring.scorecard.scorecard import Scorecard
 from serving.review.definition import versions
 from serving.review.definition.diff import CardDifference, diff_cards
+from serving.review.definition.edit import DefinitionEdit, card_of_version, full_card, parse_submission
 from serving.review.definition.form import (
-    CardField,
-    CardForm,
     build_form,
-    card_with_changes,
-    read_form,
-    to_toml_changes,
 )
-from serving.review.definition.toml_edit import card_to_toml, edit_toml
+from serving.review.definition.toml_edit import card_to_toml
 from serving.review.definition.versions import AlreadySigned, Outdated, Version
 from serving.review.web.forms import Fields
 from serving.review.web.page_request import PageRequest, PageRoute
@@ -42,33 +37,17 @@ HOME = "/review/definition"
 REPLAY_CACHE_SECONDS = 600.0
 
 
-@dataclass(frozen=True)
-class DefinitionEdit:
-    """What was typed: the card that it makes (None: it does not hold), and what is wrong, by field.
-
-    `base` is the version that the form was made from, `newest` the one that there is now.
-    """
-
-    base: Version
-    newest: Version
-    form: CardForm
-    typed: Fields
-    wrong: Fields
-    card: Scorecard | None = None
-    text: str = ""
-
-
 async def show(visit: PageRequest) -> Response:
     """The definition in force, and all versions."""
     saved_versions = await _sync_versions(visit)
-    card = visit.components.model_watcher.live_model.scorer.card
+    card = visit.scorer.card
     return visit.html(
         "definition.html",
         versions=saved_versions,
         card=card,
         blocks=_blocks(card, visit),
         in_force=versions.find_in_force(saved_versions),
-        parties=visit.components.crm.review.sign_off,
+        parties=visit.crm.review.sign_off,
     )
 
 
@@ -81,14 +60,16 @@ async def show_version(visit: PageRequest) -> Response:
 async def show_edit_form(visit: PageRequest) -> Response:
     """The form, of the newest version."""
     newest = (await _sync_versions(visit))[0]
-    form = build_form(_full_card(newest.text), _feature_table(visit), visit.lang)
-    return _render_edit_page(visit, DefinitionEdit(newest, newest, form, Fields(), Fields()))
+    form = build_form(full_card(newest.text), visit.crm.table, visit.lang)
+    return _render_edit_page(
+        visit, DefinitionEdit(base=newest, newest=newest, form=form, typed=Fields(), wrong=Fields())
+    )
 
 
 async def submit(visit: PageRequest) -> Response:
     """Try what was typed on past deals, or save it."""
     submitted = {name: str(value) for name, value in (await visit.form()).items()}
-    edit = _parse_submission(submitted, await _sync_versions(visit), visit)
+    edit = parse_submission(submitted, await _sync_versions(visit), visit)
     if edit.card is None:
         return _render_edit_page(visit, edit, status=422)
     if edit.base.number != edit.newest.number:
@@ -173,7 +154,7 @@ async def _save(visit: PageRequest, edit: DefinitionEdit, note: str, replay: lis
     except Outdated:  # in this very moment
         submitted = dict(edit.typed)
         return _render_edit_page(
-            visit, _parse_submission(submitted, await _sync_versions(visit), visit), replay, 409
+            visit, parse_submission(submitted, await _sync_versions(visit), visit), replay, 409
         )
     return await _after_saving(visit, number)
 
@@ -204,7 +185,7 @@ async def _activate(visit: PageRequest, number: int) -> Response:
 
 def _write_file(visit: PageRequest, text: str) -> None:
     """The file in one step: who reads it sees the old one or the new one. Raises OutsideError."""
-    with atomic_file(visit.components.crm.folder / SCORECARD_FILE) as part:
+    with atomic_file(visit.crm.folder / SCORECARD_FILE) as part:
         part.write_text(text, encoding="utf-8")
 
 
@@ -227,8 +208,8 @@ async def _sync_versions(visit: PageRequest) -> list[Version]:
 def _read_file(visit: PageRequest) -> tuple[str, Scorecard]:
     """The file's text and the card in it; where there is none or it does not hold, the card in use."""
     path, card = (
-        visit.components.crm.folder / SCORECARD_FILE,
-        visit.components.model_watcher.live_model.scorer.card,
+        visit.crm.folder / SCORECARD_FILE,
+        visit.scorer.card,
     )
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -237,68 +218,17 @@ def _read_file(visit: PageRequest) -> tuple[str, Scorecard]:
         return card_to_toml(card), card
 
 
-def _parse_submission(
-    submitted: Mapping[str, str], saved_versions: list[Version], visit: PageRequest
-) -> DefinitionEdit:
-    """What was typed, on top of the newest version: the changes are those against the form's base."""
-    newest = saved_versions[0]
-    base = next((v for v in saved_versions if str(v.number) == submitted.get("base")), newest)
-    table, lang = _feature_table(visit), visit.lang
-    form = build_form(_full_card(base.text), table, lang)
-    changes, errors = read_form(submitted, form, lang)
-    edit = DefinitionEdit(base, newest, form, Fields(submitted), Fields(errors))
-    if base.number != newest.number:
-        edit = _rebase_on_newest(edit, [f for f in form.fields if f.path in changes], visit)
-    if edit.wrong:
-        return edit
-    form = edit.form
-    full_card = _full_card(newest.text)
-    card, errors = card_with_changes(full_card, changes, form, lang)
-    if card is None:
-        return replace(edit, wrong=Fields(errors))
-    try:
-        check_features(card, table, SCORECARD_FILE)
-        text = edit_toml(newest.text, to_toml_changes(full_card, changes), card)
-    except HotleadError as problem:
-        return replace(edit, wrong=Fields({"bands/hot": str(problem)}))
-    return replace(edit, card=card, text=text)
-
-
-def _rebase_on_newest(
-    edit: DefinitionEdit, changed_fields: list[CardField], visit: PageRequest
-) -> DefinitionEdit:
-    """What others saved, with one's own changes on top; those that have no place there any more are told."""
-    submitted, form = edit.typed, build_form(_full_card(edit.newest.text), _feature_table(visit), visit.lang)
-    existing = {(field.path, field.label) for field in form.fields}
-    reapplied = {
-        f.name: submitted[f.name]
-        for f in changed_fields
-        if f.name in submitted and (f.path, f.label) in existing
-    }
-    dropped = {
-        f.name: visit.translate("definition_gone", what=f.label, number=edit.newest.number)
-        for f in changed_fields
-        if (f.path, f.label) not in existing
-    }
-    typed = Fields({**_field_values(form), **reapplied, "note": submitted["note"]})
-    return replace(edit, form=form, typed=typed, wrong=Fields({**edit.wrong, **dropped}))
-
-
-def _field_values(form: CardForm) -> dict[str, str]:
-    return {field.name: field.value for field in form.fields}
-
-
 async def _cached_replay(visit: PageRequest, card: Scorecard) -> list[Block] | None:
     """What the card would have done on the deals that the model was judged on; None without them."""
-    present = visit.components.model_watcher.live_model.scorer.card
-    key = ("replay", *visit.components.model_watcher.live_model.scorer.versions, card.version, visit.lang)
+    present = visit.scorer.card
+    key = ("replay", *visit.scorer.versions, card.version, visit.lang)
     blocks, _ = await visit.cached(key, REPLAY_CACHE_SECONDS, lambda: _compute_replay(visit, present, card))
     return blocks
 
 
 def _compute_replay(visit: PageRequest, present: Scorecard, card: Scorecard) -> list[Block] | None:
     try:
-        bundle = load_bundle(visit.components.settings.bundles)
+        bundle = load_bundle(visit.settings.bundles)
         if bundle is None:
             return None
         return list(replay_in_brief(CardReplay(bundle.evidence, present, card), visit.lang))
@@ -313,12 +243,12 @@ def _render_edit_page(
     status: int = 200,
     wants: bool = False,
 ) -> Response:
-    card = visit.components.model_watcher.live_model.scorer.card
+    card = visit.scorer.card
     theirs = _diff_versions(edit.base, edit.newest, visit) if edit.base.number != edit.newest.number else []
     mine = (
         []
         if edit.card is None
-        else diff_cards(_card_of_version(edit.newest), edit.card, _feature_table(visit), visit.lang)
+        else diff_cards(card_of_version(edit.newest), edit.card, visit.crm.table, visit.lang)
     )
     return visit.html(
         "definition_edit.html",
@@ -347,7 +277,7 @@ def _render_version_page(
         base=base,
         wrong=errors,
         parties=_parties(visit),
-        blocks=_blocks(_card_of_version(version), visit),
+        blocks=_blocks(card_of_version(version), visit),
         mine=versions.signable_parties(version, visit.key.id, _parties(visit), _is_one_party_per_key(visit)),
         newest=version.number == saved_versions[0].number,
         latest=saved_versions[0].number,
@@ -358,7 +288,7 @@ def _render_version_page(
 def _diff_versions(base: Version | None, version: Version, visit: PageRequest) -> list[CardDifference]:
     if base is None:
         return []
-    return diff_cards(_card_of_version(base), _card_of_version(version), _feature_table(visit), visit.lang)
+    return diff_cards(card_of_version(base), card_of_version(version), visit.crm.table, visit.lang)
 
 
 def _blocks(card: Scorecard, visit: PageRequest) -> list[tuple[str, Block]]:
@@ -377,20 +307,8 @@ def _requested_version(saved_versions: list[Version], visit: PageRequest) -> Ver
     return match
 
 
-def _full_card(text: str) -> dict[str, Any]:
-    return merge_profile(tomllib.loads(text), SCORECARD_FILE)
-
-
-def _card_of_version(version: Version) -> Scorecard:
-    return parse_card(tomllib.loads(version.text), SCORECARD_FILE)
-
-
-def _feature_table(visit: PageRequest) -> Any:
-    return visit.components.crm.table
-
-
 def _parties(visit: PageRequest) -> tuple[str, ...]:
-    return visit.components.crm.review.sign_off
+    return visit.crm.review.sign_off
 
 
 def _is_one_party_per_key(visit: PageRequest) -> bool:

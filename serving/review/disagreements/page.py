@@ -6,7 +6,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote, urlencode
 
 import orjson
 from sqlalchemy.engine import Connection
@@ -26,11 +25,12 @@ from serving.review.disagreements.queries import (
     verdict_counts,
 )
 from serving.review.web.csv_download import csv_response
-from serving.review.web.forms import Fields
+from serving.review.web.forms import Fields, query_string, return_path
 from serving.review.web.page_request import PageRequest, PageRoute
 from serving.web.field_errors import InvalidFields
 
 PAGE_SIZE, CLOSED_LIMIT, MISSED_LIMIT, MAX_STEPS, COUNTED_SECONDS = 20, 25, 25, 8, 60.0
+_LIST_PATH, _FILTERS = "/review/disagreements", ("model", "rules", "higher")
 SIDES = ("model", "rules", "both", "neither")
 _START = re.compile(r"[0-9]{1,9}")
 COLUMNS = ("lead_id", "right_side", "reason", "by", "at", "model_version", "card_version")
@@ -75,7 +75,9 @@ async def record_verdict(visit: PageRequest) -> Response:
         }
         try:
             await visit.store_record("verdicts", body)
-            return visit.redirect(_return_path(submitted["back"]), message_key="disagreements_done")
+            return visit.redirect(
+                return_path(submitted["back"], _LIST_PATH), message_key="disagreements_done"
+            )
         except InvalidFields as error:
             errors = Fields(visit.refusal_errors(error))
     return await _render_page(visit, lead_id, submitted, errors, 422)
@@ -99,18 +101,19 @@ async def _render_page(
     higher = query.get("higher", "both")
     higher = higher if higher in ("model", "rules") else "both"
     start = int(query["start"]) if _START.fullmatch(query.get("start", "")) else 0
-    closed, _ = await visit.cached(
-        "closed-disputes", COUNTED_SECONDS, lambda: visit.components.store.read(_read_closed)
-    )
+    closed, _ = await visit.cached("closed-disputes", COUNTED_SECONDS, lambda: visit.store.read(_read_closed))
     loaded = await visit.read(lambda connection: _read_open(connection, higher, model, rules, start, closed))
-    missed, made_at = await visit.cached(
-        "never-hot", COUNTED_SECONDS, lambda: visit.components.store.read(_read_missed)
-    )
+    missed, made_at = await visit.cached("never-hot", COUNTED_SECONDS, lambda: visit.store.read(_read_missed))
+    disputes = [_to_disagreement(row, loaded, visit) for row in loaded["rows"][:PAGE_SIZE]]
+    closed_disputes = [_to_disagreement(row, loaded, visit) for row in closed]
+    opened = lead_id or query.get("lead", "")
+    shown = [each for each in (*disputes, *closed_disputes) if each.row.lead_id == opened]
+    await visit.draw_charts(chart for dispute in shown for chart in dispute.waterfalls)
     return visit.html(
         "disagreements.html",
         status,
-        disputes=[_to_disagreement(row, loaded, visit) for row in loaded["rows"][:PAGE_SIZE]],
-        closed=[_to_disagreement(row, loaded, visit) for row in closed],
+        disputes=disputes,
+        closed=closed_disputes,
         missed=missed,
         made_at=made_at,
         counts=loaded["counts"],
@@ -119,14 +122,15 @@ async def _render_page(
         rules=rules,
         higher=higher,
         apart=MIN_SCORE_GAP,
-        here=_list_url(visit, start),
+        here=_LIST_PATH + _query_string(visit, start),
         query=_query_string(visit, start),
         judged=lead_id,
+        opened=opened,
         told=submitted,
         wrong=errors,
         elsewhere=lead_id and lead_id not in {row.lead_id for row in [*loaded["rows"][:PAGE_SIZE], *closed]},
-        next=_list_url(visit, start + PAGE_SIZE) if len(loaded["rows"]) > PAGE_SIZE else "",
-        previous=_list_url(visit, max(0, start - PAGE_SIZE)) if start else "",
+        next=_LIST_PATH + _query_string(visit, start + PAGE_SIZE) if len(loaded["rows"]) > PAGE_SIZE else "",
+        previous=_LIST_PATH + _query_string(visit, max(0, start - PAGE_SIZE)) if start else "",
     )
 
 
@@ -152,7 +156,7 @@ def _read_missed(connection: Connection) -> Any:
 
 
 def _to_disagreement(row: Any, loaded: Mapping[str, Any], visit: PageRequest) -> Disagreement:
-    why = both_reasons(orjson.loads(row.detail), visit.components.model_watcher.live_model.scorer, visit.lang)
+    why = both_reasons(orjson.loads(row.detail), visit.scorer, visit.lang)
     waterfalls = [_reason_waterfall(side, why[side], row, visit) for side in ("model", "rules") if why[side]]
     lead_verdicts = [verdict for verdict in loaded["verdicts"] if verdict.lead_id == row.lead_id]
     return Disagreement(row, why, waterfalls, lead_verdicts)
@@ -163,7 +167,11 @@ def _reason_waterfall(side: str, why: list[ReasonText], row: Any, visit: PageReq
     steps = [Step(reason.text, reason.weight) for reason in why[:MAX_STEPS]]
     if side == "rules":
         steps.append(Step(visit.translate("lead_points"), float(row.points), True))
-    return Waterfall(visit.translate(f"disagreements_fall_{side}"), steps, digits=2 if side == "model" else 0)
+    return Waterfall(
+        title=visit.translate(f"disagreements_fall_{side}"),
+        steps=tuple(steps),
+        digits=2 if side == "model" else 0,
+    )
 
 
 def _find_errors(submitted: Fields, visit: PageRequest) -> Fields:
@@ -177,18 +185,9 @@ def _find_errors(submitted: Fields, visit: PageRequest) -> Fields:
     return errors
 
 
-def _list_url(visit: PageRequest, start: int) -> str:
-    return "/review/disagreements" + _query_string(visit, start)
-
-
 def _query_string(visit: PageRequest, start: int) -> str:
-    filters = {k: v for k, v in visit.request.query_params.items() if k in ("model", "rules", "higher")}
-    params = {**filters, "start": str(start)} if start else filters
-    return f"?{urlencode(params, quote_via=quote)}" if params else ""
-
-
-def _return_path(path: str) -> str:
-    return path if path.startswith("/review/disagreements") else "/review/disagreements"
+    filters = {name: visit.request.query_params.get(name) for name in _FILTERS}
+    return query_string(**filters, start=str(start) if start else None)
 
 
 ROUTES = (

@@ -41,12 +41,12 @@ class KpiPage:
 
 async def show(visit: PageRequest) -> Response:
     """The page."""
-    return _render_page("figures.html", await _load_page(visit), visit)
+    return await _render_page("figures.html", await _load_page(visit), visit)
 
 
 async def show_printable(visit: PageRequest) -> Response:
     """The months on paper."""
-    return _render_page("figures_print.html", await _load_page(visit), visit)
+    return await _render_page("figures_print.html", await _load_page(visit), visit)
 
 
 async def download_csv(visit: PageRequest) -> Response:
@@ -61,19 +61,17 @@ async def download_csv(visit: PageRequest) -> Response:
 
 def prefetch_facts(visit: PageRequest) -> None:
     """Begin to read what the figures are counted from: of 100,000 leads it takes a second or two."""
-    visit.cache.refresh_soon(
-        FACTS_KEY, CACHE_SECONDS, partial(visit.components.store.read, kpi_queries.read_facts)
-    )
+    visit.cache.refresh_soon(FACTS_KEY, CACHE_SECONDS, partial(visit.store.read, kpi_queries.read_facts))
 
 
 async def _load_page(visit: PageRequest) -> KpiPage:
-    read, components = visit.components.store.read, visit.components
+    read = visit.store.read
     facts, made_at = await visit.cached(FACTS_KEY, CACHE_SECONDS, partial(read, kpi_queries.read_facts))
-    span = MonthRange.from_query(visit.request.query_params, visit.now, components.crm.zone)
+    span = MonthRange.from_query(visit.request.query_params, visit.now, visit.zone)
     costs, cost_error = await asyncio.to_thread(_load_costs, visit)
-    card = components.model_watcher.live_model.scorer.card
+    card = visit.scorer.card
     office = card.hours if card.stages.hot.business_hours else None
-    columns = source_columns(components.crm.columns)
+    columns = source_columns(visit.crm.columns)
 
     def build(connection: Connection) -> KpiReport:
         return build_report(connection, facts, span, columns, costs, office)
@@ -86,17 +84,18 @@ async def _load_page(visit: PageRequest) -> KpiPage:
 
 def _load_costs(visit: PageRequest) -> tuple[tuple[Cost, ...], str]:
     """The costs, and what is wrong with their file."""
-    file = visit.components.crm.review.costs
+    file = visit.crm.review.costs
     if file is None:
         return (), ""
     try:
-        return read_costs(visit.components.crm.folder / file), ""
+        return read_costs(visit.crm.folder / file), ""
     except CostFileError as problem:
         return (), problem.describe(visit.lang)
 
 
-def _render_page(template: str, page: KpiPage, visit: PageRequest) -> Response:
-    span = page.span
+async def _render_page(template: str, page: KpiPage, visit: PageRequest) -> Response:
+    span, charts = page.span, build_charts(page.report, visit)
+    await visit.draw_charts(charts)
     runs = span.is_running(visit.now)
     return visit.html(
         template,
@@ -108,14 +107,14 @@ def _render_page(template: str, page: KpiPage, visit: PageRequest) -> Response:
         spans=[(count, span.last_months(count)) for count in MONTH_COUNTS],
         runs=runs,
         goals=_list_goals(page, visit),
-        has_costs=visit.components.crm.review.costs is not None,
-        figures=build_charts(page.report, visit),
+        has_costs=visit.crm.review.costs is not None,
+        figures=charts,
     )
 
 
 def _list_goals(page: KpiPage, visit: PageRequest) -> list[dict[str, Any]]:
     """The four figures, each with its target and whether it is reached."""
-    total, targets = page.report.total, visit.components.crm.review.targets
+    total, targets = page.report.total, visit.crm.review.targets
     a_month = targets.hot_leads_a_month
     wanted: dict[str, tuple[Any, float | None]] = {
         "hot": (total.hot, None if a_month is None else a_month * len(page.span.months)),

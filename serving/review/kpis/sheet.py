@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeAlias
 
+from scoring.pages.formats import NONE, format_number, format_spaced_share
 from serving.review.kpis.definitions import Proportion
-from serving.review.web.rendering import format_number, format_percent
 
 MAX_SHOWN_ROWS = 50
 """So many rows of a table are shown; all of them are in its file."""
@@ -59,13 +59,13 @@ class Sheet:
 def format_cell(translate: Translator, kind: SheetColumnKind, value: Any) -> tuple[str, str]:
     """A value as the page shows it, and its small print: a rate with its counts and 95 % interval."""
     if value is None:
-        return "–", ""
+        return NONE, ""
     if isinstance(value, Proportion):
         if value.interval is None:
-            return format_percent(value.rate), translate("figures_of_none")
-        low, high = map(format_percent, value.interval)
+            return format_spaced_share(value.rate), translate("figures_of_none")
+        low, high = map(format_spaced_share, value.interval)
         counts = {"part": format_number(value.part), "whole": format_number(value.total)}
-        return format_percent(value.rate), translate("figures_of", low=low, high=high, **counts)
+        return format_spaced_share(value.rate), translate("figures_of", low=low, high=high, **counts)
     return (str(value), "") if kind in ("text", "lead") else (format_number(value), "")
 
 
@@ -78,4 +78,4 @@ def _csv_columns(column: SheetColumn) -> list[str]:
 def _csv_values(column: SheetColumn, value: Any) -> list[Any]:
     if column.kind != "share":
         return [value]
-    return [None, None, None] if value is None else [value.rate, value.part, value.whole]
+    return [None, None, None] if value is None else [value.rate, value.part, value.total]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from serving.review.charts.charts import Bars, Figure, Series
+from serving.review.charts.charts import Bars, Chart, Series
 from serving.review.kpis.definitions import BANDS, Proportion
 from serving.review.kpis.report import KpiReport
 from serving.review.kpis.sheet import Sheet, SheetColumn
@@ -22,14 +22,14 @@ def build_sheets(report: KpiReport, visit: PageRequest) -> Iterator[Sheet]:
     yield _lost_late(report, visit)
 
 
-def build_charts(report: KpiReport, visit: PageRequest) -> list[Figure]:
+def build_charts(report: KpiReport, visit: PageRequest) -> list[Chart]:
     """Hot leads by month, and the win rate by the time to the first contact."""
     translate, months = visit.translate, report.months
-    hot = Series(translate("figures_hot"), [kpis.hot for kpis in months.values()], role="model")
+    hot = Series(translate("figures_hot"), tuple(kpis.hot for kpis in months.values()), color="model")
     won = _proportion_series(translate("figures_win"), report.win_rate_by_response_time)
     return [
-        Bars(translate("figures_hot_by_month"), [*months], [hot]),
-        Bars(translate("figures_contact"), _band_names(visit), [won], " %"),
+        Bars(title=translate("figures_hot_by_month"), labels=tuple(months), series=(hot,)),
+        Bars(title=translate("figures_contact"), labels=tuple(_band_names(visit)), series=(won,), unit=" %"),
     ]
 
 
@@ -75,7 +75,7 @@ def _response_time(report: KpiReport, visit: PageRequest) -> Sheet:
         for name, share in zip(_band_names(visit), report.win_rate_by_response_time, strict=True)
     ]
     notes = [translate("figures_contact_how")]
-    if visit.components.model_watcher.live_model.scorer.card.stages.hot.business_hours:
+    if visit.scorer.card.stages.hot.business_hours:
         notes.append(translate("figures_contact_office"))
     return Sheet(
         "contact",
@@ -91,7 +91,7 @@ def _response_time(report: KpiReport, visit: PageRequest) -> Sheet:
 
 def _by_source(report: KpiReport, column: str, visit: PageRequest) -> Sheet:
     """What came of each channel, campaign, keyword or landing page, and what it cost."""
-    translate, source_label = visit.translate, visit.components.crm.table.vocabulary.word(column, visit.lang)
+    translate, source_label = visit.translate, visit.crm.table.vocabulary.word(column, visit.lang)
     return Sheet(
         column,
         translate("figures_by", what=source_label),
@@ -157,9 +157,9 @@ def _proportion_series(name: str, shares: Sequence[Proportion]) -> Series:
     ends = [share.interval for share in shares]
     return Series(
         name,
-        [None if s.rate is None else 100 * s.rate for s in shares],
-        [None if e is None else 100 * e[0] for e in ends],
-        [None if e is None else 100 * e[1] for e in ends],
+        tuple(None if s.rate is None else 100 * s.rate for s in shares),
+        tuple(None if e is None else 100 * e[0] for e in ends),
+        tuple(None if e is None else 100 * e[1] for e in ends),
         "rules",
     )
 
@@ -170,7 +170,7 @@ def _band_names(visit: PageRequest) -> list[str]:
 
 
 def _value_word(visit: PageRequest, column: str, value: str) -> str:
-    words, key = visit.components.crm.table.vocabulary, f"{column}={value}"
+    words, key = visit.crm.table.vocabulary, f"{column}={value}"
     if not value:
         return visit.translate("missing")
     return words.word(key, visit.lang) if key in words.words else value

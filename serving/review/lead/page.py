@@ -14,8 +14,8 @@ from starlette.responses import Response
 
 from features.clock import MS_PER_DAY, from_ms, iso
 from features.columns import to_text
-from serving.review.calls.page import crm_link
 from serving.review.charts.charts import Mark
+from serving.review.common.links import crm_link
 from serving.review.common.sales_steps import FormState, end_of_day, parse_day, record_step
 from serving.review.lead.charts import model_waterfall, rules_waterfall, score_history_chart
 from serving.review.lead.queries import SalesRecord, read_sales_records
@@ -89,7 +89,8 @@ async def _render_page(
     score = answers.scores(visit.lang, visit.now, "all")[0]
     pictures = [score_history_chart(rows, _marks(lead, sales_records, visit), visit)] if rows else []
     waterfalls = [model_waterfall(answers, visit), rules_waterfall(score, visit)]
-    today = from_ms(visit.now).astimezone(visit.components.crm.zone).date()
+    await visit.draw_charts([*pictures, *(fall for fall in waterfalls if fall)])
+    today = from_ms(visit.now).astimezone(visit.zone).date()
     return visit.html(
         "lead.html",
         status,
@@ -103,7 +104,7 @@ async def _render_page(
         told=Fields(submitted),
         wrong=Fields(errors),
         today=today.isoformat(),
-        link=crm_link(visit, lead_id),
+        link=crm_link(visit.crm, lead_id),
         typed=step,
         until=(today + timedelta(days=OVERRIDE_DAYS)).isoformat(),
         lead_id=lead_id,
@@ -114,14 +115,14 @@ async def _render_page(
 async def _read_lead(visit: PageRequest, lead_id: str) -> tuple[LeadSnapshot, list[dict[str, Any]]]:
     """The lead and its stored scores, newest first. Raises Problem (404) and StoreUnavailable."""
     lead = await asyncio.to_thread(load_snapshot, visit.components, lead_id, visit.now)
-    return lead, await asyncio.to_thread(visit.components.store.scores, lead_id, SCORES_LIMIT)
+    return lead, await asyncio.to_thread(visit.store.scores, lead_id, SCORES_LIMIT)
 
 
 async def _build_what_if(visit: PageRequest, lead: LeadSnapshot) -> dict[str, Any]:
     """The form, what comes of it, and what would make the lead hot: all of the moment at which the form was
     made, for days since something go on while people look at it."""
     lead = snapshot_at(visit.components, lead.stored, _made_at(visit))
-    scorer, typed = visit.components.model_watcher.live_model.scorer, dict(visit.request.query_params)
+    scorer, typed = visit.scorer, dict(visit.request.query_params)
     changed, invalid = changed_values(typed, lead, scorer.table)
     askable_fields, behavior_fields = build_fields(
         typed, lead, invalid, scorer.card, scorer.table, visit.lang
@@ -147,7 +148,7 @@ def _made_at(visit: PageRequest) -> int:
 
 
 def _marks(lead: LeadSnapshot, sales_records: list[SalesRecord], visit: PageRequest) -> list[Mark]:
-    words = visit.components.crm.table.vocabulary
+    words = visit.crm.table.vocabulary
     acts = [
         Mark(float(time_ms), words.word(kind, visit.lang))
         for kind, time_ms, _ in lead.stored.events[-SCORES_LIMIT:]
@@ -161,7 +162,7 @@ def _timeline(
     lead: LeadSnapshot, sales_records: list[SalesRecord], visit: PageRequest
 ) -> list[tuple[int, str, str, str]]:
     """What happened, newest first: when, what, why, by whom."""
-    words = visit.components.crm.table.vocabulary
+    words = visit.crm.table.vocabulary
     acts = [(time_ms, words.word(kind, visit.lang), "", "") for kind, time_ms, _ in lead.stored.events]
     record_rows = [
         (record.happened_at, _describe_record(record, visit), record.reason, record.author)
@@ -182,18 +183,14 @@ def _timeline(
 
 
 def _format_value(column: str, value: object, visit: PageRequest) -> str:
-    words, key = visit.components.crm.table.vocabulary, f"{column}={value}"
+    words, key = visit.crm.table.vocabulary, f"{column}={value}"
     if value is None:
         return visit.translate("missing")
     return words.word(key, visit.lang) if key in words.words else to_text(value)
 
 
 def _describe_record(record: SalesRecord, visit: PageRequest) -> str:
-    due = (
-        ""
-        if record.due_at is None
-        else f" {from_ms(record.due_at).astimezone(visit.components.crm.zone):%Y-%m-%d}"
-    )
+    due = "" if record.due_at is None else f" {from_ms(record.due_at).astimezone(visit.zone):%Y-%m-%d}"
     if record.kind == "opportunities":
         return visit.translate("lead_opportunities")
     return visit.translate(f"lead_{record.kind}_{record.code}") + due

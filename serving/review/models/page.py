@@ -59,7 +59,7 @@ async def request_action(visit: PageRequest) -> Response:
         bool(submitted["override"]),
     )
     try:
-        await asyncio.to_thread(write_request, visit.components.settings.bundles, request)
+        await asyncio.to_thread(write_request, visit.settings.bundles, request)
     except HotleadError:
         raise store_unavailable(
             "The request cannot be written. Look at the disk, and try again.", 5
@@ -69,7 +69,7 @@ async def request_action(visit: PageRequest) -> Response:
 
 async def pending_challenger(visit: PageRequest) -> str | None:
     """The registered version of a challenger that nobody has approved or rejected yet."""
-    snapshot = await asyncio.to_thread(read_models, visit.components.settings.bundles)
+    snapshot = await asyncio.to_thread(read_models, visit.settings.bundles)
     challenger = {} if snapshot is None else snapshot["models"].get("challenger", {})
     tags: Mapping[str, str] = challenger.get("tags", {})
     decided = any(tags.get(f"{word}.by") for word in ("approved", "rejected"))
@@ -81,7 +81,7 @@ def _note_error(note: str, visit: PageRequest) -> str:
 
 
 async def _render_page(visit: PageRequest, submitted: Fields, errors: Fields, status: int = 200) -> Response:
-    root = visit.components.settings.bundles
+    root = visit.settings.bundles
     snapshot, open_requests, answered_requests = await asyncio.to_thread(
         lambda: (read_models(root), read_waiting(root), read_results(root))
     )
@@ -99,7 +99,7 @@ async def _render_page(visit: PageRequest, submitted: Fields, errors: Fields, st
         answered=answered_requests[:20],
         acts=_allowed_actions(models, visit),
         slow=any(visit.now - request.at > SLOW_MS for request in open_requests),
-        used=visit.components.model_watcher.live_model.origin,
+        used=visit.live_model.origin,
     )
 
 

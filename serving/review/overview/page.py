@@ -13,7 +13,7 @@ from scoring.scorecard.scorecard import STAGES
 from scoring.statistics.rates import Rate
 from serving.monitoring.monitor import monitor_store
 from serving.monitoring.page import describe_advice, monitor_page
-from serving.review.charts.charts import Bars, Figure, Lines, Role, Series
+from serving.review.charts.charts import Bars, Chart, Lines, Series, SeriesColor
 from serving.review.disagreements.queries import UNJUDGED
 from serving.review.kpis.page import prefetch_facts
 from serving.review.models.page import pending_challenger
@@ -26,7 +26,7 @@ EVIDENCE_CACHE_SECONDS = 600.0
 COUNTS_CACHE_SECONDS = 15.0
 """So long the counts of open leads stay: of 100,000 they take a tenth of a second."""
 MONITORING_CACHE_SECONDS = 1_800.0
-_SIDES: tuple[Role, ...] = ("model", "rules")
+_SIDES: tuple[SeriesColor, ...] = ("model", "rules")
 
 
 @dataclass(frozen=True)
@@ -42,19 +42,21 @@ async def show(visit: PageRequest) -> Response:
     """The overview."""
     prefetch_facts(visit)
     _refresh_monitoring(visit)
-    scorer = visit.components.model_watcher.live_model.scorer
+    scorer = visit.scorer
     key = ("proof", *scorer.versions)
     judged_deals, _ = await visit.cached(
         key, EVIDENCE_CACHE_SECONDS, lambda: load_judged_deals(visit.components)
     )
     counts, _ = await visit.cached(
-        "agreement", COUNTS_CACHE_SECONDS, lambda: visit.components.store.read(count_agreement)
+        "agreement", COUNTS_CACHE_SECONDS, lambda: visit.store.read(count_agreement)
     )
-    model_stages, not_hot_ids = _model_stages(counts), visit.components.overrides.not_hot_ids(visit.now)
+    charts = [] if judged_deals is None else _charts(judged_deals, visit)
+    await visit.draw_charts(charts)
+    model_stages, not_hot_ids = _model_stages(counts), visit.overrides.not_hot_ids(visit.now)
     return visit.html(
         "overview.html",
         proof=judged_deals,
-        figures=[] if judged_deals is None else _figures(judged_deals, visit),
+        figures=charts,
         agreement=_agreement_table(counts, model_stages),
         judged=model_stages,
         challenger=await pending_challenger(visit),
@@ -67,22 +69,21 @@ async def show(visit: PageRequest) -> Response:
 
 def _refresh_monitoring(visit: PageRequest) -> None:
     """Begin to look at what was served: it takes seconds, so the page shows what was found last."""
-    components = visit.components
     visit.cache.refresh_soon(
         _monitoring_key(visit),
         MONITORING_CACHE_SECONDS,
         lambda: monitor_store(
-            components.store,
-            components.settings,
-            components.crm,
-            components.model_watcher.live_model.scorer,
-            components.clock(),
+            visit.store,
+            visit.settings,
+            visit.crm,
+            visit.scorer,
+            visit.now,
         ),
     )
 
 
 def _monitoring_key(visit: PageRequest) -> tuple[str | None, ...]:
-    return ("served", *visit.components.model_watcher.live_model.scorer.versions)
+    return ("served", *visit.scorer.versions)
 
 
 def _monitoring_summary(visit: PageRequest) -> dict[str, Any] | None:
@@ -91,8 +92,8 @@ def _monitoring_summary(visit: PageRequest) -> dict[str, Any] | None:
     if cached is None:
         return None
     report, made_at = cached
-    table, lang = visit.components.crm.table, visit.lang
-    blocks = monitor_page(report, table, visit.components.crm.name, lang).blocks[1:]
+    table, lang = visit.crm.table, visit.lang
+    blocks = monitor_page(report, table, visit.crm.name, lang).blocks[1:]
     return {
         "advice": describe_advice(report, table, lang),
         "act": report.advice not in QUIET,
@@ -122,23 +123,28 @@ def _agreement_cell(count: int, rules: str, model: str | None) -> AgreementCell:
     )
 
 
-def _figures(judged_deals: JudgedDeals, visit: PageRequest) -> list[Figure]:
+def _charts(judged_deals: JudgedDeals, visit: PageRequest) -> list[Chart]:
     return [_lift(judged_deals, visit), _calibration(judged_deals, visit)]
 
 
 def _lift(judged_deals: JudgedDeals, visit: PageRequest) -> Bars:
     """By stage, how many times the average win rate."""
-    names = [visit.translate(f"stage_{stage}") for stage in STAGES]
-    series = [_rates(visit.translate(f"side_{side}"), judged_deals.stages[side], side) for side in _SIDES]
-    return Bars(visit.translate("overview_lift"), names, series, visit.translate("overview_times"))
+    return Bars(
+        title=visit.translate("overview_lift"),
+        labels=tuple(visit.translate(f"stage_{stage}") for stage in STAGES),
+        series=tuple(
+            _rates(visit.translate(f"side_{side}"), judged_deals.stages[side], side) for side in _SIDES
+        ),
+        unit=visit.translate("overview_times"),
+    )
 
 
-def _rates(name: str, rates: Sequence[Rate], side: Role) -> Series:
+def _rates(name: str, rates: Sequence[Rate], side: SeriesColor) -> Series:
     return Series(
         name,
-        [_nan_to_none(r.lift) for r in rates],
-        [_nan_to_none(r.lift_low) for r in rates],
-        [_nan_to_none(r.lift_high) for r in rates],
+        tuple(_nan_to_none(r.lift) for r in rates),
+        tuple(_nan_to_none(r.lift_low) for r in rates),
+        tuple(_nan_to_none(r.lift_high) for r in rates),
         side,
     )
 
@@ -146,7 +152,7 @@ def _rates(name: str, rates: Sequence[Rate], side: Role) -> Series:
 def _calibration(judged_deals: JudgedDeals, visit: PageRequest) -> Lines:
     """The win rate that came over the probability that was told, in percent."""
     bands = [(side, band) for side, side_bands in judged_deals.bands.items() for band in side_bands]
-    x = sorted({100 * band.predicted for _, band in bands})
+    x = tuple(sorted({100 * band.predicted for _, band in bands}))
     series = []
     for side in judged_deals.bands:
         of_side = {100 * band.predicted: band for s, band in bands if s == side}
@@ -157,17 +163,17 @@ def _calibration(judged_deals: JudgedDeals, visit: PageRequest) -> Lines:
         series.append(
             Series(
                 visit.translate(f"side_{side}"),
-                [end and 100 * end[0] for end in ends],
-                [end and 100 * max(0.0, end[0] - end[1]) for end in ends],
-                [end and 100 * min(1.0, end[0] + end[1]) for end in ends],
+                tuple(end and 100 * end[0] for end in ends),
+                tuple(end and 100 * max(0.0, end[0] - end[1]) for end in ends),
+                tuple(end and 100 * min(1.0, end[0] + end[1]) for end in ends),
                 "model" if side == "model" else "rules",
             )
         )
     ideal = Series(visit.translate("overview_ideal"), x)
     return Lines(
-        visit.translate("overview_calibration"),
-        x,
-        [*series, ideal],
+        title=visit.translate("overview_calibration"),
+        x=x,
+        series=(*series, ideal),
         unit=" %",
         x_title=visit.translate("overview_told"),
     )

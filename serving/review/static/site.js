@@ -1,36 +1,5 @@
-// What scripts add to the pages: figures that answer to a pointer, and forms that answer while one types.
+// What scripts add to the pages: forms that answer while one types, and parts that load when they are opened.
 "use strict";
-
-const plotly = document.currentScript.dataset.plotly;
-
-function drawAll() {
-  const styles = getComputedStyle(document.documentElement);
-  const ink = styles.getPropertyValue("--ink").trim(), line = styles.getPropertyValue("--line").trim();
-  for (const place of document.querySelectorAll("[data-plot]")) {
-    if (place.closest("details:not([open])")) continue; // when it is opened: what is hidden has no width
-    const { data, layout } = JSON.parse(place.dataset.plot);
-    const axis = (told) => ({ automargin: true, gridcolor: line, zerolinecolor: line, ...told });
-    place.replaceChildren();
-    Plotly.newPlot(place, data, {
-      height: 320, margin: { l: 56, r: 24, t: 16, b: 48 }, dragmode: false,
-      paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
-      font: { color: ink, family: getComputedStyle(document.body).fontFamily },
-      legend: { orientation: "h", y: 1.16 }, ...layout, xaxis: axis(layout.xaxis), yaxis: axis(layout.yaxis),
-    }, { displayModeBar: false, responsive: true });
-    place.removeAttribute("data-plot");
-  }
-}
-
-function draw() {
-  if (!document.querySelector("[data-plot]")) return;
-  if (window.Plotly) return drawAll();
-  if (document.querySelector("script[data-figures]")) return;
-  const script = document.createElement("script");
-  script.src = plotly;
-  script.dataset.figures = "";
-  script.onload = drawAll;
-  document.head.append(script);
-}
 
 // <form method="get" data-live=".parts">: on a change these parts are asked for again and put in place; where
 // the answer has none of them (the session has ended, say) the browser goes there itself.
@@ -51,17 +20,26 @@ async function refresh(form) {
     if (!leaving && turn === asked) location.assign(url);
   } finally {
     for (const part of parts) part.removeAttribute("aria-busy");
-    draw();
   }
 }
 
 addEventListener("beforeunload", () => { leaving = true; }); // a request that ends by that is no failure
 addEventListener("pageshow", () => { leaving = false; });
-document.addEventListener("toggle", draw, true);
 
 document.addEventListener("change", (event) => {
   const form = event.target.closest("form[data-live]");
   if (form) refresh(form);
 });
 
-draw();
+// <details> with <p id="part" data-lazy="address">: when it is opened, the part of that id comes from there. If
+// that fails, the link in it is still there.
+document.addEventListener("toggle", async (event) => {
+  const place = event.target.open && event.target.querySelector("[data-lazy]");
+  if (!place) return;
+  const address = place.dataset.lazy;
+  delete place.dataset.lazy;
+  const answer = await fetch(address, { credentials: "same-origin" });
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const part = page.getElementById(place.id);
+  if (part) place.replaceWith(document.adoptNode(part));
+}, true);

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable, Hashable, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal, TypeVar
+from zoneinfo import ZoneInfo
 
 import orjson
 from sqlalchemy.engine import Connection
@@ -16,17 +17,25 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from features.kinds import Language
+from features.settings import CrmSettings
+from scoring.decision.scorer import Scorer
 from serving.components import Components
 from serving.leads.errors import UnknownLead
+from serving.leads.overrides import OverrideMirror
 from serving.leads.to_records import parse_record
+from serving.predictions.live_model import LiveModel
 from serving.predictions.predictor import ScoreOptions
+from serving.review.charts.charts import Chart
+from serving.review.charts.render import render_svg
 from serving.review.web.cache import StaleWhileRevalidateCache
-from serving.review.web.forms import NOTE_LENGTH
-from serving.review.web.rendering import render
+from serving.review.web.context import PageContext
+from serving.review.web.forms import NOTE_LENGTH, with_message
+from serving.review.web.rendering import build_nav, render, success_message
 from serving.review.web.session import Session
 from serving.review.web.translations import translate_page
+from serving.settings import ServiceSettings
 from serving.store.records import RecordKind
-from serving.store.store import StoreUnavailable
+from serving.store.store import Store, StoreUnavailable
 from serving.web import permissions as access
 from serving.web.api_keys import Key
 from serving.web.field_errors import InvalidFields
@@ -55,8 +64,43 @@ class PageRequest:
         return self.session.key
 
     @property
+    def crm(self) -> CrmSettings:
+        """The settings of the company's CRM."""
+        return self.components.crm
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The company's time zone."""
+        return self.components.crm.zone
+
+    @property
+    def settings(self) -> ServiceSettings:
+        """The settings of the service."""
+        return self.components.settings
+
+    @property
+    def store(self) -> Store:
+        """The store of leads, scores and records."""
+        return self.components.store
+
+    @property
+    def overrides(self) -> OverrideMirror:
+        """The decisions of people that replace a score."""
+        return self.components.overrides
+
+    @property
+    def live_model(self) -> LiveModel:
+        """The model and scorecard in use, and where the model comes from."""
+        return self.components.model_watcher.live_model
+
+    @property
+    def scorer(self) -> Scorer:
+        """Scores leads by the model and scorecard in use."""
+        return self.components.model_watcher.live_model.scorer
+
+    @property
     def path(self) -> str:
-        """The path that was asked for, whatever host or query stands beside it."""
+        """The path of the request, without host and query."""
         return str(self.request.scope["path"])
 
     def translate(self, name: str, /, **values: object) -> str:
@@ -70,7 +114,27 @@ class PageRequest:
 
     def html(self, template: str, status: int = 200, /, **values: object) -> Response:
         """A page made from a template."""
-        return render(self, template, status, values)
+        return render(template, status, self._context(), values)
+
+    def _context(self) -> PageContext:
+        query = self.request.query_params
+        return PageContext(
+            lang=self.lang,
+            zone=self.zone,
+            company=self.crm.name,
+            csrf=self.session.csrf,
+            method=self.request.method,
+            path=self.path,
+            query=query,
+            nav=build_nav(self.path, lambda path: self.is_allowed("GET", path)),
+            key=self.session.key,
+            message=success_message(query, self.lang),
+            now=self.now,
+        )
+
+    async def draw_charts(self, charts: Iterable[Chart]) -> None:
+        """Draw the charts that the page is going to show, outside the event loop; they are kept."""
+        await asyncio.to_thread(lambda: [render_svg(chart) for chart in charts])
 
     def length_error(self, text: str) -> str | None:
         """What is wrong with a text that people typed, where it is longer than they read."""
@@ -83,9 +147,8 @@ class PageRequest:
         return {e.path.rpartition(".")[2]: self.translate("site_refused") for e in error.errors}
 
     def redirect(self, path: str, message_key: str | None = None) -> Response:
-        """Send the browser to a page, where `done` (the key of a text) is said."""
-        joint = "&" if "?" in path else "?"
-        return RedirectResponse(f"{path}{joint}done={message_key}" if message_key else path, 303)
+        """Send the browser to a page, which says the text of `message_key`."""
+        return RedirectResponse(with_message(path, message_key), 303)
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """What `work` reads from the store. Raises StoreUnavailable."""

@@ -1,11 +1,11 @@
-"""From a template to an answer: the words, the formats of numbers and times, and what a browser may load."""
+"""Renders templates: their texts, the formats of numbers and times, and what a browser may load."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote, urlencode
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
@@ -14,20 +14,20 @@ from markupsafe import Markup
 from starlette.responses import HTMLResponse, Response
 
 from features.clock import from_ms
+from features.kinds import Language
+from scoring.pages.formats import NONE, format_number, format_spaced_share
 from scoring.texts import all_texts
-from serving.review.charts.charts import Figure
-from serving.review.charts.svg import svg
+from serving.review.charts.charts import Chart
+from serving.review.charts.render import render_svg
+from serving.review.web.context import NavItem, PageContext
 from serving.review.web.static_files import asset_url
 from serving.review.web.translations import page_texts, translate_page
-
-if TYPE_CHECKING:
-    from serving.review.web.page_request import PageRequest
 
 CONTENT_SECURITY = "; ".join(
     (
         "default-src 'none'",
         "script-src 'self'",
-        "style-src 'self' 'unsafe-inline'",  # Plotly's own
+        "style-src 'self'",
         "img-src 'self' data:",
         "connect-src 'self'",
         "form-action 'self'",
@@ -47,23 +47,23 @@ NAV = (
 )
 
 
-def render(visit: PageRequest, template: str, status: int, values: Mapping[str, Any]) -> Response:
-    """A page for somebody, in their language."""
+def render(template: str, status: int, context: PageContext, values: Mapping[str, Any]) -> Response:
+    """A page as a response; `values` are the names that its template uses beside the context's."""
     body = (
         environment()
         .get_template(template)
-        .render(visit=visit, say=visit.translate, nav=_nav(visit), done=_success_message(visit), **values)
+        .render(page_context=context, say=context.translate, nav=context.nav, done=context.message, **values)
     )
-    # Without a referrer to our own pages, browsers would tell no origin with a form either.
+    # Without a referrer to our own pages, browsers would send no origin with a form either.
     headers = {"content-security-policy": CONTENT_SECURITY, "referrer-policy": "same-origin"}
     return HTMLResponse(body, status, headers)
 
 
-def _nav(visit: PageRequest) -> list[tuple[str, str, bool]]:
-    """The pages that this person may see: name, path, and whether it is this one."""
-    current_path = visit.path
-    allowed = [(name, path) for name, path in NAV if visit.is_allowed("GET", path)]
-    return [(name, path, _is_current(current_path, path)) for name, path in allowed]
+def build_nav(current_path: str, is_allowed: Callable[[str], bool]) -> tuple[NavItem, ...]:
+    """The pages of the navigation whose path is allowed."""
+    return tuple(
+        NavItem(name, path, _is_current(current_path, path)) for name, path in NAV if is_allowed(path)
+    )
 
 
 def _is_current(current_path: str, path: str) -> bool:
@@ -71,15 +71,15 @@ def _is_current(current_path: str, path: str) -> bool:
     return current_path.rstrip("/") == path or inside
 
 
-def _success_message(visit: PageRequest) -> str:
-    """What was just done, as the address says; only texts of ours that tell so."""
-    key = visit.request.query_params.get("done", "")
-    return visit.translate(key) if "_done" in key and key in page_texts() else ""
+def success_message(query: Mapping[str, str], lang: Language) -> str:
+    """The text that the address names in `done`: what was just recorded. Only such texts are shown."""
+    key = query.get("done", "")
+    return translate_page(key, lang) if "_done" in key and key in page_texts() else ""
 
 
 @cache
 def environment() -> Environment:
-    """The templates, with their formats."""
+    """The templates and their filters."""
     jinja = Environment(
         loader=FileSystemLoader(Path(__file__).parents[1] / "templates"),
         autoescape=True,
@@ -90,7 +90,7 @@ def environment() -> Environment:
     jinja.globals |= {
         "address": asset_url,
         "drawn": _draw,
-        "picture": svg,
+        "picture": render_svg,
         "csrf": _csrf_field,
         "language_link": _language_link,
     }
@@ -99,75 +99,75 @@ def environment() -> Environment:
         "day": _format_day,
         "iso": _format_iso,
         "number": format_number,
-        "percent": format_percent,
+        "percent": format_spaced_share,
         "stage": _stage_word,
         "owner": _owner_word,
     }
     return jinja
 
 
-def format_number(value: float | None, digits: int = 0) -> str:
-    """A number with its thousands apart; – where there is none."""
-    return "–" if value is None or value != value else f"{value:,.{digits}f}"
-
-
-def format_percent(value: float | None, digits: int = 1) -> str:
-    """A share between 0 and 1 in percent; – where there is none."""
-    return "–" if value is None or value != value else f"{100 * value:.{digits}f} %"
-
-
 @pass_context
 def _format_time(context: Context, time_ms: int | None) -> str:
     """A moment (ms UTC) in the company's time zone."""
-    return "–" if time_ms is None else from_ms(time_ms).astimezone(_zone(context)).strftime("%Y-%m-%d %H:%M")
+    return (
+        NONE
+        if time_ms is None
+        else from_ms(time_ms).astimezone(_page_context(context).zone).strftime("%Y-%m-%d %H:%M")
+    )
 
 
 @pass_context
 def _format_day(context: Context, time_ms: int | None) -> str:
-    return "–" if time_ms is None else from_ms(time_ms).astimezone(_zone(context)).strftime("%Y-%m-%d")
+    return (
+        NONE
+        if time_ms is None
+        else from_ms(time_ms).astimezone(_page_context(context).zone).strftime("%Y-%m-%d")
+    )
 
 
 def _format_iso(time_ms: int) -> str:
     return from_ms(time_ms).isoformat()
 
 
-def _zone(context: Context) -> Any:
-    return context["visit"].components.crm.zone
+def _page_context(context: Context) -> PageContext:
+    found: PageContext = context["page_context"]
+    return found
 
 
 @pass_context
 def _stage_word(context: Context, code: str | None) -> str:
     """A lead's stage in words."""
-    return "–" if code is None else translate_page(f"stage_{code}", context["visit"].lang)
+    return NONE if code is None else translate_page(f"stage_{code}", _page_context(context).lang)
 
 
 @pass_context
 def _owner_word(context: Context, code: str) -> str:
-    """An owner in words, where it is one that Hotlead knows."""
+    """The text of an owner; one without a text is shown by its code."""
     key = f"owner_{code}"
     is_known = key in all_texts()
-    return translate_page(key, context["visit"].lang) if is_known else code.replace("_", " ")
+    return translate_page(key, _page_context(context).lang) if is_known else code.replace("_", " ")
 
 
 @pass_context
 def _csrf_field(context: Context) -> Markup:
-    """The hidden field that tells our own forms from forged ones."""
-    return Markup('<input type="hidden" name="csrf" value="{}">').format(context["visit"].session.csrf)
+    """The hidden field that marks a form of this site."""
+    return Markup('<input type="hidden" name="csrf" value="{}">').format(_page_context(context).csrf)
 
 
 @pass_context
 def _language_link(context: Context, lang: str) -> str:
-    """This very page in another language; the page of its part, where this one answers a form."""
-    visit = context["visit"]
-    if visit.request.method != "GET":
-        inside = (path for _, path in reversed(NAV) if _is_current(visit.path, path))
+    """The address of this page in another language. A page that answers a form has no address of its own:
+    then the page of the navigation that it belongs to."""
+    page = _page_context(context)
+    if page.method != "GET":
+        inside = (path for _, path in reversed(NAV) if _is_current(page.path, path))
         return f"{next(inside, NAV[0][1])}?lang={lang}"
-    params = {k: v for k, v in visit.request.query_params.items() if k not in ("done", "lang")}
-    return f"{quote(visit.path)}?{urlencode({**params, 'lang': lang})}"
+    params = {name: value for name, value in page.query.items() if name not in ("done", "lang")}
+    return f"{quote(page.path)}?{urlencode({**params, 'lang': lang})}"
 
 
 @pass_context
-def _draw(context: Context, figure: Figure) -> Markup:
-    """A figure: drawn by a script where there is one, as a picture else, and as a table for all."""
+def _draw(context: Context, chart: Chart) -> Markup:
+    """A chart as a picture, and its numbers as a table."""
     template = environment().get_template("figure.html")
-    return Markup(template.render(figure=figure, say=context["say"], svg=svg))  # it escapes what it shows
+    return Markup(template.render(figure=chart, say=context["say"]))  # the template escapes its values

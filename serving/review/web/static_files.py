@@ -1,10 +1,9 @@
-"""Files that pages load: all from here, nothing from outside; kept by browsers until they change."""
+"""The files that pages load: all are part of Hotlead, and browsers keep them until they change."""
 
 from __future__ import annotations
 
 import hashlib
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +11,11 @@ from starlette.responses import FileResponse, PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
 _TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
-PLOTLY = "plotly.min.js"
 _FOLDER = Path(__file__).parents[1] / "static"
 
 
 class Static:
-    """Our own files, and Plotly's script as its package has it."""
+    """Answers with a file of the folder `static`; an ASGI app."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         name = scope["path"].rpartition("/")[2]
@@ -30,22 +28,17 @@ class Static:
 
 @cache
 def file_names() -> frozenset[str]:
-    """The files that there are."""
-    return frozenset({PLOTLY, *(path.name for path in _FOLDER.iterdir() if path.suffix in _TYPES)})
+    """The names of all files."""
+    return frozenset(path.name for path in _FOLDER.iterdir() if path.suffix in _TYPES)
 
 
 def file_path(name: str) -> Path:
-    """Where a file lies."""
-    if name == PLOTLY:
-        spec = find_spec("plotly")  # which does not import it
-        assert spec is not None
-        assert spec.origin is not None
-        return Path(spec.origin).parent / "package_data" / PLOTLY
+    """The path of a file."""
     return _FOLDER / name
 
 
 @cache
 def asset_url(name: str) -> str:
-    """The address of a file; another one whenever its content changes."""
+    """The address of a file; it changes with the content, so that browsers may keep it."""
     digest = hashlib.sha256(file_path(name).read_bytes()).hexdigest()[:12]
     return f"/review/static/{name}?{digest}"

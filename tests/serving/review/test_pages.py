@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from html import unescape
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 import pytest
 
 from features.clock import iso, now_ms
 from scoring.review_requests import read_waiting, write_models
-from scoring.scorecard.load import SCORECARD_FILE
 from serving.review.calls.page import PAGE_SIZE
 from serving.review.disagreements.queries import read_closed_deals, read_never_hot
 from serving.review.web.translations import page_texts
 from serving.web import api_keys as keys
-from tests.helpers.review_site import Reviewer, review_app
+from tests.helpers.review_site import Reviewer, add_hot_lead, review_app
 from tests.helpers.service_app import App
 from tests.helpers.stores import MOMENT_MS, prediction, record
 
@@ -28,31 +25,9 @@ _NEXT = re.compile(r'href="([^"]+)" rel="next"')
 _STEPS = re.compile(r'action="(/review/calls/[^"]+)" class="steps"')
 
 
-@pytest.fixture
-def site(tmp_path: Path) -> Iterator[tuple[App, Reviewer]]:
-    with review_app(tmp_path) as app_and_reviewer:
-        yield app_and_reviewer
-
-
-def a_hot_lead(app: App, lead_id: str = "L1", **attributes: Any) -> None:
-    """A lead that asked for a quote, sent and scored."""
-    timestamp = iso(now_ms() - 3_600_000)
-    lead_attributes = {"channel": "referral", "budget": "approved", **attributes}
-    lead = {
-        "lead_id": lead_id,
-        "updated_at": timestamp,
-        "created_at": timestamp,
-        "attributes": lead_attributes,
-    }
-    assert app.post("/v1/leads", lead, role="crm").status_code == 201
-    activity = {"lead_id": lead_id, "type": "quote", "at": timestamp, "value": 5}
-    assert app.post("/v1/activities", activity, role="crm").status_code == 201
-    assert app.post("/v1/score", {"lead_id": lead_id}, role="crm").json()["stage"] == "hot"
-
-
 def test_the_call_list_says_whom_why_and_by_when(site: tuple[App, Reviewer]) -> None:
     app, reviewer = site
-    a_hot_lead(app)
+    add_hot_lead(app)
     page = reviewer.page("/review/calls").text
     for text in ("L1", "Asked for a quote", "Came by referral", "inside sales", "Call."):
         assert text in page
@@ -61,7 +36,7 @@ def test_the_call_list_says_whom_why_and_by_when(site: tuple[App, Reviewer]) -> 
 @pytest.mark.parametrize("step", ["first_contact", "accepted"])
 def test_a_step_is_stored_with_who_did_it(site: tuple[App, Reviewer], step: str) -> None:
     app, reviewer = site
-    a_hot_lead(app)
+    add_hot_lead(app)
     answer = reviewer.submit("/review/calls/L1", {"step": step}, page="/review/calls")
     assert answer.headers["location"] == f"/review/calls?done=steps_done_{step}"
     assert "reviewer" in reviewer.page("/review/leads/L1").text
@@ -71,7 +46,7 @@ def test_two_who_say_different_things_in_one_second_are_both_heard(
     site: tuple[App, Reviewer],
 ) -> None:
     app, reviewer = site
-    a_hot_lead(app)
+    add_hot_lead(app)
     for person, reason in (
         (reviewer, "no budget"),
         (reviewer, "no budget"),
@@ -88,7 +63,7 @@ def test_two_who_say_different_things_in_one_second_are_both_heard(
 
 def test_a_date_holds_until_the_end_of_its_day(site: tuple[App, Reviewer]) -> None:
     app, reviewer = site
-    a_hot_lead(app)
+    add_hot_lead(app)
     form = {"step": "next_action", "due": "2099-12-01"}
     assert reviewer.submit("/review/calls/L1", form, page="/review/calls").status_code == 303
     stored = app.house.store.read(
@@ -112,7 +87,7 @@ def test_a_wrong_step_keeps_what_was_typed_and_stores_nothing(
     site: tuple[App, Reviewer], form: dict[str, str], message: str
 ) -> None:
     app, reviewer = site
-    a_hot_lead(app)
+    add_hot_lead(app)
     answer = reviewer.submit("/review/calls/L1", form, page="/review/calls")
     assert answer.status_code == 422
     assert message in answer.text
@@ -130,7 +105,7 @@ def test_a_wrong_step_shows_the_page_again_that_it_was_sent_from(
 ) -> None:
     app, reviewer = site
     for number in range(PAGE_SIZE + 2):
-        a_hot_lead(app, f"L{number:02}")
+        add_hot_lead(app, f"L{number:02}")
     second = unescape(_NEXT.findall(reviewer.page("/review/calls").text)[0])
     place = unescape(_STEPS.findall(reviewer.page(second).text)[-1])
     form = {"step": "next_action", "due": "2001-01-01", "back": second}
@@ -150,7 +125,7 @@ def test_what_is_wrong_with_a_lead_that_is_listed_no_more_is_told_all_the_same(
     site: tuple[App, Reviewer],
 ) -> None:
     app, reviewer = site
-    a_hot_lead(app)
+    add_hot_lead(app)
     page = reviewer.submit("/review/calls/GONE", {"step": "sent_back"}, page="/review/calls")
     assert page.status_code == 422
     assert "Enter why the lead is sent back" in page.text
@@ -163,7 +138,7 @@ def test_what_is_wrong_with_a_lead_that_is_listed_no_more_is_told_all_the_same(
 
 def test_the_list_follows_a_step_at_once(site: tuple[App, Reviewer]) -> None:
     app, reviewer = site
-    a_hot_lead(app)
+    add_hot_lead(app)
     reviewer.submit("/review/calls/L1", {"step": "accepted"}, page="/review/calls")
     page = reviewer.page("/review/calls").text
     assert "field sales" in page
@@ -187,7 +162,7 @@ def test_who_is_named_hot_by_hand_is_in_the_list_at_once(site: tuple[App, Review
 
 def test_after_a_step_one_comes_back_to_no_other_site(site: tuple[App, Reviewer]) -> None:
     app, reviewer = site
-    a_hot_lead(app)
+    add_hot_lead(app)
     form = {"step": "accepted", "back": "https://evil.example/"}
     answer = reviewer.submit("/review/calls/L1", form, page="/review/calls")
     assert answer.headers["location"].startswith("/review/calls")
@@ -196,7 +171,7 @@ def test_after_a_step_one_comes_back_to_no_other_site(site: tuple[App, Reviewer]
 @pytest.mark.parametrize("lead_id", [SCRIPT, "a/b?c=d&e#f", "山田 太郎", '"><img src=x onerror=alert(1)>'])
 def test_any_id_is_shown_as_it_is_and_runs_nothing(site: tuple[App, Reviewer], lead_id: str) -> None:
     app, reviewer = site
-    a_hot_lead(app, lead_id, channel=SCRIPT)
+    add_hot_lead(app, lead_id, channel=SCRIPT)
     override = {"lead_id": lead_id, "verdict": "hot", "reason": SCRIPT, "by": SCRIPT, "at": iso(now_ms())}
     assert app.post("/v1/overrides", override, role="reviewer").status_code == 201
     place = f"/review/leads/{quote(lead_id, safe='')}"
@@ -214,7 +189,7 @@ def test_an_unknown_lead_is_not_found(site: tuple[App, Reviewer]) -> None:
 
 def test_an_override_holds_at_once_and_expires(site: tuple[App, Reviewer]) -> None:
     app, reviewer = site
-    a_hot_lead(app)
+    add_hot_lead(app)
     form = {"verdict": "not_hot", "reason": "a school project", "until": "2099-01-31"}
     answer = reviewer.submit("/review/leads/L1", form, page="/review/leads/L1")
     assert answer.status_code == 303
@@ -237,7 +212,7 @@ def test_a_wrong_override_is_told_beside_its_field(
     site: tuple[App, Reviewer], form: dict[str, str], message: str
 ) -> None:
     app, reviewer = site
-    a_hot_lead(app)
+    add_hot_lead(app)
     answer = reviewer.submit("/review/leads/L1", form, page="/review/leads/L1")
     assert answer.status_code == 422
     assert message in answer.text
@@ -281,6 +256,7 @@ def test_a_verdict_is_stored_and_exported(site: tuple[App, Reviewer]) -> None:
     assert invalid_answer.status_code == 422
 
 
+<<<<<<< HEAD
 def edit(reviewer: Reviewer, **changes: str) -> Any:
     """Fill in the definition's form as it stands, with some fields changed."""
     import re
@@ -427,6 +403,8 @@ def test_a_note_runs_nothing(site: tuple[App, Reviewer]) -> None:
         assert SCRIPT not in reviewer.page(path).text
 
 
+=======
+>>>>>>> review
 def test_a_reviewer_neither_sees_nor_does_what_admins_do(site: tuple[App, Reviewer]) -> None:
     app, reviewer = site
     form = {"registered": "1", "note": "mine", "override": "1"}
@@ -493,13 +471,6 @@ def test_what_no_database_takes_is_no_lead(site: tuple[App, Reviewer]) -> None:
     )
 
 
-def test_a_note_that_is_too_long_is_told(site: tuple[App, Reviewer]) -> None:
-    form = {"note": "x" * 501, "registered": "1"}
-    answer = site[1].submit("/review/models/approve", form, page="/review/models")
-    assert answer.status_code == 422
-    assert read_waiting(site[0].settings.bundles) == []
-
-
 def test_a_model_that_is_half_told_is_shown(site: tuple[App, Reviewer]) -> None:
     app, reviewer = site
     figure = {"value": None, "low": None, "high": None}
@@ -518,11 +489,12 @@ def test_a_model_that_is_half_told_is_shown(site: tuple[App, Reviewer]) -> None:
 
 def test_the_other_language_of_a_form_that_was_wrong_is_a_page(site: tuple[App, Reviewer]) -> None:
     app, reviewer = site
-    a_hot_lead(app)
+    add_hot_lead(app)
     answer = reviewer.submit("/review/calls/L1", {"step": "steal"}, page="/review/calls")
     assert 'href="/review/calls?lang=ja"' in answer.text
 
 
+<<<<<<< HEAD
 @pytest.mark.parametrize(
     ("changed", "en", "ja"),
     [
@@ -592,6 +564,8 @@ def test_a_text_is_as_long_as_people_read(site: tuple[App, Reviewer]) -> None:
         assert "Maximum 500 characters; this has 501." in page.text
 
 
+=======
+>>>>>>> review
 def test_a_lead_with_two_deals_is_one_lead(site: tuple[App, Reviewer]) -> None:
     store = site[0].house.store
     store.add_predictions([prediction("A", MOMENT_MS, model_score=90, rules_score=10, stage="warm")]).result()
@@ -617,7 +591,7 @@ def test_a_form_that_cannot_be_read_is_told_in_the_readers_language(
 def test_time_that_passes_changes_nothing_in_the_form(tmp_path: Path) -> None:
     later = 0
     with review_app(tmp_path, lambda: now_ms() + later) as (app, reviewer):
-        a_hot_lead(app)
+        add_hot_lead(app)
         page = reviewer.page("/review/leads/L1").text
         fields = {
             unescape(n): unescape(v)

@@ -112,12 +112,12 @@ def test_the_cookie_of_the_open_demo_is_worth_nothing_once_there_are_keys(tmp_pa
 def test_the_session_ends_with_its_key(site):
     app, _ = site
     key, token = keys.add(app.settings.keys_file, "reviewer", "leaving soon")
-    app.house.keyring._next_look = 0
+    app.house.key_cache._next_poll = 0
     person = Reviewer(app, None)
     person.sign_in(token)
     assert person.page("/review").status_code == 200
     keys.revoke(app.settings.keys_file, key.id)
-    app.house.keyring._next_look = 0
+    app.house.key_cache._next_poll = 0
     assert person.page("/review").status_code == 303
 
 
@@ -145,7 +145,7 @@ def test_the_token_of_somebody_else_is_refused(site):
 def test_a_form_from_another_site_is_refused(site, header):
     _, reviewer = site
     data = {"csrf": reviewer.token("/review")}
-    answer = reviewer._asked("POST", "/review/sign-out", data=data, headers=header)
+    answer = reviewer._request("POST", "/review/sign-out", data=data, headers=header)
     assert answer.status_code == 403
 
 

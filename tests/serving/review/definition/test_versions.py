@@ -88,8 +88,10 @@ def test_each_party_signs_once_and_a_key_for_one_party(store: Store) -> None:
             sign(party, key)
     (version,) = store.read(versions.all_versions)
     assert version.missing(["marketing", "sales"]) == ["sales"]
-    assert versions.signable_parties(version, "k1", ("marketing", "sales"), once=True) == []
-    assert versions.signable_parties(version, "k2", ("marketing", "sales"), once=True) == ["sales"]
+    assert versions.signable_parties(version, "k1", ("marketing", "sales"), one_party_per_key=True) == []
+    assert versions.signable_parties(version, "k2", ("marketing", "sales"), one_party_per_key=True) == [
+        "sales"
+    ]
     sign("sales", "k2")
     (version,) = store.read(versions.all_versions)
     assert version.missing(["marketing", "sales"]) == []
