@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from http import HTTPStatus
-from typing import TypeVar
 
 import orjson
 from starlette.requests import Request
@@ -27,7 +26,6 @@ from serving.api.responses import (
 )
 from serving.components import Components
 from serving.leads.batch import parse_batch
-from serving.leads.bodies import RecordIn
 from serving.leads.errors import LeadError
 from serving.leads.intake import AcceptedRecord
 from serving.leads.lead_facts import parse_lead
@@ -48,7 +46,6 @@ from serving.web.problems import (
 
 MAX_INLINE_BYTES = 65_536
 """Larger bodies are parsed in a thread, so that the event loop goes on."""
-T = TypeVar("T")
 
 
 class Api:
@@ -75,11 +72,11 @@ class Api:
 
     async def score(self, request: Request) -> Response:
         body = await _read_json(request)
-        return await self.score_lead(body, request.query_params, _request_id(request))
+        return await self.score_lead(body, request.query_params, request.state.request_id)
 
     async def score_batch(self, request: Request) -> Response:
         body = await _read_json(request)
-        return await self.score_leads(body, request.query_params, _request_id(request))
+        return await self.score_leads(body, request.query_params, request.state.request_id)
 
     async def score_lead(
         self, body: bytes | Mapping[str, object], params: Mapping[str, str], request_id: str | None
@@ -91,7 +88,8 @@ class Api:
         except InvalidFields as error:
             body_errors = _find_errors(partial(parse_lead, body, schema, now))
             raise InvalidFields([*error.errors, *body_errors], error.omitted) from None
-        lead = await _run_parser(partial(parse_lead, body, schema, options.live_now), body)
+        parse = partial(parse_lead, body, schema, options.live_now)
+        lead = parse() if len(body) <= MAX_INLINE_BYTES else await asyncio.to_thread(parse)
         return _json_response(format_score(await self._predictor.predict(lead, options)))
 
     async def score_leads(
@@ -113,12 +111,12 @@ class Api:
         return _json_response(content, HTTPStatus.MULTI_STATUS if failed else HTTPStatus.OK)
 
     async def create_records(self, kind: RecordKind, request: Request) -> Response:
-        raw, now, schema = await _read_json(request), self._components.clock(), self._components.schema
-        bodies: Sequence[RecordIn]
-        if is_list := raw.lstrip()[:1] == b"[":
-            bodies = await _run_parser(partial(parse_records, kind, raw, schema, now), raw)
-        else:
-            bodies = [await _run_parser(partial(parse_record, kind, raw, schema, now), raw)]
+        raw = await _read_json(request)
+        is_list = raw.lstrip()[:1] == b"["
+        parse_body = parse_records if is_list else parse_record
+        parse = partial(parse_body, kind, raw, self._components.schema, self._components.clock())
+        parsed = parse() if len(raw) <= MAX_INLINE_BYTES else await asyncio.to_thread(parse)
+        bodies = parsed if isinstance(parsed, Sequence) else [parsed]
         accepted = await self._components.intake.accept(kind, bodies)
         _check_conflicts(accepted, is_list)
         results = [format_accepted(record) for record in accepted]
@@ -168,14 +166,7 @@ def error_response(error: Exception, request_id: str | None) -> Response:
 
 async def handle_error(request: Request, error: Exception) -> Response:
     """The exception handler of the app, for all of ERRORS."""
-    return error_response(error, _request_id(request))
-
-
-async def _run_parser(parse: Callable[[], T], body: object) -> T:
-    """What `parse` returns; in a thread if the body is large."""
-    if isinstance(body, bytes) and len(body) > MAX_INLINE_BYTES:
-        return await asyncio.to_thread(parse)
-    return parse()
+    return error_response(error, request.state.request_id)
 
 
 def _find_errors(parse: Callable[[], object]) -> Sequence[FieldError]:
@@ -227,11 +218,6 @@ async def _read_json(request: Request) -> bytes:
     if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
         raise unsupported_media_type()
     return await request.body()
-
-
-def _request_id(request: Request) -> str | None:
-    request_id: str | None = request.scope.get("state", {}).get("request_id")
-    return request_id
 
 
 def _json_response(content: object, status: int = 200) -> Response:

@@ -261,12 +261,14 @@ def _validate_attributes(
         # Where the whole is invalid (no object, too many), its values were not looked at.
         fields = value if isinstance(value, Mapping) and None not in invalid else {}
         sent = {column: field for column, field in fields.items() if column not in invalid}
-    parsed: dict[str, JsonValue] = {}
-    for column, field in sent.items():
+    parsed = dict(sent)
+    for column, field in sent.items() if context is not None else ():
         try:
-            parsed[column] = _parse_attribute(column, field, context)
-        except PydanticCustomError as error:
-            errors.append({"type": error, "loc": (column,), "input": field})
+            if column in context.schema.columns:
+                parsed[column] = context.schema.parse_value(column, field)
+        except ValueError:
+            kind = PydanticCustomError("not_a_number", NUMBER_OR_TEXT)
+            errors.append({"type": kind, "loc": (column,), "input": field})
     if errors:
         raise ValidationError.from_exception_data("attributes", errors)
     return sent, parsed

@@ -54,15 +54,17 @@ class OverrideMirror:
                 }
 
     def get(self, lead_id: str, as_of: int, live: bool = True) -> Override | None:
-        """The verdict in force on a lead at a moment (ms UTC)."""
-        return self.get_many([lead_id], as_of, live).get(lead_id)
+        """The override in force on a lead at a moment (ms UTC); `live` as in `get_many`."""
+        overrides = self._by_lead.get(lead_id)
+        newest = None if overrides is None else newest_in_force(overrides, as_of, live)
+        return None if newest is None else _limit_to_now(newest, as_of)
 
     def get_many(self, lead_ids: Iterable[str], as_of: int, live: bool = True) -> Mapping[str, Override]:
-        """The verdicts in force on some leads. `live`: what came from a clock ahead of ours holds
-        already; a replay sees nothing that came after its moment."""
+        """The overrides in force on some leads. `live`: one from a clock ahead of ours is in force already;
+        a score as of an earlier moment sees nothing later."""
         present = self._by_lead.keys() & set(lead_ids)
-        newest = ((lead, newest_in_force(self._by_lead[lead], as_of, live)) for lead in present)
-        return {lead: _limit_to_now(o, as_of) for lead, o in newest if o is not None}
+        in_force = ((lead_id, self.get(lead_id, as_of, live)) for lead_id in present)
+        return {lead_id: override for lead_id, override in in_force if override is not None}
 
     def not_hot_ids(self, as_of: int) -> list[str]:
         """The leads that a person named not hot, at a moment (ms UTC)."""

@@ -84,12 +84,12 @@ class App:
 
 @contextmanager
 def small_app(
-    folder: Path, clock: Callable[[], int] = now_ms, crm: str = CRM_TOML, **environ: str
+    folder: Path, clock: Callable[[], int] = now_ms, crm: str = CRM_TOML, card: str = CARD, **environ: str
 ) -> Iterator[App]:
     """The service of a small company with a scorecard and without a model."""
     crm_toml = folder / "crm.toml"
     crm_toml.write_text(crm, encoding="utf-8")
-    (folder / "scorecard.toml").write_text(CARD, encoding="utf-8")
+    (folder / "scorecard.toml").write_text(card, encoding="utf-8")
     app = App(crm_toml, folder / "out", clock, **environ)
     try:
         yield app

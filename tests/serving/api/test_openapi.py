@@ -11,10 +11,10 @@ from typing import Any
 import jsonschema_rs
 import pytest
 from schemathesis.specs.openapi.definitions import OPENAPI_30, OPENAPI_31
-from serving.leads.values import parse_number
 from starlette.routing import Route
 
 from serving.api.openapi.document import build_openapi
+from serving.leads.attribute_schema import parse_number
 from serving.web import permissions as access
 from tests.helpers.service_app import App, small_app
 

@@ -8,7 +8,15 @@ from hypothesis import strategies as st
 
 from features.clock import NEVER
 from serving.leads.overrides import OverrideMirror
-from serving.predictions.call_list import CURSOR, CallListPage, _format_cursor, _parse_cursor, read_call_list
+from serving.predictions.call_list import (
+    CURSOR,
+    CallListPage,
+    _format_cursor,
+    _parse_cursor,
+    is_overdue,
+    read_call_list,
+)
+from serving.review.overview.queries import count_pending
 from serving.store.rows import ListCursor
 from serving.store.store import Store
 from tests.helpers.stores import MOMENT_MS, hot, record, server, store, url
@@ -77,6 +85,20 @@ def test_a_lead_that_moves_between_pages_does_not_shift_the_others(store: Store)
     store.add_predictions([hot(expected[4], MOMENT_MS + 1, score=100, deadline=MOMENT_MS - 9)]).result(10)
     second = read_call_list(store, OverrideMirror(store), None, 5, MOMENT_MS, first.next)
     assert [row.lead_id for row in second.rows] == expected[5:10]
+
+
+@pytest.mark.parametrize("now", [MOMENT_MS, MOMENT_MS + 1, MOMENT_MS + 2, MOMENT_MS + 50])
+def test_the_overview_counts_the_leads_that_are_overdue(store: Store, now: int) -> None:
+    lead_ids = fill_hot_leads(store, 20)
+    store.add_predictions([hot("F", MOMENT_MS, deadline=MOMENT_MS + 1, action="follow_up")]).result(10)
+    contacted = [*lead_ids[:8], "F"]
+    store.add_records(
+        [record("handovers", lead, lead_id=lead, step="first_contact") for lead in contacted]
+    ).result(10)
+    rows = store.call_list(None, 100, now)
+    overdue = sum(is_overdue(row, now) for row in rows)
+    counted = store.read(lambda connection: count_pending(connection, now, ())).overdue
+    assert (len(rows), counted) == (21, overdue)
 
 
 @given(st.from_regex(CURSOR))
