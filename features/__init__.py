@@ -1,1 +1,1 @@
-"""What was known about a lead at a moment: reading a CRM, the feature table, moments, the audit."""
+"""Reading a CRM, and computing the features of leads as of a moment."""

@@ -1,4 +1,4 @@
-"""Time inside Hotlead: whole milliseconds since 1970-01-01 UTC in int64, and nothing else."""
+"""Times: whole milliseconds since 1970-01-01 UTC (int64)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 MS_PER_DAY = 86_400_000
 NEVER = 2**62
-"""A moment that does not come: the close of a lead that is still open."""
+"""A time after every other one, for example the close of an open lead."""
 
 CLOCKS_DIFFER_MS = 300_000
 """The clocks of two machines may differ by so much before a time counts as one in the future."""
@@ -20,7 +20,7 @@ def days_to_ms(days: float) -> int:
 
 
 def to_ms(moment: datetime) -> int:
-    """Milliseconds of an aware datetime. Raises ValueError for a naive one: its zone is unknown."""
+    """Milliseconds of an aware datetime. Raises ValueError for a naive one."""
     if moment.tzinfo is None:
         raise ValueError(f"{moment.isoformat()} has no time zone")
     since = moment - _EPOCH
@@ -38,5 +38,5 @@ def iso(ms: int) -> str:
 
 
 def now_ms() -> int:
-    """The present."""
+    """The current time in ms UTC."""
     return to_ms(datetime.now(tz=UTC))

@@ -1,4 +1,4 @@
-"""Columns of values as NumPy holds them: numbers, and texts as codes into their categories."""
+"""Columns of values: NumPy arrays of numbers, and texts as codes of categories."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MISSING = -1
 
 @dataclass(frozen=True)
 class Texts:
-    """Texts as `codes` into `categories`; -1 is a missing one."""
+    """Texts as `codes` into `categories`; -1 is a missing value."""
 
     codes: NDArray[np.int32]
     categories: tuple[str, ...]
@@ -33,7 +33,7 @@ class Texts:
         return Texts(np.where(rows >= 0, self.codes[rows], MISSING).astype(np.int32), self.categories)
 
     def to_list(self) -> list[str | None]:
-        """The texts themselves, None where missing."""
+        """The texts as a list, None for missing values."""
         return [self.categories[c] if c >= 0 else None for c in self.codes]
 
 
@@ -41,7 +41,7 @@ Column: TypeAlias = Floats | Texts
 
 
 class LazyColumns(Mapping[str, Column]):
-    """Columns by name, made by `make` when they are first asked for."""
+    """Columns by name, computed by `make` on first access."""
 
     __slots__ = ("_cache", "_make", "_names")
 
@@ -72,21 +72,21 @@ def take(column: Column, rows: NDArray[np.integer]) -> Column:
 
 
 def is_missing(column: Column) -> Bools:
-    """Where the column says nothing."""
+    """A mask of the missing values."""
     if isinstance(column, Texts):
         return column.codes < 0
     return np.isnan(column)
 
 
 def encode_texts(values: list[str | None]) -> Texts:
-    """Texts from plain ones; categories in the order of their first appearance."""
+    """Encode texts; categories are in the order of their first appearance."""
     codes: dict[str, int] = {}
     indices = [MISSING if v is None else codes.setdefault(v, len(codes)) for v in values]
     return Texts(np.array(indices, dtype=np.int32), tuple(codes))
 
 
 def to_text(value: object) -> str:
-    """A value as the text that tables of every source agree on: true, 5, 2.5, plain words."""
+    """A value as text, in the same form for every source: true, 5, 2.5, words."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float) and value.is_integer():

@@ -1,4 +1,4 @@
-"""What a company's CRM told, in NumPy arrays: the only form of data that the views know."""
+"""The data of a CRM in NumPy arrays, from which features are computed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LeadOrder: TypeAlias = Literal["date", "rank", "none"]
 class Activities:
     """Every activity of every lead, in the order of the source.
 
-    `lead` rows of leads, `type` codes into `types`, `at` ms UTC, `value` numbers (nan: none).
+    `lead` are rows of leads, `type` codes into `types`, `time_ms` ms UTC, `value` numbers (nan: none).
     """
 
     lead: NDArray[np.int32]
@@ -33,7 +33,7 @@ class Activities:
 
 @dataclass(frozen=True)
 class Changes:
-    """The history of one column: `lead` took `value` at `at` (ms UTC)."""
+    """The history of one column: `lead` (row) got `value` at `time_ms` (ms UTC)."""
 
     lead: NDArray[np.int32]
     time_ms: Ints
@@ -42,9 +42,9 @@ class Changes:
 
 @dataclass(frozen=True)
 class Outcomes:
-    """What became of each lead, one entry a lead (ms UTC, NEVER where it did not happen).
+    """The outcome of each lead, one entry per lead (ms UTC, NEVER if it did not happen).
 
-    `closed_at` the first close of any kind, `won_at` the first won one, `amount` of the won deal,
+    `closed_at` is the first close of any kind, `won_at` the first win, `amount` that of the won deal,
     else of the last deal (nan: none). Without dates both times are 0 or NEVER.
     """
 
@@ -63,13 +63,13 @@ class Outcomes:
 
 @dataclass(frozen=True)
 class Crm:
-    """Leads with all that is known about them.
+    """The leads of a CRM with their attributes, activities and outcomes.
 
     `created` is ms UTC where `order` is "date", a rank (0 is the oldest) where it is "rank", and 0
     throughout where it is "none". `group` holds the leads that splits must keep together:
-    of one account, or of rows repeated to the letter. `snapshot` is the moment of the export.
-    `dated_outcomes` says whether closes have a date. `for_segments` are attributes that only
-    compare groups of leads: their value is today's, so no feature with a history falls back on it.
+    those of one account, or of identical rows. `snapshot` is the moment of the export.
+    `dated_outcomes` says whether closes have a date. `for_segments` are attributes for segments only:
+    they hold today's values, so features with a history do not use them.
     """
 
     lead_ids: NDArray[np.object_]
@@ -90,11 +90,11 @@ class Crm:
 
     @property
     def horizon_applies(self) -> bool:
-        """Whether 'won within the horizon' can be told: leads and closes both have dates."""
+        """Whether 'won within the horizon' can be determined: leads and closes have dates."""
         return self.order == "date" and self.dated_outcomes
 
 
 def no_activities() -> Activities:
-    """The activities of a CRM that records none."""
+    """The activities of a CRM without any."""
     nothing = np.empty(0, dtype=np.int64)
     return Activities(nothing.astype(np.int32), nothing.astype(np.int16), nothing, None, ())

@@ -4,8 +4,8 @@ A window of `days` before a moment t holds the activities with t - days <= at < 
 belongs to it, the moment itself does not. Without `days` the window has no older edge. Nothing at
 or after the moment is ever counted, so no feature can see the future.
 
-A view (`OneLead` or `ManyLeads`) answers the questions; a feature only asks them. So each feature
-is written once and means the same in training, in batch and in the service.
+Features compute on a view (`OneLead` or `ManyLeads`), so each feature is written once and means the
+same in training, in batch and in the service.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ STRICT = ConfigDict(extra="forbid")
 
 
 class View(Protocol[N, T]):
-    """What a feature can ask about a lead at a moment; N is a number, T a text (or arrays of)."""
+    """The operations of a view of a lead at a moment; N is a number, T a text (or arrays of them)."""
 
     def number(self, column: str) -> N: ...
     def text(self, column: str) -> T: ...

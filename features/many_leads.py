@@ -1,6 +1,6 @@
-"""The view of many leads, each at its moment, in NumPy: the path of training and of lists.
+"""The view of many leads, each at its moment, in NumPy, for training and lists.
 
-Activities lie in one array sorted by the key `owner * span + time`. The number of activities of an
+Activities are in one array sorted by the key `owner * span + time`. The number of activities of an
 owner before a moment is then one binary search, and a window is the difference of two.
 """
 
@@ -37,11 +37,11 @@ class Keys:
 
     @staticmethod
     def scale(times_ms: Ints) -> tuple[int, int]:
-        """The first time and the span of times, with one place after the last."""
+        """The first time and the span of times, with room for one after the last."""
         return (int(times_ms.min()), int(times_ms.max() - times_ms.min()) + 2) if len(times_ms) else (0, 2)
 
     def query(self, owner: NDArray[np.integer], times_ms: Ints) -> Ints:
-        """The keys of owners at times, held inside the owner's own stretch."""
+        """The keys of owners at times, limited to the range of the owner."""
         inside = np.clip(times_ms - self.first, 0, self.span - 1)
         return np.asarray(owner.astype(np.int64) * self.span + inside, dtype=np.int64)
 
@@ -63,7 +63,7 @@ class ActivitySlice:
 
     @cached_property
     def value_codes(self) -> NDArray[np.int32]:
-        """A number for each activity, equal where the values are; -1 where there is no value."""
+        """A number for each activity, equal for equal values; -1 for none."""
         codes = np.full(len(self.keys.key), -1, dtype=np.int32)
         if self.value is not None:
             has_value = ~np.isnan(self.value)
@@ -72,7 +72,7 @@ class ActivitySlice:
 
 
 class Histories:
-    """The activities of a CRM sorted by owner and time; made once and shared by many views."""
+    """The activities of a CRM sorted by owner and time; computed once and shared by many views."""
 
     def __init__(self, crm: Crm) -> None:
         self.crm = crm
@@ -147,10 +147,10 @@ class Histories:
 
 
 class ManyLeads:
-    """What was known about each of many leads strictly before its moment.
+    """The data of each of many leads strictly before its moment.
 
-    `leads` are rows of the CRM, `moments` ms UTC, both of length n (a lead may stand more than
-    once); every answer has length n. Account questions count over all leads of the lead's account.
+    `leads` are rows of the CRM, `moments` ms UTC, both of length n (leads may repeat); all results
+    have length n. Features of an account cover all leads of the lead's account.
     """
 
     def __init__(self, histories: Histories, leads: NDArray[np.integer], moments: Ints) -> None:
@@ -266,7 +266,7 @@ class ManyLeads:
         return self._before(activities, over, start), self._before(activities, over, 0)
 
     def _before(self, activities: ActivitySlice, over: Over, back: int) -> Ints:
-        """The position of each moment less `back` ms among the keys."""
+        """The position of each moment minus `back` ms among the keys."""
         wanted = (id(activities), over, back)
         if wanted not in self._positions:
             query = activities.keys.query(self._owners[over], self._moments - back)
@@ -274,7 +274,7 @@ class ManyLeads:
         return self._positions[wanted]
 
     def _sorting(self, over: Over) -> NDArray[np.intp] | None:
-        """The rows by owner and moment, None where they lie so: sorted searches are far faster."""
+        """The order of the rows by owner and moment for faster searches, None if they are sorted."""
         if over not in self._sortings:
             owner = self._owners[over]
             order = np.lexsort((self._moments, owner))
@@ -284,9 +284,9 @@ class ManyLeads:
 
 
 def _sort(owner: NDArray[np.integer], times_ms: Ints, owners: int) -> tuple[Keys, NDArray[np.intp]]:
-    """Sorted keys and the order that sorts them; what was told later stays later.
+    """Sorted keys and the stable order that sorts them.
 
-    Any of `owners` may be asked for, so the keys of all of them must fit into 63 bits.
+    The keys of all `owners` must fit into 63 bits.
     """
     first, span = Keys.scale(times_ms)
     if owners * span > _LARGEST_KEY:
@@ -299,10 +299,10 @@ def _sort(owner: NDArray[np.integer], times_ms: Ints, owners: int) -> tuple[Keys
 
 
 def _order_by_owner_and_time(owner: NDArray[np.integer], times_ms: Ints) -> NDArray[np.intp]:
-    """The order of owner, then time, then telling.
+    """The order by owner, then time, then position in the source.
 
-    Rows of a sparse matrix are a counting sort, several times as fast as sorting the keys; exports
-    mostly lie in the order of time already.
+    Building a sparse matrix is a counting sort, several times faster than sorting the keys; exports
+    are mostly in the order of time already.
     """
     if not len(owner):
         return np.empty(0, dtype=np.int64)
@@ -340,7 +340,7 @@ def _sum_terms(start: Ints, stop: Ints, terms: _Terms) -> Floats:
 
 
 def _count_most_frequent(row: Ints, value_codes: NDArray[np.int32], rows: int) -> Floats:
-    """For each of so many rows how often its most frequent number came; -1 does not count."""
+    """The frequency of the most frequent number of each row; -1 does not count."""
     has_value, code_count = value_codes >= 0, int(value_codes.max(initial=0)) + 1
     pair = np.sort(row[has_value] * code_count + value_codes[has_value])
     first = np.flatnonzero(np.diff(pair, prepend=-1))
@@ -351,7 +351,7 @@ def _count_most_frequent(row: Ints, value_codes: NDArray[np.int32], rows: int) -
 
 
 def _spread(start: Ints, stop: Ints) -> Iterator[tuple[slice, Ints, Ints]]:
-    """Runs of rows, and for each position of theirs its row and the position itself."""
+    """Runs of rows, with the row of each position and the position itself."""
     for rows in _chunks(stop - start):
         length = (stop - start)[rows]
         row = np.repeat(np.arange(rows.start, rows.stop), length)
@@ -360,7 +360,7 @@ def _spread(start: Ints, stop: Ints) -> Iterator[tuple[slice, Ints, Ints]]:
 
 
 def _chunks(lengths: Ints) -> Iterator[slice]:
-    """Runs of rows whose lengths add up to few enough to be spread out at once."""
+    """Runs of rows whose total length is small enough to be expanded at once."""
     ends = np.cumsum(lengths)
     begin = 0
     while begin < len(lengths):

@@ -4,8 +4,8 @@ Moments are fixed ages of a lead (landmarks), as long as it is still open then. 
 chosen by looking at the close, which would bias every probability: see van Houwelingen, "Dynamic
 prediction by landmarking in event history analysis", Scandinavian Journal of Statistics 34 (2007).
 
-An example counts once its horizon has ended, whatever became of the lead before: counting the early
-closes of younger moments would take in the quick deals and leave out the slow ones.
+An example is used once its horizon has ended, whatever its outcome: using the early closes of
+younger moments would include quick deals and exclude slow ones.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from features.crm_data import Crm
 from features.settings import Target
 
 MIN_WINS = 20
-"""Fewer won leads than this make no model and judge nobody: the rules alone decide."""
+"""Minimum number of won leads for a model; with fewer the rules alone decide."""
 
 
 @dataclass(frozen=True)
 class Examples:
-    """One entry an example, in the order of their moments.
+    """Examples in the order of their moments.
 
-    `lead` rows of the CRM, `moment` and `known_at` ms UTC (or ranks where leads have no dates),
-    `landmark` the age in days, `group` what splits keep together, `amount` of the deal (nan: none).
+    `lead` are rows of the CRM, `moment` and `known_at` ms UTC (or ranks if leads have no dates),
+    `landmark` is the age in days, `group` is not divided by splits, `amount` is that of the deal (nan: none).
     """
 
     lead: NDArray[np.int32]
@@ -45,7 +45,7 @@ class Examples:
         return len(self.lead)
 
     def take(self, rows: NDArray[np.integer] | Bools) -> Examples:
-        """Some of the examples."""
+        """The examples at the given positions."""
         return Examples(
             self.lead[rows],
             self.moment[rows],
@@ -59,7 +59,7 @@ class Examples:
 
     @property
     def won_leads(self) -> int:
-        """How many different leads are won in these examples."""
+        """The number of different leads that are won in these examples."""
         return len(np.unique(self.lead[self.won]))
 
 
@@ -70,7 +70,7 @@ def build_examples(crm: Crm, target: Target) -> Examples:
 
 
 def open_leads(crm: Crm, as_of: int) -> NDArray[np.int32]:
-    """The leads that exist and are still open at `as_of`."""
+    """The rows of the leads that exist and are open at `as_of` (ms UTC)."""
     if not crm.horizon_applies:
         return np.flatnonzero(~crm.outcomes.closed).astype(np.int32)
     is_open = (crm.created <= as_of) & (crm.outcomes.closed_at > as_of)
@@ -98,7 +98,7 @@ def _landmark_examples(crm: Crm, target: Target) -> Examples:
 
 
 def _undated_examples(crm: Crm) -> Examples:
-    """One example a closed lead: without dates the target is simply won."""
+    """One example per closed lead: without dates the target is won."""
     lead = np.flatnonzero(crm.outcomes.closed).astype(np.int32)
     moment, landmark = crm.created[lead], np.zeros(len(lead), dtype=np.float32)
     won, amount = crm.outcomes.won[lead], crm.outcomes.amount[lead]

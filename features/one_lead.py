@@ -1,4 +1,4 @@
-"""The view of one lead at a moment, in plain Python: the path of a request."""
+"""The view of one lead at a moment, in plain Python, for requests."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from features.kinds import Activity, Over
 from features.numbers import round_sum
 
 Event = tuple[str, int, float]
-"""One activity: type, ms UTC, value (nan where it has none)."""
+"""One activity: type, ms UTC, value (nan: none)."""
 AttributeChange = tuple[str, int, object]
-"""One change of an attribute: column, ms UTC, new value (None: it was emptied)."""
+"""One change of an attribute: column, ms UTC, new value (None: missing)."""
 
 
 TimedValues = tuple[list[int], list[float]]
@@ -24,7 +24,7 @@ TimedValues = tuple[list[int], list[float]]
 
 
 class History:
-    """Activities before a moment, by type; of equal times the one told later comes last."""
+    """Activities before a moment, by type, sorted by time (stable)."""
 
     __slots__ = ("_by_activity", "_events", "by_type")
 
@@ -54,10 +54,10 @@ class History:
 
 
 class OneLead:
-    """What was known about one lead strictly before `moment` (ms UTC).
+    """The data of one lead strictly before `moment` (ms UTC).
 
     `attributes` are plain values by column (None or absent: missing), `changes` override them from
-    their time on; `account_events` are the activities of all leads of its account, its own too.
+    their time on; `account_events` are the activities of all leads of its account, including the lead.
     """
 
     __slots__ = ("_account", "_attributes", "_created", "_lead", "_moment")
@@ -134,7 +134,7 @@ class OneLead:
         return self._lead if over == "lead" else self._account
 
     def _start(self, times: list[int], days: float | None) -> int:
-        """The place of the first activity in the last `days`."""
+        """The position of the first activity in the last `days`."""
         if days is None or not times:
             return 0
         return bisect_left(times, self._moment - days_to_ms(days))
@@ -145,7 +145,7 @@ _time = itemgetter(1)
 
 
 def _add_up(terms: Iterable[float]) -> float:
-    """The sum, added one by one as NumPy does; `sum` of Python 3.12 mends its digits on the way."""
+    """The sum, added one by one as NumPy does; `sum` of Python 3.12 compensates rounding errors."""
     total = 0.0
     for term in terms:
         total += term

@@ -1,4 +1,4 @@
-"""The few statistics that more than one part of Hotlead needs."""
+"""Statistics that several packages share."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _PRIOR_WEIGHT = 10.0
 
 
 def roc_auc(won: Bools, score: Floats) -> float:
-    """The chance that a won lead scores above a lost one, ties counted half; nan for one class.
+    """The probability that a won lead scores above a lost one, ties counted half; nan for a single class.
 
     Hanley and McNeil, "The meaning and use of the area under a ROC curve", Radiology 143 (1982).
     """
@@ -25,7 +25,7 @@ def roc_auc(won: Bools, score: Floats) -> float:
 
 
 def to_levels(column: Column) -> tuple[Ints, int]:
-    """The values of a column as levels 0..k-1 (missing is a level), numbers in bands; and k."""
+    """The values of a column as levels 0..k-1 (missing is a level, numbers are binned), and k."""
     if isinstance(column, Texts):
         return column.codes.astype(np.int64) + 1, len(column.categories) + 1
     is_present = ~np.isnan(column)
@@ -36,7 +36,7 @@ def to_levels(column: Column) -> tuple[Ints, int]:
 
 
 def win_rate_by_level(level: Ints, count: int, won: Bools) -> Floats:
-    """The win rate of each level, drawn towards the mean where a level is rare."""
+    """The win rate of each level, shrunk towards the mean for rare levels."""
     mean = float(won.mean()) if len(won) else 0.0
     totals = np.bincount(level, minlength=count)
     wins = np.bincount(level, weights=won, minlength=count)

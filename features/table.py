@@ -1,4 +1,4 @@
-"""The feature table: names, in order, each with one feature. One row is one feature."""
+"""The feature table: features by name, in a fixed order."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ class Vocabulary:
     words: Mapping[str, Mapping[Language, str]] = field(default_factory=dict)
 
     def word(self, name: str, lang: Language) -> str:
-        """The word for `name`; the name itself, made readable, where the company gave none."""
+        """The word for `name`; without one the name itself in readable form."""
         translations = self.words.get(name, {})
         return translations.get(lang) or name.replace("_", " ").strip()
 
 
 @dataclass(frozen=True)
 class FeatureTable:
-    """Features by name, in the order of crm.toml, with the words to speak of them."""
+    """Features by name, in the order of crm.toml, with the company's words."""
 
     rows: Mapping[str, Feature]
     vocabulary: Vocabulary = field(default_factory=Vocabulary)
@@ -61,23 +61,23 @@ class FeatureTable:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Changes whenever a feature's name, meaning or place changes; words do not count."""
+        """A digest of the names, definitions and order of the features, without words."""
         payload = json.dumps(self.to_dict(), sort_keys=False, ensure_ascii=False)
         return hashlib.sha256(payload.encode()).hexdigest()[:16]
 
     def label(self, name: str, lang: Language) -> str:
-        """What a person calls the feature: a word of its own, else what its kind makes of its parts."""
+        """The label of a feature: its word, else a label made by its kind."""
         if name in self.vocabulary.words and name not in self._parts:
             return self.vocabulary.word(name, lang)
         return self.rows[name].label(self.vocabulary, lang)
 
     @cached_property
     def _parts(self) -> frozenset[str]:
-        """Columns and activity types: their words are not those of a feature of the same name."""
+        """Words of columns and activity types, apart from those of features with the same name."""
         return self.activities | {attribute.column for attribute in self.attributes.values()}
 
     def without(self, names: set[str]) -> FeatureTable:
-        """The table without some rows."""
+        """The table without some features."""
         remaining = {name: f for name, f in self if name not in names}
         return FeatureTable(remaining, self.vocabulary)
 
@@ -86,11 +86,11 @@ class FeatureTable:
         return [feature(view) for feature in self.rows.values()]
 
     def compute_many(self, view: ManyLeads) -> dict[str, Column]:
-        """The values of many leads: a column a feature."""
+        """The values of many leads: one column per feature."""
         return {name: feature(view) for name, feature in self}
 
     def to_dict(self) -> dict[str, dict[str, Any]]:
-        """The table as JSON can hold it; `parse_features` reads it back."""
+        """The table as JSON; `parse_features` reads it back."""
         return {name: asdict(feature) for name, feature in self}
 
 

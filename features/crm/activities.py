@@ -1,4 +1,4 @@
-"""The activities of leads, and the history of their attributes."""
+"""Reading the activities of leads and the history of their attributes."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from features.crm.tables import SourceRows
 from features.crm_data import Activities, Changes, no_activities
 from features.errors import DataError, SettingsError, suggest_nearest
 
-_MOST_TYPES = 30_000
+_MAX_TYPES = 30_000
 
 
 def read_activities(reader: Reader, lead_index: LeadIndex) -> Activities:
-    """The activities of the kept leads. Raises DataError where features count and none is told."""
+    """The activities of the selected leads. Raises DataError if features need some and there are none."""
     config = reader.settings.activities
     if config is None:
         return no_activities()
@@ -38,7 +38,7 @@ def read_activities(reader: Reader, lead_index: LeadIndex) -> Activities:
 
 
 def read_changes(reader: Reader, lead_index: LeadIndex) -> dict[str, Changes]:
-    """The histories of the columns that features and segments use."""
+    """The histories of the columns that features and segments use, by column."""
     config = reader.settings.changes
     if config is None:
         return {}
@@ -66,7 +66,7 @@ def _check_not_empty(reader: Reader, rows: SourceRows) -> None:
 
 
 def _check_history_columns(reader: Reader, config: ChangesTable) -> None:
-    """A history in columns must have a column for each feature that is read from it."""
+    """Raise SettingsError if [changes] columns lacks the column of a feature with a history."""
     for name, feature in reader.settings.table.attributes.items():
         if config.columns and feature.known == "history" and feature.column not in config.columns:
             raise SettingsError(
@@ -78,7 +78,7 @@ def _check_history_columns(reader: Reader, config: ChangesTable) -> None:
 def _match_leads(
     reader: Reader, lead_index: LeadIndex, rows: SourceRows, column: str, row_kind: str
 ) -> tuple[Ints, SourceRows]:
-    """The rows of kept leads, and those leads. A lead that no table knows rejects the row."""
+    """The selected leads and their rows; rows of unknown leads are rejected."""
     position = find_positions(reader.read_texts(rows, column), lead_index.ids)
     reader.reject(rows, position < 0, column, f"{row_kind} of a lead that is not in the leads' table")
     lead = np.where(position >= 0, lead_index.row[position], -1)
@@ -92,7 +92,7 @@ def _encode_types(
     if not config.type:
         return np.zeros(rows.table.num_rows, dtype=np.int16), ("activity",)
     types = encode_column(rows.table[config.type], reader.missing)
-    if len(types.categories) > _MOST_TYPES:
+    if len(types.categories) > _MAX_TYPES:
         raise SettingsError(
             f"{rows.name}, column {config.type}: {len(types.categories):,} different activity "
             "types; this looks like an id. Name the column that tells the kind of activity."
@@ -104,7 +104,7 @@ def _encode_types(
 def _read_history(
     reader: Reader, rows: SourceRows, config: ChangesTable, lead: Ints, times_ms: Ints, column: str
 ) -> Changes | None:
-    """The history of one column, from a column of its own or from the rows that name it."""
+    """The history of one column, from its own column or from the rows that name it."""
     source = column if column in config.columns else None
     if config.column and config.value:
         named = pc.fill_null(pc.equal(reader.read_texts(rows, config.column), column), False)

@@ -1,4 +1,4 @@
-"""The deals: what became of each lead, from a table of their own or from the leads' table."""
+"""Reading the deals, from a separate table or from the leads' table."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from features.crm_data import Outcomes
 
 @dataclass(frozen=True)
 class Deals:
-    """Won and lost deals, a row a deal; `lead` is the row of its lead among all identified ones.
+    """Won and lost deals, one row per deal; `lead` is the row of its lead among all identified leads.
 
-    `unclear` are the leads with a deal that was set aside: whether they were won, lost or are
-    still open cannot be told, so they are left out rather than taken for lost.
+    `unclear` marks the leads with a rejected deal: their outcome is unknown, so they are excluded
+    instead of counting as lost.
     """
 
     table: pa.Table
@@ -33,7 +33,7 @@ class Deals:
     unclear: Bools
 
     def filter_by_leads(self, leads: Leads) -> Deals:
-        """The deals of the leads that are kept, `lead` being their row among those."""
+        """The deals of the selected leads, with `lead` as row among these."""
         lead = leads.lead_index.row[self.lead]
         use = lead >= 0
         table = self.table if use.all() else self.table.filter(pa.array(use))
@@ -47,7 +47,7 @@ class Deals:
         )
 
     def to_outcomes(self, leads: int) -> Outcomes:
-        """The first close and first win of each lead, with the amount of the win, else the last."""
+        """The first close and first win of each lead, and the amount of the win, else of the last deal."""
         closed_at, won_at = np.full(leads, NEVER), np.full(leads, NEVER)
         np.minimum.at(closed_at, self.lead, self.closed_at)
         np.minimum.at(won_at, self.lead[self.won], self.closed_at[self.won])
@@ -60,7 +60,7 @@ class Deals:
 
 
 def read_deals(reader: Reader, leads: IdentifiedLeads) -> Deals:
-    """The deals of the wanted leads; an outcome or a date that cannot be used sets them aside."""
+    """The deals of the wanted leads; deals with an unusable outcome or date are rejected."""
     config = reader.settings.deals
     if config is None:
         return _no_deals(leads)
@@ -106,7 +106,7 @@ def _match_leads(reader: Reader, leads: IdentifiedLeads, config: DealsTable) -> 
 def classify_outcomes(
     reader: Reader, rows: SourceRows, config: DealsTable
 ) -> np.ndarray[tuple[int], np.dtype[np.str_]]:
-    """What each deal's outcome means: "won", "lost", "open" or (then the row is rejected) "unknown"."""
+    """The meaning of each outcome: "won", "lost", "open" or (then the row is rejected) "unknown"."""
     if config.outcome is None:
         return np.full(rows.table.num_rows, "won")
     outcome = encode_column(rows.table[config.outcome], reader.missing - {*config.won, *config.lost})

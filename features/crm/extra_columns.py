@@ -1,4 +1,4 @@
-"""What a CRM tells of its leads beside what features are made of: accounts, contacts, why one was lost."""
+"""Data of leads that are no features: accounts, first contacts and reasons for lost deals."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from features.crm.parsing import as_texts, as_times
 
 @dataclass(frozen=True)
 class ExtraColumns:
-    """By lead, in the order of the CRM: the id of its account, its first contact (ms UTC), and why it was
-    lost; None where that is not told."""
+    """One entry per lead: the id of its account, its first contact (ms UTC) and the reason for the loss;
+    None if unknown."""
 
     accounts: list[str | None]
     first_contacts: list[int | None]
@@ -20,7 +20,7 @@ class ExtraColumns:
 
 
 def read_extra_columns(loaded: Loaded) -> ExtraColumns:
-    """What the columns that crm.toml names say."""
+    """Read the columns that crm.toml names."""
     return ExtraColumns(_accounts(loaded), _first_contacts(loaded), _lost_reasons(loaded))
 
 
@@ -36,7 +36,7 @@ def _accounts(loaded: Loaded) -> list[str | None]:
 
 
 def _first_contacts(loaded: Loaded) -> list[int | None]:
-    """From the column of that role; an activity of that role is among the activities anyway."""
+    """From the column of the role; an activity of the role is among the activities already."""
     settings, column = loaded.settings, loaded.settings.roles.first_contact
     if column is None or column not in loaded.leads.column_names:
         return [None] * len(loaded.crm)
@@ -47,7 +47,7 @@ def _first_contacts(loaded: Loaded) -> list[int | None]:
 
 
 def _lost_reasons(loaded: Loaded) -> list[str | None]:
-    """Of a lead with several deals, that of the last."""
+    """For a lead with several deals, that of the last."""
     reasons = _read_texts(loaded, None)
     deals = loaded.settings.deals
     if deals is None or deals.lost_reason is None:

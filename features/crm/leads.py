@@ -1,4 +1,4 @@
-"""The leads' table: one row a lead, with an id, a place in time, an account and attributes."""
+"""Reading the leads' table: one row per lead, with id, time, account and attributes."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from features.settings import CrmSettings
 
 @dataclass(frozen=True)
 class IdentifiedLeads:
-    """All leads that have an id, each once. `created` is NEVER where its date cannot be used.
+    """All leads with an id, once each; `created` is NEVER for an unusable date.
 
-    `wanted` are those with a date, not older than `since`.
+    `wanted` marks those with a date that is not before `since`.
     """
 
     rows: SourceRows
@@ -34,7 +34,7 @@ class IdentifiedLeads:
 
 @dataclass(frozen=True)
 class Leads:
-    """The leads that are kept; `places` tells where each of all known ones went."""
+    """The selected leads, and an index of all known leads."""
 
     rows: SourceRows
     ids: pa.Array
@@ -45,7 +45,7 @@ class Leads:
 
 
 def read_leads(reader: Reader) -> IdentifiedLeads:
-    """Read the leads' table and set aside what has no id or no date."""
+    """Read the leads' table; rows without an id or a date are rejected."""
     settings = reader.settings
     rows = reader.read_table("leads", settings.leads)
     check_columns(_required_columns(settings), rows.table.column_names, rows.name)
@@ -56,7 +56,7 @@ def read_leads(reader: Reader) -> IdentifiedLeads:
 
 
 def select_leads(reader: Reader, identified: IdentifiedLeads, mask: Bools) -> Leads:
-    """The leads to work with. Raises DataError where there is none."""
+    """Select the leads to use. Raises DataError if there are none."""
     rows, created = filter_rows(identified.rows, mask), identified.created[mask]
     if not rows.table.num_rows:
         summary = reader.rejects.summary() or "  The table holds no rows."
@@ -86,7 +86,7 @@ def base_columns(settings: CrmSettings) -> list[str]:
 def drop_duplicates(reader: Reader, rows: SourceRows, column: str) -> SourceRows:
     """The first row of each id; a later one with other content is rejected.
 
-    Rows without an id all stay: they cannot be told apart.
+    Rows without an id all remain.
     """
     ids = reader.read_texts(rows, column)
     first = find_positions(ids, pc.unique(ids))
@@ -117,7 +117,7 @@ def _required_columns(settings: CrmSettings) -> list[str]:
 
 
 def _drop_without_id(reader: Reader, rows: SourceRows) -> SourceRows:
-    """The rows that have an id; of rows repeated to the letter, the first."""
+    """The rows with an id; of identical rows, the first."""
     column = reader.settings.leads.id
     if column == "row":
         return rows
@@ -133,7 +133,7 @@ def _read_ids(reader: Reader, rows: SourceRows) -> pa.Array:
 
 
 def _read_created(reader: Reader, rows: SourceRows) -> Ints:
-    """The time or order value of each row; NEVER where the row is rejected."""
+    """The time or order value of each row; NEVER for rejected rows."""
     s, count = reader.settings, rows.table.num_rows
     if s.leads.created_at and lead_order(s) == "date":
         return reader.read_times(rows, s.leads, s.leads.created_at, "a lead needs the date it was created")
@@ -161,7 +161,7 @@ def _rank(values: NDArray[np.generic]) -> Ints:
 
 
 def _number_accounts(reader: Reader, rows: SourceRows) -> NDArray[np.int32]:
-    """Account numbers; a lead without an account is one of its own."""
+    """Account numbers; a lead without an account gets a separate number."""
     count = rows.table.num_rows
     if not reader.settings.leads.account:
         return np.arange(count, dtype=np.int32)
@@ -171,7 +171,7 @@ def _number_accounts(reader: Reader, rows: SourceRows) -> NDArray[np.int32]:
 
 
 def _group_duplicates(table: pa.Table, by_row: bool) -> NDArray[np.int32]:
-    """Groups of rows that are the same to the letter; without repeats a group a row."""
+    """Groups of identical rows; without repeats one group per row."""
     if not by_row:
         return np.arange(table.num_rows, dtype=np.int32)
     content = rows_as_texts(table, np.arange(table.num_rows))

@@ -1,4 +1,4 @@
-"""From crm.toml to a `Crm`: read the tables, set bad rows aside, put all in UTC and in arrays."""
+"""Reading a CRM: from crm.toml to arrays with times in UTC; unusable rows are rejected."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from features.settings import CrmSettings
 
 @dataclass(frozen=True)
 class Loaded:
-    """A CRM as it was read: arrays for the views, raw tables for the audit, and what was set aside.
+    """A CRM as it was read: arrays for the features, raw tables for the audit, and the rejects.
 
-    `leads` has a row for each lead of `crm`, in its order; `deals` a row a deal with a known
-    outcome, `deal_leads` the rows of their leads.
+    `leads` has one row per lead of `crm`, in its order; `deals` one row per deal with a known
+    outcome; `deal_leads` are the rows of their leads.
     """
 
     settings: CrmSettings
@@ -35,9 +35,9 @@ class Loaded:
 
 
 def load(settings: CrmSettings, rejects_path: Path, write: bool = True) -> Loaded:
-    """Read all that crm.toml names. Bad rows go to `rejects_path` (unless not to `write`).
+    """Read all tables of crm.toml. Rejected rows are written to `rejects_path` if `write`.
 
-    Raises DataError where more rows are bad than max_reject_share allows; then only the rejects
+    Raises DataError if more rows are rejected than max_reject_share allows; then only the rejects
     file is written.
     """
     reader = Reader(settings)
@@ -49,7 +49,7 @@ def load(settings: CrmSettings, rejects_path: Path, write: bool = True) -> Loade
 
 
 def _read_crm(reader: Reader) -> Loaded:
-    """Deals come before the choice of leads: one whose outcome cannot be told is left out."""
+    """Deals are read before leads are selected, because leads with an unclear outcome are excluded."""
     settings = reader.settings
     identified = read_leads(reader)
     all_deals = read_deals(reader, identified)
@@ -75,7 +75,7 @@ def _read_crm(reader: Reader) -> Loaded:
 
 
 def _snapshot(reader: Reader, created: Ints, outcomes: Outcomes, activities: Activities) -> int:
-    """The moment of the export: as crm.toml says, else the latest time in the data."""
+    """The moment of the export in ms UTC: as_of of crm.toml, else just after the latest time in the data."""
     if reader.settings.as_of or lead_order(reader.settings) != "date":
         return reader.latest
     closes = outcomes.closed_at[outcomes.closed & (outcomes.closed_at > 0)]

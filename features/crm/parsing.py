@@ -1,4 +1,4 @@
-"""From what a source holds to texts, numbers and UTC times; what cannot be read is told."""
+"""Parsing columns of a source to texts, numbers and UTC times."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _UTC = r"\s*(UTC|GMT)$"
 
 @dataclass(frozen=True)
 class Parsed:
-    """Values with the places where one stood that could not be read."""
+    """Parsed values, and a mask of those that could not be parsed."""
 
     values: Floats | Ints
     unreadable: Bools
@@ -72,10 +72,10 @@ def _normalize_width(array: pa.ChunkedArray) -> pa.ChunkedArray:
 def as_times(
     array: pa.ChunkedArray, missing: Collection[str], zone: ZoneInfo, time_format: str | None
 ) -> Parsed:
-    """The values as ms UTC (NEVER: missing). A time without an offset is one of `zone`.
+    """The values as ms UTC (NEVER: missing). A time without an offset is in `zone`.
 
-    Texts are ISO 8601, or year/month/day with slashes, or of `time_format` (strptime). An hour
-    that summer time repeats is taken as the earlier one.
+    Texts are ISO 8601, or year/month/day with slashes, or in `time_format` (strptime). Of an hour
+    that is repeated at the end of summer time the earlier one is taken.
     """
     if pa.types.is_timestamp(array.type) or pa.types.is_date(array.type):
         return Parsed(_to_ms(array, zone), np.zeros(len(array), dtype=bool))
@@ -91,7 +91,7 @@ def as_times(
 
 
 def find_positions(ids: pa.ChunkedArray, values: pa.Array) -> Ints:
-    """Where each of `ids` stands in `among`; -1 where it does not."""
+    """The position of each id; -1 if it is unknown."""
     indices = pc.index_in(ids, value_set=values)
     return np.asarray(pc.fill_null(indices, -1).to_numpy(zero_copy_only=False), dtype=np.int64)
 
@@ -124,7 +124,7 @@ def _to_ms(array: pa.ChunkedArray, zone: ZoneInfo | None) -> Ints:
 
 
 def _to_texts(array: pa.ChunkedArray) -> pa.ChunkedArray:
-    """The values as texts, alike from every source: 5 is '5' as an integer, a float, a decimal."""
+    """The values as texts, in the same form for every source: 5 is '5' as integer, float or decimal."""
     kind = array.type
     if pa.types.is_dictionary(kind):
         return _to_texts(array.cast(kind.value_type))
@@ -139,7 +139,7 @@ def _to_texts(array: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _floats_as_texts(array: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Whole numbers without a point or an exponent: ids come as floats where some are missing."""
+    """Whole numbers without point or exponent; ids are read as floats if some are missing."""
     numbers = array.cast(pa.float64())
     is_whole = pc.and_(pc.less(pc.abs(numbers), 2.0**53), pc.equal(pc.floor(numbers), numbers))
     digits = pc.if_else(is_whole, numbers, None).cast(pa.int64()).cast(pa.string())
@@ -180,5 +180,5 @@ def _is_number(kind: pa.DataType) -> bool:
 
 
 def source_texts(array: pa.ChunkedArray, rows: NDArray[np.integer]) -> list[str]:
-    """The values at `rows` as they stood in the source, for messages."""
+    """The original values at `rows`, for messages."""
     return ["" if v is None else str(v) for v in array.take(pa.array(rows)).to_pylist()]

@@ -1,4 +1,4 @@
-"""What a table looks like: for each column how full it is, how many values, and of what sort."""
+"""Profiles of tables: kind, fill rate and values of each column."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _SEPARATORS, _ENCODINGS = (",", ";", "\t", "|"), ("utf-8", "cp932")
 
 @dataclass(frozen=True)
 class ColumnProfile:
-    """One column: `distinct` values, `filled` share, and the commonest values first."""
+    """One column: number of `distinct` values, `filled` share, and the most common values first."""
 
     name: str
     kind: ColumnKind
@@ -42,7 +42,7 @@ class ColumnProfile:
 
 @dataclass(frozen=True)
 class TableProfile:
-    """One table: where it lies and what its columns look like."""
+    """One table: its source, its rows and the profiles of its columns."""
 
     source: Source
     name: str

@@ -1,4 +1,4 @@
-"""What the reading of every table shares: what is missing, times in UTC, and setting rows aside."""
+"""Reading of any table: missing values, times in UTC, and rejected rows."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _DATE_FORMS = "is not a date such as 2026-10-01 09:30 (set time_format for other
 
 
 class Reader:
-    """Reads tables as one crm.toml says, and collects the rows and values that cannot be used."""
+    """Reads the tables of a crm.toml, and collects unusable rows and values."""
 
     def __init__(self, settings: CrmSettings) -> None:
         self.settings = settings
@@ -43,7 +43,7 @@ class Reader:
         return as_texts(rows.table[column], self.missing)
 
     def read_column(self, rows: SourceRows, column: str, kind: str, shown: str | None = None) -> Column:
-        """A column as texts or numbers; what is no number is emptied and told."""
+        """A column as texts or numbers; values that are no numbers become missing and are reported."""
         if kind == "category":
             return encode_column(rows.table[column], self.missing)
         return self.read_numbers(rows, column, shown)
@@ -55,7 +55,7 @@ class Reader:
         return np.asarray(parsed.values, dtype=np.float64)
 
     def read_times(self, rows: SourceRows, source: Source, column: str, need: str) -> Ints:
-        """The times of a column; NEVER where the row is rejected."""
+        """The times of a column in ms UTC; NEVER for rejected rows."""
         parsed = self.parse_times(rows, column, source.time_format)
         times_ms = np.asarray(parsed.values, dtype=np.int64)
         empty = (times_ms == NEVER) & ~parsed.unreadable
@@ -69,7 +69,7 @@ class Reader:
         return as_times(rows.table[column], self.missing, self.settings.zone, time_format)
 
     def reject(self, rows: SourceRows, bad: Bools, column: str, reason: str) -> None:
-        """Set whole rows aside."""
+        """Reject the rows that the mask selects."""
         self.rejects.rows.extend(self._make_rejects(rows, bad, column, reason, None))
 
     def _make_rejects(
@@ -88,24 +88,21 @@ class Reader:
 
 @dataclass(frozen=True)
 class LeadIndex:
-    """Which leads are known, and the row that each of them has among those that are kept.
-
-    `ids` of all leads that have one; `row` the kept lead, -1 where it is left out.
-    """
+    """The `ids` of all known leads, and the `row` of each among the selected leads (-1 if excluded)."""
 
     ids: pa.Array
     row: Ints
 
 
 def filter_rows(rows: SourceRows, mask: Bools) -> SourceRows:
-    """The rows where the mask holds."""
+    """The rows that the mask selects."""
     if mask.all():
         return rows
     return replace(rows, table=rows.table.filter(pa.array(mask)), numbers=rows.numbers[mask])
 
 
 def rows_as_texts(table: pa.Table, rows: Ints) -> np.ndarray[tuple[int], np.dtype[np.object_]]:
-    """The whole content of some rows, a text a row: equal where they are equal to the letter."""
+    """The content of each row as one text, equal for identical rows."""
     selected = table.take(pa.array(rows))
     columns = [selected[name].to_pylist() for name in selected.column_names]
     texts = np.empty(len(rows), dtype=object)
@@ -114,7 +111,7 @@ def rows_as_texts(table: pa.Table, rows: Ints) -> np.ndarray[tuple[int], np.dtyp
 
 
 def lead_order(settings: CrmSettings) -> LeadOrder:
-    """By what the leads of a crm.toml are ordered."""
+    """How the leads of a crm.toml are ordered."""
     if settings.order == "none":
         return "none"
     if settings.order in (None, "date"):
@@ -123,7 +120,7 @@ def lead_order(settings: CrmSettings) -> LeadOrder:
 
 
 def since_ms(settings: CrmSettings) -> int:
-    """The moment before which leads are dropped."""
+    """The moment before which leads are excluded."""
     since = settings.since
     if since is None or lead_order(settings) != "date":
         return -NEVER
@@ -132,5 +129,5 @@ def since_ms(settings: CrmSettings) -> int:
 
 
 def with_zone(moment: datetime, settings: CrmSettings) -> datetime:
-    """A time of crm.toml: in its zone where it has none."""
+    """A time of crm.toml in ms UTC; without an offset it is in the time zone of crm.toml."""
     return moment if moment.tzinfo else moment.replace(tzinfo=settings.zone)

@@ -1,4 +1,4 @@
-"""Rows and values that cannot be used: set aside with the reason, never silently dropped."""
+"""Rejected rows and values, with the reason for each."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SHOWN = 3
 
 @dataclass(frozen=True)
 class Reject:
-    """One row or value set aside.
+    """One rejected row or value.
 
     `table` is the part of crm.toml ("leads", "deals", ...), `file` the file or table of the
     database; `row` counts its data rows from 1.
@@ -31,18 +31,18 @@ class Reject:
 
 @dataclass
 class Rejects:
-    """What a reading set aside. `rows` are left out whole, `values` only themselves."""
+    """All rejects of a run: complete `rows`, and single `values` of rows that are used."""
 
     rows: list[Reject] = field(default_factory=list)
     values: list[Reject] = field(default_factory=list)
     read: Counter[str] = field(default_factory=Counter)
 
     def count_left_out(self, table: str) -> int:
-        """How many rows of a table are left out."""
+        """The number of rejected rows of a table."""
         return len({(r.file, r.row) for r in self.rows if r.table == table})
 
     def check(self, max_share: float, path: Path) -> None:
-        """Raise DataError where more than `max_share` of a table's rows are left out."""
+        """Raise DataError if more than `max_share` of a table's rows are rejected."""
         for table, read in self.read.items():
             left_out = self.count_left_out(table)
             if left_out > max_share * read:
@@ -54,7 +54,7 @@ class Rejects:
                 )
 
     def summary(self, table: str | None = None) -> str:
-        """A line for each reason, most rows first, with a few of the values."""
+        """One line per reason, most rows first, with a few of the values."""
         groups: dict[tuple[str, str, str, str], Counter[str]] = {}
         for effect, rejects in (("left out", self.rows), ("emptied", self.values)):
             for r in rejects:
@@ -64,7 +64,7 @@ class Rejects:
         return "\n".join(_format_line(*key, values) for key, values in ranked)
 
     def write(self, path: Path) -> None:
-        """Write all of them as CSV, or nothing (and no file) where there are none."""
+        """Write all rejects as CSV; without rejects an existing file is removed."""
         if not self.rows and not self.values:
             path.unlink(missing_ok=True)
             return

@@ -34,10 +34,10 @@ _ENCODINGS = 'encoding = "cp932" (Japanese Excel), "utf-8" or another that Pytho
 
 @dataclass(frozen=True)
 class SourceRows:
-    """A table as it was read: `numbers` are the rows' places in the source, counted from 1.
+    """A table as it was read: `numbers` are the row numbers in the source, counted from 1.
 
-    Where the source is several `files`, the count goes on from one to the next; `starts` tells how
-    many rows lie before each. `part` is the table of crm.toml that names the source.
+    Row numbers continue from one of several `files` to the next; `starts` holds the number of rows
+    before each file. `part` is the table of crm.toml that names the source.
     """
 
     name: str
@@ -50,13 +50,13 @@ class SourceRows:
     part: str = ""
 
     def locate(self, number: int) -> tuple[str, int]:
-        """The file of a row, and its number there."""
+        """The file of a row, and its row number in that file."""
         file_index = bisect_left(self.starts, number) - 1
         return (self.files or (self.name,))[file_index], number - self.starts[file_index]
 
 
 def read_rows(source: Source, folder: Path, columns: Sequence[str] | None = None) -> SourceRows:
-    """Read a table, all of its columns or some. CSV columns come as texts.
+    """Read all or some columns of a table. CSV columns are texts.
 
     Raises SettingsError for a missing file or column, OutsideError for a database that fails.
     """
@@ -70,7 +70,7 @@ def read_rows(source: Source, folder: Path, columns: Sequence[str] | None = None
 
 
 def database_url(url_text: str, folder: Path) -> URL:
-    """The URL of a database; the file of a relative SQLite one lies under `folder`."""
+    """The URL of a database; a relative SQLite path is relative to `folder`."""
     try:
         url = make_url(url_text)
     except ArgumentError:
@@ -133,7 +133,7 @@ def _from_csv(path: Path, source: Source, columns: Sequence[str] | None) -> Sour
 
 
 def _ragged_reject(path: Path, row: pa_csv.InvalidRow) -> Reject:
-    """A row with another number of cells than the header; its number counts the header."""
+    """A row with a different number of cells than the header; its number includes the header."""
     cells, wanted = f"{row.actual_columns} cells", f"the header has {row.expected_columns} columns"
     return Reject("", path.name, row.number - 1, "", cells, wanted)
 
@@ -157,7 +157,7 @@ def _read_header(path: Path, source: Source) -> list[str]:
 
 
 def _python_encoding(path: Path, source: Source) -> str:
-    """The encoding as Python calls it; a byte order mark before UTF-8 is no part of the text."""
+    """The encoding as Python calls it; a byte order mark before UTF-8 is skipped."""
     try:
         name = codecs.lookup(source.encoding).name
     except LookupError:
@@ -212,9 +212,9 @@ def _from_database(source: Source, url: URL, columns: Sequence[str] | None) -> S
 
 @contextmanager
 def database_engine(url: URL, subject: str) -> Iterator[Engine]:
-    """An engine that holds no connection when it is left.
+    """An engine that is disposed at the end.
 
-    Raises OutsideError where the database fails, SettingsError where its driver is not there.
+    Raises OutsideError if the database fails, SettingsError if its driver is not installed.
     """
     try:
         engine = create_engine(url, poolclass=NullPool)
@@ -263,7 +263,7 @@ def _build_select(engine: Engine, source: Source, columns: Sequence[str] | None)
 
 
 def _sql(query: str) -> TextClause:
-    """SQL as it stands: a colon in it names no parameter."""
+    """SQL text in which a colon is no parameter."""
     return text(re.sub(r"(?<!:):(?=\w)", r"\:", query))
 
 
@@ -320,12 +320,12 @@ def _joint_name(paths: list[Path]) -> str:
 
 
 def _starts(counts: list[int]) -> tuple[int, ...]:
-    """How many rows lie before each of several files."""
+    """The number of rows before each of several files."""
     return tuple(sum(counts[:i]) for i in range(len(counts)))
 
 
 def check_columns(wanted: Sequence[str] | None, names: Sequence[str], location: str) -> None:
-    """Raise SettingsError for the first of `wanted` that `names` lack, with the nearest ones."""
+    """Raise SettingsError for the first of `wanted` that is not in `names`, with similar names."""
     for column in wanted or ():
         if column not in names:
             raise SettingsError(
