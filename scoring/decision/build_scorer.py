@@ -72,7 +72,8 @@ def _current_card(
         if fallback_card is None:
             raise
         warn(
-            f"the last good scorecard ({fallback_card.version}) goes on, for the present one does not hold: {problem}"
+            f"the last good scorecard ({fallback_card.version}) goes on, for the present one does not "
+            f"hold: {problem}"
         )
         return fallback_card
     if fallback_card is not None and fallback_card.rows and not card.rows:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from features.columns import Bools, Floats, Ints, Texts
 from features.kinds import Language
 from features.table import FeatureTable
 from scoring.decision.decision import Codes, Decision, ModelSide, decide
-from scoring.decision.reasons import strongest_contributions
+from scoring.decision.reasons import rule_reasons, strongest_contributions
 from scoring.decision.score import Reason
 from scoring.model.evidence import MODEL, Evidence
 from scoring.model.model import sigmoid
@@ -174,10 +175,9 @@ class ModelVsRules:
             (card.rows, rating.fired),
         )
         return [
-            Reason(name, rule.because.text(lang), float(getattr(rule, "points", 0)))
+            reason
             for rules, fired in groups
-            for (name, rule), holds in zip(rules.items(), fired[row], strict=True)
-            if holds
+            for reason in compress(rule_reasons(rules, lang), fired[row].tolist())
         ]
 
     def to_dict(self, table: FeatureTable, lang: Language) -> dict[str, Any]:

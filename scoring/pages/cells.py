@@ -57,7 +57,8 @@ def difference_cell(name: str, difference: Difference) -> CellValue:
 
 def points_with_interval(figure: Estimate) -> str:
     """+7.0 [+5.6, +9.1], in percentage points."""
-    return f"{percentage_points(figure.value)} [{percentage_points(figure.low)}, {percentage_points(figure.high)}]"
+    value, low, high = map(percentage_points, (figure.value, figure.low, figure.high))
+    return f"{value} [{low}, {high}]"
 
 
 def stage_names(lang: Language) -> list[str]:

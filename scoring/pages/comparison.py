@@ -94,8 +94,7 @@ def _parts(
     rows: list[tuple[Cell, ...]] = []
     columns = (*names, "leads", "win_rate", "compare_auc_difference", "compare_win_rate_difference")
     for part in parts:
-        value = table.vocabulary.word(f"{part.name}={part.value}", lang)
-        value = part.value if value.startswith(f"{part.name}=") else value
+        value = table.vocabulary.value(part.name, part.value, lang)
         head = (table.vocabulary.word(part.name, lang), value) if len(names) > 1 else (part.value,)
         rows.append(
             (

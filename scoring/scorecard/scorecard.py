@@ -240,7 +240,8 @@ class Scorecard(Strict):
             raise ValueError('hot_is = "sql" needs the action [hand_over]')
         if self.rows and self.max_points < self.bands.hot:
             raise ValueError(
-                f"[bands] hot = {self.bands.hot} is out of reach: the rows give at most {self.max_points} points"
+                f"[bands] hot = {self.bands.hot} is out of reach: "
+                f"the rows give at most {self.max_points} points"
             )
         return self
 

@@ -1,18 +1,29 @@
-"""What is read back: the scores of a lead with their trend, the call list, the model in use."""
+"""The answers of the API, and how they are made: the types here are the source of the OpenAPI document.
+
+Answers are plain dicts, which orjson writes fastest; tests hold the answers of every path against the
+document.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, NotRequired, cast
 
 import orjson
+from pydantic import Field
+from typing_extensions import TypedDict
 
 from features.clock import MS_PER_DAY, iso, now_ms
 from features.kinds import Language
 from scoring.decision.actions import ACCEPTED, FOLLOW_UP, action_of
-from scoring.scorecard.scorecard import HOT, Scorecard
+from scoring.decision.decision import Decider
+from scoring.decision.reasons import stored_rule_reasons
+from scoring.decision.score import Percent, Score, Timestamp
+from scoring.scorecard.scorecard import HOT, Scorecard, Stage
 from serving.predictions.call_list import CallListPage
 from serving.predictions.live_model import LiveModel
+from serving.store.records import StoredState
 from serving.store.rows import HotRow
 
 TREND_DAYS, TREND_ROWS, STEADY_POINTS = 7, 1_000, 2
@@ -20,13 +31,243 @@ TREND_DAYS, TREND_ROWS, STEADY_POINTS = 7, 1_000, 2
 _TIMES = ("as_of", "scored_at", "deadline", "stage_since", "first_contact_at")
 
 
-def format_history(lead_id: str, rows: Sequence[Mapping[str, Any]], limit: int) -> dict[str, Any]:
-    """The newest scores of a lead, newest first, and where all of `rows` are going."""
+# -- Types ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreResponse(Score):
+    """The answer for one lead: the Score, and what was done with the request."""
+
+    ignored_attributes: Annotated[Sequence[str], Field(description="Attributes that no feature is made of.")]
+    unknown_activities: Annotated[
+        Sequence[str],
+        Field(
+            description="Types of activity that no feature names: misspelt, or not used. Features over all "
+            "activities count them."
+        ),
+    ]
+    stored: Annotated[
+        StoredState,
+        Field(description="Whether the answer is stored; queued: on disk, until the store is back."),
+    ]
+
+
+class FieldProblem(TypedDict):
+    """A field that is not valid."""
+
+    path: Annotated[str, Field(description="Where, as body.activities[3].at or query.lang.")]
+    got: Annotated[str, Field(description="What was sent, cut at 80 characters.")]
+    allowed: Annotated[str, Field(description="What may be sent.")]
+
+
+class ProblemBody(TypedDict):
+    """An error (RFC 9457)."""
+
+    type: Literal["about:blank"]
+    title: str
+    status: Annotated[int, Field(ge=400, le=599)]
+    detail: str
+    request_id: Annotated[str | None, Field(description="The id of the request in the service's log.")]
+    errors: NotRequired[list[FieldProblem]]
+    more_errors: NotRequired[Annotated[int, Field(ge=0, description="How many errors are not listed.")]]
+
+
+class BatchResult(TypedDict):
+    """The result for one lead of a batch: an answer or a problem."""
+
+    status: Annotated[int, Field(description="200 with an answer, 400 or more with a problem.")]
+    answer: ScoreResponse | None
+    problem: ProblemBody | None
+
+
+class BatchAnswer(TypedDict):
+    """A result for each lead, in the order of the batch."""
+
+    scored: int
+    failed: int
+    results: list[BatchResult]
+
+
+class Acknowledgement(TypedDict):
+    """The record is on the disk."""
+
+    id: Annotated[str, Field(description="The sender's id, or the hash in its place.")]
+    version: int
+    lead_id: str
+    outcome: Literal["stored", "already known"]
+    ignored_attributes: NotRequired[
+        Annotated[
+            list[str],
+            Field(description="Attributes of a lead that crm.toml has no column for; they are not stored."),
+        ]
+    ]
+    unknown_activities: NotRequired[
+        Annotated[
+            list[str],
+            Field(
+                description="The type of an activity that no feature names: misspelt, or not used; stored."
+            ),
+        ]
+    ]
+
+
+class Acknowledgements(TypedDict):
+    """One acknowledgement for each record of the list, in its order."""
+
+    results: list[Acknowledgement]
+
+
+class StoredReason(TypedDict):
+    """A reason as a code: of the rules in points, of the model in log-odds."""
+
+    code: str
+    weight: float
+
+
+class StoredModelReason(StoredReason):
+    """A reason of the model, with the value of its feature."""
+
+    value: float | str | None
+
+
+class PastScore(TypedDict):
+    """A stored score, both sides, with reasons as codes and numbers."""
+
+    lead_id: str
+    as_of: Timestamp
+    scored_at: Timestamp
+    replay: Annotated[bool, Field(description="Its moment was requested with `as_of`.")]
+    score: Percent
+    stage: Stage
+    decided_by: Decider
+    fallback: str | None
+    model_version: str | None
+    probability: float | None
+    model_score: int | None
+    model_stage: str | None
+    card_version: str
+    points: int
+    fit: int
+    intent: int
+    rules_score: Percent
+    rules_stage: Stage
+    action: str
+    owner: str
+    deadline: Timestamp | None
+    request_id: str | None
+    model_reasons: list[StoredModelReason] | None
+    alike: int | None
+    alike_won: int | None
+    rules_reasons: list[StoredReason]
+    triggers: list[str]
+    exclusions: list[str]
+    cautions: list[str]
+    prompt: str | None
+    hand_over: str | None
+    unknown: list[str]
+
+
+Trend = TypedDict(
+    "Trend",
+    {
+        "direction": Literal["rising", "steady", "falling"],
+        "change": int,
+        "since": Annotated[Timestamp, Field(description="When the score was `from`.")],
+        "from": Percent,
+    },
+)
+Trend.__doc__ = "The present score against that of a week before, else the oldest; a point is no change."
+
+
+class ScoreHistory(TypedDict):
+    """The scores of a lead, newest first."""
+
+    lead_id: str
+    trend: Annotated[Trend | None, Field(description="null: fewer than two scores besides replays.")]
+    scores: list[PastScore]
+
+
+class HotLead(TypedDict):
+    """A lead to call."""
+
+    lead_id: str
+    score: Percent
+    decided_by: Decider
+    fallback: str | None
+    probability: float | None
+    points: int
+    owner: str
+    action: str
+    deadline: Annotated[Timestamp | None, Field(description="The earliest since it became hot.")]
+    stage_since: Annotated[Timestamp, Field(description="Since when it is hot.")]
+    first_contact_at: Annotated[Timestamp | None, Field(description="The first contact since then.")]
+    last_step: Annotated[str | None, Field(description="The newest step of its hand-over.")]
+    as_of: Timestamp
+    scored_at: Timestamp
+    model_version: str | None
+    card_version: str
+    request_id: str | None
+    overdue: Annotated[bool, Field(description="The deadline is past, without a contact.")]
+    reasons: Annotated[list[str], Field(description="Triggers and rules that held, in words.")]
+    text: Annotated[str, Field(description="What to do.")]
+
+
+class CallList(TypedDict):
+    """The leads to call, first deadline first."""
+
+    as_of: Timestamp
+    count: Annotated[int, Field(description="The number of leads on this page.")]
+    total: Annotated[int, Field(description="The number on all pages, of the requested owner.")]
+    next: Annotated[str | None, Field(description="`after` of the next page; null: this is the last.")]
+    overdue: Annotated[int, Field(description="The number of overdue leads on this page.")]
+    owners: Annotated[dict[str, int], Field(description="The number of leads to call, by owner.")]
+    leads: list[HotLead]
+
+
+class Champion(TypedDict):
+    """The model that scores."""
+
+    version: str
+    registered_version: str
+    run_id: str
+    champion_since: Timestamp
+    champion_for_seconds: int
+
+
+class Thresholds(TypedDict):
+    """The probabilities from which on a lead is warm and hot."""
+
+    warm: float
+    hot: float
+
+
+class ModelInUse(TypedDict):
+    """What scores now."""
+
+    model: Annotated[Champion | None, Field(description="null: the rules decide.")]
+    fallback: str | None
+    scorecard: str
+    features: Annotated[str, Field(description="The fingerprint of the feature table.")]
+    thresholds: Thresholds | None
+    about: Annotated[
+        dict[str, Any],
+        Field(
+            description="The model's training data, and its figures on the newest closed deals, which it "
+            "had not seen, with intervals; empty without a model."
+        ),
+    ]
+
+
+# -- Answers -------------------------------------------------------------------------------------------
+
+
+def format_history(lead_id: str, rows: Sequence[Mapping[str, Any]], limit: int) -> ScoreHistory:
+    """The newest `limit` scores of a lead, newest first, and the trend of all `rows`."""
     shown = [_format_row(row) for row in rows[:limit]]
     return {"lead_id": lead_id, "trend": _trend(rows), "scores": shown}
 
 
-def _trend(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+def _trend(rows: Sequence[Mapping[str, Any]]) -> Trend | None:
     """The change of the present score against the newest one that is a week old, else the oldest."""
     present = [row for row in rows if not row["replay"]]
     if len(present) < 2:
@@ -35,19 +276,18 @@ def _trend(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
     week = now["as_of"] - TREND_DAYS * MS_PER_DAY
     before = next((row for row in present[1:] if row["as_of"] <= week), present[-1])
     change = now["score"] - before["score"]
-    direction = "steady" if abs(change) < STEADY_POINTS else "rising" if change > 0 else "falling"
     return {
-        "direction": direction,
+        "direction": "steady" if abs(change) < STEADY_POINTS else "rising" if change > 0 else "falling",
         "change": change,
         "since": iso(before["as_of"]),
         "from": before["score"],
     }
 
 
-def _format_row(row: Mapping[str, Any]) -> dict[str, Any]:
-    # The names come as a kind of text of SQLAlchemy's own, which orjson does not write.
+def _format_row(row: Mapping[str, Any]) -> PastScore:
+    # SQLAlchemy's column names are a subclass of str, which orjson does not write.
     values = {str(name): _format_value(name, value) for name, value in row.items() if name != "detail"}
-    return {**values, **orjson.loads(row["detail"])}
+    return cast(PastScore, {**values, **orjson.loads(row["detail"])})
 
 
 def _format_value(name: str, value: Any) -> Any:
@@ -56,8 +296,8 @@ def _format_value(name: str, value: Any) -> Any:
 
 def format_call_list(
     page: CallListPage, owner: str | None, card: Scorecard, lang: Language, now: int
-) -> dict[str, Any]:
-    """Whom to call, first deadline first; who is overdue is marked. `total` is that of all pages."""
+) -> CallList:
+    """A page of the call list; `now` is ms UTC. `total` counts the leads of all pages."""
     leads = [_format_call(row, card, lang, now) for row in page.rows]
     total = sum(page.owners.values()) if owner is None else page.owners.get(owner, 0)
     return {
@@ -66,12 +306,12 @@ def format_call_list(
         "total": total,
         "next": page.next,
         "overdue": sum(lead["overdue"] for lead in leads),
-        "owners": page.owners,
+        "owners": dict(page.owners),
         "leads": leads,
     }
 
 
-def _format_call(row: HotRow, card: Scorecard, lang: Language, now: int) -> dict[str, Any]:
+def _format_call(row: HotRow, card: Scorecard, lang: Language, now: int) -> HotLead:
     """A lead of the list. One that was contacted since it is hot is overdue only where sales accepted
     it and said when they go on."""
     values = {name: _format_value(name, getattr(row, name)) for name in _CALL_FIELDS}
@@ -79,44 +319,18 @@ def _format_call(row: HotRow, card: Scorecard, lang: Language, now: int) -> dict
     is_overdue = (
         row.deadline is not None and row.deadline < now and (accepted or row.first_contact_at is None)
     )
-    reasons = describe_rules(orjson.loads(row.detail), card, lang)
+    reasons = [reason.text for reason in stored_rule_reasons(orjson.loads(row.detail), card, lang)]
     text = action_of(card, ACCEPTED if accepted else HOT).text.text(lang)
-    return {**values, "overdue": is_overdue, "reasons": reasons, "text": text}
+    return cast(HotLead, {**values, "overdue": is_overdue, "reasons": reasons, "text": text})
 
 
-_CALL_FIELDS = (
-    "lead_id",
-    "score",
-    "decided_by",
-    "fallback",
-    "probability",
-    "points",
-    "owner",
-    "action",
-    "deadline",
-    "stage_since",
-    "first_contact_at",
-    "last_step",
-    "as_of",
-    "scored_at",
-    "model_version",
-    "card_version",
-    "request_id",
-)
+_CALL_FIELDS = tuple(name for name in HotLead.__annotations__ if name not in ("overdue", "reasons", "text"))
 
 
-def describe_rules(detail: Mapping[str, Any], card: Scorecard, lang: Language) -> list[str]:
-    """The rules that held, in words; a rule that the card no longer has is named by its code."""
-    rules = {**card.exclusions, **card.triggers, **card.rows}
-    codes = [*detail["triggers"], *(reason["code"] for reason in detail["rules_reasons"])]
-    return [rules[code].because.text(lang) if code in rules else code for code in codes]
-
-
-def format_live_model(live_model: LiveModel) -> dict[str, Any]:
-    """What scores now: the model with what it was trained on and how good it was, and the scorecard."""
+def format_live_model(live_model: LiveModel) -> ModelInUse:
+    """The model that scores now, with its training data and figures, and the scorecard."""
     scorer, origin = live_model.scorer, live_model.origin
-    judge = scorer.calibrated_model
-    about = {} if judge is None else dict(judge.model.about)
+    calibrated = scorer.calibrated_model
     return {
         "model": origin
         and {
@@ -129,6 +343,6 @@ def format_live_model(live_model: LiveModel) -> dict[str, Any]:
         "fallback": scorer.fallback,
         "scorecard": scorer.card.version,
         "features": scorer.table.fingerprint,
-        "thresholds": judge and {"warm": judge.scale.warm, "hot": judge.scale.hot},
-        "about": about,
+        "thresholds": calibrated and {"warm": calibrated.scale.warm, "hot": calibrated.scale.hot},
+        "about": {} if calibrated is None else dict(calibrated.model.about),
     }

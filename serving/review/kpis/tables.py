@@ -170,7 +170,6 @@ def _band_names(visit: PageRequest) -> list[str]:
 
 
 def _value_word(visit: PageRequest, column: str, value: str) -> str:
-    words, key = visit.components.crm.table.vocabulary, f"{column}={value}"
     if not value:
         return visit.translate("missing")
-    return words.word(key, visit.lang) if key in words.words else value
+    return visit.components.crm.table.vocabulary.value(column, value, visit.lang)
