@@ -29,7 +29,7 @@ _JAPANESE = {"visit": "来店", "quote": "見積", "mail": "メール", "rival":
 def evidence(
     won: Sequence[bool] | Bools, features: Mapping[str, Column] | None = None, **overrides: Any
 ) -> Evidence:
-    """Rows of as many leads, a day apart and one day old, unless `told` says otherwise."""
+    """Evidence with one row per lead, a day apart, at the age of 0 days, unless `overrides` differ."""
     count = len(won)
     lead = np.array(overrides.pop("lead", [f"L{i:05d}" for i in range(count)]), dtype=object)
     columns: dict[str, Any] = {
@@ -45,7 +45,7 @@ def evidence(
 
 
 def rule(feature: str, minimum: float = 1, **more: Any) -> dict[str, Any]:
-    """A rule that holds where a number is at least so much."""
+    """A rule that holds from a minimum of a number on."""
     because = {"en": f"{feature} counts", "ja": f"{_JAPANESE.get(feature, feature)}が該当"}
     return {"when": [{"feature": feature, "at_least": minimum}], "because": because, **more}
 
@@ -88,15 +88,15 @@ def model_of(
     gaps = np.zeros(int((scaling.missing > 0).sum()))
     linear = LinearPart(scaling, 0.0, np.full(encoding.width, weight), gaps)
     return Model(
-        table_of(columns),
-        encoding,
-        card or blank_card(),
-        None,
-        linear,
-        TreesPart(""),
-        {"points": 0.0, "linear": 1.0, "trees": 0.0},
-        Calibration(),
-        about,
+        table=table_of(columns),
+        encoding=encoding,
+        card=card or blank_card(),
+        points=None,
+        linear=linear,
+        trees=TreesPart(""),
+        weights={"points": 0.0, "linear": 1.0, "trees": 0.0},
+        calibration=Calibration(),
+        about=about,
     )
 
 

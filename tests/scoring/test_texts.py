@@ -20,6 +20,8 @@ CODE = [
 ]
 TEMPLATES = [p for f in ("scoring", "serving") for p in (ROOT / f).rglob("*.html")]
 FIGURES = ("calibration", "gains", "scores", "importance", "win_rate")
+TRANSLATING = ("translate", "translate_page", "said")
+"""The functions that take the key of a text."""
 JAPANESE = re.compile("[\u3040-\u30ff\u4e00-\u9fff]")
 
 
@@ -36,9 +38,10 @@ def find_constants() -> set[str]:
 
 
 def find_say_keys() -> Iterator[str]:
-    """The keys that `say("…")` names, in code and templates."""
+    """The keys that `translate("…")` names in code and `say("…")` in templates."""
     for path in (*CODE, *TEMPLATES):
-        yield from re.findall(r"""\bsay\(\s*["'](\w+)["']\s*[,)]""", path.read_text("utf-8"))
+        text = path.read_text(encoding="utf-8")
+        yield from re.findall(r"""\b(?:translate\w*|say)\(\s*["'](\w+)["']\s*[,)]""", text)
 
 
 def _key_pattern(template: ast.JoinedStr) -> re.Pattern[str]:
@@ -47,18 +50,15 @@ def _key_pattern(template: ast.JoinedStr) -> re.Pattern[str]:
 
 
 def find_key_patterns() -> list[re.Pattern[str]]:
-    """The shapes of keys that are put together: `say(f"stage_{stage}", …)` says stage_ and any word."""
+    """The shapes of keys that are put together: `translate(f"stage_{stage}", …)` names stage_ and any word."""
     shapes = []
     for path in CODE:
         for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(call, ast.Call):
                 name = getattr(call.func, "id", getattr(call.func, "attr", ""))
-                arguments = [*call.args[:1], *(k.value for k in call.keywords if k.arg == "done")]
-                shapes += [
-                    _key_pattern(argument)
-                    for argument in arguments
-                    if isinstance(argument, ast.JoinedStr) and name in ("say", "said", "back")
-                ]
+                keys = [*(call.args[:1] if name in TRANSLATING else ())]
+                keys += [k.value for k in call.keywords if k.arg == "message_key"]
+                shapes += [_key_pattern(key) for key in keys if isinstance(key, ast.JoinedStr)]
     for path in TEMPLATES:
         shown = path.read_text(encoding="utf-8")
         shapes += [re.compile(start + r"\w+") for start in re.findall(r"""say\("(\w+_)" ~""", shown)]
@@ -81,7 +81,7 @@ def test_text_stands_in_both_languages_with_the_same_places(key: str) -> None:
     assert not JAPANESE.search(text["en"])
 
 
-def test_every_key_that_is_said_exists() -> None:
+def test_every_key_in_use_exists() -> None:
     keys = set(find_say_keys())
     assert len(keys) > 20
     assert keys <= set(all_texts())
@@ -91,7 +91,7 @@ def test_every_measure_and_figure_has_its_words() -> None:
     assert {*MEASURES, *(f"report_{name}" for name in FIGURES)} <= set(all_texts())
 
 
-def test_no_text_is_idle() -> None:
+def test_every_text_is_in_use() -> None:
     used_keys = {*find_say_keys(), *find_constants(), *MEASURES, *(f"report_{name}" for name in FIGURES)}
     shapes = find_key_patterns()
     idle = {k for k in all_texts() if k not in used_keys and not any(s.fullmatch(k) for s in shapes)}

@@ -158,15 +158,15 @@ def test_a_lead_counts_once_in_a_stretch() -> None:
     won = np.array([False, True, False, False, False])
     empty = np.zeros(5)
     evidence = Evidence(
-        lead,
-        np.arange(5, dtype=np.int32),
-        np.arange(5),
-        empty.astype(np.float32),
-        won,
-        empty,
-        {},
-        {},
-        {},
+        lead=lead,
+        group=np.arange(5, dtype=np.int32),
+        moment=np.arange(5),
+        landmark=empty.astype(np.float32),
+        won=won,
+        amount=empty,
+        scores={},
+        features={},
+        segments={},
     )
     leads, wins = count_leads_by_band(evidence, np.array([0, 0, 13, 13, 13]))
     assert leads.tolist() == [1, *[0] * 12, 2]

@@ -341,7 +341,7 @@ def test_a_missing_feature_of_a_profile_comes_with_a_definition_that_holds(profi
             check_features(scorecard, without, "card")
         for line in str(problem.value).splitlines():
             assert f"{name!r} is no feature of crm.toml" in line
-            assert f"scoring/profiles/{profile}.features.toml" in line
+            assert f"scoring/scorecard/profiles/{profile}.features.toml" in line
             proposed = line.split("takes `")[1].split("` (all of them")[0]
             assert tomllib.loads(proposed) == {name: features[name]}
 

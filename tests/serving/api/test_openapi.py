@@ -79,7 +79,9 @@ def test_paths_fields_and_codes_are_those_that_were_published(document: dict[str
 
 
 def test_schemas_keep_their_published_names(document: dict[str, Any]) -> None:
-    published = "Activity Attributes Batch BatchAnswer CallList Change History HotLead Lead ModelInUse Problem"
+    published = (
+        "Activity Attributes Batch BatchAnswer CallList Change History HotLead Lead ModelInUse Problem"
+    )
     parts = "Acknowledgement ActionAnswer ModelAnswer PastScore PersonAnswer Reason Score Trend WrongField"
     assert {*published.split(), *parts.split()} <= set(document["components"]["schemas"])
 
@@ -206,8 +208,14 @@ STEPS: tuple[dict[str, Any], ...] = (
 )
 BODIES: list[tuple[str, Any]] = [
     *(("/v1/score", {"lead_id": "L1", "attributes": attributes}) for attributes in ATTRIBUTES),
-    *(("/v1/leads", {"lead_id": "L1", "updated_at": TIMESTAMP, "attributes": attributes}) for attributes in ATTRIBUTES),
-    *(("/v1/score", {"lead_id": lead_id, "attributes": {}}) for lead_id in ("", "a\tb", "x" * 201, 7, None, "é")),
+    *(
+        ("/v1/leads", {"lead_id": "L1", "updated_at": TIMESTAMP, "attributes": attributes})
+        for attributes in ATTRIBUTES
+    ),
+    *(
+        ("/v1/score", {"lead_id": lead_id, "attributes": {}})
+        for lead_id in ("", "a\tb", "x" * 201, 7, None, "é")
+    ),
     *(
         ("/v1/score", {"lead_id": "L1", "changes": [{"column": c, "value": v, "at": TIMESTAMP}]})
         for c in ("months", "hobby", "budget")
