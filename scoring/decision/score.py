@@ -17,7 +17,7 @@ from scoring.model.cautions import Caution
 from scoring.scorecard.scorecard import Stage
 
 BantRole: TypeAlias = Literal["budget", "authority", "need", "timing"]
-BANT: tuple[BantRole, ...] = get_args(BantRole)
+BANT: tuple[str, ...] = get_args(BantRole)
 """What inside sales ask about; [roles] in crm.toml names the column of each."""
 
 Explain: TypeAlias = Literal["none", "top", "all"]

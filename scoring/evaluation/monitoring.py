@@ -85,8 +85,8 @@ class ServedPredictions:
 
 @dataclass(frozen=True, kw_only=True)
 class Performance:
-    """How a version did on the leads that can be judged; the figures are None where these are too few, or
-    the model did not answer.
+    """The performance of a version on its judged leads; the figures are None if these are too few, or the
+    model did not answer.
 
     `card` is the version of the rules' card that the leads were scored with, None for all cards together.
     The horizon of `waiting` leads has not ended yet. `mean_predicted` is the mean probability, `observed`

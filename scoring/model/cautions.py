@@ -14,7 +14,7 @@ from features.kinds import Age, DaysSince
 from scoring.model.model import Model
 
 Caution: TypeAlias = Literal["too_little_known", "out_of_range"]
-CAUTIONS: tuple[Caution, ...] = get_args(Caution)
+CAUTIONS: tuple[str, ...] = get_args(Caution)
 _MOSTLY_KNOWN, _TOO_LITTLE = 0.5, 0.5
 Indices = NDArray[np.intp]
 
@@ -62,7 +62,7 @@ class TrainingRange:
             text_starts=np.flatnonzero(is_text).searchsorted(starts[texts]),
         )
 
-    def cautions(self, matrix: Floats) -> dict[Caution, Bools]:
+    def cautions(self, matrix: Floats) -> dict[str, Bools]:
         """By caution, a mask of the leads that it holds for."""
         masks = (self.too_little_known(matrix), self.out_of_range(matrix))
         return dict(zip(CAUTIONS, masks, strict=True))

@@ -72,9 +72,9 @@ class Evidence:
         def take_columns(columns: Mapping[str, Any]) -> dict[str, Any]:
             return {name: take(column, places) for name, column in columns.items()}
 
-        arrays = {name: getattr(self, name)[rows] for name in _ARRAYS}
-        tables = {name: take_columns(getattr(self, name)) for name in _TABLES}
-        return replace(self, **arrays, **tables)
+        columns: dict[str, Any] = {name: getattr(self, name)[rows] for name in _ARRAYS}
+        columns |= {name: take_columns(getattr(self, name)) for name in _TABLES}
+        return replace(self, **columns)
 
     def save(self, path: Path) -> None:
         """Write as Parquet."""
@@ -124,7 +124,7 @@ class Evidence:
 
 
 def pseudonym(lead_id: str) -> str:
-    """A stable pseudonym of a lead id: equal ids give equal values. Unkeyed, so guessable ids can be tried."""
+    """A stable pseudonym of a lead id. It is unkeyed, so guessable ids can be tried."""
     return hashlib.sha256(f"hotlead:{lead_id}".encode()).hexdigest()[:16]
 
 

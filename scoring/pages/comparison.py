@@ -28,7 +28,7 @@ _MAX_DISPUTES, _REASONS = 12, 3
 def comparison_page(
     comparison: ModelVsRules, table: FeatureTable, name: str, model: str, lang: Language
 ) -> Page:
-    """All of the comparison. `model` is the model's version, `table` has the words of features."""
+    """The page of a comparison. `model` is the model's version; `table` has the labels of features."""
     return Page(
         translate("compare_title", lang, name=name),
         tuple(_blocks(comparison, table, model, lang)),
@@ -37,7 +37,7 @@ def comparison_page(
 
 
 def comparison_verdict(comparison: ModelVsRules, lang: Language) -> str:
-    """Who should be followed, in one plain sentence."""
+    """Which side is better, in one sentence."""
     count = f"{count_calls(comparison.called):,}"
     return verdict("compare", comparison.differences["win_rate"], lang, volume=count)
 
@@ -131,7 +131,7 @@ def _dispute_cells(
 
 
 def _side_text(head: str, reasons: Sequence[str]) -> str:
-    """What a side said, and why: a line a reason."""
+    """The score of a side and its reasons, one per line."""
     return "\n".join([head, *reasons])
 
 

@@ -332,8 +332,9 @@ def format_live_model(live_model: LiveModel) -> ModelInUse:
     scorer, origin = live_model.scorer, live_model.origin
     calibrated = scorer.calibrated_model
     return {
-        "model": origin
-        and {
+        "model": None
+        if origin is None
+        else {
             "version": origin.version,
             "registered_version": origin.registered,
             "run_id": origin.run_id,
@@ -343,6 +344,8 @@ def format_live_model(live_model: LiveModel) -> ModelInUse:
         "fallback": scorer.fallback,
         "scorecard": scorer.card.version,
         "features": scorer.table.fingerprint,
-        "thresholds": calibrated and {"warm": calibrated.scale.warm, "hot": calibrated.scale.hot},
+        "thresholds": None
+        if calibrated is None
+        else {"warm": calibrated.scale.warm, "hot": calibrated.scale.hot},
         "about": {} if calibrated is None else dict(calibrated.model.about),
     }

@@ -50,7 +50,7 @@ def _key_pattern(template: ast.JoinedStr) -> re.Pattern[str]:
 
 
 def find_key_patterns() -> list[re.Pattern[str]]:
-    """The shapes of keys that are put together: `translate(f"stage_{stage}", …)` names stage_ and any word."""
+    """The patterns of composed keys: `translate(f"stage_{stage}", …)` names stage_ and any word."""
     shapes = []
     for path in CODE:
         for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
