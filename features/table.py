@@ -26,6 +26,15 @@ class Vocabulary:
         translations = self.words.get(name, {})
         return translations.get(lang) or name.replace("_", " ").strip()
 
+    def value(self, column: str, value: str, lang: Language) -> str:
+        """The word for a value of a column; the value itself where the company gave none."""
+        return self.words.get(f"{column}={value}", {}).get(lang) or value
+
+    def values(self, column: str) -> list[str]:
+        """The values of a column that the company has words for."""
+        start = f"{column}="
+        return [key.removeprefix(start) for key in self.words if key.startswith(start)]
+
 
 @dataclass(frozen=True)
 class FeatureTable:

@@ -1,7 +1,7 @@
-"""What reviewers ask of a model, and what became of it: files between the pages and the one who may do it.
+"""Requests of reviewers about a model and their results: files between the pages and the follower.
 
-The pages write a request; the follower, which alone reaches MLflow, carries it out and answers. Both are
-files beside the bundles, written whole: nothing is lost where either is stopped.
+The pages write a request; the follower, the only process that reaches MLflow, carries it out and writes the
+result. Both are files next to the bundles, written atomically: nothing is lost if a process stops.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from features.kinds import Language
 ReviewAction: TypeAlias = Literal["approve", "reject", "promote", "rollback"]
 FOLDER, RESULT_SUFFIX, MODELS_FILE = "requests", ".done.json", "models.json"
 MAX_RESULTS = 100
-"""So many answers stay."""
+"""The newest results that are kept."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ReviewRequest:
-    """What is asked of the model with a registered version; `override`: against the gate. `at` is ms UTC."""
+    """An action on the model with a registered version; `override`: against the gate. `at` is ms UTC."""
 
     action: ReviewAction
     registered: str
@@ -39,17 +39,17 @@ class ReviewRequest:
 
 @dataclass(frozen=True)
 class ReviewResult:
-    """What became of a request, in both languages, and when (ms UTC)."""
+    """The result of a request, with a message in both languages. `at` is ms UTC."""
 
     request: ReviewRequest
     ok: bool
-    told: Mapping[Language, str]
+    message: Mapping[Language, str]
     at: int
 
 
 def write_request(root: Path, request: ReviewRequest) -> str:
-    """Write a request, on the disk when this returns; its id. Raises OutsideError."""
-    request_id = f"{time.time_ns():020}-{secrets.token_hex(4)}"  # in the order asked
+    """Write a request to the disk and return its id. Raises OutsideError."""
+    request_id = f"{time.time_ns():020}-{secrets.token_hex(4)}"  # ids sort by time
     folder = root / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     _write(folder / f"{request_id}.json", {**asdict(request), "id": request_id})
@@ -57,13 +57,13 @@ def write_request(root: Path, request: ReviewRequest) -> str:
 
 
 def read_waiting(root: Path) -> list[ReviewRequest]:
-    """The requests that nobody has answered, the oldest first. What cannot be read is passed over."""
+    """The requests without a result, oldest first. Unreadable files are skipped."""
     paths = sorted(path for path in _files(root) if not path.name.endswith(RESULT_SUFFIX))
     return [request for path in paths if (request := _parse_request(_read(path))) is not None]
 
 
 def write_result(root: Path, result: ReviewResult) -> None:
-    """Say what became of a request; it waits no longer. Raises OutsideError."""
+    """Write the result of a request and remove the request. Raises OutsideError."""
     folder = root / FOLDER
     _write(folder / f"{result.request.id}{RESULT_SUFFIX}", asdict(result))
     (folder / f"{result.request.id}.json").unlink(missing_ok=True)
@@ -72,24 +72,24 @@ def write_result(root: Path, result: ReviewResult) -> None:
 
 
 def read_results(root: Path) -> list[ReviewResult]:
-    """What became of the last requests, the newest first."""
+    """The results of the last requests, newest first."""
     paths = sorted((path for path in _files(root) if path.name.endswith(RESULT_SUFFIX)), reverse=True)
     return [result for path in paths if (result := _parse_result(_read(path))) is not None]
 
 
 def write_models(root: Path, snapshot: Mapping[str, Any]) -> None:
-    """Write what the pages show of the models. Raises OutsideError."""
+    """Write the figures of the models for the pages. Raises OutsideError."""
     root.mkdir(parents=True, exist_ok=True)
     _write(root / MODELS_FILE, snapshot)
 
 
 def read_models(root: Path) -> dict[str, Any] | None:
-    """What the follower wrote last; None where it has written nothing yet."""
+    """The figures that the follower wrote last; None before the first time."""
     return _read(root / MODELS_FILE)
 
 
 def _parse_request(values: Any) -> ReviewRequest | None:
-    """A request as it was written; None for what is none, such as one of another version of Hotlead."""
+    """A request from its JSON; None if it is not one, such as one of another version of Hotlead."""
     try:
         return ReviewRequest(**values)
     except TypeError:
@@ -98,9 +98,10 @@ def _parse_request(values: Any) -> ReviewRequest | None:
 
 def _parse_result(values: Any) -> ReviewResult | None:
     try:
-        request = _parse_request(values["request"])
-        return None if request is None else ReviewResult(**{**values, "request": request})
-    except (TypeError, KeyError):
+        request = _parse_request(values.pop("request"))
+        message = values.pop("told") if "told" in values else values.pop("message")  # its former name
+        return None if request is None else ReviewResult(request=request, message=message, **values)
+    except (TypeError, KeyError, AttributeError):
         return None
 
 

@@ -1,4 +1,4 @@
-"""What the product says to people, in English and Japanese: written once, in texts.toml."""
+"""The texts of the product in English and Japanese, from texts.toml."""
 
 from __future__ import annotations
 
@@ -19,5 +19,5 @@ def all_texts() -> dict[str, dict[Language, str]]:
 
 
 def translate(key: str, lang: Language, **values: object) -> str:
-    """The text of `key`, with its places filled. Raises KeyError for an unknown key."""
+    """The text of `key` with its placeholders filled. Raises KeyError for an unknown key."""
     return all_texts()[key][lang].format(**values)

@@ -1,4 +1,4 @@
-"""Anything that is reported, as JSON can hold it."""
+"""Reports as plain JSON types."""
 
 from __future__ import annotations
 
@@ -10,9 +10,16 @@ import numpy as np
 
 
 def to_jsonable(obj: Any) -> Any:
-    """Dataclasses and mappings become dicts, arrays and tuples lists, nan None."""
+    """Dataclasses and mappings become dicts, arrays and tuples lists, nan None.
+
+    A dataclass field whose metadata has `former_name` is also written under that key.
+    """
     if is_dataclass(obj) and not isinstance(obj, type):
-        return {f.name: to_jsonable(getattr(obj, f.name)) for f in fields(obj)}
+        values = {f.name: to_jsonable(getattr(obj, f.name)) for f in fields(obj)}
+        former = {
+            f.metadata["former_name"]: values[f.name] for f in fields(obj) if "former_name" in f.metadata
+        }
+        return values | former
     if isinstance(obj, Mapping):
         return {str(key): to_jsonable(value) for key, value in obj.items()}
     if isinstance(obj, list | tuple | np.ndarray):

@@ -1,7 +1,7 @@
-"""What to do with each lead, and by when: the stage's action, and answers that are due anyway.
+"""What to do with each lead, and by when: the stage's action, and prompts that are due first.
 
-Leads whose deal is closed, that are never hot, or that sales accepted have an action of their own,
-whatever their stage.
+Leads whose deal is closed, that are excluded, or that sales accepted have a fixed action, whatever their
+stage.
 """
 
 from __future__ import annotations
@@ -24,17 +24,16 @@ from scoring.texts import all_texts
 HAND_OVER = len(STAGES)
 """The code of the hand-over action, after those of the stages."""
 ACCEPTED, EXCLUDED, WON, LOST = range(HAND_OVER + 1, HAND_OVER + 5)
-"""The codes of the actions that no scorecard tells."""
+"""The codes of the actions that no scorecard defines."""
 FOLLOW_UP, NONE = "follow_up", "none"
-"""Their kinds: field sales goes on with an accepted lead; nobody calls the others."""
+"""Their kinds: field sales follows up on an accepted lead; the others need no action."""
 _TEXTS = {ACCEPTED: "action_accepted", EXCLUDED: "action_excluded", WON: "action_won", LOST: "action_lost"}
 
 
 @dataclass(frozen=True)
 class Actions:
     """For each of n leads: `action` a stage's code or one of those above, `deadline` in ms UTC (NEVER:
-    none), `prompt` the place of the waiting answer among the card's prompts (-1: none waits, or the
-    action itself is due first)."""
+    none), `prompt` the index of the due prompt among the card's (-1: none, or the action is due first)."""
 
     action: Codes
     deadline: Ints
@@ -42,17 +41,17 @@ class Actions:
 
 
 def action_of(card: Scorecard, code: int) -> Action:
-    """The action that a code names."""
+    """The action of a code."""
     if code < HAND_OVER:
         return card.action(code)
     if code > HAND_OVER:
         return _fixed_action(code, card.stages.cold.owner)
-    assert card.hand_over is not None  # the card is checked for it
+    assert card.hand_over is not None  # validated with the card
     return card.hand_over
 
 
 def codes_of(card: Scorecard) -> list[int]:
-    """The codes of all actions that there may be."""
+    """The codes of all actions under a card."""
     return [code for code in range(LOST + 1) if code != HAND_OVER or card.hand_over is not None]
 
 
@@ -63,11 +62,11 @@ def choose_actions(
     as_of: int | None,
     sales_statuses: Sequence[SalesStatus | None] | None = None,
 ) -> Actions:
-    """The actions on decided leads. `as_of` is ms UTC; without it (no dates) nothing has a deadline.
-    `standings` tell where each lead stands with sales (None: nothing is known of any)."""
+    """The actions on decided leads. `as_of` is ms UTC; without it (no dates) there are no deadlines.
+    `sales_statuses` has the status of each lead with sales (None: no status of any)."""
     action = decision.stage.copy()
     action[(decision.hand_over == MQL) & (decision.stage != HOT)] = HAND_OVER
-    if card.hot_is == "mql":  # else the card's own action for hot leads is that for accepted ones
+    if card.hot_is == "mql":  # with "sql" the card's hot action is that for accepted leads
         action[decision.hand_over == SQL] = ACCEPTED
     action[decision.decided_by == EXCLUSION] = EXCLUDED
     if sales_statuses is not None:
@@ -92,7 +91,7 @@ def choose_actions(
 def _apply_sales_status(
     action: Codes, decision: Decision, sales_statuses: Sequence[SalesStatus | None]
 ) -> None:
-    """Accepted leads with whom sales go on, and closed deals whatever was decided on them, in place."""
+    """Set the actions of accepted leads with a next action, and of closed deals, in place."""
     for row, status in enumerate(sales_statuses):
         if status is None:
             continue
@@ -103,7 +102,7 @@ def _apply_sales_status(
 
 
 def _apply_next_action(action: Codes, deadline: Ints, sales_statuses: Sequence[SalesStatus | None]) -> None:
-    """An accepted lead is due when sales said that they go on with it, in place."""
+    """Set the deadline of accepted leads to the date of their next action, in place."""
     for row, status in enumerate(sales_statuses):
         if status is not None and action[row] == ACCEPTED:
             deadline[row] = status.next_action
@@ -111,7 +110,7 @@ def _apply_next_action(action: Codes, deadline: Ints, sales_statuses: Sequence[S
 
 @lru_cache(maxsize=128)
 def _fixed_action(code: int, cold_owner: str) -> Action:
-    """An action that no scorecard tells; `nobody` owns what nobody does."""
+    """An action that no scorecard defines; the owner of cold leads has those that need no action."""
     accepted = code == ACCEPTED
     return Action(
         kind=FOLLOW_UP if accepted else NONE,
@@ -133,10 +132,10 @@ def _find_due_prompts(
     as_of: int,
     contacted: Floats | None,
 ) -> tuple[NDArray[np.intp], Ints]:
-    """The leads that wait for the answer, and when it is due. A contact that sales recorded (`contacted`
-    days ago) answers as an activity does."""
+    """The rows that await the prompt's answer, and its deadlines (ms UTC). A contact recorded by sales
+    (`contacted` days ago) counts as an answer."""
     since, answered = (columns[name] for name in (prompt.since, prompt.answered))
-    assert isinstance(since, np.ndarray)  # of the kind days_since, as the card is checked for
+    assert isinstance(since, np.ndarray)  # of the kind days_since: validated with the card
     assert isinstance(answered, np.ndarray)
     if contacted is not None:
         answered = np.fmin(answered, contacted)
@@ -149,7 +148,7 @@ def _find_due_prompts(
 
 
 def _days_since_contact(sales_statuses: Sequence[SalesStatus | None] | None, as_of: int) -> Floats | None:
-    """How many days ago sales contacted each lead (nan: not yet); None where nothing is known of any."""
+    """The days since sales contacted each lead (nan: not yet); None without any contact."""
     contact_times = [None if status is None else status.contacted_at for status in sales_statuses or ()]
     if all(contact_ms is None for contact_ms in contact_times):
         return None
@@ -162,5 +161,5 @@ def _days_since_contact(sales_statuses: Sequence[SalesStatus | None] | None, as_
 
 
 def _awaits_answer(since: Floats, answered: Floats, within_days: float) -> Bools:
-    """Where something was asked lately and no contact came at that time or later."""
+    """A mask of leads with a recent inquiry and no contact at that time or later."""
     return np.asarray((since <= within_days) & ~(answered <= since))  # nan: never asked, no contact

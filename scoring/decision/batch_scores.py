@@ -1,4 +1,4 @@
-"""The answers on many leads as columns, and the Scores that are written from them."""
+"""The answers for many leads as columns, and the Scores that are made of them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from itertools import compress
-from typing import Any, Literal, TypeAlias, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,7 @@ from scoring.decision.score import (
     ActionAnswer,
     ClosedAnswer,
     Explain,
+    Fallback,
     ModelAnswer,
     PersonAnswer,
     Reason,
@@ -35,13 +36,16 @@ from scoring.model.model import Encoded, Explanation
 from scoring.scorecard.rating import Rating
 from scoring.scorecard.scorecard import STAGES, Scorecard
 
-Fallback: TypeAlias = Literal["no_model", "model_error", "feature_mismatch", "bundle_damaged"]
 _Columns = TypeVar("_Columns", ModelSide, Decision, Actions)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class BatchScores:
-    """The answers for n leads. `judge`, `encoded` and `model` are None where the model does not answer."""
+    """The answers for n leads. `encoded` and `model` are None if the model does not answer.
+
+    `answered_roles` has by role (budget, authority, need, timing) a mask of the leads whose answer the
+    CRM holds; `as_of` is ms UTC (None: no dates).
+    """
 
     card: Scorecard
     wordings: Mapping[Language, Wording]
@@ -65,21 +69,21 @@ class BatchScores:
 
     @cached_property
     def cautions(self) -> dict[str, Bools]:
-        """By caution, the leads that it holds for; none where the model does not answer."""
+        """By caution, a mask of the leads that it holds for; empty if the model does not answer."""
         if self.calibrated_model is None or self.encoded is None:
             return {}
         return self.calibrated_model.training_range.cautions(self.encoded.matrix)
 
     @cached_property
     def similar_leads(self) -> tuple[Ints, Ints] | None:
-        """Of how many leads that were scored like each one how many were won; None without a model."""
+        """How many leads had a similar score, and how many of those were won; None without a model."""
         if self.calibrated_model is None or self.model is None:
             return None
         return self.calibrated_model.similar_leads(self.model.probability)
 
     @cached_property
     def explanation(self) -> Explanation | None:
-        """Why the model said so, of all leads; None without a model."""
+        """The reasons of the model's scores of all leads; None without a model."""
         if self.explained is not None:
             return self.explained
         if self.calibrated_model is None or self.encoded is None:
@@ -93,64 +97,32 @@ class BatchScores:
         explain: Explain = "none",
         request_id: str | None = None,
     ) -> list[Score]:
-        """The Scores of all leads. `explain` says which of the model's reasons they hold; `scored_at`
-        is ms UTC."""
+        """The Scores of all leads. `explain` selects the model's reasons; `scored_at` is ms UTC."""
         words, decision, count = self.wordings[lang], self.decision, len(self)
-        as_of, scored_at_iso = None if self.as_of is None else iso(self.as_of), iso(scored_at)
-        rows = zip(
-            self.lead_ids,
-            decision.score.tolist(),
-            _decode(STAGES, decision.stage),
-            _decode(DECIDERS, decision.decided_by),
-            _names_that_hold(self.cautions, count),
-            self._model_answers(words, explain),
-            self._rules_answers(words),
-            self._person_answers(),
-            self._action_answers(words, scored_at),
-            _decode(HAND_OVERS, decision.hand_over),
-            _names_that_hold(
-                {role: ~self.answered_roles[role] for role in BANT if role in self.answered_roles}, count
-            ),
-            self._closed_answers(),
-            self._out_of_range(),
-            strict=True,
-        )
-        return [
-            Score(
-                lead,
-                score,
-                stage,
-                decided_by,
-                self.fallback,
-                cautions,
-                model,
-                rules,
-                person,
-                action,
-                hand_over,
-                unknown,
-                as_of,
-                scored_at_iso,
-                request_id,
-                closed,
-                outside,
-            )
-            for (
-                lead,
-                score,
-                stage,
-                decided_by,
-                cautions,
-                model,
-                rules,
-                person,
-                action,
-                hand_over,
-                unknown,
-                closed,
-                outside,
-            ) in rows
-        ]
+        unanswered = {role: ~self.answered_roles[role] for role in BANT if role in self.answered_roles}
+        columns: dict[str, Sequence[Any]] = {
+            "lead_id": self.lead_ids,
+            "score": decision.score.tolist(),
+            "stage": _decode(STAGES, decision.stage),
+            "decided_by": _decode(DECIDERS, decision.decided_by),
+            "cautions": _names_that_hold(self.cautions, count),
+            "model": self._model_answers(words, explain),
+            "rules": self._rules_answers(words),
+            "person": self._person_answers(),
+            "action": self._action_answers(words, scored_at),
+            "hand_over": _decode(HAND_OVERS, decision.hand_over),
+            "unknown": _names_that_hold(unanswered, count),
+            "closed": self._closed_answers(),
+            "out_of_range": self._out_of_range(),
+        }
+        shared: dict[str, Any] = {
+            "fallback": self.fallback,
+            "as_of": None if self.as_of is None else iso(self.as_of),
+            "scored_at": iso(scored_at),
+            "request_id": request_id,
+        }
+        rows = zip(*columns.values(), strict=True)
+        return [Score(**shared, **dict(zip(columns, row, strict=True))) for row in rows]
 
     def score(
         self,
@@ -160,11 +132,11 @@ class BatchScores:
         explain: Explain = "top",
         request_id: str | None = None,
     ) -> Score:
-        """The Score of one of the leads; see `scores`."""
+        """The Score of the lead in a row; see `scores`."""
         return self.take_row(row).scores(lang, scored_at, explain, request_id)[0]
 
     def take_row(self, row: int) -> BatchScores:
-        """The answers on one of the leads alone."""
+        """The answers for the lead in a row."""
         rows, place = slice(row, row + 1), np.array([row])
         return replace(
             self,
@@ -182,11 +154,11 @@ class BatchScores:
         )
 
     def rules_answer(self, row: int, lang: Language) -> RulesAnswer:
-        """The rules' side of one of the leads."""
+        """The rules' side of the lead in a row."""
         return self._rules_answer(row, self.wordings[lang])
 
     def action_text(self, row: int, lang: Language) -> str:
-        """What to do with one of the leads."""
+        """What to do with the lead in a row."""
         key = int(self.actions.action[row]), int(self.actions.prompt[row])
         return self.wordings[lang].actions[key].text
 
@@ -203,7 +175,8 @@ class BatchScores:
             self._model_reasons(words, explain),
             strict=True,
         )
-        return [ModelAnswer(version, *row) for row in rows]
+        names = ("score", "stage", "probability", "alike", "alike_won", "reasons")
+        return [ModelAnswer(version=version, **dict(zip(names, row, strict=True))) for row in rows]
 
     def _model_reasons(self, words: Wording, explain: Explain) -> Sequence[tuple[Reason, ...] | None]:
         if explain == "none" or self.explanation is None:
@@ -264,16 +237,10 @@ class BatchScores:
 
 
 def _action_answer(words: Wording, code: int, prompt: int, deadline: int, as_of: int) -> ActionAnswer:
-    action_text = words.actions[code, prompt]
-    deadline_iso = None if deadline == NEVER else iso(deadline)
     return ActionAnswer(
-        action_text.kind,
-        action_text.owner,
-        action_text.text,
-        action_text.content,
-        deadline_iso,
-        deadline < as_of,
-        action_text.prompt,
+        **words.actions[code, prompt]._asdict(),
+        deadline=None if deadline == NEVER else iso(deadline),
+        overdue=deadline < as_of,
     )
 
 
@@ -283,12 +250,12 @@ def _person_answer(override: Override) -> PersonAnswer:
 
 
 def _decode(words: Sequence[Any], codes: NDArray[np.int8]) -> list[Any]:
-    """The word of each code."""
+    """The word for each code."""
     return [words[code] for code in codes.tolist()]
 
 
 def _names_that_hold(flags: Mapping[str, Bools], count: int) -> list[tuple[str, ...]]:
-    """For each of `count` leads the names whose flag holds."""
+    """For each of `count` leads, the names whose flag is set."""
     if not flags:
         return [()] * count
     rows = zip(*(flag.tolist() for flag in flags.values()), strict=True)
@@ -296,5 +263,5 @@ def _names_that_hold(flags: Mapping[str, Bools], count: int) -> list[tuple[str, 
 
 
 def _take_rows(columns: _Columns, rows: slice) -> _Columns:
-    """Some of the leads."""
+    """The same columns for some of the leads."""
     return replace(columns, **{f.name: getattr(columns, f.name)[rows] for f in fields(columns)})

@@ -1,4 +1,4 @@
-"""Putting a scorer together: the scorecard of the day, a model, and what to do where they do not fit."""
+"""Building a scorer from the present scorecard and a model, with fallbacks if they do not fit."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from scoring.scorecard.scorecard import Scorecard
 
 
 class ModelWithEvidence(Protocol):
-    """A model with the evidence that it was judged on, wherever it was found."""
+    """A model with the evidence that it was evaluated on, from any source."""
 
     @property
     def model(self) -> Model: ...
@@ -30,12 +30,11 @@ def build_scorer(
     warn: Callable[[str], None],
     last_good: Scorecard | None = None,
 ) -> Scorer:
-    """The scorer of a company: its model where that fits, else the rules alone with the cause.
+    """The scorer of a company: with its model if that fits, otherwise with rules only and the cause.
 
-    `fallback` says why nothing was `found`. Where the scorecard of the day does not hold, or is gone,
-    the `last_good` one goes on, else that of the model. Why a model or the scorecard of the day is not
-    used is said in a sentence. Raises HotleadError where the scorecard does not hold and there is no
-    other.
+    `fallback` is the cause if there is no `trained` model. If the present scorecard is invalid or missing,
+    the `last_good` one is used, or that of the model. `warn` gets a sentence for everything that is not
+    used. Raises HotleadError if the scorecard is invalid and there is no other.
     """
     if trained is not None and (changed := changed_features(settings, trained.model)):
         warn(
@@ -57,7 +56,7 @@ def build_scorer(
 
 
 def changed_features(settings: CrmSettings, model: Model) -> list[str]:
-    """The features of a model that crm.toml no longer has, or means otherwise."""
+    """The features of a model that crm.toml no longer has, or defines differently."""
     now = settings.table.rows
     return [name for name, feature in model.table if now.get(name) != feature]
 
@@ -65,14 +64,15 @@ def changed_features(settings: CrmSettings, model: Model) -> list[str]:
 def _current_card(
     settings: CrmSettings, fallback_card: Scorecard | None, warn: Callable[[str], None]
 ) -> Scorecard:
-    """The scorecard of the day; where it does not hold, or is gone, the one that was kept."""
+    """The present scorecard; if it is invalid or missing, the fallback."""
     try:
         card = find_card(settings.folder, settings.table)
     except HotleadError as problem:
         if fallback_card is None:
             raise
         warn(
-            f"the last good scorecard ({fallback_card.version}) goes on, for the present one does not hold: {problem}"
+            f"the last good scorecard ({fallback_card.version}) goes on, for the present one does not "
+            f"hold: {problem}"
         )
         return fallback_card
     if fallback_card is not None and fallback_card.rows and not card.rows:

@@ -1,13 +1,14 @@
-"""The decision: model and rules to one answer for each lead.
+"""The decision: one answer for each lead from the model and the rules.
 
 Deciders in order: an exclusion, then a person's valid override, then a trigger, then the model, then
-the rules (where there is no model, or it cannot answer).
+the rules (if there is no model, or it cannot answer).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,9 +19,11 @@ from scoring.scorecard.rating import Rating
 from scoring.scorecard.scale import HOT_SCORE, Scale
 from scoring.scorecard.scorecard import COLD, HOT, WARM
 
-DECIDERS = ("rules", "model", "trigger", "person", "exclusion")
+Decider: TypeAlias = Literal["rules", "model", "trigger", "person", "exclusion"]
+HandOver: TypeAlias = Literal["mql", "sql"]
+DECIDERS: tuple[Decider, ...] = get_args(Decider)
 RULES, MODEL, TRIGGER, PERSON, EXCLUSION = range(5)
-HAND_OVERS = (None, "mql", "sql")
+HAND_OVERS: tuple[HandOver | None, ...] = (None, *get_args(HandOver))
 NOT_HANDED, MQL, SQL = range(3)
 
 Codes = NDArray[np.int8]
@@ -56,7 +59,7 @@ class Decision:
 def decide(
     rating: Rating, model: ModelSide | None, overrides: Sequence[Override | None] | None = None
 ) -> Decision:
-    """The decision on rated leads; `overrides` are those in force, one a lead (None: none)."""
+    """The decision on rated leads; `overrides` are those in force, one per lead (None: none)."""
     base = rating if model is None else model
     score, stage = base.score.copy(), base.stage.copy()
     decided_by = np.full(len(score), RULES if model is None else MODEL, dtype=np.int8)
@@ -92,14 +95,14 @@ def _apply_decider(
     stage: Codes,
     decided_by: Codes,
 ) -> None:
-    """What a decider says, in the place of what was said before."""
+    """Overwrite stage, score and decider of the masked leads, in place."""
     stage[mask] = new_stage if isinstance(new_stage, int) else new_stage[mask]
     score[mask] = new_score[mask]
     decided_by[mask] = decider
 
 
 def _verdict_masks(overrides: Sequence[Override | None]) -> tuple[Bools, Bools, Bools]:
-    """Where a person said hot, said not hot, and accepted the lead."""
+    """The leads that a person called hot, called not hot, and accepted."""
     hot = np.array([o is not None and o.hot for o in overrides], dtype=bool)
     cooled = np.array([o is not None and not o.hot for o in overrides], dtype=bool)
     accepted = np.array([o is not None and o.verdict == "accepted" for o in overrides], dtype=bool)

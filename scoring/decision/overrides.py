@@ -1,4 +1,4 @@
-"""What a person decided about a lead: hot or not, accepted or sent back, with a reason and an end."""
+"""Overrides: a person's verdict on a lead, hot or not, accepted or sent back, with reason and end."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ _COLUMNS = ("lead_id", "verdict", "reason", "by", "at", "expires")
 class Override:
     """A person's verdict on a lead.
 
-    hot / not_hot: named by hand. accepted: a sales qualified lead (SQL); sent_back: handed back to
-    marketing. It holds from `at` until `expires` (ms UTC; NEVER: without end).
+    hot / not_hot: set by hand. accepted: a sales qualified lead (SQL); sent_back: handed back to
+    marketing. It is in force from `at` until `expires` (ms UTC; NEVER: without end).
     """
 
     lead_id: str
@@ -40,7 +40,7 @@ class Override:
 
 
 def select_in_force(overrides: Sequence[Override], as_of: int) -> Mapping[str, Override]:
-    """The newest verdict in force on each lead."""
+    """The newest override in force on each lead; `as_of` is ms UTC."""
     by_lead = defaultdict(list)
     for override in overrides:
         by_lead[override.lead_id].append(override)
@@ -49,8 +49,8 @@ def select_in_force(overrides: Sequence[Override], as_of: int) -> Mapping[str, O
 
 
 def newest_in_force(overrides: Iterable[Override], as_of: int, live: bool = False) -> Override | None:
-    """The newest verdict in force of those on one lead, of equal moments the later told. `live`: what came
-    from a clock ahead of ours holds already."""
+    """The newest override in force of those on one lead; of equal times the last. With `live`, overrides
+    from a clock ahead of ours are in force already."""
     newest, since = None, -NEVER
     for override in overrides:
         valid_from = min(override.at, as_of) if live else override.at

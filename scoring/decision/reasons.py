@@ -1,15 +1,18 @@
-"""Reasons in words: which features raised or lowered a score most."""
+"""Reasons in words: the features that moved a model's score most, and the rules that held."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from features.columns import Floats
 from features.kinds import Age, Attribute, DaysSince, Language
 from features.table import FeatureTable
+from scoring.decision.score import Reason
+from scoring.scorecard.scorecard import Rule, Scorecard
 from scoring.texts import translate
 
 MAX_REASONS = 5
@@ -36,7 +39,7 @@ def strongest_contributions(
     contributions: Floats,
     limit: int = MAX_REASONS,
 ) -> list[Contribution]:
-    """The features that moved one score most, strongest first; next to nothing is left out."""
+    """The features that moved one score most, strongest first; negligible ones are left out."""
     ranked = rank_contributions(contributions[None, :], limit)[0]
     return [Contribution(names[i], values[i], contribution) for i, contribution in ranked]
 
@@ -44,8 +47,10 @@ def strongest_contributions(
 def rank_contributions(
     contributions: Floats, limit: int | None = MAX_REASONS, minimum: float = MIN_CONTRIBUTION
 ) -> list[list[tuple[int, float]]]:
-    """For each lead (a row) the places of its `most` largest contributions of at least `least`,
-    whatever their sign, strongest first; and the contributions."""
+    """For each lead (a row) the column and value of its `limit` largest contributions.
+
+    They are ordered by absolute value, largest first; those below `minimum` are left out.
+    """
     order = np.argsort(-np.abs(contributions), axis=1, kind="stable")[:, :limit]
     return [
         [(i, row[i]) for i in places if abs(row[i]) >= minimum]
@@ -53,16 +58,44 @@ def rank_contributions(
     ]
 
 
+def rule_reasons(rules: Mapping[str, Rule], lang: Language) -> tuple[Reason, ...]:
+    """The reason of each rule; a row has its points as weight, a trigger or exclusion 0."""
+    return tuple(
+        Reason(name, rule.because.text(lang), float(getattr(rule, "points", 0)))
+        for name, rule in rules.items()
+    )
+
+
+def stored_rule_reasons(detail: Mapping[str, Any], card: Scorecard, lang: Language) -> list[Reason]:
+    """The rules that held in a stored answer: exclusions, triggers, and rows with the points they gave.
+
+    `detail` is what `Score.detail` wrote. A rule that the card no longer has is named by its code.
+    """
+    rules = {**card.exclusions, **card.triggers, **card.rows}
+    return [
+        Reason(code, rules[code].because.text(lang) if code in rules else code, weight)
+        for code, weight in _stored_rules(detail)
+    ]
+
+
+def _stored_rules(detail: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+    for group in ("exclusions", "triggers"):
+        for code in detail.get(group) or ():
+            yield code, 0.0
+    for entry in detail.get("rules_reasons") or ():
+        yield entry["code"], entry["weight"]
+
+
 def format_value(table: FeatureTable, name: str, value: float | str | None, lang: Language) -> str:
-    """A value as people write it: the company's word for a text, a number without idle digits, days to a
+    """A value for people: the company's word for a text, a number without needless digits, days to a
     tenth."""
     if value is None or value != value:
         return translate("missing", lang)
     feature = table.rows[name]
     if isinstance(value, str):
-        words = table.vocabulary.words
-        key = f"{feature.column}={value}" if isinstance(feature, Attribute) else value
-        return table.vocabulary.word(key, lang) if key in words else value
+        if isinstance(feature, Attribute):
+            return table.vocabulary.value(feature.column, value, lang)
+        return value
     if isinstance(feature, Age | DaysSince) and abs(value) < 100:
         return f"{round(value, 1):g}"
     return f"{value:,.0f}" if abs(value) >= 100 or value == int(value) else f"{value:.3g}"

@@ -1,5 +1,4 @@
-"""Where a lead stands with sales: its deal is won or lost, they contacted it, or there is a date at which
-they go on."""
+"""The status of a lead with sales: its deal is won or lost, it was contacted, or a next action is planned."""
 
 from __future__ import annotations
 
@@ -13,7 +12,7 @@ DealOutcome: TypeAlias = Literal["won", "lost"]
 
 
 class SalesStep(NamedTuple):
-    """Something that sales did about a lead. Times are ms UTC; `due` is that of a next action."""
+    """A step of sales on a lead. Times are ms UTC; `due` is the date of a next action."""
 
     moment_ms: int
     kind: Literal["won", "lost", "first_contact", "next_action"]
@@ -22,8 +21,8 @@ class SalesStep(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SalesStatus:
-    """How the deal of a lead ended and when (None, NEVER: it is open), the date of the next action
-    (NEVER: none was told), and when sales contacted it last (None: not yet). Times are ms UTC."""
+    """The outcome of a lead's deal and its time (None, NEVER: open), the date of the next action (NEVER:
+    none), and the last contact by sales (None: not yet). Times are ms UTC."""
 
     outcome: DealOutcome | None = None
     closed_at: int = NEVER
@@ -32,7 +31,7 @@ class SalesStatus:
 
 
 def derive_sales_status(steps: Sequence[SalesStep], until: int) -> SalesStatus | None:
-    """Where a lead stood by the steps strictly before a moment (ms UTC); None where none counts."""
+    """The status by the steps strictly before a moment (ms UTC); None without such a step."""
     newest = {step.kind: step for step in sorted(steps) if step.moment_ms < until}
     if not newest:
         return None

@@ -1,18 +1,34 @@
-"""The Score: the answer for one lead, with all that it rests on."""
+"""The Score: the answer for one lead, with everything that it rests on.
+
+The constraints and descriptions of the fields are those of the API's document (see serving.api.openapi).
+"""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias, get_args
 
+from pydantic import Field, WithJsonSchema
+
+from scoring.decision.decision import Decider, HandOver
+from scoring.decision.overrides import Verdict
 from scoring.decision.sales_status import DealOutcome
+from scoring.model.cautions import Caution
 from scoring.scorecard.scorecard import Stage
 
-BANT = ("budget", "authority", "need", "timing")
-"""What inside sales ask about; [roles] in crm.toml says which columns tell of it."""
+BantRole: TypeAlias = Literal["budget", "authority", "need", "timing"]
+BANT: tuple[str, ...] = get_args(BantRole)
+"""What inside sales ask about; [roles] in crm.toml names the column of each."""
 
 Explain: TypeAlias = Literal["none", "top", "all"]
-"""How many of the model's reasons are told: none, the strongest, or every feature that counted."""
+"""Which of the model's reasons an answer holds: none, the strongest, or every feature that counted."""
+
+Fallback: TypeAlias = Literal["no_model", "model_error", "feature_mismatch", "bundle_damaged"]
+"""Why the rules decided without the model."""
+
+Percent: TypeAlias = Annotated[int, Field(ge=0, le=100)]
+Timestamp: TypeAlias = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
+"""A moment in ISO 8601, UTC."""
 
 
 @dataclass(frozen=True)
@@ -25,25 +41,27 @@ class Reason:
     value: float | str | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ModelAnswer:
-    """The model's side. Of `alike` leads scored like this one, `alike_won` were won."""
+    """The model's side. Of `alike` leads with a similar score `alike_won` were won."""
 
     version: str
-    score: int
+    score: Percent
     stage: Stage
-    probability: float
+    probability: Annotated[float, Field(ge=0, le=1, description="To be won within the horizon.")]
     alike: int
     alike_won: int
-    reasons: tuple[Reason, ...] | None
+    reasons: Annotated[
+        tuple[Reason, ...] | None, Field(description="Strongest first; null with explain=none.")
+    ]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RulesAnswer:
     """The rules' side: points of fit and intent, the rows that hold, triggers and exclusions."""
 
     version: str
-    score: int
+    score: Percent
     stage: Stage
     points: int
     fit: int
@@ -53,69 +71,78 @@ class RulesAnswer:
     exclusions: tuple[Reason, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ActionAnswer:
-    """What to do, by whom and by when (ISO 8601 UTC; None: no deadline)."""
+    """What to do, by whom and by when (null: no deadline)."""
 
     kind: str
     owner: str
     text: str
     content: str | None
-    deadline: str | None
+    deadline: Timestamp | None
     overdue: bool
-    prompt: str | None
+    prompt: Annotated[str | None, Field(description="The code of the prompt that this action answers.")]
 
 
 @dataclass(frozen=True)
 class PersonAnswer:
-    """The override that holds."""
+    """The override in force."""
 
-    verdict: str
+    verdict: Verdict
     reason: str
     by: str
-    expires: str | None
+    expires: Annotated[Timestamp | None, Field(description="null: without end.")]
 
 
 @dataclass(frozen=True)
 class ClosedAnswer:
-    """That the lead's deal is won or lost, and since when (ISO 8601 UTC)."""
+    """That the lead's deal is won or lost, and since when."""
 
     outcome: DealOutcome
-    at: str
+    at: Annotated[Timestamp, Field(description="When it was closed.")]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Score:
-    """The answer for one lead. `as_of` is the moment that is judged, `scored_at` when it was;
-    `out_of_range` are the features that the caution of that name is about."""
+    """The answer for one lead. `as_of` is the moment that is judged, `scored_at` when it was judged."""
 
     lead_id: str
-    score: int
+    score: Percent
     stage: Stage
-    decided_by: str
-    fallback: str | None
-    cautions: tuple[str, ...]
+    decided_by: Decider
+    fallback: Annotated[
+        Fallback | None,
+        Field(description="Why the model did not answer; null: it did."),
+    ]
+    cautions: tuple[Caution, ...]
     model: ModelAnswer | None
     rules: RulesAnswer
     person: PersonAnswer | None
     action: ActionAnswer
-    hand_over: str | None
-    unknown: tuple[str, ...]
-    as_of: str | None
-    scored_at: str
+    hand_over: Annotated[
+        HandOver | None, Field(description="mql: proposed to inside sales; sql: accepted by a person.")
+    ]
+    unknown: Annotated[tuple[BantRole, ...], Field(description="What inside sales have not asked yet.")]
+    as_of: Annotated[Timestamp | None, Field(description="The moment that is judged.")]
+    scored_at: Timestamp
     request_id: str | None = None
-    closed: ClosedAnswer | None = None
-    out_of_range: tuple[str, ...] = ()
+    closed: Annotated[
+        ClosedAnswer | None,
+        Field(description="The deal is closed: the lead needs no call, whatever its score."),
+    ] = None
+    out_of_range: Annotated[
+        tuple[str, ...], Field(description="The features that the caution out_of_range is about.")
+    ] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON can hold it."""
+        """The answer in plain JSON types."""
         return asdict(self)
 
     def detail(self) -> dict[str, Any]:
-        """What the answer rests on, in no language, as JSON can hold it.
+        """What the answer rests on, without texts, in plain JSON types: this is stored.
 
         Reasons are codes with their weight (log-odds of the model, points of the scorecard's rows) and,
-        of the model, the value; None where the model did not answer, or was not asked for them.
+        for the model, the value; None if the model did not answer or its reasons were not requested.
         """
         model, rules = self.model, self.rules
         reasons = None if model is None else model.reasons

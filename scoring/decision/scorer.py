@@ -1,6 +1,6 @@
-"""The one function that scores leads: features in, model and rules, decision, answers out.
+"""The scorer: from feature values through model, rules and decision to answers.
 
-`hotlead score`, the comparison and the service all go this way.
+`hotlead score`, the comparison and the service all score through it.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from features.columns import Bools, Column, LazyColumns, encode_texts
 from features.kinds import Language
 from features.table import FeatureTable
 from scoring.decision.actions import choose_actions
-from scoring.decision.batch_scores import BatchScores, Fallback
+from scoring.decision.batch_scores import BatchScores
 from scoring.decision.decision import ModelSide, decide
 from scoring.decision.overrides import Override
 from scoring.decision.sales_status import SalesStatus
-from scoring.decision.score import Reason
+from scoring.decision.score import Fallback, Reason
 from scoring.decision.wording import Wording
 from scoring.model.calibrated_model import CalibratedModel
 from scoring.model.model import Encoded, Explanation, sigmoid
@@ -35,9 +35,9 @@ _Encode = Callable[[CalibratedModel, Rating | None], Encoded]
 
 @dataclass(frozen=True)
 class Scorer:
-    """A scorecard and, where there is one, a model: all that a score needs.
+    """A scorecard and optionally a model: everything that a score needs.
 
-    `table` names the features, with the words for reasons; `fallback` says why there is no model.
+    `table` names the features, with the words for reasons; `fallback` is the cause of a missing model.
     """
 
     card: Scorecard
@@ -47,7 +47,7 @@ class Scorer:
 
     @property
     def versions(self) -> tuple[str | None, str]:
-        """Of the model (None: there is none) and of the card: what differs where either changes."""
+        """The versions of the model (None: no model) and of the card; they change if either changes."""
         return (
             None if self.calibrated_model is None else self.calibrated_model.model.version,
             self.card.version,
@@ -63,9 +63,12 @@ class Scorer:
         explain: bool = False,
         sales_statuses: Mapping[str, SalesStatus] | None = None,
     ) -> BatchScores:
-        """Score leads by their feature values. `as_of` in ms UTC (None: no dates); `known` says by
-        role (budget, authority, need, timing) of which leads the CRM has an answer. `explain`: the
-        model's reasons will be asked for, so its log-odds are the sum of them."""
+        """Score leads by their feature values.
+
+        `as_of` is ms UTC (None: no dates). `answered_roles` has by role (budget, authority, need,
+        timing) a mask of the leads whose answer the CRM holds. With `explain` the log-odds are summed
+        from the model's reasons, which are needed later anyway.
+        """
 
         def encode(calibrated_model: CalibratedModel, rating: Rating | None) -> Encoded:
             return calibrated_model.model.encode(columns, rating)
@@ -74,7 +77,15 @@ class Scorer:
         row_statuses = None if not sales_statuses else [sales_statuses.get(lead_id) for lead_id in lead_ids]
         rating = rate(self.card, columns)
         return self._score(
-            lead_ids, columns, rating, encode, as_of, answered_roles, row_overrides, explain, row_statuses
+            lead_ids=lead_ids,
+            columns=columns,
+            rating=rating,
+            encode=encode,
+            as_of=as_of,
+            answered_roles=answered_roles,
+            overrides=row_overrides,
+            explain=explain,
+            sales_statuses=row_statuses,
         )
 
     def score_one(
@@ -87,7 +98,7 @@ class Scorer:
         explain: bool = False,
         sales_status: SalesStatus | None = None,
     ) -> BatchScores:
-        """Score one lead by its feature values in the order of `table`: as `answers` does, and cheaper."""
+        """Score one lead by its feature values in the order of `table`; faster than `score_batch`."""
         named = dict(zip(self.table.names, values, strict=True))
 
         def encode(calibrated_model: CalibratedModel, rating: Rating | None) -> Encoded:
@@ -95,15 +106,20 @@ class Scorer:
 
         columns = LazyColumns(named, lambda name: self._column(name, named[name]))
         flags = {role: np.array([answered]) for role, answered in answered_roles.items()}
-        overrides = None if override is None else [override]
-        sales_statuses = None if sales_status is None else [sales_status]
-        rating = self._rater(named)
         return self._score(
-            [lead_id], columns, rating, encode, as_of, flags, overrides, explain, sales_statuses
+            lead_ids=[lead_id],
+            columns=columns,
+            rating=self._rater(named),
+            encode=encode,
+            as_of=as_of,
+            answered_roles=flags,
+            overrides=None if override is None else [override],
+            explain=explain,
+            sales_statuses=None if sales_status is None else [sales_status],
         )
 
     def model_reasons(self, columns: Mapping[str, Column], lang: Language) -> list[tuple[Reason, ...]]:
-        """The strongest reasons of the model's score for each lead. Needs a model."""
+        """The strongest reasons of the model's score of each lead. Needs a model."""
         assert self.calibrated_model is not None
         model = self.calibrated_model.model
         explanation = model.explain(model.encode(columns))
@@ -111,12 +127,13 @@ class Scorer:
 
     @cached_property
     def wordings(self) -> dict[Language, Wording]:
-        """What is said to people, by language."""
+        """The texts for people, by language."""
         languages: tuple[Language, ...] = ("en", "ja")
         return {lang: Wording(self.card, self.table, lang) for lang in languages}
 
     def _score(
         self,
+        *,
         lead_ids: Sequence[str],
         columns: Mapping[str, Column],
         rating: Rating,
@@ -130,22 +147,22 @@ class Scorer:
         encoded, model, fallback, explained = self._run_model(rating, encode, explain)
         decision = decide(rating, model, overrides)
         return BatchScores(
-            self.card,
-            self.wordings,
-            lead_ids,
-            columns,
-            rating,
-            self.calibrated_model,
-            encoded,
-            model,
-            fallback,
-            decision,
-            choose_actions(self.card, decision, columns, as_of, sales_statuses),
-            overrides,
-            answered_roles,
-            as_of,
-            explained,
-            sales_statuses,
+            card=self.card,
+            wordings=self.wordings,
+            lead_ids=lead_ids,
+            columns=columns,
+            rating=rating,
+            calibrated_model=self.calibrated_model,
+            encoded=encoded,
+            model=model,
+            fallback=fallback,
+            decision=decision,
+            actions=choose_actions(self.card, decision, columns, as_of, sales_statuses),
+            overrides=overrides,
+            answered_roles=answered_roles,
+            as_of=as_of,
+            explained=explained,
+            sales_statuses=sales_statuses,
         )
 
     def _run_model(
@@ -158,9 +175,9 @@ class Scorer:
             leads = encode(self.calibrated_model, rating if self._same_card else None)
             explained = model.explain(leads) if explain else None
             probability = sigmoid(explained.log_odds if explained else model.log_odds(leads))
-        except MemoryError:  # passes, and would leave the list half by the model, half by the rules
+        except MemoryError:  # temporary; going on would score half a list by the model, half by the rules
             raise
-        except Exception:  # whatever it is: the rules answer, and the answer says so
+        except Exception:  # of any kind: the rules answer, and the answer names the fallback
             return None, None, "model_error", None
         if not np.isfinite(probability).all():
             return None, None, "model_error", None
@@ -168,7 +185,7 @@ class Scorer:
 
     @cached_property
     def _same_card(self) -> bool:
-        """Whether the model was trained with the card of the day, so that one rating serves both."""
+        """Whether the model was trained with the present card, so that one rating serves both."""
         return (
             self.calibrated_model is not None
             and self.calibrated_model.model.card.version == self.card.version
@@ -180,14 +197,14 @@ class Scorer:
 
     @cached_property
     def _places(self) -> list[int]:
-        """Where the model's features stand in `table`."""
+        """The places of the model's features in `table`."""
         place = {name: i for i, name in enumerate(self.table.names)}
         return (
             [place[name] for name in self.calibrated_model.model.table.names] if self.calibrated_model else []
         )
 
     def _column(self, name: str, value: LeadValue) -> Column:
-        """The column of one lead."""
+        """A column with the value of one lead."""
         if name in self.table.texts:
             return encode_texts([value])  # type: ignore[list-item]
         return np.array([math.nan if value is None else value], dtype=np.float64)

@@ -1,4 +1,4 @@
-"""What a scorecard and its features say in one language, put into words once for many answers."""
+"""The texts of a scorecard and its features in one language, made once and shared by many answers."""
 
 from __future__ import annotations
 
@@ -12,22 +12,28 @@ from features.columns import Column, Floats, Texts
 from features.kinds import Language
 from features.table import FeatureTable
 from scoring.decision.actions import action_of, codes_of
-from scoring.decision.reasons import MAX_REASONS, MIN_CONTRIBUTION, format_value, rank_contributions
+from scoring.decision.reasons import (
+    MAX_REASONS,
+    MIN_CONTRIBUTION,
+    format_value,
+    rank_contributions,
+    rule_reasons,
+)
 from scoring.decision.score import Explain, Reason
-from scoring.scorecard.scorecard import Rule, Scorecard
+from scoring.scorecard.scorecard import Scorecard
 from scoring.texts import translate
 
 _DIGITS = 4
 _MIN_SHOWN = 0.5 / 10**_DIGITS
-"""The least log-odds that are not 0 where a reason tells them."""
+"""The smallest log-odds that do not round to 0."""
 CACHED_REASONS = 10_000
-"""So many reasons are remembered as they were put into words."""
+"""The size of the cache of reason texts."""
 
 ReasonValue: TypeAlias = float | str | None
 
 
 class ActionText(NamedTuple):
-    """What to do: an action, with the prompt that waits."""
+    """What to do: an action, with the text of the prompt that awaits an answer."""
 
     kind: str
     owner: str
@@ -38,7 +44,7 @@ class ActionText(NamedTuple):
 
 @dataclass(frozen=True)
 class Wording:
-    """The words for the rules of `card` and the features of `table`."""
+    """The texts for the rules of `card` and the features of `table`."""
 
     card: Scorecard
     table: FeatureTable
@@ -46,12 +52,12 @@ class Wording:
 
     @cached_property
     def labels(self) -> dict[str, str]:
-        """What people call each feature."""
+        """The label of each feature."""
         return {name: self.table.label(name, self.lang) for name in self.table.names}
 
     @cached_property
     def actions(self) -> dict[tuple[int, int], ActionText]:
-        """What to do, by the codes of action and prompt (see `Actions`)."""
+        """The texts of all actions, by the codes of action and prompt (see `Actions`)."""
         prompts = range(-1, len(self.card.prompts))
         return {
             (code, prompt): self._action_text(code, prompt)
@@ -59,8 +65,10 @@ class Wording:
         }
 
     def rules_reasons(self, matches: Sequence[bool]) -> tuple[tuple[Reason, ...], ...]:
-        """The rows that hold, most points first, the triggers, and the exclusions. `held` says of each
-        rule of the card whether it holds."""
+        """The rows that hold, most points first, the triggers, and the exclusions.
+
+        `matches` has a flag for each rule, in the order of `Scorecard.rules`.
+        """
         rows, triggers, exclusions = self._rules
         after = len(rows) + len(triggers)
         return (
@@ -78,7 +86,7 @@ class Wording:
     ) -> list[tuple[Reason, ...]]:
         """The reasons of the model's score of each lead (a row of `contributions`), strongest first.
 
-        `names` are the features of the contributions, `columns` their values.
+        `names` are the features of the contributions' columns, `columns` the features' values.
         """
         limit, minimum = (None, _MIN_SHOWN) if explain == "all" else (MAX_REASONS, MIN_CONTRIBUTION)
         ranked = rank_contributions(contributions, limit, minimum)
@@ -96,7 +104,7 @@ class Wording:
 
     @cached_property
     def _reason(self) -> Callable[[str, ReasonValue], str]:
-        """Puts a feature and its value into words; many leads share them."""
+        """The cached function from a feature and its value to the reason's text."""
 
         @lru_cache(maxsize=CACHED_REASONS)
         def reason(name: str, value: ReasonValue) -> str:
@@ -114,16 +122,10 @@ class Wording:
     @cached_property
     def _rules(self) -> tuple[tuple[Reason, ...], ...]:
         card = self.card
-        return tuple(self._reasons_for(rules) for rules in (card.rows, card.triggers, card.exclusions))
-
-    def _reasons_for(self, rules: Mapping[str, Rule]) -> tuple[Reason, ...]:
-        return tuple(
-            Reason(name, rule.because.text(self.lang), float(getattr(rule, "points", 0)))
-            for name, rule in rules.items()
-        )
+        return tuple(rule_reasons(rules, self.lang) for rules in (card.rows, card.triggers, card.exclusions))
 
     def _action_text(self, code: int, prompt: int) -> ActionText:
-        """The answer that waits, if any, then the stage's action."""
+        """The text of the waiting prompt, if any, then that of the action."""
         action, texts, prompt_name = action_of(self.card, code), [], None
         if prompt >= 0:
             prompt_name, waiting_prompt = list(self.card.prompts.items())[prompt]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from features.columns import Bools, Floats, Ints, Texts
 from features.kinds import Language
 from features.table import FeatureTable
 from scoring.decision.decision import Codes, Decision, ModelSide, decide
-from scoring.decision.reasons import strongest_contributions
+from scoring.decision.reasons import rule_reasons, strongest_contributions
 from scoring.decision.score import Reason
 from scoring.model.evidence import MODEL, Evidence
 from scoring.model.model import sigmoid
@@ -39,11 +40,11 @@ class SegmentComparison:
     differences: Mapping[str, Difference]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class DisputedDeal:
-    """A closed deal on which model and rules disagree, at the moment when they did so most.
+    """A closed deal on which model and rules disagree, at the moment of their largest disagreement.
 
-    `lead` is its hashed id; `model_reasons` is None where they were not kept.
+    `lead` is its pseudonym, `moment` ms UTC, `row` its row in the evidence; stages are codes.
     """
 
     lead: str
@@ -60,7 +61,7 @@ class DisputedDeal:
 
 @dataclass(frozen=True)
 class ModelVsRules:
-    """What both sides say of the evidence, and what became of it. Scores are as of each moment."""
+    """Scores of both sides on the evidence, as of each row's moment, with the outcomes."""
 
     evidence: Evidence
     card: Scorecard
@@ -70,7 +71,7 @@ class ModelVsRules:
 
     @staticmethod
     def from_evidence(evidence: Evidence, card: Scorecard, scale: Scale) -> ModelVsRules:
-        """Both sides under a card; `scale` is the model's (see `thresholds`)."""
+        """Both sides under a card; `scale` is the model's (see `find_thresholds`)."""
         rating = rate(card, evidence.features)
         model = ModelSide.from_probability(sigmoid(evidence.scores[MODEL]), scale)
         return ModelVsRules(evidence, card, rating, model, decide(rating, model))
@@ -81,7 +82,7 @@ class ModelVsRules:
 
     @cached_property
     def called(self) -> Bools:
-        """The leads that the rules call hot: they set the volume."""
+        """The leads that the rules call hot; their number is the volume of the comparison."""
         return np.asarray(self.rating.stage == HOT)
 
     @cached_property
@@ -90,13 +91,13 @@ class ModelVsRules:
 
     @property
     def leads(self) -> tuple[int, int]:
-        """How many different leads there are, and how many of them were won."""
+        """The number of different leads, and of won ones."""
         lead = self.evidence.lead
         return len(set(lead.tolist())), len(set(lead[self.evidence.won].tolist()))
 
     @cached_property
     def differences(self) -> Mapping[str, Difference]:
-        """Model less rules, over all."""
+        """Model less rules, over all rows."""
         return differences(self.evidence.judged, self.evidence.scores[MODEL], self.rating.rank, self.called)
 
     @cached_property
@@ -124,7 +125,7 @@ class ModelVsRules:
 
     @cached_property
     def segments(self) -> list[SegmentComparison]:
-        """By segment and value, the commonest values first."""
+        """By segment and value, most frequent values first."""
         return [
             part
             for name, column in self.evidence.segments.items()
@@ -133,7 +134,7 @@ class ModelVsRules:
 
     @cached_property
     def months(self) -> list[SegmentComparison]:
-        """By month of the moment; empty where moments have no dates."""
+        """By month of the moment; empty without dates."""
         if not self.evidence.dated:
             return []
         month = np.array([iso(int(moment_ms))[:7] for moment_ms in self.evidence.moment])
@@ -141,7 +142,7 @@ class ModelVsRules:
 
     @cached_property
     def disputes(self) -> list[DisputedDeal]:
-        """The leads of different stages on which the sides' scores lie furthest apart, each once."""
+        """Leads with different stages whose scores lie furthest apart, each lead once."""
         apart = np.abs(self.model.score - self.rating.score)
         differ = np.flatnonzero(self.model.stage != self.rating.stage)
         by_lead: dict[str, DisputedDeal] = {}
@@ -154,7 +155,7 @@ class ModelVsRules:
         return list(by_lead.values())
 
     def model_reasons(self, row: int, table: FeatureTable, lang: Language) -> list[Reason]:
-        """Why the model said so; empty where its reasons were not kept for this row."""
+        """The strongest reasons of the model's score; empty if they were not computed for this row."""
         names = list(self.evidence.reasons)
         contributions = np.array([self.evidence.reasons[name][row] for name in names], dtype=np.float64)
         if not len(contributions) or np.isnan(contributions).any():
@@ -166,7 +167,7 @@ class ModelVsRules:
         ]
 
     def rules_reasons(self, row: int, lang: Language) -> list[Reason]:
-        """Why the rules said so: exclusions, triggers, and the rows that hold."""
+        """The rules that hold: exclusions, triggers and rows."""
         card, rating = self.card, self.rating
         groups = (
             (card.exclusions, rating.exclusions),
@@ -174,14 +175,13 @@ class ModelVsRules:
             (card.rows, rating.fired),
         )
         return [
-            Reason(name, rule.because.text(lang), float(getattr(rule, "points", 0)))
+            reason
             for rules, fired in groups
-            for (name, rule), holds in zip(rules.items(), fired[row], strict=True)
-            if holds
+            for reason in compress(rule_reasons(rules, lang), fired[row].tolist())
         ]
 
     def to_dict(self, table: FeatureTable, lang: Language) -> dict[str, Any]:
-        """All figures as JSON can hold them; in `differences` new is the model, old the rules."""
+        """All figures in plain JSON types; in `differences` new is the model, old the rules."""
         figures = {
             "leads": self.leads[0],
             "won_leads": self.leads[1],
@@ -207,7 +207,7 @@ class ModelVsRules:
 
     @property
     def _sides(self) -> dict[str, tuple[Ints, Codes]]:
-        """Score and stage by side, and by the decision that is made of both."""
+        """Score and stage by side, and those of the decision."""
         model, rating, decision = self.model, self.rating, self.decision
         sides = ((model.score, model.stage), (rating.score, rating.stage), (decision.score, decision.stage))
         return dict(zip(SIDES, sides, strict=True))
@@ -220,7 +220,7 @@ class ModelVsRules:
                 yield part
 
     def _compare_part(self, name: str, value: str, mask: Bools) -> SegmentComparison | None:
-        """None where there are too few to tell."""
+        """The comparison on some rows; None if these are too few."""
         if mask.sum() < _MIN_LEADS or not self.evidence.won[mask].any():
             return None
         evidence = self.evidence
@@ -236,16 +236,16 @@ class ModelVsRules:
     def _disputed_deal(self, row: int) -> DisputedDeal:
         evidence = self.evidence
         return DisputedDeal(
-            str(evidence.lead[row]),
-            int(evidence.moment[row]),
-            row,
-            bool(evidence.won[row]),
-            float(evidence.amount[row]),
-            float(self.model.probability[row]),
-            int(self.model.score[row]),
-            int(self.rating.score[row]),
-            int(self.model.stage[row]),
-            int(self.rating.stage[row]),
+            lead=str(evidence.lead[row]),
+            moment=int(evidence.moment[row]),
+            row=row,
+            won=bool(evidence.won[row]),
+            amount=float(evidence.amount[row]),
+            probability=float(self.model.probability[row]),
+            model_score=int(self.model.score[row]),
+            rules_score=int(self.rating.score[row]),
+            model_stage=int(self.model.stage[row]),
+            rules_stage=int(self.rating.stage[row]),
         )
 
     def _feature_value(self, name: str, row: int) -> float | str | None:

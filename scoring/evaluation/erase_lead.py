@@ -1,6 +1,6 @@
-"""Taking a lead out of what models are judged on and out of the pages made of it.
+"""Erasing a lead from evidence tables, bundles and report pages.
 
-Its rows stay under a random name, so that no figure changes; the name leads to nobody.
+Its rows stay under a random name that leads to no person, so that no figure changes.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ _LEAD = "lead"
 
 @dataclass
 class ErasureReport:
-    """What was renamed: rows by evidence table, and pages; and old bundles that were removed.
+    """The renamed rows by evidence table, the changed pages, and the removed old bundles.
 
-    `unreadable` tables may hold the lead still.
+    Tables in `unreadable` may still hold the lead.
     """
 
     tables: dict[Path, int] = field(default_factory=dict)
@@ -42,8 +42,8 @@ class ErasureReport:
 def erase_lead(folders: Iterable[Path], bundles: Path, lead_id: str) -> ErasureReport:
     """Give a lead another name in all evidence tables and pages below `folders`, and in the bundles.
 
-    The same name everywhere: models are compared on the leads that they share. Raises OutsideError
-    where a file cannot be written; called again, it goes on.
+    The name is the same everywhere, as models are compared on shared leads. Raises OutsideError if a file
+    cannot be written; calling it again completes the work.
     """
     old, new = pseudonym(lead_id), secrets.token_hex(8)
     report = ErasureReport()
@@ -53,13 +53,13 @@ def erase_lead(folders: Iterable[Path], bundles: Path, lead_id: str) -> ErasureR
                 _erase_in_table(path, old, new, report)
             elif path.suffix in _PAGES and _erase_in_page(path, old, new):
                 report.pages.append(path)
-    # Last, as the follower makes bundles of what lies in the folders.
+    # Bundles come last, as the follower makes them from the folders.
     _erase_in_bundles(bundles, old, new, report)
     return report
 
 
 def _list_files(folder: Path, excluded: Path) -> Iterator[Path]:
-    """The files below a folder, those of the bundles left out, as they have checksums."""
+    """The files below a folder without those of the bundles, which have checksums."""
     for path in sorted(folder.rglob("*")):
         if not path.is_relative_to(excluded) and path.is_file() and not path.is_symlink():
             yield path
@@ -76,7 +76,7 @@ def _erase_in_table(path: Path, old: str, new: str, report: ErasureReport) -> No
 
 
 def _count_rows(path: Path, name: str) -> int:
-    """How many rows a lead has. Raises DataError for a table that cannot be read."""
+    """The number of rows of a lead. Raises DataError for an unreadable table."""
     try:
         column = pq.read_table(path, columns=[_LEAD])[_LEAD]
         return int(pc.sum(pc.equal(column, name)).as_py() or 0)
@@ -93,7 +93,7 @@ def _rename(path: Path, old: str, new: str) -> None:
 
 
 def _erase_in_page(path: Path, old: str, new: str) -> bool:
-    """The names are equally long, so the page stays what it is."""
+    """Replace the name in a page; both names are equally long. Returns whether the page held it."""
     try:
         content = path.read_bytes()
     except OSError as problem:
@@ -106,7 +106,7 @@ def _erase_in_page(path: Path, old: str, new: str) -> bool:
 
 
 def _erase_in_bundles(root: Path, old: str, new: str, report: ErasureReport) -> None:
-    """The bundle in use is laid out anew; the others that hold the lead go."""
+    """Rewrite the bundle in use; remove other bundles that hold the lead."""
     for path in sorted(root.glob(f"*/{EVIDENCE_FILE}")):
         current = current_name(root)
         if path.parent.name == current:
@@ -126,7 +126,7 @@ def _erase_in_current_bundle(root: Path, path: Path, old: str, new: str, report:
             report.tables[path] = rows
             _remove(path.parent)
         return
-    # It is damaged, so nobody serves it: it stays damaged, without the lead.
+    # A damaged bundle is not served: it stays damaged, without the lead.
     _erase_in_table(path, old, new, report)
 
 

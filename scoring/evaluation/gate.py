@@ -1,4 +1,4 @@
-"""The gate: what a model must show before it becomes champion."""
+"""The gate: the checks that a model must pass before it becomes champion."""
 
 from __future__ import annotations
 
@@ -43,15 +43,15 @@ LOG_LOSS_MARGIN, WIN_RATE_MARGIN = 0.005, 0.03
 """How far the lower end of a gain's interval may lie below 0."""
 
 CALIBRATION_BAR = 0.05
-"""The most that probabilities may be off in the mean of ten bands; where so few deals, or a win rate that
-moves, put even true probabilities or the calibrated rules further off, their error is the bar."""
+"""The maximum calibration error (mean of ten bands). If even true probabilities on so few deals, or the
+calibrated rules, have a larger error, that is the bar."""
 
 _DRAWS = 200
 
 
 @dataclass(frozen=True)
 class Check:
-    """One demand. `gain` is how much better the model is, `figures` fill the sentence about it."""
+    """One check. `gain` is how much better the model is; `figures` fill the sentence about it."""
 
     name: CheckName
     passed: bool
@@ -61,16 +61,16 @@ class Check:
 
 @dataclass(frozen=True)
 class ModelCandidate:
-    """A model with the newest deals that it was measured on."""
+    """A model with the newest deals that it was evaluated on."""
 
     model: Model
     evidence: Evidence
 
 
 def run_gate(new: ModelCandidate, card: Scorecard, champion: ModelCandidate | None) -> list[Check]:
-    """Every check of a candidate; it may become champion where all pass.
+    """Every check of a candidate; it may become champion if all pass.
 
-    `card` is the scorecard of the day. The first champion has only the scorecard to beat.
+    `card` is the present scorecard. The first champion has only the scorecard to beat.
     """
     checks = [_check_enough_deals(new.evidence), _check_audit(new.model), _check_scorecard(new, card)]
     if not checks[0].passed:
@@ -105,7 +105,7 @@ def _check_audit(model: Model) -> Check:
 
 
 def _check_scorecard(new: ModelCandidate, card: Scorecard) -> Check:
-    """The rules of the day must be those that the model was trained with and judged against."""
+    """The present rules must be those that the model was trained with and compared to."""
     if not card.rows:
         return Check("scorecard", False, None, {"no_card": True})
     ratings = [rate(c, new.evidence.features) for c in (card, new.model.card)]
@@ -115,7 +115,7 @@ def _check_scorecard(new: ModelCandidate, card: Scorecard) -> Check:
 
 
 def _check_base_rate(evidence: Evidence) -> Check:
-    """A model that learnt nothing is not better than the win rate alone."""
+    """The model must be better than predicting the win rate for each lead."""
     gain = log_loss_gain(evidence.judged, evidence.scores[MODEL], evidence.scores["baseline_rate"])
     return Check("base_rate", gain.low > 0, gain, {})
 
@@ -141,8 +141,8 @@ def _check_against_rules(new: ModelCandidate, card: Scorecard) -> Iterator[Check
 
 
 def _check_calibration(evidence: Evidence) -> Check:
-    """Where the win rate moves nobody who learnt from the past is calibrated: then the model must at
-    least be no further off than the calibrated rules."""
+    """If the win rate moves, nothing learnt from the past is calibrated; the calibrated rules, learnt on
+    the same deals, then set the bar."""
     ranking, order = _rank_by_probability(evidence, MODEL)
     drawn = [
         calibration_error(ranking.weighted(weight[order]))
@@ -156,7 +156,7 @@ def _check_calibration(evidence: Evidence) -> Check:
 
 
 def calibration_by_chance(ranking: Ranked) -> float:
-    """What even true probabilities are off on so few deals, in nineteen of twenty cases."""
+    """The 95 % quantile of the calibration error of true probabilities on so few deals."""
     rng = np.random.default_rng(0)
     drawn = [
         replace(ranking, won=(rng.random(len(ranking.won)) < ranking.probability).astype(np.float64))
@@ -172,7 +172,7 @@ def _rank_by_probability(evidence: Evidence, source: str) -> tuple[Ranked, NDArr
 
 
 def _check_against_champion(new: ModelCandidate, champion: ModelCandidate) -> Iterator[Check]:
-    """On the deals that neither saw; the champion may be beaten or matched, within the margins."""
+    """On deals that neither was trained on, the new model must not be worse, within the margins."""
     scores = champion_scores(new, champion)
     has_score = ~np.isnan(scores)
     evidence, old = new.evidence.take(has_score), scores[has_score]
@@ -188,7 +188,7 @@ def _check_against_champion(new: ModelCandidate, champion: ModelCandidate) -> It
         loss,
         {"margin": LOG_LOSS_MARGIN, "rows": len(evidence)},
     )
-    nobody = np.zeros(len(old), dtype=np.bool_)  # neither sets the volume: the usual share is called
+    nobody = np.zeros(len(old), dtype=np.bool_)  # no side sets the volume: the usual share is called
     rates = _win_rate_gain(evidence, evidence.scores[MODEL], old, nobody)
     yield Check(
         "champion_win_rate",
@@ -199,11 +199,11 @@ def _check_against_champion(new: ModelCandidate, champion: ModelCandidate) -> It
 
 
 def champion_scores(new: ModelCandidate, champion: ModelCandidate) -> Floats:
-    """The champion's log-odds of a candidate's evidence, on the rows that it never saw; else nan.
+    """The champion's log-odds of a candidate's evidence, on rows that it was not trained on; else nan.
 
-    Where the champion was judged on the same lead and moment, what it said then counts. A lead that
-    was created after all of the champion's examples is scored by the champion itself, as long as
-    every feature that it looks at is there and still means the same.
+    If the champion was evaluated on the same lead and moment, its score then counts. A lead that was
+    created after all of the champion's examples is scored by the champion now, if all of its features
+    exist with the same meaning.
     """
     log_odds = _scores_in_champion_evidence(new.evidence, champion.evidence)
     fresh = np.isnan(log_odds) & _created_after(new.evidence, champion.model)
@@ -226,7 +226,7 @@ def _created_after(evidence: Evidence, model: Model) -> Bools:
     if through is None or not evidence.dated:
         return np.zeros(len(evidence), dtype=np.bool_)
     age = (evidence.landmark.astype(np.float64) * MS_PER_DAY).astype(np.int64)
-    last = to_ms(datetime.fromisoformat(through)) + 999  # told to the second
+    last = to_ms(datetime.fromisoformat(through)) + 999  # it is given to the second
     return np.asarray(evidence.moment - age > last)
 
 

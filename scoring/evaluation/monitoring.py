@@ -1,9 +1,9 @@
-"""How good what was really served has been, and what should be done about it."""
+"""Monitoring: how good the served predictions were, and what to do about it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -28,10 +28,10 @@ from scoring.statistics.paired_differences import Difference, LabeledLeads, coun
 
 Advice: TypeAlias = Literal["fine", "retrain", "look_at_this_feature", "the_world_moved", "too_little_known"]
 QUIET: frozenset[Advice] = frozenset({"fine", "too_little_known"})
-"""The advice that asks nobody to act."""
+"""The advice that needs no action."""
 MIN_JUDGED = 200
-"""With fewer judged leads of a version, or fewer than MIN_WINS won ones, nothing can be said of it: ten
-bands of 20 are the least in which a win rate shows."""
+"""A version with fewer judged leads, or fewer than MIN_WINS won ones, is not assessed: ten bands of 20
+leads are the minimum for a win rate per band."""
 THRESHOLDS: Mapping[str, float] = {
     "min_wins": MIN_WINS,
     "min_judged": MIN_JUDGED,
@@ -39,19 +39,18 @@ THRESHOLDS: Mapping[str, float] = {
     "little": MINOR_SHIFT,
     "much": MAJOR_SHIFT,
 }
-"""All that the advice turns on; where each comes from is said where it is defined, and on the page."""
+"""The thresholds of the advice; the source of each is given at its definition and on the page."""
 _DRAWS, _MAX_LEADS = 100, 20_000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ServedPredictions:
-    """The first live answer of a version on each of n leads, and what became of them.
+    """The first live answer of a version for each of n leads, and the outcomes of these leads.
 
-    `probability` is nan where the rules alone answered, `points` what the rules ranked by, `card` the
-    version of the rules' card. `rules_chance` is the probability of the scorecard as the version itself
-    calibrated it (nan where that is not known: of another version than the one in use, beside another
-    card). `won_at` and `closed_at` are the first win and the first close in ms UTC, NEVER where it did not
-    happen.
+    `probability` is nan if the rules answered without a model; the rules ranked by `points`; `card` is the
+    version of the rules' card. `rules_chance` is the scorecard's probability as calibrated by the version
+    (nan if unknown: for a version that is not in use, or another card). `won_at` and `closed_at` are the
+    first win and the first close in ms UTC, NEVER if there was none.
     """
 
     version: str
@@ -69,40 +68,31 @@ class ServedPredictions:
 
     def take(self, rows: Bools) -> ServedPredictions:
         """Some of the leads."""
-        return ServedPredictions(
-            self.version,
-            self.as_of[rows],
-            self.probability[rows],
-            self.points[rows],
-            self.rules_hot[rows],
-            self.won_at[rows],
-            self.closed_at[rows],
-            self.card[rows],
-            self.rules_chance[rows],
-        )
+        columns = {f.name: getattr(self, f.name)[rows] for f in fields(self) if f.name != "version"}
+        return replace(self, **columns)
 
     def label_outcomes(self, horizon_days: float, now: int) -> tuple[Bools, Bools]:
-        """Which leads can be judged by now, and which of all are won: within the horizon of the answer.
+        """Masks of the leads that can be judged at `now`, and of those won within the horizon.
 
-        As in training a lead counts once its horizon has ended, whatever became of it before: taking in
-        the early closes of younger answers would take in the quick deals and leave out the slow ones.
-        Who was closed already when the answer was given does not count.
+        As in training a lead counts once its horizon has ended, even if its deal closed before: including
+        the early closes of younger answers would include quick deals and leave out slow ones. Leads whose
+        deal was closed before the answer do not count.
         """
         end = self.as_of + days_to_ms(horizon_days)
         is_judgeable = (end <= now) & (self.closed_at >= self.as_of)
         return is_judgeable, is_judgeable & (self.won_at <= end)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Performance:
-    """How a version did on the leads that can be judged; the figures are None where these are too few, or
-    the model did not answer.
+    """The performance of a version on its judged leads; the figures are None if these are too few, or the
+    model did not answer.
 
-    `card` is the one version of the rules' card that it was beside, None where all are taken together.
-    The horizon of `waiting` leads has not ended yet. `told` is the mean probability, `came`
-    the win rate with its interval. Probabilities are `off` where the `calibration` error is above
-    `calibration_bar`; `rules_calibration` is the error of the calibrated scorecard. `volume` leads are
-    called by the rules; `differences` is the model less the rules when both call so many.
+    `card` is the version of the rules' card that the leads were scored with, None for all cards together.
+    The horizon of `waiting` leads has not ended yet. `mean_predicted` is the mean probability, `observed`
+    the win rate with its interval. A `calibration` error above `calibration_bar` means miscalibrated;
+    `rules_calibration` is the error of the calibrated scorecard. The rules call `volume` leads;
+    `differences` is the model less the rules if both call that many.
     """
 
     version: str
@@ -111,8 +101,8 @@ class Performance:
     waiting: int
     judged: int
     won: int
-    told: float | None = None
-    came: Estimate | None = None
+    mean_predicted: float | None = field(default=None, metadata={"former_name": "told"})
+    observed: Estimate | None = field(default=None, metadata={"former_name": "came"})
     calibration: Estimate | None = None
     calibration_bar: float | None = None
     log_loss: Estimate | None = None
@@ -122,24 +112,24 @@ class Performance:
 
     @property
     def has_enough_outcomes(self) -> bool:
-        """Whether enough outcomes have come in."""
+        """Whether there are enough outcomes to assess the version."""
         return self.won >= MIN_WINS and self.judged >= MIN_JUDGED
 
     @property
     def is_miscalibrated(self) -> bool:
-        """Whether the probabilities are further off than the bar."""
+        """Whether the calibration error is above the bar."""
         return self.calibration is not None and self.calibration.value > (self.calibration_bar or 0)
 
     @property
     def is_worse(self) -> bool:
-        """Whether the model's calls are won less often than those of the rules, beyond doubt."""
+        """Whether the model's calls are won significantly less often than those of the rules."""
         return self.differences is not None and self.differences["win_rate"].better == "old"
 
 
 def measure_performances(
     served: ServedPredictions, horizon_days: float, now: int, seed: int = 0
 ) -> Iterator[Performance]:
-    """A version over all, then beside each card where there was more than one, the most leads first."""
+    """A version over all its leads, then for each card if there were several, most leads first."""
     yield measure_performance(served, horizon_days, now, seed)
     cards, counts = np.unique(served.card.astype(str), return_counts=True)
     if len(cards) > 1:
@@ -151,11 +141,16 @@ def measure_performances(
 def measure_performance(
     served: ServedPredictions, horizon_days: float, now: int, seed: int = 0
 ) -> Performance:
-    """The figures of a version, each with its bootstrap interval; of many leads a sample is drawn."""
+    """The figures of a version, each with its bootstrap interval; a sample if there are many leads."""
     is_judgeable, won = served.label_outcomes(horizon_days, now)
     is_waiting = ~is_judgeable & (served.closed_at >= served.as_of)
     result = Performance(
-        served.version, None, len(served), int(is_waiting.sum()), int(is_judgeable.sum()), int(won.sum())
+        version=served.version,
+        card=None,
+        leads=len(served),
+        waiting=int(is_waiting.sum()),
+        judged=int(is_judgeable.sum()),
+        won=int(won.sum()),
     )
     rows = np.flatnonzero(is_judgeable & ~np.isnan(served.probability))
     if not result.has_enough_outcomes or len(rows) < MIN_JUDGED:
@@ -173,8 +168,8 @@ def _add_estimates(
     bar = max(CALIBRATION_BAR, calibration_by_chance(rank_leads(labeled.won, chance, labeled.amount)))
     return replace(
         result,
-        told=float(chance.mean()),
-        came=_estimate(win_rate_at(1.0), labeled, chance),
+        mean_predicted=float(chance.mean()),
+        observed=_estimate(win_rate_at(1.0), labeled, chance),
         calibration=_estimate(calibration_error, labeled, chance),
         calibration_bar=bar,
         log_loss=_estimate(log_loss, labeled, chance),
@@ -195,11 +190,10 @@ def _rules_calibration(labeled: LabeledLeads, chance: Floats) -> Estimate | None
 
 
 def advise(entries: Sequence[Performance], present: str | None, shifts: Mapping[str, Shift]) -> Advice:
-    """What to do, by the version in use (None: the rules alone) and how its features have shifted.
+    """What to do, by the version in use (`present`; None: rules without a model) and its features' shifts.
 
-    The model is worse than the rules, or its probabilities are off while features have shifted (or nobody
-    knows whether they have): retrain. Probabilities are off though the features are as they were: the
-    world moved. A feature has shifted: look at it.
+    The model is worse than the rules, or miscalibrated while features have shifted (or shifts are
+    unknown): retrain. Miscalibrated with stable features: the world moved. A shifted feature: look at it.
     """
     current, shifted = (
         current_performance(entries, present),
@@ -215,7 +209,7 @@ def advise(entries: Sequence[Performance], present: str | None, shifts: Mapping[
 
 
 def current_performance(entries: Sequence[Performance], present: str | None) -> Performance | None:
-    """How the version in use did over all; None where it has answered nobody yet."""
+    """The performance of the version in use over all cards; None before its first answer."""
     return next((entry for entry in entries if entry.version == present and entry.card is None), None)
 
 

@@ -1,4 +1,4 @@
-"""A change of the rules, replayed on closed deals before it is published."""
+"""Replay: a changed scorecard on closed deals, before it is published."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ CARDS = ("present", "new")
 _MAX_MOVED, _WEEK, _ROW_DRAWS = 25, 7, 50
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RowEffect:
-    """A rule of the new card: where it holds, and the leads that are hot, or not, because of it alone.
+    """The effect of one rule of the new card.
 
-    `adds` is the new card's average precision less that of the card without the rule, with its
-    interval: above 0 the rule adds, below it costs.
+    `holds` are the rows where it holds, `decides` those whose hot stage depends on it. `adds` is the new
+    card's average precision less that of the card without the rule: the rule helps above 0.
     """
 
     table: str
@@ -41,9 +41,12 @@ class RowEffect:
     adds: Estimate
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class MovedLead:
-    """A lead whose stage differs under the new card, at the first moment of its weightiest move."""
+    """A lead with another stage under the new card, at the first moment of its most important change.
+
+    `lead` is its pseudonym, `moment` ms UTC; stages are codes.
+    """
 
     lead: str
     moment: int
@@ -55,7 +58,7 @@ class MovedLead:
 
 @dataclass(frozen=True)
 class CardReplay:
-    """The present and the new card over the same closed deals. Raises DataError where there is none."""
+    """The present and the new card on the same closed deals. Raises DataError if there are none."""
 
     evidence: Evidence
     present: Scorecard
@@ -79,7 +82,7 @@ class CardReplay:
 
     @cached_property
     def stages(self) -> dict[str, list[Rate]]:
-        """By card, the win rate of each stage; over `all` it is the lift."""
+        """By card, the win rate of each stage."""
         return {
             name: [self.rates.rate(rating.stage == code) for code in range(len(STAGES))]
             for name, rating in self.ratings.items()
@@ -102,7 +105,7 @@ class CardReplay:
 
     @cached_property
     def moved(self) -> list[MovedLead]:
-        """Leads whose stage changes: those that become hot first, then those that no longer are."""
+        """Leads whose stage changes: first those that become hot, then those that no longer are hot."""
         before, after = (self.ratings[name].stage for name in CARDS)
         rows = np.flatnonzero(before != after)
         kind = np.where(after[rows] == HOT, 0, np.where(before[rows] == HOT, 1, 2))
@@ -112,15 +115,15 @@ class CardReplay:
 
     @cached_property
     def moved_leads(self) -> int:
-        """How many leads there are whose stage changes at some moment."""
+        """The number of leads whose stage changes at some moment."""
         before, after = (self.ratings[name].stage for name in CARDS)
         return len(set(self.evidence.lead[before != after].tolist()))
 
     @cached_property
     def weekly_hot(self) -> dict[str, dict[str, int]]:
-        """By card and week (its Monday, UTC), how many leads turn hot; empty without dates.
+        """By card and week (its Monday, UTC), the number of leads that turn hot; empty without dates.
 
-        Counted on the leads that the evidence sees from their first day on.
+        Only leads that the evidence covers from their first day on are counted.
         """
         if not self.evidence.dated:
             return {}
@@ -128,7 +131,7 @@ class CardReplay:
 
     @cached_property
     def never_hot(self) -> dict[str, tuple[int, int]]:
-        """By card, how many won leads were hot at no moment, of how many won leads."""
+        """By card, the number of won leads that were hot at no moment, and of all won leads."""
         lead = np.unique(self.evidence.lead.astype(str), return_inverse=True)[1]
         won = np.bincount(lead, self.evidence.won) > 0
         hot = {n: np.bincount(lead, rating.stage == HOT) > 0 for n, rating in self.ratings.items()}
@@ -151,7 +154,7 @@ class CardReplay:
         ]
 
     def to_dict(self) -> dict[str, Any]:
-        """All figures as JSON can hold them; in `differences` old is the present card."""
+        """All figures in plain JSON types; in `differences` old is the present card."""
         names = (
             "all",
             "differences",
@@ -170,12 +173,12 @@ class CardReplay:
     def _moved_lead(self, row: int, before: int, after: int) -> MovedLead:
         evidence = self.evidence
         return MovedLead(
-            str(evidence.lead[row]),
-            int(evidence.moment[row]),
-            int(before),
-            int(after),
-            bool(evidence.won[row]),
-            float(evidence.amount[row]),
+            lead=str(evidence.lead[row]),
+            moment=int(evidence.moment[row]),
+            before=int(before),
+            after=int(after),
+            won=bool(evidence.won[row]),
+            amount=float(evidence.amount[row]),
         )
 
     def _count_first_hot(self, hot: Bools) -> dict[str, int]:
@@ -197,12 +200,18 @@ class CardReplay:
         is_decisive = (rating.stage == HOT) != (without.stage == HOT)
         called, draws = rating.stage == HOT, _ROW_DRAWS
         by_metric = differences(self.evidence.judged, rating.rank, without.rank, called, draws)
-        adds = by_metric["average_precision"].difference
-        return RowEffect(table, name, points, self.rates.rate(holds), self.rates.rate(is_decisive), adds)
+        return RowEffect(
+            table=table,
+            name=name,
+            points=points,
+            holds=self.rates.rate(holds),
+            decides=self.rates.rate(is_decisive),
+            adds=by_metric["average_precision"].difference,
+        )
 
 
 def _without_rule(card: Scorecard, table: str, name: str) -> Scorecard:
-    """The card less one rule; what is checked of a whole card need not hold for it."""
+    """The card without one rule; it is not validated, as it may be incomplete."""
     group, _, _ = table.partition(".")
     if group in ("triggers", "exclusions"):
         return _copy_with(card, **{group: _drop_rule(getattr(card, group), name)})
@@ -213,7 +222,7 @@ def _without_rule(card: Scorecard, table: str, name: str) -> Scorecard:
 
 
 def _copy_with(card: Scorecard, **changed: Any) -> Scorecard:
-    """A copy that computes its rows anew."""
+    """A copy without cached properties."""
     return Scorecard.model_construct(**{**dict(card), **changed})
 
 
@@ -222,7 +231,7 @@ def _drop_rule(rules: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 
 def _week_start(moment_ms: Ints) -> Ints:
-    """The first moment of the week: 1970-01-01 was a Thursday."""
+    """The first moment (ms UTC) of the week of each moment; 1970-01-01 was a Thursday."""
     day = moment_ms // MS_PER_DAY
     return np.asarray((day - (day + 3) % _WEEK) * MS_PER_DAY)
 

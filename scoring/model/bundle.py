@@ -1,7 +1,7 @@
 """The bundle: a model as it is served, in a folder that never changes, with checksums.
 
-A pointer beside the bundles names the one in use. One process writes them (it may reach MLflow);
-those that serve read them, and so outlive an outage of MLflow.
+A pointer file next to the bundles names the one in use. One process (the follower) writes them; workers
+only read them, and so do not depend on MLflow.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from scoring.model.model import EVIDENCE_FILE, MODEL_FILE, TREES_FILE, Model
 BUNDLE_FILE, POINTER = "bundle.json", "current"
 _FILES = (MODEL_FILE, TREES_FILE, EVIDENCE_FILE)
 MAX_BUNDLES = 3
-"""So many bundles stay: the one in use, and those before it for workers that are still reading."""
+"""Bundles that are kept: the one in use, and earlier ones for workers that still read them."""
 
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a bundle's model comes from: its version and its registered version and run in MLflow, and
-    since when it is champion (ms UTC)."""
+    """The origin of a bundle's model: its version, its registered version and run in MLflow, and since when
+    it is champion (ms UTC)."""
 
     version: str
     registered: str
@@ -45,7 +45,7 @@ class Origin:
 
 @dataclass(frozen=True)
 class Bundle:
-    """A bundle that was read and found whole."""
+    """A bundle whose checksums hold."""
 
     origin: Origin
     model: Model
@@ -53,14 +53,14 @@ class Bundle:
 
     @cached_property
     def evidence(self) -> Evidence:
-        """The newest deals that the model was judged on. Raises DataError where they are not whole."""
+        """The newest deals that the model was evaluated on. Raises DataError if the table is damaged."""
         return Evidence.load(self.folder / EVIDENCE_FILE)
 
 
 def write_bundle(root: Path, model_folder: Path, origin: Origin) -> None:
-    """Copy a model folder into a bundle, and point to it. Older bundles but the last few go.
+    """Copy a model folder into a bundle, make it the current one, and remove all but the last few.
 
-    Raises OutsideError where the disk does not take it; the pointer is then as it was before.
+    Raises OutsideError if it cannot be written; the pointer is then unchanged.
     """
     root.mkdir(parents=True, exist_ok=True)
     with atomic_folder(root / origin.name) as part:
@@ -70,17 +70,17 @@ def write_bundle(root: Path, model_folder: Path, origin: Origin) -> None:
 
 
 def rewrite_evidence(root: Path, change: Callable[[Path], object]) -> None:
-    """Lay out the bundle in use anew, its evidence changed by `change` (given its path); the old one goes.
+    """Replace the bundle in use by a copy whose evidence file `change` has edited (given its path).
 
-    Who serves sees the old bundle or the new one, each whole. Raises DataError where there is none that
-    is whole, OutsideError where the disk does not take it.
+    Readers see the complete old or the complete new bundle. Raises DataError if there is no undamaged
+    bundle, OutsideError if the new one cannot be written.
     """
     current = current_name(root)
     origin = check_bundle(root / (current or POINTER))
     name = f"{origin.name}-{secrets.token_hex(3)}"
     with atomic_folder(root / name) as part:
         _write_files(part, root / str(current), origin, change)
-    if current_name(root) == current:  # else a newer one was laid out meanwhile
+    if current_name(root) == current:  # otherwise a newer bundle was written meanwhile
         _set_current(root, name)
     for old in {current, name} - {current_name(root)}:
         shutil.rmtree(root / str(old), ignore_errors=True)
@@ -105,7 +105,7 @@ def _set_current(root: Path, name: str) -> None:
 
 
 def current_name(root: Path) -> str | None:
-    """The name of the bundle in use; None where there is none yet, or its name cannot be read."""
+    """The name of the bundle in use; None if there is none, or the pointer cannot be read."""
     try:
         return (root / POINTER).read_text(encoding="utf-8").strip() or None
     except (OSError, ValueError):
@@ -113,7 +113,7 @@ def current_name(root: Path) -> str | None:
 
 
 def pointer_stamp(root: Path) -> FileVersion | None:
-    """Changes whenever the pointer is written; cheap to ask for."""
+    """A value that changes whenever the pointer is written; cheap to read."""
     try:
         return file_version(root / POINTER)
     except OSError:
@@ -121,7 +121,7 @@ def pointer_stamp(root: Path) -> FileVersion | None:
 
 
 def origin_of(root: Path) -> Origin | None:
-    """Where the bundle in use comes from; None where there is none, or it is not whole."""
+    """The origin of the bundle in use; None if there is none, or it is damaged."""
     name = current_name(root)
     try:
         return None if name is None else check_bundle(root / name)
@@ -130,23 +130,23 @@ def origin_of(root: Path) -> Origin | None:
 
 
 def load_bundle(root: Path) -> Bundle | None:
-    """The bundle in use; None where there is none yet. Raises DataError where it is not whole."""
+    """The bundle in use; None if there is none. Raises DataError if it is damaged."""
     name = current_name(root)
     if name is None:
         return None
     try:
         origin = check_bundle(root / name)
         bundle = Bundle(origin, Model.load(root / name), root / name)
-        _ = bundle.evidence  # read now, while the folder is there
+        _ = bundle.evidence  # read now, while the folder exists
     except DataError:
         if current_name(root) == name:
             raise
-        return load_bundle(root)  # another took its place while it was read
+        return load_bundle(root)  # it was replaced while it was read
     return bundle
 
 
 def check_bundle(folder: Path) -> Origin:
-    """Where a bundle comes from. Raises DataError where a file of it is not the one that was written."""
+    """The origin of a bundle. Raises DataError if a checksum differs or a file is missing."""
     try:
         content = json.loads((folder / BUNDLE_FILE).read_text(encoding="utf-8"))
         sums = content.pop("sha256")

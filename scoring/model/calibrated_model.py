@@ -1,4 +1,4 @@
-"""A model with what its evidence says of its scores under a scorecard."""
+"""A model with its thresholds under a scorecard, and win rates of similar scores."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from scoring.scorecard.scale import Scale
 from scoring.scorecard.scorecard import Scorecard
 
 _QUANTILES = (*np.linspace(0.1, 0.9, 9), 0.95, 0.98, 0.99, 0.995)
-"""The shares of the evidence at which the stretches of like scores end."""
+"""The quantiles of the evidence at which bands of similar scores end."""
 
 
 @dataclass(frozen=True)
 class CalibratedModel:
-    """A model with what its evidence says of its scores under a card: the scale, and for stretches of
-    the probability how many leads there were and how many of them were won.
+    """A model with its scale under a card, and by band of probability the leads of its evidence.
 
-    `edges` part the stretches: tenths of the evidence, finer at the top.
+    `edges` separate the bands: tenths of the evidence, finer at the top. `leads` and `won` are the number
+    of different leads in each band, and of won ones.
     """
 
     model: Model
@@ -36,7 +36,7 @@ class CalibratedModel:
 
     @staticmethod
     def from_evidence(model: Model, evidence: Evidence, card: Scorecard) -> CalibratedModel:
-        """The thresholds and counts under `card`. Raises SettingsError where its policy cannot be met."""
+        """Thresholds and counts under `card`. Raises SettingsError if its policy cannot be met."""
         evidence.check_not_empty()
         scale = find_thresholds(card.thresholds, evidence, rate(card, evidence.features), model.about)
         probability = sigmoid(evidence.scores[MODEL])
@@ -46,17 +46,17 @@ class CalibratedModel:
 
     @cached_property
     def training_range(self) -> TrainingRange:
-        """What the model's training saw."""
+        """The ranges and levels of the model's training."""
         return TrainingRange.from_model(self.model)
 
     def similar_leads(self, probability: Floats) -> tuple[Ints, Ints]:
-        """Of how many leads that were scored like each of these, how many were won."""
+        """The number of leads with a similar probability, and of won ones, for each lead."""
         index = self.edges.searchsorted(probability, side="right")
         return self.leads[index], self.won[index]
 
 
 def count_leads_by_band(evidence: Evidence, band: Ints) -> tuple[Ints, Ints]:
-    """How many different leads were in each stretch at some moment, and how many of them were won."""
+    """The number of different leads that were in each band at some moment, and of won ones."""
     count = len(_QUANTILES) + 1
     lead = np.unique(evidence.lead.astype(str), return_inverse=True)[1]
     present, won = (

@@ -1,9 +1,10 @@
-"""What to bear in mind with a model's answer: it knows little of the lead, or never saw such values."""
+"""Cautions about a model's answer: little is known of the lead, or training had no such values."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import compress
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,19 +13,20 @@ from features.columns import Bools, Floats
 from features.kinds import Age, DaysSince
 from scoring.model.model import Model
 
-CAUTIONS = ("too_little_known", "out_of_range")
+Caution: TypeAlias = Literal["too_little_known", "out_of_range"]
+CAUTIONS: tuple[str, ...] = get_args(Caution)
 _MOSTLY_KNOWN, _TOO_LITTLE = 0.5, 0.5
 Indices = NDArray[np.intp]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TrainingRange:
-    """What training saw, made ready to hold encoded leads against.
+    """Ranges and levels seen in training, indexed for fast checks of encoded leads.
 
-    `usual` are the columns that say of what training knew of most leads whether it is known: they lie
-    below `known` where it is. Numbers in the columns `bounded` lie within `low` and `high`. Of the
-    `texts` columns one is 1 for each of `text_count` features, where its value is one that was seen;
-    each feature has those from its place in `text_starts` on.
+    `usual_columns` belong to features that training had for most leads: a value below `known_limit`
+    means that the feature is known. Numbers in `bounded_columns` lay between `low` and `high`. Among
+    `text_columns` each of the `text_count` features has one column set to 1 if training had its value;
+    the columns of a feature begin at its place in `text_starts`.
     """
 
     usual_columns: Indices
@@ -61,22 +63,22 @@ class TrainingRange:
         )
 
     def cautions(self, matrix: Floats) -> dict[str, Bools]:
-        """By caution, the leads that it holds for."""
+        """By caution, a mask of the leads that it holds for."""
         masks = (self.too_little_known(matrix), self.out_of_range(matrix))
         return dict(zip(CAUTIONS, masks, strict=True))
 
     def too_little_known(self, matrix: Floats) -> Bools:
-        """Where more than half is missing of what training knew of most leads."""
+        """Leads that lack more than half of the features that training had for most leads."""
         known_count = (matrix[:, self.usual_columns] < self.known_limit).sum(axis=1)
         return np.asarray(known_count < (1 - _TOO_LITTLE) * len(self.usual_columns))
 
     def out_of_range(self, matrix: Floats) -> Bools:
-        """Where a number lies outside what training saw, or a text is one that it never saw."""
+        """Leads with a number outside the range of training, or with a text that training did not have."""
         outside = self._is_outside(matrix).any(axis=1)
         return np.asarray(outside | (matrix[:, self.text_columns].sum(axis=1) < self.text_count))
 
     def features_out_of_range(self, matrix: Floats) -> list[tuple[str, ...]]:
-        """For each lead the features that `out_of_range` holds for."""
+        """For each lead, the features with values that training did not have."""
         outside = self._is_outside(matrix)
         if self.text_count:
             seen_count = np.add.reduceat(matrix[:, self.text_columns], self.text_starts, axis=1)
@@ -85,15 +87,15 @@ class TrainingRange:
         return [tuple(compress(names, row)) for row in outside.tolist()]
 
     def _is_outside(self, matrix: Floats) -> Bools:
-        """Of the `bounded` columns, whether each number lies outside."""
+        """(rows, bounded columns) whether a number lies outside the range of training."""
         numbers = matrix[:, self.bounded_columns]
         return np.asarray((numbers < self.low) | (numbers > self.high))
 
 
 def _usually_missing(model: Model) -> Floats:
-    """(features,) the share of the training's examples in which each feature was missing.
+    """(features,) the share of training examples in which each feature was missing.
 
-    A number that was always missing, or always the same, told nothing: it counts as missing.
+    A number that was always missing, or always the same, counts as missing.
     """
     scaling, starts = model.linear.scaling, model.encoding.starts
     numbers = np.where(scaling.high > scaling.low, scaling.missing, 1.0)

@@ -1,8 +1,8 @@
-"""From feature values to one row of numbers, the same for every part of the model.
+"""Encoding of feature values as a matrix, the same for every part of the model.
 
-A number is one column (nan where missing). A text is one column for each of its common values, one
-for all rarer ones together and one for a missing text, of which at most one is 1: a value that
-training never saw says nothing.
+A number is one column (nan if missing). A text has one column for each of its common values, one for all
+rarer values and one for a missing text, of which at most one is 1: a value that training did not have sets
+none.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from features.columns import Column, Floats, Texts
 
 MIN_COUNT = 10
-"""A value seen in fewer examples than this counts among the rarer ones."""
+"""A value with fewer examples than this is rare."""
 
 _MISSING, _RARE, _NEW = 0, 1, -1
 
@@ -37,7 +37,7 @@ class TextLevels:
 
     @cached_property
     def place(self) -> dict[str | None, int]:
-        """The column of each value that training saw, and of a missing one."""
+        """The column of each value of training, and of a missing one."""
         place: dict[str | None, int] = {None: _MISSING}
         place |= dict.fromkeys(self.rare, _RARE)
         return place | {value: i + 2 for i, value in enumerate(self.values)}
@@ -45,7 +45,7 @@ class TextLevels:
 
 @dataclass(frozen=True)
 class Encoding:
-    """How the features of a table become a matrix: text features have levels, numbers have None."""
+    """The encoding of a table's features: text features have levels, numbers None."""
 
     levels: Mapping[str, TextLevels | None]
 
@@ -56,7 +56,7 @@ class Encoding:
 
     @cached_property
     def starts(self) -> NDArray[np.intp]:
-        """Where each feature's columns begin."""
+        """The first column of each feature."""
         widths = [1 if level is None else level.width for level in self.levels.values()]
         return np.cumsum([0, *widths])[:-1]
 
@@ -65,7 +65,7 @@ class Encoding:
         return sum(1 if level is None else level.width for level in self.levels.values())
 
     def matrix(self, columns: Mapping[str, Column]) -> Floats:
-        """Many leads: a row a lead."""
+        """Encode many leads: one row per lead."""
         rows = len(next(iter(columns.values()))) if columns else 0
         matrix = np.zeros((rows, self.width))
         for start, (name, level) in zip(self.starts, self.levels.items(), strict=True):
@@ -79,7 +79,7 @@ class Encoding:
         return matrix
 
     def row(self, values: Iterable[float | str | None]) -> Floats:
-        """One lead: its feature values in the order of the table, as a matrix of one row."""
+        """Encode one lead, given its feature values in the order of the table: a matrix of one row."""
         row = [0.0] * self.width
         for (start, columns), value in zip(self._cells, values, strict=True):
             if columns is None:
@@ -90,7 +90,7 @@ class Encoding:
 
     @cached_property
     def _cells(self) -> list[tuple[int, dict[str | None, int] | None]]:
-        """By feature its first column and, of a text, the column of each value."""
+        """By feature its first column and, for a text, the column of each value."""
         return [
             (start, None if level is None else {v: start + i for v, i in level.place.items()})
             for start, level in zip(self.starts.tolist(), self.levels.values(), strict=True)
@@ -101,7 +101,7 @@ class Encoding:
         return np.add.reduceat(by_column, self.starts, axis=1)
 
     def to_dict(self) -> dict[str, dict[str, list[str]] | None]:
-        """As JSON can hold it."""
+        """The encoding in plain JSON types."""
         return {
             name: None if level is None else {"values": list(level.values), "rare": list(level.rare)}
             for name, level in self.levels.items()
@@ -109,7 +109,7 @@ class Encoding:
 
     @staticmethod
     def from_dict(data: Mapping[str, Mapping[str, Sequence[str]] | None]) -> Encoding:
-        """What `plain` wrote down."""
+        """The encoding from what `to_dict` returned."""
         return Encoding(
             {
                 name: None if v is None else TextLevels(tuple(v["values"]), tuple(v["rare"]))

@@ -1,14 +1,14 @@
-"""The evidence table: the newest closed deals that a model was judged on, with all it knew of them.
+"""The evidence table: the newest closed deals that a model was evaluated on, with their features.
 
-From it thresholds, comparison, replay and the gate are computed anywhere, without the CRM.
-A row is an example (a lead at a moment). Lead ids are hashed.
+Thresholds, comparison, replay and the gate are computed from it alone, without the CRM. A row is an
+example (a lead at a moment). Lead ids are hashed.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,20 +22,22 @@ from features.errors import DataError
 from scoring.statistics.paired_differences import LabeledLeads
 
 MODEL, POINTS = "model", "points"
-"""Who gave a score: the model as measured, and the scorecard as calibrated on the same older deals."""
+"""Keys of `scores`: the model as evaluated, and the scorecard calibrated on the same older deals."""
 
 _FEATURE, _SEGMENT, _SCORE, _REASON = "feature:", "segment:", "score:", "reason:"
 _DATED = "hotlead.dated"
+_ARRAYS = ("lead", "group", "moment", "landmark", "won", "amount")
+_TABLES = ("scores", "features", "segments", "reasons")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """Columns of equal length. `moment` is ms UTC (where `dated`, else a rank), `landmark` the lead's
-    age in days.
+    """Columns of equal length. `moment` is ms UTC (if `dated`, else a rank), `landmark` the lead's age
+    in days.
 
-    `scores` are log-odds by who gave them: "model", its parts "points" (where there is a scorecard),
-    "linear" and "trees", and the baselines. `reasons` are what each feature adds to the model's score,
-    nan in the rows where that was not computed.
+    `scores` are log-odds by their source: "model", its parts "points" (with a scorecard), "linear" and
+    "trees", and the baselines. `reasons` are the contributions of each feature to the model's score, nan
+    in rows for which they were not computed.
     """
 
     lead: NDArray[np.object_]
@@ -54,13 +56,13 @@ class Evidence:
         return len(self.won)
 
     def check_not_empty(self) -> None:
-        """Raise DataError where there is no row."""
+        """Raise DataError for a table without rows."""
         if not len(self):
             raise DataError("There is no closed deal to judge on. Train again when some have closed.")
 
     @property
     def judged(self) -> LabeledLeads:
-        """What became of the rows, for measuring."""
+        """The outcomes of the rows, for measuring."""
         return LabeledLeads(self.won, self.amount, self.group)
 
     def take(self, rows: NDArray[np.integer] | Bools) -> Evidence:
@@ -70,19 +72,9 @@ class Evidence:
         def take_columns(columns: Mapping[str, Any]) -> dict[str, Any]:
             return {name: take(column, places) for name, column in columns.items()}
 
-        return Evidence(
-            self.lead[rows],
-            self.group[rows],
-            self.moment[rows],
-            self.landmark[rows],
-            self.won[rows],
-            self.amount[rows],
-            take_columns(self.scores),
-            take_columns(self.features),
-            take_columns(self.segments),
-            take_columns(self.reasons),
-            self.dated,
-        )
+        columns: dict[str, Any] = {name: getattr(self, name)[rows] for name in _ARRAYS}
+        columns |= {name: take_columns(getattr(self, name)) for name in _TABLES}
+        return replace(self, **columns)
 
     def save(self, path: Path) -> None:
         """Write as Parquet."""
@@ -103,7 +95,7 @@ class Evidence:
 
     @staticmethod
     def load(path: Path) -> Evidence:
-        """Read what `save` wrote. Raises DataError where it is not whole."""
+        """Read a table that `save` wrote. Raises DataError if it is damaged."""
         try:
             table = pq.read_table(path)
         except (pa.ArrowException, OSError) as problem:
@@ -117,22 +109,22 @@ class Evidence:
             return {n.removeprefix(prefix): _from_arrow(table[n]) for n in names}
 
         return Evidence(
-            np.array(table["lead"].to_pylist(), dtype=object),
-            table["group"].to_numpy().astype(np.int32),
-            table["moment"].to_numpy(),
-            table["landmark"].to_numpy(),
-            table["won"].to_numpy(),
-            read_numbers("amount"),
-            {n: np.asarray(v) for n, v in read_columns(_SCORE).items() if not isinstance(v, Texts)},
-            read_columns(_FEATURE),
-            {n: v for n, v in read_columns(_SEGMENT).items() if isinstance(v, Texts)},
-            {n: np.asarray(v, np.float32) for n, v in read_columns(_REASON).items()},
-            (table.schema.metadata or {}).get(_DATED.encode()) != b"False",
+            lead=np.array(table["lead"].to_pylist(), dtype=object),
+            group=table["group"].to_numpy().astype(np.int32),
+            moment=table["moment"].to_numpy(),
+            landmark=table["landmark"].to_numpy(),
+            won=table["won"].to_numpy(),
+            amount=read_numbers("amount"),
+            scores={n: np.asarray(v) for n, v in read_columns(_SCORE).items() if not isinstance(v, Texts)},
+            features=read_columns(_FEATURE),
+            segments={n: v for n, v in read_columns(_SEGMENT).items() if isinstance(v, Texts)},
+            reasons={n: np.asarray(v, np.float32) for n, v in read_columns(_REASON).items()},
+            dated=(table.schema.metadata or {}).get(_DATED.encode()) != b"False",
         )
 
 
 def pseudonym(lead_id: str) -> str:
-    """The name of a lead in the evidence: told apart, but not told."""
+    """A stable pseudonym of a lead id. It is unkeyed, so guessable ids can be tried."""
     return hashlib.sha256(f"hotlead:{lead_id}".encode()).hexdigest()[:16]
 
 

@@ -19,10 +19,10 @@ _ROUNDING = 1e-9
 
 @dataclass(frozen=True)
 class Scaling:
-    """How a column becomes comparable: clipped to [low, high], centred, divided by its spread.
+    """Scaling of a column: clipped to [low, high], centred, divided by its spread.
 
-    Clipping keeps a straight line from running away where the world leaves what training saw.
-    A missing value counts as the mean, and its being missing as a column of its own.
+    Clipping bounds the linear function outside the range of training. A missing value counts as the mean,
+    and its absence as an additional column.
     """
 
     low: Floats
@@ -33,14 +33,14 @@ class Scaling:
 
     @property
     def training_range(self) -> tuple[Floats, Floats]:
-        """The least and the largest value of each column in the training."""
+        """The smallest and the largest value of each column in training."""
         width = (self.high - self.low) / (1 + 2 * WIDEN)
         inside = (WIDEN - _ROUNDING) * width
         return self.low + inside, self.high - inside
 
     @cached_property
     def gap_columns(self) -> NDArray[np.intp]:
-        """The columns where training saw a value missing."""
+        """The columns with missing values in training."""
         return np.flatnonzero(self.missing > 0)
 
     @cached_property
@@ -56,7 +56,7 @@ class Scaling:
         return scaled
 
     def gaps(self, matrix: Floats) -> Floats:
-        """Where a value is missing, centred, for the `gappy` columns."""
+        """Indicators of missing values, centred, for the `gap_columns`."""
         return np.isnan(matrix[:, self.gap_columns]) - self._gap_means
 
 
@@ -75,7 +75,7 @@ class LinearPart:
         return np.asarray(self.intercept + self.scaling.scaled(matrix) @ self.weights + gaps)
 
     def contributions(self, matrix: Floats) -> tuple[float, Floats]:
-        """The log-odds of an average lead, and what each column adds to it: (rows, columns)."""
+        """The log-odds of an average lead, and the contribution of each column: (rows, columns)."""
         gap_weights, gap_means = self._gaps_by_column
         by_column = self.scaling.scaled(matrix) * self.weights
         by_column += (np.isnan(matrix) - gap_means) * gap_weights
@@ -83,14 +83,14 @@ class LinearPart:
 
     @cached_property
     def _gaps_by_column(self) -> tuple[Floats, Floats]:
-        """The weight of a gap and the share of gaps, 0 in columns where training saw none."""
+        """By column the weight of a gap and the share of gaps, 0 in columns without gaps in training."""
         gappy, shape = self.scaling.gap_columns, self.weights.shape
         weights, means = np.zeros(shape), np.zeros(shape)
         weights[gappy], means[gappy] = self.gap_weights, self.scaling.missing[gappy]
         return weights, means
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON can hold it."""
+        """The part in plain JSON types."""
         scaling = {name: values.tolist() for name, values in asdict(self.scaling).items()}
         return {
             "intercept": self.intercept,
@@ -101,7 +101,7 @@ class LinearPart:
 
     @staticmethod
     def from_dict(data: dict[str, Any]) -> LinearPart:
-        """What `plain` wrote down."""
+        """The part from what `to_dict` returned."""
         scaling = Scaling(**{k: np.array(v, dtype=np.float64) for k, v in data["scaling"].items()})
         weights, gaps = (np.array(data[k], dtype=np.float64) for k in ("weights", "gap_weights"))
         return LinearPart(scaling, float(data["intercept"]), weights, gaps)

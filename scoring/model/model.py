@@ -1,6 +1,6 @@
-"""The model: a sum of evidence in log-odds, calibrated, with exact reasons.
+"""The model: a calibrated sum of parts in log-odds, with exact reasons.
 
-log-odds = intercept + slope * (sum over parts of weight * part). Everything that a score needs lies
+log-odds = intercept + slope * (sum over parts of weight * part). Everything that a score needs is stored
 in one folder of JSON and LightGBM text; nothing is pickled.
 """
 
@@ -32,7 +32,7 @@ MODEL_FILE, TREES_FILE, EVIDENCE_FILE = "model.json", "trees.txt", "evidence.par
 
 
 class ColumnsPart(Protocol):
-    """A part of the sum of evidence that looks at the encoded columns."""
+    """A part of the sum that is computed from the encoded columns."""
 
     def log_odds(self, matrix: Floats) -> Floats: ...
     def contributions(self, matrix: Floats) -> tuple[float, Floats]: ...
@@ -40,7 +40,7 @@ class ColumnsPart(Protocol):
 
 @dataclass(frozen=True)
 class Encoded:
-    """Leads made ready for every part: the encoded columns, a row a lead, and the card's rating."""
+    """Leads encoded for every part: one row of columns per lead, and the card's rating."""
 
     matrix: Floats
     rating: Rating
@@ -55,7 +55,7 @@ class Encoded:
 
 @dataclass(frozen=True)
 class Calibration:
-    """A straight line over the weighted sum of the parts (Platt's sigmoid, in log-odds)."""
+    """A linear function of the weighted sum of the parts (Platt scaling, in log-odds)."""
 
     intercept: float = 0.0
     slope: float = 1.0
@@ -63,9 +63,9 @@ class Calibration:
 
 @dataclass(frozen=True)
 class Explanation:
-    """Why: `prior` (log-odds of an average lead) + the sum of a row of `contributions` = log-odds.
+    """The reasons: `prior` (log-odds of an average lead) + the sum of a row of `contributions` = log-odds.
 
-    `contributions` has a row a lead and a column a feature, in the order of `features`.
+    `contributions` has one row per lead and one column per feature, in the order of `features`.
     """
 
     features: tuple[str, ...]
@@ -77,15 +77,15 @@ class Explanation:
         return np.asarray(self.prior + self.contributions.sum(axis=1))
 
     def take_row(self, row: int) -> Explanation:
-        """That of one of the leads."""
+        """The explanation of the lead in a row."""
         return replace(self, contributions=self.contributions[row : row + 1])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Model:
-    """A trained model. `about` says what it was trained on and how good it was, for people.
+    """A trained model. `about` describes its training data and its figures, for people.
 
-    `card` is the scorecard that it was trained with; `points` is None where that has no rows.
+    `card` is the scorecard that it was trained with; `points` is None if that has no rows.
     """
 
     table: FeatureTable
@@ -99,11 +99,11 @@ class Model:
     about: Mapping[str, Any] = field(default_factory=dict)
 
     def encode(self, columns: Mapping[str, Column], rating: Rating | None = None) -> Encoded:
-        """Many leads: feature values by name. `rating` is the card's, where there is one already."""
+        """Encode many leads: feature values by name. `rating` is that of the card, if already computed."""
         return Encoded(self.encoding.matrix(columns), rate(self.card, columns) if rating is None else rating)
 
     def encode_one(self, values: Sequence[float | str | None], rating: Rating | None = None) -> Encoded:
-        """One lead: its feature values in the order of the table; `rating` as in `encode`."""
+        """Encode one lead: its feature values in the order of the table; `rating` as in `encode`."""
         if rating is None:
             rating = self._rater(dict(zip(self.table.names, values, strict=True)))
         return Encoded(self.encoding.row(values), rating)
@@ -122,7 +122,7 @@ class Model:
         return sigmoid(self.log_odds(self.encode(columns)))
 
     def explain(self, leads: Encoded) -> Explanation:
-        """Exact reasons of encoded leads, a column a feature."""
+        """Exact reasons of encoded leads."""
         prior, by_column = 0.0, np.zeros(leads.matrix.shape)
         for weight, part in self._parts():
             base, contributions = part.contributions(leads.matrix)
@@ -138,12 +138,12 @@ class Model:
 
     @cached_property
     def version(self) -> str:
-        """A name made from all that makes a score, so that equal models have equal names."""
+        """A hash of everything that determines a score: equal models have equal versions."""
         content = json.dumps(self._to_dict(), sort_keys=True) + self.trees.text
         return hashlib.sha256(content.encode()).hexdigest()[:12]
 
     def with_about(self, **about: Any) -> Model:
-        """The same model, with more said about it."""
+        """The same model with more entries in `about`."""
         return replace(self, about={**self.about, **about})
 
     def save(self, folder: Path) -> None:
@@ -155,7 +155,7 @@ class Model:
 
     @staticmethod
     def load(folder: Path) -> Model:
-        """Read a model folder. Raises DataError where it is not whole."""
+        """Read a model folder. Raises DataError if it is damaged."""
         try:
             content = json.loads((folder / MODEL_FILE).read_text(encoding="utf-8"))
             trees = TreesPart((folder / TREES_FILE).read_text(encoding="utf-8"))
@@ -180,7 +180,7 @@ class Model:
         return self.weights.get("points", 0.0)
 
     def _parts(self) -> list[tuple[float, ColumnsPart]]:
-        """The parts that look at columns and have a weight."""
+        """The parts that are computed from columns and have a weight."""
         parts: dict[str, ColumnsPart] = {"linear": self.linear, "trees": self.trees}
         return [(self.weights[name], part) for name, part in parts.items() if self.weights[name]]
 

@@ -14,12 +14,12 @@ from scoring.scorecard.rating import Rating
 from scoring.scorecard.scorecard import Scorecard
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PointsPart:
-    """log-odds = intercept + per_point * points + trigger (where one fires) - exclusion (likewise).
+    """log-odds = intercept + per_point * points + trigger (if any holds) - exclusion (if any holds).
 
-    No weight is below 0, so more points are never less likely to win. `mean` (features,) is what an
-    average lead of the training gets by each of `features`: reasons are told against it.
+    No weight is below 0, so more points never lower the probability. `mean` (features,) is the mean
+    contribution of each of `features` in training, to which reasons are relative.
     """
 
     card: Scorecard
@@ -35,29 +35,29 @@ class PointsPart:
         return self.by_points(rating.points, rating.triggered, rating.excluded)
 
     def by_points(self, points: Ints, triggered: Bools, excluded: Bools) -> Floats:
-        """(rows,) log-odds of leads by what their rating came to."""
+        """(rows,) log-odds by points, and by whether a trigger and an exclusion holds."""
         total = self.intercept + self.per_point * points
         return np.asarray(total + self.trigger * triggered - self.exclusion * excluded)
 
     def contributions(self, rating: Rating) -> tuple[float, Floats]:
-        """The log-odds of an average lead, and what each feature adds to it: (rows, features)."""
+        """The log-odds of an average lead, and the contribution of each feature: (rows, features)."""
         return self._prior, self.by_feature(rating) - self.mean
 
     def by_feature(self, rating: Rating) -> Floats:
-        """What each feature adds to the intercept: a rule's weight is shared by its conditions.
+        """(rows, features) contributions to the intercept; the conditions of a rule share its weight.
 
-        Where a cap cuts a group, all its rows are cut alike; triggers that hold share the weight of
-        one, and so do exclusions.
+        If a cap limits a group, all its rows are scaled by the same factor; the triggers that hold share
+        the weight of one, and so do exclusions.
         """
         points = rating.matches * self._points
         capped = np.array([rating.fit, rating.intent, rating.triggered, rating.excluded]).T
         uncapped = points @ self._groups
-        is_zero = uncapped == 0  # and so is what is given: nothing is cut
+        is_zero = uncapped == 0  # then the capped points are 0 too: the factor is 1
         points *= ((capped + is_zero) / (uncapped + is_zero))[:, self._group]
         return np.asarray(points @ self._shares)
 
     def to_dict(self) -> dict[str, Any]:
-        """The numbers as JSON can hold them (the card and the features stand beside them)."""
+        """The numbers in plain JSON types, without the card and the features."""
         return {
             "intercept": self.intercept,
             "per_point": self.per_point,
@@ -68,11 +68,11 @@ class PointsPart:
 
     @staticmethod
     def from_dict(data: dict[str, Any], card: Scorecard, features: tuple[str, ...]) -> PointsPart:
-        """What `plain` wrote down."""
+        """The part from what `to_dict` returned."""
         if len(data["mean"]) != len(features):
             raise ValueError("the points part does not fit the features")
         mean = np.array(data["mean"], dtype=np.float64)
-        return PointsPart(card, features, **{**data, "mean": mean})
+        return PointsPart(card=card, features=features, **{**data, "mean": mean})
 
     @cached_property
     def _group(self) -> NDArray[np.intp]:
@@ -97,7 +97,7 @@ class PointsPart:
 
     @cached_property
     def _shares(self) -> Floats:
-        """(rules, features) what a point of a rule, or the rule, adds by each feature."""
+        """(rules, features) the log-odds of a point of each row, or of a trigger or exclusion, by feature."""
         rules = [rule for _, _, rule in self.card.rules()]
         place = {name: i for i, name in enumerate(self.features)}
         shares = np.zeros((len(rules), len(self.features)))

@@ -1,7 +1,6 @@
 """The model's thresholds: the probabilities from which on a lead is warm and hot.
 
-They follow from a policy of the scorecard and from the evidence table alone, and are found anew when
-the card changes.
+They are computed from a policy of the scorecard and the evidence table, again whenever the card changes.
 """
 
 from __future__ import annotations
@@ -22,12 +21,12 @@ from scoring.scorecard.scale import Scale
 from scoring.scorecard.scorecard import HOT, WARM, Policy
 
 UNREACHABLE = 1.0
-"""A threshold that no probability short of certainty reaches."""
+"""A threshold that no probability below certainty reaches."""
 
 
 @dataclass(frozen=True)
 class _PolicyData:
-    """The evidence as a policy sees it."""
+    """The input of a policy."""
 
     evidence: Evidence
     rating: Rating
@@ -41,7 +40,7 @@ class _PolicyData:
 def find_thresholds(policy: Policy, evidence: Evidence, rating: Rating, about: Mapping[str, Any]) -> Scale:
     """The model's scale. `rating` is the present card's of the evidence, `about` the model's.
 
-    Raises SettingsError where the policy asks for what the data cannot tell.
+    Raises SettingsError if the data lack what the policy needs.
     """
     data = _PolicyData(evidence, rating, about.get("new_leads_per_week"))
     find = _POLICIES[policy.policy]
@@ -50,7 +49,7 @@ def find_thresholds(policy: Policy, evidence: Evidence, rating: Rating, about: M
 
 
 def _same_volume(data: _PolicyData, _: float | None, stage: int) -> float:
-    """As many leads of the evidence as the rules call at least so."""
+    """As many leads of the evidence as the rules put into the stage or above."""
     return _nth_highest(data.probability, int((data.rating.stage >= stage).sum()))
 
 
@@ -60,7 +59,7 @@ def _top_share(data: _PolicyData, share: float | None, _: int) -> float:
 
 
 def _min_win_rate(data: _PolicyData, rate: float | None, _: int) -> float:
-    """The longest list, from the likeliest on, of which at least this share was won."""
+    """The longest list, by falling probability, with at least this win rate."""
     assert rate is not None
     order = np.argsort(-data.probability, kind="stable")
     sorted_probability = data.probability[order]
@@ -73,7 +72,7 @@ def _min_win_rate(data: _PolicyData, rate: float | None, _: int) -> float:
 
 
 def _calls_per_week(data: _PolicyData, calls: float | None, _: int) -> float:
-    """So many leads turn hot in a week: counted on leads that are seen from their first day on."""
+    """The given number of leads turns hot per week, counted on leads covered from their first day on."""
     assert calls is not None
     if data.new_leads_per_week is None:
         raise SettingsError(
@@ -85,7 +84,7 @@ def _calls_per_week(data: _PolicyData, calls: float | None, _: int) -> float:
 
 
 def highest_of_new_leads(evidence: Evidence, value: Floats) -> Floats:
-    """The highest value that each lead reaches, of the leads that the evidence sees from day 0 on."""
+    """The highest value of each lead, of the leads that the evidence covers from day 0 on."""
     new = is_new_in_period(evidence)
     lead = np.unique(evidence.lead[new].astype(str), return_inverse=True)[1]
     highest = np.full(int(lead.max()) + 1 if len(lead) else 0, -np.inf)
@@ -94,13 +93,13 @@ def highest_of_new_leads(evidence: Evidence, value: Floats) -> Floats:
 
 
 def is_new_in_period(evidence: Evidence) -> Bools:
-    """Rows of the leads that were created after the evidence begins."""
+    """A mask of the rows of leads that were created after the evidence begins."""
     born = evidence.moment - (evidence.landmark.astype(np.float64) * MS_PER_DAY).astype(np.int64)
     return np.asarray(born >= evidence.moment.min())
 
 
 def _nth_highest(probability: Floats, count: int) -> float:
-    """The probability of the last of so many, counted from the top."""
+    """The `count`-th highest probability."""
     if count <= 0:
         return UNREACHABLE
     return float(np.sort(probability)[-min(count, len(probability))])

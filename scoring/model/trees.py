@@ -1,4 +1,7 @@
-"""The trees part: a LightGBM booster, kept as its own text."""
+"""The trees part: a LightGBM booster, stored as its text.
+
+Imports inside functions: LightGBM takes a second to load, which commands without a model need not wait for.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ class TreesPart:
 
     @cached_property
     def booster(self) -> Any:
-        """The trees as LightGBM's own object."""
+        """The trees as a `lightgbm.Booster`."""
         import lightgbm
 
         return lightgbm.Booster(model_str=self.text)
@@ -38,7 +41,7 @@ class TreesPart:
         return np.asarray(self._predict(matrix, raw_score=True))
 
     def contributions(self, matrix: Floats) -> tuple[float, Floats]:
-        """The log-odds of an average lead, and what each column adds to it: (rows, columns).
+        """The log-odds of an average lead, and the contribution of each column: (rows, columns).
 
         Exact TreeSHAP: Lundberg, Erion, Lee, "Consistent individualized feature attribution for tree
         ensembles" (2018).
@@ -63,7 +66,7 @@ class TreesPart:
 
 
 class _OneRow:
-    """The same prediction for one row at a time, by LightGBM's C interface for it.
+    """Predictions for one row at a time, by LightGBM's C interface for single rows.
 
     Booster.predict takes longer to prepare than to predict one row.
     """
@@ -89,12 +92,12 @@ class _OneRow:
         weakref.finalize(self, _LIB.LGBM_FastConfigFree, self._config)
 
     def __call__(self, matrix: Floats) -> Floats:
-        """What is predicted for a matrix of one row."""
+        """The prediction for a matrix of one row. Raises ValueError for another shape."""
         if matrix.shape != (1, self._columns):
             raise ValueError(f"the trees look at {self._columns} columns, not {matrix.shape[1]}")
         row = np.ascontiguousarray(matrix, dtype=np.float64)
         output, count = np.empty(self._width), ctypes.c_int64()
-        with self._lock:  # the handle has one buffer, whichever thread asks
+        with self._lock:  # all threads share the one buffer of the handle
             self._check(
                 self._predict(
                     self._config,

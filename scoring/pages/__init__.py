@@ -1,1 +1,1 @@
-"""What reviewers look at: each page written once, for the terminal and as HTML, in both languages."""
+"""Report pages for reviewers: each written once, for the terminal and as HTML, in both languages."""

@@ -29,7 +29,7 @@ def count_cell(rate: Rate, lang: Language) -> str:
 
 
 def figure_cell(name: str, figure: Estimate) -> CellValue:
-    """A figure of a side with its interval."""
+    """A metric of a side with its interval."""
     if figure.value != figure.value:
         return CellValue(NONE)
     form = format_share if name in SHARES else lambda v: f"{v:.3f}"

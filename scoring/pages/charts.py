@@ -1,4 +1,7 @@
-"""Pictures that several pages share."""
+"""Charts that several pages share.
+
+Imports inside functions: Plotly takes a second to load, and is needed for HTML only.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ _COLORS = (MODEL, RULES, GREY)
 def bars_with_intervals(
     names: Sequence[str], sides: Mapping[str, Sequence[Rate]], x: str, y: str
 ) -> go.Figure:
-    """A group of bars a name, a bar a side: win rates with their intervals."""
+    """Win rates with their intervals: a group of bars per name, a bar per side."""
     import plotly.graph_objects as go
 
     figure = go.Figure()
@@ -37,7 +40,7 @@ def bars_with_intervals(
 
 
 def lines(x: Sequence[str], sides: Mapping[str, Sequence[float]], y: str) -> go.Figure:
-    """A line a side."""
+    """One line per side."""
     import plotly.graph_objects as go
 
     figure = go.Figure()
@@ -48,7 +51,7 @@ def lines(x: Sequence[str], sides: Mapping[str, Sequence[float]], y: str) -> go.
 
 
 def apply_layout(figure: go.Figure, x: str, y: str) -> go.Figure:
-    """The look that all pictures have."""
+    """Apply the layout of all charts."""
     return figure.update_layout(
         template="plotly_white",
         height=360,

@@ -29,7 +29,7 @@ _MAX_DISPUTES, _REASONS = 12, 3
 def comparison_page(
     comparison: ModelVsRules, table: FeatureTable, name: str, model: str, lang: Language
 ) -> Page:
-    """All of the comparison. `model` is the model's version, `table` has the words of features."""
+    """The page of a comparison. `model` is the model's version; `table` has the labels of features."""
     return Page(
         translate("compare_title", lang, name=name),
         tuple(_blocks(comparison, table, model, lang)),
@@ -38,7 +38,7 @@ def comparison_page(
 
 
 def comparison_verdict(comparison: ModelVsRules, lang: Language) -> str:
-    """Who should be followed, in one plain sentence."""
+    """Which side is better, in one sentence."""
     count = f"{count_calls(comparison.called):,}"
     return verdict("compare", comparison.differences["win_rate"], lang, volume=count)
 
@@ -95,8 +95,7 @@ def _parts(
     rows: list[tuple[Cell, ...]] = []
     columns = (*names, "leads", "win_rate", "compare_auc_difference", "compare_win_rate_difference")
     for part in parts:
-        value = table.vocabulary.word(f"{part.name}={part.value}", lang)
-        value = part.value if value.startswith(f"{part.name}=") else value
+        value = table.vocabulary.value(part.name, part.value, lang)
         head = (table.vocabulary.word(part.name, lang), value) if len(names) > 1 else (part.value,)
         rows.append(
             (
@@ -133,7 +132,7 @@ def _dispute_cells(
 
 
 def _side_text(head: str, reasons: Sequence[str]) -> str:
-    """What a side said, and why: a line a reason."""
+    """The score of a side and its reasons, one per line."""
     return "\n".join([head, *reasons])
 
 

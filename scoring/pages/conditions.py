@@ -1,4 +1,4 @@
-"""A condition of a rule, as people read it."""
+"""The text of a rule's condition."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page of `hotlead promote`: every demand of the gate and what the model showed."""
+"""The page of `hotlead promote`: every check of the gate with its figures."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from scoring.texts import translate
 
 
 def gate_page(checks: Sequence[Check], summary: str, outcome: str, lang: Language) -> Page:
-    """The checks as a table. `outcome` says what follows from them."""
+    """The page with the table of checks; `outcome` is the sentence about the result."""
     blocks = Text(summary), gate_table(checks, lang), Text(outcome, "verdict")
     return Page(translate("gate_title", lang), blocks, lang)
 
 
 def gate_table(checks: Sequence[Check], lang: Language) -> Table:
-    """Every demand, whether it is met, and by how much."""
+    """Every check, whether it passed, and the gain."""
     columns = tuple(translate(c, lang) for c in ("gate_check", "gate_result", "gate_gain"))
     return Table(columns, tuple(_row(check, lang) for check in checks))
 
 
 def explain_failures(checks: Sequence[Check], lang: Language) -> list[str]:
-    """Why a model is refused: a sentence for each check that failed."""
+    """A sentence for each check that failed."""
     sentences = [
         _nothing_to_beat(c, lang) or translate(f"gate_{c.name}_failed", lang, **_format_figures(c))
         for c in checks
@@ -39,7 +39,7 @@ def _row(check: Check, lang: Language) -> tuple[Cell, ...]:
 
 
 def _nothing_to_beat(check: Check, lang: Language) -> str:
-    """That there is nothing to judge against; empty where there is."""
+    """The text if there is nothing to compare to; otherwise empty."""
     if check.figures.get("too_few"):
         return translate("gate_champion_too_few", lang, **_format_figures(check))
     return translate("gate_no_scorecard", lang) if check.figures.get("no_card") else ""

@@ -1,7 +1,8 @@
-"""A page for people: written once as a title and blocks, shown in a terminal or as one HTML file.
+"""Pages: a title and blocks, rendered in a terminal or as one HTML file.
 
-The HTML opens without a network: Plotly's own script is part of it where there is a chart, and
-nothing is loaded from outside. What comes from data is escaped in both; the terminal skips charts.
+The HTML needs no network: it contains Plotly's script if there is a chart. Values from data are escaped in
+both renderings; the terminal skips charts. Imports inside functions: each rendering loads the library that
+it needs, so that building a page costs nothing.
 """
 
 from __future__ import annotations
@@ -43,14 +44,14 @@ _LONG, _WORD, _GAP = 32, 12, 2  # columns of a terminal
 
 @dataclass(frozen=True, slots=True)
 class Heading:
-    """What the blocks after it are about."""
+    """A heading of the blocks after it."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A paragraph; a verdict stands in a box, a note in small print. Line breaks are kept."""
+    """A paragraph; a verdict is shown in a box, a note in small print. Line breaks are preserved."""
 
     text: str
     kind: Literal["plain", "verdict", "note", "warning"] = "plain"
@@ -58,7 +59,7 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class CellValue:
-    """A figure, with its interval or count in small print beneath it."""
+    """A figure with its interval or count in small print."""
 
     text: str
     small: str = ""
@@ -69,9 +70,9 @@ Cell: TypeAlias = str | CellValue
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows of cells, one a column. Columns of numbers are right-aligned.
+    """Rows of cells, one per column. Columns of numbers are right-aligned.
 
-    `empty` is said in place of the table where there are no rows.
+    `empty` is shown instead of a table without rows.
     """
 
     columns: tuple[str, ...]
@@ -81,12 +82,12 @@ class Table:
 
     @property
     def shapes(self) -> tuple[Literal["number", "long", "short"], ...]:
-        """What each column holds: numbers, texts that may be folded, or texts of a few words."""
+        """The content of each column: numbers, texts that may be wrapped, or short texts."""
         return tuple(_shape([row[index].text for row in self.values]) for index in range(len(self.columns)))
 
     @property
     def values(self) -> list[list[CellValue]]:
-        """The rows, with every cell a Value."""
+        """The rows with every cell as a CellValue."""
         return [
             [cell if isinstance(cell, CellValue) else CellValue(cell) for cell in row] for row in self.rows
         ]
@@ -101,14 +102,14 @@ class Items:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Pairs of a name and what it is."""
+    """Pairs of a name and a value."""
 
     pairs: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """A Plotly figure, made when it is drawn. Plotly reads a little HTML (<b>, <br>) in its texts."""
+    """A Plotly figure, built when it is drawn. Plotly interprets some HTML (<b>, <br>) in texts."""
 
     figure: Callable[[], go.Figure]
     caption: str = ""
@@ -119,7 +120,7 @@ Block: TypeAlias = Heading | Text | Table | Items | Facts | Chart
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What is shown: a title, blocks, and a last line in small print, in a language."""
+    """A title, blocks, and a footer in small print, in one language."""
 
     title: str
     blocks: tuple[Block, ...]
@@ -128,7 +129,7 @@ class Page:
 
 
 def to_html(page: Page) -> str:
-    """The page as one HTML file that loads nothing."""
+    """The page as one HTML file without external resources."""
     charts = any(isinstance(block, Chart) for block in page.blocks)
     return _template("page.html").render(
         page=page,
@@ -142,7 +143,7 @@ def to_html(page: Page) -> str:
 
 
 def to_fragment(blocks: Sequence[Block]) -> str:
-    """Blocks without charts as HTML that stands in another page, without a look of its own."""
+    """Blocks without charts as HTML for another page, without styles."""
     return _template("blocks.html").render(blocks=_with_kinds(blocks), mark=_mark)
 
 
@@ -161,7 +162,7 @@ def to_terminal(page: Page, console: Console | None = None) -> None:
 
 
 def _with_kinds(blocks: Sequence[Block]) -> list[tuple[str, Block]]:
-    """Each block with what the templates call it."""
+    """Each block with its name in the templates."""
     return [(type(block).__name__, block) for block in blocks]
 
 
@@ -177,7 +178,7 @@ def _shape(texts: list[str]) -> Literal["number", "long", "short"]:
 
 
 def _width(text: str) -> int:
-    """The width in a terminal's columns, of which kana and kanji take two."""
+    """The width in columns of a terminal; kana and kanji take two."""
     from rich.cells import cell_len
 
     return cell_len(text)
@@ -204,7 +205,7 @@ def _plotly() -> str:
 
 
 def _draw_chart(chart: Chart, place: int) -> str:
-    """The chart as HTML. It lets a finger scroll past it, and has no buttons in another language."""
+    """The chart as HTML, without Plotly's buttons, which are in English."""
     figure = apply_theme(chart.figure())
     return str(
         figure.to_html(
@@ -217,7 +218,7 @@ def _draw_chart(chart: Chart, place: int) -> str:
 
 
 def apply_theme(figure: go.Figure) -> go.Figure:
-    """A copy of the figure with the fonts and colours of all pages; a finger scrolls past it."""
+    """A copy of the figure with the fonts and colours of all pages; touch scrolls past it."""
     import plotly.graph_objects as go
 
     return go.Figure(figure).update_layout(
@@ -226,7 +227,7 @@ def apply_theme(figure: go.Figure) -> go.Figure:
 
 
 def _without_charts(blocks: tuple[Block, ...]) -> Iterator[Block]:
-    """The blocks that a terminal shows; a heading with nothing left beneath it goes too."""
+    """The blocks for a terminal, without headings that have no block left."""
     shown = [block for block in blocks if not isinstance(block, Chart)]
     for block, after in zip_longest(shown, shown[1:]):
         if not isinstance(block, Heading) or not (after is None or isinstance(after, Heading)):
@@ -250,7 +251,7 @@ def _render_block(block: Block, width: int) -> RenderableType:
 
 
 def _text(text: str, style: str = "") -> RichText:
-    """The text as it is: no markup, and no control codes that would steer the terminal."""
+    """The text without markup and without control codes for the terminal."""
     from rich.text import Text as RichText
 
     return RichText(text.translate(_CONTROL), style, overflow="fold")
@@ -289,7 +290,7 @@ def _table(table: Table, width: int) -> RenderableType:
 
 
 def _widths(table: Table) -> tuple[list[int], list[int]]:
-    """The width of each column unfolded, and the least in which no number is broken."""
+    """The full width of each column, and the minimum in which no number is broken."""
     full, minimum, rows = [], [], table.values
     for index, (name, shape) in enumerate(zip(table.columns, table.shapes, strict=True)):
         cells = max((_width(line) for row in rows for line in _lines(row[index])), default=0)
@@ -304,7 +305,7 @@ def _lines(value: CellValue) -> list[str]:
 
 
 def _grid(table: Table, widths: list[int]) -> rich_table.Table:
-    """The table. Columns of numbers have their width, columns of text share what is left."""
+    """The table. Columns of numbers have their width, columns of text share the rest."""
     from rich import box
     from rich.table import Table as RichTable
 
@@ -320,7 +321,7 @@ def _grid(table: Table, widths: list[int]) -> rich_table.Table:
 
 
 def _records(table: Table) -> Iterator[RenderableType]:
-    """Each row as a list of its own, for a terminal that is narrower than the numbers."""
+    """Each row as a list, for a terminal that is too narrow for the table."""
     for row in table.values:
         cells = zip(table.columns, row, strict=True)
         yield _pairs([(_text(name, "dim"), _cell(value)) for name, value in cells])

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def replay_page(replay: CardReplay, lang: Language) -> Page:
-    """All of the replay."""
+    """The page of a replay."""
     title = translate("replay_title", lang)
     return Page(title, tuple(_blocks(replay, lang)), lang)
 
@@ -47,7 +47,7 @@ def _blocks(replay: CardReplay, lang: Language) -> Iterator[Block]:
 
 
 def replay_in_brief(replay: CardReplay, lang: Language) -> Iterator[Block]:
-    """What takes no time to work out: who wins, the figures, the stages, and who moves."""
+    """The blocks that are quick to compute: verdict, figures, stages, and leads that move."""
     yield Text(_summary(replay, lang))
     yield Text(verdict("replay", replay.differences["win_rate"], lang), "verdict")
     yield Text(_never_hot(replay, lang))
@@ -99,7 +99,7 @@ def _stages(replay: CardReplay, lang: Language) -> Table:
 def _by_card(
     column: str, names: Sequence[str], rates_by_card: Mapping[str, Sequence[Rate]], lang: Language
 ) -> Table:
-    """Leads, win rate and lift by both cards; the last name first."""
+    """Leads, win rate and lift by both cards; the last of `names` first."""
     head: list[str] = [column]
     for name in _cards(lang):
         head += [
@@ -114,7 +114,7 @@ def _by_card(
 
 
 def _rate_cells(rate: Rate) -> tuple[Cell, Cell, Cell]:
-    """How many leads, their win rate, and that over the win rate of all."""
+    """The number of leads, their win rate and their lift."""
     return f"{rate.count:,}", rate_cell(rate), lift_cell(rate)
 
 

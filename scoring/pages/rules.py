@@ -1,4 +1,4 @@
-"""The page of `hotlead rules show`: the definition of hot as a salesperson reads it."""
+"""The page of `hotlead rules show`: the definition of hot for salespeople."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _WEEK = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
 def rules_page(card: Scorecard, lang: Language) -> Page:
-    """The whole card."""
+    """The page of a card."""
     footer = translate("rules_version", lang, version=card.version)
     return Page(translate("rules_title", lang), tuple(_blocks(card, lang)), lang, footer)
 
@@ -44,7 +44,7 @@ def _blocks(card: Scorecard, lang: Language) -> Iterator[Block]:
 
 
 def _heading(key: str, lang: Language) -> Heading:
-    """A text that stands within sentences elsewhere, as a heading."""
+    """A text in lower case as a heading."""
     text = translate(key, lang)
     return Heading(text[:1].upper() + text[1:])
 
@@ -81,7 +81,7 @@ def _action(stage: str, action: Action, lang: Language) -> tuple[Cell, ...]:
 
 
 def _owner(owner: str, lang: Language) -> str:
-    """The word for an owner of the shipped profiles; a company's own is shown as it is written."""
+    """The word for an owner of the shipped profiles; any other owner as written in the card."""
     return translate(f"owner_{owner}", lang) if owner in _OWNERS else owner
 
 

@@ -21,7 +21,7 @@ from scoring.texts import translate
 
 
 def verdict(page: str, rates: Difference, lang: Language, **more: object) -> str:
-    """Who wins at equal volume, or that it is open: `page`_verdict_new, _old or _open."""
+    """The better side at equal volume, or that it is open: the text `page`_verdict_new, _old or _open."""
     return translate(
         f"{page}_verdict_{rates.better}",
         lang,
@@ -33,7 +33,7 @@ def verdict(page: str, rates: Difference, lang: Language, **more: object) -> str
 
 
 def figures_table(differences: Mapping[str, Difference], new: str, old: str, lang: Language) -> Table:
-    """Every figure of both sides, and the difference."""
+    """Every metric of both sides, and the difference."""
     rows: list[tuple[Cell, ...]] = [
         (
             translate(name, lang),
@@ -47,7 +47,7 @@ def figures_table(differences: Mapping[str, Difference], new: str, old: str, lan
 
 
 def agreement_table(cells: Sequence[Sequence[Rate]], corner: str, lang: Language) -> Table:
-    """Stage by stage: how many leads, how many of them won, and the win rate."""
+    """By pair of stages: the number of leads, of won ones, and the win rate."""
     names = stage_names(lang)
     rows: list[tuple[Cell, ...]] = [
         (names[code], *(_count_with_rate(cell, lang) for cell in row)) for code, row in enumerate(cells)
@@ -58,7 +58,7 @@ def agreement_table(cells: Sequence[Sequence[Rate]], corner: str, lang: Language
 def rates_table(
     head: str, names: Sequence[str], sides: Mapping[str, Sequence[Rate]], lang: Language
 ) -> Table:
-    """The win rate of each name by each side, with interval and counts; the last name first."""
+    """By name and side, the win rate with interval and counts; the last name first."""
     rows: list[tuple[Cell, ...]] = [
         (name, *(_with_count(rates[place], lang) for rates in sides.values()))
         for place, name in reversed(list(enumerate(names)))

@@ -1,4 +1,4 @@
-"""Reading a scorecard.toml: the profile, what the company changes in it, and the errors."""
+"""Reading a scorecard.toml: the profile, the company's changes to it, and error messages."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _PROFILES = Path(__file__).with_name("profiles")
 _FEATURES = ".features.toml"
 _TABLES = frozenset(Scorecard.model_fields) - {"profile", "hot_is"}
 _MAX_PROBLEMS = 6
-"""So many problems are told at once."""
+"""The maximum number of problems in one message."""
 
 
 def profiles() -> list[str]:
@@ -29,33 +29,33 @@ def profiles() -> list[str]:
 
 
 def profile_text(name: str) -> str:
-    """A profile as it is written."""
+    """The text of a profile."""
     return (_PROFILES / f"{name}.toml").read_text(encoding="utf-8")
 
 
 def profile_features(name: str) -> dict[str, Any]:
-    """The tables of a crm.toml (features, words) that a profile's rows need."""
+    """The tables of a crm.toml (features, words) that a profile needs."""
     path = _PROFILES / f"{name}{_FEATURES}"
     return tomllib.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
 def blank_card() -> Scorecard:
-    """The card of a company that has none: no rows, default shares for the model's stages."""
+    """The card of a company without one: no rows, default shares for the model's stages."""
     path = Path(__file__).with_name("blank.toml")
     return parse_card(tomllib.loads(path.read_text(encoding="utf-8")), str(path))
 
 
 def find_card(folder: Path, table: FeatureTable) -> Scorecard:
-    """The scorecard.toml that lies in `folder`, beside crm.toml; the blank card where there is none.
+    """The scorecard.toml in `folder`, next to crm.toml; the blank card if there is none.
 
-    Raises SettingsError where it does not hold.
+    Raises SettingsError if it is invalid.
     """
     path = folder / SCORECARD_FILE
     return load_card(path, table) if path.exists() else blank_card()
 
 
 def card_in_use(folder: Path, table: FeatureTable) -> Scorecard:
-    """The scorecard.toml in `folder`. Raises SettingsError where there is none, or it does not hold."""
+    """The scorecard.toml in `folder`. Raises SettingsError if it is missing or invalid."""
     path = folder / SCORECARD_FILE
     if not path.exists():
         raise SettingsError(
@@ -66,7 +66,7 @@ def card_in_use(folder: Path, table: FeatureTable) -> Scorecard:
 
 
 def load_card(path: Path, table: FeatureTable) -> Scorecard:
-    """Read and check a scorecard.toml whose rows look at the features of `table`.
+    """Read and validate a scorecard.toml against the features of `table`.
 
     Raises SettingsError naming file, row, key, value and what is allowed.
     """
@@ -76,7 +76,10 @@ def load_card(path: Path, table: FeatureTable) -> Scorecard:
 
 
 def parse_card(data: Mapping[str, Any], location: str) -> Scorecard:
-    """The card that a scorecard.toml at `where` holds, its profile filled in. Raises SettingsError."""
+    """The card of a parsed scorecard.toml with its profile merged; `location` is for error messages.
+
+    Raises SettingsError.
+    """
     try:
         return build_card(merge_profile(data, location))
     except ValidationError as problem:
@@ -84,20 +87,19 @@ def parse_card(data: Mapping[str, Any], location: str) -> Scorecard:
 
 
 def merge_profile(data: Mapping[str, Any], location: str) -> dict[str, Any]:
-    """All that a scorecard.toml at `where` says, its profile filled in; what is off is still there, and
-    says so. Raises SettingsError."""
+    """A parsed scorecard.toml with its profile merged; tables with `off` are kept. Raises SettingsError."""
     base = _read_profile(data, location)
     _check_off(base, data, location)
     return _merge(base, data)
 
 
 def build_card(data: Mapping[str, Any]) -> Scorecard:
-    """The card that `whole_card` tells of. Raises pydantic's ValidationError."""
+    """The card of what `merge_profile` returned. Raises pydantic's ValidationError."""
     return Scorecard.model_validate(_without_off(dict(data)))
 
 
 def check_features(card: Scorecard, table: FeatureTable, location: str) -> None:
-    """Raise SettingsError where a row does not fit the features of `table`."""
+    """Raise SettingsError if a rule does not fit the features of `table`."""
     problems = [*_condition_problems(card, table), *_prompt_problems(card, table)]
     if problems:
         more = (
@@ -125,7 +127,7 @@ def _read_profile(data: Mapping[str, Any], location: str) -> dict[str, Any]:
 
 
 def _merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """`own` over `base`, table by table; a row's conditions are replaced as a whole."""
+    """`changes` over `base`, table by table; the conditions of a row are replaced as a whole."""
     merged = dict(base)
     for key, value in changes.items():
         old = merged.get(key)
@@ -137,21 +139,21 @@ def _merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any
 def _check_off(
     base: Mapping[str, Any], changes: Mapping[str, Any], location: str, place: tuple[str, ...] = ()
 ) -> None:
-    """Raise SettingsError where a bare off = true switches nothing off: its name is misspelt."""
+    """Raise SettingsError if a table with only off = true has a name that the profile lacks."""
     for key, value in changes.items():
         if not isinstance(value, Mapping):
             continue
         if key not in base and dict(value) == {"off": True}:
             raise SettingsError(
-                f"{location}: {_format_place((*place, key))} off: the profile has nothing of that name to switch "
-                f"off; {suggest_nearest(key, list(base))}."
+                f"{location}: {_format_place((*place, key))} off: the profile has nothing of that name to "
+                f"switch off; {suggest_nearest(key, list(base))}."
             )
         old = base.get(key)
         _check_off(old if isinstance(old, Mapping) else {}, value, location, (*place, key))
 
 
 def _without_off(data: dict[str, Any]) -> dict[str, Any]:
-    """Without the rows, rules and prompts that say off = true."""
+    """The data without the rows, rules and prompts that have off = true."""
     remaining = {}
     for key, value in data.items():
         if isinstance(value, Mapping):
@@ -205,24 +207,22 @@ def _unknown_feature(name: str, card: Scorecard, table: FeatureTable) -> str:
     if name not in profile_defaults:
         return f"{name!r} is no feature of crm.toml; {hint}."
     suffix = f"; {hint}" if hint.startswith("nearest") else ""
+    definition = _inline({name: profile_defaults[name]})
     return (
-        f"{name!r} is no feature of crm.toml{suffix}. The profile takes `{name} = {_inline(profile_defaults[name])}` (all "
+        f"{name!r} is no feature of crm.toml{suffix}. The profile takes `{definition}` (all "
         f"of them: scoring/scorecard/profiles/{card.profile}{_FEATURES}): add it to [features] with your own "
         "column or activity, or write off = true into this table of scorecard.toml."
     )
 
 
-def _inline(value: object) -> str:
-    """A value as TOML writes it on one line."""
-    if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{k} = {_inline(v)}" for k, v in value.items()) + " }"
-    if isinstance(value, list):
-        return "[" + ", ".join(map(_inline, value)) + "]"
-    return (
-        str(value).lower()
-        if isinstance(value, bool)
-        else (f'"{value}"' if isinstance(value, str) else str(value))
-    )
+def _inline(definition: Mapping[str, Any]) -> str:
+    """A feature's definition as one line of TOML."""
+    import tomlkit  # for an error message alone: every worker imports this module
+
+    ((name, value),) = definition.items()
+    table = tomlkit.inline_table()
+    table.update(value)
+    return tomlkit.dumps({name: table}).strip()
 
 
 # -- sentences -----------------------------------------------------------------------------------
@@ -235,7 +235,7 @@ def _sentences(problem: ValidationError, location: str) -> str:
 
 
 def _follows(error: Any, errors: list[Any]) -> bool:
-    """Whether a list is called too short only because something in it is wrong."""
+    """Whether a list is reported as too short only because of an error inside it."""
     depth = len(error["loc"])
     return error["type"] == "too_short" and any(
         len(e["loc"]) > depth and e["loc"][:depth] == error["loc"] for e in errors
@@ -265,7 +265,7 @@ def _unknown_key(loc: tuple[int | str, ...], received: object) -> str:
 
 
 def _error_message(error: Any) -> str:
-    """What is wrong, in words that do not need Python."""
+    """The message of an error, in words that need no knowledge of Python."""
     kind = error["type"]
     if kind == "model_type":
         return f"must be a table with the keys {', '.join(_model_at(error['loc']).model_fields)}"
@@ -282,7 +282,7 @@ def _received_text(value: object) -> str:
 
 
 def _format_place(loc: tuple[int | str, ...]) -> str:
-    """A place as it stands in scorecard.toml: the table in brackets, then the key."""
+    """A place as in scorecard.toml: the table in brackets, then the key."""
     tables = [str(part) for part in loc]
     depth = _depth(tables)
     table, keys = ".".join(tables[:depth]), tables[depth:]
@@ -291,7 +291,7 @@ def _format_place(loc: tuple[int | str, ...]) -> str:
 
 
 def _depth(parts: list[str]) -> int:
-    """How many parts of a place name its table."""
+    """The number of parts of a place that name its table."""
     if parts[:1] in (["fit"], ["intent"]):
         return min(3, len(parts)) if parts[1:2] == ["rows"] else 1
     if parts[:1] in (["triggers"], ["exclusions"], ["prompts"], ["stages"]):
@@ -300,11 +300,11 @@ def _depth(parts: list[str]) -> int:
 
 
 def _model_at(loc: tuple[int | str, ...]) -> type[BaseModel]:
-    """The model whose keys stand at a place."""
+    """The pydantic model of the keys at a place."""
     model: Any = Scorecard
     for part in loc:
         if isinstance(part, int) or part not in model.model_fields:
-            continue  # a row's own name, or its number in a list
+            continue  # the name of a row, or its index in a list
         model = _inner(model.model_fields[part].annotation) or model
     result: type[BaseModel] = model
     return result

@@ -1,8 +1,8 @@
-"""Deadlines, counted in clock hours or in the hours in which an office is open.
+"""Deadlines in clock hours or in the opening hours of an office.
 
-The open hours of a year are listed once as spans of UTC milliseconds, so that a deadline is two
-bisections. A span is what a clock on the office's wall shows: an hour that the clock skips in spring
-is not there, and an hour that it shows twice in autumn counts twice.
+The opening hours of a year are listed once as spans of UTC milliseconds, so that a deadline takes two
+bisections. Spans follow local time: an hour that is skipped in spring does not count, and an hour that
+repeats in autumn counts twice.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from features.toml import Strict, TimeZone
 Weekday: TypeAlias = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 WEEKDAYS: tuple[Weekday, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 YEARS_CLOSED = 5
-"""So many years without an opening, and the office is taken to never open again."""
+"""After this many years without an opening the office counts as closed for good."""
 
 _TIME = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])(?::([0-5][0-9]))?")
 
@@ -59,7 +59,7 @@ class OfficeHours(Strict):
     @field_validator("opens", "closes", mode="before")
     @classmethod
     def _parse_clock_time(cls, value: object) -> time:
-        """Pydantic alone would take 9 as nine seconds after midnight."""
+        """A local time such as 09:00; pydantic would read 9 as nine seconds after midnight."""
         text = value.isoformat() if isinstance(value, time) else str(value)
         match = _TIME.fullmatch(text)
         if not match:
@@ -98,9 +98,9 @@ class OfficeHours(Strict):
 def compute_deadline(start: int, hours: float, office: OfficeHours | None) -> int:
     """The moment that lies `hours` after `start`; both moments are ms UTC.
 
-    Without an office these are clock hours. With one, only its open hours count: a start while it is
-    closed begins to count at the next opening, and hours that are used up just when it closes end
-    there, not at the next opening. 0 hours are `start` itself, or the next opening.
+    Without an office these are clock hours. With one, only its opening hours count: a start while it is
+    closed counts from the next opening, and hours that end exactly when it closes end there, not at the
+    next opening. 0 hours give `start` itself, or the next opening.
 
     Raises ValueError for hours that are negative or not finite, for an office that does not open for
     `YEARS_CLOSED` years, and for business hours outside the years 2 to 9998.
@@ -119,7 +119,7 @@ def compute_deadline(start: int, hours: float, office: OfficeHours | None) -> in
 
 
 def _deadline_in_open_hours(start: int, remaining: int, office: OfficeHours) -> int:
-    # Nowhere is the local date more than a day behind UTC's.
+    # The local date is never more than a day behind that of UTC.
     for year in _years(from_ms(start - MS_PER_DAY).year, office):
         i = bisect_left(year.closes, start)
         if i == len(year.closes):
@@ -136,7 +136,7 @@ def _deadline_in_open_hours(start: int, remaining: int, office: OfficeHours) -> 
 class _Year:
     """The open spans of the local days of a year, in order; ms UTC.
 
-    `open_until` is for how many ms the office was open in the year by the end of each span.
+    `open_until` are the ms of opening hours in the year up to the end of each span.
     """
 
     opens: tuple[int, ...]
@@ -145,7 +145,7 @@ class _Year:
 
 
 def _years(first: int, office: OfficeHours) -> Iterator[_Year]:
-    """The years from `first` on. Raises ValueError where too many in a row have no opening."""
+    """The years from `first` on. Raises ValueError for too many years in a row without an opening."""
     closed = 0
     for number in range(first, MAXYEAR):
         year = _open_spans(office, number)
@@ -173,7 +173,7 @@ def _open_spans(office: OfficeHours, number: int) -> _Year:
 
 
 def _ms(day: date, local_time: time) -> int:
-    """What a local clock shows, as though it were UTC's."""
+    """A local time in ms, as though it were UTC."""
     return to_ms(datetime.combine(day, local_time, UTC))
 
 
@@ -188,23 +188,23 @@ def _days(office: OfficeHours, number: int) -> Iterator[date]:
 
 
 def _holidays(country: str | None, region: str | None, number: int) -> frozenset[date]:
-    """The public holidays of a year, with the days off that stand in for those on a weekend."""
+    """The public holidays of a year, including substitutes for those on a weekend."""
     if country is None:
         return frozenset()
-    from holidays import country_holidays  # slow
+    from holidays import country_holidays  # slow to import
 
     return frozenset(country_holidays(country, subdiv=region, years=number))
 
 
 def _regions() -> dict[str, list[str]]:
-    """The regions of every country whose holidays are known."""
-    from holidays import list_supported_countries  # slow
+    """By country, the regions with known holidays."""
+    from holidays import list_supported_countries  # slow to import
 
     return list_supported_countries()
 
 
 def _split_at_clock_changes(zone: ZoneInfo, number: int) -> Iterator[tuple[int, int, int]]:
-    """The year, wherever it is, cut where clocks change: since, until, and how far ahead of UTC."""
+    """The year and a day around it, split at clock changes: since, until, and the offset from UTC in ms."""
     since = to_ms(datetime(number, 1, 1, tzinfo=UTC)) - MS_PER_DAY
     end = to_ms(datetime(number + 1, 1, 1, tzinfo=UTC)) + MS_PER_DAY
     for day in range(since, end, MS_PER_DAY):
@@ -216,13 +216,13 @@ def _split_at_clock_changes(zone: ZoneInfo, number: int) -> Iterator[tuple[int, 
 
 
 def _find_clock_change(zone: ZoneInfo, day: int) -> int:
-    """When within 24 hours from `day` on the clocks change."""
+    """The moment (ms UTC) of the clock change within 24 hours from `day`."""
     before = _utc_offset_ms(zone, day)
     moments = range(day, day + MS_PER_DAY)
     return moments[bisect_left(moments, True, key=lambda ms: _utc_offset_ms(zone, ms) != before)]
 
 
 def _utc_offset_ms(zone: ZoneInfo, ms: int) -> int:
-    """How many ms the zone's clocks are ahead of UTC at a moment."""
+    """The offset of a zone from UTC at a moment, in ms."""
     ahead = from_ms(ms).astimezone(zone).utcoffset() or timedelta()
     return ahead // timedelta(milliseconds=1)

@@ -1,6 +1,6 @@
-"""What the scorecard says of leads: which rows hold, the points, triggers and exclusions.
+"""Rating leads by a scorecard: the rules that hold, points, stage and score.
 
-Written for one lead in plain Python and for many in NumPy; a property test holds the two equal.
+One lead is rated in plain Python, many in NumPy; a property test holds both equal.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ LeadValues = Mapping[str, float | str | None]
 
 @dataclass(frozen=True)
 class Rating:
-    """The scorecard's view of n leads.
+    """The rating of n leads by a card.
 
-    `held` (n, rules) tells which rules hold, in the order of `Scorecard.rules`: rows of fit and of
+    `matches` (n, rules) are the rules that hold, in the order of `Scorecard.rules`: rows of fit and of
     intent, triggers, exclusions. `fit` and `intent` are the groups' points, after their caps.
     """
 
@@ -46,18 +46,18 @@ class Rating:
 
     @property
     def fired(self) -> Bools:
-        """(n, rows) which rows hold, fit first."""
+        """(n, rows) the rows that hold, fit first."""
         return self.matches[:, : len(self.card.rows)]
 
     @property
     def triggers(self) -> Bools:
-        """(n, triggers)"""
+        """(n, triggers) the triggers that hold."""
         rows = len(self.card.rows)
         return self.matches[:, rows : rows + len(self.card.triggers)]
 
     @property
     def exclusions(self) -> Bools:
-        """(n, exclusions)"""
+        """(n, exclusions) the exclusions that hold."""
         return self.matches[:, len(self.card.rows) + len(self.card.triggers) :]
 
     @cached_property
@@ -66,7 +66,7 @@ class Rating:
 
     @cached_property
     def patterns(self) -> list[bytes]:
-        """What holds for each lead, as a key: leads of equal patterns are rated alike."""
+        """The rules that hold for each lead as a key: equal keys have equal ratings."""
         return [row.tobytes() for row in self.matches]
 
     @cached_property
@@ -95,14 +95,14 @@ class Rating:
 
     @cached_property
     def rank(self) -> Floats:
-        """What orders leads: hot before warm before cold as `score` does, ties by their points."""
+        """The ranking of leads: hot before warm before cold like `score`, ties by points."""
         clipped = np.maximum(self.points, 0).astype(np.float64)
         lifted = np.where(self.triggered, np.maximum(clipped, self.card.bands.hot), clipped)
         return np.asarray(np.where(self.excluded, -1.0, lifted) + _TIE * self.points)
 
 
 class PointScale:
-    """The scale of a card's points, made ready: score and stage of every number of points."""
+    """The scale of a card's points as a lookup table: score and stage of every number of points."""
 
     def __init__(self, card: Scorecard) -> None:
         scale = scale_of(card)
@@ -127,7 +127,7 @@ def scale_of(card: Scorecard) -> Scale:
 
 
 def rate(card: Scorecard, columns: Mapping[str, Column]) -> Rating:
-    """Many leads: feature values by name. Raises SettingsError for a feature that is not there."""
+    """Rate many leads: feature values by name. Raises SettingsError for a missing feature."""
     _check_features_exist(card, columns)
     rows = len(next(iter(columns.values()))) if columns else 0
     cache: dict[Condition, Bools] = {}
@@ -145,7 +145,7 @@ def rate(card: Scorecard, columns: Mapping[str, Column]) -> Rating:
 
 
 class OneRater:
-    """A scorecard made ready for one lead at a time: each rule becomes a function of the values."""
+    """A scorecard prepared for rating one lead at a time: each rule becomes a function."""
 
     def __init__(self, card: Scorecard) -> None:
         self.card, self._scale = card, PointScale(card)
@@ -155,7 +155,7 @@ class OneRater:
         self._caps = [math.inf if g is None or g.cap is None else g.cap for g in (card.fit, card.intent)]
 
     def __call__(self, values: LeadValues) -> Rating:
-        """One lead: its feature values by name. Raises SettingsError for a feature not there."""
+        """Rate one lead: its feature values by name. Raises SettingsError for a missing feature."""
         try:
             matches = [rule(values) for rule in self._rules]
         except KeyError:

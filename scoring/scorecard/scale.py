@@ -13,7 +13,7 @@ from features.columns import Floats, Ints
 
 WARM_SCORE, HOT_SCORE, TOP_SCORE = 40, 80, 100
 BANDS = 10
-"""The bands of ten points in which win rates are told."""
+"""The number of score bands (ten points each) of win rates."""
 
 _MARKS = np.array([0, WARM_SCORE, HOT_SCORE, TOP_SCORE])
 _SPANS = np.diff(_MARKS)
@@ -21,9 +21,9 @@ _SPANS = np.diff(_MARKS)
 
 @dataclass(frozen=True)
 class Scale:
-    """Thresholds in a side's own measure (points, or probability): 0 <= warm <= hot <= top.
+    """Thresholds in the measure of a side (points or probability): 0 <= warm <= hot <= top.
 
-    `top` is the most points of a card, or probability 1.
+    `top` is the maximum of points of a card, or probability 1.
     """
 
     warm: float
@@ -37,16 +37,16 @@ class Scale:
     def score(self, value: Floats | Ints) -> Ints:
         """Whole scores 0 to 100, piecewise linear between the thresholds and rounded down.
 
-        80 or more exactly where the value has reached `hot`, 40 or more where it has reached `warm`.
+        80 or more if and only if the value reaches `hot`, 40 or more if and only if it reaches `warm`.
         """
         within = np.minimum(value, self.top)
         return np.asarray(self._minimums.searchsorted(within, side="right"))
 
     @cached_property
     def _minimums(self) -> Floats:
-        """The least value of each score from 1 to 100.
+        """The smallest value of each score from 1 to 100.
 
-        Within a stretch that has a width the scores after the first lie above its beginning.
+        In an interval of positive width, scores after the first lie above its lower end.
         """
         knots, minimums = (0.0, self.warm, self.hot, self.top), []
         for (low, high), span in zip(pairwise(knots), _SPANS.tolist(), strict=True):

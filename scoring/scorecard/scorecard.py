@@ -1,7 +1,7 @@
-"""The scorecard: the one definition of a hot lead that sales and marketing share.
+"""The scorecard: the definition of a hot lead that sales and marketing share.
 
-What a scorecard.toml holds, frozen and checked. Two groups of rows give points: `fit` (who the lead
-is) and `intent` (what it does). Fading lies in the features (windows, `decayed`), not here.
+The content of a scorecard.toml, frozen and validated. Two groups of rows give points: `fit` (who the lead
+is) and `intent` (what it does). The decay of interest is part of the features (windows, `decayed`).
 """
 
 from __future__ import annotations
@@ -198,7 +198,7 @@ class Policy(Strict):
 
 
 class Scorecard(Strict):
-    """A whole scorecard.toml."""
+    """The content of a scorecard.toml."""
 
     profile: str | None = Field(
         None, description="A profile to start from: b2b_saas, real_estate or online_shop."
@@ -240,7 +240,8 @@ class Scorecard(Strict):
             raise ValueError('hot_is = "sql" needs the action [hand_over]')
         if self.rows and self.max_points < self.bands.hot:
             raise ValueError(
-                f"[bands] hot = {self.bands.hot} is out of reach: the rows give at most {self.max_points} points"
+                f"[bands] hot = {self.bands.hot} is out of reach: "
+                f"the rows give at most {self.max_points} points"
             )
         return self
 
@@ -260,7 +261,7 @@ class Scorecard(Strict):
 
     @cached_property
     def version(self) -> str:
-        """Changes with anything that the card says."""
+        """A hash of the content of the card."""
         content = json.dumps(self.to_dict(), sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(content.encode()).hexdigest()[:12]
 
@@ -269,7 +270,7 @@ class Scorecard(Strict):
         return (self.stages.cold, self.stages.warm, self.stages.hot)[stage]
 
     def rules(self) -> Iterator[tuple[str, str, Rule]]:
-        """Every rule: the table where it stands, its name, and the rule."""
+        """Every rule: its table, its name, and the rule."""
         for table, group in (("fit.rows", self.fit), ("intent.rows", self.intent)):
             for name, row in (group.rows if group else {}).items():
                 yield table, name, row
@@ -279,10 +280,10 @@ class Scorecard(Strict):
 
     @property
     def features(self) -> set[str]:
-        """The names of the features that the card looks at."""
+        """The names of the features in the card's rules and prompts."""
         rule_features = {c.feature for _, _, rule in self.rules() for c in rule.when}
         return rule_features | {name for p in self.prompts.values() for name in (p.since, p.answered)}
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON can hold it; `parse_card` reads it back."""
+        """The card in plain JSON types; `parse_card` reads it back."""
         return self.model_dump(mode="json", exclude_none=True, exclude={"profile"})

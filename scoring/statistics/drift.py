@@ -1,4 +1,4 @@
-"""Whether what is scored now is like what the model was judged on, feature by feature."""
+"""Drift: how far the features of scored leads have shifted from those that the model was evaluated on."""
 
 from __future__ import annotations
 
@@ -13,37 +13,37 @@ from numpy.typing import NDArray
 from features.columns import Column, Floats, Texts
 
 MINOR_SHIFT, MAJOR_SHIFT = 0.10, 0.25
-"""Below the first a feature counts as stable, from the second on as shifted: the usual rule of thumb
-(Siddiqi, Credit Risk Scorecards, 2006)."""
+"""Stable below the first, shifted from the second on: the usual rule of thumb (Siddiqi, Credit Risk
+Scorecards, 2006)."""
 _BINS, _MIN_SHARE, _COMMON, _ALARM = 10, 1e-3, 0.01, 0.05
 
 
 @dataclass(frozen=True, slots=True)
 class Shift:
-    """The population stability index of a feature, and what `chance` alone stays below where nothing
-    shifted and as few leads are compared: in nineteen of twenty cases all features do."""
+    """The population stability index of a feature, and the limit of `chance`: with as few leads and no
+    shift, all features stay below it with a probability of 95 %."""
 
     index: float
     chance: float
 
     @property
     def is_shifted(self) -> bool:
-        """Whether it has shifted, beyond what few leads do by chance."""
+        """Whether it has shifted by more than chance explains."""
         return self.index >= MAJOR_SHIFT and self.index > self.chance
 
     @property
     def is_moving(self) -> bool:
-        """Whether it moves, beyond chance."""
+        """Whether it moves by more than chance explains."""
         return self.index >= MINOR_SHIFT and self.index > self.chance
 
 
 def measure_shifts(
     before: Mapping[str, Column], now: Mapping[str, Column], leads_before: int, leads_now: int
 ) -> dict[str, Shift]:
-    """The shift of each feature that both have, the most shifted first.
+    """The shift of each feature in both tables, largest first.
 
-    `leads_before` and `leads_now` are how many different leads the rows are of: rows of one lead hang
-    together, so it is leads that chance is reckoned by.
+    `leads_before` and `leads_now` are the numbers of different leads: rows of one lead are correlated, so
+    chance is computed from leads.
     """
     shared = [name for name in before if name in now]
     pairs = 1 / max(1, leads_before) + 1 / max(1, leads_now)
@@ -55,9 +55,9 @@ def measure_shifts(
 def population_stability(before: Column, now: Column) -> float:
     """Sum over bins of (q - p) ln(q / p), where p and q are the shares of a bin before and now.
 
-    The bins are tenths of the numbers before (a number at which tenths meet has a bin of its own: of counts
-    most are 0), or the common texts before and all others together, and what is missing. A share counts as
-    half a row of the fewer rows, and as 0.1 %, at least, so that an empty bin does not tell everything.
+    The bins are tenths of the numbers before (a number at an edge has its own bin, as most counts are 0),
+    or the common texts before and all others together, and missing values. A share is at least 0.1 %, and
+    at least half a row of the smaller table, so that an empty bin does not dominate.
     """
     minimum = max(_MIN_SHARE, 0.5 / max(1, min(len(before), len(now))))
     p, q = (np.maximum(share, minimum) for share in _shares(before, now))
@@ -71,9 +71,9 @@ def _measure_shift(before: Column, now: Column, pairs: float, rare: float) -> Sh
 
 
 def _chi2(free: int, share: float) -> float:
-    """The point that chi square stays below so often. Without a shift, the index over (1/n + 1/m) is
-    distributed like it (Yurdakul and Naranjo, Journal of Risk Model Validation 14, 2020); here by Wilson
-    and Hilferty, 1931."""
+    """A quantile of chi square with `free` degrees of freedom, by Wilson and Hilferty (1931). Without a
+    shift, the index over (1/n + 1/m) has this distribution (Yurdakul and Naranjo, Journal of Risk Model
+    Validation 14, 2020)."""
     if free < 1:
         return 0.0
     part = 2 / (9 * free)
@@ -95,7 +95,7 @@ def _shares(before: Column, now: Column) -> tuple[Floats, Floats]:
 
 
 def _common_values(before: Texts) -> dict[str | None, int]:
-    """The place of what is missing, and of each text that was common; all others come after these."""
+    """The bin of a missing value and of each common text; the bin after these is for all others."""
     count = np.bincount(before.codes[before.codes >= 0], minlength=len(before.categories))
     min_count = _COMMON * len(before)
     names = [n for n, c in zip(before.categories, count, strict=True) if c and c >= min_count]
@@ -109,7 +109,7 @@ def _places(column: Texts, places: Mapping[str | None, int]) -> NDArray[np.int64
 
 
 def _bins(column: Floats, edges: Floats) -> NDArray[np.int64]:
-    """Even places lie between two edges, odd ones are an edge itself; what is missing is the last."""
+    """Even bins lie between two edges, odd ones are an edge itself; missing values have the last."""
     bins = np.searchsorted(edges, column, "left") + np.searchsorted(edges, column, "right")
     return np.where(np.isnan(column), 2 * len(edges) + 1, bins).astype(np.int64)
 

@@ -1,8 +1,8 @@
-"""How good scores are: each figure for the leads as they are, and with a bootstrap interval.
+"""Metrics of scores, each with a bootstrap interval.
 
-A figure is a function of won leads, probabilities and amounts, all sorted by falling probability,
-and of weights. The bootstrap draws whole groups (leads, or accounts), as weights: Efron, "Bootstrap
-methods", Annals of Statistics 7 (1979).
+A metric is a function of outcomes, probabilities and amounts, sorted by falling probability, and of
+weights. The bootstrap draws whole groups (leads or accounts) as weights: Efron, "Bootstrap methods",
+Annals of Statistics 7 (1979).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from features.columns import Bools, Floats
 
 SHARES = (0.05, 0.10, 0.20)
-"""The top shares of the list for which win rate, lift and won amount are told."""
+"""The top shares of the list for which win rate, lift and won amount are computed."""
 
 BANDS = 10
 _TINY = 1e-12
@@ -26,7 +26,7 @@ _TINY = 1e-12
 
 @dataclass(frozen=True)
 class Ranked:
-    """Judged leads from the likeliest to the least likely, each with a weight."""
+    """Leads with outcomes, sorted by falling probability, each with a weight."""
 
     won: Floats
     probability: Floats
@@ -34,7 +34,7 @@ class Ranked:
     weight: Floats
 
     def weighted(self, weight: Floats) -> Ranked:
-        """The same leads with other weights; what does not depend on them is not computed again."""
+        """The same leads with other weights; arrays that do not depend on weights are shared."""
         result = replace(self, weight=weight)
         for name in ("losses", "squares", "runs", "won_amount"):
             result.__dict__[name] = getattr(self, name)
@@ -50,12 +50,12 @@ class Ranked:
 
     @cached_property
     def before(self) -> Floats:
-        """The weight that stands above each lead."""
+        """The total weight above each lead."""
         return np.asarray(np.cumsum(self.weight) - self.weight)
 
     @cached_property
     def losses(self) -> Floats:
-        """-log(probability given to what happened)."""
+        """-log(probability of the actual outcome) of each lead."""
         p = np.clip(self.probability, _TINY, 1 - _TINY)
         return np.asarray(-np.log(np.where(self.won > 0, p, 1 - p)))
 
@@ -69,7 +69,7 @@ class Ranked:
 
     @cached_property
     def runs(self) -> NDArray[np.intp]:
-        """Where each run of equal probabilities begins."""
+        """The first row of each run of equal probabilities."""
         changes = self.probability[1:] != self.probability[:-1]
         return np.flatnonzero(np.concatenate([[True], changes]))
 
@@ -82,7 +82,7 @@ class Ranked:
 
 @dataclass(frozen=True)
 class Estimate:
-    """A value with the 95 % interval of its bootstrap; nan where it cannot be told."""
+    """A value with its 95 % bootstrap interval; nan if it is undefined."""
 
     value: float
     low: float
@@ -96,17 +96,17 @@ Measure: TypeAlias = Callable[[Ranked], float]
 
 
 def log_loss(ranking: Ranked) -> float:
-    """Mean of -log(probability given to what happened)."""
+    """Mean of -log(probability of the actual outcome)."""
     return float(ranking.weight @ ranking.losses / ranking.total)
 
 
 def brier(ranking: Ranked) -> float:
-    """Mean squared distance of probability and outcome (Brier 1950)."""
+    """Mean squared difference of probability and outcome (Brier 1950)."""
     return float(ranking.weight @ ranking.squares / ranking.total)
 
 
 def roc_auc(ranking: Ranked) -> float:
-    """The chance that a won lead stands above another, ties counted half."""
+    """The probability that a won lead ranks above another lead, ties counted half."""
     wins, all_ = ranking.by_run
     losses = all_ - wins
     pairs = wins.sum() * losses.sum()
@@ -123,7 +123,7 @@ def average_precision(ranking: Ranked) -> float:
 
 
 def win_rate_at(share: float) -> Measure:
-    """The win rate in the top `share` of the list; of equal ones at its end each counts in part."""
+    """The win rate in the top `share` of the list; leads that tie at its end count in part."""
     return lambda ranking: win_rate_of(ranking, share * ranking.total)
 
 
@@ -133,7 +133,7 @@ def lift_at(share: float) -> Measure:
 
 
 def amount_at(share: float) -> Measure:
-    """The share of the won amount that lies in the top `share`."""
+    """The share of the won amount in the top `share`."""
     return lambda ranking: amount_of(ranking, share * ranking.total)
 
 
@@ -156,7 +156,7 @@ def amount_of(ranking: Ranked, volume: float) -> float:
 
 
 def calibration_error(ranking: Ranked) -> float:
-    """Mean distance of probability and win rate over ten bands of equal count."""
+    """Mean absolute difference of probability and win rate over ten bands of equal count."""
     band = np.minimum((ranking.before + ranking.weight / 2) / ranking.total * BANDS, BANDS - 1).astype(
         np.int64
     )
@@ -168,7 +168,7 @@ def calibration_error(ranking: Ranked) -> float:
 
 @dataclass(frozen=True)
 class Band:
-    """Leads of like probability: how many, how many won, what was told of them and what came (shares)."""
+    """Leads of similar probability: their number, won ones, mean probability and win rate."""
 
     count: int
     won: int
@@ -177,12 +177,12 @@ class Band:
 
     @property
     def error(self) -> float:
-        """Half the width of the 95 % interval of `came` (normal approximation)."""
+        """Half the width of the 95 % interval of `observed` (normal approximation)."""
         return 1.96 * float(np.sqrt(self.observed * (1 - self.observed) / self.count))
 
 
 def calibration_bands(won: Bools, probability: Floats) -> list[Band]:
-    """Ten bands of equal count, from the least likely on; what calibration looks like."""
+    """Ten bands of equal count by rising probability: the calibration curve."""
     bands = np.array_split(np.argsort(probability, kind="stable"), BANDS)
     return [
         Band(len(b), int(won[b].sum()), float(probability[b].mean()), float(won[b].mean()))
@@ -204,7 +204,7 @@ MEASURES: dict[str, Measure] = {
 
 
 def rank_leads(won: Bools, probability: Floats, amount: Floats, weight: Floats | None = None) -> Ranked:
-    """Leads from the likeliest to the least likely; equal ones in the order given."""
+    """Leads sorted by falling probability; ties keep their order."""
     order = np.argsort(-probability, kind="stable")
     weights = np.ones(len(won)) if weight is None else weight
     return Ranked(won[order].astype(np.float64), probability[order], amount[order], weights[order])
@@ -218,7 +218,7 @@ def measure(
     draws: int = 200,
     seed: int = 0,
 ) -> dict[str, Estimate]:
-    """Every figure with its interval from `draws` bootstrap samples of whole groups."""
+    """Every metric with its interval from `draws` bootstrap samples of whole groups."""
     ranking, order = rank_leads(won, probability, amount), np.argsort(-probability, kind="stable")
     drawn: dict[str, list[float]] = {name: [] for name in MEASURES}
     for weight in group_draws(group, draws, seed):
@@ -229,12 +229,12 @@ def measure(
 
 
 def log_losses(won: Bools, log_odds: Floats) -> Floats:
-    """-log(probability given to what happened), a value a lead."""
+    """-log(probability of the actual outcome) of each lead."""
     return np.asarray(np.logaddexp(0.0, log_odds) - won * log_odds)
 
 
 def group_draws(group: NDArray[np.integer], draws: int, seed: int) -> Iterator[Floats]:
-    """Bootstrap samples of whole groups: how often each row is drawn."""
+    """Bootstrap samples of whole groups: the number of times each row is drawn."""
     of_group = np.unique(group, return_inverse=True)[1]
     rng, groups = np.random.default_rng(seed), int(of_group.max()) + 1 if len(of_group) else 0
     for _ in range(draws):
@@ -243,7 +243,7 @@ def group_draws(group: NDArray[np.integer], draws: int, seed: int) -> Iterator[F
 
 
 def estimates_to_dict(figures: dict[str, Estimate]) -> dict[str, dict[str, float | None]]:
-    """As JSON can hold it; nan becomes None."""
+    """The estimates in plain JSON types; nan becomes None."""
     return {
         name: {k: None if v != v else v for k, v in asdict(figure).items()}
         for name, figure in figures.items()
@@ -251,14 +251,14 @@ def estimates_to_dict(figures: dict[str, Estimate]) -> dict[str, dict[str, float
 
 
 def with_interval(value: float, drawn: Sequence[float] | Floats) -> Estimate:
-    """A value with the 95 % interval of its draws; draws that cannot tell it (nan) do not count."""
+    """A value with the 95 % interval of its draws; undefined draws (nan) do not count."""
     valid = np.array(drawn)[~np.isnan(drawn)]
     low, high = np.quantile(valid, [0.025, 0.975]) if len(valid) else (np.nan, np.nan)
     return Estimate(value, float(low), float(high))
 
 
 def _fraction_taken(ranking: Ranked, volume: float) -> Floats:
-    """Which share of each run of equal leads is among the first `volume`."""
+    """The share of each run of ties that is among the first `volume` leads."""
     _, all_ = ranking.by_run
     above = np.cumsum(all_) - all_
     return np.clip((volume - above) / np.maximum(all_, _TINY), 0.0, 1.0)

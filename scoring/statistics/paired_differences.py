@@ -1,6 +1,6 @@
-"""Two rankings of the same judged leads, measured against each other with paired intervals.
+"""Paired differences: two rankings of the same leads with outcomes, compared with paired intervals.
 
-Used wherever two sides meet: model and rules, an old card and a new one, challenger and champion.
+The sides are model and rules, a new and an old card, or challenger and champion.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from scoring.statistics.metrics import (
 
 DRAWS, DRAWS_MANY, MANY = 200, 60, 100_000
 USUAL_SHARE = 0.1
-"""The share that is called where the side that sets the volume calls nobody hot."""
+"""The share of leads that is called if the side that sets the volume has no hot lead."""
 
 MEASURED = ("roc_auc", "average_precision", "win_rate", "lift", "won_amount")
 AT_VOLUME = ("win_rate", "lift", "won_amount")
@@ -37,7 +37,7 @@ AT_VOLUME = ("win_rate", "lift", "won_amount")
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A figure of two sides, and `new` less `old` with its paired 95 % interval."""
+    """A metric of two sides, and `new` less `old` with its paired 95 % interval."""
 
     new: Estimate
     old: Estimate
@@ -45,13 +45,13 @@ class Difference:
 
     @property
     def better(self) -> Literal["new", "old", "open"]:
-        """Which side is higher beyond doubt; open where the interval holds 0, or nothing is known."""
+        """The side that is significantly higher; open if the interval contains 0, or is undefined."""
         return "new" if self.difference.low > 0 else "old" if self.difference.high < 0 else "open"
 
 
 @dataclass(frozen=True)
 class LabeledLeads:
-    """What became of judged leads: `group` holds the rows that the bootstrap draws together."""
+    """Outcomes of leads; rows of one `group` are drawn together by the bootstrap."""
 
     won: Bools
     amount: Floats
@@ -73,7 +73,7 @@ Measures: TypeAlias = dict[str, float]
 
 
 def count_calls(called: Bools) -> int:
-    """How many leads both sides call: as many as `called` says, the usual share where that is nobody."""
+    """The number of leads that both sides call: those in `called`, or the usual share if that is empty."""
     return int(called.sum()) or round(USUAL_SHARE * len(called))
 
 
@@ -85,10 +85,10 @@ def differences(
     draws: int | None = None,
     seed: int = 0,
 ) -> Mapping[str, Difference]:
-    """Both rankings (higher is better) by every figure of `MEASURED`.
+    """Both rankings (higher is better) by every metric of `MEASURED`.
 
-    Those of `AT_VOLUME` are taken at equal volume: both sides call as many leads as `called` says; in
-    each draw, as many of the drawn ones. Of equal ranks that the volume cuts, each counts in part.
+    Those of `AT_VOLUME` are taken at equal volume: both sides call as many leads as are in `called`, in
+    each draw as many as are drawn of them. Ties at the end of the volume count in part.
     """
     sides = [_Side.from_rank(judged, rank) for rank in (new, old)]
     calls = called.astype(np.float64) if called.any() else np.full(len(judged), USUAL_SHARE)
@@ -102,7 +102,7 @@ def differences(
 
 
 def log_loss_gain(judged: LabeledLeads, new: Floats, old: Floats) -> Estimate:
-    """How much lower the log loss of `new` log-odds is than that of `old`, with its interval."""
+    """The log loss of `old` log-odds less that of `new`, with its interval."""
     gain = log_losses(judged.won, old) - log_losses(judged.won, new)
     drawn = [float(w @ gain / w.sum()) for w in group_draws(judged.group, judged.draws, 0)]
     return with_interval(float(gain.mean()), drawn)

@@ -1,4 +1,4 @@
-"""Win rates of many sets of leads at once, each with its bootstrap interval and its counts."""
+"""Win rates of many sets of leads, each with its bootstrap interval and counts."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from scoring.statistics.metrics import group_draws, with_interval
 DRAWS = 200
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rate:
-    """Of `count` leads at their moments `won` were won; `low` and `high` are the 95 % interval.
+    """The win rate of `count` rows, `won` of them won; `low` and `high` are the 95 % interval.
 
-    `lift` is the win rate over that of all, with its own interval. The shares are nan where there is
-    no lead, the lift also where none of all was won.
+    `lift` is the win rate over that of all rows, with its interval. The rates are nan without rows, the
+    lift also if no row at all is won.
     """
 
     count: int
@@ -31,14 +31,15 @@ class Rate:
     lift_high: float
 
 
-_NOTHING = Rate(0, 0, *(float("nan"),) * 6)
+_NAN = float("nan")
+_NOTHING = Rate(count=0, won=0, value=_NAN, low=_NAN, high=_NAN, lift=_NAN, lift_low=_NAN, lift_high=_NAN)
 
 
 class Rates:
-    """Judged leads, made ready for win rates of any set of them.
+    """Leads with outcomes, prepared for win rates of any subset.
 
-    Whole groups (leads, or accounts) are drawn, as their moments hang together; only the sums of each
-    group are needed, so a set costs one product of matrices.
+    Whole groups (leads or accounts) are drawn, as their rows are correlated. Only the sums of each group
+    are needed, so a subset costs one matrix product.
     """
 
     def __init__(self, won: Bools, group: NDArray[np.integer], draws: int = DRAWS, seed: int = 0) -> None:
@@ -50,7 +51,7 @@ class Rates:
         self._overall = self._draw_counts(won) / np.maximum(self._draw_counts(everyone), 1e-12)
 
     def rate(self, mask: Bools) -> Rate:
-        """The win rate of a set of leads."""
+        """The win rate of the rows in `mask`."""
         count, won = int(mask.sum()), int((mask & self.won).sum())
         if not count:
             return _NOTHING
@@ -61,7 +62,16 @@ class Rates:
         with np.errstate(divide="ignore", invalid="ignore"):
             lifts = np.where(of_draw > 0, share / of_draw, np.nan)
         lift = with_interval(rate.value / overall if overall else float("nan"), lifts)
-        return Rate(count, won, rate.value, rate.low, rate.high, lift.value, lift.low, lift.high)
+        return Rate(
+            count=count,
+            won=won,
+            value=rate.value,
+            low=rate.low,
+            high=rate.high,
+            lift=lift.value,
+            lift_low=lift.low,
+            lift_high=lift.high,
+        )
 
     def _draw_counts(self, mask: Bools) -> Floats:
         by_group = np.bincount(self._of_group, mask, minlength=self._times.shape[1])

@@ -5,15 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from operator import attrgetter
-from typing import Any
+from typing import Any, cast
 
 import orjson
 
 from features.clock import MS_PER_DAY, iso
 from features.kinds import Language
 from scoring.decision.actions import ACCEPTED, FOLLOW_UP, action_of
+from scoring.decision.reasons import stored_rule_reasons
 from scoring.decision.score import Score
 from scoring.scorecard.scorecard import HOT, Scorecard
+from serving.api.answer_types import (
+    CallList,
+    HotLead,
+    ModelInUse,
+    PastScore,
+    ScoreHistory,
+    Trend,
+)
 from serving.leads.intake import AcceptedRecord
 from serving.predictions.call_list import CallListPage, is_overdue
 from serving.predictions.live_model import LiveModel
@@ -24,8 +33,6 @@ from serving.store.rows import HotRow
 TREND_DAYS, TREND_ROWS, STEADY_POINTS = 7, 1_000, 2
 """The trend compares with the score of a week before; less than two points is no change."""
 _TIMES = ("as_of", "scored_at", "deadline", "stage_since", "first_contact_at")
-
-
 _SCORE_FIELDS = tuple(f.name for f in fields(Score))
 _get_score_values = attrgetter(*_SCORE_FIELDS)
 _OUTCOMES: Mapping[WriteOutcome, str] = {"stored": "stored", "known": "already known"}
@@ -56,13 +63,13 @@ def format_accepted(record: AcceptedRecord) -> dict[str, Any]:
     }
 
 
-def format_history(lead_id: str, rows: Sequence[Mapping[str, Any]], limit: int) -> dict[str, Any]:
-    """The newest scores of a lead, newest first, and where all of `rows` are going."""
+def format_history(lead_id: str, rows: Sequence[Mapping[str, Any]], limit: int) -> ScoreHistory:
+    """The newest `limit` scores of a lead, newest first, and the trend of all `rows`."""
     shown = [_format_row(row) for row in rows[:limit]]
     return {"lead_id": lead_id, "trend": _trend(rows), "scores": shown}
 
 
-def _trend(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+def _trend(rows: Sequence[Mapping[str, Any]]) -> Trend | None:
     """The change of the present score against the newest one that is a week old, else the oldest."""
     present = [row for row in rows if not row["replay"]]
     if len(present) < 2:
@@ -71,19 +78,18 @@ def _trend(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
     week = now["as_of"] - TREND_DAYS * MS_PER_DAY
     before = next((row for row in present[1:] if row["as_of"] <= week), present[-1])
     change = now["score"] - before["score"]
-    direction = "steady" if abs(change) < STEADY_POINTS else "rising" if change > 0 else "falling"
     return {
-        "direction": direction,
+        "direction": "steady" if abs(change) < STEADY_POINTS else "rising" if change > 0 else "falling",
         "change": change,
         "since": iso(before["as_of"]),
         "from": before["score"],
     }
 
 
-def _format_row(row: Mapping[str, Any]) -> dict[str, Any]:
-    # The names come as a kind of text of SQLAlchemy's own, which orjson does not write.
+def _format_row(row: Mapping[str, Any]) -> PastScore:
+    # SQLAlchemy's column names are a subclass of str, which orjson does not write.
     values = {str(name): _format_value(name, value) for name, value in row.items() if name != "detail"}
-    return {**values, **orjson.loads(row["detail"])}
+    return cast(PastScore, {**values, **orjson.loads(row["detail"])})
 
 
 def _format_value(name: str, value: Any) -> Any:
@@ -92,8 +98,8 @@ def _format_value(name: str, value: Any) -> Any:
 
 def format_call_list(
     page: CallListPage, owner: str | None, card: Scorecard, lang: Language, now: int
-) -> dict[str, Any]:
-    """Whom to call, first deadline first; who is overdue is marked. `total` is that of all pages."""
+) -> CallList:
+    """A page of the call list; `now` is ms UTC. `total` counts the leads of all pages."""
     leads = [_format_call(row, card, lang, now) for row in page.rows]
     total = sum(page.owners.values()) if owner is None else page.owners.get(owner, 0)
     return {
@@ -102,55 +108,30 @@ def format_call_list(
         "total": total,
         "next": page.next,
         "overdue": sum(lead["overdue"] for lead in leads),
-        "owners": page.owners,
+        "owners": dict(page.owners),
         "leads": leads,
     }
 
 
-def _format_call(row: HotRow, card: Scorecard, lang: Language, now: int) -> dict[str, Any]:
-    """A lead of the call list."""
+def _format_call(row: HotRow, card: Scorecard, lang: Language, now: int) -> HotLead:
+    """A lead of the list."""
     values = {name: _format_value(name, getattr(row, name)) for name in _CALL_FIELDS}
-    reasons = describe_rules(orjson.loads(row.detail), card, lang)
+    reasons = [reason.text for reason in stored_rule_reasons(orjson.loads(row.detail), card, lang)]
     text = action_of(card, ACCEPTED if row.action == FOLLOW_UP else HOT).text.text(lang)
-    return {**values, "overdue": is_overdue(row, now), "reasons": reasons, "text": text}
+    return cast(HotLead, {**values, "overdue": is_overdue(row, now), "reasons": reasons, "text": text})
 
 
-_CALL_FIELDS = (
-    "lead_id",
-    "score",
-    "decided_by",
-    "fallback",
-    "probability",
-    "points",
-    "owner",
-    "action",
-    "deadline",
-    "stage_since",
-    "first_contact_at",
-    "last_step",
-    "as_of",
-    "scored_at",
-    "model_version",
-    "card_version",
-    "request_id",
-)
+_CALL_FIELDS = tuple(name for name in HotLead.__annotations__ if name not in ("overdue", "reasons", "text"))
 
 
-def describe_rules(detail: Mapping[str, Any], card: Scorecard, lang: Language) -> list[str]:
-    """The rules that held, in words; a rule that the card no longer has is named by its code."""
-    rules = {**card.exclusions, **card.triggers, **card.rows}
-    codes = [*detail["triggers"], *(reason["code"] for reason in detail["rules_reasons"])]
-    return [rules[code].because.text(lang) if code in rules else code for code in codes]
-
-
-def format_live_model(live_model: LiveModel, now: int) -> dict[str, Any]:
-    """The live model, with what it was trained on and how good it was, and the scorecard. `now` is ms UTC."""
+def format_live_model(live_model: LiveModel, now: int) -> ModelInUse:
+    """The model that scores now, with its training data and figures, and the scorecard; `now` is ms UTC."""
     scorer, origin = live_model.scorer, live_model.origin
-    judge = scorer.calibrated_model
-    about = {} if judge is None else dict(judge.model.about)
+    calibrated = scorer.calibrated_model
     return {
-        "model": origin
-        and {
+        "model": None
+        if origin is None
+        else {
             "version": origin.version,
             "registered_version": origin.registered,
             "run_id": origin.run_id,
@@ -160,6 +141,8 @@ def format_live_model(live_model: LiveModel, now: int) -> dict[str, Any]:
         "fallback": scorer.fallback,
         "scorecard": scorer.card.version,
         "features": scorer.table.fingerprint,
-        "thresholds": judge and {"warm": judge.scale.warm, "hot": judge.scale.hot},
-        "about": about,
+        "thresholds": None
+        if calibrated is None
+        else {"warm": calibrated.scale.warm, "hot": calibrated.scale.hot},
+        "about": {} if calibrated is None else dict(calibrated.model.about),
     }

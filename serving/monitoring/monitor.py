@@ -170,15 +170,15 @@ def _to_served(version: str, rows: Sequence[tuple[Any, ...]], model: Model | Non
         rules_chance = sigmoid(model.points.by_points(points, fired, never))
         rules = np.where(cards == model.card.version, rules_chance, np.nan)
     return ServedPredictions(
-        version,
-        np.array(as_of, dtype=np.int64),
-        np.array(chance, dtype=np.float64),
-        np.array(score, dtype=np.float64),
-        np.array(hot, dtype=np.bool_),
-        np.array(won_at, dtype=np.int64),
-        np.array(closed_at, dtype=np.int64),
-        cards,
-        rules,
+        version=version,
+        as_of=np.array(as_of, dtype=np.int64),
+        probability=np.array(chance, dtype=np.float64),
+        points=np.array(score, dtype=np.float64),
+        rules_hot=np.array(hot, dtype=np.bool_),
+        won_at=np.array(won_at, dtype=np.int64),
+        closed_at=np.array(closed_at, dtype=np.int64),
+        card=cards,
+        rules_chance=rules,
     )
 
 

@@ -115,9 +115,9 @@ def _name_version(performance: Performance, report: MonitoringReport, lang: Lang
 
 def _version_row(performance: Performance, report: MonitoringReport, lang: Language) -> tuple[Cell, ...]:
     counts = (f"{n:,}" for n in (performance.leads, performance.waiting, performance.judged, performance.won))
-    observed: Cell = NONE if performance.came is None else figure_cell("win_rate", performance.came)
+    observed: Cell = NONE if performance.observed is None else figure_cell("win_rate", performance.observed)
     loss: Cell = NONE if performance.log_loss is None else figure_cell("log_loss", performance.log_loss)
-    chance = NONE if performance.told is None else format_share(performance.told)
+    chance = NONE if performance.mean_predicted is None else format_share(performance.mean_predicted)
     rules: Cell = (
         NONE
         if performance.rules_calibration is None

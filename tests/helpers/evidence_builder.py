@@ -88,15 +88,15 @@ def model_of(
     gaps = np.zeros(int((scaling.missing > 0).sum()))
     linear = LinearPart(scaling, 0.0, np.full(encoding.width, weight), gaps)
     return Model(
-        table_of(columns),
-        encoding,
-        card or blank_card(),
-        None,
-        linear,
-        TreesPart(""),
-        {"points": 0.0, "linear": 1.0, "trees": 0.0},
-        Calibration(),
-        about,
+        table=table_of(columns),
+        encoding=encoding,
+        card=card or blank_card(),
+        points=None,
+        linear=linear,
+        trees=TreesPart(""),
+        weights={"points": 0.0, "linear": 1.0, "trees": 0.0},
+        calibration=Calibration(),
+        about=about,
     )
 
 

@@ -36,17 +36,18 @@ from training.registry.promotion import rollback
 
 
 def request(action: str = "promote", registered: str = "2", **fields: object) -> ReviewRequest:
-    return ReviewRequest(action, registered, "Sato", "looks good", now_ms(), **fields)  # type: ignore[arg-type]
+    values = {"by": "Sato", "note": "looks good", "at": now_ms(), **fields}
+    return ReviewRequest(action=action, registered=registered, **values)  # type: ignore[arg-type]
 
 
 def test_a_request_waits_until_it_is_answered(tmp_path: Path) -> None:
-    told_id = write_request(tmp_path, request())
+    request_id = write_request(tmp_path, request())
     (pending,) = read_waiting(tmp_path)
-    assert (pending.id, pending.action, pending.note) == (told_id, "promote", "looks good")
+    assert (pending.id, pending.action, pending.note) == (request_id, "promote", "looks good")
     write_result(tmp_path, ReviewResult(pending, True, {"en": "done", "ja": "完了"}, 5))
     assert read_waiting(tmp_path) == []
     (reply,) = read_results(tmp_path)
-    assert (reply.request, reply.ok, reply.told["ja"]) == (pending, True, "完了")
+    assert (reply.request, reply.ok, reply.message["ja"]) == (pending, True, "完了")
 
 
 def test_what_is_half_written_is_passed_over(tmp_path: Path) -> None:
@@ -64,9 +65,17 @@ def test_what_another_version_of_hotlead_wrote_is_passed_over(tmp_path: Path) ->
             assert read_results(tmp_path) == []
 
 
+def test_a_result_of_an_earlier_version_is_read(tmp_path: Path) -> None:
+    write_result(tmp_path, ReviewResult(request(id="0-a"), True, {"en": "done", "ja": "完了"}, 5))
+    path = tmp_path / FOLDER / "0-a.done.json"
+    path.write_text(path.read_text("utf-8").replace('"message"', '"told"'), encoding="utf-8")
+    (result,) = read_results(tmp_path)
+    assert result.message["en"] == "done"
+
+
 def test_only_the_last_answers_stay(tmp_path: Path) -> None:
     for i in range(MAX_RESULTS + 5):
-        old_request = ReviewRequest("approve", "1", "S", "n", i, id=f"{i:015}-a")
+        old_request = request("approve", "1", at=i, id=f"{i:015}-a")
         write_result(tmp_path, ReviewResult(old_request, True, {"en": "", "ja": ""}, i))
     replies = read_results(tmp_path)
     assert len(replies) == MAX_RESULTS
@@ -108,7 +117,7 @@ def ask_and_answer(crm_toml: Path, bundles: Path, *requests: ReviewRequest) -> l
 
 def test_a_promotion_by_override_serves_and_is_carried_out_once(crm_toml: Path, tmp_path: Path) -> None:
     (reply,) = ask_and_answer(crm_toml, tmp_path, request(override=True))
-    assert reply.ok, reply.told
+    assert reply.ok, reply.message
     sync_once(out_of(crm_toml), tmp_path)
     origin = origin_of(tmp_path)
     assert origin is not None
@@ -123,8 +132,8 @@ def test_a_promotion_by_override_serves_and_is_carried_out_once(crm_toml: Path, 
 def test_what_is_no_challenger_any_more_is_refused(crm_toml: Path, tmp_path: Path) -> None:
     (reply,) = ask_and_answer(crm_toml, tmp_path, request(registered="7"))
     assert not reply.ok
-    assert "no longer the challenger" in reply.told["en"]
-    assert "候補モデルではありません" in reply.told["ja"]
+    assert "no longer the challenger" in reply.message["en"]
+    assert "候補モデルではありません" in reply.message["ja"]
     assert find_model(out_of(crm_toml), (CHAMPION,)).version == "1"
 
 
@@ -141,7 +150,7 @@ def test_a_rollback_is_of_the_champion_that_was_seen(crm_toml: Path, tmp_path: P
 
 
 def test_one_request_that_fails_does_not_hold_up_the_next(crm_toml: Path, tmp_path: Path) -> None:
-    long = ReviewRequest("approve", "2", "Sato", "x" * 200_000, now_ms())  # MLflow takes no such tag
+    long = request("approve", note="x" * 200_000)  # MLflow takes no such tag
     write_request(tmp_path, long)
     write_request(tmp_path, request("approve"))
     with pytest.raises(OutsideError):
@@ -157,9 +166,9 @@ def test_what_was_done_before_the_answer_was_written_is_done(
         ask_and_answer(crm_toml, tmp_path, request(override=True))
     one = request(action)
     first, repeated = (ask_and_answer(crm_toml, tmp_path / name, one)[-1] for name in ("a", "b"))
-    assert (first.ok, repeated.ok) == (True, True), repeated.told
-    assert first.told == repeated.told
-    later_request = ReviewRequest(action, "2", "Sato", "once more", now_ms() + 60_000)  # type: ignore[arg-type]
+    assert (first.ok, repeated.ok) == (True, True), repeated.message
+    assert first.message == repeated.message
+    later_request = request(action, note="once more", at=now_ms() + 60_000)
     assert not ask_and_answer(crm_toml, tmp_path / "c", later_request)[-1].ok
     if action == "reject":
         challenge(crm_toml, "2")

@@ -84,7 +84,7 @@ def test_text_stands_in_both_languages_with_the_same_places(key: str) -> None:
     assert not JAPANESE.search(text["en"])
 
 
-def test_every_key_that_is_said_exists() -> None:
+def test_every_key_in_use_exists() -> None:
     keys = set(find_say_keys())
     assert len(keys) > 20
     assert keys <= set(all_texts())
@@ -94,7 +94,7 @@ def test_every_measure_and_figure_has_its_words() -> None:
     assert {*MEASURES, *(f"report_{name}" for name in FIGURES)} <= set(all_texts())
 
 
-def test_no_text_is_idle() -> None:
+def test_every_text_is_in_use() -> None:
     used_keys = {*find_say_keys(), *find_constants(), *MEASURES, *(f"report_{name}" for name in FIGURES)}
     shapes = find_key_patterns()
     idle = {k for k in all_texts() if k not in used_keys and not any(s.fullmatch(k) for s in shapes)}

@@ -90,13 +90,13 @@ def fit_points(rating: Rating, features: tuple[str, ...], won: Bools) -> PointsP
     solution = minimize(loss, start, jac=True, bounds=bounds, method="L-BFGS-B").x
     per_point = float(solution[1]) / rating.card.bands.hot
     part = PointsPart(
-        rating.card,
-        features,
-        float(solution[0]),
-        per_point,
-        float(solution[2]),
-        float(solution[3]),
-        np.zeros(len(features)),
+        card=rating.card,
+        features=features,
+        intercept=float(solution[0]),
+        per_point=per_point,
+        trigger=float(solution[2]),
+        exclusion=float(solution[3]),
+        mean=np.zeros(len(features)),
     )
     return replace(part, mean=part.by_feature(rating).mean(axis=0))
 

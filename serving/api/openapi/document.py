@@ -1,4 +1,4 @@
-"""The OpenAPI document: what the API takes and gives, with the attributes of this company's CRM."""
+"""The OpenAPI document of the API, with the attributes of this company's CRM."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ from typing import Any
 from features.settings import CrmSettings
 from serving.api.openapi.examples import build_examples
 from serving.api.openapi.requests import MODEL_NAMES, YEARS, one_or_list, request_schemas
-from serving.api.openapi.responses import problem_schemas, response_schemas
-from serving.api.openapi.schema import Schema, ref
-from serving.api.openapi.scores import score_schemas
+from serving.api.openapi.schema import Schema, ref, response_schemas
 from serving.api.query_params import DocumentQuery, HistoryQuery, HotQuery, Query, ScoreQuery
 from serving.leads.bodies import MAX_BATCH
 from serving.web import permissions as access
@@ -35,12 +33,7 @@ def build_openapi(crm: CrmSettings) -> dict[str, Any]:
         "security": [{"bearer": []}, {"apiKey": []}],
         "paths": {**_scoring_paths(crm), **_record_paths(crm), **_lookup_paths(), **_service_paths()},
         "components": {
-            "schemas": {
-                **request_schemas(crm),
-                **score_schemas(),
-                **response_schemas(),
-                **problem_schemas(),
-            },
+            "schemas": {**request_schemas(crm), **response_schemas()},
             "responses": {_response_name(status): _problem_response(status) for status in _DETAILS},
             "headers": _HEADERS,
             "parameters": {"RequestId": _REQUEST_ID},
@@ -54,9 +47,9 @@ def build_openapi(crm: CrmSettings) -> dict[str, Any]:
 
 _TAGS = {
     "scores": "Score leads, now or as of a moment.",
-    "records": "Send what happened; it is on the disk before it is acknowledged, and taken once.",
+    "records": "Send records; each is on the disk before it is acknowledged, and stored once.",
     "lists": "Read scores, the call list and the model in use.",
-    "service": "How the service is.",
+    "service": "The state of the service.",
 }
 
 
@@ -64,79 +57,76 @@ _TAGS = {
 
 
 def _scoring_paths(crm: CrmSettings) -> dict[str, Any]:
-    many = f"Up to {MAX_BATCH:,} leads, each with its own result. What is said of one lead holds for each."
+    many = f"Up to {MAX_BATCH:,} leads, each with its own result. The notes on one lead hold for each."
     one = (
-        "A lead is scored from its body, of which nothing is stored but the score; with its id alone, "
-        "from what was sent of it before. Interest fades: the same lead scored later cools by itself."
+        "A lead is scored from its body, of which nothing but the score is stored; with its id alone, "
+        "from its stored records. Interest fades: the same lead scored later cools by itself."
     )
-    return {
-        "/v1/score": {
-            "post": _operation(
-                "POST",
-                "/v1/score",
-                "scoreLead",
-                "scores",
-                "Score one lead",
-                one,
-                _request_body(ref("Lead"), build_examples(crm)["/v1/score"]),
-                {200: ("The score.", ref("Score"))},
-                (*_POST_STATUSES, 404, 503),
-                ScoreQuery,
-            )
+    score = _operation(
+        "POST",
+        "/v1/score",
+        name="scoreLead",
+        tag="scores",
+        title="Score one lead",
+        description=one,
+        body=_request_body(ref("Lead"), build_examples(crm)["/v1/score"]),
+        answers={200: ("The score.", ref("Score"))},
+        statuses=(*_POST_STATUSES, 404, 503),
+        query=ScoreQuery,
+    )
+    batch = _operation(
+        "POST",
+        "/v1/score/batch",
+        name="scoreLeads",
+        tag="scores",
+        title="Score many leads",
+        description=many,
+        body=_request_body(ref("Batch"), build_examples(crm)["/v1/score/batch"]),
+        answers={
+            200: ("All were scored.", ref("BatchAnswer")),
+            207: ("Some leads have a problem.", ref("BatchAnswer")),
         },
-        "/v1/score/batch": {
-            "post": _operation(
-                "POST",
-                "/v1/score/batch",
-                "scoreLeads",
-                "scores",
-                "Score many leads",
-                many,
-                _request_body(ref("BatchIn"), build_examples(crm)["/v1/score/batch"]),
-                {
-                    200: ("All were scored.", ref("BatchAnswer")),
-                    207: ("Some have a problem of their own.", ref("BatchAnswer")),
-                },
-                _POST_STATUSES,
-                ScoreQuery,
-            )
-        },
-    }
+        statuses=_POST_STATUSES,
+        query=ScoreQuery,
+    )
+    return {"/v1/score": {"post": score}, "/v1/score/batch": {"post": batch}}
 
 
 def _record_paths(crm: CrmSettings) -> dict[str, Any]:
     repeat_note = (
-        " One, or a list, which is checked as a whole first. The same `id` and `version` with the same "
-        'content is 200 "already known", with other content 409; a higher version corrects.'
+        " One record, or a list, which is validated as a whole first. The same `id` and `version` with the "
+        'same content is 200 "already known", with other content 409; a higher version corrects.'
     )
     answer_schema = {"oneOf": [ref("Acknowledgement"), ref("Acknowledgements")]}
     paths = {}
     for kind, body in MODEL_NAMES.items():
         path, title = f"/v1/{kind}", _RECORD_TITLES[kind]
-        paths[path] = {
-            "post": _operation(
-                "POST",
-                path,
-                f"send{kind.title()}",
-                "records",
-                title,
-                f"{title}.{repeat_note}",
-                _request_body(one_or_list(body), build_examples(crm)[path]),
-                {200: ("All of it was known.", answer_schema), 201: ("It is stored.", answer_schema)},
-                (*_POST_STATUSES, 409, 503),
-            )
-        }
+        operation = _operation(
+            "POST",
+            path,
+            name=f"send{kind.title()}",
+            tag="records",
+            title=title,
+            description=f"{title}.{repeat_note}",
+            body=_request_body(one_or_list(body), build_examples(crm)[path]),
+            answers={
+                200: ("All records were stored before.", answer_schema),
+                201: ("Stored.", answer_schema),
+            },
+            statuses=(*_POST_STATUSES, 409, 503),
+        )
+        paths[path] = {"post": operation}
     return paths
 
 
 _RECORD_TITLES = {
-    "leads": "Send what is known of a lead from a moment on",
-    "activities": "Send what a lead did",
+    "leads": "Send attributes of a lead that hold from a moment on",
+    "activities": "Send activities of a lead",
     "outcomes": "Send deals that were won or lost",
     "opportunities": "Send opportunities that came from a lead",
     "handovers": "Send the steps between marketing, inside sales and field sales",
-    "overrides": "Send a person's word on a lead: hot or not",
-    "verdicts": "Send a reviewer's word on a lead: whether model or rules were right",
+    "overrides": "Send a person's override of a lead: hot or not",
+    "verdicts": "Send a reviewer's verdict on a lead: whether model or rules were right",
 }
 
 
@@ -149,31 +139,25 @@ def _lookup_paths() -> dict[str, Any]:
         query: type[Query] | None = None,
         statuses: tuple[int, ...] = (),
     ) -> dict[str, Any]:
-        responses = {200: (f"{title}.", ref(answer))}
-        return {
-            "get": _operation(
-                "GET", path, name, "lists", title, f"{title}.", None, responses, statuses, query
-            )
-        }
+        operation = _operation(
+            "GET",
+            path,
+            name=name,
+            tag="lists",
+            title=title,
+            description=f"{title}.",
+            answers={200: (f"{title}.", ref(answer))},
+            statuses=statuses,
+            query=query,
+        )
+        return {path: {"get": operation}}
 
+    history = "The scores of a lead with their trend"
+    call_list = "The call list: hot leads, first deadline first"
     return {
-        "/v1/scores": get(
-            "/v1/scores",
-            "getScores",
-            "The scores of a lead with their trend",
-            "History",
-            HistoryQuery,
-            (404, 422, 503),
-        ),
-        "/v1/hot": get(
-            "/v1/hot",
-            "getHot",
-            "The call list: hot leads, first deadline first",
-            "CallList",
-            HotQuery,
-            (422, 503),
-        ),
-        "/v1/model": get("/v1/model", "getModel", "The model and the scorecard in use", "ModelInUse"),
+        **get("/v1/scores", "getScores", history, "History", HistoryQuery, (404, 422, 503)),
+        **get("/v1/hot", "getHot", call_list, "CallList", HotQuery, (422, 503)),
+        **get("/v1/model", "getModel", "The model and the scorecard in use", "ModelInUse"),
     }
 
 
@@ -181,25 +165,23 @@ def _service_paths() -> dict[str, Any]:
     metrics = _operation(
         "GET",
         "/metrics",
-        "getMetrics",
-        "service",
-        "Metrics for Prometheus",
-        "Needs no key from the machine itself.",
-        None,
-        {},
+        name="getMetrics",
+        tag="service",
+        title="Metrics for Prometheus",
+        description="Needs no key from the machine itself.",
+        answers={},
     )
     metrics["responses"]["200"] = _text_response("Metrics in the text format of Prometheus.")
-    described = _operation(
+    openapi = _operation(
         "GET",
         "/v1/openapi.json",
-        "getOpenapi",
-        "service",
-        "This document",
-        "This document.",
-        None,
-        {200: ("It.", {"type": "object"})},
-        (422,),
-        DocumentQuery,
+        name="getOpenapi",
+        tag="service",
+        title="This document",
+        description="This document.",
+        answers={200: ("The document.", {"type": "object"})},
+        statuses=(422,),
+        query=DocumentQuery,
     )
     alive = {
         path: {
@@ -216,7 +198,7 @@ def _service_paths() -> dict[str, Any]:
             ("/readyz", "isReady", "The service answers", {"503": _response_ref("503")}),
         )
     }
-    return {"/v1/openapi.json": {"get": described}, "/metrics": {"get": metrics}, **alive}
+    return {"/v1/openapi.json": {"get": openapi}, "/metrics": {"get": metrics}, **alive}
 
 
 # -- Parts of an operation -----------------------------------------------------------------------------
@@ -225,16 +207,17 @@ def _service_paths() -> dict[str, Any]:
 def _operation(
     method: str,
     path: str,
+    *,
     name: str,
     tag: str,
     title: str,
     description: str,
-    body: dict[str, Any] | None,
     answers: dict[int, tuple[str, Schema]],
+    body: dict[str, Any] | None = None,
     statuses: Iterable[int] = (),
     query: type[Query] | None = None,
 ) -> dict[str, Any]:
-    """An operation, with the roles that may and the problems that there may be."""
+    """An operation with its roles and possible problems."""
     roles = sorted(access.PERMISSIONS[method, path])
     problems = {*statuses, *_COMMON_STATUSES, *(() if len(roles) == 3 else (403,))}
     operation = {
@@ -253,7 +236,7 @@ def _operation(
 
 
 def _parameters(query: type[Query] | None) -> list[dict[str, Any]]:
-    """The parameters of a query, from the model that checks it."""
+    """The parameters of a query, from the model that validates it."""
     if query is None:
         return []
     schema = query.model_json_schema()
@@ -271,14 +254,14 @@ def _parameters(query: type[Query] | None) -> list[dict[str, Any]]:
 
 _PARAMETER_DESCRIPTIONS = {
     "lead_id": "The sender's id of the lead.",
-    "limit": "So many at most.",
-    "owner": "Only those of this owner, as the scorecard names it.",
-    "lang": "The language of what people read.",
+    "limit": "The maximum number of entries.",
+    "owner": "Only leads of this owner, as the scorecard names it.",
+    "lang": "The language of texts.",
 }
 
 
 def _parameter_schema(field_schema: dict[str, Any]) -> Schema:
-    """The schema of a parameter: what is not told is left out, so there is no null."""
+    """The schema of a parameter. An absent parameter is left out, so null is not a value."""
     base = {k: v for k, v in field_schema.items() if k not in ("title", "description", "anyOf")}
     branches: list[Schema] = field_schema.get("anyOf", [])
     inner = next((s for s in branches if s.get("type") != "null"), Schema())
@@ -315,18 +298,18 @@ _DETAILS = {
     400: "The body is not JSON in UTF-8.",
     401: "There is no valid key.",
     403: "A key of this role may not do this.",
-    404: "Nothing is known of this lead.",
-    409: "Something was sent before under the same id and version with other content.",
+    404: "There is no record of this lead.",
+    409: "The same id and version is stored with other content.",
     413: "The body is too large.",
     415: "The body is not sent as plain application/json.",
-    422: "Fields do not hold: `errors` names each with what it got and what is allowed.",
-    429: "This key asks too often.",
-    503: "The store is away. Try again later.",
+    422: "Fields are not valid: `errors` has each with what was sent and what is allowed.",
+    429: "This key sends requests too often.",
+    503: "The store is unavailable. Try again later.",
 }
 _STATUS_HEADERS = {401: "WWW-Authenticate", 429: "Retry-After", 503: "Retry-After"}
 _HEADERS: dict[str, Any] = {
     "X-Request-ID": {
-        "description": "The sender's own X-Request-ID, or one made up.",
+        "description": "The X-Request-ID of the request, or a generated one.",
         "required": True,
         "schema": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"},
     },
@@ -336,7 +319,7 @@ _HEADERS: dict[str, Any] = {
         "schema": {"type": "integer", "minimum": 1},
     },
     "WWW-Authenticate": {
-        "description": "How to bring a key.",
+        "description": "How to send a key.",
         "required": True,
         "schema": {"type": "string"},
     },
@@ -346,7 +329,7 @@ _REQUEST_ID: dict[str, Any] = {
     "in": "header",
     "required": False,
     "schema": {"type": "string"},
-    "description": "The sender's own id of the request, 1 to 64 of A-Z a-z 0-9 . _ - (another is replaced).",
+    "description": "The sender's id of the request, 1 to 64 of A-Z a-z 0-9 . _ - (any other is replaced).",
 }
 
 

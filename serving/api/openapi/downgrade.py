@@ -1,7 +1,7 @@
-"""The OpenAPI document once more, in version 3.0 and in plain types: some CRMs read no other.
+"""The OpenAPI document in version 3.0 and in plain types, for CRMs that read nothing newer.
 
-It says less than the full one, and nothing else: a field that may be of several types has the first of
-them, a list has its items, and what only 3.1 can say is left out.
+It is a subset of the full document: a field with several types has the first of them, and constraints
+that only 3.1 can express are left out.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _DROPPED_KEYS = frozenset({"if", "then", "allOf", "propertyNames", "pattern", "d
 
 
 def to_openapi_30(document: Mapping[str, Any]) -> dict[str, Any]:
-    """The document in OpenAPI 3.0, without errors' bodies and headers."""
+    """The document in OpenAPI 3.0, without the bodies of errors and without headers."""
     components = document["components"]
     schemas = {name: _simplify(schema) for name, schema in components["schemas"].items()}
     copied_keys = ("info", "servers", "tags", "security")
@@ -66,7 +66,7 @@ def _simplify_content(content: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _simplify(schema: Mapping[str, Any]) -> SimpleSchema:
-    """A schema in one plain type; null is told as `nullable`."""
+    """A schema of one plain type; null becomes `nullable`."""
     if "$ref" in schema:
         return {"$ref": schema["$ref"]}
     branches = schema.get("oneOf") or schema.get("anyOf")
@@ -75,10 +75,6 @@ def _simplify(schema: Mapping[str, Any]) -> SimpleSchema:
     result: SimpleSchema = {k: v for k, v in schema.items() if k not in _DROPPED_KEYS}
     if "const" in result:
         result |= {"enum": [result.pop("const")]}
-    if "enum" in result:
-        result = _simplify_enum(result)
-    if isinstance(result.get("type"), list):
-        result |= {"type": result["type"][0], "nullable": "null" in result["type"]}
     for name in ("items", "additionalProperties"):
         if isinstance(result.get(name), dict):
             result[name] = _simplify(result[name])
@@ -90,43 +86,10 @@ def _simplify(schema: Mapping[str, Any]) -> SimpleSchema:
 
 
 def _simplify_branches(schema: Mapping[str, Any], branches: list[SimpleSchema]) -> SimpleSchema:
-    """The first branch of several, which says whether null is another."""
+    """The first branch of several, nullable if null is another."""
     non_null = [branch for branch in branches if branch.get("type") != "null"]
-    if all("properties" in branch for branch in non_null):
-        return _merge_objects(non_null)
     first, nullable = _simplify(non_null[0]), len(non_null) < len(branches)
     if not nullable:
         return first
     about = {k: v for k, v in schema.items() if k == "description"}
     return {**({"allOf": [first]} if "$ref" in first else first), **about, "nullable": True}
-
-
-def _merge_objects(branches: list[SimpleSchema]) -> SimpleSchema:
-    """Objects of which one stands, as one object that may have the fields of all."""
-    fields: dict[str, SimpleSchema] = {}
-    for branch in branches:
-        for name, field_schema in branch["properties"].items():
-            if field_schema != {"type": "null"}:
-                fields[name] = _simplify(field_schema)
-    return {
-        "type": "object",
-        "properties": {
-            name: {"allOf": [field_schema], "nullable": True}
-            if "$ref" in field_schema
-            else _drop_limits(field_schema)
-            for name, field_schema in fields.items()
-        },
-    }
-
-
-def _simplify_enum(schema: SimpleSchema) -> SimpleSchema:
-    """Values of one type; null goes into `nullable`."""
-    values = [value for value in schema["enum"] if value is not None]
-    kind = "integer" if isinstance(values[0], int) else "string"
-    result = {**schema, "type": kind, "enum": values}
-    return {**result, "nullable": True} if None in schema["enum"] else result
-
-
-def _drop_limits(schema: SimpleSchema) -> SimpleSchema:
-    """A field without the values that a single branch has."""
-    return {k: v for k, v in schema.items() if k not in ("enum", "minimum")}

@@ -1,4 +1,4 @@
-"""Examples of the OpenAPI document; each is answered as it stands."""
+"""Examples of the OpenAPI document; the service accepts each of them unchanged."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _CREATED_AT, _UPDATED_AT = "2025-04-01T10:00:00+09:00", "2025-04-02T15:30:00+09:
 
 
 def build_examples(crm: CrmSettings) -> Mapping[str, Mapping[str, Example]]:
-    """By path, what may be posted there: a name, what it is for, and the body."""
+    """By path, the bodies that may be posted there: name, purpose and body."""
     activity = min(crm.table.activities - {"*"}, default="visit")
     attributes = {name: _example_value(name, kind, crm) for name, kind in list(crm.columns.items())[:3]}
     lead = {
@@ -93,7 +93,7 @@ _RECORD_BODIES: Mapping[str, Example] = {
 
 
 def _record_examples(body: Example) -> dict[str, Example]:
-    """One record, and a list whose record another id stands for."""
+    """One record, and a list with the same record under another id."""
     return {
         "one": _example("One", dict(body)),
         "list": _example("A list", [{**body, "id": f"{body['id']}-2"}]),
@@ -105,9 +105,7 @@ def _example(summary: str, value: Any) -> Example:
 
 
 def _example_value(name: str, kind: str, crm: CrmSettings) -> str | float:
-    """A value of a column: one that the company has a word for, if there is any."""
+    """A value of a column: the first that the company has a word for, if any."""
     if kind == "number":
         return 120
-    start = f"{name}="
-    words = crm.table.vocabulary.words
-    return next((key.removeprefix(start) for key in words if key.startswith(start)), "unknown")
+    return next(iter(crm.table.vocabulary.values(name)), "unknown")

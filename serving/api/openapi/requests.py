@@ -1,4 +1,4 @@
-"""What is sent, as schemas of the OpenAPI document: from the models that check it, and crm.toml."""
+"""The request bodies as schemas of the OpenAPI document: from the models that validate them, and crm.toml."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import get_args
 from features.kinds import Language
 from features.numbers import NUMBER
 from features.settings import CrmSettings
-from serving.api.openapi.schema import REF_TEMPLATE, Schema, ref, strip_titles
+from serving.api.openapi.schema import REF_TEMPLATE, Schema, publish_schemas, ref
 from serving.leads import bodies
 from serving.leads.attribute_schema import AttributeSchema
 from serving.leads.field_types import FROM_YEAR, MAX_ATTRIBUTES, MAX_NUMBER, MAX_TEXT_LENGTH, TO_YEAR
@@ -27,7 +27,7 @@ _LANGUAGES: tuple[Language, ...] = get_args(Language)
 
 
 def request_schemas(crm: CrmSettings) -> dict[str, Schema]:
-    """The bodies that are taken, with this company's attributes."""
+    """The schemas of the request bodies, with this company's attributes."""
     return {**_body_schemas(crm), **_company_schemas(crm)}
 
 
@@ -44,10 +44,10 @@ def _body_schemas(crm: CrmSettings) -> dict[str, Schema]:
         schema = model.model_json_schema(ref_template=REF_TEMPLATE)
         schemas |= schema.pop("$defs", {})
         schemas[model.__name__] = schema
-    result = {name: strip_titles(schema) for name, schema in schemas.items()}
+    result = publish_schemas(schemas)
     for name in ("Lead", "LeadIn"):
         result[name]["properties"]["attributes"] = ref("Attributes")
-    result["AttributeChangeIn"] = _narrow_change(result["AttributeChangeIn"], crm)
+    result["Change"] = _narrow_change(result["Change"], crm)
     result["BantAnswers"] = _describe_hearing(result["BantAnswers"], crm)
     result["HandoverIn"]["allOf"] = [
         _require_field(*requirement) for requirement in bodies.REQUIRED_BY_STEP.items()
@@ -56,7 +56,7 @@ def _body_schemas(crm: CrmSettings) -> dict[str, Schema]:
 
 
 def _require_field(step: str, field: str) -> Schema:
-    """The step needs the field; a text must not be empty."""
+    """That a step needs a field; a text must not be empty."""
     return {
         "if": {"properties": {"step": {"const": step}}, "required": ["step"]},
         "then": {
@@ -67,7 +67,7 @@ def _require_field(step: str, field: str) -> Schema:
 
 
 def _narrow_change(schema: Schema, crm: CrmSettings) -> Schema:
-    """A change of a column of numbers tells a number."""
+    """Require a number as the value of a change in a column of numbers."""
     numbers = [name for name, kind in crm.columns.items() if kind == "number"]
     schema["properties"]["value"] = {**ref("Value"), "default": None}
     if numbers:
@@ -77,7 +77,7 @@ def _narrow_change(schema: Schema, crm: CrmSettings) -> Schema:
 
 
 def _describe_hearing(schema: Schema, crm: CrmSettings) -> Schema:
-    """What was heard of a column of numbers is a number, as a text."""
+    """Require a number, as a text, for answers that go into a column of numbers."""
     for role, column in AttributeSchema.from_settings(crm).roles.items():
         if crm.columns[column] == "number":
             schema["properties"][role] = {"anyOf": [_number_text(crm), {"type": "null"}]}
@@ -90,15 +90,15 @@ def _company_schemas(crm: CrmSettings) -> dict[str, Schema]:
     text = {"type": "string", "maxLength": MAX_TEXT_LENGTH, "pattern": r"^[^\x00]*$"}
     return {
         "Value": {
-            "description": "A value of an attribute; null: it is not known (any more).",
+            "description": "A value of an attribute; null: it is unknown (by now).",
             "anyOf": [text, number, {"type": "boolean"}, {"type": "null"}],
         },
         "NumberValue": {
-            "description": 'A number, a text of one such as "1,200", or null: not known (any more).',
+            "description": 'A number, a text of one such as "1,200", or null: unknown (by now).',
             "anyOf": [number, _number_text(crm), {"type": "null"}],
         },
         "Attributes": {
-            "description": "What is known of the lead, by the columns of crm.toml. Others may be sent: no "
+            "description": "The lead's attributes, by the columns of crm.toml. Others may be sent: no "
             "feature is made of them, and the answer names them in `ignored_attributes`.",
             "type": "object",
             "maxProperties": MAX_ATTRIBUTES,
@@ -110,10 +110,10 @@ def _company_schemas(crm: CrmSettings) -> dict[str, Schema]:
 
 
 def _attribute_schema(name: str, kind: str, crm: CrmSettings) -> Schema:
-    """A column in the company's words, with its words for values."""
+    """A column, described by the company's words for it and for its values."""
     words = crm.table.vocabulary.words
     labels = [words.get(name, {}).get(lang) for lang in _LANGUAGES]
-    values = [key.partition("=")[2] for key in words if key.startswith(f"{name}=")]
+    values = crm.table.vocabulary.values(name)
     label = " / ".join(word for word in labels if word) or name
     values_note = f" Values with words: {', '.join(values)}." if values else ""
     schema = ref("NumberValue" if kind == "number" else "Value")
@@ -121,7 +121,7 @@ def _attribute_schema(name: str, kind: str, crm: CrmSettings) -> Schema:
 
 
 def _number_text(crm: CrmSettings) -> Schema:
-    """A text that is a number, or one of the company's words for a value that is missing."""
+    """A text that is a number, or one of the company's words for a missing value."""
     # Not re.escape: outside Python a # must not be escaped.
     escaped = (re.sub(r"([.*+?^${}()|\[\]\\])", r"\\\1", word) for word in crm.missing)
     nothing = "|".join(sorted({*escaped} - {""}))

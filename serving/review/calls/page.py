@@ -13,13 +13,14 @@ from starlette.responses import Response
 
 from features.clock import from_ms
 from scoring.decision.actions import ACCEPTED, FOLLOW_UP, action_of
+from scoring.decision.score import Reason
 from scoring.scorecard.scale import HOT_SCORE
 from scoring.scorecard.scorecard import HOT
 from serving.api.query_params import HotQuery, parse_query
 from serving.predictions.call_list import CallListPage, is_overdue, read_call_list
 from serving.review.calls.queries import read_due_steps, read_nearly_hot
 from serving.review.common.links import crm_link
-from serving.review.common.reasons import ReasonText, both_reasons
+from serving.review.common.reasons import both_reasons
 from serving.review.common.sales_steps import FormState, end_of_day, record_step
 from serving.review.web.forms import query_string
 from serving.review.web.page_request import PageRequest, PageRoute
@@ -38,7 +39,7 @@ class CallCard:
     late: bool
     text: str
     detail: dict[str, Any]
-    why: dict[str, list[ReasonText]]
+    why: dict[str, list[Reason]]
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class NearlyHotLead:
     score: int
     lacks: int
     unknown: list[str]
-    why: list[ReasonText]
+    why: list[Reason]
 
 
 async def show(visit: PageRequest) -> Response:

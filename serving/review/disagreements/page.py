@@ -12,9 +12,10 @@ from sqlalchemy.engine import Connection
 from starlette.responses import JSONResponse, Response
 
 from features.clock import iso
+from scoring.decision.score import Reason
 from scoring.scorecard.scorecard import STAGES
 from serving.review.charts.charts import Step, Waterfall
-from serving.review.common.reasons import ReasonText, both_reasons
+from serving.review.common.reasons import both_reasons
 from serving.review.disagreements.queries import (
     MIN_SCORE_GAP,
     UNJUDGED,
@@ -41,7 +42,7 @@ class Disagreement:
     """A lead on which the sides differ: what was told, its reasons by side, and the verdicts on it."""
 
     row: Any
-    why: Mapping[str, list[ReasonText]]
+    why: Mapping[str, list[Reason]]
     waterfalls: list[Waterfall]
     verdicts: list[Any]
 
@@ -162,7 +163,7 @@ def _to_disagreement(row: Any, loaded: Mapping[str, Any], visit: PageRequest) ->
     return Disagreement(row, why, waterfalls, lead_verdicts)
 
 
-def _reason_waterfall(side: str, why: list[ReasonText], row: Any, visit: PageRequest) -> Waterfall:
+def _reason_waterfall(side: str, why: list[Reason], row: Any, visit: PageRequest) -> Waterfall:
     """A side's reasons as they were remembered: the strongest of the model, the points of the rules."""
     steps = [Step(reason.text, reason.weight) for reason in why[:MAX_STEPS]]
     if side == "rules":

@@ -170,7 +170,6 @@ def _band_names(visit: PageRequest) -> list[str]:
 
 
 def _value_word(visit: PageRequest, column: str, value: str) -> str:
-    words, key = visit.crm.table.vocabulary, f"{column}={value}"
     if not value:
         return visit.translate("missing")
-    return words.word(key, visit.lang) if key in words.words else value
+    return visit.crm.table.vocabulary.value(column, value, visit.lang)

@@ -183,10 +183,9 @@ def _timeline(
 
 
 def _format_value(column: str, value: object, visit: PageRequest) -> str:
-    words, key = visit.crm.table.vocabulary, f"{column}={value}"
     if value is None:
         return visit.translate("missing")
-    return words.word(key, visit.lang) if key in words.words else to_text(value)
+    return visit.crm.table.vocabulary.value(column, to_text(value), visit.lang)
 
 
 def _describe_record(record: SalesRecord, visit: PageRequest) -> str:

@@ -154,8 +154,7 @@ def _choices(
     feature = table.rows[name]
     if name not in table.texts or not isinstance(feature, Attribute):
         return ()
-    start = f"{feature.column}="
-    vocabulary_values = [key.removeprefix(start) for key in table.vocabulary.words if key.startswith(start)]
+    vocabulary_values = table.vocabulary.values(feature.column)
     of_card = [
         value
         for _, _, rule in card.rules()

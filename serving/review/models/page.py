@@ -51,12 +51,12 @@ async def request_action(visit: PageRequest) -> Response:
     if error := _note_error(submitted["note"].strip(), visit):
         return await _render_page(visit, submitted, Fields({action: error}), 422)
     request = ReviewRequest(
-        action,
-        submitted["registered"],
-        visit.key.name,
-        submitted["note"].strip(),
-        visit.now,
-        bool(submitted["override"]),
+        action=action,
+        registered=submitted["registered"],
+        by=visit.key.name,
+        note=submitted["note"].strip(),
+        at=visit.now,
+        override=bool(submitted["override"]),
     )
     try:
         await asyncio.to_thread(write_request, visit.settings.bundles, request)

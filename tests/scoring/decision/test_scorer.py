@@ -11,14 +11,17 @@ import pytest
 from features.clock import MS_PER_DAY, iso
 from features.columns import Texts
 from features.crm.load import Loaded
+from features.errors import SettingsError
 from features.many_leads import Histories, ManyLeads
 from features.moments import open_leads
 from scoring.decision.overrides import Override
 from scoring.decision.scorer import BatchScores, CalibratedModel, Scorer
 from scoring.model.calibrated_model import count_leads_by_band
 from scoring.model.evidence import Evidence
-from scoring.model.model import Model
+from scoring.model.model import Model, sigmoid
 from scoring.model.thresholds import find_thresholds
+from scoring.scorecard.rating import rate
+from scoring.scorecard.scorecard import Policy
 from tests.conftest import Demo
 
 NOW = 1_790_000_000_000
@@ -130,9 +133,6 @@ def test_thresholds_follow_the_card(demo: Demo) -> None:
     shares = []
     for one in (card, lower):
         judge = CalibratedModel.from_evidence(demo.model, evidence, one)
-        from scoring.model.model import sigmoid
-        from scoring.scorecard.rating import rate
-
         hot = (sigmoid(evidence.scores["model"]) >= judge.scale.hot).mean()
         assert hot == pytest.approx((rate(one, evidence.features).stage == 2).mean(), abs=1e-3)
         shares.append(hot)
@@ -140,10 +140,6 @@ def test_thresholds_follow_the_card(demo: Demo) -> None:
 
 
 def test_calls_per_week_need_dates(demo: Demo) -> None:
-    from features.errors import SettingsError
-    from scoring.scorecard.rating import rate
-    from scoring.scorecard.scorecard import Policy
-
     evidence = demo.trained.evidence
     policy = Policy(policy="calls_per_week", warm=40, hot=10)
     rating = rate(demo.model.card, evidence.features)
@@ -158,15 +154,15 @@ def test_a_lead_counts_once_in_a_stretch() -> None:
     won = np.array([False, True, False, False, False])
     empty = np.zeros(5)
     evidence = Evidence(
-        lead,
-        np.arange(5, dtype=np.int32),
-        np.arange(5),
-        empty.astype(np.float32),
-        won,
-        empty,
-        {},
-        {},
-        {},
+        lead=lead,
+        group=np.arange(5, dtype=np.int32),
+        moment=np.arange(5),
+        landmark=empty.astype(np.float32),
+        won=won,
+        amount=empty,
+        scores={},
+        features={},
+        segments={},
     )
     leads, wins = count_leads_by_band(evidence, np.array([0, 0, 13, 13, 13]))
     assert leads.tolist() == [1, *[0] * 12, 2]

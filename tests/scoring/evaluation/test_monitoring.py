@@ -13,7 +13,9 @@ from features.clock import MS_PER_DAY, NEVER
 from features.columns import encode_texts
 from scoring.evaluation.monitoring import Advice, Performance, ServedPredictions, advise, measure_performance
 from scoring.statistics.drift import MAJOR_SHIFT, Shift, measure_shifts, population_stability
+from scoring.to_json import to_jsonable
 from tests.cli.test_commands import run
+from tests.helpers.small_crm import CARD, small_crm
 
 DAY = MS_PER_DAY
 CARDS = np.full(10_000, "c", dtype=object)
@@ -25,16 +27,32 @@ def shifts(**indexes: float) -> dict[str, Shift]:
     return {name: Shift(index, 0.01) for name, index in indexes.items()}
 
 
+def served_at(
+    moments: np.ndarray, chance: np.ndarray, points: np.ndarray, won_at: np.ndarray, closed_at: np.ndarray
+) -> ServedPredictions:
+    """Answers of one card; the rules call the upper fifth hot."""
+    return ServedPredictions(
+        version="v",
+        as_of=moments,
+        probability=chance,
+        points=points,
+        rules_hot=points > np.quantile(points, 0.8),
+        won_at=won_at,
+        closed_at=closed_at,
+        card=CARDS[: len(moments)],
+        rules_chance=NO_RULES_CHANCE[: len(moments)],
+    )
+
+
 def make_served(count: int, chance: np.ndarray, won: np.ndarray, points: np.ndarray) -> ServedPredictions:
     """Answers of a year ago, all of which can be judged."""
     moments = np.full(count, 1_000 * DAY)
-    closed, hot = moments + 5 * DAY, points > np.quantile(points, 0.8)
-    won_at, card, rules = np.where(won, closed, NEVER), CARDS[:count], NO_RULES_CHANCE[:count]
-    return ServedPredictions("v", moments, chance, points, hot, won_at, closed, card, rules)
+    closed = moments + 5 * DAY
+    return served_at(moments, chance, points, np.where(won, closed, NEVER), closed)
 
 
 @pytest.mark.parametrize("share", [0.3, 0.6, 1.0])
-def test_a_count_that_was_mostly_zero_is_seen_to_rise(share: float) -> None:
+def test_a_rise_of_a_mostly_zero_count_is_a_shift(share: float) -> None:
     rng = np.random.default_rng(5)
     before, now = ((rng.random(4_000) < part).astype(float) for part in (0.05, share))
     assert population_stability(before, before[::-1].copy()) == 0
@@ -47,33 +65,15 @@ def test_only_what_can_be_judged_counts() -> None:
     won = np.array([10, 95, NEVER // DAY, NEVER // DAY, NEVER // DAY, NEVER // DAY]) * DAY
     won[won > 10**6 * DAY] = NEVER
     closed = np.where(won < NEVER, won, np.array([0, 0, 20, 10**9, NEVER // DAY, NEVER // DAY]) * DAY)
-    served = ServedPredictions(
-        "v", moments, np.zeros(6), np.zeros(6), np.zeros(6, bool), won, closed, CARDS[:6], NO_RULES_CHANCE[:6]
-    )
+    served = served_at(moments, np.zeros(6), np.zeros(6), won, closed)
     can, was_won = served.label_outcomes(90, 100 * DAY)
-    assert can.tolist() == [
-        True,
-        True,
-        True,
-        True,
-        True,
-        False,
-    ]  # the last is open for 50 days only
+    assert can.tolist() == [True] * 5 + [False]  # the last is open for 50 days only
     assert was_won.tolist() == [True, False, False, False, False, False]  # 95 days are too late
 
 
 def test_nothing_of_the_future_is_seen() -> None:
-    served = ServedPredictions(
-        "v",
-        np.array([0]),
-        np.array([0.5]),
-        np.zeros(1),
-        np.zeros(1, bool),
-        np.array([10 * DAY]),
-        np.array([10 * DAY]),
-        CARDS[:1],
-        NO_RULES_CHANCE[:1],
-    )
+    close = np.array([10 * DAY])
+    served = served_at(np.array([0]), np.array([0.5]), np.zeros(1), close, close)
     can, won = served.label_outcomes(90, 5 * DAY)
     assert (can.tolist(), won.tolist()) == ([False], [False])
 
@@ -89,18 +89,21 @@ def test_a_true_model_is_fine_and_better_than_idle_rules() -> None:
     result = measure_world()
     assert result.calibration is not None
     assert result.calibration.value < 0.03
+    figures = to_jsonable(result)
+    assert figures["told"] == figures["mean_predicted"] == result.mean_predicted  # the former keys stay
+    assert figures["came"] == figures["observed"]
     assert result.differences is not None
     assert result.differences["win_rate"].better == "new"
     assert advise([result], "v", shifts(channel=0.01)) == "fine"
 
 
 @pytest.mark.parametrize(("shift", "expected"), [(0.01, "the_world_moved"), (MAJOR_SHIFT, "retrain")])
-def test_a_world_that_moved_is_told_from_features_that_did(shift: float, expected: Advice) -> None:
+def test_a_moved_world_differs_from_shifted_features(shift: float, expected: Advice) -> None:
     assert advise([measure_world(bias=0.2)], "v", shifts(channel=shift)) == expected
 
 
 @pytest.mark.parametrize(("off", "low", "high"), [(0.0, 0.0, 0.03), (0.2, 0.15, 0.25)])
-def test_the_rules_probabilities_are_judged_beside_the_models(off: float, low: float, high: float) -> None:
+def test_calibrated_rules_are_measured_next_to_the_model(off: float, low: float, high: float) -> None:
     rng = np.random.default_rng(3)
     chance = rng.uniform(0.05, 0.5, 4_000)
     served = make_served(4_000, chance, rng.random(4_000) < chance, chance)
@@ -129,20 +132,16 @@ def test_early_closes_alone_are_not_judged() -> None:
     """Who was won in the first days of a horizon that runs still would make every model look too modest."""
     moments, chance = np.full(400, 1_000 * DAY), np.full(400, 0.5)
     won = np.where(np.arange(400) % 2, moments + 5 * DAY, NEVER)
-    served = ServedPredictions(
-        "v", moments, chance, chance, chance > 1, won, won, CARDS[:400], NO_RULES_CHANCE[:400]
-    )
+    served = served_at(moments, chance, chance, won, won)
     early, late = (measure_performance(served, 90, moments[0] + days * DAY) for days in (89, 90))
     assert (early.judged, early.won, early.waiting) == (0, 0, 400)
     assert (late.judged, late.won, late.waiting) == (400, 200, 0)
 
 
-def test_who_was_closed_already_is_no_example() -> None:
+def test_leads_closed_before_the_answer_do_not_count() -> None:
     moments, none = np.array([100 * DAY, 100 * DAY]), np.zeros(2)
     closed = np.array([99 * DAY, 100 * DAY + 1])
-    served = ServedPredictions(
-        "v", moments, none, none, none > 0, closed, closed, CARDS[:2], NO_RULES_CHANCE[:2]
-    )
+    served = served_at(moments, none, none, closed, closed)
     can, won = served.label_outcomes(90, 500 * DAY)
     assert (can.tolist(), won.tolist()) == ([False, True], [False, True])
 
@@ -160,13 +159,13 @@ def test_a_few_leads_that_differ_are_no_shift() -> None:
     assert alarms <= 6
 
 
-def test_chance_is_told_by_chi_square() -> None:
+def test_chance_follows_chi_square() -> None:
     rng = np.random.default_rng(4)
     shift = measure_shifts({"f": rng.normal(size=2_000)}, {"f": rng.normal(size=500)}, 2_000, 500)["f"]
     assert shift.chance == pytest.approx(16.92 * (1 / 2_000 + 1 / 500), rel=0.01)  # 9 degrees, 95 %
 
 
-def test_new_texts_are_found_and_rare_ones_taken_together() -> None:
+def test_new_texts_are_a_shift_and_rare_ones_are_grouped() -> None:
     before = encode_texts(["a"] * 960 + [f"rare{i}" for i in range(40)])
     assert population_stability(before, encode_texts(["a"] * 96 + [f"new{i}" for i in range(4)])) < 0.001
     assert population_stability(before, encode_texts(["a"] * 50 + ["new"] * 50)) > MAJOR_SHIFT
@@ -176,8 +175,8 @@ def test_a_shifted_feature_is_looked_at() -> None:
     assert advise([measure_world()], "v", shifts(channel=MAJOR_SHIFT, age=0.0)) == "look_at_this_feature"
 
 
-def test_without_outcomes_nothing_is_said() -> None:
-    few = Performance("v", None, 500, 0, 100, 3)
+def test_without_outcomes_too_little_is_known() -> None:
+    few = Performance(version="v", card=None, leads=500, waiting=0, judged=100, won=3)
     assert advise([few], "v", shifts(channel=0.0)) == "too_little_known"
     assert advise([], None, {}) == "too_little_known"
 
@@ -204,9 +203,7 @@ def test_numbers_that_moved_or_went_missing_are_found() -> None:
 
 
 @pytest.mark.parametrize("lang", ["en", "ja"])
-def test_the_command_tells_of_an_empty_store(tmp_path: Path, lang: str) -> None:
-    from tests.helpers.small_crm import CARD, small_crm
-
+def test_the_command_works_on_an_empty_store(tmp_path: Path, lang: str) -> None:
     crm_toml = small_crm(tmp_path, leads=60)
     (tmp_path / "scorecard.toml").write_text(CARD, encoding="utf-8")
     assert run("monitor", crm_toml).returncode == 5  # there is no store yet
@@ -219,9 +216,7 @@ def test_the_command_tells_of_an_empty_store(tmp_path: Path, lang: str) -> None:
     assert (tmp_path / "m.html").read_text(encoding="utf-8").startswith("<!doctype html>")
 
 
-def test_the_command_tells_machines(tmp_path: Path) -> None:
-    from tests.helpers.small_crm import CARD, small_crm
-
+def test_the_command_writes_json(tmp_path: Path) -> None:
     crm_toml = small_crm(tmp_path, leads=120)
     (tmp_path / "scorecard.toml").write_text(CARD, encoding="utf-8")
     assert run("import", crm_toml).returncode == 0

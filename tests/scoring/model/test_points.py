@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -35,20 +36,20 @@ several = st.lists(leads, min_size=1, max_size=5)
 def parts(draw: st.DrawFn) -> PointsPart:
     mean = draw(st.lists(st.floats(-2, 2), min_size=len(NAMES), max_size=len(NAMES)))
     return PointsPart(
-        draw(cards()),
-        NAMES,
-        draw(st.floats(-5, 5)),
-        draw(st.floats(0, 0.5)),
-        draw(weights),
-        draw(weights),
-        np.array(mean),
+        card=draw(cards()),
+        features=NAMES,
+        intercept=draw(st.floats(-5, 5)),
+        per_point=draw(st.floats(0, 0.5)),
+        trigger=draw(weights),
+        exclusion=draw(weights),
+        mean=np.array(mean),
     )
 
 
 def make_points_part(scorecard: Scorecard, names: str, **parameters: float) -> PointsPart:
     """Weights that are easy to follow; the average lead gets nothing by any feature."""
     parameters = {"intercept": -2.0, "per_point": 0.1, "trigger": 1.5, "exclusion": 4.0, **parameters}
-    return PointsPart(scorecard, tuple(names), **parameters, mean=np.zeros(len(names)))
+    return PointsPart(card=scorecard, features=tuple(names), **parameters, mean=np.zeros(len(names)))
 
 
 def flags(*lead_letters: str, names: str) -> dict[str, Column]:
@@ -177,7 +178,7 @@ def test_a_row_of_several_conditions_shares_its_points_between_their_features() 
 def test_reasons_are_told_against_the_average_lead() -> None:
     scorecard = card(intent=group(None, a=20, b=10))
     mean = np.array([0.5, 0.25])
-    average = PointsPart(scorecard, ("a", "b"), -2.0, 0.1, 1.5, 4.0, mean)
+    average = replace(make_points_part(scorecard, "ab"), mean=mean)
     prior, contributions = average.contributions(rate(scorecard, flags("a", names="ab")))
     assert prior == pytest.approx(-1.25)
     np.testing.assert_allclose(contributions, [[1.5, -0.25]])

@@ -89,7 +89,7 @@ def open_browser() -> Iterator[Any]:
     if not Path(CHROMIUM).exists():
         reason = "there is no chromium on this machine (Debian: apt-get install chromium)"
         pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import sync_playwright  # only where a browser is there
 
     with sync_playwright() as playwright:
         opened = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)

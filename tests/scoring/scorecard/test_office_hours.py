@@ -6,6 +6,7 @@ from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import pytest
 from holidays import HolidayBase, country_holidays
 from hypothesis import given, settings
@@ -175,8 +176,6 @@ def test_thousands_of_hours_over_years() -> None:
 
 
 def test_a_moment_may_come_from_an_array() -> None:
-    import numpy as np
-
     start = parse_office_ms("2026-10-02 17:30", TOKYO)
     for office in (TOKYO, None):
         end = compute_deadline(np.int64(start), 2, office)  # type: ignore[arg-type]

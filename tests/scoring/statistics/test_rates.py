@@ -32,7 +32,9 @@ def test_a_rate_is_counted(rows: list[tuple[bool, bool, int]]) -> None:
 def test_rates_of_many_sets_come_from_one_object() -> None:
     rates = Rates(WON, np.arange(6))
     assert rates.rate(SELECTED).won == 2
-    assert rates.rate(~SELECTED) == Rate(2, 0, *[0.0] * 6)
+    assert rates.rate(~SELECTED) == Rate(
+        count=2, won=0, value=0.0, low=0.0, high=0.0, lift=0.0, lift_low=0.0, lift_high=0.0
+    )
     assert rates.rate(WON).value == rates.rate(WON).low == 1.0
 
 

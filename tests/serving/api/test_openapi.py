@@ -13,10 +13,12 @@ import pytest
 from schemathesis.specs.openapi.definitions import OPENAPI_30, OPENAPI_31
 from starlette.routing import Route
 
+from features.clock import iso
 from serving.api.openapi.document import build_openapi
 from serving.leads.attribute_schema import parse_number
 from serving.web import permissions as access
 from tests.helpers.service_app import App, small_app
+from tests.serving.api.openapi_fields import document_fields, problem_fields
 
 TIMESTAMP = "2025-04-01T10:00:00+09:00"
 OF_BENTOML = {"/livez", "/readyz"}
@@ -52,7 +54,7 @@ def make_validator(document: dict[str, Any], schema: dict[str, Any]) -> Any:
 
 
 def close_schema(schema: Any) -> Any:
-    """A schema in which no object may have more than what is told of it."""
+    """A schema in which no object may have more than the described properties."""
     if isinstance(schema, list):
         return [close_schema(item) for item in schema]
     if not isinstance(schema, dict):
@@ -68,6 +70,20 @@ def test_the_document_is_valid_openapi(document: dict[str, Any]) -> None:
     for name, schema in document["components"]["schemas"].items():
         assert jsonschema_rs.meta.is_valid(schema), name
         make_validator(document, schema)  # which fails where a reference or a pattern does not hold
+
+
+def test_paths_fields_and_codes_are_those_that_were_published(document: dict[str, Any]) -> None:
+    """The file was made from the document of the first release; see `document_fields`."""
+    published = json.loads((Path(__file__).parents[2] / "data/openapi-fields.json").read_text("utf-8"))
+    assert {"paths": document_fields(document), "problem": problem_fields(document)} == published
+
+
+def test_schemas_keep_their_published_names(document: dict[str, Any]) -> None:
+    published = (
+        "Activity Attributes Batch BatchAnswer CallList Change History HotLead Lead ModelInUse Problem"
+    )
+    parts = "Acknowledgement ActionAnswer ModelAnswer PastScore PersonAnswer Problem Reason Score WrongField"
+    assert {*published.split(), *parts.split()} <= set(document["components"]["schemas"])
 
 
 def test_every_route_is_described_and_nothing_else(app: App, document: dict[str, Any]) -> None:
@@ -135,8 +151,6 @@ def test_examples_hold_and_are_answered(app: App, document: dict[str, Any]) -> N
 
 
 def now(app: App) -> str:
-    from features.clock import iso
-
     return iso(app.house.clock())
 
 
@@ -149,7 +163,7 @@ def check(document: dict[str, Any], method: str, path: str, answer: Any) -> None
     jsonschema_rs.Draft202012Validator(full_schema, validate_formats=True).validate(answer.json())
 
 
-def test_attributes_are_told_in_the_words_of_the_company(document: dict[str, Any]) -> None:
+def test_attributes_are_described_in_the_words_of_the_company(document: dict[str, Any]) -> None:
     properties = document["components"]["schemas"]["Attributes"]["properties"]
     assert set(properties) == {"channel", "employees", "budget", "authority", "need", "months"}
     assert properties["channel"]["description"] == (
@@ -193,9 +207,15 @@ STEPS: tuple[dict[str, Any], ...] = (
     {"more": 1},
 )
 BODIES: list[tuple[str, Any]] = [
-    *(("/v1/score", {"lead_id": "L1", "attributes": each}) for each in ATTRIBUTES),
-    *(("/v1/leads", {"lead_id": "L1", "updated_at": TIMESTAMP, "attributes": each}) for each in ATTRIBUTES),
-    *(("/v1/score", {"lead_id": each, "attributes": {}}) for each in ("", "a\tb", "x" * 201, 7, None, "é")),
+    *(("/v1/score", {"lead_id": "L1", "attributes": attributes}) for attributes in ATTRIBUTES),
+    *(
+        ("/v1/leads", {"lead_id": "L1", "updated_at": TIMESTAMP, "attributes": attributes})
+        for attributes in ATTRIBUTES
+    ),
+    *(
+        ("/v1/score", {"lead_id": lead_id, "attributes": {}})
+        for lead_id in ("", "a\tb", "x" * 201, 7, None, "é")
+    ),
     *(
         ("/v1/score", {"lead_id": "L1", "changes": [{"column": c, "value": v, "at": TIMESTAMP}]})
         for c in ("months", "hobby", "budget")
@@ -320,12 +340,12 @@ def test_the_simple_document_is_valid_openapi_3_0(app: App, document: dict[str, 
     }
     assert simple["components"]["schemas"]["NumberValue"]["type"] == "number"
     result = simple["components"]["schemas"]["BatchResult"]["properties"]
-    assert result["status"] == {"type": "integer"}
+    assert result["status"]["type"] == "integer"
     assert result["answer"]["nullable"]
 
 
-def test_the_simple_document_says_nothing_else(app: App, document: dict[str, Any]) -> None:
-    """What holds by it holds by the full one, for what is plainly told."""
+def test_the_simple_document_agrees_with_the_full_one(app: App, document: dict[str, Any]) -> None:
+    """The examples of the full document are valid by the simple one too."""
     simple = app.get("/v1/openapi.json?version=3.0").json()
     for path, _, body in bodies(document):
         media = simple["paths"][path]["post"]["requestBody"]["content"]["application/json"]

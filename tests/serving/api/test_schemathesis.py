@@ -1,4 +1,4 @@
-"""The API against its own description, and against bodies that nobody should send."""
+"""The API against its document: valid requests succeed, invalid ones are refused with the right code."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.helpers.service_app import CRM_TOML, App, small_app
 schemathesis.openapi.format(
     "date-time",
     st.datetimes(datetime(1900, 1, 2), datetime(2026, 1, 1), timezones=st.just(UTC)).map(
-        lambda at: at.isoformat()
+        lambda moment: moment.isoformat()
     ),
 )
 

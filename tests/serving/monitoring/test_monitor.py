@@ -70,7 +70,15 @@ def test_the_rules_have_the_probability_of_the_points_part_of_the_version_in_use
     watch.refresh()
     judge = watch.live_model.scorer.calibrated_model
     assert judge is not None
-    part = PointsPart(judge.model.card, (), -2.0, 0.1, 1.0, 3.0, np.zeros(0))
+    part = PointsPart(
+        card=judge.model.card,
+        features=(),
+        intercept=-2.0,
+        per_point=0.1,
+        trigger=1.0,
+        exclusion=3.0,
+        mean=np.zeros(0),
+    )
     model = replace(judge.model, points=part)
     fields = {"model_version": model.version, "card_version": model.card.version, "points": 10}
     fired, never = '{"triggers":["date"],"exclusions":[]}', '{"triggers":[],"exclusions":["rival"]}'
