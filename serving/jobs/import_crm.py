@@ -61,7 +61,10 @@ def import_crm(
     progress: Callable[[str], None],
     clock: Callable[[], int] = now_ms,
 ) -> ImportResult:
-    """Store an export and score its open leads with what is in use now. Raises StoreUnavailable, SettingsError."""
+    """Store an export and score its open leads with the live model.
+
+    Raises StoreUnavailable and SettingsError.
+    """
     store = Store.open(settings.store_url, settings.spool)
     try:
         progress(f"storing what {len(export.crm):,} leads and their activities tell")
