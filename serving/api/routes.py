@@ -29,7 +29,7 @@ from serving.leads.batch import parse_batch
 from serving.leads.errors import LeadError
 from serving.leads.intake import AcceptedRecord
 from serving.leads.lead_facts import parse_lead
-from serving.leads.to_records import parse_record, parse_records
+from serving.leads.to_records import parse_records
 from serving.predictions.call_list import read_call_list
 from serving.predictions.predictor import ScoredLead
 from serving.store.records import KINDS, RecordKind
@@ -113,10 +113,8 @@ class Api:
     async def create_records(self, kind: RecordKind, request: Request) -> Response:
         raw = await _read_json(request)
         is_list = raw.lstrip()[:1] == b"["
-        parse_body = parse_records if is_list else parse_record
-        parse = partial(parse_body, kind, raw, self._components.schema, self._components.clock())
-        parsed = parse() if len(raw) <= MAX_INLINE_BYTES else await asyncio.to_thread(parse)
-        bodies = parsed if isinstance(parsed, Sequence) else [parsed]
+        parse = partial(parse_records, kind, raw, self._components.schema, self._components.clock())
+        bodies = parse() if len(raw) <= MAX_INLINE_BYTES else await asyncio.to_thread(parse)
         accepted = await self._components.intake.accept(kind, bodies)
         _check_conflicts(accepted, is_list)
         results = [format_accepted(record) for record in accepted]

@@ -1,6 +1,6 @@
-"""From a CRM's export to the store: leads with their history, what they did, and how their deals ended.
+"""From a CRM's export to the store: leads with their history, activities and outcomes.
 
-What the CRM sends from then on comes by the API; an export that is read again adds what is new.
+Later changes come by the API. An export that is read again adds only new records.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from serving.store.records import Record, RecordKind, WriteOutcome
 from serving.store.store import Store
 
 BATCH_SIZE = 5_000
-"""So many records are stored with one flush to the disk."""
+"""The number of records that are stored with one flush to the disk."""
 
 
 @dataclass(frozen=True)
 class CrmExport:
-    """A CRM as it was read, with what no feature is made of (see `features.crm.extra_columns`)."""
+    """A CRM as it was read, with the columns that no feature uses (see `features.crm.extra_columns`)."""
 
     crm: Crm
     accounts: Sequence[str | None]
@@ -37,9 +37,9 @@ class CrmExport:
 def store_export(
     store: Store, export: CrmExport, settings: CrmSettings
 ) -> Mapping[RecordKind, Counter[WriteOutcome]]:
-    """Store what an export tells; how many records of each kind were new, known, or in conflict.
+    """Store an export; the number of records of each kind that were new, known, or in conflict.
 
-    Raises StoreUnavailable; what was stored until then stays, and the next import goes on.
+    Raises StoreUnavailable; what was stored before stays, and the next import continues.
     """
     counts: dict[RecordKind, Counter[WriteOutcome]] = {}
     for records in batch_records(export, settings):
@@ -49,13 +49,13 @@ def store_export(
 
 
 def batch_records(export: CrmExport, settings: CrmSettings) -> Iterator[tuple[Record, ...]]:
-    """The records of an export, some at a time."""
+    """The records of an export in batches."""
     records = iter_records(export, settings)
     return iter(lambda: tuple(islice(records, BATCH_SIZE)), ())
 
 
 def iter_records(export: CrmExport, settings: CrmSettings) -> Iterator[Record]:
-    """All that an export tells, as records. The same export gives the same keys."""
+    """An export as records. The same export gives the same keys."""
     yield from _leads(export, settings)
     yield from _changes(export.crm)
     yield from _activities(export.crm)
@@ -64,7 +64,7 @@ def iter_records(export: CrmExport, settings: CrmSettings) -> Iterator[Record]:
 
 
 def _leads(export: CrmExport, settings: CrmSettings) -> Iterator[Record]:
-    """Each lead with what was known when it came, then with what is only known as of today."""
+    """Each lead with its attributes at creation, then with those known only as of today."""
     crm = export.crm
     availability = {f.column: f.known for f in settings.table.attributes.values()}
     first = [name for name in crm.attributes if availability.get(name) == "at_creation"]
@@ -89,7 +89,7 @@ def _changes(crm: Crm) -> Iterator[Record]:
 
 
 def _activities(crm: Crm) -> Iterator[Record]:
-    """With the keys that the API gives to what comes without an id, so that each is stored once."""
+    """With the keys that the API derives for records without an id, so that each is stored once."""
     activities, occurrences = crm.activities, Counter[str]()
     values = [None] * len(activities) if activities.value is None else _to_values(activities.value)
     for row, code, time_ms, value in zip(

@@ -61,9 +61,9 @@ def import_crm(
     progress: Callable[[str], None],
     clock: Callable[[], int] = now_ms,
 ) -> ImportResult:
-    """Store an export and score its open leads with the live model and rules.
+    """Store an export and score its open leads with the live model.
 
-    Raises StoreUnavailable, SettingsError.
+    Raises StoreUnavailable and SettingsError.
     """
     store = Store.open(settings.store_url, settings.spool)
     try:

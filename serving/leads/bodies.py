@@ -262,10 +262,11 @@ def _validate_attributes(
         fields = value if isinstance(value, Mapping) and None not in invalid else {}
         sent = {column: field for column, field in fields.items() if column not in invalid}
     parsed = dict(sent)
-    for column, field in sent.items() if context is not None else ():
+    schema = None if context is None else context.schema
+    for column, field in sent.items():
         try:
-            if column in context.schema.columns:
-                parsed[column] = context.schema.parse_value(column, field)
+            if schema is not None and column in schema.columns:
+                parsed[column] = schema.parse_value(column, field)
         except ValueError:
             kind = PydanticCustomError("not_a_number", NUMBER_OR_TEXT)
             errors.append({"type": kind, "loc": (column,), "input": field})

@@ -1,4 +1,4 @@
-"""Why a lead or a record cannot be used. The API turns these into HTTP answers (serving/api/error_responses.py)."""
+"""Why a lead cannot be scored. serving/api/error_responses.py turns these errors into HTTP answers."""
 
 from __future__ import annotations
 

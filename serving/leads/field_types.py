@@ -43,7 +43,9 @@ class _NumberOrText:
         return core_schema.custom_error_schema(
             core_schema.union_schema([handler(source), text], mode="left_to_right"),
             "number",
-            custom_error_message=f'a number from -{MAX_NUMBER:g} to {MAX_NUMBER:g}, or a text of one such as "1,200"',
+            custom_error_message=(
+                f'a number from -{MAX_NUMBER:g} to {MAX_NUMBER:g}, or a text of one such as "1,200"'
+            ),
         )
 
 
@@ -60,8 +62,8 @@ class _OneError:
         return core_schema.custom_error_schema(
             handler(source),
             "plain_value",
-            custom_error_message=f"a text of at most {MAX_TEXT_LENGTH:,} characters without NUL, a number from "
-            f"-{MAX_NUMBER:g} to {MAX_NUMBER:g}, true, false or null",
+            custom_error_message=f"a text of at most {MAX_TEXT_LENGTH:,} characters without NUL, a number "
+            f"from -{MAX_NUMBER:g} to {MAX_NUMBER:g}, true, false or null",
         )
 
 

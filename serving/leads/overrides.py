@@ -1,4 +1,4 @@
-"""What people said of leads, held in memory: overrides hold while the store is away, and cost no look-up."""
+"""The overrides of people, mirrored in memory: in force while the store is unavailable, and quick to read."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from serving.store.records import Record
 
 
 class OverrideStore(SalesStepStore, Protocol):
-    """Where it is kept. All raise StoreUnavailable."""
+    """The store that is mirrored. All methods raise StoreUnavailable."""
 
     def overrides_version(self) -> object: ...
     def overrides(self) -> Sequence[Override]: ...
 
 
 class OverrideMirror:
-    """Overrides by lead, as they were when `refresh` looked last, and what was added since.
+    """The overrides by lead as of the last `refresh`, and those added since.
 
-    `done` is what sales did beside: closed deals, dates of next actions.
+    `sales_status` mirrors what sales did: closed deals, contacts, dates of next actions.
     """
 
     def __init__(self, store: OverrideStore) -> None:
@@ -34,7 +34,7 @@ class OverrideMirror:
         self._lock = threading.Lock()
 
     def refresh(self) -> None:
-        """Read them again where something was said or erased since. Raises StoreUnavailable."""
+        """Read the overrides again if any was stored or erased since. Raises StoreUnavailable."""
         with self._lock:
             stamp = self._store.overrides_version()
             if stamp != self._stamp:
@@ -42,7 +42,7 @@ class OverrideMirror:
         self.sales_status.refresh()
 
     def add(self, records: Iterable[Record]) -> None:
-        """Take what was just stored into account at once; `refresh` finds the rest of it."""
+        """Add what was just stored, so that it counts before the next `refresh`."""
         stored = list(records)
         self.sales_status.add(stored)
         overrides = [override for record in stored if (override := to_override(record))]
@@ -67,7 +67,7 @@ class OverrideMirror:
         return {lead_id: override for lead_id, override in in_force if override is not None}
 
     def not_hot_ids(self, as_of: int) -> list[str]:
-        """The leads that a person named not hot, at a moment (ms UTC)."""
+        """The leads with a "not hot" override in force at a moment (ms UTC)."""
         newest = (
             (lead, newest_in_force(overrides, as_of, True)) for lead, overrides in self._by_lead.items()
         )
@@ -75,7 +75,7 @@ class OverrideMirror:
 
 
 def to_override(record: Record) -> Override | None:
-    """What a record says of a lead, if it is a verdict."""
+    """The override of a record; None if it is none."""
     verdict = record.body.get("verdict") or record.body.get("step")
     if record.kind not in ("overrides", "handovers") or verdict not in VERDICTS:
         return None

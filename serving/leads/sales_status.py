@@ -1,8 +1,7 @@
-"""What sales did about leads, held in memory: whose deal closed, whom they contacted, and when
-they go on with whom.
+"""The steps of sales, mirrored in memory: closed deals, contacts, and dates of next actions.
 
-A closed lead must not be called, whoever asks for its score: looking it up costs a request nothing here,
-and it is known while the store is away. Some 250 bytes a lead with a step.
+A closed lead must not be called: this is known for every score without a query, also while the store is
+unavailable. A lead with a step takes about 250 bytes.
 """
 
 from __future__ import annotations
@@ -18,11 +17,11 @@ from serving.store.records import Record
 from serving.store.rows import StoredSteps
 
 RECOUNT_SECONDS = 60.0
-"""So often it is counted whether all steps are known: erased ones, and those that came late."""
+"""The seconds between two counts of all rows, which find steps that were erased or came late."""
 
 
 class SalesStepStore(Protocol):
-    """Where it is kept. All raise StoreUnavailable."""
+    """The store that is mirrored. All methods raise StoreUnavailable."""
 
     def steps_newest(self) -> tuple[int, ...]: ...
     def steps_count(self) -> int: ...
@@ -30,7 +29,7 @@ class SalesStepStore(Protocol):
 
 
 class SalesStatusMirror:
-    """The steps by lead, as they were when `refresh` looked last, and what was added since."""
+    """The steps by lead as of the last `refresh`, and those added since."""
 
     def __init__(self, store: SalesStepStore, clock: Callable[[], float] = time.monotonic) -> None:
         self._store, self._clock = store, clock
@@ -40,7 +39,7 @@ class SalesStatusMirror:
         self._refresh_lock, self._change_lock = threading.Lock(), threading.Lock()
 
     def refresh(self) -> None:
-        """Read what came since; all of it where some were erased. Raises StoreUnavailable."""
+        """Read the new steps, or all of them if some were erased. Raises StoreUnavailable."""
         with self._refresh_lock:
             if self._newest is None:
                 self._read_all()
@@ -50,25 +49,25 @@ class SalesStatusMirror:
                 self._check_count()
 
     def add(self, records: Iterable[Record]) -> None:
-        """Take what was just stored into account at once."""
+        """Add what was just stored, so that it counts before the next `refresh`."""
         new_steps = [(r.lead_id, step) for r in records if (step := to_step(r)) is not None]
         if new_steps:
-            with self._change_lock:  # held for moments alone: the store is read outside of it
+            with self._change_lock:  # held shortly: the store is read outside of it
                 for lead_id, step in new_steps:
                     self._add_steps(lead_id, (step,))
 
     def get(self, lead_id: str, as_of: int, live: bool = True) -> SalesStatus | None:
-        """Where a lead stands at a moment (ms UTC). `live`: what came from a clock ahead of ours counts."""
+        """The sales status of a lead at a moment (ms UTC). `live`: steps from a clock ahead of ours count."""
         steps = self._by_lead.get(lead_id)
         return None if steps is None else derive_sales_status(steps, NEVER if live else as_of)
 
     def get_many(self, lead_ids: Iterable[str], as_of: int, live: bool = True) -> Mapping[str, SalesStatus]:
-        """Where some leads stand, without those of whom no step is known."""
+        """The sales status of some leads, without those that have no step."""
         standings = ((lead_id, self.get(lead_id, as_of, live)) for lead_id in lead_ids)
         return {lead_id: standing for lead_id, standing in standings if standing is not None}
 
     def _read_all(self) -> None:
-        """What is added meanwhile goes with the old, and is read the next time: it is newer than `newest`."""
+        """Steps added meanwhile are replaced, and read again the next time: they are newer than `newest`."""
         steps = self._store.steps()
         with self._change_lock:
             self._by_lead = dict(steps.by_lead)
@@ -93,7 +92,7 @@ class SalesStatusMirror:
 
 
 def to_step(record: Record) -> SalesStep | None:
-    """The step that a record tells of, if it does."""
+    """The step of a record; None if it is none."""
     if record.kind == "outcomes":
         return SalesStep(record.at, "won" if record.body.get("outcome") == "won" else "lost")
     if record.kind != "handovers":

@@ -37,7 +37,12 @@ def parse_record(
 
 
 def parse_records(kind: RecordKind, raw: bytes, schema: AttributeSchema, now: int) -> Sequence[RecordIn]:
-    """A JSON list of records. `now` is ms UTC. Raises InvalidFields, with the errors of all, and NotJson."""
+    """The records of a request: a JSON object or a list of them. `now` is ms UTC.
+
+    Raises InvalidFields, with the errors of all records, and NotJson.
+    """
+    if raw.lstrip()[:1] != b"[":
+        return [parse_record(kind, raw, schema, now)]
     try:
         return _list_adapter(kind).validate_json(raw, context=ParseContext(schema, now))
     except ValidationError as error:

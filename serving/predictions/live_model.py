@@ -1,4 +1,4 @@
-"""The scorer in use: swapped whole when the bundle or the scorecard changes, good through every fault."""
+"""The live model: replaced as a whole when the bundle or the scorecard changes, and robust against faults."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ log = logging.getLogger(__name__)
 
 Stamp = tuple[FileVersion | None, FileVersion | None]
 RETRY_SECONDS = 5.0
-"""So soon a bundle that could not be used is tried again: what was wrong with it may have passed."""
+"""The seconds after which a bundle that failed is tried again: the fault may have passed."""
 _TRANSIENT = ("model_error", "bundle_damaged")
 
 
 @dataclass(frozen=True)
 class LiveModel:
-    """What scores now: the scorer, and where its model comes from (None: the rules decide)."""
+    """The scorer, and the origin of its model (None: the rules decide)."""
 
     scorer: Scorer
     origin: Origin | None
 
 
 class ModelWatcher:
-    """Keeps the scorer of the company up to its bundle and its scorecard.
+    """Follows the bundle and the scorecard of the company.
 
-    `in_use` is one reference, swapped whole: a request that has taken it is answered by it to its end.
+    `live_model` is one reference, replaced as a whole: a request that has read it uses it to its end.
     """
 
     def __init__(self, settings: CrmSettings, bundles: Path) -> None:
@@ -48,7 +48,7 @@ class ModelWatcher:
         self.live_model = LiveModel(Scorer(blank_card(), settings.table, None, "no_model"), None)
 
     def refresh(self) -> bool:
-        """Look once, and swap the scorer where something changed. Never raises; says what it did."""
+        """Replace the live model if something changed; whether it did. Never raises."""
         stamp = self._stamp()
         if stamp == self._last_stamp and time.monotonic() < self._retry_at:
             return False
@@ -97,7 +97,7 @@ class ModelWatcher:
 
     @property
     def _last_good(self) -> Scorecard | None:
-        """The scorecard that was in use; None before there was one."""
+        """The last scorecard that loaded; None before the first."""
         card = self.live_model.scorer.card
         return card if self._last_stamp is not None and card.rows else None
 
@@ -111,7 +111,7 @@ def _log_fields(live_model: LiveModel) -> dict[str, str | None]:
 
 
 def _warm_up(scorer: Scorer) -> None:
-    """Score a lead of whom nothing is known, so that the first request finds all made."""
+    """Score a lead without any values, so that the first request does not pay for what is computed once."""
     values: list[float | str | None] = [
         None if name in scorer.table.texts else float("nan") for name in scorer.table.names
     ]
@@ -119,6 +119,6 @@ def _warm_up(scorer: Scorer) -> None:
 
 
 def _freeze_gc() -> None:
-    """Keep what is loaded out of the garbage collector's sight: looking through it stalls requests."""
+    """Exempt what is loaded from garbage collection, which would stall requests."""
     gc.collect()
     gc.freeze()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cached_property, reduce
+from functools import cached_property
 from pathlib import Path
 from types import FrameType
 
@@ -77,8 +77,10 @@ def is_property(function: Function) -> bool:
     if "<locals>" in name:
         return False
     module = sys.modules[file.removesuffix(".py").replace("/", ".")]
-    found = reduce(lambda value, part: vars(value).get(part), name.split("."), module)
-    return isinstance(found, property | cached_property)
+    member: object = module
+    for part in name.split("."):
+        member = vars(member)[part]
+    return isinstance(member, property | cached_property)
 
 
 def post_lead(app: App) -> set[Function]:

@@ -229,7 +229,7 @@ def test_the_model_in_use_is_told_with_how_good_it_was(app: App, demo: Demo) -> 
     assert body["fallback"] is None
     assert 0 < body["thresholds"]["warm"] < body["thresholds"]["hot"] < 1
     assert body["about"]["figures"]["model"]["log_loss"]["value"] > 0
-    assert body == {**format_live_model(app.house.model_watcher.live_model), "model": body["model"]}
+    assert body == {**format_live_model(app.house.model_watcher.live_model, now_ms()), "model": body["model"]}
     answer = app.post("/v1/score", {"lead_id": "L1", "attributes": {}}).json()
     assert answer["model"]["version"] == body["model"]["version"]
     assert answer["rules"]["version"] == body["scorecard"]

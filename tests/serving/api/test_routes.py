@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from features.clock import iso
@@ -82,7 +84,7 @@ def test_a_lead_is_scored_by_its_id_from_what_was_sent_before(app: App) -> None:
 
 def test_what_nobody_asked_for_is_not_stored(app: App) -> None:
     """Names and addresses have no place here; without them the same content is the same."""
-    lead = {"id": "K1", "lead_id": "L1", "updated_at": iso_ago(9)}
+    lead: dict[str, Any] = {"id": "K1", "lead_id": "L1", "updated_at": iso_ago(9)}
     send(app, "leads", **lead, attributes={"channel": "web", "e_mail": "SECRETMARKER"})
     app.house.store.close()
     for file in app.settings.out.rglob("*"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -68,7 +70,7 @@ def test_all_pages_together_are_the_list(store: Store, limit: int) -> None:
 def test_those_called_off_and_closed_are_in_no_page_and_no_count(store: Store) -> None:
     fill_hot_leads(store, 300)
     off = [f"L{i:03}" for i in range(250)]
-    verdict = {"verdict": "not_hot", "reason": "x", "by": "Ito"}
+    verdict: dict[str, Any] = {"verdict": "not_hot", "reason": "x", "by": "Ito"}
     store.add_records([record("overrides", lead, lead_id=lead, **verdict) for lead in off]).result(10)
     store.add_records([record("outcomes", "d", lead_id="L299", outcome="lost")]).result(10)
     overrides = OverrideMirror(store)
