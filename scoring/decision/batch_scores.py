@@ -100,29 +100,46 @@ class BatchScores:
         """The Scores of all leads. `explain` selects the model's reasons; `scored_at` is ms UTC."""
         words, decision, count = self.wordings[lang], self.decision, len(self)
         unanswered = {role: ~self.answered_roles[role] for role in BANT if role in self.answered_roles}
-        columns: dict[str, Sequence[Any]] = {
-            "lead_id": self.lead_ids,
-            "score": decision.score.tolist(),
-            "stage": _decode(STAGES, decision.stage),
-            "decided_by": _decode(DECIDERS, decision.decided_by),
-            "cautions": _names_that_hold(self.cautions, count),
-            "model": self._model_answers(words, explain),
-            "rules": self._rules_answers(words),
-            "person": self._person_answers(),
-            "action": self._action_answers(words, scored_at),
-            "hand_over": _decode(HAND_OVERS, decision.hand_over),
-            "unknown": _names_that_hold(unanswered, count),
-            "closed": self._closed_answers(),
-            "out_of_range": self._out_of_range(),
-        }
-        shared: dict[str, Any] = {
-            "fallback": self.fallback,
-            "as_of": None if self.as_of is None else iso(self.as_of),
-            "scored_at": iso(scored_at),
-            "request_id": request_id,
-        }
-        rows = zip(*columns.values(), strict=True)
-        return [Score(**shared, **dict(zip(columns, row, strict=True))) for row in rows]
+        rows = zip(
+            self.lead_ids,
+            decision.score.tolist(),
+            _decode(STAGES, decision.stage),
+            _decode(DECIDERS, decision.decided_by),
+            _names_that_hold(self.cautions, count),
+            self._model_answers(words, explain),
+            self._rules_answers(words),
+            self._person_answers(),
+            self._action_answers(words, scored_at),
+            _decode(HAND_OVERS, decision.hand_over),
+            _names_that_hold(unanswered, count),
+            self._closed_answers(),
+            self._out_of_range(),
+            strict=True,
+        )
+        as_of, scored_at_iso = None if self.as_of is None else iso(self.as_of), iso(scored_at)
+
+        def build(row: tuple[Any, ...]) -> Score:  # twice as fast as Score(**a_dict_of_the_row)
+            return Score(
+                lead_id=row[0],
+                score=row[1],
+                stage=row[2],
+                decided_by=row[3],
+                fallback=self.fallback,
+                cautions=row[4],
+                model=row[5],
+                rules=row[6],
+                person=row[7],
+                action=row[8],
+                hand_over=row[9],
+                unknown=row[10],
+                as_of=as_of,
+                scored_at=scored_at_iso,
+                request_id=request_id,
+                closed=row[11],
+                out_of_range=row[12],
+            )
+
+        return [build(row) for row in rows]
 
     def score(
         self,
