@@ -63,7 +63,7 @@ def _set_presentation(element: ElementTree.Element) -> None:
 def _add_tooltips(group: ElementTree.Element, texts: Sequence[str]) -> None:
     if not texts:
         return
-    definitions = {shape for each in group.iter("defs") for shape in each.iter()}
+    definitions = {shape for definition in group.iter("defs") for shape in definition.iter()}
     shapes = [shape for shape in group.iter() if shape.tag in _SHAPES and shape not in definitions]
     for shape, text in zip(shapes, texts, strict=False):
         ElementTree.SubElement(shape, "title").text = text

@@ -71,7 +71,7 @@ def parse_submission(
 def _rebase_on_newest(
     edit: DefinitionEdit, changed_fields: list[CardField], visit: PageRequest
 ) -> DefinitionEdit:
-    """The newest version's form with the sent changes on top. A change of a field that is gone is an error."""
+    """The newest version's form with the sent changes on top; changes of fields that are gone are errors."""
     submitted, form = edit.typed, build_form(full_card(edit.newest.text), visit.crm.table, visit.lang)
     existing = {(field.path, field.label) for field in form.fields}
     reapplied = {

@@ -108,7 +108,7 @@ async def _render_page(
     disputes = [_to_disagreement(row, loaded, visit) for row in loaded["rows"][:PAGE_SIZE]]
     closed_disputes = [_to_disagreement(row, loaded, visit) for row in closed]
     opened = lead_id or query.get("lead", "")
-    shown = [each for each in (*disputes, *closed_disputes) if each.row.lead_id == opened]
+    shown = [dispute for dispute in (*disputes, *closed_disputes) if dispute.row.lead_id == opened]
     await visit.draw_charts(chart for dispute in shown for chart in dispute.waterfalls)
     return visit.html(
         "disagreements.html",

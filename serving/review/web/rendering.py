@@ -130,8 +130,8 @@ def _format_iso(time_ms: int) -> str:
 
 
 def _page_context(context: Context) -> PageContext:
-    found: PageContext = context["page_context"]
-    return found
+    page: PageContext = context["page_context"]
+    return page
 
 
 @pass_context
