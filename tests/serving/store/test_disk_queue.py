@@ -88,8 +88,8 @@ def test_an_append_is_flushed_before_it_returns(folder: Path) -> None:
     settings: list[object] = []
 
     class Recorded(DiskQueue):
-        def _open(self, timeout: float) -> sqlite3.Connection:
-            connection = super()._open(timeout)
+        def _open(self) -> sqlite3.Connection:
+            connection = super()._open()
             settings.append(connection.execute("PRAGMA synchronous").fetchone()[0])
             return connection
 
@@ -156,7 +156,7 @@ def test_everything_acknowledged_by_processes_is_drained_once(folder: Path, queu
         "    ok = queue.append([[prediction(name), prediction(name)]]) == [True]\n"
         "    print(name if ok else 'FAILED', flush=True)\n"
     )
-    counts = ("a", 25), ("b", 25), ("killed", 100_000)
+    counts = ("a", 12), ("b", 12), ("killed", 100_000)
     started = [
         subprocess.Popen(
             [sys.executable, "-c", code, str(folder), name, str(count)],
@@ -170,8 +170,8 @@ def test_everything_acknowledged_by_processes_is_drained_once(folder: Path, queu
     is_done = threading.Event()
 
     def keep_draining() -> None:
-        while not is_done.wait(0.005):
-            drained.extend(lead_ids(drain(queue, 7)))
+        while not is_done.wait(0.02):
+            drained.extend(lead_ids(drain(queue, 500)))
 
     threads = [threading.Thread(target=keep_draining) for _ in range(2)]
     for thread in threads:
@@ -188,7 +188,7 @@ def test_everything_acknowledged_by_processes_is_drained_once(folder: Path, queu
     acknowledged = [line for output in outputs for line in output.splitlines(keepends=True)]
     times = Counter(drained)
     assert all(times[line.strip()] == 2 for line in acknowledged if line.endswith("\n"))
-    assert len(acknowledged) > 50
+    assert len(acknowledged) > 24
     # One more may have been appended before it could be acknowledged.
     assert set(times.values()) == {2}
     assert len(times) <= len(acknowledged) + 1
