@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
@@ -22,9 +22,7 @@ from serving.store.errors import describe_error
 from serving.store.records import Prediction
 
 QUEUE_FILE, FORMER_FILES = "queue.db", "*.spool"
-LOCK_SECONDS = 60.0
-"""How long to wait for other processes by default: they hold the queue while they store one batch."""
-LOOK_SECONDS = 0.1
+BUSY_SECONDS = 5.0
 PAGE_BYTES = 4096
 _CREATE = (
     f"PRAGMA page_size = {PAGE_BYTES}",
@@ -53,8 +51,9 @@ class DiskQueueError(OSError):
 class DiskQueue:
     """A queue of predictions in a folder, in a file of at most `limit` bytes.
 
-    Any thread and any process may use it: each operation opens the file for itself. One more connection
-    stays open, for with the last one SQLite closes the write-ahead log, which takes as long as a commit.
+    Any thread and any process may use it: each operation opens the file for itself, and those that write
+    hold a lock beside it, for which the system queues them in order (SQLite would let them poll). One more
+    connection stays open: with the last one SQLite closes the write-ahead log, as slowly as a commit.
     """
 
     def __init__(self, folder: Path, limit: int) -> None:
@@ -72,14 +71,16 @@ class DiskQueue:
         has_former = self._connection is None and any(self._folder.glob(FORMER_FILES))
         return has_former or self._count("SELECT EXISTS (SELECT 1 FROM queue)", 1) > 0
 
-    def append(self, lists: Sequence[Sequence[Prediction]], timeout: float = LOCK_SECONDS) -> list[bool]:
+    def append(self, lists: Sequence[Sequence[Prediction]], timeout: float | None = None) -> list[bool]:
         """Append lists of predictions in one transaction; whether each list was taken, completely.
 
-        A list that is too large for the space left is not taken. `timeout` is in seconds.
+        A list that is too large for the space left is not taken. `timeout` is how many seconds to wait for
+        others that write to the queue (None: until they end).
         """
         payloads = [_to_payload(predictions) for predictions in lists]
         try:
-            with _convert_errors(), closing(self._begin(timeout)) as connection:
+            with _convert_errors(), ExitStack() as stack:
+                connection = self._begin(stack, timeout)
                 is_taken = [payload is not None and _insert(connection, payload) for payload in payloads]
                 connection.execute("COMMIT")
                 return is_taken
@@ -93,14 +94,14 @@ class DiskQueue:
 
         Yields none while another process uses the queue. Raises OSError.
         """
-        with _convert_errors():
-            connection = self._begin_unless_busy()
-        if connection is None:
-            yield []
-            return
-        with closing(connection):
-            with _convert_errors():
-                last, texts = connection.execute(_OLDEST, (limit,)).fetchone()
+        with ExitStack() as stack:
+            try:
+                with _convert_errors():
+                    connection = self._begin(stack, 0)
+                    last, texts = connection.execute(_OLDEST, (limit,)).fetchone()
+            except TimeoutError:
+                yield []
+                return
             yield [prediction for text in orjson.loads(texts) if (prediction := _parse(text)) is not None]
             with _convert_errors():
                 connection.execute("DELETE FROM queue WHERE seq <= ?", (last,))
@@ -116,9 +117,9 @@ class DiskQueue:
         if not self._path.exists() and not self.waiting:
             yield counts
             return
-        with _convert_errors():
-            connection = self._begin(LOCK_SECONDS)
-        with closing(connection):
+        with ExitStack() as stack:
+            with _convert_errors():
+                connection = self._begin(stack, None)
             if former := next(self._folder.glob(FORMER_FILES), None):
                 raise DiskQueueError(
                     f"{former} may contain the lead: restart the service, or delete the file"
@@ -138,43 +139,30 @@ class DiskQueue:
             self._connection.close()
         self._connection = None
 
-    def _begin(self, timeout: float) -> sqlite3.Connection:
-        """A connection in a new transaction for writing. Raises sqlite3.Error, OSError or OutsideError."""
+    def _begin(self, stack: ExitStack, timeout: float | None) -> sqlite3.Connection:
+        """A connection in a transaction that ends with the stack, rolled back if it was not committed.
+
+        Raises TimeoutError, sqlite3.Error, OSError or OutsideError.
+        """
+        stack.enter_context(file_lock(self._folder / "lock", timeout))
         if self._connection is None or not self._path.exists():
-            self._prepare(timeout)
-        connection = self._open(timeout)
-        try:
-            connection.execute(f"PRAGMA max_page_count = {max(1, self._limit // PAGE_BYTES)}")
-            connection.execute("BEGIN IMMEDIATE")
-        except BaseException:
-            connection.close()
-            raise
+            self._prepare()
+        connection = stack.enter_context(closing(self._open()))
+        connection.execute(f"PRAGMA max_page_count = {max(1, self._limit // PAGE_BYTES)}")
+        connection.execute("BEGIN IMMEDIATE")
         return connection
 
-    def _begin_unless_busy(self) -> sqlite3.Connection | None:
-        try:
-            return self._begin(0)
-        except TimeoutError:
-            return None
-        except sqlite3.OperationalError as problem:
-            if problem.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
-                return None
-            raise
-
-    def _prepare(self, timeout: float) -> None:
-        """Create the file and adopt those of a former version, one process at a time."""
+    def _prepare(self) -> None:
+        """Create the file, adopt those of a former version, and keep a connection open."""
         self.close()
-        with file_lock(self._folder / "lock", timeout):
-            self._path.touch(mode=0o600)
-            connection = self._open(timeout)
-            try:
-                for statement in _CREATE:
-                    connection.execute(statement)
-                for path in sorted(self._folder.glob(FORMER_FILES)):
-                    self._adopt(connection, path)
-            except BaseException:
-                connection.close()
-                raise
+        self._path.touch(mode=0o600)
+        with ExitStack() as stack:
+            connection = stack.enter_context(closing(self._open()))
+            for statement in _CREATE:
+                connection.execute(statement)
+            for path in sorted(self._folder.glob(FORMER_FILES)):
+                self._adopt(connection, path)
+            stack.pop_all()
             self._connection = connection
 
     def _adopt(self, connection: sqlite3.Connection, path: Path) -> None:
@@ -197,11 +185,11 @@ class DiskQueue:
         except (OSError, OutsideError) as problem:
             log.error("A file of the former queue cannot be read: %s", problem)
 
-    def _open(self, timeout: float) -> sqlite3.Connection:
+    def _open(self) -> sqlite3.Connection:
         """A connection to the file, which must exist. Raises sqlite3.Error."""
         address = f"file:{quote(str(self._path.absolute()))}?mode=rw"
         connection = sqlite3.connect(
-            address, uri=True, timeout=timeout, isolation_level=None, check_same_thread=False
+            address, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
         )
         for pragma in ("synchronous = FULL", "secure_delete = ON", "temp_store = MEMORY"):
             connection.execute(f"PRAGMA {pragma}")
@@ -212,7 +200,7 @@ class DiskQueue:
         if not self._path.exists():
             return 0
         try:
-            with closing(self._open(LOOK_SECONDS)) as connection:
+            with closing(self._open()) as connection:
                 return int(connection.execute(query).fetchone()[0])
         except sqlite3.Error:
             return default

@@ -18,7 +18,7 @@ from serving.store.writer import Writer
 TICK_SECONDS = 0.25
 PREDICTIONS_AT_ONCE = 1_000
 DRAIN_PAUSE_SECONDS = 0.05
-"""Between two batches, for processes that wait to append to the queue: SQLite lets them poll for it."""
+"""Between two batches, so that processes that wait for the queue come first."""
 log = logging.getLogger(__name__)
 
 

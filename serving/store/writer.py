@@ -16,7 +16,7 @@ from features.clock import now_ms
 from serving.store.backends.base import Cursor, Database, DriverConnection, rollback_and_close
 from serving.store.backends.deduplicate import Entry, insert_new
 from serving.store.circuit_breaker import CircuitBreaker
-from serving.store.disk_queue import LOCK_SECONDS, DiskQueue
+from serving.store.disk_queue import DiskQueue
 from serving.store.errors import InvalidRecord, StoreUnavailable, WriteConflict, describe_error
 from serving.store.records import Prediction, StoredState, WriteOutcome
 
@@ -262,7 +262,7 @@ class Writer:
             log.error("Predictions could not be stored: %s", describe_error(problem))
             group[0].fail(problem)
 
-    def _queue_on_disk(self, group: Sequence[PredictionsJob], timeout: float = LOCK_SECONDS) -> None:
+    def _queue_on_disk(self, group: Sequence[PredictionsJob], timeout: float | None = None) -> None:
         pending = [job for job in group if not job.future.done()]
         taken = self._disk_queue.append([job.predictions for job in pending], timeout) if pending else []
         for job, queued in zip(pending, taken, strict=True):

@@ -88,8 +88,8 @@ def test_an_append_is_flushed_before_it_returns(folder: Path) -> None:
     settings: list[object] = []
 
     class Recorded(DiskQueue):
-        def _open(self, timeout: float) -> sqlite3.Connection:
-            connection = super()._open(timeout)
+        def _open(self) -> sqlite3.Connection:
+            connection = super()._open()
             settings.append(connection.execute("PRAGMA synchronous").fetchone()[0])
             return connection
 
@@ -156,7 +156,7 @@ def test_everything_acknowledged_by_processes_is_drained_once(folder: Path, queu
         "    ok = queue.append([[prediction(name), prediction(name)]]) == [True]\n"
         "    print(name if ok else 'FAILED', flush=True)\n"
     )
-    counts = ("a", 25), ("b", 25), ("killed", 100_000)
+    counts = ("a", 12), ("b", 12), ("killed", 100_000)
     started = [
         subprocess.Popen(
             [sys.executable, "-c", code, str(folder), name, str(count)],
@@ -170,15 +170,16 @@ def test_everything_acknowledged_by_processes_is_drained_once(folder: Path, queu
     is_done = threading.Event()
 
     def keep_draining() -> None:
-        while not is_done.wait(0.005):
-            drained.extend(lead_ids(drain(queue, 7)))
+        while not is_done.wait(0.02):
+            drained.extend(lead_ids(drain(queue, 500)))
 
     threads = [threading.Thread(target=keep_draining) for _ in range(2)]
     for thread in threads:
         thread.start()
-    outputs = [started[i].communicate(timeout=120)[0] for i in range(2)]
+    assert started[2].stdout is not None
+    first_lines = "".join(started[2].stdout.readline() for _ in range(10))
     started[2].kill()
-    outputs.append(started[2].communicate(timeout=120)[0])
+    outputs = [first_lines, *(process.communicate(timeout=120)[0] for process in started)]
     deadline = time.monotonic() + 60
     while queue.waiting and time.monotonic() < deadline:
         time.sleep(0.02)
@@ -188,10 +189,9 @@ def test_everything_acknowledged_by_processes_is_drained_once(folder: Path, queu
     acknowledged = [line for output in outputs for line in output.splitlines(keepends=True)]
     times = Counter(drained)
     assert all(times[line.strip()] == 2 for line in acknowledged if line.endswith("\n"))
-    assert len(acknowledged) > 50
-    # One more may have been appended before it could be acknowledged.
+    assert len(acknowledged) > 24
+    # Also what was appended before it could be acknowledged is there completely, and once.
     assert set(times.values()) == {2}
-    assert len(times) <= len(acknowledged) + 1
 
 
 def test_a_queue_that_is_busy_for_too_long_takes_nothing(folder: Path) -> None:
