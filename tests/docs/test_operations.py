@@ -25,8 +25,8 @@ PAGE = PATH.read_text(encoding="utf-8")
 _COMMAND = re.compile(r"hotlead ((?:keys )?(?:add|list|rotate|revoke|outcomes|monitor|forget))(.*)")
 SOURCES = "\n".join(
     path.read_text(encoding="utf-8")
-    for folder in ("serving", "training", ".")
-    for path in (PATH.parent.parent / folder).glob("*.py")
+    for folder in ("serving", "training", "cli")
+    for path in (PATH.parent.parent / folder).rglob("*.py")
 )
 
 

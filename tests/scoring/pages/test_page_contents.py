@@ -75,7 +75,7 @@ def test_where_the_rules_call_nobody_the_page_says_what_is_compared() -> None:
     cold = replace(on, features={**on.features, "quote": np.zeros(400)})
     page = comparison("ja", cold, never)
     assert read_texts(page, "warning") == [translate("nobody_hot", "ja")]
-    assert "（40時点）" in read_texts(page, "verdict")[0]
+    assert "（延べ40件）" in read_texts(page, "verdict")[0]
 
 
 def test_too_few_deals_for_segments_say_so() -> None:
