@@ -1,4 +1,4 @@
-"""Builds evidence tables, scorecards and models for tests of what is computed from them."""
+"""Evidence tables and scorecards made by hand, for tests of what is computed from them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _JAPANESE = {"visit": "来店", "quote": "見積", "mail": "メール", "rival":
 def evidence(
     won: Sequence[bool] | Bools, features: Mapping[str, Column] | None = None, **overrides: Any
 ) -> Evidence:
-    """Evidence with one row per lead, a day apart; `overrides` replaces columns."""
+    """Rows of as many leads, a day apart and one day old, unless `told` says otherwise."""
     count = len(won)
     lead = np.array(overrides.pop("lead", [f"L{i:05d}" for i in range(count)]), dtype=object)
     columns: dict[str, Any] = {
@@ -45,7 +45,7 @@ def evidence(
 
 
 def rule(feature: str, minimum: float = 1, **more: Any) -> dict[str, Any]:
-    """A rule that holds for a number of at least `minimum`."""
+    """A rule that holds where a number is at least so much."""
     because = {"en": f"{feature} counts", "ja": f"{_JAPANESE.get(feature, feature)}が該当"}
     return {"when": [{"feature": feature, "at_least": minimum}], "because": because, **more}
 
@@ -58,7 +58,7 @@ def card(
     exclusions: Sequence[str] = (),
     **fields: Any,
 ) -> Scorecard:
-    """A card whose rows, triggers and exclusions hold where the feature of the same name is at least 1."""
+    """A card of rows, triggers and exclusions that hold where the feature of their name is 1."""
     rows = {name: rule(name, points=count) for name, count in (points or {}).items()}
     parts: dict[str, Any] = {"intent": {"rows": rows}} if rows else {}
     parts["triggers"] = {name: rule(name) for name in triggers}
@@ -68,12 +68,12 @@ def card(
 
 
 def flags(**values_by_name: Sequence[int]) -> dict[str, Column]:
-    """Features with the values 0 and 1."""
+    """Features that are 0 or 1."""
     return {name: np.array(values, dtype=np.float64) for name, values in values_by_name.items()}
 
 
 def draw_outcomes(seed: int, count: int = 400, signal: float = 1.0) -> tuple[Bools, Floats, Floats]:
-    """Outcomes, the log-odds they were drawn from, and noisy log-odds."""
+    """Outcomes, the log-odds that they were drawn from, and a worse guess at these."""
     rng = np.random.default_rng(seed)
     true = -1.5 + signal * rng.normal(size=count)
     return rng.random(count) < sigmoid(true), true, true + 1.5 * rng.normal(size=count)
@@ -82,7 +82,7 @@ def draw_outcomes(seed: int, count: int = 400, signal: float = 1.0) -> tuple[Boo
 def model_of(
     columns: Mapping[str, Column], card: Scorecard | None = None, weight: float = 0.0, **about: Any
 ) -> Model:
-    """A linear model of these columns: `weight` times the sum of all scaled columns."""
+    """A model that saw these values: `weight` times the sum of all columns, scaled."""
     encoding = Encoding.learn(columns)
     scaling = learn_scaling(encoding.matrix(columns))
     gaps = np.zeros(int((scaling.missing > 0).sum()))
@@ -101,7 +101,7 @@ def model_of(
 
 
 def table_of(columns: Mapping[str, Column], known_kind: str = "at_creation") -> FeatureTable:
-    """A feature table with one attribute per column."""
+    """An attribute for each column."""
     definitions: dict[str, Any] = {}
     for name, column in columns.items():
         definitions[name] = {"kind": "attribute", "column": name, "known": known_kind}
