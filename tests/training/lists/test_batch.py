@@ -245,7 +245,7 @@ def other_attribute(crm: Crm) -> Crm:
 
 def other_changes(crm: Crm) -> Crm:
     history = crm.changes["budget"]
-    changed = replace(history, at=history.time_ms - MS_PER_DAY)
+    changed = replace(history, time_ms=history.time_ms - MS_PER_DAY)
     return replace(crm, changes={**crm.changes, "budget": changed})
 
 
