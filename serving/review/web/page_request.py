@@ -167,7 +167,7 @@ class PageRequest:
         await self.components.intake.accept(kind, [record])
 
     async def rescore_lead(self, lead_id: str) -> None:
-        """Score a lead anew, so that lists follow what was just recorded; if it fails, the next score will do."""
+        """Score a lead again, so that lists follow what was just recorded; a failure is no error."""
         with suppress(UnknownLead, StoreUnavailable):
             await self.components.predictor.predict(lead_id, ScoreOptions(now=self.now))
 
