@@ -108,10 +108,7 @@ def main() -> None:
     """Measure and print the figures, and draw the curve with `--curve`."""
     passed: list[bool] = []
     curves: dict[str, dict[int, Losses]] = {}
-    for name, data in {
-        "demo": demo_data("--curve" in sys.argv),
-        "ibm_sales_win_loss": ibm_data(),
-    }.items():
+    for name, data in {"demo": demo_data("--curve" in sys.argv), "ibm_sales_win_loss": ibm_data()}.items():
         if data is None:
             print(f"{name}: skipped, the data are not here (set HOTLEAD_DATA)")
             continue

@@ -57,8 +57,7 @@ def leads(crm: CrmSettings, count: int) -> list[dict[str, object]]:
         lead_rows = file.execute(f"SELECT * FROM leads WHERE lead_id {of_these}", (count,)).fetchall()
         activities = defaultdict(list)
         for row in file.execute(
-            f"SELECT lead_id, type, at FROM activities WHERE lead_id {of_these} ORDER BY at",
-            (count,),
+            f"SELECT lead_id, type, at FROM activities WHERE lead_id {of_these} ORDER BY at", (count,)
         ):
             activities[row["lead_id"]].append((row["type"], row["at"]))
     file.close()

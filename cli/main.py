@@ -55,10 +55,7 @@ def main() -> None:
         sys.exit(problem.exit_code)
     except SystemExit as end:
         if end.code == EXIT_STOPPED:  # the exit code of typer after Ctrl-C
-            print(
-                "hotlead: stopped. No file is half-written; run again to continue.",
-                file=sys.stderr,
-            )
+            print("hotlead: stopped. No file is half-written; run again to continue.", file=sys.stderr)
         raise
     except MemoryError:
         print("hotlead: out of memory. Use `since` in crm.toml, or a larger machine.", file=sys.stderr)

@@ -20,10 +20,7 @@ EXIT_REFUSED, EXIT_ACTION_NEEDED, EXIT_STOPPED = 6, 7, 130
 Lang = Literal["en", "ja"]
 CrmToml = Annotated[Path, typer.Argument(help="The crm.toml that describes your export.")]
 DEFAULT_CRM_TOML = Path("crm.toml")
-Out = Annotated[
-    Path | None,
-    typer.Option(help="Output folder. Default: hotlead-out beside crm.toml."),
-]
+Out = Annotated[Path | None, typer.Option(help="Output folder. Default: hotlead-out beside crm.toml.")]
 LangOption = Annotated[Lang, typer.Option(help="Language of reports, reasons and findings.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 ByOption = Annotated[str | None, typer.Option("--by", help="Who decides. Default: the current user.")]

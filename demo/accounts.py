@@ -10,16 +10,7 @@ from demo.columns import draw_codes
 
 LEADS_A_COMPANY = 24_000 / 9_000
 MOST_LEADS = 10
-INDUSTRIES = (
-    "IT・通信",
-    "製造業",
-    "金融業",
-    "物流業",
-    "小売業",
-    "医療・福祉",
-    "建設業",
-    "教育",
-)
+INDUSTRIES = ("IT・通信", "製造業", "金融業", "物流業", "小売業", "医療・福祉", "建設業", "教育")
 GOOD_FIT = (30, 25, 14, 10, 8, 6, 5, 2)
 POOR_FIT = (9, 14, 4, 10, 20, 14, 15, 14)
 PREFECTURES = (

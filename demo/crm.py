@@ -16,14 +16,7 @@ from demo.leads import leads_table, with_current_values
 from demo.snapshot import DemoCrm, write_parquet, write_sqlite, write_truth
 from demo.traits import draw_traits
 
-__all__ = [
-    "DemoCrm",
-    "generate",
-    "true_probability",
-    "write_parquet",
-    "write_sqlite",
-    "write_truth",
-]
+__all__ = ["DemoCrm", "generate", "true_probability", "write_parquet", "write_sqlite", "write_truth"]
 
 
 def generate(leads: int = 24_000, seed: int = 7, activities_per_lead: float = 17.0) -> DemoCrm:

@@ -132,10 +132,7 @@ def truth_table(lead_ids: pa.Array, true: Chances) -> pa.Table:
 
 
 def true_probability(
-    truth: pa.Table,
-    lead_rows: npt.ArrayLike,
-    age_days: float | FloatArray,
-    horizon_days: float | FloatArray,
+    truth: pa.Table, lead_rows: npt.ArrayLike, age_days: float | FloatArray, horizon_days: float | FloatArray
 ) -> FloatArray:
     """The probability of a win within the horizon after this age, given the lead is open then.
 

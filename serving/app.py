@@ -12,8 +12,7 @@ from serving.review.site import Site
 def create_app(api: Api, site: Site) -> Starlette:
     """The app around an API and the review pages. Errors of all layers are answered here alone."""
     app = Starlette(
-        routes=[*api.routes(), *site.routes()],
-        exception_handlers=dict.fromkeys(ERRORS, handle_error),
+        routes=[*api.routes(), *site.routes()], exception_handlers=dict.fromkeys(ERRORS, handle_error)
     )
     app.router.redirect_slashes = False  # a path with another slash is unknown: 404 for everyone
     return app

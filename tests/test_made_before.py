@@ -76,9 +76,7 @@ def app(deployment: Path) -> Iterator[App]:
         service.close()
 
 
-def test_the_registered_champion_predicts_the_same(
-    client: mlflow.MlflowClient,
-) -> None:
+def test_the_registered_champion_predicts_the_same(client: mlflow.MlflowClient) -> None:
     expected = json.loads((DATA / "deployment-before-expected.json").read_text(encoding="utf-8"))
     rows = pd.DataFrame(expected["rows"])
     mlflow.set_tracking_uri(client.tracking_uri)

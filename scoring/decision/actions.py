@@ -126,11 +126,7 @@ def _action_due(card: Scorecard, action: Action, as_of: int) -> int:
 
 
 def _find_due_prompts(
-    card: Scorecard,
-    prompt: Prompt,
-    columns: Mapping[str, Column],
-    as_of: int,
-    contacted: Floats | None,
+    card: Scorecard, prompt: Prompt, columns: Mapping[str, Column], as_of: int, contacted: Floats | None
 ) -> tuple[NDArray[np.intp], Ints]:
     """The rows that await the prompt's answer, and its deadlines (ms UTC). A contact recorded by sales
     (`contacted` days ago) counts as an answer."""

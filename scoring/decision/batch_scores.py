@@ -91,11 +91,7 @@ class BatchScores:
         return self.calibrated_model.model.explain(self.encoded)
 
     def scores(
-        self,
-        lang: Language,
-        scored_at: int,
-        explain: Explain = "none",
-        request_id: str | None = None,
+        self, lang: Language, scored_at: int, explain: Explain = "none", request_id: str | None = None
     ) -> list[Score]:
         """The Scores of all leads. `explain` selects the model's reasons; `scored_at` is ms UTC."""
         words, decision, count = self.wordings[lang], self.decision, len(self)

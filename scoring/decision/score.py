@@ -110,10 +110,7 @@ class Score:
     score: Percent
     stage: Stage
     decided_by: Decider
-    fallback: Annotated[
-        Fallback | None,
-        Field(description="Why the model did not answer; null: it did."),
-    ]
+    fallback: Annotated[Fallback | None, Field(description="Why the model did not answer; null: it did.")]
     cautions: tuple[Caution, ...]
     model: ModelAnswer | None
     rules: RulesAnswer

@@ -59,8 +59,5 @@ def count_leads_by_band(evidence: Evidence, band: Ints) -> tuple[Ints, Ints]:
     """The number of different leads that were in each band at some moment, and of won ones."""
     count = len(_QUANTILES) + 1
     lead = np.unique(evidence.lead.astype(str), return_inverse=True)[1]
-    present, won = (
-        np.unique(lead * count + band),
-        np.unique((lead * count + band)[evidence.won]),
-    )
+    present, won = (np.unique(lead * count + band), np.unique((lead * count + band)[evidence.won]))
     return np.bincount(present % count, minlength=count), np.bincount(won % count, minlength=count)

@@ -194,10 +194,7 @@ class Model:
             "points": None if self.points is None else self.points.to_dict(),
             "linear": self.linear.to_dict(),
             "weights": dict(self.weights),
-            "calibration": {
-                "intercept": self.calibration.intercept,
-                "slope": self.calibration.slope,
-            },
+            "calibration": {"intercept": self.calibration.intercept, "slope": self.calibration.slope},
         }
 
 

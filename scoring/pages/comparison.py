@@ -13,13 +13,7 @@ from scoring.pages.cells import difference_cell, outcome_text, stage_names
 from scoring.pages.charts import bars_with_intervals
 from scoring.pages.formats import format_share
 from scoring.pages.page import Block, Cell, CellValue, Chart, Heading, Page, Table, Text
-from scoring.pages.tables import (
-    agreement_table,
-    band_names,
-    figures_table,
-    rates_table,
-    verdict,
-)
+from scoring.pages.tables import agreement_table, band_names, figures_table, rates_table, verdict
 from scoring.statistics.paired_differences import count_calls
 from scoring.texts import translate
 
@@ -31,9 +25,7 @@ def comparison_page(
 ) -> Page:
     """The page of a comparison. `model` is the model's version; `table` has the labels of features."""
     return Page(
-        translate("compare_title", lang, name=name),
-        tuple(_blocks(comparison, table, model, lang)),
-        lang,
+        translate("compare_title", lang, name=name), tuple(_blocks(comparison, table, model, lang)), lang
     )
 
 

@@ -144,14 +144,7 @@ def _moved_table(replay: CardReplay, lang: Language) -> Table:
 
 
 def _rows_table(replay: CardReplay, lang: Language) -> Table:
-    columns = (
-        "rules_reason",
-        "rules_points",
-        "replay_holds",
-        "win_rate",
-        "replay_alone",
-        "replay_adds",
-    )
+    columns = ("rules_reason", "rules_points", "replay_holds", "win_rate", "replay_alone", "replay_adds")
     rows = tuple(_effect_cells(replay, effect, lang) for effect in replay.rows)
     return Table(tuple(translate(c, lang) for c in columns), rows, translate("rules_none", lang))
 

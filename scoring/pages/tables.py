@@ -35,12 +35,7 @@ def verdict(page: str, rates: Difference, lang: Language, **more: object) -> str
 def figures_table(differences: Mapping[str, Difference], new: str, old: str, lang: Language) -> Table:
     """Every metric of both sides, and the difference."""
     rows: list[tuple[Cell, ...]] = [
-        (
-            translate(name, lang),
-            figure_cell(name, d.new),
-            figure_cell(name, d.old),
-            difference_cell(name, d),
-        )
+        (translate(name, lang), figure_cell(name, d.new), figure_cell(name, d.old), difference_cell(name, d))
         for name, d in differences.items()
     ]
     return Table((translate("figure", lang), new, old, translate("difference", lang)), tuple(rows))

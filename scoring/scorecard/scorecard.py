@@ -152,8 +152,7 @@ class Prompt(Strict):
     hours: Hours = Field(description="The deadline, in hours from the inquiry on.")
     business_hours: bool = Field(False, description="Count only the hours of [hours] towards the deadline.")
     within_days: Annotated[float, Field(gt=0)] = Field(
-        14,
-        description="An inquiry older than this is no longer waited on: the stage's action holds.",
+        14, description="An inquiry older than this is no longer waited on: the stage's action holds."
     )
     text: LocalizedText = Field(description="What to do, as its owner reads it.")
 
@@ -215,8 +214,7 @@ class Scorecard(Strict):
     exclusions: Mapping[str, Rule] = Field(default_factory=dict, description="Never hot, by name.")
     stages: Stages = Field(description="The action for each stage.")
     hand_over: Action | None = Field(
-        None,
-        description='The action for a lead that waits for acceptance; needed by hot_is = "sql".',
+        None, description='The action for a lead that waits for acceptance; needed by hot_is = "sql".'
     )
     prompts: Mapping[str, Prompt] = Field(
         default_factory=dict, description="Answers that are due whatever the stage, by name."

@@ -78,12 +78,7 @@ def count_calls(called: Bools) -> int:
 
 
 def differences(
-    judged: LabeledLeads,
-    new: Floats,
-    old: Floats,
-    called: Bools,
-    draws: int | None = None,
-    seed: int = 0,
+    judged: LabeledLeads, new: Floats, old: Floats, called: Bools, draws: int | None = None, seed: int = 0
 ) -> Mapping[str, Difference]:
     """Both rankings (higher is better) by every metric of `MEASURED`.
 

@@ -15,14 +15,7 @@ from scoring.decision.actions import ACCEPTED, FOLLOW_UP, action_of
 from scoring.decision.reasons import stored_rule_reasons
 from scoring.decision.score import Score
 from scoring.scorecard.scorecard import HOT, Scorecard
-from serving.api.answer_types import (
-    CallList,
-    HotLead,
-    ModelInUse,
-    PastScore,
-    ScoreHistory,
-    Trend,
-)
+from serving.api.answer_types import CallList, HotLead, ModelInUse, PastScore, ScoreHistory, Trend
 from serving.leads.intake import AcceptedRecord
 from serving.predictions.call_list import CallListPage, is_overdue
 from serving.predictions.live_model import LiveModel

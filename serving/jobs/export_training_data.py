@@ -150,12 +150,7 @@ def _changes(
     for row in _rows(connection, "handovers", now):
         for role, value in (_parse_json(row.hearing) if row.step == "hearing" else {}).items():
             if row.lead_id in leads and role in roles:
-                yield {
-                    "lead_id": row.lead_id,
-                    "column": roles[role],
-                    "value": to_text(value),
-                    "at": row.at,
-                }
+                yield {"lead_id": row.lead_id, "column": roles[role], "value": to_text(value), "at": row.at}
 
 
 def _to_deal(row: Any) -> dict[str, Any]:

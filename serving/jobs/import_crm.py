@@ -42,12 +42,7 @@ class ImportResult:
     def lines(self, lang: Language) -> list[str]:
         """A sentence for each kind, and one for the scores."""
         sentences = [
-            translate(
-                "import_records",
-                lang,
-                kind=kind,
-                **{name: f"{counts[name]:,}" for name in _OUTCOMES},
-            )
+            translate("import_records", lang, kind=kind, **{name: f"{counts[name]:,}" for name in _OUTCOMES})
             for kind, counts in self.records.items()
         ]
         stages = {stage: f"{self.stages[stage]:,}" for stage in STAGES}

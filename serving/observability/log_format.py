@@ -23,12 +23,7 @@ LONGEST = 500
 
 _LEVELS = {10: "debug", 20: "info", 30: "warning", 40: "error", 50: "critical"}
 _RECORD_ATTRIBUTES = frozenset(
-    {
-        *vars(logging.LogRecord("", 0, "", 0, "", (), None)),
-        "message",
-        "asctime",
-        "taskName",
-    }
+    {*vars(logging.LogRecord("", 0, "", 0, "", (), None)), "message", "asctime", "taskName"}
 )
 
 

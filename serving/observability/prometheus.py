@@ -18,25 +18,7 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 
 from features.clock import now_ms
 
-SECONDS = (
-    0.0005,
-    0.001,
-    0.002,
-    0.003,
-    0.005,
-    0.0075,
-    0.01,
-    0.02,
-    0.03,
-    0.05,
-    0.1,
-    0.2,
-    0.5,
-    1,
-    2,
-    5,
-    10,
-)
+SECONDS = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
 _UNKNOWN_LABEL = "other"
 _METHODS = frozenset({"GET", "HEAD", "POST", "OPTIONS", "PUT", "PATCH", "DELETE"})
 _FOLDER = "PROMETHEUS_MULTIPROC_DIR"
@@ -163,10 +145,7 @@ class Metrics:
         return generate_latest(registry), CONTENT_TYPE_LATEST
 
     def _set_ages(self) -> None:
-        for gauge, time_ms in (
-            (self._trained_age, self._trained_at),
-            (self._bundle_age, self._bundle_at),
-        ):
+        for gauge, time_ms in ((self._trained_age, self._trained_at), (self._bundle_age, self._bundle_at)):
             gauge.set(float("nan") if time_ms is None else max(0.0, (self._now() - time_ms) / 1000))
 
 

@@ -28,13 +28,7 @@ COLUMNS: Mapping[RecordKind, Mapping[str, ColumnType]] = {
     "activities": {"type": "text", "value": "real"},
     "outcomes": {"outcome": "text", "amount": "real", "lost_reason": "text"},
     "opportunities": {"stage": "text", "amount": "real", "by": "text"},
-    "handovers": {
-        "step": "text",
-        "by": "text",
-        "reason": "text",
-        "hearing": "object",
-        "due_at": "time",
-    },
+    "handovers": {"step": "text", "by": "text", "reason": "text", "hearing": "object", "due_at": "time"},
     "overrides": {"verdict": "text", "reason": "text", "by": "text", "expires_at": "time"},
     "verdicts": {
         "right_side": "text",

@@ -36,12 +36,7 @@ _COLUMN_TYPES: Mapping[ColumnType, SqlType] = {
     "real": Double,
     "object": Text,
 }
-_FIELD_TYPES: Mapping[type, SqlType] = {
-    str: Text,
-    int: BigInteger,
-    float: Double,
-    bool: Boolean,
-}
+_FIELD_TYPES: Mapping[type, SqlType] = {str: Text, int: BigInteger, float: Double, bool: Boolean}
 
 
 def _seq() -> Column[int]:

@@ -24,10 +24,7 @@ class KeyCache:
     """The keys of a file. `clock` returns monotonic seconds, `now` ms UTC."""
 
     def __init__(
-        self,
-        path: Path,
-        clock: Callable[[], float] = time.monotonic,
-        now: Callable[[], int] = now_ms,
+        self, path: Path, clock: Callable[[], float] = time.monotonic, now: Callable[[], int] = now_ms
     ) -> None:
         self._path, self._clock, self._now = path, clock, now
         self._keys: dict[str, list[Key]] = {}

@@ -176,15 +176,7 @@ def test_score_reads_given_leads_instead(demo_copy: Path, demo: Demo, hotlead: H
     leads.to_csv(demo_copy.with_name("new.csv"), index=False)
     to = demo_copy.with_name("scores.csv")
     code, stdout, stderr = hotlead(
-        "score",
-        demo_copy,
-        "--leads",
-        demo_copy.with_name("new.csv"),
-        "--to",
-        to,
-        "--out",
-        demo.out,
-        "--json",
+        "score", demo_copy, "--leads", demo_copy.with_name("new.csv"), "--to", to, "--out", demo.out, "--json"
     )
     assert code == 0, stderr
     assert json.loads(stdout)["rows"] == 40

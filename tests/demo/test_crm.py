@@ -6,14 +6,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from demo.crm import (
-    DemoCrm,
-    generate,
-    true_probability,
-    write_parquet,
-    write_sqlite,
-    write_truth,
-)
+from demo.crm import DemoCrm, generate, true_probability, write_parquet, write_sqlite, write_truth
 
 AS_OF = pd.Timestamp("2026-10-01")
 AGE, HORIZON = 7, 90

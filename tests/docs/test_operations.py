@@ -84,10 +84,7 @@ def test_the_backup_holds_what_was_written_last(tmp_path: Path) -> None:
         code = re.search(r'^python -c "(.*)"$', PAGE, re.MULTILINE)
         assert code is not None
         subprocess.run(
-            [sys.executable, "-c", code[1].replace('\\"', '"')],
-            cwd=tmp_path,
-            check=True,
-            timeout=60,
+            [sys.executable, "-c", code[1].replace('\\"', '"')], cwd=tmp_path, check=True, timeout=60
         )
     finally:
         store.close()

@@ -244,9 +244,7 @@ def test_every_page_fits_without_scripts_and_in_the_dark(site: ReviewDemo, width
             window.check(f"dark{path.replace('/', '-')}-{width}", keep=False)
 
 
-def test_a_reviewer_signs_in_by_keyboard_without_scripts_and_sees_what_the_role_may(
-    site: ReviewDemo,
-) -> None:
+def test_a_reviewer_signs_in_by_keyboard_without_scripts_and_sees_what_the_role_may(site: ReviewDemo) -> None:
     """The last one here: once there is a key, nobody comes in without."""
     crm_toml = {"HOTLEAD_CRM": str(site.crm_toml)}
     _, token = keys.add(ServiceSettings.from_environment(crm_toml).keys_file, "reviewer", "Sato")

@@ -163,10 +163,7 @@ def test_metrics_and_log_contain_requests_and_no_values(service: RunningService)
     ask(service)
     invalid_lead = {**a_lead(1), "lead_id": "SECRETMARKER", "activities": [{"type": "SECRETMARKER"}]}
     assert httpx.post(f"{service.url}/v1/score", json=invalid_lead).status_code == 422
-    assert httpx.post(f"{service.url}/score", json={"lead": "SECRETMARKER"}).status_code in (
-        400,
-        422,
-    )
+    assert httpx.post(f"{service.url}/score", json={"lead": "SECRETMARKER"}).status_code in (400, 422)
     metrics_text = httpx.get(f"{service.url}/metrics").text
     assert "hotlead_scores_total{decided_by=" in metrics_text
     assert 'hotlead_requests_total{method="POST",route="/v1/score",status="422"}' in metrics_text

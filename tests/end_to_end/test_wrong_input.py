@@ -120,10 +120,7 @@ INVALID_INPUTS: list[tuple[Callable[[Path], None], int, list[str]]] = [
     ("break_input", "code", "expected_parts"), INVALID_INPUTS, ids=[w[0].__name__ for w in INVALID_INPUTS]
 )
 def test_train_names_the_wrong_input_and_the_next_step(
-    break_input: Callable[[Path], None],
-    code: int,
-    expected_parts: list[str],
-    tmp_path: Path,
+    break_input: Callable[[Path], None], code: int, expected_parts: list[str], tmp_path: Path
 ) -> None:
     crm_toml = small_crm(tmp_path)
     break_input(tmp_path)

@@ -11,9 +11,7 @@ from tests.helpers.failing import run_failing
 from tests.helpers.small_crm import listing, run, small_crm
 
 
-def test_init_keeps_an_existing_crm_toml_unless_forced(
-    tmp_path: Path,
-) -> None:
+def test_init_keeps_an_existing_crm_toml_unless_forced(tmp_path: Path) -> None:
     crm_toml = small_crm(tmp_path)
     original, files = crm_toml.read_text(), [tmp_path / f"{n}.csv" for n in ("leads", "deals")]
     code, message = run_failing("init", *files, "--to", crm_toml)

@@ -130,10 +130,7 @@ def test_a_full_disk_leaves_the_former_folder(small_disk: Path) -> None:
 
 def test_a_place_that_is_no_folder_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with (
-        pytest.raises(OutsideError, match="cannot be written"),
-        atomic_file(tmp_path / "file" / "x"),
-    ):
+    with pytest.raises(OutsideError, match="cannot be written"), atomic_file(tmp_path / "file" / "x"):
         pass
 
 

@@ -39,8 +39,7 @@ def test_moments_are_the_landmarks_at_which_the_lead_is_still_open(closed: int, 
 
 @pytest.mark.parametrize("closed", [{}, {0: (9 * DAY, True)}])
 @pytest.mark.parametrize(
-    ("snapshot", "ages"),
-    [(10 * DAY - 1, []), (10 * DAY, [0]), (11 * DAY, [0, 1]), (17 * DAY, [0, 1, 7])],
+    ("snapshot", "ages"), [(10 * DAY - 1, []), (10 * DAY, [0]), (11 * DAY, [0, 1]), (17 * DAY, [0, 1, 7])]
 )
 def test_an_example_counts_once_its_horizon_has_ended_whatever_became_of_the_lead(
     snapshot: int, ages: list[int], closed: dict[int, tuple[int, bool]]
@@ -81,13 +80,7 @@ def test_taking_examples_keeps_their_parts_together() -> None:
 
 
 def test_undated_data_give_one_example_for_each_decided_lead(tmp_path: Path) -> None:
-    rows = [
-        ("n", "channel", "state"),
-        (3, "a", "won"),
-        (1, "b", "lost"),
-        (2, "c", ""),
-        (0, "d", "won"),
-    ]
+    rows = [("n", "channel", "state"), (3, "a", "won"), (1, "b", "lost"), (2, "c", ""), (0, "d", "won")]
     write_csv(tmp_path / "l.csv", rows)
     loaded = loaded_of(
         tmp_path,
@@ -104,8 +97,7 @@ def test_undated_data_give_one_example_for_each_decided_lead(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("as_of", "expected"),
-    [(0, [0]), (DAY - 1, [0]), (DAY, [0, 1]), (2 * DAY - 1, [0, 1]), (2 * DAY, [1])],
+    ("as_of", "expected"), [(0, [0]), (DAY - 1, [0]), (DAY, [0, 1]), (2 * DAY - 1, [0, 1]), (2 * DAY, [1])]
 )
 def test_open_leads_exist_and_are_not_closed_yet(as_of: int, expected: list[int]) -> None:
     crm = make_crm(2, created=[0, DAY], closed={0: (2 * DAY, True)})

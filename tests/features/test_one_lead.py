@@ -114,10 +114,7 @@ def test_any_lead_scores_alone_as_among_others(demo_scorer: Scorer) -> None:
 
     @settings(max_examples=150, deadline=None)
     @given(
-        st.lists(st.tuples(numbers, words), min_size=1, max_size=9),
-        st.integers(0, 2**32),
-        flags,
-        overrides,
+        st.lists(st.tuples(numbers, words), min_size=1, max_size=9), st.integers(0, 2**32), flags, overrides
     )
     def check(
         rows: list[tuple[float, str | None]],

@@ -55,11 +55,7 @@ def test_the_good_settings_hold() -> None:
         ("crm.timezone", "UTC", "[crm] timezone: there is no such key. Nearest: 'time_zone'"),
         ("crm.folder", "x", "[crm] folder: there is no such key."),
         ("crm", 3, "[crm] must be a table of keys (got 3)."),
-        (
-            "crm.time_zone",
-            "Asia/Tokio",
-            "[crm] time_zone: no such time zone; nearest: 'Asia/Tokyo'",
-        ),
+        ("crm.time_zone", "Asia/Tokio", "[crm] time_zone: no such time zone; nearest: 'Asia/Tokyo'"),
         (
             "crm.max_reject_share",
             2,
@@ -69,38 +65,14 @@ def test_the_good_settings_hold() -> None:
         ("deals.won", [], "[deals]: `won` is missing: the outcome values that mean won."),
         ("deals.lost", ["won"], "[deals]: ['won'] stand in more than one of won, lost and ignore."),
         ("deals.source", "d.csv", "[deals]: `lead` is missing: the column with the lead's id."),
-        (
-            "deals.outcome",
-            None,
-            "[deals]: `outcome` is missing: the column that tells won from lost.",
-        ),
+        ("deals.outcome", None, "[deals]: `outcome` is missing: the column that tells won from lost."),
         ("leads.table", "t", "[leads]: `table` and `query` belong to a database source"),
-        (
-            "leads.source",
-            "sqlite:///x.db",
-            "[leads]: a database source needs either `table` or `query`",
-        ),
-        (
-            "leads.separator",
-            ";;",
-            "[leads] separator: String should have at most 1 character (got ';;').",
-        ),
-        (
-            "leads.time_format",
-            "%d.%Q",
-            "[leads] time_format: is no form of a time; use codes of strptime",
-        ),
-        (
-            "target.landmarks",
-            [7, 1],
-            "[target] landmarks: must be a list of different ages in days, rising",
-        ),
+        ("leads.source", "sqlite:///x.db", "[leads]: a database source needs either `table` or `query`"),
+        ("leads.separator", ";;", "[leads] separator: String should have at most 1 character (got ';;')."),
+        ("leads.time_format", "%d.%Q", "[leads] time_format: is no form of a time; use codes of strptime"),
+        ("target.landmarks", [7, 1], "[target] landmarks: must be a list of different ages in days, rising"),
         ("target.horizon", 30, "[target] horizon: there is no such key. Nearest: 'horizon_days'"),
-        (
-            "changes",
-            {"source": "c.csv", "lead": "l", "at": "t"},
-            "either `column` and `value`, or `columns`",
-        ),
+        ("changes", {"source": "c.csv", "lead": "l", "at": "t"}, "either `column` and `value`, or `columns`"),
         ("features", {}, "[features]: no feature is given; `hotlead init` proposes some"),
         (
             "features.x",
@@ -150,15 +122,9 @@ def test_messages_name_file_key_value_and_what_is_allowed(key_path: str, value: 
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        (
-            ("leads.created_at", None),
-            "[features] visits: only attributes are possible without dates",
-        ),
+        (("leads.created_at", None), "[features] visits: only attributes are possible without dates"),
         (("crm.order", "file"), "[features] visits: only attributes are possible without dates"),
-        (
-            ("activities", None),
-            "[features] visits: activities are counted, but there is no [activities]",
-        ),
+        (("activities", None), "[features] visits: activities are counted, but there is no [activities]"),
     ],
 )
 def test_features_need_the_dates_and_activities_that_they_count(

@@ -127,13 +127,7 @@ def histories(draw: st.DrawFn) -> History:
 def test_both_views_give_the_same_values_to_the_last_bit(history: History) -> None:
     leads = [*range(LEADS), *range(LEADS)]
     one, many = both_views(
-        TABLE,
-        history.crm(),
-        leads,
-        history.moments,
-        history.activities,
-        history.changes,
-        history.attributes,
+        TABLE, history.crm(), leads, history.moments, history.activities, history.changes, history.attributes
     )
     for lead_one, lead_many in zip(one, many, strict=True):
         differ = {
@@ -199,13 +193,7 @@ def test_repeated_values_of_an_account_are_those_of_all_its_leads() -> None:
 def test_what_is_spread_out_at_once_alters_nothing(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
     activities = [(i % LEADS, "view", i * i % 23, float(i % 3)) for i in range(30) if i % LEADS != 1]
     leads, moments = [*range(LEADS)] * 3, [24] * LEADS + [12] * LEADS + [0] * LEADS
-    table = FeatureTable(
-        {
-            "repeated": Repeated("view"),
-            "sum": Sum("view"),
-            "decayed": Decayed("view", 1e-7),
-        }
-    )
+    table = FeatureTable({"repeated": Repeated("view"), "sum": Sum("view"), "decayed": Decayed("view", 1e-7)})
     monkeypatch.setattr("features.many_leads._SEGMENTS_AT_ONCE", at_once)
     one, many = both_views(table, make_crm(LEADS, activities), leads, moments, activities)
     assert is_same(one, many)
@@ -239,12 +227,7 @@ def test_moments_in_any_order_keep_their_own_answers() -> None:
 
 def test_no_lead_and_no_activity_give_no_answer_and_zeros() -> None:
     table = FeatureTable(
-        {
-            "visits": Count("visit"),
-            "sum": Sum("*"),
-            "repeated": Repeated("*"),
-            "last": DaysSince("*"),
-        }
+        {"visits": Count("visit"), "sum": Sum("*"), "repeated": Repeated("*"), "last": DaysSince("*")}
     )
     assert many_values(table, make_crm(), [], []) == []
     assert np.isnan(many_values(table, make_crm(), [0], [9])[0][3])  # type: ignore[arg-type]

@@ -141,10 +141,7 @@ def open_window(
     """A window on a page, in which every request to elsewhere, error and refusal is noted."""
     with open_browser() as browser:
         context = browser.new_context(
-            viewport={"width": width, "height": 900},
-            locale=lang,
-            java_script_enabled=scripts,
-            **more,
+            viewport={"width": width, "height": 900}, locale=lang, java_script_enabled=scripts, **more
         )
         page, problems = context.new_page(), list[str]()
         watch: dict[str, Callable[[Any], None]] = {

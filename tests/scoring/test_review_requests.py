@@ -25,13 +25,7 @@ from scoring.review_requests import (
 from scoring.scorecard.load import find_card
 from tests.helpers.champion_crm import champion_crm, out_of
 from training.registry.follower import process_requests, sync_once
-from training.registry.mlflow_store import (
-    CHALLENGER,
-    CHAMPION,
-    MODEL_NAME,
-    find_model,
-    mlflow_store,
-)
+from training.registry.mlflow_store import CHALLENGER, CHAMPION, MODEL_NAME, find_model, mlflow_store
 from training.registry.promotion import rollback
 
 
@@ -139,11 +133,7 @@ def test_what_is_no_challenger_any_more_is_refused(crm_toml: Path, tmp_path: Pat
 
 def test_a_rollback_is_of_the_champion_that_was_seen(crm_toml: Path, tmp_path: Path) -> None:
     replies = ask_and_answer(
-        crm_toml,
-        tmp_path,
-        request(override=True),
-        request("rollback", "1"),
-        request("rollback", "2"),
+        crm_toml, tmp_path, request(override=True), request("rollback", "1"), request("rollback", "2")
     )
     assert [reply.ok for reply in replies] == [True, False, True]
     assert find_model(out_of(crm_toml), (CHAMPION,)).version == "1"

@@ -15,9 +15,7 @@ from scoring.texts import translate
 from serving.review.web.translations import page_texts
 
 ROOT = Path(__file__).parents[2]
-CODE = [
-    *(p for f in ("scoring", "training", "serving", "cli") for p in (ROOT / f).rglob("*.py")),
-]
+CODE = [*(p for f in ("scoring", "training", "serving", "cli") for p in (ROOT / f).rglob("*.py"))]
 TEMPLATES = [p for f in ("scoring", "serving") for p in (ROOT / f).rglob("*.html")]
 FIGURES = ("calibration", "gains", "scores", "importance", "win_rate")
 TRANSLATORS = ("translate", "translate_page", "said", "redirect")

@@ -35,8 +35,7 @@ def _score_logistic(train: Dataset, test: Dataset) -> Floats:
     numbers = [i for i in range(len(train.columns)) if i not in texts]
     fill = SimpleImputer(add_indicator=True, keep_empty_features=True)
     prepare = make_column_transformer(
-        (make_pipeline(fill, StandardScaler()), numbers),
-        (OneHotEncoder(handle_unknown="ignore"), texts),
+        (make_pipeline(fill, StandardScaler()), numbers), (OneHotEncoder(handle_unknown="ignore"), texts)
     )
     model = make_pipeline(prepare, LogisticRegression(max_iter=300))
     with warnings.catch_warnings():

@@ -16,15 +16,7 @@ from scoring.model.model import Calibration, Model
 from scoring.scorecard.rating import rate
 from training.fitting.blending import ValidationFold, blend, blend_log_odds, calibrate, log_loss
 from training.fitting.dataset import Dataset
-from training.fitting.parts import (
-    Boosting,
-    Curve,
-    Design,
-    PartScores,
-    fit_linear,
-    fit_trees,
-    train_curve,
-)
+from training.fitting.parts import Boosting, Curve, Design, PartScores, fit_linear, fit_trees, train_curve
 from training.fitting.splits import Split, random_folds, split_rolling
 
 FOLDS = 4
@@ -180,9 +172,7 @@ def train_curves(folded: FoldPartScores, boosting: Boosting, seed: int) -> list[
     return [train_curve(train, test, boosting, MAX_ROUNDS, seed) for train, test in folded]
 
 
-def _choose_trees(
-    candidates: Sequence[tuple[Boosting, list[Curve]]],
-) -> tuple[Boosting, int, list[Floats]]:
+def _choose_trees(candidates: Sequence[tuple[Boosting, list[Curve]]]) -> tuple[Boosting, int, list[Floats]]:
     """The size of trees with the smallest loss, with a minimum gain for larger trees."""
     boosting, curves = candidates[0]
     rounds, lowest_loss = best_rounds(curves)

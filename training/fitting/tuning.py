@@ -12,15 +12,7 @@ import optuna
 
 from training.fitting.dataset import Dataset
 from training.fitting.parts import Boosting
-from training.fitting.recipe import (
-    SIZES,
-    Recipe,
-    best_linear,
-    best_rounds,
-    choose,
-    folds_of,
-    train_curves,
-)
+from training.fitting.recipe import SIZES, Recipe, best_linear, best_rounds, choose, folds_of, train_curves
 
 _LEAVES = (4, 127)
 

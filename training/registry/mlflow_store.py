@@ -74,10 +74,7 @@ class RegisteredModel:
 def register(record: RunRecord, model_folder: Path, out: Path) -> Registration:
     """Log a training run to the store of `out`; its model, saved in `model_folder`, becomes challenger."""
     card, card_file = record.model.card, record.settings_file.with_name(SCORECARD_FILE)
-    with (
-        mlflow_store(out) as (mlflow, uri),
-        mlflow.start_run(run_name=record.model.version) as run,
-    ):
+    with mlflow_store(out) as (mlflow, uri), mlflow.start_run(run_name=record.model.version) as run:
         _log_run(mlflow, record)
         mlflow.log_text(record.report, record.report_file)
         mlflow.log_artifact(str(record.settings_file))

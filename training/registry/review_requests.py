@@ -13,13 +13,7 @@ from scoring.pages.gate import explain_failures
 from scoring.review_requests import ReviewRequest, ReviewResult, read_waiting, write_result
 from scoring.scorecard.scorecard import Scorecard
 from scoring.texts import translate
-from training.registry.mlflow_store import (
-    CHALLENGER,
-    CHAMPION,
-    MODEL_NAME,
-    find_version,
-    mlflow_store,
-)
+from training.registry.mlflow_store import CHALLENGER, CHAMPION, MODEL_NAME, find_version, mlflow_store
 from training.registry.promotion import promote, rollback
 
 BilingualText = Mapping[Language, str]

@@ -31,11 +31,7 @@ def backtest_page(backtest: Backtest, name: str, lang: Language) -> Page:
     table = Table(
         tuple(translate(c, lang) for c in columns), tuple(_month_row(m, lang) for m in backtest.months)
     )
-    blocks = (
-        Text(backtest_verdict(backtest, lang), "verdict"),
-        table,
-        Chart(lambda: _chart(backtest, lang)),
-    )
+    blocks = (Text(backtest_verdict(backtest, lang), "verdict"), table, Chart(lambda: _chart(backtest, lang)))
     title = translate("backtest_title", lang, name=name)
     return Page(title, blocks, lang, translate("interval_note", lang))
 

@@ -84,10 +84,7 @@ def _scores(evidence: Evidence, lang: Language) -> go.Figure:
     probability = _probability(evidence)
     figure = _new_figure("axis_probability", "axis_leads", lang)
     edges = np.linspace(0, 1, 41)
-    for name, rows, colour in (
-        ("series_won", evidence.won, _ORANGE),
-        ("series_other", ~evidence.won, _BLUE),
-    ):
+    for name, rows, colour in (("series_won", evidence.won, _ORANGE), ("series_other", ~evidence.won, _BLUE)):
         share = np.histogram(probability[rows], edges)[0] / max(rows.sum(), 1)
         figure.add_bar(
             x=(edges[:-1] + edges[1:]) / 2,

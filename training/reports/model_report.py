@@ -76,10 +76,7 @@ def summary(trained: TrainingResult, lang: Language) -> str:
     }
     if not about["ordered"]:
         return translate("report_summary_folds", lang, **counts)
-    through = (about["trained_through"] or "")[:10] or {
-        "en": "the newest lead",
-        "ja": "最新のリード",
-    }[lang]
+    through = (about["trained_through"] or "")[:10] or {"en": "the newest lead", "ja": "最新のリード"}[lang]
     return translate("report_summary", lang, through=through, **counts)
 
 

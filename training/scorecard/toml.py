@@ -15,12 +15,7 @@ from features.table import FeatureTable
 from scoring.scorecard.load import check_features, parse_card
 from scoring.texts import translate
 from training.scorecard.suggest import Suggestion
-from training.scorecard.summary import (
-    gain_sentence,
-    learnt_sentence,
-    left_out_sentence,
-    rule_sentences,
-)
+from training.scorecard.summary import gain_sentence, learnt_sentence, left_out_sentence, rule_sentences
 
 _WIDTH: Mapping[Language, int] = {"en": 108, "ja": 56}
 

@@ -318,11 +318,7 @@ _HEADERS: dict[str, Any] = {
         "required": True,
         "schema": {"type": "integer", "minimum": 1},
     },
-    "WWW-Authenticate": {
-        "description": "How to send a key.",
-        "required": True,
-        "schema": {"type": "string"},
-    },
+    "WWW-Authenticate": {"description": "How to send a key.", "required": True, "schema": {"type": "string"}},
 }
 _REQUEST_ID: dict[str, Any] = {
     "name": "X-Request-ID",

@@ -33,7 +33,7 @@ def build_examples(crm: CrmSettings) -> Mapping[str, Mapping[str, Example]]:
             "id": _example("A lead that was sent before, by its id alone", {"lead_id": _LEAD_ID}),
         },
         "/v1/score/batch": {
-            "leads": _example("Leads with what is known of them", {"leads": [lead, second_lead]}),
+            "leads": _example("Leads with what is known of them", {"leads": [lead, second_lead]})
         },
         **{f"/v1/{name}": kind_examples for name, kind_examples in record_examples.items()},
     }

@@ -15,12 +15,7 @@ from serving.leads.attribute_schema import AttributeSchema
 from serving.leads.field_types import FROM_YEAR, MAX_ATTRIBUTES, MAX_NUMBER, MAX_TEXT_LENGTH, TO_YEAR
 from serving.store.records import KINDS
 
-NAME: Schema = {
-    "type": "string",
-    "minLength": 1,
-    "maxLength": 200,
-    "pattern": r"^[^\x00-\x1f\x7f]+$",
-}
+NAME: Schema = {"type": "string", "minLength": 1, "maxLength": 200, "pattern": r"^[^\x00-\x1f\x7f]+$"}
 MODEL_NAMES: Mapping[str, str] = {kind: bodies.RECORD_MODELS[kind].__name__ for kind in KINDS}
 YEARS = f"Times carry an offset (2026-10-01T09:30:00+09:00) and lie between {FROM_YEAR} and {TO_YEAR}."
 _LANGUAGES: tuple[Language, ...] = get_args(Language)
@@ -59,10 +54,7 @@ def _require_field(step: str, field: str) -> Schema:
     """That a step needs a field; a text must not be empty."""
     return {
         "if": {"properties": {"step": {"const": step}}, "required": ["step"]},
-        "then": {
-            "properties": {field: {"not": {"type": "null"}, "minLength": 1}},
-            "required": [field],
-        },
+        "then": {"properties": {field: {"not": {"type": "null"}, "minLength": 1}}, "required": [field]},
     }
 
 

@@ -67,12 +67,7 @@ def _find_errors(step: str, form: FormData, visit: PageRequest) -> dict[str, str
 
 
 def _body(lead_id: str, step: str, form: FormData, visit: PageRequest) -> dict[str, Any]:
-    body: dict[str, Any] = {
-        "lead_id": lead_id,
-        "step": step,
-        "at": iso(visit.now),
-        "by": visit.key.name,
-    }
+    body: dict[str, Any] = {"lead_id": lead_id, "step": step, "at": iso(visit.now), "by": visit.key.name}
     if step == "sent_back":
         body["reason"] = str(form["reason"]).strip()
     day = parse_day(str(form.get("due", "")))

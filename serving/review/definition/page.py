@@ -23,9 +23,7 @@ from scoring.scorecard.scorecard import Scorecard
 from serving.review.definition import versions
 from serving.review.definition.diff import CardDifference, diff_cards
 from serving.review.definition.edit import DefinitionEdit, card_of_version, full_card, parse_submission
-from serving.review.definition.form import (
-    build_form,
-)
+from serving.review.definition.form import build_form
 from serving.review.definition.toml_edit import card_to_toml
 from serving.review.definition.versions import AlreadySigned, Outdated, Version
 from serving.review.web.forms import Fields
@@ -207,10 +205,7 @@ async def _sync_versions(visit: PageRequest) -> list[Version]:
 
 def _read_file(visit: PageRequest) -> tuple[str, Scorecard]:
     """The file's text and the card in it; where there is none or it does not hold, the card in use."""
-    path, card = (
-        visit.crm.folder / SCORECARD_FILE,
-        visit.scorer.card,
-    )
+    path, card = (visit.crm.folder / SCORECARD_FILE, visit.scorer.card)
     try:
         text = path.read_text(encoding="utf-8-sig")
         return text, parse_card(tomllib.loads(text), SCORECARD_FILE)

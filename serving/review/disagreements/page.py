@@ -136,12 +136,7 @@ async def _render_page(
 
 
 def _read_open(
-    connection: Connection,
-    higher: Any,
-    model: str | None,
-    rules: str | None,
-    start: int,
-    closed: Any,
+    connection: Connection, higher: Any, model: str | None, rules: str | None, start: int, closed: Any
 ) -> dict[str, Any]:
     rows = read_open_leads(connection, higher, model, rules, start, PAGE_SIZE + 1)
     ids = [row.lead_id for row in [*rows, *closed]]

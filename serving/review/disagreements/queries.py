@@ -24,12 +24,7 @@ _outcomes, _verdicts = RECORDS["outcomes"], RECORDS["verdicts"]
 
 
 def read_open_leads(
-    connection: Connection,
-    higher: Side,
-    model: str | None,
-    rules: str | None,
-    start: int,
-    limit: int,
+    connection: Connection, higher: Side, model: str | None, rules: str | None, start: int, limit: int
 ) -> DisagreementRows:
     """Open leads, the furthest apart first: those whose `higher` side says more, or of a pair of stages
     (UNJUDGED: the model did not judge)."""

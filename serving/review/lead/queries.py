@@ -13,12 +13,7 @@ from serving.store.records import RecordKind
 from serving.store.tables import RECORDS
 
 _KINDS: tuple[RecordKind, ...] = ("handovers", "overrides", "outcomes", "opportunities", "verdicts")
-_CODE_COLUMNS = {
-    "handovers": "step",
-    "overrides": "verdict",
-    "outcomes": "outcome",
-    "verdicts": "right_side",
-}
+_CODE_COLUMNS = {"handovers": "step", "overrides": "verdict", "outcomes": "outcome", "verdicts": "right_side"}
 _REASON_COLUMNS = ("reason", "lost_reason", "stage")
 
 

@@ -123,10 +123,7 @@ def _gate(snapshot: Mapping[str, Any] | None, visit: PageRequest) -> Any:
         Check(c["name"], c["passed"], c["gain"] and _parse_estimate(c["gain"]), c["figures"])
         for c in snapshot["gate"]
     ]
-    return {
-        "passed": all(check.passed for check in checks),
-        "table": gate_table(checks, visit.lang),
-    }
+    return {"passed": all(check.passed for check in checks), "table": gate_table(checks, visit.lang)}
 
 
 def _parse_estimate(values: Mapping[str, float | None]) -> Estimate:

@@ -72,13 +72,7 @@ def _refresh_monitoring(visit: PageRequest) -> None:
     visit.cache.refresh_soon(
         _monitoring_key(visit),
         MONITORING_CACHE_SECONDS,
-        lambda: monitor_store(
-            visit.store,
-            visit.settings,
-            visit.crm,
-            visit.scorer,
-            visit.now,
-        ),
+        lambda: monitor_store(visit.store, visit.settings, visit.crm, visit.scorer, visit.now),
     )
 
 

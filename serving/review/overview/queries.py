@@ -61,9 +61,7 @@ def _select_stage_pairs(closed: bool) -> Select[Any]:
 def _select_to_call() -> Select[Any]:
     """The leads to call, and whether each is late, as the call list marks them."""
     contacted = exists().where(
-        _steps.lead_id == _scores.lead_id,
-        _steps.step == "first_contact",
-        _steps.at >= _scores.stage_since,
+        _steps.lead_id == _scores.lead_id, _steps.step == "first_contact", _steps.at >= _scores.stage_since
     )
     now: Any = bindparam("now")
     late = (now > DUE) & ((_scores.action == FOLLOW_UP) | ~contacted)

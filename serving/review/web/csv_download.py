@@ -19,10 +19,7 @@ def csv_response(name: str, head: Sequence[str], rows: Iterable[Sequence[object]
     writer = csv.writer(out)
     writer.writerow(head)
     writer.writerows([[_escape_formula(cell) for cell in row] for row in rows])
-    headers = {
-        "content-disposition": f'attachment; filename="{name}.csv"',
-        "referrer-policy": "same-origin",
-    }
+    headers = {"content-disposition": f'attachment; filename="{name}.csv"', "referrer-policy": "same-origin"}
     return Response("\ufeff" + out.getvalue(), headers=headers, media_type="text/csv; charset=utf-8")
 
 

@@ -19,14 +19,7 @@ from sqlalchemy.pool import QueuePool
 from features.clock import CLOCKS_DIFFER_MS
 from features.errors import OutsideError
 from features.files import file_lock
-from serving.store.backends.base import (
-    BUSY_SECONDS,
-    Cursor,
-    Database,
-    DriverConnection,
-    RecordDigest,
-    SqlRow,
-)
+from serving.store.backends.base import BUSY_SECONDS, Cursor, Database, DriverConnection, RecordDigest, SqlRow
 from serving.store.backends.sqlite_files import file_contains, inode_of, size_of, truncate_wal
 from serving.store.backends.upserts import PREDICTION_COLUMNS, quoted_columns, upsert_current_scores
 from serving.store.errors import StoreUnavailable, describe_error
@@ -213,12 +206,7 @@ class SqliteDatabase(Database):
             raise DisconnectionError
 
 
-_ABOUT_CONTENT = (
-    sqlite3.DataError,
-    sqlite3.IntegrityError,
-    sqlite3.ProgrammingError,
-    sqlite3.InterfaceError,
-)
+_ABOUT_CONTENT = (sqlite3.DataError, sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceError)
 _IN_JSON = "IN (SELECT value FROM json_each(?))"
 _UPSERT_CURRENT = upsert_current_scores("predictions WHERE seq > ? AND NOT replay ORDER BY seq", "?")
 

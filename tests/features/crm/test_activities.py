@@ -73,8 +73,7 @@ def test_activities_repeated_by_id_count_once_and_those_without_id_all(tmp_path:
 
 
 @pytest.mark.parametrize(
-    ("rows", "keys"),
-    [(LONG, {"column": "field", "value": "new"}), (WIDE, {"columns": ["score", "state"]})],
+    ("rows", "keys"), [(LONG, {"column": "field", "value": "new"}), (WIDE, {"columns": ["score", "state"]})]
 )
 def test_changes_in_rows_or_in_columns_tell_the_same(
     tmp_path: Path, rows: list[tuple[str, ...]], keys: dict[str, Any]
@@ -104,13 +103,7 @@ def test_an_attribute_without_changes_keeps_the_value_of_the_table(tmp_path: Pat
             tmp_path,
             leads=LEADS,
             features={"c": {"kind": "attribute", "column": "channel", "known": availability}},
-            changes={
-                "source": "changes.csv",
-                "lead": "lead",
-                "at": "at",
-                "column": "field",
-                "value": "new",
-            },
+            changes={"source": "changes.csv", "lead": "lead", "at": "at", "column": "field", "value": "new"},
         )
         assert plain(loaded) == ["web", None]
         assert loaded.crm.changes == {}

@@ -87,11 +87,7 @@ FLAWS: list[tuple[str, str, Values]] = [
     ("date_after_close", "leak", lambda i: time_text(i + 20.5 if i % 10 else i)),
     ("almost_perfect", "leak", lambda i: "x" if WON[i] != (i % 50 == 0) else "y"),
     ("almost_perfect", "suspect", lambda i: "x" if WON[i] != (i % 14 == 0) else "y"),
-    (
-        "mostly_one_outcome",
-        "suspect",
-        lambda i: "ab"[i % 2] if i % 10 < (7 if WON[i] else 3) else "",
-    ),
+    ("mostly_one_outcome", "suspect", lambda i: "ab"[i % 2] if i % 10 < (7 if WON[i] else 3) else ""),
     ("filled_lately", "suspect", lambda i: "ab"[i % 2] if i > 300 or i % 5 == 0 else ""),
     ("id", "note", lambda i: f"ref-{i}"),
     ("unseen_values", "warning", lambda i: "new" if i > 330 and i % 2 else "ab"[i % 3 % 2]),

@@ -69,10 +69,7 @@ def test_without_a_list_of_lost_values_all_others_are_lost(tmp_path: Path) -> No
     write_csv(tmp_path / "deals.csv", [("lead", "state"), ("a", "gone"), ("b", "yes")])
     deals = {"source": "deals.csv", "lead": "lead", "outcome": "state", "won": ["yes"]}
     crm = loaded_of(tmp_path, leads=LEADS, deals=deals).crm
-    assert (crm.outcomes.closed.tolist(), crm.outcomes.won.tolist()) == (
-        [True, True],
-        [False, True],
-    )
+    assert (crm.outcomes.closed.tolist(), crm.outcomes.won.tolist()) == ([True, True], [False, True])
     assert not crm.horizon_applies
 
 

@@ -181,10 +181,7 @@ def test_ids_agree_between_files_of_different_types(tmp_path: Path) -> None:
     pd.DataFrame({"id": ids, "at": "2026-01-01", "channel": "web"}).to_parquet(tmp_path / "l.parquet")
     write_csv(tmp_path / "acts.csv", [("lead", "at", "type"), ("10000000002", "2026-01-02", "visit")])
     loaded = loaded_of(
-        tmp_path,
-        leads={**LEADS, "source": "l.parquet"},
-        activities=ACTIVITIES,
-        max_reject_share=0.4,
+        tmp_path, leads={**LEADS, "source": "l.parquet"}, activities=ACTIVITIES, max_reject_share=0.4
     )
     assert counts(loaded) == [0, 1]
 

@@ -124,8 +124,7 @@ def test_texts_as_numbers(text: str, value: float | None) -> None:
 
 
 @pytest.mark.parametrize(
-    "values",
-    [("999", "5", ""), (999, 5, None), (999.0, 5.0, None), (Decimal(999), Decimal(5), None)],
+    "values", [("999", "5", ""), (999, 5, None), (999.0, 5.0, None), (Decimal(999), Decimal(5), None)]
 )
 def test_missing_values_are_missing_in_every_type(values: tuple[object, ...]) -> None:
     parsed = as_numbers(column(*values), {"", "999"})
@@ -161,8 +160,7 @@ def test_values_of_every_type_have_one_text(values: tuple[object, ...], expected
 
 
 @pytest.mark.parametrize(
-    "kind",
-    [pa.string(), pa.large_string(), pa.string_view(), pa.dictionary(pa.int8(), pa.string())],
+    "kind", [pa.string(), pa.large_string(), pa.string_view(), pa.dictionary(pa.int8(), pa.string())]
 )
 def test_categories_come_in_the_order_of_their_first_appearance(kind: pa.DataType) -> None:
     actual = encode_column(column("b", " a", "N/A", "b", None, kind=kind), {"N/A"})

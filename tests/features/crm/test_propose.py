@@ -78,15 +78,7 @@ def test_two_tables_and_activities_of_csv(tmp_path: Path) -> None:
         "company",
     )
     assert deal is not None
-    assert (
-        deal.source,
-        deal.lead,
-        deal.outcome,
-        deal.won,
-        deal.lost,
-        deal.closed_at,
-        deal.amount,
-    ) == (
+    assert (deal.source, deal.lead, deal.outcome, deal.won, deal.lost, deal.closed_at, deal.amount) == (
         "deals.csv",
         "lead_id",
         "outcome",
@@ -194,12 +186,12 @@ def test_a_sqlite_crm_with_changes(tmp_path: Path) -> None:
     assert settings.activities is not None
     assert settings.activities.table == "events"
     assert settings.changes is not None
-    assert (
-        settings.changes.table,
-        settings.changes.column,
-        settings.changes.value,
-        settings.changes.at,
-    ) == ("history", "field", "new_value", "changed_at")
+    assert (settings.changes.table, settings.changes.column, settings.changes.value, settings.changes.at) == (
+        "history",
+        "field",
+        "new_value",
+        "changed_at",
+    )
     assert settings.table.attributes["stage"].known == "history"
 
 

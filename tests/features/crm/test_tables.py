@@ -223,13 +223,7 @@ def test_postgresql_of_a_schema_with_its_own_types(postgres: str, tmp_path: Path
         time_zone="Asia/Tokyo",
         features=features,
         leads={"source": postgres, "table": "sales.leads", "id": "id", "created_at": "day"},
-        deals={
-            "source": postgres,
-            "table": "deals",
-            "lead": "lead",
-            "outcome": "outcome",
-            "won": ["won"],
-        },
+        deals={"source": postgres, "table": "deals", "lead": "lead", "outcome": "outcome", "won": ["won"]},
     )
     loaded = load(settings, tmp_path / "rejects.csv")
     assert loaded.crm.lead_ids[0] == "c4ca4238-a0b9-2382-0dcc-509a6f75849b"

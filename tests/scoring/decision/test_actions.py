@@ -25,16 +25,7 @@ from scoring.decision.actions import (
     choose_actions,
     codes_of,
 )
-from scoring.decision.decision import (
-    EXCLUSION,
-    MODEL,
-    MQL,
-    NOT_HANDED,
-    PERSON,
-    SQL,
-    Decision,
-    decide,
-)
+from scoring.decision.decision import EXCLUSION, MODEL, MQL, NOT_HANDED, PERSON, SQL, Decision, decide
 from scoring.decision.overrides import Override, Verdict
 from scoring.decision.sales_status import SalesStatus
 from scoring.scorecard.load import blank_card
@@ -84,10 +75,7 @@ def card(**fields: Any) -> Scorecard:
 
 PLAIN = card()
 ASKING = card(
-    prompts={
-        "inquiry": prompt("since_inquiry", 24),
-        "material": prompt("since_material", 8, business=True),
-    }
+    prompts={"inquiry": prompt("since_inquiry", 24), "material": prompt("since_material", 8, business=True)}
 )
 
 
@@ -116,12 +104,7 @@ def first(result: Actions) -> tuple[int, str | None, int]:
 def test_each_stage_has_its_action_and_deadline() -> None:
     result = choose_actions(PLAIN, decision(COLD, WARM, HOT, COLD), {}, FRIDAY)
     assert result.action.tolist() == [COLD, WARM, HOT, COLD]
-    assert [format_tokyo(d) for d in result.deadline] == [
-        None,
-        "2026-10-03 17:30",
-        "2026-10-05 09:30",
-        None,
-    ]
+    assert [format_tokyo(d) for d in result.deadline] == [None, "2026-10-03 17:30", "2026-10-05 09:30", None]
     assert result.prompt.tolist() == [-1] * 4
 
 
@@ -161,15 +144,7 @@ def test_action_of_names_every_code() -> None:
 SQL_CARD = card(
     hot_is="sql",
     hand_over=action("qualify", 2),
-    intent={
-        "rows": {
-            "r": {
-                "when": [{"feature": "p", "at_least": 1}],
-                "points": 5,
-                "because": TEXT,
-            }
-        }
-    },
+    intent={"rows": {"r": {"when": [{"feature": "p", "at_least": 1}], "points": 5, "because": TEXT}}},
 )
 
 
@@ -284,11 +259,7 @@ def test_a_contact_that_sales_recorded_answers_what_was_asked_before(
         ({"material": 1}, "2026-10-02 16:30", 1),
         ({"inquiry": 0.25, "material": 1}, "2026-10-02 16:30", 1),  # the earliest wins
         ({"inquiry": 3, "material": 1}, "2026-09-30 17:30", 0),
-        (
-            {"inquiry": 3, "material": 0.25, "call": 1},
-            "2026-10-05 10:30",
-            1,
-        ),  # the other is answered
+        ({"inquiry": 3, "material": 0.25, "call": 1}, "2026-10-05 10:30", 1),  # the other is answered
     ],
 )
 def test_a_cold_lead_that_asked_is_due_an_answer(
@@ -303,12 +274,7 @@ def test_a_cold_lead_that_asked_is_due_an_answer(
         (HOT, {"inquiry": 0.25}, "2026-10-03 11:30", 0),  # before Monday's 9:30
         (HOT, {"material": 0.25}, "2026-10-05 09:30", -1),  # the call is due first
         (WARM, {"inquiry": 0.25}, "2026-10-03 11:30", 0),
-        (
-            WARM,
-            {"inquiry": 0},
-            "2026-10-03 17:30",
-            -1,
-        ),  # both are due then: the action stands alone
+        (WARM, {"inquiry": 0}, "2026-10-03 17:30", -1),  # both are due then: the action stands alone
     ],
 )
 def test_the_earlier_of_action_and_prompt_counts(

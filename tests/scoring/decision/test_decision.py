@@ -9,16 +9,7 @@ import numpy as np
 import pytest
 
 from features.columns import Column
-from scoring.decision.decision import (
-    DECIDERS,
-    HAND_OVERS,
-    MQL,
-    NOT_HANDED,
-    SQL,
-    Decision,
-    ModelSide,
-    decide,
-)
+from scoring.decision.decision import DECIDERS, HAND_OVERS, MQL, NOT_HANDED, SQL, Decision, ModelSide, decide
 from scoring.decision.overrides import VERDICTS, Override, Verdict, select_in_force
 from scoring.scorecard.load import blank_card
 from scoring.scorecard.rating import Rating, rate
@@ -34,13 +25,7 @@ Case = tuple[bool, str | None, bool, int | None, int]
 """Excluded, a person's verdict, triggered, the model's stage (None: no model), the stage by points."""
 
 CASES: list[Case] = list(
-    product(
-        (False, True),
-        (None, *VERDICTS),
-        (False, True),
-        (None, COLD, WARM, HOT),
-        (COLD, WARM, HOT),
-    )
+    product((False, True), (None, *VERDICTS), (False, True), (None, COLD, WARM, HOT), (COLD, WARM, HOT))
 )
 
 
@@ -167,12 +152,7 @@ def test_what_the_sides_said_is_left_as_it_was() -> None:
 
 @pytest.mark.parametrize(
     ("as_of", "decider", "stage"),
-    [
-        (99, "model", COLD),
-        (100, "person", HOT),
-        (199, "person", HOT),
-        (200, "model", COLD),
-    ],
+    [(99, "model", COLD), (100, "person", HOT), (199, "person", HOT), (200, "model", COLD)],
 )
 def test_a_verdict_decides_from_its_moment_until_it_expires(as_of: int, decider: str, stage: int) -> None:
     overrides_by_lead = select_in_force([override("hot", moment_ms=100, expires=200)], as_of)

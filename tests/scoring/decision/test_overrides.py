@@ -147,12 +147,7 @@ def make_override(lead: str, verdict: Verdict, moment_ms: int, expires: int = NE
 
 def test_it_holds_from_its_moment_until_before_its_end() -> None:
     override = make_override("L1", "hot", 10, 20)
-    assert [newest_in_force([override], t) is not None for t in (9, 10, 19, 20)] == [
-        False,
-        True,
-        True,
-        False,
-    ]
+    assert [newest_in_force([override], t) is not None for t in (9, 10, 19, 20)] == [False, True, True, False]
 
 
 def test_live_what_came_from_a_clock_ahead_holds_and_later_words_go_before() -> None:

@@ -38,11 +38,7 @@ def draw_evidence(seed: int = 0, rows: int = ROWS) -> tuple[Evidence, Floats]:
     won = rng.random(rows) < sigmoid(true)
     quote, visit = true + 2 * rng.normal(size=rows) > 0, rng.random(rows) < 0.5
     rates = np.where(quote, won[quote].mean(), won[~quote].mean())
-    scores = {
-        MODEL: true,
-        POINTS: log_odds(rates),
-        "baseline_rate": np.full(rows, log_odds(won.mean())),
-    }
+    scores = {MODEL: true, POINTS: log_odds(rates), "baseline_rate": np.full(rows, log_odds(won.mean()))}
     features = flags(quote=quote.astype(int), visit=visit.astype(int))  # type: ignore[arg-type]
     return evidence(won, features, scores=scores, moment=START + DAY // 24 * np.arange(rows)), true
 

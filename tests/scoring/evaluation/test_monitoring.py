@@ -191,11 +191,7 @@ def test_the_index_is_that_of_the_formula() -> None:
 def test_numbers_that_moved_or_went_missing_are_found() -> None:
     rng = np.random.default_rng(1)
     before = rng.normal(size=3_000)
-    now = {
-        "same": rng.normal(size=800),
-        "moved": rng.normal(1.5, size=800),
-        "gone": np.full(800, np.nan),
-    }
+    now = {"same": rng.normal(size=800), "moved": rng.normal(1.5, size=800), "gone": np.full(800, np.nan)}
     drift = measure_shifts(dict.fromkeys(now, before), now, 3_000, 800)
     assert not drift["same"].is_shifted
     assert drift["moved"].is_shifted

@@ -214,9 +214,7 @@ def test_undated_evidence_has_no_weeks() -> None:
 def test_won_leads_that_were_never_hot() -> None:
     """a is won and hot at its second moment, b won and never hot, c hot and not won."""
     on = evidence(
-        [False, True, True, False, True],
-        flags(visit=[0, 1, 0, 1, 0]),
-        lead=["a", "a", "b", "c", "b"],
+        [False, True, True, False, True], flags(visit=[0, 1, 0, 1, 0]), lead=["a", "a", "b", "c", "b"]
     )
     replay = CardReplay(on, card({"visit": 20}), card({"visit": 20}, exclusions=["visit"]))
     assert replay.never_hot == {"present": (1, 2), "new": (2, 2)}

@@ -12,9 +12,7 @@ from scoring.model.encoding import Encoding
 
 WORDS = st.sampled_from(["ads", "webinar", "紹介", "fair", ""])
 ROWS = st.lists(
-    st.tuples(st.one_of(st.none(), WORDS), st.floats(allow_infinity=False), WORDS),
-    min_size=1,
-    max_size=30,
+    st.tuples(st.one_of(st.none(), WORDS), st.floats(allow_infinity=False), WORDS), min_size=1, max_size=30
 )
 Row = tuple[str | None, float, str | None]
 

@@ -13,14 +13,7 @@ import pytest
 from features.columns import Column, take
 from features.errors import DataError
 from features.table import FeatureTable, Vocabulary
-from scoring.model.model import (
-    EVIDENCE_FILE,
-    MODEL_FILE,
-    TREES_FILE,
-    Calibration,
-    Encoded,
-    Model,
-)
+from scoring.model.model import EVIDENCE_FILE, MODEL_FILE, TREES_FILE, Calibration, Encoded, Model
 from scoring.model.trees import TreesPart
 from tests.conftest import Demo
 

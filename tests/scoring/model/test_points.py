@@ -15,16 +15,7 @@ from features.columns import Column
 from scoring.model.points import PointsPart
 from scoring.scorecard.rating import rate
 from scoring.scorecard.scorecard import Scorecard
-from tests.scoring.scorecard.test_rating import (
-    NUMBERS,
-    WORDS,
-    card,
-    cards,
-    columns,
-    group,
-    leads,
-    rule,
-)
+from tests.scoring.scorecard.test_rating import NUMBERS, WORDS, card, cards, columns, group, leads, rule
 
 NAMES = (*NUMBERS, *WORDS, "unused")
 in_its_own_time = settings(deadline=None, max_examples=50)

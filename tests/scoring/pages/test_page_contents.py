@@ -244,9 +244,7 @@ def test_gate_shows_every_check_and_names_the_reasons_of_those_that_failed(lang:
 
 
 @pytest.mark.parametrize("lang", LANGS)
-def test_too_few_common_deals_are_one_reason_with_the_number_that_is_missing(
-    lang: Language,
-) -> None:
+def test_too_few_common_deals_are_one_reason_with_the_number_that_is_missing(lang: Language) -> None:
     figures = {"won": 3, "others": 40, "missing": 17, "least": 20, "too_few": True}
     names: tuple[CheckName, ...] = ("champion_log_loss", "champion_win_rate")
     few = [Check(name, False, None, figures) for name in names]

@@ -10,12 +10,7 @@ import pytest
 from features.errors import SettingsError
 from features.settings import parse_features
 from features.table import FeatureTable
-from scoring.scorecard.load import (
-    SCORECARD_FILE,
-    load_card,
-    parse_card,
-    profile_features,
-)
+from scoring.scorecard.load import SCORECARD_FILE, load_card, parse_card, profile_features
 from scoring.scorecard.scorecard import Scorecard
 
 B2B = 'profile = "b2b_saas"\n'

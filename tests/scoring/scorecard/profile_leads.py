@@ -11,10 +11,7 @@ from typing import Any
 from features.one_lead import OneLead
 from features.settings import load_settings, parse_features
 from features.table import FeatureTable, Vocabulary
-from scoring.scorecard.load import (
-    parse_card,
-    profile_features,
-)
+from scoring.scorecard.load import parse_card, profile_features
 from scoring.scorecard.rating import OneRater, Rating
 from scoring.scorecard.scorecard import STAGES, Scorecard
 from tests.helpers.builders import DAY, NOON

@@ -10,13 +10,7 @@ from typing import Any
 
 import pytest
 
-from scoring.scorecard.load import (
-    blank_card,
-    find_card,
-    parse_card,
-    profile_text,
-    profiles,
-)
+from scoring.scorecard.load import blank_card, find_card, parse_card, profile_text, profiles
 from tests.scoring.scorecard.card_files import B2B, ROW, TABLE, card, write
 
 # -- profiles ------------------------------------------------------------------------------------

@@ -7,10 +7,7 @@ from itertools import takewhile
 
 import pytest
 
-from scoring.scorecard.load import (
-    parse_card,
-    profile_text,
-)
+from scoring.scorecard.load import parse_card, profile_text
 from scoring.scorecard.rating import OneRater
 from tests.scoring.scorecard.profile_leads import (
     PROFILES,
@@ -317,14 +314,7 @@ def test_purchase_history_gives_points() -> None:
 
 
 def test_visit_frequency_gives_points() -> None:
-    assert [shop(*[("visit", d)] * n).points[0] for n in (2, 3, 4) for d in (8, 2)] == [
-        0,
-        0,
-        0,
-        10,
-        10,
-        20,
-    ]
+    assert [shop(*[("visit", d)] * n).points[0] for n in (2, 3, 4) for d in (8, 2)] == [0, 0, 0, 10, 10, 20]
 
 
 def test_a_good_customer_who_visits_often_is_hot_with_a_cart() -> None:

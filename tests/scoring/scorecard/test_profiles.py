@@ -11,12 +11,7 @@ from typing import Any
 import pytest
 
 from features.kinds import activities_of
-from scoring.scorecard.load import (
-    check_features,
-    load_card,
-    profile_text,
-    profiles,
-)
+from scoring.scorecard.load import check_features, load_card, profile_text, profiles
 from tests.scoring.scorecard.profile_leads import (
     DEMO,
     PROFILES,

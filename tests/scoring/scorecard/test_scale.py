@@ -121,11 +121,7 @@ def test_points_are_piecewise_linear_and_rounded_down(scale: Scale, points: int)
 @pytest.mark.parametrize(
     ("scale", "values", "expected"),
     [
-        (
-            Scale(0.25, 0.5, 1.0),
-            (0, 0.125, 0.25, 0.375, 0.5, 0.75, 1),
-            [0, 20, 40, 60, 80, 90, 100],
-        ),
+        (Scale(0.25, 0.5, 1.0), (0, 0.125, 0.25, 0.375, 0.5, 0.75, 1), [0, 20, 40, 60, 80, 90, 100]),
         (Scale(0.5, 0.5, 1.0), (0.25, below(0.5), 0.5, 0.75, 1.0), [20, 39, 80, 90, 100]),
         (Scale(0.5, UNREACHABLE, UNREACHABLE), (0.25, 0.5, 0.75, below(1.0), 1.0), [20, 40, 60, 79, 100]),
         (Scale(UNREACHABLE, UNREACHABLE, UNREACHABLE), (0.0, 0.5, below(1.0), 1.0), [0, 20, 39, 100]),

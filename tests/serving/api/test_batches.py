@@ -6,13 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.helpers.api_requests import (
-    iso_ago,
-    paths,
-    read_problem,
-    send,
-    visits,
-)
+from tests.helpers.api_requests import iso_ago, paths, read_problem, send, visits
 from tests.helpers.service_app import App
 
 

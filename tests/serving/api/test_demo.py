@@ -119,13 +119,9 @@ def check(answer: Any, row: Mapping[str, Any]) -> None:
     assert (answer["decided_by"], answer["hand_over"]) == (row["decided_by"], row["hand_over"])
     assert (model["score"], model["stage"]) == (row["model_score"], row["model_stage"])
     assert (model["alike"], model["alike_won"]) == (row["alike"], row["alike_won"])
-    assert (
-        rules["points"],
-        rules["fit"],
-        rules["intent"],
-        rules["score"],
-        rules["stage"],
-    ) == tuple(row[name] for name in ("points", "fit", "intent", "rules_score", "rules_stage"))
+    assert (rules["points"], rules["fit"], rules["intent"], rules["score"], rules["stage"]) == tuple(
+        row[name] for name in ("points", "fit", "intent", "rules_score", "rules_stage")
+    )
     assert (action["kind"], action["owner"], action["text"]) == tuple(
         row[name] for name in ("action", "owner", "text")
     )
@@ -176,10 +172,7 @@ def test_leads_that_were_sent_before_score_as_from_their_bodies(
         records = [("activities", {"lead_id": lead, **a}) for a in body["activities"]]
         records += [("activities", {"lead_id": mate, **a}) for a in body["colleagues_activities"]]
         records += [
-            (
-                "leads",
-                {"lead_id": lead, "updated_at": c["at"], "attributes": {c["column"]: c["value"]}},
-            )
+            ("leads", {"lead_id": lead, "updated_at": c["at"], "attributes": {c["column"]: c["value"]}})
             for c in body["changes"]
         ]
         records += [

@@ -7,15 +7,7 @@ from typing import Any
 import pytest
 
 from features.clock import MS_PER_DAY, iso
-from tests.helpers.api_requests import (
-    NOW,
-    Clock,
-    iso_ago,
-    paths,
-    read_problem,
-    score,
-    send,
-)
+from tests.helpers.api_requests import NOW, Clock, iso_ago, paths, read_problem, score, send
 from tests.helpers.service_app import CRM_TOML, App
 
 SAMPLE_BODIES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
@@ -88,10 +80,7 @@ def test_of_a_list_with_a_conflict_all_others_are_stored(app: App) -> None:
     send(app, "activities", **record)
     answer = app.post(
         "/v1/activities",
-        [
-            {**record, "value": 4},
-            {"id": "K2", "lead_id": "L2", "type": "quote", "at": iso_ago(1)},
-        ],
+        [{**record, "value": 4}, {"id": "K2", "lead_id": "L2", "type": "quote", "at": iso_ago(1)}],
     )
     problem_body = read_problem(answer, 409)
     assert paths(problem_body) == ["body[0].id"]
@@ -178,20 +167,10 @@ def test_what_inside_sales_heard_fills_what_was_unknown(app: App) -> None:
     body = score(app)
     assert body["unknown"] == ["authority", "need"]
     assert body["rules"]["points"] == 20
-    assert score(app, ask=f"?as_of={iso_ago(2)}")["unknown"] == [
-        "budget",
-        "authority",
-        "need",
-        "timing",
-    ]
+    assert score(app, ask=f"?as_of={iso_ago(2)}")["unknown"] == ["budget", "authority", "need", "timing"]
     answer = app.post(
         "/v1/handovers",
-        {
-            "lead_id": "L1",
-            "step": "hearing",
-            "at": iso_ago(1),
-            "hearing": {"timing": "in spring"},
-        },
+        {"lead_id": "L1", "step": "hearing", "at": iso_ago(1), "hearing": {"timing": "in spring"}},
     )
     assert paths(read_problem(answer, 422)) == ["body.hearing.timing"]
 

@@ -12,14 +12,7 @@ from features.clock import iso, to_ms
 from serving.store.records import KINDS
 from serving.web import permissions as access
 from serving.web.api_keys import Role
-from tests.helpers.api_requests import (
-    HOUR,
-    NOW,
-    iso_ago,
-    paths,
-    read_problem,
-    score,
-)
+from tests.helpers.api_requests import HOUR, NOW, iso_ago, paths, read_problem, score
 from tests.helpers.service_app import App, small_app
 
 POSTS = ["/v1/score", "/v1/score/batch", *(f"/v1/{kind}" for kind in KINDS)]
@@ -65,14 +58,7 @@ def test_every_wrong_field_is_named_with_what_it_got_and_what_is_allowed(app: Ap
     assert allowed[1].startswith("a text of at most 4,000 characters")
     assert allowed[3].startswith("a time with offset such as 2026-10-01T09:30:00+09:00")
     problem_body = read_problem(
-        app.post(
-            "/v1/score?lang=fr&explain=some&colour=red",
-            {
-                "lead_id": "L1",
-                "attributes": {},
-            },
-        ),
-        422,
+        app.post("/v1/score?lang=fr&explain=some&colour=red", {"lead_id": "L1", "attributes": {}}), 422
     )
     assert sorted(paths(problem_body)) == ["query.colour", "query.explain", "query.lang"]
 

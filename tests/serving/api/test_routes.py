@@ -7,17 +7,7 @@ from typing import Any
 import pytest
 
 from features.clock import iso
-from tests.helpers.api_requests import (
-    HOUR,
-    NOW,
-    Clock,
-    iso_ago,
-    paths,
-    read_problem,
-    score,
-    send,
-    visits,
-)
+from tests.helpers.api_requests import HOUR, NOW, Clock, iso_ago, paths, read_problem, score, send, visits
 from tests.helpers.service_app import App
 
 
@@ -71,12 +61,7 @@ def test_a_lead_is_scored_by_its_id_from_what_was_sent_before(app: App) -> None:
     for days in (1, 2, 3):
         send(app, "activities", lead_id="L1", type="visit", at=iso_ago(days))
     by_id = score(app)
-    from_body = score(
-        app,
-        created_at=iso_ago(10),
-        attributes=attributes,
-        activities=visits(1, 2, 3),
-    )
+    from_body = score(app, created_at=iso_ago(10), attributes=attributes, activities=visits(1, 2, 3))
     assert by_id.pop("request_id") != from_body.pop("request_id")
     assert by_id == from_body
     assert by_id["rules"]["points"] == 40
@@ -144,17 +129,7 @@ def test_a_clock_that_is_a_little_ahead_is_forgiven(app: App) -> None:
     )
     assert paths(read_problem(answer, 422)) == ["body.activities[1].at"]
     assert paths(
-        read_problem(
-            app.post(
-                "/v1/activities",
-                {
-                    "lead_id": "L1",
-                    "type": "quote",
-                    "at": later,
-                },
-            ),
-            422,
-        )
+        read_problem(app.post("/v1/activities", {"lead_id": "L1", "type": "quote", "at": later}), 422)
     ) == ["body.at"]
 
 
@@ -202,10 +177,7 @@ def test_an_offset_may_come_with_its_plus_unencoded(app: App) -> None:
     "as_of", [iso(NOW + HOUR), "0001-01-01T00:00:00%2B14:00", "2026-09-20", "1700000000", ""]
 )
 def test_a_moment_that_cannot_be_is_refused(app: App, as_of: str) -> None:
-    for path, body in (
-        ("score", {"lead_id": "L1", "attributes": {}}),
-        ("score/batch", {"leads": []}),
-    ):
+    for path, body in (("score", {"lead_id": "L1", "attributes": {}}), ("score/batch", {"leads": []})):
         answer = app.post(f"/v1/{path}?as_of={as_of}", body)
         assert paths(read_problem(answer, 422)) == ["query.as_of"]
 

@@ -61,8 +61,7 @@ def stored(live: LiveService) -> list[dict[str, Any]]:
     """All outcomes in the store, by key and version."""
     engine = live.house.store._database.engine
     return pd.read_sql(
-        'SELECT "key", version, lead_id, at, outcome, amount, lost_reason FROM outcomes ORDER BY 1, 2',
-        engine,
+        'SELECT "key", version, lead_id, at, outcome, amount, lost_reason FROM outcomes ORDER BY 1, 2', engine
     ).to_dict("records")
 
 
@@ -117,13 +116,11 @@ def test_a_file_with_the_names_of_the_api_needs_nothing_of_crm_toml(crm_toml: Pa
             "lost_reason": "price",
             "id": "D1",
             "version": 2,
-        },
+        }
     ]
 
 
-def test_won_is_never_taken_for_lost_where_the_column_has_the_name_of_the_api(
-    crm_toml: Path,
-) -> None:
+def test_won_is_never_taken_for_lost_where_the_column_has_the_name_of_the_api(crm_toml: Path) -> None:
     """crm.toml: all that is not "Closed Won" is lost."""
     replace_text(crm_toml, 'won = ["won"]\nlost = ["lost"]', 'won = ["Closed Won"]')
     path = file(crm_toml.parent, many(1))

@@ -65,23 +65,7 @@ RIGHT_NUMBERS = st.floats(-1e15, 1e15) | st.sampled_from(
     [None, 10**15, -3, 0, "NA", " 1,200 ", "1.5e3", "12", "", "-0.5", -0.0, 0.1]
 )
 RIGHT_VALUES = st.text(max_size=5) | st.sampled_from(
-    [
-        None,
-        True,
-        False,
-        7,
-        7.0,
-        -0.0,
-        2.5,
-        10**15,
-        "7",
-        "true",
-        " referral ",
-        "NA",
-        "日本",
-        "\ufeff",
-        "é",
-    ]
+    [None, True, False, 7, 7.0, -0.0, 2.5, 10**15, "7", "true", " referral ", "NA", "日本", "\ufeff", "é"]
 )
 VALUES: st.SearchStrategy[Any] = RIGHT_VALUES | st.sampled_from(["x" * 4001, [], 10**16, 1e300])
 RIGHT_ATTRIBUTES = st.fixed_dictionaries(
@@ -253,11 +237,7 @@ def test_a_batch_from_parsed_json_is_as_from_json(crm: CrmSettings) -> None:
 def test_true_is_no_number(crm: CrmSettings) -> None:
     event = {"type": "visit", "at": "2026-09-02T09:00:00Z", "value": True}
     with pytest.raises(Unsupported):
-        parse_columns(
-            [{"lead_id": "a", "activities": [event]}],
-            AttributeSchema.from_settings(crm),
-            NOW,
-        )
+        parse_columns([{"lead_id": "a", "activities": [event]}], AttributeSchema.from_settings(crm), NOW)
 
 
 def test_a_valid_batch_is_parsed_by_column(crm: CrmSettings) -> None:

@@ -61,13 +61,7 @@ def test_an_amount_is_read_as_people_write_it(app: App, amount: object) -> None:
 @pytest.mark.parametrize("amount", ["52,00", "520.000,0", "￥520,000", "many", "", "1e16", True, [1]])
 def test_what_is_no_number_is_told(app: App, amount: object) -> None:
     answer = app.post(
-        "/v1/outcomes",
-        {
-            "lead_id": "A",
-            "outcome": "won",
-            "closed_at": iso_ago(1),
-            "amount": amount,
-        },
+        "/v1/outcomes", {"lead_id": "A", "outcome": "won", "closed_at": iso_ago(1), "amount": amount}
     )
     (error,) = answer.json()["errors"]
     assert (error["path"], answer.status_code) == ("body.amount", 422)
@@ -106,10 +100,7 @@ def test_misspelt_types_and_columns_are_named(app: App) -> None:
     valid_lead = {"lead_id": "B", "activities": [{"type": "visit", "at": iso_ago(1)}]}
     for leads in ([valid_lead, body], [valid_lead, changed]):  # by column, and lead by lead
         results = app.post("/v1/score/batch", {"leads": leads}).json()["results"]
-        assert [result["answer"]["unknown_activities"] for result in results] == [
-            [],
-            ["quotes", "vist"],
-        ]
+        assert [result["answer"]["unknown_activities"] for result in results] == [[], ["quotes", "vist"]]
     records = [{"lead_id": "A", "type": kind, "at": iso_ago(1)} for kind in ("vist", "visit")]
     first, second = app.post("/v1/activities", records).json()["results"]
     assert (first["unknown_activities"], "unknown_activities" in second) == (["vist"], False)

@@ -86,12 +86,7 @@ def test_a_lead_of_a_batch(app: App) -> None:
 
 def test_a_list_of_records(app: App) -> None:
     records = [
-        {
-            "lead_id": "A",
-            "updated_at": FUTURE,
-            "created_at": FUTURE,
-            "attributes": {"employees": "x"},
-        },
+        {"lead_id": "A", "updated_at": FUTURE, "created_at": FUTURE, "attributes": {"employees": "x"}},
         {"lead_id": 7, "updated_at": PAST, "attributes": {"months": "y", "channel": "ads"}},
     ]
     assert sorted(post_invalid(app, "/v1/leads", records)) == [

@@ -74,8 +74,7 @@ def test_a_contact_is_known_at_once_and_read_again(store: Store) -> None:  # noq
 
 
 @given(
-    st.lists(st.builds(SalesStep, st.integers(0, 9), st.sampled_from(["won", "lost"]))),
-    st.integers(0, 10),
+    st.lists(st.builds(SalesStep, st.integers(0, 9), st.sampled_from(["won", "lost"]))), st.integers(0, 10)
 )
 def test_nothing_after_the_moment_counts(steps: list[SalesStep], until: int) -> None:
     assert derive_sales_status(steps, until) == derive_sales_status(
@@ -244,19 +243,10 @@ def test_sales_go_on_with_an_accepted_lead_at_the_date_that_they_told(app: App) 
     app.post("/v1/handovers", {"lead_id": "H", "step": "accepted", "at": iso(MOMENT_MS - 1000), "by": "Abe"})
     action = score_lead(app, {"lead_id": "H"})["action"]
     assert isinstance(action, dict)
-    assert (action["kind"], action["owner"], action["deadline"]) == (
-        "follow_up",
-        "field_sales",
-        None,
-    )
+    assert (action["kind"], action["owner"], action["deadline"]) == ("follow_up", "field_sales", None)
     for days in (2, 3):  # the newest word holds, also where it is later
         due = MOMENT_MS + days * DAY
-        step = {
-            "lead_id": "H",
-            "step": "next_action",
-            "at": iso(MOMENT_MS - DAY // days),
-            "due_at": iso(due),
-        }
+        step = {"lead_id": "H", "step": "next_action", "at": iso(MOMENT_MS - DAY // days), "due_at": iso(due)}
         assert app.post("/v1/handovers", step).status_code == 201
         assert score_lead(app, {"lead_id": "H"})["action"]["deadline"] == iso(due)  # type: ignore[index]
     (listed,) = app.get("/v1/hot").json()["leads"]

@@ -110,9 +110,7 @@ def test_since_does_not_make_a_later_answer_the_first(store: Store) -> None:
     assert by_version(store, since=MOMENT_MS + 1)["7"].as_of.tolist() == [MOMENT_MS + 5]
 
 
-def test_the_latest_version_of_an_outcome_counts_and_the_first_of_several_deals(
-    store: Store,
-) -> None:
+def test_the_latest_version_of_an_outcome_counts_and_the_first_of_several_deals(store: Store) -> None:
     store.add_predictions([prediction(lead, MOMENT_MS) for lead in ("A", "B", "C")]).result()
     store.add_records(
         [
@@ -210,11 +208,7 @@ def test_each_scorecard_version_is_reported_when_there_are_several(store: Store,
         ]
     ).result()
     performance = looked_at(store, deployment, MOMENT_MS).performance
-    assert [(row.card, row.leads) for row in performance] == [
-        (None, 1_003),
-        ("c0ffee", 1_000),
-        ("other", 3),
-    ]
+    assert [(row.card, row.leads) for row in performance] == [(None, 1_003), ("c0ffee", 1_000), ("other", 3)]
     assert performance[1].differences is not None
     assert performance[2].differences is None
 

@@ -136,8 +136,7 @@ def test_other_loggers_write_warnings_only_and_ours_their_level() -> None:
 
 def test_a_disabled_logger_is_enabled() -> None:
     (line,) = lines(
-        "logging.getLogger('serving.a').error('heard')",
-        "logging.getLogger('serving.a').disabled = 1",
+        "logging.getLogger('serving.a').error('heard')", "logging.getLogger('serving.a').disabled = 1"
     )
     assert line["message"] == "heard"
 

@@ -110,13 +110,7 @@ def test_whatever_has_the_form_of_a_cursor_is_a_place(cursor: str) -> None:
     assert "\x00" not in place.lead_id
 
 
-@given(
-    st.text(
-        st.characters(exclude_characters="\x00", exclude_categories=["Cs"]),
-        min_size=1,
-        max_size=200,
-    )
-)
+@given(st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), min_size=1, max_size=200))
 def test_a_cursor_keeps_its_place(lead_id: str) -> None:
     place = ListCursor(NEVER, 88, lead_id)
     assert _parse_cursor(_format_cursor(place)) == place

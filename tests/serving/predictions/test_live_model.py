@@ -71,9 +71,7 @@ def test_a_damaged_bundle_leaves_the_rules_until_it_is_mended(
 
 def test_other_features_leave_the_rules(demo: Demo, folder: Path) -> None:
     replace_text(
-        folder / "crm.toml",
-        'activity = "price_page", days = 30',
-        'activity = "price_page", days = 29',
+        folder / "crm.toml", 'activity = "price_page", days = 30', 'activity = "price_page", days = 29'
     )
     watch = ModelWatcher(load_settings(folder / "crm.toml"), folder / "bundles")
     lay_out(demo, folder)

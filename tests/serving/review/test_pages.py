@@ -42,9 +42,7 @@ def test_a_step_is_stored_with_who_did_it(site: tuple[App, Reviewer], step: str)
     assert "reviewer" in reviewer.page("/review/leads/L1").text
 
 
-def test_two_who_say_different_things_in_one_second_are_both_heard(
-    site: tuple[App, Reviewer],
-) -> None:
+def test_two_who_say_different_things_in_one_second_are_both_heard(site: tuple[App, Reviewer]) -> None:
     app, reviewer = site
     add_hot_lead(app)
     for person, reason in (
@@ -100,9 +98,7 @@ def test_a_wrong_step_keeps_what_was_typed_and_stores_nothing(
     )
 
 
-def test_a_wrong_step_shows_the_page_again_that_it_was_sent_from(
-    site: tuple[App, Reviewer],
-) -> None:
+def test_a_wrong_step_shows_the_page_again_that_it_was_sent_from(site: tuple[App, Reviewer]) -> None:
     app, reviewer = site
     for number in range(PAGE_SIZE + 2):
         add_hot_lead(app, f"L{number:02}")
@@ -357,9 +353,7 @@ def test_a_lead_with_two_deals_is_one_lead(site: tuple[App, Reviewer]) -> None:
     ]
 
 
-def test_a_form_that_cannot_be_read_is_told_in_the_readers_language(
-    site: tuple[App, Reviewer],
-) -> None:
+def test_a_form_that_cannot_be_read_is_told_in_the_readers_language(site: tuple[App, Reviewer]) -> None:
     reader = Reviewer(site[0], "admin", lang="ja")
     page = reader.submit("/review/calls/L1", {"step": "sent_back", "reason": "a\0b"}, page="/review/calls")
     assert page.status_code == 400

@@ -24,9 +24,7 @@ def settings(folder: Path, is_open: bool = False) -> ServiceSettings:
     )
 
 
-def test_without_keys_only_open_on_this_machine_is_accepted(
-    tmp_path: Path,
-) -> None:
+def test_without_keys_only_open_on_this_machine_is_accepted(tmp_path: Path) -> None:
     loopback, everywhere = ListenAddress("127.0.0.1", 3000), ListenAddress("0.0.0.0", 3000)
     check_access(settings(tmp_path, is_open=True), loopback)
     with pytest.raises(SettingsError, match="there is no API key"):

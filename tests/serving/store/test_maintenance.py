@@ -11,20 +11,8 @@ import pytest
 from features.clock import NEVER
 from serving.store.disk_queue import PAGE_BYTES, QUEUE_FILE
 from serving.store.errors import StoreUnavailable
-from tests.helpers.store_faults import (
-    assert_works,
-    reset,
-    stopped_maintenance,
-    trip,
-)
-from tests.helpers.stores import (
-    MOMENT_MS,
-    activity,
-    hot,
-    open_store,
-    prediction,
-    wait_until,
-)
+from tests.helpers.store_faults import assert_works, reset, stopped_maintenance, trip
+from tests.helpers.stores import MOMENT_MS, activity, hot, open_store, prediction, wait_until
 
 ROOT = Path(__file__).parents[3]
 

@@ -75,11 +75,7 @@ def test_a_row_has_the_columns_of_its_kind_and_null_for_what_is_absent(kind: str
     assert row[5:] == (None,) * len(COLUMNS[kind])  # type: ignore[index]
 
 
-@given(
-    st.text(),
-    st.integers(),
-    st.one_of(st.none(), st.floats(), st.integers()),
-)
+@given(st.text(), st.integers(), st.one_of(st.none(), st.floats(), st.integers()))
 def test_whatever_is_not_refused_can_be_stored(kind: str, moment_ms: int, value: float | None) -> None:
     try:
         row = activity("a", moment_ms, type=kind, value=value).row()

@@ -11,17 +11,8 @@ import pytest
 
 from serving.store.errors import StoreUnavailable
 from serving.store.store import Store
-from tests.helpers.store_faults import (
-    assert_fails,
-    assert_fails_at_once,
-    assert_works,
-    is_readable,
-)
-from tests.helpers.stores import (
-    activity,
-    open_store,
-    wait_until,
-)
+from tests.helpers.store_faults import assert_fails, assert_fails_at_once, assert_works, is_readable
+from tests.helpers.stores import activity, open_store, wait_until
 
 
 def test_a_database_that_is_locked_for_too_long(local: Store, path: Path) -> None:
@@ -65,10 +56,7 @@ def test_a_file_that_vanished_is_not_created_again(
 
 def test_a_file_that_was_replaced_is_opened_again(local: Store, path: Path) -> None:
     """As when a backup is put in its place: nothing goes to the old file any more."""
-    with (
-        closing(sqlite3.connect(path)) as source,
-        closing(sqlite3.connect(path.with_name("b"))) as to,
-    ):
+    with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(path.with_name("b"))) as to:
         source.backup(to)
     assert local.add_records([activity("lost")]).result() == ["stored"]
     for ending in ("-wal", "-shm"):

@@ -12,12 +12,7 @@ from features.errors import SettingsError
 from serving.store.errors import InvalidRecord
 from serving.store.records import KINDS
 from serving.store.store import Store
-from tests.helpers.stores import (
-    activity,
-    add_records,
-    open_store,
-    record,
-)
+from tests.helpers.stores import activity, add_records, open_store, record
 
 ROOT = Path(__file__).parents[3]
 
@@ -25,11 +20,7 @@ ROOT = Path(__file__).parents[3]
 def test_the_outcome_of_each_record_stands_at_its_place(store: Store) -> None:
     assert add_records(store, activity("a"), activity("b")) == ["stored", "stored"]
     outcomes = add_records(
-        store,
-        activity("c"),
-        activity("a"),
-        activity("b", value=9),
-        activity("a", version=2, value=1),
+        store, activity("c"), activity("a"), activity("b", value=9), activity("a", version=2, value=1)
     )
     assert outcomes == ["stored", "known", "conflict", "stored"]
 

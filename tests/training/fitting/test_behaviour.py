@@ -105,11 +105,7 @@ def test_order_of_rows_does_not_count(demo: Demo, demo_loaded: Loaded, demo_copy
 
 @pytest.mark.parametrize(
     ("column", "low", "high"),
-    [
-        ("budget", "none", "approved"),
-        ("authority", "user", "decider"),
-        ("need", "vague", "concrete"),
-    ],
+    [("budget", "none", "approved"), ("authority", "user", "decider"), ("need", "vague", "concrete")],
 )
 def test_better_answers_raise_the_probability(
     demo: Demo, demo_loaded: Loaded, column: str, low: str, high: str

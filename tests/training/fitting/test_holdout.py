@@ -49,9 +49,7 @@ def test_model_and_baselines_are_judged_on_the_same_rows(small_data: Dataset) ->
     assert set(evaluation.figures) == {"model", *BASELINES}
 
 
-def test_without_order_every_example_is_judged_by_a_model_that_never_saw_it(
-    small_data: Dataset,
-) -> None:
+def test_without_order_every_example_is_judged_by_a_model_that_never_saw_it(small_data: Dataset) -> None:
     unordered = replace(small_data, examples=replace(small_data.examples, ordered=False))
     splits = split_for_evaluation(unordered, seed=0)
     assert len(splits) == 5

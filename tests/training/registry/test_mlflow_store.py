@@ -49,10 +49,7 @@ def test_run_holds_parameters_metrics_and_tags(demo: Demo, logged: Any) -> None:
 
 def test_run_names_its_data_set(demo: Demo, logged: Any) -> None:
     [dataset_input] = logged.inputs.dataset_inputs
-    assert (dataset_input.dataset.name, dataset_input.dataset.digest) == (
-        "demo",
-        demo.trained.data.digest,
-    )
+    assert (dataset_input.dataset.name, dataset_input.dataset.digest) == ("demo", demo.trained.data.digest)
 
 
 def logged_version(client: mlflow.MlflowClient, run_id: str) -> str:
@@ -86,10 +83,7 @@ def test_champion_is_preferred_to_the_challenger(
     monkeypatch.chdir(tmp_path)
     first = publish(demo.job.record, tmp_path)
     second = publish(demo.job.record, tmp_path)
-    assert (find_model(tmp_path).alias, find_model(tmp_path).version) == (
-        "challenger",
-        second.version,
-    )
+    assert (find_model(tmp_path).alias, find_model(tmp_path).version) == ("challenger", second.version)
     mlflow.MlflowClient(uri, uri).set_registered_model_alias(MODEL_NAME, "champion", first.version)
     registered_model = find_model(tmp_path)
     assert (registered_model.alias, registered_model.version) == ("champion", first.version)

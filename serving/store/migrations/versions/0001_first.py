@@ -38,10 +38,7 @@ def _records() -> None:
         sa.Column("lost_reason", sa.Text),
     )
     _record(
-        "opportunities",
-        sa.Column("stage", sa.Text),
-        sa.Column("amount", sa.Double),
-        sa.Column("by", sa.Text),
+        "opportunities", sa.Column("stage", sa.Text), sa.Column("amount", sa.Double), sa.Column("by", sa.Text)
     )
     _record(
         "handovers",

@@ -139,9 +139,7 @@ def test_a_change_of_a_rule_that_others_took_away_is_told(site: tuple[App, Revie
     assert 'name="bands/warm" value="15"' in answer.text
 
 
-def test_nothing_is_saved_without_a_note_or_without_having_tried(
-    site: tuple[App, Reviewer],
-) -> None:
+def test_nothing_is_saved_without_a_note_or_without_having_tried(site: tuple[App, Reviewer]) -> None:
     app, reviewer = site
     form = edit(reviewer, bands__warm="15")
     assert saved(reviewer, form, " ").status_code == 422

@@ -69,12 +69,7 @@ def test_any_change_that_holds_is_read_back_as_the_card(data: st.DataObject) -> 
 def test_only_what_changed_is_written_over_a_profile() -> None:
     _, _, new_text = edited(TEXTS["a profile"], {"intent/rows/trial/points": "30"})
     assert new_text.startswith(TEXTS["a profile"])
-    assert new_text.removeprefix(TEXTS["a profile"]).split() == [
-        "[intent.rows.trial]",
-        "points",
-        "=",
-        "30",
-    ]
+    assert new_text.removeprefix(TEXTS["a profile"]).split() == ["[intent.rows.trial]", "points", "=", "30"]
 
 
 def test_a_rule_is_taken_out_and_brought_back() -> None:

@@ -93,12 +93,7 @@ def test_the_four_figures_with_what_they_are_counted_of(site: tuple[App, Reviewe
     september(app)
     page = reviewer.page("/review/figures?month=2026-09").text
     assert "KPIs 2026-09" in page
-    for text in (
-        "⚠ below the target 3",
-        "⚠ below the target 60 %",
-        "✓ target 50 %",
-        "no target set",
-    ):
+    for text in ("⚠ below the target 3", "⚠ below the target 60 %", "✓ target 50 %", "no target set"):
         assert text in page
     assert page.count("1 of 2 (95 %: 9.5 % – 90.5 %)") >= 3
     month = rows(reviewer, "months")[0]
@@ -194,9 +189,7 @@ def test_a_file_of_costs_that_is_not_there_is_told(site: tuple[App, Reviewer]) -
     assert "The cost file costs.csv does not exist" in site[1].page("/review/figures").text
 
 
-def test_leads_lost_late_lead_to_their_pages_and_all_are_in_the_file(
-    site: tuple[App, Reviewer],
-) -> None:
+def test_leads_lost_late_lead_to_their_pages_and_all_are_in_the_file(site: tuple[App, Reviewer]) -> None:
     app, reviewer = site
     ids = [f"L/{i}" for i in range(MAX_SHOWN_ROWS + 10)]
     app.house.store.add_predictions([hot(lead, MIDNIGHT) for lead in ids]).result()
