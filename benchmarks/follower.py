@@ -50,8 +50,8 @@ def _cpu_share(pid: int) -> float:
     before, start = process.cpu_times(), time.monotonic()
     time.sleep(IDLE_SECONDS)
     after = process.cpu_times()
-    used = after.user + after.system - before.user - before.system
-    return float(used / (time.monotonic() - start))
+    cpu_seconds = after.user + after.system - before.user - before.system
+    return float(cpu_seconds / (time.monotonic() - start))
 
 
 def _wait_until(condition: Callable[[], bool], seconds: float) -> float:

@@ -252,18 +252,18 @@ def _validate_attributes(
     """The attributes as sent and as parsed. `handler` checks their form; where that fails, the values of the
     right form are checked too, so that all errors come at once. Raises ValidationError."""
     errors: list[InitErrorDetails] = []
-    sent: Mapping[str, JsonValue]
+    values: Mapping[str, JsonValue]
     try:
-        sent = handler(value)
+        values = handler(value)
     except ValidationError as error:
         errors += [_as_line_error(one) for one in error.errors(include_url=False)]
         invalid = {one["loc"][0] if one["loc"] else None for one in errors}
         # Where the whole is invalid (no object, too many), its values were not looked at.
         fields = value if isinstance(value, Mapping) and None not in invalid else {}
-        sent = {column: field for column, field in fields.items() if column not in invalid}
-    parsed = dict(sent)
+        values = {column: field for column, field in fields.items() if column not in invalid}
+    parsed = dict(values)
     schema = None if context is None else context.schema
-    for column, field in sent.items():
+    for column, field in values.items():
         try:
             if schema is not None and column in schema.columns:
                 parsed[column] = schema.parse_value(column, field)
@@ -272,7 +272,7 @@ def _validate_attributes(
             errors.append({"type": kind, "loc": (column,), "input": field})
     if errors:
         raise ValidationError.from_exception_data("attributes", errors)
-    return sent, parsed
+    return values, parsed
 
 
 def _as_line_error(error: ErrorDetails) -> InitErrorDetails:

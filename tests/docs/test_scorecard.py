@@ -52,7 +52,7 @@ def _complete_card(text: str) -> str:
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [told for told in TOMLS if "[features]" not in told[0]],
+    [case for case in TOMLS if "[features]" not in case[0]],
     ids=lambda case: case.split("\n")[0][:40] or "holds",
 )
 def test_every_card_holds_or_gives_the_message_below_it(text: str, message: str, tmp_path: Path) -> None:

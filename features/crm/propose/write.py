@@ -169,11 +169,11 @@ def _features_table(detected: DetectedTables, suspects: dict[str, Finding]) -> T
 
 
 def _attribute(column: ColumnProfile, detected: DetectedTables) -> InlineTable:
-    known = "today" if detected.created_at else "at_creation"
+    known_kind = "today" if detected.created_at else "at_creation"
     if column.name in detected.columns_with_history:
-        known = "history"
+        known_kind = "history"
     values = {"values": "number"} if is_number_feature(column) else {}
-    return _inline(kind="attribute", column=column.name, **values, known=known)
+    return _inline(kind="attribute", column=column.name, **values, known=known_kind)
 
 
 def _behaviour_features(detected: DetectedTables, names: set[str]) -> list[tuple[str, InlineTable]]:

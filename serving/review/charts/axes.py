@@ -41,7 +41,7 @@ class YAxis:
 class Margins:
     """The room around the plot."""
 
-    left: float
+    left_margin: float
     right: float
     top: float
     bottom: float
@@ -74,9 +74,9 @@ def add_axes(figure: Figure, margins: Margins, plot_height: float = PLOT_HEIGHT)
     figure.set_size_inches(WIDTH / 72, height / 72)
     axes = figure.add_axes(
         (
-            margins.left / WIDTH,
+            margins.left_margin / WIDTH,
             margins.bottom / height,
-            (WIDTH - margins.left - margins.right) / WIDTH,
+            (WIDTH - margins.left_margin - margins.right) / WIDTH,
             plot_height / height,
         )
     )
@@ -157,14 +157,14 @@ def label_height(lines: int) -> float:
 def legend_rows(series: Sequence[Series]) -> list[list[tuple[float, Series]]]:
     """The entries of the legend with their left ends, in rows that fit; none for a single series."""
     rows: list[list[tuple[float, Series]]] = []
-    left = 0.0
+    x_left = 0.0
     for one in series if len(series) > 1 else ():
         width = _SWATCH + _GAP + text_width(one.name) + 2 * _GAP
-        if not rows or left + width > WIDTH - 2 * _GAP:
+        if not rows or x_left + width > WIDTH - 2 * _GAP:
             rows.append([])
-            left = _GAP
-        rows[-1].append((left, one))
-        left += width
+            x_left = _GAP
+        rows[-1].append((x_left, one))
+        x_left += width
     return rows
 
 
@@ -178,10 +178,10 @@ def draw_legend(figure: Figure, axes: Axes, series: Sequence[Series], margins: M
     height = figure.get_figheight() * 72
     for row, entries in enumerate(legend_rows(series)):
         y = height - 12 - 20 * row
-        for left, one in entries:
+        for x_left, one in entries:
             figure.add_artist(
                 Rectangle(
-                    (left / WIDTH, (y - _SWATCH / 2) / height),
+                    (x_left / WIDTH, (y - _SWATCH / 2) / height),
                     _SWATCH / WIDTH,
                     _SWATCH / height,
                     color=CSS_VARIABLES[one.color],
@@ -189,7 +189,7 @@ def draw_legend(figure: Figure, axes: Axes, series: Sequence[Series], margins: M
                 )
             )
             name = wrap_text(one.name, WIDTH - 6 * _GAP, 1)[0]
-            offset = (left + _SWATCH + _GAP - margins.left, y - margins.bottom)
+            offset = (x_left + _SWATCH + _GAP - margins.left_margin, y - margins.bottom)
             draw_text(axes, (0, 0), name, offset=offset, horizontal="left", x_in="axes", y_in="axes")
 
 

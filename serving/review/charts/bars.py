@@ -27,7 +27,7 @@ def draw_bars(figure: Figure, chart: Bars) -> Tooltips:
     slot = (parts.WIDTH - y.margin - right) / max(1, len(chart.labels))
     labels = _label_lines(chart.labels, slot - 4)
     margins = parts.Margins(
-        left=y.margin,
+        left_margin=y.margin,
         right=right,
         top=parts.legend_height(chart.series),
         bottom=parts.label_height(max(map(len, labels), default=1)),

@@ -27,7 +27,7 @@ def draw_lines(figure: Figure, chart: Lines) -> Tooltips:
     y = parts.y_axis(chart.series, chart.unit, chart.y_range)
     title = wrap_text(chart.x_title, parts.WIDTH - 160, 1) if chart.x_title else []
     margins = parts.Margins(
-        left=max(_MIN_SIDE, y.margin),
+        left_margin=max(_MIN_SIDE, y.margin),
         right=max(_MIN_SIDE, parts.threshold_margin(chart.thresholds)),
         top=parts.legend_height(chart.series),
         bottom=parts.label_height(1 + len(title)),

@@ -24,7 +24,7 @@ def draw_waterfall(figure: Figure, chart: Waterfall) -> Tooltips:
     heights = [LINE_HEIGHT * len(lines) + _PADDING for lines in labels]
     total_height = max(_PADDING, sum(heights))
     margins = parts.Margins(
-        left=max((text_width(line) for lines in labels for line in lines), default=0.0) + 2 * _GAP,
+        left_margin=max((text_width(line) for lines in labels for line in lines), default=0.0) + 2 * _GAP,
         right=max(map(text_width, numbers), default=0.0) + 2 * _GAP,
         top=4,
         bottom=4,

@@ -25,7 +25,7 @@ class FormState:
 
     lead_id: str = ""
     values: Fields = field(default_factory=Fields)
-    wrong: Fields = field(default_factory=Fields)
+    errors: Fields = field(default_factory=Fields)
 
 
 async def record_step(visit: PageRequest) -> FormState | Response:

@@ -21,7 +21,7 @@ LeafPath = tuple[str, ...]
 class CardDifference:
     """A place of a definition, and what stands there before and after ("" where there is nothing)."""
 
-    where: str
+    place: str
     before: str
     after: str
 

@@ -36,7 +36,7 @@ class DefinitionEdit:
     newest: Version
     form: CardForm
     typed: Fields
-    wrong: Fields
+    errors: Fields
     card: Scorecard | None = None
     text: str = ""
 
@@ -50,10 +50,10 @@ def parse_submission(
     table, lang = visit.crm.table, visit.lang
     form = build_form(full_card(base.text), table, lang)
     changes, errors = read_form(submitted, form, lang)
-    edit = DefinitionEdit(base=base, newest=newest, form=form, typed=Fields(submitted), wrong=Fields(errors))
+    edit = DefinitionEdit(base=base, newest=newest, form=form, typed=Fields(submitted), errors=Fields(errors))
     if base.number != newest.number:
         edit = _rebase_on_newest(edit, [f for f in form.fields if f.path in changes], visit)
-    if edit.wrong:
+    if edit.errors:
         return edit
     form = edit.form
     newest_card = full_card(newest.text)
@@ -85,7 +85,7 @@ def _rebase_on_newest(
         if (f.path, f.label) not in existing
     }
     typed = Fields({**_field_values(form), **reapplied, "note": submitted["note"]})
-    return replace(edit, form=form, typed=typed, wrong=Fields({**edit.wrong, **dropped}))
+    return replace(edit, form=form, typed=typed, wrong=Fields({**edit.errors, **dropped}))
 
 
 def _field_values(form: CardForm) -> dict[str, str]:

@@ -41,7 +41,7 @@ class RuleFields:
     """A rule in the form: its reason, its conditions in words, and its fields."""
 
     reason: str
-    when: tuple[str, ...]
+    conditions: tuple[str, ...]
     fields: tuple[CardField, ...]
 
 

@@ -60,7 +60,7 @@ async def show_edit_form(visit: PageRequest) -> Response:
     newest = (await _sync_versions(visit))[0]
     form = build_form(full_card(newest.text), visit.crm.table, visit.lang)
     return _render_edit_page(
-        visit, DefinitionEdit(base=newest, newest=newest, form=form, typed=Fields(), wrong=Fields())
+        visit, DefinitionEdit(base=newest, newest=newest, form=form, typed=Fields(), errors=Fields())
     )
 
 

@@ -26,7 +26,7 @@ class WhatIfField:
     typed: str
     present: str
     choices: tuple[tuple[str, str], ...]
-    wrong: str = ""
+    error: str = ""
 
 
 @dataclass(frozen=True)

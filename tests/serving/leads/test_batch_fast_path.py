@@ -126,7 +126,7 @@ ANY = st.one_of(
     RIGHT,
     RIGHT,
     INVALID_LEADS,
-    st.tuples(RIGHT, INVALID_LEADS).map(lambda both: [both[0][0], both[1][0]]),
+    st.tuples(RIGHT, INVALID_LEADS).map(lambda pair: [pair[0][0], pair[1][0]]),
     leads_of(st.just("L1"), TIMES, KINDS, st.just(1), ATTRIBUTES),
     leads_of(st.just("L1"), RIGHT_TIMES, KINDS, st.sampled_from([True, "1", 1e16]), st.just({})),
     st.just([{"lead_id": "L1"}]),

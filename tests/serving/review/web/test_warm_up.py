@@ -48,9 +48,9 @@ def test_every_page_is_seen_once_and_again_under_another_definition(
         return first_paths
 
     with review_app(tmp_path) as (app, _):
-        once = asyncio.run(two_definitions(app))
-    assert once == ["/review" + page.path for page in shared_pages(PAGES)]
-    assert len(paths) > len(once)
+        opened_paths = asyncio.run(two_definitions(app))
+    assert opened_paths == ["/review" + page.path for page in shared_pages(PAGES)]
+    assert len(paths) > len(opened_paths)
 
 
 def test_who_comes_in_first_waits_for_no_figure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
