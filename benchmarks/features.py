@@ -9,7 +9,7 @@ import time
 
 import numpy as np
 
-from benchmarks.measuring import end, measure_microseconds, peak_memory_gib, show
+from benchmarks.support.measuring import end, measure_microseconds, peak_memory_gib, show
 from features.clock import MS_PER_DAY, NEVER
 from features.columns import Texts
 from features.crm_data import Activities, Crm, Outcomes

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.data import FOLDER, crm_toml
-from benchmarks.measuring import end, show
+from benchmarks.support.data import FOLDER, crm_toml
+from benchmarks.support.measuring import end, show
 from demo.run import SCORECARD_TOML
 from features.crm.load import load
 from features.settings import load_settings

@@ -21,11 +21,11 @@ import orjson
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import Connection
 
-from benchmarks.data import FOLDER
-from benchmarks.http_load import measure_side_by_side
-from benchmarks.measuring import end, show
-from benchmarks.served import RunningService, start_service
 from benchmarks.service import champion_crm, leads
+from benchmarks.support.data import FOLDER
+from benchmarks.support.http_load import measure_side_by_side
+from benchmarks.support.measuring import end, show
+from benchmarks.support.served import RunningService, start_service
 from demo.handling import simulate_handling
 from features.crm.extra_columns import read_extra_columns
 from features.crm.load import load

@@ -9,7 +9,7 @@ import time
 
 import numpy as np
 
-from benchmarks.measuring import end, measure_microseconds, show
+from benchmarks.support.measuring import end, measure_microseconds, show
 from features.clock import MS_PER_DAY
 from features.columns import Column, Texts
 from features.settings import parse_features

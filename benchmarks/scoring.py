@@ -16,8 +16,8 @@ import numpy as np
 import orjson
 import pyarrow.parquet as pq
 
-from benchmarks.data import FOLDER, crm_toml
-from benchmarks.measuring import Run, end, measure_microseconds, run, show
+from benchmarks.support.data import FOLDER, crm_toml
+from benchmarks.support.measuring import Run, end, measure_microseconds, run, show
 from features.clock import MS_PER_DAY
 from features.columns import Column, take
 from features.one_lead import Event, OneLead

@@ -17,10 +17,10 @@ from pathlib import Path
 
 import orjson
 
-from benchmarks.data import FOLDER
-from benchmarks.http_load import Latency, measure_side_by_side, measure_throughput
-from benchmarks.measuring import end, show
-from benchmarks.served import RunningService, free_port, start_process, start_service
+from benchmarks.support.data import FOLDER
+from benchmarks.support.http_load import Latency, measure_side_by_side, measure_throughput
+from benchmarks.support.measuring import end, show
+from benchmarks.support.served import RunningService, free_port, start_process, start_service
 from demo.run import make_demo
 from features.settings import CrmSettings, load_settings
 from scoring.scorecard.load import find_card
@@ -86,7 +86,7 @@ def start_empty_service(stack: ExitStack) -> RunningService:
         "-m",
         "bentoml",
         "serve",
-        "benchmarks.empty_service:Empty",
+        "benchmarks.support.empty_service:Empty",
         "--port",
         str(port),
         "--host",

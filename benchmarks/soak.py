@@ -17,12 +17,12 @@ import httpx
 import orjson
 import psutil
 
-from benchmarks.data import FOLDER
-from benchmarks.http_load import Connection
-from benchmarks.load import run_load, wait_for
-from benchmarks.measuring import end, show
-from benchmarks.served import RunningService, start_service
 from benchmarks.service import leads
+from benchmarks.support.data import FOLDER
+from benchmarks.support.http_load import Connection
+from benchmarks.support.load import run_load, wait_for
+from benchmarks.support.measuring import end, show
+from benchmarks.support.served import RunningService, start_service
 from demo.run import make_demo
 from features.settings import load_settings
 from scoring.scorecard.load import find_card

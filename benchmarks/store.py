@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.measuring import end, show
+from benchmarks.support.measuring import end, show
 from serving.store.records import Prediction, Record
 from serving.store.store import Store
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks.data import crm_toml
-from benchmarks.measuring import end, run, show
+from benchmarks.support.data import crm_toml
+from benchmarks.support.measuring import end, run, show
 
 LEADS, ACTIVITIES_PER_LEAD = 262_000, 7.7
 

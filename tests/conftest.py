@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from features.crm.load import Loaded
     from scoring.decision.scorer import Scorer
     from scoring.model.model import Model
-    from tests.helpers.stores import Server
+    from tests.helpers.service.stores import Server
     from training.fitting.dataset import Dataset
     from training.fitting.result import TrainingResult
     from training.train import TrainingRun
@@ -140,7 +140,7 @@ def small_data(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 @pytest.fixture(scope="session")
 def server() -> Iterator[Server]:
     """The PostgreSQL server of the test run; `server.new()` is the URL of a new database."""
-    from tests.helpers.stores import Server  # most tests start without the store
+    from tests.helpers.service.stores import Server  # most tests start without the store
 
     running = Server(postgresql_folder())
     yield running

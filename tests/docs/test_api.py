@@ -25,8 +25,8 @@ from serving.web import api_keys as keys
 from serving.web import permissions as access
 from serving.web.api_keys import ROLES
 from tests.conftest import Demo
-from tests.helpers.live_service import served
-from tests.helpers.service_app import App
+from tests.helpers.service.live_service import served
+from tests.helpers.service.service_app import App
 from training.registry.mlflow_store import find_model
 
 ROOT = Path(__file__).parents[2]

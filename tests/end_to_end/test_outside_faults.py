@@ -11,8 +11,8 @@ import pytest
 
 from tests.conftest import Demo
 from tests.helpers.failing import failure_sentence, run_failing
+from tests.helpers.service.stores import Server
 from tests.helpers.small_crm import listing, replace_text, small_crm, start
-from tests.helpers.stores import Server
 
 
 def test_a_missing_sqlite_file_is_named(demo_copy: Path) -> None:

@@ -10,11 +10,17 @@ from typing import Any
 import httpx
 import pytest
 
-from benchmarks.load import wait_for
+from benchmarks.support.load import wait_for
 from serving.settings import ServiceSettings
 from serving.web import api_keys as keys
 from tests.conftest import Demo
-from tests.helpers.review_demo import BrowserWindow, ReviewDemo, open_window, review_demo, text_problems
+from tests.helpers.service.review_demo import (
+    BrowserWindow,
+    ReviewDemo,
+    open_window,
+    review_demo,
+    text_problems,
+)
 
 pytestmark = pytest.mark.slow
 LANGS = ("en", "ja")

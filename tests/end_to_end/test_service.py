@@ -17,8 +17,8 @@ import bentoml
 import httpx
 import pytest
 
-from benchmarks.load import run_load, wait_for
-from benchmarks.served import RunningService, free_port, start_process, start_service
+from benchmarks.support.load import run_load, wait_for
+from benchmarks.support.served import RunningService, free_port, start_process, start_service
 from scoring.model.bundle import current_name
 from scoring.model.model import TREES_FILE
 from tests.helpers.champion_crm import champion_crm, out_of, promote_challenger

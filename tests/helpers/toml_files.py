@@ -10,7 +10,7 @@ DATA = Path(__file__).parents[1] / "data"
 TomlFile = Literal[
     "small_crm",  # the CSV files of tests.helpers.small_crm
     "small_scorecard",
-    "service_crm",  # the company of tests.helpers.service_app, with BANT fields and changes
+    "service_crm",  # the company of tests.helpers.service.service_app, with BANT fields and changes
     "service_scorecard",
     "suggest_scorecard",  # rules of every kind, for suggestions
 ]

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import FrameType
 
 from features.clock import iso, now_ms
-from tests.helpers.service_app import CRM_TOML, App, small_app
+from tests.helpers.service.service_app import CRM_TOML, App, small_app
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = tuple(f"{ROOT / package}/" for package in ("features", "scoring", "serving"))

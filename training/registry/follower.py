@@ -60,11 +60,11 @@ class Follower:
         if state is not None and state == self._state and time.monotonic() < self._recheck_at:
             return None
         self._state = None
-        message = sync_once(self._out, self._bundles)
-        if not message and self._crm is not None:
-            message = process_requests(self._out, self._bundles, self._crm)
+        messages = [sync_once(self._out, self._bundles)]
+        if self._crm is not None:
+            messages.append(process_requests(self._out, self._bundles, self._crm))
         self._state, self._recheck_at = state, time.monotonic() + self._recheck_seconds
-        return message
+        return "; ".join(filter(None, messages))
 
 
 def follow(

@@ -59,12 +59,12 @@ def parse_submission(
     newest_card = full_card(newest.text)
     card, errors = card_with_changes(newest_card, changes, form, lang)
     if card is None:
-        return replace(edit, wrong=Fields(errors))
+        return replace(edit, errors=Fields(errors))
     try:
         check_features(card, table, SCORECARD_FILE)
         text = edit_toml(newest.text, to_toml_changes(newest_card, changes), card)
     except HotleadError as problem:
-        return replace(edit, wrong=Fields({"bands/hot": str(problem)}))
+        return replace(edit, errors=Fields({"bands/hot": str(problem)}))
     return replace(edit, card=card, text=text)
 
 
@@ -85,7 +85,7 @@ def _rebase_on_newest(
         if (f.path, f.label) not in existing
     }
     typed = Fields({**_field_values(form), **reapplied, "note": submitted["note"]})
-    return replace(edit, form=form, typed=typed, wrong=Fields({**edit.errors, **dropped}))
+    return replace(edit, form=form, typed=typed, errors=Fields({**edit.errors, **dropped}))
 
 
 def _field_values(form: CardForm) -> dict[str, str]:

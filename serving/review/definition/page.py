@@ -78,7 +78,7 @@ async def submit(visit: PageRequest) -> Response:
         return _render_edit_page(visit, edit, replay, wants=submitted.get("act") == "save")
     if not submitted.get("note", "").strip():
         errors = Fields({"note": visit.translate("definition_wrong_note")})
-        return _render_edit_page(visit, replace(edit, wrong=errors), replay, 422)
+        return _render_edit_page(visit, replace(edit, errors=errors), replay, 422)
     return await _save(visit, edit, submitted["note"].strip(), replay)
 
 

@@ -12,7 +12,7 @@ from features.crm.table_settings import Source
 from features.crm.tables import database_url, read_rows
 from features.errors import DataError, OutsideError, SettingsError
 from tests.helpers.builders import ms, settings_of, write_csv
-from tests.helpers.stores import Server
+from tests.helpers.service.stores import Server
 
 ROWS = [("id", "name", "size"), ("1", "株式会社山田", "10"), ("2", "ｱｲｳ, Inc.", "20")]
 TABLE = {"id": ["1", "2"], "name": ["株式会社山田", "ｱｲｳ, Inc."], "size": ["10", "20"]}

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.api_requests import Clock
-from tests.helpers.service_app import App, small_app
+from tests.helpers.service.api_requests import Clock
+from tests.helpers.service.service_app import App, small_app
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.helpers.api_requests import iso_ago, paths, read_problem, send, visits
-from tests.helpers.service_app import App
+from tests.helpers.service.api_requests import iso_ago, paths, read_problem, send, visits
+from tests.helpers.service.service_app import App
 
 
 def test_each_lead_of_a_batch_has_its_answer_or_its_problem_at_its_place(app: App) -> None:

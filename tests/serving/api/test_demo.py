@@ -17,7 +17,7 @@ from features.crm_data import Crm
 from scoring.model.bundle import Origin, write_bundle
 from serving.api.responses import format_live_model
 from tests.conftest import Demo
-from tests.helpers.service_app import App
+from tests.helpers.service.service_app import App
 from training.lists.batch import ListRequest
 from training.lists.score_crm import ScoredList, score_crm
 from training.registry.mlflow_store import find_model

@@ -17,7 +17,7 @@ from serving.api.openapi.document import build_openapi
 from serving.observability import json_logging as logs
 from serving.web.problems import MEDIA_TYPE
 from tests.helpers.process_state import preserve_process_state
-from tests.helpers.service_app import App, small_app
+from tests.helpers.service.service_app import App, small_app
 
 MARKER = "SECRETMARKER"
 ROUNDS, DOORS = 250, 9

@@ -17,7 +17,7 @@ from features.clock import iso
 from serving.api.openapi.document import build_openapi
 from serving.leads.attribute_schema import parse_number
 from serving.web import permissions as access
-from tests.helpers.service_app import App, small_app
+from tests.helpers.service.service_app import App, small_app
 from tests.serving.api.openapi_fields import document_fields, problem_fields
 
 TIMESTAMP = "2025-04-01T10:00:00+09:00"

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from features.clock import MS_PER_DAY, iso
-from tests.helpers.api_requests import NOW, Clock, iso_ago, paths, read_problem, score, send
-from tests.helpers.service_app import CRM_TOML, App
+from tests.helpers.service.api_requests import NOW, Clock, iso_ago, paths, read_problem, score, send
+from tests.helpers.service.service_app import CRM_TOML, App
 
 SAMPLE_BODIES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "leads": ({"updated_at": iso_ago(3), "attributes": {"budget": "planned"}}, {"account_id": "A"}),

@@ -12,8 +12,8 @@ from features.clock import iso, to_ms
 from serving.store.records import KINDS
 from serving.web import permissions as access
 from serving.web.api_keys import Role
-from tests.helpers.api_requests import HOUR, NOW, iso_ago, paths, read_problem, score
-from tests.helpers.service_app import App, small_app
+from tests.helpers.service.api_requests import HOUR, NOW, iso_ago, paths, read_problem, score
+from tests.helpers.service.service_app import App, small_app
 
 POSTS = ["/v1/score", "/v1/score/batch", *(f"/v1/{kind}" for kind in KINDS)]
 

@@ -7,8 +7,18 @@ from typing import Any
 import pytest
 
 from features.clock import iso
-from tests.helpers.api_requests import HOUR, NOW, Clock, iso_ago, paths, read_problem, score, send, visits
-from tests.helpers.service_app import App
+from tests.helpers.service.api_requests import (
+    HOUR,
+    NOW,
+    Clock,
+    iso_ago,
+    paths,
+    read_problem,
+    score,
+    send,
+    visits,
+)
+from tests.helpers.service.service_app import App
 
 
 def test_a_lead_is_scored_from_its_body_with_all_that_it_rests_on(app: App) -> None:

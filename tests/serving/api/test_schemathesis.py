@@ -14,7 +14,7 @@ from schemathesis.engine import events, from_schema
 
 from serving.web import permissions as access
 from serving.web.api_keys import Role
-from tests.helpers.service_app import CRM_TOML, App, small_app
+from tests.helpers.service.service_app import CRM_TOML, App, small_app
 
 # No schema can say that a time must have come; the strategy for times does.
 schemathesis.openapi.format(

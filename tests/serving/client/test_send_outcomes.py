@@ -18,7 +18,7 @@ from serving.client.closed_deals_file import read_closed_deals
 from serving.client.send_outcomes import SendReport, read_key, send_file
 from serving.client.sender import OutcomeSender, open_client
 from serving.web import api_keys as keys
-from tests.helpers.live_service import FaultInjector, LiveService, free_port, running, served
+from tests.helpers.service.live_service import FaultInjector, LiveService, free_port, running, served
 from tests.helpers.small_crm import CARD, replace_text, run, small_crm
 
 API_HEAD = ("lead_id", "outcome", "closed_at", "amount", "lost_reason", "id", "version")

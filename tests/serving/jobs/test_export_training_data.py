@@ -20,8 +20,8 @@ from serving.predictions.live_model import ModelWatcher
 from serving.store.records import Record
 from serving.store.store import Store
 from tests.cli.test_commands import run
+from tests.helpers.service.stores import server, store, url
 from tests.helpers.small_crm import CARD, small_crm
-from tests.helpers.stores import server, store, url
 from training.registry.follower import sync_once
 from training.registry.promotion import promote
 

@@ -31,10 +31,10 @@ from serving.settings import ServiceSettings
 from serving.store.disk_queue import DiskQueue
 from serving.store.records import Prediction
 from serving.store.store import Store
-from tests.helpers.live_service import free_port, served, settings_of
+from tests.helpers.service.live_service import free_port, served, settings_of
+from tests.helpers.service.store_faults import stopped_maintenance
+from tests.helpers.service.stores import Server, server
 from tests.helpers.small_crm import CARD, command, run, small_crm
-from tests.helpers.store_faults import stopped_maintenance
-from tests.helpers.stores import Server, server
 from training.compare import compare, save_comparison
 from training.registry.follower import sync_once
 from training.registry.promotion import promote

@@ -21,7 +21,7 @@ from serving.leads.batch_columns import BatchLeads, from_facts
 from serving.leads.batch_fast_path import Unsupported, parse_columns
 from serving.leads.lead_facts import LeadFacts, parse_lead
 from serving.web.field_errors import InvalidFields, NotJson
-from tests.helpers.service_app import CRM_TOML
+from tests.helpers.service.service_app import CRM_TOML
 
 NOW = 1_790_000_000_000  # 2026-09-21T14:13:20Z
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from features.clock import iso
-from tests.helpers.service_app import CRM_TOML, App, small_app
+from tests.helpers.service.service_app import CRM_TOML, App, small_app
 
 NOW = 1_790_000_000_000
 DAY = 86_400_000

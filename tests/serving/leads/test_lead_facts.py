@@ -18,7 +18,7 @@ from serving.leads.lead_facts import LeadFacts, parse_lead
 from serving.leads.to_records import parse_record
 from serving.store.records import KINDS
 from serving.web.field_errors import FieldError, InvalidFields, NotJson
-from tests.helpers.service_app import App, small_app
+from tests.helpers.service.service_app import App, small_app
 
 NOW = 1_790_000_000_000
 PAST, SOON, FUTURE = iso(NOW - 10_000), iso(NOW + 60_000), iso(NOW + 86_400_000)

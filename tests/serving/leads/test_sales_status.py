@@ -15,8 +15,8 @@ from serving.leads.sales_status import RECOUNT_SECONDS, SalesStatusMirror, Store
 from serving.store.records import Record
 from serving.store.store import Store
 from tests.helpers.clock import Clock
-from tests.helpers.service_app import App, small_app
-from tests.helpers.stores import MOMENT_MS, open_store, record, server, store, url  # noqa: F401
+from tests.helpers.service.service_app import App, small_app
+from tests.helpers.service.stores import MOMENT_MS, open_store, record, server, store, url  # noqa: F401
 
 DAY = 86_400_000
 

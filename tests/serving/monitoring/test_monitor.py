@@ -18,8 +18,8 @@ from serving.monitoring import monitor as served
 from serving.monitoring.monitor import MonitoringReport, monitor_service, monitor_store
 from serving.predictions.live_model import ModelWatcher
 from serving.store.store import Store
-from tests.helpers.served_builder import DAY, Company, fill_store, make_company
-from tests.helpers.stores import MOMENT_MS, activity, prediction, record, server, store, url
+from tests.helpers.service.served_builder import DAY, Company, fill_store, make_company
+from tests.helpers.service.stores import MOMENT_MS, activity, prediction, record, server, store, url
 
 __all__ = ["server", "store", "url"]
 LONG_AGO = 0

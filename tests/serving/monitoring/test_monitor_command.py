@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from features.clock import now_ms
-from tests.helpers.served_builder import Company, fill_store, make_company
+from tests.helpers.service.served_builder import Company, fill_store, make_company
+from tests.helpers.service.stores import open_store
 from tests.helpers.small_crm import run
-from tests.helpers.stores import open_store
 
 ADVICE = {"en": "Win rates changed", "ja": "市場の傾向が変わりました"}
 

@@ -21,7 +21,7 @@ from serving.predictions.call_list import (
 from serving.review.overview.queries import count_pending
 from serving.store.rows import ListCursor
 from serving.store.store import Store
-from tests.helpers.stores import MOMENT_MS, hot, record, server, store, url
+from tests.helpers.service.stores import MOMENT_MS, hot, record, server, store, url
 
 OWNERS = ("inside_sales", "field_sales")
 

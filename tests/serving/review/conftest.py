@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.review_site import Reviewer, review_app
-from tests.helpers.service_app import App
+from tests.helpers.service.review_site import Reviewer, review_app
+from tests.helpers.service.service_app import App
 
 
 @pytest.fixture

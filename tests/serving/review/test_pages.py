@@ -15,9 +15,9 @@ from serving.review.calls.page import PAGE_SIZE
 from serving.review.disagreements.queries import read_closed_deals, read_never_hot
 from serving.review.web.translations import page_texts
 from serving.web import api_keys as keys
-from tests.helpers.review_site import Reviewer, add_hot_lead, review_app
-from tests.helpers.service_app import App
-from tests.helpers.stores import MOMENT_MS, prediction, record
+from tests.helpers.service.review_site import Reviewer, add_hot_lead, review_app
+from tests.helpers.service.service_app import App
+from tests.helpers.service.stores import MOMENT_MS, prediction, record
 
 SCRIPT = "<script>alert(1)</script>"
 _WHAT_IF = '<p class="note good">'

@@ -6,7 +6,7 @@ import pytest
 from serving.review.web.session import COOKIE, DAYS
 from serving.review.web.translations import page_texts
 from serving.web import api_keys as keys
-from tests.helpers.review_site import Reviewer, review_app
+from tests.helpers.service.review_site import Reviewer, review_app
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from serving.store.store import Store
-from tests.helpers.stores import activity, open_store, prediction, server, store, url
+from tests.helpers.service.stores import activity, open_store, prediction, server, store, url
 
 __all__ = ["server", "store", "url"]
 

@@ -11,8 +11,8 @@ import pytest
 
 from serving.store.direct_writer import FEW, DirectWriter
 from serving.store.store import Store, database_from_url
-from tests.helpers.store_faults import held_up_writer
-from tests.helpers.stores import prediction
+from tests.helpers.service.store_faults import held_up_writer
+from tests.helpers.service.stores import prediction
 
 
 @pytest.fixture

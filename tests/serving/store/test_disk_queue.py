@@ -19,7 +19,7 @@ import pytest
 
 from serving.store.disk_queue import PAGE_BYTES, QUEUE_FILE, DiskQueue
 from serving.store.records import Prediction
-from tests.helpers.stores import MOMENT_MS, prediction
+from tests.helpers.service.stores import MOMENT_MS, prediction
 
 ROOT = Path(__file__).parents[3]
 MANY = 10_000
@@ -131,7 +131,8 @@ def test_a_killed_process_loses_nothing(folder: Path, queue: DiskQueue) -> None:
     """Also what it was draining, and nothing that it was still appending comes back in part."""
     code = (
         "import os, sys; sys.path.insert(0, '.'); from pathlib import Path\n"
-        "from tests.helpers.stores import prediction; from serving.store.disk_queue import DiskQueue\n"
+        "from tests.helpers.service.stores import prediction\n"
+        "from serving.store.disk_queue import DiskQueue\n"
         "queue = DiskQueue(Path(sys.argv[1]), 2**20)\n"
         "assert queue.append([[prediction('a'), prediction('b')]]) == [True]\n"
         "with queue.draining(1) as predictions:\n"
@@ -149,7 +150,8 @@ def test_everything_acknowledged_by_processes_is_drained_once(folder: Path, queu
     """Three processes append, one of them is killed, while two threads drain."""
     code = (
         "import sys; sys.path.insert(0, '.'); from pathlib import Path\n"
-        "from tests.helpers.stores import prediction; from serving.store.disk_queue import DiskQueue\n"
+        "from tests.helpers.service.stores import prediction\n"
+        "from serving.store.disk_queue import DiskQueue\n"
         "queue = DiskQueue(Path(sys.argv[1]), 2**24)\n"
         "for i in range(int(sys.argv[3])):\n"
         "    name = f'{sys.argv[2]}-{i}'\n"

@@ -13,8 +13,8 @@ import pytest
 from serving.store.backends.base import Cursor
 from serving.store.direct_writer import FEW
 from serving.store.store import Store, database_from_url
-from tests.helpers.store_faults import database_of
-from tests.helpers.stores import (
+from tests.helpers.service.store_faults import database_of
+from tests.helpers.service.stores import (
     Server,
     activity,
     add_predictions,
@@ -90,7 +90,8 @@ def test_nothing_acknowledged_is_missing_after_a_kill(url: str, tmp_path: Path, 
     """Records and predictions of eight threads at once, killed in the middle of it."""
     code = (
         "import sys, threading; sys.path.insert(0, '.'); from pathlib import Path\n"
-        "from tests.helpers.stores import activity, prediction; from serving.store.store import Store\n"
+        "from tests.helpers.service.stores import activity, prediction\n"
+        "from serving.store.store import Store\n"
         "store = Store.open(sys.argv[1], Path(sys.argv[2]))\n"
         "def send(name):\n"
         "    for i in range(10**6):\n"
@@ -132,7 +133,7 @@ def test_a_list_of_records_is_never_stored_in_part(url: str, tmp_path: Path) -> 
     """Killed while lists of 200 are written: each is there whole, or not at all."""
     code = (
         "import sys; sys.path.insert(0, '.'); from pathlib import Path\n"
-        "from tests.helpers.stores import activity; from serving.store.store import Store\n"
+        "from tests.helpers.service.stores import activity; from serving.store.store import Store\n"
         "store = Store.open(sys.argv[1], Path(sys.argv[2])); print('go', flush=True)\n"
         "for i in range(10**6):\n"
         "    store.add_records([activity(f'{i}-{j}', lead_id=f'L{i}') for j in range(200)])\n"

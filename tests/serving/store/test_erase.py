@@ -10,8 +10,8 @@ from features.clock import NEVER
 from serving.store.backends.sqlite_files import file_contains
 from serving.store.records import KINDS
 from serving.store.store import Store
-from tests.helpers.store_faults import database_of
-from tests.helpers.stores import (
+from tests.helpers.service.store_faults import database_of
+from tests.helpers.service.stores import (
     MOMENT_MS,
     activity,
     add_predictions,

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from benchmarks.load import wait_for
+from benchmarks.support.load import wait_for
 from features.clock import MS_PER_DAY, iso, now_ms
-from tests.helpers.service_app import App, small_app
+from tests.helpers.service.service_app import App, small_app
 
 HOUR = 3_600_000
 

@@ -11,8 +11,8 @@ import pytest
 from features.clock import NEVER
 from serving.store.disk_queue import PAGE_BYTES, QUEUE_FILE
 from serving.store.errors import StoreUnavailable
-from tests.helpers.store_faults import assert_works, reset, stopped_maintenance, trip
-from tests.helpers.stores import MOMENT_MS, activity, hot, open_store, prediction, wait_until
+from tests.helpers.service.store_faults import assert_works, reset, stopped_maintenance, trip
+from tests.helpers.service.stores import MOMENT_MS, activity, hot, open_store, prediction, wait_until
 
 ROOT = Path(__file__).parents[3]
 
@@ -78,7 +78,7 @@ def test_a_queue_that_is_full(url: str, tmp_path: Path) -> None:
 def test_the_queue_of_a_killed_process_is_drained_by_another(url: str, tmp_path: Path) -> None:
     code = (
         "import os, sys; sys.path.insert(0, '.'); from pathlib import Path\n"
-        "from tests.helpers.stores import prediction; from serving.store.store import Store\n"
+        "from tests.helpers.service.stores import prediction; from serving.store.store import Store\n"
         "store = Store.open('sqlite:////dev/null/none.db', Path(sys.argv[1]))\n"
         "assert store.add_predictions([prediction('queued')]).result() == 'queued'\n"
         "os.kill(os.getpid(), 9)\n"

@@ -16,7 +16,7 @@ from sqlalchemy.engine import Connection, make_url
 from serving.store.migrate import MIGRATIONS, migrate
 from serving.store.store import Store, StoreUnavailable, database_from_url
 from serving.store.tables import SCHEMA, metadata
-from tests.helpers.stores import Server, activity, open_store, server, url, wait_until
+from tests.helpers.service.stores import Server, activity, open_store, server, url, wait_until
 
 __all__ = ["server", "url"]
 ROOT = Path(__file__).parents[3]

@@ -9,8 +9,8 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 
 from serving.store.errors import StoreUnavailable
-from tests.helpers.store_faults import assert_fails, assert_fails_at_once, assert_works, is_readable
-from tests.helpers.stores import Server, activity, open_store, prediction
+from tests.helpers.service.store_faults import assert_fails, assert_fails_at_once, assert_works, is_readable
+from tests.helpers.service.stores import Server, activity, open_store, prediction
 
 
 def test_a_server_that_stops_and_comes_back(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from features.clock import NEVER, now_ms
 from serving.store.records import Prediction
 from serving.store.store import Store
-from tests.helpers.stores import MOMENT_MS, add_predictions, add_records, hot, prediction, record
+from tests.helpers.service.stores import MOMENT_MS, add_predictions, add_records, hot, prediction, record
 
 
 def test_scores_come_back_as_they_were_stored_newest_first(store: Store) -> None:

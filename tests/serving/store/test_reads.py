@@ -15,8 +15,16 @@ from features.clock import NEVER
 from scoring.decision.overrides import Override
 from serving.store.records import KINDS
 from serving.store.store import Store
-from tests.helpers.store_faults import database_of
-from tests.helpers.stores import MOMENT_MS, activity, add_predictions, add_records, hot, open_store, record
+from tests.helpers.service.store_faults import database_of
+from tests.helpers.service.stores import (
+    MOMENT_MS,
+    activity,
+    add_predictions,
+    add_records,
+    hot,
+    open_store,
+    record,
+)
 
 ROOT = Path(__file__).parents[3]
 

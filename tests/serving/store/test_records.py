@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serving.store.records import COLUMNS, KINDS, InvalidRecord, Record
-from tests.helpers.stores import MOMENT_MS, activity, record
+from tests.helpers.service.stores import MOMENT_MS, activity, record
 
 
 def test_same_content_has_the_same_digest_however_it_is_written() -> None:

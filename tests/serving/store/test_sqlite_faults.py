@@ -11,8 +11,8 @@ import pytest
 
 from serving.store.errors import StoreUnavailable
 from serving.store.store import Store
-from tests.helpers.store_faults import assert_fails, assert_fails_at_once, assert_works, is_readable
-from tests.helpers.stores import activity, open_store, wait_until
+from tests.helpers.service.store_faults import assert_fails, assert_fails_at_once, assert_works, is_readable
+from tests.helpers.service.stores import activity, open_store, wait_until
 
 
 def test_a_database_that_is_locked_for_too_long(local: Store, path: Path) -> None:

@@ -12,7 +12,7 @@ from features.errors import SettingsError
 from serving.store.errors import InvalidRecord
 from serving.store.records import KINDS
 from serving.store.store import Store
-from tests.helpers.stores import activity, add_records, open_store, record
+from tests.helpers.service.stores import activity, add_records, open_store, record
 
 ROOT = Path(__file__).parents[3]
 

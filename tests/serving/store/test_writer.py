@@ -22,8 +22,8 @@ from serving.store.errors import InvalidRecord, StoreUnavailable
 from serving.store.records import Record, StoredState, WriteOutcome
 from serving.store.store import Store, database_from_url
 from serving.store.writer import CallableJob, PredictionsJob, RecordsJob, Writer
-from tests.helpers.store_faults import database_of, held_up_writer
-from tests.helpers.stores import MOMENT_MS, activity, open_store, prediction, record, wait_until
+from tests.helpers.service.store_faults import database_of, held_up_writer
+from tests.helpers.service.stores import MOMENT_MS, activity, open_store, prediction, record, wait_until
 
 
 def test_what_waits_together_is_one_transaction(url: str, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.guarded_service import SECRET, GuardedService
+from tests.helpers.service.guarded_service import SECRET, GuardedService
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from serving.web.api_keys import Role, add, revoke
-from tests.helpers.guarded_service import GuardedService, is_problem
+from tests.helpers.service.guarded_service import GuardedService, is_problem
 
 
 def test_a_valid_key_is_accepted_and_passed_to_the_app(service: GuardedService) -> None:

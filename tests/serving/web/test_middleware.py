@@ -14,7 +14,14 @@ import pytest
 from starlette.types import Message
 
 from serving.web.api_keys import add
-from tests.helpers.guarded_service import LIMIT, SECRET, GuardedService, call_raw, is_problem, token_header
+from tests.helpers.service.guarded_service import (
+    LIMIT,
+    SECRET,
+    GuardedService,
+    call_raw,
+    is_problem,
+    token_header,
+)
 
 DISCONNECT: Message = {"type": "http.disconnect"}
 PART: Message = {"type": "http.request", "body": b"{", "more_body": True}

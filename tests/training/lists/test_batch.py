@@ -25,8 +25,8 @@ from features.many_leads import Histories, ManyLeads
 from features.moments import open_leads
 from scoring.decision.scorer import Scorer
 from tests.conftest import Demo
+from tests.helpers.service.stores import Server
 from tests.helpers.small_crm import listing
-from tests.helpers.stores import Server
 from training.lists import batch
 from training.lists.batch import ListRequest, ReasonScope, ScoredLeads, score_list
 from training.lists.table import COLUMNS

@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from features.errors import OutsideError, SettingsError
+from tests.helpers.service.stores import Server
 from tests.helpers.small_crm import listing
-from tests.helpers.stores import Server
 from training.lists.output import check_output, write_output
 
 AS_OF = datetime(2026, 10, 1, tzinfo=UTC)

@@ -12,15 +12,18 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
+from features.clock import now_ms
 from features.errors import HotleadError
 from scoring.model.bundle import current_name, load_bundle, origin_of
 from scoring.model.model import TREES_FILE
 from scoring.review_requests import ReviewRequest, read_results, write_request
 from tests.helpers.champion_crm import champion_crm, out_of, promote_challenger
+from tests.helpers.small_crm import CARD, small_crm
 from training.registry.change_detection import read_aliases
 from training.registry.follower import Follower, follow, sync_once
 from training.registry.mlflow_store import store_uri
 from training.registry.promotion import rollback
+from training.train import train_and_register
 
 
 @pytest.fixture(scope="module")
@@ -155,7 +158,9 @@ def test_every_kind_of_change_makes_it_query_the_registry(crm_toml: Path, tmp_pa
         lambda: rollback(out_of(crm_toml), "back", "tests"),
         damage,
         edit_scorecard,
-        lambda: write_request(tmp_path, ReviewRequest("reject", "99", "tests", "no such model", 0)),
+        lambda: write_request(
+            tmp_path, ReviewRequest(action="reject", registered="99", by="tests", note="no such model", at=0)
+        ),
     ]
     follower = settled(crm_toml, tmp_path)
     for change in changes:
@@ -200,3 +205,22 @@ def wait_for_version(bundles: Path, version: str, seconds: float) -> None:
     while (origin := origin_of(bundles)) is None or origin.registered != version:
         assert time.monotonic() < deadline, f"version {version} is not deployed after {seconds} s"
         time.sleep(0.05)
+
+
+def test_a_request_is_processed_before_there_is_a_champion(tmp_path: Path) -> None:
+    crm_toml = small_crm(tmp_path)
+    (tmp_path / "scorecard.toml").write_text(CARD, encoding="utf-8")
+    out, bundles = out_of(crm_toml), tmp_path / "bundles"
+    train_and_register(crm_toml, out, lambda _: None, "en", 0)
+    request = ReviewRequest(
+        action="promote", registered="1", by="Sato", note="the first one", at=now_ms(), override=True
+    )
+    write_request(bundles, request)
+    follower = Follower(out, bundles, crm_toml)
+    follower.poll()
+    (result,) = read_results(bundles)
+    assert result.ok, result.message
+    follower.poll()
+    origin = origin_of(bundles)
+    assert origin is not None
+    assert origin.registered == "1"

@@ -14,7 +14,7 @@ from serving.review.charts.charts import Bars, Chart, Series
 from serving.review.charts.render import render_svg
 from serving.review.charts.text_size import text_width, wrap_text
 from tests.helpers.review_charts import CHARTS, LONG, LONG_JA, SCRIPT
-from tests.helpers.review_demo import text_problems
+from tests.helpers.service.review_demo import text_problems
 from tests.scoring.pages.test_page import open_browser
 
 

@@ -10,8 +10,8 @@ import pytest
 
 from scoring.review_requests import read_waiting
 from scoring.scorecard.load import SCORECARD_FILE
-from tests.helpers.review_site import Reviewer, add_hot_lead
-from tests.helpers.service_app import App
+from tests.helpers.service.review_site import Reviewer, add_hot_lead
+from tests.helpers.service.service_app import App
 
 SCRIPT = "<script>alert(1)</script>"
 

@@ -15,7 +15,7 @@ from features.settings import load_settings
 from scoring.scorecard.load import build_card, merge_profile, parse_card
 from serving.review.definition.form import build_form, card_with_changes, read_form, to_toml_changes
 from serving.review.definition.toml_edit import apply_changes, card_to_toml, edit_toml
-from tests.helpers.service_app import CARD
+from tests.helpers.service.service_app import CARD
 
 DEMO = load_settings(Path(__file__).parents[4] / "demo" / "crm.toml")
 TEXTS = {

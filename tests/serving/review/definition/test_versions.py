@@ -9,7 +9,7 @@ import pytest
 from serving.review.definition import versions
 from serving.review.definition.versions import AlreadySigned, Outdated
 from serving.store.store import Store
-from tests.helpers.stores import server, store, url
+from tests.helpers.service.stores import server, store, url
 
 __all__ = ["server", "store", "url"]
 NOW, PARTIES = 1_790_000_000_000, ("marketing", "sales")

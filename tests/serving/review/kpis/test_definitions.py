@@ -24,7 +24,7 @@ from serving.review.kpis.definitions import (
     win_rate_by_response_time,
 )
 from serving.store.store import Store
-from tests.helpers.stores import MOMENT_MS, hot, prediction, record, server, store, url
+from tests.helpers.service.stores import MOMENT_MS, hot, prediction, record, server, store, url
 
 __all__ = ["server", "store", "url"]
 MONTH, DAY = Period(1_000, 2_000), 86_400_000

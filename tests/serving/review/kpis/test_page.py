@@ -14,9 +14,9 @@ import pytest
 from features.clock import to_ms
 from serving.review.kpis.sheet import MAX_SHOWN_ROWS
 from serving.review.web.csv_download import csv_response
-from tests.helpers.review_site import Reviewer, review_app
-from tests.helpers.service_app import CRM_TOML, App
-from tests.helpers.stores import hot, prediction, record
+from tests.helpers.service.review_site import Reviewer, review_app
+from tests.helpers.service.service_app import CRM_TOML, App
+from tests.helpers.service.stores import hot, prediction, record
 
 REVIEW = """
 [review]

@@ -15,9 +15,9 @@ from serving.review.calls.queries import read_nearly_hot
 from serving.review.overview.queries import count_agreement, count_pending
 from serving.store.store import Store
 from tests.conftest import Demo
-from tests.helpers.review_site import Reviewer, review_app
-from tests.helpers.service_app import App
-from tests.helpers.stores import MOMENT_MS, hot, prediction, record, server, store, url
+from tests.helpers.service.review_site import Reviewer, review_app
+from tests.helpers.service.service_app import App
+from tests.helpers.service.stores import MOMENT_MS, hot, prediction, record, server, store, url
 from training.registry.mlflow_store import find_model
 
 __all__ = ["server", "store", "url"]

@@ -12,8 +12,8 @@ from serving.review.site import PAGES
 from serving.review.web import warm_up as ahead
 from serving.review.web.page_request import PageRoute
 from serving.review.web.warm_up import shared_pages, warm_cache
-from tests.helpers.review_site import review_app
-from tests.helpers.service_app import App
+from tests.helpers.service.review_site import review_app
+from tests.helpers.service.service_app import App
 
 
 def test_pages_of_one_lead_and_files_to_take_away_are_not_seen_ahead() -> None:

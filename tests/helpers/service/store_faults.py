@@ -11,7 +11,7 @@ import pytest
 from serving.store.backends.base import Database
 from serving.store.errors import StoreUnavailable
 from serving.store.store import Store
-from tests.helpers.stores import activity, prediction, wait_until
+from tests.helpers.service.stores import activity, prediction, wait_until
 
 
 def assert_works(store: Store, key: str) -> None:

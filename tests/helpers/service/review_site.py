@@ -15,7 +15,7 @@ from features.clock import iso, now_ms
 from features.kinds import Language
 from serving.review.web.session import COOKIE, Session
 from serving.web.api_keys import Role
-from tests.helpers.service_app import App, small_app
+from tests.helpers.service.service_app import App, small_app
 
 _CSRF = re.compile(r'name="csrf" value="([^"]*)"')
 

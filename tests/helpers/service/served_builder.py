@@ -19,8 +19,8 @@ from serving.settings import ServiceSettings
 from serving.store.records import Prediction, Record
 from serving.store.store import Store
 from tests.helpers.evidence_builder import evidence, model_of
+from tests.helpers.service.stores import prediction, record
 from tests.helpers.small_crm import CARD, small_crm
-from tests.helpers.stores import prediction, record
 
 DAY = MS_PER_DAY
 

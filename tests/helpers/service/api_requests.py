@@ -6,7 +6,7 @@ from typing import Any
 
 from features.clock import MS_PER_DAY, iso
 from serving.web.problems import MEDIA_TYPE
-from tests.helpers.service_app import App
+from tests.helpers.service.service_app import App
 
 HOUR = 3_600_000
 NOW = 1_790_000_000_000  # 2026-09-21T14:13:20Z, a Monday

@@ -11,13 +11,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks.served import RunningService, start_service
+from benchmarks.support.served import RunningService, start_service
 from tests.conftest import Demo
 from tests.scoring.pages.test_page import open_browser
 
 LEADS = 2_500
 _REFUSED = "status of 422"
-IMAGES = Path(__file__).parents[2] / "docs" / "images"
+IMAGES = Path(__file__).parents[3] / "docs" / "images"
 
 
 @dataclass(frozen=True)
