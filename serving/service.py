@@ -20,7 +20,6 @@ import os
 import sys
 from collections.abc import Awaitable, Mapping
 from functools import cache
-from typing import Any
 
 import bentoml
 from starlette.responses import Response
@@ -126,16 +125,16 @@ class Hotlead:
 
     @bentoml.api
     async def score(
-        self, lead: dict[str, Any], explain: str = "top", lang: str = "en", as_of: str = ""
-    ) -> dict[str, Any]:
+        self, lead: dict[str, object], explain: str = "top", lang: str = "en", as_of: str = ""
+    ) -> dict[str, object]:
         """The answer for one lead: as POST /v1/score."""
         params = _query_params(explain, lang, as_of)
         return await _respond(_api().score_lead(lead, params, request_id.get()))
 
     @bentoml.api
     async def score_batch(
-        self, leads: list[dict[str, Any]], explain: str = "top", lang: str = "en", as_of: str = ""
-    ) -> dict[str, Any]:
+        self, leads: list[dict[str, object]], explain: str = "top", lang: str = "en", as_of: str = ""
+    ) -> dict[str, object]:
         """The answers for up to 5,000 leads: as POST /v1/score/batch."""
         params = _query_params(explain, lang, as_of)
         return await _respond(_api().score_leads(leads, params, request_id.get()))
@@ -148,7 +147,7 @@ def _query_params(explain: str, lang: str, as_of: str) -> Mapping[str, str]:
     return {"explain": explain, "lang": lang} | ({"as_of": as_of} if as_of else {})
 
 
-async def _respond(answer: Awaitable[Response]) -> dict[str, Any]:
+async def _respond(answer: Awaitable[Response]) -> dict[str, object]:
     """An answer, or that to its error, which BentoML passes on as it is."""
     try:
         return await answer  # type: ignore[return-value]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from operator import attrgetter
-from typing import Any, cast
+from typing import TypedDict, cast
 
 import orjson
 
@@ -31,7 +31,7 @@ _get_score_values = attrgetter(*_SCORE_FIELDS)
 _OUTCOMES: Mapping[WriteOutcome, str] = {"stored": "stored", "known": "already known"}
 
 
-def format_score(scored: ScoredLead) -> dict[str, Any]:
+def format_score(scored: ScoredLead) -> dict[str, object]:
     """The answer for one lead."""
     return {
         **dict(zip(_SCORE_FIELDS, _get_score_values(scored.score), strict=True)),
@@ -41,7 +41,7 @@ def format_score(scored: ScoredLead) -> dict[str, Any]:
     }
 
 
-def format_accepted(record: AcceptedRecord) -> dict[str, Any]:
+def format_accepted(record: AcceptedRecord) -> dict[str, object]:
     """The receipt of a record, with what of it no feature uses."""
     unused = {
         "ignored_attributes": record.ignored_attributes,
@@ -56,13 +56,23 @@ def format_accepted(record: AcceptedRecord) -> dict[str, Any]:
     }
 
 
-def format_history(lead_id: str, rows: Sequence[Mapping[str, Any]], limit: int) -> ScoreHistory:
-    """The newest `limit` scores of a lead, newest first, and the trend of all `rows`."""
-    shown = [_format_row(row) for row in rows[:limit]]
-    return {"lead_id": lead_id, "trend": _trend(rows), "scores": shown}
+class StoredScore(TypedDict):
+    """The columns of a stored prediction that are read here; times are ms UTC."""
+
+    as_of: int
+    score: int
+    replay: bool
+    detail: str
 
 
-def _trend(rows: Sequence[Mapping[str, Any]]) -> Trend | None:
+def format_history(lead_id: str, rows: Sequence[Mapping[str, object]], limit: int) -> ScoreHistory:
+    """The newest `limit` scores of a lead, newest first, and the trend of all `rows` (predictions)."""
+    stored = cast(Sequence[StoredScore], rows)
+    shown = [_format_row(row) for row in stored[:limit]]
+    return {"lead_id": lead_id, "trend": _trend(stored), "scores": shown}
+
+
+def _trend(rows: Sequence[StoredScore]) -> Trend | None:
     """The change of the present score against the newest one that is a week old, else the oldest."""
     present = [row for row in rows if not row["replay"]]
     if len(present) < 2:
@@ -79,14 +89,14 @@ def _trend(rows: Sequence[Mapping[str, Any]]) -> Trend | None:
     }
 
 
-def _format_row(row: Mapping[str, Any]) -> PastScore:
+def _format_row(row: StoredScore) -> PastScore:
     # SQLAlchemy's column names are a subclass of str, which orjson does not write.
     values = {str(name): _format_value(name, value) for name, value in row.items() if name != "detail"}
     return cast(PastScore, {**values, **orjson.loads(row["detail"])})
 
 
-def _format_value(name: str, value: Any) -> Any:
-    return iso(value) if name in _TIMES and value is not None else value
+def _format_value(name: str, value: object) -> object:
+    return iso(value) if name in _TIMES and isinstance(value, int) else value
 
 
 def format_call_list(

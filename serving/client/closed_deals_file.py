@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow.compute as pc
@@ -44,7 +43,7 @@ class ClosedDeals:
     counts rows that are neither won nor lost; unreadable rows are in `rejects`.
     """
 
-    bodies: Sequence[dict[str, Any]]
+    bodies: Sequence[dict[str, object]]
     rows: SourceRows
     columns: Mapping[str, str]
     read: int
@@ -71,11 +70,8 @@ def read_closed_deals(file: Path, settings: CrmSettings) -> ClosedDeals:
     closed_at_ms = reader.read_times(
         rows, schema, columns["closed_at"], "a closed deal needs the date of its close"
     )
-    rows, won, closed_at_ms = (
-        filter_rows(rows, closed_at_ms != NEVER),
-        won[closed_at_ms != NEVER],
-        closed_at_ms[closed_at_ms != NEVER],
-    )
+    is_dated = closed_at_ms != NEVER
+    rows, won, closed_at_ms = filter_rows(rows, is_dated), won[is_dated], closed_at_ms[is_dated]
     values = {
         "outcome": np.where(won, "won", "lost").tolist(),
         "closed_at": [from_ms(ms).isoformat() for ms in closed_at_ms.tolist()],
@@ -164,10 +160,12 @@ def _check_rows(reader: Reader, rows: SourceRows, columns: Mapping[str, str]) ->
     return np.asarray(~empty & ~is_invalid)
 
 
-def _read_other_fields(reader: Reader, rows: SourceRows, columns: Mapping[str, str]) -> dict[str, list[Any]]:
+def _read_other_fields(
+    reader: Reader, rows: SourceRows, columns: Mapping[str, str]
+) -> dict[str, Sequence[object]]:
     """The other fields as one list each; None for an empty cell."""
     texts = (name for name in ("lead_id", "lost_reason", _ID) if name in columns)
-    values: dict[str, list[Any]] = {n: reader.read_texts(rows, columns[n]).to_pylist() for n in texts}
+    values: dict[str, Sequence[object]] = {n: reader.read_texts(rows, columns[n]).to_pylist() for n in texts}
     if "amount" in columns:
         values["amount"] = [_nan_to_none(v) for v in reader.read_numbers(rows, columns["amount"]).tolist()]
     if _VERSION in columns:
@@ -180,7 +178,7 @@ def _nan_to_none(value: float) -> float | None:
     return None if value != value else value
 
 
-def _to_bodies(values: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
+def _to_bodies(values: Mapping[str, Sequence[object]]) -> list[dict[str, object]]:
     rows = zip(*values.values(), strict=True)
     return [
         {name: value for name, value in zip(values, row, strict=True) if value is not None} for row in rows

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from features.crm.rejects import Reject
 from features.errors import SettingsError
@@ -27,7 +26,7 @@ class SendReport:
     result: SendResult
     rejects: Path
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Counts of rows and the ids of conflicting deals, as JSON values."""
         result = self.result
         return {

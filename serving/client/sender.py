@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address
-from typing import Any
 
 import httpx
 
@@ -20,7 +19,7 @@ _LATER = frozenset({429, 502, 503, 504})
 _FIRST_WAIT, _LONGEST_WAIT = 0.25, 10.0
 _PLACE = re.compile(r"body\[(\d+)\]\.?(.*)")
 
-OutcomeBody = dict[str, Any]
+OutcomeBody = dict[str, object]
 
 
 @dataclass(frozen=True)
@@ -197,7 +196,8 @@ def is_loopback_url(url: str) -> bool:
 def _parse_errors(answer: httpx.Response, positions: Sequence[int]) -> list[RejectedDeal]:
     """The deals that an answer names, with the first error of each."""
     rejected: dict[int, RejectedDeal] = {}
-    for error in _parse_json(answer).get("errors", ()):
+    errors = _parse_json(answer).get("errors")
+    for error in errors if isinstance(errors, list) else ():
         match = _PLACE.fullmatch(str(error.get("path")))
         if match and int(match[1]) < len(positions):
             position = positions[int(match[1])]
@@ -241,7 +241,7 @@ def _detail(answer: httpx.Response) -> str:
     return str(_parse_json(answer).get("detail") or answer.reason_phrase)
 
 
-def _parse_json(answer: httpx.Response) -> dict[str, Any]:
+def _parse_json(answer: httpx.Response) -> dict[str, object]:
     try:
         body = answer.json()
     except ValueError:

@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
 
 import numpy as np
 
@@ -124,7 +123,9 @@ def _contacts(export: CrmExport) -> Iterator[Record]:
             )
 
 
-def _build_record(kind: RecordKind, key: str, lead_id: str, time_ms: int, body: Mapping[str, Any]) -> Record:
+def _build_record(
+    kind: RecordKind, key: str, lead_id: str, time_ms: int, body: Mapping[str, object]
+) -> Record:
     content = {name: value for name, value in body.items() if value is not None}
     return Record(kind, f"import:{key}", 1, lead_id, time_ms, content)
 
@@ -143,7 +144,7 @@ def _read_value(column: Column, row: int) -> str | float | None:
     return None if value != value else value
 
 
-def _to_values(column: Column) -> list[Any]:
+def _to_values(column: Column) -> list[str | None] | list[float | None]:
     """The values; None where there is none."""
     if isinstance(column, Texts):
         return column.to_list()

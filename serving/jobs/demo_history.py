@@ -7,7 +7,6 @@ known then.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -25,7 +24,7 @@ from serving.settings import ServiceSettings
 from serving.store.records import Record, RecordKind
 from serving.store.store import Store
 
-SalesEvent = tuple[RecordKind, int, Mapping[str, Any]]
+SalesEvent = tuple[RecordKind, int, Mapping[str, object]]
 """Something that people did about a lead: what kind of record, when (ms UTC), and what it tells."""
 SalesSimulator = Callable[[str, int, int | None, bool, int], Iterable[SalesEvent]]
 """What people did about a lead that turned hot at a moment, and was closed then (None: is open), won or

@@ -6,17 +6,17 @@ the history that they were told with, so nothing is known before it was told.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 import tomlkit
-from sqlalchemy import Select, bindparam, select
+from sqlalchemy import bindparam, select
 from sqlalchemy.engine import Connection
 
 from features.clock import NEVER, iso
@@ -24,12 +24,14 @@ from features.columns import to_text
 from features.files import atomic_file
 from features.settings import CrmSettings
 from scoring.scorecard.load import SCORECARD_FILE
-from serving.leads.attribute_schema import AttributeSchema
-from serving.store.queries import is_newest
+from serving.leads.attribute_schema import AttributeSchema, JsonValue
+from serving.store.queries import ResultRow, Statement, is_newest
 from serving.store.records import RecordKind
 from serving.store.store import Store
 from serving.store.tables import RECORDS
 
+ExportRow: TypeAlias = Mapping[str, object]
+"""A row of an exported table: values by column."""
 FOLDER, ROWS_AT_ONCE = "from-store", 50_000
 _TIME = pa.timestamp("ms", "UTC")
 _TEXT, _NUMBER = pa.string(), pa.float64()
@@ -41,7 +43,7 @@ _SCHEMAS: Mapping[str, pa.Schema] = {
     ),
 }
 
-_TABLES: Mapping[str, Mapping[str, Any]] = {
+_TABLES: Mapping[str, Mapping[str, str | list[str]]] = {
     "leads": {"id": "lead_id", "created_at": "created_at", "account": "account"},
     "deals": {
         "lead": "lead_id",
@@ -92,7 +94,7 @@ def export_store(
     return TrainingExport(folder / "crm.toml", len(first), *counts)
 
 
-def _leads(connection: Connection, crm: CrmSettings, now: int) -> dict[str, dict[str, Any]]:
+def _leads(connection: Connection, crm: CrmSettings, now: int) -> Mapping[str, ExportRow]:
     """Each lead that has a date, with the first value that was told of each column."""
     first: dict[tuple[str, str], int] = {}
     leads: dict[str, dict[str, Any]] = {}
@@ -110,12 +112,7 @@ def _leads(connection: Connection, crm: CrmSettings, now: int) -> dict[str, dict
 
 
 def _write_history(
-    connection: Connection,
-    crm: CrmSettings,
-    folder: Path,
-    leads: Mapping[str, Any],
-    now: int,
-    sent_back: bool,
+    connection: Connection, crm: CrmSettings, folder: Path, leads: Collection[str], now: int, sent_back: bool
 ) -> tuple[int, int, int]:
     """Activities, changes and deals; how many leads were won, were lost alone, and count as sent back."""
     _write(
@@ -138,8 +135,8 @@ def _write_history(
 
 
 def _changes(
-    connection: Connection, crm: CrmSettings, leads: Mapping[str, Any], now: int
-) -> Iterator[dict[str, Any]]:
+    connection: Connection, crm: CrmSettings, leads: Collection[str], now: int
+) -> Iterator[ExportRow]:
     """The history of attributes; what inside sales heard takes the place of the attribute of that role."""
     columns, roles = crm.columns, AttributeSchema.from_settings(crm).roles
     for row in _rows(connection, "leads", now):
@@ -153,7 +150,7 @@ def _changes(
                 yield {"lead_id": row.lead_id, "column": roles[role], "value": to_text(value), "at": row.at}
 
 
-def _to_deal(row: Any) -> dict[str, Any]:
+def _to_deal(row: ResultRow) -> ExportRow:
     return {
         "lead_id": row.lead_id,
         "outcome": row.outcome,
@@ -163,9 +160,9 @@ def _to_deal(row: Any) -> dict[str, Any]:
     }
 
 
-def _sent_back_deals(connection: Connection, leads: Mapping[str, Any], now: int) -> list[dict[str, Any]]:
+def _sent_back_deals(connection: Connection, leads: Collection[str], now: int) -> list[ExportRow]:
     """Leads whose last judgement by sales is that they were sent back, as deals lost then."""
-    last: dict[str, Any] = {}
+    last: dict[str, ResultRow] = {}
     for row in _rows_by_time(connection, "handovers", now):
         if row.step in ("accepted", "sent_back") and row.lead_id in leads:
             last[row.lead_id] = row
@@ -182,12 +179,12 @@ def _sent_back_deals(connection: Connection, leads: Mapping[str, Any], now: int)
     ]
 
 
-def _rows_by_time(connection: Connection, kind: RecordKind, now: int) -> list[Any]:
+def _rows_by_time(connection: Connection, kind: RecordKind, now: int) -> list[ResultRow]:
     """The rows of a kind by time; of equal times by arrival."""
     return sorted(_rows(connection, kind, now), key=lambda row: (row.at, row.seq))
 
 
-def _rows(connection: Connection, kind: RecordKind, now: int) -> Iterator[Any]:
+def _rows(connection: Connection, kind: RecordKind, now: int) -> Iterator[ResultRow]:
     """The rows of a kind that count and were true by now, in the order in which they came."""
     last = 0
     while rows := connection.execute(_next_rows(kind), {"now": now, "after": last}).all():
@@ -196,7 +193,7 @@ def _rows(connection: Connection, kind: RecordKind, now: int) -> Iterator[Any]:
 
 
 @cache
-def _next_rows(kind: RecordKind) -> Select[Any]:
+def _next_rows(kind: RecordKind) -> Statement:
     """The next rows, some at a time: a database holds no more of them for us, and each statement is short."""
     c = RECORDS[kind].c
     condition = (c.seq > bindparam("after")) & (c.at <= bindparam("now"))
@@ -204,8 +201,8 @@ def _next_rows(kind: RecordKind) -> Select[Any]:
     return statement.order_by(c.seq).limit(ROWS_AT_ONCE)
 
 
-def _parse_json(text: str | None) -> Mapping[str, Any]:
-    parsed: Mapping[str, Any] = orjson.loads(text) if text else {}
+def _parse_json(text: str | None) -> Mapping[str, JsonValue]:
+    parsed: Mapping[str, JsonValue] = orjson.loads(text) if text else {}
     return parsed
 
 
@@ -216,10 +213,10 @@ def _lead_schema(crm: CrmSettings) -> pa.Schema:
     )
 
 
-def _write(path: Path, schema: pa.Schema, rows: Iterator[Mapping[str, Any]]) -> None:
+def _write(path: Path, schema: pa.Schema, rows: Iterator[ExportRow]) -> None:
     """Rows as one Parquet file, some at a time; it is there whole or not at all."""
     with atomic_file(path) as part, pq.ParquetWriter(part, schema) as writer:
-        batch: list[Mapping[str, Any]] = []
+        batch: list[ExportRow] = []
         for row in rows:
             batch.append(row)
             if len(batch) == ROWS_AT_ONCE:
@@ -228,7 +225,7 @@ def _write(path: Path, schema: pa.Schema, rows: Iterator[Mapping[str, Any]]) -> 
         writer.write_table(_table(batch, schema))
 
 
-def _table(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
+def _table(rows: Sequence[ExportRow], schema: pa.Schema) -> pa.Table:
     return pa.table(
         {f.name: pa.array([row.get(f.name) for row in rows], f.type) for f in schema}, schema=schema
     )

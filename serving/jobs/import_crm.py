@@ -6,7 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import get_args
 
 from features.clock import now_ms
 from features.kinds import Language
@@ -34,7 +34,7 @@ class ImportResult:
     records: Mapping[RecordKind, Counter[WriteOutcome]]
     stages: Counter[str]
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """As JSON can hold it."""
         records = {kind: dict(counts) for kind, counts in self.records.items()}
         return {"records": records, "stages": dict(self.stages)}

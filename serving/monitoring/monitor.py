@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from sqlalchemy.engine import Connection, make_url
@@ -75,6 +75,8 @@ class DealClose(NamedTuple):
 
 
 _OPEN = DealClose(NEVER, NEVER)
+_ServedScore = tuple[int, float, float, bool, int, int, str, int, bool, bool]
+"""A score and the close of its lead, in the order in which `_to_served` reads them."""
 
 
 def monitor_service(
@@ -139,7 +141,7 @@ def _read_served(
     connection: Connection, closed: Mapping[str, DealClose], now: int, since: int, model: Model | None
 ) -> list[ServedPredictions]:
     """The scores by version (the rules alone are one), those with the most leads first."""
-    rows: dict[str, dict[str, tuple[Any, ...]]] = {}
+    rows: dict[str, dict[str, _ServedScore]] = {}
     params = {"now": now, "since": since}
     answers = connection.execute(served_queries.first_answers(), params)
     for lead, version, as_of, chance, score, points, stage, card, fired, never in answers:
@@ -161,7 +163,7 @@ def _read_served(
     return sorted(versions, key=lambda item: (-len(item), item.version))
 
 
-def _to_served(version: str, rows: Sequence[tuple[Any, ...]], model: Model | None) -> ServedPredictions:
+def _to_served(version: str, rows: Sequence[_ServedScore], model: Model | None) -> ServedPredictions:
     as_of, chance, score, hot, won_at, closed_at, card, *rated = zip(*rows, strict=True)
     cards = np.array(card, dtype=object)
     rules = np.full(len(rows), np.nan)
@@ -198,22 +200,17 @@ def _measure_shifts(
     moments = [] if evidence is None else _comparable_moments(store, crm, closed, now)
     drawn = np.random.default_rng(0).permutation(len(moments))[:SAMPLE]
     wanted = [moments[i] for i in sorted(drawn.tolist())]
-    schema, stored_leads = (
-        AttributeSchema.from_settings(crm),
-        store.leads([lead_id for lead_id, _ in wanted], now),
-    )
+    schema = AttributeSchema.from_settings(crm)
+    stored_leads = store.leads([lead_id for lead_id, _ in wanted], now)
     compared = [(lead_id, moment) for lead_id, moment in wanted if lead_id in stored_leads]
     if evidence is None or not compared:
         return {}, 0
     attributes = scorer.table.attributes.values()
     at_creation = {attribute.column for attribute in attributes if attribute.known != "history"}
+    backdated = [_backdate_first_values(stored_leads[lead_id], at_creation) for lead_id, _ in compared]
     values = [
-        scorer.table.compute_one(
-            facts_from_store(_backdate_first_values(stored_leads[lead_id], at_creation), schema, now).view(
-                moment
-            )
-        )
-        for lead_id, moment in compared
+        scorer.table.compute_one(facts_from_store(lead, schema, now).view(moment))
+        for lead, (_, moment) in zip(backdated, compared, strict=True)
     ]
     leads = len(set(evidence.lead.tolist())), len({lead_id for lead_id, _ in compared})
     return measure_shifts(evidence.features, _to_columns(scorer, values), *leads), len(compared)
@@ -250,13 +247,13 @@ def _comparable_moments(
     ages = [days_to_ms(age) for age in crm.target.landmarks]
     return [
         (lead_id, created + age)
-        for lead_id, created in sorted(tuple(row) for row in new)
+        for lead_id, created in sorted((lead_id, created) for lead_id, created in new)
         for age in ages
         if start <= created + age < min(now, closed.get(lead_id, _OPEN).closed_at)
     ]
 
 
-def _to_columns(scorer: Scorer, values: Sequence[Sequence[Any]]) -> dict[str, Column]:
+def _to_columns(scorer: Scorer, values: Sequence[Sequence[float | str | None]]) -> dict[str, Column]:
     by_name = dict(zip(scorer.table.names, zip(*values, strict=True), strict=True))
     return {
         name: encode_texts(list(column))

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
 
-from sqlalchemy import Select, Table, and_, bindparam, case, func, select
+from sqlalchemy import BindParameter, Select, Table, and_, bindparam, case, func, select
 
 from serving.store.queries import is_newest
 from serving.store.tables import RECORDS, predictions
@@ -13,12 +12,12 @@ from serving.store.tables import RECORDS, predictions
 NEWEST_ROWS = 1_000
 """The newest moment is searched among this many of the rows that arrived last."""
 _p = predictions.c
-_now: Any = bindparam("now")
-_since: Any = bindparam("since")
+_now: BindParameter[int] = bindparam("now")
+_since: BindParameter[int] = bindparam("since")
 
 
 @cache
-def first_answers() -> Select[Any]:
+def first_answers() -> Select[str, str | None, int, float | None, int, int, str, str, bool, bool]:
     """The first live score of each model version on each lead, if it is not older than `since`.
 
     First by moment, not by arrival, because queued scores arrive late. Of equal moments both are returned."""
@@ -51,7 +50,7 @@ def first_answers() -> Select[Any]:
 
 
 @cache
-def first_closes() -> Select[Any]:
+def first_closes() -> Select[str, int, int | None]:
     """The first close and the first win (or NULL) of each lead, by the newest version of each outcome."""
     o = RECORDS["outcomes"].c
     won = func.min(case((o.outcome == "won", o.at)))
@@ -61,7 +60,7 @@ def first_closes() -> Select[Any]:
 
 
 @cache
-def new_leads() -> Select[Any]:
+def new_leads() -> Select[str, int]:
     """The leads created since a moment, with the time of creation."""
     c = RECORDS["leads"].c
     created = func.min(c.created_at)
@@ -70,7 +69,7 @@ def new_leads() -> Select[Any]:
 
 
 @cache
-def decision_counts() -> Select[Any]:
+def decision_counts() -> Select[str, str | None, int]:
     """The number of live scores since a moment by the side that decided and the cause of a fallback."""
     statement = select(_p.decided_by, _p.fallback, func.count())
     lately = (_p.scored_at >= _since, _p.scored_at <= _now, ~_p.replay)
@@ -78,13 +77,13 @@ def decision_counts() -> Select[Any]:
 
 
 @cache
-def newest_moment(table: Table) -> Select[Any]:
+def newest_moment(table: Table) -> Select[int | None]:
     """The newest moment among the rows of a table that arrived last."""
     last = select(table.c.at).order_by(table.c.seq.desc()).limit(NEWEST_ROWS).subquery()
     return select(func.max(last.c.at)).where(last.c.at <= _now)
 
 
 @cache
-def newest_answer() -> Select[Any]:
+def newest_answer() -> Select[int | None]:
     """The time of the last score."""
     return select(func.max(_p.scored_at)).where(_p.scored_at <= _now)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Mapping
 
 from features.settings import CrmSettings
-from serving.api.openapi.examples import build_examples
+from serving.api.openapi.examples import Example, build_examples
 from serving.api.openapi.requests import MODEL_NAMES, YEARS, one_or_list, request_schemas
-from serving.api.openapi.schema import Schema, ref, response_schemas
+from serving.api.openapi.schema import OpenapiObject, Schema, ref, response_schemas
 from serving.api.query_params import DocumentQuery, HistoryQuery, HotQuery, Query, ScoreQuery
 from serving.leads.bodies import MAX_BATCH
 from serving.web import permissions as access
@@ -19,7 +18,7 @@ _POST_STATUSES = (400, 413, 415, 422)
 _COMMON_STATUSES = (401, 429)
 
 
-def build_openapi(crm: CrmSettings) -> dict[str, Any]:
+def build_openapi(crm: CrmSettings) -> OpenapiObject:
     """The OpenAPI 3.1 document of the service of a company."""
     return {
         "openapi": "3.1.0",
@@ -56,7 +55,7 @@ _TAGS = {
 # -- Paths ---------------------------------------------------------------------------------------------
 
 
-def _scoring_paths(crm: CrmSettings) -> dict[str, Any]:
+def _scoring_paths(crm: CrmSettings) -> OpenapiObject:
     many = f"Up to {MAX_BATCH:,} leads, each with its own result. The notes on one lead hold for each."
     one = (
         "A lead is scored from its body, of which nothing but the score is stored; with its id alone, "
@@ -92,7 +91,7 @@ def _scoring_paths(crm: CrmSettings) -> dict[str, Any]:
     return {"/v1/score": {"post": score}, "/v1/score/batch": {"post": batch}}
 
 
-def _record_paths(crm: CrmSettings) -> dict[str, Any]:
+def _record_paths(crm: CrmSettings) -> OpenapiObject:
     repeat_note = (
         " One record, or a list, which is validated as a whole first. The same `id` and `version` with the "
         'same content is 200 "already known", with other content 409; a higher version corrects.'
@@ -130,7 +129,7 @@ _RECORD_TITLES = {
 }
 
 
-def _lookup_paths() -> dict[str, Any]:
+def _lookup_paths() -> OpenapiObject:
     def get(
         path: str,
         name: str,
@@ -138,7 +137,7 @@ def _lookup_paths() -> dict[str, Any]:
         answer: str,
         query: type[Query] | None = None,
         statuses: tuple[int, ...] = (),
-    ) -> dict[str, Any]:
+    ) -> OpenapiObject:
         operation = _operation(
             "GET",
             path,
@@ -161,7 +160,7 @@ def _lookup_paths() -> dict[str, Any]:
     }
 
 
-def _service_paths() -> dict[str, Any]:
+def _service_paths() -> OpenapiObject:
     metrics = _operation(
         "GET",
         "/metrics",
@@ -213,10 +212,10 @@ def _operation(
     title: str,
     description: str,
     answers: dict[int, tuple[str, Schema]],
-    body: dict[str, Any] | None = None,
+    body: OpenapiObject | None = None,
     statuses: Iterable[int] = (),
     query: type[Query] | None = None,
-) -> dict[str, Any]:
+) -> OpenapiObject:
     """An operation with its roles and possible problems."""
     roles = sorted(access.PERMISSIONS[method, path])
     problems = {*statuses, *_COMMON_STATUSES, *(() if len(roles) == 3 else (403,))}
@@ -235,7 +234,7 @@ def _operation(
     return operation if body is None else {**operation, "requestBody": body}
 
 
-def _parameters(query: type[Query] | None) -> list[dict[str, Any]]:
+def _parameters(query: type[Query] | None) -> list[OpenapiObject]:
     """The parameters of a query, from the model that validates it."""
     if query is None:
         return []
@@ -260,7 +259,7 @@ _PARAMETER_DESCRIPTIONS = {
 }
 
 
-def _parameter_schema(field_schema: dict[str, Any]) -> Schema:
+def _parameter_schema(field_schema: Schema) -> Schema:
     """The schema of a parameter. An absent parameter is left out, so null is not a value."""
     base = {k: v for k, v in field_schema.items() if k not in ("title", "description", "anyOf")}
     branches: list[Schema] = field_schema.get("anyOf", [])
@@ -269,14 +268,14 @@ def _parameter_schema(field_schema: dict[str, Any]) -> Schema:
     return {k: v for k, v in merged.items() if (k, v) != ("default", None)}
 
 
-def _request_body(schema: Schema, body_examples: Any) -> dict[str, Any]:
+def _request_body(schema: Schema, body_examples: Mapping[str, Example]) -> OpenapiObject:
     return {
         "required": True,
         "content": {"application/json": {"schema": schema, "examples": dict(body_examples)}},
     }
 
 
-def _json_response(description: str, schema: Schema) -> dict[str, Any]:
+def _json_response(description: str, schema: Schema) -> OpenapiObject:
     return {
         "description": description,
         "headers": _header_refs("X-Request-ID"),
@@ -284,7 +283,7 @@ def _json_response(description: str, schema: Schema) -> dict[str, Any]:
     }
 
 
-def _text_response(description: str) -> dict[str, Any]:
+def _text_response(description: str) -> OpenapiObject:
     return {
         "description": description,
         "headers": _header_refs("X-Request-ID"),
@@ -307,7 +306,7 @@ _DETAILS = {
     503: "The store is unavailable. Try again later.",
 }
 _STATUS_HEADERS = {401: "WWW-Authenticate", 429: "Retry-After", 503: "Retry-After"}
-_HEADERS: dict[str, Any] = {
+_HEADERS: OpenapiObject = {
     "X-Request-ID": {
         "description": "The X-Request-ID of the request, or a generated one.",
         "required": True,
@@ -320,7 +319,7 @@ _HEADERS: dict[str, Any] = {
     },
     "WWW-Authenticate": {"description": "How to send a key.", "required": True, "schema": {"type": "string"}},
 }
-_REQUEST_ID: dict[str, Any] = {
+_REQUEST_ID: OpenapiObject = {
     "name": "X-Request-ID",
     "in": "header",
     "required": False,
@@ -329,7 +328,7 @@ _REQUEST_ID: dict[str, Any] = {
 }
 
 
-def _problem_response(status: int) -> dict[str, Any]:
+def _problem_response(status: int) -> OpenapiObject:
     names = ["X-Request-ID", *([_STATUS_HEADERS[status]] if status in _STATUS_HEADERS else [])]
     return {
         "description": _DETAILS[status],
@@ -338,7 +337,7 @@ def _problem_response(status: int) -> dict[str, Any]:
     }
 
 
-def _header_refs(*names: str) -> dict[str, Any]:
+def _header_refs(*names: str) -> OpenapiObject:
     return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
 
 
@@ -346,5 +345,5 @@ def _response_name(status: int) -> str:
     return TITLES[status].replace(" ", "")
 
 
-def _response_ref(status: str) -> dict[str, Any]:
+def _response_ref(status: str) -> OpenapiObject:
     return {"$ref": f"#/components/responses/{_response_name(int(status))}"}

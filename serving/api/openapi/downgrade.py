@@ -6,15 +6,13 @@ that only 3.1 can express are left out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from serving.api.openapi.schema import OpenapiObject, Schema
 
-SimpleSchema = dict[str, Any]
 _METHODS = frozenset({"get", "post"})
 _DROPPED_KEYS = frozenset({"if", "then", "allOf", "propertyNames", "pattern", "default"})
 
 
-def to_openapi_30(document: Mapping[str, Any]) -> dict[str, Any]:
+def to_openapi_30(document: OpenapiObject) -> OpenapiObject:
     """The document in OpenAPI 3.0, without the bodies of errors and without headers."""
     components = document["components"]
     schemas = {name: _simplify(schema) for name, schema in components["schemas"].items()}
@@ -35,7 +33,7 @@ def to_openapi_30(document: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _simplify_operation(operation: Mapping[str, Any]) -> dict[str, Any]:
+def _simplify_operation(operation: OpenapiObject) -> OpenapiObject:
     result = {
         **operation,
         "parameters": [_simplify_parameter(p) for p in operation["parameters"] if "name" in p],
@@ -53,26 +51,26 @@ def _simplify_operation(operation: Mapping[str, Any]) -> dict[str, Any]:
     return result
 
 
-def _simplify_parameter(parameter: Mapping[str, Any]) -> dict[str, Any]:
+def _simplify_parameter(parameter: OpenapiObject) -> OpenapiObject:
     return {**parameter, "schema": _simplify(parameter["schema"])}
 
 
-def _simplify_response(response: Mapping[str, Any]) -> dict[str, Any]:
+def _simplify_response(response: OpenapiObject) -> OpenapiObject:
     return {"description": response["description"], "content": _simplify_content(response["content"])}
 
 
-def _simplify_content(content: Mapping[str, Any]) -> dict[str, Any]:
+def _simplify_content(content: OpenapiObject) -> OpenapiObject:
     return {media: {"schema": _simplify(definition["schema"])} for media, definition in content.items()}
 
 
-def _simplify(schema: Mapping[str, Any]) -> SimpleSchema:
+def _simplify(schema: Schema) -> Schema:
     """A schema of one plain type; null becomes `nullable`."""
     if "$ref" in schema:
         return {"$ref": schema["$ref"]}
     branches = schema.get("oneOf") or schema.get("anyOf")
     if branches:
         return _simplify_branches(schema, branches)
-    result: SimpleSchema = {k: v for k, v in schema.items() if k not in _DROPPED_KEYS}
+    result: Schema = {k: v for k, v in schema.items() if k not in _DROPPED_KEYS}
     if "const" in result:
         result |= {"enum": [result.pop("const")]}
     for name in ("items", "additionalProperties"):
@@ -85,7 +83,7 @@ def _simplify(schema: Mapping[str, Any]) -> SimpleSchema:
     return result
 
 
-def _simplify_branches(schema: Mapping[str, Any], branches: list[SimpleSchema]) -> SimpleSchema:
+def _simplify_branches(schema: Schema, branches: list[Schema]) -> Schema:
     """The first branch of several, nullable if null is another."""
     non_null = [branch for branch in branches if branch.get("type") != "null"]
     first, nullable = _simplify(non_null[0]), len(non_null) < len(branches)

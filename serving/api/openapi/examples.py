@@ -100,7 +100,7 @@ def _record_examples(body: Example) -> dict[str, Example]:
     }
 
 
-def _example(summary: str, value: Any) -> Example:
+def _example(summary: str, value: object) -> Example:
     return {"summary": summary, "value": value}
 
 

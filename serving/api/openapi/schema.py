@@ -8,11 +8,13 @@ from typing import Any
 
 from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
-from pydantic_core.core_schema import DataclassField, ModelField, TypedDictField
+from pydantic_core.core_schema import DataclassField, ModelField, TypedDictField, WithDefaultSchema
 
 from serving.api import answer_types
 
-Schema = dict[str, Any]
+OpenapiObject = dict[str, Any]
+"""A JSON object of an OpenAPI document, such as a path, an operation or a response."""
+Schema = OpenapiObject
 _REF = "#/components/schemas/"
 REF_TEMPLATE = f"{_REF}{{model}}"
 _PUBLISHED: Mapping[str, str] = {
@@ -57,7 +59,7 @@ class _ResponseSchema(GenerateJsonSchema):
     def field_is_required(self, field: ModelField | DataclassField | TypedDictField, total: bool) -> bool:
         return field["type"] == "dataclass-field" or super().field_is_required(field, total)
 
-    def default_schema(self, schema: Any) -> Schema:
+    def default_schema(self, schema: WithDefaultSchema) -> Schema:
         return self.generate_inner(schema["schema"])
 
 
@@ -66,14 +68,10 @@ def publish_schemas(definitions: Mapping[str, Schema]) -> dict[str, Schema]:
     return {_PUBLISHED.get(name, name): _clean(schema) for name, schema in definitions.items()}
 
 
-def _clean(schema: Any) -> Any:
+def _clean(schema: Schema) -> Schema:
     """Without titles, which only repeat a name; descriptions on one line; references by published names."""
-    if isinstance(schema, list):
-        return [_clean(item) for item in schema]
-    if not isinstance(schema, dict):
-        return schema
     result = {
-        key: _clean(value) for key, value in schema.items() if key != "title" or isinstance(value, dict)
+        key: _clean_value(value) for key, value in schema.items() if key != "title" or isinstance(value, dict)
     }
     if isinstance(description := result.get("description"), str):
         result["description"] = re.sub(r"\s+", " ", description)
@@ -81,3 +79,9 @@ def _clean(schema: Any) -> Any:
         name = target.removeprefix(_REF)
         result["$ref"] = _REF + _PUBLISHED.get(name, name)
     return result
+
+
+def _clean_value(value: object) -> object:
+    if isinstance(value, list):
+        return [_clean_value(item) for item in value]
+    return _clean(value) if isinstance(value, dict) else value
