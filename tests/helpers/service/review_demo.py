@@ -12,8 +12,21 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.support.served import RunningService, start_service
+from demo.handling import simulate_handling
+from demo.run import make_demo, today_in_japan
+from features.crm.extra_columns import read_extra_columns
+from features.crm.load import load
+from features.settings import load_settings
+from scoring.scorecard.load import find_card
+from serving.jobs.crm_records import CrmExport
+from serving.jobs.demo_history import simulate_history
+from serving.jobs.import_crm import import_crm
+from serving.settings import ServiceSettings
 from tests.conftest import Demo
 from tests.scoring.pages.test_page import open_browser
+from training.registry.follower import deploy_champion
+from training.registry.mlflow_store import CHALLENGER, MODEL_NAME, mlflow_store
+from training.registry.promotion import promote
 
 LEADS = 2_500
 _REFUSED = "status of 422"
@@ -34,18 +47,6 @@ class ReviewDemo:
 
 def make_used_demo(demo: Demo, folder: Path) -> Path:
     """The crm.toml of a demo CRM that ends today, with the model of `demo` and a past of its own."""
-    from demo.handling import simulate_handling
-    from demo.run import make_demo, today_in_japan
-    from features.crm.extra_columns import read_extra_columns
-    from features.crm.load import load
-    from features.settings import load_settings
-    from scoring.scorecard.load import find_card
-    from serving.jobs.crm_records import CrmExport
-    from serving.jobs.demo_history import simulate_history
-    from serving.jobs.import_crm import import_crm
-    from serving.settings import ServiceSettings
-    from training.registry.follower import deploy_champion
-    from training.registry.promotion import promote
 
     def ignore_progress(message: str) -> None:
         pass
@@ -69,7 +70,6 @@ def make_used_demo(demo: Demo, folder: Path) -> Path:
 
 def _register_challenger(out: Path) -> None:
     """Register the newest model once more, as the challenger: training anew would take a minute."""
-    from training.registry.mlflow_store import CHALLENGER, MODEL_NAME, mlflow_store
 
     with mlflow_store(out) as (mlflow, _):
         client = mlflow.MlflowClient()
@@ -123,7 +123,7 @@ class BrowserWindow:
 
 def serious_violations(page: Any) -> list[str]:
     """What axe calls serious or critical on a page."""
-    from axe_playwright_python.sync_playwright import Axe
+    from axe_playwright_python.sync_playwright import Axe  # only browser tests need it
 
     violations = Axe().run(page).response["violations"]
     return [

@@ -13,6 +13,7 @@ from features.clock import iso, now_ms
 from features.crm.extra_columns import read_extra_columns
 from features.crm.load import Loaded, load
 from features.settings import load_settings
+from scoring.decision.build_scorer import build_scorer
 from serving.jobs.crm_records import CrmExport, iter_records
 from serving.jobs.demo_history import past_moments, score_moments
 from serving.settings import ServiceSettings
@@ -71,7 +72,6 @@ def test_a_lead_is_scored_from_the_store_as_from_the_crm(loaded: Loaded, availab
 
 
 def test_the_past_is_scored_with_what_was_known_then(loaded: Loaded, tmp_path: Path) -> None:
-    from scoring.decision.build_scorer import build_scorer
 
     scorer = build_scorer(loaded.settings, None, "no_model", lambda message: None)
     store = Store.open(f"sqlite:///{tmp_path / 'past.db'}", tmp_path / "spool")

@@ -18,7 +18,6 @@ SCRIPT = "<script>alert(1)</script>"
 
 def edit(reviewer: Reviewer, **changes: str) -> Any:
     """Fill in the definition's form as it stands, with some fields changed."""
-    import re
 
     page = reviewer.page("/review/definition/edit").text
     fields = {
@@ -38,7 +37,6 @@ def edit(reviewer: Reviewer, **changes: str) -> Any:
 
 def saved(reviewer: Reviewer, form: dict[str, str], note: str = "why not") -> Any:
     """Try the edit, then save it."""
-    import re
 
     tried = reviewer.submit("/review/definition/edit", {**form, "act": "try"}, page="/review/definition/edit")
     match = re.search(r'name="tried" value="(\w+)"', tried.text)

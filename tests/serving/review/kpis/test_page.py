@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -226,7 +227,6 @@ def test_no_spreadsheet_takes_a_text_for_a_formula(begin: str) -> None:
 
 
 def test_every_table_of_the_page_can_be_taken_away(site: tuple[App, Reviewer]) -> None:
-    import re
 
     app, reviewer = site
     september(app)

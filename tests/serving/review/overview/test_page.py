@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from features.clock import now_ms
+from scoring.evaluation.comparison import ModelVsRules
 from scoring.model.bundle import Origin, write_bundle
+from scoring.pages.comparison import comparison_verdict
 from scoring.review_requests import write_models
 from serving.leads.overrides import OverrideMirror
 from serving.review.calls.queries import read_nearly_hot
@@ -37,8 +39,6 @@ def app(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
 
 @pytest.mark.parametrize("lang", ["en", "ja"])
 def test_the_conclusion_is_that_of_the_comparison(app: App, lang: str) -> None:
-    from scoring.evaluation.comparison import ModelVsRules
-    from scoring.pages.comparison import comparison_verdict
 
     scorer = app.house.model_watcher.live_model.scorer
     assert scorer.calibrated_model is not None
