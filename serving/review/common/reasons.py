@@ -9,20 +9,13 @@ from features.table import FeatureTable
 from scoring.decision.reasons import Contribution, stored_rule_reasons
 from scoring.decision.score import Reason
 from scoring.decision.scorer import Scorer
-
-
-class StoredReason(TypedDict):
-    """A feature of the model, its value and its share of the log-odds."""
-
-    code: str
-    value: str | float | None
-    weight: float
+from serving.api.answer_types import StoredModelReason
 
 
 class StoredDetail(TypedDict, total=False):
     """The part of `Score.detail` that pages read by key."""
 
-    model_reasons: list[StoredReason] | None
+    model_reasons: list[StoredModelReason] | None
     unknown: list[str] | None
 
 
@@ -42,7 +35,7 @@ def both_reasons(detail: StoredDetail, scorer: Scorer, lang: Language) -> dict[s
     }
 
 
-def _describe_reason(entry: StoredReason, table: FeatureTable, lang: Language) -> str:
+def _describe_reason(entry: StoredModelReason, table: FeatureTable, lang: Language) -> str:
     if entry["code"] not in table.rows:
         return entry["code"]
     return Contribution(entry["code"], entry["value"], entry["weight"]).text(table, lang)
