@@ -7,9 +7,9 @@ by lead, which finds the errors. A test holds that both give the same leads.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import chain
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -19,10 +19,11 @@ from features.clock import CLOCKS_DIFFER_MS, NEVER
 from features.columns import Column, Floats, Ints
 from features.crm_data import Activities
 from serving.leads import bodies
-from serving.leads.attribute_schema import AttributeSchema, parse_number, parse_text
+from serving.leads.attribute_schema import AttributeSchema, JsonValue, parse_number, parse_text
 from serving.leads.batch_columns import BatchLeads, build_column
 from serving.leads.field_types import MAX_ATTRIBUTES, MAX_NUMBER, MAX_TEXT_LENGTH, YEARS
 
+_Value: TypeAlias = str | float | None
 _LEAD_KEYS = frozenset(bodies.Lead.model_fields)
 _NAME_PATTERN = re.compile(r"[^\x00-\x1f\x7f]{1,200}")
 _TIME_PATTERN = rf"^{YEARS}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{{1,6}})?(Z|[+-]\d\d:\d\d)$"
@@ -76,7 +77,7 @@ def _find_unknown_types(events: Activities, schema: AttributeSchema, count: int)
     return unknown
 
 
-_EMPTY: Mapping[str, Any] = {}
+_EMPTY: Mapping[str, JsonValue] = {}
 _NUMBER_TYPES = frozenset({int, float, type(None)})
 
 
@@ -131,10 +132,10 @@ def _parse_numbers(numbers: list[float | None]) -> Floats:
 
 
 def _build_columns(
-    attributes: Sequence[Mapping[str, Any]], schema: AttributeSchema
+    attributes: Sequence[Mapping[str, JsonValue]], schema: AttributeSchema
 ) -> tuple[dict[str, Column], list[tuple[str, ...]]]:
     """The attributes by column, and those of each lead that no feature uses."""
-    values_by_column: dict[str, list[Any]] = {name: [None] * len(attributes) for name in schema.columns}
+    values_by_column: dict[str, list[_Value]] = {name: [None] * len(attributes) for name in schema.columns}
     ignored: list[tuple[str, ...]] = [()] * len(attributes)
     readers = {name: _make_reader(kind, schema) for name, kind in schema.columns.items()}
     for row, lead_attributes in enumerate(attributes):
@@ -150,11 +151,12 @@ def _build_columns(
     }, ignored
 
 
-def _make_reader(kind: str, schema: AttributeSchema) -> Callable[[Any], Any]:
+def _make_reader(kind: str, schema: AttributeSchema) -> Callable[[JsonValue], _Value]:
     """A parser for the values of a column; it remembers texts, which many leads share."""
-    parse_value, cache = {"category": parse_text, "number": parse_number}[kind], dict[str, Any]()
+    parse_value: Callable[[JsonValue, Collection[str]], _Value]
+    parse_value, cache = (parse_text if kind == "category" else parse_number), dict[str, _Value]()
 
-    def read(value: Any) -> Any:
+    def read(value: JsonValue) -> _Value:
         if type(value) is str and value in cache:
             return cache[value]
         _require(_is_plain(value))

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 from sqlalchemy import Select, select
 from sqlalchemy.engine import Connection
@@ -84,7 +83,7 @@ def _count_by_owner(connection: Connection, not_hot_ids: Iterable[str]) -> dict[
 
 
 @cache
-def _select_owners() -> Select[Any]:
+def _select_owners() -> Select[str, str]:
     return select(current_scores.c.owner, current_scores.c.lead_id).where(is_to_call())
 
 

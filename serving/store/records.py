@@ -109,7 +109,7 @@ class Prediction(NamedTuple):
     detail: str
 
 
-def _convert_body(kind: RecordKind, body: Mapping[str, Any]) -> tuple[SqlValue, ...]:
+def _convert_body(kind: RecordKind, body: Mapping[str, object]) -> tuple[SqlValue, ...]:
     columns = COLUMNS[kind]
     if unknown := body.keys() - columns.keys():
         raise InvalidRecord(f"{kind}: no column {min(unknown)!r}; known are {', '.join(columns)}.")

@@ -64,13 +64,13 @@ def _create_record_table(kind: RecordKind) -> Table:
     )
 
 
-def _prediction_columns() -> list[Column[Any]]:
+def _prediction_columns() -> list[Column[object]]:
     """A column for each field of Prediction, NULL where the field may be None."""
     field_types = [(name, get_args(hint) or (hint,)) for name, hint in get_type_hints(Prediction).items()]
     return [Column(name, _FIELD_TYPES[kind[0]], nullable=len(kind) > 1) for name, kind in field_types]
 
 
-def _current_columns() -> list[Column[Any]]:
+def _current_columns() -> list[Column[object]]:
     columns = [column for column in _prediction_columns() if column.name != "replay"]
     columns[0].primary_key = True
     return [*columns, Column("stage_since", BigInteger, nullable=False)]

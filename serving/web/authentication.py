@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from starlette.types import Scope
 
 from serving.web import problems
 from serving.web.api_keys import Key
@@ -22,7 +21,7 @@ class Authenticator:
     def __init__(self, key_cache: KeyCache, rate_limiter: RateLimiter, open_on_loopback: bool) -> None:
         self._key_cache, self._rate_limiter, self._open = key_cache, rate_limiter, open_on_loopback
 
-    def authenticate(self, scope: Mapping[str, Any], headers: Headers) -> Key | None:
+    def authenticate(self, scope: Scope, headers: Headers) -> Key | None:
         """The key of the sender; None where none is needed. Raises Problem 401."""
         path = scope["path"]
         if path in OPEN_PATHS:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
-from typing import Any
 from urllib.parse import urlsplit
+
+from starlette.types import Scope
 
 from serving.web.api_keys import Key
 
@@ -36,7 +37,7 @@ def read_token(headers: Headers) -> str | None:
     return None if api_key is None else api_key[:_MAX_LENGTH].decode("latin-1")
 
 
-def is_loopback_client(scope: Mapping[str, Any], headers: Headers) -> bool:
+def is_loopback_client(scope: Scope, headers: Headers) -> bool:
     """Whether the client is on this machine and the request did not come through a proxy."""
     client = scope.get("client")
     if client is None or any(name in headers for name in _PROXY_HEADERS):
@@ -44,7 +45,7 @@ def is_loopback_client(scope: Mapping[str, Any], headers: Headers) -> bool:
     return _is_loopback(client[0])
 
 
-def is_local_program(scope: Mapping[str, Any], headers: Headers) -> bool:
+def is_local_program(scope: Scope, headers: Headers) -> bool:
     """Whether the client is a program on this machine, not a web page in its user's browser.
 
     A page of another site can send requests here, and its name may even resolve to 127.0.0.1; Host, Origin

@@ -7,9 +7,10 @@ import re
 import reprlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
-from typing import Any, get_args, is_typeddict
+from typing import get_args, is_typeddict
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from features.errors import suggest_nearest
 
@@ -81,7 +82,7 @@ def format_path(root: str, loc: tuple[int | str, ...]) -> str:
     return root + "".join(map(_format_step, [*inner, *loc[-1:]]))
 
 
-def from_pydantic_error(error: Mapping[str, Any], root: str, model: object | None = None) -> FieldError:
+def from_pydantic_error(error: ErrorDetails, root: str, model: object | None = None) -> FieldError:
     """One error of pydantic in our words."""
     kind, loc = error["type"], error["loc"]
     path = format_path(root, loc)
@@ -161,7 +162,7 @@ def _field_annotations(model: object) -> Mapping[str, object]:
     return {}
 
 
-def _describe_allowed(error: Mapping[str, Any]) -> str:
+def _describe_allowed(error: ErrorDetails) -> str:
     kind, context = error["type"], error.get("ctx", {})
     for start, words in _ALLOWED_TEXTS.items():
         if kind.startswith(start):
@@ -170,7 +171,7 @@ def _describe_allowed(error: Mapping[str, Any]) -> str:
     return message if len(message) <= 300 else message[:299] + "…"
 
 
-_ALLOWED_TEXTS: Mapping[str, str | Callable[[Mapping[str, Any]], str]] = {
+_ALLOWED_TEXTS: Mapping[str, str | Callable[[Mapping[str, object]], str]] = {
     # The first entry that the type starts with tells what is allowed.
     "string_too_short": lambda c: f"a text of at least {c['min_length']:,} characters",
     "string_too_long": lambda c: f"a text of at most {c['max_length']:,} characters",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import orjson
 from sqlalchemy.engine import Connection
@@ -18,12 +17,13 @@ from scoring.scorecard.scale import HOT_SCORE
 from scoring.scorecard.scorecard import HOT
 from serving.api.query_params import HotQuery, parse_query
 from serving.predictions.call_list import CallListPage, is_overdue, read_call_list
-from serving.review.calls.queries import read_due_steps, read_nearly_hot
+from serving.review.calls.queries import CallRows, read_due_steps, read_nearly_hot
 from serving.review.common.links import crm_link
-from serving.review.common.reasons import both_reasons
+from serving.review.common.reasons import StoredDetail, both_reasons
 from serving.review.common.sales_steps import FormState, end_of_day, record_step
 from serving.review.web.forms import query_string
 from serving.review.web.page_request import PageRequest, PageRoute
+from serving.store.queries import ResultRow
 from serving.store.rows import HotRow
 
 PAGE_SIZE, NEARLY_HOT_LIMIT, DUE_LIMIT = 25, 15, 50
@@ -38,7 +38,7 @@ class CallCard:
     row: HotRow
     late: bool
     text: str
-    detail: dict[str, Any]
+    detail: StoredDetail
     why: dict[str, list[Reason]]
 
 
@@ -104,7 +104,7 @@ async def _read_calls(visit: PageRequest, query: HotQuery) -> CallListPage:
     )
 
 
-def _read_side_lists(connection: Connection, visit: PageRequest, until: int) -> tuple[Any, Any]:
+def _read_side_lists(connection: Connection, visit: PageRequest, until: int) -> tuple[CallRows, CallRows]:
     warm_leads = read_nearly_hot(connection, NEARLY_HOT_LIMIT, visit.overrides, visit.now)
     return warm_leads, read_due_steps(connection, until, DUE_LIMIT)
 
@@ -116,7 +116,7 @@ def _call_card(row: HotRow, visit: PageRequest) -> CallCard:
     return CallCard(row, is_overdue(row, visit.now), text, detail, both_reasons(detail, scorer, visit.lang))
 
 
-def _nearly_hot_lead(row: Any, visit: PageRequest) -> NearlyHotLead:
+def _nearly_hot_lead(row: ResultRow, visit: PageRequest) -> NearlyHotLead:
     detail = orjson.loads(row.detail)
     why = both_reasons(detail, visit.scorer, visit.lang)
     unknown = [visit.translate(role) for role in detail.get("unknown") or ()]

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
-from typing import Any
 
 from sqlalchemy import Select, bindparam, exists, select
 from sqlalchemy.engine import Connection
 
 from serving.leads.overrides import OverrideMirror
-from serving.store.queries import is_closed, is_newest
+from serving.store.queries import ResultRow, Statement, is_closed, is_newest
 from serving.store.tables import IS_NEAR, RECORDS, current_scores
 
-CallRows = Sequence[Any]
+CallRows = Sequence[ResultRow]
 _steps = RECORDS["handovers"]
 _OVERFETCH = 50
 """So many leads more are read, for those named not hot since they were scored."""
@@ -34,14 +33,14 @@ def read_due_steps(connection: Connection, until: int, limit: int) -> CallRows:
 
 
 @cache
-def _select_warm_leads() -> Select[Any]:
+def _select_warm_leads() -> Statement:
     c = current_scores.c
     statement = select(current_scores).where(IS_NEAR, ~is_closed(c.lead_id))
     return statement.order_by(c.score.desc(), c.stage_since.desc()).limit(bindparam("most"))
 
 
 @cache
-def _select_due_steps() -> Select[Any]:
+def _select_due_steps() -> Select[str, int, str | None]:
     c, later = _steps.c, _steps.alias("after")
     settles = later.c.step.in_(("next_action", "sent_back"))
     settled = exists().where(later.c.lead_id == c.lead_id, settles, later.c.at > c.at)

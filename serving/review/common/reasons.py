@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import TypedDict
 
 from features.kinds import Language
 from features.table import FeatureTable
 from scoring.decision.reasons import Contribution, stored_rule_reasons
 from scoring.decision.score import Reason
 from scoring.decision.scorer import Scorer
+from serving.api.answer_types import StoredModelReason
 
 
-def model_reasons(detail: Mapping[str, Any], table: FeatureTable, lang: Language) -> list[Reason]:
+class StoredDetail(TypedDict, total=False):
+    """The part of `Score.detail` that pages read by key."""
+
+    model_reasons: list[StoredModelReason] | None
+    unknown: list[str] | None
+
+
+def model_reasons(detail: StoredDetail, table: FeatureTable, lang: Language) -> list[Reason]:
     """What moved the model's score, strongest first; features that are gone are named by their code."""
     return [
         Reason(entry["code"], _describe_reason(entry, table, lang), entry["weight"])
@@ -20,7 +27,7 @@ def model_reasons(detail: Mapping[str, Any], table: FeatureTable, lang: Language
     ]
 
 
-def both_reasons(detail: Mapping[str, Any], scorer: Scorer, lang: Language) -> dict[str, list[Reason]]:
+def both_reasons(detail: StoredDetail, scorer: Scorer, lang: Language) -> dict[str, list[Reason]]:
     """The reasons by side."""
     return {
         "model": model_reasons(detail, scorer.table, lang),
@@ -28,7 +35,7 @@ def both_reasons(detail: Mapping[str, Any], scorer: Scorer, lang: Language) -> d
     }
 
 
-def _describe_reason(entry: Mapping[str, Any], table: FeatureTable, lang: Language) -> str:
+def _describe_reason(entry: StoredModelReason, table: FeatureTable, lang: Language) -> str:
     if entry["code"] not in table.rows:
-        return str(entry["code"])
+        return entry["code"]
     return Contribution(entry["code"], entry["value"], entry["weight"]).text(table, lang)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
-from typing import Any
 
 from starlette.datastructures import FormData
 from starlette.responses import Response
@@ -66,8 +65,8 @@ def _find_errors(step: str, form: FormData, visit: PageRequest) -> dict[str, str
     return {}
 
 
-def _body(lead_id: str, step: str, form: FormData, visit: PageRequest) -> dict[str, Any]:
-    body: dict[str, Any] = {"lead_id": lead_id, "step": step, "at": iso(visit.now), "by": visit.key.name}
+def _body(lead_id: str, step: str, form: FormData, visit: PageRequest) -> dict[str, str]:
+    body = {"lead_id": lead_id, "step": step, "at": iso(visit.now), "by": visit.key.name}
     if step == "sent_back":
         body["reason"] = str(form["reason"]).strip()
     day = parse_day(str(form.get("due", "")))

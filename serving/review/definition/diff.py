@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from features.kinds import Language
 from features.table import FeatureTable
@@ -48,13 +47,13 @@ def diff_cards(
     ]
 
 
-def _is_implied(path: LeafPath, old: Mapping[LeafPath, Any], new: Mapping[LeafPath, Any]) -> bool:
+def _is_implied(path: LeafPath, old: Mapping[LeafPath, object], new: Mapping[LeafPath, object]) -> bool:
     """Whether this is the reason of a rule that comes or goes: its name tells it."""
     rule = (*path[:-2], "when")
     return path[-2:-1] == ("because",) and not (rule in old and rule in new)
 
 
-def _leaves(tree: Mapping[str, Any], above: LeafPath = ()) -> Iterator[tuple[LeafPath, Any]]:
+def _leaves(tree: Mapping[str, object], above: LeafPath = ()) -> Iterator[tuple[LeafPath, object]]:
     for key, value in tree.items():
         if isinstance(value, Mapping):
             yield from _leaves(value, (*above, key))
@@ -92,7 +91,7 @@ def _key_label(path: LeafPath, lang: Language) -> str:
     return translate_page(text_keys[key], lang) if key in text_keys else key
 
 
-def _format_value(path: LeafPath, value: Any, table: FeatureTable, lang: Language) -> str:
+def _format_value(path: LeafPath, value: object, table: FeatureTable, lang: Language) -> str:
     if value is None:
         return ""
     if path == ("thresholds", "policy"):

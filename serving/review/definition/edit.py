@@ -5,7 +5,6 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 from features.errors import HotleadError
 from scoring.scorecard.load import SCORECARD_FILE, check_features, merge_profile, parse_card
@@ -92,7 +91,7 @@ def _field_values(form: CardForm) -> dict[str, str]:
     return {field.name: field.value for field in form.fields}
 
 
-def full_card(text: str) -> dict[str, Any]:
+def full_card(text: str) -> dict[str, object]:
     """The values of a scorecard's TOML, with those of its profile."""
     return merge_profile(tomllib.loads(text), SCORECARD_FILE)
 

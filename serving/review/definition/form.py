@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from features.kinds import Language
 from features.table import FeatureTable
@@ -61,11 +62,11 @@ class CardForm:
                 yield from rule.fields
 
 
-def build_form(full_card: Mapping[str, Any], table: FeatureTable, lang: Language) -> CardForm:
+def build_form(full_card: Mapping[str, object], table: FeatureTable, lang: Language) -> CardForm:
     """The form of a whole card (see `whole_card`)."""
     rules = {
         "/".join(place): tuple(
-            _rule_fields(full_card, place, name, table, lang) for name in _value_at(full_card, place) or {}
+            _rule_fields(full_card, place, name, table, lang) for name in _table_at(full_card, place)
         )
         for place in RULES
     }
@@ -74,9 +75,9 @@ def build_form(full_card: Mapping[str, Any], table: FeatureTable, lang: Language
 
 def read_form(
     submitted: Mapping[str, str], form: CardForm, lang: Language
-) -> tuple[dict[KeyPath, Any], dict[str, str]]:
+) -> tuple[dict[KeyPath, object], dict[str, str]]:
     """The changes that were typed, and what is wrong with those that are none, by the field's name."""
-    changes: dict[KeyPath, Any] = {}
+    changes: dict[KeyPath, object] = {}
     errors: dict[str, str] = {}
     for field in form.fields:
         text = _submitted_text(submitted, field)
@@ -90,106 +91,81 @@ def read_form(
 
 
 def card_with_changes(
-    full_card: Mapping[str, Any], changes: CardChanges, form: CardForm, lang: Language
+    full_card: Mapping[str, object], changes: CardChanges, form: CardForm, lang: Language
 ) -> tuple[Scorecard | None, dict[str, str]]:
     """The card with the changes made; or None, and what is wrong by the name of its field."""
     try:
-        return build_card(
-            apply_changes(_apply_conditions(full_card, changes), _without_conditions(full_card, changes))
-        ), {}
+        changed = apply_changes(_apply_conditions(full_card, changes), _without_conditions(changes))
+        return build_card(changed), {}
     except ValidationError as problem:
         names = {field.name for field in form.fields}
         details = problem.errors(include_url=False)
         return None, {_find_error_field(e["loc"], names): _error_message(e, lang) for e in details}
 
 
-def to_toml_changes(full_card: Mapping[str, Any], changes: CardChanges) -> dict[KeyPath, Any]:
+def to_toml_changes(full_card: Mapping[str, object], changes: CardChanges) -> dict[KeyPath, object]:
     """The changes as they are written: a number of a condition is written with its whole list."""
-    result = {path: value for path, value in changes.items() if "when" not in path}
+    result = _without_conditions(changes)
     for path in {path[: path.index("when") + 1] for path in changes if "when" in path}:
         result[path] = _value_at(_apply_conditions(full_card, changes), path)
     return result
 
 
-def _without_conditions(full_card: Mapping[str, Any], changes: CardChanges) -> dict[KeyPath, Any]:
+def _without_conditions(changes: CardChanges) -> dict[KeyPath, object]:
     return {path: value for path, value in changes.items() if "when" not in path}
 
 
-def _apply_conditions(full_card: Mapping[str, Any], changes: CardChanges) -> dict[str, Any]:
+def _apply_conditions(full_card: Mapping[str, object], changes: CardChanges) -> Mapping[str, object]:
     """The card with the changed numbers of conditions: these stand in lists."""
-    result = apply_changes(full_card, {})
     for path, value in changes.items():
-        if "when" not in path:
-            continue
-        place = path.index("when")
-        rule = _value_at(result, path[:place])
-        rows = [dict(condition) for condition in rule["when"]]
-        rows[int(path[place + 1])][path[place + 2]] = value
-        rule["when"] = rows
-    return result
+        if "when" in path:
+            place = path.index("when") + 1
+            rows = [{**condition} for condition in _list_at(full_card, path[:place])]
+            rows[int(path[place])][path[place + 1]] = value
+            full_card = apply_changes(full_card, {path[:place]: rows})
+    return full_card
 
 
 def _rule_fields(
-    full_card: Mapping[str, Any], place: KeyPath, name: str, table: FeatureTable, lang: Language
+    full_card: Mapping[str, object], place: KeyPath, name: str, table: FeatureTable, lang: Language
 ) -> RuleFields:
     path = (*place, name)
-    rule = _value_at(full_card, path)
-    fields = [
-        CardField((*path, "off"), "on", translate_page("card_on", lang), "" if rule.get("off") else "on")
-    ]
+    rule = _table_at(full_card, path)
+    is_on = "" if rule.get("off") else "on"
+    fields = [CardField((*path, "off"), "on", translate_page("card_on", lang), is_on)]
     if "points" in rule:
-        fields.append(
-            CardField(
-                (*path, "points"), "whole", translate_page("card_points", lang), _format_value(rule["points"])
-            )
-        )
-    conditions = [Condition.model_validate(raw) for raw in rule.get("when", ())]
+        label = translate_page("card_points", lang)
+        fields.append(CardField((*path, "points"), "whole", label, _format_value(rule["points"])))
+    conditions = [Condition.model_validate(raw) for raw in _list_at(rule, ("when",))]
     for i, condition in enumerate(conditions):
         for key in ("at_least", "at_most"):
             number = getattr(condition, key)
             if number is not None and condition.feature in table.rows:
                 label = translate_page(f"card_{key}", lang, feature=table.label(condition.feature, lang))
                 fields.append(CardField((*path, "when", str(i), key), "number", label, _format_value(number)))
-    because = rule.get("because", {}).get(lang, name)
+    because = str(_table_at(rule, ("because",)).get(lang, name))
     return RuleFields(because, tuple(describe_condition(c, table, lang) for c in conditions), tuple(fields))
 
 
-def _other_fields(full_card: Mapping[str, Any], lang: Language) -> Iterator[CardField]:
+def _other_fields(full_card: Mapping[str, object], lang: Language) -> Iterator[CardField]:
     for key in ("warm", "hot"):
         path = ("bands", key)
-        yield CardField(
-            path, "whole", translate_page(f"card_band_{key}", lang), _format_value(_value_at(full_card, path))
-        )
-    policy = full_card.get("thresholds", {})
-    yield CardField(
-        ("thresholds", "policy"),
-        "choice",
-        translate_page("card_policy", lang),
-        policy.get("policy", POLICIES[0]),
-    )
+        label = translate_page(f"card_band_{key}", lang)
+        yield CardField(path, "whole", label, _format_value(_value_at(full_card, path)))
+    policy = _table_at(full_card, ("thresholds",))
+    label, chosen = translate_page("card_policy", lang), str(policy.get("policy", POLICIES[0]))
+    yield CardField(("thresholds", "policy"), "choice", label, chosen)
     for key in ("warm", "hot"):
-        yield CardField(
-            ("thresholds", key),
-            "number",
-            translate_page(f"card_threshold_{key}", lang),
-            _format_value(policy.get(key)),
-        )
+        label = translate_page(f"card_threshold_{key}", lang)
+        yield CardField(("thresholds", key), "number", label, _format_value(policy.get(key)))
     for group in ("fit", "intent"):
         if group in full_card:
-            yield CardField(
-                (group, "cap"),
-                "whole",
-                translate_page(f"card_cap_{group}", lang),
-                _format_value(full_card[group].get("cap")),
-            )
+            label, cap = translate_page(f"card_cap_{group}", lang), _value_at(full_card, (group, "cap"))
+            yield CardField((group, "cap"), "whole", label, _format_value(cap))
     for stage in ("hot", "warm", "cold"):
         hours = ("stages", stage, "hours")
-        yield CardField(
-            hours,
-            "number",
-            translate_page("card_hours", lang, stage=translate_page(f"stage_{stage}", lang)),
-            _format_value(_value_at(full_card, hours)),
-        )
+        label = translate_page("card_hours", lang, stage=translate_page(f"stage_{stage}", lang))
+        yield CardField(hours, "number", label, _format_value(_value_at(full_card, hours)))
 
 
 def _submitted_text(submitted: Mapping[str, str], field: CardField) -> str:
@@ -199,7 +175,7 @@ def _submitted_text(submitted: Mapping[str, str], field: CardField) -> str:
     return str(submitted.get(field.name, field.value)).strip()
 
 
-def _parse_change(field: CardField, text: str) -> dict[KeyPath, Any]:
+def _parse_change(field: CardField, text: str) -> dict[KeyPath, object]:
     """The change of a field. Raises ValueError for what it cannot take."""
     if field.kind == "on":
         return {field.path: None if text else True}
@@ -231,15 +207,11 @@ def _find_error_field(loc: tuple[int | str, ...], names: set[str]) -> str:
     return "bands/warm" if parts[:1] == ["bands"] else "bands/hot"
 
 
-def _error_message(error: Any, lang: Language) -> str:
+def _error_message(error: ErrorDetails, lang: Language) -> str:
     """What is wrong, in the reader's language; what is rare is told as the card's own check says it."""
     message = str(error["msg"]).removeprefix("Value error, ")
-    text_key = next((key for part, key in _ERROR_TEXT_KEYS.items() if part in message), None)
-    return (
-        translate_page("card_error", lang, told=message)
-        if text_key is None
-        else translate_page(text_key, lang)
-    )
+    text_key = next((key for part, key in _ERROR_TEXT_KEYS.items() if part in message), "card_error")
+    return translate_page(text_key, lang, told=message)
 
 
 _ERROR_TEXT_KEYS = {
@@ -260,11 +232,21 @@ _ERROR_TEXT_KEYS = {
 }
 
 
-def _value_at(value: Any, path: KeyPath) -> Any:
+def _value_at(value: object, path: KeyPath) -> object:
     for key in path:
         value = value.get(key) if isinstance(value, Mapping) else None
     return value
 
 
-def _format_value(value: Any) -> str:
+def _table_at(value: object, path: KeyPath) -> Mapping[str, object]:
+    table = _value_at(value, path)
+    return table if isinstance(table, Mapping) else {}
+
+
+def _list_at(value: object, path: KeyPath) -> Sequence[Mapping[str, object]]:
+    items = _value_at(value, path)
+    return items if isinstance(items, Sequence) else ()
+
+
+def _format_value(value: object) -> str:
     return "" if value is None else f"{value:g}" if isinstance(value, float) else str(value)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Mapping, MutableMapping, Sequence
+from typing import TypeAlias
 
 import tomlkit
 from tomlkit.items import InlineTable
@@ -15,13 +15,13 @@ from scoring.scorecard.scorecard import Scorecard
 
 KeyPath: TypeAlias = tuple[str, ...]
 """Where a value stands: the tables, then the key."""
-CardChanges: TypeAlias = Mapping[KeyPath, Any]
+CardChanges: TypeAlias = Mapping[KeyPath, object]
 """New values by their place; None takes the key away."""
 
 
-def apply_changes(full_card: Mapping[str, Any], changes: CardChanges) -> dict[str, Any]:
+def apply_changes(full_card: Mapping[str, object], changes: CardChanges) -> dict[str, object]:
     """What a whole card says with the changes made."""
-    result: dict[str, Any] = _copy(full_card)
+    result = _copy(full_card)
     for path, value in changes.items():
         _set_value(result, path, value)
     return result
@@ -48,25 +48,25 @@ def card_to_toml(card: Scorecard) -> str:
     return tomlkit.dumps(card.to_dict())
 
 
-def _set_value(container: Any, path: KeyPath, value: Any) -> None:
+def _set_value(container: MutableMapping[str, object], path: KeyPath, value: object) -> None:
     """Set or take away a value, with the tables above it."""
     for key in path[:-1]:
-        if key not in container or not isinstance(container[key], Mapping):
+        if not isinstance(container.get(key), Mapping):
             container[key] = {} if not isinstance(container, tomlkit.TOMLDocument) else tomlkit.table()
-        container = container[key]
+        inner = container[key]  # what tomlkit made of the new table
+        assert isinstance(inner, MutableMapping)
+        container = inner
     if value is None:
         container.pop(path[-1], None)
     else:
         container[path[-1]] = value
 
 
-def _copy(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _copy(inner) for key, inner in value.items()}
-    return value
+def _copy(table: Mapping[str, object]) -> dict[str, object]:
+    return {key: _copy(value) if isinstance(value, Mapping) else value for key, value in table.items()}
 
 
-def _to_toml(value: Any) -> Any:
+def _to_toml(value: object) -> object:
     """A value as it is written on one line."""
     if isinstance(value, Sequence) and not isinstance(value, str):
         rows = tomlkit.array()
@@ -75,7 +75,7 @@ def _to_toml(value: Any) -> Any:
     return value
 
 
-def _to_inline_table(mapping: Mapping[str, Any]) -> InlineTable:
+def _to_inline_table(mapping: Mapping[str, object]) -> InlineTable:
     table = tomlkit.inline_table()
     table.update({key: list(value) if isinstance(value, tuple) else value for key, value in mapping.items()})
     return table

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
-from sqlalchemy import Select, insert, select, update
+from sqlalchemy import insert, select, update
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
+from serving.store.queries import Statement
 from serving.store.tables import card_versions, sign_offs
 
 OUTSIDE = "scorecard.toml"
@@ -174,10 +174,10 @@ def _insert(
 
 
 @cache
-def _select_versions() -> Select[Any]:
+def _select_versions() -> Statement:
     return select(card_versions).order_by(_c.number.desc())
 
 
 @cache
-def _select_signatures() -> Select[Any]:
+def _select_signatures() -> Statement:
     return select(sign_offs).order_by(_s.seq)

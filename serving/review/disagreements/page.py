@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import NamedTuple
 
 import orjson
 from sqlalchemy.engine import Connection
@@ -19,6 +19,8 @@ from serving.review.common.reasons import both_reasons
 from serving.review.disagreements.queries import (
     MIN_SCORE_GAP,
     UNJUDGED,
+    DisagreementRows,
+    Side,
     read_closed_deals,
     read_never_hot,
     read_open_leads,
@@ -28,10 +30,12 @@ from serving.review.disagreements.queries import (
 from serving.review.web.csv_download import csv_response
 from serving.review.web.forms import Fields, query_string, return_path
 from serving.review.web.page_request import PageRequest, PageRoute
+from serving.store.queries import ResultRow
 from serving.web.field_errors import InvalidFields
 
-PAGE_SIZE, CLOSED_LIMIT, MISSED_LIMIT, MAX_STEPS, COUNTED_SECONDS = 20, 25, 25, 8, 60.0
+PAGE_SIZE, MAX_STEPS, COUNTED_SECONDS = 20, 8, 60.0
 _LIST_PATH, _FILTERS = "/review/disagreements", ("model", "rules", "higher")
+_HIGHER: Mapping[str, Side] = {"model": "model", "rules": "rules"}
 SIDES = ("model", "rules", "both", "neither")
 _START = re.compile(r"[0-9]{1,9}")
 COLUMNS = ("lead_id", "right_side", "reason", "by", "at", "model_version", "card_version")
@@ -41,10 +45,10 @@ COLUMNS = ("lead_id", "right_side", "reason", "by", "at", "model_version", "card
 class Disagreement:
     """A lead on which the sides differ: what was told, its reasons by side, and the verdicts on it."""
 
-    row: Any
+    row: ResultRow
     why: Mapping[str, list[Reason]]
     waterfalls: list[Waterfall]
-    verdicts: list[Any]
+    verdicts: list[ResultRow]
 
     @property
     def right(self) -> str:
@@ -52,6 +56,14 @@ class Disagreement:
         higher = "model" if self.row.model_score > self.row.rules_score else "rules"
         lower = "rules" if higher == "model" else "model"
         return higher if self.row.outcome == "won" else lower
+
+
+class LoadedLeads(NamedTuple):
+    """The open leads of a page, how many verdicts each side has, and the verdicts on the leads shown."""
+
+    rows: DisagreementRows
+    counts: Mapping[str, int]
+    verdicts: DisagreementRows
 
 
 async def show(visit: PageRequest) -> Response:
@@ -99,13 +111,14 @@ async def _render_page(
     query = visit.request.query_params
     model = requested if (requested := query.get("model")) in (*STAGES, UNJUDGED) else None
     rules = requested if (requested := query.get("rules")) in STAGES else None
-    higher = query.get("higher", "both")
-    higher = higher if higher in ("model", "rules") else "both"
+    higher = _HIGHER.get(query.get("higher", ""), "both")
     start = int(query["start"]) if _START.fullmatch(query.get("start", "")) else 0
-    closed, _ = await visit.cached("closed-disputes", COUNTED_SECONDS, lambda: visit.store.read(_read_closed))
-    loaded = await visit.read(lambda connection: _read_open(connection, higher, model, rules, start, closed))
-    missed, made_at = await visit.cached("never-hot", COUNTED_SECONDS, lambda: visit.store.read(_read_missed))
-    disputes = [_to_disagreement(row, loaded, visit) for row in loaded["rows"][:PAGE_SIZE]]
+    read = visit.store.read
+    closed, _ = await visit.cached("closed-disputes", COUNTED_SECONDS, lambda: read(read_closed_deals))
+    ids = [row.lead_id for row in closed]
+    loaded = await visit.read(lambda connection: _read_open(connection, higher, model, rules, start, ids))
+    missed, made_at = await visit.cached("never-hot", COUNTED_SECONDS, lambda: read(read_never_hot))
+    disputes = [_to_disagreement(row, loaded, visit) for row in loaded.rows[:PAGE_SIZE]]
     closed_disputes = [_to_disagreement(row, loaded, visit) for row in closed]
     opened = lead_id or query.get("lead", "")
     shown = [dispute for dispute in (*disputes, *closed_disputes) if dispute.row.lead_id == opened]
@@ -117,7 +130,7 @@ async def _render_page(
         closed=closed_disputes,
         missed=missed,
         made_at=made_at,
-        counts=loaded["counts"],
+        counts=loaded.counts,
         sides=SIDES,
         model=model,
         rules=rules,
@@ -129,36 +142,28 @@ async def _render_page(
         opened=opened,
         told=submitted,
         wrong=errors,
-        elsewhere=lead_id and lead_id not in {row.lead_id for row in [*loaded["rows"][:PAGE_SIZE], *closed]},
-        next=_LIST_PATH + _query_string(visit, start + PAGE_SIZE) if len(loaded["rows"]) > PAGE_SIZE else "",
+        elsewhere=lead_id and lead_id not in {*ids, *(row.lead_id for row in loaded.rows[:PAGE_SIZE])},
+        next=_LIST_PATH + _query_string(visit, start + PAGE_SIZE) if len(loaded.rows) > PAGE_SIZE else "",
         previous=_LIST_PATH + _query_string(visit, max(0, start - PAGE_SIZE)) if start else "",
     )
 
 
 def _read_open(
-    connection: Connection, higher: Any, model: str | None, rules: str | None, start: int, closed: Any
-) -> dict[str, Any]:
+    connection: Connection, higher: Side, model: str | None, rules: str | None, start: int, closed: list[str]
+) -> LoadedLeads:
     rows = read_open_leads(connection, higher, model, rules, start, PAGE_SIZE + 1)
-    ids = [row.lead_id for row in [*rows, *closed]]
-    return {"rows": rows, "counts": verdict_counts(connection), "verdicts": read_verdicts(connection, ids)}
+    ids = [*(row.lead_id for row in rows), *closed]
+    return LoadedLeads(rows, verdict_counts(connection), read_verdicts(connection, ids))
 
 
-def _read_closed(connection: Connection) -> Any:
-    return read_closed_deals(connection, CLOSED_LIMIT)
-
-
-def _read_missed(connection: Connection) -> Any:
-    return read_never_hot(connection, MISSED_LIMIT)
-
-
-def _to_disagreement(row: Any, loaded: Mapping[str, Any], visit: PageRequest) -> Disagreement:
+def _to_disagreement(row: ResultRow, loaded: LoadedLeads, visit: PageRequest) -> Disagreement:
     why = both_reasons(orjson.loads(row.detail), visit.scorer, visit.lang)
     waterfalls = [_reason_waterfall(side, why[side], row, visit) for side in ("model", "rules") if why[side]]
-    lead_verdicts = [verdict for verdict in loaded["verdicts"] if verdict.lead_id == row.lead_id]
+    lead_verdicts = [verdict for verdict in loaded.verdicts if verdict.lead_id == row.lead_id]
     return Disagreement(row, why, waterfalls, lead_verdicts)
 
 
-def _reason_waterfall(side: str, why: list[Reason], row: Any, visit: PageRequest) -> Waterfall:
+def _reason_waterfall(side: str, why: list[Reason], row: ResultRow, visit: PageRequest) -> Waterfall:
     """A side's reasons as they were remembered: the strongest of the model, the points of the rules."""
     steps = [Step(reason.text, reason.weight) for reason in why[:MAX_STEPS]]
     if side == "rules":

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
-from sqlalchemy import Select, bindparam, exists, func, select
+from sqlalchemy import ColumnElement, Exists, Select, bindparam, exists, func, select
 from sqlalchemy.engine import Connection
 
 from features.clock import NEVER
-from serving.store.queries import is_closed, is_newest
+from serving.store.queries import ResultRow, Statement, is_closed, is_newest
 from serving.store.tables import RECORDS, SIDE_GAP, current_scores, predictions
 
-DisagreementRows: TypeAlias = Sequence[Any]
+DisagreementRows: TypeAlias = Sequence[ResultRow]
 Side: TypeAlias = Literal["model", "rules", "both"]
+MAX_DEALS = 25
+"""The number of closed deals that the page lists."""
 UNJUDGED = "none"
 """Stands for the stage of a model that did not judge."""
 MIN_SCORE_GAP = 20
@@ -35,14 +37,14 @@ def read_open_leads(
     return connection.execute(statement, params).all()
 
 
-def read_closed_deals(connection: Connection, limit: int) -> DisagreementRows:
+def read_closed_deals(connection: Connection, limit: int = MAX_DEALS) -> DisagreementRows:
     """Closed leads whose sides differed by the last answer before the close, the newest closes first; a
     lead with several deals by the newest of them."""
     result = connection.execute(_select_closed(), {"most": limit})
     return list({row.lead_id: row for row in reversed(result.all())}.values())[::-1]
 
 
-def read_never_hot(connection: Connection, limit: int) -> tuple[int, int, DisagreementRows]:
+def read_never_hot(connection: Connection, limit: int = MAX_DEALS) -> tuple[int, int, DisagreementRows]:
     """How many leads were won after they were scored, how many of them were hot at no moment before, and
     the newest of these."""
     scored, missed = (connection.scalar(_select_won(hot)) or 0 for hot in (None, False))
@@ -53,7 +55,7 @@ def read_verdicts(
     connection: Connection, lead_ids: Sequence[str] | None = None, limit: int = NEVER
 ) -> DisagreementRows:
     """The verdicts of reviewers that count, the newest first; of some leads, or all."""
-    params: dict[str, Any] = {"most": limit}
+    params: dict[str, object] = {"most": limit}
     if lead_ids is not None:
         params["asked"] = list(lead_ids)
     return connection.execute(_select_verdicts(lead_ids is not None), params).all()
@@ -67,7 +69,7 @@ def verdict_counts(connection: Connection) -> Mapping[str, int]:
 
 
 @cache
-def _select_open(higher: Side, of_model: bool, of_rules: bool, unjudged: bool) -> Select[Any]:
+def _select_open(higher: Side, of_model: bool, of_rules: bool, unjudged: bool) -> Statement:
     statement = select(current_scores).where(~is_closed(_scores.lead_id))
     if not (of_model or of_rules):
         statement = statement.where(SIDE_GAP >= MIN_SCORE_GAP)
@@ -88,7 +90,7 @@ def _select_open(higher: Side, of_model: bool, of_rules: bool, unjudged: bool) -
 
 
 @cache
-def _select_closed() -> Select[Any]:
+def _select_closed() -> Statement:
     """The last live answer before the close: closes are few, and each looks up its lead's answers."""
     o = _outcomes.c
     newest = (
@@ -118,7 +120,7 @@ def _select_closed() -> Select[Any]:
     )
 
 
-def _was_hot(before: Any, lead_id: Any) -> Any:
+def _was_hot(before: ColumnElement[int], lead_id: ColumnElement[str]) -> Exists:
     return exists().where(
         _predictions.lead_id == lead_id,
         _predictions.stage == "hot",
@@ -127,25 +129,24 @@ def _was_hot(before: Any, lead_id: Any) -> Any:
     )
 
 
-def _scored_before() -> Any:
+def _scored_before() -> Exists:
     o = _outcomes.c
     return exists().where(_predictions.lead_id == o.lead_id, ~_predictions.replay, _predictions.as_of <= o.at)
 
 
-def _wins() -> Any:
-    o = _outcomes.c
-    return (o.outcome == "won") & is_newest(_outcomes) & _scored_before()
+def _wins() -> ColumnElement[bool]:
+    return (_outcomes.c.outcome == "won") & is_newest(_outcomes) & _scored_before()
 
 
 @cache
-def _select_won(hot: bool | None) -> Select[Any]:
+def _select_won(hot: bool | None) -> Select[int]:
     o = _outcomes.c
     statement = select(func.count(o.lead_id.distinct())).where(_wins())
     return statement if hot is None else statement.where(~_was_hot(o.at, o.lead_id))
 
 
 @cache
-def _select_never_hot() -> Select[Any]:
+def _select_never_hot() -> Select[str, int, float | None]:
     o = _outcomes.c
     newest = func.max(o.at)
     statement = select(o.lead_id, newest.label("at"), func.max(o.amount).label("amount")).where(
@@ -155,7 +156,7 @@ def _select_never_hot() -> Select[Any]:
 
 
 @cache
-def _select_verdicts(by_lead: bool) -> Select[Any]:
+def _select_verdicts(by_lead: bool) -> Statement:
     c = _verdicts.c
     statement = select(_verdicts).where(is_newest(_verdicts))
     if by_lead:

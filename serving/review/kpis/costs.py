@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from features.errors import DataError
 from features.kinds import Language
@@ -72,7 +71,7 @@ def _check_columns(path: Path, names: Sequence[str]) -> None:
         raise CostFileError("column", path, column=unknown, known=", ".join(SOURCES))
 
 
-def _parse_cost(path: Path, number: int, row: Mapping[str | None, Any]) -> Cost:
+def _parse_cost(path: Path, number: int, row: Mapping[str | None, str | None]) -> Cost:
     if None in row:  # 1,000 without quotes would be read as 1
         raise CostFileError("cells", path, row=number)
     month, amount = (row["month"] or "").strip(), (row["amount"] or "").strip()

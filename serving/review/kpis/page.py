@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from sqlalchemy.engine import Connection
 from starlette.responses import Response
@@ -112,11 +111,11 @@ async def _render_page(template: str, page: KpiPage, visit: PageRequest) -> Resp
     )
 
 
-def _list_goals(page: KpiPage, visit: PageRequest) -> list[dict[str, Any]]:
+def _list_goals(page: KpiPage, visit: PageRequest) -> list[dict[str, object]]:
     """The four figures, each with its target and whether it is reached."""
     total, targets = page.report.total, visit.crm.review.targets
     a_month = targets.hot_leads_a_month
-    wanted: dict[str, tuple[Any, float | None]] = {
+    wanted: dict[str, tuple[int | Proportion, float | None]] = {
         "hot": (total.hot, None if a_month is None else a_month * len(page.span.months)),
         "acceptance": (total.acceptance, targets.acceptance_rate),
         "opportunity": (total.opportunity, targets.opportunity_rate),

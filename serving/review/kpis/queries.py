@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
-from typing import Any
+from typing import TypeAlias
 
 import orjson
-from sqlalchemy import Select, bindparam, case, func, select
+from sqlalchemy import Case, Row, Select, bindparam, case, func, select
 from sqlalchemy.engine import Connection
 
 from scoring.scorecard.scorecard import STAGES
@@ -17,6 +17,7 @@ from serving.store import queries as store_queries
 from serving.store.queries import is_newest
 from serving.store.tables import RECORDS, current_scores, predictions
 
+_StepTimes: TypeAlias = tuple[str, int | None, int | None, int | None, int | None, int | None]
 _steps, _outcomes, _opened = RECORDS["handovers"], RECORDS["outcomes"], RECORDS["opportunities"]
 
 
@@ -58,8 +59,8 @@ def read_attributes(
 
 def count_stages(connection: Connection) -> Mapping[str, int]:
     """How many open leads are in each stage."""
-    counts = Counter(dict(_counts(connection, _select_stage_counts())))
-    counts.subtract(dict(_counts(connection, _select_stage_counts(closed=True))))
+    counts = Counter(_read_pairs(connection, _select_stage_counts()))
+    counts.subtract(_read_pairs(connection, _select_stage_counts(closed=True)))
     return {stage: counts[stage] for stage in reversed(STAGES)}
 
 
@@ -74,11 +75,7 @@ def count_sent_back(connection: Connection, start: int, end: int) -> list[tuple[
     return sorted(((v, r, n) for (v, r), n in counts.items()), key=lambda row: (-row[2], row))
 
 
-def _counts(connection: Connection, statement: Select[Any]) -> Iterator[tuple[str, int]]:
-    return ((str(stage), int(count)) for stage, count in connection.execute(statement))
-
-
-def _first_opportunities(hot: Mapping[str, int], rows: Iterable[Any]) -> dict[str, int]:
+def _first_opportunities(hot: Mapping[str, int], rows: Iterable[tuple[str, int]]) -> dict[str, int]:
     """Each lead's first opportunity after it turned hot, else its first; `rows` by time."""
     first_opened: dict[str, int] = {}
     for lead, opened_at in rows:
@@ -87,11 +84,11 @@ def _first_opportunities(hot: Mapping[str, int], rows: Iterable[Any]) -> dict[st
     return first_opened
 
 
-def _read_pairs(connection: Connection, statement: Select[Any]) -> dict[str, int]:
-    return {str(lead): int(time_ms) for lead, time_ms in connection.execute(statement)}
+def _read_pairs(connection: Connection, statement: Select[str, int]) -> dict[str, int]:
+    return {str(key): int(value) for key, value in connection.execute(statement)}
 
 
-def _to_handling(row: Any) -> SalesHandling:
+def _to_handling(row: Row[*_StepTimes]) -> SalesHandling:
     judged = [time_ms for time_ms in (row.accepted, row.sent_back) if time_ms is not None]
     accepted = None if not judged else row.accepted is not None and row.accepted == max(judged)
     handed = row.handed if row.judged is None else min(row.judged, row.handed or row.judged)
@@ -99,7 +96,7 @@ def _to_handling(row: Any) -> SalesHandling:
 
 
 @cache
-def _select_stage_counts(closed: bool = False) -> Select[Any]:
+def _select_stage_counts(closed: bool = False) -> Select[str, int]:
     """Counts of all leads, or of those whose deal is closed: these are few, and quickly taken away."""
     c = current_scores.c
     counts = select(c.stage, func.count()).group_by(c.stage)
@@ -107,17 +104,17 @@ def _select_stage_counts(closed: bool = False) -> Select[Any]:
 
 
 @cache
-def _select_first_hot() -> Select[Any]:
+def _select_first_hot() -> Select[str, int]:
     p = predictions.c
     return select(p.lead_id, func.min(p.as_of)).where(p.stage == "hot", ~p.replay).group_by(p.lead_id)
 
 
 @cache
-def _select_first_steps() -> Select[Any]:
+def _select_first_steps() -> Select[*_StepTimes]:
     """By lead when it was handed over, first contacted and first judged, and the last of each judgement."""
     c = _steps.c
 
-    def step_time(step: str) -> Any:
+    def step_time(step: str) -> Case[int | None]:
         return case((c.step == step, c.at))
 
     return (
@@ -135,7 +132,7 @@ def _select_first_steps() -> Select[Any]:
 
 
 @cache
-def _select_deadlines() -> Select[Any]:
+def _select_deadlines() -> Select[str, int, int]:
     p = predictions.c
     is_requested = store_queries.is_among_ids(p.lead_id)
     conditions = (p.stage == "hot", ~p.replay, p.deadline.isnot(None))
@@ -143,20 +140,20 @@ def _select_deadlines() -> Select[Any]:
 
 
 @cache
-def _select_opportunities() -> Select[Any]:
+def _select_opportunities() -> Select[str, int]:
     c = _opened.c
     return select(c.lead_id, c.at).where(is_newest(_opened)).order_by(c.at)
 
 
 @cache
-def _select_closed() -> Select[Any]:
+def _select_closed() -> Select[str, str, int, float | None]:
     c = _outcomes.c
     statement = select(c.lead_id, c.outcome, c.at, c.amount)
     return statement.where(c.outcome.in_(("won", "lost")), is_newest(_outcomes)).order_by(c.at, c.seq)
 
 
 @cache
-def _select_sent_back() -> Select[Any]:
+def _select_sent_back() -> Select[str | None, str | None]:
     c, p = _steps.c, predictions.c
     version = (
         select(p.card_version)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 from scoring.pages.formats import NONE, format_number, format_spaced_share
 from serving.review.kpis.definitions import Proportion
@@ -13,6 +13,8 @@ MAX_SHOWN_ROWS = 50
 """So many rows of a table are shown; all of them are in its file."""
 
 SheetColumnKind: TypeAlias = Literal["text", "number", "money", "share", "lead"]
+CellValue: TypeAlias = str | float | Proportion | None
+CellRows: TypeAlias = Sequence[Sequence[CellValue]]
 
 
 class Translator(Protocol):
@@ -37,11 +39,11 @@ class Sheet:
     name: str
     title: str
     columns: Sequence[SheetColumn]
-    rows: Sequence[Sequence[Any]]
+    rows: CellRows
     note: str = ""
 
     @property
-    def shown_rows(self) -> Sequence[Sequence[Any]]:
+    def shown_rows(self) -> CellRows:
         """The rows of the page."""
         return self.rows[:MAX_SHOWN_ROWS]
 
@@ -51,12 +53,12 @@ class Sheet:
         return [name for column in self.columns for name in _csv_columns(column)]
 
     @property
-    def csv_rows(self) -> Iterator[list[Any]]:
+    def csv_rows(self) -> Iterator[list[CellValue]]:
         for row in self.rows:
             yield [v for c, value in zip(self.columns, row, strict=True) for v in _csv_values(c, value)]
 
 
-def format_cell(translate: Translator, kind: SheetColumnKind, value: Any) -> tuple[str, str]:
+def format_cell(translate: Translator, kind: SheetColumnKind, value: CellValue) -> tuple[str, str]:
     """A value as the page shows it, and its small print: a rate with its counts and 95 % interval."""
     if value is None:
         return NONE, ""
@@ -66,7 +68,9 @@ def format_cell(translate: Translator, kind: SheetColumnKind, value: Any) -> tup
         low, high = map(format_spaced_share, value.interval)
         counts = {"part": format_number(value.part), "whole": format_number(value.total)}
         return format_spaced_share(value.rate), translate("figures_of", low=low, high=high, **counts)
-    return (str(value), "") if kind in ("text", "lead") else (format_number(value), "")
+    if isinstance(value, str) or kind in ("text", "lead"):
+        return str(value), ""
+    return format_number(value), ""
 
 
 def _csv_columns(column: SheetColumn) -> list[str]:
@@ -75,7 +79,7 @@ def _csv_columns(column: SheetColumn) -> list[str]:
     return [column.key]
 
 
-def _csv_values(column: SheetColumn, value: Any) -> list[Any]:
+def _csv_values(column: SheetColumn, value: CellValue) -> list[CellValue]:
     if column.kind != "share":
         return [value]
-    return [None, None, None] if value is None else [value.rate, value.part, value.total]
+    return [value.rate, value.part, value.total] if isinstance(value, Proportion) else [None, None, None]

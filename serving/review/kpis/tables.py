@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from serving.review.charts.charts import Bars, Chart, Series
 from serving.review.kpis.definitions import BANDS, Proportion
 from serving.review.kpis.report import KpiReport
-from serving.review.kpis.sheet import Sheet, SheetColumn
+from serving.review.kpis.sheet import CellRows, Sheet, SheetColumn
 from serving.review.web.page_request import PageRequest
 
 
@@ -35,7 +35,7 @@ def build_charts(report: KpiReport, visit: PageRequest) -> list[Chart]:
 
 def _by_month(report: KpiReport, visit: PageRequest) -> Sheet:
     translate = visit.translate
-    rows = [
+    rows: CellRows = [
         [month, kpis.hot, kpis.acceptance, kpis.opportunity, kpis.win]
         for month, kpis in reversed([*report.months.items()])
     ]
@@ -55,7 +55,7 @@ def _by_month(report: KpiReport, visit: PageRequest) -> Sheet:
 
 def _funnel(report: KpiReport, visit: PageRequest) -> Sheet:
     translate = visit.translate
-    rows = [[translate(f"figures_step_{step}"), share] for step, share in report.funnel.items()]
+    rows: CellRows = [[translate(f"figures_step_{step}"), share] for step, share in report.funnel.items()]
     return Sheet(
         "afterwards",
         translate("figures_afterwards"),
@@ -70,7 +70,7 @@ def _funnel(report: KpiReport, visit: PageRequest) -> Sheet:
 
 def _response_time(report: KpiReport, visit: PageRequest) -> Sheet:
     translate = visit.translate
-    rows = [
+    rows: CellRows = [
         [name, share]
         for name, share in zip(_band_names(visit), report.win_rate_by_response_time, strict=True)
     ]
@@ -113,7 +113,7 @@ def _by_source(report: KpiReport, column: str, visit: PageRequest) -> Sheet:
 
 def _stages(report: KpiReport, visit: PageRequest) -> Sheet:
     translate = visit.translate
-    rows = [[translate(f"stage_{stage}"), count] for stage, count in report.stages.items()]
+    rows: CellRows = [[translate(f"stage_{stage}"), count] for stage, count in report.stages.items()]
     columns = [
         SheetColumn("stage", translate("stage"), "text"),
         SheetColumn("leads", translate("figures_leads")),
@@ -129,7 +129,7 @@ def _sent_back(report: KpiReport, visit: PageRequest) -> Sheet:
             return version
         return translate("figures_version", number=numbers[version], version=version)
 
-    rows = [[name(version), reason, count] for version, reason, count in report.sent_back]
+    rows: CellRows = [[name(version), reason, count] for version, reason, count in report.sent_back]
     return Sheet(
         "sent_back",
         translate("figures_back"),

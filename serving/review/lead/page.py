@@ -118,7 +118,7 @@ async def _read_lead(visit: PageRequest, lead_id: str) -> tuple[LeadSnapshot, li
     return lead, await asyncio.to_thread(visit.store.scores, lead_id, SCORES_LIMIT)
 
 
-async def _build_what_if(visit: PageRequest, lead: LeadSnapshot) -> dict[str, Any]:
+async def _build_what_if(visit: PageRequest, lead: LeadSnapshot) -> dict[str, object]:
     """The form, what comes of it, and what would make the lead hot: all of the moment at which the form was
     made, for days since something go on while people look at it."""
     lead = snapshot_at(visit.components, lead.stored, _made_at(visit))

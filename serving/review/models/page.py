@@ -103,13 +103,13 @@ async def _render_page(visit: PageRequest, submitted: Fields, errors: Fields, st
     )
 
 
-def _allowed_actions(models: Mapping[str, Any], visit: PageRequest) -> list[tuple[str, str]]:
+def _allowed_actions(models: Mapping[str, Mapping[str, object]], visit: PageRequest) -> list[tuple[str, str]]:
     """What this person may ask now, with the registered version that it is about."""
     candidates = [(action, alias) for action, alias in ALIAS_BY_ACTION.items() if alias in models]
     if "previous" not in models:
         candidates = [(action, alias) for action, alias in candidates if action != "rollback"]
     return [
-        (action, models[alias]["registered"])
+        (action, str(models[alias]["registered"]))
         for action, alias in candidates
         if visit.is_allowed("POST", f"/review/models/{action}")
     ]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from starlette.responses import Response
 
@@ -80,7 +79,7 @@ def _monitoring_key(visit: PageRequest) -> tuple[str | None, ...]:
     return ("served", *visit.scorer.versions)
 
 
-def _monitoring_summary(visit: PageRequest) -> dict[str, Any] | None:
+def _monitoring_summary(visit: PageRequest) -> dict[str, object] | None:
     """What was found last, in words and blocks; None where nothing was yet."""
     cached = visit.cache.peek(_monitoring_key(visit))
     if cached is None:

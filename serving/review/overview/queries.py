@@ -6,9 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
-from sqlalchemy import Select, bindparam, exists, func, select
+from sqlalchemy import BindParameter, Select, bindparam, exists, func, select
 from sqlalchemy.engine import Connection
 
 from scoring.decision.actions import FOLLOW_UP
@@ -49,7 +48,7 @@ def count_pending(connection: Connection, now: int, not_hot_ids: Iterable[str]) 
 
 
 @cache
-def _select_stage_pairs(closed: bool) -> Select[Any]:
+def _select_stage_pairs(closed: bool) -> Select[str, str | None, int]:
     """Counts of all leads, or of those whose deal is closed: these are few, and quickly taken away."""
     counts = select(_scores.rules_stage, _scores.model_stage, func.count())
     if closed:
@@ -58,17 +57,17 @@ def _select_stage_pairs(closed: bool) -> Select[Any]:
 
 
 @cache
-def _select_to_call() -> Select[Any]:
+def _select_to_call() -> Select[str, bool]:
     """The leads to call, and whether each is late, as the call list marks them."""
     contacted = exists().where(
         _steps.lead_id == _scores.lead_id, _steps.step == "first_contact", _steps.at >= _scores.stage_since
     )
-    now: Any = bindparam("now")
+    now: BindParameter[int] = bindparam("now")
     late = (now > DUE) & ((_scores.action == FOLLOW_UP) | ~contacted)
     return select(_scores.lead_id, late).where(is_to_call())
 
 
 @cache
-def _select_newest_definition() -> Select[Any]:
+def _select_newest_definition() -> Select[int, int | None]:
     c = card_versions.c
     return select(c.number, c.in_force_at).order_by(c.number.desc()).limit(1)

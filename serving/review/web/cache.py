@@ -48,21 +48,21 @@ class StaleWhileRevalidateCache:
         entry = self._entries.get(key)
         return None if entry is None else (entry.value, entry.made_at)
 
-    def refresh_soon(self, key: Hashable, seconds: float, work: Callable[[], Any]) -> None:
+    def refresh_soon(self, key: Hashable, seconds: float, work: Callable[[], object]) -> None:
         """Begin to work out a figure that somebody will soon ask for; nobody waits for it."""
         entry = self._entries.get(key)
         if key not in self._tasks and (entry is None or time.monotonic() >= entry.until):
             self._start_task(key, seconds, work)
 
     def _start_task(
-        self, key: Hashable, seconds: float, work: Callable[[], Any]
+        self, key: Hashable, seconds: float, work: Callable[[], object]
     ) -> asyncio.Task[_CacheEntry]:
         task = asyncio.create_task(self._compute(key, seconds, work))
         task.add_done_callback(lambda finished: finished.cancelled() or finished.exception())  # told or not
         self._tasks[key] = task
         return task
 
-    async def _compute(self, key: Hashable, seconds: float, work: Callable[[], Any]) -> _CacheEntry:
+    async def _compute(self, key: Hashable, seconds: float, work: Callable[[], object]) -> _CacheEntry:
         try:
             made_at = self._clock()
             value = await asyncio.to_thread(work)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote, urlencode
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
@@ -47,7 +46,7 @@ NAV = (
 )
 
 
-def render(template: str, status: int, context: PageContext, values: Mapping[str, Any]) -> Response:
+def render(template: str, status: int, context: PageContext, values: Mapping[str, object]) -> Response:
     """A page as a response; `values` are the names that its template uses beside the context's."""
     body = (
         environment()

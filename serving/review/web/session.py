@@ -7,12 +7,11 @@ import hmac
 import os
 import secrets
 import time
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 from starlette.requests import Request
@@ -59,6 +58,15 @@ class SessionRedirect(RedirectResponse):
         self.session = session
 
 
+class _CookieData(TypedDict, total=False):
+    """The content of the cookie: a key's id and the start of its digest (neither for the local user)."""
+
+    id: str
+    digest: str
+    csrf: str
+    since: int
+
+
 class Sessions:
     """Reads and writes the cookie. `secret_file` holds what signs it, for all workers."""
 
@@ -71,8 +79,9 @@ class Sessions:
         free = LOOPBACK if self._needs_no_key(request) else None
         if cookie_data is None:
             return Session.begin(free)
-        key = self._find_key(cookie_data) if cookie_data.get("id") else free
-        goes_on = key is not None or not cookie_data.get("id")
+        key_id = cookie_data.get("id")
+        key = self._key_cache.by_digest(key_id, cookie_data["digest"]) if key_id else free
+        goes_on = key is not None or not key_id
         return Session(key, cookie_data["csrf"], cookie_data["since"]) if goes_on else Session.begin(None)
 
     def write(self, session: Session, request: Request, response: Response) -> None:
@@ -113,18 +122,14 @@ class Sessions:
         """What tells that a session has ended: a file, for all workers."""
         return self._ended_folder / hashlib.sha256(csrf.encode()).hexdigest()[:32]
 
-    def _read_cookie(self, cookie: str) -> Mapping[str, Any] | None:
+    def _read_cookie(self, cookie: str) -> _CookieData | None:
         """What a cookie that we signed tells."""
         try:
-            cookie_data: Mapping[str, Any] = self._signer.loads(cookie, max_age=HOURS * 3600)
+            cookie_data: _CookieData = self._signer.loads(cookie, max_age=HOURS * 3600)
         except BadSignature:
             return None
         fresh = time.time() < cookie_data.get("since", 0) + DAYS * 86_400
         return cookie_data if fresh and not self._mark(cookie_data["csrf"]).exists() else None
-
-    def _find_key(self, cookie_data: Mapping[str, str]) -> Key | None:
-        """The key that the cookie names, while it is in force."""
-        return self._key_cache.by_digest(cookie_data["id"], cookie_data["digest"])
 
     def _needs_no_key(self, request: Request) -> bool:
         headers = dict(request.headers.raw)

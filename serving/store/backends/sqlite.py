@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 import orjson
@@ -201,7 +200,7 @@ class SqliteDatabase(Database):
         self._is_created = True
         return connection
 
-    def _check(self, connection: Any, record: object, proxy: object) -> None:
+    def _check(self, connection: DriverConnection, record: object, proxy: object) -> None:
         if not self.is_usable(connection):
             raise DisconnectionError
 
