@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from zoneinfo import ZoneInfo
 
-from serving.review.charts.charts import Bars, Chart, Lines, Mark, Series, Step, Threshold, Waterfall
+from serving.review.charts.charts import Bars, Lines, Mark, PageChart, Series, Step, Threshold, Waterfall
 
 TOKYO = ZoneInfo("Asia/Tokyo")
 SCRIPT = "<script>alert(1)</script>"
@@ -13,7 +13,7 @@ MODEL = Series("model", (1.0, 2.5), (0.5, 2.0), (1.5, 3.0), "model")
 LONG = "Visits to the price page in the last 30 days: 5 or more, as the CRM of the company counts them"
 LONG_JA = "過去30日間の料金ページの閲覧回数が5回以上であり、商談がまだひとつもないリードであること"
 
-CHARTS: list[Chart] = [
+CHARTS: list[PageChart] = [
     Bars(
         title=SCRIPT,
         labels=("cold", SCRIPT),

@@ -144,7 +144,7 @@ class Waterfall:
         return spans
 
 
-Chart: TypeAlias = Bars | Lines | Waterfall
+PageChart: TypeAlias = Bars | Lines | Waterfall
 
 
 def format_value(series: Series, index: int, unit: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from serving.review.charts.charts import Bars, Chart, Series
+from serving.review.charts.charts import Bars, PageChart, Series
 from serving.review.kpis.definitions import BANDS, Proportion
 from serving.review.kpis.report import KpiReport
 from serving.review.kpis.sheet import CellRows, Sheet, SheetColumn
@@ -22,7 +22,7 @@ def build_sheets(report: KpiReport, visit: PageRequest) -> Iterator[Sheet]:
     yield _lost_late(report, visit)
 
 
-def build_charts(report: KpiReport, visit: PageRequest) -> list[Chart]:
+def build_charts(report: KpiReport, visit: PageRequest) -> list[PageChart]:
     """Hot leads by month, and the win rate by the time to the first contact."""
     translate, months = visit.translate, report.months
     hot = Series(translate("figures_hot"), tuple(kpis.hot for kpis in months.values()), color="model")

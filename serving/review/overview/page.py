@@ -12,7 +12,7 @@ from scoring.scorecard.scorecard import STAGES
 from scoring.statistics.rates import Rate
 from serving.monitoring.monitor import monitor_store
 from serving.monitoring.page import describe_advice, monitor_page
-from serving.review.charts.charts import Bars, Chart, Lines, Series, SeriesColor
+from serving.review.charts.charts import Bars, Lines, PageChart, Series, SeriesColor
 from serving.review.disagreements.queries import UNJUDGED
 from serving.review.kpis.page import prefetch_facts
 from serving.review.models.page import pending_challenger
@@ -116,7 +116,7 @@ def _agreement_cell(count: int, rules: str, model: str | None) -> AgreementCell:
     )
 
 
-def _charts(judged_deals: JudgedDeals, visit: PageRequest) -> list[Chart]:
+def _charts(judged_deals: JudgedDeals, visit: PageRequest) -> list[PageChart]:
     return [_lift(judged_deals, visit), _calibration(judged_deals, visit)]
 
 

@@ -25,7 +25,7 @@ from serving.leads.overrides import OverrideMirror
 from serving.leads.to_records import parse_record
 from serving.predictions.live_model import LiveModel
 from serving.predictions.predictor import ScoreOptions
-from serving.review.charts.charts import Chart
+from serving.review.charts.charts import PageChart
 from serving.review.charts.render import render_svg
 from serving.review.web.cache import StaleWhileRevalidateCache
 from serving.review.web.context import PageContext
@@ -132,7 +132,7 @@ class PageRequest:
             now=self.now,
         )
 
-    async def draw_charts(self, charts: Iterable[Chart]) -> None:
+    async def draw_charts(self, charts: Iterable[PageChart]) -> None:
         """Draw the charts that the page is going to show, outside the event loop; they are kept."""
         await asyncio.to_thread(lambda: [render_svg(chart) for chart in charts])
 

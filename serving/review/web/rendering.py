@@ -16,7 +16,7 @@ from features.clock import from_ms
 from features.kinds import Language
 from scoring.pages.formats import NONE, format_number, format_spaced_share
 from scoring.texts import all_texts
-from serving.review.charts.charts import Chart
+from serving.review.charts.charts import PageChart
 from serving.review.charts.render import render_svg
 from serving.review.web.context import NavItem, PageContext
 from serving.review.web.static_files import asset_url
@@ -166,7 +166,7 @@ def _language_link(context: Context, lang: str) -> str:
 
 
 @pass_context
-def _draw(context: Context, chart: Chart) -> Markup:
+def _draw(context: Context, chart: PageChart) -> Markup:
     """A chart as a picture, and its numbers as a table."""
     template = environment().get_template("figure.html")
     return Markup(template.render(figure=chart, say=context["say"]))  # the template escapes its values

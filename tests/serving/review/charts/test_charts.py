@@ -6,12 +6,12 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from serving.review.charts.charts import Chart, Lines, Mark, Series, Waterfall
+from serving.review.charts.charts import Lines, Mark, PageChart, Series, Waterfall
 from tests.helpers.review_charts import CHARTS
 
 
 @pytest.mark.parametrize("chart", CHARTS)
-def test_a_table_row_has_a_cell_for_each_column(chart: Chart) -> None:
+def test_a_table_row_has_a_cell_for_each_column(chart: PageChart) -> None:
     assert all(len(row) == len(chart.head) for row in chart.rows)
 
 

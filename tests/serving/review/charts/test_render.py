@@ -10,7 +10,7 @@ import pytest
 
 from scoring.pages.theme import CSS_VARIABLES
 from serving.review.charts.axes import round_ticks
-from serving.review.charts.charts import Bars, Chart, Series
+from serving.review.charts.charts import Bars, PageChart, Series
 from serving.review.charts.render import render_svg
 from serving.review.charts.text_size import text_width, wrap_text
 from tests.helpers.review_charts import CHARTS, LONG, LONG_JA, SCRIPT
@@ -19,7 +19,7 @@ from tests.scoring.pages.test_page import open_browser
 
 
 @pytest.mark.parametrize("chart", CHARTS)
-def test_a_picture_is_well_formed_and_has_neither_scripts_nor_styles(chart: Chart) -> None:
+def test_a_picture_is_well_formed_and_has_neither_scripts_nor_styles(chart: PageChart) -> None:
     svg = str(render_svg(chart))
     root = ElementTree.fromstring(svg)
     assert root.attrib["aria-label"] == chart.title
@@ -30,7 +30,7 @@ def test_a_picture_is_well_formed_and_has_neither_scripts_nor_styles(chart: Char
 
 
 @pytest.mark.parametrize("chart", CHARTS)
-def test_every_colour_is_a_class_of_the_style_sheet(chart: Chart) -> None:
+def test_every_colour_is_a_class_of_the_style_sheet(chart: PageChart) -> None:
     root = ElementTree.fromstring(str(render_svg(chart)))
     coloured = [e for e in root.iter() if "currentColor" in e.attrib.values()]
     assert all(element.attrib["class"] in CSS_VARIABLES for element in coloured)
