@@ -13,8 +13,8 @@ MAX_SHOWN_ROWS = 50
 """So many rows of a table are shown; all of them are in its file."""
 
 SheetColumnKind: TypeAlias = Literal["text", "number", "money", "share", "lead"]
-CellValue: TypeAlias = str | float | Proportion | None
-CellRows: TypeAlias = Sequence[Sequence[CellValue]]
+SheetValue: TypeAlias = str | float | Proportion | None
+CellRows: TypeAlias = Sequence[Sequence[SheetValue]]
 
 
 class Translator(Protocol):
@@ -53,12 +53,12 @@ class Sheet:
         return [name for column in self.columns for name in _csv_columns(column)]
 
     @property
-    def csv_rows(self) -> Iterator[list[CellValue]]:
+    def csv_rows(self) -> Iterator[list[SheetValue]]:
         for row in self.rows:
             yield [v for c, value in zip(self.columns, row, strict=True) for v in _csv_values(c, value)]
 
 
-def format_cell(translate: Translator, kind: SheetColumnKind, value: CellValue) -> tuple[str, str]:
+def format_cell(translate: Translator, kind: SheetColumnKind, value: SheetValue) -> tuple[str, str]:
     """A value as the page shows it, and its small print: a rate with its counts and 95 % interval."""
     if value is None:
         return NONE, ""
@@ -79,7 +79,7 @@ def _csv_columns(column: SheetColumn) -> list[str]:
     return [column.key]
 
 
-def _csv_values(column: SheetColumn, value: CellValue) -> list[CellValue]:
+def _csv_values(column: SheetColumn, value: SheetValue) -> list[SheetValue]:
     if column.kind != "share":
         return [value]
     return [value.rate, value.part, value.total] if isinstance(value, Proportion) else [None, None, None]

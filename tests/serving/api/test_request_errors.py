@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -191,7 +192,6 @@ def test_while_the_store_is_away_scores_go_on_and_writes_wait(tmp_path: Path) ->
 
 
 def test_now_is_the_time_of_the_machine(tmp_path: Path) -> None:
-    from datetime import UTC, datetime
 
     with small_app(tmp_path) as app:
         scored_at = datetime.fromisoformat(score(app, attributes={})["scored_at"])
