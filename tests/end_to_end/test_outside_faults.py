@@ -116,4 +116,4 @@ def test_a_folder_that_cannot_be_created_is_named(tmp_path: Path) -> None:
     code, message = run_failing("train", crm_toml)
     assert code == 5
     assert "hotlead-out" in message
-    assert "See to it, then run again." in message
+    assert "Correct this, then run the command again." in message

@@ -27,7 +27,7 @@ def test_init_keeps_an_existing_crm_toml_unless_forced(tmp_path: Path) -> None:
     ("option", "value", "code", "expected_text"),
     [
         ("--as-of", "yesterday", 3, "2026-10-01T09:00+09:00"),
-        ("--as-of", "2026-13-40", 3, "'2026-13-40' is no moment"),
+        ("--as-of", "2026-13-40", 3, "'2026-13-40' is not a time"),
         ("--as-of", "1999-01-01", 4, "no open lead"),
         ("--to", "scores.xlsx", 3, ".parquet or .csv"),
         ("--to", "sqlite:////no/such/folder/x.db", 5, "/no/such/folder"),

@@ -14,6 +14,7 @@ from scoring.evaluation.gate import Check, CheckName
 from scoring.evaluation.replay import CardReplay
 from scoring.model.evidence import MODEL
 from scoring.pages import cells
+from scoring.pages.formats import format_percentage_points, format_share
 from scoring.pages.comparison import comparison_verdict
 from scoring.pages.gate import explain_failures, gate_page
 from scoring.pages.replay import replay_page
@@ -55,7 +56,7 @@ def test_verdict_names_the_better_side_or_leaves_it_open() -> None:
     assert verdicts["old"].startswith("Call by the rules")
     assert verdicts["open"].startswith("Not decided")
     hot = int(compare(on).called.sum())
-    assert all(f"({hot} moments)" in text for text in verdicts.values())
+    assert all(f"({hot} lead snapshots)" in text for text in verdicts.values())
 
 
 def test_figures_of_the_comparison_are_on_the_page() -> None:
@@ -124,8 +125,8 @@ def test_figures_in_cells(value: float, shares: str, points: str, number: str) -
     """A difference of nothing is no minus nought, and what is not known is a dash."""
     figure = Estimate(value, value, value)
     difference = Difference(figure, figure, figure)
-    assert cells.percent(value) == shares
-    assert cells.percentage_points(value) == points
+    assert format_share(value) == shares
+    assert format_percentage_points(value) == points
     assert cells.difference_cell("win_rate", difference).text == points
     assert cells.difference_cell("roc_auc", difference).text == number
     assert cells.figure_cell("win_rate", figure).text == shares
@@ -167,8 +168,8 @@ def test_every_rule_is_told_with_its_points_or_its_kind() -> None:
     table = next(t for t in tables(replay_page(replay, "ja")) if translate("replay_adds", "ja") in t.columns)
     assert [(row[0].text, row[1].text) for row in table.values] == [
         ("来店が該当", "+20"),
-        ("見積が該当", "即ホット"),
-        ("競合が該当", "対象外"),
+        ("見積が該当", "即時ホット条件"),
+        ("競合が該当", "除外条件"),
     ]
     assert [value.text for value in table.values[2]][2:5] == ["0", "–", "–"]
 

@@ -102,5 +102,5 @@ def test_a_missing_or_unavailable_store_exits_with_5(tmp_path: Path, url: str) -
 
 def test_the_exit_codes_stand_in_the_help() -> None:
     help_text = " ".join(run("monitor", "--help").stdout.split())
-    for code in ("0: all is well", "7: there is something to do", "5: the store is away"):
+    for code in ("0: nothing to do", "7: action is advised", "5: the store does not exist"):
         assert code in help_text

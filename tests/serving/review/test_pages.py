@@ -285,7 +285,7 @@ def test_figures_of_nothing_are_shown(site: tuple[App, Reviewer], path: str) -> 
 
 def test_every_page_says_that_the_store_is_away(site: tuple[App, Reviewer]) -> None:
     app, reviewer = site
-    app.house.store._breaker.trip("a test", unread=True)
+    app.house.store._breaker.trip("a test", blocks_reads=True)
     for path in ("", "/calls", "/leads/L1", "/disagreements", "/definition", "/figures"):
         answer = reviewer.page(f"/review{path}")
         assert (answer.status_code, "cannot be reached" in answer.text) == (503, True), path

@@ -54,7 +54,7 @@ def test_a_locked_store_holds_up_no_score_and_refuses_writes(tmp_path: Path) -> 
             refused = app.post("/v1/activities", an_activity(moment_ms))
             assert refused.status_code == 503
             assert int(refused.headers["Retry-After"]) >= 1
-            assert "nothing was taken in" in refused.json()["detail"]
+            assert "Try again later" in refused.json()["detail"]
             assert "hotlead_store_away 1.0" in _metrics(app)
         wait_for(lambda: stored(app, "predictions") == 3)
         assert stored(app, "activities") == 0

@@ -119,7 +119,7 @@ def test_words_in_both_languages(suggestion: Suggestion, from_nothing: Suggestio
 def test_gain_over_a_useless_card(suggestion: Suggestion) -> None:
     for name in ("average_precision", "roc_auc", "win_rate"):
         assert suggestion.gain[name].difference.low > 0, name
-    assert "ranks leads better than the present card" in gain_sentence(suggestion, "en")
+    assert "ranks leads better than the current scorecard" in gain_sentence(suggestion, "en")
     assert translate("suggest_present", "ja") + "よりも" in gain_sentence(suggestion, "ja")
 
 
@@ -128,7 +128,7 @@ def test_gain_where_there_is_no_card(from_nothing: Suggestion) -> None:
     assert from_nothing.gain["average_precision"].difference.low > 0
     assert from_nothing.called == 0
     sentence = gain_sentence(from_nothing, "en")
-    assert "better than chance" in sentence
+    assert "better than random order" in sentence
     assert "Of the top 10 % of its list" in sentence
 
 
@@ -148,7 +148,7 @@ def test_a_card_that_is_no_better_says_so() -> None:
     newer = split_newest(data.examples, 0, 0.2).test
     won[newer] = np.random.default_rng(0).random(len(newer)) < 0.2
     by_chance = suggest(replace(data, examples=replace(data.examples, won=won)))
-    assert "it is not shown to rank leads better" in gain_sentence(by_chance, "en")
+    assert "no clear evidence that it ranks leads better" in gain_sentence(by_chance, "en")
     won[newer] = ~data.won[newer]
     upside_down = suggest(replace(data, examples=replace(data.examples, won=won)))
     assert "Do not use it." in gain_sentence(upside_down, "en")
@@ -161,7 +161,7 @@ def test_deals_without_dates_or_order() -> None:
     lot = suggest(data_of(ordered=False))
     assert lot.cutoff is None
     assert lot.gain["average_precision"].difference.low > 0
-    assert "drawn by lot" in suggestion_toml(lot, TABLE)
+    assert "drawn at random" in suggestion_toml(lot, TABLE)
 
 
 def test_dates_tell_until_when(suggestion: Suggestion) -> None:

@@ -54,7 +54,7 @@ def test_the_file_tells_what_speaks_for_each_rule(data: Dataset, suggestion: Sug
             holds &= direct(condition, older.columns[condition.feature])
         evidence = suggestion.evidence[f"{table}.{name}"].learnt
         assert (evidence.count, evidence.won) == (holds.sum(), older.won[holds].sum())
-        assert f"Holds for {holds.sum():,} of {len(older):,} examples; " in flat
+        assert f"Applies to {holds.sum():,} of {len(older):,} examples; " in flat
         assert evidence.low <= evidence.value <= evidence.high
     assert gain_sentence(suggestion, "en") in re.sub(r"\n# ", " ", text.split("\n#\n")[1][2:])
 

@@ -95,7 +95,7 @@ def test_who_saves_second_sees_the_difference_and_loses_nothing(site: tuple[App,
     assert saved(first, edit(first, bands__warm="15"), "first").status_code == 303
     answer = saved(second, mine)
     assert answer.status_code == 409
-    assert "reviewer saved version 2 meanwhile" in answer.text
+    assert "reviewer saved version 2 while you were editing" in answer.text
     assert 'name="intent/rows/strong_interest/points" value="25"' in answer.text
     assert 'name="bands/warm" value="15"' in answer.text
     assert 'name="base" value="2"' in answer.text
@@ -115,7 +115,7 @@ def test_a_late_signature_does_not_undo_what_is_newer(site: tuple[App, Reviewer]
     assert f"{page}/sign" not in reviewer.page(page).text
     late = reviewer.submit(f"{page}/sign", {"party": "marketing"}, page="/review/definition/3")
     assert late.status_code == 409
-    assert "version 3 took its place" in late.text
+    assert "version 3 replaced it" in late.text
     before = app.house.model_watcher.live_model.scorer.card.version
     forced = reviewer.submit(f"{page}/enforce", {}, page="/review/definition/3")
     assert forced.status_code == 409
@@ -133,7 +133,7 @@ def test_a_change_of_a_rule_that_others_took_away_is_told(site: tuple[App, Revie
     app.house.refresh()
     answer = saved(reviewer, mine)
     assert answer.status_code == 422
-    assert "has no place in version 2 any more" in answer.text
+    assert "no longer exists in version 2" in answer.text
     assert 'name="bands/warm" value="15"' in answer.text
 
 
@@ -171,7 +171,7 @@ def test_a_note_that_is_too_long_is_told(site: tuple[App, Reviewer]) -> None:
         ({"stages__hot__hours": "2"}, "Deadline of hot leads", "ホットリードの対応期限"),
         (
             {"thresholds__policy": "top_share", "thresholds__warm": "0.3", "thresholds__hot": "0.1"},
-            "this share of the leads",
+            "top share of the leads",
             "上位の割合",
         ),
         ({"intent__rows__interest__off": ""}, "points", "配点"),
@@ -230,4 +230,4 @@ def test_a_text_is_as_long_as_people_read(site: tuple[App, Reviewer]) -> None:
     ):
         page = reviewer.submit(path, form, page="/review/calls")
         assert page.status_code == 422, path
-        assert "At most 500 characters; this has 501." in page.text
+        assert "Maximum 500 characters; this has 501." in page.text
