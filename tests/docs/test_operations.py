@@ -15,9 +15,9 @@ import cli
 from serving.client.closed_deals_file import API_COLUMNS
 from serving.client.send_outcomes import REJECTS
 from serving.client.sender import LIST_ROWS
+from serving.settings import ServiceSettings
 from serving.store.records import Record
 from serving.store.store import SPOOL_LIMIT, Store
-from serving.settings import ServiceSettings
 from serving.web.api_keys import ROLES
 from serving.web.permissions import PERMISSIONS
 

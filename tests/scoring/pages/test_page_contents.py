@@ -14,8 +14,8 @@ from scoring.evaluation.gate import Check, CheckName
 from scoring.evaluation.replay import CardReplay
 from scoring.model.evidence import MODEL
 from scoring.pages import cells
-from scoring.pages.formats import format_percentage_points, format_share
 from scoring.pages.comparison import comparison_verdict
+from scoring.pages.formats import format_percentage_points, format_share
 from scoring.pages.gate import explain_failures, gate_page
 from scoring.pages.replay import replay_page
 from scoring.pages.rules import rules_page
