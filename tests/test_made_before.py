@@ -26,7 +26,7 @@ from serving.web.key_cache import KeyCache
 from tests.helpers.service.service_app import App
 from tests.helpers.small_crm import run, small_crm
 from tests.helpers.toml_files import DATA
-from training.registry.mlflow_store import CHALLENGER, CHAMPION, MODEL_NAME
+from training.registry.mlflow_store import CHALLENGER, CHAMPION, MODEL_NAME, mlflow_store
 
 FORMER_FOLDER = "/srv/before"
 VERSION = "c86964010c73"
@@ -76,14 +76,11 @@ def app(deployment: Path) -> Iterator[App]:
         service.close()
 
 
-def test_the_registered_champion_predicts_the_same(client: mlflow.MlflowClient) -> None:
+def test_the_registered_champion_predicts_the_same(deployment: Path) -> None:
     expected = json.loads((DATA / "deployment-before-expected.json").read_text(encoding="utf-8"))
     rows = pd.DataFrame(expected["rows"])
-    mlflow.set_tracking_uri(client.tracking_uri)
-    try:
+    with mlflow_store(deployment / "hotlead-out"):
         predicted = mlflow.pyfunc.load_model(f"models:/{MODEL_NAME}@{CHAMPION}").predict(rows)
-    finally:
-        mlflow.set_tracking_uri(None)
     assert np.allclose(predicted["probability"], expected["predictions"]["probability"], rtol=0, atol=1e-12)
 
 
