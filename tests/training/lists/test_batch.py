@@ -143,7 +143,7 @@ def shifted(crm: Crm, from_ms: int) -> Crm:
             a,
             lead=np.concatenate([a.lead, lead]),
             type=np.concatenate([a.type, (lead % len(a.types)).astype(np.int16)]),
-            at=np.concatenate([a.time_ms, from_ms + np.tile(np.arange(10), len(crm)) * MS_PER_DAY]),
+            time_ms=np.concatenate([a.time_ms, from_ms + np.tile(np.arange(10), len(crm)) * MS_PER_DAY]),
             value=np.concatenate([a.value, np.ones(len(lead))]),
         ),
     )

@@ -97,7 +97,7 @@ def test_an_accepted_lead_is_late_after_the_date_that_sales_told(store: Store) -
 
 def test_the_page_is_told_when_the_store_is_away(tmp_path: Path) -> None:
     with review_app(tmp_path) as (app, reviewer):
-        app.house.store._breaker.trip("a test", unread=True)
+        app.house.store._breaker.trip("a test", blocks_reads=True)
         answer = reviewer.page("/review")
         assert answer.status_code == 503
         assert "The database cannot be reached" in answer.text
