@@ -140,6 +140,11 @@ class CrmSettings(Strict):
 
     @model_validator(mode="after")
     def _check_sources(self) -> Self:
+        if self.deals and self.deals.source and bool(self.leads.deal) == bool(self.deals.lead):
+            raise ValueError(
+                "[deals] lead: the deals name their lead in `lead`, or [leads] names the deal in `deal` and "
+                "[deals] its `id`; give one of the two"
+            )
         counting = sorted(n for n, f in self.features.items() if f.kind not in ("attribute", "age"))
         if counting and not self.activities:
             raise ValueError(

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from features.clock import NEVER
 from features.columns import Ints
 from features.crm.leads import base_columns, drop_duplicates
-from features.crm.parsing import encode_column, find_positions
+from features.crm.parsing import encode_column
 from features.crm.reader import LeadIndex, Reader, filter_rows
 from features.crm.table_settings import ActivitiesTable, ChangesTable
 from features.crm.tables import SourceRows
@@ -78,8 +78,9 @@ def _check_history_columns(reader: Reader, config: ChangesTable) -> None:
 def _match_leads(
     reader: Reader, lead_index: LeadIndex, rows: SourceRows, column: str, row_kind: str
 ) -> tuple[Ints, SourceRows]:
-    """The selected leads and their rows; rows of unknown leads are rejected."""
-    position = find_positions(reader.read_texts(rows, column), lead_index.ids)
+    """The selected leads and their rows; rows without a lead are noted, those of unknown leads rejected."""
+    rows = reader.drop_without_lead(rows, column)
+    position = reader.match_leads(rows, column, lead_index.ids)
     reader.reject(rows, position < 0, column, f"{row_kind} of a lead that is not in the leads' table")
     lead = np.where(position >= 0, lead_index.row[position], -1)
     is_known = lead >= 0

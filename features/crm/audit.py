@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from features.crm.column_checks import check_columns
 from features.crm.findings import Finding
+from features.crm.joining.left_out import check_left_out
 from features.crm.load import Loaded
 from features.crm.table_checks import check_tables
 
@@ -36,7 +37,7 @@ class Audit:
 
 def audit(loaded: Loaded) -> list[Finding]:
     """All findings, most severe first."""
-    findings = [*check_columns(loaded), *check_tables(loaded)]
+    findings = [*check_columns(loaded), *check_tables(loaded), *check_left_out(loaded)]
     return sorted(findings, key=lambda f: (_SEVERITIES.index(f.severity), not f.is_used))
 
 

@@ -83,8 +83,12 @@ def _columns(loaded: Loaded) -> Iterator[tuple[str, pa.ChunkedArray, Ints | None
 def _key_columns(loaded: Loaded) -> set[str | None]:
     """Columns that identify a row or state its outcome."""
     leads, deals = loaded.settings.leads, loaded.settings.deals
-    lead_columns = {leads.id, leads.created_at, leads.account, loaded.settings.order}
-    return lead_columns if deals is None else lead_columns | {deals.lead, deals.outcome, deals.closed_at}
+    lead_columns = {leads.id, leads.created_at, leads.account, leads.deal, loaded.settings.order}
+    lead_columns |= {*leads.skip_where}
+    if deals is None:
+        return lead_columns
+    deal_columns = {deals.lead, deals.id, deals.outcome, deals.closed_at, deals.lost_at}
+    return lead_columns | deal_columns | {*deals.open_where, *deals.lost_where, *deals.skip_where}
 
 
 def _check_column(

@@ -6,14 +6,16 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from features.clock import NEVER
+from features.clock import NEVER, days_to_ms
 from features.columns import Bools, Floats, Ints
+from features.crm.joining.lead_deals import match_deals
 from features.crm.leads import IdentifiedLeads, Leads
-from features.crm.parsing import encode_column, find_positions
+from features.crm.parsing import encode_column
 from features.crm.reader import Reader, filter_rows
-from features.crm.table_settings import DealsTable, deal_columns
-from features.crm.tables import SourceRows, check_columns
+from features.crm.table_settings import DealsTable, Where
+from features.crm.tables import SourceRows
 from features.crm_data import Outcomes
 
 
@@ -64,16 +66,18 @@ def read_deals(reader: Reader, leads: IdentifiedLeads) -> Deals:
     config = reader.settings.deals
     if config is None:
         return _no_deals(leads)
-    rows, lead = _match_leads(reader, leads, config)
-    wanted = lead >= 0
-    wanted[wanted] = leads.wanted[lead[wanted]]
-    rows, lead = filter_rows(rows, wanted), lead[wanted]
+    matched = match_deals(reader, leads, config)
+    unclear = matched.unclear.copy()
+    wanted = leads.wanted[matched.lead]
+    rows, lead = filter_rows(matched.rows, wanted), matched.lead[wanted]
     meaning = classify_outcomes(reader, rows, config)
     decided = np.isin(meaning, ("won", "lost"))
-    unclear = np.zeros(len(leads.ids), dtype=bool)
     unclear[lead[meaning == "unknown"]] = True
+    neither = np.setdiff1d(lead[meaning == "neither"], lead[decided])
+    unclear[neither] = True
+    reader.note("neither", "leads", str(config.outcome), len(neither))
     rows, lead, won = filter_rows(rows, decided), lead[decided], meaning[decided] == "won"
-    closed_at = _read_close_times(reader, rows, config)
+    closed_at = _read_close_times(reader, rows, config, won, _lost_at_latest(reader, leads, lead))
     good = closed_at != NEVER
     unclear[lead[~good]] = True
     rows, lead = filter_rows(rows, good), lead[good]
@@ -92,29 +96,26 @@ def _no_deals(leads: IdentifiedLeads) -> Deals:
     )
 
 
-def _match_leads(reader: Reader, leads: IdentifiedLeads, config: DealsTable) -> tuple[SourceRows, Ints]:
-    if not config.source:
-        return leads.rows, np.arange(len(leads.ids), dtype=np.int64)
-    rows = reader.read_table("deals", config)
-    wanted = [c for c in (config.lead, *deal_columns(config)) if c]
-    check_columns(wanted, rows.table.column_names, rows.name)
-    lead = find_positions(reader.read_texts(rows, str(config.lead)), leads.ids)
-    reader.reject(rows, lead < 0, str(config.lead), "deal of a lead that is not in the leads' table")
-    return rows, lead
-
-
 def classify_outcomes(
     reader: Reader, rows: SourceRows, config: DealsTable
 ) -> np.ndarray[tuple[int], np.dtype[np.str_]]:
-    """The meaning of each outcome: "won", "lost", "open" or (then the row is rejected) "unknown"."""
+    """The meaning of each outcome: "won", "lost", "open", "neither" or, for a rejected row, "unknown"."""
     if config.outcome is None:
         return np.full(rows.table.num_rows, "won")
     outcome = encode_column(rows.table[config.outcome], reader.missing - {*config.won, *config.lost})
     means = np.array([_classify_outcome(value, config) for value in (*outcome.categories, None)])
-    meaning = means[outcome.codes]
+    meaning = means[outcome.codes].astype("<U7")
+    meaning[_select_rows(reader, rows, config.lost_where) & np.isin(meaning, ("open", "unknown"))] = "lost"
+    meaning[_select_rows(reader, rows, config.open_where)] = "open"
     allowed = f"is not among won {list(config.won)}, lost {list(config.lost)}, ignore {list(config.ignore)}"
     reader.reject(rows, meaning == "unknown", config.outcome, allowed)
     return np.asarray(meaning)
+
+
+def _select_rows(reader: Reader, rows: SourceRows, where: Where) -> Bools:
+    """The rows by those columns that the table has; a file of closed deals may lack some."""
+    columns = rows.table.column_names
+    return reader.select_rows(rows, {column: where[column] for column in where if column in columns})
 
 
 def _classify_outcome(value: str | None, config: DealsTable) -> str:
@@ -122,14 +123,45 @@ def _classify_outcome(value: str | None, config: DealsTable) -> str:
         return "open"
     if value in config.won:
         return "won"
+    if value in config.leave_out:
+        return "neither"
     # Without a list of lost values everything that is not won or ignored is lost.
     return "lost" if value in config.lost or not config.lost else "unknown"
 
 
-def _read_close_times(reader: Reader, rows: SourceRows, config: DealsTable) -> Ints:
+def _lost_at_latest(reader: Reader, leads: IdentifiedLeads, lead: Ints) -> Ints:
+    """When lost deals without a date count as lost: as the horizon ends, at most at the newest lead."""
+    if not len(lead) or not leads.wanted.any():
+        return np.zeros(len(lead), dtype=np.int64)
+    newest = leads.created[leads.wanted].max()
+    horizon = days_to_ms(reader.settings.target.horizon_days)
+    return np.asarray(np.minimum(leads.created[lead] + horizon, newest), dtype=np.int64)
+
+
+def _read_close_times(
+    reader: Reader, rows: SourceRows, config: DealsTable, won: Bools, lost_at_latest: Ints
+) -> Ints:
+    """When each deal closed (ms UTC, NEVER for rejected rows); 0 throughout without a column of dates."""
     if not config.closed_at:
         return np.zeros(rows.table.num_rows, dtype=np.int64)
-    return reader.read_times(rows, config, config.closed_at, "a won or lost deal needs the date of its close")
+    if not config.lost_at and not config.undated_lost:
+        return _read_dates(reader, rows, config, config.closed_at)
+    closed_at = np.full(rows.table.num_rows, NEVER)
+    closed_at[won] = _read_dates(reader, filter_rows(rows, won), config, config.closed_at)
+    column = config.lost_at or config.closed_at
+    lost = ~won
+    if config.undated_lost:
+        dated = np.asarray(pc.is_valid(reader.read_texts(rows, column)).to_numpy(zero_copy_only=False), bool)
+        undated = lost & ~dated
+        closed_at[undated] = lost_at_latest[undated]
+        reader.note("undated_lost", "deals", column, int(undated.sum()))
+        lost &= dated
+    closed_at[lost] = _read_dates(reader, filter_rows(rows, lost), config, column)
+    return closed_at
+
+
+def _read_dates(reader: Reader, rows: SourceRows, config: DealsTable, column: str) -> Ints:
+    return reader.read_times(rows, config, column, "a won or lost deal needs the date of its close")
 
 
 def _read_amounts(reader: Reader, rows: SourceRows, config: DealsTable) -> Floats:

@@ -108,7 +108,9 @@ def _required_columns(settings: CrmSettings) -> list[str]:
         None if settings.leads.id == "row" else settings.leads.id,
         settings.leads.created_at,
         settings.leads.account,
+        settings.leads.deal,
         settings.order_column,
+        *settings.leads.skip_where,
     ]
     deals = settings.deals
     deal = [] if deals is None or deals.source else deal_columns(deals)

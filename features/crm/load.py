@@ -42,10 +42,22 @@ def load(settings: CrmSettings, rejects_path: Path, write: bool = True) -> Loade
     """
     reader = Reader(settings)
     loaded = _read_crm(reader)
-    loaded.rejects.check(settings.max_reject_share, rejects_path)
+    loaded.rejects.check(settings.max_reject_share, rejects_path, _reject_shares(settings))
     if write:
         loaded.rejects.write(rejects_path)
     return loaded
+
+
+def _reject_shares(settings: CrmSettings) -> dict[str, float]:
+    """The tables with a `max_reject_share` of their own."""
+    parts = {
+        "leads": settings.leads,
+        "deals": settings.deals,
+        "activities": settings.activities,
+        "changes": settings.changes,
+    }
+    shares = {name: part.max_reject_share for name, part in parts.items() if part}
+    return {name: share for name, share in shares.items() if share is not None}
 
 
 def _read_crm(reader: Reader) -> Loaded:

@@ -8,12 +8,14 @@ from datetime import datetime, time
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from features.clock import NEVER, iso, now_ms, to_ms
 from features.columns import Bools, Column, Floats, Ints
+from features.crm.joining.ids import match_ids
 from features.crm.parsing import Parsed, as_numbers, as_texts, as_times, encode_column, source_texts
-from features.crm.rejects import Reject, Rejects
-from features.crm.table_settings import Source
+from features.crm.rejects import LeftOut, LeftOutReason, Reject, Rejects
+from features.crm.table_settings import Source, Where
 from features.crm.tables import SourceRows, read_rows
 from features.crm_data import LeadOrder
 from features.settings import CrmSettings
@@ -31,13 +33,51 @@ class Reader:
         self.latest = to_ms(with_zone(settings.as_of, settings)) if settings.as_of else now_ms()
 
     def read_table(self, part: str, source: Source, columns: Sequence[str] | None = None) -> SourceRows:
-        """The table of a part of crm.toml ("leads", "deals", ...), all columns or some."""
-        source_rows = read_rows(source, self.settings.folder, columns)
+        """The table of a part of crm.toml ("leads", "deals", ...), all columns or some.
+
+        Rows that `skip_where` selects are left out and noted.
+        """
+        wanted = None if columns is None else list(dict.fromkeys((*columns, *source.skip_where)))
+        source_rows = read_rows(source, self.settings.folder, wanted)
         files = source_rows.files or (source_rows.name,)
         rows = replace(source_rows, name=f"{part} ({source_rows.name})", part=part, files=files)
         self.rejects.rows.extend(replace(r, table=part) for r in source_rows.rejects)
         self.rejects.read[part] += rows.read
+        return self._skip_rows(rows, source.skip_where)
+
+    def _skip_rows(self, rows: SourceRows, where: Where) -> SourceRows:
+        for column, values in where.items():
+            if column in rows.table.column_names:
+                skipped = self.select_rows(rows, {column: values})
+                self.note("skipped", rows.part, column, int(skipped.sum()))
+                rows = filter_rows(rows, ~skipped)
         return rows
+
+    def select_rows(self, rows: SourceRows, where: Where) -> Bools:
+        """The rows with one of the values in any of the columns."""
+        selected = np.zeros(rows.table.num_rows, dtype=bool)
+        for column, values in where.items():
+            texts = pc.fill_null(pc.utf8_lower(self.read_texts(rows, column)), "")
+            wanted = pa.array([value.strip().lower() for value in values], pa.string())
+            selected |= pc.is_in(texts, value_set=wanted).to_numpy(zero_copy_only=False).astype(bool)
+        return selected
+
+    def drop_without_lead(self, rows: SourceRows, column: str) -> SourceRows:
+        """The rows with the id of a lead; the others (calls to customers ...) are noted."""
+        has_lead = pc.is_valid(self.read_texts(rows, column)).to_numpy(zero_copy_only=False).astype(bool)
+        self.note("no_lead", rows.part, column, int((~has_lead).sum()))
+        return filter_rows(rows, has_lead)
+
+    def match_leads(self, rows: SourceRows, column: str, lead_ids: pa.Array) -> Ints:
+        """The position of each row's lead among `lead_ids`; -1 if it is unknown."""
+        position, other_forms = match_ids(self.read_texts(rows, column), lead_ids)
+        self.note("id_forms", rows.part, column, other_forms)
+        return position
+
+    def note(self, reason: LeftOutReason, part: str, column: str, count: int) -> None:
+        """Note a number of rows that are left out, or joined, without being wrong."""
+        if count:
+            self.rejects.notes.append(LeftOut(part, column, reason, count))
 
     def read_texts(self, rows: SourceRows, column: str) -> pa.ChunkedArray:
         return as_texts(rows.table[column], self.missing)

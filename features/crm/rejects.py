@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 from features.errors import DataError
 from features.files import atomic_file
@@ -29,22 +31,41 @@ class Reject:
     reason: str
 
 
+LeftOutReason: TypeAlias = Literal[
+    "skipped", "no_lead", "no_deal", "unknown_contact", "id_forms", "neither", "undated_lost"
+]
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A number of rows of a `table` that crm.toml leaves out, or joins by another form of their id."""
+
+    table: str
+    column: str
+    reason: LeftOutReason
+    count: int
+
+
 @dataclass
 class Rejects:
-    """All rejects of a run: complete `rows`, and single `values` of rows that are used."""
+    """All rejects of a run: complete `rows`, and single `values` of rows that are used.
+
+    `notes` count rows that are not wrong, so they are no rejects.
+    """
 
     rows: list[Reject] = field(default_factory=list)
     values: list[Reject] = field(default_factory=list)
+    notes: list[LeftOut] = field(default_factory=list)
     read: Counter[str] = field(default_factory=Counter)
 
     def count_left_out(self, table: str) -> int:
         """The number of rejected rows of a table."""
         return len({(r.file, r.row) for r in self.rows if r.table == table})
 
-    def check(self, max_share: float, path: Path) -> None:
-        """Raise DataError if more than `max_share` of a table's rows are rejected."""
+    def check(self, share: float, path: Path, shares: Mapping[str, float] | None = None) -> None:
+        """Raise DataError if more than `share` of a table's rows (or its own in `shares`) are rejected."""
         for table, read in self.read.items():
-            left_out = self.count_left_out(table)
+            left_out, max_share = self.count_left_out(table), (shares or {}).get(table, share)
             if left_out > max_share * read:
                 self.write(path)
                 raise DataError(

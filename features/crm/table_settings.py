@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Self
+from typing import Annotated, Self, TypeAlias
 
 from pydantic import Field, field_validator, model_validator
 
 from features.errors import SettingsError
 from features.toml import Strict, TextValue
 
+Where: TypeAlias = Mapping[str, Annotated[tuple[TextValue, ...], Field(min_length=1)]]
+"""Rows by the values of columns, in upper or lower case; "" is an empty cell."""
+
 
 class Source(Strict):
     """The source of a table: a CSV or Parquet file, a glob of such files, or a database URL.
 
     `${NAME}` in `source` is replaced by an environment variable, so that passwords stay out of files.
+    Rows that `skip_where` selects (deleted or merged records) are left out and counted. More unusable rows
+    than `max_reject_share` (else that of [crm]) stop a run.
     """
 
     source: str = Field(min_length=1)
@@ -25,6 +31,8 @@ class Source(Strict):
     separator: str = Field(default=",", min_length=1, max_length=1)
     encoding: str = "utf-8"
     time_format: str | None = None
+    skip_where: Where = Field(default_factory=dict)
+    max_reject_share: float | None = Field(default=None, ge=0, le=1)
 
     @field_validator("time_format")
     @classmethod
@@ -52,46 +60,72 @@ class Source(Strict):
 
 
 class LeadsTable(Source):
-    """[leads]: one row per lead. `id = "row"` uses the number of the row as id."""
+    """[leads]: one row per lead. `id = "row"` uses the number of the row as id.
+
+    `deal` is a column with the id of the lead's deal, for deals that do not name their lead.
+    """
 
     id: str
     created_at: str | None = None
     account: str | None = None
+    deal: str | None = None
 
 
 class DealsTable(Source):
     """[deals]: the outcomes of leads. Without `source` they are columns of the leads' table.
 
-    Without `outcome` every row is a won deal.
+    A deal names its lead in `lead` (several between `lead_separator`), or a lead names its deal in [leads]
+    `deal`, which is then the `id` here. Without `outcome` every row is a won deal.
+
+    Leads with an outcome of `leave_out` (duplicates, tests) are neither won, lost nor open and are left
+    out. Rows of `open_where` are open whatever their outcome; rows of `lost_where` are lost unless their
+    outcome is won. Lost deals have the date of their close in `lost_at`, else in `closed_at`; with
+    `undated_lost` those without a date count as lost at the end of the horizon.
     """
 
     source: str = ""
     lead: str | None = None
+    lead_separator: str | None = Field(default=None, min_length=1)
+    id: str | None = None
     outcome: str | None = None
     won: tuple[TextValue, ...] = ()
     lost: tuple[TextValue, ...] = ()
     ignore: tuple[TextValue, ...] = ()
+    leave_out: tuple[TextValue, ...] = ()
+    open_where: Where = Field(default_factory=dict)
+    lost_where: Where = Field(default_factory=dict)
     closed_at: str | None = None
+    lost_at: str | None = None
+    undated_lost: bool = False
     amount: str | None = None
     lost_reason: str | None = None
 
     @model_validator(mode="after")
     def _check_deals(self) -> Self:
-        if self.source and not self.lead:
-            raise ValueError("`lead` is missing: the column with the lead's id")
+        if self.source and not (self.lead or self.id):
+            raise ValueError(
+                "`lead` is missing: the column with the lead's id (or `id`, the deal's, if [leads] names it "
+                "in `deal`)"
+            )
+        if self.lead_separator and not self.lead:
+            raise ValueError("`lead_separator` divides the ids in `lead`, which is missing")
+        if (self.lost_at or self.undated_lost) and not self.closed_at:
+            raise ValueError("`lost_at` and `undated_lost` need `closed_at`: the date of won deals")
         if self.outcome and not self.won:
             raise ValueError("`won` is missing: the outcome values that mean won")
         if not self.outcome and not self.source:
             raise ValueError("`outcome` is missing: the column that tells won from lost")
-        twice = (set(self.won) & set(self.lost)) | (set(self.ignore) & {*self.won, *self.lost})
+        values = (*set(self.won), *set(self.lost), *set(self.ignore), *set(self.leave_out))
+        twice = {value for value in values if values.count(value) > 1}
         if twice:
-            raise ValueError(f"{sorted(twice)} stand in more than one of won, lost and ignore")
+            raise ValueError(f"{sorted(twice)} stand in more than one of won, lost, ignore and leave_out")
         return self
 
 
 def deal_columns(deals: DealsTable) -> list[str | None]:
     """The columns of a deal, in its own table or in that of the leads; None if not configured."""
-    return [deals.outcome, deals.closed_at, deals.amount, deals.lost_reason]
+    columns = [deals.outcome, deals.closed_at, deals.lost_at, deals.amount, deals.lost_reason]
+    return [*columns, *deals.open_where, *deals.lost_where]
 
 
 class ActivitiesTable(Source):

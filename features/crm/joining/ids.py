@@ -1,0 +1,57 @@
+"""Matching ids that two tables of a CRM write in different forms.
+
+Ids that are equal match first. An id that is unknown as it stands is compared in its plain form:
+
+- Salesforce writes an id with 15 characters in reports and with 18 through its API; the last three are a
+  check sum of the first 15.
+- A spreadsheet writes the number 123 as 123.0.
+- GUIDs stand in upper or lower case, with or without braces.
+- Zoho puts `zcrm_` before its numbers.
+
+Leading zeros belong to an id: 007 and 7 are two records. A plain form that two records share matches none.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+import numpy as np
+import pyarrow as pa
+
+from features.columns import Ints
+from features.crm.parsing import find_positions
+
+_SALESFORCE = re.compile(r"([A-Za-z0-9]{15})[A-Z0-5]{3}")
+_WITH_POINT = re.compile(r"([1-9]\d*|0)\.0+")
+_GUID = re.compile(r"\{?([0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})\}?")
+_ZOHO = re.compile(r"zcrm_(\d+)")
+
+
+def plain_id(text: str) -> str:
+    """The form in which ids of one record are equal; the text itself where no other form is common."""
+    for form in (_SALESFORCE, _WITH_POINT, _ZOHO):
+        if match := form.fullmatch(text):
+            return match[1]
+    guid = _GUID.fullmatch(text)
+    return guid[1].lower() if guid else text
+
+
+def match_ids(ids: pa.ChunkedArray, values: pa.Array) -> tuple[Ints, int]:
+    """The position of each id among `values` (-1: unknown), and how many match in another form."""
+    position = find_positions(ids, values)
+    unmatched = np.flatnonzero(position < 0)
+    texts = ids.take(pa.array(unmatched)).to_pylist() if len(unmatched) else []
+    if not any(texts):
+        return position, 0
+    plain = _unique_plain_ids(values)
+    found = np.array([-1 if text is None else plain.get(plain_id(text), -1) for text in texts], np.int64)
+    position[unmatched] = found
+    return position, int((found >= 0).sum())
+
+
+def _unique_plain_ids(values: pa.Array) -> dict[str, int]:
+    """The position of each plain form that one id alone has."""
+    plain = [None if value is None else plain_id(value) for value in values.to_pylist()]
+    counts = Counter(plain)
+    return {text: i for i, text in enumerate(plain) if text is not None and counts[text] == 1}
