@@ -90,6 +90,7 @@ def init(
         str | None, typer.Option(help="The column with won or lost, if it is not detected.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
+    lang: LangOption = "en",
 ) -> None:
     """Inspect an export and propose a crm.toml."""
     from cli import console
@@ -105,7 +106,10 @@ def init(
         proposal = propose([_relative_source(folder, f) for f in files], folder, outcome)
     with atomic_file(to) as part:
         part.write_text(proposal.text, encoding="utf-8")
-    console.print_findings(proposal.findings, "en")
+    for remark in proposal.remarks:
+        print(remark)
+    console.print_findings(proposal.findings, lang)
+    print(proposal.summary.text(lang))
     print(f"Wrote {to}.")
     console.print_next_steps(
         f"review {to}, above all the lines that are commented out", f"hotlead check {to}"

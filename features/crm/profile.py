@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gzip
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias
 from zoneinfo import ZoneInfo
@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from sqlalchemy import inspect
 
+from features.columns import Ints
 from features.crm.parsing import as_numbers, as_texts, as_times
 from features.crm.table_settings import Source, expand_variables
 from features.crm.tables import SourceRows, database_engine, database_url, mask_password, read_rows
@@ -48,12 +49,28 @@ class TableProfile:
     name: str
     rows: SourceRows
     columns: tuple[ColumnProfile, ...]
+    parsed: dict[str, Ints] = field(default_factory=dict, compare=False, repr=False)
+
+    def __len__(self) -> int:
+        return int(self.rows.table.num_rows)
 
     def column(self, name: str) -> ColumnProfile:
         return next(c for c in self.columns if c.name == name)
 
     def texts(self, name: str) -> pa.ChunkedArray:
         return as_texts(self.rows.table[name], _EMPTY)
+
+    def counts(self, name: str) -> dict[str, int]:
+        """How often each value occurs, most common first."""
+        counted = pc.value_counts(self.texts(name).drop_null().combine_chunks()).to_pylist()
+        return {c["values"]: c["counts"] for c in sorted(counted, key=lambda c: -c["counts"])}
+
+    def times(self, name: str) -> Ints:
+        """The times of a column in ms UTC (NEVER: none)."""
+        if name not in self.parsed:
+            parsed = as_times(self.rows.table[name], _EMPTY, ZoneInfo("UTC"), None)
+            self.parsed[name] = np.asarray(parsed.values, dtype=np.int64)
+        return self.parsed[name]
 
 
 def profile_tables(place: str, folder: Path) -> list[TableProfile]:

@@ -103,10 +103,7 @@ class DealsTable(Source):
     @model_validator(mode="after")
     def _check_deals(self) -> Self:
         if self.source and not (self.lead or self.id):
-            raise ValueError(
-                "`lead` is missing: the column with the lead's id (or `id`, the deal's, if [leads] names it "
-                "in `deal`)"
-            )
+            raise ValueError("`lead` is missing: the column with the lead's id. (Or give [leads] `deal` and `id`)")
         if self.lead_separator and not self.lead:
             raise ValueError("`lead_separator` divides the ids in `lead`, which is missing")
         if (self.lost_at or self.undated_lost) and not self.closed_at:

@@ -14,7 +14,9 @@ from features.crm.findings import Finding
 from features.crm.load import Loaded, load
 from features.crm.profile import profile_tables
 from features.crm.propose.detect import detect_tables
-from features.crm.propose.write import write_crm_toml
+from features.crm.propose.detected import DetectedTables
+from features.crm.propose.summary import ExportSummary
+from features.crm.propose.write import Draft, write_crm_toml
 from features.settings import parse_settings
 
 _HORIZONS = (30, 60, 90, 120, 180, 270, 365, 545, 730)
@@ -23,10 +25,13 @@ _DEFAULT_HORIZON = 90
 
 @dataclass(frozen=True)
 class Proposal:
-    """The text of a crm.toml, and the findings of the audit on the columns that it uses or leaves out."""
+    """The text of a crm.toml, the findings of the audit on the columns that it uses or leaves out, `remarks`
+    on tables and outcomes, and a summary of the leads."""
 
     text: str
     findings: list[Finding]
+    remarks: list[str]
+    summary: ExportSummary
 
 
 def propose(places: list[str], folder: Path, outcome: str | None = None) -> Proposal:
@@ -36,10 +41,33 @@ def propose(places: list[str], folder: Path, outcome: str | None = None) -> Prop
     """
     tables = [table for place in places for table in profile_tables(place, folder)]
     detected = detect_tables(tables, outcome)
-    loaded = _load_draft(write_crm_toml(detected, _DEFAULT_HORIZON, {}), folder)
-    suspects = {f.column: f for f in audit(loaded) if f.column and f.severity in ("leak", "suspect")}
-    text = write_crm_toml(detected, _suggest_horizon(loaded), suspects)
-    return Proposal(text, audit(_load_draft(text, folder)))
+    draft = _load_draft(write_crm_toml(detected, Draft(_DEFAULT_HORIZON)), folder)
+    suspects = {f.column: f for f in audit(draft) if f.column and f.severity in ("leak", "suspect")}
+    shares = _reject_shares(draft)
+    text = write_crm_toml(detected, Draft(_suggest_horizon(draft), suspects, shares))
+    loaded = _load_draft(text, folder)
+    return Proposal(text, audit(loaded), _remarks(detected), ExportSummary.from_loaded(loaded))
+
+
+def _remarks(detected: DetectedTables) -> list[str]:
+    """What `hotlead init` says about tables, outcome and dates."""
+    recognised = [f"{t.name}: recognised as {t.recipe.title}." for t in detected.tables if t.recipe.crm]
+    left_out = [f"Not used: {name}: {reason}." for name, reason in detected.left_out.items()]
+    outcome = detected.outcome
+    of_outcome = [f"{outcome.name}: {remark}." for remark in outcome.remarks] if outcome else []
+    of_close = [f"{detected.close.closed_at}: {r}." for r in detected.close.remarks] if detected.close else []
+    return [*recognised, *left_out, *of_outcome, *of_close, *(f"{r}." for r in detected.remarks)]
+
+
+def _reject_shares(draft: Loaded) -> dict[str, float]:
+    """For tables of events of which more rows than usual belong to other records: a share that lets them pass."""
+    rejects, usual = draft.rejects, draft.settings.max_reject_share
+    shares = {
+        table: rejects.count_left_out(table) / rejects.read[table]
+        for table in ("deals", "activities", "changes")
+        if rejects.read[table]
+    }
+    return {table: round(share * 1.1 + 0.02, 2) for table, share in shares.items() if share > 0.8 * usual}
 
 
 def _load_draft(text: str, folder: Path) -> Loaded:

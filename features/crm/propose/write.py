@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import textwrap
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 import pyarrow.compute as pc
 import tomlkit
@@ -10,20 +13,34 @@ from tomlkit.items import InlineTable, Table
 
 from features.crm.findings import Finding
 from features.crm.profile import ColumnProfile, TableProfile
-from features.crm.propose.detect import DetectedTables, is_number_feature, sort_outcomes
+from features.crm.propose.detected import DetectedTables
+from features.crm.propose.outcomes import OutcomeColumn
+from features.crm.propose.parts import is_number_feature
+from features.crm.propose.recognised import RecognisedTable
 from features.settings import MISSING
 
-_MAX_TYPES = 20
+_MAX_TYPES, _LINE = 20, 100
+_EMPTY_IDS = re.compile(r"0{6,}(AAA)?|0{8}(-0{4}){3}-0{12}|0000-00-00( 00:00:00)?")
 _HEADER = (
     "How Hotlead reads this export. Proposed by `hotlead init`: read it through, above all",
     "the lines that are commented out. `hotlead check` says what would make a model lie.",
 )
 
 
-def write_crm_toml(detected: DetectedTables, horizon_days: int, suspects: dict[str, Finding]) -> str:
-    """The text of a crm.toml; features of `suspects` (findings by column) are commented out."""
+@dataclass(frozen=True)
+class Draft:
+    """What a first reading of the proposal shows: the horizon, features of `suspects` (findings by column)
+    to comment out, and for tables of which many rows are unusable the share that is."""
+
+    horizon_days: int
+    suspects: Mapping[str, Finding] = field(default_factory=dict)
+    reject_shares: Mapping[str, float] = field(default_factory=dict)
+
+
+def write_crm_toml(detected: DetectedTables, draft: Draft) -> str:
+    """The text of a crm.toml."""
     document = tomlkit.document()
-    for line in _HEADER:
+    for line in (*_HEADER, *_describe_tables(detected)):
         document.add(tomlkit.comment(line))
     sections = {
         "crm": _crm_table(detected),
@@ -31,15 +48,44 @@ def write_crm_toml(detected: DetectedTables, horizon_days: int, suspects: dict[s
         "deals": _deals_table(detected),
         "activities": _activities_table(detected),
         "changes": _changes_table(detected),
-        "target": _target_table(detected, horizon_days),
+        "target": _target_table(detected, draft.horizon_days),
         "segments": _segments_table(detected),
-        "features": _features_table(detected, suspects),
+        "features": _features_table(detected, draft.suspects),
     }
     for name, table in sections.items():
         if table is not None:
+            if name in draft.reject_shares:
+                _add_reject_share(table, draft.reject_shares[name])
             document.add(tomlkit.nl())
             document.add(name, table)
     return tomlkit.dumps(document)
+
+
+def _describe_tables(detected: DetectedTables) -> list[str]:
+    """Comments: the recipes that fit, the tables that are not used, and what is unusual."""
+    lines = [f"{t.name}: recognised as {t.recipe.title}." for t in detected.tables if t.recipe.crm]
+    lines += [f"Not used: {name}: {reason}." for name, reason in detected.left_out.items()]
+    return [part for line in (*lines, *(f"{r}." for r in detected.remarks)) for part in _wrap(line)]
+
+
+def _wrap(text: str) -> list[str]:
+    return textwrap.wrap(" ".join(text.split()), _LINE, break_long_words=False, break_on_hyphens=False)
+
+
+def _add_comment(table: Table, text: str) -> None:
+    for line in _wrap(text):
+        table.add(tomlkit.comment(line))
+
+
+def _add_reject_share(table: Table, share: float) -> None:
+    table.add("max_reject_share", share)
+    table["max_reject_share"].comment("rows of other records than the leads are left out")
+
+
+def _add_others(table: Table, key: str, others: Iterable[str]) -> None:
+    """Further candidates for a key, as comments."""
+    for other in others:
+        table.add(tomlkit.comment(f"{tomlkit.dumps({key: other}).strip()}  # also possible"))
 
 
 def _crm_table(detected: DetectedTables) -> Table:
@@ -57,18 +103,19 @@ def _crm_table(detected: DetectedTables) -> Table:
 
 
 def _missing_words(detected: DetectedTables) -> list[str]:
-    """The usual words for a missing value that occur in these tables."""
+    """The usual words for a missing value that occur in these tables, and ids and dates of zeros only."""
     values = {
         str(value).strip()
         for table in detected.tables
-        for column in table.columns
-        for value in pc.unique(table.rows.table[column.name].slice(0, 100_000)).to_pylist()
+        for column in table.profile.columns
+        for value in pc.unique(table.profile.rows.table[column.name].slice(0, 100_000)).to_pylist()
     }
-    return sorted({word for word in (*MISSING, "Select") if word and word in values})
+    zeros = {value for value in values if _EMPTY_IDS.fullmatch(value)}
+    return sorted({word for word in (*MISSING, "Select") if word and word in values} | zeros)
 
 
-def _source_table(profile: TableProfile) -> Table:
-    source, table = profile.source, tomlkit.table()
+def _source_table(recognised: RecognisedTable) -> Table:
+    source, table = recognised.profile.source, tomlkit.table()
     table.add("source", source.source)
     if source.table:
         table.add("table", source.table)
@@ -79,65 +126,115 @@ def _source_table(profile: TableProfile) -> Table:
     return table
 
 
-def _add_column(table: Table, key: str, column: ColumnProfile | None) -> None:
-    if column is not None:
-        table.add(key, column.name)
+def _add_skipped(table: Table, recognised: RecognisedTable) -> None:
+    if recognised.deleted:
+        table.add("skip_where", _inline_lists(recognised.deleted))
+        table["skip_where"].comment("deleted or merged rows")
 
 
 def _leads_table(detected: DetectedTables) -> Table:
     table = _source_table(detected.leads)
     table.add("id", detected.lead_id)
-    _add_column(table, "created_at", detected.created_at)
+    if detected.created_at:
+        table.add("created_at", detected.created_at)
+        _add_others(table, "created_at", detected.created_candidates[1:4])
     if detected.account:
-        table.add("account", detected.account.name)
+        table.add("account", detected.account)
         table["account"].comment("leads of one account stay together in every split")
+    if detected.deals and detected.deals.is_reverse:
+        table.add("deal", detected.deals.link.column)
+        table["deal"].comment("the id of the lead's deal")
+    _add_skipped(table, detected.leads)
     return table
 
 
 def _deals_table(detected: DetectedTables) -> Table:
-    table = _source_table(detected.deals) if detected.deals else tomlkit.table()
-    if detected.deals:
-        table.add("lead", detected.deal_lead)
+    deals = detected.deals
+    table = _source_table(deals.table) if deals else tomlkit.table()
+    if deals and deals.is_reverse:
+        table.add("id", deals.deal_id)
+    elif deals:
+        table.add("lead", deals.link.column)
+        if deals.link.separator:
+            table.add("lead_separator", deals.link.separator)
+            table["lead_separator"].comment("a deal of several leads: each of them has it")
     if detected.outcome:
-        won, lost, undecided = sort_outcomes(detected.outcome)
-        table.add("outcome", detected.outcome.name)
-        table.add("won", won)
-        table.add("lost", lost)
-        if undecided:
-            table.add("ignore", undecided)
-            table["ignore"].comment("neither won nor lost")
+        _add_outcome(table, detected.outcome)
+        _add_others(table, "outcome", (o.name for o in detected.outcomes[1:4]))
     else:
         table.add(tomlkit.comment("Without an outcome column every row counts as a won deal."))
-    _add_column(table, "closed_at", detected.closed_at)
-    _add_column(table, "amount", detected.amount)
+    _add_close(table, detected)
+    if detected.amount:
+        table.add("amount", detected.amount)
+    if deals:
+        _add_skipped(table, deals.table)
     return table
 
 
+def _add_outcome(table: Table, outcome: OutcomeColumn) -> None:
+    for remark in outcome.remarks:
+        _add_comment(table, f"{remark}.")
+    table.add("outcome", outcome.name)
+    table.add("won", list(outcome.won))
+    table.add("lost", list(outcome.lost))
+    if outcome.ignore:
+        table.add("ignore", list(outcome.ignore))
+        table["ignore"].comment("neither won nor lost: still open")
+    if outcome.leave_out:
+        table.add("leave_out", list(outcome.leave_out))
+        table["leave_out"].comment("left out of all; move each to won, lost or ignore if it is one of them")
+    for key, where in (("open_where", outcome.open_where), ("lost_where", outcome.lost_where)):
+        if where:
+            table.add(key, _inline_lists(where))
+
+
+def _add_close(table: Table, detected: DetectedTables) -> None:
+    close = detected.close
+    if close is None:
+        return
+    for remark in close.remarks:
+        _add_comment(table, f"{remark}.")
+    table.add("closed_at", close.closed_at)
+    _add_others(table, "closed_at", close.others[:3])
+    if close.lost_at:
+        table.add("lost_at", close.lost_at)
+    if close.undated_lost:
+        table.add("undated_lost", True)
+
+
 def _activities_table(detected: DetectedTables) -> Table | None:
-    if not detected.activities or not detected.activity_time:
+    events = detected.events
+    if not events.activities or not events.activity_link or not detected.created_at:
         return None
-    table = _source_table(detected.activities)
-    table.add("lead", detected.activity_lead)
-    table.add("at", detected.activity_time.name)
-    _add_column(table, "type", detected.activity_type)
-    _add_column(table, "value", detected.activity_value)
+    table = _source_table(events.activities)
+    table.add("lead", events.activity_link.column)
+    table.add("at", events.activity_time)
+    if events.activity_type:
+        table.add("type", events.activity_type)
+    if events.activity_value:
+        table.add("value", events.activity_value)
+    _add_skipped(table, events.activities)
     return table
 
 
 def _changes_table(detected: DetectedTables) -> Table | None:
-    if not detected.changes or not detected.change_columns:
+    events = detected.events
+    if not events.changes or not events.change_link or not detected.created_at:
         return None
-    time_column, field, value = detected.change_columns
-    table = _source_table(detected.changes)
-    table.add("lead", detected.change_lead)
-    table.add("column", field.name)
-    table.add("value", value.name)
-    table.add("at", time_column.name)
+    table = _source_table(events.changes)
+    table.add("lead", events.change_link.column)
+    if events.change_columns:
+        table.add("column", events.change_columns[0])
+        table.add("value", events.change_columns[1])
+    else:
+        table.add("columns", list(events.history))
+    table.add("at", events.change_time)
+    _add_skipped(table, events.changes)
     return table
 
 
 def _target_table(detected: DetectedTables, horizon_days: int) -> Table | None:
-    if not detected.closed_at:
+    if not detected.close:
         return None
     table = tomlkit.table()
     table.add("horizon_days", horizon_days)
@@ -149,23 +246,33 @@ def _segments_table(detected: DetectedTables) -> Table | None:
     if not detected.channel:
         return None
     table = tomlkit.table()
-    table.add("channel", detected.channel.name)
+    table.add("channel", detected.channel)
     return table
 
 
-def _features_table(detected: DetectedTables, suspects: dict[str, Finding]) -> Table:
+def _features_table(detected: DetectedTables, suspects: Mapping[str, Finding]) -> Table:
     table, names = tomlkit.table(), set[str]()
-    for column in detected.attributes():
+    for column, no_feature in detected.attributes():
+        if no_feature and not no_feature.can_be:
+            _add_comment(table, f"{_quoted(column.name)} is no feature: {no_feature.reason}.")
+            continue
         name, feature = _feature_name(column.name, names), _attribute(column, detected)
-        suspect = suspects.get(column.name)
-        if suspect and feature["known"] != "history":
-            table.add(tomlkit.comment(" ".join(suspect.en.split())))
+        suspect = suspects.get(column.name) if feature["known"] != "history" else None
+        reason = suspect.en if suspect else None
+        if no_feature:
+            reason = f"{_quoted(column.name)} is no feature: {no_feature.reason}."
+        if reason:
+            table.add(tomlkit.comment(" ".join(reason.split())))
             table.add(tomlkit.comment(tomlkit.dumps({name: feature}).strip()))
         else:
             table.add(name, feature)
     for name, feature in _behaviour_features(detected, names):
         table.add(name, feature)
     return table
+
+
+def _quoted(column: str) -> str:
+    return f"'{' '.join(column.split())}'"
 
 
 def _attribute(column: ColumnProfile, detected: DetectedTables) -> InlineTable:
@@ -181,16 +288,25 @@ def _behaviour_features(detected: DetectedTables, names: set[str]) -> list[tuple
     if not detected.created_at:
         return []
     features = [(_feature_name("age", names), _inline(kind="age"))]
-    if not detected.activities:
+    if not detected.events.activities:
         return features
-    types = detected.activity_type.common if detected.activity_type else ("activity",)
-    for value in types[:_MAX_TYPES]:
+    for value in _activity_types(detected.events.activities.profile, detected.events.activity_type):
         count, since = (_feature_name(f"{value}{suffix}", names) for suffix in ("_30d", "_days_since"))
         features.append((count, _inline(kind="count", activity=value, days=30)))
         features.append((since, _inline(kind="days_since", activity=value)))
     features.append((_feature_name("activities_7d", names), _inline(kind="count", activity="*", days=7)))
     features.append((_feature_name("kinds_30d", names), _inline(kind="distinct", days=30)))
     return features
+
+
+def _activity_types(activities: TableProfile, column: str | None) -> tuple[str, ...]:
+    return activities.column(column).common[:_MAX_TYPES] if column else ("activity",)
+
+
+def _inline_lists(values: Mapping[str, Iterable[str]]) -> InlineTable:
+    table = tomlkit.inline_table()
+    table.update({name: list(items) for name, items in values.items()})
+    return table
 
 
 def _inline(**values: str | int) -> InlineTable:

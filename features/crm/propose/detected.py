@@ -1,0 +1,214 @@
+"""The tables of an export by their part in crm.toml, and the columns that follow from them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from features.columns import Bools
+from features.crm.profile import ColumnProfile, TableProfile
+from features.crm.propose.events import EventTables
+from features.crm.propose.links import Link
+from features.crm.propose.no_features import NoFeature, why_no_feature
+from features.crm.propose.outcomes import OutcomeColumn, find_flags
+from features.crm.propose.parts import find_account, find_amount, find_channel
+from features.crm.propose.recognised import RecognisedTable
+from features.crm.propose.times import CloseColumns, find_close, is_one_moment, rank_created
+
+
+@dataclass(frozen=True, kw_only=True)
+class JoinedDeals:
+    """The table of the deals, joined by `link`: a column of the deals with ids of leads, or (`is_reverse`)
+    a column of the leads with ids of deals, which are those of the column `deal_id`."""
+
+    table: RecognisedTable
+    link: Link
+    is_reverse: bool = False
+    deal_id: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DetectedTables:
+    """The tables by their part in crm.toml.
+
+    `deals` is None if the outcome stands in the leads' table, `outcomes` has the candidates, the best
+    first, and is empty if every deal is won. `left_out` names the tables that are not used, with the reason.
+    """
+
+    leads: RecognisedTable
+    lead_id: str
+    deals: JoinedDeals | None
+    outcomes: list[OutcomeColumn]
+    events: EventTables
+    left_out: dict[str, str]
+
+    @property
+    def tables(self) -> list[RecognisedTable]:
+        deals = [self.deals.table] if self.deals else []
+        events = [table for table in (self.events.activities, self.events.changes) if table]
+        return [self.leads, *deals, *events]
+
+    @property
+    def outcome_table(self) -> RecognisedTable:
+        return self.deals.table if self.deals else self.leads
+
+    @cached_property
+    def outcome(self) -> OutcomeColumn | None:
+        """The best candidate. Of yes and no, rows without a date of the close are open, not lost."""
+        if not self.outcomes:
+            return None
+        first = self.outcomes[0]
+        if first.kind != "flag" or first.open_where:
+            return first
+        return _settle_flag(first, self.outcome_table.profile, self._find_close(first))
+
+    @cached_property
+    def won_and_lost(self) -> tuple[Bools, Bools]:
+        """The won and the lost rows of the table with the outcome."""
+        return self._decide(self.outcome)
+
+    def _decide(self, outcome: OutcomeColumn | None) -> tuple[Bools, Bools]:
+        table = self.outcome_table.profile
+        if outcome is None:
+            return np.ones(len(table), dtype=bool), np.zeros(len(table), dtype=bool)
+        return outcome.decide(table)
+
+    @cached_property
+    def created_candidates(self) -> list[str]:
+        """The dates that may be the creation, the best first; those after most closes come last."""
+        ranked = rank_created(self.leads.profile, self.leads.recipe)
+        if self.deals or len(ranked) < 2:
+            return ranked
+        late = [name for name in ranked if self.share_closed_before(name) > 0.5]
+        return [*(name for name in ranked if name not in late), *late]
+
+    @property
+    def created_at(self) -> str | None:
+        return next(iter(self.created_candidates), None)
+
+    def share_closed_before(self, created: str) -> float:
+        """The share of the closed leads that were closed before that date."""
+        first = self.outcomes[0] if self.outcomes else None
+        won, lost = self._decide(first)
+        table = self.outcome_table
+        close = find_close(table.profile, table.recipe, won, lost, None, {created})
+        if self.deals or close is None or not (won | lost).any():
+            return 0.0
+        early = table.profile.times(close.closed_at) < self.leads.profile.times(created)
+        return float(early[won | lost].mean())
+
+    @cached_property
+    def order(self) -> str | None:
+        """For leads without a date: the column of a running number or of another date, else "file"."""
+        if self.created_at:
+            return None
+        columns = self.leads.profile.columns
+        numbered = [c.name for c in columns if c.unique and c.kind == "number"]
+        dates = [c.name for c in columns if c.kind == "time" and c.filled > 0.99]
+        return next(iter((*numbered, *dates)), "file")
+
+    @cached_property
+    def close(self) -> CloseColumns | None:
+        return self._find_close(self.outcome)
+
+    def _find_close(self, outcome: OutcomeColumn | None) -> CloseColumns | None:
+        if not self.created_at:
+            return None
+        table = self.outcome_table
+        created = None if self.deals else self.leads.profile.times(self.created_at)
+        skipped = set() if self.deals else {self.created_at}
+        return find_close(table.profile, table.recipe, *self._decide(outcome), created, skipped)
+
+    @cached_property
+    def amount(self) -> str | None:
+        return find_amount(self.outcome_table.profile, self.outcome_table.recipe)
+
+    @cached_property
+    def account(self) -> str | None:
+        won = None if self.deals else self.won_and_lost[0]
+        return find_account(self.leads.profile, self.leads.recipe, self.lead_id, won)
+
+    @cached_property
+    def channel(self) -> str | None:
+        return find_channel(self.leads.profile, self.leads.recipe)
+
+    @cached_property
+    def columns_with_history(self) -> frozenset[str]:
+        return frozenset(self.events.changed_columns)
+
+    def attributes(self) -> Iterator[tuple[ColumnProfile, NoFeature | None]]:
+        """The columns of the leads' table that may be features, and the others with the reason."""
+        parts = {self.lead_id, self.order, self.created_at, self.account}
+        parts |= {self.deals.link.column} if self.deals and self.deals.is_reverse else set()
+        parts |= {*self.leads.deleted}
+        for column in self.leads.profile.columns:
+            if column.name in parts or column.kind == "empty":
+                continue
+            if column.name in self.columns_with_history:
+                yield column, None
+            elif column.name not in self._outcome_columns:
+                yield (
+                    column,
+                    why_no_feature(column, self.leads.profile, self.leads.recipe, self._result_columns),
+                )
+
+    @cached_property
+    def _outcome_columns(self) -> set[str]:
+        """The columns of the leads' table that state the outcome and its date."""
+        if self.deals or not self.outcome:
+            return set()
+        close = {self.close.closed_at, self.close.lost_at} if self.close else set()
+        return {
+            self.outcome.name,
+            *self.outcome.open_where,
+            *self.outcome.lost_where,
+            *(c for c in close if c),
+        }
+
+    @cached_property
+    def _result_columns(self) -> set[str]:
+        """Further columns of the leads' table that tell the outcome."""
+        flags = find_flags(self.leads.profile, self.leads.recipe).names
+        return {*flags, *(o.name for o in self.outcomes if not self.deals)}
+
+    @cached_property
+    def remarks(self) -> list[str]:
+        """What a person should know about the dates and the tables, one sentence each."""
+        sentences = []
+        if self.created_at and is_one_moment(self.leads.profile, self.created_at):
+            sentences.append(
+                f"{self.created_at}: most leads have one and the same moment there, that of an import; if the "
+                "export can hold their true creation, name that column in created_at"
+            )
+        early = self.share_closed_before(self.created_at) if self.created_at else 0.0
+        if early > 0.2:
+            sentences.append(
+                f"{early:.0%} of the closed leads were closed before {self.created_at}; if that is the day of a "
+                "migration, name another column in created_at"
+            )
+        if self.created_at is None:
+            sentences.append(
+                "No date is that of a lead's creation (known for every lead, and none earlier), so the model has "
+                "no dates. If the export can hold that date, add [leads] created_at"
+            )
+        return sentences
+
+
+def _settle_flag(outcome: OutcomeColumn, table: TableProfile, close: CloseColumns | None) -> OutcomeColumn:
+    no = ", ".join(outcome.lost)
+    if close is None:
+        remark = f"{no} counts as lost: no column tells the leads that are still open from the lost ones"
+        return replace(outcome, remarks=(*outcome.remarks, remark))
+    _, lost = outcome.decide(table)
+    is_dated = table.texts(close.closed_at).is_valid().to_numpy().astype(bool)
+    share = float(is_dated[lost].mean()) if lost.any() else 1.0
+    if share >= 0.95:
+        return outcome
+    if share <= 0.02:
+        remark = f"{no} says only that a lead is not won, so it counts as open"
+        return replace(outcome, lost=(), ignore=outcome.lost, remarks=(*outcome.remarks, remark))
+    remark = f"a lead without a date in {close.closed_at} is open"
+    return replace(outcome, open_where={close.closed_at: ("",)}, remarks=(*outcome.remarks, remark))

@@ -1,0 +1,147 @@
+"""Finding how the tables of an export refer to each other: by names that fit, or by ids that are long.
+
+Small whole numbers are found among the ids of almost any table (an age is a lead id), so they join only
+where the names fit as well.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from features.crm.joining.ids import match_ids
+from features.crm.profile import ColumnProfile, TableProfile
+from features.crm.propose.recognised import RecognisedTable
+from features.crm.propose.words import has_word, split_words
+
+SEPARATORS = (";", ",", "|", "\n")
+_SAMPLE = 50_000
+_MOST, _SOME, _FEW_VALUES = 0.9, 0.3, 12
+_ID_WORDS = frozenset(["id", "ids", "key", "no", "number", "code", "guid", "uuid", "record", "associated", "the", "of", "番号", "コード"])
+
+
+@dataclass(frozen=True)
+class Link:
+    """A column that holds ids of another table, with the share of its values that are found there.
+
+    `separator` divides several ids in one cell.
+    """
+
+    column: str
+    share: float
+    separator: str | None = None
+
+
+def find_link(
+    source: RecognisedTable, target_table: RecognisedTable, target_id: str, least: float = _SOME
+) -> Link | None:
+    """The column of a table with the ids of another; None if no column is one.
+
+    Where the names fit, a share of `least` of the values is enough.
+    """
+    table, target = source.profile, target_table.profile
+    if target_id == "row" or table is target:
+        return None
+    ids = target.texts(target_id).combine_chunks()
+    listed = source.recipe.columns("lead", table)
+    best: tuple[float, Link | None] = (0.0, None)
+    for column in table.columns:
+        if column.kind not in ("text", "number") or not column.distinct:
+            continue
+        fits = column.name in listed or _names_fit(column.name, table, target, target_id)
+        link = _match(table, column, ids, least if fits else None)
+        if link is not None:
+            score = (
+                link.share + fits + (1.0 - 0.1 * listed.index(column.name) if column.name in listed else 0)
+            )
+            best = max(best, (score, link), key=lambda b: b[0])
+    return best[1]
+
+
+def find_deal_link(leads_table: RecognisedTable, deals: RecognisedTable, deal_id: str) -> Link | None:
+    """The column of the leads that names their deal; its values are found in the table of the deals."""
+    leads = leads_table.profile
+    ids = deals.profile.texts(deal_id).combine_chunks()
+    listed = leads_table.recipe.columns("deal", leads)
+    for column in sorted(leads.columns, key=lambda c: c.name not in listed):
+        fits = column.name in listed or _names_deal(column.name)
+        if fits and column.kind in ("text", "number") and column.distinct > 1:
+            link = _match(leads, column, ids, _MOST)
+            if link is not None and link.separator is None and link.share >= _MOST:
+                return link
+    return None
+
+
+def candidate_ids(source: RecognisedTable) -> list[str]:
+    """The columns whose values are unique, those that are named like an id first."""
+    table, recipe = source.profile, source.recipe
+    unique = [c.name for c in table.columns if c.unique and c.kind in ("text", "number")]
+    listed = [name for name in recipe.columns("id", table) if name in unique]
+    named = sorted(
+        (n for n in unique if n not in listed),
+        key=lambda n: (not has_word(n, "id"), table.column(n).kind != "text"),
+    )
+    is_listed_or_named = [n for n in (*listed, *named) if n in listed or has_word(n, "id")]
+    return (is_listed_or_named or named)[:3]
+
+
+def _match(table: TableProfile, column: ColumnProfile, ids: pa.Array, least: float | None) -> Link | None:
+    """The link by a column; without `least` the names do not fit, and only long ids join."""
+    texts = table.texts(column.name).drop_null().slice(0, _SAMPLE)
+    if not len(texts) or (least is None and (column.distinct <= _FEW_VALUES or not _is_long(texts))):
+        return None
+    share = _share(texts, ids)
+    needed = _MOST if least is None else least
+    separator = next((s for s in SEPARATORS if _is_list(texts, s)), None)
+    if separator:
+        parts = pc.utf8_trim_whitespace(pc.list_flatten(pc.split_pattern(texts.combine_chunks(), separator)))
+        of_parts = _share(pa.chunked_array([parts.filter(pc.not_equal(parts, ""))]), ids)
+        if of_parts > share:
+            return Link(column.name, of_parts, separator) if of_parts >= needed else None
+    return Link(column.name, share) if share >= needed else None
+
+
+def _share(texts: pa.ChunkedArray, ids: pa.Array) -> float:
+    position, _ = match_ids(texts, ids)
+    return float((position >= 0).mean()) if len(position) else 0.0
+
+
+def _is_list(texts: pa.ChunkedArray, separator: str) -> bool:
+    return bool(pc.any(pc.match_substring(texts, separator)).as_py())
+
+
+def _is_long(texts: pa.ChunkedArray) -> bool:
+    """Whether ids are long enough, or hold letters or leading zeros, so that no number is one by chance."""
+    sample = [str(text) for text in texts.slice(0, 2_000).to_pylist()]
+    if np.median([len(text) for text in sample]) >= 6:
+        return True
+    is_id = [not text.isdigit() or (text.startswith("0") and len(text) > 1) for text in sample]
+    return bool(np.mean(is_id) > 0.5) and any(c.isdigit() for c in "".join(sample[:50]))
+
+
+def _names_deal(name: str) -> bool:
+    return has_word(name, "deal_table") and not has_word(name, "amount")
+
+
+def _names_fit(name: str, table: TableProfile, target: TableProfile, target_id: str) -> bool:
+    """Whether a column is named after another table, or like its id (unless that is only `id`)."""
+    words = {_singular(w) for w in split_words(name)} - _ID_WORDS
+    target_words = {_singular(w) for w in (*split_words(target.name), *split_words(target_id))} - _ID_WORDS
+    own_words = {_singular(w) for w in split_words(table.name)}
+    if name == target_id and words:
+        return True
+    if words & target_words and not (words & target_words) <= own_words:
+        return True
+    if _names_deal(name) or has_word(name, "account") or has_word(name, "owner"):
+        return _names_deal(name) and has_word(target.name, "deal_table")
+    is_of_deals = has_word(target.name, "deal_table") and not has_word(target.name, "lead_table")
+    return has_word(name, "lead_table") and not has_word(name, "person") and not is_of_deals
+
+
+def _singular(word: str) -> str:
+    if word.endswith("ies"):
+        return word[:-3] + "y"
+    return word[:-1] if word.endswith("s") and len(word) > 3 else word

@@ -1,0 +1,89 @@
+"""Columns that are no features, each with the reason that stands in the proposed crm.toml."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+
+from features.crm.profile import ColumnProfile, TableProfile
+from features.crm.propose.recipes import TableRecipe
+from features.crm.propose.words import has_word
+
+_MAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
+_PHONE = re.compile(r"\+?[\d０-９][\d０-９\-－() ./]{7,}[\d０-９]")
+_TEXT_VALUES = 400
+_REASONS = {
+    "owner": "a person who sells is no reason to buy",
+    "person": "personal data (a name, an address, a mail or a telephone number) is no reason to buy",
+    "result": "it tells how the deal ended, or is written when it ends",
+    "judgement": "a probability, forecast, score or judgement that the CRM or a person sets",
+    "later": "it is as of the day of the export, not of the day when the lead is scored",
+    "date": "a date after the creation is not known at the creation",
+    "merged": "it lists the records that were merged into this one",
+    "id": "it names one record",
+    "text": "free text",
+    "constant": "it has one value only",
+    "history": "the activities or changes hold it with its time",
+}
+
+
+@dataclass(frozen=True)
+class NoFeature:
+    """A column that is no feature; `can_be` says whether a person may decide otherwise."""
+
+    column: str
+    reason: str
+    can_be: bool
+
+
+def why_no_feature(
+    column: ColumnProfile, table: TableProfile, recipe: TableRecipe, results: set[str]
+) -> NoFeature | None:
+    """Why a column is no feature; None if it may be one. `results` are columns that tell the outcome."""
+    code = _reason_code(column, table, recipe, results)
+    if code is None:
+        return None
+    return NoFeature(column.name, _REASONS[code], code in ("owner", "result", "judgement", "later"))
+
+
+def _reason_code(
+    column: ColumnProfile, table: TableProfile, recipe: TableRecipe, results: set[str]
+) -> str | None:
+    if column.distinct <= 1:
+        return "constant"
+    listed = next((r for r in _REASONS if column.name in recipe.columns(r, table)), None)
+    if listed and not (listed in ("later", "result") and column.kind == "time"):
+        return listed
+    if column.kind == "time":
+        return "person" if has_word(column.name, "person") else "date"
+    if column.name in results or has_word(column.name, "converted_flag"):
+        return "result"
+    if has_word(column.name, "owner"):
+        return "owner"
+    if _is_personal(column, table):
+        return "person"
+    for kind in ("judgement", "later"):
+        if has_word(column.name, kind):
+            return kind
+    return _unique_reason(column)
+
+
+def _unique_reason(column: ColumnProfile) -> str | None:
+    if column.unique and (column.kind == "text" or has_word(column.name, "id")):
+        return "text" if any(" " in value for value in column.common[:5]) else "id"
+    is_text = column.kind == "text" and column.distinct > max(_TEXT_VALUES, 0.1 * column.rows)
+    return "text" if is_text else None
+
+
+def _is_personal(column: ColumnProfile, table: TableProfile) -> bool:
+    if column.kind == "text" and column.distinct > 12:
+        sample = [str(v) for v in table.texts(column.name).drop_null().slice(0, 500).to_pylist()]
+        if np.mean([bool(_MAIL.fullmatch(v)) for v in sample]) > 0.5:
+            return True
+        if np.mean([bool(_PHONE.fullmatch(v)) for v in sample]) > 0.8:
+            return True
+    if has_word(column.name, "not_person"):
+        return False
+    return has_word(column.name, "person") or column.name.strip() in ("名", "姓名")

@@ -1,0 +1,144 @@
+"""Detecting which dates are the creation of a lead and the close of a deal: by names and by values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from features.clock import NEVER, days_to_ms
+from features.columns import Bools, Ints
+from features.crm.profile import TableProfile
+from features.crm.propose.recipes import TableRecipe
+from features.crm.propose.words import has_word
+
+_DAY = days_to_ms(1)
+_MOST, _FEW = 0.95, 0.05
+_CREATED_ENOUGH, _CLOSED_ENOUGH = 1.0, 2.5
+
+
+@dataclass(frozen=True)
+class CloseColumns:
+    """The date of the close: that of won deals, and that of lost ones if it is another.
+
+    `undated_lost` says that lost deals have no date; `others` are further columns that may be the close.
+    """
+
+    closed_at: str
+    lost_at: str | None = None
+    undated_lost: bool = False
+    others: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
+
+
+def rank_created(table: TableProfile, recipe: TableRecipe) -> list[str]:
+    """The columns that may be the creation of a row, the best first."""
+    names = [c.name for c in table.columns if c.kind == "time"]
+    scored = [(_score_created(table, recipe, name, names), name) for name in names]
+    fitting = [(score, name) for score, name in scored if score >= _CREATED_ENOUGH]
+    return [name for _, name in sorted(fitting, key=lambda pair: -pair[0])]
+
+
+def _score_created(table: TableProfile, recipe: TableRecipe, name: str, names: Sequence[str]) -> float:
+    """Creation has a value in all rows, is the earliest date, and is not one moment of an import."""
+    times = table.times(name)
+    has_time = times != NEVER
+    filled = float(has_time.mean()) if len(times) else 0.0
+    listed = recipe.columns("created", table)
+    score = 6.0 - listed.index(name) if name in listed else 0.0
+    if not listed or name not in listed:
+        is_other = has_word(name, "not_created") or has_word(name, "planned")
+        score += -4.0 if is_other else 3.0 if has_word(name, "created") else 0.5
+    score += 0.5 if filled > 0.995 else 0.0 if filled > _MOST else -6.0
+    score += 2.0 * _share_of_earliest(table, name, names)
+    return score - 2.0 * (_largest_share(times[has_time]) > 0.5)
+
+
+def _share_of_earliest(table: TableProfile, name: str, names: Sequence[str]) -> float:
+    """In how many rows no other date is more than a day earlier; planned dates and birthdays do not count."""
+    times = table.times(name)
+    is_earliest = times != NEVER
+    for other in names:
+        if other != name and not has_word(other, "person"):
+            is_earliest &= times <= table.times(other) + np.where(table.times(other) == NEVER, 0, _DAY)
+    return float(is_earliest.mean()) if len(times) else 0.0
+
+
+def _largest_share(times: Ints) -> float:
+    if len(times) < 20:
+        return 0.0
+    return float(np.unique(times, return_counts=True)[1].max() / len(times))
+
+
+def is_one_moment(table: TableProfile, name: str) -> bool:
+    """Whether most rows of a column hold one moment: that of an import."""
+    times = table.times(name)
+    return _largest_share(times[times != NEVER]) > 0.5
+
+
+def find_close(
+    table: TableProfile, recipe: TableRecipe, won: Bools, lost: Bools, created: Ints | None, skipped: set[str]
+) -> CloseColumns | None:
+    """The date of the close; None if no date is that of won deals.
+
+    `created` are the times of creation of the rows of `table` if they are known.
+    """
+    scored = []
+    for column in table.columns:
+        if column.kind == "time" and column.name not in skipped:
+            score = _score_close(table, recipe, column.name, won, lost, created)
+            if score >= _CLOSED_ENOUGH:
+                scored.append((score, column.name))
+    ranked = [name for _, name in sorted(scored, key=lambda pair: -pair[0])]
+    if not ranked:
+        return None
+    best, *others = ranked
+    dated = float((table.times(best)[lost] != NEVER).mean()) if lost.any() else 1.0
+    if dated >= _MOST:
+        return CloseColumns(best, others=tuple(others))
+    lost_at = _find_lost_date(table, recipe, won, lost, skipped | {best})
+    undated = int((lost & (table.times(lost_at or best) == NEVER)).sum())
+    remarks = [f"{undated:,} lost deals have no date; they count as lost when the horizon ends"] * bool(
+        undated
+    )
+    return CloseColumns(best, lost_at, bool(undated), tuple(others), tuple(remarks))
+
+
+def _score_close(
+    table: TableProfile, recipe: TableRecipe, name: str, won: Bools, lost: Bools, created: Ints | None
+) -> float:
+    """A close has a value where a deal is closed, none where it is open, and lies after the creation."""
+    times = table.times(name)
+    has_time = times != NEVER
+    listed = recipe.columns("closed", table)
+    score = 5.0 - 0.2 * listed.index(name) if name in listed else 0.0
+    if name not in listed:
+        if has_word(name, "planned") or has_word(name, "not_closed"):
+            return -1.0
+        score += 2.0 * has_word(name, "closed")
+    is_open = ~won & ~lost
+    won_share, lost_share = (float(has_time[rows].mean()) if rows.any() else 1.0 for rows in (won, lost))
+    open_share = float(has_time[is_open].mean()) if is_open.any() else 1.0
+    if won_share < _MOST:
+        return -1.0
+    score += 2.0 if lost_share >= _MOST else 1.0
+    score += 1.5 * (open_share <= _FEW)
+    if created is not None:
+        both = has_time & (won | lost) & (created != NEVER)
+        early = float((times[both] < created[both] - _DAY).mean()) if both.any() else 0.0
+        score -= 3.0 * (early > 0.2)
+    return score
+
+
+def _find_lost_date(
+    table: TableProfile, recipe: TableRecipe, won: Bools, lost: Bools, skipped: set[str]
+) -> str | None:
+    """A date that lost deals alone have."""
+    listed = recipe.columns("lost_at", table)
+    names = [c.name for c in table.columns if c.kind == "time" and c.name not in skipped]
+    for name in (*listed, *names):
+        has_time = table.times(name) != NEVER if name in names else np.zeros(len(table), bool)
+        if has_time[lost].mean() >= _MOST and has_time[won].mean() <= _FEW:
+            return name
+    return None
