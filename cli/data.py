@@ -89,6 +89,12 @@ def init(
     outcome: Annotated[
         str | None, typer.Option(help="The column with won or lost, if it is not detected.")
     ] = None,
+    won: Annotated[
+        list[str] | None, typer.Option(help="A value of that column that means won; may be repeated.")
+    ] = None,
+    lost: Annotated[
+        list[str] | None, typer.Option(help="A value of that column that means lost; may be repeated.")
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
     lang: LangOption = "en",
 ) -> None:
@@ -103,7 +109,9 @@ def init(
     with console.step_printer() as report_step:
         report_step("inspecting the data")
         folder = to.resolve().parent
-        proposal = propose([_relative_source(folder, f) for f in files], folder, outcome)
+        proposal = propose(
+            [_relative_source(folder, f) for f in files], folder, outcome, won or (), lost or ()
+        )
     with atomic_file(to) as part:
         part.write_text(proposal.text, encoding="utf-8")
     for remark in proposal.remarks:

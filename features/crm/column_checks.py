@@ -84,7 +84,7 @@ def _key_columns(loaded: Loaded) -> set[str | None]:
     """Columns that identify a row or state its outcome."""
     leads, deals = loaded.settings.leads, loaded.settings.deals
     lead_columns = {leads.id, leads.created_at, leads.account, leads.deal, loaded.settings.order}
-    lead_columns |= {*leads.skip_where}
+    lead_columns |= {*leads.skip_where, *leads.lost_where}
     if deals is None:
         return lead_columns
     deal_columns = {deals.lead, deals.id, deals.outcome, deals.closed_at, deals.lost_at}

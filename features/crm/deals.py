@@ -81,7 +81,32 @@ def read_deals(reader: Reader, leads: IdentifiedLeads) -> Deals:
     good = closed_at != NEVER
     unclear[lead[~good]] = True
     rows, lead = filter_rows(rows, good), lead[good]
-    return Deals(rows.table, lead, closed_at[good], won[good], _read_amounts(reader, rows, config), unclear)
+    deals = Deals(rows.table, lead, closed_at[good], won[good], _read_amounts(reader, rows, config), unclear)
+    return _add_lost_leads(reader, leads, deals, matched.lead)
+
+
+def _add_lost_leads(reader: Reader, leads: IdentifiedLeads, deals: Deals, with_deal: Ints) -> Deals:
+    """The deals and, for each lead that is lost without one, a row without values."""
+    where = reader.settings.leads.lost_where
+    if not where:
+        return deals
+    is_lost = reader.select_rows(leads.rows, where) & leads.wanted & ~deals.unclear
+    is_lost[with_deal] = False
+    lead = np.flatnonzero(is_lost)
+    reader.note("undated_lost", "leads", next(iter(where)), len(lead))
+    dated = bool(reader.settings.deals and reader.settings.deals.closed_at)
+    closed_at = _lost_at_latest(reader, leads, lead) if dated else np.zeros(len(lead), dtype=np.int64)
+    table = pa.table(
+        {n: pa.nulls(len(lead), deals.table.schema.field(n).type) for n in deals.table.column_names}
+    )
+    return Deals(
+        pa.concat_tables([deals.table, table.cast(deals.table.schema)]),
+        np.concatenate([deals.lead, lead]),
+        np.concatenate([deals.closed_at, closed_at]),
+        np.concatenate([deals.won, np.zeros(len(lead), dtype=bool)]),
+        np.concatenate([deals.amount, np.full(len(lead), np.nan)]),
+        deals.unclear,
+    )
 
 
 def _no_deals(leads: IdentifiedLeads) -> Deals:

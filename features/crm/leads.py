@@ -111,6 +111,7 @@ def _required_columns(settings: CrmSettings) -> list[str]:
         settings.leads.deal,
         settings.order_column,
         *settings.leads.skip_where,
+        *settings.leads.lost_where,
     ]
     deals = settings.deals
     deal = [] if deals is None or deals.source else deal_columns(deals)

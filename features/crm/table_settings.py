@@ -62,13 +62,15 @@ class Source(Strict):
 class LeadsTable(Source):
     """[leads]: one row per lead. `id = "row"` uses the number of the row as id.
 
-    `deal` is a column with the id of the lead's deal, for deals that do not name their lead.
+    `deal` is a column with the id of the lead's deal, for deals that do not name their lead. Rows of
+    `lost_where` are lost if they have no deal in the table of the deals (a lead that was disqualified).
     """
 
     id: str
     created_at: str | None = None
     account: str | None = None
     deal: str | None = None
+    lost_where: Where = Field(default_factory=dict)
 
 
 class DealsTable(Source):
@@ -103,7 +105,9 @@ class DealsTable(Source):
     @model_validator(mode="after")
     def _check_deals(self) -> Self:
         if self.source and not (self.lead or self.id):
-            raise ValueError("`lead` is missing: the column with the lead's id. (Or give [leads] `deal` and `id`)")
+            raise ValueError(
+                "`lead` is missing: the column with the lead's id. (Or give [leads] `deal` and `id`)"
+            )
         if self.lead_separator and not self.lead:
             raise ValueError("`lead_separator` divides the ids in `lead`, which is missing")
         if (self.lost_at or self.undated_lost) and not self.closed_at:

@@ -38,9 +38,9 @@ _TEXTS: dict[LeftOutReason, tuple[str, str]] = {
         "「{column}」により、成約・失注・未成約のいずれでもないリード{count:,}件を除外しました（leave_out）。",
     ),
     "undated_lost": (
-        "{count:,} lost deals have no date in '{column}': they count as lost when the horizon "
+        "{count:,} lost {table} have no date ('{column}'): they count as lost when the horizon "
         "of their lead ends.",
-        "失注した案件{count:,}件には「{column}」の日付がありません。"
+        "失注{count:,}件（{table}）には日付がありません（「{column}」）。"
         "リードの判定期間が終わる時点の失注として数えます。",
     ),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,12 +16,15 @@ from features.crm.load import Loaded, load
 from features.crm.profile import profile_tables
 from features.crm.propose.detect import detect_tables
 from features.crm.propose.detected import DetectedTables
+from features.crm.propose.outcomes import NamedOutcome
 from features.crm.propose.summary import ExportSummary
 from features.crm.propose.write import Draft, write_crm_toml
+from features.errors import SettingsError
 from features.settings import parse_settings
 
 _HORIZONS = (30, 60, 90, 120, 180, 270, 365, 545, 730)
 _DEFAULT_HORIZON = 90
+_FEW_REJECTS = 0.04
 
 
 @dataclass(frozen=True)
@@ -34,13 +38,25 @@ class Proposal:
     summary: ExportSummary
 
 
-def propose(places: list[str], folder: Path, outcome: str | None = None) -> Proposal:
+def propose(
+    places: list[str],
+    folder: Path,
+    outcome: str | None = None,
+    won: Sequence[str] = (),
+    lost: Sequence[str] = (),
+) -> Proposal:
     """Propose a crm.toml, to be saved in `folder`, for the files and databases at `places`.
 
-    `outcome` names the column of the outcome. Raises DataError if none is detected.
+    `outcome` names the column of the outcome, `won` and `lost` its values. Raises DataError if none is
+    detected.
     """
+    if (won or lost) and not (outcome and won):
+        raise SettingsError(
+            "--won and --lost name values of a column: give --outcome COLUMN and --won VALUE."
+        )
+    named = NamedOutcome(outcome, tuple(won), tuple(lost)) if outcome else None
     tables = [table for place in places for table in profile_tables(place, folder)]
-    detected = detect_tables(tables, outcome)
+    detected = detect_tables(tables, named)
     draft = _load_draft(write_crm_toml(detected, Draft(_DEFAULT_HORIZON)), folder)
     suspects = {f.column: f for f in audit(draft) if f.column and f.severity in ("leak", "suspect")}
     shares = _reject_shares(draft)
@@ -51,7 +67,7 @@ def propose(places: list[str], folder: Path, outcome: str | None = None) -> Prop
 
 def _remarks(detected: DetectedTables) -> list[str]:
     """What `hotlead init` says about tables, outcome and dates."""
-    recognised = [f"{t.name}: recognised as {t.recipe.title}." for t in detected.tables if t.recipe.crm]
+    recognised = [f"{t.file}: recognised as {t.recipe.title}." for t in detected.tables if t.recipe.crm]
     left_out = [f"Not used: {name}: {reason}." for name, reason in detected.left_out.items()]
     outcome = detected.outcome
     of_outcome = [f"{outcome.name}: {remark}." for remark in outcome.remarks] if outcome else []
@@ -61,13 +77,13 @@ def _remarks(detected: DetectedTables) -> list[str]:
 
 def _reject_shares(draft: Loaded) -> dict[str, float]:
     """For tables of events of which more rows than usual belong to other records: a share that lets them pass."""
-    rejects, usual = draft.rejects, draft.settings.max_reject_share
+    rejects = draft.rejects
     shares = {
         table: rejects.count_left_out(table) / rejects.read[table]
         for table in ("deals", "activities", "changes")
         if rejects.read[table]
     }
-    return {table: round(share * 1.1 + 0.02, 2) for table, share in shares.items() if share > 0.8 * usual}
+    return {table: round(share * 1.1 + 0.02, 2) for table, share in shares.items() if share > _FEW_REJECTS}
 
 
 def _load_draft(text: str, folder: Path) -> Loaded:

@@ -9,12 +9,15 @@ from features.crm.profile import TableProfile
 from features.crm.propose.detected import DetectedTables, JoinedDeals
 from features.crm.propose.events import find_events
 from features.crm.propose.links import candidate_ids, find_deal_link, find_link
-from features.crm.propose.outcomes import OutcomeColumn, find_outcomes
+from features.crm.propose.outcomes import NamedOutcome, OutcomeColumn, find_outcomes
 from features.crm.propose.recognised import RecognisedTable
 from features.crm.propose.words import has_word, header_key
 from features.errors import DataError, suggest_nearest
 
-_ID_KEYS = frozenset(["id", "leadid", "dealid", "opportunityid", "recordid", "contactid", "リードid", "商談id", "案件id"])
+_FEW_VALUES = 30
+_ID_KEYS = frozenset(
+    ["id", "leadid", "dealid", "opportunityid", "recordid", "contactid", "リードid", "商談id", "案件id"]
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,18 +30,18 @@ class _Leads:
     score: float
 
 
-def detect_tables(profiles: list[TableProfile], outcome: str | None) -> DetectedTables:
-    """Detect the parts of the tables; `outcome` names the column of the outcome if it is known.
+def detect_tables(profiles: list[TableProfile], named: NamedOutcome | None) -> DetectedTables:
+    """Detect the parts of the tables; `named` is the outcome if a person names it.
 
     Raises DataError if no column looks like an outcome.
     """
     tables = [RecognisedTable.from_profile(profile) for profile in profiles]
     choices = sorted(_leads_choices(tables), key=lambda leads: -leads.score)
     for leads in choices:
-        found = _find_outcomes(leads, outcome)
+        found = _find_outcomes(leads, named)
         if found is not None:
             return _to_detected(tables, leads, *found)
-    raise _no_outcome(tables, outcome)
+    raise _no_outcome(tables, named.column if named else None)
 
 
 def _to_detected(
@@ -106,10 +109,12 @@ def _joined_deals(
                 break
 
 
-def _find_outcomes(leads: _Leads, named: str | None) -> tuple[JoinedDeals | None, list[OutcomeColumn]] | None:
+def _find_outcomes(
+    leads: _Leads, named: NamedOutcome | None
+) -> tuple[JoinedDeals | None, list[OutcomeColumn]] | None:
     """The deals with the outcome (None: the leads' table holds it), and the candidates for its column."""
     found = find_outcomes(leads.table.profile, leads.table.recipe, named)
-    is_sure = bool(found) and bool(found[0].lost) and found[0].kind != "converted"
+    is_sure = bool(found) and bool(found[0].lost) and found[0].kind in ("words", "flags")
     if found and (is_sure or not leads.deals):
         return None, found
     of_deals = [(d, find_outcomes(d.table.profile, d.table.recipe, named)) for d in leads.deals]
@@ -156,22 +161,36 @@ def _no_outcome(tables: list[RecognisedTable], outcome: str | None) -> DataError
         return _no_won_value(tables, outcome)
     if outcome is not None:
         return DataError(f"--outcome: there is no column {outcome!r}; {suggest_nearest(outcome, names)}.")
+    candidates = _describe_candidates(tables)
     return DataError(
         "No column looks like an outcome (won or lost). Name it with --outcome COLUMN. Columns: "
         f"{', '.join(names)[:600]}"
+        + (f"\nColumns with few values, one of which may be the outcome: {candidates}." if candidates else "")
+        + "\nWhere its values are no words for won and lost, add --won VALUE and --lost VALUE."
     )
+
+
+def _describe_candidates(tables: list[RecognisedTable]) -> str:
+    """The columns with few values, with some of these: one of them may be the outcome."""
+    shown = [
+        f"{c.name} ({', '.join(c.common[:4])}{' …' if c.distinct > 4 else ''})"
+        for t in tables
+        for c in t.profile.columns
+        if c.kind in ("text", "number") and 2 <= c.distinct <= _FEW_VALUES
+    ]
+    return "; ".join(shown[:12])
 
 
 def _no_won_value(tables: list[RecognisedTable], outcome: str) -> DataError:
     """The error for a named column: it has no value that means won, or its table is not joined."""
     profile = next(t.profile for t in tables if any(c.name == outcome for c in t.profile.columns))
-    if any(find_outcomes(t.profile, t.recipe, outcome) for t in tables):
+    if any(find_outcomes(t.profile, t.recipe, NamedOutcome(outcome)) for t in tables):
         return DataError(
             f"--outcome: the table with {outcome!r} has no column with the ids of the leads. Name it with "
             "--outcome COLUMN of another table, or export the ids as well."
         )
     values = ", ".join(profile.column(outcome).common[:12])
     return DataError(
-        f"{outcome}: no value looks like won. Values: {values}. Name another column with --outcome, or write "
-        "`won` and `lost` into a crm.toml by hand."
+        f"{outcome}: no value looks like won. Values: {values}. Add --won VALUE and --lost VALUE (each may be "
+        "repeated; all other values are open), or name another column with --outcome."
     )

@@ -11,12 +11,15 @@ import numpy as np
 from features.columns import Bools
 from features.crm.profile import ColumnProfile, TableProfile
 from features.crm.propose.events import EventTables
-from features.crm.propose.links import Link
+from features.crm.propose.links import Link, find_referred
 from features.crm.propose.no_features import NoFeature, why_no_feature
-from features.crm.propose.outcomes import OutcomeColumn, find_flags
+from features.crm.propose.outcomes import OutcomeColumn, find_flags, is_in
 from features.crm.propose.parts import find_account, find_amount, find_channel
 from features.crm.propose.recognised import RecognisedTable
 from features.crm.propose.times import CloseColumns, find_close, is_one_moment, rank_created
+from features.crm.propose.words import Meaning, has_word
+
+_MOST_VALUES, _FEW_DEALS = 60, 0.2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,9 +109,10 @@ class DetectedTables:
         if self.created_at:
             return None
         columns = self.leads.profile.columns
-        numbered = [c.name for c in columns if c.unique and c.kind == "number"]
+        numbered = [c.name for c in columns if c.unique and c.kind == "number" and c.name != self.amount]
         dates = [c.name for c in columns if c.kind == "time" and c.filled > 0.99]
-        return next(iter((*numbered, *dates)), "file")
+        named = [name for name in numbered if has_word(name, "id")]
+        return next(iter((*named, *dates, *numbered)), "file")
 
     @cached_property
     def close(self) -> CloseColumns | None:
@@ -143,17 +147,25 @@ class DetectedTables:
         """The columns of the leads' table that may be features, and the others with the reason."""
         parts = {self.lead_id, self.order, self.created_at, self.account}
         parts |= {self.deals.link.column} if self.deals and self.deals.is_reverse else set()
-        parts |= {*self.leads.deleted}
+        parts |= {*self.leads.deleted, *self.lost_leads}
         for column in self.leads.profile.columns:
             if column.name in parts or column.kind == "empty":
                 continue
             if column.name in self.columns_with_history:
                 yield column, None
             elif column.name not in self._outcome_columns:
-                yield (
-                    column,
-                    why_no_feature(column, self.leads.profile, self.leads.recipe, self._result_columns),
-                )
+                profile, recipe = self.leads.profile, self.leads.recipe
+                yield column, why_no_feature(column, profile, recipe, self._result_columns, self.has_deal)
+
+    @cached_property
+    def has_deal(self) -> Bools | None:
+        """Which leads have a deal in another table; None if there is none."""
+        if self.deals is None:
+            return None
+        leads, deals, link = self.leads.profile, self.deals.table.profile, self.deals.link
+        if self.deals.is_reverse:
+            return np.asarray(leads.texts(link.column).is_valid().to_numpy(), dtype=bool)
+        return find_referred(deals, link, leads.texts(self.lead_id).combine_chunks())
 
     @cached_property
     def _outcome_columns(self) -> set[str]:
@@ -173,6 +185,30 @@ class DetectedTables:
         """Further columns of the leads' table that tell the outcome."""
         flags = find_flags(self.leads.profile, self.leads.recipe).names
         return {*flags, *(o.name for o in self.outcomes if not self.deals)}
+
+    @cached_property
+    def lost_leads(self) -> dict[str, tuple[str, ...]]:
+        """The values of a status in the leads' table that mean lost, where the deals stand in another table."""
+        return self._values_without_deal("lost")
+
+    @cached_property
+    def skipped_leads(self) -> dict[str, tuple[str, ...]]:
+        """The values that mark leads to leave out: deleted ones, and duplicates or tests without a deal."""
+        return {**self.leads.deleted, **self._values_without_deal("neither")}
+
+    def _values_without_deal(self, meaning: Meaning) -> dict[str, tuple[str, ...]]:
+        if self.deals is None or self.has_deal is None:
+            return {}
+        profile, recipe = self.leads.profile, self.leads.recipe
+        listed = recipe.columns("outcome", profile)
+        for column in profile.columns:
+            is_status = column.name in listed or has_word(column.name, "outcome")
+            if is_status and column.kind == "text" and column.distinct <= _MOST_VALUES:
+                values = [v for v in profile.counts(column.name) if recipe.meaning(v) == meaning]
+                rows = is_in(profile, column.name, tuple(values))
+                if values and self.has_deal[rows].mean() < _FEW_DEALS:
+                    return {column.name: tuple(values)}
+        return {}
 
     @cached_property
     def remarks(self) -> list[str]:

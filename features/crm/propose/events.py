@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from features.crm.propose.links import Link, find_link
+from features.crm.propose.links import Link, find_link, find_shared
 from features.crm.propose.parts import (
     find_activity_time,
     find_activity_type,
@@ -79,13 +79,13 @@ def find_events(
     for table in tables:
         link = find_link(table, leads, lead_id)
         if link is None:
-            left_out[table.name] = _why_not_linked(table, leads, lead_id)
+            left_out[table.file] = _why_not_linked(table, leads, lead_id)
             continue
         links[table.name] = link
         history = _history_columns(table, link, stated)
         if find_activity_time(table.profile, table.recipe) is None:
-            left_out[table.name] = (
-                f"{link.column} holds ids of {leads.name}, but no column holds a time for every row, so it is "
+            left_out[table.file] = (
+                f"{link.column} holds ids of {leads.file}, but no column holds a time for every row, so it is "
                 "neither a table of activities nor of changes"
             )
         elif history is not None:
@@ -94,12 +94,12 @@ def find_events(
             activities.append(table)
     activities.sort(key=lambda t: (t.recipe.part != "activities", -len(t.profile)))
     for other in activities[1:]:
-        left_out[other.name] = (
-            f"[activities] reads one table, and {activities[0].name} is it; put both into one file or view with a "
+        left_out[other.file] = (
+            f"[activities] reads one table, and {activities[0].file} is it; put both into one file or view with a "
             "column for the type"
         )
     for other, _ in changes[1:]:
-        left_out[other.name] = f"[changes] reads one table, and {changes[0][0].name} is it"
+        left_out[other.file] = f"[changes] reads one table, and {changes[0][0].file} is it"
     first, change = next(iter(activities), None), next(iter(changes), None)
     return EventTables(
         activities=first,
@@ -132,7 +132,13 @@ def _history_columns(table: RecognisedTable, link: Link, stated: set[str]) -> tu
 
 
 def _why_not_linked(table: RecognisedTable, leads: RecognisedTable, lead_id: str) -> str:
+    shared = find_shared(table, leads)
+    if shared is not None and shared.share > 0.1:
+        return (
+            f"it shares only {shared.column} with {leads.file}, where {shared.share:.0%} of its values are found; "
+            "names, mail addresses and telephone numbers join no tables, so export the ids of the leads with it"
+        )
     nearest = find_link(table, leads, lead_id, least=0.0)
     if nearest is None or not nearest.share:
-        return f"no column of it holds ids of {leads.name} ({lead_id})"
-    return f"only {nearest.share:.0%} of its {nearest.column} are ids of {leads.name} ({lead_id})"
+        return f"no column of it holds ids of {leads.file} ({lead_id})"
+    return f"only {nearest.share:.0%} of its {nearest.column} are ids of {leads.file} ({lead_id})"

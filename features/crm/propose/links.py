@@ -12,15 +12,33 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from features.columns import Bools
 from features.crm.joining.ids import match_ids
 from features.crm.profile import ColumnProfile, TableProfile
 from features.crm.propose.recognised import RecognisedTable
-from features.crm.propose.words import has_word, split_words
+from features.crm.propose.words import has_word, header_key, split_words
 
 SEPARATORS = (";", ",", "|", "\n")
 _SAMPLE = 50_000
 _MOST, _SOME, _FEW_VALUES = 0.9, 0.3, 12
-_ID_WORDS = frozenset(["id", "ids", "key", "no", "number", "code", "guid", "uuid", "record", "associated", "the", "of", "番号", "コード"])
+_ID_WORDS = frozenset(
+    [
+        "id",
+        "ids",
+        "key",
+        "no",
+        "number",
+        "code",
+        "guid",
+        "uuid",
+        "record",
+        "associated",
+        "the",
+        "of",
+        "番号",
+        "コード",
+    ]
+)
 
 
 @dataclass(frozen=True)
@@ -49,7 +67,7 @@ def find_link(
     listed = source.recipe.columns("lead", table)
     best: tuple[float, Link | None] = (0.0, None)
     for column in table.columns:
-        if column.kind not in ("text", "number") or not column.distinct:
+        if column.kind not in ("text", "number") or not column.distinct or _is_personal(column):
             continue
         fits = column.name in listed or _names_fit(column.name, table, target, target_id)
         link = _match(table, column, ids, least if fits else None)
@@ -78,7 +96,9 @@ def find_deal_link(leads_table: RecognisedTable, deals: RecognisedTable, deal_id
 def candidate_ids(source: RecognisedTable) -> list[str]:
     """The columns whose values are unique, those that are named like an id first."""
     table, recipe = source.profile, source.recipe
-    unique = [c.name for c in table.columns if c.unique and c.kind in ("text", "number")]
+    unique = [
+        c.name for c in table.columns if c.unique and c.kind in ("text", "number") and not _is_personal(c)
+    ]
     listed = [name for name in recipe.columns("id", table) if name in unique]
     named = sorted(
         (n for n in unique if n not in listed),
@@ -86,6 +106,31 @@ def candidate_ids(source: RecognisedTable) -> list[str]:
     )
     is_listed_or_named = [n for n in (*listed, *named) if n in listed or has_word(n, "id")]
     return (is_listed_or_named or named)[:3]
+
+
+def find_shared(source: RecognisedTable, target: RecognisedTable) -> Link | None:
+    """A column of names, mail addresses or telephone numbers that both tables have, with the share that fits."""
+    for column in source.profile.columns:
+        if column.distinct > _FEW_VALUES and _is_personal(column):
+            same = [c for c in target.profile.columns if header_key(c.name) == header_key(column.name)]
+            for other in same:
+                values = target.profile.texts(other.name).combine_chunks()
+                return Link(column.name, _share(source.profile.texts(column.name).drop_null(), values))
+    return None
+
+
+def find_referred(table: TableProfile, link: Link, ids: pa.Array) -> Bools:
+    """Which of the ids a column of another table refers to."""
+    texts = table.texts(link.column).drop_null()
+    if link.separator:
+        parts = pc.utf8_trim_whitespace(
+            pc.list_flatten(pc.split_pattern(texts.combine_chunks(), link.separator))
+        )
+        texts = pa.chunked_array([parts])
+    position, _ = match_ids(texts, ids)
+    referred = np.zeros(len(ids), dtype=bool)
+    referred[position[position >= 0]] = True
+    return referred
 
 
 def _match(table: TableProfile, column: ColumnProfile, ids: pa.Array, least: float | None) -> Link | None:
@@ -120,6 +165,13 @@ def _is_long(texts: pa.ChunkedArray) -> bool:
         return True
     is_id = [not text.isdigit() or (text.startswith("0") and len(text) > 1) for text in sample]
     return bool(np.mean(is_id) > 0.5) and any(c.isdigit() for c in "".join(sample[:50]))
+
+
+def _is_personal(column: ColumnProfile) -> bool:
+    """Whether a column holds names, mail addresses or telephone numbers, by which no tables are joined."""
+    is_mail = bool(column.common) and all("@" in value for value in column.common[:5])
+    is_named = has_word(column.name, "person") and not has_word(column.name, "not_person")
+    return is_mail or is_named and not has_word(column.name, "id")
 
 
 def _names_deal(name: str) -> bool:

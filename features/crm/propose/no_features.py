@@ -7,13 +7,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from features.columns import Bools
+from features.crm.parsing import encode_column
 from features.crm.profile import ColumnProfile, TableProfile
 from features.crm.propose.recipes import TableRecipe
 from features.crm.propose.words import has_word
+from features.settings import MISSING
 
 _MAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 _PHONE = re.compile(r"\+?[\d０-９][\d０-９\-－() ./]{7,}[\d０-９]")
-_TEXT_VALUES = 400
+_TEXT_VALUES, _LEVELS = 400, 50
 _REASONS = {
     "owner": "a person who sells is no reason to buy",
     "person": "personal data (a name, an address, a mail or a telephone number) is no reason to buy",
@@ -21,6 +24,7 @@ _REASONS = {
     "judgement": "a probability, forecast, score or judgement that the CRM or a person sets",
     "later": "it is as of the day of the export, not of the day when the lead is scored",
     "date": "a date after the creation is not known at the creation",
+    "deal": "it tells which leads have a deal, so it is written when the deal is made",
     "merged": "it lists the records that were merged into this one",
     "id": "it names one record",
     "text": "free text",
@@ -39,13 +43,31 @@ class NoFeature:
 
 
 def why_no_feature(
-    column: ColumnProfile, table: TableProfile, recipe: TableRecipe, results: set[str]
+    column: ColumnProfile, table: TableProfile, recipe: TableRecipe, results: set[str], has_deal: Bools | None
 ) -> NoFeature | None:
-    """Why a column is no feature; None if it may be one. `results` are columns that tell the outcome."""
+    """Why a column is no feature; None if it may be one.
+
+    `results` are columns that tell the outcome, `has_deal` says which rows have one in another table.
+    """
     code = _reason_code(column, table, recipe, results)
+    if code is None and has_deal is not None and _tells(table, column, has_deal):
+        code = "deal"
     if code is None:
         return None
-    return NoFeature(column.name, _REASONS[code], code in ("owner", "result", "judgement", "later"))
+    return NoFeature(column.name, _REASONS[code], code in ("owner", "result", "judgement", "later", "deal"))
+
+
+def _tells(table: TableProfile, column: ColumnProfile, has_deal: Bools) -> bool:
+    """Whether the values of a column (or that it has one) tell nearly all rows with a deal from the others."""
+    share = float(has_deal.mean()) if len(has_deal) else 0.0
+    usual = max(share, 1 - share)
+    if len(has_deal) < 50 or usual > 0.97:
+        return False
+    texts = encode_column(table.rows.table[column.name], MISSING)
+    codes = texts.codes + 1 if len(texts.categories) <= _LEVELS else (texts.codes >= 0).astype(np.int32)
+    count, with_deal = (np.bincount(codes, weights=w) for w in (np.ones(len(codes)), has_deal))
+    told_apart = float(np.maximum(with_deal, count - with_deal).sum() / len(codes))
+    return told_apart >= usual + 0.9 * (1 - usual)
 
 
 def _reason_code(
@@ -57,7 +79,7 @@ def _reason_code(
     if listed and not (listed in ("later", "result") and column.kind == "time"):
         return listed
     if column.kind == "time":
-        return "person" if has_word(column.name, "person") else "date"
+        return "person" if has_word(column.name, "birth") else "date"
     if column.name in results or has_word(column.name, "converted_flag"):
         return "result"
     if has_word(column.name, "owner"):

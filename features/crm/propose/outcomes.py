@@ -13,6 +13,7 @@ from features.columns import Bools
 from features.crm.profile import ColumnProfile, TableProfile
 from features.crm.propose.recipes import TableRecipe
 from features.crm.propose.words import Meaning, has_word, value_meaning
+from features.errors import DataError, suggest_nearest
 
 _MOST_VALUES, _LEAST_FILLED, _SURE, _ENOUGH = 60, 0.3, 0.98, 1.5
 
@@ -38,13 +39,22 @@ class OutcomeColumn:
 
     def decide(self, table: TableProfile) -> tuple[Bools, Bools]:
         """Which rows are won and which are lost."""
-        won, lost = (_is_in(table, self.name, values) for values in (self.won, self.lost))
+        won, lost = (is_in(table, self.name, values) for values in (self.won, self.lost))
         for column, values in self.lost_where.items():
-            lost |= _is_in(table, column, values) & ~won
+            lost |= is_in(table, column, values) & ~won
         for column, values in self.open_where.items():
-            is_open = _is_in(table, column, values)
+            is_open = is_in(table, column, values)
             won, lost = won & ~is_open, lost & ~is_open
         return won, lost
+
+
+@dataclass(frozen=True)
+class NamedOutcome:
+    """The column that a person names as the outcome, and the values that mean won and lost if given."""
+
+    column: str
+    won: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -80,12 +90,16 @@ def find_flags(table: TableProfile, recipe: TableRecipe) -> Flags:
     )
 
 
-def find_outcomes(table: TableProfile, recipe: TableRecipe, named: str | None = None) -> list[OutcomeColumn]:
+def find_outcomes(
+    table: TableProfile, recipe: TableRecipe, named: NamedOutcome | None = None
+) -> list[OutcomeColumn]:
     """The columns that may be the outcome, the best first; of a `named` one any reading is taken."""
+    if named is not None and named.won:
+        return _read_named(table, named) if any(c.name == named.column for c in table.columns) else []
     flags = find_flags(table, recipe)
     candidates = []
     for column in table.columns:
-        if named not in (None, column.name) or column.kind in ("time", "empty"):
+        if (named and named.column != column.name) or column.kind in ("time", "empty"):
             continue
         if not 2 <= column.distinct <= _MOST_VALUES or column.filled < _LEAST_FILLED:
             continue
@@ -93,6 +107,22 @@ def find_outcomes(table: TableProfile, recipe: TableRecipe, named: str | None = 
         if outcome is not None and (named or outcome.score >= _ENOUGH):
             candidates.append(outcome)
     return sorted(candidates, key=lambda o: -o.score)
+
+
+def _read_named(table: TableProfile, named: NamedOutcome) -> list[OutcomeColumn]:
+    """The outcome by the values that a person names; all others are open.
+
+    Raises DataError for a value that the column does not hold.
+    """
+    values = table.counts(named.column)
+    for option, wanted in (("--won", named.won), ("--lost", named.lost)):
+        for value in wanted:
+            if value not in values:
+                hint = suggest_nearest(value, list(values))
+                raise DataError(f"{option}: {named.column} holds no value {value!r}; {hint}.")
+    decided = {*named.won, *named.lost}
+    ignore = tuple(v for v in values if v not in decided)
+    return [OutcomeColumn(name=named.column, kind="words", won=named.won, lost=named.lost, ignore=ignore)]
 
 
 def _read_outcome(
@@ -152,7 +182,7 @@ def _read_by_flags(table: TableProfile, column: str, flags: Flags) -> OutcomeCol
     """The meaning of each value by the flags won and closed; None if a value has several."""
     if not flags.won or not flags.closed or column in flags.names:
         return None
-    won, closed = (_is_in(table, name, _values(table, name, "yes")) for name in (flags.won, flags.closed))
+    won, closed = (is_in(table, name, _values(table, name, "yes")) for name in (flags.won, flags.closed))
     texts = table.texts(column)
     groups: dict[str, list[str]] = {"won": [], "lost": [], "open": []}
     for value in table.counts(column):
@@ -216,7 +246,7 @@ def _values(table: TableProfile, column: str, meaning: Meaning) -> tuple[str, ..
     return tuple(v for v in table.counts(column) if value_meaning(v) == meaning)
 
 
-def _is_in(table: TableProfile, column: str, values: tuple[str, ...]) -> Bools:
+def is_in(table: TableProfile, column: str, values: tuple[str, ...]) -> Bools:
     """The rows whose value is one of `values`; "" stands for an empty cell."""
     texts = pc.fill_null(table.texts(column), "")
     found = pc.is_in(texts, value_set=pa.array(values, pa.string()))

@@ -16,7 +16,33 @@ from typing import Any, cast
 from features.crm.profile import TableProfile
 from features.crm.propose.words import Meaning, header_key, value_key, value_meaning
 
-ROLES = ["id", "created", "closed", "lost_at", "outcome", "amount", "account", "channel", "deal", "lead", "deleted", "active", "won_flag", "closed_flag", "owner", "person", "result", "judgement", "later", "merged", "time", "type", "column", "columns", "value"]
+ROLES = [
+    "id",
+    "created",
+    "closed",
+    "lost_at",
+    "outcome",
+    "amount",
+    "account",
+    "channel",
+    "deal",
+    "lead",
+    "deleted",
+    "active",
+    "won_flag",
+    "closed_flag",
+    "owner",
+    "person",
+    "result",
+    "judgement",
+    "later",
+    "merged",
+    "time",
+    "type",
+    "column",
+    "columns",
+    "value",
+]
 """The parts that a recipe may give to columns; each lists headers, the best first."""
 FOLDER = Path(__file__).with_name("recipes")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from features.crm.profile import TableProfile
 from features.crm.propose.parts import deleted_rows
@@ -23,6 +24,11 @@ class RecognisedTable:
     @property
     def name(self) -> str:
         return self.profile.name
+
+    @property
+    def file(self) -> str:
+        """The name of the file, or of the table of a database."""
+        return self.profile.source.table or Path(self.profile.source.source).name
 
     @property
     def deleted(self) -> dict[str, tuple[str, ...]]:

@@ -84,11 +84,8 @@ def _count_left_out(loaded: Loaded) -> int:
 
 def _median_days(loaded: Loaded) -> int | None:
     crm = loaded.crm
-    dated = (
-        crm.outcomes.won
-        if loaded.settings.deals and loaded.settings.deals.undated_lost
-        else crm.outcomes.closed
-    )
+    has_undated = any(note.reason == "undated_lost" for note in loaded.rejects.notes)
+    dated = crm.outcomes.won if has_undated else crm.outcomes.closed
     if not crm.horizon_applies or not dated.any():
         return None
     days = (crm.outcomes.closed_at[dated] - crm.created[dated]) / MS_PER_DAY

@@ -60,7 +60,7 @@ def _share_of_earliest(table: TableProfile, name: str, names: Sequence[str]) -> 
     times = table.times(name)
     is_earliest = times != NEVER
     for other in names:
-        if other != name and not has_word(other, "person"):
+        if other != name and not has_word(other, "birth"):
             is_earliest &= times <= table.times(other) + np.where(table.times(other) == NEVER, 0, _DAY)
     return float(is_earliest.mean()) if len(times) else 0.0
 

@@ -63,7 +63,7 @@ def write_crm_toml(detected: DetectedTables, draft: Draft) -> str:
 
 def _describe_tables(detected: DetectedTables) -> list[str]:
     """Comments: the recipes that fit, the tables that are not used, and what is unusual."""
-    lines = [f"{t.name}: recognised as {t.recipe.title}." for t in detected.tables if t.recipe.crm]
+    lines = [f"{t.file}: recognised as {t.recipe.title}." for t in detected.tables if t.recipe.crm]
     lines += [f"Not used: {name}: {reason}." for name, reason in detected.left_out.items()]
     return [part for line in (*lines, *(f"{r}." for r in detected.remarks)) for part in _wrap(line)]
 
@@ -126,10 +126,10 @@ def _source_table(recognised: RecognisedTable) -> Table:
     return table
 
 
-def _add_skipped(table: Table, recognised: RecognisedTable) -> None:
-    if recognised.deleted:
-        table.add("skip_where", _inline_lists(recognised.deleted))
-        table["skip_where"].comment("deleted or merged rows")
+def _add_skipped(table: Table, values: Mapping[str, Iterable[str]]) -> None:
+    if values:
+        table.add("skip_where", _inline_lists(values))
+        table["skip_where"].comment("rows that are deleted, merged or no records")
 
 
 def _leads_table(detected: DetectedTables) -> Table:
@@ -144,7 +144,10 @@ def _leads_table(detected: DetectedTables) -> Table:
     if detected.deals and detected.deals.is_reverse:
         table.add("deal", detected.deals.link.column)
         table["deal"].comment("the id of the lead's deal")
-    _add_skipped(table, detected.leads)
+    if detected.lost_leads:
+        table.add("lost_where", _inline_lists(detected.lost_leads))
+        table["lost_where"].comment("lost without a deal")
+    _add_skipped(table, detected.skipped_leads)
     return table
 
 
@@ -167,7 +170,7 @@ def _deals_table(detected: DetectedTables) -> Table:
     if detected.amount:
         table.add("amount", detected.amount)
     if deals:
-        _add_skipped(table, deals.table)
+        _add_skipped(table, deals.table.deleted)
     return table
 
 
@@ -213,7 +216,7 @@ def _activities_table(detected: DetectedTables) -> Table | None:
         table.add("type", events.activity_type)
     if events.activity_value:
         table.add("value", events.activity_value)
-    _add_skipped(table, events.activities)
+    _add_skipped(table, events.activities.deleted)
     return table
 
 
@@ -229,7 +232,7 @@ def _changes_table(detected: DetectedTables) -> Table | None:
     else:
         table.add("columns", list(events.history))
     table.add("at", events.change_time)
-    _add_skipped(table, events.changes)
+    _add_skipped(table, events.changes.deleted)
     return table
 
 
