@@ -114,8 +114,8 @@ def init(
         )
     with atomic_file(to) as part:
         part.write_text(proposal.text, encoding="utf-8")
-    for remark in proposal.remarks:
-        print(remark)
+    for note in proposal.notes:
+        print(note)
     console.print_findings(proposal.findings, lang)
     print(proposal.summary.text(lang))
     print(f"Wrote {to}.")

@@ -147,8 +147,8 @@ class CrmSettings(Strict):
             )
         if self.leads.lost_where and not (self.deals and self.deals.source):
             raise ValueError(
-                "[leads] lost_where: is for leads without a deal in the table of [deals]; here the outcome stands "
-                "in the leads' table, so name such values in [deals] lost"
+                "[leads] lost_where: is for leads without a deal in the table of [deals]; here the outcome "
+                "stands in the leads' table, so name such values in [deals] lost"
             )
         counting = sorted(n for n, f in self.features.items() if f.kind not in ("attribute", "age"))
         if counting and not self.activities:

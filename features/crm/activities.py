@@ -79,10 +79,9 @@ def _match_leads(
     reader: Reader, lead_index: LeadIndex, rows: SourceRows, column: str, row_kind: str
 ) -> tuple[Ints, SourceRows]:
     """The selected leads and their rows; rows without a lead are noted, those of unknown leads rejected."""
-    rows = reader.drop_without_lead(rows, column)
-    position = reader.match_leads(rows, column, lead_index.ids)
-    reader.reject(rows, position < 0, column, f"{row_kind} of a lead that is not in the leads' table")
-    lead = np.where(position >= 0, lead_index.row[position], -1)
+    unknown = f"{row_kind} of a lead that is not in the leads' table"
+    rows, position = reader.match_leads(rows, column, lead_index.ids, unknown)
+    lead = lead_index.row[position]
     is_known = lead >= 0
     return lead[is_known], filter_rows(rows, is_known)
 

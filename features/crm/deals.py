@@ -14,7 +14,7 @@ from features.crm.joining.lead_deals import match_deals
 from features.crm.leads import IdentifiedLeads, Leads
 from features.crm.parsing import encode_column
 from features.crm.reader import Reader, filter_rows
-from features.crm.table_settings import DealsTable, Where
+from features.crm.table_settings import DealsTable, RowConditions
 from features.crm.tables import SourceRows
 from features.crm_data import Outcomes
 
@@ -87,13 +87,13 @@ def read_deals(reader: Reader, leads: IdentifiedLeads) -> Deals:
 
 def _add_lost_leads(reader: Reader, leads: IdentifiedLeads, deals: Deals, with_deal: Ints) -> Deals:
     """The deals and, for each lead that is lost without one, a row without values."""
-    where = reader.settings.leads.lost_where
-    if not where:
+    conditions = reader.settings.leads.lost_where
+    if not conditions:
         return deals
-    is_lost = reader.select_rows(leads.rows, where) & leads.wanted & ~deals.unclear
+    is_lost = reader.select_rows(leads.rows, conditions) & leads.wanted & ~deals.unclear
     is_lost[with_deal] = False
     lead = np.flatnonzero(is_lost)
-    reader.note("undated_lost", "leads", next(iter(where)), len(lead))
+    reader.note("undated_lost", "leads", next(iter(conditions)), len(lead))
     dated = bool(reader.settings.deals and reader.settings.deals.closed_at)
     closed_at = _lost_at_latest(reader, leads, lead) if dated else np.zeros(len(lead), dtype=np.int64)
     table = pa.table(
@@ -137,10 +137,12 @@ def classify_outcomes(
     return np.asarray(meaning)
 
 
-def _select_rows(reader: Reader, rows: SourceRows, where: Where) -> Bools:
+def _select_rows(reader: Reader, rows: SourceRows, conditions: RowConditions) -> Bools:
     """The rows by those columns that the table has; a file of closed deals may lack some."""
     columns = rows.table.column_names
-    return reader.select_rows(rows, {column: where[column] for column in where if column in columns})
+    return reader.select_rows(
+        rows, {column: conditions[column] for column in conditions if column in columns}
+    )
 
 
 def _classify_outcome(value: str | None, config: DealsTable) -> str:

@@ -15,7 +15,7 @@ from features.columns import Bools, Column, Floats, Ints
 from features.crm.joining.ids import match_ids
 from features.crm.parsing import Parsed, as_numbers, as_texts, as_times, encode_column, source_texts
 from features.crm.rejects import LeftOut, LeftOutReason, Reject, Rejects
-from features.crm.table_settings import Source, Where
+from features.crm.table_settings import RowConditions, Source
 from features.crm.tables import SourceRows, read_rows
 from features.crm_data import LeadOrder
 from features.settings import CrmSettings
@@ -30,6 +30,7 @@ class Reader:
         self.settings = settings
         self.rejects = Rejects()
         self.missing = frozenset({"", *settings.missing})
+        self.skipped_leads: pa.Array = pa.array([], pa.string())
         self.latest = to_ms(with_zone(settings.as_of, settings)) if settings.as_of else now_ms()
 
     def read_table(self, part: str, source: Source, columns: Sequence[str] | None = None) -> SourceRows:
@@ -45,34 +46,52 @@ class Reader:
         self.rejects.read[part] += rows.read
         return self._skip_rows(rows, source.skip_where)
 
-    def _skip_rows(self, rows: SourceRows, where: Where) -> SourceRows:
-        for column, values in where.items():
+    def _skip_rows(self, rows: SourceRows, conditions: RowConditions) -> SourceRows:
+        for column, values in conditions.items():
             if column in rows.table.column_names:
                 skipped = self.select_rows(rows, {column: values})
                 self.note("skipped", rows.part, column, int(skipped.sum()))
+                self._remember_skipped_leads(filter_rows(rows, skipped))
                 rows = filter_rows(rows, ~skipped)
         return rows
 
-    def select_rows(self, rows: SourceRows, where: Where) -> Bools:
+    def select_rows(self, rows: SourceRows, conditions: RowConditions) -> Bools:
         """The rows with one of the values in any of the columns."""
         selected = np.zeros(rows.table.num_rows, dtype=bool)
-        for column, values in where.items():
+        for column, values in conditions.items():
             texts = pc.fill_null(pc.utf8_lower(self.read_texts(rows, column)), "")
             wanted = pa.array([value.strip().lower() for value in values], pa.string())
             selected |= pc.is_in(texts, value_set=wanted).to_numpy(zero_copy_only=False).astype(bool)
         return selected
 
+    def _remember_skipped_leads(self, rows: SourceRows) -> None:
+        column = self.settings.leads.id
+        if rows.part == "leads" and column in rows.table.column_names:
+            ids = self.read_texts(rows, column).drop_null().combine_chunks()
+            self.skipped_leads = pa.concat_arrays([self.skipped_leads, ids])
+
     def drop_without_lead(self, rows: SourceRows, column: str) -> SourceRows:
         """The rows with the id of a lead; the others (calls to customers ...) are noted."""
-        has_lead = pc.is_valid(self.read_texts(rows, column)).to_numpy(zero_copy_only=False).astype(bool)
+        texts = self.read_texts(rows, column)
+        has_lead = pc.is_valid(texts).to_numpy(zero_copy_only=False).astype(bool)
         self.note("no_lead", rows.part, column, int((~has_lead).sum()))
-        return filter_rows(rows, has_lead)
+        of_skipped = pc.is_in(texts, value_set=self.skipped_leads).to_numpy(zero_copy_only=False).astype(bool)
+        of_skipped &= has_lead
+        self.note("skipped_lead", rows.part, column, int(of_skipped.sum()))
+        return filter_rows(rows, has_lead & ~of_skipped)
 
-    def match_leads(self, rows: SourceRows, column: str, lead_ids: pa.Array) -> Ints:
-        """The position of each row's lead among `lead_ids`; -1 if it is unknown."""
+    def match_leads(
+        self, rows: SourceRows, column: str, lead_ids: pa.Array, reason: str
+    ) -> tuple[SourceRows, Ints]:
+        """The rows of known leads, and the position of each one's lead among `lead_ids`.
+
+        Rows without a lead are noted, those of unknown leads are rejected with the reason.
+        """
+        rows = self.drop_without_lead(rows, column)
         position, other_forms = match_ids(self.read_texts(rows, column), lead_ids)
         self.note("id_forms", rows.part, column, other_forms)
-        return position
+        self.reject(rows, position < 0, column, reason)
+        return filter_rows(rows, position >= 0), position[position >= 0]
 
     def note(self, reason: LeftOutReason, part: str, column: str, count: int) -> None:
         """Note a number of rows that are left out, or joined, without being wrong."""

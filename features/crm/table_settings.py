@@ -13,7 +13,7 @@ from pydantic import Field, field_validator, model_validator
 from features.errors import SettingsError
 from features.toml import Strict, TextValue
 
-Where: TypeAlias = Mapping[str, Annotated[tuple[TextValue, ...], Field(min_length=1)]]
+RowConditions: TypeAlias = Mapping[str, Annotated[tuple[TextValue, ...], Field(min_length=1)]]
 """Rows by the values of columns, in upper or lower case; "" is an empty cell."""
 
 
@@ -31,7 +31,7 @@ class Source(Strict):
     separator: str = Field(default=",", min_length=1, max_length=1)
     encoding: str = "utf-8"
     time_format: str | None = None
-    skip_where: Where = Field(default_factory=dict)
+    skip_where: RowConditions = Field(default_factory=dict)
     max_reject_share: float | None = Field(default=None, ge=0, le=1)
 
     @field_validator("time_format")
@@ -70,7 +70,7 @@ class LeadsTable(Source):
     created_at: str | None = None
     account: str | None = None
     deal: str | None = None
-    lost_where: Where = Field(default_factory=dict)
+    lost_where: RowConditions = Field(default_factory=dict)
 
 
 class DealsTable(Source):
@@ -94,8 +94,8 @@ class DealsTable(Source):
     lost: tuple[TextValue, ...] = ()
     ignore: tuple[TextValue, ...] = ()
     leave_out: tuple[TextValue, ...] = ()
-    open_where: Where = Field(default_factory=dict)
-    lost_where: Where = Field(default_factory=dict)
+    open_where: RowConditions = Field(default_factory=dict)
+    lost_where: RowConditions = Field(default_factory=dict)
     closed_at: str | None = None
     lost_at: str | None = None
     undated_lost: bool = False

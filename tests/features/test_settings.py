@@ -63,7 +63,11 @@ def test_the_good_settings_hold() -> None:
         ),
         ("crm.max_reject_share", "a lot", "(got 'a lot')."),
         ("deals.won", [], "[deals]: `won` is missing: the outcome values that mean won."),
-        ("deals.lost", ["won"], "[deals]: ['won'] stand in more than one of won, lost, ignore and leave_out."),
+        (
+            "deals.lost",
+            ["won"],
+            "[deals]: ['won'] stand in more than one of won, lost, ignore and leave_out.",
+        ),
         ("deals.source", "d.csv", "[deals]: `lead` is missing: the column with the lead's id."),
         ("deals.outcome", None, "[deals]: `outcome` is missing: the column that tells won from lost."),
         ("leads.table", "t", "[leads]: `table` and `query` belong to a database source"),

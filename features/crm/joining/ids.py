@@ -18,6 +18,7 @@ from collections import Counter
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from features.columns import Ints
 from features.crm.parsing import find_positions
@@ -26,6 +27,7 @@ _SALESFORCE = re.compile(r"([A-Za-z0-9]{15})[A-Z0-5]{3}")
 _WITH_POINT = re.compile(r"([1-9]\d*|0)\.0+")
 _GUID = re.compile(r"\{?([0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})\}?")
 _ZOHO = re.compile(r"zcrm_(\d+)")
+_ANY_FORM = "^(" + "|".join(form.pattern for form in (_SALESFORCE, _WITH_POINT, _GUID, _ZOHO)) + ")$"
 
 
 def plain_id(text: str) -> str:
@@ -40,14 +42,22 @@ def plain_id(text: str) -> str:
 def match_ids(ids: pa.ChunkedArray, values: pa.Array) -> tuple[Ints, int]:
     """The position of each id among `values` (-1: unknown), and how many match in another form."""
     position = find_positions(ids, values)
-    unmatched = np.flatnonzero(position < 0)
-    texts = ids.take(pa.array(unmatched)).to_pylist() if len(unmatched) else []
-    if not any(texts):
+    is_unmatched = (position < 0) & np.asarray(pc.is_valid(ids).to_numpy(zero_copy_only=False), dtype=bool)
+    unmatched = np.flatnonzero(is_unmatched)
+    if not len(unmatched):
+        return position, 0
+    texts = ids.take(pa.array(unmatched))
+    if not _has_other_forms(texts) and not _has_other_forms(values):
         return position, 0
     plain = _unique_plain_ids(values)
-    found = np.array([-1 if text is None else plain.get(plain_id(text), -1) for text in texts], np.int64)
-    position[unmatched] = found
-    return position, int((found >= 0).sum())
+    matched = np.array([plain.get(plain_id(text), -1) for text in texts.to_pylist()], np.int64)
+    position[unmatched] = matched
+    return position, int((matched >= 0).sum())
+
+
+def _has_other_forms(ids: pa.Array | pa.ChunkedArray) -> bool:
+    """Whether an id may be written in another form as well."""
+    return bool(pc.any(pc.match_substring_regex(ids, _ANY_FORM)).as_py())
 
 
 def _unique_plain_ids(values: pa.Array) -> dict[str, int]:

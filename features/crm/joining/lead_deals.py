@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from features.columns import Bools, Ints
 from features.crm.joining.ids import match_ids
 from features.crm.leads import IdentifiedLeads, drop_duplicates
-from features.crm.reader import Reader, filter_rows
+from features.crm.reader import Reader
 from features.crm.table_settings import DealsTable, deal_columns
 from features.crm.tables import SourceRows, check_columns
 
@@ -40,12 +40,11 @@ def match_deals(reader: Reader, leads: IdentifiedLeads, config: DealsTable) -> L
     check_columns(wanted, rows.table.column_names, rows.name)
     if config.lead is None:
         return _deals_that_leads_name(reader, leads, rows, str(config.id))
-    rows = reader.drop_without_lead(rows, config.lead)
     if config.lead_separator:
+        rows = reader.drop_without_lead(rows, config.lead)
         return _deals_of_several_leads(reader, leads, rows, config.lead, config.lead_separator)
-    lead = reader.match_leads(rows, config.lead, leads.ids)
-    reader.reject(rows, lead < 0, config.lead, _NOT_A_LEAD)
-    return LeadDeals(filter_rows(rows, lead >= 0), lead[lead >= 0], nobody)
+    rows, lead = reader.match_leads(rows, config.lead, leads.ids, _NOT_A_LEAD)
+    return LeadDeals(rows, lead, nobody)
 
 
 def _deals_that_leads_name(

@@ -13,6 +13,10 @@ _TEXTS: dict[LeftOutReason, tuple[str, str]] = {
         "{table}: {count:,} rows are left out by skip_where ('{column}').",
         "{table}: skip_where（「{column}」）により{count:,}行を除外しました。",
     ),
+    "skipped_lead": (
+        "{table}: {count:,} rows belong to leads that skip_where leaves out ('{column}').",
+        "{table}: {count:,}行は、skip_whereで除外したリードのものです（「{column}」）。",
+    ),
     "no_lead": (
         "{table}: {count:,} rows belong to no lead ('{column}') and are left out.",
         "{table}: {count:,}行はどのリードのものでもないため（「{column}」）、除外しました。",

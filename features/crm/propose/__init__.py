@@ -19,7 +19,7 @@ from features.crm.propose.detected import DetectedTables
 from features.crm.propose.outcomes import NamedOutcome
 from features.crm.propose.summary import ExportSummary
 from features.crm.propose.write import Draft, write_crm_toml
-from features.errors import SettingsError
+from features.errors import DataError, SettingsError
 from features.settings import parse_settings
 
 _HORIZONS = (30, 60, 90, 120, 180, 270, 365, 545, 730)
@@ -29,12 +29,12 @@ _FEW_REJECTS = 0.04
 
 @dataclass(frozen=True)
 class Proposal:
-    """The text of a crm.toml, the findings of the audit on the columns that it uses or leaves out, `remarks`
+    """The text of a crm.toml, the findings of the audit on the columns that it uses or leaves out, `notes`
     on tables and outcomes, and a summary of the leads."""
 
     text: str
     findings: list[Finding]
-    remarks: list[str]
+    notes: tuple[str, ...]
     summary: ExportSummary
 
 
@@ -57,26 +57,28 @@ def propose(
     named = NamedOutcome(outcome, tuple(won), tuple(lost)) if outcome else None
     tables = [table for place in places for table in profile_tables(place, folder)]
     detected = detect_tables(tables, named)
-    draft = _load_draft(write_crm_toml(detected, Draft(_DEFAULT_HORIZON)), folder)
+    first_text = write_crm_toml(detected, Draft(_DEFAULT_HORIZON))
+    _check_features(first_text, detected)
+    draft = _load_draft(first_text, folder)
     suspects = {f.column: f for f in audit(draft) if f.column and f.severity in ("leak", "suspect")}
     shares = _reject_shares(draft)
     text = write_crm_toml(detected, Draft(_suggest_horizon(draft), suspects, shares))
     loaded = _load_draft(text, folder)
-    return Proposal(text, audit(loaded), _remarks(detected), ExportSummary.from_loaded(loaded))
+    return Proposal(text, audit(loaded), _notes(detected), ExportSummary.from_loaded(loaded))
 
 
-def _remarks(detected: DetectedTables) -> list[str]:
+def _notes(detected: DetectedTables) -> tuple[str, ...]:
     """What `hotlead init` says about tables, outcome and dates."""
     recognised = [f"{t.file}: recognised as {t.recipe.title}." for t in detected.tables if t.recipe.crm]
     left_out = [f"Not used: {name}: {reason}." for name, reason in detected.left_out.items()]
     outcome = detected.outcome
     of_outcome = [f"{outcome.name}: {remark}." for remark in outcome.remarks] if outcome else []
     of_close = [f"{detected.close.closed_at}: {r}." for r in detected.close.remarks] if detected.close else []
-    return [*recognised, *left_out, *of_outcome, *of_close, *(f"{r}." for r in detected.remarks)]
+    return (*recognised, *left_out, *of_outcome, *of_close, *(f"{r}." for r in detected.remarks))
 
 
 def _reject_shares(draft: Loaded) -> dict[str, float]:
-    """For tables of events of which more rows than usual belong to other records: a share that lets them pass."""
+    """A share of rejects for each table of which more rows than usual belong to other records."""
     rejects = draft.rejects
     shares = {
         table: rejects.count_left_out(table) / rejects.read[table]
@@ -84,6 +86,17 @@ def _reject_shares(draft: Loaded) -> dict[str, float]:
         if rejects.read[table]
     }
     return {table: round(share * 1.1 + 0.02, 2) for table, share in shares.items() if share > _FEW_REJECTS}
+
+
+def _check_features(text: str, detected: DetectedTables) -> None:
+    """Raise DataError if no column can be a feature."""
+    if not tomllib.loads(text)["features"]:
+        reasons = "\n".join(_notes(detected))
+        raise DataError(
+            f"{detected.leads.file}: no column can be a feature: ids, names, free texts, dates and columns "
+            "with one value are none. Export more of what is known about a lead, or its date of creation.\n"
+            f"{reasons}".rstrip()
+        )
 
 
 def _load_draft(text: str, folder: Path) -> Loaded:

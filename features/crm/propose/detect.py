@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from features.crm.profile import TableProfile
+from features.crm.propose.codes import read_codes
 from features.crm.propose.detected import DetectedTables, JoinedDeals
 from features.crm.propose.events import find_events
 from features.crm.propose.links import candidate_ids, find_deal_link, find_link
@@ -35,22 +36,26 @@ def detect_tables(profiles: list[TableProfile], named: NamedOutcome | None) -> D
 
     Raises DataError if no column looks like an outcome.
     """
-    tables = [RecognisedTable.from_profile(profile) for profile in profiles]
+    tables, code_tables = read_codes([RecognisedTable.from_profile(profile) for profile in profiles])
     choices = sorted(_leads_choices(tables), key=lambda leads: -leads.score)
     for leads in choices:
-        found = _find_outcomes(leads, named)
-        if found is not None:
-            return _to_detected(tables, leads, *found)
+        chosen = _find_outcomes(leads, named)
+        if chosen is not None:
+            return _to_detected(tables, leads, *chosen, code_tables)
     raise _no_outcome(tables, named.column if named else None)
 
 
 def _to_detected(
-    tables: list[RecognisedTable], leads: _Leads, deals: JoinedDeals | None, outcomes: list[OutcomeColumn]
+    tables: list[RecognisedTable],
+    leads: _Leads,
+    deals: JoinedDeals | None,
+    outcomes: list[OutcomeColumn],
+    code_tables: dict[str, str],
 ) -> DetectedTables:
     _check_one_row_each(leads)
-    used = [leads.table, *([deals.table] if deals else [])]
-    others = [table for table in tables if all(table is not other for other in used)]
-    names = [{c.name for c in t.profile.columns} - {leads.lead_id} for t in used]
+    main_tables = [leads.table, *([deals.table] if deals else [])]
+    others = [table for table in tables if all(table is not main for main in main_tables)]
+    names = [{c.name for c in t.profile.columns} - {leads.lead_id} for t in main_tables]
     events = find_events(others, leads.table, leads.lead_id, set[str]().union(*names))
     return DetectedTables(
         leads=leads.table,
@@ -59,6 +64,7 @@ def _to_detected(
         outcomes=outcomes,
         events=events,
         left_out=events.left_out,
+        code_tables=code_tables,
     )
 
 
@@ -68,9 +74,9 @@ def _leads_choices(tables: list[RecognisedTable]) -> Iterator[_Leads]:
         if table.recipe.part in ("activities", "changes") and len(tables) > 1:
             continue
         for lead_id in candidate_ids(table) or ["row"]:
-            others = [other for other in tables if other is not table]
+            others = [source for source in tables if source is not table]
             deals = list(_joined_deals(table, lead_id, others))
-            pointing = sum(_points_to(other, table, lead_id) for other in others)
+            pointing = sum(_points_to(source, table, lead_id) for source in others)
             reverse = sum(d.is_reverse for d in deals)
             score = 10.0 * (pointing + reverse) + 3 * (table.recipe.part == "leads")
             score += (table.recipe.part == "deals") + 2 * has_word(table.name, "lead_table")
@@ -95,17 +101,17 @@ def _joined_deals(
     table: RecognisedTable, lead_id: str, others: list[RecognisedTable]
 ) -> Iterator[JoinedDeals]:
     """The tables that may hold the deals of these leads."""
-    for other in others:
-        if other.recipe.part in ("activities", "changes", "leads"):
+    for deals in others:
+        if deals.recipe.part in ("activities", "changes", "leads"):
             continue
-        link = find_link(other, table, lead_id)
+        link = find_link(deals, table, lead_id)
         if link is not None:
-            yield JoinedDeals(table=other, link=link)
+            yield JoinedDeals(table=deals, link=link)
             continue
-        for deal_id in candidate_ids(other):
-            back = find_deal_link(table, other, deal_id)
+        for deal_id in candidate_ids(deals):
+            back = find_deal_link(table, deals, deal_id)
             if back is not None:
-                yield JoinedDeals(table=other, link=back, is_reverse=True, deal_id=deal_id)
+                yield JoinedDeals(table=deals, link=back, is_reverse=True, deal_id=deal_id)
                 break
 
 
@@ -113,16 +119,16 @@ def _find_outcomes(
     leads: _Leads, named: NamedOutcome | None
 ) -> tuple[JoinedDeals | None, list[OutcomeColumn]] | None:
     """The deals with the outcome (None: the leads' table holds it), and the candidates for its column."""
-    found = find_outcomes(leads.table.profile, leads.table.recipe, named)
-    is_sure = bool(found) and bool(found[0].lost) and found[0].kind in ("words", "flags")
-    if found and (is_sure or not leads.deals):
-        return None, found
+    of_leads = find_outcomes(leads.table.profile, leads.table.recipe, named)
+    is_sure = bool(of_leads) and bool(of_leads[0].lost) and of_leads[0].kind in ("words", "flags")
+    if of_leads and (is_sure or not leads.deals):
+        return None, of_leads
     of_deals = [(d, find_outcomes(d.table.profile, d.table.recipe, named)) for d in leads.deals]
     decided = [(deals, outcomes) for deals, outcomes in of_deals if outcomes]
     if decided:
         return max(decided, key=lambda pair: pair[1][0].score + pair[0].link.share)
-    if found:
-        return None, found
+    if of_leads:
+        return None, of_leads
     wins = _table_of_wins(leads) if named is None else None
     return (wins, []) if wins else None
 
@@ -138,7 +144,7 @@ def _table_of_wins(leads: _Leads) -> JoinedDeals | None:
 
 
 def _check_one_row_each(leads: _Leads) -> None:
-    """Raise DataError where the ids repeat: then the rows are states or activities of records, not records."""
+    """Raise DataError where ids repeat: then the rows are states or activities of records."""
     if leads.lead_id != "row":
         return
     profile = leads.table.profile
@@ -148,9 +154,9 @@ def _check_one_row_each(leads: _Leads) -> None:
         )
         if is_id and column.filled > 0.9 and 1 < column.distinct < 0.9 * column.rows:
             raise DataError(
-                f"{profile.name}: {column.name} repeats ({column.distinct:,} ids in {column.rows:,} rows), so a row "
-                "is one state or event of a record, not the record. Export a file with one row for each lead or "
-                "deal as it is now, and name this file after it: hotlead init LEADS.csv "
+                f"{leads.table.file}: {column.name} repeats ({column.distinct:,} ids, {column.rows:,} rows),"
+                " so a row is one state or event of a record, not the record. Export a file with one row for "
+                f"each lead or deal as it is now, and name this file after it: hotlead init LEADS.csv "
                 f"{profile.source.source}"
             )
 
@@ -191,6 +197,6 @@ def _no_won_value(tables: list[RecognisedTable], outcome: str) -> DataError:
         )
     values = ", ".join(profile.column(outcome).common[:12])
     return DataError(
-        f"{outcome}: no value looks like won. Values: {values}. Add --won VALUE and --lost VALUE (each may be "
-        "repeated; all other values are open), or name another column with --outcome."
+        f"{outcome}: no value looks like won. Values: {values}. Add --won VALUE and --lost VALUE (each "
+        "may be repeated; all other values are open), or name another column with --outcome."
     )

@@ -8,6 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
+from features.clock import NEVER
 from features.columns import Bools
 from features.crm.profile import ColumnProfile, TableProfile
 from features.crm.propose.events import EventTables
@@ -38,7 +39,8 @@ class DetectedTables:
     """The tables by their part in crm.toml.
 
     `deals` is None if the outcome stands in the leads' table, `outcomes` has the candidates, the best
-    first, and is empty if every deal is won. `left_out` names the tables that are not used, with the reason.
+    first, and is empty if every deal is won. `left_out` names the tables that are not used, with the reason,
+    `code_tables` those that name the values of a column.
     """
 
     leads: RecognisedTable
@@ -47,6 +49,7 @@ class DetectedTables:
     outcomes: list[OutcomeColumn]
     events: EventTables
     left_out: dict[str, str]
+    code_tables: dict[str, str]
 
     @property
     def tables(self) -> list[RecognisedTable]:
@@ -188,7 +191,7 @@ class DetectedTables:
 
     @cached_property
     def lost_leads(self) -> dict[str, tuple[str, ...]]:
-        """The values of a status in the leads' table that mean lost, where the deals stand in another table."""
+        """The values of a status of the leads that mean lost, where the deals stand in another table."""
         return self._values_without_deal("lost")
 
     @cached_property
@@ -210,25 +213,62 @@ class DetectedTables:
                     return {column.name: tuple(values)}
         return {}
 
+    def _why_no_close(self) -> str:
+        table, (won, lost) = self.outcome_table, self.won_and_lost
+        if not lost.any() and not self.lost_leads:
+            return (
+                "No value means lost, and no date tells when leads were won, so there is nothing to learn "
+                "from yet; export the date of the win or the lost leads"
+            )
+        for column in table.profile.columns:
+            is_close = has_word(column.name, "closed") and not has_word(column.name, "planned")
+            if column.kind == "time" and is_close and column.name != self.created_at:
+                has_time = table.profile.times(column.name) != NEVER
+                return (
+                    f"{column.name} has a date for {has_time[won].mean():.0%} of the won and "
+                    f"{has_time[lost].mean() if lost.any() else 0:.0%} of the lost deals, so no date of the "
+                    "close is read and wins count whenever they came; export the date for all won deals"
+                )
+        return (
+            "No column is the date of the close, so wins count whenever they came; add [deals] closed_at if "
+            "the export can hold it"
+        )
+
+    @cached_property
+    def links(self) -> list[tuple[RecognisedTable, Link]]:
+        """The tables that name their leads, with the link."""
+        events = self.events
+        deals = [(self.deals.table, self.deals.link)] if self.deals and not self.deals.is_reverse else []
+        activities = [(events.activities, events.activity_link), (events.changes, events.change_link)]
+        return [*deals, *((table, link) for table, link in activities if table and link)]
+
     @cached_property
     def remarks(self) -> list[str]:
         """What a person should know about the dates and the tables, one sentence each."""
-        sentences = []
+        sentences = [f"{file} {use}" for file, use in self.code_tables.items()]
         if self.created_at and is_one_moment(self.leads.profile, self.created_at):
             sentences.append(
-                f"{self.created_at}: most leads have one and the same moment there, that of an import; if the "
-                "export can hold their true creation, name that column in created_at"
+                f"{self.created_at}: most leads have one and the same moment there, that of an import; if "
+                "the export can hold their true creation, name that column in created_at"
             )
+        if self.close is None and self.created_at:
+            sentences.append(self._why_no_close())
         early = self.share_closed_before(self.created_at) if self.created_at else 0.0
         if early > 0.2:
             sentences.append(
-                f"{early:.0%} of the closed leads were closed before {self.created_at}; if that is the day of a "
-                "migration, name another column in created_at"
+                f"{early:.0%} of the closed leads were closed before {self.created_at}; if that is the day "
+                "of a migration, name another column in created_at"
             )
+        for table, link in self.links:
+            if link.share < 0.99:
+                sentences.append(
+                    f"{table.file}: {1 - link.share:.0%} of its {link.column} are no ids of "
+                    f"{self.leads.file}; these rows are left out"
+                )
         if self.created_at is None:
             sentences.append(
-                "No date is that of a lead's creation (known for every lead, and none earlier), so the model has "
-                "no dates. If the export can hold that date, add [leads] created_at"
+                "No date is that of a lead's creation (known for every lead, and none earlier), so the model "
+                "has no dates. If the export can hold that date, add [leads] created_at"
             )
         return sentences
 

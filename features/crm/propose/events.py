@@ -85,21 +85,21 @@ def find_events(
         history = _history_columns(table, link, stated)
         if find_activity_time(table.profile, table.recipe) is None:
             left_out[table.file] = (
-                f"{link.column} holds ids of {leads.file}, but no column holds a time for every row, so it is "
-                "neither a table of activities nor of changes"
+                f"{link.column} holds ids of {leads.file}, but no column holds a time for every row, so it "
+                "is neither a table of activities nor of changes"
             )
         elif history is not None:
             changes.append((table, history))
         else:
             activities.append(table)
     activities.sort(key=lambda t: (t.recipe.part != "activities", -len(t.profile)))
-    for other in activities[1:]:
-        left_out[other.file] = (
-            f"[activities] reads one table, and {activities[0].file} is it; put both into one file or view with a "
-            "column for the type"
+    for table in activities[1:]:
+        left_out[table.file] = (
+            f"[activities] reads one table, and {activities[0].file} is it; put both into one file or view "
+            "with a column for the type"
         )
-    for other, _ in changes[1:]:
-        left_out[other.file] = f"[changes] reads one table, and {changes[0][0].file} is it"
+    for table, _ in changes[1:]:
+        left_out[table.file] = f"[changes] reads one table, and {changes[0][0].file} is it"
     first, change = next(iter(activities), None), next(iter(changes), None)
     return EventTables(
         activities=first,
@@ -135,10 +135,11 @@ def _why_not_linked(table: RecognisedTable, leads: RecognisedTable, lead_id: str
     shared = find_shared(table, leads)
     if shared is not None and shared.share > 0.1:
         return (
-            f"it shares only {shared.column} with {leads.file}, where {shared.share:.0%} of its values are found; "
-            "names, mail addresses and telephone numbers join no tables, so export the ids of the leads with it"
+            f"it shares only {shared.column} with {leads.file}, where {shared.share:.0%} of its values are "
+            "found; names, mail addresses and telephone numbers join no tables, so export the ids of the "
+            "leads with it"
         )
-    nearest = find_link(table, leads, lead_id, least=0.0)
+    nearest = find_link(table, leads, lead_id, min_share=0.0)
     if nearest is None or not nearest.share:
         return f"no column of it holds ids of {leads.file} ({lead_id})"
     return f"only {nearest.share:.0%} of its {nearest.column} are ids of {leads.file} ({lead_id})"

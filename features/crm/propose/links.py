@@ -20,7 +20,7 @@ from features.crm.propose.words import has_word, header_key, split_words
 
 SEPARATORS = (";", ",", "|", "\n")
 _SAMPLE = 50_000
-_MOST, _SOME, _FEW_VALUES = 0.9, 0.3, 12
+_HIGH_SHARE, _LOW_SHARE, _FEW_VALUES = 0.9, 0.3, 12
 _ID_WORDS = frozenset(
     [
         "id",
@@ -54,11 +54,11 @@ class Link:
 
 
 def find_link(
-    source: RecognisedTable, target_table: RecognisedTable, target_id: str, least: float = _SOME
+    source: RecognisedTable, target_table: RecognisedTable, target_id: str, min_share: float = _LOW_SHARE
 ) -> Link | None:
     """The column of a table with the ids of another; None if no column is one.
 
-    Where the names fit, a share of `least` of the values is enough.
+    RowConditions the names fit, a share of `min_share` of the values is enough.
     """
     table, target = source.profile, target_table.profile
     if target_id == "row" or table is target:
@@ -70,7 +70,7 @@ def find_link(
         if column.kind not in ("text", "number") or not column.distinct or _is_personal(column):
             continue
         fits = column.name in listed or _names_fit(column.name, table, target, target_id)
-        link = _match(table, column, ids, least if fits else None)
+        link = _match(table, column, ids, min_share if fits else None)
         if link is not None:
             score = (
                 link.share + fits + (1.0 - 0.1 * listed.index(column.name) if column.name in listed else 0)
@@ -87,8 +87,8 @@ def find_deal_link(leads_table: RecognisedTable, deals: RecognisedTable, deal_id
     for column in sorted(leads.columns, key=lambda c: c.name not in listed):
         fits = column.name in listed or _names_deal(column.name)
         if fits and column.kind in ("text", "number") and column.distinct > 1:
-            link = _match(leads, column, ids, _MOST)
-            if link is not None and link.separator is None and link.share >= _MOST:
+            link = _match(leads, column, ids, _HIGH_SHARE)
+            if link is not None and link.separator is None and link.share >= _HIGH_SHARE:
                 return link
     return None
 
@@ -109,12 +109,12 @@ def candidate_ids(source: RecognisedTable) -> list[str]:
 
 
 def find_shared(source: RecognisedTable, target: RecognisedTable) -> Link | None:
-    """A column of names, mail addresses or telephone numbers that both tables have, with the share that fits."""
+    """A column of names, mail addresses or telephone numbers that both tables have."""
     for column in source.profile.columns:
         if column.distinct > _FEW_VALUES and _is_personal(column):
             same = [c for c in target.profile.columns if header_key(c.name) == header_key(column.name)]
-            for other in same:
-                values = target.profile.texts(other.name).combine_chunks()
+            for twin in same:
+                values = target.profile.texts(twin.name).combine_chunks()
                 return Link(column.name, _share(source.profile.texts(column.name).drop_null(), values))
     return None
 
@@ -133,13 +133,13 @@ def find_referred(table: TableProfile, link: Link, ids: pa.Array) -> Bools:
     return referred
 
 
-def _match(table: TableProfile, column: ColumnProfile, ids: pa.Array, least: float | None) -> Link | None:
-    """The link by a column; without `least` the names do not fit, and only long ids join."""
+def _match(table: TableProfile, column: ColumnProfile, ids: pa.Array, min_share: float | None) -> Link | None:
+    """The link by a column; without `min_share` the names do not fit, and only long ids join."""
     texts = table.texts(column.name).drop_null().slice(0, _SAMPLE)
-    if not len(texts) or (least is None and (column.distinct <= _FEW_VALUES or not _is_long(texts))):
+    if not len(texts) or (min_share is None and (column.distinct <= _FEW_VALUES or not _is_long(texts))):
         return None
     share = _share(texts, ids)
-    needed = _MOST if least is None else least
+    needed = _HIGH_SHARE if min_share is None else min_share
     separator = next((s for s in SEPARATORS if _is_list(texts, s)), None)
     if separator:
         parts = pc.utf8_trim_whitespace(pc.list_flatten(pc.split_pattern(texts.combine_chunks(), separator)))
@@ -171,7 +171,7 @@ def _is_personal(column: ColumnProfile) -> bool:
     """Whether a column holds names, mail addresses or telephone numbers, by which no tables are joined."""
     is_mail = bool(column.common) and all("@" in value for value in column.common[:5])
     is_named = has_word(column.name, "person") and not has_word(column.name, "not_person")
-    return is_mail or is_named and not has_word(column.name, "id")
+    return is_mail or (is_named and not has_word(column.name, "id"))
 
 
 def _names_deal(name: str) -> bool:

@@ -58,7 +58,7 @@ def why_no_feature(
 
 
 def _tells(table: TableProfile, column: ColumnProfile, has_deal: Bools) -> bool:
-    """Whether the values of a column (or that it has one) tell nearly all rows with a deal from the others."""
+    """Whether a column tells nearly all rows with a deal from the others, by its values or by having one."""
     share = float(has_deal.mean()) if len(has_deal) else 0.0
     usual = max(share, 1 - share)
     if len(has_deal) < 50 or usual > 0.97:

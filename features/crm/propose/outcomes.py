@@ -77,9 +77,9 @@ def find_flags(table: TableProfile, recipe: TableRecipe) -> Flags:
     names = [c.name for c in flags]
 
     def first(role: str, kind: str, *others: str) -> str | None:
-        known = [n for n in recipe.columns(role, table) if n in names]
+        listed = [n for n in recipe.columns(role, table) if n in names]
         named = (n for n in names if has_word(n, kind) and not any(has_word(n, o) for o in others))
-        return next(iter((*known, *named)), None)
+        return next(iter((*listed, *named)), None)
 
     active = next((n for n in recipe.columns("active", table) if n in names), None)
     return Flags(
@@ -128,7 +128,7 @@ def _read_named(table: TableProfile, named: NamedOutcome) -> list[OutcomeColumn]
 def _read_outcome(
     table: TableProfile, column: ColumnProfile, recipe: TableRecipe, flags: Flags, named: bool
 ) -> OutcomeColumn | None:
-    meanings = {value: recipe.meaning(value) for value in table.counts(column.name)}
+    meanings = {value: recipe.meaning(value, column.name) for value in table.counts(column.name)}
     if {*meanings.values()} <= {"yes", "no"}:
         outcome = _read_flag(table, column, meanings, flags, named)
     else:
@@ -137,6 +137,7 @@ def _read_outcome(
         return None
     listed = recipe.columns("outcome", table)
     bonus = 1.0 - 0.1 * listed.index(column.name) if column.name in listed else 0.0
+    bonus += 1.0 * (column.name in recipe.codes)
     bonus += 0.5 * has_word(column.name, "outcome") - 2.0 * has_word(column.name, "not_outcome")
     return replace(outcome, score=outcome.score + bonus)
 
@@ -249,5 +250,5 @@ def _values(table: TableProfile, column: str, meaning: Meaning) -> tuple[str, ..
 def is_in(table: TableProfile, column: str, values: tuple[str, ...]) -> Bools:
     """The rows whose value is one of `values`; "" stands for an empty cell."""
     texts = pc.fill_null(table.texts(column), "")
-    found = pc.is_in(texts, value_set=pa.array(values, pa.string()))
-    return np.asarray(found.to_numpy(zero_copy_only=False), dtype=bool)
+    selected = pc.is_in(texts, value_set=pa.array(values, pa.string()))
+    return np.asarray(selected.to_numpy(zero_copy_only=False), dtype=bool)

@@ -1,4 +1,4 @@
-"""Detecting the amount, the account and the channel, the parts of activities and changes, and deleted rows."""
+"""Detecting amount, account and channel, the parts of activities and changes, and deleted rows."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ def find_activity_time(table: TableProfile, recipe: TableRecipe) -> str | None:
     """The date of an activity, which nearly all rows have."""
     times = [c for c in table.columns if c.kind == "time" and c.filled > 0.95]
     listed = _listed(recipe, "time", table, times)
-    done = [c for c in times if not has_word(c.name, "planned") and not has_word(c.name, "later")]
-    return next((c.name for c in (*listed, *done, *times)), None)
+    past = [c for c in times if not has_word(c.name, "planned") and not has_word(c.name, "later")]
+    return next((c.name for c in (*listed, *past, *times)), None)
 
 
 def find_activity_type(table: TableProfile, recipe: TableRecipe) -> str | None:

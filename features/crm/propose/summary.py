@@ -78,7 +78,11 @@ def _japanese(summary: ExportSummary) -> str:
 
 def _count_left_out(loaded: Loaded) -> int:
     rejects = loaded.rejects
-    noted = sum(n.count for n in rejects.notes if n.reason in ("skipped", "no_lead", "no_deal", "neither"))
+    noted = sum(
+        n.count
+        for n in rejects.notes
+        if n.reason in ("skipped", "skipped_lead", "no_lead", "no_deal", "neither")
+    )
     return noted + sum(rejects.count_left_out(table) for table in rejects.read)
 
 

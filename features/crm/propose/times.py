@@ -14,7 +14,7 @@ from features.crm.propose.recipes import TableRecipe
 from features.crm.propose.words import has_word
 
 _DAY = days_to_ms(1)
-_MOST, _FEW = 0.95, 0.05
+_NEARLY_ALL, _FEW = 0.95, 0.05
 _CREATED_ENOUGH, _CLOSED_ENOUGH = 1.0, 2.5
 
 
@@ -50,18 +50,18 @@ def _score_created(table: TableProfile, recipe: TableRecipe, name: str, names: S
     if not listed or name not in listed:
         is_other = has_word(name, "not_created") or has_word(name, "planned")
         score += -4.0 if is_other else 3.0 if has_word(name, "created") else 0.5
-    score += 0.5 if filled > 0.995 else 0.0 if filled > _MOST else -6.0
+    score += 0.5 if filled > 0.995 else 0.0 if filled > _NEARLY_ALL else -6.0
     score += 2.0 * _share_of_earliest(table, name, names)
     return score - 2.0 * (_largest_share(times[has_time]) > 0.5)
 
 
 def _share_of_earliest(table: TableProfile, name: str, names: Sequence[str]) -> float:
-    """In how many rows no other date is more than a day earlier; planned dates and birthdays do not count."""
+    """In how many rows no other date is more than a day earlier; birthdays do not count."""
     times = table.times(name)
     is_earliest = times != NEVER
-    for other in names:
-        if other != name and not has_word(other, "birth"):
-            is_earliest &= times <= table.times(other) + np.where(table.times(other) == NEVER, 0, _DAY)
+    for column in names:
+        if column != name and not has_word(column, "birth"):
+            is_earliest &= times <= table.times(column) + np.where(table.times(column) == NEVER, 0, _DAY)
     return float(is_earliest.mean()) if len(times) else 0.0
 
 
@@ -95,7 +95,7 @@ def find_close(
         return None
     best, *others = ranked
     dated = float((table.times(best)[lost] != NEVER).mean()) if lost.any() else 1.0
-    if dated >= _MOST:
+    if dated >= _NEARLY_ALL:
         return CloseColumns(best, others=tuple(others))
     lost_at = _find_lost_date(table, recipe, won, lost, skipped | {best})
     undated = int((lost & (table.times(lost_at or best) == NEVER)).sum())
@@ -120,13 +120,13 @@ def _score_close(
     is_open = ~won & ~lost
     won_share, lost_share = (float(has_time[rows].mean()) if rows.any() else 1.0 for rows in (won, lost))
     open_share = float(has_time[is_open].mean()) if is_open.any() else 1.0
-    if won_share < _MOST:
+    if won_share < _NEARLY_ALL:
         return -1.0
-    score += 2.0 if lost_share >= _MOST else 1.0
+    score += 2.0 if lost_share >= _NEARLY_ALL else 1.0
     score += 1.5 * (open_share <= _FEW)
     if created is not None:
-        both = has_time & (won | lost) & (created != NEVER)
-        early = float((times[both] < created[both] - _DAY).mean()) if both.any() else 0.0
+        is_dated = has_time & (won | lost) & (created != NEVER)
+        early = float((times[is_dated] < created[is_dated] - _DAY).mean()) if is_dated.any() else 0.0
         score -= 3.0 * (early > 0.2)
     return score
 
@@ -139,6 +139,6 @@ def _find_lost_date(
     names = [c.name for c in table.columns if c.kind == "time" and c.name not in skipped]
     for name in (*listed, *names):
         has_time = table.times(name) != NEVER if name in names else np.zeros(len(table), bool)
-        if has_time[lost].mean() >= _MOST and has_time[won].mean() <= _FEW:
+        if has_time[lost].mean() >= _NEARLY_ALL and has_time[won].mean() <= _FEW:
             return name
     return None

@@ -84,8 +84,8 @@ def _add_reject_share(table: Table, share: float) -> None:
 
 def _add_others(table: Table, key: str, others: Iterable[str]) -> None:
     """Further candidates for a key, as comments."""
-    for other in others:
-        table.add(tomlkit.comment(f"{tomlkit.dumps({key: other}).strip()}  # also possible"))
+    for candidate in others:
+        table.add(tomlkit.comment(f"{tomlkit.dumps({key: candidate}).strip()}  # also possible"))
 
 
 def _crm_table(detected: DetectedTables) -> Table:
@@ -186,9 +186,9 @@ def _add_outcome(table: Table, outcome: OutcomeColumn) -> None:
     if outcome.leave_out:
         table.add("leave_out", list(outcome.leave_out))
         table["leave_out"].comment("left out of all; move each to won, lost or ignore if it is one of them")
-    for key, where in (("open_where", outcome.open_where), ("lost_where", outcome.lost_where)):
-        if where:
-            table.add(key, _inline_lists(where))
+    for key, conditions in (("open_where", outcome.open_where), ("lost_where", outcome.lost_where)):
+        if conditions:
+            table.add(key, _inline_lists(conditions))
 
 
 def _add_close(table: Table, detected: DetectedTables) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any, cast
@@ -44,12 +44,15 @@ ROLES = [
     "value",
 ]
 """The parts that a recipe may give to columns; each lists headers, the best first."""
-FOLDER = Path(__file__).with_name("recipes")
+FOLDER = Path(__file__).parent
 
 
 @dataclass(frozen=True)
 class TableRecipe:
-    """One table of a CRM: `fingerprints` are sets of header keys, one of which is enough to recognise it."""
+    """One table of a CRM: `fingerprints` are sets of header keys, one of which is enough to recognise it.
+
+    `codes` has the meanings of codes by column, from a table of the export that names them.
+    """
 
     crm: str
     object: str
@@ -57,6 +60,7 @@ class TableRecipe:
     fingerprints: tuple[frozenset[str], ...]
     roles: Mapping[str, tuple[str, ...]]
     values: Mapping[str, Meaning]
+    codes: Mapping[str, Mapping[str, Meaning]] = field(default_factory=dict)
 
     @property
     def title(self) -> str:
@@ -73,7 +77,9 @@ class TableRecipe:
         names = {header_key(c.name): c.name for c in reversed(table.columns)}
         return [names[key] for key in self.roles.get(role, ()) if key in names]
 
-    def meaning(self, value: str) -> Meaning:
+    def meaning(self, value: str, column: str = "") -> Meaning:
+        if column in self.codes:
+            return self.codes[column].get(value, "open")
         return self.values.get(value_key(value)) or value_meaning(value)
 
 

@@ -14,7 +14,7 @@ Meaning: TypeAlias = Literal[
 ]
 """What a value says about the outcome; `closed` alone is neither won nor lost."""
 
-_WHOLE: tuple[tuple[str, Meaning], ...] = (
+_FULL_VALUES: tuple[tuple[str, Meaning], ...] = (
     ("whole_won", "won"),
     ("whole_lost", "lost"),
     ("whole_open", "open"),
@@ -80,7 +80,7 @@ def value_meaning(value: str) -> Meaning:
     plain = _BRACKETS.sub(" ", text).strip() or text
     values = _words()["values"]
     for candidate in (text, plain):
-        for kind, meaning in _WHOLE:
+        for kind, meaning in _FULL_VALUES:
             if candidate in values[kind] and not _is_neither(text, candidate):
                 return meaning
     for kind, meaning in _PARTS:
@@ -97,4 +97,4 @@ def _is_neither(text: str, candidate: str) -> bool:
 
 @cache
 def _words() -> dict[str, dict[str, list[str]]]:
-    return tomllib.loads((Path(__file__).with_name("words.toml")).read_text(encoding="utf-8"))
+    return tomllib.loads(Path(__file__).with_name("words.toml").read_text(encoding="utf-8"))
