@@ -140,6 +140,8 @@ class CrmSettings(Strict):
 
     @model_validator(mode="after")
     def _check_sources(self) -> Self:
+        if self.leads.deal and not (self.deals and self.deals.source):
+            raise ValueError("[leads] deal: holds ids of deals, but [deals] has no `source` with an `id`")
         if self.deals and self.deals.source and bool(self.leads.deal) == bool(self.deals.lead):
             raise ValueError(
                 "[deals] lead: the deals name their lead in `lead`, or [leads] names the deal in `deal` and "

@@ -69,6 +69,38 @@ def test_the_good_settings_hold() -> None:
             "[deals]: ['won'] stand in more than one of won, lost, ignore and leave_out.",
         ),
         ("deals.source", "d.csv", "[deals]: `lead` is missing: the column with the lead's id."),
+        (
+            "deals.lead_separator",
+            ";",
+            "[deals]: `lead_separator` divides the ids in `lead`, which is missing.",
+        ),
+        (
+            "deals.lost_at",
+            "x",
+            "[deals]: `lost_at` and `undated_lost` need `closed_at`: the date of won deals.",
+        ),
+        (
+            "deals",
+            {"outcome": "o", "won": ["w"], "undated_lost": True},
+            "[deals]: `lost_at` and `undated_lost` need `closed_at`",
+        ),
+        ("deals.leave_out", ["won"], "['won'] stand in more than one of won, lost, ignore and leave_out."),
+        (
+            "leads.skip_where",
+            {"deleted": []},
+            "[leads] skip_where deleted: Tuple should have at least 1 item",
+        ),
+        ("leads.max_reject_share", 2, "[leads] max_reject_share: Input should be less than or equal to 1"),
+        (
+            "leads.lost_where",
+            {"state": ["Junk"]},
+            "[leads] lost_where: is for leads without a deal in the table",
+        ),
+        (
+            "deals",
+            {"source": "d.csv", "id": "no", "outcome": "o", "won": ["won"]},
+            "[deals] lead: the deals name their lead in `lead`, or [leads] names the deal in `deal`",
+        ),
         ("deals.outcome", None, "[deals]: `outcome` is missing: the column that tells won from lost."),
         ("leads.table", "t", "[leads]: `table` and `query` belong to a database source"),
         ("leads.source", "sqlite:///x.db", "[leads]: a database source needs either `table` or `query`"),

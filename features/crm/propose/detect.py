@@ -153,11 +153,11 @@ def _check_one_row_each(leads: _Leads) -> None:
             column.name in leads.table.recipe.columns("id", profile) or header_key(column.name) in _ID_KEYS
         )
         if is_id and column.filled > 0.9 and 1 < column.distinct < 0.9 * column.rows:
+            counts = f"{column.distinct:,} ids in {column.rows:,} rows"
             raise DataError(
-                f"{leads.table.file}: {column.name} repeats ({column.distinct:,} ids, {column.rows:,} rows),"
-                " so a row is one state or event of a record, not the record. Export a file with one row for "
-                f"each lead or deal as it is now, and name this file after it: hotlead init LEADS.csv "
-                f"{profile.source.source}"
+                f"{leads.table.file}: {column.name} repeats ({counts}): a row is one state or event of a "
+                "record, not the record. Export a file with one row for each lead or deal as it is now, and "
+                f"name this file after it: hotlead init LEADS.csv {profile.source.source}"
             )
 
 

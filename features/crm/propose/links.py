@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from features.columns import Bools
 from features.crm.joining.ids import match_ids
+from features.crm.parsing import as_numbers
 from features.crm.profile import ColumnProfile, TableProfile
 from features.crm.propose.recognised import RecognisedTable
 from features.crm.propose.words import has_word, header_key, split_words
@@ -94,18 +95,27 @@ def find_deal_link(leads_table: RecognisedTable, deals: RecognisedTable, deal_id
 
 
 def candidate_ids(source: RecognisedTable) -> list[str]:
-    """The columns whose values are unique, those that are named like an id first."""
+    """The columns whose values are unique: those of the recipe or named like an id, else texts.
+
+    A name stands in for an id only where no name repeats, a number only where it counts the rows.
+    """
     table, recipe = source.profile, source.recipe
-    unique = [
-        c.name for c in table.columns if c.unique and c.kind in ("text", "number") and not _is_personal(c)
-    ]
-    listed = [name for name in recipe.columns("id", table) if name in unique]
-    named = sorted(
-        (n for n in unique if n not in listed),
-        key=lambda n: (not has_word(n, "id"), table.column(n).kind != "text"),
-    )
-    is_listed_or_named = [n for n in (*listed, *named) if n in listed or has_word(n, "id")]
-    return (is_listed_or_named or named)[:3]
+    unique = [c for c in table.columns if c.unique and c.kind in ("text", "number")]
+    listed = [n for n in recipe.columns("id", table) for c in unique if c.name == n]
+    plain = [c for c in unique if c.name not in listed and not _is_personal(c)]
+    named = [c for c in plain if has_word(c.name, "id") and not has_word(c.name, "not_id")]
+    named.sort(key=lambda c: c.kind != "text")
+    if listed or named:
+        return [*listed, *(c.name for c in named)][:3]
+    texts = [c.name for c in plain if c.kind == "text"]
+    names = [c.name for c in unique if c.kind == "text" and c.distinct == c.rows and not _is_mail(c)]
+    return (texts or names or [c.name for c in plain if _counts_rows(table, c)])[:3]
+
+
+def _counts_rows(table: TableProfile, column: ColumnProfile) -> bool:
+    """Whether a column of numbers rises by one from row to row, forwards or backwards."""
+    numbers = as_numbers(table.rows.table[column.name], ()).values
+    return bool(len(numbers) > 1 and (np.abs(np.diff(numbers)) == 1).mean() > 0.9)
 
 
 def find_shared(source: RecognisedTable, target: RecognisedTable) -> Link | None:
@@ -169,9 +179,14 @@ def _is_long(texts: pa.ChunkedArray) -> bool:
 
 def _is_personal(column: ColumnProfile) -> bool:
     """Whether a column holds names, mail addresses or telephone numbers, by which no tables are joined."""
-    is_mail = bool(column.common) and all("@" in value for value in column.common[:5])
     is_named = has_word(column.name, "person") and not has_word(column.name, "not_person")
-    return is_mail or (is_named and not has_word(column.name, "id"))
+    return _is_mail(column) or (
+        is_named and (not has_word(column.name, "id") or has_word(column.name, "not_id"))
+    )
+
+
+def _is_mail(column: ColumnProfile) -> bool:
+    return bool(column.common) and all("@" in value for value in column.common[:5])
 
 
 def _names_deal(name: str) -> bool:

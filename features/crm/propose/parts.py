@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from features.columns import Bools
 from features.crm.profile import ColumnProfile, TableProfile
 from features.crm.propose.recipes import TableRecipe
-from features.crm.propose.words import has_word, value_meaning
+from features.crm.propose.words import has_word, split_words, value_meaning
 
 _TEXT_VALUES, _FEW = 400, 12
 _YES_OF_NO = {"false": "true", "0": "1", "no": "yes", "n": "y", "f": "t", "いいえ": "はい"}
@@ -17,9 +17,14 @@ def find_amount(table: TableProfile, recipe: TableRecipe) -> str | None:
     """The money of the deal; the revenue or the employees of the company are none."""
     columns = [c for c in table.columns if c.kind == "number"]
     listed = _listed(recipe, "amount", table, columns)
-    named = [c for c in columns if has_word(c.name, "amount") and not has_word(c.name, "not_amount")]
+    named = [c for c in columns if _is_named_amount(c.name) and not has_word(c.name, "not_amount")]
     of_deals = sorted(named, key=lambda c: not has_word(c.name, "deal_table"))
     return next((c.name for c in (*listed, *of_deals)), None)
+
+
+def _is_named_amount(name: str) -> bool:
+    """A word for money, or a header that is nothing but "value" or "total"."""
+    return has_word(name, "amount") or (len(split_words(name)) == 1 and has_word(name, "amount_alone"))
 
 
 def find_account(table: TableProfile, recipe: TableRecipe, lead_id: str, won: Bools | None) -> str | None:
