@@ -75,8 +75,8 @@ def test_the_good_settings_hold() -> None:
             "[deals]: `lead_separator` divides the ids in `lead`, which is missing.",
         ),
         (
-            "deals.lost_at",
-            "x",
+            "deals",
+            {"outcome": "o", "won": ["w"], "lost_at": "x"},
             "[deals]: `lost_at` and `undated_lost` need `closed_at`: the date of won deals.",
         ),
         (

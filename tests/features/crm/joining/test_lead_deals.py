@@ -113,15 +113,15 @@ def test_lost_deals_may_have_a_date_of_their_own_or_none(tmp_path: Path) -> None
         head=head,
     )
     deals = {"outcome": "state", "won": ["won"], "lost": ["lost"], "ignore": ["open"], "closed_at": "won on"}
-    both = loaded_of(
+    dated = loaded_of(
         tmp_path,
         leads=LEADS,
         deals={**deals, "lost_at": "lost on", "undated_lost": True},
         target={"horizon_days": 30},
     )
     closed = [ms(2026, 2, 1), ms(2026, 2, 3), ms(2026, 1, 1) + 30 * DAY, NEVER]
-    assert both.crm.outcomes.closed_at.tolist() == closed
-    assert both.crm.snapshot == ms(2026, 6, 1) + 1
+    assert dated.crm.outcomes.closed_at.tolist() == closed
+    assert dated.crm.snapshot == ms(2026, 6, 1) + 1
     strict = loaded_of(tmp_path, leads=LEADS, deals={**deals, "lost_at": "lost on"}, max_reject_share=0.5)
     assert strict.crm.lead_ids.tolist() == ["a", "b", "d"]
 

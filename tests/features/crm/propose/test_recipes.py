@@ -18,214 +18,19 @@ from tests.helpers.crm_exports import (
     counts,
     day,
     proposal_of,
-    slashes,
     table,
     utc,
 )
-
-SALESFORCE_JA = table(
-    "商談.csv",
-    (
-        "商談 ID",
-        "商談名",
-        "フェーズ",
-        "金額",
-        "確度 (%)",
-        "作成日",
-        "完了予定日",
-        "商談 所有者",
-        "リードソース",
-    ),
-    lambda r: (
-        f"0065g{r.number:010d}",
-        f"案件{r.number}",
-        r.pick("受注", "失注", "提案"),
-        1000 + r.number,
-        50,
-        slashes(r.created),
-        slashes(r.closed),
-        "田中",
-        r.source,
-    ),
-)
-SALESFORCE_LEADS_JA = table(
-    "リード.csv",
-    ("リード ID", "リード 所有者", "会社名", "リード状況", "作成日", "取引開始日", "リードソース", "メール"),
-    lambda r: (
-        f"00Q5g{r.number:010d}",
-        "佐藤",
-        f"会社{r.number // 2}",
-        r.pick("取引開始済", "見込みなし", "対応中"),
-        slashes(r.created),
-        r.closed_text(slashes, "won"),
-        r.source,
-        f"a{r.number}@example.jp",
-    ),
-)
-SALESFORCE_CAPITALS = table(
-    "opp.csv",
-    ("ID", "CREATEDDATE", "STAGENAME", "CLOSEDATE", "AMOUNT", "ISWON", "ISCLOSED", "LEADSOURCE", "OWNERID"),
-    lambda r: (
-        f"0065g{r.number:010d}AAA",
-        utc(r.created),
-        r.pick("Signed off", "Closed Lost", "Prospecting"),
-        day(r.closed),
-        r.size,
-        r.pick("true", "false", "false"),
-        r.pick("true", "true", "false"),
-        r.source,
-        "005",
-    ),
-)
-DYNAMICS = table(
-    "opportunities.csv",
-    (
-        "(Do Not Modify) Opportunity",
-        "(Do Not Modify) Modified On",
-        "Topic",
-        "Status",
-        "Status Reason",
-        "Created On",
-        "Est. Close Date",
-        "Actual Close Date",
-        "Est. Revenue",
-        "Probability",
-        "Owner",
-        "Source",
-    ),
-    lambda r: (
-        f"{r.number:08x}-1111-2222-3333-00000000aaaa",
-        clock(LEADS[0].created),
-        f"T{r.number}",
-        r.pick("Won", "Lost", "Open"),
-        r.pick("Won", "Canceled", "In Progress"),
-        clock(r.created),
-        day(r.closed),
-        r.closed_text(clock),
-        r.size * 100,
-        50,
-        "Amy",
-        r.source,
-    ),
-)
-ZOHO = table(
-    "Deals_001.csv",
-    (
-        "Record Id",
-        "Deal Owner",
-        "Deal Name",
-        "Amount",
-        "Closing Date",
-        "Stage",
-        "Created Time",
-        "Lead Source",
-    ),
-    lambda r: (
-        f"zcrm_{4_000_000_000 + r.number}",
-        "Al",
-        f"D{r.number}",
-        r.size,
-        day(r.closed),
-        r.pick("Closed Won", "Closed Lost to Competition", "Needs Analysis"),
-        clock(r.created),
-        r.source,
-    ),
-)
-PIPEDRIVE = table(
-    "deals.csv",
-    (
-        "Deal - ID",
-        "Deal - Title",
-        "Deal - Value",
-        "Deal - Status",
-        "Deal - Deal created",
-        "Deal - Won time",
-        "Deal - Lost time",
-        "Deal - Expected close date",
-        "Deal - Owner",
-        "Deal - Source channel",
-    ),
-    lambda r: (
-        r.number + 1,
-        f"t{r.number}",
-        r.size,
-        r.outcome.title(),
-        clock(r.created),
-        r.closed_text(clock, "won"),
-        r.closed_text(clock, "lost"),
-        day(r.closed),
-        "Eve",
-        r.source,
-    ),
-)
-ODOO = table(
-    "crm.lead.csv",
-    (
-        "External ID",
-        "Created on",
-        "Active",
-        "Stage",
-        "Expected Revenue",
-        "Salesperson",
-        "Closed Date",
-        "Source",
-    ),
-    lambda r: (
-        f"__export__.crm_lead_{r.number}_ab",
-        clock(r.created),
-        r.pick("True", "False", "True"),
-        r.pick("Won", ("New", "Qualified")[r.number % 2], ("Proposition", "New")[r.number % 2]),
-        r.size * 10,
-        "Kim",
-        r.closed_text(clock),
-        r.source,
-    ),
-)
-ODOO_JA = table(
-    "crm_lead.csv",
-    ("外部ID", "作成日", "有効化", "ステージ", "見込収益", "販売担当者", "成約日", "情報源", "確度"),
-    lambda r: (
-        f"__export__.crm_lead_{r.number}_ab",
-        clock(r.created),
-        r.pick("True", "False", "True"),
-        r.pick("成約", "新規", ("案件", "見込あり")[r.number % 2]),
-        r.size * 10,
-        "木村",
-        r.closed_text(clock),
-        r.source,
-        50,
-    ),
-)
-KINTONE = table(
-    "案件管理.csv",
-    (
-        "レコード番号",
-        "作成者",
-        "更新者",
-        "作成日時",
-        "更新日時",
-        "会社名",
-        "確度",
-        "見込み時期",
-        "ステータス",
-        "受注日",
-        "失注日",
-        "流入元",
-    ),
-    lambda r: (
-        r.number + 1,
-        "a",
-        "b",
-        r.created.strftime("%Y/%m/%d %H:%M"),
-        "2026/06/30 10:00",
-        f"会社{r.number // 2}",
-        "A",
-        slashes(r.closed),
-        r.pick("受注", "失注", "商談中"),
-        r.closed_text(slashes, "won"),
-        r.closed_text(slashes, "lost"),
-        r.source,
-    ),
+from tests.helpers.standard_exports import (
+    DYNAMICS,
+    KINTONE,
+    ODOO,
+    ODOO_JA,
+    PIPEDRIVE,
+    SALESFORCE_CAPITALS,
+    SALESFORCE_JA,
+    SALESFORCE_LEADS_JA,
+    ZOHO,
 )
 
 
@@ -371,6 +176,13 @@ def test_a_life_cycle_without_lost_values_has_open_leads(tmp_path: Path) -> None
     assert counts(proposal_of(tmp_path, contacts)) == (len(LEADS), count("won"), 0, len(LEADS) - count("won"))
 
 
+CAMPAIGN_MEMBERS = table(
+    "CampaignMember.csv",
+    ("Id", "CampaignId", "ContactId", "CreatedDate"),
+    lambda r: (f"00v{r.number:015d}", "701", f"0035g{r.number:010d}AAA", utc(r.created)),
+)
+
+
 def test_history_is_proposed_as_changes_and_tasks_as_activities(tmp_path: Path) -> None:
     opportunities = table(
         "Opportunity.csv",
@@ -405,12 +217,7 @@ def test_history_is_proposed_as_changes_and_tasks_as_activities(tmp_path: Path) 
             "Call",
         ),
     )
-    members = table(
-        "CampaignMember.csv",
-        ("Id", "CampaignId", "ContactId", "CreatedDate"),
-        lambda r: (f"00v{r.number:015d}", "701", f"0035g{r.number:010d}AAA", utc(r.created)),
-    )
-    proposal = proposal_of(tmp_path, opportunities, history, tasks, members)
+    proposal = proposal_of(tmp_path, opportunities, history, tasks, CAMPAIGN_MEMBERS)
     assert counts(proposal) == ALL
     settings = _settings(proposal.text, tmp_path)
     assert settings.changes is not None
