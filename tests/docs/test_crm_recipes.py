@@ -23,6 +23,15 @@ def test_every_recipe_is_listed(file: Path) -> None:
 
 def test_the_keys_of_the_page_exist() -> None:
     keys = {*LeadsTable.model_fields, *DealsTable.model_fields}
-    new_keys = "deal lead_separator skip_where lost_where leave_out open_where lost_at undated_lost".split()
+    new_keys = [
+        "deal",
+        "lead_separator",
+        "skip_where",
+        "lost_where",
+        "leave_out",
+        "open_where",
+        "lost_at",
+        "undated_lost",
+    ]
     assert keys >= {*new_keys, "max_reject_share", "id"}
     assert all(key in PAGE for key in new_keys)
