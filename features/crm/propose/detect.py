@@ -37,7 +37,8 @@ def detect_tables(profiles: list[TableProfile], named: NamedOutcome | None) -> D
     Raises DataError if no column looks like an outcome.
     """
     tables, code_tables = read_codes([RecognisedTable.from_profile(profile) for profile in profiles])
-    choices = sorted(_leads_choices(tables), key=lambda leads: -leads.score)
+    decided = _tables_with_outcome(tables, named)
+    choices = sorted(_leads_choices(tables, decided), key=lambda leads: -leads.score)
     for leads in choices:
         chosen = _find_outcomes(leads, named)
         if chosen is not None:
@@ -68,14 +69,23 @@ def _to_detected(
     )
 
 
-def _leads_choices(tables: list[RecognisedTable]) -> Iterator[_Leads]:
-    """Every table with each of its ids; the more tables refer to it, the higher its score."""
+def _tables_with_outcome(tables: list[RecognisedTable], named: NamedOutcome | None) -> list[RecognisedTable]:
+    """The tables that may hold the outcome; if there are none, those with a date of a close."""
+    decided = [t for t in tables if find_outcomes(t.profile, t.recipe, named)]
+    return decided or [t for t in tables if _close_dates(t)]
+
+
+def _leads_choices(tables: list[RecognisedTable], decided: list[RecognisedTable]) -> Iterator[_Leads]:
+    """Every table with or beside an outcome, with each of its ids; the more tables refer to it, the higher
+    its score."""
     for table in tables:
         if table.recipe.part in ("activities", "changes") and len(tables) > 1:
             continue
         for lead_id in candidate_ids(table) or ["row"]:
             others = [source for source in tables if source is not table]
-            deals = list(_joined_deals(table, lead_id, others))
+            deals = list(_joined_deals(table, lead_id, [d for d in decided if d is not table]))
+            if not deals and all(table is not d for d in decided):
+                continue
             pointing = sum(_points_to(source, table, lead_id) for source in others)
             reverse = sum(d.is_reverse for d in deals)
             score = 10.0 * (pointing + reverse) + 3 * (table.recipe.part == "leads")
@@ -136,11 +146,18 @@ def _find_outcomes(
 def _table_of_wins(leads: _Leads) -> JoinedDeals | None:
     """A table with a date of the close and at most one row per lead, taken as that of the won deals."""
     for deals in leads.deals:
-        times = [c.name for c in deals.table.profile.columns if c.kind == "time"]
-        closed = [name for name in times if has_word(name, "closed") and not has_word(name, "planned")]
-        if closed and not deals.is_reverse and deals.table.profile.column(deals.link.column).unique:
+        if (
+            _close_dates(deals.table)
+            and not deals.is_reverse
+            and deals.table.profile.column(deals.link.column).unique
+        ):
             return deals
     return None
+
+
+def _close_dates(table: RecognisedTable) -> list[str]:
+    times = [c.name for c in table.profile.columns if c.kind == "time"]
+    return [name for name in times if has_word(name, "closed") and not has_word(name, "planned")]
 
 
 def _check_one_row_each(leads: _Leads) -> None:

@@ -59,16 +59,17 @@ def find_link(
 ) -> Link | None:
     """The column of a table with the ids of another; None if no column is one.
 
-    RowConditions the names fit, a share of `min_share` of the values is enough.
+    Where the names fit, a share of `min_share` of the values is enough.
     """
     table, target = source.profile, target_table.profile
     if target_id == "row" or table is target:
         return None
-    ids = target.texts(target_id).combine_chunks()
+    ids = target_table.ids(target_id)
     listed = source.recipe.columns("lead", table)
     best: tuple[float, Link | None] = (0.0, None)
     for column in table.columns:
-        if column.kind not in ("text", "number") or not column.distinct or _is_personal(column):
+        sample = source.samples.get(column.name, frozenset())
+        if not target_table.holds_any(target_id, sample) or _is_personal(column):
             continue
         fits = column.name in listed or _names_fit(column.name, table, target, target_id)
         link = _match(table, column, ids, min_share if fits else None)
@@ -83,11 +84,15 @@ def find_link(
 def find_deal_link(leads_table: RecognisedTable, deals: RecognisedTable, deal_id: str) -> Link | None:
     """The column of the leads that names their deal; its values are found in the table of the deals."""
     leads = leads_table.profile
-    ids = deals.profile.texts(deal_id).combine_chunks()
+    ids = deals.ids(deal_id)
     listed = leads_table.recipe.columns("deal", leads)
     for column in sorted(leads.columns, key=lambda c: c.name not in listed):
         fits = column.name in listed or _names_deal(column.name)
-        if fits and column.kind in ("text", "number") and column.distinct > 1:
+        if (
+            fits
+            and column.distinct > 1
+            and deals.holds_any(deal_id, leads_table.samples.get(column.name, frozenset()))
+        ):
             link = _match(leads, column, ids, _HIGH_SHARE)
             if link is not None and link.separator is None and link.share >= _HIGH_SHARE:
                 return link
