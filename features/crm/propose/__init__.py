@@ -70,11 +70,16 @@ def propose(
 def _notes(detected: DetectedTables) -> tuple[str, ...]:
     """What `hotlead init` says about tables, outcome and dates."""
     recognised = [f"{t.file}: recognised as {t.recipe.title}." for t in detected.tables if t.recipe.crm]
-    left_out = [f"Not used: {name}: {reason}." for name, reason in detected.left_out.items()]
     outcome = detected.outcome
     of_outcome = [f"{outcome.name}: {remark}." for remark in outcome.remarks] if outcome else []
     of_close = [f"{detected.close.closed_at}: {r}." for r in detected.close.remarks] if detected.close else []
-    return (*recognised, *left_out, *of_outcome, *of_close, *(f"{r}." for r in detected.remarks))
+    return (
+        *recognised,
+        *detected.unused_tables,
+        *of_outcome,
+        *of_close,
+        *(f"{r}." for r in detected.remarks),
+    )
 
 
 def _reject_shares(draft: Loaded) -> dict[str, float]:

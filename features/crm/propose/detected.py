@@ -20,7 +20,7 @@ from features.crm.propose.recognised import RecognisedTable
 from features.crm.propose.times import CloseColumns, find_close, is_one_moment, rank_created
 from features.crm.propose.words import Meaning, has_word
 
-_MOST_VALUES, _FEW_DEALS = 60, 0.2
+_MOST_VALUES, _FEW_DEALS, _SHOWN_FILES = 60, 0.2, 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -242,6 +242,14 @@ class DetectedTables:
         activities = [(events.activities, events.activity_link), (events.changes, events.change_link)]
         return [*deals, *((table, link) for table, link in activities if table and link)]
 
+    @property
+    def unused_tables(self) -> list[str]:
+        """One sentence for each reason why tables are not used."""
+        files: dict[str, list[str]] = {}
+        for file, reason in self.left_out.items():
+            files.setdefault(reason, []).append(file)
+        return [f"Not used: {_list_files(names)}: {reason}." for reason, names in files.items()]
+
     @cached_property
     def remarks(self) -> list[str]:
         """What a person should know about the dates and the tables, one sentence each."""
@@ -271,6 +279,11 @@ class DetectedTables:
                 "has no dates. If the export can hold that date, add [leads] created_at"
             )
         return sentences
+
+
+def _list_files(names: list[str]) -> str:
+    more = f" and {len(names) - _SHOWN_FILES:,} more" if len(names) > _SHOWN_FILES else ""
+    return ", ".join(names[:_SHOWN_FILES]) + more
 
 
 def _settle_flag(outcome: OutcomeColumn, table: TableProfile, close: CloseColumns | None) -> OutcomeColumn:

@@ -64,7 +64,7 @@ def write_crm_toml(detected: DetectedTables, draft: Draft) -> str:
 def _describe_tables(detected: DetectedTables) -> list[str]:
     """Comments: the recipes that fit, the tables that are not used, and what is unusual."""
     lines = [f"{t.file}: recognised as {t.recipe.title}." for t in detected.tables if t.recipe.crm]
-    lines += [f"Not used: {name}: {reason}." for name, reason in detected.left_out.items()]
+    lines += detected.unused_tables
     return [part for line in (*lines, *(f"{r}." for r in detected.remarks)) for part in _wrap(line)]
 
 
