@@ -15,11 +15,14 @@ from features.crm.parsing import encode_column
 from features.crm_data import Crm
 from features.moments import MIN_WINS, build_examples
 
+_MOSTLY = 0.8
+
 
 def check_tables(loaded: Loaded) -> Iterator[Finding]:
     """The findings about leads, outcomes and activities in their entirety."""
     yield from _too_few_wins(loaded.crm)
     yield from _today_values(loaded)
+    yield from _mostly_won(loaded.crm)
     yield from _moving_win_rate(loaded.crm)
     yield from _no_early_wins(loaded.crm)
     yield from _unseen_values(loaded)
@@ -50,6 +53,23 @@ def _too_few_wins(crm: Crm) -> Iterator[Finding]:
             severity="warning",
             en="All leads are won; a model needs lost or open ones as well.",
             ja="すべてのリードが成約です。失注または未成約のリードも必要です。",
+        )
+
+
+def _mostly_won(crm: Crm) -> Iterator[Finding]:
+    won, closed = int(crm.outcomes.won.sum()), int(crm.outcomes.closed.sum())
+    if won < closed and closed >= MIN_WINS and won > _MOSTLY * closed:
+        yield Finding(
+            code="mostly_won",
+            severity="warning",
+            en=(
+                f"{won / closed:.0%} of the {closed:,} closed leads are won. Are the lost ones in the "
+                "export, and does the outcome tell won from closed?"
+            ),
+            ja=(
+                f"クローズしたリード{closed:,}件の{won / closed:.0%}が成約です。失注も出力に含まれているか、"
+                "結果の列が「クローズ」ではなく「成約」を表すかを確認してください。"
+            ),
         )
 
 

@@ -12,7 +12,7 @@ from features.clock import NEVER
 from features.columns import Bools
 from features.crm.profile import ColumnProfile, TableProfile
 from features.crm.propose.events import EventTables
-from features.crm.propose.links import Link, find_referred
+from features.crm.propose.links import Link, candidate_ids, find_referred
 from features.crm.propose.no_features import NoFeature, why_no_feature
 from features.crm.propose.outcomes import OutcomeColumn, find_flags, is_in
 from features.crm.propose.parts import find_account, find_amount, find_channel
@@ -127,7 +127,18 @@ class DetectedTables:
         table = self.outcome_table
         created = None if self.deals else self.leads.profile.times(self.created_at)
         skipped = set() if self.deals else {self.created_at}
-        return find_close(table.profile, table.recipe, *self._decide(outcome), created, skipped)
+        close = find_close(table.profile, table.recipe, *self._decide(outcome), created, skipped)
+        return close or self._close_of_log()
+
+    def _close_of_log(self) -> CloseColumns | None:
+        """For a log of states, with several rows a lead and one time: that time."""
+        if self.deals is None or self.deals.is_reverse or candidate_ids(self.deals.table):
+            return None
+        profile = self.deals.table.profile
+        times = [c for c in profile.columns if c.kind == "time"]
+        repeats = profile.column(self.deals.link.column).distinct < 0.9 * len(profile)
+        is_log = repeats and len(times) == 1 and times[0].filled > 0.99
+        return CloseColumns(times[0].name) if is_log and not has_word(times[0].name, "planned") else None
 
     @cached_property
     def amount(self) -> str | None:
@@ -261,6 +272,12 @@ class DetectedTables:
             )
         if self.close is None and self.created_at:
             sentences.append(self._why_no_close())
+        won, lost = self.won_and_lost
+        if self.outcome and won.any() and not lost.any() and not self.lost_leads:
+            sentences.append(
+                "No deal is lost. Many CRMs leave lost or archived records out of an export; include them if "
+                "there are any"
+            )
         early = self.share_closed_before(self.created_at) if self.created_at else 0.0
         if early > 0.2:
             sentences.append(

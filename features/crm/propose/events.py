@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from features.crm.propose.links import Link, find_link, find_shared
+from features.crm.propose.links import Link, differs_by_zeros, find_link, find_shared
 from features.crm.propose.parts import (
     find_activity_time,
     find_activity_type,
@@ -138,6 +138,12 @@ def _why_not_linked(table: RecognisedTable, leads: RecognisedTable, lead_id: str
             f"it shares only {shared.column} with {leads.file}, where {shared.share:.0%} of its values are "
             "found; names, mail addresses and telephone numbers join no tables, so export the ids of the "
             "leads with it"
+        )
+    cut = differs_by_zeros(table, leads, lead_id)
+    if cut is not None:
+        return (
+            f"its {cut} and {lead_id} of {leads.file} are alike without leading zeros only, which a "
+            "spreadsheet takes away; export both as text"
         )
     nearest = find_link(table, leads, lead_id, min_share=0.0)
     if nearest is None or not nearest.share:

@@ -134,6 +134,20 @@ def find_shared(source: RecognisedTable, target: RecognisedTable) -> Link | None
     return None
 
 
+def differs_by_zeros(source: RecognisedTable, target: RecognisedTable, target_id: str) -> str | None:
+    """A column whose ids would fit without leading zeros, which a spreadsheet takes away."""
+    if target_id == "row":
+        return None
+    ids = pc.utf8_ltrim(target.ids(target_id), "0")
+    for column in source.profile.columns:
+        fits = _names_fit(column.name, source.profile, target.profile, target_id)
+        if fits and column.kind in ("text", "number") and column.distinct > _FEW_VALUES:
+            texts = pc.utf8_ltrim(source.profile.texts(column.name).drop_null(), "0")
+            if _share(texts, ids) >= _HIGH_SHARE:
+                return column.name
+    return None
+
+
 def find_referred(table: TableProfile, link: Link, ids: pa.Array) -> Bools:
     """Which of the ids a column of another table refers to."""
     texts = table.texts(link.column).drop_null()

@@ -184,6 +184,11 @@ def test_todays_values_are_named_up_to_six(tmp_path: Path) -> None:
     assert "「c5」ほか2列は" in findings[0].ja
 
 
+def test_an_outcome_in_which_nearly_all_are_won(tmp_path: Path) -> None:
+    mostly: Values = lambda i: "lost" if i % 8 == 0 else "won"  # noqa: E731
+    assert named(crm(tmp_path, {"outcome": mostly})) == {("mostly_won", None)}
+
+
 def test_a_win_rate_that_moves(tmp_path: Path) -> None:
     moving: Values = lambda i: "won" if i % 10 < (1 if i < 200 else 6) else "lost"  # noqa: E731
     assert named(crm(tmp_path, {"outcome": moving})) == {("moving_win_rate", None)}

@@ -9,8 +9,20 @@ import pytest
 
 from features.crm.load import load
 from features.crm.propose import propose
+from features.errors import DataError
 from features.settings import CrmSettings, parse_settings
-from tests.helpers.crm_exports import ALL, LEADS, Table, clock, count, counts, day, proposal_of, table
+from tests.helpers.crm_exports import (
+    ALL,
+    LEADS,
+    LeadRow,
+    Table,
+    clock,
+    count,
+    counts,
+    day,
+    proposal_of,
+    table,
+)
 
 
 def _deals(text: str, folder: Path) -> CrmSettings:
@@ -178,3 +190,50 @@ def test_deleted_rows_of_a_database_are_left_out(tmp_path: Path) -> None:
     assert counts(proposal) == (len(rest), *(count(o, rest) for o in ("won", "lost", "open")))
     settings = _deals(proposal.text, tmp_path)
     assert settings.leads.skip_where == {"is_deleted": ("1",)}
+
+
+def test_a_log_of_states_closes_when_the_state_is_recorded(tmp_path: Path) -> None:
+    leads = table("leads.csv", ("lead_id", "created_at", "source"), _lead_with_source)
+    name, header, steps = table(
+        "log.csv", ("lead_id", "logged_at", "status"), lambda r: (f"L{r.number}", clock(r.created), "demo")
+    )
+    closes = [(f"L{r.number}", clock(r.closed), r.outcome) for r in LEADS if r.outcome != "open"]
+    proposal = proposal_of(tmp_path, leads, (name, header, [*steps, *closes]))
+    assert counts(proposal) == ALL
+    deals = _deals(proposal.text, tmp_path).deals
+    assert deals is not None
+    assert deals.closed_at == "logged_at"
+
+
+def test_ids_that_lost_their_leading_zeros_are_named(tmp_path: Path) -> None:
+    leads = table(
+        "leads.csv", ("lead_id", "created", "source"), lambda r: (f"{r.number:06d}", day(r.created), r.source)
+    )
+    deals = table(
+        "deals.csv",
+        ("lead_id", "stage", "closed", "amount"),
+        lambda r: (r.number, r.outcome, r.closed_text(day), r.size),
+    )
+    with pytest.raises(DataError, match="are alike without leading zeros only"):
+        proposal_of(tmp_path, leads, deals)
+
+
+def test_an_export_without_lost_deals_is_told(tmp_path: Path) -> None:
+    export = table(
+        "d.csv",
+        ("id", "created", "stage", "closed on", "source"),
+        lambda r: (
+            f"R{r.number}",
+            day(r.created),
+            r.pick("Closed Won", "New", "New"),
+            r.closed_text(day, "won"),
+            r.source,
+        ),
+    )
+    assert "No deal is lost. Many CRMs leave lost or archived" in "\n".join(
+        proposal_of(tmp_path, export).notes
+    )
+
+
+def _lead_with_source(row: LeadRow) -> tuple[str, str, str]:
+    return f"L{row.number}", clock(row.created), row.source
