@@ -210,9 +210,7 @@ def test_ids_that_lost_their_leading_zeros_are_named(tmp_path: Path) -> None:
         "leads.csv", ("lead_id", "created", "source"), lambda r: (f"{r.number:06d}", day(r.created), r.source)
     )
     deals = table(
-        "deals.csv",
-        ("lead_id", "stage", "closed", "amount"),
-        lambda r: (r.number, r.outcome, r.closed_text(day), r.size),
+        "deals.csv", ("lead_id", "stage", "closed"), lambda r: (r.number, r.outcome, r.closed_text(day))
     )
     with pytest.raises(DataError, match="are alike without leading zeros only"):
         proposal_of(tmp_path, leads, deals)
