@@ -13,8 +13,9 @@ from features.clock import NEVER, iso, now_ms, to_ms
 from features.columns import Bools, Column, Floats, Ints
 from features.crm.parsing import Parsed, as_numbers, as_texts, as_times, encode_column, source_texts
 from features.crm.rejects import Reject, Rejects
+from features.crm.sources.rows import SourceRows
 from features.crm.table_settings import Source
-from features.crm.tables import SourceRows, read_rows
+from features.crm.tables import read_rows
 from features.crm_data import LeadOrder
 from features.settings import CrmSettings
 

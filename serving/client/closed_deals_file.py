@@ -15,8 +15,8 @@ from features.crm.deals import classify_outcomes
 from features.crm.parsing import as_numbers
 from features.crm.reader import Reader, filter_rows
 from features.crm.rejects import Rejects
+from features.crm.sources.rows import SourceRows
 from features.crm.table_settings import DealsTable
-from features.crm.tables import SourceRows
 from features.errors import SettingsError, suggest_nearest
 from features.settings import CrmSettings
 
@@ -92,8 +92,7 @@ def _deals_table_of(settings: CrmSettings, file: Path) -> DealsTable:
             "table": None,
             "query": None,
             "lead": deals.lead or settings.leads.id,
-            "separator": like.separator,
-            "encoding": like.encoding,
+            **like.file_format,
             "time_format": like.time_format,
         }
     )

@@ -23,10 +23,14 @@ _DEFAULT_HORIZON = 90
 
 @dataclass(frozen=True)
 class Proposal:
-    """The text of a crm.toml, and the findings of the audit on the columns that it uses or leaves out."""
+    """The text of a crm.toml, and the findings of the audit on the columns that it uses or leaves out.
+
+    `notes` say what of the files is not read, or is read by a guess.
+    """
 
     text: str
     findings: list[Finding]
+    notes: tuple[str, ...] = ()
 
 
 def propose(places: list[str], folder: Path, outcome: str | None = None) -> Proposal:
@@ -39,7 +43,8 @@ def propose(places: list[str], folder: Path, outcome: str | None = None) -> Prop
     loaded = _load_draft(write_crm_toml(detected, _DEFAULT_HORIZON, {}), folder)
     suspects = {f.column: f for f in audit(loaded) if f.column and f.severity in ("leak", "suspect")}
     text = write_crm_toml(detected, _suggest_horizon(loaded), suspects)
-    return Proposal(text, audit(_load_draft(text, folder)))
+    notes = tuple(note for table in tables for note in table.rows.notes)
+    return Proposal(text, audit(_load_draft(text, folder)), notes)
 
 
 def _load_draft(text: str, folder: Path) -> Loaded:

@@ -11,6 +11,7 @@ from tomlkit.items import InlineTable, Table
 from features.crm.findings import Finding
 from features.crm.profile import ColumnProfile, TableProfile
 from features.crm.propose.detect import DetectedTables, is_number_feature, sort_outcomes
+from features.crm.table_settings import Source
 from features.settings import MISSING
 
 _MAX_TYPES = 20
@@ -72,10 +73,12 @@ def _source_table(profile: TableProfile) -> Table:
     table.add("source", source.source)
     if source.table:
         table.add("table", source.table)
-    if source.separator != ",":
-        table.add("separator", source.separator)
-    if source.encoding != "utf-8":
-        table.add("encoding", source.encoding)
+    defaults = Source(source="-").file_format
+    for key, value in source.file_format.items():
+        if value != defaults[key]:
+            table.add(key, value)
+            if key in profile.comments:
+                table[key].comment(profile.comments[key])
     return table
 
 

@@ -1,0 +1,159 @@
+"""Reading CSV files as Arrow tables; all values are texts."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from io import TextIOWrapper
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+
+from features.crm.rejects import Reject
+from features.crm.sources.encodings import find_encoding, first_broken_line
+from features.crm.sources.files import TableFile, read_error
+from features.crm.sources.layouts import numbered_names
+from features.crm.sources.rows import SourceRows, check_columns
+from features.crm.sources.trimming import trim
+from features.crm.table_settings import Source
+from features.errors import DataError, SettingsError
+
+_ENCODINGS = 'encoding = "cp932" (Japanese Excel), "cp1252" (Western Excel), "utf-8", "utf-16" or another'
+_RAGGED_TEXTS = 100
+
+
+def read_csv(file: TableFile, source: Source, columns: Sequence[str] | None) -> SourceRows:
+    """Read all or some columns of a CSV file, packed or not.
+
+    Raises SettingsError for a missing column or encoding, DataError if the file is not as `source` says.
+    """
+    header = _read_header(file, source)
+    names = numbered_names(source.header or header)
+    check_columns(columns, names, str(file.path))
+    ragged: list[pa_csv.InvalidRow] = []
+
+    def set_aside(row: pa_csv.InvalidRow) -> str:
+        ragged.append(row)
+        return "skip"
+
+    renamed = names != header
+    try:
+        with _arrow_input(file) as arrow_input:
+            table = pa_csv.read_csv(
+                arrow_input,
+                read_options=pa_csv.ReadOptions(
+                    encoding=source.encoding,
+                    use_threads=False,
+                    skip_rows=source.skip_rows,
+                    column_names=names if renamed else None,
+                    skip_rows_after_names=int(renamed and not source.header),
+                ),
+                parse_options=pa_csv.ParseOptions(
+                    delimiter=source.separator, newlines_in_values=True, invalid_row_handler=set_aside
+                ),
+                convert_options=pa_csv.ConvertOptions(
+                    column_types={name: pa.string() for name in names},
+                    include_columns=list(columns) if columns is not None else None,
+                    strings_can_be_null=False,
+                ),
+            )
+    except (pa.ArrowInvalid, UnicodeError) as problem:
+        raise _csv_error(file, source, problem) from None
+    except OSError as problem:
+        raise read_error(file.path, problem) from None
+    rows = _number_rows(file.path, table, ragged, 1 if source.header else 2)
+    written = dict(zip(names, source.header or header, strict=True))
+    return trim(rows, written, columns is None, source.skip_footer)
+
+
+def _number_rows(path: Path, table: pa.Table, ragged: list[pa_csv.InvalidRow], first: int) -> SourceRows:
+    """The rows with their numbers; `first` is the number that pyarrow gives to the first row of data."""
+    offset = first - 1
+    bad = np.array([row.number - offset for row in ragged], dtype=np.int64)
+    read = table.num_rows + len(bad)
+    numbers = np.setdiff1d(np.arange(1, read + 1), bad)
+    rejects = [_ragged_reject(path, row, row.number - offset) for row in ragged]
+    texts = {row.number - offset: row.text for row in deque(ragged, maxlen=_RAGGED_TEXTS)}
+    return SourceRows(path.name, table, numbers, read, rejects, ragged=texts)
+
+
+def _ragged_reject(path: Path, row: pa_csv.InvalidRow, number: int) -> Reject:
+    """A row with a different number of cells than the header."""
+    cells, wanted = f"{row.actual_columns} cells", f"the header has {row.expected_columns} columns"
+    return Reject("", path.name, number, "", cells, wanted)
+
+
+@contextmanager
+def _arrow_input(file: TableFile) -> Iterator[Any]:
+    """What pyarrow reads: the path, or the stream of a table in a .zip."""
+    if file.member is None:
+        yield file.path
+        return
+    with file.open() as stream:
+        yield pa.PythonFile(stream, mode="r")
+
+
+def _read_header(file: TableFile, source: Source) -> list[str]:
+    """The first record after the skipped lines, as it stands in the file."""
+    encoding = python_encoding(file.path, source)
+    try:
+        with file.open() as stream:
+            names = _first_record(stream, encoding, source)
+    except (UnicodeError, csv.Error) as problem:
+        raise _csv_error(file, source, problem) from None
+    if not names:
+        raise DataError(f"{file.path}: is empty; a header and at least one row are needed.")
+    if source.header and len(source.header) != len(names):
+        raise SettingsError(
+            f"{file.path}: `header` names {len(source.header)} columns, but the file has {len(names)}."
+        )
+    return names
+
+
+def _first_record(stream: IO[bytes], encoding: str, source: Source) -> list[str]:
+    with TextIOWrapper(stream, encoding=encoding, newline="") as text:
+        for _ in range(source.skip_rows):
+            text.readline()
+        records = csv.reader(text, delimiter=source.separator)
+        return next((record for record in records if record), [])
+
+
+def python_encoding(path: Path, source: Source) -> str:
+    """The encoding as Python calls it; a byte order mark before UTF-8 is skipped.
+
+    Raises SettingsError if there is no such encoding.
+    """
+    try:
+        name = codecs.lookup(source.encoding).name
+    except LookupError:
+        raise SettingsError(f"{path}: {source.encoding!r} is no encoding; use {_ENCODINGS}.") from None
+    return "utf-8-sig" if name == "utf-8" else name
+
+
+def _csv_error(file: TableFile, source: Source, problem: Exception) -> DataError:
+    if isinstance(problem, UnicodeError) or "UTF8" in str(problem):
+        return encoding_error(file, source.encoding)
+    return DataError(f"{file.path}: cannot be read as CSV with separator {source.separator!r}: {problem}.")
+
+
+def encoding_error(file: TableFile, encoding: str) -> DataError:
+    """The error for a file in another encoding than crm.toml names, with the one that fits."""
+    found = find_encoding(file)
+    start = f"{file.path}: is not {encoding}."
+    if found:
+        words = f" (it then holds {', '.join(map(repr, found.words))})" if found.words else ""
+        return DataError(f'{start} Name its encoding in crm.toml: encoding = "{found.name}"{words}.')
+    line = first_broken_line(file)
+    if line:
+        return DataError(
+            f"{start} It is UTF-8 but for line {line:,}, which is damaged: mend or export it again."
+        )
+    return DataError(
+        f"{start} Name its encoding in crm.toml: {_ENCODINGS}; or save the file as UTF-8 and run again."
+    )

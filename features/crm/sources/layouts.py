@@ -1,0 +1,147 @@
+"""Where the table stands in a file: the separator, the line of the header, the rows below the data."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+SEPARATORS = (",", ";", "\t", "|")
+_SEPARATOR_LINE = re.compile(r'^"?sep=(.)"?$', re.I)
+_TOTAL = re.compile(
+    r"^\W*(grand |sub)?(totals?|sum|count|average)\b|^\W*(合計|総計|小計|件数|総件数|計)", re.I
+)
+_MAX_ROWS_ABOVE = 100
+_HEADER_SHARE = 0.7
+_NULL = r"\N"
+
+Record = Sequence[str]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How the first lines of a text file are arranged.
+
+    `skip_rows` lines stand above the header (`above` are the texts in them). Without a header
+    `first_row` holds the cells of the first record, which is data.
+    """
+
+    separator: str
+    skip_rows: int
+    above: tuple[str, ...] = ()
+    first_row: tuple[str, ...] | None = None
+
+
+def find_layout(lines: Sequence[str]) -> Layout:
+    """The layout of a text file from its first lines (with their line ends)."""
+    named = _SEPARATOR_LINE.match(lines[0].rstrip("\r\n")) if lines else None
+    start = 1 if named else 0
+    candidates = (named[1],) if named else SEPARATORS
+    return max((_layout_with(lines, start, c) for c in candidates), key=lambda scored: scored[0])[1]
+
+
+def find_header(records: Sequence[Record]) -> tuple[int, bool]:
+    """The index of the record with the names of the columns, and whether it really holds names.
+
+    The header is the first record as wide as the data that fills most of their columns. If its cells
+    look like the data below it, the file has no header.
+    """
+    widths = Counter(len(r) for r in records if sum(map(bool, r)) > 1)
+    if not widths:
+        return next((i for i, r in enumerate(records) if any(r)), 0), True
+    width = max(widths, key=lambda w: (widths[w], w))
+    below = [r for r in records[len(records) // 3 :] if len(r) == width]
+    filled = sum(any(r[i] for r in below) for i in range(width))
+    for index, record in enumerate(records[:_MAX_ROWS_ABOVE]):
+        if len(record) == width and sum(map(bool, record)) >= max(2, _HEADER_SHARE * filled):
+            data = [r for r in records[index + 1 :] if len(r) == width and list(r) != list(record)]
+            return index, not _is_data(record, data)
+    return 0, True
+
+
+def count_footer_rows(rows: Sequence[Record], width: int) -> int:
+    """The number of the last `rows` that are no data: totals, or a report's name and date.
+
+    `width` is the number of columns. A footer fills one or two cells where the data fill more.
+    """
+    usual = Counter(sum(map(bool, r)) for r in rows if len(r) == width)
+    typical = max(usual, key=lambda n: (usual[n], n), default=0)
+    count = 0
+    for row in reversed(rows):
+        filled = [cell for cell in row if cell]
+        if filled and not _is_footer(row, filled, width, typical):
+            break
+        count += 1
+    while count and not any(rows[len(rows) - count]):
+        count -= 1
+    return count if count < len(rows) else 0
+
+
+def _is_footer(row: Record, filled: Sequence[str], width: int, typical: int) -> bool:
+    is_total = bool(_TOTAL.match(filled[0])) and len(filled) < max(2, 0.7 * typical)
+    is_single = len(filled) == 1 and bool(row[0]) and typical >= 3
+    return is_total or is_single or (len(row) < width and len(filled) <= 0.4 * typical)
+
+
+def numbered_names(header: Sequence[str]) -> list[str]:
+    """Names for all columns: "column 7" for one without a name, "Status (1)" for one that is not alone."""
+    names = [name if name.strip() else f"column {i}" for i, name in enumerate(header, start=1)]
+    counts, earlier = Counter(names), Counter[str]()
+    for index, name in enumerate(names):
+        earlier[name] += 1
+        if counts[name] > 1:
+            names[index] = f"{name} ({earlier[name]})"
+    return names
+
+
+def _layout_with(lines: Sequence[str], start: int, separator: str) -> tuple[float, Layout]:
+    """The layout with a separator, and how well the lines fit it."""
+    records, line_numbers = _parse(lines[start:], separator)
+    index, has_names = find_header(records)
+    skip_rows = start + (line_numbers[index] if records else 0)
+    above = tuple(" ".join(" ".join(r).split()) for r in records[:index])
+    first = tuple(records[index]) if records and not has_names else None
+    widths = Counter(len(r) for r in records if r)
+    width = max(widths, key=lambda w: (widths[w] * (w > 1), w), default=1)
+    fits = has_names and bool(records) and len(records[index]) == width
+    score = widths[width] / max(1, widths.total()) * width * (1.0 if fits else 0.1) if width > 1 else 0.0
+    return score, Layout(separator, skip_rows, tuple(t for t in above if t), first)
+
+
+def _parse(lines: Sequence[str], separator: str) -> tuple[list[list[str]], list[int]]:
+    """The records of some lines, with the number of lines before each."""
+    reader = csv.reader(lines, delimiter=separator)
+    records, starts, start = [], [], 0
+    try:
+        for record in reader:
+            records.append([cell.strip() for cell in record])
+            starts.append(start)
+            start = reader.line_num
+    except csv.Error:
+        pass  # the last lines of the sample may end within a cell
+    return records, starts
+
+
+def _is_data(record: Record, below: Sequence[Record]) -> bool:
+    """Whether a record is like the records below it: numbers, dates and ids, or the same words."""
+    if _NULL in record:
+        return True
+    columns = [[r[i] for r in below if r[i]] for i in range(len(record))]
+    repeated = sum(bool(cell) and cells.count(cell) > 1 for cell, cells in zip(record, columns, strict=True))
+    shapes = [_common_shape(cells) for cells in columns]
+    typed = [(cell, shape) for cell, shape in zip(record, shapes, strict=True) if shape and "9" in shape]
+    alike = sum(_shape(cell) == shape for cell, shape in typed)
+    return alike > 0.5 * len(typed) > 0 or (alike > 0 and repeated > 0) or repeated >= 2
+
+
+def _common_shape(cells: Sequence[str]) -> str | None:
+    """The shape of at least eight in ten cells."""
+    shapes = Counter(map(_shape, cells)).most_common(1)
+    return shapes[0][0] if shapes and shapes[0][1] >= 0.8 * len(cells) else None
+
+
+def _shape(cell: str) -> str:
+    """Letters as a, digits as 9, in runs: the shape of L0012 is a9."""
+    return re.sub(r"\d+", "9", re.sub(r"[^\W\d_]+", "a", cell))
