@@ -13,6 +13,7 @@ from features.clock import NEVER, iso, now_ms, to_ms
 from features.columns import Bools, Column, Floats, Ints
 from features.crm.parsing import Parsed, as_numbers, as_texts, as_times, encode_column, source_texts
 from features.crm.rejects import Reject, Rejects
+from features.crm.sources.cut_ids import check_ids_are_whole
 from features.crm.sources.rows import SourceRows
 from features.crm.table_settings import Source
 from features.crm.tables import read_rows
@@ -38,6 +39,9 @@ class Reader:
         rows = replace(source_rows, name=f"{part} ({source_rows.name})", part=part, files=files)
         self.rejects.rows.extend(replace(r, table=part) for r in source_rows.rejects)
         self.rejects.read[part] += rows.read
+        id_column = getattr(source, "id" if part == "leads" else "lead", None)
+        if id_column in rows.table.column_names:
+            check_ids_are_whole(rows.table, id_column, rows.name)
         return rows
 
     def read_texts(self, rows: SourceRows, column: str) -> pa.ChunkedArray:

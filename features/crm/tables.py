@@ -29,6 +29,8 @@ def read_rows(source: Source, folder: Path, columns: Sequence[str] | None = None
     files = [find_table_file(path) for path in find_paths(location, folder)]
     if all(file.kind == "parquet" for file in files):
         return read_parquet(files, columns)
+    if all(file.kind == "json" for file in files):
+        return read_json(files, source, columns)
     return join_rows([_read_file(file, source, columns) for file in files])
 
 
@@ -50,5 +52,6 @@ def _read_file(file: TableFile, source: Source, columns: Sequence[str] | None) -
         raise SettingsError(f"{file.path}: `sheet` belongs to an Excel workbook; take it out of crm.toml.")
     if file.kind == "parquet":
         return read_parquet([file], columns)
-    readers = {"csv": read_csv, "json": read_json, "workbook": read_workbook}
-    return readers[file.kind](file, source, columns)
+    if file.kind == "json":
+        return read_json([file], source, columns)
+    return (read_workbook if file.kind == "workbook" else read_csv)(file, source, columns)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +13,13 @@ from features.clock import MS_PER_DAY
 from features.crm.audit import audit
 from features.crm.findings import Finding
 from features.crm.load import Loaded, load
-from features.crm.profile import profile_tables
+from features.crm.profile import TableProfile, profile_tables
 from features.crm.propose.detect import detect_tables
 from features.crm.propose.write import write_crm_toml
+from features.crm.sources.cut_ids import check_ids_are_whole
 from features.settings import parse_settings
 
+_ID_NAME = re.compile(r"(^|[^a-z])id\W*$|Id\W*$|ID\W*$|番号|コード|(^|[^a-z])key$")
 _HORIZONS = (30, 60, 90, 120, 180, 270, 365, 545, 730)
 _DEFAULT_HORIZON = 90
 
@@ -39,12 +42,21 @@ def propose(places: list[str], folder: Path, outcome: str | None = None) -> Prop
     `outcome` names the column of the outcome. Raises DataError if none is detected.
     """
     tables = [table for place in places for table in profile_tables(place, folder)]
+    for table in tables:
+        _check_ids(table)
     detected = detect_tables(tables, outcome)
     loaded = _load_draft(write_crm_toml(detected, _DEFAULT_HORIZON, {}), folder)
     suspects = {f.column: f for f in audit(loaded) if f.column and f.severity in ("leak", "suspect")}
     text = write_crm_toml(detected, _suggest_horizon(loaded), suspects)
     notes = tuple(note for table in tables for note in table.rows.notes)
     return Proposal(text, audit(_load_draft(text, folder)), notes)
+
+
+def _check_ids(table: TableProfile) -> None:
+    """Raise DataError for a column of ids that Excel cut: they look like numbers that repeat."""
+    for column in table.columns:
+        if _ID_NAME.search(column.name):
+            check_ids_are_whole(table.rows.table, column.name, table.rows.name)
 
 
 def _load_draft(text: str, folder: Path) -> Loaded:

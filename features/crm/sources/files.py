@@ -79,29 +79,32 @@ def _kind_of(path: Path, name: str, start: bytes) -> FileKind:
 
 
 def _check_workbook(path: Path, name: str) -> None:
-    if not name.endswith(_WORKBOOK) and _member_names(path).isdisjoint({"xl/workbook.xml"}):
+    """Raise DataError for a packed file that is no Excel workbook, OutsideError for a damaged one."""
+    is_inside = path.suffix.lower() in (".gz", ".zip")
+    try:
+        names = {"xl/workbook.xml"} if is_inside and name.endswith(_WORKBOOK) else _member_names(path)
+    except zipfile.BadZipFile as problem:
+        raise read_error(path, problem) from None
+    if "xl/workbook.xml" not in names:
         raise DataError(
             f"{path}: is a packed file, but no Excel workbook (.xlsx). Save the table as .xlsx or CSV."
         )
 
 
 def _member_names(path: Path) -> set[str]:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return set(archive.namelist())
-    except (zipfile.BadZipFile, OSError):
-        return set()
+    with zipfile.ZipFile(path) as archive:
+        return set(archive.namelist())
 
 
 def _is_plain_zip(path: Path) -> bool:
     """Whether the file is a .zip of other files, and not an Office document."""
     try:
         with path.open("rb") as file:
-            packed = file.read(4) == b"PK\x03\x04"
-    except OSError as problem:
+            if file.read(4) not in (b"PK\x03\x04", b"PK\x05\x06"):
+                return False
+        return not _member_names(path) & {"[Content_Types].xml", "mimetype"}
+    except (zipfile.BadZipFile, OSError) as problem:
         raise read_error(path, problem) from None
-    names = _member_names(path) if packed else set()
-    return packed and not names & {"[Content_Types].xml", "mimetype"} and bool(names)
 
 
 def _table_in_zip(path: Path) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from io import TextIOWrapper
 from itertools import islice
@@ -11,7 +11,7 @@ from pathlib import Path
 from features.crm.sources.csv_files import encoding_error
 from features.crm.sources.encodings import FoundEncoding, find_encoding
 from features.crm.sources.files import TableFile, find_table_file
-from features.crm.sources.layouts import Layout, count_footer_rows, find_header, find_layout
+from features.crm.sources.layouts import Layout, count_footer_rows, find_header, find_layout, record_texts
 from features.crm.sources.rows import SourceRows
 from features.crm.sources.trimming import last_records
 from features.crm.sources.workbooks import SheetStart, read_sheet_starts
@@ -107,16 +107,15 @@ def _with_footer(
     last = last_records(rows, source.separator, _FOOTER_ROWS)
     count = count_footer_rows(last, rows.table.num_columns)
     if count and len(rows.files or (rows.name,)) == 1:
-        texts = [" ".join(" ".join(r).split()) for r in last[-count:]]
-        below = _quote([t for t in texts if t])
+        below = _quote(record_texts(last[-count:]))
         source = source.model_copy(update={"skip_footer": count})
         rows = read_rows(source, folder)
         comments = {**comments, "skip_footer": f"below the data: {below}"}
-        notes = [*notes, f"{rows.name}: {count} rows below the data are left out: {below}."]
+        notes = [*notes, f"{rows.name}: {count} rows left out below the data: {below}."]
     return FoundTable(source, name, replace(rows, notes=(*notes, *rows.notes)), comments)
 
 
-def _quote(texts: tuple[str, ...] | list[str]) -> str:
+def _quote(texts: Sequence[str]) -> str:
     shown = [f'"{text[:50]}"' for text in texts[:3]]
     return ", ".join(shown) + (f" and {len(texts) - 3} more" if len(texts) > 3 else "")
 
@@ -148,7 +147,7 @@ def _find_sheets(file: TableFile, place: str, folder: Path) -> list[FoundTable]:
         if not has_names:
             raise _no_header(f"{file.path}, sheet {name!r}", tuple(start.cells[index]))
         source = Source(source=place, skip_rows=index, sheet=name if len(starts) > 1 else None)
-        layout = Layout("", index, tuple(t for t in map(" ".join, start.cells[:index]) if t.strip()))
+        layout = Layout("", index, tuple(record_texts(start.cells[:index])))
         comments, sheet_notes = _describe_layout(file, layout, {}, notes if not found else [])
         table_name = Path(place).stem if len(tables) == 1 else name
         found.append(_with_footer(source, table_name, folder, comments, sheet_notes))

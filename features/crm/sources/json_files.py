@@ -12,42 +12,52 @@ from features.crm.sources.csv_files import encoding_error, python_encoding
 from features.crm.sources.files import TableFile
 from features.crm.sources.nested import describe_left_out, flatten_records
 from features.crm.sources.refusals import wide_encoding
-from features.crm.sources.rows import SourceRows, check_columns
+from features.crm.sources.rows import SourceRows, check_columns, joint_name, starts_of
 from features.crm.table_settings import Source
 from features.errors import DataError
 
 Json = dict[str, object]
 _MAX_DEPTH = 4
 _NEXT_PAGE = (
-    "paging.next",
-    "nextRecordsUrl",
-    "@odata.nextLink",
-    "next_page",
-    "hasMore",
-    "has_more",
-    "offset",
+    ("paging", "next"),
+    ("nextRecordsUrl",),
+    ("@odata.nextLink",),
+    ("next_page",),
+    ("hasMore",),
+    ("has_more",),
+    ("offset",),
 )
 
 
-def read_json(file: TableFile, source: Source, columns: Sequence[str] | None) -> SourceRows:
-    """Read all or some columns of a JSON file as one flat table.
+def read_json(files: Sequence[TableFile], source: Source, columns: Sequence[str] | None) -> SourceRows:
+    """Read all or some columns of JSON files as one flat table; records need not have the same fields.
 
-    Raises DataError if it holds no list of objects, or several; SettingsError for a missing column.
+    Raises DataError if a file holds no list of objects, or several; SettingsError for a missing column.
     """
+    parts = [_read_records(file, source) for file in files]
+    records = [record for records, _ in parts for record in records]
+    table, left_out = flatten_records(records)
+    name = joint_name([file.path for file in files])
+    check_columns(columns, table.column_names, str(files[0].path))
+    notes = dict.fromkeys(note for _, notes in parts for note in notes)
+    return SourceRows(
+        name,
+        table.select(list(columns)) if columns is not None else table,
+        np.arange(1, len(records) + 1),
+        len(records),
+        files=tuple(file.path.name for file in files),
+        starts=starts_of([len(records) for records, _ in parts]),
+        notes=(*(notes if all(further for _, further in parts) else ()), *describe_left_out(name, left_out)),
+    )
+
+
+def _read_records(file: TableFile, source: Source) -> tuple[list[Json], tuple[str, ...]]:
+    """The records of a file, and sentences about what it does not hold."""
     content = _decode(file, source)
     records, notes = _read_lines(file.path, content) or _read_document(file.path, content, source)
     if not records:
         raise DataError(f"{file.path}: holds no record; a list of objects is needed.")
-    table, left_out = flatten_records(records)
-    check_columns(columns, table.column_names, str(file.path))
-    name, count = file.path.name, len(records)
-    return SourceRows(
-        name,
-        table.select(list(columns)) if columns is not None else table,
-        np.arange(1, count + 1),
-        count,
-        notes=(*notes, *describe_left_out(name, left_out)),
-    )
+    return records, notes
 
 
 def _decode(file: TableFile, source: Source) -> str:
@@ -77,7 +87,7 @@ def _read_lines(path: Path, content: str) -> tuple[list[Json], tuple[str, ...]] 
 def _read_document(path: Path, content: str, source: Source) -> tuple[list[Json], tuple[str, ...]]:
     document = _parse(path, content, "")
     if isinstance(document, dict) and source.records:
-        found = {source.records: _follow(document, source.records)}
+        found = {source.records: _follow(document, source.records.split("."))}
     else:
         found = dict(_find_lists("", document, _MAX_DEPTH))
     lists = {key: value for key, value in found.items() if _is_records(value)}
@@ -104,20 +114,20 @@ def _is_records(value: object) -> bool:
     return isinstance(value, list) and bool(value) and all(isinstance(v, dict) for v in value)
 
 
-def _follow(document: object, key: str) -> object:
-    """The value at a key such as `data.leads`; None if it is missing."""
-    for name in key.split("."):
+def _follow(document: object, keys: Sequence[str]) -> object:
+    """The value at some keys, one inside the other; None if it is missing."""
+    for name in keys:
         document = document.get(name) if isinstance(document, dict) else None
     return document
 
 
 def _describe_pages(path: Path, document: object, count: int) -> tuple[str, ...]:
     """A sentence if the answer of an API names a further page."""
-    following = next((key for key in _NEXT_PAGE if _follow(document, key)), None)
-    if following is None and _follow(document, "done") is not False:
+    further = next((".".join(keys) for keys in _NEXT_PAGE if _follow(document, keys)), None)
+    if further is None and _follow(document, ["done"]) is not False:
         return ()
     return (
-        f"{path.name}: is one page of several ({following or 'done'}): its {count:,} records are not all. "
+        f"{path.name}: is one page of several ({further or 'done'}): its {count:,} records are not all. "
         "Fetch the other pages, too, and name a pattern such as page-*.json.",
     )
 

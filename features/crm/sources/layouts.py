@@ -85,6 +85,12 @@ def _is_footer(row: Record, filled: Sequence[str], width: int, typical: int) -> 
     return is_total or is_single or (len(row) < width and len(filled) <= 0.4 * typical)
 
 
+def record_texts(records: Sequence[Record]) -> list[str]:
+    """Records as texts for people, without empty ones."""
+    texts = (" ".join(" ".join(record).split()) for record in records)
+    return [text for text in texts if text]
+
+
 def numbered_names(header: Sequence[str]) -> list[str]:
     """Names for all columns: "column 7" for one without a name, "Status (1)" for one that is not alone."""
     names = [name if name.strip() else f"column {i}" for i, name in enumerate(header, start=1)]
@@ -101,13 +107,13 @@ def _layout_with(lines: Sequence[str], start: int, separator: str) -> tuple[floa
     records, line_numbers = _parse(lines[start:], separator)
     index, has_names = find_header(records)
     skip_rows = start + (line_numbers[index] if records else 0)
-    above = tuple(" ".join(" ".join(r).split()) for r in records[:index])
+    above = [line.strip() for line in lines[:start]] + record_texts(records[:index])
     first = tuple(records[index]) if records and not has_names else None
     widths = Counter(len(r) for r in records if r)
     width = max(widths, key=lambda w: (widths[w] * (w > 1), w), default=1)
     fits = has_names and bool(records) and len(records[index]) == width
     score = widths[width] / max(1, widths.total()) * width * (1.0 if fits else 0.1) if width > 1 else 0.0
-    return score, Layout(separator, skip_rows, tuple(t for t in above if t), first)
+    return score, Layout(separator, skip_rows, tuple(above), first)
 
 
 def _parse(lines: Sequence[str], separator: str) -> tuple[list[list[str]], list[int]]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import pyarrow as pa
 
-from features.crm.sources.rows import SourceRows, to_array
+from features.crm.sources.rows import to_array
 
 _WRAPPERS = ("properties", "fields")
 _SEPARATOR = ";"
@@ -37,7 +37,10 @@ def flatten_records(records: Sequence[Mapping[str, object]]) -> tuple[pa.Table, 
 
 
 def flatten_table(table: pa.Table) -> tuple[pa.Table, list[str]]:
-    """A Parquet table without nested columns, and the columns that are left out; see `flatten_records`."""
+    """A Parquet table without nested columns, and the columns that are left out; see `flatten_records`.
+
+    Times of day and durations are texts.
+    """
     left_out: list[str] = []
     columns: dict[str, pa.ChunkedArray] = {}
     for name, column in _unpack_structs(table):
@@ -49,14 +52,16 @@ def flatten_table(table: pa.Table) -> tuple[pa.Table, list[str]]:
                 columns[name] = pa.chunked_array([_join_lists(column)])
         elif pa.types.is_nested(kind):
             left_out.append(name)
+        elif _is_span(kind):
+            columns[name] = pa.chunked_array([[None if v is None else str(v) for v in column.to_pylist()]])
         else:
             columns[name] = column
     return pa.table(columns), left_out
 
 
 def needs_flattening(schema: pa.Schema) -> bool:
-    """Whether a Parquet file has nested columns."""
-    return any(pa.types.is_nested(kind) for kind in schema.types)
+    """Whether a Parquet file has nested columns, times of day or durations."""
+    return any(pa.types.is_nested(kind) or _is_span(kind) for kind in schema.types)
 
 
 def describe_left_out(name: str, columns: Sequence[str]) -> tuple[str, ...]:
@@ -65,13 +70,6 @@ def describe_left_out(name: str, columns: Sequence[str]) -> tuple[str, ...]:
         return ()
     shown = ", ".join(columns[:6]) + (" …" if len(columns) > 6 else "")
     return (f"{name}: {shown} left out: lists of records; export them as a table of their own.",)
-
-
-def with_table(rows: SourceRows, table: pa.Table) -> SourceRows:
-    """The same rows with another table."""
-    from dataclasses import replace
-
-    return replace(rows, table=table)
 
 
 def _fields(record: Mapping[str, object], taken: set[str]) -> Iterator[tuple[str, object]]:
@@ -126,6 +124,11 @@ def _unpack_structs(table: pa.Table) -> Iterator[tuple[str, pa.ChunkedArray]]:
         fields = column.flatten()
         inner = pa.table(fields, names=[f"{name}.{field.name}" for field in column.type])
         yield from _unpack_structs(inner)
+
+
+def _is_span(kind: pa.DataType) -> bool:
+    """Whether a type is a time of day or a duration, which no moment is."""
+    return bool(pa.types.is_time(kind) or pa.types.is_duration(kind))
 
 
 def _is_list(kind: pa.DataType) -> bool:

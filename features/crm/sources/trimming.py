@@ -23,9 +23,9 @@ def trim(rows: SourceRows, written: Mapping[str, str], is_complete: bool, skip_f
     rows = drop_footer(rows, skip_footer) if skip_footer else rows
     rows = _drop_blank_columns(rows, written) if is_complete else rows
     header = [written[name] for name in rows.table.column_names]
-    rows = _drop_rows(rows, _equal_everywhere(rows.table, header), "repeat the header")
+    rows = _drop_rows(rows, _equal_everywhere(rows.table, header), "repeating the header")
     blank = _equal_everywhere(rows.table, [""] * len(header)) if is_complete else None
-    rows = _drop_rows(rows, blank, "are empty")
+    rows = _drop_rows(rows, blank, "without a value")
     return replace(rows, notes=(*rows.notes, *_describe_names(rows, written)))
 
 
@@ -68,7 +68,7 @@ def _drop_rows(rows: SourceRows, mask: Bools | None, reason: str) -> SourceRows:
         numbers=rows.numbers[~mask],
         read=rows.read - count,
         dropped=rows.dropped + count,
-        notes=(*rows.notes, f"{rows.name}: {count:,} rows that {reason} are left out."),
+        notes=(*rows.notes, f"{rows.name}: {count:,} rows left out, {reason}."),
     )
 
 
@@ -78,7 +78,7 @@ def _drop_blank_columns(rows: SourceRows, written: Mapping[str, str]) -> SourceR
     blank = [name for name in nameless if _is_blank(rows.table[name])]
     if not blank:
         return rows
-    note = f"{rows.name}: {len(blank)} columns without a name or a value are left out."
+    note = f"{rows.name}: {len(blank)} columns left out, without a name or a value."
     return replace(rows, table=rows.table.drop_columns(blank), notes=(*rows.notes, note))
 
 
@@ -90,7 +90,7 @@ def _describe_names(rows: SourceRows, written: Mapping[str, str]) -> Iterator[st
         yield f"{rows.name}: the header names {name!r} more than once; read as {numbered}."
     nameless = [n for n in rows.table.column_names if not written[n].strip()]
     if nameless:
-        yield f"{rows.name}: columns with values but without a name are read as {', '.join(nameless[:6])}."
+        yield f"{rows.name}: without a name, but with values: read as {', '.join(map(repr, nameless[:6]))}."
 
 
 def _is_blank(column: pa.ChunkedArray) -> bool:
@@ -101,6 +101,8 @@ def _is_blank(column: pa.ChunkedArray) -> bool:
 
 def _equal_everywhere(table: pa.Table, cells: Sequence[str]) -> Bools | None:
     """The rows whose cells are all equal to `cells`; None if there is none."""
+    if not table.num_columns or not _occurs(table.column(0), cells[0]):
+        return None
     mask: pa.ChunkedArray | None = None
     for column, cell in zip(table.columns, cells, strict=True):
         equal = _is_equal(column, cell)
@@ -108,6 +110,13 @@ def _equal_everywhere(table: pa.Table, cells: Sequence[str]) -> Bools | None:
         if not pc.any(mask).as_py():
             return None
     return None if mask is None else np.asarray(mask.to_numpy(zero_copy_only=False), dtype=bool)
+
+
+def _occurs(column: pa.ChunkedArray, cell: str) -> bool:
+    """Whether a column of texts may hold a text; much faster than comparing all rows."""
+    if not pa.types.is_string(column.type) or column.null_count:
+        return True
+    return any(pc.index(chunk, pa.scalar(cell)).as_py() >= 0 for chunk in column.chunks)
 
 
 def _is_equal(column: pa.ChunkedArray, cell: str) -> pa.ChunkedArray:

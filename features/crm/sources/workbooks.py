@@ -19,7 +19,7 @@ from features.crm.sources.trimming import trim
 from features.crm.table_settings import Source
 from features.errors import DataError, SettingsError, suggest_nearest
 
-_ROWS_AT_START = 300
+_ROWS_AT_START, _EXACT_DIGITS = 300, 1e15
 
 Cell = int | float | str | bool | date | datetime | time | timedelta
 
@@ -77,7 +77,7 @@ def cell_text(cell: Cell) -> str:
     """A cell as text: a whole number without a point, a date in ISO 8601."""
     if isinstance(cell, bool):
         return str(cell).lower()
-    if isinstance(cell, float) and cell.is_integer() and abs(cell) < 2**53:
+    if isinstance(cell, float) and cell.is_integer() and abs(cell) < _EXACT_DIGITS:
         return str(int(cell))
     return str(cell).strip()
 
@@ -115,7 +115,8 @@ def _to_column(cells: Sequence[Cell]) -> pa.Array:
         return pa.array([_at_midnight(v) for v in values], pa.timestamp("us"))
     if kinds and kinds <= {int, float}:
         numbers = pa.array(values, pa.float64())
-        is_whole = pc.all(pc.and_(pc.equal(pc.floor(numbers), numbers), pc.less(pc.abs(numbers), 2.0**53)))
+        is_exact = pc.less(pc.abs(numbers), _EXACT_DIGITS)
+        is_whole = pc.all(pc.and_(pc.equal(pc.floor(numbers), numbers), is_exact))
         return numbers.cast(pa.int64()) if is_whole.as_py() else numbers
     if kinds == {bool}:
         return pa.array(values, pa.bool_())
