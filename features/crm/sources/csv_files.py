@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import TextIOWrapper
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
@@ -25,7 +26,7 @@ from features.crm.table_settings import Source
 from features.errors import DataError, SettingsError
 
 _ENCODINGS = 'encoding = "cp932" (Japanese Excel), "cp1252" (Western Excel), "utf-8", "utf-16" or another'
-_RAGGED_TEXTS = 100
+_RAGGED_TEXTS, _ROWS_TO_FIT = 100, 5
 
 
 def read_csv(file: TableFile, source: Source, columns: Sequence[str] | None) -> SourceRows:
@@ -33,7 +34,7 @@ def read_csv(file: TableFile, source: Source, columns: Sequence[str] | None) -> 
 
     Raises SettingsError for a missing column or encoding, DataError if the file is not as `source` says.
     """
-    header = _read_header(file, source)
+    header, width = _read_header(file, source)
     names = numbered_names(source.header or header)
     check_columns(columns, names, str(file.path))
     ragged: list[pa_csv.InvalidRow] = []
@@ -42,7 +43,7 @@ def read_csv(file: TableFile, source: Source, columns: Sequence[str] | None) -> 
         ragged.append(row)
         return "skip"
 
-    renamed = names != header
+    renamed = names != header or len(header) != width
     try:
         with _arrow_input(file) as arrow_input:
             table = pa_csv.read_csv(
@@ -92,36 +93,46 @@ def _ragged_reject(path: Path, row: pa_csv.InvalidRow, number: int) -> Reject:
 @contextmanager
 def _arrow_input(file: TableFile) -> Iterator[Any]:
     """What pyarrow reads: the path, or the stream of a table in a .zip."""
-    if file.member is None:
+    if file.member is None and (file.path.suffix == ".gz" or not file.is_packed):
         yield file.path
         return
     with file.open() as stream:
         yield pa.PythonFile(stream, mode="r")
 
 
-def _read_header(file: TableFile, source: Source) -> list[str]:
-    """The first record after the skipped lines, as it stands in the file."""
+def _read_header(file: TableFile, source: Source) -> tuple[list[str], int]:
+    """The first record after the skipped lines, made as wide as the rows below it, and its width before."""
     encoding = python_encoding(file.path, source)
     try:
         with file.open() as stream:
-            names = _first_record(stream, encoding, source)
+            first = _first_records(stream, encoding, source)
     except (UnicodeError, csv.Error) as problem:
         raise _csv_error(file, source, problem) from None
-    if not names:
+    if not first:
         raise DataError(f"{file.path}: is empty; a header and at least one row are needed.")
-    if source.header and len(source.header) != len(names):
+    width = len(first[0])
+    if source.header and len(source.header) != width:
         raise SettingsError(
-            f"{file.path}: `header` names {len(source.header)} columns, but the file has {len(names)}."
+            f"{file.path}: `header` names {len(source.header)} columns, but the file has {width}."
         )
-    return names
+    return (first[0] if source.header else _fit_width(first[0], first[1:])), width
 
 
-def _first_record(stream: IO[bytes], encoding: str, source: Source) -> list[str]:
+def _first_records(stream: IO[bytes], encoding: str, source: Source) -> list[list[str]]:
     with TextIOWrapper(stream, encoding=encoding, newline="") as text:
         for _ in range(source.skip_rows):
             text.readline()
         records = csv.reader(text, delimiter=source.separator)
-        return next((record for record in records if record), [])
+        return list(islice((record for record in records if record), _ROWS_TO_FIT + 1))
+
+
+def _fit_width(header: list[str], below: list[list[str]]) -> list[str]:
+    """The header as wide as the rows below it where they differ by separators at the end of the line."""
+    widths = {len(row) for row in below}
+    width = widths.pop() if len(widths) == 1 else len(header)
+    if any(name.strip() for name in header[width:]) or any(any(row[len(header) :]) for row in below):
+        return header
+    return [*header[:width], *[""] * (width - len(header))]
 
 
 def python_encoding(path: Path, source: Source) -> str:

@@ -55,10 +55,16 @@ def find_header(records: Sequence[Record]) -> tuple[int, bool]:
     below = [r for r in records[len(records) // 3 :] if len(r) == width]
     filled = sum(any(r[i] for r in below) for i in range(width))
     for index, record in enumerate(records[:_MAX_ROWS_ABOVE]):
-        if len(record) == width and sum(map(bool, record)) >= max(2, _HEADER_SHARE * filled):
+        if _is_as_wide(record, below) and sum(map(bool, record)) >= max(2, _HEADER_SHARE * filled):
             data = [r for r in records[index + 1 :] if len(r) == width and list(r) != list(record)]
             return index, not _is_data(record, data)
     return 0, True
+
+
+def _is_as_wide(record: Record, below: Sequence[Record]) -> bool:
+    """Whether a record has as many cells as the rows `below`, but for empty ones at the end."""
+    width = len(below[0]) if below else len(record)
+    return not any(record[width:]) and not any(any(row[len(record) :]) for row in below)
 
 
 def count_footer_rows(rows: Sequence[Record], width: int) -> int:
@@ -111,7 +117,8 @@ def _layout_with(lines: Sequence[str], start: int, separator: str) -> tuple[floa
     first = tuple(records[index]) if records and not has_names else None
     widths = Counter(len(r) for r in records if r)
     width = max(widths, key=lambda w: (widths[w] * (w > 1), w), default=1)
-    fits = has_names and bool(records) and len(records[index]) == width
+    below = [r for r in records if len(r) == width]
+    fits = has_names and bool(records) and _is_as_wide(records[index], below)
     score = widths[width] / max(1, widths.total()) * width * (1.0 if fits else 0.1) if width > 1 else 0.0
     return score, Layout(separator, skip_rows, tuple(above), first)
 
@@ -134,7 +141,7 @@ def _is_data(record: Record, below: Sequence[Record]) -> bool:
     """Whether a record is like the records below it: numbers, dates and ids, or the same words."""
     if _NULL in record:
         return True
-    columns = [[r[i] for r in below if r[i]] for i in range(len(record))]
+    columns = [[r[i] for r in below if r[i : i + 1] and r[i]] for i in range(len(record))]
     repeated = sum(bool(cell) and cells.count(cell) > 1 for cell, cells in zip(record, columns, strict=True))
     shapes = [_common_shape(cells) for cells in columns]
     typed = [(cell, shape) for cell, shape in zip(record, shapes, strict=True) if shape and "9" in shape]

@@ -110,6 +110,8 @@ def _to_text(value: object) -> str:
 def _uniform(values: Sequence[object]) -> pa.Array:
     """An array; of values of different types one of texts."""
     kinds = {type(value) for value in values if value is not None}
+    if len(kinds) > 1 and bool in kinds and not any(value is True for value in values):
+        return _uniform([None if value is False else value for value in values])  # Odoo's empty fields
     if len(kinds) <= 1 or kinds == {int, float}:
         return to_array(values)
     return pa.array([None if v is None else _to_text(v) for v in values], pa.string())

@@ -20,6 +20,7 @@ _KINDS: tuple[tuple[bytes, str, str], ...] = (
         "Open it in Excel and save it as .xlsx without a password.",
     ),
     (b"{\\rtf", "is a text document (RTF)", _EXPORT),
+    (b"\x1f\x8b", "is packed as gzip", "Let its name end with .gz."),
     (b"7z\xbc\xaf", "is packed as 7z", "Unpack it, and name the file inside."),
     (b"Rar!", "is packed as RAR", "Unpack it, and name the file inside."),
     (b"BZh", "is packed as bzip2", "Unpack it, and name the file inside."),
@@ -46,6 +47,8 @@ def refuse_other_kinds(path: Path, name: str, start: bytes) -> None:
     for signature, nature, advice in _KINDS:
         if start.startswith(signature) and (len(signature) > 3 or _CONTROL.search(start)):
             raise DataError(f"{path}: {nature}, no table. {advice.format(name=path.name)}")
+    if start[257:262] == b"ustar":
+        raise DataError(f"{path}: is packed as tar, no table. Unpack it, and name the files that you need.")
     if start[8:12] == b"DUCK":
         raise DataError(f"{path}: is a DuckDB database. Name it by its URL: duckdb:///{path.name}")
     text = decode_start(start)
@@ -59,7 +62,8 @@ def refuse_other_kinds(path: Path, name: str, start: bytes) -> None:
             f"{path}: is an SQL script, no table. Load it into a database and name its URL, or export "
             "each table as CSV with its column names."
         )
-    if _CONTROL.search(text.encode("utf-8", "surrogateescape")):
+    controls = len(_CONTROL.findall(text.encode()))
+    if "\0" in text or controls > 0.01 * len(text):
         raise DataError(f"{path}: is no text and of no kind that is known here. {_EXPORT}")
 
 
