@@ -65,7 +65,7 @@ class TableProfile:
 def profile_tables(place: str, folder: Path) -> list[TableProfile]:
     """The table of a file, or all tables of a database."""
     if "://" not in place:
-        return [_profile_table(found) for found in find_tables(place, folder)]
+        return [_profile_table(table) for table in find_tables(place, folder)]
     url = database_url(expand_variables(place), folder)
     with database_engine(url, "its list of tables") as engine:
         names = inspect(engine).get_table_names()
@@ -75,10 +75,9 @@ def profile_tables(place: str, folder: Path) -> list[TableProfile]:
     return [_profile_table(FoundTable(s, str(s.table), read_rows(s, folder), {})) for s in sources]
 
 
-def _profile_table(found: FoundTable) -> TableProfile:
-    table = found.rows.table
-    columns = tuple(_profile_column(table[c], c) for c in table.column_names)
-    return TableProfile(found.source, found.name, found.rows, columns, found.comments)
+def _profile_table(table: FoundTable) -> TableProfile:
+    columns = tuple(_profile_column(table.rows.table[c], c) for c in table.rows.table.column_names)
+    return TableProfile(table.source, table.name, table.rows, columns, table.comments)
 
 
 def _profile_column(array: pa.ChunkedArray, name: str) -> ColumnProfile:

@@ -155,11 +155,11 @@ def _csv_error(file: TableFile, source: Source, problem: Exception) -> DataError
 
 def encoding_error(file: TableFile, encoding: str) -> DataError:
     """The error for a file in another encoding than crm.toml names, with the one that fits."""
-    found = find_encoding(file)
+    fitting = find_encoding(file)
     start = f"{file.path}: is not {encoding}."
-    if found:
-        words = f" (it then holds {', '.join(map(repr, found.words))})" if found.words else ""
-        return DataError(f'{start} Name its encoding in crm.toml: encoding = "{found.name}"{words}.')
+    if fitting:
+        words = f" (it then holds {', '.join(map(repr, fitting.words))})" if fitting.words else ""
+        return DataError(f'{start} Name its encoding in crm.toml: encoding = "{fitting.name}"{words}.')
     line = first_broken_line(file)
     if line:
         return DataError(

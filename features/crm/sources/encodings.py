@@ -146,8 +146,8 @@ def _is_japanese(text: str, encoding: str) -> bool:
     half = len(re.findall(_HALF_WIDTH, text))
     if encoding == "euc_jp" and half:
         return False
-    alone = len(re.findall(rf"(?<![a-z]){_JAPANESE}(?![a-z])", text))
-    return in_runs >= 0.8 * beyond or alone == beyond
+    single = len(re.findall(rf"(?<![a-z]){_JAPANESE}(?![a-z])", text))
+    return in_runs >= 0.8 * beyond or single == beyond
 
 
 def _is_alphabetic(text: str, encoding: str) -> bool:
@@ -161,7 +161,7 @@ def _is_alphabetic(text: str, encoding: str) -> bool:
         is_mixed = re.search(rf"[A-Za-z][{letters}]|[{letters}][A-Za-z]", text)
         return not is_mixed and all(map(_is_usual_case, re.findall(f"[{letters}]+", text)))
     has_soup = re.search(rf"[{letters}]{{3}}", text)
-    return not has_soup and len(re.findall(f"[{letters}]", text)) <= 0.7 * sum(c.isalpha() for c in text)
+    return not has_soup and len(re.findall(f"[{letters}]", text)) <= 0.8 * sum(c.isalpha() for c in text)
 
 
 def _is_usual_case(word: str) -> bool:

@@ -115,8 +115,8 @@ def _table_in_zip(path: Path) -> str:
     if len(tables) == 1:
         return tables[0]
     listed = ", ".join(tables[:12]) + (" …" if len(tables) > 12 else "")
-    found = f"holds {len(tables)} files ({listed})" if tables else "holds no file"
-    raise DataError(f"{path}: {found}; one table is needed. Unpack it, and name the files that you need.")
+    contents = f"holds {len(tables)} files ({listed})" if tables else "holds no file"
+    raise DataError(f"{path}: {contents}; one table is needed. Unpack it, and name the files that you need.")
 
 
 @contextmanager

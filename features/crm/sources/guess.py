@@ -66,18 +66,18 @@ def find_tables(place: str, folder: Path) -> list[FoundTable]:
 
 
 def _find_encoding(file: TableFile) -> FoundEncoding:
-    found = find_encoding(file)
-    if found is None:
+    encoding = find_encoding(file)
+    if encoding is None:
         raise encoding_error(file, "utf-8")
-    return found
+    return encoding
 
 
-def _describe_encoding(file: TableFile, found: FoundEncoding) -> tuple[dict[str, str], list[str]]:
-    if found.is_certain:
+def _describe_encoding(file: TableFile, encoding: FoundEncoding) -> tuple[dict[str, str], list[str]]:
+    if encoding.is_certain:
         return {}, []
-    words = ", ".join(map(repr, found.words))
+    words = ", ".join(map(repr, encoding.words))
     note = (
-        f"{file.path.name}: read as {_LANGUAGES[found.name]}, as in {words}. "
+        f"{file.path.name}: read as {_LANGUAGES[encoding.name]}, as in {words}. "
         "If these words are wrong, correct `encoding`."
     )
     return {"encoding": f"as in {words}"}, [note]
@@ -141,17 +141,17 @@ def _find_sheets(file: TableFile, place: str, folder: Path) -> list[FoundTable]:
         )
     others = [name for name in starts if name not in tables]
     notes = [f"{file.path.name}: no table of leads in the sheets {', '.join(others)}."] if others else []
-    found: list[FoundTable] = []
+    results: list[FoundTable] = []
     for name, start in tables.items():
         index, has_names = find_header(start.cells)
         if not has_names:
             raise _no_header(f"{file.path}, sheet {name!r}", tuple(start.cells[index]))
         source = Source(source=place, skip_rows=index, sheet=name if len(starts) > 1 else None)
         layout = Layout("", index, tuple(record_texts(start.cells[:index])))
-        comments, sheet_notes = _describe_layout(file, layout, {}, notes if not found else [])
+        comments, sheet_notes = _describe_layout(file, layout, {}, notes if not results else [])
         table_name = Path(place).stem if len(tables) == 1 else name
-        found.append(_with_footer(source, table_name, folder, comments, sheet_notes))
-    return found
+        results.append(_with_footer(source, table_name, folder, comments, sheet_notes))
+    return results
 
 
 def _is_table(start: SheetStart) -> bool:

@@ -16,7 +16,7 @@ from features.crm.sources.rows import SourceRows, check_columns, joint_name, sta
 from features.crm.table_settings import Source
 from features.errors import DataError
 
-Json = dict[str, object]
+JsonObject = dict[str, object]
 _MAX_DEPTH = 4
 _NEXT_PAGE = (
     ("paging", "next"),
@@ -51,7 +51,7 @@ def read_json(files: Sequence[TableFile], source: Source, columns: Sequence[str]
     )
 
 
-def _read_records(file: TableFile, source: Source) -> tuple[list[Json], tuple[str, ...]]:
+def _read_records(file: TableFile, source: Source) -> tuple[list[JsonObject], tuple[str, ...]]:
     """The records of a file, and sentences about what it does not hold."""
     content = _decode(file, source)
     records, notes = _read_lines(file.path, content) or _read_document(file.path, content, source)
@@ -70,7 +70,7 @@ def _decode(file: TableFile, source: Source) -> str:
         raise encoding_error(file, source.encoding) from None
 
 
-def _read_lines(path: Path, content: str) -> tuple[list[Json], tuple[str, ...]] | None:
+def _read_lines(path: Path, content: str) -> tuple[list[JsonObject], tuple[str, ...]] | None:
     """The records of a file with one object a line; None if it is one document."""
     lines = [(number, line) for number, line in enumerate(content.split("\n"), start=1) if line.strip()]
     if len(lines) < 2 or not lines[0][1].lstrip().startswith("{") or not _is_json(lines[0][1]):
@@ -84,13 +84,13 @@ def _read_lines(path: Path, content: str) -> tuple[list[Json], tuple[str, ...]] 
     return records, ()
 
 
-def _read_document(path: Path, content: str, source: Source) -> tuple[list[Json], tuple[str, ...]]:
+def _read_document(path: Path, content: str, source: Source) -> tuple[list[JsonObject], tuple[str, ...]]:
     document = _parse(path, content, "")
     if isinstance(document, dict) and source.records:
-        found = {source.records: _follow(document, source.records.split("."))}
+        candidates = {source.records: _follow(document, source.records.split("."))}
     else:
-        found = dict(_find_lists("", document, _MAX_DEPTH))
-    lists = {key: value for key, value in found.items() if _is_records(value)}
+        candidates = dict(_find_lists("", document, _MAX_DEPTH))
+    lists = {key: value for key, value in candidates.items() if _is_records(value)}
     if len(lists) > 1:
         listed = ", ".join(lists)
         raise DataError(f'{path}: holds {len(lists)} lists of records ({listed}); name one: records = "…".')

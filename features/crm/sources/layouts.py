@@ -17,7 +17,7 @@ _MAX_ROWS_ABOVE = 100
 _HEADER_SHARE = 0.7
 _NULL = r"\N"
 
-Record = Sequence[str]
+Cells = Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def find_layout(lines: Sequence[str]) -> Layout:
     return max((_layout_with(lines, start, c) for c in candidates), key=lambda scored: scored[0])[1]
 
 
-def find_header(records: Sequence[Record]) -> tuple[int, bool]:
+def find_header(records: Sequence[Cells]) -> tuple[int, bool]:
     """The index of the record with the names of the columns, and whether it really holds names.
 
     The header is the first record as wide as the data that fills most of their columns. If its cells
@@ -61,13 +61,13 @@ def find_header(records: Sequence[Record]) -> tuple[int, bool]:
     return 0, True
 
 
-def _is_as_wide(record: Record, below: Sequence[Record]) -> bool:
+def _is_as_wide(record: Cells, below: Sequence[Cells]) -> bool:
     """Whether a record has as many cells as the rows `below`, but for empty ones at the end."""
     width = len(below[0]) if below else len(record)
     return not any(record[width:]) and not any(any(row[len(record) :]) for row in below)
 
 
-def count_footer_rows(rows: Sequence[Record], width: int) -> int:
+def count_footer_rows(rows: Sequence[Cells], width: int) -> int:
     """The number of the last `rows` that are no data: totals, or a report's name and date.
 
     `width` is the number of columns. A footer fills one or two cells where the data fill more.
@@ -85,13 +85,13 @@ def count_footer_rows(rows: Sequence[Record], width: int) -> int:
     return count if count < len(rows) else 0
 
 
-def _is_footer(row: Record, filled: Sequence[str], width: int, typical: int) -> bool:
+def _is_footer(row: Cells, filled: Sequence[str], width: int, typical: int) -> bool:
     is_total = bool(_TOTAL.match(filled[0])) and len(filled) < max(2, 0.7 * typical)
     is_single = len(filled) == 1 and bool(row[0]) and typical >= 3
     return is_total or is_single or (len(row) < width and len(filled) <= 0.4 * typical)
 
 
-def record_texts(records: Sequence[Record]) -> list[str]:
+def record_texts(records: Sequence[Cells]) -> list[str]:
     """Records as texts for people, without empty ones."""
     texts = (" ".join(" ".join(record).split()) for record in records)
     return [text for text in texts if text]
@@ -137,7 +137,7 @@ def _parse(lines: Sequence[str], separator: str) -> tuple[list[list[str]], list[
     return records, starts
 
 
-def _is_data(record: Record, below: Sequence[Record]) -> bool:
+def _is_data(record: Cells, below: Sequence[Cells]) -> bool:
     """Whether a record is like the records below it: numbers, dates and ids, or the same words."""
     if _NULL in record:
         return True
@@ -145,8 +145,8 @@ def _is_data(record: Record, below: Sequence[Record]) -> bool:
     repeated = sum(bool(cell) and cells.count(cell) > 1 for cell, cells in zip(record, columns, strict=True))
     shapes = [_common_shape(cells) for cells in columns]
     typed = [(cell, shape) for cell, shape in zip(record, shapes, strict=True) if shape and "9" in shape]
-    alike = sum(_shape(cell) == shape for cell, shape in typed)
-    return alike > 0.5 * len(typed) > 0 or (alike > 0 and repeated > 0) or repeated >= 2
+    similar = sum(_shape(cell) == shape for cell, shape in typed)
+    return similar > 0.5 * len(typed) > 0 or (similar > 0 and repeated > 0) or repeated >= 2
 
 
 def _common_shape(cells: Sequence[str]) -> str | None:

@@ -47,10 +47,10 @@ def read_parquet(files: Sequence[TableFile], columns: Sequence[str] | None) -> S
 def _read_packed(file: TableFile, columns: Sequence[str] | None) -> SourceRows:
     with file.open_whole() as stream:
         try:
-            whole = pq.read_table(stream)
+            unpacked = pq.read_table(stream)
         except (pa.ArrowException, OSError) as problem:
             raise DataError(f"{file.path}: cannot be read as Parquet: {problem}.") from None
-    table, left_out = _flatten(whole, columns, str(file.path))
+    table, left_out = _flatten(unpacked, columns, str(file.path))
     numbers = np.arange(1, table.num_rows + 1)
     notes = describe_left_out(file.path.name, left_out)
     return SourceRows(file.path.name, table, numbers, table.num_rows, notes=notes)

@@ -77,8 +77,8 @@ def wide_encoding(start: bytes) -> str | None:
     """The kind of UTF-16 that a file begins with, by its mark or by the zeros of its ASCII characters."""
     if start.startswith((b"\xff\xfe", b"\xfe\xff")):
         return "utf-16"
-    even, odd = start[:2_000:2].count(0), start[1:2_000:2].count(0)
+    first, second = start[:2_000:2].count(0), start[1:2_000:2].count(0)
     half = min(len(start), 2_000) / 2
-    if odd > 0.4 * half and even < 0.1 * half:
+    if second > 0.4 * half and first < 0.1 * half:
         return "utf-16-le"
-    return "utf-16-be" if even > 0.4 * half and odd < 0.1 * half else None
+    return "utf-16-be" if first > 0.4 * half and second < 0.1 * half else None

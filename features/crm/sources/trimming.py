@@ -50,10 +50,10 @@ def last_records(rows: SourceRows, separator: str, count: int) -> list[list[str]
     table = rows.table.slice(max(rows.table.num_rows - count, 0))
     columns = [as_texts(column, ()).to_pylist() for column in table.columns]
     numbers = rows.numbers[len(rows.numbers) - table.num_rows :].tolist()
-    whole = dict(zip(numbers, zip(*columns, strict=True), strict=True)) if columns else {}
+    complete = dict(zip(numbers, zip(*columns, strict=True), strict=True)) if columns else {}
     ragged = {n: [cell.strip(' "\r\n') for cell in text.split(separator)] for n, text in rows.ragged.items()}
     return [
-        [cell or "" for cell in whole.get(number, ())] or ragged.get(number, [])
+        [cell or "" for cell in complete.get(number, ())] or ragged.get(number, [])
         for number in range(max(last - count, 0) + 1, last + 1)
     ]
 

@@ -21,7 +21,7 @@ from features.errors import DataError, SettingsError, suggest_nearest
 
 _ROWS_AT_START, _EXACT_DIGITS = 300, 1e15
 
-Cell = int | float | str | bool | date | datetime | time | timedelta
+ExcelValue = int | float | str | bool | date | datetime | time | timedelta
 
 
 def read_workbook(file: TableFile, source: Source, columns: Sequence[str] | None) -> SourceRows:
@@ -44,7 +44,7 @@ def read_workbook(file: TableFile, source: Source, columns: Sequence[str] | None
     return trim(rows, dict(zip(names, header, strict=True)), columns is None)
 
 
-def _without_end(data: list[list[Cell]], skip_footer: int) -> list[list[Cell]]:
+def _without_end(data: list[list[ExcelValue]], skip_footer: int) -> list[list[ExcelValue]]:
     """The rows without empty ones at the end, and without the footer."""
     last = next((i for i in range(len(data), 0, -1) if any(cell != "" for cell in data[i - 1])), 0)
     return data[: max(last - skip_footer, 0)]
@@ -73,7 +73,7 @@ def read_sheet_starts(file: TableFile) -> dict[str, SheetStart]:
     return starts
 
 
-def cell_text(cell: Cell) -> str:
+def cell_text(cell: ExcelValue) -> str:
     """A cell as text: a whole number without a point, a date in ISO 8601."""
     if isinstance(cell, bool):
         return str(cell).lower()
@@ -82,7 +82,7 @@ def cell_text(cell: Cell) -> str:
     return str(cell).strip()
 
 
-def _read_sheet(file: TableFile, name: str | None) -> tuple[str, list[list[Cell]]]:
+def _read_sheet(file: TableFile, name: str | None) -> tuple[str, list[list[ExcelValue]]]:
     with file.open_whole() as stream:
         workbook = _open(file.path, stream)
         names = workbook.sheet_names
@@ -102,12 +102,12 @@ def _open(path: Path, stream: object) -> CalamineWorkbook:
         ) from None
 
 
-def _cells(workbook: CalamineWorkbook, sheet: str) -> list[list[Cell]]:
+def _cells(workbook: CalamineWorkbook, sheet: str) -> list[list[ExcelValue]]:
     """The cells from the first row of the sheet on, so that rows count as in Excel."""
     return workbook.get_sheet_by_name(sheet).to_python(skip_empty_area=False)
 
 
-def _to_column(cells: Sequence[Cell]) -> pa.Array:
+def _to_column(cells: Sequence[ExcelValue]) -> pa.Array:
     """One column: times if all cells are dates, whole numbers or numbers if all are numbers, else texts."""
     kinds = {type(cell) for cell in cells if cell != ""}
     values = [None if cell == "" else cell for cell in cells]
