@@ -40,7 +40,7 @@ class Reader:
         self.rejects.rows.extend(replace(r, table=part) for r in source_rows.rejects)
         self.rejects.read[part] += rows.read
         id_column = getattr(source, "id" if part == "leads" else "lead", None)
-        if id_column in rows.table.column_names:
+        if id_column and id_column in rows.table.column_names:
             check_ids_are_whole(rows.table, id_column, rows.name)
         return rows
 

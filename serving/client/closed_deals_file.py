@@ -33,6 +33,8 @@ API_COLUMNS = DealsTable(
 """A file whose columns have the API's field names."""
 _NEEDED = ("lead_id", "outcome", "closed_at")
 _ID, _VERSION = "id", "version"
+_PLAIN_TABLE = {"skip_rows": 0, "skip_footer": 0, "header": (), "sheet": None, "records": None}
+"""The layout of a file of another kind than that of crm.toml: a header and its rows."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,7 @@ def _deals_table_of(settings: CrmSettings, file: Path) -> DealsTable:
     """[deals] with the file as its source, else with the format of [leads]."""
     deals = settings.deals or DealsTable(source="-", lead="-")
     like = deals if deals.source else settings.leads
+    is_same_kind = Path(like.source).suffix.lower() == file.suffix.lower()
     return deals.model_copy(
         update={
             "source": str(file.absolute()),
@@ -93,6 +96,7 @@ def _deals_table_of(settings: CrmSettings, file: Path) -> DealsTable:
             "query": None,
             "lead": deals.lead or settings.leads.id,
             **like.file_format,
+            **({} if is_same_kind else _PLAIN_TABLE),
             "time_format": like.time_format,
         }
     )

@@ -36,7 +36,8 @@ def read_csv(file: TableFile, source: Source, columns: Sequence[str] | None) -> 
     """
     header, width = _read_header(file, source)
     names = numbered_names(source.header or header)
-    check_columns(columns, names, str(file.path))
+    line = f", header in line {source.skip_rows + 1}" if source.skip_rows else ""
+    check_columns(columns, names, f"{file.path}{line}")
     ragged: list[pa_csv.InvalidRow] = []
 
     def set_aside(row: pa_csv.InvalidRow) -> str:

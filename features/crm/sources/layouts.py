@@ -72,12 +72,10 @@ def count_footer_rows(rows: Sequence[Cells], width: int) -> int:
 
     `width` is the number of columns. A footer fills one or two cells where the data fill more.
     """
-    usual = Counter(sum(map(bool, r)) for r in rows if len(r) == width)
-    typical = max(usual, key=lambda n: (usual[n], n), default=0)
+    usual = _usual_row(rows, width)
     count = 0
     for row in reversed(rows):
-        filled = [cell for cell in row if cell]
-        if filled and not _is_footer(row, filled, width, typical):
+        if any(row) and not _is_footer(row, width, usual):
             break
         count += 1
     while count and not any(rows[len(rows) - count]):
@@ -85,10 +83,38 @@ def count_footer_rows(rows: Sequence[Cells], width: int) -> int:
     return count if count < len(rows) else 0
 
 
-def _is_footer(row: Cells, filled: Sequence[str], width: int, typical: int) -> bool:
-    is_total = bool(_TOTAL.match(filled[0])) and len(filled) < max(2, 0.7 * typical)
-    is_single = len(filled) == 1 and bool(row[0]) and typical >= 3
-    return is_total or is_single or (len(row) < width and len(filled) <= 0.4 * typical)
+def first_data_row(rows: Sequence[Cells], footer: int, width: int) -> Cells | None:
+    """The first of the last `footer` rows that begins like the usual row and fills half of its cells."""
+    usual = _usual_row(rows, width)
+    for row in rows[max(len(rows) - footer, 0) :] if footer < len(rows) else ():
+        if (
+            len(row) == width
+            and sum(map(bool, row)) >= 0.5 * usual.filled
+            and _shape(row[0]) == usual.first_shape
+        ):
+            return row
+    return None
+
+
+@dataclass(frozen=True)
+class _UsualRow:
+    """The number of cells that most rows fill, and the shape of the first cell of most."""
+
+    filled: int
+    first_shape: str | None
+
+
+def _usual_row(rows: Sequence[Cells], width: int) -> _UsualRow:
+    counts = Counter(sum(map(bool, row)) for row in rows if len(row) == width)
+    filled = max(counts, key=lambda n: (counts[n], n), default=0)
+    return _UsualRow(filled, _common_shape([row[0] for row in rows if len(row) == width > 0]))
+
+
+def _is_footer(row: Cells, width: int, usual: _UsualRow) -> bool:
+    filled = [cell for cell in row if cell]
+    is_total = bool(_TOTAL.match(filled[0])) and len(filled) < max(2, 0.7 * usual.filled)
+    is_single = len(filled) == 1 and usual.filled >= 3 and _shape(row[0]) not in ("", usual.first_shape)
+    return is_total or is_single or (len(row) < width and len(filled) <= 0.4 * usual.filled)
 
 
 def record_texts(records: Sequence[Cells]) -> list[str]:

@@ -11,7 +11,11 @@ import pyarrow.compute as pc
 
 from features.columns import Bools
 from features.crm.parsing import as_texts
+from features.crm.sources.layouts import first_data_row
 from features.crm.sources.rows import SourceRows
+from features.errors import DataError
+
+ROWS_TO_COMPARE = 100
 
 
 def trim(rows: SourceRows, written: Mapping[str, str], is_complete: bool, skip_footer: int = 0) -> SourceRows:
@@ -20,7 +24,10 @@ def trim(rows: SourceRows, written: Mapping[str, str], is_complete: bool, skip_f
     `written` holds the name of each column as it stands in the file. Blank rows are only known where
     the table `is_complete`, with all its columns.
     """
-    rows = drop_footer(rows, skip_footer) if skip_footer else rows
+    if skip_footer:
+        last = last_records(rows, ",", skip_footer + ROWS_TO_COMPARE)
+        check_footer(last, skip_footer, rows.table.num_columns, rows.name)
+        rows = _drop_footer(rows, skip_footer)
     rows = _drop_blank_columns(rows, written) if is_complete else rows
     header = [written[name] for name in rows.table.column_names]
     rows = _drop_rows(rows, _equal_everywhere(rows.table, header), "repeating the header")
@@ -29,7 +36,17 @@ def trim(rows: SourceRows, written: Mapping[str, str], is_complete: bool, skip_f
     return replace(rows, notes=(*rows.notes, *_describe_names(rows, written)))
 
 
-def drop_footer(rows: SourceRows, count: int) -> SourceRows:
+def check_footer(records: Sequence[Sequence[str]], skip_footer: int, width: int, name: str) -> None:
+    """Raise DataError if one of the last rows, which are to be left out, looks like the data above them."""
+    row = first_data_row(records, skip_footer, width)
+    if row is not None:
+        raise DataError(
+            f"{name}: skip_footer = {skip_footer} leaves out the last {skip_footer} rows, but one of them "
+            f"looks like data ({', '.join(row[:4])} …). Correct skip_footer in crm.toml for this export."
+        )
+
+
+def _drop_footer(rows: SourceRows, count: int) -> SourceRows:
     """Without the last `count` rows of the source."""
     last = rows.read - count
     inside = rows.numbers <= last

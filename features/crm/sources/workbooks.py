@@ -15,7 +15,7 @@ from python_calamine import CalamineError, CalamineWorkbook, SheetVisibleEnum
 from features.crm.sources.files import TableFile
 from features.crm.sources.layouts import numbered_names
 from features.crm.sources.rows import SourceRows, check_columns
-from features.crm.sources.trimming import trim
+from features.crm.sources.trimming import ROWS_TO_COMPARE, check_footer, trim
 from features.crm.table_settings import Source
 from features.errors import DataError, SettingsError, suggest_nearest
 
@@ -37,16 +37,19 @@ def read_workbook(file: TableFile, source: Source, columns: Sequence[str] | None
     header = list(source.header) or [cell_text(cell) for cell in below[0]]
     names = numbered_names(header)
     check_columns(columns, names, location)
-    data = _without_end(below if source.header else below[1:], source.skip_footer)
+    data = _without_end(below if source.header else below[1:], source.skip_footer, file.path.name)
     by_name = dict(zip(names, zip(*data, strict=True), strict=True)) if data else dict.fromkeys(names, ())
     table = pa.table({name: _to_column(by_name[name]) for name in columns or names})
     rows = SourceRows(file.path.name, table, np.arange(1, len(data) + 1), len(data))
     return trim(rows, dict(zip(names, header, strict=True)), columns is None)
 
 
-def _without_end(data: list[list[ExcelValue]], skip_footer: int) -> list[list[ExcelValue]]:
+def _without_end(data: list[list[ExcelValue]], skip_footer: int, name: str) -> list[list[ExcelValue]]:
     """The rows without empty ones at the end, and without the footer."""
     last = next((i for i in range(len(data), 0, -1) if any(cell != "" for cell in data[i - 1])), 0)
+    if skip_footer and last:
+        records = data[max(last - skip_footer - ROWS_TO_COMPARE, 0) : last]
+        check_footer([[cell_text(c) for c in row] for row in records], skip_footer, len(data[0]), name)
     return data[: max(last - skip_footer, 0)]
 
 

@@ -62,6 +62,25 @@ def test_rows_below_the_data(tmp_path: Path, below: str, count: int) -> None:
     assert any(f"{count} rows left out below the data" in note for note in result.notes)
 
 
+def test_a_footer_that_is_not_there_next_time_is_no_data_lost(tmp_path: Path) -> None:
+    result = init_text(tmp_path, csv_text() + "Total,,,,,8901\r\n")
+    (tmp_path / "leads.csv").write_text(csv_text())
+    with pytest.raises(DataError, match=r"skip_footer = 1 leaves out .* looks like data \(L0079, 2026-03-21"):
+        read_rows(result.settings.leads, tmp_path)
+
+
+def test_a_lead_with_an_id_alone_is_no_footer(tmp_path: Path) -> None:
+    text = csv_text() + "L0080,,,,,\r\n"
+    assert init_text(tmp_path, text).file_format == {}
+
+
+def test_a_title_that_is_not_there_next_time_is_named(tmp_path: Path) -> None:
+    result = init_text(tmp_path, "Report\r\n" + csv_text())
+    (tmp_path / "leads.csv").write_text(csv_text())
+    with pytest.raises(SettingsError, match=r"header in line 2: there is no column 'id' as crm\.toml says"):
+        read_rows(result.settings.leads, tmp_path, ["id"])
+
+
 def test_a_last_lead_that_begins_with_total_is_no_footer(tmp_path: Path) -> None:
     rows = export_rows()
     rows[-1][0] = "Total Energies"

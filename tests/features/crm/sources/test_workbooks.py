@@ -83,6 +83,17 @@ def test_a_report_with_a_title_an_empty_column_and_a_total(tmp_path: Path) -> No
     assert result.loaded.leads.column_names == list(HEAD)
 
 
+def test_a_footer_of_a_workbook_that_is_not_there_next_time(tmp_path: Path) -> None:
+    write_workbook(
+        tmp_path / "t.xlsx", {"T": [HEAD, *typed_rows(), [None], ["Total", None, None, None, None, 3]]}
+    )
+    source = init_files(tmp_path, "t.xlsx").settings.leads
+    assert source.skip_footer == 1
+    write_workbook(tmp_path / "t.xlsx", {"T": [HEAD, *typed_rows()]})
+    with pytest.raises(DataError, match="looks like data"):
+        read_rows(source, tmp_path)
+
+
 def test_cells_of_several_kinds_and_whole_numbers(tmp_path: Path) -> None:
     rows: list[Row] = [
         ["a", "b", "c", "d"],
