@@ -42,6 +42,9 @@ def find_paths(pattern: str, folder: Path) -> list[Path]:
         if not matches:
             raise SettingsError(f"{path}: no file matches this pattern.")
         return matches
+    if path.is_dir():
+        names = ", ".join(sorted(p.name for p in path.iterdir() if p.is_file())[:8])
+        raise SettingsError(f"{path}: is a folder. Name the files in it that are needed ({names}).")
     if not path.is_file():
         raise SettingsError(f"{path}: there is no such file.")
     return [path]

@@ -70,6 +70,13 @@ def decodes(file: TableFile, encoding: str) -> bool:
     return True
 
 
+def is_utf8_beyond_ascii(file: TableFile) -> bool:
+    """Whether a file is UTF-8 with characters beyond ASCII, which other encodings hardly ever are."""
+    with file.open() as stream:
+        is_ascii = all(chunk.isascii() for chunk in iter(lambda: stream.read(_CHUNK), b""))
+    return not is_ascii and decodes(file, "utf-8")
+
+
 def first_broken_line(file: TableFile) -> int | None:
     """The line of a file with UTF-8 words that holds other bytes, too; None if it is not such a file."""
     good, broken = 0, list[int]()

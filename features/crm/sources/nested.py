@@ -39,7 +39,7 @@ def flatten_records(records: Sequence[Mapping[str, object]]) -> tuple[pa.Table, 
 def flatten_table(table: pa.Table) -> tuple[pa.Table, list[str]]:
     """A Parquet table without nested columns, and the columns that are left out; see `flatten_records`.
 
-    Times of day and durations are texts.
+    Times of day and durations are texts, and bytes that are UTF-8, as some warehouses write texts.
     """
     left_out: list[str] = []
     columns: dict[str, pa.ChunkedArray] = {}
@@ -54,14 +54,16 @@ def flatten_table(table: pa.Table) -> tuple[pa.Table, list[str]]:
             left_out.append(name)
         elif _is_span(kind):
             columns[name] = pa.chunked_array([[None if v is None else str(v) for v in column.to_pylist()]])
+        elif _is_binary(kind):
+            columns[name] = _decode_binary(column)
         else:
             columns[name] = column
     return pa.table(columns), left_out
 
 
 def needs_flattening(schema: pa.Schema) -> bool:
-    """Whether a Parquet file has nested columns, times of day or durations."""
-    return any(pa.types.is_nested(kind) or _is_span(kind) for kind in schema.types)
+    """Whether a Parquet file has nested columns, times of day, durations or bytes."""
+    return any(pa.types.is_nested(kind) or _is_span(kind) or _is_binary(kind) for kind in schema.types)
 
 
 def describe_left_out(name: str, columns: Sequence[str]) -> tuple[str, ...]:
@@ -131,6 +133,17 @@ def _unpack_structs(table: pa.Table) -> Iterator[tuple[str, pa.ChunkedArray]]:
 def _is_span(kind: pa.DataType) -> bool:
     """Whether a type is a time of day or a duration, which no moment is."""
     return bool(pa.types.is_time(kind) or pa.types.is_duration(kind))
+
+
+def _is_binary(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
+
+
+def _decode_binary(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    try:
+        return column.cast(pa.string())
+    except pa.ArrowInvalid:
+        return column
 
 
 def _is_list(kind: pa.DataType) -> bool:

@@ -111,9 +111,11 @@ def _cells(workbook: CalamineWorkbook, sheet: str) -> list[list[ExcelValue]]:
 
 
 def _to_column(cells: Sequence[ExcelValue]) -> pa.Array:
-    """One column: times if all cells are dates, whole numbers or numbers if all are numbers, else texts."""
+    """One column: days or times if all cells are dates, (whole) numbers if all are numbers, else texts."""
     kinds = {type(cell) for cell in cells if cell != ""}
     values = [None if cell == "" else cell for cell in cells]
+    if kinds == {date}:
+        return pa.array(values, pa.date32())
     if kinds and kinds <= {date, datetime}:
         return pa.array([_at_midnight(v) for v in values], pa.timestamp("us"))
     if kinds and kinds <= {int, float}:

@@ -82,6 +82,15 @@ def test_reading_names_the_encoding_that_fits(tmp_path: Path) -> None:
             read_rows(source, tmp_path)
 
 
+@pytest.mark.parametrize("encoding", ["cp1252", "latin-1", "cp932"])
+def test_utf8_is_never_read_as_an_older_encoding(tmp_path: Path, encoding: str) -> None:
+    (tmp_path / "a.csv").write_text("id,x\n1,Café 展示会\n", encoding="utf-8")
+    with pytest.raises(DataError, match=rf'is not {encoding}\. Name its encoding.*encoding = "utf-8"'):
+        read_rows(Source(source="a.csv", encoding=encoding), tmp_path)
+    (tmp_path / "a.csv").write_text("id,x\n1,Web\n", encoding="utf-8")
+    assert read_rows(Source(source="a.csv", encoding=encoding), tmp_path).read == 1
+
+
 def test_the_whole_file_must_decode(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_bytes("id,x\n1,Café\n".encode("cp1252") + b"2,\x81\n")
     assert find_encoding(find_table_file(tmp_path / "a.csv")) is None

@@ -10,7 +10,7 @@ import pytest
 
 from features.crm.table_settings import Source
 from features.crm.tables import read_rows
-from features.errors import DataError, HotleadError, OutsideError
+from features.errors import DataError, HotleadError, OutsideError, SettingsError
 from features.settings import load_settings
 from tests.helpers.exports import HEAD, csv_text, export_rows, init_files, init_text
 from tests.helpers.workbooks import write_workbook
@@ -109,6 +109,7 @@ def test_parquet_with_nested_columns_and_spans(tmp_path: Path) -> None:
         {"id": 2, "tags": [], "owner": None, "lines": [], "at": None},
     ]
     table = pa.Table.from_pylist(rows).append_column("span", pa.array([timedelta(hours=3), None]))
+    table = table.append_column("bytes", pa.array(["é".encode(), None], pa.binary()))
     pq.write_table(table, tmp_path / "a.parquet")
     read = read_rows(Source(source="a.parquet"), tmp_path)
     assert read.table.to_pydict() == {
@@ -118,12 +119,20 @@ def test_parquet_with_nested_columns_and_spans(tmp_path: Path) -> None:
         "owner.age": [3, None],
         "at": ["09:30:00", None],
         "span": ["3:00:00", None],
+        "bytes": ["é", None],
     }
     assert read.notes == (
         "a.parquet: lines left out: lists of records; export them as a table of their own.",
     )
     selected = read_rows(Source(source="a.parquet"), tmp_path, ["owner.name", "id"])
     assert selected.table.to_pydict() == {"owner.name": ["x", None], "id": [1, 2]}
+
+
+def test_a_folder_names_its_files(tmp_path: Path) -> None:
+    (tmp_path / "export").mkdir()
+    (tmp_path / "export/leads.csv").write_text("id\n1\n")
+    with pytest.raises(SettingsError, match=r"export: is a folder\. Name the files .*\(leads\.csv\)"):
+        init_files(tmp_path, "export")
 
 
 def test_crm_toml_with_a_byte_order_mark(tmp_path: Path) -> None:

@@ -102,6 +102,10 @@ def test_cells_of_several_kinds_and_whole_numbers(tmp_path: Path) -> None:
         [None, None, None, None],
     ]
     write_workbook(tmp_path / "t.xlsx", {"T": [*rows, [None] * 4, [3, "x", True, ""]]})
+    days = [["day", "time"], [date(2026, 1, 2), datetime(2026, 1, 2)], [None, datetime(2026, 1, 3, 9)]]
+    write_workbook(tmp_path / "d.xlsx", {"T": days})
+    schema = read_rows(Source(source="d.xlsx"), tmp_path).table.schema
+    assert [str(kind) for kind in schema.types] == ["date32[day]", "timestamp[us]"]
     table = read_rows(Source(source="t.xlsx"), tmp_path).table
     assert table.to_pydict() == {
         "a": [1, 2, 3],
