@@ -20,8 +20,8 @@ class Source(Strict):
 
     `${NAME}` in `source` is replaced by an environment variable, so that passwords stay out of files.
     `skip_rows` lines stand above the header, `skip_footer` rows below the data; `header` holds the names
-    of the columns of a file without a header. `sheet` is that of a workbook, `records` the key of
-    the list in a JSON document.
+    of the columns of a file without a header. `sheet` is that of a workbook, or several with the same
+    columns; `records` is the key of the list in a JSON document.
     """
 
     source: str = Field(min_length=1)
@@ -32,7 +32,7 @@ class Source(Strict):
     skip_rows: int = Field(default=0, ge=0)
     skip_footer: int = Field(default=0, ge=0)
     header: tuple[str, ...] = ()
-    sheet: str | None = None
+    sheet: str | tuple[str, ...] | None = None
     records: str | None = None
     time_format: str | None = None
 

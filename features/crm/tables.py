@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from features.crm.sources.csv_files import read_csv
@@ -57,4 +58,12 @@ def _read_file(file: TableFile, source: Source, columns: Sequence[str] | None) -
         return read_parquet([file], columns)
     if file.kind == "json":
         return read_json([file], source, columns)
-    return (read_workbook if file.kind == "workbook" else read_csv)(file, source, columns)
+    return read_csv(file, source, columns) if file.kind == "csv" else _read_sheets(file, source, columns)
+
+
+def _read_sheets(file: TableFile, source: Source, columns: Sequence[str] | None) -> SourceRows:
+    """The rows of a sheet, or of several below one another."""
+    if not isinstance(source.sheet, tuple):
+        return read_workbook(file, source.sheet, source, columns)
+    parts = [(sheet, read_workbook(file, sheet, source, columns)) for sheet in source.sheet]
+    return join_rows([replace(rows, name=f"{rows.name}, {sheet}") for sheet, rows in parts])

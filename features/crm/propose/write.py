@@ -76,7 +76,7 @@ def _source_table(profile: TableProfile) -> Table:
     defaults = Source(source="-").file_format
     for key, value in source.file_format.items():
         if value != defaults[key]:
-            table.add(key, value)
+            table.add(key, list(value) if isinstance(value, tuple) else value)
             if key in profile.comments:
                 table[key].comment(profile.comments[key])
     return table

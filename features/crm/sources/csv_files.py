@@ -69,14 +69,13 @@ def read_csv(file: TableFile, source: Source, columns: Sequence[str] | None) -> 
         raise _csv_error(file, source, problem) from None
     except OSError as problem:
         raise read_error(file.path, problem) from None
-    rows = _number_rows(file.path, table, ragged, 1 if source.header else 2)
+    rows = _number_rows(file.path, table, ragged, source.skip_rows + (0 if source.header else 1))
     written = dict(zip(names, source.header or header, strict=True))
     return trim(rows, written, columns is None, source.skip_footer)
 
 
-def _number_rows(path: Path, table: pa.Table, ragged: list[pa_csv.InvalidRow], first: int) -> SourceRows:
-    """The rows with their numbers; `first` is the number that pyarrow gives to the first row of data."""
-    offset = first - 1
+def _number_rows(path: Path, table: pa.Table, ragged: list[pa_csv.InvalidRow], offset: int) -> SourceRows:
+    """The rows with their numbers; `offset` is what pyarrow counts before the first row of data."""
     bad = np.array([row.number - offset for row in ragged], dtype=np.int64)
     read = table.num_rows + len(bad)
     numbers = np.setdiff1d(np.arange(1, read + 1), bad)

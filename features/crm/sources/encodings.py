@@ -14,14 +14,16 @@ from features.crm.sources.files import TableFile
 from features.crm.sources.refusals import wide_encoding
 
 _CHUNK, _MAX_WORDS, _SHOWN = 1 << 20, 3_000, 3
-_CANDIDATES = ("cp932", "euc_jp", "cp1252", "cp1250", "cp1251", "cp1253")
+_CANDIDATES = ("cp932", "euc_jp", "cp1252", "cp1250", "cp1251", "cp1253", "mac_roman")
 _OTHER_ASIAN = ("gb18030", "big5", "cp949")
 _NOT_ASCII = re.compile(rb"[^\x00-\x7f]")
 _CELL_ENDS = re.compile(rb'[,;\t"\r\n]+')
 _JAPANESE = r"[぀-ヿ㐀-䶿一-鿿豈-﫿！-｠￠-￦、-〿①-⑳Ⅰ-ⅿ㈱㈲㍻-㍾℡№×→←↑↓○●◎□■△▲▽▼☆★…※々〇―−～]"
 _HALF_WIDTH = r"[｡-ﾟ]"
 _JAPANESE_RUNS = re.compile(rf"(?:{_JAPANESE}|{_HALF_WIDTH}){{2,}}|^(?:{_JAPANESE})$")
-_LETTERS = {"cp1252": "À-ÖØ-öø-ÿŒœŠšŽžŸ", "cp1250": "Ą-žÀ-ÖØ-öø-ÿ", "cp1251": "Ѐ-ӿ", "cp1253": "Ά-ώ"}
+_LETTERS = {"cp1252": "À-ÖØ-öø-ÿŒœŠšŽžŸ", "cp1250": "Ą-žÀ-ÖØ-öø-ÿ", "cp1251": "Ѐ-ӿ", "cp1253": "Ά-ώ"} | {
+    "mac_roman": "À-ÖØ-öø-ÿŒœŸ"
+}
 _SIGNS = "\u00a0\u2018-\u201f\u2013\u2014\u2022\u2026€£¥§°«»®™©²³·¿¡ºª№µ±×½¼¾´¨¸"
 
 
@@ -167,6 +169,8 @@ def _is_alphabetic(text: str, encoding: str) -> bool:
     if encoding in ("cp1251", "cp1253"):
         is_mixed = re.search(rf"[A-Za-z][{letters}]|[{letters}][A-Za-z]", text)
         return not is_mixed and all(map(_is_usual_case, re.findall(f"[{letters}]+", text)))
+    if not all(_is_usual_case(w) for w in re.findall(r"[^\W\d_]{2,}", text) if not w.isascii()):
+        return False
     has_soup = re.search(rf"[{letters}]{{3}}", text)
     return not has_soup and len(re.findall(f"[{letters}]", text)) <= 0.8 * sum(c.isalpha() for c in text)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from features.crm.sources.csv_files import encoding_error
 from features.crm.sources.encodings import FoundEncoding, find_encoding
 from features.crm.sources.files import TableFile, find_table_file
+from features.crm.sources.json_files import find_record_keys
 from features.crm.sources.layouts import Layout, count_footer_rows, find_header, find_layout, record_texts
 from features.crm.sources.rows import SourceRows
 from features.crm.sources.trimming import last_records
@@ -27,6 +28,7 @@ _LANGUAGES = {
     "cp1250": "Central European (Windows)",
     "cp1251": "Cyrillic (Windows)",
     "cp1253": "Greek (Windows)",
+    "mac_roman": "Western European (Mac)",
 }
 
 
@@ -44,7 +46,7 @@ class FoundTable:
 
 
 def find_tables(place: str, folder: Path) -> list[FoundTable]:
-    """The tables of a file or of a pattern: several if it is a workbook with several sheets of data.
+    """The tables of a file or of a pattern: several if a workbook has several sheets of data, or JSON lists.
 
     Raises DataError for a file whose encoding or header is not clear.
     """
@@ -62,7 +64,11 @@ def find_tables(place: str, folder: Path) -> list[FoundTable]:
             raise _no_header(str(file.path), layout.first_row)
         source = source.model_copy(update={"separator": layout.separator, "skip_rows": layout.skip_rows})
         comments, notes = _describe_layout(file, layout, comments, notes)
-    return [_with_footer(source, Path(place).stem, folder, comments, notes)]
+    keys = find_record_keys(file, source) if file.kind == "json" else []
+    if len(keys) < 2:
+        return [_with_footer(source, Path(place).stem, folder, comments, notes)]
+    sources = [source.model_copy(update={"records": key}) for key in keys]
+    return [_with_footer(s, str(s.records).rpartition(".")[2], folder, comments, []) for s in sources]
 
 
 def _find_encoding(file: TableFile) -> FoundEncoding:
@@ -142,16 +148,32 @@ def _find_sheets(file: TableFile, place: str, folder: Path) -> list[FoundTable]:
     others = [name for name in starts if name not in tables]
     notes = [f"{file.path.name}: no table of leads in the sheets {', '.join(others)}."] if others else []
     results: list[FoundTable] = []
-    for name, start in tables.items():
+    groups = _group_sheets(file, tables)
+    for layout, names in groups:
+        sheet = tuple(names) if len(names) > 1 else names[0] if len(starts) > 1 else None
+        source = Source(source=place, skip_rows=layout.skip_rows, sheet=sheet)
+        comments, sheet_notes = _describe_layout(file, layout, {}, notes if not results else [])
+        table_name = Path(place).stem if len(groups) == 1 else names[0]
+        results.append(_with_footer(source, table_name, folder, comments, sheet_notes))
+    return results
+
+
+def _group_sheets(file: TableFile, sheets: Mapping[str, SheetStart]) -> list[tuple[Layout, list[str]]]:
+    """The sheets by their columns: those of one group are one table, such as a sheet a year."""
+    groups: dict[tuple[str, ...], tuple[Layout, list[str]]] = {}
+    for name, start in sheets.items():
         index, has_names = find_header(start.cells)
         if not has_names:
             raise _no_header(f"{file.path}, sheet {name!r}", tuple(start.cells[index]))
-        source = Source(source=place, skip_rows=index, sheet=name if len(starts) > 1 else None)
         layout = Layout("", index, tuple(record_texts(start.cells[:index])))
-        comments, sheet_notes = _describe_layout(file, layout, {}, notes if not results else [])
-        table_name = Path(place).stem if len(tables) == 1 else name
-        results.append(_with_footer(source, table_name, folder, comments, sheet_notes))
-    return results
+        first, names = groups.setdefault(tuple(start.cells[index]), (layout, []))
+        if first.skip_rows != index:
+            raise DataError(
+                f"{file.path}: the sheets {names[0]!r} and {name!r} have the same columns, but the header in "
+                f"rows {first.skip_rows + 1} and {index + 1}. Put their rows into one sheet and run again."
+            )
+        names.append(name)
+    return list(groups.values())
 
 
 def _is_table(start: SheetStart) -> bool:

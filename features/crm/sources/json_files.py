@@ -26,6 +26,11 @@ _NEXT_PAGE = (
     ("hasMore",),
     ("has_more",),
     ("offset",),
+    ("info", "more_records"),
+    ("additional_data", "pagination", "more_items_in_collection"),
+    ("links", "next"),
+    ("next",),
+    ("nextPageToken",),
 )
 
 
@@ -49,6 +54,14 @@ def read_json(files: Sequence[TableFile], source: Source, columns: Sequence[str]
         starts=starts_of([len(records) for records, _ in parts]),
         notes=(*(notes if all(further for _, further in parts) else ()), *describe_left_out(name, left_out)),
     )
+
+
+def find_record_keys(file: TableFile, source: Source) -> list[str]:
+    """The keys of the lists of records in a document; none for a file of lines."""
+    content = _decode(file, source)
+    if _read_lines(file.path, content):
+        return []
+    return list(_long_lists(_parse(file.path, content, "")))
 
 
 def _read_records(file: TableFile, source: Source) -> tuple[list[JsonObject], tuple[str, ...]]:
@@ -87,31 +100,32 @@ def _read_lines(path: Path, content: str) -> tuple[list[JsonObject], tuple[str, 
 def _read_document(path: Path, content: str, source: Source) -> tuple[list[JsonObject], tuple[str, ...]]:
     document = _parse(path, content, "")
     if isinstance(document, dict) and source.records:
-        candidates = {source.records: _follow(document, source.records.split("."))}
+        lists = dict(_find_lists(source.records, _follow(document, source.records.split(".")), 0))
     else:
-        candidates = dict(_find_lists("", document, _MAX_DEPTH))
-    lists = {key: value for key, value in candidates.items() if _is_records(value)}
+        lists = _long_lists(document)
     if len(lists) > 1:
         listed = ", ".join(lists)
         raise DataError(f'{path}: holds {len(lists)} lists of records ({listed}); name one: records = "…".')
     if not lists:
         raise DataError(f"{path}: holds no list of objects; export the records as CSV or as a JSON list.")
     records = next(iter(lists.values()))
-    assert isinstance(records, list)
     return records, _describe_pages(path, document, len(records))
 
 
-def _find_lists(key: str, value: object, depth: int) -> Iterator[tuple[str, object]]:
+def _long_lists(document: object) -> dict[str, list[JsonObject]]:
+    """The lists of records by their key; small ones beside a long one, such as its columns, are left out."""
+    lists = dict(_find_lists("", document, _MAX_DEPTH))
+    longest = max(map(len, lists.values()), default=0)
+    return {key: records for key, records in lists.items() if len(records) >= 0.05 * longest}
+
+
+def _find_lists(key: str, value: object, depth: int) -> Iterator[tuple[str, list[JsonObject]]]:
     """The lists of objects of a document by their key, not those inside records."""
-    if _is_records(value):
+    if isinstance(value, list) and value and all(isinstance(v, dict) for v in value):
         yield key, value
     elif isinstance(value, dict) and depth:
         for name, inner in value.items():
             yield from _find_lists(f"{key}.{name}".lstrip("."), inner, depth - 1)
-
-
-def _is_records(value: object) -> bool:
-    return isinstance(value, list) and bool(value) and all(isinstance(v, dict) for v in value)
 
 
 def _follow(document: object, keys: Sequence[str]) -> object:

@@ -96,6 +96,12 @@ def first_data_row(rows: Sequence[Cells], footer: int, width: int) -> Cells | No
     return None
 
 
+def is_group_line(cells: Cells) -> bool:
+    """Whether a row has at most one value, or is a subtotal with few."""
+    filled = [cell for cell in cells if cell]
+    return len(filled) < 2 or (bool(_TOTAL.match(filled[0])) and len(filled) < 0.5 * len(cells) + 1)
+
+
 @dataclass(frozen=True)
 class _UsualRow:
     """The number of cells that most rows fill, and the shape of the first cell of most."""

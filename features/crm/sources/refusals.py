@@ -19,6 +19,8 @@ _KINDS: tuple[tuple[bytes, str, str], ...] = (
         "is an old Excel workbook (.xls), or a workbook with a password",
         "Open it in Excel and save it as .xlsx without a password.",
     ),
+    (b"MIME-Version:", "is a web archive", "Open it in Excel and save it as .xlsx or CSV."),
+    (b"BEGIN:V", "is a vCard or a calendar", _EXPORT),
     (b"{\\rtf", "is a text document (RTF)", _EXPORT),
     (b"\x1f\x8b", "is packed as gzip", "Let its name end with .gz."),
     (b"7z\xbc\xaf", "is packed as 7z", "Unpack it, and name the file inside."),
@@ -37,7 +39,8 @@ _SQL_START = re.compile(
     r"\s*(--|/\*|(create|insert|drop|alter|use|set|begin|go|lock|start|pragma|if)\b)", re.I
 )
 _SQL = re.compile(
-    r"^\s*(create\s+(table|database)|insert\s+into|drop\s+table|copy\s+\S+.*from\s+stdin)\b", re.I | re.M
+    r"^\s*(create\s+(table|database)|insert\s+(into\s+)?[\w.\[\]]+|drop\s+table|copy\s+\S+.*from\s+stdin)\b",
+    re.I | re.M,
 )
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 

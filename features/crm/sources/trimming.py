@@ -11,11 +11,12 @@ import pyarrow.compute as pc
 
 from features.columns import Bools
 from features.crm.parsing import as_texts
-from features.crm.sources.layouts import first_data_row
+from features.crm.sources.layouts import first_data_row, is_group_line
 from features.crm.sources.rows import SourceRows
 from features.errors import DataError
 
 ROWS_TO_COMPARE = 100
+_ONE_CELL = "1 cells"
 
 
 def trim(rows: SourceRows, written: Mapping[str, str], is_complete: bool, skip_footer: int = 0) -> SourceRows:
@@ -30,7 +31,10 @@ def trim(rows: SourceRows, written: Mapping[str, str], is_complete: bool, skip_f
         rows = _drop_footer(rows, skip_footer)
     rows = _drop_blank_columns(rows, written) if is_complete else rows
     header = [written[name] for name in rows.table.column_names]
-    rows = _drop_rows(rows, _equal_everywhere(rows.table, header), "repeating the header")
+    repeated = _equal_everywhere(rows.table, header)
+    if repeated is not None:
+        rows, repeated = _drop_group_lines(rows, repeated)
+    rows = _drop_rows(rows, repeated, "repeating the header")
     blank = _equal_everywhere(rows.table, [""] * len(header)) if is_complete else None
     rows = _drop_rows(rows, blank, "without a value")
     return replace(rows, notes=(*rows.notes, *_describe_names(rows, written)))
@@ -73,6 +77,39 @@ def last_records(rows: SourceRows, separator: str, count: int) -> list[list[str]
         [cell or "" for cell in complete.get(number, ())] or ragged.get(number, [])
         for number in range(max(last - count, 0) + 1, last + 1)
     ]
+
+
+def _drop_group_lines(rows: SourceRows, repeated: Bools) -> tuple[SourceRows, Bools]:
+    """Without the titles and subtotals of groups, which stand right above a repeated header."""
+    ragged = {reject.row for reject in rows.rejects if reject.value == _ONE_CELL}
+    lines: set[int] = set()
+    for position in np.flatnonzero(repeated).tolist():
+        number, index = int(rows.numbers[position]) - 1, position - 1
+        while number in ragged or (index >= 0 and rows.numbers[index] == number):
+            cells = [_ONE_CELL] if number in ragged else _cells(rows, index)
+            if not is_group_line(cells):
+                break
+            if any(cells):
+                lines.add(number)
+            index -= number not in ragged
+            number -= 1
+    inside = ~np.isin(rows.numbers, list(lines))
+    note = f"{rows.name}: {len(lines):,} rows left out, titles and subtotals of groups."
+    others = replace(
+        rows,
+        table=rows.table.filter(pa.array(inside)),
+        numbers=rows.numbers[inside],
+        read=rows.read - len(lines),
+        dropped=rows.dropped + len(lines),
+        rejects=[reject for reject in rows.rejects if reject.row not in lines],
+        notes=(*rows.notes, note) if lines else rows.notes,
+    )
+    return others, repeated[inside]
+
+
+def _cells(rows: SourceRows, index: int) -> list[str]:
+    row = rows.table.slice(index, 1)
+    return [str(value or "") for column in row.columns for value in column.to_pylist()]
 
 
 def _drop_rows(rows: SourceRows, mask: Bools | None, reason: str) -> SourceRows:

@@ -24,12 +24,14 @@ _ROWS_AT_START, _EXACT_DIGITS = 300, 1e15
 ExcelValue = int | float | str | bool | date | datetime | time | timedelta
 
 
-def read_workbook(file: TableFile, source: Source, columns: Sequence[str] | None) -> SourceRows:
+def read_workbook(
+    file: TableFile, sheet_name: str | None, source: Source, columns: Sequence[str] | None
+) -> SourceRows:
     """Read all or some columns of one sheet, by default the first.
 
     Raises SettingsError for a missing sheet or column, DataError if the file is no whole workbook.
     """
-    sheet, cells = _read_sheet(file, source.sheet)
+    sheet, cells = _read_sheet(file, sheet_name)
     location = f"{file.path}, sheet {sheet!r}"
     below = cells[source.skip_rows :]
     if not below:

@@ -103,9 +103,25 @@ def test_pages_are_one_table(tmp_path: Path) -> None:
 
 def test_a_key_of_records_is_asked_for_where_two_fit(tmp_path: Path) -> None:
     document = {"data": {"leads": records(), "deals": records()}}
+    (tmp_path / "leads.json").write_text(json.dumps(document))
     with pytest.raises(DataError, match=r"holds 2 lists of records \(data.leads, data.deals\); name one"):
-        init_json(tmp_path, document)
+        read_rows(Source(source="leads.json"), tmp_path)
     assert read_rows(Source(source="leads.json", records="data.deals"), tmp_path).read == 80
+
+
+def test_several_lists_are_several_tables(tmp_path: Path) -> None:
+    leads = [{key: record[key] for key in ("id", "created_at", "source")} for record in records()]
+    deals = [{"lead_id": r["id"], **{k: r[k] for k in ("status", "closed_at")}} for r in records()]
+    document = {
+        "leads": leads,
+        "deals": [d for d in deals if d["status"] != "open"],
+        "fields": [{"name": "x"}],
+    }
+    result = init_json(tmp_path, document)
+    assert result.settings.leads.records == "leads"
+    assert result.settings.deals
+    assert result.settings.deals.records == "deals"
+    assert result.is_complete
 
 
 def test_json_that_is_no_table(tmp_path: Path) -> None:

@@ -105,6 +105,28 @@ def test_rejects_have_the_row_numbers_of_the_file(tmp_path: Path) -> None:
     assert [(r["row"], r["value"]) for r in rejects] == [("42", "no date")]  # 41 rows and a second header
 
 
+def test_ragged_rows_have_the_row_numbers_of_the_file(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("Report\n\na,b\n1,x\n2\n3,y\n4,5,6\nTotal,9\n")
+    for header in ((), ("a", "b")):
+        source = Source(source="a.csv", skip_rows=2 if not header else 3, header=header, skip_footer=1)
+        rows = read_rows(source, tmp_path)
+        assert rows.table.to_pydict() == {"a": ["1", "3"], "b": ["x", "y"]}
+        assert rows.numbers.tolist() == [1, 3]
+        assert [(reject.row, reject.value) for reject in rows.rejects] == [(2, "1 cells"), (4, "3 cells")]
+
+
+@pytest.mark.parametrize(
+    ("title", "end"), [("Group {}\r\n", ""), ("Group {},,,,,\r\n", "Subtotal,,,,,44\r\n,,,,,\r\n")]
+)
+def test_titles_and_subtotals_of_groups(tmp_path: Path, title: str, end: str) -> None:
+    rows = export_rows()
+    groups = (title.format(i) + csv_text(rows[10 * i : 10 * i + 10]) + end for i in range(8))
+    result = init_text(tmp_path, "My board\r\n" + "".join(groups))
+    assert result.settings.leads.skip_rows == 2
+    assert result.is_complete
+    assert any("titles and subtotals of groups" in note for note in result.notes)
+
+
 @pytest.mark.parametrize(
     ("head_end", "row_end", "read"),
     [

@@ -64,6 +64,19 @@ def test_several_sheets_are_several_tables(tmp_path: Path) -> None:
     assert result.is_complete
 
 
+def test_sheets_with_the_same_columns_are_one_table(tmp_path: Path) -> None:
+    rows = typed_rows()
+    sheets = {"2025": [["A"], HEAD, *rows[:40]], "2026": [["B"], HEAD, *rows[40:]], "Notes": [["x"]]}
+    write_workbook(tmp_path / "leads.xlsx", sheets)
+    result = init_files(tmp_path, "leads.xlsx")
+    assert result.file_format == {"skip_rows": 1, "sheet": ("2025", "2026")}
+    assert result.is_complete
+    assert read_rows(result.settings.leads, tmp_path).locate(41) == ("leads.xlsx, 2026", 1)
+    write_workbook(tmp_path / "leads.xlsx", {**sheets, "2026": [HEAD, *rows[40:]]})
+    with pytest.raises(DataError, match="have the same columns, but the header in rows 2 and 1"):
+        init_files(tmp_path, "leads.xlsx")
+
+
 def test_a_report_with_a_title_an_empty_column_and_a_total(tmp_path: Path) -> None:
     rows: list[Row] = [
         ["Lead report"],
