@@ -76,8 +76,9 @@ def choose_actions(
     for code in np.bincount(action).nonzero()[0].tolist():
         by_code[code] = _action_due(card, action_of(card, code), as_of)
     deadline = by_code[action]
-    if sales_statuses is not None:
-        _apply_next_action(action, deadline, sales_statuses)
+    for row, status in enumerate(sales_statuses or ()):
+        if status is not None and action[row] == ACCEPTED:
+            deadline[row] = status.next_action
     contacted = _days_since_contact(sales_statuses, as_of)
     for place, card_prompt in enumerate(card.prompts.values()):
         rows, first = _find_due_prompts(card, card_prompt, columns, as_of, contacted)
@@ -97,13 +98,6 @@ def _apply_sales_status(
             action[row] = WON if status.outcome == "won" else LOST
         elif status.next_action != NEVER and decision.hand_over[row] == SQL:
             action[row] = ACCEPTED
-
-
-def _apply_next_action(action: Codes, deadline: Ints, sales_statuses: Sequence[SalesStatus | None]) -> None:
-    """Set the deadline of accepted leads to the date of their next action, in place."""
-    for row, status in enumerate(sales_statuses):
-        if status is not None and action[row] == ACCEPTED:
-            deadline[row] = status.next_action
 
 
 @lru_cache(maxsize=128)

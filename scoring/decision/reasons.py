@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,14 +31,6 @@ class Contribution:
         """'Price page in the last 30 days: 3'."""
         value = format_value(table, self.feature, self.value, lang)
         return translate("reason", lang, label=table.label(self.feature, lang), value=value)
-
-
-def strongest_contributions(
-    names: Sequence[str], values: Sequence[float | str | None], contributions: Floats
-) -> list[Contribution]:
-    """The features that moved one score most, strongest first; negligible ones are left out."""
-    ranked = rank_contributions(contributions[None, :])[0]
-    return [Contribution(names[i], values[i], contribution) for i, contribution in ranked]
 
 
 def rank_contributions(

@@ -15,7 +15,7 @@ from features.columns import Bools, Floats, Ints, Texts
 from features.kinds import Language
 from features.table import FeatureTable
 from scoring.decision.decision import Codes, Decision, ModelSide, decide
-from scoring.decision.reasons import rule_reasons, strongest_contributions
+from scoring.decision.reasons import Contribution, rank_contributions, rule_reasons
 from scoring.decision.score import Reason
 from scoring.model.evidence import MODEL, Evidence
 from scoring.model.model import sigmoid
@@ -154,11 +154,12 @@ class ModelVsRules:
         contributions = np.array([self.evidence.reasons[name][row] for name in names], dtype=np.float64)
         if not len(contributions) or np.isnan(contributions).any():
             return []
-        values = [self._feature_value(name, row) for name in names]
-        return [
-            Reason(r.feature, r.text(table, lang), round(r.contribution, 4))
-            for r in strongest_contributions(names, values, contributions)
-        ]
+
+        def reason(name: str, weight: float) -> Reason:
+            contribution = Contribution(name, self._feature_value(name, row), weight)
+            return Reason(name, contribution.text(table, lang), round(weight, 4))
+
+        return [reason(names[i], weight) for i, weight in rank_contributions(contributions[None, :])[0]]
 
     def rules_reasons(self, row: int, lang: Language) -> list[Reason]:
         """The rules that hold: exclusions, triggers and rows."""

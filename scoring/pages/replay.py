@@ -101,14 +101,11 @@ def _by_card(
         head += [translate("reason", lang, label=name, value=figure) for figure in figures]
     rows: list[tuple[Cell, ...]] = []
     for place, shown in reversed(list(enumerate(names))):
-        rates = [rates_by_card[card][place] for card in CARDS]
-        rows.append((shown, *(cell for rate in rates for cell in _rate_cells(rate))))
+        row: list[Cell] = [shown]
+        for rate in (rates_by_card[card][place] for card in CARDS):
+            row += [f"{rate.count:,}", rate_cell(rate), lift_cell(rate)]
+        rows.append(tuple(row))
     return Table(tuple(head), tuple(rows))
-
-
-def _rate_cells(rate: Rate) -> tuple[Cell, Cell, Cell]:
-    """The number of leads, their win rate and their lift."""
-    return f"{rate.count:,}", rate_cell(rate), lift_cell(rate)
 
 
 def _moved_table(replay: CardReplay, lang: Language) -> Table:

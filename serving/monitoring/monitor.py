@@ -63,8 +63,8 @@ class MonitoringReport:
     fallbacks: Mapping[str, int]
     newest: Mapping[str, int | None]
     trained_through: str | None
-    now: int
     thresholds: Mapping[str, float] = field(default_factory=lambda: THRESHOLDS)
+    now: int
 
 
 class DealClose(NamedTuple):
