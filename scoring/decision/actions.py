@@ -13,7 +13,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from features.clock import NEVER, days_to_ms
+from features.clock import MS_PER_DAY, NEVER, days_to_ms
 from features.columns import Bools, Column, Floats, Ints
 from scoring.decision.decision import EXCLUSION, MQL, SQL, Codes, Decision
 from scoring.decision.sales_status import SalesStatus
@@ -41,7 +41,6 @@ class Actions:
 
 
 def action_of(card: Scorecard, code: int) -> Action:
-    """The action of a code."""
     if code < HAND_OVER:
         return card.action(code)
     if code > HAND_OVER:
@@ -51,7 +50,6 @@ def action_of(card: Scorecard, code: int) -> Action:
 
 
 def codes_of(card: Scorecard) -> list[int]:
-    """The codes of all actions under a card."""
     return [code for code in range(LOST + 1) if code != HAND_OVER or card.hand_over is not None]
 
 
@@ -78,8 +76,9 @@ def choose_actions(
     for code in np.bincount(action).nonzero()[0].tolist():
         by_code[code] = _action_due(card, action_of(card, code), as_of)
     deadline = by_code[action]
-    if sales_statuses is not None:
-        _apply_next_action(action, deadline, sales_statuses)
+    for row, status in enumerate(sales_statuses or ()):
+        if status is not None and action[row] == ACCEPTED:
+            deadline[row] = status.next_action
     contacted = _days_since_contact(sales_statuses, as_of)
     for place, card_prompt in enumerate(card.prompts.values()):
         rows, first = _find_due_prompts(card, card_prompt, columns, as_of, contacted)
@@ -99,13 +98,6 @@ def _apply_sales_status(
             action[row] = WON if status.outcome == "won" else LOST
         elif status.next_action != NEVER and decision.hand_over[row] == SQL:
             action[row] = ACCEPTED
-
-
-def _apply_next_action(action: Codes, deadline: Ints, sales_statuses: Sequence[SalesStatus | None]) -> None:
-    """Set the deadline of accepted leads to the date of their next action, in place."""
-    for row, status in enumerate(sales_statuses):
-        if status is not None and action[row] == ACCEPTED:
-            deadline[row] = status.next_action
 
 
 @lru_cache(maxsize=128)
@@ -145,15 +137,10 @@ def _find_due_prompts(
 
 def _days_since_contact(sales_statuses: Sequence[SalesStatus | None] | None, as_of: int) -> Floats | None:
     """The days since sales contacted each lead (nan: not yet); None without any contact."""
-    contact_times = [None if status is None else status.contacted_at for status in sales_statuses or ()]
-    if all(contact_ms is None for contact_ms in contact_times):
+    times = [None if status is None else status.contacted_at for status in sales_statuses or ()]
+    if all(time_ms is None for time_ms in times):
         return None
-    return np.array(
-        [
-            np.nan if contact_ms is None else (as_of - contact_ms) / days_to_ms(1)
-            for contact_ms in contact_times
-        ]
-    )
+    return np.array([np.nan if ms is None else (as_of - ms) / MS_PER_DAY for ms in times])
 
 
 def _awaits_answer(since: Floats, answered: Floats, within_days: float) -> Bools:

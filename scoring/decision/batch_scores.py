@@ -149,7 +149,6 @@ class BatchScores:
         return self.take_row(row).scores(lang, scored_at, explain, request_id)[0]
 
     def take_row(self, row: int) -> BatchScores:
-        """The answers for the lead in a row."""
         rows, place = slice(row, row + 1), np.array([row])
         return replace(
             self,
@@ -167,11 +166,9 @@ class BatchScores:
         )
 
     def rules_answer(self, row: int, lang: Language) -> RulesAnswer:
-        """The rules' side of the lead in a row."""
         return self._rules_answer(row, self.wordings[lang])
 
     def action_text(self, row: int, lang: Language) -> str:
-        """What to do with the lead in a row."""
         key = int(self.actions.action[row]), int(self.actions.prompt[row])
         return self.wordings[lang].actions[key].text
 
@@ -232,29 +229,25 @@ class BatchScores:
     def _closed_answers(self) -> Sequence[ClosedAnswer | None]:
         if self.sales_statuses is None:
             return [None] * len(self)
-        return [
-            None
-            if status is None or status.outcome is None
-            else ClosedAnswer(status.outcome, iso(status.closed_at))
-            for status in self.sales_statuses
-        ]
+        return [None if status is None else _closed_answer(status) for status in self.sales_statuses]
 
     def _action_answers(self, words: Wording, now: int) -> list[ActionAnswer]:
         actions = self.actions
-        keys = list(
-            zip(actions.action.tolist(), actions.prompt.tolist(), actions.deadline.tolist(), strict=True)
-        )
+        columns = (actions.action, actions.prompt, actions.deadline)
+        keys: list[tuple[int, int, int]] = list(zip(*(c.tolist() for c in columns), strict=True))
         as_of = now if self.as_of is None else self.as_of
         answers = {key: _action_answer(words, *key, as_of) for key in set(keys)}
         return [answers[key] for key in keys]
 
 
 def _action_answer(words: Wording, code: int, prompt: int, deadline: int, as_of: int) -> ActionAnswer:
-    return ActionAnswer(
-        **words.actions[code, prompt]._asdict(),
-        deadline=None if deadline == NEVER else iso(deadline),
-        overdue=deadline < as_of,
-    )
+    shown_deadline = None if deadline == NEVER else iso(deadline)
+    text = words.actions[code, prompt]._asdict()
+    return ActionAnswer(**text, deadline=shown_deadline, overdue=deadline < as_of)
+
+
+def _closed_answer(status: SalesStatus) -> ClosedAnswer | None:
+    return None if status.outcome is None else ClosedAnswer(status.outcome, iso(status.closed_at))
 
 
 def _person_answer(override: Override) -> PersonAnswer:
@@ -276,5 +269,4 @@ def _names_that_hold(flags: Mapping[str, Bools], count: int) -> list[tuple[str, 
 
 
 def _take_rows(columns: _Columns, rows: slice) -> _Columns:
-    """The same columns for some of the leads."""
     return replace(columns, **{f.name: getattr(columns, f.name)[rows] for f in fields(columns)})

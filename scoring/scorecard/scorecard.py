@@ -264,7 +264,6 @@ class Scorecard(Strict):
         return hashlib.sha256(content.encode()).hexdigest()[:12]
 
     def action(self, stage: int) -> Action:
-        """The action for a stage."""
         return (self.stages.cold, self.stages.warm, self.stages.hot)[stage]
 
     def rules(self) -> Iterator[tuple[str, str, Rule]]:

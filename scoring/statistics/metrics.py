@@ -228,6 +228,15 @@ def measure(
     return {name: with_interval(figure(ranking), drawn[name]) for name, figure in MEASURES.items()}
 
 
+def estimate(
+    metric: Measure, won: Bools, probability: Floats, amount: Floats, group: NDArray[np.integer], draws: int
+) -> Estimate:
+    """One metric with its interval, as `measure` computes them."""
+    ranking, order = rank_leads(won, probability, amount), np.argsort(-probability, kind="stable")
+    drawn = [metric(ranking.weighted(weight[order])) for weight in group_draws(group, draws, 0)]
+    return with_interval(metric(ranking), drawn)
+
+
 def log_losses(won: Bools, log_odds: Floats) -> Floats:
     """-log(probability of the actual outcome) of each lead."""
     return np.asarray(np.logaddexp(0.0, log_odds) - won * log_odds)

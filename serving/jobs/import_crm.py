@@ -35,7 +35,6 @@ class ImportResult:
     stages: Counter[str]
 
     def to_dict(self) -> dict[str, object]:
-        """As JSON can hold it."""
         records = {kind: dict(counts) for kind, counts in self.records.items()}
         return {"records": records, "stages": dict(self.stages)}
 

@@ -1,4 +1,4 @@
-"""Tables of figures, told once: on a page with words and intervals, in a CSV file with plain numbers."""
+"""Tables of figures: on a page with words and intervals, in a CSV file with plain numbers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CellRows: TypeAlias = Sequence[Sequence[SheetValue]]
 
 
 class Translator(Protocol):
-    """Tells a text by its key, in the reader's language."""
+    """Returns the text of a key in the reader's language."""
 
     def __call__(self, name: str, /, **values: object) -> str: ...
 
@@ -29,7 +29,7 @@ class SheetColumn:
 
     key: str
     title: str
-    kind: SheetColumnKind = "number"
+    kind: SheetColumnKind
 
 
 @dataclass(frozen=True)
@@ -44,12 +44,11 @@ class Sheet:
 
     @property
     def shown_rows(self) -> CellRows:
-        """The rows of the page."""
         return self.rows[:MAX_SHOWN_ROWS]
 
     @property
     def csv_head(self) -> list[str]:
-        """A share is told in three columns: the rate, what was counted, and of how many."""
+        """A share has three columns: the rate, what was counted, and of how many."""
         return [name for column in self.columns for name in _csv_columns(column)]
 
     @property

@@ -45,9 +45,8 @@ class Session:
 
     def is_token_valid(self, token: object) -> bool:
         """Whether a form brings this visit's own token."""
-        return isinstance(token, str) and hmac.compare_digest(
-            token.encode(errors="replace"), self.csrf.encode()
-        )
+        expected = self.csrf.encode()
+        return isinstance(token, str) and hmac.compare_digest(token.encode(errors="replace"), expected)
 
 
 class SessionRedirect(RedirectResponse):
