@@ -186,12 +186,8 @@ def _measure_rise(service: RunningService, crm_toml: Path, lead_id: str) -> bool
             during.append(p50())
         calm.append(p50())
     print(f"  one lead, calm: {_format_values(calm)} ms; while somebody clicks: {_format_values(during)} ms")
-    return show(
-        "one lead's p50 while somebody clicks, of that while nobody does",
-        statistics.median(during) / statistics.median(calm),
-        BAR_RISE,
-        "times",
-    )
+    rise = statistics.median(during) / statistics.median(calm)
+    return show("one lead's p50 while somebody clicks, of that while nobody does", rise, BAR_RISE, "times")
 
 
 def _format_values(values: Sequence[float]) -> str:
