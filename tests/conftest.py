@@ -69,11 +69,11 @@ class Demo:
 
     @property
     def trained(self) -> TrainingResult:
-        return self.job.trained
+        return self.job.record.trained
 
     @property
     def model(self) -> Model:
-        return self.job.trained.model
+        return self.job.record.trained.model
 
 
 @pytest.fixture(scope="session")

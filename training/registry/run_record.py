@@ -8,41 +8,31 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from features.columns import Column
 from features.files import atomic_file, atomic_folder, file_lock
-from scoring.model.evidence import Evidence
-from scoring.model.model import EVIDENCE_FILE, Model
-from scoring.statistics.metrics import Estimate
+from scoring.model.model import EVIDENCE_FILE
 
-if TYPE_CHECKING:  # a slow import, which reading a model does not need
+if TYPE_CHECKING:  # slow imports, which reading a model does not need
     import plotly.graph_objects as go
 
+    from training.fitting.result import TrainingResult
 
-@dataclass(frozen=True, kw_only=True)
+
+@dataclass(frozen=True)
 class RunRecord:
-    """A model with its evidence and everything that documents its training.
-
-    `figures` are estimates by model and measure, `charts` the drawn figures of the report (HTML)
-    by name, `sample` the feature columns of a few examples, `data_digest` the digest of the training data.
-    """
+    """A finished training, its report (HTML) with the drawn charts by name, and its crm.toml."""
 
     report_file: ClassVar[str] = "report.html"
 
-    model: Model
-    evidence: Evidence
-    figures: Mapping[str, Mapping[str, Estimate]]
+    trained: TrainingResult
     charts: Mapping[str, go.Figure]
     report: str
     settings_file: Path
-    left_out: tuple[str, ...]
-    data_digest: str
-    sample: Mapping[str, Column]
 
     def save_model(self, folder: Path) -> Path:
         """Save the model and its evidence to a new folder, and return it."""
         folder.mkdir()
-        self.model.save(folder)
-        self.evidence.save(folder / EVIDENCE_FILE)
+        self.trained.model.save(folder)
+        self.trained.evidence.save(folder / EVIDENCE_FILE)
         return folder
 
     def write(self, out: Path, model_folder: Path) -> None:
