@@ -86,7 +86,6 @@ _EVENTS = [
 
 
 def main() -> None:
-    """Measure and print the figures."""
     features, data = table(), crm(LEADS, ACTIVITIES)
     base = peak_memory_gib()
     began = time.monotonic()

@@ -59,7 +59,6 @@ NOT_COPIED = frozenset({"alembic_version", "card_versions", "sign_offs"})
 
 
 def main() -> None:
-    """Measure and print the figures."""
     crm_toml = champion_crm()
     wanted = sys.argv[1:] or ["sqlite", "postgresql"]
     passed = [is_ok for name in wanted for is_ok in _measure(name, crm_toml)]

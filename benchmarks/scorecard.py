@@ -22,7 +22,6 @@ _MONDAY = 1_764_547_200_000
 
 
 def main() -> None:
-    """Measure and print the figures."""
     card = parse_card({"profile": "b2b_saas"}, "b2b_saas")
     table = FeatureTable(parse_features(profile_features("b2b_saas")["features"]))
     rules = len(list(card.rules()))

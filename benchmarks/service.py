@@ -99,7 +99,6 @@ def mlflow_bodies(crm: CrmSettings) -> list[bytes]:
 
 
 def print_latency(name: str, latency: Latency) -> None:
-    """Print the latency of an endpoint."""
     shown = " ".join(f"p{share * 100:g} {latency.quantile(share):.2f}" for share in (0.5, 0.9, 0.99, 0.999))
     print(f"  {name}: {shown} ms ({len(latency.milliseconds):,} answers)", flush=True)
 
@@ -118,7 +117,6 @@ def measure_latency(ours: RunningService, theirs: RunningService, bodies: Sequen
 
 
 def main() -> None:
-    """Measure and print the figures."""
     crm_toml = champion_crm()
     crm = load_settings(crm_toml)
     lead_bodies = leads(crm, BATCH)

@@ -141,7 +141,6 @@ def measure_memory(service: RunningService, lead_bodies: list[dict[str, Any]]) -
 
 
 def main() -> None:
-    """Run all parts and print the figures."""
     crm_toml = two_models()
     lead_bodies: list[dict[str, Any]] = leads(load_settings(crm_toml), 500)
     with start_service(crm_toml, environ={"HOTLEAD_RATE_LIMIT": "0"}) as service:

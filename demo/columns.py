@@ -21,12 +21,10 @@ class Rows:
         return len(getattr(self, fields(self)[0].name))
 
     def take(self, rows: slice | IntArray | BoolArray) -> Self:
-        """These rows."""
         return type(self)(**{one.name: getattr(self, one.name)[rows] for one in fields(self)})
 
     @classmethod
     def concatenate(cls, parts: Sequence[Self]) -> Self:
-        """The rows of all parts."""
         names = [one.name for one in fields(cls)]
         return cls(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
 

@@ -15,11 +15,10 @@ from features.settings import CrmSettings, load_settings
 from training.fitting.dataset import build_dataset, check_enough_deals
 from training.fitting.holdout import build_evidence, evaluate
 from training.fitting.recipe import choose, fit
-from training.fitting.result import TrainingResult, describe_training, explain_sample
+from training.fitting.result import RunRecord, TrainingResult, describe_training, explain_sample
 from training.fitting.tuning import tune
 from training.progress import StepReporter
 from training.registry.mlflow_store import Registration, check_server, register
-from training.registry.run_record import RunRecord
 from training.reports.model_report import draw_charts, report
 
 

@@ -23,8 +23,6 @@ class Latency:
 
 
 class Connection:
-    """A persistent HTTP connection."""
-
     def __init__(self, port: int) -> None:
         self._http = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
 

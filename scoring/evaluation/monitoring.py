@@ -17,11 +17,12 @@ from scoring.statistics.drift import MAJOR_SHIFT, MINOR_SHIFT, Shift
 from scoring.statistics.metrics import (
     Estimate,
     Measure,
+    at_share,
     calibration_error,
     group_draws,
     log_loss,
     rank_leads,
-    win_rate_at,
+    win_rate_of,
     with_interval,
 )
 from scoring.statistics.paired_differences import Difference, LabeledLeads, count_calls, differences
@@ -169,7 +170,7 @@ def _add_estimates(
     return replace(
         result,
         mean_predicted=float(chance.mean()),
-        observed=_estimate(win_rate_at(1.0), labeled, chance),
+        observed=_estimate(at_share(win_rate_of, 1.0), labeled, chance),
         calibration=_estimate(calibration_error, labeled, chance),
         calibration_bar=bar,
         log_loss=_estimate(log_loss, labeled, chance),

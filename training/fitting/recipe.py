@@ -53,7 +53,6 @@ class Recipe:
         return {"points": self.weights["points"], "linear": linear, "trees": trees}
 
     def to_dict(self) -> dict[str, Any]:
-        """The recipe as JSON."""
         return asdict(self)
 
 

@@ -128,7 +128,6 @@ class _Work:
         return with_model_reasons(table, reasons)
 
     def score_leads(self, leads: NDArray[np.int32]) -> BatchScores:
-        """The scores of some leads."""
         request, view = self.request, self._view(leads)
         known_roles = {role: ~is_missing(view.text(column)) for role, column in self.roles.items()}
         as_of = request.as_of if self.crm.order == "date" else None

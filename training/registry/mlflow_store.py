@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -29,7 +29,9 @@ from scoring.model.evidence import Evidence
 from scoring.model.model import EVIDENCE_FILE, Model
 from scoring.scorecard.load import SCORECARD_FILE
 from scoring.statistics.metrics import Estimate
-from training.registry.run_record import RunRecord
+
+if TYPE_CHECKING:  # a slow import, which reading a model does not need
+    from training.fitting.result import RunRecord
 
 MODEL_NAME = "hotlead"
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
@@ -111,6 +113,12 @@ def find_version(mlflow: Any, alias: str) -> Any:
         if problem.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
             return None
         raise
+
+
+def write_tags(mlflow: Any, version: str, tags: Mapping[str, str]) -> None:
+    """Write tags of a model version, in their order."""
+    for name, value in tags.items():
+        mlflow.MlflowClient().set_model_version_tag(MODEL_NAME, version, name, value)
 
 
 def _load_registered_model(mlflow: Any, alias: str, version: Any) -> RegisteredModel:

@@ -43,7 +43,6 @@ def draw_charts(trained: TrainingResult, lang: Language) -> Charts:
 
 
 def report(trained: TrainingResult, charts: Charts, lang: Language) -> str:
-    """The report as HTML."""
     return to_html(report_page(trained, charts, lang))
 
 
@@ -110,7 +109,6 @@ def _measures_table(measured: Mapping[str, Mapping[str, Estimate]], lang: Langua
 
 
 def _cell(name: str, figure: Estimate) -> CellValue:
-    """A figure and its interval."""
     if figure.value != figure.value:
         return CellValue("–")
     share = name.startswith(("win_rate", "won_amount"))
@@ -119,7 +117,6 @@ def _cell(name: str, figure: Estimate) -> CellValue:
 
 
 def _chart_blocks(charts: Charts, lang: Language) -> list[Block]:
-    """Each chart below its heading."""
     blocks: list[Block] = []
     for name, chart in charts.items():
         blocks += [Heading(translate(f"report_{name}", lang)), Chart(partial(go.Figure, chart))]

@@ -186,10 +186,8 @@ def _threshold_rows(name: str, feature: Feature, column: Floats, way: int) -> It
     """at_least for counts, at_most for days since, both for free numbers."""
     free = isinstance(feature, kinds.Attribute | kinds.Ratio)
     for mark in _threshold_values(feature, column):
-        lower_bound, upper_bound = (
-            Condition(feature=name, at_least=mark),
-            Condition(feature=name, at_most=mark),
-        )
+        lower_bound = Condition(feature=name, at_least=mark)
+        upper_bound = Condition(feature=name, at_most=mark)
         if isinstance(feature, kinds.DaysSince):
             yield CandidateRow((upper_bound,), _to_sign(-way))
         elif not free:

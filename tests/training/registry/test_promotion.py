@@ -21,10 +21,10 @@ from scoring.scorecard.load import blank_card
 from scoring.scorecard.scorecard import Scorecard
 from tests.conftest import Demo
 from tests.helpers.small_crm import CARD, replace_text, run, small_crm
+from training.fitting.result import RunRecord
 from training.lists.batch import ListRequest, score_list
 from training.registry.mlflow_store import CHALLENGER, CHAMPION, MODEL_NAME, PREVIOUS, find_model
 from training.registry.promotion import promote, rollback
-from training.registry.run_record import RunRecord
 from training.train import publish
 
 Register = Callable[[RunRecord], str]
