@@ -51,8 +51,8 @@ def _measure_predictions(store: Store, leads: int, bars: tuple[float, ...]) -> l
     batch = measure_seconds(lambda: store.add_predictions(many.pop()).result(), len(many))
     cases = (("a prediction", one, 1e6, "µs", bars[:2]), ("1,000 predictions", batch, 1e3, "ms", bars[2:]))
     return [
-        show(f"remember {what} of {leads:,} leads, p{p}", _percentile(durations, p) * scale, bar, unit)
-        for what, durations, scale, unit, of_percent in cases
+        show(f"remember {label} of {leads:,} leads, p{p}", _percentile(durations, p) * scale, bar, unit)
+        for label, durations, scale, unit, of_percent in cases
         for p, bar in zip((50, 99), of_percent, strict=True)
     ]
 
@@ -68,8 +68,8 @@ def _measure_records(store: Store, folder: Path) -> list[bool]:
         print(f"bare fsync of {label}: p50 {median:.0f}, p99 {tail:.0f} µs")
     cases = (("a record, p{}, to its", one, bare), ("100, p{}, to their", hundred, bare_many))
     return [
-        show(f"accept {what.format(p)} bare fsync", _percentile(ours, p) / _percentile(disk, p), 3, "times")
-        for what, ours, disk in cases
+        show(f"accept {label.format(p)} bare fsync", _percentile(ours, p) / _percentile(disk, p), 3, "times")
+        for label, ours, disk in cases
         for p in (50, 99)
     ]
 

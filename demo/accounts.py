@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from demo.clock import AS_OF, DAY, START, BoolArray, FloatArray, IntArray, day_start
-from demo.columns import Rows, draw_codes
+from demo.columns import ArrayRows, draw_codes
 from demo.company import COMPANY
 
 LEADS_A_COMPANY = 24_000 / 9_000
@@ -19,7 +19,7 @@ GIVEAWAY_DAYS = 75
 
 
 @dataclass(frozen=True)
-class Accounts(Rows):
+class Accounts(ArrayRows):
     """Arrays with one entry per company. `fit` and `need` are hidden traits with mean 0 and deviation 1."""
 
     fit: FloatArray

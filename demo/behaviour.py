@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from demo.channels import NAMES
 from demo.clock import AS_OF, NEVER, BoolArray, FloatArray, IntArray, draw_daytime, draw_working_time, on_day
-from demo.columns import Rows
+from demo.columns import ArrayRows
 from demo.company import CODE, COMPANY, HABITS, KINDS, SEQUELS, Habit, Sequel
 from demo.fates import Fates, last_moment
 from demo.traits import Traits, sigmoid
@@ -20,7 +20,7 @@ MAIL = (CODE["mail_open"], CODE["mail_click"])
 
 
 @dataclass(frozen=True)
-class DemoActivities(Rows):
+class DemoActivities(ArrayRows):
     """Arrays with one entry per activity: row of the lead, code of the kind, time, value (NaN: none)."""
 
     lead: npt.NDArray[np.int32]
@@ -30,7 +30,7 @@ class DemoActivities(Rows):
 
 
 @dataclass(frozen=True)
-class DraftActivities(Rows):
+class DraftActivities(ArrayRows):
     """Activities of a block before they are truncated and sorted: row within the block, kind, time."""
 
     lead: IntArray

@@ -14,7 +14,7 @@ ZERO = ord("0")
 
 
 @dataclass(frozen=True)
-class Rows:
+class ArrayRows:
     """A record of arrays with one entry per row."""
 
     def __len__(self) -> int:

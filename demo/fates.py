@@ -9,7 +9,7 @@ import pyarrow as pa
 from scipy.special import ndtr
 
 from demo.clock import HOUR, NEVER, FloatArray, IntArray, draw_working_time, next_office_time, on_day
-from demo.columns import Rows
+from demo.columns import ArrayRows
 from demo.traits import USUAL_HOURS, Traits, sigmoid
 
 OPEN, WON, LOST = 0, 1, 2
@@ -33,7 +33,7 @@ class Chances:
 
 
 @dataclass(frozen=True)
-class Fates(Rows):
+class Fates(ArrayRows):
     """Arrays with one entry per lead: its outcome and the times of its steps (NEVER: did not happen)."""
 
     fate: IntArray

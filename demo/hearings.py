@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from demo.clock import AS_OF, BoolArray, FloatArray, IntArray, draw_working_time, on_day
-from demo.columns import Rows, decode_labels, to_timestamps
+from demo.columns import ArrayRows, decode_labels, to_timestamps
 from demo.fates import Fates, last_moment
 from demo.traits import Traits, sigmoid
 
@@ -22,7 +22,7 @@ FIRST_VALUE = np.cumsum([0] + [len(values) for values in VALUES[:-1]])
 
 
 @dataclass(frozen=True)
-class BantChanges(Rows):
+class BantChanges(ArrayRows):
     """Arrays with one entry per change, in order of time: row of the lead, column, level in VALUES, time."""
 
     lead: IntArray

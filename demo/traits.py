@@ -18,14 +18,14 @@ from demo.clock import (
     draw_daytime,
     move_before_weekend,
 )
-from demo.columns import Rows
+from demo.columns import ArrayRows
 
 LARGE = 100  # employees
 USUAL_HOURS = 2.5  # until the first contact
 
 
 @dataclass(frozen=True)
-class Traits(Rows):
+class Traits(ArrayRows):
     """Arrays with one entry per lead in order of creation; all but created, account and channel are hidden.
 
     `contact_hours` are the hours until the first contact by inside sales (only where `worked`);

@@ -200,8 +200,8 @@ class _Search:
         row = self.candidates.rows[index]
         same = [i for i in chosen if row.feature and self.candidates.rows[i].feature == row.feature]
         others = [self.candidates.rows[i] for i in same]
-        clash = any(row.direction * other.direction < 0 or row.values & other.values for other in others)
-        if clash or len(same) >= MAX_ROWS_PER_FEATURE:
+        clashes = [row.direction * rival.direction < 0 or bool(row.values & rival.values) for rival in others]
+        if any(clashes) or len(same) >= MAX_ROWS_PER_FEATURE:
             return False
         if not row.values or not others:
             return True
