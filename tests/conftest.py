@@ -115,6 +115,19 @@ def demo_scorer(demo: Demo, demo_loaded: Loaded) -> Scorer:
     return Scorer(demo.model.card, demo_loaded.settings.table, judge, None)
 
 
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An MLflow database with nothing but its tables, which take seconds to create: tests copy it."""
+    import mlflow  # most tests start without it
+
+    path = run_folder(tmp_path_factory) / "empty-store" / "mlflow.db"
+    path.parent.mkdir(exist_ok=True)
+    with lock(path.with_suffix(".lock")):
+        if not path.exists():
+            mlflow.MlflowClient(f"sqlite:///{path}").search_experiments()
+    return path
+
+
 @pytest.fixture
 def demo_copy(demo: Demo, tmp_path: Path) -> Path:
     """The crm.toml of a copy of the demo's folder, without MLflow's store, which holds absolute paths."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -36,9 +37,16 @@ def out(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def registered(out: Path) -> Register:
+def registered(out: Path, empty_store: Path) -> Register:
     """Registers the record of a training run in a separate store and returns the version."""
-    return lambda record: publish(record, out).version
+
+    def register(record: RunRecord) -> str:
+        if not out.exists():
+            out.mkdir()
+            shutil.copyfile(empty_store, out / "mlflow.db")
+        return publish(record, out).version
+
+    return register
 
 
 @pytest.fixture
