@@ -10,8 +10,8 @@ same in training, in batch and in the service.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal, Protocol, TypeAlias, TypeVar
+from dataclasses import dataclass, fields
+from typing import Annotated, Any, ClassVar, Literal, Protocol, TypeAlias, TypeVar, get_args
 
 from pydantic import ConfigDict, Field
 
@@ -21,8 +21,6 @@ Activity: TypeAlias = str | tuple[str, ...]
 Days: TypeAlias = Annotated[float, Field(gt=0, le=36_500)]
 N = TypeVar("N")
 T = TypeVar("T", covariant=True)
-
-STRICT = ConfigDict(extra="forbid")
 
 
 class View(Protocol[N, T]):
@@ -50,8 +48,31 @@ class WordLookup(Protocol):
     def word(self, name: str, lang: Language) -> str: ...
 
 
+class _Kind:
+    """A kind of feature; crm.toml may give it no other keys than its fields.
+
+    Its label is one of `labels` (English, Japanese), which name its fields, with its scope and window.
+    """
+
+    __slots__ = ()
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+    labels: ClassVar[tuple[str, str]]
+
+    def label(self, words: WordLookup, lang: Language) -> str:
+        """The label in a language, with the company's own words."""
+        names = [f.name for f in fields(self)]  # type: ignore[arg-type]
+        texts = {name: _field_label(getattr(self, name), words, lang) for name in names}
+        label = self.labels[lang == "ja"].format_map(texts)
+        if getattr(self, "over", "lead") == "account":
+            label = f"企業全体の{label}" if lang == "ja" else f"{label} of the whole account"
+        days = getattr(self, "window", getattr(self, "days", None))
+        if days is None:
+            return label
+        return f"過去{days:g}日間の{label}" if lang == "ja" else f"{label} in the last {days:g} days"
+
+
 @dataclass(frozen=True, slots=True)
-class Attribute:
+class Attribute(_Kind):
     """A column of the lead as it stood at the moment.
 
     `known = "at_creation"`: the column was filled when the lead was created and never changed.
@@ -64,7 +85,6 @@ class Attribute:
     known: Literal["at_creation", "history", "today"] = "today"
     insist: bool = False
     kind: Literal["attribute"] = "attribute"
-    __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     def __call__(self, view: View[Any, Any]) -> Any:
         return view.number(self.column) if self.values == "number" else view.text(self.column)
@@ -74,46 +94,35 @@ class Attribute:
 
 
 @dataclass(frozen=True, slots=True)
-class Count:
+class Count(_Kind):
     """How many activities of a type lie in the window."""
 
     activity: Activity
     days: Days | None = None
     over: Over = "lead"
     kind: Literal["count"] = "count"
-    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+    labels: ClassVar[tuple[str, str]] = ("{activity}", "{activity}の回数")
 
     def __call__(self, view: View[Any, Any]) -> Any:
         return view.count(self.activity, self.days, self.over)
 
-    def label(self, words: WordLookup, lang: Language) -> str:
-        name = _activity_label(self.activity, words, lang)
-        return _with_window(
-            _with_scope(self.over, f"{name}の回数" if lang == "ja" else name, lang), self.days, lang
-        )
-
 
 @dataclass(frozen=True, slots=True)
-class Sum:
+class Sum(_Kind):
     """The sum of the values of the activities of a type in the window; 0 where there are none."""
 
     activity: Activity
     days: Days | None = None
     over: Over = "lead"
     kind: Literal["sum"] = "sum"
-    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+    labels: ClassVar[tuple[str, str]] = ("{activity}, sum of values", "{activity}の値の合計")
 
     def __call__(self, view: View[Any, Any]) -> Any:
         return view.total(self.activity, self.days, self.over)
 
-    def label(self, words: WordLookup, lang: Language) -> str:
-        name = _activity_label(self.activity, words, lang)
-        total = f"{name}の値の合計" if lang == "ja" else f"{name}, sum of values"
-        return _with_window(_with_scope(self.over, total, lang), self.days, lang)
-
 
 @dataclass(frozen=True, slots=True)
-class Repeated:
+class Repeated(_Kind):
     """How often the most frequent value of the activities of a type came in the window; 0 where
     none has a value.
 
@@ -124,57 +133,43 @@ class Repeated:
     days: Days | None = None
     over: Over = "lead"
     kind: Literal["repeated"] = "repeated"
-    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+    labels: ClassVar[tuple[str, str]] = (
+        "{activity} (most times for the same one)",
+        "{activity}の回数（同じ対象での最多）",
+    )
 
     def __call__(self, view: View[Any, Any]) -> Any:
         return view.count_repeats(self.activity, self.days, self.over)
 
-    def label(self, words: WordLookup, lang: Language) -> str:
-        name = _activity_label(self.activity, words, lang)
-        en, ja = f"{name} (most times for the same one)", f"{name}の回数（同じ対象での最多）"
-        return _with_window(_with_scope(self.over, ja if lang == "ja" else en, lang), self.days, lang)
-
 
 @dataclass(frozen=True, slots=True)
-class DaysSince:
+class DaysSince(_Kind):
     """Days since the last activity of a type before the moment; missing where there was none."""
 
     activity: Activity
     over: Over = "lead"
     kind: Literal["days_since"] = "days_since"
-    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+    labels: ClassVar[tuple[str, str]] = ("days since {activity}", "最後の{activity}からの日数")
 
     def __call__(self, view: View[Any, Any]) -> Any:
         return view.days_since(self.activity, self.over)
 
-    def label(self, words: WordLookup, lang: Language) -> str:
-        name = _activity_label(self.activity, words, lang)
-        return _with_scope(
-            self.over, f"最後の{name}からの日数" if lang == "ja" else f"days since {name}", lang
-        )
-
 
 @dataclass(frozen=True, slots=True)
-class Last:
+class Last(_Kind):
     """The value of the last activity of a type before the moment; missing where there was none."""
 
     activity: Activity
     over: Over = "lead"
     kind: Literal["last"] = "last"
-    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+    labels: ClassVar[tuple[str, str]] = ("value of the last {activity}", "直近の{activity}の値")
 
     def __call__(self, view: View[Any, Any]) -> Any:
         return view.last(self.activity, self.over)
 
-    def label(self, words: WordLookup, lang: Language) -> str:
-        name = _activity_label(self.activity, words, lang)
-        return _with_scope(
-            self.over, f"直近の{name}の値" if lang == "ja" else f"value of the last {name}", lang
-        )
-
 
 @dataclass(frozen=True, slots=True)
-class After:
+class After(_Kind):
     """How many `then` came within `days` after a `first` (both before the moment).
 
     A `then` counts where the last `first` at or before it is at most `days` old, and where it lies in
@@ -187,83 +182,67 @@ class After:
     window: Days | None = None
     over: Over = "lead"
     kind: Literal["after"] = "after"
-    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+    labels: ClassVar[tuple[str, str]] = (
+        "{then} within {days} days after {first}",
+        "{first}から{days}日以内の{then}の回数",
+    )
 
     def __call__(self, view: View[Any, Any]) -> Any:
         return view.count_after(self.then, self.first, self.days, self.window, self.over)
 
-    def label(self, words: WordLookup, lang: Language) -> str:
-        follow_up, first = (_activity_label(a, words, lang) for a in (self.then, self.first))
-        en = f"{follow_up} within {_format_days(self.days)} days after {first}"
-        ja = f"{first}から{_format_days(self.days)}日以内の{follow_up}の回数"
-        return _with_window(_with_scope(self.over, ja if lang == "ja" else en, lang), self.window, lang)
-
 
 @dataclass(frozen=True, slots=True)
-class Decayed:
+class Decayed(_Kind):
     """Activities of a type, each counted as 0.5 ** (age in days / half_life_days)."""
 
     activity: Activity
     half_life_days: Days
     over: Over = "lead"
     kind: Literal["decayed"] = "decayed"
-    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+    labels: ClassVar[tuple[str, str]] = (
+        "recent {activity} (half-life {half_life_days} days)",
+        "最近の{activity}（半減期{half_life_days}日）",
+    )
 
     def __call__(self, view: View[Any, Any]) -> Any:
         return view.decayed_count(self.activity, self.half_life_days, self.over)
 
-    def label(self, words: WordLookup, lang: Language) -> str:
-        name, days = _activity_label(self.activity, words, lang), _format_days(self.half_life_days)
-        ja = f"最近の{name}（半減期{days}日）"
-        return _with_scope(self.over, ja if lang == "ja" else f"recent {name} (half-life {days} days)", lang)
-
 
 @dataclass(frozen=True, slots=True)
-class Distinct:
+class Distinct(_Kind):
     """How many different types of activity lie in the window."""
 
     days: Days | None = None
     over: Over = "lead"
     kind: Literal["distinct"] = "distinct"
-    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+    labels: ClassVar[tuple[str, str]] = ("kinds of activity", "行動の種類数")
 
     def __call__(self, view: View[Any, Any]) -> Any:
         return view.distinct(self.days, self.over)
 
-    def label(self, words: WordLookup, lang: Language) -> str:
-        name = "行動の種類数" if lang == "ja" else "kinds of activity"
-        return _with_window(_with_scope(self.over, name, lang), self.days, lang)
-
 
 @dataclass(frozen=True, slots=True)
-class Ratio:
+class Ratio(_Kind):
     """One number over another; missing where the lower one is 0 or either is missing."""
 
     part: Annotated[Count | Sum | Decayed | Distinct, Field(discriminator="kind")]
     whole: Annotated[Count | Sum | Decayed | Distinct, Field(discriminator="kind")]
     kind: Literal["ratio"] = "ratio"
-    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+    labels: ClassVar[tuple[str, str]] = ("{part} per {whole}", "{part}÷{whole}")
 
     def __call__(self, view: View[Any, Any]) -> Any:
         return view.ratio(self.part(view), self.whole(view))
 
-    def label(self, words: WordLookup, lang: Language) -> str:
-        numerator, denominator = self.part.label(words, lang), self.whole.label(words, lang)
-        return f"{numerator}÷{denominator}" if lang == "ja" else f"{numerator} per {denominator}"
-
 
 @dataclass(frozen=True, slots=True)
-class Age:
+class Age(_Kind):
     """Days since the lead was created."""
 
     kind: Literal["age"] = "age"
-    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+    labels: ClassVar[tuple[str, str]] = ("age of the lead in days", "リード発生からの日数")
 
     def __call__(self, view: View[Any, Any]) -> Any:
         return view.age()
-
-    def label(self, words: WordLookup, lang: Language) -> str:
-        return "リード発生からの日数" if lang == "ja" else "age of the lead in days"
 
 
 Feature: TypeAlias = Annotated[
@@ -271,19 +250,7 @@ Feature: TypeAlias = Annotated[
     Field(discriminator="kind"),
 ]
 
-KINDS: tuple[type[Any], ...] = (
-    Attribute,
-    Count,
-    Sum,
-    Repeated,
-    DaysSince,
-    Last,
-    After,
-    Decayed,
-    Distinct,
-    Ratio,
-    Age,
-)
+KINDS: tuple[type[Any], ...] = get_args(get_args(Feature)[0])
 
 
 def activities_of(feature: Feature) -> set[str]:
@@ -308,21 +275,8 @@ def _activity_label(activity: Activity, words: WordLookup, lang: Language) -> st
     return joint.join(words.word(name, lang) for name in _names(activity))
 
 
-def _format_days(days: float) -> str:
-    return f"{days:g}"
-
-
-def _with_scope(over: Over, label: str, lang: Language) -> str:
-    if over == "lead":
-        return label
-    return f"企業全体の{label}" if lang == "ja" else f"{label} of the whole account"
-
-
-def _with_window(label: str, days: float | None, lang: Language) -> str:
-    if days is None:
-        return label
-    return (
-        f"過去{_format_days(days)}日間の{label}"
-        if lang == "ja"
-        else f"{label} in the last {_format_days(days)} days"
-    )
+def _field_label(value: Any, words: WordLookup, lang: Language) -> str:
+    """The words for activities, the label of a feature, or a number."""
+    if isinstance(value, str | tuple):
+        return _activity_label(value, words, lang)
+    return value.label(words, lang) if isinstance(value, _Kind) else f"{value or 0:g}"

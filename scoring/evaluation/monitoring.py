@@ -158,7 +158,7 @@ def _add_estimates(
     return replace(
         result,
         mean_predicted=float(chance.mean()),
-        observed=_estimate(metrics.win_rate_at(1.0), labeled, chance),
+        observed=_estimate(metrics.at_share(metrics.win_rate_of, 1.0), labeled, chance),
         calibration=_estimate(calibration_error, labeled, chance),
         calibration_bar=max(CALIBRATION_BAR, by_chance),
         log_loss=_estimate(metrics.log_loss, labeled, chance),

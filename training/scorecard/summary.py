@@ -15,10 +15,7 @@ from training.scorecard.suggest import Suggestion
 
 def learnt_sentence(suggestion: Suggestion, lang: Language) -> str:
     """The deals that the card was learnt from, and until when."""
-    counts = {
-        "examples": _format_count(suggestion.learnt_examples),
-        "won": _format_count(suggestion.all.learnt.won),
-    }
+    counts = {"examples": f"{suggestion.learnt_examples:,}", "won": f"{suggestion.all.learnt.won:,}"}
     if suggestion.cutoff is not None:
         return translate("suggest_learnt_until", lang, until=iso(suggestion.cutoff)[:10], **counts)
     return translate("suggest_learnt" if suggestion.ordered else "suggest_learnt_by_lot", lang, **counts)
@@ -26,10 +23,7 @@ def learnt_sentence(suggestion: Suggestion, lang: Language) -> str:
 
 def gain_sentence(suggestion: Suggestion, lang: Language) -> str:
     """The gain over the present card on deals that were not used for learning."""
-    counts = {
-        "examples": _format_count(suggestion.judged_examples),
-        "won": _format_count(suggestion.all.newer.won),
-    }
+    counts = {"examples": f"{suggestion.judged_examples:,}", "won": f"{suggestion.all.newer.won:,}"}
     sample_sentence = translate(
         "suggest_judged" if suggestion.ordered else "suggest_judged_by_lot", lang, **counts
     )
@@ -55,7 +49,7 @@ def rule_sentences(suggestion: Suggestion, table: str, name: str, lang: Language
         yield translate(
             "suggest_row",
             lang,
-            examples=_format_count(suggestion.learnt_examples),
+            examples=f"{suggestion.learnt_examples:,}",
             all=_format_percent(suggestion.all.learnt.value, lang),
             **_rate_texts(evidence.learnt, lang),
         )
@@ -96,7 +90,7 @@ def _volume_sentence(suggestion: Suggestion, lang: Language) -> str:
     return translate(
         "suggest_called",
         lang,
-        called=_format_count(suggestion.called),
+        called=f"{suggestion.called:,}",
         new=new,
         old=_format_percent(gain.old.value, lang),
         difference=f"{100 * gain.difference.value:+.1f}",
@@ -106,7 +100,7 @@ def _volume_sentence(suggestion: Suggestion, lang: Language) -> str:
 
 def _rate_texts(rate: Rate, lang: Language) -> dict[str, str]:
     interval = _interval_texts(Estimate(rate.value, rate.low, rate.high))
-    return {"count": _format_count(rate.count), "rate": _format_percent(rate.value, lang), **interval}
+    return {"count": f"{rate.count:,}", "rate": _format_percent(rate.value, lang), **interval}
 
 
 def _interval_texts(figure: Estimate, form: str = ".1f") -> dict[str, str]:
@@ -116,7 +110,3 @@ def _interval_texts(figure: Estimate, form: str = ".1f") -> dict[str, str]:
 
 def _format_percent(share: float, lang: Language, digits: int = 1) -> str:
     return f"{100 * share:.{digits}f}{' %' if lang == 'en' else '%'}"
-
-
-def _format_count(number: int) -> str:
-    return f"{number:,}"
