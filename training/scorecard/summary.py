@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from features.clock import iso
 from features.kinds import Language
+from scoring.pages.formats import format_share
 from scoring.statistics.metrics import Estimate
 from scoring.statistics.paired_differences import USUAL_SHARE
 from scoring.statistics.rates import Rate
@@ -50,11 +51,11 @@ def rule_sentences(suggestion: Suggestion, table: str, name: str, lang: Language
             "suggest_row",
             lang,
             examples=f"{suggestion.learnt_examples:,}",
-            all=_format_percent(suggestion.all.learnt.value, lang),
-            **_rate_texts(evidence.learnt, lang),
+            all=format_share(suggestion.all.learnt.value),
+            **_rate_texts(evidence.learnt),
         )
     newer = "suggest_row_newer" if evidence.newer.count else "suggest_row_never"
-    yield translate(newer, lang, **_rate_texts(evidence.newer, lang))
+    yield translate(newer, lang, **_rate_texts(evidence.newer))
     if table.endswith("rows") and name in suggestion.present.rows:
         yield translate("suggest_row_present", lang, points=suggestion.present.rows[name].points)
 
@@ -77,14 +78,14 @@ def _ranking_sentence(suggestion: Suggestion, lang: Language) -> str:
 
 def _volume_sentence(suggestion: Suggestion, lang: Language) -> str:
     gain = suggestion.gain["win_rate"]
-    new = _format_percent(gain.new.value, lang)
+    new = format_share(gain.new.value)
     if not suggestion.called:
         return translate(
             "suggest_called_usual",
             lang,
-            share=_format_percent(USUAL_SHARE, lang, 0),
+            share=format_share(USUAL_SHARE, 0),
             new=new,
-            all=_format_percent(suggestion.all.newer.value, lang),
+            all=format_share(suggestion.all.newer.value),
             **_interval_texts(gain.new),
         )
     return translate(
@@ -92,21 +93,17 @@ def _volume_sentence(suggestion: Suggestion, lang: Language) -> str:
         lang,
         called=f"{suggestion.called:,}",
         new=new,
-        old=_format_percent(gain.old.value, lang),
+        old=format_share(gain.old.value),
         difference=f"{100 * gain.difference.value:+.1f}",
         **_interval_texts(gain.difference, "+.1f"),
     )
 
 
-def _rate_texts(rate: Rate, lang: Language) -> dict[str, str]:
+def _rate_texts(rate: Rate) -> dict[str, str]:
     interval = _interval_texts(Estimate(rate.value, rate.low, rate.high))
-    return {"count": f"{rate.count:,}", "rate": _format_percent(rate.value, lang), **interval}
+    return {"count": f"{rate.count:,}", "rate": format_share(rate.value), **interval}
 
 
 def _interval_texts(figure: Estimate, form: str = ".1f") -> dict[str, str]:
     """In percent."""
     return {"low": format(100 * figure.low, form), "high": format(100 * figure.high, form)}
-
-
-def _format_percent(share: float, lang: Language, digits: int = 1) -> str:
-    return f"{100 * share:.{digits}f}{' %' if lang == 'en' else '%'}"

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
-from scoring.pages.formats import NONE, format_number, format_spaced_share
+from scoring.pages.formats import NONE, format_number, format_share
 from serving.review.kpis.definitions import Proportion
 
 MAX_SHOWN_ROWS = 50
@@ -63,10 +63,10 @@ def format_cell(translate: Translator, kind: SheetColumnKind, value: SheetValue)
         return NONE, ""
     if isinstance(value, Proportion):
         if value.interval is None:
-            return format_spaced_share(value.rate), translate("figures_of_none")
-        low, high = map(format_spaced_share, value.interval)
+            return format_share(value.rate), translate("figures_of_none")
+        low, high = map(format_share, value.interval)
         counts = {"part": format_number(value.part), "whole": format_number(value.total)}
-        return format_spaced_share(value.rate), translate("figures_of", low=low, high=high, **counts)
+        return format_share(value.rate), translate("figures_of", low=low, high=high, **counts)
     if isinstance(value, str) or kind in ("text", "lead"):
         return str(value), ""
     return format_number(value), ""

@@ -69,7 +69,7 @@ def build_charts(report: KpiReport, visit: PageRequest) -> list[PageChart]:
     won = Series.with_intervals(translate("figures_win"), won_percent, "rules")
     return [
         Bars(title=translate("figures_hot_by_month"), labels=tuple(months), series=(hot,)),
-        Bars(title=translate("figures_contact"), labels=tuple(_band_names(visit)), series=(won,), unit=" %"),
+        Bars(title=translate("figures_contact"), labels=tuple(_band_names(visit)), series=(won,), unit="%"),
     ]
 
 

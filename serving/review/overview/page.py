@@ -139,7 +139,7 @@ def _calibration(judged_deals: JudgedDeals, visit: PageRequest) -> Lines:
         title=visit.translate("overview_calibration"),
         x=x,
         series=(*series, ideal),
-        unit=" %",
+        unit="%",
         x_title=visit.translate("overview_told"),
     )
 

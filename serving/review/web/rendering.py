@@ -16,7 +16,7 @@ from starlette.responses import HTMLResponse, Response
 
 from features.clock import from_ms
 from features.kinds import Language
-from scoring.pages.formats import NONE, format_number, format_spaced_share
+from scoring.pages.formats import NONE, format_number, format_share
 from scoring.texts import all_texts
 from serving.review.charts.charts import PageChart
 from serving.review.charts.render import render_svg
@@ -90,7 +90,7 @@ def environment() -> Environment:
     jinja.globals |= {"address": asset_url, "drawn": _draw, "picture": render_svg}
     jinja.globals |= {"csrf": _csrf_field, "language_link": _language_link}
     jinja.filters |= {"when": _format_time, "day": _format_day, "iso": _format_iso}
-    jinja.filters |= {"number": format_number, "percent": format_spaced_share}
+    jinja.filters |= {"number": format_number, "percent": format_share}
     jinja.filters |= {"stage": _stage_word, "owner": _owner_word}
     return jinja
 
