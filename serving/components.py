@@ -21,9 +21,9 @@ from serving.predictions.live_model import ModelWatcher
 from serving.predictions.predictor import Predictor
 from serving.settings import ServiceSettings
 from serving.store.store import Store, StoreUnavailable
-from serving.web.key_cache import KeyCache
+from serving.web.api_keys import KeyCache
+from serving.web.authentication import RateLimiter
 from serving.web.permissions import ROUTES
-from serving.web.rate_limit import RateLimiter
 
 REFRESH_SECONDS, FIRST_PRUNE_SECONDS, PRUNE_SECONDS = 0.5, 60.0, 3600.0
 
