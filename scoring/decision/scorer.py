@@ -144,7 +144,12 @@ class Scorer:
         explain: bool,
         sales_statuses: Sequence[SalesStatus | None] | None,
     ) -> BatchScores:
-        encoded, model, fallback, explained = self._run_model(rating, encode, explain)
+        encoded = model = explained = None
+        fallback = self.fallback
+        if self.calibrated_model is not None:
+            encoded, model, fallback, explained = self._run_model(
+                self.calibrated_model, rating, encode, explain
+            )
         decision = decide(rating, model, overrides)
         return BatchScores(
             card=self.card,
@@ -166,13 +171,11 @@ class Scorer:
         )
 
     def _run_model(
-        self, rating: Rating, encode: _Encode, explain: bool
+        self, calibrated_model: CalibratedModel, rating: Rating, encode: _Encode, explain: bool
     ) -> tuple[Encoded | None, ModelSide | None, Fallback | None, Explanation | None]:
-        if self.calibrated_model is None:
-            return None, None, self.fallback, None
-        model = self.calibrated_model.model
+        model = calibrated_model.model
         try:
-            leads = encode(self.calibrated_model, rating if self._same_card else None)
+            leads = encode(calibrated_model, rating if self._same_card else None)
             explained = model.explain(leads) if explain else None
             probability = sigmoid(explained.log_odds if explained else model.log_odds(leads))
         except MemoryError:  # temporary; going on would score half a list by the model, half by the rules
@@ -181,7 +184,7 @@ class Scorer:
             return None, None, "model_error", None
         if not np.isfinite(probability).all():
             return None, None, "model_error", None
-        return leads, ModelSide.from_probability(probability, self.calibrated_model.scale), None, explained
+        return leads, ModelSide.from_probability(probability, calibrated_model.scale), None, explained
 
     @cached_property
     def _same_card(self) -> bool:
