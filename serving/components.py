@@ -12,9 +12,9 @@ from itertools import chain, repeat
 
 from features.clock import days_to_ms, now_ms, to_ms
 from features.settings import CrmSettings, load_settings
-from serving.leads.attribute_schema import AttributeSchema
+from serving.leads.field_types import AttributeSchema
 from serving.leads.intake import RecordIntake
-from serving.leads.overrides import OverrideMirror
+from serving.leads.mirrors import OverrideMirror
 from serving.observability.json_logging import configure, quiet_lightgbm
 from serving.observability.prometheus import Metrics
 from serving.predictions.live_model import ModelWatcher

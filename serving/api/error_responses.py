@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from features.clock import iso
-from serving.leads.errors import LeadNotCreated, UnknownLead
+from serving.leads.lead_facts import LeadNotCreated, UnknownLead
 from serving.store.store import StoreUnavailable
 from serving.web.field_errors import InvalidFields, NotJson, field_error
 from serving.web.problems import Problem, invalid_fields, not_found, not_json, store_unavailable

@@ -25,8 +25,7 @@ from serving.api.responses import (
     format_score,
 )
 from serving.components import Components
-from serving.leads.batch import parse_batch
-from serving.leads.errors import LeadError
+from serving.leads.batch import LeadError, parse_batch
 from serving.leads.intake import AcceptedRecord
 from serving.leads.lead_facts import parse_lead
 from serving.leads.to_records import parse_records

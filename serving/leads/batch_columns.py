@@ -11,7 +11,7 @@ from features.clock import NEVER
 from features.columns import Bools, Column, Ints, encode_texts, is_missing, take
 from features.crm_data import Activities, Changes, Crm, Outcomes
 from features.many_leads import Histories, ManyLeads
-from serving.leads.attribute_schema import AttributeSchema
+from serving.leads.field_types import AttributeSchema
 from serving.leads.lead_facts import LeadFacts
 from serving.web.field_errors import InvalidFields, field_error
 

@@ -19,9 +19,17 @@ from features.clock import CLOCKS_DIFFER_MS, NEVER
 from features.columns import Column, Floats, Ints
 from features.crm_data import Activities
 from serving.leads import bodies
-from serving.leads.attribute_schema import AttributeSchema, JsonValue, parse_number, parse_text
 from serving.leads.batch_columns import BatchLeads, build_column
-from serving.leads.field_types import MAX_ATTRIBUTES, MAX_NUMBER, MAX_TEXT_LENGTH, YEARS
+from serving.leads.field_types import (
+    MAX_ATTRIBUTES,
+    MAX_NUMBER,
+    MAX_TEXT_LENGTH,
+    YEARS,
+    AttributeSchema,
+    JsonValue,
+    parse_number,
+    parse_text,
+)
 
 _Value: TypeAlias = str | float | None
 _LEAD_KEYS = frozenset(bodies.Lead.model_fields)

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 
-from serving.leads.attribute_schema import AttributeSchema
 from serving.leads.bodies import ActivityIn, LeadIn, RecordIn
-from serving.leads.overrides import OverrideMirror
+from serving.leads.field_types import AttributeSchema
+from serving.leads.mirrors import OverrideMirror
 from serving.leads.to_records import to_record
 from serving.observability.prometheus import Metrics
 from serving.store.errors import InvalidRecord

@@ -84,16 +84,14 @@ class Metrics:
             multiprocess_mode=mode,  # type: ignore[arg-type]
         )
 
-    def count_scores(self, decided_by: str, stage: str, count: int = 1) -> None:
-        """Count scores by the side that decided and the stage."""
+    def count_scores(self, decided_by: str, stage: str, cause: str | None = None, count: int = 1) -> None:
+        """Count scores by the side that decided, the stage and, if the model could not answer, the cause."""
         counter = self._scores.get((decided_by, stage))
         if counter is None:
             counter = self._scores[decided_by, stage] = self._scored.labels(decided_by, stage)
         counter.inc(count)
-
-    def count_fallbacks(self, cause: str, count: int = 1) -> None:
-        """Count scores by the rules alone; `cause` is one of the few codes of the answer."""
-        self._fell_back.labels(cause).inc(count)
+        if cause:
+            self._fell_back.labels(cause).inc(count)
 
     def count_records(self, kind: str, outcome: str, count: int = 1) -> None:
         """Count records of a kind that were stored, known already or in conflict."""

@@ -20,6 +20,7 @@ from features.errors import SettingsError
 from scoring.decision.overrides import Override
 from serving.store import erase, reads, sales_steps
 from serving.store.backends.base import Database
+from serving.store.backends.sqlite import SqliteDatabase
 from serving.store.circuit_breaker import CircuitBreaker
 from serving.store.direct_writer import DirectWriter
 from serving.store.disk_queue import DiskQueue
@@ -222,8 +223,6 @@ def database_from_url(url: str) -> Database:
         and parsed_url.database != ":memory:"
         and not parsed_url.query
     ):
-        from serving.store.backends.sqlite import SqliteDatabase  # only the driver that is used
-
         return SqliteDatabase(Path(parsed_url.database))
     if name in ("postgresql", "postgres"):
         from serving.store.backends.postgres import PostgresDatabase  # only the driver that is used

@@ -20,8 +20,8 @@ from features.kinds import Language
 from features.settings import CrmSettings
 from scoring.decision.scorer import Scorer
 from serving.components import Components
-from serving.leads.errors import UnknownLead
-from serving.leads.overrides import OverrideMirror
+from serving.leads.lead_facts import UnknownLead
+from serving.leads.mirrors import OverrideMirror
 from serving.leads.to_records import parse_record
 from serving.predictions.live_model import LiveModel
 from serving.predictions.predictor import ScoreOptions

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import re
 import sqlite3
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import cache
@@ -19,7 +22,6 @@ from features.clock import CLOCKS_DIFFER_MS
 from features.errors import OutsideError
 from features.files import file_lock
 from serving.store.backends.base import BUSY_SECONDS, Cursor, Database, DriverConnection, RecordDigest, SqlRow
-from serving.store.backends.sqlite_files import file_contains, inode_of, size_of, truncate_wal
 from serving.store.backends.upserts import PREDICTION_COLUMNS, quoted_columns, upsert_current_scores
 from serving.store.errors import StoreUnavailable, describe_error
 from serving.store.records import Prediction, RecordKind
@@ -29,6 +31,7 @@ LOG_BYTES = 4 * 2**20
 """From this size the write-ahead log is copied into the database while others write."""
 MAX_LOG_BYTES = 16 * LOG_BYTES
 """From this size writers wait until all is copied: under steady load there is always a rest."""
+CHECKPOINT_SECONDS = 5.0
 PATIENCE_SECONDS = 5.0
 """How long to wait for another process that migrates."""
 
@@ -249,3 +252,45 @@ def _insert(cursor: Cursor, table: str, names: tuple[str, ...], rows: Sequence[S
 
 def _json(values: Sequence[str]) -> str:
     return orjson.dumps(values).decode()
+
+
+def file_contains(path: Path, wanted: bytes, block_size: int = 2**20) -> bool:
+    """Whether a file contains an id as a whole (L10 is not in L100). Raises OSError.
+
+    Any byte may precede the id: SQLite stores a row's texts one after another, so that a lead's id follows
+    the record's key directly. After it comes a time, whose first byte is no letter. `block_size` is how
+    many bytes are read at a time.
+    """
+    pattern = re.compile(re.escape(wanted) + rb"(?![\w-])")
+    tail = b""
+    with path.open("rb") as file:
+        while block := file.read(block_size):
+            chunk = tail + block
+            # A match at the very end may continue in the next block, which begins with it.
+            if any(match.end() < len(chunk) for match in pattern.finditer(chunk)):
+                return True
+            tail = chunk[-len(wanted) :]
+    return tail == wanted
+
+
+def inode_of(path: Path) -> tuple[int, int]:
+    """Device and inode of the file that is at a path now. Raises OSError."""
+    stat_result = os.stat(path)
+    return stat_result.st_dev, stat_result.st_ino
+
+
+def size_of(path: Path) -> int:
+    """The size of a file in bytes; 0 when it does not exist or cannot be read."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def truncate_wal(connection: sqlite3.Connection) -> None:
+    """Empty the write-ahead log, and wait while another checkpoint runs. Raises sqlite3.Error."""
+    deadline = time.monotonic() + CHECKPOINT_SECONDS
+    while connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
+        if time.monotonic() > deadline:
+            raise sqlite3.OperationalError("the write-ahead log is in use")
+        time.sleep(0.02)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from scoring.decision.overrides import Override
-from serving.leads.overrides import OverrideMirror, to_override
-from serving.leads.sales_status import StoredSteps
+from serving.leads.mirrors import OverrideMirror, StoredSteps, to_override
 from serving.store.records import Record
 
 NOW = 1_790_000_000_000

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from features.clock import NEVER, iso
 from scoring.decision.sales_status import SalesStatus, SalesStep, derive_sales_status
-from serving.leads.sales_status import RECOUNT_SECONDS, SalesStatusMirror, StoredSteps
+from serving.leads.mirrors import RECOUNT_SECONDS, SalesStatusMirror, StoredSteps
 from serving.store.records import Record
 from serving.store.store import Store
 from tests.helpers.clock import Clock

@@ -1,17 +1,20 @@
-"""The steps of sales, mirrored in memory: closed deals, contacts, and dates of next actions.
+"""What people decided and did, mirrored in memory: overrides, closed deals, contacts, dates of next actions.
 
-A closed lead must not be called: this is known for every score without a query, also while the store is
-unavailable. A lead with a step takes about 250 bytes.
+It is known for every score without a query, also while the store is unavailable. A lead with a step of sales
+takes about 250 bytes.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from features.clock import NEVER
+from scoring.decision.overrides import VERDICTS, Override, newest_in_force
 from scoring.decision.sales_status import SalesStatus, SalesStep, derive_sales_status
 from serving.store.records import Record
 from serving.store.rows import StoredSteps
@@ -20,18 +23,91 @@ RECOUNT_SECONDS = 60.0
 """The seconds between two counts of all rows, which find steps that were erased or came late."""
 
 
-class SalesStepStore(Protocol):
+class MirroredStore(Protocol):
     """The store that is mirrored. All methods raise StoreUnavailable."""
 
+    def overrides_version(self) -> object: ...
+    def overrides(self) -> Sequence[Override]: ...
     def steps_newest(self) -> tuple[int, ...]: ...
     def steps_count(self) -> int: ...
     def steps(self, after: tuple[int, ...] | None = None) -> StoredSteps: ...
 
 
+class OverrideMirror:
+    """The overrides by lead as of the last `refresh`, and those added since.
+
+    `sales_status` mirrors what sales did: closed deals, contacts, dates of next actions.
+    """
+
+    def __init__(self, store: MirroredStore) -> None:
+        self._store, self._stamp = store, object()
+        self.sales_status = SalesStatusMirror(store)
+        self._by_lead: Mapping[str, Sequence[Override]] = {}
+        self._lock = threading.Lock()
+
+    def refresh(self) -> None:
+        """Read the overrides again if any was stored or erased since. Raises StoreUnavailable."""
+        with self._lock:
+            stamp = self._store.overrides_version()
+            if stamp != self._stamp:
+                self._by_lead, self._stamp = _group_by_lead(self._store.overrides()), stamp
+        self.sales_status.refresh()
+
+    def add(self, records: Iterable[Record]) -> None:
+        """Add what was just stored, so that it counts before the next `refresh`."""
+        stored = list(records)
+        self.sales_status.add(stored)
+        added = _group_by_lead(override for record in stored if (override := to_override(record)))
+        if added:
+            with self._lock:
+                changed = {
+                    lead: [*self._by_lead.get(lead, ()), *overrides] for lead, overrides in added.items()
+                }
+                self._by_lead = {**self._by_lead, **changed}
+
+    def get(self, lead_id: str, as_of: int, live: bool = True) -> Override | None:
+        """The override in force on a lead at a moment (ms UTC); `live` as in `get_many`."""
+        overrides = self._by_lead.get(lead_id)
+        newest = None if overrides is None else newest_in_force(overrides, as_of, live)
+        return newest if newest is None or newest.at <= as_of else replace(newest, at=as_of)
+
+    def get_many(self, lead_ids: Iterable[str], as_of: int, live: bool = True) -> Mapping[str, Override]:
+        """The overrides in force on some leads. `live`: one from a clock ahead of ours is in force already;
+        a score as of an earlier moment sees nothing later."""
+        present = self._by_lead.keys() & set(lead_ids)
+        in_force = ((lead_id, self.get(lead_id, as_of, live)) for lead_id in present)
+        return {lead_id: override for lead_id, override in in_force if override is not None}
+
+    def not_hot_ids(self, as_of: int) -> list[str]:
+        """The leads with a "not hot" override in force at a moment (ms UTC)."""
+        newest = (
+            (lead, newest_in_force(overrides, as_of, True)) for lead, overrides in self._by_lead.items()
+        )
+        return [lead for lead, override in newest if override is not None and not override.hot]
+
+
+def to_override(record: Record) -> Override | None:
+    """The override of a record; None if it is none."""
+    verdict = record.body.get("verdict") or record.body.get("step")
+    if record.kind not in ("overrides", "handovers") or verdict not in VERDICTS:
+        return None
+    reason, author = (record.body.get(name) or "" for name in ("reason", "by"))
+    return Override(
+        record.lead_id, verdict, reason, author, record.at, record.body.get("expires_at") or NEVER
+    )
+
+
+def _group_by_lead(overrides: Iterable[Override]) -> dict[str, Sequence[Override]]:
+    grouped = defaultdict(list)
+    for override in overrides:
+        grouped[override.lead_id].append(override)
+    return dict(grouped)
+
+
 class SalesStatusMirror:
     """The steps by lead as of the last `refresh`, and those added since."""
 
-    def __init__(self, store: SalesStepStore, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, store: MirroredStore, clock: Callable[[], float] = time.monotonic) -> None:
         self._store, self._clock = store, clock
         self._by_lead: dict[str, tuple[SalesStep, ...]] = {}
         self._newest: tuple[int, ...] | None = None
