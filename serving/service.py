@@ -53,7 +53,7 @@ def components() -> Components:
     block_heavy_imports(os.environ)
     sys.setswitchinterval(SWITCH_SECONDS)
     gc.set_threshold(*GC_THRESHOLDS)
-    return Components.build(ServiceSettings.from_environment(os.environ))
+    return Components(ServiceSettings.from_environment(os.environ))
 
 
 @cache

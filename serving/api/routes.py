@@ -34,7 +34,6 @@ from serving.predictions.predictor import ScoredLead
 from serving.store.records import KINDS, RecordKind
 from serving.web.field_errors import FieldError, InvalidFields, NotJson, field_error
 from serving.web.problems import (
-    TITLES,
     Problem,
     conflict,
     not_found,
@@ -210,7 +209,7 @@ async def _read_json(request: Request) -> bytes:
     coding = request.headers.get("content-encoding", "identity").strip().lower()
     if coding != "identity":
         detail = "Send the body as it is, without Content-Encoding."
-        raise Problem(415, TITLES[415], detail, headers={"Accept-Encoding": "identity"})
+        raise Problem(415, detail, {"Accept-Encoding": "identity"})
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
         raise unsupported_media_type()

@@ -186,7 +186,6 @@ class PageRequest:
         if not self.session.is_token_valid(form.get(CSRF)) or not _is_same_site(self.request):
             raise Problem(
                 403,
-                "Forbidden",
                 "This form does not come from this page, or the page was "
                 "open for too long. Load the page again and send it once more.",
             )
