@@ -25,11 +25,10 @@ import bentoml
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from serving.api.error_responses import ERRORS
-from serving.api.routes import Api, error_response
+from serving.api.routes import ERRORS, Api, error_response
 from serving.app import create_app
 from serving.components import Components
-from serving.observability.log_format import request_id
+from serving.observability.json_logging import request_id
 from serving.review.site import Site
 from serving.runtime.import_guard import BLOCK_IMPORTS_VARIABLE, block_heavy_imports
 from serving.settings import ServiceSettings

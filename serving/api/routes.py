@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from serving.api.error_responses import to_problem
+from features.clock import iso
 from serving.api.openapi.document import build_openapi
 from serving.api.openapi.downgrade import to_openapi_30
 from serving.api.query_params import DocumentQuery, HistoryQuery, HotQuery, parse_query, score_options
@@ -27,23 +27,36 @@ from serving.api.responses import (
 from serving.components import Components
 from serving.leads.batch import LeadError, parse_batch
 from serving.leads.intake import AcceptedRecord
-from serving.leads.lead_facts import parse_lead
+from serving.leads.lead_facts import LeadNotCreated, UnknownLead, parse_lead
 from serving.leads.to_records import parse_records
 from serving.predictions.call_list import read_call_list
 from serving.predictions.predictor import ScoredLead
 from serving.store.records import KINDS, RecordKind
+from serving.store.store import StoreUnavailable
 from serving.web.field_errors import FieldError, InvalidFields, NotJson, field_error
 from serving.web.problems import (
     Problem,
     conflict,
+    invalid_fields,
     not_found,
+    not_json,
     problem_body,
     problem_response,
+    store_unavailable,
     unsupported_media_type,
 )
 
 MAX_INLINE_BYTES = 65_536
 """Larger bodies are parsed in a thread, so that the event loop goes on."""
+ERRORS: tuple[type[Exception], ...] = (
+    Problem,
+    InvalidFields,
+    NotJson,
+    UnknownLead,
+    LeadNotCreated,
+    StoreUnavailable,
+)
+"""The errors that have an answer of their own; any other is a fault of the service (500)."""
 
 
 class Api:
@@ -153,6 +166,32 @@ class Api:
     async def metrics(self, request: Request) -> Response:
         text, media_type = await asyncio.to_thread(self._components.metrics.render)
         return Response(text, headers={"content-type": media_type})
+
+
+def to_problem(error: Exception) -> Problem:
+    """The problem that answers one of ERRORS: 422, 400, 404 or 503."""
+    match error:
+        case Problem():
+            return error
+        case InvalidFields():
+            return invalid_fields(error.errors, error.omitted)
+        case NotJson():
+            return not_json()
+        case UnknownLead():
+            return not_found(
+                "Nothing was sent of this lead before. Send its attributes and activities "
+                "in the body, or POST them to /v1/leads and /v1/activities."
+            )
+        case LeadNotCreated():
+            allowed = f"a moment when the lead was there: it came at {iso(error.created)}"
+            return invalid_fields([field_error("query.as_of", iso(error.as_of), allowed)])
+        case StoreUnavailable():
+            return store_unavailable(
+                "The store is away. Try again later; a lead with attributes or activities in the body can be "
+                "scored meanwhile.",
+                error.retry_after,
+            )
+    raise error
 
 
 def error_response(error: Exception, request_id: str | None) -> Response:

@@ -122,7 +122,9 @@ class SalesStatusMirror:
             elif self._store.steps_newest() != self._newest:
                 self._read_more(self._newest)
             if self._clock() - self._checked_at >= RECOUNT_SECONDS:
-                self._check_count()
+                if self._store.steps_count() != self._count:
+                    self._read_all()
+                self._checked_at = self._clock()
 
     def add(self, records: Iterable[Record]) -> None:
         """Add what was just stored, so that it counts before the next `refresh`."""
@@ -156,11 +158,6 @@ class SalesStatusMirror:
                 self._add_steps(lead_id, new_steps)
             self._by_lead |= steps.corrected
         self._newest, self._count = steps.newest, self._count + steps.count
-
-    def _check_count(self) -> None:
-        if self._store.steps_count() != self._count:
-            self._read_all()
-        self._checked_at = self._clock()
 
     def _add_steps(self, lead_id: str, steps: tuple[SalesStep, ...]) -> None:
         existing = self._by_lead.get(lead_id, ())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Collection
 from pathlib import Path
@@ -133,7 +134,8 @@ class Metrics:
 
     def render(self) -> tuple[bytes, str]:
         """The metrics of all processes as text, and its content type."""
-        self._set_ages()
+        for gauge, time_ms in ((self._trained_age, self._trained_at), (self._bundle_age, self._bundle_at)):
+            gauge.set(math.nan if time_ms is None else max(0.0, (self._now() - time_ms) / 1000))
         folder = os.environ.get(_FOLDER)
         if not folder:
             return generate_latest(self._registry), CONTENT_TYPE_LATEST
@@ -141,10 +143,6 @@ class Metrics:
         registry = CollectorRegistry()
         MultiProcessCollector(registry, folder)  # type: ignore[no-untyped-call]
         return generate_latest(registry), CONTENT_TYPE_LATEST
-
-    def _set_ages(self) -> None:
-        for gauge, time_ms in ((self._trained_age, self._trained_at), (self._bundle_age, self._bundle_at)):
-            gauge.set(float("nan") if time_ms is None else max(0.0, (self._now() - time_ms) / 1000))
 
 
 def _remove_dead_processes(folder: Path) -> None:

@@ -14,7 +14,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
 from features.kinds import Language
-from serving.api.error_responses import ERRORS, to_problem
+from serving.api.routes import ERRORS, to_problem
 from serving.components import Components
 from serving.review.calls import page as calls
 from serving.review.definition import page as definition

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, TypeAlias, get_args
@@ -22,6 +23,7 @@ StoredState: TypeAlias = Literal["stored", "queued", "not_stored"]
 ColumnType: TypeAlias = Literal["text", "time", "real", "object"]
 SqlValue: TypeAlias = str | int | float | None
 
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 KINDS: tuple[RecordKind, ...] = get_args(RecordKind)
 COLUMNS: Mapping[RecordKind, Mapping[str, ColumnType]] = {
     "leads": {"attributes": "object", "created_at": "time", "account": "text"},
@@ -131,17 +133,9 @@ def _to_sql_value(column_type: ColumnType, value: object, column: str) -> SqlVal
 def _to_text(value: object, column: str) -> SqlValue:
     if not isinstance(value, str):
         raise InvalidRecord(f"{column} must be a text.")
-    if "\0" in value or not _is_encodable(value):
+    if _UNSTORABLE.search(value):
         raise InvalidRecord(f"{column} holds a character that cannot be stored (NUL or half a pair).")
     return value
-
-
-def _is_encodable(value: str) -> bool:
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _to_integer(value: object, column: str) -> SqlValue:

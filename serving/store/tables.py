@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias, get_args, get_type_hints
 
 from sqlalchemy import (
@@ -64,16 +64,11 @@ def _create_record_table(kind: RecordKind) -> Table:
     )
 
 
-def _prediction_columns() -> list[Column[object]]:
+def _prediction_columns(primary_key: str = "") -> Iterator[Column[object]]:
     """A column for each field of Prediction, NULL where the field may be None."""
-    field_types = [(name, get_args(hint) or (hint,)) for name, hint in get_type_hints(Prediction).items()]
-    return [Column(name, _FIELD_TYPES[kind[0]], nullable=len(kind) > 1) for name, kind in field_types]
-
-
-def _current_columns() -> list[Column[object]]:
-    columns = [column for column in _prediction_columns() if column.name != "replay"]
-    columns[0].primary_key = True
-    return [*columns, Column("stage_since", BigInteger, nullable=False)]
+    for name, hint in get_type_hints(Prediction).items():
+        kind, *others = get_args(hint) or (hint,)
+        yield Column(name, _FIELD_TYPES[kind], nullable=bool(others), primary_key=name == primary_key)
 
 
 RECORDS: Mapping[RecordKind, Table] = {kind: _create_record_table(kind) for kind in KINDS}
@@ -92,7 +87,12 @@ _WAS_HOT: Mapping[str, Any] = dict.fromkeys(
 )
 Index("hot_predictions", *(predictions.c[n] for n in ("lead_id", "as_of", "replay")), **_WAS_HOT)
 
-current_scores = Table("current_scores", metadata, *_current_columns())
+current_scores = Table(
+    "current_scores",
+    metadata,
+    *(column for column in _prediction_columns("lead_id") if column.name != "replay"),
+    Column("stage_since", BigInteger, nullable=False),
+)
 """One row a lead: its newest prediction, since when it is in its stage, and the earliest deadline since."""
 
 DUE = func.coalesce(current_scores.c.deadline, literal_column(str(NEVER)))

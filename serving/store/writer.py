@@ -238,18 +238,17 @@ class Writer:
         if self._breaker.is_open:
             self._queue_on_disk(group)
             return
+        rows = [p for job in group for p in job.predictions]
         try:
-            self._insert_predictions(group)
+            if rows:
+                self._with_retry(
+                    False, lambda cursor: self._database.insert_predictions(cursor, rows, now_ms())
+                )
         except Exception as problem:
             self._handle_predictions_error(group, problem)
             return
         for job in group:
             job.settle("stored")
-
-    def _insert_predictions(self, group: Sequence[PredictionsJob]) -> None:
-        rows = [p for job in group for p in job.predictions]
-        if rows:
-            self._with_retry(False, lambda cursor: self._database.insert_predictions(cursor, rows, now_ms()))
 
     def _handle_predictions_error(self, group: Sequence[PredictionsJob], problem: Exception) -> None:
         if not self._database.is_invalid(problem):

@@ -83,7 +83,12 @@ def rotate(path: Path, key_id: str, grace_ms: int = GRACE_MS) -> tuple[Key, str]
     with _edit_keys(path) as keys:
         newest = _find_by_id(keys, key_id)[-1]
         end = now_ms() + grace_ms
-        keys[:] = [_with_end(key, end) if key.id == key_id else key for key in keys]
+        keys[:] = [
+            replace(key, expires_at=min(end, NEVER if key.expires_at is None else key.expires_at))
+            if key.id == key_id
+            else key
+            for key in keys
+        ]
         key, token = _issue_token(replace(newest, created_at=now_ms()))
         keys.append(key)
     return key, token
@@ -131,10 +136,6 @@ def _issue_token(key: Key) -> tuple[Key, str]:
     return replace(key, digest=hash_token(token)), token
 
 
-def _with_end(key: Key, end: int) -> Key:
-    return replace(key, expires_at=min(end, NEVER if key.expires_at is None else key.expires_at))
-
-
 def _find_by_id(keys: Sequence[Key], key_id: str) -> list[Key]:
     matches = [key for key in keys if key.id == key_id]
     if not matches:
@@ -151,13 +152,10 @@ def _edit_keys(path: Path) -> Iterator[list[Key]]:
         keys = read_keys(path)
         yield keys
         moment_ms = now_ms()
-        _write_keys(path, [key for key in keys if key.is_valid(moment_ms)])
-
-
-def _write_keys(path: Path, keys: Sequence[Key]) -> None:
-    text = json.dumps({"keys": [asdict(key) for key in keys]}, ensure_ascii=False, indent=1)
-    with atomic_file(path) as part:
-        write_private(part, f"{text}\n".encode())
+        entries = [asdict(key) for key in keys if key.is_valid(moment_ms)]
+        text = json.dumps({"keys": entries}, ensure_ascii=False, indent=1)
+        with atomic_file(path) as part:
+            write_private(part, f"{text}\n".encode())
 
 
 class KeyCache:

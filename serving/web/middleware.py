@@ -16,7 +16,7 @@ from typing import Any
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serving.observability.log_format import request_id as request_of_logs
+from serving.observability.json_logging import request_id as request_of_logs
 from serving.observability.prometheus import Metrics
 from serving.settings import ServiceSettings
 from serving.web import problems
