@@ -21,10 +21,10 @@ from sqlalchemy.pool import QueuePool
 from features.clock import CLOCKS_DIFFER_MS
 from features.errors import OutsideError
 from features.files import file_lock
-from serving.store.backends.base import BUSY_SECONDS, Cursor, Database, DriverConnection, RecordDigest, SqlRow
+from serving.store.backends.base import BUSY_SECONDS, Cursor, Database, DriverConnection, SqlRow
 from serving.store.backends.upserts import PREDICTION_COLUMNS, quoted_columns, upsert_current_scores
 from serving.store.errors import StoreUnavailable, describe_error
-from serving.store.records import Prediction, RecordKind
+from serving.store.records import Prediction
 
 ROWS_A_STATEMENT = 128
 LOG_BYTES = 4 * 2**20
@@ -59,6 +59,7 @@ class SqliteDatabase(Database):
 
     begin = "BEGIN IMMEDIATE"
     errors = (sqlite3.Error, OSError)
+    mark, among = "?", "IN (SELECT value FROM json_each(?))"
     is_local = True
 
     def __init__(self, path: Path) -> None:
@@ -95,30 +96,14 @@ class SqliteDatabase(Database):
     def insert(self, cursor: Cursor, table: str, names: tuple[str, ...], rows: Sequence[SqlRow]) -> int:
         return _insert(cursor, table, names, rows)
 
-    def find_records(self, cursor: Cursor, kind: RecordKind, keys: Sequence[str]) -> list[RecordDigest]:
-        which = f'SELECT "key", version, digest FROM {kind} WHERE "key" {_IN_JSON}'
-        return [RecordDigest(*row) for row in cursor.execute(which, (_json(keys),)).fetchall()]
+    def to_list(self, values: Sequence[str]) -> str:
+        return orjson.dumps(values).decode()
 
     def insert_predictions(self, cursor: Cursor, rows: Sequence[Prediction], now: int) -> None:
         assert isinstance(cursor, sqlite3.Cursor)
         inserted = _insert(cursor, "predictions", PREDICTION_COLUMNS, rows)
         # The write lock is held since BEGIN, so these rows follow each other.
         cursor.execute(_UPSERT_CURRENT, ((cursor.lastrowid or 0) - inserted, now + CLOCKS_DIFFER_MS))
-
-    def find_predictions(self, cursor: Cursor, lead_ids: Sequence[str]) -> list[SqlRow]:
-        rows: list[SqlRow] = cursor.execute(
-            f"SELECT lead_id, as_of, scored_at, request_id FROM predictions WHERE lead_id {_IN_JSON}",
-            (_json(lead_ids),),
-        ).fetchall()
-        return rows
-
-    def erase(self, cursor: Cursor, table: str, lead_id: str) -> int:
-        return int(cursor.execute(f"DELETE FROM {table} WHERE lead_id = ?", (lead_id,)).rowcount)
-
-    def prune(self, cursor: Cursor, before: int, limit: int) -> int:
-        old = "SELECT seq FROM predictions WHERE scored_at < ? LIMIT ?"
-        result = cursor.execute(f"DELETE FROM predictions WHERE seq IN ({old})", (before, limit))
-        return int(result.rowcount)
 
     def create(self) -> None:
         try:
@@ -209,7 +194,6 @@ class SqliteDatabase(Database):
 
 
 _ABOUT_CONTENT = (sqlite3.DataError, sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceError)
-_IN_JSON = "IN (SELECT value FROM json_each(?))"
 _UPSERT_CURRENT = upsert_current_scores("predictions WHERE seq > ? AND NOT replay ORDER BY seq", "?")
 
 
@@ -248,10 +232,6 @@ def _insert(cursor: Cursor, table: str, names: tuple[str, ...], rows: Sequence[S
         cursor.execute(_insert_statement(table, names, size), flat)
         start += size
     return len(rows)
-
-
-def _json(values: Sequence[str]) -> str:
-    return orjson.dumps(values).decode()
 
 
 def file_contains(path: Path, wanted: bytes, block_size: int = 2**20) -> bool:
