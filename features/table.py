@@ -86,7 +86,6 @@ class FeatureTable:
         return self.activities | {attribute.column for attribute in self.attributes.values()}
 
     def without(self, names: set[str]) -> FeatureTable:
-        """The table without some features."""
         remaining = {name: f for name, f in self if name not in names}
         return FeatureTable(remaining, self.vocabulary)
 

@@ -69,7 +69,6 @@ class Components:
             await _log_errors(self._prune)
 
     def close(self) -> None:
-        """Write what is queued, and close the store."""
         self.store.close()
 
     def _prune(self) -> None:

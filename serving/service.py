@@ -111,13 +111,11 @@ class Hotlead:
 
     @bentoml.on_startup
     async def start(self) -> None:
-        """Start the maintenance, and fill the pages' cache."""
         coroutines = (self._components.run_maintenance(), _site().warm_cache())
         self._background_tasks = [asyncio.create_task(work) for work in coroutines]
 
     @bentoml.on_shutdown
     async def stop(self) -> None:
-        """Stop the maintenance, and write what is queued."""
         for task in self._background_tasks:
             task.cancel()
         await asyncio.to_thread(self._components.close)

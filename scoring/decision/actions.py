@@ -41,7 +41,6 @@ class Actions:
 
 
 def action_of(card: Scorecard, code: int) -> Action:
-    """The action of a code."""
     if code < HAND_OVER:
         return (card.stages.cold, card.stages.warm, card.stages.hot)[code]
     if code > HAND_OVER:
@@ -51,7 +50,6 @@ def action_of(card: Scorecard, code: int) -> Action:
 
 
 def codes_of(card: Scorecard) -> list[int]:
-    """The codes of all actions under a card."""
     return [code for code in range(LOST + 1) if code != HAND_OVER or card.hand_over is not None]
 
 

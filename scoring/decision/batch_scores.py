@@ -148,7 +148,6 @@ class BatchScores:
         return self.take_row(row).scores(lang, scored_at, explain, request_id)[0]
 
     def take_row(self, row: int) -> BatchScores:
-        """The answers for the lead in a row."""
         rows, place = slice(row, row + 1), np.array([row])
         return replace(
             self,
@@ -166,7 +165,6 @@ class BatchScores:
         )
 
     def action_text(self, row: int, lang: Language) -> str:
-        """What to do with the lead in a row."""
         key = int(self.actions.action[row]), int(self.actions.prompt[row])
         return self.wordings[lang].actions[key].text
 
@@ -256,5 +254,4 @@ def _names_that_hold(flags: Mapping[str, Bools]) -> list[tuple[str, ...]]:
 
 
 def _take_rows(columns: _Columns, rows: slice) -> _Columns:
-    """The same columns for some of the leads."""
     return replace(columns, **{f.name: getattr(columns, f.name)[rows] for f in fields(columns)})

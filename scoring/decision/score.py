@@ -132,7 +132,6 @@ class Score:
     ] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """The answer in plain JSON types."""
         return asdict(self)
 
     def detail(self) -> dict[str, Any]:

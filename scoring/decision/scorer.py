@@ -127,7 +127,6 @@ class Scorer:
 
     @cached_property
     def wordings(self) -> dict[Language, Wording]:
-        """The texts for people, by language."""
         languages: tuple[Language, ...] = ("en", "ja")
         return {lang: Wording(self.card, self.table, lang) for lang in languages}
 
@@ -200,14 +199,12 @@ class Scorer:
 
     @cached_property
     def _places(self) -> list[int]:
-        """The places of the model's features in `table`."""
         place = {name: i for i, name in enumerate(self.table.names)}
         return (
             [place[name] for name in self.calibrated_model.model.table.names] if self.calibrated_model else []
         )
 
     def _column(self, name: str, value: LeadValue) -> Column:
-        """A column with the value of one lead."""
         if name in self.table.texts:
             return encode_texts([value])  # type: ignore[list-item]
         return np.array([math.nan if value is None else value], dtype=np.float64)

@@ -41,7 +41,6 @@ class Rating:
         return len(self.fit)
 
     def take(self, rows: NDArray[np.integer] | Bools | slice) -> Rating:
-        """Some of the leads."""
         return Rating(self.card, self.scale, self.matches[rows], self.fit[rows], self.intent[rows])
 
     @property
@@ -119,7 +118,6 @@ class PointScale:
 
 
 def scale_of(card: Scorecard) -> Scale:
-    """The scale of a card's points."""
     return Scale(card.bands.warm, card.bands.hot, max(card.max_points, card.bands.hot))
 
 

@@ -32,7 +32,6 @@ _OUTCOMES: Mapping[WriteOutcome, str] = {"stored": "stored", "known": "already k
 
 
 def format_score(scored: ScoredLead) -> dict[str, object]:
-    """The answer for one lead."""
     return {
         **dict(zip(_SCORE_FIELDS, _get_score_values(scored.score), strict=True)),
         "ignored_attributes": scored.ignored,
@@ -117,7 +116,6 @@ def format_call_list(
 
 
 def _format_call(row: HotRow, card: Scorecard, lang: Language, now: int) -> HotLead:
-    """A lead of the list."""
     values = {name: _format_value(name, getattr(row, name)) for name in _CALL_FIELDS}
     reasons = [reason.text for reason in stored_rule_reasons(orjson.loads(row.detail), card, lang)]
     text = action_of(card, ACCEPTED if row.action == FOLLOW_UP else HOT).text.text(lang)

@@ -69,7 +69,6 @@ class Api:
         self._openapi_documents = {version: orjson.dumps(body) for version, body in documents.items()}
 
     def routes(self) -> list[BaseRoute]:
-        """All paths of the API."""
         return [
             Route("/v1/score", self.score, methods=["POST"]),
             Route("/v1/score/batch", self.score_batch, methods=["POST"]),
@@ -195,17 +194,14 @@ def to_problem(error: Exception) -> Problem:
 
 
 def error_response(error: Exception, request_id: str | None) -> Response:
-    """The answer to one of ERRORS."""
     return problem_response(to_problem(error), request_id)
 
 
 async def handle_error(request: Request, error: Exception) -> Response:
-    """The exception handler of the app, for all of ERRORS."""
     return error_response(error, request.state.request_id)
 
 
 def _find_errors(parse: Callable[[], object]) -> Sequence[FieldError]:
-    """The invalid fields of a body whose query is not valid either."""
     try:
         parse()
     except InvalidFields as error:

@@ -116,7 +116,6 @@ class AttributeSchema:
 
     @staticmethod
     def from_settings(settings: CrmSettings) -> AttributeSchema:
-        """The schema of a company."""
         counted = settings.table.activities
         return AttributeSchema(
             columns=settings.columns,
@@ -133,7 +132,6 @@ class AttributeSchema:
         return parse_number(value, self.missing)
 
     def find_ignored(self, columns: Iterable[str]) -> tuple[str, ...]:
-        """The attributes that no feature uses."""
         return tuple([name for name in columns if name not in self.columns])
 
     def find_unknown_types(self, types: Iterable[str]) -> tuple[str, ...]:
@@ -143,7 +141,6 @@ class AttributeSchema:
 
 
 def parse_text(value: JsonValue, missing: Collection[str]) -> str | None:
-    """A value as a text; None if it is one of the `missing` texts."""
     if value is None:
         return None
     text = (value if isinstance(value, str) else to_text(value)).strip()

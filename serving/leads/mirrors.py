@@ -87,7 +87,6 @@ class OverrideMirror:
 
 
 def to_override(record: Record) -> Override | None:
-    """The override of a record; None if it is none."""
     verdict = record.body.get("verdict") or record.body.get("step")
     if record.kind not in ("overrides", "handovers") or verdict not in VERDICTS:
         return None
@@ -165,7 +164,6 @@ class SalesStatusMirror:
 
 
 def to_step(record: Record) -> SalesStep | None:
-    """The step of a record; None if it is none."""
     if record.kind == "outcomes":
         return SalesStep(record.at, "won" if record.body.get("outcome") == "won" else "lost")
     if record.kind != "handovers":

@@ -22,7 +22,6 @@ _handovers, _overrides, _outcomes = RECORDS["handovers"], RECORDS["overrides"], 
 
 
 def in_chunks(ids: Sequence[str], size: int = MAX_IDS) -> Iterator[list[str]]:
-    """The ids in lists that fit into one query."""
     return (list(ids[start : start + size]) for start in range(0, len(ids), size))
 
 

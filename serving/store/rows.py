@@ -88,5 +88,4 @@ class HotRow:
 
     @property
     def cursor(self) -> ListCursor:
-        """The position of this row in the list."""
         return ListCursor(NEVER if self.deadline is None else self.deadline, self.score, self.lead_id)

@@ -122,12 +122,10 @@ class Writer:
 
     @property
     def queue_size(self) -> int:
-        """The number of jobs that wait."""
         return self._queue.qsize()
 
     @property
     def is_idle(self) -> bool:
-        """Whether it has nothing to do."""
         return not self._current_group and self._queue.empty()
 
     def close(self, seconds: float, timeout: float) -> bool:

@@ -43,7 +43,6 @@ class Key:
     digest: str = field(default="", repr=False)
 
     def is_valid(self, moment_ms: int) -> bool:
-        """Whether it has not expired at a moment (ms UTC)."""
         return self.expires_at is None or moment_ms < self.expires_at
 
 

@@ -83,7 +83,6 @@ def format_path(root: str, loc: tuple[int | str, ...]) -> str:
 
 
 def from_pydantic_error(error: ErrorDetails, root: str, model: object | None = None) -> FieldError:
-    """One error of pydantic in our words."""
     kind, loc = error["type"], error["loc"]
     path = format_path(root, loc)
     if kind == "missing":
@@ -136,7 +135,6 @@ def _suggest_field(name: str, model: object | None, loc: tuple[int | str, ...]) 
 
 
 def _model_at(model: object, loc: tuple[int | str, ...]) -> object:
-    """The model that stands at a place of `model`."""
     for part in loc:
         if isinstance(part, str):
             inner = {**_field_annotations(_model(model))}

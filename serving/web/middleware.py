@@ -80,22 +80,6 @@ class EdgeMiddleware:
 class _Exchange:
     """One request and its response."""
 
-    __slots__ = (
-        "_receive",
-        "_send",
-        "disconnected",
-        "headers",
-        "middleware",
-        "received",
-        "replacement",
-        "request_id",
-        "route",
-        "scope",
-        "started",
-        "status",
-        "too_large",
-    )
-
     def __init__(self, middleware: EdgeMiddleware, scope: Scope, receive: Receive, send: Send) -> None:
         self.started = perf_counter()
         self.middleware, self.scope, self._receive, self._send = middleware, scope, receive, send
@@ -222,7 +206,6 @@ class _Exchange:
         return problems.from_status(status, passed_headers)
 
     async def _send_response(self, status: int, header_pairs: Iterable[tuple[str, str]], body: bytes) -> None:
-        """Send a response that this layer makes itself."""
         raw = [(name.lower().encode(), value.encode("latin-1")) for name, value in header_pairs]
         if status != 204:
             raw.append((b"content-length", str(len(body)).encode()))

@@ -77,7 +77,6 @@ def problem_body(problem: Problem, request_id: str | None) -> bytes:
 
 
 def problem_response(problem: Problem, request_id: str | None) -> Response:
-    """The answer that tells of a problem."""
     body = problem_body(problem, request_id)
     return Response(body, problem.status, dict(problem.headers), media_type=MEDIA_TYPE)
 
@@ -88,7 +87,6 @@ def from_status(status: int, headers: Mapping[str, str] = _NO_HEADERS) -> Proble
 
 
 def not_json() -> Problem:
-    """400: the body is not JSON."""
     return Problem(400, "The body is not JSON in UTF-8. Send one JSON object, or a list of them.")
 
 
@@ -103,12 +101,10 @@ def unauthorized() -> Problem:
 
 
 def forbidden(role: str) -> Problem:
-    """403: the key is known, but its role may not do this."""
     return Problem(403, f"A key of the role {role} may not do this. Use one of another role.")
 
 
 def not_found(detail: str = "") -> Problem:
-    """404: there is nothing of this name."""
     return Problem(404, detail or _DETAILS[404])
 
 
@@ -118,17 +114,14 @@ def method_not_allowed(allow: str) -> Problem:
 
 
 def conflict(detail: str, errors: Sequence[FieldError] = ()) -> Problem:
-    """409: what was sent is at odds with what was sent before under the same id."""
     return Problem(409, detail, errors=errors)
 
 
 def content_too_large(limit: int) -> Problem:
-    """413: the body has more than `limit` bytes."""
     return Problem(413, f"The body is larger than {limit:,} bytes. Send it in several requests.")
 
 
 def unsupported_media_type(allowed: str = "application/json") -> Problem:
-    """415: the body is of another media type."""
     return Problem(415, f"Send the body as {allowed}.", {"Accept": allowed})
 
 

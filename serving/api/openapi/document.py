@@ -16,6 +16,7 @@ from serving.web.problems import MEDIA_TYPE, TITLES
 VERSION = "1.0.0"
 _POST_STATUSES = (400, 413, 415, 422)
 _COMMON_STATUSES = (401, 429)
+_TEXT = ({"type": "string"}, "text/plain")
 
 
 def build_openapi(crm: CrmSettings) -> OpenapiObject:
@@ -170,7 +171,7 @@ def _service_paths() -> OpenapiObject:
         description="Needs no key from the machine itself.",
         answers={},
     )
-    metrics["responses"]["200"] = _text_response("Metrics in the text format of Prometheus.")
+    metrics["responses"]["200"] = _response("Metrics in the text format of Prometheus.", *_TEXT)
     openapi = _operation(
         "GET",
         "/v1/openapi.json",
@@ -189,7 +190,7 @@ def _service_paths() -> OpenapiObject:
                 "tags": ["service"],
                 "summary": title,
                 "security": [],
-                "responses": {"200": _text_response(title)} | others,
+                "responses": {"200": _response(title, *_TEXT)} | others,
             }
         }
         for path, name, title, others in (
@@ -227,7 +228,7 @@ def _operation(
         "x-roles": roles,
         "parameters": [*_parameters(query), {"$ref": "#/components/parameters/RequestId"}],
         "responses": {
-            **{str(status): _json_response(*answer) for status, answer in answers.items()},
+            **{str(status): _response(*answer) for status, answer in answers.items()},
             **{str(status): _response_ref(str(status)) for status in sorted(problems)},
         },
     }
@@ -275,19 +276,14 @@ def _request_body(schema: Schema, body_examples: Mapping[str, Example]) -> Opena
     }
 
 
-def _json_response(description: str, schema: Schema) -> OpenapiObject:
+def _response(
+    description: str, schema: Schema, media_type: str = "application/json", *headers: str
+) -> OpenapiObject:
+    names = ("X-Request-ID", *headers)
     return {
         "description": description,
-        "headers": _header_refs("X-Request-ID"),
-        "content": {"application/json": {"schema": schema}},
-    }
-
-
-def _text_response(description: str) -> OpenapiObject:
-    return {
-        "description": description,
-        "headers": _header_refs("X-Request-ID"),
-        "content": {"text/plain": {"schema": {"type": "string"}}},
+        "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in names},
+        "content": {media_type: {"schema": schema}},
     }
 
 
@@ -305,7 +301,7 @@ _DETAILS = {
     429: "This key sends requests too often.",
     503: "The store is unavailable. Try again later.",
 }
-_STATUS_HEADERS = {401: "WWW-Authenticate", 429: "Retry-After", 503: "Retry-After"}
+_STATUS_HEADERS = {401: ("WWW-Authenticate",), 429: ("Retry-After",), 503: ("Retry-After",)}
 _HEADERS: OpenapiObject = {
     "X-Request-ID": {
         "description": "The X-Request-ID of the request, or a generated one.",
@@ -329,16 +325,7 @@ _REQUEST_ID: OpenapiObject = {
 
 
 def _problem_response(status: int) -> OpenapiObject:
-    names = ["X-Request-ID", *([_STATUS_HEADERS[status]] if status in _STATUS_HEADERS else [])]
-    return {
-        "description": _DETAILS[status],
-        "headers": _header_refs(*names),
-        "content": {MEDIA_TYPE: {"schema": ref("Problem")}},
-    }
-
-
-def _header_refs(*names: str) -> OpenapiObject:
-    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+    return _response(_DETAILS[status], ref("Problem"), MEDIA_TYPE, *_STATUS_HEADERS.get(status, ()))
 
 
 def _response_name(status: int) -> str:

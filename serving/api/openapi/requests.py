@@ -33,7 +33,6 @@ def request_schemas(crm: CrmSettings) -> dict[str, Schema]:
 
 
 def one_or_list(body: str) -> Schema:
-    """One body, or a list of them."""
     many = {"type": "array", "items": ref(body), "minItems": 1, "maxItems": bodies.MAX_RECORDS}
     return {"oneOf": [ref(body), many]}
 

@@ -138,7 +138,6 @@ class Database(ABC):
         """Clear what deleted rows left in the files. Raises StoreUnavailable."""
 
     def close(self) -> None:
-        """Close the connections for reading."""
         self.engine.dispose()
 
 

@@ -137,7 +137,6 @@ class SqliteDatabase(Database):
             raise StoreUnavailable(describe_error(problem)) from None
 
     def checkpoint(self) -> None:
-        """Copy the write-ahead log into the database, so that no commit has to."""
         size = size_of(self._sibling_path("-wal"))
         if size > LOG_BYTES and self._path.exists():
             with closing(self._connect("NORMAL", _CACHE_KB)) as connection:
@@ -254,7 +253,6 @@ def file_contains(path: Path, wanted: bytes, block_size: int = 2**20) -> bool:
 
 
 def inode_of(path: Path) -> tuple[int, int]:
-    """Device and inode of the file that is at a path now. Raises OSError."""
     stat_result = os.stat(path)
     return stat_result.st_dev, stat_result.st_ino
 
