@@ -11,26 +11,26 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Protocol
+from functools import partial
+from typing import Protocol, TypeVar
+
+from sqlalchemy.engine import Connection
 
 from features.clock import NEVER
 from scoring.decision.overrides import VERDICTS, Override, newest_in_force
 from scoring.decision.sales_status import SalesStatus, SalesStep, derive_sales_status
+from serving.store import reads, sales_steps
 from serving.store.records import Record
-from serving.store.rows import StoredSteps
 
+T = TypeVar("T")
 RECOUNT_SECONDS = 60.0
 """The seconds between two counts of all rows, which find steps that were erased or came late."""
 
 
-class MirroredStore(Protocol):
-    """The store that is mirrored. All methods raise StoreUnavailable."""
+class ReadableStore(Protocol):
+    """The store that is mirrored. Raises StoreUnavailable."""
 
-    def overrides_version(self) -> object: ...
-    def overrides(self) -> Sequence[Override]: ...
-    def steps_newest(self) -> tuple[int, ...]: ...
-    def steps_count(self) -> int: ...
-    def steps(self, after: tuple[int, ...] | None = None) -> StoredSteps: ...
+    def read(self, work: Callable[[Connection], T], /) -> T: ...
 
 
 class OverrideMirror:
@@ -39,7 +39,7 @@ class OverrideMirror:
     `sales_status` mirrors what sales did: closed deals, contacts, dates of next actions.
     """
 
-    def __init__(self, store: MirroredStore) -> None:
+    def __init__(self, store: ReadableStore) -> None:
         self._store, self._stamp = store, object()
         self.sales_status = SalesStatusMirror(store)
         self._by_lead: Mapping[str, Sequence[Override]] = {}
@@ -48,9 +48,9 @@ class OverrideMirror:
     def refresh(self) -> None:
         """Read the overrides again if any was stored or erased since. Raises StoreUnavailable."""
         with self._lock:
-            stamp = self._store.overrides_version()
+            stamp = self._store.read(reads.overrides_version)
             if stamp != self._stamp:
-                self._by_lead, self._stamp = _group_by_lead(self._store.overrides()), stamp
+                self._by_lead, self._stamp = _group_by_lead(self._store.read(reads.overrides)), stamp
         self.sales_status.refresh()
 
     def add(self, records: Iterable[Record]) -> None:
@@ -106,7 +106,7 @@ def _group_by_lead(overrides: Iterable[Override]) -> dict[str, Sequence[Override
 class SalesStatusMirror:
     """The steps by lead as of the last `refresh`, and those added since."""
 
-    def __init__(self, store: MirroredStore, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, store: ReadableStore, clock: Callable[[], float] = time.monotonic) -> None:
         self._store, self._clock = store, clock
         self._by_lead: dict[str, tuple[SalesStep, ...]] = {}
         self._newest: tuple[int, ...] | None = None
@@ -118,10 +118,10 @@ class SalesStatusMirror:
         with self._refresh_lock:
             if self._newest is None:
                 self._read_all()
-            elif self._store.steps_newest() != self._newest:
+            elif self._store.read(sales_steps.newest_rows) != self._newest:
                 self._read_more(self._newest)
             if self._clock() - self._checked_at >= RECOUNT_SECONDS:
-                if self._store.steps_count() != self._count:
+                if self._store.read(sales_steps.count_rows) != self._count:
                     self._read_all()
                 self._checked_at = self._clock()
 
@@ -145,13 +145,13 @@ class SalesStatusMirror:
 
     def _read_all(self) -> None:
         """Steps added meanwhile are replaced, and read again the next time: they are newer than `newest`."""
-        steps = self._store.steps()
+        steps = self._store.read(sales_steps.read_steps)
         with self._change_lock:
             self._by_lead = dict(steps.by_lead)
         self._newest, self._count = steps.newest, steps.count
 
     def _read_more(self, after: tuple[int, ...]) -> None:
-        steps = self._store.steps(after)
+        steps = self._store.read(partial(sales_steps.read_steps, after=after))
         with self._change_lock:
             for lead_id, new_steps in steps.by_lead.items():
                 self._add_steps(lead_id, new_steps)

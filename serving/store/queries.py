@@ -6,11 +6,13 @@ Each is built once: building a statement takes longer than running it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import fields
 from functools import cache
 from typing import Any, TypeAlias
 
 from sqlalchemy import BindParameter, ColumnElement, Row, Select, Table, bindparam, exists, func, null, select
 
+from serving.store.rows import HotRow
 from serving.store.tables import DUE, IS_HOT, RECORDS, current_scores, predictions
 
 Statement: TypeAlias = Select[*tuple[Any, ...]]
@@ -83,7 +85,8 @@ def call_list(of_owner: bool, continued: bool = False) -> Statement:
     parameters `due`, `score` and `lead_id` name.
     """
     c = current_scores.c
-    statement = select(current_scores).where(is_to_call())
+    columns = (c[field.name] for field in fields(HotRow) if field.name in c)
+    statement = select(*columns).where(is_to_call())
     if of_owner:
         statement = statement.where(c.owner == bindparam("owner"))
     if continued:

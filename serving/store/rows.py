@@ -64,19 +64,14 @@ class HotRow:
     as_of: int
     scored_at: int
     score: int
-    stage: str
     decided_by: str
     fallback: str | None
     model_version: str | None
     probability: float | None
     model_score: int | None
-    model_stage: str | None
     card_version: str
     points: int
-    fit: int
-    intent: int
     rules_score: int
-    rules_stage: str
     action: str
     owner: str
     deadline: int | None

@@ -17,8 +17,7 @@ from sqlalchemy.engine import Connection, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from features.errors import SettingsError
-from scoring.decision.overrides import Override
-from serving.store import reads, sales_steps
+from serving.store import reads
 from serving.store.backends.base import Database
 from serving.store.backends.sqlite import SqliteDatabase
 from serving.store.circuit_breaker import CircuitBreaker
@@ -28,7 +27,7 @@ from serving.store.errors import InvalidRecord, StoreUnavailable, describe_error
 from serving.store.maintenance import StoreMaintenance
 from serving.store.queries import in_chunks
 from serving.store.records import Prediction, Record, StoredState, WriteOutcome
-from serving.store.rows import HotRow, ListCursor, StoredLead, StoredSteps
+from serving.store.rows import HotRow, ListCursor, StoredLead
 from serving.store.tables import metadata
 from serving.store.writer import PredictionsJob, RecordsJob, Writer
 
@@ -140,26 +139,6 @@ class Store:
         `now` (ms UTC). Raises StoreUnavailable.
         """
         return self.read(lambda connection: reads.call_list(connection, owner, limit, now, after))
-
-    def overrides(self) -> Sequence[Override]:
-        """All verdicts of people: overrides, and those at the hand-over. Raises StoreUnavailable."""
-        return self.read(reads.overrides)
-
-    def overrides_version(self) -> tuple[int, ...]:
-        """Changes whenever a verdict is stored or erased. Raises StoreUnavailable."""
-        return self.read(reads.overrides_version)
-
-    def steps_newest(self) -> tuple[int, ...]:
-        """Changes whenever an outcome or a hand-over is stored. Raises StoreUnavailable."""
-        return self.read(sales_steps.newest_rows)
-
-    def steps_count(self) -> int:
-        """The number of rows of outcomes and hand-overs. Raises StoreUnavailable."""
-        return self.read(sales_steps.count_rows)
-
-    def steps(self, after: tuple[int, ...] | None = None) -> StoredSteps:
-        """The steps of sales in the rows after these (None: in all rows). Raises StoreUnavailable."""
-        return self.read(partial(sales_steps.read_steps, after=after))
 
     def forget(self, lead_id: str) -> dict[str, int]:
         """Erase a lead; the number of deleted rows by table, and of the queue on disk as "spool".
