@@ -48,10 +48,8 @@ class Scorer:
     @property
     def versions(self) -> tuple[str | None, str]:
         """The versions of the model (None: no model) and of the card; they change if either changes."""
-        return (
-            None if self.calibrated_model is None else self.calibrated_model.model.version,
-            self.card.version,
-        )
+        calibrated = self.calibrated_model
+        return None if calibrated is None else calibrated.model.version, self.card.version
 
     def score_batch(
         self,

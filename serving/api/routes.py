@@ -127,8 +127,8 @@ class Api:
         bodies = parse() if len(raw) <= MAX_INLINE_BYTES else await asyncio.to_thread(parse)
         accepted = await self._components.intake.accept(kind, bodies)
         _check_conflicts(accepted, is_list)
-        results = [format_accepted(record) for record in accepted]
-        is_created = any(record.outcome == "stored" for record in accepted)
+        results = [format_accepted(*pair, self._components.schema) for pair in accepted]
+        is_created = any(outcome == "stored" for _, outcome in accepted)
         content = {"results": results} if is_list else results[0]
         return _json_response(content, HTTPStatus.CREATED if is_created else HTTPStatus.OK)
 
@@ -227,8 +227,8 @@ def _check_conflicts(accepted: Sequence[AcceptedRecord], is_list: bool) -> None:
             record.key,
             "the content that was sent first, or a higher version",
         )
-        for i, record in enumerate(accepted)
-        if record.outcome == "conflict"
+        for i, (record, outcome) in enumerate(accepted)
+        if outcome == "conflict"
     ]
     if errors:
         others = f" The other {len(accepted) - len(errors):,} of the list are stored." if is_list else ""

@@ -63,11 +63,7 @@ class Record:
     @property
     def digest(self) -> str:
         """SHA-256 (hex) of the content: lead_id, at and the complete body. Raises InvalidRecord."""
-        return _compute_digest(self, self.to_values())
-
-    def to_values(self) -> tuple[SqlValue, ...]:
-        """The values of the kind's COLUMNS as a database stores them. Raises InvalidRecord."""
-        return _convert_body(self.kind, self.body)
+        return str(self.row()[4])
 
     def row(self) -> tuple[SqlValue, ...]:
         """The row: key, version, lead_id, at, digest, then the kind's COLUMNS. Raises InvalidRecord."""
@@ -75,8 +71,10 @@ class Record:
             _to_sql_value("text", getattr(self, name), name)
         for name in ("version", "at"):
             _to_sql_value("time", getattr(self, name), name)
-        values = self.to_values()
-        return (self.key, self.version, self.lead_id, self.at, _compute_digest(self, values), *values)
+        values = _convert_body(self.kind, self.body)
+        content = values if self.original is None else _convert_body(self.kind, self.original)
+        digest = hashlib.sha256(orjson.dumps([self.lead_id, self.at, content])).hexdigest()
+        return (self.key, self.version, self.lead_id, self.at, digest, *values)
 
 
 class Prediction(NamedTuple):
@@ -112,18 +110,13 @@ class Prediction(NamedTuple):
 
 
 def _convert_body(kind: RecordKind, body: Mapping[str, object]) -> tuple[SqlValue, ...]:
+    """The values of the kind's COLUMNS as a database stores them. Raises InvalidRecord."""
     columns = COLUMNS[kind]
     if unknown := body.keys() - columns.keys():
         raise InvalidRecord(f"{kind}: no column {min(unknown)!r}; known are {', '.join(columns)}.")
     return tuple(
         _to_sql_value(column_type, body.get(name), f"{kind}.{name}") for name, column_type in columns.items()
     )
-
-
-def _compute_digest(record: Record, values: tuple[SqlValue, ...]) -> str:
-    content_values = values if record.original is None else _convert_body(record.kind, record.original)
-    content = orjson.dumps([record.lead_id, record.at, content_values])
-    return hashlib.sha256(content).hexdigest()
 
 
 def _to_sql_value(column_type: ColumnType, value: object, column: str) -> SqlValue:

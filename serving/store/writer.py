@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 from features.clock import now_ms
 from serving.store.backends.base import Cursor, Database, DriverConnection, rollback_and_close
-from serving.store.backends.deduplicate import Entry, insert_new
+from serving.store.backends.inserts import Entry, insert_new
 from serving.store.circuit_breaker import CircuitBreaker
 from serving.store.disk_queue import DiskQueue
 from serving.store.errors import InvalidRecord, StoreUnavailable, WriteConflict, describe_error

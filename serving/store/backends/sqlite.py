@@ -22,7 +22,7 @@ from features.clock import CLOCKS_DIFFER_MS
 from features.errors import OutsideError
 from features.files import file_lock
 from serving.store.backends.base import BUSY_SECONDS, Cursor, Database, DriverConnection, SqlRow
-from serving.store.backends.upserts import PREDICTION_COLUMNS, quoted_columns, upsert_current_scores
+from serving.store.backends.inserts import PREDICTION_COLUMNS, quoted_columns, upsert_current_scores
 from serving.store.errors import StoreUnavailable, describe_error
 from serving.store.records import Prediction
 
