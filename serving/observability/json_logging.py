@@ -15,6 +15,7 @@ from contextlib import suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from pathlib import Path
+from traceback import walk_tb
 from types import TracebackType
 from typing import TextIO
 
@@ -165,11 +166,8 @@ def _exception_chain(problem: BaseException) -> Iterator[BaseException]:
 
 def _frame_locations(problem: BaseException) -> list[str]:
     """file.py:12 of the last frames, the innermost first."""
-    frames, step = [], problem.__traceback__
-    while step is not None:
-        frames.append((step.tb_frame.f_code.co_filename, step.tb_lineno))
-        step = step.tb_next
-    return [format_location(*frame) for frame in reversed(frames[-FRAMES:])]
+    frames = list(walk_tb(problem.__traceback__))[-FRAMES:]
+    return [format_location(frame.f_code.co_filename, line) for frame, line in reversed(frames)]
 
 
 def _exception_name(problem: BaseException) -> str:

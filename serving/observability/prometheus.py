@@ -41,10 +41,7 @@ class Metrics:
         self._bundle_at: int | None = None
         self._requests: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self._scores: dict[tuple[str, str], Counter] = {}
-        self._make_counters()
-        self._make_gauges()
 
-    def _make_counters(self) -> None:
         def counter(name: str, description: str, *labels: str) -> Counter:
             return Counter(f"hotlead_{name}", description, labels, registry=self._registry)
 
@@ -59,8 +56,6 @@ class Metrics:
             buckets=SECONDS,
             registry=self._registry,
         )
-
-    def _make_gauges(self) -> None:
         self._info = self._gauge(
             "model_info", "1: the model in use; 0: an earlier one.", "livemax", "version"
         )

@@ -33,16 +33,10 @@ def is_among_ids(column: ColumnElement[str]) -> ColumnElement[bool]:
 
 
 @cache
-def rows_of_leads(table: Table) -> Statement:
-    """All rows of the leads `ids`, by time."""
-    c = table.c
-    return select(table).where(is_among_ids(c.lead_id)).order_by(c.at, c.version, c.seq)
-
-
-@cache
 def newest_rows(table: Table) -> Statement:
     """The rows of the leads `ids` that have the highest version of their key, by time."""
-    return rows_of_leads(table).where(is_newest(table))
+    c = table.c
+    return select(table).where(is_among_ids(c.lead_id), is_newest(table)).order_by(c.at, c.version, c.seq)
 
 
 @cache
