@@ -20,8 +20,7 @@ from serving.leads.field_types import AttributeSchema
 from serving.predictions.call_list import CallListPage, is_overdue
 from serving.predictions.live_model import LiveModel
 from serving.predictions.predictor import ScoredLead
-from serving.store.records import Record, WriteOutcome
-from serving.store.rows import HotRow
+from serving.store.records import HotRow, Record, WriteOutcome
 
 TREND_DAYS, TREND_ROWS, STEADY_POINTS = 7, 1_000, 2
 """The trend compares with the score of a week before; less than two points is no change."""

@@ -113,11 +113,7 @@ def _build_activities(lists: Sequence[list[dict[str, Any]]], now: int | None) ->
 def _parse_times(values: list[str], now: int | None) -> Ints:
     texts = pa.array(values, pa.string())
     _require(pc.all(pc.match_substring_regex(texts, _TIME_PATTERN), min_count=0).as_py())
-    times_ms = texts.cast(pa.timestamp("us", "UTC")).cast(pa.int64()).to_numpy() // 1000
-    return _limit_to_now(times_ms, now)
-
-
-def _limit_to_now(times_ms: Ints, now: int | None) -> Ints:
+    times_ms: Ints = texts.cast(pa.timestamp("us", "UTC")).cast(pa.int64()).to_numpy() // 1000
     if now is None:
         return times_ms
     _require(not len(times_ms) or times_ms.max() <= now + CLOCKS_DIFFER_MS)

@@ -21,7 +21,7 @@ from pydantic import (
     WrapValidator,
 )
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError, core_schema
+from pydantic_core import InitErrorDetails, PydanticCustomError, core_schema
 
 from features.clock import CLOCKS_DIFFER_MS, iso, to_ms
 from features.columns import to_text
@@ -201,7 +201,9 @@ def _validate_attributes(parses: bool) -> WrapValidator:
         try:
             values = handler(value)
         except ValidationError as error:
-            errors += [_as_line_error(one) for one in error.errors(include_url=False)]
+            for one in error.errors(include_url=False):
+                kind = PydanticCustomError(one["type"], one["msg"], one.get("ctx"))
+                errors.append({"type": kind, "loc": one["loc"], "input": one["input"]})
             invalid = {one["loc"][0] if one["loc"] else None for one in errors}
             # Where the whole is invalid (no object, too many), its values were not looked at.
             fields = value if isinstance(value, Mapping) and None not in invalid else {}
@@ -217,12 +219,6 @@ def _validate_attributes(parses: bool) -> WrapValidator:
         return parsed if parses else values
 
     return WrapValidator(validate)
-
-
-def _as_line_error(error: ErrorDetails) -> InitErrorDetails:
-    """An error of pydantic that can be raised again."""
-    kind = PydanticCustomError(error["type"], error["msg"], error.get("ctx"))
-    return {"type": kind, "loc": error["loc"], "input": error["input"]}
 
 
 Attributes = Annotated[_AnyAttributes, _validate_attributes(parses=False)]

@@ -14,7 +14,7 @@ from features.clock import NEVER
 from features.one_lead import AttributeChange, Event, OneLead
 from serving.leads.bodies import Lead, LeadActivity
 from serving.leads.field_types import AttributeSchema, ParseContext
-from serving.store.rows import StoredLead
+from serving.store.records import StoredLead
 from serving.web.field_errors import from_validation_error
 
 

@@ -35,7 +35,7 @@ from serving.monitoring import queries as served_queries
 from serving.predictions.live_model import ModelWatcher
 from serving.settings import ServiceSettings
 from serving.store.errors import StoreUnavailable
-from serving.store.rows import StoredLead
+from serving.store.records import StoredLead
 from serving.store.store import Store
 from serving.store.tables import RECORDS
 

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 from sqlalchemy import BindParameter, ColumnElement, Row, Select, Table, bindparam, exists, func, null, select
 
-from serving.store.rows import HotRow
+from serving.store.records import HotRow
 from serving.store.tables import DUE, IS_HOT, RECORDS, current_scores, predictions
 
 Statement: TypeAlias = Select[*tuple[Any, ...]]

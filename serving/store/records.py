@@ -1,4 +1,6 @@
-"""Records (what the CRM sends) and predictions (what the service answers), as they are stored."""
+"""What is stored and read: records (what the CRM sends), predictions (what the service answers), and the rows
+of leads, sales steps and the call list.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +13,9 @@ from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
 import orjson
 
+from features.clock import NEVER
+from features.one_lead import AttributeChange, Event
+from scoring.decision.sales_status import SalesStep
 from serving.store.errors import InvalidRecord
 
 RecordKind: TypeAlias = Literal[
@@ -22,6 +27,7 @@ StoredState: TypeAlias = Literal["stored", "queued", "not_stored"]
 """Where predictions are: in the database; in the queue on disk; nowhere."""
 ColumnType: TypeAlias = Literal["text", "time", "real", "object"]
 SqlValue: TypeAlias = str | int | float | None
+StepsByLead: TypeAlias = Mapping[str, tuple[SalesStep, ...]]
 
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 KINDS: tuple[RecordKind, ...] = get_args(RecordKind)
@@ -107,6 +113,79 @@ class Prediction(NamedTuple):
     deadline: int | None
     request_id: str | None
     detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredLead:
+    """The stored history of a lead. Times are ms UTC; lists are sorted by time, then by arrival.
+
+    `created` is the earliest created_at, else the time of the lead's first record. `changes` are all values
+    of attributes that were ever sent (None: emptied). `hearings` are topic, time and answer of the hearing.
+    `account_events` are the activities of all leads of its account, None without an account.
+    """
+
+    lead_id: str
+    created: int
+    account: str | None
+    changes: list[AttributeChange]
+    events: list[Event]
+    hearings: list[tuple[str, int, str]]
+    account_events: list[Event] | None
+    first_contacts: list[int]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSteps:
+    """Steps of sales: the new ones by lead, all steps of each lead that had a correction, the number of
+    rows read, and the newest row (`seq`) of each table."""
+
+    by_lead: StepsByLead = field(default_factory=dict)
+    corrected: StepsByLead = field(default_factory=dict)
+    count: int = 0
+    newest: tuple[int, ...] = ()
+
+
+class ListCursor(NamedTuple):
+    """A position in the call list, which is sorted by deadline (ms UTC; NEVER: none), descending score
+    and id."""
+
+    due: int
+    score: int
+    lead_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HotRow:
+    """A lead to call: its present score, since when it is hot, and the steps of sales. Times are ms UTC.
+
+    `deadline` is the earliest of the predictions since the lead became hot (None: none),
+    `first_contact_at` the first contact since then, `last_step` the newest hand-over step of any kind.
+    """
+
+    lead_id: str
+    as_of: int
+    scored_at: int
+    score: int
+    decided_by: str
+    fallback: str | None
+    model_version: str | None
+    probability: float | None
+    model_score: int | None
+    card_version: str
+    points: int
+    rules_score: int
+    action: str
+    owner: str
+    deadline: int | None
+    request_id: str | None
+    detail: str
+    stage_since: int
+    first_contact_at: int | None = None
+    last_step: str | None = None
+
+    @property
+    def cursor(self) -> ListCursor:
+        return ListCursor(NEVER if self.deadline is None else self.deadline, self.score, self.lead_id)
 
 
 def _convert_body(kind: RecordKind, body: Mapping[str, object]) -> tuple[SqlValue, ...]:

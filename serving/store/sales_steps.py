@@ -10,7 +10,7 @@ from sqlalchemy.engine import Connection
 
 from scoring.decision.sales_status import SalesStep
 from serving.store.queries import ResultRow, Statement, in_chunks, is_among_ids, is_newest
-from serving.store.rows import StepsByLead, StoredSteps
+from serving.store.records import StepsByLead, StoredSteps
 from serving.store.tables import RECORDS
 
 _TABLES = RECORDS["outcomes"], RECORDS["handovers"]

@@ -26,8 +26,15 @@ from serving.store.disk_queue import DiskQueue
 from serving.store.errors import InvalidRecord, StoreUnavailable, describe_error
 from serving.store.maintenance import StoreMaintenance
 from serving.store.queries import in_chunks
-from serving.store.records import Prediction, Record, StoredState, WriteOutcome
-from serving.store.rows import HotRow, ListCursor, StoredLead
+from serving.store.records import (
+    HotRow,
+    ListCursor,
+    Prediction,
+    Record,
+    StoredLead,
+    StoredState,
+    WriteOutcome,
+)
 from serving.store.tables import metadata
 from serving.store.writer import PredictionsJob, RecordsJob, Writer
 
@@ -222,12 +229,7 @@ def database_from_url(url: str) -> Database:
         name = parsed_url.get_backend_name()
     except (ArgumentError, NoSuchModuleError, ValueError):
         raise SettingsError(f"The store's URL cannot be read. {_ALLOWED}") from None
-    if (
-        name == "sqlite"
-        and parsed_url.database
-        and parsed_url.database != ":memory:"
-        and not parsed_url.query
-    ):
+    if name == "sqlite" and parsed_url.database not in (None, "", ":memory:") and not parsed_url.query:
         return SqliteDatabase(Path(parsed_url.database))
     if name in ("postgresql", "postgres"):
         from serving.store.backends.postgres import PostgresDatabase  # only the driver that is used

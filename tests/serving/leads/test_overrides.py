@@ -7,8 +7,7 @@ from typing import Any
 from scoring.decision.overrides import Override
 from serving.leads.mirrors import OverrideMirror, to_override
 from serving.store import reads
-from serving.store.records import Record
-from serving.store.rows import StoredSteps
+from serving.store.records import Record, StoredSteps
 from serving.store.sales_steps import count_rows, newest_rows, read_steps
 
 NOW = 1_790_000_000_000
