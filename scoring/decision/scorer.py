@@ -186,10 +186,8 @@ class Scorer:
     @cached_property
     def _same_card(self) -> bool:
         """Whether the model was trained with the present card, so that one rating serves both."""
-        return (
-            self.calibrated_model is not None
-            and self.calibrated_model.model.card.version == self.card.version
-        )
+        calibrated = self.calibrated_model
+        return calibrated is not None and calibrated.model.card.version == self.card.version
 
     @cached_property
     def _rater(self) -> OneRater:
@@ -198,9 +196,8 @@ class Scorer:
     @cached_property
     def _places(self) -> list[int]:
         place = {name: i for i, name in enumerate(self.table.names)}
-        return (
-            [place[name] for name in self.calibrated_model.model.table.names] if self.calibrated_model else []
-        )
+        assert self.calibrated_model is not None  # its leads are encoded by these places
+        return [place[name] for name in self.calibrated_model.model.table.names]
 
     def _column(self, name: str, value: LeadValue) -> Column:
         if name in self.table.texts:

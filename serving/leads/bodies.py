@@ -94,12 +94,8 @@ class RecordIn(RequestBody):
     lead_id: Identifier
 
 
-class ActivityIn(RecordIn):
+class ActivityIn(LeadActivity, RecordIn):
     """Something that a lead did, to be stored."""
-
-    type: Name
-    at: PastMoment
-    value: Number | None = None
 
 
 class LeadIn(RecordIn):
