@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
-from operator import attrgetter
 from typing import Any, cast
 
 import orjson
@@ -13,7 +11,6 @@ from features.clock import MS_PER_DAY, iso
 from features.kinds import Language
 from scoring.decision.actions import ACCEPTED, FOLLOW_UP, action_of
 from scoring.decision.reasons import stored_rule_reasons
-from scoring.decision.score import Score
 from scoring.scorecard.scorecard import HOT, Scorecard
 from serving.api.answer_types import CallList, HotLead, ModelInUse, PastScore, ScoreHistory, Trend
 from serving.leads.field_types import AttributeSchema
@@ -25,14 +22,12 @@ from serving.store.records import HotRow, Record, WriteOutcome
 TREND_DAYS, TREND_ROWS, STEADY_POINTS = 7, 1_000, 2
 """The trend compares with the score of a week before; less than two points is no change."""
 _TIMES = ("as_of", "scored_at", "deadline", "stage_since", "first_contact_at")
-_SCORE_FIELDS = tuple(f.name for f in fields(Score))
-_get_score_values = attrgetter(*_SCORE_FIELDS)
 _OUTCOMES: Mapping[WriteOutcome, str] = {"stored": "stored", "known": "already known"}
 
 
 def format_score(scored: ScoredLead) -> dict[str, object]:
     return {
-        **dict(zip(_SCORE_FIELDS, _get_score_values(scored.score), strict=True)),
+        **vars(scored.score),
         "ignored_attributes": scored.ignored,
         "unknown_activities": scored.unknown_types,
         "stored": scored.stored,

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -17,7 +16,7 @@ from typing import Protocol, TypeVar
 from sqlalchemy.engine import Connection
 
 from features.clock import NEVER
-from scoring.decision.overrides import VERDICTS, Override, newest_in_force
+from scoring.decision.overrides import VERDICTS, Override, group_by_lead, newest_in_force
 from scoring.decision.sales_status import SalesStatus, SalesStep, derive_sales_status
 from serving.store import reads, sales_steps
 from serving.store.records import Record
@@ -50,14 +49,14 @@ class OverrideMirror:
         with self._lock:
             stamp = self._store.read(reads.overrides_version)
             if stamp != self._stamp:
-                self._by_lead, self._stamp = _group_by_lead(self._store.read(reads.overrides)), stamp
+                self._by_lead, self._stamp = group_by_lead(self._store.read(reads.overrides)), stamp
         self.sales_status.refresh()
 
     def add(self, records: Iterable[Record]) -> None:
         """Add what was just stored, so that it counts before the next `refresh`."""
         stored = list(records)
         self.sales_status.add(stored)
-        added = _group_by_lead(override for record in stored if (override := to_override(record)))
+        added = group_by_lead(override for record in stored if (override := to_override(record)))
         if added:
             with self._lock:
                 changed = {
@@ -94,13 +93,6 @@ def to_override(record: Record) -> Override | None:
     return Override(
         record.lead_id, verdict, reason, author, record.at, record.body.get("expires_at") or NEVER
     )
-
-
-def _group_by_lead(overrides: Iterable[Override]) -> dict[str, Sequence[Override]]:
-    grouped = defaultdict(list)
-    for override in overrides:
-        grouped[override.lead_id].append(override)
-    return dict(grouped)
 
 
 class SalesStatusMirror:

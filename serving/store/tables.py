@@ -9,6 +9,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    ColumnElement,
     Double,
     Index,
     Integer,
@@ -71,6 +72,10 @@ def _prediction_columns(primary_key: str = "") -> Iterator[Column[object]]:
         yield Column(name, _FIELD_TYPES[kind], nullable=bool(others), primary_key=name == primary_key)
 
 
+def _create_partial_index(name: str, rows: ColumnElement[bool], *columns: ColumnElement[Any]) -> None:
+    Index(name, *columns, sqlite_where=rows, postgresql_where=rows)
+
+
 RECORDS: Mapping[RecordKind, Table] = {kind: _create_record_table(kind) for kind in KINDS}
 Index("leads_of_account", RECORDS["leads"].c.account)
 
@@ -82,10 +87,10 @@ predictions = Table(
     Index("predictions_of_lead", "lead_id", "as_of"),
     Index("predictions_by_age", "scored_at"),
 )
-_WAS_HOT: Mapping[str, Any] = dict.fromkeys(
-    ("sqlite_where", "postgresql_where"), predictions.c.stage == literal_column("'hot'")
+_was_hot = predictions.c.stage == literal_column("'hot'")
+_create_partial_index(
+    "hot_predictions", _was_hot, *(predictions.c[n] for n in ("lead_id", "as_of", "replay"))
 )
-Index("hot_predictions", *(predictions.c[n] for n in ("lead_id", "as_of", "replay")), **_WAS_HOT)
 
 current_scores = Table(
     "current_scores",
@@ -98,9 +103,8 @@ current_scores = Table(
 DUE = func.coalesce(current_scores.c.deadline, literal_column(str(NEVER)))
 """The deadline by which the call list is ordered: leads without one come last."""
 IS_HOT = current_scores.c.stage == literal_column("'hot'")
-_HOT: Mapping[str, Any] = {"sqlite_where": IS_HOT, "postgresql_where": IS_HOT}
-Index("hot_by_deadline", DUE, current_scores.c.score.desc(), **_HOT)
-Index("hot_of_owner", current_scores.c.owner, DUE, current_scores.c.score.desc(), **_HOT)
+_create_partial_index("hot_by_deadline", IS_HOT, DUE, current_scores.c.score.desc())
+_create_partial_index("hot_of_owner", IS_HOT, current_scores.c.owner, DUE, current_scores.c.score.desc())
 
 SIDE_GAP = func.abs(current_scores.c.model_score - current_scores.c.rules_score)
 """By how many points model and rules differ; NULL if one of them gave no score."""
@@ -110,16 +114,10 @@ IS_NEAR = (current_scores.c.stage == literal_column("'warm'")) & (
 """Whether a lead is warm, and not because of an override."""
 Index("apart", SIDE_GAP.desc())
 Index("by_sides", *(current_scores.c[name] for name in ("rules_stage", "model_stage", "lead_id")))
-Index(
-    "near_by_score",
-    current_scores.c.score.desc(),
-    current_scores.c.stage_since.desc(),
-    sqlite_where=IS_NEAR,
-    postgresql_where=IS_NEAR,
-)
-
-_IS_DUE = RECORDS["handovers"].c.due_at.isnot(None)
-Index("due_steps", RECORDS["handovers"].c.due_at, sqlite_where=_IS_DUE, postgresql_where=_IS_DUE)
+_best_first = current_scores.c.score.desc(), current_scores.c.stage_since.desc()
+_create_partial_index("near_by_score", IS_NEAR, *_best_first)
+_due_at = RECORDS["handovers"].c.due_at
+_create_partial_index("due_steps", _due_at.isnot(None), _due_at)
 
 card_versions = Table(
     "card_versions",

@@ -85,9 +85,9 @@ class Database(ABC):
         """Whether an error is caused by the content, which no database could store."""
         return isinstance(problem, ValueError | TypeError | OverflowError)
 
-    @abstractmethod
     def is_transient(self, problem: Exception) -> bool:
         """Whether an error was caused by another process, so that repeating may succeed."""
+        return False
 
     @abstractmethod
     def insert(self, cursor: Cursor, table: str, names: tuple[str, ...], rows: Sequence[SqlRow]) -> int:

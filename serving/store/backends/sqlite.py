@@ -90,9 +90,6 @@ class SqliteDatabase(Database):
     def is_invalid(self, problem: Exception) -> bool:
         return isinstance(problem, _ABOUT_CONTENT) or super().is_invalid(problem)
 
-    def is_transient(self, problem: Exception) -> bool:
-        return False
-
     def insert(self, cursor: Cursor, table: str, names: tuple[str, ...], rows: Sequence[SqlRow]) -> int:
         return _insert(cursor, table, names, rows)
 
