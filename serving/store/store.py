@@ -80,15 +80,6 @@ class Store:
         """Whether nothing can be written to the database now."""
         return self._breaker.is_open
 
-    @property
-    def is_local(self) -> bool:
-        """Whether the database is a file of this machine, so that a read takes no more than a millisecond.
-
-        Such a read should not be moved to a thread: SQLite releases the interpreter at each row, and a
-        busy thread would keep it.
-        """
-        return self._database.is_local
-
     def add_records(self, records: Sequence[Record]) -> Future[list[WriteOutcome]]:
         """Store records, all or none; the future returns their outcomes, in order, after the flush.
 
