@@ -48,7 +48,7 @@ class Database(ABC):
 
     mark: ClassVar[str]
     """A parameter in SQL."""
-    among: ClassVar[str]
+    in_list: ClassVar[str]
     """The condition in SQL that a column is among the values of a parameter; see `to_list`."""
 
     is_local: ClassVar[bool]
@@ -95,11 +95,11 @@ class Database(ABC):
 
     @abstractmethod
     def to_list(self, values: Sequence[str]) -> object:
-        """Values as the parameter of `among`."""
+        """Values as the parameter of `in_list`."""
 
     def find_records(self, cursor: Cursor, kind: RecordKind, keys: Sequence[str]) -> list[SqlRow]:
         """Key, version and digest of all versions of the records with the keys."""
-        query = f'SELECT "key", version, digest FROM {kind} WHERE "key" {self.among}'
+        query = f'SELECT "key", version, digest FROM {kind} WHERE "key" {self.in_list}'
         return cursor.execute(query, (self.to_list(keys),)).fetchall()
 
     @abstractmethod
@@ -108,7 +108,7 @@ class Database(ABC):
 
     def find_predictions(self, cursor: Cursor, lead_ids: Sequence[str]) -> list[SqlRow]:
         """lead_id, as_of, scored_at and request_id of the predictions of leads."""
-        query = f"SELECT lead_id, as_of, scored_at, request_id FROM predictions WHERE lead_id {self.among}"
+        query = f"SELECT lead_id, as_of, scored_at, request_id FROM predictions WHERE lead_id {self.in_list}"
         return cursor.execute(query, (self.to_list(lead_ids),)).fetchall()
 
     def erase(self, cursor: Cursor, table: str, lead_id: str) -> int:

@@ -43,7 +43,7 @@ class PostgresDatabase(Database):
 
     begin = "BEGIN"
     errors = (psycopg.Error, OSError)
-    mark, among = "%s", "= ANY(%s)"
+    mark, in_list = "%s", "= ANY(%s)"
     is_local = False
 
     def __init__(self, url: URL) -> None:

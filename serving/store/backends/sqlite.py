@@ -59,7 +59,7 @@ class SqliteDatabase(Database):
 
     begin = "BEGIN IMMEDIATE"
     errors = (sqlite3.Error, OSError)
-    mark, among = "?", "IN (SELECT value FROM json_each(?))"
+    mark, in_list = "?", "IN (SELECT value FROM json_each(?))"
     is_local = True
 
     def __init__(self, path: Path) -> None:
