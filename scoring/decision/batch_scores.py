@@ -171,11 +171,11 @@ class BatchScores:
     def _model_answers(self, model: ModelSide, words: Wording, explain: Explain) -> list[ModelAnswer]:
         assert self.calibrated_model is not None  # it gave `model`
         version = self.calibrated_model.model.version
-        alike, alike_won = self.calibrated_model.similar_leads(model.probability)
-        reasons: Sequence[tuple[Reason, ...] | None] = [None] * len(alike)
+        similar_leads = self.calibrated_model.similar_leads(model.probability)
+        reasons: Sequence[tuple[Reason, ...] | None] = [None] * len(self.lead_ids)
         if explain != "none" and (shares := self.explanation) is not None:
             reasons = words.model_reasons(shares.features, shares.contributions, self.columns, explain)
-        columns = (model.score, model.stage, model.probability, alike, alike_won)
+        columns = (model.score, model.stage, model.probability, *similar_leads)
         rows = zip(*(column.tolist() for column in columns), reasons, strict=True)
         return [
             ModelAnswer(
