@@ -10,7 +10,7 @@ same in training, in batch and in the service.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal, Protocol, TypeAlias, TypeVar, get_args
 
 from pydantic import ConfigDict, Field
@@ -48,31 +48,47 @@ class WordLookup(Protocol):
     def word(self, name: str, lang: Language) -> str: ...
 
 
-class _Kind:
-    """A kind of feature; crm.toml may give it no other keys than its fields.
-
-    Its label is one of `labels` (English, Japanese), which name its fields, with its scope and window.
-    """
+class FeatureKind:
+    """What all kinds have in common: unknown keys are errors, and labels are made of a template."""
 
     __slots__ = ()
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
     labels: ClassVar[tuple[str, str]]
+    """English and Japanese: {activity} is the word for the key `activity`, {days} the number of `days`."""
+    window_key: ClassVar[str] = "days"
 
     def label(self, words: WordLookup, lang: Language) -> str:
-        """The label in a language, with the company's own words."""
-        names = [f.name for f in fields(self)]  # type: ignore[arg-type]
-        texts = {name: _field_label(getattr(self, name), words, lang) for name in names}
-        label = self.labels[lang == "ja"].format_map(texts)
+        """The label in the company's words, with the scope and the window of the feature."""
+        values = {key: getattr(self, key) for key in _LABEL_KEYS if hasattr(self, key)}
+        template = self.labels[1 if lang == "ja" else 0]
+        label = template.format_map({k: _format_value(value, words, lang) for k, value in values.items()})
         if getattr(self, "over", "lead") == "account":
             label = f"企業全体の{label}" if lang == "ja" else f"{label} of the whole account"
-        days = getattr(self, "window", getattr(self, "days", None))
+        days = getattr(self, self.window_key, None)
         if days is None:
             return label
         return f"過去{days:g}日間の{label}" if lang == "ja" else f"{label} in the last {days:g} days"
 
 
 @dataclass(frozen=True, slots=True)
-class Attribute(_Kind):
+class InWindow(FeatureKind):
+    """The keys of a feature of the activities of a type in a window."""
+
+    activity: Activity
+    days: Days | None = None
+    over: Over = "lead"
+
+
+@dataclass(frozen=True, slots=True)
+class BeforeMoment(FeatureKind):
+    """The keys of a feature of the activities of a type before the moment."""
+
+    activity: Activity
+    over: Over = "lead"
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute(FeatureKind):
     """A column of the lead as it stood at the moment.
 
     `known = "at_creation"`: the column was filled when the lead was created and never changed.
@@ -85,91 +101,73 @@ class Attribute(_Kind):
     known: Literal["at_creation", "history", "today"] = "today"
     insist: bool = False
     kind: Literal["attribute"] = "attribute"
+    labels = ("{column}", "{column}")
 
     def __call__(self, view: View[Any, Any]) -> Any:
         return view.number(self.column) if self.values == "number" else view.text(self.column)
 
-    def label(self, words: WordLookup, lang: Language) -> str:
-        return words.word(self.column, lang)
-
 
 @dataclass(frozen=True, slots=True)
-class Count(_Kind):
+class Count(InWindow):
     """How many activities of a type lie in the window."""
 
-    activity: Activity
-    days: Days | None = None
-    over: Over = "lead"
     kind: Literal["count"] = "count"
-    labels: ClassVar[tuple[str, str]] = ("{activity}", "{activity}の回数")
+    labels = ("{activity}", "{activity}の回数")
 
     def __call__(self, view: View[Any, Any]) -> Any:
         return view.count(self.activity, self.days, self.over)
 
 
 @dataclass(frozen=True, slots=True)
-class Sum(_Kind):
+class Sum(InWindow):
     """The sum of the values of the activities of a type in the window; 0 where there are none."""
 
-    activity: Activity
-    days: Days | None = None
-    over: Over = "lead"
     kind: Literal["sum"] = "sum"
-    labels: ClassVar[tuple[str, str]] = ("{activity}, sum of values", "{activity}の値の合計")
+    labels = ("{activity}, sum of values", "{activity}の値の合計")
 
     def __call__(self, view: View[Any, Any]) -> Any:
         return view.total(self.activity, self.days, self.over)
 
 
 @dataclass(frozen=True, slots=True)
-class Repeated(_Kind):
+class Repeated(InWindow):
     """How often the most frequent value of the activities of a type came in the window; 0 where
     none has a value.
 
     With the product's number as value it tells how often the same product was looked at.
     """
 
-    activity: Activity
-    days: Days | None = None
-    over: Over = "lead"
     kind: Literal["repeated"] = "repeated"
-    labels: ClassVar[tuple[str, str]] = (
-        "{activity} (most times for the same one)",
-        "{activity}の回数（同じ対象での最多）",
-    )
+    labels = ("{activity} (most times for the same one)", "{activity}の回数（同じ対象での最多）")
 
     def __call__(self, view: View[Any, Any]) -> Any:
         return view.count_repeats(self.activity, self.days, self.over)
 
 
 @dataclass(frozen=True, slots=True)
-class DaysSince(_Kind):
+class DaysSince(BeforeMoment):
     """Days since the last activity of a type before the moment; missing where there was none."""
 
-    activity: Activity
-    over: Over = "lead"
     kind: Literal["days_since"] = "days_since"
-    labels: ClassVar[tuple[str, str]] = ("days since {activity}", "最後の{activity}からの日数")
+    labels = ("days since {activity}", "最後の{activity}からの日数")
 
     def __call__(self, view: View[Any, Any]) -> Any:
         return view.days_since(self.activity, self.over)
 
 
 @dataclass(frozen=True, slots=True)
-class Last(_Kind):
+class Last(BeforeMoment):
     """The value of the last activity of a type before the moment; missing where there was none."""
 
-    activity: Activity
-    over: Over = "lead"
     kind: Literal["last"] = "last"
-    labels: ClassVar[tuple[str, str]] = ("value of the last {activity}", "直近の{activity}の値")
+    labels = ("value of the last {activity}", "直近の{activity}の値")
 
     def __call__(self, view: View[Any, Any]) -> Any:
         return view.last(self.activity, self.over)
 
 
 @dataclass(frozen=True, slots=True)
-class After(_Kind):
+class After(FeatureKind):
     """How many `then` came within `days` after a `first` (both before the moment).
 
     A `then` counts where the last `first` at or before it is at most `days` old, and where it lies in
@@ -182,24 +180,22 @@ class After(_Kind):
     window: Days | None = None
     over: Over = "lead"
     kind: Literal["after"] = "after"
-    labels: ClassVar[tuple[str, str]] = (
-        "{then} within {days} days after {first}",
-        "{first}から{days}日以内の{then}の回数",
-    )
+    labels = ("{then} within {days} days after {first}", "{first}から{days}日以内の{then}の回数")
+    window_key = "window"
 
     def __call__(self, view: View[Any, Any]) -> Any:
         return view.count_after(self.then, self.first, self.days, self.window, self.over)
 
 
 @dataclass(frozen=True, slots=True)
-class Decayed(_Kind):
+class Decayed(FeatureKind):
     """Activities of a type, each counted as 0.5 ** (age in days / half_life_days)."""
 
     activity: Activity
     half_life_days: Days
     over: Over = "lead"
     kind: Literal["decayed"] = "decayed"
-    labels: ClassVar[tuple[str, str]] = (
+    labels = (
         "recent {activity} (half-life {half_life_days} days)",
         "最近の{activity}（半減期{half_life_days}日）",
     )
@@ -209,37 +205,40 @@ class Decayed(_Kind):
 
 
 @dataclass(frozen=True, slots=True)
-class Distinct(_Kind):
+class Distinct(FeatureKind):
     """How many different types of activity lie in the window."""
 
     days: Days | None = None
     over: Over = "lead"
     kind: Literal["distinct"] = "distinct"
-    labels: ClassVar[tuple[str, str]] = ("kinds of activity", "行動の種類数")
+    labels = ("kinds of activity", "行動の種類数")
 
     def __call__(self, view: View[Any, Any]) -> Any:
         return view.distinct(self.days, self.over)
 
 
 @dataclass(frozen=True, slots=True)
-class Ratio(_Kind):
+class Ratio(FeatureKind):
     """One number over another; missing where the lower one is 0 or either is missing."""
 
     part: Annotated[Count | Sum | Decayed | Distinct, Field(discriminator="kind")]
     whole: Annotated[Count | Sum | Decayed | Distinct, Field(discriminator="kind")]
     kind: Literal["ratio"] = "ratio"
-    labels: ClassVar[tuple[str, str]] = ("{part} per {whole}", "{part}÷{whole}")
 
     def __call__(self, view: View[Any, Any]) -> Any:
         return view.ratio(self.part(view), self.whole(view))
 
+    def label(self, words: WordLookup, lang: Language) -> str:
+        numerator, denominator = self.part.label(words, lang), self.whole.label(words, lang)
+        return f"{numerator}÷{denominator}" if lang == "ja" else f"{numerator} per {denominator}"
+
 
 @dataclass(frozen=True, slots=True)
-class Age(_Kind):
+class Age(FeatureKind):
     """Days since the lead was created."""
 
     kind: Literal["age"] = "age"
-    labels: ClassVar[tuple[str, str]] = ("age of the lead in days", "リード発生からの日数")
+    labels = ("age of the lead in days", "リード発生からの日数")
 
     def __call__(self, view: View[Any, Any]) -> Any:
         return view.age()
@@ -268,15 +267,13 @@ def _names(activity: Activity) -> tuple[str, ...]:
     return (activity,) if isinstance(activity, str) else activity
 
 
-def _activity_label(activity: Activity, words: WordLookup, lang: Language) -> str:
-    if activity == "*":
+_LABEL_KEYS = ("activity", "then", "first", "days", "half_life_days", "column")
+
+
+def _format_value(value: Activity | float | None, words: WordLookup, lang: Language) -> str:
+    """The value of a key in a label: the company's words, or a number."""
+    if value is None or isinstance(value, int | float):
+        return f"{value:g}" if value is not None else ""
+    if value == "*":
         return "行動" if lang == "ja" else "activities"
-    joint = "・" if lang == "ja" else " or "
-    return joint.join(words.word(name, lang) for name in _names(activity))
-
-
-def _field_label(value: Any, words: WordLookup, lang: Language) -> str:
-    """The words for activities, the label of a feature, or a number."""
-    if isinstance(value, str | tuple):
-        return _activity_label(value, words, lang)
-    return value.label(words, lang) if isinstance(value, _Kind) else f"{value or 0:g}"
+    return ("・" if lang == "ja" else " or ").join(words.word(name, lang) for name in _names(value))

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.clock import MS_PER_DAY, NEVER, days_to_ms
-from features.columns import Bools, Column, Floats, Ints
+from features.columns import Column, Floats, Ints
 from scoring.decision.decision import EXCLUSION, MQL, SQL, Codes, Decision
 from scoring.decision.sales_status import SalesStatus
 from scoring.scorecard.office_hours import compute_deadline
@@ -42,7 +42,7 @@ class Actions:
 
 def action_of(card: Scorecard, code: int) -> Action:
     if code < HAND_OVER:
-        return card.action(code)
+        return (card.stages.cold, card.stages.warm, card.stages.hot)[code]
     if code > HAND_OVER:
         return _fixed_action(code, card.stages.cold.owner)
     assert card.hand_over is not None  # validated with the card
@@ -74,12 +74,15 @@ def choose_actions(
         return Actions(action, np.full(len(action), NEVER, dtype=np.int64), prompt)
     by_code = np.full(LOST + 1, NEVER, dtype=np.int64)
     for code in np.bincount(action).nonzero()[0].tolist():
-        by_code[code] = _action_due(card, action_of(card, code), as_of)
+        chosen = action_of(card, code)
+        if chosen.hours is not None:
+            office = card.hours if chosen.business_hours else None
+            by_code[code] = compute_deadline(as_of, chosen.hours, office)
     deadline = by_code[action]
     for row, status in enumerate(sales_statuses or ()):
         if status is not None and action[row] == ACCEPTED:
             deadline[row] = status.next_action
-    contacted = _days_since_contact(sales_statuses, as_of)
+    contacted = None if sales_statuses is None else _days_since_contact(sales_statuses, as_of)
     for place, card_prompt in enumerate(card.prompts.values()):
         rows, first = _find_due_prompts(card, card_prompt, columns, as_of, contacted)
         sooner = (first < deadline[rows]) & (action[rows] < WON)
@@ -111,12 +114,6 @@ def _fixed_action(code: int, cold_owner: str) -> Action:
     )
 
 
-def _action_due(card: Scorecard, action: Action, as_of: int) -> int:
-    if action.hours is None:
-        return NEVER
-    return compute_deadline(as_of, action.hours, card.hours if action.business_hours else None)
-
-
 def _find_due_prompts(
     card: Scorecard, prompt: Prompt, columns: Mapping[str, Column], as_of: int, contacted: Floats | None
 ) -> tuple[NDArray[np.intp], Ints]:
@@ -127,7 +124,8 @@ def _find_due_prompts(
     assert isinstance(answered, np.ndarray)
     if contacted is not None:
         answered = np.fmin(answered, contacted)
-    rows = _awaits_answer(since, answered, prompt.within_days).nonzero()[0]
+    # A recent inquiry, and no contact at that time or later; nan: never asked, no contact.
+    rows = ((since <= prompt.within_days) & ~(answered <= since)).nonzero()[0]
     office = card.hours if prompt.business_hours else None
     deadlines = [
         compute_deadline(as_of - days_to_ms(days), prompt.hours, office) for days in since[rows].tolist()
@@ -135,14 +133,9 @@ def _find_due_prompts(
     return rows, np.array(deadlines, dtype=np.int64)
 
 
-def _days_since_contact(sales_statuses: Sequence[SalesStatus | None] | None, as_of: int) -> Floats | None:
+def _days_since_contact(sales_statuses: Sequence[SalesStatus | None], as_of: int) -> Floats | None:
     """The days since sales contacted each lead (nan: not yet); None without any contact."""
-    times = [None if status is None else status.contacted_at for status in sales_statuses or ()]
+    times = [None if status is None else status.contacted_at for status in sales_statuses]
     if all(time_ms is None for time_ms in times):
         return None
-    return np.array([np.nan if ms is None else (as_of - ms) / MS_PER_DAY for ms in times])
-
-
-def _awaits_answer(since: Floats, answered: Floats, within_days: float) -> Bools:
-    """A mask of leads with a recent inquiry and no contact at that time or later."""
-    return np.asarray((since <= within_days) & ~(answered <= since))  # nan: never asked, no contact
+    return np.array([np.nan if time_ms is None else (as_of - time_ms) / MS_PER_DAY for time_ms in times])

@@ -41,11 +41,17 @@ class Override:
 
 def select_in_force(overrides: Sequence[Override], as_of: int) -> Mapping[str, Override]:
     """The newest override in force on each lead; `as_of` is ms UTC."""
-    by_lead = defaultdict(list)
-    for override in overrides:
-        by_lead[override.lead_id].append(override)
-    newest = ((lead_id, newest_in_force(group, as_of)) for lead_id, group in by_lead.items())
+    by_lead = group_by_lead(overrides).items()
+    newest = ((lead_id, newest_in_force(group, as_of)) for lead_id, group in by_lead)
     return {lead_id: override for lead_id, override in newest if override is not None}
+
+
+def group_by_lead(overrides: Iterable[Override]) -> dict[str, Sequence[Override]]:
+    """By lead, its overrides in their order."""
+    grouped = defaultdict(list)
+    for override in overrides:
+        grouped[override.lead_id].append(override)
+    return dict(grouped)
 
 
 def newest_in_force(overrides: Iterable[Override], as_of: int, live: bool = False) -> Override | None:

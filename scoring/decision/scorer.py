@@ -48,8 +48,8 @@ class Scorer:
     @property
     def versions(self) -> tuple[str | None, str]:
         """The versions of the model (None: no model) and of the card; they change if either changes."""
-        model = self.calibrated_model
-        return None if model is None else model.model.version, self.card.version
+        calibrated = self.calibrated_model
+        return None if calibrated is None else calibrated.model.version, self.card.version
 
     def score_batch(
         self,
@@ -136,7 +136,12 @@ class Scorer:
         explain: bool,
         sales_statuses: Sequence[SalesStatus | None] | None,
     ) -> BatchScores:
-        encoded, model, fallback, explained = self._run_model(rating, encode, explain)
+        encoded = model = explained = None
+        fallback = self.fallback
+        if self.calibrated_model is not None:
+            encoded, model, fallback, explained = self._run_model(
+                self.calibrated_model, rating, encode, explain
+            )
         decision = decide(rating, model, overrides)
         return BatchScores(
             card=self.card,
@@ -158,13 +163,11 @@ class Scorer:
         )
 
     def _run_model(
-        self, rating: Rating, encode: _Encode, explain: bool
+        self, calibrated_model: CalibratedModel, rating: Rating, encode: _Encode, explain: bool
     ) -> tuple[Encoded | None, ModelSide | None, Fallback | None, Explanation | None]:
-        if self.calibrated_model is None:
-            return None, None, self.fallback, None
-        model = self.calibrated_model.model
+        model = calibrated_model.model
         try:
-            leads = encode(self.calibrated_model, rating if self._same_card else None)
+            leads = encode(calibrated_model, rating if self._same_card else None)
             explained = model.explain(leads) if explain else None
             probability = sigmoid(explained.log_odds if explained else model.log_odds(leads))
         except MemoryError:  # temporary; going on would score half a list by the model, half by the rules
@@ -173,13 +176,13 @@ class Scorer:
             return None, None, "model_error", None
         if not np.isfinite(probability).all():
             return None, None, "model_error", None
-        return leads, ModelSide.from_probability(probability, self.calibrated_model.scale), None, explained
+        return leads, ModelSide.from_probability(probability, calibrated_model.scale), None, explained
 
     @cached_property
     def _same_card(self) -> bool:
         """Whether the model was trained with the present card, so that one rating serves both."""
-        model = self.calibrated_model
-        return model is not None and model.model.card.version == self.card.version
+        calibrated = self.calibrated_model
+        return calibrated is not None and calibrated.model.card.version == self.card.version
 
     @cached_property
     def _rater(self) -> OneRater:
@@ -187,9 +190,9 @@ class Scorer:
 
     @cached_property
     def _places(self) -> list[int]:
-        """The places of the model's features in `table`."""
-        place, model = {name: i for i, name in enumerate(self.table.names)}, self.calibrated_model
-        return [] if model is None else [place[name] for name in model.model.table.names]
+        place = {name: i for i, name in enumerate(self.table.names)}
+        assert self.calibrated_model is not None  # its leads are encoded by these places
+        return [place[name] for name in self.calibrated_model.model.table.names]
 
     def _column(self, name: str, value: LeadValue) -> Column:
         if name in self.table.texts:

@@ -110,14 +110,11 @@ class PointScale:
 
     def score(self, points: Ints) -> Ints:
         """Whole scores 0 to 100; see `Scale`."""
-        return self._score[self._place(points)]
+        return np.asarray(self._score.take(points, mode="clip"))
 
     def stage(self, points: Ints) -> NDArray[np.int8]:
         """0 cold, 1 warm, 2 hot."""
-        return self._stage[self._place(points)]
-
-    def _place(self, points: Ints) -> Ints:
-        return np.minimum(np.maximum(points, 0), len(self._score) - 1)
+        return np.asarray(self._stage.take(points, mode="clip"))
 
 
 def scale_of(card: Scorecard) -> Scale:

@@ -25,7 +25,7 @@ from features.columns import to_text
 from features.files import atomic_file
 from features.settings import CrmSettings
 from scoring.scorecard.load import SCORECARD_FILE
-from serving.leads.attribute_schema import AttributeSchema, JsonValue
+from serving.leads.field_types import AttributeSchema, JsonValue
 from serving.store.queries import ResultRow, Statement, is_newest
 from serving.store.records import RecordKind
 from serving.store.store import Store

@@ -29,13 +29,13 @@ from scoring.model.bundle import load_bundle
 from scoring.model.evidence import Evidence
 from scoring.model.model import Model, sigmoid
 from scoring.statistics.drift import Shift, measure_shifts
-from serving.leads.attribute_schema import AttributeSchema
+from serving.leads.field_types import AttributeSchema
 from serving.leads.lead_facts import facts_from_store
 from serving.monitoring import queries as served_queries
 from serving.predictions.live_model import ModelWatcher
 from serving.settings import ServiceSettings
 from serving.store.errors import StoreUnavailable
-from serving.store.rows import StoredLead
+from serving.store.records import StoredLead
 from serving.store.store import Store
 from serving.store.tables import RECORDS
 

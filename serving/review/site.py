@@ -14,7 +14,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
 from features.kinds import Language
-from serving.api.error_responses import ERRORS, to_problem
+from serving.api.routes import ERRORS, to_problem
 from serving.components import Components
 from serving.review.calls import page as calls
 from serving.review.definition import page as definition
@@ -31,7 +31,7 @@ from serving.review.web.sign_in import HOME
 from serving.review.web.static_files import Static
 from serving.review.web.warm_up import warm_cache
 from serving.web import permissions as access
-from serving.web.credentials import LOOPBACK
+from serving.web.authentication import LOOPBACK
 from serving.web.problems import Problem, forbidden, from_status, internal_error, not_found, too_many_requests
 
 LANG_COOKIE, _YEAR = "hotlead_lang", 365 * 86_400

@@ -23,7 +23,7 @@ from serving.review.common.sales_steps import FormState, end_of_day, record_step
 from serving.review.web.forms import query_string
 from serving.review.web.page_request import PageRequest, PageRoute
 from serving.store.queries import ResultRow
-from serving.store.rows import HotRow
+from serving.store.records import HotRow
 
 PAGE_SIZE, NEARLY_HOT_LIMIT, DUE_LIMIT = 25, 15, 50
 _LIST_PATH = "/review/calls"

@@ -8,7 +8,7 @@ from functools import cache
 from sqlalchemy import Select, bindparam, exists, select
 from sqlalchemy.engine import Connection
 
-from serving.leads.overrides import OverrideMirror
+from serving.leads.mirrors import OverrideMirror
 from serving.store.queries import ResultRow, Statement, is_closed, is_newest
 from serving.store.tables import IS_NEAR, RECORDS, current_scores
 

@@ -9,7 +9,7 @@ from features.columns import Texts
 from scoring.decision.batch_scores import BatchScores
 from serving.components import Components
 from serving.leads.lead_facts import facts_from_store
-from serving.store.rows import StoredLead
+from serving.store.records import StoredLead
 from serving.web.problems import not_found
 
 FeatureValue = float | str | None

@@ -21,8 +21,8 @@ from features.kinds import Language
 from features.settings import CrmSettings
 from scoring.decision.scorer import Scorer
 from serving.components import Components
-from serving.leads.errors import UnknownLead
-from serving.leads.overrides import OverrideMirror
+from serving.leads.lead_facts import UnknownLead
+from serving.leads.mirrors import OverrideMirror
 from serving.leads.to_records import parse_record
 from serving.predictions.live_model import LiveModel
 from serving.predictions.predictor import ScoreOptions
@@ -173,7 +173,7 @@ class PageRequest:
         except Exception:
             raise bad_request("The form cannot be read.") from None
         if not self.session.is_token_valid(form.get(CSRF)) or not _is_same_site(self.request):
-            raise Problem(403, "Forbidden", _FOREIGN_FORM)
+            raise Problem(403, _FOREIGN_FORM)
         if any("\0" in str(value) for value in form.values()):
             raise bad_request("The form holds a character (NUL) that no text has.")
         return form

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from serving.review.web.page_request import PageRequest
 from serving.review.web.session import Session, SessionRedirect, Sessions
 from serving.web import permissions as access
-from serving.web.key_cache import KeyCache
+from serving.web.api_keys import KeyCache
 
 HOME = "/review"
 

@@ -11,7 +11,7 @@ SECRET = "anna@example.com"
 
 HEAD = f"""
 import asyncio, logging, sys, threading, warnings
-from serving.observability import json_logging as logs, log_format
+from serving.observability import json_logging as logs
 SECRET = {SECRET!r}
 def fail(value):
     inner = value + "-local"
@@ -31,7 +31,7 @@ def lines(code: str, before: str = "") -> list[dict[str, Any]]:
 
 def test_a_line_has_time_level_logger_message_and_extra_fields() -> None:
     (line,) = lines(
-        "log_format.request_id.set('r-1')\n"
+        "logs.request_id.set('r-1')\n"
         "logging.getLogger('serving.store.store').warning('%d rows', 3, extra={'rows': 3, 'at': None})"
     )
     assert line.pop("time").endswith("Z")
