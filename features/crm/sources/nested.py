@@ -17,19 +17,22 @@ def flatten_records(records: Sequence[Mapping[str, object]]) -> tuple[pa.Table, 
 
     The fields of an object inside an object are columns such as `owner.name`; those of `properties`
     (HubSpot) and `fields` (Airtable) keep their names unless the record has them, too. Of
-    {"type", "value"} (kintone) the value counts. A list of values is one text such as "a;b".
+    {"type", "value"} (kintone) the value counts. A list of values is one text such as "a;b", and so is
+    a list of references by their ids.
     """
     taken = {name for record in records for name in record}
     columns: dict[str, list[object]] = {}
     left_out: dict[str, None] = {}
     for index, record in enumerate(records):
-        for name, value in _fields(record, taken):
+        for name, content in _fields(record, taken):
+            value = _reference_ids(content)
             if isinstance(value, list) and any(isinstance(v, dict | list) for v in value):
                 left_out.setdefault(name)
             else:
                 values = columns.setdefault(name, [])
                 values.extend([None] * (index - len(values)))
-                values.append(_to_plain(value))
+                if len(values) == index:  # else the record has the name twice, in two of its objects
+                    values.append(_to_plain(value))
     for values in columns.values():
         values.extend([None] * (len(records) - len(values)))
     tables = {name: _uniform(values) for name, values in columns.items() if name not in left_out}
@@ -92,6 +95,25 @@ def _inner_fields(name: str, value: object) -> Iterator[tuple[str, object]]:
             yield from _inner_fields(f"{name}.{key}", _unwrap(inner))
     else:
         yield name, value
+
+
+def _reference_ids(value: object) -> object:
+    """The ids of a list of references such as {"id": "101", "type": "deal_to_contact"}, once each."""
+    if not isinstance(value, list) or not value:
+        return value
+    ids = [_reference_id(reference) for reference in value]
+    return list(dict.fromkeys(ids)) if None not in ids else value
+
+
+def _reference_id(value: object) -> object:
+    """The id of an object that holds little more, in HubSpot `id`, in kintone `code`; None for any other."""
+    if (
+        not isinstance(value, dict)
+        or len(value) > 3
+        or any(isinstance(v, dict | list) for v in value.values())
+    ):
+        return None
+    return value.get("id", value.get("code"))
 
 
 def _unwrap(value: object) -> object:

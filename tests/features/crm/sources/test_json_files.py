@@ -47,7 +47,8 @@ def test_properties_of_hubspot_and_pages(tmp_path: Path) -> None:
             "id": record["id"],
             "properties": {k: v for k, v in record.items() if k != "id"},
             "archived": False,
-            "associations": {"contacts": {"results": [{"id": "1"}]}},
+            "associations": {"contacts": {"results": _contacts("101", "101", "205")}},
+            "lines": [{"product": "x", "price": 1}],
         }
         for record in records()
     ]
@@ -55,7 +56,12 @@ def test_properties_of_hubspot_and_pages(tmp_path: Path) -> None:
     assert result.is_complete
     page, lists = result.notes
     assert "is one page of several (paging.next): its 80 records are not all" in page
-    assert "associations.contacts.results left out: lists of records" in lists
+    assert "lines left out: lists of records" in lists
+    assert result.loaded.leads["associations.contacts.results"][0].as_py() == "101;205"
+
+
+def _contacts(*ids: str) -> list[dict[str, str]]:
+    return [{"id": id, "type": "deal_to_contact"} for id in ids]
 
 
 def test_fields_of_kintone(tmp_path: Path) -> None:
@@ -64,7 +70,14 @@ def test_fields_of_kintone(tmp_path: Path) -> None:
             **{key: {"type": "SINGLE_LINE_TEXT", "value": value} for key, value in record.items()},
             "作成者": {"type": "CREATOR", "value": {"code": f"u{i % 3}", "name": f"n{i % 3}"}},
             "選択": {"type": "CHECK_BOX", "value": ["a", "b"][: i % 3]},
-            "担当": {"type": "USER_SELECT", "value": [{"code": "x"}]},
+            "担当": {
+                "type": "USER_SELECT",
+                "value": [{"code": "x", "name": "X"}, {"code": "y", "name": "Y"}],
+            },
+            "明細": {
+                "type": "SUBTABLE",
+                "value": [{"id": "1", "value": {"n": {"type": "NUMBER", "value": "1"}}}],
+            },
         }
         for i, record in enumerate(records())
     ]
@@ -72,7 +85,8 @@ def test_fields_of_kintone(tmp_path: Path) -> None:
     assert result.is_complete
     assert result.loaded.leads["作成者.code"].to_pylist()[:2] == ["u0", "u1"]
     assert result.loaded.leads["選択"].to_pylist()[:3] == [None, "a", "a;b"]
-    assert any("担当 left out" in note for note in result.notes)
+    assert result.loaded.leads["担当"][0].as_py() == "x;y"
+    assert any("明細 left out" in note for note in result.notes)
 
 
 def test_nested_names_are_joined_by_a_point(tmp_path: Path) -> None:
@@ -81,6 +95,11 @@ def test_nested_names_are_joined_by_a_point(tmp_path: Path) -> None:
     )
     table = read_rows(Source(source="a.json"), tmp_path).table
     assert table.to_pydict() == {"Id": ["1", "2"], "Owner.Name": ["x", None], "Owner.Profile.Id": [2, None]}
+
+
+def test_a_name_in_two_objects_of_a_record_is_taken_once(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"fields": {"a": 1}, "properties": {"a": 2}}\n{"fields": {"a": 3}}\n')
+    assert read_rows(Source(source="a.jsonl"), tmp_path).table.to_pydict() == {"a": [1, 3]}
 
 
 def test_values_of_several_types_are_texts(tmp_path: Path) -> None:
