@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 
 from features.crm.rejects import Reject
-from features.crm.sources.encodings import find_encoding, first_broken_line, is_utf8_beyond_ascii
+from features.crm.sources.encodings import find_encoding, first_broken_line, reads_wrongly
 from features.crm.sources.files import TableFile, read_error
 from features.crm.sources.layouts import numbered_names
 from features.crm.sources.rows import SourceRows, check_columns
@@ -103,7 +103,7 @@ def _arrow_input(file: TableFile) -> Iterator[Any]:
 def _read_header(file: TableFile, source: Source) -> tuple[list[str], int]:
     """The first record after the skipped lines, made as wide as the rows below it, and its width before."""
     encoding = python_encoding(file.path, source)
-    if not encoding.startswith("utf") and is_utf8_beyond_ascii(file):
+    if reads_wrongly(file, encoding):
         raise encoding_error(file, source.encoding)
     try:
         with file.open() as stream:

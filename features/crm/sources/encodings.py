@@ -15,6 +15,8 @@ from features.crm.sources.refusals import wide_encoding
 
 _CHUNK, _MAX_WORDS, _SHOWN = 1 << 20, 3_000, 3
 _CANDIDATES = ("cp932", "euc_jp", "cp1252", "cp1250", "cp1251", "cp1253", "mac_roman")
+_COMMON = ("cp932", "euc_jp", "cp1252")
+_SAME_WORDS = {"shift_jis": "cp932", "iso8859-1": "cp1252"}
 _OTHER_ASIAN = ("gb18030", "big5", "cp949")
 _NOT_ASCII = re.compile(rb"[^\x00-\x7f]")
 _CELL_ENDS = re.compile(rb'[,;\t"\r\n]+')
@@ -72,7 +74,20 @@ def decodes(file: TableFile, encoding: str) -> bool:
     return True
 
 
-def is_utf8_beyond_ascii(file: TableFile) -> bool:
+def reads_wrongly(file: TableFile, encoding: str) -> bool:
+    """Whether a file certainly has another encoding than this one, although it may decode."""
+    if encoding.startswith("utf"):
+        return False
+    if _is_utf8_beyond_ascii(file):
+        return True
+    name = _SAME_WORDS.get(encoding, encoding)
+    words = _words_beyond_ascii(file, _CHUNK)
+    if name not in _COMMON or _reads_as_words(words, name):
+        return False
+    return any(_reads_as_words(words, fitting) and decodes(file, fitting) for fitting in _COMMON)
+
+
+def _is_utf8_beyond_ascii(file: TableFile) -> bool:
     """Whether a file is UTF-8 with characters beyond ASCII, which other encodings hardly ever are."""
     with file.open() as stream:
         is_ascii = all(chunk.isascii() for chunk in iter(lambda: stream.read(_CHUNK), b""))
@@ -97,11 +112,11 @@ def _is_utf8(line: bytes) -> bool:
     return True
 
 
-def _words_beyond_ascii(file: TableFile) -> list[bytes]:
-    """Different cells with bytes beyond ASCII."""
+def _words_beyond_ascii(file: TableFile, max_bytes: int | None = None) -> list[bytes]:
+    """Different cells with bytes beyond ASCII, of the first bytes or of all."""
     words: dict[bytes, None] = {}
     with file.open() as stream:
-        for line in _lines(stream):
+        for line in stream.read(max_bytes).splitlines()[:-1] if max_bytes else _lines(stream):
             if _NOT_ASCII.search(line):
                 words.update((w, None) for w in _CELL_ENDS.split(line) if _NOT_ASCII.search(w))
             if len(words) > _MAX_WORDS:
@@ -144,8 +159,16 @@ def _reads_as_words(words: list[bytes], encoding: str) -> bool:
     if not _is_decodable(words, encoding):
         return False
     texts = [word.decode(encoding) for word in words]
+    if encoding == "cp932" and _are_rare("".join(texts)):
+        return False
     fits = _is_japanese if encoding in ("cp932", "euc_jp") else _is_alphabetic
     return sum(fits(text, encoding) for text in texts) >= 0.75 * len(texts) > 0
+
+
+def _are_rare(text: str) -> bool:
+    """Whether most kanji of a text are of the rare ones that accented letters look like in Shift_JIS."""
+    first_bytes = [c.encode("cp932")[0] for c in text if not c.isascii() and len(c.encode("cp932")) == 2]
+    return sum(byte >= 0xE0 for byte in first_bytes) > 0.5 * len(first_bytes)
 
 
 def _is_japanese(text: str, encoding: str) -> bool:

@@ -13,6 +13,8 @@ from tests.helpers.exports import csv_text, export_rows, init_text
 WORDS = [
     ("cp1252", ("Café", "Niño", "Société", "Müller")),
     ("cp1252", ("Téléphone", "Référence", "Web\xa0site")),
+    ("cp1252", ("Téléphone", "Référence")),
+    ("cp1252", ("Société générale", "qualité", "Télévente")),
     ("cp1252", ("GESTIÓN", "AÑO")),
     ("cp1252", ("5 €", "It’s", "“Web”")),
     ("cp1252", ("Þór", "Ísland")),
@@ -90,6 +92,24 @@ def test_utf8_is_never_read_as_an_older_encoding(tmp_path: Path, encoding: str) 
         read_rows(Source(source="a.csv", encoding=encoding), tmp_path)
     (tmp_path / "a.csv").write_text("id,x\n1,Web\n", encoding="utf-8")
     assert read_rows(Source(source="a.csv", encoding=encoding), tmp_path).read == 1
+
+
+@pytest.mark.parametrize(
+    ("encoding", "words", "named"),
+    [
+        ("cp1252", ("Téléphone", "Référence", "Web\xa0site"), "cp932"),
+        ("cp1252", ("Téléphone", "Référence"), "Shift_JIS"),
+        ("cp932", ("展示会", "検索"), "latin-1"),
+        ("euc_jp", ("展示会", "検索"), "cp932"),
+    ],
+)
+def test_an_encoding_that_decodes_to_no_words_is_refused(
+    tmp_path: Path, encoding: str, words: tuple[str, ...], named: str
+) -> None:
+    (tmp_path / "a.csv").write_bytes(csv_text(export_rows(words)).encode(encoding))
+    with pytest.raises(DataError, match=rf'a.csv: is not {named}.*encoding = "{encoding}"'):
+        read_rows(Source(source="a.csv", encoding=named), tmp_path)
+    assert read_rows(Source(source="a.csv", encoding=encoding), tmp_path).read == 80
 
 
 def test_the_whole_file_must_decode(tmp_path: Path) -> None:
