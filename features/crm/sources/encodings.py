@@ -139,12 +139,12 @@ def _rank(words: list[bytes]) -> list[str]:
 
 def _may_be_chinese(words: list[bytes], encoding: str, chaos: dict[str, float]) -> bool:
     """Whether Chinese or Korean fits the bytes at least as well as this Japanese encoding."""
-    others = min((chaos.get(name, 100.0) for name in _OTHER_ASIAN), default=100.0)
-    if encoding == "euc_jp":
-        return others < chaos.get(encoding, 100.0)
-    if encoding != "cp932":
+    if encoding not in ("cp932", "euc_jp"):
         return False
     text = "".join(word.decode(encoding) for word in words)
+    if encoding == "euc_jp":
+        others = min(chaos.get(name, 100.0) for name in _OTHER_ASIAN)
+        return not re.search("[ぁ-ヺ]", text) and others < chaos.get(encoding, 100.0)
     return not re.search(_JAPANESE, text) and _is_decodable(words, "gb18030")
 
 
@@ -195,7 +195,10 @@ def _is_alphabetic(text: str, encoding: str) -> bool:
     if not all(_is_usual_case(w) for w in re.findall(r"[^\W\d_]{2,}", text) if not w.isascii()):
         return False
     has_soup = re.search(rf"[{letters}]{{3}}", text)
-    return not has_soup and len(re.findall(f"[{letters}]", text)) <= 0.8 * sum(c.isalpha() for c in text)
+    length = sum(c.isalpha() for c in text)
+    if length < 3:  # such as "à" or "5 €"
+        return sum(not c.isascii() for c in text) <= 2
+    return not has_soup and len(re.findall(f"[{letters}]", text)) <= 0.8 * length
 
 
 def _is_usual_case(word: str) -> bool:
