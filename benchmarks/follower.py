@@ -10,12 +10,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 
 from benchmarks.soak import two_models
+from benchmarks.support.load import wait_for
 from features.settings import load_settings
 from scoring.model.bundle import origin_of
 from scoring.review_requests import read_models
@@ -32,12 +32,12 @@ def measure(crm_toml: Path, bundles: Path) -> tuple[float, float]:
     command = [sys.executable, "-m", "cli", "follow", str(crm_toml)]
     follower = subprocess.Popen(command, env={**os.environ, "HOTLEAD_BUNDLES": str(bundles)})
     try:
-        _wait_until(lambda: read_models(bundles) is not None, START_SECONDS)
+        wait_for(lambda: read_models(bundles) is not None, START_SECONDS)
         time.sleep(SETTLE_SECONDS)
         share = _cpu_share(follower.pid)
         before = origin_of(bundles)
         promote(out, find_card(settings.folder, settings.table), "benchmark", "benchmarks")
-        seconds = _wait_until(lambda: origin_of(bundles) != before, 60)
+        seconds = wait_for(lambda: origin_of(bundles) != before, 60)
         rollback(out, "benchmark", "benchmarks")
     finally:
         follower.terminate()
@@ -52,16 +52,6 @@ def _cpu_share(pid: int) -> float:
     after = process.cpu_times()
     cpu_seconds = after.user + after.system - before.user - before.system
     return float(cpu_seconds / (time.monotonic() - start))
-
-
-def _wait_until(condition: Callable[[], bool], seconds: float) -> float:
-    """The seconds until a condition holds."""
-    start = time.monotonic()
-    while not condition():
-        if time.monotonic() - start > seconds:
-            raise TimeoutError(f"the follower does nothing for {seconds} s")
-        time.sleep(0.05)
-    return time.monotonic() - start
 
 
 if __name__ == "__main__":

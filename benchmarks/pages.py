@@ -59,7 +59,6 @@ NOT_COPIED = frozenset({"alembic_version", "card_versions", "sign_offs"})
 
 
 def main() -> None:
-    """Measure and print the figures."""
     crm_toml = champion_crm()
     wanted = sys.argv[1:] or ["sqlite", "postgresql"]
     passed = [is_ok for name in wanted for is_ok in _measure(name, crm_toml)]
@@ -186,12 +185,8 @@ def _measure_rise(service: RunningService, crm_toml: Path, lead_id: str) -> bool
             during.append(p50())
         calm.append(p50())
     print(f"  one lead, calm: {_format_values(calm)} ms; while somebody clicks: {_format_values(during)} ms")
-    return show(
-        "one lead's p50 while somebody clicks, of that while nobody does",
-        statistics.median(during) / statistics.median(calm),
-        BAR_RISE,
-        "times",
-    )
+    rise = statistics.median(during) / statistics.median(calm)
+    return show("one lead's p50 while somebody clicks, of that while nobody does", rise, BAR_RISE, "times")
 
 
 def _format_values(values: Sequence[float]) -> str:

@@ -5,11 +5,9 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 
-from benchmarks.support.measuring import end, measure_microseconds, show
+from benchmarks.support.measuring import end, measure_microseconds, measure_seconds, show
 from features.clock import MS_PER_DAY
 from features.columns import Column, Texts
 from features.settings import parse_features
@@ -24,13 +22,12 @@ _MONDAY = 1_764_547_200_000
 
 
 def main() -> None:
-    """Measure and print the figures."""
     card = parse_card({"profile": "b2b_saas"}, "b2b_saas")
     table = FeatureTable(parse_features(profile_features("b2b_saas")["features"]))
     rules = len(list(card.rules()))
     assert rules >= 20
     columns = _draw_columns(card, table, LEADS)
-    seconds = min(_measure_seconds(card, columns) for _ in range(3))
+    seconds = min(measure_seconds(lambda: rate(card, columns), 3))
     print(f"{rules} rules of b2b_saas; {LEADS / seconds:,.0f} leads a second in bulk")
     values = {n: c.to_list()[0] if isinstance(c, Texts) else float(c[0]) for n, c in columns.items()}
     rater = OneRater(card)
@@ -40,13 +37,6 @@ def main() -> None:
         show("a deadline of 24 business hours, with holidays", _measure_deadline(card), 25, "µs"),
     ]
     end(passed)
-
-
-def _measure_seconds(card: Scorecard, columns: dict[str, Column]) -> float:
-    began = time.perf_counter()
-    rating = rate(card, columns)
-    assert len(rating.score) == len(rating.stage) == LEADS
-    return time.perf_counter() - began
 
 
 def _draw_columns(card: Scorecard, table: FeatureTable, leads: int) -> dict[str, Column]:

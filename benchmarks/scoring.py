@@ -32,7 +32,6 @@ _NOW = 1_790_000_000_000
 
 
 def main() -> None:
-    """Measure and print the figures."""
     trained = crm_toml("model", 24_000, 17.0)
     out = FOLDER / "model" / "hotlead-out"
     if not (out / "model").exists():

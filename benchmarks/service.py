@@ -17,15 +17,11 @@ from pathlib import Path
 
 import orjson
 
-from benchmarks.support.data import FOLDER
+from benchmarks.support.data import FOLDER, crm_with_models
 from benchmarks.support.http_load import Latency, measure_side_by_side, measure_throughput
 from benchmarks.support.measuring import end, show
 from benchmarks.support.served import RunningService, free_port, start_process, start_service
-from demo.run import make_demo
 from features.settings import CrmSettings, load_settings
-from scoring.scorecard.load import find_card
-from training.registry.promotion import promote
-from training.train import train_and_register
 
 LEADS, ACTIVITIES, BODIES, BATCH = 8_000, 20, 400, 1_000
 CONNECTIONS, SECONDS = 16, 8.0
@@ -34,15 +30,7 @@ _CALM = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 def champion_crm() -> Path:
     """The crm.toml of a demo CRM with a champion, trained if it does not exist yet."""
-    folder = FOLDER / "service"
-    if not (folder / "ready").exists():
-        print("making a demo CRM with a champion ...", flush=True)
-        crm_toml = make_demo(folder, LEADS, 7)
-        settings, out = load_settings(crm_toml), folder / "hotlead-out"
-        train_and_register(crm_toml, out, lambda _: None, "en", 0)
-        promote(out, find_card(settings.folder, settings.table), "benchmark", None)
-        (folder / "ready").touch()
-    return folder / "crm.toml"
+    return crm_with_models("service", LEADS)
 
 
 def leads(crm: CrmSettings, count: int) -> list[dict[str, object]]:
@@ -81,17 +69,8 @@ def _to_body(row: sqlite3.Row, activities: list[tuple[str, str]], crm: CrmSettin
 def start_empty_service(stack: ExitStack) -> RunningService:
     """Run the empty service of the same BentoML version with the defaults."""
     port = free_port()
-    command = [
-        sys.executable,
-        "-m",
-        "bentoml",
-        "serve",
-        "benchmarks.support.empty_service:Empty",
-        "--port",
-        str(port),
-        "--host",
-        "127.0.0.1",
-    ]
+    options = f"benchmarks.support.empty_service:Empty --port {port} --host 127.0.0.1".split()
+    command = [sys.executable, "-m", "bentoml", "serve", *options]
     home = {"BENTOML_HOME": str((FOLDER / "empty-bentoml").absolute())}
     return stack.enter_context(start_process(command, FOLDER / "empty.log", port, home))
 
@@ -100,21 +79,8 @@ def start_mlflow(stack: ExitStack, crm_toml: Path) -> RunningService:
     """Run `mlflow models serve` on the champion with one worker."""
     out = crm_toml.parent / "hotlead-out"
     port = free_port()
-    command = [
-        sys.executable,
-        "-m",
-        "mlflow",
-        "models",
-        "serve",
-        "-m",
-        "models:/hotlead@champion",
-        "--env-manager",
-        "local",
-        "--port",
-        str(port),
-        "--workers",
-        "1",
-    ]
+    options = f"-m models:/hotlead@champion --env-manager local --port {port} --workers 1".split()
+    command = [sys.executable, "-m", "mlflow", "models", "serve", *options]
     uri = {
         "MLFLOW_TRACKING_URI": f"sqlite:///{(out / 'mlflow.db').absolute()}",
         "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -133,7 +99,6 @@ def mlflow_bodies(crm: CrmSettings) -> list[bytes]:
 
 
 def print_latency(name: str, latency: Latency) -> None:
-    """Print the latency of an endpoint."""
     shown = " ".join(f"p{share * 100:g} {latency.quantile(share):.2f}" for share in (0.5, 0.9, 0.99, 0.999))
     print(f"  {name}: {shown} ms ({len(latency.milliseconds):,} answers)", flush=True)
 
@@ -152,7 +117,6 @@ def measure_latency(ours: RunningService, theirs: RunningService, bodies: Sequen
 
 
 def main() -> None:
-    """Measure and print the figures."""
     crm_toml = champion_crm()
     crm = load_settings(crm_toml)
     lead_bodies = leads(crm, BATCH)

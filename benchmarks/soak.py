@@ -15,23 +15,19 @@ from typing import Any
 
 import httpx
 import orjson
-import psutil
 
 from benchmarks.service import leads
-from benchmarks.support.data import FOLDER
+from benchmarks.support.data import crm_with_models, promote_challenger
 from benchmarks.support.http_load import Connection
 from benchmarks.support.load import run_load, wait_for
 from benchmarks.support.measuring import end, show
 from benchmarks.support.served import RunningService, start_service
-from demo.run import make_demo
 from features.settings import load_settings
-from scoring.scorecard.load import find_card
-from training.registry.promotion import promote, rollback
-from training.train import train_and_register
+from training.registry.promotion import rollback
 
 LEADS, CONNECTIONS, SECONDS, SWAPS = 2_000, 16, 60, 5
 REQUESTS, WARM, MALFORMED = 100_000, 10_000, 100_000
-DOORS = (
+DOORS = [
     "score",
     "score/batch",
     "activities",
@@ -41,36 +37,20 @@ DOORS = (
     "handovers",
     "overrides",
     "verdicts",
-)
+]
 
 
 def two_models() -> Path:
     """The crm.toml of a demo CRM with two models, the first of which is the champion."""
-    folder = FOLDER / "soak"
-    crm_toml = folder / "crm.toml"
-    if not (folder / "ready").exists():
-        print("making a demo CRM with two models ...", flush=True)
-        make_demo(folder, LEADS, 7)
-        for seed in (0, 1):
-            train_and_register(crm_toml, folder / "hotlead-out", lambda _: None, "en", seed)
-            if not seed:
-                _promote(crm_toml)
-        (folder / "ready").touch()
-    return crm_toml
-
-
-def _promote(crm_toml: Path) -> None:
-    settings = load_settings(crm_toml)
-    promote(crm_toml.parent / "hotlead-out", find_card(settings.folder, settings.table), "soak", None)
+    return crm_with_models("soak", LEADS, models=2)
 
 
 def swap_under_load(crm_toml: Path, service: RunningService, lead_bodies: list[dict[str, Any]]) -> list[bool]:
     """Swap the champion five times under a load of sixteen connections."""
     out = crm_toml.parent / "hotlead-out"
     slowest = 0.0
-    with run_load(
-        service.url, lambda n: ("/v1/score", lead_bodies[n % len(lead_bodies)]), CONNECTIONS
-    ) as result:
+    bodies = itertools.cycle(lead_bodies)
+    with run_load(service.url, lambda _: ("/v1/score", next(bodies)), CONNECTIONS) as result:
         began = time.monotonic()
         for turn in range(SWAPS):
             before = set(result.versions)
@@ -78,21 +58,17 @@ def swap_under_load(crm_toml: Path, service: RunningService, lead_bodies: list[d
             if turn % 2:
                 rollback(out, "soak", None)
             else:
-                _promote(crm_toml)
+                promote_challenger(crm_toml)
             slowest = max(slowest, wait_for(lambda previous=served_now: _version(service) != previous))  # type: ignore[misc]
             print(f"  swap {turn + 1}: {before} so far", flush=True)
             time.sleep(max(0.0, SECONDS / SWAPS * (turn + 1) - (time.monotonic() - began)))
     with suppress(Exception):  # restores the first champion for the next run
         rollback(out, "as it was", None)
     print(f"  {sum(result.statuses.values()):,} answers, by version {dict(result.versions)}")
+    nameless = sum(n for name, n in result.versions.items() if name.startswith("rules"))
     return [
         show("failed requests while the champion moved", result.failed, 0, "requests"),
-        show(
-            "answers that name no model",
-            sum(n for name, n in result.versions.items() if name.startswith("rules")),
-            0,
-            "answers",
-        ),
+        show("answers that name no model", nameless, 0, "answers"),
         show("slowest swap", slowest, 5, "s"),
     ]
 
@@ -155,22 +131,16 @@ def measure_memory(service: RunningService, lead_bodies: list[dict[str, Any]]) -
     bodies = [orjson.dumps(lead) for lead in lead_bodies]
     connection, (worker,) = Connection(service.port), service.workers
     before = 0
-    for n in itertools.islice(itertools.count(), WARM + REQUESTS):
+    for n in range(WARM + REQUESTS):
         if n == WARM:
-            before = _resident_bytes(worker)
+            before = worker.memory_info().rss
         connection.time_post("/v1/score", bodies[n % len(bodies)])
-    after = _resident_bytes(worker)
+    after = worker.memory_info().rss
     print(f"  {before / 2**20:,.0f} MiB before, {after / 2**20:,.0f} MiB after {REQUESTS:,} requests")
     return [show("memory after 100,000 requests, of before", after / before, 1.1, "times")]
 
 
-def _resident_bytes(worker: psutil.Process) -> int:
-    rss: int = worker.memory_info().rss
-    return rss
-
-
 def main() -> None:
-    """Run all parts and print the figures."""
     crm_toml = two_models()
     lead_bodies: list[dict[str, Any]] = leads(load_settings(crm_toml), 500)
     with start_service(crm_toml, environ={"HOTLEAD_RATE_LIMIT": "0"}) as service:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.support.measuring import end, show
+from benchmarks.support.measuring import end, measure_seconds, show
 from serving.store.records import Prediction, Record
 from serving.store.store import Store
 
@@ -47,51 +47,30 @@ def main() -> None:
 def _measure_predictions(store: Store, leads: int, bars: tuple[float, ...]) -> list[bool]:
     ones = [[prediction(leads)] for _ in range(3_000)]
     many = [[prediction(leads) for _ in range(1_000)] for _ in range(50)]
-    one = _measure_seconds(lambda: store.add_predictions(ones.pop()).result(), len(ones))
-    batch = _measure_seconds(lambda: store.add_predictions(many.pop()).result(), len(many))
-    label = f"of {leads:,} leads"
+    one = measure_seconds(lambda: store.add_predictions(ones.pop()).result(), len(ones))
+    batch = measure_seconds(lambda: store.add_predictions(many.pop()).result(), len(many))
+    cases = (("a prediction", one, 1e6, "µs", bars[:2]), ("1,000 predictions", batch, 1e3, "ms", bars[2:]))
     return [
-        show(f"remember a prediction {label}, p50", _percentile(one, 50) * 1e6, bars[0], "µs"),
-        show(f"remember a prediction {label}, p99", _percentile(one, 99) * 1e6, bars[1], "µs"),
-        show(f"remember 1,000 predictions {label}, p50", _percentile(batch, 50) * 1e3, bars[2], "ms"),
-        show(f"remember 1,000 predictions {label}, p99", _percentile(batch, 99) * 1e3, bars[3], "ms"),
+        show(f"remember {label} of {leads:,} leads, p{p}", _percentile(durations, p) * scale, bar, unit)
+        for label, durations, scale, unit, of_percent in cases
+        for p, bar in zip((50, 99), of_percent, strict=True)
     ]
 
 
 def _measure_records(store: Store, folder: Path) -> list[bool]:
     """Measure writes of records relative to a bare fsync of as many pages, the part of the disk."""
     bare = _bare_fsync(folder / "one", 1_000, pages=1)
-    one = _measure_seconds(lambda: store.add_records(activities(1)).result(), 1_000)
+    one = measure_seconds(lambda: store.add_records(activities(1)).result(), 1_000)
     bare_many = _bare_fsync(folder / "many", 200, PAGES_OF_100)
-    hundred = _measure_seconds(lambda: store.add_records(activities(100)).result(), 200)
+    hundred = measure_seconds(lambda: store.add_records(activities(100)).result(), 200)
     for label, durations in (("a page", bare), (f"{PAGES_OF_100} pages", bare_many)):
         median, tail = (_percentile(durations, share) * 1e6 for share in (50, 99))
         print(f"bare fsync of {label}: p50 {median:.0f}, p99 {tail:.0f} µs")
+    cases = (("a record, p{}, to its", one, bare), ("100, p{}, to their", hundred, bare_many))
     return [
-        show(
-            "accept a record, p50, to its bare fsync",
-            _percentile(one, 50) / _percentile(bare, 50),
-            3,
-            "times",
-        ),
-        show(
-            "accept a record, p99, to its bare fsync",
-            _percentile(one, 99) / _percentile(bare, 99),
-            3,
-            "times",
-        ),
-        show(
-            "accept 100, p50, to their bare fsync",
-            _percentile(hundred, 50) / _percentile(bare_many, 50),
-            3,
-            "times",
-        ),
-        show(
-            "accept 100, p99, to their bare fsync",
-            _percentile(hundred, 99) / _percentile(bare_many, 99),
-            3,
-            "times",
-        ),
+        show(f"accept {label.format(p)} bare fsync", _percentile(ours, p) / _percentile(disk, p), 3, "times")
+        for label, ours, disk in cases
+        for p in (50, 99)
     ]
 
 
@@ -106,7 +85,7 @@ def _measure_reads(store: Store) -> list[bool]:
         ("1,000 leads with their accounts", lambda: store.leads(thousand), 10, 1_000),
     ]
     return [
-        show(f"read {label}, p50", _percentile(_measure_seconds(call, times), 50) * 1e3, bar, "ms")
+        show(f"read {label}, p50", _percentile(measure_seconds(call, times), 50) * 1e3, bar, "ms")
         for label, call, times, bar in cases
     ]
 
@@ -186,16 +165,7 @@ def _bare_fsync(path: Path, times: int, pages: int) -> list[float]:
                 file.write(bytes(4096))
             os.fsync(file.fileno())
 
-        return _measure_seconds(write, times)
-
-
-def _measure_seconds(call: Callable[[], object], times: int) -> list[float]:
-    durations = []
-    for _ in range(times):
-        began = time.perf_counter()
-        call()
-        durations.append(time.perf_counter() - began)
-    return durations
+        return measure_seconds(write, times)
 
 
 def _percentile(seconds: list[float], percent: float) -> float:

@@ -14,7 +14,6 @@ LEADS, ACTIVITIES_PER_LEAD = 262_000, 7.7
 
 
 def main() -> None:
-    """Measure and print the figures."""
     path = crm_toml("training", LEADS, ACTIVITIES_PER_LEAD)
     result = run([sys.executable, "-m", "cli", "train", str(path)])
     end([show("train", result.seconds, 120, "s"), show("peak memory", result.gib, 4, "GiB")])

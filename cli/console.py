@@ -20,7 +20,7 @@ from scoring.texts import translate
 
 if TYPE_CHECKING:
     from features.crm.findings import Finding
-    from scoring.decision.score import ActionAnswer, Reason, Score
+    from scoring.decision.score import ActionAnswer, ModelAnswer, Reason, RulesAnswer, Score
     from scoring.pages.page import Page
     from training.compare import Comparison
     from training.lists.score_crm import ScoredList
@@ -59,7 +59,7 @@ def print_training(training_run: TrainingRun, lang: Language) -> None:
     """The result of a training run: findings, quality of the model, and the written files."""
     from training.reports.model_report import summary, verdict
 
-    trained, out = training_run.trained, training_run.report.parent
+    trained, out = training_run.record.trained, training_run.report.parent
     print_rejects(trained.loaded.rejects.summary(), out / "rejects.csv")
     print_findings([f for f in trained.findings if f.severity != "note"], lang)
     print(summary(trained, lang))
@@ -103,26 +103,15 @@ def print_list_summary(scored_list: ScoredList, to: str) -> None:
 
 def _format_head(score: Score, lang: Language) -> str:
     """L023593  92 hot  (model 66% → 92 hot, rules 40 points → 80 hot; hot at once)."""
-    sides, stage = [], translate(f"stage_{score.stage}", lang)
+
+    def side(key: str, answer: ModelAnswer | RulesAnswer, **values: object) -> str:
+        stage = translate(f"stage_{answer.stage}", lang)
+        return translate(key, lang, score=answer.score, stage=stage, **values)
+
+    sides = [side("call_rules", score.rules, points=score.rules.points)]
     if score.model is not None:
-        sides.append(
-            translate(
-                "call_model",
-                lang,
-                probability=f"{score.model.probability:.0%}",
-                score=score.model.score,
-                stage=translate(f"stage_{score.model.stage}", lang),
-            )
-        )
-    sides.append(
-        translate(
-            "call_rules",
-            lang,
-            points=score.rules.points,
-            score=score.rules.score,
-            stage=translate(f"stage_{score.rules.stage}", lang),
-        )
-    )
+        sides.insert(0, side("call_model", score.model, probability=f"{score.model.probability:.0%}"))
+    stage = translate(f"stage_{score.stage}", lang)
     decider = translate(f"decided_by_{score.decided_by}", lang)
     return f"{score.lead_id}  {score.score} {stage}  ({translate('list_joint', lang).join(sides)}; {decider})"
 
@@ -169,31 +158,18 @@ def print_gate(promotion: PromotionResult, override: str | None, lang: Language,
     from scoring.pages.page import to_terminal
     from scoring.to_json import to_jsonable
 
-    reasons = explain_failures(promotion.checks, lang)
+    reasons, challenger = explain_failures(promotion.checks, lang), promotion.challenger
     if as_json:
-        print_json(
-            promoted=promotion.promoted,
-            version=promotion.challenger.version,
-            override=override,
-            reasons=reasons,
-            checks=to_jsonable(promotion.checks),
-        )
+        checks, version = to_jsonable(promotion.checks), challenger.version
+        about = {"promoted": promotion.promoted, "version": version, "override": override}
+        print_json(**about, reasons=reasons, checks=checks)
         return
-    champion = (
-        translate("gate_no_champion", lang)
-        if promotion.champion is None
-        else translate(
-            "gate_champion", lang, version=promotion.champion.version, model=promotion.champion.model.version
-        )
-    )
-    summary = translate(
-        "gate_summary",
-        lang,
-        challenger=promotion.challenger.version,
-        model=promotion.challenger.model.version,
-        champion=champion,
-    )
-    outcome = translate("gate_promoted", lang, challenger=promotion.challenger.version)
+    champion, before = translate("gate_no_champion", lang), promotion.champion
+    if before is not None:
+        champion = translate("gate_champion", lang, version=before.version, model=before.model.version)
+    versions = {"challenger": challenger.version, "model": challenger.model.version}
+    summary = translate("gate_summary", lang, **versions, champion=champion)
+    outcome = translate("gate_promoted", lang, challenger=challenger.version)
     if not promotion.promoted:
         joint = "／" if lang == "ja" else "; "
         outcome = translate("gate_refused", lang, reasons=joint.join(reasons))

@@ -80,7 +80,7 @@ def suggest(
     from cli import console
     from features.settings import load_settings
     from scoring.to_json import to_jsonable
-    from training.scorecard.command import suggest_scorecard
+    from training.scorecard.toml import suggest_scorecard
 
     with console.step_printer(as_json) as report_step:
         settings = load_settings(crm_toml)

@@ -6,32 +6,20 @@ import numpy as np
 import pyarrow as pa
 
 from demo.clock import AS_OF, DAY, START, BoolArray, FloatArray, IntArray, day_start
-from demo.columns import draw_codes
+from demo.columns import ArrayRows, draw_codes
+from demo.company import COMPANY
 
 LEADS_A_COMPANY = 24_000 / 9_000
 MOST_LEADS = 10
-INDUSTRIES = ("IT・通信", "製造業", "金融業", "物流業", "小売業", "医療・福祉", "建設業", "教育")
-GOOD_FIT = (30, 25, 14, 10, 8, 6, 5, 2)
-POOR_FIT = (9, 14, 4, 10, 20, 14, 15, 14)
-PREFECTURES = (
-    "東京都",
-    "大阪府",
-    "神奈川県",
-    "愛知県",
-    "福岡県",
-    "埼玉県",
-    "北海道",
-    "兵庫県",
-    "京都府",
-    "広島県",
-)
-PREFECTURE_SHARES = (38, 13, 9, 9, 7, 6, 6, 5, 4, 3)
+INDUSTRIES, PREFECTURES = tuple(COMPANY["industries"]), tuple(COMPANY["prefectures"])
+GOOD_FIT, POOR_FIT = zip(*COMPANY["industries"].values(), strict=True)
+PREFECTURE_SHARES = tuple(COMPANY["prefectures"].values())
 GIVEAWAY_STARTS = day_start(2026, 2, 2)
 GIVEAWAY_DAYS = 75
 
 
 @dataclass(frozen=True)
-class Accounts:
+class Accounts(ArrayRows):
     """Arrays with one entry per company. `fit` and `need` are hidden traits with mean 0 and deviation 1."""
 
     fit: FloatArray
@@ -44,9 +32,6 @@ class Accounts:
     mail_bot: BoolArray
     giveaway: BoolArray
     since: IntArray
-
-    def __len__(self) -> int:
-        return len(self.fit)
 
 
 def draw_accounts(rng: np.random.Generator, leads: int) -> Accounts:

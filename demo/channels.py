@@ -5,13 +5,14 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from demo.clock import BoolArray, FloatArray, IntArray, day_start, month_index
+from demo.clock import BoolArray, FloatArray, IntArray, month_index
 from demo.columns import decode_labels, draw_codes
+from demo.company import COMPANY
 
 GIVEAWAY = "social_giveaway_2026"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Channel:
     """A channel: its share of the leads, the purchase intent of its leads, and its cost in yen."""
 
@@ -20,41 +21,19 @@ class Channel:
     intent: float
     month_jpy: int
     lead_jpy: int
-    campaigns: tuple[str, ...]
+    campaigns: list[str]
 
 
-CHANNELS = (
-    Channel("content", 27, -0.15, 350_000, 4_000, ("white_papers", "blog_seo", "roi_calculator")),
-    Channel("webinar", 19, 0.05, 250_000, 7_000, ("monthly_webinar", "product_demo_webinar")),
-    Channel("search_ads", 20, 0.30, 400_000, 18_000, ("search_brand", "search_generic")),
-    Channel("social_ads", 13, -0.45, 200_000, 9_000, ("social_awareness", "social_retargeting")),
-    Channel("trade_fair", 19, -0.10, 900_000, 12_000, ()),
-    Channel("referral", 10, 0.75, 80_000, 3_000, ("partner_referral", "customer_referral")),
-)
+CHANNELS = tuple(Channel(**row) for row in COMPANY["channels"])
 NAMES = tuple(channel.name for channel in CHANNELS)
 SOCIAL_ADS = NAMES.index("social_ads")
 SEARCH_ADS = NAMES.index("search_ads")
 TRADE_FAIR = NAMES.index("trade_fair")
 FAIR_MONTHS = (4, 5, 10, 11)
-FAIRS = (
-    ("dx_expo_2024_autumn", day_start(2024, 10, 1)),
-    ("it_week_2025_spring", day_start(2025, 4, 1)),
-    ("dx_expo_2025_autumn", day_start(2025, 10, 1)),
-    ("it_week_2026_spring", day_start(2026, 4, 1)),
-)
-KEYWORDS = (
-    "営業支援とは",
-    "顧客管理 エクセル",
-    "SFA 比較",
-    "見込み客 管理 ツール",
-    "SFA 導入 事例",
-    "SFA 料金",
-)
-CAMPAIGNS = (
-    *(name for channel in CHANNELS for name in channel.campaigns),
-    *(name for name, _ in FAIRS),
-    GIVEAWAY,
-)
+FAIRS = tuple(COMPANY["fairs"])
+FAIR_STARTS = np.array(list(COMPANY["fairs"].values()), "datetime64[s]").astype(np.int64)
+KEYWORDS = COMPANY["keywords"]
+CAMPAIGNS = (*(name for channel in CHANNELS for name in channel.campaigns), *FAIRS, GIVEAWAY)
 
 
 def draw_channel(rng: np.random.Generator, created: IntArray, giveaway: BoolArray) -> IntArray:
@@ -80,8 +59,7 @@ def draw_campaign(
     first = np.array([_first_campaign(one) for one in CHANNELS])
     several = np.array([max(1, len(one.campaigns)) for one in CHANNELS])
     usual = first[channel] + rng.integers(0, several[channel])
-    starts = np.array([start for _, start in FAIRS])
-    fair = CAMPAIGNS.index(FAIRS[0][0]) + np.searchsorted(starts, created, side="right") - 1
+    fair = CAMPAIGNS.index(FAIRS[0]) + np.searchsorted(FAIR_STARTS, created, side="right") - 1
     usual = np.where(channel == TRADE_FAIR, fair, usual)
     return np.where(giveaway, CAMPAIGNS.index(GIVEAWAY), usual)
 

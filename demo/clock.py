@@ -25,7 +25,6 @@ def snapshot_moment() -> datetime:
 
 
 def day_start(year: int, month: int, day: int) -> int:
-    """The first second of a local day."""
     return int(datetime(year, month, day, tzinfo=UTC).timestamp())
 
 
@@ -36,7 +35,6 @@ def draw_daytime(rng: np.random.Generator, count: int) -> IntArray:
 
 
 def draw_working_time(rng: np.random.Generator, count: int) -> IntArray:
-    """Seconds of the day within office hours."""
     return rng.integers(OPENS, CLOSES, count)
 
 

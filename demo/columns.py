@@ -1,6 +1,8 @@
-"""Arrow columns from NumPy arrays: numbered ids, labels by code, and times."""
+"""Columns: records of NumPy arrays, and Arrow columns made from them (ids, labels by code, times)."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -9,6 +11,22 @@ import pyarrow as pa
 from demo.clock import AS_OF, BoolArray, IntArray
 
 ZERO = ord("0")
+
+
+@dataclass(frozen=True)
+class ArrayRows:
+    """A record of arrays with one entry per row."""
+
+    def __len__(self) -> int:
+        return len(getattr(self, fields(self)[0].name))
+
+    def take(self, rows: slice | IntArray | BoolArray) -> Self:
+        return type(self)(**{one.name: getattr(self, one.name)[rows] for one in fields(self)})
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[Self]) -> Self:
+        names = [one.name for one in fields(cls)]
+        return cls(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
 
 
 def make_ids(prefix: str, count: int, digits: int) -> pa.Array:

@@ -8,9 +8,9 @@ from demo.behaviour import DemoActivities, draw_activities, draw_unsubscribed, f
 from demo.channels import campaigns_table, draw_campaign
 from demo.clock import snapshot_moment
 from demo.columns import decode_labels, make_ids, to_timestamps
+from demo.company import KINDS
 from demo.deals import deals_table
 from demo.fates import compute_chances, draw_fates, true_probability, truth_table
-from demo.habits import KINDS
 from demo.hearings import changes_table, draw_changes
 from demo.leads import leads_table, with_current_values
 from demo.snapshot import DemoCrm, write_parquet, write_sqlite, write_truth

@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 
 from demo.accounts import Accounts
-from demo.clock import AS_OF, BoolArray, FloatArray, IntArray
+from demo.clock import AS_OF, FloatArray, IntArray
 from demo.columns import decode_labels, draw_codes, make_ids, to_timestamps
 from demo.fates import LOST, OPEN, WON, Fates
 from demo.traits import Traits
@@ -36,8 +36,8 @@ def deals_table(
             "outcome": decode_labels(outcome, OUTCOMES),
             "closed_at": to_timestamps(closed),
             "amount_jpy": _amount(rng, log_employees),
-            "lost_reason": decode_labels(_mask_codes(outcome == LOST, reason), REASONS),
-            "signed_plan": decode_labels(_mask_codes(outcome == WON, plan), PLANS),
+            "lost_reason": decode_labels(np.where(outcome == LOST, reason, -1), REASONS),
+            "signed_plan": decode_labels(np.where(outcome == WON, plan, -1), PLANS),
         }
     )
 
@@ -47,7 +47,3 @@ def _amount(rng: np.random.Generator, log_employees: FloatArray) -> IntArray:
     noise = 0.4 * rng.standard_normal(len(log_employees))
     amount = 300_000 * np.exp(0.5 * log_employees + noise)
     return np.rint(amount / 10_000).astype(np.int64) * 10_000
-
-
-def _mask_codes(mask: BoolArray, codes: IntArray) -> IntArray:
-    return np.where(mask, codes, -1)

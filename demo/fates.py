@@ -1,7 +1,7 @@
 """The true probabilities of won, lost and never closed, the fates drawn from them, and the truth table."""
 
-from dataclasses import dataclass, fields
-from typing import Any, Self
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -9,6 +9,7 @@ import pyarrow as pa
 from scipy.special import ndtr
 
 from demo.clock import HOUR, NEVER, FloatArray, IntArray, draw_working_time, next_office_time, on_day
+from demo.columns import ArrayRows
 from demo.traits import USUAL_HOURS, Traits, sigmoid
 
 OPEN, WON, LOST = 0, 1, 2
@@ -32,17 +33,13 @@ class Chances:
 
 
 @dataclass(frozen=True)
-class Fates:
+class Fates(ArrayRows):
     """Arrays with one entry per lead: its outcome and the times of its steps (NEVER: did not happen)."""
 
     fate: IntArray
     closed: IntArray
     contacted: IntArray
     opened: IntArray
-
-    def block(self, rows: slice) -> Self:
-        """The leads of these rows."""
-        return type(self)(**{one.name: getattr(self, one.name)[rows] for one in fields(self)})
 
 
 def compute_chances(traits: Traits) -> Chances:

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from demo.clock import AS_OF, BoolArray, FloatArray, IntArray, draw_working_time, on_day
-from demo.columns import decode_labels, to_timestamps
+from demo.columns import ArrayRows, decode_labels, to_timestamps
 from demo.fates import Fates, last_moment
 from demo.traits import Traits, sigmoid
 
@@ -22,7 +22,7 @@ FIRST_VALUE = np.cumsum([0] + [len(values) for values in VALUES[:-1]])
 
 
 @dataclass(frozen=True)
-class BantChanges:
+class BantChanges(ArrayRows):
     """Arrays with one entry per change, in order of time: row of the lead, column, level in VALUES, time."""
 
     lead: IntArray
@@ -33,29 +33,23 @@ class BantChanges:
 
 def draw_changes(rng: np.random.Generator, traits: Traits, fates: Fates) -> BantChanges:
     """All changes before the snapshot and before the close of the lead."""
-    parts = [_draw_column(rng, column, traits, fates) for column in range(len(COLUMNS))]
-    lead, column, level, time = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-    order = np.lexsort((column, lead, time))
-    return BantChanges(lead[order], column[order], level[order], time[order])
+    columns = [_draw_column(rng, column, traits, fates) for column in range(len(COLUMNS))]
+    changes = BantChanges.concatenate(columns)
+    return changes.take(np.lexsort((changes.column, changes.lead, changes.time)))
 
 
-def _draw_column(
-    rng: np.random.Generator, column: int, traits: Traits, fates: Fates
-) -> tuple[IntArray, IntArray, IntArray, IntArray]:
+def _draw_column(rng: np.random.Generator, column: int, traits: Traits, fates: Fates) -> BantChanges:
     """A first level, then one level up at a time until the final level of the lead."""
     final = _final_level(rng, column, traits)
     level = final - rng.binomial(final, 0.5)
     has_answered = rng.random(len(traits)) < sigmoid(0.5 + 0.5 * traits.intent - 1.5 * traits.outsider)
     time = fates.contacted.copy()
-    leads, levels, moments = [], [], []
+    steps = []
     for step in range(len(VALUES[column])):
         time = _next_time(rng, time, traits.intent, first=step == 0)
         rows = np.flatnonzero(has_answered & (level + step <= final) & (time <= last_moment(fates, AS_OF)))
-        leads.append(rows)
-        levels.append(level[rows] + step)
-        moments.append(time[rows])
-    lead = np.concatenate(leads)
-    return lead, np.full(len(lead), column), np.concatenate(levels), np.concatenate(moments)
+        steps.append(BantChanges(rows, np.full(len(rows), column), level[rows] + step, time[rows]))
+    return BantChanges.concatenate(steps)
 
 
 def _next_time(rng: np.random.Generator, after: IntArray, intent: FloatArray, first: bool) -> IntArray:

@@ -7,27 +7,17 @@ from demo.accounts import INDUSTRIES, PREFECTURES, Accounts, employees
 from demo.channels import CAMPAIGNS, KEYWORDS, NAMES, draw_keyword
 from demo.clock import AS_OF, IntArray
 from demo.columns import decode_labels, draw_codes, make_ids, to_timestamps, yes_no
+from demo.company import CODE, COMPANY, KINDS
 from demo.fates import LOST, WON, Fates
-from demo.habits import CODE, KINDS
 from demo.hearings import COLUMNS, BantChanges, newest_values
 from demo.traits import Traits, sigmoid
 
-TITLES = ("代表取締役", "取締役", "部長", "課長", "係長", "主任", "担当者", "学生")
-DECIDES = (18, 20, 47, 12, 1, 1, 1)
-SMALL_DECIDES = (55, 15, 22, 5, 1, 1, 1)
-HELPS = (2, 2, 7, 24, 16, 14, 35)
+TITLES = (*COMPANY["titles"], "学生")
+DECIDES, SMALL_DECIDES, HELPS = zip(*COMPANY["titles"].values(), strict=True)
 STUDENT = TITLES.index("学生")
 STAGES = ("nurturing", "in_contact", "customer", "closed")
 OWNERS = tuple(f"IS{number:02d}" for number in range(1, 9))
-PAGES = {
-    "newsletter_signup": "/newsletter",
-    "white_paper": "/white-papers",
-    "material_request": "/materials",
-    "webinar_registered": "/webinars",
-    "inquiry": "/contact",
-    "meeting_request": "/contact",
-    "trial_started": "/free-trial",
-}
+PAGES = COMPANY["pages"]
 ALL_PAGES = tuple(dict.fromkeys(PAGES.values()))
 
 

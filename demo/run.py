@@ -24,14 +24,14 @@ def make_demo(folder: Path, leads: int, seed: int, until: date | None = None) ->
     """
     crm = generate(leads, seed)
     if until is not None:
-        crm = crm.shift_days((until - _local_day(crm.as_of)).days)
+        crm = crm.shift_days((until - today_in_japan(crm.as_of)).days)
     folder.mkdir(parents=True, exist_ok=True)
     write_sqlite(crm, folder / "crm.db")
     write_truth(crm, folder / "truth.parquet")
     pa_csv.write_csv(_costs(crm), folder / "costs.csv")
     shutil.copyfile(SCORECARD_TOML, folder / "scorecard.toml")
     text = CRM_TOML.read_text(encoding="utf-8")
-    as_of = f"as_of = {_local_day(crm.as_of)}T00:00:00+09:00"
+    as_of = f"as_of = {today_in_japan(crm.as_of)}T00:00:00+09:00"
     (folder / "crm.toml").write_text(text.replace(_AS_OF, as_of), encoding="utf-8")
     return folder / "crm.toml"
 
@@ -41,14 +41,7 @@ def today_in_japan(now: datetime) -> date:
     return (now.replace(tzinfo=None) - (now.utcoffset() or timedelta()) + JAPAN_AHEAD).date()
 
 
-def _local_day(moment: datetime) -> date:
-    return today_in_japan(moment)
-
-
 def _costs(crm: DemoCrm) -> pa.Table:
     """The cost of each campaign in each month, in yen."""
-    campaigns = crm.tables["campaigns"]
-    return pa.table(
-        {name: campaigns[name] for name in ("month", "channel", "campaign")}
-        | {"amount": campaigns["cost_jpy"]}
-    )
+    costs = crm.tables["campaigns"].select(["month", "channel", "campaign", "cost_jpy"])
+    return costs.rename_columns({"cost_jpy": "amount"})

@@ -1,7 +1,7 @@
 """Draws the traits of the leads, fixed at creation; all later events follow from traits and age."""
 
-from dataclasses import dataclass, fields
-from typing import Self
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -18,13 +18,14 @@ from demo.clock import (
     draw_daytime,
     move_before_weekend,
 )
+from demo.columns import ArrayRows
 
 LARGE = 100  # employees
 USUAL_HOURS = 2.5  # until the first contact
 
 
 @dataclass(frozen=True)
-class Traits:
+class Traits(ArrayRows):
     """Arrays with one entry per lead in order of creation; all but created, account and channel are hidden.
 
     `contact_hours` are the hours until the first contact by inside sales (only where `worked`);
@@ -50,17 +51,14 @@ class Traits:
     worked: BoolArray
     contact_hours: FloatArray
 
-    def __len__(self) -> int:
-        return len(self.account)
-
-    def block(self, rows: slice) -> Self:
-        """The leads of these rows."""
-        return type(self)(**{one.name: getattr(self, one.name)[rows] for one in fields(self)})
-
     @property
     def outsider(self) -> BoolArray:
         """Whether the lead is a competitor or a student: they browse often and never buy."""
         return self.competitor | self.student
+
+    def log_rate(self, slopes: Mapping[str, float]) -> FloatArray:
+        """The sum of the traits of these names, each times its slope."""
+        return np.asarray(sum(slope * getattr(self, name) for name, slope in slopes.items()))
 
 
 def sigmoid(log_odds: FloatArray) -> FloatArray:

@@ -72,7 +72,6 @@ def take(column: Column, rows: NDArray[np.integer]) -> Column:
 
 
 def is_missing(column: Column) -> Bools:
-    """A mask of the missing values."""
     if isinstance(column, Texts):
         return column.codes < 0
     return np.isnan(column)

@@ -25,17 +25,11 @@ def atomic_file(path: Path) -> Iterator[Path]:
 
     When the block or the disk fails, `path` stays as it was. Raises OutsideError when the disk refuses.
     """
-    part = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with _unfinished(path) as part:
         yield part
-        _flush(part)
+        with part.open("rb") as file:
+            os.fsync(file.fileno())
         os.replace(part, path)
-    except OSError as problem:
-        raise write_error(path, problem) from problem
-    finally:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -44,15 +38,25 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
     When the block or the disk fails, `path` stays as it was. Raises OutsideError when the disk refuses.
     """
-    part = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
-    try:
-        part.mkdir(parents=True)
+    with _unfinished(path) as part:
+        part.mkdir()
         yield part
         _replace_folder(path, part)
+
+
+@contextmanager
+def _unfinished(path: Path) -> Iterator[Path]:
+    """A new path beside `path`; what is there in the end is removed."""
+    part = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield part
     except OSError as problem:
         raise write_error(path, problem) from problem
     finally:
         shutil.rmtree(part, ignore_errors=True)
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
 
 
 def _replace_folder(path: Path, part: Path) -> None:
@@ -129,8 +133,3 @@ def write_error(path: Path, problem: OSError) -> OutsideError:
     """The error for a path that cannot be written, with the cause and what to do."""
     why = problem.strerror or str(problem)
     return OutsideError(f"{path}: cannot be written ({why}). Free some space or choose another place.")
-
-
-def _flush(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())

@@ -11,7 +11,7 @@ same in training, in batch and in the service.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal, Protocol, TypeAlias, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, Protocol, TypeAlias, TypeVar, get_args
 
 from pydantic import ConfigDict, Field
 
@@ -21,8 +21,6 @@ Activity: TypeAlias = str | tuple[str, ...]
 Days: TypeAlias = Annotated[float, Field(gt=0, le=36_500)]
 N = TypeVar("N")
 T = TypeVar("T", covariant=True)
-
-STRICT = ConfigDict(extra="forbid")
 
 
 class View(Protocol[N, T]):
@@ -50,8 +48,47 @@ class WordLookup(Protocol):
     def word(self, name: str, lang: Language) -> str: ...
 
 
+class FeatureKind:
+    """What all kinds have in common: unknown keys are errors, and labels are made of a template."""
+
+    __slots__ = ()
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+    labels: ClassVar[tuple[str, str]]
+    """English and Japanese: {activity} is the word for the key `activity`, {days} the number of `days`."""
+    window_key: ClassVar[str] = "days"
+
+    def label(self, words: WordLookup, lang: Language) -> str:
+        """The label in the company's words, with the scope and the window of the feature."""
+        values = {key: getattr(self, key) for key in _LABEL_KEYS if hasattr(self, key)}
+        template = self.labels[1 if lang == "ja" else 0]
+        label = template.format_map({k: _format_value(value, words, lang) for k, value in values.items()})
+        if getattr(self, "over", "lead") == "account":
+            label = f"企業全体の{label}" if lang == "ja" else f"{label} of the whole account"
+        days = getattr(self, self.window_key, None)
+        if days is None:
+            return label
+        return f"過去{days:g}日間の{label}" if lang == "ja" else f"{label} in the last {days:g} days"
+
+
 @dataclass(frozen=True, slots=True)
-class Attribute:
+class InWindow(FeatureKind):
+    """The keys of a feature of the activities of a type in a window."""
+
+    activity: Activity
+    days: Days | None = None
+    over: Over = "lead"
+
+
+@dataclass(frozen=True, slots=True)
+class BeforeMoment(FeatureKind):
+    """The keys of a feature of the activities of a type before the moment."""
+
+    activity: Activity
+    over: Over = "lead"
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute(FeatureKind):
     """A column of the lead as it stood at the moment.
 
     `known = "at_creation"`: the column was filled when the lead was created and never changed.
@@ -64,117 +101,73 @@ class Attribute:
     known: Literal["at_creation", "history", "today"] = "today"
     insist: bool = False
     kind: Literal["attribute"] = "attribute"
-    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+    labels = ("{column}", "{column}")
 
     def __call__(self, view: View[Any, Any]) -> Any:
         return view.number(self.column) if self.values == "number" else view.text(self.column)
 
-    def label(self, words: WordLookup, lang: Language) -> str:
-        return words.word(self.column, lang)
-
 
 @dataclass(frozen=True, slots=True)
-class Count:
+class Count(InWindow):
     """How many activities of a type lie in the window."""
 
-    activity: Activity
-    days: Days | None = None
-    over: Over = "lead"
     kind: Literal["count"] = "count"
-    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+    labels = ("{activity}", "{activity}の回数")
 
     def __call__(self, view: View[Any, Any]) -> Any:
         return view.count(self.activity, self.days, self.over)
 
-    def label(self, words: WordLookup, lang: Language) -> str:
-        name = _activity_label(self.activity, words, lang)
-        return _with_window(
-            _with_scope(self.over, f"{name}の回数" if lang == "ja" else name, lang), self.days, lang
-        )
-
 
 @dataclass(frozen=True, slots=True)
-class Sum:
+class Sum(InWindow):
     """The sum of the values of the activities of a type in the window; 0 where there are none."""
 
-    activity: Activity
-    days: Days | None = None
-    over: Over = "lead"
     kind: Literal["sum"] = "sum"
-    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+    labels = ("{activity}, sum of values", "{activity}の値の合計")
 
     def __call__(self, view: View[Any, Any]) -> Any:
         return view.total(self.activity, self.days, self.over)
 
-    def label(self, words: WordLookup, lang: Language) -> str:
-        name = _activity_label(self.activity, words, lang)
-        total = f"{name}の値の合計" if lang == "ja" else f"{name}, sum of values"
-        return _with_window(_with_scope(self.over, total, lang), self.days, lang)
-
 
 @dataclass(frozen=True, slots=True)
-class Repeated:
+class Repeated(InWindow):
     """How often the most frequent value of the activities of a type came in the window; 0 where
     none has a value.
 
     With the product's number as value it tells how often the same product was looked at.
     """
 
-    activity: Activity
-    days: Days | None = None
-    over: Over = "lead"
     kind: Literal["repeated"] = "repeated"
-    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+    labels = ("{activity} (most times for the same one)", "{activity}の回数（同じ対象での最多）")
 
     def __call__(self, view: View[Any, Any]) -> Any:
         return view.count_repeats(self.activity, self.days, self.over)
 
-    def label(self, words: WordLookup, lang: Language) -> str:
-        name = _activity_label(self.activity, words, lang)
-        en, ja = f"{name} (most times for the same one)", f"{name}の回数（同じ対象での最多）"
-        return _with_window(_with_scope(self.over, ja if lang == "ja" else en, lang), self.days, lang)
-
 
 @dataclass(frozen=True, slots=True)
-class DaysSince:
+class DaysSince(BeforeMoment):
     """Days since the last activity of a type before the moment; missing where there was none."""
 
-    activity: Activity
-    over: Over = "lead"
     kind: Literal["days_since"] = "days_since"
-    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+    labels = ("days since {activity}", "最後の{activity}からの日数")
 
     def __call__(self, view: View[Any, Any]) -> Any:
         return view.days_since(self.activity, self.over)
 
-    def label(self, words: WordLookup, lang: Language) -> str:
-        name = _activity_label(self.activity, words, lang)
-        return _with_scope(
-            self.over, f"最後の{name}からの日数" if lang == "ja" else f"days since {name}", lang
-        )
-
 
 @dataclass(frozen=True, slots=True)
-class Last:
+class Last(BeforeMoment):
     """The value of the last activity of a type before the moment; missing where there was none."""
 
-    activity: Activity
-    over: Over = "lead"
     kind: Literal["last"] = "last"
-    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+    labels = ("value of the last {activity}", "直近の{activity}の値")
 
     def __call__(self, view: View[Any, Any]) -> Any:
         return view.last(self.activity, self.over)
 
-    def label(self, words: WordLookup, lang: Language) -> str:
-        name = _activity_label(self.activity, words, lang)
-        return _with_scope(
-            self.over, f"直近の{name}の値" if lang == "ja" else f"value of the last {name}", lang
-        )
-
 
 @dataclass(frozen=True, slots=True)
-class After:
+class After(FeatureKind):
     """How many `then` came within `days` after a `first` (both before the moment).
 
     A `then` counts where the last `first` at or before it is at most `days` old, and where it lies in
@@ -187,62 +180,50 @@ class After:
     window: Days | None = None
     over: Over = "lead"
     kind: Literal["after"] = "after"
-    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+    labels = ("{then} within {days} days after {first}", "{first}から{days}日以内の{then}の回数")
+    window_key = "window"
 
     def __call__(self, view: View[Any, Any]) -> Any:
         return view.count_after(self.then, self.first, self.days, self.window, self.over)
 
-    def label(self, words: WordLookup, lang: Language) -> str:
-        follow_up, first = (_activity_label(a, words, lang) for a in (self.then, self.first))
-        en = f"{follow_up} within {_format_days(self.days)} days after {first}"
-        ja = f"{first}から{_format_days(self.days)}日以内の{follow_up}の回数"
-        return _with_window(_with_scope(self.over, ja if lang == "ja" else en, lang), self.window, lang)
-
 
 @dataclass(frozen=True, slots=True)
-class Decayed:
+class Decayed(FeatureKind):
     """Activities of a type, each counted as 0.5 ** (age in days / half_life_days)."""
 
     activity: Activity
     half_life_days: Days
     over: Over = "lead"
     kind: Literal["decayed"] = "decayed"
-    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+    labels = (
+        "recent {activity} (half-life {half_life_days} days)",
+        "最近の{activity}（半減期{half_life_days}日）",
+    )
 
     def __call__(self, view: View[Any, Any]) -> Any:
         return view.decayed_count(self.activity, self.half_life_days, self.over)
 
-    def label(self, words: WordLookup, lang: Language) -> str:
-        name, days = _activity_label(self.activity, words, lang), _format_days(self.half_life_days)
-        ja = f"最近の{name}（半減期{days}日）"
-        return _with_scope(self.over, ja if lang == "ja" else f"recent {name} (half-life {days} days)", lang)
-
 
 @dataclass(frozen=True, slots=True)
-class Distinct:
+class Distinct(FeatureKind):
     """How many different types of activity lie in the window."""
 
     days: Days | None = None
     over: Over = "lead"
     kind: Literal["distinct"] = "distinct"
-    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+    labels = ("kinds of activity", "行動の種類数")
 
     def __call__(self, view: View[Any, Any]) -> Any:
         return view.distinct(self.days, self.over)
 
-    def label(self, words: WordLookup, lang: Language) -> str:
-        name = "行動の種類数" if lang == "ja" else "kinds of activity"
-        return _with_window(_with_scope(self.over, name, lang), self.days, lang)
-
 
 @dataclass(frozen=True, slots=True)
-class Ratio:
+class Ratio(FeatureKind):
     """One number over another; missing where the lower one is 0 or either is missing."""
 
     part: Annotated[Count | Sum | Decayed | Distinct, Field(discriminator="kind")]
     whole: Annotated[Count | Sum | Decayed | Distinct, Field(discriminator="kind")]
     kind: Literal["ratio"] = "ratio"
-    __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     def __call__(self, view: View[Any, Any]) -> Any:
         return view.ratio(self.part(view), self.whole(view))
@@ -253,17 +234,14 @@ class Ratio:
 
 
 @dataclass(frozen=True, slots=True)
-class Age:
+class Age(FeatureKind):
     """Days since the lead was created."""
 
     kind: Literal["age"] = "age"
-    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+    labels = ("age of the lead in days", "リード発生からの日数")
 
     def __call__(self, view: View[Any, Any]) -> Any:
         return view.age()
-
-    def label(self, words: WordLookup, lang: Language) -> str:
-        return "リード発生からの日数" if lang == "ja" else "age of the lead in days"
 
 
 Feature: TypeAlias = Annotated[
@@ -271,19 +249,7 @@ Feature: TypeAlias = Annotated[
     Field(discriminator="kind"),
 ]
 
-KINDS: tuple[type[Any], ...] = (
-    Attribute,
-    Count,
-    Sum,
-    Repeated,
-    DaysSince,
-    Last,
-    After,
-    Decayed,
-    Distinct,
-    Ratio,
-    Age,
-)
+KINDS: tuple[type[Any], ...] = get_args(get_args(Feature)[0])
 
 
 def activities_of(feature: Feature) -> set[str]:
@@ -301,28 +267,13 @@ def _names(activity: Activity) -> tuple[str, ...]:
     return (activity,) if isinstance(activity, str) else activity
 
 
-def _activity_label(activity: Activity, words: WordLookup, lang: Language) -> str:
-    if activity == "*":
+_LABEL_KEYS = ("activity", "then", "first", "days", "half_life_days", "column")
+
+
+def _format_value(value: Activity | float | None, words: WordLookup, lang: Language) -> str:
+    """The value of a key in a label: the company's words, or a number."""
+    if value is None or isinstance(value, int | float):
+        return f"{value:g}" if value is not None else ""
+    if value == "*":
         return "行動" if lang == "ja" else "activities"
-    joint = "・" if lang == "ja" else " or "
-    return joint.join(words.word(name, lang) for name in _names(activity))
-
-
-def _format_days(days: float) -> str:
-    return f"{days:g}"
-
-
-def _with_scope(over: Over, label: str, lang: Language) -> str:
-    if over == "lead":
-        return label
-    return f"企業全体の{label}" if lang == "ja" else f"{label} of the whole account"
-
-
-def _with_window(label: str, days: float | None, lang: Language) -> str:
-    if days is None:
-        return label
-    return (
-        f"過去{_format_days(days)}日間の{label}"
-        if lang == "ja"
-        else f"{label} in the last {_format_days(days)} days"
-    )
+    return ("・" if lang == "ja" else " or ").join(words.word(name, lang) for name in _names(value))

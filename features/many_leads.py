@@ -7,7 +7,7 @@ owner before a moment is then one binary search, and a window is the difference 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TypeAlias
 
@@ -88,7 +88,7 @@ class Histories:
             mask = self._mask(types, activity)
             key = all_keys.key if mask is None else all_keys.key[mask]
             value = value if value is None or mask is None else value[mask]
-            self._slices[wanted] = ActivitySlice(Keys(key, all_keys.first, all_keys.span), value)
+            self._slices[wanted] = ActivitySlice(replace(all_keys, key=key), value)
         return self._slices[wanted]
 
     def select_follow_ups(
@@ -97,17 +97,12 @@ class Histories:
         """The `then` activities that came within `days` after a `first`."""
         wanted = (follow_up, first, days, over)
         if wanted not in self._follow_ups:
-            follow_ups, firsts = (
-                self.select_activities(follow_up, over).keys,
-                self.select_activities(first, over).keys,
-            )
+            follow_ups, firsts = (self.select_activities(kind, over).keys for kind in (follow_up, first))
             last = np.searchsorted(firsts.key, follow_ups.key, side="right") - 1
             gap = follow_ups.key - firsts.key[last] if len(firsts.key) else np.full(len(follow_ups.key), -1)
             within = (last >= 0) & (gap <= days_to_ms(days))
             within[within] &= (follow_ups.key[within] // follow_ups.span) == firsts.owners_at(last[within])
-            self._follow_ups[wanted] = ActivitySlice(
-                Keys(follow_ups.key[within], follow_ups.first, follow_ups.span), None
-            )
+            self._follow_ups[wanted] = ActivitySlice(replace(follow_ups, key=follow_ups.key[within]), None)
         return self._follow_ups[wanted]
 
     def changes(self, column: str) -> tuple[Keys, Column]:
@@ -219,9 +214,8 @@ class ManyLeads:
     def count_after(
         self, follow_up: Activity, first: Activity, days: float, window: float | None, over: Over
     ) -> Floats:
-        start, stop = self._window(
-            self._histories.select_follow_ups(follow_up, first, days, over), window, over
-        )
+        follow_ups = self._histories.select_follow_ups(follow_up, first, days, over)
+        start, stop = self._window(follow_ups, window, over)
         return (stop - start).astype(np.float64)
 
     def decayed_count(self, activity: Activity, half_life_days: float, over: Over) -> Floats:

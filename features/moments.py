@@ -10,7 +10,7 @@ younger moments would include quick deals and exclude slow ones.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,16 +46,8 @@ class Examples:
 
     def take(self, rows: NDArray[np.integer] | Bools) -> Examples:
         """The examples at the given positions."""
-        return Examples(
-            self.lead[rows],
-            self.moment[rows],
-            self.known_at[rows],
-            self.landmark[rows],
-            self.group[rows],
-            self.won[rows],
-            self.amount[rows],
-            self.ordered,
-        )
+        columns = [field.name for field in fields(self) if field.name != "ordered"]
+        return replace(self, **{name: getattr(self, name)[rows] for name in columns})
 
     @property
     def won_leads(self) -> int:

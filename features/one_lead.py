@@ -60,7 +60,7 @@ class OneLead:
     their time on; `account_events` are the activities of all leads of its account, including the lead.
     """
 
-    __slots__ = ("_account", "_attributes", "_created", "_lead", "_moment")
+    __slots__ = ("_attributes", "_created", "_histories", "_moment")
 
     def __init__(
         self,
@@ -73,8 +73,9 @@ class OneLead:
     ) -> None:
         self._moment, self._created = moment, created
         self._attributes = _apply_changes(moment, attributes, changes) if changes else attributes
-        self._lead = History(events, moment)
-        self._account = self._lead if account_events is None else History(account_events, moment)
+        lead_history = History(events, moment)
+        account_history = lead_history if account_events is None else History(account_events, moment)
+        self._histories: dict[Over, History] = {"lead": lead_history, "account": account_history}
 
     def number(self, column: str) -> float:
         value = self._attributes.get(column)
@@ -88,50 +89,47 @@ class OneLead:
         return (self._moment - self._created) / MS_PER_DAY
 
     def count(self, activity: Activity, days: float | None, over: Over) -> float:
-        times = self._history(over).select(activity)[0]
+        times = self._histories[over].select(activity)[0]
         return float(len(times) - self._start(times, days))
 
     def total(self, activity: Activity, days: float | None, over: Over) -> float:
-        times, values = self._history(over).select(activity)
+        times, values = self._histories[over].select(activity)
         return round_sum(_add_up(v for v in values[self._start(times, days) :] if v == v))
 
     def count_repeats(self, activity: Activity, days: float | None, over: Over) -> float:
-        times, values = self._history(over).select(activity)
+        times, values = self._histories[over].select(activity)
         often = Counter(v for v in values[self._start(times, days) :] if v == v)
         return float(max(often.values(), default=0))
 
     def days_since(self, activity: Activity, over: Over) -> float:
-        times = self._history(over).select(activity)[0]
+        times = self._histories[over].select(activity)[0]
         return (self._moment - times[-1]) / MS_PER_DAY if times else math.nan
 
     def last(self, activity: Activity, over: Over) -> float:
-        values = self._history(over).select(activity)[1]
+        values = self._histories[over].select(activity)[1]
         return values[-1] if values else math.nan
 
     def count_after(
         self, follow_up: Activity, first: Activity, days: float, window: float | None, over: Over
     ) -> float:
-        firsts, within, count = self._history(over).select(first)[0], days_to_ms(days), 0
-        follow_ups = self._history(over).select(follow_up)[0]
+        firsts, within, count = self._histories[over].select(first)[0], days_to_ms(days), 0
+        follow_ups = self._histories[over].select(follow_up)[0]
         for time_ms in follow_ups[self._start(follow_ups, window) :]:
             earlier = bisect_left(firsts, time_ms + 1)
             count += earlier > 0 and time_ms - firsts[earlier - 1] <= within
         return float(count)
 
     def decayed_count(self, activity: Activity, half_life_days: float, over: Over) -> float:
-        times, half_life = self._history(over).select(activity)[0], half_life_days * MS_PER_DAY
+        times, half_life = self._histories[over].select(activity)[0], half_life_days * MS_PER_DAY
         return round_sum(_add_up(0.5 ** ((self._moment - time_ms) / half_life) for time_ms in times))
 
     def distinct(self, days: float | None, over: Over) -> float:
         since = None if days is None else self._moment - days_to_ms(days)
-        by_type = self._history(over).by_type.values()
+        by_type = self._histories[over].by_type.values()
         return float(sum(since is None or times[-1] >= since for times, _ in by_type))
 
     def ratio(self, numerator: float, denominator: float) -> float:
         return numerator / denominator if denominator else math.nan
-
-    def _history(self, over: Over) -> History:
-        return self._lead if over == "lead" else self._account
 
     def _start(self, times: list[int], days: float | None) -> int:
         """The position of the first activity in the last `days`."""

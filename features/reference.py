@@ -9,34 +9,21 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from features.kinds import (
-    KINDS,
-    After,
-    Age,
-    Attribute,
-    Count,
-    DaysSince,
-    Decayed,
-    Distinct,
-    Last,
-    Ratio,
-    Repeated,
-    Sum,
-)
+from features import kinds
 from features.table import Vocabulary
 
 _EXAMPLES: dict[type, Any] = {
-    Attribute: Attribute("employees", "number", "at_creation"),
-    Count: Count("price_page", 30),
-    Sum: Sum("order", 90),
-    Repeated: Repeated("product_view", 14),
-    DaysSince: DaysSince("mail_click"),
-    Last: Last("quote_request"),
-    After: After("quote_request", "trial_started", 30),
-    Decayed: Decayed("webinar", 14),
-    Distinct: Distinct(30),
-    Ratio: Ratio(Count("mail_click"), Count("mail_open")),
-    Age: Age(),
+    kinds.Attribute: kinds.Attribute("employees", "number", "at_creation"),
+    kinds.Count: kinds.Count("price_page", 30),
+    kinds.Sum: kinds.Sum("order", 90),
+    kinds.Repeated: kinds.Repeated("product_view", 14),
+    kinds.DaysSince: kinds.DaysSince("mail_click"),
+    kinds.Last: kinds.Last("quote_request"),
+    kinds.After: kinds.After("quote_request", "trial_started", 30),
+    kinds.Decayed: kinds.Decayed("webinar", 14),
+    kinds.Distinct: kinds.Distinct(30),
+    kinds.Ratio: kinds.Ratio(kinds.Count("mail_click"), kinds.Count("mail_open")),
+    kinds.Age: kinds.Age(),
 }
 
 
@@ -58,7 +45,7 @@ _WORDS = Vocabulary(
 def feature_table() -> str:
     """A Markdown table with one row per kind of feature: keys, meaning, and the label of an example."""
     lines = ["| kind | keys | what it is | example in English / Japanese |", "|---|---|---|---|"]
-    for kind in KINDS:
+    for kind in kinds.KINDS:
         fields = [f for f in dataclasses.fields(kind) if f.name != "kind"]
         keys = ", ".join(f"`{f.name}`" + ("" if _is_required(f) else "?") for f in fields) or "–"
         meaning = (inspect.getdoc(kind) or "").split("\n\n")[0].replace("\n", " ")

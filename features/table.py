@@ -56,7 +56,7 @@ class FeatureTable:
     @cached_property
     def texts(self) -> frozenset[str]:
         """The names of the features whose values are texts."""
-        return frozenset(name for name, feature in self if _is_text(feature))
+        return frozenset(name for name, feature in self.attributes.items() if feature.values == "category")
 
     @cached_property
     def attributes(self) -> dict[str, Attribute]:
@@ -101,7 +101,3 @@ class FeatureTable:
     def to_dict(self) -> dict[str, dict[str, Any]]:
         """The table as JSON; `parse_features` reads it back."""
         return {name: asdict(feature) for name, feature in self}
-
-
-def _is_text(feature: Feature) -> bool:
-    return isinstance(feature, Attribute) and feature.values == "category"

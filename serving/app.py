@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from starlette.applications import Starlette
 
-from serving.api.error_responses import ERRORS
-from serving.api.routes import Api, handle_error
+from serving.api.routes import ERRORS, Api, handle_error
 from serving.review.site import Site
 
 

@@ -6,77 +6,51 @@ import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain, repeat
 
 from features.clock import days_to_ms, now_ms, to_ms
-from features.settings import CrmSettings, load_settings
-from serving.leads.attribute_schema import AttributeSchema
+from features.settings import load_settings
+from serving.leads.field_types import AttributeSchema
 from serving.leads.intake import RecordIntake
-from serving.leads.overrides import OverrideMirror
+from serving.leads.mirrors import OverrideMirror
 from serving.observability.json_logging import configure, quiet_lightgbm
 from serving.observability.prometheus import Metrics
 from serving.predictions.live_model import ModelWatcher
 from serving.predictions.predictor import Predictor
 from serving.settings import ServiceSettings
 from serving.store.store import Store, StoreUnavailable
-from serving.web.key_cache import KeyCache
+from serving.web.api_keys import KeyCache
+from serving.web.authentication import RateLimiter
 from serving.web.permissions import ROUTES
-from serving.web.rate_limit import RateLimiter
 
 REFRESH_SECONDS, FIRST_PRUNE_SECONDS, PRUNE_SECONDS = 0.5, 60.0, 3600.0
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, kw_only=True)
 class Components:
     """The objects that requests are answered with. `run_maintenance` runs for as long as they are open."""
 
-    settings: ServiceSettings
-    clock: Callable[[], int]
-    crm: CrmSettings
-    schema: AttributeSchema
-    store: Store
-    model_watcher: ModelWatcher
-    overrides: OverrideMirror
-    metrics: Metrics
-    predictor: Predictor
-    intake: RecordIntake
-    key_cache: KeyCache
-    rate_limiter: RateLimiter
-
-    @staticmethod
-    def build(settings: ServiceSettings, clock: Callable[[], int] = now_ms) -> Components:
+    def __init__(self, settings: ServiceSettings, clock: Callable[[], int] = now_ms) -> None:
         """Build all components; `clock` returns ms UTC.
 
         A missing or broken store, model or scorecard is no error. Raises SettingsError when crm.toml or the
         store's URL is invalid.
         """
         configure(settings.log_level)
-        crm = load_settings(settings.crm)
-        metrics, model_watcher = Metrics(ROUTES, clock), ModelWatcher(crm, settings.bundles)
-        store = Store.open(settings.store_url, settings.spool)
-        overrides = OverrideMirror(store)
-        schema = AttributeSchema.from_settings(crm)
-        components = Components(
-            settings=settings,
-            clock=clock,
-            crm=crm,
-            schema=schema,
-            store=store,
-            model_watcher=model_watcher,
-            overrides=overrides,
-            metrics=metrics,
-            predictor=Predictor(schema, model_watcher, store, overrides, metrics),
-            intake=RecordIntake(schema, store, overrides, metrics),
-            key_cache=KeyCache(settings.keys_file),
-            rate_limiter=RateLimiter(settings.rate_limit),
-        )
-        components.refresh()
+        self.settings, self.clock, self.crm = settings, clock, load_settings(settings.crm)
+        self.schema = AttributeSchema.from_settings(self.crm)
+        self.metrics = Metrics(ROUTES, clock)
+        self.model_watcher = ModelWatcher(self.crm, settings.bundles)
+        self.store = Store.open(settings.store_url, settings.spool)
+        self.overrides = OverrideMirror(self.store)
+        self.predictor = Predictor(self.schema, self.model_watcher, self.store, self.overrides, self.metrics)
+        self.intake = RecordIntake(self.schema, self.store, self.overrides, self.metrics)
+        self.key_cache = KeyCache(settings.keys_file)
+        self.rate_limiter = RateLimiter(settings.rate_limit)
+        self.refresh()
         quiet_lightgbm()
-        return components
 
     def refresh(self) -> None:
         """Pick up changes of the bundle, the scorecard, the overrides and the store's state."""
@@ -95,7 +69,6 @@ class Components:
             await _log_errors(self._prune)
 
     def close(self) -> None:
-        """Write what is queued, and close the store."""
         self.store.close()
 
     def _prune(self) -> None:

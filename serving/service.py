@@ -25,11 +25,10 @@ import bentoml
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from serving.api.error_responses import ERRORS
-from serving.api.routes import Api, error_response
+from serving.api.routes import ERRORS, Api, error_response
 from serving.app import create_app
 from serving.components import Components
-from serving.observability.log_format import request_id
+from serving.observability.json_logging import request_id
 from serving.review.site import Site
 from serving.runtime.import_guard import BLOCK_IMPORTS_VARIABLE, block_heavy_imports
 from serving.settings import ServiceSettings
@@ -53,7 +52,7 @@ def components() -> Components:
     block_heavy_imports(os.environ)
     sys.setswitchinterval(SWITCH_SECONDS)
     gc.set_threshold(*GC_THRESHOLDS)
-    return Components.build(ServiceSettings.from_environment(os.environ))
+    return Components(ServiceSettings.from_environment(os.environ))
 
 
 @cache
@@ -112,13 +111,11 @@ class Hotlead:
 
     @bentoml.on_startup
     async def start(self) -> None:
-        """Start the maintenance, and fill the pages' cache."""
         coroutines = (self._components.run_maintenance(), _site().warm_cache())
         self._background_tasks = [asyncio.create_task(work) for work in coroutines]
 
     @bentoml.on_shutdown
     async def stop(self) -> None:
-        """Stop the maintenance, and write what is queued."""
         for task in self._background_tasks:
             task.cancel()
         await asyncio.to_thread(self._components.close)

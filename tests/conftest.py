@@ -69,11 +69,11 @@ class Demo:
 
     @property
     def trained(self) -> TrainingResult:
-        return self.job.trained
+        return self.job.record.trained
 
     @property
     def model(self) -> Model:
-        return self.job.trained.model
+        return self.job.record.trained.model
 
 
 @pytest.fixture(scope="session")
@@ -113,6 +113,19 @@ def demo_scorer(demo: Demo, demo_loaded: Loaded) -> Scorer:
 
     judge = CalibratedModel.from_evidence(demo.model, demo.trained.evidence, demo.model.card)
     return Scorer(demo.model.card, demo_loaded.settings.table, judge, None)
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An MLflow database with nothing but its tables, which take seconds to create: tests copy it."""
+    import mlflow  # most tests start without it
+
+    path = run_folder(tmp_path_factory) / "empty-store" / "mlflow.db"
+    path.parent.mkdir(exist_ok=True)
+    with lock(path.with_suffix(".lock")):
+        if not path.exists():
+            mlflow.MlflowClient(f"sqlite:///{path}").search_experiments()
+    return path
 
 
 @pytest.fixture

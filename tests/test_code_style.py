@@ -42,7 +42,6 @@ OUTER_KEYS = frozenset(
         "Ratio.whole",
         "Rule.when",
         # JSON of the API: requests
-        "ActivityIn.at",
         "AttributeChangeIn.at",
         "HandoverIn.at",
         "HandoverIn.by",

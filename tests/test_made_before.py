@@ -22,7 +22,7 @@ import pytest
 
 from scoring.model.bundle import load_bundle
 from scoring.model.model import Model
-from serving.web.key_cache import KeyCache
+from serving.web.api_keys import KeyCache
 from tests.helpers.service.service_app import App
 from tests.helpers.small_crm import run, small_crm
 from tests.helpers.toml_files import DATA

@@ -9,18 +9,18 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from features.clock import from_ms, iso, to_ms
+from features.clock import iso
 from features.columns import Floats, Ints
 from features.errors import DataError
 from features.moments import MIN_WINS
 from scoring.scorecard.rating import rate
 from scoring.scorecard.scorecard import HOT
 from scoring.statistics.metrics import Estimate
-from scoring.statistics.paired_differences import Difference, LabeledLeads, differences, log_loss_gain
+from scoring.statistics.paired_differences import Difference, differences, log_loss_gain
 from training.fitting.blending import log_loss
 from training.fitting.dataset import Dataset
 from training.fitting.recipe import choose, fit
-from training.fitting.splits import Split, split_between
+from training.fitting.splits import Split, moment_at_quantile, split_between
 from training.progress import StepReporter
 
 
@@ -116,17 +116,13 @@ def _combine_months(data: Dataset, judged_months: list[_JudgedMonth]) -> Backtes
     model, points = (
         np.concatenate(scores) for scores in zip(*((t.model, t.points) for t in judged_months), strict=True)
     )
-    gain = log_loss_gain(_extract_outcomes(test), model, points)
+    gain = log_loss_gain(test.labeled, model, points)
     return Backtest([t.month for t in judged_months], _differences(test, model), gain)
 
 
 def _differences(test: Dataset, model: Floats) -> Mapping[str, Difference]:
     rating = rate(test.card, test.columns)
-    return differences(_extract_outcomes(test), model, rating.rank, rating.stage == HOT)
-
-
-def _extract_outcomes(test: Dataset) -> LabeledLeads:
-    return LabeledLeads(test.won, test.examples.amount, test.examples.group)
+    return differences(test.labeled, model, rating.rank, rating.stage == HOT)
 
 
 def _test_periods(data: Dataset, months: int) -> list[tuple[str, int, int]]:
@@ -135,21 +131,13 @@ def _test_periods(data: Dataset, months: int) -> list[tuple[str, int, int]]:
     if data.dated:
         starts = _month_starts(moment)[-months - 1 :]
         return [(iso(a)[:7], a, b) for a, b in pairwise(starts)]
-    ends = [
-        int(moment[min(int(len(moment) * share), len(moment) - 1)])
-        for share in np.linspace(0.4, 1, months + 1)
-    ]
+    ends = [moment_at_quantile(data.examples, share) for share in np.linspace(0.4, 1, months + 1)]
     ends[-1] += 1
     return [(f"{i}/{months}", a, b) for i, (a, b) in enumerate(pairwise(ends), 1)]
 
 
 def _month_starts(moment: Ints) -> list[int]:
     """The start of every month that has examples, and of the month after (ms UTC)."""
-    month_start = from_ms(int(moment.min())).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-    starts = []
-    while to_ms(month_start) <= int(moment.max()):
-        starts.append(to_ms(month_start))
-        month_start = month_start.replace(
-            year=month_start.year + month_start.month // 12, month=month_start.month % 12 + 1
-        )
-    return [*starts, to_ms(month_start)]
+    first, last = moment.astype("datetime64[ms]").astype("datetime64[M]")[[moment.argmin(), moment.argmax()]]
+    months = np.arange(first, last + 2)
+    return [int(start) for start in months.astype("datetime64[ms]").astype(np.int64)]

@@ -30,12 +30,10 @@ class Comparison:
     name: str
 
     def page(self, lang: Language) -> Page:
-        """The page in one language."""
         model = self.registered_model.model
         return comparison_page(self.result, model.table, self.name, model.version, lang)
 
     def to_dict(self, lang: Language) -> dict[str, Any]:
-        """All figures as JSON."""
         model = self.registered_model.model
         about = {
             "model": model.version,
@@ -55,11 +53,8 @@ def compare(settings: CrmSettings, out: Path) -> Comparison:
     registered_model = find_model(out, (CHALLENGER, CHAMPION))
     check_features_unchanged(settings, card, registered_model)
     judge = CalibratedModel.from_evidence(registered_model.model, registered_model.evidence, card)
-    return Comparison(
-        ModelVsRules.from_evidence(registered_model.evidence, card, judge.scale),
-        registered_model,
-        settings.name,
-    )
+    result = ModelVsRules.from_evidence(registered_model.evidence, card, judge.scale)
+    return Comparison(result, registered_model, settings.name)
 
 
 def save_comparison(comparison: Comparison, out: Path) -> dict[Language, Path]:

@@ -8,8 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from features.crm.audit import Audit
 from features.crm.load import load
 from features.kinds import Language
@@ -17,21 +15,17 @@ from features.settings import CrmSettings, load_settings
 from training.fitting.dataset import build_dataset, check_enough_deals
 from training.fitting.holdout import build_evidence, evaluate
 from training.fitting.recipe import choose, fit
-from training.fitting.result import TrainingResult, describe_training, explain_sample
+from training.fitting.result import RunRecord, TrainingResult, describe_training, explain_sample
 from training.fitting.tuning import tune
 from training.progress import StepReporter
 from training.registry.mlflow_store import Registration, check_server, register
-from training.registry.run_record import RunRecord
 from training.reports.model_report import draw_charts, report
 
-_SAMPLE_ROWS = 5
 
-
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class TrainingRun:
-    """A finished training run: its result, its record, its registration and its report file."""
+    """The record of a finished training, its registration and its report file."""
 
-    trained: TrainingResult
     record: RunRecord
     registration: Registration
     report: Path
@@ -39,11 +33,11 @@ class TrainingRun:
     def to_dict(self) -> dict[str, Any]:
         """The model, its registration, the report and the description of the training, as JSON."""
         return {
-            "model": self.trained.model.version,
+            "model": self.record.trained.model.version,
             "registered": self.registration.version,
             "run": self.registration.run_id,
             "report": str(self.report),
-            **self.trained.model.about,
+            **self.record.trained.model.about,
         }
 
 
@@ -59,10 +53,7 @@ def train_and_register(
     trained = train(settings, out, report_step, seed, tune_seconds)
     report_step("writing the report and registering the model")
     record = build_record(trained, crm_toml, lang)
-    registration = publish(record, out)
-    return TrainingRun(
-        trained=trained, record=record, registration=registration, report=out / record.report_file
-    )
+    return TrainingRun(record, publish(record, out), out / record.report_file)
 
 
 def train(
@@ -103,17 +94,7 @@ def train(
 def build_record(trained: TrainingResult, crm_toml: Path, lang: Language) -> RunRecord:
     """What is stored of a training run; charts are drawn once, for the report and for MLflow."""
     charts = draw_charts(trained, lang)
-    return RunRecord(
-        model=trained.model,
-        evidence=trained.evidence,
-        figures=trained.evaluation.figures,
-        charts=charts,
-        report=report(trained, charts, lang),
-        settings_file=crm_toml,
-        left_out=trained.left_out,
-        data_digest=trained.data.digest,
-        sample=trained.data.take(np.arange(min(_SAMPLE_ROWS, len(trained.data)))).columns,
-    )
+    return RunRecord(trained, charts, report(trained, charts, lang), crm_toml)
 
 
 def publish(record: RunRecord, out: Path) -> Registration:

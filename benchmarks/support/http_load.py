@@ -23,8 +23,6 @@ class Latency:
 
 
 class Connection:
-    """A persistent HTTP connection."""
-
     def __init__(self, port: int) -> None:
         self._http = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
 
@@ -63,18 +61,14 @@ def measure_throughput(
     port: int, path: str, bodies: Sequence[bytes], connections: int, seconds: float
 ) -> float:
     """Responses per second over parallel connections. Raises RuntimeError on an error status."""
-    return asyncio.run(_measure_throughput(port, path, bodies, connections, seconds))
 
+    async def count_responses() -> int:
+        until = time.monotonic() + seconds
+        shifted = [bodies[i % len(bodies) :] for i in range(connections)]
+        return sum(await asyncio.gather(*(_send_requests(port, path, part, until) for part in shifted)))
 
-async def _measure_throughput(
-    port: int, path: str, bodies: Sequence[bytes], connections: int, seconds: float
-) -> float:
-    until = time.monotonic() + seconds
     began = time.monotonic()
-    counts = await asyncio.gather(
-        *(_send_requests(port, path, bodies[i % len(bodies) :], until) for i in range(connections))
-    )
-    return sum(counts) / (time.monotonic() - began)
+    return asyncio.run(count_responses()) / (time.monotonic() - began)
 
 
 async def _send_requests(port: int, path: str, bodies: Sequence[bytes], until: float) -> int:
@@ -98,6 +92,4 @@ def _request(path: str, body: bytes) -> bytes:
 
 
 def _length(head: bytes) -> int:
-    lower = head.lower()
-    start = lower.index(b"content-length:") + len(b"content-length:")
-    return int(lower[start : lower.index(b"\r\n", start)])
+    return int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0])

@@ -30,6 +30,20 @@ class LoadResult:
         """The number of requests without a response or with an error status."""
         return sum(self.broken.values()) + sum(n for s, n in self.statuses.items() if s >= 400)
 
+    def record(self, path: str, response: httpx.Response) -> None:
+        """Count a response by its status and, if it is one, by its model version."""
+        self.statuses[response.status_code] += 1
+        if response.status_code >= 300:
+            return
+        answer = response.json()
+        if not path.startswith("/v1/score"):
+            self.acknowledged.append(answer["id"])
+            return
+        model = answer["model"]
+        self.versions[model["version"] if model else f"rules: {answer['fallback']}"] += 1
+        if answer["stored"] == "stored":
+            self.lead_ids.append(answer["lead_id"])
+
 
 RequestFactory = Callable[[int], tuple[str, dict[str, Any]]]
 """The path and body of the n-th request."""
@@ -38,58 +52,30 @@ RequestFactory = Callable[[int], tuple[str, dict[str, Any]]]
 @contextmanager
 def run_load(url: str, make_request: RequestFactory, connections: int = 16) -> Iterator[LoadResult]:
     """Send requests over parallel connections until the block ends."""
-    result, stop = LoadResult(), threading.Event()
-    thread = threading.Thread(
-        target=lambda: asyncio.run(_run_load(url, make_request, connections, result, stop))
-    )
+    result, stop, numbers = LoadResult(), threading.Event(), itertools.count()
+    limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
+
+    async def send_until_stopped(client: httpx.AsyncClient) -> None:
+        while not stop.is_set():
+            path, body = make_request(next(numbers))
+            try:
+                result.record(path, await client.post(path, json=body))
+            except httpx.HTTPError as problem:
+                result.broken[type(problem).__name__] += 1
+                await asyncio.sleep(0.05)
+            await asyncio.sleep(0)
+
+    async def send_in_parallel() -> None:
+        async with httpx.AsyncClient(base_url=url, limits=limits, timeout=30) as client:
+            await asyncio.gather(*(send_until_stopped(client) for _ in range(connections)))
+
+    thread = threading.Thread(target=lambda: asyncio.run(send_in_parallel()))
     thread.start()
     try:
         yield result
     finally:
         stop.set()
         thread.join(60)
-
-
-async def _run_load(
-    url: str, make_request: RequestFactory, connections: int, result: LoadResult, stop: threading.Event
-) -> None:
-    numbers = itertools.count()
-    limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
-    async with httpx.AsyncClient(base_url=url, limits=limits, timeout=30) as client:
-        await asyncio.gather(
-            *(_send_until_stopped(client, make_request, numbers, result, stop) for _ in range(connections))
-        )
-
-
-async def _send_until_stopped(
-    client: httpx.AsyncClient,
-    make_request: RequestFactory,
-    numbers: Iterator[int],
-    result: LoadResult,
-    stop: threading.Event,
-) -> None:
-    while not stop.is_set():
-        path, body = make_request(next(numbers))
-        try:
-            answer = await client.post(path, json=body)
-        except httpx.HTTPError as problem:
-            result.broken[type(problem).__name__] += 1
-            await asyncio.sleep(0.05)
-            continue
-        result.statuses[answer.status_code] += 1
-        if answer.status_code < 300:
-            _record_answer(answer.json(), path, result)
-        await asyncio.sleep(0)
-
-
-def _record_answer(answer: dict[str, Any], path: str, result: LoadResult) -> None:
-    if path.startswith("/v1/score"):
-        model = answer["model"]
-        result.versions[model["version"] if model else f"rules: {answer['fallback']}"] += 1
-        if answer["stored"] == "stored":
-            result.lead_ids.append(answer["lead_id"])
-    else:
-        result.acknowledged.append(answer["id"])
 
 
 def wait_for(holds: Callable[[], bool], seconds: float = 30) -> float:

@@ -31,15 +31,24 @@ def run(command: Sequence[str]) -> Run:
     return Run(time.monotonic() - began, usage.ru_maxrss / 2**20)
 
 
+def measure_seconds(call: Callable[[], object], times: int) -> list[float]:
+    """The time of each of several calls."""
+    durations = []
+    for _ in range(times):
+        began = time.perf_counter()
+        call()
+        durations.append(time.perf_counter() - began)
+    return durations
+
+
 def measure_microseconds(call: Callable[[], object], times: int = 2_000, rounds: int = 7) -> float:
     """The median over rounds of the mean time of a call."""
-    means = []
-    for _ in range(rounds):
-        began = time.perf_counter()
+
+    def call_often() -> None:
         for _ in range(times):
             call()
-        means.append((time.perf_counter() - began) / times * 1e6)
-    return statistics.median(means)
+
+    return statistics.median(measure_seconds(call_often, rounds)) / times * 1e6
 
 
 def peak_memory_gib() -> float:

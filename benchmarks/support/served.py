@@ -44,7 +44,6 @@ class RunningService:
 
     @property
     def workers(self) -> list[psutil.Process]:
-        """The worker processes."""
         return self.find_processes(_WORKER)
 
     def stop(self) -> float:
@@ -111,7 +110,6 @@ def wait_ready(service: RunningService, path: str = "/readyz") -> None:
 
 
 def free_port() -> int:
-    """A free TCP port."""
     with socket.socket() as trial:
         trial.bind(("127.0.0.1", 0))
         port: int = trial.getsockname()[1]

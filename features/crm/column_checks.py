@@ -30,7 +30,7 @@ _DAY = days_to_ms(1)
 
 @dataclass(frozen=True)
 class DecidedLeads:
-    """The leads whose outcome is known, oldest first: their rows, outcomes, and the oldest 80 %."""
+    """The leads whose outcome is known, oldest first: their rows, outcomes, and the oldest 80%."""
 
     lead: Ints
     won: Bools
@@ -146,7 +146,7 @@ class _AuditedColumn:
         return float(filled[won].mean()), float(filled[~won].mean())
 
     def auc(self) -> float:
-        """ROC AUC of the column alone: learnt on the oldest 80 %, evaluated on the newest."""
+        """ROC AUC of the column alone: learnt on the oldest 80%, evaluated on the newest."""
         return self._auc(self.decided.old)
 
     def auc_interleaved(self) -> float:

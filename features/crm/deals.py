@@ -14,8 +14,8 @@ from features.crm.joining.lead_deals import match_deals
 from features.crm.leads import IdentifiedLeads, Leads
 from features.crm.parsing import encode_column
 from features.crm.reader import Reader, filter_rows
+from features.crm.sources.rows import SourceRows
 from features.crm.table_settings import DealsTable, RowConditions
-from features.crm.tables import SourceRows
 from features.crm_data import Outcomes
 
 

@@ -15,8 +15,10 @@ from features.columns import Bools, Column, Floats, Ints
 from features.crm.joining.ids import match_ids
 from features.crm.parsing import Parsed, as_numbers, as_texts, as_times, encode_column, source_texts
 from features.crm.rejects import LeftOut, LeftOutReason, Reject, Rejects
+from features.crm.sources.cut_ids import check_ids_are_whole
+from features.crm.sources.rows import SourceRows
 from features.crm.table_settings import RowConditions, Source
-from features.crm.tables import SourceRows, read_rows
+from features.crm.tables import read_rows
 from features.crm_data import LeadOrder
 from features.settings import CrmSettings
 
@@ -44,6 +46,9 @@ class Reader:
         rows = replace(source_rows, name=f"{part} ({source_rows.name})", part=part, files=files)
         self.rejects.rows.extend(replace(r, table=part) for r in source_rows.rejects)
         self.rejects.read[part] += rows.read
+        id_column = getattr(source, "id" if part == "leads" else "lead", None)
+        if id_column and id_column in rows.table.column_names:
+            check_ids_are_whole(rows.table, id_column, rows.name)
         return self._skip_rows(rows, source.skip_where)
 
     def _skip_rows(self, rows: SourceRows, conditions: RowConditions) -> SourceRows:

@@ -15,12 +15,16 @@ from features.toml import Strict, TextValue
 
 RowConditions: TypeAlias = Mapping[str, Annotated[tuple[TextValue, ...], Field(min_length=1)]]
 """Rows by the values of columns, in upper or lower case; "" is an empty cell."""
+_FILE_FORMAT = ("separator", "encoding", "skip_rows", "skip_footer", "header", "sheet", "records")
 
 
 class Source(Strict):
-    """The source of a table: a CSV or Parquet file, a glob of such files, or a database URL.
+    """The source of a table: a file (CSV, Excel, JSON, Parquet), a glob of such files, or a database URL.
 
     `${NAME}` in `source` is replaced by an environment variable, so that passwords stay out of files.
+    `skip_rows` lines stand above the header, `skip_footer` rows below the data; `header` holds the names
+    of the columns of a file without a header. `sheet` is that of a workbook, or several with the same
+    columns; `records` is the key of the list in a JSON document.
     Rows that `skip_where` selects (deleted or merged records) are left out and counted. More unusable rows
     than `max_reject_share` (else that of [crm]) stop a run.
     """
@@ -30,6 +34,11 @@ class Source(Strict):
     query: str | None = None
     separator: str = Field(default=",", min_length=1, max_length=1)
     encoding: str = "utf-8"
+    skip_rows: int = Field(default=0, ge=0)
+    skip_footer: int = Field(default=0, ge=0)
+    header: tuple[str, ...] = ()
+    sheet: str | tuple[str, ...] | None = None
+    records: str | None = None
     time_format: str | None = None
     skip_where: RowConditions = Field(default_factory=dict)
     max_reject_share: float | None = Field(default=None, ge=0, le=1)
@@ -49,6 +58,11 @@ class Source(Strict):
     @property
     def is_database(self) -> bool:
         return "://" in self.source
+
+    @property
+    def file_format(self) -> dict[str, object]:
+        """The keys that say how a file is read, with their values."""
+        return {key: getattr(self, key) for key in _FILE_FORMAT}
 
     @model_validator(mode="after")
     def _check_source(self) -> Self:

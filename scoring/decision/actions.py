@@ -13,8 +13,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from features.clock import NEVER, days_to_ms
-from features.columns import Bools, Column, Floats, Ints
+from features.clock import MS_PER_DAY, NEVER, days_to_ms
+from features.columns import Column, Floats, Ints
 from scoring.decision.decision import EXCLUSION, MQL, SQL, Codes, Decision
 from scoring.decision.sales_status import SalesStatus
 from scoring.scorecard.office_hours import compute_deadline
@@ -41,9 +41,8 @@ class Actions:
 
 
 def action_of(card: Scorecard, code: int) -> Action:
-    """The action of a code."""
     if code < HAND_OVER:
-        return card.action(code)
+        return (card.stages.cold, card.stages.warm, card.stages.hot)[code]
     if code > HAND_OVER:
         return _fixed_action(code, card.stages.cold.owner)
     assert card.hand_over is not None  # validated with the card
@@ -51,7 +50,6 @@ def action_of(card: Scorecard, code: int) -> Action:
 
 
 def codes_of(card: Scorecard) -> list[int]:
-    """The codes of all actions under a card."""
     return [code for code in range(LOST + 1) if code != HAND_OVER or card.hand_over is not None]
 
 
@@ -76,11 +74,15 @@ def choose_actions(
         return Actions(action, np.full(len(action), NEVER, dtype=np.int64), prompt)
     by_code = np.full(LOST + 1, NEVER, dtype=np.int64)
     for code in np.bincount(action).nonzero()[0].tolist():
-        by_code[code] = _action_due(card, action_of(card, code), as_of)
+        chosen = action_of(card, code)
+        if chosen.hours is not None:
+            office = card.hours if chosen.business_hours else None
+            by_code[code] = compute_deadline(as_of, chosen.hours, office)
     deadline = by_code[action]
-    if sales_statuses is not None:
-        _apply_next_action(action, deadline, sales_statuses)
-    contacted = _days_since_contact(sales_statuses, as_of)
+    for row, status in enumerate(sales_statuses or ()):
+        if status is not None and action[row] == ACCEPTED:
+            deadline[row] = status.next_action
+    contacted = None if sales_statuses is None else _days_since_contact(sales_statuses, as_of)
     for place, card_prompt in enumerate(card.prompts.values()):
         rows, first = _find_due_prompts(card, card_prompt, columns, as_of, contacted)
         sooner = (first < deadline[rows]) & (action[rows] < WON)
@@ -101,13 +103,6 @@ def _apply_sales_status(
             action[row] = ACCEPTED
 
 
-def _apply_next_action(action: Codes, deadline: Ints, sales_statuses: Sequence[SalesStatus | None]) -> None:
-    """Set the deadline of accepted leads to the date of their next action, in place."""
-    for row, status in enumerate(sales_statuses):
-        if status is not None and action[row] == ACCEPTED:
-            deadline[row] = status.next_action
-
-
 @lru_cache(maxsize=128)
 def _fixed_action(code: int, cold_owner: str) -> Action:
     """An action that no scorecard defines; the owner of cold leads has those that need no action."""
@@ -117,12 +112,6 @@ def _fixed_action(code: int, cold_owner: str) -> Action:
         owner="field_sales" if accepted else cold_owner,
         text=LocalizedText(**all_texts()[_TEXTS[code]]),
     )
-
-
-def _action_due(card: Scorecard, action: Action, as_of: int) -> int:
-    if action.hours is None:
-        return NEVER
-    return compute_deadline(as_of, action.hours, card.hours if action.business_hours else None)
 
 
 def _find_due_prompts(
@@ -135,7 +124,8 @@ def _find_due_prompts(
     assert isinstance(answered, np.ndarray)
     if contacted is not None:
         answered = np.fmin(answered, contacted)
-    rows = _awaits_answer(since, answered, prompt.within_days).nonzero()[0]
+    # A recent inquiry, and no contact at that time or later; nan: never asked, no contact.
+    rows = ((since <= prompt.within_days) & ~(answered <= since)).nonzero()[0]
     office = card.hours if prompt.business_hours else None
     deadlines = [
         compute_deadline(as_of - days_to_ms(days), prompt.hours, office) for days in since[rows].tolist()
@@ -143,19 +133,9 @@ def _find_due_prompts(
     return rows, np.array(deadlines, dtype=np.int64)
 
 
-def _days_since_contact(sales_statuses: Sequence[SalesStatus | None] | None, as_of: int) -> Floats | None:
+def _days_since_contact(sales_statuses: Sequence[SalesStatus | None], as_of: int) -> Floats | None:
     """The days since sales contacted each lead (nan: not yet); None without any contact."""
-    contact_times = [None if status is None else status.contacted_at for status in sales_statuses or ()]
-    if all(contact_ms is None for contact_ms in contact_times):
+    times = [None if status is None else status.contacted_at for status in sales_statuses]
+    if all(time_ms is None for time_ms in times):
         return None
-    return np.array(
-        [
-            np.nan if contact_ms is None else (as_of - contact_ms) / days_to_ms(1)
-            for contact_ms in contact_times
-        ]
-    )
-
-
-def _awaits_answer(since: Floats, answered: Floats, within_days: float) -> Bools:
-    """A mask of leads with a recent inquiry and no contact at that time or later."""
-    return np.asarray((since <= within_days) & ~(answered <= since))  # nan: never asked, no contact
+    return np.array([np.nan if time_ms is None else (as_of - time_ms) / MS_PER_DAY for time_ms in times])

@@ -63,20 +63,15 @@ def decide(
     base = rating if model is None else model
     score, stage = base.score.copy(), base.stage.copy()
     decided_by = np.full(len(score), RULES if model is None else MODEL, dtype=np.int8)
-    _apply_decider(rating.triggered, TRIGGER, HOT, np.maximum(score, HOT_SCORE), score, stage, decided_by)
+    fired = rating.triggered
+    stage[fired], score[fired], decided_by[fired] = HOT, np.maximum(score[fired], HOT_SCORE), TRIGGER
     accepted = np.zeros(len(score), dtype=bool)
     if overrides is not None:
         hot, cooled, accepted = _verdict_masks(overrides)
-        _apply_decider(hot, PERSON, HOT, np.maximum(score, HOT_SCORE), score, stage, decided_by)
-        _apply_decider(
-            cooled,
-            PERSON,
-            np.minimum(stage, WARM),
-            np.minimum(score, HOT_SCORE - 1),
-            score,
-            stage,
-            decided_by,
-        )
+        stage[hot], score[hot] = HOT, np.maximum(score[hot], HOT_SCORE)
+        stage[cooled] = np.minimum(stage[cooled], WARM)
+        score[cooled] = np.minimum(score[cooled], HOT_SCORE - 1)
+        decided_by[hot | cooled] = PERSON
     stage[rating.excluded], score[rating.excluded], decided_by[rating.excluded] = COLD, 0, EXCLUSION
     hand_over = np.full(len(score), NOT_HANDED, dtype=np.int8)
     hand_over[stage == HOT] = MQL
@@ -84,21 +79,6 @@ def decide(
     if rating.card.hot_is == "sql":
         stage[(stage == HOT) & (decided_by != PERSON)] = WARM
     return Decision(score, stage, decided_by, hand_over)
-
-
-def _apply_decider(
-    mask: Bools,
-    decider: int,
-    new_stage: int | Codes,
-    new_score: Ints,
-    score: Ints,
-    stage: Codes,
-    decided_by: Codes,
-) -> None:
-    """Overwrite stage, score and decider of the masked leads, in place."""
-    stage[mask] = new_stage if isinstance(new_stage, int) else new_stage[mask]
-    score[mask] = new_score[mask]
-    decided_by[mask] = decider
 
 
 def _verdict_masks(overrides: Sequence[Override | None]) -> tuple[Bools, Bools, Bools]:

@@ -15,7 +15,7 @@ from features.clock import NEVER, to_ms
 from features.errors import DataError
 
 Verdict: TypeAlias = Literal["hot", "not_hot", "accepted", "sent_back"]
-VERDICTS: tuple[str, ...] = get_args(Verdict)
+VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 _COLUMNS = ("lead_id", "verdict", "reason", "by", "at", "expires")
 
 
@@ -41,11 +41,17 @@ class Override:
 
 def select_in_force(overrides: Sequence[Override], as_of: int) -> Mapping[str, Override]:
     """The newest override in force on each lead; `as_of` is ms UTC."""
-    by_lead = defaultdict(list)
-    for override in overrides:
-        by_lead[override.lead_id].append(override)
-    newest = ((lead_id, newest_in_force(group, as_of)) for lead_id, group in by_lead.items())
+    by_lead = group_by_lead(overrides).items()
+    newest = ((lead_id, newest_in_force(group, as_of)) for lead_id, group in by_lead)
     return {lead_id: override for lead_id, override in newest if override is not None}
+
+
+def group_by_lead(overrides: Iterable[Override]) -> dict[str, Sequence[Override]]:
+    """By lead, its overrides in their order."""
+    grouped = defaultdict(list)
+    for override in overrides:
+        grouped[override.lead_id].append(override)
+    return dict(grouped)
 
 
 def newest_in_force(overrides: Iterable[Override], as_of: int, live: bool = False) -> Override | None:
@@ -80,11 +86,10 @@ def _parse_row(row: Mapping[str, str | None], location: str, zone: ZoneInfo) -> 
     for name in ("lead_id", "reason", "by"):
         if not values[name]:
             raise DataError(f"{location}: {name} is empty; an override names its lead, reason and person.")
-    verdict = next((v for v in get_args(Verdict) if v == values["verdict"]), None)
+    verdict = next((v for v in VERDICTS if v == values["verdict"]), None)
     if verdict is None:
-        raise DataError(
-            f"{location}: verdict must be one of {', '.join(VERDICTS)} (got {values['verdict']!r})."
-        )
+        allowed = ", ".join(VERDICTS)
+        raise DataError(f"{location}: verdict must be one of {allowed} (got {values['verdict']!r}).")
     moment_ms = _parse_time(values["at"], f"{location}: at", zone)
     expires = _parse_time(values["expires"], f"{location}: expires", zone) if values["expires"] else NEVER
     if expires <= moment_ms:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,17 +33,6 @@ class Contribution:
         return translate("reason", lang, label=table.label(self.feature, lang), value=value)
 
 
-def strongest_contributions(
-    names: Sequence[str],
-    values: Sequence[float | str | None],
-    contributions: Floats,
-    limit: int = MAX_REASONS,
-) -> list[Contribution]:
-    """The features that moved one score most, strongest first; negligible ones are left out."""
-    ranked = rank_contributions(contributions[None, :], limit)[0]
-    return [Contribution(names[i], values[i], contribution) for i, contribution in ranked]
-
-
 def rank_contributions(
     contributions: Floats, limit: int | None = MAX_REASONS, minimum: float = MIN_CONTRIBUTION
 ) -> list[list[tuple[int, float]]]:
@@ -72,18 +61,9 @@ def stored_rule_reasons(detail: Mapping[str, Any], card: Scorecard, lang: Langua
     `detail` is what `Score.detail` wrote. A rule that the card no longer has is named by its code.
     """
     rules = {**card.exclusions, **card.triggers, **card.rows}
-    return [
-        Reason(code, rules[code].because.text(lang) if code in rules else code, weight)
-        for code, weight in _stored_rules(detail)
-    ]
-
-
-def _stored_rules(detail: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
-    for group in ("exclusions", "triggers"):
-        for code in detail.get(group) or ():
-            yield code, 0.0
-    for entry in detail.get("rules_reasons") or ():
-        yield entry["code"], entry["weight"]
+    weights = [(code, 0.0) for group in ("exclusions", "triggers") for code in detail.get(group) or ()]
+    weights += [(entry["code"], entry["weight"]) for entry in detail.get("rules_reasons") or ()]
+    return [Reason(c, rules[c].because.text(lang) if c in rules else c, weight) for c, weight in weights]
 
 
 def format_value(table: FeatureTable, name: str, value: float | str | None, lang: Language) -> str:

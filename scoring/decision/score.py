@@ -132,7 +132,6 @@ class Score:
     ] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """The answer in plain JSON types."""
         return asdict(self)
 
     def detail(self) -> dict[str, Any]:
@@ -142,11 +141,11 @@ class Score:
         for the model, the value; None if the model did not answer or its reasons were not requested.
         """
         model, rules = self.model, self.rules
-        reasons = None if model is None else model.reasons
+        reasons = None
+        if model is not None and model.reasons is not None:
+            reasons = [{"code": r.code, "weight": r.weight, "value": r.value} for r in model.reasons]
         return {
-            "model_reasons": None
-            if reasons is None
-            else [{"code": r.code, "weight": r.weight, "value": r.value} for r in reasons],
+            "model_reasons": reasons,
             "alike": None if model is None else model.alike,
             "alike_won": None if model is None else model.alike_won,
             "rules_reasons": [{"code": r.code, "weight": r.weight} for r in rules.reasons],

@@ -48,10 +48,8 @@ class Scorer:
     @property
     def versions(self) -> tuple[str | None, str]:
         """The versions of the model (None: no model) and of the card; they change if either changes."""
-        return (
-            None if self.calibrated_model is None else self.calibrated_model.model.version,
-            self.card.version,
-        )
+        calibrated = self.calibrated_model
+        return None if calibrated is None else calibrated.model.version, self.card.version
 
     def score_batch(
         self,
@@ -73,19 +71,16 @@ class Scorer:
         def encode(calibrated_model: CalibratedModel, rating: Rating | None) -> Encoded:
             return calibrated_model.model.encode(columns, rating)
 
-        row_overrides = None if not overrides else [overrides.get(lead_id) for lead_id in lead_ids]
-        row_statuses = None if not sales_statuses else [sales_statuses.get(lead_id) for lead_id in lead_ids]
-        rating = rate(self.card, columns)
         return self._score(
             lead_ids=lead_ids,
             columns=columns,
-            rating=rating,
+            rating=rate(self.card, columns),
             encode=encode,
             as_of=as_of,
             answered_roles=answered_roles,
-            overrides=row_overrides,
+            overrides=[overrides.get(lead_id) for lead_id in lead_ids] if overrides else None,
             explain=explain,
-            sales_statuses=row_statuses,
+            sales_statuses=[sales_statuses.get(lead) for lead in lead_ids] if sales_statuses else None,
         )
 
     def score_one(
@@ -104,15 +99,13 @@ class Scorer:
         def encode(calibrated_model: CalibratedModel, rating: Rating | None) -> Encoded:
             return calibrated_model.model.encode_one([values[i] for i in self._places], rating)
 
-        columns = LazyColumns(named, lambda name: self._column(name, named[name]))
-        flags = {role: np.array([answered]) for role, answered in answered_roles.items()}
         return self._score(
             lead_ids=[lead_id],
-            columns=columns,
+            columns=LazyColumns(named, lambda name: self._column(name, named[name])),
             rating=self._rater(named),
             encode=encode,
             as_of=as_of,
-            answered_roles=flags,
+            answered_roles={role: np.array([answered]) for role, answered in answered_roles.items()},
             overrides=None if override is None else [override],
             explain=explain,
             sales_statuses=None if sales_status is None else [sales_status],
@@ -127,7 +120,6 @@ class Scorer:
 
     @cached_property
     def wordings(self) -> dict[Language, Wording]:
-        """The texts for people, by language."""
         languages: tuple[Language, ...] = ("en", "ja")
         return {lang: Wording(self.card, self.table, lang) for lang in languages}
 
@@ -144,7 +136,12 @@ class Scorer:
         explain: bool,
         sales_statuses: Sequence[SalesStatus | None] | None,
     ) -> BatchScores:
-        encoded, model, fallback, explained = self._run_model(rating, encode, explain)
+        encoded = model = explained = None
+        fallback = self.fallback
+        if self.calibrated_model is not None:
+            encoded, model, fallback, explained = self._run_model(
+                self.calibrated_model, rating, encode, explain
+            )
         decision = decide(rating, model, overrides)
         return BatchScores(
             card=self.card,
@@ -166,13 +163,11 @@ class Scorer:
         )
 
     def _run_model(
-        self, rating: Rating, encode: _Encode, explain: bool
+        self, calibrated_model: CalibratedModel, rating: Rating, encode: _Encode, explain: bool
     ) -> tuple[Encoded | None, ModelSide | None, Fallback | None, Explanation | None]:
-        if self.calibrated_model is None:
-            return None, None, self.fallback, None
-        model = self.calibrated_model.model
+        model = calibrated_model.model
         try:
-            leads = encode(self.calibrated_model, rating if self._same_card else None)
+            leads = encode(calibrated_model, rating if self._same_card else None)
             explained = model.explain(leads) if explain else None
             probability = sigmoid(explained.log_odds if explained else model.log_odds(leads))
         except MemoryError:  # temporary; going on would score half a list by the model, half by the rules
@@ -181,15 +176,13 @@ class Scorer:
             return None, None, "model_error", None
         if not np.isfinite(probability).all():
             return None, None, "model_error", None
-        return leads, ModelSide.from_probability(probability, self.calibrated_model.scale), None, explained
+        return leads, ModelSide.from_probability(probability, calibrated_model.scale), None, explained
 
     @cached_property
     def _same_card(self) -> bool:
         """Whether the model was trained with the present card, so that one rating serves both."""
-        return (
-            self.calibrated_model is not None
-            and self.calibrated_model.model.card.version == self.card.version
-        )
+        calibrated = self.calibrated_model
+        return calibrated is not None and calibrated.model.card.version == self.card.version
 
     @cached_property
     def _rater(self) -> OneRater:
@@ -197,14 +190,11 @@ class Scorer:
 
     @cached_property
     def _places(self) -> list[int]:
-        """The places of the model's features in `table`."""
         place = {name: i for i, name in enumerate(self.table.names)}
-        return (
-            [place[name] for name in self.calibrated_model.model.table.names] if self.calibrated_model else []
-        )
+        assert self.calibrated_model is not None  # its leads are encoded by these places
+        return [place[name] for name in self.calibrated_model.model.table.names]
 
     def _column(self, name: str, value: LeadValue) -> Column:
-        """A column with the value of one lead."""
         if name in self.table.texts:
             return encode_texts([value])  # type: ignore[list-item]
         return np.array([math.nan if value is None else value], dtype=np.float64)

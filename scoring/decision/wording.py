@@ -52,7 +52,6 @@ class Wording:
 
     @cached_property
     def labels(self) -> dict[str, str]:
-        """The label of each feature."""
         return {name: self.table.label(name, self.lang) for name in self.table.names}
 
     @cached_property

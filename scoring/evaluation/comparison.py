@@ -15,7 +15,7 @@ from features.columns import Bools, Floats, Ints, Texts
 from features.kinds import Language
 from features.table import FeatureTable
 from scoring.decision.decision import Codes, Decision, ModelSide, decide
-from scoring.decision.reasons import rule_reasons, strongest_contributions
+from scoring.decision.reasons import Contribution, rank_contributions, rule_reasons
 from scoring.decision.score import Reason
 from scoring.model.evidence import MODEL, Evidence
 from scoring.model.model import sigmoid
@@ -103,10 +103,9 @@ class ModelVsRules:
     @cached_property
     def stages(self) -> dict[str, list[Rate]]:
         """By side, the win rate of each stage."""
-        return {
-            side: [self.rates.rate(stage == code) for code in range(len(STAGES))]
-            for side, (_, stage) in self._sides.items()
-        }
+        stages = {side: stage for side, (_, stage) in self._sides.items()}
+        codes = range(len(STAGES))
+        return {side: [self.rates.rate(stage == code) for code in codes] for side, stage in stages.items()}
 
     @cached_property
     def agreement(self) -> list[list[Rate]]:
@@ -118,19 +117,14 @@ class ModelVsRules:
     @cached_property
     def bands(self) -> dict[str, list[Rate]]:
         """By side, the win rate of each band of ten points."""
-        by_side = {}
-        for side, (score, _) in self._sides.items():
-            by_side[side] = [self.rates.rate(bands_of(score) == band) for band in range(BANDS)]
-        return by_side
+        bands = {side: bands_of(score) for side, (score, _) in self._sides.items()}
+        return {side: [self.rates.rate(band == i) for i in range(BANDS)] for side, band in bands.items()}
 
     @cached_property
     def segments(self) -> list[SegmentComparison]:
         """By segment and value, most frequent values first."""
-        return [
-            part
-            for name, column in self.evidence.segments.items()
-            for part in self._compare_values(name, column)
-        ]
+        columns = self.evidence.segments.items()
+        return [part for name, column in columns for part in self._compare_values(name, column)]
 
     @cached_property
     def months(self) -> list[SegmentComparison]:
@@ -160,25 +154,24 @@ class ModelVsRules:
         contributions = np.array([self.evidence.reasons[name][row] for name in names], dtype=np.float64)
         if not len(contributions) or np.isnan(contributions).any():
             return []
-        values = [self._feature_value(name, row) for name in names]
-        return [
-            Reason(r.feature, r.text(table, lang), round(r.contribution, 4))
-            for r in strongest_contributions(names, values, contributions)
-        ]
+
+        def reason(name: str, weight: float) -> Reason:
+            contribution = Contribution(name, self._feature_value(name, row), weight)
+            return Reason(name, contribution.text(table, lang), round(weight, 4))
+
+        return [reason(names[i], weight) for i, weight in rank_contributions(contributions[None, :])[0]]
 
     def rules_reasons(self, row: int, lang: Language) -> list[Reason]:
         """The rules that hold: exclusions, triggers and rows."""
         card, rating = self.card, self.rating
-        groups = (
+        reasons: list[Reason] = []
+        for rules, fired in (
             (card.exclusions, rating.exclusions),
             (card.triggers, rating.triggers),
             (card.rows, rating.fired),
-        )
-        return [
-            reason
-            for rules, fired in groups
-            for reason in compress(rule_reasons(rules, lang), fired[row].tolist())
-        ]
+        ):
+            reasons += compress(rule_reasons(rules, lang), fired[row].tolist())
+        return reasons
 
     def to_dict(self, table: FeatureTable, lang: Language) -> dict[str, Any]:
         """All figures in plain JSON types; in `differences` new is the model, old the rules."""
@@ -194,16 +187,14 @@ class ModelVsRules:
             "bands": self.bands,
             "segments": self.segments,
             "months": self.months,
-            "disputes": [
-                to_jsonable(d)
-                | {
-                    "model_reasons": self.model_reasons(d.row, table, lang),
-                    "rules_reasons": self.rules_reasons(d.row, lang),
-                }
-                for d in self.disputes
-            ],
+            "disputes": [self._dispute_to_dict(dispute, table, lang) for dispute in self.disputes],
         }
         return {name: to_jsonable(value) for name, value in figures.items()}
+
+    def _dispute_to_dict(self, deal: DisputedDeal, table: FeatureTable, lang: Language) -> dict[str, Any]:
+        model = self.model_reasons(deal.row, table, lang)
+        rules = self.rules_reasons(deal.row, lang)
+        return {**to_jsonable(deal), "model_reasons": model, "rules_reasons": rules}
 
     @property
     def _sides(self) -> dict[str, tuple[Ints, Codes]]:
@@ -223,15 +214,9 @@ class ModelVsRules:
         """The comparison on some rows; None if these are too few."""
         if mask.sum() < _MIN_LEADS or not self.evidence.won[mask].any():
             return None
-        evidence = self.evidence
-        part_differences = differences(
-            evidence.judged.take(mask),
-            evidence.scores[MODEL][mask],
-            self.rating.rank[mask],
-            self.called[mask],
-            _PART_DRAWS,
-        )
-        return SegmentComparison(name, value, self.rates.rate(mask), part_differences)
+        judged, model = self.evidence.judged.take(mask), self.evidence.scores[MODEL][mask]
+        part = differences(judged, model, self.rating.rank[mask], self.called[mask], _PART_DRAWS)
+        return SegmentComparison(name, value, self.rates.rate(mask), part)
 
     def _disputed_deal(self, row: int) -> DisputedDeal:
         evidence = self.evidence

@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from features.clock import MS_PER_DAY, to_ms
 from features.columns import Bools, Floats
@@ -17,14 +16,7 @@ from scoring.model.evidence import MODEL, POINTS, Evidence
 from scoring.model.model import Model, sigmoid
 from scoring.scorecard.rating import rate
 from scoring.scorecard.scorecard import HOT, Scorecard
-from scoring.statistics.metrics import (
-    Estimate,
-    Ranked,
-    calibration_error,
-    group_draws,
-    rank_leads,
-    with_interval,
-)
+from scoring.statistics.metrics import Estimate, Ranked, calibration_error, estimate, rank_leads
 from scoring.statistics.paired_differences import count_calls, differences, log_loss_gain
 
 CheckName: TypeAlias = Literal[
@@ -124,51 +116,35 @@ def _check_against_rules(new: ModelCandidate, card: Scorecard) -> Iterator[Check
     evidence = new.evidence
     if POINTS in evidence.scores:
         gain = log_loss_gain(evidence.judged, evidence.scores[MODEL], evidence.scores[POINTS])
-        yield Check(
-            "rules_log_loss",
-            gain.value > 0 and gain.low > -LOG_LOSS_MARGIN,
-            gain,
-            {"margin": LOG_LOSS_MARGIN},
-        )
+        passed = gain.value > 0 and gain.low > -LOG_LOSS_MARGIN
+        yield Check("rules_log_loss", passed, gain, {"margin": LOG_LOSS_MARGIN})
     rating = rate(card, evidence.features)
     gain = _win_rate_gain(evidence, evidence.scores[MODEL], rating.rank, rating.stage == HOT)
-    yield Check(
-        "rules_win_rate",
-        gain.value > 0 and gain.low > -WIN_RATE_MARGIN,
-        gain,
-        {"margin": WIN_RATE_MARGIN, "volume": count_calls(rating.stage == HOT)},
-    )
+    figures = {"margin": WIN_RATE_MARGIN, "volume": count_calls(rating.stage == HOT)}
+    yield Check("rules_win_rate", gain.value > 0 and gain.low > -WIN_RATE_MARGIN, gain, figures)
 
 
 def _check_calibration(evidence: Evidence) -> Check:
     """If the win rate moves, nothing learnt from the past is calibrated; the calibrated rules, learnt on
     the same deals, then set the bar."""
-    ranking, order = _rank_by_probability(evidence, MODEL)
-    drawn = [
-        calibration_error(ranking.weighted(weight[order]))
-        for weight in group_draws(evidence.group, _DRAWS, 0)
-    ]
-    error = with_interval(calibration_error(ranking), drawn)
-    bar = max(CALIBRATION_BAR, calibration_by_chance(ranking))
+    judged, probability = evidence.judged, sigmoid(evidence.scores[MODEL])
+    error = estimate(calibration_error, judged.won, probability, judged.amount, judged.group, _DRAWS)
+    bar = max(CALIBRATION_BAR, calibration_by_chance(rank_leads(judged.won, probability, judged.amount)))
     if POINTS in evidence.scores:
-        bar = max(bar, calibration_error(_rank_by_probability(evidence, POINTS)[0]))
+        by_rules = rank_leads(judged.won, sigmoid(evidence.scores[POINTS]), judged.amount)
+        bar = max(bar, calibration_error(by_rules))
     return Check("calibration", error.value <= bar, error, {"bar": round(bar, 4)})
 
 
 def calibration_by_chance(ranking: Ranked) -> float:
     """The 95 % quantile of the calibration error of true probabilities on so few deals."""
     rng = np.random.default_rng(0)
-    drawn = [
-        replace(ranking, won=(rng.random(len(ranking.won)) < ranking.probability).astype(np.float64))
-        for _ in range(_DRAWS)
-    ]
-    return float(np.quantile([calibration_error(one) for one in drawn], 0.95))
 
+    def error_by_chance() -> float:
+        won = (rng.random(len(ranking.won)) < ranking.probability).astype(np.float64)
+        return calibration_error(replace(ranking, won=won))
 
-def _rank_by_probability(evidence: Evidence, source: str) -> tuple[Ranked, NDArray[np.intp]]:
-    probability = sigmoid(evidence.scores[source])
-    order = np.argsort(-probability, kind="stable")
-    return rank_leads(evidence.won, probability, evidence.amount), order
+    return float(np.quantile([error_by_chance() for _ in range(_DRAWS)], 0.95))
 
 
 def _check_against_champion(new: ModelCandidate, champion: ModelCandidate) -> Iterator[Check]:
@@ -181,21 +157,13 @@ def _check_against_champion(new: ModelCandidate, champion: ModelCandidate) -> It
         for name in ("champion_log_loss", "champion_win_rate"):
             yield Check(name, False, None, {**enough.figures, "too_few": True})
         return
-    loss = log_loss_gain(evidence.judged, evidence.scores[MODEL], old)
-    yield Check(
-        "champion_log_loss",
-        loss.low > -LOG_LOSS_MARGIN,
-        loss,
-        {"margin": LOG_LOSS_MARGIN, "rows": len(evidence)},
-    )
+    loss, rows = log_loss_gain(evidence.judged, evidence.scores[MODEL], old), len(evidence)
+    figures = {"margin": LOG_LOSS_MARGIN, "rows": rows}
+    yield Check("champion_log_loss", loss.low > -LOG_LOSS_MARGIN, loss, figures)
     nobody = np.zeros(len(old), dtype=np.bool_)  # no side sets the volume: the usual share is called
     rates = _win_rate_gain(evidence, evidence.scores[MODEL], old, nobody)
-    yield Check(
-        "champion_win_rate",
-        rates.low > -WIN_RATE_MARGIN,
-        rates,
-        {"margin": WIN_RATE_MARGIN, "rows": len(evidence)},
-    )
+    figures = {"margin": WIN_RATE_MARGIN, "rows": rows}
+    yield Check("champion_win_rate", rates.low > -WIN_RATE_MARGIN, rates, figures)
 
 
 def champion_scores(new: ModelCandidate, champion: ModelCandidate) -> Floats:

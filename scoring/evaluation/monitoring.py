@@ -13,17 +13,9 @@ from features.clock import days_to_ms
 from features.columns import Bools, Floats, Ints
 from features.moments import MIN_WINS
 from scoring.evaluation.gate import CALIBRATION_BAR, calibration_by_chance
+from scoring.statistics import metrics
 from scoring.statistics.drift import MAJOR_SHIFT, MINOR_SHIFT, Shift
-from scoring.statistics.metrics import (
-    Estimate,
-    Measure,
-    calibration_error,
-    group_draws,
-    log_loss,
-    rank_leads,
-    win_rate_at,
-    with_interval,
-)
+from scoring.statistics.metrics import Estimate, Measure, calibration_error
 from scoring.statistics.paired_differences import Difference, LabeledLeads, count_calls, differences
 
 Advice: TypeAlias = Literal["fine", "retrain", "look_at_this_feature", "the_world_moved", "too_little_known"]
@@ -67,7 +59,6 @@ class ServedPredictions:
         return len(self.as_of)
 
     def take(self, rows: Bools) -> ServedPredictions:
-        """Some of the leads."""
         columns = {f.name: getattr(self, f.name)[rows] for f in fields(self) if f.name != "version"}
         return replace(self, **columns)
 
@@ -112,12 +103,10 @@ class Performance:
 
     @property
     def has_enough_outcomes(self) -> bool:
-        """Whether there are enough outcomes to assess the version."""
         return self.won >= MIN_WINS and self.judged >= MIN_JUDGED
 
     @property
     def is_miscalibrated(self) -> bool:
-        """Whether the calibration error is above the bar."""
         return self.calibration is not None and self.calibration.value > (self.calibration_bar or 0)
 
     @property
@@ -165,14 +154,14 @@ def _add_estimates(
 ) -> Performance:
     labeled = LabeledLeads(won[rows], np.full(len(rows), np.nan), np.arange(len(rows)))
     chance, hot = served.probability[rows], served.rules_hot[rows]
-    bar = max(CALIBRATION_BAR, calibration_by_chance(rank_leads(labeled.won, chance, labeled.amount)))
+    by_chance = calibration_by_chance(metrics.rank_leads(labeled.won, chance, labeled.amount))
     return replace(
         result,
         mean_predicted=float(chance.mean()),
-        observed=_estimate(win_rate_at(1.0), labeled, chance),
+        observed=_estimate(metrics.at_share(metrics.win_rate_of, 1.0), labeled, chance),
         calibration=_estimate(calibration_error, labeled, chance),
-        calibration_bar=bar,
-        log_loss=_estimate(log_loss, labeled, chance),
+        calibration_bar=max(CALIBRATION_BAR, by_chance),
+        log_loss=_estimate(metrics.log_loss, labeled, chance),
         volume=count_calls(hot),
         differences=differences(labeled, chance, served.points[rows], hot, _DRAWS),
         rules_calibration=_rules_calibration(labeled, served.rules_chance[rows]),
@@ -183,10 +172,7 @@ def _rules_calibration(labeled: LabeledLeads, chance: Floats) -> Estimate | None
     has_chance = ~np.isnan(chance)
     if has_chance.sum() < MIN_JUDGED:
         return None
-    subset = LabeledLeads(
-        labeled.won[has_chance], labeled.amount[has_chance], np.arange(int(has_chance.sum()))
-    )
-    return _estimate(calibration_error, subset, chance[has_chance])
+    return _estimate(calibration_error, labeled.take(has_chance), chance[has_chance])
 
 
 def advise(entries: Sequence[Performance], present: str | None, shifts: Mapping[str, Shift]) -> Advice:
@@ -195,10 +181,8 @@ def advise(entries: Sequence[Performance], present: str | None, shifts: Mapping[
     The model is worse than the rules, or miscalibrated while features have shifted (or shifts are
     unknown): retrain. Miscalibrated with stable features: the world moved. A shifted feature: look at it.
     """
-    current, shifted = (
-        current_performance(entries, present),
-        any(shift.is_shifted for shift in shifts.values()),
-    )
+    current = current_performance(entries, present)
+    shifted = any(shift.is_shifted for shift in shifts.values())
     if current is None or current.calibration is None:
         return "look_at_this_feature" if shifted else "too_little_known"
     if current.is_worse or (current.is_miscalibrated and (shifted or not shifts)):
@@ -214,6 +198,4 @@ def current_performance(entries: Sequence[Performance], present: str | None) -> 
 
 
 def _estimate(measure: Measure, labeled: LabeledLeads, chance: Floats) -> Estimate:
-    ranking, order = rank_leads(labeled.won, chance, labeled.amount), np.argsort(-chance, kind="stable")
-    drawn = [measure(ranking.weighted(w[order])) for w in group_draws(labeled.group, _DRAWS, 0)]
-    return with_interval(measure(ranking), drawn)
+    return metrics.estimate(measure, labeled.won, chance, labeled.amount, labeled.group, _DRAWS)

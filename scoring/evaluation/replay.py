@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -83,18 +84,14 @@ class CardReplay:
     @cached_property
     def stages(self) -> dict[str, list[Rate]]:
         """By card, the win rate of each stage."""
-        return {
-            name: [self.rates.rate(rating.stage == code) for code in range(len(STAGES))]
-            for name, rating in self.ratings.items()
-        }
+        ratings, codes = self.ratings.items(), range(len(STAGES))
+        return {name: [self.rates.rate(rating.stage == c) for c in codes] for name, rating in ratings}
 
     @cached_property
     def bands(self) -> dict[str, list[Rate]]:
         """By card, the win rate of each band of ten points of the score."""
-        return {
-            name: [self.rates.rate(bands_of(rating.score) == band) for band in range(BANDS)]
-            for name, rating in self.ratings.items()
-        }
+        bands = {name: bands_of(rating.score) for name, rating in self.ratings.items()}
+        return {name: [self.rates.rate(band == i) for i in range(BANDS)] for name, band in bands.items()}
 
     @cached_property
     def moves(self) -> list[list[Rate]]:
@@ -155,18 +152,8 @@ class CardReplay:
 
     def to_dict(self) -> dict[str, Any]:
         """All figures in plain JSON types; in `differences` old is the present card."""
-        names = (
-            "all",
-            "differences",
-            "stages",
-            "bands",
-            "moves",
-            "moved",
-            "moved_leads",
-            "weekly_hot",
-            "never_hot",
-            "rows",
-        )
+        rates, leads = ("all", "differences", "stages", "bands", "moves"), ("moved", "moved_leads")
+        names = (*rates, *leads, "weekly_hot", "never_hot", "rows")
         figures = {name: to_jsonable(getattr(self, name)) for name in names}
         return {"present": self.present.version, "new": self.new.version, **figures}
 
@@ -186,13 +173,9 @@ class CardReplay:
         rows = rows[np.argsort(self.evidence.moment[rows], kind="stable")]
         first = np.unique(self.evidence.lead[rows].astype(str), return_index=True)[1]
         week = _week_start(self.evidence.moment[rows][first])
-        every = np.arange(*_ends(_week_start(self.evidence.moment)), _WEEK * MS_PER_DAY)
-        count = {
-            int(monday_ms): int(n) for monday_ms, n in zip(*np.unique(week, return_counts=True), strict=True)
-        }
-        return {
-            from_ms(int(monday_ms)).date().isoformat(): count.get(int(monday_ms), 0) for monday_ms in every
-        }
+        weeks, count = _week_start(self.evidence.moment), Counter(week.tolist())
+        mondays = range(int(weeks.min()), int(weeks.max()) + 1, _WEEK * MS_PER_DAY)
+        return {from_ms(monday).date().isoformat(): count[monday] for monday in mondays}
 
     def _row_effect(self, table: str, name: str, points: int, holds: Bools) -> RowEffect:
         rating, card = self.ratings["new"], _without_rule(self.new, table, name)
@@ -213,17 +196,12 @@ class CardReplay:
 def _without_rule(card: Scorecard, table: str, name: str) -> Scorecard:
     """The card without one rule; it is not validated, as it may be incomplete."""
     group, _, _ = table.partition(".")
+    rules = getattr(card, group)
     if group in ("triggers", "exclusions"):
-        return _copy_with(card, **{group: _drop_rule(getattr(card, group), name)})
-    rule_group = getattr(card, group)
-    return _copy_with(
-        card, **{group: rule_group.model_copy(update={"rows": _drop_rule(rule_group.rows, name)})}
-    )
-
-
-def _copy_with(card: Scorecard, **changed: Any) -> Scorecard:
-    """A copy without cached properties."""
-    return Scorecard.model_construct(**{**dict(card), **changed})
+        changed = _drop_rule(rules, name)
+    else:
+        changed = rules.model_copy(update={"rows": _drop_rule(rules.rows, name)})
+    return Scorecard.model_construct(**{**dict(card), group: changed})  # without cached properties
 
 
 def _drop_rule(rules: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -234,7 +212,3 @@ def _week_start(moment_ms: Ints) -> Ints:
     """The first moment (ms UTC) of the week of each moment; 1970-01-01 was a Thursday."""
     day = moment_ms // MS_PER_DAY
     return np.asarray((day - (day + 3) % _WEEK) * MS_PER_DAY)
-
-
-def _ends(weeks: Ints) -> tuple[int, int]:
-    return int(weeks.min()), int(weeks.max()) + 1

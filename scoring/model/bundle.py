@@ -39,7 +39,6 @@ class Origin:
 
     @property
     def name(self) -> str:
-        """The name of the bundle's folder."""
         return f"{self.registered}-{self.version}"
 
 
@@ -169,9 +168,6 @@ def _flush(path: Path) -> None:
 
 
 def _remove_old(root: Path, current: str) -> None:
-    bundles = sorted(
-        (p for p in root.iterdir() if p.is_dir() and (p / BUNDLE_FILE).exists()),
-        key=lambda p: p.stat().st_mtime,
-    )
-    for old in [p for p in bundles if p.name != current][: -(MAX_BUNDLES - 1) or None]:
+    folders = [path.parent for path in root.glob(f"*/{BUNDLE_FILE}") if path.parent.name != current]
+    for old in sorted(folders, key=lambda folder: folder.stat().st_mtime)[: -(MAX_BUNDLES - 1) or None]:
         shutil.rmtree(old, ignore_errors=True)

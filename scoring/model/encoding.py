@@ -101,20 +101,14 @@ class Encoding:
         return np.add.reduceat(by_column, self.starts, axis=1)
 
     def to_dict(self) -> dict[str, dict[str, list[str]] | None]:
-        """The encoding in plain JSON types."""
-        return {
-            name: None if level is None else {"values": list(level.values), "rare": list(level.rare)}
-            for name, level in self.levels.items()
-        }
+        levels = self.levels.items()
+        return {n: {"values": list(v.values), "rare": list(v.rare)} if v else None for n, v in levels}
 
     @staticmethod
     def from_dict(data: Mapping[str, Mapping[str, Sequence[str]] | None]) -> Encoding:
-        """The encoding from what `to_dict` returned."""
+        levels = data.items()
         return Encoding(
-            {
-                name: None if v is None else TextLevels(tuple(v["values"]), tuple(v["rare"]))
-                for name, v in data.items()
-            }
+            {n: TextLevels(tuple(v["values"]), tuple(v["rare"])) if v else None for n, v in levels}
         )
 
 

@@ -66,7 +66,6 @@ class Evidence:
         return LabeledLeads(self.won, self.amount, self.group)
 
     def take(self, rows: NDArray[np.integer] | Bools) -> Evidence:
-        """Some of the rows."""
         places = np.arange(len(self))[rows]
 
         def take_columns(columns: Mapping[str, Any]) -> dict[str, Any]:
@@ -78,14 +77,9 @@ class Evidence:
 
     def save(self, path: Path) -> None:
         """Write as Parquet."""
-        columns: dict[str, pa.Array] = {
-            "lead": pa.array(self.lead.tolist(), pa.string()),
-            "group": pa.array(self.group),
-            "moment": pa.array(self.moment),
-            "landmark": pa.array(self.landmark),
-            "won": pa.array(self.won),
-            "amount": pa.array(self.amount, from_pandas=True),
-        }
+        columns: dict[str, pa.Array] = {"lead": pa.array(self.lead.tolist(), pa.string())}
+        columns |= {name: pa.array(getattr(self, name)) for name in ("group", "moment", "landmark", "won")}
+        columns["amount"] = pa.array(self.amount, from_pandas=True)
         columns |= {_SCORE + name: pa.array(values) for name, values in self.scores.items()}
         columns |= {_FEATURE + name: _to_arrow(values) for name, values in self.features.items()}
         columns |= {_SEGMENT + name: _to_arrow(values) for name, values in self.segments.items()}

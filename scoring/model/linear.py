@@ -90,18 +90,12 @@ class LinearPart:
         return weights, means
 
     def to_dict(self) -> dict[str, Any]:
-        """The part in plain JSON types."""
         scaling = {name: values.tolist() for name, values in asdict(self.scaling).items()}
-        return {
-            "intercept": self.intercept,
-            "weights": self.weights.tolist(),
-            "gap_weights": self.gap_weights.tolist(),
-            "scaling": scaling,
-        }
+        weights = {"weights": self.weights.tolist(), "gap_weights": self.gap_weights.tolist()}
+        return {"intercept": self.intercept, **weights, "scaling": scaling}
 
     @staticmethod
     def from_dict(data: dict[str, Any]) -> LinearPart:
-        """The part from what `to_dict` returned."""
         scaling = Scaling(**{k: np.array(v, dtype=np.float64) for k, v in data["scaling"].items()})
         weights, gaps = (np.array(data[k], dtype=np.float64) for k in ("weights", "gap_weights"))
         return LinearPart(scaling, float(data["intercept"]), weights, gaps)

@@ -49,7 +49,6 @@ class Encoded:
         return len(self.matrix)
 
     def take(self, rows: NDArray[np.integer] | slice) -> Encoded:
-        """Some of the leads."""
         return Encoded(self.matrix[rows], self.rating.take(rows))
 
 
@@ -77,7 +76,6 @@ class Explanation:
         return np.asarray(self.prior + self.contributions.sum(axis=1))
 
     def take_row(self, row: int) -> Explanation:
-        """The explanation of the lead in a row."""
         return replace(self, contributions=self.contributions[row : row + 1])
 
 
@@ -143,7 +141,6 @@ class Model:
         return hashlib.sha256(content.encode()).hexdigest()[:12]
 
     def with_about(self, **about: Any) -> Model:
-        """The same model with more entries in `about`."""
         return replace(self, about={**self.about, **about})
 
     def save(self, folder: Path) -> None:

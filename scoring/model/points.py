@@ -58,17 +58,11 @@ class PointsPart:
 
     def to_dict(self) -> dict[str, Any]:
         """The numbers in plain JSON types, without the card and the features."""
-        return {
-            "intercept": self.intercept,
-            "per_point": self.per_point,
-            "trigger": self.trigger,
-            "exclusion": self.exclusion,
-            "mean": self.mean.tolist(),
-        }
+        numbers = {name: getattr(self, name) for name in ("intercept", "per_point", "trigger", "exclusion")}
+        return {**numbers, "mean": self.mean.tolist()}
 
     @staticmethod
     def from_dict(data: dict[str, Any], card: Scorecard, features: tuple[str, ...]) -> PointsPart:
-        """The part from what `to_dict` returned."""
         if len(data["mean"]) != len(features):
             raise ValueError("the points part does not fit the features")
         mean = np.array(data["mean"], dtype=np.float64)

@@ -63,9 +63,8 @@ def _min_win_rate(data: _PolicyData, rate: float | None, _: int) -> float:
     assert rate is not None
     order = np.argsort(-data.probability, kind="stable")
     sorted_probability = data.probability[order]
-    ends = np.append(
-        sorted_probability[1:] < sorted_probability[:-1], True
-    )  # equal probabilities go onto the list together
+    # equal probabilities go onto the list together
+    ends = np.append(sorted_probability[1:] < sorted_probability[:-1], True)
     reached = np.cumsum(data.evidence.won[order]) / np.arange(1, len(order) + 1) >= rate
     reached &= ends
     return _nth_highest(data.probability, int(np.flatnonzero(reached)[-1]) + 1 if reached.any() else 0)

@@ -29,7 +29,6 @@ class TreesPart:
 
     @cached_property
     def booster(self) -> Any:
-        """The trees as a `lightgbm.Booster`."""
         import lightgbm
 
         return lightgbm.Booster(model_str=self.text)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from features.kinds import Language
 from scoring.pages.formats import NONE, format_percentage_points, format_share
 from scoring.pages.page import CellValue
@@ -15,10 +17,8 @@ SHARES = ("win_rate", "won_amount")
 
 
 def rate_cell(rate: Rate) -> CellValue:
-    """A win rate with its interval."""
-    if not rate.count:
-        return CellValue(NONE)
-    return CellValue(format_share(rate.value), f"[{format_share(rate.low)} – {format_share(rate.high)}]")
+    interval = f"[{format_share(rate.low)} – {format_share(rate.high)}]"
+    return CellValue(format_share(rate.value), interval) if rate.count else CellValue(NONE)
 
 
 def count_cell(rate: Rate, lang: Language) -> str:
@@ -29,7 +29,6 @@ def count_cell(rate: Rate, lang: Language) -> str:
 
 
 def figure_cell(name: str, figure: Estimate) -> CellValue:
-    """A metric of a side with its interval."""
     if figure.value != figure.value:
         return CellValue(NONE)
     form = format_share if name in SHARES else lambda v: f"{v:.3f}"
@@ -37,7 +36,6 @@ def figure_cell(name: str, figure: Estimate) -> CellValue:
 
 
 def difference_cell(name: str, difference: Difference) -> CellValue:
-    """The difference of two sides with its interval."""
     figure = difference.difference
     if figure.value != figure.value:
         return CellValue(NONE)
@@ -52,17 +50,19 @@ def points_with_interval(figure: Estimate) -> str:
 
 
 def stage_names(lang: Language) -> list[str]:
-    """cold, warm, hot."""
     return [translate(f"stage_{stage}", lang) for stage in STAGES]
 
 
+def titles(keys: Sequence[str], lang: Language) -> tuple[str, ...]:
+    """The titles of columns by the keys of their texts."""
+    return tuple(translate(key, lang) for key in keys)
+
+
 def outcome_text(won: bool, lang: Language) -> str:
-    """won, or not."""
     return translate("won" if won else "not_won", lang)
 
 
 def lift_cell(rate: Rate) -> CellValue:
-    """A lift with its interval."""
     if rate.lift != rate.lift:
         return CellValue(NONE)
     return CellValue(f"{rate.lift:.2f}", f"[{rate.lift_low:.2f} – {rate.lift_high:.2f}]")

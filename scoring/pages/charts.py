@@ -28,13 +28,8 @@ def bars_with_intervals(
         value = [None if rate.value != rate.value else rate.value for rate in rates]
         up = [rate.high - rate.value if rate.count else 0 for rate in rates]
         down = [rate.value - rate.low if rate.count else 0 for rate in rates]
-        figure.add_bar(
-            x=names,
-            y=value,
-            name=side,
-            marker_color=colour,
-            error_y={"type": "data", "array": up, "arrayminus": down, "symmetric": False},
-        )
+        intervals = {"type": "data", "array": up, "arrayminus": down, "symmetric": False}
+        figure.add_bar(x=names, y=value, name=side, marker_color=colour, error_y=intervals)
     figure.update_yaxes(tickformat=".0%", rangemode="tozero")
     return apply_layout(figure, x, y)
 
@@ -51,7 +46,6 @@ def lines(x: Sequence[str], sides: Mapping[str, Sequence[float]], y: str) -> go.
 
 
 def apply_layout(figure: go.Figure, x: str, y: str) -> go.Figure:
-    """Apply the layout of all charts."""
     return figure.update_layout(
         template="plotly_white",
         height=360,

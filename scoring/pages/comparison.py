@@ -9,7 +9,7 @@ from features.kinds import Language
 from features.table import FeatureTable
 from scoring.decision.score import Reason
 from scoring.evaluation.comparison import SIDES, DisputedDeal, ModelVsRules, SegmentComparison
-from scoring.pages.cells import difference_cell, outcome_text, stage_names
+from scoring.pages.cells import difference_cell, outcome_text, stage_names, titles
 from scoring.pages.charts import bars_with_intervals
 from scoring.pages.formats import format_share
 from scoring.pages.page import Block, Cell, CellValue, Chart, Heading, Page, Table, Text
@@ -24,9 +24,8 @@ def comparison_page(
     comparison: ModelVsRules, table: FeatureTable, name: str, model: str, lang: Language
 ) -> Page:
     """The page of a comparison. `model` is the model's version; `table` has the labels of features."""
-    return Page(
-        translate("compare_title", lang, name=name), tuple(_blocks(comparison, table, model, lang)), lang
-    )
+    title = translate("compare_title", lang, name=name)
+    return Page(title, tuple(_blocks(comparison, table, model, lang)), lang)
 
 
 def comparison_verdict(comparison: ModelVsRules, lang: Language) -> str:
@@ -89,22 +88,15 @@ def _parts(
     for part in parts:
         value = table.vocabulary.value(part.name, part.value, lang)
         head = (table.vocabulary.word(part.name, lang), value) if len(names) > 1 else (part.value,)
-        rows.append(
-            (
-                *head,
-                f"{part.all.count:,}",
-                format_share(part.all.value),
-                difference_cell("roc_auc", part.differences["roc_auc"]),
-                difference_cell("win_rate", part.differences["win_rate"]),
-            )
-        )
-    return Table(tuple(translate(c, lang) for c in columns), tuple(rows), translate("compare_too_few", lang))
+        gains = (difference_cell(name, part.differences[name]) for name in ("roc_auc", "win_rate"))
+        rows.append((*head, f"{part.all.count:,}", format_share(part.all.value), *gains))
+    return Table(titles(columns, lang), tuple(rows), translate("compare_too_few", lang))
 
 
 def _disputes_table(comparison: ModelVsRules, table: FeatureTable, lang: Language) -> Table:
     columns = ("compare_dispute_lead", "outcome", "side_model", "side_rules")
     rows = [_dispute_cells(comparison, d, table, lang) for d in comparison.disputes[:_MAX_DISPUTES]]
-    return Table(tuple(translate(c, lang) for c in columns), tuple(rows), translate("compare_too_few", lang))
+    return Table(titles(columns, lang), tuple(rows), translate("compare_too_few", lang))
 
 
 def _dispute_cells(
@@ -118,18 +110,12 @@ def _dispute_cells(
     return (
         CellValue(dispute.lead, date),
         outcome_text(dispute.won, lang),
-        _side_text(model, _reasons(why[0], "+.2f") or [translate("compare_dispute_none", lang)]),
-        _side_text(rules, _reasons(why[1], "+.0f") or [translate("rules_none", lang)]),
+        _side_text(model, why[0], "+.2f", translate("compare_dispute_none", lang)),
+        _side_text(rules, why[1], "+.0f", translate("rules_none", lang)),
     )
 
 
-def _side_text(head: str, reasons: Sequence[str]) -> str:
-    """The score of a side and its reasons, one per line."""
-    return "\n".join([head, *reasons])
-
-
-def _reasons(reasons: Sequence[Reason], form: str) -> list[str]:
-    return [
-        f"{reason.text} ({reason.weight:{form}})" if reason.weight else reason.text
-        for reason in reasons[:_REASONS]
-    ]
+def _side_text(head: str, reasons: Sequence[Reason], form: str, without: str) -> str:
+    """The score of a side and its strongest reasons, one per line; the text `without` if it has none."""
+    shown = [f"{r.text} ({r.weight:{form}})" if r.weight else r.text for r in reasons[:_REASONS]]
+    return "\n".join([head, *(shown or [without])])

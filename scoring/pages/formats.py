@@ -16,11 +16,6 @@ def format_share(value: float | None, digits: int = 1) -> str:
     return NONE if value is None or value != value else f"{value:.{digits}%}"
 
 
-def format_spaced_share(value: float | None, digits: int = 1) -> str:
-    """A share between 0 and 1 in percent with a space, such as 24.2 %, as the review pages show it."""
-    return NONE if value is None or value != value else f"{100 * value:.{digits}f} %"
-
-
 def format_percentage_points(value: float) -> str:
     """A difference of shares in percentage points, with its sign."""
     return NONE if value != value else f"{value * 100:+z.1f}"

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from features.kinds import Language
 from scoring.evaluation.gate import Check
+from scoring.pages.cells import titles
 from scoring.pages.formats import NONE
 from scoring.pages.page import Cell, CellValue, Page, Table, Text
 from scoring.texts import translate
@@ -19,7 +20,7 @@ def gate_page(checks: Sequence[Check], summary: str, outcome: str, lang: Languag
 
 def gate_table(checks: Sequence[Check], lang: Language) -> Table:
     """Every check, whether it passed, and the gain."""
-    columns = tuple(translate(c, lang) for c in ("gate_check", "gate_result", "gate_gain"))
+    columns = titles(("gate_check", "gate_result", "gate_gain"), lang)
     return Table(columns, tuple(_row(check, lang) for check in checks))
 
 

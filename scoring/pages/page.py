@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from scoring.pages.theme import COLORWAY, FONTS, INK
 
@@ -88,9 +88,7 @@ class Table:
     @property
     def values(self) -> list[list[CellValue]]:
         """The rows with every cell as a CellValue."""
-        return [
-            [cell if isinstance(cell, CellValue) else CellValue(cell) for cell in row] for row in self.rows
-        ]
+        return [[c if isinstance(c, CellValue) else CellValue(c) for c in row] for row in self.rows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,14 +186,8 @@ def _width(text: str) -> int:
 def _template(name: str) -> Template:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template(name)
+    options: dict[str, Any] = {"undefined": StrictUndefined, "trim_blocks": True, "lstrip_blocks": True}
+    return Environment(loader=FileSystemLoader(_TEMPLATES), autoescape=True, **options).get_template(name)
 
 
 def _plotly() -> str:
@@ -206,14 +198,9 @@ def _plotly() -> str:
 
 def _draw_chart(chart: Chart, place: int) -> str:
     """The chart as HTML, without Plotly's buttons, which are in English."""
-    figure = apply_theme(chart.figure())
+    figure, config = apply_theme(chart.figure()), {"displayModeBar": False, "responsive": True}
     return str(
-        figure.to_html(
-            full_html=False,
-            include_plotlyjs=False,
-            div_id=f"chart-{place}",
-            config={"displayModeBar": False, "responsive": True},
-        )
+        figure.to_html(full_html=False, include_plotlyjs=False, div_id=f"chart-{place}", config=config)
     )
 
 
@@ -221,9 +208,8 @@ def apply_theme(figure: go.Figure) -> go.Figure:
     """A copy of the figure with the fonts and colours of all pages; touch scrolls past it."""
     import plotly.graph_objects as go
 
-    return go.Figure(figure).update_layout(
-        dragmode=False, font={"family": FONTS, "color": INK}, colorway=COLORWAY
-    )
+    font = {"family": FONTS, "color": INK}
+    return go.Figure(figure).update_layout(dragmode=False, font=font, colorway=COLORWAY)
 
 
 def _without_charts(blocks: tuple[Block, ...]) -> Iterator[Block]:

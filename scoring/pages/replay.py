@@ -8,9 +8,17 @@ from typing import TYPE_CHECKING
 from features.clock import MS_PER_DAY, iso
 from features.kinds import Language
 from scoring.evaluation.replay import CARDS, CardReplay, MovedLead, RowEffect
-from scoring.pages.cells import count_cell, lift_cell, outcome_text, rate_cell, signed_cell, stage_names
+from scoring.pages.cells import (
+    count_cell,
+    lift_cell,
+    outcome_text,
+    rate_cell,
+    signed_cell,
+    stage_names,
+    titles,
+)
 from scoring.pages.charts import bars_with_intervals, lines
-from scoring.pages.formats import NONE
+from scoring.pages.formats import format_number
 from scoring.pages.page import Block, Cell, CellValue, Chart, Heading, Page, Table, Text
 from scoring.pages.tables import agreement_table, band_names, figures_table, verdict
 from scoring.scorecard.scorecard import HOT
@@ -24,9 +32,7 @@ if TYPE_CHECKING:
 
 
 def replay_page(replay: CardReplay, lang: Language) -> Page:
-    """The page of a replay."""
-    title = translate("replay_title", lang)
-    return Page(title, tuple(_blocks(replay, lang)), lang)
+    return Page(translate("replay_title", lang), tuple(_blocks(replay, lang)), lang)
 
 
 def _blocks(replay: CardReplay, lang: Language) -> Iterator[Block]:
@@ -62,7 +68,7 @@ def replay_in_brief(replay: CardReplay, lang: Language) -> Iterator[Block]:
     present, new = _cards(lang)
     yield figures_table(replay.differences, new, present, lang)
     yield Heading(translate("replay_stages", lang))
-    yield _stages(replay, lang)
+    yield _by_card(translate("stage", lang), stage_names(lang), replay.stages, lang)
     yield Heading(translate("replay_moves", lang))
     yield agreement_table(replay.moves, translate("replay_moves_corner", lang), lang)
     yield Heading(translate("replay_moved", lang))
@@ -72,15 +78,8 @@ def replay_in_brief(replay: CardReplay, lang: Language) -> Iterator[Block]:
 def _summary(replay: CardReplay, lang: Language) -> str:
     lead = replay.evidence.lead
     leads, won = len(set(lead.tolist())), len(set(lead[replay.evidence.won].tolist()))
-    return translate(
-        "replay_summary",
-        lang,
-        count=f"{len(lead):,}",
-        leads=f"{leads:,}",
-        won=f"{won:,}",
-        present=replay.present.version,
-        new=replay.new.version,
-    )
+    counts = {"count": f"{len(lead):,}", "leads": f"{leads:,}", "won": f"{won:,}"}
+    return translate("replay_summary", lang, **counts, present=replay.present.version, new=replay.new.version)
 
 
 def _never_hot(replay: CardReplay, lang: Language) -> str:
@@ -92,30 +91,21 @@ def _cards(lang: Language) -> list[str]:
     return [translate(f"replay_{card}", lang) for card in CARDS]
 
 
-def _stages(replay: CardReplay, lang: Language) -> Table:
-    return _by_card(translate("stage", lang), stage_names(lang), replay.stages, lang)
-
-
 def _by_card(
     column: str, names: Sequence[str], rates_by_card: Mapping[str, Sequence[Rate]], lang: Language
 ) -> Table:
     """Leads, win rate and lift by both cards; the last of `names` first."""
     head: list[str] = [column]
+    figures = titles(("leads", "win_rate", "lift"), lang)
     for name in _cards(lang):
-        head += [
-            translate("reason", lang, label=name, value=translate(column, lang))
-            for column in ("leads", "win_rate", "lift")
-        ]
+        head += [translate("reason", lang, label=name, value=figure) for figure in figures]
     rows: list[tuple[Cell, ...]] = []
     for place, shown in reversed(list(enumerate(names))):
-        rates = [rates_by_card[card][place] for card in CARDS]
-        rows.append((shown, *(cell for rate in rates for cell in _rate_cells(rate))))
+        row: list[Cell] = [shown]
+        for rate in (rates_by_card[card][place] for card in CARDS):
+            row += [f"{rate.count:,}", rate_cell(rate), lift_cell(rate)]
+        rows.append(tuple(row))
     return Table(tuple(head), tuple(rows))
-
-
-def _rate_cells(rate: Rate) -> tuple[Cell, Cell, Cell]:
-    """The number of leads, their win rate and their lift."""
-    return f"{rate.count:,}", rate_cell(rate), lift_cell(rate)
 
 
 def _moved_table(replay: CardReplay, lang: Language) -> Table:
@@ -123,43 +113,27 @@ def _moved_table(replay: CardReplay, lang: Language) -> Table:
     columns = ("compare_dispute_lead", "replay_before", "replay_after", "outcome", "replay_amount")
 
     def row(moved: MovedLead) -> tuple[Cell, ...]:
-        date = iso(moved.moment)[:10] if dated else ""
-        amount = NONE if moved.amount != moved.amount else f"{moved.amount:,.0f}"
-        return (
-            CellValue(moved.lead, date),
-            names[moved.before],
-            names[moved.after],
-            outcome_text(moved.won, lang),
-            amount,
-        )
+        lead = CellValue(moved.lead, iso(moved.moment)[:10] if dated else "")
+        stages = names[moved.before], names[moved.after]
+        return (lead, *stages, outcome_text(moved.won, lang), format_number(moved.amount))
 
     rows, count = tuple(row(moved) for moved in replay.moved), replay.moved_leads
     more = translate("replay_moved_more", lang, shown=len(rows), count=f"{count:,}")
-    return Table(
-        tuple(translate(c, lang) for c in columns),
-        rows,
-        translate("replay_moved_none", lang),
-        more if count > len(rows) else "",
-    )
+    caption = more if count > len(rows) else ""
+    return Table(titles(columns, lang), rows, translate("replay_moved_none", lang), caption)
 
 
 def _rows_table(replay: CardReplay, lang: Language) -> Table:
     columns = ("rules_reason", "rules_points", "replay_holds", "win_rate", "replay_alone", "replay_adds")
     rows = tuple(_effect_cells(replay, effect, lang) for effect in replay.rows)
-    return Table(tuple(translate(c, lang) for c in columns), rows, translate("rules_none", lang))
+    return Table(titles(columns, lang), rows, translate("rules_none", lang))
 
 
 def _effect_cells(replay: CardReplay, effect: RowEffect, lang: Language) -> tuple[Cell, ...]:
     rule = next(r for table, name, r in replay.new.rules() if (table, name) == (effect.table, effect.name))
     points = f"{effect.points:+d}" if effect.points else translate(effect.table, lang)
-    return (
-        rule.because.text(lang),
-        points,
-        f"{effect.holds.count:,}",
-        rate_cell(effect.holds),
-        count_cell(effect.decides, lang),
-        signed_cell(effect.adds),
-    )
+    holds = f"{effect.holds.count:,}", rate_cell(effect.holds)
+    return rule.because.text(lang), points, *holds, count_cell(effect.decides, lang), signed_cell(effect.adds)
 
 
 def _weekly_table(replay: CardReplay, lang: Language) -> Table:

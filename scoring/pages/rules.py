@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from features.kinds import Language
-from scoring.pages.cells import stage_names
+from scoring.pages.cells import stage_names, titles
 from scoring.pages.formats import NONE, format_share
 from scoring.pages.page import Block, Cell, Heading, Page, Table, Text
 from scoring.scorecard.scorecard import Action, Group, Policy, Rule, Scorecard
@@ -17,16 +17,14 @@ _WEEK = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
 def rules_page(card: Scorecard, lang: Language) -> Page:
-    """The page of a card."""
     footer = translate("rules_version", lang, version=card.version)
     return Page(translate("rules_title", lang), tuple(_blocks(card, lang)), lang, footer)
 
 
 def _blocks(card: Scorecard, lang: Language) -> Iterator[Block]:
     bands = card.bands
-    yield Text(
-        translate("rules_bands", lang, warm=bands.warm, hot=bands.hot, most=card.max_points), "verdict"
-    )
+    shown_bands = translate("rules_bands", lang, warm=bands.warm, hot=bands.hot, most=card.max_points)
+    yield Text(shown_bands, "verdict")
     yield Text(translate(f"rules_hot_is_{card.hot_is}", lang))
     for name, rules in (("triggers", card.triggers), ("exclusions", card.exclusions)):
         yield _heading(name, lang)
@@ -57,21 +55,19 @@ def _reasons(rules: Mapping[str, Rule], lang: Language) -> Table:
 def _group(group: Group | None, lang: Language) -> Iterator[Block]:
     rows = sorted(group.rows.values(), key=lambda row: -row.points) if group else []
     cells = tuple((row.because.text(lang), f"{row.points:+d}") for row in rows)
-    columns = (translate("rules_reason", lang), translate("rules_points", lang))
-    yield Table(columns, cells, translate("rules_none", lang))
+    yield Table(titles(("rules_reason", "rules_points"), lang), cells, translate("rules_none", lang))
     if group and group.cap is not None:
         yield Text(translate("rules_cap", lang, cap=group.cap), "note")
 
 
 def _actions_table(card: Scorecard, lang: Language) -> Table:
-    stages = card.stages
-    names = stage_names(lang)
-    rows = [_action(names[2], stages.hot, lang)]
+    cold, warm, hot = stage_names(lang)
+    rows = [_action(hot, card.stages.hot, lang)]
     if card.hot_is == "sql" and card.hand_over:
         rows.append(_action(translate("rules_hand_over", lang), card.hand_over, lang))
-    rows += [_action(names[1], stages.warm, lang), _action(names[0], stages.cold, lang)]
+    rows += [_action(warm, card.stages.warm, lang), _action(cold, card.stages.cold, lang)]
     columns = ("stage", "rules_action", "rules_owner", "rules_deadline", "rules_content")
-    return Table(tuple(translate(c, lang) for c in columns), tuple(rows))
+    return Table(titles(columns, lang), tuple(rows))
 
 
 def _action(stage: str, action: Action, lang: Language) -> tuple[Cell, ...]:
@@ -86,10 +82,9 @@ def _owner(owner: str, lang: Language) -> str:
 
 
 def _prompts(card: Scorecard, lang: Language) -> Table:
-    rows = tuple(
-        (p.text.text(lang), _deadline(p.hours, p.business_hours, lang)) for p in card.prompts.values()
-    )
-    return Table((translate("rules_action", lang), translate("rules_deadline", lang)), rows)
+    prompts = card.prompts.values()
+    rows = tuple((p.text.text(lang), _deadline(p.hours, p.business_hours, lang)) for p in prompts)
+    return Table(titles(("rules_action", "rules_deadline"), lang), rows)
 
 
 def _deadline(hours: float | None, business: bool, lang: Language) -> str:
@@ -102,22 +97,14 @@ def _describe_office(card: Scorecard, lang: Language) -> str:
     hours = card.hours
     days = ("・" if lang == "ja" else ", ").join(_DAYS[lang][_WEEK.index(day)] for day in hours.days)
     country = "" if hours.country is None else translate("rules_holidays", lang, country=hours.country)
-    return translate(
-        "rules_office",
-        lang,
-        days=days,
-        opens=f"{hours.opens:%H:%M}",
-        closes=f"{hours.closes:%H:%M}",
-        zone=hours.time_zone,
-        country=country,
-    )
+    times = {"opens": f"{hours.opens:%H:%M}", "closes": f"{hours.closes:%H:%M}", "zone": hours.time_zone}
+    return translate("rules_office", lang, days=days, **times, country=country)
 
 
 def _describe_policy(policy: Policy, lang: Language) -> str:
-    values = {"warm": policy.warm, "hot": policy.hot}
-    count = policy.policy == "calls_per_week"
-    shown = {
-        name: "" if value is None else (f"{value:g}" if count else format_share(value))
-        for name, value in values.items()
-    }
-    return translate(f"policy_{policy.policy}", lang, **shown)
+    def shown(value: float | None) -> str:
+        if value is None:
+            return ""
+        return f"{value:g}" if policy.policy == "calls_per_week" else format_share(value)
+
+    return translate(f"policy_{policy.policy}", lang, warm=shown(policy.warm), hot=shown(policy.hot))

@@ -5,14 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from features.kinds import Language
-from scoring.pages.cells import (
-    count_cell,
-    difference_cell,
-    figure_cell,
-    points_with_interval,
-    rate_cell,
-    stage_names,
-)
+from scoring.pages import cells as to_cells
+from scoring.pages.cells import count_cell, difference_cell, figure_cell, rate_cell, stage_names
 from scoring.pages.formats import format_share
 from scoring.pages.page import Cell, CellValue, Table
 from scoring.statistics.paired_differences import Difference
@@ -27,7 +21,7 @@ def verdict(page: str, rates: Difference, lang: Language, **more: object) -> str
         lang,
         new=format_share(rates.new.value),
         old=format_share(rates.old.value),
-        difference=points_with_interval(rates.difference),
+        difference=to_cells.points_with_interval(rates.difference),
         **more,
     )
 

@@ -29,7 +29,6 @@ def profiles() -> list[str]:
 
 
 def profile_text(name: str) -> str:
-    """The text of a profile."""
     return (_PROFILES / f"{name}.toml").read_text(encoding="utf-8")
 
 
@@ -70,7 +69,12 @@ def load_card(path: Path, table: FeatureTable) -> Scorecard:
 
     Raises SettingsError naming file, row, key, value and what is allowed.
     """
-    card = parse_card(_read(path), str(path))
+    first, *others = profiles()
+    hint = (
+        "`hotlead rules suggest` writes one from closed deals, or begin with one line: "
+        f'profile = "{first}" (or {", ".join(others)}).'
+    )
+    card = parse_card(read_toml(path, hint), str(path))
     check_features(card, table, str(path))
     return card
 
@@ -102,18 +106,10 @@ def check_features(card: Scorecard, table: FeatureTable, location: str) -> None:
     """Raise SettingsError if a rule does not fit the features of `table`."""
     problems = [*_condition_problems(card, table), *_prompt_problems(card, table)]
     if problems:
-        more = (
-            [f"{len(problems) - _MAX_PROBLEMS} more of this kind."] if len(problems) > _MAX_PROBLEMS else []
-        )
-        raise SettingsError("\n".join(f"{location}: {line}" for line in [*problems[:_MAX_PROBLEMS], *more]))
-
-
-def _read(path: Path) -> dict[str, Any]:
-    return read_toml(
-        path,
-        "`hotlead rules suggest` writes one from closed deals, or begin with one line: "
-        f'profile = "{profiles()[0]}" (or {", ".join(profiles()[1:])}).',
-    )
+        shown, rest = problems[:_MAX_PROBLEMS], len(problems) - _MAX_PROBLEMS
+        if rest > 0:
+            shown.append(f"{rest} more of this kind.")
+        raise SettingsError("\n".join(f"{location}: {line}" for line in shown))
 
 
 def _read_profile(data: Mapping[str, Any], location: str) -> dict[str, Any]:
@@ -156,26 +152,20 @@ def _without_off(data: dict[str, Any]) -> dict[str, Any]:
     """The data without the rows, rules and prompts that have off = true."""
     remaining = {}
     for key, value in data.items():
-        if isinstance(value, Mapping):
-            if value.get("off") is True:
-                continue
-            remaining[key] = _without_off({k: v for k, v in value.items() if k != "off" or v is not False})
-        else:
+        if not isinstance(value, Mapping):
             remaining[key] = value
+        elif value.get("off") is not True:
+            remaining[key] = _without_off({k: v for k, v in value.items() if k != "off" or v is not False})
     return remaining
 
 
-# -- features ------------------------------------------------------------------------------------
-
-
 def _condition_problems(card: Scorecard, table: FeatureTable) -> list[str]:
-    problems = []
-    for place, name, rule in card.rules():
-        for condition in rule.when:
-            problem = _condition_problem(condition, card, table)
-            if problem:
-                problems.append(f"[{place}.{name}] feature: {problem}")
-    return problems
+    return [
+        f"[{place}.{name}] feature: {problem}"
+        for place, name, rule in card.rules()
+        for condition in rule.when
+        if (problem := _condition_problem(condition, card, table))
+    ]
 
 
 def _condition_problem(condition: Condition, card: Scorecard, table: FeatureTable) -> str:
@@ -223,9 +213,6 @@ def _inline(definition: Mapping[str, Any]) -> str:
     table = tomlkit.inline_table()
     table.update(value)
     return tomlkit.dumps({name: table}).strip()
-
-
-# -- sentences -----------------------------------------------------------------------------------
 
 
 def _sentences(problem: ValidationError, location: str) -> str:

@@ -113,9 +113,8 @@ def compute_deadline(start: int, hours: float, office: OfficeHours | None) -> in
     try:
         return _deadline_in_open_hours(int(start), counted, office)
     except OverflowError:
-        raise ValueError(
-            f"{hours} business hours after {start} ms do not lie in the years 2 to 9998"
-        ) from None
+        problem = f"{hours} business hours after {start} ms do not lie in the years 2 to 9998"
+        raise ValueError(problem) from None
 
 
 def _deadline_in_open_hours(start: int, remaining: int, office: OfficeHours) -> int:

@@ -41,7 +41,6 @@ class Rating:
         return len(self.fit)
 
     def take(self, rows: NDArray[np.integer] | Bools | slice) -> Rating:
-        """Some of the leads."""
         return Rating(self.card, self.scale, self.matches[rows], self.fit[rows], self.intent[rows])
 
     @property
@@ -111,18 +110,14 @@ class PointScale:
 
     def score(self, points: Ints) -> Ints:
         """Whole scores 0 to 100; see `Scale`."""
-        return self._score[self._place(points)]
+        return np.asarray(self._score.take(points, mode="clip"))
 
     def stage(self, points: Ints) -> NDArray[np.int8]:
         """0 cold, 1 warm, 2 hot."""
-        return self._stage[self._place(points)]
-
-    def _place(self, points: Ints) -> Ints:
-        return np.minimum(np.maximum(points, 0), len(self._score) - 1)
+        return np.asarray(self._stage.take(points, mode="clip"))
 
 
 def scale_of(card: Scorecard) -> Scale:
-    """The scale of a card's points."""
     return Scale(card.bands.warm, card.bands.hot, max(card.max_points, card.bands.hot))
 
 
@@ -135,13 +130,8 @@ def rate(card: Scorecard, columns: Mapping[str, Column]) -> Rating:
     masks = [_rule_mask(rule, columns, cache) for _, _, rule in card.rules()]
     matches = np.column_stack(masks) if masks else np.zeros((rows, 0), dtype=np.bool_)
     fit, fired = len(card.fit.rows) if card.fit else 0, len(card.rows)
-    return Rating(
-        card,
-        PointScale(card),
-        matches,
-        _points(card.fit, matches[:, :fit]),
-        _points(card.intent, matches[:, fit:fired]),
-    )
+    points = _points(card.fit, matches[:, :fit]), _points(card.intent, matches[:, fit:fired])
+    return Rating(card, PointScale(card), matches, *points)
 
 
 class OneRater:
@@ -162,13 +152,9 @@ class OneRater:
             _check_features_exist(self.card, values)
             raise
         fit, rows = len(self._fit), len(self._fit) + len(self._intent)
-        points = np.array(
-            [
-                min(sum(compress(self._fit, matches)), self._caps[0]),
-                min(sum(compress(self._intent, matches[fit:rows])), self._caps[1]),
-            ],
-            dtype=np.int64,
-        )
+        fit_points = min(sum(compress(self._fit, matches)), self._caps[0])
+        intent_points = min(sum(compress(self._intent, matches[fit:rows])), self._caps[1])
+        points = np.array([fit_points, intent_points], dtype=np.int64)
         matrix = np.array([matches], dtype=np.bool_)
         return Rating(self.card, self._scale, matrix, points[:1], points[1:])
 

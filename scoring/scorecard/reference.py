@@ -17,34 +17,22 @@ import tomlkit
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from scoring.scorecard import scorecard as models
 from scoring.scorecard.office_hours import OfficeHours
-from scoring.scorecard.scorecard import (
-    Action,
-    Bands,
-    Condition,
-    Group,
-    LocalizedText,
-    Policy,
-    Prompt,
-    Row,
-    Rule,
-    Scorecard,
-    Stages,
-)
 
 TABLES: dict[type[BaseModel], str] = {
-    Scorecard: "At the top of the file",
-    Bands: "`[bands]`",
-    Group: "`[fit]` and `[intent]`",
-    Row: "`[fit.rows.NAME]` and `[intent.rows.NAME]`",
-    Rule: "`[triggers.NAME]` and `[exclusions.NAME]`",
-    Condition: "A condition in `when`",
-    LocalizedText: "A text: `because`, `text` and `content`",
-    Stages: "`[stages]`",
-    Action: "`[stages.cold]`, `[stages.warm]`, `[stages.hot]` and `[hand_over]`",
-    Prompt: "`[prompts.NAME]`",
+    models.Scorecard: "At the top of the file",
+    models.Bands: "`[bands]`",
+    models.Group: "`[fit]` and `[intent]`",
+    models.Row: "`[fit.rows.NAME]` and `[intent.rows.NAME]`",
+    models.Rule: "`[triggers.NAME]` and `[exclusions.NAME]`",
+    models.Condition: "A condition in `when`",
+    models.LocalizedText: "A text: `because`, `text` and `content`",
+    models.Stages: "`[stages]`",
+    models.Action: "`[stages.cold]`, `[stages.warm]`, `[stages.hot]` and `[hand_over]`",
+    models.Prompt: "`[prompts.NAME]`",
     OfficeHours: "`[hours]`",
-    Policy: "`[thresholds]`",
+    models.Policy: "`[thresholds]`",
 }
 """Every table, with its heading."""
 
@@ -52,14 +40,14 @@ _OFF = (
     "| `off` | `true` or `false` | `false` | Switches it off: it is left out of the card, also where the "
     "profile has it. |"
 )
-_SWITCHED = (Group, Row, Rule, Prompt)
+_SWITCHED = (models.Group, models.Row, models.Rule, models.Prompt)
 _TYPES: dict[Any, str] = {
     str: "text",
     int: "whole number",
     float: "number",
     bool: "`true` or `false`",
     time: "time of day",
-    LocalizedText: "`en` and `ja`",
+    models.LocalizedText: "`en` and `ja`",
 }
 _BOUNDS = {"gt": "above", "ge": "from", "le": "up to", "lt": "below"}
 

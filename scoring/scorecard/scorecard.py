@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from functools import cached_property
-from typing import Annotated, Any, Literal, Self, TypeAlias
+from typing import Annotated, Any, Literal, Self, TypeAlias, get_args
 
 from pydantic import Field, StringConstraints, model_validator
 
@@ -18,9 +18,9 @@ from features.kinds import Language
 from features.toml import Strict, TextValue
 from scoring.scorecard.office_hours import OfficeHours
 
-STAGES = ("cold", "warm", "hot")
-COLD, WARM, HOT = range(3)
 Stage: TypeAlias = Literal["cold", "warm", "hot"]
+STAGES: tuple[Stage, ...] = get_args(Stage)
+COLD, WARM, HOT = range(3)
 Hours: TypeAlias = Annotated[float, Field(gt=0, le=24 * 365)]
 _NonEmptyText: TypeAlias = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
@@ -262,10 +262,6 @@ class Scorecard(Strict):
         """A hash of the content of the card."""
         content = json.dumps(self.to_dict(), sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(content.encode()).hexdigest()[:12]
-
-    def action(self, stage: int) -> Action:
-        """The action for a stage."""
-        return (self.stages.cold, self.stages.warm, self.stages.hot)[stage]
 
     def rules(self) -> Iterator[tuple[str, str, Rule]]:
         """Every rule: its table, its name, and the rule."""

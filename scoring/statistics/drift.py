@@ -21,7 +21,7 @@ _BINS, _MIN_SHARE, _COMMON, _ALARM = 10, 1e-3, 0.01, 0.05
 @dataclass(frozen=True, slots=True)
 class Shift:
     """The population stability index of a feature, and the limit of `chance`: with as few leads and no
-    shift, all features stay below it with a probability of 95 %."""
+    shift, all features stay below it with a probability of 95%."""
 
     index: float
     chance: float
@@ -56,7 +56,7 @@ def population_stability(before: Column, now: Column) -> float:
     """Sum over bins of (q - p) ln(q / p), where p and q are the shares of a bin before and now.
 
     The bins are tenths of the numbers before (a number at an edge has its own bin, as most counts are 0),
-    or the common texts before and all others together, and missing values. A share is at least 0.1 %, and
+    or the common texts before and all others together, and missing values. A share is at least 0.1%, and
     at least half a row of the smaller table, so that an empty bin does not dominate.
     """
     minimum = max(_MIN_SHARE, 0.5 / max(1, min(len(before), len(now))))

@@ -122,23 +122,13 @@ def average_precision(ranking: Ranked) -> float:
     return float(precision @ wins / wins.sum())
 
 
-def win_rate_at(share: float) -> Measure:
-    """The win rate in the top `share` of the list; leads that tie at its end count in part."""
-    return lambda ranking: win_rate_of(ranking, share * ranking.total)
-
-
-def lift_at(share: float) -> Measure:
-    """The win rate in the top `share` over the win rate of all."""
-    return lambda ranking: lift_of(ranking, share * ranking.total)
-
-
-def amount_at(share: float) -> Measure:
-    """The share of the won amount in the top `share`."""
-    return lambda ranking: amount_of(ranking, share * ranking.total)
+def at_share(measure_first: Callable[[Ranked, float], float], share: float) -> Measure:
+    """A measure of the first leads, taken at the top `share` of the list."""
+    return lambda ranking: measure_first(ranking, share * ranking.total)
 
 
 def win_rate_of(ranking: Ranked, volume: float) -> float:
-    """The win rate of the first `volume` leads."""
+    """The win rate of the first `volume` leads; leads that tie at the end count in part."""
     return _share(float(_fraction_taken(ranking, volume) @ ranking.by_run[0]), volume)
 
 
@@ -157,9 +147,8 @@ def amount_of(ranking: Ranked, volume: float) -> float:
 
 def calibration_error(ranking: Ranked) -> float:
     """Mean absolute difference of probability and win rate over ten bands of equal count."""
-    band = np.minimum((ranking.before + ranking.weight / 2) / ranking.total * BANDS, BANDS - 1).astype(
-        np.int64
-    )
+    middle = (ranking.before + ranking.weight / 2) / ranking.total
+    band = np.minimum(middle * BANDS, BANDS - 1).astype(np.int64)
     weight = np.bincount(band, ranking.weight, BANDS)
     predicted = np.bincount(band, ranking.weight * ranking.probability, BANDS)
     won = np.bincount(band, ranking.weight * ranking.won, BANDS)
@@ -196,9 +185,9 @@ MEASURES: dict[str, Measure] = {
     "brier": brier,
     "roc_auc": roc_auc,
     "average_precision": average_precision,
-    **{f"lift_top_{share:.0%}".rstrip("%"): lift_at(share) for share in SHARES},
-    **{f"win_rate_top_{share:.0%}".rstrip("%"): win_rate_at(share) for share in SHARES},
-    **{f"won_amount_top_{share:.0%}".rstrip("%"): amount_at(share) for share in SHARES},
+    **{f"lift_top_{share:.0%}".rstrip("%"): at_share(lift_of, share) for share in SHARES},
+    **{f"win_rate_top_{share:.0%}".rstrip("%"): at_share(win_rate_of, share) for share in SHARES},
+    **{f"won_amount_top_{share:.0%}".rstrip("%"): at_share(amount_of, share) for share in SHARES},
     "calibration_error": calibration_error,
 }
 
@@ -226,6 +215,15 @@ def measure(
         for name, figure in MEASURES.items():
             drawn[name].append(figure(sample))
     return {name: with_interval(figure(ranking), drawn[name]) for name, figure in MEASURES.items()}
+
+
+def estimate(
+    metric: Measure, won: Bools, probability: Floats, amount: Floats, group: NDArray[np.integer], draws: int
+) -> Estimate:
+    """One metric with its interval, as `measure` computes them."""
+    ranking, order = rank_leads(won, probability, amount), np.argsort(-probability, kind="stable")
+    drawn = [metric(ranking.weighted(weight[order])) for weight in group_draws(group, draws, 0)]
+    return with_interval(metric(ranking), drawn)
 
 
 def log_losses(won: Bools, log_odds: Floats) -> Floats:

@@ -73,6 +73,10 @@ class BatchAnswer(TypedDict):
     results: list[BatchResult]
 
 
+_IGNORED = "Attributes of a lead that crm.toml has no column for; they are not stored."
+_UNKNOWN = "The type of an activity that no feature names: misspelt, or not used; stored."
+
+
 class Acknowledgement(TypedDict):
     """The record is on the disk."""
 
@@ -80,20 +84,8 @@ class Acknowledgement(TypedDict):
     version: int
     lead_id: str
     outcome: Literal["stored", "already known"]
-    ignored_attributes: NotRequired[
-        Annotated[
-            list[str],
-            Field(description="Attributes of a lead that crm.toml has no column for; they are not stored."),
-        ]
-    ]
-    unknown_activities: NotRequired[
-        Annotated[
-            list[str],
-            Field(
-                description="The type of an activity that no feature names: misspelt, or not used; stored."
-            ),
-        ]
-    ]
+    ignored_attributes: NotRequired[Annotated[list[str], Field(description=_IGNORED)]]
+    unknown_activities: NotRequired[Annotated[list[str], Field(description=_UNKNOWN)]]
 
 
 class Acknowledgements(TypedDict):

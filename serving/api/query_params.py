@@ -76,16 +76,13 @@ def score_options(params: Mapping[str, str], now: int, request_id: str | None) -
     """How leads are to be scored. `now` is ms UTC. Raises InvalidFields, also for a moment in the future."""
     if not params:
         return ScoreOptions(now=now, request_id=request_id)
-    query = parse_query(ScoreQuery, _restore_plus(params))
+    as_of = params.get("as_of", "")
+    # The + of a time's offset is a space in a query unless the sender encodes it.
+    plain_params = {**params, "as_of": as_of.replace(" ", "+")} if "T" in as_of else params
+    query = parse_query(ScoreQuery, plain_params)
     if query.as_of is not None and query.as_of > now + CLOCKS_DIFFER_MS:
         allowed = f"a moment that has come (it is {iso(now)})"
-        raise InvalidFields([field_error("query.as_of", params["as_of"], allowed)])
+        raise InvalidFields([field_error("query.as_of", as_of, allowed)])
     return ScoreOptions(
         now=now, explain=query.explain, lang=query.lang, as_of=query.as_of, request_id=request_id
     )
-
-
-def _restore_plus(params: Mapping[str, str]) -> Mapping[str, str]:
-    """The + of a time's offset is a space in a query unless the sender encodes it."""
-    as_of = params.get("as_of", "")
-    return {**params, "as_of": as_of.replace(" ", "+")} if "T" in as_of else params

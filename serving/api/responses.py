@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
-from operator import attrgetter
-from typing import TypedDict, cast
+from typing import Any, cast
 
 import orjson
 
@@ -13,66 +11,52 @@ from features.clock import MS_PER_DAY, iso
 from features.kinds import Language
 from scoring.decision.actions import ACCEPTED, FOLLOW_UP, action_of
 from scoring.decision.reasons import stored_rule_reasons
-from scoring.decision.score import Score
 from scoring.scorecard.scorecard import HOT, Scorecard
 from serving.api.answer_types import CallList, HotLead, ModelInUse, PastScore, ScoreHistory, Trend
-from serving.leads.intake import AcceptedRecord
+from serving.leads.field_types import AttributeSchema
 from serving.predictions.call_list import CallListPage, is_overdue
 from serving.predictions.live_model import LiveModel
 from serving.predictions.predictor import ScoredLead
-from serving.store.records import WriteOutcome
-from serving.store.rows import HotRow
+from serving.store.records import HotRow, Record, WriteOutcome
 
 TREND_DAYS, TREND_ROWS, STEADY_POINTS = 7, 1_000, 2
 """The trend compares with the score of a week before; less than two points is no change."""
 _TIMES = ("as_of", "scored_at", "deadline", "stage_since", "first_contact_at")
-_SCORE_FIELDS = tuple(f.name for f in fields(Score))
-_get_score_values = attrgetter(*_SCORE_FIELDS)
 _OUTCOMES: Mapping[WriteOutcome, str] = {"stored": "stored", "known": "already known"}
 
 
 def format_score(scored: ScoredLead) -> dict[str, object]:
-    """The answer for one lead."""
     return {
-        **dict(zip(_SCORE_FIELDS, _get_score_values(scored.score), strict=True)),
+        **vars(scored.score),
         "ignored_attributes": scored.ignored,
         "unknown_activities": scored.unknown_types,
         "stored": scored.stored,
     }
 
 
-def format_accepted(record: AcceptedRecord) -> dict[str, object]:
+def format_accepted(record: Record, outcome: WriteOutcome, schema: AttributeSchema) -> dict[str, object]:
     """The receipt of a record, with what of it no feature uses."""
+    sent_body = record.body if record.original is None else record.original
     unused = {
-        "ignored_attributes": record.ignored_attributes,
-        "unknown_activities": record.unknown_activities,
+        "ignored_attributes": schema.find_ignored(sent_body.get("attributes") or ()),
+        "unknown_activities": schema.find_unknown_types([sent_body["type"]] if "type" in sent_body else ()),
     }
     return {
         "id": record.key,
         "version": record.version,
         "lead_id": record.lead_id,
-        "outcome": _OUTCOMES[record.outcome],
+        "outcome": _OUTCOMES[outcome],
         **{name: names for name, names in unused.items() if names},
     }
 
 
-class StoredScore(TypedDict):
-    """The columns of a stored prediction that are read here; times are ms UTC."""
-
-    as_of: int
-    score: int
-    replay: bool
-    detail: str
-
-
-def format_history(lead_id: str, rows: Sequence[Mapping[str, object]], limit: int) -> ScoreHistory:
+def format_history(lead_id: str, rows: Sequence[Mapping[str, Any]], limit: int) -> ScoreHistory:
     """The newest `limit` scores of a lead, newest first, and the trend of all `rows` (predictions)."""
-    stored = cast(Sequence[StoredScore], rows)
-    shown = [_format_row(row) for row in stored[:limit]]
-    return {"lead_id": lead_id, "trend": _trend(stored), "scores": shown}
+    shown = [_format_row(row) for row in rows[:limit]]
+    return {"lead_id": lead_id, "trend": _trend(rows), "scores": shown}
 
 
-def _trend(rows: Sequence[StoredScore]) -> Trend | None:
+def _trend(rows: Sequence[Mapping[str, Any]]) -> Trend | None:
     """The change of the present score against the newest one that is a week old, else the oldest."""
     present = [row for row in rows if not row["replay"]]
     if len(present) < 2:
@@ -89,7 +73,7 @@ def _trend(rows: Sequence[StoredScore]) -> Trend | None:
     }
 
 
-def _format_row(row: StoredScore) -> PastScore:
+def _format_row(row: Mapping[str, Any]) -> PastScore:
     # SQLAlchemy's column names are a subclass of str, which orjson does not write.
     values = {str(name): _format_value(name, value) for name, value in row.items() if name != "detail"}
     return cast(PastScore, {**values, **orjson.loads(row["detail"])})
@@ -117,7 +101,6 @@ def format_call_list(
 
 
 def _format_call(row: HotRow, card: Scorecard, lang: Language, now: int) -> HotLead:
-    """A lead of the list."""
     values = {name: _format_value(name, getattr(row, name)) for name in _CALL_FIELDS}
     reasons = [reason.text for reason in stored_rule_reasons(orjson.loads(row.detail), card, lang)]
     text = action_of(card, ACCEPTED if row.action == FOLLOW_UP else HOT).text.text(lang)

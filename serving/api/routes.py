@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from serving.api.error_responses import to_problem
+from features.clock import iso
 from serving.api.openapi.document import build_openapi
 from serving.api.openapi.downgrade import to_openapi_30
 from serving.api.query_params import DocumentQuery, HistoryQuery, HotQuery, parse_query, score_options
@@ -25,27 +25,38 @@ from serving.api.responses import (
     format_score,
 )
 from serving.components import Components
-from serving.leads.batch import parse_batch
-from serving.leads.errors import LeadError
+from serving.leads.batch import LeadError, parse_batch
 from serving.leads.intake import AcceptedRecord
-from serving.leads.lead_facts import parse_lead
+from serving.leads.lead_facts import LeadNotCreated, UnknownLead, parse_lead
 from serving.leads.to_records import parse_records
 from serving.predictions.call_list import read_call_list
 from serving.predictions.predictor import ScoredLead
 from serving.store.records import KINDS, RecordKind
+from serving.store.store import StoreUnavailable
 from serving.web.field_errors import FieldError, InvalidFields, NotJson, field_error
 from serving.web.problems import (
-    TITLES,
     Problem,
     conflict,
+    invalid_fields,
     not_found,
+    not_json,
     problem_body,
     problem_response,
+    store_unavailable,
     unsupported_media_type,
 )
 
 MAX_INLINE_BYTES = 65_536
 """Larger bodies are parsed in a thread, so that the event loop goes on."""
+ERRORS: tuple[type[Exception], ...] = (
+    Problem,
+    InvalidFields,
+    NotJson,
+    UnknownLead,
+    LeadNotCreated,
+    StoreUnavailable,
+)
+"""The errors that have an answer of their own; any other is a fault of the service (500)."""
 
 
 class Api:
@@ -58,7 +69,6 @@ class Api:
         self._openapi_documents = {version: orjson.dumps(body) for version, body in documents.items()}
 
     def routes(self) -> list[BaseRoute]:
-        """All paths of the API."""
         return [
             Route("/v1/score", self.score, methods=["POST"]),
             Route("/v1/score/batch", self.score_batch, methods=["POST"]),
@@ -117,8 +127,8 @@ class Api:
         bodies = parse() if len(raw) <= MAX_INLINE_BYTES else await asyncio.to_thread(parse)
         accepted = await self._components.intake.accept(kind, bodies)
         _check_conflicts(accepted, is_list)
-        results = [format_accepted(record) for record in accepted]
-        is_created = any(record.outcome == "stored" for record in accepted)
+        results = [format_accepted(*pair, self._components.schema) for pair in accepted]
+        is_created = any(outcome == "stored" for _, outcome in accepted)
         content = {"results": results} if is_list else results[0]
         return _json_response(content, HTTPStatus.CREATED if is_created else HTTPStatus.OK)
 
@@ -157,18 +167,41 @@ class Api:
         return Response(text, headers={"content-type": media_type})
 
 
+def to_problem(error: Exception) -> Problem:
+    """The problem that answers one of ERRORS: 422, 400, 404 or 503."""
+    match error:
+        case Problem():
+            return error
+        case InvalidFields():
+            return invalid_fields(error.errors, error.omitted)
+        case NotJson():
+            return not_json()
+        case UnknownLead():
+            return not_found(
+                "Nothing was sent of this lead before. Send its attributes and activities "
+                "in the body, or POST them to /v1/leads and /v1/activities."
+            )
+        case LeadNotCreated():
+            allowed = f"a moment when the lead was there: it came at {iso(error.created)}"
+            return invalid_fields([field_error("query.as_of", iso(error.as_of), allowed)])
+        case StoreUnavailable():
+            return store_unavailable(
+                "The store is away. Try again later; a lead with attributes or activities in the body can be "
+                "scored meanwhile.",
+                error.retry_after,
+            )
+    raise error
+
+
 def error_response(error: Exception, request_id: str | None) -> Response:
-    """The answer to one of ERRORS."""
     return problem_response(to_problem(error), request_id)
 
 
 async def handle_error(request: Request, error: Exception) -> Response:
-    """The exception handler of the app, for all of ERRORS."""
     return error_response(error, request.state.request_id)
 
 
 def _find_errors(parse: Callable[[], object]) -> Sequence[FieldError]:
-    """The invalid fields of a body whose query is not valid either."""
     try:
         parse()
     except InvalidFields as error:
@@ -194,8 +227,8 @@ def _check_conflicts(accepted: Sequence[AcceptedRecord], is_list: bool) -> None:
             record.key,
             "the content that was sent first, or a higher version",
         )
-        for i, record in enumerate(accepted)
-        if record.outcome == "conflict"
+        for i, (record, outcome) in enumerate(accepted)
+        if outcome == "conflict"
     ]
     if errors:
         others = f" The other {len(accepted) - len(errors):,} of the list are stored." if is_list else ""
@@ -211,7 +244,7 @@ async def _read_json(request: Request) -> bytes:
     coding = request.headers.get("content-encoding", "identity").strip().lower()
     if coding != "identity":
         detail = "Send the body as it is, without Content-Encoding."
-        raise Problem(415, TITLES[415], detail, headers={"Accept-Encoding": "identity"})
+        raise Problem(415, detail, {"Accept-Encoding": "identity"})
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
         raise unsupported_media_type()

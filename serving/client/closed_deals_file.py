@@ -15,8 +15,8 @@ from features.crm.deals import classify_outcomes
 from features.crm.parsing import as_numbers
 from features.crm.reader import Reader, filter_rows
 from features.crm.rejects import Rejects
+from features.crm.sources.rows import SourceRows
 from features.crm.table_settings import DealsTable
-from features.crm.tables import SourceRows
 from features.errors import SettingsError, suggest_nearest
 from features.settings import CrmSettings
 
@@ -33,6 +33,10 @@ API_COLUMNS = DealsTable(
 """A file whose columns have the API's field names."""
 _NEEDED = ("lead_id", "outcome", "closed_at")
 _ID, _VERSION = "id", "version"
+_PLAIN_TABLE = {"skip_rows": 0, "skip_footer": 0, "header": (), "sheet": None, "records": None}
+"""The layout of a file of another kind than that of crm.toml: a header and its rows."""
+_FieldValues = dict[str, Sequence[object]]
+"""By field of a body, the values of all rows."""
 
 
 @dataclass(frozen=True)
@@ -67,9 +71,8 @@ def read_closed_deals(file: Path, settings: CrmSettings) -> ClosedDeals:
     rows, won = filter_rows(source_rows, decided), meaning[decided] == "won"
     good = _check_rows(reader, rows, columns)
     rows, won = filter_rows(rows, good), won[good]
-    closed_at_ms = reader.read_times(
-        rows, schema, columns["closed_at"], "a closed deal needs the date of its close"
-    )
+    needed = "a closed deal needs the date of its close"
+    closed_at_ms = reader.read_times(rows, schema, columns["closed_at"], needed)
     is_dated = closed_at_ms != NEVER
     rows, won, closed_at_ms = filter_rows(rows, is_dated), won[is_dated], closed_at_ms[is_dated]
     values = {
@@ -77,26 +80,18 @@ def read_closed_deals(file: Path, settings: CrmSettings) -> ClosedDeals:
         "closed_at": [from_ms(ms).isoformat() for ms in closed_at_ms.tolist()],
         **_read_other_fields(reader, rows, columns),
     }
-    return ClosedDeals(
-        _to_bodies(values), rows, columns, source_rows.read, int((meaning == "open").sum()), reader.rejects
-    )
+    still_open = int((meaning == "open").sum())
+    return ClosedDeals(_to_bodies(values), rows, columns, source_rows.read, still_open, reader.rejects)
 
 
 def _deals_table_of(settings: CrmSettings, file: Path) -> DealsTable:
     """[deals] with the file as its source, else with the format of [leads]."""
     deals = settings.deals or DealsTable(source="-", lead="-")
     like = deals if deals.source else settings.leads
-    return deals.model_copy(
-        update={
-            "source": str(file.absolute()),
-            "table": None,
-            "query": None,
-            "lead": deals.lead or settings.leads.id,
-            "separator": like.separator,
-            "encoding": like.encoding,
-            "time_format": like.time_format,
-        }
-    )
+    source = {"source": str(file.absolute()), "table": None, "query": None}
+    is_same_kind = Path(like.source).suffix.lower() == file.suffix.lower()
+    form = {**like.file_format, **({} if is_same_kind else _PLAIN_TABLE), "time_format": like.time_format}
+    return deals.model_copy(update={**source, "lead": deals.lead or settings.leads.id, **form})
 
 
 def _detect_schema(crm: DealsTable, names: Sequence[str], file: str) -> DealsTable:
@@ -160,26 +155,19 @@ def _check_rows(reader: Reader, rows: SourceRows, columns: Mapping[str, str]) ->
     return np.asarray(~empty & ~is_invalid)
 
 
-def _read_other_fields(
-    reader: Reader, rows: SourceRows, columns: Mapping[str, str]
-) -> dict[str, Sequence[object]]:
+def _read_other_fields(reader: Reader, rows: SourceRows, columns: Mapping[str, str]) -> _FieldValues:
     """The other fields as one list each; None for an empty cell."""
     texts = (name for name in ("lead_id", "lost_reason", _ID) if name in columns)
-    values: dict[str, Sequence[object]] = {n: reader.read_texts(rows, columns[n]).to_pylist() for n in texts}
+    values: _FieldValues = {n: reader.read_texts(rows, columns[n]).to_pylist() for n in texts}
     if "amount" in columns:
-        values["amount"] = [_nan_to_none(v) for v in reader.read_numbers(rows, columns["amount"]).tolist()]
+        amounts = reader.read_numbers(rows, columns["amount"]).tolist()
+        values["amount"] = [None if v != v else v for v in amounts]
     if _VERSION in columns:
         versions = as_numbers(rows.table[columns[_VERSION]], reader.missing).values.tolist()
         values[_VERSION] = [None if v != v else int(v) for v in versions]
     return values
 
 
-def _nan_to_none(value: float) -> float | None:
-    return None if value != value else value
-
-
-def _to_bodies(values: Mapping[str, Sequence[object]]) -> list[dict[str, object]]:
-    rows = zip(*values.values(), strict=True)
-    return [
-        {name: value for name, value in zip(values, row, strict=True) if value is not None} for row in rows
-    ]
+def _to_bodies(values: _FieldValues) -> list[dict[str, object]]:
+    rows = (zip(values, row, strict=True) for row in zip(*values.values(), strict=True))
+    return [{name: value for name, value in row if value is not None} for row in rows]

@@ -42,7 +42,6 @@ class SendReport:
         }
 
     def lines(self) -> Iterator[str]:
-        """The counts in sentences."""
         result = self.result
         yield (
             f"Of {self.deals.read:,} rows {result.stored:,} were stored and {result.already_known:,} known "
@@ -52,17 +51,14 @@ class SendReport:
         if result.new_or_known:
             yield f"{result.new_or_known:,} more, of lists with conflicts, are stored, now or from before."
         if result.conflicts:
-            shown = ", ".join(self._conflict_ids[:_SHOWN])
-            more = (
-                f" and {len(self._conflict_ids) - _SHOWN:,} more" if len(self._conflict_ids) > _SHOWN else ""
-            )
+            ids, count = self._conflict_ids, len(result.conflicts)
+            more = f" and {count - _SHOWN:,} more" if count > _SHOWN else ""
             yield (
-                f"In conflict with what was sent before under the same id, and not taken: "
-                f"{len(self._conflict_ids):,} ({shown}{more})."
+                "In conflict with what was sent before under the same id, and not taken: "
+                f"{count:,} ({', '.join(ids[:_SHOWN])}{more})."
             )
 
     def next_steps(self) -> Iterator[str]:
-        """What to do next, in sentences."""
         if self.result.conflicts:
             yield (
                 "give the conflicting deals a column `version` with a higher number (2 for a first "
@@ -132,9 +128,8 @@ def read_key(key_file: Path | None, environ: Mapping[str, str]) -> str | None:
 def _add_rejects(deals: ClosedDeals, result: SendResult) -> None:
     """Add the deals that the service rejected to the rows that could not be read."""
     reject_rows = deals.rejects.rows
-    reject_rows.extend(
-        _to_reject(deals, one, "id", _deal_id(deals, one), _CONFLICT) for one in result.conflicts
-    )
+    for one in result.conflicts:
+        reject_rows.append(_to_reject(deals, one, "id", _deal_id(deals, one), _CONFLICT))
     for one in result.rejected:
         why = f"the service does not take it; allowed is {one.allowed}"
         reject_rows.append(_to_reject(deals, one, one.field, one.received, why))

@@ -139,7 +139,7 @@ class OutcomeSender:
             try:
                 answer = self.client.post(PATH, content=body.encode(), headers=headers)
             except httpx.TransportError as problem:
-                why, retry_after = _describe_error(problem), None
+                why, retry_after = str(problem) or type(problem).__name__, None
             else:
                 self._answered = True
                 if answer.status_code not in _LATER:
@@ -173,15 +173,12 @@ def open_client(url: str, key: str | None) -> httpx.Client:
             f"--url {url.rpartition('@')[2]!r} is no URL of a service; say such as http://127.0.0.1:3000."
         )
     if key is not None and not (key.isascii() and key.isprintable() and " " not in key and key):
-        raise SettingsError(
-            "The API key holds a character that no key has. Look at --key-file or HOTLEAD_KEY."
-        )
+        problem = "The API key holds a character that no key has. Look at --key-file or HOTLEAD_KEY."
+        raise SettingsError(problem)
     headers = {} if key is None else {"Authorization": f"Bearer {key}"}
-    # A proxy of the environment leads to other machines, not to this one.
     patience = httpx.Timeout(60.0, connect=5.0)
-    return httpx.Client(
-        base_url=parsed_url, headers=headers, timeout=patience, trust_env=not is_loopback_url(url)
-    )
+    by_proxy = not is_loopback_url(url)  # a proxy of the environment leads to other machines
+    return httpx.Client(base_url=parsed_url, headers=headers, timeout=patience, trust_env=by_proxy)
 
 
 def is_loopback_url(url: str) -> bool:
@@ -253,10 +250,6 @@ def _parse_retry_after(answer: httpx.Response) -> float | None:
     """Retry-After in seconds; None when it is missing or a date."""
     header = answer.headers.get("retry-after", "")
     return float(header) if re.fullmatch(r"\d+(\.\d+)?", header) else None
-
-
-def _describe_error(problem: httpx.TransportError) -> str:
-    return str(problem) or type(problem).__name__
 
 
 def _origin(url: httpx.URL) -> str:

@@ -19,6 +19,7 @@ from serving.leads.to_records import derive_key
 from serving.store.records import Record, RecordKind, WriteOutcome
 from serving.store.store import Store
 
+RecordBody = Mapping[str, object]
 BATCH_SIZE = 5_000
 """The number of records that are stored with one flush to the disk."""
 
@@ -118,20 +119,16 @@ def _outcomes(export: CrmExport) -> Iterator[Record]:
 def _contacts(export: CrmExport) -> Iterator[Record]:
     for lead_id, time_ms in zip(map(str, export.crm.lead_ids), export.first_contacts, strict=True):
         if time_ms is not None:
-            yield _build_record(
-                "handovers", f"{lead_id}:contact", lead_id, time_ms, {"step": "first_contact"}
-            )
+            body = {"step": "first_contact"}
+            yield _build_record("handovers", f"{lead_id}:contact", lead_id, time_ms, body)
 
 
-def _build_record(
-    kind: RecordKind, key: str, lead_id: str, time_ms: int, body: Mapping[str, object]
-) -> Record:
+def _build_record(kind: RecordKind, key: str, lead_id: str, time_ms: int, body: RecordBody) -> Record:
     content = {name: value for name, value in body.items() if value is not None}
     return Record(kind, f"import:{key}", 1, lead_id, time_ms, content)
 
 
 def _known_values(columns: Mapping[str, Column], names: Sequence[str], row: int) -> dict[str, str | float]:
-    """The values of a lead that are known."""
     values = {name: _read_value(columns[name], row) for name in names}
     return {name: value for name, value in values.items() if value is not None}
 
@@ -145,7 +142,6 @@ def _read_value(column: Column, row: int) -> str | float | None:
 
 
 def _to_values(column: Column) -> list[str | None] | list[float | None]:
-    """The values; None where there is none."""
     if isinstance(column, Texts):
         return column.to_list()
     return [None if value != value else value for value in column.tolist()]

@@ -90,10 +90,9 @@ def sales_records(
         ended = None if closed == NEVER else closed
         events = sales_events(lead_id, hot_at, ended, bool(crm.outcomes.won[row]), now)
         for kind, time_ms, body in events:
+            key = f"demo:{lead_id}:{time_ms}:{body.get('step', kind)}"
             if time_ms < min(now, closed):
-                yield Record(
-                    kind, f"demo:{lead_id}:{time_ms}:{body.get('step', kind)}", 1, lead_id, time_ms, body
-                )
+                yield Record(kind, key, 1, lead_id, time_ms, body)
 
 
 def _score(

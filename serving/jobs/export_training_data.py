@@ -6,6 +6,7 @@ the history that they were told with, so nothing is known before it was told.
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -24,7 +25,7 @@ from features.columns import to_text
 from features.files import atomic_file
 from features.settings import CrmSettings
 from scoring.scorecard.load import SCORECARD_FILE
-from serving.leads.attribute_schema import AttributeSchema, JsonValue
+from serving.leads.field_types import AttributeSchema, JsonValue
 from serving.store.queries import ResultRow, Statement, is_newest
 from serving.store.records import RecordKind
 from serving.store.store import Store
@@ -43,21 +44,8 @@ _SCHEMAS: Mapping[str, pa.Schema] = {
     ),
 }
 
-_TABLES: Mapping[str, Mapping[str, str | list[str]]] = {
-    "leads": {"id": "lead_id", "created_at": "created_at", "account": "account"},
-    "deals": {
-        "lead": "lead_id",
-        "outcome": "outcome",
-        "won": ["won"],
-        "lost": ["lost"],
-        "closed_at": "closed_at",
-        "amount": "amount",
-        "lost_reason": "lost_reason",
-    },
-    "activities": {"lead": "lead_id", "type": "type", "at": "at", "value": "value"},
-    "changes": {"lead": "lead_id", "column": "column", "value": "value", "at": "at"},
-}
-"""How each of the tables reads, as crm.toml tells it."""
+_TABLES = Path(__file__).with_name("exported_tables.toml")
+"""The tables of a crm.toml that read the exported ones."""
 
 
 @dataclass(frozen=True)
@@ -115,17 +103,11 @@ def _write_history(
     connection: Connection, crm: CrmSettings, folder: Path, leads: Collection[str], now: int, sent_back: bool
 ) -> tuple[int, int, int]:
     """Activities, changes and deals; how many leads were won, were lost alone, and count as sent back."""
-    _write(
-        folder / "activities.parquet",
-        _SCHEMAS["activities"],
-        (
-            {"lead_id": r.lead_id, "type": r.type, "at": r.at, "value": r.value}
-            for r in _rows(connection, "activities", now)
-            if r.lead_id in leads
-        ),
-    )
+    activities = ({**r._mapping} for r in _rows(connection, "activities", now) if r.lead_id in leads)
+    _write(folder / "activities.parquet", _SCHEMAS["activities"], activities)
     _write(folder / "changes.parquet", _SCHEMAS["changes"], _changes(connection, crm, leads, now))
-    deals = [_to_deal(r) for r in _rows_by_time(connection, "outcomes", now) if r.lead_id in leads]
+    outcomes = _rows_by_time(connection, "outcomes", now)
+    deals = [{**r._mapping, "closed_at": r.at} for r in outcomes if r.lead_id in leads]
     closed = {deal["lead_id"] for deal in deals}
     won = {deal["lead_id"] for deal in deals if deal["outcome"] == "won"}
     back = _sent_back_deals(connection, leads, now) if sent_back else []
@@ -150,37 +132,21 @@ def _changes(
                 yield {"lead_id": row.lead_id, "column": roles[role], "value": to_text(value), "at": row.at}
 
 
-def _to_deal(row: ResultRow) -> ExportRow:
-    return {
-        "lead_id": row.lead_id,
-        "outcome": row.outcome,
-        "closed_at": row.at,
-        "amount": row.amount,
-        "lost_reason": row.lost_reason,
-    }
-
-
 def _sent_back_deals(connection: Connection, leads: Collection[str], now: int) -> list[ExportRow]:
     """Leads whose last judgement by sales is that they were sent back, as deals lost then."""
     last: dict[str, ResultRow] = {}
     for row in _rows_by_time(connection, "handovers", now):
         if row.step in ("accepted", "sent_back") and row.lead_id in leads:
             last[row.lead_id] = row
-    return [
-        {
-            "lead_id": lead_id,
-            "outcome": "lost",
-            "closed_at": row.at,
-            "amount": None,
-            "lost_reason": f"sent back: {row.reason or ''}",
-        }
-        for lead_id, row in last.items()
-        if row.step == "sent_back"
-    ]
+
+    def deal(lead_id: str, row: ResultRow) -> ExportRow:
+        reason = f"sent back: {row.reason or ''}"
+        return {"lead_id": lead_id, "outcome": "lost", "closed_at": row.at, "lost_reason": reason}
+
+    return [deal(lead_id, row) for lead_id, row in last.items() if row.step == "sent_back"]
 
 
 def _rows_by_time(connection: Connection, kind: RecordKind, now: int) -> list[ResultRow]:
-    """The rows of a kind by time; of equal times by arrival."""
     return sorted(_rows(connection, kind, now), key=lambda row: (row.at, row.seq))
 
 
@@ -207,10 +173,8 @@ def _parse_json(text: str | None) -> Mapping[str, JsonValue]:
 
 
 def _lead_schema(crm: CrmSettings) -> pa.Schema:
-    attribute_fields = [(name, pa.string()) for name in crm.columns]
-    return pa.schema(
-        [("lead_id", pa.string()), ("created_at", _TIME), ("account", pa.string()), *attribute_fields]
-    )
+    attributes = [(name, _TEXT) for name in crm.columns]
+    return pa.schema([("lead_id", _TEXT), ("created_at", _TIME), ("account", _TEXT), *attributes])
 
 
 def _write(path: Path, schema: pa.Schema, rows: Iterator[ExportRow]) -> None:
@@ -226,9 +190,8 @@ def _write(path: Path, schema: pa.Schema, rows: Iterator[ExportRow]) -> None:
 
 
 def _table(rows: Sequence[ExportRow], schema: pa.Schema) -> pa.Table:
-    return pa.table(
-        {f.name: pa.array([row.get(f.name) for row in rows], f.type) for f in schema}, schema=schema
-    )
+    columns = {f.name: pa.array([row.get(f.name) for row in rows], f.type) for f in schema}
+    return pa.table(columns, schema=schema)
 
 
 def _render_crm_toml(crm_toml: Path, crm: CrmSettings, now: int) -> str:
@@ -238,8 +201,7 @@ def _render_crm_toml(crm_toml: Path, crm: CrmSettings, now: int) -> str:
     for name in ("since", "order", "as_of"):
         general.pop(name, None)
     general["as_of"] = tomlkit.datetime(iso(now))
-    for name, table in _TABLES.items():
-        config[name] = {"source": f"{name}.parquet", **table}
+    config.update(tomllib.loads(_TABLES.read_text(encoding="utf-8")))
     if not crm.leads.account:
         config["leads"].pop("account")
     roles = config.get("roles", {})

@@ -41,7 +41,6 @@ class ForgetResult:
     also: Sequence[Path] = ()
 
     def to_dict(self) -> dict[str, object]:
-        """The fields as JSON values."""
         evidence = self.evidence
         return {
             "lead_id": self.lead_id,
@@ -110,9 +109,8 @@ def forget(
             "All else is erased. Delete it or train again, then run this again."
         )
     named = [path for path in sorted(settings.out.rglob("*.csv")) if _mentions_lead(path, lead_id)]
-    return ForgetResult(
-        lead_id, settings.shown_store, store, erased, named, _remote_tracking_uri(settings, environ), also
-    )
+    remote = _remote_tracking_uri(settings, environ)
+    return ForgetResult(lead_id, settings.shown_store, store, erased, named, remote, also)
 
 
 def _erase_from_store(settings: ServiceSettings, lead_id: str, patience: float) -> Mapping[str, int] | None:

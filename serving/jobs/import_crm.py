@@ -14,8 +14,8 @@ from features.settings import CrmSettings
 from scoring.scorecard.scorecard import STAGES
 from scoring.texts import translate
 from serving.jobs.crm_records import CrmExport, store_export
-from serving.leads.attribute_schema import AttributeSchema
-from serving.leads.overrides import OverrideMirror
+from serving.leads.field_types import AttributeSchema
+from serving.leads.mirrors import OverrideMirror
 from serving.observability.prometheus import Metrics
 from serving.predictions.live_model import ModelWatcher
 from serving.predictions.predictor import Predictor, ScoredLead, ScoreOptions
@@ -35,7 +35,6 @@ class ImportResult:
     stages: Counter[str]
 
     def to_dict(self) -> dict[str, object]:
-        """As JSON can hold it."""
         records = {kind: dict(counts) for kind, counts in self.records.items()}
         return {"records": records, "stages": dict(self.stages)}
 

@@ -11,11 +11,17 @@ from pydantic import ValidationError
 
 from features.clock import NEVER
 from serving.leads import bodies
-from serving.leads.attribute_schema import AttributeSchema
 from serving.leads.batch_columns import BatchLeads, from_facts
 from serving.leads.batch_fast_path import Unsupported, parse_columns
-from serving.leads.errors import LeadError, LeadNotCreated, UnknownLead
-from serving.leads.lead_facts import LeadFacts, ParsedLead, facts_from_store, parse_lead
+from serving.leads.field_types import AttributeSchema
+from serving.leads.lead_facts import (
+    LeadFacts,
+    LeadNotCreated,
+    ParsedLead,
+    UnknownLead,
+    facts_from_store,
+    parse_lead,
+)
 from serving.store.store import StoredLead, StoreUnavailable
 from serving.web.field_errors import InvalidFields, NotJson, from_validation_error
 
@@ -23,6 +29,8 @@ StoredLeadReader = Callable[[Sequence[str]], Mapping[str, StoredLead]]
 """Reads leads by id from the store. Raises StoreUnavailable."""
 ParsedBatch: TypeAlias = BatchLeads | Sequence[ParsedLead | InvalidFields]
 """The leads of a batch, as columns or one by one; of an invalid one, what is invalid."""
+LeadError: TypeAlias = InvalidFields | UnknownLead | LeadNotCreated | StoreUnavailable
+"""Why one lead of a batch has no score."""
 
 
 @dataclass(frozen=True)

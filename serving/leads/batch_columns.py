@@ -11,7 +11,7 @@ from features.clock import NEVER
 from features.columns import Bools, Column, Ints, encode_texts, is_missing, take
 from features.crm_data import Activities, Changes, Crm, Outcomes
 from features.many_leads import Histories, ManyLeads
-from serving.leads.attribute_schema import AttributeSchema
+from serving.leads.field_types import AttributeSchema
 from serving.leads.lead_facts import LeadFacts
 from serving.web.field_errors import InvalidFields, field_error
 
@@ -102,12 +102,12 @@ def _build_histories(
     by_name: dict[str, list[tuple[int, str, int, object]]] = {}
     for change in changes:
         by_name.setdefault(change[1], []).append(change)
-    return {name: _build_history(rows, schema.columns[name]) for name, rows in by_name.items()}
-
-
-def _build_history(rows: Sequence[tuple[int, str, int, object]], kind: str) -> Changes:
-    lead, _, times, value = zip(*rows, strict=True)
-    return Changes(np.array(lead, dtype=np.int32), np.array(times, dtype=np.int64), build_column(value, kind))
+    histories = {}
+    for name, rows in by_name.items():
+        lead, _, times, value = zip(*rows, strict=True)
+        column = build_column(value, schema.columns[name])
+        histories[name] = Changes(np.array(lead, np.int32), np.array(times, np.int64), column)
+    return histories
 
 
 def _build_activities(rows: Sequence[tuple[int, str, int, float]]) -> Activities:

@@ -19,9 +19,17 @@ from features.clock import CLOCKS_DIFFER_MS, NEVER
 from features.columns import Column, Floats, Ints
 from features.crm_data import Activities
 from serving.leads import bodies
-from serving.leads.attribute_schema import AttributeSchema, JsonValue, parse_number, parse_text
 from serving.leads.batch_columns import BatchLeads, build_column
-from serving.leads.field_types import MAX_ATTRIBUTES, MAX_NUMBER, MAX_TEXT_LENGTH, YEARS
+from serving.leads.field_types import (
+    MAX_ATTRIBUTES,
+    MAX_NUMBER,
+    MAX_TEXT_LENGTH,
+    YEARS,
+    AttributeSchema,
+    JsonValue,
+    parse_number,
+    parse_text,
+)
 
 _Value: TypeAlias = str | float | None
 _LEAD_KEYS = frozenset(bodies.Lead.model_fields)
@@ -105,11 +113,7 @@ def _build_activities(lists: Sequence[list[dict[str, Any]]], now: int | None) ->
 def _parse_times(values: list[str], now: int | None) -> Ints:
     texts = pa.array(values, pa.string())
     _require(pc.all(pc.match_substring_regex(texts, _TIME_PATTERN), min_count=0).as_py())
-    times_ms = texts.cast(pa.timestamp("us", "UTC")).cast(pa.int64()).to_numpy() // 1000
-    return _limit_to_now(times_ms, now)
-
-
-def _limit_to_now(times_ms: Ints, now: int | None) -> Ints:
+    times_ms: Ints = texts.cast(pa.timestamp("us", "UTC")).cast(pa.int64()).to_numpy() // 1000
     if now is None:
         return times_ms
     _require(not len(times_ms) or times_ms.max() <= now + CLOCKS_DIFFER_MS)

@@ -9,34 +9,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationError,
-    ValidationInfo,
-    ValidatorFunctionWrapHandler,
-    field_validator,
-)
-from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
-from serving.leads.attribute_schema import JsonValue
 from serving.leads.field_types import (
     Attributes,
     AttributeValue,
     Identifier,
+    JsonValue,
     LongText,
     Moment,
     Name,
     NonEmptyText,
     Number,
-    ParseContext,
+    ParsedAttributes,
     PastMoment,
     WholeNumber,
+    parse_attribute,
 )
 
 MAX_BATCH, MAX_ACTIVITIES, MAX_RECORDS = 5_000, 10_000, 10_000
-NUMBER_OR_TEXT = 'a number, or a text of one such as "1,200"'
 
 
 class RequestBody(BaseModel):
@@ -63,7 +54,7 @@ class AttributeChangeIn(RequestBody):
     @field_validator("value")
     @classmethod
     def _parse_value(cls, value: JsonValue, info: ValidationInfo) -> JsonValue:
-        return _parse_attribute(info.data.get("column"), value, info.context)
+        return parse_attribute(info.data.get("column"), value, info.context)
 
 
 class Lead(RequestBody):
@@ -77,7 +68,7 @@ class Lead(RequestBody):
     created_at: PastMoment | None = Field(
         default=None, description="When the lead came; without it, the first thing known of it."
     )
-    attributes: Attributes = Field(default_factory=dict, description="Columns as crm.toml names them.")
+    attributes: ParsedAttributes = Field(default_factory=dict, description="Columns as crm.toml names them.")
     activities: Annotated[list[LeadActivity], Field(max_length=MAX_ACTIVITIES)] = []
     changes: Annotated[list[AttributeChangeIn], Field(max_length=MAX_ACTIVITIES)] = Field(
         default=[], description="The history of attributes; each holds from its time on."
@@ -85,13 +76,6 @@ class Lead(RequestBody):
     colleagues_activities: Annotated[list[LeadActivity], Field(max_length=MAX_ACTIVITIES)] = Field(
         default=[], description="What other leads of the same account did."
     )
-
-    @field_validator("attributes", mode="wrap")
-    @classmethod
-    def _parse_attributes(
-        cls, value: object, handler: ValidatorFunctionWrapHandler, info: ValidationInfo
-    ) -> Mapping[str, JsonValue]:
-        return _validate_attributes(value, handler, info.context)[1]
 
 
 class BatchIn(RequestBody):
@@ -110,12 +94,8 @@ class RecordIn(RequestBody):
     lead_id: Identifier
 
 
-class ActivityIn(RecordIn):
+class ActivityIn(LeadActivity, RecordIn):
     """Something that a lead did, to be stored."""
-
-    type: Name
-    at: PastMoment
-    value: Number | None = None
 
 
 class LeadIn(RecordIn):
@@ -125,13 +105,6 @@ class LeadIn(RecordIn):
     created_at: PastMoment | None = None
     account_id: Identifier | None = None
     attributes: Attributes = {}
-
-    @field_validator("attributes", mode="wrap")
-    @classmethod
-    def _check_attributes(
-        cls, value: object, handler: ValidatorFunctionWrapHandler, info: ValidationInfo
-    ) -> Mapping[str, JsonValue]:
-        return _validate_attributes(value, handler, info.context)[0]
 
 
 class OutcomeIn(RecordIn):
@@ -164,7 +137,7 @@ class BantAnswers(RequestBody):
     @classmethod
     def _check_number(cls, value: str | None, info: ValidationInfo) -> str | None:
         if info.context is not None:
-            _parse_attribute(info.context.schema.roles.get(info.field_name), value, info.context)
+            parse_attribute(info.context.schema.roles.get(info.field_name), value, info.context)
         return value
 
 
@@ -234,48 +207,3 @@ RECORD_MODELS: Mapping[str, type[RecordIn]] = {
     "verdicts": VerdictIn,
 }
 """The body of each kind of record."""
-
-
-def _parse_attribute(column: str | None, value: JsonValue, context: ParseContext | None) -> JsonValue:
-    """A value as features take it; unchanged if the column is unknown. Raises PydanticCustomError."""
-    if context is None or column is None or column not in context.schema.columns:
-        return value
-    try:
-        return context.schema.parse_value(column, value)
-    except ValueError:
-        raise PydanticCustomError("not_a_number", NUMBER_OR_TEXT) from None
-
-
-def _validate_attributes(
-    value: object, handler: ValidatorFunctionWrapHandler, context: ParseContext | None
-) -> tuple[Mapping[str, JsonValue], Mapping[str, JsonValue]]:
-    """The attributes as sent and as parsed. `handler` checks their form; where that fails, the values of the
-    right form are checked too, so that all errors come at once. Raises ValidationError."""
-    errors: list[InitErrorDetails] = []
-    values: Mapping[str, JsonValue]
-    try:
-        values = handler(value)
-    except ValidationError as error:
-        errors += [_as_line_error(one) for one in error.errors(include_url=False)]
-        invalid = {one["loc"][0] if one["loc"] else None for one in errors}
-        # Where the whole is invalid (no object, too many), its values were not looked at.
-        fields = value if isinstance(value, Mapping) and None not in invalid else {}
-        values = {column: field for column, field in fields.items() if column not in invalid}
-    parsed = dict(values)
-    schema = None if context is None else context.schema
-    for column, field in values.items():
-        try:
-            if schema is not None and column in schema.columns:
-                parsed[column] = schema.parse_value(column, field)
-        except ValueError:
-            kind = PydanticCustomError("not_a_number", NUMBER_OR_TEXT)
-            errors.append({"type": kind, "loc": (column,), "input": field})
-    if errors:
-        raise ValidationError.from_exception_data("attributes", errors)
-    return values, parsed
-
-
-def _as_line_error(error: ErrorDetails) -> InitErrorDetails:
-    """An error of pydantic that can be raised again."""
-    kind = PydanticCustomError(error["type"], error["msg"], error.get("ctx"))
-    return {"type": kind, "loc": error["loc"], "input": error["input"]}

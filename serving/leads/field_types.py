@@ -1,18 +1,32 @@
-"""The types of the fields of request bodies: ids, names, texts, numbers, times and attributes."""
+"""The types of the fields of request bodies: ids, names, texts, numbers, times, and the attributes of leads
+as crm.toml defines them.
+"""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal, TypeAlias
 
-from pydantic import BeforeValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationInfo
+from pydantic import (
+    BeforeValidator,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    ValidationError,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import PydanticCustomError, core_schema
+from pydantic_core import InitErrorDetails, PydanticCustomError, core_schema
 
 from features.clock import CLOCKS_DIFFER_MS, iso, to_ms
+from features.columns import to_text
 from features.numbers import NUMBER, number
-from serving.leads.attribute_schema import AttributeSchema
+from features.settings import CrmSettings
 from serving.web.field_errors import TIME
 
 FROM_YEAR, TO_YEAR, YEARS = 1900, 2199, r"(19|2[01])\d\d"
@@ -20,6 +34,11 @@ FROM_YEAR, TO_YEAR, YEARS = 1900, 2199, r"(19|2[01])\d\d"
 MAX_NUMBER = 1e15
 """The largest absolute value of a number."""
 MAX_TEXT_LENGTH, MAX_ATTRIBUTES, MAX_NUMBER_LENGTH = 4_000, 1_000, 200
+NUMBER_OR_TEXT = 'a number, or a text of one such as "1,200"'
+
+JsonValue: TypeAlias = str | float | bool | None
+"""A value of an attribute as JSON holds it."""
+_NUMBER = re.compile(NUMBER)
 
 Identifier = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
 """An id that the sender chose, without control characters."""
@@ -69,7 +88,7 @@ class _OneError:
 
 AttributeValue = Annotated[LongText | _FiniteNumber | bool | None, _OneError()]
 """A value of an attribute. null: it is not known (any more)."""
-Attributes = Annotated[dict[Name, AttributeValue], Field(max_length=MAX_ATTRIBUTES)]
+_AnyAttributes = Annotated[dict[Name, AttributeValue], Field(max_length=MAX_ATTRIBUTES)]
 
 
 def _to_whole_number(value: object) -> object:
@@ -78,6 +97,71 @@ def _to_whole_number(value: object) -> object:
 
 
 WholeNumber = Annotated[int, BeforeValidator(_to_whole_number)]
+
+
+@dataclass(frozen=True)
+class AttributeSchema:
+    """The columns of the company's attributes, as crm.toml defines them.
+
+    `missing` are the texts that mean "not known", `roles` the columns of budget, authority, need and timing,
+    `dated` whether the CRM has dates, and `types` the activity types that features name (None: they only
+    count all of them).
+    """
+
+    columns: Mapping[str, Literal["category", "number"]]
+    missing: frozenset[str]
+    roles: Mapping[str, str]
+    dated: bool
+    types: frozenset[str] | None
+
+    @staticmethod
+    def from_settings(settings: CrmSettings) -> AttributeSchema:
+        counted = settings.table.activities
+        return AttributeSchema(
+            columns=settings.columns,
+            missing=frozenset({"", *settings.missing}),
+            roles=settings.role_columns,
+            dated=settings.dated,
+            types=None if counted == {"*"} else counted - {"*"},
+        )
+
+    def parse_value(self, column: str, value: JsonValue) -> str | float | None:
+        """A value of a known column as features take it. Raises ValueError if it is not a number."""
+        if self.columns[column] == "category":
+            return parse_text(value, self.missing)
+        return parse_number(value, self.missing)
+
+    def find_ignored(self, columns: Iterable[str]) -> tuple[str, ...]:
+        return tuple([name for name in columns if name not in self.columns])
+
+    def find_unknown_types(self, types: Iterable[str]) -> tuple[str, ...]:
+        """The activity types that no feature names, sorted: they may be misspelt."""
+        unknown = set[str]() if self.types is None else {*types} - self.types
+        return tuple(sorted(unknown)) if unknown else ()
+
+
+def parse_text(value: JsonValue, missing: Collection[str]) -> str | None:
+    if value is None:
+        return None
+    text = (value if isinstance(value, str) else to_text(value)).strip()
+    return None if not text or text in missing else text
+
+
+def parse_number(value: JsonValue, missing: Collection[str]) -> float | None:
+    """A value as a number; None if it is one of the `missing` texts. '1,200' and '１２００' are 1200.
+
+    Raises ValueError if it is not a number.
+    """
+    if isinstance(value, bool):
+        raise ValueError
+    text = parse_text(value, missing)
+    if text is None:
+        return None
+    if not isinstance(value, str):
+        return float(value or 0)
+    if not _NUMBER.fullmatch(text):
+        raise ValueError
+    return number(text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +175,56 @@ class ParseContext:
 
     schema: AttributeSchema
     now: int | None
+
+
+def parse_attribute(column: str | None, value: JsonValue, context: ParseContext | None) -> JsonValue:
+    """A value as features take it; unchanged if the column is unknown. Raises PydanticCustomError."""
+    if context is None or column is None or column not in context.schema.columns:
+        return value
+    try:
+        return context.schema.parse_value(column, value)
+    except ValueError:
+        raise PydanticCustomError("not_a_number", NUMBER_OR_TEXT) from None
+
+
+def _validate_attributes(parses: bool) -> WrapValidator:
+    """Checks the values of the company's columns, and `parses` them: texts, numbers or None.
+
+    Where the form of some is not valid, the others are checked too, so that all errors come at once.
+    """
+
+    def validate(
+        value: object, handler: ValidatorFunctionWrapHandler, info: ValidationInfo
+    ) -> Mapping[str, JsonValue]:
+        errors: list[InitErrorDetails] = []
+        values: Mapping[str, JsonValue]
+        try:
+            values = handler(value)
+        except ValidationError as error:
+            for one in error.errors(include_url=False):
+                kind = PydanticCustomError(one["type"], one["msg"], one.get("ctx"))
+                errors.append({"type": kind, "loc": one["loc"], "input": one["input"]})
+            invalid = {one["loc"][0] if one["loc"] else None for one in errors}
+            # Where the whole is invalid (no object, too many), its values were not looked at.
+            fields = value if isinstance(value, Mapping) and None not in invalid else {}
+            values = {column: field for column, field in fields.items() if column not in invalid}
+        parsed = dict(values)
+        for column, field in values.items():
+            try:
+                parsed[column] = parse_attribute(column, field, info.context)
+            except PydanticCustomError as error:
+                errors.append({"type": error, "loc": (column,), "input": field})
+        if errors:
+            raise ValidationError.from_exception_data("attributes", errors)
+        return parsed if parses else values
+
+    return WrapValidator(validate)
+
+
+Attributes = Annotated[_AnyAttributes, _validate_attributes(parses=False)]
+"""Attributes as they are sent."""
+ParsedAttributes = Annotated[_AnyAttributes, _validate_attributes(parses=True)]
+"""Attributes as features take them."""
 
 
 class _TimeType:

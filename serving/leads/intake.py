@@ -6,11 +6,11 @@ import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from typing import TypeAlias
 
-from serving.leads.attribute_schema import AttributeSchema
-from serving.leads.bodies import ActivityIn, LeadIn, RecordIn
-from serving.leads.overrides import OverrideMirror
+from serving.leads.bodies import RecordIn
+from serving.leads.field_types import AttributeSchema
+from serving.leads.mirrors import OverrideMirror
 from serving.leads.to_records import to_record
 from serving.observability.prometheus import Metrics
 from serving.store.errors import InvalidRecord
@@ -18,20 +18,9 @@ from serving.store.records import Record, RecordKind, WriteOutcome
 from serving.store.store import Store
 from serving.web.field_errors import FieldError, InvalidFields
 
+AcceptedRecord: TypeAlias = tuple[Record, WriteOutcome]
 MAX_INLINE_RECORDS = 100
 """More records than these are prepared in a thread, so that the event loop goes on."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AcceptedRecord:
-    """What became of a record; and what of it no feature uses: attributes, or its activity type."""
-
-    key: str
-    version: int
-    lead_id: str
-    outcome: WriteOutcome
-    ignored_attributes: tuple[str, ...] = ()
-    unknown_activities: tuple[str, ...] = ()
 
 
 class RecordIntake:
@@ -44,7 +33,7 @@ class RecordIntake:
         self._overrides, self._metrics = overrides, metrics
 
     async def accept(self, kind: RecordKind, bodies: Sequence[RecordIn]) -> list[AcceptedRecord]:
-        """Store records; the outcome of each, at its place, once they are on the disk.
+        """Store records; each with its outcome, at its place, once they are on the disk.
 
         Raises InvalidFields for a value that no database holds, and StoreUnavailable; nothing is stored then.
         """
@@ -58,29 +47,12 @@ class RecordIntake:
             raise InvalidFields([FieldError("body", "a value", str(error))]) from None
         for outcome, count in Counter(outcomes).items():
             self._metrics.count_records(kind, outcome, count)
-        self._overrides.add(
-            record for record, outcome in zip(records, outcomes, strict=True) if outcome == "stored"
-        )
-        return [
-            self._describe(body, record, outcome)
-            for body, record, outcome in zip(bodies, records, outcomes, strict=True)
-        ]
+        accepted = list(zip(records, outcomes, strict=True))
+        self._overrides.add(record for record, outcome in accepted if outcome == "stored")
+        return accepted
 
     def _begin_storing(
         self, kind: RecordKind, bodies: Sequence[RecordIn]
     ) -> tuple[list[Record], Future[list[WriteOutcome]]]:
         records = [to_record(kind, body, self._schema.columns) for body in bodies]
         return records, self._store.add_records(records)
-
-    def _describe(self, body: RecordIn, record: Record, outcome: WriteOutcome) -> AcceptedRecord:
-        schema = self._schema
-        return AcceptedRecord(
-            key=record.key,
-            version=record.version,
-            lead_id=record.lead_id,
-            outcome=outcome,
-            ignored_attributes=schema.find_ignored(body.attributes) if isinstance(body, LeadIn) else (),
-            unknown_activities=(
-                schema.find_unknown_types([body.type]) if isinstance(body, ActivityIn) else ()
-            ),
-        )

@@ -12,11 +12,22 @@ from pydantic import ValidationError
 
 from features.clock import NEVER
 from features.one_lead import AttributeChange, Event, OneLead
-from serving.leads.attribute_schema import AttributeSchema
 from serving.leads.bodies import Lead, LeadActivity
-from serving.leads.field_types import ParseContext
-from serving.store.rows import StoredLead
+from serving.leads.field_types import AttributeSchema, ParseContext
+from serving.store.records import StoredLead
 from serving.web.field_errors import from_validation_error
+
+
+class UnknownLead(Exception):
+    """Nothing is stored about the lead of this id."""
+
+
+class LeadNotCreated(Exception):
+    """A lead did not exist at the moment it is to be scored at. Both times are ms UTC."""
+
+    def __init__(self, as_of: int, created: int) -> None:
+        super().__init__("the lead did not exist at that moment")
+        self.as_of, self.created = as_of, created
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,9 +11,8 @@ from typing import Annotated
 import orjson
 from pydantic import Field, TypeAdapter, ValidationError
 
-from serving.leads.attribute_schema import AttributeSchema
 from serving.leads.bodies import MAX_RECORDS, RECORD_MODELS, BantAnswers, LeadIn, RecordIn
-from serving.leads.field_types import ParseContext
+from serving.leads.field_types import AttributeSchema, ParseContext
 from serving.store.records import Record, RecordKind
 from serving.web.field_errors import from_validation_error
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,13 +29,13 @@ from scoring.model.bundle import load_bundle
 from scoring.model.evidence import Evidence
 from scoring.model.model import Model, sigmoid
 from scoring.statistics.drift import Shift, measure_shifts
-from serving.leads.attribute_schema import AttributeSchema
+from serving.leads.field_types import AttributeSchema
 from serving.leads.lead_facts import facts_from_store
 from serving.monitoring import queries as served_queries
 from serving.predictions.live_model import ModelWatcher
 from serving.settings import ServiceSettings
 from serving.store.errors import StoreUnavailable
-from serving.store.rows import StoredLead
+from serving.store.records import StoredLead
 from serving.store.store import Store
 from serving.store.tables import RECORDS
 
@@ -45,7 +45,7 @@ RULES = "rules"
 _TIE = 1e-6
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class MonitoringReport:
     """The performance of live scores, the drift of features, the age of the data, and the advice.
 
@@ -63,7 +63,7 @@ class MonitoringReport:
     fallbacks: Mapping[str, int]
     newest: Mapping[str, int | None]
     trained_through: str | None
-    thresholds: Mapping[str, float]
+    thresholds: Mapping[str, float] = field(default_factory=lambda: THRESHOLDS)
     now: int
 
 
@@ -111,24 +111,23 @@ def monitor_store(
 ) -> MonitoringReport:
     """The report as of `now` on answers first given from `since` on (ms UTC). Raises StoreUnavailable."""
     model = None if scorer.calibrated_model is None else scorer.calibrated_model.model
+    present = None if model is None else model.version
     closed = store.read(lambda connection: _read_closes(connection, now))
     served = store.read(lambda connection: _read_served(connection, closed, now, since or 0, model))
     results = [p for version in served for p in measure_performances(version, crm.target.horizon_days, now)]
     shifts, sampled = _measure_shifts(store, settings, crm, scorer, closed, now)
     decided_by, fallbacks = store.read(lambda connection: _count_decisions(connection, now))
-    present = None if model is None else model.version
     return MonitoringReport(
-        advise(results, present, shifts),
-        present,
-        results,
-        shifts,
-        sampled,
-        decided_by,
-        fallbacks,
-        store.read(lambda connection: _read_newest(connection, now)),
-        None if model is None else model.about.get("trained_through"),
-        THRESHOLDS,
-        now,
+        advice=advise(results, present, shifts),
+        model=present,
+        performance=results,
+        shifts=shifts,
+        sampled=sampled,
+        decided_by=decided_by,
+        fallbacks=fallbacks,
+        newest=store.read(lambda connection: _read_newest(connection, now)),
+        trained_through=None if model is None else model.about.get("trained_through"),
+        now=now,
     )
 
 
@@ -142,22 +141,11 @@ def _read_served(
 ) -> list[ServedPredictions]:
     """The scores by version (the rules alone are one), those with the most leads first."""
     rows: dict[str, dict[str, _ServedScore]] = {}
-    params = {"now": now, "since": since}
-    answers = connection.execute(served_queries.first_answers(), params)
+    answers = connection.execute(served_queries.first_answers(), {"now": now, "since": since})
     for lead, version, as_of, chance, score, points, stage, card, fired, never in answers:
-        close = closed.get(lead, _OPEN)
-        figures = (
-            as_of,
-            np.nan if chance is None else chance,
-            score + _TIE * points,
-            stage == "hot",
-            close.won_at,
-            close.closed_at,
-            card,
-            points,
-            bool(fired),
-            bool(never),
-        )
+        close, probability = closed.get(lead, _OPEN), np.nan if chance is None else chance
+        scored = (as_of, probability, score + _TIE * points, stage == "hot", close.won_at, close.closed_at)
+        figures = (*scored, card, points, bool(fired), bool(never))
         rows.setdefault(version or RULES, {}).setdefault(lead, figures)
     versions = [_to_served(version, list(figures.values()), model) for version, figures in rows.items()]
     return sorted(versions, key=lambda item: (-len(item), item.version))
@@ -246,21 +234,22 @@ def _comparable_moments(
     new = store.read(lambda connection: connection.execute(served_queries.new_leads(), params).all())
     ages = [days_to_ms(age) for age in crm.target.landmarks]
     return [
-        (lead_id, created + age)
+        (lead_id, moment)
         for lead_id, created in sorted((lead_id, created) for lead_id, created in new)
-        for age in ages
-        if start <= created + age < min(now, closed.get(lead_id, _OPEN).closed_at)
+        for moment in (created + age for age in ages)
+        if start <= moment < min(now, closed.get(lead_id, _OPEN).closed_at)
     ]
 
 
 def _to_columns(scorer: Scorer, values: Sequence[Sequence[float | str | None]]) -> dict[str, Column]:
     by_name = dict(zip(scorer.table.names, zip(*values, strict=True), strict=True))
-    return {
-        name: encode_texts(list(column))
-        if name in scorer.table.texts
-        else np.array([np.nan if v is None else v for v in column], dtype=np.float64)
-        for name, column in by_name.items()
-    }
+
+    def to_column(name: str) -> Column:
+        if name in scorer.table.texts:
+            return encode_texts(list(by_name[name]))
+        return np.array([np.nan if v is None else v for v in by_name[name]], dtype=np.float64)
+
+    return {name: to_column(name) for name in by_name}
 
 
 def _count_decisions(connection: Connection, now: int) -> tuple[dict[str, int], dict[str, int]]:
@@ -279,7 +268,6 @@ def _read_newest(connection: Connection, now: int) -> dict[str, int | None]:
     params = {"now": now}
     newest: dict[str, int | None] = {}
     for name in ("activities", "outcomes", "handovers"):
-        table = RECORDS[name]
-        newest[name] = connection.scalar(served_queries.newest_moment(table), params)
+        newest[name] = connection.scalar(served_queries.newest_moment(RECORDS[name]), params)
     newest["predictions"] = connection.scalar(served_queries.newest_answer(), params)
     return newest

@@ -9,10 +9,11 @@ from features.kinds import Language
 from features.moments import MIN_WINS
 from features.table import FeatureTable
 from scoring.evaluation.monitoring import MIN_JUDGED, Performance, current_performance
-from scoring.pages.cells import difference_cell, figure_cell
+from scoring.pages.cells import difference_cell, figure_cell, titles
 from scoring.pages.formats import NONE, format_share
 from scoring.pages.page import Block, Cell, CellValue, Facts, Heading, Page, Table, Text
 from scoring.statistics.drift import Shift
+from scoring.statistics.metrics import Estimate
 from scoring.texts import translate
 from serving.monitoring.monitor import DAYS, RULES, MonitoringReport
 
@@ -20,11 +21,10 @@ MOST_FEATURES, _MOST_NAMED = 10, 5
 
 
 def monitor_page(report: MonitoringReport, table: FeatureTable, name: str, lang: Language) -> Page:
-    """The whole page; `table` has the labels of features."""
+    """The page of a report; `table` has the labels of features."""
     footer = translate("monitor_as_of", lang, now=_format_time(report.now))
-    return Page(
-        translate("monitor_title", lang, name=name), tuple(_blocks(report, table, lang)), lang, footer
-    )
+    title = translate("monitor_title", lang, name=name)
+    return Page(title, tuple(_blocks(report, table, lang)), lang, footer)
 
 
 def describe_advice(report: MonitoringReport, table: FeatureTable, lang: Language) -> str:
@@ -36,16 +36,10 @@ def describe_advice(report: MonitoringReport, table: FeatureTable, lang: Languag
         why = "worse" if present and present.is_worse else "shifted" if shifted else "unknown"
         return translate(f"monitor_retrain_{why}", lang, features=features)
     if report.advice == "too_little_known":
-        won, judged = (present.won, present.judged) if present else (0, 0)
-        return translate(
-            "monitor_too_little_known" if report.model else "monitor_no_model",
-            lang,
-            won=won,
-            judged=judged,
-            wins_missing=max(0, MIN_WINS - won),
-            missing=max(0, MIN_JUDGED - judged),
-            waiting=present.waiting if present else 0,
-        )
+        won, judged, waiting = (present.won, present.judged, present.waiting) if present else (0, 0, 0)
+        missing = {"wins_missing": max(0, MIN_WINS - won), "missing": max(0, MIN_JUDGED - judged)}
+        key = "monitor_too_little_known" if report.model else "monitor_no_model"
+        return translate(key, lang, won=won, judged=judged, waiting=waiting, **missing)
     return translate(f"monitor_{report.advice}", lang, features=features)
 
 
@@ -85,53 +79,35 @@ def _thresholds(report: MonitoringReport, lang: Language) -> Iterator[tuple[str,
 
 
 def _versions(report: MonitoringReport, lang: Language) -> Table:
-    columns = (
-        "monitor_version",
-        "monitor_leads",
-        "monitor_waiting",
-        "monitor_judged",
-        "monitor_won",
-        "monitor_told",
-        "monitor_came",
-        "calibration_error",
-        "monitor_rules_error",
-        "log_loss",
-    )
-    rows = tuple(
-        _version_row(performance, report, lang)
-        for performance in report.performance
-        if performance.card is None
-    )
-    return Table(tuple(translate(c, lang) for c in columns), rows, translate("monitor_nothing", lang))
+    counts = ("monitor_leads", "monitor_waiting", "monitor_judged", "monitor_won")
+    errors = ("calibration_error", "monitor_rules_error", "log_loss")
+    columns = titles(("monitor_version", *counts, "monitor_told", "monitor_came", *errors), lang)
+    rows = tuple(_version_row(p, report, lang) for p in report.performance if p.card is None)
+    return Table(columns, rows, translate("monitor_nothing", lang))
 
 
 def _name_version(performance: Performance, report: MonitoringReport, lang: Language) -> CellValue:
     name = translate("side_rules", lang) if performance.version == RULES else performance.version
-    small = translate("monitor_present", lang) if performance.version == report.model else ""
-    return CellValue(
-        name, small if performance.card is None else translate("monitor_card", lang, card=performance.card)
-    )
+    if performance.card is not None:
+        return CellValue(name, translate("monitor_card", lang, card=performance.card))
+    return CellValue(name, translate("monitor_present", lang) if performance.version == report.model else "")
 
 
 def _version_row(performance: Performance, report: MonitoringReport, lang: Language) -> tuple[Cell, ...]:
     counts = (f"{n:,}" for n in (performance.leads, performance.waiting, performance.judged, performance.won))
-    observed: Cell = NONE if performance.observed is None else figure_cell("win_rate", performance.observed)
-    loss: Cell = NONE if performance.log_loss is None else figure_cell("log_loss", performance.log_loss)
-    chance = NONE if performance.mean_predicted is None else format_share(performance.mean_predicted)
-    rules: Cell = (
-        NONE
-        if performance.rules_calibration is None
-        else figure_cell("calibration_error", performance.rules_calibration)
-    )
     return (
         _name_version(performance, report, lang),
         *counts,
-        chance,
-        observed,
+        format_share(performance.mean_predicted),
+        _estimate_cell("win_rate", performance.observed),
         _calibration_cell(performance, lang),
-        rules,
-        loss,
+        _estimate_cell("calibration_error", performance.rules_calibration),
+        _estimate_cell("log_loss", performance.log_loss),
     )
+
+
+def _estimate_cell(name: str, estimate: Estimate | None) -> Cell:
+    return NONE if estimate is None else figure_cell(name, estimate)
 
 
 def _calibration_cell(performance: Performance, lang: Language) -> Cell:
@@ -144,19 +120,11 @@ def _calibration_cell(performance: Performance, lang: Language) -> Cell:
 
 def _sides(report: MonitoringReport, lang: Language) -> Table:
     """Model against rules at equal volume, by version and by card."""
-    columns = (
-        "monitor_version",
-        "monitor_volume",
-        "monitor_model_rate",
-        "monitor_rules_rate",
-        "monitor_gain",
-        "monitor_model_lift",
-        "monitor_rules_lift",
-    )
-    rows = tuple(
-        _side_row(performance, report, lang) for performance in report.performance if performance.differences
-    )
-    return Table(tuple(translate(c, lang) for c in columns), rows, translate("monitor_nothing", lang))
+    rates = ("monitor_model_rate", "monitor_rules_rate", "monitor_gain")
+    lifts = ("monitor_model_lift", "monitor_rules_lift")
+    columns = titles(("monitor_version", "monitor_volume", *rates, *lifts), lang)
+    rows = tuple(_side_row(p, report, lang) for p in report.performance if p.differences)
+    return Table(columns, rows, translate("monitor_nothing", lang))
 
 
 def _side_row(performance: Performance, report: MonitoringReport, lang: Language) -> tuple[Cell, ...]:
@@ -174,20 +142,17 @@ def _side_row(performance: Performance, report: MonitoringReport, lang: Language
 
 
 def _features(report: MonitoringReport, table: FeatureTable, lang: Language) -> Table:
-    rows = tuple(
-        (
-            table.label(name, lang),
-            CellValue(f"{shift.index:.3f}", f"≤ {shift.chance:.3f}"),
-            _describe_state(shift, lang),
-        )
-        for name, shift in list(report.shifts.items())[:MOST_FEATURES]
-        if name in table.rows
-    )
-    columns = tuple(translate(c, lang) for c in ("monitor_feature", "monitor_index", "monitor_state"))
+    shown = [(n, s) for n, s in list(report.shifts.items())[:MOST_FEATURES] if n in table.rows]
+    rows = tuple((table.label(name, lang), _index_cell(shift), _state(shift, lang)) for name, shift in shown)
+    columns = titles(("monitor_feature", "monitor_index", "monitor_state"), lang)
     return Table(columns, rows, translate("monitor_nothing", lang))
 
 
-def _describe_state(shift: Shift, lang: Language) -> str:
+def _index_cell(shift: Shift) -> CellValue:
+    return CellValue(f"{shift.index:.3f}", f"≤ {shift.chance:.3f}")
+
+
+def _state(shift: Shift, lang: Language) -> str:
     if shift.is_shifted:
         return translate("monitor_shifted", lang)
     return translate("monitor_moves" if shift.is_moving else "monitor_stable", lang)
@@ -195,13 +160,9 @@ def _describe_state(shift: Shift, lang: Language) -> str:
 
 def _answers(report: MonitoringReport, lang: Language) -> Table:
     total = sum(report.decided_by.values())
-    rows = [
-        (translate(f"monitor_by_{decider}", lang), f"{count:,}", f"{count / total:.1%}")
-        for decider, count in sorted(report.decided_by.items(), key=lambda item: -item[1])
-    ]
-    rows += [
-        (translate("monitor_fallback", lang, cause=cause), f"{count:,}", f"{count / total:.1%}")
-        for cause, count in report.fallbacks.items()
-    ]
-    columns = tuple(translate(c, lang) for c in ("monitor_decided", "monitor_count", "monitor_share"))
-    return Table(columns, tuple(rows), translate("monitor_nothing", lang))
+    by_decider = sorted(report.decided_by.items(), key=lambda item: -item[1])
+    counts = [(translate(f"monitor_by_{decider}", lang), count) for decider, count in by_decider]
+    counts += [(translate("monitor_fallback", lang, cause=c), n) for c, n in report.fallbacks.items()]
+    rows = tuple((name, f"{count:,}", f"{count / total:.1%}") for name, count in counts)
+    columns = titles(("monitor_decided", "monitor_count", "monitor_share"), lang)
+    return Table(columns, rows, translate("monitor_nothing", lang))

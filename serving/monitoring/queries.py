@@ -22,13 +22,9 @@ def first_answers() -> Select[str, str | None, int, float | None, int, int, str,
 
     First by moment, not by arrival, because queued scores arrive late. Of equal moments both are returned."""
     live = (~_p.replay, _p.as_of <= _now)
-    first = (
-        select(_p.lead_id, _p.model_version, func.min(_p.as_of).label("as_of"))
-        .where(*live)
-        .group_by(_p.lead_id, _p.model_version)
-        .having(func.min(_p.as_of) >= _since)
-        .subquery()
-    )
+    version = (_p.lead_id, _p.model_version)
+    by_version = select(*version, func.min(_p.as_of).label("as_of")).where(*live).group_by(*version)
+    first = by_version.having(func.min(_p.as_of) >= _since).subquery()
     same = and_(
         _p.lead_id == first.c.lead_id,
         _p.as_of == first.c.as_of,
@@ -85,5 +81,4 @@ def newest_moment(table: Table) -> Select[int | None]:
 
 @cache
 def newest_answer() -> Select[int | None]:
-    """The time of the last score."""
     return select(func.max(_p.scored_at)).where(_p.scored_at <= _now)

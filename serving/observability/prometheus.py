@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Collection
 from pathlib import Path
@@ -40,10 +41,7 @@ class Metrics:
         self._bundle_at: int | None = None
         self._requests: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self._scores: dict[tuple[str, str], Counter] = {}
-        self._make_counters()
-        self._make_gauges()
 
-    def _make_counters(self) -> None:
         def counter(name: str, description: str, *labels: str) -> Counter:
             return Counter(f"hotlead_{name}", description, labels, registry=self._registry)
 
@@ -58,8 +56,6 @@ class Metrics:
             buckets=SECONDS,
             registry=self._registry,
         )
-
-    def _make_gauges(self) -> None:
         self._info = self._gauge(
             "model_info", "1: the model in use; 0: an earlier one.", "livemax", "version"
         )
@@ -84,16 +80,14 @@ class Metrics:
             multiprocess_mode=mode,  # type: ignore[arg-type]
         )
 
-    def count_scores(self, decided_by: str, stage: str, count: int = 1) -> None:
-        """Count scores by the side that decided and the stage."""
+    def count_scores(self, decided_by: str, stage: str, cause: str | None = None, count: int = 1) -> None:
+        """Count scores by the side that decided, the stage and, if the model could not answer, the cause."""
         counter = self._scores.get((decided_by, stage))
         if counter is None:
             counter = self._scores[decided_by, stage] = self._scored.labels(decided_by, stage)
         counter.inc(count)
-
-    def count_fallbacks(self, cause: str, count: int = 1) -> None:
-        """Count scores by the rules alone; `cause` is one of the few codes of the answer."""
-        self._fell_back.labels(cause).inc(count)
+        if cause:
+            self._fell_back.labels(cause).inc(count)
 
     def count_records(self, kind: str, outcome: str, count: int = 1) -> None:
         """Count records of a kind that were stored, known already or in conflict."""
@@ -135,7 +129,8 @@ class Metrics:
 
     def render(self) -> tuple[bytes, str]:
         """The metrics of all processes as text, and its content type."""
-        self._set_ages()
+        for gauge, time_ms in ((self._trained_age, self._trained_at), (self._bundle_age, self._bundle_at)):
+            gauge.set(math.nan if time_ms is None else max(0.0, (self._now() - time_ms) / 1000))
         folder = os.environ.get(_FOLDER)
         if not folder:
             return generate_latest(self._registry), CONTENT_TYPE_LATEST
@@ -143,10 +138,6 @@ class Metrics:
         registry = CollectorRegistry()
         MultiProcessCollector(registry, folder)  # type: ignore[no-untyped-call]
         return generate_latest(registry), CONTENT_TYPE_LATEST
-
-    def _set_ages(self) -> None:
-        for gauge, time_ms in ((self._trained_age, self._trained_at), (self._bundle_age, self._bundle_at)):
-            gauge.set(float("nan") if time_ms is None else max(0.0, (self._now() - time_ms) / 1000))
 
 
 def _remove_dead_processes(folder: Path) -> None:

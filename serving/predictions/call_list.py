@@ -12,9 +12,9 @@ from sqlalchemy.engine import Connection
 
 from features.clock import NEVER
 from scoring.decision.actions import FOLLOW_UP
-from serving.leads.overrides import OverrideMirror
+from serving.leads.mirrors import OverrideMirror
 from serving.store.queries import is_to_call
-from serving.store.rows import HotRow, ListCursor
+from serving.store.records import HotRow, ListCursor
 from serving.store.store import Store
 from serving.store.tables import current_scores
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable
-from concurrent.futures import Future
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -14,12 +13,11 @@ import orjson
 from features.clock import NEVER
 from features.kinds import Language
 from scoring.decision.score import Explain, Score
-from serving.leads.attribute_schema import AttributeSchema
-from serving.leads.batch import ParsedBatch, ScorableBatch, complete_batch
+from serving.leads.batch import LeadError, ParsedBatch, ScorableBatch, complete_batch
 from serving.leads.batch_columns import BatchLeads, answered_roles
-from serving.leads.errors import LeadError, LeadNotCreated, UnknownLead
-from serving.leads.lead_facts import LeadFacts, ParsedLead, facts_from_store
-from serving.leads.overrides import OverrideMirror
+from serving.leads.field_types import AttributeSchema
+from serving.leads.lead_facts import LeadFacts, LeadNotCreated, ParsedLead, UnknownLead, facts_from_store
+from serving.leads.mirrors import OverrideMirror
 from serving.observability.prometheus import Metrics
 from serving.predictions.live_model import ModelWatcher
 from serving.store.records import Prediction, StoredState
@@ -84,16 +82,14 @@ class Predictor:
         if options.as_of is not None and options.as_of < facts.created != NEVER:
             raise LeadNotCreated(options.as_of, facts.created)
         scores, predictions = self._score(facts, options)
-        stored = await _await_storage(self._store.add_predictions(predictions))
-        self._count_scores(scores)
+        stored = await self._store_and_count(scores, predictions)
         return ScoredLead(scores[0], facts.ignored, facts.unknown_types, stored)
 
     async def predict_batch(self, parsed: ParsedBatch, options: ScoreOptions) -> list[ScoredLead | LeadError]:
         """The score or the error of each lead of a batch, at its place."""
         async with self.batch_slot:
             batch, scores, predictions = await asyncio.to_thread(self._score_batch, parsed, options)
-        stored = await _await_storage(self._store.add_predictions(predictions))
-        self._count_scores(scores)
+        stored = await self._store_and_count(scores, predictions)
         leads = batch.leads
         scored = (
             ScoredLead(score, ignored, unknown_types, stored)
@@ -150,17 +146,15 @@ class Predictor:
             for score, deadline in zip(scores, deadlines, strict=True)
         ]
 
-    def _count_scores(self, scores: Iterable[Score]) -> None:
-        for (decided_by, stage, cause), count in Counter(
-            [(score.decided_by, score.stage, score.fallback) for score in scores]
-        ).items():
-            self._metrics.count_scores(decided_by, stage, count)
-            if cause:
-                self._metrics.count_fallbacks(cause, count)
-
-
-async def _await_storage(future: Future[StoredState]) -> StoredState:
-    return future.result() if future.done() else await asyncio.wrap_future(future)
+    async def _store_and_count(
+        self, scores: Sequence[Score], predictions: Sequence[Prediction]
+    ) -> StoredState:
+        """Where the predictions are stored; the scores are then counted in the metrics."""
+        future = self._store.add_predictions(predictions)
+        stored = future.result() if future.done() else await asyncio.wrap_future(future)
+        for key, count in Counter([(s.decided_by, s.stage, s.fallback) for s in scores]).items():
+            self._metrics.count_scores(*key, count)
+        return stored
 
 
 def build_prediction(score: Score, deadline: int, as_of: int, scored_at: int, replay: bool) -> Prediction:

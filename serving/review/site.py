@@ -14,7 +14,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
 from features.kinds import Language
-from serving.api.error_responses import ERRORS, to_problem
+from serving.api.routes import ERRORS, to_problem
 from serving.components import Components
 from serving.review.calls import page as calls
 from serving.review.definition import page as definition
@@ -31,7 +31,7 @@ from serving.review.web.sign_in import HOME
 from serving.review.web.static_files import Static
 from serving.review.web.warm_up import warm_cache
 from serving.web import permissions as access
-from serving.web.credentials import LOOPBACK
+from serving.web.authentication import LOOPBACK
 from serving.web.problems import Problem, forbidden, from_status, internal_error, not_found, too_many_requests
 
 LANG_COOKIE, _YEAR = "hotlead_lang", 365 * 86_400
@@ -52,7 +52,7 @@ log = logging.getLogger(__name__)
 
 
 class Site:
-    """The pages over the parts of one house."""
+    """The pages over the components of a process."""
 
     def __init__(self, components: Components) -> None:
         self._components, self._cache = components, StaleWhileRevalidateCache(components.clock)
@@ -62,7 +62,6 @@ class Site:
         )
 
     def routes(self) -> list[BaseRoute]:
-        """All of the site, for the app."""
         enter = partial(sign_in.enter, self._components.key_cache)
         leave = partial(sign_in.sign_out, self._sessions)
         return [
@@ -71,30 +70,26 @@ class Site:
             Route(access.SIGN_IN, self._public_page(enter), methods=["POST"]),
             Route(access.SIGN_OUT, self._public_page(leave), methods=["POST"]),
             Mount(access.STATIC, Static()),
-            *(self._route(page) for page in PAGES),
+            *(Route(HOME + p.path, self._signed_in_page(p.handler), methods=[p.method]) for p in PAGES),
             Route(HOME + "/{rest:path}", self._signed_in_page(_not_found), methods=["GET", "POST"]),
         ]
 
     async def warm_cache(self) -> None:
-        """See the pages before anybody does, until cancelled (see `ahead`)."""
+        """Render the pages before anybody opens them, until cancelled (see `warm_up`)."""
         await warm_cache(self._components, PAGES, HOME, self._render_for_warm_up)
 
     async def _render_for_warm_up(self, request: Request, page: PageRoute) -> Response:
-        """What a page shows; it is told to nobody."""
+        """The response of a page that is sent to nobody."""
         now, nobody = self._components.clock(), Session.begin(LOOPBACK)
         visit = PageRequest(self._components, self._cache, request, nobody, "en", now)
         return await _handle(visit, page.handler)
-
-    def _route(self, page: PageRoute) -> Route:
-        return Route(HOME + page.path, self._signed_in_page(page.handler), methods=[page.method])
 
     def _public_page(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
         """A page that needs nobody to be signed in."""
 
         async def answer(request: Request) -> Response:
             visit = self._page_request(request)
-            response = await _handle(visit, handler)
-            return self._with_cookies(visit, response)
+            return self._with_cookies(visit, await _handle(visit, handler))
 
         return answer
 
@@ -126,14 +121,8 @@ class Site:
     def _page_request(self, request: Request) -> PageRequest:
         session = self._sessions.load(request)
         request.scope.setdefault("state", {})["key"] = session.key
-        return PageRequest(
-            self._components,
-            self._cache,
-            request,
-            session,
-            _choose_language(request),
-            self._components.clock(),
-        )
+        lang, now = _choose_language(request), self._components.clock()
+        return PageRequest(self._components, self._cache, request, session, lang, now)
 
     def _with_cookies(self, visit: PageRequest, response: Response) -> Response:
         """The answer with the cookies of the visit: its session, and the language that was chosen."""
@@ -159,8 +148,7 @@ async def _handle(visit: PageRequest, handler: Handler) -> Response:
 
 def _problem_page(visit: PageRequest, problem: Problem) -> Response:
     response = visit.html("problem.html", problem.status, problem=problem)
-    for name, value in problem.headers.items():
-        response.headers[name] = value
+    response.headers.update(problem.headers)
     return response
 
 
@@ -185,6 +173,5 @@ def _choose_language(request: Request) -> Language:
     """The language asked for, chosen before, or that the browser prefers."""
     wanted = (request.query_params.get("lang"), request.cookies.get(LANG_COOKIE))
     accepted = (part.strip()[:2] for part in request.headers.get("accept-language", "").split(","))
-    return next(
-        (lang for candidate in (*wanted, *accepted) for lang in _LANGUAGES if candidate == lang), "en"
-    )
+    chosen = (lang for candidate in (*wanted, *accepted) for lang in _LANGUAGES if candidate == lang)
+    return next(chosen, "en")

@@ -28,7 +28,6 @@ class ListenAddress:
 
     @property
     def is_loopback(self) -> bool:
-        """Whether only this machine can reach it."""
         with suppress(ValueError):
             return ip_address(self.host).is_loopback
         return False
@@ -52,7 +51,6 @@ class ListenAddress:
                 ) from None
 
     def is_ready(self) -> bool:
-        """Whether the service at this address answers that it is ready."""
         url = ListenAddress(_WILDCARDS.get(self.host, self.host), self.port).url
         try:
             with urllib.request.urlopen(f"{url}/readyz", timeout=2) as response:

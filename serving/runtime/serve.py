@@ -16,7 +16,7 @@ from scoring.scorecard.load import find_card
 from serving.runtime.address import ListenAddress
 from serving.runtime.supervisor import ManagedProcess, StatusCallback, supervise
 from serving.settings import ServiceSettings
-from serving.web.key_cache import KeyCache
+from serving.web.api_keys import KeyCache
 
 DRAIN_SECONDS = 5
 

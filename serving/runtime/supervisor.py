@@ -71,7 +71,6 @@ class ManagedProcess:
             self.start()
 
     def stop(self) -> None:
-        """Send SIGTERM."""
         if self.process is not None and not self.has_ended:
             self.process.terminate()
 

@@ -26,7 +26,6 @@ class CircuitBreaker:
 
     @property
     def is_open(self) -> bool:
-        """Whether nothing can be written now."""
         return self._reason is not None
 
     def check(self, reading: bool = False) -> None:

@@ -17,7 +17,7 @@ import orjson
 
 from features.errors import OutsideError
 from features.files import file_lock
-from serving.store.backends.sqlite_files import truncate_wal
+from serving.store.backends.sqlite import truncate_wal
 from serving.store.errors import describe_error
 from serving.store.records import Prediction
 

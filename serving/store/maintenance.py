@@ -7,7 +7,7 @@ import threading
 import time
 
 from features.clock import now_ms
-from serving.store.backends.base import Cursor, Database, SqlRow, rollback_and_close
+from serving.store.backends.base import Cursor, Database, rollback_and_close
 from serving.store.circuit_breaker import CircuitBreaker
 from serving.store.disk_queue import DiskQueue
 from serving.store.errors import RETRY_SECONDS, StoreUnavailable, describe_error
@@ -112,41 +112,29 @@ class StoreMaintenance:
         """Move a batch of predictions from the disk to the database; how many. Runs in the writer."""
         with self._disk_queue.draining(PREDICTIONS_AT_ONCE) as predictions:
             try:
-                self._restore_batch(predictions)
+                self._restore(predictions)
             except self._database.errors as problem:
                 raise _DatabaseFailed(describe_error(problem)) from None
             return len(predictions)
 
-    def _restore_batch(self, predictions: list[Prediction]) -> None:
+    def _restore(self, predictions: list[Prediction]) -> None:
+        """Store predictions, without those that the database refuses, which would block the queue."""
         try:
-            self._restore(predictions)
+            if predictions:
+                self._writer.transact(False, lambda cursor: self._insert(cursor, predictions))
         except Exception as problem:
             if not self._database.is_invalid(problem):
                 raise
-            self._restore_each(predictions)
-
-    def _restore_each(self, predictions: list[Prediction]) -> None:
-        """One by one, without those that the database refuses, which would block the rest of the queue."""
-        for prediction in predictions:
-            try:
-                self._restore([prediction])
-            except Exception as problem:
-                if not self._database.is_invalid(problem):
-                    raise
+            if len(predictions) == 1:
                 log.error("A queued prediction could not be stored: %s", describe_error(problem))
-
-    def _restore(self, predictions: list[Prediction]) -> None:
-        if predictions:
-            self._writer.transact(False, lambda cursor: self._insert(cursor, predictions))
+                return
+            for prediction in predictions:
+                self._restore([prediction])
 
     def _insert(self, cursor: Cursor, predictions: list[Prediction]) -> None:
         """Insert those that are not stored yet: a commit may have succeeded before its process was killed."""
         leads = list({prediction.lead_id for prediction in predictions})
         existing = set(self._database.find_predictions(cursor, leads))
-        rows = [p for p in predictions if _prediction_key(p) not in existing]
+        rows = [p for p in predictions if (p.lead_id, p.as_of, p.scored_at, p.request_id) not in existing]
         if rows:
             self._database.insert_predictions(cursor, rows, now_ms())
-
-
-def _prediction_key(prediction: Prediction) -> SqlRow:
-    return (prediction.lead_id, prediction.as_of, prediction.scored_at, prediction.request_id)

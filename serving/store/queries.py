@@ -6,11 +6,13 @@ Each is built once: building a statement takes longer than running it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import fields
 from functools import cache
 from typing import Any, TypeAlias
 
 from sqlalchemy import BindParameter, ColumnElement, Row, Select, Table, bindparam, exists, func, null, select
 
+from serving.store.records import HotRow
 from serving.store.tables import DUE, IS_HOT, RECORDS, current_scores, predictions
 
 Statement: TypeAlias = Select[*tuple[Any, ...]]
@@ -22,7 +24,6 @@ _handovers, _overrides, _outcomes = RECORDS["handovers"], RECORDS["overrides"], 
 
 
 def in_chunks(ids: Sequence[str], size: int = MAX_IDS) -> Iterator[list[str]]:
-    """The ids in lists that fit into one query."""
     return (list(ids[start : start + size]) for start in range(0, len(ids), size))
 
 
@@ -32,16 +33,10 @@ def is_among_ids(column: ColumnElement[str]) -> ColumnElement[bool]:
 
 
 @cache
-def rows_of_leads(table: Table) -> Statement:
-    """All rows of the leads `ids`, by time."""
-    c = table.c
-    return select(table).where(is_among_ids(c.lead_id)).order_by(c.at, c.version, c.seq)
-
-
-@cache
 def newest_rows(table: Table) -> Statement:
     """The rows of the leads `ids` that have the highest version of their key, by time."""
-    return rows_of_leads(table).where(is_newest(table))
+    c = table.c
+    return select(table).where(is_among_ids(c.lead_id), is_newest(table)).order_by(c.at, c.version, c.seq)
 
 
 @cache
@@ -84,7 +79,8 @@ def call_list(of_owner: bool, continued: bool = False) -> Statement:
     parameters `due`, `score` and `lead_id` name.
     """
     c = current_scores.c
-    statement = select(current_scores).where(is_to_call())
+    columns = (c[field.name] for field in fields(HotRow) if field.name in c)
+    statement = select(*columns).where(is_to_call())
     if of_owner:
         statement = statement.where(c.owner == bindparam("owner"))
     if continued:

@@ -15,8 +15,7 @@ from features.one_lead import Event
 from scoring.decision.overrides import Override, Verdict
 from serving.store import queries
 from serving.store.queries import ResultRow, Statement, in_chunks
-from serving.store.records import KINDS
-from serving.store.rows import HotRow, ListCursor, StoredLead
+from serving.store.records import KINDS, HotRow, ListCursor, StoredLead
 from serving.store.tables import RECORDS
 
 Rows: TypeAlias = Sequence[ResultRow]

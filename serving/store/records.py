@@ -1,15 +1,21 @@
-"""Records (what the CRM sends) and predictions (what the service answers), as they are stored."""
+"""What is stored and read: records (what the CRM sends), predictions (what the service answers), and the rows
+of leads, sales steps and the call list.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
 import orjson
 
+from features.clock import NEVER
+from features.one_lead import AttributeChange, Event
+from scoring.decision.sales_status import SalesStep
 from serving.store.errors import InvalidRecord
 
 RecordKind: TypeAlias = Literal[
@@ -21,7 +27,9 @@ StoredState: TypeAlias = Literal["stored", "queued", "not_stored"]
 """Where predictions are: in the database; in the queue on disk; nowhere."""
 ColumnType: TypeAlias = Literal["text", "time", "real", "object"]
 SqlValue: TypeAlias = str | int | float | None
+StepsByLead: TypeAlias = Mapping[str, tuple[SalesStep, ...]]
 
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 KINDS: tuple[RecordKind, ...] = get_args(RecordKind)
 COLUMNS: Mapping[RecordKind, Mapping[str, ColumnType]] = {
     "leads": {"attributes": "object", "created_at": "time", "account": "text"},
@@ -61,11 +69,7 @@ class Record:
     @property
     def digest(self) -> str:
         """SHA-256 (hex) of the content: lead_id, at and the complete body. Raises InvalidRecord."""
-        return _compute_digest(self, self.to_values())
-
-    def to_values(self) -> tuple[SqlValue, ...]:
-        """The values of the kind's COLUMNS as a database stores them. Raises InvalidRecord."""
-        return _convert_body(self.kind, self.body)
+        return str(self.row()[4])
 
     def row(self) -> tuple[SqlValue, ...]:
         """The row: key, version, lead_id, at, digest, then the kind's COLUMNS. Raises InvalidRecord."""
@@ -73,8 +77,10 @@ class Record:
             _to_sql_value("text", getattr(self, name), name)
         for name in ("version", "at"):
             _to_sql_value("time", getattr(self, name), name)
-        values = self.to_values()
-        return (self.key, self.version, self.lead_id, self.at, _compute_digest(self, values), *values)
+        values = _convert_body(self.kind, self.body)
+        content = values if self.original is None else _convert_body(self.kind, self.original)
+        digest = hashlib.sha256(orjson.dumps([self.lead_id, self.at, content])).hexdigest()
+        return (self.key, self.version, self.lead_id, self.at, digest, *values)
 
 
 class Prediction(NamedTuple):
@@ -109,19 +115,87 @@ class Prediction(NamedTuple):
     detail: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredLead:
+    """The stored history of a lead. Times are ms UTC; lists are sorted by time, then by arrival.
+
+    `created` is the earliest created_at, else the time of the lead's first record. `changes` are all values
+    of attributes that were ever sent (None: emptied). `hearings` are topic, time and answer of the hearing.
+    `account_events` are the activities of all leads of its account, None without an account.
+    """
+
+    lead_id: str
+    created: int
+    account: str | None
+    changes: list[AttributeChange]
+    events: list[Event]
+    hearings: list[tuple[str, int, str]]
+    account_events: list[Event] | None
+    first_contacts: list[int]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSteps:
+    """Steps of sales: the new ones by lead, all steps of each lead that had a correction, the number of
+    rows read, and the newest row (`seq`) of each table."""
+
+    by_lead: StepsByLead = field(default_factory=dict)
+    corrected: StepsByLead = field(default_factory=dict)
+    count: int = 0
+    newest: tuple[int, ...] = ()
+
+
+class ListCursor(NamedTuple):
+    """A position in the call list, which is sorted by deadline (ms UTC; NEVER: none), descending score
+    and id."""
+
+    due: int
+    score: int
+    lead_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HotRow:
+    """A lead to call: its present score, since when it is hot, and the steps of sales. Times are ms UTC.
+
+    `deadline` is the earliest of the predictions since the lead became hot (None: none),
+    `first_contact_at` the first contact since then, `last_step` the newest hand-over step of any kind.
+    """
+
+    lead_id: str
+    as_of: int
+    scored_at: int
+    score: int
+    decided_by: str
+    fallback: str | None
+    model_version: str | None
+    probability: float | None
+    model_score: int | None
+    card_version: str
+    points: int
+    rules_score: int
+    action: str
+    owner: str
+    deadline: int | None
+    request_id: str | None
+    detail: str
+    stage_since: int
+    first_contact_at: int | None = None
+    last_step: str | None = None
+
+    @property
+    def cursor(self) -> ListCursor:
+        return ListCursor(NEVER if self.deadline is None else self.deadline, self.score, self.lead_id)
+
+
 def _convert_body(kind: RecordKind, body: Mapping[str, object]) -> tuple[SqlValue, ...]:
+    """The values of the kind's COLUMNS as a database stores them. Raises InvalidRecord."""
     columns = COLUMNS[kind]
     if unknown := body.keys() - columns.keys():
         raise InvalidRecord(f"{kind}: no column {min(unknown)!r}; known are {', '.join(columns)}.")
     return tuple(
         _to_sql_value(column_type, body.get(name), f"{kind}.{name}") for name, column_type in columns.items()
     )
-
-
-def _compute_digest(record: Record, values: tuple[SqlValue, ...]) -> str:
-    content_values = values if record.original is None else _convert_body(record.kind, record.original)
-    content = orjson.dumps([record.lead_id, record.at, content_values])
-    return hashlib.sha256(content).hexdigest()
 
 
 def _to_sql_value(column_type: ColumnType, value: object, column: str) -> SqlValue:
@@ -131,17 +205,9 @@ def _to_sql_value(column_type: ColumnType, value: object, column: str) -> SqlVal
 def _to_text(value: object, column: str) -> SqlValue:
     if not isinstance(value, str):
         raise InvalidRecord(f"{column} must be a text.")
-    if "\0" in value or not _is_encodable(value):
+    if _UNSTORABLE.search(value):
         raise InvalidRecord(f"{column} holds a character that cannot be stored (NUL or half a pair).")
     return value
-
-
-def _is_encodable(value: str) -> bool:
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _to_integer(value: object, column: str) -> SqlValue:

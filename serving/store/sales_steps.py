@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from functools import cache
 
-from sqlalchemy import ColumnElement, Table, bindparam, func, null, select
+from sqlalchemy import Table, func, null, select
 from sqlalchemy.engine import Connection
 
 from scoring.decision.sales_status import SalesStep
-from serving.store.queries import ResultRow, Statement, in_chunks, is_among_ids, is_newest
-from serving.store.rows import StepsByLead, StoredSteps
+from serving.store.queries import ResultRow, Statement, in_chunks, is_newest
+from serving.store.records import StepsByLead, StoredSteps
 from serving.store.tables import RECORDS
 
 _TABLES = RECORDS["outcomes"], RECORDS["handovers"]
@@ -35,10 +35,15 @@ def read_steps(connection: Connection, after: tuple[int, ...] | None = None) -> 
     new_rows: list[ResultRow] = []
     corrected_ids, row_count = set[str](), 0
     for table, first, last in zip(_TABLES, after, newest, strict=True):
-        params = {"after": first, "last": last}
-        new_rows += connection.execute(_new_rows(table), params)
-        row_count += connection.execute(_count_new(table), params).scalar_one()
-        corrected_ids |= {*connection.execute(_corrected_leads(table), params).scalars()}
+        c = table.c
+        is_new = (c.seq > first) & (c.seq <= last)
+        # Only the newest versions: a version may arrive after the one that corrects it.
+        new_rows += connection.execute(_all_rows(table).where(is_new))
+        row_count += connection.execute(_count(table).where(is_new)).scalar_one()
+        # A corrected key may have belonged to another lead before.
+        corrected_keys = select(c.key).where(is_new, c.version > 1)
+        corrected_leads = select(c.lead_id).where(c.key.in_(corrected_keys)).distinct()
+        corrected_ids |= {*connection.execute(corrected_leads).scalars()}
     corrected = _read_all_steps(connection, sorted(corrected_ids))
     return StoredSteps(_group_steps(new_rows), corrected, row_count, newest)
 
@@ -49,7 +54,7 @@ def _read_all_steps(connection: Connection, lead_ids: Sequence[str]) -> StepsByL
         row
         for chunk in in_chunks(lead_ids)
         for table in _TABLES
-        for row in connection.execute(_of_leads(table), {"ids": chunk})
+        for row in connection.execute(_all_rows(table).where(table.c.lead_id.in_(chunk)))
     ]
     return {**dict.fromkeys(lead_ids, ()), **_group_steps(rows)}
 
@@ -81,30 +86,3 @@ def _all_rows(table: Table) -> Statement:
     c = table.c
     kind_columns = (c.outcome, null()) if "outcome" in c else (c.step, c.due_at)
     return select(c.lead_id, c.at, *kind_columns).where(is_newest(table))
-
-
-@cache
-def _of_leads(table: Table) -> Statement:
-    return _all_rows(table).where(is_among_ids(table.c.lead_id))
-
-
-def _is_new(table: Table) -> ColumnElement[bool]:
-    return (table.c.seq > bindparam("after")) & (table.c.seq <= bindparam("last"))
-
-
-@cache
-def _new_rows(table: Table) -> Statement:
-    """The new rows of the newest versions: a version may arrive after the one that corrects it."""
-    return _all_rows(table).where(_is_new(table))
-
-
-@cache
-def _count_new(table: Table) -> Statement:
-    return _count(table).where(_is_new(table))
-
-
-@cache
-def _corrected_leads(table: Table) -> Statement:
-    """The leads of keys that new rows correct, also when the key belonged to another lead before."""
-    keys = select(table.c.key).where(_is_new(table), table.c.version > 1)
-    return select(table.c.lead_id).where(table.c.key.in_(keys)).distinct()

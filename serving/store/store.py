@@ -17,17 +17,25 @@ from sqlalchemy.engine import Connection, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from features.errors import SettingsError
-from scoring.decision.overrides import Override
-from serving.store import erase, reads, sales_steps
+from serving.store import reads
 from serving.store.backends.base import Database
+from serving.store.backends.sqlite import SqliteDatabase
 from serving.store.circuit_breaker import CircuitBreaker
 from serving.store.direct_writer import DirectWriter
 from serving.store.disk_queue import DiskQueue
-from serving.store.errors import InvalidRecord, StoreUnavailable
+from serving.store.errors import InvalidRecord, StoreUnavailable, describe_error
 from serving.store.maintenance import StoreMaintenance
 from serving.store.queries import in_chunks
-from serving.store.records import Prediction, Record, StoredState, WriteOutcome
-from serving.store.rows import HotRow, ListCursor, StoredLead, StoredSteps
+from serving.store.records import (
+    HotRow,
+    ListCursor,
+    Prediction,
+    Record,
+    StoredLead,
+    StoredState,
+    WriteOutcome,
+)
+from serving.store.tables import metadata
 from serving.store.writer import PredictionsJob, RecordsJob, Writer
 
 __all__ = [
@@ -41,9 +49,11 @@ __all__ = [
 ]
 
 SPOOL_LIMIT = 64 * 2**20
+ROWS_AT_ONCE = 1_000
 CLOSE_SECONDS, QUEUE_SECONDS = 2.5, 0.5
 """For writing what waits and, if that takes longer, for the queue on disk: workers are killed soon after."""
 T = TypeVar("T")
+_TABLES = sorted(name for name, table in metadata.tables.items() if "lead_id" in table.c)
 
 
 class Store:
@@ -69,15 +79,6 @@ class Store:
     def is_unavailable(self) -> bool:
         """Whether nothing can be written to the database now."""
         return self._breaker.is_open
-
-    @property
-    def is_local(self) -> bool:
-        """Whether the database is a file of this machine, so that a read takes no more than a millisecond.
-
-        Such a read should not be moved to a thread: SQLite releases the interpreter at each row, and a
-        busy thread would keep it.
-        """
-        return self._database.is_local
 
     def add_records(self, records: Sequence[Record]) -> Future[list[WriteOutcome]]:
         """Store records, all or none; the future returns their outcomes, in order, after the flush.
@@ -120,12 +121,12 @@ class Store:
         leads_by_id: dict[str, StoredLead] = {}
         unique = list(dict.fromkeys(lead_ids))
         for chunk in in_chunks(unique):
-            leads_by_id |= self._read(partial(reads.leads, lead_ids=chunk, before=before))
+            leads_by_id |= self.read(partial(reads.leads, lead_ids=chunk, before=before))
         return leads_by_id
 
     def scores(self, lead_id: str, limit: int = 100) -> list[dict[str, Any]]:
         """The predictions of a lead, newest moment first, with replays. Raises StoreUnavailable."""
-        return self._read(lambda connection: reads.scores(connection, lead_id, limit))
+        return self.read(lambda connection: reads.scores(connection, lead_id, limit))
 
     def call_list(
         self, owner: str | None, limit: int, now: int, after: ListCursor | None = None
@@ -135,27 +136,7 @@ class Store:
         Of one `owner` or of all, `after` a position (None: from the start), with the steps of sales until
         `now` (ms UTC). Raises StoreUnavailable.
         """
-        return self._read(lambda connection: reads.call_list(connection, owner, limit, now, after))
-
-    def overrides(self) -> Sequence[Override]:
-        """All verdicts of people: overrides, and those at the hand-over. Raises StoreUnavailable."""
-        return self._read(reads.overrides)
-
-    def overrides_version(self) -> tuple[int, ...]:
-        """Changes whenever a verdict is stored or erased. Raises StoreUnavailable."""
-        return self._read(reads.overrides_version)
-
-    def steps_newest(self) -> tuple[int, ...]:
-        """Changes whenever an outcome or a hand-over is stored. Raises StoreUnavailable."""
-        return self._read(sales_steps.newest_rows)
-
-    def steps_count(self) -> int:
-        """The number of rows of outcomes and hand-overs. Raises StoreUnavailable."""
-        return self._read(sales_steps.count_rows)
-
-    def steps(self, after: tuple[int, ...] | None = None) -> StoredSteps:
-        """The steps of sales in the rows after these (None: in all rows). Raises StoreUnavailable."""
-        return self._read(partial(sales_steps.read_steps, after=after))
+        return self.read(lambda connection: reads.call_list(connection, owner, limit, now, after))
 
     def forget(self, lead_id: str) -> dict[str, int]:
         """Erase a lead; the number of deleted rows by table, and of the queue on disk as "spool".
@@ -163,16 +144,35 @@ class Store:
         Its traces in free pages of an SQLite file are cleared as well; in PostgreSQL, vacuum does that
         later. Raises StoreUnavailable: repeat the call then.
         """
-        self._breaker.check()
-        return erase.forget(self._database, self._writer, self._queue, lead_id)
+
+        def erase() -> dict[str, int]:
+            # No process may drain the lead's predictions into the database meanwhile.
+            with self._queue.erasing(lead_id) as queued:
+                erase_from = partial(self._database.erase, lead_id=lead_id)
+                deleted = self._writer.transact(
+                    True, lambda cursor: {name: erase_from(cursor, name) for name in _TABLES}
+                )
+            return {**deleted, "spool": sum(queued)}
+
+        counts = self._run_in_writer(erase)
+        self._database.clear_free_pages(lead_id)
+        return counts
 
     def prune(self, before: int) -> int:
         """Delete predictions made before a moment (ms UTC), but not present scores; how many.
 
-        Raises StoreUnavailable.
+        In batches, so that requests need not wait. Raises StoreUnavailable.
         """
-        self._breaker.check()
-        return erase.prune(self._database, self._writer, before)
+
+        def delete_batch() -> int:
+            return self._writer.transact(
+                False, lambda cursor: self._database.prune(cursor, before, ROWS_AT_ONCE)
+            )
+
+        total = 0
+        while deleted := self._run_in_writer(delete_batch):
+            total += deleted
+        return total
 
     def queue_rows(self) -> int:
         """The predictions in the queue on disk, of all processes, and the requests that wait in memory."""
@@ -192,8 +192,9 @@ class Store:
         self._database.close()
 
     def read(self, work: Callable[[Connection], T]) -> T:
-        """The result of `work`, for pages with queries of their own. Raises StoreUnavailable."""
-        return self._read(work)
+        """The result of `work` on a connection for reading. Raises StoreUnavailable."""
+        self._breaker.check(reading=True)
+        return self._database.read(work)
 
     def write(self, work: Callable[[Connection], T]) -> T:
         """The result of `work` in one transaction, flushed to the disk when this returns.
@@ -204,9 +205,12 @@ class Store:
         with self._database.transaction() as connection:
             return work(connection)
 
-    def _read(self, work: Callable[[Connection], T]) -> T:
-        self._breaker.check(reading=True)
-        return self._database.read(work)
+    def _run_in_writer(self, work: Callable[[], T]) -> T:
+        self._breaker.check()
+        try:
+            return self._writer.run(work)
+        except self._database.errors as problem:
+            raise StoreUnavailable(describe_error(problem)) from None
 
 
 def database_from_url(url: str) -> Database:
@@ -216,14 +220,7 @@ def database_from_url(url: str) -> Database:
         name = parsed_url.get_backend_name()
     except (ArgumentError, NoSuchModuleError, ValueError):
         raise SettingsError(f"The store's URL cannot be read. {_ALLOWED}") from None
-    if (
-        name == "sqlite"
-        and parsed_url.database
-        and parsed_url.database != ":memory:"
-        and not parsed_url.query
-    ):
-        from serving.store.backends.sqlite import SqliteDatabase  # only the driver that is used
-
+    if name == "sqlite" and parsed_url.database not in (None, "", ":memory:") and not parsed_url.query:
         return SqliteDatabase(Path(parsed_url.database))
     if name in ("postgresql", "postgres"):
         from serving.store.backends.postgres import PostgresDatabase  # only the driver that is used

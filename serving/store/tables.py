@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias, get_args, get_type_hints
 
 from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    ColumnElement,
     Double,
     Index,
     Integer,
@@ -64,16 +65,15 @@ def _create_record_table(kind: RecordKind) -> Table:
     )
 
 
-def _prediction_columns() -> list[Column[object]]:
+def _prediction_columns(primary_key: str = "") -> Iterator[Column[object]]:
     """A column for each field of Prediction, NULL where the field may be None."""
-    field_types = [(name, get_args(hint) or (hint,)) for name, hint in get_type_hints(Prediction).items()]
-    return [Column(name, _FIELD_TYPES[kind[0]], nullable=len(kind) > 1) for name, kind in field_types]
+    for name, hint in get_type_hints(Prediction).items():
+        kind, *others = get_args(hint) or (hint,)
+        yield Column(name, _FIELD_TYPES[kind], nullable=bool(others), primary_key=name == primary_key)
 
 
-def _current_columns() -> list[Column[object]]:
-    columns = [column for column in _prediction_columns() if column.name != "replay"]
-    columns[0].primary_key = True
-    return [*columns, Column("stage_since", BigInteger, nullable=False)]
+def _create_partial_index(name: str, rows: ColumnElement[bool], *columns: ColumnElement[Any]) -> None:
+    Index(name, *columns, sqlite_where=rows, postgresql_where=rows)
 
 
 RECORDS: Mapping[RecordKind, Table] = {kind: _create_record_table(kind) for kind in KINDS}
@@ -87,20 +87,24 @@ predictions = Table(
     Index("predictions_of_lead", "lead_id", "as_of"),
     Index("predictions_by_age", "scored_at"),
 )
-_WAS_HOT: Mapping[str, Any] = dict.fromkeys(
-    ("sqlite_where", "postgresql_where"), predictions.c.stage == literal_column("'hot'")
+_was_hot = predictions.c.stage == literal_column("'hot'")
+_create_partial_index(
+    "hot_predictions", _was_hot, *(predictions.c[n] for n in ("lead_id", "as_of", "replay"))
 )
-Index("hot_predictions", *(predictions.c[n] for n in ("lead_id", "as_of", "replay")), **_WAS_HOT)
 
-current_scores = Table("current_scores", metadata, *_current_columns())
+current_scores = Table(
+    "current_scores",
+    metadata,
+    *(column for column in _prediction_columns("lead_id") if column.name != "replay"),
+    Column("stage_since", BigInteger, nullable=False),
+)
 """One row a lead: its newest prediction, since when it is in its stage, and the earliest deadline since."""
 
 DUE = func.coalesce(current_scores.c.deadline, literal_column(str(NEVER)))
 """The deadline by which the call list is ordered: leads without one come last."""
 IS_HOT = current_scores.c.stage == literal_column("'hot'")
-_HOT: Mapping[str, Any] = {"sqlite_where": IS_HOT, "postgresql_where": IS_HOT}
-Index("hot_by_deadline", DUE, current_scores.c.score.desc(), **_HOT)
-Index("hot_of_owner", current_scores.c.owner, DUE, current_scores.c.score.desc(), **_HOT)
+_create_partial_index("hot_by_deadline", IS_HOT, DUE, current_scores.c.score.desc())
+_create_partial_index("hot_of_owner", IS_HOT, current_scores.c.owner, DUE, current_scores.c.score.desc())
 
 SIDE_GAP = func.abs(current_scores.c.model_score - current_scores.c.rules_score)
 """By how many points model and rules differ; NULL if one of them gave no score."""
@@ -110,16 +114,10 @@ IS_NEAR = (current_scores.c.stage == literal_column("'warm'")) & (
 """Whether a lead is warm, and not because of an override."""
 Index("apart", SIDE_GAP.desc())
 Index("by_sides", *(current_scores.c[name] for name in ("rules_stage", "model_stage", "lead_id")))
-Index(
-    "near_by_score",
-    current_scores.c.score.desc(),
-    current_scores.c.stage_since.desc(),
-    sqlite_where=IS_NEAR,
-    postgresql_where=IS_NEAR,
-)
-
-_IS_DUE = RECORDS["handovers"].c.due_at.isnot(None)
-Index("due_steps", RECORDS["handovers"].c.due_at, sqlite_where=_IS_DUE, postgresql_where=_IS_DUE)
+_best_first = current_scores.c.score.desc(), current_scores.c.stage_since.desc()
+_create_partial_index("near_by_score", IS_NEAR, *_best_first)
+_due_at = RECORDS["handovers"].c.due_at
+_create_partial_index("due_steps", _due_at.isnot(None), _due_at)
 
 card_versions = Table(
     "card_versions",

@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 from features.clock import now_ms
 from serving.store.backends.base import Cursor, Database, DriverConnection, rollback_and_close
-from serving.store.backends.deduplicate import Entry, insert_new
+from serving.store.backends.inserts import Entry, insert_new
 from serving.store.circuit_breaker import CircuitBreaker
 from serving.store.disk_queue import DiskQueue
 from serving.store.errors import InvalidRecord, StoreUnavailable, WriteConflict, describe_error
@@ -32,10 +32,6 @@ class WriteJob(Generic[T]):
 
     future: Future[T]
 
-    @property
-    def rows(self) -> int:
-        return 0
-
     def settle(self, result: T) -> None:
         """Set the result, unless the future is done: `close` does not wait for a slow writer."""
         with suppress(InvalidStateError):
@@ -51,22 +47,14 @@ class WriteJob(Generic[T]):
 class RecordsJob(WriteJob[list[WriteOutcome]]):
     """Records, which are flushed to the disk before the future is done."""
 
-    entries: Sequence[Entry]
-
-    @property
-    def rows(self) -> int:
-        return len(self.entries)
+    rows: Sequence[Entry]
 
 
 @dataclass(slots=True)
 class PredictionsJob(WriteJob[StoredState]):
     """Predictions, which need not be flushed."""
 
-    predictions: Sequence[Prediction]
-
-    @property
-    def rows(self) -> int:
-        return len(self.predictions)
+    rows: Sequence[Prediction]
 
     def fail(self, problem: Exception) -> None:
         self.settle("not_stored")
@@ -77,6 +65,7 @@ class CallableJob(WriteJob[T]):
     """Other work on the database, run between two groups. It may use Writer.transact."""
 
     work: Callable[[], T]
+    rows: Sequence[object] = ()
 
 
 Job: TypeAlias = RecordsJob | PredictionsJob | CallableJob[Any]
@@ -133,12 +122,10 @@ class Writer:
 
     @property
     def queue_size(self) -> int:
-        """The number of jobs that wait."""
         return self._queue.qsize()
 
     @property
     def is_idle(self) -> bool:
-        """Whether it has nothing to do."""
         return not self._current_group and self._queue.empty()
 
     def close(self, seconds: float, timeout: float) -> bool:
@@ -209,13 +196,13 @@ class Writer:
                 if job is None:
                     return group, False
                 group.append(job)
-                rows += job.rows
+                rows += len(job.rows)
         except Empty:
             pass
         return group, True
 
     def _write_records(self, group: Sequence[RecordsJob]) -> None:
-        lists = [job.entries for job in group]
+        lists = [job.rows for job in group]
         try:
             self._breaker.check()
             outcomes = self._with_retry(True, lambda cursor: insert_new(self._database, cursor, lists))
@@ -238,18 +225,17 @@ class Writer:
         if self._breaker.is_open:
             self._queue_on_disk(group)
             return
+        rows = [p for job in group for p in job.rows]
         try:
-            self._insert_predictions(group)
+            if rows:
+                self._with_retry(
+                    False, lambda cursor: self._database.insert_predictions(cursor, rows, now_ms())
+                )
         except Exception as problem:
             self._handle_predictions_error(group, problem)
             return
         for job in group:
             job.settle("stored")
-
-    def _insert_predictions(self, group: Sequence[PredictionsJob]) -> None:
-        rows = [p for job in group for p in job.predictions]
-        if rows:
-            self._with_retry(False, lambda cursor: self._database.insert_predictions(cursor, rows, now_ms()))
 
     def _handle_predictions_error(self, group: Sequence[PredictionsJob], problem: Exception) -> None:
         if not self._database.is_invalid(problem):
@@ -264,7 +250,7 @@ class Writer:
 
     def _queue_on_disk(self, group: Sequence[PredictionsJob], timeout: float | None = None) -> None:
         pending = [job for job in group if not job.future.done()]
-        taken = self._disk_queue.append([job.predictions for job in pending], timeout) if pending else []
+        taken = self._disk_queue.append([job.rows for job in pending], timeout) if pending else []
         for job, queued in zip(pending, taken, strict=True):
             job.settle("queued" if queued else "not_stored")
 

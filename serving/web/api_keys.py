@@ -1,24 +1,31 @@
-"""API keys: one file with each key's id, role, name and the digest of its secret."""
+"""API keys: one file with each key's id, role, name and the digest of its secret; a worker's copy of it."""
 
 from __future__ import annotations
 
 import hashlib
+import hmac
 import json
+import logging
 import secrets
-from collections.abc import Iterator, Sequence
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
 from features.clock import NEVER, now_ms
-from features.errors import DataError, OutsideError, suggest_nearest
-from features.files import atomic_file, file_lock, write_private
+from features.errors import DataError, HotleadError, OutsideError, suggest_nearest
+from features.files import FileVersion, atomic_file, file_lock, file_version, write_private
 
 Role: TypeAlias = Literal["crm", "reviewer", "admin"]
 ROLES: tuple[str, ...] = get_args(Role)
 GRACE_MS = 24 * 3_600_000
 """How long the former secret of a rotated key stays valid, so that its CRM can switch over."""
+POLL_SECONDS = 1.0
+MAX_TOKEN_LENGTH = 200
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +43,6 @@ class Key:
     digest: str = field(default="", repr=False)
 
     def is_valid(self, moment_ms: int) -> bool:
-        """Whether it has not expired at a moment (ms UTC)."""
         return self.expires_at is None or moment_ms < self.expires_at
 
 
@@ -47,12 +53,6 @@ def hash_token(token: str) -> str:
     hash.
     """
     return hashlib.sha256(token.encode()).hexdigest()
-
-
-def parse_key_id(token: str) -> str | None:
-    """The id in a token hl_<id>_<secret>; None when it has another form."""
-    parts = token.split("_", 2)
-    return parts[1] if len(parts) == 3 and parts[0] == "hl" else None
 
 
 def add(path: Path, role: str, name: str, expires_at: int | None = None) -> tuple[Key, str]:
@@ -82,7 +82,12 @@ def rotate(path: Path, key_id: str, grace_ms: int = GRACE_MS) -> tuple[Key, str]
     with _edit_keys(path) as keys:
         newest = _find_by_id(keys, key_id)[-1]
         end = now_ms() + grace_ms
-        keys[:] = [_with_end(key, end) if key.id == key_id else key for key in keys]
+        keys[:] = [
+            replace(key, expires_at=min(end, NEVER if key.expires_at is None else key.expires_at))
+            if key.id == key_id
+            else key
+            for key in keys
+        ]
         key, token = _issue_token(replace(newest, created_at=now_ms()))
         keys.append(key)
     return key, token
@@ -130,10 +135,6 @@ def _issue_token(key: Key) -> tuple[Key, str]:
     return replace(key, digest=hash_token(token)), token
 
 
-def _with_end(key: Key, end: int) -> Key:
-    return replace(key, expires_at=min(end, NEVER if key.expires_at is None else key.expires_at))
-
-
 def _find_by_id(keys: Sequence[Key], key_id: str) -> list[Key]:
     matches = [key for key in keys if key.id == key_id]
     if not matches:
@@ -150,10 +151,79 @@ def _edit_keys(path: Path) -> Iterator[list[Key]]:
         keys = read_keys(path)
         yield keys
         moment_ms = now_ms()
-        _write_keys(path, [key for key in keys if key.is_valid(moment_ms)])
+        entries = [asdict(key) for key in keys if key.is_valid(moment_ms)]
+        text = json.dumps({"keys": entries}, ensure_ascii=False, indent=1)
+        with atomic_file(path) as part:
+            write_private(part, f"{text}\n".encode())
 
 
-def _write_keys(path: Path, keys: Sequence[Key]) -> None:
-    text = json.dumps({"keys": [asdict(key) for key in keys]}, ensure_ascii=False, indent=1)
-    with atomic_file(path) as part:
-        write_private(part, f"{text}\n".encode())
+class KeyCache:
+    """The keys of a file in memory: read again when it changes, kept while it cannot be read.
+
+    `clock` returns monotonic seconds, `now` ms UTC.
+    """
+
+    def __init__(
+        self, path: Path, clock: Callable[[], float] = time.monotonic, now: Callable[[], int] = now_ms
+    ) -> None:
+        self._path, self._clock, self._now = path, clock, now
+        self._keys: dict[str, list[Key]] = {}
+        self._last_stamp: FileVersion | bool | None = False  # False: never read well
+        self._is_readable = True
+        self._next_poll = clock()
+
+    def find(self, token: str) -> Key | None:
+        """The key of a token hl_<id>_<secret>; None when it is unknown or has expired."""
+        if len(token) > MAX_TOKEN_LENGTH or not token.isascii():
+            return None
+        prefix, _, rest = token.partition("_")
+        key_id = rest.partition("_")[0]
+        return self.by_digest(key_id, hash_token(token)) if prefix == "hl" else None
+
+    def by_digest(self, key_id: str, digest: str) -> Key | None:
+        """The key with an id whose digest starts with `digest`; None when it is unknown or has expired.
+
+        The id is no secret, so finding its entries need not take constant time; comparing does.
+        """
+        self._poll()
+        now = self._now()
+        for key in self._keys.get(key_id, ()):
+            if hmac.compare_digest(key.digest[: len(digest)], digest) and key.is_valid(now):
+                return key
+        return None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is certainly no key: a file that cannot be read may contain some."""
+        self._poll()
+        return self._is_readable and not self._keys
+
+    def _poll(self) -> None:
+        """Reload the file when it has changed; look at most once a second."""
+        seconds = self._clock()
+        if seconds < self._next_poll:
+            return
+        self._next_poll = seconds + POLL_SECONDS
+        try:
+            stamp = file_version(self._path)
+            if stamp is None and self._last_stamp:
+                self._keep_last("it is gone")
+            elif stamp != self._last_stamp:
+                self._reload(stamp)
+            else:
+                self._is_readable = True
+        except (HotleadError, OSError) as problem:
+            self._keep_last(type(problem).__name__)
+
+    def _reload(self, stamp: FileVersion | None) -> None:
+        keys = defaultdict(list)
+        for key in read_keys(self._path):
+            keys[key.id].append(key)
+        self._keys, self._last_stamp, self._is_readable = dict(keys), stamp, True
+        log.info("API keys read", extra={"keys": len(keys)})
+
+    def _keep_last(self, why: str) -> None:
+        """Keep the last keys, so that a file that is briefly unreadable locks no user out."""
+        if self._is_readable:
+            log.error("The file of API keys cannot be read; the last keys stay", extra={"why": why})
+        self._is_readable = False

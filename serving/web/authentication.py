@@ -1,15 +1,64 @@
-"""Authentication and authorization of a request."""
+"""Authentication and authorization of a request: its key, the rate of that key, and what its role may do."""
 
 from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from ipaddress import IPv6Address, ip_address
+from urllib.parse import urlsplit
 
 from starlette.types import Scope
 
 from serving.web import problems
-from serving.web.api_keys import Key
-from serving.web.credentials import LOOPBACK, Headers, is_local_program, is_loopback_client, read_token
-from serving.web.key_cache import KeyCache
+from serving.web.api_keys import Key, KeyCache
 from serving.web.permissions import ALLOW, METRICS_PATH, OPEN_PATHS, is_allowed, is_known
-from serving.web.rate_limit import RateLimiter
+
+LOOPBACK = Key(id="loopback", role="admin", name="local user", created_at=0)
+"""The key of requests from this machine while no keys exist and HOTLEAD_OPEN is set."""
+MAX_KEYS = 10_000
+"""The number of keys whose rate is in memory; the least recently used one is dropped first."""
+
+_MAX_LENGTH = 300  # longer than any token
+_PROXY_HEADERS = (
+    b"x-forwarded-for",
+    b"x-forwarded-host",
+    b"x-forwarded-proto",
+    b"x-forwarded-server",
+    b"forwarded",
+    b"x-real-ip",
+    b"via",
+)
+
+Headers = Mapping[bytes, bytes]
+
+
+class RateLimiter:
+    """A token bucket for each key: at most `rate` requests per second, in bursts of `rate` (at least 1).
+
+    `rate` 0 means no limit. `clock` returns monotonic seconds.
+    """
+
+    def __init__(self, rate: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._rate, self._capacity, self._clock = rate, max(1.0, rate), clock
+        self._buckets: dict[str, tuple[float, float]] = {}
+
+    def retry_after(self, key_id: str) -> float:
+        """Take a token and return 0, or return the seconds until the key has one."""
+        if not self._rate:
+            return 0.0
+        now = self._clock()
+        tokens, refilled_at = self._buckets.pop(key_id, (self._capacity, now))
+        tokens = min(self._capacity, tokens + (now - refilled_at) * self._rate)
+        allowed = tokens >= 1
+        # Inserted at the end: the dictionary's order is the order of use.
+        self._buckets[key_id] = (tokens - 1 if allowed else tokens, now)
+        if len(self._buckets) > MAX_KEYS:
+            del self._buckets[next(iter(self._buckets))]
+        return 0.0 if allowed else (1 - tokens) / self._rate
+
+    def __len__(self) -> int:
+        return len(self._buckets)
 
 
 class Authenticator:
@@ -44,12 +93,56 @@ class Authenticator:
         if wait:
             raise problems.too_many_requests(wait)
         if not is_allowed(key.role, method, path):
-            raise _refusal(key, method, path)
+            if path not in ALLOW:
+                raise problems.not_found()  # do not reveal which paths exist
+            if not is_known(method, path):
+                raise problems.method_not_allowed(ALLOW[path])
+            raise problems.forbidden(key.role)
 
 
-def _refusal(key: Key, method: str, path: str) -> problems.Problem:
-    if path not in ALLOW:
-        return problems.not_found()  # do not reveal which paths exist
-    if not is_known(method, path):
-        return problems.method_not_allowed(ALLOW[path])
-    return problems.forbidden(key.role)
+def read_token(headers: Headers) -> str | None:
+    """The token in `Authorization: Bearer`, else in `X-API-Key`; None when there is neither."""
+    scheme, _, token = headers.get(b"authorization", b"")[:_MAX_LENGTH].partition(b" ")
+    if scheme.lower() == b"bearer":
+        return token.strip().decode("latin-1")
+    api_key = headers.get(b"x-api-key")
+    return None if api_key is None else api_key[:_MAX_LENGTH].decode("latin-1")
+
+
+def is_loopback_client(scope: Scope, headers: Headers) -> bool:
+    """Whether the client is on this machine and the request did not come through a proxy."""
+    client = scope.get("client")
+    if client is None or any(name in headers for name in _PROXY_HEADERS):
+        return False
+    return _is_loopback(client[0])
+
+
+def is_local_program(scope: Scope, headers: Headers) -> bool:
+    """Whether the client is a program on this machine, not a web page in its user's browser.
+
+    A page of another site can send requests here, and its name may even resolve to 127.0.0.1; Host, Origin
+    or Sec-Fetch-Site reveal it.
+    """
+    if not is_loopback_client(scope, headers) or headers.get(b"sec-fetch-site") == b"cross-site":
+        return False
+    origin = headers.get(b"origin")
+    return _is_local_url(b"//" + headers.get(b"host", b"")) and (origin is None or _is_local_url(origin))
+
+
+@lru_cache(maxsize=1024)
+def _is_loopback(host: str) -> bool:
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return False
+    inner = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return (inner or address).is_loopback
+
+
+@lru_cache(maxsize=1024)
+def _is_local_url(url: bytes) -> bool:
+    try:
+        host = urlsplit(url.decode("latin-1")).hostname or ""
+    except ValueError:
+        return False
+    return host == "localhost" or _is_loopback(host)

@@ -83,7 +83,6 @@ def format_path(root: str, loc: tuple[int | str, ...]) -> str:
 
 
 def from_pydantic_error(error: ErrorDetails, root: str, model: object | None = None) -> FieldError:
-    """One error of pydantic in our words."""
     kind, loc = error["type"], error["loc"]
     path = format_path(root, loc)
     if kind == "missing":
@@ -136,7 +135,6 @@ def _suggest_field(name: str, model: object | None, loc: tuple[int | str, ...]) 
 
 
 def _model_at(model: object, loc: tuple[int | str, ...]) -> object:
-    """The model that stands at a place of `model`."""
     for part in loc:
         if isinstance(part, str):
             inner = {**_field_annotations(_model(model))}
@@ -178,8 +176,7 @@ _ALLOWED_TEXTS: Mapping[str, str | Callable[[Mapping[str, object]], str]] = {
     "string_pattern_mismatch": lambda c: f"a text of the form {c['pattern']}",
     "string": "a text",
     "int": "a whole number",
-    "float": "a number",
-    "decimal": "a number",
+    **dict.fromkeys(("float", "decimal"), "a number"),
     "finite_number": "a finite number",
     "bool": "true or false",
     "datetime": TIME,
@@ -196,13 +193,7 @@ _ALLOWED_TEXTS: Mapping[str, str | Callable[[Mapping[str, object]], str]] = {
     "less_than": lambda c: f"less than {c['lt']}",
     "too_long": lambda c: f"at most {c['max_length']:,} items",
     "too_short": lambda c: f"at least {c['min_length']:,} items",
-    "list": "a list",
-    "tuple": "a list",
-    "set": "a list",
-    "dict": "an object",
-    "mapping": "an object",
-    "model": "an object",
-    "dataclass": "an object",
-    "typed_dict": "an object",
+    **dict.fromkeys(("list", "tuple", "set"), "a list"),
+    **dict.fromkeys(("dict", "mapping", "model", "dataclass", "typed_dict"), "an object"),
     "recursion_loop": "a value that is not nested so deeply",
 }

@@ -16,15 +16,14 @@ from typing import Any
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serving.observability.log_format import request_id as request_of_logs
+from serving.observability.json_logging import request_id as request_of_logs
 from serving.observability.prometheus import Metrics
 from serving.settings import ServiceSettings
 from serving.web import problems
-from serving.web.authentication import Authenticator
-from serving.web.key_cache import KeyCache
+from serving.web.api_keys import KeyCache
+from serving.web.authentication import Authenticator, RateLimiter
 from serving.web.permissions import ALLOW, OPEN_PATHS, find_route, is_page
 from serving.web.problems import Problem
-from serving.web.rate_limit import RateLimiter
 
 CLIENT_CLOSED_REQUEST = 499
 """The status in log and metrics when the client disconnected before it had the response."""
@@ -81,27 +80,12 @@ class EdgeMiddleware:
 class _Exchange:
     """One request and its response."""
 
-    __slots__ = (
-        "_receive",
-        "_send",
-        "disconnected",
-        "headers",
-        "middleware",
-        "received",
-        "replacement",
-        "request_id",
-        "route",
-        "scope",
-        "started",
-        "status",
-        "too_large",
-    )
-
     def __init__(self, middleware: EdgeMiddleware, scope: Scope, receive: Receive, send: Send) -> None:
         self.started = perf_counter()
         self.middleware, self.scope, self._receive, self._send = middleware, scope, receive, send
         self.headers: Mapping[bytes, bytes] = dict(scope["headers"])
-        self.request_id = read_request_id(self.headers) or secrets.token_hex(16)
+        sent_id = self.headers.get(b"x-request-id", b"")
+        self.request_id = sent_id.decode() if _REQUEST_ID.fullmatch(sent_id) else secrets.token_hex(16)
         self.route = find_route(scope["path"])
         self.status, self.received = 0, 0  # the status is 0 until the answer has started
         self.disconnected = self.too_large = False
@@ -120,8 +104,9 @@ class _Exchange:
             if self._admit():
                 await self.middleware.app(self.scope, self.receive, self.send)
             else:
-                await self._send_options()
-            await self._send_problem()
+                await self._send_response(204, [("allow", ALLOW[self.scope["path"]])], b"")
+            if self.status == 0:
+                await self._send_problem()
         except Problem as problem:
             await self._send_problem(problem)
         except ClientDisconnect:
@@ -167,7 +152,9 @@ class _Exchange:
         return method != "OPTIONS" or path not in ALLOW
 
     def _check_length(self) -> None:
-        if read_content_length(self.headers) > self.middleware.body_limit:
+        declared = self.headers.get(b"content-length", b"")
+        # Twenty digits are beyond any limit, and no work to read.
+        if declared.isdigit() and int(declared[:20]) > self.middleware.body_limit:
             raise problems.content_too_large(self.middleware.body_limit)
 
     async def receive(self) -> Message:
@@ -191,7 +178,8 @@ class _Exchange:
         if self.replacement is not None:
             return
         if message["type"] == "http.response.start":
-            self.replacement = self._replacement_error(message)
+            if message["status"] >= 400:
+                self.replacement = self._replacement_error(message)
             if self.replacement is not None:
                 return
             self.status = message["status"]
@@ -201,8 +189,6 @@ class _Exchange:
     def _replacement_error(self, message: Message) -> Problem | None:
         """The problem to send instead of an error of another form; None to pass the response on."""
         status = message["status"]
-        if status < 400:
-            return None
         if self.too_large and status != 413:  # the app handled the exception of `receive`
             return problems.content_too_large(self.middleware.body_limit)
         response_headers = dict(message.get("headers", ()))
@@ -210,16 +196,16 @@ class _Exchange:
             return None
         if is_page(self.scope["path"]):
             return None  # the site has its own error pages
-        passed_headers = error_headers(response_headers)
+        passed_headers = {
+            name: response_headers[raw].decode("latin-1")
+            for raw, name in _PASSED_THROUGH.items()
+            if raw in response_headers
+        }
         if status == 405 and "Allow" not in passed_headers:
             passed_headers["Allow"] = ALLOW.get(self.scope["path"], "")
         return problems.from_status(status, passed_headers)
 
-    async def _send_options(self) -> None:
-        await self._send_response(204, [("allow", ALLOW[self.scope["path"]])], b"")
-
     async def _send_response(self, status: int, header_pairs: Iterable[tuple[str, str]], body: bytes) -> None:
-        """Send a response that this layer makes itself."""
         raw = [(name.lower().encode(), value.encode("latin-1")) for name, value in header_pairs]
         if status != 204:
             raw.append((b"content-length", str(len(body)).encode()))
@@ -245,19 +231,6 @@ class _Exchange:
         access_log.log(level, "request", extra=fields)
 
 
-def read_request_id(headers: Mapping[bytes, bytes]) -> str | None:
-    """The sender's request id; None unless it is 1 to 64 characters of A-Z a-z 0-9 . _ -"""
-    value = headers.get(b"x-request-id", b"")
-    return value.decode("ascii") if _REQUEST_ID.fullmatch(value) else None
-
-
-def read_content_length(headers: Mapping[bytes, bytes]) -> int:
-    """The body's length in bytes as the sender declares it; 0 when it declares none in digits."""
-    value = headers.get(b"content-length", b"")
-    # Twenty digits are beyond any limit, and no work to read.
-    return int(value[:20]) if value.isdigit() else 0
-
-
 def with_security_headers(headers: RawHeaders, request_id: str) -> list[tuple[bytes, bytes]]:
     """A response's headers (names in lower case, as in ASGI) with those that every response has."""
     result = [pair for pair in headers if pair[0] not in _REPLACED_NAMES]
@@ -266,8 +239,3 @@ def with_security_headers(headers: RawHeaders, request_id: str) -> list[tuple[by
     result += [pair for pair in _DEFAULT_HEADERS if pair[0] not in names]
     result.append((b"x-request-id", request_id.encode()))
     return result
-
-
-def error_headers(headers: Mapping[bytes, bytes]) -> dict[str, str]:
-    """The headers of an error response that the problem in its place keeps."""
-    return {name: headers[raw].decode("latin-1") for raw, name in _PASSED_THROUGH.items() if raw in headers}

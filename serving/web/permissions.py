@@ -32,10 +32,7 @@ PERMISSIONS: Mapping[tuple[str, str], frozenset[Role]] = MappingProxyType(
         ("POST", "/v1/score/batch"): _CRM,
         ("POST", "/score"): _CRM,
         ("POST", "/score_batch"): _CRM,
-        ("POST", "/v1/activities"): _CRM,
-        ("POST", "/v1/leads"): _CRM,
-        ("POST", "/v1/outcomes"): _CRM,
-        ("POST", "/v1/opportunities"): _CRM,
+        **{("POST", f"/v1/{kind}"): _CRM for kind in ("activities", "leads", "outcomes", "opportunities")},
         ("POST", "/v1/handovers"): _ALL,
         ("POST", "/v1/overrides"): _REVIEWER,
         ("POST", "/v1/verdicts"): _REVIEWER,
@@ -46,20 +43,14 @@ PERMISSIONS: Mapping[tuple[str, str], frozenset[Role]] = MappingProxyType(
         ("GET", "/schema.json"): _ALL,  # BentoML's client reads it first
         ("GET", METRICS_PATH): _ALL,
         **{("GET", path): _ALL for path in OPEN_PATHS},
-        **{("GET", path): _REVIEWER for path in ("/review", PAGES)},
-        ("GET", "/review/calls"): _REVIEWER,
-        ("POST", "/review/calls"): _REVIEWER,
-        ("GET", "/review/leads"): _REVIEWER,
-        ("POST", "/review/leads"): _REVIEWER,
-        ("GET", "/review/disagreements"): _REVIEWER,
-        ("POST", "/review/disagreements"): _REVIEWER,
-        ("GET", "/review/definition"): _REVIEWER,
-        ("POST", "/review/definition"): _REVIEWER,
-        ("GET", "/review/models"): _REVIEWER,
-        ("POST", "/review/models"): _REVIEWER,
+        **{("GET", path): _REVIEWER for path in ("/review", PAGES, "/review/figures")},
+        **{
+            (method, f"/review/{page}"): _REVIEWER
+            for page in ("calls", "leads", "disagreements", "definition", "models")
+            for method in ("GET", "POST")
+        },
         ("POST", "/review/models/promote"): _ADMIN,
         ("POST", "/review/models/rollback"): _ADMIN,
-        ("GET", "/review/figures"): _REVIEWER,
         ("GET", SIGN_IN): _ALL,
         ("POST", SIGN_IN): _ALL,
         ("POST", SIGN_OUT): _ALL,

@@ -46,15 +46,15 @@ class Problem(Exception):
     def __init__(
         self,
         status: int,
-        title: str,
         detail: str,
-        errors: tuple[FieldError, ...] = (),
         headers: Mapping[str, str] = _NO_HEADERS,
+        errors: Iterable[FieldError] = (),
         omitted: int = 0,
     ) -> None:
-        super().__init__(status, title, detail)
-        self.status, self.title, self.detail = status, title, detail
-        self.errors, self.headers, self.omitted = errors, headers, omitted
+        self.status, self.detail, self.headers = status, detail, headers
+        self.title = TITLES.get(status, "Error" if status < 500 else TITLES[500])
+        self.errors, self.omitted = tuple(errors), omitted
+        super().__init__(status, self.title, detail)
 
     def __str__(self) -> str:
         return f"{self.status} {self.title}: {self.detail}"
@@ -77,62 +77,52 @@ def problem_body(problem: Problem, request_id: str | None) -> bytes:
 
 
 def problem_response(problem: Problem, request_id: str | None) -> Response:
-    """The answer that tells of a problem."""
     body = problem_body(problem, request_id)
     return Response(body, problem.status, dict(problem.headers), media_type=MEDIA_TYPE)
 
 
 def from_status(status: int, headers: Mapping[str, str] = _NO_HEADERS) -> Problem:
     """The problem that says what an HTTP error status means, for answers that others made."""
-    title = TITLES.get(status, "Error" if status < 500 else "Internal Server Error")
-    return Problem(
-        status, title, _DETAILS.get(status, _DETAILS[500 if status >= 500 else 400]), headers=headers
-    )
+    return Problem(status, _DETAILS.get(status, _DETAILS[500 if status >= 500 else 400]), headers)
 
 
 def not_json() -> Problem:
-    """400: the body is not JSON."""
-    return _make_problem(400, "The body is not JSON in UTF-8. Send one JSON object, or a list of them.")
+    return Problem(400, "The body is not JSON in UTF-8. Send one JSON object, or a list of them.")
 
 
 def bad_request(detail: str) -> Problem:
     """400: the request cannot be read, and `detail` (which holds no values) says why."""
-    return _make_problem(400, detail)
+    return Problem(400, detail)
 
 
 def unauthorized() -> Problem:
     """401: no API key was sent, or one that is not known, not valid any more, or revoked."""
-    return _make_problem(401, _DETAILS[401], {"WWW-Authenticate": 'Bearer realm="hotlead"'})
+    return Problem(401, _DETAILS[401], {"WWW-Authenticate": 'Bearer realm="hotlead"'})
 
 
 def forbidden(role: str) -> Problem:
-    """403: the key is known, but its role may not do this."""
-    return _make_problem(403, f"A key of the role {role} may not do this. Use one of another role.")
+    return Problem(403, f"A key of the role {role} may not do this. Use one of another role.")
 
 
 def not_found(detail: str = "") -> Problem:
-    """404: there is nothing of this name."""
-    return _make_problem(404, detail or _DETAILS[404])
+    return Problem(404, detail or _DETAILS[404])
 
 
 def method_not_allowed(allow: str) -> Problem:
     """405: another method belongs to this path; `allow` lists those that do ("GET, HEAD")."""
-    return _make_problem(405, f"This path knows {allow} only.", {"Allow": allow})
+    return Problem(405, f"This path knows {allow} only.", {"Allow": allow})
 
 
 def conflict(detail: str, errors: Sequence[FieldError] = ()) -> Problem:
-    """409: what was sent is at odds with what was sent before under the same id."""
-    return _make_problem(409, detail, errors=errors)
+    return Problem(409, detail, errors=errors)
 
 
 def content_too_large(limit: int) -> Problem:
-    """413: the body has more than `limit` bytes."""
-    return _make_problem(413, f"The body is larger than {limit:,} bytes. Send it in several requests.")
+    return Problem(413, f"The body is larger than {limit:,} bytes. Send it in several requests.")
 
 
 def unsupported_media_type(allowed: str = "application/json") -> Problem:
-    """415: the body is of another media type."""
-    return _make_problem(415, f"Send the body as {allowed}.", {"Accept": allowed})
+    return Problem(415, f"Send the body as {allowed}.", {"Accept": allowed})
 
 
 def invalid_fields(errors: Iterable[FieldError], omitted: int = 0) -> Problem:
@@ -140,34 +130,24 @@ def invalid_fields(errors: Iterable[FieldError], omitted: int = 0) -> Problem:
     field_errors = tuple(errors)
     count = len(field_errors) + omitted
     subject = "One field does" if count == 1 else f"{count:,} fields do"
-    return _make_problem(
+    return Problem(
         422, f"{subject} not hold; `errors` says which and why.", errors=field_errors, omitted=omitted
     )
 
 
 def too_many_requests(retry_after: float) -> Problem:
     """429: this key asks more often than allowed; it may again in `retry_after` seconds."""
-    return _make_problem(429, _DETAILS[429], _retry_header(retry_after))
+    return Problem(429, _DETAILS[429], _retry_header(retry_after))
 
 
 def store_unavailable(detail: str, retry_after: float) -> Problem:
     """503: something that this request needs is away; try again in `retry_after` seconds."""
-    return _make_problem(503, detail, _retry_header(retry_after))
+    return Problem(503, detail, _retry_header(retry_after))
 
 
 def internal_error() -> Problem:
     """500: a fault of ours. The log tells of it under the request id."""
     return from_status(500)
-
-
-def _make_problem(
-    status: int,
-    detail: str,
-    headers: Mapping[str, str] = _NO_HEADERS,
-    errors: Iterable[FieldError] = (),
-    omitted: int = 0,
-) -> Problem:
-    return Problem(status, TITLES[status], detail, tuple(errors), headers, omitted)
 
 
 def _retry_header(seconds: float) -> dict[str, str]:

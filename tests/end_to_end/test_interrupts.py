@@ -35,7 +35,7 @@ def test_ctrl_c_during_train(step: str, tmp_path: Path) -> None:
     code, stderr = interrupt_after(step, ["train", small_crm(tmp_path, leads=1_000), "--out", out])
     assert code == 130, stderr
     assert "Traceback" not in stderr
-    assert "hotlead: stopped. Nothing is half-written" in stderr
+    assert "hotlead: stopped. No file is half-written" in stderr
     remaining = listing(out) if out.exists() else set()
     assert not [path for path in remaining if ".part" in path]
     if step != "registering":
@@ -49,7 +49,7 @@ def test_ctrl_c_during_score(tmp_path: Path, demo: Demo) -> None:
     code, stderr = interrupt_after("reading the CRM", arguments)
     assert code == 130, stderr
     assert "Traceback" not in stderr
-    assert "run again to go on" in stderr
+    assert "run again to continue" in stderr
     assert not to.exists()
     assert listing(tmp_path) <= {".scores.parquet.scoring", ".scores.parquet.scoring/manifest.json"}
     assert run(*arguments).returncode == 0

@@ -126,6 +126,7 @@ def served(place: Path) -> Iterator[str]:
         process.wait()
 
 
+@pytest.mark.slow
 def test_mlflow_models_serve_answers_over_http(
     served: str, frame: pd.DataFrame, expected: np.ndarray
 ) -> None:

@@ -31,7 +31,7 @@ def baseline_scores(train: Dataset, test: Dataset, seed: int) -> dict[str, Float
 
 
 def _score_logistic(train: Dataset, test: Dataset) -> Floats:
-    texts = [i for i, c in enumerate(train.columns.values()) if isinstance(c, Texts)]
+    texts = _text_places(train)
     numbers = [i for i in range(len(train.columns)) if i not in texts]
     fill = SimpleImputer(add_indicator=True, keep_empty_features=True)
     prepare = make_column_transformer(
@@ -45,12 +45,15 @@ def _score_logistic(train: Dataset, test: Dataset) -> Floats:
 
 
 def _score_lightgbm(train: Dataset, test: Dataset, seed: int) -> Floats:
-    texts = [i for i, c in enumerate(train.columns.values()) if isinstance(c, Texts)]
     model = LGBMClassifier(random_state=seed, verbose=-1, deterministic=True, force_row_wise=True, n_jobs=0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        model.fit(_to_matrix(train), train.won, categorical_feature=texts or "auto")
+        model.fit(_to_matrix(train), train.won, categorical_feature=_text_places(train) or "auto")
         return np.asarray(model.predict(_to_matrix(test), raw_score=True))
+
+
+def _text_places(data: Dataset) -> list[int]:
+    return [place for place, column in enumerate(data.columns.values()) if isinstance(column, Texts)]
 
 
 def _to_matrix(data: Dataset) -> Floats:

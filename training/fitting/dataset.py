@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from scoring.model.points import PointsPart
 from scoring.scorecard.load import SCORECARD_FILE, find_card
 from scoring.scorecard.rating import rate
 from scoring.scorecard.scorecard import Scorecard
+from scoring.statistics.paired_differences import LabeledLeads
 from training.fitting.parts import fit_points
 from training.progress import StepReporter
 
@@ -45,6 +46,11 @@ class Dataset:
         return self.examples.won
 
     @property
+    def labeled(self) -> LabeledLeads:
+        """The outcomes of the examples."""
+        return LabeledLeads(self.won, self.examples.amount, self.examples.group)
+
+    @property
     def digest(self) -> str:
         """16 hex digits that change with any lead, moment, outcome or feature value."""
         hasher = hashlib.sha256(self.table.fingerprint.encode())
@@ -60,7 +66,7 @@ class Dataset:
     def take(self, rows: NDArray[np.integer]) -> Dataset:
         """The examples at the given positions."""
         columns = {name: take(column, rows) for name, column in self.columns.items()}
-        return Dataset(self.table, columns, self.examples.take(rows), self.card, self.dated)
+        return replace(self, columns=columns, examples=self.examples.take(rows))
 
     def fit_points_part(self) -> PointsPart | None:
         """The scorecard, calibrated on these examples; None for a scorecard without rows."""
@@ -90,7 +96,11 @@ def build_dataset(loaded: Loaded, left_out: tuple[str, ...], report_step: StepRe
     """
     settings, crm = loaded.settings, loaded.crm
     examples = build_examples(crm, settings.target)
-    _check_not_empty(examples, settings)
+    if not len(examples):
+        raise DataError(
+            f"No lead is older than the horizon of {settings.target.horizon_days:g} days, so no outcome "
+            "is known yet. Shorten [target] horizon_days, or come back later."
+        )
     table = settings.table.without(set(left_out))
     card = find_card(settings.folder, settings.table)
     _check_card(card, left_out)
@@ -114,14 +124,6 @@ def check_enough_deals(examples: Examples) -> None:
         raise DataError(
             f"A model needs {MIN_WINS} leads that were not won; there are {others}. Look at `won`, "
             "`lost` and `ignore` in [deals], and whether the export holds lost deals."
-        )
-
-
-def _check_not_empty(examples: Examples, settings: CrmSettings) -> None:
-    if not len(examples):
-        raise DataError(
-            f"No lead is older than the horizon of {settings.target.horizon_days:g} days, so no outcome "
-            "is known yet. Shorten [target] horizon_days, or come back later."
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -140,14 +140,12 @@ def _explain_sample(model: Model, leads: Encoded, limit: int, seed: int) -> NDAr
     return contributions
 
 
-def _measure_scores(
-    judged: Dataset, scores: dict[str, Floats], seed: int, parts: Sequence[str] = PARTS
-) -> dict[str, dict[str, Estimate]]:
+def _measure_scores(judged: Dataset, scores: dict[str, Floats], seed: int) -> dict[str, dict[str, Estimate]]:
     """Figures with intervals of the model and the baselines (not of the parts)."""
     draws = _DRAWS if len(judged) < _MANY else _DRAWS_MANY
     examples = judged.examples
     return {
         name: measure(examples.won, sigmoid(score), examples.amount, examples.group, draws, seed)
         for name, score in scores.items()
-        if name not in parts
+        if name not in PARTS
     }

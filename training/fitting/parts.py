@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import lightgbm
@@ -152,16 +152,10 @@ def train_curve(train: PartScores, test: PartScores, boosting: Boosting, rounds:
     judge = lightgbm.Dataset(
         test.matrix, test.won.astype(np.int8), reference=data, init_score=boosting.lean * test.line
     )
-    booster = lightgbm.train(
-        _lightgbm_parameters(boosting, seed) | {"metric": "binary_logloss"},
-        data,
-        rounds,
-        valid_sets=[judge],
-        callbacks=[
-            lightgbm.record_evaluation(evals_result),
-            lightgbm.early_stopping(_PATIENCE, verbose=False),
-        ],
-    )
+    parameters = _lightgbm_parameters(boosting, seed) | {"metric": "binary_logloss"}
+    stopping = lightgbm.early_stopping(_PATIENCE, verbose=False)
+    callbacks = [lightgbm.record_evaluation(evals_result), stopping]
+    booster = lightgbm.train(parameters, data, rounds, valid_sets=[judge], callbacks=callbacks)
     return Curve(booster, np.array(evals_result["valid_0"]["binary_logloss"]), test, boosting.lean)
 
 
@@ -173,14 +167,11 @@ def _lightgbm_dataset(
 
 
 def _lightgbm_parameters(boosting: Boosting, seed: int) -> dict[str, Any]:
+    sizes = asdict(boosting)
+    del sizes["lean"]  # a choice of ours
     return {
+        **sizes,
         "objective": "binary",
-        "num_leaves": boosting.num_leaves,
-        "learning_rate": boosting.learning_rate,
-        "min_data_in_leaf": boosting.min_data_in_leaf,
-        "lambda_l2": boosting.lambda_l2,
-        "feature_fraction": boosting.feature_fraction,
-        "max_bin": boosting.max_bin,
         "seed": seed,
         "data_random_seed": seed,
         "deterministic": True,

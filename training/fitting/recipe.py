@@ -53,7 +53,6 @@ class Recipe:
         return {"points": self.weights["points"], "linear": linear, "trees": trees}
 
     def to_dict(self) -> dict[str, Any]:
-        """The recipe as JSON."""
         return asdict(self)
 
 
@@ -108,10 +107,7 @@ def choose(data: Dataset, seed: int, boosting: Sequence[Boosting] | None = None)
     fold_results = zip(folds, folded, trees, strict=True)
     validation_folds = [ValidationFold(t.won, t.line, z, fold.points) for fold, (_, t), z in fold_results]
     weights = blend(validation_folds)
-    scores = [
-        (validation_fold.won, blend_log_odds(validation_fold, weights))
-        for validation_fold in validation_folds
-    ]
+    scores = [(fold.won, blend_log_odds(fold, weights)) for fold in validation_folds]
     calibration = calibrate(scores, learnt=1 - weights["points"])
     return Recipe(strength, tree_size, rounds, weights, calibration)
 

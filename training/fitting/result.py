@@ -1,9 +1,12 @@
-"""The result of a training run, and the description that is stored with its model."""
+"""The result of a training run, what it leaves behind, and the description that is stored with its model."""
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -12,13 +15,17 @@ from features.crm.audit import Audit
 from features.crm.findings import Finding
 from features.crm.load import Loaded
 from features.crm_data import Crm
+from features.files import atomic_file, atomic_folder, file_lock
 from features.moments import Examples
 from scoring.model.evidence import Evidence
-from scoring.model.model import Explanation, Model
+from scoring.model.model import EVIDENCE_FILE, Explanation, Model
 from scoring.statistics.metrics import estimates_to_dict
 from training.fitting.dataset import Dataset
 from training.fitting.holdout import Evaluation
 from training.fitting.recipe import Recipe
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
 
 _MAX_EXPLAINED = 2_000
 
@@ -43,6 +50,32 @@ class TrainingResult:
     def left_out(self) -> tuple[str, ...]:
         """The features that the audit leaves out, sorted by name."""
         return self.audit.left_out
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """A finished training, its report (HTML) with the drawn charts by name, and its crm.toml."""
+
+    report_file: ClassVar[str] = "report.html"
+
+    trained: TrainingResult
+    charts: Mapping[str, go.Figure]
+    report: str
+    settings_file: Path
+
+    def save_model(self, folder: Path) -> Path:
+        """Save the model and its evidence to a new folder, and return it."""
+        folder.mkdir()
+        self.trained.model.save(folder)
+        self.trained.evidence.save(folder / EVIDENCE_FILE)
+        return folder
+
+    def write(self, out: Path, model_folder: Path) -> None:
+        """Write `out`/model, a copy of `model_folder`, and `out`/report.html, each whole or not at all."""
+        with file_lock(out / ".lock"), atomic_folder(out / "model") as part:
+            shutil.copytree(model_folder, part, dirs_exist_ok=True)
+        with atomic_file(out / self.report_file) as part:
+            part.write_text(self.report, encoding="utf-8")
 
 
 def describe_training(

@@ -27,7 +27,7 @@ def split_newest(examples: Examples, seed: int, share: float = NEWEST) -> Split:
     """The oldest examples against the newest `share`; random by group if there is no order in time."""
     if not examples.ordered:
         return random_folds(examples, round(1 / share), seed)[0]
-    return split_between(examples, _moment_at_quantile(examples, 1 - share), None, seed)
+    return split_between(examples, moment_at_quantile(examples, 1 - share), None, seed)
 
 
 def split_rolling(examples: Examples, folds: int, seed: int) -> list[Split]:
@@ -37,7 +37,7 @@ def split_rolling(examples: Examples, folds: int, seed: int) -> list[Split]:
     """
     if not examples.ordered:
         return random_folds(examples, folds + 1, seed)
-    ends = [_moment_at_quantile(examples, share) for share in np.linspace(0.4, 1, folds + 1)]
+    ends = [moment_at_quantile(examples, share) for share in np.linspace(0.4, 1, folds + 1)]
     pairs = zip(ends[:-1], [*ends[1:-1], None], strict=True)
     splits = [split_between(examples, start, end, seed) for start, end in pairs]
     return [split for split in splits if len(split.train) and len(split.test)]
@@ -60,7 +60,8 @@ def random_folds(examples: Examples, folds: int, seed: int) -> list[Split]:
     return [Split(np.flatnonzero(fold != k), np.flatnonzero(fold == k), None) for k in range(folds)]
 
 
-def _moment_at_quantile(examples: Examples, share: float) -> int:
+def moment_at_quantile(examples: Examples, share: float) -> int:
+    """The moment (ms UTC) before which this share of the examples lies."""
     return int(examples.moment[min(int(len(examples) * share), len(examples) - 1)])
 
 

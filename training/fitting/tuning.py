@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
 import optuna
 
 from training.fitting.dataset import Dataset
@@ -51,7 +49,7 @@ def _open_study(store: Path, data: Dataset, seed: int) -> optuna.Study:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     store.parent.mkdir(parents=True, exist_ok=True)
     study = optuna.create_study(
-        study_name=f"trees-{_fingerprint(data)}-{seed}",
+        study_name=f"trees-{data.digest}-{seed}",
         storage=f"sqlite:///{store}",
         sampler=optuna.samplers.TPESampler(seed=seed, multivariate=True, n_startup_trials=8),
         pruner=optuna.pruners.MedianPruner(n_startup_trials=5),
@@ -73,10 +71,3 @@ def _suggest_boosting(trial: optuna.Trial) -> Boosting:
         max_bin=trial.suggest_categorical("max_bin", (255, 1023, 4095)),
         lean=trial.suggest_float("lean", 0.0, 1.0),
     )
-
-
-def _fingerprint(data: Dataset) -> str:
-    hasher = hashlib.sha256(data.table.fingerprint.encode())
-    for part in (data.examples.lead, data.examples.moment, data.examples.won):
-        hasher.update(np.ascontiguousarray(part).tobytes())
-    return hasher.hexdigest()[:12]

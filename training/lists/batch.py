@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from features.columns import Column, Texts, is_missing
+from features.columns import Texts, is_missing
 from features.crm_data import Crm
 from features.errors import DataError
 from features.files import atomic_file
@@ -30,7 +30,7 @@ from scoring.decision.batch_scores import BatchScores
 from scoring.decision.overrides import Override
 from scoring.decision.scorer import Scorer
 from training.lists.output import DEFAULT_TABLE, check_output, write_output
-from training.lists.table import COLUMNS, build_scores_table, reasons_json
+from training.lists.table import build_scores_table, reasons_json, with_model_reasons
 
 ReasonScope: TypeAlias = Literal["top", "all", "none"]
 Progress: TypeAlias = Callable[[int, int], None]
@@ -56,7 +56,7 @@ class ListRequest:
 
 @dataclass(frozen=True)
 class ScoredLeads:
-    """The list, highest score first, with the columns `COLUMNS`.
+    """The list, highest score first.
 
     `rows` are the rows of its leads in the CRM, `first` the scores of the first FIRST leads.
     """
@@ -119,16 +119,16 @@ class _Work:
     def add_reasons(self, table: pa.Table, leads: NDArray[np.int32]) -> pa.Table:
         """The output table with the requested reasons of the model."""
         reasons = np.full(len(leads), None, dtype=object)
-        for places in _split_chunks(self._rows_to_explain(table)):
-            explained = self.scorer.model_reasons(self._columns(leads[places]), self.request.lang)
-            reasons[places] = [reasons_json(lead_reasons) for lead_reasons in explained]
-        table = table.append_column("model_reasons", pa.array(reasons, pa.string()))
-        return table.select(COLUMNS)
+        explained = self._rows_to_explain(table)
+        for start in range(0, len(explained), CHUNK):
+            places = explained[start : start + CHUNK]
+            columns = self.scorer.table.compute_many(self._view(leads[places]))
+            answers = self.scorer.model_reasons(columns, self.request.lang)
+            reasons[places] = [reasons_json(lead_reasons) for lead_reasons in answers]
+        return with_model_reasons(table, reasons)
 
     def score_leads(self, leads: NDArray[np.int32]) -> BatchScores:
-        """The scores of some leads."""
-        request, moments = self.request, np.full(len(leads), self.request.as_of, dtype=np.int64)
-        view = ManyLeads(self.histories, leads, moments)
+        request, view = self.request, self._view(leads)
         known_roles = {role: ~is_missing(view.text(column)) for role, column in self.roles.items()}
         as_of = request.as_of if self.crm.order == "date" else None
         ids, columns = self.crm.lead_ids[leads].tolist(), self.scorer.table.compute_many(view)
@@ -143,9 +143,8 @@ class _Work:
             return np.asarray(place[answered])
         return np.asarray(place[answered & (place < self.request.top)])
 
-    def _columns(self, leads: NDArray[np.int32]) -> dict[str, Column]:
-        moments = np.full(len(leads), self.request.as_of, dtype=np.int64)
-        return self.scorer.table.compute_many(ManyLeads(self.histories, leads, moments))
+    def _view(self, leads: NDArray[np.int32]) -> ManyLeads:
+        return ManyLeads(self.histories, leads, np.full(len(leads), self.request.as_of, dtype=np.int64))
 
     def _begin(self) -> None:
         """Reuse the chunks of an interrupted run of the same list; delete those of another list."""
@@ -158,14 +157,13 @@ class _Work:
 
     def _manifest(self) -> dict[str, Any]:
         judge, request = self.scorer.calibrated_model, self.request
-        overrides = {i: asdict(o) for i, o in request.overrides.items()}
         return {
             "model": judge and judge.model.version,
             "scale": judge and asdict(judge.scale),
             "scorecard": self.scorer.card.version,
             "fallback": self.scorer.fallback,
             "features": self.scorer.table.fingerprint,
-            "overrides": overrides,
+            "overrides": {i: asdict(o) for i, o in request.overrides.items()},
             "lang": request.lang,
             "roles": dict(self.roles),
             "as_of": request.as_of,
@@ -203,8 +201,3 @@ def _work_folder(request: ListRequest) -> Path:
         name = hashlib.sha256(f"{request.to} {request.table}".encode()).hexdigest()[:12]
         return Path(f".hotlead-scoring-{name}")
     return Path(request.to).with_name(f".{Path(request.to).name}.scoring")
-
-
-def _split_chunks(rows: NDArray[np.intp]) -> Iterator[NDArray[np.intp]]:
-    for start in range(0, len(rows), CHUNK):
-        yield rows[start : start + CHUNK]

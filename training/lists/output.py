@@ -14,8 +14,8 @@ from sqlalchemy import BigInteger, Column, DateTime, Float, MetaData, Table, Tex
 from sqlalchemy.engine import URL, Connection, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
+from features.crm.sources.databases import database_url
 from features.crm.table_settings import expand_variables
-from features.crm.tables import database_url
 from features.errors import OutsideError, SettingsError
 from features.files import atomic_file
 
@@ -63,12 +63,8 @@ def _find_writer(to: str) -> Callable[[pa.Table, Path], Any]:
 
 def _decode_dictionaries(table: pa.Table) -> pa.Table:
     """The table without dictionary columns, which CSV cannot hold."""
-    fields = [pa.field(f.name, _value_type(f.type)) for f in table.schema]
-    return table.cast(pa.schema(fields))
-
-
-def _value_type(kind: pa.DataType) -> pa.DataType:
-    return kind.value_type if pa.types.is_dictionary(kind) else kind
+    types = [f.type.value_type if pa.types.is_dictionary(f.type) else f.type for f in table.schema]
+    return table.cast(pa.schema(zip(table.column_names, types, strict=True)))
 
 
 def _write_table(scores: pa.Table, target: str, name: str) -> None:
@@ -99,12 +95,8 @@ def _open_transaction(url: URL, failed: str) -> Iterator[Connection]:
         raise SettingsError(f"{shown}: no driver for this database is installed ({problem}).") from None
     if url.get_backend_name() == "sqlite":
         # Python's sqlite3 begins no transaction for DROP and CREATE by itself.
-        event.listen(
-            engine, "connect", lambda dbapi_connection, _: setattr(dbapi_connection, "isolation_level", None)
-        )
-        event.listen(
-            engine, "begin", lambda connection_begun: connection_begun.exec_driver_sql("BEGIN IMMEDIATE")
-        )
+        event.listen(engine, "connect", lambda dbapi, _: setattr(dbapi, "isolation_level", None))
+        event.listen(engine, "begin", lambda begun: begun.exec_driver_sql("BEGIN IMMEDIATE"))
     try:
         with engine.begin() as connection:
             yield connection

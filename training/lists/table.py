@@ -19,45 +19,11 @@ from scoring.decision.score import BANT, Reason
 from scoring.model.cautions import CAUTIONS
 from scoring.scorecard.scorecard import STAGES, Action
 
-COLUMNS = (
-    "lead_id",
-    "score",
-    "stage",
-    "decided_by",
-    "fallback",
-    "cautions",
-    "hand_over",
-    "probability",
-    "model_score",
-    "model_stage",
-    "alike",
-    "alike_won",
-    "model_reasons",
-    "points",
-    "fit",
-    "intent",
-    "rules_score",
-    "rules_stage",
-    "rules_reasons",
-    "person",
-    "action",
-    "owner",
-    "text",
-    "content",
-    "deadline",
-    "prompt",
-    "unknown",
-    "model_version",
-    "scorecard_version",
-    "as_of",
-)
-"""The columns of a scored list. Reasons are JSON; deadline and as_of are UTC. Of `alike` leads with similar
-scores `alike_won` were won."""
-
 
 def build_scores_table(answers: BatchScores, lang: Language, reasons_cache: dict[bytes, str]) -> pa.Table:
-    """All columns except the reasons of the model, which are slow.
+    """All columns except `model_reasons`, which are slow; see `with_model_reasons`.
 
+    Reasons are JSON; deadline and as_of are UTC. Of `alike` leads with similar scores `alike_won` were won.
     `reasons_cache` holds the reasons of the rules across the chunks of a list.
     """
     n, card, model = len(answers), answers.card, answers.model
@@ -97,6 +63,12 @@ def build_scores_table(answers: BatchScores, lang: Language, reasons_cache: dict
             "as_of": _timestamps_array(np.full(n, NEVER if answers.as_of is None else answers.as_of)),
         }
     )
+
+
+def with_model_reasons(table: pa.Table, reasons: NDArray[np.object_]) -> pa.Table:
+    """The complete table, with the reasons of the model as JSON (None: not wanted)."""
+    place = table.schema.get_field_index("alike_won") + 1
+    return table.add_column(place, "model_reasons", pa.array(reasons, pa.string()))
 
 
 def reasons_json(reasons: Sequence[Reason]) -> str:

@@ -86,10 +86,9 @@ def follow(
     while not stop.is_set():
         try:
             message, failures = follower.poll(), 0
-        except HotleadError as problem:
-            message, failures = str(problem), min(failures + 1, MAX_DOUBLINGS)
         except Exception as problem:  # the last bundle stays in service, whatever the error is
-            message = f"following failed ({type(problem).__name__}); it is tried again"
+            failed = f"following failed ({type(problem).__name__}); it is tried again"
+            message = str(problem) if isinstance(problem, HotleadError) else failed
             failures = min(failures + 1, MAX_DOUBLINGS)
         if message and message != last_message:
             report_step(message)
@@ -117,7 +116,6 @@ def process_requests(out: Path, bundles: Path, crm: Path) -> str:
 
 
 def follow_until_stopped(out: Path, bundles: Path, crm: Path) -> None:
-    """Follow until SIGINT or SIGTERM."""
     stop = threading.Event()
     for which in (signal.SIGINT, signal.SIGTERM):
         signal.signal(which, lambda *_: stop.set())
@@ -150,21 +148,13 @@ def sync_once(out: Path, bundles: Path) -> str:
         version = find_version(mlflow, CHAMPION)
     if version is None:
         return "there is no champion yet: the rules decide (`hotlead promote` makes one)"
-    current_origin = origin_of(bundles)
-    if (
-        current_origin is not None
-        and current_origin.registered == str(version.version)
-        and current_origin.run_id == version.run_id
-    ):
+    current = origin_of(bundles)
+    if current is not None and (current.registered, current.run_id) == (str(version.version), version.run_id):
         return ""
-    registered_model = find_model(out, (CHAMPION,))
-    origin = Origin(
-        registered_model.model.version,
-        registered_model.version,
-        registered_model.run_id,
-        _champion_since_ms(version),
-    )
-    write_bundle(bundles, registered_model.folder, origin)
+    champion = find_model(out, (CHAMPION,))
+    since = _champion_since_ms(version)
+    origin = Origin(champion.model.version, champion.version, champion.run_id, since)
+    write_bundle(bundles, champion.folder, origin)
     return f"model {origin.version} (version {origin.registered}) is laid out to be served"
 
 

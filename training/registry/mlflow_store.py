@@ -17,7 +17,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from features.columns import Texts
 from features.errors import OutsideError, SettingsError
@@ -27,7 +29,9 @@ from scoring.model.evidence import Evidence
 from scoring.model.model import EVIDENCE_FILE, Model
 from scoring.scorecard.load import SCORECARD_FILE
 from scoring.statistics.metrics import Estimate
-from training.registry.run_record import RunRecord
+
+if TYPE_CHECKING:  # a slow import, which reading a model does not need
+    from training.fitting.result import RunRecord
 
 MODEL_NAME = "hotlead"
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
@@ -43,6 +47,7 @@ _PARAMS = (
     "scorecard",
     "recipe",
 )
+_SAMPLE_ROWS = 5
 _REQUIREMENTS = ("lightgbm", "numpy", "pandas", "pyarrow", "pydantic", "scipy", "sqlalchemy")
 
 
@@ -73,8 +78,8 @@ class RegisteredModel:
 
 def register(record: RunRecord, model_folder: Path, out: Path) -> Registration:
     """Log a training run to the store of `out`; its model, saved in `model_folder`, becomes challenger."""
-    card, card_file = record.model.card, record.settings_file.with_name(SCORECARD_FILE)
-    with mlflow_store(out) as (mlflow, uri), mlflow.start_run(run_name=record.model.version) as run:
+    card, card_file = record.trained.model.card, record.settings_file.with_name(SCORECARD_FILE)
+    with mlflow_store(out) as (mlflow, uri), mlflow.start_run(run_name=record.trained.model.version) as run:
         _log_run(mlflow, record)
         mlflow.log_text(record.report, record.report_file)
         mlflow.log_artifact(str(record.settings_file))
@@ -85,7 +90,7 @@ def register(record: RunRecord, model_folder: Path, out: Path) -> Registration:
         version = _log_model(mlflow, record, model_folder)
         client = mlflow.MlflowClient()
         client.set_registered_model_alias(MODEL_NAME, CHALLENGER, version)
-        client.set_model_version_tag(MODEL_NAME, version, "hotlead.version", record.model.version)
+        client.set_model_version_tag(MODEL_NAME, version, "hotlead.version", record.trained.model.version)
         return Registration(version, run.info.run_id, uri)
 
 
@@ -108,6 +113,12 @@ def find_version(mlflow: Any, alias: str) -> Any:
         if problem.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
             return None
         raise
+
+
+def write_tags(mlflow: Any, version: str, tags: Mapping[str, str]) -> None:
+    """Write tags of a model version, in their order."""
+    for name, value in tags.items():
+        mlflow.MlflowClient().set_model_version_tag(MODEL_NAME, version, name, value)
 
 
 def _load_registered_model(mlflow: Any, alias: str, version: Any) -> RegisteredModel:
@@ -216,16 +227,16 @@ def _set_store(mlflow: Any, uri: str, out: Path) -> None:
 
 
 def _log_run(mlflow: Any, record: RunRecord) -> None:
-    about = record.model.about
+    about = record.trained.model.about
     mlflow.log_params(_flatten({name: about[name] for name in _PARAMS}))
     mlflow.set_tags(
         {
-            "hotlead.version": record.model.version,
-            "hotlead.features": record.model.table.fingerprint,
-            "hotlead.left_out": ", ".join(record.left_out),
+            "hotlead.version": record.trained.model.version,
+            "hotlead.features": record.trained.model.table.fingerprint,
+            "hotlead.left_out": ", ".join(record.trained.left_out),
         }
     )
-    mlflow.log_metrics(_flatten_metrics(record.figures))
+    mlflow.log_metrics(_flatten_metrics(record.trained.evaluation.figures))
     for name, chart in record.charts.items():
         mlflow.log_figure(chart, f"figures/{name}.html", save_kwargs={"include_plotlyjs": True})
 
@@ -246,9 +257,9 @@ def _log_data(mlflow: Any, record: RunRecord) -> None:
     from mlflow.data.code_dataset_source import CodeDatasetSource
     from mlflow.data.meta_dataset import MetaDataset
 
-    name = str(record.model.about["crm"])
-    mlflow.set_tag("hotlead.data", record.data_digest)
-    dataset = MetaDataset(CodeDatasetSource({"crm": name}), name=name, digest=record.data_digest)
+    name = str(record.trained.model.about["crm"])
+    mlflow.set_tag("hotlead.data", record.trained.data.digest)
+    dataset = MetaDataset(CodeDatasetSource({"crm": name}), name=name, digest=record.trained.data.digest)
     mlflow.log_input(dataset, context="training")
 
 
@@ -258,7 +269,7 @@ def _log_model(mlflow: Any, record: RunRecord, model_folder: Path) -> str:
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, DataType, Schema
 
-    table = record.model.table
+    table = record.trained.model.table
     inputs = [
         ColSpec(DataType.string if name in table.texts else DataType.double, name, required=False)
         for name in table.names
@@ -284,7 +295,8 @@ def _log_model(mlflow: Any, record: RunRecord, model_folder: Path) -> str:
 def _input_example(record: RunRecord) -> Any:
     import pandas as pd  # slow import, see the docstring of the module
 
-    columns = record.sample.items()
+    data = record.trained.data
+    columns = data.take(np.arange(min(_SAMPLE_ROWS, len(data)))).columns.items()
     return pd.DataFrame({name: c.to_list() if isinstance(c, Texts) else c for name, c in columns})
 
 

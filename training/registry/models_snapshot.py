@@ -48,10 +48,8 @@ def write_models_snapshot(out: Path, bundles: Path, card: Scorecard) -> bool:
     if before is not None and before.get("stamp") == stamp:
         return False
     models = {alias: _describe_model(out, alias, version) for alias, version in named.items() if version}
-    write_models(
-        bundles,
-        {"at": now_ms(), "stamp": stamp, "models": models, "gate": _check_challenger(out, named, card)},
-    )
+    gate = _check_challenger(out, named, card)
+    write_models(bundles, {"at": now_ms(), "stamp": stamp, "models": models, "gate": gate})
     return True
 
 
@@ -82,9 +80,8 @@ def _check_challenger(out: Path, named: Mapping[str, Any], card: Scorecard) -> l
         return None
     try:
         champion = to_candidate(find_model(out, (CHAMPION,))) if named[CHAMPION] else None
-        checks: list[Any] = to_jsonable(
-            run_gate(to_candidate(find_model(out, (CHALLENGER,))), card, champion)
-        )
+        checks = run_gate(to_candidate(find_model(out, (CHALLENGER,))), card, champion)
     except HotleadError:
         return None
-    return checks
+    jsonable: list[Any] = to_jsonable(checks)
+    return jsonable

@@ -26,6 +26,7 @@ from training.registry.mlflow_store import (
     find_version,
     mlflow_store,
     no_model_error,
+    write_tags,
 )
 
 _LOCK = ".promote.lock"
@@ -63,26 +64,20 @@ def promote(
     Raises SettingsError if there is no challenger.
     """
     with file_lock(out / _LOCK):
-        return _promote(out, card, override, user, note)
-
-
-def _promote(
-    out: Path, card: Scorecard, override: str | None, user: str | None, note: str
-) -> PromotionResult:
-    challenger = _find_challenger(out)
-    champion, unreadable = _find_readable_champion(out)
-    if champion is not None and champion.version == challenger.version:
-        raise SettingsError(
-            f"hotlead version {challenger.version} is the champion already. Train a new model first."
-        )
-    checks = run_gate(to_candidate(challenger), card, to_candidate(champion) if champion else None)
-    checks += [unreadable] if unreadable else []
-    promoted = all_passed(checks) or bool(override)
-    if promoted:
-        gate_tags = {"gate": json.dumps(to_jsonable(checks), ensure_ascii=False)[:4_900]}
-        why = override or ": ".join(filter(None, ("passed the gate", note)))
-        _make_champion(out, challenger.version, _event_tags("promoted", why, user, gate_tags))
-    return PromotionResult(challenger, champion, checks, promoted)
+        challenger = _find_challenger(out)
+        champion, unreadable = _find_readable_champion(out)
+        if champion is not None and champion.version == challenger.version:
+            raise SettingsError(
+                f"hotlead version {challenger.version} is the champion already. Train a new model first."
+            )
+        checks = run_gate(to_candidate(challenger), card, to_candidate(champion) if champion else None)
+        checks += [unreadable] if unreadable else []
+        promoted = all_passed(checks) or bool(override)
+        if promoted:
+            gate_tags = {"gate": json.dumps(to_jsonable(checks), ensure_ascii=False)[:4_900]}
+            why = override or ": ".join(filter(None, ("passed the gate", note)))
+            _make_champion(out, challenger.version, _event_tags("promoted", why, user, gate_tags))
+        return PromotionResult(challenger, champion, checks, promoted)
 
 
 def rollback(out: Path, why: str, user: str | None) -> RolledBack:
@@ -91,22 +86,18 @@ def rollback(out: Path, why: str, user: str | None) -> RolledBack:
     The replaced champion becomes the challenger unless there is one. Only one step back is possible.
     """
     with file_lock(out / _LOCK):
-        return _rollback(out, why, user)
-
-
-def _rollback(out: Path, why: str, user: str | None) -> RolledBack:
-    check_store(out)
-    with mlflow_store(out) as (mlflow, uri):
-        champion, previous = (find_version(mlflow, alias) for alias in (CHAMPION, PREVIOUS))
-    if champion is None:
-        raise no_model_error(uri)
-    if previous is None or str(previous.version) == str(champion.version):
-        raise SettingsError(
-            f"There is nothing to roll back to: no champion came before version {champion.version}."
-        )
-    now, before = str(previous.version), str(champion.version)
-    _restore(out, now, before, _event_tags("restored", why, user, {"in_place_of": before}))
-    return RolledBack(str(previous.version), str(champion.version))
+        check_store(out)
+        with mlflow_store(out) as (mlflow, uri):
+            champion, previous = (find_version(mlflow, alias) for alias in (CHAMPION, PREVIOUS))
+        if champion is None:
+            raise no_model_error(uri)
+        now, before = previous and str(previous.version), str(champion.version)
+        if now in (None, before):
+            raise SettingsError(
+                f"There is nothing to roll back to: no champion came before version {before}."
+            )
+        _restore(out, now, before, _event_tags("restored", why, user, {"in_place_of": before}))
+        return RolledBack(now, before)
 
 
 def _event_tags(event: str, why: str, user: str | None, more: Mapping[str, str]) -> dict[str, str]:
@@ -123,8 +114,7 @@ def _make_champion(out: Path, version: str, tags: Mapping[str, str]) -> None:
     with mlflow_store(out) as (mlflow, _):
         client: Any = mlflow.MlflowClient()
         old = find_version(mlflow, CHAMPION)
-        for name, value in tags.items():
-            client.set_model_version_tag(MODEL_NAME, version, name, value)
+        write_tags(mlflow, version, tags)
         if old is not None:
             client.set_registered_model_alias(MODEL_NAME, PREVIOUS, old.version)
         client.set_registered_model_alias(MODEL_NAME, CHAMPION, version)
@@ -136,8 +126,7 @@ def _make_champion(out: Path, version: str, tags: Mapping[str, str]) -> None:
 def _restore(out: Path, version: str, before: str, tags: Mapping[str, str]) -> None:
     with mlflow_store(out) as (mlflow, _):
         client: Any = mlflow.MlflowClient()
-        for name, value in tags.items():
-            client.set_model_version_tag(MODEL_NAME, version, name, value)
+        write_tags(mlflow, version, tags)
         client.set_registered_model_alias(MODEL_NAME, CHAMPION, version)
         client.delete_registered_model_alias(MODEL_NAME, PREVIOUS)
         if find_version(mlflow, CHALLENGER) is None:

@@ -13,7 +13,14 @@ from scoring.pages.gate import explain_failures
 from scoring.review_requests import ReviewRequest, ReviewResult, read_waiting, write_result
 from scoring.scorecard.scorecard import Scorecard
 from scoring.texts import translate
-from training.registry.mlflow_store import CHALLENGER, CHAMPION, MODEL_NAME, find_version, mlflow_store
+from training.registry.mlflow_store import (
+    CHALLENGER,
+    CHAMPION,
+    MODEL_NAME,
+    find_version,
+    mlflow_store,
+    write_tags,
+)
 from training.registry.promotion import promote, rollback
 
 BilingualText = Mapping[Language, str]
@@ -130,9 +137,7 @@ def _tag(out: Path, request: ReviewRequest, event: str) -> None:
     """Write who, why and, last, when."""
     tags = {"by": request.by, "why": request.note, "at": iso(request.at)}
     with mlflow_store(out) as (mlflow, _):
-        client: Any = mlflow.MlflowClient()
-        for name, value in tags.items():
-            client.set_model_version_tag(MODEL_NAME, request.registered, f"hotlead.{event}.{name}", value)
+        write_tags(mlflow, request.registered, {f"hotlead.{event}.{name}": tags[name] for name in tags})
 
 
 _LANGUAGES: tuple[Language, ...] = ("en", "ja")

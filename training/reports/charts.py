@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import plotly.graph_objects as go
 from rich.cells import cell_len, set_cell_size
@@ -39,24 +41,12 @@ def _calibration(evidence: Evidence, lang: Language) -> go.Figure:
     probability = _probability(evidence)
     bands = calibration_bands(evidence.won, probability)
     predicted, observed = [band.predicted for band in bands], [band.observed for band in bands]
-    error = [band.error for band in bands]
     top = max(*predicted, *observed) * 1.1
     figure = _new_figure("axis_probability", "axis_win_rate", lang)
-    figure.add_scatter(
-        x=[0, top],
-        y=[0, top],
-        mode="lines",
-        name=translate("series_perfect", lang),
-        line={"color": _GREY, "dash": "dot"},
-    )
-    figure.add_scatter(
-        x=predicted,
-        y=observed,
-        mode="markers+lines",
-        name=translate("model", lang),
-        error_y={"array": error},
-        line={"color": _BLUE},
-    )
+    _add_diagonal(figure, top, translate("series_perfect", lang))
+    error = {"array": [band.error for band in bands]}
+    label = translate("model", lang)
+    _add_line(figure, predicted, observed, label, _BLUE, mode="markers+lines", error_y=error)
     return _format_axes_percent(figure)
 
 
@@ -67,16 +57,8 @@ def _gains(evidence: Evidence, lang: Language) -> go.Figure:
         order = np.argsort(-evidence.scores[name], kind="stable")
         wins = np.concatenate([[0], np.cumsum(evidence.won[order])]) / max(evidence.won.sum(), 1)
         positions = (share * len(order)).astype(int)
-        figure.add_scatter(
-            x=share, y=wins[positions], mode="lines", name=translate(name, lang), line={"color": colour}
-        )
-    figure.add_scatter(
-        x=[0, 1],
-        y=[0, 1],
-        mode="lines",
-        name=translate("series_random", lang),
-        line={"color": _GREY, "dash": "dot"},
-    )
+        _add_line(figure, share, wins[positions], translate(name, lang), colour)
+    _add_diagonal(figure, 1, translate("series_random", lang))
     return _format_axes_percent(figure)
 
 
@@ -86,13 +68,8 @@ def _scores(evidence: Evidence, lang: Language) -> go.Figure:
     edges = np.linspace(0, 1, 41)
     for name, rows, colour in (("series_won", evidence.won, _ORANGE), ("series_other", ~evidence.won, _BLUE)):
         share = np.histogram(probability[rows], edges)[0] / max(rows.sum(), 1)
-        figure.add_bar(
-            x=(edges[:-1] + edges[1:]) / 2,
-            y=share,
-            name=translate(name, lang),
-            marker_color=colour,
-            opacity=0.65,
-        )
+        middle, label = (edges[:-1] + edges[1:]) / 2, translate(name, lang)
+        figure.add_bar(x=middle, y=share, name=label, marker_color=colour, opacity=0.65)
     figure.update_layout(barmode="overlay", bargap=0)
     return _format_axes_percent(figure)
 
@@ -134,19 +111,11 @@ def _win_rate(evidence: Evidence, dated: bool, lang: Language) -> go.Figure:
     parts = [p for p in np.array_split(np.argsort(evidence.moment, kind="stable"), _PERIODS) if len(p)]
     median_moments = [int(np.median(evidence.moment[part])) for part in parts]
     x = [iso(moment)[:10] for moment in median_moments] if dated else list(range(1, len(parts) + 1))
-    probability = _probability(evidence)
     figure = _new_figure("axis_time", "axis_win_rate", lang)
-    for name, values, colour in (
-        ("series_told", probability, _BLUE),
-        ("series_found", evidence.won, _ORANGE),
-    ):
-        figure.add_scatter(
-            x=x,
-            y=[values[part].mean() for part in parts],
-            mode="lines+markers",
-            name=translate(name, lang),
-            line={"color": colour},
-        )
+    series = (("series_told", _probability(evidence), _BLUE), ("series_found", evidence.won, _ORANGE))
+    for name, values, colour in series:
+        means = [values[part].mean() for part in parts]
+        _add_line(figure, x, means, translate(name, lang), colour, mode="lines+markers")
     figure.update_yaxes(tickformat=".0%", rangemode="tozero")
     return figure
 
@@ -167,6 +136,17 @@ def _new_figure(x: str, y: str, lang: Language) -> go.Figure:
     )
     figure.update_xaxes(ticklabelstandoff=6)
     return figure
+
+
+def _add_line(
+    figure: go.Figure, x: Any, y: Any, name: str, colour: str, mode: str = "lines", **options: Any
+) -> None:
+    figure.add_scatter(x=x, y=y, mode=mode, name=name, line={"color": colour}, **options)
+
+
+def _add_diagonal(figure: go.Figure, top: float, name: str) -> None:
+    """A dotted line from 0 to `top` for comparison."""
+    figure.add_scatter(x=[0, top], y=[0, top], mode="lines", name=name, line={"color": _GREY, "dash": "dot"})
 
 
 def _format_axes_percent(figure: go.Figure) -> go.Figure:

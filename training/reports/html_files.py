@@ -13,7 +13,6 @@ LANGUAGES: tuple[Language, ...] = ("en", "ja")
 
 
 def render_pages(page: Callable[[Language], Page]) -> dict[Language, str]:
-    """A page as HTML, in each language."""
     return {lang: to_html(page(lang)) for lang in LANGUAGES}
 
 

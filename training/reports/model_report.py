@@ -25,11 +25,11 @@ from scoring.pages.page import (
 )
 from scoring.statistics.metrics import MEASURES, Estimate
 from scoring.texts import translate
+from training.fitting.baselines import BASELINES
 from training.fitting.result import TrainingResult
 from training.reports.charts import draw_evidence
 
-_BASELINES = ("baseline_rate", "baseline_logistic", "baseline_lightgbm")
-_MEASURED_MODELS = (MODEL, POINTS, *_BASELINES)
+_MEASURED_MODELS = (MODEL, POINTS, *BASELINES)
 
 
 Charts: TypeAlias = Mapping[str, go.Figure]
@@ -43,7 +43,6 @@ def draw_charts(trained: TrainingResult, lang: Language) -> Charts:
 
 
 def report(trained: TrainingResult, charts: Charts, lang: Language) -> str:
-    """The report as HTML."""
     return to_html(report_page(trained, charts, lang))
 
 
@@ -83,7 +82,7 @@ def summary(trained: TrainingResult, lang: Language) -> str:
 def verdict(measured: Mapping[str, Mapping[str, Estimate]], lang: Language) -> str:
     """Whether the model beats the best baseline, in one sentence."""
     model_loss = measured["model"]["log_loss"]
-    best = min(_BASELINES, key=lambda name: measured[name]["log_loss"].value)
+    best = min(BASELINES, key=lambda name: measured[name]["log_loss"].value)
     value = measured[best]["log_loss"].value
     key = "report_verdict_better" if model_loss.value < value else "report_verdict_worse"
     return translate(
@@ -110,7 +109,6 @@ def _measures_table(measured: Mapping[str, Mapping[str, Estimate]], lang: Langua
 
 
 def _cell(name: str, figure: Estimate) -> CellValue:
-    """A figure and its interval."""
     if figure.value != figure.value:
         return CellValue("–")
     share = name.startswith(("win_rate", "won_amount"))
@@ -119,7 +117,6 @@ def _cell(name: str, figure: Estimate) -> CellValue:
 
 
 def _chart_blocks(charts: Charts, lang: Language) -> list[Block]:
-    """Each chart below its heading."""
     blocks: list[Block] = []
     for name, chart in charts.items():
         blocks += [Heading(translate(f"report_{name}", lang)), Chart(partial(go.Figure, chart))]

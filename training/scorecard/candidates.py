@@ -12,19 +12,9 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
+from features import kinds
 from features.columns import Bools, Column, Floats, Texts, is_missing
-from features.kinds import (
-    After,
-    Age,
-    Attribute,
-    Count,
-    DaysSince,
-    Distinct,
-    Feature,
-    Ratio,
-    Repeated,
-    activities_of,
-)
+from features.kinds import Feature, activities_of
 from scoring.scorecard.load import blank_card
 from scoring.scorecard.rating import rate
 from scoring.scorecard.scorecard import Condition, LocalizedText, Row, Rule, Scorecard
@@ -132,7 +122,7 @@ def _has_enough_examples(row: CandidateRow, holds: Bools, data: Dataset) -> bool
 
 def _count_known(row: CandidateRow, data: Dataset) -> int:
     """The number of examples with a known value. Behaviour is always known."""
-    if not isinstance(data.table.rows[row.feature], Attribute):
+    if not isinstance(data.table.rows[row.feature], kinds.Attribute):
         return len(data)
     return len(data) - int(is_missing(data.columns[row.feature]).sum())
 
@@ -172,35 +162,33 @@ class _SignRules:
     def is_excluded(self, feature: Feature) -> bool:
         """Whether a feature is no candidate: the age of a lead, and activities of the company itself."""
         activities = activities_of(feature)
-        return isinstance(feature, Age) or bool(activities and activities <= self.ours)
+        return isinstance(feature, kinds.Age) or bool(activities and activities <= self.ours)
 
     def find_direction(self, name: str, feature: Feature) -> int:
         """1 if a higher number is better, -1 if a lower one is, 0 if the deals decide."""
         if name in self.directions:
             return self.directions[name]
-        if isinstance(feature, Attribute | Ratio):
+        if isinstance(feature, kinds.Attribute | kinds.Ratio):
             return 0
         activities = activities_of(feature)
         good = -1 if activities and activities <= self.bad else 1
-        return -good if isinstance(feature, DaysSince) else good
+        return -good if isinstance(feature, kinds.DaysSince) else good
 
 
 def _is_bad(feature: Feature, way: int) -> bool:
     """Whether the activities of a feature lower the score (inactivity does not count)."""
-    if isinstance(feature, Attribute | Ratio):
+    if isinstance(feature, kinds.Attribute | kinds.Ratio):
         return False
-    return way > 0 if isinstance(feature, DaysSince) else way < 0
+    return way > 0 if isinstance(feature, kinds.DaysSince) else way < 0
 
 
 def _threshold_rows(name: str, feature: Feature, column: Floats, way: int) -> Iterator[CandidateRow]:
     """at_least for counts, at_most for days since, both for free numbers."""
-    free = isinstance(feature, Attribute | Ratio)
+    free = isinstance(feature, kinds.Attribute | kinds.Ratio)
     for mark in _threshold_values(feature, column):
-        lower_bound, upper_bound = (
-            Condition(feature=name, at_least=mark),
-            Condition(feature=name, at_most=mark),
-        )
-        if isinstance(feature, DaysSince):
+        lower_bound = Condition(feature=name, at_least=mark)
+        upper_bound = Condition(feature=name, at_most=mark)
+        if isinstance(feature, kinds.DaysSince):
             yield CandidateRow((upper_bound,), _to_sign(-way))
         elif not free:
             yield CandidateRow((lower_bound,), _to_sign(way))
@@ -211,12 +199,12 @@ def _threshold_rows(name: str, feature: Feature, column: Floats, way: int) -> It
 
 
 def _threshold_values(feature: Feature, column: Floats) -> Sequence[float]:
-    if isinstance(feature, DaysSince):
+    if isinstance(feature, kinds.DaysSince):
         return DAYS
-    if isinstance(feature, Count | Distinct | After | Repeated):
+    if isinstance(feature, kinds.Count | kinds.Distinct | kinds.After | kinds.Repeated):
         return COUNTS
     known_values = column[np.isfinite(column)]
-    if not isinstance(feature, Attribute | Ratio):
+    if not isinstance(feature, kinds.Attribute | kinds.Ratio):
         known_values = known_values[known_values > 0]  # a sum of 0 means no activity
     if len(known_values) < _MIN_EXAMPLES:
         return ()

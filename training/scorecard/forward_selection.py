@@ -200,11 +200,8 @@ class _Search:
         row = self.candidates.rows[index]
         same = [i for i in chosen if row.feature and self.candidates.rows[i].feature == row.feature]
         others = [self.candidates.rows[i] for i in same]
-        if len(same) >= MAX_ROWS_PER_FEATURE or any(
-            row.direction * chosen_row.direction < 0 for chosen_row in others
-        ):
-            return False
-        if any(row.values & chosen_row.values for chosen_row in others):
+        clashes = [row.direction * rival.direction < 0 or bool(row.values & rival.values) for rival in others]
+        if any(clashes) or len(same) >= MAX_ROWS_PER_FEATURE:
             return False
         if not row.values or not others:
             return True

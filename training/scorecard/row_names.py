@@ -18,16 +18,10 @@ def row_name(row: CandidateRow, taken: Collection[str]) -> str:
     condition = row.conditions[0]
     feature_key = _to_key(condition.feature) or "row"
     if condition.one_of is not None:
-        value = (
-            _to_key(condition.one_of[0].lower())
-            if len(condition.one_of) == 1 and condition.one_of[0].isascii()
-            else ""
-        )
-        return (
-            f"{feature_key}_{value}"
-            if value and f"{feature_key}_{value}" not in taken
-            else _add_number(feature_key, taken)
-        )
+        is_simple = len(condition.one_of) == 1 and condition.one_of[0].isascii()
+        value = _to_key(condition.one_of[0].lower()) if is_simple else ""
+        name = f"{feature_key}_{value}"
+        return name if value and name not in taken else _add_number(feature_key, taken)
     if condition.at_least == 1 and feature_key not in taken:
         return feature_key
     mark = condition.at_least if condition.at_least is not None else condition.at_most
@@ -63,7 +57,6 @@ def _join_alternatives(values: list[str], lang: Language) -> str:
 
 
 def _format_number(number: float) -> str:
-    """A number without an exponent."""
     return f"{number:.6f}".rstrip("0").rstrip(".")
 
 

@@ -15,7 +15,7 @@ from features.errors import DataError
 from features.moments import MIN_WINS
 from scoring.scorecard.rating import Rating, rate
 from scoring.scorecard.scorecard import HOT, Scorecard
-from scoring.statistics.paired_differences import Difference, LabeledLeads, differences
+from scoring.statistics.paired_differences import Difference, differences
 from scoring.statistics.rates import Rate, Rates
 from training.fitting.dataset import Dataset
 from training.fitting.splits import split_newest
@@ -75,7 +75,7 @@ def suggest(data: Dataset, oldest: float = 0.8, max_rows: int = 16, seed: int = 
         present=data.card,
         evidence=rules,
         all=everyone,
-        gain=_measure_gain(newer, judged, present, seed),
+        gain=differences(newer.labeled, judged.rank, present.rank, present.stage == HOT, seed=seed),
         called=int((present.stage == HOT).sum()),
         learnt_examples=len(older),
         judged_examples=len(newer),
@@ -132,10 +132,3 @@ def _measure_rates(data: Dataset, rating: Rating, seed: int) -> list[Rate]:
     everyone = np.ones((len(data), 1), dtype=np.bool_)
     holds = np.hstack([everyone, rating.fired, rating.triggers, rating.exclusions])
     return [rates.rate(mask) for mask in holds.T]
-
-
-def _measure_gain(newer: Dataset, new: Rating, old: Rating, seed: int) -> Mapping[str, Difference]:
-    """Both cards on the newer deals, at the volume of the leads that the present card calls hot."""
-    examples = newer.examples
-    judged = LabeledLeads(examples.won, examples.amount, examples.group)
-    return differences(judged, new.rank, old.rank, np.asarray(old.stage == HOT), seed=seed)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from features.clock import iso
 from features.kinds import Language
+from scoring.pages.formats import format_share
 from scoring.statistics.metrics import Estimate
 from scoring.statistics.paired_differences import USUAL_SHARE
 from scoring.statistics.rates import Rate
@@ -15,10 +16,7 @@ from training.scorecard.suggest import Suggestion
 
 def learnt_sentence(suggestion: Suggestion, lang: Language) -> str:
     """The deals that the card was learnt from, and until when."""
-    counts = {
-        "examples": _format_count(suggestion.learnt_examples),
-        "won": _format_count(suggestion.all.learnt.won),
-    }
+    counts = {"examples": f"{suggestion.learnt_examples:,}", "won": f"{suggestion.all.learnt.won:,}"}
     if suggestion.cutoff is not None:
         return translate("suggest_learnt_until", lang, until=iso(suggestion.cutoff)[:10], **counts)
     return translate("suggest_learnt" if suggestion.ordered else "suggest_learnt_by_lot", lang, **counts)
@@ -26,10 +24,7 @@ def learnt_sentence(suggestion: Suggestion, lang: Language) -> str:
 
 def gain_sentence(suggestion: Suggestion, lang: Language) -> str:
     """The gain over the present card on deals that were not used for learning."""
-    counts = {
-        "examples": _format_count(suggestion.judged_examples),
-        "won": _format_count(suggestion.all.newer.won),
-    }
+    counts = {"examples": f"{suggestion.judged_examples:,}", "won": f"{suggestion.all.newer.won:,}"}
     sample_sentence = translate(
         "suggest_judged" if suggestion.ordered else "suggest_judged_by_lot", lang, **counts
     )
@@ -55,12 +50,12 @@ def rule_sentences(suggestion: Suggestion, table: str, name: str, lang: Language
         yield translate(
             "suggest_row",
             lang,
-            examples=_format_count(suggestion.learnt_examples),
-            all=_format_percent(suggestion.all.learnt.value, lang),
-            **_rate_texts(evidence.learnt, lang),
+            examples=f"{suggestion.learnt_examples:,}",
+            all=format_share(suggestion.all.learnt.value),
+            **_rate_texts(evidence.learnt),
         )
     newer = "suggest_row_newer" if evidence.newer.count else "suggest_row_never"
-    yield translate(newer, lang, **_rate_texts(evidence.newer, lang))
+    yield translate(newer, lang, **_rate_texts(evidence.newer))
     if table.endswith("rows") and name in suggestion.present.rows:
         yield translate("suggest_row_present", lang, points=suggestion.present.rows[name].points)
 
@@ -83,40 +78,32 @@ def _ranking_sentence(suggestion: Suggestion, lang: Language) -> str:
 
 def _volume_sentence(suggestion: Suggestion, lang: Language) -> str:
     gain = suggestion.gain["win_rate"]
-    new = _format_percent(gain.new.value, lang)
+    new = format_share(gain.new.value)
     if not suggestion.called:
         return translate(
             "suggest_called_usual",
             lang,
-            share=_format_percent(USUAL_SHARE, lang, 0),
+            share=format_share(USUAL_SHARE, 0),
             new=new,
-            all=_format_percent(suggestion.all.newer.value, lang),
+            all=format_share(suggestion.all.newer.value),
             **_interval_texts(gain.new),
         )
     return translate(
         "suggest_called",
         lang,
-        called=_format_count(suggestion.called),
+        called=f"{suggestion.called:,}",
         new=new,
-        old=_format_percent(gain.old.value, lang),
+        old=format_share(gain.old.value),
         difference=f"{100 * gain.difference.value:+.1f}",
         **_interval_texts(gain.difference, "+.1f"),
     )
 
 
-def _rate_texts(rate: Rate, lang: Language) -> dict[str, str]:
+def _rate_texts(rate: Rate) -> dict[str, str]:
     interval = _interval_texts(Estimate(rate.value, rate.low, rate.high))
-    return {"count": _format_count(rate.count), "rate": _format_percent(rate.value, lang), **interval}
+    return {"count": f"{rate.count:,}", "rate": format_share(rate.value), **interval}
 
 
 def _interval_texts(figure: Estimate, form: str = ".1f") -> dict[str, str]:
     """In percent."""
     return {"low": format(100 * figure.low, form), "high": format(100 * figure.high, form)}
-
-
-def _format_percent(share: float, lang: Language, digits: int = 1) -> str:
-    return f"{100 * share:.{digits}f}{' %' if lang == 'en' else '%'}"
-
-
-def _format_count(number: int) -> str:
-    return f"{number:,}"

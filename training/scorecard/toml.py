@@ -1,23 +1,55 @@
-"""A suggested scorecard as a complete scorecard.toml, with the evidence for each rule as comments."""
+"""`hotlead rules suggest`: a scorecard learnt from closed deals, as a complete scorecard.toml.
+
+The evidence for each rule stands in it as comments.
+"""
 
 from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from textwrap import wrap
 from typing import Any
 
 import tomlkit
 from tomlkit.items import Item, Table
 
+from features.errors import SettingsError
+from features.files import atomic_file
 from features.kinds import Language
+from features.settings import CrmSettings
 from features.table import FeatureTable
-from scoring.scorecard.load import check_features, parse_card
+from scoring.scorecard.load import SCORECARD_FILE, check_features, parse_card
 from scoring.texts import translate
-from training.scorecard.suggest import Suggestion
+from training.fitting.dataset import load_dataset
+from training.progress import StepReporter
+from training.scorecard.suggest import Suggestion, suggest
 from training.scorecard.summary import gain_sentence, learnt_sentence, left_out_sentence, rule_sentences
 
 _WIDTH: Mapping[Language, int] = {"en": 108, "ja": 56}
+
+
+def suggest_scorecard(
+    settings: CrmSettings,
+    out: Path,
+    to: Path,
+    oldest: float,
+    rows: int,
+    seed: int,
+    report_step: StepReporter,
+    lang: Language,
+) -> Suggestion:
+    """Learn a scorecard from the closed deals and write it to `to`, ready for review."""
+    if to.resolve() == (settings.folder / SCORECARD_FILE).resolve() and to.exists():
+        raise SettingsError(
+            f"{to}: is the scorecard in use. A suggestion is reviewed before it is used: give another --to."
+        )
+    data, _ = load_dataset(settings, out, report_step)
+    report_step("choosing rows and points on the older deals, judging on the newer")
+    suggestion = suggest(data, oldest, rows, seed)
+    with atomic_file(to) as part:
+        part.write_text(suggestion_toml(suggestion, data.table, lang), encoding="utf-8")
+    return suggestion
 
 
 def suggestion_toml(suggestion: Suggestion, table: FeatureTable, lang: Language = "en") -> str:

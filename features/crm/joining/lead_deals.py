@@ -12,8 +12,8 @@ from features.columns import Bools, Ints
 from features.crm.joining.ids import match_ids
 from features.crm.leads import IdentifiedLeads, drop_duplicates
 from features.crm.reader import Reader
+from features.crm.sources.rows import SourceRows, check_columns
 from features.crm.table_settings import DealsTable, deal_columns
-from features.crm.tables import SourceRows, check_columns
 
 _NOT_A_LEAD = "deal of a lead that is not in the leads' table"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,15 +14,17 @@ from features.clock import MS_PER_DAY
 from features.crm.audit import audit
 from features.crm.findings import Finding
 from features.crm.load import Loaded, load
-from features.crm.profile import profile_tables
+from features.crm.profile import TableProfile, profile_tables
 from features.crm.propose.detect import detect_tables
 from features.crm.propose.detected import DetectedTables
 from features.crm.propose.outcomes import NamedOutcome
 from features.crm.propose.summary import ExportSummary
 from features.crm.propose.write import Draft, write_crm_toml
+from features.crm.sources.cut_ids import check_ids_are_whole
 from features.errors import DataError, SettingsError
 from features.settings import parse_settings
 
+_ID_NAME = re.compile(r"(^|[^a-z])id\W*$|Id\W*$|ID\W*$|番号|コード|(^|[^a-z])key$")
 _HORIZONS = (30, 60, 90, 120, 180, 270, 365, 545, 730)
 _DEFAULT_HORIZON = 90
 _FEW_REJECTS = 0.04
@@ -56,6 +59,8 @@ def propose(
         )
     named = NamedOutcome(outcome, tuple(won), tuple(lost)) if outcome else None
     tables = [table for place in places for table in profile_tables(place, folder)]
+    for table in tables:
+        _check_ids(table)
     detected = detect_tables(tables, named)
     first_text = write_crm_toml(detected, Draft(_DEFAULT_HORIZON))
     _check_features(first_text, detected)
@@ -64,7 +69,9 @@ def propose(
     shares = _reject_shares(draft)
     text = write_crm_toml(detected, Draft(_suggest_horizon(draft), suspects, shares))
     loaded = _load_draft(text, folder)
-    return Proposal(text, audit(loaded), _notes(detected), ExportSummary.from_loaded(loaded))
+    of_files = (note for table in tables for note in table.rows.notes)
+    notes = (*of_files, *_notes(detected))
+    return Proposal(text, audit(loaded), notes, ExportSummary.from_loaded(loaded))
 
 
 def _notes(detected: DetectedTables) -> tuple[str, ...]:
@@ -102,6 +109,13 @@ def _check_features(text: str, detected: DetectedTables) -> None:
             "with one value are none. Export more of what is known about a lead, or its date of creation.\n"
             f"{reasons}".rstrip()
         )
+
+
+def _check_ids(table: TableProfile) -> None:
+    """Raise DataError for a column of ids that Excel cut: they look like numbers that repeat."""
+    for column in table.columns:
+        if _ID_NAME.search(column.name):
+            check_ids_are_whole(table.rows.table, column.name, table.rows.name)
 
 
 def _load_draft(text: str, folder: Path) -> Loaded:

@@ -17,6 +17,7 @@ from features.crm.propose.detected import DetectedTables
 from features.crm.propose.outcomes import OutcomeColumn
 from features.crm.propose.parts import is_number_feature
 from features.crm.propose.recognised import RecognisedTable
+from features.crm.table_settings import Source
 from features.settings import MISSING
 
 _MAX_TYPES, _LINE = 20, 100
@@ -119,10 +120,12 @@ def _source_table(recognised: RecognisedTable) -> Table:
     table.add("source", source.source)
     if source.table:
         table.add("table", source.table)
-    if source.separator != ",":
-        table.add("separator", source.separator)
-    if source.encoding != "utf-8":
-        table.add("encoding", source.encoding)
+    defaults = Source(source="-").file_format
+    for key, value in source.file_format.items():
+        if value != defaults[key]:
+            table.add(key, list(value) if isinstance(value, tuple) else value)
+            if key in recognised.profile.comments:
+                table[key].comment(recognised.profile.comments[key])
     return table
 
 

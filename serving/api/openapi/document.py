@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 
 from features.settings import CrmSettings
 from serving.api.openapi.examples import Example, build_examples
@@ -16,6 +16,7 @@ from serving.web.problems import MEDIA_TYPE, TITLES
 VERSION = "1.0.0"
 _POST_STATUSES = (400, 413, 415, 422)
 _COMMON_STATUSES = (401, 429)
+_TEXT = ({"type": "string"}, "text/plain")
 
 
 def build_openapi(crm: CrmSettings) -> OpenapiObject:
@@ -61,6 +62,7 @@ def _scoring_paths(crm: CrmSettings) -> OpenapiObject:
         "A lead is scored from its body, of which nothing but the score is stored; with its id alone, "
         "from its stored records. Interest fades: the same lead scored later cools by itself."
     )
+    examples = build_examples(crm)
     score = _operation(
         "POST",
         "/v1/score",
@@ -68,7 +70,7 @@ def _scoring_paths(crm: CrmSettings) -> OpenapiObject:
         tag="scores",
         title="Score one lead",
         description=one,
-        body=_request_body(ref("Lead"), build_examples(crm)["/v1/score"]),
+        body=_request_body(ref("Lead"), examples["/v1/score"]),
         answers={200: ("The score.", ref("Score"))},
         statuses=(*_POST_STATUSES, 404, 503),
         query=ScoreQuery,
@@ -80,7 +82,7 @@ def _scoring_paths(crm: CrmSettings) -> OpenapiObject:
         tag="scores",
         title="Score many leads",
         description=many,
-        body=_request_body(ref("Batch"), build_examples(crm)["/v1/score/batch"]),
+        body=_request_body(ref("Batch"), examples["/v1/score/batch"]),
         answers={
             200: ("All were scored.", ref("BatchAnswer")),
             207: ("Some leads have a problem.", ref("BatchAnswer")),
@@ -88,7 +90,7 @@ def _scoring_paths(crm: CrmSettings) -> OpenapiObject:
         statuses=_POST_STATUSES,
         query=ScoreQuery,
     )
-    return {"/v1/score": {"post": score}, "/v1/score/batch": {"post": batch}}
+    return {**score, **batch}
 
 
 def _record_paths(crm: CrmSettings) -> OpenapiObject:
@@ -97,24 +99,23 @@ def _record_paths(crm: CrmSettings) -> OpenapiObject:
         'same content is 200 "already known", with other content 409; a higher version corrects.'
     )
     answer_schema = {"oneOf": [ref("Acknowledgement"), ref("Acknowledgements")]}
-    paths = {}
+    paths, examples = OpenapiObject(), build_examples(crm)
     for kind, body in MODEL_NAMES.items():
         path, title = f"/v1/{kind}", _RECORD_TITLES[kind]
-        operation = _operation(
+        paths |= _operation(
             "POST",
             path,
             name=f"send{kind.title()}",
             tag="records",
             title=title,
             description=f"{title}.{repeat_note}",
-            body=_request_body(one_or_list(body), build_examples(crm)[path]),
+            body=_request_body(one_or_list(body), examples[path]),
             answers={
                 200: ("All records were stored before.", answer_schema),
                 201: ("Stored.", answer_schema),
             },
             statuses=(*_POST_STATUSES, 409, 503),
         )
-        paths[path] = {"post": operation}
     return paths
 
 
@@ -135,27 +136,19 @@ def _lookup_paths() -> OpenapiObject:
         name: str,
         title: str,
         answer: str,
+        statuses: Sequence[int] = (),
         query: type[Query] | None = None,
-        statuses: tuple[int, ...] = (),
     ) -> OpenapiObject:
-        operation = _operation(
-            "GET",
-            path,
-            name=name,
-            tag="lists",
-            title=title,
-            description=f"{title}.",
-            answers={200: (f"{title}.", ref(answer))},
-            statuses=statuses,
-            query=query,
+        answers = {200: (f"{title}.", ref(answer))}
+        return _operation(
+            "GET", path, name=name, tag="lists", title=title, answers=answers, statuses=statuses, query=query
         )
-        return {path: {"get": operation}}
 
     history = "The scores of a lead with their trend"
     call_list = "The call list: hot leads, first deadline first"
     return {
-        **get("/v1/scores", "getScores", history, "History", HistoryQuery, (404, 422, 503)),
-        **get("/v1/hot", "getHot", call_list, "CallList", HotQuery, (422, 503)),
+        **get("/v1/scores", "getScores", history, "History", (404, 422, 503), HistoryQuery),
+        **get("/v1/hot", "getHot", call_list, "CallList", (422, 503), HotQuery),
         **get("/v1/model", "getModel", "The model and the scorecard in use", "ModelInUse"),
     }
 
@@ -168,16 +161,14 @@ def _service_paths() -> OpenapiObject:
         tag="service",
         title="Metrics for Prometheus",
         description="Needs no key from the machine itself.",
-        answers={},
+        answers={200: ("Metrics in the text format of Prometheus.", *_TEXT)},
     )
-    metrics["responses"]["200"] = _text_response("Metrics in the text format of Prometheus.")
     openapi = _operation(
         "GET",
         "/v1/openapi.json",
         name="getOpenapi",
         tag="service",
         title="This document",
-        description="This document.",
         answers={200: ("The document.", {"type": "object"})},
         statuses=(422,),
         query=DocumentQuery,
@@ -189,7 +180,7 @@ def _service_paths() -> OpenapiObject:
                 "tags": ["service"],
                 "summary": title,
                 "security": [],
-                "responses": {"200": _text_response(title)} | others,
+                "responses": {"200": _response(title, *_TEXT)} | others,
             }
         }
         for path, name, title, others in (
@@ -197,7 +188,7 @@ def _service_paths() -> OpenapiObject:
             ("/readyz", "isReady", "The service answers", {"503": _response_ref("503")}),
         )
     }
-    return {"/v1/openapi.json": {"get": openapi}, "/metrics": {"get": metrics}, **alive}
+    return {**openapi, **metrics, **alive}
 
 
 # -- Parts of an operation -----------------------------------------------------------------------------
@@ -210,28 +201,30 @@ def _operation(
     name: str,
     tag: str,
     title: str,
-    description: str,
-    answers: dict[int, tuple[str, Schema]],
+    answers: Mapping[int, tuple[str, Schema] | tuple[str, Schema, str]],
+    description: str = "",
     body: OpenapiObject | None = None,
-    statuses: Iterable[int] = (),
+    statuses: Sequence[int] = (),
     query: type[Query] | None = None,
 ) -> OpenapiObject:
-    """An operation with its roles and possible problems."""
+    """A path with an operation, its roles and problems. `answers` has description, schema and media type."""
     roles = sorted(access.PERMISSIONS[method, path])
     problems = {*statuses, *_COMMON_STATUSES, *(() if len(roles) == 3 else (403,))}
-    operation = {
+    operation: OpenapiObject = {
         "operationId": name,
         "tags": [tag],
         "summary": title,
-        "description": f"{description} Keys: {', '.join(roles)}.",
+        "description": f"{description or f'{title}.'} Keys: {', '.join(roles)}.",
         "x-roles": roles,
         "parameters": [*_parameters(query), {"$ref": "#/components/parameters/RequestId"}],
         "responses": {
-            **{str(status): _json_response(*answer) for status, answer in answers.items()},
+            **{str(status): _response(*answer) for status, answer in answers.items()},
             **{str(status): _response_ref(str(status)) for status in sorted(problems)},
         },
     }
-    return operation if body is None else {**operation, "requestBody": body}
+    if body is not None:
+        operation["requestBody"] = body
+    return {path: {method.lower(): operation}}
 
 
 def _parameters(query: type[Query] | None) -> list[OpenapiObject]:
@@ -275,19 +268,14 @@ def _request_body(schema: Schema, body_examples: Mapping[str, Example]) -> Opena
     }
 
 
-def _json_response(description: str, schema: Schema) -> OpenapiObject:
+def _response(
+    description: str, schema: Schema, media_type: str = "application/json", *headers: str
+) -> OpenapiObject:
+    names = ("X-Request-ID", *headers)
     return {
         "description": description,
-        "headers": _header_refs("X-Request-ID"),
-        "content": {"application/json": {"schema": schema}},
-    }
-
-
-def _text_response(description: str) -> OpenapiObject:
-    return {
-        "description": description,
-        "headers": _header_refs("X-Request-ID"),
-        "content": {"text/plain": {"schema": {"type": "string"}}},
+        "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in names},
+        "content": {media_type: {"schema": schema}},
     }
 
 
@@ -305,7 +293,7 @@ _DETAILS = {
     429: "This key sends requests too often.",
     503: "The store is unavailable. Try again later.",
 }
-_STATUS_HEADERS = {401: "WWW-Authenticate", 429: "Retry-After", 503: "Retry-After"}
+_STATUS_HEADERS = {401: ("WWW-Authenticate",), 429: ("Retry-After",), 503: ("Retry-After",)}
 _HEADERS: OpenapiObject = {
     "X-Request-ID": {
         "description": "The X-Request-ID of the request, or a generated one.",
@@ -329,16 +317,7 @@ _REQUEST_ID: OpenapiObject = {
 
 
 def _problem_response(status: int) -> OpenapiObject:
-    names = ["X-Request-ID", *([_STATUS_HEADERS[status]] if status in _STATUS_HEADERS else [])]
-    return {
-        "description": _DETAILS[status],
-        "headers": _header_refs(*names),
-        "content": {MEDIA_TYPE: {"schema": ref("Problem")}},
-    }
-
-
-def _header_refs(*names: str) -> OpenapiObject:
-    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+    return _response(_DETAILS[status], ref("Problem"), MEDIA_TYPE, *_STATUS_HEADERS.get(status, ()))
 
 
 def _response_name(status: int) -> str:

@@ -36,9 +36,11 @@ def to_openapi_30(document: OpenapiObject) -> OpenapiObject:
 def _simplify_operation(operation: OpenapiObject) -> OpenapiObject:
     result = {
         **operation,
-        "parameters": [_simplify_parameter(p) for p in operation["parameters"] if "name" in p],
+        "parameters": [
+            {**p, "schema": _simplify(p["schema"])} for p in operation["parameters"] if "name" in p
+        ],
         "responses": {
-            status: _simplify_response(r)
+            status: {"description": r["description"], "content": _simplify_content(r["content"])}
             for status, r in operation["responses"].items()
             if status.startswith("2")
         },
@@ -49,14 +51,6 @@ def _simplify_operation(operation: OpenapiObject) -> OpenapiObject:
             "content": _simplify_content(operation["requestBody"]["content"]),
         }
     return result
-
-
-def _simplify_parameter(parameter: OpenapiObject) -> OpenapiObject:
-    return {**parameter, "schema": _simplify(parameter["schema"])}
-
-
-def _simplify_response(response: OpenapiObject) -> OpenapiObject:
-    return {"description": response["description"], "content": _simplify_content(response["content"])}
 
 
 def _simplify_content(content: OpenapiObject) -> OpenapiObject:

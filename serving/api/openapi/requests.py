@@ -11,8 +11,14 @@ from features.numbers import NUMBER
 from features.settings import CrmSettings
 from serving.api.openapi.schema import REF_TEMPLATE, Schema, publish_schemas, ref
 from serving.leads import bodies
-from serving.leads.attribute_schema import AttributeSchema
-from serving.leads.field_types import FROM_YEAR, MAX_ATTRIBUTES, MAX_NUMBER, MAX_TEXT_LENGTH, TO_YEAR
+from serving.leads.field_types import (
+    FROM_YEAR,
+    MAX_ATTRIBUTES,
+    MAX_NUMBER,
+    MAX_TEXT_LENGTH,
+    TO_YEAR,
+    AttributeSchema,
+)
 from serving.store.records import KINDS
 
 NAME: Schema = {"type": "string", "minLength": 1, "maxLength": 200, "pattern": r"^[^\x00-\x1f\x7f]+$"}
@@ -27,7 +33,6 @@ def request_schemas(crm: CrmSettings) -> dict[str, Schema]:
 
 
 def one_or_list(body: str) -> Schema:
-    """One body, or a list of them."""
     many = {"type": "array", "items": ref(body), "minItems": 1, "maxItems": bodies.MAX_RECORDS}
     return {"oneOf": [ref(body), many]}
 

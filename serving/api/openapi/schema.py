@@ -38,7 +38,6 @@ _ANSWERS = (
 
 
 def ref(name: str) -> Schema:
-    """A reference to a schema of the document."""
     return {"$ref": _REF + name}
 
 

@@ -16,15 +16,14 @@ from scoring.decision.score import Reason
 from scoring.scorecard.scale import HOT_SCORE
 from scoring.scorecard.scorecard import HOT
 from serving.api.query_params import HotQuery, parse_query
-from serving.predictions.call_list import CallListPage, is_overdue, read_call_list
+from serving.predictions.call_list import is_overdue, read_call_list
 from serving.review.calls.queries import CallRows, read_due_steps, read_nearly_hot
-from serving.review.common.links import crm_link
 from serving.review.common.reasons import StoredDetail, both_reasons
 from serving.review.common.sales_steps import FormState, end_of_day, record_step
 from serving.review.web.forms import query_string
 from serving.review.web.page_request import PageRequest, PageRoute
 from serving.store.queries import ResultRow
-from serving.store.rows import HotRow
+from serving.store.records import HotRow
 
 PAGE_SIZE, NEARLY_HOT_LIMIT, DUE_LIMIT = 25, 15, 50
 _LIST_PATH = "/review/calls"
@@ -54,12 +53,10 @@ class NearlyHotLead:
 
 
 async def show(visit: PageRequest) -> Response:
-    """The list."""
     return await _render_page(visit, FormState())
 
 
 async def submit_step(visit: PageRequest) -> Response:
-    """Record what was done about a lead."""
     result = await record_step(visit)
     return await _render_page(visit, result, 422) if isinstance(result, FormState) else result
 
@@ -67,7 +64,8 @@ async def submit_step(visit: PageRequest) -> Response:
 async def _render_page(visit: PageRequest, typed: FormState, status: int = 200) -> Response:
     params = {k: v for k, v in visit.request.query_params.items() if k in _LIST_PARAMS}
     query = parse_query(HotQuery, params)
-    page = await _read_calls(visit, query)
+    read_page = partial(read_call_list, owner=query.owner, limit=PAGE_SIZE, now=visit.now, after=query.after)
+    page = await asyncio.to_thread(read_page, visit.store, visit.overrides)
     today = from_ms(visit.now).astimezone(visit.zone).date()
     warm_leads, due = await visit.read(
         lambda connection: _read_side_lists(connection, visit, end_of_day(today, visit))
@@ -88,19 +86,7 @@ async def _render_page(visit: PageRequest, typed: FormState, status: int = 200) 
         elsewhere=typed.lead_id and typed.lead_id not in {row.lead_id for row in page.rows},
         started=query.after is not None,
         today=today.isoformat(),
-        link=partial(crm_link, visit.crm),
-    )
-
-
-async def _read_calls(visit: PageRequest, query: HotQuery) -> CallListPage:
-    return await asyncio.to_thread(
-        read_call_list,
-        visit.store,
-        visit.overrides,
-        owner=query.owner,
-        limit=PAGE_SIZE,
-        now=visit.now,
-        after=query.after,
+        link=visit.crm_link,
     )
 
 

@@ -8,7 +8,7 @@ from functools import cache
 from sqlalchemy import Select, bindparam, exists, select
 from sqlalchemy.engine import Connection
 
-from serving.leads.overrides import OverrideMirror
+from serving.leads.mirrors import OverrideMirror
 from serving.store.queries import ResultRow, Statement, is_closed, is_newest
 from serving.store.tables import IS_NEAR, RECORDS, current_scores
 
@@ -44,11 +44,7 @@ def _select_due_steps() -> Select[str, int, str | None]:
     c, later = _steps.c, _steps.alias("after")
     settles = later.c.step.in_(("next_action", "sent_back"))
     settled = exists().where(later.c.lead_id == c.lead_id, settles, later.c.at > c.at)
-    statement = select(c.lead_id, c.due_at, c.by).where(
-        c.due_at.isnot(None),
-        c.due_at <= bindparam("until"),
-        is_newest(_steps),
-        ~settled,
-        ~is_closed(c.lead_id),
-    )
+    is_due = c.due_at.isnot(None) & (c.due_at <= bindparam("until"))
+    still_open = (is_newest(_steps), ~settled, ~is_closed(c.lead_id))
+    statement = select(c.lead_id, c.due_at, c.by).where(is_due, *still_open)
     return statement.order_by(c.due_at).limit(bindparam("most"))

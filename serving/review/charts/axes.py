@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 WIDTH = 640
 PLOT_HEIGHT = 230
+Coordinates: TypeAlias = Literal["data", "axes fraction"]
+AXES: Final = "axes fraction"
 _GAP, _SWATCH = 8, 10
 _Y_TICKS = 6
 
@@ -37,7 +39,7 @@ class YAxis:
         return max(map(text_width, self.labels)) + 2 * _GAP
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Margins:
     """The room around the plot."""
 
@@ -70,16 +72,10 @@ def y_axis(series: Sequence[Series], unit: str, ends: tuple[float, float] | None
 
 def add_axes(figure: Figure, margins: Margins, plot_height: float = PLOT_HEIGHT) -> Axes:
     """Empty axes of the picture's width, without a frame; sets the size of the figure."""
-    height = margins.top + plot_height + margins.bottom
+    height, width = margins.top + plot_height + margins.bottom, WIDTH - margins.left_margin - margins.right
     figure.set_size_inches(WIDTH / 72, height / 72)
-    axes = figure.add_axes(
-        (
-            margins.left_margin / WIDTH,
-            margins.bottom / height,
-            (WIDTH - margins.left_margin - margins.right) / WIDTH,
-            plot_height / height,
-        )
-    )
+    corner = margins.left_margin / WIDTH, margins.bottom / height
+    axes = figure.add_axes((*corner, width / WIDTH, plot_height / height))
     axes.set_axis_off()
     return axes
 
@@ -90,22 +86,15 @@ def draw_y_axis(axes: Axes, axis: YAxis) -> None:
     for tick, label in zip(axis.ticks, axis.labels, strict=True):
         color = SOFT if tick == 0 else LINE
         axes.axhline(tick, color=color, linewidth=1, zorder=0, clip_on=False)
-        draw_text(axes, (0, tick), label, offset=(-_GAP, 0), horizontal="right", x_in="axes")
+        draw_text(axes, (0, tick), label, offset=(-_GAP, 0), horizontal="right", x_in=AXES)
 
 
 def draw_thresholds(axes: Axes, thresholds: Sequence[Threshold]) -> None:
     """Dashed lines, with their labels right of the plot."""
     for threshold in thresholds:
-        axes.axhline(threshold.value, color=SOFT, linewidth=1.2, linestyle=(0, (5, 4)), zorder=1)
-        draw_text(
-            axes,
-            (1, threshold.value),
-            threshold.label,
-            offset=(_GAP, 0),
-            horizontal="left",
-            x_in="axes",
-            color=SOFT,
-        )
+        y, text = threshold.value, threshold.label
+        axes.axhline(y, color=SOFT, linewidth=1.2, linestyle=(0, (5, 4)), zorder=1)
+        draw_text(axes, (1, y), text, offset=(_GAP, 0), horizontal="left", x_in=AXES, color=SOFT)
 
 
 def threshold_margin(thresholds: Sequence[Threshold]) -> float:
@@ -121,17 +110,15 @@ def draw_text(
     offset: tuple[float, float] = (0, 0),
     horizontal: str = "center",
     vertical: str = "center",
-    x_in: str = "data",
-    y_in: str = "data",
+    x_in: Coordinates = "data",
+    y_in: Coordinates = "data",
     color: str = INK,
 ) -> None:
     """A line of text at a position in data or axes coordinates, moved by an offset in pixels."""
-    coordinates = {"data": ("data", "data"), "axes": ("axes fraction", "axes fraction")}
-    systems: Any = (coordinates[x_in][0], coordinates[y_in][1])
     axes.annotate(
         text,
         position,
-        xycoords=systems,
+        xycoords=(x_in, y_in),
         xytext=offset,
         textcoords="offset points",
         ha=horizontal,
@@ -146,7 +133,7 @@ def draw_text(
 def draw_x_label(axes: Axes, x: float, lines: Sequence[str]) -> None:
     """A label of one or more lines below the plot."""
     for i, line in enumerate(lines):
-        draw_text(axes, (x, 0), line, offset=(0, -_GAP - 6 - LINE_HEIGHT * i), y_in="axes")
+        draw_text(axes, (x, 0), line, offset=(0, -_GAP - 6 - LINE_HEIGHT * i), y_in=AXES)
 
 
 def label_height(lines: int) -> float:
@@ -179,31 +166,17 @@ def draw_legend(figure: Figure, axes: Axes, series: Sequence[Series], margins: M
     for row, entries in enumerate(legend_rows(series)):
         y = height - 12 - 20 * row
         for x_left, one in entries:
-            figure.add_artist(
-                Rectangle(
-                    (x_left / WIDTH, (y - _SWATCH / 2) / height),
-                    _SWATCH / WIDTH,
-                    _SWATCH / height,
-                    color=CSS_VARIABLES[one.color],
-                    linewidth=0,
-                )
-            )
+            corner, size = (x_left / WIDTH, (y - _SWATCH / 2) / height), (_SWATCH / WIDTH, _SWATCH / height)
+            figure.add_artist(Rectangle(corner, *size, color=CSS_VARIABLES[one.color], linewidth=0))
             name = wrap_text(one.name, WIDTH - 6 * _GAP, 1)[0]
             offset = (x_left + _SWATCH + _GAP - margins.left_margin, y - margins.bottom)
-            draw_text(axes, (0, 0), name, offset=offset, horizontal="left", x_in="axes", y_in="axes")
+            draw_text(axes, (0, 0), name, offset=offset, horizontal="left", x_in=AXES, y_in=AXES)
 
 
 def draw_intervals(axes: Axes, x: Sequence[float], series: Series) -> None:
     """The intervals of a series as error bars at positions of the x axis."""
-    for place, low, high in _intervals(x, series):
-        axes.add_line(Line2D([place, place], [low, high], color=INK, linewidth=1.2, zorder=4))
-        for end in (low, high):
-            axes.plot([place], [end], marker="_", markersize=7, color=INK, zorder=4)
-
-
-def _intervals(x: Sequence[float], series: Series) -> Iterator[tuple[float, float, float]]:
-    if series.low is None or series.high is None:
-        return
-    for place, low, high in zip(x, series.low, series.high, strict=True):
+    for place, low, high in zip(x, series.low or (), series.high or (), strict=False):
         if low is not None and high is not None:
-            yield place, low, high
+            axes.add_line(Line2D([place, place], [low, high], color=INK, linewidth=1.2, zorder=4))
+            for end in (low, high):
+                axes.plot([place], [end], marker="_", markersize=7, color=INK, zorder=4)

@@ -26,12 +26,8 @@ def draw_bars(figure: Figure, chart: Bars) -> Tooltips:
     right = max(12.0, parts.threshold_margin(chart.thresholds))
     slot = (parts.WIDTH - y.margin - right) / max(1, len(chart.labels))
     labels = _label_lines(chart.labels, slot - 4)
-    margins = parts.Margins(
-        left_margin=y.margin,
-        right=right,
-        top=parts.legend_height(chart.series),
-        bottom=parts.label_height(max(map(len, labels), default=1)),
-    )
+    bottom = parts.label_height(max(map(len, labels), default=1))
+    margins = parts.Margins(y.margin, right, parts.legend_height(chart.series), bottom)
     axes = parts.add_axes(figure, margins)
     axes.set_xlim(-0.5, max(1, len(chart.labels)) - 0.5)
     parts.draw_y_axis(axes, y)
@@ -40,13 +36,12 @@ def draw_bars(figure: Figure, chart: Bars) -> Tooltips:
     width = min(_GROUP / max(1, len(chart.series)), _MAX_BAR / slot)
     tooltips = {}
     for index, series in enumerate(chart.series):
+        color = CSS_VARIABLES[series.color]
         shift = width * (index - (len(chart.series) - 1) / 2)
         places = [i + shift for i in range(len(chart.labels))]
         for i, (place, value) in enumerate(zip(places, series.values, strict=True)):
             if value is not None:
-                bar = axes.bar(
-                    place, value, width * 0.94, color=CSS_VARIABLES[series.color], linewidth=0, zorder=2
-                )
+                bar = axes.bar(place, value, width * 0.94, color=color, linewidth=0, zorder=2)
                 name = f"bar-{index}-{i}"
                 bar.patches[0].set_gid(name)
                 text = format_value(series, i, chart.unit)
@@ -63,7 +58,5 @@ def _label_lines(labels: tuple[str, ...], width: float) -> list[list[str]]:
     lines = [wrap_text(label, width, _MAX_LABEL_LINES) for label in labels]
     if len(labels) < _MANY_LABELS or "".join(map("".join, lines)) == "".join(labels).replace(" ", ""):
         return lines
-    return [
-        wrap_text(label, 2 * width, _MAX_LABEL_LINES) if (len(labels) - i) % 2 else []
-        for i, label in enumerate(labels)
-    ]
+    shown = [label if (len(labels) - i) % 2 else None for i, label in enumerate(labels)]
+    return [[] if label is None else wrap_text(label, 2 * width, _MAX_LABEL_LINES) for label in shown]

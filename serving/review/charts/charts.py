@@ -1,10 +1,12 @@
-"""The charts of the pages as data: what is drawn (see `render`), and the same numbers as a table.
+"""The charts of the pages as data: what is drawn (see `render`), and the same numbers as a table, whose
+column titles are `head` and whose lines are `rows`.
 
 All of them are immutable and hashable, so that a drawn chart can be cached by its data.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, TypeAlias
@@ -25,6 +27,13 @@ class Series:
     low: Numbers | None = None
     high: Numbers | None = None
     color: SeriesColor = "positive"
+
+    @staticmethod
+    def with_intervals(name: str, points: Iterable[Sequence[float | None]], color: SeriesColor) -> Series:
+        """A series of points, each a value with the low and the high end of its interval; () for none."""
+        rows = [point or (None, None, None) for point in points]
+        values, low, high = (tuple(row[i] for row in rows) for i in range(3))
+        return Series(name, values, low, high, color)
 
 
 @dataclass(frozen=True)
@@ -64,16 +73,11 @@ class Bars:
 
     @property
     def head(self) -> list[str]:
-        """The column titles of the table."""
         return ["", *(series.name for series in self.series)]
 
     @property
     def rows(self) -> list[list[str]]:
-        """The rows of the table, one for each label."""
-        return [
-            [label, *(format_value(series, i, self.unit) for series in self.series)]
-            for i, label in enumerate(self.labels)
-        ]
+        return _rows(self.labels, self.series, self.unit)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,16 +99,11 @@ class Lines:
 
     @property
     def head(self) -> list[str]:
-        """The column titles of the table."""
         return [self.x_title, *(series.name for series in self.series)]
 
     @property
     def rows(self) -> list[list[str]]:
-        """The rows of the table, one for each position of the x axis."""
-        return [
-            [self.format_x(x), *(format_value(series, i, self.unit) for series in self.series)]
-            for i, x in enumerate(self.x)
-        ]
+        return _rows(tuple(map(self.format_x, self.x)), self.series, self.unit)
 
     def format_x(self, x: float) -> str:
         """A position of the x axis as people read it."""
@@ -122,12 +121,10 @@ class Waterfall:
 
     @property
     def head(self) -> list[str]:
-        """The column titles of the table."""
         return ["", self.unit]
 
     @property
     def rows(self) -> list[list[str]]:
-        """The rows of the table, one for each step."""
         return [[step.label, self.format_step(step)] for step in self.steps]
 
     def format_step(self, step: Step) -> str:
@@ -147,6 +144,10 @@ class Waterfall:
 PageChart: TypeAlias = Bars | Lines | Waterfall
 
 
+def _rows(labels: tuple[str, ...], series: tuple[Series, ...], unit: str) -> list[list[str]]:
+    return [[label, *(format_value(one, i, unit) for one in series)] for i, label in enumerate(labels)]
+
+
 def format_value(series: Series, index: int, unit: str) -> str:
     """A value of a series with its interval, or a dash."""
     value = series.values[index]
@@ -158,5 +159,4 @@ def format_value(series: Series, index: int, unit: str) -> str:
 
 
 def local_time(time_ms: float, zone: ZoneInfo) -> datetime:
-    """A moment (ms UTC) in a time zone."""
     return from_ms(int(time_ms)).astimezone(zone)

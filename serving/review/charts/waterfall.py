@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from scoring.pages.theme import LINE, NEGATIVE, POSITIVE, SOFT, TOTAL
 from serving.review.charts import axes as parts
-from serving.review.charts.charts import Step, Waterfall
+from serving.review.charts.charts import Waterfall
 from serving.review.charts.svg import Tooltips
 from serving.review.charts.text_size import LINE_HEIGHT, text_width, wrap_text
 
@@ -23,45 +23,28 @@ def draw_waterfall(figure: Figure, chart: Waterfall) -> Tooltips:
     numbers = [chart.format_step(step).replace("-", "−") for step in chart.steps]
     heights = [LINE_HEIGHT * len(lines) + _PADDING for lines in labels]
     total_height = max(_PADDING, sum(heights))
-    margins = parts.Margins(
-        left_margin=max((text_width(line) for lines in labels for line in lines), default=0.0) + 2 * _GAP,
-        right=max(map(text_width, numbers), default=0.0) + 2 * _GAP,
-        top=4,
-        bottom=4,
-    )
+    label_width = max((text_width(line) for lines in labels for line in lines), default=0.0)
+    number_width = max(map(text_width, numbers), default=0.0)
+    margins = parts.Margins(label_width + 2 * _GAP, number_width + 2 * _GAP, top=4, bottom=4)
     axes = parts.add_axes(figure, margins, total_height)
-    axes.set_ylim(total_height, 0)
     ends = [0.0, *(end for span in chart.spans for end in span)]
     low, high = min(ends), max(ends)
-    axes.set_xlim(low, high if high > low else low + 1)
     axes.axvline(0, color=SOFT, linewidth=1, zorder=1)
     top, tooltips = 0.0, {}
     rows = zip(chart.steps, chart.spans, labels, numbers, heights, strict=True)
     for i, (step, (start, end), lines, number, height) in enumerate(rows):
-        middle = top + height / 2
-        bar = axes.barh(
-            middle,
-            abs(end - start),
-            LINE_HEIGHT,
-            left=min(start, end),
-            color=_color(step),
-            linewidth=0,
-            zorder=2,
-        )
+        middle, left_end, length = top + height / 2, min(start, end), abs(end - start)
+        color = TOTAL if step.total else POSITIVE if step.value >= 0 else NEGATIVE
+        bar = axes.barh(middle, length, LINE_HEIGHT, left=left_end, color=color, linewidth=0, zorder=2)
         bar.patches[0].set_gid(f"step-{i}")
         tooltips[f"step-{i}"] = [f"{step.label}: {number}"]
         for index, line in enumerate(lines):
             shift = -LINE_HEIGHT * (index - (len(lines) - 1) / 2)
-            parts.draw_text(axes, (0, middle), line, offset=(-_GAP, shift), horizontal="right", x_in="axes")
+            offset = (-_GAP, shift)
+            parts.draw_text(axes, (0, middle), line, offset=offset, horizontal="right", x_in=parts.AXES)
         parts.draw_text(axes, (max(start, end), middle), number, offset=(6, 0), horizontal="left")
         top += height
         axes.axhline(top, color=LINE, linewidth=0.5, zorder=0)
     axes.set_xlim(low, high if high > low else low + 1)
     axes.set_ylim(total_height, 0)
     return tooltips
-
-
-def _color(step: Step) -> str:
-    if step.total:
-        return TOTAL
-    return POSITIVE if step.value >= 0 else NEGATIVE

@@ -28,7 +28,6 @@ def model_reasons(detail: StoredDetail, table: FeatureTable, lang: Language) -> 
 
 
 def both_reasons(detail: StoredDetail, scorer: Scorer, lang: Language) -> dict[str, list[Reason]]:
-    """The reasons by side."""
     return {
         "model": model_reasons(detail, scorer.table, lang),
         "rules": stored_rule_reasons(detail, scorer.card, lang),

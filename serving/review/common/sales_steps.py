@@ -55,10 +55,8 @@ def end_of_day(day: date, visit: PageRequest) -> int:
 def _find_errors(step: str, form: FormData, visit: PageRequest) -> dict[str, str]:
     if step not in STEPS:
         return {"step": visit.translate("steps_wrong_step")}
-    if step == "sent_back" and not str(form.get("reason", "")).strip():
-        return {"reason": visit.translate("steps_wrong_reason")}
-    if step == "sent_back" and (long := visit.length_error(str(form.get("reason")).strip())):
-        return {"reason": long}
+    if step == "sent_back":
+        return visit.note_error(str(form.get("reason", "")), "steps_wrong_reason")
     day = parse_day(str(form.get("due", "")))
     if step == "next_action" and (day is None or end_of_day(day, visit) < visit.now):
         return {"due": visit.translate("steps_wrong_due")}

@@ -7,12 +7,18 @@ from dataclasses import dataclass
 
 from features.kinds import Language
 from features.table import FeatureTable
-from scoring.pages.conditions import describe_condition
 from scoring.scorecard.scorecard import Condition, Scorecard
-from serving.review.definition.form import build_form
+from serving.review.definition.form import build_form, describe_condition
 from serving.review.web.translations import translate_page
 
 _RULES = {("fit", "rows"): 3, ("intent", "rows"): 3, ("triggers",): 2, ("exclusions",): 2}
+_LABELS = {
+    "points": "card_points",
+    "when": "definition_when",
+    "because.en": "definition_because_en",
+    "because.ja": "definition_because_ja",
+}
+"""The keys of texts by the keys of a rule."""
 LeafPath = tuple[str, ...]
 
 
@@ -28,15 +34,11 @@ class CardDifference:
 def diff_cards(
     before: Scorecard, after: Scorecard, table: FeatureTable, lang: Language
 ) -> list[CardDifference]:
-    """All that differs between two cards."""
     old, new = dict(_leaves(before.to_dict())), dict(_leaves(after.to_dict()))
     changed = [path for path in dict.fromkeys([*old, *new]) if old.get(path) != new.get(path)]
-    named = {**_reasons(before, lang), **_reasons(after, lang)}
-    labels = {
-        field.path: field.label
-        for card in (before, after)
-        for field in build_form(card.to_dict(), table, lang).rest
-    }
+    cards = (before, after)
+    named = {(place, name): r.because.text(lang) for card in cards for place, name, r in card.rules()}
+    labels = {f.path: f.label for card in cards for f in build_form(card.to_dict(), table, lang).rest}
     return [
         CardDifference(
             labels.get(path) or _describe_place(path, named, lang),
@@ -48,7 +50,7 @@ def diff_cards(
 
 
 def _is_implied(path: LeafPath, old: Mapping[LeafPath, object], new: Mapping[LeafPath, object]) -> bool:
-    """Whether this is the reason of a rule that comes or goes: its name tells it."""
+    """Whether this is the reason of a rule that is added or removed: the place of the rule shows it."""
     rule = (*path[:-2], "when")
     return path[-2:-1] == ("because",) and not (rule in old and rule in new)
 
@@ -61,34 +63,15 @@ def _leaves(tree: Mapping[str, object], above: LeafPath = ()) -> Iterator[tuple[
             yield (*above, key), value
 
 
-def _reasons(card: Scorecard, lang: Language) -> dict[tuple[str, str], str]:
-    return {(table, name): rule.because.text(lang) for table, name, rule in card.rules()}
-
-
 def _describe_place(path: LeafPath, named: Mapping[tuple[str, str], str], lang: Language) -> str:
     """A place in words: the reason of a rule, or the names of the tables."""
     for start, depth in _RULES.items():
         if path[: len(start)] == start and len(path) >= depth:
             reason = named.get((".".join(start), path[depth - 1]), path[depth - 1])
-            return translate_page(
-                "definition_at",
-                lang,
-                table=translate_page(f"definition_{start[0]}", lang),
-                reason=reason,
-                what=_key_label(path[depth:], lang),
-            )
+            group, key = translate_page(f"definition_{start[0]}", lang), ".".join(path[depth:])
+            label = translate_page(_LABELS[key], lang) if key in _LABELS else key
+            return translate_page("definition_at", lang, table=group, reason=reason, what=label)
     return " › ".join(path)
-
-
-def _key_label(path: LeafPath, lang: Language) -> str:
-    key = ".".join(path)
-    text_keys = {
-        "points": "card_points",
-        "when": "definition_when",
-        "because.en": "definition_because_en",
-        "because.ja": "definition_because_ja",
-    }
-    return translate_page(text_keys[key], lang) if key in text_keys else key
 
 
 def _format_value(path: LeafPath, value: object, table: FeatureTable, lang: Language) -> str:

@@ -9,14 +9,8 @@ from dataclasses import dataclass, replace
 from features.errors import HotleadError
 from scoring.scorecard.load import SCORECARD_FILE, check_features, merge_profile, parse_card
 from scoring.scorecard.scorecard import Scorecard
-from serving.review.definition.form import (
-    CardField,
-    CardForm,
-    build_form,
-    card_with_changes,
-    read_form,
-    to_toml_changes,
-)
+from serving.review.definition import form as forms
+from serving.review.definition.form import CardField, CardForm
 from serving.review.definition.toml_edit import edit_toml
 from serving.review.definition.versions import Version
 from serving.review.web.forms import Fields
@@ -47,8 +41,8 @@ def parse_submission(
     newest = saved_versions[0]
     base = next((v for v in saved_versions if str(v.number) == submitted.get("base")), newest)
     table, lang = visit.crm.table, visit.lang
-    form = build_form(full_card(base.text), table, lang)
-    changes, errors = read_form(submitted, form, lang)
+    form = forms.build_form(full_card(base.text), table, lang)
+    changes, errors = forms.read_form(submitted, form, lang)
     edit = DefinitionEdit(base=base, newest=newest, form=form, typed=Fields(submitted), errors=Fields(errors))
     if base.number != newest.number:
         edit = _rebase_on_newest(edit, [f for f in form.fields if f.path in changes], visit)
@@ -56,12 +50,12 @@ def parse_submission(
         return edit
     form = edit.form
     newest_card = full_card(newest.text)
-    card, errors = card_with_changes(newest_card, changes, form, lang)
+    card, errors = forms.card_with_changes(newest_card, changes, form, lang)
     if card is None:
         return replace(edit, errors=Fields(errors))
     try:
         check_features(card, table, SCORECARD_FILE)
-        text = edit_toml(newest.text, to_toml_changes(newest_card, changes), card)
+        text = edit_toml(newest.text, forms.to_toml_changes(newest_card, changes), card)
     except HotleadError as problem:
         return replace(edit, errors=Fields({"bands/hot": str(problem)}))
     return replace(edit, card=card, text=text)
@@ -71,24 +65,18 @@ def _rebase_on_newest(
     edit: DefinitionEdit, changed_fields: list[CardField], visit: PageRequest
 ) -> DefinitionEdit:
     """The newest version's form with the sent changes on top; changes of fields that are gone are errors."""
-    submitted, form = edit.typed, build_form(full_card(edit.newest.text), visit.crm.table, visit.lang)
+    submitted = edit.typed
+    form = forms.build_form(full_card(edit.newest.text), visit.crm.table, visit.lang)
     existing = {(field.path, field.label) for field in form.fields}
-    reapplied = {
-        f.name: submitted[f.name]
-        for f in changed_fields
-        if f.name in submitted and (f.path, f.label) in existing
-    }
-    dropped = {
-        f.name: visit.translate("definition_gone", what=f.label, number=edit.newest.number)
-        for f in changed_fields
-        if (f.path, f.label) not in existing
-    }
-    typed = Fields({**_field_values(form), **reapplied, "note": submitted["note"]})
-    return replace(edit, form=form, typed=typed, errors=Fields({**edit.errors, **dropped}))
-
-
-def _field_values(form: CardForm) -> dict[str, str]:
-    return {field.name: field.value for field in form.fields}
+    typed, errors = Fields({field.name: field.value for field in form.fields}), Fields(edit.errors)
+    for field in changed_fields:
+        if (field.path, field.label) not in existing:
+            number = edit.newest.number
+            errors[field.name] = visit.translate("definition_gone", what=field.label, number=number)
+        elif field.name in submitted:
+            typed[field.name] = submitted[field.name]
+    typed["note"] = submitted["note"]
+    return replace(edit, form=form, typed=typed, errors=errors)
 
 
 def full_card(text: str) -> dict[str, object]:
@@ -97,5 +85,4 @@ def full_card(text: str) -> dict[str, object]:
 
 
 def card_of_version(version: Version) -> Scorecard:
-    """The scorecard of a version."""
     return parse_card(tomllib.loads(version.text), SCORECARD_FILE)

@@ -12,9 +12,10 @@ from pydantic_core import ErrorDetails
 
 from features.kinds import Language
 from features.table import FeatureTable
-from scoring.pages.conditions import describe_condition
+from scoring.decision.reasons import format_value
 from scoring.scorecard.load import build_card
 from scoring.scorecard.scorecard import Condition, Scorecard
+from scoring.texts import translate
 from serving.review.definition.toml_edit import CardChanges, KeyPath, apply_changes
 from serving.review.web.translations import translate_page
 
@@ -63,7 +64,7 @@ class CardForm:
 
 
 def build_form(full_card: Mapping[str, object], table: FeatureTable, lang: Language) -> CardForm:
-    """The form of a whole card (see `whole_card`)."""
+    """The form of a card with its profile merged (see `full_card` in `edit`)."""
     rules = {
         "/".join(place): tuple(
             _rule_fields(full_card, place, name, table, lang) for name in _table_at(full_card, place)
@@ -71,6 +72,20 @@ def build_form(full_card: Mapping[str, object], table: FeatureTable, lang: Langu
         for place in RULES
     }
     return CardForm(rules, tuple(_other_fields(full_card, lang)))
+
+
+def describe_condition(condition: Condition, table: FeatureTable, lang: Language) -> str:
+    """'Employees: 100 or more'; a feature that crm.toml no longer has is named by its code."""
+    name = condition.feature
+    is_known = name in table.rows
+    label = table.label(name, lang) if is_known else name
+    if condition.one_of is not None:
+        values = [format_value(table, name, value, lang) if is_known else value for value in condition.one_of]
+        return translate("reason", lang, label=label, value=translate("condition_or", lang).join(values))
+    low, high = condition.at_least, condition.at_most
+    limits = [(key, n) for key, n in (("at_least", low), ("at_most", high)) if n is not None]
+    bounds = [translate(f"condition_{key}", lang, number=f"{number:,g}") for key, number in limits]
+    return translate("reason", lang, label=label, value=translate("list_joint", lang).join(bounds))
 
 
 def read_form(
@@ -169,7 +184,7 @@ def _other_fields(full_card: Mapping[str, object], lang: Language) -> Iterator[C
 
 
 def _submitted_text(submitted: Mapping[str, str], field: CardField) -> str:
-    """What stands in a field; a box that is not ticked is not sent at all."""
+    """The text of a field; browsers do not send a box that is not ticked."""
     if field.kind == "on":
         return "on" if submitted.get(field.name) else ""
     return str(submitted.get(field.name, field.value)).strip()
@@ -196,19 +211,18 @@ def _parse_change(field: CardField, text: str) -> dict[KeyPath, object]:
 def _find_error_field(loc: tuple[int | str, ...], names: set[str]) -> str:
     """The field that an error is about: the longest one that its place names, or the hot threshold."""
     parts = [str(part) for part in loc]
-    for size in range(len(parts), 2, -1):
-        name = "/".join(parts[:size])
-        if name in names or f"{name}/points" in names:
-            return name if name in names else f"{name}/points"
-    if "/".join(parts) in names:
-        return "/".join(parts)
+    longest_first = ["/".join(parts[:size]) for size in range(len(parts), 2, -1)]
+    candidates = [name for n in longest_first for name in (n, f"{n}/points")] + ["/".join(parts)]
+    for candidate in candidates:
+        if candidate in names:
+            return candidate
     if parts[:1] == ["thresholds"]:
         return "thresholds/policy"
     return "bands/warm" if parts[:1] == ["bands"] else "bands/hot"
 
 
 def _error_message(error: ErrorDetails, lang: Language) -> str:
-    """What is wrong, in the reader's language; what is rare is told as the card's own check says it."""
+    """What is wrong, in the reader's language; for rare errors as the card's check says it."""
     message = str(error["msg"]).removeprefix("Value error, ")
     text_key = next((key for part, key in _ERROR_TEXT_KEYS.items() if part in message), "card_error")
     return translate_page(text_key, lang, told=message)

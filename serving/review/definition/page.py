@@ -8,7 +8,6 @@ import tomllib
 from contextlib import suppress
 from dataclasses import replace
 
-from sqlalchemy.engine import Connection
 from starlette.responses import Response
 
 from features.errors import HotleadError
@@ -25,10 +24,10 @@ from serving.review.definition.diff import CardDifference, diff_cards
 from serving.review.definition.edit import DefinitionEdit, card_of_version, full_card, parse_submission
 from serving.review.definition.form import build_form
 from serving.review.definition.toml_edit import card_to_toml
-from serving.review.definition.versions import AlreadySigned, Outdated, Version
+from serving.review.definition.versions import AlreadySigned, Outdated, Signature, Version
 from serving.review.web.forms import Fields
 from serving.review.web.page_request import PageRequest, PageRoute
-from serving.web.credentials import LOOPBACK
+from serving.web.authentication import LOOPBACK
 from serving.web.problems import not_found
 
 HOME = "/review/definition"
@@ -59,9 +58,8 @@ async def show_edit_form(visit: PageRequest) -> Response:
     """The form, of the newest version."""
     newest = (await _sync_versions(visit))[0]
     form = build_form(full_card(newest.text), visit.crm.table, visit.lang)
-    return _render_edit_page(
-        visit, DefinitionEdit(base=newest, newest=newest, form=form, typed=Fields(), errors=Fields())
-    )
+    edit = DefinitionEdit(base=newest, newest=newest, form=form, typed=Fields(), errors=Fields())
+    return _render_edit_page(visit, edit)
 
 
 async def submit(visit: PageRequest) -> Response:
@@ -79,7 +77,11 @@ async def submit(visit: PageRequest) -> Response:
     if not submitted.get("note", "").strip():
         errors = Fields({"note": visit.translate("definition_wrong_note")})
         return _render_edit_page(visit, replace(edit, errors=errors), replay, 422)
-    return await _save(visit, edit, submitted["note"].strip(), replay)
+    try:
+        return await _save(visit, edit.base.number, edit.text, edit.card.version, submitted["note"].strip())
+    except Outdated:  # in this very moment
+        edit = parse_submission(submitted, await _sync_versions(visit), visit)
+        return _render_edit_page(visit, edit, replay, 409)
 
 
 async def sign(visit: PageRequest) -> Response:
@@ -88,28 +90,16 @@ async def sign(visit: PageRequest) -> Response:
     version, party = _requested_version(saved_versions, visit), str(form.get("party", ""))
     if version.number != saved_versions[0].number:
         return _render_version_page(visit, version, saved_versions, Fields(), 409)
-    if party not in versions.signable_parties(
-        version, visit.key.id, _parties(visit), _is_one_party_per_key(visit)
-    ):
-        errors = Fields({"party": visit.translate("definition_wrong_party")})
-        return _render_version_page(visit, version, saved_versions, errors, 422)
-    key, note = visit.key, str(form.get("note", "")).strip()
+    wrong_party = Fields({"party": visit.translate("definition_wrong_party")})
+    one_party = _is_one_party_per_key(visit)
+    if party not in versions.signable_parties(version, visit.key.id, _parties(visit), one_party):
+        return _render_version_page(visit, version, saved_versions, wrong_party, 422)
+    note = str(form.get("note", "")).strip()
+    signature = Signature(party, visit.key.name, visit.key.id, visit.now, note)
     try:
-        await visit.write(
-            lambda connection: versions.sign(
-                connection,
-                version.number,
-                party,
-                key.name,
-                key.id,
-                visit.now,
-                note,
-                _is_one_party_per_key(visit),
-            )
-        )
+        await visit.write(lambda connection: versions.sign(connection, version.number, signature, one_party))
     except AlreadySigned:
-        errors = Fields({"party": visit.translate("definition_wrong_party")})
-        return _render_version_page(visit, version, saved_versions, errors, 409)
+        return _render_version_page(visit, version, saved_versions, wrong_party, 409)
     except Outdated:  # in this very moment
         return _render_version_page(visit, version, await _sync_versions(visit), Fields(), 409)
     return await _activate(visit, version.number)
@@ -127,37 +117,18 @@ async def restore(visit: PageRequest) -> Response:
     saved_versions = await _sync_versions(visit)
     old, newest = _requested_version(saved_versions, visit), saved_versions[0]
     note = visit.translate("definition_back_note", number=old.number)
-
-    def save(connection: Connection) -> int:
-        return versions.save(
-            connection, newest.number, old.text, old.version, visit.key.name, note, visit.now
-        )
-
     try:
-        number = await visit.write(save)
+        return await _save(visit, newest.number, old.text, old.version, note)
     except Outdated:
         return visit.redirect(HOME)
-    return await _after_saving(visit, number)
 
 
-async def _save(visit: PageRequest, edit: DefinitionEdit, note: str, replay: list[Block] | None) -> Response:
-    card, author = edit.card, visit.key.name
-    assert card is not None
-
-    def save(connection: Connection) -> int:
-        return versions.save(connection, edit.base.number, edit.text, card.version, author, note, visit.now)
-
-    try:
-        number = await visit.write(save)
-    except Outdated:  # in this very moment
-        submitted = dict(edit.typed)
-        return _render_edit_page(
-            visit, parse_submission(submitted, await _sync_versions(visit), visit), replay, 409
-        )
-    return await _after_saving(visit, number)
-
-
-async def _after_saving(visit: PageRequest, number: int) -> Response:
+async def _save(visit: PageRequest, base: int, text: str, version: str, note: str) -> Response:
+    """Save a new version made from `base`, and put it in force where nobody has to sign. Raises Outdated."""
+    author, now = visit.key.name, visit.now
+    number = await visit.write(
+        lambda connection: versions.save(connection, base, text, version, author, note, now)
+    )
     if not _parties(visit):
         return await _activate(visit, number)
     return visit.redirect(f"{HOME}/{number}", message_key="definition_done_saved")
@@ -193,11 +164,10 @@ async def _sync_versions(visit: PageRequest) -> list[Version]:
     text, card = _read_file(visit)
     present = versions.find_in_force(saved_versions)
     if present is None or present.version != card.version:
+        version, now, parties = card.version, visit.now, _parties(visit)
         with suppress(Outdated):  # another took it in at this very moment
             await visit.write(
-                lambda connection: versions.import_file_version(
-                    connection, text, card.version, visit.now, _parties(visit)
-                )
+                lambda connection: versions.import_file_version(connection, text, version, now, parties)
             )
         saved_versions = await visit.read(versions.all_versions)
     return saved_versions
@@ -205,9 +175,9 @@ async def _sync_versions(visit: PageRequest) -> list[Version]:
 
 def _read_file(visit: PageRequest) -> tuple[str, Scorecard]:
     """The file's text and the card in it; where there is none or it does not hold, the card in use."""
-    path, card = (visit.crm.folder / SCORECARD_FILE, visit.scorer.card)
+    card = visit.scorer.card
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = (visit.crm.folder / SCORECARD_FILE).read_text(encoding="utf-8-sig")
         return text, parse_card(tomllib.loads(text), SCORECARD_FILE)
     except (OSError, ValueError, HotleadError):
         return card_to_toml(card), card
@@ -217,7 +187,9 @@ async def _cached_replay(visit: PageRequest, card: Scorecard) -> list[Block] | N
     """What the card would have done on the deals that the model was judged on; None without them."""
     present = visit.scorer.card
     key = ("replay", *visit.scorer.versions, card.version, visit.lang)
-    blocks, _ = await visit.cached(key, REPLAY_CACHE_SECONDS, lambda: _compute_replay(visit, present, card))
+    blocks, _ = await visit.cache.get(
+        key, REPLAY_CACHE_SECONDS, lambda: _compute_replay(visit, present, card)
+    )
     return blocks
 
 
@@ -238,23 +210,20 @@ def _render_edit_page(
     status: int = 200,
     wants: bool = False,
 ) -> Response:
-    card = visit.scorer.card
-    theirs = _diff_versions(edit.base, edit.newest, visit) if edit.base.number != edit.newest.number else []
-    mine = (
-        []
-        if edit.card is None
-        else diff_cards(card_of_version(edit.newest), edit.card, visit.crm.table, visit.lang)
-    )
+    changed_meanwhile = edit.base.number != edit.newest.number
+    mine: list[CardDifference] = []
+    if edit.card is not None:
+        mine = diff_cards(card_of_version(edit.newest), edit.card, visit.crm.table, visit.lang)
     return visit.html(
         "definition_edit.html",
         status,
         edit=edit,
         form=edit.form,
         replay=_with_type_names(replay),
-        theirs=theirs,
+        theirs=_diff_versions(edit.base, edit.newest, visit) if changed_meanwhile else [],
         mine=mine,
-        present=card,
-        tried=edit.card is not None and (status == 200),
+        present=visit.scorer.card,
+        tried=edit.card is not None and status == 200,
         wants=wants,
         no_evidence=edit.card is not None and replay is None and status == 200,
     )
@@ -296,10 +265,10 @@ def _with_type_names(blocks: list[Block] | None) -> list[tuple[str, Block]] | No
 
 def _requested_version(saved_versions: list[Version], visit: PageRequest) -> Version:
     number = visit.request.path_params["number"]
-    match = next((version for version in saved_versions if version.number == number), None)
-    if match is None:
-        raise not_found("There is no such version of the definition.")
-    return match
+    for version in saved_versions:
+        if version.number == number:
+            return version
+    raise not_found("There is no such version of the definition.")
 
 
 def _parties(visit: PageRequest) -> tuple[str, ...]:

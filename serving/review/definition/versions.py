@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
 
 from sqlalchemy import insert, select, update
@@ -56,7 +56,6 @@ class Version:
     signatures: tuple[Signature, ...] = ()
 
     def missing(self, parties: Sequence[str]) -> list[str]:
-        """The parties that have not signed."""
         signed = {signature.party for signature in self.signatures}
         return [party for party in parties if party not in signed]
 
@@ -73,7 +72,7 @@ def all_versions(connection: Connection) -> list[Version]:
 
 
 def find_in_force(versions: Sequence[Version]) -> Version | None:
-    """The version in force: the last that was put so. `told`: the newest first."""
+    """The version in force: the newest that has been; `versions` has the newest first."""
     return next((version for version in versions if version.in_force_at is not None), None)
 
 
@@ -81,7 +80,7 @@ def import_file_version(
     connection: Connection, text: str, version: str, now: int, parties: Sequence[str]
 ) -> None:
     """Take in what stands in the file, where that is not the version in force: it was edited outside, or it
-    is the newest version, which all parties have signed, and whose file was just written. Raises Stale."""
+    is the newest version, which all parties have signed, and whose file was just written. Raises Outdated."""
     versions = all_versions(connection)
     present, newest = find_in_force(versions), versions[0] if versions else None
     if present is not None and present.version == version:
@@ -89,35 +88,30 @@ def import_file_version(
     if newest is not None and newest.version == version and not newest.missing(parties):
         return mark_in_force(connection, newest.number, now)
     base, last = (candidate.number if candidate else None for candidate in (present, newest))
-    _insert(connection, last or 0, text, version, base, OUTSIDE, "", now, now)
+    values = {"text": text, "version": version, "author": OUTSIDE, "note": "", "created_at": now}
+    _insert(connection, last or 0, **values, based_on=base, in_force_at=now)
 
 
 def save(connection: Connection, base: int, text: str, version: str, author: str, note: str, now: int) -> int:
-    """Save a definition that was made from version `base`; its number. Raises Stale."""
+    """Save a definition that was made from version `base`; its number. Raises Outdated."""
     _check_newest(connection, base)
-    return _insert(connection, base, text, version, base, author, note, now, None)
+    values = {"text": text, "version": version, "author": author, "note": note, "created_at": now}
+    return _insert(connection, base, **values, based_on=base)
 
 
-def sign(
-    connection: Connection,
-    number: int,
-    party: str,
-    signer: str,
-    key_id: str,
-    now: int,
-    note: str,
-    one_party_per_key: bool = True,
-) -> None:
-    """Sign the newest version for a party; `once`: no key signs for two. Raises Signed, and Stale where it is
-    not the newest any more."""
+def sign(connection: Connection, number: int, signature: Signature, one_party_per_key: bool = True) -> None:
+    """Sign the newest version; with `one_party_per_key` no key signs for two parties.
+
+    Raises AlreadySigned, and Outdated where it is not the newest any more.
+    """
     connection.execute(select(_c.number).where(_c.number == number).with_for_update())  # one by one
     _check_newest(connection, number)
     signatures = connection.execute(_select_signatures().where(_s.number == number)).all()
+    party, key_id = signature.party, signature.key_id
     if any(row.party == party or (one_party_per_key and row.key_id == key_id) for row in signatures):
         raise AlreadySigned
-    row = {"number": number, "party": party, "by": signer, "key_id": key_id, "at": now, "note": note}
     try:
-        connection.execute(insert(sign_offs).values(row))
+        connection.execute(insert(sign_offs).values(number=number, **asdict(signature)))
     except IntegrityError:
         raise AlreadySigned from None
 
@@ -143,31 +137,11 @@ def _check_newest(connection: Connection, number: int) -> None:
         raise Outdated(newest)
 
 
-def _insert(
-    connection: Connection,
-    newest: int,
-    text: str,
-    version: str,
-    based_on: int | None,
-    author: str,
-    note: str,
-    now: int,
-    in_force_at: int | None,
-) -> int:
-    """Insert under the next number: of two who come at once, one finds it taken."""
+def _insert(connection: Connection, newest: int, **values: object) -> int:
+    """Insert the values of a `Version` under the next number: of two who come at once, one finds it taken."""
     number = newest + 1
-    row = {
-        "number": number,
-        "version": version,
-        "text": text,
-        "based_on": based_on,
-        "author": author,
-        "note": note,
-        "created_at": now,
-        "in_force_at": in_force_at,
-    }
     try:
-        connection.execute(insert(card_versions).values(row))
+        connection.execute(insert(card_versions).values(number=number, **values))
     except IntegrityError:
         raise Outdated(number) from None
     return number

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import orjson
 from sqlalchemy.engine import Connection
@@ -16,17 +15,8 @@ from scoring.decision.score import Reason
 from scoring.scorecard.scorecard import STAGES
 from serving.review.charts.charts import Step, Waterfall
 from serving.review.common.reasons import both_reasons
-from serving.review.disagreements.queries import (
-    MIN_SCORE_GAP,
-    UNJUDGED,
-    DisagreementRows,
-    Side,
-    read_closed_deals,
-    read_never_hot,
-    read_open_leads,
-    read_verdicts,
-    verdict_counts,
-)
+from serving.review.disagreements import queries
+from serving.review.disagreements.queries import UNJUDGED, DisagreementRows, Side
 from serving.review.web.csv_download import csv_response
 from serving.review.web.forms import Fields, query_string, return_path
 from serving.review.web.page_request import PageRequest, PageRoute
@@ -58,21 +48,11 @@ class Disagreement:
         return higher if self.row.outcome == "won" else lower
 
 
-class LoadedLeads(NamedTuple):
-    """The open leads of a page, how many verdicts each side has, and the verdicts on the leads shown."""
-
-    rows: DisagreementRows
-    counts: Mapping[str, int]
-    verdicts: DisagreementRows
-
-
 async def show(visit: PageRequest) -> Response:
-    """The list."""
     return await _render_page(visit, "", Fields(), Fields())
 
 
 async def record_verdict(visit: PageRequest) -> Response:
-    """A reviewer says who was right, and why."""
     form, lead_id = await visit.form(), visit.request.path_params["lead_id"]
     submitted = Fields({name: str(value) for name, value in form.items()})
     errors = _find_errors(submitted, visit)
@@ -88,9 +68,8 @@ async def record_verdict(visit: PageRequest) -> Response:
         }
         try:
             await visit.store_record("verdicts", body)
-            return visit.redirect(
-                return_path(submitted["back"], _LIST_PATH), message_key="disagreements_done"
-            )
+            path = return_path(submitted["back"], _LIST_PATH)
+            return visit.redirect(path, message_key="disagreements_done")
         except InvalidFields as error:
             errors = Fields(visit.refusal_errors(error))
     return await _render_page(visit, lead_id, submitted, errors, 422)
@@ -98,7 +77,7 @@ async def record_verdict(visit: PageRequest) -> Response:
 
 async def export(visit: PageRequest) -> Response:
     """All verdicts, as CSV or JSON."""
-    rows = await visit.read(read_verdicts)
+    rows = await visit.read(queries.read_verdicts)
     records = [{**{name: getattr(row, name) for name in COLUMNS}, "at": iso(row.at)} for row in rows]
     if visit.path.endswith(".json"):
         return JSONResponse(records)
@@ -113,13 +92,15 @@ async def _render_page(
     rules = requested if (requested := query.get("rules")) in STAGES else None
     higher = _HIGHER.get(query.get("higher", ""), "both")
     start = int(query["start"]) if _START.fullmatch(query.get("start", "")) else 0
-    read = visit.store.read
-    closed, _ = await visit.cached("closed-disputes", COUNTED_SECONDS, lambda: read(read_closed_deals))
+    read, cache = visit.store.read, visit.cache
+    closed, _ = await cache.get("closed-disputes", COUNTED_SECONDS, lambda: read(queries.read_closed_deals))
     ids = [row.lead_id for row in closed]
-    loaded = await visit.read(lambda connection: _read_open(connection, higher, model, rules, start, ids))
-    missed, made_at = await visit.cached("never-hot", COUNTED_SECONDS, lambda: read(read_never_hot))
-    disputes = [_to_disagreement(row, loaded, visit) for row in loaded.rows[:PAGE_SIZE]]
-    closed_disputes = [_to_disagreement(row, loaded, visit) for row in closed]
+    rows, counts, verdicts = await visit.read(
+        lambda connection: _read_open(connection, higher, model, rules, start, ids)
+    )
+    missed, made_at = await cache.get("never-hot", COUNTED_SECONDS, lambda: read(queries.read_never_hot))
+    disputes = [_to_disagreement(row, verdicts, visit) for row in rows[:PAGE_SIZE]]
+    closed_disputes = [_to_disagreement(row, verdicts, visit) for row in closed]
     opened = lead_id or query.get("lead", "")
     shown = [dispute for dispute in (*disputes, *closed_disputes) if dispute.row.lead_id == opened]
     await visit.draw_charts(chart for dispute in shown for chart in dispute.waterfalls)
@@ -130,37 +111,37 @@ async def _render_page(
         closed=closed_disputes,
         missed=missed,
         made_at=made_at,
-        counts=loaded.counts,
+        counts=counts,
         sides=SIDES,
         model=model,
         rules=rules,
         higher=higher,
-        apart=MIN_SCORE_GAP,
+        apart=queries.MIN_SCORE_GAP,
         here=_LIST_PATH + _query_string(visit, start),
         query=_query_string(visit, start),
         judged=lead_id,
         opened=opened,
         told=submitted,
         wrong=errors,
-        elsewhere=lead_id and lead_id not in {*ids, *(row.lead_id for row in loaded.rows[:PAGE_SIZE])},
-        next=_LIST_PATH + _query_string(visit, start + PAGE_SIZE) if len(loaded.rows) > PAGE_SIZE else "",
+        elsewhere=lead_id and lead_id not in {*ids, *(row.lead_id for row in rows[:PAGE_SIZE])},
+        next=_LIST_PATH + _query_string(visit, start + PAGE_SIZE) if len(rows) > PAGE_SIZE else "",
         previous=_LIST_PATH + _query_string(visit, max(0, start - PAGE_SIZE)) if start else "",
     )
 
 
 def _read_open(
     connection: Connection, higher: Side, model: str | None, rules: str | None, start: int, closed: list[str]
-) -> LoadedLeads:
-    rows = read_open_leads(connection, higher, model, rules, start, PAGE_SIZE + 1)
+) -> tuple[DisagreementRows, Mapping[str, int], DisagreementRows]:
+    """The open leads of a page, the number of verdicts for each side, and the verdicts on the leads shown."""
+    rows = queries.read_open_leads(connection, higher, model, rules, start, PAGE_SIZE + 1)
     ids = [*(row.lead_id for row in rows), *closed]
-    return LoadedLeads(rows, verdict_counts(connection), read_verdicts(connection, ids))
+    return rows, queries.verdict_counts(connection), queries.read_verdicts(connection, ids)
 
 
-def _to_disagreement(row: ResultRow, loaded: LoadedLeads, visit: PageRequest) -> Disagreement:
+def _to_disagreement(row: ResultRow, verdicts: DisagreementRows, visit: PageRequest) -> Disagreement:
     why = both_reasons(orjson.loads(row.detail), visit.scorer, visit.lang)
     waterfalls = [_reason_waterfall(side, why[side], row, visit) for side in ("model", "rules") if why[side]]
-    lead_verdicts = [verdict for verdict in loaded.verdicts if verdict.lead_id == row.lead_id]
-    return Disagreement(row, why, waterfalls, lead_verdicts)
+    return Disagreement(row, why, waterfalls, [v for v in verdicts if v.lead_id == row.lead_id])
 
 
 def _reason_waterfall(side: str, why: list[Reason], row: ResultRow, visit: PageRequest) -> Waterfall:
@@ -168,21 +149,15 @@ def _reason_waterfall(side: str, why: list[Reason], row: ResultRow, visit: PageR
     steps = [Step(reason.text, reason.weight) for reason in why[:MAX_STEPS]]
     if side == "rules":
         steps.append(Step(visit.translate("lead_points"), float(row.points), True))
-    return Waterfall(
-        title=visit.translate(f"disagreements_fall_{side}"),
-        steps=tuple(steps),
-        digits=2 if side == "model" else 0,
-    )
+    title = visit.translate(f"disagreements_fall_{side}")
+    return Waterfall(title=title, steps=tuple(steps), digits=2 if side == "model" else 0)
 
 
 def _find_errors(submitted: Fields, visit: PageRequest) -> Fields:
     errors = Fields()
     if submitted["right_side"] not in SIDES:
         errors["right_side"] = visit.translate("disagreements_wrong_side")
-    if not submitted["reason"].strip():
-        errors["reason"] = visit.translate("disagreements_wrong_reason")
-    elif long := visit.length_error(submitted["reason"].strip()):
-        errors["reason"] = long
+    errors |= visit.note_error(submitted["reason"], "disagreements_wrong_reason")
     return errors
 
 

@@ -82,35 +82,20 @@ def _select_open(higher: Side, of_model: bool, of_rules: bool, unjudged: bool) -
         statement = statement.where(_scores.model_score > _scores.rules_score)
     if higher == "rules":
         statement = statement.where(_scores.model_score < _scores.rules_score)
-    return (
-        statement.order_by(SIDE_GAP.desc(), _scores.lead_id)
-        .offset(bindparam("start"))
-        .limit(bindparam("most"))
-    )
+    ordered = statement.order_by(SIDE_GAP.desc(), _scores.lead_id)
+    return ordered.offset(bindparam("start")).limit(bindparam("most"))
 
 
 @cache
 def _select_closed() -> Statement:
     """The last live answer before the close: closes are few, and each looks up its lead's answers."""
-    o = _outcomes.c
-    newest = (
-        select(_outcomes)
-        .where(o.outcome.in_(("won", "lost")), is_newest(_outcomes))
-        .order_by(o.at.desc())
-        .limit(1_000)
-        .subquery()
-    )
-    last = (
-        select(_predictions.seq)
-        .where(
-            _predictions.lead_id == newest.c.lead_id, _predictions.as_of <= newest.c.at, ~_predictions.replay
-        )
-        .order_by(_predictions.as_of.desc(), _predictions.seq.desc())
-        .limit(1)
-        .correlate(newest)
-        .scalar_subquery()
-    )
-    score_gap = func.abs(_predictions.model_score - _predictions.rules_score)
+    o, p = _outcomes.c, _predictions
+    closes = select(_outcomes).where(o.outcome.in_(("won", "lost")), is_newest(_outcomes))
+    newest = closes.order_by(o.at.desc()).limit(1_000).subquery()
+    before = select(p.seq).where(p.lead_id == newest.c.lead_id, p.as_of <= newest.c.at, ~p.replay)
+    in_order = before.order_by(p.as_of.desc(), p.seq.desc())
+    last = in_order.limit(1).correlate(newest).scalar_subquery()
+    score_gap = func.abs(p.model_score - p.rules_score)
     return (
         select(newest.c.outcome, newest.c.at.label("closed_at"), newest.c.amount, *predictions.c)
         .join_from(newest, predictions, _predictions.seq == last)
@@ -121,21 +106,15 @@ def _select_closed() -> Statement:
 
 
 def _was_hot(before: ColumnElement[int], lead_id: ColumnElement[str]) -> Exists:
-    return exists().where(
-        _predictions.lead_id == lead_id,
-        _predictions.stage == "hot",
-        ~_predictions.replay,
-        _predictions.as_of <= before,
-    )
-
-
-def _scored_before() -> Exists:
-    o = _outcomes.c
-    return exists().where(_predictions.lead_id == o.lead_id, ~_predictions.replay, _predictions.as_of <= o.at)
+    p = _predictions
+    return exists().where(p.lead_id == lead_id, p.stage == "hot", ~p.replay, p.as_of <= before)
 
 
 def _wins() -> ColumnElement[bool]:
-    return (_outcomes.c.outcome == "won") & is_newest(_outcomes) & _scored_before()
+    """The deals that were won after their lead was scored."""
+    o, p = _outcomes.c, _predictions
+    scored_before = exists().where(p.lead_id == o.lead_id, ~p.replay, p.as_of <= o.at)
+    return (o.outcome == "won") & is_newest(_outcomes) & scored_before
 
 
 @cache

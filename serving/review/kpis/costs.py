@@ -19,7 +19,7 @@ _MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])")
 
 
 class CostFileError(DataError):
-    """The file cannot be used; `told` says why in a language, naming the file, row and column."""
+    """The file cannot be used; `describe` says why in a language, naming the file, row and column."""
 
     def __init__(self, key: str, path: Path, **values: object) -> None:
         self._key, self._values = key, {"file": path.name, **values}
@@ -31,7 +31,7 @@ class CostFileError(DataError):
 
 @dataclass(frozen=True)
 class Cost:
-    """What was paid in a month (2026-09) for a source: the values of those of SOURCES that were told."""
+    """What was paid in a month (2026-09) for a source: the values of those of SOURCES that the file has."""
 
     month: str
     source: tuple[tuple[str, str], ...]
@@ -39,8 +39,8 @@ class Cost:
 
 
 def read_costs(path: Path) -> tuple[Cost, ...]:
-    """The file: a CSV with the columns month and amount, and of channel, campaign, keyword and landing_page
-    those that costs are told by. Raises CostsWrong."""
+    """Read a CSV with the columns month and amount, and those of channel, campaign, keyword and landing_page
+    by which costs are known. Raises CostFileError."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             rows = csv.DictReader(file)
@@ -53,7 +53,7 @@ def read_costs(path: Path) -> tuple[Cost, ...]:
 
 
 def cost_by_value(costs: Iterable[Cost], column: str, months: Sequence[str]) -> dict[str, float]:
-    """What each value of a column cost in some months; rows that do not tell the column are left out."""
+    """What each value of a column cost in some months; rows without a value there are left out."""
     totals: dict[str, float] = {}
     for cost in costs:
         name = dict(cost.source).get(column)

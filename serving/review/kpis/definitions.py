@@ -1,23 +1,24 @@
-"""The figures that steer: one definition each, with what they are counted of.
+"""The KPIs: how each is defined and counted.
 
 - A *hot lead* of a period is one that turned hot in it: the moment of its first answer with the stage hot
-  (answers for moments that were asked for later do not count).
+  (answers that were computed later for an earlier moment do not count).
 - *Acceptance rate*: of the leads handed over in the period, those whose last judgement since is "accepted".
   A lead that was accepted or sent back without a hand-over counts as handed over then.
 - *Opportunity rate* (商談化率): of the hot leads of the period, those that became an opportunity since.
 - *Win rate* (成約率): of the leads closed in the period, those that were won. A lead with several deals
   counts by the one that closed last, a corrected deal by its newest version.
 - *Time to first contact*: from turning hot to the first contact, in the office's hours where the definition
-  counts those. Sales that were in contact before were there at once; a contact after the close came never.
+  counts those. A contact before the lead turned hot counts as 0 hours, one after the close as none.
 - *Lost late*: hot leads lost in the period without a contact within 24 hours, nor by the deadline that
-  they had, where that was later (a weekend lay between).
+  their action had, where that was later (a weekend lay between).
 """
 
 from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from types import MappingProxyType
@@ -28,14 +29,14 @@ HOUR = 3_600_000
 LATE_HOURS = 24.0
 """Every inquiry gets its first contact within 24 hours at the latest."""
 BANDS = (1.0, 4.0, 24.0, 72.0)
-"""Hours to the first contact, up to which a band goes; then later, and never."""
+"""The upper ends of the bands of hours to the first contact; two more bands are later, and never."""
 
 
 @dataclass(frozen=True, slots=True)
 class SalesHandling:
     """What sales did about a lead; each time the first (ms UTC), None where it did not happen.
 
-    `accepted`: what was said last, None where it was neither accepted nor sent back.
+    `accepted` is whether the last judgement was "accepted"; None where there was none.
     """
 
     handed_over_at: int | None = None
@@ -54,7 +55,7 @@ class ClosedDeal:
 
 @dataclass(frozen=True)
 class KpiFacts:
-    """All that the figures are counted from, by lead: when it turned hot, what was done about it, its first
+    """What the KPIs are counted from, by lead: when it turned hot, what sales did about it, its first
     opportunity (after it turned hot, where there is one), and how its deal ended. Times are ms UTC."""
 
     hot: Mapping[str, int] = field(default_factory=dict)
@@ -65,7 +66,7 @@ class KpiFacts:
 
 @dataclass(frozen=True, slots=True)
 class Proportion:
-    """`part` of `whole`, with the 95 % interval of the rate.
+    """The share of `part` cases in `total`, with its 95 % interval.
 
     Wilson, "Probable inference", Journal of the American Statistical Association 22 (1927).
     """
@@ -75,11 +76,12 @@ class Proportion:
 
     @property
     def rate(self) -> float | None:
+        """`part` / `total`, between 0 and 1; None where `total` is 0."""
         return self.part / self.total if self.total else None
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """The lower and the upper end; None where nothing was counted."""
+        """The lower and the upper end of the interval; None where `total` is 0."""
         if not self.total:
             return None
         z, n, p = 1.96, self.total, self.part / self.total
@@ -90,7 +92,7 @@ class Proportion:
 
 @dataclass(frozen=True)
 class Period:
-    """From a moment to another (ms UTC), which is no part of it."""
+    """The time from `start` up to `end`, which is not part of it (ms UTC)."""
 
     start: int
     end: int
@@ -101,7 +103,7 @@ class Period:
 
 @dataclass(frozen=True)
 class Kpis:
-    """The four figures of a period."""
+    """The four KPIs of a period."""
 
     hot: int
     acceptance: Proportion
@@ -110,12 +112,12 @@ class Kpis:
 
 
 def kpis(facts: KpiFacts, period: Period) -> Kpis:
-    """The four figures of a period, as defined above."""
+    """The KPIs of a period, as the module defines them."""
     return monthly_kpis(facts, [period.start, period.end])[0]
 
 
 def monthly_kpis(facts: KpiFacts, borders: Sequence[int]) -> list[Kpis]:
-    """The four figures of each of the periods that follow each other between `borders` (ms UTC)."""
+    """The KPIs of each period from one of the ascending `borders` (ms UTC) to the next."""
     hot, became, handed, accepted, closed, won = ([0] * (len(borders) + 1) for _ in range(6))
     for lead, hot_at in facts.hot.items():
         index = bisect_right(borders, hot_at)
@@ -130,23 +132,19 @@ def monthly_kpis(facts: KpiFacts, borders: Sequence[int]) -> list[Kpis]:
         index = bisect_right(borders, deal.closed_at)
         closed[index] += 1
         won[index] += deal.won
+    rates = ((accepted, handed), (became, hot), (won, closed))
     return [
-        Kpis(
-            hot[i],
-            Proportion(accepted[i], handed[i]),
-            Proportion(became[i], hot[i]),
-            Proportion(won[i], closed[i]),
-        )
+        Kpis(hot[i], *(Proportion(part[i], total[i]) for part, total in rates))
         for i in range(1, len(borders))
     ]
 
 
 STEPS = ("contacted", "accepted", "opportunity", "won")
-"""What becomes of a hot lead that sales win."""
+"""The steps of a hot lead on its way to a won deal."""
 
 
 def funnel(facts: KpiFacts, period: Period) -> dict[str, Proportion]:
-    """Of the leads that turned hot in the period, how many came as far as each of STEPS since."""
+    """The share of the leads that turned hot in the period that reached each of STEPS since."""
     hot = [(lead, hot_at) for lead, hot_at in facts.hot.items() if period.contains(hot_at)]
     counts = dict.fromkeys(STEPS, 0)
     for lead, hot_at in hot:
@@ -161,8 +159,8 @@ def funnel(facts: KpiFacts, period: Period) -> dict[str, Proportion]:
 def win_rate_by_response_time(
     facts: KpiFacts, period: Period, office: OfficeHours | None = None
 ) -> list[Proportion]:
-    """The win rate of closed leads that had turned hot in the period, by the time to their first contact:
-    a share for each band of BANDS, then later, then never. `office`: its hours alone count."""
+    """The win rate of closed leads that turned hot in the period, by the time to their first contact: one for
+    each of BANDS, then later, then never. With an `office`, only its opening hours count as time."""
     counts = [[0, 0] for _ in range(len(BANDS) + 2)]
     for lead, hot_at in facts.hot.items():
         closed = facts.closed.get(lead)
@@ -181,12 +179,9 @@ def lost_late(
     lost = []
     for lead, hot_at in facts.hot.items():
         closed = facts.closed.get(lead)
-        if (
-            closed is not None
-            and not closed.won
-            and period.contains(closed.closed_at)
-            and closed.closed_at >= hot_at
-        ):
+        if closed is None or closed.won:
+            continue
+        if closed.closed_at >= hot_at and period.contains(closed.closed_at):
             contacted = _first_contact(facts, lead, closed.closed_at)
             latest = max(hot_at + LATE_HOURS * HOUR, deadlines.get(lead, 0))
             if contacted is None or contacted > latest:
@@ -203,8 +198,8 @@ def _first_contact(facts: KpiFacts, lead: str, until: int) -> int | None:
 
 @dataclass(frozen=True)
 class SourceKpis:
-    """What came of the leads of a channel (or campaign, keyword, landing page) in a period: hot leads,
-    opportunities and wins of it, and what it cost (None: not told)."""
+    """The number of hot leads, opportunities and won leads from a source (a channel, campaign, keyword or
+    landing page) in a period, and its cost (None: unknown)."""
 
     name: str
     hot: int
@@ -222,18 +217,22 @@ class SourceKpis:
 
 
 def source_kpis(
-    facts: KpiFacts, period: Period, source_of: Callable[[str], str | None], costs: Mapping[str, float]
+    facts: KpiFacts, period: Period, sources: Mapping[str, str], costs: Mapping[str, float]
 ) -> list[SourceKpis]:
-    """What came of each source; `of` tells a lead's ("" where it is not known). Those that cost and
-    brought nothing are there too; the most hot leads first."""
-    hot, became, won = (_count_by_source(source_of, leads) for leads in _leads_by_result(facts, period))
+    """The KPIs of each source, most hot leads first.
+
+    `sources` has the source of each lead; leads without one count under "". `costs` has the cost of each
+    source, also of those without a result.
+    """
+    by_result = _leads_by_result(facts, period)
+    hot, became, won = (Counter(sources.get(lead, "") for lead in leads) for leads in by_result)
     names = dict.fromkeys([*hot, *became, *won, *costs])
-    rows = [SourceKpis(n, hot.get(n, 0), became.get(n, 0), won.get(n, 0), costs.get(n, None)) for n in names]
+    rows = [SourceKpis(name, hot[name], became[name], won[name], costs.get(name)) for name in names]
     return sorted(rows, key=lambda source: (-source.hot, -source.won, source.name))
 
 
 def leads_in_period(facts: KpiFacts, period: Period) -> list[str]:
-    """The leads that `sources` asks for."""
+    """The leads that `source_kpis` counts in a period, each once."""
     return list(dict.fromkeys(chain.from_iterable(_leads_by_result(facts, period))))
 
 
@@ -245,18 +244,8 @@ def _leads_by_result(facts: KpiFacts, period: Period) -> tuple[list[str], list[s
     return hot, became, won
 
 
-def _count_by_source(source_of: Callable[[str], str | None], leads: Iterable[str]) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for lead in leads:
-        name = source_of(lead) or ""
-        counts[name] = counts.get(name, 0) + 1
-    return counts
-
-
 def _band_index(hot_at: int, contacted: int | None, office: OfficeHours | None) -> int:
     if contacted is None:
         return len(BANDS) + 1
-    upto = (
-        index for index, hours in enumerate(BANDS) if contacted <= compute_deadline(hot_at, hours, office)
-    )
-    return next(upto, len(BANDS))
+    within = (contacted <= compute_deadline(hot_at, hours, office) for hours in BANDS)
+    return next((index for index, is_within in enumerate(within) if is_within), len(BANDS))

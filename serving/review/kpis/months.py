@@ -57,14 +57,13 @@ class MonthRange:
 
     @property
     def name(self) -> str:
-        """As people read it: 2026-09, or 2026-07 – 2026-09."""
+        """As people read it: "2026-09" or "2026-07 – 2026-09"."""
         return self.last if self.first == self.last else f"{self.first} – {self.last}"
 
     @property
     def query(self) -> str:
-        """As an address names it."""
-        is_single_month = self.first == self.last
-        return f"month={self.last}" if is_single_month else f"from={self.first}&to={self.last}"
+        """The query parameters from which `from_query` makes it."""
+        return f"month={self.last}" if self.first == self.last else f"from={self.first}&to={self.last}"
 
     def is_running(self, now: int) -> bool:
         """Whether its last month has not ended (`now` is ms UTC)."""

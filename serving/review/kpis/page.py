@@ -10,10 +10,10 @@ from sqlalchemy.engine import Connection
 from starlette.responses import Response
 
 from serving.review.kpis import queries as kpi_queries
-from serving.review.kpis.costs import Cost, CostFileError, read_costs
+from serving.review.kpis.costs import SOURCES, Cost, CostFileError, read_costs
 from serving.review.kpis.definitions import Proportion
 from serving.review.kpis.months import YEAR, MonthRange
-from serving.review.kpis.report import KpiReport, build_report, source_columns
+from serving.review.kpis.report import KpiReport, build_report
 from serving.review.kpis.sheet import format_cell
 from serving.review.kpis.tables import build_charts, build_sheets
 from serving.review.web.csv_download import csv_response
@@ -39,17 +39,14 @@ class KpiPage:
 
 
 async def show(visit: PageRequest) -> Response:
-    """The page."""
     return await _render_page("figures.html", await _load_page(visit), visit)
 
 
 async def show_printable(visit: PageRequest) -> Response:
-    """The months on paper."""
     return await _render_page("figures_print.html", await _load_page(visit), visit)
 
 
 async def download_csv(visit: PageRequest) -> Response:
-    """One table as CSV."""
     page, name = await _load_page(visit), visit.request.path_params["name"]
     sheet = next((sheet for sheet in build_sheets(page.report, visit) if sheet.name == name), None)
     if sheet is None:
@@ -65,18 +62,18 @@ def prefetch_facts(visit: PageRequest) -> None:
 
 async def _load_page(visit: PageRequest) -> KpiPage:
     read = visit.store.read
-    facts, made_at = await visit.cached(FACTS_KEY, CACHE_SECONDS, partial(read, kpi_queries.read_facts))
+    facts, made_at = await visit.cache.get(FACTS_KEY, CACHE_SECONDS, partial(read, kpi_queries.read_facts))
     span = MonthRange.from_query(visit.request.query_params, visit.now, visit.zone)
     costs, cost_error = await asyncio.to_thread(_load_costs, visit)
     card = visit.scorer.card
     office = card.hours if card.stages.hot.business_hours else None
-    columns = source_columns(visit.crm.columns)
+    columns = [column for column in SOURCES if column in visit.crm.columns]
 
     def build(connection: Connection) -> KpiReport:
         return build_report(connection, facts, span, columns, costs, office)
 
     key = ("kpi", span, made_at, costs, card.version)
-    report, _ = await visit.cached(key, CACHE_SECONDS, partial(read, build))
+    report, _ = await visit.cache.get(key, CACHE_SECONDS, partial(read, build))
     first = min(facts.hot.values(), default=None)
     return KpiPage(span, made_at, report, cost_error, first if span.period.contains(first) else None)
 
@@ -84,10 +81,8 @@ async def _load_page(visit: PageRequest) -> KpiPage:
 def _load_costs(visit: PageRequest) -> tuple[tuple[Cost, ...], str]:
     """The costs, and what is wrong with their file."""
     file = visit.crm.review.costs
-    if file is None:
-        return (), ""
     try:
-        return read_costs(visit.crm.folder / file), ""
+        return () if file is None else read_costs(visit.crm.folder / file), ""
     except CostFileError as problem:
         return (), problem.describe(visit.lang)
 
@@ -129,7 +124,8 @@ def _list_goals(page: KpiPage, visit: PageRequest) -> list[dict[str, object]]:
 
 
 def _is_reached(value: int | Proportion, target: float | None, runs: bool) -> bool | None:
-    """Whether a target is reached; None: nothing tells, or the month still has days to reach its number."""
+    """Whether a target is reached; None without a target or a value, and for a number that is not reached
+    while the month still runs."""
     reached = value.rate if isinstance(value, Proportion) else value
     if target is None or reached is None:
         return None

@@ -1,4 +1,4 @@
-"""What the figures that steer are read from."""
+"""The queries of the KPIs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,6 @@ _steps, _outcomes, _opened = RECORDS["handovers"], RECORDS["outcomes"], RECORDS[
 
 
 def read_facts(connection: Connection) -> KpiFacts:
-    """All that the figures are counted from."""
     hot = _read_pairs(connection, _select_first_hot())
     closed = {
         row.lead_id: ClosedDeal(row.outcome == "won", row.at, row.amount)
@@ -68,10 +67,7 @@ def count_sent_back(connection: Connection, start: int, end: int) -> list[tuple[
     """Why leads were sent back in a period, by the definition that they were scored by: definition,
     reason and how many; the most first."""
     rows = connection.execute(_select_sent_back(), {"start": start, "end": end})
-    counts: dict[tuple[str, str], int] = {}
-    for version, reason in rows:
-        key = (version or "", reason or "")
-        counts[key] = counts.get(key, 0) + 1
+    counts = Counter((version or "", reason or "") for version, reason in rows)
     return sorted(((v, r, n) for (v, r), n in counts.items()), key=lambda row: (-row[2], row))
 
 
@@ -117,18 +113,16 @@ def _select_first_steps() -> Select[*_StepTimes]:
     def step_time(step: str) -> Case[int | None]:
         return case((c.step == step, c.at))
 
-    return (
-        select(
-            c.lead_id,
-            func.min(step_time("handed_over")).label("handed"),
-            func.min(step_time("first_contact")).label("contacted"),
-            func.min(case((c.step.in_(("accepted", "sent_back")), c.at))).label("judged"),
-            func.max(step_time("accepted")).label("accepted"),
-            func.max(step_time("sent_back")).label("sent_back"),
-        )
-        .where(c.step.in_(("handed_over", "first_contact", "accepted", "sent_back")), is_newest(_steps))
-        .group_by(c.lead_id)
+    statement = select(
+        c.lead_id,
+        func.min(step_time("handed_over")).label("handed"),
+        func.min(step_time("first_contact")).label("contacted"),
+        func.min(case((c.step.in_(("accepted", "sent_back")), c.at))).label("judged"),
+        func.max(step_time("accepted")).label("accepted"),
+        func.max(step_time("sent_back")).label("sent_back"),
     )
+    counted = c.step.in_(("handed_over", "first_contact", "accepted", "sent_back"))
+    return statement.where(counted, is_newest(_steps)).group_by(c.lead_id)
 
 
 @cache
@@ -155,13 +149,8 @@ def _select_closed() -> Select[str, str, int, float | None]:
 @cache
 def _select_sent_back() -> Select[str | None, str | None]:
     c, p = _steps.c, predictions.c
-    version = (
-        select(p.card_version)
-        .where(p.lead_id == c.lead_id, p.as_of <= c.at, ~p.replay)
-        .order_by(p.as_of.desc(), p.seq.desc())
-        .limit(1)
-        .correlate(_steps)
-        .scalar_subquery()
-    )
+    before = select(p.card_version).where(p.lead_id == c.lead_id, p.as_of <= c.at, ~p.replay)
+    newest = before.order_by(p.as_of.desc(), p.seq.desc()).limit(1)
+    version = newest.correlate(_steps).scalar_subquery()
     period = (c.at >= bindparam("start")) & (c.at < bindparam("end"))
     return select(version, c.reason).where(c.step == "sent_back", period, is_newest(_steps))

@@ -1,31 +1,18 @@
-"""What the figures of some months come to: counted once, then told to all who look."""
+"""The report of some months: all figures, counted once for all who look."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 from sqlalchemy.engine import Connection
 
 from scoring.scorecard.office_hours import OfficeHours
 from serving.review.definition.versions import all_versions
+from serving.review.kpis import definitions
 from serving.review.kpis import queries as kpi_queries
-from serving.review.kpis.costs import SOURCES, Cost, cost_by_value
-from serving.review.kpis.definitions import (
-    KpiFacts,
-    Kpis,
-    Period,
-    Proportion,
-    SourceKpis,
-    funnel,
-    kpis,
-    leads_in_period,
-    lost_late,
-    monthly_kpis,
-    source_kpis,
-    win_rate_by_response_time,
-)
+from serving.review.kpis.costs import Cost, cost_by_value
+from serving.review.kpis.definitions import KpiFacts, Kpis, Period, Proportion, SourceKpis
 from serving.review.kpis.months import MonthRange
 
 
@@ -58,34 +45,26 @@ def build_report(
     """Count all figures of some months; sources by `columns`, time by the hours of an `office`."""
     period = span.period
     year = Period(span.borders[0], period.end)
-    attributes = kpi_queries.read_attributes(connection, leads_in_period(facts, period), columns)
+    leads = definitions.leads_in_period(facts, period)
+    attributes = kpi_queries.read_attributes(connection, leads, columns)
+
+    def by_source(column: str) -> Sequence[SourceKpis]:
+        sources = {lead: values.get(column, "") for lead, values in attributes.items()}
+        return definitions.source_kpis(facts, period, sources, cost_by_value(costs, column, span.months))
+
     return KpiReport(
-        kpis(facts, period),
-        dict(zip(span.year, monthly_kpis(facts, span.borders), strict=True)),
-        funnel(facts, period),
-        win_rate_by_response_time(facts, year, office),
+        definitions.kpis(facts, period),
+        dict(zip(span.year, definitions.monthly_kpis(facts, span.borders), strict=True)),
+        definitions.funnel(facts, period),
+        definitions.win_rate_by_response_time(facts, year, office),
         _read_lost_late(connection, facts, period),
         kpi_queries.count_stages(connection),
         kpi_queries.count_sent_back(connection, period.start, period.end),
         {version.version: version.number for version in reversed(all_versions(connection))},
-        {
-            c: source_kpis(
-                facts, period, partial(_source_of, attributes, c), cost_by_value(costs, c, span.months)
-            )
-            for c in columns
-        },
+        {column: by_source(column) for column in columns},
     )
 
 
-def source_columns(available: Mapping[str, object]) -> list[str]:
-    """The columns among those of a company that tell where a lead came from."""
-    return [column for column in SOURCES if column in available]
-
-
 def _read_lost_late(connection: Connection, facts: KpiFacts, period: Period) -> list[str]:
-    candidates = {lead: facts.hot[lead] for lead in lost_late(facts, period)}
-    return lost_late(facts, period, kpi_queries.read_deadlines(connection, candidates))
-
-
-def _source_of(attributes: Mapping[str, Mapping[str, str]], column: str, lead: str) -> str | None:
-    return attributes.get(lead, {}).get(column)
+    candidates = {lead: facts.hot[lead] for lead in definitions.lost_late(facts, period)}
+    return definitions.lost_late(facts, period, kpi_queries.read_deadlines(connection, candidates))

@@ -1,4 +1,4 @@
-"""Tables of figures, told once: on a page with words and intervals, in a CSV file with plain numbers."""
+"""Tables of figures: on a page with words and intervals, in a CSV file with plain numbers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
-from scoring.pages.formats import NONE, format_number, format_spaced_share
+from scoring.pages.formats import NONE, format_number, format_share
 from serving.review.kpis.definitions import Proportion
 
 MAX_SHOWN_ROWS = 50
@@ -18,7 +18,7 @@ CellRows: TypeAlias = Sequence[Sequence[SheetValue]]
 
 
 class Translator(Protocol):
-    """Tells a text by its key, in the reader's language."""
+    """Returns the text of a key in the reader's language."""
 
     def __call__(self, name: str, /, **values: object) -> str: ...
 
@@ -29,7 +29,7 @@ class SheetColumn:
 
     key: str
     title: str
-    kind: SheetColumnKind = "number"
+    kind: SheetColumnKind
 
 
 @dataclass(frozen=True)
@@ -44,12 +44,11 @@ class Sheet:
 
     @property
     def shown_rows(self) -> CellRows:
-        """The rows of the page."""
         return self.rows[:MAX_SHOWN_ROWS]
 
     @property
     def csv_head(self) -> list[str]:
-        """A share is told in three columns: the rate, what was counted, and of how many."""
+        """A share has three columns: the rate, what was counted, and of how many."""
         return [name for column in self.columns for name in _csv_columns(column)]
 
     @property
@@ -64,10 +63,10 @@ def format_cell(translate: Translator, kind: SheetColumnKind, value: SheetValue)
         return NONE, ""
     if isinstance(value, Proportion):
         if value.interval is None:
-            return format_spaced_share(value.rate), translate("figures_of_none")
-        low, high = map(format_spaced_share, value.interval)
+            return format_share(value.rate), translate("figures_of_none")
+        low, high = map(format_share, value.interval)
         counts = {"part": format_number(value.part), "whole": format_number(value.total)}
-        return format_spaced_share(value.rate), translate("figures_of", low=low, high=high, **counts)
+        return format_share(value.rate), translate("figures_of", low=low, high=high, **counts)
     if isinstance(value, str) or kind in ("text", "lead"):
         return str(value), ""
     return format_number(value), ""

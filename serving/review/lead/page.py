@@ -7,7 +7,6 @@ import re
 from collections.abc import Mapping
 from datetime import date, timedelta
 from types import MappingProxyType
-from typing import Any
 from urllib.parse import quote
 
 from starlette.responses import Response
@@ -15,7 +14,6 @@ from starlette.responses import Response
 from features.clock import MS_PER_DAY, from_ms, iso
 from features.columns import to_text
 from serving.review.charts.charts import Mark
-from serving.review.common.links import crm_link
 from serving.review.common.sales_steps import FormState, end_of_day, parse_day, record_step
 from serving.review.lead.charts import model_waterfall, rules_waterfall, score_history_chart
 from serving.review.lead.queries import SalesRecord, read_sales_records
@@ -34,11 +32,14 @@ _MOMENT = re.compile("[0-9]{1,15}")
 async def find_lead(visit: PageRequest) -> Response:
     """To the page of the lead whose id was typed."""
     wanted = visit.request.query_params.get("lead_id", "").strip()
-    return visit.redirect(f"/review/leads/{quote(wanted, safe='')}" if wanted else "/review/calls")
+    return visit.redirect(_path(wanted) if wanted else "/review/calls")
+
+
+def _path(lead_id: str) -> str:
+    return f"/review/leads/{quote(lead_id, safe='')}"
 
 
 async def show(visit: PageRequest) -> Response:
-    """The page of a lead."""
     return await _render_page(visit)
 
 
@@ -67,9 +68,7 @@ async def _record_override(visit: PageRequest) -> Response:
         try:
             await visit.store_record("overrides", body)
             await visit.rescore_lead(lead_id)
-            return visit.redirect(
-                f"/review/leads/{quote(lead_id, safe='')}", message_key="lead_done_override"
-            )
+            return visit.redirect(_path(lead_id), message_key="lead_done_override")
         except InvalidFields as error:
             errors = visit.refusal_errors(error)
     return await _render_page(visit, submitted, errors, status=422)
@@ -83,13 +82,14 @@ async def _render_page(
     status: int = 200,
 ) -> Response:
     lead_id = visit.request.path_params["lead_id"]
-    lead, rows = await _read_lead(visit, lead_id)
+    lead = await asyncio.to_thread(load_snapshot, visit.components, lead_id, visit.now)
+    rows = await asyncio.to_thread(visit.store.scores, lead_id, SCORES_LIMIT)
     sales_records = await visit.read(lambda connection: read_sales_records(connection, lead_id))
     answers = rescore(visit.components, lead, {}, explain=True)
     score = answers.scores(visit.lang, visit.now, "all")[0]
     pictures = [score_history_chart(rows, _marks(lead, sales_records, visit), visit)] if rows else []
-    waterfalls = [model_waterfall(answers, visit), rules_waterfall(score, visit)]
-    await visit.draw_charts([*pictures, *(fall for fall in waterfalls if fall)])
+    waterfalls = [*model_waterfall(answers, visit), rules_waterfall(score, visit)]
+    await visit.draw_charts([*pictures, *waterfalls])
     today = from_ms(visit.now).astimezone(visit.zone).date()
     return visit.html(
         "lead.html",
@@ -97,25 +97,19 @@ async def _render_page(
         lead=lead,
         score=score,
         pictures=pictures,
-        falls=[f for f in waterfalls if f],
+        falls=waterfalls,
         rows=rows[:50],
         happened=_timeline(lead, sales_records, visit),
         what_if=await _build_what_if(visit, lead),
         told=Fields(submitted),
         wrong=Fields(errors),
         today=today.isoformat(),
-        link=crm_link(visit.crm, lead_id),
+        link=visit.crm_link(lead_id),
         typed=step,
         until=(today + timedelta(days=OVERRIDE_DAYS)).isoformat(),
         lead_id=lead_id,
-        here=f"/review/leads/{quote(lead_id, safe='')}",
+        here=_path(lead_id),
     )
-
-
-async def _read_lead(visit: PageRequest, lead_id: str) -> tuple[LeadSnapshot, list[dict[str, Any]]]:
-    """The lead and its stored scores, newest first. Raises Problem (404) and StoreUnavailable."""
-    lead = await asyncio.to_thread(load_snapshot, visit.components, lead_id, visit.now)
-    return lead, await asyncio.to_thread(visit.store.scores, lead_id, SCORES_LIMIT)
 
 
 async def _build_what_if(visit: PageRequest, lead: LeadSnapshot) -> dict[str, object]:
@@ -124,14 +118,12 @@ async def _build_what_if(visit: PageRequest, lead: LeadSnapshot) -> dict[str, ob
     lead = snapshot_at(visit.components, lead.stored, _made_at(visit))
     scorer, typed = visit.scorer, dict(visit.request.query_params)
     changed, invalid = changed_values(typed, lead, scorer.table)
-    askable_fields, behavior_fields = build_fields(
-        typed, lead, invalid, scorer.card, scorer.table, visit.lang
-    )
+    askable, behavior = build_fields(typed, lead, invalid, scorer, visit.lang)
     after = rescore(visit.components, lead, changed).scores(visit.lang, visit.now, "none")[0]
     hints = await asyncio.to_thread(improvements, visit.components, lead, visit.lang)
     return {
-        "asked": askable_fields,
-        "does": behavior_fields,
+        "asked": askable,
+        "does": behavior,
         "changed": changed,
         "wrong": invalid,
         "at": lead.moment,
@@ -148,14 +140,9 @@ def _made_at(visit: PageRequest) -> int:
 
 
 def _marks(lead: LeadSnapshot, sales_records: list[SalesRecord], visit: PageRequest) -> list[Mark]:
-    words = visit.crm.table.vocabulary
-    acts = [
-        Mark(float(time_ms), words.word(kind, visit.lang))
-        for kind, time_ms, _ in lead.stored.events[-SCORES_LIMIT:]
-    ]
-    return acts + [
-        Mark(float(record.happened_at), _describe_record(record, visit)) for record in sales_records
-    ]
+    words, events = visit.crm.table.vocabulary, lead.stored.events[-SCORES_LIMIT:]
+    acts = [Mark(float(time_ms), words.word(kind, visit.lang)) for kind, time_ms, _ in events]
+    return acts + [Mark(float(r.happened_at), _describe_record(r, visit)) for r in sales_records]
 
 
 def _timeline(
@@ -164,28 +151,18 @@ def _timeline(
     """What happened, newest first: when, what, why, by whom."""
     words = visit.crm.table.vocabulary
     acts = [(time_ms, words.word(kind, visit.lang), "", "") for kind, time_ms, _ in lead.stored.events]
-    record_rows = [
-        (record.happened_at, _describe_record(record, visit), record.reason, record.author)
-        for record in sales_records
-    ]
+    record_rows = [(r.happened_at, _describe_record(r, visit), r.reason, r.author) for r in sales_records]
     changes = [
-        (
-            time_ms,
-            visit.translate(
-                "reason", label=words.word(column, visit.lang), value=_format_value(column, value, visit)
-            ),
-            "",
-            "",
-        )
+        (time_ms, _describe_change(column, value, visit), "", "")
         for column, time_ms, value in lead.stored.changes
     ]
     return sorted([*acts, *record_rows, *changes], key=lambda entry: -entry[0])[:TIMELINE_LIMIT]
 
 
-def _format_value(column: str, value: object, visit: PageRequest) -> str:
-    if value is None:
-        return visit.translate("missing")
-    return visit.crm.table.vocabulary.value(column, to_text(value), visit.lang)
+def _describe_change(column: str, value: object, visit: PageRequest) -> str:
+    words, lang, missing = visit.crm.table.vocabulary, visit.lang, visit.translate("missing")
+    text = missing if value is None else words.value(column, to_text(value), lang)
+    return visit.translate("reason", label=words.word(column, lang), value=text)
 
 
 def _describe_record(record: SalesRecord, visit: PageRequest) -> str:
@@ -199,10 +176,7 @@ def _find_errors(submitted: Mapping[str, str], until: date | None, visit: PageRe
     errors = {}
     if submitted.get("verdict") not in ("hot", "not_hot"):
         errors["verdict"] = visit.translate("lead_wrong_verdict")
-    if not submitted.get("reason", "").strip():
-        errors["reason"] = visit.translate("lead_wrong_reason")
-    elif long := visit.length_error(submitted["reason"].strip()):
-        errors["reason"] = long
+    errors |= visit.note_error(submitted.get("reason", ""), "lead_wrong_reason")
     if submitted.get("until") and (until is None or end_of_day(until, visit) <= visit.now):
         errors["until"] = visit.translate("lead_wrong_until")
     return errors

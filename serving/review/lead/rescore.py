@@ -9,7 +9,7 @@ from features.columns import Texts
 from scoring.decision.batch_scores import BatchScores
 from serving.components import Components
 from serving.leads.lead_facts import facts_from_store
-from serving.store.rows import StoredLead
+from serving.store.records import StoredLead
 from serving.web.problems import not_found
 
 FeatureValue = float | str | None
@@ -36,7 +36,6 @@ def load_snapshot(components: Components, lead_id: str, now: int) -> LeadSnapsho
 
 
 def snapshot_at(components: Components, stored: StoredLead, moment: int) -> LeadSnapshot:
-    """What is known of a lead at a moment (ms UTC)."""
     schema, table = components.schema, components.model_watcher.live_model.scorer.table
     view = facts_from_store(stored, schema, moment).view(moment + 1)
     values = dict(zip(table.names, table.compute_one(view), strict=True))

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 
 from features.kinds import Attribute, Language
 from features.table import FeatureTable
 from scoring.decision.reasons import format_value
+from scoring.decision.scorer import Scorer
 from scoring.scorecard.scorecard import HOT, Rule, Scorecard
 from scoring.texts import translate
 from serving.components import Components
@@ -64,14 +66,10 @@ def changed_values(
 
 
 def build_fields(
-    submitted: Mapping[str, str],
-    lead: LeadSnapshot,
-    invalid: set[str],
-    card: Scorecard,
-    table: FeatureTable,
-    lang: Language,
+    submitted: Mapping[str, str], lead: LeadSnapshot, invalid: set[str], scorer: Scorer, lang: Language
 ) -> tuple[list[WhatIfField], list[WhatIfField]]:
     """The form: what people can learn by asking, and what the lead does."""
+    card, table = scorer.card, scorer.table
 
     def field(name: str) -> WhatIfField:
         present = as_form_value(lead.values[name])
@@ -84,9 +82,8 @@ def build_fields(
             "number" if name in invalid else "",
         )
 
-    askable = [name for name, feature in table if isinstance(feature, Attribute)]
-    rest = [name for name in table.names if name not in set(askable)]
-    return [field(name) for name in askable], [field(name) for name in rest]
+    rest = [name for name in table.names if name not in table.attributes]
+    return [field(name) for name in table.attributes], [field(name) for name in rest]
 
 
 def improvements(components: Components, lead: LeadSnapshot, lang: Language) -> list[Improvement]:
@@ -94,11 +91,8 @@ def improvements(components: Components, lead: LeadSnapshot, lang: Language) -> 
     scorer = components.model_watcher.live_model.scorer
     present = int(rescore(components, lead, {}).decision.score[0])
     by_text: dict[str, Improvement] = {}
-    for count, change in enumerate(
-        _candidate_changes(lead, scorer.card, scorer.table, components.schema.roles)
-    ):
-        if count == MAX_TRIED:
-            break
+    candidates = _candidate_changes(lead, scorer.card, scorer.table, components.schema.roles)
+    for change in islice(candidates, MAX_TRIED):
         decision = rescore(components, lead, change).decision
         text = " + ".join(_describe_value(name, value, scorer.table, lang) for name, value in change.items())
         score = int(decision.score[0])
@@ -119,14 +113,9 @@ def _candidate_changes(
     role_columns = set(roles.values())
     for name, feature in table.attributes.items():
         if feature.column in role_columns:
-            choices = _choices(name, None, card, table, "en")
-            yield from (
-                _single_change(name, value) for value, _ in choices if value not in ("", lead.values[name])
-            )
-
-
-def _single_change(name: str, value: FeatureValue) -> dict[str, FeatureValue]:
-    return {name: value}
+            for value, _ in _choices(name, None, card, table, "en"):
+                if value not in ("", lead.values[name]):
+                    yield {name: value}
 
 
 def _fulfilling_change(rule: Rule, values: FeatureValues) -> dict[str, FeatureValue]:
@@ -155,22 +144,16 @@ def _choices(
     if name not in table.texts or not isinstance(feature, Attribute):
         return ()
     vocabulary_values = table.vocabulary.values(feature.column)
-    of_card = [
-        value
-        for _, _, rule in card.rules()
-        for c in rule.when
-        if c.feature == name
-        for value in c.one_of or ()
-    ]
+    conditions = [c for _, _, rule in card.rules() for c in rule.when if c.feature == name]
+    of_card = [value for condition in conditions for value in condition.one_of or ()]
     present_values = [present] if isinstance(present, str) else []
     values = dict.fromkeys([*vocabulary_values, *of_card, *present_values])
     return (("", "–"), *((value, format_value(table, name, value, lang)) for value in values))
 
 
 def _describe_value(name: str, value: FeatureValue, table: FeatureTable, lang: Language) -> str:
-    return translate(
-        "reason", lang, label=table.label(name, lang), value=format_value(table, name, value, lang)
-    )
+    text = format_value(table, name, value, lang)
+    return translate("reason", lang, label=table.label(name, lang), value=text)
 
 
 def _parse_value(text: str, is_text: bool) -> FeatureValue:

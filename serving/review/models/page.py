@@ -6,22 +6,17 @@ What is asked is carried out by the follower, which alone reaches MLflow.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Mapping
 from typing import Any, get_args
 
 from starlette.responses import Response
 
 from features.errors import HotleadError
+from scoring import review_requests
 from scoring.evaluation.gate import Check
 from scoring.pages.gate import gate_table
-from scoring.review_requests import (
-    ReviewAction,
-    ReviewRequest,
-    read_models,
-    read_results,
-    read_waiting,
-    write_request,
-)
+from scoring.review_requests import ReviewAction, ReviewRequest, read_models
 from scoring.statistics.metrics import Estimate
 from serving.review.web.forms import Fields
 from serving.review.web.page_request import PageRequest, PageRoute
@@ -29,27 +24,20 @@ from serving.web.problems import not_found, store_unavailable
 
 SLOW_MS = 10_000
 FIGURES = ("log_loss", "roc_auc", "win_rate_top_10", "lift_top_10", "calibration_error")
-ALIAS_BY_ACTION = {
-    "approve": "challenger",
-    "reject": "challenger",
-    "promote": "challenger",
-    "rollback": "champion",
-}
+ALIAS_BY_ACTION = {**dict.fromkeys(("approve", "reject", "promote"), "challenger"), "rollback": "champion"}
 
 
 async def show(visit: PageRequest) -> Response:
-    """The page."""
     return await _render_page(visit, Fields(), Fields())
 
 
 async def request_action(visit: PageRequest) -> Response:
-    """Ask something of a model."""
     form, action = await visit.form(), visit.request.path_params["action"]
     if action not in get_args(ReviewAction):
         raise not_found("There is no such action.")
     submitted = Fields({name: str(value) for name, value in form.items()})
-    if error := _note_error(submitted["note"].strip(), visit):
-        return await _render_page(visit, submitted, Fields({action: error}), 422)
+    if error := visit.note_error(submitted["note"], "models_wrong_note"):
+        return await _render_page(visit, submitted, Fields({action: error["reason"]}), 422)
     request = ReviewRequest(
         action=action,
         registered=submitted["registered"],
@@ -59,11 +47,10 @@ async def request_action(visit: PageRequest) -> Response:
         override=bool(submitted["override"]),
     )
     try:
-        await asyncio.to_thread(write_request, visit.settings.bundles, request)
+        await asyncio.to_thread(review_requests.write_request, visit.settings.bundles, request)
     except HotleadError:
-        raise store_unavailable(
-            "The request cannot be written. Look at the disk, and try again.", 5
-        ) from None
+        problem = store_unavailable("The request cannot be written. Look at the disk, and try again.", 5)
+        raise problem from None
     return visit.redirect("/review/models", message_key="models_done")
 
 
@@ -76,15 +63,11 @@ async def pending_challenger(visit: PageRequest) -> str | None:
     return None if decided else challenger.get("registered")
 
 
-def _note_error(note: str, visit: PageRequest) -> str:
-    return visit.length_error(note) or ("" if note else visit.translate("models_wrong_note"))
-
-
 async def _render_page(visit: PageRequest, submitted: Fields, errors: Fields, status: int = 200) -> Response:
     root = visit.settings.bundles
-    snapshot, open_requests, answered_requests = await asyncio.to_thread(
-        lambda: (read_models(root), read_waiting(root), read_results(root))
-    )
+    snapshot = await asyncio.to_thread(read_models, root)
+    open_requests = await asyncio.to_thread(review_requests.read_waiting, root)
+    answered_requests = await asyncio.to_thread(review_requests.read_results, root)
     models: Mapping[str, Any] = {} if snapshot is None else snapshot["models"]
     return visit.html(
         "models.html",
@@ -105,14 +88,11 @@ async def _render_page(visit: PageRequest, submitted: Fields, errors: Fields, st
 
 def _allowed_actions(models: Mapping[str, Mapping[str, object]], visit: PageRequest) -> list[tuple[str, str]]:
     """What this person may ask now, with the registered version that it is about."""
-    candidates = [(action, alias) for action, alias in ALIAS_BY_ACTION.items() if alias in models]
-    if "previous" not in models:
-        candidates = [(action, alias) for action, alias in candidates if action != "rollback"]
-    return [
-        (action, str(models[alias]["registered"]))
-        for action, alias in candidates
-        if visit.is_allowed("POST", f"/review/models/{action}")
-    ]
+    actions = [action for action in ALIAS_BY_ACTION if visit.is_allowed("POST", f"/review/models/{action}")]
+    if "previous" not in models and "rollback" in actions:
+        actions.remove("rollback")
+    candidates = ((action, models.get(ALIAS_BY_ACTION[action])) for action in actions)
+    return [(action, str(model["registered"])) for action, model in candidates if model is not None]
 
 
 def _gate(snapshot: Mapping[str, Any] | None, visit: PageRequest) -> Any:
@@ -127,10 +107,8 @@ def _gate(snapshot: Mapping[str, Any] | None, visit: PageRequest) -> Any:
 
 
 def _parse_estimate(values: Mapping[str, float | None]) -> Estimate:
-    nan = float("nan")
-    return Estimate(
-        *(nan if values[name] is None else float(values[name] or 0) for name in ("value", "low", "high"))
-    )
+    figures = (values[name] for name in ("value", "low", "high"))
+    return Estimate(*(math.nan if figure is None else float(figure) for figure in figures))
 
 
 ROUTES = (PageRoute("GET", "/models", show), PageRoute("POST", "/models/{action}", request_action))

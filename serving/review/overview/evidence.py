@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from features.errors import HotleadError
 from features.kinds import Language
 from scoring.evaluation.comparison import ModelVsRules
@@ -14,7 +12,7 @@ from scoring.model.bundle import load_bundle
 from scoring.model.evidence import MODEL, POINTS
 from scoring.model.model import sigmoid
 from scoring.pages.comparison import comparison_verdict
-from scoring.statistics.metrics import Band, Ranked, calibration_bands, calibration_error, rank_leads
+from scoring.statistics.metrics import Band, calibration_bands, calibration_error, rank_leads
 from scoring.statistics.rates import Rate
 from serving.components import Components
 
@@ -45,32 +43,24 @@ def load_judged_deals(components: Components) -> JudgedDeals | None:
         bundle = load_bundle(components.settings.bundles)
     except HotleadError:
         return None
-    if bundle is None or not len(bundle.evidence):
-        return None
-    if bundle.origin.version != scorer.calibrated_model.model.version:  # it is just changing
-        return None
+    model_version = scorer.calibrated_model.model.version
+    if bundle is None or not len(bundle.evidence) or bundle.origin.version != model_version:
+        return None  # without deals, or while the model is being replaced
     evidence, card = bundle.evidence, scorer.card
     comparison = ModelVsRules.from_evidence(evidence, card, scorer.calibrated_model.scale)
     leads, won = comparison.leads
     sides = {"model": MODEL, "rules": POINTS}
     chances = {s: sigmoid(evidence.scores[n]) for s, n in sides.items() if n in evidence.scores}
-    verdict: dict[Language, str] = {
-        "en": comparison_verdict(comparison, "en"),
-        "ja": comparison_verdict(comparison, "ja"),
-    }
+    languages: tuple[Language, ...] = ("en", "ja")
     return JudgedDeals(
-        bundle.origin.version,
+        model_version,
         card.version,
         leads,
         won,
         int(evidence.moment.min()),
         int(evidence.moment.max()),
-        verdict,
+        {lang: comparison_verdict(comparison, lang) for lang in languages},
         {side: comparison.stages[side] for side in sides},
         {side: calibration_bands(evidence.won, p) for side, p in chances.items()},
-        {side: calibration_error(_rank(comparison, p)) for side, p in chances.items()},
+        {s: calibration_error(rank_leads(evidence.won, p, evidence.amount)) for s, p in chances.items()},
     )
-
-
-def _rank(comparison: ModelVsRules, probability: np.ndarray[tuple[int], np.dtype[np.float64]]) -> Ranked:
-    return rank_leads(comparison.evidence.won, probability, comparison.evidence.amount)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from starlette.responses import Response
 
 from scoring.evaluation.monitoring import QUIET
 from scoring.scorecard.scorecard import STAGES
+from scoring.statistics.metrics import Band
 from scoring.statistics.rates import Rate
 from serving.monitoring.monitor import monitor_store
 from serving.monitoring.page import describe_advice, monitor_page
@@ -38,23 +40,18 @@ class AgreementCell:
 
 
 async def show(visit: PageRequest) -> Response:
-    """The overview."""
     prefetch_facts(visit)
     _refresh_monitoring(visit)
-    scorer = visit.scorer
-    key = ("proof", *scorer.versions)
-    judged_deals, _ = await visit.cached(
-        key, EVIDENCE_CACHE_SECONDS, lambda: load_judged_deals(visit.components)
-    )
-    counts, _ = await visit.cached(
-        "agreement", COUNTS_CACHE_SECONDS, lambda: visit.store.read(count_agreement)
-    )
-    charts = [] if judged_deals is None else _charts(judged_deals, visit)
+    scorer, cache = visit.scorer, visit.cache
+    load, count = partial(load_judged_deals, visit.components), partial(visit.store.read, count_agreement)
+    deals, _ = await cache.get(("proof", *scorer.versions), EVIDENCE_CACHE_SECONDS, load)
+    counts, _ = await cache.get("agreement", COUNTS_CACHE_SECONDS, count)
+    charts: list[PageChart] = [] if deals is None else [_lift(deals, visit), _calibration(deals, visit)]
     await visit.draw_charts(charts)
     model_stages, not_hot_ids = _model_stages(counts), visit.overrides.not_hot_ids(visit.now)
     return visit.html(
         "overview.html",
-        proof=judged_deals,
+        proof=deals,
         figures=charts,
         agreement=_agreement_table(counts, model_stages),
         judged=model_stages,
@@ -68,11 +65,8 @@ async def show(visit: PageRequest) -> Response:
 
 def _refresh_monitoring(visit: PageRequest) -> None:
     """Begin to look at what was served: it takes seconds, so the page shows what was found last."""
-    visit.cache.refresh_soon(
-        _monitoring_key(visit),
-        MONITORING_CACHE_SECONDS,
-        lambda: monitor_store(visit.store, visit.settings, visit.crm, visit.scorer, visit.now),
-    )
+    monitor = partial(monitor_store, visit.store, visit.settings, visit.crm, visit.scorer, visit.now)
+    visit.cache.refresh_soon(_monitoring_key(visit), MONITORING_CACHE_SECONDS, monitor)
 
 
 def _monitoring_key(visit: PageRequest) -> tuple[str | None, ...]:
@@ -111,69 +105,48 @@ def _agreement_table(
 
 
 def _agreement_cell(count: int, rules: str, model: str | None) -> AgreementCell:
-    return AgreementCell(
-        count, f"/review/disagreements?rules={rules}&model={model or UNJUDGED}", rules == model
-    )
-
-
-def _charts(judged_deals: JudgedDeals, visit: PageRequest) -> list[PageChart]:
-    return [_lift(judged_deals, visit), _calibration(judged_deals, visit)]
+    path = f"/review/disagreements?rules={rules}&model={model or UNJUDGED}"
+    return AgreementCell(count, path, rules == model)
 
 
 def _lift(judged_deals: JudgedDeals, visit: PageRequest) -> Bars:
     """By stage, how many times the average win rate."""
+    translate, stages = visit.translate, judged_deals.stages
     return Bars(
-        title=visit.translate("overview_lift"),
-        labels=tuple(visit.translate(f"stage_{stage}") for stage in STAGES),
+        title=translate("overview_lift"),
+        labels=tuple(translate(f"stage_{stage}") for stage in STAGES),
         series=tuple(
-            _rates(visit.translate(f"side_{side}"), judged_deals.stages[side], side) for side in _SIDES
+            Series.with_intervals(translate(f"side_{s}"), map(_lift_point, stages[s]), s) for s in _SIDES
         ),
-        unit=visit.translate("overview_times"),
+        unit=translate("overview_times"),
     )
 
 
-def _rates(name: str, rates: Sequence[Rate], side: SeriesColor) -> Series:
-    return Series(
-        name,
-        tuple(_nan_to_none(r.lift) for r in rates),
-        tuple(_nan_to_none(r.lift_low) for r in rates),
-        tuple(_nan_to_none(r.lift_high) for r in rates),
-        side,
-    )
+def _lift_point(rate: Rate) -> list[float | None]:
+    return [None if v != v else v for v in (rate.lift, rate.lift_low, rate.lift_high)]
 
 
 def _calibration(judged_deals: JudgedDeals, visit: PageRequest) -> Lines:
-    """The win rate that came over the probability that was told, in percent."""
-    bands = [(side, band) for side, side_bands in judged_deals.bands.items() for band in side_bands]
-    x = tuple(sorted({100 * band.predicted for _, band in bands}))
+    """The observed win rate over the predicted probability, in percent."""
+    x = tuple(sorted({100 * band.predicted for bands in judged_deals.bands.values() for band in bands}))
     series = []
-    for side in judged_deals.bands:
-        of_side = {100 * band.predicted: band for s, band in bands if s == side}
-        ends = [
-            (of_side[predicted].observed, of_side[predicted].error) if predicted in of_side else None
-            for predicted in x
-        ]
-        series.append(
-            Series(
-                visit.translate(f"side_{side}"),
-                tuple(end and 100 * end[0] for end in ends),
-                tuple(end and 100 * max(0.0, end[0] - end[1]) for end in ends),
-                tuple(end and 100 * min(1.0, end[0] + end[1]) for end in ends),
-                "model" if side == "model" else "rules",
-            )
-        )
+    for side in (s for s in _SIDES if s in judged_deals.bands):
+        points = {100 * band.predicted: _band_point(band) for band in judged_deals.bands[side]}
+        name = visit.translate(f"side_{side}")
+        series.append(Series.with_intervals(name, (points.get(predicted, ()) for predicted in x), side))
     ideal = Series(visit.translate("overview_ideal"), x)
     return Lines(
         title=visit.translate("overview_calibration"),
         x=x,
         series=(*series, ideal),
-        unit=" %",
+        unit="%",
         x_title=visit.translate("overview_told"),
     )
 
 
-def _nan_to_none(value: float) -> float | None:
-    return None if value != value else value
+def _band_point(band: Band) -> list[float]:
+    low, high = max(0.0, band.observed - band.error), min(1.0, band.observed + band.error)
+    return [100 * value for value in (band.observed, low, high)]
 
 
 ROUTES = (PageRoute("GET", "", show), PageRoute("GET", "/", show))

@@ -28,20 +28,16 @@ class Pending:
 
 
 def count_agreement(connection: Connection) -> Mapping[tuple[str, str | None], int]:
-    """How many open leads there are, by the stage of the rules and of the model (None: it was away)."""
+    """How many open leads there are, by the stage of the rules and of the model (None: it did not judge)."""
     counts = Counter({(r, m): n for r, m, n in connection.execute(_select_stage_pairs(False))})
     counts.subtract({(r, m): n for r, m, n in connection.execute(_select_stage_pairs(True))})
     return {pair: count for pair, count in counts.items() if count > 0}
 
 
 def count_pending(connection: Connection, now: int, not_hot_ids: Iterable[str]) -> Pending:
-    """What waits at a moment (ms UTC); `cooled`: leads that persons named not hot, which nobody calls."""
-    excluded = set(not_hot_ids)
-    late = [
-        bool(is_late)
-        for lead_id, is_late in connection.execute(_select_to_call(), {"now": now})
-        if lead_id not in excluded
-    ]
+    """What waits at a moment (ms UTC), without the leads that a person called not hot."""
+    excluded, rows = set(not_hot_ids), connection.execute(_select_to_call(), {"now": now})
+    late = [bool(is_late) for lead_id, is_late in rows if lead_id not in excluded]
     newest = connection.execute(_select_newest_definition()).first()
     waits = newest is not None and newest.in_force_at is None
     return Pending(len(late), sum(late), newest.number if newest is not None and waits else None)

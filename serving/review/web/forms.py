@@ -25,10 +25,3 @@ def return_path(path: str, *allowed: str) -> str:
     """The path from which a form was sent, if it begins with one of the `allowed`; otherwise the first of
     them. A form can name any address: only pages of Hotlead are followed."""
     return path if path.startswith(allowed) else allowed[0]
-
-
-def with_message(path: str, message_key: str | None) -> str:
-    """The path of a page that says the text of `message_key` above its content."""
-    if message_key is None:
-        return path
-    return f"{path}{'&' if '?' in path else '?'}done={message_key}"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal, TypeVar
+from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 import orjson
@@ -20,17 +21,16 @@ from features.kinds import Language
 from features.settings import CrmSettings
 from scoring.decision.scorer import Scorer
 from serving.components import Components
-from serving.leads.errors import UnknownLead
-from serving.leads.overrides import OverrideMirror
+from serving.leads.lead_facts import UnknownLead
+from serving.leads.mirrors import OverrideMirror
 from serving.leads.to_records import parse_record
 from serving.predictions.live_model import LiveModel
 from serving.predictions.predictor import ScoreOptions
 from serving.review.charts.charts import PageChart
 from serving.review.charts.render import render_svg
 from serving.review.web.cache import StaleWhileRevalidateCache
-from serving.review.web.context import PageContext
-from serving.review.web.forms import NOTE_LENGTH, with_message
-from serving.review.web.rendering import build_nav, render, success_message
+from serving.review.web.forms import NOTE_LENGTH
+from serving.review.web.rendering import render
 from serving.review.web.session import Session
 from serving.review.web.translations import translate_page
 from serving.settings import ServiceSettings
@@ -44,6 +44,10 @@ from serving.web.problems import Problem, bad_request, content_too_large
 T = TypeVar("T")
 MAX_FORM_BYTES, MAX_FIELDS = 2**20, 5_000
 CSRF = "csrf"
+_FOREIGN_FORM = (
+    "This form does not come from this page, or the page was open for too long. Load the page again and "
+    "send it once more."
+)
 
 
 @dataclass(frozen=True)
@@ -65,27 +69,22 @@ class PageRequest:
 
     @property
     def crm(self) -> CrmSettings:
-        """The settings of the company's CRM."""
         return self.components.crm
 
     @property
     def zone(self) -> ZoneInfo:
-        """The company's time zone."""
         return self.components.crm.zone
 
     @property
     def settings(self) -> ServiceSettings:
-        """The settings of the service."""
         return self.components.settings
 
     @property
     def store(self) -> Store:
-        """The store of leads, scores and records."""
         return self.components.store
 
     @property
     def overrides(self) -> OverrideMirror:
-        """The decisions of people that replace a score."""
         return self.components.overrides
 
     @property
@@ -96,7 +95,7 @@ class PageRequest:
     @property
     def scorer(self) -> Scorer:
         """Scores leads by the model and scorecard in use."""
-        return self.components.model_watcher.live_model.scorer
+        return self.live_model.scorer
 
     @property
     def path(self) -> str:
@@ -113,34 +112,26 @@ class PageRequest:
         return key is not None and access.is_allowed(key.role, method, access.find_route(path))
 
     def html(self, template: str, status: int = 200, /, **values: object) -> Response:
-        """A page made from a template."""
-        return render(template, status, self._context(), values)
+        return render(template, status, self, values)
 
-    def _context(self) -> PageContext:
-        query = self.request.query_params
-        return PageContext(
-            lang=self.lang,
-            zone=self.zone,
-            company=self.crm.name,
-            csrf=self.session.csrf,
-            method=self.request.method,
-            path=self.path,
-            query=query,
-            nav=build_nav(self.path, lambda path: self.is_allowed("GET", path)),
-            key=self.session.key,
-            message=success_message(query, self.lang),
-            now=self.now,
-        )
+    def crm_link(self, lead_id: str) -> str | None:
+        """The address at which the CRM shows a lead; None unless crm.toml has a `lead_link`."""
+        template = self.crm.review.lead_link
+        return template and template.replace("{lead_id}", quote(lead_id, safe=""))
 
     async def draw_charts(self, charts: Iterable[PageChart]) -> None:
         """Draw the charts that the page is going to show, outside the event loop; they are kept."""
         await asyncio.to_thread(lambda: [render_svg(chart) for chart in charts])
 
-    def length_error(self, text: str) -> str | None:
-        """What is wrong with a text that people typed, where it is longer than they read."""
-        if len(text) <= NOTE_LENGTH:
-            return None
-        return self.translate("site_too_long", most=NOTE_LENGTH, count=len(text))
+    def note_error(self, text: str, missing_key: str) -> dict[str, str]:
+        """What is wrong with a note or reason that was typed, as the error of the field `reason`: it is
+        empty (the text of `missing_key` says so), or longer than people read."""
+        note = text.strip()
+        if not note:
+            return {"reason": self.translate(missing_key)}
+        if len(note) <= NOTE_LENGTH:
+            return {}
+        return {"reason": self.translate("site_too_long", most=NOTE_LENGTH, count=len(note))}
 
     def refusal_errors(self, error: InvalidFields) -> dict[str, str]:
         """The invalid fields of a record, by name, in words for the reader."""
@@ -148,7 +139,9 @@ class PageRequest:
 
     def redirect(self, path: str, message_key: str | None = None) -> Response:
         """Send the browser to a page, which says the text of `message_key`."""
-        return RedirectResponse(with_message(path, message_key), 303)
+        if message_key is not None:
+            path += f"{'&' if '?' in path else '?'}done={message_key}"
+        return RedirectResponse(path, 303)
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """What `work` reads from the store. Raises StoreUnavailable."""
@@ -171,10 +164,6 @@ class PageRequest:
         with suppress(UnknownLead, StoreUnavailable):
             await self.components.predictor.predict(lead_id, ScoreOptions(now=self.now))
 
-    async def cached(self, key: Hashable, seconds: float, work: Callable[[], T]) -> tuple[T, int]:
-        """A figure that takes long, and when it was computed (ms UTC). Raises StoreUnavailable."""
-        return await self.cache.get(key, seconds, work)
-
     async def form(self) -> FormData:
         """The fields of a form that our own page sent. Raises Problem: 400, 403, 413."""
         if len(await self.request.body()) > MAX_FORM_BYTES:
@@ -184,12 +173,7 @@ class PageRequest:
         except Exception:
             raise bad_request("The form cannot be read.") from None
         if not self.session.is_token_valid(form.get(CSRF)) or not _is_same_site(self.request):
-            raise Problem(
-                403,
-                "Forbidden",
-                "This form does not come from this page, or the page was "
-                "open for too long. Load the page again and send it once more.",
-            )
+            raise Problem(403, _FOREIGN_FORM)
         if any("\0" in str(value) for value in form.values()):
             raise bad_request("The form holds a character (NUL) that no text has.")
         return form

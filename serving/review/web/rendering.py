@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
@@ -14,25 +16,19 @@ from starlette.responses import HTMLResponse, Response
 
 from features.clock import from_ms
 from features.kinds import Language
-from scoring.pages.formats import NONE, format_number, format_spaced_share
+from scoring.pages.formats import NONE, format_number, format_share
 from scoring.texts import all_texts
 from serving.review.charts.charts import PageChart
 from serving.review.charts.render import render_svg
-from serving.review.web.context import NavItem, PageContext
 from serving.review.web.static_files import asset_url
 from serving.review.web.translations import page_texts, translate_page
 
-CONTENT_SECURITY = "; ".join(
-    (
-        "default-src 'none'",
-        "script-src 'self'",
-        "style-src 'self'",
-        "img-src 'self' data:",
-        "connect-src 'self'",
-        "form-action 'self'",
-        "base-uri 'none'",
-        "frame-ancestors 'none'",
-    )
+if TYPE_CHECKING:
+    from serving.review.web.page_request import PageRequest
+
+CONTENT_SECURITY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 """Nothing from outside, no script inside a page."""
 
@@ -46,13 +42,24 @@ NAV = (
 )
 
 
-def render(template: str, status: int, context: PageContext, values: Mapping[str, object]) -> Response:
-    """A page as a response; `values` are the names that its template uses beside the context's."""
-    body = (
-        environment()
-        .get_template(template)
-        .render(page_context=context, say=context.translate, nav=context.nav, done=context.message, **values)
-    )
+@dataclass(frozen=True)
+class NavItem:
+    """A page of the navigation: its name (site_<name> is its text), its path, and whether it is open."""
+
+    name: str
+    path: str
+    is_current: bool
+
+
+def render(template: str, status: int, visit: PageRequest, values: Mapping[str, object]) -> Response:
+    """A page as a response; `values` are the names that its template uses beside those of every page."""
+    of_every_page = {
+        "visit": visit,
+        "say": visit.translate,
+        "nav": build_nav(visit.path, lambda path: visit.is_allowed("GET", path)),
+        "done": success_message(visit.request.query_params, visit.lang),
+    }
+    body = environment().get_template(template).render(**of_every_page, **values)
     # Without a referrer to our own pages, browsers would send no origin with a form either.
     headers = {"content-security-policy": CONTENT_SECURITY, "referrer-policy": "same-origin"}
     return HTMLResponse(body, status, headers)
@@ -60,9 +67,8 @@ def render(template: str, status: int, context: PageContext, values: Mapping[str
 
 def build_nav(current_path: str, is_allowed: Callable[[str], bool]) -> tuple[NavItem, ...]:
     """The pages of the navigation whose path is allowed."""
-    return tuple(
-        NavItem(name, path, _is_current(current_path, path)) for name, path in NAV if is_allowed(path)
-    )
+    allowed = ((name, path) for name, path in NAV if is_allowed(path))
+    return tuple(NavItem(name, path, _is_current(current_path, path)) for name, path in allowed)
 
 
 def _is_current(current_path: str, path: str) -> bool:
@@ -78,91 +84,66 @@ def success_message(query: Mapping[str, str], lang: Language) -> str:
 
 @cache
 def environment() -> Environment:
-    """The templates and their filters."""
-    jinja = Environment(
-        loader=FileSystemLoader(Path(__file__).parents[1] / "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    jinja.globals |= {
-        "address": asset_url,
-        "drawn": _draw,
-        "picture": render_svg,
-        "csrf": _csrf_field,
-        "language_link": _language_link,
-    }
-    jinja.filters |= {
-        "when": _format_time,
-        "day": _format_day,
-        "iso": _format_iso,
-        "number": format_number,
-        "percent": format_spaced_share,
-        "stage": _stage_word,
-        "owner": _owner_word,
-    }
+    options: dict[str, Any] = {"undefined": StrictUndefined, "trim_blocks": True, "lstrip_blocks": True}
+    loader = FileSystemLoader(Path(__file__).parents[1] / "templates")
+    jinja = Environment(loader=loader, autoescape=True, **options)
+    jinja.globals |= {"address": asset_url, "drawn": _draw, "picture": render_svg}
+    jinja.globals |= {"csrf": _csrf_field, "language_link": _language_link}
+    jinja.filters |= {"when": _format_time, "day": _format_day, "iso": _format_iso}
+    jinja.filters |= {"number": format_number, "percent": format_share}
+    jinja.filters |= {"stage": _stage_word, "owner": _owner_word}
     return jinja
 
 
 @pass_context
-def _format_time(context: Context, time_ms: int | None) -> str:
+def _format_time(context: Context, time_ms: int | None, form: str = "%Y-%m-%d %H:%M") -> str:
     """A moment (ms UTC) in the company's time zone."""
-    return (
-        NONE
-        if time_ms is None
-        else from_ms(time_ms).astimezone(_page_context(context).zone).strftime("%Y-%m-%d %H:%M")
-    )
+    return NONE if time_ms is None else f"{from_ms(time_ms).astimezone(_visit(context).zone):{form}}"
 
 
 @pass_context
 def _format_day(context: Context, time_ms: int | None) -> str:
-    return (
-        NONE
-        if time_ms is None
-        else from_ms(time_ms).astimezone(_page_context(context).zone).strftime("%Y-%m-%d")
-    )
+    return _format_time(context, time_ms, "%Y-%m-%d")
 
 
 def _format_iso(time_ms: int) -> str:
     return from_ms(time_ms).isoformat()
 
 
-def _page_context(context: Context) -> PageContext:
-    page: PageContext = context["page_context"]
-    return page
+def _visit(context: Context) -> PageRequest:
+    visit: PageRequest = context["visit"]
+    return visit
 
 
 @pass_context
 def _stage_word(context: Context, code: str | None) -> str:
-    """A lead's stage in words."""
-    return NONE if code is None else translate_page(f"stage_{code}", _page_context(context).lang)
+    return NONE if code is None else _visit(context).translate(f"stage_{code}")
 
 
 @pass_context
 def _owner_word(context: Context, code: str) -> str:
     """The text of an owner; one without a text is shown by its code."""
     key = f"owner_{code}"
-    is_known = key in all_texts()
-    return translate_page(key, _page_context(context).lang) if is_known else code.replace("_", " ")
+    return _visit(context).translate(key) if key in all_texts() else code.replace("_", " ")
 
 
 @pass_context
 def _csrf_field(context: Context) -> Markup:
     """The hidden field that marks a form of this site."""
-    return Markup('<input type="hidden" name="csrf" value="{}">').format(_page_context(context).csrf)
+    return Markup('<input type="hidden" name="csrf" value="{}">').format(_visit(context).session.csrf)
 
 
 @pass_context
 def _language_link(context: Context, lang: str) -> str:
     """The address of this page in another language. A page that answers a form has no address of its own:
     then the page of the navigation that it belongs to."""
-    page = _page_context(context)
-    if page.method != "GET":
-        inside = (path for _, path in reversed(NAV) if _is_current(page.path, path))
+    visit = _visit(context)
+    if visit.request.method != "GET":
+        inside = (path for _, path in reversed(NAV) if _is_current(visit.path, path))
         return f"{next(inside, NAV[0][1])}?lang={lang}"
-    params = {name: value for name, value in page.query.items() if name not in ("done", "lang")}
-    return f"{quote(page.path)}?{urlencode({**params, 'lang': lang})}"
+    query = visit.request.query_params
+    params = {name: value for name, value in query.items() if name not in ("done", "lang")}
+    return f"{quote(visit.path)}?{urlencode({**params, 'lang': lang})}"
 
 
 @pass_context

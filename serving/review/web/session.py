@@ -18,10 +18,9 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from features.files import atomic_file, write_error, write_private
-from serving.web import credentials as caller
-from serving.web.api_keys import Key
-from serving.web.credentials import LOOPBACK
-from serving.web.key_cache import KeyCache
+from serving.web import authentication as caller
+from serving.web.api_keys import Key, KeyCache
+from serving.web.authentication import LOOPBACK
 
 COOKIE, HOURS, DAYS = "hotlead_session", 12, 7
 """A session ends after so many hours without a page, and in any case after so many days."""
@@ -45,9 +44,8 @@ class Session:
 
     def is_token_valid(self, token: object) -> bool:
         """Whether a form brings this visit's own token."""
-        return isinstance(token, str) and hmac.compare_digest(
-            token.encode(errors="replace"), self.csrf.encode()
-        )
+        expected = self.csrf.encode()
+        return isinstance(token, str) and hmac.compare_digest(token.encode(errors="replace"), expected)
 
 
 class SessionRedirect(RedirectResponse):

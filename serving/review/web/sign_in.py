@@ -9,14 +9,12 @@ from starlette.responses import Response
 from serving.review.web.page_request import PageRequest
 from serving.review.web.session import Session, SessionRedirect, Sessions
 from serving.web import permissions as access
-from serving.web.api_keys import Key
-from serving.web.key_cache import KeyCache
+from serving.web.api_keys import KeyCache
 
 HOME = "/review"
 
 
 async def show_form(visit: PageRequest) -> Response:
-    """The page where a key is typed."""
     return visit.html("sign_in.html", wrong=None, next=_local_path(visit.request.query_params.get("next")))
 
 
@@ -25,12 +23,13 @@ async def enter(key_cache: KeyCache, visit: PageRequest) -> Response:
     form = await visit.form()
     wanted = _local_path(form.get("next"))
     if wait := visit.components.rate_limiter.retry_after(f"sign-in {_client_address(visit)}"):
-        return visit.html(
-            "sign_in.html", 429, wrong=visit.translate("sign_in_often", seconds=wait), next=wanted
-        )
+        error = visit.translate("sign_in_often", seconds=wait)
+        return visit.html("sign_in.html", 429, wrong=error, next=wanted)
     key = key_cache.find(str(form.get("key", "")).strip())
-    if key is None or not access.is_allowed(key.role, "GET", HOME):
-        return visit.html("sign_in.html", 403 if key else 401, wrong=_error_text(visit, key), next=wanted)
+    if key is None:
+        return visit.html("sign_in.html", 401, wrong=visit.translate("sign_in_unknown"), next=wanted)
+    if not access.is_allowed(key.role, "GET", HOME):
+        return visit.html("sign_in.html", 403, wrong=visit.translate("sign_in_role"), next=wanted)
     return SessionRedirect(Session.begin(key), wanted)
 
 
@@ -48,10 +47,6 @@ def _client_address(visit: PageRequest) -> str:
     host = "" if client is None else client.host
     forwarded = visit.request.headers.get("x-forwarded-for", "").rpartition(",")[2].strip()
     return forwarded if forwarded and host in ("127.0.0.1", "::1") else host
-
-
-def _error_text(visit: PageRequest, key: Key | None) -> str:
-    return visit.translate("sign_in_unknown" if key is None else "sign_in_role")
 
 
 def _local_path(value: object) -> str:

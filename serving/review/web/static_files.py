@@ -22,23 +22,17 @@ class Static:
         response: Any = PlainTextResponse("There is no such file.", 404)
         if name in file_names():
             headers = {"cache-control": "public, max-age=31536000, immutable"}
-            response = FileResponse(file_path(name), headers=headers, media_type=_TYPES[Path(name).suffix])
+            response = FileResponse(_FOLDER / name, headers=headers, media_type=_TYPES[Path(name).suffix])
         await response(scope, receive, send)
 
 
 @cache
 def file_names() -> frozenset[str]:
-    """The names of all files."""
     return frozenset(path.name for path in _FOLDER.iterdir() if path.suffix in _TYPES)
-
-
-def file_path(name: str) -> Path:
-    """The path of a file."""
-    return _FOLDER / name
 
 
 @cache
 def asset_url(name: str) -> str:
     """The address of a file; it changes with the content, so that browsers may keep it."""
-    digest = hashlib.sha256(file_path(name).read_bytes()).hexdigest()[:12]
+    digest = hashlib.sha256((_FOLDER / name).read_bytes()).hexdigest()[:12]
     return f"/review/static/{name}?{digest}"

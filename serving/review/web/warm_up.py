@@ -1,17 +1,19 @@
-"""Seeing the pages before anybody does: what is counted for all who look is ready when somebody comes in."""
+"""Rendering the pages before anybody opens them: what they load and count is ready for the first reader."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
 
 from starlette.requests import Request
 
 from serving.components import Components
+from serving.review.charts.render import draw_first_chart
 from serving.review.web.page_request import PageRoute
 
+log = logging.getLogger(__name__)
 LOOK_EVERY_SECONDS, REPEAT_SECONDS = 1.0, 300.0
 RenderPage = Callable[[Request, PageRoute], Awaitable[object]]
 
@@ -24,8 +26,9 @@ def shared_pages(pages: Sequence[PageRoute]) -> list[PageRoute]:
 async def warm_cache(
     components: Components, pages: Sequence[PageRoute], home: str, render_page: RenderPage
 ) -> None:
-    """See each page once, again when another model or definition serves, and again after a while, so that
-    nobody is told what is long past; until cancelled."""
+    """Draw a first chart, and render each page: once, again with another model or definition, and again after
+    a while, so that nobody sees old figures. Runs until cancelled."""
+    await _load_charts()
     last_versions, next_run = None, 0.0
     while True:
         versions = components.model_watcher.live_model.scorer.versions
@@ -36,16 +39,12 @@ async def warm_cache(
         await asyncio.sleep(LOOK_EVERY_SECONDS)
 
 
+async def _load_charts() -> None:
+    try:
+        await asyncio.to_thread(draw_first_chart)
+    except Exception as fault:  # the pages without charts are warmed up all the same
+        log.error("No chart can be drawn", exc_info=fault)
+
+
 def _request(path: str) -> Request:
-    scope: dict[str, Any] = {
-        "type": "http",
-        "method": "GET",
-        "scheme": "http",
-        "path": path,
-        "query_string": b"",
-        "headers": [],
-        "path_params": {},
-        "client": None,
-        "server": None,
-    }
-    return Request(scope)
+    return Request({"type": "http", "method": "GET", "path": path, "query_string": b"", "headers": []})

@@ -6,7 +6,7 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
@@ -19,14 +19,6 @@ BUSY_SECONDS = 1.0
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 SqlRow = tuple[Any, ...]
-
-
-class RecordDigest(NamedTuple):
-    """The key of a stored record and the digest of its content."""
-
-    key: str
-    version: int
-    digest: str
 
 
 class Cursor(Protocol):
@@ -53,6 +45,11 @@ class Database(ABC):
     begin: ClassVar[str]
     errors: ClassVar[tuple[type[Exception], ...]]
     """What the driver raises. Unless `is_invalid`, such an error means that the database is unavailable."""
+
+    mark: ClassVar[str]
+    """A parameter in SQL."""
+    in_list: ClassVar[str]
+    """The condition in SQL that a column is among the values of a parameter; see `to_list`."""
 
     is_local: ClassVar[bool]
     """Whether it is a file of this machine, so that reading never waits for a network."""
@@ -88,33 +85,40 @@ class Database(ABC):
         """Whether an error is caused by the content, which no database could store."""
         return isinstance(problem, ValueError | TypeError | OverflowError)
 
-    @abstractmethod
     def is_transient(self, problem: Exception) -> bool:
         """Whether an error was caused by another process, so that repeating may succeed."""
+        return False
 
     @abstractmethod
     def insert(self, cursor: Cursor, table: str, names: tuple[str, ...], rows: Sequence[SqlRow]) -> int:
         """Insert the rows of records whose key and version are new; how many."""
 
     @abstractmethod
-    def find_records(self, cursor: Cursor, kind: RecordKind, keys: Sequence[str]) -> list[RecordDigest]:
-        """All versions of the records with the keys."""
+    def to_list(self, values: Sequence[str]) -> object:
+        """Values as the parameter of `in_list`."""
+
+    def find_records(self, cursor: Cursor, kind: RecordKind, keys: Sequence[str]) -> list[SqlRow]:
+        """Key, version and digest of all versions of the records with the keys."""
+        query = f'SELECT "key", version, digest FROM {kind} WHERE "key" {self.in_list}'
+        return cursor.execute(query, (self.to_list(keys),)).fetchall()
 
     @abstractmethod
     def insert_predictions(self, cursor: Cursor, predictions: Sequence[Prediction], now: int) -> None:
         """Insert predictions and update current_scores. `now` is ms UTC."""
 
-    @abstractmethod
     def find_predictions(self, cursor: Cursor, lead_ids: Sequence[str]) -> list[SqlRow]:
         """lead_id, as_of, scored_at and request_id of the predictions of leads."""
+        query = f"SELECT lead_id, as_of, scored_at, request_id FROM predictions WHERE lead_id {self.in_list}"
+        return cursor.execute(query, (self.to_list(lead_ids),)).fetchall()
 
-    @abstractmethod
     def erase(self, cursor: Cursor, table: str, lead_id: str) -> int:
         """Delete the rows of a lead; how many."""
+        return cursor.execute(f"DELETE FROM {table} WHERE lead_id = {self.mark}", (lead_id,)).rowcount
 
-    @abstractmethod
     def prune(self, cursor: Cursor, before: int, limit: int) -> int:
         """Delete predictions made before a moment (ms UTC), no more than `limit`; how many."""
+        old = f"SELECT seq FROM predictions WHERE scored_at < {self.mark} LIMIT {self.mark}"
+        return cursor.execute(f"DELETE FROM predictions WHERE seq IN ({old})", (before, limit)).rowcount
 
     @abstractmethod
     def transaction(self) -> AbstractContextManager[Connection]:
@@ -134,7 +138,6 @@ class Database(ABC):
         """Clear what deleted rows left in the files. Raises StoreUnavailable."""
 
     def close(self) -> None:
-        """Close the connections for reading."""
         self.engine.dispose()
 
 

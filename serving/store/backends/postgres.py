@@ -14,10 +14,10 @@ from sqlalchemy.engine import URL, Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from features.clock import CLOCKS_DIFFER_MS
-from serving.store.backends.base import BUSY_SECONDS, Cursor, Database, DriverConnection, RecordDigest, SqlRow
-from serving.store.backends.upserts import PREDICTION_COLUMNS, quoted_columns, upsert_current_scores
+from serving.store.backends.base import BUSY_SECONDS, Cursor, Database, DriverConnection, SqlRow
+from serving.store.backends.inserts import PREDICTION_COLUMNS, quoted_columns, upsert_current_scores
 from serving.store.errors import StoreUnavailable, describe_error
-from serving.store.records import Prediction, RecordKind
+from serving.store.records import Prediction
 from serving.store.tables import metadata
 
 STATEMENT_SECONDS = 5.0
@@ -43,6 +43,7 @@ class PostgresDatabase(Database):
 
     begin = "BEGIN"
     errors = (psycopg.Error, OSError)
+    mark, in_list = "%s", "= ANY(%s)"
     is_local = False
 
     def __init__(self, url: URL) -> None:
@@ -77,27 +78,13 @@ class PostgresDatabase(Database):
         cursor.execute(_insert_if_new(table, names), (_json(names, rows),))
         return int(cursor.rowcount)
 
-    def find_records(self, cursor: Cursor, kind: RecordKind, keys: Sequence[str]) -> list[RecordDigest]:
-        which = f'SELECT "key", version, digest FROM {kind} WHERE "key" = ANY(%s)'
-        return [RecordDigest(*row) for row in cursor.execute(which, (list(keys),)).fetchall()]
+    def to_list(self, values: Sequence[str]) -> list[str]:
+        return list(values)
 
     def insert_predictions(self, cursor: Cursor, rows: Sequence[Prediction], now: int) -> None:
         for part in _split_by_lead(rows):
             payload = _json(PREDICTION_COLUMNS, part)
             cursor.execute(_upsert_predictions(), (payload, now + CLOCKS_DIFFER_MS))
-
-    def find_predictions(self, cursor: Cursor, lead_ids: Sequence[str]) -> list[SqlRow]:
-        which = "SELECT lead_id, as_of, scored_at, request_id FROM predictions WHERE lead_id = ANY(%s)"
-        rows: list[SqlRow] = cursor.execute(which, (list(lead_ids),)).fetchall()
-        return rows
-
-    def erase(self, cursor: Cursor, table: str, lead_id: str) -> int:
-        return int(cursor.execute(f"DELETE FROM {table} WHERE lead_id = %s", (lead_id,)).rowcount)
-
-    def prune(self, cursor: Cursor, before: int, limit: int) -> int:
-        old = "SELECT seq FROM predictions WHERE scored_at < %s LIMIT %s"
-        result = cursor.execute(f"DELETE FROM predictions WHERE seq IN ({old})", (before, limit))
-        return int(result.rowcount)
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:

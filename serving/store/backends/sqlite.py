@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import re
 import sqlite3
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import cache
@@ -18,17 +21,17 @@ from sqlalchemy.pool import QueuePool
 from features.clock import CLOCKS_DIFFER_MS
 from features.errors import OutsideError
 from features.files import file_lock
-from serving.store.backends.base import BUSY_SECONDS, Cursor, Database, DriverConnection, RecordDigest, SqlRow
-from serving.store.backends.sqlite_files import file_contains, inode_of, size_of, truncate_wal
-from serving.store.backends.upserts import PREDICTION_COLUMNS, quoted_columns, upsert_current_scores
+from serving.store.backends.base import BUSY_SECONDS, Cursor, Database, DriverConnection, SqlRow
+from serving.store.backends.inserts import PREDICTION_COLUMNS, quoted_columns, upsert_current_scores
 from serving.store.errors import StoreUnavailable, describe_error
-from serving.store.records import Prediction, RecordKind
+from serving.store.records import Prediction
 
 ROWS_A_STATEMENT = 128
 LOG_BYTES = 4 * 2**20
 """From this size the write-ahead log is copied into the database while others write."""
 MAX_LOG_BYTES = 16 * LOG_BYTES
 """From this size writers wait until all is copied: under steady load there is always a rest."""
+CHECKPOINT_SECONDS = 5.0
 PATIENCE_SECONDS = 5.0
 """How long to wait for another process that migrates."""
 
@@ -56,6 +59,7 @@ class SqliteDatabase(Database):
 
     begin = "BEGIN IMMEDIATE"
     errors = (sqlite3.Error, OSError)
+    mark, in_list = "?", "IN (SELECT value FROM json_each(?))"
     is_local = True
 
     def __init__(self, path: Path) -> None:
@@ -86,36 +90,17 @@ class SqliteDatabase(Database):
     def is_invalid(self, problem: Exception) -> bool:
         return isinstance(problem, _ABOUT_CONTENT) or super().is_invalid(problem)
 
-    def is_transient(self, problem: Exception) -> bool:
-        return False
-
     def insert(self, cursor: Cursor, table: str, names: tuple[str, ...], rows: Sequence[SqlRow]) -> int:
         return _insert(cursor, table, names, rows)
 
-    def find_records(self, cursor: Cursor, kind: RecordKind, keys: Sequence[str]) -> list[RecordDigest]:
-        which = f'SELECT "key", version, digest FROM {kind} WHERE "key" {_IN_JSON}'
-        return [RecordDigest(*row) for row in cursor.execute(which, (_json(keys),)).fetchall()]
+    def to_list(self, values: Sequence[str]) -> str:
+        return orjson.dumps(values).decode()
 
     def insert_predictions(self, cursor: Cursor, rows: Sequence[Prediction], now: int) -> None:
         assert isinstance(cursor, sqlite3.Cursor)
         inserted = _insert(cursor, "predictions", PREDICTION_COLUMNS, rows)
         # The write lock is held since BEGIN, so these rows follow each other.
         cursor.execute(_UPSERT_CURRENT, ((cursor.lastrowid or 0) - inserted, now + CLOCKS_DIFFER_MS))
-
-    def find_predictions(self, cursor: Cursor, lead_ids: Sequence[str]) -> list[SqlRow]:
-        rows: list[SqlRow] = cursor.execute(
-            f"SELECT lead_id, as_of, scored_at, request_id FROM predictions WHERE lead_id {_IN_JSON}",
-            (_json(lead_ids),),
-        ).fetchall()
-        return rows
-
-    def erase(self, cursor: Cursor, table: str, lead_id: str) -> int:
-        return int(cursor.execute(f"DELETE FROM {table} WHERE lead_id = ?", (lead_id,)).rowcount)
-
-    def prune(self, cursor: Cursor, before: int, limit: int) -> int:
-        old = "SELECT seq FROM predictions WHERE scored_at < ? LIMIT ?"
-        result = cursor.execute(f"DELETE FROM predictions WHERE seq IN ({old})", (before, limit))
-        return int(result.rowcount)
 
     def create(self) -> None:
         try:
@@ -149,7 +134,6 @@ class SqliteDatabase(Database):
             raise StoreUnavailable(describe_error(problem)) from None
 
     def checkpoint(self) -> None:
-        """Copy the write-ahead log into the database, so that no commit has to."""
         size = size_of(self._sibling_path("-wal"))
         if size > LOG_BYTES and self._path.exists():
             with closing(self._connect("NORMAL", _CACHE_KB)) as connection:
@@ -206,7 +190,6 @@ class SqliteDatabase(Database):
 
 
 _ABOUT_CONTENT = (sqlite3.DataError, sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceError)
-_IN_JSON = "IN (SELECT value FROM json_each(?))"
 _UPSERT_CURRENT = upsert_current_scores("predictions WHERE seq > ? AND NOT replay ORDER BY seq", "?")
 
 
@@ -247,5 +230,42 @@ def _insert(cursor: Cursor, table: str, names: tuple[str, ...], rows: Sequence[S
     return len(rows)
 
 
-def _json(values: Sequence[str]) -> str:
-    return orjson.dumps(values).decode()
+def file_contains(path: Path, wanted: bytes, block_size: int = 2**20) -> bool:
+    """Whether a file contains an id as a whole (L10 is not in L100). Raises OSError.
+
+    Any byte may precede the id: SQLite stores a row's texts one after another, so that a lead's id follows
+    the record's key directly. After it comes a time, whose first byte is no letter. `block_size` is how
+    many bytes are read at a time.
+    """
+    pattern = re.compile(re.escape(wanted) + rb"(?![\w-])")
+    tail = b""
+    with path.open("rb") as file:
+        while block := file.read(block_size):
+            chunk = tail + block
+            # A match at the very end may continue in the next block, which begins with it.
+            if any(match.end() < len(chunk) for match in pattern.finditer(chunk)):
+                return True
+            tail = chunk[-len(wanted) :]
+    return tail == wanted
+
+
+def inode_of(path: Path) -> tuple[int, int]:
+    stat_result = os.stat(path)
+    return stat_result.st_dev, stat_result.st_ino
+
+
+def size_of(path: Path) -> int:
+    """The size of a file in bytes; 0 when it does not exist or cannot be read."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def truncate_wal(connection: sqlite3.Connection) -> None:
+    """Empty the write-ahead log, and wait while another checkpoint runs. Raises sqlite3.Error."""
+    deadline = time.monotonic() + CHECKPOINT_SECONDS
+    while connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
+        if time.monotonic() > deadline:
+            raise sqlite3.OperationalError("the write-ahead log is in use")
+        time.sleep(0.02)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from features.clock import NEVER
 from features.crm.parsing import as_numbers, as_texts, as_times, encode_column
 from features.numbers import FULL_WIDTH
-from serving.leads.attribute_schema import parse_number
+from serving.leads.field_types import parse_number
 from tests.helpers.builders import ms
 
 UTC, TOKYO, BERLIN = ZoneInfo("UTC"), ZoneInfo("Asia/Tokyo"), ZoneInfo("Europe/Berlin")

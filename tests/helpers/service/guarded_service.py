@@ -18,10 +18,9 @@ from starlette.types import ASGIApp, Message
 from serving.observability.prometheus import Metrics
 from serving.settings import ServiceSettings
 from serving.web import permissions, problems
-from serving.web.api_keys import Role, add
-from serving.web.key_cache import KeyCache
+from serving.web.api_keys import KeyCache, Role, add
+from serving.web.authentication import RateLimiter
 from serving.web.middleware import EdgeMiddleware
-from serving.web.rate_limit import RateLimiter
 
 SECRET = "anna@example.com"
 LIMIT = 2000

@@ -40,7 +40,7 @@ def settings_of(crm_toml: Path, **environ: str) -> ServiceSettings:
 def served(crm_toml: Path, wrap: Wrap = lambda app: app, **environ: str) -> Iterator[LiveService]:
     """Serve a CRM; `wrap` adds an outer ASGI app, such as injected faults."""
     settings = settings_of(crm_toml, **environ)
-    house = Components.build(settings)
+    house = Components(settings)
     door = EdgeMiddleware(
         create_app(Api(house), Site(house)), settings, house.key_cache, house.rate_limiter, house.metrics
     )

@@ -41,7 +41,7 @@ class App:
         roles: tuple[Role, ...] = ("crm", "reviewer", "admin")
         self.tokens = {r: keys.add(self.settings.keys_file, r, r)[1] for r in roles}
         with preserve_process_state():
-            self.house = Components.build(self.settings, clock)
+            self.house = Components(self.settings, clock)
         self.site = Site(self.house)
         self.web_app = create_app(Api(self.house), self.site)
         self.asgi: ASGIApp = EdgeMiddleware(

@@ -7,7 +7,7 @@ import pytest
 
 from features.kinds import Attribute, Count, Language
 from features.table import FeatureTable, Vocabulary
-from scoring.decision.reasons import Contribution, format_value, rank_contributions, strongest_contributions
+from scoring.decision.reasons import Contribution, format_value, rank_contributions
 
 TABLE = FeatureTable(
     {
@@ -26,11 +26,10 @@ TABLE = FeatureTable(
 
 
 def test_strongest_first_whatever_the_sign_and_idle_ones_left_out() -> None:
-    reasons = strongest_contributions(
-        "abcde", [1, 2, 3, 4, 5], np.array([0.2, -0.9, 0.005, 0.5, -0.3]), limit=3
-    )
-    assert reasons == [Contribution("b", 2, -0.9), Contribution("d", 4, 0.5), Contribution("e", 5, -0.3)]
-    assert strongest_contributions("a", [1], np.array([0.001])) == []
+    contributions = np.array([[0.2, -0.9, 0.005, 0.5, -0.3]])
+    assert rank_contributions(contributions, limit=3) == [[(1, -0.9), (3, 0.5), (4, -0.3)]]
+    assert rank_contributions(contributions, limit=5) == [[(1, -0.9), (3, 0.5), (4, -0.3), (0, 0.2)]]
+    assert rank_contributions(np.array([[0.001]])) == [[]]
 
 
 def test_each_lead_has_its_own_order() -> None:

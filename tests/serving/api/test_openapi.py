@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from features.clock import iso
 from serving.api.openapi.document import build_openapi
-from serving.leads.attribute_schema import parse_number
+from serving.leads.field_types import parse_number
 from serving.web import permissions as access
 from tests.helpers.service.service_app import App, small_app
 from tests.serving.api.openapi_fields import document_fields, problem_fields

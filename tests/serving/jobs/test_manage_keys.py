@@ -9,7 +9,7 @@ import pytest
 
 from features.clock import MS_PER_DAY, now_ms
 from serving.web import api_keys as keys
-from serving.web.key_cache import KeyCache
+from serving.web.api_keys import KeyCache
 from tests.helpers.small_crm import run, small_crm
 
 

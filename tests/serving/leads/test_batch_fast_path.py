@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 from features.columns import Texts
 from features.settings import CrmSettings, load_settings
-from serving.leads.attribute_schema import AttributeSchema
 from serving.leads.batch import parse_batch
 from serving.leads.batch_columns import BatchLeads, from_facts
 from serving.leads.batch_fast_path import Unsupported, parse_columns
+from serving.leads.field_types import AttributeSchema
 from serving.leads.lead_facts import LeadFacts, parse_lead
 from serving.web.field_errors import InvalidFields, NotJson
 from tests.helpers.service.service_app import CRM_TOML

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from features.clock import NEVER, iso
 from serving.leads import bodies
-from serving.leads.attribute_schema import AttributeSchema
+from serving.leads.field_types import AttributeSchema
 from serving.leads.lead_facts import LeadFacts, parse_lead
 from serving.leads.to_records import parse_record
 from serving.store.records import KINDS

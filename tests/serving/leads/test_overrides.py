@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Any
 
 from scoring.decision.overrides import Override
-from serving.leads.overrides import OverrideMirror, to_override
-from serving.leads.sales_status import StoredSteps
-from serving.store.records import Record
+from serving.leads.mirrors import OverrideMirror, to_override
+from serving.store import reads
+from serving.store.records import Record, StoredSteps
+from serving.store.sales_steps import count_rows, newest_rows, read_steps
 
 NOW = 1_790_000_000_000
 
@@ -19,21 +20,11 @@ class FakeOverrideStore:
         self.stamp, self.read_count = 0, 0
         self.rows: list[Override] = []
 
-    def overrides_version(self) -> object:
-        return self.stamp
-
-    def overrides(self) -> Sequence[Override]:
-        self.read_count += 1
-        return list(self.rows)
-
-    def steps_newest(self) -> tuple[int, ...]:
-        return ()
-
-    def steps_count(self) -> int:
-        return 0
-
-    def steps(self, after: tuple[int, ...] | None = None) -> StoredSteps:
-        return StoredSteps()
+    def read(self, work: object) -> Any:
+        if work is reads.overrides:
+            self.read_count += 1
+        answers = {reads.overrides: list(self.rows), reads.overrides_version: self.stamp}
+        return {**answers, newest_rows: (), count_rows: 0, read_steps: StoredSteps()}[work]
 
 
 def make_override_record(lead_id: str = "A", moment_ms: int = NOW, **body: object) -> Record:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy.engine import Connection
 
 from features.clock import NEVER, iso
 from scoring.decision.sales_status import SalesStatus, SalesStep, derive_sales_status
-from serving.leads.sales_status import RECOUNT_SECONDS, SalesStatusMirror, StoredSteps
+from serving.leads.mirrors import RECOUNT_SECONDS, SalesStatusMirror
 from serving.store.records import Record
+from serving.store.sales_steps import read_steps
 from serving.store.store import Store
 from tests.helpers.clock import Clock
 from tests.helpers.service.service_app import App, small_app
@@ -148,12 +152,11 @@ def test_nobody_waits_while_the_store_is_read(store: Store) -> None:  # noqa: F8
     reading, go_on = threading.Event(), threading.Event()
 
     class Slow:
-        steps_newest, steps_count = store.steps_newest, store.steps_count
-
-        def steps(self, after: tuple[int, ...] | None = None) -> StoredSteps:
-            reading.set()
-            assert go_on.wait(10)
-            return store.steps(after)
+        def read(self, work: Callable[[Connection], Any]) -> Any:
+            if work is read_steps:
+                reading.set()
+                assert go_on.wait(10)
+            return store.read(work)
 
     mirror = SalesStatusMirror(Slow())
     refreshes = threading.Thread(target=mirror.refresh)

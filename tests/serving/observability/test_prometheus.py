@@ -31,8 +31,8 @@ def metrics(monkeypatch: pytest.MonkeyPatch) -> Metrics:
 
 def test_scores_records_and_requests_are_counted(metrics: Metrics) -> None:
     metrics.count_scores("model", "hot")
-    metrics.count_scores("model", "hot", 4)
-    metrics.count_fallbacks("no_model", 2)
+    metrics.count_scores("model", "hot", count=4)
+    metrics.count_scores("rules", "cold", "no_model", 2)
     metrics.count_records("leads", "stored", 3)
     metrics.observe_request("/v1/score", "POST", 200, 0.004)
     values = samples(metrics.render()[0])
@@ -79,7 +79,7 @@ def test_the_store_is_told(metrics: Metrics) -> None:
 
 def test_several_apps_in_one_process_do_not_mix(metrics: Metrics) -> None:
     other_metrics = Metrics()
-    other_metrics.count_fallbacks("no_model")
+    other_metrics.count_scores("rules", "cold", "no_model")
     assert ("hotlead_fallbacks_total", "cause=no_model") not in samples(metrics.render()[0])
 
 

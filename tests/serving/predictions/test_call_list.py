@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from features.clock import NEVER
-from serving.leads.overrides import OverrideMirror
+from serving.leads.mirrors import OverrideMirror
 from serving.predictions.call_list import (
     CURSOR,
     CallListPage,
@@ -19,7 +19,7 @@ from serving.predictions.call_list import (
     read_call_list,
 )
 from serving.review.overview.queries import count_pending
-from serving.store.rows import ListCursor
+from serving.store.records import ListCursor
 from serving.store.store import Store
 from tests.helpers.service.stores import MOMENT_MS, hot, record, server, store, url
 

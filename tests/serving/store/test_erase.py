@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from features.clock import NEVER
-from serving.store.backends.sqlite_files import file_contains
+from serving.store.backends.sqlite import file_contains
 from serving.store.records import KINDS
 from serving.store.store import Store
 from tests.helpers.service.store_faults import database_of

@@ -13,6 +13,7 @@ from sqlalchemy import event
 
 from features.clock import NEVER
 from scoring.decision.overrides import Override
+from serving.store import reads
 from serving.store.records import KINDS
 from serving.store.store import Store
 from tests.helpers.service.store_faults import database_of
@@ -248,7 +249,7 @@ def test_overrides_are_those_by_hand_and_at_the_hand_over(store: Store) -> None:
         record("handovers", "i", MOMENT_MS + 3, step="accepted", by="Abe"),
         record("handovers", "j", MOMENT_MS + 4, step="sent_back", by="Abe", reason="no budget"),
     )
-    assert list(store.overrides()) == [
+    assert list(store.read(reads.overrides)) == [
         Override("L1", "hot", "asked", "Ito", MOMENT_MS, MOMENT_MS + 9),
         Override("L2", "not_hot", "rival", "Ito", MOMENT_MS + 1, NEVER),
         Override("L1", "accepted", "", "Abe", MOMENT_MS + 3, NEVER),
@@ -257,22 +258,22 @@ def test_overrides_are_those_by_hand_and_at_the_hand_over(store: Store) -> None:
 
 
 def test_the_overrides_version_changes_when_a_verdict_is_stored_or_erased(store: Store) -> None:
-    stamps = [store.overrides_version()]
+    stamps = [store.read(reads.overrides_version)]
     add_records(store, record("overrides", "o", verdict="hot", reason="asked", by="Ito"))
-    stamps.append(store.overrides_version())
+    stamps.append(store.read(reads.overrides_version))
     add_records(store, record("handovers", "i", lead_id="L2", step="accepted"))
-    stamps.append(store.overrides_version())
+    stamps.append(store.read(reads.overrides_version))
     add_records(store, activity("a"))
-    assert store.overrides_version() == stamps[-1]
+    assert store.read(reads.overrides_version) == stamps[-1]
     store.forget("L1")
-    stamps.append(store.overrides_version())
+    stamps.append(store.read(reads.overrides_version))
     assert len(set(stamps)) == 4
 
 
 def test_no_stamp_comes_twice_after_an_erasure(store: Store) -> None:
     for name in ("L1", "L2"):
         add_records(store, record("overrides", name, lead_id=name, verdict="hot", reason="x", by="Ito"))
-    before = store.overrides_version()
+    before = store.read(reads.overrides_version)
     store.forget("L2")
     add_records(store, record("overrides", "L3", lead_id="L3", verdict="hot", reason="x", by="Ito"))
-    assert store.overrides_version() != before
+    assert store.read(reads.overrides_version) != before

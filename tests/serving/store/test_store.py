@@ -12,6 +12,7 @@ from features.errors import SettingsError
 from serving.store.errors import InvalidRecord
 from serving.store.records import KINDS
 from serving.store.store import Store
+from tests.helpers.service.store_faults import database_of
 from tests.helpers.service.stores import activity, add_records, open_store, record
 
 ROOT = Path(__file__).parents[3]
@@ -117,7 +118,7 @@ def test_an_invalid_url_is_reported_without_its_password(invalid_url: str, tmp_p
 
 
 def test_a_file_is_local_and_a_server_is_not(store: Store, url: str) -> None:
-    assert store.is_local == url.startswith("sqlite")
+    assert database_of(store).is_local == url.startswith("sqlite")
 
 
 def test_relative_paths_are_of_the_folder_where_it_was_opened(

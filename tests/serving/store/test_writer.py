@@ -58,7 +58,7 @@ def test_a_record_that_the_database_refuses_does_not_harm_the_others(
         values = row(activity(self.key))
         return (*values[:3], "no number", *values[4:]) if self.key == "poison" else values
 
-    if store.is_local:  # SQLite would take the text
+    if database_of(store).is_local:  # SQLite would take the text
         monkeypatch.setattr(database_of(store), "insert", strict(database_of(store).insert))
     monkeypatch.setattr(Record, "row", unchecked)
     with held_up_writer(store):
@@ -88,7 +88,7 @@ def test_a_prediction_that_cannot_be_stored_does_not_harm_the_others(
         nul = store.add_predictions([prediction("c"), prediction("x\0y")])
     assert [future.result() for future in futures] == ["stored", "not_stored", "stored"]
     assert too_big.result() == "not_stored"
-    assert nul.result() == ("stored" if store.is_local else "not_stored")
+    assert nul.result() == ("stored" if database_of(store).is_local else "not_stored")
     assert len(store.scores("a")) == len(store.scores("b")) == 1
     assert "Yamada" not in caplog.text
     assert not store.is_unavailable

@@ -11,7 +11,7 @@ import pytest
 
 from features.errors import DataError, OutsideError
 from serving.web import api_keys as keys
-from serving.web.key_cache import KeyCache
+from serving.web.api_keys import KeyCache
 from tests.helpers.clock import Clock
 
 

@@ -16,7 +16,7 @@ from pydantic import (
     field_validator,
 )
 
-from serving.api.error_responses import to_problem
+from serving.api.routes import to_problem
 from serving.web import problems
 from serving.web.field_errors import FieldError, field_error, format_path, format_value, from_validation_error
 from serving.web.problems import Problem, from_status, problem_response

@@ -2,8 +2,8 @@
 
 import pytest
 
-from serving.web import rate_limit as limits
-from serving.web.rate_limit import RateLimiter
+from serving.web import authentication as limits
+from serving.web.authentication import RateLimiter
 from tests.helpers.clock import Clock
 
 

@@ -29,8 +29,40 @@ from tests.helpers.service.stores import Server
 from tests.helpers.small_crm import listing
 from training.lists import batch
 from training.lists.batch import ListRequest, ReasonScope, ScoredLeads, score_list
-from training.lists.table import COLUMNS
 from training.registry.mlflow_store import find_model
+
+COLUMNS = [
+    "lead_id",
+    "score",
+    "stage",
+    "decided_by",
+    "fallback",
+    "cautions",
+    "hand_over",
+    "probability",
+    "model_score",
+    "model_stage",
+    "alike",
+    "alike_won",
+    "model_reasons",
+    "points",
+    "fit",
+    "intent",
+    "rules_score",
+    "rules_stage",
+    "rules_reasons",
+    "person",
+    "action",
+    "owner",
+    "text",
+    "content",
+    "deadline",
+    "prompt",
+    "unknown",
+    "model_version",
+    "scorecard_version",
+    "as_of",
+]
 
 Score = Callable[..., ScoredLeads]
 
@@ -68,7 +100,7 @@ def test_every_open_lead_is_listed_once_highest_score_first(
     assert (np.diff(scores) <= 0).all()
     within = np.diff(scores) == 0
     assert (np.diff(scored.table["probability"].to_numpy())[within] <= 0).all()
-    assert scored.table.column_names == list(COLUMNS)
+    assert scored.table.column_names == COLUMNS
     assert set(scored.table["model_version"].to_pylist()) == {demo.model.version}
     np.testing.assert_array_equal(crm.lead_ids[scored.rows], scored.table["lead_id"].to_pylist())
 
@@ -186,7 +218,6 @@ import os, signal, sys
 import cli
 from scoring.decision.scorer import Scorer
 from training.lists import batch
-from training.lists.table import COLUMNS
 batch.CHUNK, write, done = 300, batch._Work._write, []
 def until_the_fifth(self, path, leads):
     if len(done) == 4:

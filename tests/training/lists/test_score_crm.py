@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -26,6 +26,26 @@ def crm(tmp_path: Path) -> Folder:
         return path
 
     return make
+
+
+@pytest.fixture(scope="module")
+def trained_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a small CRM with a scorecard, on which a model was trained."""
+    folder = tmp_path_factory.mktemp("trained") / "crm"
+    folder.mkdir()
+    crm_toml = small_crm(folder)
+    crm_toml.with_name("scorecard.toml").write_text(CARD, encoding="utf-8")
+    assert run("train", crm_toml).returncode == 0
+    shutil.copytree(folder, folder.with_name("as-trained"))
+    return folder
+
+
+@pytest.fixture
+def crm_toml(trained_folder: Path) -> Iterator[Path]:
+    """The crm.toml of that CRM, whose files are restored after each test at the same place."""
+    yield trained_folder / "crm.toml"
+    shutil.rmtree(trained_folder)
+    shutil.copytree(trained_folder.with_name("as-trained"), trained_folder)
 
 
 def scored(crm_toml: Path, *more: object) -> tuple[dict[str, object], list[dict[str, object]], str]:
@@ -53,9 +73,7 @@ def test_with_few_wins_the_rules_work_alone_and_say_how_many_are_missing(crm: Fo
         assert row["score"] == row["rules_score"]
 
 
-def test_with_a_model_both_sides_are_told(crm: Folder) -> None:
-    crm_toml = crm()
-    assert run("train", crm_toml).returncode == 0
+def test_with_a_model_both_sides_are_told(crm_toml: Path) -> None:
     summary, rows, _ = scored(crm_toml)
     assert summary["fallback"] is None
     for row in rows:
@@ -66,9 +84,7 @@ def test_with_a_model_both_sides_are_told(crm: Folder) -> None:
         assert row["alike"] >= row["alike_won"] >= 0
 
 
-def test_a_damaged_model_leaves_it_to_the_rules(crm: Folder) -> None:
-    crm_toml = crm()
-    assert run("train", crm_toml).returncode == 0
+def test_a_damaged_model_leaves_it_to_the_rules(crm_toml: Path) -> None:
     for path in crm_toml.parent.rglob("mlartifacts/**/model.json"):
         path.write_text(path.read_text("utf-8").replace('"slope"', '"slop"'), encoding="utf-8")
     summary, _, stderr = scored(crm_toml)
@@ -76,9 +92,7 @@ def test_a_damaged_model_leaves_it_to_the_rules(crm: Folder) -> None:
     assert "Train again" in stderr
 
 
-def test_damaged_evidence_leaves_it_to_the_rules(crm: Folder) -> None:
-    crm_toml = crm()
-    assert run("train", crm_toml).returncode == 0
+def test_damaged_evidence_leaves_it_to_the_rules(crm_toml: Path) -> None:
     for path in crm_toml.parent.rglob("mlartifacts/**/evidence.parquet"):
         path.write_bytes(path.read_bytes()[:-20])
     summary, _, stderr = scored(crm_toml)
@@ -86,9 +100,7 @@ def test_damaged_evidence_leaves_it_to_the_rules(crm: Folder) -> None:
     assert "evidence" in stderr
 
 
-def test_a_card_with_a_new_feature_is_followed_by_the_rules_alone(crm: Folder) -> None:
-    crm_toml = crm()
-    assert run("train", crm_toml).returncode == 0
+def test_a_card_with_a_new_feature_is_followed_by_the_rules_alone(crm_toml: Path) -> None:
     replace_text(crm_toml, "age       =", 'lately = { kind = "count", activity = "visit", days = 7 }\nage =')
     replace_text(crm_toml.with_name("scorecard.toml"), '"visits"', '"lately"')
     summary, _, stderr = scored(crm_toml)
@@ -99,9 +111,7 @@ def test_a_card_with_a_new_feature_is_followed_by_the_rules_alone(crm: Folder) -
     assert "lately" in compared.stderr
 
 
-def test_a_card_that_is_gone_is_the_one_of_the_model(crm: Folder) -> None:
-    crm_toml = crm()
-    assert run("train", crm_toml).returncode == 0
+def test_a_card_that_is_gone_is_the_one_of_the_model(crm_toml: Path) -> None:
     before, rows, _ = scored(crm_toml)
     crm_toml.with_name("scorecard.toml").unlink()
     after, rows_after, stderr = scored(crm_toml)
@@ -109,9 +119,7 @@ def test_a_card_that_is_gone_is_the_one_of_the_model(crm: Folder) -> None:
     assert "is gone" in stderr
 
 
-def test_compare_refuses_a_feature_that_means_something_else_now(crm: Folder) -> None:
-    crm_toml = crm()
-    assert run("train", crm_toml).returncode == 0
+def test_compare_refuses_a_feature_that_means_something_else_now(crm_toml: Path) -> None:
     replace_text(crm_toml, 'activity = "visit", days = 30', 'activity = "visit", days = 60')
     result = run("compare", crm_toml)
     assert result.returncode == 3
@@ -119,18 +127,14 @@ def test_compare_refuses_a_feature_that_means_something_else_now(crm: Folder) ->
     assert "hotlead train" in result.stderr
 
 
-def test_features_that_mean_something_else_now_leave_it_to_the_rules(crm: Folder) -> None:
-    crm_toml = crm()
-    assert run("train", crm_toml).returncode == 0
+def test_features_that_mean_something_else_now_leave_it_to_the_rules(crm_toml: Path) -> None:
     replace_text(crm_toml, 'activity = "visit", days = 30', 'activity = "visit", days = 60')
     summary, _, stderr = scored(crm_toml)
     assert summary["fallback"] == "feature_mismatch"
     assert "visits" in stderr
 
 
-def test_with_a_wrong_card_the_last_good_one_goes_on(crm: Folder) -> None:
-    crm_toml = crm()
-    assert run("train", crm_toml).returncode == 0
+def test_with_a_wrong_card_the_last_good_one_goes_on(crm_toml: Path) -> None:
     before, rows, _ = scored(crm_toml)
     replace_text(crm_toml.with_name("scorecard.toml"), "warm = 5", "warm = 50")
     after, rows_after, stderr = scored(crm_toml)

@@ -129,6 +129,7 @@ def test_passwords_of_the_server_are_not_shown(tmp_path: Path, monkeypatch: pyte
     assert "geheim" not in str(error.value)
 
 
+@pytest.mark.slow
 def test_first_run_of_several_processes_at_once_is_safe(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,19 +11,21 @@ from pathlib import Path
 import mlflow
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from features.crm.load import Loaded
 from features.errors import SettingsError
 from scoring.decision.scorer import CalibratedModel, Scorer
 from scoring.model.evidence import MODEL
+from scoring.model.model import Model
 from scoring.scorecard.load import blank_card
 from scoring.scorecard.scorecard import Scorecard
 from tests.conftest import Demo
 from tests.helpers.small_crm import CARD, replace_text, run, small_crm
+from training.fitting.result import RunRecord
 from training.lists.batch import ListRequest, score_list
 from training.registry.mlflow_store import CHALLENGER, CHAMPION, MODEL_NAME, PREVIOUS, find_model
 from training.registry.promotion import promote, rollback
-from training.registry.run_record import RunRecord
 from training.train import publish
 
 Register = Callable[[RunRecord], str]
@@ -34,9 +37,16 @@ def out(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def registered(out: Path) -> Register:
+def registered(out: Path, empty_store: Path) -> Register:
     """Registers the record of a training run in a separate store and returns the version."""
-    return lambda record: publish(record, out).version
+
+    def register(record: RunRecord) -> str:
+        if not out.exists():
+            out.mkdir()
+            shutil.copyfile(empty_store, out / "mlflow.db")
+        return publish(record, out).version
+
+    return register
 
 
 @pytest.fixture
@@ -107,25 +117,34 @@ def test_a_training_that_insists_on_a_leak_is_refused(tmp_path: Path) -> None:
     assert "contract" in output
 
 
+def with_scores(record: RunRecord, scores: dict[str, NDArray[np.float64]]) -> RunRecord:
+    evidence = replace(record.trained.evidence, scores=scores)
+    return replace(record, trained=replace(record.trained, evidence=evidence))
+
+
+def with_model(record: RunRecord, model: Model) -> RunRecord:
+    return replace(record, trained=replace(record.trained, model=model))
+
+
 def shuffled(record: RunRecord) -> RunRecord:
     """A model whose scores have nothing to do with the outcomes it is judged on."""
-    scores = dict(record.evidence.scores)
+    scores = dict(record.trained.evidence.scores)
     scores[MODEL] = np.random.default_rng(0).permutation(scores[MODEL])
-    return replace(record, evidence=replace(record.evidence, scores=scores))
+    return with_scores(record, scores)
 
 
 def leaking(record: RunRecord) -> RunRecord:
     """A model that insists on a column which the audit holds for a leak."""
     findings = [{"code": "one_outcome", "severity": "leak", "column": "employees", "used": True}]
-    return replace(record, model=record.model.with_about(findings=findings))
+    return with_model(record, record.trained.model.with_about(findings=findings))
 
 
 def worse(record: RunRecord) -> RunRecord:
     """A model that is right less often than the champion, and still better than the rules."""
-    scores = dict(record.evidence.scores)
-    noise = np.random.default_rng(1).normal(0, 0.7, len(record.evidence))
+    scores = dict(record.trained.evidence.scores)
+    noise = np.random.default_rng(1).normal(0, 0.7, len(record.trained.evidence))
     scores[MODEL] = scores[MODEL] + noise
-    return replace(record, evidence=replace(record.evidence, scores=scores))
+    return with_scores(record, scores)
 
 
 def failed(out: Path, card: Scorecard) -> set[str]:
@@ -225,7 +244,7 @@ def test_rollback_restores_the_former_answers_to_the_digit(
     promote(out, demo.model.card, None, None)
     before = answers()
     line = replace(demo.model, weights={"points": 0.5, "linear": 0.5, "trees": 0.0})
-    second = registered(replace(demo.job.record, model=line))
+    second = registered(with_model(demo.job.record, line))
     promote(out, demo.model.card, "to be rolled back", None)
     assert answers() != before
     result = rollback(out, "sales complained", "tanaka")

@@ -129,7 +129,7 @@ def test_gain_where_there_is_no_card(from_nothing: Suggestion) -> None:
     assert from_nothing.called == 0
     sentence = gain_sentence(from_nothing, "en")
     assert "better than random order" in sentence
-    assert "Of the top 10 % of its list" in sentence
+    assert "Of the top 10% of its list" in sentence
 
 
 def test_the_order_of_time_does_not_decide_who_is_called_among_equals() -> None:

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from serving.review.definition import versions
-from serving.review.definition.versions import AlreadySigned, Outdated
+from serving.review.definition.versions import AlreadySigned, Outdated, Signature
 from serving.store.store import Store
 from tests.helpers.service.stores import server, store, url
 
@@ -19,6 +19,10 @@ def saved(store: Store, base: int, text: str = "t") -> int:
     return store.write(
         lambda connection: versions.save(connection, base, text, f"v-{text}", "Sato", "why", NOW)
     )
+
+
+def signature(party: str, key_id: str) -> Signature:
+    return Signature(party, "Sato", key_id, NOW, "")
 
 
 def test_the_file_becomes_the_first_version_once(store: Store) -> None:
@@ -78,9 +82,7 @@ def test_each_party_signs_once_and_a_key_for_one_party(store: Store) -> None:
     saved(store, 0)
 
     def sign(party: str, key: str, one_party_per_key: bool = True) -> None:
-        store.write(
-            lambda connection: versions.sign(connection, 1, party, "Sato", key, NOW, "", one_party_per_key)
-        )
+        store.write(lambda c: versions.sign(c, 1, signature(party, key), one_party_per_key))
 
     sign("marketing", "k1")
     for party, key in (("marketing", "k2"), ("sales", "k1")):
@@ -108,7 +110,7 @@ def test_what_is_not_the_newest_any_more_cannot_be_signed(store: Store) -> None:
     saved(store, 0, "a")
     saved(store, 1, "b")
     with pytest.raises(Outdated):
-        store.write(lambda connection: versions.sign(connection, 1, "sales", "Sato", "k1", NOW, ""))
+        store.write(lambda connection: versions.sign(connection, 1, signature("sales", "k1")))
     assert not store.read(versions.all_versions)[1].signatures
 
 
@@ -117,7 +119,7 @@ def test_a_file_that_was_written_for_a_signed_version_is_that_version(store: Sto
     store.write(lambda connection: versions.import_file_version(connection, "one", "h1", NOW, PARTIES))
     saved(store, 1, "two")
     for party, key in (("marketing", "k1"), ("sales", "k2")):
-        store.write(lambda connection, p=party, k=key: versions.sign(connection, 2, p, "Sato", k, NOW, ""))
+        store.write(lambda c, p=party, k=key: versions.sign(c, 2, signature(p, k)))
     store.write(lambda connection: versions.import_file_version(connection, "two", "v-two", NOW + 5, PARTIES))
     history = store.read(versions.all_versions)
     assert [(v.number, v.in_force_at) for v in history] == [(2, NOW + 5), (1, NOW)]
@@ -138,7 +140,7 @@ def test_one_key_that_signs_for_both_at_once_signs_for_one(store: Store) -> None
     def sign(party: str) -> None:
         start.wait()
         try:
-            store.write(lambda connection: versions.sign(connection, 1, party, "Sato", "k1", NOW, ""))
+            store.write(lambda connection: versions.sign(connection, 1, signature(party, "k1")))
         except AlreadySigned:
             rejected_parties.append(party)
 

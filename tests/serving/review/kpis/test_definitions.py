@@ -181,8 +181,7 @@ def enumerate_hot() -> list[tuple[str, int]]:
 
 def test_sources_with_their_costs() -> None:
     facts = KpiFacts({"a": 1_100, "b": 1_200}, {}, {"a": 1_300}, {"a": ClosedDeal(True, 1_400, None)})
-    source_of = {"a": "webinar"}.get
-    rows = source_kpis(facts, MONTH, source_of, {"webinar": 300.0, "fair": 50.0})
+    rows = source_kpis(facts, MONTH, {"a": "webinar"}, {"webinar": 300.0, "fair": 50.0})
     assert [(s.name, s.hot, s.opportunities, s.won, s.cost, s.per_hot, s.per_win) for s in rows] == [
         ("webinar", 1, 1, 1, 300.0, 300.0, 300.0),
         ("", 1, 0, 0, None, None, None),

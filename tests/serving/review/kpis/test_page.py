@@ -94,9 +94,9 @@ def test_the_four_figures_with_what_they_are_counted_of(site: tuple[App, Reviewe
     september(app)
     page = reviewer.page("/review/figures?month=2026-09").text
     assert "KPIs 2026-09" in page
-    for text in ("⚠ below the target 3", "⚠ below the target 60 %", "✓ target 50 %", "no target set"):
+    for text in ("⚠ below the target 3", "⚠ below the target 60%", "✓ target 50%", "no target set"):
         assert text in page
-    assert page.count("1 of 2 (95 %: 9.5 % – 90.5 %)") >= 3
+    assert page.count("1 of 2 (95%: 9.5% – 90.5%)") >= 3
     month = rows(reviewer, "months")[0]
     assert month == {
         "month": "2026-09",
@@ -116,7 +116,7 @@ def test_the_four_figures_with_what_they_are_counted_of(site: tuple[App, Reviewe
 def test_japanese_pages_tell_the_counts_in_japanese(site: tuple[App, Reviewer]) -> None:
     september(site[0])
     page = Reviewer(site[0], lang="ja").page("/review/figures?month=2026-09").text
-    assert "2件中1件（95%信頼区間 9.5 % – 90.5 %）" in page
+    assert "2件中1件（95%信頼区間 9.5% – 90.5%）" in page
     assert "ホットリードのその後" in page
 
 

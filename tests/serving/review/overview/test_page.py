@@ -12,7 +12,7 @@ from scoring.evaluation.comparison import ModelVsRules
 from scoring.model.bundle import Origin, write_bundle
 from scoring.pages.comparison import comparison_verdict
 from scoring.review_requests import write_models
-from serving.leads.overrides import OverrideMirror
+from serving.leads.mirrors import OverrideMirror
 from serving.review.calls.queries import read_nearly_hot
 from serving.review.overview.queries import count_agreement, count_pending
 from serving.store.store import Store

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -67,6 +69,55 @@ def test_who_comes_in_first_waits_for_no_figure(tmp_path: Path, monkeypatch: pyt
         app.run_in_loop(start())
         monkeypatch.setattr(kpi_queries, "read_facts", never)
         assert reviewer.page("/review/figures").status_code == 200
+
+
+_LOADED_AT_START = """
+import asyncio, sys
+from pathlib import Path
+from tests.helpers.service.review_site import review_app
+
+async def start(site):
+    task = asyncio.create_task(site.warm_cache())
+    while "pages" not in events:
+        await asyncio.sleep(0.01)
+    task.cancel()
+
+with review_app(Path(sys.argv[1])) as (app, _):
+    assert "matplotlib" not in sys.modules, "loaded by an import or by pages without charts"
+    from serving.review.web import warm_up
+    events, draw = [], warm_up.draw_first_chart
+    def draw_and_note():
+        draw()
+        events.append("drawn")
+    async def render(request, page):
+        events.append("pages")
+    warm_up.draw_first_chart = draw_and_note
+    app.site._render_for_warm_up = render
+    app.run_in_loop(start(app.site))
+    assert events[:2] == ["drawn", "pages"], events
+    assert "matplotlib.backends.backend_svg" in sys.modules
+"""
+
+
+def test_charts_can_be_drawn_before_the_first_page_and_load_nothing_before_the_start(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", _LOADED_AT_START, str(tmp_path)]
+    subprocess.run(command, check=True, cwd=Path(__file__).parents[4], timeout=300)
+
+
+def test_pages_are_rendered_where_no_chart_can_be_drawn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> None:
+        raise OSError("no folder for fonts")
+
+    async def see(request: Request, page: PageRoute) -> None:
+        paths.append(page.path)
+
+    paths: list[str] = []
+    monkeypatch.setattr(ahead, "draw_first_chart", fail)
+    with review_app(tmp_path) as (app, _):
+        asyncio.run(_for(0.2, app, see))
+    assert paths
 
 
 def test_a_store_that_is_away_is_no_reason_to_stop(tmp_path: Path) -> None:
