@@ -149,7 +149,7 @@ def _read_order(reader: Reader, rows: SourceRows, column: str) -> Ints:
     parsed = as_numbers(rows.table[column], reader.missing)
     unknown = np.isnan(parsed.values)
     if parsed.unreadable.any():
-        dates = reader.parse_times(rows, column, reader.settings.leads.time_format)
+        dates = reader.parse_times(rows, column, reader.settings.leads.time_format_of(column))
         if dates.unreadable.sum() < parsed.unreadable.sum():
             parsed, unknown = dates, dates.values == NEVER
     reader.reject(rows, unknown, column, "the order needs a number or a date")

@@ -67,9 +67,8 @@ def read_closed_deals(file: Path, settings: CrmSettings) -> ClosedDeals:
     rows, won = filter_rows(source_rows, decided), meaning[decided] == "won"
     good = _check_rows(reader, rows, columns)
     rows, won = filter_rows(rows, good), won[good]
-    closed_at_ms = reader.read_times(
-        rows, schema, columns["closed_at"], "a closed deal needs the date of its close"
-    )
+    need = "a closed deal needs the date of its close"
+    closed_at_ms = reader.read_closes(rows, schema, columns["closed_at"], need, reader.latest)
     is_dated = closed_at_ms != NEVER
     rows, won, closed_at_ms = filter_rows(rows, is_dated), won[is_dated], closed_at_ms[is_dated]
     values = {
@@ -94,7 +93,9 @@ def _deals_table_of(settings: CrmSettings, file: Path) -> DealsTable:
             "lead": deals.lead or settings.leads.id,
             "separator": like.separator,
             "encoding": like.encoding,
-            "time_format": like.time_format,
+            "time_format": deals.time_format or like.time_format,
+            "time_formats": {**like.time_formats, **deals.time_formats},
+            "number_formats": {**like.number_formats, **deals.number_formats},
         }
     )
 

@@ -1,0 +1,162 @@
+"""The formats of times and numbers in a proposed crm.toml: settled by columns beside, or asked."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import tomlkit
+from tomlkit.items import InlineTable, Table
+
+from features.crm.profile import ColumnProfile, TableProfile
+from features.crm.table_settings import Source
+from features.crm.values.find_times import sounds_like_a_date
+from features.crm.values.formats import Decimal, NumberFormat
+from features.settings import CrmSettings
+
+_KANA = re.compile("[ぁ-んァ-ヶ]")
+
+
+def settle_formats(tables: Sequence[TableProfile]) -> list[TableProfile]:
+    """The tables in which columns that two formats fit have the one that the columns beside them prove."""
+    orders = {table.name: _orders(table) for table in tables}
+    decimals = {table.name: _decimals(table) for table in tables}
+    every_order, every_decimal = frozenset().union(*orders.values()), frozenset().union(*decimals.values())
+    settled = []
+    for table in tables:
+        order = _only(orders[table.name] or every_order)
+        decimal = _only(decimals[table.name] or every_decimal)
+        is_contested = len(decimals[table.name] or every_decimal) > 1
+        columns = tuple(_settle(c, table, order, decimal, is_contested) for c in table.columns)
+        settled.append(replace(table, columns=columns))
+    return settled
+
+
+def _only(values: frozenset[str]) -> str | None:
+    return next(iter(values)) if len(values) == 1 else None
+
+
+def _orders(table: TableProfile) -> frozenset[str]:
+    return frozenset[str]().union(*(c.times.orders for c in table.columns if c.times))
+
+
+def _decimals(table: TableProfile) -> frozenset[str]:
+    numbers = (c.numbers for c in table.columns if c.numbers)
+    return frozenset(n.decimals[0] for n in numbers if n.is_proof and len(n.decimals) == 1)
+
+
+def _settle(
+    column: ColumnProfile, table: TableProfile, order: str | None, decimal: str | None, is_contested: bool
+) -> ColumnProfile:
+    times, numbers = column.times, column.numbers
+    if times and times.is_ambiguous and order:
+        times = times.settle(order)
+    if numbers and len(numbers.decimals) > 1:
+        proven: Decimal | None = "." if decimal == "." else "," if decimal == "," else None
+        sign = proven or (None if is_contested else _decimal_by_habit(numbers.example, table))
+        numbers = numbers.settle(sign) if sign else numbers
+    return replace(column, times=times, numbers=numbers)
+
+
+def _decimal_by_habit(example: str, table: TableProfile) -> Decimal | None:
+    """The decimal sign of 1,500 or 1.500 as the file suggests it; None if that is a question."""
+    has_semicolons, is_point = table.source.separator == ";", "." in example
+    if is_japanese(table):
+        return "."
+    if is_point:
+        return "," if has_semicolons else None
+    return None if has_semicolons else "."
+
+
+def is_japanese(table: TableProfile) -> bool:
+    """Whether a table has kana in its names or values, or the encoding of Japanese Excel."""
+    texts = (text for c in table.columns for text in (c.name, *c.common))
+    return table.source.encoding == "cp932" or any(_KANA.search(text) for text in texts)
+
+
+def add_formats(section: Table, table: TableProfile, columns: Sequence[ColumnProfile | None]) -> None:
+    """Add the formats of the columns to a table of crm.toml; questions are comments."""
+    used = [c for c in dict.fromkeys(columns) if c]
+    times = {c.name: c.times.formats for c in used if c.times and c.times.is_settled and c.times.formats}
+    numbers = {c.name: c.numbers.number_format for c in used if c.numbers and c.numbers.is_settled}
+    written = {name: number_format for name, number_format in numbers.items() if number_format}
+    if times:
+        section.add("time_formats", _inline({name: _one_or_list(f) for name, f in times.items()}))
+    if written:
+        section.add("number_formats", _inline({n: _format_table(f) for n, f in written.items()}))
+    for question in dict.fromkeys(q for c in used for q in _questions(c, table, "this table")):
+        section.add(tomlkit.comment(" ".join(question.split())))
+
+
+def _one_or_list(formats: tuple[str, ...]) -> str | list[str]:
+    return formats[0] if len(formats) == 1 else list(formats)
+
+
+def _format_table(number_format: NumberFormat) -> InlineTable:
+    return _inline(number_format.model_dump(exclude_none=True))
+
+
+def _inline(values: dict[str, object]) -> InlineTable:
+    table = tomlkit.inline_table()
+    table.update(values)
+    return table
+
+
+def _questions(column: ColumnProfile, table: TableProfile, place: str) -> Iterator[str]:
+    if column.times and not column.times.is_settled:
+        yield column.times.describe(column.name, place)
+    if column.numbers and not column.numbers.is_settled:
+        yield column.numbers.describe(column.name, place)
+
+
+def describe_formats(tables: Sequence[TableProfile], settings: CrmSettings) -> list[str]:
+    """What a person has to know of times and numbers: questions, formats that other columns decided,
+    values of another order, and dates that cannot be read."""
+    notes: list[str] = []
+    for table in tables:
+        part = _part_of(table, settings)
+        for column in table.columns:
+            location = f"{table.source.table or table.source.source}, column {column.name}"
+            notes.extend(f"{location}: {note}." for note in _notes(column, table, part))
+    return notes
+
+
+def _notes(column: ColumnProfile, table: TableProfile, part: str) -> Iterator[str]:
+    yield from _questions(column, table, part)
+    times = column.times
+    if times and times.is_settled and times.example:
+        yield f"{times.example} is read as {times.read_example()} ({times.formats[-1]}), as the columns beside it show"
+    if times and times.is_settled and times.strays:
+        values = ", ".join(f"{value!r} (row {row:,})" for value, row in times.strays)
+        yield f"{values} cannot be read as {' or '.join(times.formats)}, as the other values are"
+    if column.kind in ("text", "number") and column.filled and sounds_like_a_date(column.name):
+        yield (
+            f"sounds like a date, but its values fit no known form: {', '.join(map(repr, column.common[:3]))}. If "
+            f'they are dates, write time_formats = {{ "{column.name}" = "%d.%m.%Y" }} with their form into [{part}]'
+        )
+    numbers = column.numbers
+    if numbers and numbers.is_settled and numbers.example and (form := numbers.number_format):
+        yield f"{numbers.example} is read as {form.parse(numbers.example):,.10g} ({form.describe()})"
+
+
+def _part_of(table: TableProfile, settings: CrmSettings) -> str:
+    for part in ("leads", "deals", "activities", "changes"):
+        source: Source | None = getattr(settings, part)
+        if source and (source.source, source.table) == (table.source.source, table.source.table):
+            return part
+    return "leads"
+
+
+def answer_questions(tables: Sequence[TableProfile], settings: CrmSettings) -> CrmSettings:
+    """The settings with the first of the formats wherever crm.toml asks for one, for a look at the data."""
+    changed = {}
+    for table in tables:
+        source: Source | None = getattr(settings, _part_of(table, settings))
+        if source is None or not any(list(_questions(c, table, "")) for c in table.columns):
+            continue
+        times = {c.name: c.times.formats for c in table.columns if c.times and c.times.formats}
+        numbers = {c.name: f for c in table.columns if c.numbers and (f := c.numbers.number_format)}
+        formats = {"time_formats": times, "number_formats": numbers}
+        changed[_part_of(table, settings)] = source.model_copy(update=formats)
+    return settings.model_copy(update=changed)
