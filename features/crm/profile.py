@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from sqlalchemy import inspect
 
+from features.columns import Ints
 from features.crm.parsing import as_numbers, as_texts, as_times
 from features.crm.table_settings import Source, expand_variables
 from features.crm.tables import SourceRows, database_engine, database_url, mask_password, read_rows
@@ -116,7 +117,8 @@ def _profile_column(array: pa.ChunkedArray, name: str) -> ColumnProfile:
     ranked = sorted(counts.to_pylist(), key=lambda c: -c["counts"])[:40]
     common = tuple(str(c["values"]) for c in ranked)
     values = texts.drop_null()
-    times = _find_times(values, name) if not pa.types.is_temporal(array.type) else None
+    rows = np.flatnonzero(is_filled.to_numpy(zero_copy_only=False)) + 1
+    times = _find_times(values, rows, name) if not pa.types.is_temporal(array.type) else None
     is_number = times is None and _are_numbers(array, values)
     numbers = find_number_format(values, is_number) if times is None and _is_text(array) else None
     kind = _detect_kind(array, values, is_number or bool(numbers and len(numbers.units) < 2), times)
@@ -142,8 +144,8 @@ def _are_numbers(array: pa.ChunkedArray, values: pa.ChunkedArray) -> bool:
     return bool(len(values)) and not as_numbers(values, ()).unreadable.any()
 
 
-def _find_times(values: pa.ChunkedArray, name: str) -> TimeFinding | None:
-    """The format of times in a column; None if a sample or all values are no times."""
+def _find_times(values: pa.ChunkedArray, rows: Ints, name: str) -> TimeFinding | None:
+    """The format of the times in the `rows` of a column; None if a sample or all values are no times."""
     is_named = sounds_like_a_time(name)
     for texts in (values.slice(0, _SAMPLE), values) if len(values) > _SAMPLE else (values,):
         if not len(texts):
@@ -155,4 +157,4 @@ def _find_times(values: pa.ChunkedArray, name: str) -> TimeFinding | None:
             finding = find_time_formats(texts, iso_ms, is_named)
         if finding is None:
             return None
-    return finding
+    return finding.locate(rows) if finding else None

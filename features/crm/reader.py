@@ -9,6 +9,7 @@ from datetime import datetime, time
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from features.clock import CLOCKS_DIFFER_MS, NEVER, iso, now_ms, to_ms
 from features.columns import Bools, Column, Floats, Ints
@@ -154,10 +155,13 @@ class Reader:
         texts = self._values(rows, column)
         iso_ms = np.asarray(as_times(texts, (), self.settings.zone, None).values, dtype=np.int64)
         finding = find_number_times(texts, True) or find_time_formats(texts, iso_ms, True)
-        hint = finding.describe(column, rows.part) if finding and finding.formats else ""
-        if time_format:
-            formats = time_format if isinstance(time_format, str) else " or ".join(time_format)
-            return f"is not a date of the form {formats}" + (f"; {hint}" if hint else "")
+        formats = (time_format,) if isinstance(time_format, str) else time_format or ()
+        hint = ""
+        if finding and finding.formats not in ((), tuple(formats)):
+            is_filled = pc.is_valid(self.read_texts(rows, column)).to_numpy(zero_copy_only=False)
+            hint = finding.locate(rows.numbers[is_filled]).describe(column, rows.part)
+        if formats:
+            return f"is not a date of the form {' or '.join(formats)}" + (f"; {hint}" if hint else "")
         return f"{_NO_DATE}; {hint}" if hint else f"{_NO_DATE} ({_OTHER_FORMS})"
 
     def _check_zone(self, rows: SourceRows, column: str, times_ms: Ints, future: Bools) -> None:

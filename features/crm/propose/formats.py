@@ -11,8 +11,9 @@ from tomlkit.items import InlineTable, Table
 
 from features.crm.profile import ColumnProfile, TableProfile
 from features.crm.table_settings import Source
-from features.crm.values.find_times import sounds_like_a_date
+from features.crm.values.find_times import TimeFinding, sounds_like_a_date
 from features.crm.values.formats import Decimal, NumberFormat
+from features.crm.values.numbers import NumberFinding
 from features.settings import CrmSettings
 
 _KANA = re.compile("[ぁ-んァ-ヶ]")
@@ -70,9 +71,12 @@ def _decimal_by_habit(example: str, table: TableProfile) -> Decimal | None:
 
 
 def is_japanese(table: TableProfile) -> bool:
-    """Whether a table has kana in its names or values, or the encoding of Japanese Excel."""
+    """Whether a table has kana, dates or units of Japan, or the encoding of Japanese Excel."""
     texts = (text for c in table.columns for text in (c.name, *c.common))
-    return table.source.encoding == "cp932" or any(_KANA.search(text) for text in texts)
+    formats = {f for c in table.columns if c.times for f in c.times.formats}
+    units = {unit for c in table.columns if c.numbers for unit in c.numbers.units}
+    has_signs = bool(formats & {"japanese", "%Y年%m月%d日"} or units & {"名", "円"})
+    return has_signs or table.source.encoding == "cp932" or any(_KANA.search(text) for text in texts)
 
 
 def add_formats(section: Table, table: TableProfile, columns: Sequence[ColumnProfile | None]) -> None:
@@ -85,8 +89,9 @@ def add_formats(section: Table, table: TableProfile, columns: Sequence[ColumnPro
         section.add("time_formats", _inline({name: _one_or_list(f) for name, f in times.items()}))
     if written:
         section.add("number_formats", _inline({n: _format_table(f) for n, f in written.items()}))
-    for question in dict.fromkeys(q for c in used for q in _questions(c, table, "this table")):
-        section.add(tomlkit.comment(" ".join(question.split())))
+    for column in used:
+        for question in _questions(column, "this table"):
+            section.add(tomlkit.comment(" ".join(f"{column.name}: {question}".split())))
 
 
 def _one_or_list(formats: tuple[str, ...]) -> str | list[str]:
@@ -103,7 +108,7 @@ def _inline(values: dict[str, object]) -> InlineTable:
     return table
 
 
-def _questions(column: ColumnProfile, table: TableProfile, place: str) -> Iterator[str]:
+def _questions(column: ColumnProfile, place: str) -> Iterator[str]:
     if column.times and not column.times.is_settled:
         yield column.times.describe(column.name, place)
     if column.numbers and not column.numbers.is_settled:
@@ -113,31 +118,51 @@ def _questions(column: ColumnProfile, table: TableProfile, place: str) -> Iterat
 def describe_formats(tables: Sequence[TableProfile], settings: CrmSettings) -> list[str]:
     """What a person has to know of times and numbers: questions, formats that other columns decided,
     values of another order, and dates that cannot be read."""
-    notes: list[str] = []
-    for table in tables:
-        part = _part_of(table, settings)
-        for column in table.columns:
-            location = f"{table.source.table or table.source.source}, column {column.name}"
-            notes.extend(f"{location}: {note}." for note in _notes(column, table, part))
-    return notes
+    return [
+        f"{table.source.table or table.source.source}, column {column.name}: {note}."
+        for table in tables
+        for column in table.columns
+        for note in _notes(column, _part_of(table, settings), column.name in _used_columns(settings))
+    ]
 
 
-def _notes(column: ColumnProfile, table: TableProfile, part: str) -> Iterator[str]:
-    yield from _questions(column, table, part)
-    times = column.times
-    if times and times.is_settled and times.example:
-        yield f"{times.example} is read as {times.read_example()} ({times.formats[-1]}), as the columns beside it show"
-    if times and times.is_settled and times.strays:
-        values = ", ".join(f"{value!r} (row {row:,})" for value, row in times.strays)
-        yield f"{values} cannot be read as {' or '.join(times.formats)}, as the other values are"
+def _used_columns(settings: CrmSettings) -> frozenset[str | None]:
+    leads, deals, activities, changes = settings.leads, settings.deals, settings.activities, settings.changes
+    of_deals = (deals.closed_at, deals.amount) if deals else ()
+    of_activities = (activities.at, activities.value) if activities else ()
+    return frozenset({leads.created_at, *of_deals, *of_activities, changes and changes.at, *settings.columns})
+
+
+def _notes(column: ColumnProfile, part: str, is_used: bool) -> Iterator[str]:
     if column.kind in ("text", "number") and column.filled and sounds_like_a_date(column.name):
+        values = ", ".join(map(repr, column.common[:3]))
         yield (
-            f"sounds like a date, but its values fit no known form: {', '.join(map(repr, column.common[:3]))}. If "
-            f'they are dates, write time_formats = {{ "{column.name}" = "%d.%m.%Y" }} with their form into [{part}]'
+            f"sounds like a date, but its values fit no known form: {values}. If they are dates, write their "
+            f'form into [{part}]: time_formats = {{ "{column.name}" = "..." }}, with codes such as %d.%m.%Y'
         )
-    numbers = column.numbers
-    if numbers and numbers.is_settled and numbers.example and (form := numbers.number_format):
-        yield f"{numbers.example} is read as {form.parse(numbers.example):,.10g} ({form.describe()})"
+    if is_used or (column.numbers and len(column.numbers.units) > 1):
+        yield from _questions(column, part)
+    if is_used and column.times and column.times.is_settled:
+        yield from _notes_on_times(column.times)
+    if is_used and column.numbers and column.numbers.is_settled:
+        yield from _notes_on_numbers(column.numbers)
+
+
+def _notes_on_times(times: TimeFinding) -> Iterator[str]:
+    formats = " or ".join(times.formats)
+    if times.example:
+        yield f"{times.example} is read as {times.read_example()} ({formats}), as the columns beside it show"
+    if times.strays:
+        values = ", ".join(f"{value!r} (row {row:,})" for value, row in times.strays)
+        yield f"{values} cannot be read as {formats}, as the other values are"
+
+
+def _notes_on_numbers(numbers: NumberFinding) -> Iterator[str]:
+    number_format = numbers.number_format
+    if numbers.example and number_format:
+        other = NumberFormat(decimal="," if number_format.decimal == "." else ".", unit=number_format.unit)
+        reading, no_reading = (f"{f.parse(numbers.example):,.10g}" for f in (number_format, other))
+        yield f"{numbers.example} is read as {reading}, not {no_reading} ({number_format.describe()})"
 
 
 def _part_of(table: TableProfile, settings: CrmSettings) -> str:
@@ -153,7 +178,7 @@ def answer_questions(tables: Sequence[TableProfile], settings: CrmSettings) -> C
     changed = {}
     for table in tables:
         source: Source | None = getattr(settings, _part_of(table, settings))
-        if source is None or not any(list(_questions(c, table, "")) for c in table.columns):
+        if source is None or not any(list(_questions(c, "")) for c in table.columns):
             continue
         times = {c.name: c.times.formats for c in table.columns if c.times and c.times.formats}
         numbers = {c.name: f for c in table.columns if c.numbers and (f := c.numbers.number_format)}

@@ -47,7 +47,7 @@ class ProposedZone:
 
 
 def propose_zone(tables: Sequence[TableProfile]) -> ProposedZone:
-    """The zone of times without an offset: that of Japanese text, of the offsets in the data, or of the machine."""
+    """The zone of times without an offset: of Japanese text, of offsets in the data, or of this machine."""
     if any(is_japanese(table) for table in tables):
         return ProposedZone("Asia/Tokyo", "proposed because the text is Japanese")
     if zone := _zone_of_offsets(tables):

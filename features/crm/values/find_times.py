@@ -61,8 +61,8 @@ class TimeFinding:
     """The formats that fit a column.
 
     `fits` has one entry for each shape that its values have, with the formats that read all values of that
-    shape; several of them are a question. `example` is a value that they read differently, `strays` are values
-    of another order than the rest with their rows (from 1), `is_mixed` says that these are too many.
+    shape; several of them are a question. `example` is a value that they read differently, `strays` are
+    values of another order than the rest with their rows (from 1), `is_mixed` says that these are too many.
     """
 
     fits: tuple[tuple[str, ...], ...]
@@ -93,6 +93,11 @@ class TimeFinding:
         choices = [c[0] for c in self.fits if len(c) == 1]
         return frozenset(order_of(c) for c in choices if re.fullmatch(r"%[dmyY](\W)%[dmyY]\1%[dmyY]", c))
 
+    def locate(self, numbers: Ints) -> TimeFinding:
+        """The finding with row numbers of the table, for a column without its empty values."""
+        usual, strays = self.usual, tuple((v, int(numbers[row - 1])) for v, row in self.strays)
+        return replace(self, strays=strays, usual=(usual[0], int(numbers[usual[1] - 1]))) if strays else self
+
     def settle(self, order: str) -> TimeFinding:
         """The finding if columns beside this one have this order of day, month and year."""
         fits = tuple(tuple(f for f in c if order_of(f) == order) or c for c in self.fits)
@@ -103,14 +108,14 @@ class TimeFinding:
         if self.is_mixed:
             (value, row), (stray, stray_row) = self.usual, self.strays[0]
             return (
-                f"{name!r} mixes two orders of day and month: {value!r} (row {row:,}) and {stray!r} "
+                f"two orders of day and month stand in the column: {value!r} (row {row:,}) and {stray!r} "
                 f"(row {stray_row:,}) are not of one; export the column in one form, such as 2026-11-24"
             )
         keys = [_as_toml(name, formats) for formats in self.alternatives()]
         if self.is_ambiguous:
             first, second = (_read(self.example, choice) for choice in self._open_choices()[:2])
             return (
-                f"two orders fit all values of {name!r}: {self.example} may be {first} or {second}; "
+                f"two orders of day and month fit all values: {self.example} may be {first} or {second}; "
                 f"write {keys[0]} or {keys[1]} into [{table}]"
             )
         return f"the values fit {' and '.join(self.formats)}: write {keys[0]} into [{table}]"

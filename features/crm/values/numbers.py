@@ -76,7 +76,7 @@ class NumberFinding:
         """What fits, and what to write into the table of crm.toml, as one sentence."""
         if len(self.units) > 1:
             return (
-                f"{name!r} has amounts in {' and '.join(self.units)}, which cannot be compared; export one "
+                f"the amounts are in {' and '.join(self.units)}, which cannot be compared; export one "
                 "currency or unit"
             )
         keys = [_as_toml(name, NumberFormat(decimal=d, unit=self.unit)) for d in self.decimals]
@@ -84,7 +84,7 @@ class NumberFinding:
             return f"the values fit {keys[0]}: write it into [{table}]"
         readings = [f"{parse_formatted(self.example, d, self.unit):,.10g}" for d in self.decimals]
         return (
-            f"{name!r}: {self.example} may be {readings[0]} or {readings[1]}; write {keys[0]} for "
+            f"{self.example} may be {readings[0]} or {readings[1]}; write {keys[0]} for "
             f"{readings[0]}, or {keys[1]} for {readings[1]}, into [{table}]"
         )
 
@@ -128,12 +128,9 @@ def _choose(
         return NumberFinding((".",), units)
     example = str(values[int(differing[0])].as_py())
     finding = NumberFinding(decimals, units, example)
-    return finding.settle(thousands_decimal(example)) if {*units} & WHOLE_UNITS else finding
-
-
-def thousands_decimal(example: str) -> Decimal:
-    """The decimal sign with which an ambiguous value such as 1.500 is one thousand five hundred."""
-    return "," if "." in example else "."
+    if {*units} & WHOLE_UNITS:  # of people there are no parts: 1.500 is one thousand five hundred
+        return finding.settle("," if "." in example else ".")
+    return finding
 
 
 def _find_plain(texts: pa.ChunkedArray) -> NumberFinding | None:
@@ -149,10 +146,7 @@ def _find_plain(texts: pa.ChunkedArray) -> NumberFinding | None:
 
 def _find_units(texts: list[str]) -> tuple[str, ...] | None:
     """The units beside the numbers; None if something else stands there."""
-    rests = {re.sub(r"[\d\s.,'()+-]", "", text) for text in texts}
-    rests = {
-        re.sub(rf"^(?:{SCALE})+", "", rest) if rest.casefold() not in _KNOWN else rest for rest in rests
-    } - {""}
+    rests = {_without_scale(re.sub(r"[\d\s.,'()+-]", "", text)) for text in texts} - {""}
     units = {_KNOWN.get(rest.casefold(), "") for rest in rests}
     if "" not in units:
         return tuple(sorted(units))
@@ -160,6 +154,12 @@ def _find_units(texts: list[str]) -> tuple[str, ...] | None:
     is_word = len(rests) == 1 and re.fullmatch("[A-Za-zÀ-ÿ]{2,20}", word) and word.casefold() not in _ORDINALS
     is_after = all(re.match(r"[+-]?[1-9]|0(?!\d)", text) for text in texts)
     return (word,) if is_word and is_after else None
+
+
+def _without_scale(rest: str) -> str:
+    """What stands beside a number, without k, 万 ... if these stand before a known unit or alone."""
+    unit = re.sub(rf"^(?:{SCALE})+", "", rest)
+    return unit if rest.casefold() not in _KNOWN and (not unit or unit.casefold() in _KNOWN) else rest
 
 
 def _reads_all(texts: list[str], decimal: Decimal, unit: str | None) -> bool:
