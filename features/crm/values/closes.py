@@ -19,16 +19,17 @@ _HAS_CLOCK = r":|時|[T ]\d|\d\s?[AaPp]\.?[Mm]"
 def end_of_days(times_ms: Ints, array: pa.ChunkedArray, zone: ZoneInfo) -> Ints:
     """The times (ms UTC) of `array`, with the last ms of its day in `zone` for each without a clock.
 
-    Where all times of a column are midnight, of the zone or of UTC, they are days as well.
+    Where all of many times are midnight, of the zone or of UTC, they are days as well.
     """
     present = times_ms != NEVER
     if not present.any():
         return times_ms
     local = _to_local(np.where(present, times_ms, 0), zone)
     is_day = present & (local % MS_PER_DAY == 0)
-    if is_day.sum() < present.sum() and is_day.any():
+    are_many = present.sum() >= _MANY
+    if is_day.any() and not (are_many and is_day.sum() == present.sum()):
         is_day &= ~_has_clock(array)
-    if not is_day.any() and present.sum() >= _MANY and not (times_ms[present] % MS_PER_DAY).any():
+    if are_many and not is_day.any() and not (times_ms[present] % MS_PER_DAY).any():
         local, is_day = times_ms, present
     ends = to_utc(np.where(is_day, local + MS_PER_DAY - 1, 0), zone)
     return np.where(is_day, ends, times_ms)

@@ -18,7 +18,7 @@ from features.crm.values.times import parse_times
 
 _UTC = ZoneInfo("UTC")
 _SAMPLE, _FEW = 500, 20
-_MOST, _STRAYS = 0.95, 0.02
+_MOST, _STRAYS, _FEW_DAYS = 0.95, 0.02, 3
 _FAMILIES: tuple[tuple[str, ...], ...] = (
     ("%Y-%m-%d",),
     ("%Y/%m/%d",),
@@ -234,7 +234,14 @@ class _Shape:
         for time_format, ms in self.readings.items():
             if (ms != NEVER).all():
                 distinct.setdefault(ms.tobytes(), time_format)
-        return tuple(distinct.values())
+        return self._without_constant_days(tuple(distinct.values()))
+
+    def _without_constant_days(self, formats: tuple[str, ...]) -> tuple[str, ...]:
+        """Of years with two digits, without readings in which many dates share a few days of the month."""
+        if len(self.values) < _FEW or "%y" not in "".join(formats):
+            return formats
+        likely = tuple(f for f in formats if len(np.unique(_day_of_month(self.readings[f]))) > _FEW_DAYS)
+        return likely or formats
 
     @property
     def example(self) -> str:
@@ -258,6 +265,11 @@ def _find_shapes(values: pa.Array) -> Iterator[_Shape]:
         yield _Shape(values.filter(pa.array(is_readable)), {f: ms[is_readable] for f, ms in readings.items()})
         values = values.filter(pa.array(~is_readable))
         sample = sample.filter(pa.array(~_readable(sample, family)[1]))
+
+
+def _day_of_month(times_ms: Ints) -> Ints:
+    days = times_ms.astype("datetime64[ms]").astype("datetime64[D]")
+    return np.asarray((days - days.astype("datetime64[M]")).astype(np.int64))
 
 
 def _readable(values: pa.Array, family: tuple[str, ...]) -> tuple[dict[str, Ints], Bools]:
