@@ -127,8 +127,8 @@ def has_offsets(array: pa.ChunkedArray) -> Bools:
     if pa.types.is_timestamp(array.type):
         return np.full(len(array), array.type.tz is not None)
     texts = pc.replace_substring_regex(as_texts(array, ()), _UTC, "Z")
-    found = pc.fill_null(pc.match_substring_regex(texts, _OFFSET), False)
-    return np.asarray(found.to_numpy(zero_copy_only=False), dtype=bool)
+    matches = pc.fill_null(pc.match_substring_regex(texts, _OFFSET), False)
+    return np.asarray(matches.to_numpy(zero_copy_only=False), dtype=bool)
 
 
 def find_positions(ids: pa.ChunkedArray, values: pa.Array) -> Ints:

@@ -26,15 +26,15 @@ def settle_formats(tables: Sequence[TableProfile]) -> list[TableProfile]:
     every_order, every_decimal = frozenset().union(*orders.values()), frozenset().union(*decimals.values())
     settled = []
     for table in tables:
-        order = _only(orders[table.name] or every_order)
-        decimal = _only(decimals[table.name] or every_decimal)
+        order = _single(orders[table.name] or every_order)
+        decimal = _single(decimals[table.name] or every_decimal)
         is_contested = len(decimals[table.name] or every_decimal) > 1
         columns = tuple(_settle(c, table, order, decimal, is_contested) for c in table.columns)
         settled.append(replace(table, columns=columns))
     return settled
 
 
-def _only(values: frozenset[str]) -> str | None:
+def _single(values: frozenset[str]) -> str | None:
     return next(iter(values)) if len(values) == 1 else None
 
 
@@ -81,15 +81,15 @@ def is_japanese(table: TableProfile) -> bool:
 
 def add_formats(section: Table, table: TableProfile, columns: Sequence[ColumnProfile | None]) -> None:
     """Add the formats of the columns to a table of crm.toml; questions are comments."""
-    used = [c for c in dict.fromkeys(columns) if c]
-    times = {c.name: c.times.formats for c in used if c.times and c.times.is_settled and c.times.formats}
-    numbers = {c.name: c.numbers.number_format for c in used if c.numbers and c.numbers.is_settled}
-    written = {name: number_format for name, number_format in numbers.items() if number_format}
+    written = [c for c in dict.fromkeys(columns) if c]
+    times = {c.name: c.times.formats for c in written if c.times and c.times.is_settled and c.times.formats}
+    numbers = {c.name: c.numbers.number_format for c in written if c.numbers and c.numbers.is_settled}
+    not_plain = {name: number_format for name, number_format in numbers.items() if number_format}
     if times:
         section.add("time_formats", _inline({name: _one_or_list(f) for name, f in times.items()}))
-    if written:
-        section.add("number_formats", _inline({n: _format_table(f) for n, f in written.items()}))
-    for column in used:
+    if not_plain:
+        section.add("number_formats", _inline({n: _format_table(f) for n, f in not_plain.items()}))
+    for column in written:
         for question in _questions(column, "this table"):
             section.add(tomlkit.comment(" ".join(f"{column.name}: {question}".split())))
 
@@ -160,8 +160,8 @@ def _notes_on_times(times: TimeFinding) -> Iterator[str]:
 def _notes_on_numbers(numbers: NumberFinding) -> Iterator[str]:
     number_format = numbers.number_format
     if numbers.example and number_format:
-        other = NumberFormat(decimal="," if number_format.decimal == "." else ".", unit=number_format.unit)
-        reading, no_reading = (f"{f.parse(numbers.example):,.10g}" for f in (number_format, other))
+        opposite = NumberFormat(decimal="," if number_format.decimal == "." else ".", unit=number_format.unit)
+        reading, no_reading = (f"{f.parse(numbers.example):,.10g}" for f in (number_format, opposite))
         yield f"{numbers.example} is read as {reading}, not {no_reading} ({number_format.describe()})"
 
 

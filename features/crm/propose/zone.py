@@ -59,8 +59,8 @@ def machine_zone() -> str:
     """The time zone of this machine; UTC if it is not known."""
     linked = str(_LOCAL_TIME.resolve()).rpartition("zoneinfo/")[2] if _LOCAL_TIME.exists() else ""
     names = (os.environ.get("TZ", "").removeprefix(":"), linked)
-    known = available_timezones()
-    zone = next((name for name in names if name in known), "UTC")
+    zones = available_timezones()
+    zone = next((name for name in names if name in zones), "UTC")
     return "UTC" if zone in ("Etc/UTC", "Etc/UCT", "UCT", "Zulu", "Universal", "Etc/Universal") else zone
 
 

@@ -43,5 +43,5 @@ def _to_local(times_ms: Ints, zone: ZoneInfo) -> Ints:
 def _has_clock(array: pa.ChunkedArray) -> Bools:
     if pa.types.is_date(array.type):
         return np.zeros(len(array), dtype=bool)
-    found = pc.match_substring_regex(pc.utf8_trim_whitespace(array.cast(pa.string())), _HAS_CLOCK)
-    return np.asarray(pc.fill_null(found, False).to_numpy(zero_copy_only=False), dtype=bool)
+    matches = pc.match_substring_regex(pc.utf8_trim_whitespace(array.cast(pa.string())), _HAS_CLOCK)
+    return np.asarray(pc.fill_null(matches, False).to_numpy(zero_copy_only=False), dtype=bool)

@@ -18,7 +18,7 @@ from features.crm.values.times import parse_times
 
 _UTC = ZoneInfo("UTC")
 _SAMPLE, _FEW = 500, 20
-_MOST, _STRAYS, _FEW_DAYS = 0.95, 0.02, 3
+_MIN_SHARE, _STRAYS, _FEW_DAYS = 0.95, 0.02, 3
 _FAMILIES: tuple[tuple[str, ...], ...] = (
     ("%Y-%m-%d",),
     ("%Y/%m/%d",),
@@ -190,12 +190,12 @@ def find_time_formats(texts: pa.ChunkedArray, iso_ms: Ints, is_named: bool) -> T
         return TimeFinding((("iso",),))
     shapes = list(_find_shapes(rest.unique()))
     covered = int(is_iso.sum()) + sum(_count(rest, shape.values) for shape in shapes)
-    if covered < _MOST * len(texts):
+    if covered < _MIN_SHARE * len(texts):
         return None
     formats = [f for shape in shapes for f in shape.fits]
     is_weak = all("%y" in f or f == "japanese" for f in formats)
     if not shapes or (is_weak and not is_named and len(rest.unique()) < _FEW):
-        return None if is_iso.mean() < _MOST else TimeFinding((("iso",),))
+        return None if is_iso.mean() < _MIN_SHARE else TimeFinding((("iso",),))
     return _combine(shapes, texts, bool(is_iso.mean() > 0))
 
 

@@ -186,11 +186,11 @@ def _scaled(decimal: Decimal) -> re.Pattern[str]:
 @cache
 def _pattern(decimal: Decimal, unit: str | None) -> re.Pattern[str]:
     names = sorted(unit_group(unit), key=len, reverse=True) if unit else []
-    beside = f"(?:{'|'.join(map(re.escape, names))})" if names else "\x00"
+    unit_names = f"(?:{'|'.join(map(re.escape, names))})" if names else "\x00"
     number = number_pattern(decimal)
     body = rf"(?:{number} ?[兆億万千] ?)+{number}|{number}(?: ?(?:{SCALE}))?|(?:{number} ?[兆億万千] ?)+"
     any_case = "(?i)" if unit and unit.isalpha() and unit.isascii() and len(unit) > 2 else ""
     return re.compile(
-        rf"{any_case}(?P<first>[+-])? ?(?:{beside} ?)?(?P<second>[+-])?"
-        rf"(?P<body>{body})(?: ?{beside})?(?P<last>-)?"
+        rf"{any_case}(?P<first>[+-])? ?(?:{unit_names} ?)?(?P<second>[+-])?"
+        rf"(?P<body>{body})(?: ?{unit_names})?(?P<last>-)?"
     )

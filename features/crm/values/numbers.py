@@ -18,10 +18,11 @@ from features.crm.values.formats import (
     NumberFormat,
     parse_formatted,
     to_plain_text,
+    unit_group,
 )
 
 _SAMPLE = 2_000
-_KNOWN = {name.casefold(): group[0] for group in UNITS for name in group}
+_UNIT_NAMES = {name.casefold(): group[0] for group in UNITS for name in group}
 _ORDINALS = frozenset({"st", "nd", "rd", "th", "am", "pm"})
 _POINT_IN_THREE = r"^[+-]?[1-9]\d{0,2}\.\d{3}$"
 _COMMA_IN_THREE = r"^[+-]?[1-9]\d{0,2},\d{3}$"
@@ -32,9 +33,25 @@ def parse_numbers(texts: pa.ChunkedArray, number_format: NumberFormat) -> Floats
     """Texts as float64; nan where missing or not of the format."""
     encoded = texts.combine_chunks().dictionary_encode()
     encoded = encoded.combine_chunks() if isinstance(encoded, pa.ChunkedArray) else encoded
-    parsed = [number_format.parse(text) for text in encoded.dictionary.to_pylist()]
-    numbers = np.array([np.nan if n is None else n for n in (*parsed, None)], dtype=np.float64)
-    return np.asarray(numbers[pc.fill_null(encoded.indices, len(parsed)).to_numpy(zero_copy_only=False)])
+    values = _parse_simple(encoded.dictionary, number_format)
+    for position in np.flatnonzero(np.isnan(values)).tolist():
+        number = number_format.parse(encoded.dictionary[position].as_py())
+        values[position] = np.nan if number is None else number
+    codes = pc.fill_null(encoded.indices, len(values)).to_numpy(zero_copy_only=False)
+    return np.asarray(np.append(values, np.nan)[codes])
+
+
+def _parse_simple(values: pa.Array, number_format: NumberFormat) -> Floats:
+    """The numbers of the usual form, such as -1,200.50 $, all at once; nan for the others."""
+    thousands, point = (",", r"\.") if number_format.decimal == "." else (r"\.", ",")
+    names = [n for n in unit_group(number_format.unit or "") if n and not re.search(r"[\d.,+-]", n)]
+    unit = f"(?:{'|'.join(map(re.escape, names))})?"
+    number = rf"\d{{1,3}}(?:(?:{thousands}\d{{3}})+|\d{{0,12}})(?:{point}\d+)?"
+    pattern = rf"^(?:[+-]?{unit} ?|{unit} ?[+-]){number} ?{unit}$"
+    is_simple = pc.match_substring_regex(values, pattern)
+    digits = pc.replace_substring_regex(values, rf"[^\d{point}-]", "")
+    plain = pc.if_else(is_simple, pc.replace_substring(digits, ",", "."), None)
+    return np.array(plain.cast(pa.float64()).to_numpy(zero_copy_only=False), np.float64)
 
 
 @dataclass(frozen=True)
@@ -147,7 +164,7 @@ def _find_plain(texts: pa.ChunkedArray) -> NumberFinding | None:
 def _find_units(texts: list[str]) -> tuple[str, ...] | None:
     """The units beside the numbers; None if something else stands there."""
     rests = {_without_scale(re.sub(r"[\d\s.,'()+-]", "", text)) for text in texts} - {""}
-    units = {_KNOWN.get(rest.casefold(), "") for rest in rests}
+    units = {_UNIT_NAMES.get(rest.casefold(), "") for rest in rests}
     if "" not in units:
         return tuple(sorted(units))
     word = next(iter(rests))
@@ -159,7 +176,9 @@ def _find_units(texts: list[str]) -> tuple[str, ...] | None:
 def _without_scale(rest: str) -> str:
     """What stands beside a number, without k, 万 ... if these stand before a known unit or alone."""
     unit = re.sub(rf"^(?:{SCALE})+", "", rest)
-    return unit if rest.casefold() not in _KNOWN and (not unit or unit.casefold() in _KNOWN) else rest
+    return (
+        unit if rest.casefold() not in _UNIT_NAMES and (not unit or unit.casefold() in _UNIT_NAMES) else rest
+    )
 
 
 def _reads_all(texts: list[str], decimal: Decimal, unit: str | None) -> bool:

@@ -173,17 +173,17 @@ def _part(part: str, has_word: bool) -> str:
 
 def _parse_fields(values: pa.Array, time_format: str) -> tuple[Ints, Floats]:
     pattern = field_pattern(time_format)
-    found = pc.extract_regex(values, pattern)
-    names = {field.name for field in found.type}
-    fields = {n: pc.fill_null(found.field(n), "") for n in names}
-    matched = np.asarray(pc.is_valid(found).to_numpy(zero_copy_only=False), dtype=bool)
+    extracted = pc.extract_regex(values, pattern)
+    names = {field.name for field in extracted.type}
+    fields = {n: pc.fill_null(extracted.field(n), "") for n in names}
+    matched = np.asarray(pc.is_valid(extracted).to_numpy(zero_copy_only=False), dtype=bool)
     days, is_day = _days(fields, len(values))
     ms, is_clock = _clock_ms(fields, len(values))
     valid = matched & is_day & is_clock
     return np.where(valid, days * MS_PER_DAY + ms, NEVER), _offsets(fields, len(values))
 
 
-def _whole(fields: dict[str, pa.Array], name: str, count: int) -> Ints:
+def _to_ints(fields: dict[str, pa.Array], name: str, count: int) -> Ints:
     """A field as whole numbers; -1 where it is empty."""
     if name not in fields:
         return np.full(count, -1, dtype=np.int64)
@@ -194,7 +194,7 @@ def _whole(fields: dict[str, pa.Array], name: str, count: int) -> Ints:
 
 def _days(fields: dict[str, pa.Array], count: int) -> tuple[Ints, Bools]:
     """Days since 1970, and which of them exist in the calendar."""
-    year, month, day = _years(fields, count), _whole(fields, "m", count), _whole(fields, "d", count)
+    year, month, day = _years(fields, count), _to_ints(fields, "m", count), _to_ints(fields, "d", count)
     if "b" in fields:
         words = pc.utf8_lower(fields["b"]).to_pylist()
         month = np.array([_MONTH_BY_WORD.get(word, -1) for word in words], dtype=np.int64)
@@ -210,16 +210,16 @@ def _years(fields: dict[str, pa.Array], count: int) -> Ints:
     if "era" in fields:
         eras = pc.utf8_upper(fields["era"]).to_pylist()
         starts = np.array([_ERAS.get(era, -10_000) for era in eras], dtype=np.int64)
-        return starts + np.where(pc.equal(fields["ey"], "元"), 1, _whole(fields, "ey", count))
+        return starts + np.where(pc.equal(fields["ey"], "元"), 1, _to_ints(fields, "ey", count))
     if "y" in fields:
-        short = _whole(fields, "y", count)
+        short = _to_ints(fields, "y", count)
         return np.where(short < 0, -1, np.where(short < 69, 2000, 1900) + short)
-    return _whole(fields, "Y", count)
+    return _to_ints(fields, "Y", count)
 
 
 def _clock_ms(fields: dict[str, pa.Array], count: int) -> tuple[Ints, Bools]:
     """Ms since midnight (0 without a clock), and which clocks exist."""
-    hour, minute, second = (_whole(fields, name, count) for name in ("H", "M", "S"))
+    hour, minute, second = (_to_ints(fields, name, count) for name in ("H", "M", "S"))
     half = [pc.utf8_lower(fields[n]) for n in ("before", "after") if n in fields]
     is_am, is_pm = (_any_starts(half, start, count) for start in (("a", "午前"), ("p", "午後")))
     is_hour_alone = (
@@ -233,7 +233,7 @@ def _clock_ms(fields: dict[str, pa.Array], count: int) -> tuple[Ints, Bools]:
     ms = hour * 3_600_000 + minute * 60_000 + second * 1000
     if "F" in fields:
         padded = pc.utf8_rpad(fields["F"], 3, "0")
-        ms = ms + np.maximum(_whole({"F": pc.utf8_slice_codeunits(padded, 0, 3)}, "F", count), 0)
+        ms = ms + np.maximum(_to_ints({"F": pc.utf8_slice_codeunits(padded, 0, 3)}, "F", count), 0)
     return ms, np.asarray(valid)
 
 

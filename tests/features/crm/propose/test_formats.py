@@ -22,11 +22,11 @@ HEAD = ("Lead Id", "Created On", "Status", "Close Date", "Source", "Employees", 
 START = datetime(2025, 1, 3, 7, 5)
 
 
-def by(form: str) -> Write:
+def in_form(form: str) -> Write:
     return lambda moment: moment.strftime(form)
 
 
-ISO = by("%Y-%m-%d %H:%M")
+ISO = in_form("%Y-%m-%d %H:%M")
 
 
 def write_leads(
@@ -78,7 +78,7 @@ def test_an_export_in_any_form_is_read_like_iso(
 ) -> None:
     monkeypatch.setenv("TZ", "Asia/Tokyo")
     usual = load_proposal(propose([write_leads(tmp_path)], tmp_path), tmp_path).crm
-    crm = load_proposal(propose([write_leads(tmp_path, by(form))], tmp_path), tmp_path).crm
+    crm = load_proposal(propose([write_leads(tmp_path, in_form(form))], tmp_path), tmp_path).crm
     assert np.array_equal(crm.created, usual.created)
     assert np.array_equal(crm.outcomes.closed_at, usual.outcomes.closed_at)
     assert np.array_equal(crm.outcomes.won_at, usual.outcomes.won_at)
@@ -131,7 +131,7 @@ def test_two_orders_that_fit_are_asked_and_never_guessed(tmp_path: Path) -> None
 
 
 def test_a_column_beside_decides_the_order_and_it_is_said(tmp_path: Path) -> None:
-    proposal = propose([write_leads(tmp_path, by("%d/%m/%Y"), first_days)], tmp_path)
+    proposal = propose([write_leads(tmp_path, in_form("%d/%m/%Y"), first_days)], tmp_path)
     assert '"Close Date" = "%d/%m/%Y"' in proposal.text
     assert any("Close Date" in note and "as the columns beside it show" in note for note in proposal.notes)
     assert len(load_proposal(proposal, tmp_path).crm) == 300
@@ -156,7 +156,7 @@ def test_dates_of_no_known_form_are_said(tmp_path: Path) -> None:
 
 
 def test_rows_that_fit_another_format_name_it(tmp_path: Path) -> None:
-    write_leads(tmp_path, by("%d.%m.%Y"))
+    write_leads(tmp_path, in_form("%d.%m.%Y"))
     crm: dict[str, Any] = {
         "leads": {"source": "leads.csv", "id": "Lead Id", "created_at": "Created On"},
         "features": {"source": {"kind": "attribute", "column": "Source"}},
@@ -213,7 +213,7 @@ def test_ranges_and_labels_stay_categories(tmp_path: Path) -> None:
 
 
 def test_wins_of_the_same_day_are_examples(tmp_path: Path) -> None:
-    write_leads(tmp_path, closed=by("%Y-%m-%d"))
+    write_leads(tmp_path, closed=in_form("%Y-%m-%d"))
     text = (tmp_path / "leads.csv").read_text(encoding="utf-8").splitlines()
     same_day = [line.split(",") for line in text[1:]]
     for cells in same_day:
@@ -277,7 +277,7 @@ def test_times_ahead_by_hours_are_named_as_the_fault_of_the_zone(
 def test_the_zone_of_offsets_is_proposed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TZ", "UTC")
     for offset, zone in (("+0900", "Asia/Tokyo"), ("+0300", "Etc/GMT-3"), ("Z", "UTC")):
-        proposal = propose([write_leads(tmp_path, by(f"%Y-%m-%dT%H:%M:%S{offset}"))], tmp_path)
+        proposal = propose([write_leads(tmp_path, in_form(f"%Y-%m-%dT%H:%M:%S{offset}"))], tmp_path)
         assert f'time_zone = "{zone}"' in proposal.text
         assert "from the offsets in the data" in proposal.text
     monkeypatch.setenv("TZ", "America/Chicago")
