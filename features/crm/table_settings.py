@@ -45,7 +45,7 @@ class Source(Strict):
                 try:
                     check_time_format(one)
                 except ValueError as problem:
-                    raise ValueError(f"{column}: {problem}") from None
+                    raise ValueError(f"{column}: {one!r} {problem}") from None
         return formats
 
     def time_format_of(self, column: str) -> TimeFormat | None:

@@ -13,6 +13,7 @@ from features.columns import Bools, Ints
 from features.crm.values.times import to_utc
 
 _MANY = 20
+_MIDNIGHT = r"(?i)[T\s](?:0{1,2}:00(?::00(?:[.,]0+)?)?|12:00(?::00)? a\.?m\.?)\s?(?:Z|UTC|GMT|[+-]00:?00)?$"
 _HAS_CLOCK = r":|時|[T ]\d|\d\s?[AaPp]\.?[Mm]"
 
 
@@ -25,12 +26,13 @@ def end_of_days(times_ms: Ints, array: pa.ChunkedArray, zone: ZoneInfo) -> Ints:
     if not present.any():
         return times_ms
     local = _to_local(np.where(present, times_ms, 0), zone)
-    is_day = present & (local % MS_PER_DAY == 0)
-    are_many = present.sum() >= _MANY
-    if is_day.any() and not (are_many and is_day.sum() == present.sum()):
-        is_day &= ~_has_clock(array)
-    if are_many and not is_day.any() and not (times_ms[present] % MS_PER_DAY).any():
-        local, is_day = times_ms, present
+    is_midnight = present & (local % MS_PER_DAY == 0)
+    is_day = is_midnight & ~_has_clock(array)
+    if present.sum() >= _MANY and is_day.sum() < present.sum() and not _has_late_clock(array):
+        if is_midnight.sum() == present.sum():
+            is_day = present
+        elif not is_midnight.any() and not (times_ms[present] % MS_PER_DAY).any():
+            local, is_day = times_ms, present
     ends = to_utc(np.where(is_day, local + MS_PER_DAY - 1, 0), zone)
     return np.where(is_day, ends, times_ms)
 
@@ -38,6 +40,15 @@ def end_of_days(times_ms: Ints, array: pa.ChunkedArray, zone: ZoneInfo) -> Ints:
 def _to_local(times_ms: Ints, zone: ZoneInfo) -> Ints:
     stamps = pa.array(times_ms, pa.int64()).cast(pa.timestamp("ms", zone.key))
     return np.asarray(pc.local_timestamp(stamps).cast(pa.int64()).to_numpy(zero_copy_only=False), np.int64)
+
+
+def _has_late_clock(array: pa.ChunkedArray) -> bool:
+    """Whether a text shows a clock with another time than midnight."""
+    if pa.types.is_temporal(array.type):
+        return False
+    texts = array.filter(pa.array(_has_clock(array)))
+    is_midnight = pc.match_substring_regex(pc.utf8_trim_whitespace(texts.cast(pa.string())), _MIDNIGHT)
+    return pc.all(is_midnight).as_py() is False
 
 
 def _has_clock(array: pa.ChunkedArray) -> Bools:

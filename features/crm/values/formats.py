@@ -106,13 +106,11 @@ def check_time_format(time_format: str) -> str:
     if time_format in TIME_WORDS:
         return time_format
     if "%" not in time_format:
-        raise ValueError(f"{time_format!r} has no % codes; {_suggest_codes(time_format)}")
+        raise ValueError(f"has no % codes; {_suggest_codes(time_format)}")
     try:
         datetime.strptime(datetime(2026, 1, 2).strftime(time_format), time_format)
     except ValueError:
-        raise ValueError(
-            f"{time_format!r} is no form of a time; use codes of strptime such as %d/%m/%Y %H:%M"
-        ) from None
+        raise ValueError("is no form of a time; use codes of strptime such as %d/%m/%Y %H:%M") from None
     return time_format
 
 
