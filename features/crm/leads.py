@@ -146,7 +146,7 @@ def _read_created(reader: Reader, rows: SourceRows) -> Ints:
 
 def _read_order(reader: Reader, rows: SourceRows, column: str) -> Ints:
     """Ranks of a column of numbers, else of dates."""
-    parsed = as_numbers(rows.table[column], reader.missing)
+    parsed = as_numbers(rows.table[column], reader.missing, reader.number_format(rows, column))
     unknown = np.isnan(parsed.values)
     if parsed.unreadable.any():
         dates = reader.parse_times(rows, column, reader.settings.leads.time_format_of(column))

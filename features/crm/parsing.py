@@ -17,12 +17,11 @@ from features.clock import NEVER
 from features.columns import Bools, Floats, Ints, Texts
 from features.crm.values.formats import NumberFormat, TimeFormat
 from features.crm.values.numbers import parse_numbers
-from features.crm.values.times import parse_times
+from features.crm.values.times import NO_DATE, parse_times
 from features.numbers import THOUSANDS, to_half_width
 
 _OFFSET = r"([zZ]|\d[T ]?\d{1,2}(:?\d{2}){1,2}([.,]\d+)?\s*[+-]\d{2}(:?\d{2})?)$"
 _UTC = r"\s*(UTC|GMT)$"
-_NO_DATE = r"^0{1,4}[-/.]0{1,2}[-/.]0{1,4}\b"
 
 
 @dataclass(frozen=True)
@@ -93,7 +92,7 @@ def as_times(
     values = _parse_by_formats(texts, zone, time_format)
     unreadable = _is_valid(texts) & (values == NEVER)
     if unreadable.any():
-        no_date = pc.match_substring_regex(texts.filter(pa.array(unreadable)), _NO_DATE)
+        no_date = pc.match_substring_regex(texts.filter(pa.array(unreadable)), NO_DATE)
         unreadable[unreadable] = ~no_date.to_numpy(zero_copy_only=False).astype(bool)
     return Parsed(values, unreadable)
 

@@ -25,7 +25,7 @@ from features.crm.parsing import (
 from features.crm.rejects import Reject, Rejects
 from features.crm.table_settings import Source
 from features.crm.tables import SourceRows, read_rows
-from features.crm.values.closes import end_of_days
+from features.crm.values.closes import end_of_days, has_clock
 from features.crm.values.find_times import find_number_times, find_time_formats
 from features.crm.values.formats import NumberFormat, TimeFormat
 from features.crm.values.numbers import find_number_format
@@ -79,14 +79,15 @@ class Reader:
 
     def read_numbers(self, rows: SourceRows, column: str, shown: str | None = None) -> Floats:
         """A column as numbers. Raises DataError where 1.500 may be 1500 or 1.5 and crm.toml does not say."""
-        number_format = self._number_format(rows, shown or column)
+        number_format = self.number_format(rows, shown or column)
         parsed = as_numbers(rows.table[column], self.missing, number_format)
         reason = self._explain_numbers(rows, parsed, column, shown or column, number_format)
         rejects = self._make_rejects(rows, parsed.unreadable, column, reason, shown)
         self.rejects.values.extend(rejects)
         return np.asarray(parsed.values, dtype=np.float64)
 
-    def _number_format(self, rows: SourceRows, column: str) -> NumberFormat | None:
+    def number_format(self, rows: SourceRows, column: str) -> NumberFormat | None:
+        """The format of a column of numbers; None if they are plain."""
         tables = [getattr(self.settings, part) for part in _PARTS.get(rows.part, ())]
         formats = (table.number_formats.get(column) for table in tables if table)
         return next((number_format for number_format in formats if number_format), None)
@@ -113,17 +114,20 @@ class Reader:
     def _values(self, rows: SourceRows, column: str) -> pa.ChunkedArray:
         return self.read_texts(rows, column).drop_null()
 
-    def read_times(self, rows: SourceRows, source: Source, column: str, need: str) -> Ints:
+    def read_times(
+        self, rows: SourceRows, source: Source, column: str, need: str, may_be_planned: bool = False
+    ) -> Ints:
         """The times of a column in ms UTC; NEVER for rejected rows.
 
-        Raises DataError for times that lie less than a day after now, as of another time zone.
+        Raises ZoneError for times that lie some hours after now, as those of another time zone do; days
+        that `may_be_planned` are no sign of that.
         """
         time_format = self.time_format(source, column)
         parsed = self.parse_times(rows, column, time_format)
         times_ms = np.asarray(parsed.values, dtype=np.int64)
         empty = (times_ms == NEVER) & ~parsed.unreadable
         future = (times_ms > self.latest) & (times_ms != NEVER)
-        if future.any():
+        if future.any() and not (may_be_planned and not has_clock(rows.table[column])[future].all()):
             self._check_zone(rows, column, times_ms, future)
         if parsed.unreadable.any():
             self.reject(rows, parsed.unreadable, column, self._explain_times(rows, column, time_format))
@@ -136,7 +140,7 @@ class Reader:
 
         On a day that is not over, it is just after `newest`, the newest time that was recorded.
         """
-        times_ms = self.read_times(rows, source, column, need)
+        times_ms = self.read_times(rows, source, column, need, may_be_planned=True)
         closes = end_of_days(times_ms, rows.table[column], self.settings.zone)
         is_running = (closes > self.latest) & (closes != NEVER)
         return np.where(is_running, np.maximum(times_ms, min(newest + 1, self.latest)), closes)

@@ -79,8 +79,8 @@ def is_japanese(table: TableProfile) -> bool:
     return has_signs or table.source.encoding == "cp932" or any(_KANA.search(text) for text in texts)
 
 
-def add_formats(section: Table, table: TableProfile, columns: Sequence[ColumnProfile | None]) -> None:
-    """Add the formats of the columns to a table of crm.toml; questions are comments."""
+def add_formats(section: Table, part: str, columns: Sequence[ColumnProfile | None]) -> None:
+    """Add the formats of the columns to the table `part` of crm.toml; questions are comments."""
     written = [c for c in dict.fromkeys(columns) if c]
     times = {c.name: c.times.formats for c in written if c.times and c.times.is_settled and c.times.formats}
     numbers = {c.name: c.numbers.number_format for c in written if c.numbers and c.numbers.is_settled}
@@ -90,7 +90,7 @@ def add_formats(section: Table, table: TableProfile, columns: Sequence[ColumnPro
     if not_plain:
         section.add("number_formats", _inline({n: _format_table(f) for n, f in not_plain.items()}))
     for column in written:
-        for question in _questions(column, "this table"):
+        for question in _questions(column, part):
             section.add(tomlkit.comment(" ".join(f"{column.name}: {question}".split())))
 
 

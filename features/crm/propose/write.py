@@ -94,13 +94,10 @@ def _leads_table(detected: DetectedTables) -> Table:
     if detected.account:
         table.add("account", detected.account.name)
         table["account"].comment("leads of one account stay together in every split")
+    order = [c for c in detected.leads.columns if c.name == detected.order]
     deal_columns = [] if detected.deals else [detected.closed_at, detected.amount]
-    columns = [
-        detected.created_at,
-        *deal_columns,
-        *(c for c in detected.attributes() if is_number_feature(c)),
-    ]
-    add_formats(table, detected.leads, columns)
+    numbers = (c for c in detected.attributes() if is_number_feature(c))
+    add_formats(table, "leads", [detected.created_at, *order, *deal_columns, *numbers])
     return table
 
 
@@ -121,7 +118,7 @@ def _deals_table(detected: DetectedTables) -> Table:
     _add_column(table, "closed_at", detected.closed_at)
     _add_column(table, "amount", detected.amount)
     if detected.deals:
-        add_formats(table, detected.deals, [detected.closed_at, detected.amount])
+        add_formats(table, "deals", [detected.closed_at, detected.amount])
     return table
 
 
@@ -133,7 +130,7 @@ def _activities_table(detected: DetectedTables) -> Table | None:
     table.add("at", detected.activity_time.name)
     _add_column(table, "type", detected.activity_type)
     _add_column(table, "value", detected.activity_value)
-    add_formats(table, detected.activities, [detected.activity_time, detected.activity_value])
+    add_formats(table, "activities", [detected.activity_time, detected.activity_value])
     return table
 
 
@@ -146,7 +143,7 @@ def _changes_table(detected: DetectedTables) -> Table | None:
     table.add("column", field.name)
     table.add("value", value.name)
     table.add("at", time_column.name)
-    add_formats(table, detected.changes, [time_column])
+    add_formats(table, "changes", [time_column])
     return table
 
 

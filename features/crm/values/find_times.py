@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from features.clock import NEVER, iso, now_ms
 from features.columns import Bools, Ints
-from features.crm.values.times import parse_times
+from features.crm.values.times import NO_DATE, parse_times
 
 _UTC = ZoneInfo("UTC")
 _SAMPLE, _FEW = 500, 20
@@ -40,19 +40,23 @@ _YEAR_MS = 31_556_952_000
 _NO_DAY = "no date"
 
 _WORDS = (
-    r"date|time|timestamp|day|when|at|on|since|until|due|created?|creation|modified|updated?|close[ds]?|opened|"
+    r"date|time|timestamp|day|when|at|on|since|until|due|created?|creation|modified|updated?|updates?|close[ds]?|opened|"
     r"start(?:ed)?|begin|end(?:ed)?|datum|zeit|erstellt|angelegt|fecha|hora|creado|data|criado|date de|créé"
 )
+_JOINED = r"(?<!candi)(?<!man)(?<!vali)(?<!up)date$"
 _TIME_NAME = re.compile(
-    rf"(?<![^\W\d_])(?:{_WORDS})(?![^\W\d_])|date$|time$|日|時|作成|登録|更新|完了|発生", re.I
+    rf"(?<![^\W\d_])(?:{_WORDS})(?![^\W\d_])|{_JOINED}|(?<!life)(?<!over)(?<!part)(?<!full)time$"
+    "|日|時|作成|登録|更新|完了|発生",
+    re.IGNORECASE,
 )
 _DATE_NAME = re.compile(
-    r"(?<![^\W\d_])(?:date|datum|fecha)(?![^\W\d_])|date$|日付|日時|年月日|[成録約注了始]日$", re.I
+    rf"(?<![^\W\d_])(?:date|datum|fecha)(?![^\W\d_])|{_JOINED}|日付|日時|年月日|[成録約注了始]日$",
+    re.IGNORECASE,
 )
 _OTHER_NAME = re.compile(
-    r"(?<![^\W\d_])(?:ids?|codes?|no|num|number|zip|phone|tel|fax|label|amount|revenue|price|value|score|count|days|"
-    r"hours|zone)(?![^\W\d_])|番号|コード|電話|郵便|金額|売上|日数|時間$|回数",
-    re.I,
+    r"(?<![^\W\d_])(?:ids?|codes?|no|num|number|zip|phone|tel|fax|label|amount|revenue|price|value|score|count|days"
+    r"|hours|zone|by|owner|user|name)(?![^\W\d_])|番号|コード|電話|郵便|金額|売上|日数|時間$|回数",
+    re.IGNORECASE,
 )
 
 
@@ -185,12 +189,15 @@ def find_time_formats(texts: pa.ChunkedArray, iso_ms: Ints, is_named: bool) -> T
     `iso_ms` are the texts read as ISO 8601 (NEVER: not readable).
     """
     is_iso = iso_ms != NEVER
-    rest = texts.filter(pa.array(~is_iso))
+    is_missing = np.asarray(
+        pc.match_substring_regex(texts, NO_DATE).to_numpy(zero_copy_only=False), dtype=bool
+    )
+    rest, is_iso = texts.filter(pa.array(~is_iso & ~is_missing)), is_iso[~is_missing]
     if not len(rest):
-        return TimeFinding((("iso",),))
+        return TimeFinding((("iso",),)) if is_iso.any() else None
     shapes = list(_find_shapes(rest.unique()))
     covered = int(is_iso.sum()) + sum(_count(rest, shape.values) for shape in shapes)
-    if covered < _MIN_SHARE * len(texts):
+    if covered < _MIN_SHARE * len(is_iso):
         return None
     formats = [f for shape in shapes for f in shape.fits]
     is_weak = all("%y" in f or f == "japanese" for f in formats)

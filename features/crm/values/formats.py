@@ -154,7 +154,8 @@ def parse_formatted(text: str, decimal: Decimal, unit: str | None) -> float | No
     match = _pattern(decimal, unit).fullmatch(plain)
     if not match:
         return None
-    is_negative = bool(bracketed) + sum(match[name] == "-" for name in ("first", "second", "last"))
+    signs = ("first", "second") if plain.startswith("¥") else ("first", "second", "last")  # ¥1,200- is 1200
+    is_negative = bool(bracketed) + sum(match[name] == "-" for name in signs)
     if is_negative > 1:
         return None
     total = sum(
@@ -173,6 +174,8 @@ def number_pattern(decimal: Decimal) -> str:
     """A number without a sign: digits, or groups of digits with one sign between them, and decimals."""
     comma, point = (",", r"\.") if decimal == "." else (r"\.", ",")
     groups = "|".join(rf"\d{{1,3}}(?:{sign}\d{{3}})+" for sign in (comma, " ", "'"))
+    if decimal == ".":
+        groups += r"|\d{1,2}(?:,\d{2})+,\d{3}"  # 12,34,567 of India
     return rf"(?:{groups}|\d{{1,15}})(?:{point}\d{{1,15}})?"
 
 

@@ -49,6 +49,8 @@ _ZONES = {
 }
 _ZONES |= {"CDT": -300, "MST": -420, "MDT": -360, "PST": -480, "PDT": -420}
 
+NO_DATE = r"^0{1,4}[-/.]0{1,2}[-/.]0{1,4}\b"
+"""A date of zeros, with which some systems write that there is none."""
 _HALF_DAY = r"午前|午後|[AaPp]\.?[Mm]\.?"
 _ZONE = rf"(?:UTC|GMT)?[+-]\d{{1,2}}(?::?\d{{2}}){{0,2}}|{'|'.join(sorted(_ZONES, key=len, reverse=True))}"
 _CLOCK = (
@@ -159,7 +161,7 @@ def field_pattern(time_format: str) -> str:
     parts = re.split(r"(%.)", time_format)
     has_word = "%b" in parts or "%B" in parts
     date = _ERA_DATE if time_format == "japanese" else "".join(_part(p, has_word) for p in parts)
-    gap = r"\s?" if date.endswith(("日?", "日")) else r"(?:T|,?\s(?:at\s)?)"
+    gap = r"\s?" if date.endswith(("日?", "日")) else r"(?:T|,?\s(?:(?:at|um|à|às|a las|alle|kl\.?)\s)?)"
     return rf"^(?i:{date})(?:{gap}{_CLOCK})?$"
 
 

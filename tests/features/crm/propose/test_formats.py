@@ -126,7 +126,7 @@ def test_two_orders_that_fit_are_asked_and_never_guessed(tmp_path: Path) -> None
     with pytest.raises(DataError, match=r'write time_formats = \{ "Created On" = "%d/%m/%Y" \} or'):
         load_proposal(proposal, tmp_path)
     answer = '[leads]\ntime_formats = { "Created On" = "%d/%m/%Y", "Close Date" = "%d/%m/%Y" }'
-    crm = load_proposal(Proposal(proposal.text.replace("[leads]", answer), []), tmp_path).crm
+    crm = load_proposal(Proposal(proposal.text.replace("\n[leads]\n", f"\n{answer}\n"), []), tmp_path).crm
     assert len(crm) == 300
 
 

@@ -96,6 +96,13 @@ def test_one_stray_value_does_not_hide_the_format() -> None:
     assert finding.strays == (("03/26/2026", 301),)
 
 
+def test_dates_of_zeros_are_missing() -> None:
+    finding = find(["0000-00-00", *series("%d.%m.%Y", 3), "0000-00-00"])
+    assert finding is not None
+    assert finding.formats == ("%d.%m.%Y",)
+    assert find(["0000-00-00"]) is None
+
+
 def test_two_shapes_in_one_column_have_a_format_each() -> None:
     finding = find([*series("%d.%m.%Y"), *series("%Y-%m-%d"), *series("%b %d, %Y %I:%M %p")])
     assert finding is not None
@@ -171,6 +178,9 @@ def test_names_of_times(name: str) -> None:
         "Date code",
         "Days to close",
         "Amount at close",
+        "Candidate",
+        "Lifetime",
+        "Created by",
         "電話番号",
         "日数",
     ],
