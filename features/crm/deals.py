@@ -77,7 +77,9 @@ def read_deals(reader: Reader, leads: IdentifiedLeads) -> Deals:
     unclear[neither] = True
     reader.note("neither", "leads", str(config.outcome), len(neither))
     rows, lead, won = filter_rows(rows, decided), lead[decided], meaning[decided] == "won"
-    closed_at = _read_close_times(reader, rows, config, won, _lost_at_latest(reader, leads, lead))
+    newest = int(leads.created[leads.wanted].max(initial=0))
+    latest = _lost_at_latest(reader, leads, lead)
+    closed_at = _read_close_times(reader, rows, config, won, latest, newest)
     good = closed_at != NEVER
     unclear[lead[~good]] = True
     rows, lead = filter_rows(rows, good), lead[good]
@@ -166,15 +168,18 @@ def _lost_at_latest(reader: Reader, leads: IdentifiedLeads, lead: Ints) -> Ints:
 
 
 def _read_close_times(
-    reader: Reader, rows: SourceRows, config: DealsTable, won: Bools, lost_at_latest: Ints
+    reader: Reader, rows: SourceRows, config: DealsTable, won: Bools, lost_at_latest: Ints, newest: int
 ) -> Ints:
-    """When each deal closed (ms UTC, NEVER for rejected rows); 0 throughout without a column of dates."""
+    """When each deal closed (ms UTC, NEVER for rejected rows); 0 throughout without a column of dates.
+
+    `newest` is the time of the newest lead.
+    """
     if not config.closed_at:
         return np.zeros(rows.table.num_rows, dtype=np.int64)
     if not config.lost_at and not config.undated_lost:
-        return _read_dates(reader, rows, config, config.closed_at)
+        return _read_dates(reader, rows, config, config.closed_at, newest)
     closed_at = np.full(rows.table.num_rows, NEVER)
-    closed_at[won] = _read_dates(reader, filter_rows(rows, won), config, config.closed_at)
+    closed_at[won] = _read_dates(reader, filter_rows(rows, won), config, config.closed_at, newest)
     column = config.lost_at or config.closed_at
     lost = ~won
     if config.undated_lost:
@@ -183,12 +188,13 @@ def _read_close_times(
         closed_at[undated] = lost_at_latest[undated]
         reader.note("undated_lost", "deals", column, int(undated.sum()))
         lost &= dated
-    closed_at[lost] = _read_dates(reader, filter_rows(rows, lost), config, column)
+    closed_at[lost] = _read_dates(reader, filter_rows(rows, lost), config, column, newest)
     return closed_at
 
 
-def _read_dates(reader: Reader, rows: SourceRows, config: DealsTable, column: str) -> Ints:
-    return reader.read_times(rows, config, column, "a won or lost deal needs the date of its close")
+def _read_dates(reader: Reader, rows: SourceRows, config: DealsTable, column: str, newest: int) -> Ints:
+    need = "a won or lost deal needs the date of its close"
+    return reader.read_closes(rows, config, column, need, newest)
 
 
 def _read_amounts(reader: Reader, rows: SourceRows, config: DealsTable) -> Floats:

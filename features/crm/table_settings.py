@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Annotated, Self, TypeAlias
 
 from pydantic import Field, field_validator, model_validator
 
+from features.crm.values.formats import NumberFormat, TimeFormat, check_time_format
 from features.errors import SettingsError
 from features.toml import Strict, TextValue
 
@@ -27,6 +27,7 @@ class Source(Strict):
     columns; `records` is the key of the list in a JSON document.
     Rows that `skip_where` selects (deleted or merged records) are left out and counted. More unusable rows
     than `max_reject_share` (else that of [crm]) stop a run.
+    `time_format` is that of all columns with times, `time_formats` and `number_formats` those of single ones.
     """
 
     source: str = Field(min_length=1)
@@ -39,21 +40,33 @@ class Source(Strict):
     header: tuple[str, ...] = ()
     sheet: str | tuple[str, ...] | None = None
     records: str | None = None
-    time_format: str | None = None
+    time_format: TimeFormat | None = None
+    time_formats: Mapping[str, TimeFormat] = Field(default_factory=dict)
+    number_formats: Mapping[str, NumberFormat] = Field(default_factory=dict)
     skip_where: RowConditions = Field(default_factory=dict)
     max_reject_share: float | None = Field(default=None, ge=0, le=1)
 
     @field_validator("time_format")
     @classmethod
-    def _check_time_format(cls, time_format: str | None) -> str | None:
-        if time_format:
-            try:
-                datetime.strptime(datetime(2026, 1, 2).strftime(time_format), time_format)
-            except ValueError:
-                raise ValueError(
-                    "is no form of a time; use codes of strptime such as %d/%m/%Y %H:%M"
-                ) from None
-        return time_format
+    def _check_time_format(cls, time_format: TimeFormat | None) -> TimeFormat | None:
+        for one in (time_format,) if isinstance(time_format, str) else time_format or ():
+            check_time_format(one)
+        return time_format or None
+
+    @field_validator("time_formats")
+    @classmethod
+    def _check_time_formats(cls, formats: Mapping[str, TimeFormat]) -> Mapping[str, TimeFormat]:
+        for column, time_format in formats.items():
+            for one in (time_format,) if isinstance(time_format, str) else time_format:
+                try:
+                    check_time_format(one)
+                except ValueError as problem:
+                    raise ValueError(f"{column}: {one!r} {problem}") from None
+        return formats
+
+    def time_format_of(self, column: str) -> TimeFormat | None:
+        """The format of a column with times; None for ISO 8601."""
+        return self.time_formats.get(column, self.time_format)
 
     @property
     def is_database(self) -> bool:

@@ -6,6 +6,7 @@ import re
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +18,12 @@ from features.crm.load import Loaded, load
 from features.crm.profile import TableProfile, profile_tables
 from features.crm.propose.detect import detect_tables
 from features.crm.propose.detected import DetectedTables
+from features.crm.propose.formats import answer_questions, describe_formats, settle_formats
 from features.crm.propose.outcomes import NamedOutcome
 from features.crm.propose.summary import ExportSummary
 from features.crm.propose.write import Draft, write_crm_toml
+from features.crm.propose.zone import propose_zone
+from features.crm.reader import ZoneError
 from features.crm.sources.cut_ids import check_ids_are_whole
 from features.errors import DataError, SettingsError
 from features.settings import parse_settings
@@ -58,19 +62,21 @@ def propose(
             "--won and --lost name values of a column: give --outcome COLUMN and --won VALUE."
         )
     named = NamedOutcome(outcome, tuple(won), tuple(lost)) if outcome else None
-    tables = [table for place in places for table in profile_tables(place, folder)]
+    tables = settle_formats([table for place in places for table in profile_tables(place, folder)])
     for table in tables:
         _check_ids(table)
     detected = detect_tables(tables, named)
     first_text = write_crm_toml(detected, Draft(_DEFAULT_HORIZON))
     _check_features(first_text, detected)
-    draft = _load_draft(first_text, folder)
+    draft, future = _load_draft(first_text, folder, tables)
     suspects = {f.column: f for f in audit(draft) if f.column and f.severity in ("leak", "suspect")}
     shares = _reject_shares(draft)
     text = write_crm_toml(detected, Draft(_suggest_horizon(draft), suspects, shares))
-    loaded = _load_draft(text, folder)
+    loaded, _ = _load_draft(text, folder, tables)
     of_files = (note for table in tables for note in table.rows.notes)
-    notes = (*of_files, *_notes(detected))
+    zone = f'time_zone = "{draft.settings.time_zone}" is {propose_zone(detected.profiles).reason}.'
+    of_formats = describe_formats(tables, draft.settings)
+    notes = (*of_files, zone, *future, *of_formats, *_notes(detected))
     return Proposal(text, audit(loaded), notes, ExportSummary.from_loaded(loaded))
 
 
@@ -118,10 +124,19 @@ def _check_ids(table: TableProfile) -> None:
             check_ids_are_whole(table.rows.table, column.name, table.rows.name)
 
 
-def _load_draft(text: str, folder: Path) -> Loaded:
-    settings = parse_settings(tomllib.loads(text), folder / "crm.toml")
+def _load_draft(text: str, folder: Path, tables: list[TableProfile]) -> tuple[Loaded, list[str]]:
+    """The CRM as the draft reads it, and the fault of its time zone if it has one.
+
+    Open questions of formats are answered with the first choice, which is only good for a look at the data.
+    """
+    settings = answer_questions(tables, parse_settings(tomllib.loads(text), folder / "crm.toml"))
     lenient = settings.model_copy(update={"max_reject_share": 1.0})
-    return load(lenient, folder / ".hotlead-init-rejects.csv", write=False)
+    rejects = folder / ".hotlead-init-rejects.csv"
+    try:
+        return load(lenient, rejects, write=False), []
+    except ZoneError as problem:
+        later = lenient.model_copy(update={"as_of": datetime.now(tz=UTC) + timedelta(days=1)})
+        return load(later, rejects, write=False), [str(problem)]
 
 
 def _suggest_horizon(loaded: Loaded) -> int:

@@ -14,9 +14,11 @@ from tomlkit.items import InlineTable, Table
 from features.crm.findings import Finding
 from features.crm.profile import ColumnProfile, TableProfile
 from features.crm.propose.detected import DetectedTables
+from features.crm.propose.formats import add_formats
 from features.crm.propose.outcomes import OutcomeColumn
 from features.crm.propose.parts import is_number_feature
 from features.crm.propose.recognised import RecognisedTable
+from features.crm.propose.zone import propose_zone
 from features.crm.table_settings import Source
 from features.settings import MISSING
 
@@ -92,8 +94,9 @@ def _add_others(table: Table, key: str, others: Iterable[str]) -> None:
 def _crm_table(detected: DetectedTables) -> Table:
     table = tomlkit.table()
     table.add("name", detected.leads.name)
-    table.add("time_zone", "UTC")
-    table["time_zone"].comment('the zone of times without an offset, such as "Asia/Tokyo"')
+    zone = propose_zone(detected.profiles)
+    table.add("time_zone", zone.name)
+    table["time_zone"].comment(f'the zone of times without an offset, such as "Asia/Tokyo"; {zone.reason}')
     if detected.order:
         table.add("order", detected.order)
         if detected.order == "file":
@@ -151,6 +154,10 @@ def _leads_table(detected: DetectedTables) -> Table:
         table.add("lost_where", _inline_lists(detected.lost_leads))
         table["lost_where"].comment("lost without a deal")
     _add_skipped(table, detected.skipped_leads)
+    numbers = (column.name for column, _ in detected.attributes() if is_number_feature(column))
+    of_deals = [] if detected.deals else _deal_columns(detected)
+    names = [detected.created_at, detected.order, *of_deals, *numbers]
+    add_formats(table, "leads", _profiles(detected.leads, names))
     return table
 
 
@@ -174,7 +181,19 @@ def _deals_table(detected: DetectedTables) -> Table:
         table.add("amount", detected.amount)
     if deals:
         _add_skipped(table, deals.table.deleted)
+        add_formats(table, "deals", _profiles(deals.table, _deal_columns(detected)))
     return table
+
+
+def _deal_columns(detected: DetectedTables) -> list[str | None]:
+    closed = [detected.close.closed_at, detected.close.lost_at] if detected.close else []
+    return [*closed, detected.amount]
+
+
+def _profiles(table: RecognisedTable, names: Iterable[str | None]) -> list[ColumnProfile | None]:
+    """The profiles of those columns that are known."""
+    wanted = list(names)
+    return [c for name in wanted for c in table.profile.columns if c.name == name]
 
 
 def _add_outcome(table: Table, outcome: OutcomeColumn) -> None:
@@ -220,6 +239,9 @@ def _activities_table(detected: DetectedTables) -> Table | None:
     if events.activity_value:
         table.add("value", events.activity_value)
     _add_skipped(table, events.activities.deleted)
+    add_formats(
+        table, "activities", _profiles(events.activities, [events.activity_time, events.activity_value])
+    )
     return table
 
 
@@ -236,6 +258,7 @@ def _changes_table(detected: DetectedTables) -> Table | None:
         table.add("columns", list(events.history))
     table.add("at", events.change_time)
     _add_skipped(table, events.changes.deleted)
+    add_formats(table, "changes", _profiles(events.changes, [events.change_time]))
     return table
 
 
