@@ -17,7 +17,7 @@ from features.crm.profile import profile_tables
 from features.crm.propose.detect import detect_tables
 from features.crm.propose.detected import DetectedTables
 from features.crm.propose.outcomes import NamedOutcome
-from features.crm.propose.summary import ExportSummary
+from features.crm.propose.summary import NO_LEADS, ExportSummary
 from features.crm.propose.write import Draft, write_crm_toml
 from features.errors import DataError, SettingsError
 from features.settings import parse_settings
@@ -34,8 +34,8 @@ class Proposal:
 
     text: str
     findings: list[Finding]
-    notes: tuple[str, ...]
-    summary: ExportSummary
+    notes: tuple[str, ...] = ()
+    summary: ExportSummary = NO_LEADS
 
 
 def propose(

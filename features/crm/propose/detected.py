@@ -58,6 +58,10 @@ class DetectedTables:
         return [self.leads, *deals, *events]
 
     @property
+    def profiles(self) -> list[TableProfile]:
+        return [table.profile for table in self.tables]
+
+    @property
     def outcome_table(self) -> RecognisedTable:
         return self.deals.table if self.deals else self.leads
 
