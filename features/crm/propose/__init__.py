@@ -20,7 +20,7 @@ from features.crm.propose.detect import detect_tables
 from features.crm.propose.detected import DetectedTables
 from features.crm.propose.formats import answer_questions, describe_formats, settle_formats
 from features.crm.propose.outcomes import NamedOutcome
-from features.crm.propose.summary import ExportSummary
+from features.crm.propose.summary import NO_LEADS, ExportSummary
 from features.crm.propose.write import Draft, write_crm_toml
 from features.crm.propose.zone import propose_zone
 from features.crm.reader import ZoneError
@@ -41,8 +41,8 @@ class Proposal:
 
     text: str
     findings: list[Finding]
-    notes: tuple[str, ...]
-    summary: ExportSummary
+    notes: tuple[str, ...] = ()
+    summary: ExportSummary = NO_LEADS
 
 
 def propose(

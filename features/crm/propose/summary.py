@@ -51,6 +51,9 @@ class ExportSummary:
         return _japanese(self) if lang == "ja" else _english(self)
 
 
+NO_LEADS = ExportSummary(leads=0, won=0, lost=0, left_out=0, first=None, last=None, days_to_close=None)
+
+
 def _english(summary: ExportSummary) -> str:
     period = f", {summary.first} to {summary.last}" if summary.first else ""
     days = summary.days_to_close

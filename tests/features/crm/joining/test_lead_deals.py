@@ -91,13 +91,13 @@ def test_leads_that_are_lost_without_a_deal(tmp_path: Path) -> None:
         ("d", "2026-06-01", "web", "", "junk"),
         head=HEAD,
     )
-    deals_file(tmp_path, ("c", "won", "2026-02-01"))
+    deals_file(tmp_path, ("c", "won", "2026-02-01 10:00"))
     lost = {**LEADS, "lost_where": {"state": ["Junk"]}}
     loaded = loaded_of(tmp_path, leads=lost, deals=DEALS, target={"horizon_days": 30})
     outcomes = loaded.crm.outcomes
     assert outcomes.won.tolist() == [False, False, True, False]
     # At the end of the horizon, at most when the newest lead was created.
-    assert outcomes.closed_at.tolist() == [ms(2026, 1, 31), NEVER, ms(2026, 2, 1), ms(2026, 6, 1)]
+    assert outcomes.closed_at.tolist() == [ms(2026, 1, 31), NEVER, ms(2026, 2, 1, 10), ms(2026, 6, 1)]
     assert notes(loaded) == {"undated_lost": 2}
     assert loaded.deals["lead"].to_pylist() == ["c", None, None]
 
@@ -106,8 +106,8 @@ def test_lost_deals_may_have_a_date_of_their_own_or_none(tmp_path: Path) -> None
     head = ("id", "at", "channel", "state", "won on", "lost on")
     leads(
         tmp_path,
-        ("a", "2026-01-01", "web", "won", "2026-02-01", ""),
-        ("b", "2026-01-01", "web", "lost", "2026-02-09", "2026-02-03"),
+        ("a", "2026-01-01", "web", "won", "2026-02-01 10:00", ""),
+        ("b", "2026-01-01", "web", "lost", "2026-02-09 10:00", "2026-02-03 10:00"),
         ("c", "2026-01-01", "web", "lost", "", ""),
         ("d", "2026-06-01", "web", "open", "", ""),
         head=head,
@@ -119,7 +119,7 @@ def test_lost_deals_may_have_a_date_of_their_own_or_none(tmp_path: Path) -> None
         deals={**deals, "lost_at": "lost on", "undated_lost": True},
         target={"horizon_days": 30},
     )
-    closed = [ms(2026, 2, 1), ms(2026, 2, 3), ms(2026, 1, 1) + 30 * DAY, NEVER]
+    closed = [ms(2026, 2, 1, 10), ms(2026, 2, 3, 10), ms(2026, 1, 1) + 30 * DAY, NEVER]
     assert dated.crm.outcomes.closed_at.tolist() == closed
     assert dated.crm.snapshot == ms(2026, 6, 1) + 1
     strict = loaded_of(tmp_path, leads=LEADS, deals={**deals, "lost_at": "lost on"}, max_reject_share=0.5)
