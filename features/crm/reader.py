@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from features.clock import NEVER, iso, now_ms, to_ms
-from features.columns import Bools, Column, Floats, Ints
+from features.columns import Bools, Column, Floats, Ints, merge_categories
 from features.crm.parsing import Parsed, as_numbers, as_texts, as_times, encode_column, source_texts
 from features.crm.rejects import Reject, Rejects
 from features.crm.table_settings import Source
@@ -43,9 +43,12 @@ class Reader:
         return as_texts(rows.table[column], self.missing)
 
     def read_column(self, rows: SourceRows, column: str, kind: str, shown: str | None = None) -> Column:
-        """A column as texts or numbers; values that are no numbers become missing and are reported."""
+        """A column as numbers, or as texts with one category for each normal form.
+
+        Values that are no numbers become missing and are reported.
+        """
         if kind == "category":
-            return encode_column(rows.table[column], self.missing)
+            return merge_categories(encode_column(rows.table[column], self.missing))
         return self.read_numbers(rows, column, shown)
 
     def read_numbers(self, rows: SourceRows, column: str, shown: str | None = None) -> Floats:
