@@ -106,6 +106,7 @@ def init(
     with atomic_file(to) as part:
         part.write_text(proposal.text, encoding="utf-8")
     console.print_findings(proposal.findings, "en")
+    print("\n".join(proposal.notes))
     print(f"Wrote {to}.")
     console.print_next_steps(
         f"review {to}, above all the lines that are commented out", f"hotlead check {to}"

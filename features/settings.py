@@ -20,6 +20,7 @@ from pydantic import (
 )
 
 from features.crm.table_settings import ActivitiesTable, ChangesTable, DealsTable, LeadsTable
+from features.crm.values.formats import NumberFormat
 from features.errors import SettingsError, suggest_nearest
 from features.kinds import KINDS, Feature, Language
 from features.table import FeatureTable, Vocabulary
@@ -194,6 +195,12 @@ class CrmSettings(Strict):
         wanted: dict[str, Literal["category", "number"]]
         wanted = dict.fromkeys(self.segments.values(), "category")
         return wanted | {f.column: f.values for f in self.table.attributes.values()}
+
+    @property
+    def number_formats(self) -> dict[str, NumberFormat]:
+        """How the columns of leads write numbers, in files and requests, where they are not plain."""
+        changes = self.changes.number_formats if self.changes else {}
+        return {**changes, **self.leads.number_formats}
 
 
 def load_settings(path: Path) -> CrmSettings:

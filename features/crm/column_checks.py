@@ -90,7 +90,7 @@ def _key_columns(loaded: Loaded) -> set[str | None]:
 def _check_column(
     name: str, raw: pa.ChunkedArray, rows: Ints | None, decided: DecidedLeads, loaded: Loaded
 ) -> Finding | None:
-    column = _parse_column(raw, loaded)
+    column = _parse_column(raw, loaded, name)
     place = decided.lead if rows is None else rows[decided.lead]
     values = take(column, place)
     checks = (
@@ -110,10 +110,12 @@ def _check_column(
     return None
 
 
-def _parse_column(raw: pa.ChunkedArray, loaded: Loaded) -> Column:
+def _parse_column(raw: pa.ChunkedArray, loaded: Loaded, name: str) -> Column:
     """Numbers if all values are numbers, texts otherwise."""
     empty = frozenset({"", *loaded.settings.missing})
-    parsed = as_numbers(raw, empty) if not pa.types.is_temporal(raw.type) else None
+    formats = {**(loaded.settings.deals.number_formats if loaded.settings.deals else {})}
+    number_format = (formats | loaded.settings.number_formats).get(name)
+    parsed = as_numbers(raw, empty, number_format) if not pa.types.is_temporal(raw.type) else None
     if parsed is None or parsed.unreadable.any() or not np.isfinite(parsed.values).any():
         return encode_column(raw, empty)
     return np.asarray(parsed.values, dtype=np.float64)
@@ -183,7 +185,8 @@ def _close_dates(column: _AuditedColumn) -> Finding | None:
     if isinstance(column.values, np.ndarray) or not crm.horizon_applies:
         return None
     empty = frozenset({"", *column.loaded.settings.missing})
-    parsed = as_times(column.raw, empty, column.loaded.settings.zone, None)
+    time_format = column.loaded.settings.leads.time_format_of(column.name)
+    parsed = as_times(column.raw, empty, column.loaded.settings.zone, time_format)
     if parsed.unreadable.mean() > 0.05 or (parsed.values == NEVER).mean() > 0.95:
         return None
     closed_at = crm.outcomes.closed_at[column.decided.lead]

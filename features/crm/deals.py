@@ -73,7 +73,8 @@ def read_deals(reader: Reader, leads: IdentifiedLeads) -> Deals:
     unclear = np.zeros(len(leads.ids), dtype=bool)
     unclear[lead[meaning == "unknown"]] = True
     rows, lead, won = filter_rows(rows, decided), lead[decided], meaning[decided] == "won"
-    closed_at = _read_close_times(reader, rows, config)
+    newest = int(leads.created[leads.wanted].max(initial=0))
+    closed_at = _read_close_times(reader, rows, config, newest)
     good = closed_at != NEVER
     unclear[lead[~good]] = True
     rows, lead = filter_rows(rows, good), lead[good]
@@ -126,10 +127,12 @@ def _classify_outcome(value: str | None, config: DealsTable) -> str:
     return "lost" if value in config.lost or not config.lost else "unknown"
 
 
-def _read_close_times(reader: Reader, rows: SourceRows, config: DealsTable) -> Ints:
+def _read_close_times(reader: Reader, rows: SourceRows, config: DealsTable, newest: int) -> Ints:
+    """The close of each deal; `newest` is the time of the newest lead."""
     if not config.closed_at:
         return np.zeros(rows.table.num_rows, dtype=np.int64)
-    return reader.read_times(rows, config, config.closed_at, "a won or lost deal needs the date of its close")
+    need = "a won or lost deal needs the date of its close"
+    return reader.read_closes(rows, config, config.closed_at, need, newest)
 
 
 def _read_amounts(reader: Reader, rows: SourceRows, config: DealsTable) -> Floats:

@@ -41,7 +41,7 @@ def _first_contacts(loaded: Loaded) -> list[int | None]:
     if column is None or column not in loaded.leads.column_names:
         return [None] * len(loaded.crm)
     parsed = as_times(
-        loaded.leads[column], _missing_values(loaded), settings.zone, settings.leads.time_format
+        loaded.leads[column], _missing_values(loaded), settings.zone, settings.leads.time_format_of(column)
     )
     return [None if time_ms == NEVER else time_ms for time_ms in parsed.values.tolist()]
 

@@ -146,10 +146,10 @@ def _read_created(reader: Reader, rows: SourceRows) -> Ints:
 
 def _read_order(reader: Reader, rows: SourceRows, column: str) -> Ints:
     """Ranks of a column of numbers, else of dates."""
-    parsed = as_numbers(rows.table[column], reader.missing)
+    parsed = as_numbers(rows.table[column], reader.missing, reader.number_format(rows, column))
     unknown = np.isnan(parsed.values)
     if parsed.unreadable.any():
-        dates = reader.parse_times(rows, column, reader.settings.leads.time_format)
+        dates = reader.parse_times(rows, column, reader.settings.leads.time_format_of(column))
         if dates.unreadable.sum() < parsed.unreadable.sum():
             parsed, unknown = dates, dates.values == NEVER
     reader.reject(rows, unknown, column, "the order needs a number or a date")

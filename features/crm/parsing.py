@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 
 from features.clock import NEVER
 from features.columns import Bools, Floats, Ints, Texts
+from features.crm.values.formats import NumberFormat, TimeFormat
+from features.crm.values.numbers import parse_numbers
+from features.crm.values.times import NO_DATE, parse_times
 from features.numbers import THOUSANDS, to_half_width
 
 _OFFSET = r"([zZ]|\d[T ]?\d{1,2}(:?\d{2}){1,2}([.,]\d+)?\s*[+-]\d{2}(:?\d{2})?)$"
@@ -47,12 +50,18 @@ def encode_column(array: pa.ChunkedArray, missing: Collection[str]) -> Texts:
     return Texts(codes, tuple(str(v) for v in dictionary.dictionary.to_pylist()))
 
 
-def as_numbers(array: pa.ChunkedArray, missing: Collection[str]) -> Parsed:
-    """The values as float64 (nan: missing); '1,200' and '１２００' are read as 1200."""
+def as_numbers(
+    array: pa.ChunkedArray, missing: Collection[str], number_format: NumberFormat | None = None
+) -> Parsed:
+    """The values as float64 (nan: missing); without a format '1,200' and '１２００' are read as 1200."""
     if _is_number(array.type):
         values = np.asarray(array.cast(pa.float64()).to_numpy(zero_copy_only=False), np.float64)
         empty = np.isinf(values) | np.isin(values, _parse_missing_numbers(missing))
         return Parsed(np.where(empty, np.nan, values), np.isinf(values))
+    if number_format is not None:
+        texts = as_texts(array, missing)
+        values = parse_numbers(texts, number_format)
+        return Parsed(values, np.isnan(values) & _is_valid(texts))
     texts = _normalize_width(as_texts(array, missing))
     grouped = pc.match_substring_regex(texts, THOUSANDS)
     plain = pc.if_else(grouped, pc.replace_substring(texts, ",", ""), texts)
@@ -70,24 +79,55 @@ def _normalize_width(array: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def as_times(
-    array: pa.ChunkedArray, missing: Collection[str], zone: ZoneInfo, time_format: str | None
+    array: pa.ChunkedArray, missing: Collection[str], zone: ZoneInfo, time_format: TimeFormat | None
 ) -> Parsed:
     """The values as ms UTC (NEVER: missing). A time without an offset is in `zone`.
 
-    Texts are ISO 8601, or year/month/day with slashes, or in `time_format` (strptime). Of an hour
-    that is repeated at the end of summer time the earlier one is taken.
+    Texts are ISO 8601, or year/month/day with slashes, or in `time_format`; 0000-00-00 is missing. Of an
+    hour that is repeated at the end of summer time the earlier one is taken.
     """
     if pa.types.is_timestamp(array.type) or pa.types.is_date(array.type):
         return Parsed(_to_ms(array, zone), np.zeros(len(array), dtype=bool))
-    cleaned = pc.replace_substring_regex(as_texts(array, missing), _UTC, "Z")
+    texts = as_texts(array, missing)
+    values = _parse_by_formats(texts, zone, time_format)
+    unreadable = _is_valid(texts) & (values == NEVER)
+    if unreadable.any():
+        no_date = pc.match_substring_regex(texts.filter(pa.array(unreadable)), NO_DATE)
+        unreadable[unreadable] = ~no_date.to_numpy(zero_copy_only=False).astype(bool)
+    return Parsed(values, unreadable)
+
+
+def _parse_by_formats(texts: pa.ChunkedArray, zone: ZoneInfo, time_format: TimeFormat | None) -> Ints:
+    """Each text by the first format that reads it."""
+    if not time_format or time_format == "iso":
+        return _parse_iso(texts, zone)
+    first, *others = (time_format,) if isinstance(time_format, str) else time_format
+    values = _parse_iso(texts, zone) if first == "iso" else parse_times(texts, first, zone)
+    unread = _is_valid(texts) & (values == NEVER)
+    if others and unread.any():
+        values[unread] = _parse_by_formats(texts.filter(pa.array(unread)), zone, tuple(others))
+    return values
+
+
+def _parse_iso(column: pa.ChunkedArray, zone: ZoneInfo) -> Ints:
+    cleaned = pc.replace_substring_regex(column, _UTC, "Z")
     texts = cleaned.to_pandas().astype(object)
     is_present = _is_valid(cleaned)
     with_offset = pc.fill_null(pc.match_substring_regex(cleaned, _OFFSET), False)
-    aware = with_offset.to_numpy(zero_copy_only=False).astype(bool) if not time_format else ~is_present
+    aware = with_offset.to_numpy(zero_copy_only=False).astype(bool)
     values = np.full(len(texts), NEVER, dtype=np.int64)
-    values[aware & is_present] = _parse_times(texts[aware & is_present], None, None)
-    values[~aware & is_present] = _parse_times(texts[~aware & is_present], zone, time_format)
-    return Parsed(values, is_present & (values == NEVER))
+    values[aware & is_present] = _parse_times(texts[aware & is_present], None)
+    values[~aware & is_present] = _parse_times(texts[~aware & is_present], zone)
+    return values
+
+
+def has_offsets(array: pa.ChunkedArray) -> Bools:
+    """Which values are times that name their offset."""
+    if pa.types.is_timestamp(array.type):
+        return np.full(len(array), array.type.tz is not None)
+    texts = pc.replace_substring_regex(as_texts(array, ()), _UTC, "Z")
+    matches = pc.fill_null(pc.match_substring_regex(texts, _OFFSET), False)
+    return np.asarray(matches.to_numpy(zero_copy_only=False), dtype=bool)
 
 
 def find_positions(ids: pa.ChunkedArray, values: pa.Array) -> Ints:
@@ -96,15 +136,11 @@ def find_positions(ids: pa.ChunkedArray, values: pa.Array) -> Ints:
     return np.asarray(pc.fill_null(indices, -1).to_numpy(zero_copy_only=False), dtype=np.int64)
 
 
-def _parse_times(texts: pd.Series, zone: ZoneInfo | None, time_format: str | None) -> Ints:
+def _parse_times(texts: pd.Series, zone: ZoneInfo | None) -> Ints:
     if not len(texts):
         return np.empty(0, dtype=np.int64)
-    if time_format:
-        has_offset = "%z" in time_format or "%Z" in time_format
-        stamps = pd.to_datetime(texts, format=time_format, errors="coerce", utc=has_offset)
-    else:
-        iso = texts.str.replace(r"^(\d{4})/(\d{1,2})/(\d{1,2})", _with_dashes, regex=True)
-        stamps = pd.to_datetime(iso, format="ISO8601", errors="coerce", utc=zone is None)
+    iso = texts.str.replace(r"^(\d{4})/(\d{1,2})/(\d{1,2})", _with_dashes, regex=True)
+    stamps = pd.to_datetime(iso, format="ISO8601", errors="coerce", utc=zone is None)
     has_offset = stamps.dt.tz is not None
     naive = (stamps.dt.tz_convert(None) if has_offset else stamps).to_numpy()
     return _to_ms(pa.chunked_array([pa.array(naive, from_pandas=True)]), None if has_offset else zone)

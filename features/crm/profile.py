@@ -13,20 +13,32 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from sqlalchemy import inspect
 
+from features.columns import Ints
 from features.crm.parsing import as_numbers, as_texts, as_times
 from features.crm.table_settings import Source, expand_variables
 from features.crm.tables import SourceRows, database_engine, database_url, mask_password, read_rows
+from features.crm.values.find_times import (
+    TimeFinding,
+    find_number_times,
+    find_time_formats,
+    sounds_like_a_time,
+)
+from features.crm.values.numbers import NumberFinding, find_number_format
 from features.errors import DataError
 from features.settings import MISSING
 
 ColumnKind: TypeAlias = Literal["time", "number", "text", "empty"]
 _EMPTY = frozenset({*MISSING, "Select"})
+_SAMPLE = 2_000
 _SEPARATORS, _ENCODINGS = (",", ";", "\t", "|"), ("utf-8", "cp932")
 
 
 @dataclass(frozen=True)
 class ColumnProfile:
-    """One column: number of `distinct` values, `filled` share, and the most common values first."""
+    """One column: number of `distinct` values, `filled` share, and the most common values first.
+
+    `times` and `numbers` say in which format its texts write times or numbers.
+    """
 
     name: str
     kind: ColumnKind
@@ -34,6 +46,8 @@ class ColumnProfile:
     distinct: int
     rows: int
     common: tuple[str, ...]
+    times: TimeFinding | None = None
+    numbers: NumberFinding | None = None
 
     @property
     def unique(self) -> bool:
@@ -102,16 +116,45 @@ def _profile_column(array: pa.ChunkedArray, name: str) -> ColumnProfile:
     counts = pc.value_counts(texts.drop_null().combine_chunks())
     ranked = sorted(counts.to_pylist(), key=lambda c: -c["counts"])[:40]
     common = tuple(str(c["values"]) for c in ranked)
-    return ColumnProfile(name, _detect_kind(array, texts), filled, len(counts), len(array), common)
+    values = texts.drop_null()
+    rows = np.flatnonzero(is_filled.to_numpy(zero_copy_only=False)) + 1
+    times = _find_times(values, rows, name) if not pa.types.is_temporal(array.type) else None
+    is_number = times is None and _are_numbers(array, values)
+    numbers = find_number_format(values, is_number) if times is None and _is_text(array) else None
+    kind = _detect_kind(array, values, is_number or bool(numbers and len(numbers.units) < 2), times)
+    return ColumnProfile(name, kind, filled, len(counts), len(array), common, times, numbers)
 
 
-def _detect_kind(array: pa.ChunkedArray, texts: pa.ChunkedArray) -> ColumnKind:
+def _detect_kind(
+    array: pa.ChunkedArray, values: pa.ChunkedArray, is_number: bool, times: TimeFinding | None
+) -> ColumnKind:
     if pa.types.is_temporal(array.type):
         return "time"
-    filled = texts.drop_null()
-    if not len(filled):
+    if not len(values):
         return "empty"
-    if not as_numbers(filled, ()).unreadable.any():
-        return "number"
-    sample = filled.slice(0, 2_000)
-    return "time" if np.mean(as_times(sample, (), ZoneInfo("UTC"), None).unreadable) < 0.05 else "text"
+    return "time" if times else "number" if is_number else "text"
+
+
+def _is_text(array: pa.ChunkedArray) -> bool:
+    kinds = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view, pa.types.is_dictionary)
+    return len(array) > array.null_count and any(is_kind(array.type) for is_kind in kinds)
+
+
+def _are_numbers(array: pa.ChunkedArray, values: pa.ChunkedArray) -> bool:
+    return bool(len(values)) and not as_numbers(values, ()).unreadable.any()
+
+
+def _find_times(values: pa.ChunkedArray, rows: Ints, name: str) -> TimeFinding | None:
+    """The format of the times in the `rows` of a column; None if a sample or all values are no times."""
+    is_named = sounds_like_a_time(name)
+    for texts in (values.slice(0, _SAMPLE), values) if len(values) > _SAMPLE else (values,):
+        if not len(texts):
+            return None
+        if _are_numbers(texts, texts):
+            finding = find_number_times(texts, is_named)
+        else:
+            iso_ms = np.asarray(as_times(texts, (), ZoneInfo("UTC"), None).values, dtype=np.int64)
+            finding = find_time_formats(texts, iso_ms, is_named)
+        if finding is None:
+            return None
+    return finding.locate(rows) if finding else None

@@ -2,23 +2,52 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, time
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from features.clock import NEVER, iso, now_ms, to_ms
+from features.clock import CLOCKS_DIFFER_MS, NEVER, iso, now_ms, to_ms
 from features.columns import Bools, Column, Floats, Ints, merge_categories
-from features.crm.parsing import Parsed, as_numbers, as_texts, as_times, encode_column, source_texts
+from features.crm.parsing import (
+    Parsed,
+    as_numbers,
+    as_texts,
+    as_times,
+    encode_column,
+    has_offsets,
+    source_texts,
+)
 from features.crm.rejects import Reject, Rejects
 from features.crm.table_settings import Source
 from features.crm.tables import SourceRows, read_rows
+from features.crm.values.closes import end_of_days, has_clock
+from features.crm.values.find_times import find_number_times, find_time_formats
+from features.crm.values.formats import NumberFormat, TimeFormat
+from features.crm.values.numbers import find_number_format
 from features.crm_data import LeadOrder
+from features.errors import DataError
 from features.settings import CrmSettings
 
-_DATE_FORMS = "is not a date such as 2026-10-01 09:30 (set time_format for other forms)"
+_NO_DATE = "is not a date such as 2026-10-01 09:30"
+_OTHER_FORMS = "set time_format for other forms"
+_HOUR_MS = 3_600_000
+_ZONES_APART_MS = 14 * _HOUR_MS
+_PARTS = {
+    "leads": ("leads", "deals"),
+    "deals": ("deals", "leads"),
+    "activities": ("activities",),
+    "changes": ("changes", "leads"),
+}
+"""The tables of crm.toml whose formats of numbers hold for the rows of a part."""
+
+
+class ZoneError(DataError):
+    """Times lie in the future as those of another time zone would."""
 
 
 class Reader:
@@ -52,24 +81,109 @@ class Reader:
         return self.read_numbers(rows, column, shown)
 
     def read_numbers(self, rows: SourceRows, column: str, shown: str | None = None) -> Floats:
-        parsed = as_numbers(rows.table[column], self.missing)
-        rejects = self._make_rejects(rows, parsed.unreadable, column, "is not a number", shown)
+        """A column as numbers. Raises DataError where 1.500 may be 1500 or 1.5 and crm.toml does not say."""
+        number_format = self.number_format(rows, shown or column)
+        parsed = as_numbers(rows.table[column], self.missing, number_format)
+        reason = self._explain_numbers(rows, parsed, column, shown or column, number_format)
+        rejects = self._make_rejects(rows, parsed.unreadable, column, reason, shown)
         self.rejects.values.extend(rejects)
         return np.asarray(parsed.values, dtype=np.float64)
 
-    def read_times(self, rows: SourceRows, source: Source, column: str, need: str) -> Ints:
-        """The times of a column in ms UTC; NEVER for rejected rows."""
-        parsed = self.parse_times(rows, column, source.time_format)
+    def number_format(self, rows: SourceRows, column: str) -> NumberFormat | None:
+        """The format of a column of numbers; None if they are plain."""
+        tables = [getattr(self.settings, part) for part in _PARTS.get(rows.part, ())]
+        formats = (table.number_formats.get(column) for table in tables if table)
+        return next((number_format for number_format in formats if number_format), None)
+
+    def _explain_numbers(
+        self, rows: SourceRows, parsed: Parsed, column: str, shown: str, number_format: NumberFormat | None
+    ) -> str:
+        """Why values are no numbers. Raises DataError if a format that crm.toml does not name fits all."""
+        array, reason = rows.table[column], "is not a number"
+        if not pa.types.is_string(array.type):
+            return reason
+        if not parsed.unreadable.any():
+            finding = find_number_format(self._values(rows, column), True) if not number_format else None
+            if finding and not finding.is_settled and "." in finding.example:
+                raise DataError(f"{rows.name}, column {shown}: {finding.describe(shown, rows.part)}.")
+            return reason
+        if number_format:
+            return f"{reason} with {number_format.describe()}"
+        finding = find_number_format(self._values(rows, column), False)
+        if finding:
+            raise DataError(f"{rows.name}, column {shown}: {finding.describe(shown, rows.part)}.")
+        return reason
+
+    def _values(self, rows: SourceRows, column: str) -> pa.ChunkedArray:
+        return self.read_texts(rows, column).drop_null()
+
+    def read_times(
+        self, rows: SourceRows, source: Source, column: str, need: str, may_be_planned: bool = False
+    ) -> Ints:
+        """The times of a column in ms UTC; NEVER for rejected rows.
+
+        Raises ZoneError for times that lie some hours after now, as those of another time zone do; days
+        that `may_be_planned` are no sign of that.
+        """
+        time_format = self.time_format(source, column)
+        parsed = self.parse_times(rows, column, time_format)
         times_ms = np.asarray(parsed.values, dtype=np.int64)
         empty = (times_ms == NEVER) & ~parsed.unreadable
         future = (times_ms > self.latest) & (times_ms != NEVER)
-        self.reject(rows, parsed.unreadable, column, _DATE_FORMS)
+        if future.any() and not (may_be_planned and not has_clock(rows.table[column])[future].all()):
+            self._check_zone(rows, column, times_ms, future)
+        if parsed.unreadable.any():
+            self.reject(rows, parsed.unreadable, column, self._explain_times(rows, column, time_format))
         self.reject(rows, empty, column, f"is empty; {need}")
         self.reject(rows, future, column, f"lies in the future (after {iso(self.latest)})")
         return np.where(future, NEVER, times_ms)
 
-    def parse_times(self, rows: SourceRows, column: str, time_format: str | None) -> Parsed:
+    def read_closes(self, rows: SourceRows, source: Source, column: str, need: str, newest: int) -> Ints:
+        """Like `read_times`, for closes: one without a clock is the end of its day in the zone of crm.toml.
+
+        On a day that is not over, it is just after `newest`, the newest time that was recorded.
+        """
+        times_ms = self.read_times(rows, source, column, need, may_be_planned=True)
+        closes = end_of_days(times_ms, rows.table[column], self.settings.zone)
+        is_running = (closes > self.latest) & (closes != NEVER)
+        return np.where(is_running, np.maximum(times_ms, min(newest + 1, self.latest)), closes)
+
+    def time_format(self, source: Source, column: str) -> TimeFormat | None:
+        """The format of a column; deals in the leads' table have its formats."""
+        if source.source or column in source.time_formats or source.time_format:
+            return source.time_format_of(column)
+        return self.settings.leads.time_format_of(column)
+
+    def parse_times(self, rows: SourceRows, column: str, time_format: TimeFormat | None) -> Parsed:
         return as_times(rows.table[column], self.missing, self.settings.zone, time_format)
+
+    def _explain_times(self, rows: SourceRows, column: str, time_format: TimeFormat | None) -> str:
+        """Why values are no times, with the format that fits."""
+        texts = self._values(rows, column)
+        iso_ms = np.asarray(as_times(texts, (), self.settings.zone, None).values, dtype=np.int64)
+        finding = find_number_times(texts, True) or find_time_formats(texts, iso_ms, True)
+        formats = (time_format,) if isinstance(time_format, str) else time_format or ()
+        hint = ""
+        if finding and finding.formats not in ((), tuple(formats)):
+            is_filled = pc.is_valid(self.read_texts(rows, column)).to_numpy(zero_copy_only=False)
+            hint = finding.locate(rows.numbers[is_filled]).describe(column, rows.part)
+        if formats:
+            return f"is not a date of the form {' or '.join(formats)}" + (f"; {hint}" if hint else "")
+        return f"{_NO_DATE}; {hint}" if hint else f"{_NO_DATE} ({_OTHER_FORMS})"
+
+    def _check_zone(self, rows: SourceRows, column: str, times_ms: Ints, future: Bools) -> None:
+        """Raise DataError if the future times look like times of another zone."""
+        ahead = int(times_ms[future].max()) - self.latest
+        if self.settings.as_of or not CLOCKS_DIFFER_MS < ahead <= _ZONES_APART_MS:
+            return
+        if has_offsets(rows.table[column].filter(pa.array(future))).any():
+            return
+        raise ZoneError(
+            f"{rows.name}, column {column}: {int(future.sum()):,} times lie in the future, up to "
+            f"{math.ceil(ahead / _HOUR_MS)} hours after now ({iso(self.latest)}). They look like times of "
+            f'another zone than time_zone = "{self.settings.time_zone}": set [crm] time_zone to the zone of '
+            'the export, such as "Asia/Tokyo".'
+        )
 
     def reject(self, rows: SourceRows, bad: Bools, column: str, reason: str) -> None:
         """Reject the rows that the mask selects."""

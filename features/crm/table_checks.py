@@ -167,8 +167,14 @@ def _odd_times(crm: Crm) -> Iterator[Finding]:
         yield Finding(
             code="closed_before_created",
             severity="warning",
-            en=f"{early:,} leads are closed before they are created; they teach nothing and are left out.",
-            ja=f"{early:,}件のリードは作成日より前にクローズしています。学習には使いません。",
+            en=(
+                f"{early:,} leads are closed before they are created; they teach nothing and are left out. "
+                "See whether time_zone is that of the export, and created_at and closed_at the right dates."
+            ),
+            ja=(
+                f"{early:,}件のリードは作成日より前にクローズしています。学習には使いません。"
+                "time_zone が出力元と同じか、created_at と closed_at が正しい日付の列かを確認してください。"
+            ),
         )
     activities = crm.activities
     after = (

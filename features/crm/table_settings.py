@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-from datetime import datetime
+from collections.abc import Mapping
 from typing import Self
 
 from pydantic import Field, field_validator, model_validator
 
+from features.crm.values.formats import NumberFormat, TimeFormat, check_time_format
 from features.errors import SettingsError
 from features.toml import Strict, TextValue
 
@@ -17,6 +18,7 @@ class Source(Strict):
     """The source of a table: a CSV or Parquet file, a glob of such files, or a database URL.
 
     `${NAME}` in `source` is replaced by an environment variable, so that passwords stay out of files.
+    `time_format` is that of all columns with times, `time_formats` and `number_formats` those of single ones.
     """
 
     source: str = Field(min_length=1)
@@ -24,19 +26,31 @@ class Source(Strict):
     query: str | None = None
     separator: str = Field(default=",", min_length=1, max_length=1)
     encoding: str = "utf-8"
-    time_format: str | None = None
+    time_format: TimeFormat | None = None
+    time_formats: Mapping[str, TimeFormat] = Field(default_factory=dict)
+    number_formats: Mapping[str, NumberFormat] = Field(default_factory=dict)
 
     @field_validator("time_format")
     @classmethod
-    def _check_time_format(cls, time_format: str | None) -> str | None:
-        if time_format:
-            try:
-                datetime.strptime(datetime(2026, 1, 2).strftime(time_format), time_format)
-            except ValueError:
-                raise ValueError(
-                    "is no form of a time; use codes of strptime such as %d/%m/%Y %H:%M"
-                ) from None
-        return time_format
+    def _check_time_format(cls, time_format: TimeFormat | None) -> TimeFormat | None:
+        for one in (time_format,) if isinstance(time_format, str) else time_format or ():
+            check_time_format(one)
+        return time_format or None
+
+    @field_validator("time_formats")
+    @classmethod
+    def _check_time_formats(cls, formats: Mapping[str, TimeFormat]) -> Mapping[str, TimeFormat]:
+        for column, time_format in formats.items():
+            for one in (time_format,) if isinstance(time_format, str) else time_format:
+                try:
+                    check_time_format(one)
+                except ValueError as problem:
+                    raise ValueError(f"{column}: {one!r} {problem}") from None
+        return formats
+
+    def time_format_of(self, column: str) -> TimeFormat | None:
+        """The format of a column with times; None for ISO 8601."""
+        return self.time_formats.get(column, self.time_format)
 
     @property
     def is_database(self) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from itertools import chain
 from typing import Any, TypeAlias
 
@@ -141,7 +142,7 @@ def _build_columns(
     """The attributes by column, and those of each lead that no feature uses."""
     values_by_column: dict[str, list[_Value]] = {name: [None] * len(attributes) for name in schema.columns}
     ignored: list[tuple[str, ...]] = [()] * len(attributes)
-    readers = {name: _make_reader(kind, schema) for name, kind in schema.columns.items()}
+    readers = {name: _make_reader(name, schema) for name in schema.columns}
     for row, lead_attributes in enumerate(attributes):
         _require(len(lead_attributes) <= MAX_ATTRIBUTES)
         for name, value in lead_attributes.items():
@@ -155,10 +156,14 @@ def _build_columns(
     }, ignored
 
 
-def _make_reader(kind: str, schema: AttributeSchema) -> Callable[[JsonValue], _Value]:
+def _make_reader(column: str, schema: AttributeSchema) -> Callable[[JsonValue], _Value]:
     """A parser for the values of a column; it remembers texts, which many leads share."""
-    parse_value: Callable[[JsonValue, Collection[str]], _Value]
-    parse_value, cache = (parse_text if kind == "category" else parse_number), dict[str, _Value]()
+    parse_value: Callable[[JsonValue, Collection[str]], _Value] = parse_number
+    cache, number_format = dict[str, _Value](), schema.formats.get(column)
+    if schema.columns[column] == "category":
+        parse_value = parse_text
+    elif number_format is not None:
+        parse_value = partial(parse_number, number_format=number_format)
 
     def read(value: JsonValue) -> _Value:
         if type(value) is str and value in cache:

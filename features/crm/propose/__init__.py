@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,12 @@ from features.clock import MS_PER_DAY
 from features.crm.audit import audit
 from features.crm.findings import Finding
 from features.crm.load import Loaded, load
-from features.crm.profile import profile_tables
+from features.crm.profile import TableProfile, profile_tables
 from features.crm.propose.detect import detect_tables
+from features.crm.propose.formats import answer_questions, describe_formats, settle_formats
 from features.crm.propose.write import write_crm_toml
+from features.crm.propose.zone import propose_zone
+from features.crm.reader import ZoneError
 from features.settings import parse_settings
 
 _HORIZONS = (30, 60, 90, 120, 180, 270, 365, 545, 730)
@@ -23,10 +27,14 @@ _DEFAULT_HORIZON = 90
 
 @dataclass(frozen=True)
 class Proposal:
-    """The text of a crm.toml, and the findings of the audit on the columns that it uses or leaves out."""
+    """The text of a crm.toml, and the findings of the audit on the columns that it uses or leaves out.
+
+    `notes` say what a person must know of the times and numbers: the zone, and formats that are a question.
+    """
 
     text: str
     findings: list[Finding]
+    notes: tuple[str, ...] = ()
 
 
 def propose(places: list[str], folder: Path, outcome: str | None = None) -> Proposal:
@@ -34,18 +42,30 @@ def propose(places: list[str], folder: Path, outcome: str | None = None) -> Prop
 
     `outcome` names the column of the outcome. Raises DataError if none is detected.
     """
-    tables = [table for place in places for table in profile_tables(place, folder)]
+    tables = settle_formats([table for place in places for table in profile_tables(place, folder)])
     detected = detect_tables(tables, outcome)
-    loaded = _load_draft(write_crm_toml(detected, _DEFAULT_HORIZON, {}), folder)
+    draft = write_crm_toml(detected, _DEFAULT_HORIZON, {})
+    loaded, future = _load_draft(draft, folder, tables)
     suspects = {f.column: f for f in audit(loaded) if f.column and f.severity in ("leak", "suspect")}
     text = write_crm_toml(detected, _suggest_horizon(loaded), suspects)
-    return Proposal(text, audit(_load_draft(text, folder)))
+    zone = f'time_zone = "{loaded.settings.time_zone}" is {propose_zone(detected.tables).reason}.'
+    notes = (zone, *future, *describe_formats(tables, loaded.settings))
+    return Proposal(text, audit(_load_draft(text, folder, tables)[0]), notes)
 
 
-def _load_draft(text: str, folder: Path) -> Loaded:
-    settings = parse_settings(tomllib.loads(text), folder / "crm.toml")
+def _load_draft(text: str, folder: Path, tables: list[TableProfile]) -> tuple[Loaded, list[str]]:
+    """The CRM as the draft reads it, and the fault of its time zone if it has one.
+
+    Open questions of formats are answered with the first choice, which is only good for a look at the data.
+    """
+    settings = answer_questions(tables, parse_settings(tomllib.loads(text), folder / "crm.toml"))
     lenient = settings.model_copy(update={"max_reject_share": 1.0})
-    return load(lenient, folder / ".hotlead-init-rejects.csv", write=False)
+    rejects = folder / ".hotlead-init-rejects.csv"
+    try:
+        return load(lenient, rejects, write=False), []
+    except ZoneError as problem:
+        later = lenient.model_copy(update={"as_of": datetime.now(tz=UTC) + timedelta(days=1)})
+        return load(later, rejects, write=False), [str(problem)]
 
 
 def _suggest_horizon(loaded: Loaded) -> int:

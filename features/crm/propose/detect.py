@@ -128,8 +128,9 @@ class DetectedTables:
 
 
 def is_number_feature(column: ColumnProfile) -> bool:
-    """Whether a column is read as a number; a few different numbers are categories."""
-    return column.kind == "number" and column.distinct > _FEW
+    """Whether a column is read as a number; a few different numbers without a unit are categories."""
+    has_format = column.numbers is not None and bool(column.numbers.number_format)
+    return column.kind == "number" and (column.distinct > _FEW or has_format)
 
 
 def sort_outcomes(outcome: ColumnProfile) -> tuple[list[str], list[str], list[str]]:

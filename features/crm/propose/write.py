@@ -11,6 +11,8 @@ from tomlkit.items import InlineTable, Table
 from features.crm.findings import Finding
 from features.crm.profile import ColumnProfile, TableProfile
 from features.crm.propose.detect import DetectedTables, is_number_feature, sort_outcomes
+from features.crm.propose.formats import add_formats
+from features.crm.propose.zone import propose_zone
 from features.settings import MISSING
 
 _MAX_TYPES = 20
@@ -45,8 +47,9 @@ def write_crm_toml(detected: DetectedTables, horizon_days: int, suspects: dict[s
 def _crm_table(detected: DetectedTables) -> Table:
     table = tomlkit.table()
     table.add("name", detected.leads.name)
-    table.add("time_zone", "UTC")
-    table["time_zone"].comment('the zone of times without an offset, such as "Asia/Tokyo"')
+    zone = propose_zone(detected.tables)
+    table.add("time_zone", zone.name)
+    table["time_zone"].comment(f'the zone of times without an offset, such as "Asia/Tokyo"; {zone.reason}')
     if detected.order:
         table.add("order", detected.order)
         if detected.order == "file":
@@ -91,6 +94,10 @@ def _leads_table(detected: DetectedTables) -> Table:
     if detected.account:
         table.add("account", detected.account.name)
         table["account"].comment("leads of one account stay together in every split")
+    order = [c for c in detected.leads.columns if c.name == detected.order]
+    deal_columns = [] if detected.deals else [detected.closed_at, detected.amount]
+    numbers = (c for c in detected.attributes() if is_number_feature(c))
+    add_formats(table, "leads", [detected.created_at, *order, *deal_columns, *numbers])
     return table
 
 
@@ -110,6 +117,8 @@ def _deals_table(detected: DetectedTables) -> Table:
         table.add(tomlkit.comment("Without an outcome column every row counts as a won deal."))
     _add_column(table, "closed_at", detected.closed_at)
     _add_column(table, "amount", detected.amount)
+    if detected.deals:
+        add_formats(table, "deals", [detected.closed_at, detected.amount])
     return table
 
 
@@ -121,6 +130,7 @@ def _activities_table(detected: DetectedTables) -> Table | None:
     table.add("at", detected.activity_time.name)
     _add_column(table, "type", detected.activity_type)
     _add_column(table, "value", detected.activity_value)
+    add_formats(table, "activities", [detected.activity_time, detected.activity_value])
     return table
 
 
@@ -133,6 +143,7 @@ def _changes_table(detected: DetectedTables) -> Table | None:
     table.add("column", field.name)
     table.add("value", value.name)
     table.add("at", time_column.name)
+    add_formats(table, "changes", [time_column])
     return table
 
 

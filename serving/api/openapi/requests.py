@@ -65,7 +65,9 @@ def _require_field(step: str, field: str) -> Schema:
 
 def _narrow_change(schema: Schema, crm: CrmSettings) -> Schema:
     """Require a number as the value of a change in a column of numbers."""
-    numbers = [name for name, kind in crm.columns.items() if kind == "number"]
+    numbers = [
+        name for name, kind in crm.columns.items() if kind == "number" and not crm.number_formats.get(name)
+    ]
     schema["properties"]["value"] = {**ref("Value"), "default": None}
     if numbers:
         schema["if"] = {"properties": {"column": {"enum": numbers}}, "required": ["column"]}
@@ -76,7 +78,7 @@ def _narrow_change(schema: Schema, crm: CrmSettings) -> Schema:
 def _describe_hearing(schema: Schema, crm: CrmSettings) -> Schema:
     """Require a number, as a text, for answers that go into a column of numbers."""
     for role, column in AttributeSchema.from_settings(crm).roles.items():
-        if crm.columns[column] == "number":
+        if crm.columns[column] == "number" and column not in crm.number_formats:
             schema["properties"][role] = {"anyOf": [_number_text(crm), {"type": "null"}]}
         schema["properties"][role]["description"] = f"Goes into the attribute {column!r}."
     return schema
@@ -113,7 +115,10 @@ def _attribute_schema(name: str, kind: str, crm: CrmSettings) -> Schema:
     values = crm.table.vocabulary.values(name)
     label = " / ".join(word for word in labels if word) or name
     values_note = f" Values with words: {', '.join(values)}." if values else ""
-    schema = ref("NumberValue" if kind == "number" else "Value")
+    number_format = crm.number_formats.get(name) if kind == "number" else None
+    if number_format:
+        values_note = f" A number, or a text as the export writes it ({number_format.describe()})."
+    schema = ref("NumberValue" if kind == "number" and not number_format else "Value")
     return {**schema, "description": f"{label} ({kind}).{values_note}"}
 
 

@@ -2,9 +2,14 @@ from pathlib import Path
 
 import numpy as np
 
-from features.clock import NEVER
+from features.clock import MS_PER_DAY, NEVER
 from tests.helpers.builders import loaded_of, ms, write_csv
 from tests.helpers.crm_tables import DEALS, LEADS, leads, rejected
+
+
+def end_of(year: int, month: int, day: int) -> int:
+    """The last ms of a day in UTC."""
+    return ms(year, month, day) + MS_PER_DAY - 1
 
 
 def test_outcomes_in_the_leads_table(tmp_path: Path) -> None:
@@ -29,7 +34,7 @@ def test_outcomes_in_the_leads_table(tmp_path: Path) -> None:
     loaded = loaded_of(tmp_path, leads=LEADS, deals=deals, max_reject_share=1)
     assert loaded.crm.lead_ids.tolist() == ["a", "b", "c", "d"]
     outcomes = loaded.crm.outcomes
-    assert outcomes.closed_at.tolist() == [ms(2026, 2, 1), NEVER, ms(2026, 3, 1), NEVER]
+    assert outcomes.closed_at.tolist() == [end_of(2026, 2, 1), NEVER, end_of(2026, 3, 1), NEVER]
     assert outcomes.won.tolist() == [True, False, False, False]
     assert np.array_equal(outcomes.amount, [1000, np.nan, np.nan, np.nan], equal_nan=True)
     assert loaded.deal_leads.tolist() == [0, 2]
@@ -50,8 +55,8 @@ def test_of_several_deals_the_first_close_and_the_first_win_count(tmp_path: Path
         ],
     )
     outcomes = loaded_of(tmp_path, leads=LEADS, deals={**DEALS, "amount": "sum"}).crm.outcomes
-    assert outcomes.closed_at.tolist() == [ms(2026, 2, 1), ms(2026, 2, 1)]
-    assert outcomes.won_at.tolist() == [ms(2026, 4, 1), NEVER]
+    assert outcomes.closed_at.tolist() == [end_of(2026, 2, 1), end_of(2026, 2, 1)]
+    assert outcomes.won_at.tolist() == [end_of(2026, 4, 1), NEVER]
     assert outcomes.amount.tolist() == [4, 3]
 
 
@@ -61,7 +66,7 @@ def test_without_an_outcome_column_every_deal_is_won(tmp_path: Path) -> None:
     deals = {"source": "deals.csv", "lead": "lead", "closed_at": "closed"}
     crm = loaded_of(tmp_path, leads=LEADS, deals=deals).crm
     assert crm.outcomes.won.tolist() == [False, True]
-    assert crm.snapshot == ms(2026, 2, 1) + 1
+    assert crm.snapshot == end_of(2026, 2, 1) + 1
 
 
 def test_without_a_list_of_lost_values_all_others_are_lost(tmp_path: Path) -> None:

@@ -175,7 +175,7 @@ def test_deals_in_the_table_of_leads_are_told_by_its_id(crm_toml: Path) -> None:
     replace_text(crm_toml, 'id = "lead_id"', 'id = "id"')
     path = file(crm_toml.parent, [("L1", "won", "2025-01-01")], ("id", "outcome", "closed_at"))
     assert read_closed_deals(path, load_settings(crm_toml)).bodies == [
-        {"lead_id": "L1", "outcome": "won", "closed_at": "2025-01-01T00:00:00+00:00"}
+        {"lead_id": "L1", "outcome": "won", "closed_at": "2025-01-01T23:59:59.999000+00:00"}
     ]
 
 

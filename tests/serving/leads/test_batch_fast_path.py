@@ -14,6 +14,7 @@ from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
 from features.columns import Texts
+from features.crm.values.formats import NumberFormat
 from features.settings import CrmSettings, load_settings
 from serving.leads.batch import parse_batch
 from serving.leads.batch_columns import BatchLeads, from_facts
@@ -254,6 +255,20 @@ def test_a_valid_batch_is_parsed_by_column(crm: CrmSettings) -> None:
     assert read.ignored == [("hobby",)]
     assert read.created.tolist() == [1_788_220_800_000]
     assert read.attributes["employees"].tolist() == [1200.0]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(("text", "number"), [("1.500名", 1_500.0), ("50人", 50.0), ("1,5", 1.5)])
+def test_a_text_is_read_in_the_number_format_of_crm_toml(crm: CrmSettings, text: str, number: float) -> None:
+    formats = {"employees": NumberFormat(decimal=",", unit="名")}
+    leads = crm.leads.model_copy(update={"number_formats": formats})
+    schema = AttributeSchema.from_settings(crm.model_copy(update={"leads": leads}))
+    lead = {"lead_id": "L1", "created_at": "2026-09-01T09:00:00Z", "attributes": {"employees": text}}
+    assert parse_columns([lead], schema, NOW).attributes["employees"].tolist() == [number]  # type: ignore[union-attr]
+    facts = parse_lead(orjson.dumps(lead), schema, NOW)
+    assert isinstance(facts, LeadFacts)
+    assert facts.attributes["employees"] == number
+    with pytest.raises(Unsupported):
+        parse_columns([{**lead, "attributes": {"employees": "50-100名"}}], schema, NOW)
 
 
 def format_column(column: Any) -> list[str]:

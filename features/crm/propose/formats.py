@@ -1,0 +1,187 @@
+"""The formats of times and numbers in a proposed crm.toml: settled by columns beside, or asked."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import tomlkit
+from tomlkit.items import InlineTable, Table
+
+from features.crm.profile import ColumnProfile, TableProfile
+from features.crm.table_settings import Source
+from features.crm.values.find_times import TimeFinding, sounds_like_a_date
+from features.crm.values.formats import Decimal, NumberFormat
+from features.crm.values.numbers import NumberFinding
+from features.settings import CrmSettings
+
+_KANA = re.compile("[ぁ-んァ-ヶ]")
+
+
+def settle_formats(tables: Sequence[TableProfile]) -> list[TableProfile]:
+    """The tables in which columns that two formats fit have the one that the columns beside them prove."""
+    orders = {table.name: _orders(table) for table in tables}
+    decimals = {table.name: _decimals(table) for table in tables}
+    every_order, every_decimal = frozenset().union(*orders.values()), frozenset().union(*decimals.values())
+    settled = []
+    for table in tables:
+        order = _single(orders[table.name] or every_order)
+        decimal = _single(decimals[table.name] or every_decimal)
+        is_contested = len(decimals[table.name] or every_decimal) > 1
+        columns = tuple(_settle(c, table, order, decimal, is_contested) for c in table.columns)
+        settled.append(replace(table, columns=columns))
+    return settled
+
+
+def _single(values: frozenset[str]) -> str | None:
+    return next(iter(values)) if len(values) == 1 else None
+
+
+def _orders(table: TableProfile) -> frozenset[str]:
+    return frozenset[str]().union(*(c.times.orders for c in table.columns if c.times))
+
+
+def _decimals(table: TableProfile) -> frozenset[str]:
+    numbers = (c.numbers for c in table.columns if c.numbers)
+    return frozenset(n.decimals[0] for n in numbers if n.is_proof and len(n.decimals) == 1)
+
+
+def _settle(
+    column: ColumnProfile, table: TableProfile, order: str | None, decimal: str | None, is_contested: bool
+) -> ColumnProfile:
+    times, numbers = column.times, column.numbers
+    if times and times.is_ambiguous and order:
+        times = times.settle(order)
+    if numbers and len(numbers.decimals) > 1:
+        proven: Decimal | None = "." if decimal == "." else "," if decimal == "," else None
+        sign = proven or (None if is_contested else _decimal_by_habit(numbers.example, table))
+        numbers = numbers.settle(sign) if sign else numbers
+    return replace(column, times=times, numbers=numbers)
+
+
+def _decimal_by_habit(example: str, table: TableProfile) -> Decimal | None:
+    """The decimal sign of 1,500 or 1.500 as the file suggests it; None if that is a question."""
+    has_semicolons, is_point = table.source.separator == ";", "." in example
+    if is_japanese(table):
+        return "."
+    if is_point:
+        return "," if has_semicolons else None
+    return None if has_semicolons else "."
+
+
+def is_japanese(table: TableProfile) -> bool:
+    """Whether a table has kana, dates or units of Japan, or the encoding of Japanese Excel."""
+    texts = (text for c in table.columns for text in (c.name, *c.common))
+    formats = {f for c in table.columns if c.times for f in c.times.formats}
+    units = {unit for c in table.columns if c.numbers for unit in c.numbers.units}
+    has_signs = bool(formats & {"japanese", "%Y年%m月%d日"} or units & {"名", "円"})
+    return has_signs or table.source.encoding == "cp932" or any(_KANA.search(text) for text in texts)
+
+
+def add_formats(section: Table, part: str, columns: Sequence[ColumnProfile | None]) -> None:
+    """Add the formats of the columns to the table `part` of crm.toml; questions are comments."""
+    written = [c for c in dict.fromkeys(columns) if c]
+    times = {c.name: c.times.formats for c in written if c.times and c.times.is_settled and c.times.formats}
+    numbers = {c.name: c.numbers.number_format for c in written if c.numbers and c.numbers.is_settled}
+    not_plain = {name: number_format for name, number_format in numbers.items() if number_format}
+    if times:
+        section.add("time_formats", _inline({name: _one_or_list(f) for name, f in times.items()}))
+    if not_plain:
+        section.add("number_formats", _inline({n: _format_table(f) for n, f in not_plain.items()}))
+    for column in written:
+        for question in _questions(column, part):
+            section.add(tomlkit.comment(" ".join(f"{column.name}: {question}".split())))
+
+
+def _one_or_list(formats: tuple[str, ...]) -> str | list[str]:
+    return formats[0] if len(formats) == 1 else list(formats)
+
+
+def _format_table(number_format: NumberFormat) -> InlineTable:
+    return _inline(number_format.model_dump(exclude_none=True))
+
+
+def _inline(values: dict[str, object]) -> InlineTable:
+    table = tomlkit.inline_table()
+    table.update(values)
+    return table
+
+
+def _questions(column: ColumnProfile, place: str) -> Iterator[str]:
+    if column.times and not column.times.is_settled:
+        yield column.times.describe(column.name, place)
+    if column.numbers and not column.numbers.is_settled:
+        yield column.numbers.describe(column.name, place)
+
+
+def describe_formats(tables: Sequence[TableProfile], settings: CrmSettings) -> list[str]:
+    """What a person has to know of times and numbers: questions, formats that other columns decided,
+    values of another order, and dates that cannot be read."""
+    return [
+        f"{table.source.table or table.source.source}, column {column.name}: {note}."
+        for table in tables
+        for column in table.columns
+        for note in _notes(column, _part_of(table, settings), column.name in _used_columns(settings))
+    ]
+
+
+def _used_columns(settings: CrmSettings) -> frozenset[str | None]:
+    leads, deals, activities, changes = settings.leads, settings.deals, settings.activities, settings.changes
+    of_deals = (deals.closed_at, deals.amount) if deals else ()
+    of_activities = (activities.at, activities.value) if activities else ()
+    return frozenset({leads.created_at, *of_deals, *of_activities, changes and changes.at, *settings.columns})
+
+
+def _notes(column: ColumnProfile, part: str, is_used: bool) -> Iterator[str]:
+    if column.kind in ("text", "number") and column.filled and sounds_like_a_date(column.name):
+        values = ", ".join(map(repr, column.common[:3]))
+        yield (
+            f"sounds like a date, but its values fit no known form: {values}. If they are dates, write their "
+            f'form into [{part}]: time_formats = {{ "{column.name}" = "..." }}, with codes such as %d.%m.%Y'
+        )
+    if is_used or (column.numbers and len(column.numbers.units) > 1):
+        yield from _questions(column, part)
+    if is_used and column.times and column.times.is_settled:
+        yield from _notes_on_times(column.times)
+    if is_used and column.numbers and column.numbers.is_settled:
+        yield from _notes_on_numbers(column.numbers)
+
+
+def _notes_on_times(times: TimeFinding) -> Iterator[str]:
+    formats = " or ".join(times.formats)
+    if times.example:
+        yield f"{times.example} is read as {times.read_example()} ({formats}), as the columns beside it show"
+    if times.strays:
+        values = ", ".join(f"{value!r} (row {row:,})" for value, row in times.strays)
+        yield f"{values} cannot be read as {formats}, as the other values are"
+
+
+def _notes_on_numbers(numbers: NumberFinding) -> Iterator[str]:
+    number_format = numbers.number_format
+    if numbers.example and number_format:
+        opposite = NumberFormat(decimal="," if number_format.decimal == "." else ".", unit=number_format.unit)
+        reading, no_reading = (f"{f.parse(numbers.example):,.10g}" for f in (number_format, opposite))
+        yield f"{numbers.example} is read as {reading}, not {no_reading} ({number_format.describe()})"
+
+
+def _part_of(table: TableProfile, settings: CrmSettings) -> str:
+    for part in ("leads", "deals", "activities", "changes"):
+        source: Source | None = getattr(settings, part)
+        if source and (source.source, source.table) == (table.source.source, table.source.table):
+            return part
+    return "leads"
+
+
+def answer_questions(tables: Sequence[TableProfile], settings: CrmSettings) -> CrmSettings:
+    """The settings with the first of the formats wherever crm.toml asks for one, for a look at the data."""
+    changed = {}
+    for table in tables:
+        source: Source | None = getattr(settings, _part_of(table, settings))
+        if source is None or not any(list(_questions(c, "")) for c in table.columns):
+            continue
+        times = {c.name: c.times.formats for c in table.columns if c.times and c.times.formats}
+        numbers = {c.name: f for c in table.columns if c.numbers and (f := c.numbers.number_format)}
+        formats = {"time_formats": times, "number_formats": numbers}
+        changed[_part_of(table, settings)] = source.model_copy(update=formats)
+    return settings.model_copy(update=changed)
