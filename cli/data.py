@@ -84,7 +84,7 @@ def _fill_demo_service(loaded: Loaded, crm_toml: Path, out: Path, report_step: C
 
 
 def init(
-    files: Annotated[list[str], typer.Argument(help="CSV or Parquet files, or a database URL.")],
+    files: Annotated[list[str], typer.Argument(help="CSV, Excel, JSON or Parquet files, or a database URL.")],
     to: Annotated[Path, typer.Option(help="The file to write.")] = Path("crm.toml"),
     outcome: Annotated[
         str | None, typer.Option(help="The column with won or lost, if it is not detected.")
@@ -105,6 +105,8 @@ def init(
         proposal = propose([_relative_source(folder, f) for f in files], folder, outcome)
     with atomic_file(to) as part:
         part.write_text(proposal.text, encoding="utf-8")
+    for note in proposal.notes:
+        print(f"  {'note':8s} {note}")
     console.print_findings(proposal.findings, "en")
     print("\n".join(proposal.notes))
     print(f"Wrote {to}.")

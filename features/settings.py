@@ -27,7 +27,7 @@ from features.table import FeatureTable, Vocabulary
 from features.toml import Strict, TextValue, TimeZone, read_toml
 
 LANDMARKS = (0.0, 1.0, 3.0, 7.0, 14.0, 30.0, 60.0, 90.0)
-MISSING = ("", "NA", "N/A", "n/a", "NULL", "null", "NaN", "nan", "#N/A")
+MISSING = ("", "NA", "N/A", "n/a", "NULL", "null", "NaN", "nan", "#N/A", r"\N")
 _LEAD_ID = "{lead_id}"
 
 Party = Annotated[str, Field(min_length=1, max_length=40, pattern=r"^[\w-]+$")]

@@ -11,8 +11,8 @@ from features.columns import Ints
 from features.crm.leads import base_columns, drop_duplicates
 from features.crm.parsing import encode_column, find_positions
 from features.crm.reader import LeadIndex, Reader, filter_rows
+from features.crm.sources.rows import SourceRows
 from features.crm.table_settings import ActivitiesTable, ChangesTable
-from features.crm.tables import SourceRows
 from features.crm_data import Activities, Changes, no_activities
 from features.errors import DataError, SettingsError, suggest_nearest
 

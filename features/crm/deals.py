@@ -12,8 +12,8 @@ from features.columns import Bools, Floats, Ints
 from features.crm.leads import IdentifiedLeads, Leads
 from features.crm.parsing import encode_column, find_positions
 from features.crm.reader import Reader, filter_rows
+from features.crm.sources.rows import SourceRows, check_columns
 from features.crm.table_settings import DealsTable, deal_columns
-from features.crm.tables import SourceRows, check_columns
 from features.crm_data import Outcomes
 
 

@@ -13,8 +13,8 @@ from features.clock import NEVER
 from features.columns import Bools, Column, Ints
 from features.crm.parsing import as_numbers, encode_column, find_positions
 from features.crm.reader import LeadIndex, Reader, filter_rows, lead_order, rows_as_texts, since_ms
+from features.crm.sources.rows import SourceRows, check_columns
 from features.crm.table_settings import deal_columns
-from features.crm.tables import SourceRows, check_columns
 from features.errors import DataError
 from features.settings import CrmSettings
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import gzip
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias
 from zoneinfo import ZoneInfo
@@ -15,8 +15,11 @@ from sqlalchemy import inspect
 
 from features.columns import Ints
 from features.crm.parsing import as_numbers, as_texts, as_times
+from features.crm.sources.databases import database_engine, database_url, mask_password
+from features.crm.sources.guess import FoundTable, find_tables
+from features.crm.sources.rows import SourceRows
 from features.crm.table_settings import Source, expand_variables
-from features.crm.tables import SourceRows, database_engine, database_url, mask_password, read_rows
+from features.crm.tables import read_rows
 from features.crm.values.find_times import (
     TimeFinding,
     find_number_times,
@@ -30,7 +33,6 @@ from features.settings import MISSING
 ColumnKind: TypeAlias = Literal["time", "number", "text", "empty"]
 _EMPTY = frozenset({*MISSING, "Select"})
 _SAMPLE = 2_000
-_SEPARATORS, _ENCODINGS = (",", ";", "\t", "|"), ("utf-8", "cp932")
 
 
 @dataclass(frozen=True)
@@ -56,12 +58,16 @@ class ColumnProfile:
 
 @dataclass(frozen=True)
 class TableProfile:
-    """One table: its source, its rows and the profiles of its columns."""
+    """One table: its source, its rows and the profiles of its columns.
+
+    `comments` explain keys of the source in crm.toml.
+    """
 
     source: Source
     name: str
     rows: SourceRows
     columns: tuple[ColumnProfile, ...]
+    comments: Mapping[str, str] = field(default_factory=dict)
 
     def column(self, name: str) -> ColumnProfile:
         return next(c for c in self.columns if c.name == name)
@@ -73,40 +79,19 @@ class TableProfile:
 def profile_tables(place: str, folder: Path) -> list[TableProfile]:
     """The table of a file, or all tables of a database."""
     if "://" not in place:
-        return [_profile_table(_guess_source(place, folder), Path(place).stem, folder)]
+        return [_profile_table(table) for table in find_tables(place, folder)]
     url = database_url(expand_variables(place), folder)
     with database_engine(url, "its list of tables") as engine:
         names = inspect(engine).get_table_names()
     if not names:
         raise DataError(f"{mask_password(url)}: holds no table.")
-    return [_profile_table(Source(source=place, table=name), name, folder) for name in names]
+    sources = [Source(source=place, table=name) for name in names]
+    return [_profile_table(FoundTable(s, str(s.table), read_rows(s, folder), {})) for s in sources]
 
 
-def _guess_source(place: str, folder: Path) -> Source:
-    """The source of a file with the encoding and the separator that fit its first lines."""
-    path = folder / place
-    if not path.is_file() or path.suffix.lower() in (".parquet", ".pq"):
-        return Source(source=place)
-    with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
-        start = file.read(100_000)
-    encoding = next((e for e in _ENCODINGS if _decodes(start, e)), "utf-8")
-    header = start.decode(encoding, errors="replace").split("\n", 1)[0]
-    separator = max(_SEPARATORS, key=header.count)
-    return Source(source=place, encoding=encoding, separator=separator)
-
-
-def _decodes(start: bytes, encoding: str) -> bool:
-    try:
-        start[: start.rfind(b"\n")].decode(encoding)
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
-def _profile_table(source: Source, name: str, folder: Path) -> TableProfile:
-    rows = read_rows(source, folder)
-    columns = tuple(_profile_column(rows.table[c], c) for c in rows.table.column_names)
-    return TableProfile(source, name, rows, columns)
+def _profile_table(table: FoundTable) -> TableProfile:
+    columns = tuple(_profile_column(table.rows.table[c], c) for c in table.rows.table.column_names)
+    return TableProfile(table.source, table.name, table.rows, columns, table.comments)
 
 
 def _profile_column(array: pa.ChunkedArray, name: str) -> ColumnProfile:

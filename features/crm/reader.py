@@ -23,8 +23,10 @@ from features.crm.parsing import (
     source_texts,
 )
 from features.crm.rejects import Reject, Rejects
+from features.crm.sources.cut_ids import check_ids_are_whole
+from features.crm.sources.rows import SourceRows
 from features.crm.table_settings import Source
-from features.crm.tables import SourceRows, read_rows
+from features.crm.tables import read_rows
 from features.crm.values.closes import end_of_days, has_clock
 from features.crm.values.find_times import find_number_times, find_time_formats
 from features.crm.values.formats import NumberFormat, TimeFormat
@@ -66,6 +68,9 @@ class Reader:
         rows = replace(source_rows, name=f"{part} ({source_rows.name})", part=part, files=files)
         self.rejects.rows.extend(replace(r, table=part) for r in source_rows.rejects)
         self.rejects.read[part] += rows.read
+        id_column = getattr(source, "id" if part == "leads" else "lead", None)
+        if id_column and id_column in rows.table.column_names:
+            check_ids_are_whole(rows.table, id_column, rows.name)
         return rows
 
     def read_texts(self, rows: SourceRows, column: str) -> pa.ChunkedArray:

@@ -13,12 +13,17 @@ from features.crm.values.formats import NumberFormat, TimeFormat, check_time_for
 from features.errors import SettingsError
 from features.toml import Strict, TextValue
 
+_FILE_FORMAT = ("separator", "encoding", "skip_rows", "skip_footer", "header", "sheet", "records")
+
 
 class Source(Strict):
-    """The source of a table: a CSV or Parquet file, a glob of such files, or a database URL.
+    """The source of a table: a file (CSV, Excel, JSON, Parquet), a glob of such files, or a database URL.
 
     `${NAME}` in `source` is replaced by an environment variable, so that passwords stay out of files.
     `time_format` is that of all columns with times, `time_formats` and `number_formats` those of single ones.
+    `skip_rows` lines stand above the header, `skip_footer` rows below the data; `header` holds the names
+    of the columns of a file without a header. `sheet` is that of a workbook, or several with the same
+    columns; `records` is the key of the list in a JSON document.
     """
 
     source: str = Field(min_length=1)
@@ -29,6 +34,11 @@ class Source(Strict):
     time_format: TimeFormat | None = None
     time_formats: Mapping[str, TimeFormat] = Field(default_factory=dict)
     number_formats: Mapping[str, NumberFormat] = Field(default_factory=dict)
+    skip_rows: int = Field(default=0, ge=0)
+    skip_footer: int = Field(default=0, ge=0)
+    header: tuple[str, ...] = ()
+    sheet: str | tuple[str, ...] | None = None
+    records: str | None = None
 
     @field_validator("time_format")
     @classmethod
@@ -55,6 +65,11 @@ class Source(Strict):
     @property
     def is_database(self) -> bool:
         return "://" in self.source
+
+    @property
+    def file_format(self) -> dict[str, object]:
+        """The keys that say how a file is read, with their values."""
+        return {key: getattr(self, key) for key in _FILE_FORMAT}
 
     @model_validator(mode="after")
     def _check_source(self) -> Self:

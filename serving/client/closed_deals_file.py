@@ -15,8 +15,8 @@ from features.crm.deals import classify_outcomes
 from features.crm.parsing import as_numbers
 from features.crm.reader import Reader, filter_rows
 from features.crm.rejects import Rejects
+from features.crm.sources.rows import SourceRows
 from features.crm.table_settings import DealsTable
-from features.crm.tables import SourceRows
 from features.errors import SettingsError, suggest_nearest
 from features.settings import CrmSettings
 
@@ -33,6 +33,8 @@ API_COLUMNS = DealsTable(
 """A file whose columns have the API's field names."""
 _NEEDED = ("lead_id", "outcome", "closed_at")
 _ID, _VERSION = "id", "version"
+_PLAIN_TABLE = {"skip_rows": 0, "skip_footer": 0, "header": (), "sheet": None, "records": None}
+"""The layout of a file of another kind than that of crm.toml: a header and its rows."""
 _FieldValues = dict[str, Sequence[object]]
 """By field of a body, the values of all rows."""
 
@@ -87,13 +89,14 @@ def _deals_table_of(settings: CrmSettings, file: Path) -> DealsTable:
     deals = settings.deals or DealsTable(source="-", lead="-")
     like = deals if deals.source else settings.leads
     source = {"source": str(file.absolute()), "table": None, "query": None}
-    form = {name: getattr(like, name) for name in ("separator", "encoding")}
+    is_same_kind = Path(like.source).suffix.lower() == file.suffix.lower()
     formats = {
         "time_format": deals.time_format or like.time_format,
         "time_formats": {**like.time_formats, **deals.time_formats},
         "number_formats": {**like.number_formats, **deals.number_formats},
     }
-    return deals.model_copy(update={**source, "lead": deals.lead or settings.leads.id, **form, **formats})
+    form = {**like.file_format, **({} if is_same_kind else _PLAIN_TABLE), **formats}
+    return deals.model_copy(update={**source, "lead": deals.lead or settings.leads.id, **form})
 
 
 def _detect_schema(crm: DealsTable, names: Sequence[str], file: str) -> DealsTable:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -19,8 +20,10 @@ from features.crm.propose.formats import answer_questions, describe_formats, set
 from features.crm.propose.write import write_crm_toml
 from features.crm.propose.zone import propose_zone
 from features.crm.reader import ZoneError
+from features.crm.sources.cut_ids import check_ids_are_whole
 from features.settings import parse_settings
 
+_ID_NAME = re.compile(r"(^|[^a-z])id\W*$|Id\W*$|ID\W*$|番号|コード|(^|[^a-z])key$")
 _HORIZONS = (30, 60, 90, 120, 180, 270, 365, 545, 730)
 _DEFAULT_HORIZON = 90
 
@@ -29,7 +32,8 @@ _DEFAULT_HORIZON = 90
 class Proposal:
     """The text of a crm.toml, and the findings of the audit on the columns that it uses or leaves out.
 
-    `notes` say what a person must know of the times and numbers: the zone, and formats that are a question.
+    `notes` say what of the files is not read or is read by a guess, the zone of times, and which formats of
+    times and numbers are a question.
     """
 
     text: str
@@ -42,15 +46,26 @@ def propose(places: list[str], folder: Path, outcome: str | None = None) -> Prop
 
     `outcome` names the column of the outcome. Raises DataError if none is detected.
     """
-    tables = settle_formats([table for place in places for table in profile_tables(place, folder)])
+    tables = [table for place in places for table in profile_tables(place, folder)]
+    for table in tables:
+        _check_ids(table)
+    tables = settle_formats(tables)
     detected = detect_tables(tables, outcome)
     draft = write_crm_toml(detected, _DEFAULT_HORIZON, {})
     loaded, future = _load_draft(draft, folder, tables)
     suspects = {f.column: f for f in audit(loaded) if f.column and f.severity in ("leak", "suspect")}
     text = write_crm_toml(detected, _suggest_horizon(loaded), suspects)
     zone = f'time_zone = "{loaded.settings.time_zone}" is {propose_zone(detected.tables).reason}.'
-    notes = (zone, *future, *describe_formats(tables, loaded.settings))
+    of_files = (note for table in tables for note in table.rows.notes)
+    notes = (*of_files, zone, *future, *describe_formats(tables, loaded.settings))
     return Proposal(text, audit(_load_draft(text, folder, tables)[0]), notes)
+
+
+def _check_ids(table: TableProfile) -> None:
+    """Raise DataError for a column of ids that Excel cut: they look like numbers that repeat."""
+    for column in table.columns:
+        if _ID_NAME.search(column.name):
+            check_ids_are_whole(table.rows.table, column.name, table.rows.name)
 
 
 def _load_draft(text: str, folder: Path, tables: list[TableProfile]) -> tuple[Loaded, list[str]]:

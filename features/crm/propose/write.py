@@ -13,6 +13,7 @@ from features.crm.profile import ColumnProfile, TableProfile
 from features.crm.propose.detect import DetectedTables, is_number_feature, sort_outcomes
 from features.crm.propose.formats import add_formats
 from features.crm.propose.zone import propose_zone
+from features.crm.table_settings import Source
 from features.settings import MISSING
 
 _MAX_TYPES = 20
@@ -75,10 +76,12 @@ def _source_table(profile: TableProfile) -> Table:
     table.add("source", source.source)
     if source.table:
         table.add("table", source.table)
-    if source.separator != ",":
-        table.add("separator", source.separator)
-    if source.encoding != "utf-8":
-        table.add("encoding", source.encoding)
+    defaults = Source(source="-").file_format
+    for key, value in source.file_format.items():
+        if value != defaults[key]:
+            table.add(key, list(value) if isinstance(value, tuple) else value)
+            if key in profile.comments:
+                table[key].comment(profile.comments[key])
     return table
 
 

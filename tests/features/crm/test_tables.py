@@ -8,8 +8,9 @@ import pytest
 from sqlalchemy import create_engine, make_url, text
 
 from features.crm.load import load
+from features.crm.sources.databases import database_url
 from features.crm.table_settings import Source
-from features.crm.tables import database_url, read_rows
+from features.crm.tables import read_rows
 from features.errors import DataError, OutsideError, SettingsError
 from tests.helpers.builders import ms, settings_of, write_csv
 from tests.helpers.service.stores import Server
@@ -160,7 +161,9 @@ def test_files_that_cannot_be_read_are_told_in_one_sentence(tmp_path: Path) -> N
     )
     assert "late.csv: is not utf-8" in refused(tmp_path, data, source="late.csv")
     assert "empty.csv: is empty" in refused(tmp_path, data, source="empty.csv")
-    assert "the header names 'id' twice" in refused(tmp_path, data, source="twice.csv")
+    twice = refused(tmp_path, SettingsError, source="twice.csv", columns=["id"])
+    assert "no column 'id' as crm.toml says; nearest: 'id (2)', 'id (1)'" in twice
+    assert read(tmp_path, "twice.csv") == {"id (1)": ["1"], "name": ["2"], "id (2)": ["3"]}
     assert "cannot be read as Parquet" in refused(tmp_path, data, source="bad.parquet")
     assert "plain.csv.gz: cannot be read" in refused(tmp_path, outside, source="plain.csv.gz")
     assert "cut.csv.gz: cannot be read" in refused(tmp_path, outside, source="cut.csv.gz")

@@ -1,11 +1,11 @@
 import numpy as np
 import pyarrow as pa
 import pytest
-from serving.leads.field_types import parse_number
 
 from features.crm.parsing import as_numbers
 from features.crm.values.formats import Decimal, NumberFormat, parse_formatted
 from features.crm.values.numbers import NumberFinding, find_number_format
+from serving.leads.field_types import parse_number
 
 
 def find(*values: str) -> NumberFinding | None:

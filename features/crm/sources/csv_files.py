@@ -1,0 +1,172 @@
+"""Reading CSV files as Arrow tables; all values are texts."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from io import TextIOWrapper
+from itertools import islice
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+
+from features.crm.rejects import Reject
+from features.crm.sources.encodings import find_encoding, first_broken_line, reads_wrongly
+from features.crm.sources.files import TableFile, read_error
+from features.crm.sources.layouts import numbered_names
+from features.crm.sources.rows import SourceRows, check_columns
+from features.crm.sources.trimming import trim
+from features.crm.table_settings import Source
+from features.errors import DataError, SettingsError
+
+_ENCODINGS = 'encoding = "cp932" (Japanese Excel), "cp1252" (Western Excel), "utf-8", "utf-16" or another'
+_RAGGED_TEXTS, _ROWS_TO_FIT = 100, 5
+
+
+def read_csv(file: TableFile, source: Source, columns: Sequence[str] | None) -> SourceRows:
+    """Read all or some columns of a CSV file, packed or not.
+
+    Raises SettingsError for a missing column or encoding, DataError if the file is not as `source` says.
+    """
+    header, width = _read_header(file, source)
+    names = numbered_names(source.header or header)
+    line = f", header in line {source.skip_rows + 1}" if source.skip_rows else ""
+    check_columns(columns, names, f"{file.path}{line}")
+    ragged: list[pa_csv.InvalidRow] = []
+
+    def set_aside(row: pa_csv.InvalidRow) -> str:
+        ragged.append(row)
+        return "skip"
+
+    renamed = names != header or len(header) != width
+    try:
+        with _arrow_input(file) as arrow_input:
+            table = pa_csv.read_csv(
+                arrow_input,
+                read_options=pa_csv.ReadOptions(
+                    encoding=source.encoding,
+                    use_threads=False,
+                    skip_rows=source.skip_rows,
+                    column_names=names if renamed else None,
+                    skip_rows_after_names=int(renamed and not source.header),
+                ),
+                parse_options=pa_csv.ParseOptions(
+                    delimiter=source.separator, newlines_in_values=True, invalid_row_handler=set_aside
+                ),
+                convert_options=pa_csv.ConvertOptions(
+                    column_types={name: pa.string() for name in names},
+                    include_columns=list(columns) if columns is not None else None,
+                    strings_can_be_null=False,
+                ),
+            )
+    except (pa.ArrowInvalid, UnicodeError) as problem:
+        raise _csv_error(file, source, problem) from None
+    except OSError as problem:
+        raise read_error(file.path, problem) from None
+    rows = _number_rows(file.path, table, ragged, source.skip_rows + (0 if source.header else 1))
+    written = dict(zip(names, source.header or header, strict=True))
+    return trim(rows, written, columns is None, source.skip_footer)
+
+
+def _number_rows(path: Path, table: pa.Table, ragged: list[pa_csv.InvalidRow], offset: int) -> SourceRows:
+    """The rows with their numbers; `offset` is what pyarrow counts before the first row of data."""
+    bad = np.array([row.number - offset for row in ragged], dtype=np.int64)
+    read = table.num_rows + len(bad)
+    numbers = np.setdiff1d(np.arange(1, read + 1), bad)
+    rejects = [_ragged_reject(path, row, row.number - offset) for row in ragged]
+    texts = {row.number - offset: row.text for row in deque(ragged, maxlen=_RAGGED_TEXTS)}
+    return SourceRows(path.name, table, numbers, read, rejects, ragged=texts)
+
+
+def _ragged_reject(path: Path, row: pa_csv.InvalidRow, number: int) -> Reject:
+    """A row with a different number of cells than the header."""
+    cells, wanted = f"{row.actual_columns} cells", f"the header has {row.expected_columns} columns"
+    return Reject("", path.name, number, "", cells, wanted)
+
+
+@contextmanager
+def _arrow_input(file: TableFile) -> Iterator[Any]:
+    """What pyarrow reads: the path, or the stream of a table in a .zip."""
+    if file.member is None and (file.path.suffix == ".gz" or not file.is_packed):
+        yield file.path
+        return
+    with file.open() as stream:
+        yield pa.PythonFile(stream, mode="r")
+
+
+def _read_header(file: TableFile, source: Source) -> tuple[list[str], int]:
+    """The first record after the skipped lines, made as wide as the rows below it, and its width before."""
+    encoding = python_encoding(file.path, source)
+    if reads_wrongly(file, encoding):
+        raise encoding_error(file, source.encoding)
+    try:
+        with file.open() as stream:
+            first = _first_records(stream, encoding, source)
+    except (UnicodeError, csv.Error) as problem:
+        raise _csv_error(file, source, problem) from None
+    if not first:
+        raise DataError(f"{file.path}: is empty; a header and at least one row are needed.")
+    width = len(first[0])
+    if source.header and len(source.header) != width:
+        raise SettingsError(
+            f"{file.path}: `header` names {len(source.header)} columns, but the file has {width}."
+        )
+    return (first[0] if source.header else _fit_width(first[0], first[1:])), width
+
+
+def _first_records(stream: IO[bytes], encoding: str, source: Source) -> list[list[str]]:
+    with TextIOWrapper(stream, encoding=encoding, newline="") as text:
+        for _ in range(source.skip_rows):
+            text.readline()
+        records = csv.reader(text, delimiter=source.separator)
+        return list(islice((record for record in records if record), _ROWS_TO_FIT + 1))
+
+
+def _fit_width(header: list[str], below: list[list[str]]) -> list[str]:
+    """The header as wide as the rows below it where they differ by separators at the end of the line."""
+    widths = {len(row) for row in below}
+    width = widths.pop() if len(widths) == 1 else len(header)
+    if any(name.strip() for name in header[width:]) or any(any(row[len(header) :]) for row in below):
+        return header
+    return [*header[:width], *[""] * (width - len(header))]
+
+
+def python_encoding(path: Path, source: Source) -> str:
+    """The encoding as Python calls it; a byte order mark before UTF-8 is skipped.
+
+    Raises SettingsError if there is no such encoding.
+    """
+    try:
+        name = codecs.lookup(source.encoding).name
+    except LookupError:
+        raise SettingsError(f"{path}: {source.encoding!r} is no encoding; use {_ENCODINGS}.") from None
+    return "utf-8-sig" if name == "utf-8" else name
+
+
+def _csv_error(file: TableFile, source: Source, problem: Exception) -> DataError:
+    if isinstance(problem, UnicodeError) or "UTF8" in str(problem):
+        return encoding_error(file, source.encoding)
+    return DataError(f"{file.path}: cannot be read as CSV with separator {source.separator!r}: {problem}.")
+
+
+def encoding_error(file: TableFile, encoding: str) -> DataError:
+    """The error for a file in another encoding than crm.toml names, with the one that fits."""
+    fitting = find_encoding(file)
+    start = f"{file.path}: is not {encoding}."
+    if fitting:
+        words = f" (it then holds {', '.join(map(repr, fitting.words))})" if fitting.words else ""
+        return DataError(f'{start} Name its encoding in crm.toml: encoding = "{fitting.name}"{words}.')
+    line = first_broken_line(file)
+    if line:
+        return DataError(
+            f"{start} It is UTF-8 but for line {line:,}, which is damaged: mend or export it again."
+        )
+    return DataError(
+        f"{start} Name its encoding in crm.toml: {_ENCODINGS}; or save the file as UTF-8 and run again."
+    )
