@@ -14,7 +14,7 @@ from features.crm.values.times import to_utc
 
 _MANY = 20
 _MIDNIGHT = r"(?i)[T\s](?:0{1,2}:00(?::00(?:[.,]0+)?)?|12:00(?::00)? a\.?m\.?)\s?(?:Z|UTC|GMT|[+-]00:?00)?$"
-_HAS_CLOCK = r":|時|[T ]\d|\d\s?[AaPp]\.?[Mm]"
+_HAS_CLOCK = r":|時|\d{8}T\d|^\d{8} \d|^\d{12}$|^\d{14}$|\d\s?[AaPp]\.?[Mm]\b"
 
 
 def end_of_days(times_ms: Ints, array: pa.ChunkedArray, zone: ZoneInfo) -> Ints:
