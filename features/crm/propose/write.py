@@ -11,7 +11,7 @@ from tomlkit.items import InlineTable, Table
 from features.crm.findings import Finding
 from features.crm.profile import ColumnProfile, TableProfile
 from features.crm.propose.detect import DetectedTables, is_number_feature, sort_outcomes
-from features.crm.propose.formats import add_formats
+from features.crm.propose.formats import add_formats, add_unread_dates
 from features.crm.propose.zone import propose_zone
 from features.crm.table_settings import Source
 from features.settings import MISSING
@@ -100,6 +100,8 @@ def _leads_table(detected: DetectedTables) -> Table:
     order = [c for c in detected.leads.columns if c.name == detected.order]
     deal_columns = [] if detected.deals else [detected.closed_at, detected.amount]
     numbers = (c for c in detected.attributes() if is_number_feature(c))
+    if not detected.created_at:
+        add_unread_dates(table, "leads", detected.leads)
     add_formats(table, "leads", [detected.created_at, *order, *deal_columns, *numbers])
     return table
 
