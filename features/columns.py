@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeAlias
 
 import numpy as np
@@ -14,6 +17,12 @@ Ints: TypeAlias = NDArray[np.int64]
 Bools: TypeAlias = NDArray[np.bool_]
 
 MISSING = -1
+
+TEXT_FORM = 1
+"""The version of the normal form of texts, which a model stores; 0 compares texts letter by letter."""
+
+_WORDS = {"true": "1", "yes": "1", "はい": "1", "false": "0", "no": "0", "いいえ": "0"}
+_WHOLE_NUMBER = re.compile(r"([+-]?\d+)\.0*")
 
 
 @dataclass(frozen=True)
@@ -91,3 +100,34 @@ def to_text(value: object) -> str:
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     return str(value)
+
+
+@lru_cache(maxsize=65_536)
+def normalize_text(text: str, version: int = TEXT_FORM) -> str:
+    """The normal form of a text: texts of one normal form are one value of a category.
+
+    It ignores case, outer and repeated spaces, and full or half width; a whole number has no decimals, and a
+    word for yes or no is 1 or 0, as CRMs export it: true, "TRUE", 1 and はい are one value. Categories,
+    levels of a model and values of a scorecard's rule are compared by it. What people read stays as it was
+    written. In version 0 it is the text itself.
+    """
+    if version == 0:
+        return text
+    plain = " ".join(unicodedata.normalize("NFKC", text).split()).casefold()
+    integer = _WHOLE_NUMBER.fullmatch(plain)
+    return integer[1] if integer else _WORDS.get(plain, plain)
+
+
+def merge_categories(column: Texts) -> Texts:
+    """The column with one category for each normal form, in the spelling that most rows have."""
+    forms = [normalize_text(name) for name in column.categories]
+    if len(set(forms)) == len(forms):
+        return column
+    counts = np.bincount(column.codes[column.codes >= 0], minlength=len(forms))
+    spelling: dict[str, int] = {}
+    for code in np.argsort(-counts, kind="stable").tolist():
+        spelling.setdefault(forms[code], code)
+    codes = sorted(spelling.values())
+    new_code = {forms[code]: new for new, code in enumerate(codes)}
+    to_new = np.array([*(new_code[form] for form in forms), MISSING], dtype=np.int32)
+    return Texts(to_new[column.codes], tuple(column.categories[code] for code in codes))

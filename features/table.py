@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
 
-from features.columns import Column
+from features.columns import Column, normalize_text
 from features.kinds import Attribute, Feature, Language, activities_of
 from features.many_leads import ManyLeads
 from features.one_lead import OneLead
@@ -28,7 +28,14 @@ class Vocabulary:
 
     def value(self, column: str, value: str, lang: Language) -> str:
         """The word for a value of a column; the value itself where the company gave none."""
-        return self.words.get(f"{column}={value}", {}).get(lang) or value
+        words = self._of_values.get((column, normalize_text(value)), {})
+        return words.get(lang) or value
+
+    @cached_property
+    def _of_values(self) -> dict[tuple[str, str], Mapping[Language, str]]:
+        """The words of values by column and normal form."""
+        keys = ((key, key.partition("=")) for key in self.words if "=" in key)
+        return {(column, normalize_text(value)): self.words[key] for key, (column, _, value) in keys}
 
     def values(self, column: str) -> list[str]:
         """The values of a column that the company has words for."""

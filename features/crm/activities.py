@@ -30,7 +30,8 @@ def read_activities(reader: Reader, lead_index: LeadIndex) -> Activities:
     if config.id:
         rows = drop_duplicates(reader, rows, config.id)
     lead, rows = _match_leads(reader, lead_index, rows, config.lead, "activity")
-    times_ms = reader.read_times(rows, config, config.at, "an activity needs its time")
+    need = "an activity needs its time"
+    times_ms = reader.read_times(rows, config, config.at, need, may_be_planned=True)
     kind, types = _encode_types(reader, rows, config)
     good = (times_ms != NEVER) & (kind >= 0)
     value = reader.read_numbers(rows, config.value)[good] if config.value else None

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.clock import CLOCKS_DIFFER_MS, NEVER, iso, now_ms, to_ms
-from features.columns import Bools, Column, Floats, Ints
+from features.columns import Bools, Column, Floats, Ints, merge_categories
 from features.crm.joining.ids import match_ids
 from features.crm.parsing import (
     Parsed,
@@ -28,7 +28,7 @@ from features.crm.sources.cut_ids import check_ids_are_whole
 from features.crm.sources.rows import SourceRows
 from features.crm.table_settings import RowConditions, Source
 from features.crm.tables import read_rows
-from features.crm.values.closes import end_of_days, has_clock
+from features.crm.values.closes import end_of_days
 from features.crm.values.find_times import find_number_times, find_time_formats
 from features.crm.values.formats import NumberFormat, TimeFormat
 from features.crm.values.numbers import find_number_format
@@ -135,9 +135,12 @@ class Reader:
         return as_texts(rows.table[column], self.missing)
 
     def read_column(self, rows: SourceRows, column: str, kind: str, shown: str | None = None) -> Column:
-        """A column as texts or numbers; values that are no numbers become missing and are reported."""
+        """A column as numbers, or as texts with one category for each normal form.
+
+        Values that are no numbers become missing and are reported.
+        """
         if kind == "category":
-            return encode_column(rows.table[column], self.missing)
+            return merge_categories(encode_column(rows.table[column], self.missing))
         return self.read_numbers(rows, column, shown)
 
     def read_numbers(self, rows: SourceRows, column: str, shown: str | None = None) -> Floats:
@@ -182,20 +185,23 @@ class Reader:
     ) -> Ints:
         """The times of a column in ms UTC; NEVER for rejected rows.
 
-        Raises ZoneError for times that lie some hours after now, as those of another time zone do; days
-        that `may_be_planned` are no sign of that.
+        Raises ZoneError for times that lie some hours after now, as those of another time zone do; those
+        that `may_be_planned` are rejected with a hint instead.
         """
         time_format = self.time_format(source, column)
         parsed = self.parse_times(rows, column, time_format)
         times_ms = np.asarray(parsed.values, dtype=np.int64)
         empty = (times_ms == NEVER) & ~parsed.unreadable
         future = (times_ms > self.latest) & (times_ms != NEVER)
-        if future.any() and not (may_be_planned and not has_clock(rows.table[column])[future].all()):
-            self._check_zone(rows, column, times_ms, future)
+        reason = f"lies in the future (after {iso(self.latest)})"
+        if future.any() and (fault := self._zone_fault(rows, column, times_ms, future)):
+            if not may_be_planned:
+                raise ZoneError(f"{rows.name}, column {column}: {fault}")
+            reason += f'; if it is not planned, time_zone = "{self.settings.time_zone}" is wrong'
         if parsed.unreadable.any():
             self.reject(rows, parsed.unreadable, column, self._explain_times(rows, column, time_format))
         self.reject(rows, empty, column, f"is empty; {need}")
-        self.reject(rows, future, column, f"lies in the future (after {iso(self.latest)})")
+        self.reject(rows, future, column, reason)
         return np.where(future, NEVER, times_ms)
 
     def read_closes(self, rows: SourceRows, source: Source, column: str, need: str, newest: int) -> Ints:
@@ -231,15 +237,15 @@ class Reader:
             return f"is not a date of the form {' or '.join(formats)}" + (f"; {hint}" if hint else "")
         return f"{_NO_DATE}; {hint}" if hint else f"{_NO_DATE} ({_OTHER_FORMS})"
 
-    def _check_zone(self, rows: SourceRows, column: str, times_ms: Ints, future: Bools) -> None:
-        """Raise DataError if the future times look like times of another zone."""
+    def _zone_fault(self, rows: SourceRows, column: str, times_ms: Ints, future: Bools) -> str | None:
+        """Why the zone of crm.toml seems wrong, if the future times look like those of another one."""
         ahead = int(times_ms[future].max()) - self.latest
         if self.settings.as_of or not CLOCKS_DIFFER_MS < ahead <= _ZONES_APART_MS:
-            return
+            return None
         if has_offsets(rows.table[column].filter(pa.array(future))).any():
-            return
-        raise ZoneError(
-            f"{rows.name}, column {column}: {int(future.sum()):,} times lie in the future, up to "
+            return None
+        return (
+            f"{int(future.sum()):,} times lie in the future, up to "
             f"{math.ceil(ahead / _HOUR_MS)} hours after now ({iso(self.latest)}). They look like times of "
             f'another zone than time_zone = "{self.settings.time_zone}": set [crm] time_zone to the zone of '
             'the export, such as "Asia/Tokyo".'

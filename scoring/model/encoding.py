@@ -2,13 +2,13 @@
 
 A number is one column (nan if missing). A text has one column for each of its common values, one for all
 rarer values and one for a missing text, of which at most one is 1: a value that training did not have sets
-none.
+none. Texts of one normal form are one value.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from features.columns import Column, Floats, Texts
+from features.columns import TEXT_FORM, Column, Floats, Texts, merge_categories, normalize_text
 
 MIN_COUNT = 10
 """A value with fewer examples than this is rare."""
@@ -26,21 +26,37 @@ _MISSING, _RARE, _NEW = 0, 1, -1
 
 @dataclass(frozen=True)
 class TextLevels:
-    """The common values of a text feature, most frequent first, and the rare ones."""
+    """The common values of a text feature, most frequent first, and the rare ones.
+
+    `form` is the version of the normal form in which texts are compared.
+    """
 
     values: tuple[str, ...]
     rare: tuple[str, ...] = ()
+    form: int = TEXT_FORM
 
     @property
     def width(self) -> int:
         return len(self.values) + 2
 
+    def find_place(self, text: str | None) -> int:
+        """The column of a value, counted from the first of the feature; _NEW if training did not have it."""
+        return _MISSING if text is None else self._places.get(normalize_text(text, self.form), _NEW)
+
+    @staticmethod
+    def from_dict(data: Mapping[str, Any]) -> TextLevels:
+        return TextLevels(tuple(data["values"]), tuple(data["rare"]), data.get("form", 0))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The levels in plain JSON types; those of a model made before the normal form have no `form`."""
+        levels = {"values": list(self.values), "rare": list(self.rare)}
+        return {**levels, "form": self.form} if self.form else {**levels}
+
     @cached_property
-    def place(self) -> dict[str | None, int]:
-        """The column of each value of training, and of a missing one."""
-        place: dict[str | None, int] = {None: _MISSING}
-        place |= dict.fromkeys(self.rare, _RARE)
-        return place | {value: i + 2 for i, value in enumerate(self.values)}
+    def _places(self) -> dict[str, int]:
+        """The column of each value of training by its normal form."""
+        places = {normalize_text(value, self.form): _RARE for value in self.rare}
+        return places | {normalize_text(value, self.form): i + 2 for i, value in enumerate(self.values)}
 
 
 @dataclass(frozen=True)
@@ -81,40 +97,35 @@ class Encoding:
     def row(self, values: Iterable[float | str | None]) -> Floats:
         """Encode one lead, given its feature values in the order of the table: a matrix of one row."""
         row = [0.0] * self.width
-        for (start, columns), value in zip(self._cells, values, strict=True):
-            if columns is None:
+        for start, level, value in zip(self._first_columns, self.levels.values(), values, strict=True):
+            if level is None:
                 row[start] = math.nan if value is None else float(value)
-            elif value in columns:
-                row[columns[value]] = 1.0
+            elif (place := level.find_place(value)) != _NEW:  # type: ignore[arg-type]
+                row[start + place] = 1.0
         return np.array([row])
 
     @cached_property
-    def _cells(self) -> list[tuple[int, dict[str | None, int] | None]]:
-        """By feature its first column and, for a text, the column of each value."""
-        return [
-            (start, None if level is None else {v: start + i for v, i in level.place.items()})
-            for start, level in zip(self.starts.tolist(), self.levels.values(), strict=True)
-        ]
+    def _first_columns(self) -> list[int]:
+        """`starts` as plain numbers, which are faster for one lead."""
+        return list(map(int, self.starts))
 
     def by_feature(self, by_column: Floats) -> Floats:
         """Sums of (rows, columns) over the columns of each feature."""
         return np.add.reduceat(by_column, self.starts, axis=1)
 
-    def to_dict(self) -> dict[str, dict[str, list[str]] | None]:
-        levels = self.levels.items()
-        return {n: {"values": list(v.values), "rare": list(v.rare)} if v else None for n, v in levels}
+    def to_dict(self) -> dict[str, dict[str, Any] | None]:
+        return {name: None if level is None else level.to_dict() for name, level in self.levels.items()}
 
     @staticmethod
-    def from_dict(data: Mapping[str, Mapping[str, Sequence[str]] | None]) -> Encoding:
+    def from_dict(data: Mapping[str, Mapping[str, Any] | None]) -> Encoding:
         levels = data.items()
-        return Encoding(
-            {n: TextLevels(tuple(v["values"]), tuple(v["rare"])) if v else None for n, v in levels}
-        )
+        return Encoding({name: None if v is None else TextLevels.from_dict(v) for name, v in levels})
 
 
 def _learn_levels(column: Column, min_count: int) -> TextLevels | None:
     if not isinstance(column, Texts):
         return None
+    column = merge_categories(column)
     counts = np.bincount(column.codes[column.codes >= 0], minlength=len(column.categories))
     by_count = np.argsort(-counts, kind="stable")
     common, rare = by_count[counts[by_count] >= min_count], by_count[counts[by_count] < min_count]
@@ -123,5 +134,5 @@ def _learn_levels(column: Column, min_count: int) -> TextLevels | None:
 
 
 def _places(column: Texts, level: TextLevels) -> NDArray[Any]:
-    to_place = [level.place.get(value, _NEW) for value in column.categories]
+    to_place = [level.find_place(value) for value in column.categories]
     return np.array([*to_place, _MISSING])[column.codes]

@@ -14,7 +14,7 @@ from itertools import compress
 import numpy as np
 from numpy.typing import NDArray
 
-from features.columns import Bools, Column, Floats, Ints, Texts
+from features.columns import Bools, Column, Floats, Ints, Texts, normalize_text
 from features.errors import SettingsError
 from scoring.scorecard.scale import HOT_SCORE, Scale
 from scoring.scorecard.scorecard import COLD, HOT, Condition, Group, Rule, Scorecard
@@ -168,10 +168,10 @@ def _rule_predicate(rule: Rule) -> _Predicate:
 
 
 def _condition_predicate(condition: Condition) -> _Predicate:
-    feature, texts = condition.feature, frozenset(condition.one_of or ())
+    feature, texts = condition.feature, _normal_values(condition)
     low, high = _range(condition)
     if texts:
-        return lambda values: values[feature] in texts
+        return lambda values: (text := values[feature]) is not None and normalize_text(str(text)) in texts
 
     def within(values: LeadValues) -> bool:
         value = values[feature]
@@ -196,10 +196,16 @@ def _condition_mask(condition: Condition, column: Column) -> Bools:
             "scorecard takes it for the other: crm.toml has changed since; train again."
         )
     if isinstance(column, Texts):
-        wanted = [name in (condition.one_of or ()) for name in column.categories]
+        texts = _normal_values(condition)
+        wanted = [normalize_text(name) in texts for name in column.categories]
         return np.array([*wanted, False], dtype=np.bool_)[column.codes]
     low, high = _range(condition)
     return np.asarray((column >= low) & (column <= high))
+
+
+def _normal_values(condition: Condition) -> frozenset[str]:
+    """The texts of a condition in their normal form; empty for a condition on numbers."""
+    return frozenset(map(normalize_text, condition.one_of or ()))
 
 
 def _range(condition: Condition) -> tuple[float, float]:

@@ -10,7 +10,7 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from features.columns import Column, Floats, Texts
+from features.columns import Column, Floats, Texts, merge_categories, normalize_text
 
 MINOR_SHIFT, MAJOR_SHIFT = 0.10, 0.25
 """Stable below the first, shifted from the second on: the usual rule of thumb (Siddiqi, Credit Risk
@@ -95,16 +95,17 @@ def _shares(before: Column, now: Column) -> tuple[Floats, Floats]:
 
 
 def _common_values(before: Texts) -> dict[str | None, int]:
-    """The bin of a missing value and of each common text; the bin after these is for all others."""
+    """The bin of a missing value and of the normal form of each common text; the next is for all others."""
+    before = merge_categories(before)
     count = np.bincount(before.codes[before.codes >= 0], minlength=len(before.categories))
     min_count = _COMMON * len(before)
-    names = [n for n, c in zip(before.categories, count, strict=True) if c and c >= min_count]
+    names = [normalize_text(n) for n, c in zip(before.categories, count, strict=True) if c and c >= min_count]
     return {name: place for place, name in enumerate([None, *names])}
 
 
 def _places(column: Texts, places: Mapping[str | None, int]) -> NDArray[np.int64]:
     others = len(places)
-    of_code = [places.get(name, others) for name in column.categories]
+    of_code = [places.get(normalize_text(name), others) for name in column.categories]
     return np.array([*of_code, places[None]], dtype=np.int64)[column.codes]  # code -1: the last
 
 

@@ -71,8 +71,8 @@ def read_closed_deals(file: Path, settings: CrmSettings) -> ClosedDeals:
     rows, won = filter_rows(source_rows, decided), meaning[decided] == "won"
     good = _check_rows(reader, rows, columns)
     rows, won = filter_rows(rows, good), won[good]
-    needed = "a closed deal needs the date of its close"
-    closed_at_ms = reader.read_times(rows, schema, columns["closed_at"], needed)
+    need = "a closed deal needs the date of its close"
+    closed_at_ms = reader.read_closes(rows, schema, columns["closed_at"], need, reader.latest)
     is_dated = closed_at_ms != NEVER
     rows, won, closed_at_ms = filter_rows(rows, is_dated), won[is_dated], closed_at_ms[is_dated]
     values = {
@@ -90,7 +90,12 @@ def _deals_table_of(settings: CrmSettings, file: Path) -> DealsTable:
     like = deals if deals.source else settings.leads
     source = {"source": str(file.absolute()), "table": None, "query": None}
     is_same_kind = Path(like.source).suffix.lower() == file.suffix.lower()
-    form = {**like.file_format, **({} if is_same_kind else _PLAIN_TABLE), "time_format": like.time_format}
+    formats = {
+        "time_format": deals.time_format or like.time_format,
+        "time_formats": {**like.time_formats, **deals.time_formats},
+        "number_formats": {**like.number_formats, **deals.number_formats},
+    }
+    form = {**like.file_format, **({} if is_same_kind else _PLAIN_TABLE), **formats}
     return deals.model_copy(update={**source, "lead": deals.lead or settings.leads.id, **form})
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated, Literal, TypeAlias
 
@@ -25,6 +25,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError, core_schema
 
 from features.clock import CLOCKS_DIFFER_MS, iso, to_ms
 from features.columns import to_text
+from features.crm.values.formats import NumberFormat
 from features.numbers import NUMBER, number
 from features.settings import CrmSettings
 from serving.web.field_errors import TIME
@@ -104,8 +105,8 @@ class AttributeSchema:
     """The columns of the company's attributes, as crm.toml defines them.
 
     `missing` are the texts that mean "not known", `roles` the columns of budget, authority, need and timing,
-    `dated` whether the CRM has dates, and `types` the activity types that features name (None: they only
-    count all of them).
+    `dated` whether the CRM has dates, `types` the activity types that features name (None: they only
+    count all of them), and `formats` how texts of columns of numbers are written, where they are not plain.
     """
 
     columns: Mapping[str, Literal["category", "number"]]
@@ -113,6 +114,7 @@ class AttributeSchema:
     roles: Mapping[str, str]
     dated: bool
     types: frozenset[str] | None
+    formats: Mapping[str, NumberFormat] = field(default_factory=dict)
 
     @staticmethod
     def from_settings(settings: CrmSettings) -> AttributeSchema:
@@ -123,13 +125,14 @@ class AttributeSchema:
             roles=settings.role_columns,
             dated=settings.dated,
             types=None if counted == {"*"} else counted - {"*"},
+            formats=settings.number_formats,
         )
 
     def parse_value(self, column: str, value: JsonValue) -> str | float | None:
         """A value of a known column as features take it. Raises ValueError if it is not a number."""
         if self.columns[column] == "category":
             return parse_text(value, self.missing)
-        return parse_number(value, self.missing)
+        return parse_number(value, self.missing, self.formats.get(column))
 
     def find_ignored(self, columns: Iterable[str]) -> tuple[str, ...]:
         return tuple([name for name in columns if name not in self.columns])
@@ -147,9 +150,12 @@ def parse_text(value: JsonValue, missing: Collection[str]) -> str | None:
     return None if not text or text in missing else text
 
 
-def parse_number(value: JsonValue, missing: Collection[str]) -> float | None:
+def parse_number(
+    value: JsonValue, missing: Collection[str], number_format: NumberFormat | None = None
+) -> float | None:
     """A value as a number; None if it is one of the `missing` texts. '1,200' and '１２００' are 1200.
 
+    A text of a column with a format is read as in a file: '1.500名' is 1500 with decimal = ",", unit = "名".
     Raises ValueError if it is not a number.
     """
     if isinstance(value, bool):
@@ -159,6 +165,11 @@ def parse_number(value: JsonValue, missing: Collection[str]) -> float | None:
         return None
     if not isinstance(value, str):
         return float(value or 0)
+    if number_format is not None:
+        parsed = number_format.parse(text)
+        if parsed is None:
+            raise ValueError
+        return parsed
     if not _NUMBER.fullmatch(text):
         raise ValueError
     return number(text)
@@ -207,13 +218,13 @@ def _validate_attributes(parses: bool) -> WrapValidator:
             invalid = {one["loc"][0] if one["loc"] else None for one in errors}
             # Where the whole is invalid (no object, too many), its values were not looked at.
             fields = value if isinstance(value, Mapping) and None not in invalid else {}
-            values = {column: field for column, field in fields.items() if column not in invalid}
+            values = {column: content for column, content in fields.items() if column not in invalid}
         parsed = dict(values)
-        for column, field in values.items():
+        for column, content in values.items():
             try:
-                parsed[column] = parse_attribute(column, field, info.context)
+                parsed[column] = parse_attribute(column, content, info.context)
             except PydanticCustomError as error:
-                errors.append({"type": error, "loc": (column,), "input": field})
+                errors.append({"type": error, "loc": (column,), "input": content})
         if errors:
             raise ValidationError.from_exception_data("attributes", errors)
         return parsed if parses else values

@@ -36,8 +36,8 @@ _FEW_REJECTS = 0.04
 
 @dataclass(frozen=True)
 class Proposal:
-    """The text of a crm.toml, the findings of the audit on the columns that it uses or leaves out, `notes`
-    on tables and outcomes, and a summary of the leads."""
+    """The text of a crm.toml, the findings of the audit on the columns that it uses or leaves out, `notes` on
+    files, tables, outcomes, the zone of times and formats that are a question, and a summary of the leads."""
 
     text: str
     findings: list[Finding]

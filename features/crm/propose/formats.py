@@ -134,18 +134,29 @@ def _used_columns(settings: CrmSettings) -> frozenset[str | None]:
 
 
 def _notes(column: ColumnProfile, part: str, is_used: bool) -> Iterator[str]:
-    if column.kind in ("text", "number") and column.filled and sounds_like_a_date(column.name):
-        values = ", ".join(map(repr, column.common[:3]))
-        yield (
-            f"sounds like a date, but its values fit no known form: {values}. If they are dates, write their "
-            f'form into [{part}]: time_formats = {{ "{column.name}" = "..." }}, with codes such as %d.%m.%Y'
-        )
+    yield from _unread_dates(column, part)
     if is_used or (column.numbers and len(column.numbers.units) > 1):
         yield from _questions(column, part)
     if is_used and column.times and column.times.is_settled:
         yield from _notes_on_times(column.times)
     if is_used and column.numbers and column.numbers.is_settled:
         yield from _notes_on_numbers(column.numbers)
+
+
+def _unread_dates(column: ColumnProfile, part: str) -> Iterator[str]:
+    if column.kind in ("text", "number") and column.filled and sounds_like_a_date(column.name):
+        values = ", ".join(map(repr, column.common[:3]))
+        yield (
+            f"sounds like a date, but its values fit no known form: {values}. If they are dates, write their "
+            f'form into [{part}]: time_formats = {{ "{column.name}" = "..." }}, with codes such as %d.%m.%Y'
+        )
+
+
+def add_unread_dates(section: Table, part: str, table: TableProfile) -> None:
+    """Add comments on the columns of a table whose names say that they hold dates that cannot be read."""
+    for column in table.columns:
+        for note in _unread_dates(column, part):
+            section.add(tomlkit.comment(" ".join(f"{column.name}: {note}".split())))
 
 
 def _notes_on_times(times: TimeFinding) -> Iterator[str]:

@@ -14,7 +14,7 @@ from tomlkit.items import InlineTable, Table
 from features.crm.findings import Finding
 from features.crm.profile import ColumnProfile, TableProfile
 from features.crm.propose.detected import DetectedTables
-from features.crm.propose.formats import add_formats
+from features.crm.propose.formats import add_formats, add_unread_dates
 from features.crm.propose.outcomes import OutcomeColumn
 from features.crm.propose.parts import is_number_feature
 from features.crm.propose.recognised import RecognisedTable
@@ -157,6 +157,8 @@ def _leads_table(detected: DetectedTables) -> Table:
     numbers = (column.name for column, _ in detected.attributes() if is_number_feature(column))
     of_deals = [] if detected.deals else _deal_columns(detected)
     names = [detected.created_at, detected.order, *of_deals, *numbers]
+    if not detected.created_at:
+        add_unread_dates(table, "leads", detected.leads.profile)
     add_formats(table, "leads", _profiles(detected.leads, names))
     return table
 

@@ -14,7 +14,7 @@ from features.crm.values.times import to_utc
 
 _MANY = 20
 _MIDNIGHT = r"(?i)[T\s](?:0{1,2}:00(?::00(?:[.,]0+)?)?|12:00(?::00)? a\.?m\.?)\s?(?:Z|UTC|GMT|[+-]00:?00)?$"
-_HAS_CLOCK = r":|時|[T ]\d|\d\s?[AaPp]\.?[Mm]"
+_HAS_CLOCK = r":|時|\d{8}T\d|^\d{8} \d|^\d{12}$|^\d{14}$|\d\s?[AaPp]\.?[Mm]\b"
 
 
 def end_of_days(times_ms: Ints, array: pa.ChunkedArray, zone: ZoneInfo) -> Ints:
@@ -27,7 +27,7 @@ def end_of_days(times_ms: Ints, array: pa.ChunkedArray, zone: ZoneInfo) -> Ints:
         return times_ms
     local = _to_local(np.where(present, times_ms, 0), zone)
     is_midnight = present & (local % MS_PER_DAY == 0)
-    is_day = is_midnight & ~has_clock(array)
+    is_day = is_midnight & ~_has_clock(array)
     if present.sum() >= _MANY and is_day.sum() < present.sum() and not _has_late_clock(array):
         if is_midnight.sum() == present.sum():
             is_day = present
@@ -46,12 +46,12 @@ def _has_late_clock(array: pa.ChunkedArray) -> bool:
     """Whether a text shows a clock with another time than midnight."""
     if pa.types.is_temporal(array.type):
         return False
-    texts = array.filter(pa.array(has_clock(array)))
+    texts = array.filter(pa.array(_has_clock(array)))
     is_midnight = pc.match_substring_regex(pc.utf8_trim_whitespace(texts.cast(pa.string())), _MIDNIGHT)
     return pc.all(is_midnight).as_py() is False
 
 
-def has_clock(array: pa.ChunkedArray) -> Bools:
+def _has_clock(array: pa.ChunkedArray) -> Bools:
     """Which values show a time of day; numbers show none."""
     if pa.types.is_date(array.type):
         return np.zeros(len(array), dtype=bool)

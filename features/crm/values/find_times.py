@@ -26,7 +26,7 @@ _FAMILIES: tuple[tuple[str, ...], ...] = (
     ("%Y年%m月%d日",),
     ("japanese",),
     ("%Y%m%d",),
-    *((f"%d{sign}%m{sign}%Y", f"%m{sign}%d{sign}%Y") for sign in "/.-"),
+    *((f"%d{sign}%m{sign}%Y", f"%m{sign}%d{sign}%Y") for sign in "/.- "),
     *((f"%d{sign}%m{sign}%y", f"%m{sign}%d{sign}%y", f"%y{sign}%m{sign}%d") for sign in "/.-"),
     ("%d %b %Y",),
     ("%b %d %Y",),
@@ -50,7 +50,8 @@ _TIME_NAME = re.compile(
     re.IGNORECASE,
 )
 _DATE_NAME = re.compile(
-    rf"(?<![^\W\d_])(?:date|datum|fecha)(?![^\W\d_])|{_JOINED}|日付|日時|年月日|[成録約注了始]日$",
+    rf"(?<![^\W\d_])(?:date|datum|fecha)(?![^\W\d_])|{_JOINED}|日付|日時|年月日|[成録約注了始]日$"
+    r"|^created$|(?:created|modified|updated|closed|opened|registered|won|lost)[\s_]?(?:on|at|time)$",
     re.IGNORECASE,
 )
 _OTHER_NAME = re.compile(

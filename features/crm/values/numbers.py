@@ -175,10 +175,10 @@ def _find_units(texts: list[str]) -> tuple[str, ...] | None:
 
 def _without_scale(rest: str) -> str:
     """What stands beside a number, without k, 万 ... if these stand before a known unit or alone."""
-    unit = re.sub(rf"^(?:{SCALE})+", "", rest)
-    return (
-        unit if rest.casefold() not in _UNIT_NAMES and (not unit or unit.casefold() in _UNIT_NAMES) else rest
-    )
+    if rest.casefold() in _UNIT_NAMES:
+        return rest
+    units = (re.sub(rf"^(?:{SCALE})+", "", rest), re.sub(rf"(?:{SCALE})+$", "", rest))
+    return next((unit for unit in units if not unit or unit.casefold() in _UNIT_NAMES), rest)
 
 
 def _reads_all(texts: list[str], decimal: Decimal, unit: str | None) -> bool:

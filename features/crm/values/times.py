@@ -79,6 +79,8 @@ _NOISE = (
     (r"(?i)^(?:mon|tue|tues|wed|wednes|thu|thur|thurs|fri|sat|satur|sun)(?:day)?[.,]?\s+", ""),
     (r"\s*(?:\[[A-Za-z_/+-]+\]|\([A-Za-z ]+\))$", ""),
     (r"[\s\x{a0}\x{202f}\x{3000}]+", " "),
+    (r"^(\pL{3,9} \d{1,2}) (\d{1,2}:\d{2}:\d{2}) ([A-Z]{3,4}|[+-]\d{4}) (\d{4})$", r"\1 \4 \2 \3"),
+    (r"^(\d{1,2}:\d{2}(?::\d{2})?),? ([^:]+)$", r"\2 \1"),
 )
 
 
@@ -161,6 +163,7 @@ def field_pattern(time_format: str) -> str:
     parts = re.split(r"(%.)", time_format)
     has_word = "%b" in parts or "%B" in parts
     date = _ERA_DATE if time_format == "japanese" else "".join(_part(p, has_word) for p in parts)
+    date += r"\.?" if "." in time_format else ""  # 2026. 11. 24.
     gap = r"\s?" if date.endswith(("日?", "日")) else r"(?:T|,?\s(?:(?:at|um|à|às|a las|alle|kl\.?)\s)?)"
     return rf"^(?i:{date})(?:{gap}{_CLOCK})?$"
 
@@ -169,7 +172,9 @@ def _part(part: str, has_word: bool) -> str:
     if part in _CODE_PATTERNS:
         return _CODE_PATTERNS[part]
     if has_word and part:  # 24-Nov-2026, 24 Nov, 2026 and 24 de nov. de 2026 are one form
-        return r"[\s.,/-]{1,2}(?:de\s)?"
+        return r"[\s.,/-]{0,2}(?:de\s)?"
+    if part.isspace():
+        return r"\s"
     return "".join(rf"\s?{re.escape(sign)}\s?" if not sign.isspace() else r"\s?" for sign in part)
 
 

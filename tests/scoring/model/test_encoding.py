@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features.columns import Column, encode_texts
-from scoring.model.encoding import Encoding
+from features.columns import TEXT_FORM, Column, encode_texts
+from scoring.model.encoding import Encoding, TextLevels
 
 WORDS = st.sampled_from(["ads", "webinar", "紹介", "fair", ""])
 ROWS = st.lists(
@@ -49,12 +49,32 @@ def test_written_down_and_read_again_it_is_the_same(rows: list[Row]) -> None:
 def test_rare_values_share_a_place_new_ones_say_nothing_and_missing_has_its_own() -> None:
     channel = encode_texts(["ads"] * 5 + ["webinar"] * 3 + ["rare"] + [None])
     encoding = Encoding.learn({"channel": channel}, min_count=3)
-    assert encoding.to_dict() == {"channel": {"values": ["ads", "webinar"], "rare": ["rare"]}}
+    assert encoding.to_dict() == {
+        "channel": {"values": ["ads", "webinar"], "rare": ["rare"], "form": TEXT_FORM}
+    }
     rows = {v: encoding.row([v]).tolist() for v in ("ads", "webinar", "rare", "never seen", None)}
     assert rows["never seen"] == [[0, 0, 0, 0]]
     places = {tuple(rows[v][0]) for v in ("ads", "webinar", "rare", None)}
     assert len(places) == 4
     assert all(sum(place) == 1 for place in places)
+
+
+def test_spellings_of_one_value_share_its_place() -> None:
+    opted_in = encode_texts(["TRUE"] * 3 + ["true"] * 2 + ["FALSE"] * 4)
+    encoding = Encoding.learn({"opted_in": opted_in}, min_count=1)
+    assert encoding.levels["opted_in"] == TextLevels(("TRUE", "FALSE"))
+    rows = {
+        value: encoding.row([value]).tolist() for value in ("TRUE", "true", " True ", "1", "はい", "ＴＲＵＥ")
+    }
+    assert len({str(row) for row in rows.values()}) == 1
+    matrix = encoding.matrix({"opted_in": encode_texts(list(rows))})
+    assert matrix.tolist() == [row[0] for row in rows.values()]
+
+
+def test_a_model_made_before_compares_letter_by_letter() -> None:
+    encoding = Encoding.from_dict({"plan": {"values": ["A"], "rare": []}})
+    assert encoding.row(["A"]).sum() == 1
+    assert encoding.row(["a"]).sum() == 0
 
 
 def test_a_missing_number_is_nan() -> None:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features.columns import Column, Texts, encode_texts
+from features.columns import Column, Texts, encode_texts, normalize_text
 from features.errors import SettingsError
 from scoring.scorecard.load import blank_card
 from scoring.scorecard.rating import OneRater, Rating, rate, scale_of
@@ -150,7 +150,8 @@ def test_every_rule_holds_where_all_its_conditions_do(scorecard: Scorecard, lead
 
     def holds(condition: Any, value: float | str | None) -> bool:
         if condition.one_of is not None:
-            return value in condition.one_of
+            normal_forms = {normalize_text(text) for text in condition.one_of}
+            return isinstance(value, str) and normalize_text(value) in normal_forms
         if value is None or math.isnan(value):  # type: ignore[arg-type]
             return False
         low, high = condition.at_least, condition.at_most

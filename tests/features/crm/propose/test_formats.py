@@ -150,6 +150,7 @@ def test_mixed_orders_are_named_with_rows(tmp_path: Path) -> None:
 
 def test_dates_of_no_known_form_are_said(tmp_path: Path) -> None:
     proposal = propose([write_leads(tmp_path, lambda d: f"week {d:%V} of {d.year}")], tmp_path)
+    assert "# Created On: sounds like a date, but its values fit no known form: 'week " in proposal.text
     assert any(
         "column Close Date: sounds like a date, but its values fit no known form" in n for n in proposal.notes
     )
@@ -272,6 +273,19 @@ def test_times_ahead_by_hours_are_named_as_the_fault_of_the_zone(
     assert any(expected in note and "set [crm] time_zone" in note for note in proposal.notes)
     with pytest.raises(DataError, match=expected):
         load_proposal(proposal, tmp_path)
+
+
+def test_activities_that_may_be_planned_are_rejected_with_a_hint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TZ", "UTC")
+    now = datetime.now(tz=UTC)
+    calls = [(f"L{i}", "call", f"{now + timedelta(hours=3 - i):%Y-%m-%d %H:%M}") for i in range(240)]
+    write_csv(tmp_path / "calls.csv", [("Lead Id", "Type", "When"), *calls])
+    proposal = propose([write_leads(tmp_path), "calls.csv"], tmp_path)
+    loaded = load_proposal(proposal, tmp_path)
+    assert len(loaded.crm.activities) == 237
+    assert 'if it is not planned, time_zone = "UTC" is wrong' in loaded.rejects.summary()
 
 
 def test_the_zone_of_offsets_is_proposed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ import pytest
 from features.crm.parsing import as_numbers
 from features.crm.values.formats import Decimal, NumberFormat, parse_formatted
 from features.crm.values.numbers import NumberFinding, find_number_format
-from serving.leads.attribute_schema import parse_number
+from serving.leads.field_types import parse_number
 
 
 def find(*values: str) -> NumberFinding | None:
@@ -79,6 +79,7 @@ def test_a_file_and_a_request_read_a_number_alike(
         (("50名", "1,500名", "30人"), (".",), "名"),
         (("1.500名", "50名"), (",",), "名"),
         (("12%", "3 %"), (".",), "%"),
+        (("$86.4K", "$1.25M"), (".",), "$"),
         (("120万円", "1.5億円"), (".",), "円"),
         (("(1,200)", "1,500.5"), (".",), None),
         (("50 Mitarbeiter", "7 Mitarbeiter"), (".",), "Mitarbeiter"),

@@ -29,6 +29,11 @@ def column(*values: str | None) -> pa.ChunkedArray:
         ("%d.%m.%Y", "24.11.2026 14.05"),
         ("%d.%m.%Y", "24.11.2026 14:05:00.000000000"),
         ("%d-%m-%Y", "24-11-2026T14:05"),
+        ("%d %m %Y", "24 11 2026 14:05"),
+        ("%d.%m.%Y", "14:05 24.11.2026"),
+        ("%Y.%m.%d", "2026. 11. 24. 14:05"),
+        ("%d %b %Y", "24Nov2026 14:05"),
+        ("%b %d %Y", "Tue Nov 24 14:05:00 UTC 2026"),
         ("%Y%m%d", "202611241405"),
         ("%Y%m%d", "20261124140500"),
         ("%Y%m%d", "20261124 14:05"),
@@ -68,6 +73,7 @@ def test_a_time_is_read_in_its_format(time_format: str, text: str) -> None:
         ("%d/%m/%Y", "24/11/2026 25:00"),
         ("%d/%m/%Y", "24/11/2026 14"),
         ("%d/%m/%Y", "24/11/26"),
+        ("%d %m %Y", "24112026"),
         ("%m/%d/%Y", "11/24/2026 13:05 AM"),
         ("%d %b %Y", "24 Nix 2026"),
         ("japanese", "明日8年11月24日"),
@@ -133,6 +139,23 @@ def test_a_close_without_a_clock_is_the_end_of_its_day() -> None:
     starts = as_times(texts, (), TOKYO, None).values.astype("int64")
     day = ms(2026, 11, 23, 15)
     assert end_of_days(starts, texts, TOKYO).tolist() == [day + MS_PER_DAY - 1, day, ms(2026, 11, 25, 0, 30)]
+
+
+@pytest.mark.parametrize(
+    ("time_format", "text"),
+    [
+        ("%d %b %Y", "24 Nov 2026"),
+        ("%d/%m/%Y", "24/11/2026"),
+        ("%b %d %Y", "November 24, 2026"),
+        ("japanese", "令和8年11月24日"),
+        ("%Y%m%d", "20261124"),
+        ("excel", "46350"),
+    ],
+)
+def test_a_day_in_any_format_is_known_as_a_day(time_format: str, text: str) -> None:
+    texts = column(text)
+    times_ms = parse_times(texts, time_format, UTC)
+    assert end_of_days(times_ms, texts, UTC).tolist() == [MIDNIGHT + MS_PER_DAY - 1]
 
 
 def test_where_every_clock_says_midnight_the_times_are_days() -> None:
