@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 import subprocess
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
@@ -349,28 +350,32 @@ def test_an_unreadable_table_is_reported_after_the_rest_is_erased(copy: TrainedC
 
 
 def test_readers_never_see_a_partial_bundle(copy: TrainedCrm) -> None:
-    """While the bundle is laid out anew again and again, each look finds a whole one."""
-    root, faults, bundle_names = copy.out / "bundles", [], set()
-    going = threading.Event()
+    """While the bundle is written again and again, a reader that looks all the time finds a whole one."""
+    root, faults, looks = copy.out / "bundles", [], list[str | None]()
+    is_done = threading.Event()
 
     def look() -> None:
-        while not going.is_set():
+        while not is_done.is_set():
             try:
                 loaded = load_bundle(root)
             except DataError as problem:
                 faults.append(str(problem))
                 return
-            bundle_names.add(loaded and loaded.folder.name)
             if origin_of(root) is None:
                 faults.append("no bundle")
+            looks.append(loaded and loaded.folder.name)
 
     looking = threading.Thread(target=look)
     looking.start()
-    while len(bundle_names) < 6 and not faults:
+    for _ in range(12):
+        count = len(looks)
         rewrite_evidence(root, lambda path: path)
-    going.set()
+        while len(looks) == count and not faults:  # a writer without a pause would starve the reader
+            time.sleep(0.001)
+    is_done.set()
     looking.join(20)
     assert faults == []
+    assert len(set(looks)) > 3
 
 
 def test_a_newer_bundle_stays_current(copy: TrainedCrm) -> None:
