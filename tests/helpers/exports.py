@@ -74,7 +74,8 @@ def init_files(folder: Path, *names: str) -> Initialised:
     """Propose a crm.toml for the files, and read them by it."""
     proposal = propose(list(names), folder)
     settings = parse_settings(tomllib.loads(proposal.text), folder / "crm.toml")
-    return Initialised(settings, proposal.notes, proposal.text, load(settings, folder / "rejects.csv"))
+    notes = tuple(note for note in proposal.notes if not note.startswith("time_zone = "))
+    return Initialised(settings, notes, proposal.text, load(settings, folder / "rejects.csv"))
 
 
 def init_text(
