@@ -84,8 +84,8 @@ def is_property(function: Function) -> bool:
 
 
 def post_lead(app: App) -> set[Function]:
-    """The functions that each request for the score of a lead runs, once everything is warm: what is looked at
-    once a second, such as the file of the keys, is in some of three requests only."""
+    """The functions that each request for the score of a lead runs, once everything is warm: what is done
+    once a second, such as a look at the file of keys, is in some of three requests only."""
     now = now_ms()
     body = {
         "lead_id": "L1",

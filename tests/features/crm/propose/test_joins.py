@@ -11,7 +11,7 @@ from features.crm.load import load
 from features.crm.propose import propose
 from features.errors import DataError
 from features.settings import CrmSettings, parse_settings
-from tests.helpers.crm_exports import (
+from tests.helpers.exports.crms import (
     ALL,
     LEADS,
     LeadRow,

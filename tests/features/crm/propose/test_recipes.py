@@ -8,7 +8,7 @@ import pytest
 from features.crm.load import load
 from features.crm.propose.recipes import FOLDER, load_recipes
 from features.settings import CrmSettings, parse_settings
-from tests.helpers.crm_exports import (
+from tests.helpers.exports.crms import (
     ALL,
     LEADS,
     Rows,
@@ -21,7 +21,7 @@ from tests.helpers.crm_exports import (
     table,
     utc,
 )
-from tests.helpers.standard_exports import (
+from tests.helpers.exports.standard import (
     DYNAMICS,
     KINTONE,
     ODOO,

@@ -10,7 +10,7 @@ from features.crm.load import load
 from features.crm.propose import propose
 from features.errors import DataError, SettingsError
 from features.settings import CrmSettings, parse_settings
-from tests.helpers.crm_exports import (
+from tests.helpers.exports.crms import (
     ALL,
     LEADS,
     LeadRow,

@@ -8,7 +8,7 @@ from features.crm.sources.files import find_table_file
 from features.crm.table_settings import Source
 from features.crm.tables import read_rows
 from features.errors import DataError
-from tests.helpers.exports import csv_text, export_rows, init_text
+from tests.helpers.exports.initialised import csv_text, export_rows, init_text
 
 WORDS = [
     ("cp1252", ("Café", "Niño", "Société", "Müller")),

@@ -12,8 +12,8 @@ from features.crm.table_settings import Source
 from features.crm.tables import read_rows
 from features.errors import DataError, HotleadError, OutsideError, SettingsError
 from features.settings import load_settings
-from tests.helpers.exports import HEAD, csv_text, export_rows, init_files, init_text
-from tests.helpers.workbooks import write_workbook
+from tests.helpers.exports.initialised import HEAD, csv_text, export_rows, init_files, init_text
+from tests.helpers.exports.workbooks import write_workbook
 
 
 def pack(path: Path, members: Mapping[str, str | bytes]) -> Path:

@@ -7,7 +7,7 @@ import pytest
 from features.crm.table_settings import Source
 from features.crm.tables import read_rows
 from features.errors import DataError, SettingsError
-from tests.helpers.exports import HEAD, Initialised, export_rows, init_files, init_text
+from tests.helpers.exports.initialised import HEAD, Initialised, export_rows, init_files, init_text
 
 
 def records() -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ from features.crm.table_settings import Source
 from features.crm.tables import read_rows
 from features.errors import DataError, SettingsError
 from tests.helpers.builders import read_rejects
-from tests.helpers.exports import HEAD, csv_text, export_rows, init_text
+from tests.helpers.exports.initialised import HEAD, csv_text, export_rows, init_text
 
 CRITERIA = (
     "Lead Report\nAs of 2026-11-29 14:00:00 Japan Standard Time/JST\n\nFiltered By\n   Show: All leads\n"

@@ -6,8 +6,8 @@ import pytest
 from features.crm.table_settings import Source
 from features.crm.tables import read_rows
 from features.errors import DataError, SettingsError
-from tests.helpers.exports import HEAD, csv_text, export_rows, init_files, init_text
-from tests.helpers.workbooks import write_workbook
+from tests.helpers.exports.initialised import HEAD, csv_text, export_rows, init_files, init_text
+from tests.helpers.exports.workbooks import write_workbook
 
 Row = list[object]
 

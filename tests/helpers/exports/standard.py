@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.helpers.crm_exports import LEADS, clock, day, slashes, table, utc
+from tests.helpers.exports.crms import LEADS, clock, day, slashes, table, utc
 
 SALESFORCE_JA = table(
     "商談.csv",
