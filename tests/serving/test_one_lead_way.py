@@ -84,8 +84,9 @@ def is_property(function: Function) -> bool:
 
 
 def post_lead(app: App) -> set[Function]:
-    """The functions that one request for the score of a lead runs, once everything is warm."""
-    now, functions = now_ms(), set[Function]()
+    """The functions that each request for the score of a lead runs, once everything is warm: what is done
+    once a second, such as a look at the file of keys, is in some of three requests only."""
+    now = now_ms()
     body = {
         "lead_id": "L1",
         "created_at": iso(now - 10_000_000),
@@ -93,10 +94,12 @@ def post_lead(app: App) -> set[Function]:
         "activities": [{"type": "visit", "at": iso(now - 5_000_000), "value": 3}],
     }
     app.post("/v1/score", body)
-    with traced(functions):
-        answer = app.post("/v1/score", body)
-    assert (answer.status_code, answer.json()["rules"]["points"]) == (200, 30)
-    return {function for function in functions if not is_property(function)}
+    requests = [set[Function]() for _ in range(3)]
+    for functions in requests:
+        with traced(functions):
+            answer = app.post("/v1/score", body)
+        assert (answer.status_code, answer.json()["rules"]["points"]) == (200, 30)
+    return {function for function in set.intersection(*requests) if not is_property(function)}
 
 
 def test_the_way_of_one_lead_is_short(tmp_path: Path) -> None:

@@ -359,8 +359,7 @@ def test_readers_never_see_a_partial_bundle(copy: TrainedCrm) -> None:
             try:
                 loaded = load_bundle(root)
             except DataError as problem:
-                faults.append(str(problem))
-                return
+                return faults.append(str(problem))
             if origin_of(root) is None:
                 faults.append("no bundle")
             looks.append(loaded and loaded.folder.name)
