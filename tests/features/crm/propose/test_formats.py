@@ -17,6 +17,8 @@ from features.moments import build_examples
 from features.settings import parse_settings
 from tests.helpers.builders import write_csv
 
+pytestmark = pytest.mark.slow  # many exports, each through the whole of `hotlead init`
+
 Write = Callable[[datetime], str]
 HEAD = ("Lead Id", "Created On", "Status", "Close Date", "Source", "Employees", "Amount")
 START = datetime(2025, 1, 3, 7, 5)

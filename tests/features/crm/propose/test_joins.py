@@ -24,6 +24,8 @@ from tests.helpers.exports.crms import (
     table,
 )
 
+pytestmark = pytest.mark.slow  # many exports, each through the whole of `hotlead init`
+
 
 def _deals(text: str, folder: Path) -> CrmSettings:
     settings = parse_settings(tomllib.loads(text), folder / "crm.toml")

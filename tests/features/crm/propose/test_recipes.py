@@ -33,6 +33,8 @@ from tests.helpers.exports.standard import (
     ZOHO,
 )
 
+pytestmark = pytest.mark.slow  # many exports, each through the whole of `hotlead init`
+
 
 @pytest.mark.parametrize(
     ("export", "created", "closed", "channel"),

@@ -10,6 +10,8 @@ from features.crm.tables import read_rows
 from features.errors import DataError
 from tests.helpers.exports.initialised import csv_text, export_rows, init_text
 
+pytestmark = pytest.mark.slow  # many exports, each through the whole of `hotlead init`
+
 WORDS = [
     ("cp1252", ("Café", "Niño", "Société", "Müller")),
     ("cp1252", ("Téléphone", "Référence", "Web\xa0site")),

@@ -9,6 +9,8 @@ from features.errors import DataError, SettingsError
 from tests.helpers.builders import read_rejects
 from tests.helpers.exports.initialised import HEAD, csv_text, export_rows, init_text
 
+pytestmark = pytest.mark.slow  # many exports, each through the whole of `hotlead init`
+
 CRITERIA = (
     "Lead Report\nAs of 2026-11-29 14:00:00 Japan Standard Time/JST\n\nFiltered By\n   Show: All leads\n"
     "   Units: Days, Status not equal to Closed\n   Date Field: Created Date, from 1/1/2025\n\n\n"
