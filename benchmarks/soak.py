@@ -27,7 +27,7 @@ from training.registry.promotion import rollback
 
 LEADS, CONNECTIONS, SECONDS, SWAPS = 2_000, 16, 60, 5
 REQUESTS, WARM, MALFORMED = 100_000, 10_000, 100_000
-DOORS = [
+ENDPOINTS = [
     "score",
     "score/batch",
     "activities",
@@ -103,7 +103,7 @@ def send_malformed_bodies(service: RunningService, lead_bodies: list[dict[str, A
     good = [*lead_bodies[:20], {"leads": lead_bodies[:2]}, *_records()]
     for _ in range(MALFORMED):
         try:
-            status, _answer = connection.post(f"/v1/{rng.choice(DOORS)}", make_malformed(rng, good))
+            status, _answer = connection.post(f"/v1/{rng.choice(ENDPOINTS)}", make_malformed(rng, good))
         except OSError:
             statuses[0] += 1
             connection = Connection(service.port)

@@ -5,7 +5,7 @@ chosen by looking at the close, which would bias every probability: see van Houw
 prediction by landmarking in event history analysis", Scandinavian Journal of Statistics 34 (2007).
 
 An example is used once its horizon has ended, whatever its outcome: using the early closes of
-younger moments would include quick deals and exclude slow ones.
+younger moments would include fast deals and exclude slow ones.
 """
 
 from __future__ import annotations

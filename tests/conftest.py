@@ -138,7 +138,7 @@ def demo_copy(demo: Demo, tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def small_data(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    """The examples of a small CRM: quick to train on."""
+    """The examples of a small CRM: fast to train on."""
     # Most tests start without pandas and the training libraries.
     from features.crm.load import load
     from features.settings import load_settings

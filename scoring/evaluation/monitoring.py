@@ -66,7 +66,7 @@ class ServedPredictions:
         """Masks of the leads that can be judged at `now`, and of those won within the horizon.
 
         As in training a lead counts once its horizon has ended, even if its deal closed before: including
-        the early closes of younger answers would include quick deals and leave out slow ones. Leads whose
+        the early closes of younger answers would include fast deals and leave out slow ones. Leads whose
         deal was closed before the answer do not count.
         """
         end = self.as_of + days_to_ms(horizon_days)

@@ -37,7 +37,7 @@ _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
 class Problem(Exception):
-    """An answer that is an error; raise it anywhere below the door.
+    """An answer that is an error; raise it in any handler.
 
     `detail` goes into logs, so it holds no value that was sent; values stand in `errors` only.
     `more` counts wrong fields beside those in `errors`.

@@ -45,7 +45,7 @@ class Watched:
 
 @pytest.fixture
 def watched(monkeypatch: pytest.MonkeyPatch) -> Watched:
-    """A backtest that is looked at while it runs. A fixed recipe is quick; fitting is the real one."""
+    """A backtest that is looked at while it runs. A fixed recipe is fast; fitting is the real one."""
     recorder, fit = Watched(), module.fit
 
     def choose(train: Dataset, seed: int) -> Recipe:

@@ -28,7 +28,7 @@ class LiveService:
     """A running service: its URL and its components."""
 
     url: str
-    house: Components
+    components: Components
 
 
 def settings_of(crm_toml: Path, **environ: str) -> ServiceSettings:
@@ -40,15 +40,19 @@ def settings_of(crm_toml: Path, **environ: str) -> ServiceSettings:
 def served(crm_toml: Path, wrap: Wrap = lambda app: app, **environ: str) -> Iterator[LiveService]:
     """Serve a CRM; `wrap` adds an outer ASGI app, such as injected faults."""
     settings = settings_of(crm_toml, **environ)
-    house = Components(settings)
-    door = EdgeMiddleware(
-        create_app(Api(house), Site(house)), settings, house.key_cache, house.rate_limiter, house.metrics
+    components = Components(settings)
+    edge = EdgeMiddleware(
+        create_app(Api(components), Site(components)),
+        settings,
+        components.key_cache,
+        components.rate_limiter,
+        components.metrics,
     )
     try:
-        with running(wrap(door)) as url:
-            yield LiveService(url, house)
+        with running(wrap(edge)) as url:
+            yield LiveService(url, components)
     finally:
-        house.close()
+        components.close()
 
 
 @contextmanager

@@ -41,11 +41,15 @@ class App:
         roles: tuple[Role, ...] = ("crm", "reviewer", "admin")
         self.tokens = {r: keys.add(self.settings.keys_file, r, r)[1] for r in roles}
         with preserve_process_state():
-            self.house = Components(self.settings, clock)
-        self.site = Site(self.house)
-        self.web_app = create_app(Api(self.house), self.site)
+            self.components = Components(self.settings, clock)
+        self.site = Site(self.components)
+        self.web_app = create_app(Api(self.components), self.site)
         self.asgi: ASGIApp = EdgeMiddleware(
-            self.web_app, self.settings, self.house.key_cache, self.house.rate_limiter, self.house.metrics
+            self.web_app,
+            self.settings,
+            self.components.key_cache,
+            self.components.rate_limiter,
+            self.components.metrics,
         )
         self._runner = asyncio.Runner()
 
@@ -79,7 +83,7 @@ class App:
 
     def close(self) -> None:
         self._runner.close()
-        self.house.close()
+        self.components.close()
 
 
 @contextmanager

@@ -102,7 +102,7 @@ def groups(draw: st.DrawFn, name: str) -> Group:
 
 
 several = st.lists(leads, min_size=1, max_size=5)
-quick = settings(deadline=None, max_examples=50)
+few_examples = settings(deadline=None, max_examples=50)
 
 
 @st.composite
@@ -143,7 +143,7 @@ def test_one_lead_and_many_are_rated_alike(scorecard: Scorecard, lead_rows: list
             assert mine.shape == theirs.shape
 
 
-@quick
+@few_examples
 @given(cards(), several)
 def test_every_rule_holds_where_all_its_conditions_do(scorecard: Scorecard, lead_rows: list[Lead]) -> None:
     """Against a plain reading of the card."""
@@ -164,7 +164,7 @@ def test_every_rule_holds_where_all_its_conditions_do(scorecard: Scorecard, lead
         assert fired[:, place].tolist() == expected
 
 
-@quick
+@few_examples
 @given(cards(), several)
 def test_score_stage_and_rank_agree_and_caps_hold(scorecard: Scorecard, lead_rows: list[Lead]) -> None:
     rating = rate(scorecard, columns(lead_rows))
@@ -177,7 +177,7 @@ def test_score_stage_and_rank_agree_and_caps_hold(scorecard: Scorecard, lead_row
     assert (np.diff(rating.score[order]) >= 0).all()
 
 
-@quick
+@few_examples
 @given(cards(), several, st.data())
 def test_some_of_the_leads_are_rated_as_among_all(
     scorecard: Scorecard, lead_rows: list[Lead], data: st.DataObject

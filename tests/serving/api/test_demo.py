@@ -152,10 +152,10 @@ def test_leads_without_changes_go_the_quick_way_and_score_as_the_others(
 ) -> None:
     bodies = [lead.body for lead in leads if not lead.body["changes"]][:100]
     path = f"/v1/score/batch?explain=all&as_of={iso(listed.as_of)}"
-    quick = app.post(path, {"leads": bodies}).json()["results"]
+    fast = app.post(path, {"leads": bodies}).json()["results"]
     careful = app.post(path, {"leads": [*bodies, {"lead_id": ""}]}).json()["results"]
     assert len(bodies) == 100
-    for one, counterpart in zip(quick, careful[:-1], strict=True):
+    for one, counterpart in zip(fast, careful[:-1], strict=True):
         first, second = ({**r["answer"], "request_id": None, "scored_at": None} for r in (one, counterpart))
         assert first.pop("model").pop("probability") == pytest.approx(
             second.pop("model").pop("probability"), abs=1e-9
@@ -222,7 +222,10 @@ def test_the_model_in_use_is_told_with_how_good_it_was(app: App, demo: Demo) -> 
     assert body["fallback"] is None
     assert 0 < body["thresholds"]["warm"] < body["thresholds"]["hot"] < 1
     assert body["about"]["figures"]["model"]["log_loss"]["value"] > 0
-    assert body == {**format_live_model(app.house.model_watcher.live_model, now_ms()), "model": body["model"]}
+    assert body == {
+        **format_live_model(app.components.model_watcher.live_model, now_ms()),
+        "model": body["model"],
+    }
     answer = app.post("/v1/score", {"lead_id": "L1", "attributes": {}}).json()
     assert answer["model"]["version"] == body["model"]["version"]
     assert answer["rules"]["version"] == body["scorecard"]

@@ -20,7 +20,7 @@ from tests.helpers.process_state import preserve_process_state
 from tests.helpers.service.service_app import App, small_app
 
 MARKER = "SECRETMARKER"
-DOORS = 9
+ENDPOINTS = 9
 
 BodyAndHeaders = tuple[bytes, dict[str, str]]
 """A body and its headers."""
@@ -72,14 +72,14 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
 
 
 @pytest.fixture(scope="module")
-def doors(app: App) -> dict[str, Any]:
-    """The doors that take a body, with one that holds and has the marker in a value."""
+def endpoints(app: App) -> dict[str, Any]:
+    """The endpoints that take a body, with one that holds and has the marker in a value."""
     body_by_path = {}
-    for path, methods in build_openapi(app.house.crm)["paths"].items():
+    for path, methods in build_openapi(app.components.crm)["paths"].items():
         if "post" in methods:
             examples = methods["post"]["requestBody"]["content"]["application/json"]["examples"]
             body_by_path[path] = put_marker(next(iter(examples.values()))["value"])
-    assert len(body_by_path) == DOORS
+    assert len(body_by_path) == ENDPOINTS
     return body_by_path
 
 
@@ -197,7 +197,7 @@ def queries() -> st.SearchStrategy[str]:
 
 @pytest.mark.parametrize("rounds", [60, pytest.param(250, marks=pytest.mark.slow)])
 def test_no_body_brings_the_service_down_and_none_gets_into_its_log(
-    app: App, doors: dict[str, Any], capfd: pytest.CaptureFixture[str], rounds: int
+    app: App, endpoints: dict[str, Any], capfd: pytest.CaptureFixture[str], rounds: int
 ) -> None:
     status_counts: Counter[int] = Counter()
     log_stream = io.StringIO()
@@ -210,7 +210,7 @@ def test_no_body_brings_the_service_down_and_none_gets_into_its_log(
     )
     @given(data=st.data())
     def round_of_the_doors(data: st.DataObject) -> None:
-        for path, body in doors.items():
+        for path, body in endpoints.items():
             request_strategy = st.one_of(mutated(body), misspelled(body), mislabelled(body))
             raw, headers = data.draw(request_strategy)
             query = data.draw(queries()) if "score" in path else ""
@@ -227,7 +227,7 @@ def test_no_body_brings_the_service_down_and_none_gets_into_its_log(
         round_of_the_doors()
     assert MARKER not in "".join(capfd.readouterr())
     refused = sum(count for status, count in status_counts.items() if status >= 400)
-    assert sum(status_counts.values()) >= rounds * DOORS
+    assert sum(status_counts.values()) >= rounds * ENDPOINTS
     assert refused > 0.8 * sum(status_counts.values())
     assert {400, 413, 415, 422} <= set(status_counts)
     lines = [json.loads(line) for line in log_stream.getvalue().splitlines()]

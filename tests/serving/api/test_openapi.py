@@ -37,7 +37,7 @@ def document(app: App) -> dict[str, Any]:
     answer = app.get("/v1/openapi.json")
     assert answer.status_code == 200
     body: dict[str, Any] = answer.json()
-    assert body == json.loads(json.dumps(build_openapi(app.house.crm)))
+    assert body == json.loads(json.dumps(build_openapi(app.components.crm)))
     return body
 
 
@@ -151,7 +151,7 @@ def test_examples_hold_and_are_answered(app: App, document: dict[str, Any]) -> N
 
 
 def now(app: App) -> str:
-    return iso(app.house.clock())
+    return iso(app.components.clock())
 
 
 def check(document: dict[str, Any], method: str, path: str, answer: Any) -> None:
@@ -286,7 +286,7 @@ def test_texts_of_numbers_are_described_as_they_are_read(
 ) -> None:
     described = make_validator(document, document["components"]["schemas"]["NumberValue"]).is_valid(text)
     try:
-        number = parse_number(text, {"", *app.house.crm.missing})
+        number = parse_number(text, {"", *app.components.crm.missing})
         assert number is None or abs(number) < 1e15
         read = True
     except ValueError:
@@ -313,7 +313,7 @@ def test_queries_are_described_as_they_are_read(app: App, document: dict[str, An
 @pytest.mark.parametrize("word", ["#N/A", "n.a.", "(none)", "?", "-", "a|b", "x\\y", "[1]", "$"])
 def test_a_word_for_what_is_missing_is_described_as_it_is(tmp_path: Path, word: str) -> None:
     with small_app(tmp_path) as app:
-        crm = app.house.crm.model_copy(update={"missing": (word,)})
+        crm = app.components.crm.model_copy(update={"missing": (word,)})
         document = build_openapi(crm)
         number_validator = make_validator(document, document["components"]["schemas"]["NumberValue"])
         assert number_validator.is_valid(word)

@@ -81,7 +81,7 @@ def test_what_nobody_asked_for_is_not_stored(app: App) -> None:
     """Names and addresses have no place here; without them the same content is the same."""
     lead: dict[str, Any] = {"id": "K1", "lead_id": "L1", "updated_at": iso_ago(9)}
     send(app, "leads", **lead, attributes={"channel": "web", "e_mail": "SECRETMARKER"})
-    app.house.store.close()
+    app.components.store.close()
     for file in app.settings.out.rglob("*"):
         assert not file.is_file() or b"SECRETMARKER" not in file.read_bytes(), file
 
@@ -194,7 +194,7 @@ def test_a_moment_that_cannot_be_is_refused(app: App, as_of: str) -> None:
 
 def make_hot_lead(app: App, lead_id: str) -> None:
     """Make a lead hot, now."""
-    moment = iso(app.house.clock() - HOUR)
+    moment = iso(app.components.clock() - HOUR)
     score(app, lead_id, activities=[{"type": "quote", "at": moment}])
 
 
@@ -275,7 +275,7 @@ def test_what_was_answered_is_found_again_with_both_sides(app: App) -> None:
 def test_a_forgotten_lead_is_gone(app: App) -> None:
     send(app, "activities", lead_id="L1", type="quote", at=iso_ago(1))
     score(app)
-    app.house.store.forget("L1")
+    app.components.store.forget("L1")
     read_problem(app.post("/v1/score", {"lead_id": "L1"}), 404)
     read_problem(app.get("/v1/scores?lead_id=L1"), 404)
     assert app.get("/v1/hot").json()["leads"] == []

@@ -59,7 +59,7 @@ def send(path: Path, settings: CrmSettings, url: str, key: str | None = None) ->
 
 def stored(live: LiveService) -> list[dict[str, Any]]:
     """All outcomes in the store, by key and version."""
-    engine = live.house.store._database.engine
+    engine = live.components.store._database.engine
     return pd.read_sql(
         'SELECT "key", version, lead_id, at, outcome, amount, lost_reason FROM outcomes ORDER BY 1, 2', engine
     ).to_dict("records")

@@ -136,9 +136,9 @@ def test_no_trace_of_a_lead_remains_while_the_service_runs(place: TrainedCrm, le
     with served(place.crm_toml, HOTLEAD_OPEN="1") as live:
         send(live.url, lead)
         send(live.url, other_lead)
-        with stopped_maintenance(live.house.store):
+        with stopped_maintenance(live.components.store):
             queue = DiskQueue(place.out / "spool", 2**20)  # as another process would
-            assert queue.append([[Prediction(**live.house.store.scores(lead)[0])]]) == [True]
+            assert queue.append([[Prediction(**live.components.store.scores(lead)[0])]]) == [True]
             assert {"store.db-wal", "spool/queue.db-wal"} <= {*traces(place.out, lead)}
             assert len(traces(place.out, pseudonym(lead))) >= 3
             completed = run("forget", lead, place.crm_toml, "--yes", "--json")
@@ -169,7 +169,7 @@ def test_the_service_continues_with_the_same_model(place: TrainedCrm, lead: str)
     with served(place.crm_toml, HOTLEAD_OPEN="1") as live:
         before = httpx.get(f"{live.url}/v1/model").json()
         place.forget(lead)
-        assert live.house.model_watcher.refresh()
+        assert live.components.model_watcher.refresh()
         after = httpx.get(f"{live.url}/v1/model").json()
     for body in (before, after):
         del body["model"]["champion_for_seconds"]
@@ -311,8 +311,8 @@ def test_postgresql_forgets_too(copy: TrainedCrm, server: Server, lead: str) -> 
         result = forget(settings, lead, [], {})
         assert result.store is not None
         assert {name for name, rows in result.store.items() if rows} == {*result.store} - {"spool"}
-        assert live.house.store.lead(lead) is None
-        assert live.house.store.scores(lead) == []
+        assert live.components.store.lead(lead) is None
+        assert live.components.store.scores(lead) == []
 
 
 # Bundles.

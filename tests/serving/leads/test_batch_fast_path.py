@@ -147,17 +147,17 @@ def crm(tmp_path_factory: pytest.TempPathFactory) -> CrmSettings:
 def test_by_column_is_as_lead_by_lead(crm: CrmSettings, leads: list[dict[str, Any]], is_live: bool) -> None:
     reading, now = AttributeSchema.from_settings(crm), NOW if is_live else None
     try:
-        quick = parse_columns(orjson.loads(json.dumps(leads)), reading, now)
+        fast = parse_columns(orjson.loads(json.dumps(leads)), reading, now)
     except Unsupported:
         reject()
     parsed = [parse_lead(json.dumps(lead).encode(), reading, now) for lead in leads]
     facts = [lead for lead in parsed if isinstance(lead, LeadFacts)]
     careful = from_facts(facts, reading)
-    assert list(quick.ids) == list(careful.ids)
-    assert list(quick.ignored) == list(careful.ignored)
-    np.testing.assert_array_equal(quick.created, careful.created)
+    assert list(fast.ids) == list(careful.ids)
+    assert list(fast.ignored) == list(careful.ignored)
+    np.testing.assert_array_equal(fast.created, careful.created)
     table = crm.table
-    mine, theirs = table.compute_many(quick.view(NOW)), table.compute_many(careful.view(NOW))
+    mine, theirs = table.compute_many(fast.view(NOW)), table.compute_many(careful.view(NOW))
     for name in table.names:
         assert format_column(mine[name]) == format_column(theirs[name]), name
 

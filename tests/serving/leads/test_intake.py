@@ -43,7 +43,7 @@ def test_the_same_sent_again_is_known_after_crm_toml_gained_a_column(tmp_path: P
         resent = after.post("/v1/leads", body)
         assert (resent.status_code, resent.json()["outcome"]) == (200, "already known")
         assert resent.json()["id"] == first.json()["id"]
-        (stored,) = [after.house.store.lead("A")]
+        (stored,) = [after.components.store.lead("A")]
         assert stored is not None
         assert [column for column, _, _ in stored.changes] == ["channel"]
         if "id" in body:

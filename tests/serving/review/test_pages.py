@@ -52,7 +52,7 @@ def test_two_who_say_different_things_in_one_second_are_both_heard(site: tuple[A
     ):
         form = {"step": "sent_back", "reason": reason}
         assert person.submit("/review/calls/L1", form, page="/review/calls").status_code == 303
-    reasons = app.house.store.read(
+    reasons = app.components.store.read(
         lambda connection: connection.exec_driver_sql("SELECT reason FROM handovers").scalars().all()
     )
     assert len(reasons) in (2, 3)  # a second sending of the same within a second is the same
@@ -64,7 +64,7 @@ def test_a_date_holds_until_the_end_of_its_day(site: tuple[App, Reviewer]) -> No
     add_hot_lead(app)
     form = {"step": "next_action", "due": "2099-12-01"}
     assert reviewer.submit("/review/calls/L1", form, page="/review/calls").status_code == 303
-    stored = app.house.store.read(
+    stored = app.components.store.read(
         lambda connection: connection.exec_driver_sql("SELECT due_at FROM handovers").scalar()
     )
     assert iso(stored) == "2099-12-01T14:59:59Z"  # midnight in Tokyo
@@ -91,7 +91,7 @@ def test_a_wrong_step_keeps_what_was_typed_and_stores_nothing(
     assert message in answer.text
     assert form.get("due", "") in answer.text
     assert (
-        app.house.store.read(
+        app.components.store.read(
             lambda connection: connection.exec_driver_sql("SELECT count(*) FROM handovers").scalar()
         )
         == 0
@@ -232,7 +232,7 @@ def test_what_if_stores_nothing_and_tells_both_sides(site: tuple[App, Reviewer])
     assert invalid_answer.status_code == 200
     assert 'id="w-employees-wrong"' in invalid_answer.text
     assert "many" in invalid_answer.text
-    assert app.house.store.scores("L2") == []
+    assert app.components.store.scores("L2") == []
 
 
 def test_a_verdict_is_stored_and_exported(site: tuple[App, Reviewer]) -> None:
@@ -269,7 +269,7 @@ def test_a_reviewer_neither_sees_nor_does_what_admins_do(site: tuple[App, Review
 def test_a_key_that_loses_its_role_loses_its_pages(site: tuple[App, Reviewer]) -> None:
     app, _ = site
     _, token = keys.add(app.settings.keys_file, "crm", "a program")
-    app.house.key_cache._next_poll = 0
+    app.components.key_cache._next_poll = 0
     person = Reviewer(app, None)
     assert person.sign_in(token).status_code == 403
     bearer = {"authorization": f"Bearer {token}"}
@@ -285,7 +285,7 @@ def test_figures_of_nothing_are_shown(site: tuple[App, Reviewer], path: str) -> 
 
 def test_every_page_says_that_the_store_is_away(site: tuple[App, Reviewer]) -> None:
     app, reviewer = site
-    app.house.store._breaker.trip("a test", blocks_reads=True)
+    app.components.store._breaker.trip("a test", blocks_reads=True)
     for path in ("", "/calls", "/leads/L1", "/disagreements", "/definition", "/figures"):
         answer = reviewer.page(f"/review{path}")
         assert (answer.status_code, "cannot be reached" in answer.text) == (503, True), path
@@ -311,7 +311,7 @@ def test_what_no_database_takes_is_no_lead(site: tuple[App, Reviewer]) -> None:
     form = {"step": "sent_back", "reason": "a\0b"}
     assert reviewer.submit("/review/calls/L1", form, page="/review/calls").status_code == 400
     assert (
-        app.house.store.read(
+        app.components.store.read(
             lambda connection: connection.exec_driver_sql("SELECT count(*) FROM handovers").scalar()
         )
         == 0
@@ -342,7 +342,7 @@ def test_the_other_language_of_a_form_that_was_wrong_is_a_page(site: tuple[App, 
 
 
 def test_a_lead_with_two_deals_is_one_lead(site: tuple[App, Reviewer]) -> None:
-    store = site[0].house.store
+    store = site[0].components.store
     store.add_predictions([prediction("A", MOMENT_MS, model_score=90, rules_score=10, stage="warm")]).result()
     wins = [record("outcomes", str(n), MOMENT_MS + n, lead_id="A", outcome="won") for n in (5, 9)]
     store.add_records(wins).result()

@@ -86,7 +86,7 @@ def test_no_cookie_makes_somebody_the_open_machine(tmp_path):
 def test_the_open_demo_is_entered_without_a_key_and_its_forms_work(tmp_path):
     with review_app(tmp_path, HOTLEAD_OPEN="1") as (app, _):
         app.settings.keys_file.unlink()
-        app.house.key_cache.__init__(app.settings.keys_file)
+        app.components.key_cache.__init__(app.settings.keys_file)
         person = Reviewer(app, None)
         assert person.page("/review").status_code == 200
         assert "without sign-in" in person.page("/review").text
@@ -101,23 +101,23 @@ def test_the_cookie_of_the_open_demo_is_worth_nothing_once_there_are_keys(tmp_pa
     with review_app(tmp_path, HOTLEAD_OPEN="1") as (app, _):
         saved_keys = app.settings.keys_file.read_bytes()
         app.settings.keys_file.unlink()
-        app.house.key_cache.__init__(app.settings.keys_file)
+        app.components.key_cache.__init__(app.settings.keys_file)
         person = Reviewer(app, None)
         assert person.page("/review").status_code == 200
         app.settings.keys_file.write_bytes(saved_keys)
-        app.house.key_cache._next_poll = 0
+        app.components.key_cache._next_poll = 0
         assert person.page("/review").status_code == 303
 
 
 def test_the_session_ends_with_its_key(site):
     app, _ = site
     key, token = keys.add(app.settings.keys_file, "reviewer", "leaving soon")
-    app.house.key_cache._next_poll = 0
+    app.components.key_cache._next_poll = 0
     person = Reviewer(app, None)
     person.sign_in(token)
     assert person.page("/review").status_code == 200
     keys.revoke(app.settings.keys_file, key.id)
-    app.house.key_cache._next_poll = 0
+    app.components.key_cache._next_poll = 0
     assert person.page("/review").status_code == 303
 
 
@@ -229,7 +229,7 @@ def test_who_is_not_signed_in_leaves_no_mark(site):
     app, _ = site
     stranger = Reviewer(app, None)
     assert stranger.submit("/review/sign-out", {}, page="/review/sign-in").status_code == 303
-    assert not (app.house.settings.out / "sessions-ended").exists()
+    assert not (app.components.settings.out / "sessions-ended").exists()
 
 
 @pytest.mark.parametrize(("scheme", "secure"), [("https", True), ("http", False)])

@@ -60,8 +60,8 @@ def test_records_are_written_on_the_durable_connection(
     spy("insert_predictions")
     add_records(store, activity("a"))
     add_predictions(store, *[prediction()] * (FEW + 1))
-    durable, quick = (2, 1) if url.startswith("sqlite") else ("on", "off")
-    assert settings == {"insert": durable, "insert_predictions": quick}
+    durable, fast = (2, 1) if url.startswith("sqlite") else ("on", "off")
+    assert settings == {"insert": durable, "insert_predictions": fast}
 
 
 def test_postgresql_flushes_records_even_if_the_server_is_configured_not_to(server: Server) -> None:

@@ -63,7 +63,7 @@ def test_a_locked_store_holds_up_no_score_and_refuses_writes(tmp_path: Path) -> 
 
 
 def _metrics(app: App) -> str:
-    app.house.refresh()
+    app.components.refresh()
     return app.get("/metrics").text
 
 

@@ -47,18 +47,18 @@ def saved(reviewer: Reviewer, form: dict[str, str], note: str = "why not") -> An
 def test_a_definition_is_in_force_once_both_have_signed(site: tuple[App, Reviewer]) -> None:
     app, reviewer = site
     admin = Reviewer(app, "admin")
-    before = app.house.model_watcher.live_model.scorer.card.version
+    before = app.components.model_watcher.live_model.scorer.card.version
     answer = saved(reviewer, edit(reviewer, intent__rows__interest__points="12"))
     assert answer.headers["location"] == "/review/definition/2?done=definition_done_saved"
     sign = "/review/definition/2/sign"
     reviewer.submit(sign, {"party": "marketing"}, page="/review/definition/2")
-    assert app.house.model_watcher.live_model.scorer.card.version == before
+    assert app.components.model_watcher.live_model.scorer.card.version == before
     twice = reviewer.submit(sign, {"party": "sales"}, page="/review/definition/2")
     assert twice.status_code == 422  # one key signs for one party
     signature_answer = admin.submit(sign, {"party": "sales"}, page="/review/definition/2")
     assert signature_answer.headers["location"].endswith("done=definition_done_in_force")
-    assert app.house.model_watcher.live_model.scorer.card.rows["interest"].points == 12
-    text = (app.house.crm.folder / SCORECARD_FILE).read_text(encoding="utf-8")
+    assert app.components.model_watcher.live_model.scorer.card.rows["interest"].points == 12
+    text = (app.components.crm.folder / SCORECARD_FILE).read_text(encoding="utf-8")
     assert "points = 12" in text
     back = reviewer.submit("/review/definition/1/back", {}, page="/review/definition/1")
     assert back.headers["location"].startswith("/review/definition/3")
@@ -81,7 +81,7 @@ def test_a_wrong_edit_keeps_what_was_typed_and_saves_nothing(
     assert f'id="{field}-wrong"' in answer.text
     assert f'value="{next(iter(changes.values()))}"' in answer.text
     assert (
-        app.house.store.read(
+        app.components.store.read(
             lambda connection: connection.exec_driver_sql("SELECT count(*) FROM card_versions").scalar()
         )
         == 1
@@ -116,21 +116,21 @@ def test_a_late_signature_does_not_undo_what_is_newer(site: tuple[App, Reviewer]
     late = reviewer.submit(f"{page}/sign", {"party": "marketing"}, page="/review/definition/3")
     assert late.status_code == 409
     assert "version 3 replaced it" in late.text
-    before = app.house.model_watcher.live_model.scorer.card.version
+    before = app.components.model_watcher.live_model.scorer.card.version
     forced = reviewer.submit(f"{page}/enforce", {}, page="/review/definition/3")
     assert forced.status_code == 409
-    assert app.house.model_watcher.live_model.scorer.card.version == before
+    assert app.components.model_watcher.live_model.scorer.card.version == before
 
 
 def test_a_change_of_a_rule_that_others_took_away_is_told(site: tuple[App, Reviewer]) -> None:
     app, reviewer = site
     mine = edit(reviewer, intent__rows__strong_interest__when__0__at_least="7", bands__warm="15")
-    file = app.house.crm.folder / SCORECARD_FILE
+    file = app.components.crm.folder / SCORECARD_FILE
     text = file.read_text(encoding="utf-8")
     start = text.index("[intent.rows.strong_interest]")
     end = text.index("\n[", start + 1)
     file.write_text(text[:start] + text[end:], encoding="utf-8")
-    app.house.refresh()
+    app.components.refresh()
     answer = saved(reviewer, mine)
     assert answer.status_code == 422
     assert "no longer exists in version 2" in answer.text
@@ -144,7 +144,7 @@ def test_nothing_is_saved_without_a_note_or_without_having_tried(site: tuple[App
     page = "/review/definition/edit"
     forged = reviewer.submit(page, {**form, "act": "save", "note": "x", "tried": "0" * 12}, page=page)
     assert forged.status_code in (200, 303)
-    count = app.house.store.read(
+    count = app.components.store.read(
         lambda connection: connection.exec_driver_sql("SELECT count(*) FROM card_versions").scalar()
     )
     assert count == (2 if forged.status_code == 303 else 1)

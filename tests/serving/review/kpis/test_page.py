@@ -58,10 +58,10 @@ def september(app: App) -> None:
         hot("C", parse_tokyo_ms("2026-09-10T10:00")),
         hot("E", parse_tokyo_ms("2026-09-10T10:00"), replay=True),
     ]
-    app.house.store.add_predictions(
+    app.components.store.add_predictions(
         [*hot_predictions, *uncounted_predictions, prediction("F", MIDNIGHT)]
     ).result()
-    app.house.store.add_records(
+    app.components.store.add_records(
         [
             record("handovers", "1", MIDNIGHT + HOUR, lead_id="A", step="first_contact"),
             record("handovers", "2", MIDNIGHT + 2 * HOUR, lead_id="A", step="accepted"),
@@ -193,9 +193,9 @@ def test_a_file_of_costs_that_is_not_there_is_told(site: tuple[App, Reviewer]) -
 def test_leads_lost_late_lead_to_their_pages_and_all_are_in_the_file(site: tuple[App, Reviewer]) -> None:
     app, reviewer = site
     ids = [f"L/{i}" for i in range(MAX_SHOWN_ROWS + 10)]
-    app.house.store.add_predictions([hot(lead, MIDNIGHT) for lead in ids]).result()
+    app.components.store.add_predictions([hot(lead, MIDNIGHT) for lead in ids]).result()
     lost = [record("outcomes", lead, MIDNIGHT + 30 * HOUR, lead_id=lead, outcome="lost") for lead in ids]
-    app.house.store.add_records(lost).result()
+    app.components.store.add_records(lost).result()
     page = reviewer.page("/review/figures?month=2026-09").text
     assert "Lost leads with late first contact: 60" in page
     assert 'href="/review/leads/L%2F0"' in page or 'href="/review/leads/L/0"' in page
@@ -206,9 +206,11 @@ def test_leads_lost_late_lead_to_their_pages_and_all_are_in_the_file(site: tuple
 def test_reasons_stand_beside_the_number_of_their_definition(site: tuple[App, Reviewer]) -> None:
     app, reviewer = site
     reviewer.page("/review/definition")  # it notes the file as the first version
-    version = app.house.model_watcher.live_model.scorer.card.version
-    app.house.store.add_predictions([hot("A", MIDNIGHT, card_version=version), hot("B", MIDNIGHT)]).result()
-    app.house.store.add_records(
+    version = app.components.model_watcher.live_model.scorer.card.version
+    app.components.store.add_predictions(
+        [hot("A", MIDNIGHT, card_version=version), hot("B", MIDNIGHT)]
+    ).result()
+    app.components.store.add_records(
         [
             record("handovers", lead, MIDNIGHT + 1, lead_id=lead, step="sent_back", reason="=1+1")
             for lead in "AB"

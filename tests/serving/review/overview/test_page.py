@@ -40,9 +40,9 @@ def app(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
 @pytest.mark.parametrize("lang", ["en", "ja"])
 def test_the_conclusion_is_that_of_the_comparison(app: App, lang: str) -> None:
 
-    scorer = app.house.model_watcher.live_model.scorer
+    scorer = app.components.model_watcher.live_model.scorer
     assert scorer.calibrated_model is not None
-    evidence = find_model(app.house.crm.folder / "hotlead-out").evidence
+    evidence = find_model(app.components.crm.folder / "hotlead-out").evidence
     verdict = comparison_verdict(
         ModelVsRules.from_evidence(evidence, scorer.card, scorer.calibrated_model.scale), lang
     )  # type: ignore[arg-type]
@@ -97,7 +97,7 @@ def test_an_accepted_lead_is_late_after_the_date_that_sales_told(store: Store) -
 
 def test_the_page_is_told_when_the_store_is_away(tmp_path: Path) -> None:
     with review_app(tmp_path) as (app, reviewer):
-        app.house.store._breaker.trip("a test", blocks_reads=True)
+        app.components.store._breaker.trip("a test", blocks_reads=True)
         answer = reviewer.page("/review")
         assert answer.status_code == 503
         assert "The database cannot be reached" in answer.text
@@ -107,7 +107,7 @@ def test_the_page_is_told_when_the_store_is_away(tmp_path: Path) -> None:
 def test_leads_that_the_model_did_not_judge_have_a_column_that_opens_them(tmp_path: Path) -> None:
     with review_app(tmp_path) as (app, reviewer):
         rules_only = prediction("Z", rules_stage="warm", stage="warm", model_stage=None, model_score=None)
-        app.house.store.add_predictions([rules_only]).result()
+        app.components.store.add_predictions([rules_only]).result()
         page = reviewer.page("/review").text
         assert "No model" in page
         cell = "/review/disagreements?rules=warm&amp;model=none"
@@ -125,7 +125,7 @@ def test_a_challenger_waits_until_somebody_has_decided(
 ) -> None:
     with review_app(tmp_path) as (app, reviewer):
         models = {"challenger": {"registered": "7", "version": "abc", "about": {}, "tags": tags}}
-        write_models(app.house.settings.bundles, {"at": now_ms(), "models": models, "gate": None})
+        write_models(app.components.settings.bundles, {"at": now_ms(), "models": models, "gate": None})
         assert ("Model 7 is a challenger" in reviewer.page("/review").text) == waits
 
 

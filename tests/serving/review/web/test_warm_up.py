@@ -27,7 +27,7 @@ def test_pages_of_one_lead_and_files_to_take_away_are_not_seen_ahead() -> None:
 
 async def _for(seconds: float, app: App, see: ahead.RenderPage) -> None:
     with suppress(TimeoutError):
-        await asyncio.wait_for(warm_cache(app.house, PAGES, "/review", see), seconds)
+        await asyncio.wait_for(warm_cache(app.components, PAGES, "/review", see), seconds)
 
 
 def test_every_page_is_seen_once_and_again_under_another_definition(
@@ -45,7 +45,7 @@ def test_every_page_is_seen_once_and_again_under_another_definition(
         card = app.settings.crm.with_name("scorecard.toml")
         card.write_text(card.read_text(encoding="utf-8").replace("hot = ", "hot = 1"), "utf-8")
         task = asyncio.create_task(_for(0.4, app, see))
-        app.house.refresh()
+        app.components.refresh()
         await task
         return first_paths
 
@@ -126,6 +126,6 @@ def test_a_store_that_is_away_is_no_reason_to_stop(tmp_path: Path) -> None:
 
     paths: list[str] = []
     with review_app(tmp_path) as (app, _):
-        app.house.store.close()
+        app.components.store.close()
         asyncio.run(_for(0.2, app, see))
     assert paths
