@@ -214,9 +214,9 @@ def _names_deal(name: str) -> bool:
 
 def _names_fit(name: str, table: TableProfile, target: TableProfile, target_id: str) -> bool:
     """Whether a column is named after another table, or like its id (unless that is only `id`)."""
-    words = {_singular(w) for w in split_words(name)} - _ID_WORDS
-    target_words = {_singular(w) for w in (*split_words(target.name), *split_words(target_id))} - _ID_WORDS
-    own_words = {_singular(w) for w in split_words(table.name)}
+    words = {singular(w) for w in split_words(name)} - _ID_WORDS
+    target_words = {singular(w) for w in (*split_words(target.name), *split_words(target_id))} - _ID_WORDS
+    own_words = {singular(w) for w in split_words(table.name)}
     if name == target_id and words:
         return True
     if words & target_words and not (words & target_words) <= own_words:
@@ -227,7 +227,7 @@ def _names_fit(name: str, table: TableProfile, target: TableProfile, target_id: 
     return has_word(name, "lead_table") and not has_word(name, "person") and not is_of_deals
 
 
-def _singular(word: str) -> str:
+def singular(word: str) -> str:
     if word.endswith("ies"):
         return word[:-3] + "y"
     return word[:-1] if word.endswith("s") and len(word) > 3 else word
