@@ -55,8 +55,7 @@ class DetectedTables:
     @property
     def tables(self) -> list[RecognisedTable]:
         deals = [self.deals.table] if self.deals else []
-        events = [table for table in (self.events.activities, self.events.changes) if table]
-        return [self.leads, *deals, *events]
+        return [self.leads, *deals, *(event.table for event in self.events.all)]
 
     @property
     def profiles(self) -> list[TableProfile]:
@@ -255,10 +254,8 @@ class DetectedTables:
     @cached_property
     def links(self) -> list[tuple[RecognisedTable, Link]]:
         """The tables that name their leads, with the link."""
-        events = self.events
         deals = [(self.deals.table, self.deals.link)] if self.deals and not self.deals.is_reverse else []
-        activities = [(events.activities, events.activity_link), (events.changes, events.change_link)]
-        return [*deals, *((table, link) for table, link in activities if table and link)]
+        return [*deals, *((event.table, event.link) for event in self.events.all)]
 
     @property
     def unused_tables(self) -> list[str]:

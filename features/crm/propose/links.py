@@ -71,6 +71,8 @@ def find_link(
         sample = source.samples.get(column.name, frozenset())
         if not target_table.holds_any(target_id, sample) or _is_personal(column):
             continue
+        if column.name not in listed and _is_own_id(column, table, target):
+            continue
         fits = column.name in listed or _names_fit(column.name, table, target, target_id)
         link = _match(table, column, ids, min_share if fits else None)
         if link is not None:
@@ -206,6 +208,13 @@ def _is_personal(column: ColumnProfile) -> bool:
 
 def _is_mail(column: ColumnProfile) -> bool:
     return bool(column.common) and all("@" in value for value in column.common[:5])
+
+
+def _is_own_id(column: ColumnProfile, table: TableProfile, target: TableProfile) -> bool:
+    """Whether a column is the id of its own table: `deal_id` of deals.csv, which calls.csv holds as well."""
+    words = {singular(w) for w in split_words(column.name)} - _ID_WORDS
+    own_words, target_words = (({singular(w) for w in split_words(t.name)}) for t in (table, target))
+    return column.unique and bool(words) and words <= own_words and not words & target_words
 
 
 def _names_deal(name: str) -> bool:
