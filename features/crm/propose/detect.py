@@ -12,13 +12,11 @@ from features.crm.propose.events import find_events
 from features.crm.propose.links import candidate_ids, find_deal_link, find_link
 from features.crm.propose.outcomes import NamedOutcome, OutcomeColumn, find_outcomes
 from features.crm.propose.recognised import RecognisedTable
-from features.crm.propose.words import has_word, header_key
+from features.crm.propose.repeats import check_one_row_each
+from features.crm.propose.words import has_word
 from features.errors import DataError, suggest_nearest
 
 _FEW_VALUES = 30
-_ID_KEYS = frozenset(
-    ["id", "leadid", "dealid", "opportunityid", "recordid", "contactid", "リードid", "商談id", "案件id"]
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +51,7 @@ def _to_detected(
     outcomes: list[OutcomeColumn],
     code_tables: dict[str, str],
 ) -> DetectedTables:
-    _check_one_row_each(leads)
+    check_one_row_each(leads.table, leads.lead_id)
     main_tables = [leads.table, *([deals.table] if deals else [])]
     others = [table for table in tables if all(table is not main for main in main_tables)]
     names = [{c.name for c in t.profile.columns} - {leads.lead_id} for t in main_tables]
@@ -163,24 +161,6 @@ def _close_dates(table: RecognisedTable) -> list[str]:
     return [name for name in times if has_word(name, "closed") and not has_word(name, "planned")]
 
 
-def _check_one_row_each(leads: _Leads) -> None:
-    """Raise DataError where ids repeat: then the rows are states or activities of records."""
-    if leads.lead_id != "row":
-        return
-    profile = leads.table.profile
-    for column in profile.columns:
-        is_id = (
-            column.name in leads.table.recipe.columns("id", profile) or header_key(column.name) in _ID_KEYS
-        )
-        if is_id and column.filled > 0.9 and 1 < column.distinct < 0.9 * column.rows:
-            counts = f"{column.distinct:,} ids in {column.rows:,} rows"
-            raise DataError(
-                f"{leads.table.file}: {column.name} repeats ({counts}): a row is one state or event of a "
-                "record, not the record. Export a file with one row for each lead or deal as it is now, and "
-                f"name this file after it: hotlead init LEADS.csv {profile.source.source}"
-            )
-
-
 def _no_outcome(tables: list[RecognisedTable], outcome: str | None) -> DataError:
     names = [c.name for t in tables for c in t.profile.columns]
     if outcome is not None and outcome in names:
@@ -192,7 +172,8 @@ def _no_outcome(tables: list[RecognisedTable], outcome: str | None) -> DataError
         "No column looks like an outcome (won or lost). Name it with --outcome COLUMN. Columns: "
         f"{', '.join(names)[:600]}"
         + (f"\nColumns with few values, one of which may be the outcome: {candidates}." if candidates else "")
-        + "\nWhere its values are no words for won and lost, add --won VALUE and --lost VALUE."
+        + "\nWhere its values are no words for won and lost, add --won VALUE and --lost VALUE. A file of open "
+        "leads only, of totals or of invoices teaches nothing: export closed leads or deals, each with how it ended."
     )
 
 

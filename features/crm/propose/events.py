@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from features.crm.propose.links import Link, differs_by_zeros, find_link, find_shared
+from features.crm.propose.links import Link, find_link
+from features.crm.propose.not_linked import why_not_linked
 from features.crm.propose.parts import (
     find_activity_time,
     find_activity_type,
@@ -88,7 +89,7 @@ def find_events(
     for table in tables:
         link = find_link(table, leads, lead_id)
         if link is None:
-            left_out[table.file] = _why_not_linked(table, leads, lead_id)
+            left_out[table.file] = why_not_linked(table, leads, lead_id, tables)
             continue
         history = _history_columns(table, link, stated)
         if find_activity_time(table.profile, table.recipe) is None:
@@ -125,23 +126,3 @@ def _history_columns(table: RecognisedTable, link: Link, stated: set[str]) -> tu
     if has_repeats and shared and find_activity_type(profile, recipe) in (None, *shared):
         return shared
     return None
-
-
-def _why_not_linked(table: RecognisedTable, leads: RecognisedTable, lead_id: str) -> str:
-    shared = find_shared(table, leads)
-    if shared is not None and shared.share > 0.1:
-        return (
-            f"it shares only {shared.column} with {leads.file}, where {shared.share:.0%} of its values are "
-            "found; names, mail addresses and telephone numbers join no tables, so export the ids of the "
-            "leads with it"
-        )
-    cut = differs_by_zeros(table, leads, lead_id)
-    if cut is not None:
-        return (
-            f"its {cut} and {lead_id} of {leads.file} are alike without leading zeros only, which a "
-            "spreadsheet takes away; export both as text"
-        )
-    nearest = find_link(table, leads, lead_id, min_share=0.0)
-    if nearest is None or not nearest.share:
-        return f"no column of it holds ids of {leads.file} ({lead_id})"
-    return f"only {nearest.share:.0%} of its {nearest.column} are ids of {leads.file} ({lead_id})"

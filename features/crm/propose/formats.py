@@ -135,7 +135,8 @@ def _used_columns(settings: CrmSettings) -> frozenset[str | None]:
 
 def _notes(column: ColumnProfile, part: str, is_used: bool) -> Iterator[str]:
     yield from _unread_dates(column, part)
-    if is_used or (column.numbers and len(column.numbers.units) > 1):
+    is_mixed = bool(column.times and column.times.is_mixed)
+    if is_used or is_mixed or (column.numbers and len(column.numbers.units) > 1):
         yield from _questions(column, part)
     if is_used and column.times and column.times.is_settled:
         yield from _notes_on_times(column.times)

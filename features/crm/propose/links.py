@@ -125,15 +125,27 @@ def _counts_rows(table: TableProfile, column: ColumnProfile) -> bool:
     return bool(len(numbers) > 1 and (np.abs(np.diff(numbers)) == 1).mean() > 0.9)
 
 
-def find_shared(source: RecognisedTable, target: RecognisedTable) -> Link | None:
-    """A column of names, mail addresses or telephone numbers that both tables have."""
+def find_shared(source: RecognisedTable, target: RecognisedTable, target_id: str) -> Link | None:
+    """The column of names, mail addresses, telephone numbers or accounts that both tables have; the one of
+    which most values are found."""
+    best: Link | None = None
     for column in source.profile.columns:
-        if column.distinct > _FEW_VALUES and _is_personal(column):
-            same = [c for c in target.profile.columns if header_key(c.name) == header_key(column.name)]
-            for twin in same:
+        for twin in target.profile.columns:
+            if twin.name != target_id and column.distinct > _FEW_VALUES and _may_be_shared(column, twin):
                 values = target.profile.texts(twin.name).combine_chunks()
-                return Link(column.name, _share(source.profile.texts(column.name).drop_null(), values))
-    return None
+                share = _share(source.profile.texts(column.name).drop_null().slice(0, _SAMPLE), values)
+                best = Link(column.name, share) if share > (best.share if best else 0.1) else best
+    return best
+
+
+def _may_be_shared(column: ColumnProfile, twin: ColumnProfile) -> bool:
+    """Whether two columns may hold the same persons or accounts."""
+    if _is_mail(column) or _is_mail(twin):
+        return _is_mail(column) and _is_mail(twin)
+    if _is_personal(column) and _is_personal(twin):
+        return True
+    is_account = has_word(column.name, "account") and has_word(twin.name, "account")
+    return is_account and column.distinct > _FEW_VALUES
 
 
 def differs_by_zeros(source: RecognisedTable, target: RecognisedTable, target_id: str) -> str | None:
