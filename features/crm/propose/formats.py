@@ -57,6 +57,7 @@ def _settle(
         proven: Decimal | None = "." if decimal == "." else "," if decimal == "," else None
         sign = proven or (None if is_contested else _decimal_by_habit(numbers.example, table))
         numbers = numbers.settle(sign) if sign else numbers
+        numbers = replace(numbers, is_plain=numbers.is_plain and table.source.separator != ";")
     return replace(column, times=times, numbers=numbers)
 
 

@@ -26,6 +26,7 @@ _LANGUAGES = {
     "euc_jp": "Japanese (EUC)",
     "cp1252": "Western European (Windows)",
     "cp1250": "Central European (Windows)",
+    "cp1254": "Turkish (Windows)",
     "cp1251": "Cyrillic (Windows)",
     "cp1253": "Greek (Windows)",
     "mac_roman": "Western European (Mac)",
