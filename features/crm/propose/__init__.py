@@ -32,6 +32,7 @@ _ID_NAME = re.compile(r"(^|[^a-z])id\W*$|Id\W*$|ID\W*$|番号|コード|(^|[^a-z
 _HORIZONS = (30, 60, 90, 120, 180, 270, 365, 545, 730)
 _DEFAULT_HORIZON = 90
 _FEW_REJECTS = 0.04
+_SHOWN_REJECTS = 6
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,8 @@ def propose(
     of_files = (note for table in tables for note in table.rows.notes)
     zone = f'time_zone = "{draft.settings.time_zone}" is {propose_zone(detected.profiles).reason}.'
     of_formats = describe_formats(tables, draft.settings)
-    notes = (*of_files, zone, *future, *of_formats, *_notes(detected))
+    of_rejects = (line.strip() for line in loaded.rejects.summary().splitlines()[:_SHOWN_REJECTS])
+    notes = (*of_files, zone, *future, *of_formats, *_notes(detected), *of_rejects)
     return Proposal(text, audit(loaded), notes, ExportSummary.from_loaded(loaded))
 
 

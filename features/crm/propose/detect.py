@@ -13,10 +13,11 @@ from features.crm.propose.links import candidate_ids, find_deal_link, find_link
 from features.crm.propose.outcomes import NamedOutcome, OutcomeColumn, find_outcomes
 from features.crm.propose.recognised import RecognisedTable
 from features.crm.propose.repeats import check_one_row_each
+from features.crm.propose.times import rank_created
 from features.crm.propose.words import has_word
 from features.errors import DataError, suggest_nearest
 
-_FEW_VALUES = 30
+_FEW_VALUES, _SEVERAL_DEALS, _MANY_DEALS = 30, 2.0, 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +90,7 @@ def _leads_choices(tables: list[RecognisedTable], decided: list[RecognisedTable]
             score = 10.0 * (pointing + reverse) + 3 * (table.recipe.part == "leads")
             score += (table.recipe.part == "deals") + 2 * has_word(table.name, "lead_table")
             score -= 20 * (has_word(table.name, "activity_table") and not has_word(table.name, "lead_table"))
+            score -= max((_excess(d) for d in deals), default=0.0)
             if lead_id != "row":
                 score += has_word(lead_id, "id") + (table.profile.column(lead_id).kind == "text")
             yield _Leads(table=table, lead_id=lead_id, deals=deals, score=score)
@@ -106,6 +108,16 @@ def _points_to(source: RecognisedTable, target: RecognisedTable, target_id: str)
     repeats = column.distinct < 0.95 * column.filled * column.rows or not candidate_ids(source)
     is_of_some = column.filled > 0.99 and column.distinct < 0.9 * len(target.profile)
     return link.share if repeats or is_of_some else 0.0
+
+
+def _excess(deals: JoinedDeals) -> float:
+    """What a table loses as that of the leads because its rows have many deals each, which are created on
+    their own: it is one of accounts, of products or of the people who sell."""
+    column = deals.table.profile.column(deals.link.column) if not deals.is_reverse else None
+    if column is None or not rank_created(deals.table.profile, deals.table.recipe):
+        return 0.0
+    deals_each = column.filled * column.rows / max(1, column.distinct)
+    return 40.0 if deals_each >= _MANY_DEALS else 20.0 if deals_each >= _SEVERAL_DEALS else 0.0
 
 
 def _joined_deals(
@@ -137,11 +149,19 @@ def _find_outcomes(
     of_deals = [(d, find_outcomes(d.table.profile, d.table.recipe, named)) for d in leads.deals]
     decided = [(deals, outcomes) for deals, outcomes in of_deals if outcomes]
     if decided:
-        return max(decided, key=lambda pair: pair[1][0].score + pair[0].link.share)
+        return max(decided, key=lambda pair: pair[1][0].score + _score_deals(pair[0]))
     if of_leads:
         return None, of_leads
     wins = _table_of_wins(leads) if named is None else None
     return (wins, []) if wins else None
+
+
+def _score_deals(deals: JoinedDeals) -> float:
+    """How well a table fits as that of the deals: a log of stages holds an outcome as well."""
+    table, link = deals.table, deals.link
+    is_deals = table.recipe.part == "deals" or has_word(table.name, "deal_table")
+    is_log = not deals.is_reverse and table.profile.column(link.column).distinct < 0.5 * len(table.profile)
+    return link.share + is_deals + 0.5 * bool(_close_dates(table)) - is_log
 
 
 def _table_of_wins(leads: _Leads) -> JoinedDeals | None:

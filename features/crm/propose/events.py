@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from features.crm.propose.links import Link, find_link
 from features.crm.propose.not_linked import why_not_linked
+from features.crm.propose.outcomes import find_outcomes
 from features.crm.propose.parts import (
     find_activity_time,
     find_activity_type,
@@ -14,8 +15,13 @@ from features.crm.propose.parts import (
     find_changed_value,
 )
 from features.crm.propose.recognised import RecognisedTable
+from features.crm.propose.words import has_word
 
 _FEW_ROWS = 0.9
+_ONE_ROW_EACH = (
+    "it has one row a lead, which may be written only when a deal is made; if its rows are activities, add it "
+    "as one more [[activities]]"
+)
 
 
 @dataclass(frozen=True)
@@ -92,20 +98,44 @@ def find_events(
             left_out[table.file] = why_not_linked(table, leads, lead_id, tables)
             continue
         history = _history_columns(table, link, stated)
-        if find_activity_time(table.profile, table.recipe) is None:
-            left_out[table.file] = (
-                f"{link.column} holds ids of {leads.file}, but no column holds a time for every row, so it "
-                "is neither a table of activities nor of changes"
-            )
+        reason = _why_no_events(table, link, leads, history is not None)
+        if reason:
+            left_out[table.file] = reason
         elif history is not None:
             changes.append(EventTable(table, link, history))
         else:
             activities.append(EventTable(table, link))
-    activities.sort(key=lambda event: -len(event.table.profile))
+    activities.sort(key=lambda event: (not _is_named(event.table), -len(event.table.profile)))
+    for event in activities[1:]:
+        if not _is_named(event.table) and not _has_repeats(event.table, event.link):
+            left_out[event.table.file] = _ONE_ROW_EACH
     for event in changes[1:]:
         left_out[event.table.file] = f"[changes] reads one table, and {changes[0].table.file} is it"
-    first_changes = next(iter(changes), None)
-    return EventTables(activities=tuple(activities), changes=first_changes, left_out=left_out)
+    used = tuple(event for event in activities if event.table.file not in left_out)
+    return EventTables(activities=used, changes=next(iter(changes), None), left_out=left_out)
+
+
+def _why_no_events(
+    table: RecognisedTable, link: Link, leads: RecognisedTable, is_changes: bool
+) -> str | None:
+    """Why a linked table holds neither activities nor changes; None if it does."""
+    if find_activity_time(table.profile, table.recipe) is None:
+        return (
+            f"{link.column} holds ids of {leads.file}, but no column holds a time for every row, so it "
+            "is neither a table of activities nor of changes"
+        )
+    outcome = next((o for o in find_outcomes(table.profile, table.recipe) if o.won and o.lost), None)
+    if outcome and not is_changes and table.recipe.part != "activities":
+        return f"its {outcome.name} tells won from lost, and the outcome is read elsewhere"
+    return None
+
+
+def _is_named(table: RecognisedTable) -> bool:
+    return table.recipe.part == "activities" or has_word(table.name, "activity_table")
+
+
+def _has_repeats(table: RecognisedTable, link: Link) -> bool:
+    return table.profile.column(link.column).distinct < _FEW_ROWS * len(table.profile)
 
 
 def _history_columns(table: RecognisedTable, link: Link, stated: set[str]) -> tuple[str, ...] | None:
@@ -121,7 +151,7 @@ def _history_columns(table: RecognisedTable, link: Link, stated: set[str]) -> tu
     listed = [name for name in recipe.columns("columns", profile) if name in names]
     if listed:
         return tuple(listed)
-    has_repeats = profile.column(link.column).distinct < _FEW_ROWS * len(profile)
+    has_repeats = _has_repeats(table, link)
     shared = tuple(c.name for c in profile.columns if c.name in stated and c.kind in ("text", "number"))
     if has_repeats and shared and find_activity_type(profile, recipe) in (None, *shared):
         return shared

@@ -21,7 +21,7 @@ from features.crm.propose.words import has_word, header_key, split_words
 
 SEPARATORS = (";", ",", "|", "\n")
 _SAMPLE = 50_000
-_HIGH_SHARE, _LOW_SHARE, _FEW_VALUES = 0.9, 0.3, 12
+_HIGH_SHARE, _LOW_SHARE, _FEW_VALUES, _OWN_SHARE = 0.9, 0.3, 12, 0.8
 _ID_WORDS = frozenset(
     [
         "id",
@@ -132,8 +132,10 @@ def find_shared(source: RecognisedTable, target: RecognisedTable, target_id: str
     for column in source.profile.columns:
         for twin in target.profile.columns:
             if twin.name != target_id and column.distinct > _FEW_VALUES and _may_be_shared(column, twin):
-                values = target.profile.texts(twin.name).combine_chunks()
-                share = _share(source.profile.texts(column.name).drop_null().slice(0, _SAMPLE), values)
+                few, many = sorted((column, twin), key=lambda c: c.distinct)
+                few_of, many_of = (source, target) if few is column else (target, source)
+                values = many_of.profile.texts(many.name).combine_chunks()
+                share = _share(few_of.profile.texts(few.name).drop_null().slice(0, _SAMPLE), values)
                 best = Link(column.name, share) if share > (best.share if best else 0.1) else best
     return best
 
@@ -226,7 +228,8 @@ def _is_own_id(column: ColumnProfile, table: TableProfile, target: TableProfile)
     """Whether a column is the id of its own table: `deal_id` of deals.csv, which calls.csv holds as well."""
     words = {singular(w) for w in split_words(column.name)} - _ID_WORDS
     own_words, target_words = (({singular(w) for w in split_words(t.name)}) for t in (table, target))
-    return column.unique and bool(words) and words <= own_words and not words & target_words
+    is_id = column.distinct > _OWN_SHARE * column.rows
+    return is_id and bool(words) and words <= own_words and not words & target_words
 
 
 def _names_deal(name: str) -> bool:
