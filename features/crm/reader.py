@@ -41,11 +41,7 @@ _NO_DATE = "is not a date such as 2026-10-01 09:30"
 _OTHER_FORMS = "set time_format for other forms"
 _HOUR_MS = 3_600_000
 _ZONES_APART_MS = 14 * _HOUR_MS
-_PARTS = {
-    "leads": ("leads", "deals"),
-    "deals": ("deals", "leads"),
-    "changes": ("changes", "leads"),
-}
+_PARTS = {"leads": ("leads", "deals"), "deals": ("deals", "leads"), "changes": ("changes", "leads")}
 """The tables of crm.toml whose formats of numbers hold for the rows of a part."""
 
 
@@ -150,7 +146,10 @@ class Reader:
     def read_numbers(
         self, rows: SourceRows, column: str, shown: str | None = None, source: Source | None = None
     ) -> Floats:
-        """A column as numbers, in the format of `source` or else of its part of crm.toml. Raises DataError where 1.500 may be 1500 or 1.5 and crm.toml does not say."""
+        """A column as numbers, in the format of `source` or else of its part of crm.toml.
+
+        Raises DataError where 1.500 may be 1500 or 1.5 and crm.toml does not say.
+        """
         of_part = self.number_format(rows, shown or column)
         number_format = source.number_formats.get(column) if source else of_part
         parsed = as_numbers(rows.table[column], self.missing, number_format)

@@ -166,8 +166,8 @@ def with_files(settings: CrmSettings, leads: str | None, activities: str | None)
             raise SettingsError("--activities: crm.toml has no [activities] that says how to read it.")
         if len(settings.activities) > 1:
             raise SettingsError(
-                "--activities: crm.toml has several [[activities]], so one file cannot take their place. Replace "
-                "the files that crm.toml names, and run again without this option."
+                "--activities: crm.toml has several [[activities]], so one file cannot take their place. "
+                "Replace the files that crm.toml names, and run again without this option."
             )
         changed |= {"activities": (_with_source(settings.activities[0], activities),)}
     return settings.model_copy(update=changed)

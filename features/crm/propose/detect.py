@@ -12,8 +12,8 @@ from features.crm.propose.events import find_events
 from features.crm.propose.links import candidate_ids, find_deal_link, find_link
 from features.crm.propose.outcomes import NamedOutcome, OutcomeColumn, find_outcomes
 from features.crm.propose.recognised import RecognisedTable
-from features.crm.propose.repeats import check_one_row_each
 from features.crm.propose.times import rank_created
+from features.crm.propose.unused.repeats import check_one_row_each
 from features.crm.propose.words import has_word
 from features.errors import DataError, suggest_nearest
 
@@ -192,8 +192,9 @@ def _no_outcome(tables: list[RecognisedTable], outcome: str | None) -> DataError
         "No column looks like an outcome (won or lost). Name it with --outcome COLUMN. Columns: "
         f"{', '.join(names)[:600]}"
         + (f"\nColumns with few values, one of which may be the outcome: {candidates}." if candidates else "")
-        + "\nWhere its values are no words for won and lost, add --won VALUE and --lost VALUE. A file of open "
-        "leads only, of totals or of invoices teaches nothing: export closed leads or deals, each with how it ended."
+        + "\nWhere its values are no words for won and lost, add --won VALUE and --lost VALUE. A file of "
+        "open leads only, of totals or of invoices teaches nothing: export closed leads or deals, each with "
+        "how it ended."
     )
 
 

@@ -293,13 +293,13 @@ class DetectedTables:
                 is_chosen = name == self.created_at
                 advice = "name another column in created_at" if is_chosen else f"{self.created_at} is taken"
                 sentences.append(
-                    f"{early:.0%} of the closed leads were closed before {name}, perhaps the day of a migration; "
-                    f"{advice}"
+                    f"{early:.0%} of the closed leads were closed before {name}, perhaps the day of a "
+                    f"migration; {advice}"
                 )
         if self.created_at and not self._is_named_created(self.created_at):
             sentences.append(
-                f"{self.created_at} is taken for the creation, because every lead has it and no other date is "
-                "earlier; if it is the date of the close or of an update, take it out of created_at"
+                f"{self.created_at} is taken for the creation, because every lead has it and no other date "
+                "is earlier; if it is the date of the close or of an update, take it out of created_at"
             )
         for table, link in self.links:
             if link.share < 0.99:

@@ -66,8 +66,8 @@ def _ask_about_dated(
         return []
     return [
         f"{dated.sum():,} of {is_open.sum():,} deals that are neither won nor lost have a past date in "
-        f"{close.closed_at}; they count as open. If they ended, another column says so: name it in lost_where "
-        "or --outcome"
+        f"{close.closed_at}; they count as open. If they ended, another column says so: name it in "
+        "lost_where or --outcome"
     ]
 
 
@@ -76,8 +76,8 @@ def _describe_left_out(outcome: OutcomeColumn, table: TableProfile) -> str:
     shown = [f"{value} ({counts.get(value, 0):,})" for value in outcome.leave_out]
     total = sum(counts.get(value, 0) for value in outcome.leave_out)
     return (
-        f"{_list(shown)}: {total:,} rows are taken for neither won, lost nor open and are left out; move a value "
-        "from leave_out to won, lost or ignore if it is one of them"
+        f"{_list(shown)}: {total:,} rows are taken for neither won, lost nor open and are left out; move a "
+        "value from leave_out to won, lost or ignore if it is one of them"
     )
 
 

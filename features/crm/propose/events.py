@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from features.crm.propose.links import Link, find_link
-from features.crm.propose.not_linked import why_not_linked
 from features.crm.propose.outcomes import find_outcomes
 from features.crm.propose.parts import (
     find_activity_time,
@@ -15,12 +14,13 @@ from features.crm.propose.parts import (
     find_changed_value,
 )
 from features.crm.propose.recognised import RecognisedTable
+from features.crm.propose.unused.not_linked import why_not_linked
 from features.crm.propose.words import has_word
 
 _FEW_ROWS = 0.9
 _ONE_ROW_EACH = (
-    "it has one row a lead, which may be written only when a deal is made; if its rows are activities, add it "
-    "as one more [[activities]]"
+    "it has one row a lead, which may be written only when a deal is made; if its rows are activities, add "
+    "it as one more [[activities]]"
 )
 
 

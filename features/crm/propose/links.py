@@ -17,7 +17,7 @@ from features.crm.joining.ids import match_ids
 from features.crm.parsing import as_numbers
 from features.crm.profile import ColumnProfile, TableProfile
 from features.crm.propose.recognised import RecognisedTable
-from features.crm.propose.words import has_word, header_key, split_words
+from features.crm.propose.words import has_word, split_words
 
 SEPARATORS = (";", ",", "|", "\n")
 _SAMPLE = 50_000
