@@ -37,7 +37,7 @@ def demo(
     from training.registry.promotion import promote
     from training.train import train_and_register
 
-    with console.step_printer() as report_step:
+    with console.step_printer(lang) as report_step:
         report_step(f"creating a CRM of {leads:,} leads")
         today = today_in_japan(datetime.now(UTC))
         crm_toml, results = make_demo(out, leads, seed, today), out / "hotlead-out"
@@ -105,8 +105,8 @@ def init(
     from features.files import atomic_file
 
     if to.exists() and not force:
-        raise SettingsError(f"{to}: exists already. Choose another --to, or use --force.")
-    with console.step_printer() as report_step:
+        raise SettingsError("{path}: exists already. Choose another --to, or use --force.", path=to)
+    with console.step_printer(lang) as report_step:
         report_step("inspecting the data")
         folder = to.resolve().parent
         proposal = propose(
@@ -140,7 +140,7 @@ def check(crm_toml: CrmToml, out: Out = None, lang: LangOption = "en", as_json: 
 
     settings = load_settings(crm_toml)
     find_card(settings.folder, settings.table)
-    with console.step_printer(as_json) as report_step:
+    with console.step_printer(lang, as_json) as report_step:
         report_step("reading the CRM")
         rejects = output_folder(out, crm_toml) / "rejects.csv"
         loaded = load(settings, rejects)

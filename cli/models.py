@@ -45,7 +45,7 @@ def train(
     from cli import console
     from training.train import train_and_register
 
-    with console.step_printer(as_json) as report_step:
+    with console.step_printer(lang, as_json) as report_step:
         source = (
             _export_training_data(crm_toml, out, sent_back_as_lost, report_step) if from_store else crm_toml
         )
@@ -104,7 +104,7 @@ def score(
     check_output(to)
     settings = with_files(load_settings(crm_toml), leads, activities)
     request, results = ListRequest(to, 0, reasons, top, lang, table), output_folder(out, crm_toml)
-    with console.step_printer(as_json) as report_step, console.progress_bar(as_json) as progress:
+    with console.step_printer(lang, as_json) as report_step, console.progress_bar(as_json) as progress:
         moment_ms = parse_moment(as_of, settings)
         scored_list = score_crm(settings, results, request, moment_ms, report_step, progress, overrides)
     if as_json:
@@ -168,6 +168,7 @@ def rollback(
     why: Annotated[str, typer.Option(help="The reason, which is recorded.")] = "rolled back",
     user: ByOption = None,
     out: Out = None,
+    lang: LangOption = "en",
     as_json: Json = False,
 ) -> None:
     """Make the previous champion the champion again."""
@@ -200,7 +201,7 @@ def backtest(
     from training.reports.backtest_page import backtest_page
 
     settings, results = load_settings(crm_toml), output_folder(out, crm_toml)
-    with console.step_printer(as_json) as report_step:
+    with console.step_printer(lang, as_json) as report_step:
         data, _ = load_dataset(settings, results, report_step)
         result = test_back(data, months, seed, report_step)
     if as_json:

@@ -286,7 +286,7 @@ def _suggest_keys(loc: tuple[int | str, ...]) -> str:
         keys = [f.name for f in fields(_KINDS[kind])] if kind else []
     elif len(loc) > 1 and loc[0] in _MODELS:
         keys = list(_MODELS[str(loc[0])].model_fields)
-    hint = suggest_nearest(str(loc[-1]), [k for k in dict.fromkeys(keys) if k != "folder"])
+    hint = str(suggest_nearest(str(loc[-1]), [k for k in dict.fromkeys(keys) if k != "folder"]))
     return hint[0].upper() + hint[1:] + "."
 
 
