@@ -11,8 +11,8 @@ and add the Japanese to the catalogue: a test names every template without one.
 
 from features.messages.catalogue import recognise, to_japanese
 from features.messages.message import (
-    MessageLines,
     Message,
+    MessageLines,
     MessageText,
     ReportStep,
     as_message,
@@ -22,8 +22,8 @@ from features.messages.message import (
 )
 
 __all__ = [
-    "MessageLines",
     "Message",
+    "MessageLines",
     "MessageText",
     "ReportStep",
     "as_message",

@@ -7,7 +7,7 @@ import pickle
 import pytest
 
 from features.errors import DataError, InvalidValue, SettingsError, suggest_nearest
-from features.messages import MessageLines, Message, as_message, quote, quote_all
+from features.messages import Message, MessageLines, as_message, quote, quote_all
 
 MISSING = "{path}: there is no such file. Name the crm.toml of the service."
 
