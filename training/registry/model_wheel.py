@@ -14,8 +14,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 DISTRIBUTION = "hotlead"
-PARTS = ("cli", "demo", "features", "hotlead.py", "scoring", "serving", "training")
-"""The packages and modules of the wheel, as in pyproject.toml."""
+PARTS = ("cli", "demo", "features", "hotlead", "scoring", "serving", "training")
+"""The packages of the wheel, as in pyproject.toml."""
 
 PREDICTION_LIBRARIES = ("lightgbm", "numpy", "pandas", "pydantic")
 """What a prediction imports; MLflow adds itself to the requirements of a model."""
@@ -45,9 +45,9 @@ def pin_libraries() -> list[str]:
 
 
 def _read_code() -> Iterator[tuple[str, bytes]]:
-    """Every file of the packages by its path in the wheel; a part that is not installed is left out."""
+    """Every file of the packages by its path in the wheel; a package that is not installed is left out."""
     for part in PARTS:
-        for path in sorted((_ROOT / part).rglob("*") if (_ROOT / part).is_dir() else [_ROOT / part]):
+        for path in sorted((_ROOT / part).rglob("*")):
             if path.is_file() and "__pycache__" not in path.parts:
                 yield path.relative_to(_ROOT).as_posix(), path.read_bytes()
 
