@@ -10,7 +10,9 @@ True
 
 `out` is always the output folder, by default hotlead-out beside crm.toml. Errors are subclasses of
 `hotlead.HotleadError` with a sentence for people. Results that are pages show themselves in a notebook.
-Imports inside functions keep `import hotlead` fast, and let it load a model where no training library is.
+
+Imports inside functions keep `import hotlead` fast, and load models where the libraries of training are not
+installed.
 """
 
 from __future__ import annotations
@@ -24,22 +26,19 @@ from typing import TYPE_CHECKING, Any, Literal
 import pandas as pd
 
 from features.clock import to_ms
-from features.crm.load import load
 from features.errors import HotleadError
 from features.kinds import Language
 from features.settings import CrmSettings, load_settings
-from hotlead.frames import CrmTables, FeatureFrame
 from training.pyfunc import ScoringModel
 
 if TYPE_CHECKING:
+    from hotlead.frames import CrmTables, FeatureFrame
     from hotlead.results import ResultPage, RulesComparison, TrainedModel
     from scoring.evaluation.replay import CardReplay
     from training.backtest import Backtest
     from training.registry.promotion import PromotionResult
 
 __all__ = [
-    "CrmTables",
-    "FeatureFrame",
     "HotleadError",
     "ScoringModel",
     "backtest",
@@ -83,6 +82,9 @@ def read_crm(
     >>> list(crm.outcomes.columns)
     ['created', 'closed', 'won', 'closed_at', 'won_at', 'amount']
     """
+    from features.crm.load import load
+    from hotlead.frames import CrmTables
+
     settings = load_settings(Path(crm_toml))
     return CrmTables(load(settings, _out(crm_toml, out) / "rejects.csv", write=False), lang)
 

@@ -68,7 +68,9 @@ class CrmTables:
         """Every row or value that was rejected: its place, `value`, `reason`, and what was `left_out`."""
         rejects = self.loaded.rejects
         units = (("row", rejects.rows), ("value", rejects.values))
-        rows = [{**asdict(reject), "left_out": unit} for unit, found in units for reject in found]
+        rows = [
+            {**asdict(reject), "left_out": unit} for unit, unit_rejects in units for reject in unit_rejects
+        ]
         columns = ["table", "file", "row", "column", "value", "reason", "left_out"]
         return pd.DataFrame(rows, columns=columns)
 
@@ -132,8 +134,8 @@ class CrmTables:
     def _times(self, times_ms: Ints) -> pd.DatetimeIndex | Ints:
         if self.loaded.crm.order != "date":
             return times_ms
-        known = pd.Series(times_ms).where(times_ms < NEVER)
-        return pd.DatetimeIndex(pd.to_datetime(known, unit="ms", utc=True)).tz_convert(
+        moments = pd.Series(times_ms).where(times_ms < NEVER)
+        return pd.DatetimeIndex(pd.to_datetime(moments, unit="ms", utc=True)).tz_convert(
             self.loaded.settings.zone
         )
 
@@ -160,8 +162,8 @@ class FeatureFrame:
         parts = [self.lead_ids, self.moments, self.groups, *([] if self.y is None else [self.y]), self.X]
         return pd.concat(parts, axis=1)
 
-    def win_rates(self, by: pd.Series) -> pd.DataFrame:
-        """The win rate for each value of `by`, a series in the order of the rows.
+    def win_rates(self, column: pd.Series) -> pd.DataFrame:
+        """The win rate for each value of `column`, a series in the order of the rows.
 
         Columns `count`, `won`, `win_rate`, and its 95 % interval `low` and `high` from a bootstrap over the
         groups. Raises ValueError for open leads, whose outcome is not known.
@@ -172,12 +174,12 @@ class FeatureFrame:
         if self.y is None:
             raise ValueError("Open leads have no outcome yet: ask for features(crm, leads='closed').")
         rates = Rates(self.y.to_numpy(), self.groups.to_numpy())
-        values = pd.Series(by.to_numpy())
+        values = pd.Series(column.to_numpy())
         by_value = {
             value: rates.rate((values == value).to_numpy()) for value in sorted(values.dropna().unique())
         }
         rows = [(r.count, r.won, r.value, r.low, r.high) for r in by_value.values()]
-        index = pd.Index(list(by_value), name=by.name)
+        index = pd.Index(list(by_value), name=column.name)
         return pd.DataFrame(rows, index=index, columns=["count", "won", "win_rate", "low", "high"])
 
 

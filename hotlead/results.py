@@ -116,7 +116,7 @@ class RulesComparison(ResultPage[Comparison]):
 
     @property
     def rules(self) -> pd.DataFrame:
-        """What each rule does for the ranking: `adds` is the average precision that is lost without it."""
+        """The effect of each rule, trigger and exclusion: `adds` is the average precision lost without it."""
         result = self.result.result
         effects = CardReplay(result.evidence, result.card, result.card).rows
         rows = [

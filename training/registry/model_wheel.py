@@ -17,7 +17,7 @@ DISTRIBUTION = "hotlead"
 PARTS = ("cli", "demo", "features", "hotlead", "scoring", "serving", "training")
 """The packages of the wheel, as in pyproject.toml."""
 
-PREDICTION_LIBRARIES = ("lightgbm", "numpy", "pandas", "pydantic")
+PREDICTION_LIBRARIES = ("holidays", "lightgbm", "numpy", "pandas", "pydantic")
 """What a prediction imports; MLflow adds itself to the requirements of a model."""
 
 _ROOT = Path(__file__).parents[2]
@@ -54,7 +54,7 @@ def _read_code() -> Iterator[tuple[str, bytes]]:
 
 def _project_version() -> str:
     try:
-        return version(DISTRIBUTION)
+        return version(DISTRIBUTION).partition("+")[0]
     except PackageNotFoundError:  # run from a checkout that is not installed
         return "0"
 
