@@ -19,7 +19,7 @@ from features.bots.bursts import (
     find_bursts,
     is_sent_mail,
 )
-from features.columns import Bools, Ints
+from features.columns import Ints
 from features.crm_data import Activities, BotActivities
 from features.many_leads import order_by_owner_and_time
 
@@ -58,21 +58,21 @@ def _find_suspects(lead: NDArray[np.int32], times_ms: Ints, has_mails: bool) -> 
     `lead` and `times_ms` are sorted by lead, then by time.
     """
     count = MIN_COUNT_AFTER_MAIL if has_mails else MIN_COUNT
-    crowded = lead[: len(lead) - count + 1][_are_close(lead, times_ms, count)]
+    crowded = _find_crowded(lead, times_ms, count)
     if has_mails or not len(crowded):
         return np.unique(crowded)
     is_new = np.ones(len(lead), dtype=bool)
     is_new[1:] = (lead[1:] != lead[:-1]) | (times_ms[1:] != times_ms[:-1])
-    moments, owners = times_ms[is_new], lead[is_new]
-    varied = owners[: len(owners) - MIN_TIMES + 1][_are_close(owners, moments, MIN_TIMES)]
-    return np.intersect1d(crowded, varied)
+    return np.intersect1d(crowded, _find_crowded(lead[is_new], times_ms[is_new], MIN_TIMES))
 
 
-def _are_close(lead: NDArray[np.int32], times_ms: Ints, count: int) -> Bools:
-    """Whether each activity and the next ones, `count` in all, are of one lead and within a window."""
+def _find_crowded(lead: NDArray[np.int32], times_ms: Ints, count: int) -> NDArray[np.int32]:
+    """The lead of each activity that begins `count` ones within a window."""
     reach = count - 1
-    is_close = times_ms[reach:] - times_ms[: len(times_ms) - reach] <= WINDOW_MS
-    return np.asarray(is_close & (lead[reach:] == lead[: len(lead) - reach]))
+    if len(lead) <= reach:
+        return lead[:0]
+    is_close = times_ms[reach:] - times_ms[:-reach] <= WINDOW_MS
+    return lead[:-reach][is_close & (lead[reach:] == lead[:-reach])]
 
 
 def _mark_bursts(activities: Activities, rows: NDArray[np.intp], codes: RuleCodes) -> None:

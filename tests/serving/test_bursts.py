@@ -30,7 +30,7 @@ def app(tmp_path: Path) -> Iterator[App]:
 
 def store_lead(app: App, lead_id: str, *requests: list[dict[str, str]], account: str | None = None) -> None:
     lead = {"lead_id": lead_id, "updated_at": CREATED, "created_at": CREATED, "account_id": account}
-    assert app.post("/v1/leads", {k: v for k, v in lead.items() if v}).status_code == 201
+    assert app.post("/v1/leads", {k: v for k, v in lead.items() if v}).is_success
     for activities in requests:
         rows = [{"lead_id": lead_id, **activity} for activity in activities]
         assert app.post("/v1/activities", rows).status_code == 201

@@ -57,12 +57,16 @@ def test_what_people_and_imports_make_counts(events: list[Event]) -> None:
     assert leave_out_bursts(events) == events
 
 
-@pytest.mark.parametrize("kind", ["email_sent", "Sent email", "MAIL DELIVERED", "メール送信", "メルマガ配信", "ﾒｰﾙ送信"])
+@pytest.mark.parametrize(
+    "kind", ["email_sent", "Sent email", "MAIL DELIVERED", "メール送信", "メルマガ配信", "ﾒｰﾙ送信"]
+)
 def test_types_that_mean_a_sent_mail(kind: str) -> None:
     assert is_sent_mail(kind)
 
 
-@pytest.mark.parametrize("kind", ["email_open", "mail_click", "presented by mail", "フォーム送信", "sent_quote"])
+@pytest.mark.parametrize(
+    "kind", ["email_open", "mail_click", "presented by mail", "フォーム送信", "sent_quote"]
+)
 def test_types_that_mean_no_sent_mail(kind: str) -> None:
     assert not is_sent_mail(kind)
 
@@ -75,9 +79,7 @@ def test_a_burst_is_found_in_any_order_and_between_other_activities() -> None:
 
 @settings(max_examples=200, deadline=None, derandomize=True)
 @given(people=people_events, start=st.integers(0, 40), moment=st.integers(-1, 41))
-def test_features_are_those_of_the_other_activities(
-    people: list[Event], start: int, moment: int
-) -> None:
+def test_features_are_those_of_the_other_activities(people: list[Event], start: int, moment: int) -> None:
     """Before, between and after the burst, which lies between two activities of the person."""
     burst = scanner(NOON + 5_000 * start + 2_100)
     assert burst[-1][1] + WINDOW_MS < NOON + 5_000 * (start + 1) + 2_000

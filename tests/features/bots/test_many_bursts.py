@@ -20,7 +20,7 @@ rows = st.tuples(
 mails = st.tuples(st.integers(0, 2), st.just("mail_sent"), st.integers(0, 5_000), st.just(math.nan))
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=150, deadline=None, derandomize=True)
 @given(activities=st.lists(rows, max_size=60), sent=st.lists(mails, max_size=3))
 def test_many_leads_are_marked_as_each_of_them(
     activities: list[ActivityRow], sent: list[ActivityRow]
