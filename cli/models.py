@@ -96,6 +96,7 @@ def score(
 ) -> None:
     """Score the open leads by rules and model (the champion, else the challenger)."""
     from cli import console
+    from features.bots.report import check_bots
     from features.settings import load_settings
     from training.lists.batch import ListRequest
     from training.lists.output import check_output
@@ -111,6 +112,7 @@ def score(
         console.print_json(to=to, **scored_list.to_dict())
         return
     console.print_rejects(scored_list.loaded.rejects.summary(), results / "rejects.csv")
+    console.print_findings([*check_bots(scored_list.loaded.crm)], lang)
     console.print_calls(scored_list, lang)
     console.print_list_summary(scored_list, to)
 

@@ -54,6 +54,7 @@ def import_export(
     from dataclasses import asdict
 
     from cli import console
+    from features.bots.report import check_bots
     from features.crm.extra_columns import read_extra_columns
     from features.crm.load import load
     from features.settings import load_settings
@@ -68,7 +69,8 @@ def import_export(
         deploy_champion(settings.out, settings.bundles, report_step)
         export = CrmExport(loaded.crm, **asdict(read_extra_columns(loaded)))
         result = import_crm(settings, loaded.settings, export, report_step)
-    console.emit(result.to_dict(), result.lines(lang), as_json)
+    of_bots = [finding.text(lang) for finding in check_bots(loaded.crm)]
+    console.emit(result.to_dict(), [*of_bots, *result.lines(lang)], as_json)
 
 
 def follow(crm_toml: ServedToml = DEFAULT_CRM_TOML, out: Out = None, lang: LangOption = "en") -> None:

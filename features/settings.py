@@ -191,6 +191,11 @@ class CrmSettings(Strict):
         return ZoneInfo(self.time_zone)
 
     @property
+    def leaves_out_bursts(self) -> bool:
+        """Whether activities that a machine made, by their times, do not count."""
+        return self.activities is None or self.activities.bursts == "leave_out"
+
+    @property
     def role_columns(self) -> dict[str, str]:
         """The columns of budget, authority, need and timing that are read, by role."""
         columns = self.roles.model_dump(include={"budget", "authority", "need", "timing"})

@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from features.bots.many_bursts import split_bots
 from features.clock import NEVER
 from features.columns import Ints
 from features.crm.leads import base_columns, drop_duplicates
@@ -13,17 +14,20 @@ from features.crm.parsing import encode_column
 from features.crm.reader import LeadIndex, Reader, filter_rows
 from features.crm.sources.rows import SourceRows
 from features.crm.table_settings import ActivitiesTable, ChangesTable
-from features.crm_data import Activities, Changes, no_activities
+from features.crm_data import Activities, BotActivities, Changes, no_activities, no_bots
 from features.errors import DataError, SettingsError, suggest_nearest
 
 _MAX_TYPES = 30_000
 
 
-def read_activities(reader: Reader, lead_index: LeadIndex) -> Activities:
-    """The activities of the selected leads. Raises DataError if features need some and there are none."""
+def read_activities(reader: Reader, lead_index: LeadIndex) -> tuple[Activities, BotActivities]:
+    """The activities of the selected leads: of people, and of machines.
+
+    Raises DataError if features need some and there are none.
+    """
     config = reader.settings.activities
     if config is None:
-        return no_activities()
+        return no_activities(), no_bots()
     columns = [c for c in (config.lead, config.at, config.type, config.value, config.id) if c]
     rows = reader.read_table("activities", config, list(dict.fromkeys(columns)))
     _check_not_empty(reader, rows)
@@ -35,7 +39,8 @@ def read_activities(reader: Reader, lead_index: LeadIndex) -> Activities:
     kind, types = _encode_types(reader, rows, config)
     good = (times_ms != NEVER) & (kind >= 0)
     value = reader.read_numbers(rows, config.value)[good] if config.value else None
-    return Activities(lead[good].astype(np.int32), kind[good], times_ms[good], value, types)
+    activities = Activities(lead[good].astype(np.int32), kind[good], times_ms[good], value, types)
+    return split_bots(activities) if reader.settings.leaves_out_bursts else (activities, no_bots())
 
 
 def read_changes(reader: Reader, lead_index: LeadIndex) -> dict[str, Changes]:

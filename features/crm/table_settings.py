@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from typing import Annotated, Self, TypeAlias
+from typing import Annotated, Literal, Self, TypeAlias
 
 from pydantic import Field, field_validator, model_validator
 
@@ -157,13 +157,18 @@ def deal_columns(deals: DealsTable) -> list[str | None]:
 
 
 class ActivitiesTable(Source):
-    """[activities]: one row per activity of a lead. Without `type` all have the type "activity"."""
+    """[activities]: one row per activity of a lead. Without `type` all have the type "activity".
+
+    `bursts`: activities that follow each other faster than a person can act are left out, or counted
+    ("keep") where an import wrote their times.
+    """
 
     lead: str
     at: str
     type: str | None = None
     value: str | None = None
     id: str | None = None
+    bursts: Literal["leave_out", "keep"] = "leave_out"
 
 
 class ChangesTable(Source):
