@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.options import CrmToml, Json, LangOption, Out, Seed, output_folder, service_settings
+from cli.options import (
+    DEFAULT_CRM_TOML,
+    CrmToml,
+    Json,
+    LangOption,
+    Out,
+    Seed,
+    output_folder,
+    service_settings,
+)
 
 if TYPE_CHECKING:
     from features.crm.load import Loaded
@@ -129,7 +138,9 @@ def _relative_source(folder: Path, source: str) -> str:
     return source if "://" in source else os.path.relpath(Path(source).resolve(), folder)
 
 
-def check(crm_toml: CrmToml, out: Out = None, lang: LangOption = "en", as_json: Json = False) -> None:
+def check(
+    crm_toml: CrmToml = DEFAULT_CRM_TOML, out: Out = None, lang: LangOption = "en", as_json: Json = False
+) -> None:
     """Check the data for everything that would mislead a model."""
     from cli import console
     from features.crm.audit import Audit

@@ -29,6 +29,7 @@ from scoring.model.evidence import Evidence
 from scoring.model.model import EVIDENCE_FILE, Model
 from scoring.scorecard.load import SCORECARD_FILE
 from scoring.statistics.metrics import Estimate
+from training.registry.moved_store import artifacts_uri, point_to_present_folder
 
 if TYPE_CHECKING:  # a slow import, which reading a model does not need
     from training.fitting.result import RunRecord
@@ -221,8 +222,10 @@ def _set_store(mlflow: Any, uri: str, out: Path) -> None:
         mlflow.set_experiment(MODEL_NAME)
         return
     with file_lock(out / ".lock"):
+        if uri == _local_store_uri(out):
+            point_to_present_folder(out / _STORE, MODEL_NAME, out)
         if mlflow.get_experiment_by_name(MODEL_NAME) is None:
-            mlflow.create_experiment(MODEL_NAME, (out.resolve() / "mlartifacts").as_uri())
+            mlflow.create_experiment(MODEL_NAME, artifacts_uri(out))
     mlflow.set_experiment(MODEL_NAME)
 
 
