@@ -13,6 +13,7 @@ import typer
 
 from cli import data, keys, models, rules, service
 from cli.options import EXIT_STOPPED
+from cli.start import start
 
 app = typer.Typer(
     help="Which leads to call now, learnt from your own won and lost deals.",
@@ -40,6 +41,7 @@ def options(
 
 
 app.command()(data.demo)
+app.command()(start)
 app.command()(data.init)
 app.command()(data.check)
 app.command()(models.train)

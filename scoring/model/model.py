@@ -174,7 +174,7 @@ class Model:
 
     @property
     def is_scorecard(self) -> bool:
-        """Whether the learnt parts have no weight: the model is the scorecard with calibrated probabilities."""
+        """Whether the learnt parts have no weight: it is the scorecard with calibrated probabilities."""
         return self.points is not None and not self._parts() and self._points_weight > 0
 
     @property
