@@ -14,6 +14,7 @@ import typer
 
 from cli.options import (
     DEFAULT_CRM_TOML,
+    EXIT_ACTION_NEEDED,
     CrmToml,
     Json,
     LangOption,
@@ -25,6 +26,7 @@ from cli.options import (
 
 if TYPE_CHECKING:
     from features.crm.load import Loaded
+    from features.crm.propose import Proposal
     from features.kinds import Language
 
 
@@ -113,16 +115,21 @@ def init(
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
     lang: LangOption = "en",
 ) -> None:
-    """Inspect an export and propose a crm.toml; on a terminal, ask what the data leave open."""
+    """Inspect an export and propose a crm.toml; on a terminal, ask what the data leave open.
+
+    Exit code 7: a date or a number can be read in two ways, and a person has to decide in crm.toml.
+    """
     from cli import console
     from features.errors import SettingsError
 
     if to.exists() and not force:
         raise SettingsError(f"{to}: exists already. Choose another --to, or use --force.")
-    propose_settings(files, to, (outcome, won or [], lost or []), lang, yes)
+    proposal = propose_settings(files, to, (outcome, won or [], lost or []), lang, yes)
     console.print_next_steps(
         f"review {to}, above all the lines that are commented out", f"hotlead check {to}"
     )
+    if any(question.is_blocking for question in proposal.questions):
+        raise typer.Exit(EXIT_ACTION_NEEDED)
 
 
 def propose_settings(
@@ -132,8 +139,8 @@ def propose_settings(
     lang: Language,
     is_silent: bool,
     is_quiet: bool = False,
-) -> None:
-    """Write a proposed crm.toml, and print what a person should know of it.
+) -> Proposal:
+    """Write a proposed crm.toml, print what a person should know of it, and return it.
 
     `named` are the column of the outcome and its values for won and lost; `is_silent`: nothing is asked;
     `is_quiet`: nothing is printed.
@@ -151,13 +158,14 @@ def propose_settings(
     with atomic_file(to) as part:
         part.write_text(proposal.text, encoding="utf-8")
     if is_quiet:
-        return
+        return proposal
     for note in proposal.notes:
         print(f"  {'note':8s} {note}")
     print_open_questions(proposal.questions, lang)
     console.print_findings(proposal.findings, lang)
     print(proposal.summary.text(lang))
     print(f"Wrote {to}.")
+    return proposal
 
 
 def _relative_source(folder: Path, source: str) -> str:

@@ -45,4 +45,10 @@ def _option_text(question: Question, option: str, lang: Language) -> str:
 def print_open_questions(questions: tuple[Question, ...], lang: Language) -> None:
     """What nobody was asked, and what to set."""
     for question in questions:
-        print(f"  {'question':8s} {translate(f'open_question_{question.kind}', lang, **question.values)}")
+        print(f"  {'question':8s} {open_question(question, lang)}")
+
+
+def open_question(question: Question, lang: Language) -> str:
+    """What a question leaves open, and what to set, as one or two sentences."""
+    options = translate("open_question_joint", lang).join(question.options)
+    return translate(f"open_question_{question.kind}", lang, **question.values, options=options)

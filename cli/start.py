@@ -12,11 +12,12 @@ import typer
 
 from cli.data import Lost, Outcome, Won, Yes, propose_settings
 from cli.options import DEFAULT_CRM_TOML, EXIT_REFUSED, Json, LangOption, Out, Seed, output_folder
-from features.errors import SettingsError
+from features.errors import DataError, SettingsError
 from features.kinds import Language
 from scoring.texts import translate
 
 if TYPE_CHECKING:
+    from features.crm.propose import Proposal
     from training.start.first_list import FirstList
 
 
@@ -54,7 +55,8 @@ def start(
     if force or not to.exists():
         if not files:
             raise SettingsError(translate("start_needs_files", lang, crm=to))
-        propose_settings(files, to, (outcome, won or [], lost or []), lang, yes or as_json, as_json)
+        named = (outcome, won or [], lost or [])
+        _check_decided(propose_settings(files, to, named, lang, yes or as_json, as_json), to, lang)
     else:
         _check_files(files or [], to, lang)
         if not as_json:
@@ -67,6 +69,16 @@ def start(
     _report(first_list, lang, as_json)
     if first_list.is_refused:
         raise typer.Exit(EXIT_REFUSED)
+
+
+def _check_decided(proposal: Proposal, to: Path, lang: Language) -> None:
+    """Raise DataError if a date or a number can be read in two ways."""
+    from cli.questions import open_question
+
+    blocking = [open_question(q, lang) for q in proposal.questions if q.is_blocking]
+    if blocking:
+        joint = translate("sentence_joint", lang)
+        raise DataError(translate("start_undecided", lang, crm=to, question=joint.join(blocking)))
 
 
 def _check_files(files: list[str], to: Path, lang: Language) -> None:

@@ -72,8 +72,10 @@ def score_crm(
 ) -> ScoredList:
     """Score the open leads of a CRM by the scorecard and the champion, else the challenger.
 
-    `aliases` are the models that may decide, the first that there is; without a model the rules decide.
-    `as_of` is ms UTC, by default the moment of the export. Raises SettingsError if `as_of` is in the future or there is neither a model nor a scorecard.
+    `aliases` are the models that may decide, the first that there is (empty: none may); without a model the
+    rules decide.
+    `as_of` is ms UTC, by default the moment of the export. Raises SettingsError if
+    `as_of` is in the future or there is neither a model nor a scorecard.
     """
     if as_of is not None and as_of > now_ms() and settings.as_of is None:
         raise SettingsError("--as-of lies in the future; a list can be scored as of now at the latest.")
@@ -89,7 +91,7 @@ def score_crm(
         )
     report_step("reading the CRM")
     loaded = load(settings, out / "rejects.csv")
-    if registered_model is None:
+    if registered_model is None and aliases:
         report_step(_describe_missing_wins(loaded))
     moment_ms = loaded.crm.snapshot if as_of is None else as_of
     _report_unknown_leads(parsed_overrides, loaded, report_step)
@@ -118,6 +120,8 @@ def _find_model(
     out: Path, aliases: Sequence[str], report_step: StepReporter
 ) -> tuple[RegisteredModel | None, Fallback | None]:
     """The model to use, or the reason for the fallback to the rules, which is also reported."""
+    if not aliases:
+        return None, "no_model"
     try:
         registered_model = find_model(out, aliases)
         registered_model.evidence.check_not_empty()

@@ -50,7 +50,7 @@ def write_starter_card(table: FeatureTable, path: Path, lang: Language) -> Score
 def _rows(table: FeatureTable) -> Iterator[tuple[str, dict[str, Any]]]:
     age = next((name for name, feature in table if isinstance(feature, Age)), None)
     for days in _NEW_DAYS if age else ():
-        because = {lang: translate("starter_new", lang, days=days) for lang in ("en", "ja")}
+        because = {"en": translate(f"starter_new_{days}", "en"), "ja": translate(f"starter_new_{days}", "ja")}
         condition = {"feature": age, "at_most": days}
         yield f"new_{days}d", {"when": [condition], "points": _POINTS, "because": because}
     counts = [name for name, f in table if isinstance(f, Count) and f.days and f.days <= _RECENT_DAYS]

@@ -24,7 +24,7 @@ from training.lists.score_crm import ScoredList, score_crm
 from training.progress import StepReporter
 from training.registry.mlflow_store import CHALLENGER, CHAMPION, RegisteredModel, find_model
 from training.registry.promotion import PromotionResult, promote
-from training.scorecard.starter import write_starter_card
+from training.scorecard.starter import starter_card, write_starter_card
 from training.scorecard.suggest import Suggestion
 from training.scorecard.toml import MAX_ROWS, OLDEST, suggest_scorecard
 from training.train import train_and_register
@@ -52,8 +52,8 @@ class StartRequest:
 class FirstList:
     """What was read, learnt and decided on the way to the list.
 
-    `suggestion` is the learnt scorecard if this run wrote it, `is_starter` says that the card is the one for
-    too few wins. `problem` is why there is no model (None: there is one), `comparison` None without a model
+    `suggestion` is the learnt scorecard if this run wrote it, `is_starter` says that the card is still the one
+    for too few wins. `problem` is why there is no model (None: there is one), `comparison` None without a model
     or rules, `promotion` None without a model or if it is the champion already, `scored_list` None if no
     lead is open.
     """
@@ -110,14 +110,14 @@ def make_first_list(request: StartRequest, report_step: StepReporter, progress: 
     audit = Audit.from_loaded(loaded)
     suggestion = _suggest_card(request, settings, report_step)
     model, problem = _find_or_train(request, loaded, audit, report_step)
-    is_starter = model is None and suggestion is None and _write_starter_card(request, settings)
+    if model is None and not request.card_file.exists():
+        write_starter_card(settings.table, request.card_file, request.request.lang)
     card = find_card(settings.folder, settings.table)
     if problem is not None and not card.rows:
         raise problem
     comparison = _compare(request, settings, card, model, report_step)
     promotion = _promote(request, card, model, report_step)
-    is_refused = promotion is not None and not promotion.promoted
-    aliases = (CHAMPION,) if is_refused and card.rows else (CHAMPION, CHALLENGER)
+    aliases = _deciders(request, card, promotion, problem)
     scored_list = _score(request, loaded, aliases, report_step, progress)
     return FirstList(
         request=request,
@@ -126,7 +126,7 @@ def make_first_list(request: StartRequest, report_step: StepReporter, progress: 
         audit=audit,
         card=card,
         suggestion=suggestion,
-        is_starter=is_starter,
+        is_starter=card == starter_card(settings.table),
         problem=problem,
         registered_model=model,
         comparison=comparison,
@@ -138,10 +138,14 @@ def make_first_list(request: StartRequest, report_step: StepReporter, progress: 
 def _suggest_card(
     request: StartRequest, settings: CrmSettings, report_step: StepReporter
 ) -> Suggestion | None:
-    """Learn a scorecard.toml if there is none; None if there is one, or the deals do not suffice."""
+    """Learn a scorecard.toml if there is none, or still the one for too few wins; None if there is one, or the
+    deals do not suffice."""
     path, kept = request.card_file, request.card_file.with_name(f"{SCORECARD_FILE}.old")
-    if path.exists():
-        if not request.renews_card:
+    has_card = path.exists()
+    if has_card:
+        if not request.renews_card and find_card(settings.folder, settings.table) != starter_card(
+            settings.table
+        ):
             return None
         os.replace(path, kept)
     options = request.seed, report_step, request.request.lang
@@ -150,7 +154,7 @@ def _suggest_card(
     except DataError:
         return None
     finally:
-        if not path.exists() and request.renews_card and kept.exists():
+        if has_card and not path.exists():
             os.replace(kept, path)
 
 
@@ -185,11 +189,17 @@ def _find_present_model(request: StartRequest, loaded: Loaded, audit: Audit) -> 
     return registered_model if about.get("data") == data.digest else None
 
 
-def _write_starter_card(request: StartRequest, settings: CrmSettings) -> bool:
-    """Write the scorecard for too few closed deals, unless there is a scorecard; whether it was written."""
-    if request.card_file.exists():
-        return False
-    return write_starter_card(settings.table, request.card_file, request.request.lang) is not None
+def _deciders(
+    request: StartRequest, card: Scorecard, promotion: PromotionResult | None, problem: DataError | None
+) -> Sequence[str]:
+    """The models that may decide on the list: a refused one only where there are no rules."""
+    is_refused = promotion is not None and not promotion.promoted
+    if problem is None and not (is_refused and card.rows):
+        return (CHAMPION, CHALLENGER)
+    try:
+        return (find_model(request.out, (CHAMPION,)).alias,)
+    except (SettingsError, DataError):  # there is no champion, or it is damaged
+        return ()
 
 
 def _compare(

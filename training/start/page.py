@@ -18,6 +18,7 @@ from scoring.pages.page import Block, Cell, CellValue, Heading, Items, Page, Tab
 from scoring.scorecard.scorecard import Scorecard
 from scoring.statistics.metrics import Estimate
 from scoring.texts import translate
+from training.registry.mlflow_store import CHAMPION
 from training.reports.model_report import summary, verdict
 from training.scorecard.summary import gain_sentence
 from training.start.first_list import FirstList
@@ -56,11 +57,13 @@ def conclusion(first_list: FirstList, lang: Language) -> str:
 
 def _decider(first_list: FirstList, lang: Language) -> str:
     """Who decides on the leads: the champion, the challenger or the rules, and why."""
-    if first_list.problem is not None:
-        return translate("start_by_rules_alone", lang)
-    if first_list.is_refused:
-        key = "start_by_rules_refused" if first_list.card.rows else "start_by_challenger"
-        return translate(key, lang)
+    scored_list = first_list.scored_list
+    model = first_list.registered_model if scored_list is None else scored_list.registered_model
+    if model is None:
+        return translate("start_by_rules_refused" if first_list.is_refused else "start_by_rules_alone", lang)
+    if first_list.problem is not None or first_list.is_refused:
+        is_champion = model.alias == CHAMPION
+        return translate("start_by_earlier_champion" if is_champion else "start_by_challenger", lang)
     is_scorecard = first_list.comparison is not None and first_list.comparison.result.is_scorecard
     return translate("start_by_scorecard" if is_scorecard else "start_by_champion", lang)
 

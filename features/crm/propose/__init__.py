@@ -18,7 +18,7 @@ from features.crm.load import Loaded, load
 from features.crm.profile import TableProfile, profile_tables
 from features.crm.propose.detect import NoOutcomeError, detect_tables
 from features.crm.propose.detected import DetectedTables
-from features.crm.propose.formats import answer_questions, describe_formats, settle_formats
+from features.crm.propose.formats import answer_questions, describe_formats, settle_formats, used_columns
 from features.crm.propose.outcomes import NamedOutcome
 from features.crm.propose.questions import (
     Ask,
@@ -26,6 +26,7 @@ from features.crm.propose.questions import (
     ask_about_outcome,
     ask_for_outcome,
     ask_formats,
+    open_formats,
     open_questions,
 )
 from features.crm.propose.summary import NO_LEADS, ExportSummary
@@ -46,7 +47,7 @@ _FEW_REJECTS = 0.04
 class Proposal:
     """The text of a crm.toml, the findings of the audit on the columns that it uses or leaves out, `notes` on
     files, tables, outcomes, the zone of times and formats that are a question, a summary of the leads, and
-    the `questions` on the outcome that nobody was asked."""
+    the `questions` that nobody was asked."""
 
     text: str
     findings: list[Finding]
@@ -90,7 +91,8 @@ def propose(
     zone = f'time_zone = "{draft.settings.time_zone}" is {propose_zone(detected.profiles).reason}.'
     of_formats = describe_formats(tables, draft.settings)
     notes = (*of_files, zone, *future, *of_formats, *_notes(detected))
-    questions = () if named or ask else tuple(open_questions(detected))
+    formats = open_formats(detected.profiles, used_columns(loaded.settings))
+    questions = (*formats, *(() if named or ask else open_questions(detected)))
     return Proposal(text, audit(loaded), notes, ExportSummary.from_loaded(loaded), questions)
 
 

@@ -6,7 +6,7 @@ On a terminal `hotlead init` asks them; otherwise it says what to set. The wordi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
@@ -34,6 +34,11 @@ class Question:
     options: tuple[str, ...]
     has_codes: bool = False
 
+    @property
+    def is_blocking(self) -> bool:
+        """Whether nothing can be read before it is answered."""
+        return self.kind in ("date_order", "decimal")
+
 
 Ask: TypeAlias = Callable[[Question], int]
 """Asks a person, and returns the place of the chosen option."""
@@ -47,16 +52,28 @@ def ask_formats(tables: Sequence[TableProfile], ask: Ask) -> list[TableProfile]:
     return [_ask_decimals(_ask_orders(table, ask), ask) for table in tables]
 
 
+def open_formats(tables: Sequence[TableProfile], used: Container[str | None]) -> list[Question]:
+    """The orders and decimal signs that are open in the `used` columns."""
+    columns = [(table, column) for table in tables for column in table.columns if column.name in used]
+    questions = [q for table, c in columns for q in (_order_question(table, c), _decimal_question(table, c))]
+    return [question for question in questions if question is not None]
+
+
 def _ask_orders(table: TableProfile, ask: Ask) -> TableProfile:
-    is_open = [c for c in table.columns if c.times and c.times.is_ambiguous and not c.times.is_mixed]
-    if not is_open:
-        return table
-    times = is_open[0].times
-    assert times is not None, "a column without times leaves no order open"
-    choices = times.orders_of_example()
-    question = Question("date_order", _column_values(table, is_open[0], times.example), tuple(choices))
-    order = list(choices.values())[ask(question)]
-    return replace(table, columns=tuple(_with_order(column, order) for column in table.columns))
+    for column in table.columns:
+        question = _order_question(table, column)
+        if question is not None and column.times is not None:
+            order = column.times.orders_of_example()[question.options[ask(question)]]
+            return replace(table, columns=tuple(_with_order(column, order) for column in table.columns))
+    return table
+
+
+def _order_question(table: TableProfile, column: ColumnProfile) -> Question | None:
+    times = column.times
+    if times is None or not times.is_ambiguous or times.is_mixed:
+        return None
+    options = tuple(times.orders_of_example())
+    return Question("date_order", _column_values(table, column, times.example), options)
 
 
 def _with_order(column: ColumnProfile, order: str) -> ColumnProfile:
@@ -67,14 +84,22 @@ def _with_order(column: ColumnProfile, order: str) -> ColumnProfile:
 def _ask_decimals(table: TableProfile, ask: Ask) -> TableProfile:
     columns = []
     for column in table.columns:
-        numbers = column.numbers
-        if numbers and len(numbers.decimals) > 1 and len(numbers.units) < 2:
-            formats = [NumberFormat(decimal=sign, unit=numbers.unit) for sign in numbers.decimals]
-            options = tuple(f"{number_format.parse(numbers.example):.10g}" for number_format in formats)
-            question = Question("decimal", _column_values(table, column, numbers.example), options)
-            column = replace(column, numbers=numbers.settle(numbers.decimals[ask(question)]))
-        columns.append(column)
+        question, numbers = _decimal_question(table, column), column.numbers
+        if question is not None and numbers is not None:
+            settled = numbers.settle(numbers.decimals[ask(question)])
+            columns.append(replace(column, numbers=settled))
+        else:
+            columns.append(column)
     return replace(table, columns=tuple(columns))
+
+
+def _decimal_question(table: TableProfile, column: ColumnProfile) -> Question | None:
+    numbers = column.numbers
+    if numbers is None or len(numbers.decimals) < 2 or len(numbers.units) > 1:
+        return None
+    formats = [NumberFormat(decimal=sign, unit=numbers.unit) for sign in numbers.decimals]
+    options = tuple(f"{number_format.parse(numbers.example):.10g}" for number_format in formats)
+    return Question("decimal", _column_values(table, column, numbers.example), options)
 
 
 def _column_values(table: TableProfile, column: ColumnProfile, example: str) -> dict[str, str]:
@@ -152,7 +177,11 @@ def _meaning_questions(detected: DetectedTables) -> list[Question]:
 
 def _move_value(outcome: OutcomeColumn, value: str, meaning: str) -> OutcomeColumn:
     """The outcome with a value that was left out as won, lost or open."""
-    key = {"won": "won", "lost": "lost", "open": "ignore", "leave_out": "leave_out"}[meaning]
-    left = tuple(v for v in outcome.leave_out if v != value)
-    moved = replace(outcome, leave_out=left)
-    return replace(moved, **{key: (*getattr(moved, key), value)})
+    if meaning == "leave_out":
+        return outcome
+    rest = replace(outcome, leave_out=tuple(v for v in outcome.leave_out if v != value))
+    if meaning == "won":
+        return replace(rest, won=(*rest.won, value))
+    if meaning == "lost":
+        return replace(rest, lost=(*rest.lost, value))
+    return replace(rest, ignore=(*rest.ignore, value))
