@@ -64,7 +64,7 @@ def print_training(training_run: TrainingRun, lang: Language) -> None:
     trained, out = training_run.record.trained, training_run.report.parent
     print_rejects(trained.loaded.rejects.summary(), out / "rejects.csv")
     print_findings([f for f in trained.findings if f.severity != "note"], lang)
-    print(summary(trained, lang))
+    print(summary(trained.model.about, lang))
     print(verdict(trained.evaluation.figures, lang))
     registration = training_run.registration
     print(

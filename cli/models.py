@@ -26,7 +26,7 @@ from cli.options import (
 
 
 def train(
-    crm_toml: CrmToml,
+    crm_toml: CrmToml = DEFAULT_CRM_TOML,
     out: Out = None,
     lang: LangOption = "en",
     seed: Seed = 0,
@@ -81,8 +81,8 @@ def _export_training_data(crm_toml: Path, out: Path | None, sent_back: bool, rep
 
 
 def score(
-    crm_toml: CrmToml,
     to: Annotated[str, typer.Option(help="A .parquet or .csv file, or a database URL.")],
+    crm_toml: CrmToml = DEFAULT_CRM_TOML,
     table: Annotated[str, typer.Option(help="The table, if --to is a database.")] = "hotlead_scores",
     leads: Annotated[str | None, typer.Option(help="Read leads from this file instead.")] = None,
     activities: Annotated[str | None, typer.Option(help="Read activities from this file instead.")] = None,
@@ -90,6 +90,10 @@ def score(
     reasons: Annotated[Literal["top", "all", "none"], typer.Option(help="Leads that get reasons.")] = "top",
     top: Annotated[int, typer.Option(min=0, help="Number of leads of --reasons top.")] = 1000,
     overrides: Annotated[Path | None, typer.Option(help="A CSV of overrides: see docs/scorecard.md.")] = None,
+    bom: Annotated[
+        bool | None,
+        typer.Option("--bom/--no-bom", help="Byte order mark for Excel in a CSV. Default: with --lang ja."),
+    ] = None,
     out: Out = None,
     lang: LangOption = "en",
     as_json: Json = False,
@@ -104,7 +108,8 @@ def score(
 
     check_output(to)
     settings = with_files(load_settings(crm_toml), leads, activities)
-    request, results = ListRequest(to, 0, reasons, top, lang, table), output_folder(out, crm_toml)
+    request = ListRequest(to, 0, reasons, top, lang, table, has_mark=bom)
+    results = output_folder(out, crm_toml)
     with console.step_printer(lang, as_json) as report_step, console.progress_bar(as_json) as progress:
         moment_ms = parse_moment(as_of, settings)
         scored_list = score_crm(settings, results, request, moment_ms, report_step, progress, overrides)

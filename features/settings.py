@@ -225,7 +225,8 @@ def load_settings(path: Path) -> CrmSettings:
 
     Raises SettingsError naming file, key, value and what is allowed.
     """
-    parsed = read_toml(path, "`hotlead init YOUR-EXPORT.csv` writes one.")
+    hint = "Run the command in its folder, or name it; `hotlead init YOUR-EXPORT.csv` writes one."
+    parsed = read_toml(path, hint)
     return parse_settings(parsed, path)
 
 

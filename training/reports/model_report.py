@@ -50,7 +50,7 @@ def report_page(trained: TrainingResult, charts: Charts, lang: Language) -> Page
     """The quality of the model, the findings of the audit, and the recipe of the model."""
     measured = trained.evaluation.figures
     blocks = (
-        Text(summary(trained, lang)),
+        Text(summary(trained.model.about, lang)),
         Text(verdict(measured, lang), "verdict"),
         Heading(translate("report_figures", lang)),
         _measures_table(measured, lang),
@@ -64,9 +64,8 @@ def report_page(trained: TrainingResult, charts: Charts, lang: Language) -> Page
     return Page(title, blocks, lang, _footer(trained, lang))
 
 
-def summary(trained: TrainingResult, lang: Language) -> str:
-    """The training data and the evaluation of the model, in one or two sentences."""
-    about = trained.model.about
+def summary(about: Mapping[str, Any], lang: Language) -> str:
+    """The training data and the evaluation of the model that `about` describes, in one or two sentences."""
     counts = {name: f"{about[name]:,}" for name in ("examples", "leads")} | {
         "won": f"{about['won_leads']:,}",
         "test": f"{about['measured_examples']:,}",
