@@ -66,7 +66,7 @@ def import_export(
         loaded = load(load_settings(crm_toml), settings.out / "rejects.csv")
         deploy_champion(settings.out, settings.bundles, report_step)
         export = CrmExport(loaded.crm, **asdict(read_extra_columns(loaded)))
-        result = import_crm(settings, loaded.settings, export, report_step)
+        result = import_crm(settings, loaded.settings, export, report_step, lang=lang)
     console.emit(result.to_dict(), result.lines(lang), as_json)
 
 
