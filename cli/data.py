@@ -182,7 +182,9 @@ def check(
     from features.crm.load import load
     from features.moments import MIN_WINS
     from features.settings import load_settings
+    from scoring.pages.feature_gaps import describe_gap
     from scoring.scorecard.load import find_card
+    from training.export_gaps import find_export_gaps
 
     settings = load_settings(crm_toml)
     find_card(settings.folder, settings.table)
@@ -192,16 +194,24 @@ def check(
         loaded = load(settings, rejects)
         report_step("auditing the data")
         audit = Audit.from_loaded(loaded)
+        gaps = find_export_gaps(loaded.crm, settings.table, output_folder(out, crm_toml))
     won, closed = (int(a.sum()) for a in (loaded.crm.outcomes.won, loaded.crm.outcomes.closed))
     if as_json:
         findings = [finding.to_dict(lang) for finding in audit.findings]
         console.print_json(
-            leads=len(loaded.crm), won=won, closed=closed, left_out=audit.left_out, findings=findings
+            leads=len(loaded.crm),
+            won=won,
+            closed=closed,
+            left_out=audit.left_out,
+            findings=findings,
+            gaps=[{**vars(gap), "text": describe_gap(gap, settings.table, lang)} for gap in gaps],
         )
         return
     print(f"{len(loaded.crm):,} leads, {closed:,} closed, {won:,} won.")
     console.print_rejects(loaded.rejects.summary(), rejects)
     console.print_findings(audit.findings, lang)
+    for gap in gaps:
+        print(f"  {'warning':8s} {describe_gap(gap, settings.table, lang)}")
     if audit.left_out:
         print(f"Left out of training: {', '.join(audit.left_out)}.")
     train = f"hotlead train {crm_toml}"

@@ -68,7 +68,7 @@ def import_export(
         loaded = load(load_settings(crm_toml), settings.out / "rejects.csv")
         deploy_champion(settings.out, settings.bundles, report_step)
         export = CrmExport(loaded.crm, **asdict(read_extra_columns(loaded)))
-        result = import_crm(settings, loaded.settings, export, report_step)
+        result = import_crm(settings, loaded.settings, export, report_step, lang=lang)
     of_bots = [finding.text(lang) for finding in check_bots(loaded.crm)]
     console.emit(result.to_dict(), [*of_bots, *result.lines(lang)], as_json)
 
