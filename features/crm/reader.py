@@ -41,11 +41,7 @@ _NO_DATE = "is not a date such as 2026-10-01 09:30"
 _OTHER_FORMS = "set time_format for other forms"
 _HOUR_MS = 3_600_000
 _ZONES_APART_MS = 14 * _HOUR_MS
-_PARTS = {
-    "leads": ("leads", "deals"),
-    "deals": ("deals", "leads"),
-    "changes": ("changes", "leads"),
-}
+_PARTS = {"leads": ("leads", "deals"), "deals": ("deals", "leads"), "changes": ("changes", "leads")}
 """The tables of crm.toml whose formats of numbers hold for the rows of a part."""
 
 

@@ -97,7 +97,11 @@ def verdict(measured: Mapping[str, Mapping[str, Estimate]], lang: Language) -> s
 
 def describe_run(trained: TrainingResult, lang: Language) -> str:
     """The verdict, the data, the horizon and the excluded features, in Markdown."""
-    sentences = [verdict(trained.evaluation.figures, lang), summary(trained, lang), _footer(trained, lang)]
+    sentences = [
+        verdict(trained.evaluation.figures, lang),
+        summary(trained.model.about, lang),
+        _footer(trained, lang),
+    ]
     if trained.left_out:
         names = ", ".join(f"`{name}`" for name in trained.left_out)
         sentences.append(translate("report_left_out", lang, columns=names))
