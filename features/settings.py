@@ -197,6 +197,11 @@ class CrmSettings(Strict):
         return ZoneInfo(self.time_zone)
 
     @property
+    def leaves_out_bursts(self) -> bool:
+        """Whether activities that a machine made, by their times, do not count."""
+        return all(table.bursts == "leave_out" for table in self.activities)
+
+    @property
     def role_columns(self) -> dict[str, str]:
         """The columns of budget, authority, need and timing that are read, by role."""
         columns = self.roles.model_dump(include={"budget", "authority", "need", "timing"})
@@ -226,7 +231,8 @@ def load_settings(path: Path) -> CrmSettings:
 
     Raises SettingsError naming file, key, value and what is allowed.
     """
-    parsed = read_toml(path, "`hotlead init YOUR-EXPORT.csv` writes one.")
+    hint = "Run the command in its folder, or name it; `hotlead init YOUR-EXPORT.csv` writes one."
+    parsed = read_toml(path, hint)
     return parse_settings(parsed, path)
 
 
@@ -293,7 +299,7 @@ def _suggest_keys(loc: tuple[int | str, ...]) -> str:
         keys = [f.name for f in fields(_KINDS[kind])] if kind else []
     elif len(loc) > 1 and loc[0] in _MODELS:
         keys = list(_MODELS[str(loc[0])].model_fields)
-    hint = suggest_nearest(str(loc[-1]), [k for k in dict.fromkeys(keys) if k != "folder"])
+    hint = str(suggest_nearest(str(loc[-1]), [k for k in dict.fromkeys(keys) if k != "folder"]))
     return hint[0].upper() + hint[1:] + "."
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from features.bots.many_bursts import split_bots
 from features.clock import NEVER
 from features.columns import Ints
 from features.crm.joining.lead_deals import match_several_leads
@@ -16,20 +17,23 @@ from features.crm.parsing import encode_column
 from features.crm.reader import LeadIndex, Reader, filter_rows
 from features.crm.sources.rows import SourceRows
 from features.crm.table_settings import ActivitiesTable, ChangesTable
-from features.crm_data import Activities, Changes, no_activities
+from features.crm_data import Activities, BotActivities, Changes, no_activities, no_bots
 from features.errors import DataError, SettingsError, suggest_nearest
 
 _MAX_TYPES = 30_000
 
 
-def read_activities(reader: Reader, lead_index: LeadIndex) -> Activities:
-    """The activities of the selected leads, of all tables. Raises DataError if features need some and there
-    are none."""
+def read_activities(reader: Reader, lead_index: LeadIndex) -> tuple[Activities, BotActivities]:
+    """The activities of the selected leads, of all tables: of people, and of machines.
+
+    Raises DataError if features need some and there are none.
+    """
     tables = [_read_table(reader, lead_index, config) for config in reader.settings.activities]
     if not tables:
-        return no_activities()
+        return no_activities(), no_bots()
     _check_not_empty(reader)
-    return tables[0] if len(tables) == 1 else _concatenate(tables)
+    activities = tables[0] if len(tables) == 1 else _concatenate(tables)
+    return split_bots(activities) if reader.settings.leaves_out_bursts else (activities, no_bots())
 
 
 def _read_table(reader: Reader, lead_index: LeadIndex, config: ActivitiesTable) -> Activities:

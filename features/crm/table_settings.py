@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from typing import Annotated, Self, TypeAlias
+from typing import Annotated, Literal, Self, TypeAlias
 
 from pydantic import Field, field_validator, model_validator
 
@@ -161,6 +161,8 @@ class ActivitiesTable(Source):
 
     The type of an activity stands in the column `type`, or is `type_name` for all rows of a table of calls,
     mails or meetings. Without both it is "activity". `lead_separator` divides several ids in `lead`.
+    `bursts`: activities that follow each other faster than a person can act are left out, or counted
+    ("keep") where an import wrote their times.
     """
 
     lead: str
@@ -170,6 +172,7 @@ class ActivitiesTable(Source):
     type_name: str = Field(default="activity", min_length=1)
     value: str | None = None
     id: str | None = None
+    bursts: Literal["leave_out", "keep"] = "leave_out"
 
     @model_validator(mode="after")
     def _check_type(self) -> Self:

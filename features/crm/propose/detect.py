@@ -20,6 +20,10 @@ from features.errors import DataError, suggest_nearest
 _FEW_VALUES, _SEVERAL_DEALS, _MANY_DEALS = 30, 2.0, 5.0
 
 
+class NoOutcomeError(DataError):
+    """No column of the export looks like an outcome."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Leads:
     """A table that may be that of the leads, with the tables that may be its deals."""
@@ -188,7 +192,7 @@ def _no_outcome(tables: list[RecognisedTable], outcome: str | None) -> DataError
     if outcome is not None:
         return DataError(f"--outcome: there is no column {outcome!r}; {suggest_nearest(outcome, names)}.")
     candidates = _describe_candidates(tables)
-    return DataError(
+    return NoOutcomeError(
         "No column looks like an outcome (won or lost). Name it with --outcome COLUMN. Columns: "
         f"{', '.join(names)[:600]}"
         + (f"\nColumns with few values, one of which may be the outcome: {candidates}." if candidates else "")

@@ -123,11 +123,11 @@ def describe_formats(tables: Sequence[TableProfile], settings: CrmSettings) -> l
         f"{table.source.table or table.source.source}, column {column.name}: {note}."
         for table in tables
         for column in table.columns
-        for note in _notes(column, _part_of(table, settings), column.name in _used_columns(settings))
+        for note in _notes(column, _part_of(table, settings), column.name in used_columns(settings))
     ]
 
 
-def _used_columns(settings: CrmSettings) -> frozenset[str | None]:
+def used_columns(settings: CrmSettings) -> frozenset[str | None]:
     leads, deals, activities, changes = settings.leads, settings.deals, settings.activities, settings.changes
     of_deals = (deals.closed_at, deals.amount) if deals else ()
     of_activities = [column for table in activities for column in (table.at, table.value)]

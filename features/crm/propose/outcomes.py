@@ -160,8 +160,10 @@ def _read_words(
     if not lost:
         lost = values["not_won"]
         score += 0.5 * bool(lost)
-    closed = values["closed"] if lost else []
-    closed = [*closed, *_closed_by_flag(table, column.name, values["open"], flags)]
+    closed = [
+        *(values["closed"] if lost else []),
+        *_closed_by_flag(table, column.name, values["open"], flags),
+    ]
     if closed:
         remarks.append(f"{', '.join(closed)}: closed alone is neither won nor lost")
     if flags.active:
