@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from features.crm.profile import TableProfile
-from features.crm.propose.codes import read_codes
+from features.crm.propose.unused.codes import read_codes
 from features.crm.propose.detected import DetectedTables, JoinedDeals
 from features.crm.propose.events import find_events
 from features.crm.propose.links import candidate_ids, find_deal_link, find_link

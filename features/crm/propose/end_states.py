@@ -61,7 +61,8 @@ def _ask_about_dated(
     is_open = ~won & ~lost & ~is_in(table, outcome.name, outcome.leave_out)
     dated = is_open & is_dated
     share = float(dated.sum() / max(1, is_open.sum()))
-    has_passed = table.times(close.closed_at)[dated] <= latest
+    closes = table.times(close.closed_at)
+    has_passed = closes[dated] <= max(latest, int(closes[won & (closes != NEVER)].max(initial=0)))
     if not _NONE < share < _ALL or not has_passed.all():
         return []
     return [
