@@ -60,8 +60,8 @@ def _reject_shares(settings: CrmSettings) -> dict[str, float]:
         "changes": (settings.changes,),
     }
     shares = {name: [t.max_reject_share for t in tables if t] for name, tables in parts.items()}
-    known = {name: [share for share in given if share is not None] for name, given in shares.items()}
-    return {name: max(given) for name, given in known.items() if given}
+    set_shares = {name: [s for s in values if s is not None] for name, values in shares.items()}
+    return {name: max(values) for name, values in set_shares.items() if values}
 
 
 def _read_crm(reader: Reader) -> Loaded:

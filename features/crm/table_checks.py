@@ -345,17 +345,17 @@ def _placeholders(column: str, texts: Texts) -> Iterator[Finding]:
 
 def _busy_lead(crm: Crm) -> Iterator[Finding]:
     """Hundreds of activities of one lead within a day: a test or a bot."""
-    most = count_most_in_a_day(crm.activities.lead.astype(np.int64), crm.activities.time_ms)
-    if most >= _MANY_A_DAY:
+    count = count_most_in_a_day(crm.activities.lead.astype(np.int64), crm.activities.time_ms)
+    if count >= _MANY_A_DAY:
         yield Finding(
             code="busy_lead",
             severity="warning",
             en=(
-                f"One lead has {most:,} activities within a day: a test user or a bot counts like a buyer. "
+                f"One lead has {count:,} activities within a day: a test user or a bot counts like a buyer. "
                 "Leave its rows out with skip_where."
             ),
             ja=(
-                f"1日に{most:,}件の行動があるリードがあります。テスト利用者やボットも購買者と同じように数えられます。"
+                f"1日に{count:,}件の行動があるリードがあります。テスト利用者やボットも購買者と同じように数えられます。"
                 "skip_where で除外してください。"
             ),
         )
@@ -365,17 +365,17 @@ def _one_sender(column: str, texts: Texts, crm: Crm) -> Iterator[Finding]:
     """Hundreds of leads of one sender within a day, by a column of mail addresses, names ..."""
     if crm.order != "date" or len(texts.categories) < 0.3 * len(crm):
         return
-    most = count_most_in_a_day(texts.codes.astype(np.int64), crm.created)
-    if most >= _MANY_A_DAY:
+    count = count_most_in_a_day(texts.codes.astype(np.int64), crm.created)
+    if count >= _MANY_A_DAY:
         yield Finding(
             code="same_sender",
             severity="warning",
             en=(
-                f"{most:,} leads of one day have the same '{column}': one person, a test or a bot sent them, "
-                "and each counts as a lead. Leave them out with skip_where."
+                f"{count:,} leads of one day have the same '{column}': one person, a test or a bot sent "
+                "them, and each counts as a lead. Leave them out with skip_where."
             ),
             ja=(
-                f"同じ日の{most:,}件のリードで「{column}」が同じです。同じ人、テスト、ボットによるものでも、"
+                f"同じ日の{count:,}件のリードで「{column}」が同じです。同じ人、テスト、ボットによるものでも、"
                 "1件ずつリードとして数えられます。skip_where で除外してください。"
             ),
             column=column,

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from features.crm.profile import TableProfile
-from features.crm.propose.unused.codes import read_codes
 from features.crm.propose.detected import DetectedTables, JoinedDeals
 from features.crm.propose.events import find_events
 from features.crm.propose.links import candidate_ids, find_deal_link, find_link
 from features.crm.propose.outcomes import NamedOutcome, OutcomeColumn, find_outcomes
 from features.crm.propose.recognised import RecognisedTable
 from features.crm.propose.times import rank_created
+from features.crm.propose.unused.codes import read_codes
 from features.crm.propose.unused.repeats import check_one_row_each
 from features.crm.propose.words import has_word
 from features.errors import DataError, suggest_nearest

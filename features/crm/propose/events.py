@@ -111,8 +111,8 @@ def find_events(
             left_out[event.table.file] = _ONE_ROW_EACH
     for event in changes[1:]:
         left_out[event.table.file] = f"[changes] reads one table, and {changes[0].table.file} is it"
-    used = tuple(event for event in activities if event.table.file not in left_out)
-    return EventTables(activities=used, changes=next(iter(changes), None), left_out=left_out)
+    selected = tuple(event for event in activities if event.table.file not in left_out)
+    return EventTables(activities=selected, changes=next(iter(changes), None), left_out=left_out)
 
 
 def _why_no_events(

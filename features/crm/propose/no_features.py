@@ -12,6 +12,7 @@ from features.crm.parsing import encode_column
 from features.crm.profile import ColumnProfile, TableProfile
 from features.crm.propose.recipes import TableRecipe
 from features.crm.propose.words import has_word
+from features.crm.values.find_times import sounds_like_a_date
 from features.settings import MISSING
 
 _MAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
@@ -78,7 +79,7 @@ def _reason_code(
     listed = next((r for r in _REASONS if column.name in recipe.columns(r, table)), None)
     if listed and not (listed in ("later", "result") and column.kind == "time"):
         return listed
-    if column.kind == "time":
+    if column.kind == "time" or sounds_like_a_date(column.name):  # one that cannot be read is a date, too
         return "person" if has_word(column.name, "birth") else "date"
     if column.name in results or has_word(column.name, "converted_flag"):
         return "result"

@@ -155,7 +155,9 @@ def _rank_of(words: list[bytes], encoding: str) -> tuple[int, float, float, int]
     if encoding not in _ALPHABETS:
         return (0 if index < _CANDIDATES.index("cp1252") else 2), 0.0, 0.0, index
     letters = [{c for c in w.decode(encoding).lower() if c.isalpha() and not c.isascii()} for w in words]
-    fits = np.array([[used <= {*alphabet} for used in letters] for alphabet in _ALPHABETS[encoding]])
+    fits = np.array(
+        [[word_letters <= {*alphabet} for word_letters in letters] for alphabet in _ALPHABETS[encoding]]
+    )
     return 1, -float(fits.any(axis=0).mean()), -float(fits.mean(axis=1).max()), index
 
 

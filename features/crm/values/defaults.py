@@ -20,14 +20,14 @@ def find_default(column: Column) -> tuple[str, float] | None:
     """The value that fills nearly all rows of a column of many levels, with its share; None if none does."""
     if isinstance(column, Texts):
         codes = column.codes[column.codes >= 0].astype(np.int64)
-        names, least = column.categories, _MIN_LEVELS
+        names, min_levels = column.categories, _MIN_LEVELS
     else:
         filled: Floats = column[~np.isnan(column)]
         numbers, positions = np.unique(filled, return_inverse=True)
         codes = positions.astype(np.int64)
-        names, least = tuple(f"{number:g}" for number in numbers.tolist()), _MIN_NUMBERS
+        names, min_levels = tuple(f"{number:g}" for number in numbers.tolist()), _MIN_NUMBERS
     counts = np.bincount(codes, minlength=len(names)) if len(codes) else np.zeros(1, np.int64)
-    if (counts > 0).sum() < least or counts.max() < _DEFAULT_SHARE * len(codes):
+    if (counts > 0).sum() < min_levels or counts.max() < _DEFAULT_SHARE * len(codes):
         return None
     return names[int(counts.argmax())], float(counts.max() / len(codes))
 

@@ -24,7 +24,7 @@ def why_not_linked(
             f"its {cut} and {lead_id} of {leads.file} are alike without leading zeros only, which a "
             "spreadsheet takes away; export both as text"
         )
-    path = _find_path(leads, table, [other for other in tables if other is not table])
+    path = _find_path(leads, table, [bridge for bridge in tables if bridge is not table])
     if path:
         return (
             f"{leads.file} refers to it by {path}, and details of a record are not joined; {_EXPORT}, or its "
@@ -40,10 +40,10 @@ def _find_path(source: RecognisedTable, target: RecognisedTable, others: list[Re
     """The columns by which a table refers to another one, at once or through a third; empty if none do."""
     if column := _refers(source, target):
         return f"its {column}"
-    for other in others:
-        first, second = _refers(source, other), _refers(other, target)
+    for bridge in others:
+        first, second = _refers(source, bridge), _refers(bridge, target)
         if first and second:
-            return f"its {first} through {second} of {other.file}"
+            return f"its {first} through {second} of {bridge.file}"
     return ""
 
 

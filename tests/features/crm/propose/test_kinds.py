@@ -1,4 +1,4 @@
-"""Kinds of exports that are read rightly, or named in one sentence, by their values and not by their names."""
+"""Kinds of exports that are read rightly, or named in one sentence: found by values, not by names."""
 
 import tomllib
 from datetime import timedelta
