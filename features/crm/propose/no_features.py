@@ -17,6 +17,7 @@ from features.settings import MISSING
 
 _MAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 _PHONE = re.compile(r"\+?[\d０-９][\d０-９\-－() ./]{7,}[\d０-９]")
+_CUT = re.compile(r"\d([.,]\d+)?[eE]\+(1[1-9]|[2-9]\d)")
 _TEXT_VALUES, _LEVELS = 400, 50
 _REASONS = {
     "owner": "a person who sells is no reason to buy",
@@ -30,6 +31,7 @@ _REASONS = {
     "id": "it names one record",
     "text": "free text",
     "constant": "it has one value only",
+    "cut": "its long numbers were cut by Excel (4.59245E+18), so that different ones are one value",
     "history": "the activities or changes hold it with its time",
 }
 
@@ -76,6 +78,8 @@ def _reason_code(
 ) -> str | None:
     if column.distinct <= 1:
         return "constant"
+    if np.mean([bool(_CUT.fullmatch(value)) for value in column.common]) > 0.5:
+        return "cut"
     listed = next((r for r in _REASONS if column.name in recipe.columns(r, table)), None)
     if listed and not (listed in ("later", "result") and column.kind == "time"):
         return listed

@@ -15,6 +15,7 @@ from tests.helpers.exports.crms import (
     EXPORTED,
     LEADS,
     LeadRow,
+    Rows,
     Table,
     clock,
     count,
@@ -109,7 +110,7 @@ def test_codes_are_read_through_a_second_table_of_codes(tmp_path: Path) -> None:
 
 
 def _events(name: str, every: int, lead: str = "deal_id") -> Table:
-    rows = [
+    rows: Rows = [
         (f"{name}{r.number}", 90_000 + r.number, clock(r.created + timedelta(hours=every)))
         for r in LEADS
         if r.number % every == 0
@@ -129,14 +130,14 @@ def test_all_tables_of_activities_are_read(tmp_path: Path) -> None:
 
 def test_an_activity_of_several_leads_is_one_of_each(tmp_path: Path) -> None:
     leads = table("leads.csv", ("lead_id", *DEALS[1:]), _deal)
-    rows = [(f"{90_000 + r.number};{90_000 + (r.number + 1) % 200}", clock(r.created)) for r in LEADS]
+    rows: Rows = [(f"{90_000 + r.number};{90_000 + (r.number + 1) % 200}", clock(r.created)) for r in LEADS]
     proposal = proposal_of(tmp_path, leads, ("calls.csv", ("lead_ids", "at"), rows))
     assert len(_load(proposal, tmp_path).crm.activities) == 2 * len(LEADS)
 
 
 def test_planned_activities_are_counted_and_no_rejects(tmp_path: Path) -> None:
-    planned = [(90_000 + r.number, clock(EXPORTED + timedelta(days=9_000)), "meeting") for r in LEADS]
-    past = [(90_000 + r.number, clock(r.created), "call") for r in LEADS]
+    planned: Rows = [(90_000 + r.number, clock(EXPORTED + timedelta(days=9_000)), "meeting") for r in LEADS]
+    past: Rows = [(90_000 + r.number, clock(r.created), "call") for r in LEADS]
     events = ("events.csv", ("deal_id", "at", "type"), [*past, *planned])
     loaded = _load(proposal_of(tmp_path, table("deals.csv", DEALS, _deal), events), tmp_path)
     assert not loaded.rejects.rows
@@ -173,12 +174,16 @@ def test_details_behind_a_second_table_are_named(tmp_path: Path) -> None:
 
 def test_people_who_sell_are_no_leads(tmp_path: Path) -> None:
     deals = table("deals.csv", (*DEALS, "rep_id"), lambda r: (*_deal(r), f"V00{r.number % 5}"))
-    reps = ("sales_reps.csv", ("rep_id", "region", "quota"), [(f"V00{i}", "NS"[i % 2], i) for i in range(5)])
+    reps: Table = (
+        "sales_reps.csv",
+        ("rep_id", "region", "quota"),
+        [(f"V00{i}", "NS"[i % 2], i) for i in range(5)],
+    )
     assert counts(proposal_of(tmp_path, deals, reps)) == ALL
 
 
 def test_snapshots_without_a_named_id_are_refused(tmp_path: Path) -> None:
-    rows = [
+    rows: Rows = [
         (day(EXPORTED - timedelta(days=30 * month)), f"Deal {r.number}", r.outcome, day(r.created), r.source)
         for month in range(4)
         for r in LEADS
