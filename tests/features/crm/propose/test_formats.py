@@ -143,7 +143,7 @@ def test_mixed_orders_are_named_with_rows(tmp_path: Path) -> None:
     proposal = propose(
         [write_leads(tmp_path, lambda d: d.strftime("%d/%m/%Y" if d.hour % 3 else "%m/%d/%Y"))], tmp_path
     )
-    notes = [note for note in proposal.notes if "Created On" in note]
+    notes = [note for note in proposal.notes if note.startswith("leads.csv, column Created On")]
     assert len(notes) == 1
     assert "two orders of day and month stand in the column" in notes[0]
     with pytest.raises(DataError, match="two orders of day and month stand in the column"):
