@@ -109,9 +109,8 @@ def init(
     with console.step_printer(lang) as report_step:
         report_step("inspecting the data")
         folder = to.resolve().parent
-        proposal = propose(
-            [_relative_source(folder, f) for f in files], folder, outcome, won or (), lost or ()
-        )
+        sources = [_relative_source(folder, f) for f in files]
+        proposal = propose(sources, folder, outcome, won or (), lost or (), lang)
     with atomic_file(to) as part:
         part.write_text(proposal.text, encoding="utf-8")
     for note in proposal.notes:

@@ -15,6 +15,7 @@ from features.crm.leads import base_columns, lead_attributes, read_leads, select
 from features.crm.reader import Reader, lead_order
 from features.crm.rejects import Rejects
 from features.crm_data import Activities, Crm, Outcomes
+from features.kinds import Language
 from features.settings import CrmSettings
 
 
@@ -34,17 +35,17 @@ class Loaded:
     deal_leads: Ints
 
 
-def load(settings: CrmSettings, rejects_path: Path, write: bool = True) -> Loaded:
-    """Read all tables of crm.toml. Rejected rows are written to `rejects_path` if `write`.
+def load(settings: CrmSettings, rejects_path: Path, write: bool = True, lang: Language = "en") -> Loaded:
+    """Read all tables of crm.toml. Rejected rows are written to `rejects_path` if `write`, worded in `lang`.
 
     Raises DataError if more rows are rejected than max_reject_share allows; then only the rejects
     file is written.
     """
     reader = Reader(settings)
     loaded = _read_crm(reader)
-    loaded.rejects.check(settings.max_reject_share, rejects_path, _reject_shares(settings))
+    loaded.rejects.check(settings.max_reject_share, rejects_path, _reject_shares(settings), lang)
     if write:
-        loaded.rejects.write(rejects_path)
+        loaded.rejects.write(rejects_path, lang)
     return loaded
 
 

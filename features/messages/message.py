@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
@@ -62,6 +62,9 @@ class MessageLines:
     def __str__(self) -> str:
         return self.text("en")
 
+    def __bool__(self) -> bool:
+        return bool(self.lines)
+
 
 ReportStep: TypeAlias = Callable[[Message], None]
 """Reports a step of a command as it begins."""
@@ -78,6 +81,11 @@ def as_message(text: str | Message) -> Message:
     return Message(template, **{name: as_message(value) for name, value in values.items()})
 
 
+def sentence(message: Message) -> Message:
+    """A part of a sentence as a whole one, with its full stop."""
+    return Message("{text}.", text=message)
+
+
 def quote(value: object) -> Message:
     """A value in the quotation marks of the language."""
     return Message("{value!r}", value=value)
@@ -86,6 +94,28 @@ def quote(value: object) -> Message:
 def quote_all(values: Iterable[object]) -> tuple[Message, ...]:
     """Values in quotation marks, to be joined with commas."""
     return tuple(quote(value) for value in values)
+
+
+def either(values: Sequence[object]) -> Message:
+    """One, two or more values, one of which is meant."""
+    if len(values) < 2:
+        return Message("{names}", names=tuple(values))
+    return Message("{first} or {last}", first=tuple(values[:-1]), last=values[-1])
+
+
+def all_of(values: Sequence[object]) -> Message:
+    """One, two or more values, all of which are meant."""
+    if len(values) < 2:
+        return Message("{names}", names=tuple(values))
+    return Message("{first} and {last}", first=tuple(values[:-1]), last=values[-1])
+
+
+def abridge(values: Sequence[object], limit: int) -> Message:
+    """The first of some values, and how many more there are."""
+    more = len(values) - limit
+    if more <= 0:
+        return Message("{names}", names=tuple(values))
+    return Message("{names} and {more:,} more", names=tuple(values[:limit]), more=more)
 
 
 def to_text(value: object, lang: Language) -> str:

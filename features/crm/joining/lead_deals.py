@@ -14,8 +14,9 @@ from features.crm.leads import IdentifiedLeads, drop_duplicates
 from features.crm.reader import Reader
 from features.crm.sources.rows import SourceRows, check_columns
 from features.crm.table_settings import DealsTable, deal_columns
+from features.messages import Message
 
-_NOT_A_LEAD = "deal of a lead that is not in the leads' table"
+_NOT_A_LEAD = Message("deal of a lead that is not in the leads' table")
 
 
 @dataclass(frozen=True)

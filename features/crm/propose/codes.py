@@ -9,16 +9,17 @@ from features.crm.propose.links import candidate_ids
 from features.crm.propose.outcomes import find_outcomes
 from features.crm.propose.recognised import RecognisedTable
 from features.crm.propose.words import Meaning, has_word, split_words
+from features.messages import Message
 
 _MOST_CODES = 200
 
 
-def read_codes(tables: list[RecognisedTable]) -> tuple[list[RecognisedTable], dict[str, str]]:
+def read_codes(tables: list[RecognisedTable]) -> tuple[list[RecognisedTable], dict[str, Message]]:
     """The tables without those of codes; their meanings go into the recipes of the tables that use them.
 
     Also for each table of codes the column whose codes it names.
     """
-    uses = dict[str, str]()
+    uses = dict[str, Message]()
     for code_table in tables:
         meanings = _code_meanings(code_table)
         if not meanings:
@@ -28,7 +29,12 @@ def read_codes(tables: list[RecognisedTable]) -> tuple[list[RecognisedTable], di
             if table is not code_table and column is not None:
                 recipe = replace(table.recipe, codes={**table.recipe.codes, column: meanings})
                 tables = [*tables[:index], replace(table, recipe=recipe), *tables[index + 1 :]]
-                uses[code_table.file] = f"names the values of {table.file}, {column}"
+                uses[code_table.file] = Message(
+                    "{codes} names the values of {file}, {column}",
+                    codes=code_table.file,
+                    file=table.file,
+                    column=column,
+                )
     return [table for table in tables if table.file not in uses], uses
 
 

@@ -13,6 +13,7 @@ from features.crm.propose.parts import (
     find_changed_value,
 )
 from features.crm.propose.recognised import RecognisedTable
+from features.messages import Message
 
 _FEW_ROWS = 0.9
 
@@ -30,7 +31,7 @@ class EventTables:
     changes: RecognisedTable | None = None
     change_link: Link | None = None
     history: tuple[str, ...] = ()
-    left_out: dict[str, str] = field(default_factory=dict)
+    left_out: dict[str, Message] = field(default_factory=dict)
 
     @property
     def activity_time(self) -> str | None:
@@ -73,7 +74,7 @@ def find_events(
     tables: list[RecognisedTable], leads: RecognisedTable, lead_id: str, stated: set[str]
 ) -> EventTables:
     """The events among `tables`. `stated` are columns of leads and deals whose history may be told."""
-    left_out, links = dict[str, str](), dict[str, Link]()
+    left_out, links = dict[str, Message](), dict[str, Link]()
     changes: list[tuple[RecognisedTable, tuple[str, ...]]] = []
     activities: list[RecognisedTable] = []
     for table in tables:
@@ -84,9 +85,11 @@ def find_events(
         links[table.name] = link
         history = _history_columns(table, link, stated)
         if find_activity_time(table.profile, table.recipe) is None:
-            left_out[table.file] = (
-                f"{link.column} holds ids of {leads.file}, but no column holds a time for every row, so it "
-                "is neither a table of activities nor of changes"
+            left_out[table.file] = Message(
+                "{column} holds ids of {file}, but no column holds a time for every row, so it is neither a "
+                "table of activities nor of changes",
+                column=link.column,
+                file=leads.file,
             )
         elif history is not None:
             changes.append((table, history))
@@ -94,12 +97,13 @@ def find_events(
             activities.append(table)
     activities.sort(key=lambda t: (t.recipe.part != "activities", -len(t.profile)))
     for table in activities[1:]:
-        left_out[table.file] = (
-            f"[activities] reads one table, and {activities[0].file} is it; put both into one file or view "
-            "with a column for the type"
+        left_out[table.file] = Message(
+            "[activities] reads one table, and {file} is it; put both into one file or view with a column "
+            "for the type",
+            file=activities[0].file,
         )
     for table, _ in changes[1:]:
-        left_out[table.file] = f"[changes] reads one table, and {changes[0][0].file} is it"
+        left_out[table.file] = Message("[changes] reads one table, and {file} is it", file=changes[0][0].file)
     first, change = next(iter(activities), None), next(iter(changes), None)
     return EventTables(
         activities=first,
@@ -131,21 +135,32 @@ def _history_columns(table: RecognisedTable, link: Link, stated: set[str]) -> tu
     return None
 
 
-def _why_not_linked(table: RecognisedTable, leads: RecognisedTable, lead_id: str) -> str:
+def _why_not_linked(table: RecognisedTable, leads: RecognisedTable, lead_id: str) -> Message:
     shared = find_shared(table, leads)
     if shared is not None and shared.share > 0.1:
-        return (
-            f"it shares only {shared.column} with {leads.file}, where {shared.share:.0%} of its values are "
-            "found; names, mail addresses and telephone numbers join no tables, so export the ids of the "
-            "leads with it"
+        return Message(
+            "it shares only {column} with {file}, where {share:.0%} of its values are found; names, mail "
+            "addresses and telephone numbers join no tables, so export the ids of the leads with it",
+            column=shared.column,
+            file=leads.file,
+            share=shared.share,
         )
     cut = differs_by_zeros(table, leads, lead_id)
     if cut is not None:
-        return (
-            f"its {cut} and {lead_id} of {leads.file} are alike without leading zeros only, which a "
-            "spreadsheet takes away; export both as text"
+        return Message(
+            "its {column} and {lead_id} of {file} are alike without leading zeros only, which a spreadsheet "
+            "takes away; export both as text",
+            column=cut,
+            lead_id=lead_id,
+            file=leads.file,
         )
     nearest = find_link(table, leads, lead_id, min_share=0.0)
     if nearest is None or not nearest.share:
-        return f"no column of it holds ids of {leads.file} ({lead_id})"
-    return f"only {nearest.share:.0%} of its {nearest.column} are ids of {leads.file} ({lead_id})"
+        return Message("no column of it holds ids of {file} ({lead_id})", file=leads.file, lead_id=lead_id)
+    return Message(
+        "only {share:.0%} of its {column} are ids of {file} ({lead_id})",
+        share=nearest.share,
+        column=nearest.column,
+        file=leads.file,
+        lead_id=lead_id,
+    )

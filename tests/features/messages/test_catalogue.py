@@ -15,7 +15,7 @@ import pytest
 from features.messages.catalogue import FOLDER, LIBRARIES, read_pairs
 
 ROOT = Path(__file__).parents[3]
-TRANSLATED = ("cli", "features/messages", "features/errors.py")
+TRANSLATED = ("cli", "features")
 """The packages and files of which every message has its Japanese."""
 FILES = [path for path in sorted(FOLDER.glob("*.toml")) if path != LIBRARIES]
 BASES = {"Message", "MessageError"}
@@ -47,12 +47,17 @@ def message_types() -> frozenset[str]:
 
 def templates(path: Path) -> Iterator[tuple[str, ast.expr]]:
     """The place and the template of every message that a file makes."""
+    for place, call in message_calls(path):
+        yield from ((place, branch) for branch in branches(call.args[0]))
+
+
+def message_calls(path: Path) -> Iterator[tuple[str, ast.Call]]:
+    """The place and the call of every message that a file makes."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.args):
             continue
         if node.func.id in message_types():
-            place = f"{path.relative_to(ROOT)}:{node.lineno}"
-            yield from ((place, branch) for branch in branches(node.args[0]))
+            yield f"{path.relative_to(ROOT)}:{node.lineno}", node
 
 
 def branches(node: ast.expr) -> Iterator[ast.expr]:
@@ -90,6 +95,19 @@ def test_every_template_is_one_text_with_a_translation() -> None:
         or (isinstance(node, ast.Constant) and node.value not in catalogue())
     ]
     assert missing == [], "add them to features/messages/ja/"
+
+
+def test_every_placeholder_has_its_value() -> None:
+    differing = [
+        f"{place}: {ast.unparse(node)}"
+        for path in source_files()
+        for place, call in message_calls(path)
+        for node in branches(call.args[0])
+        if isinstance(node, ast.Constant)
+        and call.keywords
+        and places(node.value) != {keyword.arg for keyword in call.keywords}
+    ]
+    assert differing == []
 
 
 def test_the_catalogue_has_no_template_that_nothing_uses() -> None:
