@@ -64,7 +64,7 @@ def print_training(training_run: TrainingRun, lang: Language) -> None:
     trained, out = training_run.record.trained, training_run.report.parent
     print_rejects(trained.loaded.rejects.summary(), out / "rejects.csv")
     print_findings([f for f in trained.findings if f.severity != "note"], lang)
-    print(summary(trained, lang))
+    print(summary(trained.model.about, lang))
     print(verdict(trained.evaluation.figures, lang))
     registration = training_run.registration
     print(
@@ -155,10 +155,10 @@ def _format_deadline(action: ActionAnswer, zone: ZoneInfo, lang: Language) -> st
 
 def print_gate(promotion: PromotionResult, override: str | None, lang: Language, as_json: bool) -> None:
     """The checks of the gate, as a table or as JSON."""
-    from scoring.evaluation.gate import all_passed
-    from scoring.pages.gate import explain_failures, gate_page
+    from scoring.pages.gate import explain_failures
     from scoring.pages.page import to_terminal
     from scoring.to_json import to_jsonable
+    from training.reports.promotion_page import promotion_page
 
     reasons, challenger = explain_failures(promotion.checks, lang), promotion.challenger
     if as_json:
@@ -166,18 +166,7 @@ def print_gate(promotion: PromotionResult, override: str | None, lang: Language,
         about = {"promoted": promotion.promoted, "version": version, "override": override}
         print_json(**about, reasons=reasons, checks=checks)
         return
-    champion, before = translate("gate_no_champion", lang), promotion.champion
-    if before is not None:
-        champion = translate("gate_champion", lang, version=before.version, model=before.model.version)
-    versions = {"challenger": challenger.version, "model": challenger.model.version}
-    summary = translate("gate_summary", lang, **versions, champion=champion)
-    outcome = translate("gate_promoted", lang, challenger=challenger.version)
-    if not promotion.promoted:
-        joint = "／" if lang == "ja" else "; "
-        outcome = translate("gate_refused", lang, reasons=joint.join(reasons))
-    elif not all_passed(promotion.checks):
-        outcome = translate("gate_promoted_by_override", lang, why=override)
-    to_terminal(gate_page(promotion.checks, summary, outcome, lang))
+    to_terminal(promotion_page(promotion, override, lang))
 
 
 def print_suggestion(suggestion: Suggestion, lang: Language) -> None:

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.exceptions import TyperException
 
 from cli import data, keys, models, rules, service
 from cli.options import EXIT_STOPPED, find_language
+from cli.start import start
 from features.kinds import Language
 from features.messages import Message, MessageText, as_message
 
@@ -23,7 +24,27 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+def _print_version(is_wanted: bool) -> None:
+    if is_wanted:
+        from importlib.metadata import version
+
+        print(f"hotlead {version('hotlead')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """The options of the command itself."""
+
+
 app.command()(data.demo)
+app.command()(start)
 app.command()(data.init)
 app.command()(data.check)
 app.command()(models.train)

@@ -54,6 +54,7 @@ def import_export(
     from dataclasses import asdict
 
     from cli import console
+    from features.bots.report import check_bots
     from features.crm.extra_columns import read_extra_columns
     from features.crm.load import load
     from features.settings import load_settings
@@ -67,8 +68,9 @@ def import_export(
         loaded = load(load_settings(crm_toml), settings.out / "rejects.csv")
         deploy_champion(settings.out, settings.bundles, report_step)
         export = CrmExport(loaded.crm, **asdict(read_extra_columns(loaded)))
-        result = import_crm(settings, loaded.settings, export, report_step)
-    console.emit(result.to_dict(), result.lines(lang), as_json)
+        result = import_crm(settings, loaded.settings, export, report_step, lang=lang)
+    of_bots = [finding.text(lang) for finding in check_bots(loaded.crm)]
+    console.emit(result.to_dict(), [*of_bots, *result.lines(lang)], as_json)
 
 
 def follow(crm_toml: ServedToml = DEFAULT_CRM_TOML, out: Out = None, lang: LangOption = "en") -> None:
