@@ -43,6 +43,15 @@ def explain_invalid(error: Mapping[str, Any]) -> Message:
     return as_message(error["msg"].removeprefix("Value error, "))
 
 
+def describe_invalid(place: str, problem: Message, value: object) -> Message:
+    """A sentence on a value that is invalid: where it stands, why, and the value if it is short."""
+    if not place:
+        return Message("{problem}.", problem=problem)
+    if isinstance(value, Mapping | BaseModel | list | tuple):
+        return Message("{place}: {problem}.", place=place, problem=problem)
+    return Message("{place}: {problem} (got {value!r}).", place=place, problem=problem, value=value)
+
+
 def read_toml(path: Path, if_missing: Message) -> dict[str, Any]:
     """The content of a TOML file in UTF-8.
 

@@ -66,8 +66,8 @@ class MessageLines:
         return bool(self.lines)
 
 
-ReportStep: TypeAlias = Callable[[Message], None]
-"""Reports a step of a command as it begins."""
+ReportStep: TypeAlias = Callable[[Message | str], None]
+"""Reports a step of a command as it begins; a `str` is in the language of the command already."""
 
 
 def as_message(text: str | Message) -> Message:
@@ -123,10 +123,24 @@ def to_text(value: object, lang: Language) -> str:
     return str(_to_value(value, lang))
 
 
+class _JoinedList(str):
+    """The values of a list joined with commas; `!r` in a template shows the list as it is in the file."""
+
+    _values: Sequence[object]
+
+    def __new__(cls, text: str, values: Sequence[object]) -> _JoinedList:
+        joined = super().__new__(cls, text)
+        joined._values = values
+        return joined
+
+    def __repr__(self) -> str:
+        return repr(self._values)
+
+
 def _to_value(value: object, lang: Language) -> object:
     """A value as a template takes it: texts for messages and lists, other values as they are."""
     if isinstance(value, MessageText):
         return value.text(lang)
     if isinstance(value, list | tuple):
-        return _SEPARATORS[lang].join(to_text(part, lang) for part in value)
+        return _JoinedList(_SEPARATORS[lang].join(to_text(part, lang) for part in value), value)
     return value

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pyarrow.compute as pc
 
-from features.messages import Message
 from features.clock import NEVER, from_ms
 from features.columns import Bools
 from features.crm.deals import classify_outcomes
@@ -20,6 +19,7 @@ from features.crm.sources.rows import SourceRows
 from features.crm.table_settings import DealsTable
 from features.crm.values.csv_output import unescape_formula
 from features.errors import SettingsError, suggest_nearest
+from features.messages import Message
 from features.settings import CrmSettings
 
 API_COLUMNS = DealsTable(

@@ -6,16 +6,17 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from features.messages import Message, ReportStep, abridge, as_message
 from features.crm.rejects import Reject
 from features.errors import SettingsError
+from features.kinds import Language
+from features.messages import Message, ReportStep, abridge, as_message
 from features.settings import CrmSettings
 from serving.client.closed_deals_file import ClosedDeals, read_closed_deals
 from serving.client.sender import OutcomeSender, RejectedDeal, SendResult, is_loopback_url, open_client
 
 REJECTS = "outcomes-rejects.csv"
 KEY = "HOTLEAD_KEY"
-_CONFLICT = "is in the service with other content; a higher version corrects it"
+_CONFLICT = Message("is in the service with other content; a higher version corrects it")
 _SHOWN = 5
 
 
@@ -146,7 +147,9 @@ def _add_rejects(deals: ClosedDeals, result: SendResult) -> None:
         reject_rows.append(_to_reject(deals, one, one.field, one.received, why))
 
 
-def _to_reject(deals: ClosedDeals, one: RejectedDeal, field: str, value: str, why: Message) -> Reject:
+def _to_reject(
+    deals: ClosedDeals, one: RejectedDeal, field: str, value: Message | str, why: Message
+) -> Reject:
     file, row = deals.rows.locate(int(deals.rows.numbers[one.position]))
     return Reject("deals", file, row, deals.columns.get(field, field), value, why)
 

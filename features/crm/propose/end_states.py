@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from features.messages import Message, abridge
 from features.clock import NEVER
 from features.columns import Bools
 from features.crm.profile import TableProfile
 from features.crm.propose.outcomes import OutcomeColumn, is_in
 from features.crm.propose.times import CloseColumns
+from features.messages import Message, abridge
 
 _ALL, _NONE, _SHOWN = 0.95, 0.05, 6
 

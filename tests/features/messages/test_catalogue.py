@@ -15,8 +15,9 @@ import pytest
 from features.messages.catalogue import FOLDER, LIBRARIES, read_pairs
 
 ROOT = Path(__file__).parents[3]
-TRANSLATED = ("cli", "features")
-"""The packages and files of which every message has its Japanese."""
+PACKAGES = ("features", "scoring", "training", "serving", "cli")
+PAGES = ROOT / "serving" / "review"
+"""The pages for people have texts of their own."""
 FILES = [path for path in sorted(FOLDER.glob("*.toml")) if path != LIBRARIES]
 BASES = {"Message", "MessageError"}
 JAPANESE = re.compile("[\u3040-\u30ff\u4e00-\u9fff]")
@@ -24,9 +25,8 @@ HALF_WIDTH = re.compile("[\u3040-\u30ff\u4e00-\u9fff][,:;?!]")
 
 
 def source_files() -> Iterator[Path]:
-    for name in TRANSLATED:
-        path = ROOT / name
-        yield from path.rglob("*.py") if path.is_dir() else (path,)
+    for package in PACKAGES:
+        yield from (path for path in (ROOT / package).rglob("*.py") if PAGES not in path.parents)
 
 
 @cache
@@ -34,7 +34,7 @@ def message_types() -> frozenset[str]:
     """Message and all kinds of errors with a message, found by their bases."""
     classes = [
         node
-        for folder in ("features", "scoring", "training", "serving", "cli")
+        for folder in PACKAGES
         for path in (ROOT / folder).rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.ClassDef)
@@ -99,24 +99,24 @@ def test_every_template_is_one_text_with_a_translation() -> None:
 
 def test_every_placeholder_has_its_value() -> None:
     differing = [
-        f"{place}: {ast.unparse(node)}"
+        f"{place}: {ast.unparse(call.args[0])}"
         for path in source_files()
         for place, call in message_calls(path)
-        for node in branches(call.args[0])
-        if isinstance(node, ast.Constant)
-        and call.keywords
-        and places(node.value) != {keyword.arg for keyword in call.keywords}
+        if call.keywords and all(isinstance(node, ast.Constant) for node in branches(call.args[0]))
+        if wanted_values(call) != {keyword.arg for keyword in call.keywords}
     ]
     assert differing == []
 
 
+def wanted_values(call: ast.Call) -> set[str]:
+    """The placeholders of the templates of a call."""
+    nodes = [node for node in branches(call.args[0]) if isinstance(node, ast.Constant)]
+    return set[str]().union(*(places(node.value) for node in nodes))
+
+
 def test_the_catalogue_has_no_template_that_nothing_uses() -> None:
     current = {
-        node.value
-        for folder in ("features", "scoring", "training", "serving", "cli")
-        for path in (ROOT / folder).rglob("*.py")
-        for _, node in templates(path)
-        if isinstance(node, ast.Constant)
+        node.value for path in source_files() for _, node in templates(path) if isinstance(node, ast.Constant)
     }
     assert sorted(catalogue().keys() - current) == []
 
