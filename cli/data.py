@@ -210,8 +210,10 @@ def check(
             gaps=[{**vars(gap), "text": describe_gap(gap, settings.table, lang)} for gap in gaps],
         )
         return
-    counts = {"leads": len(loaded.crm), "closed": closed, "won": won}
-    console.print_message(Message("{leads:,} leads, {closed:,} closed, {won:,} won.", **counts), lang)
+    counts = Message(
+        "{leads:,} leads, {closed:,} closed, {won:,} won.", leads=len(loaded.crm), closed=closed, won=won
+    )
+    console.print_message(counts, lang)
     console.print_rejects(loaded.rejects.summary(), rejects, lang)
     console.print_findings(audit.findings, lang)
     for gap in gaps:
