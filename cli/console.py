@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from features.kinds import Language
+from features.messages import Message, to_text
 from scoring.texts import translate
 
 if TYPE_CHECKING:
@@ -32,13 +33,14 @@ _MAX_REASONS = 5
 
 
 @contextmanager
-def step_printer(quiet: bool = False) -> Iterator[Callable[[str], None]]:
+def step_printer(lang: Language, quiet: bool = False) -> Iterator[Callable[[Message | str], None]]:
     """A function that prints each step as it begins, with the seconds since the start."""
     began = time.monotonic()
 
-    def print_step(step: str) -> None:
+    def print_step(step: Message | str) -> None:
         if not quiet:
-            print(f"[{time.monotonic() - began:5.1f} s] {step}", file=sys.stderr, flush=True)
+            seconds = f"[{time.monotonic() - began:5.1f} s]"
+            print(f"{seconds} {to_text(step, lang)}", file=sys.stderr, flush=True)
 
     yield print_step
 
@@ -62,7 +64,7 @@ def print_training(training_run: TrainingRun, lang: Language) -> None:
     trained, out = training_run.record.trained, training_run.report.parent
     print_rejects(trained.loaded.rejects.summary(), out / "rejects.csv")
     print_findings([f for f in trained.findings if f.severity != "note"], lang)
-    print(summary(trained, lang))
+    print(summary(trained.model.about, lang))
     print(verdict(trained.evaluation.figures, lang))
     registration = training_run.registration
     print(

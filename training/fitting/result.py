@@ -108,6 +108,7 @@ def describe_training(
         ],
         "left_out": list(audit.left_out),
         "scorecard": data.card.version,
+        "data": data.digest,
         "recipe": recipe.to_dict(),
         "seed": seed,
         "figures": {name: estimates_to_dict(figures) for name, figures in evaluation.figures.items()},

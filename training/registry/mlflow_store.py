@@ -24,6 +24,7 @@ from features.files import file_lock, write_error
 from features.kinds import Language
 from scoring.model.evidence import Evidence
 from scoring.model.model import EVIDENCE_FILE, Model
+from training.registry.moved_store import artifacts_uri, point_to_present_folder
 
 MODEL_NAME = "hotlead"
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
@@ -174,6 +175,8 @@ def _set_store(mlflow: Any, uri: str, out: Path) -> None:
         mlflow.set_experiment(MODEL_NAME)
         return
     with file_lock(out / ".lock"):
+        if uri == _local_store_uri(out):
+            point_to_present_folder(out / _STORE, MODEL_NAME, out)
         if mlflow.get_experiment_by_name(MODEL_NAME) is None:
-            mlflow.create_experiment(MODEL_NAME, (out.resolve() / "mlartifacts").as_uri())
+            mlflow.create_experiment(MODEL_NAME, artifacts_uri(out))
     mlflow.set_experiment(MODEL_NAME)
