@@ -154,7 +154,9 @@ def load_model(name: AnyPath = "champion", out: AnyPath = OUT) -> ScoringModel:
         from training.registry.mlflow_store import find_model
 
         return ScoringModel(find_model(Path(out), (str(name),)).model)
-    folder = _download(str(name), Path(out)) if ":/" in str(name) else Path(name)
+    scheme, colon, _ = str(name).partition(":/")
+    is_uri = bool(colon) and len(scheme) > 1  # C:/models is a folder
+    folder = _download(str(name), Path(out)) if is_uri else Path(name)
     return ScoringModel(Model.load(next((p.parent for p in folder.rglob(MODEL_FILE)), folder)))
 
 
@@ -254,8 +256,10 @@ def replay_rules(
 
 
 def _download(uri: str, out: Path) -> Path:
-    from training.registry.mlflow_store import mlflow_store
+    from training.registry.mlflow_store import check_store, mlflow_store
 
+    if uri.startswith(("models:", "runs:")):
+        check_store(out)
     with mlflow_store(out) as (mlflow, _):
         return Path(mlflow.artifacts.download_artifacts(uri))
 

@@ -122,6 +122,9 @@ def test_a_model_is_an_alias_a_uri_or_a_folder(demo: Demo, name: str) -> None:
 def test_an_absent_model_is_named(demo: Demo, tmp_path: Path) -> None:
     with pytest.raises(hotlead.HotleadError, match="No model is registered"):
         hotlead.load_model("champion", out=tmp_path)
+    with pytest.raises(hotlead.HotleadError, match="No model is registered"):
+        hotlead.load_model("models:/hotlead/1", out=tmp_path)
+    assert list(tmp_path.iterdir()) == []
     with pytest.raises(hotlead.HotleadError, match="no whole model folder"):
         hotlead.load_model(tmp_path / "nothing")
 
