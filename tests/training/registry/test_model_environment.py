@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +30,7 @@ def place(demo: Demo) -> Path:
 
 
 @pytest.fixture(scope="module")
-def python(place: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def python(place: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The Python of a new environment with the requirements of the model, installed as MLflow does."""
     folder = tmp_path_factory.mktemp("environment") / "venv"
     uv = [sys.executable, "-m", "uv"]
@@ -39,7 +41,8 @@ def python(place: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     ):
         completed = subprocess.run([*uv, *command], cwd=place, capture_output=True, text=True, check=False)
         assert completed.returncode == 0, completed.stderr
-    return path
+    yield path
+    shutil.rmtree(folder)  # 600 MB
 
 
 @pytest.fixture(scope="module")
