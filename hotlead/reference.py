@@ -45,7 +45,7 @@ def _example() -> str:
 def _reference() -> Iterator[str]:
     for function in FUNCTIONS:
         name = f"hotlead.{function.__name__}"
-        yield f"### `{function.__name__}`\n\n```python\n{name}{_signature(function)}\n```"
+        yield f"### `{function.__name__}`\n\n`{name}{_signature(function)}`"
         yield "\n\n".join(_fence(p) if p.startswith(">>>") else p for p in _paragraphs(function))
     for kind in TYPES:
         yield f"### `{kind.__name__}`"
@@ -66,11 +66,15 @@ def _members(kind: type) -> Iterator[tuple[str, str]]:
 
 def _signature(function: Callable[..., Any]) -> str:
     parameters = inspect.signature(function).parameters.values()
-    shown = [p.name if p.default is p.empty else f"{p.name}={p.default!r}" for p in parameters]
+    shown = [p.name if p.default is p.empty else f"{p.name}={_literal(p.default)}" for p in parameters]
     keyword_only = [i for i, p in enumerate(parameters) if p.kind is p.KEYWORD_ONLY]
     if keyword_only:
         shown.insert(keyword_only[0], "*")
     return f"({', '.join(shown)})"
+
+
+def _literal(value: object) -> str:
+    return f'"{value}"' if isinstance(value, str) else repr(value)
 
 
 def _paragraphs(documented: object) -> list[str]:
