@@ -21,11 +21,11 @@ mails = st.tuples(st.integers(0, 2), st.just("mail_sent"), st.integers(0, 5_000)
 
 
 @settings(max_examples=150, deadline=None, derandomize=True)
-@given(activities=st.lists(rows, max_size=60), sent=st.lists(mails, max_size=3))
+@given(activities=st.lists(rows, max_size=60), sent_mails=st.lists(mails, max_size=3))
 def test_many_leads_are_marked_as_each_of_them(
-    activities: list[ActivityRow], sent: list[ActivityRow]
+    activities: list[ActivityRow], sent_mails: list[ActivityRow]
 ) -> None:
-    everything = [*sent, *activities]
+    everything = [*sent_mails, *activities]
     codes = find_bursts_of_leads(make_crm(3, everything).activities)
     for lead in range(3):
         places = [place for place, row in enumerate(everything) if row[0] == lead]
