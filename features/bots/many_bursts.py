@@ -83,7 +83,7 @@ def _find_crowded(lead: NDArray[np.int32], times_ms: Ints, count: int) -> NDArra
     if len(lead) <= reach:
         return lead[:0]
     is_close = times_ms[reach:] - times_ms[:-reach] <= WINDOW_MS
-    return lead[:-reach][is_close & (lead[reach:] == lead[:-reach])]
+    return np.asarray(lead[:-reach][is_close & (lead[reach:] == lead[:-reach])])
 
 
 def _mark_bursts(activities: Activities, rows: NDArray[np.intp], codes: RuleCodes) -> None:

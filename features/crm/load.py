@@ -52,15 +52,16 @@ def load(settings: CrmSettings, rejects_path: Path, write: bool = True) -> Loade
 
 
 def _reject_shares(settings: CrmSettings) -> dict[str, float]:
-    """The tables with a `max_reject_share` of their own."""
+    """The parts of crm.toml with a `max_reject_share` of their own; of several activities the largest."""
     parts = {
-        "leads": settings.leads,
-        "deals": settings.deals,
+        "leads": (settings.leads,),
+        "deals": (settings.deals,),
         "activities": settings.activities,
-        "changes": settings.changes,
+        "changes": (settings.changes,),
     }
-    shares = {name: part.max_reject_share for name, part in parts.items() if part}
-    return {name: share for name, share in shares.items() if share is not None}
+    shares = {name: [t.max_reject_share for t in tables if t] for name, tables in parts.items()}
+    known = {name: [share for share in given if share is not None] for name, given in shares.items()}
+    return {name: max(given) for name, given in known.items() if given}
 
 
 def _read_crm(reader: Reader) -> Loaded:

@@ -15,7 +15,7 @@ from features.one_lead import Event
 from scoring.decision.overrides import Override, Verdict
 from serving.store import queries
 from serving.store.queries import ResultRow, Statement, in_chunks
-from serving.store.records import KINDS, HotRow, ListCursor, StoredLead
+from serving.store.records import KINDS, HotRow, ListCursor, RecordKind, StoredLead
 from serving.store.tables import RECORDS
 
 Rows: TypeAlias = Sequence[ResultRow]
@@ -57,6 +57,31 @@ def leads(
     }
 
 
+def attribute_history(
+    connection: Connection, lead_ids: Sequence[str]
+) -> dict[str, list[tuple[str, int, object]]]:
+    """By lead, every value of an attribute that was sent: column, time (ms UTC) and value, by time."""
+    statement = queries.newest_rows(RECORDS["leads"])
+    rows_by_lead: dict[str, Rows] = {}
+    for chunk in in_chunks(lead_ids):
+        rows_by_lead |= _read_by_lead(connection, statement, chunk)
+    return {lead_id: _changes(rows) for lead_id, rows in rows_by_lead.items()}
+
+
+def imported_open_leads(connection: Connection) -> list[str]:
+    """The leads of all imports whose deal is not closed, sorted by id."""
+    return list(connection.scalars(queries.imported_open_leads()))
+
+
+def newest_versions(
+    connection: Connection, kind: RecordKind, keys: Sequence[str]
+) -> dict[str, tuple[int, str]]:
+    """The newest version of each stored key and the digest of its content."""
+    statement = queries.newest_versions(RECORDS[kind])
+    rows = (row for chunk in in_chunks(keys) for row in connection.execute(statement, {"ids": chunk}))
+    return {key: (version, digest) for key, version, digest in rows}
+
+
 def scores(connection: Connection, lead_id: str, limit: int) -> list[dict[str, Any]]:
     """The predictions of a lead as dicts of Prediction's fields, newest moment first."""
     rows = connection.execute(queries.scores(), {"lead_id": lead_id, "limit": limit})
@@ -67,7 +92,9 @@ def call_list(
     connection: Connection, owner: str | None, limit: int, now: int, after: ListCursor | None = None
 ) -> list[HotRow]:
     """Hot leads without a closed deal `after` a position, by deadline (none: last), score and id."""
-    params = {"limit": limit, "owner": owner, **({} if after is None else after._asdict())}
+    start = queries.call_list_start(now)
+    position = {} if after is None else after._asdict()
+    params = {"limit": limit, "owner": owner, "scored_after": start, **position}
     statement = queries.call_list(owner is not None, after is not None)
     rows = [HotRow(**row._mapping) for row in connection.execute(statement, params)]
     lead_ids = [row.lead_id for row in rows]
