@@ -202,7 +202,7 @@ def _measure_shifts(
     at_creation = {attribute.column for attribute in attributes if attribute.known != "history"}
     backdated = [_backdate_first_values(stored_leads[lead_id], at_creation) for lead_id, _ in compared]
     values = [
-        scorer.table.compute_one(facts_from_store(lead, schema, now).view(moment))
+        scorer.table.compute_one(facts_from_store(lead, schema, now, moment).view(moment))
         for lead, (_, moment) in zip(backdated, compared, strict=True)
     ]
     leads = len(set(evidence.lead.tolist())), len({lead_id for lead_id, _ in compared})
@@ -221,7 +221,8 @@ def _find_gaps(
     stored, schema = store.leads([row.lead_id for row in scored]), AttributeSchema.from_settings(crm)
     leads = [(stored[row.lead_id], row.as_of) for row in scored if row.lead_id in stored]
     values = [
-        scorer.table.compute_one(facts_from_store(lead, schema, as_of).view(as_of)) for lead, as_of in leads
+        scorer.table.compute_one(facts_from_store(lead, schema, as_of, as_of).view(as_of))
+        for lead, as_of in leads
     ]
     if not values:
         return []
