@@ -30,6 +30,11 @@ class Activities:
     def __len__(self) -> int:
         return len(self.lead)
 
+    def take(self, rows: NDArray[np.integer]) -> Activities:
+        """The activities at `rows`, in their order."""
+        value = None if self.value is None else self.value[rows]
+        return Activities(self.lead[rows], self.type[rows], self.time_ms[rows], value, self.types)
+
 
 @dataclass(frozen=True)
 class Changes:
