@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from tests.helpers.builders import write_csv
+from tests.helpers.small_crm import CARD
 
 CRM_TOML = """
 [crm]
@@ -78,7 +79,7 @@ _EMPLOYEES = ("1.234名", "12,5名", "２３名", "7", "1.500人", "", "3")
 
 
 def write_mixed_crm(folder: Path, leads: int = 240, seed: int = 3) -> Path:
-    """Write the files and the crm.toml; its path."""
+    """Write the files, a scorecard.toml and the crm.toml; the path of this."""
     rng = random.Random(seed)
     created = [EXPORTED - timedelta(minutes=rng.randint(60, 400 * 1440)) for _ in range(leads)]
     write_csv(folder / "leads.csv", [_LEAD_HEADER, *(_lead(i, created[i], rng) for i in range(leads))])
@@ -89,6 +90,7 @@ def write_mixed_crm(folder: Path, leads: int = 240, seed: int = 3) -> Path:
     changes = [row for i in range(leads) for row in _changes(i, created[i], rng)]
     write_csv(folder / "changes.csv", [("lead", "at", "field", "new"), *changes])
     (folder / "crm.toml").write_text(CRM_TOML, encoding="utf-8")
+    (folder / "scorecard.toml").write_text(CARD.replace('"referral"', '"WEB"'), encoding="utf-8")
     return folder / "crm.toml"
 
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from features.clock import MS_PER_DAY as DAY
 from features.clock import NEVER
 from serving.leads.mirrors import OverrideMirror
 from serving.predictions.call_list import (
@@ -43,6 +44,21 @@ def fill_hot_leads(store: Store, count: int) -> list[str]:
     store.add_predictions(predictions).result(10)
     ordered = sorted(predictions, key=lambda p: (p.deadline or NEVER, -p.score, p.lead_id))
     return [p.lead_id for p in ordered]
+
+
+def test_a_lead_leaves_the_list_thirty_days_after_its_newest_score(store: Store) -> None:
+    """A lead that the CRM no longer has is never scored again."""
+    fill_hot_leads(store, 6)
+    store.add_predictions([hot("L000", MOMENT_MS + DAY)]).result(10)
+    overrides = OverrideMirror(store)
+    for now, expected in (
+        (MOMENT_MS + 30 * DAY - 1, 6),
+        (MOMENT_MS + 30 * DAY, 1),
+        (MOMENT_MS + 31 * DAY, 0),
+    ):
+        page = read_call_list(store, overrides, None, 10, now, None)
+        assert len(page.rows) == sum(page.owners.values()) == expected
+        assert store.read(lambda connection, now=now: count_pending(connection, now, [])).hot == expected
 
 
 def read_all_pages(
