@@ -10,7 +10,7 @@ import numpy as np
 
 from features.clock import NEVER
 from features.columns import Column, Texts
-from features.crm_data import Crm
+from features.crm_data import Activities, Crm
 from features.settings import CrmSettings
 from serving.leads.to_records import derive_key
 from serving.store.records import Record, RecordKind
@@ -88,8 +88,14 @@ def _changes(crm: Crm) -> Iterator[Record]:
 
 
 def _activities(crm: Crm) -> Iterator[Record]:
+    """Those of people and of machines: what a machine made is found again whenever a lead is read."""
+    yield from _activity_records(crm, crm.activities)
+    yield from _activity_records(crm, crm.bots.activities)
+
+
+def _activity_records(crm: Crm, activities: Activities) -> Iterator[Record]:
     """With the keys that the API derives for records without an id, so that each is stored once."""
-    activities, occurrences = crm.activities, Counter[str]()
+    occurrences = Counter[str]()
     values = [None] * len(activities) if activities.value is None else _to_values(activities.value)
     for row, code, time_ms, value in zip(
         activities.lead.tolist(), activities.type.tolist(), activities.time_ms.tolist(), values, strict=True

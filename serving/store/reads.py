@@ -36,7 +36,7 @@ def leads(
     created = _creation_times(connection, lead_ids, rows_by_lead)
     accounts = {lead_id: _last_account(rows, before) for lead_id, rows in rows_by_lead.items()}
     account_ids = {account for account in accounts.values() if account is not None}
-    account_events = _read_account_events(connection, account_ids, before)
+    events_by_account = _read_account_events(connection, account_ids, before)
     return {
         lead_id: StoredLead(
             lead_id=lead_id,
@@ -45,7 +45,11 @@ def leads(
             changes=_changes(rows_by_lead.get(lead_id, ())),
             events=events.get(lead_id, []),
             hearings=_hearings(steps.get(lead_id, ())),
-            account_events=account_events.get(accounts.get(lead_id) or ""),
+            colleagues=[
+                colleague_events
+                for colleague_id, colleague_events in events_by_account.get(accounts.get(lead_id), {}).items()
+                if colleague_id != lead_id
+            ],
             first_contacts=[row.at for row in steps.get(lead_id, ()) if row.step == "first_contact"],
         )
         for lead_id in lead_ids
@@ -156,21 +160,18 @@ def _last_account(rows: Rows, before: int | None) -> str | None:
 
 def _read_account_events(
     connection: Connection, accounts: set[str], before: int | None
-) -> dict[str, list[Event]]:
-    """The activities of all leads of each account, by time."""
+) -> dict[str | None, dict[str, list[Event]]]:
+    """The activities of each lead of each account, by time."""
     if not accounts:
         return {}
     rows_by_lead = _read_by_lead(connection, queries.leads_of_accounts(), accounts)
     events = _read_events(connection, list(rows_by_lead))
-    events_by_account: dict[str, list[Event]] = {account: [] for account in accounts}
+    events_by_account: dict[str | None, dict[str, list[Event]]] = {account: {} for account in accounts}
     for lead_id, rows in rows_by_lead.items():
         # A lead may have moved to another account since.
-        if (account := _last_account(rows, before)) in events_by_account:
-            events_by_account[account] += events.get(lead_id, [])
-    return {
-        account: sorted(unsorted, key=lambda event: event[1])
-        for account, unsorted in events_by_account.items()
-    }
+        if lead_id in events and (account := _last_account(rows, before)) in events_by_account:
+            events_by_account[account][lead_id] = events[lead_id]
+    return events_by_account
 
 
 def _changes(rows: Rows) -> list[tuple[str, int, object]]:
