@@ -126,9 +126,8 @@ class Histories:
         """Activities of an account at the same time are ordered by value, as in the view of one lead."""
         activities, owners = self.crm.activities, int(self.crm.account.max(initial=-1)) + 1
         if activities.value is not None:
-            activities = activities.take(
-                np.argsort(np.nan_to_num(activities.value, nan=-np.inf), kind="stable")
-            )
+            value = np.nan_to_num(activities.value, nan=-np.inf)
+            activities = activities.select(np.argsort(value, kind="stable"))
         return _sort_activities(activities, self.crm.account[activities.lead], owners)
 
     def _mask(self, types: NDArray[np.int16], activity: Activity) -> Bools | None:

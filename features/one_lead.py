@@ -63,7 +63,7 @@ class _Histories(dict[Over, History]):
 
     def __init__(self, events: Iterable[Event], account_events: Iterable[Event] | None, moment: int) -> None:
         lead_history = History(events, moment)
-        super().__init__(lead=lead_history)
+        super().__init__({"lead": lead_history})
         self._account_events, self._moment = account_events, moment
 
     def __missing__(self, over: Over) -> History:

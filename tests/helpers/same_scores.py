@@ -206,7 +206,7 @@ def list_scores(crm_toml: Path, moment: int, *options: object) -> dict[str, Show
         completed = run("score", crm_toml, *arguments)
         assert completed.returncode == 0, completed.stderr
     rows = pq.read_table(parquet, columns=["lead_id", "score", "stage", "probability"]).to_pylist()
-    listed = {r["lead_id"]: (r["score"], r["stage"], r["probability"]) for r in rows}
+    listed: dict[str, ShownScore] = {r["lead_id"]: (r["score"], r["stage"], r["probability"]) for r in rows}
     with text.open(encoding="utf-8-sig", newline="") as file:
         lines = list(csv.DictReader(file))
     written = {r["lead_id"]: (int(r["score"]), r["stage"], _to_float(r["probability"])) for r in lines}
