@@ -67,8 +67,13 @@ class _Histories(dict[Over, History]):
         self._account_events, self._moment = account_events, moment
 
     def __missing__(self, over: Over) -> History:
-        events = self["lead"].events if self._account_events is None else self._account_events
-        self[over] = history = History(sorted(events, key=_order_of_value), self._moment)
+        history = self["lead"]
+        events = history.events if self._account_events is None else [*self._account_events]
+        if len({event[1] for event in events}) < len(events):
+            history = History(sorted(events, key=_order_of_value), self._moment)
+        elif self._account_events is not None:
+            history = History(events, self._moment)
+        self[over] = history
         return history
 
 
