@@ -220,10 +220,8 @@ def _find_gaps(
     scored = store.read(lambda connection: connection.execute(served_queries.newest_scores(), params).all())
     stored, schema = store.leads([row.lead_id for row in scored]), AttributeSchema.from_settings(crm)
     leads = [(stored[row.lead_id], row.as_of) for row in scored if row.lead_id in stored]
-    values = [
-        scorer.table.compute_one(facts_from_store(lead, schema, as_of, as_of).view(as_of))
-        for lead, as_of in leads
-    ]
+    facts = [(facts_from_store(lead, schema, None, as_of), as_of) for lead, as_of in leads]
+    values = [scorer.table.compute_one(lead.view(as_of)) for lead, as_of in facts]
     if not values:
         return []
     ages = np.array([(as_of - lead.created) / MS_PER_DAY for lead, as_of in leads])

@@ -13,7 +13,7 @@ import tomlkit
 from tomlkit.items import AoT, InlineTable, Table
 
 from features.crm.findings import Finding
-from features.crm.profile import ColumnProfile, TableProfile
+from features.crm.profile import ColumnProfile
 from features.crm.propose.detected import DetectedTables
 from features.crm.propose.events import EventTable, EventTables
 from features.crm.propose.formats import add_formats, add_unread_dates

@@ -16,9 +16,11 @@ from features.settings import load_settings
 from scoring.decision.build_scorer import build_scorer
 from serving.jobs.crm_records import CrmExport, iter_records
 from serving.jobs.demo_history import past_moments, score_moments
+from serving.jobs.import_crm import import_crm
 from serving.settings import ServiceSettings
 from serving.store.store import Store
 from tests.cli.test_commands import run
+from tests.helpers.service.served_builder import make_company
 from tests.helpers.small_crm import CARD, replace_text, small_crm
 
 
@@ -49,6 +51,55 @@ def test_an_export_that_is_imported_again_changes_nothing(loaded: Loaded) -> Non
     assert sum(report["stages"].values()) == is_open
     second_report = json.loads(run("import", crm_toml, "--json").stdout)
     assert all(set(counts) == {"known"} for counts in second_report["records"].values())
+
+
+def test_an_export_that_corrects_an_earlier_one_is_stored_as_the_newest_version(loaded: Loaded) -> None:
+    crm_toml = loaded.settings.folder / "crm.toml"
+    run("import", crm_toml)
+    deals = crm_toml.with_name("deals.csv")
+    original = deals.read_text("utf-8")
+    for text, corrected in ((original.replace(",lost,", ",won,", 1), 1), (original, 1), (original, 0)):
+        deals.write_text(text, encoding="utf-8")
+        report = json.loads(run("import", crm_toml, "--json").stdout)
+        assert report["records"]["outcomes"].get("corrected", 0) == corrected
+        assert report["records"]["leads"].keys() == {"known"}
+
+
+def test_open_leads_that_an_export_no_longer_holds_are_named(loaded: Loaded) -> None:
+    crm_toml = loaded.settings.folder / "crm.toml"
+    run("import", crm_toml)
+    leads = crm_toml.with_name("leads.csv")
+    lines = leads.read_text("utf-8").splitlines()
+    leads.write_text("\n".join(lines[:-7]), encoding="utf-8")
+    replace_text(crm_toml, 'name = "small"', 'name = "small"\nmax_reject_share = 1.0')
+    report = json.loads(run("import", crm_toml, "--json").stdout)
+    assert report["absent"] == [f"L{i:04d}" for i in range(113, 120)]
+    printed = run("import", crm_toml).stdout
+    assert "7 open leads of earlier imports are not in this export (L0113, L0114" in printed
+    assert "30 days after its newest score" in printed
+
+
+def test_what_the_model_knows_otherwise_is_said_before_any_score_changes(tmp_path: Path) -> None:
+    company = make_company(tmp_path)
+    leads = tmp_path / "leads.csv"
+    leads.write_text(leads.read_text("utf-8").replace("referral", "").replace("ads", ""), encoding="utf-8")
+    export = CrmExport(
+        (loaded := load(company.crm, tmp_path / "rejects.csv")).crm, **asdict(read_extra_columns(loaded))
+    )
+    steps: list[str] = []
+    result = import_crm(company.settings, company.crm, export, steps.append)
+    assert [gap.feature for gap in result.gaps] == ["channel"]
+    assert "column still called 'channel'" in steps[0]
+    assert steps[1].startswith("storing")
+
+
+def test_an_invalid_scorecard_stops_an_import_as_it_stops_a_list(loaded: Loaded) -> None:
+    crm_toml = loaded.settings.folder / "crm.toml"
+    replace_text(crm_toml.with_name("scorecard.toml"), '"channel"', '"chanel"')
+    for arguments in (("import", crm_toml), ("score", crm_toml, "--to", "scores.csv")):
+        completed = run(*arguments)
+        assert completed.returncode == 3
+        assert "'chanel' is no feature" in completed.stderr
 
 
 @pytest.mark.parametrize("availability", ["at_creation", "today"])
