@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
 import pandas as pd
@@ -65,11 +66,43 @@ def test_help_answers_at_once() -> None:
     assert min(helps) < 6 * min(typers), pairs
 
 
+def test_the_version_is_that_of_the_package(hotlead: Hotlead) -> None:
+    code, stdout, _ = hotlead("--version")
+    assert (code, stdout) == (0, f"hotlead {version('hotlead')}\n")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("check",),
+        ("train",),
+        ("score", "--to", "scores.csv"),
+        ("compare",),
+        ("promote",),
+        ("backtest",),
+        ("rules", "show"),
+        ("rules", "suggest"),
+        ("serve",),
+        ("import",),
+        ("monitor",),
+        ("keys", "list"),
+    ],
+)
+def test_crm_toml_of_the_current_folder_is_taken_and_named_if_it_is_missing(
+    tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    ended = run(*arguments, cwd=tmp_path)
+    assert ended.returncode == 3
+    assert ended.stderr.startswith("hotlead: crm.toml: there is no such file.")
+    assert len(ended.stderr.splitlines()) == 1
+
+
 def test_help_names_every_command(hotlead: Hotlead) -> None:
     code, stdout, _ = hotlead("--help")
     assert code == 0
     for name in (
         "demo",
+        "start",
         "init",
         "check",
         "train",
