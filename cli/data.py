@@ -49,7 +49,7 @@ def demo(
     from training.registry.promotion import promote
     from training.train import train_and_register
 
-    with console.step_printer() as report_step:
+    with console.step_printer(lang) as report_step:
         report_step(f"creating a CRM of {leads:,} leads")
         today = today_in_japan(datetime.now(UTC))
         crm_toml, results = make_demo(out, leads, seed, today), out / "hotlead-out"
@@ -123,7 +123,7 @@ def init(
     from features.errors import SettingsError
 
     if to.exists() and not force:
-        raise SettingsError(f"{to}: exists already. Choose another --to, or use --force.")
+        raise SettingsError("{path}: exists already. Choose another --to, or use --force.", path=to)
     proposal = propose_settings(files, to, (outcome, won or [], lost or []), lang, yes)
     console.print_next_steps(
         f"review {to}, above all the lines that are commented out", f"hotlead check {to}"
@@ -150,7 +150,7 @@ def propose_settings(
     from features.crm.propose import propose
     from features.files import atomic_file
 
-    with console.step_printer(is_quiet) as report_step:
+    with console.step_printer(lang, is_quiet) as report_step:
         report_step("inspecting the data")
         folder = to.resolve().parent
         sources = [_relative_source(folder, file) for file in files]
@@ -182,26 +182,36 @@ def check(
     from features.crm.load import load
     from features.moments import MIN_WINS
     from features.settings import load_settings
+    from scoring.pages.feature_gaps import describe_gap
     from scoring.scorecard.load import find_card
+    from training.export_gaps import find_export_gaps
 
     settings = load_settings(crm_toml)
     find_card(settings.folder, settings.table)
-    with console.step_printer(as_json) as report_step:
+    with console.step_printer(lang, as_json) as report_step:
         report_step("reading the CRM")
         rejects = output_folder(out, crm_toml) / "rejects.csv"
         loaded = load(settings, rejects)
         report_step("auditing the data")
         audit = Audit.from_loaded(loaded)
+        gaps = find_export_gaps(loaded.crm, settings.table, output_folder(out, crm_toml))
     won, closed = (int(a.sum()) for a in (loaded.crm.outcomes.won, loaded.crm.outcomes.closed))
     if as_json:
         findings = [finding.to_dict(lang) for finding in audit.findings]
         console.print_json(
-            leads=len(loaded.crm), won=won, closed=closed, left_out=audit.left_out, findings=findings
+            leads=len(loaded.crm),
+            won=won,
+            closed=closed,
+            left_out=audit.left_out,
+            findings=findings,
+            gaps=[{**vars(gap), "text": describe_gap(gap, settings.table, lang)} for gap in gaps],
         )
         return
     print(f"{len(loaded.crm):,} leads, {closed:,} closed, {won:,} won.")
     console.print_rejects(loaded.rejects.summary(), rejects)
     console.print_findings(audit.findings, lang)
+    for gap in gaps:
+        print(f"  {'warning':8s} {describe_gap(gap, settings.table, lang)}")
     if audit.left_out:
         print(f"Left out of training: {', '.join(audit.left_out)}.")
     train = f"hotlead train {crm_toml}"

@@ -54,7 +54,7 @@ def start(
 
     if force or not to.exists():
         if not files:
-            raise SettingsError(translate("start_needs_files", lang, crm=to))
+            raise SettingsError("{text}", text=translate("start_needs_files", lang, crm=to))
         named = (outcome, won or [], lost or [])
         _check_decided(propose_settings(files, to, named, lang, yes or as_json, as_json), to, lang)
     else:
@@ -64,7 +64,7 @@ def start(
     listed = ListRequest(scores or str(to.with_name("scores.csv")), 0, lang=lang)
     results = output_folder(out, to)
     request = StartRequest(settings_file=to, out=results, request=listed, seed=seed, renews_card=force)
-    with console.step_printer(as_json) as report_step, console.progress_bar(as_json) as progress:
+    with console.step_printer(lang, as_json) as report_step, console.progress_bar(as_json) as progress:
         first_list = make_first_list(request, report_step, progress)
     _report(first_list, lang, as_json)
     if first_list.is_refused:
@@ -78,7 +78,9 @@ def _check_decided(proposal: Proposal, to: Path, lang: Language) -> None:
     blocking = [open_question(q, lang) for q in proposal.questions if q.is_blocking]
     if blocking:
         joint = translate("sentence_joint", lang)
-        raise DataError(translate("start_undecided", lang, crm=to, question=joint.join(blocking)))
+        raise DataError(
+            "{text}", text=translate("start_undecided", lang, crm=to, question=joint.join(blocking))
+        )
 
 
 def _check_files(files: list[str], to: Path, lang: Language) -> None:
@@ -86,7 +88,9 @@ def _check_files(files: list[str], to: Path, lang: Language) -> None:
     text = to.read_text(encoding="utf-8-sig")
     others = [file for file in files if Path(file).name not in text]
     if others:
-        raise SettingsError(translate("start_other_files", lang, crm=to, files=", ".join(others)))
+        raise SettingsError(
+            "{text}", text=translate("start_other_files", lang, crm=to, files=", ".join(others))
+        )
 
 
 def _report(first_list: FirstList, lang: Language, as_json: bool) -> None:

@@ -32,7 +32,15 @@ class Reject:
 
 
 LeftOutReason: TypeAlias = Literal[
-    "skipped", "skipped_lead", "no_lead", "no_deal", "unknown_contact", "id_forms", "neither", "undated_lost"
+    "skipped",
+    "skipped_lead",
+    "no_lead",
+    "no_deal",
+    "unknown_contact",
+    "id_forms",
+    "neither",
+    "undated_lost",
+    "planned",
 ]
 
 

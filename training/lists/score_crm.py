@@ -168,9 +168,14 @@ def with_files(settings: CrmSettings, leads: str | None, activities: str | None)
         changed |= {"leads": _with_source(settings.leads, leads), "deals": None}
         changed |= {"max_reject_share": 1.0}
     if activities is not None:
-        if settings.activities is None:
+        if not settings.activities:
             raise SettingsError("--activities: crm.toml has no [activities] that says how to read it.")
-        changed |= {"activities": _with_source(settings.activities, activities)}
+        if len(settings.activities) > 1:
+            raise SettingsError(
+                "--activities: crm.toml has several [[activities]], so one file cannot take their place. Replace "
+                "the files that crm.toml names, and run again without this option."
+            )
+        changed |= {"activities": (_with_source(settings.activities[0], activities),)}
     return settings.model_copy(update=changed)
 
 

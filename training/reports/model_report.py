@@ -95,6 +95,19 @@ def verdict(measured: Mapping[str, Mapping[str, Estimate]], lang: Language) -> s
     )
 
 
+def describe_run(trained: TrainingResult, lang: Language) -> str:
+    """The verdict, the data, the horizon and the excluded features, in Markdown."""
+    sentences = [
+        verdict(trained.evaluation.figures, lang),
+        summary(trained.model.about, lang),
+        _footer(trained, lang),
+    ]
+    if trained.left_out:
+        names = ", ".join(f"`{name}`" for name in trained.left_out)
+        sentences.append(translate("report_left_out", lang, columns=names))
+    return "\n\n".join([f"**{sentences[0]}**", *sentences[1:]])
+
+
 def _measures_table(measured: Mapping[str, Mapping[str, Estimate]], lang: Language) -> Table:
     # without a scorecard there are no points
     shown = [model_name for model_name in _MEASURED_MODELS if model_name in measured]
