@@ -14,6 +14,7 @@ import pytest
 
 import cli
 from features import errors
+from scoring.texts import translate
 from tests.conftest import Demo
 from tests.helpers.small_crm import command, replace_text, run, small_crm
 
@@ -232,7 +233,8 @@ def test_demo_makes_trains_and_shows_whom_to_call(tmp_path: Path) -> None:
     assert completed.returncode == 0, completed.stderr
     assert " 10. L" in completed.stdout
     assert "hotlead score" in completed.stdout
-    assert "ルールと同じ件数" in completed.stdout  # the comparison's verdict
+    verdicts = ("ルールと同じ件数", translate("model_is_scorecard", "ja"))
+    assert any(verdict in completed.stdout for verdict in verdicts)
     assert {path.name for path in (tmp_path / "d").iterdir()} == {
         "crm.db",
         "crm.toml",

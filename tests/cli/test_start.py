@@ -55,7 +55,7 @@ def test_a_second_run_reuses_the_files_and_the_model(started: tuple[Path, str], 
     """Also in a copy of the folder, whose own scorecard is kept."""
     folder = tmp_path / "copy"
     shutil.copytree(started[0], folder)
-    kept = {name: (folder / name).read_bytes() for name in ("crm.toml", SCORECARD_FILE)}
+    before_files = {name: (folder / name).read_bytes() for name in ("crm.toml", SCORECARD_FILE)}
     report = (folder / "hotlead-out" / "report.html").stat().st_mtime_ns
     before = json.loads(run("score", "--to", "s.csv", "--json", cwd=folder).stdout)
     ended = run("start", "--json", cwd=folder)
@@ -63,7 +63,7 @@ def test_a_second_run_reuses_the_files_and_the_model(started: tuple[Path, str], 
     read = json.loads(ended.stdout)
     assert read["model"] == before["model"]
     assert not read["scorecard_written"]
-    assert {name: (folder / name).read_bytes() for name in kept} == kept
+    assert {name: (folder / name).read_bytes() for name in before_files} == before_files
     assert (folder / "hotlead-out" / "report.html").stat().st_mtime_ns == report
 
 
@@ -95,8 +95,8 @@ def test_with_few_wins_the_rules_make_the_list(tmp_path: Path) -> None:
     assert {row["fallback"] for row in rows} == {"no_model"}
     card = (tmp_path / SCORECARD_FILE).read_text(encoding="utf-8")
     assert "成約件数が少なく" in card
-    again = json.loads(run("start", "--json", cwd=tmp_path).stdout)
-    assert again["list"]["model"] is None
+    second = json.loads(run("start", "--json", cwd=tmp_path).stdout)
+    assert second["list"]["model"] is None
     assert (tmp_path / SCORECARD_FILE).read_text(encoding="utf-8") == card
 
 

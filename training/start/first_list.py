@@ -142,12 +142,12 @@ def _suggest_card(
 
     Returns None if there is one, or the deals do not suffice.
     """
-    path, kept = request.card_file, request.card_file.with_name(f"{SCORECARD_FILE}.old")
+    path, former = request.card_file, request.card_file.with_name(f"{SCORECARD_FILE}.old")
     has_card = path.exists()
     if has_card:
         if not request.renews_card and not _is_starter(settings):
             return None
-        os.replace(path, kept)
+        os.replace(path, former)
     options = request.seed, report_step, request.request.lang
     try:
         return suggest_scorecard(settings, request.out, path, OLDEST, MAX_ROWS, *options)
@@ -155,7 +155,7 @@ def _suggest_card(
         return None
     finally:
         if has_card and not path.exists():
-            os.replace(kept, path)
+            os.replace(former, path)
 
 
 def _is_starter(settings: CrmSettings) -> bool:

@@ -12,20 +12,17 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from features.columns import Bools, Floats, encode_texts
-from features.kinds import Language
 from features.settings import parse_features
 from features.table import FeatureTable
 from scoring.decision.decision import DECIDERS, TRIGGER
 from scoring.decision.scorer import CalibratedModel
 from scoring.evaluation.comparison import SIDES, ModelVsRules
-from scoring.model.evidence import MODEL, POINTS, Evidence
+from scoring.model.evidence import MODEL, Evidence
 from scoring.model.model import sigmoid
-from scoring.pages.comparison import comparison_verdict
 from scoring.scorecard.scale import Scale
 from scoring.scorecard.scorecard import COLD, HOT, STAGES, WARM, Scorecard
 from scoring.statistics.metrics import Estimate
 from scoring.statistics.rates import Rate
-from scoring.texts import translate
 from tests.conftest import Demo
 from tests.helpers.builders import DAY
 from tests.helpers.evidence_builder import START, card, draw_outcomes, evidence, flags
@@ -35,7 +32,6 @@ TABLE = FeatureTable(
     parse_features({name: {"kind": "count", "activity": name} for name in ("visit", "quote")})
 )
 CARD = card({"visit": 10, "quote": 10})
-LANGS: tuple[Language, ...] = ("en", "ja")
 
 
 @pytest.fixture(scope="module")
@@ -189,18 +185,6 @@ def test_json_holds_all_of_it_and_no_nan(demo: Demo, comparison: ModelVsRules) -
         "disputes",
     }
     assert read["volume"] == int(comparison.called.sum())
-
-
-def test_the_calibrated_scorecard_is_told_from_a_model_of_its_own(
-    demo: Demo, demo_card: Scorecard, comparison: ModelVsRules
-) -> None:
-    assert not comparison.is_scorecard
-    evidence = demo.trained.evidence
-    card_alone = replace(evidence, scores={**evidence.scores, MODEL: evidence.scores[POINTS]})
-    same = compare_demo(demo, demo_card, card_alone)
-    assert same.is_scorecard
-    sentences = {comparison_verdict(same, lang) for lang in LANGS}
-    assert sentences == {translate("model_is_scorecard", lang) for lang in LANGS}
 
 
 # -- disputes --------------------------------------------------------------------------------------

@@ -224,9 +224,9 @@ def test_a_model_that_never_had_a_scorecard_is_promoted_without_one(
 ) -> None:
     record, model = demo.job.record, demo.model
     weights = {"points": 0.0, "linear": 0.5, "trees": 0.5}
-    alone = with_model(record, replace(model, card=blank_card(), points=None, weights=weights))
+    without_card = with_model(record, replace(model, card=blank_card(), points=None, weights=weights))
     scores = {name: s for name, s in record.trained.evidence.scores.items() if name != POINTS}
-    version = registered(with_scores(alone, scores))
+    version = registered(with_scores(without_card, scores))
     assert promote(out, blank_card(), None, None).promoted
     assert aliases() == {CHAMPION: version}
 
