@@ -28,6 +28,7 @@ import pandas as pd
 from features.clock import to_ms
 from features.errors import HotleadError
 from features.kinds import Language
+from features.messages import Message
 from features.settings import CrmSettings, load_settings
 from training.pyfunc import ScoringModel
 
@@ -53,7 +54,7 @@ __all__ = [
     "train",
 ]
 
-StepPrinter = Callable[[str], Any]
+StepPrinter = Callable[[Message | str], Any]
 """Called with the name of each step of a long job as it begins; `print` will do."""
 
 AnyPath = str | PathLike[str]
@@ -274,5 +275,5 @@ def _to_moment(moment: datetime | None, settings: CrmSettings) -> int | None:
     return to_ms(moment if moment.tzinfo else moment.replace(tzinfo=settings.zone))
 
 
-def _ignore(step: str) -> None:
+def _ignore(step: Message | str) -> None:
     """Report no step."""
