@@ -63,14 +63,16 @@ def import_export(
     from features.crm.extra_columns import read_extra_columns
     from features.crm.load import load
     from features.settings import load_settings
+    from scoring.scorecard.load import find_card
     from serving.jobs.crm_records import CrmExport
     from serving.jobs.import_crm import import_crm
     from training.registry.follower import deploy_champion
 
-    settings = service_settings(crm_toml, out)
+    settings, crm = service_settings(crm_toml, out), load_settings(crm_toml)
+    find_card(crm.folder, crm.table)
     with console.step_printer(lang, as_json) as report_step:
         report_step(Message("reading the CRM"))
-        loaded = load(load_settings(crm_toml), settings.out / "rejects.csv", lang=lang)
+        loaded = load(crm, settings.out / "rejects.csv", lang=lang)
         deploy_champion(settings.out, settings.bundles, report_step)
         export = CrmExport(loaded.crm, **asdict(read_extra_columns(loaded)))
         result = import_crm(settings, loaded.settings, export, report_step, lang=lang)

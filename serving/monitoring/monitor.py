@@ -204,7 +204,7 @@ def _measure_shifts(
     at_creation = {attribute.column for attribute in attributes if attribute.known != "history"}
     backdated = [_backdate_first_values(stored_leads[lead_id], at_creation) for lead_id, _ in compared]
     values = [
-        scorer.table.compute_one(facts_from_store(lead, schema, now).view(moment))
+        scorer.table.compute_one(facts_from_store(lead, schema, now, moment).view(moment))
         for lead, (_, moment) in zip(backdated, compared, strict=True)
     ]
     leads = len(set(evidence.lead.tolist())), len({lead_id for lead_id, _ in compared})
@@ -222,9 +222,8 @@ def _find_gaps(
     scored = store.read(lambda connection: connection.execute(served_queries.newest_scores(), params).all())
     stored, schema = store.leads([row.lead_id for row in scored]), AttributeSchema.from_settings(crm)
     leads = [(stored[row.lead_id], row.as_of) for row in scored if row.lead_id in stored]
-    values = [
-        scorer.table.compute_one(facts_from_store(lead, schema, as_of).view(as_of)) for lead, as_of in leads
-    ]
+    facts = [(facts_from_store(lead, schema, None, as_of), as_of) for lead, as_of in leads]
+    values = [scorer.table.compute_one(lead.view(as_of)) for lead, as_of in facts]
     if not values:
         return []
     ages = np.array([(as_of - lead.created) / MS_PER_DAY for lead, as_of in leads])

@@ -54,9 +54,9 @@ class FirstList:
     """What was read, learnt and decided on the way to the list.
 
     `suggestion` is the learnt scorecard if this run wrote it, `is_starter` says that the card is still the
-    one for too few wins. `problem` is why there is no model (None: there is one), `comparison` None without a
-    model or rules, `promotion` None without a model or if it is the champion already, `scored_list` None if
-    no lead is open.
+    one for too few wins. `problem` is why there is no model (None: there is one), `comparison` None without
+    a model or rules, `promotion` None without a model or if it is the champion already, `scored_list` None
+    if no lead is open.
     """
 
     request: StartRequest
@@ -127,7 +127,7 @@ def make_first_list(request: StartRequest, report_step: StepReporter, progress: 
         audit=audit,
         card=card,
         suggestion=suggestion,
-        is_starter=card == starter_card(settings.table),
+        is_starter=_is_starter(settings),
         problem=problem,
         registered_model=model,
         comparison=comparison,
@@ -141,16 +141,14 @@ def _suggest_card(
 ) -> Suggestion | None:
     """Learn a scorecard.toml if there is none, or still the one for too few wins.
 
-    None if there is one, or the deals do not suffice.
+    Returns None if there is one, or the deals do not suffice.
     """
-    path, kept = request.card_file, request.card_file.with_name(f"{SCORECARD_FILE}.old")
+    path, former = request.card_file, request.card_file.with_name(f"{SCORECARD_FILE}.old")
     has_card = path.exists()
     if has_card:
-        if not request.renews_card and find_card(settings.folder, settings.table) != starter_card(
-            settings.table
-        ):
+        if not request.renews_card and not _is_starter(settings):
             return None
-        os.replace(path, kept)
+        os.replace(path, former)
     options = request.seed, report_step, request.request.lang
     try:
         return suggest_scorecard(settings, request.out, path, OLDEST, MAX_ROWS, *options)
@@ -158,7 +156,12 @@ def _suggest_card(
         return None
     finally:
         if has_card and not path.exists():
-            os.replace(kept, path)
+            os.replace(former, path)
+
+
+def _is_starter(settings: CrmSettings) -> bool:
+    """Whether the scorecard.toml is the one for too few wins, as it was written."""
+    return find_card(settings.folder, settings.table) == starter_card(settings.table)
 
 
 def _find_or_train(

@@ -27,7 +27,7 @@ from features.crm.propose.questions import (
     ask_for_outcome,
     ask_formats,
     open_formats,
-    open_questions,
+    outcome_questions,
 )
 from features.crm.propose.summary import NO_LEADS, ExportSummary
 from features.crm.propose.write import Draft, write_crm_toml
@@ -101,7 +101,7 @@ def propose(
     notes = (*of_files, zone, *future, *of_formats, *_notes(detected))
     texts = tuple(note.text(lang) for note in notes)
     formats = open_formats(detected.profiles, used_columns(loaded.settings))
-    questions = (*formats, *(() if named or ask else open_questions(detected)))
+    questions = (*formats, *(() if named or ask else outcome_questions(detected)))
     return Proposal(text, audit(loaded), texts, ExportSummary.from_loaded(loaded), questions)
 
 

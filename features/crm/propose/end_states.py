@@ -52,7 +52,8 @@ def _has_date(table: TableProfile, close: CloseColumns) -> Bools:
 def _find_ended(outcome: OutcomeColumn, table: TableProfile, is_dated: Bools) -> tuple[str, ...]:
     """The open values of which all rows have a date of the close; none if open rows have planned dates."""
     won, lost = outcome.decide(table)
-    rows = {value: is_in(table, outcome.name, (value,)) & ~won & ~lost for value in outcome.ignore}
+    undecided = [value for value in outcome.ignore if value not in outcome.answered]
+    rows = {value: is_in(table, outcome.name, (value,)) & ~won & ~lost for value in undecided}
     ended = tuple(value for value, mask in rows.items() if mask.any() and is_dated[mask].mean() >= _ALL)
     others = [mask for value, mask in rows.items() if value not in ended]
     is_open = np.logical_or.reduce([np.zeros(len(table), dtype=bool), *others])
