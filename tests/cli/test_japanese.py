@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.cli.test_commands import Hotlead, hotlead
-from tests.helpers.small_crm import replace_text, small_crm
+from tests.helpers.small_crm import command, replace_text, small_crm
 
 __all__ = ["hotlead"]
 
 NO_WORDS = re.compile(r"`[^`]*`|「[^」]*」|(?:hotlead|curl) .*|\S*[/=._:\-]\S*|\[[a-z_ .]+\]")
 """Parts that are the same in every language: commands, quoted values, paths, keys and tables of crm.toml."""
-PRODUCTS = re.compile(r"\b(?:CSV|JSON|TOML|SQL|MLflow|Hotlead|Excel|Parquet|PSI|API|Ctrl|UTC)\b")
+PRODUCTS = re.compile(r"\b(?:ROC AUC|CSV|JSON|TOML|SQL|MLflow|Hotlead|Excel|Parquet|PSI|API|Ctrl|UTC)\b")
 ENGLISH = re.compile(r"[A-Za-z]{2,},? [A-Za-z]{2,}")
 
 
@@ -130,6 +131,15 @@ def test_wrong_use_is_named_in_japanese(
     assert exit_code == code
     assert expected in err
     assert english_lines(out + err) == []
+
+
+def test_help_is_japanese() -> None:
+    """In a process of its own: Typer's titles are those of the process."""
+    completed = subprocess.run(
+        command("train", "--lang", "ja", "--help"), capture_output=True, text=True, check=True, timeout=60
+    )
+    for text in ("クローズした案件で学習し", "オプション", "この説明を表示"):
+        assert text in completed.stdout
 
 
 def test_keys_are_listed_in_japanese(hotlead: Hotlead, tmp_path: Path) -> None:
