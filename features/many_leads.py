@@ -289,8 +289,10 @@ def _sort(owner: NDArray[np.integer], times_ms: Ints, owners: int) -> tuple[Keys
     first, span = Keys.scale(times_ms)
     if owners * span > _LARGEST_KEY:
         raise DataError(
-            f"The activities reach from {iso(first)} to {iso(first + span)}: too long for so many "
-            "leads. Look for dates that cannot be right, or set `since` in crm.toml."
+            "The activities reach from {first} to {last}: too long for so many "
+            "leads. Look for dates that cannot be right, or set `since` in crm.toml.",
+            first=iso(first),
+            last=iso(first + span),
         )
     order = order_by_owner_and_time(owner, times_ms)
     return Keys(owner[order].astype(np.int64) * span + (times_ms[order] - first), first, span), order

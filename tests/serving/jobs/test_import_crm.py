@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from features.clock import iso, now_ms
+from features.clock import from_ms, iso, now_ms
 from features.crm.extra_columns import read_extra_columns
 from features.crm.load import Loaded, load
 from features.settings import load_settings
@@ -120,6 +120,37 @@ def test_a_lead_is_scored_from_the_store_as_from_the_crm(loaded: Loaded, availab
         assert len(set(listed_points.values())) > 1
     finally:
         store.close()
+
+
+def test_a_burst_is_stored_and_counts_neither_in_the_list_nor_in_the_store(loaded: Loaded) -> None:
+    folder, open_leads = loaded.settings.folder, [*loaded.crm.lead_ids[~loaded.crm.outcomes.closed]]
+    assert run("import", folder / "crm.toml").returncode == 0
+    before = read_list(folder)
+    with (folder / "activities.csv").open("a", encoding="utf-8") as file:
+        for lead_id in open_leads[:4]:
+            start = loaded.crm.snapshot - 86_400_000
+            moments = (from_ms(start + 70 * i).isoformat() for i in range(12))
+            file.writelines(f"{lead_id},visit,{moment}\n" for moment in moments)
+    imported = run("import", folder / "crm.toml")
+    assert imported.returncode == 0, imported.stderr
+    assert "48 activities of 4 leads look like those of a link scanner" in imported.stdout
+    assert "activities: 48 new" in imported.stdout
+    assert read_list(folder) == before
+    settings = ServiceSettings.from_environment({"HOTLEAD_CRM": str(folder / "crm.toml")})
+    store = Store.open(settings.store_url, settings.spool)
+    try:
+        points = {lead_id: str(store.scores(lead_id)[0]["points"]) for lead_id in open_leads[:4]}
+        assert points == {lead_id: before[lead_id] for lead_id in open_leads[:4]}
+    finally:
+        store.close()
+
+
+def read_list(folder: Path) -> dict[str, str]:
+    """The points of each open lead in the CRM's own list."""
+    listed = run("score", folder / "crm.toml", "--to", folder / "list.csv", "--as-of", iso(now_ms()))
+    assert listed.returncode == 0, listed.stderr
+    with (folder / "list.csv").open(encoding="utf-8") as file:
+        return {row["lead_id"]: row["points"] for row in csv.DictReader(file)}
 
 
 def test_the_past_is_scored_with_what_was_known_then(loaded: Loaded, tmp_path: Path) -> None:
