@@ -54,7 +54,7 @@ def _leads(export: CrmExport, settings: CrmSettings) -> Iterator[Record]:
     changed = _first_changes(crm)
     for row, lead_id in enumerate(map(str, crm.lead_ids)):
         created = int(crm.created[row])
-        unchanged = [name for name in first if changed[name].get(row, NEVER) >= created]
+        unchanged = [name for name in first if changed[name].get(row, NEVER) > created]
         attributes = _drop_missing(_read_values(crm.attributes, unchanged, row))
         body = {"created_at": created, "account": export.accounts[row], "attributes": attributes}
         yield _build_record("leads", f"{lead_id}:created", lead_id, created, body)
