@@ -13,6 +13,7 @@ from features.crm.audit import Audit
 from features.crm.load import Loaded, load
 from features.crm.propose.summary import ExportSummary
 from features.errors import DataError, SettingsError
+from features.messages import Message
 from features.moments import open_leads
 from features.settings import CrmSettings, load_settings
 from scoring.scorecard.load import SCORECARD_FILE, find_card
@@ -105,8 +106,8 @@ def make_first_list(request: StartRequest, report_step: StepReporter, progress: 
     the rules then decide. Raises DataError or SettingsError where a person has to decide.
     """
     settings = load_settings(request.settings_file)
-    report_step("reading the CRM")
-    loaded = load(settings, request.out / "rejects.csv")
+    report_step(Message("reading the CRM"))
+    loaded = load(settings, request.out / "rejects.csv", lang=request.request.lang)
     audit = Audit.from_loaded(loaded)
     suggestion = _suggest_card(request, settings, report_step)
     model, problem = _find_or_train(request, loaded, audit, report_step)
@@ -170,7 +171,12 @@ def _find_or_train(
     try:
         present = _find_present_model(request, loaded, audit)
         if present is not None:
-            report_step(f"model {present.model.version} was trained on these data: it is used again")
+            report_step(
+                Message(
+                    "model {version} was trained on these data: it is used again",
+                    version=present.model.version,
+                )
+            )
             return present, None
         train_and_register(
             request.settings_file, request.out, report_step, request.request.lang, request.seed
@@ -216,7 +222,7 @@ def _compare(
 ) -> Comparison | None:
     if model is None or not card.rows:
         return None
-    report_step("comparing model and rules")
+    report_step(Message("comparing model and rules"))
     comparison = compare(settings, request.out)
     save_comparison(comparison, request.out)
     return comparison
@@ -227,7 +233,7 @@ def _promote(
 ) -> PromotionResult | None:
     if model is None or model.alias == CHAMPION:
         return None
-    report_step("checking the gate")
+    report_step(Message("checking the gate"))
     return promote(request.out, card, None, None)
 
 
