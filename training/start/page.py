@@ -113,7 +113,7 @@ def _model(first_list: FirstList, lang: Language) -> Iterator[Block]:
 def _why_no_model(first_list: FirstList, lang: Language) -> str:
     won = first_list.summary.won
     if won >= MIN_WINS:
-        return str(first_list.problem)
+        return first_list.problem.text(lang) if first_list.problem else ""
     return translate("start_few_wins", lang, won=f"{won:,}", least=MIN_WINS, missing=MIN_WINS - won)
 
 
