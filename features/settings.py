@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from datetime import date, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 from zoneinfo import ZoneInfo
 
 from pydantic import (
@@ -22,8 +22,8 @@ from pydantic import (
 from features.crm.table_settings import ActivitiesTable, ChangesTable, DealsTable, LeadsTable
 from features.crm.values.formats import NumberFormat
 from features.errors import SettingsError, suggest_nearest
-from features.kinds import KINDS, Feature, Language
-from features.table import FeatureTable, Vocabulary
+from features.kinds import KINDS, ColumnType, Edge, Feature, Language, activities_of
+from features.table import ColumnUse, FeatureTable, Vocabulary
 from features.toml import Strict, TextValue, TimeZone, read_toml
 
 LANDMARKS = (0.0, 1.0, 3.0, 7.0, 14.0, 30.0, 60.0, 90.0)
@@ -120,6 +120,16 @@ class CrmSettings(Strict):
     review: Review = Review()
     folder: Path = Path()
 
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_time_zone(cls, data: Any) -> Any:
+        """Features of a weekday or an hour hold their zone: a model with another one is another model."""
+        features = data.get("features") if isinstance(data, Mapping) else None
+        if not isinstance(features, Mapping):
+            return data
+        zone = data.get("time_zone", "UTC")
+        return {**data, "features": {name: _with_zone(f, zone) for name, f in features.items()}}
+
     @field_validator("features")
     @classmethod
     def _require_features(cls, features: Mapping[str, Feature]) -> Mapping[str, Feature]:
@@ -131,10 +141,10 @@ class CrmSettings(Strict):
     def _check_dates(self) -> Self:
         if self.order == "date" and self.leads.created_at is None:
             raise ValueError('[crm] order: "date" needs the column of that date: [leads] created_at')
-        needs = sorted(name for name, f in self.features.items() if f.kind != "attribute")
+        needs = sorted(name for name, f in self.features.items() if f.needs_dates)
         if needs and not self.dated:
             raise ValueError(
-                f"[features] {', '.join(needs[:3])}: only attributes are possible without dates; "
+                f"[features] {', '.join(needs[:3])}: only features of columns are possible without dates; "
                 "name the column with the lead's date in [leads] created_at, without `order`"
             )
         return self
@@ -153,12 +163,12 @@ class CrmSettings(Strict):
                 "[leads] lost_where: is for leads without a deal in the table of [deals]; here the outcome "
                 "stands in the leads' table, so name such values in [deals] lost"
             )
-        counting = sorted(n for n, f in self.features.items() if f.kind not in ("attribute", "age"))
+        counting = sorted(n for n, f in self.features.items() if activities_of(f))
         if counting and not self.activities:
             raise ValueError(
                 f"[features] {', '.join(counting[:3])}: activities are counted, but there is no [activities]"
             )
-        history = [n for n, f in self.table.attributes.items() if f.known == "history"]
+        history = [use.feature for use in self.table.column_uses if use.known == "history"]
         if history and not self.changes:
             raise ValueError(f'[features] {history[0]}: known = "history", but there is no [changes]')
         return self
@@ -166,14 +176,14 @@ class CrmSettings(Strict):
     @model_validator(mode="after")
     def _check_shared_columns(self) -> Self:
         """A column is read once, so all its features must agree on `values` and `known`."""
-        first: dict[str, str] = {}
-        for name, f in self.table.attributes.items():
-            earlier = self.table.attributes[first.setdefault(f.column, name)]
-            if (f.values, f.known) != (earlier.values, earlier.known):
-                raise ValueError(
-                    f"[features] {first[f.column]} and {name}: both are the column {f.column!r}, "
-                    "so `values` and `known` must be the same"
-                )
+        first: dict[str, ColumnUse] = {}
+        for use in self.table.column_uses:
+            earlier = first.setdefault(use.column, use)
+            both = f"[features] {earlier.feature} and {use.feature}: both are the column {use.column!r}, so"
+            if (use.values, use.known) != (earlier.values, earlier.known):
+                raise ValueError(f"{both} `values` and `known` must be the same")
+            if use.edge and earlier.edge and use.edge is not earlier.edge:
+                raise ValueError(f"{both} only one of the two kinds can be read from it")
         return self
 
     @property
@@ -202,17 +212,28 @@ class CrmSettings(Strict):
         return FeatureTable(self.features, Vocabulary(self.words))
 
     @property
-    def columns(self) -> dict[str, Literal["category", "number"]]:
+    def columns(self) -> dict[str, ColumnType]:
         """The columns of a lead that are read as attributes, with the type of their values."""
-        wanted: dict[str, Literal["category", "number"]]
-        wanted = dict.fromkeys(self.segments.values(), "category")
-        return wanted | {f.column: f.values for f in self.table.attributes.values()}
+        wanted: dict[str, ColumnType] = dict.fromkeys(self.segments.values(), "category")
+        return wanted | {use.column: use.values for use in self.table.column_uses}
+
+    @property
+    def edges(self) -> dict[str, Edge]:
+        """By column what its texts become where they come in; a column that an attribute uses stays."""
+        uses = self.table.column_uses
+        as_written = {use.column for use in uses if not use.edge}
+        return {use.column: use.edge for use in uses if use.edge and use.column not in as_written}
 
     @property
     def number_formats(self) -> dict[str, NumberFormat]:
         """How the columns of leads write numbers, in files and requests, where they are not plain."""
         changes = self.changes.number_formats if self.changes else {}
         return {**changes, **self.leads.number_formats}
+
+
+def _with_zone(feature: Any, zone: object) -> Any:
+    needs_zone = isinstance(feature, Mapping) and feature.get("kind") in ("weekday", "hour")
+    return {"time_zone": zone, **feature} if needs_zone else feature
 
 
 def load_settings(path: Path) -> CrmSettings:

@@ -15,6 +15,7 @@ from features.crm.sources.rows import SourceRows
 from features.crm.table_settings import ActivitiesTable, ChangesTable
 from features.crm_data import Activities, Changes, no_activities
 from features.errors import DataError, SettingsError, suggest_nearest
+from features.kinds import activities_of
 
 _MAX_TYPES = 30_000
 
@@ -58,7 +59,7 @@ def read_changes(reader: Reader, lead_index: LeadIndex) -> dict[str, Changes]:
 
 
 def _check_not_empty(reader: Reader, rows: SourceRows) -> None:
-    counting = [name for name, f in reader.settings.table if f.kind not in ("attribute", "age")]
+    counting = [name for name, f in reader.settings.table if activities_of(f)]
     if counting and not rows.read:
         raise DataError(
             f"{rows.name}: holds no activity, but [features] {counting[0]} counts some. Export the "
@@ -68,11 +69,11 @@ def _check_not_empty(reader: Reader, rows: SourceRows) -> None:
 
 def _check_history_columns(reader: Reader, config: ChangesTable) -> None:
     """Raise SettingsError if [changes] columns lacks the column of a feature with a history."""
-    for name, feature in reader.settings.table.attributes.items():
-        if config.columns and feature.known == "history" and feature.column not in config.columns:
+    for use in reader.settings.table.column_uses:
+        if config.columns and use.known == "history" and use.column not in config.columns:
             raise SettingsError(
-                f'[features] {name}: known = "history", but [changes] columns does not name '
-                f"{feature.column!r}; {suggest_nearest(feature.column, list(config.columns))}."
+                f'[features] {use.feature}: known = "history", but [changes] columns does not name '
+                f"{use.column!r}; {suggest_nearest(use.column, list(config.columns))}."
             )
 
 

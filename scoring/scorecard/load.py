@@ -172,6 +172,8 @@ def _condition_problem(condition: Condition, card: Scorecard, table: FeatureTabl
     name = condition.feature
     if name not in table.rows:
         return _unknown_feature(name, card, table)
+    if name in table.free_texts:
+        return f"{name!r} is a free text, of which only hashed n-grams are kept: no rule can look at it."
     if (condition.one_of is not None) == (name in table.texts):
         return ""
     if condition.one_of is not None:

@@ -12,8 +12,10 @@ from itertools import islice
 
 import numpy as np
 
+from features.clock import iso_exact
 from features.columns import Column, Texts
 from features.crm_data import Crm
+from features.kinds import ColumnType
 from features.settings import CrmSettings
 from serving.leads.to_records import derive_key
 from serving.store.records import Record, RecordKind, WriteOutcome
@@ -57,7 +59,7 @@ def batch_records(export: CrmExport, settings: CrmSettings) -> Iterator[tuple[Re
 def iter_records(export: CrmExport, settings: CrmSettings) -> Iterator[Record]:
     """An export as records. The same export gives the same keys."""
     yield from _leads(export, settings)
-    yield from _changes(export.crm)
+    yield from _changes(export.crm, settings)
     yield from _activities(export.crm)
     yield from _outcomes(export)
     yield from _contacts(export)
@@ -66,22 +68,24 @@ def iter_records(export: CrmExport, settings: CrmSettings) -> Iterator[Record]:
 def _leads(export: CrmExport, settings: CrmSettings) -> Iterator[Record]:
     """Each lead with its attributes at creation, then with those known only as of today."""
     crm = export.crm
-    availability = {f.column: f.known for f in settings.table.attributes.values()}
+    availability = {use.column: use.known for use in settings.table.column_uses}
     first = [name for name in crm.attributes if availability.get(name) == "at_creation"]
     today = [name for name in crm.attributes if availability.get(name, "today") == "today"]
     for row, lead_id in enumerate(map(str, crm.lead_ids)):
         created = int(crm.created[row])
-        attributes = _known_values(crm.attributes, first, row)
+        attributes = _known_values(crm.attributes, first, row, settings.columns)
         body = {"created_at": created, "account": export.accounts[row], "attributes": attributes}
         yield _build_record("leads", f"{lead_id}:created", lead_id, created, body)
-        if later := _known_values(crm.attributes, today, row):
+        if later := _known_values(crm.attributes, today, row, settings.columns):
             time_ms = max(created, crm.snapshot - 1)
             yield _build_record("leads", f"{lead_id}:{time_ms}", lead_id, time_ms, {"attributes": later})
 
 
-def _changes(crm: Crm) -> Iterator[Record]:
+def _changes(crm: Crm, settings: CrmSettings) -> Iterator[Record]:
     for column, history in crm.changes.items():
         values = _to_values(history.value)
+        if settings.columns[column] == "time":
+            values = [value if value is None else iso_exact(int(value)) for value in values]
         for row, time_ms, value in zip(history.lead.tolist(), history.time_ms.tolist(), values, strict=True):
             lead_id = str(crm.lead_ids[row])
             key = f"{lead_id}:{column}:{time_ms}"
@@ -128,9 +132,16 @@ def _build_record(kind: RecordKind, key: str, lead_id: str, time_ms: int, body: 
     return Record(kind, f"import:{key}", 1, lead_id, time_ms, content)
 
 
-def _known_values(columns: Mapping[str, Column], names: Sequence[str], row: int) -> dict[str, str | float]:
+def _known_values(
+    columns: Mapping[str, Column], names: Sequence[str], row: int, types: Mapping[str, ColumnType]
+) -> dict[str, str | float]:
+    """The values of a lead that are known; times as ISO 8601."""
     values = {name: _read_value(columns[name], row) for name in names}
-    return {name: value for name, value in values.items() if value is not None}
+    return {
+        name: iso_exact(int(value)) if types[name] == "time" else value
+        for name, value in values.items()
+        if value is not None
+    }
 
 
 def _read_value(column: Column, row: int) -> str | float | None:
