@@ -144,7 +144,7 @@ class CrmSettings(Strict):
         needs = sorted(name for name, f in self.features.items() if f.needs_dates)
         if needs and not self.dated:
             raise ValueError(
-                f"[features] {', '.join(needs[:3])}: only features of columns are possible without dates; "
+                f"[features] {', '.join(needs[:3])}: only attributes are possible without dates; "
                 "name the column with the lead's date in [leads] created_at, without `order`"
             )
         return self

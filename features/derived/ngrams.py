@@ -22,7 +22,8 @@ MAX_CHARACTERS, LATIN_LENGTH, CJK_LENGTH = 1_000, 4, 2
 _CJK = "々ー\u3040-\u30ff\u4e00-\u9fff"
 _RUNS = re.compile(f"([{_CJK}]+)|([^\\W_{_CJK}]+)")
 _DIGITS = re.compile(r"\d")
-_WORDS = re.compile(f"[々\u4e00-\u9fff]{{2,6}}|[ー\u30a1-\u30ff]{{2,12}}|[^\\W\\d_{_CJK}]{{3,20}}")
+_CJK_WORDS = re.compile("[々\u4e00-\u9fff]{2,6}|[ー\u30a1-\u30ff]{2,12}")
+_LATIN_WORD = re.compile(r"[^\W\d_]{3,20}")
 
 
 def to_ngrams(text: str) -> str:
@@ -33,13 +34,20 @@ def to_ngrams(text: str) -> str:
     return LEVEL_SEPARATOR + join_levels(f"{number:03x}" for number in numbers)
 
 
-def find_words(text: str) -> dict[str, frozenset[str]]:
-    """The words of a text that a reason may name, each with the numbers of its n-grams.
+def find_words(text: str) -> set[str]:
+    """The words of a text that a reason may name.
 
-    Of Japanese these are runs of kanji or katakana; numbers and words of one or two letters are none.
+    Of Japanese these are runs of kanji or katakana; words with numbers or of one or two letters are none.
     """
-    words = dict.fromkeys(_WORDS.findall(_to_plain(text)))
-    return {word: frozenset(f"{_hash(ngram):03x}" for ngram in _list_ngrams(word)) for word in words}
+    words = set[str]()
+    for cjk, word in _RUNS.findall(_to_plain(text)):
+        words.update(_CJK_WORDS.findall(cjk) if cjk else [word] if _LATIN_WORD.fullmatch(word) else [])
+    return words
+
+
+def word_ngrams(word: str) -> frozenset[str]:
+    """The numbers of the n-grams of one of the words that `find_words` finds."""
+    return frozenset(f"{_hash(ngram):03x}" for ngram in _list_ngrams(word))
 
 
 def _to_plain(text: str) -> str:

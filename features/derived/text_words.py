@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from features.columns import split_levels
-from features.derived.ngrams import find_words
+from features.derived.ngrams import word_ngrams
 
 MAX_SHOWN = 3
 
@@ -34,4 +34,4 @@ class TextWords:
     @cached_property
     def _ngrams(self) -> dict[str, frozenset[str]]:
         ranked = sorted(self.weights, key=lambda word: (-abs(self.weights[word]), word))
-        return {word: find_words(word)[word] for word in ranked}
+        return {word: word_ngrams(word) for word in ranked}

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from features.columns import split_levels
 from features.crm.load import Loaded
 from features.crm.parsing import as_texts
-from features.derived.ngrams import find_words, to_ngrams
+from features.derived.ngrams import find_words, to_ngrams, word_ngrams
 from features.derived.text_words import TextWords
 from scoring.model.encoding import TextLevels
 from scoring.model.model import Model
@@ -31,18 +31,14 @@ def with_text_words(model: Model, loaded: Loaded) -> Model:
 def _learn_words(model: Model, name: str, loaded: Loaded, column: str) -> TextWords:
     weight_of = _ngram_weights(model, name)
     texts = _read_texts(loaded, column)
-    used, ngrams_of = Counter[str](), dict[str, frozenset[str]]()
-    for text in texts:
-        words = find_words(text)
-        used.update(words.keys())
-        ngrams_of |= words
+    used = Counter(word for text in texts for word in find_words(text))
     weights = {
-        word: round(sum(weight_of.get(ngram, 0.0) for ngram in ngrams_of[word]), 4)
+        word: round(sum(weight_of.get(ngram, 0.0) for ngram in word_ngrams(word)), 4)
         for word, count in used.items()
         if count >= MIN_LEADS
     }
     heaviest = sorted((w for w in weights if weights[w]), key=lambda word: (-abs(weights[word]), word))
-    precise = _select_precise(heaviest[: 2 * MAX_WORDS], ngrams_of, used, texts)
+    precise = _select_precise(heaviest[: 2 * MAX_WORDS], used, texts)
     return TextWords({word: weights[word] for word in precise[:MAX_WORDS]})
 
 
@@ -54,11 +50,9 @@ def _read_texts(loaded: Loaded, column: str) -> list[str]:
     return random.Random(0).sample(texts, min(len(texts), MAX_TEXTS))
 
 
-def _select_precise(
-    words: Sequence[str], ngrams_of: Mapping[str, frozenset[str]], used: Counter[str], texts: Sequence[str]
-) -> list[str]:
+def _select_precise(words: Sequence[str], used: Counter[str], texts: Sequence[str]) -> list[str]:
     """The words that their n-grams tell from other words."""
-    fitting = Counter[str]()
+    fitting, ngrams_of = Counter[str](), {word: word_ngrams(word) for word in words}
     for text in texts:
         ngrams = frozenset(split_levels(to_ngrams(text)))
         fitting.update(word for word in words if ngrams_of[word] <= ngrams)
