@@ -27,7 +27,15 @@ FEATURES: dict[str, dict[str, Any]] = {
     "age": {"kind": "age"},
 }
 START = datetime(2025, 1, 6, tzinfo=UTC)
-_RANKS = ("代表取締役社長", "営業部 部長", "Sales Director", "係長", "IT Manager", "担当", "Student")
+_RANKS = (
+    "代表取締役社長",
+    "営業部 部長",
+    "Sales Director",
+    "営業部 係長",
+    "IT Manager",
+    "営業担当",
+    "社長秘書",
+)
 _INTERESTS = ("CRM", "分析", "Integration", "Support", "価格")
 _GOOD = (
     "見積依頼をお願いします。",
