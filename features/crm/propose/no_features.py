@@ -38,8 +38,12 @@ class NoFeature:
     """A column that is no feature; `can_be` says whether a person may decide otherwise."""
 
     column: str
-    reason: str
+    code: str
     can_be: bool
+
+    @property
+    def reason(self) -> str:
+        return _REASONS[self.code]
 
 
 def why_no_feature(
@@ -54,7 +58,7 @@ def why_no_feature(
         code = "deal"
     if code is None:
         return None
-    return NoFeature(column.name, _REASONS[code], code in ("owner", "result", "judgement", "later", "deal"))
+    return NoFeature(column.name, code, code in ("owner", "result", "judgement", "later", "deal"))
 
 
 def _tells(table: TableProfile, column: ColumnProfile, has_deal: Bools) -> bool:

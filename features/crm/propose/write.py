@@ -13,6 +13,7 @@ from tomlkit.items import InlineTable, Table
 
 from features.crm.findings import Finding
 from features.crm.profile import ColumnProfile, TableProfile
+from features.crm.propose.derived import DerivedFeature, propose_derived
 from features.crm.propose.detected import DetectedTables
 from features.crm.propose.formats import add_formats, add_unread_dates
 from features.crm.propose.outcomes import OutcomeColumn
@@ -284,6 +285,11 @@ def _segments_table(detected: DetectedTables) -> Table | None:
 def _features_table(detected: DetectedTables, suspects: Mapping[str, Finding]) -> Table:
     table, names = tomlkit.table(), set[str]()
     for column, no_feature in detected.attributes():
+        derived = propose_derived(column, detected.leads.profile, no_feature)
+        for proposal in derived:
+            _add_derived(table, proposal, column, detected, column.name in suspects, names)
+        if any(proposal.is_all for proposal in derived):
+            continue
         if no_feature and not no_feature.can_be:
             _add_comment(table, f"{_quoted(column.name)} is no feature: {no_feature.reason}.")
             continue
@@ -300,6 +306,25 @@ def _features_table(detected: DetectedTables, suspects: Mapping[str, Finding]) -
     for name, feature in _behaviour_features(detected, names):
         table.add(name, feature)
     return table
+
+
+def _add_derived(
+    table: Table,
+    proposal: DerivedFeature,
+    column: ColumnProfile,
+    detected: DetectedTables,
+    is_suspect: bool,
+    names: set[str],
+) -> None:
+    """A derived feature with its comment, as a comment itself where a person has to decide."""
+    _add_comment(table, f"{_quoted(column.name)} {proposal.comment}")
+    name = _feature_name(f"{column.name}{proposal.suffix}", names)
+    known = str(_attribute(column, detected)["known"])
+    feature = _inline(kind=proposal.kind, column=column.name, **proposal.keys, known=known)
+    if proposal.is_certain and not is_suspect:
+        table.add(name, feature)
+    else:
+        table.add(tomlkit.comment(tomlkit.dumps({name: feature}).strip()))
 
 
 def _quoted(column: str) -> str:

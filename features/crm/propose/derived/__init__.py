@@ -1,0 +1,120 @@
+"""Features that `hotlead init` derives from columns which are none as they are: by their values."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from features.columns import split_levels
+from features.crm.profile import ColumnProfile, TableProfile
+from features.crm.propose.no_features import NoFeature
+from features.crm.propose.words import has_word
+from features.derived.lists import to_levels_text
+from features.derived.mail import find_mail_kind
+from features.derived.titles import find_department, find_rank
+
+_SAMPLE, _MOSTLY, _OFTEN, _SOME = 500, 0.5, 0.4, 0.2
+_MIN_FILLED, _MIN_TITLES = 0.1, 4
+_SEPARATORS = ("\n", ";", "|", ",", "、")
+_MIN_LISTS, _MAX_LEVELS, _MIN_PER_LEVEL = 0.1, 80, 5
+_MIN_LENGTH = 10
+_MAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DerivedFeature:
+    """A feature of a column: its kind and keys, the end of its name, and what a comment says of it.
+
+    `is_all`: nothing else is made of the column. A feature that is not certain is proposed as a comment.
+    """
+
+    kind: str
+    suffix: str = ""
+    keys: Mapping[str, str] = field(default_factory=dict)
+    comment: str
+    is_all: bool = True
+    is_certain: bool = True
+
+
+def propose_derived(
+    column: ColumnProfile, table: TableProfile, no_feature: NoFeature | None
+) -> list[DerivedFeature]:
+    """The features that are derived from a column; empty where it is used as it is, or not at all."""
+    code = no_feature.code if no_feature else None
+    if column.kind != "text" or column.filled < _MIN_FILLED or code not in (None, "person", "id", "text"):
+        return []
+    values = [str(v) for v in table.texts(column.name).drop_null().slice(0, _SAMPLE).to_pylist()]
+    if _share(values, lambda value: bool(_MAIL.search(value))) > _MOSTLY:
+        return [_mail()] if len({find_mail_kind(value) for value in values}) > 1 else []
+    if code == "person":
+        return []
+    titles = list(_titles(column, values, code))
+    if titles:
+        return titles
+    if code != "id" and (separator := _find_separator(values)):
+        return [_multi_select(separator)]
+    return [_free_text(column)] if code == "text" and _is_prose(values) else []
+
+
+def _share(values: Sequence[str], holds: Callable[[str], bool]) -> float:
+    return float(np.mean([holds(value) for value in values])) if values else 0.0
+
+
+def _mail() -> DerivedFeature:
+    comment = "is used as the kind of its mail domain only (company, free mail ...): no address is kept."
+    return DerivedFeature(kind="mail_domain", suffix="_kind", comment=comment)
+
+
+def _titles(column: ColumnProfile, values: Sequence[str], code: str | None) -> Iterator[DerivedFeature]:
+    """Rank and department of job titles; a column with few different titles stays a feature too."""
+    ranked = _share(values, lambda value: find_rank(value) != "other")
+    in_department = _share(values, lambda value: find_department(value) != "other")
+    is_title, is_department = has_word(column.name, "job_title"), has_word(column.name, "department")
+    if column.distinct < _MIN_TITLES:
+        return
+    comment = "is read as job titles or departments: as their {}, by the words that Hotlead knows."
+    if is_title and ranked >= _SOME:
+        yield DerivedFeature(
+            kind="job_rank", suffix="_rank", comment=comment.format("rank"), is_all=bool(code)
+        )
+    if (is_title or is_department) and in_department >= _OFTEN:
+        words = comment.format("department")
+        yield DerivedFeature(kind="department", suffix="_department", comment=words, is_all=bool(code))
+
+
+def _find_separator(values: Sequence[str]) -> str | None:
+    """The sign between the values of a multi-select list: a few levels in many combinations."""
+    for separator in _SEPARATORS:
+        levels = [split_levels(to_levels_text(value, separator) or "") for value in values]
+        if np.mean([len(names) > 1 for names in levels] or [0]) < _MIN_LISTS:
+            continue
+        counts = Counter(level for names in levels for level in names)
+        combinations = len({tuple(sorted(names)) for names in levels})
+        few = len(counts) <= _MAX_LEVELS and sum(counts.values()) >= _MIN_PER_LEVEL * len(counts)
+        if few and len(counts) < combinations:
+            return separator
+    return None
+
+
+def _multi_select(separator: str) -> DerivedFeature:
+    comment = "holds several values in one cell: each is one level."
+    return DerivedFeature(kind="multi_select", keys={"separator": separator}, comment=comment)
+
+
+def _is_prose(values: Sequence[str]) -> bool:
+    return float(np.median([len(value) for value in values] or [0])) >= _MIN_LENGTH
+
+
+def _free_text(column: ColumnProfile) -> DerivedFeature:
+    is_inquiry = has_word(column.name, "inquiry")
+    comment = "is used as hashed n-grams only: no text is kept."
+    if not is_inquiry:
+        comment = (
+            "is free text. If it is written by the lead, and not by sales later on, it can be used as hashed "
+            "n-grams, of which no text is kept:"
+        )
+    return DerivedFeature(kind="free_text", suffix="_words", comment=comment, is_certain=is_inquiry)
