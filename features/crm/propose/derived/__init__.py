@@ -21,7 +21,7 @@ _SAMPLE, _MOSTLY, _OFTEN, _SOME = 500, 0.5, 0.4, 0.2
 _MIN_FILLED, _MIN_TITLES = 0.1, 4
 _SEPARATORS = ("\n", ";", "|", ",", "、")
 _MIN_LISTS, _MAX_LEVELS, _MIN_PER_LEVEL = 0.1, 80, 5
-_MIN_LENGTH = 10
+_MIN_LENGTH, _SENTENCE_LENGTH, _MIN_SENTENCES = 10, 20, 40
 _MAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 
 
@@ -57,7 +57,8 @@ def propose_derived(
         return titles
     if code != "id" and (separator := _find_separator(values)):
         return [_multi_select(separator)]
-    return [_free_text(column)] if code == "text" and _is_prose(values) else []
+    is_prose = code == "text" and _median_length(values) >= _MIN_LENGTH
+    return [_free_text(column)] if is_prose or _is_inquiry(column, values) else []
 
 
 def _share(values: Sequence[str], holds: Callable[[str], bool]) -> float:
@@ -105,8 +106,14 @@ def _multi_select(separator: str) -> DerivedFeature:
     return DerivedFeature(kind="multi_select", keys={"separator": separator}, comment=comment)
 
 
-def _is_prose(values: Sequence[str]) -> bool:
-    return float(np.median([len(value) for value in values] or [0])) >= _MIN_LENGTH
+def _is_inquiry(column: ColumnProfile, values: Sequence[str]) -> bool:
+    """Whether a column with fewer different texts than free text has holds sentences of the leads."""
+    is_named = column.distinct > _MIN_SENTENCES and has_word(column.name, "inquiry")
+    return is_named and _median_length(values) >= _SENTENCE_LENGTH
+
+
+def _median_length(values: Sequence[str]) -> float:
+    return float(np.median([len(value) for value in values] or [0]))
 
 
 def _free_text(column: ColumnProfile) -> DerivedFeature:

@@ -37,12 +37,6 @@ def test_the_comment_says_what_is_kept(text: str) -> None:
     assert "gmail.com" not in text
 
 
-def test_the_proposal_can_be_read(tmp_path: Path) -> None:
-    path = write_leads(tmp_path, 600)
-    proposal = propose([str(path)], tmp_path)
-    assert proposal.summary.leads == 600
-
-
 def lead_rows(header: str, values: list[str]) -> list[list[object]]:
     rng = np.random.default_rng(1)
     rows: list[list[object]] = [["id", "created", "outcome", "closed", header]]
