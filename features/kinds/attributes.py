@@ -15,7 +15,7 @@ from features.derived.mail import find_mail_kind
 from features.derived.ngrams import to_ngrams
 from features.derived.titles import find_department, find_rank
 from features.derived.words import level_word, list_levels
-from features.kinds.base import ColumnType, Edge, FeatureKind, Known, Language, View
+from features.kinds.base import ColumnType, Edge, FeatureKind, Known, Language, View, WordLookup
 from features.toml import TimeZone
 
 _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -195,6 +195,11 @@ class DaysBetween(OfLead):
     def __post_init__(self) -> None:
         if self.start == self.end:
             raise ValueError("start and end: name the columns of two dates, or one for days since creation")
+
+    def label(self, words: WordLookup, lang: Language) -> str:
+        creation = "リード発生" if lang == "ja" else "the creation of the lead"
+        start, end = (words.word(c, lang) if c else creation for c in (self.start, self.end))
+        return self.labels[1 if lang == "ja" else 0].format(start=start, end=end)
 
     @property
     def column_types(self) -> Mapping[str, ColumnType]:

@@ -111,7 +111,7 @@ def activity_names(activity: Activity) -> tuple[str, ...]:
     return (activity,) if isinstance(activity, str) else activity
 
 
-_LABEL_KEYS = ("activity", "then", "first", "days", "half_life_days", "column", "start", "end")
+_LABEL_KEYS = ("activity", "then", "first", "days", "half_life_days", "column")
 
 
 def _format_value(value: Activity | float | None, words: WordLookup, lang: Language) -> str:
