@@ -31,8 +31,8 @@ _EXAMPLES: dict[type, Any] = {
     kinds.MultiSelect: kinds.MultiSelect("interests"),
     kinds.FreeText: kinds.FreeText("inquiry"),
     kinds.DaysBetween: kinds.DaysBetween("inquiry_date", "wanted_date"),
-    kinds.Weekday: kinds.Weekday(),
-    kinds.Hour: kinds.Hour(),
+    kinds.InquiryWeekday: kinds.InquiryWeekday(),
+    kinds.InquiryHour: kinds.InquiryHour(),
 }
 
 

@@ -22,7 +22,7 @@ from pydantic import (
 from features.crm.table_settings import ActivitiesTable, ChangesTable, DealsTable, LeadsTable
 from features.crm.values.formats import NumberFormat
 from features.errors import SettingsError, suggest_nearest
-from features.kinds import KINDS, ColumnType, Edge, Feature, Language, activities_of
+from features.kinds import KINDS, Edge, Feature, Language, ValueType, activities_of
 from features.table import ColumnUse, FeatureTable, Vocabulary
 from features.toml import Strict, TextValue, TimeZone, read_toml
 
@@ -168,7 +168,7 @@ class CrmSettings(Strict):
             raise ValueError(
                 f"[features] {', '.join(counting[:3])}: activities are counted, but there is no [activities]"
             )
-        history = [use.feature for use in self.table.column_uses if use.known == "history"]
+        history = [use.feature for use in self.table.column_uses if use.availability == "history"]
         if history and not self.changes:
             raise ValueError(f'[features] {history[0]}: known = "history", but there is no [changes]')
         return self
@@ -179,11 +179,11 @@ class CrmSettings(Strict):
         first: dict[str, ColumnUse] = {}
         for use in self.table.column_uses:
             earlier = first.setdefault(use.column, use)
-            both = f"[features] {earlier.feature} and {use.feature}: both are the column {use.column!r}, so"
-            if (use.values, use.known) != (earlier.values, earlier.known):
-                raise ValueError(f"{both} `values` and `known` must be the same")
+            prefix = f"[features] {earlier.feature} and {use.feature}: both are the column {use.column!r}, so"
+            if (use.values, use.availability) != (earlier.values, earlier.availability):
+                raise ValueError(f"{prefix} `values` and `known` must be the same")
             if use.edge and earlier.edge and use.edge is not earlier.edge:
-                raise ValueError(f"{both} only one of the two kinds can be read from it")
+                raise ValueError(f"{prefix} only one of the two kinds can be read from it")
         return self
 
     @property
@@ -212,9 +212,9 @@ class CrmSettings(Strict):
         return FeatureTable(self.features, Vocabulary(self.words))
 
     @property
-    def columns(self) -> dict[str, ColumnType]:
+    def columns(self) -> dict[str, ValueType]:
         """The columns of a lead that are read as attributes, with the type of their values."""
-        wanted: dict[str, ColumnType] = dict.fromkeys(self.segments.values(), "category")
+        wanted: dict[str, ValueType] = dict.fromkeys(self.segments.values(), "category")
         return wanted | {use.column: use.values for use in self.table.column_uses}
 
     @property

@@ -13,15 +13,15 @@ from features.columns import Column, normalize_text
 from features.derived.text_words import TextWords
 from features.kinds import (
     Attribute,
-    ColumnType,
+    Availability,
     DaysBetween,
     Edge,
     Feature,
     FreeText,
     FromColumn,
-    Known,
     Language,
     MultiSelect,
+    ValueType,
     activities_of,
 )
 from features.many_leads import ManyLeads
@@ -66,8 +66,8 @@ class ColumnUse:
 
     feature: str
     column: str
-    values: ColumnType
-    known: Known
+    values: ValueType
+    availability: Availability
     insist: bool
     edge: Edge | None
 
@@ -99,6 +99,11 @@ class FeatureTable:
         return frozenset(name for name, feature in self if feature.is_text)
 
     @cached_property
+    def attributes(self) -> dict[str, Attribute]:
+        """The features that are columns of the lead as they are."""
+        return {name: feature for name, feature in self if isinstance(feature, Attribute)}
+
+    @cached_property
     def free_texts(self) -> frozenset[str]:
         """The names of the features whose values are the n-grams of a free text."""
         return frozenset(name for name, feature in self if isinstance(feature, FreeText))
@@ -111,7 +116,7 @@ class FeatureTable:
                 feature=name,
                 column=column,
                 values=values,
-                known=feature.known,
+                availability=feature.known,
                 insist=feature.insist,
                 edge=feature.edge,
             )

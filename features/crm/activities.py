@@ -70,7 +70,7 @@ def _check_not_empty(reader: Reader, rows: SourceRows) -> None:
 def _check_history_columns(reader: Reader, config: ChangesTable) -> None:
     """Raise SettingsError if [changes] columns lacks the column of a feature with a history."""
     for use in reader.settings.table.column_uses:
-        if config.columns and use.known == "history" and use.column not in config.columns:
+        if config.columns and use.availability == "history" and use.column not in config.columns:
             raise SettingsError(
                 f'[features] {use.feature}: known = "history", but [changes] columns does not name '
                 f"{use.column!r}; {suggest_nearest(use.column, list(config.columns))}."

@@ -47,5 +47,5 @@ def leaking_features(findings: list[Finding], loaded: Loaded) -> set[str]:
     return {
         use.feature
         for use in loaded.settings.table.column_uses
-        if use.column in leaking_columns and not use.insist and use.known != "history"
+        if use.column in leaking_columns and not use.insist and use.availability != "history"
     }

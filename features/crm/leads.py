@@ -80,7 +80,7 @@ def lead_attributes(reader: Reader, rows: SourceRows) -> dict[str, Column]:
 def base_columns(settings: CrmSettings) -> list[str]:
     """The columns whose value features take from the leads' table."""
     uses = settings.table.column_uses
-    return list(dict.fromkeys(use.column for use in uses if use.known != "history"))
+    return list(dict.fromkeys(use.column for use in uses if use.availability != "history"))
 
 
 def drop_duplicates(reader: Reader, rows: SourceRows, column: str) -> SourceRows:

@@ -13,7 +13,6 @@ from features.crm.findings import Finding
 from features.crm.load import Loaded
 from features.crm.parsing import encode_column
 from features.crm_data import Crm
-from features.kinds import Attribute
 from features.moments import MIN_WINS, build_examples
 
 _MOSTLY = 0.8
@@ -76,7 +75,7 @@ def _mostly_won(crm: Crm) -> Iterator[Finding]:
 
 def _today_values(loaded: Loaded) -> Iterator[Finding]:
     uses = loaded.settings.table.column_uses
-    today = list(dict.fromkeys(use.column for use in uses if use.known == "today"))
+    today = list(dict.fromkeys(use.column for use in uses if use.availability == "today"))
     if not today:
         return
     shown = ", ".join(f"'{c}'" for c in today[:6]) + (f" and {len(today) - 6} more" if len(today) > 6 else "")
@@ -147,8 +146,7 @@ def _unseen_values(loaded: Loaded) -> Iterator[Finding]:
     decided = DecidedLeads.from_crm(loaded.crm)
     if loaded.crm.order == "none":
         return
-    as_written = [f for _, f in loaded.settings.table if isinstance(f, Attribute)]
-    for attribute in as_written:
+    for attribute in loaded.settings.table.attributes.values():
         column = loaded.crm.attributes.get(attribute.column)
         if column is None or not len(decided.lead):
             continue

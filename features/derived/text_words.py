@@ -24,12 +24,12 @@ class TextWords:
         With a `contribution`, of the whole text, only the words that pull as it does.
         """
         in_text = frozenset(split_levels(ngrams))
-        found = (
+        matching = (
             word
             for word, needed in self._ngrams.items()
             if self.weights[word] * contribution >= 0 and needed <= in_text
         )
-        return tuple(word for word, _ in zip(found, range(MAX_SHOWN), strict=False))
+        return tuple(word for word, _ in zip(matching, range(MAX_SHOWN), strict=False))
 
     @cached_property
     def _ngrams(self) -> dict[str, frozenset[str]]:

@@ -9,7 +9,7 @@ from functools import cache, lru_cache
 
 from features.derived.words import read_words
 
-_OTHER = "other"
+_NO_LEVEL = "other"
 _WORDS = re.compile(r"[^\W_]+")
 
 
@@ -32,7 +32,7 @@ def _find_level(title: str, kind: str) -> str:
     levels = _patterns(kind)
     if any(plain == level for level, _ in levels):
         return plain
-    return next((level for level, pattern in levels if pattern.search(text)), _OTHER)
+    return next((level for level, pattern in levels if pattern.search(text)), _NO_LEVEL)
 
 
 @cache

@@ -28,22 +28,22 @@ from features.kinds.attributes import (
     Department,
     FreeText,
     FromColumn,
-    Hour,
+    InquiryHour,
+    InquiryWeekday,
     JobRank,
     MailDomain,
     MultiSelect,
     OfLead,
     SizeBand,
-    Weekday,
 )
 from features.kinds.base import (
     Activity,
-    ColumnType,
+    Availability,
     Edge,
     FeatureKind,
-    Known,
     Language,
     Over,
+    ValueType,
     View,
     WordLookup,
     activity_names,
@@ -55,7 +55,7 @@ __all__ = [
     "After",
     "Age",
     "Attribute",
-    "ColumnType",
+    "Availability",
     "Count",
     "DaysBetween",
     "DaysSince",
@@ -67,9 +67,9 @@ __all__ = [
     "FeatureKind",
     "FreeText",
     "FromColumn",
-    "Hour",
+    "InquiryHour",
+    "InquiryWeekday",
     "JobRank",
-    "Known",
     "Language",
     "Last",
     "MailDomain",
@@ -80,15 +80,23 @@ __all__ = [
     "Repeated",
     "SizeBand",
     "Sum",
+    "ValueType",
     "View",
-    "Weekday",
     "WordLookup",
     "activities_of",
 ]
 
 _Behaviour: TypeAlias = Count | Sum | Repeated | DaysSince | Last | After | Decayed | Distinct | Ratio | Age
 _Derived: TypeAlias = (
-    MailDomain | JobRank | Department | SizeBand | MultiSelect | FreeText | DaysBetween | Weekday | Hour
+    MailDomain
+    | JobRank
+    | Department
+    | SizeBand
+    | MultiSelect
+    | FreeText
+    | DaysBetween
+    | InquiryWeekday
+    | InquiryHour
 )
 Feature: TypeAlias = Annotated[Attribute | _Behaviour | _Derived, Field(discriminator="kind")]
 

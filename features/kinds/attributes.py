@@ -15,7 +15,7 @@ from features.derived.mail import find_mail_kind
 from features.derived.ngrams import to_ngrams
 from features.derived.titles import find_department, find_rank
 from features.derived.words import level_word, list_levels
-from features.kinds.base import ColumnType, Edge, FeatureKind, Known, Language, View, WordLookup
+from features.kinds.base import Availability, Edge, FeatureKind, Language, ValueType, View, WordLookup
 from features.toml import TimeZone
 
 _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -39,7 +39,7 @@ class Attribute(OfLead):
 
     column: str
     values: Literal["category", "number"] = "category"
-    known: Known = "today"
+    known: Availability = "today"
     insist: bool = False
     kind: Literal["attribute"] = "attribute"
     labels = ("{column}", "{column}")
@@ -49,7 +49,7 @@ class Attribute(OfLead):
         return self.values == "category"
 
     @property
-    def column_types(self) -> Mapping[str, ColumnType]:
+    def column_types(self) -> Mapping[str, ValueType]:
         return {self.column: self.values}
 
     def __call__(self, view: View[Any, Any]) -> Any:
@@ -61,16 +61,16 @@ class FromColumn(OfLead):
     """The keys of a text that is derived from one column; `known` and `insist` as for an attribute."""
 
     column: str
-    known: Known = "today"
+    known: Availability = "today"
     insist: bool = False
-    column_type: ClassVar[ColumnType] = "category"
+    column_type: ClassVar[ValueType] = "category"
 
     @property
     def is_text(self) -> bool:
         return True
 
     @property
-    def column_types(self) -> Mapping[str, ColumnType]:
+    def column_types(self) -> Mapping[str, ValueType]:
         return {self.column: self.column_type}
 
     @property
@@ -187,7 +187,7 @@ class DaysBetween(OfLead):
 
     start: str | None = None
     end: str | None = None
-    known: Known = "today"
+    known: Availability = "today"
     insist: bool = False
     kind: Literal["days_between"] = "days_between"
     labels = ("days from {start} to {end}", "{start}から{end}までの日数")
@@ -202,7 +202,7 @@ class DaysBetween(OfLead):
         return self.labels[1 if lang == "ja" else 0].format(start=start, end=end)
 
     @property
-    def column_types(self) -> Mapping[str, ColumnType]:
+    def column_types(self) -> Mapping[str, ValueType]:
         return {column: "time" for column in (self.start, self.end) if column}
 
     @property
@@ -215,7 +215,7 @@ class DaysBetween(OfLead):
 
 
 @dataclass(frozen=True, slots=True)
-class Weekday(OfLead):
+class InquiryWeekday(OfLead):
     """The weekday on which the lead was created: mon to sun, in `time_zone` (that of [crm], if not given)."""
 
     time_zone: TimeZone = "UTC"
@@ -241,7 +241,7 @@ class Weekday(OfLead):
 
 
 @dataclass(frozen=True, slots=True)
-class Hour(OfLead):
+class InquiryHour(OfLead):
     """The hour at which the lead was created: 0 to 23, in `time_zone` (that of [crm], if not given)."""
 
     time_zone: TimeZone = "UTC"

@@ -13,9 +13,9 @@ from typing import Annotated, Any, ClassVar, Literal, Protocol, TypeAlias, TypeV
 from pydantic import ConfigDict, Field
 
 Language: TypeAlias = Literal["en", "ja"]
-ColumnType: TypeAlias = Literal["category", "number", "time"]
+ValueType: TypeAlias = Literal["category", "number", "time"]
 """How the values of a column are read: as texts, as numbers, or as times (ms UTC)."""
-Known: TypeAlias = Literal["at_creation", "history", "today"]
+Availability: TypeAlias = Literal["at_creation", "history", "today"]
 Over: TypeAlias = Literal["lead", "account"]
 Activity: TypeAlias = str | tuple[str, ...]
 Days: TypeAlias = Annotated[float, Field(gt=0, le=36_500)]
@@ -75,7 +75,7 @@ class FeatureKind:
         return False
 
     @property
-    def column_types(self) -> Mapping[str, ColumnType]:
+    def column_types(self) -> Mapping[str, ValueType]:
         """The columns of the lead that it is computed from."""
         return {}
 

@@ -183,7 +183,7 @@ class Model:
         return [(self.weights[name], part) for name, part in parts.items() if self.weights[name]]
 
     def _to_dict(self) -> dict[str, Any]:
-        words = {name: dict(known.weights) for name, known in self.table.text_words.items()}
+        words = {name: dict(texts.weights) for name, texts in self.table.text_words.items()}
         return {
             "features": self.table.to_dict(),
             "fingerprint": self.table.fingerprint,

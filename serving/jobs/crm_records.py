@@ -15,7 +15,7 @@ import numpy as np
 from features.clock import iso_exact
 from features.columns import Column, Texts
 from features.crm_data import Crm
-from features.kinds import ColumnType
+from features.kinds import ValueType
 from features.settings import CrmSettings
 from serving.leads.to_records import derive_key
 from serving.store.records import Record, RecordKind, WriteOutcome
@@ -68,7 +68,7 @@ def iter_records(export: CrmExport, settings: CrmSettings) -> Iterator[Record]:
 def _leads(export: CrmExport, settings: CrmSettings) -> Iterator[Record]:
     """Each lead with its attributes at creation, then with those known only as of today."""
     crm = export.crm
-    availability = {use.column: use.known for use in settings.table.column_uses}
+    availability = {use.column: use.availability for use in settings.table.column_uses}
     first = [name for name in crm.attributes if availability.get(name) == "at_creation"]
     today = [name for name in crm.attributes if availability.get(name, "today") == "today"]
     for row, lead_id in enumerate(map(str, crm.lead_ids)):
@@ -133,7 +133,7 @@ def _build_record(kind: RecordKind, key: str, lead_id: str, time_ms: int, body: 
 
 
 def _known_values(
-    columns: Mapping[str, Column], names: Sequence[str], row: int, types: Mapping[str, ColumnType]
+    columns: Mapping[str, Column], names: Sequence[str], row: int, types: Mapping[str, ValueType]
 ) -> dict[str, str | float]:
     """The values of a lead that are known; times as ISO 8601."""
     values = {name: _read_value(columns[name], row) for name in names}

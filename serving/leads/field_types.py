@@ -27,7 +27,7 @@ from features.clock import CLOCKS_DIFFER_MS, iso, iso_exact, to_ms
 from features.columns import to_text
 from features.crm.values.date_reader import DateReader
 from features.crm.values.formats import NumberFormat
-from features.kinds import ColumnType, Edge
+from features.kinds import Edge, ValueType
 from features.numbers import NUMBER, number
 from features.settings import CrmSettings
 from serving.web.field_errors import TIME
@@ -113,7 +113,7 @@ class AttributeSchema:
     `dates` reads columns of times; `edges` has, for columns of personal data, what is kept of a text.
     """
 
-    columns: Mapping[str, ColumnType]
+    columns: Mapping[str, ValueType]
     missing: frozenset[str]
     roles: Mapping[str, str]
     dated: bool

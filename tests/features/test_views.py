@@ -24,7 +24,8 @@ from features.kinds import (
     Distinct,
     Feature,
     FreeText,
-    Hour,
+    InquiryHour,
+    InquiryWeekday,
     JobRank,
     Last,
     MailDomain,
@@ -34,7 +35,6 @@ from features.kinds import (
     Repeated,
     SizeBand,
     Sum,
-    Weekday,
 )
 from features.many_leads import Histories
 from features.table import FeatureTable
@@ -86,8 +86,8 @@ TABLE = FeatureTable(
         "inquiry": FreeText("inquiry", "history"),
         "wanted": DaysBetween(end="wanted"),
         "waited": DaysBetween("wanted", "decided"),
-        "weekday": Weekday("Asia/Tokyo"),
-        "hour": Hour("America/St_Johns"),
+        "weekday": InquiryWeekday("Asia/Tokyo"),
+        "hour": InquiryHour("America/St_Johns"),
     }
 )
 TEXTS = {

@@ -12,8 +12,17 @@ from features.crm.load import Loaded
 from tests.helpers.builders import loaded_of, write_csv
 
 COLUMNS = (
-    "id", "created", "mail", "title", "employees", "interests", "inquiry", "wanted", "outcome", "closed",
-)  # fmt: skip
+    "id",
+    "created",
+    "mail",
+    "title",
+    "employees",
+    "interests",
+    "inquiry",
+    "wanted",
+    "outcome",
+    "closed",
+)
 FEATURES: dict[str, dict[str, Any]] = {
     "mail": {"kind": "mail_domain", "column": "mail", "known": "at_creation"},
     "rank": {"kind": "job_rank", "column": "title", "known": "at_creation"},
@@ -60,12 +69,20 @@ def write_leads(folder: Path, leads: int = 2_000, seed: int = 0) -> Path:
         won = rng.random() < 1 / (1 + np.exp(-chance))
         domain = "gmail.com" if is_free else f"company{number}.co.jp"
         text = [rng.choice(_FILLER), rng.choice(_GOOD if is_good else _BAD), rng.choice(_FILLER)]
-        rows.append([
-            f"L{number}", created.isoformat(), f"person{number}@{domain}", _RANKS[rank],
-            int(rng.choice([5, 40, 70, 400, 3000])), ";".join(interests), " ".join(text),
-            (created + timedelta(days=days)).date().isoformat(), "won" if won else "lost",
-            (created + timedelta(days=3)).isoformat(),
-        ])  # fmt: skip
+        rows.append(
+            [
+                f"L{number}",
+                created.isoformat(),
+                f"person{number}@{domain}",
+                _RANKS[rank],
+                int(rng.choice([5, 40, 70, 400, 3000])),
+                ";".join(interests),
+                " ".join(text),
+                (created + timedelta(days=days)).date().isoformat(),
+                "won" if won else "lost",
+                (created + timedelta(days=3)).isoformat(),
+            ]
+        )
     return write_csv(folder / "leads.csv", rows)
 
 

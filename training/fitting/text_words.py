@@ -31,14 +31,14 @@ def with_text_words(model: Model, loaded: Loaded) -> Model:
 def _learn_words(model: Model, name: str, loaded: Loaded, column: str) -> TextWords:
     weight_of = _ngram_weights(model, name)
     texts = _read_texts(loaded, column)
-    used = Counter(word for text in texts for word in find_words(text))
+    counts = Counter(word for text in texts for word in find_words(text))
     weights = {
         word: round(sum(weight_of.get(ngram, 0.0) for ngram in word_ngrams(word)), 4)
-        for word, count in used.items()
+        for word, count in counts.items()
         if count >= MIN_LEADS
     }
     heaviest = sorted((w for w in weights if weights[w]), key=lambda word: (-abs(weights[word]), word))
-    precise = _select_precise(heaviest[: 2 * MAX_WORDS], used, texts)
+    precise = _select_precise(heaviest[: 2 * MAX_WORDS], counts, texts)
     return TextWords({word: weights[word] for word in precise[:MAX_WORDS]})
 
 
@@ -50,13 +50,13 @@ def _read_texts(loaded: Loaded, column: str) -> list[str]:
     return random.Random(0).sample(texts, min(len(texts), MAX_TEXTS))
 
 
-def _select_precise(words: Sequence[str], used: Counter[str], texts: Sequence[str]) -> list[str]:
+def _select_precise(words: Sequence[str], counts: Counter[str], texts: Sequence[str]) -> list[str]:
     """The words that their n-grams tell from other words."""
     fitting, ngrams_of = Counter[str](), {word: word_ngrams(word) for word in words}
     for text in texts:
         ngrams = frozenset(split_levels(to_ngrams(text)))
         fitting.update(word for word in words if ngrams_of[word] <= ngrams)
-    return [word for word in words if used[word] >= MIN_PRECISION * fitting[word]]
+    return [word for word in words if counts[word] >= MIN_PRECISION * fitting[word]]
 
 
 def _ngram_weights(model: Model, name: str) -> dict[str, float]:

@@ -319,8 +319,8 @@ def _add_derived(
     """A derived feature with its comment, as a comment itself where a person has to decide."""
     _add_comment(table, f"{_quoted(column.name)} {proposal.comment}")
     name = _feature_name(f"{column.name}{proposal.suffix}", names)
-    known = str(_attribute(column, detected)["known"])
-    feature = _inline(kind=proposal.kind, column=column.name, **proposal.keys, known=known)
+    availability = str(_attribute(column, detected)["known"])
+    feature = _inline(kind=proposal.kind, column=column.name, **proposal.keys, known=availability)
     if proposal.is_certain and not is_suspect:
         table.add(name, feature)
     else:

@@ -78,12 +78,12 @@ def test_a_batch_has_the_features_of_the_list(loaded: Loaded, schema: AttributeS
     assert is_same([list(row) for row in zip(*lists, strict=True)], listed(loaded))
 
 
-@pytest.mark.parametrize("known", ["at_creation", "today"])
-def test_an_imported_lead_has_the_features_of_the_list(tmp_path: Path, known: str) -> None:
+@pytest.mark.parametrize("availability", ["at_creation", "today"])
+def test_an_imported_lead_has_the_features_of_the_list(tmp_path: Path, availability: str) -> None:
     write_leads(tmp_path, LEADS)
     document = tables()
     document["features"] = {
-        name: {**feature, "known": known} if "known" in feature else feature
+        name: {**feature, "known": availability} if "known" in feature else feature
         for name, feature in document["features"].items()
     }
     loaded = loaded_of(tmp_path, **document)
@@ -117,8 +117,8 @@ def test_a_record_keeps_no_address_and_no_text(loaded: Loaded, schema: Attribute
             "mail_2": "taro@gmail.com",
         },
     }
-    sent = parse_record("leads", orjson.dumps(body), schema, to_ms(datetime(2026, 1, 2, tzinfo=UTC)))
-    record = to_record("leads", sent, schema.columns)
+    body_in = parse_record("leads", orjson.dumps(body), schema, to_ms(datetime(2026, 1, 2, tzinfo=UTC)))
+    record = to_record("leads", body_in, schema.columns)
     assert record.body["attributes"] == {
         "mail": "free",
         "inquiry": to_ngrams("見積をください"),

@@ -68,9 +68,9 @@ def test_one_lead_is_encoded_as_in_a_batch(data: Dataset, model: Model) -> None:
 
 def test_trees_never_look_at_n_grams(model: Model) -> None:
     hidden = model.encoding.columns_of({"inquiry"})
-    used = model.trees.booster.feature_importance()
-    assert used.sum() > 0
-    assert not used[hidden].any()
+    importance = model.trees.booster.feature_importance()
+    assert importance.sum() > 0
+    assert not importance[hidden].any()
     assert np.any(model.linear.weights[hidden] != 0)
 
 

@@ -17,7 +17,7 @@ from features.derived.lists import to_levels_text
 from features.derived.mail import find_mail_kind
 from features.derived.titles import find_department, find_rank
 
-_SAMPLE, _MOSTLY, _OFTEN, _SOME = 500, 0.5, 0.4, 0.2
+_SAMPLE, _MAIL_SHARE, _DEPARTMENT_SHARE, _RANK_SHARE = 500, 0.5, 0.4, 0.2
 _MIN_FILLED, _MIN_TITLES = 0.1, 4
 _SEPARATORS = ("\n", ";", "|", ",", "、")
 _MIN_LISTS, _MAX_LEVELS, _MIN_PER_LEVEL = 0.1, 80, 5
@@ -48,7 +48,7 @@ def propose_derived(
     if column.kind != "text" or column.filled < _MIN_FILLED or code not in (None, "person", "id", "text"):
         return []
     values = [str(v) for v in table.texts(column.name).drop_null().slice(0, _SAMPLE).to_pylist()]
-    if _share(values, lambda value: bool(_MAIL.search(value))) > _MOSTLY:
+    if _share(values, lambda value: bool(_MAIL.search(value))) > _MAIL_SHARE:
         return [_mail()] if len({find_mail_kind(value) for value in values}) > 1 else []
     if code == "person":
         return []
@@ -78,11 +78,11 @@ def _titles(column: ColumnProfile, values: Sequence[str], code: str | None) -> I
     if column.distinct < _MIN_TITLES:
         return
     comment = "is read as job titles or departments: as their {}, by the words that Hotlead knows."
-    if is_title and ranked >= _SOME:
+    if is_title and ranked >= _RANK_SHARE:
         yield DerivedFeature(
             kind="job_rank", suffix="_rank", comment=comment.format("rank"), is_all=bool(code)
         )
-    if (is_title or is_department) and in_department >= _OFTEN:
+    if (is_title or is_department) and in_department >= _DEPARTMENT_SHARE:
         words = comment.format("department")
         yield DerivedFeature(kind="department", suffix="_department", comment=words, is_all=bool(code))
 
