@@ -109,8 +109,9 @@ class AttributeSchema:
 
     `missing` are the texts that mean "not known", `roles` the columns of budget, authority, need and timing,
     `dated` whether the CRM has dates, `types` the activity types that features name (None: they only
-    count all of them), and `formats` how texts of columns of numbers are written, where they are not plain.
-    `dates` reads columns of times; `edges` has, for columns of personal data, what is kept of a text.
+    count all of them), `formats` how texts of columns of numbers are written, where they are not plain, and
+    `leaves_out_bursts` whether activities do not count that a machine made (`features.bots`). `dates` reads
+    columns of times; `edges` has, for columns of personal data, what is kept of a text.
     """
 
     columns: Mapping[str, ValueType]
@@ -119,6 +120,7 @@ class AttributeSchema:
     dated: bool
     types: frozenset[str] | None
     formats: Mapping[str, NumberFormat] = field(default_factory=dict)
+    leaves_out_bursts: bool = True
     dates: DateReader = field(default_factory=DateReader)
     edges: Mapping[str, Edge] = field(default_factory=dict)
 
@@ -132,6 +134,7 @@ class AttributeSchema:
             dated=settings.dated,
             types=None if counted == {"*"} else counted - {"*"},
             formats=settings.number_formats,
+            leaves_out_bursts=settings.leaves_out_bursts,
             dates=DateReader(settings.zone, settings.leads.time_format_of),
             edges=settings.edges,
         )

@@ -91,7 +91,7 @@ def _find_separator(values: Sequence[str]) -> str | None:
     """The sign between the values of a multi-select list: a few levels in many combinations."""
     for separator in _SEPARATORS:
         levels = [split_levels(to_levels_text(value, separator) or "") for value in values]
-        if np.mean([len(names) > 1 for names in levels] or [0]) < _MIN_LISTS:
+        if np.mean([float(len(names) > 1) for names in levels] or [0.0]) < _MIN_LISTS:
             continue
         counts = Counter(level for names in levels for level in names)
         combinations = len({tuple(sorted(names)) for names in levels})
