@@ -303,9 +303,10 @@ def _segments_table(detected: DetectedTables) -> Table | None:
 def _features_table(detected: DetectedTables, suspects: Mapping[str, Finding]) -> Table:
     table, names = tomlkit.table(), set[str]()
     for column, no_feature in detected.attributes():
-        derived = propose_derived(column, detected.leads.profile, no_feature)
+        derived = propose_derived(column, detected.leads.profile, no_feature, column.name in suspects)
         for proposal in derived:
-            _add_derived(table, proposal, column, detected, column.name in suspects, names)
+            definition = _inline(**proposal.define(column.name, str(_attribute(column, detected)["known"])))
+            _add_derived(table, proposal, _feature_name(f"{column.name}{proposal.suffix}", names), definition)
         if any(proposal.is_all for proposal in derived):
             continue
         if no_feature and not no_feature.can_be:
@@ -326,23 +327,13 @@ def _features_table(detected: DetectedTables, suspects: Mapping[str, Finding]) -
     return table
 
 
-def _add_derived(
-    table: Table,
-    proposal: DerivedFeature,
-    column: ColumnProfile,
-    detected: DetectedTables,
-    is_suspect: bool,
-    names: set[str],
-) -> None:
+def _add_derived(table: Table, proposal: DerivedFeature, name: str, definition: InlineTable) -> None:
     """A derived feature with its comment, as a comment itself where a person has to decide."""
-    _add_comment(table, f"{_quoted(column.name)} {proposal.comment}")
-    name = _feature_name(f"{column.name}{proposal.suffix}", names)
-    availability = str(_attribute(column, detected)["known"])
-    feature = _inline(kind=proposal.kind, column=column.name, **proposal.keys, known=availability)
-    if proposal.is_certain and not is_suspect:
-        table.add(name, feature)
+    _add_comment(table, proposal.comment)
+    if proposal.is_certain:
+        table.add(name, definition)
     else:
-        table.add(tomlkit.comment(tomlkit.dumps({name: feature}).strip()))
+        table.add(tomlkit.comment(tomlkit.dumps({name: definition}).strip()))
 
 
 def _quoted(column: str) -> str:

@@ -25,7 +25,7 @@ from serving.leads.to_records import parse_record, to_record
 from serving.store.store import Store
 from serving.web.field_errors import InvalidFields
 from tests.helpers.builders import is_same, loaded_of
-from tests.helpers.derived_crm import load_derived, tables, write_leads
+from tests.helpers.exports.derived_crm import load_derived, tables, write_leads
 
 LEADS = 40
 

@@ -12,7 +12,7 @@ from features.crm.load import Loaded
 from scoring.decision.reasons import Contribution
 from scoring.model.cautions import TrainingRange
 from scoring.model.model import Model
-from tests.helpers.derived_crm import load_derived
+from tests.helpers.exports.derived_crm import load_derived
 from training.fitting.dataset import Dataset, build_dataset
 from training.fitting.recipe import Recipe, fit, folds_of
 from training.fitting.text_words import with_text_words

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -39,11 +39,28 @@ class DerivedFeature:
     is_all: bool = True
     is_certain: bool = True
 
+    def define(self, column: str, availability: str) -> dict[str, str]:
+        """The feature as crm.toml defines it."""
+        return {"kind": self.kind, "column": column, **self.keys, "known": availability}
+
 
 def propose_derived(
-    column: ColumnProfile, table: TableProfile, no_feature: NoFeature | None
+    column: ColumnProfile, table: TableProfile, no_feature: NoFeature | None, is_suspect: bool
 ) -> list[DerivedFeature]:
-    """The features that are derived from a column; empty where it is used as it is, or not at all."""
+    """The features that are derived from a column; empty where it is used as it is, or not at all.
+
+    Those of a suspect column are not certain.
+    """
+    shown = f"'{' '.join(column.name.split())}'"
+    return [
+        replace(
+            proposal, comment=f"{shown} {proposal.comment}", is_certain=proposal.is_certain and not is_suspect
+        )
+        for proposal in _derive(column, table, no_feature)
+    ]
+
+
+def _derive(column: ColumnProfile, table: TableProfile, no_feature: NoFeature | None) -> list[DerivedFeature]:
     code = no_feature.code if no_feature else None
     if column.kind != "text" or column.filled < _MIN_FILLED or code not in (None, "person", "id", "text"):
         return []

@@ -10,7 +10,7 @@ import pytest
 
 from features.crm.propose import propose
 from tests.helpers.builders import write_csv
-from tests.helpers.derived_crm import write_leads
+from tests.helpers.exports.derived_crm import write_leads
 
 
 @pytest.fixture(scope="module")
