@@ -6,8 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
+import pyarrow as pa
 import pytest
 
+from features.columns import Texts
 from features.crm.load import Loaded
 from scoring.decision.reasons import Contribution
 from scoring.model.cautions import TrainingRange
@@ -16,6 +19,7 @@ from tests.helpers.exports.derived_crm import load_derived
 from training.fitting.dataset import Dataset, build_dataset
 from training.fitting.recipe import Recipe, fit, folds_of
 from training.fitting.text_words import with_text_words
+from training.pyfunc import ScoringModel
 
 EARNING = ("mail", "rank", "interests", "inquiry", "days_to_start")
 RECIPE = Recipe(strength=0.1, rounds=20, weights={"points": 0.0, "linear": 0.5, "trees": 0.5})
@@ -105,3 +109,14 @@ def test_lists_and_free_texts_are_not_out_of_range(data: Dataset, model: Model) 
     assert not limits.out_of_range(model.encode(data.columns).matrix).any()
     assert not {"interests", "inquiry"} & set(limits.text_names)
     assert {"mail", "rank"} <= set(limits.text_names)
+
+
+def test_the_registered_model_takes_a_text_or_its_n_grams(
+    loaded: Loaded, data: Dataset, model: Model
+) -> None:
+    frame = pd.DataFrame(
+        {name: c.to_list() if isinstance(c, Texts) else c for name, c in data.columns.items()}
+    )
+    raw = frame.assign(inquiry=loaded.leads["inquiry"].take(pa.array(data.examples.lead)).to_pylist())
+    chances = [ScoringModel(model).predict(f)["probability"] for f in (frame, raw)]
+    np.testing.assert_array_equal(*chances)
