@@ -15,6 +15,7 @@ from features.derived.mail import find_mail_kind
 from features.derived.ngrams import to_ngrams
 from features.derived.titles import find_department, find_rank
 from features.derived.words import level_word, list_levels
+from features.errors import InvalidValue
 from features.kinds.base import Availability, Edge, FeatureKind, Language, ValueType, View, WordLookup
 from features.toml import TimeZone
 
@@ -137,7 +138,7 @@ class SizeBand(FromColumn):
 
     def __post_init__(self) -> None:
         if not self.edges or list(self.edges) != sorted(set(self.edges)):
-            raise ValueError("edges: must be a list of different numbers, rising")
+            raise InvalidValue("edges: must be a list of different numbers, rising")
 
     def __call__(self, view: View[Any, Any]) -> Any:
         return view.map_number(view.number(self.column), lambda number: find_band(number, self.edges))
@@ -194,7 +195,7 @@ class DaysBetween(OfLead):
 
     def __post_init__(self) -> None:
         if self.start == self.end:
-            raise ValueError("start and end: name the columns of two dates, or one for days since creation")
+            raise InvalidValue("start and end: name the columns of two dates, or one for days since creation")
 
     def label(self, words: WordLookup, lang: Language) -> str:
         creation = "リード発生" if lang == "ja" else "the creation of the lead"

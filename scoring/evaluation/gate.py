@@ -58,6 +58,12 @@ class ModelCandidate:
     model: Model
     evidence: Evidence
 
+    @property
+    def is_scorecard(self) -> bool:
+        """Whether model and evaluated model are the scorecard with calibrated probabilities."""
+        points, scores = self.evidence.scores.get(POINTS), self.evidence.scores[MODEL]
+        return self.model.is_scorecard and points is not None and np.allclose(points, scores, atol=1e-9)
+
 
 def run_gate(new: ModelCandidate, card: Scorecard, champion: ModelCandidate | None) -> list[Check]:
     """Every check of a candidate; it may become champion if all pass.
@@ -68,11 +74,7 @@ def run_gate(new: ModelCandidate, card: Scorecard, champion: ModelCandidate | No
     checks = [_check_enough_deals(new.evidence), _check_audit(new.model), _check_scorecard(new, card)]
     if not checks[0].passed:
         return checks
-    checks += [
-        _check_base_rate(new.evidence),
-        *_check_against_rules(new, card),
-        _check_calibration(new.evidence),
-    ]
+    checks += [_check_base_rate(new), *_check_against_rules(new, card), _check_calibration(new.evidence)]
     return checks if champion is None else [*checks, *_check_against_champion(new, champion)]
 
 
@@ -107,9 +109,13 @@ def _check_scorecard(new: ModelCandidate, card: Scorecard) -> Check:
     return Check("scorecard", same and POINTS in new.evidence.scores, None, figures)
 
 
-def _check_base_rate(evidence: Evidence) -> Check:
-    """The model must be better than predicting the win rate for each lead."""
+def _check_base_rate(new: ModelCandidate) -> Check:
+    """The model must be better than predicting the win rate for each lead: beyond doubt, or by the point
+    estimate if it is the scorecard, whose order is in use anyway."""
+    evidence = new.evidence
     gain = log_loss_gain(evidence.judged, evidence.scores[MODEL], evidence.scores["baseline_rate"])
+    if new.is_scorecard:
+        return Check("base_rate", gain.value > 0, gain, {"is_scorecard": True})
     return Check("base_rate", gain.low > 0, gain, {})
 
 
@@ -120,7 +126,7 @@ def _check_against_rules(new: ModelCandidate, card: Scorecard) -> Iterator[Check
     evidence = new.evidence
     if not card.rows:
         return
-    if new.model.is_scorecard and np.allclose(evidence.scores[MODEL], evidence.scores[POINTS], atol=1e-9):
+    if new.is_scorecard:
         gain = log_loss_gain(evidence.judged, evidence.scores[MODEL], evidence.scores[POINTS])
         yield Check("rules_log_loss", True, gain, {"is_scorecard": True})
         return

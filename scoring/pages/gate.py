@@ -34,9 +34,9 @@ def explain_failures(checks: Sequence[Check], lang: Language) -> list[str]:
 def _explain_failure(check: Check, lang: Language) -> str:
     if check.figures.get("no_card"):
         return translate("gate_no_scorecard_failed", lang)
-    return _other_demand(check, lang) or translate(
-        f"gate_{check.name}_failed", lang, **_format_figures(check)
-    )
+    if check.figures.get("too_few"):
+        return _other_demand(check, lang)
+    return translate(f"gate_{check.name}_failed", lang, **_format_figures(check))
 
 
 def _row(check: Check, lang: Language) -> tuple[Cell, ...]:
@@ -49,7 +49,7 @@ def _other_demand(check: Check, lang: Language) -> str:
     if check.figures.get("too_few"):
         return translate("gate_champion_too_few", lang, **_format_figures(check))
     if check.figures.get("is_scorecard"):
-        return translate("gate_is_scorecard", lang)
+        return translate(f"gate_{check.name}_scorecard", lang)
     return translate("gate_no_scorecard", lang) if check.figures.get("no_card") else ""
 
 

@@ -16,18 +16,25 @@ from features.crm.propose.words import has_word
 from features.derived.lists import to_levels_text
 from features.derived.mail import find_mail_kind
 from features.derived.titles import find_department, find_rank
+from features.messages import Message
 
 _SAMPLE, _MAIL_SHARE, _DEPARTMENT_SHARE, _RANK_SHARE = 500, 0.5, 0.4, 0.2
 _MIN_FILLED, _MIN_TITLES = 0.1, 4
 _SEPARATORS = ("\n", ";", "|", ",", "、")
 _MIN_LISTS, _MAX_LEVELS, _MIN_PER_LEVEL = 0.1, 80, 5
 _MIN_LENGTH, _SENTENCE_LENGTH, _MIN_SENTENCES = 10, 20, 40
+_MAIL_COMMENT = Message("the kind of its mail domain only; no address is kept")
+_RANK_COMMENT = Message("the rank in a job title")
+_DEPARTMENT_COMMENT = Message("the department in a job title")
+_LIST_COMMENT = Message("a list in which each value is one level")
+_INQUIRY_COMMENT = Message("hashed n-grams only; no text is kept")
+_TEXT_COMMENT = Message("hashed n-grams only, if the lead writes it and not sales later on; no text is kept")
 _MAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 
 
 @dataclass(frozen=True, kw_only=True)
 class DerivedFeature:
-    """A feature of a column: its kind and keys, the end of its name, and what a comment says of it.
+    """A feature of a column: its kind and keys, the end of its name, and what a comment says that it is.
 
     `is_all`: nothing else is made of the column. A feature that is not certain is proposed as a comment.
     """
@@ -35,7 +42,7 @@ class DerivedFeature:
     kind: str
     suffix: str = ""
     keys: Mapping[str, str] = field(default_factory=dict)
-    comment: str
+    comment: Message
     is_all: bool = True
     is_certain: bool = True
 
@@ -51,11 +58,8 @@ def propose_derived(
 
     Those of a suspect column are not certain.
     """
-    shown = f"'{' '.join(column.name.split())}'"
     return [
-        replace(
-            proposal, comment=f"{shown} {proposal.comment}", is_certain=proposal.is_certain and not is_suspect
-        )
+        replace(proposal, is_certain=proposal.is_certain and not is_suspect)
         for proposal in _derive(column, table, no_feature)
     ]
 
@@ -83,8 +87,7 @@ def _share(values: Sequence[str], holds: Callable[[str], bool]) -> float:
 
 
 def _mail() -> DerivedFeature:
-    comment = "is used as the kind of its mail domain only (company, free mail ...): no address is kept."
-    return DerivedFeature(kind="mail_domain", suffix="_kind", comment=comment)
+    return DerivedFeature(kind="mail_domain", suffix="_kind", comment=_MAIL_COMMENT)
 
 
 def _titles(column: ColumnProfile, values: Sequence[str], code: str | None) -> Iterator[DerivedFeature]:
@@ -94,13 +97,10 @@ def _titles(column: ColumnProfile, values: Sequence[str], code: str | None) -> I
     is_title, is_department = has_word(column.name, "job_title"), has_word(column.name, "department")
     if column.distinct < _MIN_TITLES:
         return
-    comment = "is read as job titles or departments: as their {}, by the words that Hotlead knows."
     if is_title and ranked >= _RANK_SHARE:
-        yield DerivedFeature(
-            kind="job_rank", suffix="_rank", comment=comment.format("rank"), is_all=bool(code)
-        )
+        yield DerivedFeature(kind="job_rank", suffix="_rank", comment=_RANK_COMMENT, is_all=bool(code))
     if (is_title or is_department) and in_department >= _DEPARTMENT_SHARE:
-        words = comment.format("department")
+        words = _DEPARTMENT_COMMENT
         yield DerivedFeature(kind="department", suffix="_department", comment=words, is_all=bool(code))
 
 
@@ -119,8 +119,7 @@ def _find_separator(values: Sequence[str]) -> str | None:
 
 
 def _multi_select(separator: str) -> DerivedFeature:
-    comment = "holds several values in one cell: each is one level."
-    return DerivedFeature(kind="multi_select", keys={"separator": separator}, comment=comment)
+    return DerivedFeature(kind="multi_select", keys={"separator": separator}, comment=_LIST_COMMENT)
 
 
 def _is_inquiry(column: ColumnProfile, values: Sequence[str]) -> bool:
@@ -135,10 +134,5 @@ def _median_length(values: Sequence[str]) -> float:
 
 def _free_text(column: ColumnProfile) -> DerivedFeature:
     is_inquiry = has_word(column.name, "inquiry")
-    comment = "is used as hashed n-grams only: no text is kept."
-    if not is_inquiry:
-        comment = (
-            "is free text. If it is written by the lead, and not by sales later on, it can be used as hashed "
-            "n-grams, of which no text is kept:"
-        )
+    comment = _INQUIRY_COMMENT if is_inquiry else _TEXT_COMMENT
     return DerivedFeature(kind="free_text", suffix="_words", comment=comment, is_certain=is_inquiry)

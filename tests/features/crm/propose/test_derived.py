@@ -33,7 +33,7 @@ def test_each_column_is_proposed_by_its_values(text: str) -> None:
 
 
 def test_the_comment_says_what_is_kept(text: str) -> None:
-    assert "# 'mail' is used as the kind of its mail domain only" in text
+    assert "# 'mail' is used as the kind of its mail domain only; no address is kept." in text
     assert "gmail.com" not in text
 
 
