@@ -46,6 +46,10 @@ class NoFeature:
     def reason(self) -> Message:
         return _REASONS[self.code]
 
+    def describe(self) -> Message:
+        column = " ".join(self.column.split())
+        return Message("'{column}' is no feature: {reason}.", column=column, reason=self.reason)
+
 
 def why_no_feature(
     column: ColumnProfile, table: TableProfile, recipe: TableRecipe, results: set[str], has_deal: Bools | None

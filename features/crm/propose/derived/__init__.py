@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+import tomlkit
+from tomlkit.items import Table
 
 from features.columns import split_levels
 from features.crm.profile import ColumnProfile, TableProfile
@@ -46,9 +48,17 @@ class DerivedFeature:
     is_all: bool = True
     is_certain: bool = True
 
-    def define(self, column: str, availability: str) -> dict[str, str]:
-        """The feature as crm.toml defines it."""
-        return {"kind": self.kind, "column": column, **self.keys, "known": availability}
+    def describe(self, column: str) -> Message:
+        return Message("'{column}' is used as {use}.", column=" ".join(column.split()), use=self.comment)
+
+    def add_to(self, table: Table, name: str, column: str, availability: str) -> None:
+        """Add the feature to [features], as a comment where a person has to decide."""
+        definition = tomlkit.inline_table()
+        definition.update({"kind": self.kind, "column": column, **self.keys, "known": availability})
+        if self.is_certain:
+            table.add(name, definition)
+        else:
+            table.add(tomlkit.comment(tomlkit.dumps({name: definition}).strip()))
 
 
 def propose_derived(
