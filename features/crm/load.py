@@ -61,8 +61,8 @@ def _reject_shares(settings: CrmSettings) -> dict[str, float]:
         "changes": (settings.changes,),
     }
     shares = {name: [t.max_reject_share for t in tables if t] for name, tables in parts.items()}
-    known = {name: [share for share in given if share is not None] for name, given in shares.items()}
-    return {name: max(given) for name, given in known.items() if given}
+    limits = {name: [share for share in of_part if share is not None] for name, of_part in shares.items()}
+    return {name: max(of_part) for name, of_part in limits.items() if of_part}
 
 
 def _read_crm(reader: Reader) -> Loaded:

@@ -74,7 +74,11 @@ def run_gate(new: ModelCandidate, card: Scorecard, champion: ModelCandidate | No
     checks = [_check_enough_deals(new.evidence), _check_audit(new.model), _check_scorecard(new, card)]
     if not checks[0].passed:
         return checks
-    checks += [_check_base_rate(new), *_check_against_rules(new, card), _check_calibration(new.evidence)]
+    checks += [
+        _check_base_rate(new.evidence),
+        *_check_against_rules(new, card),
+        _check_calibration(new.evidence),
+    ]
     return checks if champion is None else [*checks, *_check_against_champion(new, champion)]
 
 
@@ -109,13 +113,9 @@ def _check_scorecard(new: ModelCandidate, card: Scorecard) -> Check:
     return Check("scorecard", same and POINTS in new.evidence.scores, None, figures)
 
 
-def _check_base_rate(new: ModelCandidate) -> Check:
-    """The model must be better than predicting the win rate for each lead: beyond doubt, or by the point
-    estimate if it is the scorecard, whose order is in use anyway."""
-    evidence = new.evidence
+def _check_base_rate(evidence: Evidence) -> Check:
+    """The model must be better than predicting the win rate for each lead."""
     gain = log_loss_gain(evidence.judged, evidence.scores[MODEL], evidence.scores["baseline_rate"])
-    if new.is_scorecard:
-        return Check("base_rate", gain.value > 0, gain, {"is_scorecard": True})
     return Check("base_rate", gain.low > 0, gain, {})
 
 

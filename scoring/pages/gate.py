@@ -49,7 +49,7 @@ def _other_demand(check: Check, lang: Language) -> str:
     if check.figures.get("too_few"):
         return translate("gate_champion_too_few", lang, **_format_figures(check))
     if check.figures.get("is_scorecard"):
-        return translate(f"gate_{check.name}_scorecard", lang)
+        return translate("gate_is_scorecard", lang)
     return translate("gate_no_scorecard", lang) if check.figures.get("no_card") else ""
 
 

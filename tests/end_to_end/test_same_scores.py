@@ -204,7 +204,7 @@ def test_a_running_service_gives_the_scores_of_the_list(mixed_crm: Path) -> None
 
 @pytest.mark.slow
 def test_a_thousand_leads_of_the_demo_have_one_score_everywhere(tmp_path: Path) -> None:
-    crm_toml = make_demo(tmp_path, 8_000, 7, datetime.now(UTC).date())
+    crm_toml = make_demo(tmp_path, 3_000, 7, datetime.now(UTC).date())
     train_and_import(crm_toml)
     assert not compare_everywhere(crm_toml)
 

@@ -14,13 +14,13 @@ from features.settings import CrmSettings
 from scoring.decision.score import Score
 from scoring.pages.cells import titles
 from scoring.pages.comparison import comparison_verdict
-from scoring.pages.gate import explain_failures, gate_table
 from scoring.pages.page import Block, Cell, CellValue, Facts, Heading, Items, Page, Table, Text
 from scoring.scorecard.scorecard import Scorecard
 from scoring.statistics.metrics import Estimate
 from scoring.texts import translate
 from training.registry.mlflow_store import CHAMPION
 from training.reports.model_report import summary, verdict
+from training.reports.promotion_page import promotion_page
 from training.scorecard.summary import gain_sentence
 from training.start.first_list import FirstList
 
@@ -113,7 +113,7 @@ def _model(first_list: FirstList, lang: Language) -> Iterator[Block]:
 def _why_no_model(first_list: FirstList, lang: Language) -> str:
     won = first_list.summary.won
     if won >= MIN_WINS:
-        return str(first_list.problem)
+        return first_list.problem.text(lang) if first_list.problem else ""
     return translate("start_few_wins", lang, won=f"{won:,}", least=MIN_WINS, missing=MIN_WINS - won)
 
 
@@ -136,12 +136,7 @@ def _gate(first_list: FirstList, lang: Language) -> Iterator[Block]:
         key = "start_gate_no_model" if first_list.registered_model is None else "start_gate_champion"
         yield Text(translate(key, lang))
         return
-    if promotion.promoted:
-        yield Text(translate("gate_promoted", lang, challenger=promotion.challenger.version), "verdict")
-    else:
-        reasons = translate("reason_joint", lang).join(explain_failures(promotion.checks, lang))
-        yield Text(translate("gate_refused", lang, reasons=reasons), "verdict")
-    yield gate_table(promotion.checks, lang)
+    yield from promotion_page(promotion, None, lang).blocks
 
 
 def _calls(first_list: FirstList, lang: Language) -> Iterator[Block]:

@@ -24,7 +24,8 @@ class OutcomeColumn:
     """A column that may be the outcome, with the meaning of its values; a higher `score` fits better.
 
     `kind` says how the outcome is told: by `words`, by the `flags` won and closed, by `converted` only, or
-    by one column of yes and no. `answered` are values whose meaning a person said. `remarks` are sentences for crm.toml.
+    by one column of yes and no. `answered` are values whose meaning a person said. `remarks` are sentences
+    for crm.toml.
     """
 
     name: str

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import re
 from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from string import Formatter
+from typing import Any
 
 import pytest
+from typer.main import get_command
 
+from cli.main import app
 from features.messages.catalogue import FOLDER, LIBRARIES, read_pairs
 
 ROOT = Path(__file__).parents[3]
 PACKAGES = ("features", "scoring", "training", "serving", "cli")
 PAGES = ROOT / "serving" / "review"
 """The pages for people have texts of their own."""
-FILES = [path for path in sorted(FOLDER.glob("*.toml")) if path != LIBRARIES]
+HELP = FOLDER / "help.toml"
+FILES = [path for path in sorted(FOLDER.glob("*.toml")) if path not in (LIBRARIES, HELP)]
 BASES = {"Message", "MessageError"}
 JAPANESE = re.compile("[\u3040-\u30ff\u4e00-\u9fff]")
 HALF_WIDTH = re.compile("[\u3040-\u30ff\u4e00-\u9fff][,:;?!]")
@@ -129,8 +134,21 @@ def test_both_languages_have_the_same_placeholders(path: Path) -> None:
         assert [en for en, ja in read_pairs(path) if is_filled(en) and places(ja) != places(en)] == []
 
 
+def test_every_help_has_its_japanese() -> None:
+    texts = set(help_texts(get_command(app)))
+    assert sorted(texts ^ {en for en, _ in read_pairs(HELP)}) == []
+
+
+def help_texts(command: Any) -> Iterator[str]:
+    """The help of a command, of its options and arguments, and of all commands below it."""
+    yield inspect.cleandoc(command.help)
+    yield from (param.help for param in command.params if getattr(param, "help", None))
+    for inner in getattr(command, "commands", {}).values():
+        yield from help_texts(inner)
+
+
 def test_no_template_is_translated_twice() -> None:
-    counts = Counter(en for path in [*FILES, LIBRARIES] for en, _ in read_pairs(path))
+    counts = Counter(en for path in [*FILES, LIBRARIES, HELP] for en, _ in read_pairs(path))
     assert [en for en, count in counts.items() if count > 1] == []
 
 

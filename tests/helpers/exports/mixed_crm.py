@@ -144,9 +144,9 @@ def _activities(i: int, created: datetime, rng: random.Random) -> list[tuple[str
 
 
 def _changes(i: int, created: datetime, rng: random.Random) -> list[tuple[str, str, str, str]]:
-    """Of a history, and of columns that the leads' table has too; some before the creation."""
+    """Of a history, and of columns that the leads' table has too; some before the creation, some at once."""
     names = rng.sample(("stage", "plan", "owner", "stage"), rng.randint(0, 3))
-    times = [min(created + timedelta(hours=rng.randint(-30, 200)), EXPORTED) for _ in names]
+    times = [min(created + timedelta(days=rng.randint(-1, 2)), EXPORTED) for _ in names]
     values = ("新規", "提案", "A", "5.0", "")
     return [
         (f"00{i}", f"{time:%Y-%m-%dT%H:%M:%S}+09:00", name, rng.choice(values))

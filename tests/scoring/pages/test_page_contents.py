@@ -265,7 +265,7 @@ def test_the_gate_says_that_the_model_is_the_scorecard(lang: Language) -> None:
     same = [Check("rules_log_loss", True, None, {"is_scorecard": True})]
     page = gate_page(same, "", "", lang)
     assert translate("model_is_scorecard", lang) in read_texts(page, "plain")
-    assert tables(page)[0].values[0][0].text == translate("gate_rules_log_loss_scorecard", lang)
+    assert tables(page)[0].values[0][0].text == translate("gate_is_scorecard", lang)
     of_another = gate_page([Check("rules_log_loss", True, None, {"margin": 0.005})], "", "", lang)
     assert translate("model_is_scorecard", lang) not in read_texts(of_another, "plain")
 

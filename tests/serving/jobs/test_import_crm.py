@@ -90,7 +90,7 @@ def test_what_the_model_knows_otherwise_is_said_before_any_score_changes(tmp_pat
     result = import_crm(company.settings, company.crm, export, steps.append)
     assert [gap.feature for gap in result.gaps] == ["channel"]
     assert "column still called 'channel'" in steps[0]
-    assert steps[1].startswith("storing")
+    assert str(steps[1]).startswith("storing")
 
 
 def test_an_invalid_scorecard_stops_an_import_as_it_stops_a_list(loaded: Loaded) -> None:
