@@ -15,15 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_array
 
-from features.clock import MS_PER_DAY, NEVER, days_to_ms, iso
-from features.columns import Bools, Column, Floats, Ints, Texts, take
-from features.crm_data import Changes, Crm
+from features.clock import MS_PER_DAY, NEVER, days_to_ms, iso, local_hours
+from features.columns import Bools, Column, Floats, Ints, Texts, encode_texts, map_texts, take
+from features.crm_data import Activities, Changes, Crm
 from features.errors import DataError
 from features.kinds import Activity, Over
 from features.numbers import round_sum
 
 _SEGMENTS_AT_ONCE = 4_000_000
 _LARGEST_KEY = 2**63 - 1
+_MS_PER_QUARTER = 900_000
 _Terms: TypeAlias = Callable[[Ints, Ints], Floats]
 
 
@@ -119,19 +120,16 @@ class Histories:
 
     @cached_property
     def _by_lead(self) -> tuple[Keys, NDArray[np.int16], Floats | None]:
-        return self._sort_activities(self.crm.activities.lead, len(self.crm))
+        return _sort_activities(self.crm.activities, self.crm.activities.lead, len(self.crm))
 
     @cached_property
     def _by_account(self) -> tuple[Keys, NDArray[np.int16], Floats | None]:
-        owners = int(self.crm.account.max(initial=-1)) + 1
-        return self._sort_activities(self.crm.account[self.crm.activities.lead], owners)
-
-    def _sort_activities(
-        self, owner: NDArray[np.int32], owners: int
-    ) -> tuple[Keys, NDArray[np.int16], Floats | None]:
-        activities = self.crm.activities
-        keys, order = _sort(owner, activities.time_ms, owners)
-        return keys, activities.type[order], None if activities.value is None else activities.value[order]
+        """Activities of an account at the same time are ordered by value, as in the view of one lead."""
+        activities, owners = self.crm.activities, int(self.crm.account.max(initial=-1)) + 1
+        if activities.value is not None:
+            value = np.nan_to_num(activities.value, nan=-np.inf)
+            activities = activities.select(np.argsort(value, kind="stable"))
+        return _sort_activities(activities, self.crm.account[activities.lead], owners)
 
     def _mask(self, types: NDArray[np.int16], activity: Activity) -> Bools | None:
         if activity == "*":
@@ -170,7 +168,7 @@ class ManyLeads:
         return values
 
     def age(self) -> Floats:
-        age = self._moments - self._histories.crm.created[self._leads]
+        age = self._moments - self._created_ms
         return np.asarray(age / MS_PER_DAY, dtype=np.float64)
 
     def count(self, activity: Activity, days: float | None, over: Over) -> Floats:
@@ -239,6 +237,27 @@ class ManyLeads:
         shares = np.divide(numerator, denominator, out=np.full(len(numerator), np.nan), where=nonzero)
         return np.asarray(shares, dtype=np.float64)
 
+    def created(self) -> Floats:
+        return self._created_ms.astype(np.float64)
+
+    def created_local(self, zone: str) -> Floats:
+        # All times of a quarter of an hour are of one hour in every zone.
+        quarters, position = np.unique(self._created_ms // _MS_PER_QUARTER, return_inverse=True)
+        hours = [local_hours(quarter * _MS_PER_QUARTER, zone) for quarter in quarters.tolist()]
+        return np.array(hours, dtype=np.float64)[position]
+
+    def map_text(self, text: Texts, derive: Callable[[str], str | None]) -> Texts:
+        return map_texts(text, derive)
+
+    def map_number(self, number: Floats, derive: Callable[[float], str | None]) -> Texts:
+        different, position = np.unique(number, return_inverse=True)
+        texts = encode_texts([derive(value) if value == value else None for value in different.tolist()])
+        return texts.take(position)
+
+    @property
+    def _created_ms(self) -> Ints:
+        return np.asarray(self._histories.crm.created[self._leads], dtype=np.int64)
+
     def _attribute(self, column: str, missing_value: Column) -> Column:
         crm = self._histories.crm
         current = None if column in crm.for_segments else crm.attributes.get(column)
@@ -277,6 +296,13 @@ class ManyLeads:
         return self._sortings[over]
 
 
+def _sort_activities(
+    activities: Activities, owner: NDArray[np.int32], owners: int
+) -> tuple[Keys, NDArray[np.int16], Floats | None]:
+    keys, order = _sort(owner, activities.time_ms, owners)
+    return keys, activities.type[order], None if activities.value is None else activities.value[order]
+
+
 def _sort(owner: NDArray[np.integer], times_ms: Ints, owners: int) -> tuple[Keys, NDArray[np.intp]]:
     """Sorted keys and the stable order that sorts them.
 
@@ -285,8 +311,10 @@ def _sort(owner: NDArray[np.integer], times_ms: Ints, owners: int) -> tuple[Keys
     first, span = Keys.scale(times_ms)
     if owners * span > _LARGEST_KEY:
         raise DataError(
-            f"The activities reach from {iso(first)} to {iso(first + span)}: too long for so many "
-            "leads. Look for dates that cannot be right, or set `since` in crm.toml."
+            "The activities reach from {first} to {last}: too long for so many "
+            "leads. Look for dates that cannot be right, or set `since` in crm.toml.",
+            first=iso(first),
+            last=iso(first + span),
         )
     order = order_by_owner_and_time(owner, times_ms)
     return Keys(owner[order].astype(np.int64) * span + (times_ms[order] - first), first, span), order

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from datetime import date, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 from zoneinfo import ZoneInfo
 
 from pydantic import (
@@ -21,10 +21,11 @@ from pydantic import (
 
 from features.crm.table_settings import ActivitiesTable, ChangesTable, DealsTable, LeadsTable
 from features.crm.values.formats import NumberFormat
-from features.errors import SettingsError, suggest_nearest
-from features.kinds import KINDS, Feature, Language
-from features.table import FeatureTable, Vocabulary
-from features.toml import Strict, TextValue, TimeZone, read_toml
+from features.errors import InvalidValue, SettingsError, nearest_sentence
+from features.kinds import KINDS, Edge, Feature, Language, ValueType, activities_of
+from features.messages import Message, MessageLines, quote
+from features.table import ColumnUse, FeatureTable, Vocabulary
+from features.toml import Strict, TextValue, TimeZone, explain_invalid, read_toml
 
 LANDMARKS = (0.0, 1.0, 3.0, 7.0, 14.0, 30.0, 60.0, 90.0)
 MISSING = ("", "NA", "N/A", "n/a", "NULL", "null", "NaN", "nan", "#N/A", r"\N")
@@ -44,7 +45,7 @@ class Target(Strict):
     @classmethod
     def _check_landmarks(cls, landmarks: tuple[float, ...]) -> tuple[float, ...]:
         if not landmarks or list(landmarks) != sorted(set(landmarks)):
-            raise ValueError("must be a list of different ages in days, rising")
+            raise InvalidValue("must be a list of different ages in days, rising")
         return landmarks
 
 
@@ -85,14 +86,14 @@ class Review(Strict):
         if template is not None and not (
             template.startswith(("https://", "http://")) and _LEAD_ID in template
         ):
-            raise ValueError(f"must begin with https:// and hold {_LEAD_ID}, where the id goes")
+            raise InvalidValue("must begin with https:// and hold {place}, where the id goes", place=_LEAD_ID)
         return template
 
     @field_validator("sign_off")
     @classmethod
     def _check_sign_off(cls, parties: tuple[str, ...]) -> tuple[str, ...]:
         if len(set(parties)) < len(parties):
-            raise ValueError("names a party twice")
+            raise InvalidValue("names a party twice")
         return parties
 
 
@@ -120,11 +121,21 @@ class CrmSettings(Strict):
     review: Review = Review()
     folder: Path = Path()
 
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_time_zone(cls, data: Any) -> Any:
+        """Features of a weekday or an hour hold their zone: a model with another one is another model."""
+        features = data.get("features") if isinstance(data, Mapping) else None
+        if not isinstance(features, Mapping):
+            return data
+        zone = data.get("time_zone", "UTC")
+        return {**data, "features": {name: _with_zone(f, zone) for name, f in features.items()}}
+
     @field_validator("features")
     @classmethod
     def _require_features(cls, features: Mapping[str, Feature]) -> Mapping[str, Feature]:
         if not features:
-            raise ValueError("no feature is given; `hotlead init` proposes some")
+            raise InvalidValue("no feature is given; `hotlead init` proposes some")
         return features
 
     @field_validator("activities", mode="before")
@@ -136,49 +147,63 @@ class CrmSettings(Strict):
     @model_validator(mode="after")
     def _check_dates(self) -> Self:
         if self.order == "date" and self.leads.created_at is None:
-            raise ValueError('[crm] order: "date" needs the column of that date: [leads] created_at')
-        needs = sorted(name for name, f in self.features.items() if f.kind != "attribute")
+            raise InvalidValue('[crm] order: "date" needs the column of that date: [leads] created_at')
+        needs = sorted(name for name, f in self.features.items() if f.needs_dates)
         if needs and not self.dated:
-            raise ValueError(
-                f"[features] {', '.join(needs[:3])}: only attributes are possible without dates; "
-                "name the column with the lead's date in [leads] created_at, without `order`"
+            raise InvalidValue(
+                "[features] {names}: only attributes are possible without dates; "
+                "name the column with the lead's date in [leads] created_at, without `order`",
+                names=needs[:3],
             )
         return self
 
     @model_validator(mode="after")
     def _check_sources(self) -> Self:
         if self.leads.deal and not (self.deals and self.deals.source):
-            raise ValueError("[leads] deal: holds ids of deals, but [deals] has no `source` with an `id`")
+            raise InvalidValue("[leads] deal: holds ids of deals, but [deals] has no `source` with an `id`")
         if self.deals and self.deals.source and bool(self.leads.deal) == bool(self.deals.lead):
-            raise ValueError(
+            raise InvalidValue(
                 "[deals] lead: the deals name their lead in `lead`, or [leads] names the deal in `deal` and "
                 "[deals] its `id`; give one of the two"
             )
         if self.leads.lost_where and not (self.deals and self.deals.source):
-            raise ValueError(
+            raise InvalidValue(
                 "[leads] lost_where: is for leads without a deal in the table of [deals]; here the outcome "
                 "stands in the leads' table, so name such values in [deals] lost"
             )
-        counting = sorted(n for n, f in self.features.items() if f.kind not in ("attribute", "age"))
+        counting = sorted(n for n, f in self.features.items() if activities_of(f))
         if counting and not self.activities:
-            raise ValueError(
-                f"[features] {', '.join(counting[:3])}: activities are counted, but there is no [activities]"
+            raise InvalidValue(
+                "[features] {names}: activities are counted, but there is no [activities]", names=counting[:3]
             )
-        history = [n for n, f in self.table.attributes.items() if f.known == "history"]
+        history = [use.feature for use in self.table.column_uses if use.availability == "history"]
         if history and not self.changes:
-            raise ValueError(f'[features] {history[0]}: known = "history", but there is no [changes]')
+            raise InvalidValue(
+                '[features] {name}: known = "history", but there is no [changes]', name=history[0]
+            )
         return self
 
     @model_validator(mode="after")
     def _check_shared_columns(self) -> Self:
         """A column is read once, so all its features must agree on `values` and `known`."""
-        first: dict[str, str] = {}
-        for name, f in self.table.attributes.items():
-            earlier = self.table.attributes[first.setdefault(f.column, name)]
-            if (f.values, f.known) != (earlier.values, earlier.known):
-                raise ValueError(
-                    f"[features] {first[f.column]} and {name}: both are the column {f.column!r}, "
-                    "so `values` and `known` must be the same"
+        first: dict[str, ColumnUse] = {}
+        for use in self.table.column_uses:
+            earlier = first.setdefault(use.column, use)
+            if (use.values, use.availability) != (earlier.values, earlier.availability):
+                raise InvalidValue(
+                    "[features] {first} and {second}: both are the column {column!r}, so `values` and "
+                    "`known` must be the same",
+                    first=earlier.feature,
+                    second=use.feature,
+                    column=use.column,
+                )
+            if use.edge and earlier.edge and use.edge is not earlier.edge:
+                raise InvalidValue(
+                    "[features] {first} and {second}: both are the column {column!r}, of which only one of "
+                    "the two kinds can be read",
+                    first=earlier.feature,
+                    second=use.feature,
+                    column=use.column,
                 )
         return self
 
@@ -213,11 +238,17 @@ class CrmSettings(Strict):
         return FeatureTable(self.features, Vocabulary(self.words))
 
     @property
-    def columns(self) -> dict[str, Literal["category", "number"]]:
+    def columns(self) -> dict[str, ValueType]:
         """The columns of a lead that are read as attributes, with the type of their values."""
-        wanted: dict[str, Literal["category", "number"]]
-        wanted = dict.fromkeys(self.segments.values(), "category")
-        return wanted | {f.column: f.values for f in self.table.attributes.values()}
+        wanted: dict[str, ValueType] = dict.fromkeys(self.segments.values(), "category")
+        return wanted | {use.column: use.values for use in self.table.column_uses}
+
+    @property
+    def edges(self) -> dict[str, Edge]:
+        """By column what its texts become where they come in; a column that an attribute uses stays."""
+        uses = self.table.column_uses
+        as_written = {use.column for use in uses if not use.edge}
+        return {use.column: use.edge for use in uses if use.edge and use.column not in as_written}
 
     @property
     def number_formats(self) -> dict[str, NumberFormat]:
@@ -226,12 +257,17 @@ class CrmSettings(Strict):
         return {**changes, **self.leads.number_formats}
 
 
+def _with_zone(feature: Any, zone: object) -> Any:
+    needs_zone = isinstance(feature, Mapping) and feature.get("kind") in ("weekday", "hour")
+    return {"time_zone": zone, **feature} if needs_zone else feature
+
+
 def load_settings(path: Path) -> CrmSettings:
     """Read and check a crm.toml.
 
     Raises SettingsError naming file, key, value and what is allowed.
     """
-    hint = "Run the command in its folder, or name it; `hotlead init YOUR-EXPORT.csv` writes one."
+    hint = Message("Run the command in its folder, or name it; `hotlead init YOUR-EXPORT.csv` writes one.")
     parsed = read_toml(path, hint)
     return parse_settings(parsed, path)
 
@@ -240,14 +276,18 @@ def parse_settings(parsed: Mapping[str, Any], path: Path) -> CrmSettings:
     """Check the parsed content of the crm.toml at `path`; see `load_settings`."""
     general = parsed.get("crm", {})
     if not isinstance(general, Mapping):
-        raise SettingsError(f"{path}: [crm] must be a table of keys (got {general!r}).")
+        raise SettingsError(
+            "{path}: [crm] must be a table of keys (got {value!r}).", path=path, value=general
+        )
     flat = {**general, **{k: v for k, v in parsed.items() if k != "crm"}}
     if "folder" in flat:
-        raise SettingsError(f"{path}: [crm] folder: there is no such key. {_suggest_keys(('folder',))}")
+        raise SettingsError(
+            "{path}: [crm] folder: there is no such key. {hint}", path=path, hint=_suggest_keys(("folder",))
+        )
     try:
         return CrmSettings.model_validate({**flat, "folder": path.resolve().parent})
     except ValidationError as problem:
-        raise SettingsError(_format_errors(problem, path)) from None
+        raise SettingsError("{lines}", lines=_format_errors(problem, path)) from None
 
 
 def parse_features(values: Mapping[str, Any]) -> dict[str, Feature]:
@@ -255,29 +295,37 @@ def parse_features(values: Mapping[str, Any]) -> dict[str, Feature]:
     return TypeAdapter(dict[str, Feature]).validate_python(values)
 
 
-def _format_errors(problem: ValidationError, path: Path) -> str:
+def _format_errors(problem: ValidationError, path: Path) -> MessageLines:
     lines = [_format_error(error) for error in problem.errors(include_url=False)[:6]]
-    return "\n".join(f"{path}: {line}" for line in dict.fromkeys(lines))
+    return MessageLines(
+        tuple(Message("{path}: {problem}", path=path, problem=line) for line in dict.fromkeys(lines))
+    )
 
 
-def _format_error(error: Any) -> str:
+def _format_error(error: Any) -> Message:
     location, kind = _format_location(error["loc"], error.get("input")), error["type"]
-    message = error["msg"].removeprefix("Value error, ")
     if kind in ("extra_forbidden", "unexpected_keyword_argument"):
-        return f"{location}: there is no such key. {_suggest_keys(error['loc'])}".rstrip()
+        hint = _suggest_keys(error["loc"])
+        return Message("{place}: there is no such key. {hint}", place=location, hint=hint)
     if kind == "missing":
-        return f"{location}: is missing."
+        return Message("{place}: is missing.", place=location)
     if kind.startswith("union_tag"):
         tags = error.get("ctx", {}).get("expected_tags", ", ".join(map(repr, _KINDS)))
-        return f"{location}: `kind` must be one of {tags} (got {_format_kind(error)})."
-    value = error.get("input")
-    shown = "" if isinstance(value, dict | BaseModel) else f" (got {value!r})"
-    return f"{location}: {message}{shown}." if location else f"{message}."
+        value = _format_kind(error)
+        return Message(
+            "{place}: `kind` must be one of {tags} (got {value}).", place=location, tags=tags, value=value
+        )
+    value, invalid = error.get("input"), explain_invalid(error)
+    if not location:
+        return Message("{problem}.", problem=invalid)
+    if isinstance(value, dict | BaseModel):
+        return Message("{place}: {problem}.", place=location, problem=invalid)
+    return Message("{place}: {problem} (got {value!r}).", place=location, problem=invalid, value=value)
 
 
-def _format_kind(error: Any) -> str:
+def _format_kind(error: Any) -> Message:
     value = error.get("input")
-    return repr(value["kind"]) if isinstance(value, dict) and "kind" in value else "none"
+    return quote(value["kind"]) if isinstance(value, dict) and "kind" in value else Message("none")
 
 
 def _format_location(loc: tuple[int | str, ...], value: object) -> str:
@@ -291,7 +339,7 @@ def _format_location(loc: tuple[int | str, ...], value: object) -> str:
     return f"[crm] {parts[0]}"
 
 
-def _suggest_keys(loc: tuple[int | str, ...]) -> str:
+def _suggest_keys(loc: tuple[int | str, ...]) -> Message:
     """A hint with the keys most similar to an unknown one."""
     keys = list(_TABLES) if loc[0] in _TABLES else [*_TABLES, *CrmSettings.model_fields]
     if len(loc) > 1 and loc[0] == "features":
@@ -299,8 +347,7 @@ def _suggest_keys(loc: tuple[int | str, ...]) -> str:
         keys = [f.name for f in fields(_KINDS[kind])] if kind else []
     elif len(loc) > 1 and loc[0] in _MODELS:
         keys = list(_MODELS[str(loc[0])].model_fields)
-    hint = str(suggest_nearest(str(loc[-1]), [k for k in dict.fromkeys(keys) if k != "folder"]))
-    return hint[0].upper() + hint[1:] + "."
+    return nearest_sentence(str(loc[-1]), [k for k in dict.fromkeys(keys) if k != "folder"])
 
 
 _KINDS: dict[str, type[Any]] = {

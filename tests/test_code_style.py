@@ -38,6 +38,8 @@ OUTER_KEYS = frozenset(
         "ActivitiesTable.at",
         "After.then",
         "Attribute.known",
+        "DaysBetween.known",
+        "FromColumn.known",
         "ChangesTable.at",
         "Ratio.whole",
         "Rule.when",

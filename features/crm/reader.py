@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.clock import CLOCKS_DIFFER_MS, NEVER, iso, now_ms, to_ms
-from features.columns import Bools, Column, Floats, Ints, merge_categories
+from features.columns import Bools, Column, Floats, Ints, map_texts, merge_categories
 from features.crm.joining.ids import match_ids
 from features.crm.parsing import (
     Parsed,
@@ -35,10 +35,9 @@ from features.crm.values.formats import NumberFormat, TimeFormat
 from features.crm.values.numbers import find_number_format
 from features.crm_data import LeadOrder
 from features.errors import DataError
+from features.messages import Message, either
 from features.settings import CrmSettings
 
-_NO_DATE = "is not a date such as 2026-10-01 09:30"
-_OTHER_FORMS = "set time_format for other forms"
 _HOUR_MS = 3_600_000
 _ZONES_APART_MS = 14 * _HOUR_MS
 _PARTS = {"leads": ("leads", "deals"), "deals": ("deals", "leads"), "changes": ("changes", "leads")}
@@ -114,7 +113,7 @@ class Reader:
         return filter_rows(rows, has_lead & ~of_skipped)
 
     def match_leads(
-        self, rows: SourceRows, column: str, lead_ids: pa.Array, reason: str
+        self, rows: SourceRows, column: str, lead_ids: pa.Array, reason: Message
     ) -> tuple[SourceRows, Ints]:
         """The rows of known leads, and the position of each one's lead among `lead_ids`.
 
@@ -135,13 +134,27 @@ class Reader:
         return as_texts(rows.table[column], self.missing)
 
     def read_column(self, rows: SourceRows, column: str, kind: str, shown: str | None = None) -> Column:
-        """A column as numbers, or as texts with one category for each normal form.
+        """A column as numbers, as times (ms UTC, nan: missing), or as texts with one category for each normal
+        form; of personal data only what crm.toml derives from it.
 
-        Values that are no numbers become missing and are reported.
+        Values that are no numbers or times become missing and are reported.
         """
-        if kind == "category":
-            return merge_categories(encode_column(rows.table[column], self.missing))
-        return self.read_numbers(rows, column, shown)
+        if kind == "time":
+            return self._read_dates(rows, column, shown or column)
+        if kind == "number":
+            return self.read_numbers(rows, column, shown)
+        texts = encode_column(rows.table[column], self.missing)
+        edge = self.settings.edges.get(shown or column)
+        return merge_categories(texts) if edge is None else map_texts(texts, edge)
+
+    def _read_dates(self, rows: SourceRows, column: str, shown: str) -> Floats:
+        """The dates of an attribute; any may lie in the future."""
+        time_format = self.settings.leads.time_format_of(shown)
+        parsed = self.parse_times(rows, column, time_format)
+        if parsed.unreadable.any():
+            reason = self._explain_times(rows, column, time_format)
+            self.rejects.values.extend(self._make_rejects(rows, parsed.unreadable, column, reason, shown))
+        return np.where(parsed.values == NEVER, np.nan, parsed.values).astype(np.float64)
 
     def read_numbers(
         self, rows: SourceRows, column: str, shown: str | None = None, source: Source | None = None
@@ -166,22 +179,32 @@ class Reader:
 
     def _explain_numbers(
         self, rows: SourceRows, parsed: Parsed, column: str, shown: str, number_format: NumberFormat | None
-    ) -> str:
+    ) -> Message:
         """Why values are no numbers. Raises DataError if a format that crm.toml does not name fits all."""
-        array, reason = rows.table[column], "is not a number"
+        array, reason = rows.table[column], Message("is not a number")
         if not pa.types.is_string(array.type):
             return reason
         if not parsed.unreadable.any():
             finding = find_number_format(self._values(rows, column), True) if not number_format else None
             is_question = finding and ("." in finding.example or self._has_semicolons(rows))
             if finding and not finding.is_settled and is_question:
-                raise DataError(f"{rows.name}, column {shown}: {finding.describe(shown, rows.part)}.")
+                raise DataError(
+                    "{table}, column {column}: {reason}.",
+                    table=rows.name,
+                    column=shown,
+                    reason=finding.describe(shown, rows.part),
+                )
             return reason
         if number_format:
-            return f"{reason} with {number_format.describe()}"
+            return Message("is not a number with {format}", format=number_format.describe())
         finding = find_number_format(self._values(rows, column), False)
         if finding:
-            raise DataError(f"{rows.name}, column {shown}: {finding.describe(shown, rows.part)}.")
+            raise DataError(
+                "{table}, column {column}: {reason}.",
+                table=rows.name,
+                column=shown,
+                reason=finding.describe(shown, rows.part),
+            )
         return reason
 
     def _has_semicolons(self, rows: SourceRows) -> bool:
@@ -194,7 +217,7 @@ class Reader:
         return self.read_texts(rows, column).drop_null()
 
     def read_times(
-        self, rows: SourceRows, source: Source, column: str, need: str, planned: Planned = "error"
+        self, rows: SourceRows, source: Source, column: str, need: Message, planned: Planned = "error"
     ) -> Ints:
         """The times of a column in ms UTC; NEVER for rejected rows.
 
@@ -206,22 +229,28 @@ class Reader:
         times_ms = np.asarray(parsed.values, dtype=np.int64)
         empty = (times_ms == NEVER) & ~parsed.unreadable
         future = (times_ms > self.latest) & (times_ms != NEVER)
-        reason = f"lies in the future (after {iso(self.latest)})"
+        reason = Message("lies in the future (after {moment})", moment=iso(self.latest))
         fault = self._zone_fault(rows, column, times_ms, future) if future.any() else None
         if fault:
             if planned == "error":
-                raise ZoneError(f"{rows.name}, column {column}: {fault}")
-            reason += f'; if it is not planned, time_zone = "{self.settings.time_zone}" is wrong'
+                raise ZoneError(
+                    "{table}, column {column}: {fault}", table=rows.name, column=column, fault=fault
+                )
+            reason = Message(
+                'lies in the future (after {moment}); if it is not planned, time_zone = "{zone}" is wrong',
+                moment=iso(self.latest),
+                zone=self.settings.time_zone,
+            )
         if parsed.unreadable.any():
             self.reject(rows, parsed.unreadable, column, self._explain_times(rows, column, time_format))
-        self.reject(rows, empty, column, f"is empty; {need}")
+        self.reject(rows, empty, column, Message("is empty; {need}", need=need))
         if planned == "note" and not fault:
             self.note("planned", rows.part, column, int(future.sum()))
         else:
             self.reject(rows, future, column, reason)
         return np.where(future, NEVER, times_ms)
 
-    def read_closes(self, rows: SourceRows, source: Source, column: str, need: str, newest: int) -> Ints:
+    def read_closes(self, rows: SourceRows, source: Source, column: str, need: Message, newest: int) -> Ints:
         """Like `read_times`, for closes: one without a clock is the end of its day in the zone of crm.toml.
 
         On a day that is not over, it is just after `newest`, the newest time that was recorded.
@@ -240,40 +269,47 @@ class Reader:
     def parse_times(self, rows: SourceRows, column: str, time_format: TimeFormat | None) -> Parsed:
         return as_times(rows.table[column], self.missing, self.settings.zone, time_format)
 
-    def _explain_times(self, rows: SourceRows, column: str, time_format: TimeFormat | None) -> str:
+    def _explain_times(self, rows: SourceRows, column: str, time_format: TimeFormat | None) -> Message:
         """Why values are no times, with the format that fits."""
         texts = self._values(rows, column)
         iso_ms = np.asarray(as_times(texts, (), self.settings.zone, None).values, dtype=np.int64)
         finding = find_number_times(texts, True) or find_time_formats(texts, iso_ms, True)
         formats = (time_format,) if isinstance(time_format, str) else time_format or ()
-        hint = ""
+        hint: Message | None = None
         if finding and finding.formats not in ((), tuple(formats)):
             is_filled = pc.is_valid(self.read_texts(rows, column)).to_numpy(zero_copy_only=False)
             hint = finding.locate(rows.numbers[is_filled]).describe(column, rows.part)
         if formats:
-            return f"is not a date of the form {' or '.join(formats)}" + (f"; {hint}" if hint else "")
-        return f"{_NO_DATE}; {hint}" if hint else f"{_NO_DATE} ({_OTHER_FORMS})"
+            no_date = Message("is not a date of the form {formats}", formats=either(formats))
+        elif hint:
+            no_date = Message("is not a date such as 2026-10-01 09:30")
+        else:
+            return Message("is not a date such as 2026-10-01 09:30 (set time_format for other forms)")
+        return Message("{reason}; {hint}", reason=no_date, hint=hint) if hint else no_date
 
-    def _zone_fault(self, rows: SourceRows, column: str, times_ms: Ints, future: Bools) -> str | None:
+    def _zone_fault(self, rows: SourceRows, column: str, times_ms: Ints, future: Bools) -> Message | None:
         """Why the zone of crm.toml seems wrong, if the future times look like those of another one."""
         ahead = int(times_ms[future].max()) - self.latest
         if self.settings.as_of or not CLOCKS_DIFFER_MS < ahead <= _ZONES_APART_MS:
             return None
         if has_offsets(rows.table[column].filter(pa.array(future))).any():
             return None
-        return (
-            f"{int(future.sum()):,} times lie in the future, up to "
-            f"{math.ceil(ahead / _HOUR_MS)} hours after now ({iso(self.latest)}). They look like times of "
-            f'another zone than time_zone = "{self.settings.time_zone}": set [crm] time_zone to the zone of '
-            'the export, such as "Asia/Tokyo".'
+        return Message(
+            "{count:,} times lie in the future, up to {hours} hours after now ({now}). They look like times "
+            'of another zone than time_zone = "{zone}": set [crm] time_zone to the zone of the export, such '
+            'as "Asia/Tokyo".',
+            count=int(future.sum()),
+            hours=math.ceil(ahead / _HOUR_MS),
+            now=iso(self.latest),
+            zone=self.settings.time_zone,
         )
 
-    def reject(self, rows: SourceRows, bad: Bools, column: str, reason: str) -> None:
+    def reject(self, rows: SourceRows, bad: Bools, column: str, reason: Message) -> None:
         """Reject the rows that the mask selects."""
         self.rejects.rows.extend(self._make_rejects(rows, bad, column, reason, None))
 
     def _make_rejects(
-        self, rows: SourceRows, bad: Bools, column: str, reason: str, shown: str | None
+        self, rows: SourceRows, bad: Bools, column: str, reason: Message, shown: str | None
     ) -> list[Reject]:
         positions = np.flatnonzero(bad)
         if not len(positions):

@@ -58,6 +58,12 @@ class ModelCandidate:
     model: Model
     evidence: Evidence
 
+    @property
+    def is_scorecard(self) -> bool:
+        """Whether model and evaluated model are the scorecard with calibrated probabilities."""
+        points, scores = self.evidence.scores.get(POINTS), self.evidence.scores[MODEL]
+        return self.model.is_scorecard and points is not None and np.allclose(points, scores, atol=1e-9)
+
 
 def run_gate(new: ModelCandidate, card: Scorecard, champion: ModelCandidate | None) -> list[Check]:
     """Every check of a candidate; it may become champion if all pass.
@@ -92,7 +98,7 @@ def _check_enough_deals(evidence: Evidence) -> Check:
 def _check_audit(model: Model) -> Check:
     findings = model.about.get("findings", [])
     leaks = [str(f["column"]) for f in findings if f["severity"] == "leak" and f["used"]]
-    current_columns = {a.column for a in model.table.attributes.values() if a.known != "history"}
+    current_columns = {use.column for use in model.table.column_uses if use.availability != "history"}
     leaks = sorted(set(leaks) & current_columns)
     return Check("audit", not leaks, None, {"columns": ", ".join(leaks)})
 
@@ -120,7 +126,7 @@ def _check_against_rules(new: ModelCandidate, card: Scorecard) -> Iterator[Check
     evidence = new.evidence
     if not card.rows:
         return
-    if new.model.is_scorecard and np.allclose(evidence.scores[MODEL], evidence.scores[POINTS], atol=1e-9):
+    if new.is_scorecard:
         gain = log_loss_gain(evidence.judged, evidence.scores[MODEL], evidence.scores[POINTS])
         yield Check("rules_log_loss", True, gain, {"is_scorecard": True})
         return

@@ -14,7 +14,7 @@ from itertools import compress
 import numpy as np
 from numpy.typing import NDArray
 
-from features.columns import Bools, Column, Floats, Ints, Texts, normalize_text
+from features.columns import Bools, Column, Floats, Ints, Texts, normalize_text, split_levels
 from features.errors import SettingsError
 from scoring.scorecard.scale import HOT_SCORE, Scale
 from scoring.scorecard.scorecard import COLD, HOT, Condition, Group, Rule, Scorecard
@@ -171,7 +171,7 @@ def _condition_predicate(condition: Condition) -> _Predicate:
     feature, texts = condition.feature, _normal_values(condition)
     low, high = _range(condition)
     if texts:
-        return lambda values: (text := values[feature]) is not None and normalize_text(str(text)) in texts
+        return lambda values: (text := values[feature]) is not None and _has_level(str(text), texts)
 
     def within(values: LeadValues) -> bool:
         value = values[feature]
@@ -192,15 +192,24 @@ def _rule_mask(rule: Rule, columns: Mapping[str, Column], cache: dict[Condition,
 def _condition_mask(condition: Condition, column: Column) -> Bools:
     if isinstance(column, Texts) != (condition.one_of is not None):
         raise SettingsError(
-            f"{condition.feature!r} is a {'text' if isinstance(column, Texts) else 'number'} here, and the "
-            "scorecard takes it for the other: crm.toml has changed since; train again."
+            "{feature!r} is a text here, and the scorecard takes it for a number: crm.toml has changed "
+            "since; train again."
+            if isinstance(column, Texts)
+            else "{feature!r} is a number here, and the scorecard takes it for a text: crm.toml has changed "
+            "since; train again.",
+            feature=condition.feature,
         )
     if isinstance(column, Texts):
         texts = _normal_values(condition)
-        wanted = [normalize_text(name) in texts for name in column.categories]
+        wanted = [_has_level(name, texts) for name in column.categories]
         return np.array([*wanted, False], dtype=np.bool_)[column.codes]
     low, high = _range(condition)
     return np.asarray((column >= low) & (column <= high))
+
+
+def _has_level(text: str, wanted: frozenset[str]) -> bool:
+    """Whether one of the levels of a text is among those wanted, which are normal forms."""
+    return any(normalize_text(level) in wanted for level in split_levels(text))
 
 
 def _normal_values(condition: Condition) -> frozenset[str]:
@@ -225,6 +234,7 @@ def _check_features_exist(card: Scorecard, available: Iterable[str]) -> None:
     missing = sorted(card.features - set(available))
     if missing:
         raise SettingsError(
-            f"The scorecard looks at features that are not there: {', '.join(missing)}. "
-            "Add them to [features] in crm.toml and train again, or change the scorecard."
+            "The scorecard looks at features that are not there: {names}. "
+            "Add them to [features] in crm.toml and train again, or change the scorecard.",
+            names=[*missing],
         )

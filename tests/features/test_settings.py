@@ -63,11 +63,7 @@ def test_the_good_settings_hold() -> None:
         ),
         ("crm.max_reject_share", "a lot", "(got 'a lot')."),
         ("deals.won", [], "[deals]: `won` is missing: the outcome values that mean won."),
-        (
-            "deals.lost",
-            ["won"],
-            "[deals]: ['won'] stand in more than one of won, lost, ignore and leave_out.",
-        ),
+        ("deals.lost", ["won"], "[deals]: 'won' stand in more than one of won, lost, ignore and leave_out."),
         ("deals.source", "d.csv", "[deals]: `lead` is missing: the column with the lead's id."),
         (
             "deals.lead_separator",
@@ -84,7 +80,7 @@ def test_the_good_settings_hold() -> None:
             {"outcome": "o", "won": ["w"], "undated_lost": True},
             "[deals]: `lost_at` and `undated_lost` need `closed_at`",
         ),
-        ("deals.leave_out", ["won"], "['won'] stand in more than one of won, lost, ignore and leave_out."),
+        ("deals.leave_out", ["won"], "'won' stand in more than one of won, lost, ignore and leave_out."),
         (
             "leads.skip_where",
             {"deleted": []},
@@ -254,7 +250,7 @@ def test_activities_are_one_table_or_several() -> None:
 
 
 def test_an_activity_has_a_column_of_types_or_one_type() -> None:
-    both = refused(with_("activities", {**GOOD["activities"], "type": "kind", "type_name": "call"}))
-    assert "[activities]: give either `type`, a column, or `type_name`" in both
+    both_named = refused(with_("activities", {**GOOD["activities"], "type": "kind", "type_name": "call"}))
+    assert "[activities]: give either `type`, a column, or `type_name`" in both_named
     second = refused(with_("activities", [GOOD["activities"], {"source": "calls.csv", "lead": "lead"}]))
     assert "[activities] 1 at: is missing" in second

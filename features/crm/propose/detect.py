@@ -16,6 +16,7 @@ from features.crm.propose.unused.codes import read_codes
 from features.crm.propose.unused.repeats import check_one_row_each
 from features.crm.propose.words import has_word
 from features.errors import DataError, suggest_nearest
+from features.messages import Message, MessageLines
 
 _FEW_VALUES, _SEVERAL_DEALS, _MANY_DEALS = 30, 2.0, 5.0
 
@@ -54,7 +55,7 @@ def _to_detected(
     leads: _Leads,
     deals: JoinedDeals | None,
     outcomes: list[OutcomeColumn],
-    code_tables: dict[str, str],
+    code_tables: dict[str, Message],
 ) -> DetectedTables:
     check_one_row_each(leads.table, leads.lead_id)
     main_tables = [leads.table, *([deals.table] if deals else [])]
@@ -190,27 +191,41 @@ def _no_outcome(tables: list[RecognisedTable], outcome: str | None) -> DataError
     if outcome is not None and outcome in names:
         return _no_won_value(tables, outcome)
     if outcome is not None:
-        return DataError(f"--outcome: there is no column {outcome!r}; {suggest_nearest(outcome, names)}.")
+        return DataError(
+            "--outcome: there is no column {column!r}; {nearest}.",
+            column=outcome,
+            nearest=suggest_nearest(outcome, names),
+        )
     candidates = _describe_candidates(tables)
-    return NoOutcomeError(
-        "No column looks like an outcome (won or lost). Name it with --outcome COLUMN. Columns: "
-        f"{', '.join(names)[:600]}"
-        + (f"\nColumns with few values, one of which may be the outcome: {candidates}." if candidates else "")
-        + "\nWhere its values are no words for won and lost, add --won VALUE and --lost VALUE. A file of "
-        "open leads only, of totals or of invoices teaches nothing: export closed leads or deals, each with "
-        "how it ended."
+    problem = Message(
+        "No column looks like an outcome (won or lost). Name it with --outcome COLUMN. Columns: {names}",
+        names=", ".join(names)[:600],
     )
+    choices = Message(
+        "Columns with few values, one of which may be the outcome: {candidates}.", candidates=candidates
+    )
+    advice = Message(
+        "Where its values are no words for won and lost, add --won VALUE and --lost VALUE. A file of open "
+        "leads only, of totals or of invoices teaches nothing: export closed leads or deals, each with how "
+        "it ended."
+    )
+    lines = (problem, choices, advice) if candidates else (problem, advice)
+    return NoOutcomeError("{lines}", lines=MessageLines(lines))
 
 
-def _describe_candidates(tables: list[RecognisedTable]) -> str:
+def _describe_candidates(tables: list[RecognisedTable]) -> list[Message]:
     """The columns with few values, with some of these: one of them may be the outcome."""
     shown = [
-        f"{c.name} ({', '.join(c.common[:4])}{' …' if c.distinct > 4 else ''})"
+        Message(
+            "{column} ({values} …)" if c.distinct > 4 else "{column} ({values})",
+            column=c.name,
+            values=c.common[:4],
+        )
         for t in tables
         for c in t.profile.columns
         if c.kind in ("text", "number") and 2 <= c.distinct <= _FEW_VALUES
     ]
-    return "; ".join(shown[:12])
+    return shown[:12]
 
 
 def _no_won_value(tables: list[RecognisedTable], outcome: str) -> DataError:
@@ -218,11 +233,14 @@ def _no_won_value(tables: list[RecognisedTable], outcome: str) -> DataError:
     profile = next(t.profile for t in tables if any(c.name == outcome for c in t.profile.columns))
     if any(find_outcomes(t.profile, t.recipe, NamedOutcome(outcome)) for t in tables):
         return DataError(
-            f"--outcome: the table with {outcome!r} has no column with the ids of the leads. Name it with "
-            "--outcome COLUMN of another table, or export the ids as well."
+            "--outcome: the table with {outcome!r} has no column with the ids of the leads. Name it with "
+            "--outcome COLUMN of another table, or export the ids as well.",
+            outcome=outcome,
         )
     values = ", ".join(profile.column(outcome).common[:12])
     return DataError(
-        f"{outcome}: no value looks like won. Values: {values}. Add --won VALUE and --lost VALUE (each "
-        "may be repeated; all other values are open), or name another column with --outcome."
+        "{outcome}: no value looks like won. Values: {values}. Add --won VALUE and --lost VALUE (each "
+        "may be repeated; all other values are open), or name another column with --outcome.",
+        outcome=outcome,
+        values=values,
     )

@@ -16,9 +16,10 @@ from features.crm.propose.parts import (
 from features.crm.propose.recognised import RecognisedTable
 from features.crm.propose.unused.not_linked import why_not_linked
 from features.crm.propose.words import has_word
+from features.messages import Message
 
 _FEW_ROWS = 0.9
-_ONE_ROW_EACH = (
+_ONE_ROW_EACH = Message(
     "it has one row a lead, which may be written only when a deal is made; if its rows are activities, add "
     "it as one more [[activities]]"
 )
@@ -66,7 +67,7 @@ class EventTables:
 
     activities: tuple[EventTable, ...] = ()
     changes: EventTable | None = None
-    left_out: dict[str, str] = field(default_factory=dict)
+    left_out: dict[str, Message] = field(default_factory=dict)
 
     @property
     def all(self) -> tuple[EventTable, ...]:
@@ -90,7 +91,7 @@ def find_events(
     tables: list[RecognisedTable], leads: RecognisedTable, lead_id: str, stated: set[str]
 ) -> EventTables:
     """The events among `tables`. `stated` are columns of leads and deals whose history may be told."""
-    left_out = dict[str, str]()
+    left_out = dict[str, Message]()
     changes, activities = list[EventTable](), list[EventTable]()
     for table in tables:
         link = find_link(table, leads, lead_id)
@@ -110,23 +111,29 @@ def find_events(
         if not _is_named(event.table) and not _has_repeats(event.table, event.link):
             left_out[event.table.file] = _ONE_ROW_EACH
     for event in changes[1:]:
-        left_out[event.table.file] = f"[changes] reads one table, and {changes[0].table.file} is it"
+        left_out[event.table.file] = Message(
+            "[changes] reads one table, and {file} is it", file=changes[0].table.file
+        )
     selected = tuple(event for event in activities if event.table.file not in left_out)
     return EventTables(activities=selected, changes=next(iter(changes), None), left_out=left_out)
 
 
 def _why_no_events(
     table: RecognisedTable, link: Link, leads: RecognisedTable, is_changes: bool
-) -> str | None:
+) -> Message | None:
     """Why a linked table holds neither activities nor changes; None if it does."""
     if find_activity_time(table.profile, table.recipe) is None:
-        return (
-            f"{link.column} holds ids of {leads.file}, but no column holds a time for every row, so it "
-            "is neither a table of activities nor of changes"
+        return Message(
+            "{column} holds ids of {file}, but no column holds a time for every row, so it is neither a "
+            "table of activities nor of changes",
+            column=link.column,
+            file=leads.file,
         )
     outcome = next((o for o in find_outcomes(table.profile, table.recipe) if o.won and o.lost), None)
     if outcome and not is_changes and table.recipe.part != "activities":
-        return f"its {outcome.name} tells won from lost, and the outcome is read elsewhere"
+        return Message(
+            "its {column} tells won from lost, and the outcome is read elsewhere", column=outcome.name
+        )
     return None
 
 

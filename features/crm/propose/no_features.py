@@ -13,6 +13,7 @@ from features.crm.profile import ColumnProfile, TableProfile
 from features.crm.propose.recipes import TableRecipe
 from features.crm.propose.words import has_word
 from features.crm.values.find_times import sounds_like_a_date
+from features.messages import Message
 from features.settings import MISSING
 
 _MAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
@@ -20,19 +21,19 @@ _PHONE = re.compile(r"\+?[\d０-９][\d０-９\-－() ./]{7,}[\d０-９]")
 _CUT = re.compile(r"\d([.,]\d+)?[eE]\+(1[1-9]|[2-9]\d)")
 _TEXT_VALUES, _LEVELS = 400, 50
 _REASONS = {
-    "owner": "a person who sells is no reason to buy",
-    "person": "personal data (a name, an address, a mail or a telephone number) is no reason to buy",
-    "result": "it tells how the deal ended, or is written when it ends",
-    "judgement": "a probability, forecast, score or judgement that the CRM or a person sets",
-    "later": "it is as of the day of the export, not of the day when the lead is scored",
-    "date": "a date after the creation is not known at the creation",
-    "deal": "it tells which leads have a deal, so it is written when the deal is made",
-    "merged": "it lists the records that were merged into this one",
-    "id": "it names one record",
-    "text": "free text",
-    "constant": "it has one value only",
-    "cut": "its long numbers were cut by Excel (4.59245E+18), so that different ones are one value",
-    "history": "the activities or changes hold it with its time",
+    "owner": Message("a person who sells is no reason to buy"),
+    "person": Message("personal data (a name, an address, a mail or a telephone number) is no reason to buy"),
+    "result": Message("it tells how the deal ended, or is written when it ends"),
+    "judgement": Message("a probability, forecast, score or judgement that the CRM or a person sets"),
+    "later": Message("it is as of the day of the export, not of the day when the lead is scored"),
+    "date": Message("a date after the creation is not known at the creation"),
+    "deal": Message("it tells which leads have a deal, so it is written when the deal is made"),
+    "merged": Message("it lists the records that were merged into this one"),
+    "id": Message("it names one record"),
+    "text": Message("free text"),
+    "constant": Message("it has one value only"),
+    "cut": Message("its long numbers were cut by Excel (4.59245E+18), so that different ones are one value"),
+    "history": Message("the activities or changes hold it with its time"),
 }
 
 
@@ -41,8 +42,16 @@ class NoFeature:
     """A column that is no feature; `can_be` says whether a person may decide otherwise."""
 
     column: str
-    reason: str
+    code: str
     can_be: bool
+
+    @property
+    def reason(self) -> Message:
+        return _REASONS[self.code]
+
+    def describe(self) -> Message:
+        column = " ".join(self.column.split())
+        return Message("'{column}' is no feature: {reason}.", column=column, reason=self.reason)
 
 
 def why_no_feature(
@@ -57,7 +66,7 @@ def why_no_feature(
         code = "deal"
     if code is None:
         return None
-    return NoFeature(column.name, _REASONS[code], code in ("owner", "result", "judgement", "later", "deal"))
+    return NoFeature(column.name, code, code in ("owner", "result", "judgement", "later", "deal"))
 
 
 def _tells(table: TableProfile, column: ColumnProfile, has_deal: Bools) -> bool:

@@ -24,11 +24,15 @@ def check_one_row_each(leads: RecognisedTable, lead_id: str) -> None:
         return
     column = _named_id(leads) or _id_of_snapshots(leads.profile)
     if column is not None:
-        counts = f"{column.distinct:,} ids in {column.rows:,} rows"
         raise DataError(
-            f"{leads.file}: {column.name} repeats ({counts}): a row is one state or event of a "
-            "record, not the record. Export a file with one row for each lead or deal as it is now, and "
-            f"name this file after it: hotlead init LEADS.csv {leads.profile.source.source}"
+            "{file}: {name} repeats ({distinct:,} ids in {rows:,} rows): a row is one state or event of "
+            "a record, not the record. Export a file with one row for each lead or deal as it is now, "
+            "and name this file after it: hotlead init LEADS.csv {source}",
+            file=leads.file,
+            name=column.name,
+            distinct=column.distinct,
+            rows=column.rows,
+            source=leads.profile.source.source,
         )
 
 
