@@ -54,11 +54,16 @@ def check_columns(loaded: Loaded) -> Iterator[Finding]:
     decided = DecidedLeads.from_crm(loaded.crm)
     if len(decided.lead) < MIN_WINS or decided.won.all() or not decided.won.any():
         return
-    used_columns = {a.column for a in loaded.settings.table.attributes.values() if a.known != "history"}
+    used = used_columns(loaded)
     for name, raw, lead_rows in _columns(loaded):
         finding = _check_column(name, raw, lead_rows, decided, loaded)
         if finding is not None:
-            yield replace(finding, column=name, is_used=name in used_columns)
+            yield replace(finding, column=name, is_used=name in used)
+
+
+def used_columns(loaded: Loaded) -> set[str]:
+    """The columns of the leads' table that features use."""
+    return {a.column for a in loaded.settings.table.attributes.values() if a.known != "history"}
 
 
 def _columns(loaded: Loaded) -> Iterator[tuple[str, pa.ChunkedArray, Ints | None]]:

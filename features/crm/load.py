@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +32,23 @@ class Loaded:
     leads: pa.Table
     deals: pa.Table
     deal_leads: Ints
+
+    def with_features_of(self, settings: CrmSettings) -> Loaded | None:
+        """The same data with the features and the horizon of `settings`; None if they must be read again,
+        because leads without a date of their close count as lost at the end of the horizon."""
+        if any(note.reason == "undated_lost" for note in self.rejects.notes):
+            return None
+        base = base_columns(settings)
+        for_segments = frozenset(settings.segments.values()) - {*base}
+        crm = replace(
+            self.crm,
+            attributes={
+                c: self.crm.attributes[c] for c in dict.fromkeys((*base, *settings.segments.values()))
+            },
+            changes={c: h for c, h in self.crm.changes.items() if c in settings.columns},
+            for_segments=for_segments,
+        )
+        return replace(self, settings=settings, crm=crm)
 
 
 def load(settings: CrmSettings, rejects_path: Path, write: bool = True) -> Loaded:
