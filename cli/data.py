@@ -95,6 +95,9 @@ def init(
     lost: Annotated[
         list[str] | None, typer.Option(help="A value of that column that means lost; may be repeated.")
     ] = None,
+    table: Annotated[
+        list[str] | None, typer.Option(help="A table of the database to look at; may be repeated.")
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
     lang: LangOption = "en",
 ) -> None:
@@ -110,7 +113,7 @@ def init(
         report_step("inspecting the data")
         folder = to.resolve().parent
         proposal = propose(
-            [_relative_source(folder, f) for f in files], folder, outcome, won or (), lost or ()
+            [_relative_source(folder, f) for f in files], folder, outcome, won or (), lost or (), table or ()
         )
     with atomic_file(to) as part:
         part.write_text(proposal.text, encoding="utf-8")

@@ -39,14 +39,12 @@ class Loaded:
         if any(note.reason == "undated_lost" for note in self.rejects.notes):
             return None
         base = base_columns(settings)
-        for_segments = frozenset(settings.segments.values()) - {*base}
+        wanted = dict.fromkeys((*base, *settings.segments.values()))
         crm = replace(
             self.crm,
-            attributes={
-                c: self.crm.attributes[c] for c in dict.fromkeys((*base, *settings.segments.values()))
-            },
+            attributes={column: self.crm.attributes[column] for column in wanted},
             changes={c: h for c, h in self.crm.changes.items() if c in settings.columns},
-            for_segments=for_segments,
+            for_segments=frozenset(settings.segments.values()) - {*base},
         )
         return replace(self, settings=settings, crm=crm)
 

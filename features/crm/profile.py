@@ -12,9 +12,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from features.clock import NEVER
 from features.columns import Ints
 from features.crm.connections.urls import database_url, mask_password
-from features.crm.parsing import as_numbers, as_texts, as_times
+from features.crm.parsing import are_numbers, as_texts, as_times, sample_values
 from features.crm.sources.databases import list_tables
 from features.crm.sources.guess import FoundTable, find_tables
 from features.crm.sources.rows import SourceRows
@@ -24,6 +25,7 @@ from features.crm.values.find_times import (
     TimeFinding,
     find_number_times,
     find_time_formats,
+    may_be_times,
     sounds_like_a_time,
 )
 from features.crm.values.numbers import NumberFinding, find_number_format
@@ -32,7 +34,7 @@ from features.settings import MISSING
 
 ColumnKind: TypeAlias = Literal["time", "number", "text", "empty"]
 _EMPTY = frozenset({*MISSING, "Select"})
-_SAMPLE = 2_000
+_SAMPLE, _FIRST_LOOK = 2_000, 100
 MAX_BYTES = 64 * 2**20
 """What a table may take in memory to be profiled in full."""
 _MIN_BYTES, _FEW_VALUES, _ID_LENGTH = 2**20, 20, 60
@@ -190,12 +192,19 @@ def _is_text(array: pa.ChunkedArray) -> bool:
 
 
 def _are_numbers(array: pa.ChunkedArray, values: pa.ChunkedArray) -> bool:
-    return bool(len(values)) and not as_numbers(values, ()).unreadable.any()
+    return bool(len(values)) and are_numbers(values, ())
+
+
+def _look_like_times(few: pa.ChunkedArray) -> bool:
+    is_iso = as_times(few, (), ZoneInfo("UTC"), None).values != NEVER
+    return bool(is_iso.any()) or may_be_times(few)
 
 
 def _find_times(values: pa.ChunkedArray, rows: Ints, name: str) -> TimeFinding | None:
     """The format of the times in the `rows` of a column; None if a sample or all values are no times."""
     is_named = sounds_like_a_time(name)
+    if not _are_numbers(values, values) and not _look_like_times(sample_values(values, _FIRST_LOOK)):
+        return None
     for texts in (values.slice(0, _SAMPLE), values) if len(values) > _SAMPLE else (values,):
         if not len(texts):
             return None

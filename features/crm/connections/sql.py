@@ -52,7 +52,7 @@ class SqlDatabase:
         result = self._connection.execution_options(yield_per=_ROWS_AT_ONCE).execute(statement)
         names = list(result.keys())
         chunks = [pa.table({name: pa.array([], pa.null()) for name in names})]
-        for rows in result.partitions():
+        for rows in result.partitions(_ROWS_AT_ONCE):
             values = zip(*rows, strict=True)
             chunks.append(pa.table({n: to_array(list(v)) for n, v in zip(names, values, strict=True)}))
         return stack_tables(chunks)

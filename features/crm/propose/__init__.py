@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 
 from features.clock import MS_PER_DAY
 from features.crm.audit import audit
@@ -71,6 +72,7 @@ def propose(
     for table in tables:
         _check_ids(table)
     detected = detect_tables(tables, named)
+    pa.default_memory_pool().release_unused()
     first_text = write_crm_toml(detected, Draft(_DEFAULT_HORIZON))
     _check_features(first_text, detected)
     draft, future = _load_draft(first_text, folder, tables)

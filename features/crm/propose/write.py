@@ -7,11 +7,13 @@ import textwrap
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+import pyarrow as pa
 import pyarrow.compute as pc
 import tomlkit
 from tomlkit.items import InlineTable, Table
 
 from features.crm.findings import Finding
+from features.crm.parsing import as_texts
 from features.crm.profile import ColumnProfile, TableProfile
 from features.crm.propose.detected import DetectedTables
 from features.crm.propose.formats import add_formats, add_unread_dates
@@ -23,7 +25,7 @@ from features.crm.table_settings import Source
 from features.settings import MISSING
 
 _MAX_TYPES, _LINE = 20, 100
-_EMPTY_IDS = re.compile(r"0{6,}(AAA)?|0{8}(-0{4}){3}-0{12}|0000-00-00( 00:00:00)?")
+_EMPTY_IDS = r"^(0{6,}(AAA)?|0{8}(-0{4}){3}-0{12}|0000-00-00( 00:00:00)?)$"
 _HEADER = (
     "How Hotlead reads this export. Proposed by `hotlead init`: read it through, above all",
     "the lines that are commented out. `hotlead check` says what would make a model lie.",
@@ -108,14 +110,14 @@ def _crm_table(detected: DetectedTables) -> Table:
 
 def _missing_words(detected: DetectedTables) -> list[str]:
     """The usual words for a missing value that occur in these tables, and ids and dates of zeros only."""
-    values = {
-        str(value).strip()
-        for table in detected.tables
-        for column in table.profile.columns
-        for value in pc.unique(table.profile.rows.table[column.name].slice(0, 100_000)).to_pylist()
-    }
-    zeros = {value for value in values if _EMPTY_IDS.fullmatch(value)}
-    return sorted({word for word in (*MISSING, "Select") if word and word in values} | zeros)
+    words = pa.array([word for word in (*MISSING, "Select") if word])
+    values: set[str] = set()
+    for table in detected.tables:
+        for column in table.profile.columns:
+            texts = as_texts(table.profile.rows.table[column.name].slice(0, 100_000), ())
+            is_word = pc.or_(pc.is_in(texts, value_set=words), pc.match_substring_regex(texts, _EMPTY_IDS))
+            values.update(pc.unique(texts.filter(is_word)).to_pylist())
+    return sorted(values)
 
 
 def _source_table(recognised: RecognisedTable) -> Table:
