@@ -69,7 +69,9 @@ def keys_of(name: str) -> dict[str, FieldInfo]:
     if model is CrmSettings:
         return {key: field for key, field in fields.items() if key not in {*SECTIONS, "folder"}}
     if model is not Source and model and issubclass(model, Source):
-        inherited = {key for key, field in Source.model_fields.items() if fields[key].default == field.default}
+        inherited = {
+            key for key, field in Source.model_fields.items() if fields[key].default == field.default
+        }
         return {key: field for key, field in fields.items() if key not in inherited}
     return fields
 
