@@ -160,7 +160,7 @@ def fill_sales(engine: Engine) -> None:
 
 @pytest.mark.postgresql
 def test_postgresql_is_read_by_server_side_cursors_and_in_samples(server: Server, tmp_path: Path) -> None:
-    url = server.new_database()
+    url = server.new()
     engine = create_engine(database_url(url, tmp_path))
     with engine.begin() as connection:
         connection.execute(
