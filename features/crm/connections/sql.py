@@ -81,7 +81,9 @@ def open_sql(url: URL, subject: str) -> Iterator[SqlDatabase]:
 
 def select_block(dialect: str, query: str, start: int, size: int) -> Select[tuple[object, ...]]:
     """A statement for `size` rows of a query from the row `start` (counted from 0), in SQL of a dialect."""
-    block = select(literal_column("*")).select_from(_sql(f"({query}) t")).limit(size).offset(start)
+    block: Select[tuple[object, ...]] = (
+        select(literal_column("*")).select_from(_sql(f"({query}) t")).limit(size).offset(start)
+    )
     # SQL Server has OFFSET only behind an order; this one leaves the rows as they stand.
     return block.order_by(text("(SELECT NULL)")) if dialect == "mssql" else block
 

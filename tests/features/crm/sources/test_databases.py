@@ -166,6 +166,7 @@ def test_postgresql_is_read_by_server_side_cursors_and_in_samples(server: Server
         connection.execute(
             text(f"CREATE TABLE lead AS SELECT n AS size FROM generate_series(0, {LONG - 1}) n")
         )
+    engine.dispose()
     kinds = set[str]()
 
     def note_cursor(_: Any, cursor: Any, statement: str, *rest: Any) -> None:
