@@ -66,17 +66,17 @@ def _add_salesforce_lead(
     if deal_id:
         _add_opportunity(rng, tables, deal_id, created, closed, is_won)
     for _ in range(int(interest * 6 * rng.random() + rng.random())):
-        at = _moment(rng, created, min(closed, LAST))
+        moment = _moment(rng, created, min(closed, LAST))
         task = {
             "Id": f"00T5g{len(tables['Task']):010d}AAA",
             "WhoId": lead_id,
             "TaskSubtype": rng.choice(ACTIVITIES),
         }
-        tables["Task"].append({**task, "CreatedDate": _utc(at)})
+        tables["Task"].append({**task, "CreatedDate": _utc(moment)})
     if interest > 0.5:
-        at = _moment(rng, created, min(closed, LAST))
+        moment = _moment(rng, created, min(closed, LAST))
         member = {"CampaignId": f"7015g{rng.randrange(4):010d}AAA", "LeadId": lead_id, "Status": "Responded"}
-        tables["CampaignMember"].append({**member, "CreatedDate": _utc(at)})
+        tables["CampaignMember"].append({**member, "CreatedDate": _utc(moment)})
 
 
 def _add_opportunity(
@@ -100,12 +100,12 @@ def _add_opportunity(
             "CreatedDate": _utc(created + timedelta(hours=5)),
         }
     )
-    at = created + (min(closed, LAST) - created) / 2
+    moment = created + (min(closed, LAST) - created) / 2
     change = {
         "OpportunityId": deal_id,
         "Field": "StageName",
         "NewValue": "Negotiation",
-        "CreatedDate": _utc(at),
+        "CreatedDate": _utc(moment),
     }
     tables["OpportunityFieldHistory"].append(change)
 
@@ -146,8 +146,8 @@ def _reiwa(day: date) -> str:
     return f"令和{day.year - 2018}年{day.month}月{day.day}日"
 
 
-def _utc(at: datetime) -> str:
-    return at.strftime("%Y-%m-%dT%H:%M:%S.000Z")
+def _utc(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.000Z")
 
 
 def _moment(rng: random.Random, first: datetime, last: datetime) -> datetime:

@@ -1,4 +1,4 @@
-"""Exports at scale, made once and stored in .benchmarks/: a pair of CSV files, and a database of many tables."""
+"""Exports at scale, made once in .benchmarks/: a pair of CSV files, and a database of many tables."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ _TITLES = ["Head of IT", "Buyer", "CEO", "Head of Sales", "Engineer", "Assistant
 _SOURCES = ["Web", "Trade Show", "Partner Referral", "Purchased List", "Webinar"]
 _TRADES = ["Banking", "Retail", "Energy", "Media", "Chemicals", "Insurance", "Education"]
 _SUBJECTS = ["Call", "Email: offer", "Meeting", "Send letter", "Demo", "Email: follow-up"]
-_WORDS = "asked for a quote by the end of next month and wants a call with the buyer of the plant".split()
+_WORDS = ["asked", "for", "a", "quote", "by", "the", "end", "of", "next", "month", "and", "wants", "call"]
 _DEALS = (
     "CREATE TABLE opportunity AS SELECT '006' || substr(Id, 4) AS Id, Id AS LeadId, "
-    "CASE Status WHEN 'Closed - Converted' THEN 'Closed Won' WHEN 'Closed - Not Converted' THEN 'Closed Lost' "
+    "CASE Status WHEN 'Closed - Converted' THEN 'Closed Won' "
+    "WHEN 'Closed - Not Converted' THEN 'Closed Lost' "
     "ELSE 'Prospecting' END AS StageName, ClosedDate AS CloseDate FROM lead"
 )
 
@@ -110,7 +111,7 @@ def _leads(rng: np.random.Generator, number: NDArray[np.int64]) -> pa.Table:
             "IsDeleted": _pick(rng, ["false"], size),
             "Description": _sentences(rng, size, 60),
         }
-    )  # fmt: skip
+    )
 
 
 def _task_tables(leads: int) -> Iterator[pa.Table]:

@@ -41,8 +41,8 @@ def audit(loaded: Loaded, of_columns: Sequence[Finding] | None = None) -> list[F
     audited before, perhaps with other features."""
     if of_columns is None:
         of_columns = list(check_columns(loaded))
-    used = used_columns(loaded)
-    findings = [replace(f, is_used=f.column in used) for f in of_columns]
+    columns_in_use = used_columns(loaded)
+    findings = [replace(f, is_used=f.column in columns_in_use) for f in of_columns]
     findings += [*check_tables(loaded), *check_left_out(loaded)]
     return sorted(findings, key=lambda f: (_SEVERITIES.index(f.severity), not f.is_used))
 

@@ -57,11 +57,11 @@ def check_columns(loaded: Loaded) -> Iterator[Finding]:
     decided = DecidedLeads.from_crm(loaded.crm)
     if len(decided.lead) < MIN_WINS or decided.won.all() or not decided.won.any():
         return
-    used = used_columns(loaded)
+    columns_in_use = used_columns(loaded)
     for name, raw, lead_rows in _columns(loaded):
         finding = _check_column(name, raw, lead_rows, decided, loaded)
         if finding is not None:
-            yield replace(finding, column=name, is_used=name in used)
+            yield replace(finding, column=name, is_used=name in columns_in_use)
 
 
 def used_columns(loaded: Loaded) -> set[str]:

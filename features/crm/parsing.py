@@ -118,11 +118,11 @@ def are_numbers(array: pa.ChunkedArray, missing: Collection[str]) -> bool:
     return not any(as_numbers(part, missing).unreadable.any() for part in parts)
 
 
-def sample_values(array: pa.ChunkedArray, most: int = _FEW) -> pa.ChunkedArray:
-    """At most `most` values at even distances."""
-    if len(array) <= most:
+def sample_values(array: pa.ChunkedArray, limit: int = _FEW) -> pa.ChunkedArray:
+    """At most `limit` values at even distances."""
+    if len(array) <= limit:
         return array
-    return array.take(pa.array(np.linspace(0, len(array) - 1, most).astype(np.int64)))
+    return array.take(pa.array(np.linspace(0, len(array) - 1, limit).astype(np.int64)))
 
 
 def _parse_iso(column: pa.ChunkedArray, zone: ZoneInfo) -> Ints:

@@ -26,8 +26,8 @@ class DuckDbDatabase:
 
     def list_tables(self, schema: str | None) -> list[str]:
         """The names of the tables and views of a schema, or of the default one."""
-        found = self._connection.execute(f"{_TABLES} AND table_schema = ?", [schema or "main"])
-        return [str(row[0]) for row in found.fetchall()]
+        names = self._connection.execute(f"{_TABLES} AND table_schema = ?", [schema or "main"])
+        return [str(row[0]) for row in names.fetchall()]
 
     def quote(self, name: str) -> str:
         """A name of a table or column as it stands in SQL."""

@@ -44,11 +44,11 @@ def read_csv(
     line = f", header in line {source.skip_rows + 1}" if source.skip_rows else ""
     check_columns(columns, names, f"{file.path}{line}")
     written = dict(zip(names, source.header or header, strict=True))
-    given = names if names != header or len(header) != width else None
+    other_names = names if names != header or len(header) != width else None
     ragged: list[pa_csv.InvalidRow] = []
     try:
         with _arrow_input(file) as arrow_input:
-            reader = _open_csv(arrow_input, source, names, given, columns, ragged)
+            reader = _open_csv(arrow_input, source, names, other_names, columns, ragged)
             positions, table = _read_batches(reader, written, max_bytes)
     except (pa.ArrowInvalid, UnicodeError) as problem:
         raise _csv_error(file, source, problem) from None
@@ -63,11 +63,11 @@ def _open_csv(
     arrow_input: Any,
     source: Source,
     names: list[str],
-    given: list[str] | None,
+    other_names: list[str] | None,
     columns: Sequence[str] | None,
     ragged: list[pa_csv.InvalidRow],
 ) -> pa_csv.CSVStreamingReader:
-    """A reader of the file's batches; `given` are names other than those of its header. Rows with another
+    """A reader of the file's batches; `other_names` are others than those of its header. Rows with another
     number of cells are added to `ragged` while it reads."""
 
     def set_aside(row: pa_csv.InvalidRow) -> str:
@@ -80,8 +80,8 @@ def _open_csv(
             encoding=source.encoding,
             use_threads=False,
             skip_rows=source.skip_rows,
-            column_names=given,
-            skip_rows_after_names=int(given is not None and not source.header),
+            column_names=other_names,
+            skip_rows_after_names=int(other_names is not None and not source.header),
         ),
         parse_options=pa_csv.ParseOptions(
             delimiter=source.separator, newlines_in_values=True, invalid_row_handler=set_aside

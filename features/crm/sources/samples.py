@@ -65,8 +65,8 @@ class RowSampler:
         while self._bytes > self._max_bytes and self._step * _FIRST_ROWS < self._count:
             self._step *= 2
             chunks, self._chunks, self._bytes = self._chunks, [], 0
-            for kept in chunks:
-                self._append(kept)
+            for earlier in chunks:
+                self._append(earlier)
 
     def _append(self, chunk: _Chunk) -> None:
         if self._step > 1:

@@ -163,8 +163,8 @@ def _find_plain(texts: pa.ChunkedArray) -> NumberFinding | None:
 
 def _find_units(texts: list[str]) -> tuple[str, ...] | None:
     """The units beside the numbers; None if something else stands there."""
-    beside = {re.sub(r"[\d\s.,'()+-]", "", text) for text in texts}
-    rests = {_without_scale(text) for text in beside} - {""}
+    leftovers = {re.sub(r"[\d\s.,'()+-]", "", text) for text in texts}
+    rests = {_without_scale(text) for text in leftovers} - {""}
     units = {_UNIT_NAMES.get(rest.casefold(), "") for rest in rests}
     if "" not in units:
         return tuple(sorted(units))

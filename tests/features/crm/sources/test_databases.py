@@ -51,9 +51,9 @@ def test_a_sample_of_a_long_table_has_its_first_and_last_rows(tmp_path: Path, ki
     assert rows.table.num_rows == len(rows.numbers) == SAMPLE
     assert (rows.numbers[0], rows.numbers[-1]) == (1, LONG)
     assert (np.array(rows.table["size"].to_pylist()) == rows.numbers - 1).all()
-    whole = read_rows(source, tmp_path, ["id"])
-    assert not whole.is_sample
-    assert (whole.table.num_rows, whole.table.column_names) == (LONG, ["id"])
+    full = read_rows(source, tmp_path, ["id"])
+    assert not full.is_sample
+    assert (full.table.num_rows, full.table.column_names) == (LONG, ["id"])
 
 
 @pytest.mark.parametrize(("kind", "fill"), [("sqlite", fill_sqlite), ("duckdb", fill_duckdb)])
@@ -175,10 +175,10 @@ def test_postgresql_is_read_by_server_side_cursors_and_in_samples(server: Server
 
     event.listen(Engine, "before_cursor_execute", note_cursor)
     try:
-        whole = read_rows(Source(source=url, table="lead"), tmp_path)
+        full = read_rows(Source(source=url, table="lead"), tmp_path)
         sample = read_rows(Source(source=url, table="lead"), tmp_path, None, 2**26)
     finally:
         event.remove(Engine, "before_cursor_execute", note_cursor)
     assert any("Server" in kind for kind in kinds), kinds
-    assert whole.table["size"].to_pylist() == list(range(LONG))
+    assert full.table["size"].to_pylist() == list(range(LONG))
     assert (sample.read, sample.table.num_rows, sample.is_sample) == (LONG, SAMPLE, True)
