@@ -115,9 +115,10 @@ def find_number_format(texts: pa.ChunkedArray, is_plain: bool) -> NumberFinding 
     if is_plain:
         return _find_plain(texts)
     values = texts.unique()
-    sample = [to_plain_text(text) for text in values.slice(0, _SAMPLE).to_pylist()]
-    if not all(re.search(r"\d", text) for text in sample):
+    texts_of_sample = values.slice(0, _SAMPLE).to_pylist()
+    if not all(re.search(r"\d", to_plain_text(text)) for text in texts_of_sample):
         return None
+    sample = [to_plain_text(text) for text in texts_of_sample]
     units = _find_units(sample)
     if units is None:
         return None
