@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from cli.options import DEFAULT_CRM_TOML, Json, Out, ServedToml, service_settings
+from cli.options import DEFAULT_CRM_TOML, Json, LangOption, Out, ServedToml, service_settings
 
 app = typer.Typer(help="API keys: who may use the service, and for what.", no_args_is_help=True)
 
@@ -28,20 +28,23 @@ def add_key(
     ] = None,
     crm_toml: ServedToml = DEFAULT_CRM_TOML,
     out: Out = None,
+    lang: LangOption = "en",
     as_json: Json = False,
 ) -> None:
     """Create a key; its token is printed once, alone on stdout: KEY=$(hotlead keys add ...)."""
     from serving.jobs import manage_keys
 
-    manage_keys.add(service_settings(crm_toml, out), role, name, expires, as_json)
+    manage_keys.add(service_settings(crm_toml, out), role, name, expires, as_json, lang)
 
 
 @app.command("list")
-def list_keys(crm_toml: ServedToml = DEFAULT_CRM_TOML, out: Out = None, as_json: Json = False) -> None:
+def list_keys(
+    crm_toml: ServedToml = DEFAULT_CRM_TOML, out: Out = None, lang: LangOption = "en", as_json: Json = False
+) -> None:
     """List the keys, without their tokens, which are not stored."""
     from serving.jobs import manage_keys
 
-    manage_keys.show(service_settings(crm_toml, out), as_json)
+    manage_keys.show(service_settings(crm_toml, out), as_json, lang)
 
 
 @app.command("rotate")
@@ -52,19 +55,24 @@ def rotate_key(
         float, typer.Option(min=0, max=8_760, help="Hours for which the old token stays valid.")
     ] = 24,
     out: Out = None,
+    lang: LangOption = "en",
     as_json: Json = False,
 ) -> None:
     """Give a key a new token, printed once, alone on stdout; the old one stays valid for a while."""
     from serving.jobs import manage_keys
 
-    manage_keys.rotate(service_settings(crm_toml, out), key_id, grace, as_json)
+    manage_keys.rotate(service_settings(crm_toml, out), key_id, grace, as_json, lang)
 
 
 @app.command("revoke")
 def revoke_key(
-    key_id: KeyId, crm_toml: ServedToml = DEFAULT_CRM_TOML, out: Out = None, as_json: Json = False
+    key_id: KeyId,
+    crm_toml: ServedToml = DEFAULT_CRM_TOML,
+    out: Out = None,
+    lang: LangOption = "en",
+    as_json: Json = False,
 ) -> None:
     """Revoke a key and all its tokens at once."""
     from serving.jobs import manage_keys
 
-    manage_keys.revoke(service_settings(crm_toml, out), key_id, as_json)
+    manage_keys.revoke(service_settings(crm_toml, out), key_id, as_json, lang)

@@ -23,10 +23,11 @@ from cli.options import (
     parse_moment,
     service_settings,
 )
+from features.messages import Message
 
 
 def train(
-    crm_toml: CrmToml,
+    crm_toml: CrmToml = DEFAULT_CRM_TOML,
     out: Out = None,
     lang: LangOption = "en",
     seed: Seed = 0,
@@ -45,7 +46,7 @@ def train(
     from cli import console
     from training.train import train_and_register
 
-    with console.step_printer(as_json) as report_step:
+    with console.step_printer(lang, as_json) as report_step:
         source = (
             _export_training_data(crm_toml, out, sent_back_as_lost, report_step) if from_store else crm_toml
         )
@@ -55,7 +56,8 @@ def train(
         return
     console.print_training(training_run, lang)
     console.print_next_steps(
-        f"open {training_run.report}",
+        lang,
+        Message("open {pages}", pages=training_run.report),
         f"hotlead compare {crm_toml}",
         f"hotlead score {crm_toml} --to scores.csv",
     )
@@ -71,18 +73,28 @@ def _export_training_data(crm_toml: Path, out: Path | None, sent_back: bool, rep
     settings = service_settings(crm_toml, out)
     store = Store.open(settings.store_url, settings.spool)
     try:
-        report_step("exporting the data of the service")
+        report_step(Message("exporting the data of the service"))
         export = export_store(store, load_settings(crm_toml), crm_toml, settings.out, now_ms(), sent_back)
     finally:
         store.close()
-    more = f", {export.sent_back:,} sent back counted as lost" if sent_back else ""
-    report_step(f"the store holds {export.leads:,} leads, {export.won:,} won, {export.lost:,} lost{more}")
+    report_step(
+        Message(
+            "the store holds {leads:,} leads, {won:,} won, {lost:,} lost, {sent_back:,} sent back counted as "
+            "lost"
+            if sent_back
+            else "the store holds {leads:,} leads, {won:,} won, {lost:,} lost",
+            leads=export.leads,
+            won=export.won,
+            lost=export.lost,
+            sent_back=export.sent_back,
+        )
+    )
     return export.crm_toml
 
 
 def score(
-    crm_toml: CrmToml,
     to: Annotated[str, typer.Option(help="A .parquet or .csv file, or a database URL.")],
+    crm_toml: CrmToml = DEFAULT_CRM_TOML,
     table: Annotated[str, typer.Option(help="The table, if --to is a database.")] = "hotlead_scores",
     leads: Annotated[str | None, typer.Option(help="Read leads from this file instead.")] = None,
     activities: Annotated[str | None, typer.Option(help="Read activities from this file instead.")] = None,
@@ -90,12 +102,17 @@ def score(
     reasons: Annotated[Literal["top", "all", "none"], typer.Option(help="Leads that get reasons.")] = "top",
     top: Annotated[int, typer.Option(min=0, help="Number of leads of --reasons top.")] = 1000,
     overrides: Annotated[Path | None, typer.Option(help="A CSV of overrides: see docs/scorecard.md.")] = None,
+    bom: Annotated[
+        bool | None,
+        typer.Option("--bom/--no-bom", help="Byte order mark for Excel in a CSV. Default: with --lang ja."),
+    ] = None,
     out: Out = None,
     lang: LangOption = "en",
     as_json: Json = False,
 ) -> None:
     """Score the open leads by rules and model (the champion, else the challenger)."""
     from cli import console
+    from features.bots.report import check_bots
     from features.settings import load_settings
     from training.lists.batch import ListRequest
     from training.lists.output import check_output
@@ -103,16 +120,18 @@ def score(
 
     check_output(to)
     settings = with_files(load_settings(crm_toml), leads, activities)
-    request, results = ListRequest(to, 0, reasons, top, lang, table), output_folder(out, crm_toml)
-    with console.step_printer(as_json) as report_step, console.progress_bar(as_json) as progress:
+    request = ListRequest(to, 0, reasons, top, lang, table, has_mark=bom)
+    results = output_folder(out, crm_toml)
+    with console.step_printer(lang, as_json) as report_step, console.progress_bar(as_json, lang) as progress:
         moment_ms = parse_moment(as_of, settings)
         scored_list = score_crm(settings, results, request, moment_ms, report_step, progress, overrides)
     if as_json:
         console.print_json(to=to, **scored_list.to_dict())
         return
-    console.print_rejects(scored_list.loaded.rejects.summary(), results / "rejects.csv")
+    console.print_rejects(scored_list.loaded.rejects.summary(), results / "rejects.csv", lang)
+    console.print_findings([*check_bots(scored_list.loaded.crm)], lang)
     console.print_calls(scored_list, lang)
-    console.print_list_summary(scored_list, to)
+    console.print_list_summary(scored_list, to, lang)
 
 
 def compare(
@@ -132,8 +151,8 @@ def compare(
         console.print_json(**comparison.to_dict(lang))
         return
     to_terminal(comparison.page(lang))
-    console.print_written_files(*pages.values())
-    console.print_next_steps(f"open {pages[lang]}", f"hotlead promote {crm_toml}")
+    console.print_written_files(lang, *pages.values())
+    console.print_next_steps(lang, Message("open {pages}", pages=pages[lang]), f"hotlead promote {crm_toml}")
 
 
 def promote(
@@ -160,7 +179,7 @@ def promote(
         raise typer.Exit(EXIT_REFUSED)
     if not as_json:
         back = [f"hotlead rollback {crm_toml}"] if promotion.champion else []
-        console.print_next_steps(f"hotlead score {crm_toml} --to scores.csv", *back)
+        console.print_next_steps(lang, f"hotlead score {crm_toml} --to scores.csv", *back)
 
 
 def rollback(
@@ -168,6 +187,7 @@ def rollback(
     why: Annotated[str, typer.Option(help="The reason, which is recorded.")] = "rolled back",
     user: ByOption = None,
     out: Out = None,
+    lang: LangOption = "en",
     as_json: Json = False,
 ) -> None:
     """Make the previous champion the champion again."""
@@ -175,12 +195,14 @@ def rollback(
     from training.registry.promotion import rollback as roll_back
 
     result = roll_back(output_folder(out, crm_toml), why, user)
-    sentence = (
-        f"hotlead version {result.champion} is the champion again, in the place of version {result.previous}."
+    message = Message(
+        "hotlead version {champion} is the champion again, in the place of version {previous}.",
+        champion=result.champion,
+        previous=result.previous,
     )
-    console.emit({"champion": result.champion, "previous": result.previous}, [sentence], as_json)
+    console.emit({"champion": result.champion, "previous": result.previous}, [message], as_json, lang)
     if not as_json:
-        console.print_next_steps(f"hotlead score {crm_toml} --to scores.csv")
+        console.print_next_steps(lang, f"hotlead score {crm_toml} --to scores.csv")
 
 
 def backtest(
@@ -200,8 +222,8 @@ def backtest(
     from training.reports.backtest_page import backtest_page
 
     settings, results = load_settings(crm_toml), output_folder(out, crm_toml)
-    with console.step_printer(as_json) as report_step:
-        data, _ = load_dataset(settings, results, report_step)
+    with console.step_printer(lang, as_json) as report_step:
+        data, _ = load_dataset(settings, results, report_step, lang)
         result = test_back(data, months, seed, report_step)
     if as_json:
         console.print_json(**to_jsonable(result))

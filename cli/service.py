@@ -24,6 +24,7 @@ from cli.options import (
     output_folder,
     service_settings,
 )
+from features.messages import Message, to_text
 
 
 def serve(
@@ -35,6 +36,7 @@ def serve(
         bool, typer.Option("--open", help="Serve without API keys, to this machine only.")
     ] = False,
     out: Out = None,
+    lang: LangOption = "en",
 ) -> None:
     """Run the service: the API for the CRM, the review pages, and the follower of the champion."""
     from serving.runtime.address import ListenAddress
@@ -42,7 +44,11 @@ def serve(
 
     settings = service_settings(crm_toml, out)
     serve_crm(
-        settings, ListenAddress(host, port), workers, is_open, lambda message: print(message, flush=True)
+        settings,
+        ListenAddress(host, port),
+        workers,
+        is_open,
+        lambda message: print(to_text(message, lang), flush=True),
     )
 
 
@@ -53,24 +59,28 @@ def import_export(
     from dataclasses import asdict
 
     from cli import console
+    from features.bots.report import check_bots
     from features.crm.extra_columns import read_extra_columns
     from features.crm.load import load
     from features.settings import load_settings
+    from scoring.scorecard.load import find_card
     from serving.jobs.crm_records import CrmExport
     from serving.jobs.import_crm import import_crm
     from training.registry.follower import deploy_champion
 
-    settings = service_settings(crm_toml, out)
-    with console.step_printer(as_json) as report_step:
-        report_step("reading the CRM")
-        loaded = load(load_settings(crm_toml), settings.out / "rejects.csv")
+    settings, crm = service_settings(crm_toml, out), load_settings(crm_toml)
+    find_card(crm.folder, crm.table)
+    with console.step_printer(lang, as_json) as report_step:
+        report_step(Message("reading the CRM"))
+        loaded = load(crm, settings.out / "rejects.csv", lang=lang)
         deploy_champion(settings.out, settings.bundles, report_step)
         export = CrmExport(loaded.crm, **asdict(read_extra_columns(loaded)))
-        result = import_crm(settings, loaded.settings, export, report_step)
-    console.emit(result.to_dict(), result.lines(lang), as_json)
+        result = import_crm(settings, loaded.settings, export, report_step, lang=lang)
+    of_bots = [finding.text(lang) for finding in check_bots(loaded.crm)]
+    console.emit(result.to_dict(), [*of_bots, *result.lines(lang)], as_json, lang)
 
 
-def follow(crm_toml: ServedToml = DEFAULT_CRM_TOML, out: Out = None) -> None:
+def follow(crm_toml: ServedToml = DEFAULT_CRM_TOML, out: Out = None, lang: LangOption = "en") -> None:
     """Deploy the champion to the service whenever it changes (part of `hotlead serve`)."""
     from training.registry.follower import follow_until_stopped
 
@@ -90,6 +100,7 @@ def outcomes(
         ),
     ] = None,
     out: Out = None,
+    lang: LangOption = "en",
     as_json: Json = False,
 ) -> None:
     """Send a file of closed deals to a running service. Sending it twice stores it once.
@@ -103,14 +114,20 @@ def outcomes(
     from serving.client.send_outcomes import read_key, send_file
 
     settings, key = load_settings(crm_toml), read_key(key_file, os.environ)
-    with console.step_printer(as_json) as report_step, console.progress_bar(as_json, "sending") as progress:
-        result = send_file(file, settings, url, key, output_folder(out, crm_toml), report_step, progress)
+    with (
+        console.step_printer(lang, as_json) as report_step,
+        console.progress_bar(as_json, lang, Message("sending")) as progress,
+    ):
+        result = send_file(
+            file, settings, url, key, output_folder(out, crm_toml), report_step, progress, lang
+        )
     if as_json:
         console.print_json(**result.to_dict())
     else:
-        console.print_rejects(result.deals.rejects.summary(), result.rejects)
-        print("\n".join(result.lines()))
-        console.print_next_steps(*result.next_steps())
+        console.print_rejects(result.deals.rejects.summary(), result.rejects, lang)
+        for line in result.lines():
+            console.print_message(line, lang)
+        console.print_next_steps(lang, *result.next_steps())
     if result.result.conflicts:
         raise typer.Exit(4)
 
@@ -145,8 +162,8 @@ def monitor(
 
     settings, crm = service_settings(crm_toml, out), load_settings(crm_toml)
     start = None if since is None else to_ms(since.replace(tzinfo=UTC))
-    with console.step_printer(as_json) as report_step:
-        report_step("reading the served scores")
+    with console.step_printer(lang, as_json) as report_step:
+        report_step(Message("reading the served scores"))
         result = monitor_service(settings, crm, now_ms(), start)
     page = monitor_page(result, crm.table, crm.name, lang)
     if html is not None:
@@ -157,7 +174,7 @@ def monitor(
     else:
         to_terminal(page)
         if html is not None:
-            console.print_written_files(html)
+            console.print_written_files(lang, html)
     if result.advice not in QUIET:
         raise typer.Exit(EXIT_ACTION_NEEDED)
 
@@ -171,6 +188,7 @@ def forget(
         typer.Option(help="Also search this folder, for example the artifacts of an MLflow server."),
     ] = None,
     out: Out = None,
+    lang: LangOption = "en",
     as_json: Json = False,
 ) -> None:
     """Erase a lead from the store of the service and from the evidence of the models."""
@@ -178,11 +196,16 @@ def forget(
     from serving.jobs.forget_lead import forget as forget_lead
 
     settings = service_settings(crm_toml, out)
-    question = f"Erase all data of lead {lead_id!r} from {settings.shown_store} and {settings.out}?"
-    if not yes and not _confirm(question):
+    question = Message(
+        "Erase all data of lead {lead_id!r} from {store} and {folder}?",
+        lead_id=lead_id,
+        store=settings.shown_store,
+        folder=settings.out,
+    )
+    if not yes and not _confirm(question.text(lang)):
         raise typer.Exit(EXIT_STOPPED)
     result = forget_lead(settings, lead_id, also or [], os.environ)
-    console.emit(result.to_dict(), result.lines(), as_json)
+    console.emit(result.to_dict(), result.lines(), as_json, lang)
 
 
 def _confirm(question: str) -> bool:

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from features.bots.report import check_bots
 from features.crm.column_checks import check_columns, used_columns
 from features.crm.findings import Finding
 from features.crm.joining.left_out import check_left_out
@@ -43,7 +44,7 @@ def audit(loaded: Loaded, of_columns: Sequence[Finding] | None = None) -> list[F
         of_columns = list(check_columns(loaded))
     columns_in_use = used_columns(loaded)
     findings = [replace(f, is_used=f.column in columns_in_use) for f in of_columns]
-    findings += [*check_tables(loaded), *check_left_out(loaded)]
+    findings += [*check_tables(loaded), *check_left_out(loaded), *check_bots(loaded.crm)]
     return sorted(findings, key=lambda f: (_SEVERITIES.index(f.severity), not f.is_used))
 
 

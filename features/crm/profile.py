@@ -30,6 +30,7 @@ from features.crm.values.find_times import (
 )
 from features.crm.values.numbers import NumberFinding, find_number_format
 from features.errors import DataError
+from features.messages import Message
 from features.settings import MISSING
 
 ColumnKind: TypeAlias = Literal["time", "number", "text", "empty"]
@@ -73,7 +74,7 @@ class TableProfile:
     name: str
     rows: SourceRows
     columns: tuple[ColumnProfile, ...]
-    comments: Mapping[str, str] = field(default_factory=dict)
+    comments: Mapping[str, Message] = field(default_factory=dict)
     complete: pa.Table = field(default_factory=lambda: pa.table({}), compare=False, repr=False)
     parsed: dict[str, Ints] = field(default_factory=dict, compare=False, repr=False)
 
@@ -120,7 +121,7 @@ def profile_tables(
     url = database_url(expand_variables(place), folder)
     names = list_tables(url, table_names)
     if not names:
-        raise DataError(f"{mask_password(url)}: holds no table.")
+        raise DataError("{url}: holds no table.", url=mask_password(url))
     limit = max(max_bytes // len(names), _MIN_BYTES)
     sources = [Source(source=place, table=name) for name in names]
     tables = (FoundTable(s, str(s.table), read_rows(s, folder, None, limit), {}) for s in sources)

@@ -17,7 +17,9 @@ from features.crm.reader import Reader, filter_rows
 from features.crm.rejects import Rejects
 from features.crm.sources.rows import SourceRows
 from features.crm.table_settings import DealsTable
+from features.crm.values.csv_output import unescape_formula
 from features.errors import SettingsError, suggest_nearest
+from features.messages import Message
 from features.settings import CrmSettings
 
 API_COLUMNS = DealsTable(
@@ -71,7 +73,7 @@ def read_closed_deals(file: Path, settings: CrmSettings) -> ClosedDeals:
     rows, won = filter_rows(source_rows, decided), meaning[decided] == "won"
     good = _check_rows(reader, rows, columns)
     rows, won = filter_rows(rows, good), won[good]
-    need = "a closed deal needs the date of its close"
+    need = Message("a closed deal needs the date of its close")
     closed_at_ms = reader.read_closes(rows, schema, columns["closed_at"], need, reader.latest)
     is_dated = closed_at_ms != NEVER
     rows, won, closed_at_ms = filter_rows(rows, is_dated), won[is_dated], closed_at_ms[is_dated]
@@ -107,10 +109,16 @@ def _detect_schema(crm: DealsTable, names: Sequence[str], file: str) -> DealsTab
         return API_COLUMNS
     crm_needs = [c for c in (crm.lead, crm.outcome, crm.closed_at) if c] if crm.closed_at else []
     missing = next(c for c in crm_needs or _NEEDED if c not in names)
-    alternative = f", or {', '.join(crm_needs)} as [deals] of crm.toml says" if crm_needs else ""
     raise SettingsError(
-        f"{file}: the columns {', '.join(_NEEDED)} are needed{alternative}. There is no {missing!r}; "
-        f"{suggest_nearest(missing, list(names))}."
+        "{file}: the columns {columns} are needed, or {others} as [deals] of crm.toml says. There is no "
+        "{missing!r}; {nearest}."
+        if crm_needs
+        else "{file}: the columns {columns} are needed. There is no {missing!r}; {nearest}.",
+        file=file,
+        columns=_NEEDED,
+        others=crm_needs,
+        missing=missing,
+        nearest=suggest_nearest(missing, list(names)),
     )
 
 
@@ -150,20 +158,20 @@ def _check_rows(reader: Reader, rows: SourceRows, columns: Mapping[str, str]) ->
     """Which rows have a lead and a valid version; the others are rejected."""
     lead = reader.read_texts(rows, columns["lead_id"])
     empty = np.asarray(pc.is_null(lead).to_numpy(zero_copy_only=False), dtype=bool)
-    reader.reject(rows, empty, columns["lead_id"], "is empty; a deal needs the id of its lead")
+    reader.reject(rows, empty, columns["lead_id"], Message("is empty; a deal needs the id of its lead"))
     if _VERSION not in columns:
         return ~empty
     parsed = as_numbers(rows.table[columns[_VERSION]], reader.missing)
     values = np.asarray(parsed.values, dtype=np.float64)
     is_invalid = parsed.unreadable | (values < 1) | (values != np.floor(values)) & ~np.isnan(values)
-    reader.reject(rows, is_invalid, columns[_VERSION], "is not a whole number from 1 on")
+    reader.reject(rows, is_invalid, columns[_VERSION], Message("is not a whole number from 1 on"))
     return np.asarray(~empty & ~is_invalid)
 
 
 def _read_other_fields(reader: Reader, rows: SourceRows, columns: Mapping[str, str]) -> _FieldValues:
     """The other fields as one list each; None for an empty cell."""
     texts = (name for name in ("lead_id", "lost_reason", _ID) if name in columns)
-    values: _FieldValues = {n: reader.read_texts(rows, columns[n]).to_pylist() for n in texts}
+    values: _FieldValues = {n: _read_plain_texts(reader, rows, columns[n]) for n in texts}
     if "amount" in columns:
         amounts = reader.read_numbers(rows, columns["amount"]).tolist()
         values["amount"] = [None if v != v else v for v in amounts]
@@ -171,6 +179,14 @@ def _read_other_fields(reader: Reader, rows: SourceRows, columns: Mapping[str, s
         versions = as_numbers(rows.table[columns[_VERSION]], reader.missing).values.tolist()
         values[_VERSION] = [None if v != v else int(v) for v in versions]
     return values
+
+
+def _read_plain_texts(reader: Reader, rows: SourceRows, column: str) -> list[str | None]:
+    """The texts of a column; in the columns of the API, as a list of Hotlead has them, without the apostrophe
+    that keeps spreadsheets from taking them for formulas."""
+    texts = reader.read_texts(rows, column).to_pylist()
+    is_ours = column == API_COLUMNS.lead
+    return [unescape_formula(text) if text and is_ours else text for text in texts]
 
 
 def _to_bodies(values: _FieldValues) -> list[dict[str, object]]:

@@ -63,11 +63,7 @@ def test_the_good_settings_hold() -> None:
         ),
         ("crm.max_reject_share", "a lot", "(got 'a lot')."),
         ("deals.won", [], "[deals]: `won` is missing: the outcome values that mean won."),
-        (
-            "deals.lost",
-            ["won"],
-            "[deals]: ['won'] stand in more than one of won, lost, ignore and leave_out.",
-        ),
+        ("deals.lost", ["won"], "[deals]: 'won' stand in more than one of won, lost, ignore and leave_out."),
         ("deals.source", "d.csv", "[deals]: `lead` is missing: the column with the lead's id."),
         (
             "deals.lead_separator",
@@ -84,7 +80,7 @@ def test_the_good_settings_hold() -> None:
             {"outcome": "o", "won": ["w"], "undated_lost": True},
             "[deals]: `lost_at` and `undated_lost` need `closed_at`",
         ),
-        ("deals.leave_out", ["won"], "['won'] stand in more than one of won, lost, ignore and leave_out."),
+        ("deals.leave_out", ["won"], "'won' stand in more than one of won, lost, ignore and leave_out."),
         (
             "leads.skip_where",
             {"deleted": []},
@@ -195,7 +191,7 @@ def test_numbers_and_booleans_stand_for_their_texts() -> None:
 def test_files_that_are_no_crm_toml_are_told(tmp_path: Path) -> None:
     path = tmp_path / "crm.toml"
     for content, expected in (
-        (None, "there is no such file. `hotlead init"),
+        (None, "there is no such file. Run the command in its folder, or name it; `hotlead init"),
         (b"[leads\n", "is not TOML: "),
         ('name = "\u5c71"'.encode("cp932"), "It must be UTF-8."),
     ):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,6 +13,7 @@ from features.clock import iso, now_ms
 from features.crm.load import Loaded, load
 from features.crm.table_settings import Source
 from features.errors import DataError, OutsideError, SettingsError
+from features.messages import Message
 from features.moments import MIN_WINS
 from features.settings import CrmSettings
 from scoring.decision.build_scorer import build_scorer
@@ -20,7 +22,7 @@ from scoring.decision.score import Score
 from scoring.decision.scorer import Fallback, Scorer
 from training.lists.batch import ListRequest, Progress, ScoredLeads, score_list
 from training.progress import StepReporter
-from training.registry.mlflow_store import CHAMPION, RegisteredModel, find_model
+from training.registry.mlflow_store import CHALLENGER, CHAMPION, RegisteredModel, find_model
 
 AnySource = TypeVar("AnySource", bound=Source)
 
@@ -67,27 +69,32 @@ def score_crm(
     report_step: StepReporter,
     progress: Progress,
     overrides: Path | None = None,
+    aliases: Sequence[str] = (CHAMPION, CHALLENGER),
 ) -> ScoredList:
     """Score the open leads of a CRM by the scorecard and the champion, else the challenger.
 
-    `as_of` is ms UTC, by default the moment of the export. Without a model the rules decide. Raises
-    SettingsError if `as_of` is in the future or there is neither a model nor a scorecard.
+    `aliases` are the models that may decide, the first that there is (empty: none may); without a model the
+    rules decide.
+    `as_of` is ms UTC, by default the moment of the export. Raises SettingsError if
+    `as_of` is in the future or there is neither a model nor a scorecard.
     """
     if as_of is not None and as_of > now_ms() and settings.as_of is None:
         raise SettingsError("--as-of lies in the future; a list can be scored as of now at the latest.")
     parsed_overrides = [] if overrides is None else read_overrides(overrides, settings.zone)
-    report_step("looking up the model")
-    registered_model, fallback = _find_model(out, settings, report_step)
+    report_step(Message("looking up the model"))
+    registered_model, fallback = _find_model(out, aliases, report_step)
     scorer = _build_scorer(settings, registered_model, fallback, report_step)
     registered_model = registered_model if scorer.calibrated_model else None
     if registered_model is not None and registered_model.alias != CHAMPION:
         report_step(
-            "there is no champion yet: this is the challenger, which has not passed the gate (`hotlead "
-            "promote`)"
+            Message(
+                "there is no champion yet: this is the challenger, which has not passed the gate (`hotlead "
+                "promote`)"
+            )
         )
-    report_step("reading the CRM")
-    loaded = load(settings, out / "rejects.csv")
-    if registered_model is None:
+    report_step(Message("reading the CRM"))
+    loaded = load(settings, out / "rejects.csv", lang=request.lang)
+    if registered_model is None and aliases:
         report_step(_describe_missing_wins(loaded))
     moment_ms = loaded.crm.snapshot if as_of is None else as_of
     _report_unknown_leads(parsed_overrides, loaded, report_step)
@@ -101,29 +108,39 @@ def score_crm(
 def _report_model_errors(scored: ScoredLeads, report_step: StepReporter) -> None:
     failed = int(pc.sum(pc.equal(scored.table["fallback"].cast("string"), "model_error")).as_py() or 0)
     if failed:
-        report_step(f"the model failed on {failed:,} leads: the rules decide on these (fallback model_error)")
+        report_step(
+            Message(
+                "the model failed on {failed:,} leads: the rules decide on these (fallback model_error)",
+                failed=failed,
+            )
+        )
 
 
 def _report_unknown_leads(overrides: list[Override], loaded: Loaded, report_step: StepReporter) -> None:
     unknown_leads = {o.lead_id for o in overrides} - set(loaded.crm.lead_ids.tolist())
     if unknown_leads:
         report_step(
-            f"{len(unknown_leads)} overrides name leads that the CRM does not have; they are passed over"
+            Message(
+                "{count} overrides name leads that the CRM does not have; they are passed over",
+                count=len(unknown_leads),
+            )
         )
 
 
 def _find_model(
-    out: Path, settings: CrmSettings, report_step: StepReporter
+    out: Path, aliases: Sequence[str], report_step: StepReporter
 ) -> tuple[RegisteredModel | None, Fallback | None]:
     """The model to use, or the reason for the fallback to the rules, which is also reported."""
+    if not aliases:
+        return None, "no_model"
     try:
-        registered_model = find_model(out)
+        registered_model = find_model(out, aliases)
         registered_model.evidence.check_not_empty()
     except (SettingsError, OutsideError) as problem:
-        report_step(f"no model, so the rules decide: {problem}")
+        report_step(Message("no model, so the rules decide: {problem}", problem=problem))
         return None, "no_model"
     except DataError as problem:
-        report_step(f"the model is damaged, so the rules decide: {problem}")
+        report_step(Message("the model is damaged, so the rules decide: {problem}", problem=problem))
         return None, "bundle_damaged"
     return registered_model, None
 
@@ -138,17 +155,23 @@ def _build_scorer(
     if scorer.calibrated_model is None and not scorer.card.rows:
         raise SettingsError(
             "There is neither a model that can be used nor a scorecard. Run `hotlead train`, or write a "
-            f'scorecard.toml beside crm.toml (one line will do: profile = "b2b_saas"). Cause: '
-            f"{scorer.fallback}."
+            'scorecard.toml beside crm.toml (one line will do: profile = "b2b_saas"). Cause: '
+            "{fallback}.",
+            fallback=scorer.fallback,
         )
     return scorer
 
 
-def _describe_missing_wins(loaded: Loaded) -> str:
+def _describe_missing_wins(loaded: Loaded) -> Message:
     won = int(loaded.crm.outcomes.won.sum())
     if won >= MIN_WINS:
-        return f"{won:,} leads are won: run `hotlead train`"
-    return f"{won} leads are won; a model needs {MIN_WINS}: {MIN_WINS - won} more are missing"
+        return Message("{won:,} leads are won: run `hotlead train`", won=won)
+    return Message(
+        "{won} leads are won; a model needs {needed}: {more} more are missing",
+        won=won,
+        needed=MIN_WINS,
+        more=MIN_WINS - won,
+    )
 
 
 def with_files(settings: CrmSettings, leads: str | None, activities: str | None) -> CrmSettings:
@@ -162,9 +185,14 @@ def with_files(settings: CrmSettings, leads: str | None, activities: str | None)
         changed |= {"leads": _with_source(settings.leads, leads), "deals": None}
         changed |= {"max_reject_share": 1.0}
     if activities is not None:
-        if settings.activities is None:
+        if not settings.activities:
             raise SettingsError("--activities: crm.toml has no [activities] that says how to read it.")
-        changed |= {"activities": _with_source(settings.activities, activities)}
+        if len(settings.activities) > 1:
+            raise SettingsError(
+                "--activities: crm.toml has several [[activities]], so one file cannot take their place. "
+                "Replace the files that crm.toml names, and run again without this option."
+            )
+        changed |= {"activities": (_with_source(settings.activities[0], activities),)}
     return settings.model_copy(update=changed)
 
 

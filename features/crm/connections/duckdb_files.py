@@ -11,6 +11,7 @@ from sqlalchemy.engine import URL
 
 from features.crm.connections.urls import advise_driver, describe_problem, mask_password
 from features.errors import OutsideError, SettingsError
+from features.messages import Message
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -51,7 +52,7 @@ class DuckDbDatabase:
 
 
 @contextmanager
-def open_duckdb(url: URL, subject: str) -> Iterator[DuckDbDatabase]:
+def open_duckdb(url: URL, subject: str | Message) -> Iterator[DuckDbDatabase]:
     """A database, opened for reading only, that is closed at the end.
 
     Raises OutsideError if the database fails, SettingsError if DuckDB is not installed.
@@ -60,14 +61,19 @@ def open_duckdb(url: URL, subject: str) -> Iterator[DuckDbDatabase]:
         import duckdb  # an extra, which most installations do not need
     except ImportError as problem:
         raise SettingsError(
-            f"{mask_password(url)}: the driver for this database is not there ({problem}). "
-            f"{advise_driver(url)}"
+            "{url}: the driver for this database is not there ({reason}). {advice}",
+            url=mask_password(url),
+            reason=problem,
+            advice=advise_driver(url),
         ) from None
     try:
         with duckdb.connect(str(url.database), read_only=True) as connection:
             yield DuckDbDatabase(connection)
     except duckdb.Error as problem:
         raise OutsideError(
-            f"{mask_password(url)}, {subject}: the database does not answer as it should "
-            f"({describe_problem(problem, url)}). Nothing was written; see to it and run again."
+            "{url}, {subject}: the database does not answer as it should "
+            "({reason}). Nothing was written; see to it and run again.",
+            url=mask_password(url),
+            subject=subject,
+            reason=describe_problem(problem, url),
         ) from None

@@ -15,6 +15,7 @@ from sqlalchemy.pool import NullPool
 from features.crm.connections.urls import advise_driver, describe_problem, mask_password
 from features.crm.sources.rows import stack_tables, to_array
 from features.errors import OutsideError, SettingsError
+from features.messages import Message
 
 _ROWS_AT_ONCE = 20_000
 
@@ -59,7 +60,7 @@ class SqlDatabase:
 
 
 @contextmanager
-def open_sql(url: URL, subject: str) -> Iterator[SqlDatabase]:
+def open_sql(url: URL, subject: str | Message) -> Iterator[SqlDatabase]:
     """A database that is closed at the end.
 
     Raises OutsideError if the database fails, SettingsError if its driver is not installed.
@@ -69,13 +70,18 @@ def open_sql(url: URL, subject: str) -> Iterator[SqlDatabase]:
             yield SqlDatabase(connection)
     except (ImportError, NoSuchModuleError) as problem:
         raise SettingsError(
-            f"{mask_password(url)}: the driver for this database is not there "
-            f"({describe_problem(problem, url)}). {advise_driver(url)}"
+            "{url}: the driver for this database is not there ({reason}). {advice}",
+            url=mask_password(url),
+            reason=describe_problem(problem, url),
+            advice=advise_driver(url),
         ) from None
     except SQLAlchemyError as problem:
         raise OutsideError(
-            f"{mask_password(url)}, {subject}: the database does not answer as it should "
-            f"({describe_problem(problem, url)}). Nothing was written; see to it and run again."
+            "{url}, {subject}: the database does not answer as it should "
+            "({reason}). Nothing was written; see to it and run again.",
+            url=mask_password(url),
+            subject=subject,
+            reason=describe_problem(problem, url),
         ) from None
 
 

@@ -9,6 +9,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from features.errors import SettingsError
+from features.messages import Message
 
 PASSWORD_VARIABLE = "HOTLEAD_DATABASE_PASSWORD"
 _FILE_BACKENDS = ("sqlite", "duckdb")
@@ -32,15 +33,16 @@ def database_url(url_text: str, folder: Path) -> URL:
         url = make_url(url_text)
     except (ArgumentError, ValueError):
         raise SettingsError(
-            f"{url_text.split('@')[-1]!r} is not a database URL such as sqlite:///crm.db or "
-            "postgresql+psycopg://user@host/name."
+            "{value!r} is not a database URL such as sqlite:///crm.db or "
+            "postgresql+psycopg://user@host/name.",
+            value=url_text.split("@")[-1],
         ) from None
     if url.get_backend_name() == "postgresql" and url.drivername == "postgresql":
         url = url.set(drivername="postgresql+psycopg")
     if url.get_backend_name() in _FILE_BACKENDS and url.database not in (None, "", ":memory:"):
         path = folder / str(url.database)
         if not path.exists():
-            raise SettingsError(f"{path}: there is no such database file.")
+            raise SettingsError("{path}: there is no such database file.", path=path)
         url = url.set(database=str(path))
     return url
 
@@ -57,12 +59,12 @@ def without_password(place: str) -> str:
     return _USER_AND_PASSWORD.sub(rf"\1:${{{PASSWORD_VARIABLE}}}@", place)
 
 
-def advise_driver(url: URL) -> str:
+def advise_driver(url: URL) -> Message:
     """A sentence that says which package to install for a database."""
     packages = _DRIVERS.get(url.get_backend_name())
     if packages is None:
-        return "Install it, or name another driver in the URL."
-    return f"Install it beside Hotlead: .venv/bin/python -m pip install {packages}"
+        return Message("Install it, or name another driver in the URL.")
+    return Message("Install it beside Hotlead: .venv/bin/python -m pip install {packages}", packages=packages)
 
 
 def describe_problem(problem: Exception, url: URL) -> str:

@@ -19,16 +19,27 @@ from features.crm.connections.urls import PASSWORD_VARIABLE, without_password
 from features.crm.findings import Finding
 from features.crm.load import Loaded, load
 from features.crm.profile import MAX_BYTES, TableProfile, profile_tables
-from features.crm.propose.detect import detect_tables
+from features.crm.propose.detect import NoOutcomeError, detect_tables
 from features.crm.propose.detected import DetectedTables
-from features.crm.propose.formats import answer_questions, describe_formats, settle_formats
+from features.crm.propose.formats import answer_questions, describe_formats, settle_formats, used_columns
 from features.crm.propose.outcomes import NamedOutcome
+from features.crm.propose.questions import (
+    Ask,
+    Question,
+    ask_about_outcome,
+    ask_for_outcome,
+    ask_formats,
+    open_formats,
+    outcome_questions,
+)
 from features.crm.propose.summary import NO_LEADS, ExportSummary
 from features.crm.propose.write import Draft, write_crm_toml
 from features.crm.propose.zone import propose_zone
 from features.crm.reader import ZoneError
 from features.crm.sources.cut_ids import check_ids_are_whole
 from features.errors import DataError, SettingsError
+from features.kinds import Language
+from features.messages import Message, MessageLines, sentence
 from features.settings import parse_settings
 
 _ID_NAME = re.compile(r"(^|[^a-z])id\W*$|Id\W*$|ID\W*$|番号|コード|(^|[^a-z])key$")
@@ -42,12 +53,14 @@ _MAX_BYTES, _MIN_BYTES = 128 * 2**20, 8 * 2**20
 @dataclass(frozen=True)
 class Proposal:
     """The text of a crm.toml, the findings of the audit on the columns that it uses or leaves out, `notes` on
-    files, tables, outcomes, the zone of times and formats that are a question, and a summary of the leads."""
+    files, tables, outcomes, the zone of times and formats that are a question, a summary of the leads, and
+    the `questions` that nobody was asked."""
 
     text: str
     findings: list[Finding]
     notes: tuple[str, ...] = ()
     summary: ExportSummary = NO_LEADS
+    questions: tuple[Question, ...] = ()
 
 
 def propose(
@@ -57,11 +70,14 @@ def propose(
     won: Sequence[str] = (),
     lost: Sequence[str] = (),
     table_names: Sequence[str] = (),
+    ask: Ask | None = None,
+    lang: Language = "en",
 ) -> Proposal:
     """Propose a crm.toml, to be saved in `folder`, for the files and databases at `places`.
 
     `outcome` names the column of the outcome, `won` and `lost` its values, `table_names` the tables of a
-    database to look at. Raises DataError if no outcome is detected.
+    database to look at; `ask` asks a person what the data leave open (None: nobody is there); `lang` is the
+    language of comments and notes. Raises DataError if no outcome is detected.
     """
     if (won or lost) and not (outcome and won):
         raise SettingsError(
@@ -71,23 +87,28 @@ def propose(
     tables = settle_formats(_profile(places, folder, table_names))
     for table in tables:
         _check_ids(table)
-    detected = detect_tables(tables, named)
+    if ask is not None:
+        tables = ask_formats(tables, ask)
+    detected = _detect(tables, named, ask)
     pa.default_memory_pool().release_unused()
-    first_text = write_crm_toml(detected, Draft(_DEFAULT_HORIZON))
+    first_text = write_crm_toml(detected, Draft(_DEFAULT_HORIZON), lang)
     _check_features(first_text, detected)
     draft, future = _load_draft(first_text, folder, tables)
     of_columns = list(check_columns(draft))
     suspects = {f.column: f for f in of_columns if f.column and f.severity in ("leak", "suspect")}
-    text = write_crm_toml(detected, Draft(_suggest_horizon(draft), suspects, _reject_shares(draft)))
+    shares = _reject_shares(draft)
+    text = write_crm_toml(detected, Draft(_suggest_horizon(draft), suspects, shares), lang)
     loaded = _with_features_of(text, draft, folder, tables)
     of_files = (note for table in tables for note in table.rows.notes)
-    zone = f'time_zone = "{draft.settings.time_zone}" is {propose_zone(detected.profiles).reason}.'
-    of_formats = describe_formats(tables, draft.settings)
-    notes = (*of_files, zone, *future, *of_formats, *_notes(detected))
+    zone = _describe_zone(draft, detected)
+    notes = (*of_files, zone, *future, *describe_formats(tables, draft.settings), *_notes(detected))
     for place in places:
         text = text.replace(place, without_password(place))
+    texts = tuple(note.text(lang) for note in (*notes, *_explain_passwords(places)))
+    formats = open_formats(detected.profiles, used_columns(loaded.settings))
+    questions = (*formats, *(() if named or ask else outcome_questions(detected)))
     summary = ExportSummary.from_loaded(loaded)
-    return Proposal(text, audit(loaded, of_columns), (*notes, *_explain_passwords(places)), summary)
+    return Proposal(text, audit(loaded, of_columns), texts, summary, questions)
 
 
 def _profile(places: list[str], folder: Path, table_names: Sequence[str]) -> list[TableProfile]:
@@ -97,13 +118,21 @@ def _profile(places: list[str], folder: Path, table_names: Sequence[str]) -> lis
     return [table for place in places for table in profile_tables(place, folder, table_names, max_bytes)]
 
 
-def _explain_passwords(places: list[str]) -> list[str]:
+def _describe_zone(draft: Loaded, detected: DetectedTables) -> Message:
+    reason = propose_zone(detected.profiles).reason
+    return Message('time_zone = "{zone}" is {reason}.', zone=draft.settings.time_zone, reason=reason)
+
+
+def _explain_passwords(places: list[str]) -> list[Message]:
     """What to do about passwords that are not written into crm.toml."""
     if all(without_password(place) == place for place in places):
         return []
     return [
-        f"The password is not written into crm.toml: set the environment variable {PASSWORD_VARIABLE} to it "
-        "before the next commands."
+        Message(
+            "The password is not written into crm.toml: set the environment variable {variable} to it "
+            "before the next commands.",
+            variable=PASSWORD_VARIABLE,
+        )
     ]
 
 
@@ -113,19 +142,34 @@ def _with_features_of(text: str, draft: Loaded, folder: Path, tables: list[Table
     return draft.with_features_of(settings) or _load_draft(text, folder, tables)[0]
 
 
-def _notes(detected: DetectedTables) -> tuple[str, ...]:
+def _detect(tables: list[TableProfile], named: NamedOutcome | None, ask: Ask | None) -> DetectedTables:
+    """The parts of the tables, with what a person answers about the outcome."""
+    try:
+        detected = detect_tables(tables, named)
+    except NoOutcomeError:
+        chosen = ask_for_outcome(tables, ask) if ask and named is None else None
+        if chosen is None:
+            raise
+        return detect_tables(tables, chosen)
+    return detected if ask is None or named else ask_about_outcome(detected, ask)
+
+
+def _notes(detected: DetectedTables) -> tuple[Message, ...]:
     """What `hotlead init` says about tables, outcome and dates."""
-    recognised = [f"{t.file}: recognised as {t.recipe.title}." for t in detected.tables if t.recipe.crm]
-    outcome = detected.outcome
-    of_outcome = [f"{outcome.name}: {remark}." for remark in outcome.remarks] if outcome else []
-    of_close = [f"{detected.close.closed_at}: {r}." for r in detected.close.remarks] if detected.close else []
+    outcome, close = detected.outcome, detected.close
+    of_outcome = [_of_column(outcome.name, r) for r in outcome.remarks] if outcome else []
+    of_close = [_of_column(close.closed_at, r) for r in close.remarks] if close else []
     return (
-        *recognised,
+        *detected.recognised_tables,
         *detected.unused_tables,
         *of_outcome,
         *of_close,
-        *(f"{r}." for r in detected.remarks),
+        *map(sentence, detected.remarks),
     )
+
+
+def _of_column(column: str, remark: Message) -> Message:
+    return Message("{column}: {remark}.", column=column, remark=remark)
 
 
 def _reject_shares(draft: Loaded) -> dict[str, float]:
@@ -142,12 +186,12 @@ def _reject_shares(draft: Loaded) -> dict[str, float]:
 def _check_features(text: str, detected: DetectedTables) -> None:
     """Raise DataError if no column can be a feature."""
     if not tomllib.loads(text)["features"]:
-        reasons = "\n".join(_notes(detected))
-        raise DataError(
-            f"{detected.leads.file}: no column can be a feature: ids, names, free texts, dates and columns "
-            "with one value are none. Export more of what is known about a lead, or its date of creation.\n"
-            f"{reasons}".rstrip()
+        problem = Message(
+            "{file}: no column can be a feature: ids, names, free texts, dates and columns with one value "
+            "are none. Export more of what is known about a lead, or its date of creation.",
+            file=detected.leads.file,
         )
+        raise DataError("{lines}", lines=MessageLines((problem, *_notes(detected))))
 
 
 def _check_ids(table: TableProfile) -> None:
@@ -157,7 +201,7 @@ def _check_ids(table: TableProfile) -> None:
             check_ids_are_whole(table.rows.table, column.name, table.rows.name)
 
 
-def _load_draft(text: str, folder: Path, tables: list[TableProfile]) -> tuple[Loaded, list[str]]:
+def _load_draft(text: str, folder: Path, tables: list[TableProfile]) -> tuple[Loaded, list[Message]]:
     """The CRM as the draft reads it, and the fault of its time zone if it has one.
 
     Open questions of formats are answered with the first choice, which is only good for a look at the data.
@@ -169,7 +213,7 @@ def _load_draft(text: str, folder: Path, tables: list[TableProfile]) -> tuple[Lo
         return load(lenient, rejects, write=False), []
     except ZoneError as problem:
         later = lenient.model_copy(update={"as_of": datetime.now(tz=UTC) + timedelta(days=1)})
-        return load(later, rejects, write=False), [str(problem)]
+        return load(later, rejects, write=False), [problem.message]
 
 
 def _suggest_horizon(loaded: Loaded) -> int:

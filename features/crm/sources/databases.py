@@ -17,6 +17,7 @@ from features.crm.sources.rows import SourceRows, check_columns, stack_tables
 from features.crm.sources.samples import even_blocks
 from features.crm.table_settings import Source
 from features.errors import SettingsError, suggest_nearest
+from features.messages import Message
 
 _SAMPLE_ROWS, _ROWS_TO_WEIGH = 50_000, 1_000
 
@@ -46,13 +47,13 @@ def list_tables(url: URL, wanted: Sequence[str] = ()) -> list[str]:
 
     Raises SettingsError for a wanted one that does not exist.
     """
-    with _open(url, "its list of tables") as database:
+    with _open(url, Message("its list of tables")) as database:
         for name in wanted:
             _check_table_exists(database, name, mask_password(url))
         return list(wanted) or sorted(set(database.list_tables(None)))
 
 
-def _open(url: URL, subject: str) -> AbstractContextManager[SqlDatabase | DuckDbDatabase]:
+def _open(url: URL, subject: str | Message) -> AbstractContextManager[SqlDatabase | DuckDbDatabase]:
     return open_duckdb(url, subject) if url.get_backend_name() == "duckdb" else open_sql(url, subject)
 
 
@@ -60,7 +61,12 @@ def _check_table_exists(database: SqlDatabase | DuckDbDatabase, name: str, locat
     schema, _, table = name.rpartition(".")
     tables = database.list_tables(schema or None)
     if table not in tables:
-        raise SettingsError(f"{location}: there is no table {table!r}; {suggest_nearest(table, tables)}.")
+        raise SettingsError(
+            "{location}: there is no table {table!r}; {nearest}.",
+            location=location,
+            table=table,
+            nearest=suggest_nearest(table, tables),
+        )
 
 
 def _build_query(database: SqlDatabase | DuckDbDatabase, source: Source) -> str:
