@@ -17,6 +17,7 @@ from training.fitting.dataset import build_dataset, check_enough_deals
 from training.fitting.holdout import build_evidence, evaluate
 from training.fitting.recipe import choose, fit
 from training.fitting.result import RunRecord, TrainingResult, describe_training, explain_sample
+from training.fitting.text_words import with_text_words
 from training.fitting.tuning import tune
 from training.progress import StepReporter
 from training.registry.mlflow_store import check_server
@@ -85,7 +86,7 @@ def train(
     evaluation = evaluate(data, choose_recipe, seed)
     report_step(Message("refitting on all deals"))
     recipe = evaluation.recipes[0] if len(evaluation.recipes) == 1 else choose_recipe(data)
-    model = fit(data, recipe, seed)
+    model = with_text_words(fit(data, recipe, seed), loaded)
     model = model.with_about(**describe_training(loaded, data, evaluation, recipe, audit, seed))
     return TrainingResult(
         loaded=loaded,

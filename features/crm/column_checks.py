@@ -66,7 +66,7 @@ def check_columns(loaded: Loaded) -> Iterator[Finding]:
 
 def used_columns(loaded: Loaded) -> set[str]:
     """The columns of the leads' table that features use."""
-    return {a.column for a in loaded.settings.table.attributes.values() if a.known != "history"}
+    return {use.column for use in loaded.settings.table.column_uses if use.availability != "history"}
 
 
 def _columns(loaded: Loaded) -> Iterator[tuple[str, pa.ChunkedArray, Ints | None]]:

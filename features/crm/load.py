@@ -37,8 +37,11 @@ class Loaded:
 
     def with_features_of(self, settings: CrmSettings) -> Loaded | None:
         """The same data with the features and the horizon of `settings`; None if they must be read again,
-        because leads without a date of their close count as lost at the end of the horizon."""
-        if any(note.reason == "undated_lost" for note in self.rejects.notes):
+        because leads without a date of their close count as lost at the end of the horizon, or a column is
+        read in another way."""
+        is_dated = all(note.reason != "undated_lost" for note in self.rejects.notes)
+        is_alike = self.settings.columns.items() >= settings.columns.items()
+        if not (is_dated and is_alike and self.settings.edges.items() >= settings.edges.items()):
             return None
         base = base_columns(settings)
         wanted = dict.fromkeys((*base, *settings.segments.values()))

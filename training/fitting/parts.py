@@ -8,6 +8,7 @@ from typing import Any
 
 import lightgbm
 import numpy as np
+from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import expit
 from sklearn.exceptions import ConvergenceWarning
@@ -110,6 +111,15 @@ def fit_linear(design: Design, won: Bools, strength: float, seed: int) -> Linear
     weights, width = model.coef_[0], len(design.scaling.mean)
     intercept = float(model.intercept_[0])
     return LinearPart(design.scaling, intercept, weights[:width], weights[width:])
+
+
+def hide(matrix: Floats, columns: NDArray[np.intp]) -> Floats:
+    """The matrix with constant `columns`, which trees then never look at."""
+    if not len(columns):
+        return matrix
+    hidden = matrix.copy()
+    hidden[:, columns] = 0.0
+    return hidden
 
 
 def fit_trees(

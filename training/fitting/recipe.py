@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from features.columns import Bools, Floats
 from scoring.model.encoding import Encoding
@@ -16,7 +17,16 @@ from scoring.model.model import Calibration, Model
 from scoring.scorecard.rating import rate
 from training.fitting.blending import ValidationFold, blend, blend_log_odds, calibrate, log_loss
 from training.fitting.dataset import Dataset
-from training.fitting.parts import Boosting, Curve, Design, PartScores, fit_linear, fit_trees, train_curve
+from training.fitting.parts import (
+    Boosting,
+    Curve,
+    Design,
+    PartScores,
+    fit_linear,
+    fit_trees,
+    hide,
+    train_curve,
+)
 from training.fitting.splits import Split, random_folds, split_rolling
 
 FOLDS = 4
@@ -60,7 +70,8 @@ class Recipe:
 class Fold:
     """One encoded split: older examples for training, later ones for validation.
 
-    `points` are the log-odds of the later examples by the scorecard, calibrated on the older ones.
+    `points` are the log-odds of the later examples by the scorecard, calibrated on the older ones; `hidden`
+    are the columns that only the linear part looks at.
     """
 
     train: Floats
@@ -68,6 +79,7 @@ class Fold:
     test: Floats
     test_won: Bools
     points: Floats | None
+    hidden: NDArray[np.intp]
 
     @cached_property
     def design(self) -> Design:
@@ -75,8 +87,9 @@ class Fold:
 
     def score_linear(self, linear: LinearPart) -> tuple[PartScores, PartScores]:
         """Both sides with the log-odds of a linear part that was fitted on the older side."""
-        train = PartScores(self.train, self.train_won, linear.log_odds(self.train))
-        return train, PartScores(self.test, self.test_won, linear.log_odds(self.test))
+        train = PartScores(hide(self.train, self.hidden), self.train_won, linear.log_odds(self.train))
+        test = PartScores(hide(self.test, self.hidden), self.test_won, linear.log_odds(self.test))
+        return train, test
 
 
 FoldPartScores: TypeAlias = list[tuple[PartScores, PartScores]]
@@ -115,17 +128,18 @@ def choose(data: Dataset, seed: int, boosting: Sequence[Boosting] | None = None)
 def fit(data: Dataset, recipe: Recipe, seed: int) -> Model:
     """Fit the parts of the recipe on all examples of `data`."""
     sample = data.sampled(FIT_ROWS, seed)
-    encoding = Encoding.learn(sample.columns)
+    encoding = Encoding.learn(sample.columns, won=sample.won)
     matrix = encoding.matrix(sample.columns)
     linear = fit_linear(Design.from_matrix(matrix), sample.won, recipe.strength, seed)
     line = linear.log_odds(matrix)
+    for_trees = hide(matrix, encoding.columns_of(data.table.free_texts))
     return Model(
         table=data.table,
         encoding=encoding,
         card=data.card,
         points=sample.fit_points_part(),
         linear=linear,
-        trees=fit_trees(matrix, sample.won, line, recipe.boosting, recipe.rounds, seed),
+        trees=fit_trees(for_trees, sample.won, line, recipe.boosting, recipe.rounds, seed),
         weights=recipe.part_weights,
         calibration=recipe.calibration,
     )
@@ -145,10 +159,12 @@ def _encode_fold(data: Dataset, split: Split, seed: int) -> Fold | None:
     test = data.take(split.test).sampled(FOLD_ROWS, seed)
     if not len(test) or train.won.all() or not train.won.any():
         return None
-    encoding = Encoding.learn(train.columns)
+    encoding = Encoding.learn(train.columns, won=train.won)
     part = train.fit_points_part()
     points = None if part is None else part.log_odds(rate(data.card, test.columns))
-    return Fold(encoding.matrix(train.columns), train.won, encoding.matrix(test.columns), test.won, points)
+    hidden = encoding.columns_of(data.table.free_texts)
+    matrices = encoding.matrix(train.columns), encoding.matrix(test.columns)
+    return Fold(matrices[0], train.won, matrices[1], test.won, points, hidden)
 
 
 def best_linear(folds: Sequence[Fold], seed: int) -> tuple[float, FoldPartScores]:
