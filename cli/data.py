@@ -27,7 +27,7 @@ from features.messages import Message, all_of
 if TYPE_CHECKING:
     from features.crm.load import Loaded
     from features.crm.propose import Proposal
-    from features.kinds import Language
+    from features.language import Language
     from features.messages import ReportStep
 
 

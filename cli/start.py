@@ -13,7 +13,7 @@ import typer
 from cli.data import Lost, Outcome, Tables, Won, Yes, propose_settings
 from cli.options import DEFAULT_CRM_TOML, EXIT_REFUSED, Json, LangOption, Out, Seed, output_folder
 from features.errors import DataError, SettingsError
-from features.kinds import Language
+from features.language import Language
 from scoring.texts import translate
 
 if TYPE_CHECKING:
