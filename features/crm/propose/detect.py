@@ -165,7 +165,8 @@ def _score_deals(deals: JoinedDeals) -> float:
     """How well a table fits as that of the deals: a log of stages holds an outcome as well."""
     table, link = deals.table, deals.link
     is_deals = table.recipe.part == "deals" or has_word(table.name, "deal_table")
-    is_log = not deals.is_reverse and table.profile.column(link.column).distinct < 0.5 * len(table.profile)
+    key = None if deals.is_reverse else table.profile.column(link.column)
+    is_log = key is not None and key.distinct < 0.5 * key.rows
     return link.share + is_deals + 0.5 * bool(_close_dates(table)) - is_log
 
 

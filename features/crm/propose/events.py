@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from features.crm.profile import ColumnProfile
 from features.crm.propose.links import Link, find_link
 from features.crm.propose.outcomes import find_outcomes
 from features.crm.propose.parts import (
@@ -14,7 +15,7 @@ from features.crm.propose.parts import (
     find_changed_value,
 )
 from features.crm.propose.recognised import RecognisedTable
-from features.crm.propose.unused.not_linked import why_not_linked
+from features.crm.propose.unused.not_linked import find_details, why_not_linked
 from features.crm.propose.words import has_word
 from features.messages import Message
 
@@ -93,10 +94,11 @@ def find_events(
     """The events among `tables`. `stated` are columns of leads and deals whose history may be told."""
     left_out = dict[str, Message]()
     changes, activities = list[EventTable](), list[EventTable]()
+    details = find_details(leads, tables)
     for table in tables:
         link = find_link(table, leads, lead_id)
         if link is None:
-            left_out[table.file] = why_not_linked(table, leads, lead_id, tables)
+            left_out[table.file] = why_not_linked(table, leads, lead_id, details)
             continue
         history = _history_columns(table, link, stated)
         reason = _why_no_events(table, link, leads, history is not None)
@@ -106,7 +108,7 @@ def find_events(
             changes.append(EventTable(table, link, history))
         else:
             activities.append(EventTable(table, link))
-    activities.sort(key=lambda event: (not _is_named(event.table), -len(event.table.profile)))
+    activities.sort(key=lambda event: (not _is_named(event.table), -_key(event.table, event.link).rows))
     for event in activities[1:]:
         if not _is_named(event.table) and not _has_repeats(event.table, event.link):
             left_out[event.table.file] = _ONE_ROW_EACH
@@ -142,7 +144,12 @@ def _is_named(table: RecognisedTable) -> bool:
 
 
 def _has_repeats(table: RecognisedTable, link: Link) -> bool:
-    return table.profile.column(link.column).distinct < _FEW_ROWS * len(table.profile)
+    key = _key(table, link)
+    return key.distinct < _FEW_ROWS * key.rows
+
+
+def _key(table: RecognisedTable, link: Link) -> ColumnProfile:
+    return table.profile.column(link.column)
 
 
 def _history_columns(table: RecognisedTable, link: Link, stated: set[str]) -> tuple[str, ...] | None:

@@ -121,7 +121,7 @@ def candidate_ids(source: RecognisedTable) -> list[str]:
 
 def _counts_rows(table: TableProfile, column: ColumnProfile) -> bool:
     """Whether a column of numbers rises by one from row to row, forwards or backwards."""
-    numbers = as_numbers(table.rows.table[column.name], ()).values
+    numbers = as_numbers(table.all_texts(column.name), ()).values
     return bool(len(numbers) > 1 and (np.abs(np.diff(numbers)) == 1).mean() > 0.9)
 
 
@@ -134,7 +134,7 @@ def find_shared(source: RecognisedTable, target: RecognisedTable, target_id: str
             if twin.name != target_id and column.distinct > _FEW_VALUES and _may_be_shared(column, twin):
                 few, many = sorted((column, twin), key=lambda c: c.distinct)
                 few_of, many_of = (source, target) if few is column else (target, source)
-                values = many_of.profile.texts(many.name).combine_chunks()
+                values = many_of.profile.all_texts(many.name).combine_chunks()
                 share = _share(few_of.profile.texts(few.name).drop_null().slice(0, _SAMPLE), values)
                 best = Link(column.name, share) if share > (best.share if best else 0.1) else best
     return best
@@ -166,7 +166,7 @@ def differs_by_zeros(source: RecognisedTable, target: RecognisedTable, target_id
 
 def find_referred(table: TableProfile, link: Link, ids: pa.Array) -> Bools:
     """Which of the ids a column of another table refers to."""
-    texts = table.texts(link.column).drop_null()
+    texts = table.all_texts(link.column).drop_null()
     if link.separator:
         parts = pc.utf8_trim_whitespace(
             pc.list_flatten(pc.split_pattern(texts.combine_chunks(), link.separator))

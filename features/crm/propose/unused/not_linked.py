@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from features.crm.propose.links import candidate_ids, differs_by_zeros, find_link, find_shared
 from features.crm.propose.recognised import RecognisedTable
 from features.messages import Message
 
 
+@dataclass(frozen=True)
+class Detail:
+    """A table to which a column of the leads refers."""
+
+    table: RecognisedTable
+    column: str
+
+
+def find_details(leads: RecognisedTable, tables: list[RecognisedTable]) -> dict[str, Detail]:
+    """The tables to which the leads refer, by their files."""
+    return {table.file: Detail(table, column) for table in tables if (column := _refers(leads, table))}
+
+
 def why_not_linked(
-    table: RecognisedTable, leads: RecognisedTable, lead_id: str, tables: list[RecognisedTable]
+    table: RecognisedTable, leads: RecognisedTable, lead_id: str, details: dict[str, Detail]
 ) -> Message:
-    """The reason, with the link that a person may have meant; `tables` are all but leads and deals."""
+    """The reason, with the link that a person may have meant; `details` are what the leads refer to."""
     shared = find_shared(table, leads, lead_id)
     if shared is not None:
         return Message(
@@ -30,7 +45,7 @@ def why_not_linked(
             lead_id=lead_id,
             file=leads.file,
         )
-    path = _find_path(leads, table, [bridge for bridge in tables if bridge is not table])
+    path = _find_path(table, details)
     if path:
         return Message(
             "{file} refers to it by {path}, and details of a record are not joined; export the ids of the "
@@ -50,17 +65,17 @@ def why_not_linked(
     )
 
 
-def _find_path(
-    source: RecognisedTable, target: RecognisedTable, others: list[RecognisedTable]
-) -> Message | None:
-    """The columns by which a table refers to another one, at once or through a third; None if none do."""
-    if column := _refers(source, target):
-        return Message("its {column}", column=column)
-    for bridge in others:
-        first, second = _refers(source, bridge), _refers(bridge, target)
-        if first and second:
+def _find_path(table: RecognisedTable, details: dict[str, Detail]) -> Message | None:
+    """The columns by which the leads refer to a table, at once or through a third; None if none do."""
+    if table.file in details:
+        return Message("its {column}", column=details[table.file].column)
+    for detail in details.values():
+        if column := _refers(detail.table, table):
             return Message(
-                "its {first} through {second} of {file}", first=first, second=second, file=bridge.file
+                "its {first} through {second} of {file}",
+                first=detail.column,
+                second=column,
+                file=detail.table.file,
             )
     return None
 

@@ -55,11 +55,11 @@ def _id_of_snapshots(table: TableProfile) -> ColumnProfile | None:
     ]
     for column in ids if len(times) > 1 else []:
         codes = encode_column(table.rows.table[column.name], MISSING).codes.astype(np.int64)
-        fixed = [t for t in times if _count_pairs(codes, table.times(t.name)) < 1.02 * column.distinct]
-        unique = [t for t in times if _count_pairs(codes, table.times(t.name)) > 0.99 * column.rows]
-        if any(t.distinct > 0.3 * column.distinct for t in fixed) and any(
-            t.distinct < 0.2 * t.rows for t in unique
-        ):
+        pairs = {t.name: _count_pairs(codes, table.times(t.name)) for t in times}
+        distinct = len(np.unique(codes))
+        fixed = [t for t in times if pairs[t.name] < 1.02 * distinct]
+        unique = [t for t in times if pairs[t.name] > 0.99 * len(table)]
+        if any(t.distinct > 0.3 * distinct for t in fixed) and any(t.distinct < 0.2 * t.rows for t in unique):
             return column
     return None
 

@@ -287,7 +287,7 @@ def test_activities_that_may_be_planned_are_rejected_with_a_hint(
     proposal = propose([write_leads(tmp_path), "calls.csv"], tmp_path)
     loaded = load_proposal(proposal, tmp_path)
     assert len(loaded.crm.activities) == 237
-    assert 'if it is not planned, time_zone = "UTC" is wrong' in loaded.rejects.summary()
+    assert 'if it is not planned, time_zone = "UTC" is wrong' in str(loaded.rejects.summary())
 
 
 def test_the_zone_of_offsets_is_proposed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
