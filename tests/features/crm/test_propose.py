@@ -182,7 +182,8 @@ def test_a_sqlite_crm_with_changes(tmp_path: Path) -> None:
     assert (settings.leads.table, settings.leads.id) == ("leads", "lead_id")
     assert settings.deals is not None
     assert settings.deals.table == "deals"
-    assert settings.activities[0].table == "events"
+    (acts,) = settings.activities
+    assert acts.table == "events"
     assert settings.changes is not None
     assert (settings.changes.table, settings.changes.column, settings.changes.value, settings.changes.at) == (
         "history",
