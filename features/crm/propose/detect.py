@@ -68,6 +68,7 @@ def _to_detected(
         deals=deals,
         outcomes=outcomes,
         events=events,
+        others=others,
         left_out=events.left_out,
         code_tables=code_tables,
     )
