@@ -256,3 +256,37 @@ def test_leads_lost_in_their_own_status_are_lost_or_named(tmp_path: Path, every_
     is_named = _has_note(proposal, f"{count('lost'):,} leads count as open", "status of leads.csv is Lost")
     assert is_named == every_open
     assert counts(proposal)[2] == (0 if every_open else count("lost"))
+
+
+@pytest.mark.parametrize("weeks", [3, 12])
+def test_snapshots_of_each_week_are_refused_in_one_sentence(tmp_path: Path, weeks: int) -> None:
+    rows: Rows = [
+        (*_deal(r, r.outcome if moment >= r.closed else "open"), day(moment))
+        for moment in (EXPORTED - timedelta(weeks=week) for week in range(weeks))
+        for r in LEADS
+    ]
+    with pytest.raises(DataError, match=rf"deal_id repeats \(200 ids in {200 * weeks:,} rows\)") as refusal:
+        proposal_of(tmp_path, ("weekly.csv", (*DEALS, "snapshot_date"), rows))
+    assert "one row for each lead or deal as it is now" in str(refusal.value)
+
+
+def test_payments_of_a_dozen_deals_are_no_leads(tmp_path: Path) -> None:
+    deals: Rows = [
+        (f"D{number:03d}", f"Deal {number}", status, f"2026-06-{number + 1:02d}", "Fair")
+        for number, status in enumerate(("Won", "Lost", "Talks", "Won", "Talks", "Lost", "Talks", "Talks"))
+    ]
+    deals += [(f"D{number:03d}", f"Deal {number}", "Talks", "2026-06-10", "Web") for number in (8, 9, 10, 10)]
+    paid: Rows = [(f"P{number}", f"D{number:03d}", f"2026-06-{number + 9:02d}", 900) for number in range(6)]
+    steps: Rows = [
+        (f"D{number:03d}", stage, f"2026-06-{number + day_of_month:02d}")
+        for number in range(6)
+        for stage, day_of_month in (("Talks", 2), ("Won" if number % 3 == 0 else "Lost", 8))
+    ]
+    proposal = proposal_of(
+        tmp_path,
+        ("deals.csv", ("deal_id", "title", "stage", "created_at", "source"), deals),
+        ("payments.csv", ("payment_id", "deal_id", "payment_date", "amount"), paid),
+        ("stage_history.csv", ("deal_id", "new_stage", "changed_at"), steps),
+    )
+    assert tomllib.loads(proposal.text)["leads"]["source"] == "deals.csv"
+    assert counts(proposal) == (11, 2, 2, 7)
