@@ -27,8 +27,9 @@ from scoring.model.evidence import MODEL, POINTS
 from scoring.pages.charts import lines
 from scoring.pages.page import Block, Chart, Heading, Page, to_html
 from training.fitting.blending import log_loss
+from training.fitting.choosing import choose
 from training.fitting.dataset import Dataset, build_dataset
-from training.fitting.recipe import choose, fit
+from training.fitting.fit import fit
 
 DRAWS, DRAWS_OF_THE_CURVE, JUDGED = 50, 6, 1_000
 CURVE = (40, 100, 200, 400, 1_000, 2_000, 4_000)

@@ -12,9 +12,10 @@ from features.crm.audit import Audit
 from features.crm.load import load
 from features.kinds import Language
 from features.settings import CrmSettings, load_settings
+from training.fitting.choosing import choose
 from training.fitting.dataset import build_dataset, check_enough_deals
+from training.fitting.fit import fit
 from training.fitting.holdout import build_evidence, evaluate
-from training.fitting.recipe import choose, fit
 from training.fitting.result import RunRecord, TrainingResult, describe_training, explain_sample
 from training.fitting.tuning import tune
 from training.progress import StepReporter

@@ -15,9 +15,10 @@ from features.crm.load import load
 from features.settings import load_settings
 from tests.helpers.small_crm import run
 from training.fitting.blending import log_loss
+from training.fitting.choosing import choose
 from training.fitting.dataset import build_dataset
+from training.fitting.fit import fit
 from training.fitting.holdout import split_for_evaluation
-from training.fitting.recipe import choose, fit
 
 ROOT = Path(__file__).parents[2]
 DATA = Path(os.environ.get("HOTLEAD_DATA", ROOT.parent / "shared" / "data")).resolve()

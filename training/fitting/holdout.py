@@ -16,7 +16,8 @@ from scoring.model.model import Encoded, Model, sigmoid
 from scoring.statistics.metrics import Estimate, measure
 from training.fitting.baselines import baseline_scores
 from training.fitting.dataset import Dataset
-from training.fitting.recipe import Recipe, fit
+from training.fitting.fit import fit
+from training.fitting.recipe import Recipe
 from training.fitting.splits import Split, random_folds, split_newest
 
 RANDOM_FOLDS = 5

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
+from training.fitting.parts import Boosting, Design, fit_linear, fit_trees
 
 from features.columns import Bools, Floats
 from scoring.model.linear import LinearPart
 from scoring.model.trees import TreesPart
-from training.fitting.parts import Boosting, Design, fit_linear, fit_trees
 
 RNG = np.random.default_rng(0)
 NUMBERS = RNG.normal([0, 50, -3], [1, 20, 0.1], (600, 3))

@@ -8,8 +8,9 @@ import pytest
 from benchmarks.few_deals import measure_losses
 from tests.conftest import Demo
 from training.fitting.blending import ValidationFold, blend
+from training.fitting.choosing import choose
 from training.fitting.dataset import Dataset
-from training.fitting.recipe import RULES_ONLY, choose
+from training.fitting.recipe import RULES_ONLY
 
 
 @pytest.mark.slow

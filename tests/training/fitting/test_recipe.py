@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from training.fitting.parts import Boosting, Curve, PartScores, fit_linear
 
 from features.columns import Texts
 from training.fitting import recipe as recipes
 from training.fitting.blending import log_loss
 from training.fitting.dataset import Dataset
-from training.fitting.parts import Boosting, Curve, PartScores, fit_linear
 from training.fitting.recipe import Recipe, best_linear, best_rounds, choose, fit, folds_of
 
 

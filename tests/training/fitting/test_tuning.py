@@ -8,9 +8,9 @@ import numpy as np
 import optuna
 import pytest
 
+from training.fitting.choosing import choose
 from training.fitting.dataset import Dataset
-from training.fitting.parts import Boosting
-from training.fitting.recipe import choose
+from training.fitting.trees import Boosting
 from training.fitting.tuning import tune
 
 
