@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from features.kinds import Language
+from features.messages import Message, to_text
 from scoring.texts import translate
 
 if TYPE_CHECKING:
@@ -32,13 +33,14 @@ _MAX_REASONS = 5
 
 
 @contextmanager
-def step_printer(quiet: bool = False) -> Iterator[Callable[[str], None]]:
+def step_printer(lang: Language, quiet: bool = False) -> Iterator[Callable[[Message | str], None]]:
     """A function that prints each step as it begins, with the seconds since the start."""
     began = time.monotonic()
 
-    def print_step(step: str) -> None:
+    def print_step(step: Message | str) -> None:
         if not quiet:
-            print(f"[{time.monotonic() - began:5.1f} s] {step}", file=sys.stderr, flush=True)
+            seconds = f"[{time.monotonic() - began:5.1f} s]"
+            print(f"{seconds} {to_text(step, lang)}", file=sys.stderr, flush=True)
 
     yield print_step
 
@@ -62,7 +64,7 @@ def print_training(training_run: TrainingRun, lang: Language) -> None:
     trained, out = training_run.record.trained, training_run.report.parent
     print_rejects(trained.loaded.rejects.summary(), out / "rejects.csv")
     print_findings([f for f in trained.findings if f.severity != "note"], lang)
-    print(summary(trained, lang))
+    print(summary(trained.model.about, lang))
     print(verdict(trained.evaluation.figures, lang))
     registration = training_run.registration
     print(
@@ -153,10 +155,10 @@ def _format_deadline(action: ActionAnswer, zone: ZoneInfo, lang: Language) -> st
 
 def print_gate(promotion: PromotionResult, override: str | None, lang: Language, as_json: bool) -> None:
     """The checks of the gate, as a table or as JSON."""
-    from scoring.evaluation.gate import all_passed
-    from scoring.pages.gate import explain_failures, gate_page
+    from scoring.pages.gate import explain_failures
     from scoring.pages.page import to_terminal
     from scoring.to_json import to_jsonable
+    from training.reports.promotion_page import promotion_page
 
     reasons, challenger = explain_failures(promotion.checks, lang), promotion.challenger
     if as_json:
@@ -164,18 +166,7 @@ def print_gate(promotion: PromotionResult, override: str | None, lang: Language,
         about = {"promoted": promotion.promoted, "version": version, "override": override}
         print_json(**about, reasons=reasons, checks=checks)
         return
-    champion, before = translate("gate_no_champion", lang), promotion.champion
-    if before is not None:
-        champion = translate("gate_champion", lang, version=before.version, model=before.model.version)
-    versions = {"challenger": challenger.version, "model": challenger.model.version}
-    summary = translate("gate_summary", lang, **versions, champion=champion)
-    outcome = translate("gate_promoted", lang, challenger=challenger.version)
-    if not promotion.promoted:
-        joint = "／" if lang == "ja" else "; "
-        outcome = translate("gate_refused", lang, reasons=joint.join(reasons))
-    elif not all_passed(promotion.checks):
-        outcome = translate("gate_promoted_by_override", lang, why=override)
-    to_terminal(gate_page(promotion.checks, summary, outcome, lang))
+    to_terminal(promotion_page(promotion, override, lang))
 
 
 def print_suggestion(suggestion: Suggestion, lang: Language) -> None:

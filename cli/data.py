@@ -12,10 +12,22 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.options import CrmToml, Json, LangOption, Out, Seed, output_folder, service_settings
+from cli.options import (
+    DEFAULT_CRM_TOML,
+    EXIT_ACTION_NEEDED,
+    CrmToml,
+    Json,
+    LangOption,
+    Out,
+    Seed,
+    output_folder,
+    service_settings,
+)
 
 if TYPE_CHECKING:
     from features.crm.load import Loaded
+    from features.crm.propose import Proposal
+    from features.kinds import Language
 
 
 def demo(
@@ -37,7 +49,7 @@ def demo(
     from training.registry.promotion import promote
     from training.train import train_and_register
 
-    with console.step_printer() as report_step:
+    with console.step_printer(lang) as report_step:
         report_step(f"creating a CRM of {leads:,} leads")
         today = today_in_japan(datetime.now(UTC))
         crm_toml, results = make_demo(out, leads, seed, today), out / "hotlead-out"
@@ -83,45 +95,77 @@ def _fill_demo_service(loaded: Loaded, crm_toml: Path, out: Path, report_step: C
     import_crm(settings, loaded.settings, export, report_step)
 
 
+Outcome = Annotated[str | None, typer.Option(help="The column with won or lost, if it is not detected.")]
+Won = Annotated[
+    list[str] | None, typer.Option(help="A value of that column that means won; may be repeated.")
+]
+Lost = Annotated[
+    list[str] | None, typer.Option(help="A value of that column that means lost; may be repeated.")
+]
+Yes = Annotated[bool, typer.Option("--yes", help="Ask nothing on the terminal: take what is proposed.")]
+
+
 def init(
     files: Annotated[list[str], typer.Argument(help="CSV, Excel, JSON or Parquet files, or a database URL.")],
-    to: Annotated[Path, typer.Option(help="The file to write.")] = Path("crm.toml"),
-    outcome: Annotated[
-        str | None, typer.Option(help="The column with won or lost, if it is not detected.")
-    ] = None,
-    won: Annotated[
-        list[str] | None, typer.Option(help="A value of that column that means won; may be repeated.")
-    ] = None,
-    lost: Annotated[
-        list[str] | None, typer.Option(help="A value of that column that means lost; may be repeated.")
-    ] = None,
+    to: Annotated[Path, typer.Option(help="The file to write.")] = DEFAULT_CRM_TOML,
+    outcome: Outcome = None,
+    won: Won = None,
+    lost: Lost = None,
+    yes: Yes = False,
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
     lang: LangOption = "en",
 ) -> None:
-    """Inspect an export and propose a crm.toml."""
+    """Inspect an export and propose a crm.toml; on a terminal, ask what the data leave open.
+
+    Exit code 7: a date or a number can be read in two ways, and a person has to decide in crm.toml.
+    """
     from cli import console
-    from features.crm.propose import propose
     from features.errors import SettingsError
-    from features.files import atomic_file
 
     if to.exists() and not force:
-        raise SettingsError(f"{to}: exists already. Choose another --to, or use --force.")
-    with console.step_printer() as report_step:
-        report_step("inspecting the data")
-        folder = to.resolve().parent
-        proposal = propose(
-            [_relative_source(folder, f) for f in files], folder, outcome, won or (), lost or ()
-        )
-    with atomic_file(to) as part:
-        part.write_text(proposal.text, encoding="utf-8")
-    for note in proposal.notes:
-        print(f"  {'note':8s} {note}")
-    console.print_findings(proposal.findings, lang)
-    print(proposal.summary.text(lang))
-    print(f"Wrote {to}.")
+        raise SettingsError("{path}: exists already. Choose another --to, or use --force.", path=to)
+    proposal = propose_settings(files, to, (outcome, won or [], lost or []), lang, yes)
     console.print_next_steps(
         f"review {to}, above all the lines that are commented out", f"hotlead check {to}"
     )
+    if any(question.is_blocking for question in proposal.questions):
+        raise typer.Exit(EXIT_ACTION_NEEDED)
+
+
+def propose_settings(
+    files: list[str],
+    to: Path,
+    named: tuple[str | None, list[str], list[str]],
+    lang: Language,
+    is_silent: bool,
+    is_quiet: bool = False,
+) -> Proposal:
+    """Write a proposed crm.toml, print what a person should know of it, and return it.
+
+    `named` are the column of the outcome and its values for won and lost; `is_silent`: nothing is asked;
+    `is_quiet`: nothing is printed.
+    """
+    from cli import console
+    from cli.questions import find_asker, print_open_questions
+    from features.crm.propose import propose
+    from features.files import atomic_file
+
+    with console.step_printer(lang, is_quiet) as report_step:
+        report_step("inspecting the data")
+        folder = to.resolve().parent
+        sources = [_relative_source(folder, file) for file in files]
+        proposal = propose(sources, folder, *named, ask=find_asker(lang, is_silent))
+    with atomic_file(to) as part:
+        part.write_text(proposal.text, encoding="utf-8")
+    if is_quiet:
+        return proposal
+    for note in proposal.notes:
+        print(f"  {'note':8s} {note}")
+    print_open_questions(proposal.questions, lang)
+    console.print_findings(proposal.findings, lang)
+    print(proposal.summary.text(lang))
+    print(f"Wrote {to}.")
+    return proposal
 
 
 def _relative_source(folder: Path, source: str) -> str:
@@ -129,33 +173,45 @@ def _relative_source(folder: Path, source: str) -> str:
     return source if "://" in source else os.path.relpath(Path(source).resolve(), folder)
 
 
-def check(crm_toml: CrmToml, out: Out = None, lang: LangOption = "en", as_json: Json = False) -> None:
+def check(
+    crm_toml: CrmToml = DEFAULT_CRM_TOML, out: Out = None, lang: LangOption = "en", as_json: Json = False
+) -> None:
     """Check the data for everything that would mislead a model."""
     from cli import console
     from features.crm.audit import Audit
     from features.crm.load import load
     from features.moments import MIN_WINS
     from features.settings import load_settings
+    from scoring.pages.feature_gaps import describe_gap
     from scoring.scorecard.load import find_card
+    from training.export_gaps import find_export_gaps
 
     settings = load_settings(crm_toml)
     find_card(settings.folder, settings.table)
-    with console.step_printer(as_json) as report_step:
+    with console.step_printer(lang, as_json) as report_step:
         report_step("reading the CRM")
         rejects = output_folder(out, crm_toml) / "rejects.csv"
         loaded = load(settings, rejects)
         report_step("auditing the data")
         audit = Audit.from_loaded(loaded)
+        gaps = find_export_gaps(loaded.crm, settings.table, output_folder(out, crm_toml))
     won, closed = (int(a.sum()) for a in (loaded.crm.outcomes.won, loaded.crm.outcomes.closed))
     if as_json:
         findings = [finding.to_dict(lang) for finding in audit.findings]
         console.print_json(
-            leads=len(loaded.crm), won=won, closed=closed, left_out=audit.left_out, findings=findings
+            leads=len(loaded.crm),
+            won=won,
+            closed=closed,
+            left_out=audit.left_out,
+            findings=findings,
+            gaps=[{**vars(gap), "text": describe_gap(gap, settings.table, lang)} for gap in gaps],
         )
         return
     print(f"{len(loaded.crm):,} leads, {closed:,} closed, {won:,} won.")
     console.print_rejects(loaded.rejects.summary(), rejects)
     console.print_findings(audit.findings, lang)
+    for gap in gaps:
+        print(f"  {'warning':8s} {describe_gap(gap, settings.table, lang)}")
     if audit.left_out:
         print(f"Left out of training: {', '.join(audit.left_out)}.")
     train = f"hotlead train {crm_toml}"

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from cli.options import DEFAULT_CRM_TOML, Json, Out, ServedToml, service_settings
+from cli.options import DEFAULT_CRM_TOML, Json, LangOption, Out, ServedToml, service_settings
 
 app = typer.Typer(help="API keys: who may use the service, and for what.", no_args_is_help=True)
 
@@ -28,6 +28,7 @@ def add_key(
     ] = None,
     crm_toml: ServedToml = DEFAULT_CRM_TOML,
     out: Out = None,
+    lang: LangOption = "en",
     as_json: Json = False,
 ) -> None:
     """Create a key; its token is printed once, alone on stdout: KEY=$(hotlead keys add ...)."""
@@ -37,7 +38,9 @@ def add_key(
 
 
 @app.command("list")
-def list_keys(crm_toml: ServedToml = DEFAULT_CRM_TOML, out: Out = None, as_json: Json = False) -> None:
+def list_keys(
+    crm_toml: ServedToml = DEFAULT_CRM_TOML, out: Out = None, lang: LangOption = "en", as_json: Json = False
+) -> None:
     """List the keys, without their tokens, which are not stored."""
     from serving.jobs import manage_keys
 
@@ -52,6 +55,7 @@ def rotate_key(
         float, typer.Option(min=0, max=8_760, help="Hours for which the old token stays valid.")
     ] = 24,
     out: Out = None,
+    lang: LangOption = "en",
     as_json: Json = False,
 ) -> None:
     """Give a key a new token, printed once, alone on stdout; the old one stays valid for a while."""
@@ -62,7 +66,11 @@ def rotate_key(
 
 @app.command("revoke")
 def revoke_key(
-    key_id: KeyId, crm_toml: ServedToml = DEFAULT_CRM_TOML, out: Out = None, as_json: Json = False
+    key_id: KeyId,
+    crm_toml: ServedToml = DEFAULT_CRM_TOML,
+    out: Out = None,
+    lang: LangOption = "en",
+    as_json: Json = False,
 ) -> None:
     """Revoke a key and all its tokens at once."""
     from serving.jobs import manage_keys

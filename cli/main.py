@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any
+from typing import Annotated, Any, NoReturn
 
 import typer
+from typer.exceptions import TyperException
 
 from cli import data, keys, models, rules, service
-from cli.options import EXIT_STOPPED
+from cli.options import EXIT_STOPPED, find_language
+from cli.start import start
+from features.kinds import Language
+from features.messages import Message, MessageText, as_message
 
 app = typer.Typer(
     help="Which leads to call now, learnt from your own won and lost deals.",
@@ -20,7 +24,27 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+def _print_version(is_wanted: bool) -> None:
+    if is_wanted:
+        from importlib.metadata import version
+
+        print(f"hotlead {version('hotlead')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """The options of the command itself."""
+
+
 app.command()(data.demo)
+app.command()(start)
 app.command()(data.init)
 app.command()(data.check)
 app.command()(models.train)
@@ -48,25 +72,52 @@ def main() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     sys.unraisablehook = _interrupt_again
+    lang = find_language(sys.argv[1:], os.environ)
     try:
-        app(standalone_mode=True)
+        exit_code = app(standalone_mode=False)
     except HotleadError as problem:
-        print(f"hotlead: {problem}", file=sys.stderr)
-        sys.exit(problem.exit_code)
-    except SystemExit as end:
-        if end.code == EXIT_STOPPED:  # the exit code of typer after Ctrl-C
-            print("hotlead: stopped. No file is half-written; run again to continue.", file=sys.stderr)
-        raise
+        _stop(problem, problem.exit_code, lang)
+    except TyperException as problem:
+        _stop_wrong_use(problem, lang)
     except MemoryError:
-        print("hotlead: out of memory. Use `since` in crm.toml, or a larger machine.", file=sys.stderr)
-        sys.exit(5)
+        _stop(Message("out of memory. Use `since` in crm.toml, or a larger machine."), 5, lang)
     except OSError as problem:
-        print(
-            f"hotlead: {problem.filename or 'a file'}: {problem.strerror or problem}. Correct this, then run "
-            "the command again.",
-            file=sys.stderr,
-        )
-        sys.exit(5)
+        _stop(_describe_os_error(problem), 5, lang)
+    if exit_code == EXIT_STOPPED:  # the exit code of typer after Ctrl-C
+        _stop(Message("stopped. No file is half-written; run again to continue."), EXIT_STOPPED, lang)
+    sys.exit(exit_code)
+
+
+def _stop(message: MessageText, exit_code: int, lang: Language) -> NoReturn:
+    print(f"hotlead: {message.text(lang)}", file=sys.stderr)
+    sys.exit(exit_code)
+
+
+def _stop_wrong_use(problem: TyperException, lang: Language) -> NoReturn:
+    """Name a wrong option or command; the help of a command without arguments is printed already."""
+    context = getattr(problem, "ctx", None)
+    if type(problem).__name__ == "NoArgsIsHelpError":
+        sys.exit(problem.exit_code)
+    command = context.command_path if context is not None else "hotlead"
+    _stop(
+        Message(
+            "{problem}\nTry `{command} --help`.",
+            problem=as_message(problem.format_message()),
+            command=command,
+        ),
+        problem.exit_code,
+        lang,
+    )
+
+
+def _describe_os_error(problem: OSError) -> Message:
+    """What the system refused, and of which file."""
+    reason = as_message(problem.strerror or str(problem))
+    if problem.filename is None:
+        return Message("{reason}. Correct this, then run the command again.", reason=reason)
+    return Message(
+        "{file}: {reason}. Correct this, then run the command again.", file=problem.filename, reason=reason
+    )
 
 
 def _interrupt_again(unraisable: Any) -> None:

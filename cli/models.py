@@ -26,7 +26,7 @@ from cli.options import (
 
 
 def train(
-    crm_toml: CrmToml,
+    crm_toml: CrmToml = DEFAULT_CRM_TOML,
     out: Out = None,
     lang: LangOption = "en",
     seed: Seed = 0,
@@ -45,7 +45,7 @@ def train(
     from cli import console
     from training.train import train_and_register
 
-    with console.step_printer(as_json) as report_step:
+    with console.step_printer(lang, as_json) as report_step:
         source = (
             _export_training_data(crm_toml, out, sent_back_as_lost, report_step) if from_store else crm_toml
         )
@@ -81,8 +81,8 @@ def _export_training_data(crm_toml: Path, out: Path | None, sent_back: bool, rep
 
 
 def score(
-    crm_toml: CrmToml,
     to: Annotated[str, typer.Option(help="A .parquet or .csv file, or a database URL.")],
+    crm_toml: CrmToml = DEFAULT_CRM_TOML,
     table: Annotated[str, typer.Option(help="The table, if --to is a database.")] = "hotlead_scores",
     leads: Annotated[str | None, typer.Option(help="Read leads from this file instead.")] = None,
     activities: Annotated[str | None, typer.Option(help="Read activities from this file instead.")] = None,
@@ -90,12 +90,17 @@ def score(
     reasons: Annotated[Literal["top", "all", "none"], typer.Option(help="Leads that get reasons.")] = "top",
     top: Annotated[int, typer.Option(min=0, help="Number of leads of --reasons top.")] = 1000,
     overrides: Annotated[Path | None, typer.Option(help="A CSV of overrides: see docs/scorecard.md.")] = None,
+    bom: Annotated[
+        bool | None,
+        typer.Option("--bom/--no-bom", help="Byte order mark for Excel in a CSV. Default: with --lang ja."),
+    ] = None,
     out: Out = None,
     lang: LangOption = "en",
     as_json: Json = False,
 ) -> None:
     """Score the open leads by rules and model (the champion, else the challenger)."""
     from cli import console
+    from features.bots.report import check_bots
     from features.settings import load_settings
     from training.lists.batch import ListRequest
     from training.lists.output import check_output
@@ -103,14 +108,16 @@ def score(
 
     check_output(to)
     settings = with_files(load_settings(crm_toml), leads, activities)
-    request, results = ListRequest(to, 0, reasons, top, lang, table), output_folder(out, crm_toml)
-    with console.step_printer(as_json) as report_step, console.progress_bar(as_json) as progress:
+    request = ListRequest(to, 0, reasons, top, lang, table, has_mark=bom)
+    results = output_folder(out, crm_toml)
+    with console.step_printer(lang, as_json) as report_step, console.progress_bar(as_json) as progress:
         moment_ms = parse_moment(as_of, settings)
         scored_list = score_crm(settings, results, request, moment_ms, report_step, progress, overrides)
     if as_json:
         console.print_json(to=to, **scored_list.to_dict())
         return
     console.print_rejects(scored_list.loaded.rejects.summary(), results / "rejects.csv")
+    console.print_findings([*check_bots(scored_list.loaded.crm)], lang)
     console.print_calls(scored_list, lang)
     console.print_list_summary(scored_list, to)
 
@@ -168,6 +175,7 @@ def rollback(
     why: Annotated[str, typer.Option(help="The reason, which is recorded.")] = "rolled back",
     user: ByOption = None,
     out: Out = None,
+    lang: LangOption = "en",
     as_json: Json = False,
 ) -> None:
     """Make the previous champion the champion again."""
@@ -200,7 +208,7 @@ def backtest(
     from training.reports.backtest_page import backtest_page
 
     settings, results = load_settings(crm_toml), output_folder(out, crm_toml)
-    with console.step_printer(as_json) as report_step:
+    with console.step_printer(lang, as_json) as report_step:
         data, _ = load_dataset(settings, results, report_step)
         result = test_back(data, months, seed, report_step)
     if as_json:

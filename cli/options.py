@@ -6,7 +6,9 @@ Imports inside functions keep `hotlead --help` fast.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -21,11 +23,25 @@ Lang = Literal["en", "ja"]
 CrmToml = Annotated[Path, typer.Argument(help="The crm.toml that describes your export.")]
 DEFAULT_CRM_TOML = Path("crm.toml")
 Out = Annotated[Path | None, typer.Option(help="Output folder. Default: hotlead-out beside crm.toml.")]
-LangOption = Annotated[Lang, typer.Option(help="Language of reports, reasons and findings.")]
+LangOption = Annotated[Lang, typer.Option(envvar="HOTLEAD_LANG", help="Language of everything printed.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 ByOption = Annotated[str | None, typer.Option("--by", help="Who decides. Default: the current user.")]
 Seed = Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Seed of all random numbers.")]
 ServedToml = Annotated[Path, typer.Argument(envvar="HOTLEAD_CRM", help="The crm.toml of the service.")]
+
+
+def find_language(arguments: Sequence[str], environ: Mapping[str, str]) -> Lang:
+    """The language of the output: --lang, else the environment variable HOTLEAD_LANG, else English.
+
+    Errors need it where the options of a command could not be read.
+    """
+    lang: Lang = "ja" if environ.get("HOTLEAD_LANG") == "ja" else "en"
+    for option, following in pairwise([*arguments, ""]):
+        name, _, joined = option.partition("=")
+        value = joined or following
+        if name == "--lang" and value in ("en", "ja"):
+            lang = "ja" if value == "ja" else "en"
+    return lang
 
 
 def service_settings(crm_toml: Path, out: Path | None) -> ServiceSettings:
@@ -37,7 +53,7 @@ def service_settings(crm_toml: Path, out: Path | None) -> ServiceSettings:
     from serving.settings import ServiceSettings
 
     if not crm_toml.is_file():
-        raise SettingsError(f"{crm_toml}: there is no such file. Name the crm.toml of the service.")
+        raise SettingsError("{path}: there is no such file. Name the crm.toml of the service.", path=crm_toml)
     options = {"HOTLEAD_CRM": str(crm_toml)} | ({"HOTLEAD_OUT": str(out)} if out else {})
     return ServiceSettings.from_environment({**os.environ, **options})
 
@@ -61,6 +77,6 @@ def parse_moment(as_of: str | None, settings: CrmSettings) -> int | None:
         moment = datetime.fromisoformat(str(as_of))
     except ValueError:
         raise SettingsError(
-            f"--as-of {as_of!r} is not a time; write for example 2026-10-01T09:00+09:00, or now."
+            "--as-of {value!r} is not a time; write for example 2026-10-01T09:00+09:00, or now.", value=as_of
         ) from None
     return to_ms(moment if moment.tzinfo else moment.replace(tzinfo=settings.zone))

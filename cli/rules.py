@@ -51,7 +51,7 @@ def replay(
     from training.compare import replay as replay_card
 
     results = output_folder(out, crm_toml)
-    with console.step_printer(as_json) as report_step:
+    with console.step_printer(lang, as_json) as report_step:
         result = replay_card(new, load_settings(crm_toml), results, report_step)
     if as_json:
         console.print_json(**result.to_dict())
@@ -82,7 +82,7 @@ def suggest(
     from scoring.to_json import to_jsonable
     from training.scorecard.toml import suggest_scorecard
 
-    with console.step_printer(as_json) as report_step:
+    with console.step_printer(lang, as_json) as report_step:
         settings = load_settings(crm_toml)
         suggestion = suggest_scorecard(
             settings, output_folder(out, crm_toml), to, oldest, rows, seed, report_step, lang

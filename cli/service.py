@@ -35,6 +35,7 @@ def serve(
         bool, typer.Option("--open", help="Serve without API keys, to this machine only.")
     ] = False,
     out: Out = None,
+    lang: LangOption = "en",
 ) -> None:
     """Run the service: the API for the CRM, the review pages, and the follower of the champion."""
     from serving.runtime.address import ListenAddress
@@ -53,6 +54,7 @@ def import_export(
     from dataclasses import asdict
 
     from cli import console
+    from features.bots.report import check_bots
     from features.crm.extra_columns import read_extra_columns
     from features.crm.load import load
     from features.settings import load_settings
@@ -61,16 +63,17 @@ def import_export(
     from training.registry.follower import deploy_champion
 
     settings = service_settings(crm_toml, out)
-    with console.step_printer(as_json) as report_step:
+    with console.step_printer(lang, as_json) as report_step:
         report_step("reading the CRM")
         loaded = load(load_settings(crm_toml), settings.out / "rejects.csv")
         deploy_champion(settings.out, settings.bundles, report_step)
         export = CrmExport(loaded.crm, **asdict(read_extra_columns(loaded)))
-        result = import_crm(settings, loaded.settings, export, report_step)
-    console.emit(result.to_dict(), result.lines(lang), as_json)
+        result = import_crm(settings, loaded.settings, export, report_step, lang=lang)
+    of_bots = [finding.text(lang) for finding in check_bots(loaded.crm)]
+    console.emit(result.to_dict(), [*of_bots, *result.lines(lang)], as_json)
 
 
-def follow(crm_toml: ServedToml = DEFAULT_CRM_TOML, out: Out = None) -> None:
+def follow(crm_toml: ServedToml = DEFAULT_CRM_TOML, out: Out = None, lang: LangOption = "en") -> None:
     """Deploy the champion to the service whenever it changes (part of `hotlead serve`)."""
     from training.registry.follower import follow_until_stopped
 
@@ -90,6 +93,7 @@ def outcomes(
         ),
     ] = None,
     out: Out = None,
+    lang: LangOption = "en",
     as_json: Json = False,
 ) -> None:
     """Send a file of closed deals to a running service. Sending it twice stores it once.
@@ -103,7 +107,10 @@ def outcomes(
     from serving.client.send_outcomes import read_key, send_file
 
     settings, key = load_settings(crm_toml), read_key(key_file, os.environ)
-    with console.step_printer(as_json) as report_step, console.progress_bar(as_json, "sending") as progress:
+    with (
+        console.step_printer(lang, as_json) as report_step,
+        console.progress_bar(as_json, "sending") as progress,
+    ):
         result = send_file(file, settings, url, key, output_folder(out, crm_toml), report_step, progress)
     if as_json:
         console.print_json(**result.to_dict())
@@ -145,7 +152,7 @@ def monitor(
 
     settings, crm = service_settings(crm_toml, out), load_settings(crm_toml)
     start = None if since is None else to_ms(since.replace(tzinfo=UTC))
-    with console.step_printer(as_json) as report_step:
+    with console.step_printer(lang, as_json) as report_step:
         report_step("reading the served scores")
         result = monitor_service(settings, crm, now_ms(), start)
     page = monitor_page(result, crm.table, crm.name, lang)
@@ -171,6 +178,7 @@ def forget(
         typer.Option(help="Also search this folder, for example the artifacts of an MLflow server."),
     ] = None,
     out: Out = None,
+    lang: LangOption = "en",
     as_json: Json = False,
 ) -> None:
     """Erase a lead from the store of the service and from the evidence of the models."""

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.clock import NEVER
-from features.columns import Column, Floats, Ints
+from features.columns import Bools, Column, Floats, Ints
 
 LeadOrder: TypeAlias = Literal["date", "rank", "none"]
 
@@ -29,6 +29,24 @@ class Activities:
 
     def __len__(self) -> int:
         return len(self.lead)
+
+    def select(self, mask: Bools) -> Activities:
+        """Those that the mask selects."""
+        value = None if self.value is None else self.value[mask]
+        return Activities(self.lead[mask], self.type[mask], self.time_ms[mask], value, self.types)
+
+
+@dataclass(frozen=True)
+class BotActivities:
+    """Activities that a machine made, such as a link scanner, and the name of the rule that says so of each.
+
+    Features, rules and figures do not count them."""
+
+    activities: Activities
+    rules: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.activities)
 
 
 @dataclass(frozen=True)
@@ -69,7 +87,8 @@ class Crm:
     throughout where it is "none". `group` holds the leads that splits must keep together:
     those of one account, or of identical rows. `snapshot` is the moment of the export.
     `dated_outcomes` says whether closes have a date. `for_segments` are attributes for segments only:
-    they hold today's values, so features with a history do not use them.
+    they hold today's values, so features with a history do not use them. `activities` are those of people,
+    `bots` those of machines.
     """
 
     lead_ids: NDArray[np.object_]
@@ -84,6 +103,7 @@ class Crm:
     dated_outcomes: bool
     changes: dict[str, Changes] = field(default_factory=dict)
     for_segments: frozenset[str] = frozenset()
+    bots: BotActivities = field(default_factory=lambda: no_bots())
 
     def __len__(self) -> int:
         return len(self.lead_ids)
@@ -98,3 +118,8 @@ def no_activities() -> Activities:
     """The activities of a CRM without any."""
     nothing = np.empty(0, dtype=np.int64)
     return Activities(nothing.astype(np.int32), nothing.astype(np.int16), nothing, None, ())
+
+
+def no_bots() -> BotActivities:
+    """No activity of a machine."""
+    return BotActivities(no_activities(), ())

@@ -2,11 +2,34 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
 
-class HotleadError(Exception):
+from features.messages import Message, quote_all
+
+if TYPE_CHECKING:
+    from features.kinds import Language
+
+
+class MessageError(Exception):
+    """An error with a message: an English template and its values, or a message that has both."""
+
+    def __init__(self, template: str | Message, /, **values: object) -> None:
+        self.message = template if isinstance(template, Message) else Message(template, **values)
+        super().__init__(self.message)
+
+    def text(self, lang: Language) -> str:
+        """The message in a language; `str(error)` is the English one."""
+        return self.message.text(lang)
+
+
+class HotleadError(MessageError):
     """An error that the user can correct. `exit_code` is that of the command."""
 
     exit_code = 1
+
+
+class InvalidValue(MessageError, ValueError):
+    """A value of crm.toml or scorecard.toml is invalid; the check of the file says where it stands."""
 
 
 class SettingsError(HotleadError):
@@ -27,10 +50,13 @@ class OutsideError(HotleadError):
     exit_code = 5
 
 
-def suggest_nearest(name: str, candidates: list[str], limit: int = 3) -> str:
+def suggest_nearest(name: str, candidates: list[str], limit: int = 3) -> Message:
     """A hint with the candidates most similar to `name`, or with all of them if none is similar."""
     import difflib  # rarely needed, so the start of the command does not wait for it
 
     matches = difflib.get_close_matches(name, candidates, n=limit, cutoff=0.5)
-    listed = ", ".join(repr(k) for k in (matches or sorted(candidates)[:12]))
-    return f"nearest: {listed}" if matches else f"known: {listed or 'none'}"
+    if matches:
+        return Message("nearest: {names}", names=quote_all(matches))
+    if not candidates:
+        return Message("known: none")
+    return Message("known: {names}", names=quote_all(sorted(candidates)[:12]))

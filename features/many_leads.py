@@ -288,11 +288,11 @@ def _sort(owner: NDArray[np.integer], times_ms: Ints, owners: int) -> tuple[Keys
             f"The activities reach from {iso(first)} to {iso(first + span)}: too long for so many "
             "leads. Look for dates that cannot be right, or set `since` in crm.toml."
         )
-    order = _order_by_owner_and_time(owner, times_ms)
+    order = order_by_owner_and_time(owner, times_ms)
     return Keys(owner[order].astype(np.int64) * span + (times_ms[order] - first), first, span), order
 
 
-def _order_by_owner_and_time(owner: NDArray[np.integer], times_ms: Ints) -> NDArray[np.intp]:
+def order_by_owner_and_time(owner: NDArray[np.integer], times_ms: Ints) -> NDArray[np.intp]:
     """The order by owner, then time, then position in the source.
 
     Building a sparse matrix is a counting sort, several times faster than sorting the keys; exports

@@ -110,7 +110,7 @@ class CrmSettings(Strict):
     order: str | None = None
     leads: LeadsTable
     deals: DealsTable | None = None
-    activities: ActivitiesTable | None = None
+    activities: tuple[ActivitiesTable, ...] = ()
     changes: ChangesTable | None = None
     target: Target = Target()
     features: Mapping[str, Feature]
@@ -126,6 +126,12 @@ class CrmSettings(Strict):
         if not features:
             raise ValueError("no feature is given; `hotlead init` proposes some")
         return features
+
+    @field_validator("activities", mode="before")
+    @classmethod
+    def _list_activities(cls, tables: object) -> object:
+        """One table [activities] is a list of one; [[activities]] is a list already."""
+        return tables if isinstance(tables, list | tuple) else () if tables is None else (tables,)
 
     @model_validator(mode="after")
     def _check_dates(self) -> Self:
@@ -191,6 +197,11 @@ class CrmSettings(Strict):
         return ZoneInfo(self.time_zone)
 
     @property
+    def leaves_out_bursts(self) -> bool:
+        """Whether activities that a machine made, by their times, do not count."""
+        return all(table.bursts == "leave_out" for table in self.activities)
+
+    @property
     def role_columns(self) -> dict[str, str]:
         """The columns of budget, authority, need and timing that are read, by role."""
         columns = self.roles.model_dump(include={"budget", "authority", "need", "timing"})
@@ -220,7 +231,8 @@ def load_settings(path: Path) -> CrmSettings:
 
     Raises SettingsError naming file, key, value and what is allowed.
     """
-    parsed = read_toml(path, "`hotlead init YOUR-EXPORT.csv` writes one.")
+    hint = "Run the command in its folder, or name it; `hotlead init YOUR-EXPORT.csv` writes one."
+    parsed = read_toml(path, hint)
     return parse_settings(parsed, path)
 
 
@@ -270,7 +282,8 @@ def _format_kind(error: Any) -> str:
 
 def _format_location(loc: tuple[int | str, ...], value: object) -> str:
     """A location as in crm.toml: the table in brackets, then the key."""
-    parts = [str(p) for i, p in enumerate(loc) if not (i > 1 and p in _KINDS)]
+    plain = loc[:1] + loc[2:] if loc[:2] == ("activities", 0) else loc
+    parts = [str(p) for i, p in enumerate(plain) if not (i > 1 and p in _KINDS)]
     if not parts:
         return ""
     if len(parts) > 1 or parts[0] in _TABLES or isinstance(value, dict):
@@ -286,7 +299,7 @@ def _suggest_keys(loc: tuple[int | str, ...]) -> str:
         keys = [f.name for f in fields(_KINDS[kind])] if kind else []
     elif len(loc) > 1 and loc[0] in _MODELS:
         keys = list(_MODELS[str(loc[0])].model_fields)
-    hint = suggest_nearest(str(loc[-1]), [k for k in dict.fromkeys(keys) if k != "folder"])
+    hint = str(suggest_nearest(str(loc[-1]), [k for k in dict.fromkeys(keys) if k != "folder"]))
     return hint[0].upper() + hint[1:] + "."
 
 

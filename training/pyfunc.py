@@ -1,34 +1,77 @@
-"""The model as an MLflow pyfunc, for `mlflow.pyfunc.load_model` and `mlflow models serve`.
+"""The model on data frames: as an MLflow pyfunc (`mlflow.pyfunc.load_model`, `mlflow models serve`), and as
+`hotlead.load_model` returns it.
 
 Registered models name this module as their loader, so it must not move. Nothing is pickled.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from features.columns import Column, encode_texts
+from features.columns import Column, Floats, encode_texts
 from scoring.model.model import Model
+
+AVERAGE_LEAD = "average_lead"
+"""The first column of `ScoringModel.explain`."""
 
 
 class ScoringModel:
-    """Probabilities for a data frame with one column per feature; values may be missing."""
+    """Probabilities and reasons for a data frame with one column per feature; values may be missing.
+
+    `predict_proba`, `classes_`, `feature_names_in_` and `n_features_in_` are those of scikit-learn; `predict`
+    is MLflow's. Columns that are no features are ignored, and the order of columns does not count. All
+    methods raise ValueError for a missing column.
+    """
 
     def __init__(self, model: Model) -> None:
         self.model = model
+        self.classes_ = np.array([False, True])
+        self.feature_names_in_ = np.array(model.table.names, dtype=object)
+        self.n_features_in_ = len(model.table.names)
+
+    def __repr__(self) -> str:
+        return f"<hotlead model {self.version}: {self.n_features_in_} features>"
+
+    @property
+    def version(self) -> str:
+        """A digest of everything that determines a score: equal models have equal versions."""
+        return self.model.version
+
+    @property
+    def about(self) -> Mapping[str, Any]:
+        """The description of the training: data, horizon, recipe and figures, in JSON types."""
+        return self.model.about
 
     def predict(self, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
-        """A data frame with the column `probability`. Raises ValueError for a missing column."""
+        """A data frame with the column `probability`: the chance of a win."""
+        return pd.DataFrame({"probability": self.model.probability(self._columns(model_input))})
+
+    def predict_proba(self, X: pd.DataFrame) -> Floats:
+        """(rows, 2): the chance of no win and of a win, in the order of `classes_`."""
+        won = self.model.probability(self._columns(X))
+        return np.column_stack([1 - won, won])
+
+    def explain(self, X: pd.DataFrame) -> pd.DataFrame:
+        """The exact reasons: the log-odds of an average lead, and what each feature adds to them.
+
+        One row per row of `X`; the sum of a row is the log-odds of the probability.
+        """
+        explanation = self.model.explain(self.model.encode(self._columns(X)))
+        reasons = pd.DataFrame(explanation.contributions, index=X.index, columns=list(explanation.features))
+        reasons.insert(0, AVERAGE_LEAD, explanation.prior)
+        return reasons
+
+    def _columns(self, frame: pd.DataFrame) -> dict[str, Column]:
         names = self.model.table.names
-        absent = [name for name in names if name not in model_input.columns]
+        absent = [name for name in names if name not in frame.columns]
         if absent:
             raise ValueError(f"The input lacks the feature columns {absent}; needed are {list(names)}.")
-        columns = {name: self._column(model_input[name], name) for name in names}
-        return pd.DataFrame({"probability": self.model.probability(columns)})
+        return {name: self._column(frame[name], name) for name in names}
 
     def _column(self, values: pd.Series, name: str) -> Column:
         if name in self.model.table.texts:

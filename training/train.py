@@ -19,8 +19,9 @@ from training.fitting.holdout import build_evidence, evaluate
 from training.fitting.result import RunRecord, TrainingResult, describe_training, explain_sample
 from training.fitting.tuning import tune
 from training.progress import StepReporter
-from training.registry.mlflow_store import Registration, check_server, register
-from training.reports.model_report import draw_charts, report
+from training.registry.mlflow_store import check_server
+from training.registry.registration import Registration, register
+from training.reports.model_report import describe_run, draw_charts, report
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ def train(
 def build_record(trained: TrainingResult, crm_toml: Path, lang: Language) -> RunRecord:
     """What is stored of a training run; charts are drawn once, for the report and for MLflow."""
     charts = draw_charts(trained, lang)
-    return RunRecord(trained, charts, report(trained, charts, lang), crm_toml)
+    return RunRecord(trained, charts, report(trained, charts, lang), crm_toml, describe_run(trained, lang))
 
 
 def publish(record: RunRecord, out: Path) -> Registration:

@@ -2,40 +2,67 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from features.bots.many_bursts import split_bots
 from features.clock import NEVER
 from features.columns import Ints
+from features.crm.joining.lead_deals import match_several_leads
 from features.crm.leads import base_columns, drop_duplicates
 from features.crm.parsing import encode_column
 from features.crm.reader import LeadIndex, Reader, filter_rows
 from features.crm.sources.rows import SourceRows
 from features.crm.table_settings import ActivitiesTable, ChangesTable
-from features.crm_data import Activities, Changes, no_activities
+from features.crm_data import Activities, BotActivities, Changes, no_activities, no_bots
 from features.errors import DataError, SettingsError, suggest_nearest
 
 _MAX_TYPES = 30_000
 
 
-def read_activities(reader: Reader, lead_index: LeadIndex) -> Activities:
-    """The activities of the selected leads. Raises DataError if features need some and there are none."""
-    config = reader.settings.activities
-    if config is None:
-        return no_activities()
+def read_activities(reader: Reader, lead_index: LeadIndex) -> tuple[Activities, BotActivities]:
+    """The activities of the selected leads, of all tables: of people, and of machines.
+
+    Raises DataError if features need some and there are none.
+    """
+    tables = [_read_table(reader, lead_index, config) for config in reader.settings.activities]
+    if not tables:
+        return no_activities(), no_bots()
+    _check_not_empty(reader)
+    activities = tables[0] if len(tables) == 1 else _concatenate(tables)
+    return split_bots(activities) if reader.settings.leaves_out_bursts else (activities, no_bots())
+
+
+def _read_table(reader: Reader, lead_index: LeadIndex, config: ActivitiesTable) -> Activities:
     columns = [c for c in (config.lead, config.at, config.type, config.value, config.id) if c]
     rows = reader.read_table("activities", config, list(dict.fromkeys(columns)))
-    _check_not_empty(reader, rows)
     if config.id:
         rows = drop_duplicates(reader, rows, config.id)
-    lead, rows = _match_leads(reader, lead_index, rows, config.lead, "activity")
+    lead, rows = _match_leads(reader, lead_index, rows, config.lead, "activity", config.lead_separator)
     need = "an activity needs its time"
-    times_ms = reader.read_times(rows, config, config.at, need, may_be_planned=True)
+    times_ms = reader.read_times(rows, config, config.at, need, planned="note")
     kind, types = _encode_types(reader, rows, config)
     good = (times_ms != NEVER) & (kind >= 0)
-    value = reader.read_numbers(rows, config.value)[good] if config.value else None
+    value = reader.read_numbers(rows, config.value, source=config)[good] if config.value else None
     return Activities(lead[good].astype(np.int32), kind[good], times_ms[good], value, types)
+
+
+def _concatenate(tables: Sequence[Activities]) -> Activities:
+    """All activities as one table; a type that several have is one, and a missing value is nan."""
+    types = tuple(dict.fromkeys(kind for table in tables for kind in table.types))
+    codes = [np.array([types.index(kind) for kind in t.types], dtype=np.int16)[t.type] for t in tables]
+    values = [np.full(len(t), np.nan) if t.value is None else t.value for t in tables]
+    has_values = any(table.value is not None for table in tables)
+    return Activities(
+        np.concatenate([table.lead for table in tables]),
+        np.concatenate(codes),
+        np.concatenate([table.time_ms for table in tables]),
+        np.concatenate(values) if has_values else None,
+        types,
+    )
 
 
 def read_changes(reader: Reader, lead_index: LeadIndex) -> dict[str, Changes]:
@@ -57,11 +84,12 @@ def read_changes(reader: Reader, lead_index: LeadIndex) -> dict[str, Changes]:
     return {c: history for c, history in histories.items() if history is not None}
 
 
-def _check_not_empty(reader: Reader, rows: SourceRows) -> None:
+def _check_not_empty(reader: Reader) -> None:
     counting = [name for name, f in reader.settings.table if f.kind not in ("attribute", "age")]
-    if counting and not rows.read:
+    if counting and not reader.rejects.read["activities"]:
+        files = ", ".join(table.source for table in reader.settings.activities)
         raise DataError(
-            f"{rows.name}: holds no activity, but [features] {counting[0]} counts some. Export the "
+            f"activities ({files}): holds no activity, but [features] {counting[0]} counts some. Export the "
             "activities, or take [activities] and such features out of crm.toml."
         )
 
@@ -77,11 +105,19 @@ def _check_history_columns(reader: Reader, config: ChangesTable) -> None:
 
 
 def _match_leads(
-    reader: Reader, lead_index: LeadIndex, rows: SourceRows, column: str, row_kind: str
+    reader: Reader,
+    lead_index: LeadIndex,
+    rows: SourceRows,
+    column: str,
+    row_kind: str,
+    separator: str | None = None,
 ) -> tuple[Ints, SourceRows]:
     """The selected leads and their rows; rows without a lead are noted, those of unknown leads rejected."""
     unknown = f"{row_kind} of a lead that is not in the leads' table"
-    rows, position = reader.match_leads(rows, column, lead_index.ids, unknown)
+    if separator:
+        rows, position = match_several_leads(reader, rows, column, separator, lead_index.ids, unknown)
+    else:
+        rows, position = reader.match_leads(rows, column, lead_index.ids, unknown)
     lead = lead_index.row[position]
     is_known = lead >= 0
     return lead[is_known], filter_rows(rows, is_known)
@@ -91,7 +127,7 @@ def _encode_types(
     reader: Reader, rows: SourceRows, config: ActivitiesTable
 ) -> tuple[NDArray[np.int16], tuple[str, ...]]:
     if not config.type:
-        return np.zeros(rows.table.num_rows, dtype=np.int16), ("activity",)
+        return np.zeros(rows.table.num_rows, dtype=np.int16), (config.type_name,)
     types = encode_column(rows.table[config.type], reader.missing)
     if len(types.categories) > _MAX_TYPES:
         raise SettingsError(

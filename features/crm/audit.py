@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from features.bots.report import check_bots
 from features.crm.column_checks import check_columns
 from features.crm.findings import Finding
 from features.crm.joining.left_out import check_left_out
@@ -37,7 +38,8 @@ class Audit:
 
 def audit(loaded: Loaded) -> list[Finding]:
     """All findings, most severe first."""
-    findings = [*check_columns(loaded), *check_tables(loaded), *check_left_out(loaded)]
+    of_rows = [*check_left_out(loaded), *check_bots(loaded.crm)]
+    findings = [*check_columns(loaded), *check_tables(loaded), *of_rows]
     return sorted(findings, key=lambda f: (_SEVERITIES.index(f.severity), not f.is_used))
 
 

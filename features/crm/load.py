@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from features.bots.report import BOTS_FILE, write_bots
 from features.columns import Ints
 from features.crm.activities import read_activities, read_changes
 from features.crm.deals import read_deals
 from features.crm.leads import base_columns, lead_attributes, read_leads, select_leads
 from features.crm.reader import Reader, lead_order
 from features.crm.rejects import Rejects
-from features.crm_data import Activities, Crm, Outcomes
+from features.crm_data import Crm, Outcomes
 from features.settings import CrmSettings
 
 
@@ -35,7 +36,8 @@ class Loaded:
 
 
 def load(settings: CrmSettings, rejects_path: Path, write: bool = True) -> Loaded:
-    """Read all tables of crm.toml. Rejected rows are written to `rejects_path` if `write`.
+    """Read all tables of crm.toml. Rejected rows are written to `rejects_path` if `write`, and activities of
+    machines to bots.csv beside it.
 
     Raises DataError if more rows are rejected than max_reject_share allows; then only the rejects
     file is written.
@@ -45,19 +47,21 @@ def load(settings: CrmSettings, rejects_path: Path, write: bool = True) -> Loade
     loaded.rejects.check(settings.max_reject_share, rejects_path, _reject_shares(settings))
     if write:
         loaded.rejects.write(rejects_path)
+        write_bots(loaded.crm, rejects_path.with_name(BOTS_FILE))
     return loaded
 
 
 def _reject_shares(settings: CrmSettings) -> dict[str, float]:
-    """The tables with a `max_reject_share` of their own."""
+    """The parts of crm.toml with a `max_reject_share` of their own; of several activities the largest."""
     parts = {
-        "leads": settings.leads,
-        "deals": settings.deals,
+        "leads": (settings.leads,),
+        "deals": (settings.deals,),
         "activities": settings.activities,
-        "changes": settings.changes,
+        "changes": (settings.changes,),
     }
-    shares = {name: part.max_reject_share for name, part in parts.items() if part}
-    return {name: share for name, share in shares.items() if share is not None}
+    shares = {name: [t.max_reject_share for t in tables if t] for name, tables in parts.items()}
+    known = {name: [share for share in given if share is not None] for name, given in shares.items()}
+    return {name: max(given) for name, given in known.items() if given}
 
 
 def _read_crm(reader: Reader) -> Loaded:
@@ -68,7 +72,8 @@ def _read_crm(reader: Reader) -> Loaded:
     leads = select_leads(reader, identified, identified.wanted & ~all_deals.unclear)
     deals = all_deals.filter_by_leads(leads)
     outcomes = deals.to_outcomes(len(leads.ids))
-    activities = read_activities(reader, leads.lead_index)
+    activities, bots = read_activities(reader, leads.lead_index)
+    times_ms = np.concatenate([activities.time_ms, bots.activities.time_ms])
     crm = Crm(
         lead_ids=np.array(leads.ids.to_pylist(), dtype=object),
         order=lead_order(settings),
@@ -78,18 +83,19 @@ def _read_crm(reader: Reader) -> Loaded:
         attributes=lead_attributes(reader, leads.rows),
         activities=activities,
         outcomes=outcomes,
-        snapshot=_snapshot(reader, leads.created, outcomes, activities),
+        snapshot=_snapshot(reader, leads.created, outcomes, times_ms),
         dated_outcomes=bool(settings.deals and settings.deals.closed_at),
         changes=read_changes(reader, leads.lead_index),
         for_segments=frozenset(settings.segments.values()) - {*base_columns(settings)},
+        bots=bots,
     )
     return Loaded(settings, crm, reader.rejects, leads.rows.table, deals.table, deals.lead)
 
 
-def _snapshot(reader: Reader, created: Ints, outcomes: Outcomes, activities: Activities) -> int:
+def _snapshot(reader: Reader, created: Ints, outcomes: Outcomes, activity_times: Ints) -> int:
     """The moment of the export in ms UTC: as_of of crm.toml, else just after the latest time in the data."""
     if reader.settings.as_of or lead_order(reader.settings) != "date":
         return reader.latest
     closes = outcomes.closed_at[outcomes.closed & (outcomes.closed_at > 0)]
     wins = outcomes.won_at[outcomes.won & (outcomes.won_at > 0)]
-    return max(int(a.max()) for a in (created, closes, wins, activities.time_ms) if len(a)) + 1
+    return max(int(a.max()) for a in (created, closes, wins, activity_times) if len(a)) + 1

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, time
+from typing import Literal, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -40,13 +41,12 @@ _NO_DATE = "is not a date such as 2026-10-01 09:30"
 _OTHER_FORMS = "set time_format for other forms"
 _HOUR_MS = 3_600_000
 _ZONES_APART_MS = 14 * _HOUR_MS
-_PARTS = {
-    "leads": ("leads", "deals"),
-    "deals": ("deals", "leads"),
-    "activities": ("activities",),
-    "changes": ("changes", "leads"),
-}
+_PARTS = {"leads": ("leads", "deals"), "deals": ("deals", "leads"), "changes": ("changes", "leads")}
 """The tables of crm.toml whose formats of numbers hold for the rows of a part."""
+
+
+Planned: TypeAlias = Literal["error", "reject", "note"]
+"""What times after now are: an error if the zone may be wrong, rejects, or plans that are left out."""
 
 
 class ZoneError(DataError):
@@ -143,9 +143,12 @@ class Reader:
             return merge_categories(encode_column(rows.table[column], self.missing))
         return self.read_numbers(rows, column, shown)
 
-    def read_numbers(self, rows: SourceRows, column: str, shown: str | None = None) -> Floats:
-        """A column as numbers. Raises DataError where 1.500 may be 1500 or 1.5 and crm.toml does not say."""
-        number_format = self.number_format(rows, shown or column)
+    def read_numbers(
+        self, rows: SourceRows, column: str, shown: str | None = None, source: Source | None = None
+    ) -> Floats:
+        """A column as numbers, in the format of `source` or else of its part of crm.toml. Raises DataError where 1.500 may be 1500 or 1.5 and crm.toml does not say."""
+        of_part = self.number_format(rows, shown or column)
+        number_format = source.number_formats.get(column) if source else of_part
         parsed = as_numbers(rows.table[column], self.missing, number_format)
         reason = self._explain_numbers(rows, parsed, column, shown or column, number_format)
         rejects = self._make_rejects(rows, parsed.unreadable, column, reason, shown)
@@ -181,12 +184,12 @@ class Reader:
         return self.read_texts(rows, column).drop_null()
 
     def read_times(
-        self, rows: SourceRows, source: Source, column: str, need: str, may_be_planned: bool = False
+        self, rows: SourceRows, source: Source, column: str, need: str, planned: Planned = "error"
     ) -> Ints:
         """The times of a column in ms UTC; NEVER for rejected rows.
 
-        Raises ZoneError for times that lie some hours after now, as those of another time zone do; those
-        that `may_be_planned` are rejected with a hint instead.
+        Times after now are rejected, or only noted if `planned` is "note". Raises ZoneError if they lie some
+        hours after now, as those of another time zone do, unless they may be planned.
         """
         time_format = self.time_format(source, column)
         parsed = self.parse_times(rows, column, time_format)
@@ -194,14 +197,18 @@ class Reader:
         empty = (times_ms == NEVER) & ~parsed.unreadable
         future = (times_ms > self.latest) & (times_ms != NEVER)
         reason = f"lies in the future (after {iso(self.latest)})"
-        if future.any() and (fault := self._zone_fault(rows, column, times_ms, future)):
-            if not may_be_planned:
+        fault = self._zone_fault(rows, column, times_ms, future) if future.any() else None
+        if fault:
+            if planned == "error":
                 raise ZoneError(f"{rows.name}, column {column}: {fault}")
             reason += f'; if it is not planned, time_zone = "{self.settings.time_zone}" is wrong'
         if parsed.unreadable.any():
             self.reject(rows, parsed.unreadable, column, self._explain_times(rows, column, time_format))
         self.reject(rows, empty, column, f"is empty; {need}")
-        self.reject(rows, future, column, reason)
+        if planned == "note" and not fault:
+            self.note("planned", rows.part, column, int(future.sum()))
+        else:
+            self.reject(rows, future, column, reason)
         return np.where(future, NEVER, times_ms)
 
     def read_closes(self, rows: SourceRows, source: Source, column: str, need: str, newest: int) -> Ints:
@@ -209,7 +216,7 @@ class Reader:
 
         On a day that is not over, it is just after `newest`, the newest time that was recorded.
         """
-        times_ms = self.read_times(rows, source, column, need, may_be_planned=True)
+        times_ms = self.read_times(rows, source, column, need, planned="reject")
         closes = end_of_days(times_ms, rows.table[column], self.settings.zone)
         is_running = (closes > self.latest) & (closes != NEVER)
         return np.where(is_running, np.maximum(times_ms, min(newest + 1, self.latest)), closes)

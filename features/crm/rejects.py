@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from features.crm.values.csv_output import BYTE_ORDER_MARK, csv_text
 from features.errors import DataError
 from features.files import atomic_file
 
@@ -32,7 +32,15 @@ class Reject:
 
 
 LeftOutReason: TypeAlias = Literal[
-    "skipped", "skipped_lead", "no_lead", "no_deal", "unknown_contact", "id_forms", "neither", "undated_lost"
+    "skipped",
+    "skipped_lead",
+    "no_lead",
+    "no_deal",
+    "unknown_contact",
+    "id_forms",
+    "neither",
+    "undated_lost",
+    "planned",
 ]
 
 
@@ -85,15 +93,19 @@ class Rejects:
         return "\n".join(_format_line(*key, values) for key, values in ranked)
 
     def write(self, path: Path) -> None:
-        """Write all rejects as CSV; without rejects an existing file is removed."""
+        """Write all rejects as CSV; without rejects an existing file is removed.
+
+        Values that are not ASCII get a byte order mark, so that Excel reads them as UTF-8.
+        """
         if not self.rows and not self.values:
             path.unlink(missing_ok=True)
             return
-        with atomic_file(path) as out, out.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerow(("table", "file", "row", "column", "value", "reason", "left_out"))
-            for unit, rejects in (("row", self.rows), ("value", self.values)):
-                writer.writerows((r.table, r.file, r.row, r.column, r.value, r.reason, unit) for r in rejects)
+        head = ("table", "file", "row", "column", "value", "reason", "left_out")
+        units = (("row", self.rows), ("value", self.values))
+        rows = ((*astuple(reject), unit) for unit, rejects in units for reject in rejects)
+        text = csv_text(head, rows)
+        with atomic_file(path) as part, part.open("w", encoding="utf-8", newline="") as file:
+            file.write(text if text.isascii() else BYTE_ORDER_MARK + text)
 
 
 def _format_line(table: str, column: str, reason: str, effect: str, values: Counter[str]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from typing import Annotated, Self, TypeAlias
+from typing import Annotated, Literal, Self, TypeAlias
 
 from pydantic import Field, field_validator, model_validator
 
@@ -157,13 +157,28 @@ def deal_columns(deals: DealsTable) -> list[str | None]:
 
 
 class ActivitiesTable(Source):
-    """[activities]: one row per activity of a lead. Without `type` all have the type "activity"."""
+    """[activities]: one row per activity of a lead; [[activities]] for each of several tables.
+
+    The type of an activity stands in the column `type`, or is `type_name` for all rows of a table of calls,
+    mails or meetings. Without both it is "activity". `lead_separator` divides several ids in `lead`.
+    `bursts`: activities that follow each other faster than a person can act are left out, or counted
+    ("keep") where an import wrote their times.
+    """
 
     lead: str
+    lead_separator: str | None = Field(default=None, min_length=1)
     at: str
     type: str | None = None
+    type_name: str = Field(default="activity", min_length=1)
     value: str | None = None
     id: str | None = None
+    bursts: Literal["leave_out", "keep"] = "leave_out"
+
+    @model_validator(mode="after")
+    def _check_type(self) -> Self:
+        if self.type and "type_name" in self.model_fields_set:
+            raise ValueError("give either `type`, a column, or `type_name`, the type of all rows")
+        return self
 
 
 class ChangesTable(Source):

@@ -12,6 +12,7 @@ from typing import Literal, TypeAlias, get_args
 from zoneinfo import ZoneInfo
 
 from features.clock import NEVER, to_ms
+from features.crm.values.csv_output import unescape_formula
 from features.errors import DataError
 
 Verdict: TypeAlias = Literal["hot", "not_hot", "accepted", "sent_back"]
@@ -82,7 +83,7 @@ def read_overrides(path: Path, zone: ZoneInfo) -> list[Override]:
 
 
 def _parse_row(row: Mapping[str, str | None], location: str, zone: ZoneInfo) -> Override:
-    values = {name: (row.get(name) or "").strip() for name in _COLUMNS}
+    values = {name: unescape_formula((row.get(name) or "").strip()) for name in _COLUMNS}
     for name in ("lead_id", "reason", "by"):
         if not values[name]:
             raise DataError(f"{location}: {name} is empty; an override names its lead, reason and person.")

@@ -17,7 +17,7 @@ from features.table import FeatureTable
 from scoring.decision.decision import Codes, Decision, ModelSide, decide
 from scoring.decision.reasons import Contribution, rank_contributions, rule_reasons
 from scoring.decision.score import Reason
-from scoring.model.evidence import MODEL, Evidence
+from scoring.model.evidence import MODEL, POINTS, Evidence
 from scoring.model.model import sigmoid
 from scoring.scorecard.rating import Rating, rate
 from scoring.scorecard.scale import BANDS, Scale, bands_of
@@ -75,6 +75,11 @@ class ModelVsRules:
         rating = rate(card, evidence.features)
         model = ModelSide.from_probability(sigmoid(evidence.scores[MODEL]), scale)
         return ModelVsRules(evidence, card, rating, model, decide(rating, model))
+
+    @cached_property
+    def is_scorecard(self) -> bool:
+        """Whether the measured model is this card with calibrated probabilities, in the same order."""
+        return is_calibrated_scorecard(self.evidence, self.rating)
 
     @cached_property
     def rates(self) -> Rates:
@@ -180,6 +185,7 @@ class ModelVsRules:
             "won_leads": self.leads[1],
             "all": self.all,
             "better": self.differences["win_rate"].better,
+            "is_scorecard": self.is_scorecard,
             "volume": count_calls(self.called),
             "differences": self.differences,
             "stages": self.stages,
@@ -239,3 +245,16 @@ class ModelVsRules:
             return column.take(np.array([row])).to_list()[0]
         value: Floats = column
         return float(value[row])
+
+
+def is_calibrated_scorecard(evidence: Evidence, rating: Rating) -> bool:
+    """Whether the evaluated scores are those of the calibrated card alone, and rank leads as its points do.
+
+    `rating` is that of the evidence by the present card.
+    """
+    points = evidence.scores.get(POINTS)
+    if points is None or not len(points) or not np.allclose(points, evidence.scores[MODEL], atol=1e-9):
+        return False
+    plain = ~(rating.triggered | rating.excluded)
+    by_points = points[plain][np.lexsort((points[plain], rating.points[plain]))]
+    return bool((np.diff(by_points) >= -1e-9).all())

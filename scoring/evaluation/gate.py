@@ -62,7 +62,8 @@ class ModelCandidate:
 def run_gate(new: ModelCandidate, card: Scorecard, champion: ModelCandidate | None) -> list[Check]:
     """Every check of a candidate; it may become champion if all pass.
 
-    `card` is the present scorecard. The first champion has only the scorecard to beat.
+    `card` is the present scorecard. The first champion has only the scorecard to beat; without one, the
+    win rate of all leads.
     """
     checks = [_check_enough_deals(new.evidence), _check_audit(new.model), _check_scorecard(new, card)]
     if not checks[0].passed:
@@ -99,7 +100,7 @@ def _check_audit(model: Model) -> Check:
 def _check_scorecard(new: ModelCandidate, card: Scorecard) -> Check:
     """The present rules must be those that the model was trained with and compared to."""
     if not card.rows:
-        return Check("scorecard", False, None, {"no_card": True})
+        return Check("scorecard", not new.model.card.rows, None, {"no_card": True})
     ratings = [rate(c, new.evidence.features) for c in (card, new.model.card)]
     same = bool(np.array_equal(ratings[0].rank, ratings[1].rank))
     figures = {"present": card.version, "trained": new.model.card.version}
@@ -113,7 +114,16 @@ def _check_base_rate(evidence: Evidence) -> Check:
 
 
 def _check_against_rules(new: ModelCandidate, card: Scorecard) -> Iterator[Check]:
+    """Better than the rules, unless there are none or the model is the scorecard: then its order is theirs,
+    and nothing but its probabilities is new. A model that calls the same leads in all draws may pass by its
+    log loss alone."""
     evidence = new.evidence
+    if not card.rows:
+        return
+    if new.model.is_scorecard and np.allclose(evidence.scores[MODEL], evidence.scores[POINTS], atol=1e-9):
+        gain = log_loss_gain(evidence.judged, evidence.scores[MODEL], evidence.scores[POINTS])
+        yield Check("rules_log_loss", True, gain, {"is_scorecard": True})
+        return
     if POINTS in evidence.scores:
         gain = log_loss_gain(evidence.judged, evidence.scores[MODEL], evidence.scores[POINTS])
         passed = gain.value > 0 and gain.low > -LOG_LOSS_MARGIN
@@ -121,7 +131,9 @@ def _check_against_rules(new: ModelCandidate, card: Scorecard) -> Iterator[Check
     rating = rate(card, evidence.features)
     gain = _win_rate_gain(evidence, evidence.scores[MODEL], rating.rank, rating.stage == HOT)
     figures = {"margin": WIN_RATE_MARGIN, "volume": count_calls(rating.stage == HOT)}
-    yield Check("rules_win_rate", gain.value > 0 and gain.low > -WIN_RATE_MARGIN, gain, figures)
+    calls_the_same = gain.low == gain.value == gain.high == 0
+    passed = calls_the_same or (gain.value > 0 and gain.low > -WIN_RATE_MARGIN)
+    yield Check("rules_win_rate", passed, gain, figures)
 
 
 def _check_calibration(evidence: Evidence) -> Check:

@@ -175,14 +175,18 @@ def _rules_calibration(labeled: LabeledLeads, chance: Floats) -> Estimate | None
     return _estimate(calibration_error, labeled.take(has_chance), chance[has_chance])
 
 
-def advise(entries: Sequence[Performance], present: str | None, shifts: Mapping[str, Shift]) -> Advice:
+def advise(
+    entries: Sequence[Performance], present: str | None, shifts: Mapping[str, Shift], has_gaps: bool = False
+) -> Advice:
     """What to do, by the version in use (`present`; None: rules without a model) and its features' shifts.
+
+    A feature with a gap (see `feature_gaps`) counts as shifted.
 
     The model is worse than the rules, or miscalibrated while features have shifted (or shifts are
     unknown): retrain. Miscalibrated with stable features: the world moved. A shifted feature: look at it.
     """
     current = current_performance(entries, present)
-    shifted = any(shift.is_shifted for shift in shifts.values())
+    shifted = has_gaps or any(shift.is_shifted for shift in shifts.values())
     if current is None or current.calibration is None:
         return "look_at_this_feature" if shifted else "too_little_known"
     if current.is_worse or (current.is_miscalibrated and (shifted or not shifts)):

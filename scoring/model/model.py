@@ -173,6 +173,11 @@ class Model:
         return OneRater(self.card)
 
     @property
+    def is_scorecard(self) -> bool:
+        """Whether the learnt parts have no weight: it is the scorecard with calibrated probabilities."""
+        return self.points is not None and not self._parts() and self._points_weight > 0
+
+    @property
     def _points_weight(self) -> float:
         return self.weights.get("points", 0.0)
 

@@ -29,7 +29,9 @@ def comparison_page(
 
 
 def comparison_verdict(comparison: ModelVsRules, lang: Language) -> str:
-    """Which side is better, in one sentence."""
+    """Which side is better, in one sentence; or that the model is the scorecard."""
+    if comparison.is_scorecard:
+        return translate("model_is_scorecard", lang)
     count = f"{count_calls(comparison.called):,}"
     return verdict("compare", comparison.differences["win_rate"], lang, volume=count)
 

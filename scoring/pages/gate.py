@@ -8,14 +8,16 @@ from features.kinds import Language
 from scoring.evaluation.gate import Check
 from scoring.pages.cells import titles
 from scoring.pages.formats import NONE
-from scoring.pages.page import Cell, CellValue, Page, Table, Text
+from scoring.pages.page import Block, Cell, CellValue, Page, Table, Text
 from scoring.texts import translate
 
 
 def gate_page(checks: Sequence[Check], summary: str, outcome: str, lang: Language) -> Page:
     """The page with the table of checks; `outcome` is the sentence about the result."""
-    blocks = Text(summary), gate_table(checks, lang), Text(outcome, "verdict")
-    return Page(translate("gate_title", lang), blocks, lang)
+    blocks: list[Block] = [Text(summary), gate_table(checks, lang), Text(outcome, "verdict")]
+    if any(check.figures.get("is_scorecard") for check in checks):
+        blocks.append(Text(translate("model_is_scorecard", lang)))
+    return Page(translate("gate_title", lang), tuple(blocks), lang)
 
 
 def gate_table(checks: Sequence[Check], lang: Language) -> Table:
@@ -26,23 +28,28 @@ def gate_table(checks: Sequence[Check], lang: Language) -> Table:
 
 def explain_failures(checks: Sequence[Check], lang: Language) -> list[str]:
     """A sentence for each check that failed."""
-    sentences = [
-        _nothing_to_beat(c, lang) or translate(f"gate_{c.name}_failed", lang, **_format_figures(c))
-        for c in checks
-        if not c.passed
-    ]
-    return list(dict.fromkeys(sentences))
+    return list(dict.fromkeys(_explain_failure(check, lang) for check in checks if not check.passed))
+
+
+def _explain_failure(check: Check, lang: Language) -> str:
+    if check.figures.get("no_card"):
+        return translate("gate_no_scorecard_failed", lang)
+    return _other_demand(check, lang) or translate(
+        f"gate_{check.name}_failed", lang, **_format_figures(check)
+    )
 
 
 def _row(check: Check, lang: Language) -> tuple[Cell, ...]:
-    demand = _nothing_to_beat(check, lang) or translate(f"gate_{check.name}", lang, **_format_figures(check))
+    demand = _other_demand(check, lang) or translate(f"gate_{check.name}", lang, **_format_figures(check))
     return demand, translate("gate_passed" if check.passed else "gate_failed", lang), _gain_cell(check)
 
 
-def _nothing_to_beat(check: Check, lang: Language) -> str:
-    """The text if there is nothing to compare to; otherwise empty."""
+def _other_demand(check: Check, lang: Language) -> str:
+    """The text if there is nothing to compare to, or the model is the scorecard; otherwise empty."""
     if check.figures.get("too_few"):
         return translate("gate_champion_too_few", lang, **_format_figures(check))
+    if check.figures.get("is_scorecard"):
+        return translate("gate_is_scorecard", lang)
     return translate("gate_no_scorecard", lang) if check.figures.get("no_card") else ""
 
 

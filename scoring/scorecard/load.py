@@ -192,7 +192,7 @@ def _prompt_problems(card: Scorecard, table: FeatureTable) -> list[str]:
 
 
 def _unknown_feature(name: str, card: Scorecard, table: FeatureTable) -> str:
-    hint = suggest_nearest(name, list(table.names))
+    hint = str(suggest_nearest(name, list(table.names)))
     profile_defaults = profile_features(card.profile).get("features", {}) if card.profile else {}
     if name not in profile_defaults:
         return f"{name!r} is no feature of crm.toml; {hint}."
@@ -244,7 +244,7 @@ def _sentence(error: Any) -> str:
 
 
 def _unknown_key(loc: tuple[int | str, ...], received: object) -> str:
-    hint = suggest_nearest(str(loc[-1]), list(_model_at(loc[:-1]).model_fields))
+    hint = str(suggest_nearest(str(loc[-1]), list(_model_at(loc[:-1]).model_fields)))
     table = isinstance(received, Mapping)
     place = f"[{loc[0]}]" if table and len(loc) == 1 else _format_place(loc)
     kind = "table" if table else "key"

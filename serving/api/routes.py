@@ -98,7 +98,7 @@ class Api:
         except InvalidFields as error:
             body_errors = _find_errors(partial(parse_lead, body, schema, now))
             raise InvalidFields([*error.errors, *body_errors], error.omitted) from None
-        parse = partial(parse_lead, body, schema, options.live_now)
+        parse = partial(parse_lead, body, schema, options.live_now, as_of=options.as_of)
         lead = parse() if len(body) <= MAX_INLINE_BYTES else await asyncio.to_thread(parse)
         return _json_response(format_score(await self._predictor.predict(lead, options)))
 

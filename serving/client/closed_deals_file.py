@@ -17,6 +17,7 @@ from features.crm.reader import Reader, filter_rows
 from features.crm.rejects import Rejects
 from features.crm.sources.rows import SourceRows
 from features.crm.table_settings import DealsTable
+from features.crm.values.csv_output import unescape_formula
 from features.errors import SettingsError, suggest_nearest
 from features.settings import CrmSettings
 
@@ -163,7 +164,7 @@ def _check_rows(reader: Reader, rows: SourceRows, columns: Mapping[str, str]) ->
 def _read_other_fields(reader: Reader, rows: SourceRows, columns: Mapping[str, str]) -> _FieldValues:
     """The other fields as one list each; None for an empty cell."""
     texts = (name for name in ("lead_id", "lost_reason", _ID) if name in columns)
-    values: _FieldValues = {n: reader.read_texts(rows, columns[n]).to_pylist() for n in texts}
+    values: _FieldValues = {n: _read_plain_texts(reader, rows, columns[n]) for n in texts}
     if "amount" in columns:
         amounts = reader.read_numbers(rows, columns["amount"]).tolist()
         values["amount"] = [None if v != v else v for v in amounts]
@@ -171,6 +172,14 @@ def _read_other_fields(reader: Reader, rows: SourceRows, columns: Mapping[str, s
         versions = as_numbers(rows.table[columns[_VERSION]], reader.missing).values.tolist()
         values[_VERSION] = [None if v != v else int(v) for v in versions]
     return values
+
+
+def _read_plain_texts(reader: Reader, rows: SourceRows, column: str) -> list[str | None]:
+    """The texts of a column; in the columns of the API, as a list of Hotlead has them, without the apostrophe
+    that keeps spreadsheets from taking them for formulas."""
+    texts = reader.read_texts(rows, column).to_pylist()
+    is_ours = column == API_COLUMNS.lead
+    return [unescape_formula(text) if text and is_ours else text for text in texts]
 
 
 def _to_bodies(values: _FieldValues) -> list[dict[str, object]]:

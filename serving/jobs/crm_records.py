@@ -1,27 +1,21 @@
-"""From a CRM's export to the store: leads with their history, activities and outcomes.
-
-Later changes come by the API. An export that is read again adds only new records.
-"""
+"""From a CRM's export to records: leads with their history, activities and outcomes."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 
 import numpy as np
 
+from features.clock import NEVER
 from features.columns import Column, Texts
-from features.crm_data import Crm
+from features.crm_data import Activities, Crm
 from features.settings import CrmSettings
 from serving.leads.to_records import derive_key
-from serving.store.records import Record, RecordKind, WriteOutcome
-from serving.store.store import Store
+from serving.store.records import Record, RecordKind
 
 RecordBody = Mapping[str, object]
-BATCH_SIZE = 5_000
-"""The number of records that are stored with one flush to the disk."""
 
 
 @dataclass(frozen=True)
@@ -34,26 +28,6 @@ class CrmExport:
     lost_reasons: Sequence[str | None]
 
 
-def store_export(
-    store: Store, export: CrmExport, settings: CrmSettings
-) -> Mapping[RecordKind, Counter[WriteOutcome]]:
-    """Store an export; the number of records of each kind that were new, known, or in conflict.
-
-    Raises StoreUnavailable; what was stored before stays, and the next import continues.
-    """
-    counts: dict[RecordKind, Counter[WriteOutcome]] = {}
-    for records in batch_records(export, settings):
-        for record, outcome in zip(records, store.add_records(records).result(), strict=True):
-            counts.setdefault(record.kind, Counter())[outcome] += 1
-    return counts
-
-
-def batch_records(export: CrmExport, settings: CrmSettings) -> Iterator[tuple[Record, ...]]:
-    """The records of an export in batches."""
-    records = iter_records(export, settings)
-    return iter(lambda: tuple(islice(records, BATCH_SIZE)), ())
-
-
 def iter_records(export: CrmExport, settings: CrmSettings) -> Iterator[Record]:
     """An export as records. The same export gives the same keys."""
     yield from _leads(export, settings)
@@ -63,20 +37,45 @@ def iter_records(export: CrmExport, settings: CrmSettings) -> Iterator[Record]:
     yield from _contacts(export)
 
 
+def is_todays_values(record: Record) -> bool:
+    """Whether a record holds all attributes of a lead that are known only as of the export (None: empty)."""
+    return record.kind == "leads" and record.key == _name_todays_values(record.lead_id, record.at)
+
+
 def _leads(export: CrmExport, settings: CrmSettings) -> Iterator[Record]:
-    """Each lead with its attributes at creation, then with those known only as of today."""
+    """Each lead with its attributes at creation, then with those known only as of today.
+
+    As for a list, an attribute that has changed has the value of its last change instead.
+    """
     crm = export.crm
     availability = {f.column: f.known for f in settings.table.attributes.values()}
     first = [name for name in crm.attributes if availability.get(name) == "at_creation"]
     today = [name for name in crm.attributes if availability.get(name, "today") == "today"]
+    changed = _first_changes(crm)
     for row, lead_id in enumerate(map(str, crm.lead_ids)):
         created = int(crm.created[row])
-        attributes = _known_values(crm.attributes, first, row)
+        unchanged = [name for name in first if changed[name].get(row, NEVER) >= created]
+        attributes = _drop_missing(_read_values(crm.attributes, unchanged, row))
         body = {"created_at": created, "account": export.accounts[row], "attributes": attributes}
         yield _build_record("leads", f"{lead_id}:created", lead_id, created, body)
-        if later := _known_values(crm.attributes, today, row):
-            time_ms = max(created, crm.snapshot - 1)
-            yield _build_record("leads", f"{lead_id}:{time_ms}", lead_id, time_ms, {"attributes": later})
+        time_ms = max(created, crm.snapshot - 1)
+        if names := [name for name in today if changed[name].get(row, NEVER) > time_ms]:
+            later = {"attributes": _read_values(crm.attributes, names, row)}
+            yield Record("leads", _name_todays_values(lead_id, time_ms), 1, lead_id, time_ms, later)
+
+
+def _name_todays_values(lead_id: str, time_ms: int) -> str:
+    return f"import:{lead_id}:{time_ms}"
+
+
+def _first_changes(crm: Crm) -> Mapping[str, Mapping[int, int]]:
+    """By column and row of the lead, when the column first changed (ms UTC)."""
+    first: dict[str, dict[int, int]] = {name: {} for name in crm.attributes}
+    for column, history in crm.changes.items():
+        for row, time_ms in zip(history.lead.tolist(), history.time_ms.tolist(), strict=True):
+            times = first.setdefault(column, {})
+            times[row] = min(time_ms, times.get(row, NEVER))
+    return first
 
 
 def _changes(crm: Crm) -> Iterator[Record]:
@@ -89,8 +88,14 @@ def _changes(crm: Crm) -> Iterator[Record]:
 
 
 def _activities(crm: Crm) -> Iterator[Record]:
+    """Those of people and of machines: what a machine made is found again whenever a lead is read."""
+    yield from _activity_records(crm, crm.activities)
+    yield from _activity_records(crm, crm.bots.activities)
+
+
+def _activity_records(crm: Crm, activities: Activities) -> Iterator[Record]:
     """With the keys that the API derives for records without an id, so that each is stored once."""
-    activities, occurrences = crm.activities, Counter[str]()
+    occurrences = Counter[str]()
     values = [None] * len(activities) if activities.value is None else _to_values(activities.value)
     for row, code, time_ms, value in zip(
         activities.lead.tolist(), activities.type.tolist(), activities.time_ms.tolist(), values, strict=True
@@ -124,12 +129,14 @@ def _contacts(export: CrmExport) -> Iterator[Record]:
 
 
 def _build_record(kind: RecordKind, key: str, lead_id: str, time_ms: int, body: RecordBody) -> Record:
-    content = {name: value for name, value in body.items() if value is not None}
-    return Record(kind, f"import:{key}", 1, lead_id, time_ms, content)
+    return Record(kind, f"import:{key}", 1, lead_id, time_ms, _drop_missing(body))
 
 
-def _known_values(columns: Mapping[str, Column], names: Sequence[str], row: int) -> dict[str, str | float]:
-    values = {name: _read_value(columns[name], row) for name in names}
+def _read_values(columns: Mapping[str, Column], names: Sequence[str], row: int) -> dict[str, object]:
+    return {name: _read_value(columns[name], row) for name in names}
+
+
+def _drop_missing(values: RecordBody) -> dict[str, object]:
     return {name: value for name, value in values.items() if value is not None}
 
 

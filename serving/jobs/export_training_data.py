@@ -202,6 +202,8 @@ def _render_crm_toml(crm_toml: Path, crm: CrmSettings, now: int) -> str:
         general.pop(name, None)
     general["as_of"] = tomlkit.datetime(iso(now))
     config.update(tomllib.loads(_TABLES.read_text(encoding="utf-8")))
+    if not crm.leaves_out_bursts:
+        config["activities"]["bursts"] = "keep"
     if not crm.leads.account:
         config["leads"].pop("account")
     roles = config.get("roles", {})

@@ -4,39 +4,53 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import get_args
 
 from features.clock import now_ms
+from features.crm_data import Crm
 from features.kinds import Language
 from features.settings import CrmSettings
+from scoring.decision.scorer import Scorer
+from scoring.evaluation.feature_gaps import FeatureGap, find_gaps_of_export
+from scoring.model.bundle import load_bundle
+from scoring.pages.feature_gaps import describe_gap
 from scoring.scorecard.scorecard import STAGES
 from scoring.texts import translate
-from serving.jobs.crm_records import CrmExport, store_export
+from serving.jobs.crm_records import CrmExport
+from serving.jobs.store_export import ImportCounts, ImportOutcome, store_export
 from serving.leads.field_types import AttributeSchema
 from serving.leads.mirrors import OverrideMirror
 from serving.observability.prometheus import Metrics
 from serving.predictions.live_model import ModelWatcher
 from serving.predictions.predictor import Predictor, ScoredLead, ScoreOptions
 from serving.settings import ServiceSettings
-from serving.store.queries import in_chunks
-from serving.store.records import RecordKind, WriteOutcome
+from serving.store import reads
+from serving.store.queries import CALL_DAYS, in_chunks
 from serving.store.store import Store
 
-_OUTCOMES: tuple[WriteOutcome, ...] = get_args(WriteOutcome)
+_OUTCOMES: tuple[ImportOutcome, ...] = get_args(ImportOutcome)
+_MOST_NAMED = 5
 
 
 @dataclass(frozen=True)
 class ImportResult:
-    """The outcomes of the records of each kind, and the number of open leads in each stage."""
+    """The outcomes of the records of each kind, and the number of open leads in each stage.
 
-    records: Mapping[RecordKind, Counter[WriteOutcome]]
+    `gaps` are features of the open leads that the live model knows otherwise; `absent` are the ids of open
+    leads of earlier imports that the export does not hold.
+    """
+
+    records: ImportCounts
     stages: Counter[str]
+    gaps: Sequence[FeatureGap] = ()
+    absent: Sequence[str] = ()
 
     def to_dict(self) -> dict[str, object]:
         records = {kind: dict(counts) for kind, counts in self.records.items()}
-        return {"records": records, "stages": dict(self.stages)}
+        gaps = [vars(gap) for gap in self.gaps]
+        return {"records": records, "stages": dict(self.stages), "gaps": gaps, "absent": list(self.absent)}
 
     def lines(self, lang: Language) -> list[str]:
         """A sentence for each kind, and one for the scores."""
@@ -45,7 +59,12 @@ class ImportResult:
             for kind, counts in self.records.items()
         ]
         stages = {stage: f"{self.stages[stage]:,}" for stage in STAGES}
-        return [*sentences, translate("import_scored", lang, **stages)]
+        sentences.append(translate("import_scored", lang, **stages))
+        if self.absent:
+            shown = ", ".join(self.absent[:_MOST_NAMED]) + (", …" if len(self.absent) > _MOST_NAMED else "")
+            count = f"{len(self.absent):,}"
+            sentences.append(translate("import_absent", lang, count=count, ids=shown, days=CALL_DAYS))
+        return sentences
 
 
 def import_crm(
@@ -54,23 +73,40 @@ def import_crm(
     export: CrmExport,
     progress: Callable[[str], None],
     clock: Callable[[], int] = now_ms,
+    lang: Language = "en",
 ) -> ImportResult:
     """Store an export and score its open leads with the live model.
 
-    Raises StoreUnavailable and SettingsError.
+    What the model knows otherwise is reported by `progress`, in `lang`, before any score changes. Raises
+    StoreUnavailable and SettingsError.
     """
     store = Store.open(settings.store_url, settings.spool)
     try:
-        progress(f"storing what {len(export.crm):,} leads and their activities tell")
-        records = store_export(store, export, crm)
         model_watcher = ModelWatcher(crm, settings.bundles)
         model_watcher.refresh()
+        gaps = find_live_gaps(settings, model_watcher.live_model.scorer, export.crm)
+        for gap in gaps:
+            progress(describe_gap(gap, crm.table, lang))
+        progress(f"storing what {len(export.crm):,} leads and their activities tell")
+        records = store_export(store, export, crm)
+        present = {*map(str, export.crm.lead_ids)}
+        absent = [lead_id for lead_id in store.read(reads.imported_open_leads) if lead_id not in present]
         is_open = ~export.crm.outcomes.closed
         ids = [str(lead_id) for lead_id in export.crm.lead_ids[is_open]]
         progress(f"scoring {len(ids):,} open leads")
-        return ImportResult(records, score_leads(crm, model_watcher, store, ids, clock))
+        stages = score_leads(crm, model_watcher, store, ids, clock)
+        return ImportResult(records, stages, gaps, absent)
     finally:
         store.close()
+
+
+def find_live_gaps(settings: ServiceSettings, scorer: Scorer, crm: Crm) -> list[FeatureGap]:
+    """The features of open leads that the live model knows otherwise; none without a model."""
+    calibrated = scorer.calibrated_model
+    bundle = None if calibrated is None else load_bundle(settings.bundles)
+    if calibrated is None or bundle is None:
+        return []
+    return find_gaps_of_export(bundle.evidence, calibrated.model, scorer.table, crm)
 
 
 def score_leads(

@@ -55,12 +55,12 @@ def parse_batch(
     """
     items = _parse_items(body) if isinstance(body, bytes) else body
     try:
-        leads = parse_columns(items, schema, now)
+        leads = parse_columns(items, schema, now, as_of)
         if as_of is None or not ((as_of < leads.created) & (leads.created != NEVER)).any():
             return leads
     except Unsupported:
         pass
-    return [_parse_item(item, schema, now, f"body.leads[{i}]") for i, item in enumerate(items)]
+    return [_parse_item(item, schema, now, as_of, f"body.leads[{i}]") for i, item in enumerate(items)]
 
 
 def _parse_items(raw: bytes) -> Sequence[object]:
@@ -79,11 +79,11 @@ def _parse_items(raw: bytes) -> Sequence[object]:
 
 
 def _parse_item(
-    item: object, schema: AttributeSchema, now: int | None, path: str
+    item: object, schema: AttributeSchema, now: int | None, as_of: int | None, path: str
 ) -> ParsedLead | InvalidFields:
     try:
         # What is no object is an error that pydantic describes, like all others.
-        return parse_lead(item, schema, now, path)  # type: ignore[arg-type]
+        return parse_lead(item, schema, now, path, as_of)  # type: ignore[arg-type]
     except InvalidFields as error:
         return error
 
@@ -131,7 +131,7 @@ def _complete_lead(
             return stored
         if lead not in stored:
             return UnknownLead()
-        lead = facts_from_store(stored[lead], schema, now)
+        lead = facts_from_store(stored[lead], schema, now, as_of)
     if as_of is not None and as_of < lead.created != NEVER:
         return LeadNotCreated(as_of, lead.created)
     return lead

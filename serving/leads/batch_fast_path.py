@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import chain
 from typing import Any, TypeAlias
@@ -16,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from features.bots.many_bursts import split_bots
 from features.clock import CLOCKS_DIFFER_MS, NEVER
 from features.columns import Column, Floats, Ints
 from features.crm_data import Activities
@@ -42,15 +44,22 @@ class Unsupported(Exception):
     """Something in the batch is not plain and valid."""
 
 
-def parse_columns(leads: Sequence[Any], schema: AttributeSchema, now: int | None) -> BatchLeads:
-    """The leads of a batch, from parsed JSON. Raises Unsupported if they must be parsed lead by lead."""
+def parse_columns(
+    leads: Sequence[Any], schema: AttributeSchema, now: int | None, as_of: int | None = None
+) -> BatchLeads:
+    """The leads of a batch, from parsed JSON. Raises Unsupported if they must be parsed lead by lead.
+
+    `now` (ms UTC) is None for a score as of an earlier moment, `as_of` (ms UTC).
+    """
     try:
-        return _build_leads(leads, schema, now)
+        return _build_leads(leads, schema, now, as_of)
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, pa.ArrowException):
         raise Unsupported from None
 
 
-def _build_leads(rows: Sequence[dict[str, Any]], schema: AttributeSchema, now: int | None) -> BatchLeads:
+def _build_leads(
+    rows: Sequence[dict[str, Any]], schema: AttributeSchema, now: int | None, as_of: int | None
+) -> BatchLeads:
     _require(0 < len(rows) <= bodies.MAX_BATCH)
     for lead in rows:
         _require(lead.keys() <= _LEAD_KEYS and len(lead) > 1 and lead.get("changes", []) == [])
@@ -58,7 +67,8 @@ def _build_leads(rows: Sequence[dict[str, Any]], schema: AttributeSchema, now: i
     _require(all(map(_NAME_PATTERN.fullmatch, ids)))
     activities = _get_lists(rows, "activities")
     others = _get_lists(rows, "colleagues_activities")
-    events = _build_activities(activities + others, now)
+    unlimited = _build_activities(activities + others, now)
+    events = _limit_times(unlimited, now)
     created = _parse_created(rows, now)
     first = np.full(2 * len(rows), NEVER)
     np.minimum.at(first, events.lead, events.time_ms)
@@ -70,10 +80,26 @@ def _build_leads(rows: Sequence[dict[str, Any]], schema: AttributeSchema, now: i
         created=created_or_first,
         attributes=columns,
         changes={},
-        activities=events,
+        activities=_limit_times(_select_people(unlimited, as_of), now)
+        if schema.leaves_out_bursts
+        else events,
         ignored=ignored,
         unknown_types=_find_unknown_types(events, schema, len(rows)),
     )
+
+
+def _select_people(activities: Activities, as_of: int | None) -> Activities:
+    """The activities that people made, by all that was known before `as_of` (ms UTC)."""
+    if as_of is not None:
+        activities = activities.select(activities.time_ms < as_of)
+    return split_bots(activities)[0]
+
+
+def _limit_times(activities: Activities, now: int | None) -> Activities:
+    """Times of the next minutes, from a clock ahead of ours, count as now."""
+    if now is None:
+        return activities
+    return replace(activities, time_ms=np.minimum(activities.time_ms, now))
 
 
 def _find_unknown_types(events: Activities, schema: AttributeSchema, count: int) -> list[tuple[str, ...]]:
@@ -115,10 +141,8 @@ def _parse_times(values: list[str], now: int | None) -> Ints:
     texts = pa.array(values, pa.string())
     _require(pc.all(pc.match_substring_regex(texts, _TIME_PATTERN), min_count=0).as_py())
     times_ms: Ints = texts.cast(pa.timestamp("us", "UTC")).cast(pa.int64()).to_numpy() // 1000
-    if now is None:
-        return times_ms
-    _require(not len(times_ms) or times_ms.max() <= now + CLOCKS_DIFFER_MS)
-    return np.minimum(times_ms, now)
+    _require(now is None or not len(times_ms) or times_ms.max() <= now + CLOCKS_DIFFER_MS)
+    return times_ms
 
 
 def _parse_created(rows: Sequence[Mapping[str, Any]], now: int | None) -> Ints:
@@ -126,6 +150,8 @@ def _parse_created(rows: Sequence[Mapping[str, Any]], now: int | None) -> Ints:
     is_present = np.array([text is not None for text in texts])
     times_ms = np.full(len(texts), NEVER)
     times_ms[is_present] = _parse_times([text for text in texts if text is not None], now)
+    if now is not None:
+        times_ms[is_present] = np.minimum(times_ms[is_present], now)
     return times_ms
 
 

@@ -106,7 +106,8 @@ class AttributeSchema:
 
     `missing` are the texts that mean "not known", `roles` the columns of budget, authority, need and timing,
     `dated` whether the CRM has dates, `types` the activity types that features name (None: they only
-    count all of them), and `formats` how texts of columns of numbers are written, where they are not plain.
+    count all of them), `formats` how texts of columns of numbers are written, where they are not plain, and
+    `leaves_out_bursts` whether activities do not count that a machine made (`features.bots`).
     """
 
     columns: Mapping[str, Literal["category", "number"]]
@@ -115,6 +116,7 @@ class AttributeSchema:
     dated: bool
     types: frozenset[str] | None
     formats: Mapping[str, NumberFormat] = field(default_factory=dict)
+    leaves_out_bursts: bool = True
 
     @staticmethod
     def from_settings(settings: CrmSettings) -> AttributeSchema:
@@ -126,6 +128,7 @@ class AttributeSchema:
             dated=settings.dated,
             types=None if counted == {"*"} else counted - {"*"},
             formats=settings.number_formats,
+            leaves_out_bursts=settings.leaves_out_bursts,
         )
 
     def parse_value(self, column: str, value: JsonValue) -> str | float | None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from pydantic import ValidationError
 
+from features.bots.bursts import leave_out_bursts
 from features.clock import NEVER
 from features.one_lead import AttributeChange, Event, OneLead
 from serving.leads.bodies import Lead, LeadActivity
@@ -34,8 +34,8 @@ class LeadNotCreated(Exception):
 class LeadFacts:
     """All that is known of one lead. Times are ms UTC; `created` is NEVER if nothing dates it.
 
-    `others` are the activities of other leads of its account; `ignored` are the attributes that no feature
-    uses, `unknown_types` the activity types that no feature names.
+    `events` are the activities that people made, `others` those of other leads of its account; `ignored` are
+    the attributes that no feature uses, `unknown_types` the activity types that no feature names.
     """
 
     lead_id: str
@@ -59,12 +59,17 @@ ParsedLead: TypeAlias = LeadFacts | str
 
 
 def parse_lead(
-    body: bytes | Mapping[str, object], schema: AttributeSchema, now: int | None, path: str = "body"
+    body: bytes | Mapping[str, object],
+    schema: AttributeSchema,
+    now: int | None,
+    path: str = "body",
+    as_of: int | None = None,
 ) -> ParsedLead:
     """The lead of a request, from JSON or from parsed JSON.
 
-    `now` (ms UTC) is None for a score as of an earlier moment. Times of the next minutes, from a clock ahead
-    of ours, count as now. Raises InvalidFields with all errors, formal and semantic, and NotJson.
+    `now` (ms UTC) is None for a score as of an earlier moment, `as_of` (ms UTC). Times of the next minutes,
+    from a clock ahead of ours, count as now. Raises InvalidFields with all errors, formal and semantic, and
+    NotJson.
     """
     context = ParseContext(schema, now)
     try:
@@ -76,13 +81,12 @@ def parse_lead(
         raise from_validation_error(error, path, Lead) from None
     if lead.model_fields_set == {"lead_id"}:
         return lead.lead_id
-    return _build_facts(lead, schema, NEVER if now is None else now)
+    return _build_facts(lead, schema, NEVER if now is None else now, as_of)
 
 
-def _build_facts(lead: Lead, schema: AttributeSchema, latest: int) -> LeadFacts:
+def _build_facts(lead: Lead, schema: AttributeSchema, latest: int, as_of: int | None) -> LeadFacts:
     columns = schema.columns
-    events = _build_events(lead.activities, latest)
-    others = _build_events(lead.colleagues_activities, latest)
+    events, others = _build_events(lead.activities), _build_events(lead.colleagues_activities)
     changes: list[AttributeChange] = [
         (change.column, min(change.at, latest), change.value)
         for change in lead.changes
@@ -98,29 +102,39 @@ def _build_facts(lead: Lead, schema: AttributeSchema, latest: int) -> LeadFacts:
         created=min(created, latest) if created != NEVER else NEVER,
         attributes=attributes,
         changes=changes,
-        events=events,
-        others=others,
+        events=_select_events(events, schema, latest, as_of),
+        others=_select_events(others, schema, latest, as_of),
         ignored=schema.find_ignored(dict.fromkeys([*lead.attributes, *changed])),
         unknown_types=schema.find_unknown_types([kind for kind, _, _ in (*events, *others)]),
     )
 
 
-def _build_events(activities: Sequence[LeadActivity], latest: int) -> list[Event]:
+def _build_events(activities: Sequence[LeadActivity]) -> list[Event]:
     return [
-        (
-            activity.type,
-            activity.at if activity.at < latest else latest,
-            math.nan if activity.value is None else activity.value,
-        )
+        (activity.type, activity.at, math.nan if activity.value is None else activity.value)
         for activity in activities
     ]
 
 
-def facts_from_store(stored: StoredLead, schema: AttributeSchema, now: int | None) -> LeadFacts:
+def _select_events(
+    events: Sequence[Event], schema: AttributeSchema, latest: int, as_of: int | None
+) -> Sequence[Event]:
+    """The activities that people made, by all that was known before `as_of`; those of a clock ahead of ours
+    count as `latest`. What a machine made shows in the times as they were sent."""
+    if schema.leaves_out_bursts:
+        events = leave_out_bursts(events, as_of)
+    if latest == NEVER:
+        return events
+    return [event if event[1] <= latest else (event[0], latest, event[2]) for event in events]
+
+
+def facts_from_store(
+    stored: StoredLead, schema: AttributeSchema, now: int | None, as_of: int | None = None
+) -> LeadFacts:
     """What was sent about a lead before: its attributes with their history, and its activities.
 
     What inside sales heard takes the place of the attribute of that role. `now` (ms UTC) is None for a score
-    as of an earlier moment.
+    as of an earlier moment, `as_of` (ms UTC).
     """
     latest = NEVER if now is None else now
     heard: list[AttributeChange] = [
@@ -130,16 +144,18 @@ def facts_from_store(stored: StoredLead, schema: AttributeSchema, now: int | Non
     ]
     changes, unusable = _select_usable([*stored.changes, *heard], schema, latest)
     columns = dict.fromkeys(column for column, _, _ in stored.changes)
-    others = _colleague_events(stored)
+    types = (kind for events in (stored.events, *stored.colleagues) for kind, _, _ in events)
     return LeadFacts(
         lead_id=stored.lead_id,
         created=stored.created,
         attributes={},
         changes=changes,
-        events=_limit_events(stored.events, latest),
-        others=_limit_events(others, latest),
+        events=_select_events(stored.events, schema, latest, as_of),
+        others=[
+            event for events in stored.colleagues for event in _select_events(events, schema, latest, as_of)
+        ],
         ignored=(*schema.find_ignored(columns), *unusable),
-        unknown_types=schema.find_unknown_types([kind for kind, _, _ in (*stored.events, *others)]),
+        unknown_types=schema.find_unknown_types(types),
     )
 
 
@@ -160,18 +176,3 @@ def _select_usable(
             parsed = unusable[column] = None
         changes.append((column, min(time_ms, latest), parsed))
     return changes, tuple(unusable)
-
-
-def _colleague_events(stored: StoredLead) -> list[Event]:
-    """The activities of its account without its own."""
-    own_counts, others = Counter(stored.events), []
-    for event in stored.account_events or ():
-        if own_counts[event]:
-            own_counts[event] -= 1
-        else:
-            others.append(event)
-    return others
-
-
-def _limit_events(events: Sequence[Event], latest: int) -> list[Event]:
-    return [(kind, min(time_ms, latest), value) for kind, time_ms, value in events]

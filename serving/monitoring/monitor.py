@@ -12,11 +12,12 @@ from typing import NamedTuple
 import numpy as np
 from sqlalchemy.engine import Connection, make_url
 
-from features.clock import NEVER, days_to_ms
+from features.clock import MS_PER_DAY, NEVER, days_to_ms
 from features.columns import Column, encode_texts
 from features.errors import HotleadError, OutsideError
 from features.settings import CrmSettings
 from scoring.decision.scorer import Scorer
+from scoring.evaluation.feature_gaps import FeatureGap, find_gaps
 from scoring.evaluation.monitoring import (
     THRESHOLDS,
     Advice,
@@ -50,8 +51,9 @@ class MonitoringReport:
     """The performance of live scores, the drift of features, the age of the data, and the advice.
 
     `model` is the version in use (None: the rules alone). `sampled` moments were compared for `shifts`.
-    `decided_by` and `fallbacks` count the live scores of the last DAYS days. `newest` is the newest moment of
-    each table (ms UTC; None: empty).
+    `gaps` are features that are empty, or have values that the model does not know, for the newest leads
+    that were scored in the last DAYS days. `decided_by` and `fallbacks` count the live scores of these days.
+    `newest` is the newest moment of each table (ms UTC; None: empty).
     """
 
     advice: Advice
@@ -59,6 +61,7 @@ class MonitoringReport:
     performance: Sequence[Performance]
     shifts: Mapping[str, Shift]
     sampled: int
+    gaps: Sequence[FeatureGap] = ()
     decided_by: Mapping[str, int]
     fallbacks: Mapping[str, int]
     newest: Mapping[str, int | None]
@@ -116,13 +119,15 @@ def monitor_store(
     served = store.read(lambda connection: _read_served(connection, closed, now, since or 0, model))
     results = [p for version in served for p in measure_performances(version, crm.target.horizon_days, now)]
     shifts, sampled = _measure_shifts(store, settings, crm, scorer, closed, now)
+    gaps = _find_gaps(store, settings, crm, scorer, now)
     decided_by, fallbacks = store.read(lambda connection: _count_decisions(connection, now))
     return MonitoringReport(
-        advice=advise(results, present, shifts),
+        advice=advise(results, present, shifts, bool(gaps)),
         model=present,
         performance=results,
         shifts=shifts,
         sampled=sampled,
+        gaps=gaps,
         decided_by=decided_by,
         fallbacks=fallbacks,
         newest=store.read(lambda connection: _read_newest(connection, now)),
@@ -202,6 +207,26 @@ def _measure_shifts(
     ]
     leads = len(set(evidence.lead.tolist())), len({lead_id for lead_id, _ in compared})
     return measure_shifts(evidence.features, _to_columns(scorer, values), *leads), len(compared)
+
+
+def _find_gaps(
+    store: Store, settings: ServiceSettings, crm: CrmSettings, scorer: Scorer, now: int
+) -> list[FeatureGap]:
+    """The gaps of the newest leads of the store that were scored in the last days, as of their scores."""
+    evidence, calibrated = _load_evidence(settings, scorer), scorer.calibrated_model
+    if evidence is None or calibrated is None:
+        return []
+    params = {"now": now, "since": now - days_to_ms(DAYS), "count": SAMPLE}
+    scored = store.read(lambda connection: connection.execute(served_queries.newest_scores(), params).all())
+    stored, schema = store.leads([row.lead_id for row in scored]), AttributeSchema.from_settings(crm)
+    leads = [(stored[row.lead_id], row.as_of) for row in scored if row.lead_id in stored]
+    values = [
+        scorer.table.compute_one(facts_from_store(lead, schema, as_of).view(as_of)) for lead, as_of in leads
+    ]
+    if not values:
+        return []
+    ages = np.array([(as_of - lead.created) / MS_PER_DAY for lead, as_of in leads])
+    return find_gaps(evidence, calibrated.model, _to_columns(scorer, values), ages)
 
 
 def _backdate_first_values(stored: StoredLead, columns: Collection[str]) -> StoredLead:

@@ -10,6 +10,7 @@ from features.moments import MIN_WINS
 from features.table import FeatureTable
 from scoring.evaluation.monitoring import MIN_JUDGED, Performance, current_performance
 from scoring.pages.cells import difference_cell, figure_cell, titles
+from scoring.pages.feature_gaps import describe_gap
 from scoring.pages.formats import NONE, format_share
 from scoring.pages.page import Block, Cell, CellValue, Facts, Heading, Page, Table, Text
 from scoring.statistics.drift import Shift
@@ -29,11 +30,13 @@ def monitor_page(report: MonitoringReport, table: FeatureTable, name: str, lang:
 
 def describe_advice(report: MonitoringReport, table: FeatureTable, lang: Language) -> str:
     """The advice in a sentence or two."""
-    shifted = [table.label(n, lang) for n, s in report.shifts.items() if s.is_shifted and n in table.rows]
-    features = translate("list_joint", lang).join(shifted[:_MOST_NAMED])
+    gaps = [gap.feature for gap in report.gaps]
+    shifted = [n for n, s in report.shifts.items() if s.is_shifted and n in table.rows and n not in gaps]
+    labels = [table.label(name, lang) for name in (*gaps, *shifted)]
+    features = translate("list_joint", lang).join(labels[:_MOST_NAMED])
     present = current_performance(report.performance, report.model)
     if report.advice == "retrain":
-        why = "worse" if present and present.is_worse else "shifted" if shifted else "unknown"
+        why = "worse" if present and present.is_worse else "shifted" if labels else "unknown"
         return translate(f"monitor_retrain_{why}", lang, features=features)
     if report.advice == "too_little_known":
         won, judged, waiting = (present.won, present.judged, present.waiting) if present else (0, 0, 0)
@@ -45,6 +48,8 @@ def describe_advice(report: MonitoringReport, table: FeatureTable, lang: Languag
 
 def _blocks(report: MonitoringReport, table: FeatureTable, lang: Language) -> Iterator[Block]:
     yield Text(describe_advice(report, table, lang), "verdict")
+    for gap in report.gaps:
+        yield Text(describe_gap(gap, table, lang), "warning")
     yield Heading(translate("monitor_versions", lang))
     yield Text(translate("monitor_versions_note", lang), "note")
     yield _versions(report, lang)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from functools import cache
 
-from sqlalchemy import BindParameter, Select, Table, and_, bindparam, case, func, select
+from sqlalchemy import BindParameter, Select, Table, and_, bindparam, case, exists, func, select
 
 from serving.store.queries import is_newest
-from serving.store.tables import RECORDS, predictions
+from serving.store.tables import RECORDS, current_scores, predictions
 
 NEWEST_ROWS = 1_000
 """The newest moment is searched among this many of the rows that arrived last."""
@@ -62,6 +62,18 @@ def new_leads() -> Select[str, int]:
     created = func.min(c.created_at)
     since = select(c.lead_id, created).where(c.created_at <= _now).group_by(c.lead_id)
     return since.having(created >= _since)
+
+
+@cache
+def newest_scores() -> Select[str, int]:
+    """Lead and moment of the `count` present scores made last since a moment.
+
+    Only of leads whose attributes were sent to the store, not with each request."""
+    c, leads = current_scores.c, RECORDS["leads"].c
+    count: BindParameter[int] = bindparam("count")
+    lately = select(c.lead_id, c.as_of).where(c.scored_at >= _since, c.scored_at <= _now)
+    of_store = lately.where(exists().where(leads.lead_id == c.lead_id))
+    return of_store.order_by(c.scored_at.desc(), c.lead_id).limit(count)
 
 
 @cache

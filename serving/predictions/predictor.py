@@ -101,7 +101,7 @@ class Predictor:
         stored_lead = await asyncio.to_thread(self._store.lead, lead_id, options.as_of)
         if stored_lead is None:
             raise UnknownLead
-        return facts_from_store(stored_lead, self.schema, options.live_now)
+        return facts_from_store(stored_lead, self.schema, options.live_now, options.as_of)
 
     def _score_batch(
         self, parsed: ParsedBatch, options: ScoreOptions

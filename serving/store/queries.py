@@ -12,11 +12,14 @@ from typing import Any, TypeAlias
 
 from sqlalchemy import BindParameter, ColumnElement, Row, Select, Table, bindparam, exists, func, null, select
 
+from features.clock import days_to_ms
 from serving.store.records import HotRow
 from serving.store.tables import DUE, IS_HOT, RECORDS, current_scores, predictions
 
 Statement: TypeAlias = Select[*tuple[Any, ...]]
 ResultRow: TypeAlias = Row[*tuple[Any, ...]]
+CALL_DAYS = 30
+"""A lead stays in the call list for so many days after its newest score."""
 MAX_IDS = 1_000
 """The number of ids in one query: databases limit its parameters."""
 _leads, _activities = RECORDS["leads"], RECORDS["activities"]
@@ -44,6 +47,21 @@ def activities_of_leads() -> Statement:
     """Lead, type, time and value of the activities of the leads `ids`, by time."""
     a = _activities.c
     return newest_rows(_activities).with_only_columns(a.lead_id, a.type, a.at, a.value)
+
+
+@cache
+def newest_versions(table: Table) -> Statement:
+    """Key, version and digest of the newest version of each of the keys `ids`."""
+    c = table.c
+    return select(c.key, c.version, c.digest).where(is_among_ids(c.key), is_newest(table))
+
+
+@cache
+def imported_open_leads() -> Select[str]:
+    """The ids of the leads of all imports whose deal is not closed."""
+    c = _leads.c
+    imported = select(c.lead_id).distinct().where(c.key.like("import:%:created"))
+    return imported.where(c.lead_id.not_in(closed_leads())).order_by(c.lead_id)
 
 
 @cache
@@ -94,8 +112,14 @@ def call_list(of_owner: bool, continued: bool = False) -> Statement:
 
 
 def is_to_call() -> ColumnElement[bool]:
-    """Whether a lead is hot and its deal is not closed."""
-    return IS_HOT & ~is_closed(current_scores.c.lead_id)
+    """Whether a lead is hot, its deal is not closed, and it was scored after the parameter `scored_after`."""
+    scored_after: BindParameter[int] = bindparam("scored_after")
+    return IS_HOT & (current_scores.c.scored_at > scored_after) & ~is_closed(current_scores.c.lead_id)
+
+
+def call_list_start(now: int) -> int:
+    """The parameter `scored_after` of the call list at `now` (both ms UTC)."""
+    return now - days_to_ms(CALL_DAYS)
 
 
 @cache

@@ -15,7 +15,7 @@ from features.one_lead import Event
 from scoring.decision.overrides import Override, Verdict
 from serving.store import queries
 from serving.store.queries import ResultRow, Statement, in_chunks
-from serving.store.records import KINDS, HotRow, ListCursor, StoredLead
+from serving.store.records import KINDS, HotRow, ListCursor, RecordKind, StoredLead
 from serving.store.tables import RECORDS
 
 Rows: TypeAlias = Sequence[ResultRow]
@@ -36,7 +36,7 @@ def leads(
     created = _creation_times(connection, lead_ids, rows_by_lead)
     accounts = {lead_id: _last_account(rows, before) for lead_id, rows in rows_by_lead.items()}
     account_ids = {account for account in accounts.values() if account is not None}
-    account_events = _read_account_events(connection, account_ids, before)
+    events_by_account = _read_account_events(connection, account_ids, before)
     return {
         lead_id: StoredLead(
             lead_id=lead_id,
@@ -45,12 +45,41 @@ def leads(
             changes=_changes(rows_by_lead.get(lead_id, ())),
             events=events.get(lead_id, []),
             hearings=_hearings(steps.get(lead_id, ())),
-            account_events=account_events.get(accounts.get(lead_id) or ""),
+            colleagues=[
+                colleague_events
+                for colleague_id, colleague_events in events_by_account.get(accounts.get(lead_id), {}).items()
+                if colleague_id != lead_id
+            ],
             first_contacts=[row.at for row in steps.get(lead_id, ()) if row.step == "first_contact"],
         )
         for lead_id in lead_ids
         if lead_id in created
     }
+
+
+def attribute_history(
+    connection: Connection, lead_ids: Sequence[str]
+) -> dict[str, list[tuple[str, int, object]]]:
+    """By lead, every value of an attribute that was sent: column, time (ms UTC) and value, by time."""
+    statement = queries.newest_rows(RECORDS["leads"])
+    rows_by_lead: dict[str, Rows] = {}
+    for chunk in in_chunks(lead_ids):
+        rows_by_lead |= _read_by_lead(connection, statement, chunk)
+    return {lead_id: _changes(rows) for lead_id, rows in rows_by_lead.items()}
+
+
+def imported_open_leads(connection: Connection) -> list[str]:
+    """The leads of all imports whose deal is not closed, sorted by id."""
+    return list(connection.scalars(queries.imported_open_leads()))
+
+
+def newest_versions(
+    connection: Connection, kind: RecordKind, keys: Sequence[str]
+) -> dict[str, tuple[int, str]]:
+    """The newest version of each stored key and the digest of its content."""
+    statement = queries.newest_versions(RECORDS[kind])
+    rows = (row for chunk in in_chunks(keys) for row in connection.execute(statement, {"ids": chunk}))
+    return {key: (version, digest) for key, version, digest in rows}
 
 
 def scores(connection: Connection, lead_id: str, limit: int) -> list[dict[str, Any]]:
@@ -63,7 +92,9 @@ def call_list(
     connection: Connection, owner: str | None, limit: int, now: int, after: ListCursor | None = None
 ) -> list[HotRow]:
     """Hot leads without a closed deal `after` a position, by deadline (none: last), score and id."""
-    params = {"limit": limit, "owner": owner, **({} if after is None else after._asdict())}
+    start = queries.call_list_start(now)
+    position = {} if after is None else after._asdict()
+    params = {"limit": limit, "owner": owner, "scored_after": start, **position}
     statement = queries.call_list(owner is not None, after is not None)
     rows = [HotRow(**row._mapping) for row in connection.execute(statement, params)]
     lead_ids = [row.lead_id for row in rows]
@@ -129,21 +160,18 @@ def _last_account(rows: Rows, before: int | None) -> str | None:
 
 def _read_account_events(
     connection: Connection, accounts: set[str], before: int | None
-) -> dict[str, list[Event]]:
-    """The activities of all leads of each account, by time."""
+) -> dict[str | None, dict[str, list[Event]]]:
+    """The activities of each lead of each account, by time."""
     if not accounts:
         return {}
     rows_by_lead = _read_by_lead(connection, queries.leads_of_accounts(), accounts)
     events = _read_events(connection, list(rows_by_lead))
-    events_by_account: dict[str, list[Event]] = {account: [] for account in accounts}
+    events_by_account: dict[str | None, dict[str, list[Event]]] = {account: {} for account in accounts}
     for lead_id, rows in rows_by_lead.items():
         # A lead may have moved to another account since.
-        if (account := _last_account(rows, before)) in events_by_account:
-            events_by_account[account] += events.get(lead_id, [])
-    return {
-        account: sorted(unsorted, key=lambda event: event[1])
-        for account, unsorted in events_by_account.items()
-    }
+        if lead_id in events and (account := _last_account(rows, before)) in events_by_account:
+            events_by_account[account][lead_id] = events[lead_id]
+    return events_by_account
 
 
 def _changes(rows: Rows) -> list[tuple[str, int, object]]:

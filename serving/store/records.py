@@ -121,7 +121,7 @@ class StoredLead:
 
     `created` is the earliest created_at, else the time of the lead's first record. `changes` are all values
     of attributes that were ever sent (None: emptied). `hearings` are topic, time and answer of the hearing.
-    `account_events` are the activities of all leads of its account, None without an account.
+    `colleagues` are the activities of each other lead of its account.
     """
 
     lead_id: str
@@ -130,7 +130,7 @@ class StoredLead:
     changes: list[AttributeChange]
     events: list[Event]
     hearings: list[tuple[str, int, str]]
-    account_events: list[Event] | None
+    colleagues: list[list[Event]]
     first_contacts: list[int]
 
 

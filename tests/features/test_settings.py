@@ -195,7 +195,7 @@ def test_numbers_and_booleans_stand_for_their_texts() -> None:
 def test_files_that_are_no_crm_toml_are_told(tmp_path: Path) -> None:
     path = tmp_path / "crm.toml"
     for content, expected in (
-        (None, "there is no such file. `hotlead init"),
+        (None, "there is no such file. Run the command in its folder, or name it; `hotlead init"),
         (b"[leads\n", "is not TOML: "),
         ('name = "\u5c71"'.encode("cp932"), "It must be UTF-8."),
     ):

@@ -167,7 +167,7 @@ def loaded_of(folder: Path, **tables: Any) -> Loaded:
 
 def read_rejects(folder: Path) -> list[dict[str, str]]:
     """The rows of the rejects file."""
-    with (folder / "rejects.csv").open(encoding="utf-8", newline="") as file:
+    with (folder / "rejects.csv").open(encoding="utf-8-sig", newline="") as file:
         return list(csv.DictReader(file))
 
 

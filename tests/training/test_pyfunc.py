@@ -1,14 +1,6 @@
 from __future__ import annotations
 
-import json
-import os
-import signal
-import socket
-import subprocess
 import sys
-import time
-import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +11,11 @@ import pytest
 
 from features.columns import Texts
 from tests.conftest import Demo
-from training.pyfunc import ScoringModel
+from tests.helpers.mlflow_serving import ask_probabilities, serve_model
+from training.pyfunc import AVERAGE_LEAD, ScoringModel
 from training.registry.mlflow_store import find_model
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +65,7 @@ def test_signature_and_example_fit_the_features(demo: Demo, loaded: Any, place: 
 
 def test_registered_folder_holds_nothing_pickled(place: Path) -> None:
     endings = {path.suffix for path in place.rglob("*") if path.is_file()}
-    assert endings <= {".json", ".txt", ".parquet", ".yaml", ".yml", ""}
+    assert endings <= {".json", ".txt", ".parquet", ".yaml", ".yml", ".whl", ""}
     assert (place / "MLmodel").read_text().count("loader_module: training.pyfunc") == 1
 
 
@@ -79,61 +74,34 @@ def test_a_missing_column_is_named(demo: Demo, frame: pd.DataFrame) -> None:
         ScoringModel(demo.model).predict(frame.drop(columns="budget"))
 
 
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
-
-
-@pytest.fixture
-def served(place: Path) -> Iterator[str]:
-    """`mlflow models serve` on the registered model."""
-    port = free_port()
-    process = subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "mlflow",
-            "models",
-            "serve",
-            "--model-uri",
-            str(place),
-            "--env-manager",
-            "local",
-            "--host",
-            "127.0.0.1",
-            "--port",
-            str(port),
-            "--workers",
-            "1",
-        ],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-        env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
-    )
-    try:
-        for _ in range(300):
-            try:
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/ping", timeout=2).close()
-                break
-            except OSError:
-                assert process.poll() is None, "mlflow models serve ended by itself"
-                time.sleep(0.3)
-        yield f"http://127.0.0.1:{port}/invocations"
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-
-
 @pytest.mark.slow
 def test_mlflow_models_serve_answers_over_http(
-    served: str, frame: pd.DataFrame, expected: np.ndarray
+    place: Path, frame: pd.DataFrame, expected: np.ndarray
 ) -> None:
-    body = json.dumps({"dataframe_split": json.loads(frame.to_json(orient="split", index=False))})
-    request = urllib.request.Request(
-        served, body.encode(), {"Content-Type": "application/json"}, method="POST"
+    with serve_model(Path(sys.executable), place, ROOT) as url:
+        np.testing.assert_allclose(ask_probabilities(url, frame), expected, atol=1e-9)
+
+
+def test_probabilities_are_as_in_scikit_learn(demo: Demo, frame: pd.DataFrame, expected: np.ndarray) -> None:
+    model = ScoringModel(demo.model)
+    probabilities = model.predict_proba(frame)
+    assert probabilities.shape == (len(frame), 2)
+    np.testing.assert_array_equal(probabilities[:, list(model.classes_).index(True)], expected)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1)
+    assert tuple(model.feature_names_in_) == demo.model.table.names
+    assert model.n_features_in_ == len(demo.model.table)
+
+
+def test_reasons_add_up_to_the_log_odds(demo: Demo, frame: pd.DataFrame, expected: np.ndarray) -> None:
+    indexed = frame.set_index(pd.Index(range(100, 100 + len(frame))))
+    reasons = ScoringModel(demo.model).explain(indexed)
+    assert list(reasons.columns) == [AVERAGE_LEAD, *demo.model.table.names]
+    assert list(reasons.index) == list(indexed.index)
+    np.testing.assert_allclose(1 / (1 + np.exp(-reasons.sum(axis=1))), expected, rtol=0, atol=1e-12)
+
+
+def test_texts_may_be_categories(demo: Demo, frame: pd.DataFrame, expected: np.ndarray) -> None:
+    texts = dict.fromkeys(demo.model.table.texts, "category")
+    np.testing.assert_array_equal(
+        ScoringModel(demo.model).predict(frame.astype(texts))["probability"], expected
     )
-    with urllib.request.urlopen(request, timeout=30) as answer:
-        predictions = json.loads(answer.read())["predictions"]
-    np.testing.assert_allclose([row["probability"] for row in predictions], expected, atol=1e-9)

@@ -17,6 +17,7 @@ from scoring.statistics.metrics import Estimate, measure
 from training.fitting.baselines import baseline_scores
 from training.fitting.dataset import Dataset
 from training.fitting.fit import fit
+from training.fitting.learning_curve import mean_curve, sum_losses
 from training.fitting.recipe import Recipe
 from training.fitting.splits import Split, random_folds, split_newest
 
@@ -32,6 +33,7 @@ class Evaluation:
 
     `rows` are their positions in the dataset, `scores` (log-odds) and `figures` are by model, baseline or
     part; `reasons` (rows, features) are the contributions to the model's scores, nan where not computed.
+    `learning_curve` is the model's log loss by its number of trees.
     """
 
     rows: NDArray[np.intp]
@@ -40,6 +42,7 @@ class Evaluation:
     figures: dict[str, dict[str, Estimate]]
     recipes: list[Recipe]
     train_rows: int
+    learning_curve: dict[int, float]
 
     @property
     def model(self) -> dict[str, Estimate]:
@@ -59,7 +62,7 @@ def evaluate(data: Dataset, choose: Callable[[Dataset], Recipe], seed: int) -> E
     Raises DataError if the older examples hold only one outcome.
     """
     splits = split_for_evaluation(data, seed)
-    recipes, split_scores, reasons = [], [], []
+    recipes, split_scores, reasons, losses = [], [], [], []
     for split in splits:
         train, test = data.take(split.train), data.take(split.test)
         _check_both_outcomes(train)
@@ -69,10 +72,12 @@ def evaluate(data: Dataset, choose: Callable[[Dataset], Recipe], seed: int) -> E
         recipes.append(recipe)
         split_scores.append({**_score_parts(model, leads), **baseline_scores(train, test, seed)})
         reasons.append(_explain_sample(model, leads, MAX_EXPLAINED // len(splits), seed))
+        losses.append(sum_losses(model, leads, test.won))
     rows = np.concatenate([split.test for split in splits])
     scores = {name: np.concatenate([t[name] for t in split_scores]) for name in split_scores[0]}
     figures = _measure_scores(data.take(rows), scores, seed)
-    return Evaluation(rows, scores, np.concatenate(reasons), figures, recipes, len(splits[0].train))
+    curve = mean_curve(losses, max(recipe.rounds for recipe in recipes), len(rows))
+    return Evaluation(rows, scores, np.concatenate(reasons), figures, recipes, len(splits[0].train), curve)
 
 
 def build_evidence(data: Dataset, evaluation: Evaluation, crm: Crm, segments: dict[str, str]) -> Evidence:

@@ -54,7 +54,10 @@ class TrainingResult:
 
 @dataclass(frozen=True)
 class RunRecord:
-    """A finished training, its report (HTML) with the drawn charts by name, and its crm.toml."""
+    """A finished training, its report (HTML) with the drawn charts by name, and its crm.toml.
+
+    `description` says in Markdown what was trained on and how good it is.
+    """
 
     report_file: ClassVar[str] = "report.html"
 
@@ -62,6 +65,7 @@ class RunRecord:
     charts: Mapping[str, go.Figure]
     report: str
     settings_file: Path
+    description: str
 
     def save_model(self, folder: Path) -> Path:
         """Save the model and its evidence to a new folder, and return it."""
@@ -104,6 +108,7 @@ def describe_training(
         ],
         "left_out": list(audit.left_out),
         "scorecard": data.card.version,
+        "data": data.digest,
         "recipe": recipe.to_dict(),
         "seed": seed,
         "figures": {name: estimates_to_dict(figures) for name, figures in evaluation.figures.items()},

@@ -42,7 +42,7 @@ class ListRequest:
     """The output `to` of a list, its moment `as_of` (ms UTC; ignored without dates), and its options.
 
     `reasons` are those of the model: for the first `top` leads, for all, or for none; reasons of the rules
-    are always included.
+    are always included. `has_mark`: a CSV file begins with a byte order mark; by default if it is Japanese.
     """
 
     to: str
@@ -52,6 +52,12 @@ class ListRequest:
     lang: Language = "en"
     table: str = DEFAULT_TABLE
     overrides: Mapping[str, Override] = field(default_factory=dict)
+    has_mark: bool | None = None
+
+    @property
+    def begins_with_mark(self) -> bool:
+        """Whether a CSV file gets the byte order mark."""
+        return self.lang == "ja" if self.has_mark is None else self.has_mark
 
 
 @dataclass(frozen=True)
@@ -83,7 +89,7 @@ def score_list(
     probability = pc.fill_null(scores["probability"], 0).to_numpy()
     first = np.lexsort((-probability, -scores["score"].to_numpy()))
     table = work.add_reasons(scores.take(pa.array(first)), leads[first])
-    write_output(table, request.to, request.table)
+    write_output(table, request.to, request.table, request.begins_with_mark)
     shutil.rmtree(work.folder, ignore_errors=True)
     return ScoredLeads(table, leads[first], work.score_leads(leads[first][:FIRST]))
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 from sqlalchemy import BigInteger, Column, DateTime, Float, MetaData, Table, Text, create_engine, event
 from sqlalchemy.engine import URL, Connection, make_url
@@ -16,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from features.crm.sources.databases import database_url
 from features.crm.table_settings import expand_variables
+from features.crm.values.csv_output import write_csv
 from features.errors import OutsideError, SettingsError
 from features.files import atomic_file
 
@@ -23,12 +23,15 @@ _ROWS_AT_ONCE = 20_000
 DEFAULT_TABLE = "hotlead_scores"
 
 
-def write_output(scores: pa.Table, to: str, table: str) -> None:
-    """Write to a .parquet or .csv file or, if `to` is a database URL, to its `table`."""
+def write_output(scores: pa.Table, to: str, table: str, has_mark: bool = False) -> None:
+    """Write to a .parquet or .csv file or, if `to` is a database URL, to its `table`.
+
+    `has_mark`: a CSV file begins with the byte order mark that Excel needs for other than ASCII.
+    """
     if "://" in to:
         _write_table(scores, expand_variables(to), table)
         return
-    writer = _find_writer(to)
+    writer = _find_writer(to, has_mark)
     with atomic_file(Path(to)) as part:
         try:
             writer(scores, part)
@@ -47,10 +50,10 @@ def check_output(to: str) -> None:
             pass
 
 
-def _find_writer(to: str) -> Callable[[pa.Table, Path], Any]:
+def _find_writer(to: str, has_mark: bool = False) -> Callable[[pa.Table, Path], Any]:
     writers: dict[str, Callable[[pa.Table, Path], Any]] = {
         ".parquet": lambda table, path: pq.write_table(table, path, compression="zstd"),
-        ".csv": lambda table, path: pa_csv.write_csv(_decode_dictionaries(table), path),
+        ".csv": lambda table, path: write_csv(table, path, has_mark),
     }
     ending = Path(to).suffix.lower()
     if ending not in writers:
@@ -59,12 +62,6 @@ def _find_writer(to: str) -> Callable[[pa.Table, Path], Any]:
             "URL such as sqlite:///crm.db."
         )
     return writers[ending]
-
-
-def _decode_dictionaries(table: pa.Table) -> pa.Table:
-    """The table without dictionary columns, which CSV cannot hold."""
-    types = [f.type.value_type if pa.types.is_dictionary(f.type) else f.type for f in table.schema]
-    return table.cast(pa.schema(zip(table.column_names, types, strict=True)))
 
 
 def _write_table(scores: pa.Table, target: str, name: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,7 +21,7 @@ from scoring.decision.score import Score
 from scoring.decision.scorer import Fallback, Scorer
 from training.lists.batch import ListRequest, Progress, ScoredLeads, score_list
 from training.progress import StepReporter
-from training.registry.mlflow_store import CHAMPION, RegisteredModel, find_model
+from training.registry.mlflow_store import CHALLENGER, CHAMPION, RegisteredModel, find_model
 
 AnySource = TypeVar("AnySource", bound=Source)
 
@@ -67,17 +68,20 @@ def score_crm(
     report_step: StepReporter,
     progress: Progress,
     overrides: Path | None = None,
+    aliases: Sequence[str] = (CHAMPION, CHALLENGER),
 ) -> ScoredList:
     """Score the open leads of a CRM by the scorecard and the champion, else the challenger.
 
-    `as_of` is ms UTC, by default the moment of the export. Without a model the rules decide. Raises
-    SettingsError if `as_of` is in the future or there is neither a model nor a scorecard.
+    `aliases` are the models that may decide, the first that there is (empty: none may); without a model the
+    rules decide.
+    `as_of` is ms UTC, by default the moment of the export. Raises SettingsError if
+    `as_of` is in the future or there is neither a model nor a scorecard.
     """
     if as_of is not None and as_of > now_ms() and settings.as_of is None:
         raise SettingsError("--as-of lies in the future; a list can be scored as of now at the latest.")
     parsed_overrides = [] if overrides is None else read_overrides(overrides, settings.zone)
     report_step("looking up the model")
-    registered_model, fallback = _find_model(out, settings, report_step)
+    registered_model, fallback = _find_model(out, aliases, report_step)
     scorer = _build_scorer(settings, registered_model, fallback, report_step)
     registered_model = registered_model if scorer.calibrated_model else None
     if registered_model is not None and registered_model.alias != CHAMPION:
@@ -87,7 +91,7 @@ def score_crm(
         )
     report_step("reading the CRM")
     loaded = load(settings, out / "rejects.csv")
-    if registered_model is None:
+    if registered_model is None and aliases:
         report_step(_describe_missing_wins(loaded))
     moment_ms = loaded.crm.snapshot if as_of is None else as_of
     _report_unknown_leads(parsed_overrides, loaded, report_step)
@@ -113,11 +117,13 @@ def _report_unknown_leads(overrides: list[Override], loaded: Loaded, report_step
 
 
 def _find_model(
-    out: Path, settings: CrmSettings, report_step: StepReporter
+    out: Path, aliases: Sequence[str], report_step: StepReporter
 ) -> tuple[RegisteredModel | None, Fallback | None]:
     """The model to use, or the reason for the fallback to the rules, which is also reported."""
+    if not aliases:
+        return None, "no_model"
     try:
-        registered_model = find_model(out)
+        registered_model = find_model(out, aliases)
         registered_model.evidence.check_not_empty()
     except (SettingsError, OutsideError) as problem:
         report_step(f"no model, so the rules decide: {problem}")
@@ -162,9 +168,14 @@ def with_files(settings: CrmSettings, leads: str | None, activities: str | None)
         changed |= {"leads": _with_source(settings.leads, leads), "deals": None}
         changed |= {"max_reject_share": 1.0}
     if activities is not None:
-        if settings.activities is None:
+        if not settings.activities:
             raise SettingsError("--activities: crm.toml has no [activities] that says how to read it.")
-        changed |= {"activities": _with_source(settings.activities, activities)}
+        if len(settings.activities) > 1:
+            raise SettingsError(
+                "--activities: crm.toml has several [[activities]], so one file cannot take their place. Replace "
+                "the files that crm.toml names, and run again without this option."
+            )
+        changed |= {"activities": (_with_source(settings.activities[0], activities),)}
     return settings.model_copy(update=changed)
 
 

@@ -13,51 +13,22 @@ import logging
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
-
-from features.columns import Texts
 from features.errors import OutsideError, SettingsError
 from features.files import file_lock, write_error
 from features.kinds import Language
 from scoring.model.evidence import Evidence
 from scoring.model.model import EVIDENCE_FILE, Model
-from scoring.scorecard.load import SCORECARD_FILE
-from scoring.statistics.metrics import Estimate
-
-if TYPE_CHECKING:  # a slow import, which reading a model does not need
-    from training.fitting.result import RunRecord
+from training.registry.moved_store import artifacts_uri, point_to_present_folder
 
 MODEL_NAME = "hotlead"
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
 _STORE, _STORE_VARIABLE = "mlflow.db", "MLFLOW_TRACKING_URI"
-_PARAMS = (
-    "crm",
-    "seed",
-    "examples",
-    "leads",
-    "won_leads",
-    "horizon_days",
-    "trained_through",
-    "scorecard",
-    "recipe",
-)
-_SAMPLE_ROWS = 5
-_REQUIREMENTS = ("lightgbm", "numpy", "pandas", "pyarrow", "pydantic", "scipy", "sqlalchemy")
-
-
-@dataclass(frozen=True)
-class Registration:
-    """The version and run of a model in MLflow; `tracking_uri` is without its password."""
-
-    version: str
-    run_id: str
-    tracking_uri: str
 
 
 @dataclass(frozen=True)
@@ -74,24 +45,6 @@ class RegisteredModel:
     def evidence(self) -> Evidence:
         """The newest deals, on which it was evaluated. Raises DataError if the file is damaged."""
         return Evidence.load(self.folder / EVIDENCE_FILE)
-
-
-def register(record: RunRecord, model_folder: Path, out: Path) -> Registration:
-    """Log a training run to the store of `out`; its model, saved in `model_folder`, becomes challenger."""
-    card, card_file = record.trained.model.card, record.settings_file.with_name(SCORECARD_FILE)
-    with mlflow_store(out) as (mlflow, uri), mlflow.start_run(run_name=record.trained.model.version) as run:
-        _log_run(mlflow, record)
-        mlflow.log_text(record.report, record.report_file)
-        mlflow.log_artifact(str(record.settings_file))
-        mlflow.log_dict(card.to_dict(), "scorecard.json")
-        if card_file.exists():
-            mlflow.log_artifact(str(card_file))
-        _log_data(mlflow, record)
-        version = _log_model(mlflow, record, model_folder)
-        client = mlflow.MlflowClient()
-        client.set_registered_model_alias(MODEL_NAME, CHALLENGER, version)
-        client.set_model_version_tag(MODEL_NAME, version, "hotlead.version", record.trained.model.version)
-        return Registration(version, run.info.run_id, uri)
 
 
 def find_model(out: Path, aliases: Sequence[str] = (CHAMPION, CHALLENGER)) -> RegisteredModel:
@@ -186,6 +139,7 @@ def mlflow_store(out: Path) -> Iterator[tuple[Any, str]]:
     """
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    os.environ.setdefault("MLFLOW_UV_AUTO_DETECT", "false")  # the user's uv.lock is none of the model's
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
     # slow import, see the docstring of the module
@@ -221,88 +175,8 @@ def _set_store(mlflow: Any, uri: str, out: Path) -> None:
         mlflow.set_experiment(MODEL_NAME)
         return
     with file_lock(out / ".lock"):
+        if uri == _local_store_uri(out):
+            point_to_present_folder(out / _STORE, MODEL_NAME, out)
         if mlflow.get_experiment_by_name(MODEL_NAME) is None:
-            mlflow.create_experiment(MODEL_NAME, (out.resolve() / "mlartifacts").as_uri())
+            mlflow.create_experiment(MODEL_NAME, artifacts_uri(out))
     mlflow.set_experiment(MODEL_NAME)
-
-
-def _log_run(mlflow: Any, record: RunRecord) -> None:
-    about = record.trained.model.about
-    mlflow.log_params(_flatten({name: about[name] for name in _PARAMS}))
-    mlflow.set_tags(
-        {
-            "hotlead.version": record.trained.model.version,
-            "hotlead.features": record.trained.model.table.fingerprint,
-            "hotlead.left_out": ", ".join(record.trained.left_out),
-        }
-    )
-    mlflow.log_metrics(_flatten_metrics(record.trained.evaluation.figures))
-    for name, chart in record.charts.items():
-        mlflow.log_figure(chart, f"figures/{name}.html", save_kwargs={"include_plotlyjs": True})
-
-
-def _flatten_metrics(figures: Mapping[str, Mapping[str, Estimate]]) -> dict[str, float]:
-    """The model's figures with their intervals, and those of the baselines with the prefix `baseline.`."""
-    metrics: dict[str, float] = {}
-    for model_name, measures in figures.items():
-        prefix = "" if model_name == "model" else f"{model_name}."
-        for name, figure in measures.items():
-            metrics[f"{prefix}{name}"] = figure.value
-            metrics |= {f"{name}.low": figure.low, f"{name}.high": figure.high} if not prefix else {}
-    return {name: value for name, value in metrics.items() if value == value}
-
-
-def _log_data(mlflow: Any, record: RunRecord) -> None:
-    # slow import, see the docstring of the module
-    from mlflow.data.code_dataset_source import CodeDatasetSource
-    from mlflow.data.meta_dataset import MetaDataset
-
-    name = str(record.trained.model.about["crm"])
-    mlflow.set_tag("hotlead.data", record.trained.data.digest)
-    dataset = MetaDataset(CodeDatasetSource({"crm": name}), name=name, digest=record.trained.data.digest)
-    mlflow.log_input(dataset, context="training")
-
-
-def _log_model(mlflow: Any, record: RunRecord, model_folder: Path) -> str:
-    """Log and register the model, and return the number of its version."""
-    # slow import, see the docstring of the module
-    from mlflow.models import ModelSignature
-    from mlflow.types import ColSpec, DataType, Schema
-
-    table = record.trained.model.table
-    inputs = [
-        ColSpec(DataType.string if name in table.texts else DataType.double, name, required=False)
-        for name in table.names
-    ]
-    info = mlflow.pyfunc.log_model(
-        name="model",
-        loader_module="training.pyfunc",
-        data_path=str(model_folder),
-        signature=ModelSignature(Schema(inputs), Schema([ColSpec(DataType.double, "probability")])),
-        input_example=_input_example(record),
-        pip_requirements=list(_REQUIREMENTS),
-    )
-    client = mlflow.MlflowClient()
-    if not client.search_registered_models(f"name = '{MODEL_NAME}'"):
-        with suppress(mlflow.exceptions.MlflowException):  # another process may have been quicker
-            client.create_registered_model(MODEL_NAME)
-    model_version = client.create_model_version(
-        MODEL_NAME, info.model_uri, run_id=info.run_id, model_id=info.model_id
-    )
-    return str(model_version.version)
-
-
-def _input_example(record: RunRecord) -> Any:
-    import pandas as pd  # slow import, see the docstring of the module
-
-    data = record.trained.data
-    columns = data.take(np.arange(min(_SAMPLE_ROWS, len(data)))).columns.items()
-    return pd.DataFrame({name: c.to_list() if isinstance(c, Texts) else c for name, c in columns})
-
-
-def _flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        name = f"{prefix}{key}"
-        flat |= _flatten(value, f"{name}.") if isinstance(value, dict) else {name: value}
-    return flat

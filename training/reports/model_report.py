@@ -50,7 +50,7 @@ def report_page(trained: TrainingResult, charts: Charts, lang: Language) -> Page
     """The quality of the model, the findings of the audit, and the recipe of the model."""
     measured = trained.evaluation.figures
     blocks = (
-        Text(summary(trained, lang)),
+        Text(summary(trained.model.about, lang)),
         Text(verdict(measured, lang), "verdict"),
         Heading(translate("report_figures", lang)),
         _measures_table(measured, lang),
@@ -64,9 +64,8 @@ def report_page(trained: TrainingResult, charts: Charts, lang: Language) -> Page
     return Page(title, blocks, lang, _footer(trained, lang))
 
 
-def summary(trained: TrainingResult, lang: Language) -> str:
-    """The training data and the evaluation of the model, in one or two sentences."""
-    about = trained.model.about
+def summary(about: Mapping[str, Any], lang: Language) -> str:
+    """The training data and the evaluation of the model that `about` describes, in one or two sentences."""
     counts = {name: f"{about[name]:,}" for name in ("examples", "leads")} | {
         "won": f"{about['won_leads']:,}",
         "test": f"{about['measured_examples']:,}",
@@ -94,6 +93,19 @@ def verdict(measured: Mapping[str, Mapping[str, Estimate]], lang: Language) -> s
         best=translate(best, lang),
         value=f"{value:.4f}",
     )
+
+
+def describe_run(trained: TrainingResult, lang: Language) -> str:
+    """The verdict, the data, the horizon and the excluded features, in Markdown."""
+    sentences = [
+        verdict(trained.evaluation.figures, lang),
+        summary(trained.model.about, lang),
+        _footer(trained, lang),
+    ]
+    if trained.left_out:
+        names = ", ".join(f"`{name}`" for name in trained.left_out)
+        sentences.append(translate("report_left_out", lang, columns=names))
+    return "\n\n".join([f"**{sentences[0]}**", *sentences[1:]])
 
 
 def _measures_table(measured: Mapping[str, Mapping[str, Estimate]], lang: Language) -> Table:

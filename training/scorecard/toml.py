@@ -26,6 +26,8 @@ from training.progress import StepReporter
 from training.scorecard.suggest import Suggestion, suggest
 from training.scorecard.summary import gain_sentence, learnt_sentence, left_out_sentence, rule_sentences
 
+OLDEST, MAX_ROWS = 0.8, 16
+"""The share of the deals to learn from, oldest first, and the maximum number of rows, by default."""
 _WIDTH: Mapping[Language, int] = {"en": 108, "ja": 56}
 
 

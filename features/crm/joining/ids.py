@@ -7,6 +7,7 @@ Ids that are equal match first. An id that is unknown as it stands is compared i
 - A spreadsheet writes the number 123 as 123.0.
 - GUIDs stand in upper or lower case, with or without braces.
 - Zoho puts `zcrm_` before its numbers.
+- An apostrophe keeps a spreadsheet from taking an id such as =7 or +49-1 for a formula.
 
 Leading zeros belong to an id: 007 and 7 are two records. A plain form that two records share matches none.
 """
@@ -27,12 +28,14 @@ _SALESFORCE = re.compile(r"([A-Za-z0-9]{15})[A-Z0-5]{3}")
 _WITH_POINT = re.compile(r"([1-9]\d*|0)\.0+")
 _GUID = re.compile(r"\{?([0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})\}?")
 _ZOHO = re.compile(r"zcrm_(\d+)")
-_ANY_FORM = "^(" + "|".join(form.pattern for form in (_SALESFORCE, _WITH_POINT, _GUID, _ZOHO)) + ")$"
+_ESCAPED = re.compile(r"'([=+\-@].*)")
+_FORMS = (_SALESFORCE, _WITH_POINT, _ZOHO, _ESCAPED)
+_ANY_FORM = "^(" + "|".join(form.pattern for form in (*_FORMS, _GUID)) + ")$"
 
 
 def plain_id(text: str) -> str:
     """The form in which ids of one record are equal; the text itself where no other form is common."""
-    for form in (_SALESFORCE, _WITH_POINT, _ZOHO):
+    for form in _FORMS:
         if match := form.fullmatch(text):
             return match[1]
     guid = _GUID.fullmatch(text)

@@ -41,8 +41,10 @@ def match_deals(reader: Reader, leads: IdentifiedLeads, config: DealsTable) -> L
     if config.lead is None:
         return _deals_that_leads_name(reader, leads, rows, str(config.id))
     if config.lead_separator:
-        rows = reader.drop_without_lead(rows, config.lead)
-        return _deals_of_several_leads(reader, leads, rows, config.lead, config.lead_separator)
+        rows, lead = match_several_leads(
+            reader, rows, config.lead, config.lead_separator, leads.ids, _NOT_A_LEAD
+        )
+        return LeadDeals(rows, lead, nobody)
     rows, lead = reader.match_leads(rows, config.lead, leads.ids, _NOT_A_LEAD)
     return LeadDeals(rows, lead, nobody)
 
@@ -64,22 +66,26 @@ def _deals_that_leads_name(
     return LeadDeals(_take_rows(rows, deal[lead]), lead, unclear)
 
 
-def _deals_of_several_leads(
-    reader: Reader, leads: IdentifiedLeads, rows: SourceRows, column: str, separator: str
-) -> LeadDeals:
-    """One row for each lead of a deal, whose column lists them between separators."""
+def match_several_leads(
+    reader: Reader, rows: SourceRows, column: str, separator: str, lead_ids: pa.Array, reason: str
+) -> tuple[SourceRows, Ints]:
+    """One row for each lead that a column lists between separators, and its position among `lead_ids`.
+
+    Rows without a lead are noted, those of unknown leads alone are rejected with the reason.
+    """
+    rows = reader.drop_without_lead(rows, column)
     lists = pc.split_pattern(reader.read_texts(rows, column).combine_chunks(), separator)
     row = np.asarray(pc.list_parent_indices(lists).to_numpy(zero_copy_only=False), dtype=np.int64)
     ids = pc.utf8_trim_whitespace(lists.flatten())
     is_id = np.asarray(pc.not_equal(ids, "").to_numpy(zero_copy_only=False), dtype=bool)
     row, ids = row[is_id], pa.chunked_array([ids.filter(pa.array(is_id))])
-    lead, other_forms = match_ids(ids, leads.ids)
-    reader.note("id_forms", "deals", column, other_forms)
+    lead, other_forms = match_ids(ids, lead_ids)
+    reader.note("id_forms", rows.part, column, other_forms)
     matched = np.zeros(rows.table.num_rows, dtype=bool)
     matched[row[lead >= 0]] = True
-    reader.reject(rows, ~matched, column, _NOT_A_LEAD)
-    reader.note("unknown_contact", "deals", column, int((matched[row] & (lead < 0)).sum()))
-    return LeadDeals(_take_rows(rows, row[lead >= 0]), lead[lead >= 0], np.zeros(len(leads.ids), dtype=bool))
+    reader.reject(rows, ~matched, column, reason)
+    reader.note("unknown_contact", rows.part, column, int((matched[row] & (lead < 0)).sum()))
+    return _take_rows(rows, row[lead >= 0]), lead[lead >= 0]
 
 
 def _take_rows(rows: SourceRows, positions: Ints) -> SourceRows:

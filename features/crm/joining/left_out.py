@@ -37,6 +37,10 @@ _TEXTS: dict[LeftOutReason, tuple[str, str]] = {
         "{table}: 「{column}」のID {count:,}件は、リードのIDと表記が異なりますが（15桁と18桁、123と123.0、"
         "大文字と小文字）、同じものとして結び付けました。",
     ),
+    "planned": (
+        "{table}: {count:,} rows lie in the future ('{column}'): they are planned and are left out.",
+        "{table}: 「{column}」が未来の{count:,}行は予定のため、除外しました。",
+    ),
     "neither": (
         "{count:,} leads are neither won, lost nor open by '{column}' (leave_out) and are left out.",
         "「{column}」により、成約・失注・未成約のいずれでもないリード{count:,}件を除外しました（leave_out）。",

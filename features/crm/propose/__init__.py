@@ -16,10 +16,19 @@ from features.crm.audit import audit
 from features.crm.findings import Finding
 from features.crm.load import Loaded, load
 from features.crm.profile import TableProfile, profile_tables
-from features.crm.propose.detect import detect_tables
+from features.crm.propose.detect import NoOutcomeError, detect_tables
 from features.crm.propose.detected import DetectedTables
-from features.crm.propose.formats import answer_questions, describe_formats, settle_formats
+from features.crm.propose.formats import answer_questions, describe_formats, settle_formats, used_columns
 from features.crm.propose.outcomes import NamedOutcome
+from features.crm.propose.questions import (
+    Ask,
+    Question,
+    ask_about_outcome,
+    ask_for_outcome,
+    ask_formats,
+    open_formats,
+    open_questions,
+)
 from features.crm.propose.summary import NO_LEADS, ExportSummary
 from features.crm.propose.write import Draft, write_crm_toml
 from features.crm.propose.zone import propose_zone
@@ -37,12 +46,14 @@ _FEW_REJECTS = 0.04
 @dataclass(frozen=True)
 class Proposal:
     """The text of a crm.toml, the findings of the audit on the columns that it uses or leaves out, `notes` on
-    files, tables, outcomes, the zone of times and formats that are a question, and a summary of the leads."""
+    files, tables, outcomes, the zone of times and formats that are a question, a summary of the leads, and
+    the `questions` that nobody was asked."""
 
     text: str
     findings: list[Finding]
     notes: tuple[str, ...] = ()
     summary: ExportSummary = NO_LEADS
+    questions: tuple[Question, ...] = ()
 
 
 def propose(
@@ -51,11 +62,12 @@ def propose(
     outcome: str | None = None,
     won: Sequence[str] = (),
     lost: Sequence[str] = (),
+    ask: Ask | None = None,
 ) -> Proposal:
     """Propose a crm.toml, to be saved in `folder`, for the files and databases at `places`.
 
-    `outcome` names the column of the outcome, `won` and `lost` its values. Raises DataError if none is
-    detected.
+    `outcome` names the column of the outcome, `won` and `lost` its values; `ask` asks a person what the data
+    leave open (None: nobody is there). Raises DataError if no outcome is detected.
     """
     if (won or lost) and not (outcome and won):
         raise SettingsError(
@@ -65,7 +77,9 @@ def propose(
     tables = settle_formats([table for place in places for table in profile_tables(place, folder)])
     for table in tables:
         _check_ids(table)
-    detected = detect_tables(tables, named)
+    if ask is not None:
+        tables = ask_formats(tables, ask)
+    detected = _detect(tables, named, ask)
     first_text = write_crm_toml(detected, Draft(_DEFAULT_HORIZON))
     _check_features(first_text, detected)
     draft, future = _load_draft(first_text, folder, tables)
@@ -77,7 +91,21 @@ def propose(
     zone = f'time_zone = "{draft.settings.time_zone}" is {propose_zone(detected.profiles).reason}.'
     of_formats = describe_formats(tables, draft.settings)
     notes = (*of_files, zone, *future, *of_formats, *_notes(detected))
-    return Proposal(text, audit(loaded), notes, ExportSummary.from_loaded(loaded))
+    formats = open_formats(detected.profiles, used_columns(loaded.settings))
+    questions = (*formats, *(() if named or ask else open_questions(detected)))
+    return Proposal(text, audit(loaded), notes, ExportSummary.from_loaded(loaded), questions)
+
+
+def _detect(tables: list[TableProfile], named: NamedOutcome | None, ask: Ask | None) -> DetectedTables:
+    """The parts of the tables, with what a person answers about the outcome."""
+    try:
+        detected = detect_tables(tables, named)
+    except NoOutcomeError:
+        chosen = ask_for_outcome(tables, ask) if ask and named is None else None
+        if chosen is None:
+            raise
+        return detect_tables(tables, chosen)
+    return detected if ask is None or named else ask_about_outcome(detected, ask)
 
 
 def _notes(detected: DetectedTables) -> tuple[str, ...]:

@@ -21,6 +21,10 @@ _ID_KEYS = frozenset(
 )
 
 
+class NoOutcomeError(DataError):
+    """No column of the export looks like an outcome."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Leads:
     """A table that may be that of the leads, with the tables that may be its deals."""
@@ -90,21 +94,24 @@ def _leads_choices(tables: list[RecognisedTable], decided: list[RecognisedTable]
             reverse = sum(d.is_reverse for d in deals)
             score = 10.0 * (pointing + reverse) + 3 * (table.recipe.part == "leads")
             score += (table.recipe.part == "deals") + 2 * has_word(table.name, "lead_table")
+            score -= 20 * (has_word(table.name, "activity_table") and not has_word(table.name, "lead_table"))
             if lead_id != "row":
                 score += has_word(lead_id, "id") + (table.profile.column(lead_id).kind == "text")
             yield _Leads(table=table, lead_id=lead_id, deals=deals, score=score)
 
 
-def _points_to(source: RecognisedTable, target: RecognisedTable, target_id: str) -> bool:
-    """Whether a table refers to another one, other than a lead to its deal."""
+def _points_to(source: RecognisedTable, target: RecognisedTable, target_id: str) -> float:
+    """The share of a table that refers to another one, other than as a lead to its deal."""
     link = find_link(source, target, target_id)
     if link is None:
-        return False
+        return 0.0
     back = find_deal_link(source, target, target_id) if target_id != "row" else None
     if back is None or source.recipe.part in ("activities", "changes"):
-        return True
+        return link.share
     column = source.profile.column(back.column)
-    return column.distinct < 0.95 * column.filled * column.rows or not candidate_ids(source)
+    repeats = column.distinct < 0.95 * column.filled * column.rows or not candidate_ids(source)
+    is_of_some = column.filled > 0.99 and column.distinct < 0.9 * len(target.profile)
+    return link.share if repeats or is_of_some else 0.0
 
 
 def _joined_deals(
@@ -185,7 +192,7 @@ def _no_outcome(tables: list[RecognisedTable], outcome: str | None) -> DataError
     if outcome is not None:
         return DataError(f"--outcome: there is no column {outcome!r}; {suggest_nearest(outcome, names)}.")
     candidates = _describe_candidates(tables)
-    return DataError(
+    return NoOutcomeError(
         "No column looks like an outcome (won or lost). Name it with --outcome COLUMN. Columns: "
         f"{', '.join(names)[:600]}"
         + (f"\nColumns with few values, one of which may be the outcome: {candidates}." if candidates else "")

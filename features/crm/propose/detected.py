@@ -11,6 +11,7 @@ import numpy as np
 from features.clock import NEVER
 from features.columns import Bools
 from features.crm.profile import ColumnProfile, TableProfile
+from features.crm.propose.end_states import settle_end_states
 from features.crm.propose.events import EventTables
 from features.crm.propose.links import Link, candidate_ids, find_referred
 from features.crm.propose.no_features import NoFeature, why_no_feature
@@ -54,8 +55,7 @@ class DetectedTables:
     @property
     def tables(self) -> list[RecognisedTable]:
         deals = [self.deals.table] if self.deals else []
-        events = [table for table in (self.events.activities, self.events.changes) if table]
-        return [self.leads, *deals, *events]
+        return [self.leads, *deals, *(event.table for event in self.events.all)]
 
     @property
     def profiles(self) -> list[TableProfile]:
@@ -70,10 +70,12 @@ class DetectedTables:
         """The best candidate. Of yes and no, rows without a date of the close are open, not lost."""
         if not self.outcomes:
             return None
-        first = self.outcomes[0]
-        if first.kind != "flag" or first.open_where:
-            return first
-        return _settle_flag(first, self.outcome_table.profile, self._find_close(first))
+        first, table = self.outcomes[0], self.outcome_table.profile
+        close = self._find_close(first)
+        if first.kind == "flag" and not first.open_where:
+            return _settle_flag(first, table, close)
+        newest = self.leads.profile.times(self.created_at) if self.created_at else np.array([NEVER])
+        return settle_end_states(first, table, close, int(newest[newest != NEVER].max(initial=0)))
 
     @cached_property
     def won_and_lost(self) -> tuple[Bools, Bools]:
@@ -252,10 +254,8 @@ class DetectedTables:
     @cached_property
     def links(self) -> list[tuple[RecognisedTable, Link]]:
         """The tables that name their leads, with the link."""
-        events = self.events
         deals = [(self.deals.table, self.deals.link)] if self.deals and not self.deals.is_reverse else []
-        activities = [(events.activities, events.activity_link), (events.changes, events.change_link)]
-        return [*deals, *((table, link) for table, link in activities if table and link)]
+        return [*deals, *((event.table, event.link) for event in self.events.all)]
 
     @property
     def unused_tables(self) -> list[str]:

@@ -17,71 +17,79 @@ from features.crm.propose.recognised import RecognisedTable
 _FEW_ROWS = 0.9
 
 
-@dataclass(frozen=True, kw_only=True)
-class EventTables:
-    """The table of the activities and that of the changes, with their links to the leads.
+@dataclass(frozen=True)
+class EventTable:
+    """A table of activities or of changes with its link to the leads.
 
-    `history` are the columns of a table of changes with one row per moment; `left_out` has the reason for
-    each linked table that is not used.
+    `history` are the columns of a table of changes with one row per moment.
     """
 
-    activities: RecognisedTable | None = None
-    activity_link: Link | None = None
-    changes: RecognisedTable | None = None
-    change_link: Link | None = None
+    table: RecognisedTable
+    link: Link
     history: tuple[str, ...] = ()
+
+    @property
+    def time(self) -> str | None:
+        return find_activity_time(self.table.profile, self.table.recipe)
+
+    @property
+    def type(self) -> str | None:
+        return find_activity_type(self.table.profile, self.table.recipe)
+
+    @property
+    def value(self) -> str | None:
+        return find_activity_value(self.table.profile)
+
+    @property
+    def changed(self) -> tuple[str, str] | None:
+        """The column with the name of the changed column, and that with its value."""
+        if self.history:
+            return None
+        column = find_changed_column(self.table.profile, self.table.recipe)
+        value = find_changed_value(self.table.profile, self.table.recipe)
+        return (column, value) if column and value else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class EventTables:
+    """The tables of the activities, the one with most rows first, and that of the changes.
+
+    `left_out` has the reason for each linked table that is not used.
+    """
+
+    activities: tuple[EventTable, ...] = ()
+    changes: EventTable | None = None
     left_out: dict[str, str] = field(default_factory=dict)
 
     @property
-    def activity_time(self) -> str | None:
-        return (
-            find_activity_time(self.activities.profile, self.activities.recipe) if self.activities else None
-        )
-
-    @property
-    def activity_type(self) -> str | None:
-        return (
-            find_activity_type(self.activities.profile, self.activities.recipe) if self.activities else None
-        )
-
-    @property
-    def activity_value(self) -> str | None:
-        return find_activity_value(self.activities.profile) if self.activities else None
-
-    @property
-    def change_time(self) -> str | None:
-        return find_activity_time(self.changes.profile, self.changes.recipe) if self.changes else None
-
-    @property
-    def change_columns(self) -> tuple[str, str] | None:
-        """The column with the name of the changed column, and that with its value."""
-        if not self.changes or self.history:
-            return None
-        column = find_changed_column(self.changes.profile, self.changes.recipe)
-        value = find_changed_value(self.changes.profile, self.changes.recipe)
-        return (column, value) if column and value else None
+    def all(self) -> tuple[EventTable, ...]:
+        return (*self.activities, *((self.changes,) if self.changes else ()))
 
     @property
     def changed_columns(self) -> tuple[str, ...]:
         """The columns whose history is told."""
-        if self.change_columns and self.changes:
-            return self.changes.profile.column(self.change_columns[0]).common
-        return self.history
+        if self.changes is None:
+            return ()
+        names = self.changes.changed
+        return self.changes.table.profile.column(names[0]).common if names else self.changes.history
+
+    def type_name(self, activity: EventTable) -> str:
+        """The type of all rows of a table of activities without a column for it: its name, if there are
+        several tables."""
+        return activity.table.name if len(self.activities) > 1 else "activity"
 
 
 def find_events(
     tables: list[RecognisedTable], leads: RecognisedTable, lead_id: str, stated: set[str]
 ) -> EventTables:
     """The events among `tables`. `stated` are columns of leads and deals whose history may be told."""
-    left_out, links = dict[str, str](), dict[str, Link]()
-    changes: list[tuple[RecognisedTable, tuple[str, ...]]] = []
-    activities: list[RecognisedTable] = []
+    left_out = dict[str, str]()
+    changes, activities = list[EventTable](), list[EventTable]()
     for table in tables:
         link = find_link(table, leads, lead_id)
         if link is None:
             left_out[table.file] = _why_not_linked(table, leads, lead_id)
             continue
-        links[table.name] = link
         history = _history_columns(table, link, stated)
         if find_activity_time(table.profile, table.recipe) is None:
             left_out[table.file] = (
@@ -89,26 +97,14 @@ def find_events(
                 "is neither a table of activities nor of changes"
             )
         elif history is not None:
-            changes.append((table, history))
+            changes.append(EventTable(table, link, history))
         else:
-            activities.append(table)
-    activities.sort(key=lambda t: (t.recipe.part != "activities", -len(t.profile)))
-    for table in activities[1:]:
-        left_out[table.file] = (
-            f"[activities] reads one table, and {activities[0].file} is it; put both into one file or view "
-            "with a column for the type"
-        )
-    for table, _ in changes[1:]:
-        left_out[table.file] = f"[changes] reads one table, and {changes[0][0].file} is it"
-    first, change = next(iter(activities), None), next(iter(changes), None)
-    return EventTables(
-        activities=first,
-        activity_link=links[first.name] if first else None,
-        changes=change[0] if change else None,
-        change_link=links[change[0].name] if change else None,
-        history=change[1] if change else (),
-        left_out=left_out,
-    )
+            activities.append(EventTable(table, link))
+    activities.sort(key=lambda event: -len(event.table.profile))
+    for event in changes[1:]:
+        left_out[event.table.file] = f"[changes] reads one table, and {changes[0].table.file} is it"
+    first_changes = next(iter(changes), None)
+    return EventTables(activities=tuple(activities), changes=first_changes, left_out=left_out)
 
 
 def _history_columns(table: RecognisedTable, link: Link, stated: set[str]) -> tuple[str, ...] | None:

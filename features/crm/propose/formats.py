@@ -122,14 +122,14 @@ def describe_formats(tables: Sequence[TableProfile], settings: CrmSettings) -> l
         f"{table.source.table or table.source.source}, column {column.name}: {note}."
         for table in tables
         for column in table.columns
-        for note in _notes(column, _part_of(table, settings), column.name in _used_columns(settings))
+        for note in _notes(column, _part_of(table, settings), column.name in used_columns(settings))
     ]
 
 
-def _used_columns(settings: CrmSettings) -> frozenset[str | None]:
+def used_columns(settings: CrmSettings) -> frozenset[str | None]:
     leads, deals, activities, changes = settings.leads, settings.deals, settings.activities, settings.changes
     of_deals = (deals.closed_at, deals.amount) if deals else ()
-    of_activities = (activities.at, activities.value) if activities else ()
+    of_activities = [column for table in activities for column in (table.at, table.value)]
     return frozenset({leads.created_at, *of_deals, *of_activities, changes and changes.at, *settings.columns})
 
 
@@ -177,22 +177,33 @@ def _notes_on_numbers(numbers: NumberFinding) -> Iterator[str]:
 
 
 def _part_of(table: TableProfile, settings: CrmSettings) -> str:
-    for part in ("leads", "deals", "activities", "changes"):
-        source: Source | None = getattr(settings, part)
-        if source and (source.source, source.table) == (table.source.source, table.source.table):
-            return part
-    return "leads"
+    return next((part for part, source in _sources(settings) if _is_source(source, table)), "leads")
+
+
+def _sources(settings: CrmSettings) -> list[tuple[str, Source]]:
+    """The tables of crm.toml, each with the name of its part."""
+    activities = (("activities", table) for table in settings.activities)
+    parts = [("leads", settings.leads), ("deals", settings.deals), *activities, ("changes", settings.changes)]
+    return [(part, source) for part, source in parts if source]
+
+
+def _is_source(source: Source, table: TableProfile) -> bool:
+    keys = ("source", "table", "sheet", "records")
+    return all(getattr(source, key) == getattr(table.source, key) for key in keys)
 
 
 def answer_questions(tables: Sequence[TableProfile], settings: CrmSettings) -> CrmSettings:
     """The settings with the first of the formats wherever crm.toml asks for one, for a look at the data."""
-    changed = {}
-    for table in tables:
-        source: Source | None = getattr(settings, _part_of(table, settings))
-        if source is None or not any(list(_questions(c, "")) for c in table.columns):
-            continue
-        times = {c.name: c.times.formats for c in table.columns if c.times and c.times.formats}
-        numbers = {c.name: f for c in table.columns if c.numbers and (f := c.numbers.number_format)}
-        formats = {"time_formats": times, "number_formats": numbers}
-        changed[_part_of(table, settings)] = source.model_copy(update=formats)
-    return settings.model_copy(update=changed)
+    answered = [(part, _answer(source, tables)) for part, source in _sources(settings)]
+    single = {part: source for part, source in answered if part != "activities"}
+    activities = tuple(source for part, source in answered if part == "activities")
+    return settings.model_copy(update={**single, "activities": activities})
+
+
+def _answer(source: Source, tables: Sequence[TableProfile]) -> Source:
+    table = next((table for table in tables if _is_source(source, table)), None)
+    if table is None or not any(list(_questions(c, "")) for c in table.columns):
+        return source
+    times = {c.name: c.times.formats for c in table.columns if c.times and c.times.formats}
+    numbers = {c.name: f for c in table.columns if c.numbers and (f := c.numbers.number_format)}
+    return source.model_copy(update={"time_formats": times, "number_formats": numbers})

@@ -71,6 +71,8 @@ def find_link(
         sample = source.samples.get(column.name, frozenset())
         if not target_table.holds_any(target_id, sample) or _is_personal(column):
             continue
+        if column.name not in listed and _is_own_id(column, table, target):
+            continue
         fits = column.name in listed or _names_fit(column.name, table, target, target_id)
         link = _match(table, column, ids, min_share if fits else None)
         if link is not None:
@@ -208,15 +210,22 @@ def _is_mail(column: ColumnProfile) -> bool:
     return bool(column.common) and all("@" in value for value in column.common[:5])
 
 
+def _is_own_id(column: ColumnProfile, table: TableProfile, target: TableProfile) -> bool:
+    """Whether a column is the id of its own table: `deal_id` of deals.csv, which calls.csv holds as well."""
+    words = {singular(w) for w in split_words(column.name)} - _ID_WORDS
+    own_words, target_words = (({singular(w) for w in split_words(t.name)}) for t in (table, target))
+    return column.unique and bool(words) and words <= own_words and not words & target_words
+
+
 def _names_deal(name: str) -> bool:
     return has_word(name, "deal_table") and not has_word(name, "amount")
 
 
 def _names_fit(name: str, table: TableProfile, target: TableProfile, target_id: str) -> bool:
     """Whether a column is named after another table, or like its id (unless that is only `id`)."""
-    words = {_singular(w) for w in split_words(name)} - _ID_WORDS
-    target_words = {_singular(w) for w in (*split_words(target.name), *split_words(target_id))} - _ID_WORDS
-    own_words = {_singular(w) for w in split_words(table.name)}
+    words = {singular(w) for w in split_words(name)} - _ID_WORDS
+    target_words = {singular(w) for w in (*split_words(target.name), *split_words(target_id))} - _ID_WORDS
+    own_words = {singular(w) for w in split_words(table.name)}
     if name == target_id and words:
         return True
     if words & target_words and not (words & target_words) <= own_words:
@@ -227,7 +236,7 @@ def _names_fit(name: str, table: TableProfile, target: TableProfile, target_id: 
     return has_word(name, "lead_table") and not has_word(name, "person") and not is_of_deals
 
 
-def _singular(word: str) -> str:
+def singular(word: str) -> str:
     if word.endswith("ies"):
         return word[:-3] + "y"
     return word[:-1] if word.endswith("s") and len(word) > 3 else word

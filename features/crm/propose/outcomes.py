@@ -160,7 +160,10 @@ def _read_words(
     if not lost:
         lost = values["not_won"]
         score += 0.5 * bool(lost)
-    closed = values["closed"] if lost else []
+    closed = [
+        *(values["closed"] if lost else []),
+        *_closed_by_flag(table, column.name, values["open"], flags),
+    ]
     if closed:
         remarks.append(f"{', '.join(closed)}: closed alone is neither won nor lost")
     if flags.active:
@@ -177,6 +180,14 @@ def _read_words(
         score=score + 0.3 * bool(lost and len(meanings) > len(taken)) + 1.5 * bool(flags.active),
         remarks=tuple(remarks),
     )
+
+
+def _closed_by_flag(table: TableProfile, column: str, values: list[str], flags: Flags) -> list[str]:
+    """Those of the values whose deals are closed, as the flag says."""
+    if not flags.closed or flags.closed == column:
+        return []
+    closed = is_in(table, flags.closed, _values(table, flags.closed, "yes"))
+    return [value for value in values if closed[is_in(table, column, (value,))].mean() >= _SURE]
 
 
 def _read_by_flags(table: TableProfile, column: str, flags: Flags) -> OutcomeColumn | None:

@@ -84,7 +84,7 @@ def _count_left_out(loaded: Loaded) -> int:
     noted = sum(
         n.count
         for n in rejects.notes
-        if n.reason in ("skipped", "skipped_lead", "no_lead", "no_deal", "neither")
+        if n.reason in ("skipped", "skipped_lead", "no_lead", "no_deal", "neither", "planned")
     )
     return noted + sum(rejects.count_left_out(table) for table in rejects.read)
 

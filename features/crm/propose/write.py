@@ -6,14 +6,16 @@ import re
 import textwrap
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import zip_longest
 
 import pyarrow.compute as pc
 import tomlkit
-from tomlkit.items import InlineTable, Table
+from tomlkit.items import AoT, InlineTable, Table
 
 from features.crm.findings import Finding
 from features.crm.profile import ColumnProfile, TableProfile
 from features.crm.propose.detected import DetectedTables
+from features.crm.propose.events import EventTable, EventTables
 from features.crm.propose.formats import add_formats, add_unread_dates
 from features.crm.propose.outcomes import OutcomeColumn
 from features.crm.propose.parts import is_number_feature
@@ -49,7 +51,7 @@ def write_crm_toml(detected: DetectedTables, draft: Draft) -> str:
         "crm": _crm_table(detected),
         "leads": _leads_table(detected),
         "deals": _deals_table(detected),
-        "activities": _activities_table(detected),
+        "activities": _activities_tables(detected),
         "changes": _changes_table(detected),
         "target": _target_table(detected, draft.horizon_days),
         "segments": _segments_table(detected),
@@ -58,7 +60,8 @@ def write_crm_toml(detected: DetectedTables, draft: Draft) -> str:
     for name, table in sections.items():
         if table is not None:
             if name in draft.reject_shares:
-                _add_reject_share(table, draft.reject_shares[name])
+                first = table[0] if isinstance(table, AoT) else table
+                _add_reject_share(first, draft.reject_shares[name])
             document.add(tomlkit.nl())
             document.add(name, table)
     return tomlkit.dumps(document)
@@ -229,38 +232,53 @@ def _add_close(table: Table, detected: DetectedTables) -> None:
         table.add("undated_lost", True)
 
 
-def _activities_table(detected: DetectedTables) -> Table | None:
+def _activities_tables(detected: DetectedTables) -> Table | AoT | None:
+    """[activities], or [[activities]] for several tables."""
     events = detected.events
-    if not events.activities or not events.activity_link or not detected.created_at:
+    if not events.activities or not detected.created_at:
         return None
-    table = _source_table(events.activities)
-    table.add("lead", events.activity_link.column)
-    table.add("at", events.activity_time)
-    if events.activity_type:
-        table.add("type", events.activity_type)
-    if events.activity_value:
-        table.add("value", events.activity_value)
-    _add_skipped(table, events.activities.deleted)
-    add_formats(
-        table, "activities", _profiles(events.activities, [events.activity_time, events.activity_value])
-    )
+    tables = [_activities_table(detected, event) for event in events.activities]
+    return tables[0] if len(tables) == 1 else _as_array(tables)
+
+
+def _as_array(tables: Iterable[Table]) -> AoT:
+    array = tomlkit.aot()
+    for table in tables:
+        array.append(table)
+    return array
+
+
+def _activities_table(detected: DetectedTables, event: EventTable) -> Table:
+    table = _source_table(event.table)
+    table.add("lead", event.link.column)
+    if event.link.separator:
+        table.add("lead_separator", event.link.separator)
+    table.add("at", event.time)
+    if event.type:
+        table.add("type", event.type)
+    elif (name := detected.events.type_name(event)) != "activity":
+        table.add("type_name", name)
+    if event.value:
+        table.add("value", event.value)
+    _add_skipped(table, event.table.deleted)
+    add_formats(table, "activities", _profiles(event.table, [event.time, event.value]))
     return table
 
 
 def _changes_table(detected: DetectedTables) -> Table | None:
-    events = detected.events
-    if not events.changes or not events.change_link or not detected.created_at:
+    event = detected.events.changes
+    if not event or not detected.created_at:
         return None
-    table = _source_table(events.changes)
-    table.add("lead", events.change_link.column)
-    if events.change_columns:
-        table.add("column", events.change_columns[0])
-        table.add("value", events.change_columns[1])
+    table = _source_table(event.table)
+    table.add("lead", event.link.column)
+    if event.changed:
+        table.add("column", event.changed[0])
+        table.add("value", event.changed[1])
     else:
-        table.add("columns", list(events.history))
-    table.add("at", events.change_time)
-    _add_skipped(table, events.changes.deleted)
-    add_formats(table, "changes", _profiles(events.changes, [events.change_time]))
+        table.add("columns", list(event.history))
+    table.add("at", event.time)
+    _add_skipped(table, event.table.deleted)
+    add_formats(table, "changes", _profiles(event.table, [event.time]))
     return table
 
 
@@ -321,7 +339,7 @@ def _behaviour_features(detected: DetectedTables, names: set[str]) -> list[tuple
     features = [(_feature_name("age", names), _inline(kind="age"))]
     if not detected.events.activities:
         return features
-    for value in _activity_types(detected.events.activities.profile, detected.events.activity_type):
+    for value in _activity_types(detected.events):
         count, since = (_feature_name(f"{value}{suffix}", names) for suffix in ("_30d", "_days_since"))
         features.append((count, _inline(kind="count", activity=value, days=30)))
         features.append((since, _inline(kind="days_since", activity=value)))
@@ -330,8 +348,13 @@ def _behaviour_features(detected: DetectedTables, names: set[str]) -> list[tuple
     return features
 
 
-def _activity_types(activities: TableProfile, column: str | None) -> tuple[str, ...]:
-    return activities.column(column).common[:_MAX_TYPES] if column else ("activity",)
+def _activity_types(events: EventTables) -> tuple[str, ...]:
+    """The types of all tables in turn, the most common ones of each first."""
+    types = [
+        event.table.profile.column(event.type).common if event.type else (events.type_name(event),)
+        for event in events.activities
+    ]
+    return tuple(dict.fromkeys(t for common in zip_longest(*types) for t in common if t))[:_MAX_TYPES]
 
 
 def _inline_lists(values: Mapping[str, Iterable[str]]) -> InlineTable:

@@ -130,6 +130,10 @@ class TimeFinding:
         readings = (_read(self.example, time_format) for time_format in self.formats)
         return next((day for day in readings if day != _NO_DAY), _NO_DAY)
 
+    def orders_of_example(self) -> dict[str, str]:
+        """The days that `example` may be, each with the order of day, month and year by which it is that."""
+        return {_read(self.example, choice): order_of(choice) for choice in self._open_choices()}
+
     def alternatives(self) -> list[tuple[str, ...]]:
         """The formats of the whole column, for each choice of the shape that is a question."""
         choices = self._open_choices() or (self.fits[0][0],)

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from starlette.responses import Response
 
+from features.bots.bursts import BurstRule, find_bursts
 from features.clock import MS_PER_DAY, from_ms, iso
 from features.columns import to_text
 from serving.review.charts.charts import Mark
@@ -140,17 +141,34 @@ def _made_at(visit: PageRequest) -> int:
 
 
 def _marks(lead: LeadSnapshot, sales_records: list[SalesRecord], visit: PageRequest) -> list[Mark]:
-    words, events = visit.crm.table.vocabulary, lead.stored.events[-SCORES_LIMIT:]
-    acts = [Mark(float(time_ms), words.word(kind, visit.lang)) for kind, time_ms, _ in events]
+    words, events, rules = visit.crm.table.vocabulary, lead.stored.events, _find_bots(lead, visit)
+    acts = [
+        Mark(float(time_ms), words.word(kind, visit.lang))
+        for place, (kind, time_ms, _) in enumerate(events)
+        if place not in rules
+    ][-SCORES_LIMIT:]
     return acts + [Mark(float(r.happened_at), _describe_record(r, visit)) for r in sales_records]
+
+
+def _find_bots(lead: LeadSnapshot, visit: PageRequest) -> Mapping[int, BurstRule]:
+    """The places of the activities that a machine made, and the rule that says so."""
+    return find_bursts(lead.stored.events) if visit.components.schema.leaves_out_bursts else {}
 
 
 def _timeline(
     lead: LeadSnapshot, sales_records: list[SalesRecord], visit: PageRequest
 ) -> list[tuple[int, str, str, str]]:
     """What happened, newest first: when, what, why, by whom."""
-    words = visit.crm.table.vocabulary
-    acts = [(time_ms, words.word(kind, visit.lang), "", "") for kind, time_ms, _ in lead.stored.events]
+    words, rules = visit.crm.table.vocabulary, _find_bots(lead, visit)
+    acts = [
+        (
+            time_ms,
+            words.word(kind, visit.lang),
+            visit.translate(f"lead_{rules[place]}") if place in rules else "",
+            "",
+        )
+        for place, (kind, time_ms, _) in enumerate(lead.stored.events)
+    ]
     record_rows = [(r.happened_at, _describe_record(r, visit), r.reason, r.author) for r in sales_records]
     changes = [
         (time_ms, _describe_change(column, value, visit), "", "")

@@ -11,7 +11,7 @@ from sqlalchemy import BindParameter, Select, bindparam, exists, func, select
 from sqlalchemy.engine import Connection
 
 from scoring.decision.actions import FOLLOW_UP
-from serving.store.queries import closed_leads, is_to_call
+from serving.store.queries import call_list_start, closed_leads, is_to_call
 from serving.store.tables import DUE, RECORDS, card_versions, current_scores
 
 _scores, _steps = current_scores.c, RECORDS["handovers"].c
@@ -36,7 +36,8 @@ def count_agreement(connection: Connection) -> Mapping[tuple[str, str | None], i
 
 def count_pending(connection: Connection, now: int, not_hot_ids: Iterable[str]) -> Pending:
     """What waits at a moment (ms UTC), without the leads that a person called not hot."""
-    excluded, rows = set(not_hot_ids), connection.execute(_select_to_call(), {"now": now})
+    params = {"now": now, "scored_after": call_list_start(now)}
+    excluded, rows = set(not_hot_ids), connection.execute(_select_to_call(), params)
     late = [bool(is_late) for lead_id, is_late in rows if lead_id not in excluded]
     newest = connection.execute(_select_newest_definition()).first()
     waits = newest is not None and newest.in_force_at is None

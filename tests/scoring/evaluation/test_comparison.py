@@ -174,6 +174,7 @@ def test_json_holds_all_of_it_and_no_nan(demo: Demo, comparison: ModelVsRules) -
         "won_leads",
         "all",
         "better",
+        "is_scorecard",
         "volume",
         "differences",
         "stages",

@@ -14,8 +14,9 @@ from features.crm.load import Loaded, load
 from features.settings import load_settings
 from scoring.model.bundle import load_bundle
 from scoring.scorecard.load import find_card
-from serving.jobs.crm_records import CrmExport, store_export
+from serving.jobs.crm_records import CrmExport
 from serving.jobs.export_training_data import TrainingExport, export_store
+from serving.jobs.store_export import store_export
 from serving.predictions.live_model import ModelWatcher
 from serving.store.records import Record
 from serving.store.store import Store

@@ -69,7 +69,7 @@ def test_a_lead_is_read_with_its_complete_history(store: Store) -> None:
     assert [event[:2] for event in lead.events] == [("mail", MOMENT_MS + 1), ("page", MOMENT_MS + 2)]
     assert math.isnan(lead.events[0][2])
     assert lead.events[1][2] == 0.1 + 0.2
-    assert lead.account_events == lead.events
+    assert lead.colleagues == []
     assert lead.hearings[0] == ("budget", MOMENT_MS + 2, "none")
     assert sorted(lead.hearings[1:]) == [("budget", MOMENT_MS + 3, "5 M"), ("need", MOMENT_MS + 3, "yes")]
     assert lead.first_contacts == [MOMENT_MS + 1, MOMENT_MS + 4]
@@ -93,10 +93,10 @@ def test_a_lead_without_a_creation_time_is_created_at_its_first_record(store: St
     add_records(store, record(kind, "later", MOMENT_MS + 5), record(kind, "first", MOMENT_MS))
     lead = store.lead("L1")
     assert lead is not None
-    assert (lead.created, lead.account, lead.account_events) == (MOMENT_MS, None, None)
+    assert (lead.created, lead.account, lead.colleagues) == (MOMENT_MS, None, [])
 
 
-def test_account_events_are_those_of_all_leads_that_belong_to_it_now(store: Store) -> None:
+def test_colleagues_are_the_other_leads_that_belong_to_the_account_now(store: Store) -> None:
     add_records(
         store,
         record("leads", "1", account="acme"),
@@ -110,12 +110,8 @@ def test_account_events_are_those_of_all_leads_that_belong_to_it_now(store: Stor
     )
     leads = store.leads(["L1", "L2", "moved", "nobody", "L1"])
     assert set(leads) == {"L1", "L2", "moved"}
-    times = {name: [e[1] for e in lead.account_events or ()] for name, lead in leads.items()}
-    assert times == {
-        "L1": [MOMENT_MS + 2, MOMENT_MS + 3],
-        "L2": [MOMENT_MS + 2, MOMENT_MS + 3],
-        "moved": [MOMENT_MS + 1],
-    }
+    times = {name: _times(lead.colleagues) for name, lead in leads.items()}
+    assert times == {"L1": [[("page", MOMENT_MS + 2)]], "L2": [[("page", MOMENT_MS + 3)]], "moved": []}
 
 
 def test_a_corrected_account_takes_the_place_of_the_former_one(store: Store) -> None:
@@ -127,7 +123,7 @@ def test_a_corrected_account_takes_the_place_of_the_former_one(store: Store) -> 
         activity("a", MOMENT_MS + 1, lead_id="L2"),
     )
     leads = store.leads(["L1", "L2"])
-    assert (leads["L1"].account_events, leads["L2"].account) == ([], None)
+    assert (leads["L1"].colleagues, leads["L2"].account) == ([], None)
 
 
 def test_a_replay_sees_no_account_that_was_set_later(store: Store) -> None:
@@ -142,10 +138,10 @@ def test_a_replay_sees_no_account_that_was_set_later(store: Store) -> None:
         before: store.lead("L1", before)
         for before in (MOMENT_MS, MOMENT_MS + 1, MOMENT_MS + 6, MOMENT_MS + 10, MOMENT_MS + 11, None)
     }
-    accounts = [(lead.account, lead.account_events) for lead in leads.values() if lead is not None]
-    without_colleague, together = ("acme", []), ("acme", [("page", MOMENT_MS + 2)])
-    assert [(name, _times(events)) for name, events in accounts] == [
-        (None, None),
+    accounts = [(lead.account, lead.colleagues) for lead in leads.values() if lead is not None]
+    without_colleague, together = ("acme", []), ("acme", [[("page", MOMENT_MS + 2)]])
+    assert [(name, _times(colleagues)) for name, colleagues in accounts] == [
+        (None, []),
         without_colleague,
         together,
         together,
@@ -154,8 +150,8 @@ def test_a_replay_sees_no_account_that_was_set_later(store: Store) -> None:
     ]
 
 
-def _times(events: Any) -> Any:
-    return None if events is None else [event[:2] for event in events]
+def _times(colleagues: Any) -> Any:
+    return [[event[:2] for event in events] for events in colleagues]
 
 
 def test_the_events_of_a_large_account_are_read_in_chunks(store: Store) -> None:
@@ -171,7 +167,7 @@ def test_the_events_of_a_large_account_are_read_in_chunks(store: Store) -> None:
     )
     lead = store.lead("L1")
     assert lead is not None
-    assert len(lead.account_events or ()) == 1_200
+    assert len(lead.colleagues) == 1_199
     assert max(parameter_counts) <= 1_000
 
 

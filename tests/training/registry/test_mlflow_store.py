@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import os
 import signal
 import socket
@@ -10,7 +9,6 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import mlflow
 import pytest
@@ -20,59 +18,6 @@ from tests.conftest import Demo
 from tests.helpers.small_crm import listing, run, small_crm, start
 from training.registry.mlflow_store import MODEL_NAME, find_model
 from training.train import publish
-
-
-@pytest.fixture
-def client(demo: Demo) -> mlflow.MlflowClient:
-    uri = demo.job.registration.tracking_uri
-    return mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri)
-
-
-@pytest.fixture
-def logged(demo: Demo, client: mlflow.MlflowClient) -> Any:
-    return client.get_run(demo.job.registration.run_id)
-
-
-def test_run_holds_parameters_metrics_and_tags(demo: Demo, logged: Any) -> None:
-    params, metrics, tags = logged.data.params, logged.data.metrics, logged.data.tags
-    assert params["crm"] == "demo"
-    assert params["recipe.boosting.num_leaves"] == str(demo.model.about["recipe"]["boosting"]["num_leaves"])
-    log_loss = demo.trained.evaluation.model["log_loss"]
-    assert metrics["log_loss"] == log_loss.value
-    assert (metrics["log_loss.low"], metrics["log_loss.high"]) == (log_loss.low, log_loss.high)
-    assert metrics["baseline_logistic.log_loss"] > 0
-    assert tags["hotlead.version"] == demo.model.version
-    assert tags["hotlead.features"] == demo.model.table.fingerprint
-    assert tags["hotlead.data"] == demo.trained.data.digest
-    assert logged.info.status == "FINISHED"
-
-
-def test_run_names_its_data_set(demo: Demo, logged: Any) -> None:
-    [dataset_input] = logged.inputs.dataset_inputs
-    assert (dataset_input.dataset.name, dataset_input.dataset.digest) == ("demo", demo.trained.data.digest)
-
-
-def logged_version(client: mlflow.MlflowClient, run_id: str) -> str:
-    return str(client.get_run(run_id).data.params["scorecard"])
-
-
-def test_run_holds_figures_report_and_crm_toml(demo: Demo, client: mlflow.MlflowClient) -> None:
-    run_id = demo.job.registration.run_id
-    files = {f.path for f in client.list_artifacts(run_id)}
-    assert {"report.html", "crm.toml", "figures", "scorecard.toml", "scorecard.json"} <= files
-    figures = {Path(f.path).stem for f in client.list_artifacts(run_id, "figures")}
-    assert figures == {"calibration", "gains", "scores", "importance", "win_rate"}
-    place = Path(client.download_artifacts(run_id, "crm.toml"))
-    assert place.read_text("utf-8") == demo.crm_toml.read_text("utf-8")
-    card = Path(client.download_artifacts(run_id, "scorecard.json")).read_text("utf-8")
-    assert json.loads(card) == demo.model.card.to_dict()
-    assert logged_version(client, run_id) == demo.model.card.version
-
-
-def test_model_is_registered_as_challenger(demo: Demo, client: mlflow.MlflowClient) -> None:
-    version = client.get_model_version_by_alias(MODEL_NAME, "challenger")
-    assert str(version.version) == demo.job.registration.version
-    assert version.tags["hotlead.version"] == demo.model.version
 
 
 def test_champion_is_preferred_to_the_challenger(

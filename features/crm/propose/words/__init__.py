@@ -21,6 +21,7 @@ _FULL_VALUES: tuple[tuple[str, Meaning], ...] = (
     ("whole_closed", "closed"),
     ("whole_not_won", "not_won"),
     ("whole_qualified", "qualified"),
+    ("whole_neither", "neither"),
     ("yes", "yes"),
     ("no", "no"),
 )
@@ -31,8 +32,9 @@ _PARTS: tuple[tuple[str, Meaning], ...] = (
     ("lost", "lost"),
     ("converted", "converted"),
     ("won", "won"),
+    ("archived", "neither"),
 )
-_NEGATIONS = frozenset({"not", "never", "no", "non"})
+_NEGATIONS = frozenset({"not", "never", "no", "non", "nicht", "kein", "keine", "não", "pas", "niet"})
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _NUMBERING = re.compile(r"^\s*(\d{1,2}|[a-z])\s*[._:)-]+\s*(?=\D)")
 _BRACKETS = re.compile(r"\s*[(\[（【].*?[)\]）】]\s*")
@@ -62,11 +64,8 @@ def has_word(text: str, kind: str, section: str = "headers") -> bool:
 
 @cache
 def _holds(text: str, word: str) -> bool:
-    if not word.isascii():
-        normal = unicodedata.normalize("NFKC", text).casefold()
-        if not re.search(r"[぀-ヿ一-鿿]", word):
-            return word in split_words(text)
-        return word.casefold() in normal
+    if re.search(r"[぀-ヿ一-鿿]", word):
+        return word.casefold() in unicodedata.normalize("NFKC", text).casefold()
     words, wanted = split_words(text), split_words(word)
     if any(words[i : i + len(wanted)] == wanted for i in range(len(words))):
         return True

@@ -1,0 +1,87 @@
+"""Values of an outcome that are neither won nor lost by their words, and yet the end of a deal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+
+from features.clock import NEVER
+from features.columns import Bools
+from features.crm.profile import TableProfile
+from features.crm.propose.outcomes import OutcomeColumn, is_in
+from features.crm.propose.times import CloseColumns
+
+_ALL, _NONE, _SHOWN = 0.95, 0.05, 6
+
+
+def settle_end_states(
+    outcome: OutcomeColumn, table: TableProfile, close: CloseColumns | None, latest: int
+) -> OutcomeColumn:
+    """The outcome without end states among its open values, and with a remark on what is left out.
+
+    A value is an end state if its rows have the date of the close, which other open values lack. `latest`
+    (ms UTC) is the newest time that was recorded.
+    """
+    remarks = list(outcome.remarks)
+    if close is not None and not outcome.open_where:
+        is_dated = _has_date(table, close)
+        ended = _find_ended(outcome, table, is_dated)
+        ignore = tuple(v for v in outcome.ignore if v not in ended)
+        outcome = replace(outcome, ignore=ignore, leave_out=(*outcome.leave_out, *ended))
+        if ended:
+            remarks.append(f"{_list(ended)}: closed by {close.closed_at}, but no known word for won or lost")
+        remarks += _ask_about_dated(outcome, table, close, is_dated, latest)
+    if outcome.leave_out:
+        remarks.append(_describe_left_out(outcome, table))
+    return replace(outcome, remarks=tuple(remarks))
+
+
+def _has_date(table: TableProfile, close: CloseColumns) -> Bools:
+    columns = [column for column in (close.closed_at, close.lost_at) if column]
+    return np.asarray(np.logical_or.reduce([table.times(column) != NEVER for column in columns]))
+
+
+def _find_ended(outcome: OutcomeColumn, table: TableProfile, is_dated: Bools) -> tuple[str, ...]:
+    """The open values of which all rows have a date of the close; none if open rows have planned dates."""
+    won, lost = outcome.decide(table)
+    rows = {value: is_in(table, outcome.name, (value,)) & ~won & ~lost for value in outcome.ignore}
+    ended = tuple(value for value, mask in rows.items() if mask.any() and is_dated[mask].mean() >= _ALL)
+    others = [mask for value, mask in rows.items() if value not in ended]
+    is_open = np.logical_or.reduce([np.zeros(len(table), dtype=bool), *others])
+    return ended if is_open.any() and is_dated[is_open].mean() <= _NONE else ()
+
+
+def _ask_about_dated(
+    outcome: OutcomeColumn, table: TableProfile, close: CloseColumns, is_dated: Bools, latest: int
+) -> list[str]:
+    """A question on open deals with a date of the close that has passed."""
+    won, lost = outcome.decide(table)
+    is_open = ~won & ~lost & ~is_in(table, outcome.name, outcome.leave_out)
+    dated = is_open & is_dated
+    share = float(dated.sum() / max(1, is_open.sum()))
+    has_passed = table.times(close.closed_at)[dated] <= latest
+    if not _NONE < share < _ALL or not has_passed.all():
+        return []
+    return [
+        f"{dated.sum():,} of {is_open.sum():,} deals that are neither won nor lost have a past date in "
+        f"{close.closed_at}; they count as open. If they ended, another column says so: name it in lost_where "
+        "or --outcome"
+    ]
+
+
+def _describe_left_out(outcome: OutcomeColumn, table: TableProfile) -> str:
+    counts = table.counts(outcome.name)
+    shown = [f"{value} ({counts.get(value, 0):,})" for value in outcome.leave_out]
+    total = sum(counts.get(value, 0) for value in outcome.leave_out)
+    return (
+        f"{_list(shown)}: {total:,} rows are taken for neither won, lost nor open and are left out; move a value "
+        "from leave_out to won, lost or ignore if it is one of them"
+    )
+
+
+def _list(texts: Iterable[str]) -> str:
+    names = list(texts)
+    more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more

@@ -1,0 +1,31 @@
+"""The sentences on gaps between the leads that are scored and those that a model was evaluated on."""
+
+from __future__ import annotations
+
+from features.kinds import Attribute, Language
+from features.table import FeatureTable
+from scoring.evaluation.feature_gaps import FeatureGap
+from scoring.texts import translate
+
+
+def describe_gap(gap: FeatureGap, table: FeatureTable, lang: Language) -> str:
+    """What differs, by how much, and what to do."""
+    feature = table.rows[gap.feature]
+    column = feature.column if isinstance(feature, Attribute) else None
+    key = "gap_" + gap.cause
+    if gap.cause == "empty":
+        key += "_column" if column else "_activity"
+    elif gap.former:
+        key += "_renamed"
+    return translate(
+        key,
+        lang,
+        label=table.label(gap.feature, lang),
+        feature=gap.feature,
+        column=column,
+        leads=f"{gap.leads:,}",
+        now=f"{gap.now:.0%}",
+        before=f"{gap.before:.0%}",
+        value=gap.value,
+        former=gap.former,
+    )

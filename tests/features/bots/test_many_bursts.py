@@ -1,0 +1,50 @@
+"""Arrays of many leads give the marks that each lead has alone."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from features.bots.bursts import BURST_RULES, find_bursts
+from features.bots.many_bursts import find_bursts_of_leads, split_bots
+from features.crm_data import no_activities
+from tests.helpers.builders import ActivityRow, make_crm
+from tests.helpers.scanner_bursts import PEOPLE, SCANNERS
+
+rows = st.tuples(
+    st.integers(0, 2), st.sampled_from(["click", "page"]), st.integers(0, 5_000), st.just(math.nan)
+)
+mails = st.tuples(st.integers(0, 2), st.just("mail_sent"), st.integers(0, 5_000), st.just(math.nan))
+
+
+@settings(max_examples=150, deadline=None, derandomize=True)
+@given(activities=st.lists(rows, max_size=60), sent=st.lists(mails, max_size=3))
+def test_many_leads_are_marked_as_each_of_them(
+    activities: list[ActivityRow], sent: list[ActivityRow]
+) -> None:
+    everything = [*sent, *activities]
+    codes = find_bursts_of_leads(make_crm(3, everything).activities)
+    for lead in range(3):
+        places = [place for place, row in enumerate(everything) if row[0] == lead]
+        rules = find_bursts([everything[place][1:] for place in places])
+        expected = [BURST_RULES.index(rules[i]) if i in rules else -1 for i in range(len(places))]
+        assert codes[places].tolist() == expected
+
+
+def test_people_and_machines_are_told_apart_among_many_leads() -> None:
+    histories = [*SCANNERS.values(), *PEOPLE.values()]
+    activities = [(lead, *event) for lead, events in enumerate(histories) for event in events]
+    order = np.random.default_rng(0).permutation(len(activities))
+    crm = make_crm(len(histories), [activities[i] for i in order])
+    people, bots = split_bots(crm.activities)
+    assert set(bots.activities.lead.tolist()) == set(range(len(SCANNERS)))
+    assert len(people) + len(bots) == len(activities)
+    assert {*bots.rules} == {*BURST_RULES}
+
+
+def test_no_activities_have_no_bursts() -> None:
+    people, bots = split_bots(no_activities())
+    assert (len(people), len(bots)) == (0, 0)

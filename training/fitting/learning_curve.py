@@ -1,0 +1,43 @@
+"""The learning curve of a model: its log loss on held-out leads after each number of trees."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from features.columns import Bools, Floats
+from scoring.model.model import Encoded, Model
+from scoring.statistics.metrics import log_losses
+
+TREES_PER_STEP = 10
+
+
+def sum_losses(model: Model, leads: Encoded, won: Bools) -> Floats:
+    """The summed log loss of `model` without trees, with 10, 20, ... and with all of its trees.
+
+    One value, that of all parts, where the trees have no weight.
+    """
+    weight = model.calibration.slope * model.weights["trees"]
+    log_odds = model.log_odds(leads)
+    if not weight:
+        return np.array([log_losses(won, log_odds).sum()])
+    booster, losses = model.trees.booster, [log_losses(won, log_odds).sum()]
+    for first in reversed(range(0, booster.num_trees(), TREES_PER_STEP)):
+        trees = booster.predict(
+            leads.matrix, raw_score=True, start_iteration=first, num_iteration=TREES_PER_STEP
+        )
+        log_odds = log_odds - weight * trees
+        losses.append(log_losses(won, log_odds).sum())
+    return np.array(losses[::-1])
+
+
+def mean_curve(fold_losses: Sequence[Floats], trees: int, rows: int) -> dict[int, float]:
+    """The mean log loss by number of trees over all folds; `trees` is the largest number, `rows` all leads.
+
+    A fold with fewer trees keeps its last value.
+    """
+    longest = max(len(losses) for losses in fold_losses)
+    padded = [np.pad(losses, (0, longest - len(losses)), mode="edge") for losses in fold_losses]
+    steps = [min(step * TREES_PER_STEP, trees) for step in range(longest)]
+    return dict(zip(steps, (np.sum(padded, axis=0) / rows).tolist(), strict=True))
