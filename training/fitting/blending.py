@@ -146,7 +146,7 @@ def is_gain(
     ordered: bool,
     least: float = _MIN_GAIN,
 ) -> bool:
-    """Whether the log loss falls by more than `least` and by two standard errors, in the mean of the folds."""
+    """Whether the mean log loss of the folds falls by more than `least` and two standard errors."""
     weights = fold_weights(len(folds), ordered)
     gains = [
         log_losses(f.won, b) - log_losses(f.won, a) for f, b, a in zip(folds, before, after, strict=True)

@@ -38,7 +38,8 @@ from training.fitting.trees import (
 STRENGTHS = (0.01, 0.03, 0.1, 0.3, 1.0)
 _MOST_SEEDS, _MOST_TREES = 2, 250
 _MANY_ROWS, _JUDGED_FOLDS = 40_000, 2
-"""Bounds of the trees with statistics. From this number of examples on the statistics are judged on the newest folds only, for time."""
+"""Bounds of the trees with statistics; from this number of examples on they are judged on the newest folds
+only, for time."""
 
 
 @dataclass(frozen=True)

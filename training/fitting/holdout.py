@@ -17,7 +17,7 @@ from scoring.statistics.metrics import Estimate, measure
 from training.fitting.baselines import baseline_scores
 from training.fitting.dataset import Dataset
 from training.fitting.fit import fit
-from training.fitting.learning_curve import mean_curve, sum_losses
+from training.fitting.learning_curve import count_trees, mean_curve, sum_losses
 from training.fitting.recipe import Recipe
 from training.fitting.splits import Split, random_folds, split_newest
 
@@ -62,7 +62,7 @@ def evaluate(data: Dataset, choose: Callable[[Dataset], Recipe], seed: int) -> E
     Raises DataError if the older examples hold only one outcome.
     """
     splits = split_for_evaluation(data, seed)
-    recipes, split_scores, reasons, losses = [], [], [], []
+    recipes, split_scores, reasons, losses, trees = [], [], [], [], []
     for split in splits:
         train, test = data.take(split.train), data.take(split.test)
         _check_both_outcomes(train)
@@ -73,10 +73,11 @@ def evaluate(data: Dataset, choose: Callable[[Dataset], Recipe], seed: int) -> E
         split_scores.append({**_score_parts(model, leads), **baseline_scores(train, test, seed)})
         reasons.append(_explain_sample(model, leads, MAX_EXPLAINED // len(splits), seed))
         losses.append(sum_losses(model, leads, test.won))
+        trees.append(count_trees(model))
     rows = np.concatenate([split.test for split in splits])
     scores = {name: np.concatenate([t[name] for t in split_scores]) for name in split_scores[0]}
     figures = _measure_scores(data.take(rows), scores, seed)
-    curve = mean_curve(losses, max(recipe.rounds for recipe in recipes), len(rows))
+    curve = mean_curve(losses, max(trees), len(rows))
     return Evaluation(rows, scores, np.concatenate(reasons), figures, recipes, len(splits[0].train), curve)
 
 

@@ -72,6 +72,5 @@ def _suggest_boosting(trial: optuna.Trial) -> Boosting:
         lambda_l2=trial.suggest_float("lambda_l2", 0.1, 30.0, log=True),
         feature_fraction=trial.suggest_float("feature_fraction", 0.2, 1.0),
         max_bin=trial.suggest_categorical("max_bin", (255, 1023, 4095)),
-        max_depth=trial.suggest_int("max_depth", 2, 8),
         lean=trial.suggest_float("lean", 0.0, 1.0),
     )
