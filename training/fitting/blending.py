@@ -101,17 +101,18 @@ def weigh_parts(folds: Sequence[ValidationFold], ordered: bool) -> dict[str, flo
     return dict(zip(names, map(float, kept / kept.sum()), strict=True))
 
 
-def weigh_points(folds: Sequence[ValidationFold], learnt: Mapping[str, float], ordered: bool) -> float:
-    """The weight of the scorecard against the sum of the learnt parts.
+def weigh_points(
+    judged: Sequence[ValidationFold], learnt: Mapping[str, float], ordered: bool, is_learnt: bool
+) -> float:
+    """The weight of the scorecard against the sum of the learnt parts, on folds with points.
 
-    A card that is knowledge from before the deals leads while deals are few. Beyond that it enters
-    where later deals show a gain beyond doubt.
+    A card that people wrote leads while deals are few. Beyond that, and where it was learnt from deals, it
+    enters where later deals show a gain beyond doubt.
     """
-    judged = [fold for fold in folds if fold.points is not None]
-    if len(judged) < len(folds) or not folds:
+    if not judged:
         return 0.0
     rarer = count_rarer_examples(judged)
-    prior = _CARD_DEALS / (_CARD_DEALS + rarer)
+    prior = 0.0 if is_learnt else _CARD_DEALS / (_CARD_DEALS + rarer)
     sums = [(fold.blend(learnt), np.asarray(fold.points)) for fold in judged]
     found = _fit_share([f.won for f in judged], sums, fold_weights(len(judged), ordered), prior, rarer)
     known, proposed = ([(1 - s) * a + s * b for a, b in sums] for s in (prior, found))

@@ -78,7 +78,9 @@ def choose(data: Dataset, seed: int, sizes: Mapping[str, Boosting] | None = None
     recipe, later = _choose_trees(recipe, lines, sizes or SIZES, seed)
     learnt = weigh_parts(later, ordered)
     recipe, learnt, later = _choose_statistics(recipe, lines, later, learnt, seed)
-    share = weigh_points(later, learnt, ordered)
+    judged = [fold for fold in later if fold.points is not None]
+    share = weigh_points(judged, learnt, ordered, data.card.learnt_through is not None)
+    later = judged if share else later
     weights = {POINTS: share} | {name: (1 - share) * weight for name, weight in learnt.items()}
     calibration = calibrate(later, [_blend(f, weights) for f in later], ordered, learnt=1 - share)
     return shrink(replace(recipe, weights=weights, calibration=calibration), data, seed)

@@ -100,31 +100,32 @@ def test_few_deals_are_drawn_to_slope_1() -> None:
     assert abs(few.slope - 1) < 0.7 * abs(many.slope - 1)
 
 
+EQUAL = {"linear": 0.5, "trees": 0.5}
+
+
 def test_a_card_with_many_deals_enters_only_with_a_gain_beyond_doubt() -> None:
-    equal = {"linear": 0.5, "trees": 0.5}
     knows_more = [later_fold(seed, 1.5, 1.5, rows=4_000, points=0.2) for seed in range(4)]
     knows_nothing = [later_fold(seed, 0.1, 0.1, rows=4_000, points=4.0) for seed in range(4)]
-    assert weigh_points(knows_more, equal, ordered=True) > 0.5
-    assert weigh_points(knows_nothing, equal, ordered=True) == 0
+    assert weigh_points(knows_more, EQUAL, ordered=True, is_learnt=True) > 0.5
+    assert weigh_points(knows_nothing, EQUAL, ordered=True, is_learnt=False) == 0
 
 
-def test_a_card_leads_while_deals_are_few_and_is_left_out_where_it_was_learnt_from_them() -> None:
-    equal = {"linear": 0.5, "trees": 0.5}
+def test_a_card_of_people_leads_while_deals_are_few_and_a_learnt_one_does_not() -> None:
     few = [later_fold(seed, 1, 1, rows=30, points=1.0) for seed in range(2)]
-    assert weigh_points(few, equal, ordered=True) > 0.5
-    assert weigh_points([later_fold(0, 1, 1, rows=30), *few], equal, ordered=True) == 0
+    assert weigh_points(few, EQUAL, ordered=True, is_learnt=False) > 0.5
+    assert weigh_points(few, EQUAL, ordered=True, is_learnt=True) == 0
+    assert weigh_points([], EQUAL, ordered=True, is_learnt=False) == 0
 
 
 def test_statistics_enter_with_a_gain_whatever_their_level() -> None:
     folds = [later_fold(seed, 1.5, 1.5, rows=4_000) for seed in range(4)]
     rng = np.random.default_rng(5)
-    equal = {"linear": 0.5, "trees": 0.5}
-    better = [fold.blend(equal) + 5.0 + 2.0 * fold.won for fold in folds]
-    noise = [fold.blend(equal) + rng.normal(0, 2, 4_000) for fold in folds]
-    share, shift = weigh_statistics(folds, equal, better)
+    better = [fold.blend(EQUAL) + 5.0 + 2.0 * fold.won for fold in folds]
+    noise = [fold.blend(EQUAL) + rng.normal(0, 2, 4_000) for fold in folds]
+    share, shift = weigh_statistics(folds, EQUAL, better)
     assert share > 0.2
     assert shift < -3
-    assert weigh_statistics(folds, equal, noise)[0] == 0
+    assert weigh_statistics(folds, EQUAL, noise)[0] == 0
 
 
 def test_a_gain_within_its_error_is_none() -> None:
