@@ -13,6 +13,7 @@ from features.crm.load import load
 from features.kinds import Language
 from features.settings import CrmSettings, load_settings
 from training.fitting.choosing import choose
+from training.fitting.cross_fit import score_served
 from training.fitting.dataset import build_dataset, check_enough_deals
 from training.fitting.fit import fit
 from training.fitting.holdout import build_evidence, evaluate
@@ -81,6 +82,8 @@ def train(
     report_step("refitting on all deals")
     recipe = evaluation.recipes[0] if len(evaluation.recipes) == 1 else choose_recipe(data)
     model = fit(data, recipe, seed)
+    report_step("scoring the newest deals as the model in use does")
+    served = score_served(data, recipe, model, evaluation, seed)
     model = model.with_about(**describe_training(loaded, data, evaluation, recipe, audit, seed))
     return TrainingResult(
         loaded=loaded,
@@ -88,7 +91,7 @@ def train(
         audit=audit,
         evaluation=evaluation,
         model=model,
-        evidence=build_evidence(data, evaluation, loaded.crm, dict(settings.segments)),
+        evidence=build_evidence(data, evaluation, served, loaded.crm, dict(settings.segments)),
         explanation=explain_sample(model, data, evaluation),
     )
 

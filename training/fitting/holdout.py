@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from features.columns import Floats, Texts, take
 from features.crm_data import Crm
 from features.errors import DataError
-from scoring.model.evidence import POINTS, Evidence, pseudonym
+from scoring.model.evidence import POINTS, SERVED, Evidence, pseudonym
 from scoring.model.model import Encoded, Model, sigmoid
 from scoring.statistics.metrics import Estimate, measure
 from training.fitting.baselines import baseline_scores
@@ -81,13 +81,15 @@ def evaluate(data: Dataset, choose: Callable[[Dataset], Recipe], seed: int) -> E
     return Evaluation(rows, scores, np.concatenate(reasons), figures, recipes, len(splits[0].train), curve)
 
 
-def build_evidence(data: Dataset, evaluation: Evaluation, crm: Crm, segments: dict[str, str]) -> Evidence:
-    """The evaluated examples as evidence, with scores and contributions."""
+def build_evidence(
+    data: Dataset, evaluation: Evaluation, served: Floats, crm: Crm, segments: dict[str, str]
+) -> Evidence:
+    """The evaluated examples as evidence, with scores and contributions; `served` as in `Evidence`."""
     names = data.table.names
     reasons = dict(zip(names, evaluation.reasons.T, strict=True))
     return replace(
         build_unscored_evidence(data.take(evaluation.rows), crm, segments),
-        scores=evaluation.scores,
+        scores={**evaluation.scores, SERVED: served},
         reasons=reasons,
     )
 
