@@ -75,6 +75,7 @@ reference: $(VENV)/.ready ## Write the generated tables and the glossary of the 
 	@$(BIN)/python -m features.reference docs/features.md
 	@$(BIN)/python -m scoring.scorecard.reference docs/scorecard.md
 	@$(BIN)/python -m scoring.glossary docs
+	@$(BIN)/python -m hotlead.reference docs/python.md
 
 clean: ## Remove what was made
 	rm -rf $(VENV) demo-crm site .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from features.kinds import Language
-from features.messages import Message, to_text
+from features.messages import Message, MessageLines, MessageText, to_text
 from scoring.texts import translate
 
 if TYPE_CHECKING:
@@ -30,6 +30,15 @@ if TYPE_CHECKING:
     from training.train import TrainingRun
 
 _MAX_REASONS = 5
+SCORING = Message("scoring")
+LABELS = {
+    "leak": Message("leak"),
+    "suspect": Message("suspect"),
+    "warning": Message("warning"),
+    "note": Message("note"),
+    "question": Message("question"),
+}
+"""The kinds of lines on the data: the severities of findings, notes and questions."""
 
 
 @contextmanager
@@ -46,14 +55,17 @@ def step_printer(lang: Language, quiet: bool = False) -> Iterator[Callable[[Mess
 
 
 @contextmanager
-def progress_bar(quiet: bool, description: str = "scoring") -> Iterator[Callable[[int, int], None]]:
+def progress_bar(
+    quiet: bool, lang: Language, description: Message = SCORING
+) -> Iterator[Callable[[int, int], None]]:
     """A progress bar with the completed rows and the remaining time; yields its update function."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
-    columns = (description, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    title = description.text(lang)
+    columns = (title, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), disable=quiet, transient=True) as bar:
-        task = bar.add_task(description, total=None)
+        task = bar.add_task(title, total=None)
         yield lambda completed, total: bar.update(task, completed=completed, total=total)
 
 
@@ -62,17 +74,26 @@ def print_training(training_run: TrainingRun, lang: Language) -> None:
     from training.reports.model_report import summary, verdict
 
     trained, out = training_run.record.trained, training_run.report.parent
-    print_rejects(trained.loaded.rejects.summary(), out / "rejects.csv")
+    print_rejects(trained.loaded.rejects.summary(), out / "rejects.csv", lang)
     print_findings([f for f in trained.findings if f.severity != "note"], lang)
     print(summary(trained.model.about, lang))
     print(verdict(trained.evaluation.figures, lang))
     registration = training_run.registration
-    print(
-        f"Wrote {out / 'model'} (model {trained.model.version}) and {training_run.report}; registered as "
-        f"hotlead version {registration.version}, challenger, at {registration.tracking_uri}."
+    written = Message(
+        "Wrote {folder} (model {model}) and {report}; registered as hotlead version {version}, challenger, "
+        "at {url}.",
+        folder=out / "model",
+        model=trained.model.version,
+        report=training_run.report,
+        version=registration.version,
+        url=registration.tracking_uri,
     )
+    print_message(written, lang)
     if not trained.model.card.rows:
-        print("There is no scorecard.toml beside crm.toml: `hotlead rules suggest` learns a first one.")
+        advice = Message(
+            "There is no scorecard.toml beside crm.toml: `hotlead rules suggest` learns a first one."
+        )
+        print_message(advice, lang)
 
 
 def print_verdict(comparison: Comparison, lang: Language) -> None:
@@ -91,16 +112,25 @@ def print_calls(scored_list: ScoredList, lang: Language) -> None:
             print(f"       {line}")
 
 
-def print_list_summary(scored_list: ScoredList, to: str) -> None:
+def print_list_summary(scored_list: ScoredList, to: str, lang: Language) -> None:
     """Where the list was written, as of when, and who decided."""
     from features.clock import iso
 
     model = scored_list.registered_model
-    decider = f"the {model.alias} (model {model.model.version})" if model else "the rules alone"
-    print(
-        f"Wrote {scored_list.scored.table.num_rows:,} scored leads to {to}, highest score first, as of "
-        f"{iso(scored_list.as_of)}, by {decider}, scorecard {scored_list.scorer.card.version}."
+    decider = Message("the rules alone")
+    if model is not None:
+        name = Message("champion") if model.alias == "champion" else Message("challenger")
+        decider = Message("the {name} (model {version})", name=name, version=model.model.version)
+    summary = Message(
+        "Wrote {count:,} scored leads to {to}, highest score first, as of {moment}, by {decider}, scorecard "
+        "{card}.",
+        count=scored_list.scored.table.num_rows,
+        to=to,
+        moment=iso(scored_list.as_of),
+        decider=decider,
+        card=scored_list.scorer.card.version,
     )
+    print_message(summary, lang)
 
 
 def _format_head(score: Score, lang: Language) -> str:
@@ -182,13 +212,21 @@ def print_suggestion(suggestion: Suggestion, lang: Language) -> None:
 def print_findings(findings: Sequence[Finding], lang: Language) -> None:
     """The findings of the audit, one line each."""
     for finding in findings:
-        print(f"  {finding.severity:8s} {finding.text(lang)}")
+        print_labelled(finding.severity, finding.text(lang), lang)
 
 
-def print_rejects(summary: str, path: Path) -> None:
+def print_labelled(label: str, text: str, lang: Language) -> None:
+    """A line with its kind in front: a note, a warning, a question."""
+    title = LABELS[label].text(lang)
+    print(f"  {title:8s} {text}" if lang == "en" else f"  【{title}】{text}")
+
+
+def print_rejects(summary: MessageLines, path: Path, lang: Language) -> None:
     """The number of rejected rows by reason, and the file that lists them."""
     if summary:
-        print(f"Set aside (each named in {path}):\n{summary}")
+        print_message(
+            Message("Set aside (each named in {path}):\n{summary}", path=path, summary=summary), lang
+        )
 
 
 def show_page(out: Path, name: str, build: Callable[[Language], Page], lang: Language) -> None:
@@ -197,25 +235,31 @@ def show_page(out: Path, name: str, build: Callable[[Language], Page], lang: Lan
     from training.reports.html_files import render_pages, write_pages
 
     to_terminal(build(lang))
-    print_written_files(*write_pages(out, name, render_pages(build)).values())
+    print_written_files(lang, *write_pages(out, name, render_pages(build)).values())
 
 
-def print_written_files(*paths: Path) -> None:
+def print_message(message: MessageText, lang: Language) -> None:
+    """Print a message in the language of the command."""
+    print(message.text(lang))
+
+
+def print_written_files(lang: Language, *paths: Path) -> None:
     """Name the files that a command wrote."""
-    print(f"Wrote {', '.join(map(str, paths))}.")
+    print_message(Message("Wrote {paths}.", paths=paths), lang)
 
 
-def print_next_steps(*steps: str) -> None:
-    """Suggest the next commands."""
-    print("Next:\n" + "\n".join(f"  {step}" for step in steps))
+def print_next_steps(lang: Language, *steps: Message | str) -> None:
+    """Suggest the next steps: commands, or what a person has to do."""
+    lines = "\n".join(f"  {to_text(step, lang)}" for step in steps)
+    print_message(Message("Next:\n{lines}", lines=lines), lang)
 
 
-def emit(values: Mapping[str, Any], lines: Iterable[str], as_json: bool) -> None:
+def emit(values: Mapping[str, Any], lines: Iterable[Message | str], as_json: bool, lang: Language) -> None:
     """Print a result as one JSON object or as lines of text."""
     if as_json:
         print_json(**values)
     else:
-        print("\n".join(lines))
+        print("\n".join(to_text(line, lang) for line in lines))
 
 
 def print_json(**values: Any) -> None:

@@ -6,7 +6,6 @@ Imports inside the commands keep `hotlead --help` fast: each loads only what it 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,11 +22,13 @@ from cli.options import (
     output_folder,
     service_settings,
 )
+from features.messages import Message, all_of
 
 if TYPE_CHECKING:
     from features.crm.load import Loaded
     from features.crm.propose import Proposal
     from features.kinds import Language
+    from features.messages import ReportStep
 
 
 def demo(
@@ -50,32 +51,35 @@ def demo(
     from training.train import train_and_register
 
     with console.step_printer(lang) as report_step:
-        report_step(f"creating a CRM of {leads:,} leads")
+        report_step(Message("creating a CRM of {leads:,} leads", leads=leads))
         today = today_in_japan(datetime.now(UTC))
         crm_toml, results = make_demo(out, leads, seed, today), out / "hotlead-out"
         settings = load_settings(crm_toml)
         training_run = train_and_register(crm_toml, results, report_step, lang, 0)
-        report_step("comparing model and rules")
+        report_step(Message("comparing model and rules"))
         comparison = compare(settings, results)
         pages = save_comparison(comparison, results)
-        report_step("checking the gate")
+        report_step(Message("checking the gate"))
         promotion = promote(results, find_card(settings.folder, settings.table), None, None)
         request = ListRequest(str(crm_toml.with_name("scores.csv")), 0, lang=lang)
         scored_list = score_crm(settings, results, request, None, report_step, lambda completed, total: None)
-        _fill_demo_service(scored_list.loaded, crm_toml, results, report_step)
+        _fill_demo_service(scored_list.loaded, crm_toml, results, report_step, lang)
     console.print_training(training_run, lang)
     console.print_verdict(comparison, lang)
     console.print_gate(promotion, None, lang, False)
     console.print_calls(scored_list, lang)
     console.print_next_steps(
-        f"open {training_run.report} and {pages[lang]}",
+        lang,
+        Message("open {pages}", pages=all_of([training_run.report, pages[lang]])),
         f"hotlead rules show {crm_toml} --lang {lang}",
         f"hotlead serve {crm_toml} --open",
         f"hotlead score {crm_toml} --to scores.csv --lang {lang}",
     )
 
 
-def _fill_demo_service(loaded: Loaded, crm_toml: Path, out: Path, report_step: Callable[[str], None]) -> None:
+def _fill_demo_service(
+    loaded: Loaded, crm_toml: Path, out: Path, report_step: ReportStep, lang: Language
+) -> None:
     """Fill the store of the demo's service: half a year of rules and sales steps, and today's scores."""
     from dataclasses import asdict
 
@@ -92,7 +96,7 @@ def _fill_demo_service(loaded: Loaded, crm_toml: Path, out: Path, report_step: C
     export = CrmExport(loaded.crm, **extra_columns)
     simulate_history(settings, loaded.settings, export, simulate_handling, report_step)
     deploy_champion(settings.out, settings.bundles, report_step)
-    import_crm(settings, loaded.settings, export, report_step)
+    import_crm(settings, loaded.settings, export, report_step, lang=lang)
 
 
 Outcome = Annotated[str | None, typer.Option(help="The column with won or lost, if it is not detected.")]
@@ -125,9 +129,8 @@ def init(
     if to.exists() and not force:
         raise SettingsError("{path}: exists already. Choose another --to, or use --force.", path=to)
     proposal = propose_settings(files, to, (outcome, won or [], lost or []), lang, yes)
-    console.print_next_steps(
-        f"review {to}, above all the lines that are commented out", f"hotlead check {to}"
-    )
+    review = Message("review {path}, above all the lines that are commented out", path=to)
+    console.print_next_steps(lang, review, f"hotlead check {to}")
     if any(question.is_blocking for question in proposal.questions):
         raise typer.Exit(EXIT_ACTION_NEEDED)
 
@@ -151,20 +154,20 @@ def propose_settings(
     from features.files import atomic_file
 
     with console.step_printer(lang, is_quiet) as report_step:
-        report_step("inspecting the data")
+        report_step(Message("inspecting the data"))
         folder = to.resolve().parent
         sources = [_relative_source(folder, file) for file in files]
-        proposal = propose(sources, folder, *named, ask=find_asker(lang, is_silent))
+        proposal = propose(sources, folder, *named, ask=find_asker(lang, is_silent), lang=lang)
     with atomic_file(to) as part:
         part.write_text(proposal.text, encoding="utf-8")
     if is_quiet:
         return proposal
     for note in proposal.notes:
-        print(f"  {'note':8s} {note}")
+        console.print_labelled("note", note, lang)
     print_open_questions(proposal.questions, lang)
     console.print_findings(proposal.findings, lang)
     print(proposal.summary.text(lang))
-    print(f"Wrote {to}.")
+    console.print_written_files(lang, to)
     return proposal
 
 
@@ -189,10 +192,10 @@ def check(
     settings = load_settings(crm_toml)
     find_card(settings.folder, settings.table)
     with console.step_printer(lang, as_json) as report_step:
-        report_step("reading the CRM")
+        report_step(Message("reading the CRM"))
         rejects = output_folder(out, crm_toml) / "rejects.csv"
-        loaded = load(settings, rejects)
-        report_step("auditing the data")
+        loaded = load(settings, rejects, lang=lang)
+        report_step(Message("auditing the data"))
         audit = Audit.from_loaded(loaded)
         gaps = find_export_gaps(loaded.crm, settings.table, output_folder(out, crm_toml))
     won, closed = (int(a.sum()) for a in (loaded.crm.outcomes.won, loaded.crm.outcomes.closed))
@@ -207,13 +210,17 @@ def check(
             gaps=[{**vars(gap), "text": describe_gap(gap, settings.table, lang)} for gap in gaps],
         )
         return
-    print(f"{len(loaded.crm):,} leads, {closed:,} closed, {won:,} won.")
-    console.print_rejects(loaded.rejects.summary(), rejects)
+    counts = Message(
+        "{leads:,} leads, {closed:,} closed, {won:,} won.", leads=len(loaded.crm), closed=closed, won=won
+    )
+    console.print_message(counts, lang)
+    console.print_rejects(loaded.rejects.summary(), rejects, lang)
     console.print_findings(audit.findings, lang)
     for gap in gaps:
-        print(f"  {'warning':8s} {describe_gap(gap, settings.table, lang)}")
+        console.print_labelled("warning", describe_gap(gap, settings.table, lang), lang)
     if audit.left_out:
-        print(f"Left out of training: {', '.join(audit.left_out)}.")
-    train = f"hotlead train {crm_toml}"
-    use_rules = 'write a scorecard.toml (profile = "b2b_saas", …): the rules decide until more deals are won'
-    console.print_next_steps(train if won >= MIN_WINS else use_rules)
+        console.print_message(Message("Left out of training: {names}.", names=audit.left_out), lang)
+    use_rules = Message(
+        'write a scorecard.toml (profile = "b2b_saas", …): the rules decide until more deals are won'
+    )
+    console.print_next_steps(lang, f"hotlead train {crm_toml}" if won >= MIN_WINS else use_rules)

@@ -34,7 +34,7 @@ def add_key(
     """Create a key; its token is printed once, alone on stdout: KEY=$(hotlead keys add ...)."""
     from serving.jobs import manage_keys
 
-    manage_keys.add(service_settings(crm_toml, out), role, name, expires, as_json)
+    manage_keys.add(service_settings(crm_toml, out), role, name, expires, as_json, lang)
 
 
 @app.command("list")
@@ -44,7 +44,7 @@ def list_keys(
     """List the keys, without their tokens, which are not stored."""
     from serving.jobs import manage_keys
 
-    manage_keys.show(service_settings(crm_toml, out), as_json)
+    manage_keys.show(service_settings(crm_toml, out), as_json, lang)
 
 
 @app.command("rotate")
@@ -61,7 +61,7 @@ def rotate_key(
     """Give a key a new token, printed once, alone on stdout; the old one stays valid for a while."""
     from serving.jobs import manage_keys
 
-    manage_keys.rotate(service_settings(crm_toml, out), key_id, grace, as_json)
+    manage_keys.rotate(service_settings(crm_toml, out), key_id, grace, as_json, lang)
 
 
 @app.command("revoke")
@@ -75,4 +75,4 @@ def revoke_key(
     """Revoke a key and all its tokens at once."""
     from serving.jobs import manage_keys
 
-    manage_keys.revoke(service_settings(crm_toml, out), key_id, as_json)
+    manage_keys.revoke(service_settings(crm_toml, out), key_id, as_json, lang)

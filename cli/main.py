@@ -11,8 +11,10 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.exceptions import TyperException
+from typer.main import get_command
 
 from cli import data, keys, models, rules, service
+from cli.help import translate_help
 from cli.options import EXIT_STOPPED, find_language
 from cli.start import start
 from features.kinds import Language
@@ -74,7 +76,10 @@ def main() -> None:
     sys.unraisablehook = _interrupt_again
     lang = find_language(sys.argv[1:], os.environ)
     try:
-        exit_code = app(standalone_mode=False)
+        command = get_command(app)
+        if lang == "ja" and ("--help" in sys.argv or len(sys.argv) < 3):
+            translate_help(command)
+        exit_code = command(standalone_mode=False)
     except HotleadError as problem:
         _stop(problem, problem.exit_code, lang)
     except TyperException as problem:

@@ -23,6 +23,7 @@ from cli.options import (
     parse_moment,
     service_settings,
 )
+from features.messages import Message
 
 
 def train(
@@ -55,7 +56,8 @@ def train(
         return
     console.print_training(training_run, lang)
     console.print_next_steps(
-        f"open {training_run.report}",
+        lang,
+        Message("open {pages}", pages=training_run.report),
         f"hotlead compare {crm_toml}",
         f"hotlead score {crm_toml} --to scores.csv",
     )
@@ -71,12 +73,22 @@ def _export_training_data(crm_toml: Path, out: Path | None, sent_back: bool, rep
     settings = service_settings(crm_toml, out)
     store = Store.open(settings.store_url, settings.spool)
     try:
-        report_step("exporting the data of the service")
+        report_step(Message("exporting the data of the service"))
         export = export_store(store, load_settings(crm_toml), crm_toml, settings.out, now_ms(), sent_back)
     finally:
         store.close()
-    more = f", {export.sent_back:,} sent back counted as lost" if sent_back else ""
-    report_step(f"the store holds {export.leads:,} leads, {export.won:,} won, {export.lost:,} lost{more}")
+    report_step(
+        Message(
+            "the store holds {leads:,} leads, {won:,} won, {lost:,} lost, {sent_back:,} sent back counted as "
+            "lost"
+            if sent_back
+            else "the store holds {leads:,} leads, {won:,} won, {lost:,} lost",
+            leads=export.leads,
+            won=export.won,
+            lost=export.lost,
+            sent_back=export.sent_back,
+        )
+    )
     return export.crm_toml
 
 
@@ -110,16 +122,16 @@ def score(
     settings = with_files(load_settings(crm_toml), leads, activities)
     request = ListRequest(to, 0, reasons, top, lang, table, has_mark=bom)
     results = output_folder(out, crm_toml)
-    with console.step_printer(lang, as_json) as report_step, console.progress_bar(as_json) as progress:
+    with console.step_printer(lang, as_json) as report_step, console.progress_bar(as_json, lang) as progress:
         moment_ms = parse_moment(as_of, settings)
         scored_list = score_crm(settings, results, request, moment_ms, report_step, progress, overrides)
     if as_json:
         console.print_json(to=to, **scored_list.to_dict())
         return
-    console.print_rejects(scored_list.loaded.rejects.summary(), results / "rejects.csv")
+    console.print_rejects(scored_list.loaded.rejects.summary(), results / "rejects.csv", lang)
     console.print_findings([*check_bots(scored_list.loaded.crm)], lang)
     console.print_calls(scored_list, lang)
-    console.print_list_summary(scored_list, to)
+    console.print_list_summary(scored_list, to, lang)
 
 
 def compare(
@@ -139,8 +151,8 @@ def compare(
         console.print_json(**comparison.to_dict(lang))
         return
     to_terminal(comparison.page(lang))
-    console.print_written_files(*pages.values())
-    console.print_next_steps(f"open {pages[lang]}", f"hotlead promote {crm_toml}")
+    console.print_written_files(lang, *pages.values())
+    console.print_next_steps(lang, Message("open {pages}", pages=pages[lang]), f"hotlead promote {crm_toml}")
 
 
 def promote(
@@ -167,7 +179,7 @@ def promote(
         raise typer.Exit(EXIT_REFUSED)
     if not as_json:
         back = [f"hotlead rollback {crm_toml}"] if promotion.champion else []
-        console.print_next_steps(f"hotlead score {crm_toml} --to scores.csv", *back)
+        console.print_next_steps(lang, f"hotlead score {crm_toml} --to scores.csv", *back)
 
 
 def rollback(
@@ -183,12 +195,14 @@ def rollback(
     from training.registry.promotion import rollback as roll_back
 
     result = roll_back(output_folder(out, crm_toml), why, user)
-    sentence = (
-        f"hotlead version {result.champion} is the champion again, in the place of version {result.previous}."
+    message = Message(
+        "hotlead version {champion} is the champion again, in the place of version {previous}.",
+        champion=result.champion,
+        previous=result.previous,
     )
-    console.emit({"champion": result.champion, "previous": result.previous}, [sentence], as_json)
+    console.emit({"champion": result.champion, "previous": result.previous}, [message], as_json, lang)
     if not as_json:
-        console.print_next_steps(f"hotlead score {crm_toml} --to scores.csv")
+        console.print_next_steps(lang, f"hotlead score {crm_toml} --to scores.csv")
 
 
 def backtest(
@@ -209,7 +223,7 @@ def backtest(
 
     settings, results = load_settings(crm_toml), output_folder(out, crm_toml)
     with console.step_printer(lang, as_json) as report_step:
-        data, _ = load_dataset(settings, results, report_step)
+        data, _ = load_dataset(settings, results, report_step, lang)
         result = test_back(data, months, seed, report_step)
     if as_json:
         console.print_json(**to_jsonable(result))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from cli.console import print_labelled
 from features.kinds import Language
 from scoring.texts import translate
 
@@ -45,7 +46,7 @@ def _option_text(question: Question, option: str, lang: Language) -> str:
 def print_open_questions(questions: tuple[Question, ...], lang: Language) -> None:
     """What nobody was asked, and what to set."""
     for question in questions:
-        print(f"  {'question':8s} {open_question(question, lang)}")
+        print_labelled("question", open_question(question, lang), lang)
 
 
 def open_question(question: Question, lang: Language) -> str:

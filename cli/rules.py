@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from cli.options import DEFAULT_CRM_TOML, CrmToml, Json, LangOption, Out, Seed, output_folder
+from features.messages import Message
 
 app = typer.Typer(
     help="The definition of a hot lead: show it, test a change, learn one.", no_args_is_help=True
@@ -52,15 +53,19 @@ def replay(
 
     results = output_folder(out, crm_toml)
     with console.step_printer(lang, as_json) as report_step:
-        result = replay_card(new, load_settings(crm_toml), results, report_step)
+        result = replay_card(new, load_settings(crm_toml), results, report_step, lang)
     if as_json:
         console.print_json(**result.to_dict())
         return
     console.show_page(results, "replay", partial(replay_page, result), lang)
-    console.print_next_steps(
-        f"let marketing and sales both sign the change off, then put {new} in the place of "
-        f"{crm_toml.with_name('scorecard.toml')} and run hotlead train {crm_toml}"
+    step = Message(
+        "let marketing and sales both sign the change off, then put {new} in the place of {present} and run "
+        "hotlead train {crm}",
+        new=new,
+        present=crm_toml.with_name("scorecard.toml"),
+        crm=crm_toml,
     )
+    console.print_next_steps(lang, step)
 
 
 @app.command()
@@ -91,5 +96,6 @@ def suggest(
         console.print_json(to=str(to), scorecard=suggestion.card.to_dict(), gain=to_jsonable(suggestion.gain))
         return
     console.print_suggestion(suggestion, lang)
-    print(f"Wrote {to}; nothing is applied.")
-    console.print_next_steps(f"read {to} through", f"hotlead rules replay {to} {crm_toml}")
+    console.print_message(Message("Wrote {path}; nothing is applied.", path=to), lang)
+    read = Message("read {path} through", path=to)
+    console.print_next_steps(lang, read, f"hotlead rules replay {to} {crm_toml}")

@@ -24,6 +24,7 @@ from cli.options import (
     output_folder,
     service_settings,
 )
+from features.messages import Message, to_text
 
 
 def serve(
@@ -43,7 +44,11 @@ def serve(
 
     settings = service_settings(crm_toml, out)
     serve_crm(
-        settings, ListenAddress(host, port), workers, is_open, lambda message: print(message, flush=True)
+        settings,
+        ListenAddress(host, port),
+        workers,
+        is_open,
+        lambda message: print(to_text(message, lang), flush=True),
     )
 
 
@@ -58,19 +63,21 @@ def import_export(
     from features.crm.extra_columns import read_extra_columns
     from features.crm.load import load
     from features.settings import load_settings
+    from scoring.scorecard.load import find_card
     from serving.jobs.crm_records import CrmExport
     from serving.jobs.import_crm import import_crm
     from training.registry.follower import deploy_champion
 
-    settings = service_settings(crm_toml, out)
+    settings, crm = service_settings(crm_toml, out), load_settings(crm_toml)
+    find_card(crm.folder, crm.table)
     with console.step_printer(lang, as_json) as report_step:
-        report_step("reading the CRM")
-        loaded = load(load_settings(crm_toml), settings.out / "rejects.csv")
+        report_step(Message("reading the CRM"))
+        loaded = load(crm, settings.out / "rejects.csv", lang=lang)
         deploy_champion(settings.out, settings.bundles, report_step)
         export = CrmExport(loaded.crm, **asdict(read_extra_columns(loaded)))
         result = import_crm(settings, loaded.settings, export, report_step, lang=lang)
     of_bots = [finding.text(lang) for finding in check_bots(loaded.crm)]
-    console.emit(result.to_dict(), [*of_bots, *result.lines(lang)], as_json)
+    console.emit(result.to_dict(), [*of_bots, *result.lines(lang)], as_json, lang)
 
 
 def follow(crm_toml: ServedToml = DEFAULT_CRM_TOML, out: Out = None, lang: LangOption = "en") -> None:
@@ -109,15 +116,18 @@ def outcomes(
     settings, key = load_settings(crm_toml), read_key(key_file, os.environ)
     with (
         console.step_printer(lang, as_json) as report_step,
-        console.progress_bar(as_json, "sending") as progress,
+        console.progress_bar(as_json, lang, Message("sending")) as progress,
     ):
-        result = send_file(file, settings, url, key, output_folder(out, crm_toml), report_step, progress)
+        result = send_file(
+            file, settings, url, key, output_folder(out, crm_toml), report_step, progress, lang
+        )
     if as_json:
         console.print_json(**result.to_dict())
     else:
-        console.print_rejects(result.deals.rejects.summary(), result.rejects)
-        print("\n".join(result.lines()))
-        console.print_next_steps(*result.next_steps())
+        console.print_rejects(result.deals.rejects.summary(), result.rejects, lang)
+        for line in result.lines():
+            console.print_message(line, lang)
+        console.print_next_steps(lang, *result.next_steps())
     if result.result.conflicts:
         raise typer.Exit(4)
 
@@ -153,7 +163,7 @@ def monitor(
     settings, crm = service_settings(crm_toml, out), load_settings(crm_toml)
     start = None if since is None else to_ms(since.replace(tzinfo=UTC))
     with console.step_printer(lang, as_json) as report_step:
-        report_step("reading the served scores")
+        report_step(Message("reading the served scores"))
         result = monitor_service(settings, crm, now_ms(), start)
     page = monitor_page(result, crm.table, crm.name, lang)
     if html is not None:
@@ -164,7 +174,7 @@ def monitor(
     else:
         to_terminal(page)
         if html is not None:
-            console.print_written_files(html)
+            console.print_written_files(lang, html)
     if result.advice not in QUIET:
         raise typer.Exit(EXIT_ACTION_NEEDED)
 
@@ -186,11 +196,16 @@ def forget(
     from serving.jobs.forget_lead import forget as forget_lead
 
     settings = service_settings(crm_toml, out)
-    question = f"Erase all data of lead {lead_id!r} from {settings.shown_store} and {settings.out}?"
-    if not yes and not _confirm(question):
+    question = Message(
+        "Erase all data of lead {lead_id!r} from {store} and {folder}?",
+        lead_id=lead_id,
+        store=settings.shown_store,
+        folder=settings.out,
+    )
+    if not yes and not _confirm(question.text(lang)):
         raise typer.Exit(EXIT_STOPPED)
     result = forget_lead(settings, lead_id, also or [], os.environ)
-    console.emit(result.to_dict(), result.lines(), as_json)
+    console.emit(result.to_dict(), result.lines(), as_json, lang)
 
 
 def _confirm(question: str) -> bool:

@@ -64,7 +64,7 @@ def start(
     listed = ListRequest(scores or str(to.with_name("scores.csv")), 0, lang=lang)
     results = output_folder(out, to)
     request = StartRequest(settings_file=to, out=results, request=listed, seed=seed, renews_card=force)
-    with console.step_printer(lang, as_json) as report_step, console.progress_bar(as_json) as progress:
+    with console.step_printer(lang, as_json) as report_step, console.progress_bar(as_json, lang) as progress:
         first_list = make_first_list(request, report_step, progress)
     _report(first_list, lang, as_json)
     if first_list.is_refused:
@@ -107,4 +107,4 @@ def _report(first_list: FirstList, lang: Language, as_json: bool) -> None:
     from scoring.pages.page import to_terminal
 
     to_terminal(start_page(first_list, lang))
-    console.print_written_files(*pages.values())
+    console.print_written_files(lang, *pages.values())

@@ -30,10 +30,10 @@ class Activities:
     def __len__(self) -> int:
         return len(self.lead)
 
-    def select(self, mask: Bools) -> Activities:
-        """Those that the mask selects."""
-        value = None if self.value is None else self.value[mask]
-        return Activities(self.lead[mask], self.type[mask], self.time_ms[mask], value, self.types)
+    def select(self, rows: NDArray[np.integer] | Bools) -> Activities:
+        """Those at some rows, in their order, or those that a mask selects."""
+        value = None if self.value is None else self.value[rows]
+        return Activities(self.lead[rows], self.type[rows], self.time_ms[rows], value, self.types)
 
 
 @dataclass(frozen=True)

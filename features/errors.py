@@ -50,13 +50,25 @@ class OutsideError(HotleadError):
     exit_code = 5
 
 
-def suggest_nearest(name: str, candidates: list[str], limit: int = 3) -> Message:
+def suggest_nearest(name: str, candidates: list[str]) -> Message:
     """A hint with the candidates most similar to `name`, or with all of them if none is similar."""
-    import difflib  # rarely needed, so the start of the command does not wait for it
-
-    matches = difflib.get_close_matches(name, candidates, n=limit, cutoff=0.5)
-    if matches:
+    if matches := _nearest(name, candidates):
         return Message("nearest: {names}", names=quote_all(matches))
     if not candidates:
         return Message("known: none")
     return Message("known: {names}", names=quote_all(sorted(candidates)[:12]))
+
+
+def nearest_sentence(name: str, candidates: list[str]) -> Message:
+    """The hint of `suggest_nearest` as a sentence."""
+    if matches := _nearest(name, candidates):
+        return Message("Nearest: {names}.", names=quote_all(matches))
+    if not candidates:
+        return Message("Known: none.")
+    return Message("Known: {names}.", names=quote_all(sorted(candidates)[:12]))
+
+
+def _nearest(name: str, candidates: list[str]) -> list[str]:
+    import difflib  # rarely needed, so the start of the command does not wait for it
+
+    return difflib.get_close_matches(name, candidates, n=3, cutoff=0.5)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from features.errors import OutsideError
+from features.messages import as_message
 
 FileVersion: TypeAlias = tuple[int, int, int]
 """Modification time (ns), size (bytes) and inode of a file: another one after each atomic_file."""
@@ -131,5 +132,7 @@ def file_version(path: Path) -> FileVersion | None:
 
 def write_error(path: Path, problem: OSError) -> OutsideError:
     """The error for a path that cannot be written, with the cause and what to do."""
-    why = problem.strerror or str(problem)
-    return OutsideError(f"{path}: cannot be written ({why}). Free some space or choose another place.")
+    why = as_message(problem.strerror or str(problem))
+    return OutsideError(
+        "{path}: cannot be written ({why}). Free some space or choose another place.", path=path, why=why
+    )

@@ -17,7 +17,7 @@ from scipy.sparse import coo_array
 
 from features.clock import MS_PER_DAY, NEVER, days_to_ms, iso
 from features.columns import Bools, Column, Floats, Ints, Texts, take
-from features.crm_data import Changes, Crm
+from features.crm_data import Activities, Changes, Crm
 from features.errors import DataError
 from features.kinds import Activity, Over
 from features.numbers import round_sum
@@ -119,19 +119,16 @@ class Histories:
 
     @cached_property
     def _by_lead(self) -> tuple[Keys, NDArray[np.int16], Floats | None]:
-        return self._sort_activities(self.crm.activities.lead, len(self.crm))
+        return _sort_activities(self.crm.activities, self.crm.activities.lead, len(self.crm))
 
     @cached_property
     def _by_account(self) -> tuple[Keys, NDArray[np.int16], Floats | None]:
-        owners = int(self.crm.account.max(initial=-1)) + 1
-        return self._sort_activities(self.crm.account[self.crm.activities.lead], owners)
-
-    def _sort_activities(
-        self, owner: NDArray[np.int32], owners: int
-    ) -> tuple[Keys, NDArray[np.int16], Floats | None]:
-        activities = self.crm.activities
-        keys, order = _sort(owner, activities.time_ms, owners)
-        return keys, activities.type[order], None if activities.value is None else activities.value[order]
+        """Activities of an account at the same time are ordered by value, as in the view of one lead."""
+        activities, owners = self.crm.activities, int(self.crm.account.max(initial=-1)) + 1
+        if activities.value is not None:
+            value = np.nan_to_num(activities.value, nan=-np.inf)
+            activities = activities.select(np.argsort(value, kind="stable"))
+        return _sort_activities(activities, self.crm.account[activities.lead], owners)
 
     def _mask(self, types: NDArray[np.int16], activity: Activity) -> Bools | None:
         if activity == "*":
@@ -277,6 +274,13 @@ class ManyLeads:
         return self._sortings[over]
 
 
+def _sort_activities(
+    activities: Activities, owner: NDArray[np.int32], owners: int
+) -> tuple[Keys, NDArray[np.int16], Floats | None]:
+    keys, order = _sort(owner, activities.time_ms, owners)
+    return keys, activities.type[order], None if activities.value is None else activities.value[order]
+
+
 def _sort(owner: NDArray[np.integer], times_ms: Ints, owners: int) -> tuple[Keys, NDArray[np.intp]]:
     """Sorted keys and the stable order that sorts them.
 
@@ -285,8 +289,10 @@ def _sort(owner: NDArray[np.integer], times_ms: Ints, owners: int) -> tuple[Keys
     first, span = Keys.scale(times_ms)
     if owners * span > _LARGEST_KEY:
         raise DataError(
-            f"The activities reach from {iso(first)} to {iso(first + span)}: too long for so many "
-            "leads. Look for dates that cannot be right, or set `since` in crm.toml."
+            "The activities reach from {first} to {last}: too long for so many "
+            "leads. Look for dates that cannot be right, or set `since` in crm.toml.",
+            first=iso(first),
+            last=iso(first + span),
         )
     order = order_by_owner_and_time(owner, times_ms)
     return Keys(owner[order].astype(np.int64) * span + (times_ms[order] - first), first, span), order

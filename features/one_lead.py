@@ -26,12 +26,12 @@ TimedValues = tuple[list[int], list[float]]
 class History:
     """Activities before a moment, by type, sorted by time (stable)."""
 
-    __slots__ = ("_by_activity", "_events", "by_type")
+    __slots__ = ("_by_activity", "by_type", "events")
 
     def __init__(self, events: Iterable[Event], moment: int) -> None:
-        self._events = sorted([event for event in events if event[1] < moment], key=_time)
+        self.events = sorted([event for event in events if event[1] < moment], key=_time)
         self.by_type: dict[Activity, TimedValues] = {}
-        for kind, time_ms, value in self._events:
+        for kind, time_ms, value in self.events:
             timed_values = self.by_type.get(kind)
             if timed_values is None:
                 self.by_type[kind] = timed_values = ([], [])
@@ -49,8 +49,32 @@ class History:
     def _merge(self, activity: Activity) -> TimedValues:
         if isinstance(activity, str) and activity != "*":
             return _NOTHING
-        rows = [(time_ms, v) for kind, time_ms, v in self._events if activity == "*" or kind in activity]
+        rows = [(time_ms, v) for kind, time_ms, v in self.events if activity == "*" or kind in activity]
         return [time_ms for time_ms, _ in rows], [v for _, v in rows]
+
+
+class _Histories(dict[Over, History]):
+    """The history of the lead, and that of its account once a feature asks for it.
+
+    Activities of an account at the same time are ordered by their value: who did them first is not known.
+    """
+
+    __slots__ = ("_account_events", "_moment")
+
+    def __init__(self, events: Iterable[Event], account_events: Iterable[Event] | None, moment: int) -> None:
+        lead_history = History(events, moment)
+        super().__init__({"lead": lead_history})
+        self._account_events, self._moment = account_events, moment
+
+    def __missing__(self, over: Over) -> History:
+        history = self["lead"]
+        events = history.events if self._account_events is None else [*self._account_events]
+        if len({event[1] for event in events}) < len(events):
+            history = History(sorted(events, key=_order_of_value), self._moment)
+        elif self._account_events is not None:
+            history = History(events, self._moment)
+        self[over] = history
+        return history
 
 
 class OneLead:
@@ -73,9 +97,7 @@ class OneLead:
     ) -> None:
         self._moment, self._created = moment, created
         self._attributes = _apply_changes(moment, attributes, changes) if changes else attributes
-        lead_history = History(events, moment)
-        account_history = lead_history if account_events is None else History(account_events, moment)
-        self._histories: dict[Over, History] = {"lead": lead_history, "account": account_history}
+        self._histories = _Histories(events, account_events, moment)
 
     def number(self, column: str) -> float:
         value = self._attributes.get(column)
@@ -140,6 +162,11 @@ class OneLead:
 
 _NOTHING: TimedValues = ([], [])
 _time = itemgetter(1)
+
+
+def _order_of_value(event: Event) -> float:
+    value = event[2]
+    return -math.inf if value != value else value
 
 
 def _add_up(terms: Iterable[float]) -> float:

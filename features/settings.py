@@ -21,10 +21,11 @@ from pydantic import (
 
 from features.crm.table_settings import ActivitiesTable, ChangesTable, DealsTable, LeadsTable
 from features.crm.values.formats import NumberFormat
-from features.errors import SettingsError, suggest_nearest
+from features.errors import InvalidValue, SettingsError, nearest_sentence
 from features.kinds import KINDS, Feature, Language
+from features.messages import Message, MessageLines, quote
 from features.table import FeatureTable, Vocabulary
-from features.toml import Strict, TextValue, TimeZone, read_toml
+from features.toml import Strict, TextValue, TimeZone, explain_invalid, read_toml
 
 LANDMARKS = (0.0, 1.0, 3.0, 7.0, 14.0, 30.0, 60.0, 90.0)
 MISSING = ("", "NA", "N/A", "n/a", "NULL", "null", "NaN", "nan", "#N/A", r"\N")
@@ -44,7 +45,7 @@ class Target(Strict):
     @classmethod
     def _check_landmarks(cls, landmarks: tuple[float, ...]) -> tuple[float, ...]:
         if not landmarks or list(landmarks) != sorted(set(landmarks)):
-            raise ValueError("must be a list of different ages in days, rising")
+            raise InvalidValue("must be a list of different ages in days, rising")
         return landmarks
 
 
@@ -85,14 +86,14 @@ class Review(Strict):
         if template is not None and not (
             template.startswith(("https://", "http://")) and _LEAD_ID in template
         ):
-            raise ValueError(f"must begin with https:// and hold {_LEAD_ID}, where the id goes")
+            raise InvalidValue("must begin with https:// and hold {place}, where the id goes", place=_LEAD_ID)
         return template
 
     @field_validator("sign_off")
     @classmethod
     def _check_sign_off(cls, parties: tuple[str, ...]) -> tuple[str, ...]:
         if len(set(parties)) < len(parties):
-            raise ValueError("names a party twice")
+            raise InvalidValue("names a party twice")
         return parties
 
 
@@ -124,7 +125,7 @@ class CrmSettings(Strict):
     @classmethod
     def _require_features(cls, features: Mapping[str, Feature]) -> Mapping[str, Feature]:
         if not features:
-            raise ValueError("no feature is given; `hotlead init` proposes some")
+            raise InvalidValue("no feature is given; `hotlead init` proposes some")
         return features
 
     @field_validator("activities", mode="before")
@@ -136,37 +137,40 @@ class CrmSettings(Strict):
     @model_validator(mode="after")
     def _check_dates(self) -> Self:
         if self.order == "date" and self.leads.created_at is None:
-            raise ValueError('[crm] order: "date" needs the column of that date: [leads] created_at')
+            raise InvalidValue('[crm] order: "date" needs the column of that date: [leads] created_at')
         needs = sorted(name for name, f in self.features.items() if f.kind != "attribute")
         if needs and not self.dated:
-            raise ValueError(
-                f"[features] {', '.join(needs[:3])}: only attributes are possible without dates; "
-                "name the column with the lead's date in [leads] created_at, without `order`"
+            raise InvalidValue(
+                "[features] {names}: only attributes are possible without dates; "
+                "name the column with the lead's date in [leads] created_at, without `order`",
+                names=needs[:3],
             )
         return self
 
     @model_validator(mode="after")
     def _check_sources(self) -> Self:
         if self.leads.deal and not (self.deals and self.deals.source):
-            raise ValueError("[leads] deal: holds ids of deals, but [deals] has no `source` with an `id`")
+            raise InvalidValue("[leads] deal: holds ids of deals, but [deals] has no `source` with an `id`")
         if self.deals and self.deals.source and bool(self.leads.deal) == bool(self.deals.lead):
-            raise ValueError(
+            raise InvalidValue(
                 "[deals] lead: the deals name their lead in `lead`, or [leads] names the deal in `deal` and "
                 "[deals] its `id`; give one of the two"
             )
         if self.leads.lost_where and not (self.deals and self.deals.source):
-            raise ValueError(
+            raise InvalidValue(
                 "[leads] lost_where: is for leads without a deal in the table of [deals]; here the outcome "
                 "stands in the leads' table, so name such values in [deals] lost"
             )
         counting = sorted(n for n, f in self.features.items() if f.kind not in ("attribute", "age"))
         if counting and not self.activities:
-            raise ValueError(
-                f"[features] {', '.join(counting[:3])}: activities are counted, but there is no [activities]"
+            raise InvalidValue(
+                "[features] {names}: activities are counted, but there is no [activities]", names=counting[:3]
             )
         history = [n for n, f in self.table.attributes.items() if f.known == "history"]
         if history and not self.changes:
-            raise ValueError(f'[features] {history[0]}: known = "history", but there is no [changes]')
+            raise InvalidValue(
+                '[features] {name}: known = "history", but there is no [changes]', name=history[0]
+            )
         return self
 
     @model_validator(mode="after")
@@ -176,9 +180,12 @@ class CrmSettings(Strict):
         for name, f in self.table.attributes.items():
             earlier = self.table.attributes[first.setdefault(f.column, name)]
             if (f.values, f.known) != (earlier.values, earlier.known):
-                raise ValueError(
-                    f"[features] {first[f.column]} and {name}: both are the column {f.column!r}, "
-                    "so `values` and `known` must be the same"
+                raise InvalidValue(
+                    "[features] {first} and {second}: both are the column {column!r}, so `values` and "
+                    "`known` must be the same",
+                    first=first[f.column],
+                    second=name,
+                    column=f.column,
                 )
         return self
 
@@ -231,7 +238,7 @@ def load_settings(path: Path) -> CrmSettings:
 
     Raises SettingsError naming file, key, value and what is allowed.
     """
-    hint = "Run the command in its folder, or name it; `hotlead init YOUR-EXPORT.csv` writes one."
+    hint = Message("Run the command in its folder, or name it; `hotlead init YOUR-EXPORT.csv` writes one.")
     parsed = read_toml(path, hint)
     return parse_settings(parsed, path)
 
@@ -240,14 +247,18 @@ def parse_settings(parsed: Mapping[str, Any], path: Path) -> CrmSettings:
     """Check the parsed content of the crm.toml at `path`; see `load_settings`."""
     general = parsed.get("crm", {})
     if not isinstance(general, Mapping):
-        raise SettingsError(f"{path}: [crm] must be a table of keys (got {general!r}).")
+        raise SettingsError(
+            "{path}: [crm] must be a table of keys (got {value!r}).", path=path, value=general
+        )
     flat = {**general, **{k: v for k, v in parsed.items() if k != "crm"}}
     if "folder" in flat:
-        raise SettingsError(f"{path}: [crm] folder: there is no such key. {_suggest_keys(('folder',))}")
+        raise SettingsError(
+            "{path}: [crm] folder: there is no such key. {hint}", path=path, hint=_suggest_keys(("folder",))
+        )
     try:
         return CrmSettings.model_validate({**flat, "folder": path.resolve().parent})
     except ValidationError as problem:
-        raise SettingsError(_format_errors(problem, path)) from None
+        raise SettingsError("{lines}", lines=_format_errors(problem, path)) from None
 
 
 def parse_features(values: Mapping[str, Any]) -> dict[str, Feature]:
@@ -255,29 +266,37 @@ def parse_features(values: Mapping[str, Any]) -> dict[str, Feature]:
     return TypeAdapter(dict[str, Feature]).validate_python(values)
 
 
-def _format_errors(problem: ValidationError, path: Path) -> str:
+def _format_errors(problem: ValidationError, path: Path) -> MessageLines:
     lines = [_format_error(error) for error in problem.errors(include_url=False)[:6]]
-    return "\n".join(f"{path}: {line}" for line in dict.fromkeys(lines))
+    return MessageLines(
+        tuple(Message("{path}: {problem}", path=path, problem=line) for line in dict.fromkeys(lines))
+    )
 
 
-def _format_error(error: Any) -> str:
+def _format_error(error: Any) -> Message:
     location, kind = _format_location(error["loc"], error.get("input")), error["type"]
-    message = error["msg"].removeprefix("Value error, ")
     if kind in ("extra_forbidden", "unexpected_keyword_argument"):
-        return f"{location}: there is no such key. {_suggest_keys(error['loc'])}".rstrip()
+        hint = _suggest_keys(error["loc"])
+        return Message("{place}: there is no such key. {hint}", place=location, hint=hint)
     if kind == "missing":
-        return f"{location}: is missing."
+        return Message("{place}: is missing.", place=location)
     if kind.startswith("union_tag"):
         tags = error.get("ctx", {}).get("expected_tags", ", ".join(map(repr, _KINDS)))
-        return f"{location}: `kind` must be one of {tags} (got {_format_kind(error)})."
-    value = error.get("input")
-    shown = "" if isinstance(value, dict | BaseModel) else f" (got {value!r})"
-    return f"{location}: {message}{shown}." if location else f"{message}."
+        value = _format_kind(error)
+        return Message(
+            "{place}: `kind` must be one of {tags} (got {value}).", place=location, tags=tags, value=value
+        )
+    value, invalid = error.get("input"), explain_invalid(error)
+    if not location:
+        return Message("{problem}.", problem=invalid)
+    if isinstance(value, dict | BaseModel):
+        return Message("{place}: {problem}.", place=location, problem=invalid)
+    return Message("{place}: {problem} (got {value!r}).", place=location, problem=invalid, value=value)
 
 
-def _format_kind(error: Any) -> str:
+def _format_kind(error: Any) -> Message:
     value = error.get("input")
-    return repr(value["kind"]) if isinstance(value, dict) and "kind" in value else "none"
+    return quote(value["kind"]) if isinstance(value, dict) and "kind" in value else Message("none")
 
 
 def _format_location(loc: tuple[int | str, ...], value: object) -> str:
@@ -291,7 +310,7 @@ def _format_location(loc: tuple[int | str, ...], value: object) -> str:
     return f"[crm] {parts[0]}"
 
 
-def _suggest_keys(loc: tuple[int | str, ...]) -> str:
+def _suggest_keys(loc: tuple[int | str, ...]) -> Message:
     """A hint with the keys most similar to an unknown one."""
     keys = list(_TABLES) if loc[0] in _TABLES else [*_TABLES, *CrmSettings.model_fields]
     if len(loc) > 1 and loc[0] == "features":
@@ -299,8 +318,7 @@ def _suggest_keys(loc: tuple[int | str, ...]) -> str:
         keys = [f.name for f in fields(_KINDS[kind])] if kind else []
     elif len(loc) > 1 and loc[0] in _MODELS:
         keys = list(_MODELS[str(loc[0])].model_fields)
-    hint = str(suggest_nearest(str(loc[-1]), [k for k in dict.fromkeys(keys) if k != "folder"]))
-    return hint[0].upper() + hint[1:] + "."
+    return nearest_sentence(str(loc[-1]), [k for k in dict.fromkeys(keys) if k != "folder"])
 
 
 _KINDS: dict[str, type[Any]] = {

@@ -28,6 +28,7 @@ import pandas as pd
 from features.clock import to_ms
 from features.errors import HotleadError
 from features.kinds import Language
+from features.messages import Message
 from features.settings import CrmSettings, load_settings
 from training.pyfunc import ScoringModel
 
@@ -53,7 +54,7 @@ __all__ = [
     "train",
 ]
 
-StepPrinter = Callable[[str], Any]
+StepPrinter = Callable[[Message | str], Any]
 """Called with the name of each step of a long job as it begins; `print` will do."""
 
 AnyPath = str | PathLike[str]
@@ -64,7 +65,7 @@ ALIASES = ("champion", "challenger", "previous")
 def make_demo(folder: AnyPath, leads: int = 24_000, seed: int = 7) -> Path:
     """Write a demo CRM into `folder`, and return its crm.toml.
 
-    >>> crm_toml = make_demo("demo-crm", leads=1_500)
+    >>> crm_toml = hotlead.make_demo("demo-crm", leads=1_500)
     """
     from demo.run import make_demo as write_demo
 
@@ -78,7 +79,7 @@ def read_crm(
 
     Raises DataError if too many rows cannot be used; then they are in rejects.csv in `out`.
 
-    >>> crm = read_crm("demo-crm/crm.toml")
+    >>> crm = hotlead.read_crm("demo-crm/crm.toml")
     >>> list(crm.outcomes.columns)
     ['created', 'closed', 'won', 'closed_at', 'won_at', 'amount']
     """
@@ -97,8 +98,8 @@ def features(
     `closed`: one row for each moment of a lead whose outcome is known, oldest first, with `y`. `open`: one
     row for each lead that is open at `as_of`, by default the moment of the export.
 
-    >>> crm = read_crm("demo-crm/crm.toml")
-    >>> closed, open_leads = features(crm), features(crm, "open")
+    >>> crm = hotlead.read_crm("demo-crm/crm.toml")
+    >>> closed, open_leads = hotlead.features(crm), hotlead.features(crm, "open")
     >>> list(closed.frame().columns[:4])
     ['lead_id', 'moment', 'group', 'won']
     >>> open_leads.y is None
@@ -122,7 +123,7 @@ def train(
 
     The same as `hotlead train`. Raises DataError if there are too few deals.
 
-    >>> training = train("demo-crm/crm.toml")
+    >>> training = hotlead.train("demo-crm/crm.toml")
     >>> bool(training.metrics.loc[("model", "log_loss"), "value"] < 0.5)
     True
     """
@@ -142,8 +143,8 @@ def load_model(name: AnyPath = "champion", out: AnyPath = OUT) -> ScoringModel:
     Aliases are champion, challenger and previous; a URI is for example `models:/hotlead/3`. Raises
     SettingsError if there is none, DataError if it is damaged.
 
-    >>> model = load_model("challenger", out="demo-crm/hotlead-out")
-    >>> leads = features(read_crm("demo-crm/crm.toml"), "open").X
+    >>> model = hotlead.load_model("challenger", out="demo-crm/hotlead-out")
+    >>> leads = hotlead.features(hotlead.read_crm("demo-crm/crm.toml"), "open").X
     >>> model.predict_proba(leads).shape == (len(leads), 2)
     True
     >>> reasons = model.explain(leads)  # log-odds: each row adds up to the log-odds of its probability
@@ -154,7 +155,9 @@ def load_model(name: AnyPath = "champion", out: AnyPath = OUT) -> ScoringModel:
         from training.registry.mlflow_store import find_model
 
         return ScoringModel(find_model(Path(out), (str(name),)).model)
-    folder = _download(str(name), Path(out)) if ":/" in str(name) else Path(name)
+    scheme, colon, _ = str(name).partition(":/")
+    is_uri = bool(colon) and len(scheme) > 1  # C:/models is a folder
+    folder = _download(str(name), Path(out)) if is_uri else Path(name)
     return ScoringModel(Model.load(next((p.parent for p in folder.rglob(MODEL_FILE)), folder)))
 
 
@@ -174,7 +177,7 @@ def score(
     The same as `hotlead score`; `to` writes it to a file or database as well. A time without a zone is in
     that of crm.toml.
 
-    >>> calls = score("demo-crm/crm.toml")
+    >>> calls = hotlead.score("demo-crm/crm.toml")
     >>> calls["score"].is_monotonic_decreasing
     True
     """
@@ -254,8 +257,10 @@ def replay_rules(
 
 
 def _download(uri: str, out: Path) -> Path:
-    from training.registry.mlflow_store import mlflow_store
+    from training.registry.mlflow_store import check_store, mlflow_store
 
+    if uri.startswith(("models:", "runs:")):
+        check_store(out)
     with mlflow_store(out) as (mlflow, _):
         return Path(mlflow.artifacts.download_artifacts(uri))
 
@@ -270,5 +275,5 @@ def _to_moment(moment: datetime | None, settings: CrmSettings) -> int | None:
     return to_ms(moment if moment.tzinfo else moment.replace(tzinfo=settings.zone))
 
 
-def _ignore(step: str) -> None:
+def _ignore(step: Message | str) -> None:
     """Report no step."""

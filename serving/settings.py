@@ -10,7 +10,9 @@ from urllib.parse import urlsplit
 
 from pydantic import AliasGenerator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from features.errors import SettingsError
+from features.errors import InvalidValue, SettingsError
+from features.messages import Message, as_message
+from features.toml import explain_invalid
 
 MIB = 2**20
 LEVELS = ("debug", "info", "warning", "error")
@@ -24,7 +26,7 @@ Environ = Mapping[str, str]
 
 def _parse_path(value: str | Path) -> Path:
     if "\0" in str(value):
-        raise ValueError("the path of a file or folder")
+        raise InvalidValue("the path of a file or folder")
     return Path(value).expanduser().absolute()
 
 
@@ -32,7 +34,7 @@ def _parse_boolean(value: str | bool) -> bool:
     if isinstance(value, bool):
         return value
     if value.lower() not in _BOOLEANS:
-        raise ValueError("1 (yes) or 0 (no)")
+        raise InvalidValue("1 (yes) or 0 (no)")
     return _BOOLEANS[value.lower()]
 
 
@@ -43,9 +45,11 @@ def _number(low: float, high: float, is_whole: bool = False) -> BeforeValidator:
         except ValueError:
             number = math.nan
         if not low <= number <= high:  # NaN is in no range
-            raise ValueError(f"a number from {low:,} to {high:,}, written without commas")
+            raise InvalidValue(
+                "a number from {low:,} to {high:,}, written without commas", low=low, high=high
+            )
         if is_whole and number != int(number):
-            raise ValueError(f"a whole number from {low:,} to {high:,}")
+            raise InvalidValue("a whole number from {low:,} to {high:,}", low=low, high=high)
         return number
 
     return BeforeValidator(parse_number)
@@ -53,14 +57,14 @@ def _number(low: float, high: float, is_whole: bool = False) -> BeforeValidator:
 
 def _parse_level(value: str) -> str:
     if value.lower() not in LEVELS:
-        raise ValueError(f"one of {', '.join(LEVELS)}")
+        raise InvalidValue("one of {names}", names=[*LEVELS])
     return value.lower()
 
 
 def _parse_store_url(url: str) -> str:
     scheme, colon, rest = url.partition("://")
     if not colon or scheme not in _SCHEMES:
-        raise ValueError("sqlite:////PATH or postgresql://USER:PASSWORD@HOST/NAME")
+        raise InvalidValue("sqlite:////PATH or postgresql://USER:PASSWORD@HOST/NAME")
     return url if scheme == "sqlite" else f"postgresql+psycopg://{rest}"
 
 
@@ -113,7 +117,7 @@ class ServiceSettings(BaseModel):
             name, value = str(error["loc"][0]), str(error["input"])
             if name == STORE_URL:
                 name, value = url_variable, shown_url(value)
-            raise _settings_error(name, value, str(error["ctx"]["error"])) from None
+            raise _settings_error(name, value, explain_invalid(error)) from None
 
     @property
     def spool(self) -> Path:
@@ -137,20 +141,29 @@ def shown_url(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
-def _settings_error(name: str, value: str, allowed: str) -> SettingsError:
-    return SettingsError(f"{name}: {value!r} is not allowed. Allowed: {allowed}. Set it or leave it out.")
+def _settings_error(name: str, value: str, allowed: Message) -> SettingsError:
+    return SettingsError(
+        "{name}: {value!r} is not allowed. Allowed: {allowed}. Set it or leave it out.",
+        name=name,
+        value=value,
+        allowed=allowed,
+    )
 
 
 def _read_url_file(values: Environ) -> str:
     """The store's URL from the file that HOTLEAD_STORE_URL_FILE names."""
     if STORE_URL in values:
-        raise SettingsError(f"{STORE_URL} and {STORE_URL_FILE} are both set. Set one of them.")
+        raise SettingsError(
+            "{first} and {second} are both set. Set one of them.", first=STORE_URL, second=STORE_URL_FILE
+        )
     file = values[STORE_URL_FILE]
     try:
         url = Path(file).read_text(encoding="utf-8").strip()
     except (OSError, ValueError) as problem:
-        why = getattr(problem, "strerror", None) or "it is not UTF-8"
-        raise _settings_error(STORE_URL_FILE, file, f"a file that can be read ({why})") from None
+        why = as_message(getattr(problem, "strerror", None) or Message("it is not UTF-8"))
+        allowed = Message("a file that can be read ({why})", why=why)
+        raise _settings_error(STORE_URL_FILE, file, allowed) from None
     if not url:
-        raise _settings_error(STORE_URL_FILE, file, "a file that holds the store's URL (this one is empty)")
+        allowed = Message("a file that holds the store's URL (this one is empty)")
+        raise _settings_error(STORE_URL_FILE, file, allowed)
     return url

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from features.clock import iso
 from features.columns import Floats, Ints
 from features.errors import DataError
+from features.messages import Message
 from features.moments import MIN_WINS
 from scoring.scorecard.rating import rate
 from scoring.scorecard.scorecard import HOT
@@ -75,8 +76,9 @@ def backtest(data: Dataset, months: int, seed: int, report_step: StepReporter) -
     judged_months = list(_judge_months(data, months, seed, report_step))
     if not judged_months:
         raise DataError(
-            f"There is no month before which {MIN_WINS} won leads were known and in which some lead "
-            "was won: more closed deals are needed, or a shorter [target] horizon_days."
+            "There is no month before which {min_wins} won leads were known and in which some lead "
+            "was won: more closed deals are needed, or a shorter [target] horizon_days.",
+            min_wins=MIN_WINS,
         )
     return _combine_months(data, judged_months)
 
@@ -87,9 +89,16 @@ def _judge_months(data: Dataset, months: int, seed: int, report_step: StepReport
         train = data.take(split.train)
         enough = train.examples.won_leads >= MIN_WINS and not train.won.all()
         if not enough or not data.won[split.test].any():
-            report_step(f"{name}: too few closed deals, left out")
+            report_step(Message("{name}: too few closed deals, left out", name=name))
             continue
-        report_step(f"{name}: training on {len(split.train):,} examples, judging {len(split.test):,}")
+        report_step(
+            Message(
+                "{name}: training on {count:,} examples, judging {judged:,}",
+                name=name,
+                count=len(split.train),
+                judged=len(split.test),
+            )
+        )
         yield _judge_month(data, train, split, name, seed)
 
 

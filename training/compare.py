@@ -8,6 +8,7 @@ from typing import Any
 
 from features.errors import SettingsError
 from features.kinds import Language
+from features.messages import Message
 from features.settings import CrmSettings
 from scoring.evaluation.comparison import ModelVsRules
 from scoring.evaluation.replay import CardReplay
@@ -79,16 +80,20 @@ def check_features_unchanged(
     )
     if changed:
         raise SettingsError(
-            f"crm.toml now means something else by {', '.join(changed)} than when model "
-            f"{registered_model.model.version} was trained, so its deals cannot tell. Run `hotlead train` "
-            "first."
+            "crm.toml now means something else by {names} than when model "
+            "{version} was trained, so its deals cannot tell. Run `hotlead train` "
+            "first.",
+            names=[*changed],
+            version=registered_model.model.version,
         )
 
 
-def replay(new: Path, settings: CrmSettings, out: Path, report_step: StepReporter) -> CardReplay:
+def replay(
+    new: Path, settings: CrmSettings, out: Path, report_step: StepReporter, lang: Language = "en"
+) -> CardReplay:
     """Replay a new card against the present one, on the evidence of the model.
 
-    Without a model, all closed deals of the CRM are used.
+    Without a model, all closed deals of the CRM are used; rejects.csv then has its reasons in `lang`.
     """
     present, card = find_card(settings.folder, settings.table), load_card(new, settings.table)
     try:
@@ -98,13 +103,16 @@ def replay(new: Path, settings: CrmSettings, out: Path, report_step: StepReporte
         from training.fitting.dataset import load_dataset
         from training.fitting.holdout import build_unscored_evidence
 
-        report_step("no model yet: replaying on all closed deals of the CRM")
-        data, loaded = load_dataset(settings, out, report_step)
+        report_step(Message("no model yet: replaying on all closed deals of the CRM"))
+        data, loaded = load_dataset(settings, out, report_step, lang)
         evidence = build_unscored_evidence(data, loaded.crm, dict(settings.segments))
         return CardReplay(evidence, present, card)
     for one in (present, card):
         check_features_unchanged(settings, one, registered_model)
     report_step(
-        f"replaying on the newest closed deals, which model {registered_model.model.version} was judged on"
+        Message(
+            "replaying on the newest closed deals, which model {version} was judged on",
+            version=registered_model.model.version,
+        )
     )
     return CardReplay(registered_model.evidence, present, card)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from features.messages import ReportStep
 
-StepReporter = Callable[[str], None]
+StepReporter = ReportStep
 """Called with the name of each step as it begins."""

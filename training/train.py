@@ -11,6 +11,7 @@ from typing import Any
 from features.crm.audit import Audit
 from features.crm.load import load
 from features.kinds import Language
+from features.messages import Message
 from features.settings import CrmSettings, load_settings
 from training.fitting.choosing import choose
 from training.fitting.cross_fit import score_served
@@ -53,22 +54,27 @@ def train_and_register(
     """
     settings = load_settings(crm_toml)
     check_server(out)
-    trained = train(settings, out, report_step, seed, tune_seconds)
-    report_step("writing the report and registering the model")
+    trained = train(settings, out, report_step, seed, tune_seconds, lang)
+    report_step(Message("writing the report and registering the model"))
     record = build_record(trained, crm_toml, lang)
     return TrainingRun(record, publish(record, out), out / record.report_file)
 
 
 def train(
-    settings: CrmSettings, out: Path, report_step: StepReporter, seed: int = 0, tune_seconds: float = 0
+    settings: CrmSettings,
+    out: Path,
+    report_step: StepReporter,
+    seed: int = 0,
+    tune_seconds: float = 0,
+    lang: Language = "en",
 ) -> TrainingResult:
     """Read, audit, evaluate on the newest deals and refit on all of them.
 
-    Rejected rows go to `out`/rejects.csv; `report_step` is called as each step begins. Raises DataError
-    if the data do not suffice for a model.
+    Rejected rows go to `out`/rejects.csv, with reasons in `lang`; `report_step` is called as each step
+    begins. Raises DataError if the data do not suffice for a model.
     """
-    report_step("reading the CRM")
-    loaded = load(settings, out / "rejects.csv")
+    report_step(Message("reading the CRM"))
+    loaded = load(settings, out / "rejects.csv", lang=lang)
     audit = Audit.from_loaded(loaded)
     data = build_dataset(loaded, audit.left_out, report_step)
     check_enough_deals(data.examples)
@@ -77,9 +83,9 @@ def train(
     if tune_seconds > 0:
         choose_recipe = partial(tune, seed=seed, seconds=tune_seconds, store=out / "tuning.db")
 
-    report_step("choosing on later deals and measuring on the newest")
+    report_step(Message("choosing on later deals and measuring on the newest"))
     evaluation = evaluate(data, choose_recipe, seed)
-    report_step("refitting on all deals")
+    report_step(Message("refitting on all deals"))
     recipe = evaluation.recipes[0] if len(evaluation.recipes) == 1 else choose_recipe(data)
     model = fit(data, recipe, seed)
     report_step("scoring the newest deals as the model in use does")

@@ -25,6 +25,7 @@ from features.many_leads import order_by_owner_and_time
 
 RuleCodes = NDArray[np.int8]
 """Places in BURST_RULES; -1 is a person's activity."""
+_LARGEST_KEY = 2**63 - 1
 
 
 def split_bots(activities: Activities) -> tuple[Activities, BotActivities]:
@@ -39,17 +40,28 @@ def split_bots(activities: Activities) -> tuple[Activities, BotActivities]:
 def find_bursts_of_leads(activities: Activities) -> RuleCodes:
     """For each activity the code of the rule that a machine made it; -1 for those of people."""
     codes = np.full(len(activities), -1, dtype=np.int8)
-    if len(activities) < MIN_COUNT_AFTER_MAIL:
+    has_mails = any(map(is_sent_mail, activities.types))
+    count = MIN_COUNT_AFTER_MAIL if has_mails else MIN_COUNT
+    if not _has_crowd(activities.lead, activities.time_ms, count):
         return codes
     order = order_by_owner_and_time(activities.lead, activities.time_ms)
     lead, times_ms = activities.lead[order], activities.time_ms[order]
-    suspects = _find_suspects(lead, times_ms, any(map(is_sent_mail, activities.types)))
-    if not len(suspects):
-        return codes
+    suspects = _find_suspects(lead, times_ms, has_mails)
     starts, stops = np.searchsorted(lead, suspects), np.searchsorted(lead, suspects, side="right")
     for start, stop in zip(starts.tolist(), stops.tolist(), strict=True):
         _mark_bursts(activities, order[start:stop], codes)
     return codes
+
+
+def _has_crowd(lead: NDArray[np.int32], times_ms: Ints, count: int) -> bool:
+    """Whether any lead has `count` activities within a window: quick, by sorted keys of lead and time."""
+    if len(lead) < count:
+        return False
+    first, span = int(times_ms.min()), int(np.ptp(times_ms)) + WINDOW_MS + 1
+    if (int(lead.max()) + 1) * span > _LARGEST_KEY:
+        return True
+    keys = np.sort(lead.astype(np.int64) * span + (times_ms - first))
+    return bool((keys[count - 1 :] - keys[: len(keys) - count + 1] <= WINDOW_MS).any())
 
 
 def _find_suspects(lead: NDArray[np.int32], times_ms: Ints, has_mails: bool) -> NDArray[np.int32]:
@@ -57,9 +69,8 @@ def _find_suspects(lead: NDArray[np.int32], times_ms: Ints, has_mails: bool) -> 
 
     `lead` and `times_ms` are sorted by lead, then by time.
     """
-    count = MIN_COUNT_AFTER_MAIL if has_mails else MIN_COUNT
-    crowded = _find_crowded(lead, times_ms, count)
-    if has_mails or not len(crowded):
+    crowded = _find_crowded(lead, times_ms, MIN_COUNT_AFTER_MAIL if has_mails else MIN_COUNT)
+    if has_mails:
         return np.unique(crowded)
     is_new = np.ones(len(lead), dtype=bool)
     is_new[1:] = (lead[1:] != lead[:-1]) | (times_ms[1:] != times_ms[:-1])

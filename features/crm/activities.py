@@ -19,6 +19,7 @@ from features.crm.sources.rows import SourceRows
 from features.crm.table_settings import ActivitiesTable, ChangesTable
 from features.crm_data import Activities, BotActivities, Changes, no_activities, no_bots
 from features.errors import DataError, SettingsError, suggest_nearest
+from features.messages import Message
 
 _MAX_TYPES = 30_000
 
@@ -41,8 +42,9 @@ def _read_table(reader: Reader, lead_index: LeadIndex, config: ActivitiesTable) 
     rows = reader.read_table("activities", config, list(dict.fromkeys(columns)))
     if config.id:
         rows = drop_duplicates(reader, rows, config.id)
-    lead, rows = _match_leads(reader, lead_index, rows, config.lead, "activity", config.lead_separator)
-    need = "an activity needs its time"
+    reason = Message("activity of a lead that is not in the leads' table")
+    lead, rows = _match_leads(reader, lead_index, rows, config.lead, reason, config.lead_separator)
+    need = Message("an activity needs its time")
     times_ms = reader.read_times(rows, config, config.at, need, planned="note")
     kind, types = _encode_types(reader, rows, config)
     good = (times_ms != NEVER) & (kind >= 0)
@@ -73,8 +75,10 @@ def read_changes(reader: Reader, lead_index: LeadIndex) -> dict[str, Changes]:
     columns = [c for c in (config.lead, config.at, config.column, config.value, *config.columns) if c]
     rows = reader.read_table("changes", config, list(dict.fromkeys(columns)))
     _check_history_columns(reader, config)
-    lead, rows = _match_leads(reader, lead_index, rows, config.lead, "change")
-    times_ms = reader.read_times(rows, config, config.at, "a change needs its time")
+    lead, rows = _match_leads(
+        reader, lead_index, rows, config.lead, Message("change of a lead that is not in the leads' table")
+    )
+    times_ms = reader.read_times(rows, config, config.at, Message("a change needs its time"))
     rows, lead, times_ms = (
         filter_rows(rows, times_ms != NEVER),
         lead[times_ms != NEVER],
@@ -87,10 +91,11 @@ def read_changes(reader: Reader, lead_index: LeadIndex) -> dict[str, Changes]:
 def _check_not_empty(reader: Reader) -> None:
     counting = [name for name, f in reader.settings.table if f.kind not in ("attribute", "age")]
     if counting and not reader.rejects.read["activities"]:
-        files = ", ".join(table.source for table in reader.settings.activities)
         raise DataError(
-            f"activities ({files}): holds no activity, but [features] {counting[0]} counts some. Export the "
-            "activities, or take [activities] and such features out of crm.toml."
+            "activities ({files}): holds no activity, but [features] {feature} counts some. Export the "
+            "activities, or take [activities] and such features out of crm.toml.",
+            files=[table.source for table in reader.settings.activities],
+            feature=counting[0],
         )
 
 
@@ -99,8 +104,11 @@ def _check_history_columns(reader: Reader, config: ChangesTable) -> None:
     for name, feature in reader.settings.table.attributes.items():
         if config.columns and feature.known == "history" and feature.column not in config.columns:
             raise SettingsError(
-                f'[features] {name}: known = "history", but [changes] columns does not name '
-                f"{feature.column!r}; {suggest_nearest(feature.column, list(config.columns))}."
+                '[features] {name}: known = "history", but [changes] columns does not name '
+                "{column!r}; {nearest}.",
+                name=name,
+                column=feature.column,
+                nearest=suggest_nearest(feature.column, list(config.columns)),
             )
 
 
@@ -109,15 +117,14 @@ def _match_leads(
     lead_index: LeadIndex,
     rows: SourceRows,
     column: str,
-    row_kind: str,
+    reason: Message,
     separator: str | None = None,
 ) -> tuple[Ints, SourceRows]:
     """The selected leads and their rows; rows without a lead are noted, those of unknown leads rejected."""
-    unknown = f"{row_kind} of a lead that is not in the leads' table"
     if separator:
-        rows, position = match_several_leads(reader, rows, column, separator, lead_index.ids, unknown)
+        rows, position = match_several_leads(reader, rows, column, separator, lead_index.ids, reason)
     else:
-        rows, position = reader.match_leads(rows, column, lead_index.ids, unknown)
+        rows, position = reader.match_leads(rows, column, lead_index.ids, reason)
     lead = lead_index.row[position]
     is_known = lead >= 0
     return lead[is_known], filter_rows(rows, is_known)
@@ -131,10 +138,13 @@ def _encode_types(
     types = encode_column(rows.table[config.type], reader.missing)
     if len(types.categories) > _MAX_TYPES:
         raise SettingsError(
-            f"{rows.name}, column {config.type}: {len(types.categories):,} different activity "
-            "types; this looks like an id. Name the column that tells the kind of activity."
+            "{table}, column {column}: {count:,} different activity "
+            "types; this looks like an id. Name the column that tells the kind of activity.",
+            table=rows.name,
+            column=config.type,
+            count=len(types.categories),
         )
-    reader.reject(rows, types.codes < 0, config.type, "an activity needs a type")
+    reader.reject(rows, types.codes < 0, config.type, Message("an activity needs a type"))
     return types.codes.astype(np.int16), types.categories
 
 

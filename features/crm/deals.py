@@ -17,6 +17,7 @@ from features.crm.reader import Reader, filter_rows
 from features.crm.sources.rows import SourceRows
 from features.crm.table_settings import DealsTable, RowConditions
 from features.crm_data import Outcomes
+from features.messages import Message
 
 
 @dataclass(frozen=True)
@@ -134,7 +135,12 @@ def classify_outcomes(
     meaning = means[outcome.codes].astype("<U7")
     meaning[_select_rows(reader, rows, config.lost_where) & np.isin(meaning, ("open", "unknown"))] = "lost"
     meaning[_select_rows(reader, rows, config.open_where)] = "open"
-    allowed = f"is not among won {list(config.won)}, lost {list(config.lost)}, ignore {list(config.ignore)}"
+    allowed = Message(
+        "is not among won {won}, lost {lost}, ignore {ignore}",
+        won=str([*config.won]),
+        lost=str([*config.lost]),
+        ignore=str([*config.ignore]),
+    )
     reader.reject(rows, meaning == "unknown", config.outcome, allowed)
     return np.asarray(meaning)
 
@@ -193,7 +199,7 @@ def _read_close_times(
 
 
 def _read_dates(reader: Reader, rows: SourceRows, config: DealsTable, column: str, newest: int) -> Ints:
-    need = "a won or lost deal needs the date of its close"
+    need = Message("a won or lost deal needs the date of its close")
     return reader.read_closes(rows, config, column, need, newest)
 
 

@@ -16,6 +16,7 @@ from features.crm.reader import LeadIndex, Reader, filter_rows, lead_order, rows
 from features.crm.sources.rows import SourceRows, check_columns
 from features.crm.table_settings import deal_columns
 from features.errors import DataError
+from features.messages import Message
 from features.settings import CrmSettings
 
 
@@ -59,8 +60,8 @@ def select_leads(reader: Reader, identified: IdentifiedLeads, mask: Bools) -> Le
     """Select the leads to use. Raises DataError if there are none."""
     rows, created = filter_rows(identified.rows, mask), identified.created[mask]
     if not rows.table.num_rows:
-        summary = reader.rejects.summary() or "  The table holds no rows."
-        raise DataError(f"{rows.name}: no lead is left to work with.\n{summary}")
+        summary = reader.rejects.summary() or Message("  The table holds no rows.")
+        raise DataError("{table}: no lead is left to work with.\n{summary}", table=rows.name, summary=summary)
     by_account = reader.settings.leads.account is not None
     account = _number_accounts(reader, rows)
     group = account if by_account else _group_duplicates(rows.table, reader.settings.leads.id == "row")
@@ -99,7 +100,7 @@ def drop_duplicates(reader: Reader, rows: SourceRows, column: str) -> SourceRows
     same = rows_as_texts(rows.table, later) == rows_as_texts(rows.table, first_row[first[later]])
     conflicting = repeated.copy()
     conflicting[later[same]] = False
-    reader.reject(rows, conflicting, column, "the same id stands earlier with other content")
+    reader.reject(rows, conflicting, column, Message("the same id stands earlier with other content"))
     return filter_rows(rows, ~repeated)
 
 
@@ -125,7 +126,7 @@ def _drop_without_id(reader: Reader, rows: SourceRows) -> SourceRows:
     if column == "row":
         return rows
     has_id = pc.is_valid(reader.read_texts(rows, column)).to_numpy(zero_copy_only=False).astype(bool)
-    reader.reject(rows, ~has_id, column, "a lead needs an id")
+    reader.reject(rows, ~has_id, column, Message("a lead needs an id"))
     return drop_duplicates(reader, filter_rows(rows, has_id), column)
 
 
@@ -139,7 +140,8 @@ def _read_created(reader: Reader, rows: SourceRows) -> Ints:
     """The time or order value of each row; NEVER for rejected rows."""
     s, count = reader.settings, rows.table.num_rows
     if s.leads.created_at and lead_order(s) == "date":
-        return reader.read_times(rows, s.leads, s.leads.created_at, "a lead needs the date it was created")
+        need = Message("a lead needs the date it was created")
+        return reader.read_times(rows, s.leads, s.leads.created_at, need)
     if s.order_column:
         return _read_order(reader, rows, s.order_column)
     if s.order == "file":
@@ -155,7 +157,7 @@ def _read_order(reader: Reader, rows: SourceRows, column: str) -> Ints:
         dates = reader.parse_times(rows, column, reader.settings.leads.time_format_of(column))
         if dates.unreadable.sum() < parsed.unreadable.sum():
             parsed, unknown = dates, dates.values == NEVER
-    reader.reject(rows, unknown, column, "the order needs a number or a date")
+    reader.reject(rows, unknown, column, Message("the order needs a number or a date"))
     return np.where(unknown, NEVER, _rank(np.where(unknown, 0, parsed.values)))
 
 

@@ -16,6 +16,7 @@ from features.crm.leads import base_columns, lead_attributes, read_leads, select
 from features.crm.reader import Reader, lead_order
 from features.crm.rejects import Rejects
 from features.crm_data import Crm, Outcomes
+from features.kinds import Language
 from features.settings import CrmSettings
 
 
@@ -35,18 +36,18 @@ class Loaded:
     deal_leads: Ints
 
 
-def load(settings: CrmSettings, rejects_path: Path, write: bool = True) -> Loaded:
-    """Read all tables of crm.toml. Rejected rows are written to `rejects_path` if `write`, and activities of
-    machines to bots.csv beside it.
+def load(settings: CrmSettings, rejects_path: Path, write: bool = True, lang: Language = "en") -> Loaded:
+    """Read all tables of crm.toml. Rejected rows are written to `rejects_path` if `write`, worded in `lang`,
+    and activities of machines to bots.csv beside it.
 
     Raises DataError if more rows are rejected than max_reject_share allows; then only the rejects
     file is written.
     """
     reader = Reader(settings)
     loaded = _read_crm(reader)
-    loaded.rejects.check(settings.max_reject_share, rejects_path, _reject_shares(settings))
+    loaded.rejects.check(settings.max_reject_share, rejects_path, _reject_shares(settings), lang)
     if write:
-        loaded.rejects.write(rejects_path)
+        loaded.rejects.write(rejects_path, lang)
         write_bots(loaded.crm, rejects_path.with_name(BOTS_FILE))
     return loaded
 
@@ -60,8 +61,8 @@ def _reject_shares(settings: CrmSettings) -> dict[str, float]:
         "changes": (settings.changes,),
     }
     shares = {name: [t.max_reject_share for t in tables if t] for name, tables in parts.items()}
-    known = {name: [share for share in given if share is not None] for name, given in shares.items()}
-    return {name: max(given) for name, given in known.items() if given}
+    limits = {name: [share for share in of_part if share is not None] for name, of_part in shares.items()}
+    return {name: max(of_part) for name, of_part in limits.items() if of_part}
 
 
 def _read_crm(reader: Reader) -> Loaded:

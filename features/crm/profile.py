@@ -28,6 +28,7 @@ from features.crm.values.find_times import (
 )
 from features.crm.values.numbers import NumberFinding, find_number_format
 from features.errors import DataError
+from features.messages import Message
 from features.settings import MISSING
 
 ColumnKind: TypeAlias = Literal["time", "number", "text", "empty"]
@@ -67,7 +68,7 @@ class TableProfile:
     name: str
     rows: SourceRows
     columns: tuple[ColumnProfile, ...]
-    comments: Mapping[str, str] = field(default_factory=dict)
+    comments: Mapping[str, Message] = field(default_factory=dict)
     parsed: dict[str, Ints] = field(default_factory=dict, compare=False, repr=False)
 
     def __len__(self) -> int:
@@ -99,10 +100,10 @@ def profile_tables(place: str, folder: Path) -> list[TableProfile]:
     if "://" not in place:
         return [_profile_table(table) for table in find_tables(place, folder)]
     url = database_url(expand_variables(place), folder)
-    with database_engine(url, "its list of tables") as engine:
+    with database_engine(url, Message("its list of tables")) as engine:
         names = inspect(engine).get_table_names()
     if not names:
-        raise DataError(f"{mask_password(url)}: holds no table.")
+        raise DataError("{url}: holds no table.", url=mask_password(url))
     sources = [Source(source=place, table=name) for name in names]
     return [_profile_table(FoundTable(s, str(s.table), read_rows(s, folder), {})) for s in sources]
 

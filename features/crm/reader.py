@@ -35,10 +35,9 @@ from features.crm.values.formats import NumberFormat, TimeFormat
 from features.crm.values.numbers import find_number_format
 from features.crm_data import LeadOrder
 from features.errors import DataError
+from features.messages import Message, either
 from features.settings import CrmSettings
 
-_NO_DATE = "is not a date such as 2026-10-01 09:30"
-_OTHER_FORMS = "set time_format for other forms"
 _HOUR_MS = 3_600_000
 _ZONES_APART_MS = 14 * _HOUR_MS
 _PARTS = {"leads": ("leads", "deals"), "deals": ("deals", "leads"), "changes": ("changes", "leads")}
@@ -114,7 +113,7 @@ class Reader:
         return filter_rows(rows, has_lead & ~of_skipped)
 
     def match_leads(
-        self, rows: SourceRows, column: str, lead_ids: pa.Array, reason: str
+        self, rows: SourceRows, column: str, lead_ids: pa.Array, reason: Message
     ) -> tuple[SourceRows, Ints]:
         """The rows of known leads, and the position of each one's lead among `lead_ids`.
 
@@ -146,7 +145,10 @@ class Reader:
     def read_numbers(
         self, rows: SourceRows, column: str, shown: str | None = None, source: Source | None = None
     ) -> Floats:
-        """A column as numbers, in the format of `source` or else of its part of crm.toml. Raises DataError where 1.500 may be 1500 or 1.5 and crm.toml does not say."""
+        """A column as numbers, in the format of `source` or else of its part of crm.toml.
+
+        Raises DataError where 1.500 may be 1500 or 1.5 and crm.toml does not say.
+        """
         of_part = self.number_format(rows, shown or column)
         number_format = source.number_formats.get(column) if source else of_part
         parsed = as_numbers(rows.table[column], self.missing, number_format)
@@ -163,28 +165,38 @@ class Reader:
 
     def _explain_numbers(
         self, rows: SourceRows, parsed: Parsed, column: str, shown: str, number_format: NumberFormat | None
-    ) -> str:
+    ) -> Message:
         """Why values are no numbers. Raises DataError if a format that crm.toml does not name fits all."""
-        array, reason = rows.table[column], "is not a number"
+        array, reason = rows.table[column], Message("is not a number")
         if not pa.types.is_string(array.type):
             return reason
         if not parsed.unreadable.any():
             finding = find_number_format(self._values(rows, column), True) if not number_format else None
             if finding and not finding.is_settled and "." in finding.example:
-                raise DataError(f"{rows.name}, column {shown}: {finding.describe(shown, rows.part)}.")
+                raise DataError(
+                    "{table}, column {column}: {reason}.",
+                    table=rows.name,
+                    column=shown,
+                    reason=finding.describe(shown, rows.part),
+                )
             return reason
         if number_format:
-            return f"{reason} with {number_format.describe()}"
+            return Message("is not a number with {format}", format=number_format.describe())
         finding = find_number_format(self._values(rows, column), False)
         if finding:
-            raise DataError(f"{rows.name}, column {shown}: {finding.describe(shown, rows.part)}.")
+            raise DataError(
+                "{table}, column {column}: {reason}.",
+                table=rows.name,
+                column=shown,
+                reason=finding.describe(shown, rows.part),
+            )
         return reason
 
     def _values(self, rows: SourceRows, column: str) -> pa.ChunkedArray:
         return self.read_texts(rows, column).drop_null()
 
     def read_times(
-        self, rows: SourceRows, source: Source, column: str, need: str, planned: Planned = "error"
+        self, rows: SourceRows, source: Source, column: str, need: Message, planned: Planned = "error"
     ) -> Ints:
         """The times of a column in ms UTC; NEVER for rejected rows.
 
@@ -196,22 +208,28 @@ class Reader:
         times_ms = np.asarray(parsed.values, dtype=np.int64)
         empty = (times_ms == NEVER) & ~parsed.unreadable
         future = (times_ms > self.latest) & (times_ms != NEVER)
-        reason = f"lies in the future (after {iso(self.latest)})"
+        reason = Message("lies in the future (after {moment})", moment=iso(self.latest))
         fault = self._zone_fault(rows, column, times_ms, future) if future.any() else None
         if fault:
             if planned == "error":
-                raise ZoneError(f"{rows.name}, column {column}: {fault}")
-            reason += f'; if it is not planned, time_zone = "{self.settings.time_zone}" is wrong'
+                raise ZoneError(
+                    "{table}, column {column}: {fault}", table=rows.name, column=column, fault=fault
+                )
+            reason = Message(
+                'lies in the future (after {moment}); if it is not planned, time_zone = "{zone}" is wrong',
+                moment=iso(self.latest),
+                zone=self.settings.time_zone,
+            )
         if parsed.unreadable.any():
             self.reject(rows, parsed.unreadable, column, self._explain_times(rows, column, time_format))
-        self.reject(rows, empty, column, f"is empty; {need}")
+        self.reject(rows, empty, column, Message("is empty; {need}", need=need))
         if planned == "note" and not fault:
             self.note("planned", rows.part, column, int(future.sum()))
         else:
             self.reject(rows, future, column, reason)
         return np.where(future, NEVER, times_ms)
 
-    def read_closes(self, rows: SourceRows, source: Source, column: str, need: str, newest: int) -> Ints:
+    def read_closes(self, rows: SourceRows, source: Source, column: str, need: Message, newest: int) -> Ints:
         """Like `read_times`, for closes: one without a clock is the end of its day in the zone of crm.toml.
 
         On a day that is not over, it is just after `newest`, the newest time that was recorded.
@@ -230,40 +248,47 @@ class Reader:
     def parse_times(self, rows: SourceRows, column: str, time_format: TimeFormat | None) -> Parsed:
         return as_times(rows.table[column], self.missing, self.settings.zone, time_format)
 
-    def _explain_times(self, rows: SourceRows, column: str, time_format: TimeFormat | None) -> str:
+    def _explain_times(self, rows: SourceRows, column: str, time_format: TimeFormat | None) -> Message:
         """Why values are no times, with the format that fits."""
         texts = self._values(rows, column)
         iso_ms = np.asarray(as_times(texts, (), self.settings.zone, None).values, dtype=np.int64)
         finding = find_number_times(texts, True) or find_time_formats(texts, iso_ms, True)
         formats = (time_format,) if isinstance(time_format, str) else time_format or ()
-        hint = ""
+        hint: Message | None = None
         if finding and finding.formats not in ((), tuple(formats)):
             is_filled = pc.is_valid(self.read_texts(rows, column)).to_numpy(zero_copy_only=False)
             hint = finding.locate(rows.numbers[is_filled]).describe(column, rows.part)
         if formats:
-            return f"is not a date of the form {' or '.join(formats)}" + (f"; {hint}" if hint else "")
-        return f"{_NO_DATE}; {hint}" if hint else f"{_NO_DATE} ({_OTHER_FORMS})"
+            no_date = Message("is not a date of the form {formats}", formats=either(formats))
+        elif hint:
+            no_date = Message("is not a date such as 2026-10-01 09:30")
+        else:
+            return Message("is not a date such as 2026-10-01 09:30 (set time_format for other forms)")
+        return Message("{reason}; {hint}", reason=no_date, hint=hint) if hint else no_date
 
-    def _zone_fault(self, rows: SourceRows, column: str, times_ms: Ints, future: Bools) -> str | None:
+    def _zone_fault(self, rows: SourceRows, column: str, times_ms: Ints, future: Bools) -> Message | None:
         """Why the zone of crm.toml seems wrong, if the future times look like those of another one."""
         ahead = int(times_ms[future].max()) - self.latest
         if self.settings.as_of or not CLOCKS_DIFFER_MS < ahead <= _ZONES_APART_MS:
             return None
         if has_offsets(rows.table[column].filter(pa.array(future))).any():
             return None
-        return (
-            f"{int(future.sum()):,} times lie in the future, up to "
-            f"{math.ceil(ahead / _HOUR_MS)} hours after now ({iso(self.latest)}). They look like times of "
-            f'another zone than time_zone = "{self.settings.time_zone}": set [crm] time_zone to the zone of '
-            'the export, such as "Asia/Tokyo".'
+        return Message(
+            "{count:,} times lie in the future, up to {hours} hours after now ({now}). They look like times "
+            'of another zone than time_zone = "{zone}": set [crm] time_zone to the zone of the export, such '
+            'as "Asia/Tokyo".',
+            count=int(future.sum()),
+            hours=math.ceil(ahead / _HOUR_MS),
+            now=iso(self.latest),
+            zone=self.settings.time_zone,
         )
 
-    def reject(self, rows: SourceRows, bad: Bools, column: str, reason: str) -> None:
+    def reject(self, rows: SourceRows, bad: Bools, column: str, reason: Message) -> None:
         """Reject the rows that the mask selects."""
         self.rejects.rows.extend(self._make_rejects(rows, bad, column, reason, None))
 
     def _make_rejects(
-        self, rows: SourceRows, bad: Bools, column: str, reason: str, shown: str | None
+        self, rows: SourceRows, bad: Bools, column: str, reason: Message, shown: str | None
     ) -> list[Reject]:
         positions = np.flatnonzero(bad)
         if not len(positions):

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import astuple, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 from features.crm.values.csv_output import BYTE_ORDER_MARK, csv_text
 from features.errors import DataError
 from features.files import atomic_file
+from features.kinds import Language
+from features.messages import Message, MessageLines, to_text
 
 _SHOWN = 3
+_Group: TypeAlias = tuple[str, str, Message, str]
 
 
 @dataclass(frozen=True)
@@ -27,8 +30,8 @@ class Reject:
     file: str
     row: int
     column: str
-    value: str
-    reason: str
+    value: str | Message
+    reason: Message
 
 
 LeftOutReason: TypeAlias = Literal[
@@ -70,30 +73,38 @@ class Rejects:
         """The number of rejected rows of a table."""
         return len({(r.file, r.row) for r in self.rows if r.table == table})
 
-    def check(self, share: float, path: Path, shares: Mapping[str, float] | None = None) -> None:
+    def check(
+        self, share: float, path: Path, shares: Mapping[str, float] | None = None, lang: Language = "en"
+    ) -> None:
         """Raise DataError if more than `share` of a table's rows (or its own in `shares`) are rejected."""
         for table, read in self.read.items():
             left_out, max_share = self.count_left_out(table), (shares or {}).get(table, share)
             if left_out > max_share * read:
-                self.write(path)
+                self.write(path, lang)
                 raise DataError(
-                    f"{table}: {left_out:,} of {read:,} rows cannot be used, more than "
-                    f"max_reject_share = {max_share:g} allows.\n{self.summary(table)}\n"
-                    f"Each is named in {path}. Mend the export or crm.toml, then run again."
+                    "{table}: {left_out:,} of {read:,} rows cannot be used, more than "
+                    "max_reject_share = {max_share:g} allows.\n{summary}\n"
+                    "Each is named in {path}. Mend the export or crm.toml, then run again.",
+                    table=table,
+                    left_out=left_out,
+                    read=read,
+                    max_share=max_share,
+                    summary=self.summary(table),
+                    path=path,
                 )
 
-    def summary(self, table: str | None = None) -> str:
+    def summary(self, table: str | None = None) -> MessageLines:
         """One line per reason, most rows first, with a few of the values."""
-        groups: dict[tuple[str, str, str, str], Counter[str]] = {}
+        groups: dict[_Group, Counter[str | Message]] = {}
         for effect, rejects in (("left out", self.rows), ("emptied", self.values)):
             for r in rejects:
                 if table in (None, r.table):
                     groups.setdefault((r.table, r.column, r.reason, effect), Counter())[r.value] += 1
         ranked = sorted(groups.items(), key=lambda group: -group[1].total())
-        return "\n".join(_format_line(*key, values) for key, values in ranked)
+        return MessageLines(tuple(_format_line(*key, values) for key, values in ranked))
 
-    def write(self, path: Path) -> None:
-        """Write all rejects as CSV; without rejects an existing file is removed.
+    def write(self, path: Path, lang: Language = "en") -> None:
+        """Write all rejects as CSV, the reasons in `lang`; without rejects an existing file is removed.
 
         Values that are not ASCII get a byte order mark, so that Excel reads them as UTF-8.
         """
@@ -102,15 +113,31 @@ class Rejects:
             return
         head = ("table", "file", "row", "column", "value", "reason", "left_out")
         units = (("row", self.rows), ("value", self.values))
-        rows = ((*astuple(reject), unit) for unit, rejects in units for reject in rejects)
+        rows = ((*_format_cells(reject, lang), unit) for unit, rejects in units for reject in rejects)
         text = csv_text(head, rows)
         with atomic_file(path) as part, part.open("w", encoding="utf-8", newline="") as file:
             file.write(text if text.isascii() else BYTE_ORDER_MARK + text)
 
 
-def _format_line(table: str, column: str, reason: str, effect: str, values: Counter[str]) -> str:
-    common = ", ".join(f"{value!r} ({n:,})" for value, n in values.most_common(_SHOWN))
-    many = "" if len(values) <= _SHOWN else f" and {len(values) - _SHOWN:,} more values"
-    unit = "rows" if effect == "left out" else "values"
-    location = f"{table}, column {column}" if column else table
-    return f"  {location}: {values.total():,} {unit} {effect}, {reason}: {common}{many}"
+def _format_cells(reject: Reject, lang: Language) -> tuple[object, ...]:
+    value, reason = to_text(reject.value, lang), reject.reason.text(lang)
+    return reject.table, reject.file, reject.row, reject.column, value, reason
+
+
+def _format_line(
+    table: str, column: str, reason: Message, effect: str, values: Counter[str | Message]
+) -> Message:
+    """One line of the summary, with the most common values and their counts."""
+    common = [Message("{value!r} ({count:,})", value=v, count=n) for v, n in values.most_common(_SHOWN)]
+    more = len(values) - _SHOWN
+    shown = Message("{values} and {more:,} more values", values=common, more=more) if more > 0 else common
+    location = Message("{table}, column {column}", table=table, column=column) if column else table
+    return Message(
+        "  {location}: {count:,} rows left out, {reason}: {values}"
+        if effect == "left out"
+        else "  {location}: {count:,} values emptied, {reason}: {values}",
+        location=location,
+        count=values.total(),
+        reason=reason,
+        values=shown,
+    )

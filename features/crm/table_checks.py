@@ -15,7 +15,7 @@ from features.crm.parsing import encode_column
 from features.crm_data import Crm
 from features.moments import MIN_WINS, build_examples
 
-_MOSTLY = 0.8
+_MOSTLY, _RARELY = 0.8, 0.05
 
 
 def check_tables(loaded: Loaded) -> Iterator[Finding]:
@@ -26,6 +26,7 @@ def check_tables(loaded: Loaded) -> Iterator[Finding]:
     yield from _moving_win_rate(loaded.crm)
     yield from _no_early_wins(loaded.crm)
     yield from _unseen_values(loaded)
+    yield from _empty_for_open(loaded)
     yield from _odd_times(loaded.crm)
     yield from _unworked(loaded)
     yield from _too_young(loaded)
@@ -165,6 +166,39 @@ def _unseen_values(loaded: Loaded) -> Iterator[Finding]:
                 column=attribute.column,
                 is_used=True,
             )
+
+
+def _empty_for_open(loaded: Loaded) -> Iterator[Finding]:
+    """Columns that (nearly) no open lead has: what is scored later lacks what training sees."""
+    closed = loaded.crm.outcomes.closed
+    if min(closed.sum(), (~closed).sum()) < MIN_WINS:
+        return
+    for name, attribute in loaded.settings.table.attributes.items():
+        column = loaded.crm.attributes.get(attribute.column)
+        if column is None or attribute.known == "history":
+            continue
+        filled = ~is_missing(column)
+        of_closed, of_open = float(filled[closed].mean()), float(filled[~closed].mean())
+        if of_closed < 2 * _RARELY or of_open > _RARELY * of_closed:
+            continue
+        yield Finding(
+            code="empty_for_open",
+            severity="warning",
+            en=(
+                f"'{attribute.column}' is filled for {of_closed:.0%} of the closed leads but {of_open:.0%} "
+                f"of the {int((~closed).sum()):,} open ones: they are scored without it. If it is filled in "
+                f"at the close, take [features] {name} out of crm.toml; if the CRM has renamed the column "
+                "or no longer fills it, correct that."
+            ),
+            ja=(
+                f"「{attribute.column}」の入力率は、クローズしたリードで{of_closed:.0%}、進行中のリード"
+                f"{int((~closed).sum()):,}件では{of_open:.0%}です。進行中のリードはこの項目なしで判定されます。"
+                f"クローズ時に入力される項目であれば crm.toml の [features] {name} を削除し、"
+                "CRM で列名や入力方法が変わった場合は修正してください。"
+            ),
+            column=attribute.column,
+            is_used=True,
+        )
 
 
 def _unseen_share(column: Column, old: Bools) -> float:

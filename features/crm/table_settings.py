@@ -10,7 +10,8 @@ from typing import Annotated, Literal, Self, TypeAlias
 from pydantic import Field, field_validator, model_validator
 
 from features.crm.values.formats import NumberFormat, TimeFormat, check_time_format
-from features.errors import SettingsError
+from features.errors import InvalidValue, SettingsError
+from features.messages import quote_all
 from features.toml import Strict, TextValue
 
 RowConditions: TypeAlias = Mapping[str, Annotated[tuple[TextValue, ...], Field(min_length=1)]]
@@ -61,7 +62,9 @@ class Source(Strict):
                 try:
                     check_time_format(one)
                 except ValueError as problem:
-                    raise ValueError(f"{column}: {one!r} {problem}") from None
+                    raise InvalidValue(
+                        "{column}: {value!r} {problem}", column=column, value=one, problem=problem
+                    ) from None
         return formats
 
     def time_format_of(self, column: str) -> TimeFormat | None:
@@ -80,9 +83,9 @@ class Source(Strict):
     @model_validator(mode="after")
     def _check_source(self) -> Self:
         if self.is_database and bool(self.table) == bool(self.query):
-            raise ValueError("a database source needs either `table` or `query`")
+            raise InvalidValue("a database source needs either `table` or `query`")
         if not self.is_database and (self.table or self.query):
-            raise ValueError("`table` and `query` belong to a database source (a URL with ://)")
+            raise InvalidValue("`table` and `query` belong to a database source (a URL with ://)")
         return self
 
 
@@ -132,21 +135,24 @@ class DealsTable(Source):
     @model_validator(mode="after")
     def _check_deals(self) -> Self:
         if self.source and not (self.lead or self.id):
-            raise ValueError(
+            raise InvalidValue(
                 "`lead` is missing: the column with the lead's id. (Or give [leads] `deal` and `id`)"
             )
         if self.lead_separator and not self.lead:
-            raise ValueError("`lead_separator` divides the ids in `lead`, which is missing")
+            raise InvalidValue("`lead_separator` divides the ids in `lead`, which is missing")
         if (self.lost_at or self.undated_lost) and not self.closed_at:
-            raise ValueError("`lost_at` and `undated_lost` need `closed_at`: the date of won deals")
+            raise InvalidValue("`lost_at` and `undated_lost` need `closed_at`: the date of won deals")
         if self.outcome and not self.won:
-            raise ValueError("`won` is missing: the outcome values that mean won")
+            raise InvalidValue("`won` is missing: the outcome values that mean won")
         if not self.outcome and not self.source:
-            raise ValueError("`outcome` is missing: the column that tells won from lost")
+            raise InvalidValue("`outcome` is missing: the column that tells won from lost")
         values = (*set(self.won), *set(self.lost), *set(self.ignore), *set(self.leave_out))
         twice = {value for value in values if values.count(value) > 1}
         if twice:
-            raise ValueError(f"{sorted(twice)} stand in more than one of won, lost, ignore and leave_out")
+            raise InvalidValue(
+                "{values} stand in more than one of won, lost, ignore and leave_out",
+                values=quote_all(sorted(twice)),
+            )
         return self
 
 
@@ -177,7 +183,7 @@ class ActivitiesTable(Source):
     @model_validator(mode="after")
     def _check_type(self) -> Self:
         if self.type and "type_name" in self.model_fields_set:
-            raise ValueError("give either `type`, a column, or `type_name`, the type of all rows")
+            raise InvalidValue("give either `type`, a column, or `type_name`, the type of all rows")
         return self
 
 
@@ -197,7 +203,7 @@ class ChangesTable(Source):
     @model_validator(mode="after")
     def _check_changes(self) -> Self:
         if bool(self.columns) == bool(self.column and self.value):
-            raise ValueError("give either `column` and `value`, or `columns`")
+            raise InvalidValue("give either `column` and `value`, or `columns`")
         return self
 
 
@@ -209,7 +215,9 @@ def expand_variables(source: str) -> str:
 
     def value(match: re.Match[str]) -> str:
         if match[1] not in os.environ:
-            raise SettingsError(f"The environment variable {match[1]} that crm.toml names is not set.")
+            raise SettingsError(
+                "The environment variable {name} that crm.toml names is not set.", name=match[1]
+            )
         return os.environ[match[1]]
 
     return re.sub(r"\$\{(\w+)\}", value, source)

@@ -16,6 +16,7 @@ from features.crm.sources.rows import SourceRows, join_rows
 from features.crm.sources.workbooks import read_workbook
 from features.crm.table_settings import Source, expand_variables
 from features.errors import SettingsError
+from features.messages import abridge
 
 
 def read_rows(source: Source, folder: Path, columns: Sequence[str] | None = None) -> SourceRows:
@@ -41,19 +42,25 @@ def find_paths(pattern: str, folder: Path) -> list[Path]:
     if glob.has_magic(pattern) and not path.exists():
         matches = [Path(p) for p in sorted(glob.glob(str(path)))]
         if not matches:
-            raise SettingsError(f"{path}: no file matches this pattern.")
+            raise SettingsError("{path}: no file matches this pattern.", path=path)
         return matches
     if path.is_dir():
-        names = ", ".join(sorted(p.name for p in path.iterdir() if p.is_file())[:8])
-        raise SettingsError(f"{path}: is a folder. Name the files in it that are needed ({names}).")
+        names = sorted(p.name for p in path.iterdir() if p.is_file())
+        raise SettingsError(
+            "{path}: is a folder. Name the files in it that are needed ({names}).",
+            path=path,
+            names=abridge(names, 8),
+        )
     if not path.is_file():
-        raise SettingsError(f"{path}: there is no such file.")
+        raise SettingsError("{path}: there is no such file.", path=path)
     return [path]
 
 
 def _read_file(file: TableFile, source: Source, columns: Sequence[str] | None) -> SourceRows:
     if source.sheet is not None and file.kind != "workbook":
-        raise SettingsError(f"{file.path}: `sheet` belongs to an Excel workbook; take it out of crm.toml.")
+        raise SettingsError(
+            "{path}: `sheet` belongs to an Excel workbook; take it out of crm.toml.", path=file.path
+        )
     if file.kind == "parquet":
         return read_parquet([file], columns)
     if file.kind == "json":

@@ -15,9 +15,13 @@ from features.messages.message import (
     MessageLines,
     MessageText,
     ReportStep,
+    abridge,
+    all_of,
     as_message,
+    either,
     quote,
     quote_all,
+    sentence,
     to_text,
 )
 
@@ -26,10 +30,14 @@ __all__ = [
     "MessageLines",
     "MessageText",
     "ReportStep",
+    "abridge",
+    "all_of",
     "as_message",
+    "either",
     "quote",
     "quote_all",
     "recognise",
+    "sentence",
     "to_japanese",
     "to_text",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
@@ -62,9 +62,12 @@ class MessageLines:
     def __str__(self) -> str:
         return self.text("en")
 
+    def __bool__(self) -> bool:
+        return bool(self.lines)
 
-ReportStep: TypeAlias = Callable[[Message], None]
-"""Reports a step of a command as it begins."""
+
+ReportStep: TypeAlias = Callable[[Message | str], None]
+"""Reports a step of a command as it begins; a `str` is in the language of the command already."""
 
 
 def as_message(text: str | Message) -> Message:
@@ -78,6 +81,11 @@ def as_message(text: str | Message) -> Message:
     return Message(template, **{name: as_message(value) for name, value in values.items()})
 
 
+def sentence(message: Message) -> Message:
+    """A part of a sentence as a whole one, with its full stop."""
+    return Message("{text}.", text=message)
+
+
 def quote(value: object) -> Message:
     """A value in the quotation marks of the language."""
     return Message("{value!r}", value=value)
@@ -88,9 +96,45 @@ def quote_all(values: Iterable[object]) -> tuple[Message, ...]:
     return tuple(quote(value) for value in values)
 
 
+def either(values: Sequence[object]) -> Message:
+    """One, two or more values, one of which is meant."""
+    if len(values) < 2:
+        return Message("{names}", names=tuple(values))
+    return Message("{first} or {last}", first=tuple(values[:-1]), last=values[-1])
+
+
+def all_of(values: Sequence[object]) -> Message:
+    """One, two or more values, all of which are meant."""
+    if len(values) < 2:
+        return Message("{names}", names=tuple(values))
+    return Message("{first} and {last}", first=tuple(values[:-1]), last=values[-1])
+
+
+def abridge(values: Sequence[object], limit: int) -> Message:
+    """The first of some values, and how many more there are."""
+    more = len(values) - limit
+    if more <= 0:
+        return Message("{names}", names=tuple(values))
+    return Message("{names} and {more:,} more", names=tuple(values[:limit]), more=more)
+
+
 def to_text(value: object, lang: Language) -> str:
     """The text of a message, of a list of messages, or of any other value."""
     return str(_to_value(value, lang))
+
+
+class _JoinedList(str):
+    """The values of a list joined with commas; `!r` in a template shows the list as it is in the file."""
+
+    _values: Sequence[object]
+
+    def __new__(cls, text: str, values: Sequence[object]) -> _JoinedList:
+        joined = super().__new__(cls, text)
+        joined._values = values
+        return joined
+
+    def __repr__(self) -> str:
+        return repr(self._values)
 
 
 def _to_value(value: object, lang: Language) -> object:
@@ -98,5 +142,5 @@ def _to_value(value: object, lang: Language) -> object:
     if isinstance(value, MessageText):
         return value.text(lang)
     if isinstance(value, list | tuple):
-        return _SEPARATORS[lang].join(to_text(part, lang) for part in value)
+        return _JoinedList(_SEPARATORS[lang].join(to_text(part, lang) for part in value), value)
     return value

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Protocol
 
 from features.errors import HotleadError, SettingsError
+from features.messages import Message, ReportStep
 from features.settings import CrmSettings
 from scoring.decision.scorer import CalibratedModel, Fallback, Scorer
 from scoring.model.evidence import Evidence
@@ -27,7 +27,7 @@ def build_scorer(
     settings: CrmSettings,
     trained: ModelWithEvidence | None,
     fallback: Fallback | None,
-    warn: Callable[[str], None],
+    warn: ReportStep,
     last_good: Scorecard | None = None,
 ) -> Scorer:
     """The scorer of a company: with its model if that fits, otherwise with rules only and the cause.
@@ -38,8 +38,10 @@ def build_scorer(
     """
     if trained is not None and (changed := changed_features(settings, trained.model)):
         warn(
-            f"the rules decide, for crm.toml now means something else by {', '.join(changed[:5])}: "
-            "train again"
+            Message(
+                "the rules decide, for crm.toml now means something else by {names}: train again",
+                names=changed[:5],
+            )
         )
         trained, fallback = None, "feature_mismatch"
     fallback_card = last_good if last_good or trained is None else trained.model.card
@@ -51,7 +53,12 @@ def build_scorer(
             card, settings.table, CalibratedModel.from_evidence(trained.model, trained.evidence, card), None
         )
     except SettingsError as problem:
-        warn(f"the model does not go with the present scorecard, so the rules decide: {problem}")
+        warn(
+            Message(
+                "the model does not go with the present scorecard, so the rules decide: {problem}",
+                problem=problem,
+            )
+        )
         return Scorer(card, settings.table, None, "feature_mismatch")
 
 
@@ -61,9 +68,7 @@ def changed_features(settings: CrmSettings, model: Model) -> list[str]:
     return [name for name, feature in model.table if now.get(name) != feature]
 
 
-def _current_card(
-    settings: CrmSettings, fallback_card: Scorecard | None, warn: Callable[[str], None]
-) -> Scorecard:
+def _current_card(settings: CrmSettings, fallback_card: Scorecard | None, warn: ReportStep) -> Scorecard:
     """The present scorecard; if it is invalid or missing, the fallback."""
     try:
         card = find_card(settings.folder, settings.table)
@@ -71,11 +76,15 @@ def _current_card(
         if fallback_card is None:
             raise
         warn(
-            f"the last good scorecard ({fallback_card.version}) goes on, for the present one does not "
-            f"hold: {problem}"
+            Message(
+                "the last good scorecard ({version}) goes on, for the present one does not hold: {problem}",
+                version=fallback_card.version,
+                problem=problem,
+            )
         )
         return fallback_card
     if fallback_card is not None and fallback_card.rows and not card.rows:
-        warn(f"{settings.folder / SCORECARD_FILE} is gone: the last good scorecard goes on")
+        path = settings.folder / SCORECARD_FILE
+        warn(Message("{path} is gone: the last good scorecard goes on", path=path))
         return fallback_card
     return card

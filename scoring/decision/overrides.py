@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from features.clock import NEVER, to_ms
 from features.crm.values.csv_output import unescape_formula
 from features.errors import DataError
+from features.messages import Message
 
 Verdict: TypeAlias = Literal["hot", "not_hot", "accepted", "sent_back"]
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
@@ -76,31 +77,66 @@ def read_overrides(path: Path, zone: ZoneInfo) -> list[Override]:
             reader = csv.DictReader(file)
             missing = [name for name in _COLUMNS if name not in (reader.fieldnames or ())]
             if missing:
-                raise DataError(f"{path}: lacks the column {missing[0]}; needed are {', '.join(_COLUMNS)}.")
-            return [_parse_row(row, f"{path}, row {i}", zone) for i, row in enumerate(reader, start=2)]
+                raise DataError(
+                    "{path}: lacks the column {missing}; needed are {names}.",
+                    path=path,
+                    missing=missing[0],
+                    names=[*_COLUMNS],
+                )
+            return [
+                _parse_row(row, Message("{path}, row {row}", path=path, row=i), zone)
+                for i, row in enumerate(reader, start=2)
+            ]
     except (OSError, UnicodeDecodeError, csv.Error) as problem:
-        raise DataError(f"{path}: cannot be read ({problem}). It must be a CSV in UTF-8.") from None
+        raise DataError(
+            "{path}: cannot be read ({problem}). It must be a CSV in UTF-8.", path=path, problem=problem
+        ) from None
 
 
-def _parse_row(row: Mapping[str, str | None], location: str, zone: ZoneInfo) -> Override:
+def _parse_row(row: Mapping[str, str | None], location: Message, zone: ZoneInfo) -> Override:
     values = {name: unescape_formula((row.get(name) or "").strip()) for name in _COLUMNS}
     for name in ("lead_id", "reason", "by"):
         if not values[name]:
-            raise DataError(f"{location}: {name} is empty; an override names its lead, reason and person.")
+            raise DataError(
+                "{location}: {name} is empty; an override names its lead, reason and person.",
+                location=location,
+                name=name,
+            )
     verdict = next((v for v in VERDICTS if v == values["verdict"]), None)
     if verdict is None:
-        allowed = ", ".join(VERDICTS)
-        raise DataError(f"{location}: verdict must be one of {allowed} (got {values['verdict']!r}).")
-    moment_ms = _parse_time(values["at"], f"{location}: at", zone)
-    expires = _parse_time(values["expires"], f"{location}: expires", zone) if values["expires"] else NEVER
+        raise DataError(
+            "{location}: verdict must be one of {allowed} (got {value!r}).",
+            location=location,
+            allowed=VERDICTS,
+            value=values["verdict"],
+        )
+    moment_ms = _parse_time(values["at"], Message("{place}: {key}", place=location, key="at"), zone)
+    expires = (
+        _parse_time(values["expires"], Message("{place}: {key}", place=location, key="expires"), zone)
+        if values["expires"]
+        else NEVER
+    )
     if expires <= moment_ms:
-        raise DataError(f"{location}: expires {values['expires']} is not after at {values['at']}.")
+        raise DataError(
+            "{location}: expires {expires} is not after at {at}.",
+            location=location,
+            expires=values["expires"],
+            at=values["at"],
+        )
     return Override(values["lead_id"], verdict, values["reason"], values["by"], moment_ms, expires)
 
 
-def _parse_time(text: str, location: str, zone: ZoneInfo) -> int:
+def _parse_key(key: str, values: Mapping[str, str], location: Message, zone: ZoneInfo) -> int:
+    return _parse_time(values[key], Message("{place}: {key}", place=location, key=key), zone)
+
+
+def _parse_time(text: str, location: Message, zone: ZoneInfo) -> int:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise DataError(f"{location} must be a time such as 2026-10-01T09:00+09:00 (got {text!r}).") from None
+        raise DataError(
+            "{location} must be a time such as 2026-10-01T09:00+09:00 (got {text!r}).",
+            location=location,
+            text=text,
+        ) from None
     return to_ms(moment if moment.tzinfo else moment.replace(tzinfo=zone))

@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 from features.errors import DataError, OutsideError
 from features.files import atomic_file, write_error
+from features.messages import as_message
 from scoring.model.bundle import check_bundle, current_name, rewrite_evidence
 from scoring.model.evidence import pseudonym
 from scoring.model.model import EVIDENCE_FILE
@@ -81,7 +82,9 @@ def _count_rows(path: Path, name: str) -> int:
         column = pq.read_table(path, columns=[_LEAD])[_LEAD]
         return int(pc.sum(pc.equal(column, name)).as_py() or 0)
     except (pa.ArrowException, OSError, KeyError) as problem:
-        raise DataError(f"{path}: is no whole evidence table ({problem}).") from None
+        raise DataError(
+            "{path}: is no whole evidence table ({problem}).", path=path, problem=problem
+        ) from None
 
 
 def _rename(path: Path, old: str, new: str) -> None:
@@ -97,7 +100,9 @@ def _erase_in_page(path: Path, old: str, new: str) -> bool:
     try:
         content = path.read_bytes()
     except OSError as problem:
-        raise OutsideError(f"{path}: cannot be read ({problem.strerror}).") from None
+        raise OutsideError(
+            "{path}: cannot be read ({reason}).", path=path, reason=as_message(str(problem.strerror))
+        ) from None
     if old.encode() not in content:
         return False
     with atomic_file(path) as part:

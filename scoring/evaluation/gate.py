@@ -58,6 +58,12 @@ class ModelCandidate:
     model: Model
     evidence: Evidence
 
+    @property
+    def is_scorecard(self) -> bool:
+        """Whether model and evaluated model are the scorecard with calibrated probabilities."""
+        points, scores = self.evidence.scores.get(POINTS), self.evidence.scores[MODEL]
+        return self.model.is_scorecard and points is not None and np.allclose(points, scores, atol=1e-9)
+
 
 def run_gate(new: ModelCandidate, card: Scorecard, champion: ModelCandidate | None) -> list[Check]:
     """Every check of a candidate; it may become champion if all pass.
@@ -120,7 +126,7 @@ def _check_against_rules(new: ModelCandidate, card: Scorecard) -> Iterator[Check
     evidence = new.evidence
     if not card.rows:
         return
-    if new.model.is_scorecard and np.allclose(evidence.scores[MODEL], evidence.scores[POINTS], atol=1e-9):
+    if new.is_scorecard:
         gain = log_loss_gain(evidence.judged, evidence.scores[MODEL], evidence.scores[POINTS])
         yield Check("rules_log_loss", True, gain, {"is_scorecard": True})
         return

@@ -152,9 +152,13 @@ def check_bundle(folder: Path) -> Origin:
         changed = [name for name, expected in sums.items() if _sha256(folder / name) != expected]
         origin = Origin(**content)
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as problem:
-        raise DataError(f"{folder}: is no whole bundle ({type(problem).__name__}).") from None
+        raise DataError(
+            "{folder}: is no whole bundle ({name}).", folder=folder, name=type(problem).__name__
+        ) from None
     if changed or len(sums) < 3:
-        raise DataError(f"{folder}: {', '.join(changed)} is not what was written (checksum).")
+        raise DataError(
+            "{folder}: {names} is not what was written (checksum).", folder=folder, names=[*changed]
+        )
     return origin
 
 

@@ -99,7 +99,9 @@ class Evidence:
         try:
             table = pq.read_table(path)
         except (pa.ArrowException, OSError) as problem:
-            raise DataError(f"{path}: is no whole evidence table ({problem}). Train again.") from None
+            raise DataError(
+                "{path}: is no whole evidence table ({problem}). Train again.", path=path, problem=problem
+            ) from None
 
         def read_numbers(name: str) -> Floats:
             return np.asarray(table[name].to_numpy(), dtype=np.float64)

@@ -160,11 +160,16 @@ class Model:
             expected, actual = content["version"], model.version
         except (OSError, ValueError, LookupError, TypeError, AttributeError) as problem:
             why = f"{type(problem).__name__}: {problem}".splitlines()[0]
-            raise DataError(f"{folder}: is no whole model folder ({why}). Train again.") from None
+            raise DataError(
+                "{folder}: is no whole model folder ({why}). Train again.", folder=folder, why=why
+            ) from None
         if actual != expected:
             raise DataError(
-                f"{folder}: the model is not the one that was written (version {expected}, "
-                f"contents {actual}). Restore the folder or train again."
+                "{folder}: the model is not the one that was written (version {expected}, "
+                "contents {actual}). Restore the folder or train again.",
+                folder=folder,
+                expected=expected,
+                actual=actual,
             )
         return model
 

@@ -20,6 +20,8 @@ from scoring.scorecard.rating import Rating, rate
 from scoring.scorecard.scale import Scale
 from scoring.scorecard.scorecard import HOT, WARM, Policy, Scorecard
 
+_MAX_EXCESS = 3
+
 UNREACHABLE = 1.0
 """A threshold that no probability below certainty reaches."""
 
@@ -111,14 +113,15 @@ def is_new_in_period(evidence: Evidence) -> Bools:
 def _nth_highest(probability: Floats, count: int) -> float:
     """The threshold that about `count` of the probabilities reach.
 
-    It lies between two different probabilities, never within equal ones: those reach it together, if that is
-    nearer to `count` than none of them.
+    It lies between two different probabilities, never within equal ones: they reach it together, unless that
+    would make the list more than `_MAX_EXCESS` times as long.
     """
+    if count <= 0:
+        return UNREACHABLE
     values, counts = np.unique(probability, return_counts=True)
-    reached = np.append(np.cumsum(counts[::-1])[::-1], 0)
-    place = int(np.abs(reached - count)[::-1].argmin())
-    first = len(values) - place
-    if first == len(values):
+    reached = np.cumsum(counts[::-1])[::-1]
+    first = int(np.abs(np.log(reached / count)).argmin())
+    if reached[first] > _MAX_EXCESS * count:
         return UNREACHABLE
     return float(values[first] if first == 0 else (values[first - 1] + values[first]) / 2)
 

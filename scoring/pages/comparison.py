@@ -29,11 +29,13 @@ def comparison_page(
 
 
 def comparison_verdict(comparison: ModelVsRules, lang: Language) -> str:
-    """Which side is better, in one sentence; or that the model is the scorecard."""
+    """Which side is better, in one sentence; or that the model is the scorecard, or calls the same leads."""
     if comparison.is_scorecard:
         return translate("model_is_scorecard", lang)
-    count = f"{count_calls(comparison.called):,}"
-    return verdict("compare", comparison.differences["win_rate"], lang, volume=count)
+    count, rates = f"{count_calls(comparison.called):,}", comparison.differences["win_rate"]
+    if rates.difference.low == rates.difference.value == rates.difference.high == 0:
+        return translate("compare_verdict_same", lang, volume=count, new=format_share(rates.new.value))
+    return verdict("compare", rates, lang, volume=count)
 
 
 def _blocks(comparison: ModelVsRules, table: FeatureTable, model: str, lang: Language) -> Iterator[Block]:

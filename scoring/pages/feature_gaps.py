@@ -12,13 +12,12 @@ def describe_gap(gap: FeatureGap, table: FeatureTable, lang: Language) -> str:
     """What differs, by how much, and what to do."""
     feature = table.rows[gap.feature]
     column = feature.column if isinstance(feature, Attribute) else None
-    key = "gap_" + gap.cause
     if gap.cause == "empty":
-        key += "_column" if column else "_activity"
-    elif gap.former:
-        key += "_renamed"
+        kind = "empty_column" if column else "empty_activity"
+    else:
+        kind = "unknown_value_renamed" if gap.former else "unknown_value"
     return translate(
-        key,
+        f"gap_{kind}",
         lang,
         label=table.label(gap.feature, lang),
         feature=gap.feature,

@@ -34,9 +34,9 @@ def explain_failures(checks: Sequence[Check], lang: Language) -> list[str]:
 def _explain_failure(check: Check, lang: Language) -> str:
     if check.figures.get("no_card"):
         return translate("gate_no_scorecard_failed", lang)
-    return _other_demand(check, lang) or translate(
-        f"gate_{check.name}_failed", lang, **_format_figures(check)
-    )
+    if check.figures.get("too_few"):
+        return _other_demand(check, lang)
+    return translate(f"gate_{check.name}_failed", lang, **_format_figures(check))
 
 
 def _row(check: Check, lang: Language) -> tuple[Cell, ...]:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from features.errors import SettingsError, suggest_nearest
+from features.errors import SettingsError, nearest_sentence, suggest_nearest
 from features.kinds import DaysSince
+from features.messages import Message, MessageLines, quote_all
 from features.table import FeatureTable
-from features.toml import read_toml
+from features.toml import describe_invalid, explain_invalid, read_toml
 from scoring.scorecard.scorecard import Condition, Scorecard
 
 SCORECARD_FILE = "scorecard.toml"
@@ -58,8 +59,9 @@ def card_in_use(folder: Path, table: FeatureTable) -> Scorecard:
     path = folder / SCORECARD_FILE
     if not path.exists():
         raise SettingsError(
-            f"{path}: there is no such file, so there are no rules. `hotlead rules "
-            "suggest` writes a first one from the closed deals."
+            "{path}: there is no such file, so there are no rules. `hotlead rules "
+            "suggest` writes a first one from the closed deals.",
+            path=path,
         )
     return load_card(path, table)
 
@@ -70,9 +72,11 @@ def load_card(path: Path, table: FeatureTable) -> Scorecard:
     Raises SettingsError naming file, row, key, value and what is allowed.
     """
     first, *others = profiles()
-    hint = (
+    hint = Message(
         "`hotlead rules suggest` writes one from closed deals, or begin with one line: "
-        f'profile = "{first}" (or {", ".join(others)}).'
+        'profile = "{first}" (or {others}).',
+        first=first,
+        others=others,
     )
     card = parse_card(read_toml(path, hint), str(path))
     check_features(card, table, str(path))
@@ -87,7 +91,7 @@ def parse_card(data: Mapping[str, Any], location: str) -> Scorecard:
     try:
         return build_card(merge_profile(data, location))
     except ValidationError as problem:
-        raise SettingsError(_sentences(problem, location)) from None
+        raise SettingsError("{lines}", lines=_sentences(problem, location)) from None
 
 
 def merge_profile(data: Mapping[str, Any], location: str) -> dict[str, Any]:
@@ -108,8 +112,12 @@ def check_features(card: Scorecard, table: FeatureTable, location: str) -> None:
     if problems:
         shown, rest = problems[:_MAX_PROBLEMS], len(problems) - _MAX_PROBLEMS
         if rest > 0:
-            shown.append(f"{rest} more of this kind.")
-        raise SettingsError("\n".join(f"{location}: {line}" for line in shown))
+            shown.append(Message("{count} more of this kind.", count=rest))
+        raise SettingsError("{lines}", lines=_lines(location, shown))
+
+
+def _lines(location: str, problems: Iterable[Message]) -> MessageLines:
+    return MessageLines(tuple(Message("{path}: {problem}", path=location, problem=p) for p in problems))
 
 
 def _read_profile(data: Mapping[str, Any], location: str) -> dict[str, Any]:
@@ -117,8 +125,12 @@ def _read_profile(data: Mapping[str, Any], location: str) -> dict[str, Any]:
     if name is None:
         return {}
     if name not in profiles():
-        allowed = ", ".join(map(repr, profiles()))
-        raise SettingsError(f"{location}: profile: must be one of {allowed} (got {name!r}).")
+        raise SettingsError(
+            "{location}: profile: must be one of {allowed} (got {name!r}).",
+            location=location,
+            allowed=quote_all(profiles()),
+            name=name,
+        )
     return tomllib.loads(profile_text(name))
 
 
@@ -141,8 +153,10 @@ def _check_off(
             continue
         if key not in base and dict(value) == {"off": True}:
             raise SettingsError(
-                f"{location}: {_format_place((*place, key))} off: the profile has nothing of that name to "
-                f"switch off; {suggest_nearest(key, list(base))}."
+                "{location}: {place} off: the profile has nothing of that name to switch off; {nearest}.",
+                location=location,
+                place=_format_place((*place, key)),
+                nearest=suggest_nearest(key, list(base)),
             )
         old = base.get(key)
         _check_off(old if isinstance(old, Mapping) else {}, value, location, (*place, key))
@@ -159,49 +173,56 @@ def _without_off(data: dict[str, Any]) -> dict[str, Any]:
     return remaining
 
 
-def _condition_problems(card: Scorecard, table: FeatureTable) -> list[str]:
+def _condition_problems(card: Scorecard, table: FeatureTable) -> list[Message]:
     return [
-        f"[{place}.{name}] feature: {problem}"
+        Message("{place}: {problem}", place=f"[{place}.{name}] feature", problem=problem)
         for place, name, rule in card.rules()
         for condition in rule.when
         if (problem := _condition_problem(condition, card, table))
     ]
 
 
-def _condition_problem(condition: Condition, card: Scorecard, table: FeatureTable) -> str:
+def _condition_problem(condition: Condition, card: Scorecard, table: FeatureTable) -> Message | None:
     name = condition.feature
     if name not in table.rows:
         return _unknown_feature(name, card, table)
     if (condition.one_of is not None) == (name in table.texts):
-        return ""
+        return None
     if condition.one_of is not None:
-        return f"{name!r} is a number: use at_least or at_most, not one_of."
-    return f"{name!r} is a text: use one_of, not at_least or at_most."
+        return Message("{name!r} is a number: use at_least or at_most, not one_of.", name=name)
+    return Message("{name!r} is a text: use one_of, not at_least or at_most.", name=name)
 
 
-def _prompt_problems(card: Scorecard, table: FeatureTable) -> list[str]:
+def _prompt_problems(card: Scorecard, table: FeatureTable) -> list[Message]:
     problems = []
     for name, prompt in card.prompts.items():
         for key in ("since", "answered"):
-            feature = getattr(prompt, key)
+            feature, place = getattr(prompt, key), f"[prompts.{name}] {key}"
             if feature not in table.rows:
-                problems.append(f"[prompts.{name}] {key}: {_unknown_feature(feature, card, table)}")
+                problem = _unknown_feature(feature, card, table)
+                problems.append(Message("{place}: {problem}", place=place, problem=problem))
             elif not isinstance(table.rows[feature], DaysSince):
-                problems.append(f"[prompts.{name}] {key}: {feature!r} must be of the kind days_since.")
+                problem = Message("{name!r} must be of the kind days_since.", name=feature)
+                problems.append(Message("{place}: {problem}", place=place, problem=problem))
     return problems
 
 
-def _unknown_feature(name: str, card: Scorecard, table: FeatureTable) -> str:
-    hint = str(suggest_nearest(name, list(table.names)))
+def _unknown_feature(name: str, card: Scorecard, table: FeatureTable) -> Message:
+    hint = suggest_nearest(name, list(table.names))
     profile_defaults = profile_features(card.profile).get("features", {}) if card.profile else {}
     if name not in profile_defaults:
-        return f"{name!r} is no feature of crm.toml; {hint}."
-    suffix = f"; {hint}" if hint.startswith("nearest") else ""
-    definition = _inline({name: profile_defaults[name]})
-    return (
-        f"{name!r} is no feature of crm.toml{suffix}. The profile takes `{definition}` (all "
-        f"of them: scoring/scorecard/profiles/{card.profile}{_FEATURES}): add it to [features] with your own "
-        "column or activity, or write off = true into this table of scorecard.toml."
+        return Message("{name!r} is no feature of crm.toml; {hint}.", name=name, hint=hint)
+    missing = (
+        Message("{name!r} is no feature of crm.toml; {hint}.", name=name, hint=hint)
+        if str(hint).startswith("nearest")
+        else Message("{name!r} is no feature of crm.toml.", name=name)
+    )
+    return Message(
+        "{missing} The profile takes `{definition}` (all of them: {file}): add it to [features] with your "
+        "own column or activity, or write off = true into this table of scorecard.toml.",
+        missing=missing,
+        definition=_inline({name: profile_defaults[name]}),
+        file=f"scoring/scorecard/profiles/{card.profile}{_FEATURES}",
     )
 
 
@@ -215,10 +236,10 @@ def _inline(definition: Mapping[str, Any]) -> str:
     return tomlkit.dumps({name: table}).strip()
 
 
-def _sentences(problem: ValidationError, location: str) -> str:
+def _sentences(problem: ValidationError, location: str) -> MessageLines:
     errors = problem.errors(include_url=False)
     lines = [_sentence(error) for error in errors if not _follows(error, errors)][:_MAX_PROBLEMS]
-    return "\n".join(f"{location}: {line}" for line in dict.fromkeys(lines))
+    return _lines(location, dict.fromkeys(lines))
 
 
 def _follows(error: Any, errors: list[Any]) -> bool:
@@ -229,43 +250,49 @@ def _follows(error: Any, errors: list[Any]) -> bool:
     )
 
 
-def _sentence(error: Any) -> str:
+def _sentence(error: Any) -> Message:
     loc, kind = error["loc"], error["type"]
-    message, received = _error_message(error), _received_text(error.get("input"))
     if kind == "extra_forbidden":
         return _unknown_key(loc, error.get("input"))
     if kind == "missing" and loc[-1] in ("en", "ja"):
-        language = {"en": "English", "ja": "Japanese"}[loc[-1]]
-        return f"{_format_place(loc[:-1])}: the {language} text ({loc[-1]}) is missing. Texts exist in both."
+        return Message(
+            "{place}: the English text (en) is missing. Texts exist in both."
+            if loc[-1] == "en"
+            else "{place}: the Japanese text (ja) is missing. Texts exist in both.",
+            place=_format_place(loc[:-1]),
+        )
     if kind == "missing":
-        return f"{_format_place(loc)}: is missing."
-    place = _format_place(loc)
-    return f"{place}: {message}{received}." if place else f"{message}{received}."
+        return Message("{place}: is missing.", place=_format_place(loc))
+    return describe_invalid(_format_place(loc), _error_message(error), error.get("input"))
 
 
-def _unknown_key(loc: tuple[int | str, ...], received: object) -> str:
-    hint = str(suggest_nearest(str(loc[-1]), list(_model_at(loc[:-1]).model_fields)))
-    table = isinstance(received, Mapping)
-    place = f"[{loc[0]}]" if table and len(loc) == 1 else _format_place(loc)
-    kind = "table" if table else "key"
-    return f"{place}: there is no such {kind}{_received_text(received)}. {hint[0].upper()}{hint[1:]}."
+def _unknown_key(loc: tuple[int | str, ...], received: object) -> Message:
+    hint = nearest_sentence(str(loc[-1]), list(_model_at(loc[:-1]).model_fields))
+    if isinstance(received, Mapping):
+        place = f"[{loc[0]}]" if len(loc) == 1 else _format_place(loc)
+        return Message("{place}: there is no such table. {hint}", place=place, hint=hint)
+    if isinstance(received, list | tuple):
+        return Message("{place}: there is no such key. {hint}", place=_format_place(loc), hint=hint)
+    return Message(
+        "{place}: there is no such key (got {value!r}). {hint}",
+        place=_format_place(loc),
+        value=received,
+        hint=hint,
+    )
 
 
-def _error_message(error: Any) -> str:
+def _error_message(error: Any) -> Message:
     """The message of an error, in words that need no knowledge of Python."""
     kind = error["type"]
     if kind == "model_type":
-        return f"must be a table with the keys {', '.join(_model_at(error['loc']).model_fields)}"
+        keys = tuple(_model_at(error["loc"]).model_fields)
+        return Message("must be a table with the keys {keys}", keys=keys)
     messages = {
-        "too_short": "give one or more",
-        "tuple_type": "must be a list: [ … ]",
-        "dict_type": "must be a table",
+        "too_short": Message("give one or more"),
+        "tuple_type": Message("must be a list: [ … ]"),
+        "dict_type": Message("must be a table"),
     }
-    return messages.get(kind) or str(error["msg"].removeprefix("Value error, "))
-
-
-def _received_text(value: object) -> str:
-    return "" if isinstance(value, Mapping | BaseModel | list | tuple) else f" (got {value!r})"
+    return messages.get(kind) or explain_invalid(error)
 
 
 def _format_place(loc: tuple[int | str, ...]) -> str:

@@ -21,7 +21,8 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from features.clock import MS_PER_DAY, days_to_ms, from_ms, to_ms
-from features.errors import suggest_nearest
+from features.errors import InvalidValue, suggest_nearest
+from features.messages import Message, quote_all
 from features.toml import Strict, TimeZone
 
 Weekday: TypeAlias = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
@@ -50,10 +51,10 @@ class OfficeHours(Strict):
     @classmethod
     def _check_days(cls, days: tuple[Weekday, ...]) -> tuple[Weekday, ...]:
         if not days:
-            raise ValueError(f"give one weekday or more: {', '.join(map(repr, WEEKDAYS))}")
+            raise InvalidValue("give one weekday or more: {names}", names=quote_all(WEEKDAYS))
         twice = sorted({day for day in days if days.count(day) > 1}, key=WEEKDAYS.index)
         if twice:
-            raise ValueError(f"each weekday may stand once; more than once: {', '.join(twice)}")
+            raise InvalidValue("each weekday may stand once; more than once: {names}", names=[*twice])
         return days
 
     @field_validator("opens", "closes", mode="before")
@@ -63,7 +64,7 @@ class OfficeHours(Strict):
         text = value.isoformat() if isinstance(value, time) else str(value)
         match = _TIME.fullmatch(text)
         if not match:
-            raise ValueError("must be a local time from 00:00 to 23:59:59, such as 09:00")
+            raise InvalidValue("must be a local time from 00:00 to 23:59:59, such as 09:00")
         hour, minute, second = map(int, match.groups("0"))
         return time(hour, minute, second)
 
@@ -72,7 +73,9 @@ class OfficeHours(Strict):
     def _check_country(cls, code: str | None) -> str | None:
         if code is not None and code not in (countries := _regions()):
             hint = suggest_nearest(code.upper(), sorted(countries))
-            raise ValueError(f"no holidays are known for it; give an ISO code such as 'JP'; {hint}")
+            raise InvalidValue(
+                "no holidays are known for it; give an ISO code such as 'JP'; {hint}", hint=hint
+            )
         return code
 
     @field_validator("region")
@@ -82,16 +85,26 @@ class OfficeHours(Strict):
             return code
         country = info.data["country"]
         if country is None:
-            raise ValueError("needs `country`, the country of the region")
+            raise InvalidValue("needs `country`, the country of the region")
         if code not in (regions := _regions()[country]):
-            hint = suggest_nearest(code.upper(), regions) if regions else "it has none, leave `region` out"
-            raise ValueError(f"no region of {country} with holidays of its own; {hint}")
+            hint = (
+                suggest_nearest(code.upper(), regions)
+                if regions
+                else Message("it has none, leave `region` out")
+            )
+            raise InvalidValue(
+                "no region of {country} with holidays of its own; {hint}", country=country, hint=hint
+            )
         return code
 
     @model_validator(mode="after")
     def _check_opening(self) -> Self:
         if self.opens >= self.closes:
-            raise ValueError(f"opens = {self.opens:%H:%M:%S} must lie before closes = {self.closes:%H:%M:%S}")
+            raise InvalidValue(
+                "opens = {opens:%H:%M:%S} must lie before closes = {closes:%H:%M:%S}",
+                opens=self.opens,
+                closes=self.closes,
+            )
         return self
 
 
@@ -106,15 +119,19 @@ def compute_deadline(start: int, hours: float, office: OfficeHours | None) -> in
     `YEARS_CLOSED` years, and for business hours outside the years 2 to 9998.
     """
     if not 0 <= hours < math.inf:
-        raise ValueError(f"hours must be 0 or more, and finite (got {hours})")
+        raise InvalidValue("hours must be 0 or more, and finite (got {hours})", hours=hours)
     counted = days_to_ms(hours / 24)
     if office is None:
         return int(start) + counted
     try:
         return _deadline_in_open_hours(int(start), counted, office)
     except OverflowError:
-        problem = f"{hours} business hours after {start} ms do not lie in the years 2 to 9998"
-        raise ValueError(problem) from None
+        problem = Message(
+            "{hours} business hours after {start} ms do not lie in the years 2 to 9998",
+            hours=hours,
+            start=start,
+        )
+        raise InvalidValue(problem) from None
 
 
 def _deadline_in_open_hours(start: int, remaining: int, office: OfficeHours) -> int:
@@ -150,10 +167,16 @@ def _years(first: int, office: OfficeHours) -> Iterator[_Year]:
         year = _open_spans(office, number)
         closed = 0 if year.opens else closed + 1
         if closed == YEARS_CLOSED:
-            raise ValueError(
-                f"the office does not open in the years {number - closed + 1} to {number}: [hours] "
-                f"has days = {list(office.days)}, {office.opens:%H:%M} to {office.closes:%H:%M}, "
-                f"country = {office.country}"
+            raise InvalidValue(
+                "the office does not open in the years {first} to {last}: [hours] "
+                "has days = {days}, {opens:%H:%M} to {closes:%H:%M}, "
+                "country = {country}",
+                first=number - closed + 1,
+                last=number,
+                days=str(list(office.days)),
+                opens=office.opens,
+                closes=office.closes,
+                country=office.country,
             )
         yield year
 

@@ -192,8 +192,12 @@ def _rule_mask(rule: Rule, columns: Mapping[str, Column], cache: dict[Condition,
 def _condition_mask(condition: Condition, column: Column) -> Bools:
     if isinstance(column, Texts) != (condition.one_of is not None):
         raise SettingsError(
-            f"{condition.feature!r} is a {'text' if isinstance(column, Texts) else 'number'} here, and the "
-            "scorecard takes it for the other: crm.toml has changed since; train again."
+            "{feature!r} is a text here, and the scorecard takes it for a number: crm.toml has changed "
+            "since; train again."
+            if isinstance(column, Texts)
+            else "{feature!r} is a number here, and the scorecard takes it for a text: crm.toml has changed "
+            "since; train again.",
+            feature=condition.feature,
         )
     if isinstance(column, Texts):
         texts = _normal_values(condition)
@@ -225,6 +229,7 @@ def _check_features_exist(card: Scorecard, available: Iterable[str]) -> None:
     missing = sorted(card.features - set(available))
     if missing:
         raise SettingsError(
-            f"The scorecard looks at features that are not there: {', '.join(missing)}. "
-            "Add them to [features] in crm.toml and train again, or change the scorecard."
+            "The scorecard looks at features that are not there: {names}. "
+            "Add them to [features] in crm.toml and train again, or change the scorecard.",
+            names=[*missing],
         )

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.columns import Floats, Ints
+from features.errors import InvalidValue
 
 WARM_SCORE, HOT_SCORE, TOP_SCORE = 40, 80, 100
 BANDS = 10
@@ -32,7 +33,12 @@ class Scale:
 
     def __post_init__(self) -> None:
         if not 0 <= self.warm <= self.hot <= self.top:
-            raise ValueError(f"thresholds must rise: 0 <= {self.warm} <= {self.hot} <= {self.top}")
+            raise InvalidValue(
+                "thresholds must rise: 0 <= {warm} <= {hot} <= {top}",
+                warm=self.warm,
+                hot=self.hot,
+                top=self.top,
+            )
 
     def score(self, value: Floats | Ints) -> Ints:
         """Whole scores 0 to 100, piecewise linear between the thresholds and rounded down.

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, Self, TypeAlias, get_args
 
 from pydantic import Field, StringConstraints, model_validator
 
+from features.errors import InvalidValue
 from features.kinds import Language
 from features.toml import Strict, TextValue
 from scoring.scorecard.office_hours import OfficeHours
@@ -53,10 +54,12 @@ class Condition(Strict):
     def _check_one_kind(self) -> Self:
         number = self.at_least is not None or self.at_most is not None
         if number == (self.one_of is not None):
-            raise ValueError("give either `at_least` and/or `at_most`, or `one_of`")
+            raise InvalidValue("give either `at_least` and/or `at_most`, or `one_of`")
         if self.at_least is not None and self.at_most is not None and self.at_least > self.at_most:
-            raise ValueError(
-                f"at_least = {self.at_least:g} lies above at_most = {self.at_most:g}: no number can hold"
+            raise InvalidValue(
+                "at_least = {at_least:g} lies above at_most = {at_most:g}: no number can hold",
+                at_least=self.at_least,
+                at_most=self.at_most,
             )
         return self
 
@@ -78,7 +81,7 @@ class Row(Rule):
     @model_validator(mode="after")
     def _check_points(self) -> Self:
         if not self.points:
-            raise ValueError("0 points do nothing; give points, or switch the row off (off = true)")
+            raise InvalidValue("0 points do nothing; give points, or switch the row off (off = true)")
         return self
 
 
@@ -93,7 +96,7 @@ class Group(Strict):
     @model_validator(mode="after")
     def _check_rows(self) -> Self:
         if not self.rows:
-            raise ValueError("the group has no row; give it one, or leave the whole group out")
+            raise InvalidValue("the group has no row; give it one, or leave the whole group out")
         return self
 
     @property
@@ -114,7 +117,7 @@ class Bands(Strict):
     @model_validator(mode="after")
     def _check_order(self) -> Self:
         if self.warm >= self.hot:
-            raise ValueError(f"warm = {self.warm} must lie below hot = {self.hot}")
+            raise InvalidValue("warm = {warm} must lie below hot = {hot}", warm=self.warm, hot=self.hot)
         return self
 
 
@@ -178,9 +181,9 @@ class Policy(Strict):
         same_volume = self.policy == "same_volume_as_rules"
         are_set = self.warm is not None, self.hot is not None
         if same_volume and any(are_set):
-            raise ValueError("`warm` and `hot` do not go with same_volume_as_rules; drop them")
+            raise InvalidValue("`warm` and `hot` do not go with same_volume_as_rules; drop them")
         if not same_volume and not all(are_set):
-            raise ValueError(f"{self.policy} needs both `warm` and `hot`")
+            raise InvalidValue("{policy} needs both `warm` and `hot`", policy=self.policy)
         if not same_volume:
             self._check_order()
         return self
@@ -189,11 +192,17 @@ class Policy(Strict):
         assert self.warm is not None
         assert self.hot is not None
         if self.policy != "calls_per_week" and max(self.warm, self.hot) > 1:
-            raise ValueError(f"{self.policy}: `warm` and `hot` are shares between 0 and 1")
+            raise InvalidValue("{policy}: `warm` and `hot` are shares between 0 and 1", policy=self.policy)
         rising = self.policy == "min_win_rate"
         if not (self.warm < self.hot if rising else self.warm > self.hot):
-            direction = "below" if rising else "above"
-            raise ValueError(f"{self.policy}: warm = {self.warm:g} must lie {direction} hot = {self.hot:g}")
+            raise InvalidValue(
+                "{policy}: warm = {warm:g} must lie below hot = {hot:g}"
+                if rising
+                else "{policy}: warm = {warm:g} must lie above hot = {hot:g}",
+                policy=self.policy,
+                warm=self.warm,
+                hot=self.hot,
+            )
 
 
 class Scorecard(Strict):
@@ -235,17 +244,20 @@ class Scorecard(Strict):
         twice = set(self.fit.rows) & set(self.intent.rows) if self.fit and self.intent else set()
         if twice:
             name = min(twice)
-            raise ValueError(f"[fit.rows.{name}] and [intent.rows.{name}] share a name; rename one")
+            raise InvalidValue(
+                "[fit.rows.{name}] and [intent.rows.{name}] share a name; rename one", name=name
+            )
         return self
 
     @model_validator(mode="after")
     def _check_complete(self) -> Self:
         if self.hot_is == "sql" and self.hand_over is None:
-            raise ValueError('hot_is = "sql" needs the action [hand_over]')
+            raise InvalidValue('hot_is = "sql" needs the action [hand_over]')
         if self.rows and self.max_points < self.bands.hot:
-            raise ValueError(
-                f"[bands] hot = {self.bands.hot} is out of reach: "
-                f"the rows give at most {self.max_points} points"
+            raise InvalidValue(
+                "[bands] hot = {hot} is out of reach: the rows give at most {max_points} points",
+                hot=self.bands.hot,
+                max_points=self.max_points,
             )
         return self
 

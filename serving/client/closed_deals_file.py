@@ -19,6 +19,7 @@ from features.crm.sources.rows import SourceRows
 from features.crm.table_settings import DealsTable
 from features.crm.values.csv_output import unescape_formula
 from features.errors import SettingsError, suggest_nearest
+from features.messages import Message
 from features.settings import CrmSettings
 
 API_COLUMNS = DealsTable(
@@ -72,7 +73,7 @@ def read_closed_deals(file: Path, settings: CrmSettings) -> ClosedDeals:
     rows, won = filter_rows(source_rows, decided), meaning[decided] == "won"
     good = _check_rows(reader, rows, columns)
     rows, won = filter_rows(rows, good), won[good]
-    need = "a closed deal needs the date of its close"
+    need = Message("a closed deal needs the date of its close")
     closed_at_ms = reader.read_closes(rows, schema, columns["closed_at"], need, reader.latest)
     is_dated = closed_at_ms != NEVER
     rows, won, closed_at_ms = filter_rows(rows, is_dated), won[is_dated], closed_at_ms[is_dated]
@@ -108,10 +109,16 @@ def _detect_schema(crm: DealsTable, names: Sequence[str], file: str) -> DealsTab
         return API_COLUMNS
     crm_needs = [c for c in (crm.lead, crm.outcome, crm.closed_at) if c] if crm.closed_at else []
     missing = next(c for c in crm_needs or _NEEDED if c not in names)
-    alternative = f", or {', '.join(crm_needs)} as [deals] of crm.toml says" if crm_needs else ""
     raise SettingsError(
-        f"{file}: the columns {', '.join(_NEEDED)} are needed{alternative}. There is no {missing!r}; "
-        f"{suggest_nearest(missing, list(names))}."
+        "{file}: the columns {columns} are needed, or {others} as [deals] of crm.toml says. There is no "
+        "{missing!r}; {nearest}."
+        if crm_needs
+        else "{file}: the columns {columns} are needed. There is no {missing!r}; {nearest}.",
+        file=file,
+        columns=_NEEDED,
+        others=crm_needs,
+        missing=missing,
+        nearest=suggest_nearest(missing, list(names)),
     )
 
 
@@ -151,13 +158,13 @@ def _check_rows(reader: Reader, rows: SourceRows, columns: Mapping[str, str]) ->
     """Which rows have a lead and a valid version; the others are rejected."""
     lead = reader.read_texts(rows, columns["lead_id"])
     empty = np.asarray(pc.is_null(lead).to_numpy(zero_copy_only=False), dtype=bool)
-    reader.reject(rows, empty, columns["lead_id"], "is empty; a deal needs the id of its lead")
+    reader.reject(rows, empty, columns["lead_id"], Message("is empty; a deal needs the id of its lead"))
     if _VERSION not in columns:
         return ~empty
     parsed = as_numbers(rows.table[columns[_VERSION]], reader.missing)
     values = np.asarray(parsed.values, dtype=np.float64)
     is_invalid = parsed.unreadable | (values < 1) | (values != np.floor(values)) & ~np.isnan(values)
-    reader.reject(rows, is_invalid, columns[_VERSION], "is not a whole number from 1 on")
+    reader.reject(rows, is_invalid, columns[_VERSION], Message("is not a whole number from 1 on"))
     return np.asarray(~empty & ~is_invalid)
 
 

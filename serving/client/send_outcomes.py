@@ -8,13 +8,15 @@ from pathlib import Path
 
 from features.crm.rejects import Reject
 from features.errors import SettingsError
+from features.kinds import Language
+from features.messages import Message, ReportStep, abridge, as_message
 from features.settings import CrmSettings
 from serving.client.closed_deals_file import ClosedDeals, read_closed_deals
 from serving.client.sender import OutcomeSender, RejectedDeal, SendResult, is_loopback_url, open_client
 
 REJECTS = "outcomes-rejects.csv"
 KEY = "HOTLEAD_KEY"
-_CONFLICT = "is in the service with other content; a higher version corrects it"
+_CONFLICT = Message("is in the service with other content; a higher version corrects it")
 _SHOWN = 5
 
 
@@ -41,32 +43,38 @@ class SendReport:
             "rejects": str(self.rejects) if self.rejects.exists() else None,
         }
 
-    def lines(self) -> Iterator[str]:
+    def lines(self) -> Iterator[Message]:
         result = self.result
-        yield (
-            f"Of {self.deals.read:,} rows {result.stored:,} were stored and {result.already_known:,} known "
-            f"already; {self.deals.still_open:,} are still open or to be ignored, "
-            f"{self._rejected_count:,} were set aside."
+        yield Message(
+            "Of {read:,} rows {stored:,} were stored and {known:,} known already; {still_open:,} are still "
+            "open or to be ignored, {rejected:,} were set aside.",
+            read=self.deals.read,
+            stored=result.stored,
+            known=result.already_known,
+            still_open=self.deals.still_open,
+            rejected=self._rejected_count,
         )
         if result.new_or_known:
-            yield f"{result.new_or_known:,} more, of lists with conflicts, are stored, now or from before."
+            yield Message(
+                "{count:,} more, of lists with conflicts, are stored, now or from before.",
+                count=result.new_or_known,
+            )
         if result.conflicts:
-            ids, count = self._conflict_ids, len(result.conflicts)
-            more = f" and {count - _SHOWN:,} more" if count > _SHOWN else ""
-            yield (
-                "In conflict with what was sent before under the same id, and not taken: "
-                f"{count:,} ({', '.join(ids[:_SHOWN])}{more})."
+            yield Message(
+                "In conflict with what was sent before under the same id, and not taken: {count:,} ({ids}).",
+                count=len(result.conflicts),
+                ids=abridge(self._conflict_ids, _SHOWN),
             )
 
-    def next_steps(self) -> Iterator[str]:
+    def next_steps(self) -> Iterator[Message]:
         if self.result.conflicts:
-            yield (
+            yield Message(
                 "give the conflicting deals a column `version` with a higher number (2 for a first "
                 "correction), and send them again"
             )
         if self._rejected_count:
-            yield f"mend the rows that {self.rejects} names and send the file again"
-        yield "the call list (GET /v1/hot) now leaves out the leads of these deals"
+            yield Message("mend the rows that {file} names and send the file again", file=self.rejects)
+        yield Message("the call list (GET /v1/hot) now leaves out the leads of these deals")
 
     @property
     def _rejected_count(self) -> int:
@@ -83,8 +91,9 @@ def send_file(
     url: str,
     key: str | None,
     out: Path,
-    report_status: Callable[[str], None],
+    report_status: ReportStep,
     progress: Callable[[int, int], None],
+    lang: Language = "en",
 ) -> SendReport:
     """Send a file of closed deals to the service at `url`.
 
@@ -93,18 +102,21 @@ def send_file(
     """
     with open_client(url, key) as client:
         if key and client.base_url.scheme == "http" and not is_loopback_url(url):
-            report_status(f"the key goes to {client.base_url.host} unencrypted: use https")
-        report_status(f"reading {file}")
+            host = client.base_url.host
+            report_status(Message("the key goes to {host} unencrypted: use https", host=host))
+        report_status(Message("reading {file}", file=file))
         deals, rejects = read_closed_deals(file, settings), out / REJECTS
-        report_status("taking " + ", ".join(f"{name} from {c}" for name, c in deals.columns.items()))
-        deals.rejects.check(settings.max_reject_share, rejects)
-        report_status(f"sending {len(deals.bodies):,} closed deals to {client.base_url.host}")
+        pairs = [Message("{name} from {column}", name=n, column=c) for n, c in deals.columns.items()]
+        report_status(Message("taking {pairs}", pairs=pairs))
+        deals.rejects.check(settings.max_reject_share, rejects, lang=lang)
+        count, host = len(deals.bodies), client.base_url.host
+        report_status(Message("sending {count:,} closed deals to {host}", count=count, host=host))
         sender = OutcomeSender(client, report_status)
         try:
             sender.send(deals.bodies, progress)
         finally:
             _add_rejects(deals, sender.result)
-            deals.rejects.write(rejects)
+            deals.rejects.write(rejects, lang)
     return SendReport(deals, sender.result, rejects)
 
 
@@ -118,10 +130,10 @@ def read_key(key_file: Path | None, environ: Mapping[str, str]) -> str | None:
     try:
         text = key_file.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as problem:
-        why = getattr(problem, "strerror", None) or "it is not text"
-        raise SettingsError(f"--key-file {key_file}: cannot be read ({why}).") from None
+        why = as_message(getattr(problem, "strerror", None) or Message("it is not text"))
+        raise SettingsError("--key-file {file}: cannot be read ({why}).", file=key_file, why=why) from None
     if not text:
-        raise SettingsError(f"--key-file {key_file}: is empty. `hotlead keys add` makes a key.")
+        raise SettingsError("--key-file {file}: is empty. `hotlead keys add` makes a key.", file=key_file)
     return text
 
 
@@ -131,11 +143,13 @@ def _add_rejects(deals: ClosedDeals, result: SendResult) -> None:
     for one in result.conflicts:
         reject_rows.append(_to_reject(deals, one, "id", _deal_id(deals, one), _CONFLICT))
     for one in result.rejected:
-        why = f"the service does not take it; allowed is {one.allowed}"
+        why = Message("the service does not take it; allowed is {allowed}", allowed=one.allowed)
         reject_rows.append(_to_reject(deals, one, one.field, one.received, why))
 
 
-def _to_reject(deals: ClosedDeals, one: RejectedDeal, field: str, value: str, why: str) -> Reject:
+def _to_reject(
+    deals: ClosedDeals, one: RejectedDeal, field: str, value: Message | str, why: Message
+) -> Reject:
     file, row = deals.rows.locate(int(deals.rows.numbers[one.position]))
     return Reject("deals", file, row, deals.columns.get(field, field), value, why)
 

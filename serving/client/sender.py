@@ -12,6 +12,7 @@ from ipaddress import ip_address
 import httpx
 
 from features.errors import HotleadError, OutsideError, SettingsError
+from features.messages import Message, ReportStep, as_message
 
 LIST_ROWS = 1_000
 PATH = "/v1/outcomes"
@@ -28,8 +29,8 @@ class RejectedDeal:
 
     position: int
     field: str
-    received: str
-    allowed: str
+    received: Message | str
+    allowed: Message | str
 
 
 @dataclass
@@ -52,7 +53,7 @@ class OutcomeSender:
     """
 
     client: httpx.Client
-    report_status: Callable[[str], None]
+    report_status: ReportStep
     patience: float = 120.0
     initial_patience: float = 4.0
     sleep: Callable[[float], None] = time.sleep
@@ -85,7 +86,7 @@ class OutcomeSender:
             case 422:
                 self._handle_rejected(positions, answer, partly_stored)
             case 413:
-                self._send_halves(positions, partly_stored, "a smaller one")
+                self._send_halves(positions, partly_stored, Message("a smaller one"))
             case _:
                 raise _to_error(answer)
 
@@ -122,10 +123,10 @@ class OutcomeSender:
         self.result.rejected += errors
         self._send(_remove_rejected(positions, errors), partly_stored)
 
-    def _send_halves(self, positions: Sequence[int], partly_stored: bool, allowed: str) -> None:
+    def _send_halves(self, positions: Sequence[int], partly_stored: bool, allowed: Message | str) -> None:
         """Halve a list whose answer names no deal, until the deal that is rejected is alone."""
         if len(positions) == 1:
-            self.result.rejected.append(RejectedDeal(positions[0], "", "the whole deal", allowed))
+            self.result.rejected.append(RejectedDeal(positions[0], "", Message("the whole deal"), allowed))
             return
         middle = len(positions) // 2
         self._send(positions[:middle], partly_stored)
@@ -139,26 +140,35 @@ class OutcomeSender:
             try:
                 answer = self.client.post(PATH, content=body.encode(), headers=headers)
             except httpx.TransportError as problem:
-                why, retry_after = str(problem) or type(problem).__name__, None
+                why, retry_after = as_message(str(problem) or type(problem).__name__), None
             else:
                 self._answered = True
                 if answer.status_code not in _LATER:
                     return answer
-                why = f"it says {answer.status_code}, {_detail(answer)}"
+                why = Message("it says {status}, {detail}", status=answer.status_code, detail=_detail(answer))
                 retry_after = _parse_retry_after(answer)
             pause = wait if retry_after is None else retry_after
             wait = min(2 * wait, _LONGEST_WAIT)
             limit = self.patience if self._answered else self.initial_patience
             if time.monotonic() + pause > began + limit:
                 raise self._unavailable_error(why)
-            self.report_status(f"the service cannot take it now ({why}); trying again in {pause:.2g} s")
+            self.report_status(
+                Message(
+                    "the service cannot take it now ({why}); trying again in {pause:.2g} s",
+                    why=why,
+                    pause=pause,
+                )
+            )
             self.sleep(pause)
 
-    def _unavailable_error(self, why: str) -> OutsideError:
+    def _unavailable_error(self, why: Message) -> OutsideError:
         delivered = self.result.stored + self.result.already_known + self.result.new_or_known
         return OutsideError(
-            f"The service at {_origin(self.client.base_url)} is not there ({why}). {delivered:,} deals are "
-            "in it. Start it (`hotlead serve`), then send the same file again: nothing is stored twice."
+            "The service at {origin} is not there ({why}). {delivered:,} deals are "
+            "in it. Start it (`hotlead serve`), then send the same file again: nothing is stored twice.",
+            origin=_origin(self.client.base_url),
+            why=why,
+            delivered=delivered,
         )
 
 
@@ -170,11 +180,13 @@ def open_client(url: str, key: str | None) -> httpx.Client:
         parsed_url = httpx.URL("")
     if parsed_url.scheme not in ("http", "https") or not parsed_url.host:
         raise SettingsError(
-            f"--url {url.rpartition('@')[2]!r} is no URL of a service; say such as http://127.0.0.1:3000."
+            "--url {url!r} is no URL of a service; say such as http://127.0.0.1:3000.",
+            url=url.rpartition("@")[2],
         )
     if key is not None and not (key.isascii() and key.isprintable() and " " not in key and key):
-        problem = "The API key holds a character that no key has. Look at --key-file or HOTLEAD_KEY."
-        raise SettingsError(problem)
+        raise SettingsError(
+            "The API key holds a character that no key has. Look at --key-file or HOTLEAD_KEY."
+        )
     headers = {} if key is None else {"Authorization": f"Bearer {key}"}
     patience = httpx.Timeout(60.0, connect=5.0)
     by_proxy = not is_loopback_url(url)  # a proxy of the environment leads to other machines
@@ -213,24 +225,32 @@ def _to_error(answer: httpx.Response) -> HotleadError:
     status, detail = answer.status_code, _detail(answer)
     if status in (401, 403):
         has_key = "authorization" in answer.request.headers
-        which = "does not take this API key" if has_key else "wants an API key"
         return SettingsError(
-            f"The service {which} ({status}: {detail}) Name a key of the role crm with --key-file FILE or "
-            "the environment variable HOTLEAD_KEY; `hotlead keys list` shows which there are."
+            "{refusal} ({status}: {detail}) Name a key of the role crm with --key-file FILE or "
+            "the environment variable HOTLEAD_KEY; `hotlead keys list` shows which there are.",
+            refusal=Message(
+                "The service does not take this API key" if has_key else "The service wants an API key"
+            ),
+            status=status,
+            detail=detail,
         )
     if status in (404, 405) or answer.is_redirect:
         return _not_hotlead_error(answer)
     request = answer.headers.get("x-request-id", "unknown")
     return OutsideError(
-        f"The service answers {status}: {detail} Its log tells more under the request id {request}. Then "
-        "send the same file again: nothing is stored twice."
+        "The service answers {status}: {detail} Its log tells more under the request id {request}. Then "
+        "send the same file again: nothing is stored twice.",
+        status=status,
+        detail=detail,
+        request=request,
     )
 
 
 def _not_hotlead_error(answer: httpx.Response) -> SettingsError:
     return SettingsError(
-        f"{_origin(answer.request.url)} answers {answer.status_code}, not as Hotlead does. "
-        "Give its URL with --url."
+        "{origin} answers {status}, not as Hotlead does. Give its URL with --url.",
+        origin=_origin(answer.request.url),
+        status=answer.status_code,
     )
 
 

@@ -54,7 +54,7 @@ def _leads(export: CrmExport, settings: CrmSettings) -> Iterator[Record]:
     changed = _first_changes(crm)
     for row, lead_id in enumerate(map(str, crm.lead_ids)):
         created = int(crm.created[row])
-        unchanged = [name for name in first if changed[name].get(row, NEVER) >= created]
+        unchanged = [name for name in first if changed[name].get(row, NEVER) > created]
         attributes = _drop_missing(_read_values(crm.attributes, unchanged, row))
         body = {"created_at": created, "account": export.accounts[row], "attributes": attributes}
         yield _build_record("leads", f"{lead_id}:created", lead_id, created, body)
@@ -79,12 +79,16 @@ def _first_changes(crm: Crm) -> Mapping[str, Mapping[int, int]]:
 
 
 def _changes(crm: Crm) -> Iterator[Record]:
+    """Of several changes at one time the last in the source holds, so each is a record of its own."""
+    occurrences = Counter[str]()
     for column, history in crm.changes.items():
         values = _to_values(history.value)
         for row, time_ms, value in zip(history.lead.tolist(), history.time_ms.tolist(), values, strict=True):
             lead_id = str(crm.lead_ids[row])
             key = f"{lead_id}:{column}:{time_ms}"
-            yield _build_record("leads", key, lead_id, time_ms, {"attributes": {column: value}})
+            occurrences[key] += 1
+            unique_key = key if occurrences[key] == 1 else f"{key}:{occurrences[key]}"
+            yield _build_record("leads", unique_key, lead_id, time_ms, {"attributes": {column: value}})
 
 
 def _activities(crm: Crm) -> Iterator[Record]:

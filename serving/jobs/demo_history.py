@@ -14,6 +14,7 @@ from features.clock import MS_PER_DAY, NEVER, now_ms
 from features.columns import Ints
 from features.crm_data import Crm
 from features.many_leads import Histories, ManyLeads
+from features.messages import Message, ReportStep
 from features.settings import CrmSettings
 from scoring.decision.build_scorer import build_scorer
 from scoring.decision.scorer import Scorer
@@ -38,7 +39,7 @@ def simulate_history(
     crm: CrmSettings,
     export: CrmExport,
     sales_events: SalesSimulator,
-    progress: Callable[[str], None],
+    progress: ReportStep,
     now: int | None = None,
 ) -> None:
     """Half a year of a service on the rules alone until now (ms UTC), and what people did with its answers.
@@ -49,7 +50,7 @@ def simulate_history(
     scorer = build_scorer(crm, None, "no_model", progress)
     store = Store.open(settings.store_url, settings.spool)
     try:
-        progress("living through half a year on the rules alone")
+        progress(Message("living through half a year on the rules alone"))
         hot_since = score_moments(store, export.crm, scorer, past_moments(now))
         records = list(sales_records(export.crm, hot_since, sales_events, now))
         if records:

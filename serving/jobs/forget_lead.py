@@ -12,6 +12,7 @@ from pathlib import Path
 from sqlalchemy.engine import make_url
 
 from features.errors import DataError, OutsideError, SettingsError
+from features.messages import Message
 from scoring.evaluation.erase_lead import ErasureReport, erase_lead
 from serving.settings import ServiceSettings, shown_url
 from serving.store.disk_queue import DiskQueue
@@ -53,36 +54,43 @@ class ForgetResult:
             "also": [*map(str, self.also)],
         }
 
-    def lines(self) -> Iterator[str]:
+    def lines(self) -> Iterator[Message]:
         """What was erased, and what was not, in sentences."""
+        evidence = self.evidence
         yield self._of_store()
-        yield from (f"{path}: renamed in {rows:,} rows" for path, rows in self.evidence.tables.items())
-        yield from (f"{path}: renamed" for path in self.evidence.pages)
-        yield from (f"{path}: removed, no longer in use" for path in self.evidence.removed)
-        if not self.evidence.tables and not self.evidence.pages and not self.evidence.removed:
-            yield "evidence of models: does not know the lead"
+        for path, rows in evidence.tables.items():
+            yield Message("{path}: renamed in {rows:,} rows", path=path, rows=rows)
+        yield from (Message("{path}: renamed", path=path) for path in evidence.pages)
+        yield from (Message("{path}: removed, no longer in use", path=path) for path in evidence.removed)
+        if not evidence.tables and not evidence.pages and not evidence.removed:
+            yield Message("evidence of models: does not know the lead")
         yield from self._not_touched()
 
-    def _of_store(self) -> str:
+    def _of_store(self) -> Message:
         if self.store is None:
-            return f"{self.place}: there is no store yet"
-        rows = ", ".join(f"{name} {count:,}" for name, count in self.store.items() if count)
-        return f"{self.place}: {f'erased rows: {rows}' if rows else 'holds nothing of the lead'}"
+            return Message("{place}: there is no store yet", place=self.place)
+        counts = [f"{name} {count:,}" for name, count in self.store.items() if count]
+        if not counts:
+            return Message("{place}: holds nothing of the lead", place=self.place)
+        return Message("{place}: erased rows: {counts}", place=self.place, counts=counts)
 
-    def _not_touched(self) -> Iterator[str]:
-        yield (
+    def _not_touched(self) -> Iterator[Message]:
+        yield Message(
             "Not touched: the CRM's own data. Erase the lead there too, or the next `hotlead train` sees it "
             "again; and delete it from lists that you made, such as those of `hotlead score`."
         )
         if self.named_in:
-            yield f"It is still named in {', '.join(map(str, self.named_in))}: delete these files."
+            yield Message("It is still named in {files}: delete these files.", files=list(self.named_in))
         if self.remote and self.also:
-            yield f"Of MLflow at {self.remote} these were searched: {', '.join(map(str, self.also))}."
+            yield Message(
+                "Of MLflow at {url} these were searched: {folders}.", url=self.remote, folders=list(self.also)
+            )
         elif self.remote:
-            yield (
-                f"Not reached: the artifacts of MLflow at {self.remote}. Where its artifact folder can be "
-                "reached from here, run this again with --also FOLDER; else train and promote without the "
-                "lead, then delete the older models there (docs/operations.md says how)."
+            yield Message(
+                "Not reached: the artifacts of MLflow at {url}. Where its artifact folder can be reached "
+                "from here, run this again with --also FOLDER; else train and promote without the lead, then "
+                "delete the older models there (docs/operations.md says how).",
+                url=self.remote,
             )
 
 
@@ -100,13 +108,14 @@ def forget(
     """
     for folder in also:
         if not folder.is_dir():
-            raise SettingsError(f"--also {folder}: there is no such folder.")
+            raise SettingsError("--also {folder}: there is no such folder.", folder=folder)
     store = _erase_from_store(settings, lead_id, patience)
     erased = erase_lead((settings.out, *also), settings.bundles, lead_id)
     if erased.unreadable:
         raise DataError(
-            f"{', '.join(map(str, erased.unreadable))}: cannot be read, so the lead may still be in it. "
-            "All else is erased. Delete it or train again, then run this again."
+            "{names}: cannot be read, so the lead may still be in it. "
+            "All else is erased. Delete it or train again, then run this again.",
+            names=[*erased.unreadable],
         )
     named = [path for path in sorted(settings.out.rglob("*.csv")) if _mentions_lead(path, lead_id)]
     remote = _remote_tracking_uri(settings, environ)
@@ -123,13 +132,16 @@ def _erase_from_store(settings: ServiceSettings, lead_id: str, patience: float) 
         raise _unavailable_error(settings, problem) from None
 
 
+_LOST_FILE = Message("its file is not there, yet predictions wait to be put into it")
+
+
 def _store_exists(settings: ServiceSettings) -> bool:
     """Whether there is a store. Raises OutsideError when its file is lost but its queue is not."""
     url = make_url(settings.store_url)
     if url.get_backend_name() != "sqlite" or Path(url.database or "").exists():
         return True
     if DiskQueue(settings.spool, 0).waiting:
-        raise _unavailable_error(settings, "its file is not there, yet predictions wait to be put into it")
+        raise _unavailable_error(settings, _LOST_FILE)
     return False
 
 
@@ -147,8 +159,10 @@ def _retry_while_unavailable(store: Store, lead_id: str, patience: float) -> Map
 
 def _unavailable_error(settings: ServiceSettings, why: object) -> OutsideError:
     return OutsideError(
-        f"The store at {settings.shown_store} is away ({why}). The lead is not erased, or not wholly: "
-        "run this again when the store is back."
+        "The store at {url} is away ({why}). The lead is not erased, or not wholly: "
+        "run this again when the store is back.",
+        url=settings.shown_store,
+        why=why,
     )
 
 

@@ -11,6 +11,7 @@ from typing import get_args
 from features.clock import now_ms
 from features.crm_data import Crm
 from features.kinds import Language
+from features.messages import Message, ReportStep
 from features.settings import CrmSettings
 from scoring.decision.scorer import Scorer
 from scoring.evaluation.feature_gaps import FeatureGap, find_gaps_of_export
@@ -71,7 +72,7 @@ def import_crm(
     settings: ServiceSettings,
     crm: CrmSettings,
     export: CrmExport,
-    progress: Callable[[str], None],
+    progress: ReportStep,
     clock: Callable[[], int] = now_ms,
     lang: Language = "en",
 ) -> ImportResult:
@@ -87,13 +88,13 @@ def import_crm(
         gaps = find_live_gaps(settings, model_watcher.live_model.scorer, export.crm)
         for gap in gaps:
             progress(describe_gap(gap, crm.table, lang))
-        progress(f"storing what {len(export.crm):,} leads and their activities tell")
+        progress(Message("storing what {count:,} leads and their activities tell", count=len(export.crm)))
         records = store_export(store, export, crm)
         present = {*map(str, export.crm.lead_ids)}
         absent = [lead_id for lead_id in store.read(reads.imported_open_leads) if lead_id not in present]
         is_open = ~export.crm.outcomes.closed
         ids = [str(lead_id) for lead_id in export.crm.lead_ids[is_open]]
-        progress(f"scoring {len(ids):,} open leads")
+        progress(Message("scoring {count:,} open leads", count=len(ids)))
         stages = score_leads(crm, model_watcher, store, ids, clock)
         return ImportResult(records, stages, gaps, absent)
     finally:

@@ -13,6 +13,8 @@ from rich.text import Text
 
 from features.clock import days_to_ms, iso, now_ms
 from features.errors import DataError, SettingsError
+from features.kinds import Language
+from features.messages import Message, to_text
 from serving.settings import ServiceSettings
 from serving.web import api_keys
 from serving.web.api_keys import Key
@@ -21,44 +23,66 @@ HOUR_MS = 3_600_000
 _WIDTH = 200  # no column is wrapped or cut
 
 
-def add(settings: ServiceSettings, role: str, name: str, days: float | None, as_json: bool) -> None:
+def add(
+    settings: ServiceSettings, role: str, name: str, days: float | None, as_json: bool, lang: Language = "en"
+) -> None:
     """Add a key that expires in `days`, or never. Raises as `api_keys.add`."""
     path = _keys_file(settings)
     end = None if days is None else now_ms() + days_to_ms(days)
     key, token = api_keys.add(path, role, name, end)
-    _print_token(key, token, f"Made key {_describe_key(key)}, {_describe_expiry(key)}, in {path}.", as_json)
+    message = Message(
+        "Made key {key}, {expiry}, in {path}.",
+        key=_describe_key(key),
+        expiry=_describe_expiry(key),
+        path=path,
+    )
+    _print_token(key, token, message, as_json, lang)
 
 
-def rotate(settings: ServiceSettings, key_id: str, hours: float, as_json: bool) -> None:
+def rotate(
+    settings: ServiceSettings, key_id: str, hours: float, as_json: bool, lang: Language = "en"
+) -> None:
     """Give a key a new token; the former one stays valid for `hours`. Raises as `api_keys.rotate`."""
     path = _keys_file(settings)
     _check_in_force(path, key_id)
     grace = round(hours * HOUR_MS)
     key, token = api_keys.rotate(path, key_id, grace)
-    former = f"holds until {iso(now_ms() + grace)} at the latest" if grace else "has ended"
-    _print_token(key, token, f"Key {_describe_key(key)} has a new token; the former one {former}.", as_json)
+    message = Message(
+        "Key {key} has a new token; the former one holds until {moment} at the latest."
+        if grace
+        else "Key {key} has a new token; the former one has ended.",
+        key=_describe_key(key),
+        moment=iso(now_ms() + grace),
+    )
+    _print_token(key, token, message, as_json, lang)
 
 
-def revoke(settings: ServiceSettings, key_id: str, as_json: bool) -> None:
+def revoke(settings: ServiceSettings, key_id: str, as_json: bool, lang: Language = "en") -> None:
     """Remove a key. Raises as `api_keys.revoke`."""
     key = api_keys.revoke(_keys_file(settings), key_id)
     if as_json:
         _print_json(revoked=key.id, role=key.role, name=key.name)
         return
-    print(f"Key {_describe_key(key)} is revoked; a service that runs refuses it within two seconds.")
+    message = Message(
+        "Key {key} is revoked; a service that runs refuses it within two seconds.", key=_describe_key(key)
+    )
+    print(message.text(lang))
 
 
-def show(settings: ServiceSettings, as_json: bool) -> None:
+def show(settings: ServiceSettings, as_json: bool, lang: Language = "en") -> None:
     """List all keys, without tokens."""
     path = _keys_file(settings)
     all_keys = api_keys.read_keys(path)
     if as_json:
         _print_json(file=str(path), keys=[_to_dict(key, all_keys) for key in all_keys])
     elif all_keys:
-        table = _format_table([_to_dict(key, all_keys) for key in all_keys])
+        table = _format_table([_to_dict(key, all_keys) for key in all_keys], lang)
         Console(width=_WIDTH).print(table)
     else:
-        print(f"There is no key in {path}.\nNext:\n  hotlead keys add --role crm --name YOUR-CRM")
+        message = Message(
+            "There is no key in {path}.\nNext:\n  hotlead keys add --role crm --name YOUR-CRM", path=path
+        )
+        print(message.text(lang))
 
 
 def _keys_file(settings: ServiceSettings) -> Path:
@@ -66,8 +90,9 @@ def _keys_file(settings: ServiceSettings) -> Path:
     path, by_default = settings.keys_file, settings.out / "keys.json"
     if path == by_default and not path.exists() and not settings.crm.is_file():
         raise SettingsError(
-            f"{settings.crm}: there is no such file, and beside it would be the keys. Name the crm.toml "
-            "that is served, or set HOTLEAD_KEYS_FILE."
+            "{crm}: there is no such file, and beside it would be the keys. Name the crm.toml "
+            "that is served, or set HOTLEAD_KEYS_FILE.",
+            crm=settings.crm,
         )
     return path
 
@@ -77,17 +102,18 @@ def _check_in_force(path: Path, key_id: str) -> None:
     newest = next((key for key in reversed(api_keys.read_keys(path)) if key.id == key_id), None)
     if newest is not None and not newest.is_valid(now_ms()):
         raise DataError(
-            f"Key {_describe_key(newest)} has ended: {_describe_expiry(newest)}. "
-            "Make a new one with `hotlead keys add`."
+            "Key {key} has ended: {expiry}. Make a new one with `hotlead keys add`.",
+            key=_describe_key(newest),
+            expiry=_describe_expiry(newest),
         )
 
 
-def _print_token(key: Key, token: str, message: str, as_json: bool) -> None:
+def _print_token(key: Key, token: str, message: Message, as_json: bool, lang: Language) -> None:
     if as_json:
         _print_json(**_to_dict(key, [key]), token=token)
         return
-    print(message, file=sys.stderr)
-    print("Keep the token: it is shown this once, and only its digest is stored.", file=sys.stderr)
+    advice = Message("Keep the token: it is shown this once, and only its digest is stored.")
+    print(message.text(lang), advice.text(lang), sep="\n", file=sys.stderr)
     print(token)
 
 
@@ -104,10 +130,27 @@ def _to_dict(key: Key, all_keys: Sequence[Key]) -> dict[str, str | None]:
     }
 
 
-def _format_table(rows: Sequence[Mapping[str, str | None]]) -> Table:
-    table = Table(*rows[0], box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="")
+_HEADERS = {
+    "id": Message("id"),
+    "role": Message("role"),
+    "name": Message("name"),
+    "created": Message("created"),
+    "expires": Message("expires"),
+    "state": Message("state"),
+}
+_STATES = {
+    "in force": Message("in force"),
+    "former token": Message("former token"),
+    "ended": Message("ended"),
+}
+
+
+def _format_table(rows: Sequence[Mapping[str, str | None]], lang: Language) -> Table:
+    headers = [_HEADERS[name].text(lang) for name in rows[0]]
+    table = Table(*headers, box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="")
     for row in rows:
-        table.add_row(*(Text("never" if value is None else value) for value in row.values()))
+        shown = {**row, "state": _STATES[str(row["state"])], "expires": row["expires"] or Message("never")}
+        table.add_row(*(Text(to_text(value, lang)) for value in shown.values()))
     return table
 
 
@@ -115,8 +158,10 @@ def _describe_key(key: Key) -> str:
     return f"{key.id} ({key.role}, {key.name})"
 
 
-def _describe_expiry(key: Key) -> str:
-    return "without end" if key.expires_at is None else f"until {iso(key.expires_at)}"
+def _describe_expiry(key: Key) -> Message:
+    if key.expires_at is None:
+        return Message("without end")
+    return Message("until {moment}", moment=iso(key.expires_at))
 
 
 def _print_json(**values: object) -> None:

@@ -47,7 +47,7 @@ def batch_records(export: CrmExport, settings: CrmSettings) -> Iterator[tuple[Re
 
 
 def _drop_known_values(store: Store, records: Sequence[Record]) -> Iterator[Record | None]:
-    """The records, those of today's values with only the values that differ from the stored ones.
+    """The records, those of today's values with only the values that differ from the earlier stored ones.
 
     None for a record of which nothing remains. A value that the export no longer has becomes None.
     """
@@ -58,7 +58,7 @@ def _drop_known_values(store: Store, records: Sequence[Record]) -> Iterator[Reco
             yield record
             continue
         history = stored.get(record.lead_id, ())
-        values = {column: value for column, time_ms, value in history if time_ms <= record.at}
+        values = {column: value for column, time_ms, value in history if time_ms < record.at}
         differing = {c: v for c, v in record.body["attributes"].items() if values.get(c) != v}
         yield replace(record, body={"attributes": differing}) if differing else None
 

@@ -89,8 +89,9 @@ def monitor_service(
     url = make_url(settings.store_url)
     if url.get_backend_name() == "sqlite" and not Path(url.database or "").exists():
         raise OutsideError(
-            f"There is no store at {settings.shown_store}. Start the service with `hotlead serve`, or "
-            "say with HOTLEAD_STORE_URL or --out where it keeps its store."
+            "There is no store at {url}. Start the service with `hotlead serve`, or "
+            "say with HOTLEAD_STORE_URL or --out where it keeps its store.",
+            url=settings.shown_store,
         )
     watch = ModelWatcher(crm, settings.bundles)
     watch.refresh()
@@ -99,8 +100,9 @@ def monitor_service(
             return monitor_store(store, settings, crm, watch.live_model.scorer, now, since)
         except StoreUnavailable as problem:
             raise OutsideError(
-                f"The store at {settings.shown_store} is away ({problem}). Nothing was judged: run this "
-                "again when it is back."
+                "The store at {url} is away ({problem}). Nothing was judged: run this again when it is back.",
+                url=settings.shown_store,
+                problem=problem,
             ) from None
 
 
@@ -202,7 +204,7 @@ def _measure_shifts(
     at_creation = {attribute.column for attribute in attributes if attribute.known != "history"}
     backdated = [_backdate_first_values(stored_leads[lead_id], at_creation) for lead_id, _ in compared]
     values = [
-        scorer.table.compute_one(facts_from_store(lead, schema, now).view(moment))
+        scorer.table.compute_one(facts_from_store(lead, schema, now, moment).view(moment))
         for lead, (_, moment) in zip(backdated, compared, strict=True)
     ]
     leads = len(set(evidence.lead.tolist())), len({lead_id for lead_id, _ in compared})
@@ -220,9 +222,8 @@ def _find_gaps(
     scored = store.read(lambda connection: connection.execute(served_queries.newest_scores(), params).all())
     stored, schema = store.leads([row.lead_id for row in scored]), AttributeSchema.from_settings(crm)
     leads = [(stored[row.lead_id], row.as_of) for row in scored if row.lead_id in stored]
-    values = [
-        scorer.table.compute_one(facts_from_store(lead, schema, as_of).view(as_of)) for lead, as_of in leads
-    ]
+    facts = [(facts_from_store(lead, schema, None, as_of), as_of) for lead, as_of in leads]
+    values = [scorer.table.compute_one(lead.view(as_of)) for lead, as_of in facts]
     if not values:
         return []
     ages = np.array([(as_of - lead.created) / MS_PER_DAY for lead, as_of in leads])

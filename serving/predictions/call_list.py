@@ -77,7 +77,7 @@ def _count_by_owner(connection: Connection, not_hot_ids: Iterable[str], now: int
     All are read and filtered here: excluding the ids in SQL, some at a time, takes ten times as long.
     """
     not_hot = set(not_hot_ids)
-    rows = connection.execute(_select_owners(), {"scored_after": call_list_start(now)})
+    rows = connection.execute(_select_owners(), {"active_after": call_list_start(now)})
     counts = Counter(owner for owner, lead_id in rows if lead_id not in not_hot)
     return dict(sorted(counts.items()))
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 
 from features.errors import OutsideError, SettingsError
+from features.messages import as_message
 
 _WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
@@ -38,7 +39,8 @@ class ListenAddress:
             family = socket.AF_INET6 if ip_address(self.host).version == 6 else socket.AF_INET
         except ValueError:
             raise SettingsError(
-                f"--host {self.host!r} is no address; say for example 127.0.0.1, or 0.0.0.0 for all."
+                "--host {host!r} is no address; say for example 127.0.0.1, or 0.0.0.0 for all.",
+                host=self.host,
             ) from None
         with socket.socket(family) as trial:
             trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -46,8 +48,10 @@ class ListenAddress:
                 trial.bind((self.host, self.port))
             except OSError as problem:
                 raise OutsideError(
-                    f"{self.url}: cannot be listened at ({problem.strerror}). Stop what uses it, or "
-                    "choose another with --port."
+                    "{url}: cannot be listened at ({reason}). Stop what uses it, or "
+                    "choose another with --port.",
+                    url=self.url,
+                    reason=as_message(str(problem.strerror)),
                 ) from None
 
     def is_ready(self) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from features.clock import iso, now_ms
 from features.errors import HotleadError, SettingsError
 from features.kinds import activities_of
+from features.messages import Message
 from features.settings import CrmSettings, load_settings
 from scoring.scorecard.load import find_card
 from serving.runtime.address import ListenAddress
@@ -78,29 +79,33 @@ def check_access(settings: ServiceSettings, address: ListenAddress) -> None:
     empty = KeyCache(settings.keys_file).is_empty
     if settings.open_on_loopback and not address.is_loopback:
         raise SettingsError(
-            f"--open serves without keys, which is for this machine alone, and {address.host} can be "
-            "reached by others. Make a key with `hotlead keys add`, and leave --open out."
+            "--open serves without keys, which is for this machine alone, and {host} can be "
+            "reached by others. Make a key with `hotlead keys add`, and leave --open out.",
+            host=address.host,
         )
     if empty and not settings.open_on_loopback:
         raise SettingsError(
-            f"{settings.keys_file}: there is no API key, so nobody could use the service. Make one "
-            "with `hotlead keys add --role crm --name NAME`, or say --open to try it on this machine."
+            "{keys_file}: there is no API key, so nobody could use the service. Make one "
+            "with `hotlead keys add --role crm --name NAME`, or say --open to try it on this machine.",
+            keys_file=settings.keys_file,
         )
 
 
-def startup_message(crm: CrmSettings, settings: ServiceSettings, address: ListenAddress) -> str:
+def startup_message(crm: CrmSettings, settings: ServiceSettings, address: ListenAddress) -> Message:
     """The message once the service answers, with three commands to try."""
     free = settings.open_on_loopback and KeyCache(settings.keys_file).is_empty
     access = (
-        "Open to this machine alone, without keys: for trying out."
+        Message("Open to this machine alone, without keys: for trying out.")
         if free
-        else "Send an API key with each request: Authorization: Bearer KEY."
+        else Message("Send an API key with each request: Authorization: Bearer KEY.")
     )
-    lines = "\n".join(f"  {line}" for line in curl_examples(crm, address.url, free))
-    return (
-        f"Hotlead serves at {address.url} (stop it with Ctrl-C).\n{access}\nTry:\n{lines}\n"
-        f"Docs: docs/api.md; {address.url}/v1/openapi.json describes all paths.\n"
-        f"Pages for people, in English and Japanese: {address.url}/review (docs/first-five-minutes.md)"
+    return Message(
+        "Hotlead serves at {url} (stop it with Ctrl-C).\n{access}\nTry:\n{lines}\n"
+        "Docs: docs/api.md; {url}/v1/openapi.json describes all paths.\n"
+        "Pages for people, in English and Japanese: {url}/review (docs/first-five-minutes.md)",
+        url=address.url,
+        access=access,
+        lines="\n".join(f"  {line}" for line in curl_examples(crm, address.url, free)),
     )
 
 

@@ -15,13 +15,14 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from features.errors import OutsideError
+from features.messages import Message, ReportStep
 from serving.runtime.address import ListenAddress
 
 READY_SECONDS, STOP_SECONDS = 60.0, 9.0
 _POLL_SECONDS, _STABLE_SECONDS, _MAX_DOUBLINGS = 0.2, 30.0, 10
 _PR_SET_PDEATHSIG = 1
 
-StatusCallback: TypeAlias = Callable[[str], None]
+StatusCallback: TypeAlias = ReportStep
 """Called with a sentence for the person who started the command."""
 
 
@@ -63,9 +64,21 @@ class ManagedProcess:
             wait = min(2.0**self.failures - 1, _STABLE_SECONDS)
             self.restart_at = now + wait
             code = self.process.returncode
-            reason = f"signal {-code}" if code < 0 else f"exit code {code}"
-            delay = f" in {round(wait)} s" if wait else ""
-            progress(f"the {self.name} ended ({reason}); it is started again{delay}")
+            reason = (
+                Message("signal {number}", number=-code)
+                if code < 0
+                else Message("exit code {code}", code=code)
+            )
+            progress(
+                Message(
+                    "the {name} ended ({reason}); it is started again in {seconds} s"
+                    if wait
+                    else "the {name} ended ({reason}); it is started again",
+                    name=self.name,
+                    reason=reason,
+                    seconds=round(wait),
+                )
+            )
         if now >= self.restart_at:
             self.restart_at = None
             self.start()
@@ -109,7 +122,7 @@ def supervise(
             while not stop.wait(_POLL_SECONDS):
                 for process in processes:
                     process.restart_if_dead(progress)
-            progress("stopping: requests that were taken in are answered first")
+            progress(Message("stopping: requests that were taken in are answered first"))
         finally:
             deadline = time.monotonic() + STOP_SECONDS
             for process in processes:
@@ -135,7 +148,7 @@ def _await_ready(service: ManagedProcess, address: ListenAddress, stop: threadin
     deadline = time.monotonic() + READY_SECONDS
     while not stop.is_set() and not address.is_ready():
         if service.has_ended or time.monotonic() > deadline:
-            raise OutsideError(f"The service does not come up at {address.url}; its log says why.")
+            raise OutsideError("The service does not come up at {url}; its log says why.", url=address.url)
         stop.wait(_POLL_SECONDS)
 
 

@@ -19,7 +19,7 @@ from serving.store.tables import DUE, IS_HOT, RECORDS, current_scores, predictio
 Statement: TypeAlias = Select[*tuple[Any, ...]]
 ResultRow: TypeAlias = Row[*tuple[Any, ...]]
 CALL_DAYS = 30
-"""A lead stays in the call list for so many days after its newest score."""
+"""A lead stays in the call list for so many days after its newest score and its deadline."""
 MAX_IDS = 1_000
 """The number of ids in one query: databases limit its parameters."""
 _leads, _activities = RECORDS["leads"], RECORDS["activities"]
@@ -112,13 +112,16 @@ def call_list(of_owner: bool, continued: bool = False) -> Statement:
 
 
 def is_to_call() -> ColumnElement[bool]:
-    """Whether a lead is hot, its deal is not closed, and it was scored after the parameter `scored_after`."""
-    scored_after: BindParameter[int] = bindparam("scored_after")
-    return IS_HOT & (current_scores.c.scored_at > scored_after) & ~is_closed(current_scores.c.lead_id)
+    """Whether a lead is hot, its deal is not closed, and it is in use: it was scored, or its deadline is,
+    after the parameter `active_after`."""
+    c = current_scores.c
+    active_after: BindParameter[int] = bindparam("active_after")
+    is_active = (c.scored_at > active_after) | (c.deadline > active_after)
+    return IS_HOT & is_active & ~is_closed(c.lead_id)
 
 
 def call_list_start(now: int) -> int:
-    """The parameter `scored_after` of the call list at `now` (both ms UTC)."""
+    """The parameter `active_after` of the call list at `now` (both ms UTC)."""
     return now - days_to_ms(CALL_DAYS)
 
 

@@ -94,7 +94,7 @@ def call_list(
     """Hot leads without a closed deal `after` a position, by deadline (none: last), score and id."""
     start = queries.call_list_start(now)
     position = {} if after is None else after._asdict()
-    params = {"limit": limit, "owner": owner, "scored_after": start, **position}
+    params = {"limit": limit, "owner": owner, "active_after": start, **position}
     statement = queries.call_list(owner is not None, after is not None)
     rows = [HotRow(**row._mapping) for row in connection.execute(statement, params)]
     lead_ids = [row.lead_id for row in rows]

@@ -17,6 +17,7 @@ from sqlalchemy.engine import Connection, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from features.errors import SettingsError
+from features.messages import Message
 from serving.store import reads
 from serving.store.backends.base import Database
 from serving.store.backends.sqlite import SqliteDatabase
@@ -219,7 +220,7 @@ def database_from_url(url: str) -> Database:
         parsed_url = make_url(url)
         name = parsed_url.get_backend_name()
     except (ArgumentError, NoSuchModuleError, ValueError):
-        raise SettingsError(f"The store's URL cannot be read. {_ALLOWED}") from None
+        raise SettingsError("The store's URL cannot be read. {allowed}", allowed=_ALLOWED) from None
     if name == "sqlite" and parsed_url.database not in (None, "", ":memory:") and not parsed_url.query:
         return SqliteDatabase(Path(parsed_url.database))
     if name in ("postgresql", "postgres"):
@@ -227,7 +228,7 @@ def database_from_url(url: str) -> Database:
 
         return PostgresDatabase(parsed_url.set(drivername="postgresql+psycopg"))
     shown = parsed_url.render_as_string(hide_password=True)
-    raise SettingsError(f"The store cannot be at {shown}. {_ALLOWED}")
+    raise SettingsError("The store cannot be at {url}. {allowed}", url=shown, allowed=_ALLOWED)
 
 
-_ALLOWED = "It must be such as sqlite:///hotlead-out/store.db or postgresql://user@host/database."
+_ALLOWED = Message("It must be such as sqlite:///hotlead-out/store.db or postgresql://user@host/database.")

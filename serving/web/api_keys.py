@@ -18,6 +18,7 @@ from typing import Any, Literal, TypeAlias, get_args
 from features.clock import NEVER, now_ms
 from features.errors import DataError, HotleadError, OutsideError, suggest_nearest
 from features.files import FileVersion, atomic_file, file_lock, file_version, write_private
+from features.messages import as_message
 
 Role: TypeAlias = Literal["crm", "reviewer", "admin"]
 ROLES: tuple[str, ...] = get_args(Role)
@@ -61,9 +62,13 @@ def add(path: Path, role: str, name: str, expires_at: int | None = None) -> tupl
     Raises DataError for an unknown role or an empty name, OutsideError when the file cannot be written.
     """
     if role not in ROLES:
-        raise DataError(f"role: there is none called {role!r}; {suggest_nearest(role, list(ROLES))}.")
+        raise DataError(
+            "role: there is none called {role!r}; {nearest}.",
+            role=role,
+            nearest=suggest_nearest(role, list(ROLES)),
+        )
     if not name.strip() or len(name) > 80:
-        raise DataError(f"name: {name[:80]!r} must be 1 to 80 characters that say whose key it is.")
+        raise DataError("name: {name!r} must be 1 to 80 characters that say whose key it is.", name=name[:80])
     with _edit_keys(path) as keys:
         taken = {key.id for key in keys}
         new_id = next(i for i in iter(lambda: secrets.token_hex(4), "") if i not in taken)
@@ -78,7 +83,7 @@ def rotate(path: Path, key_id: str, grace_ms: int = GRACE_MS) -> tuple[Key, str]
     Returns the key and its new token. Raises DataError for an unknown id.
     """
     if grace_ms < 0:
-        raise DataError(f"grace: {grace_ms} ms is not allowed; it must be 0 or more.")
+        raise DataError("grace: {grace_ms} ms is not allowed; it must be 0 or more.", grace_ms=grace_ms)
     with _edit_keys(path) as keys:
         newest = _find_by_id(keys, key_id)[-1]
         end = now_ms() + grace_ms
@@ -112,11 +117,14 @@ def read_keys(path: Path) -> list[Key]:
     except FileNotFoundError:
         return []
     except OSError as problem:
-        raise OutsideError(f"{path}: cannot be read ({problem.strerror}).") from None
+        raise OutsideError(
+            "{path}: cannot be read ({reason}).", path=path, reason=as_message(str(problem.strerror))
+        ) from None
     except (ValueError, KeyError, TypeError):
         raise DataError(
-            f"{path}: is no file of API keys. Bring it back from a backup, or delete it and make "
-            "new keys with `hotlead keys add`."
+            "{path}: is no file of API keys. Bring it back from a backup, or delete it and make "
+            "new keys with `hotlead keys add`.",
+            path=path,
         ) from None
 
 
@@ -139,7 +147,9 @@ def _find_by_id(keys: Sequence[Key], key_id: str) -> list[Key]:
     matches = [key for key in keys if key.id == key_id]
     if not matches:
         hint = suggest_nearest(key_id, list(dict.fromkeys(key.id for key in keys)))
-        raise DataError(f"id: there is no key {key_id!r}; {hint}. `hotlead keys list` shows all.")
+        raise DataError(
+            "id: there is no key {key_id!r}; {hint}. `hotlead keys list` shows all.", key_id=key_id, hint=hint
+        )
     return matches
 
 

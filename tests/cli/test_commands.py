@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
 import pandas as pd
@@ -13,6 +14,7 @@ import pytest
 
 import cli
 from features import errors
+from scoring.texts import translate
 from tests.conftest import Demo
 from tests.helpers.small_crm import command, replace_text, run, small_crm
 
@@ -65,11 +67,43 @@ def test_help_answers_at_once() -> None:
     assert min(helps) < 6 * min(typers), pairs
 
 
+def test_the_version_is_that_of_the_package(hotlead: Hotlead) -> None:
+    code, stdout, _ = hotlead("--version")
+    assert (code, stdout) == (0, f"hotlead {version('hotlead')}\n")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("check",),
+        ("train",),
+        ("score", "--to", "scores.csv"),
+        ("compare",),
+        ("promote",),
+        ("backtest",),
+        ("rules", "show"),
+        ("rules", "suggest"),
+        ("serve",),
+        ("import",),
+        ("monitor",),
+        ("keys", "list"),
+    ],
+)
+def test_crm_toml_of_the_current_folder_is_taken_and_named_if_it_is_missing(
+    tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    ended = run(*arguments, cwd=tmp_path)
+    assert ended.returncode == 3
+    assert ended.stderr.startswith("hotlead: crm.toml: there is no such file.")
+    assert len(ended.stderr.splitlines()) == 1
+
+
 def test_help_names_every_command(hotlead: Hotlead) -> None:
     code, stdout, _ = hotlead("--help")
     assert code == 0
     for name in (
         "demo",
+        "start",
         "init",
         "check",
         "train",
@@ -199,7 +233,8 @@ def test_demo_makes_trains_and_shows_whom_to_call(tmp_path: Path) -> None:
     assert completed.returncode == 0, completed.stderr
     assert " 10. L" in completed.stdout
     assert "hotlead score" in completed.stdout
-    assert "ルールと同じ件数" in completed.stdout  # the comparison's verdict
+    verdicts = ("ルールと同じ件数", translate("model_is_scorecard", "ja"))
+    assert any(verdict in completed.stdout for verdict in verdicts)
     assert {path.name for path in (tmp_path / "d").iterdir()} == {
         "crm.db",
         "crm.toml",

@@ -12,6 +12,7 @@ from typing import get_args
 import pytest
 
 from features.kinds import Language
+from features.messages.catalogue import FOLDER, read_pairs
 from scoring.glossary import Term, glossary_page, load_terms, page_path
 
 ROOT = Path(__file__).parents[2]
@@ -26,6 +27,8 @@ TEXTS: dict[str, dict[str, str]] = {
     for path in TEXT_FILES
     for key, text in tomllib.loads(path.read_text(encoding="utf-8")).items()
 }
+MESSAGES = [(path.name, en, ja) for path in sorted(FOLDER.glob("*.toml")) for en, ja in read_pairs(path)]
+"""What the commands print."""
 
 JAPANESE = re.compile("[\u3040-\u30ff\u4e00-\u9fff、。）]")
 
@@ -43,6 +46,7 @@ def read_prose(text: str) -> str:
 def read_places(lang: Language) -> Iterator[tuple[str, str]]:
     """Each text of a language, and each line of the documents, with its place."""
     yield from ((place, read_prose(text[lang])) for place, text in TEXTS.items())
+    yield from ((f"{name} {en}", read_prose({"en": en, "ja": ja}[lang])) for name, en, ja in MESSAGES)
     for path in DOCUMENTS:
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
             yield f"{path.name}:{number}", read_prose(line)

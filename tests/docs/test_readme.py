@@ -59,7 +59,9 @@ def test_every_option_of_a_hotlead_command_exists(path: Path) -> None:
             continue
         command = commands.get(f"{match[1]} {match[2]}") or commands.get(match[1])
         assert command or match[1] in {"rules", "keys"}, line
-        options = {o for p in getattr(command, "params", ()) for o in p.opts} | {"--help"}
+        options = {o for p in getattr(command, "params", ()) for o in (*p.opts, *p.secondary_opts)} | {
+            "--help"
+        }
         assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", line.partition("#")[0])) <= options, line
 
 

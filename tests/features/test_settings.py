@@ -63,11 +63,7 @@ def test_the_good_settings_hold() -> None:
         ),
         ("crm.max_reject_share", "a lot", "(got 'a lot')."),
         ("deals.won", [], "[deals]: `won` is missing: the outcome values that mean won."),
-        (
-            "deals.lost",
-            ["won"],
-            "[deals]: ['won'] stand in more than one of won, lost, ignore and leave_out.",
-        ),
+        ("deals.lost", ["won"], "[deals]: 'won' stand in more than one of won, lost, ignore and leave_out."),
         ("deals.source", "d.csv", "[deals]: `lead` is missing: the column with the lead's id."),
         (
             "deals.lead_separator",
@@ -84,7 +80,7 @@ def test_the_good_settings_hold() -> None:
             {"outcome": "o", "won": ["w"], "undated_lost": True},
             "[deals]: `lost_at` and `undated_lost` need `closed_at`",
         ),
-        ("deals.leave_out", ["won"], "['won'] stand in more than one of won, lost, ignore and leave_out."),
+        ("deals.leave_out", ["won"], "'won' stand in more than one of won, lost, ignore and leave_out."),
         (
             "leads.skip_where",
             {"deleted": []},

@@ -26,7 +26,8 @@ from features.kinds import (
     Repeated,
     Sum,
 )
-from features.many_leads import Histories
+from features.many_leads import Histories, ManyLeads
+from features.one_lead import OneLead
 from features.table import FeatureTable
 from tests.helpers.builders import DAY, ActivityRow, ChangeRow, both_views, is_same, make_crm, many_values
 
@@ -232,3 +233,16 @@ def test_no_lead_and_no_activity_give_no_answer_and_zeros() -> None:
     assert many_values(table, make_crm(), [], []) == []
     assert np.isnan(many_values(table, make_crm(), [0], [9])[0][3])  # type: ignore[arg-type]
     assert many_values(table, make_crm(), [0], [9])[0][:3] == [0.0, 0.0, 0.0]
+
+
+def test_the_last_of_an_account_on_one_day_is_that_of_the_largest_value_in_both_views() -> None:
+    """Who of the account was first on a day is not known: no score may depend on the order."""
+    rows = [(0, "call", DAY, 5.0), (1, "call", DAY, 9.0), (0, "call", DAY, 7.0), (1, "mail", DAY, math.nan)]
+    last, moment = Last("call", "account"), np.full(2, DAY + 1)
+    many = ManyLeads(Histories(make_crm(2, rows, accounts=[0, 0])), np.arange(2), moment)
+    assert last(many).tolist() == [9.0, 9.0]
+    first, second = ([row[1:] for row in rows if row[0] == lead] for lead in (0, 1))
+    for account_events in ([*first, *second], [*second, *first]):
+        assert last(OneLead(DAY + 1, 0, {}, first, (), account_events)) == 9.0
+    assert last(OneLead(DAY + 1, 0, {}, [*first, ("call", DAY, 6.0)])) == 7.0
+    assert Last("call")(OneLead(DAY + 1, 0, {}, [*first, ("call", DAY, 6.0)])) == 6.0

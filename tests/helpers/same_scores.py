@@ -86,12 +86,14 @@ class ExportedLeads:
 
     @cached_property
     def _activities_by_row(self) -> Mapping[int, list[dict[str, object]]]:
-        activities, by_row = self.loaded.crm.activities, dict[int, list[dict[str, object]]]()
-        for place, row in enumerate(activities.lead.tolist()):
-            value = None if activities.value is None else float(activities.value[place])
-            value_field = {} if value is None or math.isnan(value) else {"value": value}
-            kind, moment = activities.types[activities.type[place]], _iso(int(activities.time_ms[place]))
-            by_row.setdefault(row, []).append({"type": kind, "at": moment, **value_field})
+        """Those of people and of machines: a CRM sends both."""
+        by_row, crm = dict[int, list[dict[str, object]]](), self.loaded.crm
+        for activities in (crm.activities, crm.bots.activities):
+            for place, row in enumerate(activities.lead.tolist()):
+                value = None if activities.value is None else float(activities.value[place])
+                value_field = {} if value is None or math.isnan(value) else {"value": value}
+                kind, moment = activities.types[activities.type[place]], _iso(int(activities.time_ms[place]))
+                by_row.setdefault(row, []).append({"type": kind, "at": moment, **value_field})
         return by_row
 
     @cached_property
@@ -151,8 +153,8 @@ def find_feature_differences(
         if lead_id not in stored:
             differences.append(ScoreDifference(lead_id, "store", "a lead", None))
             continue
-        actual = {"store": facts_from_store(stored[lead_id], schema, None)}
-        parsed = parse_lead(leads.body(lead_id), schema, None)
+        actual = {"store": facts_from_store(stored[lead_id], schema, None, leads.moment)}
+        parsed = parse_lead(leads.body(lead_id), schema, None, as_of=leads.moment)
         actual |= {"body": parsed} if isinstance(parsed, LeadFacts) else {}
         for place, facts in actual.items():
             values = leads.settings.table.compute_one(facts.view(leads.moment))
@@ -204,7 +206,7 @@ def list_scores(crm_toml: Path, moment: int, *options: object) -> dict[str, Show
         completed = run("score", crm_toml, *arguments)
         assert completed.returncode == 0, completed.stderr
     rows = pq.read_table(parquet, columns=["lead_id", "score", "stage", "probability"]).to_pylist()
-    listed = {r["lead_id"]: (r["score"], r["stage"], r["probability"]) for r in rows}
+    listed: dict[str, ShownScore] = {r["lead_id"]: (r["score"], r["stage"], r["probability"]) for r in rows}
     with text.open(encoding="utf-8-sig", newline="") as file:
         lines = list(csv.DictReader(file))
     written = {r["lead_id"]: (int(r["score"]), r["stage"], _to_float(r["probability"])) for r in lines}

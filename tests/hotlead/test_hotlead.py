@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import doctest
-import os
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -123,6 +122,9 @@ def test_a_model_is_an_alias_a_uri_or_a_folder(demo: Demo, name: str) -> None:
 def test_an_absent_model_is_named(demo: Demo, tmp_path: Path) -> None:
     with pytest.raises(hotlead.HotleadError, match="No model is registered"):
         hotlead.load_model("champion", out=tmp_path)
+    with pytest.raises(hotlead.HotleadError, match="No model is registered"):
+        hotlead.load_model("models:/hotlead/1", out=tmp_path)
+    assert list(tmp_path.iterdir()) == []
     with pytest.raises(hotlead.HotleadError, match="no whole model folder"):
         hotlead.load_model(tmp_path / "nothing")
 
@@ -169,7 +171,6 @@ def test_importing_hotlead_loads_no_library_of_training() -> None:
 @pytest.mark.slow
 def test_examples_of_the_docstrings_are_true(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert len(os.listdir()) == 0
-    outcome = doctest.testmod(hotlead, verbose=False)
+    outcome = doctest.testmod(hotlead, verbose=False, extraglobs={"hotlead": hotlead})
     assert outcome.failed == 0
     assert outcome.attempted > 10

@@ -39,11 +39,11 @@ def store_lead(app: App, lead_id: str, *requests: list[dict[str, str]], account:
 def score(app: App, body: dict[str, Any], as_of: int | None = None) -> tuple[object, ...]:
     """What is told of a lead alone, and in a batch, which must be the same."""
     params = "?explain=all" + ("" if as_of is None else f"&as_of={from_ms(as_of).isoformat()[:23]}Z")
-    alone = app.post(f"/v1/score{params}", body).json()
+    single = app.post(f"/v1/score{params}", body).json()
     others = [{"lead_id": "other", "attributes": {}}]
     by_column = app.post(f"/v1/score/batch{params}", {"leads": [body, *others]}).json()
     by_lead = app.post(f"/v1/score/batch{params}", {"leads": [body, *others, {"lead_id": 7}]}).json()
-    answers = [alone, by_column["results"][0]["answer"], by_lead["results"][0]["answer"]]
+    answers = [single, by_column["results"][0]["answer"], by_lead["results"][0]["answer"]]
     shown = [(a["score"], a["stage"], a["decided_by"], a["rules"]) for a in answers]
     assert shown[0] == shown[1] == shown[2]
     return shown[0]
@@ -106,8 +106,8 @@ def test_bursts_can_be_kept(tmp_path: Path) -> None:
     crm = CRM_TOML.replace("[activities]", '[activities]\nbursts = "keep"')
     with small_app(tmp_path, Clock(), crm) as app:
         store_lead(app, "scanned", PEOPLE, BURST)
-        kept = score(app, {"lead_id": "scanned"})
-        assert kept == score(app, body(*PEOPLE, *BURST)) != score(app, body(*PEOPLE))
+        with_burst = score(app, {"lead_id": "scanned"})
+        assert with_burst == score(app, body(*PEOPLE, *BURST)) != score(app, body(*PEOPLE))
 
 
 @pytest.mark.parametrize("lang", ["en", "ja"])

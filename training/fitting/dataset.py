@@ -15,7 +15,9 @@ from features.columns import Bools, Column, Texts, take
 from features.crm.audit import Audit
 from features.crm.load import Loaded, load
 from features.errors import DataError, SettingsError
+from features.kinds import Language
 from features.many_leads import Histories, ManyLeads
+from features.messages import Message
 from features.moments import MIN_WINS, Examples, build_examples
 from features.settings import CrmSettings
 from features.table import FeatureTable
@@ -87,10 +89,15 @@ class Dataset:
         return self.take(np.sort(np.random.default_rng(seed).choice(len(self), max_rows, replace=False)))
 
 
-def load_dataset(settings: CrmSettings, out: Path, report_step: StepReporter) -> tuple[Dataset, Loaded]:
-    """Read a CRM and return its examples, without the features that the audit leaves out, and the CRM."""
-    report_step("reading the CRM")
-    loaded = load(settings, out / "rejects.csv")
+def load_dataset(
+    settings: CrmSettings, out: Path, report_step: StepReporter, lang: Language = "en"
+) -> tuple[Dataset, Loaded]:
+    """Read a CRM and return its examples, without the features that the audit leaves out, and the CRM.
+
+    Rejected rows are written to rejects.csv in `out`, with reasons in `lang`.
+    """
+    report_step(Message("reading the CRM"))
+    loaded = load(settings, out / "rejects.csv", lang=lang)
     return build_dataset(loaded, Audit.from_loaded(loaded).left_out, report_step), loaded
 
 
@@ -104,15 +111,22 @@ def build_dataset(loaded: Loaded, left_out: tuple[str, ...], report_step: StepRe
     examples = build_examples(crm, settings.target)
     if not len(examples):
         raise DataError(
-            f"No lead is older than the horizon of {settings.target.horizon_days:g} days, so no outcome "
-            "is known yet. Shorten [target] horizon_days, or come back later."
+            "No lead is older than the horizon of {horizon_days:g} days, so no outcome "
+            "is known yet. Shorten [target] horizon_days, or come back later.",
+            horizon_days=settings.target.horizon_days,
         )
     table = settings.table.without(set(left_out))
     card = find_card(settings.folder, settings.table)
     _check_card(card, left_out)
     if not len(table):
         raise DataError("No feature is left: the audit found a leak in every one. See `hotlead check`.")
-    report_step(f"computing {len(table)} features at {len(examples):,} moments")
+    report_step(
+        Message(
+            "computing {count} features of {snapshots:,} lead snapshots",
+            count=len(table),
+            snapshots=len(examples),
+        )
+    )
     columns = table.compute_many(ManyLeads(Histories(crm), examples.lead, examples.moment))
     return Dataset(table, columns, examples, card, crm.order == "date")
 
@@ -122,14 +136,19 @@ def check_enough_deals(examples: Examples) -> None:
     wins = examples.won_leads
     if wins < MIN_WINS:
         raise DataError(
-            f"A model needs {MIN_WINS} won leads whose outcome is known; there are {wins}: "
-            f"{MIN_WINS - wins} more are missing. Until then the rules alone decide."
+            "A model needs {min_wins} won leads whose outcome is known; there are {wins}: "
+            "{more} more are missing. Until then the rules alone decide.",
+            min_wins=MIN_WINS,
+            wins=wins,
+            more=MIN_WINS - wins,
         )
     others = len(np.unique(examples.lead[~examples.won]))
     if others < MIN_WINS:
         raise DataError(
-            f"A model needs {MIN_WINS} leads that were not won; there are {others}. Look at `won`, "
-            "`lost` and `ignore` in [deals], and whether the export holds lost deals."
+            "A model needs {min_wins} leads that were not won; there are {others}. Look at `won`, "
+            "`lost` and `ignore` in [deals], and whether the export holds lost deals.",
+            min_wins=MIN_WINS,
+            others=others,
         )
 
 
@@ -137,7 +156,9 @@ def _check_card(card: Scorecard, left_out: tuple[str, ...]) -> None:
     leaking = sorted(card.features & set(left_out))
     if leaking:
         raise SettingsError(
-            f"{SCORECARD_FILE}: looks at {', '.join(leaking)}, which the audit holds for known only "
+            "{file}: looks at {names}, which the audit holds for known only "
             "after the outcome (see `hotlead check`). Take those rows out, or say insist = true in "
-            "crm.toml where you are sure."
+            "crm.toml where you are sure.",
+            file=SCORECARD_FILE,
+            names=[*leaking],
         )

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from features.columns import Floats, Texts, take
 from features.crm_data import Crm
 from features.errors import DataError
+from features.messages import Message
 from scoring.model.evidence import POINTS, SERVED, Evidence, pseudonym
 from scoring.model.model import Encoded, Model, sigmoid
 from scoring.statistics.metrics import Estimate, measure
@@ -115,11 +116,13 @@ def build_unscored_evidence(data: Dataset, crm: Crm, segments: dict[str, str]) -
 def _check_both_outcomes(train: Dataset) -> None:
     """Raise DataError if the older side of a split holds only one outcome."""
     if train.won.all() or not train.won.any():
-        missing = "lost" if train.won.any() else "won"
+        missing = Message("lost") if train.won.any() else Message("won")
         raise DataError(
-            f"The {len(train):,} examples that are older than the newest fifth, with outcomes known "
-            f"by then, hold no {missing} lead: nothing can be measured in time. Look at `won`, "
-            "`lost` and `since` in crm.toml, shorten [target] horizon_days, or come back later."
+            "The {count:,} examples that are older than the newest fifth, with outcomes known "
+            "by then, hold no {missing} lead: nothing can be measured in time. Look at `won`, "
+            "`lost` and `since` in crm.toml, shorten [target] horizon_days, or come back later.",
+            count=len(train),
+            missing=missing,
         )
 
 

@@ -18,6 +18,7 @@ from features.crm.table_settings import expand_variables
 from features.crm.values.csv_output import write_csv
 from features.errors import OutsideError, SettingsError
 from features.files import atomic_file
+from features.messages import Message
 
 _ROWS_AT_ONCE = 20_000
 DEFAULT_TABLE = "hotlead_scores"
@@ -36,7 +37,7 @@ def write_output(scores: pa.Table, to: str, table: str, has_mark: bool = False) 
         try:
             writer(scores, part)
         except pa.ArrowException as problem:
-            raise OutsideError(f"{to}: cannot be written ({problem}).") from problem
+            raise OutsideError("{to}: cannot be written ({problem}).", to=to, problem=problem) from problem
 
 
 def check_output(to: str) -> None:
@@ -46,7 +47,7 @@ def check_output(to: str) -> None:
         return
     url = _parse_url(expand_variables(to))
     if _new_file(url) is None:
-        with _open_transaction(url, "cannot be reached"):
+        with _open_transaction(url, Message("cannot be reached")):
             pass
 
 
@@ -58,8 +59,9 @@ def _find_writer(to: str, has_mark: bool = False) -> Callable[[pa.Table, Path], 
     ending = Path(to).suffix.lower()
     if ending not in writers:
         raise SettingsError(
-            f"{to}: the list can be written to a file that ends in .parquet or .csv, or to a database "
-            "URL such as sqlite:///crm.db."
+            "{to}: the list can be written to a file that ends in .parquet or .csv, or to a database "
+            "URL such as sqlite:///crm.db.",
+            to=to,
         )
     return writers[ending]
 
@@ -71,7 +73,7 @@ def _write_table(scores: pa.Table, target: str, name: str) -> None:
     table = Table(name, MetaData(), *(Column(f.name, _sql_type(f.type)) for f in scores.schema))
     is_complete = False
     try:
-        with _open_transaction(url, f"table {name}: cannot be written") as connection:
+        with _open_transaction(url, Message("table {name}: cannot be written", name=name)) as connection:
             table.drop(connection, checkfirst=True)
             table.create(connection)
             for batch in scores.to_batches(max_chunksize=_ROWS_AT_ONCE):
@@ -83,13 +85,15 @@ def _write_table(scores: pa.Table, target: str, name: str) -> None:
 
 
 @contextmanager
-def _open_transaction(url: URL, failed: str) -> Iterator[Connection]:
+def _open_transaction(url: URL, failed: Message) -> Iterator[Connection]:
     """A transaction that is rolled back on an error; OutsideError then says what `failed`."""
     shown = url.render_as_string(hide_password=True)
     try:
         engine = create_engine(url)
     except (SQLAlchemyError, ImportError) as problem:
-        raise SettingsError(f"{shown}: no driver for this database is installed ({problem}).") from None
+        raise SettingsError(
+            "{shown}: no driver for this database is installed ({problem}).", shown=shown, problem=problem
+        ) from None
     if url.get_backend_name() == "sqlite":
         # Python's sqlite3 begins no transaction for DROP and CREATE by itself.
         event.listen(engine, "connect", lambda dbapi, _: setattr(dbapi, "isolation_level", None))
@@ -99,7 +103,9 @@ def _open_transaction(url: URL, failed: str) -> Iterator[Connection]:
             yield connection
     except (SQLAlchemyError, ValueError, OverflowError) as problem:
         why = str(getattr(problem, "orig", None) or problem).splitlines()[0]
-        raise OutsideError(f"{shown}, {failed} ({why}). It is as it was before.") from None
+        raise OutsideError(
+            "{shown}, {failed} ({why}). It is as it was before.", shown=shown, failed=failed, why=why
+        ) from None
     finally:
         engine.dispose()
 
@@ -110,7 +116,9 @@ def _parse_url(target: str) -> URL:
     if not target.startswith("sqlite:///") or path.exists():
         return database_url(target, Path())
     if not path.resolve().parent.is_dir():
-        raise OutsideError(f"{path}: there is no folder {path.parent}; make it or choose another.")
+        raise OutsideError(
+            "{path}: there is no folder {parent}; make it or choose another.", path=path, parent=path.parent
+        )
     return make_url(target)
 
 

@@ -13,6 +13,7 @@ from features.clock import iso, now_ms
 from features.crm.load import Loaded, load
 from features.crm.table_settings import Source
 from features.errors import DataError, OutsideError, SettingsError
+from features.messages import Message
 from features.moments import MIN_WINS
 from features.settings import CrmSettings
 from scoring.decision.build_scorer import build_scorer
@@ -80,17 +81,19 @@ def score_crm(
     if as_of is not None and as_of > now_ms() and settings.as_of is None:
         raise SettingsError("--as-of lies in the future; a list can be scored as of now at the latest.")
     parsed_overrides = [] if overrides is None else read_overrides(overrides, settings.zone)
-    report_step("looking up the model")
+    report_step(Message("looking up the model"))
     registered_model, fallback = _find_model(out, aliases, report_step)
     scorer = _build_scorer(settings, registered_model, fallback, report_step)
     registered_model = registered_model if scorer.calibrated_model else None
     if registered_model is not None and registered_model.alias != CHAMPION:
         report_step(
-            "there is no champion yet: this is the challenger, which has not passed the gate (`hotlead "
-            "promote`)"
+            Message(
+                "there is no champion yet: this is the challenger, which has not passed the gate (`hotlead "
+                "promote`)"
+            )
         )
-    report_step("reading the CRM")
-    loaded = load(settings, out / "rejects.csv")
+    report_step(Message("reading the CRM"))
+    loaded = load(settings, out / "rejects.csv", lang=request.lang)
     if registered_model is None and aliases:
         report_step(_describe_missing_wins(loaded))
     moment_ms = loaded.crm.snapshot if as_of is None else as_of
@@ -105,14 +108,22 @@ def score_crm(
 def _report_model_errors(scored: ScoredLeads, report_step: StepReporter) -> None:
     failed = int(pc.sum(pc.equal(scored.table["fallback"].cast("string"), "model_error")).as_py() or 0)
     if failed:
-        report_step(f"the model failed on {failed:,} leads: the rules decide on these (fallback model_error)")
+        report_step(
+            Message(
+                "the model failed on {failed:,} leads: the rules decide on these (fallback model_error)",
+                failed=failed,
+            )
+        )
 
 
 def _report_unknown_leads(overrides: list[Override], loaded: Loaded, report_step: StepReporter) -> None:
     unknown_leads = {o.lead_id for o in overrides} - set(loaded.crm.lead_ids.tolist())
     if unknown_leads:
         report_step(
-            f"{len(unknown_leads)} overrides name leads that the CRM does not have; they are passed over"
+            Message(
+                "{count} overrides name leads that the CRM does not have; they are passed over",
+                count=len(unknown_leads),
+            )
         )
 
 
@@ -126,10 +137,10 @@ def _find_model(
         registered_model = find_model(out, aliases)
         registered_model.evidence.check_not_empty()
     except (SettingsError, OutsideError) as problem:
-        report_step(f"no model, so the rules decide: {problem}")
+        report_step(Message("no model, so the rules decide: {problem}", problem=problem))
         return None, "no_model"
     except DataError as problem:
-        report_step(f"the model is damaged, so the rules decide: {problem}")
+        report_step(Message("the model is damaged, so the rules decide: {problem}", problem=problem))
         return None, "bundle_damaged"
     return registered_model, None
 
@@ -144,17 +155,23 @@ def _build_scorer(
     if scorer.calibrated_model is None and not scorer.card.rows:
         raise SettingsError(
             "There is neither a model that can be used nor a scorecard. Run `hotlead train`, or write a "
-            f'scorecard.toml beside crm.toml (one line will do: profile = "b2b_saas"). Cause: '
-            f"{scorer.fallback}."
+            'scorecard.toml beside crm.toml (one line will do: profile = "b2b_saas"). Cause: '
+            "{fallback}.",
+            fallback=scorer.fallback,
         )
     return scorer
 
 
-def _describe_missing_wins(loaded: Loaded) -> str:
+def _describe_missing_wins(loaded: Loaded) -> Message:
     won = int(loaded.crm.outcomes.won.sum())
     if won >= MIN_WINS:
-        return f"{won:,} leads are won: run `hotlead train`"
-    return f"{won} leads are won; a model needs {MIN_WINS}: {MIN_WINS - won} more are missing"
+        return Message("{won:,} leads are won: run `hotlead train`", won=won)
+    return Message(
+        "{won} leads are won; a model needs {needed}: {more} more are missing",
+        won=won,
+        needed=MIN_WINS,
+        more=MIN_WINS - won,
+    )
 
 
 def with_files(settings: CrmSettings, leads: str | None, activities: str | None) -> CrmSettings:
@@ -172,8 +189,8 @@ def with_files(settings: CrmSettings, leads: str | None, activities: str | None)
             raise SettingsError("--activities: crm.toml has no [activities] that says how to read it.")
         if len(settings.activities) > 1:
             raise SettingsError(
-                "--activities: crm.toml has several [[activities]], so one file cannot take their place. Replace "
-                "the files that crm.toml names, and run again without this option."
+                "--activities: crm.toml has several [[activities]], so one file cannot take their place. "
+                "Replace the files that crm.toml names, and run again without this option."
             )
         changed |= {"activities": (_with_source(settings.activities[0], activities),)}
     return settings.model_copy(update=changed)

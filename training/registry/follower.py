@@ -12,13 +12,14 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from features.clock import iso, now_ms, to_ms
 from features.errors import HotleadError
+from features.messages import Message, ReportStep
 from scoring.model.bundle import Origin, origin_of, write_bundle
 from training.registry.change_detection import read_state
 from training.registry.mlflow_store import (
@@ -60,7 +61,8 @@ class Follower:
         if state is not None and state == self._state and time.monotonic() < self._recheck_at:
             return None
         self._state = None
-        messages = [sync_once(self._out, self._bundles)]
+        synced = sync_once(self._out, self._bundles)
+        messages = [str(synced or "")]
         if self._crm is not None:
             messages.append(process_requests(self._out, self._bundles, self._crm))
         self._state, self._recheck_at = state, time.monotonic() + self._recheck_seconds
@@ -71,7 +73,7 @@ def follow(
     out: Path,
     bundles: Path,
     stop: threading.Event,
-    report_step: Callable[[str], None],
+    report_step: ReportStep,
     crm: Path | None = None,
     poll_seconds: float = POLL_SECONDS,
     recheck_seconds: float = RECHECK_SECONDS,
@@ -122,40 +124,44 @@ def follow_until_stopped(out: Path, bundles: Path, crm: Path) -> None:
     follow(out, bundles, stop, _log, crm=crm)
 
 
-def _log(message: str) -> None:
-    """A line of JSON to stderr, as the service writes them."""
-    line = {"time": iso(now_ms()), "level": "info", "logger": "follower", "message": message}
+def _log(message: Message | str) -> None:
+    """A line of JSON to stderr in English, as the service writes them."""
+    line = {"time": iso(now_ms()), "level": "info", "logger": "follower", "message": str(message)}
     print(json.dumps(line, ensure_ascii=False), file=sys.stderr, flush=True)
 
 
-def deploy_champion(out: Path, bundles: Path, report_step: Callable[[str], None]) -> None:
+def deploy_champion(out: Path, bundles: Path, report_step: ReportStep) -> None:
     """Write the champion's bundle once and report what was done; an error is reported, not raised."""
     try:
         message = sync_once(out, bundles)
     except HotleadError as problem:
-        message = str(problem)
-    if message:
+        message = problem.message
+    if message is not None:
         report_step(message)
 
 
-def sync_once(out: Path, bundles: Path) -> str:
+def sync_once(out: Path, bundles: Path) -> Message | None:
     """Ask MLflow for the champion, and write its bundle if the current one is another or is damaged.
 
-    Returns what was done, in a sentence; empty when the bundle is up to date. Raises HotleadError.
+    Returns what was done, in a sentence; None when the bundle is up to date. Raises HotleadError.
     """
     check_store(out)
     with mlflow_store(out) as (mlflow, _):
         version = find_version(mlflow, CHAMPION)
     if version is None:
-        return "there is no champion yet: the rules decide (`hotlead promote` makes one)"
+        return Message("there is no champion yet: the rules decide (`hotlead promote` makes one)")
     current = origin_of(bundles)
     if current is not None and (current.registered, current.run_id) == (str(version.version), version.run_id):
-        return ""
+        return None
     champion = find_model(out, (CHAMPION,))
     since = _champion_since_ms(version)
     origin = Origin(champion.model.version, champion.version, champion.run_id, since)
     write_bundle(bundles, champion.folder, origin)
-    return f"model {origin.version} (version {origin.registered}) is laid out to be served"
+    return Message(
+        "model {version} (version {registered}) is laid out to be served",
+        version=origin.version,
+        registered=origin.registered,
+    )
 
 
 def _champion_since_ms(version: Any) -> int:

@@ -128,7 +128,9 @@ def _hide_passwords(text: str) -> str:
 
 def no_model_error(uri: str) -> SettingsError:
     """The error to raise if no model is registered."""
-    return SettingsError(f"No model is registered at {_hide_passwords(uri)}. Run `hotlead train` first.")
+    return SettingsError(
+        "No model is registered at {uri}. Run `hotlead train` first.", uri=_hide_passwords(uri)
+    )
 
 
 @contextmanager
@@ -155,8 +157,10 @@ def mlflow_store(out: Path) -> Iterator[tuple[Any, str]]:
     except (mlflow.exceptions.MlflowException, SQLAlchemyError) as problem:
         why = _hide_passwords(str(problem).strip().splitlines()[0])[:200]
         raise OutsideError(
-            f"The MLflow store at {_hide_passwords(uri)} does not answer as it should ({why}). "
-            "Look at MLFLOW_TRACKING_URI and at the server, then run again."
+            "The MLflow store at {uri} does not answer as it should ({why}). "
+            "Look at MLFLOW_TRACKING_URI and at the server, then run again.",
+            uri=_hide_passwords(uri),
+            why=why,
         ) from problem
     except OSError as problem:
         raise write_error(out, problem) from problem

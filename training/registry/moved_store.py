@@ -43,8 +43,11 @@ def point_to_present_folder(store: Path, experiment: str, out: Path) -> None:
                 _replace(connection, former, present)
     except sqlite3.Error as problem:
         raise OutsideError(
-            f"{store}: cannot be read or changed to the present place of {out} ({problem}). Make the file "
-            "writable, then run again."
+            "{store}: cannot be read or changed to the present place of {out} ({problem}). Make the file "
+            "writable, then run again.",
+            store=store,
+            out=out,
+            problem=problem,
         ) from problem
 
 

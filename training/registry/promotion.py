@@ -68,7 +68,8 @@ def promote(
         champion, unreadable = _find_readable_champion(out)
         if champion is not None and champion.version == challenger.version:
             raise SettingsError(
-                f"hotlead version {challenger.version} is the champion already. Train a new model first."
+                "hotlead version {version} is the champion already. Train a new model first.",
+                version=challenger.version,
             )
         checks = run_gate(to_candidate(challenger), card, to_candidate(champion) if champion else None)
         checks += [unreadable] if unreadable else []
@@ -94,7 +95,7 @@ def rollback(out: Path, why: str, user: str | None) -> RolledBack:
         now, before = previous and str(previous.version), str(champion.version)
         if now in (None, before):
             raise SettingsError(
-                f"There is nothing to roll back to: no champion came before version {before}."
+                "There is nothing to roll back to: no champion came before version {before}.", before=before
             )
         _restore(out, now, before, _event_tags("restored", why, user, {"in_place_of": before}))
         return RolledBack(now, before)

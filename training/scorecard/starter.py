@@ -30,8 +30,8 @@ def starter_card(table: FeatureTable) -> Scorecard | None:
     rows = dict(_rows(table))
     if not rows:
         return None
-    most = _POINTS * len(rows)
-    bands = {"warm": _POINTS, "hot": min(3 * _POINTS, max(most, _POINTS + 1))}
+    max_points = _POINTS * len(rows)
+    bands = {"warm": _POINTS, "hot": min(3 * _POINTS, max(max_points, _POINTS + 1))}
     return Scorecard.model_validate({**blank_card().to_dict(), "bands": bands, "intent": {"rows": rows}})
 
 

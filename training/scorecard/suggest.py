@@ -96,16 +96,22 @@ def _check_enough(data: Dataset, older: Dataset, newer: Dataset) -> None:
     all_wins = data.examples.won_leads
     if all_wins < MIN_WINS:
         raise DataError(
-            f"Points are learnt from {MIN_WINS} or more won leads; there are {all_wins}: "
-            f"{MIN_WINS - all_wins} more are missing. Until then begin with a profile: a scorecard.toml "
-            'with the line profile = "b2b_saas".'
+            "Points are learnt from {min_wins} or more won leads; there are {all_wins}: "
+            "{more} more are missing. Until then begin with a profile: a scorecard.toml "
+            'with the line profile = "b2b_saas".',
+            min_wins=MIN_WINS,
+            all_wins=all_wins,
+            more=MIN_WINS - all_wins,
         )
     wins = older.examples.won_leads
     if wins < MIN_WINS:
         raise DataError(
-            f"Points are learnt from {MIN_WINS} or more won leads; among the older deals there are {wins}: "
-            f"{MIN_WINS - wins} more are missing. Learn from a larger share of the deals (--oldest), or "
-            "come back later."
+            "Points are learnt from {min_wins} or more won leads; among the older deals there are {wins}: "
+            "{more} more are missing. Learn from a larger share of the deals (--oldest), or "
+            "come back later.",
+            min_wins=MIN_WINS,
+            wins=wins,
+            more=MIN_WINS - wins,
         )
     if older.won.all():
         raise DataError(

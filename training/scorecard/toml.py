@@ -17,6 +17,7 @@ from tomlkit.items import Item, Table
 from features.errors import SettingsError
 from features.files import atomic_file
 from features.kinds import Language
+from features.messages import Message
 from features.settings import CrmSettings
 from features.table import FeatureTable
 from scoring.scorecard.load import SCORECARD_FILE, check_features, parse_card
@@ -44,10 +45,11 @@ def suggest_scorecard(
     """Learn a scorecard from the closed deals and write it to `to`, ready for review."""
     if to.resolve() == (settings.folder / SCORECARD_FILE).resolve() and to.exists():
         raise SettingsError(
-            f"{to}: is the scorecard in use. A suggestion is reviewed before it is used: give another --to."
+            "{to}: is the scorecard in use. A suggestion is reviewed before it is used: give another --to.",
+            to=to,
         )
-    data, _ = load_dataset(settings, out, report_step)
-    report_step("choosing rows and points on the older deals, judging on the newer")
+    data, _ = load_dataset(settings, out, report_step, lang)
+    report_step(Message("choosing rows and points on the older deals, judging on the newer"))
     suggestion = suggest(data, oldest, rows, seed)
     with atomic_file(to) as part:
         part.write_text(suggestion_toml(suggestion, data.table, lang), encoding="utf-8")

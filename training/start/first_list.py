@@ -13,6 +13,7 @@ from features.crm.audit import Audit
 from features.crm.load import Loaded, load
 from features.crm.propose.summary import ExportSummary
 from features.errors import DataError, SettingsError
+from features.messages import Message
 from features.moments import open_leads
 from features.settings import CrmSettings, load_settings
 from scoring.scorecard.load import SCORECARD_FILE, find_card
@@ -52,10 +53,10 @@ class StartRequest:
 class FirstList:
     """What was read, learnt and decided on the way to the list.
 
-    `suggestion` is the learnt scorecard if this run wrote it, `is_starter` says that the card is still the one
-    for too few wins. `problem` is why there is no model (None: there is one), `comparison` None without a model
-    or rules, `promotion` None without a model or if it is the champion already, `scored_list` None if no
-    lead is open.
+    `suggestion` is the learnt scorecard if this run wrote it, `is_starter` says that the card is still the
+    one for too few wins. `problem` is why there is no model (None: there is one), `comparison` None without
+    a model or rules, `promotion` None without a model or if it is the champion already, `scored_list` None
+    if no lead is open.
     """
 
     request: StartRequest
@@ -105,8 +106,8 @@ def make_first_list(request: StartRequest, report_step: StepReporter, progress: 
     the rules then decide. Raises DataError or SettingsError where a person has to decide.
     """
     settings = load_settings(request.settings_file)
-    report_step("reading the CRM")
-    loaded = load(settings, request.out / "rejects.csv")
+    report_step(Message("reading the CRM"))
+    loaded = load(settings, request.out / "rejects.csv", lang=request.request.lang)
     audit = Audit.from_loaded(loaded)
     suggestion = _suggest_card(request, settings, report_step)
     model, problem = _find_or_train(request, loaded, audit, report_step)
@@ -126,7 +127,7 @@ def make_first_list(request: StartRequest, report_step: StepReporter, progress: 
         audit=audit,
         card=card,
         suggestion=suggestion,
-        is_starter=card == starter_card(settings.table),
+        is_starter=_is_starter(settings),
         problem=problem,
         registered_model=model,
         comparison=comparison,
@@ -138,16 +139,16 @@ def make_first_list(request: StartRequest, report_step: StepReporter, progress: 
 def _suggest_card(
     request: StartRequest, settings: CrmSettings, report_step: StepReporter
 ) -> Suggestion | None:
-    """Learn a scorecard.toml if there is none, or still the one for too few wins; None if there is one, or the
-    deals do not suffice."""
-    path, kept = request.card_file, request.card_file.with_name(f"{SCORECARD_FILE}.old")
+    """Learn a scorecard.toml if there is none, or still the one for too few wins.
+
+    Returns None if there is one, or the deals do not suffice.
+    """
+    path, former = request.card_file, request.card_file.with_name(f"{SCORECARD_FILE}.old")
     has_card = path.exists()
     if has_card:
-        if not request.renews_card and find_card(settings.folder, settings.table) != starter_card(
-            settings.table
-        ):
+        if not request.renews_card and not _is_starter(settings):
             return None
-        os.replace(path, kept)
+        os.replace(path, former)
     options = request.seed, report_step, request.request.lang
     try:
         return suggest_scorecard(settings, request.out, path, OLDEST, MAX_ROWS, *options)
@@ -155,7 +156,12 @@ def _suggest_card(
         return None
     finally:
         if has_card and not path.exists():
-            os.replace(kept, path)
+            os.replace(former, path)
+
+
+def _is_starter(settings: CrmSettings) -> bool:
+    """Whether the scorecard.toml is the one for too few wins, as it was written."""
+    return find_card(settings.folder, settings.table) == starter_card(settings.table)
 
 
 def _find_or_train(
@@ -165,7 +171,12 @@ def _find_or_train(
     try:
         present = _find_present_model(request, loaded, audit)
         if present is not None:
-            report_step(f"model {present.model.version} was trained on these data: it is used again")
+            report_step(
+                Message(
+                    "model {version} was trained on these data: it is used again",
+                    version=present.model.version,
+                )
+            )
             return present, None
         train_and_register(
             request.settings_file, request.out, report_step, request.request.lang, request.seed
@@ -211,7 +222,7 @@ def _compare(
 ) -> Comparison | None:
     if model is None or not card.rows:
         return None
-    report_step("comparing model and rules")
+    report_step(Message("comparing model and rules"))
     comparison = compare(settings, request.out)
     save_comparison(comparison, request.out)
     return comparison
@@ -222,7 +233,7 @@ def _promote(
 ) -> PromotionResult | None:
     if model is None or model.alias == CHAMPION:
         return None
-    report_step("checking the gate")
+    report_step(Message("checking the gate"))
     return promote(request.out, card, None, None)
 
 

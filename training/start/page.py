@@ -10,16 +10,17 @@ from zoneinfo import ZoneInfo
 from features.clock import now_ms
 from features.kinds import Language
 from features.moments import MIN_WINS
+from features.settings import CrmSettings
 from scoring.decision.score import Score
 from scoring.pages.cells import titles
 from scoring.pages.comparison import comparison_verdict
-from scoring.pages.gate import explain_failures, gate_table
-from scoring.pages.page import Block, Cell, CellValue, Heading, Items, Page, Table, Text
+from scoring.pages.page import Block, Cell, CellValue, Facts, Heading, Items, Page, Table, Text
 from scoring.scorecard.scorecard import Scorecard
 from scoring.statistics.metrics import Estimate
 from scoring.texts import translate
 from training.registry.mlflow_store import CHAMPION
 from training.reports.model_report import summary, verdict
+from training.reports.promotion_page import promotion_page
 from training.scorecard.summary import gain_sentence
 from training.start.first_list import FirstList
 
@@ -70,6 +71,7 @@ def _decider(first_list: FirstList, lang: Language) -> str:
 
 def _read(first_list: FirstList, lang: Language) -> Iterator[Block]:
     yield Text(first_list.summary.text(lang))
+    yield Facts(tuple(_columns(first_list.settings, lang)))
     rejects = first_list.loaded.rejects
     left_out = sum(rejects.count_left_out(table) for table in rejects.read)
     if left_out:
@@ -79,6 +81,17 @@ def _read(first_list: FirstList, lang: Language) -> Iterator[Block]:
     yield Items(findings) if findings else Text(translate("report_audit_none", lang))
     if first_list.audit.left_out:
         yield Text(translate("report_left_out", lang, columns=", ".join(first_list.audit.left_out)))
+
+
+def _columns(settings: CrmSettings, lang: Language) -> Iterator[tuple[str, str]]:
+    """The columns of which a wrong one would make all else wrong: the outcome and its dates."""
+    deals, leads = settings.deals, settings.leads
+    if deals and deals.outcome:
+        joint = translate("list_joint", lang)
+        for word, values in (("won", deals.won), ("lost", deals.lost)):
+            yield translate(f"answer_{word}", lang), f"{deals.outcome}: {joint.join(values)}"
+    for key, column in (("created", leads.created_at), ("closed", deals and deals.closed_at)):
+        yield translate(f"start_{key}", lang), column or translate("start_no_date", lang)
 
 
 def _model(first_list: FirstList, lang: Language) -> Iterator[Block]:
@@ -100,7 +113,7 @@ def _model(first_list: FirstList, lang: Language) -> Iterator[Block]:
 def _why_no_model(first_list: FirstList, lang: Language) -> str:
     won = first_list.summary.won
     if won >= MIN_WINS:
-        return str(first_list.problem)
+        return first_list.problem.text(lang) if first_list.problem else ""
     return translate("start_few_wins", lang, won=f"{won:,}", least=MIN_WINS, missing=MIN_WINS - won)
 
 
@@ -123,12 +136,7 @@ def _gate(first_list: FirstList, lang: Language) -> Iterator[Block]:
         key = "start_gate_no_model" if first_list.registered_model is None else "start_gate_champion"
         yield Text(translate(key, lang))
         return
-    if promotion.promoted:
-        yield Text(translate("gate_promoted", lang, challenger=promotion.challenger.version), "verdict")
-    else:
-        reasons = translate("reason_joint", lang).join(explain_failures(promotion.checks, lang))
-        yield Text(translate("gate_refused", lang, reasons=reasons), "verdict")
-    yield gate_table(promotion.checks, lang)
+    yield from promotion_page(promotion, None, lang).blocks
 
 
 def _calls(first_list: FirstList, lang: Language) -> Iterator[Block]:

@@ -14,8 +14,9 @@ from features.crm.leads import IdentifiedLeads, drop_duplicates
 from features.crm.reader import Reader
 from features.crm.sources.rows import SourceRows, check_columns
 from features.crm.table_settings import DealsTable, deal_columns
+from features.messages import Message
 
-_NOT_A_LEAD = "deal of a lead that is not in the leads' table"
+_NOT_A_LEAD = Message("deal of a lead that is not in the leads' table")
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ def _deals_that_leads_name(
 
 
 def match_several_leads(
-    reader: Reader, rows: SourceRows, column: str, separator: str, lead_ids: pa.Array, reason: str
+    reader: Reader, rows: SourceRows, column: str, separator: str, lead_ids: pa.Array, reason: Message
 ) -> tuple[SourceRows, Ints]:
     """One row for each lead that a column lists between separators, and its position among `lead_ids`.
 

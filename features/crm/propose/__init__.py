@@ -27,7 +27,7 @@ from features.crm.propose.questions import (
     ask_for_outcome,
     ask_formats,
     open_formats,
-    open_questions,
+    outcome_questions,
 )
 from features.crm.propose.summary import NO_LEADS, ExportSummary
 from features.crm.propose.write import Draft, write_crm_toml
@@ -35,6 +35,8 @@ from features.crm.propose.zone import propose_zone
 from features.crm.reader import ZoneError
 from features.crm.sources.cut_ids import check_ids_are_whole
 from features.errors import DataError, SettingsError
+from features.kinds import Language
+from features.messages import Message, MessageLines, sentence
 from features.settings import parse_settings
 
 _ID_NAME = re.compile(r"(^|[^a-z])id\W*$|Id\W*$|ID\W*$|番号|コード|(^|[^a-z])key$")
@@ -63,11 +65,13 @@ def propose(
     won: Sequence[str] = (),
     lost: Sequence[str] = (),
     ask: Ask | None = None,
+    lang: Language = "en",
 ) -> Proposal:
     """Propose a crm.toml, to be saved in `folder`, for the files and databases at `places`.
 
     `outcome` names the column of the outcome, `won` and `lost` its values; `ask` asks a person what the data
-    leave open (None: nobody is there). Raises DataError if no outcome is detected.
+    leave open (None: nobody is there); `lang` is the language of comments and notes. Raises DataError if no
+    outcome is detected.
     """
     if (won or lost) and not (outcome and won):
         raise SettingsError(
@@ -80,20 +84,25 @@ def propose(
     if ask is not None:
         tables = ask_formats(tables, ask)
     detected = _detect(tables, named, ask)
-    first_text = write_crm_toml(detected, Draft(_DEFAULT_HORIZON))
+    first_text = write_crm_toml(detected, Draft(_DEFAULT_HORIZON), lang)
     _check_features(first_text, detected)
     draft, future = _load_draft(first_text, folder, tables)
     suspects = {f.column: f for f in audit(draft) if f.column and f.severity in ("leak", "suspect")}
     shares = _reject_shares(draft)
-    text = write_crm_toml(detected, Draft(_suggest_horizon(draft), suspects, shares))
+    text = write_crm_toml(detected, Draft(_suggest_horizon(draft), suspects, shares), lang)
     loaded, _ = _load_draft(text, folder, tables)
     of_files = (note for table in tables for note in table.rows.notes)
-    zone = f'time_zone = "{draft.settings.time_zone}" is {propose_zone(detected.profiles).reason}.'
+    zone = Message(
+        'time_zone = "{zone}" is {reason}.',
+        zone=draft.settings.time_zone,
+        reason=propose_zone(detected.profiles).reason,
+    )
     of_formats = describe_formats(tables, draft.settings)
     notes = (*of_files, zone, *future, *of_formats, *_notes(detected))
+    texts = tuple(note.text(lang) for note in notes)
     formats = open_formats(detected.profiles, used_columns(loaded.settings))
-    questions = (*formats, *(() if named or ask else open_questions(detected)))
-    return Proposal(text, audit(loaded), notes, ExportSummary.from_loaded(loaded), questions)
+    questions = (*formats, *(() if named or ask else outcome_questions(detected)))
+    return Proposal(text, audit(loaded), texts, ExportSummary.from_loaded(loaded), questions)
 
 
 def _detect(tables: list[TableProfile], named: NamedOutcome | None, ask: Ask | None) -> DetectedTables:
@@ -108,19 +117,22 @@ def _detect(tables: list[TableProfile], named: NamedOutcome | None, ask: Ask | N
     return detected if ask is None or named else ask_about_outcome(detected, ask)
 
 
-def _notes(detected: DetectedTables) -> tuple[str, ...]:
+def _notes(detected: DetectedTables) -> tuple[Message, ...]:
     """What `hotlead init` says about tables, outcome and dates."""
-    recognised = [f"{t.file}: recognised as {t.recipe.title}." for t in detected.tables if t.recipe.crm]
-    outcome = detected.outcome
-    of_outcome = [f"{outcome.name}: {remark}." for remark in outcome.remarks] if outcome else []
-    of_close = [f"{detected.close.closed_at}: {r}." for r in detected.close.remarks] if detected.close else []
+    outcome, close = detected.outcome, detected.close
+    of_outcome = [_of_column(outcome.name, r) for r in outcome.remarks] if outcome else []
+    of_close = [_of_column(close.closed_at, r) for r in close.remarks] if close else []
     return (
-        *recognised,
+        *detected.recognised_tables,
         *detected.unused_tables,
         *of_outcome,
         *of_close,
-        *(f"{r}." for r in detected.remarks),
+        *map(sentence, detected.remarks),
     )
+
+
+def _of_column(column: str, remark: Message) -> Message:
+    return Message("{column}: {remark}.", column=column, remark=remark)
 
 
 def _reject_shares(draft: Loaded) -> dict[str, float]:
@@ -137,12 +149,12 @@ def _reject_shares(draft: Loaded) -> dict[str, float]:
 def _check_features(text: str, detected: DetectedTables) -> None:
     """Raise DataError if no column can be a feature."""
     if not tomllib.loads(text)["features"]:
-        reasons = "\n".join(_notes(detected))
-        raise DataError(
-            f"{detected.leads.file}: no column can be a feature: ids, names, free texts, dates and columns "
-            "with one value are none. Export more of what is known about a lead, or its date of creation.\n"
-            f"{reasons}".rstrip()
+        problem = Message(
+            "{file}: no column can be a feature: ids, names, free texts, dates and columns with one value "
+            "are none. Export more of what is known about a lead, or its date of creation.",
+            file=detected.leads.file,
         )
+        raise DataError("{lines}", lines=MessageLines((problem, *_notes(detected))))
 
 
 def _check_ids(table: TableProfile) -> None:
@@ -152,7 +164,7 @@ def _check_ids(table: TableProfile) -> None:
             check_ids_are_whole(table.rows.table, column.name, table.rows.name)
 
 
-def _load_draft(text: str, folder: Path, tables: list[TableProfile]) -> tuple[Loaded, list[str]]:
+def _load_draft(text: str, folder: Path, tables: list[TableProfile]) -> tuple[Loaded, list[Message]]:
     """The CRM as the draft reads it, and the fault of its time zone if it has one.
 
     Open questions of formats are answered with the first choice, which is only good for a look at the data.
@@ -164,7 +176,7 @@ def _load_draft(text: str, folder: Path, tables: list[TableProfile]) -> tuple[Lo
         return load(lenient, rejects, write=False), []
     except ZoneError as problem:
         later = lenient.model_copy(update={"as_of": datetime.now(tz=UTC) + timedelta(days=1)})
-        return load(later, rejects, write=False), [str(problem)]
+        return load(later, rejects, write=False), [problem.message]
 
 
 def _suggest_horizon(loaded: Loaded) -> int:

@@ -9,29 +9,35 @@ from features.crm.propose.links import candidate_ids, singular
 from features.crm.propose.outcomes import find_outcomes
 from features.crm.propose.recognised import RecognisedTable
 from features.crm.propose.words import Meaning, has_word, split_words
+from features.messages import Message
 
 _MOST_CODES = 200
 
 
-def read_codes(tables: list[RecognisedTable]) -> tuple[list[RecognisedTable], dict[str, str]]:
+def read_codes(tables: list[RecognisedTable]) -> tuple[list[RecognisedTable], dict[str, Message]]:
     """The tables without those of codes; their meanings go into the recipes of the tables that use them.
 
     A table of codes may itself refer to one (status, group of the status). Also for each table of codes the
     column whose codes it names.
     """
-    uses = dict[str, str]()
-    while found := _find_users(tables, uses):
-        code_table, users, meanings = found
+    uses = dict[str, Message]()
+    while coded := _find_users(tables, uses):
+        code_table, users, meanings = coded
         for index, column in users.items():
             table = tables[index]
             recipe = replace(table.recipe, codes={**table.recipe.codes, column: meanings})
             tables = [*tables[:index], replace(table, recipe=recipe), *tables[index + 1 :]]
-            uses[code_table.file] = f"names the values of {table.file}, {column}"
+            uses[code_table.file] = Message(
+                "{codes} names the values of {file}, {column}",
+                codes=code_table.file,
+                file=table.file,
+                column=column,
+            )
     return [table for table in tables if table.file not in uses], uses
 
 
 def _find_users(
-    tables: list[RecognisedTable], uses: dict[str, str]
+    tables: list[RecognisedTable], uses: dict[str, Message]
 ) -> tuple[RecognisedTable, dict[int, str], dict[str, Meaning]] | None:
     """A table of codes that is not in `uses`, the columns (by table) that hold them, and their meanings."""
     for code_table in tables:

@@ -14,6 +14,7 @@ from features.crm.propose.outcomes import NamedOutcome, OutcomeColumn, find_outc
 from features.crm.propose.recognised import RecognisedTable
 from features.crm.propose.words import has_word, header_key
 from features.errors import DataError, suggest_nearest
+from features.messages import Message, MessageLines
 
 _FEW_VALUES = 30
 _ID_KEYS = frozenset(
@@ -55,7 +56,7 @@ def _to_detected(
     leads: _Leads,
     deals: JoinedDeals | None,
     outcomes: list[OutcomeColumn],
-    code_tables: dict[str, str],
+    code_tables: dict[str, Message],
 ) -> DetectedTables:
     _check_one_row_each(leads)
     main_tables = [leads.table, *([deals.table] if deals else [])]
@@ -177,11 +178,15 @@ def _check_one_row_each(leads: _Leads) -> None:
             column.name in leads.table.recipe.columns("id", profile) or header_key(column.name) in _ID_KEYS
         )
         if is_id and column.filled > 0.9 and 1 < column.distinct < 0.9 * column.rows:
-            counts = f"{column.distinct:,} ids in {column.rows:,} rows"
             raise DataError(
-                f"{leads.table.file}: {column.name} repeats ({counts}): a row is one state or event of a "
-                "record, not the record. Export a file with one row for each lead or deal as it is now, and "
-                f"name this file after it: hotlead init LEADS.csv {profile.source.source}"
+                "{file}: {name} repeats ({distinct:,} ids in {rows:,} rows): a row is one state or event of "
+                "a record, not the record. Export a file with one row for each lead or deal as it is now, "
+                "and name this file after it: hotlead init LEADS.csv {source}",
+                file=leads.table.file,
+                name=column.name,
+                distinct=column.distinct,
+                rows=column.rows,
+                source=profile.source.source,
             )
 
 
@@ -190,25 +195,37 @@ def _no_outcome(tables: list[RecognisedTable], outcome: str | None) -> DataError
     if outcome is not None and outcome in names:
         return _no_won_value(tables, outcome)
     if outcome is not None:
-        return DataError(f"--outcome: there is no column {outcome!r}; {suggest_nearest(outcome, names)}.")
+        return DataError(
+            "--outcome: there is no column {column!r}; {nearest}.",
+            column=outcome,
+            nearest=suggest_nearest(outcome, names),
+        )
     candidates = _describe_candidates(tables)
-    return NoOutcomeError(
-        "No column looks like an outcome (won or lost). Name it with --outcome COLUMN. Columns: "
-        f"{', '.join(names)[:600]}"
-        + (f"\nColumns with few values, one of which may be the outcome: {candidates}." if candidates else "")
-        + "\nWhere its values are no words for won and lost, add --won VALUE and --lost VALUE."
+    problem = Message(
+        "No column looks like an outcome (won or lost). Name it with --outcome COLUMN. Columns: {names}",
+        names=", ".join(names)[:600],
     )
+    choices = Message(
+        "Columns with few values, one of which may be the outcome: {candidates}.", candidates=candidates
+    )
+    advice = Message("Where its values are no words for won and lost, add --won VALUE and --lost VALUE.")
+    lines = (problem, choices, advice) if candidates else (problem, advice)
+    return NoOutcomeError("{lines}", lines=MessageLines(lines))
 
 
-def _describe_candidates(tables: list[RecognisedTable]) -> str:
+def _describe_candidates(tables: list[RecognisedTable]) -> list[Message]:
     """The columns with few values, with some of these: one of them may be the outcome."""
     shown = [
-        f"{c.name} ({', '.join(c.common[:4])}{' …' if c.distinct > 4 else ''})"
+        Message(
+            "{column} ({values} …)" if c.distinct > 4 else "{column} ({values})",
+            column=c.name,
+            values=c.common[:4],
+        )
         for t in tables
         for c in t.profile.columns
         if c.kind in ("text", "number") and 2 <= c.distinct <= _FEW_VALUES
     ]
-    return "; ".join(shown[:12])
+    return shown[:12]
 
 
 def _no_won_value(tables: list[RecognisedTable], outcome: str) -> DataError:
@@ -216,11 +233,14 @@ def _no_won_value(tables: list[RecognisedTable], outcome: str) -> DataError:
     profile = next(t.profile for t in tables if any(c.name == outcome for c in t.profile.columns))
     if any(find_outcomes(t.profile, t.recipe, NamedOutcome(outcome)) for t in tables):
         return DataError(
-            f"--outcome: the table with {outcome!r} has no column with the ids of the leads. Name it with "
-            "--outcome COLUMN of another table, or export the ids as well."
+            "--outcome: the table with {outcome!r} has no column with the ids of the leads. Name it with "
+            "--outcome COLUMN of another table, or export the ids as well.",
+            outcome=outcome,
         )
     values = ", ".join(profile.column(outcome).common[:12])
     return DataError(
-        f"{outcome}: no value looks like won. Values: {values}. Add --won VALUE and --lost VALUE (each "
-        "may be repeated; all other values are open), or name another column with --outcome."
+        "{outcome}: no value looks like won. Values: {values}. Add --won VALUE and --lost VALUE (each "
+        "may be repeated; all other values are open), or name another column with --outcome.",
+        outcome=outcome,
+        values=values,
     )

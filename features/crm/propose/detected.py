@@ -20,6 +20,7 @@ from features.crm.propose.parts import find_account, find_amount, find_channel
 from features.crm.propose.recognised import RecognisedTable
 from features.crm.propose.times import CloseColumns, find_close, is_one_moment, rank_created
 from features.crm.propose.words import Meaning, has_word
+from features.messages import Message, abridge
 
 _MOST_VALUES, _FEW_DEALS, _SHOWN_FILES = 60, 0.2, 10
 
@@ -49,8 +50,8 @@ class DetectedTables:
     deals: JoinedDeals | None
     outcomes: list[OutcomeColumn]
     events: EventTables
-    left_out: dict[str, str]
-    code_tables: dict[str, str]
+    left_out: dict[str, Message]
+    code_tables: dict[str, Message]
 
     @property
     def tables(self) -> list[RecognisedTable]:
@@ -230,10 +231,10 @@ class DetectedTables:
                     return {column.name: tuple(values)}
         return {}
 
-    def _why_no_close(self) -> str:
+    def _why_no_close(self) -> Message:
         table, (won, lost) = self.outcome_table, self.won_and_lost
         if not lost.any() and not self.lost_leads:
-            return (
+            return Message(
                 "No value means lost, and no date tells when leads were won, so there is nothing to learn "
                 "from yet; export the date of the win or the lost leads"
             )
@@ -241,12 +242,15 @@ class DetectedTables:
             is_close = has_word(column.name, "closed") and not has_word(column.name, "planned")
             if column.kind == "time" and is_close and column.name != self.created_at:
                 has_time = table.profile.times(column.name) != NEVER
-                return (
-                    f"{column.name} has a date for {has_time[won].mean():.0%} of the won and "
-                    f"{has_time[lost].mean() if lost.any() else 0:.0%} of the lost deals, so no date of the "
-                    "close is read and wins count whenever they came; export the date for all won deals"
+                return Message(
+                    "{column} has a date for {won:.0%} of the won and {lost:.0%} of the lost deals, so no "
+                    "date of the close is read and wins count whenever they came; export the date for all "
+                    "won deals",
+                    column=column.name,
+                    won=float(has_time[won].mean()),
+                    lost=float(has_time[lost].mean()) if lost.any() else 0.0,
                 )
-        return (
+        return Message(
             "No column is the date of the close, so wins count whenever they came; add [deals] closed_at if "
             "the export can hold it"
         )
@@ -258,59 +262,84 @@ class DetectedTables:
         return [*deals, *((event.table, event.link) for event in self.events.all)]
 
     @property
-    def unused_tables(self) -> list[str]:
+    def recognised_tables(self) -> list[Message]:
+        """One sentence for each table that is a standard export of a CRM."""
+        return [
+            Message("{file}: recognised as {recipe}.", file=t.file, recipe=t.recipe.title)
+            for t in self.tables
+            if t.recipe.crm
+        ]
+
+    @property
+    def unused_tables(self) -> list[Message]:
         """One sentence for each reason why tables are not used."""
-        files: dict[str, list[str]] = {}
+        files: dict[Message, list[str]] = {}
         for file, reason in self.left_out.items():
             files.setdefault(reason, []).append(file)
-        return [f"Not used: {_list_files(names)}: {reason}." for reason, names in files.items()]
+        return [
+            Message("Not used: {files}: {reason}.", files=abridge(names, _SHOWN_FILES), reason=reason)
+            for reason, names in files.items()
+        ]
 
     @cached_property
-    def remarks(self) -> list[str]:
+    def remarks(self) -> list[Message]:
         """What a person should know about the dates and the tables, one sentence each."""
-        sentences = [f"{file} {use}" for file, use in self.code_tables.items()]
+        sentences = [*self.code_tables.values()]
         if self.created_at and is_one_moment(self.leads.profile, self.created_at):
             sentences.append(
-                f"{self.created_at}: most leads have one and the same moment there, that of an import; if "
-                "the export can hold their true creation, name that column in created_at"
+                Message(
+                    "{column}: most leads have one and the same moment there, that of an import; if "
+                    "the export can hold their true creation, name that column in created_at",
+                    column=self.created_at,
+                )
             )
         if self.close is None and self.created_at:
             sentences.append(self._why_no_close())
         won, lost = self.won_and_lost
         if self.outcome and won.any() and not lost.any() and not self.lost_leads:
             sentences.append(
-                "No deal is lost. Many CRMs leave lost or archived records out of an export; include them if "
-                "there are any"
+                Message(
+                    "No deal is lost. Many CRMs leave lost or archived records out of an export; include "
+                    "them if there are any"
+                )
             )
         early = self.share_closed_before(self.created_at) if self.created_at else 0.0
         if early > 0.2:
             sentences.append(
-                f"{early:.0%} of the closed leads were closed before {self.created_at}; if that is the day "
-                "of a migration, name another column in created_at"
+                Message(
+                    "{share:.0%} of the closed leads were closed before {column}; if that is the day of a "
+                    "migration, name another column in created_at",
+                    share=early,
+                    column=self.created_at,
+                )
             )
         for table, link in self.links:
             if link.share < 0.99:
                 sentences.append(
-                    f"{table.file}: {1 - link.share:.0%} of its {link.column} are no ids of "
-                    f"{self.leads.file}; these rows are left out"
+                    Message(
+                        "{file}: {share:.0%} of its {column} are no ids of {leads}; these rows are left out",
+                        file=table.file,
+                        share=1 - link.share,
+                        column=link.column,
+                        leads=self.leads.file,
+                    )
                 )
         if self.created_at is None:
             sentences.append(
-                "No date is that of a lead's creation (known for every lead, and none earlier), so the model "
-                "has no dates. If the export can hold that date, add [leads] created_at"
+                Message(
+                    "No date is that of a lead's creation (known for every lead, and none earlier), so the "
+                    "model has no dates. If the export can hold that date, add [leads] created_at"
+                )
             )
         return sentences
 
 
-def _list_files(names: list[str]) -> str:
-    more = f" and {len(names) - _SHOWN_FILES:,} more" if len(names) > _SHOWN_FILES else ""
-    return ", ".join(names[:_SHOWN_FILES]) + more
-
-
 def _settle_flag(outcome: OutcomeColumn, table: TableProfile, close: CloseColumns | None) -> OutcomeColumn:
-    no = ", ".join(outcome.lost)
     if close is None:
-        remark = f"{no} counts as lost: no column tells the leads that are still open from the lost ones"
+        remark = Message(
+            "{values} counts as lost: no column tells the leads that are still open from the lost ones",
+            values=outcome.lost,
+        )
         return replace(outcome, remarks=(*outcome.remarks, remark))
     _, lost = outcome.decide(table)
     is_dated = table.texts(close.closed_at).is_valid().to_numpy().astype(bool)
@@ -318,7 +347,9 @@ def _settle_flag(outcome: OutcomeColumn, table: TableProfile, close: CloseColumn
     if share >= 0.95:
         return outcome
     if share <= 0.02:
-        remark = f"{no} says only that a lead is not won, so it counts as open"
+        remark = Message(
+            "{values} says only that a lead is not won, so it counts as open", values=outcome.lost
+        )
         return replace(outcome, lost=(), ignore=outcome.lost, remarks=(*outcome.remarks, remark))
-    remark = f"a lead without a date in {close.closed_at} is open"
+    remark = Message("a lead without a date in {column} is open", column=close.closed_at)
     return replace(outcome, open_where={close.closed_at: ("",)}, remarks=(*outcome.remarks, remark))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +11,7 @@ from features.columns import Bools
 from features.crm.profile import TableProfile
 from features.crm.propose.outcomes import OutcomeColumn, is_in
 from features.crm.propose.times import CloseColumns
+from features.messages import Message, abridge
 
 _ALL, _NONE, _SHOWN = 0.95, 0.05, 6
 
@@ -31,7 +31,13 @@ def settle_end_states(
         ignore = tuple(v for v in outcome.ignore if v not in ended)
         outcome = replace(outcome, ignore=ignore, leave_out=(*outcome.leave_out, *ended))
         if ended:
-            remarks.append(f"{_list(ended)}: closed by {close.closed_at}, but no known word for won or lost")
+            remarks.append(
+                Message(
+                    "{values}: closed by {column}, but no known word for won or lost",
+                    values=abridge(ended, _SHOWN),
+                    column=close.closed_at,
+                )
+            )
         remarks += _ask_about_dated(outcome, table, close, is_dated, latest)
     if outcome.leave_out:
         remarks.append(_describe_left_out(outcome, table))
@@ -46,7 +52,8 @@ def _has_date(table: TableProfile, close: CloseColumns) -> Bools:
 def _find_ended(outcome: OutcomeColumn, table: TableProfile, is_dated: Bools) -> tuple[str, ...]:
     """The open values of which all rows have a date of the close; none if open rows have planned dates."""
     won, lost = outcome.decide(table)
-    rows = {value: is_in(table, outcome.name, (value,)) & ~won & ~lost for value in outcome.ignore}
+    undecided = [value for value in outcome.ignore if value not in outcome.answered]
+    rows = {value: is_in(table, outcome.name, (value,)) & ~won & ~lost for value in undecided}
     ended = tuple(value for value, mask in rows.items() if mask.any() and is_dated[mask].mean() >= _ALL)
     others = [mask for value, mask in rows.items() if value not in ended]
     is_open = np.logical_or.reduce([np.zeros(len(table), dtype=bool), *others])
@@ -55,7 +62,7 @@ def _find_ended(outcome: OutcomeColumn, table: TableProfile, is_dated: Bools) ->
 
 def _ask_about_dated(
     outcome: OutcomeColumn, table: TableProfile, close: CloseColumns, is_dated: Bools, latest: int
-) -> list[str]:
+) -> list[Message]:
     """A question on open deals with a date of the close that has passed."""
     won, lost = outcome.decide(table)
     is_open = ~won & ~lost & ~is_in(table, outcome.name, outcome.leave_out)
@@ -64,24 +71,22 @@ def _ask_about_dated(
     has_passed = table.times(close.closed_at)[dated] <= latest
     if not _NONE < share < _ALL or not has_passed.all():
         return []
-    return [
-        f"{dated.sum():,} of {is_open.sum():,} deals that are neither won nor lost have a past date in "
-        f"{close.closed_at}; they count as open. If they ended, another column says so: name it in lost_where "
-        "or --outcome"
-    ]
-
-
-def _describe_left_out(outcome: OutcomeColumn, table: TableProfile) -> str:
-    counts = table.counts(outcome.name)
-    shown = [f"{value} ({counts.get(value, 0):,})" for value in outcome.leave_out]
-    total = sum(counts.get(value, 0) for value in outcome.leave_out)
-    return (
-        f"{_list(shown)}: {total:,} rows are taken for neither won, lost nor open and are left out; move a value "
-        "from leave_out to won, lost or ignore if it is one of them"
+    remark = Message(
+        "{dated:,} of {count:,} deals that are neither won nor lost have a past date in {column}; they count "
+        "as open. If they ended, another column says so: name it in lost_where or --outcome",
+        dated=int(dated.sum()),
+        count=int(is_open.sum()),
+        column=close.closed_at,
     )
+    return [remark]
 
 
-def _list(texts: Iterable[str]) -> str:
-    names = list(texts)
-    more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more
+def _describe_left_out(outcome: OutcomeColumn, table: TableProfile) -> Message:
+    counts = {value: table.counts(outcome.name).get(value, 0) for value in outcome.leave_out}
+    shown = [Message("{value} ({count:,})", value=value, count=count) for value, count in counts.items()]
+    return Message(
+        "{values}: {count:,} rows are taken for neither won, lost nor open and are left out; move a value "
+        "from leave_out to won, lost or ignore if it is one of them",
+        values=abridge(shown, _SHOWN),
+        count=sum(counts.values()),
+    )

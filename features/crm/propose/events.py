@@ -13,6 +13,7 @@ from features.crm.propose.parts import (
     find_changed_value,
 )
 from features.crm.propose.recognised import RecognisedTable
+from features.messages import Message
 
 _FEW_ROWS = 0.9
 
@@ -59,7 +60,7 @@ class EventTables:
 
     activities: tuple[EventTable, ...] = ()
     changes: EventTable | None = None
-    left_out: dict[str, str] = field(default_factory=dict)
+    left_out: dict[str, Message] = field(default_factory=dict)
 
     @property
     def all(self) -> tuple[EventTable, ...]:
@@ -83,7 +84,7 @@ def find_events(
     tables: list[RecognisedTable], leads: RecognisedTable, lead_id: str, stated: set[str]
 ) -> EventTables:
     """The events among `tables`. `stated` are columns of leads and deals whose history may be told."""
-    left_out = dict[str, str]()
+    left_out = dict[str, Message]()
     changes, activities = list[EventTable](), list[EventTable]()
     for table in tables:
         link = find_link(table, leads, lead_id)
@@ -92,9 +93,11 @@ def find_events(
             continue
         history = _history_columns(table, link, stated)
         if find_activity_time(table.profile, table.recipe) is None:
-            left_out[table.file] = (
-                f"{link.column} holds ids of {leads.file}, but no column holds a time for every row, so it "
-                "is neither a table of activities nor of changes"
+            left_out[table.file] = Message(
+                "{column} holds ids of {file}, but no column holds a time for every row, so it is neither a "
+                "table of activities nor of changes",
+                column=link.column,
+                file=leads.file,
             )
         elif history is not None:
             changes.append(EventTable(table, link, history))
@@ -102,7 +105,9 @@ def find_events(
             activities.append(EventTable(table, link))
     activities.sort(key=lambda event: -len(event.table.profile))
     for event in changes[1:]:
-        left_out[event.table.file] = f"[changes] reads one table, and {changes[0].table.file} is it"
+        left_out[event.table.file] = Message(
+            "[changes] reads one table, and {file} is it", file=changes[0].table.file
+        )
     first_changes = next(iter(changes), None)
     return EventTables(activities=tuple(activities), changes=first_changes, left_out=left_out)
 
@@ -127,21 +132,32 @@ def _history_columns(table: RecognisedTable, link: Link, stated: set[str]) -> tu
     return None
 
 
-def _why_not_linked(table: RecognisedTable, leads: RecognisedTable, lead_id: str) -> str:
+def _why_not_linked(table: RecognisedTable, leads: RecognisedTable, lead_id: str) -> Message:
     shared = find_shared(table, leads)
     if shared is not None and shared.share > 0.1:
-        return (
-            f"it shares only {shared.column} with {leads.file}, where {shared.share:.0%} of its values are "
-            "found; names, mail addresses and telephone numbers join no tables, so export the ids of the "
-            "leads with it"
+        return Message(
+            "it shares only {column} with {file}, where {share:.0%} of its values are found; names, mail "
+            "addresses and telephone numbers join no tables, so export the ids of the leads with it",
+            column=shared.column,
+            file=leads.file,
+            share=shared.share,
         )
     cut = differs_by_zeros(table, leads, lead_id)
     if cut is not None:
-        return (
-            f"its {cut} and {lead_id} of {leads.file} are alike without leading zeros only, which a "
-            "spreadsheet takes away; export both as text"
+        return Message(
+            "its {column} and {lead_id} of {file} are alike without leading zeros only, which a spreadsheet "
+            "takes away; export both as text",
+            column=cut,
+            lead_id=lead_id,
+            file=leads.file,
         )
     nearest = find_link(table, leads, lead_id, min_share=0.0)
     if nearest is None or not nearest.share:
-        return f"no column of it holds ids of {leads.file} ({lead_id})"
-    return f"only {nearest.share:.0%} of its {nearest.column} are ids of {leads.file} ({lead_id})"
+        return Message("no column of it holds ids of {file} ({lead_id})", file=leads.file, lead_id=lead_id)
+    return Message(
+        "only {share:.0%} of its {column} are ids of {file} ({lead_id})",
+        share=nearest.share,
+        column=nearest.column,
+        file=leads.file,
+        lead_id=lead_id,
+    )

@@ -14,6 +14,8 @@ from features.crm.table_settings import Source
 from features.crm.values.find_times import TimeFinding, sounds_like_a_date
 from features.crm.values.formats import Decimal, NumberFormat
 from features.crm.values.numbers import NumberFinding
+from features.kinds import Language
+from features.messages import Message, either, quote_all
 from features.settings import CrmSettings
 
 _KANA = re.compile("[ぁ-んァ-ヶ]")
@@ -79,7 +81,7 @@ def is_japanese(table: TableProfile) -> bool:
     return has_signs or table.source.encoding == "cp932" or any(_KANA.search(text) for text in texts)
 
 
-def add_formats(section: Table, part: str, columns: Sequence[ColumnProfile | None]) -> None:
+def add_formats(section: Table, part: str, columns: Sequence[ColumnProfile | None], lang: Language) -> None:
     """Add the formats of the columns to the table `part` of crm.toml; questions are comments."""
     written = [c for c in dict.fromkeys(columns) if c]
     times = {c.name: c.times.formats for c in written if c.times and c.times.is_settled and c.times.formats}
@@ -91,7 +93,12 @@ def add_formats(section: Table, part: str, columns: Sequence[ColumnProfile | Non
         section.add("number_formats", _inline({n: _format_table(f) for n, f in not_plain.items()}))
     for column in written:
         for question in _questions(column, part):
-            section.add(tomlkit.comment(" ".join(f"{column.name}: {question}".split())))
+            _add_question(section, column.name, question, lang)
+
+
+def _add_question(section: Table, column: str, question: Message, lang: Language) -> None:
+    text = Message("{column}: {remark}", column=column, remark=question).text(lang)
+    section.add(tomlkit.comment(" ".join(text.split())))
 
 
 def _one_or_list(formats: tuple[str, ...]) -> str | list[str]:
@@ -108,18 +115,23 @@ def _inline(values: dict[str, object]) -> InlineTable:
     return table
 
 
-def _questions(column: ColumnProfile, place: str) -> Iterator[str]:
+def _questions(column: ColumnProfile, place: str) -> Iterator[Message]:
     if column.times and not column.times.is_settled:
         yield column.times.describe(column.name, place)
     if column.numbers and not column.numbers.is_settled:
         yield column.numbers.describe(column.name, place)
 
 
-def describe_formats(tables: Sequence[TableProfile], settings: CrmSettings) -> list[str]:
+def describe_formats(tables: Sequence[TableProfile], settings: CrmSettings) -> list[Message]:
     """What a person has to know of times and numbers: questions, formats that other columns decided,
     values of another order, and dates that cannot be read."""
     return [
-        f"{table.source.table or table.source.source}, column {column.name}: {note}."
+        Message(
+            "{table}, column {column}: {reason}.",
+            table=table.source.table or table.source.source,
+            column=column.name,
+            reason=note,
+        )
         for table in tables
         for column in table.columns
         for note in _notes(column, _part_of(table, settings), column.name in used_columns(settings))
@@ -133,7 +145,7 @@ def used_columns(settings: CrmSettings) -> frozenset[str | None]:
     return frozenset({leads.created_at, *of_deals, *of_activities, changes and changes.at, *settings.columns})
 
 
-def _notes(column: ColumnProfile, part: str, is_used: bool) -> Iterator[str]:
+def _notes(column: ColumnProfile, part: str, is_used: bool) -> Iterator[Message]:
     yield from _unread_dates(column, part)
     if is_used or (column.numbers and len(column.numbers.units) > 1):
         yield from _questions(column, part)
@@ -143,37 +155,52 @@ def _notes(column: ColumnProfile, part: str, is_used: bool) -> Iterator[str]:
         yield from _notes_on_numbers(column.numbers)
 
 
-def _unread_dates(column: ColumnProfile, part: str) -> Iterator[str]:
+def _unread_dates(column: ColumnProfile, part: str) -> Iterator[Message]:
     if column.kind in ("text", "number") and column.filled and sounds_like_a_date(column.name):
-        values = ", ".join(map(repr, column.common[:3]))
-        yield (
-            f"sounds like a date, but its values fit no known form: {values}. If they are dates, write their "
-            f'form into [{part}]: time_formats = {{ "{column.name}" = "..." }}, with codes such as %d.%m.%Y'
+        yield Message(
+            "sounds like a date, but its values fit no known form: {values}. If they are dates, write their "
+            'form into [{part}]: time_formats = {{ "{column}" = "..." }}, with codes such as %d.%m.%Y',
+            values=quote_all(column.common[:3]),
+            part=part,
+            column=column.name,
         )
 
 
-def add_unread_dates(section: Table, part: str, table: TableProfile) -> None:
+def add_unread_dates(section: Table, part: str, table: TableProfile, lang: Language) -> None:
     """Add comments on the columns of a table whose names say that they hold dates that cannot be read."""
     for column in table.columns:
         for note in _unread_dates(column, part):
-            section.add(tomlkit.comment(" ".join(f"{column.name}: {note}".split())))
+            _add_question(section, column.name, note, lang)
 
 
-def _notes_on_times(times: TimeFinding) -> Iterator[str]:
-    formats = " or ".join(times.formats)
+def _notes_on_times(times: TimeFinding) -> Iterator[Message]:
+    formats = either(times.formats)
     if times.example:
-        yield f"{times.example} is read as {times.read_example()} ({formats}), as the columns beside it show"
+        yield Message(
+            "{example} is read as {day} ({formats}), as the columns beside it show",
+            example=times.example,
+            day=times.read_example(),
+            formats=formats,
+        )
     if times.strays:
-        values = ", ".join(f"{value!r} (row {row:,})" for value, row in times.strays)
-        yield f"{values} cannot be read as {formats}, as the other values are"
+        values = [Message("{value!r} (row {row:,})", value=value, row=row) for value, row in times.strays]
+        yield Message(
+            "{values} cannot be read as {formats}, as the other values are", values=values, formats=formats
+        )
 
 
-def _notes_on_numbers(numbers: NumberFinding) -> Iterator[str]:
+def _notes_on_numbers(numbers: NumberFinding) -> Iterator[Message]:
     number_format = numbers.number_format
     if numbers.example and number_format:
         opposite = NumberFormat(decimal="," if number_format.decimal == "." else ".", unit=number_format.unit)
         reading, no_reading = (f"{f.parse(numbers.example):,.10g}" for f in (number_format, opposite))
-        yield f"{numbers.example} is read as {reading}, not {no_reading} ({number_format.describe()})"
+        yield Message(
+            "{example} is read as {number}, not {other} ({format})",
+            example=numbers.example,
+            number=reading,
+            other=no_reading,
+            format=number_format.describe(),
+        )
 
 
 def _part_of(table: TableProfile, settings: CrmSettings) -> str:

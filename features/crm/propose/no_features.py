@@ -12,24 +12,25 @@ from features.crm.parsing import encode_column
 from features.crm.profile import ColumnProfile, TableProfile
 from features.crm.propose.recipes import TableRecipe
 from features.crm.propose.words import has_word
+from features.messages import Message
 from features.settings import MISSING
 
 _MAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 _PHONE = re.compile(r"\+?[\d０-９][\d０-９\-－() ./]{7,}[\d０-９]")
 _TEXT_VALUES, _LEVELS = 400, 50
 _REASONS = {
-    "owner": "a person who sells is no reason to buy",
-    "person": "personal data (a name, an address, a mail or a telephone number) is no reason to buy",
-    "result": "it tells how the deal ended, or is written when it ends",
-    "judgement": "a probability, forecast, score or judgement that the CRM or a person sets",
-    "later": "it is as of the day of the export, not of the day when the lead is scored",
-    "date": "a date after the creation is not known at the creation",
-    "deal": "it tells which leads have a deal, so it is written when the deal is made",
-    "merged": "it lists the records that were merged into this one",
-    "id": "it names one record",
-    "text": "free text",
-    "constant": "it has one value only",
-    "history": "the activities or changes hold it with its time",
+    "owner": Message("a person who sells is no reason to buy"),
+    "person": Message("personal data (a name, an address, a mail or a telephone number) is no reason to buy"),
+    "result": Message("it tells how the deal ended, or is written when it ends"),
+    "judgement": Message("a probability, forecast, score or judgement that the CRM or a person sets"),
+    "later": Message("it is as of the day of the export, not of the day when the lead is scored"),
+    "date": Message("a date after the creation is not known at the creation"),
+    "deal": Message("it tells which leads have a deal, so it is written when the deal is made"),
+    "merged": Message("it lists the records that were merged into this one"),
+    "id": Message("it names one record"),
+    "text": Message("free text"),
+    "constant": Message("it has one value only"),
+    "history": Message("the activities or changes hold it with its time"),
 }
 
 
@@ -38,7 +39,7 @@ class NoFeature:
     """A column that is no feature; `can_be` says whether a person may decide otherwise."""
 
     column: str
-    reason: str
+    reason: Message
     can_be: bool
 
 

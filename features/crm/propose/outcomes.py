@@ -14,6 +14,7 @@ from features.crm.profile import ColumnProfile, TableProfile
 from features.crm.propose.recipes import TableRecipe
 from features.crm.propose.words import Meaning, has_word, value_meaning
 from features.errors import DataError, suggest_nearest
+from features.messages import Message
 
 _MOST_VALUES, _LEAST_FILLED, _SURE, _ENOUGH = 60, 0.3, 0.98, 1.5
 
@@ -23,7 +24,8 @@ class OutcomeColumn:
     """A column that may be the outcome, with the meaning of its values; a higher `score` fits better.
 
     `kind` says how the outcome is told: by `words`, by the `flags` won and closed, by `converted` only, or
-    by one column of yes and no. `remarks` are sentences for crm.toml.
+    by one column of yes and no. `answered` are values whose meaning a person said. `remarks` are sentences
+    for crm.toml.
     """
 
     name: str
@@ -32,10 +34,11 @@ class OutcomeColumn:
     lost: tuple[str, ...]
     ignore: tuple[str, ...] = ()
     leave_out: tuple[str, ...] = ()
+    answered: tuple[str, ...] = ()
     open_where: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     lost_where: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     score: float = 0.0
-    remarks: tuple[str, ...] = ()
+    remarks: tuple[Message, ...] = ()
 
     def decide(self, table: TableProfile) -> tuple[Bools, Bools]:
         """Which rows are won and which are lost."""
@@ -119,7 +122,13 @@ def _read_named(table: TableProfile, named: NamedOutcome) -> list[OutcomeColumn]
         for value in wanted:
             if value not in values:
                 hint = suggest_nearest(value, list(values))
-                raise DataError(f"{option}: {named.column} holds no value {value!r}; {hint}.")
+                raise DataError(
+                    "{option}: {column} holds no value {value!r}; {hint}.",
+                    option=option,
+                    column=named.column,
+                    value=value,
+                    hint=hint,
+                )
     decided = {*named.won, *named.lost}
     ignore = tuple(v for v in values if v not in decided)
     return [OutcomeColumn(name=named.column, kind="words", won=named.won, lost=named.lost, ignore=ignore)]
@@ -151,10 +160,13 @@ def _read_words(
     values = _group(meanings)
     won, lost = [*values["won"], *values["was_won"]], values["lost"]
     kind, score = ("words", 3.0) if won and lost else ("words", 1.2)
-    remarks = [f"{', '.join(values['was_won'])}: was won once, so it counts as won"] * bool(values["was_won"])
+    was_won = Message("{values}: was won once, so it counts as won", values=values["was_won"])
+    remarks = [was_won] * bool(values["was_won"])
     if not won and (values["converted"] or (named and values["qualified"])):
         won, kind, score = values["converted"] or values["qualified"], "converted", 2.2 if lost else 0.9
-        remarks.append(f"{', '.join(won)} counts as won, because this export holds no deals that tell it")
+        remarks.append(
+            Message("{values} counts as won, because this export holds no deals that tell it", values=won)
+        )
     if not won:
         return None
     if not lost:
@@ -165,9 +177,11 @@ def _read_words(
         *_closed_by_flag(table, column.name, values["open"], flags),
     ]
     if closed:
-        remarks.append(f"{', '.join(closed)}: closed alone is neither won nor lost")
+        remarks.append(Message("{values}: closed alone is neither won nor lost", values=closed))
     if flags.active:
-        remarks.append(f"a lead that is not active ({flags.active}) and not won counts as lost")
+        remarks.append(
+            Message("a lead that is not active ({column}) and not won counts as lost", column=flags.active)
+        )
     taken = {*won, *lost, *closed, *values["neither"]}
     return OutcomeColumn(
         name=column.name,
@@ -217,7 +231,7 @@ def _read_by_flags(table: TableProfile, column: str, flags: Flags) -> OutcomeCol
         lost=tuple(groups["lost"]),
         ignore=tuple(groups["open"]),
         score=3.2 + 0.3 * bool(groups["open"]),
-        remarks=(f"the values by {flags.won} and {flags.closed}",),
+        remarks=(Message("the values by {won} and {closed}", won=flags.won, closed=flags.closed),),
     )
 
 

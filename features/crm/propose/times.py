@@ -12,6 +12,7 @@ from features.columns import Bools, Ints
 from features.crm.profile import TableProfile
 from features.crm.propose.recipes import TableRecipe
 from features.crm.propose.words import has_word
+from features.messages import Message
 
 _DAY = days_to_ms(1)
 _NEARLY_ALL, _FEW = 0.95, 0.05
@@ -29,7 +30,7 @@ class CloseColumns:
     lost_at: str | None = None
     undated_lost: bool = False
     others: tuple[str, ...] = ()
-    remarks: tuple[str, ...] = ()
+    remarks: tuple[Message, ...] = ()
 
 
 def rank_created(table: TableProfile, recipe: TableRecipe) -> list[str]:
@@ -99,10 +100,10 @@ def find_close(
         return CloseColumns(best, others=tuple(others))
     lost_at = _find_lost_date(table, recipe, won, lost, skipped | {best})
     undated = int((lost & (table.times(lost_at or best) == NEVER)).sum())
-    remarks = [f"{undated:,} lost deals have no date; they count as lost when the horizon ends"] * bool(
-        undated
+    remark = Message(
+        "{count:,} lost deals have no date; they count as lost when the horizon ends", count=undated
     )
-    return CloseColumns(best, lost_at, bool(undated), tuple(others), tuple(remarks))
+    return CloseColumns(best, lost_at, bool(undated), tuple(others), (remark,) if undated else ())
 
 
 def _score_close(

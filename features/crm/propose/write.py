@@ -13,22 +13,25 @@ import tomlkit
 from tomlkit.items import AoT, InlineTable, Table
 
 from features.crm.findings import Finding
-from features.crm.profile import ColumnProfile, TableProfile
+from features.crm.profile import ColumnProfile
 from features.crm.propose.detected import DetectedTables
 from features.crm.propose.events import EventTable, EventTables
 from features.crm.propose.formats import add_formats, add_unread_dates
+from features.crm.propose.no_features import NoFeature
 from features.crm.propose.outcomes import OutcomeColumn
 from features.crm.propose.parts import is_number_feature
 from features.crm.propose.recognised import RecognisedTable
 from features.crm.propose.zone import propose_zone
 from features.crm.table_settings import Source
+from features.kinds import Language
+from features.messages import Message, sentence
 from features.settings import MISSING
 
 _MAX_TYPES, _LINE = 20, 100
 _EMPTY_IDS = re.compile(r"0{6,}(AAA)?|0{8}(-0{4}){3}-0{12}|0000-00-00( 00:00:00)?")
-_HEADER = (
-    "How Hotlead reads this export. Proposed by `hotlead init`: read it through, above all",
-    "the lines that are commented out. `hotlead check` says what would make a model lie.",
+_HEADER = Message(
+    "How Hotlead reads this export. Proposed by `hotlead init`: read it through, above all the lines that "
+    "are commented out. `hotlead check` says what would make a model lie."
 )
 
 
@@ -42,40 +45,42 @@ class Draft:
     reject_shares: Mapping[str, float] = field(default_factory=dict)
 
 
-def write_crm_toml(detected: DetectedTables, draft: Draft) -> str:
-    """The text of a crm.toml."""
+def write_crm_toml(detected: DetectedTables, draft: Draft, lang: Language = "en") -> str:
+    """The text of a crm.toml, with comments in `lang`."""
     document = tomlkit.document()
-    for line in (*_HEADER, *_describe_tables(detected)):
-        document.add(tomlkit.comment(line))
+    for message in (_HEADER, *_describe_tables(detected)):
+        for line in _wrap(message.text(lang)):
+            document.add(tomlkit.comment(line))
     sections = {
-        "crm": _crm_table(detected),
-        "leads": _leads_table(detected),
-        "deals": _deals_table(detected),
-        "activities": _activities_tables(detected),
-        "changes": _changes_table(detected),
-        "target": _target_table(detected, draft.horizon_days),
+        "crm": _crm_table(detected, lang),
+        "leads": _leads_table(detected, lang),
+        "deals": _deals_table(detected, lang),
+        "activities": _activities_tables(detected, lang),
+        "changes": _changes_table(detected, lang),
+        "target": _target_table(detected, draft.horizon_days, lang),
         "segments": _segments_table(detected),
-        "features": _features_table(detected, draft.suspects),
+        "features": _features_table(detected, draft.suspects, lang),
     }
     for name, table in sections.items():
         if table is not None:
             if name in draft.reject_shares:
                 first = table[0] if isinstance(table, AoT) else table
-                _add_reject_share(first, draft.reject_shares[name])
+                _add_reject_share(first, draft.reject_shares[name], lang)
             document.add(tomlkit.nl())
             document.add(name, table)
     return tomlkit.dumps(document)
 
 
-def _describe_tables(detected: DetectedTables) -> list[str]:
+def _describe_tables(detected: DetectedTables) -> list[Message]:
     """Comments: the recipes that fit, the tables that are not used, and what is unusual."""
-    lines = [f"{t.file}: recognised as {t.recipe.title}." for t in detected.tables if t.recipe.crm]
-    lines += detected.unused_tables
-    return [part for line in (*lines, *(f"{r}." for r in detected.remarks)) for part in _wrap(line)]
+    return [*detected.recognised_tables, *detected.unused_tables, *map(sentence, detected.remarks)]
 
 
 def _wrap(text: str) -> list[str]:
-    return textwrap.wrap(" ".join(text.split()), _LINE, break_long_words=False, break_on_hyphens=False)
+    """The lines of a comment; Japanese has no spaces, so it breaks after its full stops."""
+    sentences = re.findall("[^。]+。?", " ".join(text.split()))
+    wrapped = (textwrap.wrap(s, _LINE, break_long_words=False, break_on_hyphens=False) for s in sentences)
+    return [line for lines in wrapped for line in lines]
 
 
 def _add_comment(table: Table, text: str) -> None:
@@ -83,29 +88,40 @@ def _add_comment(table: Table, text: str) -> None:
         table.add(tomlkit.comment(line))
 
 
-def _add_reject_share(table: Table, share: float) -> None:
+def _explain(table: Table, key: str, message: Message, lang: Language) -> None:
+    """Add a comment behind the value of a key."""
+    table[key].comment(" ".join(message.text(lang).split()))
+
+
+def _add_reject_share(table: Table, share: float, lang: Language) -> None:
     table.add("max_reject_share", share)
-    table["max_reject_share"].comment("rows of other records than the leads are left out")
+    reason = Message("rows of other records than the leads are left out")
+    _explain(table, "max_reject_share", reason, lang)
 
 
-def _add_others(table: Table, key: str, others: Iterable[str]) -> None:
+def _add_others(table: Table, key: str, others: Iterable[str], lang: Language) -> None:
     """Further candidates for a key, as comments."""
+    remark = Message("also possible").text(lang)
     for candidate in others:
-        table.add(tomlkit.comment(f"{tomlkit.dumps({key: candidate}).strip()}  # also possible"))
+        table.add(tomlkit.comment(f"{tomlkit.dumps({key: candidate}).strip()}  # {remark}"))
 
 
-def _crm_table(detected: DetectedTables) -> Table:
+def _crm_table(detected: DetectedTables, lang: Language) -> Table:
     table = tomlkit.table()
     table.add("name", detected.leads.name)
     zone = propose_zone(detected.profiles)
     table.add("time_zone", zone.name)
-    table["time_zone"].comment(f'the zone of times without an offset, such as "Asia/Tokyo"; {zone.reason}')
+    meaning = Message(
+        'the zone of times without an offset, such as "Asia/Tokyo"; {reason}', reason=zone.reason
+    )
+    _explain(table, "time_zone", meaning, lang)
     if detected.order:
         table.add("order", detected.order)
         if detected.order == "file":
-            table["order"].comment('oldest first? If the order means nothing, say "none"')
+            question = Message('oldest first? If the order means nothing, say "none"')
+            _explain(table, "order", question, lang)
     table.add("missing", _missing_words(detected))
-    table["missing"].comment("values that mean: nothing is known")
+    _explain(table, "missing", Message("values that mean: nothing is known"), lang)
     return table
 
 
@@ -121,7 +137,7 @@ def _missing_words(detected: DetectedTables) -> list[str]:
     return sorted({word for word in (*MISSING, "Select") if word and word in values} | zeros)
 
 
-def _source_table(recognised: RecognisedTable) -> Table:
+def _source_table(recognised: RecognisedTable, lang: Language) -> Table:
     source, table = recognised.profile.source, tomlkit.table()
     table.add("source", source.source)
     if source.table:
@@ -131,62 +147,63 @@ def _source_table(recognised: RecognisedTable) -> Table:
         if value != defaults[key]:
             table.add(key, list(value) if isinstance(value, tuple) else value)
             if key in recognised.profile.comments:
-                table[key].comment(recognised.profile.comments[key])
+                _explain(table, key, recognised.profile.comments[key], lang)
     return table
 
 
-def _add_skipped(table: Table, values: Mapping[str, Iterable[str]]) -> None:
+def _add_skipped(table: Table, values: Mapping[str, Iterable[str]], lang: Language) -> None:
     if values:
         table.add("skip_where", _inline_lists(values))
-        table["skip_where"].comment("rows that are deleted, merged or no records")
+        _explain(table, "skip_where", Message("rows that are deleted, merged or no records"), lang)
 
 
-def _leads_table(detected: DetectedTables) -> Table:
-    table = _source_table(detected.leads)
+def _leads_table(detected: DetectedTables, lang: Language) -> Table:
+    table = _source_table(detected.leads, lang)
     table.add("id", detected.lead_id)
     if detected.created_at:
         table.add("created_at", detected.created_at)
-        _add_others(table, "created_at", detected.created_candidates[1:4])
+        _add_others(table, "created_at", detected.created_candidates[1:4], lang)
     if detected.account:
         table.add("account", detected.account)
-        table["account"].comment("leads of one account stay together in every split")
+        _explain(table, "account", Message("leads of one account stay together in every split"), lang)
     if detected.deals and detected.deals.is_reverse:
         table.add("deal", detected.deals.link.column)
-        table["deal"].comment("the id of the lead's deal")
+        _explain(table, "deal", Message("the id of the lead's deal"), lang)
     if detected.lost_leads:
         table.add("lost_where", _inline_lists(detected.lost_leads))
-        table["lost_where"].comment("lost without a deal")
-    _add_skipped(table, detected.skipped_leads)
+        _explain(table, "lost_where", Message("lost without a deal"), lang)
+    _add_skipped(table, detected.skipped_leads, lang)
     numbers = (column.name for column, _ in detected.attributes() if is_number_feature(column))
     of_deals = [] if detected.deals else _deal_columns(detected)
     names = [detected.created_at, detected.order, *of_deals, *numbers]
     if not detected.created_at:
-        add_unread_dates(table, "leads", detected.leads.profile)
-    add_formats(table, "leads", _profiles(detected.leads, names))
+        add_unread_dates(table, "leads", detected.leads.profile, lang)
+    add_formats(table, "leads", _profiles(detected.leads, names), lang)
     return table
 
 
-def _deals_table(detected: DetectedTables) -> Table:
+def _deals_table(detected: DetectedTables, lang: Language) -> Table:
     deals = detected.deals
-    table = _source_table(deals.table) if deals else tomlkit.table()
+    table = _source_table(deals.table, lang) if deals else tomlkit.table()
     if deals and deals.is_reverse:
         table.add("id", deals.deal_id)
     elif deals:
         table.add("lead", deals.link.column)
         if deals.link.separator:
             table.add("lead_separator", deals.link.separator)
-            table["lead_separator"].comment("a deal of several leads: each of them has it")
+            _explain(table, "lead_separator", Message("a deal of several leads: each of them has it"), lang)
     if detected.outcome:
-        _add_outcome(table, detected.outcome)
-        _add_others(table, "outcome", (o.name for o in detected.outcomes[1:4]))
+        _add_outcome(table, detected.outcome, lang)
+        _add_others(table, "outcome", (o.name for o in detected.outcomes[1:4]), lang)
     else:
-        table.add(tomlkit.comment("Without an outcome column every row counts as a won deal."))
-    _add_close(table, detected)
+        remark = Message("Without an outcome column every row counts as a won deal.")
+        table.add(tomlkit.comment(remark.text(lang)))
+    _add_close(table, detected, lang)
     if detected.amount:
         table.add("amount", detected.amount)
     if deals:
-        _add_skipped(table, deals.table.deleted)
-        add_formats(table, "deals", _profiles(deals.table, _deal_columns(detected)))
+        _add_skipped(table, deals.table.deleted, lang)
+        add_formats(table, "deals", _profiles(deals.table, _deal_columns(detected)), lang)
     return table
 
 
@@ -201,43 +218,44 @@ def _profiles(table: RecognisedTable, names: Iterable[str | None]) -> list[Colum
     return [c for name in wanted for c in table.profile.columns if c.name == name]
 
 
-def _add_outcome(table: Table, outcome: OutcomeColumn) -> None:
+def _add_outcome(table: Table, outcome: OutcomeColumn, lang: Language) -> None:
     for remark in outcome.remarks:
-        _add_comment(table, f"{remark}.")
+        _add_comment(table, sentence(remark).text(lang))
     table.add("outcome", outcome.name)
     table.add("won", list(outcome.won))
     table.add("lost", list(outcome.lost))
     if outcome.ignore:
         table.add("ignore", list(outcome.ignore))
-        table["ignore"].comment("neither won nor lost: still open")
+        _explain(table, "ignore", Message("neither won nor lost: still open"), lang)
     if outcome.leave_out:
         table.add("leave_out", list(outcome.leave_out))
-        table["leave_out"].comment("left out of all; move each to won, lost or ignore if it is one of them")
+        advice = Message("left out of all; move each to won, lost or ignore if it is one of them")
+        _explain(table, "leave_out", advice, lang)
     for key, conditions in (("open_where", outcome.open_where), ("lost_where", outcome.lost_where)):
         if conditions:
             table.add(key, _inline_lists(conditions))
 
 
-def _add_close(table: Table, detected: DetectedTables) -> None:
+def _add_close(table: Table, detected: DetectedTables, lang: Language) -> None:
     close = detected.close
     if close is None:
         return
     for remark in close.remarks:
-        _add_comment(table, f"{remark}.")
+        _add_comment(table, sentence(remark).text(lang))
     table.add("closed_at", close.closed_at)
-    _add_others(table, "closed_at", close.others[:3])
+    _add_others(table, "closed_at", close.others[:3], lang)
     if close.lost_at:
         table.add("lost_at", close.lost_at)
     if close.undated_lost:
         table.add("undated_lost", True)
 
 
-def _activities_tables(detected: DetectedTables) -> Table | AoT | None:
+def _activities_tables(detected: DetectedTables, lang: Language) -> Table | AoT | None:
     """[activities], or [[activities]] for several tables."""
     events = detected.events
     if not events.activities or not detected.created_at:
         return None
-    tables = [_activities_table(detected, event) for event in events.activities]
+    tables = [_activities_table(detected, event, lang) for event in events.activities]
     return tables[0] if len(tables) == 1 else _as_array(tables)
 
 
@@ -248,8 +266,8 @@ def _as_array(tables: Iterable[Table]) -> AoT:
     return array
 
 
-def _activities_table(detected: DetectedTables, event: EventTable) -> Table:
-    table = _source_table(event.table)
+def _activities_table(detected: DetectedTables, event: EventTable, lang: Language) -> Table:
+    table = _source_table(event.table, lang)
     table.add("lead", event.link.column)
     if event.link.separator:
         table.add("lead_separator", event.link.separator)
@@ -260,16 +278,16 @@ def _activities_table(detected: DetectedTables, event: EventTable) -> Table:
         table.add("type_name", name)
     if event.value:
         table.add("value", event.value)
-    _add_skipped(table, event.table.deleted)
-    add_formats(table, "activities", _profiles(event.table, [event.time, event.value]))
+    _add_skipped(table, event.table.deleted, lang)
+    add_formats(table, "activities", _profiles(event.table, [event.time, event.value]), lang)
     return table
 
 
-def _changes_table(detected: DetectedTables) -> Table | None:
+def _changes_table(detected: DetectedTables, lang: Language) -> Table | None:
     event = detected.events.changes
     if not event or not detected.created_at:
         return None
-    table = _source_table(event.table)
+    table = _source_table(event.table, lang)
     table.add("lead", event.link.column)
     if event.changed:
         table.add("column", event.changed[0])
@@ -277,17 +295,17 @@ def _changes_table(detected: DetectedTables) -> Table | None:
     else:
         table.add("columns", list(event.history))
     table.add("at", event.time)
-    _add_skipped(table, event.table.deleted)
-    add_formats(table, "changes", _profiles(event.table, [event.time]))
+    _add_skipped(table, event.table.deleted, lang)
+    add_formats(table, "changes", _profiles(event.table, [event.time]), lang)
     return table
 
 
-def _target_table(detected: DetectedTables, horizon_days: int) -> Table | None:
+def _target_table(detected: DetectedTables, horizon_days: int, lang: Language) -> Table | None:
     if not detected.close:
         return None
     table = tomlkit.table()
     table.add("horizon_days", horizon_days)
-    table["horizon_days"].comment("nine in ten wins came within this time")
+    _explain(table, "horizon_days", Message("nine in ten wins came within this time"), lang)
     return table
 
 
@@ -299,17 +317,17 @@ def _segments_table(detected: DetectedTables) -> Table | None:
     return table
 
 
-def _features_table(detected: DetectedTables, suspects: Mapping[str, Finding]) -> Table:
+def _features_table(detected: DetectedTables, suspects: Mapping[str, Finding], lang: Language) -> Table:
     table, names = tomlkit.table(), set[str]()
     for column, no_feature in detected.attributes():
         if no_feature and not no_feature.can_be:
-            _add_comment(table, f"{_quoted(column.name)} is no feature: {no_feature.reason}.")
+            _add_comment(table, _describe_no_feature(no_feature).text(lang))
             continue
         name, feature = _feature_name(column.name, names), _attribute(column, detected)
         suspect = suspects.get(column.name) if feature["known"] != "history" else None
-        reason = suspect.en if suspect else None
+        reason = suspect.text(lang) if suspect else None
         if no_feature:
-            reason = f"{_quoted(column.name)} is no feature: {no_feature.reason}."
+            reason = _describe_no_feature(no_feature).text(lang)
         if reason:
             table.add(tomlkit.comment(" ".join(reason.split())))
             table.add(tomlkit.comment(tomlkit.dumps({name: feature}).strip()))
@@ -320,8 +338,9 @@ def _features_table(detected: DetectedTables, suspects: Mapping[str, Finding]) -
     return table
 
 
-def _quoted(column: str) -> str:
-    return f"'{' '.join(column.split())}'"
+def _describe_no_feature(no_feature: NoFeature) -> Message:
+    column = " ".join(no_feature.column.split())
+    return Message("'{column}' is no feature: {reason}.", column=column, reason=no_feature.reason)
 
 
 def _attribute(column: ColumnProfile, detected: DetectedTables) -> InlineTable:

@@ -18,6 +18,7 @@ from features.clock import NEVER, from_ms
 from features.crm.parsing import as_times, has_offsets
 from features.crm.profile import ColumnProfile, TableProfile
 from features.crm.propose.formats import is_japanese
+from features.messages import Message
 
 _UTC = ZoneInfo("UTC")
 _SAMPLE = 2_000
@@ -43,16 +44,16 @@ class ProposedZone:
     """The name of a time zone, and the reason to propose it."""
 
     name: str
-    reason: str
+    reason: Message
 
 
 def propose_zone(tables: Sequence[TableProfile]) -> ProposedZone:
     """The zone of times without an offset: of Japanese text, of offsets in the data, or of this machine."""
     if any(is_japanese(table) for table in tables):
-        return ProposedZone("Asia/Tokyo", "proposed because the text is Japanese")
+        return ProposedZone("Asia/Tokyo", Message("proposed because the text is Japanese"))
     if zone := _zone_of_offsets(tables):
-        return ProposedZone(zone, "proposed from the offsets in the data")
-    return ProposedZone(machine_zone(), "proposed because this machine has it")
+        return ProposedZone(zone, Message("proposed from the offsets in the data"))
+    return ProposedZone(machine_zone(), Message("proposed because this machine has it"))
 
 
 def machine_zone() -> str:

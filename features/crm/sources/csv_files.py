@@ -20,12 +20,15 @@ from features.crm.rejects import Reject
 from features.crm.sources.encodings import find_encoding, first_broken_line, reads_wrongly
 from features.crm.sources.files import TableFile, read_error
 from features.crm.sources.layouts import numbered_names
-from features.crm.sources.rows import SourceRows, check_columns
+from features.crm.sources.rows import SourceRows, cell_count, check_columns
 from features.crm.sources.trimming import trim
 from features.crm.table_settings import Source
 from features.errors import DataError, SettingsError
+from features.messages import Message, quote_all
 
-_ENCODINGS = 'encoding = "cp932" (Japanese Excel), "cp1252" (Western Excel), "utf-8", "utf-16" or another'
+_ENCODINGS = Message(
+    'encoding = "cp932" (Japanese Excel), "cp1252" (Western Excel), "utf-8", "utf-16" or another'
+)
 _RAGGED_TEXTS, _ROWS_TO_FIT = 100, 5
 
 
@@ -36,8 +39,7 @@ def read_csv(file: TableFile, source: Source, columns: Sequence[str] | None) -> 
     """
     header, width = _read_header(file, source)
     names = numbered_names(source.header or header)
-    line = f", header in line {source.skip_rows + 1}" if source.skip_rows else ""
-    check_columns(columns, names, f"{file.path}{line}")
+    check_columns(columns, names, _header_place(file.path, source.skip_rows))
     ragged: list[pa_csv.InvalidRow] = []
 
     def set_aside(row: pa_csv.InvalidRow) -> str:
@@ -74,6 +76,13 @@ def read_csv(file: TableFile, source: Source, columns: Sequence[str] | None) -> 
     return trim(rows, written, columns is None, source.skip_footer)
 
 
+def _header_place(path: Path, skip_rows: int) -> Message:
+    """The file, and the line of its header if that is not the first."""
+    if not skip_rows:
+        return Message("{text}", text=path)
+    return Message("{path}, header in line {line}", path=path, line=skip_rows + 1)
+
+
 def _number_rows(path: Path, table: pa.Table, ragged: list[pa_csv.InvalidRow], offset: int) -> SourceRows:
     """The rows with their numbers; `offset` is what pyarrow counts before the first row of data."""
     bad = np.array([row.number - offset for row in ragged], dtype=np.int64)
@@ -86,8 +95,8 @@ def _number_rows(path: Path, table: pa.Table, ragged: list[pa_csv.InvalidRow], o
 
 def _ragged_reject(path: Path, row: pa_csv.InvalidRow, number: int) -> Reject:
     """A row with a different number of cells than the header."""
-    cells, wanted = f"{row.actual_columns} cells", f"the header has {row.expected_columns} columns"
-    return Reject("", path.name, number, "", cells, wanted)
+    reason = Message("the header has {count} columns", count=row.expected_columns)
+    return Reject("", path.name, number, "", cell_count(row.actual_columns), reason)
 
 
 @contextmanager
@@ -111,11 +120,14 @@ def _read_header(file: TableFile, source: Source) -> tuple[list[str], int]:
     except (UnicodeError, csv.Error) as problem:
         raise _csv_error(file, source, problem) from None
     if not first:
-        raise DataError(f"{file.path}: is empty; a header and at least one row are needed.")
+        raise DataError("{path}: is empty; a header and at least one row are needed.", path=file.path)
     width = len(first[0])
     if source.header and len(source.header) != width:
         raise SettingsError(
-            f"{file.path}: `header` names {len(source.header)} columns, but the file has {width}."
+            "{path}: `header` names {count} columns, but the file has {width}.",
+            path=file.path,
+            count=len(source.header),
+            width=width,
         )
     return (first[0] if source.header else _fit_width(first[0], first[1:])), width
 
@@ -145,28 +157,50 @@ def python_encoding(path: Path, source: Source) -> str:
     try:
         name = codecs.lookup(source.encoding).name
     except LookupError:
-        raise SettingsError(f"{path}: {source.encoding!r} is no encoding; use {_ENCODINGS}.") from None
+        raise SettingsError(
+            "{path}: {encoding!r} is no encoding; use {encodings}.",
+            path=path,
+            encoding=source.encoding,
+            encodings=_ENCODINGS,
+        ) from None
     return "utf-8-sig" if name == "utf-8" else name
 
 
 def _csv_error(file: TableFile, source: Source, problem: Exception) -> DataError:
     if isinstance(problem, UnicodeError) or "UTF8" in str(problem):
         return encoding_error(file, source.encoding)
-    return DataError(f"{file.path}: cannot be read as CSV with separator {source.separator!r}: {problem}.")
+    return DataError(
+        "{path}: cannot be read as CSV with separator {separator!r}: {problem}.",
+        path=file.path,
+        separator=source.separator,
+        problem=problem,
+    )
 
 
 def encoding_error(file: TableFile, encoding: str) -> DataError:
     """The error for a file in another encoding than crm.toml names, with the one that fits."""
     fitting = find_encoding(file)
-    start = f"{file.path}: is not {encoding}."
+    start = Message("{path}: is not {encoding}.", path=file.path, encoding=encoding)
+    if fitting and fitting.words:
+        return DataError(
+            '{start} Name its encoding in crm.toml: encoding = "{name}" (it then holds {words}).',
+            start=start,
+            name=fitting.name,
+            words=quote_all(fitting.words),
+        )
     if fitting:
-        words = f" (it then holds {', '.join(map(repr, fitting.words))})" if fitting.words else ""
-        return DataError(f'{start} Name its encoding in crm.toml: encoding = "{fitting.name}"{words}.')
+        return DataError(
+            '{start} Name its encoding in crm.toml: encoding = "{name}".', start=start, name=fitting.name
+        )
     line = first_broken_line(file)
     if line:
         return DataError(
-            f"{start} It is UTF-8 but for line {line:,}, which is damaged: mend or export it again."
+            "{start} It is UTF-8 but for line {line:,}, which is damaged: mend or export it again.",
+            start=start,
+            line=line,
         )
     return DataError(
-        f"{start} Name its encoding in crm.toml: {_ENCODINGS}; or save the file as UTF-8 and run again."
+        "{start} Name its encoding in crm.toml: {encodings}; or save the file as UTF-8 and run again.",
+        start=start,
+        encodings=_ENCODINGS,
     )

@@ -28,7 +28,11 @@ def check_ids_are_whole(table: pa.Table, column: str, location: str) -> None:
     cut = find_cut_ids(table[column])
     if cut:
         raise DataError(
-            f"{location}, column {column}: {len(cut):,} ids such as {cut[0]!r} were cut by Excel, so that "
+            "{location}, column {column}: {count:,} ids such as {example!r} were cut by Excel, so that "
             "different records share one. Export again and use the file without opening it in Excel, or "
-            "import it into Excel with this column as text."
+            "import it into Excel with this column as text.",
+            location=location,
+            column=column,
+            count=len(cut),
+            example=cut[0],
         )

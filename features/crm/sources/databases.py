@@ -17,6 +17,7 @@ from sqlalchemy.pool import NullPool
 from features.crm.sources.rows import SourceRows, check_columns, stack_tables, to_array
 from features.crm.table_settings import Source
 from features.errors import OutsideError, SettingsError, suggest_nearest
+from features.messages import Message
 
 _ROWS_AT_ONCE = 50_000
 
@@ -27,15 +28,16 @@ def database_url(url_text: str, folder: Path) -> URL:
         url = make_url(url_text)
     except ArgumentError:
         raise SettingsError(
-            f"{url_text.split('@')[-1]!r} is not a database URL such as sqlite:///crm.db or "
-            "postgresql+psycopg://user@host/name."
+            "{value!r} is not a database URL such as sqlite:///crm.db or "
+            "postgresql+psycopg://user@host/name.",
+            value=url_text.split("@")[-1],
         ) from None
     if url.get_backend_name() == "postgresql" and url.drivername == "postgresql":
         url = url.set(drivername="postgresql+psycopg")
     if url.get_backend_name() == "sqlite" and url.database not in (None, "", ":memory:"):
         path = folder / str(url.database)
         if not path.exists():
-            raise SettingsError(f"{path}: there is no such database file.")
+            raise SettingsError("{path}: there is no such database file.", path=path)
         url = url.set(database=str(path))
     return url
 
@@ -54,7 +56,7 @@ def read_database(source: Source, url: URL, columns: Sequence[str] | None) -> So
 
 
 @contextmanager
-def database_engine(url: URL, subject: str) -> Iterator[Engine]:
+def database_engine(url: URL, subject: str | Message) -> Iterator[Engine]:
     """An engine that is disposed at the end.
 
     Raises OutsideError if the database fails, SettingsError if its driver is not installed.
@@ -64,13 +66,18 @@ def database_engine(url: URL, subject: str) -> Iterator[Engine]:
         yield engine
     except (ImportError, NoSuchModuleError) as problem:
         raise SettingsError(
-            f"{mask_password(url)}: the driver for this database is not there ({_first_line(problem)}). "
-            "Install it, or name another driver in the URL."
+            "{url}: the driver for this database is not there ({reason}). "
+            "Install it, or name another driver in the URL.",
+            url=mask_password(url),
+            reason=_first_line(problem),
         ) from None
     except SQLAlchemyError as problem:
         raise OutsideError(
-            f"{mask_password(url)}, {subject}: the database does not answer as it should "
-            f"({_first_line(problem)}). Nothing was written; see to it and run again."
+            "{url}, {subject}: the database does not answer as it should "
+            "({reason}). Nothing was written; see to it and run again.",
+            url=mask_password(url),
+            subject=subject,
+            reason=_first_line(problem),
         ) from None
 
 
@@ -86,7 +93,12 @@ def _check_table_exists(engine: Engine, source: Source, location: str) -> None:
     inspector = inspect(engine)
     if not inspector.has_table(table, schema=schema or None):
         tables = [*inspector.get_table_names(schema or None), *inspector.get_view_names(schema or None)]
-        raise SettingsError(f"{location}: there is no table {table!r}; {suggest_nearest(table, tables)}.")
+        raise SettingsError(
+            "{location}: there is no table {table!r}; {nearest}.",
+            location=location,
+            table=table,
+            nearest=suggest_nearest(table, tables),
+        )
 
 
 def _column_names(engine: Engine, source: Source) -> list[str]:

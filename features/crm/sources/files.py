@@ -14,6 +14,7 @@ from typing import IO, Literal, TypeAlias, cast
 
 from features.crm.sources.refusals import refuse_other_kinds
 from features.errors import DataError, OutsideError
+from features.messages import abridge, as_message
 
 FileKind: TypeAlias = Literal["csv", "json", "parquet", "workbook"]
 _START = 65_536
@@ -62,8 +63,8 @@ def find_table_file(path: Path) -> TableFile:
 
 def read_error(path: Path, problem: BaseException) -> OutsideError:
     """The error for a file that is cut, damaged or protected."""
-    why = getattr(problem, "strerror", None) or problem
-    return OutsideError(f"{path}: cannot be read ({why}). Is it whole? Export it again.")
+    why = as_message(getattr(problem, "strerror", None) or str(problem))
+    return OutsideError("{path}: cannot be read ({why}). Is it whole? Export it again.", path=path, why=why)
 
 
 def _kind_of(path: Path, name: str, start: bytes) -> FileKind:
@@ -87,7 +88,8 @@ def _check_workbook(path: Path, name: str) -> None:
         raise read_error(path, problem) from None
     if "xl/workbook.xml" not in names:
         raise DataError(
-            f"{path}: is a packed file, but no Excel workbook (.xlsx). Save the table as .xlsx or CSV."
+            "{path}: is a packed file, but no Excel workbook (.xlsx). Save the table as .xlsx or CSV.",
+            path=path,
         )
 
 
@@ -114,9 +116,15 @@ def _table_in_zip(path: Path) -> str:
     tables = [n for n in names if not any(part.startswith(_SYSTEM_FILES) for part in (n, Path(n).name))]
     if len(tables) == 1:
         return tables[0]
-    listed = ", ".join(tables[:12]) + (" …" if len(tables) > 12 else "")
-    contents = f"holds {len(tables)} files ({listed})" if tables else "holds no file"
-    raise DataError(f"{path}: {contents}; one table is needed. Unpack it, and name the files that you need.")
+    if not tables:
+        raise DataError("{path}: holds no file; one table is needed.", path=path)
+    raise DataError(
+        "{path}: holds {count} files ({names}); one table is needed. Unpack it, and name the files that "
+        "you need.",
+        path=path,
+        count=len(tables),
+        names=abridge(tables, 12),
+    )
 
 
 @contextmanager

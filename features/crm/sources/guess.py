@@ -15,20 +15,21 @@ from features.crm.sources.json_files import find_record_keys
 from features.crm.sources.layouts import Layout, count_footer_rows, find_header, find_layout, record_texts
 from features.crm.sources.rows import SourceRows
 from features.crm.sources.trimming import last_records
-from features.crm.sources.workbooks import SheetStart, read_sheet_starts
+from features.crm.sources.workbooks import SheetStart, read_sheet_starts, sheet_place
 from features.crm.table_settings import Source
 from features.crm.tables import find_paths, read_rows
 from features.errors import DataError
+from features.messages import Message, abridge, quote_all
 
 _LINES, _FOOTER_ROWS = 300, 60
 _LANGUAGES = {
-    "cp932": "Japanese (Shift_JIS of Windows)",
-    "euc_jp": "Japanese (EUC)",
-    "cp1252": "Western European (Windows)",
-    "cp1250": "Central European (Windows)",
-    "cp1251": "Cyrillic (Windows)",
-    "cp1253": "Greek (Windows)",
-    "mac_roman": "Western European (Mac)",
+    "cp932": Message("Japanese (Shift_JIS of Windows)"),
+    "euc_jp": Message("Japanese (EUC)"),
+    "cp1252": Message("Western European (Windows)"),
+    "cp1250": Message("Central European (Windows)"),
+    "cp1251": Message("Cyrillic (Windows)"),
+    "cp1253": Message("Greek (Windows)"),
+    "mac_roman": Message("Western European (Mac)"),
 }
 
 
@@ -42,7 +43,7 @@ class FoundTable:
     source: Source
     name: str
     rows: SourceRows
-    comments: Mapping[str, str]
+    comments: Mapping[str, Message]
 
 
 def find_tables(place: str, folder: Path) -> list[FoundTable]:
@@ -53,7 +54,7 @@ def find_tables(place: str, folder: Path) -> list[FoundTable]:
     file = find_table_file(find_paths(place, folder)[0])
     if file.kind == "workbook":
         return _find_sheets(file, place, folder)
-    source, comments, notes = Source(source=place), dict[str, str](), list[str]()
+    source, comments, notes = Source(source=place), dict[str, Message](), list[Message]()
     if file.kind in ("csv", "json"):
         encoding = _find_encoding(file)
         source = source.model_copy(update={"encoding": encoding.name})
@@ -78,15 +79,17 @@ def _find_encoding(file: TableFile) -> FoundEncoding:
     return encoding
 
 
-def _describe_encoding(file: TableFile, encoding: FoundEncoding) -> tuple[dict[str, str], list[str]]:
+def _describe_encoding(file: TableFile, encoding: FoundEncoding) -> tuple[dict[str, Message], list[Message]]:
     if encoding.is_certain:
         return {}, []
-    words = ", ".join(map(repr, encoding.words))
-    note = (
-        f"{file.path.name}: read as {_LANGUAGES[encoding.name]}, as in {words}. "
-        "If these words are wrong, correct `encoding`."
+    words = quote_all(encoding.words)
+    note = Message(
+        "{file}: read as {encoding}, as in {words}. If these words are wrong, correct `encoding`.",
+        file=file.path.name,
+        encoding=_LANGUAGES[encoding.name],
+        words=words,
     )
-    return {"encoding": f"as in {words}"}, [note]
+    return {"encoding": Message("as in {words}", words=words)}, [note]
 
 
 def _first_lines(file: TableFile, encoding: str) -> list[str]:
@@ -96,17 +99,23 @@ def _first_lines(file: TableFile, encoding: str) -> list[str]:
 
 
 def _describe_layout(
-    file: TableFile, layout: Layout, comments: dict[str, str], notes: list[str]
-) -> tuple[dict[str, str], list[str]]:
+    file: TableFile, layout: Layout, comments: dict[str, Message], notes: list[Message]
+) -> tuple[dict[str, Message], list[Message]]:
     if not layout.skip_rows:
         return comments, notes
-    above = _quote(layout.above) or "empty lines"
-    note = f"{file.path.name}: the header is in line {layout.skip_rows + 1}; left out above it: {above}."
-    return {**comments, "skip_rows": f"above the header: {above}"}, [*notes, note]
+    above = _quote(layout.above) if layout.above else Message("empty lines")
+    note = Message(
+        "{file}: the header is in line {line}; left out above it: {above}.",
+        file=file.path.name,
+        line=layout.skip_rows + 1,
+        above=above,
+    )
+    comment = Message("above the header: {above}", above=above)
+    return {**comments, "skip_rows": comment}, [*notes, note]
 
 
 def _with_footer(
-    source: Source, name: str, folder: Path, comments: dict[str, str], notes: list[str]
+    source: Source, name: str, folder: Path, comments: dict[str, Message], notes: list[Message]
 ) -> FoundTable:
     """The table as it is read without the rows below the data."""
     rows = read_rows(source, folder)
@@ -116,22 +125,26 @@ def _with_footer(
         below = _quote(record_texts(last[-count:]))
         source = source.model_copy(update={"skip_footer": count})
         rows = read_rows(source, folder)
-        comments = {**comments, "skip_footer": f"below the data: {below}"}
-        notes = [*notes, f"{rows.name}: {count} rows left out below the data: {below}."]
+        comments = {**comments, "skip_footer": Message("below the data: {below}", below=below)}
+        note = Message(
+            "{file}: {count} rows left out below the data: {below}.", file=rows.name, count=count, below=below
+        )
+        notes = [*notes, note]
     return FoundTable(source, name, replace(rows, notes=(*notes, *rows.notes)), comments)
 
 
-def _quote(texts: Sequence[str]) -> str:
-    shown = [f'"{text[:50]}"' for text in texts[:3]]
-    return ", ".join(shown) + (f" and {len(texts) - 3} more" if len(texts) > 3 else "")
+def _quote(texts: Sequence[str]) -> Message:
+    return abridge([f'"{text[:50]}"' for text in texts], 3)
 
 
-def _no_header(location: str, first_row: tuple[str, ...]) -> DataError:
-    shown = ", ".join(first_row[:6]) + (" …" if len(first_row) > 6 else "")
+def _no_header(location: str | Message, first_row: tuple[str, ...]) -> DataError:
     return DataError(
-        f"{location}: has no line with the names of its columns; the first is data already ({shown}). "
-        f"Put a line with {len(first_row)} names above it and run again (in a crm.toml that you write "
-        'yourself, `header = ["id", …]` names them).'
+        "{location}: has no line with the names of its columns; the first is data already ({values}). "
+        "Put a line with {count} names above it and run again (in a crm.toml that you write "
+        'yourself, `header = ["id", …]` names them).',
+        location=location,
+        values=abridge(first_row, 6),
+        count=len(first_row),
     )
 
 
@@ -143,10 +156,13 @@ def _find_sheets(file: TableFile, place: str, folder: Path) -> list[FoundTable]:
     tables = {name: start for name, start in tables.items() if start.height >= 0.05 * longest}
     if not tables:
         raise DataError(
-            f"{file.path}: no sheet holds a table ({', '.join(starts)}); one header and its rows are needed."
+            "{path}: no sheet holds a table ({names}); one header and its rows are needed.",
+            path=file.path,
+            names=[*starts],
         )
     others = [name for name in starts if name not in tables]
-    notes = [f"{file.path.name}: no table of leads in the sheets {', '.join(others)}."] if others else []
+    note = Message("{file}: no table of leads in the sheets {names}.", file=file.path.name, names=others)
+    notes = [note] if others else []
     results: list[FoundTable] = []
     groups = _group_sheets(file, tables)
     for layout, names in groups:
@@ -164,13 +180,18 @@ def _group_sheets(file: TableFile, sheets: Mapping[str, SheetStart]) -> list[tup
     for name, start in sheets.items():
         index, has_names = find_header(start.cells)
         if not has_names:
-            raise _no_header(f"{file.path}, sheet {name!r}", tuple(start.cells[index]))
+            raise _no_header(sheet_place(file.path, name), tuple(start.cells[index]))
         layout = Layout("", index, tuple(record_texts(start.cells[:index])))
         first, names = groups.setdefault(tuple(start.cells[index]), (layout, []))
         if first.skip_rows != index:
             raise DataError(
-                f"{file.path}: the sheets {names[0]!r} and {name!r} have the same columns, but the header in "
-                f"rows {first.skip_rows + 1} and {index + 1}. Put their rows into one sheet and run again."
+                "{path}: the sheets {first!r} and {second!r} have the same columns, but the header in "
+                "rows {first_row} and {second_row}. Put their rows into one sheet and run again.",
+                path=file.path,
+                first=names[0],
+                second=name,
+                first_row=first.skip_rows + 1,
+                second_row=index + 1,
             )
         names.append(name)
     return list(groups.values())

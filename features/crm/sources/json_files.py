@@ -15,6 +15,7 @@ from features.crm.sources.refusals import wide_encoding
 from features.crm.sources.rows import SourceRows, check_columns, joint_name, starts_of
 from features.crm.table_settings import Source
 from features.errors import DataError
+from features.messages import Message
 
 JsonObject = dict[str, object]
 _MAX_DEPTH = 4
@@ -61,15 +62,15 @@ def find_record_keys(file: TableFile, source: Source) -> list[str]:
     content = _decode(file, source)
     if _read_lines(file.path, content):
         return []
-    return list(_long_lists(_parse(file.path, content, "")))
+    return list(_long_lists(_parse(file.path, content)))
 
 
-def _read_records(file: TableFile, source: Source) -> tuple[list[JsonObject], tuple[str, ...]]:
+def _read_records(file: TableFile, source: Source) -> tuple[list[JsonObject], tuple[Message, ...]]:
     """The records of a file, and sentences about what it does not hold."""
     content = _decode(file, source)
     records, notes = _read_lines(file.path, content) or _read_document(file.path, content, source)
     if not records:
-        raise DataError(f"{file.path}: holds no record; a list of objects is needed.")
+        raise DataError("{path}: holds no record; a list of objects is needed.", path=file.path)
     return records, notes
 
 
@@ -83,31 +84,42 @@ def _decode(file: TableFile, source: Source) -> str:
         raise encoding_error(file, source.encoding) from None
 
 
-def _read_lines(path: Path, content: str) -> tuple[list[JsonObject], tuple[str, ...]] | None:
+def _read_lines(path: Path, content: str) -> tuple[list[JsonObject], tuple[Message, ...]] | None:
     """The records of a file with one object a line; None if it is one document."""
     lines = [(number, line) for number, line in enumerate(content.split("\n"), start=1) if line.strip()]
     if len(lines) < 2 or not lines[0][1].lstrip().startswith("{") or not _is_json(lines[0][1]):
         return None
     records = []
     for number, line in lines:
-        record = _parse(path, line, f"line {number:,}: ")
+        record = _parse(path, line, number)
         if not isinstance(record, dict):
-            raise DataError(f"{path}: line {number:,}: {line[:40]!r} is no JSON object, as the lines before.")
+            raise DataError(
+                "{path}: line {number:,}: {line!r} is no JSON object, as the lines before.",
+                path=path,
+                number=number,
+                line=line[:40],
+            )
         records.append(record)
     return records, ()
 
 
-def _read_document(path: Path, content: str, source: Source) -> tuple[list[JsonObject], tuple[str, ...]]:
-    document = _parse(path, content, "")
+def _read_document(path: Path, content: str, source: Source) -> tuple[list[JsonObject], tuple[Message, ...]]:
+    document = _parse(path, content)
     if isinstance(document, dict) and source.records:
         lists = dict(_find_lists(source.records, _follow(document, source.records.split(".")), 0))
     else:
         lists = _long_lists(document)
     if len(lists) > 1:
-        listed = ", ".join(lists)
-        raise DataError(f'{path}: holds {len(lists)} lists of records ({listed}); name one: records = "…".')
+        raise DataError(
+            '{path}: holds {count} lists of records ({names}); name one: records = "…".',
+            path=path,
+            count=len(lists),
+            names=[*lists],
+        )
     if not lists:
-        raise DataError(f"{path}: holds no list of objects; export the records as CSV or as a JSON list.")
+        raise DataError(
+            "{path}: holds no list of objects; export the records as CSV or as a JSON list.", path=path
+        )
     records = next(iter(lists.values()))
     return records, _describe_pages(path, document, len(records))
 
@@ -135,15 +147,19 @@ def _follow(document: object, keys: Sequence[str]) -> object:
     return document
 
 
-def _describe_pages(path: Path, document: object, count: int) -> tuple[str, ...]:
+def _describe_pages(path: Path, document: object, count: int) -> tuple[Message, ...]:
     """A sentence if the answer of an API names a further page."""
     further = next((".".join(keys) for keys in _NEXT_PAGE if _follow(document, keys)), None)
     if further is None and _follow(document, ["done"]) is not False:
         return ()
-    return (
-        f"{path.name}: is one page of several ({further or 'done'}): its {count:,} records are not all. "
+    note = Message(
+        "{file}: is one page of several ({key}): its {count:,} records are not all. "
         "Fetch the other pages, too, and name a pattern such as page-*.json.",
+        file=path.name,
+        key=further or "done",
+        count=count,
     )
+    return (note,)
 
 
 def _is_json(text: str) -> bool:
@@ -154,8 +170,13 @@ def _is_json(text: str) -> bool:
     return True
 
 
-def _parse(path: Path, text: str, location: str) -> object:
+def _parse(path: Path, text: str, line: int | None = None) -> object:
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError as problem:
-        raise DataError(f"{path}: {location}is not JSON ({problem}). Is it whole? Export it again.") from None
+        location = path if line is None else Message("{path}, line {line:,}", path=path, line=line)
+        raise DataError(
+            "{location}: is not JSON ({problem}). Is it whole? Export it again.",
+            location=location,
+            problem=problem,
+        ) from None

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import pyarrow as pa
 
 from features.crm.sources.rows import to_array
+from features.messages import Message, abridge
 
 _WRAPPERS = ("properties", "fields")
 _SEPARATOR = ";"
@@ -69,12 +70,16 @@ def needs_flattening(schema: pa.Schema) -> bool:
     return any(pa.types.is_nested(kind) or _is_span(kind) or _is_binary(kind) for kind in schema.types)
 
 
-def describe_left_out(name: str, columns: Sequence[str]) -> tuple[str, ...]:
+def describe_left_out(name: str, columns: Sequence[str]) -> tuple[Message, ...]:
     """The sentence about the columns that hold lists of objects."""
     if not columns:
         return ()
-    shown = ", ".join(columns[:6]) + (" …" if len(columns) > 6 else "")
-    return (f"{name}: {shown} left out: lists of records; export them as a table of their own.",)
+    note = Message(
+        "{file}: {names} left out: lists of records; export them as a table of their own.",
+        file=name,
+        names=abridge(columns, 6),
+    )
+    return (note,)
 
 
 def _fields(record: Mapping[str, object], taken: set[str]) -> Iterator[tuple[str, object]]:

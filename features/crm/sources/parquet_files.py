@@ -49,7 +49,9 @@ def _read_packed(file: TableFile, columns: Sequence[str] | None) -> SourceRows:
         try:
             unpacked = pq.read_table(stream)
         except (pa.ArrowException, OSError) as problem:
-            raise DataError(f"{file.path}: cannot be read as Parquet: {problem}.") from None
+            raise DataError(
+                "{path}: cannot be read as Parquet: {problem}.", path=file.path, problem=problem
+            ) from None
     table, left_out = _flatten(unpacked, columns, str(file.path))
     numbers = np.arange(1, table.num_rows + 1)
     notes = describe_left_out(file.path.name, left_out)
@@ -66,11 +68,13 @@ def _to_table(path: Path, data: pa_dataset.Dataset, columns: Sequence[str] | Non
     try:
         return data.to_table(columns=list(columns) if columns is not None else None)
     except (pa.ArrowException, OSError) as problem:
-        raise DataError(f"{path}: cannot be read as Parquet: {problem}.") from None
+        raise DataError("{path}: cannot be read as Parquet: {problem}.", path=path, problem=problem) from None
 
 
 def _dataset(paths: list[Path]) -> pa_dataset.Dataset:
     try:
         return pa_dataset.dataset([str(p) for p in paths], format="parquet")
     except (pa.ArrowException, OSError) as problem:
-        raise DataError(f"{paths[0]}: cannot be read as Parquet: {problem}.") from None
+        raise DataError(
+            "{path}: cannot be read as Parquet: {problem}.", path=paths[0], problem=problem
+        ) from None

@@ -14,6 +14,7 @@ from features.columns import Ints
 from features.crm.parsing import as_texts
 from features.crm.rejects import Reject
 from features.errors import DataError, SettingsError, suggest_nearest
+from features.messages import Message
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class SourceRows:
     part: str = ""
     dropped: int = 0
     ragged: Mapping[int, str] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
+    notes: tuple[Message, ...] = ()
 
     def locate(self, number: int) -> tuple[str, int]:
         """The file of a row, and its row number in that file."""
@@ -50,7 +51,9 @@ def join_rows(parts: Sequence[SourceRows]) -> SourceRows:
     if len(parts) == 1:
         return parts[0]
     if any(sorted(p.table.column_names) != sorted(parts[0].table.column_names) for p in parts):
-        raise DataError(f"{parts[0].name} … {parts[-1].name}: the files differ in their columns.")
+        raise DataError(
+            "{first} … {last}: the files differ in their columns.", first=parts[0].name, last=parts[-1].name
+        )
     starts = starts_of([p.read + p.dropped for p in parts])
     return SourceRows(
         joint_name([Path(p.name) for p in parts]),
@@ -70,18 +73,25 @@ def joint_name(paths: Sequence[Path]) -> str:
     return paths[0].name if len(paths) == 1 else f"{paths[0].name} … {paths[-1].name}"
 
 
+def cell_count(count: int) -> Message:
+    """What a rejected row shows as its value: the number of its cells."""
+    return Message("{count} cells", count=count)
+
+
 def starts_of(counts: Sequence[int]) -> tuple[int, ...]:
     """The number of rows before each of several files."""
     return tuple(sum(counts[:i]) for i in range(len(counts)))
 
 
-def check_columns(wanted: Sequence[str] | None, names: Sequence[str], location: str) -> None:
+def check_columns(wanted: Sequence[str] | None, names: Sequence[str], location: str | Message) -> None:
     """Raise SettingsError for the first of `wanted` that is not in `names`, with similar names."""
     for column in wanted or ():
         if column not in names:
             raise SettingsError(
-                f"{location}: there is no column {column!r} as crm.toml says; "
-                f"{suggest_nearest(column, list(names))}."
+                "{location}: there is no column {column!r} as crm.toml says; {nearest}.",
+                location=location,
+                column=column,
+                nearest=suggest_nearest(column, list(names)),
             )
 
 

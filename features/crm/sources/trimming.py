@@ -12,11 +12,12 @@ import pyarrow.compute as pc
 from features.columns import Bools
 from features.crm.parsing import as_texts
 from features.crm.sources.layouts import first_data_row, is_group_line
-from features.crm.sources.rows import SourceRows
+from features.crm.sources.rows import SourceRows, cell_count
 from features.errors import DataError
+from features.messages import Message, abridge, quote_all
 
 ROWS_TO_COMPARE = 100
-_ONE_CELL = "1 cells"
+_ONE_CELL = cell_count(1)
 
 
 def trim(rows: SourceRows, written: Mapping[str, str], is_complete: bool, skip_footer: int = 0) -> SourceRows:
@@ -34,9 +35,9 @@ def trim(rows: SourceRows, written: Mapping[str, str], is_complete: bool, skip_f
     repeated = _equal_everywhere(rows.table, header)
     if repeated is not None:
         rows, repeated = _drop_group_lines(rows, repeated)
-    rows = _drop_rows(rows, repeated, "repeating the header")
+    rows = _drop_rows(rows, repeated, Message("repeating the header"))
     blank = _equal_everywhere(rows.table, [""] * len(header)) if is_complete else None
-    rows = _drop_rows(rows, blank, "without a value")
+    rows = _drop_rows(rows, blank, Message("without a value"))
     return replace(rows, notes=(*rows.notes, *_describe_names(rows, written)))
 
 
@@ -45,8 +46,11 @@ def check_footer(records: Sequence[Sequence[str]], skip_footer: int, width: int,
     row = first_data_row(records, skip_footer, width)
     if row is not None:
         raise DataError(
-            f"{name}: skip_footer = {skip_footer} leaves out the last {skip_footer} rows, but one of them "
-            f"looks like data ({', '.join(row[:4])} …). Correct skip_footer in crm.toml for this export."
+            "{name}: skip_footer = {skip_footer} leaves out the last {skip_footer} rows, but one of them "
+            "looks like data ({values} …). Correct skip_footer in crm.toml for this export.",
+            name=name,
+            skip_footer=skip_footer,
+            values=row[:4],
         )
 
 
@@ -86,7 +90,7 @@ def _drop_group_lines(rows: SourceRows, repeated: Bools) -> tuple[SourceRows, Bo
     for position in np.flatnonzero(repeated).tolist():
         number, index = int(rows.numbers[position]) - 1, position - 1
         while number in ragged or (index >= 0 and rows.numbers[index] == number):
-            cells = [_ONE_CELL] if number in ragged else _cells(rows, index)
+            cells = [str(_ONE_CELL)] if number in ragged else _cells(rows, index)
             if not is_group_line(cells):
                 break
             if any(cells):
@@ -94,7 +98,7 @@ def _drop_group_lines(rows: SourceRows, repeated: Bools) -> tuple[SourceRows, Bo
             index -= number not in ragged
             number -= 1
     inside = ~np.isin(rows.numbers, list(lines))
-    note = f"{rows.name}: {len(lines):,} rows left out, titles and subtotals of groups."
+    note = _rows_left_out(rows, len(lines), Message("titles and subtotals of groups"))
     others = replace(
         rows,
         table=rows.table.filter(pa.array(inside)),
@@ -112,7 +116,7 @@ def _cells(rows: SourceRows, index: int) -> list[str]:
     return [str(value or "") for column in row.columns for value in column.to_pylist()]
 
 
-def _drop_rows(rows: SourceRows, mask: Bools | None, reason: str) -> SourceRows:
+def _drop_rows(rows: SourceRows, mask: Bools | None, reason: Message) -> SourceRows:
     count = 0 if mask is None else int(mask.sum())
     if mask is None or not count:
         return rows
@@ -122,8 +126,12 @@ def _drop_rows(rows: SourceRows, mask: Bools | None, reason: str) -> SourceRows:
         numbers=rows.numbers[~mask],
         read=rows.read - count,
         dropped=rows.dropped + count,
-        notes=(*rows.notes, f"{rows.name}: {count:,} rows left out, {reason}."),
+        notes=(*rows.notes, _rows_left_out(rows, count, reason)),
     )
+
+
+def _rows_left_out(rows: SourceRows, count: int, reason: Message) -> Message:
+    return Message("{file}: {count:,} rows left out, {reason}.", file=rows.name, count=count, reason=reason)
 
 
 def _drop_blank_columns(rows: SourceRows, written: Mapping[str, str]) -> SourceRows:
@@ -132,19 +140,29 @@ def _drop_blank_columns(rows: SourceRows, written: Mapping[str, str]) -> SourceR
     blank = [name for name in nameless if _is_blank(rows.table[name])]
     if not blank:
         return rows
-    note = f"{rows.name}: {len(blank)} columns left out, without a name or a value."
+    note = Message(
+        "{file}: {count} columns left out, without a name or a value.", file=rows.name, count=len(blank)
+    )
     return replace(rows, table=rows.table.drop_columns(blank), notes=(*rows.notes, note))
 
 
-def _describe_names(rows: SourceRows, written: Mapping[str, str]) -> Iterator[str]:
+def _describe_names(rows: SourceRows, written: Mapping[str, str]) -> Iterator[Message]:
     """Sentences about the columns that are not named as in the file."""
     twice = [n for n in rows.table.column_names if written[n].strip() and written[n] != n]
     for name in dict.fromkeys(written[n] for n in twice):
-        numbered = ", ".join(repr(n) for n in twice if written[n] == name)
-        yield f"{rows.name}: the header names {name!r} more than once; read as {numbered}."
+        yield Message(
+            "{file}: the header names {name!r} more than once; read as {names}.",
+            file=rows.name,
+            name=name,
+            names=quote_all(n for n in twice if written[n] == name),
+        )
     nameless = [n for n in rows.table.column_names if not written[n].strip()]
     if nameless:
-        yield f"{rows.name}: without a name, but with values: read as {', '.join(map(repr, nameless[:6]))}."
+        yield Message(
+            "{file}: without a name, but with values: read as {names}.",
+            file=rows.name,
+            names=abridge(quote_all(nameless), 6),
+        )
 
 
 def _is_blank(column: pa.ChunkedArray) -> bool:

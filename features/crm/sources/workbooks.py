@@ -18,6 +18,7 @@ from features.crm.sources.rows import SourceRows, check_columns
 from features.crm.sources.trimming import ROWS_TO_COMPARE, check_footer, trim
 from features.crm.table_settings import Source
 from features.errors import DataError, SettingsError, suggest_nearest
+from features.messages import Message
 
 _ROWS_AT_START, _EXACT_DIGITS = 300, 1e15
 
@@ -32,10 +33,10 @@ def read_workbook(
     Raises SettingsError for a missing sheet or column, DataError if the file is no whole workbook.
     """
     sheet, cells = _read_sheet(file, sheet_name)
-    location = f"{file.path}, sheet {sheet!r}"
+    location = sheet_place(file.path, sheet)
     below = cells[source.skip_rows :]
     if not below:
-        raise DataError(f"{location}: is empty; a header and at least one row are needed.")
+        raise DataError("{location}: is empty; a header and at least one row are needed.", location=location)
     header = list(source.header) or [cell_text(cell) for cell in below[0]]
     names = numbered_names(header)
     check_columns(columns, names, location)
@@ -44,6 +45,11 @@ def read_workbook(
     table = pa.table({name: _to_column(by_name[name]) for name in columns or names})
     rows = SourceRows(file.path.name, table, np.arange(1, len(data) + 1), len(data))
     return trim(rows, dict(zip(names, header, strict=True)), columns is None)
+
+
+def sheet_place(path: Path, sheet: str) -> Message:
+    """Where a fault is: the file and the sheet."""
+    return Message("{path}, sheet {sheet!r}", path=path, sheet=sheet)
 
 
 def _without_end(data: list[list[ExcelValue]], skip_footer: int, name: str) -> list[list[ExcelValue]]:
@@ -92,9 +98,14 @@ def _read_sheet(file: TableFile, name: str | None) -> tuple[str, list[list[Excel
         workbook = _open(file.path, stream)
         names = workbook.sheet_names
         if name is not None and name not in names:
-            raise SettingsError(f"{file.path}: there is no sheet {name!r}; {suggest_nearest(name, names)}.")
+            raise SettingsError(
+                "{path}: there is no sheet {name!r}; {nearest}.",
+                path=file.path,
+                name=name,
+                nearest=suggest_nearest(name, names),
+            )
         if not names:
-            raise DataError(f"{file.path}: holds no sheet.")
+            raise DataError("{path}: holds no sheet.", path=file.path)
         return name or names[0], _cells(workbook, name or names[0])
 
 
@@ -103,7 +114,9 @@ def _open(path: Path, stream: object) -> CalamineWorkbook:
         return CalamineWorkbook.from_filelike(stream)  # type: ignore[arg-type]
     except CalamineError as problem:
         raise DataError(
-            f"{path}: cannot be read as an Excel workbook ({problem}). Save it as .xlsx without a password."
+            "{path}: cannot be read as an Excel workbook ({problem}). Save it as .xlsx without a password.",
+            path=path,
+            problem=problem,
         ) from None
 
 

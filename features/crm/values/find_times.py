@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from features.clock import NEVER, iso, now_ms
 from features.columns import Bools, Ints
 from features.crm.values.times import NO_DATE, parse_times
+from features.messages import Message, all_of
 
 _UTC = ZoneInfo("UTC")
 _SAMPLE, _FEW = 500, 20
@@ -108,22 +109,37 @@ class TimeFinding:
         fits = tuple(tuple(f for f in c if order_of(f) == order) or c for c in self.fits)
         return replace(self, fits=fits)
 
-    def describe(self, name: str, table: str) -> str:
+    def describe(self, name: str, table: str) -> Message:
         """What fits, and what to write into the table of crm.toml, as one sentence."""
         if self.is_mixed:
             (value, row), (stray, stray_row) = self.usual, self.strays[0]
-            return (
-                f"two orders of day and month stand in the column: {value!r} (row {row:,}) and {stray!r} "
-                f"(row {stray_row:,}) are not of one; export the column in one form, such as 2026-11-24"
+            return Message(
+                "two orders of day and month stand in the column: {value!r} (row {row:,}) and {stray!r} "
+                "(row {stray_row:,}) are not of one; export the column in one form, such as 2026-11-24",
+                value=value,
+                row=row,
+                stray=stray,
+                stray_row=stray_row,
             )
         keys = [_as_toml(name, formats) for formats in self.alternatives()]
         if self.is_ambiguous:
             first, second = (_read(self.example, choice) for choice in self._open_choices()[:2])
-            return (
-                f"two orders of day and month fit all values: {self.example} may be {first} or {second}; "
-                f"write {keys[0]} or {keys[1]} into [{table}]"
+            return Message(
+                "two orders of day and month fit all values: {example} may be {first} or {second}; "
+                "write {first_key} or {second_key} into [{table}]",
+                example=self.example,
+                first=first,
+                second=second,
+                first_key=keys[0],
+                second_key=keys[1],
+                table=table,
             )
-        return f"the values fit {' and '.join(self.formats)}: write {keys[0]} into [{table}]"
+        return Message(
+            "the values fit {formats}: write {key} into [{table}]",
+            formats=all_of(self.formats),
+            key=keys[0],
+            table=table,
+        )
 
     def read_example(self) -> str:
         """The day that `example` is by the formats found."""

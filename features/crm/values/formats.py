@@ -13,6 +13,8 @@ from typing import Literal, TypeAlias
 
 from pydantic import Field
 
+from features.errors import InvalidValue
+from features.messages import Message
 from features.numbers import to_half_width
 from features.toml import Strict
 
@@ -106,11 +108,11 @@ def check_time_format(time_format: str) -> str:
     if time_format in TIME_WORDS:
         return time_format
     if "%" not in time_format:
-        raise ValueError(f"has no % codes; {_suggest_codes(time_format)}")
+        raise InvalidValue("has no % codes; {hint}", hint=_suggest_codes(time_format))
     try:
         datetime.strptime(datetime(2026, 1, 2).strftime(time_format), time_format)
     except ValueError:
-        raise ValueError("is no form of a time; use codes of strptime such as %d/%m/%Y %H:%M") from None
+        raise InvalidValue("is no form of a time; use codes of strptime such as %d/%m/%Y %H:%M") from None
     return time_format
 
 
@@ -120,12 +122,12 @@ def is_date_format(time_format: str) -> bool:
     return len(codes) == 3 and _DATE_CODES.issuperset(codes) and len({c.lower() for c in codes} - {"%b"}) >= 2
 
 
-def _suggest_codes(words: str) -> str:
+def _suggest_codes(words: str) -> Message:
     coded = re.sub("YYYY|YY|DD|HH|MI|SS|(?<=HH:)MM|MM", lambda m: _CODES[m[0]], words.upper())
     coded = coded.replace("%H:%m", "%H:%M")
     if re.fullmatch(r"(%[A-Za-z]|[^A-Za-z%])+", coded) and "%" in coded:
-        return f"write {coded}"
-    return f"write codes such as %d/%m/%Y, or one of {', '.join(TIME_WORDS)}"
+        return Message("write {codes}", codes=coded)
+    return Message("write codes such as %d/%m/%Y, or one of {words}", words=tuple(TIME_WORDS))
 
 
 def unit_group(unit: str) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from features.crm.values.formats import (
     to_plain_text,
     unit_group,
 )
+from features.messages import Message, all_of
 
 _SAMPLE = 2_000
 _UNIT_NAMES = {name.casefold(): group[0] for group in UNITS for name in group}
@@ -89,20 +90,26 @@ class NumberFinding:
         """The finding with this decimal sign, if it is one of those that fit."""
         return replace(self, decimals=(decimal,)) if decimal in self.decimals else self
 
-    def describe(self, name: str, table: str) -> str:
+    def describe(self, name: str, table: str) -> Message:
         """What fits, and what to write into the table of crm.toml, as one sentence."""
         if len(self.units) > 1:
-            return (
-                f"the amounts are in {' and '.join(self.units)}, which cannot be compared; export one "
-                "currency or unit"
+            return Message(
+                "the amounts are in {units}, which cannot be compared; export one currency or unit",
+                units=all_of(self.units),
             )
         keys = [_as_toml(name, NumberFormat(decimal=d, unit=self.unit)) for d in self.decimals]
         if len(self.decimals) == 1:
-            return f"the values fit {keys[0]}: write it into [{table}]"
+            return Message("the values fit {key}: write it into [{table}]", key=keys[0], table=table)
         readings = [f"{parse_formatted(self.example, d, self.unit):,.10g}" for d in self.decimals]
-        return (
-            f"{self.example} may be {readings[0]} or {readings[1]}; write {keys[0]} for "
-            f"{readings[0]}, or {keys[1]} for {readings[1]}, into [{table}]"
+        return Message(
+            "{example} may be {first} or {second}; write {first_key} for {first}, or {second_key} for "
+            "{second}, into [{table}]",
+            example=self.example,
+            first=readings[0],
+            second=readings[1],
+            first_key=keys[0],
+            second_key=keys[1],
+            table=table,
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from matplotlib.dates import AutoDateLocator, date2num, num2date
+from matplotlib.dates import HOURLY, MONTHLY, AutoDateLocator, date2num, num2date
 
 from scoring.pages.theme import CSS_VARIABLES, TOTAL
 from serving.review.charts import axes as parts
@@ -80,6 +80,9 @@ def _x_ticks(chart: Lines, positions: list[float]) -> list[XTick]:
     if high - low < 1:
         low, high = low - 0.5, high + 0.5
     locator = AutoDateLocator(tz=chart.zone, minticks=3, maxticks=_X_TICKS, interval_multiples=False)
+    # Without these, spans just below three days or three years have no interval with so few ticks.
+    locator.intervald[HOURLY] = [*locator.intervald[HOURLY], 24]
+    locator.intervald[MONTHLY] = [*locator.intervald[MONTHLY], 12]
     moments = locator.tick_values(num2date(low, chart.zone), num2date(high, chart.zone))
     form = "%m-%d %H:%M" if high - low < _SHORT_SPAN_DAYS else "%Y-%m-%d"
     shown = [float(moment) for moment in moments if low <= moment <= high]

@@ -36,7 +36,7 @@ def count_agreement(connection: Connection) -> Mapping[tuple[str, str | None], i
 
 def count_pending(connection: Connection, now: int, not_hot_ids: Iterable[str]) -> Pending:
     """What waits at a moment (ms UTC), without the leads that a person called not hot."""
-    params = {"now": now, "scored_after": call_list_start(now)}
+    params = {"now": now, "active_after": call_list_start(now)}
     excluded, rows = set(not_hot_ids), connection.execute(_select_to_call(), params)
     late = [bool(is_late) for lead_id, is_late in rows if lead_id not in excluded]
     newest = connection.execute(_select_newest_definition()).first()

@@ -83,8 +83,8 @@ def test_features_are_those_of_the_other_activities(people: list[Event], start: 
     """Before, between and after the burst, which lies between two activities of the person."""
     burst = scanner(NOON + 5_000 * start + 2_100)
     assert burst[-1][1] + WINDOW_MS < NOON + 5_000 * (start + 1) + 2_000
-    at = NOON + 5_000 * moment + 4_000
-    assert is_same(values([*people, *burst], at), values(people, at))
+    after = NOON + 5_000 * moment + 4_000
+    assert is_same(values([*people, *burst], after), values(people, after))
 
 
 @settings(max_examples=200, deadline=None, derandomize=True)
@@ -104,8 +104,8 @@ def test_within_a_burst_the_activities_before_the_moment_count_until_they_are_to
 @settings(max_examples=200, deadline=None, derandomize=True)
 @given(events=any_events)
 def test_what_is_left_holds_no_burst(events: list[Event]) -> None:
-    left = leave_out_bursts(events)
-    assert leave_out_bursts(left) == left
+    rest = leave_out_bursts(events)
+    assert leave_out_bursts(rest) == rest
 
 
 def test_the_most_activities_that_a_request_may_hold_take_no_longer_than_they_must() -> None:

@@ -104,6 +104,26 @@ def test_a_column_with_a_flaw_is_named(tmp_path: Path, code: str, severity: str,
     assert (finding.severity, finding.is_used) == (severity, True)
 
 
+@pytest.mark.parametrize(("share", "is_named"), [(0.0, True), (0.5, False)])
+def test_a_column_that_no_open_lead_has_is_named(tmp_path: Path, share: float, is_named: bool) -> None:
+    """The CRM fills it at the close, or has renamed it: open leads are scored without it."""
+    is_open = np.arange(COUNT) % 8 == 0
+    columns: dict[str, Values] = {
+        "outcome": lambda i: "open" if is_open[i] else CLEAN["outcome"](i),
+        "closed": lambda i: "" if is_open[i] else CLEAN["closed"](i),
+        "odd": lambda i: "" if is_open[i] and i % 16 >= 16 * share else TRADE[i],
+    }
+    deals = {
+        "outcome": "outcome",
+        "won": ["won"],
+        "lost": ["lost"],
+        "ignore": ["open"],
+        "closed_at": "closed",
+    }
+    findings = [f for f in audit(crm(tmp_path, columns, deals=deals)) if f.code == "empty_for_open"]
+    assert [(f.column, f.severity) for f in findings] == ([("odd", "warning")] if is_named else [])
+
+
 @pytest.mark.parametrize("name", ["Final state", "last_event", "daysElapsed", "最終結果"])
 def test_a_telling_column_is_suspected_by_its_name_alone(tmp_path: Path, name: str) -> None:
     hint: Values = lambda i: "x" if WON[i] == (i % 10 < 7) else "y"  # noqa: E731

@@ -39,6 +39,10 @@ def test_lists_are_joined_with_the_commas_of_the_language() -> None:
     assert message.text("ja") == "「a」、「b」"
 
 
+def test_a_list_that_is_quoted_stays_a_list() -> None:
+    assert Message("got {value!r}", value=["a", 1]).text("en") == "got ['a', 1]"
+
+
 def test_lines_are_a_line_each() -> None:
     assert MessageLines((quote("a"), "b")).text("ja") == "「a」\nb"
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from training.fitting.parts import fit_points
 
 from features.clock import iso
 from features.columns import Floats
@@ -15,10 +16,12 @@ from scoring.evaluation.gate import Check, ModelCandidate, all_passed, champion_
 from scoring.model.evidence import MODEL, POINTS, Evidence
 from scoring.model.model import sigmoid
 from scoring.scorecard.load import blank_card
-from scoring.scorecard.scorecard import Scorecard
+from scoring.scorecard.rating import rate
+from scoring.scorecard.scorecard import HOT, Scorecard
 from scoring.statistics.metrics import log_losses
 from tests.helpers.builders import DAY
 from tests.helpers.evidence_builder import START, card, evidence, flags, model_of, table_of
+from training.fitting.recipe import RULES_ONLY
 
 ROWS = 3_000
 CARD = card({"quote": 20, "visit": 10})
@@ -110,8 +113,63 @@ def test_chance_alone_does_not_pass(seed: int) -> None:
 
 
 def test_a_model_that_says_what_the_rules_say_is_not_better_than_they() -> None:
+    """It calls the same leads, and is refused by its log loss."""
     refused = failed_names(run_gate(make_candidate(EVIDENCE.scores[POINTS]), CARD, None))
-    assert refused == {"rules_log_loss", "rules_win_rate"}
+    assert refused == {"rules_log_loss"}
+
+
+# -- the model that is the scorecard -----------------------------------------------------------------
+
+
+def make_scorecard_candidate(**about: Any) -> ModelCandidate:
+    """The card with calibrated probabilities: the learnt parts have no weight."""
+    rating = rate(CARD, EVIDENCE.features)
+    part = fit_points(rating, tuple(EVIDENCE.features), EVIDENCE.won)
+    scores = part.log_odds(rating)
+    judged = replace(EVIDENCE, scores={**EVIDENCE.scores, MODEL: scores, POINTS: scores})
+    model = model_of(EVIDENCE.features, CARD, **about)
+    return ModelCandidate(replace(model, points=part, weights=RULES_ONLY), judged)
+
+
+def test_the_calibrated_scorecard_passes_by_audit_and_calibration() -> None:
+    candidate = make_scorecard_candidate()
+    checks = run_gate(candidate, CARD, None)
+    assert [c.name for c in checks] == [*FIRST, "base_rate", "rules_log_loss", "calibration"]
+    assert failed_names(checks) == set()
+    assert find_check(checks, "rules_log_loss").figures == {"is_scorecard": True}
+    leak = {"code": "one_outcome", "severity": "leak", "column": "visit", "used": True}
+    assert failed_names(run_gate(make_scorecard_candidate(findings=[leak]), CARD, None)) == {"audit"}
+    assert failed_names(run_gate(candidate, card({"quote": 20, "visit": 15}), None)) == {"scorecard"}
+
+
+def test_the_calibrated_scorecard_may_not_be_worse_than_the_champion() -> None:
+    checks = run_gate(make_scorecard_candidate(), CARD, make_candidate())
+    assert failed_names(checks) == {"champion_log_loss", "champion_win_rate"}
+
+
+def test_a_model_with_learnt_parts_that_calls_the_same_leads_passes_by_its_log_loss() -> None:
+    """Its probabilities are better, and at the volume of the rules no call differs."""
+    is_hot = rate(CARD, EVIDENCE.features).stage == HOT
+    scores = np.where(is_hot, np.maximum(TRUE, -1.2), np.minimum(TRUE, -1.3))
+    checks = run_gate(make_candidate(scores), CARD, None)
+    win_rate = find_check(checks, "rules_win_rate")
+    assert win_rate.gain is not None
+    assert (win_rate.gain.low, win_rate.gain.value, win_rate.gain.high) == (0, 0, 0)
+    assert win_rate.passed
+    assert find_check(checks, "rules_log_loss").passed
+
+
+# -- without a scorecard -------------------------------------------------------------------------------
+
+
+def test_a_model_without_a_scorecard_has_the_win_rate_to_beat() -> None:
+    scores = {name: s for name, s in EVIDENCE.scores.items() if name != POINTS}
+    without_card = make_candidate(on=replace(EVIDENCE, scores=scores), trained=blank_card())
+    checks = run_gate(without_card, blank_card(), None)
+    assert [c.name for c in checks] == [*FIRST, "base_rate", "calibration"]
+    assert failed_names(checks) == set()
+    constant = make_candidate(scores["baseline_rate"], without_card.evidence, blank_card())
+    assert "base_rate" in failed_names(run_gate(constant, blank_card(), None))
 
 
 def make_leaking_candidate(

@@ -260,6 +260,16 @@ def test_without_a_scorecard_the_gate_says_how_to_get_one(lang: Language) -> Non
     assert "rules suggest" in explain_failures(none, lang)[0]
 
 
+@pytest.mark.parametrize("lang", LANGS)
+def test_the_gate_says_that_the_model_is_the_scorecard(lang: Language) -> None:
+    same = [Check("rules_log_loss", True, None, {"is_scorecard": True})]
+    page = gate_page(same, "", "", lang)
+    assert translate("model_is_scorecard", lang) in read_texts(page, "plain")
+    assert tables(page)[0].values[0][0].text == translate("gate_is_scorecard", lang)
+    of_another = gate_page([Check("rules_log_loss", True, None, {"margin": 0.005})], "", "", lang)
+    assert translate("model_is_scorecard", lang) not in read_texts(of_another, "plain")
+
+
 def test_calibration_error_has_no_sign_and_gains_have_one() -> None:
     texts_by_check = {
         c.name: row[2].text

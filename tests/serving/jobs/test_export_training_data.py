@@ -22,7 +22,7 @@ from serving.store.records import Record
 from serving.store.store import Store
 from tests.cli.test_commands import run
 from tests.helpers.service.stores import server, store, url
-from tests.helpers.small_crm import CARD, small_crm
+from tests.helpers.small_crm import CARD, replace_text, small_crm
 from training.registry.follower import sync_once
 from training.registry.promotion import promote
 
@@ -60,6 +60,21 @@ def test_what_went_in_comes_out(store: Store, loaded: Loaded, tmp_path: Path) ->
     assert len(after.activities) == len(before.activities)
     assert reloaded.settings.table.fingerprint == loaded.settings.table.fingerprint
     assert not reloaded.rejects.rows
+
+
+@pytest.mark.parametrize("bursts", ["leave_out", "keep"])
+def test_a_burst_comes_out_as_the_crm_toml_wants(
+    store: Store, loaded: Loaded, tmp_path: Path, bursts: str
+) -> None:
+    crm_toml = loaded.settings.folder / "crm.toml"
+    replace_text(crm_toml, "[activities]", f'[activities]\nbursts = "{bursts}"')
+    loaded = load(load_settings(crm_toml), tmp_path / "rejects.csv")
+    lead_id, start = str(loaded.crm.lead_ids[0]), int(loaded.crm.created[0])
+    clicks = [Record("activities", f"c{i}", 1, lead_id, start + 40 * i, {"type": "click"}) for i in range(9)]
+    _, reloaded = exported(store, loaded, tmp_path, *clicks)
+    kept_count = len(clicks) if bursts == "keep" else 0
+    assert len(reloaded.crm.activities) == len(loaded.crm.activities) + kept_count
+    assert len(reloaded.crm.bots) == len(clicks) - kept_count
 
 
 def test_a_corrected_deal_and_a_later_word_count_as_they_were_told(

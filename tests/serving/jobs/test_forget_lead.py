@@ -210,14 +210,14 @@ def test_forgetting_again_finds_nothing_and_changes_nothing(place: TrainedCrm, l
     assert not any((result.store or {}).values())
     assert (result.evidence.tables, result.evidence.pages, result.evidence.removed) == ({}, [], [])
     assert (place.out / "bundles" / POINTER).stat().st_mtime_ns == stamp
-    assert any("does not know the lead" in line for line in result.lines())
+    assert any("does not know the lead" in str(line) for line in result.lines())
 
 
 def test_the_report_names_what_was_not_erased(place: TrainedCrm, lead: str) -> None:
     (place.out / "rejects.csv").write_text(f"table,value\ndeals,{lead}\n")
     (place.out / "other.csv").write_text(f"table,value\ndeals,{lead}0\n")
     result = place.forget(lead, MLFLOW_TRACKING_URI="https://me:geheim@mlflow.example/x")
-    text = "\n".join(result.lines())
+    text = "\n".join(map(str, result.lines()))
     assert "the CRM's own data" in text
     assert "hotlead train" in text
     assert [path.name for path in result.named_in] == ["rejects.csv"]
@@ -263,7 +263,7 @@ def test_a_missing_store_is_not_created(copy: TrainedCrm) -> None:
     result = copy.forget("L0001")
     assert result.store is None
     assert not (copy.out / "store.db").exists()
-    assert any("there is no store yet" in line for line in result.lines())
+    assert any("there is no store yet" in str(line) for line in result.lines())
 
 
 def test_a_lost_store_is_an_error(copy: TrainedCrm) -> None:

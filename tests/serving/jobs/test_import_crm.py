@@ -9,16 +9,18 @@ from pathlib import Path
 
 import pytest
 
-from features.clock import iso, now_ms
+from features.clock import from_ms, iso, now_ms
 from features.crm.extra_columns import read_extra_columns
 from features.crm.load import Loaded, load
 from features.settings import load_settings
 from scoring.decision.build_scorer import build_scorer
 from serving.jobs.crm_records import CrmExport, iter_records
 from serving.jobs.demo_history import past_moments, score_moments
+from serving.jobs.import_crm import import_crm
 from serving.settings import ServiceSettings
 from serving.store.store import Store
 from tests.cli.test_commands import run
+from tests.helpers.service.served_builder import make_company
 from tests.helpers.small_crm import CARD, replace_text, small_crm
 
 
@@ -51,6 +53,55 @@ def test_an_export_that_is_imported_again_changes_nothing(loaded: Loaded) -> Non
     assert all(set(counts) == {"known"} for counts in second_report["records"].values())
 
 
+def test_an_export_that_corrects_an_earlier_one_is_stored_as_the_newest_version(loaded: Loaded) -> None:
+    crm_toml = loaded.settings.folder / "crm.toml"
+    run("import", crm_toml)
+    deals = crm_toml.with_name("deals.csv")
+    original = deals.read_text("utf-8")
+    for text, corrected in ((original.replace(",lost,", ",won,", 1), 1), (original, 1), (original, 0)):
+        deals.write_text(text, encoding="utf-8")
+        report = json.loads(run("import", crm_toml, "--json").stdout)
+        assert report["records"]["outcomes"].get("corrected", 0) == corrected
+        assert report["records"]["leads"].keys() == {"known"}
+
+
+def test_open_leads_that_an_export_no_longer_holds_are_named(loaded: Loaded) -> None:
+    crm_toml = loaded.settings.folder / "crm.toml"
+    run("import", crm_toml)
+    leads = crm_toml.with_name("leads.csv")
+    lines = leads.read_text("utf-8").splitlines()
+    leads.write_text("\n".join(lines[:-7]), encoding="utf-8")
+    replace_text(crm_toml, 'name = "small"', 'name = "small"\nmax_reject_share = 1.0')
+    report = json.loads(run("import", crm_toml, "--json").stdout)
+    assert report["absent"] == [f"L{i:04d}" for i in range(113, 120)]
+    printed = run("import", crm_toml).stdout
+    assert "7 open leads of earlier imports are not in this export (L0113, L0114" in printed
+    assert "30 days after its newest score" in printed
+
+
+def test_what_the_model_knows_otherwise_is_said_before_any_score_changes(tmp_path: Path) -> None:
+    company = make_company(tmp_path)
+    leads = tmp_path / "leads.csv"
+    leads.write_text(leads.read_text("utf-8").replace("referral", "").replace("ads", ""), encoding="utf-8")
+    export = CrmExport(
+        (loaded := load(company.crm, tmp_path / "rejects.csv")).crm, **asdict(read_extra_columns(loaded))
+    )
+    steps: list[str] = []
+    result = import_crm(company.settings, company.crm, export, steps.append)
+    assert [gap.feature for gap in result.gaps] == ["channel"]
+    assert "column still called 'channel'" in steps[0]
+    assert str(steps[1]).startswith("storing")
+
+
+def test_an_invalid_scorecard_stops_an_import_as_it_stops_a_list(loaded: Loaded) -> None:
+    crm_toml = loaded.settings.folder / "crm.toml"
+    replace_text(crm_toml.with_name("scorecard.toml"), '"channel"', '"chanel"')
+    for arguments in (("import", crm_toml), ("score", crm_toml, "--to", "scores.csv")):
+        completed = run(*arguments)
+        assert completed.returncode == 3
+        assert "'chanel' is no feature" in completed.stderr
+
+
 @pytest.mark.parametrize("availability", ["at_creation", "today"])
 def test_a_lead_is_scored_from_the_store_as_from_the_crm(loaded: Loaded, availability: str) -> None:
     folder = loaded.settings.folder
@@ -69,6 +120,37 @@ def test_a_lead_is_scored_from_the_store_as_from_the_crm(loaded: Loaded, availab
         assert len(set(listed_points.values())) > 1
     finally:
         store.close()
+
+
+def test_a_burst_is_stored_and_counts_neither_in_the_list_nor_in_the_store(loaded: Loaded) -> None:
+    folder, open_leads = loaded.settings.folder, [*loaded.crm.lead_ids[~loaded.crm.outcomes.closed]]
+    assert run("import", folder / "crm.toml").returncode == 0
+    before = read_list(folder)
+    with (folder / "activities.csv").open("a", encoding="utf-8") as file:
+        for lead_id in open_leads[:4]:
+            start = loaded.crm.snapshot - 86_400_000
+            moments = (from_ms(start + 70 * i).isoformat() for i in range(12))
+            file.writelines(f"{lead_id},visit,{moment}\n" for moment in moments)
+    imported = run("import", folder / "crm.toml")
+    assert imported.returncode == 0, imported.stderr
+    assert "48 activities of 4 leads look like those of a link scanner" in imported.stdout
+    assert "activities: 48 new" in imported.stdout
+    assert read_list(folder) == before
+    settings = ServiceSettings.from_environment({"HOTLEAD_CRM": str(folder / "crm.toml")})
+    store = Store.open(settings.store_url, settings.spool)
+    try:
+        points = {lead_id: str(store.scores(lead_id)[0]["points"]) for lead_id in open_leads[:4]}
+        assert points == {lead_id: before[lead_id] for lead_id in open_leads[:4]}
+    finally:
+        store.close()
+
+
+def read_list(folder: Path) -> dict[str, str]:
+    """The points of each open lead in the CRM's own list."""
+    listed = run("score", folder / "crm.toml", "--to", folder / "list.csv", "--as-of", iso(now_ms()))
+    assert listed.returncode == 0, listed.stderr
+    with (folder / "list.csv").open(encoding="utf-8") as file:
+        return {row["lead_id"]: row["points"] for row in csv.DictReader(file)}
 
 
 def test_the_past_is_scored_with_what_was_known_then(loaded: Loaded, tmp_path: Path) -> None:

@@ -14,8 +14,10 @@ from features.errors import OutsideError
 from scoring.evaluation.monitoring import ServedPredictions
 from scoring.model.model import sigmoid
 from scoring.model.points import PointsPart
+from scoring.pages.page import to_html
 from serving.monitoring import monitor as served
 from serving.monitoring.monitor import MonitoringReport, monitor_service, monitor_store
+from serving.monitoring.page import monitor_page
 from serving.predictions.live_model import ModelWatcher
 from serving.store.store import Store
 from tests.helpers.service.served_builder import DAY, Company, fill_store, make_company
@@ -196,6 +198,26 @@ def test_before_the_horizon_has_ended_nothing_is_judged(store: Store, tmp_path: 
     (performance,) = report.performance
     assert (performance.judged, performance.won, performance.waiting) == (0, 0, 1_000)
     assert looked_at(store, deployment, MOMENT_MS, since=MOMENT_MS - DAY).performance == []
+
+
+def test_a_feature_that_no_served_lead_has_is_named_with_what_to_do(store: Store, tmp_path: Path) -> None:
+    """The CRM has renamed the column "channel": what it sends under another name is not stored."""
+    company = make_company(tmp_path)
+    leads = [f"N{i}" for i in range(20)]
+    created = MOMENT_MS - DAY
+    fields = {"attributes": {"employees": 5.0}, "created_at": created}
+    records = [record("leads", lead, created, lead_id=lead, **fields) for lead in leads]
+    visits = [activity(lead, created - 1, lead_id=lead, type="visit") for lead in leads]
+    store.add_records([*records, *visits]).result()
+    scored = [*leads, *(f"in a body {i}" for i in range(20))]
+    answers = [prediction(lead, MOMENT_MS, model_version=company.model) for lead in scored]
+    store.add_predictions(answers).result()
+    report = looked_at(store, company, MOMENT_MS + 1)
+    assert [(gap.feature, gap.cause, gap.leads) for gap in report.gaps] == [("channel", "empty", 20)]
+    assert report.advice == "look_at_this_feature"
+    page = to_html(monitor_page(report, company.crm.table, "small", "en"))
+    assert "column still called" in page
+    assert not looked_at(store, company, MOMENT_MS + 31 * DAY).gaps
 
 
 def test_each_scorecard_version_is_reported_when_there_are_several(store: Store, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from features.clock import MS_PER_DAY as DAY
 from features.clock import NEVER
 from serving.leads.mirrors import OverrideMirror
 from serving.predictions.call_list import (
@@ -43,6 +44,18 @@ def fill_hot_leads(store: Store, count: int) -> list[str]:
     store.add_predictions(predictions).result(10)
     ordered = sorted(predictions, key=lambda p: (p.deadline or NEVER, -p.score, p.lead_id))
     return [p.lead_id for p in ordered]
+
+
+def test_a_lead_leaves_the_list_thirty_days_after_its_newest_score_and_its_deadline(store: Store) -> None:
+    """A lead that the CRM no longer has is never scored again; a next action may lie far ahead."""
+    fill_hot_leads(store, 6)
+    store.add_predictions([hot("L000", MOMENT_MS + DAY)]).result(10)
+    store.add_predictions([hot("later", MOMENT_MS - 60 * DAY, deadline=MOMENT_MS + 5 * DAY)]).result(10)
+    overrides, end = OverrideMirror(store), MOMENT_MS + 30 * DAY
+    for now, expected in ((end - 1, 7), (end, 5), (end + DAY, 1), (end + 5 * DAY, 0)):
+        page = read_call_list(store, overrides, None, 10, now, None)
+        assert len(page.rows) == sum(page.owners.values()) == expected
+        assert store.read(lambda connection, now=now: count_pending(connection, now, [])).hot == expected
 
 
 def read_all_pages(

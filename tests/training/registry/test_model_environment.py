@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +30,7 @@ def place(demo: Demo) -> Path:
 
 
 @pytest.fixture(scope="module")
-def python(place: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def python(place: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The Python of a new environment with the requirements of the model, installed as MLflow does."""
     folder = tmp_path_factory.mktemp("environment") / "venv"
     uv = [sys.executable, "-m", "uv"]
@@ -39,7 +41,8 @@ def python(place: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     ):
         completed = subprocess.run([*uv, *command], cwd=place, capture_output=True, text=True, check=False)
         assert completed.returncode == 0, completed.stderr
-    return path
+    yield path
+    shutil.rmtree(folder)  # 600 MB
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +72,7 @@ import json, sys
 import mlflow, pandas as pd
 model = mlflow.pyfunc.load_model(sys.argv[1])
 import training
-answer = model.predict(pd.read_json(sys.argv[2], orient="split", precise_float=True))
+answer = model.predict(pd.read_parquet(sys.argv[2]))
 print(json.dumps({"code": training.__file__, "probability": list(answer["probability"])}))
 """
 
@@ -77,8 +80,8 @@ print(json.dumps({"code": training.__file__, "probability": list(answer["probabi
 def test_mlflow_loads_it_and_predicts_the_same(
     place: Path, python: Path, frame: pd.DataFrame, expected: np.ndarray, tmp_path: Path
 ) -> None:
-    frame.to_json(tmp_path / "leads.json", orient="split", index=False, double_precision=15)
-    answer = run_there(python, tmp_path, LOAD, place, tmp_path / "leads.json")
+    frame.to_parquet(tmp_path / "leads.parquet")
+    answer = run_there(python, tmp_path, LOAD, place, tmp_path / "leads.parquet")
     assert Path(answer["code"]).is_relative_to(python.parents[1])
     np.testing.assert_allclose(answer["probability"], expected, rtol=0, atol=1e-12)
 
@@ -88,7 +91,7 @@ import json, sys
 import pandas as pd
 import hotlead
 model = hotlead.load_model(sys.argv[1])
-leads = pd.read_json(sys.argv[2], orient="split", precise_float=True)
+leads = pd.read_parquet(sys.argv[2])
 print(json.dumps({"log_odds": list(model.explain(leads).sum(axis=1)), "version": model.version}))
 """
 
@@ -96,8 +99,8 @@ print(json.dumps({"log_odds": list(model.explain(leads).sum(axis=1)), "version":
 def test_hotlead_itself_can_be_imported_there(
     demo: Demo, place: Path, python: Path, frame: pd.DataFrame, expected: np.ndarray, tmp_path: Path
 ) -> None:
-    frame.to_json(tmp_path / "leads.json", orient="split", index=False, double_precision=15)
-    answer = run_there(python, tmp_path, EXPLAIN, place, tmp_path / "leads.json")
+    frame.to_parquet(tmp_path / "leads.parquet")
+    answer = run_there(python, tmp_path, EXPLAIN, place, tmp_path / "leads.parquet")
     assert answer["version"] == demo.model.version
     np.testing.assert_allclose(1 / (1 + np.exp(-np.array(answer["log_odds"]))), expected, rtol=0, atol=1e-12)
 

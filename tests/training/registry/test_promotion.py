@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from features.crm.load import Loaded
 from features.errors import SettingsError
 from scoring.decision.scorer import CalibratedModel, Scorer
-from scoring.model.evidence import MODEL
+from scoring.model.evidence import MODEL, POINTS
 from scoring.model.model import Model
 from scoring.scorecard.load import blank_card
 from scoring.scorecard.scorecard import Scorecard
@@ -217,6 +217,18 @@ def test_an_override_is_recorded_with_its_reason(
 def test_without_a_scorecard_nothing_is_promoted(demo: Demo, out: Path, registered: Register) -> None:
     registered(demo.job.record)
     assert "scorecard" in failed(out, blank_card())
+
+
+def test_a_model_that_never_had_a_scorecard_is_promoted_without_one(
+    demo: Demo, out: Path, registered: Register, aliases: Callable[[], dict[str, str]]
+) -> None:
+    record, model = demo.job.record, demo.model
+    weights = {"points": 0.0, "linear": 0.5, "trees": 0.5}
+    without_card = with_model(record, replace(model, card=blank_card(), points=None, weights=weights))
+    scores = {name: s for name, s in record.trained.evidence.scores.items() if name != POINTS}
+    version = registered(with_scores(without_card, scores))
+    assert promote(out, blank_card(), None, None).promoted
+    assert aliases() == {CHAMPION: version}
 
 
 def test_rollback_restores_the_former_answers_to_the_digit(

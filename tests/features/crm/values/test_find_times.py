@@ -64,7 +64,7 @@ def test_two_orders_that_fit_are_a_question_that_columns_beside_may_answer() -> 
     finding = find(["03/04/2026", "05/06/2026", "07/07/2026"])
     assert finding is not None
     assert not finding.is_settled
-    question = finding.describe("Created On", "leads")
+    question = str(finding.describe("Created On", "leads"))
     assert "03/04/2026 may be 2026-04-03 or 2026-03-04" in question
     assert '{ "Created On" = "%d/%m/%Y" }' in question
     assert '{ "Created On" = "%m/%d/%Y" }' in question
@@ -84,8 +84,8 @@ def test_two_orders_in_one_column_are_named_with_rows() -> None:
     finding = find(["25/03/2026", "04/05/2026", "03/26/2026", "27/03/2026", "03/28/2026"])
     assert finding is not None
     assert finding.is_mixed
-    assert "'03/26/2026' (row 3)" in finding.describe("at", "leads")
-    assert "'25/03/2026' (row 1)" in finding.describe("at", "leads")
+    assert "'03/26/2026' (row 3)" in str(finding.describe("at", "leads"))
+    assert "'25/03/2026' (row 1)" in str(finding.describe("at", "leads"))
     assert finding.locate(np.arange(10, 15)).strays[0] == ("03/26/2026", 12)
 
 

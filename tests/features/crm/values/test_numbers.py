@@ -128,10 +128,10 @@ def test_whole_numbers_need_no_format() -> None:
 
 
 def test_two_readings_and_two_currencies_are_questions() -> None:
-    question = find("1.500", "5").describe("Employees", "leads")  # type: ignore[union-attr]
+    question = str(find("1.500", "5").describe("Employees", "leads"))  # type: ignore[union-attr]
     assert '{ "Employees" = { decimal = "." } } for 1.5,' in question
     assert '{ "Employees" = { decimal = "," } } for 1,500,' in question
     finding = find("$5", "€7")
     assert finding is not None
     assert not finding.is_settled
-    assert "$ and €" in finding.describe("Amount", "leads")
+    assert "$ and €" in str(finding.describe("Amount", "leads"))

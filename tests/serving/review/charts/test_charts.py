@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from serving.review.charts.charts import Lines, Mark, PageChart, Series, Waterfall
+from serving.review.charts.lines import _position, _x_ticks
 from tests.helpers.review_charts import CHARTS
 
 
@@ -31,6 +32,15 @@ def test_moments_are_shown_in_the_time_zone_of_the_company() -> None:
         zone=ZoneInfo("Asia/Tokyo"),
     )
     assert lines.rows[0][0] == "2026-09-21 23:13"
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("hours", [0.001, 5, 30, 61, 69, 71, 100, 24 * 80, 24 * 1000, 24 * 1090, 24 * 4000])
+def test_an_axis_of_moments_has_few_ticks_whatever_its_span(hours: float) -> None:
+    first = 1_790_000_000_000
+    chart = Lines(title="", x=(first, first + hours * 3_600_000), series=(), zone=ZoneInfo("Asia/Tokyo"))
+    ticks = _x_ticks(chart, [_position(chart, x) for x in chart.x])
+    assert 1 <= len(ticks) <= 8, ticks
 
 
 def test_a_waterfall_adds_up() -> None:

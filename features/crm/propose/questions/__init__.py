@@ -52,9 +52,9 @@ def ask_formats(tables: Sequence[TableProfile], ask: Ask) -> list[TableProfile]:
     return [_ask_decimals(_ask_orders(table, ask), ask) for table in tables]
 
 
-def open_formats(tables: Sequence[TableProfile], used: Container[str | None]) -> list[Question]:
-    """The orders and decimal signs that are open in the `used` columns."""
-    columns = [(table, column) for table in tables for column in table.columns if column.name in used]
+def open_formats(tables: Sequence[TableProfile], in_use: Container[str | None]) -> list[Question]:
+    """The orders and decimal signs that are open in the columns `in_use`."""
+    columns = [(table, column) for table in tables for column in table.columns if column.name in in_use]
     questions = [q for table, c in columns for q in (_order_question(table, c), _decimal_question(table, c))]
     return [question for question in questions if question is not None]
 
@@ -136,14 +136,9 @@ def _show_column(column: ColumnProfile) -> str:
     return f"{column.name} ({', '.join(column.common[:_SHOWN_VALUES])}{more})"
 
 
-def open_questions(detected: DetectedTables) -> list[Question]:
-    """What is open about the outcome: the column, and values that are neither won nor lost."""
-    return [*_outcome_question(detected), *_meaning_questions(detected)]
-
-
 def ask_about_outcome(detected: DetectedTables, ask: Ask) -> DetectedTables:
     """The tables with the column of the outcome, and the meaning of its values, that a person chooses."""
-    for question in _outcome_question(detected):
+    for question in outcome_questions(detected):
         chosen = detected.outcomes[ask(question)]
         others = [outcome for outcome in detected.outcomes if outcome is not chosen]
         detected = replace(detected, outcomes=[chosen, *others])
@@ -154,7 +149,8 @@ def ask_about_outcome(detected: DetectedTables, ask: Ask) -> DetectedTables:
     return detected
 
 
-def _outcome_question(detected: DetectedTables) -> list[Question]:
+def outcome_questions(detected: DetectedTables) -> list[Question]:
+    """Which column is the outcome, if several may be."""
     if len(detected.outcomes) < 2:
         return []
     table = detected.outcome_table.profile
@@ -165,9 +161,9 @@ def _outcome_question(detected: DetectedTables) -> list[Question]:
 
 
 def _meaning_questions(detected: DetectedTables) -> list[Question]:
-    if not detected.outcomes:
+    first = detected.outcome
+    if first is None:
         return []
-    first = detected.outcomes[0]
     values = {"column": first.name, "file": detected.outcome_table.file}
     return [
         Question("meaning", {**values, "value": value}, MEANINGS, has_codes=True)
@@ -179,7 +175,8 @@ def _move_value(outcome: OutcomeColumn, value: str, meaning: str) -> OutcomeColu
     """The outcome with a value that was left out as won, lost or open."""
     if meaning == "leave_out":
         return outcome
-    rest = replace(outcome, leave_out=tuple(v for v in outcome.leave_out if v != value))
+    leave_out, ignore = (tuple(v for v in vs if v != value) for vs in (outcome.leave_out, outcome.ignore))
+    rest = replace(outcome, leave_out=leave_out, ignore=ignore, answered=(*outcome.answered, value))
     if meaning == "won":
         return replace(rest, won=(*rest.won, value))
     if meaning == "lost":
