@@ -64,6 +64,8 @@ def _at_win_rate(model: Model, recipe: Recipe, sample: Dataset) -> Model:
     Averages of log-odds, a slope or a weight of 0 would move the mean. Where newer deals weigh more, so does
     their win rate.
     """
+    if model.is_scorecard:  # its calibration holds the win rate already
+        return model
     rate = float(sample.won.mean())
     if recipe.recent_strength is not None:
         recent = float(np.average(sample.won, weights=recency_weights(len(sample))))
