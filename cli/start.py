@@ -77,9 +77,8 @@ def _check_decided(proposal: Proposal, to: Path, lang: Language) -> None:
 
     blocking = [open_question(q, lang) for q in proposal.questions if q.is_blocking]
     if blocking:
-        joint = translate("sentence_joint", lang)
         raise DataError(
-            "{text}", text=translate("start_undecided", lang, crm=to, question=joint.join(blocking))
+            "{text}", text=translate("start_undecided", lang, crm=to, question="\n".join(blocking))
         )
 
 

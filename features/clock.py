@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 MS_PER_DAY = 86_400_000
 NEVER = 2**62
@@ -35,6 +36,18 @@ def from_ms(ms: int) -> datetime:
 def iso(ms: int) -> str:
     """`ms` as ISO 8601 in UTC, to the second: 2026-10-01T00:00:00Z."""
     return f"{from_ms(ms).isoformat()[:19]}Z"
+
+
+def iso_exact(ms: int) -> str:
+    """`ms` as ISO 8601 in UTC, to the millisecond."""
+    return f"{from_ms(ms).isoformat(timespec='milliseconds')[:23]}Z"
+
+
+def local_hours(ms: int, zone: str) -> int:
+    """The whole hours since 1970-01-01 00:00 of the clock in a zone, such as Asia/Tokyo, at `ms`."""
+    local = from_ms(ms).astimezone(ZoneInfo(zone)).replace(tzinfo=None)
+    since = local - _EPOCH.replace(tzinfo=None)
+    return since.days * 24 + since.seconds // 3600
 
 
 def now_ms() -> int:

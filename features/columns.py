@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeAlias
@@ -17,6 +17,9 @@ Ints: TypeAlias = NDArray[np.int64]
 Bools: TypeAlias = NDArray[np.bool_]
 
 MISSING = -1
+
+LEVEL_SEPARATOR = "\u241f"
+"""The sign between the levels of a text that has several, such as the values of a multi-select list."""
 
 TEXT_FORM = 1
 """The version of the normal form of texts, which a model stores; 0 compares texts letter by letter."""
@@ -47,6 +50,51 @@ class Texts:
 
 
 Column: TypeAlias = Floats | Texts
+
+
+def join_levels(levels: Iterable[str]) -> str:
+    """The text of several levels; that of one level is the level itself."""
+    return LEVEL_SEPARATOR.join(levels)
+
+
+def split_levels(text: str) -> Sequence[str]:
+    """The levels of a text: most texts have one."""
+    if LEVEL_SEPARATOR not in text:
+        return (text,)
+    return [level for level in text.split(LEVEL_SEPARATOR) if level]
+
+
+def split_rows(column: Texts) -> tuple[NDArray[np.intp], Texts]:
+    """Each level of each text, with the row that it stands in; missing texts are left out."""
+    levels = [split_levels(name) for name in column.categories]
+    filled = np.flatnonzero(column.codes >= 0)
+    counts = np.array([len(names) for names in levels], dtype=np.intp)
+    codes: dict[str, int] = {}
+    flat = np.array(
+        [codes.setdefault(level, len(codes)) for names in levels for level in names], dtype=np.int32
+    )
+    row, position = spread_rows(column.codes[filled], counts)
+    return filled[row], Texts(flat[position], tuple(codes))
+
+
+def spread_rows(
+    codes: NDArray[np.int32], counts: NDArray[np.intp]
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """For rows with a code each, of which code c stands for `counts[c]` entries of a flat list: every row
+    once for each of its entries, and the positions of these."""
+    per_row = counts[codes]
+    row = np.repeat(np.arange(len(codes)), per_row)
+    starts = (np.cumsum(counts) - counts)[codes]
+    within = np.arange(len(row)) - np.repeat(np.cumsum(per_row) - per_row, per_row)
+    return row, np.repeat(starts, per_row) + within
+
+
+def map_texts(column: Texts, derive: Callable[[str], str | None]) -> Texts:
+    """The column of what is derived from each text, None being a missing one."""
+    derived = [derive(name) for name in column.categories]
+    codes: dict[str, int] = {}
+    to_new = [MISSING if name is None else codes.setdefault(name, len(codes)) for name in derived]
+    return Texts(np.array([*to_new, MISSING], dtype=np.int32)[column.codes], tuple(codes))
 
 
 class LazyColumns(Mapping[str, Column]):

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_array
 
-from features.clock import MS_PER_DAY, NEVER, days_to_ms, iso
-from features.columns import Bools, Column, Floats, Ints, Texts, take
+from features.clock import MS_PER_DAY, NEVER, days_to_ms, iso, local_hours
+from features.columns import Bools, Column, Floats, Ints, Texts, encode_texts, map_texts, take
 from features.crm_data import Activities, Changes, Crm
 from features.errors import DataError
 from features.kinds import Activity, Over
@@ -24,6 +24,7 @@ from features.numbers import round_sum
 
 _SEGMENTS_AT_ONCE = 4_000_000
 _LARGEST_KEY = 2**63 - 1
+_MS_PER_QUARTER = 900_000
 _Terms: TypeAlias = Callable[[Ints, Ints], Floats]
 
 
@@ -167,7 +168,7 @@ class ManyLeads:
         return values
 
     def age(self) -> Floats:
-        age = self._moments - self._histories.crm.created[self._leads]
+        age = self._moments - self._created_ms
         return np.asarray(age / MS_PER_DAY, dtype=np.float64)
 
     def count(self, activity: Activity, days: float | None, over: Over) -> Floats:
@@ -235,6 +236,27 @@ class ManyLeads:
         nonzero = denominator != 0
         shares = np.divide(numerator, denominator, out=np.full(len(numerator), np.nan), where=nonzero)
         return np.asarray(shares, dtype=np.float64)
+
+    def created(self) -> Floats:
+        return self._created_ms.astype(np.float64)
+
+    def created_local(self, zone: str) -> Floats:
+        # All times of a quarter of an hour are of one hour in every zone.
+        quarters, position = np.unique(self._created_ms // _MS_PER_QUARTER, return_inverse=True)
+        hours = [local_hours(quarter * _MS_PER_QUARTER, zone) for quarter in quarters.tolist()]
+        return np.array(hours, dtype=np.float64)[position]
+
+    def map_text(self, text: Texts, derive: Callable[[str], str | None]) -> Texts:
+        return map_texts(text, derive)
+
+    def map_number(self, number: Floats, derive: Callable[[float], str | None]) -> Texts:
+        different, position = np.unique(number, return_inverse=True)
+        texts = encode_texts([derive(value) if value == value else None for value in different.tolist()])
+        return texts.take(position)
+
+    @property
+    def _created_ms(self) -> Ints:
+        return np.asarray(self._histories.crm.created[self._leads], dtype=np.int64)
 
     def _attribute(self, column: str, missing_value: Column) -> Column:
         crm = self._histories.crm

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import itemgetter
 
-from features.clock import MS_PER_DAY, days_to_ms
+from features.clock import MS_PER_DAY, days_to_ms, local_hours
 from features.columns import to_text
 from features.kinds import Activity, Over
 from features.numbers import round_sum
@@ -152,6 +152,18 @@ class OneLead:
 
     def ratio(self, numerator: float, denominator: float) -> float:
         return numerator / denominator if denominator else math.nan
+
+    def created(self) -> float:
+        return float(self._created)
+
+    def created_local(self, zone: str) -> float:
+        return float(local_hours(self._created, zone))
+
+    def map_text(self, text: str | None, derive: Callable[[str], str | None]) -> str | None:
+        return None if text is None else derive(text)
+
+    def map_number(self, number: float, derive: Callable[[float], str | None]) -> str | None:
+        return derive(number) if number == number else None
 
     def _start(self, times: list[int], days: float | None) -> int:
         """The position of the first activity in the last `days`."""

@@ -24,12 +24,27 @@ _EXAMPLES: dict[type, Any] = {
     kinds.Distinct: kinds.Distinct(30),
     kinds.Ratio: kinds.Ratio(kinds.Count("mail_click"), kinds.Count("mail_open")),
     kinds.Age: kinds.Age(),
+    kinds.MailDomain: kinds.MailDomain("email"),
+    kinds.JobRank: kinds.JobRank("title"),
+    kinds.Department: kinds.Department("title"),
+    kinds.SizeBand: kinds.SizeBand("employees"),
+    kinds.MultiSelect: kinds.MultiSelect("interests"),
+    kinds.FreeText: kinds.FreeText("inquiry"),
+    kinds.DaysBetween: kinds.DaysBetween("inquiry_date", "wanted_date"),
+    kinds.InquiryWeekday: kinds.InquiryWeekday(),
+    kinds.InquiryHour: kinds.InquiryHour(),
 }
 
 
 _WORDS = Vocabulary(
     {
         "employees": {"en": "Employees", "ja": "従業員数"},
+        "email": {"en": "Email", "ja": "メール"},
+        "title": {"en": "Title", "ja": "役職"},
+        "interests": {"en": "Interests", "ja": "関心のある製品"},
+        "inquiry": {"en": "Inquiry", "ja": "問い合わせ内容"},
+        "inquiry_date": {"en": "Inquiry date", "ja": "問い合わせ日"},
+        "wanted_date": {"en": "Wanted date", "ja": "希望日"},
         "price_page": {"en": "Price page viewed", "ja": "料金ページ閲覧"},
         "order": {"en": "Order", "ja": "注文"},
         "product_view": {"en": "Product viewed", "ja": "商品閲覧"},

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from datetime import date, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 from zoneinfo import ZoneInfo
 
 from pydantic import (
@@ -22,9 +22,9 @@ from pydantic import (
 from features.crm.table_settings import ActivitiesTable, ChangesTable, DealsTable, LeadsTable
 from features.crm.values.formats import NumberFormat
 from features.errors import InvalidValue, SettingsError, nearest_sentence
-from features.kinds import KINDS, Feature, Language
+from features.kinds import KINDS, Edge, Feature, Language, ValueType, activities_of
 from features.messages import Message, MessageLines, quote
-from features.table import FeatureTable, Vocabulary
+from features.table import ColumnUse, FeatureTable, Vocabulary
 from features.toml import Strict, TextValue, TimeZone, explain_invalid, read_toml
 
 LANDMARKS = (0.0, 1.0, 3.0, 7.0, 14.0, 30.0, 60.0, 90.0)
@@ -121,6 +121,16 @@ class CrmSettings(Strict):
     review: Review = Review()
     folder: Path = Path()
 
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_time_zone(cls, data: Any) -> Any:
+        """Features of a weekday or an hour hold their zone: a model with another one is another model."""
+        features = data.get("features") if isinstance(data, Mapping) else None
+        if not isinstance(features, Mapping):
+            return data
+        zone = data.get("time_zone", "UTC")
+        return {**data, "features": {name: _with_zone(f, zone) for name, f in features.items()}}
+
     @field_validator("features")
     @classmethod
     def _require_features(cls, features: Mapping[str, Feature]) -> Mapping[str, Feature]:
@@ -138,7 +148,7 @@ class CrmSettings(Strict):
     def _check_dates(self) -> Self:
         if self.order == "date" and self.leads.created_at is None:
             raise InvalidValue('[crm] order: "date" needs the column of that date: [leads] created_at')
-        needs = sorted(name for name, f in self.features.items() if f.kind != "attribute")
+        needs = sorted(name for name, f in self.features.items() if f.needs_dates)
         if needs and not self.dated:
             raise InvalidValue(
                 "[features] {names}: only attributes are possible without dates; "
@@ -161,12 +171,12 @@ class CrmSettings(Strict):
                 "[leads] lost_where: is for leads without a deal in the table of [deals]; here the outcome "
                 "stands in the leads' table, so name such values in [deals] lost"
             )
-        counting = sorted(n for n, f in self.features.items() if f.kind not in ("attribute", "age"))
+        counting = sorted(n for n, f in self.features.items() if activities_of(f))
         if counting and not self.activities:
             raise InvalidValue(
                 "[features] {names}: activities are counted, but there is no [activities]", names=counting[:3]
             )
-        history = [n for n, f in self.table.attributes.items() if f.known == "history"]
+        history = [use.feature for use in self.table.column_uses if use.availability == "history"]
         if history and not self.changes:
             raise InvalidValue(
                 '[features] {name}: known = "history", but there is no [changes]', name=history[0]
@@ -176,16 +186,24 @@ class CrmSettings(Strict):
     @model_validator(mode="after")
     def _check_shared_columns(self) -> Self:
         """A column is read once, so all its features must agree on `values` and `known`."""
-        first: dict[str, str] = {}
-        for name, f in self.table.attributes.items():
-            earlier = self.table.attributes[first.setdefault(f.column, name)]
-            if (f.values, f.known) != (earlier.values, earlier.known):
+        first: dict[str, ColumnUse] = {}
+        for use in self.table.column_uses:
+            earlier = first.setdefault(use.column, use)
+            if (use.values, use.availability) != (earlier.values, earlier.availability):
                 raise InvalidValue(
                     "[features] {first} and {second}: both are the column {column!r}, so `values` and "
                     "`known` must be the same",
-                    first=first[f.column],
-                    second=name,
-                    column=f.column,
+                    first=earlier.feature,
+                    second=use.feature,
+                    column=use.column,
+                )
+            if use.edge and earlier.edge and use.edge is not earlier.edge:
+                raise InvalidValue(
+                    "[features] {first} and {second}: both are the column {column!r}, of which only one of "
+                    "the two kinds can be read",
+                    first=earlier.feature,
+                    second=use.feature,
+                    column=use.column,
                 )
         return self
 
@@ -220,17 +238,28 @@ class CrmSettings(Strict):
         return FeatureTable(self.features, Vocabulary(self.words))
 
     @property
-    def columns(self) -> dict[str, Literal["category", "number"]]:
+    def columns(self) -> dict[str, ValueType]:
         """The columns of a lead that are read as attributes, with the type of their values."""
-        wanted: dict[str, Literal["category", "number"]]
-        wanted = dict.fromkeys(self.segments.values(), "category")
-        return wanted | {f.column: f.values for f in self.table.attributes.values()}
+        wanted: dict[str, ValueType] = dict.fromkeys(self.segments.values(), "category")
+        return wanted | {use.column: use.values for use in self.table.column_uses}
+
+    @property
+    def edges(self) -> dict[str, Edge]:
+        """By column what its texts become where they come in; a column that an attribute uses stays."""
+        uses = self.table.column_uses
+        as_written = {use.column for use in uses if not use.edge}
+        return {use.column: use.edge for use in uses if use.edge and use.column not in as_written}
 
     @property
     def number_formats(self) -> dict[str, NumberFormat]:
         """How the columns of leads write numbers, in files and requests, where they are not plain."""
         changes = self.changes.number_formats if self.changes else {}
         return {**changes, **self.leads.number_formats}
+
+
+def _with_zone(feature: Any, zone: object) -> Any:
+    needs_zone = isinstance(feature, Mapping) and feature.get("kind") in ("weekday", "hour")
+    return {"time_zone": zone, **feature} if needs_zone else feature
 
 
 def load_settings(path: Path) -> CrmSettings:

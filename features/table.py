@@ -5,14 +5,30 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 from features.columns import Column, normalize_text
-from features.kinds import Attribute, Feature, Language, activities_of
+from features.derived.text_words import TextWords
+from features.kinds import (
+    Attribute,
+    Availability,
+    DaysBetween,
+    Edge,
+    Feature,
+    FreeText,
+    FromColumn,
+    Language,
+    MultiSelect,
+    ValueType,
+    activities_of,
+)
 from features.many_leads import ManyLeads
 from features.one_lead import OneLead
+
+SHOWN_SEPARATOR = "; "
+"""The sign between the levels of a text in answers and stored reasons."""
 
 
 @dataclass(frozen=True)
@@ -43,12 +59,29 @@ class Vocabulary:
         return [key.removeprefix(start) for key in self.words if key.startswith(start)]
 
 
+@dataclass(frozen=True, kw_only=True)
+class ColumnUse:
+    """A column of the lead that a feature uses: how it is read, when it was known, whether crm.toml insists
+    on it, and what its texts become where they come in (None: they stay)."""
+
+    feature: str
+    column: str
+    values: ValueType
+    availability: Availability
+    insist: bool
+    edge: Edge | None
+
+
 @dataclass(frozen=True)
 class FeatureTable:
-    """Features by name, in the order of crm.toml, with the company's words."""
+    """Features by name, in the order of crm.toml, with the company's words.
+
+    `text_words` has, for features of free text, the words that a model knows, with their n-grams.
+    """
 
     rows: Mapping[str, Feature]
     vocabulary: Vocabulary = field(default_factory=Vocabulary)
+    text_words: Mapping[str, TextWords] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -63,12 +96,34 @@ class FeatureTable:
     @cached_property
     def texts(self) -> frozenset[str]:
         """The names of the features whose values are texts."""
-        return frozenset(name for name, feature in self.attributes.items() if feature.values == "category")
+        return frozenset(name for name, feature in self if feature.is_text)
 
     @cached_property
     def attributes(self) -> dict[str, Attribute]:
-        """The features that are columns of the lead."""
-        return {name: f for name, f in self if isinstance(f, Attribute)}
+        """The features that are columns of the lead as they are."""
+        return {name: feature for name, feature in self if isinstance(feature, Attribute)}
+
+    @cached_property
+    def free_texts(self) -> frozenset[str]:
+        """The names of the features whose values are the n-grams of a free text."""
+        return frozenset(name for name, feature in self if isinstance(feature, FreeText))
+
+    @cached_property
+    def column_uses(self) -> tuple[ColumnUse, ...]:
+        """The columns of the lead that features use, one entry for each feature and column."""
+        return tuple(
+            ColumnUse(
+                feature=name,
+                column=column,
+                values=values,
+                availability=feature.known,
+                insist=feature.insist,
+                edge=feature.edge,
+            )
+            for name, feature in self
+            if isinstance(feature, Attribute | FromColumn | DaysBetween)
+            for column, values in feature.column_types.items()
+        )
 
     @cached_property
     def activities(self) -> frozenset[str]:
@@ -87,15 +142,27 @@ class FeatureTable:
             return self.vocabulary.word(name, lang)
         return self.rows[name].label(self.vocabulary, lang)
 
+    def value_word(self, name: str, value: str, lang: Language) -> str:
+        """The words for a text of a feature: the company's, else those of its kind; of several levels, for
+        each of them."""
+        feature, columns = self.rows[name], [use.column for use in self.column_uses if use.feature == name]
+
+        def word(level: str) -> str:
+            of_company = (self.vocabulary.value(column, level, lang) for column in (*columns, name))
+            return next((word for word in of_company if word != level), feature.level_word(level, lang))
+
+        levels = value.split(SHOWN_SEPARATOR) if isinstance(feature, FreeText | MultiSelect) else [value]
+        return ("、" if lang == "ja" else ", ").join(map(word, levels))
+
     @cached_property
     def _parts(self) -> frozenset[str]:
         """Words of columns and activity types, apart from those of features with the same name."""
-        return self.activities | {attribute.column for attribute in self.attributes.values()}
+        return self.activities | {use.column for use in self.column_uses}
 
     def without(self, names: set[str]) -> FeatureTable:
         """The table without some features."""
         remaining = {name: f for name, f in self if name not in names}
-        return FeatureTable(remaining, self.vocabulary)
+        return replace(self, rows=remaining)
 
     def compute_one(self, view: OneLead) -> list[float | str | None]:
         """The values of one lead, in the order of the table."""

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from features.columns import Column, Floats, encode_texts
+from features.columns import Column, Floats, encode_texts, map_texts
 from scoring.model.model import Model
 
 AVERAGE_LEAD = "average_lead"
@@ -75,7 +75,9 @@ class ScoringModel:
 
     def _column(self, values: pd.Series, name: str) -> Column:
         if name in self.model.table.texts:
-            return encode_texts([None if pd.isna(v) else str(v) for v in values])
+            texts = encode_texts([None if pd.isna(v) else str(v) for v in values])
+            edge = self.model.table.rows[name].edge
+            return texts if edge is None else map_texts(texts, edge)
         return np.asarray(pd.to_numeric(values), dtype=np.float64)
 
 

@@ -19,6 +19,7 @@ from training.fitting.dataset import build_dataset, check_enough_deals
 from training.fitting.fit import fit
 from training.fitting.holdout import build_evidence, evaluate
 from training.fitting.result import RunRecord, TrainingResult, describe_training, explain_sample
+from training.fitting.text_words import with_text_words
 from training.fitting.tuning import tune
 from training.progress import StepReporter
 from training.registry.mlflow_store import check_server
@@ -87,8 +88,8 @@ def train(
     evaluation = evaluate(data, choose_recipe, seed)
     report_step(Message("refitting on all deals"))
     recipe = evaluation.recipes[0] if len(evaluation.recipes) == 1 else choose_recipe(data)
-    model = fit(data, recipe, seed)
-    report_step("scoring the newest deals as the model in use does")
+    model = with_text_words(fit(data, recipe, seed), loaded)
+    report_step(Message("scoring the newest deals as the model in use does"))
     served = score_served(data, recipe, model, evaluation, seed)
     model = model.with_about(**describe_training(loaded, data, evaluation, recipe, audit, seed))
     return TrainingResult(

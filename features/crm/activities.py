@@ -19,6 +19,7 @@ from features.crm.sources.rows import SourceRows
 from features.crm.table_settings import ActivitiesTable, ChangesTable
 from features.crm_data import Activities, BotActivities, Changes, no_activities, no_bots
 from features.errors import DataError, SettingsError, suggest_nearest
+from features.kinds import activities_of
 from features.messages import Message
 
 _MAX_TYPES = 30_000
@@ -89,7 +90,7 @@ def read_changes(reader: Reader, lead_index: LeadIndex) -> dict[str, Changes]:
 
 
 def _check_not_empty(reader: Reader) -> None:
-    counting = [name for name, f in reader.settings.table if f.kind not in ("attribute", "age")]
+    counting = [name for name, f in reader.settings.table if activities_of(f)]
     if counting and not reader.rejects.read["activities"]:
         raise DataError(
             "activities ({files}): holds no activity, but [features] {feature} counts some. Export the "
@@ -101,14 +102,14 @@ def _check_not_empty(reader: Reader) -> None:
 
 def _check_history_columns(reader: Reader, config: ChangesTable) -> None:
     """Raise SettingsError if [changes] columns lacks the column of a feature with a history."""
-    for name, feature in reader.settings.table.attributes.items():
-        if config.columns and feature.known == "history" and feature.column not in config.columns:
+    for use in reader.settings.table.column_uses:
+        if config.columns and use.availability == "history" and use.column not in config.columns:
             raise SettingsError(
                 '[features] {name}: known = "history", but [changes] columns does not name '
                 "{column!r}; {nearest}.",
-                name=name,
-                column=feature.column,
-                nearest=suggest_nearest(feature.column, list(config.columns)),
+                name=use.feature,
+                column=use.column,
+                nearest=suggest_nearest(use.column, list(config.columns)),
             )
 
 

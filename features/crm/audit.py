@@ -46,9 +46,8 @@ def audit(loaded: Loaded) -> list[Finding]:
 def leaking_features(findings: list[Finding], loaded: Loaded) -> set[str]:
     """The features of columns that certainly leak, except those with insist = true in crm.toml."""
     leaking_columns = {f.column for f in findings if f.severity == "leak"}
-    attributes = loaded.settings.table.attributes
     return {
-        name
-        for name, attribute in attributes.items()
-        if attribute.column in leaking_columns and not attribute.insist and attribute.known != "history"
+        use.feature
+        for use in loaded.settings.table.column_uses
+        if use.column in leaking_columns and not use.insist and use.availability != "history"
     }

@@ -54,7 +54,7 @@ def check_columns(loaded: Loaded) -> Iterator[Finding]:
     decided = DecidedLeads.from_crm(loaded.crm)
     if len(decided.lead) < MIN_WINS or decided.won.all() or not decided.won.any():
         return
-    used_columns = {a.column for a in loaded.settings.table.attributes.values() if a.known != "history"}
+    used_columns = {use.column for use in loaded.settings.table.column_uses if use.availability != "history"}
     for name, raw, lead_rows in _columns(loaded):
         finding = _check_column(name, raw, lead_rows, decided, loaded)
         if finding is not None:

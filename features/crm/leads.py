@@ -80,8 +80,8 @@ def lead_attributes(reader: Reader, rows: SourceRows) -> dict[str, Column]:
 
 def base_columns(settings: CrmSettings) -> list[str]:
     """The columns whose value features take from the leads' table."""
-    features = settings.table.attributes.values()
-    return list(dict.fromkeys(f.column for f in features if f.known != "history"))
+    uses = settings.table.column_uses
+    return list(dict.fromkeys(use.column for use in uses if use.availability != "history"))
 
 
 def drop_duplicates(reader: Reader, rows: SourceRows, column: str) -> SourceRows:

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.clock import CLOCKS_DIFFER_MS, NEVER, iso, now_ms, to_ms
-from features.columns import Bools, Column, Floats, Ints, merge_categories
+from features.columns import Bools, Column, Floats, Ints, map_texts, merge_categories
 from features.crm.joining.ids import match_ids
 from features.crm.parsing import (
     Parsed,
@@ -134,13 +134,27 @@ class Reader:
         return as_texts(rows.table[column], self.missing)
 
     def read_column(self, rows: SourceRows, column: str, kind: str, shown: str | None = None) -> Column:
-        """A column as numbers, or as texts with one category for each normal form.
+        """A column as numbers, as times (ms UTC, nan: missing), or as texts with one category for each normal
+        form; of personal data only what crm.toml derives from it.
 
-        Values that are no numbers become missing and are reported.
+        Values that are no numbers or times become missing and are reported.
         """
-        if kind == "category":
-            return merge_categories(encode_column(rows.table[column], self.missing))
-        return self.read_numbers(rows, column, shown)
+        if kind == "time":
+            return self._read_dates(rows, column, shown or column)
+        if kind == "number":
+            return self.read_numbers(rows, column, shown)
+        texts = encode_column(rows.table[column], self.missing)
+        edge = self.settings.edges.get(shown or column)
+        return merge_categories(texts) if edge is None else map_texts(texts, edge)
+
+    def _read_dates(self, rows: SourceRows, column: str, shown: str) -> Floats:
+        """The dates of an attribute; any may lie in the future."""
+        time_format = self.settings.leads.time_format_of(shown)
+        parsed = self.parse_times(rows, column, time_format)
+        if parsed.unreadable.any():
+            reason = self._explain_times(rows, column, time_format)
+            self.rejects.values.extend(self._make_rejects(rows, parsed.unreadable, column, reason, shown))
+        return np.where(parsed.values == NEVER, np.nan, parsed.values).astype(np.float64)
 
     def read_numbers(
         self, rows: SourceRows, column: str, shown: str | None = None, source: Source | None = None

@@ -75,7 +75,8 @@ def _mostly_won(crm: Crm) -> Iterator[Finding]:
 
 
 def _today_values(loaded: Loaded) -> Iterator[Finding]:
-    today = [a.column for a in loaded.settings.table.attributes.values() if a.known == "today"]
+    uses = loaded.settings.table.column_uses
+    today = list(dict.fromkeys(use.column for use in uses if use.availability == "today"))
     if not today:
         return
     shown = ", ".join(f"'{c}'" for c in today[:6]) + (f" and {len(today) - 6} more" if len(today) > 6 else "")

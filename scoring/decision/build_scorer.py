@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Protocol
 
 from features.errors import HotleadError, SettingsError
@@ -48,10 +49,9 @@ def build_scorer(
     card = _current_card(settings, fallback_card, warn)
     if trained is None:
         return Scorer(card, settings.table, None, fallback)
+    table = replace(settings.table, text_words=trained.model.table.text_words)
     try:
-        return Scorer(
-            card, settings.table, CalibratedModel.from_evidence(trained.model, trained.evidence, card), None
-        )
+        return Scorer(card, table, CalibratedModel.from_evidence(trained.model, trained.evidence, card), None)
     except SettingsError as problem:
         warn(
             Message(

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from features.columns import Floats
-from features.kinds import Age, Attribute, DaysSince, Language
-from features.table import FeatureTable
+from features.columns import LEVEL_SEPARATOR, Floats
+from features.kinds import Age, DaysBetween, DaysSince, Language
+from features.table import SHOWN_SEPARATOR, FeatureTable
 from scoring.decision.score import Reason
 from scoring.scorecard.scorecard import Rule, Scorecard
 from scoring.texts import translate
@@ -29,7 +29,10 @@ class Contribution:
 
     def text(self, table: FeatureTable, lang: Language) -> str:
         """'Price page in the last 30 days: 3'."""
-        value = format_value(table, self.feature, self.value, lang)
+        value = self.value
+        if isinstance(value, str):
+            value = describe_text(table, self.feature, value, lang, self.contribution)
+        value = format_value(table, self.feature, value, lang)
         return translate("reason", lang, label=table.label(self.feature, lang), value=value)
 
 
@@ -66,16 +69,23 @@ def stored_rule_reasons(detail: Mapping[str, Any], card: Scorecard, lang: Langua
     return [Reason(c, rules[c].because.text(lang) if c in rules else c, weight) for c, weight in weights]
 
 
+def describe_text(
+    table: FeatureTable, name: str, value: str, lang: Language, contribution: float = 0.0
+) -> str:
+    """A text as it is answered and stored: "A; B" for several levels, and of a free text the words that a
+    model knows and that pull as its `contribution` does."""
+    if name not in table.free_texts or not value.startswith(LEVEL_SEPARATOR):
+        return value.replace(LEVEL_SEPARATOR, SHOWN_SEPARATOR)
+    words = table.text_words[name].select(value, contribution) if name in table.text_words else ()
+    return SHOWN_SEPARATOR.join(words) or translate("free_text", lang)
+
+
 def format_value(table: FeatureTable, name: str, value: float | str | None, lang: Language) -> str:
-    """A value for people: the company's word for a text, a number without needless digits, days to a
-    tenth."""
+    """A value for people: the words for a text, a number without needless digits, days to a tenth."""
     if value is None or value != value:
         return translate("missing", lang)
-    feature = table.rows[name]
     if isinstance(value, str):
-        if isinstance(feature, Attribute):
-            return table.vocabulary.value(feature.column, value, lang)
-        return value
-    if isinstance(feature, Age | DaysSince) and abs(value) < 100:
+        return table.value_word(name, describe_text(table, name, value, lang), lang)
+    if isinstance(table.rows[name], Age | DaysSince | DaysBetween) and abs(value) < 100:
         return f"{round(value, 1):g}"
     return f"{value:,.0f}" if abs(value) >= 100 or value == int(value) else f"{value:.3g}"

@@ -15,6 +15,7 @@ from scoring.decision.actions import action_of, codes_of
 from scoring.decision.reasons import (
     MAX_REASONS,
     MIN_CONTRIBUTION,
+    describe_text,
     format_value,
     rank_contributions,
     rule_reasons,
@@ -94,6 +95,8 @@ class Wording:
 
         def reason(name: str, weight: float, value: ReasonValue) -> Reason:
             json_value = None if value != value else value  # JSON has no nan
+            if isinstance(json_value, str):
+                json_value = describe_text(self.table, name, json_value, self.lang, weight)
             return Reason(name, self._reason(name, json_value), round(weight, _DIGITS), json_value)
 
         return [

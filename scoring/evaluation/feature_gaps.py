@@ -98,7 +98,7 @@ def _find_unknown_values(
         shares = _shares_by_form(before, weights)
         present = _shares_by_form(now, np.full(len(now), 1 / max(1, len(now))))
         new = {form: share for form, share in present.items() if form not in shares}
-        unknown = {form: share for form, share in new.items() if levels.find_place(_spell(now, form)) < 0}
+        unknown = {form: share for form, share in new.items() if not levels.find_places(_spell(now, form))}
         if not unknown:
             continue
         value = max(unknown, key=unknown.__getitem__)

@@ -98,7 +98,7 @@ def _check_enough_deals(evidence: Evidence) -> Check:
 def _check_audit(model: Model) -> Check:
     findings = model.about.get("findings", [])
     leaks = [str(f["column"]) for f in findings if f["severity"] == "leak" and f["used"]]
-    current_columns = {a.column for a in model.table.attributes.values() if a.known != "history"}
+    current_columns = {use.column for use in model.table.column_uses if use.availability != "history"}
     leaks = sorted(set(leaks) & current_columns)
     return Check("audit", not leaks, None, {"columns": ", ".join(leaks)})
 

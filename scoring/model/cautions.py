@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.columns import Bools, Floats
-from features.kinds import Age, DaysSince
+from features.kinds import Age, DaysSince, FreeText, MultiSelect
 from scoring.model.model import Model
 
 Caution: TypeAlias = Literal["too_little_known", "out_of_range"]
@@ -26,7 +26,7 @@ class TrainingRange:
     `usual_columns` belong to features that training had for most leads: a value below `known_limit`
     means that the feature is known. Numbers in `bounded_columns` lay between `low` and `high`. Among
     `text_columns` each of the `text_count` features has one column set to 1 if training had its value;
-    the columns of a feature begin at its place in `text_starts`.
+    the columns of a feature begin at its place in `text_starts`. Texts of several levels are not checked.
     """
 
     usual_columns: Indices
@@ -44,22 +44,25 @@ class TrainingRange:
     def from_model(model: Model) -> TrainingRange:
         """Ages are not bounded: training sees leads up to their last landmark, most open ones are older."""
         starts, texts = model.encoding.starts, _texts(model)
+        single = texts & ~_has_several_levels(model)
         usual = _usually_missing(model) < _MOSTLY_KNOWN
         bounded = starts[~texts & ~_is_age(model)]
         low, high = model.linear.scaling.training_range
-        is_text = ~np.isin(np.arange(model.encoding.width), starts[~texts])
         names = np.array([*model.encoding.levels], dtype=object)
+        text_columns = np.setdiff1d(
+            model.encoding.columns_of(names[single]), model.encoding.statistic_columns
+        )
         return TrainingRange(
             usual_columns=starts[usual],
             known_limit=np.where(texts[usual], 1.0, np.inf),  # a missing text is 1 there, a number nan
             bounded_columns=bounded,
             low=low[bounded],
             high=high[bounded],
-            text_columns=np.flatnonzero(is_text),
-            text_count=int(texts.sum()),
+            text_columns=text_columns,
+            text_count=int(single.sum()),
             number_names=tuple(names[~texts & ~_is_age(model)]),
-            text_names=tuple(names[texts]),
-            text_starts=np.flatnonzero(is_text).searchsorted(starts[texts]),
+            text_names=tuple(names[single]),
+            text_starts=text_columns.searchsorted(starts[single]),
         )
 
     def cautions(self, matrix: Floats) -> dict[str, Bools]:
@@ -104,6 +107,10 @@ def _usually_missing(model: Model) -> Floats:
 
 def _is_age(model: Model) -> Bools:
     return np.array([isinstance(feature, Age | DaysSince) for _, feature in model.table])
+
+
+def _has_several_levels(model: Model) -> Bools:
+    return np.array([isinstance(feature, MultiSelect | FreeText) for _, feature in model.table])
 
 
 def _texts(model: Model) -> Bools:

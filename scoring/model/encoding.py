@@ -2,14 +2,15 @@
 
 A number is one column (nan if missing). A text has one column for each of its common values, one for all
 rarer values and one for a missing text, of which at most one is 1: a value that training did not have sets
-none. A text with target statistics has one more column: the shrunk log-odds of winning of its value. Texts of
-one normal form are one value.
+none. A text of several levels, such as a multi-select list, sets a column for each. A text with target
+statistics has one more column: the shrunk log-odds of winning of its value. Texts of one normal form are one
+value.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -17,10 +18,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from features.columns import TEXT_FORM, Column, Floats, Texts, merge_categories, normalize_text
+from features.columns import (
+    LEVEL_SEPARATOR,
+    TEXT_FORM,
+    Bools,
+    Column,
+    Floats,
+    Texts,
+    merge_categories,
+    normalize_text,
+    split_levels,
+    split_rows,
+    spread_rows,
+)
 
 MIN_COUNT = 10
 """A value with fewer examples than this is rare."""
+
+MAX_NGRAMS = 256
+"""The most n-grams of a free text that a model looks at."""
 
 _MISSING, _RARE, _NEW = 0, 1, -1
 
@@ -42,9 +58,13 @@ class TextLevels:
     def width(self) -> int:
         return len(self.values) + 2 + bool(self.win_log_odds)
 
-    def find_place(self, text: str | None) -> int:
-        """The column of a value, counted from the first of the feature; _NEW if training did not have it."""
-        return _MISSING if text is None else self._places.get(normalize_text(text, self.form), _NEW)
+    def find_places(self, text: str | None) -> list[int]:
+        """The columns of a value's levels, counted from the first of the feature; none for a level that
+        training did not have."""
+        if text is None:
+            return [_MISSING]
+        places = (self._places.get(normalize_text(level, self.form), _NEW) for level in split_levels(text))
+        return [place for place in places if place != _NEW]
 
     def find_win_log_odds(self, text: str | None) -> float:
         """The statistic of a value. The levels must have statistics."""
@@ -84,9 +104,14 @@ class Encoding:
     levels: Mapping[str, TextLevels | None]
 
     @staticmethod
-    def learn(columns: Mapping[str, Column], min_count: int = MIN_COUNT) -> Encoding:
-        """The levels of the text columns, most frequent first."""
-        return Encoding({name: _learn_levels(column, min_count) for name, column in columns.items()})
+    def learn(
+        columns: Mapping[str, Column], min_count: int = MIN_COUNT, won: Bools | None = None
+    ) -> Encoding:
+        """The levels of the text columns, most frequent first.
+
+        Of the n-grams of a free text, those whose win rate (of `won`) differs most from that of the rest.
+        """
+        return Encoding({name: _learn_levels(column, min_count, won) for name, column in columns.items()})
 
     @cached_property
     def starts(self) -> NDArray[np.intp]:
@@ -105,9 +130,8 @@ class Encoding:
         for start, (name, level) in zip(self.starts, self.levels.items(), strict=True):
             column = columns[name]
             if isinstance(column, Texts) and level is not None:
-                places = _places(column, level)
-                filled = np.flatnonzero(places != _NEW)
-                matrix[filled, start + places[filled]] = 1.0
+                row, place = _find_cells(column, level)
+                matrix[row, start + place] = 1.0
                 if level.win_log_odds:
                     matrix[:, start + level.width - 1] = _win_log_odds(column, level)
             elif not isinstance(column, Texts):
@@ -121,15 +145,11 @@ class Encoding:
             if level is None:
                 row[start] = math.nan if value is None else float(value)
             else:
-                self._encode_text(row, start, level, value)  # type: ignore[arg-type]
+                for place in level.find_places(value):  # type: ignore[arg-type]
+                    row[start + place] = 1.0
+                if level.win_log_odds:
+                    row[start + level.width - 1] = level.find_win_log_odds(value)  # type: ignore[arg-type]
         return np.array([row])
-
-    @staticmethod
-    def _encode_text(row: list[float], start: int, level: TextLevels, value: str | None) -> None:
-        if (place := level.find_place(value)) != _NEW:
-            row[start + place] = 1.0
-        if level.win_log_odds:
-            row[start + level.width - 1] = level.find_win_log_odds(value)
 
     def with_statistics(self, win_log_odds: Mapping[str, tuple[float, ...]]) -> Encoding:
         """The same encoding with the target statistics of text features by name (see `TextLevels`)."""
@@ -155,6 +175,13 @@ class Encoding:
         """`starts` as plain numbers, which are faster for one lead."""
         return list(map(int, self.starts))
 
+    def columns_of(self, names: Collection[str]) -> NDArray[np.intp]:
+        """The columns of some features."""
+        ends = [*self.starts[1:], self.width]
+        spans = zip(self.levels, self.starts, ends, strict=True)
+        ranges = [np.arange(start, end) for name, start, end in spans if name in names]
+        return np.concatenate(ranges) if ranges else np.empty(0, dtype=np.intp)
+
     def by_feature(self, by_column: Floats) -> Floats:
         """Sums of (rows, columns) over the columns of each feature."""
         return np.add.reduceat(by_column, self.starts, axis=1)
@@ -168,10 +195,12 @@ class Encoding:
         return Encoding({name: None if v is None else TextLevels.from_dict(v) for name, v in levels})
 
 
-def _learn_levels(column: Column, min_count: int) -> TextLevels | None:
+def _learn_levels(column: Column, min_count: int, won: Bools | None) -> TextLevels | None:
     if not isinstance(column, Texts):
         return None
-    column = merge_categories(column)
+    if is_free_text(column):
+        return _learn_ngrams(column, min_count, won)
+    column = merge_categories(split_rows(column)[1])
     counts = np.bincount(column.codes[column.codes >= 0], minlength=len(column.categories))
     by_count = np.argsort(-counts, kind="stable")
     common, rare = by_count[counts[by_count] >= min_count], by_count[counts[by_count] < min_count]
@@ -184,6 +213,34 @@ def _win_log_odds(column: Texts, level: TextLevels) -> Floats:
     return np.array([*by_category, level.win_log_odds[0]])[column.codes]
 
 
-def _places(column: Texts, level: TextLevels) -> NDArray[Any]:
-    to_place = [level.find_place(value) for value in column.categories]
-    return np.array([*to_place, _MISSING])[column.codes]
+def _learn_ngrams(column: Texts, min_count: int, won: Bools | None) -> TextLevels:
+    """The n-grams that tell most of the outcome, at most `MAX_NGRAMS`; the others set no column.
+
+    They are ranked by the difference of their win rate from that of all, over its standard error.
+    """
+    row, levels = split_rows(column)
+    total = int((column.codes >= 0).sum())
+    counts = np.bincount(levels.codes, minlength=len(levels.categories)).astype(np.float64)
+    weight = counts
+    if won is not None:
+        wins = np.bincount(levels.codes, won[row], minlength=len(levels.categories))
+        rate = float(won[column.codes >= 0].mean()) if total else 0.0
+        spread = counts * (1 - counts / max(total, 1)) * rate * (1 - rate)
+        weight = np.abs(wins - counts * rate) / np.sqrt(np.maximum(spread, 1e-12))
+    enough = np.flatnonzero((counts >= min_count) & (counts <= total - min_count))
+    chosen = enough[np.argsort(-weight[enough], kind="stable")[:MAX_NGRAMS]]
+    return TextLevels(tuple(levels.categories[i] for i in chosen), form=0)
+
+
+def is_free_text(column: Texts) -> bool:
+    """Whether the texts are n-grams of a free text."""
+    return any(name.startswith(LEVEL_SEPARATOR) for name in column.categories[:1])
+
+
+def _find_cells(column: Texts, level: TextLevels) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The row and the column (counted from the first of the feature) of each cell that is 1."""
+    places = [*(level.find_places(name) for name in column.categories), [_MISSING]]
+    counts = np.array([len(cells) for cells in places], dtype=np.intp)
+    flat = np.array([place for cells in places for place in cells], dtype=np.intp)
+    row, position = spread_rows(column.codes, counts)
+    return row, flat[position]

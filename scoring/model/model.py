@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.columns import Column, Floats
+from features.derived.text_words import TextWords
 from features.errors import DataError
 from features.settings import parse_features
 from features.table import FeatureTable, Vocabulary
@@ -192,6 +193,7 @@ class Model:
         return [(self.weights[name], part) for name, part in parts.items() if self.weights[name]]
 
     def _to_dict(self) -> dict[str, Any]:
+        words = {name: dict(texts.weights) for name, texts in self.table.text_words.items()}
         return {
             "features": self.table.to_dict(),
             "fingerprint": self.table.fingerprint,
@@ -202,11 +204,13 @@ class Model:
             "linear": self.linear.to_dict(),
             "weights": dict(self.weights),
             "calibration": {"intercept": self.calibration.intercept, "slope": self.calibration.slope},
+            **({"text_words": words} if words else {}),
         }
 
 
 def _model_from_dict(data: dict[str, Any], trees: TreesPart) -> Model:
-    table = FeatureTable(parse_features(data["features"]), Vocabulary(data["words"]))
+    words = {name: TextWords(weights) for name, weights in data.get("text_words", {}).items()}
+    table = FeatureTable(parse_features(data["features"]), Vocabulary(data["words"]), words)
     encoding, linear = Encoding.from_dict(data["encoding"]), LinearPart.from_dict(data["linear"])
     if encoding.width != len(linear.weights):
         raise ValueError("it was written by another version of Hotlead")

@@ -186,6 +186,11 @@ def _condition_problem(condition: Condition, card: Scorecard, table: FeatureTabl
     name = condition.feature
     if name not in table.rows:
         return _unknown_feature(name, card, table)
+    if name in table.free_texts:
+        return Message(
+            "{name!r} is a free text, of which only hashed n-grams are kept: no rule can look at it.",
+            name=name,
+        )
     if (condition.one_of is not None) == (name in table.texts):
         return None
     if condition.one_of is not None:

@@ -14,7 +14,7 @@ from itertools import compress
 import numpy as np
 from numpy.typing import NDArray
 
-from features.columns import Bools, Column, Floats, Ints, Texts, normalize_text
+from features.columns import Bools, Column, Floats, Ints, Texts, normalize_text, split_levels
 from features.errors import SettingsError
 from scoring.scorecard.scale import HOT_SCORE, Scale
 from scoring.scorecard.scorecard import COLD, HOT, Condition, Group, Rule, Scorecard
@@ -171,7 +171,7 @@ def _condition_predicate(condition: Condition) -> _Predicate:
     feature, texts = condition.feature, _normal_values(condition)
     low, high = _range(condition)
     if texts:
-        return lambda values: (text := values[feature]) is not None and normalize_text(str(text)) in texts
+        return lambda values: (text := values[feature]) is not None and _has_level(str(text), texts)
 
     def within(values: LeadValues) -> bool:
         value = values[feature]
@@ -201,10 +201,15 @@ def _condition_mask(condition: Condition, column: Column) -> Bools:
         )
     if isinstance(column, Texts):
         texts = _normal_values(condition)
-        wanted = [normalize_text(name) in texts for name in column.categories]
+        wanted = [_has_level(name, texts) for name in column.categories]
         return np.array([*wanted, False], dtype=np.bool_)[column.codes]
     low, high = _range(condition)
     return np.asarray((column >= low) & (column <= high))
+
+
+def _has_level(text: str, wanted: frozenset[str]) -> bool:
+    """Whether one of the levels of a text is among those wanted, which are normal forms."""
+    return any(normalize_text(level) in wanted for level in split_levels(text))
 
 
 def _normal_values(condition: Condition) -> frozenset[str]:

@@ -47,7 +47,8 @@ class Condition(Strict):
         None, allow_inf_nan=False, description="Holds where the number is this or less."
     )
     one_of: Annotated[tuple[TextValue, ...], Field(min_length=1)] | None = Field(
-        None, description="Holds where the text is one of these values."
+        None,
+        description="Holds where the text, or one of the values of a multi-select list, is one of these.",
     )
 
     @model_validator(mode="after")

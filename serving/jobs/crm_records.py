@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from features.clock import NEVER
+from features.clock import NEVER, iso_exact
 from features.columns import Column, Texts
 from features.crm_data import Activities, Crm
+from features.kinds import ValueType
 from features.settings import CrmSettings
 from serving.leads.to_records import derive_key
 from serving.store.records import Record, RecordKind
@@ -31,7 +32,7 @@ class CrmExport:
 def iter_records(export: CrmExport, settings: CrmSettings) -> Iterator[Record]:
     """An export as records. The same export gives the same keys."""
     yield from _leads(export, settings)
-    yield from _changes(export.crm)
+    yield from _changes(export.crm, settings)
     yield from _activities(export.crm)
     yield from _outcomes(export)
     yield from _contacts(export)
@@ -48,19 +49,19 @@ def _leads(export: CrmExport, settings: CrmSettings) -> Iterator[Record]:
     As for a list, an attribute that has changed has the value of its last change instead.
     """
     crm = export.crm
-    availability = {f.column: f.known for f in settings.table.attributes.values()}
+    availability = {use.column: use.availability for use in settings.table.column_uses}
     first = [name for name in crm.attributes if availability.get(name) == "at_creation"]
     today = [name for name in crm.attributes if availability.get(name, "today") == "today"]
     changed = _first_changes(crm)
     for row, lead_id in enumerate(map(str, crm.lead_ids)):
         created = int(crm.created[row])
         unchanged = [name for name in first if changed[name].get(row, NEVER) > created]
-        attributes = _drop_missing(_read_values(crm.attributes, unchanged, row))
+        attributes = _drop_missing(_read_values(crm.attributes, unchanged, row, settings.columns))
         body = {"created_at": created, "account": export.accounts[row], "attributes": attributes}
         yield _build_record("leads", f"{lead_id}:created", lead_id, created, body)
         time_ms = max(created, crm.snapshot - 1)
         if names := [name for name in today if changed[name].get(row, NEVER) > time_ms]:
-            later = {"attributes": _read_values(crm.attributes, names, row)}
+            later = {"attributes": _read_values(crm.attributes, names, row, settings.columns)}
             yield Record("leads", _name_todays_values(lead_id, time_ms), 1, lead_id, time_ms, later)
 
 
@@ -78,11 +79,13 @@ def _first_changes(crm: Crm) -> Mapping[str, Mapping[int, int]]:
     return first
 
 
-def _changes(crm: Crm) -> Iterator[Record]:
+def _changes(crm: Crm, settings: CrmSettings) -> Iterator[Record]:
     """Of several changes at one time the last in the source holds, so each is a record of its own."""
     occurrences = Counter[str]()
     for column, history in crm.changes.items():
         values = _to_values(history.value)
+        if settings.columns[column] == "time":
+            values = [value if value is None else iso_exact(int(value)) for value in values]
         for row, time_ms, value in zip(history.lead.tolist(), history.time_ms.tolist(), values, strict=True):
             lead_id = str(crm.lead_ids[row])
             key = f"{lead_id}:{column}:{time_ms}"
@@ -136,8 +139,15 @@ def _build_record(kind: RecordKind, key: str, lead_id: str, time_ms: int, body: 
     return Record(kind, f"import:{key}", 1, lead_id, time_ms, _drop_missing(body))
 
 
-def _read_values(columns: Mapping[str, Column], names: Sequence[str], row: int) -> dict[str, object]:
-    return {name: _read_value(columns[name], row) for name in names}
+def _read_values(
+    columns: Mapping[str, Column], names: Sequence[str], row: int, types: Mapping[str, ValueType]
+) -> dict[str, object]:
+    """The values of a lead; times as ISO 8601."""
+    values = {name: _read_value(columns[name], row) for name in names}
+    return {
+        name: iso_exact(int(value)) if types[name] == "time" and value is not None else value
+        for name, value in values.items()
+    }
 
 
 def _drop_missing(values: RecordBody) -> dict[str, object]:

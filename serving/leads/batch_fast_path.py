@@ -7,9 +7,8 @@ by lead, which finds the errors. A test holds that both give the same leads.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from itertools import chain
 from typing import Any, TypeAlias
 
@@ -30,8 +29,6 @@ from serving.leads.field_types import (
     YEARS,
     AttributeSchema,
     JsonValue,
-    parse_number,
-    parse_text,
 )
 
 _Value: TypeAlias = str | float | None
@@ -184,18 +181,13 @@ def _build_columns(
 
 def _make_reader(column: str, schema: AttributeSchema) -> Callable[[JsonValue], _Value]:
     """A parser for the values of a column; it remembers texts, which many leads share."""
-    parse_value: Callable[[JsonValue, Collection[str]], _Value] = parse_number
-    cache, number_format = dict[str, _Value](), schema.formats.get(column)
-    if schema.columns[column] == "category":
-        parse_value = parse_text
-    elif number_format is not None:
-        parse_value = partial(parse_number, number_format=number_format)
+    cache = dict[str, _Value]()
 
     def read(value: JsonValue) -> _Value:
         if type(value) is str and value in cache:
             return cache[value]
         _require(_is_plain(value))
-        parsed = parse_value(value, schema.missing)
+        parsed = schema.parse_value(column, value)
         if type(value) is str:
             cache[value] = parsed
         return parsed

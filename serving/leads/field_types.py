@@ -8,7 +8,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, TypeAlias
 
 from pydantic import (
     BeforeValidator,
@@ -23,9 +23,11 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import InitErrorDetails, PydanticCustomError, core_schema
 
-from features.clock import CLOCKS_DIFFER_MS, iso, to_ms
+from features.clock import CLOCKS_DIFFER_MS, iso, iso_exact, to_ms
 from features.columns import to_text
+from features.crm.values.date_reader import DateReader
 from features.crm.values.formats import NumberFormat
+from features.kinds import Edge, ValueType
 from features.numbers import NUMBER, number
 from features.settings import CrmSettings
 from serving.web.field_errors import TIME
@@ -36,6 +38,7 @@ MAX_NUMBER = 1e15
 """The largest absolute value of a number."""
 MAX_TEXT_LENGTH, MAX_ATTRIBUTES, MAX_NUMBER_LENGTH = 4_000, 1_000, 200
 NUMBER_OR_TEXT = 'a number, or a text of one such as "1,200"'
+DATE = 'a date such as "2026-10-01", with a time or without'
 
 JsonValue: TypeAlias = str | float | bool | None
 """A value of an attribute as JSON holds it."""
@@ -107,16 +110,19 @@ class AttributeSchema:
     `missing` are the texts that mean "not known", `roles` the columns of budget, authority, need and timing,
     `dated` whether the CRM has dates, `types` the activity types that features name (None: they only
     count all of them), `formats` how texts of columns of numbers are written, where they are not plain, and
-    `leaves_out_bursts` whether activities do not count that a machine made (`features.bots`).
+    `leaves_out_bursts` whether activities do not count that a machine made (`features.bots`). `dates` reads
+    columns of times; `edges` has, for columns of personal data, what is kept of a text.
     """
 
-    columns: Mapping[str, Literal["category", "number"]]
+    columns: Mapping[str, ValueType]
     missing: frozenset[str]
     roles: Mapping[str, str]
     dated: bool
     types: frozenset[str] | None
     formats: Mapping[str, NumberFormat] = field(default_factory=dict)
     leaves_out_bursts: bool = True
+    dates: DateReader = field(default_factory=DateReader)
+    edges: Mapping[str, Edge] = field(default_factory=dict)
 
     @staticmethod
     def from_settings(settings: CrmSettings) -> AttributeSchema:
@@ -129,13 +135,31 @@ class AttributeSchema:
             types=None if counted == {"*"} else counted - {"*"},
             formats=settings.number_formats,
             leaves_out_bursts=settings.leaves_out_bursts,
+            dates=DateReader(settings.zone, settings.leads.time_format_of),
+            edges=settings.edges,
         )
 
     def parse_value(self, column: str, value: JsonValue) -> str | float | None:
-        """A value of a known column as features take it. Raises ValueError if it is not a number."""
-        if self.columns[column] == "category":
-            return parse_text(value, self.missing)
+        """A value of a known column as features take it. Raises ValueError if it is no number or time."""
+        kind = self.columns[column]
+        if kind == "category":
+            text, edge = parse_text(value, self.missing), self.edges.get(column)
+            return text if text is None or edge is None else edge(text)
+        if kind == "time":
+            text = parse_text(value, self.missing)
+            return None if text is None else self.dates.parse(text, column)
         return parse_number(value, self.missing, self.formats.get(column))
+
+    def to_stored(self, attributes: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
+        """The attributes as they were sent, but of personal data only what is kept, and dates in ISO 8601."""
+        return {column: self._to_stored_value(column, value) for column, value in attributes.items()}
+
+    def _to_stored_value(self, column: str, value: JsonValue) -> JsonValue:
+        is_time = self.columns.get(column) == "time"
+        if not is_time and column not in self.edges:
+            return value
+        parsed = self.parse_value(column, value)
+        return iso_exact(int(parsed)) if is_time and isinstance(parsed, float) else parsed
 
     def find_ignored(self, columns: Iterable[str]) -> tuple[str, ...]:
         return tuple([name for name in columns if name not in self.columns])
@@ -198,7 +222,8 @@ def parse_attribute(column: str | None, value: JsonValue, context: ParseContext 
     try:
         return context.schema.parse_value(column, value)
     except ValueError:
-        raise PydanticCustomError("not_a_number", NUMBER_OR_TEXT) from None
+        is_time = context.schema.columns[column] == "time"
+        raise PydanticCustomError("not_a_number", DATE if is_time else NUMBER_OR_TEXT) from None
 
 
 def _validate_attributes(parses: bool) -> WrapValidator:
@@ -230,7 +255,10 @@ def _validate_attributes(parses: bool) -> WrapValidator:
                 errors.append({"type": error, "loc": (column,), "input": content})
         if errors:
             raise ValidationError.from_exception_data("attributes", errors)
-        return parsed if parses else values
+        if parses or info.context is None:
+            return parsed if parses else values
+        schema: AttributeSchema = info.context.schema
+        return schema.to_stored(values)
 
     return WrapValidator(validate)
 

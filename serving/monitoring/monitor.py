@@ -200,8 +200,7 @@ def _measure_shifts(
     compared = [(lead_id, moment) for lead_id, moment in wanted if lead_id in stored_leads]
     if evidence is None or not compared:
         return {}, 0
-    attributes = scorer.table.attributes.values()
-    at_creation = {attribute.column for attribute in attributes if attribute.known != "history"}
+    at_creation = {use.column for use in scorer.table.column_uses if use.availability != "history"}
     backdated = [_backdate_first_values(stored_leads[lead_id], at_creation) for lead_id, _ in compared]
     values = [
         scorer.table.compute_one(facts_from_store(lead, schema, now, moment).view(moment))

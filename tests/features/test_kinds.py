@@ -9,18 +9,27 @@ from features.kinds import (
     Age,
     Attribute,
     Count,
+    DaysBetween,
     DaysSince,
     Decayed,
+    Department,
     Distinct,
     Feature,
+    FreeText,
+    InquiryHour,
+    InquiryWeekday,
+    JobRank,
     Last,
+    MailDomain,
+    MultiSelect,
     Ratio,
     Repeated,
+    SizeBand,
     Sum,
     activities_of,
 )
 from features.table import FeatureTable, Vocabulary
-from tests.helpers.builders import DAY, NOON, value_of
+from tests.helpers.builders import DAY, NOON, is_same, value_of
 
 MS = 1 / DAY
 
@@ -48,6 +57,33 @@ MEANINGS: list[tuple[Feature, list[Any], float]] = [
     (Ratio(Count("click"), Count("open")), [("click", -1)], math.nan),
     (Age(), [], 10),
 ]
+
+
+DERIVED: list[tuple[Feature, dict[str, Any], Any]] = [
+    (MailDomain("c"), {"c": "taro@gmail.com"}, "free"),
+    (MailDomain("c"), {"c": "none"}, None),
+    (JobRank("c"), {"c": "営業部長"}, "director"),
+    (JobRank("c"), {"c": None}, None),
+    (Department("c"), {"c": "営業部長"}, "sales"),
+    (SizeBand("c"), {"c": 120.0}, "100-299"),
+    (SizeBand("c"), {"c": math.nan}, None),
+    (SizeBand("c", edges=(5,)), {"c": 5.0}, "5+"),
+    (MultiSelect("c", separator=","), {"c": "a,b"}, "a␟b"),
+    (FreeText("c"), {"c": "見積"}, "␟150"),
+    (DaysBetween("a", "b"), {"a": float(NOON), "b": float(NOON + 2 * DAY)}, 2.0),
+    (DaysBetween(end="b"), {"b": float(NOON - 11 * DAY)}, -1.0),
+    (DaysBetween("a"), {"a": math.nan}, math.nan),
+    (InquiryWeekday("UTC"), {}, "thu"),
+    (InquiryHour("Asia/Tokyo"), {}, 21.0),
+]
+
+
+@pytest.mark.parametrize(("feature", "attributes", "expected"), DERIVED)
+def test_each_derived_kind_means_what_it_says(
+    feature: Feature, attributes: dict[str, Any], expected: Any
+) -> None:
+    columns = {name: [value] for name, value in attributes.items()}
+    assert is_same(value_of(feature, [], attributes=columns), expected)
 
 
 @pytest.mark.parametrize(("feature", "activities", "meant"), MEANINGS)
@@ -152,6 +188,19 @@ LABELS: list[tuple[Feature, str, str]] = [
         "訪問の回数÷訪問・quoteの回数",
     ),
     (Age(), "age of the lead in days", "リード発生からの日数"),
+    (MailDomain("size"), "kind of mail domain (Company size)", "メールドメインの種別（企業規模）"),
+    (JobRank("size"), "job rank (Company size)", "役職ランク（企業規模）"),
+    (Department("size"), "department (Company size)", "部門（企業規模）"),
+    (SizeBand("size"), "Company size (band)", "企業規模（規模区分）"),
+    (MultiSelect("size"), "Company size", "企業規模"),
+    (FreeText("size"), "words in Company size", "企業規模の語句"),
+    (
+        DaysBetween(end="size"),
+        "days from the creation of the lead to Company size",
+        "リード発生から企業規模までの日数",
+    ),
+    (InquiryWeekday(), "weekday of the inquiry", "問い合わせの曜日"),
+    (InquiryHour(), "hour of the inquiry", "問い合わせの時間帯（時）"),
 ]
 
 
@@ -165,7 +214,7 @@ def test_labels_in_both_languages(feature: Feature, en: str, ja: str) -> None:
 
 
 def test_every_kind_has_a_meaning_and_a_label_tested() -> None:
-    assert {type(f) for f, *_ in MEANINGS} | {Attribute} == set(KINDS)
+    assert {type(f) for f, *_ in (*MEANINGS, *DERIVED)} | {Attribute} == set(KINDS)
     assert {type(f) for f, *_ in LABELS} == set(KINDS)
 
 

@@ -10,20 +10,30 @@ from hypothesis import strategies as st
 
 from features.clock import NEVER
 from features.crm_data import Crm
+from features.derived.ngrams import to_ngrams
 from features.errors import DataError
 from features.kinds import (
     After,
     Age,
     Attribute,
     Count,
+    DaysBetween,
     DaysSince,
     Decayed,
+    Department,
     Distinct,
     Feature,
+    FreeText,
+    InquiryHour,
+    InquiryWeekday,
+    JobRank,
     Last,
+    MailDomain,
+    MultiSelect,
     Over,
     Ratio,
     Repeated,
+    SizeBand,
     Sum,
 )
 from features.many_leads import Histories, ManyLeads
@@ -69,19 +79,43 @@ TABLE = FeatureTable(
         "trade": Attribute("trade"),
         "budget": Attribute("budget", "number", "history"),
         "need": Attribute("need", "category", "history"),
+        "mail": MailDomain("mail"),
+        "rank": JobRank("title"),
+        "department": Department("title"),
+        "band": SizeBand("budget", "history", edges=(2, 5)),
+        "interests": MultiSelect("interests", "history", separator=","),
+        "inquiry": FreeText("inquiry", "history"),
+        "wanted": DaysBetween(end="wanted"),
+        "waited": DaysBetween("wanted", "decided"),
+        "weekday": InquiryWeekday("Asia/Tokyo"),
+        "hour": InquiryHour("America/St_Johns"),
     }
 )
+TEXTS = {
+    "mail": ["a@gmail.com", "b@acme.co.jp", "free", "c@x.ac.jp", "no address"],
+    "title": ["営業部長", "VP of IT", "director", "Consultant"],
+    "interests": ["a,b", "b、 a", "^a^,^c^", " , ", "a"],
+    "inquiry": ["見積をください", "We need 20 seats", "...", "ＭＡＫＥ an offer", to_ngrams("見積")],
+}
 
 # Few different times, so that equal ones, edges of windows and changes at the moment are common.
 times = st.integers(0, 24).map(lambda quarter: quarter * DAY // 4) | st.integers(0, 6 * DAY)
 # Few different values beside any, so that repeated ones are common too.
 values = st.floats(-1e12, 1e12, allow_subnormal=False) | st.sampled_from([math.nan, 0.0, -0.0, 7.0])
 activity = st.tuples(st.integers(0, LEADS - 1), st.sampled_from(TYPES), times, values)
+texts = {name: st.none() | st.sampled_from(choices) for name, choices in TEXTS.items()}
+dates = st.none() | times.map(float)
 numbers, words = st.none() | st.integers(0, 9).map(float), st.none() | st.sampled_from("abc")
 change = st.one_of(
     *(
         st.tuples(st.integers(0, LEADS - 1), st.just(column), times, column_values)
-        for column, column_values in (("budget", numbers), ("size", numbers), ("need", words))
+        for column, column_values in (
+            ("budget", numbers),
+            ("size", numbers),
+            ("need", words),
+            ("interests", texts["interests"]),
+            ("inquiry", texts["inquiry"]),
+        )
     )
 )
 
@@ -93,15 +127,24 @@ class History:
     attributes: dict[str, list[object]]
     accounts: list[int]
     moments: list[int]
+    created: int
 
     def crm(self, activities: list[ActivityRow] | None = None, changes: list[ChangeRow] | None = None) -> Crm:
         all_activities = self.activities + (activities or [])
-        return make_crm(LEADS, all_activities, self.changes + (changes or []), self.attributes, self.accounts)
+        return make_crm(
+            LEADS,
+            all_activities,
+            self.changes + (changes or []),
+            self.attributes,
+            self.accounts,
+            created=self.created,
+        )
 
 
 @st.composite
 def histories(draw: st.DrawFn) -> History:
-    columns = {"size": numbers, "trade": words}
+    columns = {"size": numbers, "trade": words, "wanted": dates, "decided": dates}
+    columns |= {name: texts[name] for name in ("mail", "title")}
     return History(
         draw(st.lists(activity, max_size=25)),
         # Both sorts of a history, whatever else is drawn: a column is of one sort.
@@ -109,17 +152,20 @@ def histories(draw: st.DrawFn) -> History:
             (0, "budget", DAY, 1.0),
             (0, "size", 2 * DAY, 2.0),
             (1, "need", DAY, "a"),
+            (1, "interests", DAY, "a,b"),
+            (1, "inquiry", DAY, "見積"),
             *draw(st.lists(change, max_size=12)),
         ],
         {
             c: [
-                3.0 if strategy is numbers else "z",
+                3.0 if strategy in (numbers, dates) else "z",
                 *draw(st.lists(strategy, min_size=LEADS - 1, max_size=LEADS - 1)),
             ]
             for c, strategy in columns.items()
         },
         draw(st.lists(st.integers(0, 2), min_size=LEADS, max_size=LEADS)),
         draw(st.lists(times, min_size=2 * LEADS, max_size=2 * LEADS)),
+        draw(times | st.integers(-(10**12), 10**12)),
     )
 
 

@@ -40,7 +40,7 @@ class Watched:
     messages: list[str] = field(default_factory=list)
 
     def run(self, data: Dataset, months: int = 3) -> Backtest:
-        return backtest(data, months, 0, self.messages.append)
+        return backtest(data, months, 0, lambda step: self.messages.append(str(step)))
 
 
 @pytest.fixture

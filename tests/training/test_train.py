@@ -38,7 +38,9 @@ def test_same_seed_same_model_and_steps_are_told(tmp_path: Path) -> None:
     crm_toml, steps = small_crm(tmp_path), []
     versions = []
     for _ in range(2):
-        result = train(load_settings(crm_toml), tmp_path / "out", steps.append, seed=3)
+        result = train(
+            load_settings(crm_toml), tmp_path / "out", lambda step: steps.append(str(step)), seed=3
+        )
         versions.append(result.model.version)
     assert versions[0] == versions[1]
     assert steps[0] == "reading the CRM"

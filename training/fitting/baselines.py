@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 from lightgbm import LGBMClassifier
@@ -21,7 +22,7 @@ BASELINES = ("baseline_rate", "baseline_logistic", "baseline_lightgbm")
 
 def baseline_scores(train: Dataset, test: Dataset, seed: int) -> dict[str, Floats]:
     """Log-odds of the base rate, of a logistic regression, and of LightGBM with default parameters."""
-    train = train.sampled(FIT_ROWS, seed)
+    train, test = _without_free_texts(train.sampled(FIT_ROWS, seed)), _without_free_texts(test)
     rate = float(train.won.mean())
     return {
         "baseline_rate": np.full(len(test), np.log(rate / (1 - rate))),
@@ -50,6 +51,12 @@ def _score_lightgbm(train: Dataset, test: Dataset, seed: int) -> Floats:
         warnings.simplefilter("ignore")
         model.fit(_to_matrix(train), train.won, categorical_feature=_text_places(train) or "auto")
         return np.asarray(model.predict(_to_matrix(test), raw_score=True))
+
+
+def _without_free_texts(data: Dataset) -> Dataset:
+    """Simple models take no n-grams."""
+    columns = {name: column for name, column in data.columns.items() if name not in data.table.free_texts}
+    return replace(data, columns=columns) if columns else data
 
 
 def _text_places(data: Dataset) -> list[int]:

@@ -31,6 +31,7 @@ from training.fitting.trees import (
     PartScores,
     TreesRecipe,
     best_rounds,
+    hide,
     predict_later,
     train_curve,
 )
@@ -144,9 +145,10 @@ def _encode_statistics(line: _FoldLines) -> tuple[PartScores, PartScores] | None
     if not len(encoding.statistic_columns):
         return None
     train, test = line.sides
+    hidden = encoding.columns_of(fold.older.table.free_texts)
     return (
-        replace(train, matrix=encode_in_time_order(fold.older, encoding)),
-        replace(test, matrix=encoding.matrix(fold.later.columns)),
+        replace(train, matrix=hide(encode_in_time_order(fold.older, encoding), hidden)),
+        replace(test, matrix=hide(encoding.matrix(fold.later.columns), hidden)),
     )
 
 

@@ -24,6 +24,7 @@ from training.fitting.trees import (
     add_trees,
     find_shift,
     fit_trees,
+    hide,
 )
 
 FIT_ROWS = 150_000
@@ -35,13 +36,14 @@ TREES = "trees"
 def fit(data: Dataset, recipe: Recipe, seed: int) -> Model:
     """Fit the parts of the recipe on all examples of `data`."""
     sample = data.sampled(FIT_ROWS, seed)
-    encoding = Encoding.learn(sample.columns)
+    encoding = Encoding.learn(sample.columns, won=sample.won)
     if recipe.statistics:
         encoding = learn_statistics(sample, encoding)
     matrix = encoding.matrix(sample.columns)
     matrix[:, encoding.statistic_columns] = 0.0  # only the trees with statistics look at them
     plain, recent = _fit_lines(matrix, sample, recipe, seed)
-    train = PartScores(matrix, sample.won, plain.log_odds(matrix))
+    hidden = encoding.columns_of(data.table.free_texts)
+    train = PartScores(hide(matrix, hidden), sample.won, plain.log_odds(matrix))
     trees = _fit_all_trees(train, sample, encoding, recipe, seed)
     linear, merged = _merge(recipe, plain, recent, trees)
     learnt = sum(recipe.weights.values()) - recipe.points
@@ -95,7 +97,8 @@ def _fit_all_trees(
         name: fit_trees(train, part, seed) for name, part in recipe.trees.items() if recipe.weights[name]
     }
     if recipe.statistics:
-        ordered = replace(train, matrix=encode_in_time_order(sample, encoding))
+        hidden = encoding.columns_of(sample.table.free_texts)
+        ordered = replace(train, matrix=hide(encode_in_time_order(sample, encoding), hidden))
         trees[STATISTICS] = fit_trees(ordered, recipe.statistics, seed)
     return trees
 

@@ -15,7 +15,7 @@ from scoring.scorecard.rating import rate
 from training.fitting.dataset import Dataset
 from training.fitting.line import Design
 from training.fitting.splits import Split, random_folds, split_rolling
-from training.fitting.trees import PartScores
+from training.fitting.trees import PartScores, hide
 
 FOLDS = 4
 FOLD_ROWS = 40_000
@@ -38,6 +38,11 @@ class Fold:
     points: Floats | None
 
     @property
+    def hidden(self) -> NDArray[np.intp]:
+        """The columns that only the linear part looks at."""
+        return self.encoding.columns_of(self.older.table.free_texts)
+
+    @property
     def train_won(self) -> Bools:
         return self.older.won
 
@@ -55,8 +60,9 @@ class Fold:
 
     def score_linear(self, linear: LinearPart) -> tuple[PartScores, PartScores]:
         """Both sides with the log-odds of a linear part that was fitted on the older side."""
-        train = PartScores(self.train, self.train_won, linear.log_odds(self.train))
-        return train, PartScores(self.test, self.test_won, linear.log_odds(self.test))
+        train = PartScores(hide(self.train, self.hidden), self.train_won, linear.log_odds(self.train))
+        test = PartScores(hide(self.test, self.hidden), self.test_won, linear.log_odds(self.test))
+        return train, test
 
 
 def folds_of(data: Dataset, seed: int) -> list[Fold]:
@@ -79,7 +85,7 @@ def encode_fold(data: Dataset, split: Split, seed: int) -> Fold | None:
     later = data.take(split.test).sampled(FOLD_ROWS, seed)
     if not len(later) or older.won.all() or not older.won.any():
         return None
-    encoding = Encoding.learn(older.columns)
+    encoding = Encoding.learn(older.columns, won=older.won)
     part = older.fit_points_part() if later.is_later_than_card else None
     points = None if part is None else part.log_odds(rate(data.card, later.columns))
     matrices = encoding.matrix(older.columns), encoding.matrix(later.columns)

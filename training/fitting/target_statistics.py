@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from features.columns import Bools, Floats, Ints, Texts, merge_categories
+from features.columns import LEVEL_SEPARATOR, Bools, Floats, Ints, Texts, merge_categories
 from scoring.model.encoding import Encoding, TextLevels
 from training.fitting.dataset import Dataset
 
@@ -24,9 +24,15 @@ def learn_statistics(data: Dataset, encoding: Encoding) -> Encoding:
     statistics = {
         name: _level_statistics(column, level, data.won, base)
         for name, column in data.columns.items()
-        if isinstance(column, Texts) and isinstance(level := encoding.levels[name], TextLevels)
+        if isinstance(column, Texts) and has_one_level(column)
+        if isinstance(level := encoding.levels[name], TextLevels)
     }
     return encoding.with_statistics(statistics)
+
+
+def has_one_level(column: Texts) -> bool:
+    """Whether a value is one level: neither a list nor a free text."""
+    return not any(LEVEL_SEPARATOR in name for name in column.categories)
 
 
 def encode_in_time_order(data: Dataset, encoding: Encoding) -> Floats:
@@ -65,7 +71,7 @@ def _count_known(codes: Ints, known_at: Ints, moment: Ints, won: Floats) -> tupl
 def _level_statistics(column: Texts, level: TextLevels, won: Bools, base: float) -> tuple[float, ...]:
     column = merge_categories(column)
     deals = np.bincount(column.codes + 1, minlength=len(column.categories) + 1).astype(np.float64)
-    wins = np.bincount(column.codes + 1, weights=won, minlength=len(column.categories) + 1)
+    wins = np.bincount(column.codes + 1, weights=won.astype(np.float64), minlength=len(deals))
     statistic = _logit(_shrunk_rate(deals, wins, np.full(len(deals), base), _PRIOR))
     by_value = dict(zip(column.categories, statistic[1:], strict=True))
     unknown = float(_logit(np.array([base]))[0])

@@ -10,6 +10,7 @@ from typing import Any
 import lightgbm
 import numpy as np
 from lightgbm.basic import _LIB, _safe_call  # the only way to LightGBM's own merging of two models
+from numpy.typing import NDArray
 
 from features.columns import Bools, Floats
 from scoring.model.model import sigmoid
@@ -73,6 +74,15 @@ class PartScores:
     matrix: Floats
     won: Bools
     line: Floats
+
+
+def hide(matrix: Floats, columns: NDArray[np.intp]) -> Floats:
+    """The matrix with constant `columns`, which trees then never look at."""
+    if not len(columns):
+        return matrix
+    hidden = matrix.copy()
+    hidden[:, columns] = 0.0
+    return hidden
 
 
 def find_shift(log_odds: Floats, rate: float) -> float:

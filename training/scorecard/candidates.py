@@ -13,7 +13,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from features import kinds
-from features.columns import Bools, Column, Floats, Texts, is_missing
+from features.columns import Bools, Column, Floats, Texts, is_missing, merge_categories, split_rows
 from features.kinds import Feature, activities_of
 from scoring.scorecard.load import blank_card
 from scoring.scorecard.rating import rate
@@ -122,7 +122,7 @@ def _has_enough_examples(row: CandidateRow, holds: Bools, data: Dataset) -> bool
 
 def _count_known(row: CandidateRow, data: Dataset) -> int:
     """The number of examples with a known value. Behaviour is always known."""
-    if not isinstance(data.table.rows[row.feature], kinds.Attribute):
+    if not isinstance(data.table.rows[row.feature], kinds.OfLead):
         return len(data)
     return len(data) - int(is_missing(data.columns[row.feature]).sum())
 
@@ -137,7 +137,7 @@ def _new_rows(data: Dataset) -> Iterator[CandidateRow]:
         if sense.is_excluded(feature):
             continue
         if isinstance(column, Texts):
-            yield from _category_rows(name, column, data.won)
+            yield from _category_rows(name, *_split_rows(column, data.won))
         else:
             yield from _threshold_rows(name, feature, column, sense.find_direction(name, feature))
 
@@ -160,15 +160,16 @@ class _SignRules:
         return _SignRules(ways, frozenset().union(*bad), frozenset().union(*ours))
 
     def is_excluded(self, feature: Feature) -> bool:
-        """Whether a feature is no candidate: the age of a lead, and activities of the company itself."""
-        activities = activities_of(feature)
-        return isinstance(feature, kinds.Age) or bool(activities and activities <= self.ours)
+        """Whether a feature is no candidate: the age of a lead, a free text, and activities of the company
+        itself."""
+        activities, no_rows = activities_of(feature), kinds.Age | kinds.FreeText
+        return isinstance(feature, no_rows) or bool(activities and activities <= self.ours)
 
     def find_direction(self, name: str, feature: Feature) -> int:
         """1 if a higher number is better, -1 if a lower one is, 0 if the deals decide."""
         if name in self.directions:
             return self.directions[name]
-        if isinstance(feature, kinds.Attribute | kinds.Ratio):
+        if isinstance(feature, kinds.OfLead | kinds.Ratio):
             return 0
         activities = activities_of(feature)
         good = -1 if activities and activities <= self.bad else 1
@@ -231,6 +232,12 @@ def _category_rows(name: str, column: Texts, won: Bools) -> Iterator[CandidateRo
     for group in dict.fromkeys(tuple(sorted(g)) for g in [*([c] for c in common), *ends]):
         values = tuple(column.categories[c] for c in group)
         yield CandidateRow((Condition(feature=name, one_of=values),), 0)
+
+
+def _split_rows(column: Texts, won: Bools) -> tuple[Texts, Bools]:
+    """Texts of one level each, with the outcome of their example."""
+    row, levels = split_rows(column)
+    return merge_categories(levels), won[row]
 
 
 def _to_sign(way: float) -> Sign:

@@ -13,7 +13,7 @@ import numpy as np
 
 from features.columns import Bools, Floats, Ints
 from features.errors import DataError
-from features.kinds import Attribute
+from features.kinds import OfLead
 from scoring.scorecard.rating import rate
 from scoring.scorecard.scorecard import Bands, Group, Row, Scorecard
 from scoring.statistics.paired_differences import USUAL_SHARE
@@ -93,7 +93,7 @@ def _group_of(row: CandidateRow, data: Dataset) -> str:
     """The group in the present card; for new rows fit for attributes, intent for behaviour."""
     if row.row is not None:
         return "fit" if data.card.fit and row.name in data.card.fit.rows else "intent"
-    return "fit" if isinstance(data.table.rows[row.feature], Attribute) else "intent"
+    return "fit" if isinstance(data.table.rows[row.feature], OfLead) else "intent"
 
 
 def _build_group(present: Scorecard, name: str, rows: Mapping[str, Row]) -> Group:

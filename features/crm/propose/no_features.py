@@ -39,8 +39,16 @@ class NoFeature:
     """A column that is no feature; `can_be` says whether a person may decide otherwise."""
 
     column: str
-    reason: Message
+    code: str
     can_be: bool
+
+    @property
+    def reason(self) -> Message:
+        return _REASONS[self.code]
+
+    def describe(self) -> Message:
+        column = " ".join(self.column.split())
+        return Message("'{column}' is no feature: {reason}.", column=column, reason=self.reason)
 
 
 def why_no_feature(
@@ -55,7 +63,7 @@ def why_no_feature(
         code = "deal"
     if code is None:
         return None
-    return NoFeature(column.name, _REASONS[code], code in ("owner", "result", "judgement", "later", "deal"))
+    return NoFeature(column.name, code, code in ("owner", "result", "judgement", "later", "deal"))
 
 
 def _tells(table: TableProfile, column: ColumnProfile, has_deal: Bools) -> bool:

@@ -14,10 +14,10 @@ from tomlkit.items import AoT, InlineTable, Table
 
 from features.crm.findings import Finding
 from features.crm.profile import ColumnProfile
+from features.crm.propose.derived import propose_derived
 from features.crm.propose.detected import DetectedTables
 from features.crm.propose.events import EventTable, EventTables
 from features.crm.propose.formats import add_formats, add_unread_dates
-from features.crm.propose.no_features import NoFeature
 from features.crm.propose.outcomes import OutcomeColumn
 from features.crm.propose.parts import is_number_feature
 from features.crm.propose.recognised import RecognisedTable
@@ -320,14 +320,21 @@ def _segments_table(detected: DetectedTables) -> Table | None:
 def _features_table(detected: DetectedTables, suspects: Mapping[str, Finding], lang: Language) -> Table:
     table, names = tomlkit.table(), set[str]()
     for column, no_feature in detected.attributes():
+        derived = propose_derived(column, detected.leads.profile, no_feature, column.name in suspects)
+        for proposal in derived:
+            _add_comment(table, proposal.describe(column.name).text(lang))
+            name = _feature_name(f"{column.name}{proposal.suffix}", names)
+            proposal.add_to(table, name, column.name, str(_attribute(column, detected)["known"]))
+        if any(proposal.is_all for proposal in derived):
+            continue
         if no_feature and not no_feature.can_be:
-            _add_comment(table, _describe_no_feature(no_feature).text(lang))
+            _add_comment(table, no_feature.describe().text(lang))
             continue
         name, feature = _feature_name(column.name, names), _attribute(column, detected)
         suspect = suspects.get(column.name) if feature["known"] != "history" else None
         reason = suspect.text(lang) if suspect else None
         if no_feature:
-            reason = _describe_no_feature(no_feature).text(lang)
+            reason = no_feature.describe().text(lang)
         if reason:
             table.add(tomlkit.comment(" ".join(reason.split())))
             table.add(tomlkit.comment(tomlkit.dumps({name: feature}).strip()))
@@ -336,11 +343,6 @@ def _features_table(detected: DetectedTables, suspects: Mapping[str, Finding], l
     for name, feature in _behaviour_features(detected, names):
         table.add(name, feature)
     return table
-
-
-def _describe_no_feature(no_feature: NoFeature) -> Message:
-    column = " ".join(no_feature.column.split())
-    return Message("'{column}' is no feature: {reason}.", column=column, reason=no_feature.reason)
 
 
 def _attribute(column: ColumnProfile, detected: DetectedTables) -> InlineTable:

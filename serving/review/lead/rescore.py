@@ -51,7 +51,8 @@ def rescore(
     scorer, lead_id = components.model_watcher.live_model.scorer, lead.stored.lead_id
     values = {**lead.values, **changed}
     roles = components.schema.roles
-    columns = {f.column for name, f in scorer.table.attributes.items() if changed.get(name) is not None}
+    uses = scorer.table.column_uses
+    columns = {use.column for use in uses if changed.get(use.feature) is not None}
     answered = {role: is_answered or roles[role] in columns for role, is_answered in lead.answered.items()}
     moment = lead.moment + 1
     return scorer.score_one(

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 
-from features.kinds import Attribute, Language
+from features.columns import split_levels
+from features.kinds import Language
 from features.table import FeatureTable
 from scoring.decision.reasons import format_value
 from scoring.decision.scorer import Scorer
@@ -82,8 +83,10 @@ def build_fields(
             "number" if name in invalid else "",
         )
 
-    rest = [name for name in table.names if name not in table.attributes]
-    return [field(name) for name in table.attributes], [field(name) for name in rest]
+    names = [name for name in table.names if name not in table.free_texts]
+    of_columns = {use.feature for use in table.column_uses}
+    rest = [field(name) for name in names if name not in of_columns]
+    return [field(name) for name in names if name in of_columns], rest
 
 
 def improvements(components: Components, lead: LeadSnapshot, lang: Language) -> list[Improvement]:
@@ -111,11 +114,11 @@ def _candidate_changes(
         if change := _fulfilling_change(rule, lead.values):
             yield change
     role_columns = set(roles.values())
-    for name, feature in table.attributes.items():
-        if feature.column in role_columns:
-            for value, _ in _choices(name, None, card, table, "en"):
-                if value not in ("", lead.values[name]):
-                    yield {name: value}
+    for use in table.column_uses:
+        if use.column in role_columns:
+            for value, _ in _choices(use.feature, None, card, table, "en"):
+                if value not in ("", lead.values[use.feature]):
+                    yield {use.feature: value}
 
 
 def _fulfilling_change(rule: Rule, values: FeatureValues) -> dict[str, FeatureValue]:
@@ -124,7 +127,7 @@ def _fulfilling_change(rule: Rule, values: FeatureValues) -> dict[str, FeatureVa
     for condition in rule.when:
         value = values.get(condition.feature)
         if condition.one_of is not None:
-            if value not in condition.one_of:
+            if not isinstance(value, str) or set(split_levels(value)).isdisjoint(condition.one_of):
                 change[condition.feature] = condition.one_of[0]
             continue
         number = value if isinstance(value, float | int) else math.nan
@@ -139,11 +142,12 @@ def _fulfilling_change(rule: Rule, values: FeatureValues) -> dict[str, FeatureVa
 def _choices(
     name: str, present: FeatureValue, card: Scorecard, table: FeatureTable, lang: Language
 ) -> tuple[tuple[str, str], ...]:
-    """The values of a text that the company has words for, or that the card names; "" is none."""
-    feature = table.rows[name]
-    if name not in table.texts or not isinstance(feature, Attribute):
+    """The values of a text that the company or its kind has words for, or that the card names; "" is none."""
+    if name not in table.texts:
         return ()
-    vocabulary_values = table.vocabulary.values(feature.column)
+    columns = [use.column for use in table.column_uses if use.feature == name]
+    of_company = [value for column in columns for value in table.vocabulary.values(column)]
+    vocabulary_values = [*of_company, *table.rows[name].levels]
     conditions = [c for _, _, rule in card.rules() for c in rule.when if c.feature == name]
     of_card = [value for condition in conditions for value in condition.one_of or ()]
     present_values = [present] if isinstance(present, str) else []

@@ -127,7 +127,9 @@ def make_scorecard_candidate(**about: Any) -> ModelCandidate:
     scores = part.log_odds(rating)
     judged = replace(EVIDENCE, scores={**EVIDENCE.scores, MODEL: scores, POINTS: scores})
     model = model_of(EVIDENCE.features, CARD, **about)
-    return ModelCandidate(replace(model, points=part, weights={"points": 1.0, "linear": 0.0, "trees": 0.0}), judged)
+    return ModelCandidate(
+        replace(model, points=part, weights={"points": 1.0, "linear": 0.0, "trees": 0.0}), judged
+    )
 
 
 def test_the_calibrated_scorecard_passes_by_audit_and_calibration() -> None:

@@ -87,7 +87,7 @@ def test_what_the_model_knows_otherwise_is_said_before_any_score_changes(tmp_pat
         (loaded := load(company.crm, tmp_path / "rejects.csv")).crm, **asdict(read_extra_columns(loaded))
     )
     steps: list[str] = []
-    result = import_crm(company.settings, company.crm, export, steps.append)
+    result = import_crm(company.settings, company.crm, export, lambda step: steps.append(str(step)))
     assert [gap.feature for gap in result.gaps] == ["channel"]
     assert "column still called 'channel'" in steps[0]
     assert str(steps[1]).startswith("storing")

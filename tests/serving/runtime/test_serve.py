@@ -66,5 +66,5 @@ def test_the_example_commands_fit_the_crm(demo: Demo, tmp_path: Path) -> None:
     assert "authorization" not in "".join(lines)
     body = json.loads(lines[0].partition("-d '")[2].rstrip("'"))
     assert body["type"] == example_activity(crm)
-    message = startup_message(crm, settings(tmp_path), ListenAddress("127.0.0.1", 3000))
+    message = str(startup_message(crm, settings(tmp_path), ListenAddress("127.0.0.1", 3000)))
     assert "Authorization: Bearer KEY" in message

@@ -26,7 +26,7 @@ def test_a_running_process_is_not_restarted() -> None:
     managed = ManagedProcess("managed", [sys.executable, "-c", "import time; time.sleep(60)"], {})
     managed.start()
     messages: list[str] = []
-    managed.restart_if_dead(messages.append)
+    managed.restart_if_dead(lambda message: messages.append(str(message)))
     assert messages == []
     managed.stop()
     managed.wait(time.monotonic() + 30)
@@ -38,13 +38,13 @@ def test_one_end_is_one_failure(managed: ManagedProcess) -> None:
     messages: list[str] = []
     ended(managed)
     for _ in range(20):
-        managed.restart_if_dead(messages.append)
+        managed.restart_if_dead(lambda message: messages.append(str(message)))
     assert managed.failures == 1
     assert messages == ["the managed ended (exit code 3); it is started again in 1 s"]
     assert managed.restart_at is not None
     managed.restart_at = time.monotonic()
     before = managed.process
-    managed.restart_if_dead(messages.append)
+    managed.restart_if_dead(lambda message: messages.append(str(message)))
     assert managed.process is not before
     managed.wait(time.monotonic() + 30)
 
@@ -53,12 +53,12 @@ def test_short_runs_lengthen_the_delay_and_a_long_run_resets_it(managed: Managed
     messages: list[str] = []
     for expected in (1, 3, 7):
         ended(managed)
-        managed.restart_if_dead(messages.append)
+        managed.restart_if_dead(lambda message: messages.append(str(message)))
         assert messages[-1].endswith(f"in {expected} s")
         managed.restart_at = None
     ended(managed)
     managed.started -= 60
-    managed.restart_if_dead(messages.append)
+    managed.restart_if_dead(lambda message: messages.append(str(message)))
     assert messages[-1] == "the managed ended (exit code 3); it is started again"
     assert managed.failures == 0
     assert managed.process is not None

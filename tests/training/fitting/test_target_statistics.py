@@ -5,9 +5,13 @@ from dataclasses import replace
 import numpy as np
 
 from features.columns import Texts, encode_texts
+from scoring.model.cautions import TrainingRange
 from scoring.model.encoding import Encoding
 from training.fitting.dataset import Dataset
+from training.fitting.fit import fit
+from training.fitting.recipe import LINEAR, POINTS, STATISTICS, Recipe
 from training.fitting.target_statistics import encode_in_time_order, learn_statistics, ordered_statistic
+from training.fitting.trees import SIZES, TreesRecipe
 
 
 def small(data: Dataset, channels: list[str | None], won: list[bool], moments: list[int]) -> Dataset:
@@ -54,6 +58,16 @@ def test_a_lead_has_the_statistics_of_its_value_in_both_encodings(small_data: Da
         ]
         np.testing.assert_array_equal(encoding.row(values)[0], matrix[row])
     assert Encoding.from_dict(encoding.to_dict()).to_dict() == encoding.to_dict()
+
+
+def test_a_model_with_statistics_is_an_exact_sum_and_knows_its_range(small_data: Dataset) -> None:
+    trees = TreesRecipe(SIZES["small_trees"], 10, 1)
+    recipe = Recipe(statistics=trees, weights={POINTS: 0.0, LINEAR: 0.4, STATISTICS: 0.6})
+    model = fit(small_data, recipe, seed=0)
+    leads = model.encode(small_data.columns)
+    assert len(model.encoding.statistic_columns)
+    np.testing.assert_allclose(model.explain(leads).log_odds, model.log_odds(leads), atol=1e-9)
+    assert not TrainingRange.from_model(model).out_of_range(leads.matrix).any()
 
 
 def test_an_unknown_value_has_the_base_rate(small_data: Dataset) -> None:
