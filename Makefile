@@ -73,6 +73,7 @@ docs: $(VENV)/.ready ## Build the documentation as a website in site/; a broken 
 
 reference: $(VENV)/.ready ## Write the generated tables and the glossary of the docs
 	@$(BIN)/python -m features.reference docs/features.md
+	@$(BIN)/python -m features.docs.crm_toml docs/crm-toml.md
 	@$(BIN)/python -m scoring.scorecard.reference docs/scorecard.md
 	@$(BIN)/python -m scoring.glossary docs
 	@$(BIN)/python -m hotlead.reference docs/python.md

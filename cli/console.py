@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from features.kinds import Language
+from features.language import Language
 from features.messages import Message, MessageLines, MessageText, to_text
 from scoring.texts import translate
 

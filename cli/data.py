@@ -27,7 +27,7 @@ from features.messages import Message, all_of
 if TYPE_CHECKING:
     from features.crm.load import Loaded
     from features.crm.propose import Proposal
-    from features.kinds import Language
+    from features.language import Language
     from features.messages import ReportStep
 
 
@@ -106,6 +106,9 @@ Won = Annotated[
 Lost = Annotated[
     list[str] | None, typer.Option(help="A value of that column that means lost; may be repeated.")
 ]
+Tables = Annotated[
+    list[str] | None, typer.Option(help="A table of the database to look at; may be repeated.")
+]
 Yes = Annotated[bool, typer.Option("--yes", help="Ask nothing on the terminal: take what is proposed.")]
 
 
@@ -115,6 +118,7 @@ def init(
     outcome: Outcome = None,
     won: Won = None,
     lost: Lost = None,
+    table: Tables = None,
     yes: Yes = False,
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
     lang: LangOption = "en",
@@ -128,7 +132,7 @@ def init(
 
     if to.exists() and not force:
         raise SettingsError("{path}: exists already. Choose another --to, or use --force.", path=to)
-    proposal = propose_settings(files, to, (outcome, won or [], lost or []), lang, yes)
+    proposal = propose_settings(files, to, (outcome, won or [], lost or [], table or []), lang, yes)
     review = Message("review {path}, above all the lines that are commented out", path=to)
     console.print_next_steps(lang, review, f"hotlead check {to}")
     if any(question.is_blocking for question in proposal.questions):
@@ -138,15 +142,15 @@ def init(
 def propose_settings(
     files: list[str],
     to: Path,
-    named: tuple[str | None, list[str], list[str]],
+    named: tuple[str | None, list[str], list[str], list[str]],
     lang: Language,
     is_silent: bool,
     is_quiet: bool = False,
 ) -> Proposal:
     """Write a proposed crm.toml, print what a person should know of it, and return it.
 
-    `named` are the column of the outcome and its values for won and lost; `is_silent`: nothing is asked;
-    `is_quiet`: nothing is printed.
+    `named` are the column of the outcome, its values for won and lost, and the tables of a database;
+    `is_silent`: nothing is asked; `is_quiet`: nothing is printed.
     """
     from cli import console
     from cli.questions import find_asker, print_open_questions

@@ -17,7 +17,7 @@ from cli import data, keys, models, rules, service
 from cli.help import translate_help
 from cli.options import EXIT_STOPPED, find_language
 from cli.start import start
-from features.kinds import Language
+from features.language import Language
 from features.messages import Message, MessageText, as_message
 
 app = typer.Typer(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from cli.console import print_labelled
-from features.kinds import Language
+from features.language import Language
 from scoring.texts import translate
 
 if TYPE_CHECKING:

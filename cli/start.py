@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.data import Lost, Outcome, Won, Yes, propose_settings
+from cli.data import Lost, Outcome, Tables, Won, Yes, propose_settings
 from cli.options import DEFAULT_CRM_TOML, EXIT_REFUSED, Json, LangOption, Out, Seed, output_folder
 from features.errors import DataError, SettingsError
-from features.kinds import Language
+from features.language import Language
 from scoring.texts import translate
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ def start(
     outcome: Outcome = None,
     won: Won = None,
     lost: Lost = None,
+    table: Tables = None,
     yes: Yes = False,
     force: Annotated[
         bool, typer.Option("--force", help="Propose crm.toml and learn scorecard.toml anew.")
@@ -55,7 +56,7 @@ def start(
     if force or not to.exists():
         if not files:
             raise SettingsError("{text}", text=translate("start_needs_files", lang, crm=to))
-        named = (outcome, won or [], lost or [])
+        named = (outcome, won or [], lost or [], table or [])
         _check_decided(propose_settings(files, to, named, lang, yes or as_json, as_json), to, lang)
     else:
         _check_files(files or [], to, lang)

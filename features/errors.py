@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from features.messages import Message, quote_all
 
 if TYPE_CHECKING:
-    from features.kinds import Language
+    from features.language import Language
 
 
 class MessageError(Exception):

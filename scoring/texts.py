@@ -6,7 +6,7 @@ import tomllib
 from functools import cache
 from pathlib import Path
 
-from features.kinds import Language
+from features.language import Language
 
 _FILE = Path(__file__).with_name("texts.toml")
 

@@ -10,10 +10,11 @@ as a whole.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from features.bots.report import check_bots
-from features.crm.column_checks import check_columns
+from features.crm.column_checks import check_columns, used_columns
 from features.crm.findings import Finding
 from features.crm.joining.left_out import check_left_out
 from features.crm.load import Loaded
@@ -36,10 +37,14 @@ class Audit:
         return Audit(findings, tuple(sorted(leaking_features(findings, loaded))))
 
 
-def audit(loaded: Loaded) -> list[Finding]:
-    """All findings, most severe first."""
-    of_rows = [*check_left_out(loaded), *check_bots(loaded.crm)]
-    findings = [*check_columns(loaded), *check_tables(loaded), *of_rows]
+def audit(loaded: Loaded, of_columns: Sequence[Finding] | None = None) -> list[Finding]:
+    """All findings, most severe first. `of_columns` are those on single columns if the same data were
+    audited before, perhaps with other features."""
+    if of_columns is None:
+        of_columns = list(check_columns(loaded))
+    columns_in_use = used_columns(loaded)
+    findings = [replace(f, is_used=f.column in columns_in_use) for f in of_columns]
+    findings += [*check_tables(loaded), *check_left_out(loaded), *check_bots(loaded.crm)]
     return sorted(findings, key=lambda f: (_SEVERITIES.index(f.severity), not f.is_used))
 
 

@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from features.clock import NEVER, days_to_ms
 from features.columns import Bools, Column, Ints, Texts, is_missing, take
 from features.crm.findings import Finding
 from features.crm.load import Loaded
-from features.crm.parsing import as_numbers, as_times, encode_column
+from features.crm.parsing import are_numbers, as_numbers, as_times, encode_column, sample_values
 from features.crm_data import Crm
 from features.moments import MIN_WINS
 from features.statistics import roc_auc, to_levels, win_rate_by_level
@@ -26,6 +27,8 @@ _NAMES = re.compile(
     re.IGNORECASE,
 )
 _DAY = days_to_ms(1)
+_TEXT_LENGTH = 80
+"""As much of a text as tells it from others; free texts of all leads would fill the memory."""
 
 
 @dataclass(frozen=True)
@@ -54,11 +57,16 @@ def check_columns(loaded: Loaded) -> Iterator[Finding]:
     decided = DecidedLeads.from_crm(loaded.crm)
     if len(decided.lead) < MIN_WINS or decided.won.all() or not decided.won.any():
         return
-    used_columns = {use.column for use in loaded.settings.table.column_uses if use.availability != "history"}
+    columns_in_use = used_columns(loaded)
     for name, raw, lead_rows in _columns(loaded):
         finding = _check_column(name, raw, lead_rows, decided, loaded)
         if finding is not None:
-            yield replace(finding, column=name, is_used=name in used_columns)
+            yield replace(finding, column=name, is_used=name in columns_in_use)
+
+
+def used_columns(loaded: Loaded) -> set[str]:
+    """The columns of the leads' table that features use."""
+    return {use.column for use in loaded.settings.table.column_uses if use.availability != "history"}
 
 
 def _columns(loaded: Loaded) -> Iterator[tuple[str, pa.ChunkedArray, Ints | None]]:
@@ -119,9 +127,11 @@ def _parse_column(raw: pa.ChunkedArray, loaded: Loaded, name: str) -> Column:
     empty = frozenset({"", *loaded.settings.missing})
     formats = {**(loaded.settings.deals.number_formats if loaded.settings.deals else {})}
     number_format = (formats | loaded.settings.number_formats).get(name)
-    parsed = as_numbers(raw, empty, number_format) if not pa.types.is_temporal(raw.type) else None
+    is_text = pa.types.is_temporal(raw.type) or (number_format is None and not are_numbers(raw, empty))
+    parsed = None if is_text else as_numbers(raw, empty, number_format)
     if parsed is None or parsed.unreadable.any() or not np.isfinite(parsed.values).any():
-        return encode_column(raw, empty)
+        is_string = pa.types.is_string(raw.type)
+        return encode_column(pc.utf8_slice_codeunits(raw, 0, _TEXT_LENGTH) if is_string else raw, empty)
     return np.asarray(parsed.values, dtype=np.float64)
 
 
@@ -190,7 +200,10 @@ def _close_dates(column: _AuditedColumn) -> Finding | None:
         return None
     empty = frozenset({"", *column.loaded.settings.missing})
     time_format = column.loaded.settings.leads.time_format_of(column.name)
-    parsed = as_times(column.raw, empty, column.loaded.settings.zone, time_format)
+    zone = column.loaded.settings.zone
+    if as_times(sample_values(column.raw), empty, zone, time_format).unreadable.mean() > 0.5:
+        return None
+    parsed = as_times(column.raw, empty, zone, time_format)
     if parsed.unreadable.mean() > 0.05 or (parsed.values == NEVER).mean() > 0.95:
         return None
     closed_at = crm.outcomes.closed_at[column.decided.lead]

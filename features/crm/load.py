@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +34,24 @@ class Loaded:
     leads: pa.Table
     deals: pa.Table
     deal_leads: Ints
+
+    def with_features_of(self, settings: CrmSettings) -> Loaded | None:
+        """The same data with the features and the horizon of `settings`; None if they must be read again,
+        because leads without a date of their close count as lost at the end of the horizon, or a column is
+        read in another way."""
+        is_dated = all(note.reason != "undated_lost" for note in self.rejects.notes)
+        is_alike = self.settings.columns.items() >= settings.columns.items()
+        if not (is_dated and is_alike and self.settings.edges.items() >= settings.edges.items()):
+            return None
+        base = base_columns(settings)
+        wanted = dict.fromkeys((*base, *settings.segments.values()))
+        crm = replace(
+            self.crm,
+            attributes={column: self.crm.attributes[column] for column in wanted},
+            changes={c: h for c, h in self.crm.changes.items() if c in settings.columns},
+            for_segments=frozenset(settings.segments.values()) - {*base},
+        )
+        return replace(self, settings=settings, crm=crm)
 
 
 def load(settings: CrmSettings, rejects_path: Path, write: bool = True, lang: Language = "en") -> Loaded:

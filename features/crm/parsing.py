@@ -22,6 +22,8 @@ from features.numbers import THOUSANDS, to_half_width
 
 _OFFSET = r"([zZ]|\d[T ]?\d{1,2}(:?\d{2}){1,2}([.,]\d+)?\s*[+-]\d{2}(:?\d{2})?)$"
 _UTC = r"\s*(UTC|GMT)$"
+_SLASHES = r"^\d{4}/\d{1,2}/\d{1,2}"
+_FEW, _ROWS_AT_ONCE = 2_000, 500_000
 
 
 @dataclass(frozen=True)
@@ -109,8 +111,30 @@ def _parse_by_formats(texts: pa.ChunkedArray, zone: ZoneInfo, time_format: TimeF
     return values
 
 
+def are_numbers(array: pa.ChunkedArray, missing: Collection[str]) -> bool:
+    """Whether `as_numbers` reads all values; some of them are looked at first, as most columns are texts."""
+    few = sample_values(array)
+    parts = (few, array) if len(few) < len(array) else (array,)
+    return not any(as_numbers(part, missing).unreadable.any() for part in parts)
+
+
+def sample_values(array: pa.ChunkedArray, limit: int = _FEW) -> pa.ChunkedArray:
+    """At most `limit` values at even distances."""
+    if len(array) <= limit:
+        return array
+    return array.take(pa.array(np.linspace(0, len(array) - 1, limit).astype(np.int64)))
+
+
 def _parse_iso(column: pa.ChunkedArray, zone: ZoneInfo) -> Ints:
+    """Part by part, so that few texts are Python values at a time."""
+    starts = range(0, max(len(column), 1), _ROWS_AT_ONCE)
+    return np.concatenate([_parse_iso_part(column.slice(s, _ROWS_AT_ONCE), zone) for s in starts])
+
+
+def _parse_iso_part(column: pa.ChunkedArray, zone: ZoneInfo) -> Ints:
     cleaned = pc.replace_substring_regex(column, _UTC, "Z")
+    if pc.any(pc.match_substring_regex(cleaned, _SLASHES)).as_py():
+        cleaned = _replace_slashes(cleaned)
     texts = cleaned.to_pandas().astype(object)
     is_present = _is_valid(cleaned)
     with_offset = pc.fill_null(pc.match_substring_regex(cleaned, _OFFSET), False)
@@ -139,16 +163,17 @@ def find_positions(ids: pa.ChunkedArray, values: pa.Array) -> Ints:
 def _parse_times(texts: pd.Series, zone: ZoneInfo | None) -> Ints:
     if not len(texts):
         return np.empty(0, dtype=np.int64)
-    iso = texts.str.replace(r"^(\d{4})/(\d{1,2})/(\d{1,2})", _with_dashes, regex=True)
-    stamps = pd.to_datetime(iso, format="ISO8601", errors="coerce", utc=zone is None)
+    stamps = pd.to_datetime(texts, format="ISO8601", errors="coerce", utc=zone is None)
     has_offset = stamps.dt.tz is not None
     naive = (stamps.dt.tz_convert(None) if has_offset else stamps).to_numpy()
     return _to_ms(pa.chunked_array([pa.array(naive, from_pandas=True)]), None if has_offset else zone)
 
 
-def _with_dashes(match: object) -> str:
-    year, month, day = match.groups()  # type: ignore[attr-defined]
-    return f"{year}-{month:0>2}-{day:0>2}"
+def _replace_slashes(texts: pa.ChunkedArray) -> pa.ChunkedArray:
+    """2026/1/5 as 2026-01-05."""
+    for one_digit in (r"^(\d{4})/(\d)(/)", r"^(\d{4}/\d\d)/(\d)(\D|$)"):
+        texts = pc.replace_substring_regex(texts, one_digit, r"\1/0\2\3")
+    return pc.replace_substring_regex(texts, r"^(\d{4})/(\d\d)/(\d\d)", r"\1-\2-\3")
 
 
 def _to_ms(array: pa.ChunkedArray, zone: ZoneInfo | None) -> Ints:

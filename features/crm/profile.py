@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
 from zoneinfo import ZoneInfo
@@ -11,11 +11,12 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from sqlalchemy import inspect
 
+from features.clock import NEVER
 from features.columns import Ints
-from features.crm.parsing import as_numbers, as_texts, as_times
-from features.crm.sources.databases import database_engine, database_url, mask_password
+from features.crm.connections.urls import database_url, mask_password
+from features.crm.parsing import are_numbers, as_texts, as_times, sample_values
+from features.crm.sources.databases import list_tables
 from features.crm.sources.guess import FoundTable, find_tables
 from features.crm.sources.rows import SourceRows
 from features.crm.table_settings import Source, expand_variables
@@ -24,6 +25,7 @@ from features.crm.values.find_times import (
     TimeFinding,
     find_number_times,
     find_time_formats,
+    may_be_times,
     sounds_like_a_time,
 )
 from features.crm.values.numbers import NumberFinding, find_number_format
@@ -33,7 +35,10 @@ from features.settings import MISSING
 
 ColumnKind: TypeAlias = Literal["time", "number", "text", "empty"]
 _EMPTY = frozenset({*MISSING, "Select"})
-_SAMPLE = 2_000
+_SAMPLE, _FIRST_LOOK = 2_000, 100
+MAX_BYTES = 64 * 2**20
+"""What a table may take in memory to be profiled in full."""
+_MIN_BYTES, _FEW_VALUES, _ID_LENGTH = 2**20, 20, 60
 
 
 @dataclass(frozen=True)
@@ -57,11 +62,12 @@ class ColumnProfile:
         return self.filled > 0.99 and self.distinct >= 0.95 * self.rows > 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TableProfile:
     """One table: its source, its rows and the profiles of its columns.
 
-    `comments` explain keys of the source in crm.toml.
+    `comments` explain keys of the source in crm.toml. The rows of a long table are a sample; `complete` then
+    has the columns that may hold ids with all their values, which are not in line with `rows`.
     """
 
     source: Source
@@ -69,6 +75,7 @@ class TableProfile:
     rows: SourceRows
     columns: tuple[ColumnProfile, ...]
     comments: Mapping[str, Message] = field(default_factory=dict)
+    complete: pa.Table = field(default_factory=lambda: pa.table({}), compare=False, repr=False)
     parsed: dict[str, Ints] = field(default_factory=dict, compare=False, repr=False)
 
     def __len__(self) -> int:
@@ -79,6 +86,12 @@ class TableProfile:
 
     def texts(self, name: str) -> pa.ChunkedArray:
         return as_texts(self.rows.table[name], _EMPTY)
+
+    def all_texts(self, name: str) -> pa.ChunkedArray:
+        """All values of a column, also where `rows` are a sample, if the column may hold ids."""
+        return (
+            as_texts(self.complete[name], _EMPTY) if name in self.complete.column_names else self.texts(name)
+        )
 
     def counts(self, name: str) -> dict[str, int]:
         """How often each value occurs, most common first."""
@@ -95,22 +108,57 @@ class TableProfile:
         return self.parsed[name]
 
 
-def profile_tables(place: str, folder: Path) -> list[TableProfile]:
-    """The table of a file, or all tables of a database."""
+def profile_tables(
+    place: str, folder: Path, table_names: Sequence[str] = (), max_bytes: int = MAX_BYTES
+) -> list[TableProfile]:
+    """The table of a file, or all tables and views of a database, or the named ones.
+
+    Of a table that takes more than `max_bytes`, a sample is profiled; columns that may hold ids are read in
+    full.
+    """
     if "://" not in place:
-        return [_profile_table(table) for table in find_tables(place, folder)]
+        return [_profile_table(table, folder) for table in find_tables(place, folder, max_bytes)]
     url = database_url(expand_variables(place), folder)
-    with database_engine(url, Message("its list of tables")) as engine:
-        names = inspect(engine).get_table_names()
+    names = list_tables(url, table_names)
     if not names:
         raise DataError("{url}: holds no table.", url=mask_password(url))
+    limit = max(max_bytes // len(names), _MIN_BYTES)
     sources = [Source(source=place, table=name) for name in names]
-    return [_profile_table(FoundTable(s, str(s.table), read_rows(s, folder), {})) for s in sources]
+    tables = (FoundTable(s, str(s.table), read_rows(s, folder, None, limit), {}) for s in sources)
+    return [_profile_table(table, folder) for table in tables]
 
 
-def _profile_table(table: FoundTable) -> TableProfile:
-    columns = tuple(_profile_column(table.rows.table[c], c) for c in table.rows.table.column_names)
-    return TableProfile(table.source, table.name, table.rows, columns, table.comments)
+def _profile_table(table: FoundTable, folder: Path) -> TableProfile:
+    rows = table.rows.table
+    columns = [_profile_column(rows[name], name) for name in rows.column_names]
+    complete = pa.table({})
+    if table.rows.is_sample:
+        keys = [column.name for column in columns if _may_hold_ids(column, rows[column.name])]
+        complete = read_rows(table.source, folder, keys).table if keys else complete
+        columns = [_count_all(c, complete[c.name]) if c.name in keys else c for c in columns]
+    return TableProfile(
+        source=table.source,
+        name=table.name,
+        rows=table.rows,
+        columns=tuple(columns),
+        comments=table.comments,
+        complete=complete,
+    )
+
+
+def _may_hold_ids(column: ColumnProfile, array: pa.ChunkedArray) -> bool:
+    """Whether a column is short and has so many values that it may name the rows of a table."""
+    if column.kind not in ("text", "number") or column.distinct < _FEW_VALUES or column.numbers:
+        return False
+    return not pa.types.is_floating(array.type) and max(map(len, column.common), default=0) <= _ID_LENGTH
+
+
+def _count_all(column: ColumnProfile, array: pa.ChunkedArray) -> ColumnProfile:
+    """The profile with the counts of all rows of the column."""
+    texts = as_texts(array, _EMPTY)
+    filled = 1 - texts.null_count / max(len(texts), 1)
+    distinct = pc.count_distinct(texts).as_py()
+    return replace(column, filled=filled, distinct=distinct, rows=len(array))
 
 
 def _profile_column(array: pa.ChunkedArray, name: str) -> ColumnProfile:
@@ -145,12 +193,19 @@ def _is_text(array: pa.ChunkedArray) -> bool:
 
 
 def _are_numbers(array: pa.ChunkedArray, values: pa.ChunkedArray) -> bool:
-    return bool(len(values)) and not as_numbers(values, ()).unreadable.any()
+    return bool(len(values)) and are_numbers(values, ())
+
+
+def _look_like_times(few: pa.ChunkedArray) -> bool:
+    is_iso = as_times(few, (), ZoneInfo("UTC"), None).values != NEVER
+    return bool(is_iso.any()) or may_be_times(few)
 
 
 def _find_times(values: pa.ChunkedArray, rows: Ints, name: str) -> TimeFinding | None:
     """The format of the times in the `rows` of a column; None if a sample or all values are no times."""
     is_named = sounds_like_a_time(name)
+    if not _are_numbers(values, values) and not _look_like_times(sample_values(values, _FIRST_LOOK)):
+        return None
     for texts in (values.slice(0, _SAMPLE), values) if len(values) > _SAMPLE else (values,):
         if not len(texts):
             return None

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from features.crm.connections.urls import database_url
 from features.crm.sources.csv_files import read_csv
-from features.crm.sources.databases import database_url, read_database
+from features.crm.sources.databases import read_database
 from features.crm.sources.files import TableFile, find_table_file
 from features.crm.sources.json_files import read_json
 from features.crm.sources.parquet_files import read_parquet
@@ -19,21 +20,27 @@ from features.errors import SettingsError
 from features.messages import abridge
 
 
-def read_rows(source: Source, folder: Path, columns: Sequence[str] | None = None) -> SourceRows:
+def read_rows(
+    source: Source, folder: Path, columns: Sequence[str] | None = None, max_bytes: int | None = None
+) -> SourceRows:
     """Read all or some columns of a table. CSV columns are texts.
+
+    Of a CSV or Parquet file or a table of a database that takes more than `max_bytes`, a sample of the rows
+    is read.
 
     Raises SettingsError for a missing file or column, DataError for a file that is no such table,
     OutsideError for a database or a file that fails.
     """
     location = expand_variables(source.source)
     if source.is_database:
-        return read_database(source, database_url(location, folder), columns)
+        return read_database(source, database_url(location, folder), columns, max_bytes)
     files = [find_table_file(path) for path in find_paths(location, folder)]
     if all(file.kind == "parquet" for file in files):
-        return read_parquet(files, columns)
+        return read_parquet(files, columns, max_bytes)
     if all(file.kind == "json" for file in files):
         return read_json(files, source, columns)
-    return join_rows([_read_file(file, source, columns) for file in files])
+    limit = None if max_bytes is None else max_bytes // len(files)
+    return join_rows([_read_file(file, source, columns, limit) for file in files])
 
 
 def find_paths(pattern: str, folder: Path) -> list[Path]:
@@ -56,7 +63,9 @@ def find_paths(pattern: str, folder: Path) -> list[Path]:
     return [path]
 
 
-def _read_file(file: TableFile, source: Source, columns: Sequence[str] | None) -> SourceRows:
+def _read_file(
+    file: TableFile, source: Source, columns: Sequence[str] | None, max_bytes: int | None
+) -> SourceRows:
     if source.sheet is not None and file.kind != "workbook":
         raise SettingsError(
             "{path}: `sheet` belongs to an Excel workbook; take it out of crm.toml.", path=file.path
@@ -65,7 +74,9 @@ def _read_file(file: TableFile, source: Source, columns: Sequence[str] | None) -
         return read_parquet([file], columns)
     if file.kind == "json":
         return read_json([file], source, columns)
-    return read_csv(file, source, columns) if file.kind == "csv" else _read_sheets(file, source, columns)
+    if file.kind == "csv":
+        return read_csv(file, source, columns, max_bytes)
+    return _read_sheets(file, source, columns)
 
 
 def _read_sheets(file: TableFile, source: Source, columns: Sequence[str] | None) -> SourceRows:

@@ -41,13 +41,13 @@ from features.kinds.base import (
     Availability,
     Edge,
     FeatureKind,
-    Language,
     Over,
     ValueType,
     View,
     WordLookup,
     activity_names,
 )
+from features.language import Language
 
 __all__ = [
     "KINDS",

@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from features.kinds.base import Activity, Days, FeatureKind, Language, Over, View, WordLookup
+from features.kinds.base import Activity, Days, FeatureKind, Over, View, WordLookup
+from features.language import Language
 
 
 @dataclass(frozen=True, slots=True)

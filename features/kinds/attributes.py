@@ -16,7 +16,8 @@ from features.derived.ngrams import to_ngrams
 from features.derived.titles import find_department, find_rank
 from features.derived.words import level_word, list_levels
 from features.errors import InvalidValue
-from features.kinds.base import Availability, Edge, FeatureKind, Language, ValueType, View, WordLookup
+from features.kinds.base import Availability, Edge, FeatureKind, ValueType, View, WordLookup
+from features.language import Language
 from features.toml import TimeZone
 
 _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")

@@ -12,7 +12,8 @@ from typing import Annotated, Any, ClassVar, Literal, Protocol, TypeAlias, TypeV
 
 from pydantic import ConfigDict, Field
 
-Language: TypeAlias = Literal["en", "ja"]
+from features.language import Language
+
 ValueType: TypeAlias = Literal["category", "number", "time"]
 """How the values of a column are read: as texts, as numbers, or as times (ms UTC)."""
 Availability: TypeAlias = Literal["at_creation", "history", "today"]

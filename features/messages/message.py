@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 from features.messages.catalogue import recognise, to_japanese
 
 if TYPE_CHECKING:
-    from features.kinds import Language
+    from features.language import Language
 
 _SEPARATORS: Mapping[str, str] = {"en": ", ", "ja": "、"}
 

@@ -75,7 +75,6 @@ def test_score_before_train_names_train(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "arguments",
     [
-        ["train"],
         ["score", "crm.toml"],
         ["sell"],
         ["demo", "--leads", "3"],

@@ -13,7 +13,7 @@ from sqlalchemy import BigInteger, Column, DateTime, Float, MetaData, Table, Tex
 from sqlalchemy.engine import URL, Connection, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from features.crm.sources.databases import database_url
+from features.crm.connections.urls import database_url
 from features.crm.table_settings import expand_variables
 from features.crm.values.csv_output import write_csv
 from features.errors import OutsideError, SettingsError

@@ -53,7 +53,7 @@ def conclusion(first_list: FirstList, lang: Language) -> str:
     else:
         counts = {"count": f"{scored_list.scored.table.num_rows:,}", "file": first_list.request.request.to}
         sentence = translate("start_listed", lang, **counts)
-    return translate("sentence_joint", lang).join((sentence, _decider(first_list, lang)))
+    return ("" if lang == "ja" else " ").join((sentence, _decider(first_list, lang)))
 
 
 def _decider(first_list: FirstList, lang: Language) -> str:

@@ -10,12 +10,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 
 from features.clock import MS_PER_DAY
 from features.crm.audit import audit
+from features.crm.column_checks import check_columns
+from features.crm.connections.urls import PASSWORD_VARIABLE, without_password
 from features.crm.findings import Finding
 from features.crm.load import Loaded, load
-from features.crm.profile import TableProfile, profile_tables
+from features.crm.profile import MAX_BYTES, TableProfile, profile_tables
 from features.crm.propose.detect import NoOutcomeError, detect_tables
 from features.crm.propose.detected import DetectedTables
 from features.crm.propose.formats import answer_questions, describe_formats, settle_formats, used_columns
@@ -43,6 +46,8 @@ _ID_NAME = re.compile(r"(^|[^a-z])id\W*$|Id\W*$|ID\W*$|番号|コード|(^|[^a-z
 _HORIZONS = (30, 60, 90, 120, 180, 270, 365, 545, 730)
 _DEFAULT_HORIZON = 90
 _FEW_REJECTS = 0.04
+_MAX_BYTES, _MIN_BYTES = 128 * 2**20, 8 * 2**20
+"""What all files together, and each of them at least, may take in memory while columns are looked at."""
 
 
 @dataclass(frozen=True)
@@ -64,45 +69,77 @@ def propose(
     outcome: str | None = None,
     won: Sequence[str] = (),
     lost: Sequence[str] = (),
+    table_names: Sequence[str] = (),
     ask: Ask | None = None,
     lang: Language = "en",
 ) -> Proposal:
     """Propose a crm.toml, to be saved in `folder`, for the files and databases at `places`.
 
-    `outcome` names the column of the outcome, `won` and `lost` its values; `ask` asks a person what the data
-    leave open (None: nobody is there); `lang` is the language of comments and notes. Raises DataError if no
-    outcome is detected.
+    `outcome` names the column of the outcome, `won` and `lost` its values, `table_names` the tables of a
+    database to look at; `ask` asks a person what the data leave open (None: nobody is there); `lang` is the
+    language of comments and notes. Raises DataError if no outcome is detected.
     """
     if (won or lost) and not (outcome and won):
         raise SettingsError(
             "--won and --lost name values of a column: give --outcome COLUMN and --won VALUE."
         )
     named = NamedOutcome(outcome, tuple(won), tuple(lost)) if outcome else None
-    tables = settle_formats([table for place in places for table in profile_tables(place, folder)])
+    tables = settle_formats(_profile(places, folder, table_names))
     for table in tables:
         _check_ids(table)
     if ask is not None:
         tables = ask_formats(tables, ask)
     detected = _detect(tables, named, ask)
+    pa.default_memory_pool().release_unused()
     first_text = write_crm_toml(detected, Draft(_DEFAULT_HORIZON), lang)
     _check_features(first_text, detected)
     draft, future = _load_draft(first_text, folder, tables)
-    suspects = {f.column: f for f in audit(draft) if f.column and f.severity in ("leak", "suspect")}
+    of_columns = list(check_columns(draft))
+    suspects = {f.column: f for f in of_columns if f.column and f.severity in ("leak", "suspect")}
     shares = _reject_shares(draft)
     text = write_crm_toml(detected, Draft(_suggest_horizon(draft), suspects, shares), lang)
-    loaded, _ = _load_draft(text, folder, tables)
+    loaded = _with_features_of(text, draft, folder, tables)
     of_files = (note for table in tables for note in table.rows.notes)
-    zone = Message(
-        'time_zone = "{zone}" is {reason}.',
-        zone=draft.settings.time_zone,
-        reason=propose_zone(detected.profiles).reason,
-    )
-    of_formats = describe_formats(tables, draft.settings)
-    notes = (*of_files, zone, *future, *of_formats, *_notes(detected))
-    texts = tuple(note.text(lang) for note in notes)
+    zone = _describe_zone(draft, detected)
+    notes = (*of_files, zone, *future, *describe_formats(tables, draft.settings), *_notes(detected))
+    for place in places:
+        text = text.replace(place, without_password(place))
+    texts = tuple(note.text(lang) for note in (*notes, *_explain_passwords(places)))
     formats = open_formats(detected.profiles, used_columns(loaded.settings))
     questions = (*formats, *(() if named or ask else outcome_questions(detected)))
-    return Proposal(text, audit(loaded), texts, ExportSummary.from_loaded(loaded), questions)
+    summary = ExportSummary.from_loaded(loaded)
+    return Proposal(text, audit(loaded, of_columns), texts, summary, questions)
+
+
+def _profile(places: list[str], folder: Path, table_names: Sequence[str]) -> list[TableProfile]:
+    if table_names and not any("://" in place for place in places):
+        raise SettingsError("--table names tables of a database: give its URL, such as sqlite:///crm.db.")
+    max_bytes = min(max(_MAX_BYTES // len(places), _MIN_BYTES), MAX_BYTES)
+    return [table for place in places for table in profile_tables(place, folder, table_names, max_bytes)]
+
+
+def _describe_zone(draft: Loaded, detected: DetectedTables) -> Message:
+    reason = propose_zone(detected.profiles).reason
+    return Message('time_zone = "{zone}" is {reason}.', zone=draft.settings.time_zone, reason=reason)
+
+
+def _explain_passwords(places: list[str]) -> list[Message]:
+    """What to do about passwords that are not written into crm.toml."""
+    if all(without_password(place) == place for place in places):
+        return []
+    return [
+        Message(
+            "The password is not written into crm.toml: set the environment variable {variable} to it "
+            "before the next commands.",
+            variable=PASSWORD_VARIABLE,
+        )
+    ]
+
+
+def _with_features_of(text: str, draft: Loaded, folder: Path, tables: list[TableProfile]) -> Loaded:
+    """The data of the draft as the final text reads them."""
+    settings = answer_questions(tables, parse_settings(tomllib.loads(text), folder / "crm.toml"))
+    return draft.with_features_of(settings) or _load_draft(text, folder, tables)[0]
 
 
 def _detect(tables: list[TableProfile], named: NamedOutcome | None, ask: Ask | None) -> DetectedTables:

@@ -143,7 +143,8 @@ class DetectedTables:
             return None
         profile = self.deals.table.profile
         times = [c for c in profile.columns if c.kind == "time"]
-        repeats = profile.column(self.deals.link.column).distinct < 0.9 * len(profile)
+        key = profile.column(self.deals.link.column)
+        repeats = key.distinct < 0.9 * key.rows
         is_log = repeats and len(times) == 1 and times[0].filled > 0.99
         return CloseColumns(times[0].name) if is_log and not has_word(times[0].name, "planned") else None
 

@@ -125,7 +125,8 @@ def _history_columns(table: RecognisedTable, link: Link, stated: set[str]) -> tu
     listed = [name for name in recipe.columns("columns", profile) if name in names]
     if listed:
         return tuple(listed)
-    has_repeats = profile.column(link.column).distinct < _FEW_ROWS * len(profile)
+    key = profile.column(link.column)
+    has_repeats = key.distinct < _FEW_ROWS * key.rows
     shared = tuple(c.name for c in profile.columns if c.name in stated and c.kind in ("text", "number"))
     if has_repeats and shared and find_activity_type(profile, recipe) in (None, *shared):
         return shared

@@ -121,7 +121,7 @@ def candidate_ids(source: RecognisedTable) -> list[str]:
 
 def _counts_rows(table: TableProfile, column: ColumnProfile) -> bool:
     """Whether a column of numbers rises by one from row to row, forwards or backwards."""
-    numbers = as_numbers(table.rows.table[column.name], ()).values
+    numbers = as_numbers(table.all_texts(column.name), ()).values
     return bool(len(numbers) > 1 and (np.abs(np.diff(numbers)) == 1).mean() > 0.9)
 
 
@@ -131,7 +131,7 @@ def find_shared(source: RecognisedTable, target: RecognisedTable) -> Link | None
         if column.distinct > _FEW_VALUES and _is_personal(column):
             same = [c for c in target.profile.columns if header_key(c.name) == header_key(column.name)]
             for twin in same:
-                values = target.profile.texts(twin.name).combine_chunks()
+                values = target.profile.all_texts(twin.name).combine_chunks()
                 return Link(column.name, _share(source.profile.texts(column.name).drop_null(), values))
     return None
 
@@ -152,7 +152,7 @@ def differs_by_zeros(source: RecognisedTable, target: RecognisedTable, target_id
 
 def find_referred(table: TableProfile, link: Link, ids: pa.Array) -> Bools:
     """Which of the ids a column of another table refers to."""
-    texts = table.texts(link.column).drop_null()
+    texts = table.all_texts(link.column).drop_null()
     if link.separator:
         parts = pc.utf8_trim_whitespace(
             pc.list_flatten(pc.split_pattern(texts.combine_chunks(), link.separator))

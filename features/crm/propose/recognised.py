@@ -56,13 +56,13 @@ class RecognisedTable:
 
     def ids(self, column: str) -> pa.Array:
         """The values of a column as one array."""
-        return self.profile.texts(column).combine_chunks()
+        return self.profile.all_texts(column).combine_chunks()
 
     def holds_any(self, column: str, sample: frozenset[str]) -> bool:
         """Whether a column holds one of some ids; also true for a column of too many values to look."""
         if column not in self._id_sets:
             few = self.profile.column(column).distinct <= _MOST_IDS
-            values = self.profile.texts(column).drop_null().to_pylist() if few else None
+            values = self.profile.all_texts(column).drop_null().to_pylist() if few else None
             self._id_sets[column] = None if values is None else frozenset(map(plain_id, values))
         ids = self._id_sets[column]
         return ids is None or not ids.isdisjoint(sample)

@@ -8,11 +8,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import zip_longest
 
+import pyarrow as pa
 import pyarrow.compute as pc
 import tomlkit
 from tomlkit.items import AoT, InlineTable, Table
 
 from features.crm.findings import Finding
+from features.crm.parsing import as_texts
 from features.crm.profile import ColumnProfile
 from features.crm.propose.derived import propose_derived
 from features.crm.propose.detected import DetectedTables
@@ -28,7 +30,7 @@ from features.messages import Message, sentence
 from features.settings import MISSING
 
 _MAX_TYPES, _LINE = 20, 100
-_EMPTY_IDS = re.compile(r"0{6,}(AAA)?|0{8}(-0{4}){3}-0{12}|0000-00-00( 00:00:00)?")
+_EMPTY_IDS = r"^(0{6,}(AAA)?|0{8}(-0{4}){3}-0{12}|0000-00-00( 00:00:00)?)$"
 _HEADER = Message(
     "How Hotlead reads this export. Proposed by `hotlead init`: read it through, above all the lines that "
     "are commented out. `hotlead check` says what would make a model lie."
@@ -127,14 +129,13 @@ def _crm_table(detected: DetectedTables, lang: Language) -> Table:
 
 def _missing_words(detected: DetectedTables) -> list[str]:
     """The usual words for a missing value that occur in these tables, and ids and dates of zeros only."""
-    values = {
-        str(value).strip()
-        for table in detected.tables
-        for column in table.profile.columns
-        for value in pc.unique(table.profile.rows.table[column.name].slice(0, 100_000)).to_pylist()
-    }
-    zeros = {value for value in values if _EMPTY_IDS.fullmatch(value)}
-    return sorted({word for word in (*MISSING, "Select") if word and word in values} | zeros)
+    words = pa.array([word for word in (*MISSING, "Select") if word])
+    columns = (column for table in detected.tables for column in table.profile.rows.table.columns)
+    samples = (as_texts(column.slice(0, 100_000), ()) for column in columns)
+    masked = (
+        (s, pc.or_(pc.is_in(s, value_set=words), pc.match_substring_regex(s, _EMPTY_IDS))) for s in samples
+    )
+    return sorted({word for sample, mask in masked for word in pc.unique(sample.filter(mask)).to_pylist()})
 
 
 def _source_table(recognised: RecognisedTable, lang: Language) -> Table:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import csv
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import TextIOWrapper
 from itertools import islice
@@ -16,12 +16,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
+from features.columns import Ints
 from features.crm.rejects import Reject
 from features.crm.sources.encodings import find_encoding, first_broken_line, reads_wrongly
 from features.crm.sources.files import TableFile, read_error
 from features.crm.sources.layouts import numbered_names
 from features.crm.sources.rows import SourceRows, cell_count, check_columns
-from features.crm.sources.trimming import trim
+from features.crm.sources.samples import RowSampler
+from features.crm.sources.trimming import find_no_data, trim
 from features.crm.table_settings import Source
 from features.errors import DataError, SettingsError
 from features.messages import Message, quote_all
@@ -32,48 +34,66 @@ _ENCODINGS = Message(
 _RAGGED_TEXTS, _ROWS_TO_FIT = 100, 5
 
 
-def read_csv(file: TableFile, source: Source, columns: Sequence[str] | None) -> SourceRows:
-    """Read all or some columns of a CSV file, packed or not.
+def read_csv(
+    file: TableFile, source: Source, columns: Sequence[str] | None, max_bytes: int | None = None
+) -> SourceRows:
+    """Read all or some columns of a CSV file, packed or not; of a file that takes more than `max_bytes` in
+    memory, a sample of its rows.
 
     Raises SettingsError for a missing column or encoding, DataError if the file is not as `source` says.
     """
     header, width = _read_header(file, source)
     names = numbered_names(source.header or header)
     check_columns(columns, names, _header_place(file.path, source.skip_rows))
+    written = dict(zip(names, source.header or header, strict=True))
+    other_names = names if names != header or len(header) != width else None
     ragged: list[pa_csv.InvalidRow] = []
+    try:
+        with _arrow_input(file) as arrow_input:
+            reader = _open_csv(arrow_input, source, names, other_names, columns, ragged)
+            positions, table = _read_batches(reader, written, max_bytes)
+    except (pa.ArrowInvalid, UnicodeError) as problem:
+        raise _csv_error(file, source, problem) from None
+    except OSError as problem:
+        raise read_error(file.path, problem) from None
+    offset = source.skip_rows + (0 if source.header else 1)
+    rows = _number_rows(file.path, table, positions, ragged, offset)
+    return trim(rows, written, columns is None, source.skip_footer)
+
+
+def _open_csv(
+    arrow_input: Any,
+    source: Source,
+    names: list[str],
+    other_names: list[str] | None,
+    columns: Sequence[str] | None,
+    ragged: list[pa_csv.InvalidRow],
+) -> pa_csv.CSVStreamingReader:
+    """A reader of the file's batches; `other_names` are others than those of its header. Rows with another
+    number of cells are added to `ragged` while it reads."""
 
     def set_aside(row: pa_csv.InvalidRow) -> str:
         ragged.append(row)
         return "skip"
 
-    renamed = names != header or len(header) != width
-    try:
-        with _arrow_input(file) as arrow_input:
-            table = pa_csv.read_csv(
-                arrow_input,
-                read_options=pa_csv.ReadOptions(
-                    encoding=source.encoding,
-                    use_threads=False,
-                    skip_rows=source.skip_rows,
-                    column_names=names if renamed else None,
-                    skip_rows_after_names=int(renamed and not source.header),
-                ),
-                parse_options=pa_csv.ParseOptions(
-                    delimiter=source.separator, newlines_in_values=True, invalid_row_handler=set_aside
-                ),
-                convert_options=pa_csv.ConvertOptions(
-                    column_types={name: pa.string() for name in names},
-                    include_columns=list(columns) if columns is not None else None,
-                    strings_can_be_null=False,
-                ),
-            )
-    except (pa.ArrowInvalid, UnicodeError) as problem:
-        raise _csv_error(file, source, problem) from None
-    except OSError as problem:
-        raise read_error(file.path, problem) from None
-    rows = _number_rows(file.path, table, ragged, source.skip_rows + (0 if source.header else 1))
-    written = dict(zip(names, source.header or header, strict=True))
-    return trim(rows, written, columns is None, source.skip_footer)
+    return pa_csv.open_csv(
+        arrow_input,
+        read_options=pa_csv.ReadOptions(
+            encoding=source.encoding,
+            use_threads=False,
+            skip_rows=source.skip_rows,
+            column_names=other_names,
+            skip_rows_after_names=int(other_names is not None and not source.header),
+        ),
+        parse_options=pa_csv.ParseOptions(
+            delimiter=source.separator, newlines_in_values=True, invalid_row_handler=set_aside
+        ),
+        convert_options=pa_csv.ConvertOptions(
+            column_types={name: pa.string() for name in names},
+            include_columns=list(columns) if columns is not None else None,
+            strings_can_be_null=False,
+        ),
+    )
 
 
 def _header_place(path: Path, skip_rows: int) -> Message:
@@ -83,11 +103,29 @@ def _header_place(path: Path, skip_rows: int) -> Message:
     return Message("{path}, header in line {line}", path=path, line=skip_rows + 1)
 
 
-def _number_rows(path: Path, table: pa.Table, ragged: list[pa_csv.InvalidRow], offset: int) -> SourceRows:
-    """The rows with their numbers; `offset` is what pyarrow counts before the first row of data."""
+def _read_batches(
+    reader: pa_csv.CSVStreamingReader, written: Mapping[str, str], max_bytes: int | None
+) -> tuple[Ints, pa.Table]:
+    """All rows, or a sample of them (with all repeated headers and blank rows), and their positions."""
+    if max_bytes is None:
+        table = reader.read_all()
+        return np.arange(table.num_rows), table
+    sampler = RowSampler(max_bytes)
+    sampler.add(reader.schema.empty_table())
+    for batch in reader:
+        table = pa.Table.from_batches([batch])
+        sampler.add(table, find_no_data(table, written))
+    return sampler.result()
+
+
+def _number_rows(
+    path: Path, table: pa.Table, positions: Ints, ragged: list[pa_csv.InvalidRow], offset: int
+) -> SourceRows:
+    """The rows at `positions` with their numbers; `offset` is what pyarrow counts before the first one."""
     bad = np.array([row.number - offset for row in ragged], dtype=np.int64)
-    read = table.num_rows + len(bad)
-    numbers = np.setdiff1d(np.arange(1, read + 1), bad)
+    read = (int(positions[-1]) + 1 if len(positions) else 0) + len(bad)
+    good_rows_before_bad = bad - 1 - np.arange(len(bad))
+    numbers = positions + 1 + np.searchsorted(good_rows_before_bad, positions, side="right")
     rejects = [_ragged_reject(path, row, row.number - offset) for row in ragged]
     texts = {row.number - offset: row.text for row in deque(ragged, maxlen=_RAGGED_TEXTS)}
     return SourceRows(path.name, table, numbers, read, rejects, ragged=texts)

@@ -2,97 +2,65 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 
 import numpy as np
 import pyarrow as pa
-from sqlalchemy import TextClause, create_engine, inspect, text
-from sqlalchemy.engine import URL, Engine, make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
-from sqlalchemy.pool import NullPool
+from sqlalchemy.engine import URL
 
-from features.crm.sources.rows import SourceRows, check_columns, stack_tables, to_array
+from features.columns import Ints
+from features.crm.connections.duckdb_files import DuckDbDatabase, open_duckdb
+from features.crm.connections.sql import SqlDatabase, open_sql
+from features.crm.connections.urls import mask_password
+from features.crm.sources.rows import SourceRows, check_columns, stack_tables
+from features.crm.sources.samples import even_blocks
 from features.crm.table_settings import Source
-from features.errors import OutsideError, SettingsError, suggest_nearest
+from features.errors import SettingsError, suggest_nearest
 from features.messages import Message
 
-_ROWS_AT_ONCE = 50_000
+_SAMPLE_ROWS, _ROWS_TO_WEIGH = 50_000, 1_000
 
 
-def database_url(url_text: str, folder: Path) -> URL:
-    """The URL of a database; a relative SQLite path is relative to `folder`."""
-    try:
-        url = make_url(url_text)
-    except ArgumentError:
-        raise SettingsError(
-            "{value!r} is not a database URL such as sqlite:///crm.db or "
-            "postgresql+psycopg://user@host/name.",
-            value=url_text.split("@")[-1],
-        ) from None
-    if url.get_backend_name() == "postgresql" and url.drivername == "postgresql":
-        url = url.set(drivername="postgresql+psycopg")
-    if url.get_backend_name() == "sqlite" and url.database not in (None, "", ":memory:"):
-        path = folder / str(url.database)
-        if not path.exists():
-            raise SettingsError("{path}: there is no such database file.", path=path)
-        url = url.set(database=str(path))
-    return url
-
-
-def read_database(source: Source, url: URL, columns: Sequence[str] | None) -> SourceRows:
-    """Read all or some columns of the table or query of a database.
+def read_database(
+    source: Source, url: URL, columns: Sequence[str] | None, max_bytes: int | None = None
+) -> SourceRows:
+    """Read all or some columns of the table or query of a database; with `max_bytes`, of a long table a
+    sample of its rows that takes no more.
 
     Raises OutsideError if the database fails, SettingsError for a missing table or column.
     """
     name = source.table or "query"
-    with database_engine(url, name) as engine:
-        _check_table_exists(engine, source, mask_password(url))
-        check_columns(columns, _column_names(engine, source), f"{mask_password(url)}, {name}")
-        table = stack_tables(list(_chunks(engine, _build_select(engine, source, columns))))
-    return SourceRows(name, table, np.arange(1, table.num_rows + 1), table.num_rows)
+    with _open(url, name) as database:
+        if source.table:
+            _check_table_exists(database, source.table, mask_password(url))
+        query = _build_query(database, source)
+        check_columns(columns, database.list_columns(query), f"{mask_password(url)}, {name}")
+        if columns is not None:
+            query = f"SELECT {', '.join(map(database.quote, columns))} FROM ({query}) q"
+        numbers, table, count = _read_rows(database, query, max_bytes)
+    return SourceRows(name, table, numbers, count)
 
 
-@contextmanager
-def database_engine(url: URL, subject: str | Message) -> Iterator[Engine]:
-    """An engine that is disposed at the end.
+def list_tables(url: URL, wanted: Sequence[str] = ()) -> list[str]:
+    """The names of all tables and views, or of the `wanted` ones, also of other schemas ("sales.leads").
 
-    Raises OutsideError if the database fails, SettingsError if its driver is not installed.
+    Raises SettingsError for a wanted one that does not exist.
     """
-    try:
-        engine = create_engine(url, poolclass=NullPool)
-        yield engine
-    except (ImportError, NoSuchModuleError) as problem:
-        raise SettingsError(
-            "{url}: the driver for this database is not there ({reason}). "
-            "Install it, or name another driver in the URL.",
-            url=mask_password(url),
-            reason=_first_line(problem),
-        ) from None
-    except SQLAlchemyError as problem:
-        raise OutsideError(
-            "{url}, {subject}: the database does not answer as it should "
-            "({reason}). Nothing was written; see to it and run again.",
-            url=mask_password(url),
-            subject=subject,
-            reason=_first_line(problem),
-        ) from None
+    with _open(url, Message("its list of tables")) as database:
+        for name in wanted:
+            _check_table_exists(database, name, mask_password(url))
+        return list(wanted) or sorted(set(database.list_tables(None)))
 
 
-def mask_password(url: URL) -> str:
-    """A database URL without its password."""
-    return url.render_as_string(hide_password=True)
+def _open(url: URL, subject: str | Message) -> AbstractContextManager[SqlDatabase | DuckDbDatabase]:
+    return open_duckdb(url, subject) if url.get_backend_name() == "duckdb" else open_sql(url, subject)
 
 
-def _check_table_exists(engine: Engine, source: Source, location: str) -> None:
-    if source.query:
-        return
-    schema, _, table = str(source.table).rpartition(".")
-    inspector = inspect(engine)
-    if not inspector.has_table(table, schema=schema or None):
-        tables = [*inspector.get_table_names(schema or None), *inspector.get_view_names(schema or None)]
+def _check_table_exists(database: SqlDatabase | DuckDbDatabase, name: str, location: str) -> None:
+    schema, _, table = name.rpartition(".")
+    tables = database.list_tables(schema or None)
+    if table not in tables:
         raise SettingsError(
             "{location}: there is no table {table!r}; {nearest}.",
             location=location,
@@ -101,36 +69,30 @@ def _check_table_exists(engine: Engine, source: Source, location: str) -> None:
         )
 
 
-def _column_names(engine: Engine, source: Source) -> list[str]:
-    with engine.connect() as connection:
-        inner = _build_select(engine, source, None)
-        return list(connection.execute(_sql(f"SELECT * FROM ({inner}) t WHERE 1 = 0")).keys())
-
-
-def _build_select(engine: Engine, source: Source, columns: Sequence[str] | None) -> str:
-    quote = engine.dialect.identifier_preparer.quote_identifier
-    wanted = ", ".join(quote(c) for c in columns or ()) or "*"
+def _build_query(database: SqlDatabase | DuckDbDatabase, source: Source) -> str:
     if source.query:
-        inner = source.query.strip().rstrip(";")
-        return f"SELECT {wanted} FROM ({inner}) q" if columns else inner
-    table = ".".join(quote(part) for part in str(source.table).split("."))
-    return f"SELECT {wanted} FROM {table}"
+        return source.query.strip().rstrip(";")
+    return f"SELECT * FROM {'.'.join(database.quote(part) for part in str(source.table).split('.'))}"
 
 
-def _sql(query: str) -> TextClause:
-    """SQL text in which a colon is no parameter."""
-    return text(re.sub(r"(?<!:):(?=\w)", r"\:", query))
+def _read_rows(
+    database: SqlDatabase | DuckDbDatabase, query: str, max_bytes: int | None
+) -> tuple[Ints, pa.Table, int]:
+    """The numbers of the rows, the rows, and how many there are in all."""
+    blocks = [] if max_bytes is None else _choose_blocks(database, query, max_bytes)
+    if len(blocks) < 2:
+        table = database.fetch(query)
+        return np.arange(1, table.num_rows + 1), table, table.num_rows
+    tables = [database.fetch(query, start, size) for start, size in blocks]
+    numbers = [start + np.arange(1, t.num_rows + 1) for (start, _), t in zip(blocks, tables, strict=True)]
+    return np.concatenate(numbers), stack_tables(tables), database.count(query)
 
 
-def _chunks(engine: Engine, select: str) -> Iterator[pa.Table]:
-    with engine.connect().execution_options(stream_results=True) as connection:
-        result = connection.execute(_sql(select))
-        names = list(result.keys())
-        yield pa.table({name: pa.array([], pa.null()) for name in names})
-        while rows := result.fetchmany(_ROWS_AT_ONCE):
-            values = zip(*rows, strict=True)
-            yield pa.table({n: to_array(list(v)) for n, v in zip(names, values, strict=True)})
-
-
-def _first_line(problem: Exception) -> str:
-    return str(getattr(problem, "orig", None) or problem).strip().splitlines()[0]
+def _choose_blocks(
+    database: SqlDatabase | DuckDbDatabase, query: str, max_bytes: int
+) -> list[tuple[int, int]]:
+    """The blocks of rows of a sample that takes about `max_bytes` and has at most _SAMPLE_ROWS."""
+    first = database.fetch(query, 0, _ROWS_TO_WEIGH)
+    bytes_per_row = max(first.nbytes // max(first.num_rows, 1), 1)
+    rows = min(max(max_bytes // bytes_per_row, _ROWS_TO_WEIGH), _SAMPLE_ROWS)
+    return [] if first.num_rows < _ROWS_TO_WEIGH else even_blocks(database.count(query), rows)

@@ -46,8 +46,10 @@ class FoundTable:
     comments: Mapping[str, Message]
 
 
-def find_tables(place: str, folder: Path) -> list[FoundTable]:
+def find_tables(place: str, folder: Path, max_bytes: int) -> list[FoundTable]:
     """The tables of a file or of a pattern: several if a workbook has several sheets of data, or JSON lists.
+
+    Of a CSV or Parquet file that takes more than `max_bytes`, the rows are a sample.
 
     Raises DataError for a file whose encoding or header is not clear.
     """
@@ -67,7 +69,7 @@ def find_tables(place: str, folder: Path) -> list[FoundTable]:
         comments, notes = _describe_layout(file, layout, comments, notes)
     keys = find_record_keys(file, source) if file.kind == "json" else []
     if len(keys) < 2:
-        return [_with_footer(source, Path(place).stem, folder, comments, notes)]
+        return [_with_footer(source, Path(place).stem, folder, comments, notes, max_bytes)]
     sources = [source.model_copy(update={"records": key}) for key in keys]
     return [_with_footer(s, str(s.records).rpartition(".")[2], folder, comments, []) for s in sources]
 
@@ -115,16 +117,21 @@ def _describe_layout(
 
 
 def _with_footer(
-    source: Source, name: str, folder: Path, comments: dict[str, Message], notes: list[Message]
+    source: Source,
+    name: str,
+    folder: Path,
+    comments: dict[str, Message],
+    notes: list[Message],
+    max_bytes: int | None = None,
 ) -> FoundTable:
     """The table as it is read without the rows below the data."""
-    rows = read_rows(source, folder)
+    rows = read_rows(source, folder, max_bytes=max_bytes)
     last = last_records(rows, source.separator, _FOOTER_ROWS)
     count = count_footer_rows(last, rows.table.num_columns)
     if count and len(rows.files or (rows.name,)) == 1:
         below = _quote(record_texts(last[-count:]))
         source = source.model_copy(update={"skip_footer": count})
-        rows = read_rows(source, folder)
+        rows = read_rows(source, folder, max_bytes=max_bytes)
         comments = {**comments, "skip_footer": Message("below the data: {below}", below=below)}
         note = Message(
             "{file}: {count} rows left out below the data: {below}.", file=rows.name, count=count, below=below

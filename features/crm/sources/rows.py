@@ -25,7 +25,7 @@ class SourceRows:
     before each file. `part` is the table of crm.toml that names the source. Of the rows that were `read`,
     `blank` ones and repeated headers are not among them: `dropped` is their number. `ragged` holds the
     text of the last rows with another number of cells than the header, by number; `notes` are sentences
-    about what was left out.
+    about what was left out. `table` may be a sample of the rows that were read.
     """
 
     name: str
@@ -39,6 +39,11 @@ class SourceRows:
     dropped: int = 0
     ragged: Mapping[int, str] = field(default_factory=dict)
     notes: tuple[Message, ...] = ()
+
+    @property
+    def is_sample(self) -> bool:
+        """Whether `table` holds only some of the rows that were read."""
+        return len(self.numbers) + len(self.rejects) < self.read
 
     def locate(self, number: int) -> tuple[str, int]:
         """The file of a row, and its row number in that file."""

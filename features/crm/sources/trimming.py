@@ -41,6 +41,13 @@ def trim(rows: SourceRows, written: Mapping[str, str], is_complete: bool, skip_f
     return replace(rows, notes=(*rows.notes, *_describe_names(rows, written)))
 
 
+def find_no_data(table: pa.Table, written: Mapping[str, str]) -> Bools | None:
+    """The rows that repeat the header or are blank; None if there is none."""
+    repeated = _equal_everywhere(table, [written[name] for name in table.column_names])
+    blank = _equal_everywhere(table, [""] * table.num_columns)
+    return blank if repeated is None else repeated if blank is None else repeated | blank
+
+
 def check_footer(records: Sequence[Sequence[str]], skip_footer: int, width: int, name: str) -> None:
     """Raise DataError if one of the last rows, which are to be left out, looks like the data above them."""
     row = first_data_row(records, skip_footer, width)

@@ -19,6 +19,7 @@ from features.messages import Message, all_of
 
 _UTC = ZoneInfo("UTC")
 _SAMPLE, _FEW = 500, 20
+_TIME_LIKE, _LONG_NUMBER = r"[\d０-９元][^\d０-９]{1,20}[\d０-９]", r"\d{10}"
 _MIN_SHARE, _STRAYS, _FEW_DAYS = 0.95, 0.02, 3
 _FAMILIES: tuple[tuple[str, ...], ...] = (
     ("%Y-%m-%d",),
@@ -202,6 +203,13 @@ def find_number_times(texts: pa.ChunkedArray, is_named: bool) -> TimeFinding | N
         if len(values) and in_range.mean() >= (0.99 if is_named else 1) and (is_named or len(values) >= _FEW):
             return TimeFinding(((time_format,),))
     return None
+
+
+def may_be_times(texts: pa.ChunkedArray) -> bool:
+    """Whether a format reads any of some texts (no nulls); a quick look, as most columns hold no times."""
+    texts = texts.filter(pc.match_substring_regex(texts, _TIME_LIKE))
+    values = texts.filter(pc.invert(pc.match_substring_regex(texts, _LONG_NUMBER))).unique()
+    return bool(len(values)) and any(_readable(values, family)[1].any() for family in _FAMILIES)
 
 
 def find_time_formats(texts: pa.ChunkedArray, iso_ms: Ints, is_named: bool) -> TimeFinding | None:

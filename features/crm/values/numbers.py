@@ -122,9 +122,10 @@ def find_number_format(texts: pa.ChunkedArray, is_plain: bool) -> NumberFinding 
     if is_plain:
         return _find_plain(texts)
     values = texts.unique()
-    sample = [to_plain_text(text) for text in values.slice(0, _SAMPLE).to_pylist()]
-    if not all(re.search(r"\d", text) for text in sample):
+    texts_of_sample = values.slice(0, _SAMPLE).to_pylist()
+    if not all(re.search(r"\d", to_plain_text(text)) for text in texts_of_sample):
         return None
+    sample = [to_plain_text(text) for text in texts_of_sample]
     units = _find_units(sample)
     if units is None:
         return None
@@ -170,7 +171,8 @@ def _find_plain(texts: pa.ChunkedArray) -> NumberFinding | None:
 
 def _find_units(texts: list[str]) -> tuple[str, ...] | None:
     """The units beside the numbers; None if something else stands there."""
-    rests = {_without_scale(re.sub(r"[\d\s.,'()+-]", "", text)) for text in texts} - {""}
+    leftovers = {re.sub(r"[\d\s.,'()+-]", "", text) for text in texts}
+    rests = {_without_scale(text) for text in leftovers} - {""}
     units = {_UNIT_NAMES.get(rest.casefold(), "") for rest in rests}
     if "" not in units:
         return tuple(sorted(units))

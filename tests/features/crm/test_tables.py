@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 from sqlalchemy import create_engine, make_url, text
 
+from features.crm.connections.urls import database_url
 from features.crm.load import load
-from features.crm.sources.databases import database_url
 from features.crm.table_settings import Source
 from features.crm.tables import read_rows
 from features.errors import DataError, OutsideError, SettingsError

@@ -18,6 +18,8 @@ from tests.helpers.shared_run import postgresql_folder
 
 DATABASES = ("sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql))
 MOMENT_MS = 1_790_000_000_000
+LATER_MS = MOMENT_MS + 86_400_000
+"""A day later: what was scored at MOMENT_MS is still on the call list."""
 
 
 class Server:

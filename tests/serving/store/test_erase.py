@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from features.clock import NEVER
 from serving.store.backends.sqlite import file_contains
 from serving.store.records import KINDS
 from serving.store.store import Store
 from tests.helpers.service.store_faults import database_of
 from tests.helpers.service.stores import (
+    LATER_MS,
     MOMENT_MS,
     activity,
     add_predictions,
@@ -30,7 +30,7 @@ def test_a_forgotten_lead_is_in_no_table(store: Store) -> None:
     assert erased == {**dict.fromkeys(KINDS, 1), "predictions": 2, "current_scores": 1, "spool": 0}
     assert store.lead("L1") is None
     assert store.scores("L1") == []
-    assert [row.lead_id for row in store.call_list(None, 10, NEVER)] == ["L2"]
+    assert [row.lead_id for row in store.call_list(None, 10, LATER_MS)] == ["L2"]
     assert sum(store.forget("L1").values()) == 0
 
 
@@ -51,7 +51,7 @@ def test_a_forgotten_lead_leaves_no_trace_in_the_file(tmp_path: Path) -> None:
         store.forget(wanted)
         assert wanted.encode() not in contents(path)
         assert store.lead("lead-00000") is not None
-        assert sum(1 for _ in store.call_list(None, 10_000, NEVER)) == len(set(names)) - 1
+        assert sum(1 for _ in store.call_list(None, 10_000, LATER_MS)) == len(set(names)) - 1
 
 
 def contents(path: Path) -> bytes:
@@ -104,5 +104,5 @@ def test_old_predictions_go_and_present_scores_stay(store: Store) -> None:
     assert store.prune(MOMENT_MS + 2_400) == 2_400
     assert store.scores("L5") == []
     assert len(store.scores("L2400")) == len(store.scores("new")) == 1
-    assert len(store.call_list(None, 10_000, NEVER)) == 2_500
+    assert len(store.call_list(None, 10_000, LATER_MS)) == 2_500
     assert store.prune(MOMENT_MS + 2_400) == 0

@@ -8,11 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from features.clock import NEVER
 from serving.store.disk_queue import PAGE_BYTES, QUEUE_FILE
 from serving.store.errors import StoreUnavailable
 from tests.helpers.service.store_faults import assert_works, reset, stopped_maintenance, trip
-from tests.helpers.service.stores import MOMENT_MS, activity, hot, open_store, prediction, wait_until
+from tests.helpers.service.stores import (
+    LATER_MS,
+    MOMENT_MS,
+    activity,
+    hot,
+    open_store,
+    prediction,
+    wait_until,
+)
 
 ROOT = Path(__file__).parents[3]
 
@@ -28,7 +35,7 @@ def test_queued_predictions_are_drained_in_order_and_once(url: str, tmp_path: Pa
             reset(store)
             assert store.add_predictions(predictions[:3]).result() == "stored"
         wait_until(lambda: store.queue_rows() == 0, "the queue is drained")
-        rows = store.call_list(None, 2_000, NEVER)
+        rows = store.call_list(None, 2_000, LATER_MS)
         assert [row.as_of for row in rows] == [MOMENT_MS + i for i in range(1_500)]
         assert [len(store.scores(f"L{i}")) for i in (0, 2, 3, 1_499)] == [1] * 4
 

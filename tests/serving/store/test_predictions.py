@@ -6,10 +6,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from features.clock import NEVER, now_ms
+from features.clock import now_ms
 from serving.store.records import Prediction
 from serving.store.store import Store
-from tests.helpers.service.stores import MOMENT_MS, add_predictions, add_records, hot, prediction, record
+from tests.helpers.service.stores import (
+    LATER_MS,
+    MOMENT_MS,
+    add_predictions,
+    add_records,
+    hot,
+    prediction,
+    record,
+)
 
 
 def test_scores_come_back_as_they_were_stored_newest_first(store: Store) -> None:
@@ -32,23 +40,23 @@ def test_an_empty_list_of_predictions_is_stored_at_once(store: Store) -> None:
 @pytest.mark.parametrize("count", [1, 2, 127, 128, 129, 1000])
 def test_any_number_of_predictions_is_stored(store: Store, count: int) -> None:
     add_predictions(store, *(hot(f"L{i}", MOMENT_MS + i) for i in range(count)))
-    assert len(store.call_list(None, 10_000, NEVER)) == count
+    assert len(store.call_list(None, 10_000, LATER_MS)) == count
     assert store.scores(f"L{count - 1}")[0]["as_of"] == MOMENT_MS + count - 1
 
 
 def test_the_newest_moment_is_the_present_score(store: Store) -> None:
     add_predictions(store, hot(as_of=MOMENT_MS + 5, score=95), hot(as_of=MOMENT_MS + 1, score=81))
     add_predictions(store, hot(as_of=MOMENT_MS + 2, score=82))
-    assert [row.score for row in store.call_list(None, 10, NEVER)] == [95]
+    assert [row.score for row in store.call_list(None, 10, LATER_MS)] == [95]
     add_predictions(store, hot(as_of=MOMENT_MS + 5, score=85))  # the same moment, stored later
-    assert [row.score for row in store.call_list(None, 10, NEVER)] == [85]
+    assert [row.score for row in store.call_list(None, 10, LATER_MS)] == [85]
 
 
 def test_a_replay_is_no_present_score(store: Store) -> None:
     add_predictions(store, hot(replay=True))
-    assert store.call_list(None, 10, NEVER) == []
+    assert store.call_list(None, 10, LATER_MS) == []
     add_predictions(store, hot(as_of=MOMENT_MS), prediction(as_of=MOMENT_MS + 9, replay=True))
-    assert [row.as_of for row in store.call_list(None, 10, NEVER)] == [MOMENT_MS]
+    assert [row.as_of for row in store.call_list(None, 10, LATER_MS)] == [MOMENT_MS]
 
 
 def test_scoring_again_moves_neither_stage_nor_deadline(store: Store) -> None:
@@ -57,14 +65,14 @@ def test_scoring_again_moves_neither_stage_nor_deadline(store: Store) -> None:
     add_predictions(
         store, hot(as_of=MOMENT_MS + 20, deadline=MOMENT_MS + 200), hot(as_of=MOMENT_MS + 30, deadline=None)
     )
-    (row,) = store.call_list(None, 10, NEVER)
+    (row,) = store.call_list(None, 10, LATER_MS)
     assert (row.as_of, row.stage_since, row.deadline) == (MOMENT_MS + 30, MOMENT_MS + 10, MOMENT_MS + 100)
     add_predictions(store, hot(as_of=MOMENT_MS + 40, deadline=MOMENT_MS + 90))  # an inquiry: sooner
-    assert store.call_list(None, 10, NEVER)[0].deadline == MOMENT_MS + 90
+    assert store.call_list(None, 10, LATER_MS)[0].deadline == MOMENT_MS + 90
     add_predictions(
         store, prediction(as_of=MOMENT_MS + 50), hot(as_of=MOMENT_MS + 60, deadline=MOMENT_MS + 300)
     )
-    (row,) = store.call_list(None, 10, NEVER)
+    (row,) = store.call_list(None, 10, LATER_MS)
     assert (row.stage_since, row.deadline) == (MOMENT_MS + 60, MOMENT_MS + 300)
 
 
@@ -73,7 +81,7 @@ def test_a_clock_that_was_ahead_does_not_freeze_a_lead(store: Store) -> None:
     ahead = now + 400 * 86_400_000
     add_predictions(store, hot(as_of=ahead, deadline=ahead))
     add_predictions(store, hot(as_of=now, score=88, deadline=now + 5))
-    (row,) = store.call_list(None, 10, NEVER)
+    (row,) = store.call_list(None, 10, LATER_MS)
     assert (row.score, row.as_of, row.stage_since, row.deadline) == (88, now, now, now + 5)
 
 
@@ -88,10 +96,10 @@ def test_the_call_list_is_by_deadline_then_score(store: Store) -> None:
         prediction("cold", deadline=MOMENT_MS),
     )
     names = ["soon high", "soon low", "later", "none high", "none low"]
-    assert [row.lead_id for row in store.call_list(None, 10, NEVER)] == names
-    assert [row.lead_id for row in store.call_list(None, 2, NEVER)] == names[:2]
-    assert [row.lead_id for row in store.call_list("inside_sales", 10, NEVER)] == ["none low"]
-    assert store.call_list("nobody", 10, NEVER) == []
+    assert [row.lead_id for row in store.call_list(None, 10, LATER_MS)] == names
+    assert [row.lead_id for row in store.call_list(None, 2, LATER_MS)] == names[:2]
+    assert [row.lead_id for row in store.call_list("inside_sales", 10, LATER_MS)] == ["none low"]
+    assert store.call_list("nobody", 10, LATER_MS) == []
 
 
 def test_closed_leads_are_not_to_be_called(store: Store) -> None:
@@ -105,7 +113,7 @@ def test_closed_leads_are_not_to_be_called(store: Store) -> None:
         record("outcomes", "4", lead_id="mistaken", outcome="won"),
         record("outcomes", "4", version=2, lead_id="mistaken", outcome="open"),
     )
-    lead_ids = {row.lead_id for row in store.call_list(None, 10, NEVER)}
+    lead_ids = {row.lead_id for row in store.call_list(None, 10, LATER_MS)}
     assert lead_ids == {"open", "reopened", "mistaken"}
 
 
@@ -157,7 +165,7 @@ def test_present_scores_do_not_depend_on_the_groups(store: Store, groups: list[l
     for group in groups:
         add_predictions(store, *group)
     rows = {
-        row.lead_id: (row.score, row.stage_since, row.deadline) for row in store.call_list(None, 9, NEVER)
+        row.lead_id: (row.score, row.stage_since, row.deadline) for row in store.call_list(None, 9, LATER_MS)
     }
     expected = {
         name: (p.score, since, deadline) for name, (p, since, deadline) in present.items() if p.stage == "hot"
