@@ -18,7 +18,7 @@ from scipy.special import expit
 from features.columns import Bools, Floats
 from scoring.model.model import Calibration
 from scoring.statistics.metrics import log_losses
-from training.fitting.trees import find_shift
+from training.fitting.parts.trees import find_shift
 
 _MIN_SLOPE, _MAX_SLOPE = 0.2, 3.0
 _FOLD_GROWTH = 3.0

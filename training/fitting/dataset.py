@@ -26,7 +26,7 @@ from scoring.scorecard.load import SCORECARD_FILE, find_card
 from scoring.scorecard.rating import rate
 from scoring.scorecard.scorecard import Scorecard
 from scoring.statistics.paired_differences import LabeledLeads
-from training.fitting.points import fit_points
+from training.fitting.parts.points import fit_points
 from training.progress import StepReporter
 
 

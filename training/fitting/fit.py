@@ -13,10 +13,9 @@ from scoring.model.linear import LinearPart
 from scoring.model.model import Model
 from scoring.model.trees import TreesPart
 from training.fitting.dataset import Dataset
-from training.fitting.line import Design, add_lines, fit_linear, mean_line, recency_weights
-from training.fitting.recipe import LINEAR, POINTS, STATISTICS, Recipe
-from training.fitting.target_statistics import encode_in_time_order, learn_statistics
-from training.fitting.trees import (
+from training.fitting.parts.line import Design, add_lines, fit_linear, mean_line, recency_weights
+from training.fitting.parts.target_statistics import encode_in_time_order, learn_statistics
+from training.fitting.parts.trees import (
     SIZES,
     PartScores,
     TrainedTrees,
@@ -26,6 +25,7 @@ from training.fitting.trees import (
     fit_trees,
     hide,
 )
+from training.fitting.recipe import LINEAR, POINTS, STATISTICS, Recipe
 
 FIT_ROWS = 150_000
 """Maximum number of examples for the final fit; more are sampled."""

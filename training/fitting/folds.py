@@ -13,9 +13,9 @@ from scoring.model.encoding import Encoding
 from scoring.model.linear import LinearPart
 from scoring.scorecard.rating import rate
 from training.fitting.dataset import Dataset
-from training.fitting.line import Design
+from training.fitting.parts.line import Design
+from training.fitting.parts.trees import PartScores, hide
 from training.fitting.splits import Split, random_folds, split_rolling
-from training.fitting.trees import PartScores, hide
 
 FOLDS = 4
 FOLD_ROWS = 40_000

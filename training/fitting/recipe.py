@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from scoring.model.model import Calibration
-from training.fitting.trees import TreesRecipe
+from training.fitting.parts.trees import TreesRecipe
 
 POINTS, LINEAR, STATISTICS = "points", "linear", "statistics"
 RULES_ONLY: Mapping[str, float] = {POINTS: 1.0, LINEAR: 0.0}

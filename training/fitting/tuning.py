@@ -11,8 +11,8 @@ import optuna
 from training.fitting.choosing import best_linear, choose
 from training.fitting.dataset import Dataset
 from training.fitting.folds import folds_of
+from training.fitting.parts.trees import SIZES, Boosting, best_rounds, train_curve
 from training.fitting.recipe import Recipe
-from training.fitting.trees import SIZES, Boosting, best_rounds, train_curve
 
 _LEAVES = (4, 127)
 

@@ -20,7 +20,7 @@ from scoring.scorecard.scorecard import HOT, Scorecard
 from scoring.statistics.metrics import log_losses
 from tests.helpers.builders import DAY
 from tests.helpers.evidence_builder import START, card, evidence, flags, model_of, table_of
-from training.fitting.points import fit_points
+from training.fitting.parts.points import fit_points
 
 ROWS = 3_000
 CARD = card({"quote": 20, "visit": 10})

@@ -11,8 +11,8 @@ from sklearn.preprocessing import StandardScaler
 from features.columns import Bools, Floats
 from scoring.model.linear import LinearPart
 from scoring.model.trees import TreesPart
-from training.fitting.line import Design, fit_linear
-from training.fitting.trees import Boosting, PartScores, TreesRecipe, fit_trees
+from training.fitting.parts.line import Design, fit_linear
+from training.fitting.parts.trees import Boosting, PartScores, TreesRecipe, fit_trees
 
 RNG = np.random.default_rng(0)
 NUMBERS = RNG.normal([0, 50, -3], [1, 20, 0.1], (600, 3))

@@ -19,9 +19,9 @@ from tests.helpers.exports.derived_crm import load_derived
 from training.fitting.dataset import Dataset, build_dataset
 from training.fitting.fit import fit
 from training.fitting.folds import folds_of
+from training.fitting.parts.trees import SIZES, TreesRecipe
 from training.fitting.recipe import Recipe
 from training.fitting.text_words import with_text_words
-from training.fitting.trees import SIZES, TreesRecipe
 from training.pyfunc import ScoringModel
 
 EARNING = ("mail", "rank", "interests", "inquiry", "days_to_start")

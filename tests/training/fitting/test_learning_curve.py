@@ -10,8 +10,8 @@ from training.fitting.dataset import Dataset
 from training.fitting.fit import fit
 from training.fitting.holdout import evaluate
 from training.fitting.learning_curve import mean_curve, sum_losses
+from training.fitting.parts.trees import Boosting, TreesRecipe
 from training.fitting.recipe import Recipe
-from training.fitting.trees import Boosting, TreesRecipe
 
 RECIPE = Recipe(
     trees={"trees": TreesRecipe(Boosting(num_leaves=4), 25, 1)},

@@ -14,9 +14,9 @@ from training.fitting.choosing import best_linear, choose
 from training.fitting.dataset import Dataset
 from training.fitting.fit import fit
 from training.fitting.folds import folds_of
-from training.fitting.line import fit_linear, recency_weights
+from training.fitting.parts.line import fit_linear, recency_weights
+from training.fitting.parts.trees import SIZES, Curve, TreesRecipe, TreesStart, best_rounds
 from training.fitting.recipe import LINEAR, POINTS, Recipe
-from training.fitting.trees import SIZES, Curve, TreesRecipe, TreesStart, best_rounds
 
 
 def curve(loss: list[float]) -> Curve:

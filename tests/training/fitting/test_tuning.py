@@ -10,7 +10,7 @@ import pytest
 
 from training.fitting.choosing import choose
 from training.fitting.dataset import Dataset
-from training.fitting.trees import Boosting
+from training.fitting.parts.trees import Boosting
 from training.fitting.tuning import tune
 
 

@@ -9,9 +9,9 @@ from scoring.model.cautions import TrainingRange
 from scoring.model.encoding import Encoding
 from training.fitting.dataset import Dataset
 from training.fitting.fit import fit
+from training.fitting.parts.target_statistics import encode_in_time_order, learn_statistics, ordered_statistic
+from training.fitting.parts.trees import SIZES, TreesRecipe
 from training.fitting.recipe import LINEAR, POINTS, STATISTICS, Recipe
-from training.fitting.target_statistics import encode_in_time_order, learn_statistics, ordered_statistic
-from training.fitting.trees import SIZES, TreesRecipe
 
 
 def small(data: Dataset, channels: list[str | None], won: list[bool], moments: list[int]) -> Dataset:
