@@ -95,10 +95,10 @@ def weigh_parts(folds: Sequence[ValidationFold], ordered: bool) -> dict[str, flo
             slope = slope + part * (matrix.T @ (expit(log_odds) - fold.won)) / len(fold.won)
         return value, slope
 
-    bounds, whole = [(0.0, 1.0)] * len(names), LinearConstraint(np.ones(len(names)), 1, 1)
-    found = minimize(loss, equal, jac=True, bounds=bounds, constraints=whole, method="SLSQP")
-    kept = np.where(found.x < _MIN_WEIGHT, 0.0, found.x)
-    return dict(zip(names, map(float, kept / kept.sum()), strict=True))
+    bounds, unit_sum = [(0.0, 1.0)] * len(names), LinearConstraint(np.ones(len(names)), 1, 1)
+    solution = minimize(loss, equal, jac=True, bounds=bounds, constraints=unit_sum, method="SLSQP")
+    weights_kept = np.where(solution.x < _MIN_WEIGHT, 0.0, solution.x)
+    return dict(zip(names, map(float, weights_kept / weights_kept.sum()), strict=True))
 
 
 def weigh_points(
@@ -114,9 +114,9 @@ def weigh_points(
     rarer = count_rarer_examples(judged)
     prior = 0.0 if is_learnt else _CARD_DEALS / (_CARD_DEALS + rarer)
     sums = [(fold.blend(learnt), np.asarray(fold.points)) for fold in judged]
-    found = _fit_share([f.won for f in judged], sums, fold_weights(len(judged), ordered), prior, rarer)
-    known, proposed = ([(1 - s) * a + s * b for a, b in sums] for s in (prior, found))
-    return found if is_gain(judged, known, proposed, ordered) else prior if prior >= _MIN_WEIGHT else 0.0
+    fitted = _fit_share([f.won for f in judged], sums, fold_weights(len(judged), ordered), prior, rarer)
+    former, proposed = ([(1 - s) * a + s * b for a, b in sums] for s in (prior, fitted))
+    return fitted if is_gain(judged, former, proposed, ordered) else prior if prior >= _MIN_WEIGHT else 0.0
 
 
 def weigh_statistics(
@@ -135,7 +135,7 @@ def weigh_statistics(
     weights = fold_weights(len(folds), ordered=True)
     share = _fit_share(outcomes, pairs, weights, 0.0, count_rarer_examples(folds))
     blended = [(1 - share) * s + share * t for s, t in pairs]
-    if share < _MIN_WEIGHT or not is_gain(folds, sums, blended, ordered=True, least=2 * _MIN_GAIN):
+    if share < _MIN_WEIGHT or not is_gain(folds, sums, blended, ordered=True, min_gain=2 * _MIN_GAIN):
         return 0.0, 0.0
     return share, float(np.average(shifts, weights=weights))
 
@@ -145,16 +145,16 @@ def is_gain(
     before: Sequence[Floats],
     after: Sequence[Floats],
     ordered: bool,
-    least: float = _MIN_GAIN,
+    min_gain: float = _MIN_GAIN,
 ) -> bool:
-    """Whether the mean log loss of the folds falls by more than `least` and two standard errors."""
+    """Whether the mean log loss of the folds falls by more than `min_gain` and two standard errors."""
     weights = fold_weights(len(folds), ordered)
     gains = [
         log_losses(f.won, b) - log_losses(f.won, a) for f, b, a in zip(folds, before, after, strict=True)
     ]
     gain = float(weights @ [g.mean() for g in gains])
     errors = [standard_error(g, fold.groups) for g, fold in zip(gains, folds, strict=True)]
-    return gain > max(least, _MIN_ERRORS * float(np.sqrt(weights**2 @ np.square(errors))))
+    return gain > max(min_gain, _MIN_ERRORS * float(np.sqrt(weights**2 @ np.square(errors))))
 
 
 def standard_error(gain: Floats, groups: NDArray[np.int32]) -> float:
@@ -181,8 +181,8 @@ def calibrate(
         losses = [log_loss(fold.won, mean + slope * (log_odds - mean)) for fold, log_odds in pairs]
         return float(np.average(losses, weights=weights)) + pull * (slope - 1) ** 2
 
-    found = minimize_scalar(loss, bounds=(_MIN_SLOPE, _MAX_SLOPE), method="bounded").x
-    slope = 1 + learnt * (float(found) - 1)
+    fitted = minimize_scalar(loss, bounds=(_MIN_SLOPE, _MAX_SLOPE), method="bounded").x
+    slope = 1 + learnt * (float(fitted) - 1)
     return Calibration(intercept=mean * (1 - slope), slope=slope)
 
 

@@ -50,6 +50,6 @@ def snap_to_served(log_odds: Floats, model: Model, judged: Dataset) -> Floats:
     Leads that the served model cannot tell apart then have one value, as they will when they are scored: a
     threshold never lies within them.
     """
-    given = np.unique(np.round(model.log_odds(model.encode(judged.columns)), _DIGITS))
-    middle = (given[1:] + given[:-1]) / 2
-    return np.asarray(given[np.searchsorted(middle, log_odds)])
+    served = np.unique(np.round(model.log_odds(model.encode(judged.columns)), _DIGITS))
+    middle = (served[1:] + served[:-1]) / 2
+    return np.asarray(served[np.searchsorted(middle, log_odds)])

@@ -43,14 +43,14 @@ def test_the_budget_of_trees_bounds_the_seeds() -> None:
 
 def test_merged_parts_are_the_weighted_sum_of_each_alone(small_data: Dataset) -> None:
     """One linear part and one set of trees hold what line, small and large trees give with their weights."""
-    alone = [
+    models = [
         fit(small_data, recipe_of(small_data, **{name: 1.0}), seed=0)
         for name in (LINEAR, "small_trees", "large_trees")
     ]
-    both = fit(small_data, recipe_of(small_data, linear=0.2, small_trees=0.5, large_trees=0.3), seed=0)
-    leads = both.encode(small_data.columns)
-    expected = sum(w * m.log_odds(leads) for w, m in zip((0.2, 0.5, 0.3), alone, strict=True))
-    difference = both.log_odds(leads) - expected
+    blended = fit(small_data, recipe_of(small_data, linear=0.2, small_trees=0.5, large_trees=0.3), seed=0)
+    leads = blended.encode(small_data.columns)
+    expected = sum(w * m.log_odds(leads) for w, m in zip((0.2, 0.5, 0.3), models, strict=True))
+    difference = blended.log_odds(leads) - expected
     np.testing.assert_allclose(difference, difference[0], atol=1e-9)  # the level alone may differ
 
 

@@ -70,8 +70,9 @@ def _count_known(codes: Ints, known_at: Ints, moment: Ints, won: Floats) -> tupl
 
 def _level_statistics(column: Texts, level: TextLevels, won: Bools, base: float) -> tuple[float, ...]:
     column = merge_categories(column)
-    deals = np.bincount(column.codes + 1, minlength=len(column.categories) + 1).astype(np.float64)
-    wins = np.bincount(column.codes + 1, weights=won.astype(np.float64), minlength=len(deals))
+    places, size = column.codes + 1, len(column.categories) + 1
+    deals = np.bincount(places, minlength=size).astype(np.float64)
+    wins = np.bincount(places[won], minlength=size).astype(np.float64)
     statistic = _logit(_shrunk_rate(deals, wins, np.full(len(deals), base), _PRIOR))
     by_value = dict(zip(column.categories, statistic[1:], strict=True))
     unknown = float(_logit(np.array([base]))[0])

@@ -176,8 +176,8 @@ def best_rounds(curves: Sequence[Curve], weights: Floats | None = None) -> tuple
 def add_trees(parts: Sequence[tuple[float, TreesPart]]) -> TreesPart:
     """The weighted sum of trees as one model of all of them: predictions and contributions add up."""
     boosters = [lightgbm.Booster(model_str=_scale_text(part.text, weight)) for weight, part in parts]
-    for other in boosters[1:]:
-        _safe_call(_LIB.LGBM_BoosterMerge(boosters[0]._handle, other._handle))
+    for booster in boosters[1:]:
+        _safe_call(_LIB.LGBM_BoosterMerge(boosters[0]._handle, booster._handle))
     return TreesPart(boosters[0].model_to_string())
 
 

@@ -41,10 +41,10 @@ def test_later_outcomes_change_nothing(small_data: Dataset) -> None:
     encoding = learn_statistics(small_data, Encoding.learn(small_data.columns))
     flipped = small_data.won.copy()
     flipped[-50:] = ~flipped[-50:]
-    other = replace(small_data, examples=replace(small_data.examples, won=flipped))
+    changed = replace(small_data, examples=replace(small_data.examples, won=flipped))
     until = small_data.examples.known_at[-50:].min()
     rows = small_data.examples.moment <= until
-    before, after = (encode_in_time_order(d, encoding)[rows] for d in (small_data, other))
+    before, after = (encode_in_time_order(d, encoding)[rows] for d in (small_data, changed))
     np.testing.assert_array_equal(before, after)
 
 
