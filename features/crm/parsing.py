@@ -23,7 +23,7 @@ from features.numbers import THOUSANDS, to_half_width
 _OFFSET = r"([zZ]|\d[T ]?\d{1,2}(:?\d{2}){1,2}([.,]\d+)?\s*[+-]\d{2}(:?\d{2})?)$"
 _UTC = r"\s*(UTC|GMT)$"
 _SLASHES = r"^\d{4}/\d{1,2}/\d{1,2}"
-_FEW, _ROWS_AT_ONCE = 2_000, 500_000
+_FIRST_LOOK, _FEW, _ROWS_AT_ONCE = 20, 2_000, 500_000
 
 
 @dataclass(frozen=True)
@@ -113,8 +113,7 @@ def _parse_by_formats(texts: pa.ChunkedArray, zone: ZoneInfo, time_format: TimeF
 
 def are_numbers(array: pa.ChunkedArray, missing: Collection[str]) -> bool:
     """Whether `as_numbers` reads all values; some of them are looked at first, as most columns are texts."""
-    few = sample_values(array)
-    parts = (few, array) if len(few) < len(array) else (array,)
+    parts = (*(sample_values(array, limit) for limit in (_FIRST_LOOK, _FEW) if limit < len(array)), array)
     return not any(as_numbers(part, missing).unreadable.any() for part in parts)
 
 

@@ -35,7 +35,7 @@ from features.settings import MISSING
 
 ColumnKind: TypeAlias = Literal["time", "number", "text", "empty"]
 _EMPTY = frozenset({*MISSING, "Select"})
-_SAMPLE, _FIRST_LOOK = 2_000, 100
+_SAMPLE, _FIRST_LOOK, _COMMON = 2_000, 100, 40
 MAX_BYTES = 64 * 2**20
 """What a table may take in memory to be profiled in full."""
 _MIN_BYTES, _FEW_VALUES, _ID_LENGTH = 2**20, 20, 60
@@ -166,12 +166,13 @@ def _profile_column(array: pa.ChunkedArray, name: str) -> ColumnProfile:
     is_filled = pc.is_valid(texts)
     filled = float(pc.mean(is_filled.cast(pa.int8())).as_py() or 0)
     counts = pc.value_counts(texts.drop_null().combine_chunks())
-    ranked = sorted(counts.to_pylist(), key=lambda c: -c["counts"])[:40]
-    common = tuple(str(c["values"]) for c in ranked)
+    ranked = np.argsort(-counts.field("counts").to_numpy(), kind="stable")[:_COMMON]
+    common = tuple(map(str, counts.field("values").take(pa.array(ranked)).to_pylist()))
     values = texts.drop_null()
     rows = np.flatnonzero(is_filled.to_numpy(zero_copy_only=False)) + 1
-    times = _find_times(values, rows, name) if not pa.types.is_temporal(array.type) else None
-    is_number = times is None and _are_numbers(array, values)
+    is_number = _are_numbers(values)
+    is_time = pa.types.is_temporal(array.type)
+    times = None if is_time else _find_times(values, rows, name, is_number)
     numbers = find_number_format(values, is_number) if times is None and _is_text(array) else None
     kind = _detect_kind(array, values, is_number or bool(numbers and len(numbers.units) < 2), times)
     return ColumnProfile(name, kind, filled, len(counts), len(array), common, times, numbers)
@@ -192,7 +193,7 @@ def _is_text(array: pa.ChunkedArray) -> bool:
     return len(array) > array.null_count and any(is_kind(array.type) for is_kind in kinds)
 
 
-def _are_numbers(array: pa.ChunkedArray, values: pa.ChunkedArray) -> bool:
+def _are_numbers(values: pa.ChunkedArray) -> bool:
     return bool(len(values)) and are_numbers(values, ())
 
 
@@ -201,15 +202,15 @@ def _look_like_times(few: pa.ChunkedArray) -> bool:
     return bool(is_iso.any()) or may_be_times(few)
 
 
-def _find_times(values: pa.ChunkedArray, rows: Ints, name: str) -> TimeFinding | None:
+def _find_times(values: pa.ChunkedArray, rows: Ints, name: str, is_number: bool) -> TimeFinding | None:
     """The format of the times in the `rows` of a column; None if a sample or all values are no times."""
     is_named = sounds_like_a_time(name)
-    if not _are_numbers(values, values) and not _look_like_times(sample_values(values, _FIRST_LOOK)):
+    if not is_number and not _look_like_times(sample_values(values, _FIRST_LOOK)):
         return None
     for texts in (values.slice(0, _SAMPLE), values) if len(values) > _SAMPLE else (values,):
         if not len(texts):
             return None
-        if _are_numbers(texts, texts):
+        if is_number or (texts is not values and _are_numbers(texts)):
             finding = find_number_times(texts, is_named)
         else:
             iso_ms = np.asarray(as_times(texts, (), ZoneInfo("UTC"), None).values, dtype=np.int64)

@@ -42,6 +42,12 @@ def plain_id(text: str) -> str:
     return guid[1].lower() if guid else text
 
 
+def plain_ids(ids: pa.ChunkedArray) -> frozenset[str]:
+    """The plain forms of ids (no nulls)."""
+    texts = ids.to_pylist()
+    return frozenset(map(plain_id, texts) if _has_other_forms(ids) else texts)
+
+
 def match_ids(ids: pa.ChunkedArray, values: pa.Array) -> tuple[Ints, int]:
     """The position of each id among `values` (-1: unknown), and how many match in another form."""
     position = find_positions(ids, values)

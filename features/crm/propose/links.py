@@ -64,7 +64,6 @@ def find_link(
     table, target = source.profile, target_table.profile
     if target_id == "row" or table is target:
         return None
-    ids = target_table.ids(target_id)
     listed = source.recipe.columns("lead", table)
     best: tuple[float, Link | None] = (0.0, None)
     for column in table.columns:
@@ -74,7 +73,7 @@ def find_link(
         if column.name not in listed and _is_own_id(column, table, target):
             continue
         fits = column.name in listed or _names_fit(column.name, table, target, target_id)
-        link = _match(table, column, ids, min_share if fits else None)
+        link = _match(table, column, target_table.ids(target_id), min_share if fits else None)
         if link is not None:
             score = (
                 link.share + fits + (1.0 - 0.1 * listed.index(column.name) if column.name in listed else 0)
@@ -86,7 +85,6 @@ def find_link(
 def find_deal_link(leads_table: RecognisedTable, deals: RecognisedTable, deal_id: str) -> Link | None:
     """The column of the leads that names their deal; its values are found in the table of the deals."""
     leads = leads_table.profile
-    ids = deals.ids(deal_id)
     listed = leads_table.recipe.columns("deal", leads)
     for column in sorted(leads.columns, key=lambda c: c.name not in listed):
         fits = column.name in listed or _names_deal(column.name)
@@ -95,7 +93,7 @@ def find_deal_link(leads_table: RecognisedTable, deals: RecognisedTable, deal_id
             and column.distinct > 1
             and deals.holds_any(deal_id, leads_table.samples.get(column.name, frozenset()))
         ):
-            link = _match(leads, column, ids, _HIGH_SHARE)
+            link = _match(leads, column, deals.ids(deal_id), _HIGH_SHARE)
             if link is not None and link.separator is None and link.share >= _HIGH_SHARE:
                 return link
     return None

@@ -1,15 +1,22 @@
-"""Detecting amount, account and channel, the parts of activities and changes, and deleted rows."""
+"""Detecting amount, account and channel, the parts of activities and changes, deleted rows, and the words for
+a missing value."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from features.columns import Bools
+from features.crm.parsing import as_texts
 from features.crm.profile import ColumnProfile, TableProfile
 from features.crm.propose.recipes import TableRecipe
 from features.crm.propose.words import has_word, split_words, value_meaning
+from features.settings import MISSING
 
-_TEXT_VALUES, _FEW = 400, 12
+_TEXT_VALUES, _FEW, _ROWS = 400, 12, 100_000
+_EMPTY_IDS = r"^(0{6,}(AAA)?|0{8}(-0{4}){3}-0{12}|0000-00-00( 00:00:00)?)$"
 _YES_OF_NO = {"false": "true", "0": "1", "no": "yes", "n": "y", "f": "t", "いいえ": "はい"}
 
 
@@ -127,3 +134,14 @@ def is_number_feature(column: ColumnProfile) -> bool:
     """Whether a column is read as a number; a few different numbers without a unit are categories."""
     has_format = column.numbers is not None and bool(column.numbers.number_format)
     return column.kind == "number" and (column.distinct > _FEW or has_format)
+
+
+def find_missing_words(tables: Iterable[TableProfile]) -> list[str]:
+    """The usual words for a missing value that occur in some tables, and ids and dates of zeros only."""
+    words = pa.array([word for word in (*MISSING, "Select") if word])
+    occurring: set[str] = set()
+    for column in (column for table in tables for column in table.rows.table.columns):
+        texts = as_texts(column.slice(0, _ROWS), ())
+        is_word = pc.or_(pc.is_in(texts, value_set=words), pc.match_substring_regex(texts, _EMPTY_IDS))
+        occurring.update(pc.unique(texts.filter(is_word)).to_pylist())
+    return sorted(occurring)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from features.crm.joining.ids import plain_id
+from features.crm.joining.ids import plain_id, plain_ids
 from features.crm.profile import TableProfile
 from features.crm.propose.parts import deleted_rows
 from features.crm.propose.recipes import TableRecipe, find_recipe
@@ -47,7 +47,7 @@ class RecognisedTable:
     def _sample(self, column: str) -> frozenset[str]:
         texts = self.profile.texts(column).drop_null()
         step = max(1, len(texts) // _SAMPLE)
-        values = [str(texts[i]) for i in range(0, len(texts), step)][: 2 * _SAMPLE]
+        values = texts.take(pa.array(range(0, len(texts), step)[: 2 * _SAMPLE], pa.int64())).to_pylist()
         return frozenset(plain_id(part.strip()) for value in values for part in _LISTS.split(value) if part)
 
     @cached_property
@@ -62,8 +62,7 @@ class RecognisedTable:
         """Whether a column holds one of some ids; also true for a column of too many values to look."""
         if column not in self._id_sets:
             few = self.profile.column(column).distinct <= _MOST_IDS
-            values = self.profile.all_texts(column).drop_null().to_pylist() if few else None
-            self._id_sets[column] = None if values is None else frozenset(map(plain_id, values))
+            self._id_sets[column] = plain_ids(self.profile.all_texts(column).drop_null()) if few else None
         ids = self._id_sets[column]
         return ids is None or not ids.isdisjoint(sample)
 

@@ -8,29 +8,24 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import zip_longest
 
-import pyarrow as pa
-import pyarrow.compute as pc
 import tomlkit
 from tomlkit.items import AoT, InlineTable, Table
 
 from features.crm.findings import Finding
-from features.crm.parsing import as_texts
 from features.crm.profile import ColumnProfile
 from features.crm.propose.derived import propose_derived
 from features.crm.propose.detected import DetectedTables
 from features.crm.propose.events import EventTable, EventTables
 from features.crm.propose.formats import add_formats, add_unread_dates
 from features.crm.propose.outcomes import OutcomeColumn
-from features.crm.propose.parts import is_number_feature
+from features.crm.propose.parts import find_missing_words, is_number_feature
 from features.crm.propose.recognised import RecognisedTable
 from features.crm.propose.zone import propose_zone
 from features.crm.table_settings import Source
 from features.kinds import Language
 from features.messages import Message, sentence
-from features.settings import MISSING
 
 _MAX_TYPES, _LINE = 20, 100
-_EMPTY_IDS = r"^(0{6,}(AAA)?|0{8}(-0{4}){3}-0{12}|0000-00-00( 00:00:00)?)$"
 _HEADER = Message(
     "How Hotlead reads this export. Proposed by `hotlead init`: read it through, above all the lines that "
     "are commented out. `hotlead check` says what would make a model lie."
@@ -122,20 +117,9 @@ def _crm_table(detected: DetectedTables, lang: Language) -> Table:
         if detected.order == "file":
             question = Message('oldest first? If the order means nothing, say "none"')
             _explain(table, "order", question, lang)
-    table.add("missing", _missing_words(detected))
+    table.add("missing", find_missing_words(detected.profiles))
     _explain(table, "missing", Message("values that mean: nothing is known"), lang)
     return table
-
-
-def _missing_words(detected: DetectedTables) -> list[str]:
-    """The usual words for a missing value that occur in these tables, and ids and dates of zeros only."""
-    words = pa.array([word for word in (*MISSING, "Select") if word])
-    columns = (column for table in detected.tables for column in table.profile.rows.table.columns)
-    samples = (as_texts(column.slice(0, 100_000), ()) for column in columns)
-    masked = (
-        (s, pc.or_(pc.is_in(s, value_set=words), pc.match_substring_regex(s, _EMPTY_IDS))) for s in samples
-    )
-    return sorted({word for sample, mask in masked for word in pc.unique(sample.filter(mask)).to_pylist()})
 
 
 def _source_table(recognised: RecognisedTable, lang: Language) -> Table:

@@ -22,7 +22,7 @@ from features.crm.values.formats import (
 )
 from features.messages import Message, all_of
 
-_SAMPLE = 2_000
+_SAMPLE, _FEW = 2_000, 50
 _UNIT_NAMES = {name.casefold(): group[0] for group in UNITS for name in group}
 _ORDINALS = frozenset({"st", "nd", "rd", "th", "am", "pm"})
 _POINT_IN_THREE = r"^[+-]?[1-9]\d{0,2}\.\d{3}$"
@@ -123,7 +123,8 @@ def find_number_format(texts: pa.ChunkedArray, is_plain: bool) -> NumberFinding 
         return _find_plain(texts)
     values = texts.unique()
     texts_of_sample = values.slice(0, _SAMPLE).to_pylist()
-    if not all(re.search(r"\d", to_plain_text(text)) for text in texts_of_sample):
+    # What a few texts rule out, all rule out, and most columns are no numbers.
+    if _find_units([to_plain_text(text) for text in texts_of_sample[:_FEW]]) is None:
         return None
     sample = [to_plain_text(text) for text in texts_of_sample]
     units = _find_units(sample)
@@ -170,7 +171,9 @@ def _find_plain(texts: pa.ChunkedArray) -> NumberFinding | None:
 
 
 def _find_units(texts: list[str]) -> tuple[str, ...] | None:
-    """The units beside the numbers; None if something else stands there."""
+    """The units beside the numbers; None if something else stands there, or no number at all."""
+    if not all(re.search(r"\d", text) for text in texts):
+        return None
     leftovers = {re.sub(r"[\d\s.,'()+-]", "", text) for text in texts}
     rests = {_without_scale(text) for text in leftovers} - {""}
     units = {_UNIT_NAMES.get(rest.casefold(), "") for rest in rests}

@@ -84,6 +84,10 @@ _NOISE = (
 )
 
 
+_NOISY = r"[^0-9A-Za-z.,/:+_-]"
+"""A sign of which each noise has one: a blank, a bracket or a letter that is not of ASCII."""
+
+
 def parse_times(texts: pa.ChunkedArray, time_format: str, zone: ZoneInfo) -> Ints:
     """Texts (null: missing) of one format as ms UTC; NEVER where missing or not of the format.
 
@@ -113,6 +117,8 @@ def normalize(values: pa.Array) -> pa.Array:
     """Texts in half width, without weekdays, names of zones in brackets and repeated blanks."""
     if pc.all(pc.string_is_ascii(values)).as_py() is False:
         values = pa.array([to_half_width(v) for v in values.to_pylist()], pa.string())
+    if not pc.any(pc.match_substring_regex(values, _NOISY)).as_py():
+        return values
     for pattern, replacement in _NOISE:
         values = pc.replace_substring_regex(values, pattern, replacement)
     return pc.utf8_trim_whitespace(values)

@@ -70,7 +70,7 @@ def test_two_tables_and_activities_of_csv(tmp_path: Path) -> None:
         write_csv(tmp_path / f"{name}.csv", rows)
     proposal = propose(["deals.csv", "events.csv", "leads.csv"], tmp_path)
     settings = accepted(proposal, tmp_path)
-    lead, deal, acts = settings.leads, settings.deals, settings.activities
+    lead, deal, (acts,) = settings.leads, settings.deals, settings.activities
     assert (lead.source, lead.id, lead.created_at, lead.account) == (
         "leads.csv",
         "lead_id",
@@ -87,7 +87,6 @@ def test_two_tables_and_activities_of_csv(tmp_path: Path) -> None:
         "closed_at",
         "amount",
     )
-    assert acts is not None
     assert (acts.source, acts.lead, acts.type, acts.at) == (
         "events.csv",
         "lead_id",
@@ -183,8 +182,8 @@ def test_a_sqlite_crm_with_changes(tmp_path: Path) -> None:
     assert (settings.leads.table, settings.leads.id) == ("leads", "lead_id")
     assert settings.deals is not None
     assert settings.deals.table == "deals"
-    assert settings.activities is not None
-    assert settings.activities.table == "events"
+    (acts,) = settings.activities
+    assert acts.table == "events"
     assert settings.changes is not None
     assert (settings.changes.table, settings.changes.column, settings.changes.value, settings.changes.at) == (
         "history",
