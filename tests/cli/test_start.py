@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -79,6 +81,17 @@ def test_without_files_and_crm_toml_it_says_what_to_name(tmp_path: Path) -> None
     assert ended.returncode == 3
     assert "Name the files of your export" in ended.stderr
     assert "データのファイルを指定" in run("start", "--lang", "ja", cwd=tmp_path).stderr
+
+
+def test_the_tables_of_a_database_are_those_that_are_named(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "crm.db")) as connection:
+        connection.execute("CREATE TABLE leads (id TEXT)")
+    for command in ("start", "init"):
+        ended = run(command, "sqlite:///crm.db", "--table", "lead", "--lang", "en", cwd=tmp_path)
+        assert ended.returncode == 3, ended.stderr
+        assert "there is no table 'lead'; nearest: 'leads'" in ended.stderr
+    ended = run("start", "leads.csv", "--table", "leads", "--lang", "ja", cwd=tmp_path)
+    assert "--table にはデータベースの表の名前を指定します" in ended.stderr
 
 
 def test_with_few_wins_the_rules_make_the_list(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 import pyarrow as pa
 import pytest
 
-from features.crm.joining.ids import match_ids, plain_id
+from features.crm.joining.ids import match_ids, plain_id, plain_ids
 
 
 @pytest.mark.parametrize(
@@ -41,3 +41,8 @@ def test_ids_match_in_their_plain_form(
 ) -> None:
     matched, count = match_ids(pa.chunked_array([pa.array(ids, pa.string())]), pa.array(values))
     assert (matched.tolist(), count) == (position, other_forms)
+
+
+@pytest.mark.parametrize("ids", [["a1", "b2"], ["123.0", "a1", "123.0"], []])
+def test_the_plain_forms_of_a_column_are_those_of_its_ids(ids: list[str]) -> None:
+    assert plain_ids(pa.chunked_array([pa.array(ids, pa.string())])) == {plain_id(text) for text in ids}
