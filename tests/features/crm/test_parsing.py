@@ -92,10 +92,10 @@ def test_a_time_format_is_followed_and_other_forms_are_not_guessed() -> None:
 def test_a_long_column_is_read_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     texts = [*(f"{day:02d}/11/2026" for day in range(1, 8)), "no date", None]
     array = pa.chunked_array([pa.array(texts)])
-    whole = as_times(array, (), ZoneInfo("UTC"), "%d/%m/%Y")
+    expected = as_times(array, (), UTC, "%d/%m/%Y")
     monkeypatch.setattr(parsing, "_ROWS_AT_ONCE", 2)
-    parts = as_times(array, (), ZoneInfo("UTC"), "%d/%m/%Y")
-    assert parts.values.tolist() == whole.values.tolist()
+    parts = as_times(array, (), UTC, "%d/%m/%Y")
+    assert parts.values.tolist() == expected.values.tolist()
     assert parts.unreadable.tolist() == [False] * 7 + [True, False]
 
 
