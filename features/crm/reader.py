@@ -186,7 +186,8 @@ class Reader:
             return reason
         if not parsed.unreadable.any():
             finding = find_number_format(self._values(rows, column), True) if not number_format else None
-            if finding and not finding.is_settled and "." in finding.example:
+            is_question = finding and ("." in finding.example or self._has_semicolons(rows))
+            if finding and not finding.is_settled and is_question:
                 raise DataError(
                     "{table}, column {column}: {reason}.",
                     table=rows.name,
@@ -205,6 +206,12 @@ class Reader:
                 reason=finding.describe(shown, rows.part),
             )
         return reason
+
+    def _has_semicolons(self, rows: SourceRows) -> bool:
+        """Whether semicolons separate the cells, so that 1,500 may have a decimal comma."""
+        table = getattr(self.settings, rows.part, None) or self.settings.leads
+        sources = table if isinstance(table, tuple) else (table,)
+        return any(source.separator == ";" for source in sources)
 
     def _values(self, rows: SourceRows, column: str) -> pa.ChunkedArray:
         return self.read_texts(rows, column).drop_null()

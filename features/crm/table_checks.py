@@ -12,6 +12,7 @@ from features.crm.column_checks import DecidedLeads
 from features.crm.findings import Finding
 from features.crm.load import Loaded
 from features.crm.parsing import encode_column
+from features.crm.values.default_checks import check_defaults
 from features.crm_data import Crm
 from features.moments import MIN_WINS, build_examples
 
@@ -31,6 +32,7 @@ def check_tables(loaded: Loaded) -> Iterator[Finding]:
     yield from _unworked(loaded)
     yield from _too_young(loaded)
     yield from _no_channel(loaded)
+    yield from check_defaults(loaded)
 
 
 def _too_few_wins(crm: Crm) -> Iterator[Finding]:

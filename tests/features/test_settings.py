@@ -239,3 +239,18 @@ def test_the_fingerprint_follows_meaning_and_place_but_not_words() -> None:
     assert worded.label("channel", "en") == "C"
     assert worded.attributes == {"channel": Attribute("channel")}
     assert worded.without({"channel"}).names == ()
+
+
+def test_activities_are_one_table_or_several() -> None:
+    calls = {"source": "calls.csv", "lead": "lead", "at": "at", "type_name": "call"}
+    one = parse_settings(GOOD, Path("crm.toml")).activities
+    several = parse_settings(with_("activities", [GOOD["activities"], calls]), Path("crm.toml")).activities
+    assert [table.type_name for table in one] == ["activity"]
+    assert [table.type_name for table in several] == ["activity", "call"]
+
+
+def test_an_activity_has_a_column_of_types_or_one_type() -> None:
+    both_named = refused(with_("activities", {**GOOD["activities"], "type": "kind", "type_name": "call"}))
+    assert "[activities]: give either `type`, a column, or `type_name`" in both_named
+    second = refused(with_("activities", [GOOD["activities"], {"source": "calls.csv", "lead": "lead"}]))
+    assert "[activities] 1 at: is missing" in second

@@ -39,13 +39,14 @@ from features.crm.reader import ZoneError
 from features.crm.sources.cut_ids import check_ids_are_whole
 from features.errors import DataError, SettingsError
 from features.kinds import Language
-from features.messages import Message, MessageLines, sentence
+from features.messages import Message, MessageLines, sentence, to_text
 from features.settings import parse_settings
 
 _ID_NAME = re.compile(r"(^|[^a-z])id\W*$|Id\W*$|ID\W*$|番号|コード|(^|[^a-z])key$")
 _HORIZONS = (30, 60, 90, 120, 180, 270, 365, 545, 730)
 _DEFAULT_HORIZON = 90
 _FEW_REJECTS = 0.04
+_SHOWN_REJECTS = 6
 _MAX_BYTES, _MIN_BYTES = 128 * 2**20, 8 * 2**20
 """What all files together, and each of them at least, may take in memory while columns are looked at."""
 
@@ -100,11 +101,12 @@ def propose(
     text = write_crm_toml(detected, Draft(_suggest_horizon(draft), suspects, shares), lang)
     loaded = _with_features_of(text, draft, folder, tables)
     of_files = (note for table in tables for note in table.rows.notes)
-    zone = _describe_zone(draft, detected)
-    notes = (*of_files, zone, *future, *describe_formats(tables, draft.settings), *_notes(detected))
+    of_tables = (*describe_formats(tables, draft.settings), *_notes(detected))
+    of_rejects = loaded.rejects.summary().lines[:_SHOWN_REJECTS]
+    notes = (*of_files, _describe_zone(draft, detected), *future, *of_tables, *of_rejects)
     for place in places:
         text = text.replace(place, without_password(place))
-    texts = tuple(note.text(lang) for note in (*notes, *_explain_passwords(places)))
+    texts = tuple(to_text(note, lang).strip() for note in (*notes, *_explain_passwords(places)))
     formats = open_formats(detected.profiles, used_columns(loaded.settings))
     questions = (*formats, *(() if named or ask else outcome_questions(detected)))
     summary = ExportSummary.from_loaded(loaded)

@@ -6,20 +6,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from features.crm.profile import TableProfile
-from features.crm.propose.codes import read_codes
 from features.crm.propose.detected import DetectedTables, JoinedDeals
 from features.crm.propose.events import find_events
 from features.crm.propose.links import candidate_ids, find_deal_link, find_link
 from features.crm.propose.outcomes import NamedOutcome, OutcomeColumn, find_outcomes
 from features.crm.propose.recognised import RecognisedTable
-from features.crm.propose.words import has_word, header_key
+from features.crm.propose.times import rank_created
+from features.crm.propose.unused.codes import read_codes
+from features.crm.propose.unused.repeats import check_one_row_each
+from features.crm.propose.words import has_word
 from features.errors import DataError, suggest_nearest
 from features.messages import Message, MessageLines
 
-_FEW_VALUES = 30
-_ID_KEYS = frozenset(
-    ["id", "leadid", "dealid", "opportunityid", "recordid", "contactid", "リードid", "商談id", "案件id"]
-)
+_FEW_VALUES, _SEVERAL_DEALS, _MANY_DEALS = 30, 2.0, 5.0
 
 
 class NoOutcomeError(DataError):
@@ -58,7 +57,7 @@ def _to_detected(
     outcomes: list[OutcomeColumn],
     code_tables: dict[str, Message],
 ) -> DetectedTables:
-    _check_one_row_each(leads)
+    check_one_row_each(leads.table, leads.lead_id)
     main_tables = [leads.table, *([deals.table] if deals else [])]
     others = [table for table in tables if all(table is not main for main in main_tables)]
     names = [{c.name for c in t.profile.columns} - {leads.lead_id} for t in main_tables]
@@ -96,6 +95,7 @@ def _leads_choices(tables: list[RecognisedTable], decided: list[RecognisedTable]
             score = 10.0 * (pointing + reverse) + 3 * (table.recipe.part == "leads")
             score += (table.recipe.part == "deals") + 2 * has_word(table.name, "lead_table")
             score -= 20 * (has_word(table.name, "activity_table") and not has_word(table.name, "lead_table"))
+            score -= max((_excess(d) for d in deals), default=0.0)
             if lead_id != "row":
                 score += has_word(lead_id, "id") + (table.profile.column(lead_id).kind == "text")
             yield _Leads(table=table, lead_id=lead_id, deals=deals, score=score)
@@ -113,6 +113,16 @@ def _points_to(source: RecognisedTable, target: RecognisedTable, target_id: str)
     repeats = column.distinct < 0.95 * column.filled * column.rows or not candidate_ids(source)
     is_of_some = column.filled > 0.99 and column.distinct < 0.9 * len(target.profile)
     return link.share if repeats or is_of_some else 0.0
+
+
+def _excess(deals: JoinedDeals) -> float:
+    """What a table loses as that of the leads because its rows have many deals each, which are created on
+    their own: it is one of accounts, of products or of the people who sell."""
+    column = deals.table.profile.column(deals.link.column) if not deals.is_reverse else None
+    if column is None or not rank_created(deals.table.profile, deals.table.recipe):
+        return 0.0
+    deals_each = column.filled * column.rows / max(1, column.distinct)
+    return 40.0 if deals_each >= _MANY_DEALS else 20.0 if deals_each >= _SEVERAL_DEALS else 0.0
 
 
 def _joined_deals(
@@ -144,11 +154,20 @@ def _find_outcomes(
     of_deals = [(d, find_outcomes(d.table.profile, d.table.recipe, named)) for d in leads.deals]
     decided = [(deals, outcomes) for deals, outcomes in of_deals if outcomes]
     if decided:
-        return max(decided, key=lambda pair: pair[1][0].score + pair[0].link.share)
+        return max(decided, key=lambda pair: pair[1][0].score + _score_deals(pair[0]))
     if of_leads:
         return None, of_leads
     wins = _table_of_wins(leads) if named is None else None
     return (wins, []) if wins else None
+
+
+def _score_deals(deals: JoinedDeals) -> float:
+    """How well a table fits as that of the deals: a log of stages holds an outcome as well."""
+    table, link = deals.table, deals.link
+    is_deals = table.recipe.part == "deals" or has_word(table.name, "deal_table")
+    key = None if deals.is_reverse else table.profile.column(link.column)
+    is_log = key is not None and key.distinct < 0.5 * key.rows
+    return link.share + is_deals + 0.5 * bool(_close_dates(table)) - is_log
 
 
 def _table_of_wins(leads: _Leads) -> JoinedDeals | None:
@@ -166,28 +185,6 @@ def _table_of_wins(leads: _Leads) -> JoinedDeals | None:
 def _close_dates(table: RecognisedTable) -> list[str]:
     times = [c.name for c in table.profile.columns if c.kind == "time"]
     return [name for name in times if has_word(name, "closed") and not has_word(name, "planned")]
-
-
-def _check_one_row_each(leads: _Leads) -> None:
-    """Raise DataError where ids repeat: then the rows are states or activities of records."""
-    if leads.lead_id != "row":
-        return
-    profile = leads.table.profile
-    for column in profile.columns:
-        is_id = (
-            column.name in leads.table.recipe.columns("id", profile) or header_key(column.name) in _ID_KEYS
-        )
-        if is_id and column.filled > 0.9 and 1 < column.distinct < 0.9 * column.rows:
-            raise DataError(
-                "{file}: {name} repeats ({distinct:,} ids in {rows:,} rows): a row is one state or event of "
-                "a record, not the record. Export a file with one row for each lead or deal as it is now, "
-                "and name this file after it: hotlead init LEADS.csv {source}",
-                file=leads.table.file,
-                name=column.name,
-                distinct=column.distinct,
-                rows=column.rows,
-                source=profile.source.source,
-            )
 
 
 def _no_outcome(tables: list[RecognisedTable], outcome: str | None) -> DataError:
@@ -208,7 +205,11 @@ def _no_outcome(tables: list[RecognisedTable], outcome: str | None) -> DataError
     choices = Message(
         "Columns with few values, one of which may be the outcome: {candidates}.", candidates=candidates
     )
-    advice = Message("Where its values are no words for won and lost, add --won VALUE and --lost VALUE.")
+    advice = Message(
+        "Where its values are no words for won and lost, add --won VALUE and --lost VALUE. A file of open "
+        "leads only, of totals or of invoices teaches nothing: export closed leads or deals, each with how "
+        "it ended."
+    )
     lines = (problem, choices, advice) if candidates else (problem, advice)
     return NoOutcomeError("{lines}", lines=MessageLines(lines))
 

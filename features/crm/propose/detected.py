@@ -98,6 +98,10 @@ class DetectedTables:
         late = [name for name in ranked if self.share_closed_before(name) > 0.5]
         return [*(name for name in ranked if name not in late), *late]
 
+    def _is_named_created(self, name: str) -> bool:
+        listed = self.leads.recipe.columns("created", self.leads.profile)
+        return name in listed or has_word(name, "created")
+
     @property
     def created_at(self) -> str | None:
         return next(iter(self.created_candidates), None)
@@ -120,9 +124,10 @@ class DetectedTables:
             return None
         columns = self.leads.profile.columns
         numbered = [c.name for c in columns if c.unique and c.kind == "number" and c.name != self.amount]
-        dates = [c.name for c in columns if c.kind == "time" and c.filled > 0.99]
+        dates = [c for c in columns if c.kind == "time" and c.filled > 0.99]
+        readable = [c.name for c in dates if not (c.times and c.times.is_mixed)]
         named = [name for name in numbered if has_word(name, "id")]
-        return next(iter((*named, *dates, *numbered)), "file")
+        return next(iter((*named, *readable, *numbered)), "file")
 
     @cached_property
     def close(self) -> CloseColumns | None:
@@ -304,16 +309,7 @@ class DetectedTables:
                     "them if there are any"
                 )
             )
-        early = self.share_closed_before(self.created_at) if self.created_at else 0.0
-        if early > 0.2:
-            sentences.append(
-                Message(
-                    "{share:.0%} of the closed leads were closed before {column}; if that is the day of a "
-                    "migration, name another column in created_at",
-                    share=early,
-                    column=self.created_at,
-                )
-            )
+        sentences += self._remarks_on_creation()
         for table, link in self.links:
             if link.share < 0.99:
                 sentences.append(
@@ -333,6 +329,30 @@ class DetectedTables:
                 )
             )
         return sentences
+
+    def _remarks_on_creation(self) -> Iterator[Message]:
+        """Dates of creation after the close, and a date that is taken though its name does not say so."""
+        for name in self.created_candidates:
+            early = self.share_closed_before(name)
+            if early > 0.2:
+                advice = (
+                    Message("name another column in created_at")
+                    if name == self.created_at
+                    else Message("{column} is taken", column=self.created_at)
+                )
+                yield Message(
+                    "{share:.0%} of the closed leads were closed before {column}, perhaps the day of a "
+                    "migration; {advice}",
+                    share=early,
+                    column=name,
+                    advice=advice,
+                )
+        if self.created_at and not self._is_named_created(self.created_at):
+            yield Message(
+                "{column} is taken for the creation, because every lead has it and no other date is "
+                "earlier; if it is the date of the close or of an update, take it out of created_at",
+                column=self.created_at,
+            )
 
 
 def _settle_flag(outcome: OutcomeColumn, table: TableProfile, close: CloseColumns | None) -> OutcomeColumn:

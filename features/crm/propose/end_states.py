@@ -13,7 +13,7 @@ from features.crm.propose.outcomes import OutcomeColumn, is_in
 from features.crm.propose.times import CloseColumns
 from features.messages import Message, abridge
 
-_ALL, _NONE, _SHOWN = 0.95, 0.05, 6
+_ALL, _NONE, _MOSTLY, _SHOWN = 0.95, 0.05, 0.9, 6
 
 
 def settle_end_states(
@@ -68,8 +68,9 @@ def _ask_about_dated(
     is_open = ~won & ~lost & ~is_in(table, outcome.name, outcome.leave_out)
     dated = is_open & is_dated
     share = float(dated.sum() / max(1, is_open.sum()))
-    has_passed = table.times(close.closed_at)[dated] <= latest
-    if not _NONE < share < _ALL or not has_passed.all():
+    closes = table.times(close.closed_at)
+    has_passed = closes[dated] <= max(latest, int(closes[won & (closes != NEVER)].max(initial=0)))
+    if not _NONE < share < _ALL or has_passed.mean() < _MOSTLY:
         return []
     remark = Message(
         "{dated:,} of {count:,} deals that are neither won nor lost have a past date in {column}; they count "

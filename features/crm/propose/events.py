@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from features.crm.propose.links import Link, differs_by_zeros, find_link, find_shared
+from features.crm.profile import ColumnProfile
+from features.crm.propose.links import Link, find_link
+from features.crm.propose.outcomes import find_outcomes
 from features.crm.propose.parts import (
     find_activity_time,
     find_activity_type,
@@ -13,9 +15,15 @@ from features.crm.propose.parts import (
     find_changed_value,
 )
 from features.crm.propose.recognised import RecognisedTable
+from features.crm.propose.unused.not_linked import find_details, why_not_linked
+from features.crm.propose.words import has_word
 from features.messages import Message
 
 _FEW_ROWS = 0.9
+_ONE_ROW_EACH = Message(
+    "it has one row a lead, which may be written only when a deal is made; if its rows are activities, add "
+    "it as one more [[activities]]"
+)
 
 
 @dataclass(frozen=True)
@@ -86,30 +94,62 @@ def find_events(
     """The events among `tables`. `stated` are columns of leads and deals whose history may be told."""
     left_out = dict[str, Message]()
     changes, activities = list[EventTable](), list[EventTable]()
+    details = find_details(leads, tables)
     for table in tables:
         link = find_link(table, leads, lead_id)
         if link is None:
-            left_out[table.file] = _why_not_linked(table, leads, lead_id)
+            left_out[table.file] = why_not_linked(table, leads, lead_id, details)
             continue
         history = _history_columns(table, link, stated)
-        if find_activity_time(table.profile, table.recipe) is None:
-            left_out[table.file] = Message(
-                "{column} holds ids of {file}, but no column holds a time for every row, so it is neither a "
-                "table of activities nor of changes",
-                column=link.column,
-                file=leads.file,
-            )
+        reason = _why_no_events(table, link, leads, history is not None)
+        if reason:
+            left_out[table.file] = reason
         elif history is not None:
             changes.append(EventTable(table, link, history))
         else:
             activities.append(EventTable(table, link))
-    activities.sort(key=lambda event: -len(event.table.profile))
+    activities.sort(key=lambda event: (not _is_named(event.table), -_key(event.table, event.link).rows))
+    for event in activities[1:]:
+        if not _is_named(event.table) and not _has_repeats(event.table, event.link):
+            left_out[event.table.file] = _ONE_ROW_EACH
     for event in changes[1:]:
         left_out[event.table.file] = Message(
             "[changes] reads one table, and {file} is it", file=changes[0].table.file
         )
-    first_changes = next(iter(changes), None)
-    return EventTables(activities=tuple(activities), changes=first_changes, left_out=left_out)
+    selected = tuple(event for event in activities if event.table.file not in left_out)
+    return EventTables(activities=selected, changes=next(iter(changes), None), left_out=left_out)
+
+
+def _why_no_events(
+    table: RecognisedTable, link: Link, leads: RecognisedTable, is_changes: bool
+) -> Message | None:
+    """Why a linked table holds neither activities nor changes; None if it does."""
+    if find_activity_time(table.profile, table.recipe) is None:
+        return Message(
+            "{column} holds ids of {file}, but no column holds a time for every row, so it is neither a "
+            "table of activities nor of changes",
+            column=link.column,
+            file=leads.file,
+        )
+    outcome = next((o for o in find_outcomes(table.profile, table.recipe) if o.won and o.lost), None)
+    if outcome and not is_changes and table.recipe.part != "activities":
+        return Message(
+            "its {column} tells won from lost, and the outcome is read elsewhere", column=outcome.name
+        )
+    return None
+
+
+def _is_named(table: RecognisedTable) -> bool:
+    return table.recipe.part == "activities" or has_word(table.name, "activity_table")
+
+
+def _has_repeats(table: RecognisedTable, link: Link) -> bool:
+    key = _key(table, link)
+    return key.distinct < _FEW_ROWS * key.rows
+
+
+def _key(table: RecognisedTable, link: Link) -> ColumnProfile:
+    return table.profile.column(link.column)
 
 
 def _history_columns(table: RecognisedTable, link: Link, stated: set[str]) -> tuple[str, ...] | None:
@@ -125,40 +165,8 @@ def _history_columns(table: RecognisedTable, link: Link, stated: set[str]) -> tu
     listed = [name for name in recipe.columns("columns", profile) if name in names]
     if listed:
         return tuple(listed)
-    key = profile.column(link.column)
-    has_repeats = key.distinct < _FEW_ROWS * key.rows
+    has_repeats = _has_repeats(table, link)
     shared = tuple(c.name for c in profile.columns if c.name in stated and c.kind in ("text", "number"))
     if has_repeats and shared and find_activity_type(profile, recipe) in (None, *shared):
         return shared
     return None
-
-
-def _why_not_linked(table: RecognisedTable, leads: RecognisedTable, lead_id: str) -> Message:
-    shared = find_shared(table, leads)
-    if shared is not None and shared.share > 0.1:
-        return Message(
-            "it shares only {column} with {file}, where {share:.0%} of its values are found; names, mail "
-            "addresses and telephone numbers join no tables, so export the ids of the leads with it",
-            column=shared.column,
-            file=leads.file,
-            share=shared.share,
-        )
-    cut = differs_by_zeros(table, leads, lead_id)
-    if cut is not None:
-        return Message(
-            "its {column} and {lead_id} of {file} are alike without leading zeros only, which a spreadsheet "
-            "takes away; export both as text",
-            column=cut,
-            lead_id=lead_id,
-            file=leads.file,
-        )
-    nearest = find_link(table, leads, lead_id, min_share=0.0)
-    if nearest is None or not nearest.share:
-        return Message("no column of it holds ids of {file} ({lead_id})", file=leads.file, lead_id=lead_id)
-    return Message(
-        "only {share:.0%} of its {column} are ids of {file} ({lead_id})",
-        share=nearest.share,
-        column=nearest.column,
-        file=leads.file,
-        lead_id=lead_id,
-    )

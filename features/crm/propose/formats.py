@@ -59,6 +59,7 @@ def _settle(
         proven: Decimal | None = "." if decimal == "." else "," if decimal == "," else None
         sign = proven or (None if is_contested else _decimal_by_habit(numbers.example, table))
         numbers = numbers.settle(sign) if sign else numbers
+        numbers = replace(numbers, is_plain=numbers.is_plain and table.source.separator != ";")
     return replace(column, times=times, numbers=numbers)
 
 
@@ -147,7 +148,8 @@ def used_columns(settings: CrmSettings) -> frozenset[str | None]:
 
 def _notes(column: ColumnProfile, part: str, is_used: bool) -> Iterator[Message]:
     yield from _unread_dates(column, part)
-    if is_used or (column.numbers and len(column.numbers.units) > 1):
+    is_mixed = bool(column.times and column.times.is_mixed)
+    if is_used or is_mixed or (column.numbers and len(column.numbers.units) > 1):
         yield from _questions(column, part)
     if is_used and column.times and column.times.is_settled:
         yield from _notes_on_times(column.times)

@@ -17,11 +17,11 @@ from features.crm.joining.ids import match_ids
 from features.crm.parsing import as_numbers
 from features.crm.profile import ColumnProfile, TableProfile
 from features.crm.propose.recognised import RecognisedTable
-from features.crm.propose.words import has_word, header_key, split_words
+from features.crm.propose.words import has_word, split_words
 
 SEPARATORS = (";", ",", "|", "\n")
 _SAMPLE = 50_000
-_HIGH_SHARE, _LOW_SHARE, _FEW_VALUES = 0.9, 0.3, 12
+_HIGH_SHARE, _LOW_SHARE, _FEW_VALUES, _OWN_SHARE = 0.9, 0.3, 12, 0.8
 _ID_WORDS = frozenset(
     [
         "id",
@@ -123,15 +123,29 @@ def _counts_rows(table: TableProfile, column: ColumnProfile) -> bool:
     return bool(len(numbers) > 1 and (np.abs(np.diff(numbers)) == 1).mean() > 0.9)
 
 
-def find_shared(source: RecognisedTable, target: RecognisedTable) -> Link | None:
-    """A column of names, mail addresses or telephone numbers that both tables have."""
+def find_shared(source: RecognisedTable, target: RecognisedTable, target_id: str) -> Link | None:
+    """The column of names, mail addresses, telephone numbers or accounts that both tables have; the one of
+    which most values are found."""
+    best: Link | None = None
     for column in source.profile.columns:
-        if column.distinct > _FEW_VALUES and _is_personal(column):
-            same = [c for c in target.profile.columns if header_key(c.name) == header_key(column.name)]
-            for twin in same:
-                values = target.profile.all_texts(twin.name).combine_chunks()
-                return Link(column.name, _share(source.profile.texts(column.name).drop_null(), values))
-    return None
+        for twin in target.profile.columns:
+            if twin.name != target_id and column.distinct > _FEW_VALUES and _may_be_shared(column, twin):
+                few, many = sorted((column, twin), key=lambda c: c.distinct)
+                few_of, many_of = (source, target) if few is column else (target, source)
+                values = many_of.profile.all_texts(many.name).combine_chunks()
+                share = _share(few_of.profile.texts(few.name).drop_null().slice(0, _SAMPLE), values)
+                best = Link(column.name, share) if share > (best.share if best else 0.1) else best
+    return best
+
+
+def _may_be_shared(column: ColumnProfile, twin: ColumnProfile) -> bool:
+    """Whether two columns may hold the same persons or accounts."""
+    if _is_mail(column) or _is_mail(twin):
+        return _is_mail(column) and _is_mail(twin)
+    if _is_personal(column) and _is_personal(twin):
+        return True
+    is_account = has_word(column.name, "account") and has_word(twin.name, "account")
+    return is_account and column.distinct > _FEW_VALUES
 
 
 def differs_by_zeros(source: RecognisedTable, target: RecognisedTable, target_id: str) -> str | None:
@@ -212,7 +226,8 @@ def _is_own_id(column: ColumnProfile, table: TableProfile, target: TableProfile)
     """Whether a column is the id of its own table: `deal_id` of deals.csv, which calls.csv holds as well."""
     words = {singular(w) for w in split_words(column.name)} - _ID_WORDS
     own_words, target_words = (({singular(w) for w in split_words(t.name)}) for t in (table, target))
-    return column.unique and bool(words) and words <= own_words and not words & target_words
+    is_id = column.distinct > _OWN_SHARE * column.rows
+    return is_id and bool(words) and words <= own_words and not words & target_words
 
 
 def _names_deal(name: str) -> bool:

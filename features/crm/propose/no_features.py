@@ -12,11 +12,13 @@ from features.crm.parsing import encode_column
 from features.crm.profile import ColumnProfile, TableProfile
 from features.crm.propose.recipes import TableRecipe
 from features.crm.propose.words import has_word
+from features.crm.values.find_times import sounds_like_a_date
 from features.messages import Message
 from features.settings import MISSING
 
 _MAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 _PHONE = re.compile(r"\+?[\d０-９][\d０-９\-－() ./]{7,}[\d０-９]")
+_CUT = re.compile(r"\d([.,]\d+)?[eE]\+(1[1-9]|[2-9]\d)")
 _TEXT_VALUES, _LEVELS = 400, 50
 _REASONS = {
     "owner": Message("a person who sells is no reason to buy"),
@@ -30,6 +32,7 @@ _REASONS = {
     "id": Message("it names one record"),
     "text": Message("free text"),
     "constant": Message("it has one value only"),
+    "cut": Message("its long numbers were cut by Excel (4.59245E+18), so that different ones are one value"),
     "history": Message("the activities or changes hold it with its time"),
 }
 
@@ -84,10 +87,12 @@ def _reason_code(
 ) -> str | None:
     if column.distinct <= 1:
         return "constant"
+    if np.mean([bool(_CUT.fullmatch(value)) for value in column.common]) > 0.5:
+        return "cut"
     listed = next((r for r in _REASONS if column.name in recipe.columns(r, table)), None)
     if listed and not (listed in ("later", "result") and column.kind == "time"):
         return listed
-    if column.kind == "time":
+    if column.kind == "time" or sounds_like_a_date(column.name):  # one that cannot be read is a date, too
         return "person" if has_word(column.name, "birth") else "date"
     if column.name in results or has_word(column.name, "converted_flag"):
         return "result"

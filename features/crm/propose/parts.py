@@ -70,7 +70,8 @@ def find_activity_time(table: TableProfile, recipe: TableRecipe) -> str | None:
 
 
 def find_activity_type(table: TableProfile, recipe: TableRecipe) -> str | None:
-    fitting = [c for c in table.columns if c.kind == "text" and c.distinct <= 200 and c.filled > 0.9]
+    texts = [c for c in table.columns if c.kind == "text" and not c.unique]
+    fitting = [c for c in texts if c.distinct <= 200 and c.filled > 0.9]
     listed = _listed(recipe, "type", table, fitting)
     named = (c for c in fitting if has_word(c.name, "activity_type"))
     return next((c.name for c in (*listed, *named)), None)

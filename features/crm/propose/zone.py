@@ -36,6 +36,16 @@ _COMMON = (
     "Australia/Sydney",
 )
 _LOCAL_TIME = Path("/etc/localtime")
+_NAMED = {
+    **dict.fromkeys(("EST", "EDT"), "America/New_York"),
+    **dict.fromkeys(("CST", "CDT"), "America/Chicago"),
+    **dict.fromkeys(("MST", "MDT"), "America/Denver"),
+    **dict.fromkeys(("PST", "PDT"), "America/Los_Angeles"),
+    **dict.fromkeys(("CET", "CEST"), "Europe/Berlin"),
+    "JST": "Asia/Tokyo",
+    "KST": "Asia/Seoul",
+}
+_ZONE_NAME = rf"\d\s?(?:[AaPp]\.?[Mm]\.?)?\s?(?P<name>{'|'.join(_NAMED)})$"
 _OFFSET = r"(?P<sign>[+-])(?P<hours>\d{2}):?(?P<minutes>\d{2})?$"
 
 
@@ -51,6 +61,8 @@ def propose_zone(tables: Sequence[TableProfile]) -> ProposedZone:
     """The zone of times without an offset: of Japanese text, of offsets in the data, or of this machine."""
     if any(is_japanese(table) for table in tables):
         return ProposedZone("Asia/Tokyo", Message("proposed because the text is Japanese"))
+    if zone := _zone_of_names(tables):
+        return ProposedZone(zone, Message("proposed from the names of zones in the data"))
     if zone := _zone_of_offsets(tables):
         return ProposedZone(zone, Message("proposed from the offsets in the data"))
     return ProposedZone(machine_zone(), Message("proposed because this machine has it"))
@@ -63,6 +75,19 @@ def machine_zone() -> str:
     zones = available_timezones()
     zone = next((name for name in names if name in zones), "UTC")
     return "UTC" if zone in ("Etc/UTC", "Etc/UCT", "UCT", "Zulu", "Universal", "Etc/Universal") else zone
+
+
+def _zone_of_names(tables: Sequence[TableProfile]) -> str | None:
+    """The zone that names such as EST after most of the times of the columns stand for."""
+    for table in tables:
+        for column in table.columns:
+            array = table.rows.table[column.name].slice(0, _SAMPLE)
+            if column.kind == "time" and pa.types.is_string(array.type):
+                matches = pc.extract_regex(array, _ZONE_NAME).combine_chunks().drop_null()
+                names = [str(match["name"]) for match in matches.to_pylist()]
+                if names and len(names) >= 0.5 * (len(array) - array.null_count) * column.filled:
+                    return _NAMED[max(names, key=names.count)]
+    return None
 
 
 def _zone_of_offsets(tables: Sequence[TableProfile]) -> str | None:

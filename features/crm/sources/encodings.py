@@ -8,13 +8,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO
 
+import numpy as np
 from charset_normalizer import from_bytes
 
 from features.crm.sources.files import TableFile
 from features.crm.sources.refusals import wide_encoding
 
 _CHUNK, _MAX_WORDS, _SHOWN = 1 << 20, 3_000, 3
-_CANDIDATES = ("cp932", "euc_jp", "cp1252", "cp1250", "cp1251", "cp1253", "mac_roman")
+_CANDIDATES = ("cp932", "euc_jp", "cp1252", "cp1250", "cp1254", "cp1251", "cp1253", "mac_roman")
 _COMMON = ("cp932", "euc_jp", "cp1252")
 _SAME_WORDS = {"shift_jis": "cp932", "iso8859-1": "cp1252"}
 _OTHER_ASIAN = ("gb18030", "big5", "cp949")
@@ -23,9 +24,19 @@ _CELL_ENDS = re.compile(rb'[,;\t"\r\n]+')
 _JAPANESE = r"[぀-ヿ㐀-䶿一-鿿豈-﫿！-｠￠-￦、-〿①-⑳Ⅰ-ⅿ㈱㈲㍻-㍾℡№×→←↑↓○●◎□■△▲▽▼☆★…※々〇―−～]"
 _HALF_WIDTH = r"[｡-ﾟ]"
 _JAPANESE_RUNS = re.compile(rf"(?:{_JAPANESE}|{_HALF_WIDTH}){{2,}}|^(?:{_JAPANESE})$")
-_LETTERS = {"cp1252": "À-ÖØ-öø-ÿŒœŠšŽžŸ", "cp1250": "Ą-žÀ-ÖØ-öø-ÿ", "cp1251": "Ѐ-ӿ", "cp1253": "Ά-ώ"} | {
-    "mac_roman": "À-ÖØ-öø-ÿŒœŸ"
+_LETTERS = {"cp1252": "À-ÖØ-öø-ÿŒœŠšŽžŸ", "cp1250": "Ă-žÀ-ÖØ-öø-ÿ", "cp1251": "Ѐ-ӿ", "cp1253": "Ά-ώ"} | {
+    "mac_roman": "À-ÖØ-öø-ÿŒœŸ",
+    "cp1254": "À-ÖØ-öø-ÿŒœŠšŸĞğİıŞş",
 }
+_ALPHABETS = {
+    "cp1252": (
+        *("äöüß", "àâæçéèêëîïôœùûüÿ", "áéíñóúü", "ãâáàçéêíóôõú", "àèéìíòóù"),
+        *("éëïóöü", "åäöé", "æøåéö", "áðéíóúýþæö"),
+    ),
+    "cp1250": ("áčďéěíňóřšťúůýž", "áäčďéíĺľňóôŕšťúýž", "ąćęłńóśźż", "áéíóöőúüű", "ăâîşţ", "čćđšž", "äöüß"),
+    "cp1254": ("çğıiöşüâî\u0307",),
+}
+"""The letters beyond ASCII of languages that are written in these encodings."""
 _SIGNS = "\u00a0\u2018-\u201f\u2013\u2014\u2022\u2026€£¥§°«»®™©²³·¿¡ºª№µ±×½¼¾´¨¸"
 
 
@@ -134,7 +145,20 @@ def _rank(words: list[bytes]) -> list[str]:
     matches = from_bytes(b"\n".join(words), cp_isolation=[*_CANDIDATES, *_OTHER_ASIAN])
     chaos = {match.encoding: match.percent_chaos for match in matches}
     fitting = [n for n in _CANDIDATES if _reads_as_words(words, n) and not _may_be_chinese(words, n, chaos)]
-    return sorted(fitting, key=lambda name: (chaos.get(name, 0.0) > 10, _CANDIDATES.index(name)))
+    return sorted(fitting, key=lambda name: (chaos.get(name, 0.0) > 10, *_rank_of(words, name)))
+
+
+def _rank_of(words: list[bytes], encoding: str) -> tuple[int, float, float, int]:
+    """How early a candidate comes; of Latin ones, that whose languages have the letters of most words, then
+    the one of which a single language has them."""
+    index = _CANDIDATES.index(encoding)
+    if encoding not in _ALPHABETS:
+        return (0 if index < _CANDIDATES.index("cp1252") else 2), 0.0, 0.0, index
+    letters = [{c for c in w.decode(encoding).lower() if c.isalpha() and not c.isascii()} for w in words]
+    fits = np.array(
+        [[word_letters <= {*alphabet} for word_letters in letters] for alphabet in _ALPHABETS[encoding]]
+    )
+    return 1, -float(fits.any(axis=0).mean()), -float(fits.mean(axis=1).max()), index
 
 
 def _may_be_chinese(words: list[bytes], encoding: str, chaos: dict[str, float]) -> bool:

@@ -27,6 +27,7 @@ _LANGUAGES = {
     "euc_jp": Message("Japanese (EUC)"),
     "cp1252": Message("Western European (Windows)"),
     "cp1250": Message("Central European (Windows)"),
+    "cp1254": Message("Turkish (Windows)"),
     "cp1251": Message("Cyrillic (Windows)"),
     "cp1253": Message("Greek (Windows)"),
     "mac_roman": Message("Western European (Mac)"),

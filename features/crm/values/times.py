@@ -47,7 +47,7 @@ _ZONES = {
     "EST": -300,
     "EDT": -240,
 }
-_ZONES |= {"CDT": -300, "MST": -420, "MDT": -360, "PST": -480, "PDT": -420}
+_ZONES |= {"CDT": -300, "CST": -360, "MST": -420, "MDT": -360, "PST": -480, "PDT": -420}
 
 NO_DATE = r"^0{1,4}[-/.]0{1,2}[-/.]0{1,4}\b"
 """A date of zeros, with which some systems write that there is none."""
@@ -192,8 +192,19 @@ def _parse_fields(values: pa.Array, time_format: str) -> tuple[Ints, Floats]:
     matched = np.asarray(pc.is_valid(extracted).to_numpy(zero_copy_only=False), dtype=bool)
     days, is_day = _days(fields, len(values))
     ms, is_clock = _clock_ms(fields, len(values))
-    valid = matched & is_day & is_clock
+    valid = matched & is_day & is_clock & _is_clear_zone(fields, time_format, len(values))
     return np.where(valid, days * MS_PER_DAY + ms, NEVER), _offsets(fields, len(values))
+
+
+def _is_clear_zone(fields: dict[str, pa.Array], time_format: str, count: int) -> Bools:
+    """Which zones are clear: CST is that of America if the month comes first, or beside CDT; else it may be
+    that of China."""
+    if "zone" not in fields:
+        return np.ones(count, dtype=bool)
+    zones = pc.utf8_upper(fields["zone"])
+    if time_format.startswith("%m") or pc.any(pc.equal(zones, "CDT")).as_py():
+        return np.ones(count, dtype=bool)
+    return np.asarray(pc.not_equal(zones, "CST").to_numpy(zero_copy_only=False), dtype=bool)
 
 
 def _to_ints(fields: dict[str, pa.Array], name: str, count: int) -> Ints:

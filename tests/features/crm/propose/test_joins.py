@@ -86,7 +86,7 @@ def test_small_numbers_join_only_where_names_fit(tmp_path: Path) -> None:
     proposal = proposal_of(tmp_path, leads, deals, users)
     assert counts(proposal) == ALL
     settings = _deals(proposal.text, tmp_path)
-    assert settings.activities is None
+    assert settings.activities == ()
     assert "Not used: users.csv: no column of it holds ids of Leads.csv (LeadId)." in proposal.notes
 
 
@@ -132,9 +132,8 @@ def test_activities_of_other_records_are_counted_and_stop_no_run(tmp_path: Path)
     assert counts(proposal) == ALL
     assert proposal.summary.left_out == 200
     settings = _deals(proposal.text, tmp_path)
-    assert settings.activities is not None
-    assert settings.activities.max_reject_share is not None
-    assert 0.125 < settings.activities.max_reject_share < 0.3
+    assert settings.activities[0].max_reject_share is not None
+    assert 0.125 < settings.activities[0].max_reject_share < 0.3
 
 
 def test_a_column_that_tells_who_has_a_deal_is_no_feature(tmp_path: Path) -> None:

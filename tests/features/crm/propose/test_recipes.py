@@ -224,8 +224,7 @@ def test_history_is_proposed_as_changes_and_tasks_as_activities(tmp_path: Path) 
     settings = _settings(proposal.text, tmp_path)
     assert settings.changes is not None
     assert settings.changes.columns == ("StageName", "Amount")
-    assert settings.activities is not None
-    assert (settings.activities.source, settings.activities.lead) == ("Task.csv", "WhatId")
+    assert (settings.activities[0].source, settings.activities[0].lead) == ("Task.csv", "WhatId")
     assert "000000000000000AAA" in settings.missing
     assert (
         "Not used: CampaignMember.csv: no column of it holds ids of Opportunity.csv (Id)." in proposal.notes

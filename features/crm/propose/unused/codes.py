@@ -21,8 +21,8 @@ def read_codes(tables: list[RecognisedTable]) -> tuple[list[RecognisedTable], di
     column whose codes it names.
     """
     uses = dict[str, Message]()
-    while coded := _find_users(tables, uses):
-        code_table, users, meanings = coded
+    while match := _find_users(tables, uses):
+        code_table, users, meanings = match
         for index, column in users.items():
             table = tables[index]
             recipe = replace(table.recipe, codes={**table.recipe.codes, column: meanings})
