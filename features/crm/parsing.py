@@ -23,7 +23,9 @@ from features.numbers import THOUSANDS, to_half_width
 _OFFSET = r"([zZ]|\d[T ]?\d{1,2}(:?\d{2}){1,2}([.,]\d+)?\s*[+-]\d{2}(:?\d{2})?)$"
 _UTC = r"\s*(UTC|GMT)$"
 _SLASHES = r"^\d{4}/\d{1,2}/\d{1,2}"
-_FIRST_LOOK, _FEW, _ROWS_AT_ONCE = 20, 2_000, 500_000
+_FIRST_LOOK, _FEW = 20, 2_000
+_ROWS_AT_ONCE = 500_000
+"""Rows of which times are read at once; the steps on the way take several times the memory of the texts."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,8 @@ def as_times(
     if pa.types.is_timestamp(array.type) or pa.types.is_date(array.type):
         return Parsed(_to_ms(array, zone), np.zeros(len(array), dtype=bool))
     texts = as_texts(array, missing)
-    values = _parse_by_formats(texts, zone, time_format)
+    parts = (texts.slice(start, _ROWS_AT_ONCE) for start in range(0, max(len(texts), 1), _ROWS_AT_ONCE))
+    values = np.concatenate([_parse_by_formats(part, zone, time_format) for part in parts])
     unreadable = _is_valid(texts) & (values == NEVER)
     if unreadable.any():
         no_date = pc.match_substring_regex(texts.filter(pa.array(unreadable)), NO_DATE)
@@ -125,12 +128,6 @@ def sample_values(array: pa.ChunkedArray, limit: int = _FEW) -> pa.ChunkedArray:
 
 
 def _parse_iso(column: pa.ChunkedArray, zone: ZoneInfo) -> Ints:
-    """Part by part, so that few texts are Python values at a time."""
-    starts = range(0, max(len(column), 1), _ROWS_AT_ONCE)
-    return np.concatenate([_parse_iso_part(column.slice(s, _ROWS_AT_ONCE), zone) for s in starts])
-
-
-def _parse_iso_part(column: pa.ChunkedArray, zone: ZoneInfo) -> Ints:
     cleaned = pc.replace_substring_regex(column, _UTC, "Z")
     if pc.any(pc.match_substring_regex(cleaned, _SLASHES)).as_py():
         cleaned = _replace_slashes(cleaned)

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from features.clock import NEVER
+from features.crm import parsing
 from features.crm.parsing import as_numbers, as_texts, as_times, encode_column
 from features.numbers import FULL_WIDTH
 from serving.leads.field_types import parse_number
@@ -86,6 +87,16 @@ def test_summer_time_shifts_repeats_and_skips_hours() -> None:
 
 def test_a_time_format_is_followed_and_other_forms_are_not_guessed() -> None:
     assert times("01/10/2026", "2026-10-01", zone=TOKYO, form="%d/%m/%Y") == [ms(2026, 9, 30, 15), None]
+
+
+def test_a_long_column_is_read_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = [*(f"{day:02d}/11/2026" for day in range(1, 8)), "no date", None]
+    array = pa.chunked_array([pa.array(texts)])
+    expected = as_times(array, (), UTC, "%d/%m/%Y")
+    monkeypatch.setattr(parsing, "_ROWS_AT_ONCE", 2)
+    parts = as_times(array, (), UTC, "%d/%m/%Y")
+    assert parts.values.tolist() == expected.values.tolist()
+    assert parts.unreadable.tolist() == [False] * 7 + [True, False]
 
 
 def test_a_time_format_with_offsets_may_mix_them() -> None:
