@@ -60,8 +60,8 @@ class ColumnProfile:
     @property
     def unique(self) -> bool:
         """Whether nearly every row has a value of its own; of some ten rows, one may repeat."""
-        least = min(0.95 * self.rows, self.rows - 1) if self.rows >= _SOME_ROWS else 0.95 * self.rows
-        return self.filled > 0.99 and self.distinct >= least and self.rows > 1
+        min_distinct = min(0.95 * self.rows, self.rows - 1) if self.rows >= _SOME_ROWS else 0.95 * self.rows
+        return self.filled > 0.99 and self.distinct >= min_distinct and self.rows > 1
 
 
 @dataclass(frozen=True, kw_only=True)
