@@ -230,13 +230,13 @@ def _is_own_id(column: ColumnProfile, table: TableProfile, target: TableProfile)
     return is_id and bool(words) and words <= own_words and not words & target_words
 
 
-def is_part_of(table: TableProfile, id_name: str, whole: TableProfile) -> bool:
+def is_part_of(table: TableProfile, id_name: str, larger: TableProfile) -> bool:
     """Whether a column holds some of the ids of another table after which it is named: the `deal_id` of
     payments.csv beside deals.csv, which has more of them."""
     words = {singular(w) for w in split_words(id_name)} - _ID_WORDS
-    own_words, whole_words = (({singular(w) for w in split_words(t.name)}) for t in (table, whole))
-    twin = next((c for c in whole.columns if c.name == id_name), None)
-    is_named = bool(words) and words <= whole_words and not words & own_words
+    own_words, larger_words = (({singular(w) for w in split_words(t.name)}) for t in (table, larger))
+    twin = next((c for c in larger.columns if c.name == id_name), None)
+    is_named = bool(words) and words <= larger_words and not words & own_words
     return is_named and twin is not None and twin.distinct > _MORE * table.column(id_name).distinct
 
 
