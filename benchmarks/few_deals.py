@@ -10,7 +10,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,9 +26,11 @@ from features.settings import load_settings
 from scoring.model.evidence import MODEL, POINTS
 from scoring.pages.charts import lines
 from scoring.pages.page import Block, Chart, Heading, Page, to_html
+from scoring.scorecard.scorecard import Scorecard
 from training.fitting.blending import log_loss
+from training.fitting.choosing import choose
 from training.fitting.dataset import Dataset, build_dataset
-from training.fitting.recipe import choose, fit
+from training.fitting.fit import fit
 
 DRAWS, DRAWS_OF_THE_CURVE, JUDGED = 50, 6, 1_000
 CURVE = (40, 100, 200, 400, 1_000, 2_000, 4_000)
@@ -100,8 +102,11 @@ def ibm_data() -> Dataset | None:
 
 
 def _data(path: Path) -> Dataset:
+    """The examples of a crm.toml; its scorecard counts as written by people who know the trade."""
     with tempfile.TemporaryDirectory() as folder:
-        return build_dataset(load(load_settings(path), Path(folder) / "r.csv"), (), lambda _: None)
+        data = build_dataset(load(load_settings(path), Path(folder) / "r.csv"), (), lambda _: None)
+    card = Scorecard.model_validate({**data.card.model_dump(), "learnt_through": None})
+    return replace(data, card=card)
 
 
 def main() -> None:

@@ -19,8 +19,9 @@ from scoring.scorecard.scorecard import HOT
 from scoring.statistics.metrics import Estimate
 from scoring.statistics.paired_differences import Difference, differences, log_loss_gain
 from training.fitting.blending import log_loss
+from training.fitting.choosing import choose
 from training.fitting.dataset import Dataset
-from training.fitting.recipe import choose, fit
+from training.fitting.fit import fit
 from training.fitting.splits import Split, moment_at_quantile, split_between
 from training.progress import StepReporter
 

@@ -10,9 +10,9 @@ from features.errors import SettingsError
 from features.kinds import Language
 from features.messages import Message
 from features.settings import CrmSettings
-from scoring.decision.scorer import CalibratedModel
 from scoring.evaluation.comparison import ModelVsRules
 from scoring.evaluation.replay import CardReplay
+from scoring.model.thresholds import find_evaluated_thresholds
 from scoring.pages.comparison import comparison_page
 from scoring.pages.page import Page
 from scoring.scorecard.load import card_in_use, find_card, load_card
@@ -53,8 +53,10 @@ def compare(settings: CrmSettings, out: Path) -> Comparison:
     card = card_in_use(settings.folder, settings.table)
     registered_model = find_model(out, (CHALLENGER, CHAMPION))
     check_features_unchanged(settings, card, registered_model)
-    judge = CalibratedModel.from_evidence(registered_model.model, registered_model.evidence, card)
-    result = ModelVsRules.from_evidence(registered_model.evidence, card, judge.scale)
+    evidence = registered_model.evidence
+    evidence.check_not_empty()
+    scale = find_evaluated_thresholds(card, evidence, registered_model.model.about)
+    result = ModelVsRules.from_evidence(evidence, card, scale)
     return Comparison(result, registered_model, settings.name)
 
 

@@ -13,9 +13,11 @@ from features.crm.load import load
 from features.kinds import Language
 from features.messages import Message
 from features.settings import CrmSettings, load_settings
+from training.fitting.choosing import choose
+from training.fitting.cross_fit import score_served
 from training.fitting.dataset import build_dataset, check_enough_deals
+from training.fitting.fit import fit
 from training.fitting.holdout import build_evidence, evaluate
-from training.fitting.recipe import choose, fit
 from training.fitting.result import RunRecord, TrainingResult, describe_training, explain_sample
 from training.fitting.text_words import with_text_words
 from training.fitting.tuning import tune
@@ -87,6 +89,8 @@ def train(
     report_step(Message("refitting on all deals"))
     recipe = evaluation.recipes[0] if len(evaluation.recipes) == 1 else choose_recipe(data)
     model = with_text_words(fit(data, recipe, seed), loaded)
+    report_step(Message("scoring the newest deals as the model in use does"))
+    served = score_served(data, recipe, model, evaluation, seed)
     model = model.with_about(**describe_training(loaded, data, evaluation, recipe, audit, seed))
     return TrainingResult(
         loaded=loaded,
@@ -94,7 +98,7 @@ def train(
         audit=audit,
         evaluation=evaluation,
         model=model,
-        evidence=build_evidence(data, evaluation, loaded.crm, dict(settings.segments)),
+        evidence=build_evidence(data, evaluation, served, loaded.crm, dict(settings.segments)),
         explanation=explain_sample(model, data, evaluation),
     )
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from features.columns import Floats, Ints
 from scoring.model.cautions import TrainingRange
-from scoring.model.evidence import MODEL, Evidence
+from scoring.model.evidence import Evidence
 from scoring.model.model import Model, sigmoid
 from scoring.model.thresholds import find_thresholds
 from scoring.scorecard.rating import rate
@@ -39,7 +39,7 @@ class CalibratedModel:
         """Thresholds and counts under `card`. Raises SettingsError if its policy cannot be met."""
         evidence.check_not_empty()
         scale = find_thresholds(card.thresholds, evidence, rate(card, evidence.features), model.about)
-        probability = sigmoid(evidence.scores[MODEL])
+        probability = sigmoid(evidence.served)
         edges = np.quantile(probability, _QUANTILES)
         leads, won = count_leads_by_band(evidence, np.searchsorted(edges, probability, side="right"))
         return CalibratedModel(model, scale, edges, leads, won)

@@ -49,7 +49,9 @@ class TrainingRange:
         bounded = starts[~texts & ~_is_age(model)]
         low, high = model.linear.scaling.training_range
         names = np.array([*model.encoding.levels], dtype=object)
-        text_columns = model.encoding.columns_of(names[single])
+        text_columns = np.setdiff1d(
+            model.encoding.columns_of(names[single]), model.encoding.statistic_columns
+        )
         return TrainingRange(
             usual_columns=starts[usual],
             known_limit=np.where(texts[usual], 1.0, np.inf),  # a missing text is 1 there, a number nan

@@ -2,15 +2,16 @@
 
 A number is one column (nan if missing). A text has one column for each of its common values, one for all
 rarer values and one for a missing text, of which at most one is 1: a value that training did not have sets
-none. A text of several levels, such as a multi-select list, sets a column for each. Texts of one normal form
-are one value.
+none. A text of several levels, such as a multi-select list, sets a column for each. A text with target
+statistics has one more column: the shrunk log-odds of winning of its value. Texts of one normal form are one
+value.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -44,16 +45,18 @@ _MISSING, _RARE, _NEW = 0, 1, -1
 class TextLevels:
     """The common values of a text feature, most frequent first, and the rare ones.
 
-    `form` is the version of the normal form in which texts are compared.
+    `form` is the version of the normal form in which texts are compared. `win_log_odds`, where it is not
+    empty, has the statistic of a missing text, of an unknown one, of each of `values` and each of `rare`.
     """
 
     values: tuple[str, ...]
     rare: tuple[str, ...] = ()
     form: int = TEXT_FORM
+    win_log_odds: tuple[float, ...] = ()
 
     @property
     def width(self) -> int:
-        return len(self.values) + 2
+        return len(self.values) + 2 + bool(self.win_log_odds)
 
     def find_places(self, text: str | None) -> list[int]:
         """The columns of a value's levels, counted from the first of the feature; none for a level that
@@ -63,20 +66,35 @@ class TextLevels:
         places = (self._places.get(normalize_text(level, self.form), _NEW) for level in split_levels(text))
         return [place for place in places if place != _NEW]
 
+    def find_win_log_odds(self, text: str | None) -> float:
+        """The statistic of a value. The levels must have statistics."""
+        if text is None:
+            return self.win_log_odds[0]
+        return self.win_log_odds[self._statistic_places.get(normalize_text(text, self.form), 1)]
+
     @staticmethod
     def from_dict(data: Mapping[str, Any]) -> TextLevels:
-        return TextLevels(tuple(data["values"]), tuple(data["rare"]), data.get("form", 0))
+        statistics = tuple(data.get("win_log_odds", ()))
+        return TextLevels(tuple(data["values"]), tuple(data["rare"]), data.get("form", 0), statistics)
 
     def to_dict(self) -> dict[str, Any]:
         """The levels in plain JSON types; those of a model made before the normal form have no `form`."""
-        levels = {"values": list(self.values), "rare": list(self.rare)}
-        return {**levels, "form": self.form} if self.form else {**levels}
+        levels: dict[str, Any] = {"values": list(self.values), "rare": list(self.rare)}
+        if self.form:
+            levels["form"] = self.form
+        return levels | {"win_log_odds": list(self.win_log_odds)} if self.win_log_odds else levels
 
     @cached_property
     def _places(self) -> dict[str, int]:
         """The column of each value of training by its normal form."""
         places = {normalize_text(value, self.form): _RARE for value in self.rare}
         return places | {normalize_text(value, self.form): i + 2 for i, value in enumerate(self.values)}
+
+    @cached_property
+    def _statistic_places(self) -> dict[str, int]:
+        """The place in `win_log_odds` of each value by its normal form."""
+        values = (*self.values, *self.rare)
+        return {normalize_text(value, self.form): i + 2 for i, value in enumerate(values)}
 
 
 @dataclass(frozen=True)
@@ -114,6 +132,8 @@ class Encoding:
             if isinstance(column, Texts) and level is not None:
                 row, place = _find_cells(column, level)
                 matrix[row, start + place] = 1.0
+                if level.win_log_odds:
+                    matrix[:, start + level.width - 1] = _win_log_odds(column, level)
             elif not isinstance(column, Texts):
                 matrix[:, start] = column
         return matrix
@@ -127,7 +147,28 @@ class Encoding:
             else:
                 for place in level.find_places(value):  # type: ignore[arg-type]
                     row[start + place] = 1.0
+                if level.win_log_odds:
+                    row[start + level.width - 1] = level.find_win_log_odds(value)  # type: ignore[arg-type]
         return np.array([row])
+
+    def with_statistics(self, win_log_odds: Mapping[str, tuple[float, ...]]) -> Encoding:
+        """The same encoding with the target statistics of text features by name (see `TextLevels`)."""
+        return Encoding(
+            {
+                name: replace(level, win_log_odds=win_log_odds[name])
+                if level and name in win_log_odds
+                else level
+                for name, level in self.levels.items()
+            }
+        )
+
+    @cached_property
+    def statistic_columns(self) -> NDArray[np.intp]:
+        """The columns that hold target statistics."""
+        places = zip(self.starts, self.levels.values(), strict=True)
+        return np.array(
+            [start + v.width - 1 for start, v in places if v is not None and v.win_log_odds], dtype=np.intp
+        )
 
     @cached_property
     def _first_columns(self) -> list[int]:
@@ -165,6 +206,11 @@ def _learn_levels(column: Column, min_count: int, won: Bools | None) -> TextLeve
     common, rare = by_count[counts[by_count] >= min_count], by_count[counts[by_count] < min_count]
     names = column.categories
     return TextLevels(tuple(names[i] for i in common), tuple(names[i] for i in rare if counts[i]))
+
+
+def _win_log_odds(column: Texts, level: TextLevels) -> Floats:
+    by_category = [level.find_win_log_odds(value) for value in column.categories]
+    return np.array([*by_category, level.win_log_odds[0]])[column.codes]
 
 
 def _learn_ngrams(column: Texts, min_count: int, won: Bools | None) -> TextLevels:

@@ -21,8 +21,9 @@ from features.columns import Bools, Column, Floats, Ints, Texts, take
 from features.errors import DataError
 from scoring.statistics.paired_differences import LabeledLeads
 
-MODEL, POINTS = "model", "points"
-"""Keys of `scores`: the model as evaluated, and the scorecard calibrated on the same older deals."""
+MODEL, POINTS, SERVED = "model", "points", "served"
+"""Keys of `scores`: the model as evaluated, the scorecard calibrated on the same older deals, and the model
+that serves, each row by a fit that did not see it."""
 
 _FEATURE, _SEGMENT, _SCORE, _REASON = "feature:", "segment:", "score:", "reason:"
 _DATED = "hotlead.dated"
@@ -36,8 +37,8 @@ class Evidence:
     in days.
 
     `scores` are log-odds by their source: "model", its parts "points" (with a scorecard), "linear" and
-    "trees", and the baselines. `reasons` are the contributions of each feature to the model's score, nan
-    in rows for which they were not computed.
+    "trees", "served", and the baselines. `reasons` are the contributions of each feature to the model's
+    score, nan in rows for which they were not computed.
     """
 
     lead: NDArray[np.object_]
@@ -59,6 +60,11 @@ class Evidence:
         """Raise DataError for a table without rows."""
         if not len(self):
             raise DataError("There is no closed deal to judge on. Train again when some have closed.")
+
+    @property
+    def served(self) -> Floats:
+        """(rows,) log-odds as the model in use gives them; those of the evaluated one in older evidence."""
+        return self.scores.get(SERVED, self.scores[MODEL])
 
     @property
     def judged(self) -> LabeledLeads:

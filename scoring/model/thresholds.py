@@ -16,9 +16,11 @@ from features.columns import Bools, Floats
 from features.errors import SettingsError
 from scoring.model.evidence import MODEL, Evidence
 from scoring.model.model import sigmoid
-from scoring.scorecard.rating import Rating
+from scoring.scorecard.rating import Rating, rate
 from scoring.scorecard.scale import Scale
-from scoring.scorecard.scorecard import HOT, WARM, Policy
+from scoring.scorecard.scorecard import HOT, WARM, Policy, Scorecard
+
+_MAX_EXCESS = 3
 
 UNREACHABLE = 1.0
 """A threshold that no probability below certainty reaches."""
@@ -30,22 +32,33 @@ class _PolicyData:
 
     evidence: Evidence
     rating: Rating
+    probability: Floats
     new_leads_per_week: float | None
 
-    @property
-    def probability(self) -> Floats:
-        return sigmoid(self.evidence.scores[MODEL])
 
-
-def find_thresholds(policy: Policy, evidence: Evidence, rating: Rating, about: Mapping[str, Any]) -> Scale:
+def find_thresholds(
+    policy: Policy,
+    evidence: Evidence,
+    rating: Rating,
+    about: Mapping[str, Any],
+    log_odds: Floats | None = None,
+) -> Scale:
     """The model's scale. `rating` is the present card's of the evidence, `about` the model's.
 
+    `log_odds` of the evidence are those of the served model, or given: those of the evaluated one.
     Raises SettingsError if the data lack what the policy needs.
     """
-    data = _PolicyData(evidence, rating, about.get("new_leads_per_week"))
+    probability = sigmoid(evidence.served if log_odds is None else log_odds)
+    data = _PolicyData(evidence, rating, probability, about.get("new_leads_per_week"))
     find = _POLICIES[policy.policy]
     warm, hot = find(data, policy.warm, WARM), find(data, policy.hot, HOT)
     return Scale(min(warm, hot), hot, 1.0)
+
+
+def find_evaluated_thresholds(card: Scorecard, evidence: Evidence, about: Mapping[str, Any]) -> Scale:
+    """The scale of the model as it was evaluated, for comparing it on the deals of its evaluation."""
+    rating = rate(card, evidence.features)
+    return find_thresholds(card.thresholds, evidence, rating, about, evidence.scores[MODEL])
 
 
 def _same_volume(data: _PolicyData, _: float | None, stage: int) -> float:
@@ -98,10 +111,19 @@ def is_new_in_period(evidence: Evidence) -> Bools:
 
 
 def _nth_highest(probability: Floats, count: int) -> float:
-    """The `count`-th highest probability."""
+    """The threshold that about `count` of the probabilities reach.
+
+    It lies between two different probabilities, never within equal ones: they reach it together, unless that
+    would make the list more than `_MAX_EXCESS` times as long.
+    """
     if count <= 0:
         return UNREACHABLE
-    return float(np.sort(probability)[-min(count, len(probability))])
+    values, counts = np.unique(probability, return_counts=True)
+    reached = np.cumsum(counts[::-1])[::-1]
+    first = int(np.abs(np.log(reached / count)).argmin())
+    if reached[first] > _MAX_EXCESS * count:
+        return UNREACHABLE
+    return float(values[first] if first == 0 else (values[first - 1] + values[first]) / 2)
 
 
 _POLICIES: dict[str, Callable[[_PolicyData, float | None, int], float]] = {

@@ -233,6 +233,12 @@ class Scorecard(Strict):
         default_factory=OfficeHours, description="When the office is open, for business hours."
     )
     thresholds: Policy = Field(default_factory=Policy, description="How the model's thresholds are found.")
+    learnt_through: int | None = Field(
+        None,
+        description="Written by `hotlead rules suggest`: the moment of the newest deal that the rows were "
+        "learnt from (ms UTC, or its rank if deals have no dates). On older deals the rows prove nothing, "
+        "so a model gives them weight only for what they predict later.",
+    )
 
     @model_validator(mode="after")
     def _check_unique_names(self) -> Self:

@@ -15,9 +15,10 @@ from features.crm.load import load
 from features.settings import load_settings
 from tests.helpers.small_crm import run
 from training.fitting.blending import log_loss
+from training.fitting.choosing import choose
 from training.fitting.dataset import build_dataset
+from training.fitting.fit import fit
 from training.fitting.holdout import split_for_evaluation
-from training.fitting.recipe import choose, fit
 
 ROOT = Path(__file__).parents[2]
 DATA = Path(os.environ.get("HOTLEAD_DATA", ROOT.parent / "shared" / "data")).resolve()
@@ -26,9 +27,14 @@ pytestmark = [
     pytest.mark.skipif(not DATA.is_dir(), reason=f"no public data in {DATA} (set HOTLEAD_DATA)"),
 ]
 
-BARS = {"x_education": 0.393, "uci_bank": 0.66, "ibm_sales_win_loss": 0.445}
+BARS = {
+    "x_education": 0.385,
+    "uci_bank": 0.572,
+    "ibm_sales_win_loss": 0.438,
+    "olist_funnel": 0.1555,
+    "pti_opphistory": 0.55,
+}
 NEAR_THE_BEST = {"olist_funnel", "pti_opphistory"}
-DRIFTED_DATASETS = {"uci_bank"}
 EXAMPLES = sorted(path.parent.name for path in (ROOT / "examples").glob("*/crm.toml"))
 
 
@@ -55,8 +61,7 @@ def test_training_reaches_the_promised_log_loss(name: str, tmp_path: Path) -> No
         assert loss["model"] <= BARS[name], loss
     if name in NEAR_THE_BEST:
         assert loss["model"] <= simple + 0.005, loss
-    if name not in DRIFTED_DATASETS:
-        assert loss["model"] <= simple + 0.01, loss
+    assert loss["model"] <= simple + 0.01, loss
     if (ROOT / "examples" / name / "scorecard.toml").exists():
         run_reviewer_commands(name, tmp_path)
 

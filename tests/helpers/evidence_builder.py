@@ -18,7 +18,7 @@ from scoring.model.trees import TreesPart
 from scoring.scorecard.load import blank_card
 from scoring.scorecard.scorecard import Scorecard
 from tests.helpers.builders import DAY, ms
-from training.fitting.parts import learn_scaling
+from training.fitting.parts.line import learn_scaling
 
 START = ms(2026, 1, 5)
 """A Monday."""

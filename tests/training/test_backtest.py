@@ -50,7 +50,7 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> Watched:
 
     def choose(train: Dataset, seed: int) -> Recipe:
         recorder.chosen.append(train)
-        return Recipe(rounds=10)
+        return Recipe()
 
     def fitted(train: Dataset, recipe: Recipe, seed: int) -> Model:
         recorder.fitted.append(train)

@@ -15,7 +15,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from features.columns import Floats, Texts
 from training.fitting.dataset import Dataset
-from training.fitting.recipe import FIT_ROWS
+from training.fitting.fit import FIT_ROWS
 
 BASELINES = ("baseline_rate", "baseline_logistic", "baseline_lightgbm")
 

@@ -1,43 +1,54 @@
 """Weights of the parts and the calibration, from predictions on later deals.
 
-Each number is fitted on all folds together and on each fold alone. The pooled value is shrunk towards
-a neutral one (equal weights, slope 1) by d² / (d² + s²), where d is its distance from the neutral value
-and s the standard error of the values of the folds: the more the folds disagree, the less the past
-is trusted.
+Later folds count more: they learnt from more deals and lie closer to the deals that the model will score.
+The fewer deals of the rarer outcome there are, the more the weights are pulled to equal ones and the slope
+to 1.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
-from scipy.optimize import minimize_scalar
+from numpy.typing import NDArray
+from scipy.optimize import LinearConstraint, minimize, minimize_scalar
+from scipy.special import expit
 
 from features.columns import Bools, Floats
 from scoring.model.model import Calibration
 from scoring.statistics.metrics import log_losses
+from training.fitting.parts.trees import find_shift
 
-_PRIOR = 10.0
 _MIN_SLOPE, _MAX_SLOPE = 0.2, 3.0
-_MIN_LEARNT_SHARE = 0.01
-_FOLD_GROWTH = 2.0
-"""Weight of each fold relative to the one before: the learnt parts improve with more deals, the scorecard
-does not, so later folds are closer to the final model."""
+_FOLD_GROWTH = 3.0
+"""Weight of each fold relative to the one before it, where the examples have an order in time."""
+
+_EQUAL_PULL, _SLOPE_PULL, _SHARE_PULL = 30.0**2, 100.0, 10.0
+_CARD_DEALS = 50.0
+"""The number of deals of the rarer outcome from which on the learnt parts lead the scorecard."""
+
+_MIN_WEIGHT = 0.05
+_MIN_GAIN, _MIN_ERRORS = 0.0005, 2.0
+"""What a part must gain on later deals to enter the sum: in log loss, and in standard errors."""
 
 
 @dataclass(frozen=True)
 class ValidationFold:
-    """The outcomes of a validation fold and the log-odds of each part; `points` None without scorecard."""
+    """The outcomes of a validation fold and the log-odds of each learnt part by name.
+
+    `points` are those of the scorecard, None without one or where it was learnt from these very deals;
+    `groups` (rows,) are the leads or accounts.
+    """
 
     won: Bools
-    linear: Floats
-    trees: Floats
+    parts: Mapping[str, Floats]
+    groups: NDArray[np.int32]
     points: Floats | None = None
 
-
-Scores: TypeAlias = tuple[Bools, Floats]
+    def blend(self, weights: Mapping[str, float]) -> Floats:
+        """(rows,) the weighted sum of the learnt parts."""
+        return np.asarray(sum(weights[name] * scores for name, scores in self.parts.items()))
 
 
 def log_loss(won: Bools, log_odds: Floats) -> float:
@@ -45,93 +56,149 @@ def log_loss(won: Bools, log_odds: Floats) -> float:
     return float(log_losses(won, log_odds).mean())
 
 
-def blend(folds: Sequence[ValidationFold]) -> dict[str, float]:
-    """The weights of the parts, which add up to 1.
+def fold_weights(count: int, ordered: bool) -> Floats:
+    """The weights of `count` folds, oldest first, which add up to 1."""
+    growth = np.power(_FOLD_GROWTH if ordered else 1.0, np.arange(count))
+    return np.asarray(growth / growth.sum())
 
-    The learnt parts share equally unless the folds show a difference; against the scorecard they get
-    as much weight as the folds support.
+
+def count_rarer_outcome(won: Bools, groups: NDArray[np.int32]) -> int:
+    """The number of leads (or accounts) with the rarer outcome, at least 1.
+
+    Examples of one lead at several ages tell little more than one of them.
     """
-
-    def trees_loss(fold: ValidationFold, trees: float) -> float:
-        return log_loss(fold.won, (1 - trees) * fold.linear + trees * fold.trees)
-
-    rare = _count_rarer_outcome([fold.won for fold in folds])
-    trees = _fit_shrunk(folds, trees_loss, (0.0, 1.0), 0.5, rare)
-    learnt = {"linear": 1 - trees, "trees": trees}
-
-    def learnt_loss(fold: ValidationFold, share: float) -> float:
-        return log_loss(fold.won, blend_log_odds(fold, _with_points(learnt, share)))
-
-    if any(fold.points is None for fold in folds):
-        return _with_points(learnt, 1.0)
-    share = _fit_shrunk(folds, learnt_loss, (0.0, 1.0), 0.0, rare, growing=_FOLD_GROWTH)
-    return _with_points(learnt, share if share > _MIN_LEARNT_SHARE else 0.0)
+    return max(min(len(np.unique(groups[won])), len(np.unique(groups[~won]))), 1)
 
 
-def _with_points(learnt: Mapping[str, float], share: float) -> dict[str, float]:
-    return {"points": 1 - share} | {name: share * weight for name, weight in learnt.items()}
+def count_rarer_examples(folds: Sequence[ValidationFold]) -> int:
+    """The number of later examples with the rarer outcome, at least 1."""
+    won = np.concatenate([fold.won for fold in folds])
+    return max(int(min(won.sum(), (~won).sum())), 1)
 
 
-def blend_log_odds(fold: ValidationFold, weights: Mapping[str, float]) -> Floats:
-    """The weighted log-odds of one fold."""
-    learnt = weights["linear"] * fold.linear + weights["trees"] * fold.trees
-    return learnt if fold.points is None else weights["points"] * fold.points + learnt
+def weigh_parts(folds: Sequence[ValidationFold], ordered: bool) -> dict[str, float]:
+    """The weights of the learnt parts, not negative, which add up to 1.
+
+    They minimise the log loss on later deals plus a pull to equal weights. The loss is convex in them.
+    """
+    names = list(folds[0].parts)
+    share = fold_weights(len(folds), ordered)
+    scores = [np.column_stack([fold.parts[name] for name in names]) for fold in folds]
+    pull = _EQUAL_PULL / count_rarer_examples(folds) ** 2
+    equal = np.full(len(names), 1 / len(names))
+
+    def loss(weights: Floats) -> tuple[float, Floats]:
+        value, slope = pull * float(((weights - equal) ** 2).sum()), 2 * pull * (weights - equal)
+        for fold, matrix, part in zip(folds, scores, share, strict=True):
+            log_odds = matrix @ weights
+            value += part * log_loss(fold.won, log_odds)
+            slope = slope + part * (matrix.T @ (expit(log_odds) - fold.won)) / len(fold.won)
+        return value, slope
+
+    bounds, unit_sum = [(0.0, 1.0)] * len(names), LinearConstraint(np.ones(len(names)), 1, 1)
+    solution = minimize(loss, equal, jac=True, bounds=bounds, constraints=unit_sum, method="SLSQP")
+    weights_kept = np.where(solution.x < _MIN_WEIGHT, 0.0, solution.x)
+    return dict(zip(names, map(float, weights_kept / weights_kept.sum()), strict=True))
 
 
-def calibrate(fold_scores: Sequence[Scores], learnt: float = 1.0) -> Calibration:
+def weigh_points(
+    judged: Sequence[ValidationFold], learnt: Mapping[str, float], ordered: bool, is_learnt: bool
+) -> float:
+    """The weight of the scorecard against the sum of the learnt parts, on folds with points.
+
+    A card that people wrote leads while deals are few. Beyond that, and where it was learnt from deals, it
+    enters where later deals show a gain beyond doubt.
+    """
+    if not judged:
+        return 0.0
+    rarer = count_rarer_examples(judged)
+    prior = 0.0 if is_learnt else _CARD_DEALS / (_CARD_DEALS + rarer)
+    sums = [(fold.blend(learnt), np.asarray(fold.points)) for fold in judged]
+    fitted = _fit_share([f.won for f in judged], sums, fold_weights(len(judged), ordered), prior, rarer)
+    former, proposed = ([(1 - s) * a + s * b for a, b in sums] for s in (prior, fitted))
+    return fitted if is_gain(judged, former, proposed, ordered) else prior if prior >= _MIN_WEIGHT else 0.0
+
+
+def weigh_statistics(
+    folds: Sequence[ValidationFold], learnt: Mapping[str, float], statistics: Sequence[Floats]
+) -> tuple[float, float]:
+    """The share of the trees with target statistics in the learnt sum, and their shift in log-odds.
+
+    They are judged at the level of the sum: a change of the level is no merit of theirs. The share is 0
+    without a gain beyond doubt.
+    """
+    sums = [fold.blend(learnt) for fold in folds]
+    shifts = [find_shift(t, float(expit(s).mean())) for s, t in zip(sums, statistics, strict=True)]
+    levelled = [t + shift for t, shift in zip(statistics, shifts, strict=True)]
+    outcomes = [fold.won for fold in folds]
+    pairs = list(zip(sums, levelled, strict=True))
+    weights = fold_weights(len(folds), ordered=True)
+    share = _fit_share(outcomes, pairs, weights, 0.0, count_rarer_examples(folds))
+    blended = [(1 - share) * s + share * t for s, t in pairs]
+    if share < _MIN_WEIGHT or not is_gain(folds, sums, blended, ordered=True, min_gain=2 * _MIN_GAIN):
+        return 0.0, 0.0
+    return share, float(np.average(shifts, weights=weights))
+
+
+def is_gain(
+    folds: Sequence[ValidationFold],
+    before: Sequence[Floats],
+    after: Sequence[Floats],
+    ordered: bool,
+    min_gain: float = _MIN_GAIN,
+) -> bool:
+    """Whether the mean log loss of the folds falls by more than `min_gain` and two standard errors."""
+    weights = fold_weights(len(folds), ordered)
+    gains = [
+        log_losses(f.won, b) - log_losses(f.won, a) for f, b, a in zip(folds, before, after, strict=True)
+    ]
+    gain = float(weights @ [g.mean() for g in gains])
+    errors = [standard_error(g, fold.groups) for g, fold in zip(gains, folds, strict=True)]
+    return gain > max(min_gain, _MIN_ERRORS * float(np.sqrt(weights**2 @ np.square(errors))))
+
+
+def standard_error(gain: Floats, groups: NDArray[np.int32]) -> float:
+    """The standard error of a mean of examples that depend on each other within a group."""
+    group = np.unique(groups, return_inverse=True)[1]
+    return float(np.sqrt(np.square(np.bincount(group, weights=gain - gain.mean())).sum()) / len(gain))
+
+
+def calibrate(
+    folds: Sequence[ValidationFold], scores: Sequence[Floats], ordered: bool, learnt: float
+) -> Calibration:
     """Platt scaling (1999) on out-of-fold scores, with the mean log-odds as fixed point.
 
-    The slope is shrunk towards 1 and stays positive; the intercept keeps the mean, because the
-    parts already contain the current level of the win rate. The scorecard is calibrated itself, so
-    only the `learnt` share of the sum is scaled.
+    The slope is pulled to 1 and stays positive; the intercept keeps the mean, because the parts already
+    contain the level of the win rate. The scorecard is calibrated itself, so only the `learnt` share of
+    the sum is scaled.
     """
-    mean = float(np.mean(np.concatenate([log_odds for _, log_odds in fold_scores])))
+    weights = fold_weights(len(folds), ordered)
+    mean = float(np.average([log_odds.mean() for log_odds in scores], weights=weights))
+    pull = _SLOPE_PULL / count_rarer_examples(folds)
 
-    def loss(scores: Scores, slope: float) -> float:
-        return log_loss(scores[0], mean + slope * (scores[1] - mean))
+    def loss(slope: float) -> float:
+        pairs = zip(folds, scores, strict=True)
+        losses = [log_loss(fold.won, mean + slope * (log_odds - mean)) for fold, log_odds in pairs]
+        return float(np.average(losses, weights=weights)) + pull * (slope - 1) ** 2
 
-    rare = _count_rarer_outcome([won for won, _ in fold_scores])
-    slope = 1 + learnt * (_fit_shrunk(fold_scores, loss, (_MIN_SLOPE, _MAX_SLOPE), 1.0, rare) - 1)
+    fitted = minimize_scalar(loss, bounds=(_MIN_SLOPE, _MAX_SLOPE), method="bounded").x
+    slope = 1 + learnt * (float(fitted) - 1)
     return Calibration(intercept=mean * (1 - slope), slope=slope)
 
 
-_FoldData = ValidationFold | Scores
-
-
-def _fit_shrunk(
-    folds: Sequence[_FoldData],
-    loss: Callable[..., float],
-    bounds: tuple[float, float],
+def _fit_share(
+    outcomes: Sequence[Bools],
+    pairs: Sequence[tuple[Floats, Floats]],
+    weights: Floats,
     centre: float,
-    rare: int,
-    growing: float = 1.0,
+    rarer: int,
 ) -> float:
-    """The value with the least loss, shrunk towards `centre` as far as the folds disagree.
+    """The share of the second of two sums with the least loss on later deals, pulled to `centre`."""
 
-    Each fold has `growing` times the weight of the one before it.
-    """
-    if len(folds) < 2:
-        return centre
+    def loss(share: float) -> float:
+        losses = [
+            log_loss(won, (1 - share) * a + share * b) for won, (a, b) in zip(outcomes, pairs, strict=True)
+        ]
+        return float(np.average(losses, weights=weights)) + _SHARE_PULL / rarer * (share - centre) ** 2
 
-    def best(parts: Sequence[_FoldData], pull: float) -> float:
-        weights = growing ** np.arange(len(parts))
-
-        def total(value: float) -> float:
-            mean_loss = float(np.average([loss(part, value) for part in parts], weights=weights))
-            return mean_loss + pull * (value - centre) ** 2
-
-        return float(minimize_scalar(total, bounds=bounds, method="bounded").x)
-
-    pooled = best(folds, _PRIOR / max(rare, 1))
-    squared_error = np.var([best([part], 0.0) for part in folds], ddof=1) / len(folds)
-    distance = (pooled - centre) ** 2
-    reliability = distance / (distance + squared_error) if distance + squared_error > 0 else 0.0
-    return float(centre + (pooled - centre) * reliability)
-
-
-def _count_rarer_outcome(outcomes: Sequence[Bools]) -> int:
-    """The number of examples with the rarer outcome."""
-    if not outcomes:
-        return 0
-    won = np.concatenate(outcomes)
-    return int(min(won.sum(), (~won).sum()))
+    return float(minimize_scalar(loss, bounds=(0.0, 1.0), method="bounded").x)

@@ -26,7 +26,7 @@ from scoring.scorecard.load import SCORECARD_FILE, find_card
 from scoring.scorecard.rating import rate
 from scoring.scorecard.scorecard import Scorecard
 from scoring.statistics.paired_differences import LabeledLeads
-from training.fitting.parts import fit_points
+from training.fitting.parts.points import fit_points
 from training.progress import StepReporter
 
 
@@ -69,6 +69,12 @@ class Dataset:
         """The examples at the given positions."""
         columns = {name: take(column, rows) for name, column in self.columns.items()}
         return replace(self, columns=columns, examples=self.examples.take(rows))
+
+    @property
+    def is_later_than_card(self) -> bool:
+        """Whether the scorecard's rows were not learnt from these examples."""
+        through = self.card.learnt_through
+        return through is None or (len(self) > 0 and int(self.examples.moment.min()) > through)
 
     def fit_points_part(self) -> PointsPart | None:
         """The scorecard, calibrated on these examples; None for a scorecard without rows."""

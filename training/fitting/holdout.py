@@ -12,13 +12,14 @@ from features.columns import Floats, Texts, take
 from features.crm_data import Crm
 from features.errors import DataError
 from features.messages import Message
-from scoring.model.evidence import POINTS, Evidence, pseudonym
+from scoring.model.evidence import POINTS, SERVED, Evidence, pseudonym
 from scoring.model.model import Encoded, Model, sigmoid
 from scoring.statistics.metrics import Estimate, measure
 from training.fitting.baselines import baseline_scores
 from training.fitting.dataset import Dataset
-from training.fitting.learning_curve import mean_curve, sum_losses
-from training.fitting.recipe import Recipe, fit
+from training.fitting.fit import fit
+from training.fitting.learning_curve import count_trees, mean_curve, sum_losses
+from training.fitting.recipe import Recipe
 from training.fitting.splits import Split, random_folds, split_newest
 
 RANDOM_FOLDS = 5
@@ -62,7 +63,7 @@ def evaluate(data: Dataset, choose: Callable[[Dataset], Recipe], seed: int) -> E
     Raises DataError if the older examples hold only one outcome.
     """
     splits = split_for_evaluation(data, seed)
-    recipes, split_scores, reasons, losses = [], [], [], []
+    recipes, split_scores, reasons, losses, trees = [], [], [], [], []
     for split in splits:
         train, test = data.take(split.train), data.take(split.test)
         _check_both_outcomes(train)
@@ -73,20 +74,23 @@ def evaluate(data: Dataset, choose: Callable[[Dataset], Recipe], seed: int) -> E
         split_scores.append({**_score_parts(model, leads), **baseline_scores(train, test, seed)})
         reasons.append(_explain_sample(model, leads, MAX_EXPLAINED // len(splits), seed))
         losses.append(sum_losses(model, leads, test.won))
+        trees.append(count_trees(model))
     rows = np.concatenate([split.test for split in splits])
     scores = {name: np.concatenate([t[name] for t in split_scores]) for name in split_scores[0]}
     figures = _measure_scores(data.take(rows), scores, seed)
-    curve = mean_curve(losses, max(recipe.rounds for recipe in recipes), len(rows))
+    curve = mean_curve(losses, max(trees), len(rows))
     return Evaluation(rows, scores, np.concatenate(reasons), figures, recipes, len(splits[0].train), curve)
 
 
-def build_evidence(data: Dataset, evaluation: Evaluation, crm: Crm, segments: dict[str, str]) -> Evidence:
-    """The evaluated examples as evidence, with scores and contributions."""
+def build_evidence(
+    data: Dataset, evaluation: Evaluation, served: Floats, crm: Crm, segments: dict[str, str]
+) -> Evidence:
+    """The evaluated examples as evidence, with scores and contributions; `served` as in `Evidence`."""
     names = data.table.names
     reasons = dict(zip(names, evaluation.reasons.T, strict=True))
     return replace(
         build_unscored_evidence(data.take(evaluation.rows), crm, segments),
-        scores=evaluation.scores,
+        scores={**evaluation.scores, SERVED: served},
         reasons=reasons,
     )
 

@@ -32,6 +32,11 @@ def sum_losses(model: Model, leads: Encoded, won: Bools) -> Floats:
     return np.array(losses[::-1])
 
 
+def count_trees(model: Model) -> int:
+    """The number of trees in the sum; 0 where they have no weight."""
+    return int(model.trees.booster.num_trees()) if model.weights["trees"] else 0
+
+
 def mean_curve(fold_losses: Sequence[Floats], trees: int, rows: int) -> dict[int, float]:
     """The mean log loss by number of trees over all folds; `trees` is the largest number, `rows` all leads.
 

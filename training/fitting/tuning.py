@@ -8,9 +8,11 @@ from pathlib import Path
 
 import optuna
 
+from training.fitting.choosing import best_linear, choose
 from training.fitting.dataset import Dataset
-from training.fitting.parts import Boosting
-from training.fitting.recipe import SIZES, Recipe, best_linear, best_rounds, choose, folds_of, train_curves
+from training.fitting.folds import folds_of
+from training.fitting.parts.trees import SIZES, Boosting, best_rounds, train_curve
+from training.fitting.recipe import Recipe
 
 _LEAVES = (4, 127)
 
@@ -24,14 +26,15 @@ def tune(data: Dataset, seed: int, seconds: float, store: Path) -> Recipe:
     folds = folds_of(data, seed)
     if not folds:
         return choose(data, seed)
-    _, folded = best_linear(folds, seed)
+    _, lines = best_linear(folds, seed)
+    sides = [fold.score_linear(line) for fold, line in zip(folds, lines, strict=True)]
     study = _open_study(store, data, seed)
 
     def loss(trial: optuna.Trial) -> float:
         boosting = _suggest_boosting(trial)
         curves = []
-        for step, fold in enumerate(folded):
-            curves.extend(train_curves([fold], boosting, seed))
+        for step, (train, test) in enumerate(sides):
+            curves.append(train_curve(train, test, boosting, seed))
             trial.report(best_rounds(curves)[1], step)
             if time.monotonic() > deadline or trial.should_prune():
                 raise optuna.TrialPruned
@@ -42,7 +45,7 @@ def tune(data: Dataset, seed: int, seconds: float, store: Path) -> Recipe:
     completed_trials = study.get_trials(states=[optuna.trial.TrialState.COMPLETE])
     if not completed_trials:
         return choose(data, seed)
-    return choose(data, seed, [Boosting(**study.best_params)])
+    return choose(data, seed, {"tuned_trees": Boosting(**study.best_params)})
 
 
 def _open_study(store: Path, data: Dataset, seed: int) -> optuna.Study:
@@ -56,7 +59,7 @@ def _open_study(store: Path, data: Dataset, seed: int) -> optuna.Study:
         load_if_exists=True,
     )
     if not study.trials:
-        for boosting in SIZES:
+        for boosting in SIZES.values():
             study.enqueue_trial(asdict(boosting))
     return study
 

@@ -144,15 +144,18 @@ def _audit(trained: TrainingResult, lang: Language) -> list[Block]:
 
 
 def _recipe_facts(recipe: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
-    trees = ", ".join(f"{k} {v:g}" for k, v in recipe["boosting"].items())
     weights = ", ".join(f"{k} {v:.2f}" for k, v in recipe["weights"].items())
     line = f"intercept {recipe['calibration']['intercept']:+.3f}, slope {recipe['calibration']['slope']:.3f}"
-    return (
-        ("weights", weights),
-        ("calibration", line),
-        ("linear", f"C {recipe['strength']:g}"),
-        ("trees", f"{recipe['rounds']} trees; {trees}"),
-    )
+    recent = recipe["recent_strength"]
+    linear = f"C {recipe['strength']:g}" + ("" if recent is None else f", newer deals C {recent:g}")
+    trees = recipe["trees"] | ({"statistics": recipe["statistics"]} if recipe["statistics"] else {})
+    facts = [(name, _trees_fact(part)) for name, part in trees.items()]
+    return (("weights", weights), ("calibration", line), ("linear", linear), *facts)
+
+
+def _trees_fact(part: Mapping[str, Any]) -> str:
+    sizes = ", ".join(f"{k} {v:g}" for k, v in part["boosting"].items())
+    return f"{part['rounds']} trees of {part['seeds']} seeds; {sizes}"
 
 
 def _footer(trained: TrainingResult, lang: Language) -> str:

@@ -66,7 +66,10 @@ def suggest(data: Dataset, oldest: float = 0.8, max_rows: int = 16, seed: int = 
     split = split_newest(data.examples, seed, 1 - oldest)
     older, newer = data.take(split.train), data.take(split.test)
     _check_enough(data, older, newer)
-    card = _learn_card(older.sampled(MAX_EXAMPLES, seed), max_rows, seed)
+    learnt_from = older if data.examples.ordered else data
+    card = _learn_card(older.sampled(MAX_EXAMPLES, seed), max_rows, seed).model_copy(
+        update={"learnt_through": int(learnt_from.examples.moment.max())}
+    )
     learnt, judged = (rate(card, part.columns) for part in (older, newer))
     rules, everyone = _collect_evidence(card, (older, learnt), (newer, judged), seed)
     present = rate(data.card, newer.columns)

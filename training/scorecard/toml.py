@@ -96,7 +96,8 @@ def toml_item(value: Any) -> Item:
 def _card_items(suggestion: Suggestion, lang: Language) -> dict[str, Item]:
     """The keys and tables of the card, in the order of the file."""
     values = suggestion.card.model_dump(exclude_none=True, exclude={"profile"})
-    items = {"hot_is": toml_item(values["hot_is"]), "bands": _table(values["bands"])}
+    items: dict[str, Item] = {n: toml_item(values[n]) for n in ("hot_is", "learnt_through") if n in values}
+    items["bands"] = _table(values["bands"])
     for name in ("fit", "intent"):
         if name in values:
             items[name] = group = tomlkit.table(is_super_table="cap" not in values[name])

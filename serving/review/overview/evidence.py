@@ -11,6 +11,7 @@ from scoring.evaluation.comparison import ModelVsRules
 from scoring.model.bundle import load_bundle
 from scoring.model.evidence import MODEL, POINTS
 from scoring.model.model import sigmoid
+from scoring.model.thresholds import find_evaluated_thresholds
 from scoring.pages.comparison import comparison_verdict
 from scoring.statistics.metrics import Band, calibration_bands, calibration_error, rank_leads
 from scoring.statistics.rates import Rate
@@ -47,7 +48,8 @@ def load_judged_deals(components: Components) -> JudgedDeals | None:
     if bundle is None or not len(bundle.evidence) or bundle.origin.version != model_version:
         return None  # without deals, or while the model is being replaced
     evidence, card = bundle.evidence, scorer.card
-    comparison = ModelVsRules.from_evidence(evidence, card, scorer.calibrated_model.scale)
+    scale = find_evaluated_thresholds(card, evidence, scorer.calibrated_model.model.about)
+    comparison = ModelVsRules.from_evidence(evidence, card, scale)
     leads, won = comparison.leads
     sides = {"model": MODEL, "rules": POINTS}
     chances = {s: sigmoid(evidence.scores[n]) for s, n in sides.items() if n in evidence.scores}

@@ -133,7 +133,7 @@ def test_thresholds_follow_the_card(demo: Demo) -> None:
     shares = []
     for one in (card, lower):
         judge = CalibratedModel.from_evidence(demo.model, evidence, one)
-        hot = (sigmoid(evidence.scores["model"]) >= judge.scale.hot).mean()
+        hot = (sigmoid(evidence.served) >= judge.scale.hot).mean()
         assert hot == pytest.approx((rate(one, evidence.features).stage == 2).mean(), abs=1e-3)
         shares.append(hot)
     assert shares[1] > shares[0]

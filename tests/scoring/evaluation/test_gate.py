@@ -20,8 +20,7 @@ from scoring.scorecard.scorecard import HOT, Scorecard
 from scoring.statistics.metrics import log_losses
 from tests.helpers.builders import DAY
 from tests.helpers.evidence_builder import START, card, evidence, flags, model_of, table_of
-from training.fitting.parts import fit_points
-from training.fitting.recipe import RULES_ONLY
+from training.fitting.parts.points import fit_points
 
 ROWS = 3_000
 CARD = card({"quote": 20, "visit": 10})
@@ -128,7 +127,9 @@ def make_scorecard_candidate(**about: Any) -> ModelCandidate:
     scores = part.log_odds(rating)
     judged = replace(EVIDENCE, scores={**EVIDENCE.scores, MODEL: scores, POINTS: scores})
     model = model_of(EVIDENCE.features, CARD, **about)
-    return ModelCandidate(replace(model, points=part, weights=RULES_ONLY), judged)
+    return ModelCandidate(
+        replace(model, points=part, weights={"points": 1.0, "linear": 0.0, "trees": 0.0}), judged
+    )
 
 
 def test_the_calibrated_scorecard_passes_by_audit_and_calibration() -> None:

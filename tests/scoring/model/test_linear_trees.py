@@ -11,7 +11,8 @@ from sklearn.preprocessing import StandardScaler
 from features.columns import Bools, Floats
 from scoring.model.linear import LinearPart
 from scoring.model.trees import TreesPart
-from training.fitting.parts import Boosting, Design, fit_linear, fit_trees
+from training.fitting.parts.line import Design, fit_linear
+from training.fitting.parts.trees import Boosting, PartScores, TreesRecipe, fit_trees
 
 RNG = np.random.default_rng(0)
 NUMBERS = RNG.normal([0, 50, -3], [1, 20, 0.1], (600, 3))
@@ -33,7 +34,8 @@ def linear() -> LinearPart:
 
 @pytest.fixture(scope="module")
 def trees() -> TreesPart:
-    return fit_trees(with_gaps(), WON, np.zeros(600), Boosting(), 20, seed=0)
+    train = PartScores(with_gaps(), WON, np.zeros(600))
+    return fit_trees(train, TreesRecipe(Boosting(), 20, 2), seed=0).trees
 
 
 def test_linear_part_is_the_usual_logistic_regression() -> None:
@@ -107,7 +109,8 @@ def test_a_row_of_another_width_is_refused(trees: TreesPart) -> None:
 def test_trees_learn_what_a_line_cannot() -> None:
     corner = (NUMBERS[:, 0] > 0) ^ (NUMBERS[:, 1] > 50)
     line = fit_linear(Design.from_matrix(NUMBERS), corner, 1.0, seed=0).log_odds(NUMBERS)
-    tree_log_odds = fit_trees(NUMBERS, corner, line, Boosting(), 60, seed=0).log_odds(NUMBERS)
+    train = PartScores(NUMBERS, corner, line)
+    tree_log_odds = fit_trees(train, TreesRecipe(Boosting(), 60, 1), 0).trees.log_odds(NUMBERS)
     assert ((line > 0) == corner).mean() < 0.65
     assert ((tree_log_odds > 0) == corner).mean() > 0.95
 

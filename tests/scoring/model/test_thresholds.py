@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from features.columns import Floats
 from features.errors import SettingsError
 from scoring.decision.decision import ModelSide
-from scoring.model.evidence import MODEL, Evidence
+from scoring.model.evidence import MODEL, SERVED, Evidence
 from scoring.model.model import sigmoid
 from scoring.model.thresholds import UNREACHABLE, find_thresholds, highest_of_new_leads, is_new_in_period
 from scoring.scorecard.load import blank_card
@@ -98,11 +99,11 @@ def test_as_many_are_hot_and_warm_as_by_the_rules(points: list[int]) -> None:
     assert count_hot_and_warm(sample, scale_of(sample, scorecard)) == expected
 
 
-def test_the_thresholds_are_the_least_likely_of_each_list() -> None:
+def test_the_thresholds_lie_just_below_the_least_likely_of_each_list() -> None:
     sample = evidence(SPREAD, points=[9] * 10 + [5] * 20 + [0] * 70)
     scale = scale_of(sample, card())
-    assert scale.hot == pytest.approx(0.091)
-    assert scale.warm == pytest.approx(0.071)
+    assert scale.hot == pytest.approx(0.0905)
+    assert scale.warm == pytest.approx(0.0705)
     assert scale.top == 1.0
 
 
@@ -114,8 +115,22 @@ def test_when_the_card_changes_the_thresholds_follow() -> None:
 
 
 def test_leads_that_the_model_holds_for_alike_are_treated_alike() -> None:
-    sample = evidence([0.1] * 50 + [0.4] * 50, points=[9] * 10 + [5] * 50 + [0] * 40)
-    assert count_hot_and_warm(sample, scale_of(sample, card())) == (50, 100)
+    sample = evidence([0.1] * 50 + [0.4] * 50, points=[9] * 20 + [5] * 45 + [0] * 35)
+    assert count_hot_and_warm(sample, scale_of(sample, card())) == (50, 50)
+
+
+def test_where_the_model_tells_nobody_apart_nobody_is_hot() -> None:
+    sample = evidence([0.2] * 100, points=[9] * 10 + [5] * 20 + [0] * 70)
+    assert count_hot_and_warm(sample, scale_of(sample, card())) == (0, 0)
+
+
+def test_thresholds_are_those_of_the_model_in_use() -> None:
+    """The evaluated model gave the likely group 0.7785; the one in use gives 0.7612."""
+    sample = evidence([0.1] * 80 + [0.7785] * 20, points=[9] * 20 + [0] * 80)
+    served = np.log(np.array([0.1] * 80 + [0.7612] * 20) / np.array([0.9] * 80 + [0.2388] * 20))
+    scale = scale_of(replace(sample, scores={**sample.scores, SERVED: served}), card())
+    assert scale.stage(np.array([0.7612, 0.1])).tolist() == [HOT, COLD]
+    assert 0.4 < scale.hot < 0.5
 
 
 def test_where_the_rules_call_nobody_hot_the_model_calls_nobody() -> None:

@@ -6,8 +6,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from features.columns import Bools, Floats
-from scoring.model.model import sigmoid
-from training.fitting.blending import ValidationFold, blend, blend_log_odds, calibrate, log_loss
+from scoring.model.model import Calibration, sigmoid
+from training.fitting.blending import (
+    ValidationFold,
+    calibrate,
+    is_gain,
+    log_loss,
+    weigh_parts,
+    weigh_points,
+    weigh_statistics,
+)
 
 
 def drawn(seed: int, slope: float = 1.0, rows: int = 400) -> tuple[Bools, Floats]:
@@ -17,13 +25,22 @@ def drawn(seed: int, slope: float = 1.0, rows: int = 400) -> tuple[Bools, Floats
     return rng.random(rows) < sigmoid(-1 + slope * (log_odds + 1)), log_odds
 
 
-def stretch(seed: int, linear: float, trees: float, rows: int = 400) -> ValidationFold:
-    """Parts that see the truth through so much noise."""
+def later_fold(
+    seed: int, linear: float, trees: float, rows: int = 400, points: float | None = None
+) -> ValidationFold:
+    """Parts (and a scorecard) that see the truth through so much noise."""
     rng = np.random.default_rng(seed)
     truth = rng.normal(-1, 1.5, rows)
     won = rng.random(rows) < sigmoid(truth)
-    noise = rng.normal(0, 1, (2, rows))
-    return ValidationFold(won, truth + linear * noise[0], truth + trees * noise[1])
+    noise = rng.normal(0, 1, (3, rows))
+    parts = {"linear": truth + linear * noise[0], "trees": truth + trees * noise[1]}
+    card = None if points is None else truth + points * noise[2]
+    return ValidationFold(won, parts, np.arange(rows, dtype=np.int32), card)
+
+
+def calibrated(pairs: list[tuple[Bools, Floats]]) -> Calibration:
+    folds = [ValidationFold(won, {}, np.arange(len(won), dtype=np.int32)) for won, _ in pairs]
+    return calibrate(folds, [log_odds for _, log_odds in pairs], ordered=True, learnt=1.0)
 
 
 ANY = st.lists(st.tuples(st.integers(0, 10**6), st.floats(-8, 8), st.floats(-8, 8)), min_size=1, max_size=5)
@@ -31,7 +48,7 @@ ANY = st.lists(st.tuples(st.integers(0, 10**6), st.floats(-8, 8), st.floats(-8, 
 
 @given(ANY)
 def test_weights_lie_between_0_and_1_and_add_up_to_1(fold_parameters: list[tuple[int, float, float]]) -> None:
-    weights = blend([stretch(seed, a, b, rows=30) for seed, a, b in fold_parameters])
+    weights = weigh_parts([later_fold(seed, a, b, rows=30) for seed, a, b in fold_parameters], ordered=True)
     assert sum(weights.values()) == pytest.approx(1)
     assert all(0 <= weight <= 1 for weight in weights.values())
 
@@ -39,57 +56,83 @@ def test_weights_lie_between_0_and_1_and_add_up_to_1(fold_parameters: list[tuple
 @given(ANY)
 def test_slope_is_never_0_or_below(fold_parameters: list[tuple[int, float, float]]) -> None:
     """Even where scores mean the opposite of what they say."""
-    calibration = calibrate([drawn(seed, slope, rows=30) for seed, slope, _ in fold_parameters])
+    calibration = calibrated([drawn(seed, slope, rows=30) for seed, slope, _ in fold_parameters])
     assert 0 < calibration.slope < 5
     assert np.isfinite(calibration.intercept)
 
 
 def test_the_better_part_gets_the_weight() -> None:
-    weights = blend([stretch(seed, linear=3, trees=0.1) for seed in range(4)])
-    assert weights["trees"] > 0.8
-    weights = blend([stretch(seed, linear=0.1, trees=3) for seed in range(4)])
-    assert weights["linear"] > 0.8
+    assert weigh_parts([later_fold(s, 3, 0.1) for s in range(4)], ordered=True)["trees"] > 0.7
+    assert weigh_parts([later_fold(s, 0.1, 3) for s in range(4)], ordered=True)["linear"] > 0.7
 
 
-def least_loss(stretches: list[ValidationFold]) -> float:
-    """The weight of the trees that fits best on all stretches together."""
+def test_weights_fit_best_on_many_later_deals() -> None:
+    folds = [later_fold(seed, linear=1.5, trees=0.5, rows=4_000) for seed in range(4)]
 
     def loss(trees: float) -> float:
-        weights = {"linear": 1 - trees, "trees": trees}
-        return float(np.mean([log_loss(fold.won, blend_log_odds(fold, weights)) for fold in stretches]))
+        blended = [fold.blend({"linear": 1 - trees, "trees": trees}) for fold in folds]
+        return float(np.mean([log_loss(f.won, b) for f, b in zip(folds, blended, strict=True)]))
 
-    return float(min(np.linspace(0, 1, 201), key=loss))
-
-
-def test_stretches_that_disagree_are_drawn_to_equal_weights() -> None:
-    agreed = [stretch(seed, linear=1.5, trees=0.5, rows=4_000) for seed in range(4)]
-    torn = [*agreed[:3], stretch(3, linear=0.1, trees=3.0, rows=4_000)]
-    assert blend(agreed)["trees"] == pytest.approx(least_loss(agreed), abs=0.02)
-    assert abs(blend(torn)["trees"] - 0.5) < 0.8 * abs(least_loss(torn) - 0.5)
+    best = float(min(np.linspace(0, 1, 201), key=loss))
+    assert weigh_parts(folds, ordered=False)["trees"] == pytest.approx(best, abs=0.02)
 
 
-def test_a_single_stretch_assumes_nothing() -> None:
-    assert blend([stretch(0, linear=3, trees=0.1)]) == {"points": 0.0, "linear": 0.5, "trees": 0.5}
-    assert calibrate([drawn(0, slope=0.3)]).slope == 1
+def test_newer_folds_count_more_where_deals_have_an_order() -> None:
+    changing = [later_fold(0, 0.1, 3, rows=4_000), later_fold(1, 3, 0.1, rows=4_000)]
+    in_time, at_random = (weigh_parts(changing, ordered)["trees"] for ordered in (True, False))
+    assert in_time > at_random + 0.1
+
+
+def test_few_deals_pull_to_equal_weights() -> None:
+    weights = [weigh_parts([later_fold(0, 3, 0.1, rows)], ordered=True)["trees"] for rows in (20, 4_000)]
+    assert weights[0] == pytest.approx(0.5, abs=0.1)
+    assert weights[1] > 0.9
 
 
 @pytest.mark.parametrize("slope", [0.5, 1.0, 2.0])
-def test_calibration_finds_the_slope_that_stretches_agree_on(slope: float) -> None:
-    calibration = calibrate([drawn(seed, slope, rows=4_000) for seed in range(4)])
+def test_calibration_finds_the_slope_of_many_deals(slope: float) -> None:
+    calibration = calibrated([drawn(seed, slope, rows=40_000) for seed in range(4)])
     assert calibration.slope == pytest.approx(slope, rel=0.1)
 
 
-def test_stretches_that_disagree_are_drawn_to_slope_1() -> None:
-    torn = calibrate([drawn(seed, slope) for seed, slope in enumerate([0.3, 2.5, 0.3, 2.0])])
-    agreed = calibrate([drawn(seed, 0.3) for seed in range(4)])
-    assert abs(torn.slope - 1) < 0.5 * abs(agreed.slope - 1)
+def test_few_deals_are_drawn_to_slope_1() -> None:
+    few, many = (calibrated([drawn(seed, 0.3, rows) for seed in range(4)]) for rows in (30, 4_000))
+    assert abs(few.slope - 1) < 0.7 * abs(many.slope - 1)
 
 
-def test_calibration_turns_about_the_mean_score() -> None:
-    stretches = [drawn(seed, slope=0.5) for seed in range(4)]
-    calibration, mean = calibrate(stretches), np.mean([log_odds for _, log_odds in stretches])
-    assert calibration.slope != 1
-    assert calibration.intercept + calibration.slope * mean == pytest.approx(mean)
+EQUAL = {"linear": 0.5, "trees": 0.5}
+
+
+def test_a_card_with_many_deals_enters_only_with_a_gain_beyond_doubt() -> None:
+    knows_more = [later_fold(seed, 1.5, 1.5, rows=4_000, points=0.2) for seed in range(4)]
+    knows_nothing = [later_fold(seed, 0.1, 0.1, rows=4_000, points=4.0) for seed in range(4)]
+    assert weigh_points(knows_more, EQUAL, ordered=True, is_learnt=True) > 0.5
+    assert weigh_points(knows_nothing, EQUAL, ordered=True, is_learnt=False) == 0
+
+
+def test_a_card_of_people_leads_while_deals_are_few_and_a_learnt_one_does_not() -> None:
+    few = [later_fold(seed, 1, 1, rows=30, points=1.0) for seed in range(2)]
+    assert weigh_points(few, EQUAL, ordered=True, is_learnt=False) > 0.5
+    assert weigh_points(few, EQUAL, ordered=True, is_learnt=True) == 0
+    assert weigh_points([], EQUAL, ordered=True, is_learnt=False) == 0
+
+
+def test_statistics_enter_with_a_gain_whatever_their_level() -> None:
+    folds = [later_fold(seed, 1.5, 1.5, rows=4_000) for seed in range(4)]
+    rng = np.random.default_rng(5)
+    better = [fold.blend(EQUAL) + 5.0 + 2.0 * fold.won for fold in folds]
+    noise = [fold.blend(EQUAL) + rng.normal(0, 2, 4_000) for fold in folds]
+    share, shift = weigh_statistics(folds, EQUAL, better)
+    assert share > 0.2
+    assert shift < -3
+    assert weigh_statistics(folds, EQUAL, noise)[0] == 0
+
+
+def test_a_gain_within_its_error_is_none() -> None:
+    fold = later_fold(0, 0.5, 0.5, rows=60)
+    before, after = [fold.parts["linear"]], [fold.parts["trees"]]
+    assert not (is_gain([fold], before, after, True) and is_gain([fold], after, before, True))
+    assert is_gain([fold], [np.zeros(60)], [np.where(fold.won, 3.0, -3.0)], True)
 
 
 def test_log_loss_of_log_odds_is_that_of_probabilities() -> None:
@@ -100,7 +143,6 @@ def test_log_loss_of_log_odds_is_that_of_probabilities() -> None:
 
 
 def test_blended_is_the_weighted_sum() -> None:
-    fold = stretch(0, 1, 1)
-    np.testing.assert_allclose(
-        blend_log_odds(fold, {"linear": 0.25, "trees": 0.75}), 0.25 * fold.linear + 0.75 * fold.trees
-    )
+    fold = later_fold(0, 1, 1)
+    expected = 0.25 * fold.parts["linear"] + 0.75 * fold.parts["trees"]
+    np.testing.assert_allclose(fold.blend({"linear": 0.25, "trees": 0.75}), expected)

@@ -17,12 +17,19 @@ from scoring.model.cautions import TrainingRange
 from scoring.model.model import Model
 from tests.helpers.exports.derived_crm import load_derived
 from training.fitting.dataset import Dataset, build_dataset
-from training.fitting.recipe import Recipe, fit, folds_of
+from training.fitting.fit import fit
+from training.fitting.folds import folds_of
+from training.fitting.parts.trees import SIZES, TreesRecipe
+from training.fitting.recipe import Recipe
 from training.fitting.text_words import with_text_words
 from training.pyfunc import ScoringModel
 
 EARNING = ("mail", "rank", "interests", "inquiry", "days_to_start")
-RECIPE = Recipe(strength=0.1, rounds=20, weights={"points": 0.0, "linear": 0.5, "trees": 0.5})
+RECIPE = Recipe(
+    strength=0.1,
+    trees={"small_trees": TreesRecipe(SIZES["small_trees"], 20, 1)},
+    weights={"points": 0.0, "linear": 0.5, "small_trees": 0.5},
+)
 
 
 @pytest.fixture(scope="module")

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from benchmarks.few_deals import measure_losses
 from tests.conftest import Demo
-from training.fitting.blending import ValidationFold, blend
+from training.fitting.choosing import choose
 from training.fitting.dataset import Dataset
-from training.fitting.recipe import RULES_ONLY, choose
+from training.fitting.few_deals import scale_learnt
+from training.fitting.recipe import LINEAR, POINTS, RULES_ONLY, Recipe
 
 
 @pytest.mark.slow
@@ -20,20 +23,27 @@ def test_twenty_won_and_twenty_lost_deals_are_never_worse_than_the_card(demo: De
 
 def test_many_deals_give_the_learnt_parts_their_weight(demo: Demo) -> None:
     weights = demo.model.about["recipe"]["weights"]
-    assert weights["linear"] + weights["trees"] > 0.3
+    assert 1 - weights[POINTS] > 0.3
     assert sum(weights.values()) == pytest.approx(1)
 
 
-def test_learnt_parts_that_later_deals_do_not_confirm_get_next_to_no_weight() -> None:
-    folds = []
-    for seed in range(4):
-        rng = np.random.default_rng(seed)
-        points = rng.normal(-1, 1, 2_000)
-        won = rng.random(2_000) < 1 / (1 + np.exp(-points))
-        noise = rng.normal(-1, 1, (2, 2_000))
-        folds.append(ValidationFold(won, noise[0], noise[1], points))
-    weights = blend(folds)
-    assert weights["points"] > 0.9
+def few_deals(data: Dataset, per_outcome: int, seed: int) -> Dataset:
+    rng = np.random.default_rng(seed)
+    rows = [rng.choice(np.flatnonzero(data.won == won), per_outcome, replace=False) for won in (True, False)]
+    return data.take(np.sort(np.concatenate(rows)))
+
+
+def test_few_deals_without_a_signal_are_drawn_to_the_base_rate(small_data: Dataset) -> None:
+    few = few_deals(small_data, 20, seed=1)
+    shuffled = replace(few.examples, won=np.random.default_rng(2).permutation(few.won))
+    recipe = choose(replace(few, examples=shuffled), 0)
+    assert sum(recipe.weights.values()) < 0.5
+
+
+def test_trust_scales_the_learnt_parts_about_the_base_rate() -> None:
+    recipe = scale_learnt(Recipe(weights={POINTS: 0.4, LINEAR: 0.6}), trust=0.5, base=-1.0)
+    assert recipe.weights == {POINTS: 0.4, LINEAR: 0.3}
+    assert recipe.calibration.intercept == pytest.approx(-0.3)
 
 
 def test_too_short_a_past_leaves_it_to_the_rules(demo: Demo) -> None:

@@ -12,7 +12,7 @@ from training.fitting.holdout import evaluate, split_for_evaluation
 from training.fitting.recipe import Recipe
 
 
-def always(recipe: Recipe = Recipe(rounds=5)):  # type: ignore[no-untyped-def]  # noqa: B008
+def always(recipe: Recipe = Recipe()):  # type: ignore[no-untyped-def]  # noqa: B008
     return lambda _: recipe
 
 
@@ -33,7 +33,7 @@ def test_recipe_is_chosen_without_the_newest_deals(small_data: Dataset) -> None:
 
     def choose(train: Dataset) -> Recipe:
         datasets.append(train)
-        return Recipe(rounds=5)
+        return Recipe()
 
     evaluation = evaluate(small_data, choose, seed=0)
     assert len(datasets) == 1

@@ -7,13 +7,15 @@ import pytest
 
 from scoring.statistics.metrics import log_losses
 from training.fitting.dataset import Dataset
+from training.fitting.fit import fit
 from training.fitting.holdout import evaluate
 from training.fitting.learning_curve import mean_curve, sum_losses
-from training.fitting.parts import Boosting
-from training.fitting.recipe import Recipe, fit
+from training.fitting.parts.trees import Boosting, TreesRecipe
+from training.fitting.recipe import Recipe
 
 RECIPE = Recipe(
-    boosting=Boosting(num_leaves=4), rounds=25, weights={"points": 0.0, "linear": 0.5, "trees": 0.5}
+    trees={"trees": TreesRecipe(Boosting(num_leaves=4), 25, 1)},
+    weights={"points": 0.0, "linear": 0.5, "trees": 0.5},
 )
 
 

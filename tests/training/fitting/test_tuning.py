@@ -8,9 +8,9 @@ import numpy as np
 import optuna
 import pytest
 
+from training.fitting.choosing import choose
 from training.fitting.dataset import Dataset
-from training.fitting.parts import Boosting
-from training.fitting.recipe import choose
+from training.fitting.parts.trees import Boosting
 from training.fitting.tuning import tune
 
 
@@ -31,7 +31,7 @@ def test_budget_is_kept_and_a_second_run_goes_on_from_the_first(small_data: Data
     completed = [t for t in trials(store) if t.value is not None and t.state.name == "COMPLETE"]
     assert len(trials(store)) > len(first)
     best = min(completed, key=lambda t: t.value or 0)
-    assert recipe.boosting == Boosting(**best.params)
+    assert recipe.trees["tuned_trees"].boosting == Boosting(**best.params)
 
 
 def test_other_data_are_searched_anew(small_data: Dataset, tmp_path: Path) -> None:

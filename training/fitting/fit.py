@@ -1,0 +1,118 @@
+"""Fitting a recipe: all parts on all examples, merged into one exact sum."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from features.columns import Floats
+from scoring.model.encoding import Encoding
+from scoring.model.linear import LinearPart
+from scoring.model.model import Model
+from scoring.model.trees import TreesPart
+from training.fitting.dataset import Dataset
+from training.fitting.parts.line import Design, add_lines, fit_linear, mean_line, recency_weights
+from training.fitting.parts.target_statistics import encode_in_time_order, learn_statistics
+from training.fitting.parts.trees import (
+    SIZES,
+    PartScores,
+    TrainedTrees,
+    TreesRecipe,
+    add_trees,
+    find_shift,
+    fit_trees,
+    hide,
+)
+from training.fitting.recipe import LINEAR, POINTS, STATISTICS, Recipe
+
+FIT_ROWS = 150_000
+"""Maximum number of examples for the final fit; more are sampled."""
+
+TREES = "trees"
+
+
+def fit(data: Dataset, recipe: Recipe, seed: int) -> Model:
+    """Fit the parts of the recipe on all examples of `data`."""
+    sample = data.sampled(FIT_ROWS, seed)
+    encoding = Encoding.learn(sample.columns, won=sample.won)
+    if recipe.statistics:
+        encoding = learn_statistics(sample, encoding)
+    matrix = encoding.matrix(sample.columns)
+    matrix[:, encoding.statistic_columns] = 0.0  # only the trees with statistics look at them
+    plain, recent = _fit_lines(matrix, sample, recipe, seed)
+    hidden = encoding.columns_of(data.table.free_texts)
+    train = PartScores(hide(matrix, hidden), sample.won, plain.log_odds(matrix))
+    trees = _fit_all_trees(train, sample, encoding, recipe, seed)
+    linear, merged = _merge(recipe, plain, recent, trees)
+    learnt = sum(recipe.weights.values()) - recipe.points
+    model = Model(
+        table=data.table,
+        encoding=encoding,
+        card=data.card,
+        points=sample.fit_points_part(),
+        linear=linear,
+        trees=merged or fit_trees(train, TreesRecipe(SIZES["small_trees"], 1, 1), seed).trees,
+        weights={POINTS: recipe.points, LINEAR: learnt, TREES: learnt if merged else 0.0},
+        calibration=recipe.calibration,
+    )
+    return _at_win_rate(model, recipe, sample)
+
+
+def _at_win_rate(model: Model, recipe: Recipe, sample: Dataset) -> Model:
+    """The model with the intercept that gives its training examples the mean probability of their win rate.
+
+    Averages of log-odds, a slope or a weight of 0 would move the mean. Where newer deals weigh more, so does
+    their win rate.
+    """
+    if model.is_scorecard:  # its calibration holds the win rate already
+        return model
+    rate = float(sample.won.mean())
+    if recipe.recent_strength is not None:
+        recent = float(np.average(sample.won, weights=recency_weights(len(sample))))
+        rate += recipe.weights[LINEAR] / 2 * (recent - rate)
+    shift = find_shift(model.log_odds(model.encode(sample.columns)), rate)
+    calibration = replace(model.calibration, intercept=model.calibration.intercept + shift)
+    return replace(model, calibration=calibration)
+
+
+def _fit_lines(
+    matrix: Floats, sample: Dataset, recipe: Recipe, seed: int
+) -> tuple[LinearPart, LinearPart | None]:
+    """The logistic regression on all deals alike, and the one on which newer deals weigh more."""
+    design = Design.from_matrix(matrix)
+    plain = fit_linear(design, sample.won, recipe.strength, seed)
+    if recipe.recent_strength is None:
+        return plain, None
+    weights = recency_weights(len(sample))
+    return plain, fit_linear(design, sample.won, recipe.recent_strength, seed, weights)
+
+
+def _fit_all_trees(
+    train: PartScores, sample: Dataset, encoding: Encoding, recipe: Recipe, seed: int
+) -> dict[str, TrainedTrees]:
+    """The trees of every part with a weight."""
+    trees = {
+        name: fit_trees(train, part, seed) for name, part in recipe.trees.items() if recipe.weights[name]
+    }
+    if recipe.statistics:
+        hidden = encoding.columns_of(sample.table.free_texts)
+        ordered = replace(train, matrix=hide(encode_in_time_order(sample, encoding), hidden))
+        trees[STATISTICS] = fit_trees(ordered, recipe.statistics, seed)
+    return trees
+
+
+def _merge(
+    recipe: Recipe, plain: LinearPart, recent: LinearPart | None, trees: Mapping[str, TrainedTrees]
+) -> tuple[LinearPart, TreesPart | None]:
+    """The learnt parts as one linear part and one set of trees, whose sum is theirs.
+
+    Trees start from a share of the linear part and a constant, which join the linear part.
+    """
+    weights = recipe.learnt
+    lines = [(weights[LINEAR], mean_line(plain, recent))]
+    lines += [(weights[name] * part.start.lean, plain) for name, part in trees.items()]
+    constant = sum(weights[name] * part.start.shift for name, part in trees.items())
+    merged = add_trees([(weights[name], part.trees) for name, part in trees.items()]) if trees else None
+    return add_lines(lines, constant), merged
