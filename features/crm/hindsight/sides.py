@@ -121,13 +121,15 @@ def find_outcome_word(
     """The most common value that is spelt like those of one side and nearly always stands on that side."""
     if not isinstance(column, Texts):
         return None
+    counts = np.bincount(column.codes[column.codes >= 0], minlength=len(column.categories))
+    common = [(int(code), column.categories[code]) for code in np.flatnonzero(counts >= _MIN_SPELT)]
     telling = [
         TellingValue(name, len(on_side), int(on_side.sum()), is_first, is_certain=True)
         for is_first, outcomes in ((True, first), (False, second))
-        for code, name in enumerate(column.categories)
+        for code, name in common
         if _is_spelt_like(name, outcomes)
         for on_side in [sides.is_first[column.codes == code] == is_first]
-        if len(on_side) >= _MIN_SPELT and on_side.mean() >= _AGREEMENT
+        if on_side.mean() >= _AGREEMENT
     ]
     return max(telling, key=lambda value: value.count, default=None)
 
