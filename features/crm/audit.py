@@ -2,10 +2,10 @@
 
 Every column of the leads' and deals' tables is checked, whether crm.toml uses it or not. The checks of
 single columns (column_checks) find those that are filled for one outcome only, that predict almost
-perfectly alone, that hold dates after the close, or that count later events. They cannot see that
-a value was overwritten later with a plausible one; columns named like a summary of the deal (last, final,
-elapsed, total days, stage ...) are therefore suspected. The other checks (table_checks) are about the data
-as a whole.
+perfectly alone, that hold dates after the close, that count later events, that tell open leads from closed
+ones of the same age, or that have a value of one outcome only. They cannot see that a value was
+overwritten later with a plausible one; columns named like a summary of the deal (last, final, elapsed, total
+days, stage ...) are therefore suspected. The other checks (table_checks) are about the data as a whole.
 """
 
 from __future__ import annotations

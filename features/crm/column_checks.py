@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.clock import NEVER, days_to_ms
-from features.columns import Bools, Column, Ints, Texts, is_missing, take
+from features.columns import Column, Ints, Texts, take
 from features.crm.findings import Finding
+from features.crm.hindsight.audited import AuditedColumn, ComparedLeads, DecidedLeads
+from features.crm.hindsight.checks import find_outcome_values, find_tells_open
 from features.crm.load import Loaded
 from features.crm.parsing import are_numbers, as_numbers, as_times, encode_column, sample_values
-from features.crm_data import Crm
 from features.moments import MIN_WINS
-from features.statistics import roc_auc, to_levels, win_rate_by_level
 
-_NEWEST = 0.2
 _ALMOST_PERFECT, _CERTAIN = 0.9, 0.95
 _NAMES = re.compile(
     r"\b(final|last|latest|elapsed|duration|closing|closed?|won|lost|total days|ratio days|stages?"
@@ -31,35 +30,15 @@ _TEXT_LENGTH = 80
 """As much of a text as tells it from others; free texts of all leads would fill the memory."""
 
 
-@dataclass(frozen=True)
-class DecidedLeads:
-    """The leads whose outcome is known, oldest first: their rows, outcomes, and the oldest 80%."""
-
-    lead: Ints
-    won: Bools
-    old: Bools
-
-    @staticmethod
-    def from_crm(crm: Crm) -> DecidedLeads:
-        is_decided = (
-            crm.outcomes.closed
-            if (crm.outcomes.closed & ~crm.outcomes.won).any()
-            else np.ones(len(crm), bool)
-        )
-        lead = np.flatnonzero(is_decided)
-        lead = lead[np.argsort(crm.created[lead], kind="stable")]
-        old = np.arange(len(lead)) < len(lead) * (1 - _NEWEST)
-        return DecidedLeads(lead, crm.outcomes.won[lead], old)
-
-
 def check_columns(loaded: Loaded) -> Iterator[Finding]:
     """At most one finding per column. Without enough wins and losses nothing can be found."""
     decided = DecidedLeads.from_crm(loaded.crm)
     if len(decided.lead) < MIN_WINS or decided.won.all() or not decided.won.any():
         return
     columns_in_use = used_columns(loaded)
+    compared = ComparedLeads.from_crm(loaded.crm)
     for name, raw, lead_rows in _columns(loaded):
-        finding = _check_column(name, raw, lead_rows, decided, loaded)
+        finding = _check_column(name, raw, lead_rows, decided, compared, loaded)
         if finding is not None:
             yield replace(finding, column=name, is_used=name in columns_in_use)
 
@@ -100,26 +79,47 @@ def _key_columns(loaded: Loaded) -> set[str | None]:
 
 
 def _check_column(
-    name: str, raw: pa.ChunkedArray, rows: Ints | None, decided: DecidedLeads, loaded: Loaded
+    name: str,
+    raw: pa.ChunkedArray,
+    rows: Ints | None,
+    decided: DecidedLeads,
+    compared: ComparedLeads,
+    loaded: Loaded,
 ) -> Finding | None:
+    """The first finding that is a leak, else the first."""
     column = _parse_column(raw, loaded, name)
     place = decided.lead if rows is None else rows[decided.lead]
-    values = take(column, place)
+    audited = AuditedColumn(
+        name=name,
+        raw=raw,
+        place=place,
+        values=take(column, place),
+        decided=decided,
+        compared=compared,
+        # Open leads have no row in a table of closed deals.
+        values_of_compared=take(column, compared.lead if rows is None else compared.lead[:0]),
+        loaded=loaded,
+        is_of_deals=rows is not None,
+    )
     checks = (
         _one_outcome,
         _close_dates,
         _counts_all,
         _almost_perfect,
+        find_outcome_values,
+        find_tells_open,
         _mostly_one_outcome,
         _named_like_a_summary,
         _filled_lately,
         _is_id,
     )
+    first = None
     for check in checks:
-        finding = check(_AuditedColumn(name, raw, place, values, decided, loaded, rows is not None))
-        if finding is not None:
+        finding = check(audited)
+        if finding is not None and finding.severity == "leak":
             return finding
-    return None
+        first = first or finding
+    return first
 
 
 def _parse_column(raw: pa.ChunkedArray, loaded: Loaded, name: str) -> Column:
@@ -135,44 +135,7 @@ def _parse_column(raw: pa.ChunkedArray, loaded: Loaded, name: str) -> Column:
     return np.asarray(parsed.values, dtype=np.float64)
 
 
-@dataclass(frozen=True)
-class _AuditedColumn:
-    """One column on the decided leads: `values` are those of the rows `place` of the table."""
-
-    name: str
-    raw: pa.ChunkedArray
-    place: Ints
-    values: Column
-    decided: DecidedLeads
-    loaded: Loaded
-    is_of_deals: bool
-
-    @property
-    def filled(self) -> Bools:
-        return ~is_missing(self.values)
-
-    @property
-    def shares(self) -> tuple[float, float]:
-        """The filled share among the won leads and among the others."""
-        won, filled = self.decided.won, self.filled
-        return float(filled[won].mean()), float(filled[~won].mean())
-
-    def auc(self) -> float:
-        """ROC AUC of the column alone: learnt on the oldest 80%, evaluated on the newest."""
-        return self._auc(self.decided.old)
-
-    def auc_interleaved(self) -> float:
-        """The same, learnt on every second lead: insensitive to changes over time."""
-        return self._auc(np.arange(len(self.decided.won)) % 2 == 0)
-
-    def _auc(self, learnt: Bools) -> float:
-        level, count = to_levels(self.values)
-        won = self.decided.won
-        rate = win_rate_by_level(level[learnt], count, won[learnt])
-        return roc_auc(won[~learnt], rate[level[~learnt]])
-
-
-def _one_outcome(column: _AuditedColumn) -> Finding | None:
+def _one_outcome(column: AuditedColumn) -> Finding | None:
     won, not_won = column.shares
     filled, wins = int(column.filled.sum()), float(column.decided.won.mean())
     low, high = sorted((won, not_won))
@@ -194,7 +157,7 @@ def _one_outcome(column: _AuditedColumn) -> Finding | None:
     )
 
 
-def _close_dates(column: _AuditedColumn) -> Finding | None:
+def _close_dates(column: AuditedColumn) -> Finding | None:
     crm = column.loaded.crm
     if isinstance(column.values, np.ndarray) or not crm.horizon_applies:
         return None
@@ -229,7 +192,7 @@ def _close_dates(column: _AuditedColumn) -> Finding | None:
     )
 
 
-def _counts_all(column: _AuditedColumn) -> Finding | None:
+def _counts_all(column: AuditedColumn) -> Finding | None:
     if isinstance(column.values, Texts) or column.is_of_deals:
         return None
     crm = column.loaded.crm
@@ -249,7 +212,7 @@ def _counts_all(column: _AuditedColumn) -> Finding | None:
     return None
 
 
-def _almost_perfect(column: _AuditedColumn) -> Finding | None:
+def _almost_perfect(column: AuditedColumn) -> Finding | None:
     auc = column.auc()
     if not auc >= _ALMOST_PERFECT:
         return None
@@ -268,7 +231,7 @@ def _almost_perfect(column: _AuditedColumn) -> Finding | None:
     )
 
 
-def _mostly_one_outcome(column: _AuditedColumn) -> Finding | None:
+def _mostly_one_outcome(column: AuditedColumn) -> Finding | None:
     won, not_won = column.shares
     low, high = sorted((won, not_won))
     if high < 2 * low or high - low < 0.1:
@@ -287,7 +250,7 @@ def _mostly_one_outcome(column: _AuditedColumn) -> Finding | None:
     )
 
 
-def _named_like_a_summary(column: _AuditedColumn) -> Finding | None:
+def _named_like_a_summary(column: AuditedColumn) -> Finding | None:
     if not _NAMES.search(re.sub(r"[_\-.]|(?<=[a-z])(?=[A-Z])", " ", column.name)):
         return None
     auc = column.auc_interleaved()
@@ -307,7 +270,7 @@ def _named_like_a_summary(column: _AuditedColumn) -> Finding | None:
     )
 
 
-def _filled_lately(column: _AuditedColumn) -> Finding | None:
+def _filled_lately(column: AuditedColumn) -> Finding | None:
     old, new = (
         float(column.filled[column.decided.old].mean()),
         float(column.filled[~column.decided.old].mean()),
@@ -329,7 +292,7 @@ def _filled_lately(column: _AuditedColumn) -> Finding | None:
     )
 
 
-def _is_id(column: _AuditedColumn) -> Finding | None:
+def _is_id(column: AuditedColumn) -> Finding | None:
     if not isinstance(column.values, Texts) or column.is_of_deals or not column.filled.any():
         return None
     if len(np.unique(column.values.codes[column.filled])) < 0.9 * column.filled.sum():

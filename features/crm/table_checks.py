@@ -8,8 +8,8 @@ import numpy as np
 
 from features.clock import days_to_ms, iso
 from features.columns import Bools, Column, Floats, Texts, is_missing, take
-from features.crm.column_checks import DecidedLeads
 from features.crm.findings import Finding
+from features.crm.hindsight.audited import DecidedLeads
 from features.crm.load import Loaded
 from features.crm.parsing import encode_column
 from features.crm.values.default_checks import check_defaults

@@ -1,0 +1,96 @@
+"""The leads on which a column is audited, and the column on them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from features.columns import Bools, Column, Ints, is_missing
+from features.crm.hindsight.sides import Sides, age_bands
+from features.crm.load import Loaded
+from features.crm_data import Crm
+from features.moments import MIN_WINS
+from features.statistics import roc_auc, to_levels, win_rate_by_level
+
+_NEWEST = 0.2
+
+
+@dataclass(frozen=True)
+class DecidedLeads:
+    """The leads whose outcome is known, oldest first: their rows, outcomes, and the oldest 80%."""
+
+    lead: Ints
+    won: Bools
+    old: Bools
+
+    @staticmethod
+    def from_crm(crm: Crm) -> DecidedLeads:
+        is_decided = (
+            crm.outcomes.closed
+            if (crm.outcomes.closed & ~crm.outcomes.won).any()
+            else np.ones(len(crm), bool)
+        )
+        lead = np.flatnonzero(is_decided)
+        lead = lead[np.argsort(crm.created[lead], kind="stable")]
+        old = np.arange(len(lead)) < len(lead) * (1 - _NEWEST)
+        return DecidedLeads(lead, crm.outcomes.won[lead], old)
+
+
+@dataclass(frozen=True)
+class ComparedLeads:
+    """Closed and open leads of equal age: their rows, and as sides (the first: closed)."""
+
+    lead: Ints
+    sides: Sides
+
+    @staticmethod
+    def from_crm(crm: Crm) -> ComparedLeads:
+        """None without ages, with few of either, or where no loss is recorded: an open lead is a lost one."""
+        lead = np.argsort(crm.created, kind="stable")
+        closed, lost = crm.outcomes.closed[lead], (crm.outcomes.closed & ~crm.outcomes.won).any()
+        band, use = age_bands(closed)
+        enough = min(closed[use].sum(), (~closed[use]).sum()) >= MIN_WINS
+        use &= bool(enough and lost and crm.order != "none")
+        return ComparedLeads(lead[use], Sides.from_bands(closed[use], band[use]))
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditedColumn:
+    """One column on the decided leads (`values` are those of the rows `place` of the table), and on the
+    leads that are compared with open ones."""
+
+    name: str
+    raw: pa.ChunkedArray
+    place: Ints
+    values: Column
+    decided: DecidedLeads
+    compared: ComparedLeads
+    values_of_compared: Column
+    loaded: Loaded
+    is_of_deals: bool
+
+    @property
+    def filled(self) -> Bools:
+        return ~is_missing(self.values)
+
+    @property
+    def shares(self) -> tuple[float, float]:
+        """The filled share among the won leads and among the others."""
+        won, filled = self.decided.won, self.filled
+        return float(filled[won].mean()), float(filled[~won].mean())
+
+    def auc(self) -> float:
+        """ROC AUC of the column alone: learnt on the oldest 80%, evaluated on the newest."""
+        return self._auc(self.decided.old)
+
+    def auc_interleaved(self) -> float:
+        """The same, learnt on every second lead: insensitive to changes over time."""
+        return self._auc(np.arange(len(self.decided.won)) % 2 == 0)
+
+    def _auc(self, learnt: Bools) -> float:
+        level, count = to_levels(self.values)
+        won = self.decided.won
+        rate = win_rate_by_level(level[learnt], count, won[learnt])
+        return roc_auc(won[~learnt], rate[level[~learnt]])
