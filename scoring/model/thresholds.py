@@ -52,7 +52,7 @@ def find_thresholds(
     """
     probability = sigmoid(evidence.served if log_odds is None else log_odds)
     data = _PolicyData(evidence, rating, probability, about.get("new_leads_per_week"))
-    find = _POLICIES[_measurable_policy(policy.policy, evidence)]
+    find = _POLICIES[_measurable_policy(policy.policy, about)]
     warm, hot = find(data, policy.warm, WARM), find(data, policy.hot, HOT)
     return Scale(min(warm, hot), hot, 1.0)
 
@@ -63,10 +63,10 @@ def find_evaluated_thresholds(card: Scorecard, evidence: Evidence, about: Mappin
     return find_thresholds(card.thresholds, evidence, rating, about, evidence.scores[MODEL])
 
 
-def _measurable_policy(policy: str, evidence: Evidence) -> str:
+def _measurable_policy(policy: str, about: Mapping[str, Any]) -> str:
     """The policy; the volume of the rules where it asks for a win rate and too few wins show one."""
-    won_leads = len(set(evidence.lead[evidence.won].tolist()))
-    return _SAME_VOLUME if policy == _MIN_WIN_RATE and won_leads < MIN_WINS else policy
+    has_few_wins = about.get("measured_won_leads", MIN_WINS) < MIN_WINS
+    return _SAME_VOLUME if policy == _MIN_WIN_RATE and has_few_wins else policy
 
 
 def _same_volume(data: _PolicyData, _: float | None, stage: int) -> float:
