@@ -21,7 +21,6 @@ from scoring.statistics.paired_differences import count_calls, differences, log_
 
 CheckName: TypeAlias = Literal[
     "enough_deals",
-    "enough_older_deals",
     "audit",
     "scorecard",
     "base_rate",
@@ -31,6 +30,7 @@ CheckName: TypeAlias = Literal[
     "champion_log_loss",
     "champion_win_rate",
     "champion_readable",
+    "enough_older_deals",
 ]
 LOG_LOSS_MARGIN, WIN_RATE_MARGIN = 0.005, 0.03
 """How far the lower end of a gain's interval may lie below 0."""

@@ -20,7 +20,7 @@ _NEARLY_ALL, _FEW = 0.95, 0.05
 _HORIZONS = (7, 14, 30, 60, 90, 120, 180, 270, 365, 545, 730)
 _SHORTEST = 30
 """The shortest horizon that the wins alone suggest; only a short history makes it shorter."""
-_PERIODS = 3
+_PERIODS = 2.5
 """A history holds the horizon of the newest deals, that of the older ones, and the older ones themselves."""
 _EARLY = 0.02
 """The share of the oldest leads that do not yet make a history."""
@@ -186,13 +186,14 @@ def suggest_horizon(crm: Crm) -> Horizon:
 
 def _shorten_horizon(days: int, history: int) -> Horizon:
     """The longest horizon that a history of so many days can be measured with."""
-    longest = history // _PERIODS
+    longest = int(history / _PERIODS)
     shorter = max((h for h in _HORIZONS if h <= longest), default=max(longest, 1))
     reason = Message(
-        "nine in ten wins need about {days} days, but a history of {history} days can be measured only with "
-        "a third of its length; raise it when the history is longer",
+        "nine in ten wins need about {days} days, but with a history of {history} days nothing longer than "
+        "{longest} days can be measured; raise it when the history is longer",
         days=days,
         history=history,
+        longest=longest,
     )
     return Horizon(
         shorter, reason, (Message("horizon_days = {days}: {reason}.", days=shorter, reason=reason),)
