@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 from tests.helpers.shared_run import lock, postgresql_folder, run_folder
 
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
     from training.fitting.dataset import Dataset
     from training.fitting.result import TrainingResult
     from training.train import TrainingRun
+
+settings.register_profile("hotlead", deadline=None)  # tests assert behaviour, not seconds
+settings.load_profile("hotlead")
 
 DEMO_LEADS = 5_000
 SLOW_MARKERS = ("postgresql", "browser", "notebook", "real_data")

@@ -38,7 +38,7 @@ _EMPTY = frozenset({*MISSING, "Select"})
 _SAMPLE, _FIRST_LOOK, _COMMON = 2_000, 100, 40
 MAX_BYTES = 64 * 2**20
 """What a table may take in memory to be profiled in full."""
-_MIN_BYTES, _FEW_VALUES, _ID_LENGTH = 2**20, 20, 60
+_MIN_BYTES, _FEW_VALUES, _ID_LENGTH, _SOME_ROWS = 2**20, 20, 60, 10
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,9 @@ class ColumnProfile:
 
     @property
     def unique(self) -> bool:
-        return self.filled > 0.99 and self.distinct >= 0.95 * self.rows > 1
+        """Whether nearly every row has a value of its own; of some ten rows, one may repeat."""
+        min_distinct = min(0.95 * self.rows, self.rows - 1) if self.rows >= _SOME_ROWS else 0.95 * self.rows
+        return self.filled > 0.99 and self.distinct >= min_distinct and self.rows > 1
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -32,6 +32,7 @@ from features.crm.propose.questions import (
 )
 from features.crm.propose.summary import NO_LEADS, ExportSummary
 from features.crm.propose.times import USUAL_HORIZON, suggest_horizon
+from features.crm.propose.unused.lost_elsewhere import describe_lost_elsewhere
 from features.crm.propose.write import Draft, write_crm_toml
 from features.crm.propose.zone import propose_zone
 from features.crm.reader import ZoneError
@@ -100,9 +101,10 @@ def propose(
     loaded = _with_features_of(text, draft, folder, tables)
     of_files = (note for table in tables for note in table.rows.notes)
     of_tables = (*describe_formats(tables, draft.settings), *_notes(detected))
+    of_lost = map(sentence, describe_lost_elsewhere(detected, loaded))
     of_rejects = loaded.rejects.summary().lines[:_SHOWN_REJECTS]
     of_times = (_describe_zone(draft, detected), *horizon.notes, *future)
-    notes = (*of_files, *of_times, *of_tables, *of_rejects)
+    notes = (*of_files, *of_times, *of_tables, *of_lost, *of_rejects)
     for place in places:
         text = text.replace(place, without_password(place))
     texts = tuple(to_text(note, lang).strip() for note in (*notes, *_explain_passwords(places)))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from features.crm.profile import TableProfile
 from features.crm.propose.detected import DetectedTables, JoinedDeals
 from features.crm.propose.events import find_events
-from features.crm.propose.links import candidate_ids, find_deal_link, find_link
+from features.crm.propose.links import Link, candidate_ids, find_deal_link, find_link, is_part_of
 from features.crm.propose.outcomes import NamedOutcome, OutcomeColumn, find_outcomes
 from features.crm.propose.recognised import RecognisedTable
 from features.crm.propose.times import rank_created
@@ -68,6 +68,7 @@ def _to_detected(
         deals=deals,
         outcomes=outcomes,
         events=events,
+        others=others,
         left_out=events.left_out,
         code_tables=code_tables,
     )
@@ -88,16 +89,18 @@ def _leads_choices(tables: list[RecognisedTable], decided: list[RecognisedTable]
         for lead_id in candidate_ids(table) or ["row"]:
             others = [source for source in tables if source is not table]
             deals = list(_joined_deals(table, lead_id, [d for d in decided if d is not table]))
-            if not deals and all(table is not d for d in decided):
+            is_decided = any(table is d for d in decided)
+            if not deals and not is_decided:
                 continue
             pointing = sum(_points_to(source, table, lead_id) for source in others)
-            reverse = sum(d.is_reverse for d in deals)
+            reverse = sum(d.is_reverse and not _is_of_some(table, d.table, d.link) for d in deals)
             score = 10.0 * (pointing + reverse) + 3 * (table.recipe.part == "leads")
             score += (table.recipe.part == "deals") + 2 * has_word(table.name, "lead_table")
             score -= 20 * (has_word(table.name, "activity_table") and not has_word(table.name, "lead_table"))
-            score -= max((_excess(d) for d in deals), default=0.0)
+            score -= 0.0 if is_decided else max((_excess(d) for d in deals), default=0.0)
             if lead_id != "row":
                 score += has_word(lead_id, "id") + (table.profile.column(lead_id).kind == "text")
+                score -= 20 * any(is_part_of(table.profile, lead_id, source.profile) for source in others)
             yield _Leads(table=table, lead_id=lead_id, deals=deals, score=score)
 
 
@@ -111,8 +114,13 @@ def _points_to(source: RecognisedTable, target: RecognisedTable, target_id: str)
         return link.share
     column = source.profile.column(back.column)
     repeats = column.distinct < 0.95 * column.filled * column.rows or not candidate_ids(source)
-    is_of_some = column.filled > 0.99 and column.distinct < 0.9 * len(target.profile)
-    return link.share if repeats or is_of_some else 0.0
+    return link.share if repeats or _is_of_some(source, target, back) else 0.0
+
+
+def _is_of_some(source: RecognisedTable, deals: RecognisedTable, link: Link) -> bool:
+    """Whether each row names a deal, and not all deals have one: such as payments."""
+    column = source.profile.column(link.column)
+    return column.filled > 0.99 and column.distinct < 0.9 * len(deals.profile)
 
 
 def _excess(deals: JoinedDeals) -> float:

@@ -18,7 +18,7 @@ from features.crm.propose.no_features import NoFeature, why_no_feature
 from features.crm.propose.outcomes import OutcomeColumn, find_flags, is_in
 from features.crm.propose.parts import find_account, find_amount, find_channel
 from features.crm.propose.recognised import RecognisedTable
-from features.crm.propose.times import CloseColumns, find_close, is_one_moment, rank_created
+from features.crm.propose.times import CloseColumns, find_close, is_one_moment, rank_created, rises_in_time
 from features.crm.propose.words import Meaning, has_word
 from features.messages import Message, abridge
 
@@ -41,8 +41,8 @@ class DetectedTables:
     """The tables by their part in crm.toml.
 
     `deals` is None if the outcome stands in the leads' table, `outcomes` has the candidates, the best
-    first, and is empty if every deal is won. `left_out` names the tables that are not used, with the reason,
-    `code_tables` those that name the values of a column.
+    first, and is empty if every deal is won. `others` are all tables but these two, `left_out`
+    names the tables that are not used, with the reason, `code_tables` those that name the values of a column.
     """
 
     leads: RecognisedTable
@@ -50,6 +50,7 @@ class DetectedTables:
     deals: JoinedDeals | None
     outcomes: list[OutcomeColumn]
     events: EventTables
+    others: list[RecognisedTable]
     left_out: dict[str, Message]
     code_tables: dict[str, Message]
 
@@ -119,11 +120,13 @@ class DetectedTables:
 
     @cached_property
     def order(self) -> str | None:
-        """For leads without a date: the column of a running number or of another date, else "file"."""
+        """For leads without a date: a number that rises with time or the rows, another date, or "file"."""
         if self.created_at:
             return None
-        columns = self.leads.profile.columns
-        numbered = [c.name for c in columns if c.unique and c.kind == "number" and c.name != self.amount]
+        profile = self.leads.profile
+        columns = profile.columns
+        unique = [c.name for c in columns if c.unique and c.kind == "number" and c.name != self.amount]
+        numbered = [name for name in unique if rises_in_time(profile, name)]
         dates = [c for c in columns if c.kind == "time" and c.filled > 0.99]
         readable = [c.name for c in dates if not (c.times and c.times.is_mixed)]
         named = [name for name in numbered if has_word(name, "id")]

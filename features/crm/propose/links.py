@@ -21,7 +21,7 @@ from features.crm.propose.words import has_word, split_words
 
 SEPARATORS = (";", ",", "|", "\n")
 _SAMPLE = 50_000
-_HIGH_SHARE, _LOW_SHARE, _FEW_VALUES, _OWN_SHARE = 0.9, 0.3, 12, 0.8
+_HIGH_SHARE, _LOW_SHARE, _FEW_VALUES, _OWN_SHARE, _MORE = 0.9, 0.3, 12, 0.8, 1.2
 _ID_WORDS = frozenset(
     [
         "id",
@@ -228,6 +228,16 @@ def _is_own_id(column: ColumnProfile, table: TableProfile, target: TableProfile)
     own_words, target_words = (({singular(w) for w in split_words(t.name)}) for t in (table, target))
     is_id = column.distinct > _OWN_SHARE * column.rows
     return is_id and bool(words) and words <= own_words and not words & target_words
+
+
+def is_part_of(table: TableProfile, id_name: str, larger: TableProfile) -> bool:
+    """Whether a column holds some of the ids of another table after which it is named: the `deal_id` of
+    payments.csv beside deals.csv, which has more of them."""
+    words = {singular(w) for w in split_words(id_name)} - _ID_WORDS
+    own_words, larger_words = (({singular(w) for w in split_words(t.name)}) for t in (table, larger))
+    twin = next((c for c in larger.columns if c.name == id_name), None)
+    is_named = bool(words) and words <= larger_words and not words & own_words
+    return is_named and twin is not None and twin.distinct > _MORE * table.column(id_name).distinct
 
 
 def _names_deal(name: str) -> bool:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from features.clock import MS_PER_DAY, NEVER, days_to_ms
-from features.columns import Bools, Ints
+from features.columns import Bools, Floats, Ints
+from features.crm.parsing import as_numbers
 from features.crm.profile import TableProfile
 from features.crm.propose.recipes import TableRecipe
 from features.crm.propose.words import has_word
@@ -16,7 +17,7 @@ from features.crm_data import Crm
 from features.messages import Message
 
 _DAY = days_to_ms(1)
-_NEARLY_ALL, _FEW = 0.95, 0.05
+_NEARLY_ALL, _FEW, _MOSTLY, _HALF = 0.95, 0.05, 0.9, 0.5
 _HORIZONS = (7, 14, 30, 60, 90, 120, 180, 270, 365, 545, 730)
 _SHORTEST = 30
 """The shortest horizon that the wins alone suggest; only a short history makes it shorter."""
@@ -90,6 +91,26 @@ def _largest_share(times: Ints) -> float:
     if len(times) < 20:
         return 0.0
     return float(np.unique(times, return_counts=True)[1].max() / len(times))
+
+
+def rises_in_time(table: TableProfile, number: str) -> bool:
+    """Whether a running number rises (or falls) with the rows, or rises with one of the dates."""
+    numbers = np.asarray(as_numbers(table.rows.table[number], ()).values, dtype=np.float64)
+    steps = np.diff(numbers)
+    if len(steps) and max((steps > 0).mean(), (steps < 0).mean()) > _MOSTLY:
+        return True
+    dates = [table.times(c.name) for c in table.columns if c.kind == "time" and c.filled > _HALF]
+    return any(_rank_correlation(numbers, times_ms) > _HALF for times_ms in dates)
+
+
+def _rank_correlation(numbers: Floats, times_ms: Ints) -> float:
+    """Spearman's correlation of the rows that have both; 0 where one of them does not vary."""
+    has_both = ~np.isnan(numbers) & (times_ms != NEVER)
+    pair = numbers[has_both], times_ms[has_both]
+    if any(len(np.unique(values)) < 2 for values in pair):
+        return 0.0
+    ranks = np.stack([np.unique(values, return_inverse=True)[1] for values in pair])
+    return float(np.asarray(np.corrcoef(ranks))[0, 1])
 
 
 def is_one_moment(table: TableProfile, name: str) -> bool:

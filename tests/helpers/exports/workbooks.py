@@ -19,11 +19,20 @@ _STYLES = (
     '<xf numFmtId="22" applyNumberFormat="1"/></cellXfs></styleSheet>'
 )
 
+_EPOCH, _EPOCH_OF_MAC = datetime(1899, 12, 30), datetime(1904, 1, 1)
+
 Rows = Sequence[Sequence[object]]
 
 
-def write_workbook(path: Path, sheets: Mapping[str, Rows], hidden: Sequence[str] = ()) -> Path:
-    """Write a workbook of some sheets; dates are serial numbers in the format of a date, as in Excel."""
+def write_workbook(
+    path: Path, sheets: Mapping[str, Rows], hidden: Sequence[str] = (), is_1904: bool = False
+) -> Path:
+    """Write a workbook of some sheets; dates are serial numbers in the format of a date, as in Excel.
+
+    `is_1904`: they count from 1904, as in workbooks of older Macs.
+    """
+    epoch = _EPOCH_OF_MAC if is_1904 else _EPOCH
+    properties = '<workbookPr date1904="1"/>' if is_1904 else ""
     path.parent.mkdir(parents=True, exist_ok=True)
     numbers = range(1, len(sheets) + 1)
     names = "".join(
@@ -41,7 +50,7 @@ def write_workbook(path: Path, sheets: Mapping[str, Rows], hidden: Sequence[str]
         archive.writestr("_rels/.rels", f'<Relationships xmlns="{_RELATIONS}">{book}</Relationships>')
         archive.writestr(
             "xl/workbook.xml",
-            f'<workbook xmlns="{_MAIN}" xmlns:r="{_OFFICE}"><sheets>{names}</sheets></workbook>',
+            f'<workbook xmlns="{_MAIN}" xmlns:r="{_OFFICE}">{properties}<sheets>{names}</sheets></workbook>',
         )
         archive.writestr(
             "xl/_rels/workbook.xml.rels",
@@ -49,7 +58,7 @@ def write_workbook(path: Path, sheets: Mapping[str, Rows], hidden: Sequence[str]
         )
         archive.writestr("xl/styles.xml", _STYLES)
         for i, rows in zip(numbers, sheets.values(), strict=True):
-            archive.writestr(f"xl/worksheets/sheet{i}.xml", _sheet(rows))
+            archive.writestr(f"xl/worksheets/sheet{i}.xml", _sheet(rows, epoch))
     return path
 
 
@@ -57,15 +66,15 @@ def _state(is_hidden: bool) -> str:
     return ' state="hidden"' if is_hidden else ""
 
 
-def _sheet(rows: Rows) -> str:
+def _sheet(rows: Rows, epoch: datetime) -> str:
     lines = (
-        f'<row r="{i}">{"".join(_cell(value, i, j) for j, value in enumerate(row))}</row>'
+        f'<row r="{i}">{"".join(_cell(value, i, j, epoch) for j, value in enumerate(row))}</row>'
         for i, row in enumerate(rows, start=1)
     )
     return f'<worksheet xmlns="{_MAIN}"><sheetData>{"".join(lines)}</sheetData></worksheet>'
 
 
-def _cell(value: object, row: int, column: int) -> str:
+def _cell(value: object, row: int, column: int, epoch: datetime) -> str:
     place = f'r="{chr(ord("A") + column)}{row}"'
     if value is None or value == "":
         return ""
@@ -74,11 +83,12 @@ def _cell(value: object, row: int, column: int) -> str:
     if isinstance(value, int | float):
         return f"<c {place}><v>{value!r}</v></c>"
     if isinstance(value, datetime):
-        return f'<c {place} s="2"><v>{_serial(value)!r}</v></c>'
+        return f'<c {place} s="2"><v>{_serial(value, epoch)!r}</v></c>'
     if isinstance(value, date):
-        return f'<c {place} s="1"><v>{int(_serial(datetime(value.year, value.month, value.day)))}</v></c>'
+        midnight = datetime(value.year, value.month, value.day)
+        return f'<c {place} s="1"><v>{int(_serial(midnight, epoch))}</v></c>'
     return f'<c {place} t="inlineStr"><is><t xml:space="preserve">{escape(str(value))}</t></is></c>'
 
 
-def _serial(moment: datetime) -> float:
-    return (moment - datetime(1899, 12, 30)) / timedelta(days=1)
+def _serial(moment: datetime, epoch: datetime) -> float:
+    return (moment - epoch) / timedelta(days=1)

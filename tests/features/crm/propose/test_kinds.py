@@ -214,3 +214,79 @@ def test_two_orders_in_one_column_are_named(tmp_path: Path) -> None:
     proposal = proposal_of(tmp_path, table("deals.csv", DEALS, row))
     assert counts(proposal) == ALL
     assert _has_note(proposal, "column created", "two orders of day and month")
+
+
+def _won_deals(every_open: bool) -> Table:
+    """Deals of won leads, and (`every_open`) open ones of all others."""
+    rows: Rows = [
+        (f"D{r.number:05d}", f"L{r.number:05d}", "Won" if r.outcome == "won" else "Open", day(r.closed))
+        for r in LEADS
+        if r.outcome == "won" or every_open
+    ]
+    return "deals.csv", ("deal_id", "lead_id", "status", "closed"), rows
+
+
+def test_leads_lost_only_in_a_log_of_stages_are_named(tmp_path: Path) -> None:
+    leads = table("leads.csv", ("lead_id", "created"), lambda r: (f"L{r.number:05d}", day(r.created)))
+    steps: Rows = [
+        (f"L{r.number:05d}", clock(r.created + timedelta(hours=hour)), stage)
+        for r in LEADS
+        for hour, stage in enumerate(("Talks", "Offer", r.pick("Won", "Lost", "Talks")))
+    ]
+    log = ("stage_log.csv", ("lead_id", "at", "stage"), steps)
+    with_deal = [r for r in LEADS if r.outcome == "won" or (r.outcome == "lost" and r.number % 2)]
+    rows: Rows = [
+        (f"D{r.number:05d}", f"L{r.number:05d}", r.pick("Won", "Lost", ""), day(r.closed)) for r in with_deal
+    ]
+    deals = ("deals.csv", ("deal_id", "lead_id", "status", "closed"), rows)
+    proposal = proposal_of(tmp_path, leads, deals, log)
+    in_log = sum(r.outcome == "lost" and r not in with_deal for r in LEADS)
+    assert counts(proposal) == (len(LEADS), count("won"), count("lost") - in_log, count("open") + in_log)
+    assert _has_note(proposal, f"{in_log} leads count as open", "stage of stage_log.csv ends with Lost")
+
+
+@pytest.mark.parametrize("every_open", [False, True])
+def test_leads_lost_in_their_own_status_are_lost_or_named(tmp_path: Path, every_open: bool) -> None:
+    leads = table(
+        "leads.csv",
+        ("lead_id", "created", "status"),
+        lambda r: (f"L{r.number:05d}", day(r.created), r.pick("Talks", "Lost", "Talks")),
+    )
+    proposal = proposal_of(tmp_path, leads, _won_deals(every_open))
+    is_named = _has_note(proposal, f"{count('lost'):,} leads count as open", "status of leads.csv is Lost")
+    assert is_named == every_open
+    assert counts(proposal)[2] == (0 if every_open else count("lost"))
+
+
+@pytest.mark.parametrize("weeks", [3, 12])
+def test_snapshots_of_each_week_are_refused_in_one_sentence(tmp_path: Path, weeks: int) -> None:
+    rows: Rows = [
+        (*_deal(r, r.outcome if moment >= r.closed else "open"), day(moment))
+        for moment in (EXPORTED - timedelta(weeks=week) for week in range(weeks))
+        for r in LEADS
+    ]
+    with pytest.raises(DataError, match=rf"deal_id repeats \(200 ids in {200 * weeks:,} rows\)") as refusal:
+        proposal_of(tmp_path, ("weekly.csv", (*DEALS, "snapshot_date"), rows))
+    assert "one row for each lead or deal as it is now" in str(refusal.value)
+
+
+def test_payments_of_a_dozen_deals_are_no_leads(tmp_path: Path) -> None:
+    deals: Rows = [
+        (f"D{number:03d}", f"Deal {number}", status, f"2026-06-{number + 1:02d}", "Fair")
+        for number, status in enumerate(("Won", "Lost", "Talks", "Won", "Talks", "Lost", "Talks", "Talks"))
+    ]
+    deals += [(f"D{number:03d}", f"Deal {number}", "Talks", "2026-06-10", "Web") for number in (8, 9, 10, 10)]
+    paid: Rows = [(f"P{number}", f"D{number:03d}", f"2026-06-{number + 9:02d}", 900) for number in range(6)]
+    steps: Rows = [
+        (f"D{number:03d}", stage, f"2026-06-{number + day_of_month:02d}")
+        for number in range(6)
+        for stage, day_of_month in (("Talks", 2), ("Won" if number % 3 == 0 else "Lost", 8))
+    ]
+    proposal = proposal_of(
+        tmp_path,
+        ("deals.csv", ("deal_id", "title", "stage", "created_at", "source"), deals),
+        ("payments.csv", ("payment_id", "deal_id", "payment_date", "amount"), paid),
+        ("stage_history.csv", ("deal_id", "new_stage", "changed_at"), steps),
+    )
+    assert tomllib.loads(proposal.text)["leads"]["source"] == "deals.csv"
+    assert counts(proposal) == (11, 2, 2, 7)
