@@ -164,7 +164,7 @@ def test_measured_and_served_model_agree_in_order_and_level(demo: Demo) -> None:
     measured, served = evidence.scores[MODEL], evidence.served
     assert not np.array_equal(measured, served)
     ranks = [np.argsort(np.argsort(scores)) for scores in (measured, served)]
-    assert np.corrcoef(ranks)[0, 1] > 0.9
+    assert np.asarray(np.corrcoef(ranks))[0, 1] > 0.9
     rate, leads = evidence.won.mean(), len(np.unique(evidence.group))
     noise = 2 * np.sqrt(rate * (1 - rate) / leads)
     assert abs(sigmoid(measured).mean() - sigmoid(served).mean()) < noise
