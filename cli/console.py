@@ -71,13 +71,13 @@ def progress_bar(
 
 def print_training(training_run: TrainingRun, lang: Language) -> None:
     """The result of a training run: findings, quality of the model, and the written files."""
-    from training.reports.model_report import summary, verdict
+    from training.reports.model_report import describe_quality, summary
 
     trained, out = training_run.record.trained, training_run.report.parent
     print_rejects(trained.loaded.rejects.summary(), out / "rejects.csv", lang)
     print_findings([f for f in trained.findings if f.severity != "note"], lang)
     print(summary(trained.model.about, lang))
-    print(verdict(trained.evaluation.figures, lang))
+    print(describe_quality(trained.model.about, trained.evaluation.figures, lang))
     registration = training_run.registration
     written = Message(
         "Wrote {folder} (model {model}) and {report}; registered as hotlead version {version}, challenger, "

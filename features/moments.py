@@ -24,6 +24,11 @@ MIN_WINS = 20
 """Minimum number of won leads for a model; with fewer the rules alone decide."""
 
 
+def count_missing(won: int, others: int) -> int:
+    """How many leads are missing until `MIN_WINS` are won and as many are not."""
+    return max(MIN_WINS - won, 0) + max(MIN_WINS - others, 0)
+
+
 @dataclass(frozen=True)
 class Examples:
     """Examples in the order of their moments.
@@ -53,6 +58,16 @@ class Examples:
     def won_leads(self) -> int:
         """The number of different leads that are won in these examples."""
         return len(np.unique(self.lead[self.won]))
+
+    @property
+    def other_leads(self) -> int:
+        """The number of different leads that are won in none of these examples."""
+        return len(np.unique(self.lead)) - self.won_leads
+
+    @property
+    def missing_leads(self) -> int:
+        """How many more leads are needed to measure on these examples, or to learn what is measured."""
+        return count_missing(self.won_leads, self.other_leads)
 
 
 def build_examples(crm: Crm, target: Target) -> Examples:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,13 @@ from scoring.evaluation.comparison import ModelVsRules
 from scoring.evaluation.replay import CardReplay
 from scoring.model.thresholds import find_evaluated_thresholds
 from scoring.pages.comparison import comparison_page
-from scoring.pages.page import Page
+from scoring.pages.page import Page, Text
 from scoring.scorecard.load import card_in_use, find_card, load_card
 from scoring.scorecard.scorecard import Scorecard
 from training.progress import StepReporter
 from training.registry.mlflow_store import CHALLENGER, CHAMPION, RegisteredModel, find_model, log_pages
 from training.reports.html_files import render_pages, write_pages
+from training.reports.model_report import describe_quality
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,10 @@ class Comparison:
 
     def page(self, lang: Language) -> Page:
         model = self.registered_model.model
-        return comparison_page(self.result, model.table, self.name, model.version, lang)
+        page = comparison_page(self.result, model.table, self.name, model.version, lang)
+        if model.about.get("measurable", True):
+            return page
+        return replace(page, blocks=(Text(describe_quality(model.about, {}, lang), "warning"), *page.blocks))
 
     def to_dict(self, lang: Language) -> dict[str, Any]:
         model = self.registered_model.model
@@ -41,6 +45,7 @@ class Comparison:
             "version": self.registered_model.version,
             "alias": self.registered_model.alias,
             "scorecard": self.result.card.version,
+            "measurable": model.about.get("measurable", True),
         }
         return about | self.result.to_dict(model.table, lang)
 

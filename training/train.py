@@ -17,7 +17,7 @@ from training.fitting.choosing import choose
 from training.fitting.cross_fit import score_served
 from training.fitting.dataset import build_dataset, check_enough_deals
 from training.fitting.fit import fit
-from training.fitting.holdout import build_evidence, evaluate
+from training.fitting.holdout import build_evidence, evaluate, is_measurable
 from training.fitting.result import RunRecord, TrainingResult, describe_training, explain_sample
 from training.fitting.text_words import with_text_words
 from training.fitting.tuning import tune
@@ -87,7 +87,9 @@ def train(
     report_step(Message("choosing on later deals and measuring on the newest"))
     evaluation = evaluate(data, choose_recipe, seed)
     report_step(Message("refitting on all deals"))
-    recipe = evaluation.recipes[0] if len(evaluation.recipes) == 1 else choose_recipe(data)
+    # a recipe that folds differ in, or that too few deals chose, is chosen again
+    is_settled = len(evaluation.recipes) == 1 and is_measurable(data, evaluation)
+    recipe = evaluation.recipes[0] if is_settled else choose_recipe(data)
     model = with_text_words(fit(data, recipe, seed), loaded)
     report_step(Message("scoring the newest deals as the model in use does"))
     served = score_served(data, recipe, model, evaluation, seed)

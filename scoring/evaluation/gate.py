@@ -11,7 +11,7 @@ import numpy as np
 
 from features.clock import MS_PER_DAY, to_ms
 from features.columns import Bools, Floats
-from features.moments import MIN_WINS
+from features.moments import MIN_WINS, count_missing
 from scoring.model.evidence import MODEL, POINTS, Evidence
 from scoring.model.model import Model, sigmoid
 from scoring.scorecard.rating import rate
@@ -30,6 +30,7 @@ CheckName: TypeAlias = Literal[
     "champion_log_loss",
     "champion_win_rate",
     "champion_readable",
+    "enough_older_deals",
 ]
 LOG_LOSS_MARGIN, WIN_RATE_MARGIN = 0.005, 0.03
 """How far the lower end of a gain's interval may lie below 0."""
@@ -71,8 +72,9 @@ def run_gate(new: ModelCandidate, card: Scorecard, champion: ModelCandidate | No
     `card` is the present scorecard. The first champion has only the scorecard to beat; without one, the
     win rate of all leads.
     """
-    checks = [_check_enough_deals(new.evidence), _check_audit(new.model), _check_scorecard(new, card)]
-    if not checks[0].passed:
+    enough = [_check_enough_deals(new.evidence), *_check_enough_older_deals(new.model)]
+    checks = [*enough, _check_audit(new.model), _check_scorecard(new, card)]
+    if not all_passed(enough):
         return checks
     checks += [
         _check_base_rate(new.evidence),
@@ -90,9 +92,20 @@ def all_passed(checks: list[Check]) -> bool:
 def _check_enough_deals(evidence: Evidence) -> Check:
     won = len(set(evidence.lead[evidence.won].tolist()))
     others = len(set(evidence.lead.tolist())) - won
-    missing = max(MIN_WINS - won, 0) + max(MIN_WINS - others, 0)
+    return _check_counts("enough_deals", won, others)
+
+
+def _check_enough_older_deals(model: Model) -> Iterator[Check]:
+    """What the evaluated model learnt from; models that do not say it are judged on the rest."""
+    won, leads = (model.about.get(f"measured_from_{name}") for name in ("won_leads", "leads"))
+    if won is not None and leads is not None:
+        yield _check_counts("enough_older_deals", won, leads - won)
+
+
+def _check_counts(name: CheckName, won: int, others: int) -> Check:
+    missing = count_missing(won, others)
     figures = {"won": won, "others": others, "missing": missing, "least": MIN_WINS}
-    return Check("enough_deals", not missing, None, figures)
+    return Check(name, not missing, None, figures)
 
 
 def _check_audit(model: Model) -> Check:

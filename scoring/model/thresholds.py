@@ -14,6 +14,7 @@ import numpy as np
 from features.clock import MS_PER_DAY
 from features.columns import Bools, Floats
 from features.errors import SettingsError
+from features.moments import MIN_WINS
 from scoring.model.evidence import MODEL, Evidence
 from scoring.model.model import sigmoid
 from scoring.scorecard.rating import Rating, rate
@@ -21,6 +22,7 @@ from scoring.scorecard.scale import Scale
 from scoring.scorecard.scorecard import HOT, WARM, Policy, Scorecard
 
 _MAX_EXCESS = 3
+_SAME_VOLUME, _MIN_WIN_RATE = "same_volume_as_rules", "min_win_rate"
 
 UNREACHABLE = 1.0
 """A threshold that no probability below certainty reaches."""
@@ -50,7 +52,7 @@ def find_thresholds(
     """
     probability = sigmoid(evidence.served if log_odds is None else log_odds)
     data = _PolicyData(evidence, rating, probability, about.get("new_leads_per_week"))
-    find = _POLICIES[policy.policy]
+    find = _POLICIES[_measurable_policy(policy.policy, about)]
     warm, hot = find(data, policy.warm, WARM), find(data, policy.hot, HOT)
     return Scale(min(warm, hot), hot, 1.0)
 
@@ -59,6 +61,12 @@ def find_evaluated_thresholds(card: Scorecard, evidence: Evidence, about: Mappin
     """The scale of the model as it was evaluated, for comparing it on the deals of its evaluation."""
     rating = rate(card, evidence.features)
     return find_thresholds(card.thresholds, evidence, rating, about, evidence.scores[MODEL])
+
+
+def _measurable_policy(policy: str, about: Mapping[str, Any]) -> str:
+    """The policy; the volume of the rules where it asks for a win rate and too few wins show one."""
+    has_few_wins = about.get("measured_won_leads", MIN_WINS) < MIN_WINS
+    return _SAME_VOLUME if policy == _MIN_WIN_RATE and has_few_wins else policy
 
 
 def _same_volume(data: _PolicyData, _: float | None, stage: int) -> float:
@@ -127,8 +135,8 @@ def _nth_highest(probability: Floats, count: int) -> float:
 
 
 _POLICIES: dict[str, Callable[[_PolicyData, float | None, int], float]] = {
-    "same_volume_as_rules": _same_volume,
+    _SAME_VOLUME: _same_volume,
     "top_share": _top_share,
-    "min_win_rate": _min_win_rate,
+    _MIN_WIN_RATE: _min_win_rate,
     "calls_per_week": _calls_per_week,
 }

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import mlflow
 import pytest
 
+from features.kinds import Language
 from features.settings import load_settings
+from scoring.pages.page import to_html
 from tests.conftest import Demo
 from tests.helpers.small_crm import CARD, listing, replace_text, run, small_crm
 from training.compare import compare, save_comparison
@@ -45,6 +48,17 @@ def test_rules_are_shown_in_both_languages(reviewed: Path) -> None:
     out = reviewed.parent / "hotlead-out"
     assert "Came by referral" in (out / "rules-en.html").read_text("utf-8")
     assert json.loads(run("rules", "show", reviewed, "--json").stdout)["bands"]["hot"] == 20
+
+
+@pytest.mark.parametrize(("lang", "words"), [("en", "Not measurable yet"), ("ja", "まだ測定できません")])
+def test_a_comparison_on_too_few_deals_says_so_first(reviewed: Path, lang: Language, words: str) -> None:
+    comparison = compare(load_settings(reviewed), reviewed.parent / "hotlead-out")
+    assert words not in to_html(comparison.page(lang))
+    registered_model = comparison.registered_model
+    model = registered_model.model.with_about(measurable=False, measured_from_won_leads=5)
+    few = replace(comparison, registered_model=replace(registered_model, model=model))
+    assert words in to_html(few.page(lang))
+    assert few.to_dict(lang)["measurable"] is False
 
 
 def test_a_change_is_replayed_before_it_is_used(reviewed: Path, tmp_path: Path) -> None:

@@ -34,6 +34,7 @@ class Evaluation:
 
     `rows` are their positions in the dataset, `scores` (log-odds) and `figures` are by model, baseline or
     part; `reasons` (rows, features) are the contributions to the model's scores, nan where not computed.
+    `train` are the positions of the examples that the evaluated model learnt from (of the first fold).
     `learning_curve` is the model's log loss by its number of trees.
     """
 
@@ -42,12 +43,16 @@ class Evaluation:
     reasons: NDArray[np.float32]
     figures: dict[str, dict[str, Estimate]]
     recipes: list[Recipe]
-    train_rows: int
+    train: NDArray[np.intp]
     learning_curve: dict[int, float]
 
     @property
     def model(self) -> dict[str, Estimate]:
         return self.figures["model"]
+
+    @property
+    def train_rows(self) -> int:
+        return len(self.train)
 
 
 def split_for_evaluation(data: Dataset, seed: int) -> list[Split]:
@@ -79,7 +84,13 @@ def evaluate(data: Dataset, choose: Callable[[Dataset], Recipe], seed: int) -> E
     scores = {name: np.concatenate([t[name] for t in split_scores]) for name in split_scores[0]}
     figures = _measure_scores(data.take(rows), scores, seed)
     curve = mean_curve(losses, max(trees), len(rows))
-    return Evaluation(rows, scores, np.concatenate(reasons), figures, recipes, len(splits[0].train), curve)
+    return Evaluation(rows, scores, np.concatenate(reasons), figures, recipes, splits[0].train, curve)
+
+
+def is_measurable(data: Dataset, evaluation: Evaluation) -> bool:
+    """Whether both sides of the split hold enough won and other leads for a figure to mean anything."""
+    sides = (data.examples.take(rows) for rows in (evaluation.train, evaluation.rows))
+    return not any(side.missing_leads for side in sides)
 
 
 def build_evidence(

@@ -21,7 +21,7 @@ from scoring.model.evidence import Evidence
 from scoring.model.model import EVIDENCE_FILE, Explanation, Model
 from scoring.statistics.metrics import estimates_to_dict
 from training.fitting.dataset import Dataset
-from training.fitting.holdout import Evaluation
+from training.fitting.holdout import Evaluation, is_measurable
 from training.fitting.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -98,9 +98,7 @@ def describe_training(
         "examples": len(examples),
         "leads": len(np.unique(examples.lead)),
         "won_leads": examples.won_leads,
-        "measured_examples": len(judged),
-        "measured_leads": len(np.unique(judged.lead)),
-        "measured_won_leads": judged.won_leads,
+        **_describe_sides(data, evaluation),
         "new_leads_per_week": _new_leads_per_week(loaded.crm, judged) if dated else None,
         "findings": [
             {"code": f.code, "severity": f.severity, "column": f.column, "used": f.is_used}
@@ -112,6 +110,20 @@ def describe_training(
         "recipe": recipe.to_dict(),
         "seed": seed,
         "figures": {name: estimates_to_dict(figures) for name, figures in evaluation.figures.items()},
+    }
+
+
+def _describe_sides(data: Dataset, evaluation: Evaluation) -> dict[str, Any]:
+    """What the evaluated model learnt from, what it was evaluated on, and whether both suffice."""
+    learnt, judged = data.examples.take(evaluation.train), data.examples.take(evaluation.rows)
+    return {
+        "measured_examples": len(judged),
+        "measured_leads": len(np.unique(judged.lead)),
+        "measured_won_leads": judged.won_leads,
+        "measured_from_examples": len(learnt),
+        "measured_from_leads": len(np.unique(learnt.lead)),
+        "measured_from_won_leads": learnt.won_leads,
+        "measurable": is_measurable(data, evaluation),
     }
 
 

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import plotly.graph_objects as go
 
 from features.kinds import Language
+from features.moments import MIN_WINS, count_missing
 from scoring.model.evidence import MODEL, POINTS
 from scoring.pages.page import (
     Block,
@@ -30,6 +31,8 @@ from training.fitting.result import TrainingResult
 from training.reports.charts import draw_evidence
 
 _MEASURED_MODELS = (MODEL, POINTS, *BASELINES)
+_UNMEASURED_CHART = "importance"
+"""The chart that shows the model in use, and no measured figure."""
 
 
 Charts: TypeAlias = Mapping[str, go.Figure]
@@ -48,34 +51,78 @@ def report(trained: TrainingResult, charts: Charts, lang: Language) -> str:
 
 def report_page(trained: TrainingResult, charts: Charts, lang: Language) -> Page:
     """The quality of the model, the findings of the audit, and the recipe of the model."""
-    measured = trained.evaluation.figures
+    about, measured = trained.model.about, trained.evaluation.figures
+    figures: list[Block] = [Heading(translate("report_figures", lang)), _measures_table(measured, lang)]
+    if not about["measurable"]:
+        figures, charts = [], {name: c for name, c in charts.items() if name == _UNMEASURED_CHART}
     blocks = (
-        Text(summary(trained.model.about, lang)),
-        Text(verdict(measured, lang), "verdict"),
-        Heading(translate("report_figures", lang)),
-        _measures_table(measured, lang),
+        Text(summary(about, lang)),
+        Text(describe_quality(about, measured, lang), "verdict"),
+        *figures,
         *_chart_blocks(charts, lang),
         Heading(translate("report_audit", lang)),
         *_audit(trained, lang),
         Heading(translate("report_recipe", lang)),
-        Facts(_recipe_facts(trained.model.about["recipe"])),
+        Facts(_recipe_facts(about["recipe"])),
     )
-    title = translate("report_title", lang, name=trained.model.about["crm"])
+    title = translate("report_title", lang, name=about["crm"])
     return Page(title, blocks, lang, _footer(trained, lang))
 
 
 def summary(about: Mapping[str, Any], lang: Language) -> str:
-    """The training data and the evaluation of the model that `about` describes, in one or two sentences."""
+    """What the model that `about` describes was trained on, and what was measured, in a few sentences."""
     counts = {name: f"{about[name]:,}" for name in ("examples", "leads")} | {
         "won": f"{about['won_leads']:,}",
         "test": f"{about['measured_examples']:,}",
         "test_leads": f"{about['measured_leads']:,}",
         "test_won": f"{about['measured_won_leads']:,}",
     }
+    sentences = (_describe_data(about, counts, lang), _describe_measured(about, lang))
+    return {"en": " ", "ja": ""}[lang].join(filter(None, sentences))
+
+
+def _describe_data(about: Mapping[str, Any], counts: Mapping[str, str], lang: Language) -> str:
+    if not about.get("measurable", True):
+        return translate("report_summary_unmeasured", lang, **counts)
     if not about["ordered"]:
         return translate("report_summary_folds", lang, **counts)
     through = (about["trained_through"] or "")[:10] or {"en": "the newest lead", "ja": "最新のリード"}[lang]
     return translate("report_summary", lang, through=through, **counts)
+
+
+def _describe_measured(about: Mapping[str, Any], lang: Language) -> str:
+    """What was measured and what is in use; empty if nothing could be measured or counted."""
+    if not about.get("measurable", False):
+        return ""
+    key = "report_measured" if about["ordered"] else "report_measured_folds"
+    counts = {name: f"{about[f'measured_from_{name}']:,}" for name in ("examples", "leads", "won_leads")}
+    return translate(key, lang, **counts)
+
+
+def describe_quality(
+    about: Mapping[str, Any], measured: Mapping[str, Mapping[str, Estimate]], lang: Language
+) -> str:
+    """The verdict; or, with too few deals on one side of the split, that nothing can be measured yet."""
+    if about.get("measurable", True):
+        return verdict(measured, lang)
+    from_won, from_others = _count_side(about, "measured_from")
+    won, others = _count_side(about, "measured")
+    return translate(
+        "report_not_measurable" if about["ordered"] else "report_not_measurable_folds",
+        lang,
+        least=MIN_WINS,
+        missing=max(count_missing(from_won, from_others), count_missing(won, others)),
+        from_won=f"{from_won:,}",
+        from_others=f"{from_others:,}",
+        won=f"{won:,}",
+        others=f"{others:,}",
+    )
+
+
+def _count_side(about: Mapping[str, Any], side: str) -> tuple[int, int]:
+    """The won and the other leads of one side of the split."""
+    won = about[f"{side}_won_leads"]
+    return won, about[f"{side}_leads"] - won
 
 
 def verdict(measured: Mapping[str, Mapping[str, Estimate]], lang: Language) -> str:
@@ -98,7 +145,7 @@ def verdict(measured: Mapping[str, Mapping[str, Estimate]], lang: Language) -> s
 def describe_run(trained: TrainingResult, lang: Language) -> str:
     """The verdict, the data, the horizon and the excluded features, in Markdown."""
     sentences = [
-        verdict(trained.evaluation.figures, lang),
+        describe_quality(trained.model.about, trained.evaluation.figures, lang),
         summary(trained.model.about, lang),
         _footer(trained, lang),
     ]

@@ -19,7 +19,7 @@ from scoring.scorecard.scorecard import Scorecard
 from scoring.statistics.metrics import Estimate
 from scoring.texts import translate
 from training.registry.mlflow_store import CHAMPION
-from training.reports.model_report import summary, verdict
+from training.reports.model_report import describe_quality, summary
 from training.reports.promotion_page import promotion_page
 from training.scorecard.summary import gain_sentence
 from training.start.first_list import FirstList
@@ -104,9 +104,10 @@ def _model(first_list: FirstList, lang: Language) -> Iterator[Block]:
     if model is None:
         yield Text(_why_no_model(first_list, lang), "warning")
         return
-    yield Text(summary(model.model.about, lang))
-    yield Text(verdict(_figures(model.model.about["figures"]), lang), "verdict")
-    if first_list.comparison is not None:
+    about = model.model.about
+    yield Text(summary(about, lang))
+    yield Text(describe_quality(about, _figures(about["figures"]), lang), "verdict")
+    if first_list.comparison is not None and about.get("measurable", True):
         yield Text(comparison_verdict(first_list.comparison.result, lang), "verdict")
 
 

@@ -9,10 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 
-from features.clock import MS_PER_DAY
 from features.crm.audit import audit
 from features.crm.column_checks import check_columns
 from features.crm.connections.urls import PASSWORD_VARIABLE, without_password
@@ -33,6 +31,7 @@ from features.crm.propose.questions import (
     outcome_questions,
 )
 from features.crm.propose.summary import NO_LEADS, ExportSummary
+from features.crm.propose.times import USUAL_HORIZON, suggest_horizon
 from features.crm.propose.unused.lost_elsewhere import describe_lost_elsewhere
 from features.crm.propose.write import Draft, write_crm_toml
 from features.crm.propose.zone import propose_zone
@@ -44,8 +43,6 @@ from features.messages import Message, MessageLines, sentence, to_text
 from features.settings import parse_settings
 
 _ID_NAME = re.compile(r"(^|[^a-z])id\W*$|Id\W*$|ID\W*$|番号|コード|(^|[^a-z])key$")
-_HORIZONS = (30, 60, 90, 120, 180, 270, 365, 545, 730)
-_DEFAULT_HORIZON = 90
 _FEW_REJECTS = 0.04
 _SHOWN_REJECTS = 6
 _MAX_BYTES, _MIN_BYTES = 128 * 2**20, 8 * 2**20
@@ -93,19 +90,21 @@ def propose(
         tables = ask_formats(tables, ask)
     detected = _detect(tables, named, ask)
     pa.default_memory_pool().release_unused()
-    first_text = write_crm_toml(detected, Draft(_DEFAULT_HORIZON), lang)
+    first_text = write_crm_toml(detected, Draft(USUAL_HORIZON), lang)
     _check_features(first_text, detected)
     draft, future = _load_draft(first_text, folder, tables)
     of_columns = list(check_columns(draft))
     suspects = {f.column: f for f in of_columns if f.column and f.severity in ("leak", "suspect")}
     shares = _reject_shares(draft)
-    text = write_crm_toml(detected, Draft(_suggest_horizon(draft), suspects, shares), lang)
+    horizon = suggest_horizon(draft.crm)
+    text = write_crm_toml(detected, Draft(horizon, suspects, shares), lang)
     loaded = _with_features_of(text, draft, folder, tables)
     of_files = (note for table in tables for note in table.rows.notes)
     of_tables = (*describe_formats(tables, draft.settings), *_notes(detected))
     of_lost = map(sentence, describe_lost_elsewhere(detected, loaded))
     of_rejects = loaded.rejects.summary().lines[:_SHOWN_REJECTS]
-    notes = (*of_files, _describe_zone(draft, detected), *future, *of_tables, *of_lost, *of_rejects)
+    of_times = (_describe_zone(draft, detected), *horizon.notes, *future)
+    notes = (*of_files, *of_times, *of_tables, *of_lost, *of_rejects)
     for place in places:
         text = text.replace(place, without_password(place))
     texts = tuple(to_text(note, lang).strip() for note in (*notes, *_explain_passwords(places)))
@@ -218,15 +217,3 @@ def _load_draft(text: str, folder: Path, tables: list[TableProfile]) -> tuple[Lo
     except ZoneError as problem:
         later = lenient.model_copy(update={"as_of": datetime.now(tz=UTC) + timedelta(days=1)})
         return load(later, rejects, write=False), [problem.message]
-
-
-def _suggest_horizon(loaded: Loaded) -> int:
-    """A round number of days within which nine in ten of the won deals were won."""
-    crm = loaded.crm
-    won = crm.outcomes.won
-    if not crm.horizon_applies or not won.any():
-        return _DEFAULT_HORIZON
-    days_to_win = (crm.outcomes.won_at[won] - crm.created[won]) / MS_PER_DAY
-    days_to_win = days_to_win[days_to_win >= 0]
-    needed = float(np.quantile(days_to_win, 0.9)) if len(days_to_win) else _DEFAULT_HORIZON
-    return next((days for days in _HORIZONS if days >= needed), _HORIZONS[-1])

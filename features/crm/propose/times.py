@@ -7,17 +7,37 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from features.clock import NEVER, days_to_ms
+from features.clock import MS_PER_DAY, NEVER, days_to_ms
 from features.columns import Bools, Floats, Ints
 from features.crm.parsing import as_numbers
 from features.crm.profile import TableProfile
 from features.crm.propose.recipes import TableRecipe
 from features.crm.propose.words import has_word
+from features.crm_data import Crm
 from features.messages import Message
 
 _DAY = days_to_ms(1)
 _NEARLY_ALL, _FEW, _MOSTLY, _HALF = 0.95, 0.05, 0.9, 0.5
+_HORIZONS = (7, 14, 30, 60, 90, 120, 180, 270, 365, 545, 730)
+_SHORTEST = 30
+"""The shortest horizon that the wins alone suggest; only a short history makes it shorter."""
+_PERIODS = 2.5
+"""A history holds the horizon of the newest deals, that of the older ones, and the older ones themselves."""
+_EARLY = 0.02
+"""The share of the oldest leads that do not yet make a history."""
 _CREATED_ENOUGH, _CLOSED_ENOUGH = 1.0, 2.5
+
+
+@dataclass(frozen=True)
+class Horizon:
+    """A proposed horizon in days, and why; `notes` say what it could not be."""
+
+    days: int
+    reason: Message
+    notes: tuple[Message, ...] = ()
+
+
+USUAL_HORIZON = Horizon(90, Message("the usual time: no won deal has a date to tell it from"))
 
 
 @dataclass(frozen=True)
@@ -164,3 +184,38 @@ def _find_lost_date(
         if has_time[lost].mean() >= _NEARLY_ALL and has_time[won].mean() <= _FEW:
             return name
     return None
+
+
+def suggest_horizon(crm: Crm) -> Horizon:
+    """A round number of days within which nine in ten of the won deals were won.
+
+    It is shorter where the history would leave no older deals to measure with: their outcomes must be known
+    before the newest deals begin, whose outcomes must be known too.
+    """
+    won = crm.outcomes.won
+    if not crm.horizon_applies or not won.any():
+        return USUAL_HORIZON
+    days_to_win = (crm.outcomes.won_at[won] - crm.created[won]) / MS_PER_DAY
+    days_to_win = days_to_win[days_to_win >= 0]
+    needed = float(np.quantile(days_to_win, 0.9)) if len(days_to_win) else USUAL_HORIZON.days
+    days = next((h for h in _HORIZONS if h >= max(needed, _SHORTEST)), _HORIZONS[-1])
+    history = int((crm.snapshot - np.quantile(crm.created, _EARLY)) / MS_PER_DAY)
+    if days * _PERIODS <= history:
+        return Horizon(days, Message("nine in ten wins came within this time"))
+    return _shorten_horizon(days, history)
+
+
+def _shorten_horizon(days: int, history: int) -> Horizon:
+    """The longest horizon that a history of so many days can be measured with."""
+    longest = int(history / _PERIODS)
+    shorter = max((h for h in _HORIZONS if h <= longest), default=max(longest, 1))
+    reason = Message(
+        "nine in ten wins need about {days} days, but with a history of {history} days nothing longer than "
+        "{longest} days can be measured; raise it when the history is longer",
+        days=days,
+        history=history,
+        longest=longest,
+    )
+    return Horizon(
+        shorter, reason, (Message("horizon_days = {days}: {reason}.", days=shorter, reason=reason),)
+    )

@@ -20,6 +20,7 @@ from features.crm.propose.formats import add_formats, add_unread_dates
 from features.crm.propose.outcomes import OutcomeColumn
 from features.crm.propose.parts import find_missing_words, is_number_feature
 from features.crm.propose.recognised import RecognisedTable
+from features.crm.propose.times import Horizon
 from features.crm.propose.zone import propose_zone
 from features.crm.table_settings import Source
 from features.kinds import Language
@@ -37,7 +38,7 @@ class Draft:
     """What a first reading of the proposal shows: the horizon, features of `suspects` (findings by column)
     to comment out, and for tables of which many rows are unusable the share that is."""
 
-    horizon_days: int
+    horizon: Horizon
     suspects: Mapping[str, Finding] = field(default_factory=dict)
     reject_shares: Mapping[str, float] = field(default_factory=dict)
 
@@ -54,7 +55,7 @@ def write_crm_toml(detected: DetectedTables, draft: Draft, lang: Language = "en"
         "deals": _deals_table(detected, lang),
         "activities": _activities_tables(detected, lang),
         "changes": _changes_table(detected, lang),
-        "target": _target_table(detected, draft.horizon_days, lang),
+        "target": _target_table(detected, draft.horizon, lang),
         "segments": _segments_table(detected),
         "features": _features_table(detected, draft.suspects, lang),
     }
@@ -285,12 +286,12 @@ def _changes_table(detected: DetectedTables, lang: Language) -> Table | None:
     return table
 
 
-def _target_table(detected: DetectedTables, horizon_days: int, lang: Language) -> Table | None:
+def _target_table(detected: DetectedTables, horizon: Horizon, lang: Language) -> Table | None:
     if not detected.close:
         return None
     table = tomlkit.table()
-    table.add("horizon_days", horizon_days)
-    _explain(table, "horizon_days", Message("nine in ten wins came within this time"), lang)
+    table.add("horizon_days", horizon.days)
+    _explain(table, "horizon_days", horizon.reason, lang)
     return table
 
 

@@ -237,6 +237,21 @@ def test_too_few_other_leads_judge_nobody_either() -> None:
     assert find_check(checks, "enough_deals").figures["missing"] == 13
 
 
+def test_too_few_older_deals_measure_nothing_and_it_says_how_many_are_missing() -> None:
+    few = make_candidate(measured_from_won_leads=5, measured_from_leads=8)
+    checks = run_gate(few, CARD, make_candidate())
+    assert failed_names(checks) == {"enough_older_deals"}
+    assert find_check(checks, "enough_older_deals").figures == {
+        "won": 5,
+        "others": 3,
+        "missing": 32,
+        "least": MIN_WINS,
+    }
+    assert "base_rate" not in {c.name for c in checks}
+    enough = make_candidate(measured_from_won_leads=20, measured_from_leads=40)
+    assert failed_names(run_gate(enough, CARD, None)) == set()
+
+
 # -- the scorecard of the day ----------------------------------------------------------------------
 
 

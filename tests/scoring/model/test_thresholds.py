@@ -215,6 +215,14 @@ def test_a_win_rate_that_no_list_reaches_makes_nobody_hot() -> None:
     assert count_hot_and_warm(sample, scale) == (0, 100)
 
 
+def test_too_few_wins_show_no_win_rate_so_the_volume_of_the_rules_counts() -> None:
+    sample = evidence(SPREAD, won=[False] * 98 + [True] * 2, points=[9] * 10 + [5] * 20 + [0] * 70)
+    by_rate = card(policy="min_win_rate", warm=0.3, hot=0.9)
+    rating = rate(by_rate, sample.features)
+    scale = find_thresholds(by_rate.thresholds, sample, rating, {"measured_won_leads": 2})
+    assert count_hot_and_warm(sample, scale) == (10, 30)
+
+
 # -- calls a week --------------------------------------------------------------------------------
 
 

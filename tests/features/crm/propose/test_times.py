@@ -1,0 +1,62 @@
+"""The proposed horizon: as long as wins need, and no longer than a history can be measured with."""
+
+from __future__ import annotations
+
+import csv
+import tomllib
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+
+from features.crm.propose import Proposal, propose
+from features.kinds import Language
+
+START = date(2025, 1, 1)
+
+
+def propose_for(folder: Path, days: int, slowest: int, lang: Language = "en") -> Proposal:
+    """The proposal for two leads a day, won or lost after up to `slowest` days."""
+    with (folder / "deals.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(("Id", "Created Date", "Stage", "Close Date", "Source"))
+        for i in range(2 * days):
+            created = START + timedelta(days=i // 2)
+            closed = created + timedelta(days=1 + i * 7 % slowest)
+            is_open = closed > START + timedelta(days=days)
+            stage = "Prospecting" if is_open else "Closed Won" if i % 3 == 0 else "Closed Lost"
+            writer.writerow((f"D{i:05d}", created, stage, "" if is_open else closed, "ab"[i % 2]))
+    return propose(["deals.csv"], folder, lang=lang)
+
+
+def horizon(proposal: Proposal) -> int:
+    return int(tomllib.loads(proposal.text)["target"]["horizon_days"])
+
+
+def comment(proposal: Proposal) -> str:
+    """What stands beside the horizon."""
+    (line,) = (line for line in proposal.text.splitlines() if line.startswith("horizon_days"))
+    return line.partition("# ")[2]
+
+
+def test_a_long_history_gives_the_time_that_wins_need(tmp_path: Path) -> None:
+    proposal = propose_for(tmp_path, days=600, slowest=80)
+    assert horizon(proposal) == 90
+    assert comment(proposal) == "nine in ten wins came within this time"
+    assert not any("horizon_days" in note for note in proposal.notes)
+
+
+@pytest.mark.parametrize("days", [25, 50, 100, 200, 260])
+def test_no_horizon_that_the_history_cannot_be_measured_with(tmp_path: Path, days: int) -> None:
+    proposal = propose_for(tmp_path, days=days, slowest=80)
+    assert 2.5 * horizon(proposal) <= days
+    assert horizon(proposal) >= days // 7
+
+
+@pytest.mark.parametrize("lang", ["en", "ja"])
+def test_a_shorter_horizon_says_why(tmp_path: Path, lang: Language) -> None:
+    proposal = propose_for(tmp_path, days=200, slowest=80, lang=lang)
+    assert horizon(proposal) == 60
+    reason = {"en": "nine in ten wins need about 90 days", "ja": "成約の9割には約90日かかります"}[lang]
+    assert comment(proposal).startswith(reason)
+    assert any("horizon_days" in note and reason in note for note in proposal.notes)
