@@ -76,6 +76,12 @@ def count_rarer_examples(folds: Sequence[ValidationFold]) -> int:
     return max(int(min(won.sum(), (~won).sum())), 1)
 
 
+def _count_rarer_leads(folds: Sequence[ValidationFold]) -> int:
+    """`count_rarer_outcome` over all later sides."""
+    won, groups = np.concatenate([f.won for f in folds]), np.concatenate([f.groups for f in folds])
+    return count_rarer_outcome(won, groups)
+
+
 def weigh_parts(folds: Sequence[ValidationFold], ordered: bool) -> dict[str, float]:
     """The weights of the learnt parts, not negative, which add up to 1.
 
@@ -111,8 +117,8 @@ def weigh_points(
     """
     if not judged:
         return 0.0
-    rarer = count_rarer_examples(judged)
-    prior = 0.0 if is_learnt else _CARD_DEALS / (_CARD_DEALS + rarer)
+    rarer, deals = count_rarer_examples(judged), _count_rarer_leads(judged)
+    prior = 0.0 if is_learnt else _CARD_DEALS / (_CARD_DEALS + deals)
     sums = [(fold.blend(learnt), np.asarray(fold.points)) for fold in judged]
     fitted = _fit_share([f.won for f in judged], sums, fold_weights(len(judged), ordered), prior, rarer)
     former, proposed = ([(1 - s) * a + s * b for a, b in sums] for s in (prior, fitted))

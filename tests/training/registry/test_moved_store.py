@@ -53,12 +53,12 @@ def content(folder: Path) -> dict[str, tuple[int, bytes]]:
 
 def use(out: Path, demo: Demo, bundles: Path) -> None:
     """All that reads and writes the store: serve, train, promote, roll back."""
-    assert "is laid out" in sync_once(out, bundles)
+    assert "is laid out" in str(sync_once(out, bundles))
     assert load_bundle(bundles) is not None
     publish(demo.job.record, out)
     assert find_model(out, ("challenger",)).folder.is_relative_to(out)
     assert promote(out, demo.model.card, "for a test", "tests").promoted
-    assert "is laid out" in sync_once(out, bundles)
+    assert "is laid out" in str(sync_once(out, bundles))
     rollback(out, "back", "tests")
 
 

@@ -30,7 +30,8 @@ def logged(demo: Demo, client: mlflow.MlflowClient) -> Any:
 def test_run_holds_parameters_and_tags(demo: Demo, logged: Any) -> None:
     params, tags = logged.data.params, logged.data.tags
     assert params["crm"] == "demo"
-    assert params["recipe.boosting.num_leaves"] == str(demo.model.about["recipe"]["boosting"]["num_leaves"])
+    sizes = demo.model.about["recipe"]["trees"]["small_trees"]["boosting"]
+    assert params["recipe.trees.small_trees.boosting.num_leaves"] == str(sizes["num_leaves"])
     assert tags["hotlead.version"] == demo.model.version
     assert tags["hotlead.features"] == demo.model.table.fingerprint
     assert tags["hotlead.data"] == demo.trained.data.digest
