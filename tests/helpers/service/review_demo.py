@@ -55,6 +55,7 @@ def make_used_demo(demo: Demo, folder: Path) -> Path:
     settings = ServiceSettings.from_environment({"HOTLEAD_CRM": str(crm_toml)})
     settings.out.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(demo.out / "mlflow.db", settings.out / "mlflow.db")
+    shutil.copytree(demo.out / "mlartifacts", settings.out / "mlartifacts")
     crm = load_settings(crm_toml)
     _register_challenger(settings.out)
     promote(settings.out, find_card(crm.folder, crm.table), "the first model", "demo")
