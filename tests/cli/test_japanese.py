@@ -16,7 +16,7 @@ __all__ = ["hotlead"]
 
 NO_WORDS = re.compile(r"`[^`]*`|「[^」]*」|(?:hotlead|curl) .*|\S*[/=._:\-]\S*|\[[a-z_ .]+\]")
 """Parts that are the same in every language: commands, quoted values, paths, keys and tables of crm.toml."""
-PRODUCTS = re.compile(r"(?:\bROC AUC|\b(?:CSV|JSON|TOML|SQL|MLflow|Hotlead|Excel|Parquet|PSI|API|Ctrl|UTC)\b)")
+PRODUCTS = re.compile(r"\bROC AUC|\b(?:CSV|JSON|TOML|SQL|MLflow|Hotlead|Excel|Parquet|PSI|API|Ctrl|UTC)\b")
 ENGLISH = re.compile(r"[A-Za-z]{2,},? [A-Za-z]{2,}")
 
 

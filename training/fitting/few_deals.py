@@ -26,47 +26,56 @@ _FOLDS, _PRIOR_DEALS = 10, 10.0
 
 
 def shrink(recipe: Recipe, data: Dataset, seed: int) -> Recipe:
-    """The recipe with its learnt parts drawn to the base rate."""
+    """The recipe with its learnt parts drawn to the base rate as far as their gain over it is in doubt.
+
+    Where the scorecard has a weight, what they lose goes to it: it is knowledge from before the deals.
+    """
     rarer = count_rarer_outcome(data.won, data.examples.group)
     if rarer >= _FEW or not data.won.any() or data.won.all():
         return recipe
-    trust = measure_trust(recipe, data, seed, 1 - rarer / _FEW, rarer)
+    doubt = 1 - rarer / _FEW
+    proof = _prove(replace(recipe, weights={POINTS: 0.0, **recipe.learnt}), data, seed)
+    trust = proof / (proof + doubt) * rarer / (rarer + _PRIOR_DEALS * doubt)
     return scale_learnt(recipe, trust, _log_odds(float(data.won.mean())))
 
 
-def measure_trust(recipe: Recipe, data: Dataset, seed: int, doubt: float, rarer: int) -> float:
-    """How far the learnt parts are trusted, from 0 to 1.
+def _prove(recipe: Recipe, data: Dataset, seed: int) -> float:
+    """The squared number of standard errors by which a recipe gains over the base rate, 0 without a gain.
 
-    They are fitted on nine tenths of the deals and gain `t` standard errors over the base rate on the
-    others. `doubt` falls to 0 where deals suffice.
+    It is fitted on nine tenths of the deals and judged on the others.
     """
-    learnt_only = replace(recipe, weights={POINTS: 0.0, **recipe.learnt}, calibration=Calibration())
+    uncalibrated = replace(recipe, calibration=Calibration())
     gains, groups = [], []
     for split in random_folds(data.examples, _FOLDS, seed):
         train, test = data.take(split.train), data.take(split.test)
         if train.won.all() or not train.won.any():
             continue
-        model = fit(train, learnt_only, seed)
+        model = fit(train, uncalibrated, seed)
         base = np.full(len(test), _log_odds(float(train.won.mean())))
-        gains.append(
-            log_losses(test.won, base) - log_losses(test.won, model.log_odds(model.encode(test.columns)))
-        )
+        log_odds = model.log_odds(model.encode(test.columns))
+        gains.append(log_losses(test.won, base) - log_losses(test.won, log_odds))
         groups.append(test.examples.group)
     if not gains:
         return 0.0
     gain = np.concatenate(gains)
     error = standard_error(gain, np.concatenate(groups))
-    proof = max(0.0, float(gain.mean()) / error) ** 2 if error > 0 else 0.0
-    return proof / (proof + doubt) * rarer / (rarer + _PRIOR_DEALS * doubt)
+    return max(0.0, float(gain.mean()) / error) ** 2 if error > 0 else 0.0
 
 
 def scale_learnt(recipe: Recipe, trust: float, base: float) -> Recipe:
-    """The recipe whose learnt parts L give base + trust * (L - base)."""
-    learnt = 1 - recipe.points
-    weights = {name: w if name == POINTS else trust * w for name, w in recipe.weights.items()}
+    """The recipe whose learnt parts have `trust` of their weight.
+
+    The rest is the scorecard's, or without one the log-odds of the base rate.
+    """
+    weights = {name: trust * weight for name, weight in recipe.weights.items() if name != POINTS}
+    remainder = 1 - sum(weights.values())
+    if recipe.points:
+        return replace(recipe, weights={POINTS: remainder, **weights})
     calibration = recipe.calibration
-    intercept = calibration.intercept + calibration.slope * (1 - trust) * learnt * base
-    return replace(recipe, weights=weights, calibration=replace(calibration, intercept=intercept))
+    intercept = calibration.intercept + calibration.slope * remainder * base
+    return replace(
+        recipe, weights={POINTS: 0.0, **weights}, calibration=replace(calibration, intercept=intercept)
+    )
 
 
 def _log_odds(rate: float) -> float:

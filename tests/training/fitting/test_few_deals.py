@@ -40,10 +40,13 @@ def test_few_deals_without_a_signal_are_drawn_to_the_base_rate(small_data: Datas
     assert sum(recipe.weights.values()) < 0.5
 
 
-def test_trust_scales_the_learnt_parts_about_the_base_rate() -> None:
-    recipe = scale_learnt(Recipe(weights={POINTS: 0.4, LINEAR: 0.6}), trust=0.5, base=-1.0)
-    assert recipe.weights == {POINTS: 0.4, LINEAR: 0.3}
-    assert recipe.calibration.intercept == pytest.approx(-0.3)
+def test_what_the_learnt_parts_lose_goes_to_the_card_or_to_the_base_rate() -> None:
+    with_card = scale_learnt(Recipe(weights={POINTS: 0.4, LINEAR: 0.6}), trust=0.5, base=-1.0)
+    assert with_card.weights == {POINTS: pytest.approx(0.7), LINEAR: 0.3}
+    assert with_card.calibration.intercept == 0
+    without = scale_learnt(Recipe(weights={POINTS: 0.0, LINEAR: 1.0}), trust=0.3, base=-1.0)
+    assert without.weights == {POINTS: 0.0, LINEAR: 0.3}
+    assert without.calibration.intercept == pytest.approx(-0.7)
 
 
 def test_too_short_a_past_leaves_it_to_the_rules(demo: Demo) -> None:
