@@ -120,16 +120,17 @@ class Histories:
 
     @cached_property
     def _by_lead(self) -> tuple[Keys, NDArray[np.int16], Floats | None]:
-        return _sort_activities(self.crm.activities, self.crm.activities.lead, len(self.crm))
+        activities = self.crm.activities
+        return _in_order(activities, *_sort(activities.lead, activities.time_ms, len(self.crm)))
 
     @cached_property
     def _by_account(self) -> tuple[Keys, NDArray[np.int16], Floats | None]:
         """Activities of an account at the same time are ordered by value, as in the view of one lead."""
         activities, owners = self.crm.activities, int(self.crm.account.max(initial=-1)) + 1
+        keys, order = _sort(self.crm.account[activities.lead], activities.time_ms, owners)
         if activities.value is not None:
-            value = np.nan_to_num(activities.value, nan=-np.inf)
-            activities = activities.select(np.argsort(value, kind="stable"))
-        return _sort_activities(activities, self.crm.account[activities.lead], owners)
+            order = _order_ties(keys.key, order, activities.value)
+        return _in_order(activities, keys, order)
 
     def _mask(self, types: NDArray[np.int16], activity: Activity) -> Bools | None:
         if activity == "*":
@@ -251,12 +252,11 @@ class ManyLeads:
 
     def map_number(self, number: Floats, derive: Callable[[float], str | None]) -> Texts:
         different, position = np.unique(number, return_inverse=True)
-        texts = encode_texts([derive(value) if value == value else None for value in different.tolist()])
-        return texts.take(position)
+        return encode_texts([derive(v) if v == v else None for v in different.tolist()]).take(position)
 
     @property
     def _created_ms(self) -> Ints:
-        return np.asarray(self._histories.crm.created[self._leads], dtype=np.int64)
+        return np.asarray(self._histories.crm.created[self._leads])
 
     def _attribute(self, column: str, missing_value: Column) -> Column:
         crm = self._histories.crm
@@ -296,11 +296,18 @@ class ManyLeads:
         return self._sortings[over]
 
 
-def _sort_activities(
-    activities: Activities, owner: NDArray[np.int32], owners: int
+def _in_order(
+    activities: Activities, keys: Keys, order: NDArray[np.intp]
 ) -> tuple[Keys, NDArray[np.int16], Floats | None]:
-    keys, order = _sort(owner, activities.time_ms, owners)
     return keys, activities.type[order], None if activities.value is None else activities.value[order]
+
+
+def _order_ties(keys: Ints, order: NDArray[np.intp], value: Floats) -> NDArray[np.intp]:
+    """The order with rows of equal keys by their value, missing ones first. Few rows have equal keys."""
+    same = np.flatnonzero(keys[1:] == keys[:-1])
+    rows = order[tied := np.union1d(same, same + 1)]
+    order[tied] = rows[np.lexsort((np.nan_to_num(value[rows], nan=-np.inf), keys[tied]))]
+    return order
 
 
 def _sort(owner: NDArray[np.integer], times_ms: Ints, owners: int) -> tuple[Keys, NDArray[np.intp]]:

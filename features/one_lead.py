@@ -53,30 +53,6 @@ class History:
         return [time_ms for time_ms, _ in rows], [v for _, v in rows]
 
 
-class _Histories(dict[Over, History]):
-    """The history of the lead, and that of its account once a feature asks for it.
-
-    Activities of an account at the same time are ordered by their value: who did them first is not known.
-    """
-
-    __slots__ = ("_account_events", "_moment")
-
-    def __init__(self, events: Iterable[Event], account_events: Iterable[Event] | None, moment: int) -> None:
-        lead_history = History(events, moment)
-        super().__init__({"lead": lead_history})
-        self._account_events, self._moment = account_events, moment
-
-    def __missing__(self, over: Over) -> History:
-        history = self["lead"]
-        events = history.events if self._account_events is None else [*self._account_events]
-        if len({event[1] for event in events}) < len(events):
-            history = History(sorted(events, key=_order_of_value), self._moment)
-        elif self._account_events is not None:
-            history = History(events, self._moment)
-        self[over] = history
-        return history
-
-
 class OneLead:
     """The data of one lead strictly before `moment` (ms UTC).
 
@@ -97,7 +73,9 @@ class OneLead:
     ) -> None:
         self._moment, self._created = moment, created
         self._attributes = _apply_changes(moment, attributes, changes) if changes else attributes
-        self._histories = _Histories(events, account_events, moment)
+        lead_history = History(events, moment)
+        account_history = lead_history if account_events is None else History(account_events, moment)
+        self._histories: dict[Over, History] = {"lead": lead_history, "account": account_history}
 
     def number(self, column: str) -> float:
         value = self._attributes.get(column)
@@ -128,7 +106,11 @@ class OneLead:
         return (self._moment - times[-1]) / MS_PER_DAY if times else math.nan
 
     def last(self, activity: Activity, over: Over) -> float:
-        values = self._histories[over].select(activity)[1]
+        times, values = self._histories[over].select(activity)
+        if over == "account" and len(times) > 1 and times[-2] == times[-1]:
+            # who of an account did it first is not known, so the largest value counts
+            newest = values[bisect_left(times, times[-1]) :]
+            return max((value for value in newest if value == value), default=math.nan)
         return values[-1] if values else math.nan
 
     def count_after(
@@ -174,11 +156,6 @@ class OneLead:
 
 _NOTHING: TimedValues = ([], [])
 _time = itemgetter(1)
-
-
-def _order_of_value(event: Event) -> float:
-    value = event[2]
-    return -math.inf if value != value else value
 
 
 def _add_up(terms: Iterable[float]) -> float:
