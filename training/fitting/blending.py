@@ -90,7 +90,8 @@ def weigh_parts(folds: Sequence[ValidationFold], ordered: bool) -> dict[str, flo
     names = list(folds[0].parts)
     share = fold_weights(len(folds), ordered)
     scores = [np.column_stack([fold.parts[name] for name in names]) for fold in folds]
-    pull = _EQUAL_PULL / count_rarer_examples(folds) ** 2
+    rarer = count_rarer_examples(folds)
+    pull = _EQUAL_PULL / rarer**2 if ordered else 1 / rarer
     equal = np.full(len(names), 1 / len(names))
 
     def loss(weights: Floats) -> tuple[float, Floats]:

@@ -20,7 +20,7 @@ from training.fitting.blending import (
     weigh_statistics,
 )
 from training.fitting.dataset import Dataset
-from training.fitting.few_deals import shrink
+from training.fitting.few_deals import settle
 from training.fitting.folds import Fold, folds_of
 from training.fitting.parts.line import fit_linear, mean_line, recency_weights
 from training.fitting.parts.target_statistics import encode_in_time_order, learn_statistics
@@ -84,7 +84,7 @@ def choose(data: Dataset, seed: int, sizes: Mapping[str, Boosting] | None = None
     later = judged if share else later
     weights = {POINTS: share} | {name: (1 - share) * weight for name, weight in learnt.items()}
     calibration = calibrate(later, [_blend(f, weights) for f in later], ordered, learnt=1 - share)
-    return shrink(replace(recipe, weights=weights, calibration=calibration), data, seed)
+    return settle(replace(recipe, weights=weights, calibration=calibration), data, seed)
 
 
 def _choose_trees(
@@ -94,9 +94,10 @@ def _choose_trees(
     sides = [line.sides for line in lines]
     parts: list[dict[str, Floats]] = [{LINEAR: line.log_odds} for line in lines]
     trees = {}
+    pull = _few_deals_pull([line.fold for line in lines])
     for name, boosting in sizes.items():
         curves = [train_curve(train, test, boosting, seed) for train, test in sides]
-        trees[name] = TreesRecipe.within_budget(boosting, best_rounds(curves)[0])
+        trees[name] = TreesRecipe.within_budget(boosting, best_rounds(curves, pull=pull)[0])
         for scores, (train, test), curve in zip(parts, sides, curves, strict=True):
             scores[name] = predict_later(train, test, curve, trees[name], seed)
     folds = [
@@ -162,15 +163,19 @@ def best_linear(folds: Sequence[Fold], seed: int, recent: bool = False) -> tuple
 
     With few deals the usual strength is preferred. With `recent` newer deals weigh more.
     """
-    rarer = min(count_rarer_outcome(fold.test_won, fold.groups) for fold in folds) * len(folds)
-    judged = []
+    pull, judged = _few_deals_pull(folds), []
     for strength in STRENGTHS:
         parts = [_fit_fold(fold, strength, seed, recent) for fold in folds]
         losses = [log_loss(f.test_won, part.log_odds(f.test)) for f, part in zip(folds, parts, strict=True)]
-        pull = float(np.log10(strength / USUAL_STRENGTH)) ** 2 / rarer
-        judged.append((float(np.mean(losses)) + pull, strength, parts))
+        distance = float(np.log10(strength / USUAL_STRENGTH))
+        judged.append((float(np.mean(losses)) + pull * distance**2, strength, parts))
     _, strength, parts = min(judged, key=lambda j: j[0])
     return strength, parts
+
+
+def _few_deals_pull(folds: Sequence[Fold]) -> float:
+    """What a strength or a number of trees of ten times the usual has to gain in log loss."""
+    return 1 / (min(count_rarer_outcome(fold.test_won, fold.groups) for fold in folds) * len(folds))
 
 
 def _fit_fold(fold: Fold, strength: float, seed: int, recent: bool) -> LinearPart:

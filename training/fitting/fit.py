@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -33,31 +33,58 @@ FIT_ROWS = 150_000
 TREES = "trees"
 
 
+@dataclass(frozen=True)
+class FittedParts:
+    """The learnt parts of a recipe: both logistic regressions, and the trees by name.
+
+    `train` are the examples as the trees see them.
+    """
+
+    encoding: Encoding
+    train: PartScores
+    plain: LinearPart
+    recent: LinearPart | None
+    trees: Mapping[str, TrainedTrees]
+
+    def log_odds(self, data: Dataset) -> dict[str, Floats]:
+        """(rows,) the log-odds by part, for the linear one and all trees."""
+        matrix = self.encoding.matrix(data.columns)
+        line = self.plain.log_odds(matrix)
+        trees = {name: t.start.log_odds(line) + t.trees.log_odds(matrix) for name, t in self.trees.items()}
+        return {LINEAR: mean_line(self.plain, self.recent).log_odds(matrix), **trees}
+
+
 def fit(data: Dataset, recipe: Recipe, seed: int) -> Model:
-    """Fit the parts of the recipe on all examples of `data`."""
+    """Fit the recipe on all examples of `data`."""
     sample = data.sampled(FIT_ROWS, seed)
+    parts = fit_parts(sample, recipe, seed)
+    linear, merged = _merge(recipe, parts)
+    learnt = sum(recipe.weights.values()) - recipe.points
+    model = Model(
+        table=data.table,
+        encoding=parts.encoding,
+        card=data.card,
+        points=sample.fit_points_part(),
+        linear=linear,
+        trees=merged or fit_trees(parts.train, TreesRecipe(SIZES["small_trees"], 1, 1), seed).trees,
+        weights={POINTS: recipe.points, LINEAR: learnt, TREES: learnt if merged else 0.0},
+        calibration=recipe.calibration,
+    )
+    return _at_win_rate(model, recipe, sample)
+
+
+def fit_parts(sample: Dataset, recipe: Recipe, seed: int) -> FittedParts:
+    """Fit each learnt part of the recipe that has a weight, and the linear one."""
     encoding = Encoding.learn(sample.columns, won=sample.won)
     if recipe.statistics:
         encoding = learn_statistics(sample, encoding)
     matrix = encoding.matrix(sample.columns)
     matrix[:, encoding.statistic_columns] = 0.0  # only the trees with statistics look at them
     plain, recent = _fit_lines(matrix, sample, recipe, seed)
-    hidden = encoding.columns_of(data.table.free_texts)
+    hidden = encoding.columns_of(sample.table.free_texts)
     train = PartScores(hide(matrix, hidden), sample.won, plain.log_odds(matrix))
     trees = _fit_all_trees(train, sample, encoding, recipe, seed)
-    linear, merged = _merge(recipe, plain, recent, trees)
-    learnt = sum(recipe.weights.values()) - recipe.points
-    model = Model(
-        table=data.table,
-        encoding=encoding,
-        card=data.card,
-        points=sample.fit_points_part(),
-        linear=linear,
-        trees=merged or fit_trees(train, TreesRecipe(SIZES["small_trees"], 1, 1), seed).trees,
-        weights={POINTS: recipe.points, LINEAR: learnt, TREES: learnt if merged else 0.0},
-        calibration=recipe.calibration,
-    )
-    return _at_win_rate(model, recipe, sample)
+    return FittedParts(encoding, train, plain, recent, trees)
 
 
 def _at_win_rate(model: Model, recipe: Recipe, sample: Dataset) -> Model:
@@ -96,23 +123,21 @@ def _fit_all_trees(
     trees = {
         name: fit_trees(train, part, seed) for name, part in recipe.trees.items() if recipe.weights[name]
     }
-    if recipe.statistics:
+    if recipe.statistics and recipe.weights[STATISTICS]:
         hidden = encoding.columns_of(sample.table.free_texts)
         ordered = replace(train, matrix=hide(encode_in_time_order(sample, encoding), hidden))
         trees[STATISTICS] = fit_trees(ordered, recipe.statistics, seed)
     return trees
 
 
-def _merge(
-    recipe: Recipe, plain: LinearPart, recent: LinearPart | None, trees: Mapping[str, TrainedTrees]
-) -> tuple[LinearPart, TreesPart | None]:
+def _merge(recipe: Recipe, parts: FittedParts) -> tuple[LinearPart, TreesPart | None]:
     """The learnt parts as one linear part and one set of trees, whose sum is theirs.
 
     Trees start from a share of the linear part and a constant, which join the linear part.
     """
-    weights = recipe.learnt
-    lines = [(weights[LINEAR], mean_line(plain, recent))]
-    lines += [(weights[name] * part.start.lean, plain) for name, part in trees.items()]
+    weights, trees = recipe.learnt, parts.trees
+    lines = [(weights[LINEAR], mean_line(parts.plain, parts.recent))]
+    lines += [(weights[name] * part.start.lean, parts.plain) for name, part in trees.items()]
     constant = sum(weights[name] * part.start.shift for name, part in trees.items())
     merged = add_trees([(weights[name], part.trees) for name, part in trees.items()]) if trees else None
     return add_lines(lines, constant), merged

@@ -36,6 +36,12 @@ def test_a_curve_that_stopped_early_goes_on_as_it_ended() -> None:
     assert best_rounds([curve([0.5, 0.4]), curve([0.5, 0.4, 0.3, 0.2])]) == (4, pytest.approx(0.3))
 
 
+def test_few_deals_pull_the_rounds_to_the_usual_number() -> None:
+    falling = curve(list(np.linspace(0.6, 0.59, 200)))
+    rounds = [best_rounds([falling], pull=pull)[0] for pull in (0.0, 0.01, 10.0)]
+    assert rounds[0] == 200 > rounds[1] > rounds[2] == 20
+
+
 def test_the_budget_of_trees_bounds_the_seeds() -> None:
     small = SIZES["small_trees"]
     assert [TreesRecipe.within_budget(small, rounds).seeds for rounds in (10, 150, 300)] == [4, 2, 1]

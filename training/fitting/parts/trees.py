@@ -19,6 +19,8 @@ from scoring.model.trees import TreesPart
 _PATIENCE = 40
 """Early stopping: number of trees without improvement."""
 
+_USUAL_ROUNDS = 20
+
 _OUTPUTS = re.compile(r"^(leaf_value|internal_value)=(.*)$", re.MULTILINE)
 
 
@@ -164,12 +166,18 @@ def predict_later(
     return np.asarray(curve.start.log_odds(test.line) + raw)
 
 
-def best_rounds(curves: Sequence[Curve], weights: Floats | None = None) -> tuple[int, float]:
-    """The number of trees with the smallest (weighted) mean log loss over the folds, and that loss."""
+def best_rounds(
+    curves: Sequence[Curve], weights: Floats | None = None, pull: float = 0.0
+) -> tuple[int, float]:
+    """The number of trees with the smallest (weighted) mean log loss over the folds, and that loss.
+
+    `pull` is what a number of ten times the usual one or a tenth of it has to gain in log loss.
+    """
     longest = max(len(curve.loss) for curve in curves)
     # A curve that stopped early is extended with its last value: more trees did not help there.
     padded = [np.pad(curve.loss, (0, longest - len(curve.loss)), mode="edge") for curve in curves]
     mean = np.average(padded, axis=0, weights=weights)
+    mean += pull * np.log10(np.arange(1, longest + 1) / _USUAL_ROUNDS) ** 2
     return int(mean.argmin()) + 1, float(mean.min())
 
 
