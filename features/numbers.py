@@ -27,6 +27,9 @@ NUMBER = (
 THOUSANDS = r"^[+-]?\d{1,3}(,\d{3})+(\.\d+)?$"
 """A number with commas between its thousands, in ordinary characters."""
 
+MAX_AMOUNT = 1e15
+"""The largest amount that an open lead may have."""
+
 # The last digits of a sum depend on the order of its terms, and powers of two may differ between NumPy
 # and Python. Rounding to a grid hides that, except for values on the border between two cells; halves,
 # quarters and decimals never lie at this odd share of a cell.

@@ -107,8 +107,14 @@ def _read_crm(reader: Reader) -> Loaded:
         changes=read_changes(reader, leads.lead_index),
         for_segments=frozenset(settings.segments.values()) - {*base_columns(settings)},
         bots=bots,
+        open_amount=np.where(outcomes.closed, np.nan, deals.open_amount) if _has_amounts(settings) else None,
     )
     return Loaded(settings, crm, reader.rejects, leads.rows.table, deals.table, deals.lead)
+
+
+def _has_amounts(settings: CrmSettings) -> bool:
+    """Whether crm.toml names a column of amounts."""
+    return bool(settings.leads.amount or (settings.deals and settings.deals.amount))
 
 
 def _snapshot(reader: Reader, created: Ints, outcomes: Outcomes, activity_times: Ints) -> int:

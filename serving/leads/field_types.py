@@ -28,7 +28,7 @@ from features.columns import to_text
 from features.crm.values.date_reader import DateReader
 from features.crm.values.formats import NumberFormat
 from features.kinds import Edge, ValueType
-from features.numbers import NUMBER, number
+from features.numbers import MAX_AMOUNT, NUMBER, number
 from features.settings import CrmSettings
 from serving.web.field_errors import TIME
 
@@ -74,6 +74,38 @@ class _NumberOrText:
 
 Number = Annotated[_FiniteNumber, _NumberOrText()]
 """A number, or a text of one."""
+
+
+class _AmountOrText:
+    """A number or a text of one that is an amount."""
+
+    def __get_pydantic_core_schema__(
+        self, source: object, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        return core_schema.custom_error_schema(
+            core_schema.no_info_after_validator_function(_check_amount, handler(source)),
+            "amount",
+            custom_error_message=f'a number from 0 to {MAX_AMOUNT:g}, or a text of one such as "520,000"',
+        )
+
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        form = handler(schema)
+        for branch in form.get("anyOf", ()):
+            if branch.get("type") == "number":
+                branch["minimum"] = 0
+        return form
+
+
+def _check_amount(value: float) -> float:
+    if not 0 <= value <= MAX_AMOUNT:
+        raise ValueError
+    return value
+
+
+Amount = Annotated[Number, _AmountOrText()]
+"""What an open deal is expected to bring: a number that is not negative, or a text of one."""
 
 
 class _OneError:
