@@ -52,6 +52,11 @@ class Deals:
             open_amount=self.open_amount[leads.lead_index.row >= 0],
         )
 
+    def closed_until(self, snapshot: int) -> Deals:
+        """The deals with closes before the snapshot (ms UTC): what is recorded as closed was closed by then,
+        even where its date is a planned one."""
+        return replace(self, closed_at=np.minimum(self.closed_at, snapshot - 1))
+
     def to_outcomes(self, leads: int) -> Outcomes:
         """The first close and first win of each lead, and the amount of the win, else of the last deal."""
         closed_at, won_at = np.full(leads, NEVER), np.full(leads, NEVER)

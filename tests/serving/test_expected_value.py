@@ -59,18 +59,18 @@ def test_an_amount_may_come_with_the_lead(app: App, value: Any, amount: float | 
     assert answer["model"]["probability"] == plain["model"]["probability"]
 
 
-@pytest.mark.parametrize("wrong", [-1, 1e16, "much", True, [5]])
-def test_a_wrong_amount_is_refused_in_a_sentence(app: App, wrong: Any) -> None:
+@pytest.mark.parametrize("value", [-1, 1e16, "much", True, [5]])
+def test_a_wrong_amount_is_refused_in_a_sentence(app: App, value: Any) -> None:
     bodies = {
-        "score": {"lead_id": "L1", "amount": wrong},
-        "leads": {"lead_id": "L1", "updated_at": days_ago(1), "amount": wrong},
-        "opportunities": {"lead_id": "L1", "opened_at": days_ago(1), "amount": wrong},
+        "score": {"lead_id": "L1", "amount": value},
+        "leads": {"lead_id": "L1", "updated_at": days_ago(1), "amount": value},
+        "opportunities": {"lead_id": "L1", "opened_at": days_ago(1), "amount": value},
     }
     for path, body in bodies.items():
         problem = read_problem(app.post(f"/v1/{path}", body), 422)
         assert paths(problem) == ["body.amount"]
         assert problem["errors"][0]["allowed"].startswith("a number from 0 to 1e+15")
-    batch = app.post("/v1/score/batch", {"leads": [{"lead_id": "L1", "amount": wrong}]}).json()
+    batch = app.post("/v1/score/batch", {"leads": [{"lead_id": "L1", "amount": value}]}).json()
     assert batch["results"][0]["status"] == 422
 
 
