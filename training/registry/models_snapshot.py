@@ -31,6 +31,9 @@ _ABOUT = (
     "won_leads",
     "measured_leads",
     "measured_won_leads",
+    "measured_from_leads",
+    "measured_from_won_leads",
+    "measurable",
     "figures",
     "horizon_days",
 )

@@ -66,6 +66,7 @@ def check_far_times(found: Sequence[FarTimes], snapshot: int) -> Iterator[Findin
     for far in found:
         days = abs(far.farthest - far.nearest) / MS_PER_DAY
         is_late = far.farthest > far.nearest
+        lies_en = "1 date lies" if far.count == 1 else f"{far.count:,} dates lie"
         where_en, where_ja = ("after", "後") if is_late else ("before", "前")
         used_en = f" The moment of the export is {iso(snapshot)[:10]}; if it is another, set [crm] as_of."
         used_ja = (
@@ -75,8 +76,8 @@ def check_far_times(found: Sequence[FarTimes], snapshot: int) -> Iterator[Findin
             code="far_time",
             severity="warning",
             en=(
-                f"{far.part}: {far.count:,} dates in '{far.column}' lie up to {days:,.0f} days {where_en} all "
-                f"other dates ({iso(far.farthest)[:10]}): planned or mistyped. Mend them in the CRM."
+                f"{far.part}, '{far.column}': {lies_en} up to {days:,.0f} days {where_en} all other dates "
+                f"({iso(far.farthest)[:10]}): planned or mistyped. Mend them in the CRM."
                 f"{used_en if is_late else ''}"
             ),
             ja=(

@@ -13,6 +13,7 @@ from typing import Any, get_args
 from starlette.responses import Response
 
 from features.errors import HotleadError
+from features.moments import MIN_WINS
 from scoring import review_requests
 from scoring.evaluation.gate import Check
 from scoring.pages.gate import gate_table
@@ -75,6 +76,7 @@ async def _render_page(visit: PageRequest, submitted: Fields, errors: Fields, st
         models=models,
         at=snapshot and snapshot["at"],
         figures=FIGURES,
+        least=MIN_WINS,
         told=submitted,
         wrong=errors,
         gate=_gate(snapshot, visit),

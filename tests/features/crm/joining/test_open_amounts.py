@@ -54,12 +54,12 @@ def test_a_lead_without_an_amount_of_an_open_deal_has_its_own(tmp_path: Path) ->
 
 
 def test_outcomes_in_the_leads_table_have_amounts_while_open(tmp_path: Path) -> None:
-    head = ("id", "at", "state", "end", "sum")
+    head = ("id", "at", "channel", "state", "end", "sum")
     leads(
         tmp_path,
-        ("a", "2026-01-01", "won", "2026-02-01", 10),
-        ("b", "2026-01-01", "open", "", 20),
-        ("c", "2026-01-01", "open", "", ""),
+        ("a", "2026-01-01", "web", "won", "2026-02-01", 10),
+        ("b", "2026-01-01", "web", "open", "", 20),
+        ("c", "2026-01-01", "web", "open", "", ""),
         head=head,
     )
     deals = {"outcome": "state", "won": ["won"], "ignore": ["open"], "closed_at": "end", "amount": "sum"}
