@@ -88,12 +88,9 @@ class BatchScores:
         None without a model or any amount."""
         if self.model is None or self.amounts is None:
             return None
-        values = self.model.probability * self.amounts
-        if self.sales_statuses is not None:
-            values[[status is not None and status.outcome is not None for status in self.sales_statuses]] = (
-                np.nan
-            )
-        return np.asarray(values, dtype=np.float64)
+        outcomes = (status and status.outcome for status in self.sales_statuses or [None] * len(self))
+        is_open = np.array([outcome is None for outcome in outcomes])
+        return np.asarray(np.where(is_open, self.model.probability * self.amounts, np.nan), dtype=np.float64)
 
     @cached_property
     def explanation(self) -> Explanation | None:

@@ -101,7 +101,9 @@ def _longest_list(probability: Floats, wins: Floats | Bools, rate: float, stage:
     order = np.argsort(-probability, kind="stable")
     falling = probability[order]
     ends = np.append(falling[1:] < falling[:-1], True)
-    reached = ends & (np.cumsum(wins[order]) / np.arange(1, len(order) + 1) >= rate - _ROUNDING)
+    reached = ends & (
+        np.cumsum(wins[order], dtype=np.float64) / np.arange(1, len(order) + 1) >= rate - _ROUNDING
+    )
     return _nth_highest(probability, int(np.flatnonzero(reached)[-1]) + 1 if reached.any() else 0, stage)
 
 
