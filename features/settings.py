@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import fields
+from collections.abc import Collection, Mapping
+from dataclasses import fields, replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -22,7 +22,7 @@ from pydantic import (
 from features.crm.table_settings import ActivitiesTable, ChangesTable, DealsTable, LeadsTable
 from features.crm.values.formats import NumberFormat
 from features.errors import InvalidValue, SettingsError, nearest_sentence
-from features.kinds import KINDS, Edge, Feature, Language, ValueType, activities_of
+from features.kinds import KINDS, Attribute, Edge, Feature, Language, ValueType, activities_of
 from features.messages import Message, MessageLines, quote
 from features.table import ColumnUse, FeatureTable, Vocabulary
 from features.toml import Strict, TextValue, TimeZone, explain_invalid, read_toml
@@ -236,6 +236,27 @@ class CrmSettings(Strict):
     def table(self) -> FeatureTable:
         """The features, labelled with [words]."""
         return FeatureTable(self.features, Vocabulary(self.words))
+
+    @property
+    def segment_attributes(self) -> dict[str, Attribute]:
+        """The attributes by which [segments] divides the leads, by feature name.
+
+        A column that is no attribute in [features] gets the name of its segment; a model may have it all
+        the same. A column of numbers is left out.
+        """
+        uses = {use.column: use for use in self.table.column_uses}
+        attributes = {a.column: (name, a) for name, a in self.table.attributes.items()}
+        for segment, column in self.segments.items():
+            known = uses[column].availability if column in uses else "today"
+            free = segment if segment not in self.features else f"segment_{segment}"
+            attributes.setdefault(column, (free, Attribute(column=column, known=known)))
+        texts = (column for column in self.segments.values() if self.columns[column] == "category")
+        return dict(attributes[column] for column in texts)
+
+    def with_segments(self, names: Collection[str]) -> FeatureTable:
+        """The features, and those of the segments' attributes that a model has under `names`."""
+        added = {name: a for name, a in self.segment_attributes.items() if name in names}
+        return replace(self.table, rows={**self.features, **added})
 
     @property
     def columns(self) -> dict[str, ValueType]:
