@@ -31,10 +31,15 @@ def segment_blocks(
     if not segments:
         return ()
     note = translate("segments_note", lang, least=MIN_WINS)
-    return Heading(translate("segments_title", lang)), Text(note, "note"), _table(segments, vocabulary, lang)
+    return (
+        Heading(translate("segments_title", lang)),
+        Text(note, "note"),
+        segments_table(segments, vocabulary, lang),
+    )
 
 
-def _table(segments: Sequence[SegmentQuality], vocabulary: Vocabulary, lang: Language) -> Table:
+def segments_table(segments: Sequence[SegmentQuality], vocabulary: Vocabulary, lang: Language) -> Table:
+    """By segment and value: counts, predicted and observed win rate, their gap, and the ranking."""
     rows = [_row(quality, vocabulary, lang) for quality in segments]
     return Table(titles(_COLUMNS, lang), tuple(rows), translate("compare_too_few", lang))
 

@@ -32,6 +32,7 @@ _ABOUT = (
     "measured_leads",
     "measured_won_leads",
     "figures",
+    "segments",
     "horizon_days",
 )
 
