@@ -1,4 +1,4 @@
-"""How well a model does in each segment: predicted against observed win rates, and its ranking there."""
+"""How well a model does in each segment: predicted against actual win rates, and its ranking there."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ def _predicted(ranking: Ranked) -> float:
     return float(ranking.weight @ ranking.probability / ranking.total)
 
 
-def _observed(ranking: Ranked) -> float:
+def _actual(ranking: Ranked) -> float:
     return ranking.wins / ranking.total
 
 
 def _gap(ranking: Ranked) -> float:
-    return _observed(ranking) - _predicted(ranking)
+    return _actual(ranking) - _predicted(ranking)
 
 
 _MEASURES: Mapping[str, Measure] = {
     "predicted": _predicted,
-    "observed": _observed,
+    "actual": _actual,
     "gap": _gap,
     "roc_auc": roc_auc,
     "lift": at_share(lift_of, _TOP),
@@ -48,8 +48,8 @@ _MEASURES: Mapping[str, Measure] = {
 class SegmentQuality:
     """A model on the evaluated leads of one segment.
 
-    `leads` and `won_leads` count different leads. `predicted` and `observed` are mean probability and win
-    rate, `gap` is observed less predicted; `roc_auc` and `lift` (of the model's first tenth over all of the
+    `leads` and `won_leads` count different leads. `predicted` and `actual` are mean probability and win
+    rate, `gap` is actual less predicted; `roc_auc` and `lift` (of the model's first tenth over all of the
     segment) say how well it ranks there. All are nan where too few leads are won or not won to measure.
     """
 
@@ -58,7 +58,7 @@ class SegmentQuality:
     leads: int
     won_leads: int
     predicted: Estimate
-    observed: Estimate
+    actual: Estimate
     gap: Estimate
     roc_auc: Estimate
     lift: Estimate

@@ -17,7 +17,7 @@ _COLUMNS = (
     "compare_value",
     "leads",
     "segments_predicted",
-    "segments_observed",
+    "segments_actual",
     "segments_gap",
     "roc_auc",
     "lift_top_10",
@@ -39,7 +39,7 @@ def segment_blocks(
 
 
 def segments_table(segments: Sequence[SegmentQuality], vocabulary: Vocabulary, lang: Language) -> Table:
-    """By segment and value: counts, predicted and observed win rate, their gap, and the ranking."""
+    """By segment and value: counts, predicted and actual win rate, their gap, and the ranking."""
     rows = [_row(quality, vocabulary, lang) for quality in segments]
     return Table(titles(_COLUMNS, lang), tuple(rows), translate("compare_too_few", lang))
 
@@ -56,7 +56,7 @@ def _row(quality: SegmentQuality, vocabulary: Vocabulary, lang: Language) -> tup
     return (
         *head,
         figure_cell("win_rate", quality.predicted),
-        figure_cell("win_rate", quality.observed),
+        figure_cell("win_rate", quality.actual),
         points_cell(quality.gap),
         figure_cell("roc_auc", quality.roc_auc),
         figure_cell("lift", quality.lift),

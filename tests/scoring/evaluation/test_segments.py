@@ -33,12 +33,12 @@ def test_figures_of_a_segment_by_hand() -> None:
     won, score = sample.won[rows], sample.scores[MODEL][rows]
     assert (ads.leads, ads.won_leads) == (100, won.sum())
     assert ads.predicted.value == pytest.approx(sigmoid(score).mean())
-    assert ads.observed.value == pytest.approx(won.mean())
+    assert ads.actual.value == pytest.approx(won.mean())
     assert ads.gap.value == pytest.approx(won.mean() - sigmoid(score).mean())
     assert ads.roc_auc.value == pytest.approx(roc_auc_score(won, score))
     first = np.argsort(-score)[:10]
     assert ads.lift.value == pytest.approx(won[first].mean() / won.mean())
-    for figure in (ads.observed, ads.gap, ads.roc_auc, ads.lift):
+    for figure in (ads.actual, ads.gap, ads.roc_auc, ads.lift):
         assert figure.low < figure.value < figure.high
 
 
@@ -68,7 +68,7 @@ def test_a_small_segment_has_counts_and_no_figures() -> None:
     assert (few.leads, few.won_leads) == (MIN_WINS + 49, MIN_WINS - 1)
     assert enough.is_measurable
     assert not few.is_measurable
-    assert np.isnan([few.gap.value, few.observed.value, few.roc_auc.value]).all()
+    assert np.isnan([few.gap.value, few.actual.value, few.roc_auc.value]).all()
     assert few.to_dict()["gap"] == {"value": None, "low": None, "high": None}
 
 
