@@ -247,9 +247,9 @@ class CrmSettings(Strict):
         uses = {use.column: use for use in self.table.column_uses}
         attributes = {a.column: (name, a) for name, a in self.table.attributes.items()}
         for segment, column in self.segments.items():
-            known = uses[column].availability if column in uses else "today"
+            availability = uses[column].availability if column in uses else "today"
             free = segment if segment not in self.features else f"segment_{segment}"
-            attributes.setdefault(column, (free, Attribute(column=column, known=known)))
+            attributes.setdefault(column, (free, Attribute(column=column, known=availability)))
         texts = (column for column in self.segments.values() if self.columns[column] == "category")
         return dict(attributes[column] for column in texts)
 

@@ -24,6 +24,7 @@ from training.fitting.dataset import Dataset
 from training.fitting.few_deals import shrink
 from training.fitting.folds import Fold, folds_of
 from training.fitting.parts.line import fit_linear, mean_line, recency_weights
+from training.fitting.parts.segments import learn_segments
 from training.fitting.parts.target_statistics import encode_in_time_order, learn_statistics
 from training.fitting.parts.trees import (
     SIZES,
@@ -36,7 +37,6 @@ from training.fitting.parts.trees import (
     train_curve,
 )
 from training.fitting.recipe import LINEAR, POINTS, RULES_ONLY, STATISTICS, USUAL_STRENGTH, Recipe
-from training.fitting.segments import learn_segments
 
 STRENGTHS = (0.01, 0.03, 0.1, 0.3, 1.0)
 _MOST_SEEDS, _MOST_TREES = 2, 250

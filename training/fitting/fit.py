@@ -14,6 +14,7 @@ from scoring.model.model import Model
 from scoring.model.trees import TreesPart
 from training.fitting.dataset import Dataset
 from training.fitting.parts.line import Design, add_lines, fit_linear, mean_line, recency_weights
+from training.fitting.parts.segments import add_segments
 from training.fitting.parts.target_statistics import encode_in_time_order, learn_statistics
 from training.fitting.parts.trees import (
     SIZES,
@@ -26,7 +27,6 @@ from training.fitting.parts.trees import (
     hide,
 )
 from training.fitting.recipe import LINEAR, POINTS, STATISTICS, Recipe
-from training.fitting.segments import add_segments
 
 FIT_ROWS = 150_000
 """Maximum number of examples for the final fit; more are sampled."""

@@ -21,7 +21,7 @@ class Recipe:
     `strength` and `recent_strength` are those of the logistic regression on all deals alike and of the one
     on which newer deals weigh more (None: not used). `weights` are by part: points, linear, the names of
     `trees`, and statistics. `segments` are the log-odds that the values of a segment add to the sum, by
-    the name of its attribute (see `segments.py`).
+    the name of its attribute (see `parts/segments.py`).
     """
 
     strength: float = USUAL_STRENGTH

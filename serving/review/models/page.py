@@ -104,10 +104,10 @@ def _allowed_actions(models: Mapping[str, Mapping[str, object]], visit: PageRequ
 def _segments(models: Mapping[str, Mapping[str, Any]], visit: PageRequest) -> Mapping[str, Table]:
     """By alias, how well the model does in each segment; a model of an earlier version does not say it."""
     vocabulary = visit.scorer.table.vocabulary
-    found = {alias: model.get("about", {}).get("segments") for alias, model in models.items()}
+    described = {alias: model.get("about", {}).get("segments") for alias, model in models.items()}
     return {
         alias: segments_table([SegmentQuality.from_dict(s) for s in segments], vocabulary, visit.lang)
-        for alias, segments in found.items()
+        for alias, segments in described.items()
         if segments
     }
 

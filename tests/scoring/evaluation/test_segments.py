@@ -50,9 +50,9 @@ def test_the_gap_shows_a_segment_at_a_wrong_level(level: float, is_off: bool) ->
 
 
 def test_examples_of_one_lead_count_as_one_lead_with_a_wider_interval() -> None:
-    once = judged(["ads"] * 400)
+    sample = judged(["ads"] * 400)
     rows = np.repeat(np.arange(400), 4)
-    (single,), (repeated,) = measure_segments(once), measure_segments(once.take(rows))
+    (single,), (repeated,) = measure_segments(sample), measure_segments(sample.take(rows))
     assert (single.leads, single.won_leads) == (repeated.leads, repeated.won_leads)
     assert repeated.gap.value == pytest.approx(single.gap.value)
     widths = [quality.gap.high - quality.gap.low for quality in (single, repeated)]

@@ -15,8 +15,8 @@ from tests.helpers.suggestion_deals import data_of
 from training.fitting.blending import ValidationFold
 from training.fitting.dataset import Dataset, Segment
 from training.fitting.fit import fit
+from training.fitting.parts.segments import Judged, learn_segments, pool
 from training.fitting.recipe import LINEAR, POINTS, Recipe
-from training.fitting.segments import Judged, learn_segments, pool
 
 VALUES = ("north", "south", "east", "west")
 LINE = Recipe(weights={POINTS: 0.0, LINEAR: 1.0})
@@ -72,9 +72,9 @@ def judge(levels: Floats, repeats: int, leads: int = 800) -> Judged:
 
 def test_examples_of_one_lead_count_as_one() -> None:
     levels = np.array([-0.5, 0.0, 0.5])
-    once, repeated = pool(judge(levels, 1), 3), pool(judge(levels, 5), 3)
-    assert repeated.chance == pytest.approx(once.chance, rel=0.5)
-    np.testing.assert_allclose(repeated.offsets, once.offsets, atol=0.02)
+    single, repeated = pool(judge(levels, 1), 3), pool(judge(levels, 5), 3)
+    assert repeated.chance == pytest.approx(single.chance, rel=0.5)
+    np.testing.assert_allclose(repeated.offsets, single.offsets, atol=0.02)
 
 
 def test_a_value_with_few_deals_has_no_offset() -> None:
@@ -97,9 +97,9 @@ def test_offsets_lie_between_0_and_the_best_fit(seed: int, leads: int, spread: f
     for code in np.flatnonzero(pooled.offsets):
         rows = judged.codes == code
         residual = judged.won[rows].sum() - expit(judged.log_odds[rows]).sum()
-        left = judged.won[rows].sum() - expit(judged.log_odds[rows] + pooled.offsets[code]).sum()
+        remaining = judged.won[rows].sum() - expit(judged.log_odds[rows] + pooled.offsets[code]).sum()
         assert np.sign(residual) == np.sign(pooled.offsets[code])
-        assert residual * left >= -1e-6  # it does not go beyond what the deals show
+        assert residual * remaining >= -1e-6  # it does not go beyond what the deals show
 
 
 def with_territory(data: Dataset) -> Dataset:

@@ -67,7 +67,7 @@ class Pooled:
     offsets: Floats
     chance: float
 
-    def of(self, column: Texts) -> Floats:
+    def look_up(self, column: Texts) -> Floats:
         """(rows,) the log-odds of each row, 0 for a missing value."""
         return np.asarray(np.append(self.offsets, 0.0)[column.codes])
 
@@ -92,7 +92,9 @@ def learn_segments(
             values = folds[0].segments[name].categories
             offsets = zip(values, pooled[name].offsets.tolist(), strict=True)
             terms[name] = {value: offset for value, offset in offsets if offset}
-            log_odds = [z + pooled[name].of(f.segments[name]) for f, z in zip(folds, log_odds, strict=True)]
+            log_odds = [
+                z + pooled[name].look_up(f.segments[name]) for f, z in zip(folds, log_odds, strict=True)
+            ]
     return terms
 
 
@@ -153,7 +155,7 @@ def _is_right_later(
         if not others:
             continue
         learnt = Judged.from_folds([folds[k] for k in others], [log_odds[k] for k in others], name)
-        with_term = scores + pool(learnt, _count(folds, name)).of(fold.segments[name])
+        with_term = scores + pool(learnt, _count(folds, name)).look_up(fold.segments[name])
         judged.append(fold)
         before.append(scores)
         after.append(with_term + find_shift(with_term, float(expit(scores).mean())))
