@@ -239,22 +239,23 @@ class CrmSettings(Strict):
 
     @property
     def segment_attributes(self) -> dict[str, Attribute]:
-        """The attributes by which [segments] divides the leads, by feature name.
+        """The attributes of [segments] that are none in [features], by the name of their segment.
 
-        A column that is no attribute in [features] gets the name of its segment; a model may have it all
-        the same. A column of numbers is left out.
+        They are no features, but a model may have them all the same. Columns of numbers are left out.
         """
         uses = {use.column: use for use in self.table.column_uses}
-        attributes = {a.column: (name, a) for name, a in self.table.attributes.items()}
+        seen = {attribute.column for attribute in self.table.attributes.values()}
+        attributes: dict[str, Attribute] = {}
         for segment, column in self.segments.items():
-            availability = uses[column].availability if column in uses else "today"
-            free = segment if segment not in self.features else f"segment_{segment}"
-            attributes.setdefault(column, (free, Attribute(column=column, known=availability)))
-        texts = (column for column in self.segments.values() if self.columns[column] == "category")
-        return dict(attributes[column] for column in texts)
+            if column not in seen and self.columns[column] == "category":
+                name = segment if segment not in self.features else f"segment_{segment}"
+                availability = uses[column].availability if column in uses else "today"
+                attributes[name] = Attribute(column=column, known=availability)
+                seen.add(column)
+        return attributes
 
     def with_segments(self, names: Collection[str]) -> FeatureTable:
-        """The features, and those of the segments' attributes that a model has under `names`."""
+        """The features, and of the segments' attributes those in `names`."""
         added = {name: a for name, a in self.segment_attributes.items() if name in names}
         return replace(self.table, rows={**self.features, **added})
 

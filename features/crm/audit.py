@@ -65,5 +65,4 @@ def leaking_features(findings: list[Finding], loaded: Loaded) -> set[str]:
 def doubtful_segments(findings: list[Finding], loaded: Loaded) -> set[str]:
     """The names of segments that are no feature, of columns that may have been filled after the outcome."""
     doubtful = {f.column for f in findings if f.severity in ("leak", "suspect")}
-    attributes = loaded.settings.segment_attributes.items()
-    return {n for n, a in attributes if a.column in doubtful and n not in loaded.settings.features}
+    return {n for n, a in loaded.settings.segment_attributes.items() if a.column in doubtful}

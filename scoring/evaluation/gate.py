@@ -207,8 +207,9 @@ def champion_scores(new: ModelCandidate, champion: ModelCandidate) -> Floats:
     log_odds = _scores_in_champion_evidence(new.evidence, champion.evidence)
     fresh = np.isnan(log_odds) & _created_after(new.evidence, champion.model)
     features, part = new.model.table.rows, new.evidence.take(fresh)
-    columns: Mapping[str, Column] = {**part.segments, **part.features}
-    if fresh.any() and all(features.get(n, f) == f and n in columns for n, f in champion.model.table):
+    only_segments = part.segments.keys() - features.keys() - part.features.keys()
+    if fresh.any() and all(features.get(n) == f or n in only_segments for n, f in champion.model.table):
+        columns: Mapping[str, Column] = {**part.segments, **part.features}
         log_odds[fresh] = champion.model.log_odds(champion.model.encode(columns))
     return log_odds
 

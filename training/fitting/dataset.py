@@ -32,7 +32,7 @@ from training.progress import StepReporter
 
 @dataclass(frozen=True)
 class Segment:
-    """An attribute by which leads are divided, and its value of each example."""
+    """An attribute that divides the leads and is no feature, and its value of each example."""
 
     attribute: Attribute
     values: Texts
@@ -196,7 +196,7 @@ def check_enough_deals(examples: Examples) -> None:
 
 
 def _segments(settings: CrmSettings, left_out: Collection[str], leads: ManyLeads) -> dict[str, Segment]:
-    """The segments of crm.toml, except those of features or columns that are left out."""
+    """The segments of crm.toml that are no features, except those that are left out."""
     attributes = {n: a for n, a in settings.segment_attributes.items() if n not in left_out}
     return {name: Segment(a, merge_categories(leads.text(a.column))) for name, a in attributes.items()}
 

@@ -4,7 +4,8 @@ On later deals the values of a segment deviate from the model by log-odds with t
 is that of DerSimonian and Laird ("Meta-analysis in clinical trials", Controlled Clinical Trials 7, 1986) over
 the values, each with the deviation and the information of one Newton step; a value with few deals is drawn
 to 0. The term enters if the values differ beyond chance, and if the deviations of older deals are right about
-newer ones.
+newer ones. It is for attributes that are no features: of a feature the other parts learn the level, and what
+they leave on later deals is a change over time, which may turn.
 """
 
 from __future__ import annotations

@@ -138,21 +138,6 @@ def test_a_new_or_missing_value_adds_nothing() -> None:
     assert missing == pytest.approx(south)
 
 
-def test_the_term_of_a_feature_joins_its_reason() -> None:
-    data = data_of(600)
-    industry = data.columns["industry"]
-    assert isinstance(industry, Texts)
-    data = replace(data, segments={"industry": Segment(data.table.attributes["industry"], industry)})
-    value = industry.categories[0]
-    plain, model = fit(data, LINE, 0), fit(data, replace(LINE, segments={"industry": {value: 0.7}}), 0)
-    assert model.table.names == plain.table.names
-    leads, place = model.encode(data.columns), data.table.names.index("industry")
-    change = model.explain(leads).contributions - plain.explain(leads).contributions
-    np.testing.assert_allclose(np.delete(change, place, axis=1), 0.0, atol=1e-9)
-    is_value = industry.codes == 0
-    np.testing.assert_allclose(change[:, place], 0.7 * (is_value - is_value.mean()), atol=1e-9)
-
-
 def test_trees_and_lines_do_not_learn_from_a_column_that_is_for_segments_only() -> None:
     data = with_territory(data_of(600)).with_segments(["territory"])
     telling = Texts(data.won.astype(np.int32), VALUES[:2])
