@@ -12,6 +12,7 @@ from typing import TypeVar, cast
 
 from lightgbm.basic import _LIB, _safe_call  # the number of its threads is set nowhere else
 from scipy.linalg import LinAlgWarning
+from threadpoolctl import threadpool_limits
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -53,11 +54,12 @@ def _mark_worker() -> None:
 def _quiet_solvers() -> Iterator[None]:
     """What belongs to the process, and therefore must not change while threads compute.
 
-    LightGBM has one number of threads for all its calls; more than one here would wait for each other on
-    few cores. Solvers' warnings are not shown, because later deals judge a fit; scikit-learn turns to another
-    solver when the warning of an ill-conditioned matrix is raised.
+    BLAS and LightGBM compute on one thread each: several would wait for each other on busy cores, and the
+    last digits of a sum, hence the version of a model, would depend on the number of cores. Solvers' warnings
+    are not shown, because later deals judge a fit; scikit-learn turns to another solver when the warning of
+    an ill-conditioned matrix is raised.
     """
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), threadpool_limits(1, user_api="blas"):
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", LinAlgWarning)
         _safe_call(_LIB.LGBM_SetMaxThreads(1))
