@@ -103,7 +103,7 @@ def _choose_trees(
         rounds, _ = best_rounds([curves[name, side] for side in range(len(sides))])
         trees[name] = TreesRecipe.within_budget(boosting, rounds)
     later = compute_side_by_side(
-        lambda job: predict_later(*sides[job[1]], curves[job], trees[job[0]], seed), jobs
+        lambda job: predict_later(sides[job[1]][1], curves[job], trees[job[0]], seed), jobs
     )
     for (name, side), scores in zip(jobs, later, strict=True):
         parts[side][name] = scores
@@ -131,9 +131,8 @@ def _choose_statistics(
     curves = compute_side_by_side(lambda side: train_curve(*side, small, seed), sides)
     rounds = best_rounds(curves, np.power(2.0, np.arange(len(curves))))[0]
     statistics = TreesRecipe(small, rounds, max(1, min(_MOST_SEEDS, _MOST_TREES // rounds)))
-    scores = compute_side_by_side(
-        lambda pair: predict_later(*pair[0], pair[1], statistics, seed), zip(sides, curves, strict=True)
-    )
+    pairs = [(test, curve) for (_, test), curve in zip(sides, curves, strict=True)]
+    scores = compute_side_by_side(lambda pair: predict_later(*pair, statistics, seed), pairs)
     share, shift = weigh_statistics(later[-count:], learnt, scores)
     if not share:
         return recipe, learnt, later
