@@ -16,7 +16,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from features.columns import Floats, Texts
 from training.fitting.dataset import Dataset
 from training.fitting.fit import FIT_ROWS
-from training.fitting.side_by_side import compute_both
+from training.side_by_side import compute_both
 
 BASELINES = ("baseline_rate", "baseline_logistic", "baseline_lightgbm")
 

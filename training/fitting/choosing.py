@@ -36,7 +36,7 @@ from training.fitting.parts.trees import (
     train_curve,
 )
 from training.fitting.recipe import LINEAR, POINTS, RULES_ONLY, STATISTICS, USUAL_STRENGTH, Recipe
-from training.fitting.side_by_side import compute_side_by_side
+from training.side_by_side import compute_side_by_side
 
 STRENGTHS = (0.01, 0.03, 0.1, 0.3, 1.0)
 _MOST_SEEDS, _MOST_TREES = 2, 250

@@ -17,8 +17,8 @@ from training.fitting.dataset import Dataset
 from training.fitting.fit import fit
 from training.fitting.holdout import Evaluation
 from training.fitting.recipe import Recipe
-from training.fitting.side_by_side import compute_side_by_side
 from training.fitting.splits import Split, random_folds
+from training.side_by_side import compute_side_by_side
 
 _PARTS = 2
 _DIGITS = 6

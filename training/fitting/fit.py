@@ -27,7 +27,7 @@ from training.fitting.parts.trees import (
     hide,
 )
 from training.fitting.recipe import LINEAR, POINTS, STATISTICS, Recipe
-from training.fitting.side_by_side import compute_side_by_side
+from training.side_by_side import compute_side_by_side
 
 FIT_ROWS = 150_000
 """Maximum number of examples for the final fit; more are sampled."""

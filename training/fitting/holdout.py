@@ -21,8 +21,8 @@ from training.fitting.dataset import Dataset
 from training.fitting.fit import fit
 from training.fitting.learning_curve import count_trees, mean_curve, sum_losses
 from training.fitting.recipe import Recipe
-from training.fitting.side_by_side import compute_both
 from training.fitting.splits import Split, random_folds, split_newest
+from training.side_by_side import compute_both
 
 RANDOM_FOLDS = 5
 PARTS = ("linear", "trees")

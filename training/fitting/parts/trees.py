@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from features.columns import Bools, Floats
 from scoring.model.model import sigmoid
 from scoring.model.trees import TreesPart
-from training.fitting.side_by_side import compute_side_by_side
+from training.side_by_side import compute_side_by_side
 
 _PATIENCE = 40
 """Early stopping: number of trees without improvement."""

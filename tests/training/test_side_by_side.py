@@ -12,7 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from training.fitting.parts.line import Design, fit_linear
 from training.fitting.parts.trees import Boosting, PartScores, TreesRecipe, fit_all_trees, fit_trees
-from training.fitting.side_by_side import compute_both, compute_side_by_side
+from training.side_by_side import compute_both, compute_side_by_side
 
 rng = np.random.default_rng(3)
 MATRIX = rng.normal(size=(400, 6))
