@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,7 @@ from training.fitting.fit import fit
 from training.fitting.learning_curve import count_trees, mean_curve, sum_losses
 from training.fitting.recipe import Recipe
 from training.fitting.splits import Split, random_folds, split_newest
+from training.side_by_side import compute_both
 
 RANDOM_FOLDS, _STAND_IN_FOLDS = 5, 2
 PARTS = ("linear", "trees")
@@ -76,10 +78,12 @@ def evaluate(data: Dataset, choose: Callable[[Dataset], Recipe], seed: int) -> E
         train, test = data.take(split.train), data.take(split.test)
         _check_both_outcomes(train)
         recipe = choose(train)
-        model = fit(train, recipe, seed)
+        model, baselines = compute_both(
+            partial(fit, train, recipe, seed), partial(baseline_scores, train, test, seed)
+        )
         leads = model.encode(test.all_columns)
         recipes.append(recipe)
-        split_scores.append({**_score_parts(model, leads), **baseline_scores(train, test, seed)})
+        split_scores.append({**_score_parts(model, leads), **baselines})
         reasons.append(_explain_sample(model, leads, MAX_EXPLAINED // len(splits), seed))
         losses.append(sum_losses(model, leads, test.won))
         trees.append(count_trees(model))
