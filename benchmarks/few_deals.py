@@ -95,7 +95,7 @@ def _measure_draw(data: Dataset, wins: int, losses: int, rng: np.random.Generato
     train, test = _draw_split(data, wins, losses, rng)
     seed = int(rng.integers(2**31))
     model = fit(train, choose(train, seed), seed)
-    leads, rate = model.encode(test.columns), train.won.mean()
+    leads, rate = model.encode(test.all_columns), train.won.mean()
     base = np.full(len(test), np.log(rate / (1 - rate)))
     points: Floats = base if model.points is None else model.points.log_odds(leads.rating)
     log_odds_by_side = {MODEL: model.log_odds(leads), POINTS: points, BASE: base}

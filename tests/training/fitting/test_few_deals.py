@@ -84,7 +84,7 @@ def test_a_model_is_the_sum_of_its_parts(small_data: Dataset) -> None:
     parts = fit_parts(small_data, recipe, 0).log_odds(small_data)
     model = fit(small_data, recipe, 0)
     total = sum(weights[name] * scores for name, scores in parts.items()) + model.calibration.intercept
-    np.testing.assert_allclose(model.log_odds(model.encode(small_data.columns)), total, atol=1e-9)
+    np.testing.assert_allclose(model.log_odds(model.encode(small_data.all_columns)), total, atol=1e-9)
 
 
 def test_statistics_that_lost_their_weight_are_left_out(small_data: Dataset) -> None:
@@ -92,7 +92,7 @@ def test_statistics_that_lost_their_weight_are_left_out(small_data: Dataset) -> 
     recipe = Recipe(statistics=statistics, weights={POINTS: 0.0, LINEAR: 0.0, STATISTICS: 0.0})
     model = fit(small_data, recipe, 0)
     np.testing.assert_allclose(
-        sigmoid(model.log_odds(model.encode(small_data.columns))), small_data.won.mean()
+        sigmoid(model.log_odds(model.encode(small_data.all_columns))), small_data.won.mean()
     )
 
 
