@@ -23,7 +23,7 @@ from training.fitting.splits import random_folds
 _FEW = 200
 """From this number of deals of the rarer outcome on, the later deals alone decide."""
 
-_FOLDS, _HALF_PROVEN = 10, 2.4
+_FOLDS, _HALF_PROVEN = 10, 3.3
 """The number of random folds, and the standard errors that a gain needs for half of the weight, before any
 deals."""
 
@@ -42,7 +42,7 @@ def settle(recipe: Recipe, data: Dataset, seed: int) -> Recipe:
     if judged is None:
         return scale_learnt(recipe, 0.0, base)
     recipe = _mix_weights(recipe, weigh_parts([judged], ordered=False), rarer / _FEW)
-    half_proven = _HALF_PROVEN * (1 - rarer / _FEW)
+    half_proven = _HALF_PROVEN * (1 - rarer / _FEW) ** 2
     return scale_learnt(recipe, trust_gain(count_errors(judged, recipe), half_proven), base)
 
 
