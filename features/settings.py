@@ -244,14 +244,14 @@ class CrmSettings(Strict):
         They are no features, but a model may have them all the same. Columns of numbers are left out.
         """
         uses = {use.column: use for use in self.table.column_uses}
-        seen = {attribute.column for attribute in self.table.attributes.values()}
+        columns_in_use = {attribute.column for attribute in self.table.attributes.values()}
         attributes: dict[str, Attribute] = {}
         for segment, column in self.segments.items():
-            if column not in seen and self.columns[column] == "category":
+            if column not in columns_in_use and self.columns[column] == "category":
                 name = segment if segment not in self.features else f"segment_{segment}"
                 availability = uses[column].availability if column in uses else "today"
                 attributes[name] = Attribute(column=column, known=availability)
-                seen.add(column)
+                columns_in_use.add(column)
         return attributes
 
     def with_segments(self, names: Collection[str]) -> FeatureTable:
