@@ -110,6 +110,7 @@ def _required_columns(settings: CrmSettings) -> list[str]:
         settings.leads.created_at,
         settings.leads.account,
         settings.leads.deal,
+        settings.leads.amount,
         settings.order_column,
         *settings.leads.skip_where,
         *settings.leads.lost_where,

@@ -23,10 +23,12 @@ from training.fitting.parts.trees import (
     TreesRecipe,
     add_trees,
     find_shift,
+    fit_all_trees,
     fit_trees,
     hide,
 )
 from training.fitting.recipe import LINEAR, POINTS, STATISTICS, Recipe
+from training.side_by_side import compute_side_by_side
 
 FIT_ROWS = 150_000
 """Maximum number of examples for the final fit; more are sampled."""
@@ -86,25 +88,25 @@ def _fit_lines(
     """The logistic regression on all deals alike, and the one on which newer deals weigh more."""
     design = Design.from_matrix(matrix)
     design.columns[:, encoding.columns_of(sample.only_segments)] = 0.0
-    plain = fit_linear(design, sample.won, recipe.strength, seed)
-    if recipe.recent_strength is None:
-        return plain, None
-    weights = recency_weights(len(sample))
-    return plain, fit_linear(design, sample.won, recipe.recent_strength, seed, weights)
+    choices: list[tuple[float, Floats | None]] = [(recipe.strength, None)]
+    if recipe.recent_strength is not None:
+        choices.append((recipe.recent_strength, recency_weights(len(sample))))
+    plain, *recent = compute_side_by_side(
+        lambda choice: fit_linear(design, sample.won, choice[0], seed, choice[1]), choices
+    )
+    return plain, recent[0] if recent else None
 
 
 def _fit_all_trees(
     train: PartScores, sample: Dataset, encoding: Encoding, recipe: Recipe, seed: int
 ) -> dict[str, TrainedTrees]:
     """The trees of every part with a weight."""
-    trees = {
-        name: fit_trees(train, part, seed) for name, part in recipe.trees.items() if recipe.weights[name]
-    }
+    parts = {name: (train, part) for name, part in recipe.trees.items() if recipe.weights[name]}
     if recipe.statistics:
         hidden = encoding.columns_of(sample.hidden)
         ordered = replace(train, matrix=hide(encode_in_time_order(sample, encoding), hidden))
-        trees[STATISTICS] = fit_trees(ordered, recipe.statistics, seed)
-    return trees
+        parts[STATISTICS] = (ordered, recipe.statistics)
+    return dict(zip(parts, fit_all_trees([*parts.values()], seed), strict=True))
 
 
 def _merge(

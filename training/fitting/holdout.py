@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from features.columns import Floats, Texts, take
+from features.columns import Bools, Floats, Texts, take
 from features.crm_data import Crm
 from features.errors import DataError
 from features.messages import Message
@@ -21,8 +22,9 @@ from training.fitting.fit import fit
 from training.fitting.learning_curve import count_trees, mean_curve, sum_losses
 from training.fitting.recipe import Recipe
 from training.fitting.splits import Split, random_folds, split_newest
+from training.side_by_side import compute_both
 
-RANDOM_FOLDS = 5
+RANDOM_FOLDS, _STAND_IN_FOLDS = 5, 2
 PARTS = ("linear", "trees")
 MAX_EXPLAINED = 12_000
 _DRAWS, _DRAWS_MANY, _MANY = 200, 60, 100_000
@@ -66,18 +68,22 @@ def split_for_evaluation(data: Dataset, seed: int) -> list[Split]:
 def evaluate(data: Dataset, choose: Callable[[Dataset], Recipe], seed: int) -> Evaluation:
     """Choose and fit on the older examples of each split, evaluate on the newer ones.
 
-    Raises DataError if the older examples hold only one outcome.
+    Older examples of one outcome teach nothing: then the newest ones are scored by models of all others, and
+    nothing is measurable yet. Raises DataError if these hold only one outcome as well.
     """
-    splits = split_for_evaluation(data, seed)
+    measured = split_for_evaluation(data, seed)
+    splits = _learnable_splits(data, measured, seed)
     recipes, split_scores, reasons, losses, trees = [], [], [], [], []
     for split in splits:
         train, test = data.take(split.train), data.take(split.test)
         _check_both_outcomes(train)
         recipe = choose(train)
-        model = fit(train, recipe, seed)
+        model, baselines = compute_both(
+            partial(fit, train, recipe, seed), partial(baseline_scores, train, test, seed)
+        )
         leads = model.encode(test.all_columns)
         recipes.append(recipe)
-        split_scores.append({**_score_parts(model, leads), **baseline_scores(train, test, seed)})
+        split_scores.append({**_score_parts(model, leads), **baselines})
         reasons.append(_explain_sample(model, leads, MAX_EXPLAINED // len(splits), seed))
         losses.append(sum_losses(model, leads, test.won))
         trees.append(count_trees(model))
@@ -85,7 +91,21 @@ def evaluate(data: Dataset, choose: Callable[[Dataset], Recipe], seed: int) -> E
     scores = {name: np.concatenate([t[name] for t in split_scores]) for name in split_scores[0]}
     figures = _measure_scores(data.take(rows), scores, seed)
     curve = mean_curve(losses, max(trees), len(rows))
-    return Evaluation(rows, scores, _join_reasons(reasons), figures, recipes, splits[0].train, curve)
+    return Evaluation(rows, scores, _join_reasons(reasons), figures, recipes, measured[0].train, curve)
+
+
+def _learnable_splits(data: Dataset, splits: list[Split], seed: int) -> list[Split]:
+    """The splits; folds of the newest examples against all others where the older ones hold one outcome."""
+    if not data.examples.ordered or any(_has_both_outcomes(data.won[split.train]) for split in splits):
+        return splits
+    rows, group = splits[0].test, data.examples.group
+    folds = [rows[fold.test] for fold in random_folds(data.examples.take(rows), _STAND_IN_FOLDS, seed)]
+    others = [np.flatnonzero(~np.isin(group, group[fold])) for fold in folds]
+    return [Split(rest, fold, None) for rest, fold in zip(others, folds, strict=True)] or splits
+
+
+def _has_both_outcomes(won: Bools) -> bool:
+    return bool(won.any() and not won.all())
 
 
 def is_measurable(data: Dataset, evaluation: Evaluation) -> bool:
@@ -127,7 +147,7 @@ def build_unscored_evidence(data: Dataset, crm: Crm, segments: dict[str, str]) -
 
 def _check_both_outcomes(train: Dataset) -> None:
     """Raise DataError if the older side of a split holds only one outcome."""
-    if train.won.all() or not train.won.any():
+    if not _has_both_outcomes(train.won):
         missing = Message("lost") if train.won.any() else Message("won")
         raise DataError(
             "The {count:,} examples that are older than the newest fifth, with outcomes known "

@@ -42,9 +42,12 @@ Charts: TypeAlias = Mapping[str, go.Figure]
 
 
 def draw_charts(trained: TrainingResult, lang: Language) -> Charts:
-    """The charts of the report, labelled in `lang`."""
+    """The charts of the report, labelled in `lang`; of what cannot be measured yet there is none."""
     dated = trained.model.about["trained_through"] is not None
-    return draw_evidence(trained.evidence, trained.explanation, trained.model.table, dated, lang)
+    charts = draw_evidence(trained.evidence, trained.explanation, trained.model.table, dated, lang)
+    if trained.model.about["measurable"]:
+        return charts
+    return {name: chart for name, chart in charts.items() if name == _UNMEASURED_CHART}
 
 
 def report(trained: TrainingResult, charts: Charts, lang: Language) -> str:
@@ -54,9 +57,9 @@ def report(trained: TrainingResult, charts: Charts, lang: Language) -> str:
 def report_page(trained: TrainingResult, charts: Charts, lang: Language) -> Page:
     """The quality of the model, the findings of the audit, and the recipe of the model."""
     about, measured = trained.model.about, trained.evaluation.figures
-    figures: list[Block] = [Heading(translate("report_figures", lang)), _measures_table(measured, lang)]
-    if not about["measurable"]:
-        figures, charts = [], {name: c for name, c in charts.items() if name == _UNMEASURED_CHART}
+    figures: list[Block] = []
+    if about["measurable"]:
+        figures = [Heading(translate("report_figures", lang)), _measures_table(measured, lang)]
     blocks = (
         Text(summary(about, lang)),
         Text(describe_quality(about, measured, lang), "verdict"),
