@@ -11,6 +11,7 @@ from benchmarks.support.data import crm_toml
 from benchmarks.support.measuring import end, measure_seconds, show
 from features.settings import load_settings
 from scoring.model.model import Encoded, Model
+from training.fitting.choosing import MOST_STATISTICS_TREES
 from training.fitting.dataset import Dataset, load_dataset
 from training.fitting.fit import fit
 from training.fitting.parts.trees import SIZES, TreesRecipe
@@ -35,7 +36,7 @@ def largest_recipe() -> Recipe:
         "small_trees": TreesRecipe.within_budget(small, small.max_trees // 4),
         "large_trees": TreesRecipe.within_budget(large, large.max_trees),
     }
-    statistics = TreesRecipe(small, small.max_rounds, 1)
+    statistics = TreesRecipe(small, MOST_STATISTICS_TREES // 2, 2)
     weights = {POINTS: 0.0, **dict.fromkeys((LINEAR, *trees, STATISTICS), 0.25)}
     return Recipe(recent_strength=0.1, trees=trees, statistics=statistics, weights=weights)
 
