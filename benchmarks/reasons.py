@@ -45,8 +45,8 @@ def explain_one(model: Model, data: Dataset) -> float:
     """The mean over leads of the least seconds that the reasons of one take, from its encoded values."""
     rows = np.linspace(0, len(data) - 1, _LEADS_EXPLAINED).astype(np.int64)
     leads = model.encode(data.columns).take(rows)
-    least = [measure_least(model, leads.take(np.array([row]))) for row in range(len(rows))]
-    return sum(least) / len(least)
+    shortest = [measure_least(model, leads.take(np.array([row]))) for row in range(len(rows))]
+    return sum(shortest) / len(shortest)
 
 
 def measure_least(model: Model, lead: Encoded) -> float:
