@@ -7,7 +7,7 @@ Annals of Statistics 7 (1979).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import TypeAlias
@@ -216,15 +216,16 @@ def measure(
     group: NDArray[np.integer],
     draws: int = 200,
     seed: int = 0,
+    measures: Mapping[str, Measure] = MEASURES,
 ) -> dict[str, Estimate]:
-    """Every metric with its interval from `draws` bootstrap samples of whole groups."""
+    """Every metric of `measures` with its interval from `draws` bootstrap samples of whole groups."""
     ranking, order = rank_leads(won, probability, amount), np.argsort(-probability, kind="stable")
-    drawn: dict[str, list[float]] = {name: [] for name in MEASURES}
+    drawn: dict[str, list[float]] = {name: [] for name in measures}
     for weight in group_draws(group, draws, seed):
         sample = ranking.weighted(weight[order])
-        for name, figure in MEASURES.items():
+        for name, figure in measures.items():
             drawn[name].append(figure(sample))
-    return {name: with_interval(figure(ranking), drawn[name]) for name, figure in MEASURES.items()}
+    return {name: with_interval(figure(ranking), drawn[name]) for name, figure in measures.items()}
 
 
 def estimate(

@@ -12,6 +12,7 @@ import numpy as np
 from features.columns import Floats
 from scoring.model.linear import LinearPart
 from training.fitting.blending import (
+    LEAST_WEIGHT,
     ValidationFold,
     calibrate,
     count_rarer_outcome,
@@ -24,6 +25,7 @@ from training.fitting.dataset import Dataset
 from training.fitting.few_deals import shrink
 from training.fitting.folds import Fold, folds_of
 from training.fitting.parts.line import fit_linear, mean_line, recency_weights
+from training.fitting.parts.segments import learn_segments
 from training.fitting.parts.target_statistics import encode_in_time_order, learn_statistics
 from training.fitting.parts.trees import (
     SIZES,
@@ -86,7 +88,10 @@ def choose(data: Dataset, seed: int, sizes: Mapping[str, Boosting] | None = None
     later = judged if share else later
     weights = {POINTS: share} | {name: (1 - share) * weight for name, weight in learnt.items()}
     calibration = calibrate(later, [_blend(f, weights) for f in later], ordered, learnt=1 - share)
-    return shrink(replace(recipe, weights=weights, calibration=calibration), data, seed)
+    recipe = shrink(replace(recipe, weights=weights, calibration=calibration), data, seed)
+    if recipe.learnt_weight < LEAST_WEIGHT:
+        return recipe
+    return replace(recipe, segments=learn_segments(later, [_score(f, recipe) for f in later], ordered))
 
 
 def _choose_trees(
@@ -108,7 +113,13 @@ def _choose_trees(
     for (name, side), scores in zip(jobs, later, strict=True):
         parts[side][name] = scores
     folds = [
-        ValidationFold(line.fold.test_won, scores, line.fold.groups, line.fold.points)
+        ValidationFold(
+            won=line.fold.test_won,
+            parts=scores,
+            groups=line.fold.groups,
+            points=line.fold.points,
+            segments={name: segment.values for name, segment in line.fold.later.segments.items()},
+        )
         for line, scores in zip(lines, parts, strict=True)
     ]
     return replace(recipe, trees=trees), folds
@@ -158,6 +169,12 @@ def _encode_statistics(line: _FoldLines) -> tuple[PartScores, PartScores] | None
         replace(train, matrix=hide(encode_in_time_order(fold.older, encoding), hidden)),
         replace(test, matrix=hide(encoding.matrix(fold.later.columns), hidden)),
     )
+
+
+def _score(fold: ValidationFold, recipe: Recipe) -> Floats:
+    """(rows,) the calibrated log-odds of the later examples; no segment has a term yet."""
+    calibration = recipe.calibration
+    return np.asarray(calibration.intercept + calibration.slope * _blend(fold, recipe.weights))
 
 
 def _blend(fold: ValidationFold, weights: Mapping[str, float]) -> Floats:

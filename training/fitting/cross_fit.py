@@ -43,7 +43,7 @@ def _cross_fit(data: Dataset, recipe: Recipe, rows: NDArray[np.intp], seed: int)
         group = judged.examples.group[split.test]
         rest = data.take(np.flatnonzero(~np.isin(data.examples.group, group)))
         model = fit(rest, recipe, seed)
-        return model.log_odds(model.encode(judged.take(split.test).columns))
+        return model.log_odds(model.encode(judged.take(split.test).all_columns))
 
     for split, scores in zip(splits, compute_side_by_side(score, splits), strict=True):
         log_odds[split.test] = scores
@@ -56,6 +56,6 @@ def snap_to_served(log_odds: Floats, model: Model, judged: Dataset) -> Floats:
     Leads that the served model cannot tell apart then have one value, as they will when they are scored: a
     threshold never lies within them.
     """
-    served = np.unique(np.round(model.log_odds(model.encode(judged.columns)), _DIGITS))
+    served = np.unique(np.round(model.log_odds(model.encode(judged.all_columns)), _DIGITS))
     middle = (served[1:] + served[:-1]) / 2
     return np.asarray(served[np.searchsorted(middle, log_odds)])
