@@ -41,7 +41,7 @@ from training.fitting.recipe import LINEAR, POINTS, RULES_ONLY, STATISTICS, USUA
 from training.side_by_side import compute_side_by_side
 
 STRENGTHS = (0.01, 0.03, 0.1, 0.3, 1.0)
-_MOST_SEEDS, _MOST_TREES = 2, 250
+_MOST_SEEDS, MOST_STATISTICS_TREES = 2, 150
 _MANY_ROWS, _JUDGED_FOLDS = 40_000, 2
 """Bounds of the trees with statistics; from this number of examples on they are judged on the newest folds
 only, for time."""
@@ -140,8 +140,8 @@ def _choose_statistics(
     if len(sides) < len(judged):
         return recipe, learnt, later
     curves = compute_side_by_side(lambda side: train_curve(*side, small, seed), sides)
-    rounds = best_rounds(curves, np.power(2.0, np.arange(len(curves))))[0]
-    statistics = TreesRecipe(small, rounds, max(1, min(_MOST_SEEDS, _MOST_TREES // rounds)))
+    rounds = min(best_rounds(curves, np.power(2.0, np.arange(len(curves))))[0], MOST_STATISTICS_TREES)
+    statistics = TreesRecipe(small, rounds, max(1, min(_MOST_SEEDS, MOST_STATISTICS_TREES // rounds)))
     pairs = [(test, curve) for (_, test), curve in zip(sides, curves, strict=True)]
     scores = compute_side_by_side(lambda pair: predict_later(*pair, statistics, seed), pairs)
     share, shift = weigh_statistics(later[-count:], learnt, scores)
