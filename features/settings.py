@@ -28,6 +28,7 @@ from features.table import ColumnUse, FeatureTable, Vocabulary
 from features.toml import Strict, TextValue, TimeZone, explain_invalid, read_toml
 
 LANDMARKS = (0.0, 1.0, 3.0, 7.0, 14.0, 30.0, 60.0, 90.0)
+MAX_REJECT_SHARE = 0.05
 MISSING = ("", "NA", "N/A", "n/a", "NULL", "null", "NaN", "nan", "#N/A", r"\N")
 _LEAD_ID = "{lead_id}"
 
@@ -105,7 +106,7 @@ class CrmSettings(Strict):
     name: str = "crm"
     time_zone: TimeZone = "UTC"
     missing: tuple[TextValue, ...] = MISSING
-    max_reject_share: float = Field(default=0.05, ge=0, le=1)
+    max_reject_share: float = Field(default=MAX_REJECT_SHARE, ge=0, le=1)
     since: datetime | date | None = None
     as_of: datetime | None = None
     order: str | None = None
