@@ -20,7 +20,7 @@ class Recipe:
 
     `strength` and `recent_strength` are those of the logistic regression on all deals alike and of the one
     on which newer deals weigh more (None: not used). `weights` are by part: points, linear, the names of
-    `trees`, and statistics.
+    `trees`, and statistics; a part with weight 0 is not in the sum.
     """
 
     strength: float = USUAL_STRENGTH
@@ -41,6 +41,11 @@ class Recipe:
         learnt = {name: weight for name, weight in self.weights.items() if name != POINTS}
         total = sum(learnt.values())
         return {name: weight / total for name, weight in learnt.items()} if total else {LINEAR: 1.0}
+
+    @property
+    def has_statistics(self) -> bool:
+        """Whether trees with target statistics are in the sum."""
+        return self.weights.get(STATISTICS, 0.0) > 0
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
