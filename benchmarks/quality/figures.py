@@ -24,6 +24,7 @@ from scoring.statistics.metrics import (
     roc_auc,
     with_interval,
 )
+from training.fitting.baselines import BASELINES
 
 BARS = {
     "x_education": 0.385,
@@ -67,6 +68,11 @@ class SetFigures:
     @property
     def card(self) -> float | None:
         return self.losses.get(CARD)
+
+    @property
+    def simple(self) -> dict[str, float]:
+        """The losses of the scorecard and the baselines."""
+        return {name: loss for name, loss in self.losses.items() if name in (CARD, *BASELINES)}
 
     @property
     def is_still(self) -> bool:

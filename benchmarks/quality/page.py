@@ -94,13 +94,9 @@ def _loss_table(sets: Sequence[SetFigures]) -> str:
 
 def _verdict(sets: Sequence[SetFigures]) -> str:
     missed = [f"{s.name} ({'; '.join(s.misses)})" for s in sets if s.misses]
-    behind = [s.name for s in sets if s.loss.value > min(s.losses[n] for n in _simple(s))]
+    behind = [s.name for s in sets if s.loss.value > min(s.simple.values())]
     held = "Every bar is met." if not missed else f"Missed: {', '.join(missed)}."
     return f"{held} A simple model or the scorecard has a smaller loss than Hotlead on {_enumerate(behind)}."
-
-
-def _simple(figures: SetFigures) -> list[str]:
-    return [name for name in figures.losses if name == "points" or name.startswith("baseline_")]
 
 
 def _parts_table(sets: Sequence[SetFigures]) -> str:

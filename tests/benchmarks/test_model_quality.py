@@ -16,7 +16,7 @@ from benchmarks.quality.measuring import PART, SetScores, Side, measure_set
 from benchmarks.quality.page import constants_part, figures_part, insert
 from features.columns import Floats
 from scoring.model.model import sigmoid
-from scoring.statistics.metrics import log_losses
+from scoring.statistics.metrics import calibration_error, log_losses, rank_leads
 from tests.helpers.small_crm import small_crm
 from training.fitting.blending import CONSTANTS
 from training.fitting.choosing import weigh
@@ -127,12 +127,21 @@ def test_the_grid_begins_as_shipped() -> None:
     assert len(set(GRID)) == len(GRID) == 81
 
 
-def test_a_right_model_misses_no_bar_and_its_error_is_that_of_chance() -> None:
+def test_a_right_model_misses_no_bar() -> None:
     figures = build_figures("made", make_scores())
     assert figures.misses == []
-    assert figures.chance_error.low <= figures.error.value <= figures.chance_error.high
+    assert figures.is_calibrated
     assert figures.predicted == pytest.approx(figures.scores.judged.rate, abs=0.02)
     assert report_misses([figures]) == 0
+
+
+def test_the_error_of_right_models_is_that_of_chance() -> None:
+    """In the mean of many outcomes of the same probabilities."""
+    sets = [make_scores(seed=seed) for seed in range(30)]
+    errors = [calibration_error(rank_leads(s.won, sigmoid(s.runs[0]["model"]), np.zeros(ROWS))) for s in sets]
+    expected = simulate_calibration_error([sigmoid(sets[0].runs[0]["model"])], sets[0].lead)
+    assert np.mean(errors) == pytest.approx(expected.value, rel=0.15)
+    assert np.mean([expected.low <= e <= expected.high for e in errors]) > 0.8
 
 
 def test_a_wrong_level_is_a_miss_where_the_win_rate_holds_still(capsys: pytest.CaptureFixture[str]) -> None:
