@@ -50,14 +50,14 @@ def constants_part(results: Sequence[LeftOut]) -> str:
         (r.name, *_values(r.chosen), f"{r.loss:.4f}", f"{r.shipped_loss:.4f}", _signed(r.difference))
         for r in results
     ]
-    worst = max(results, key=lambda r: r.difference.value)
+    changes = [r.difference.value for r in results]
     worse = [r.name for r in results if r.difference.low > 0]
     better = [r.name for r in results if r.difference.high < 0]
     shipped = ", ".join(f"{n} {v}" for n, v in zip(constants, _values(CONSTANTS), strict=True))
     return (
         f"{_table(('set left out', *constants, 'with them', 'shipped', 'difference'), rows)}\n\n"
-        f"Shipped are {shipped}. The constants chosen without a set change its loss by at most "
-        f"{worst.difference.value:+.4f} ({worst.name}). Beyond chance they are worse on {_enumerate(worse)} "
+        f"Shipped are {shipped}. The constants chosen without a set change its loss by {min(changes):+.4f} "
+        f"to {max(changes):+.4f}; beyond chance they are worse than the shipped ones on {_enumerate(worse)} "
         f"and better on {_enumerate(better)}."
     )
 
@@ -95,8 +95,8 @@ def _loss_table(sets: Sequence[SetFigures]) -> str:
 def _verdict(sets: Sequence[SetFigures]) -> str:
     missed = [f"{s.name} ({'; '.join(s.misses)})" for s in sets if s.misses]
     behind = [s.name for s in sets if s.loss.value > min(s.simple.values())]
-    held = "Every bar is met." if not missed else f"Missed: {', '.join(missed)}."
-    return f"{held} A simple model or the scorecard has a smaller loss than Hotlead on {_enumerate(behind)}."
+    bars = f"Missed: {', '.join(missed)}." if missed else "Every bar is met."
+    return f"{bars} A simple model or the scorecard alone has a smaller loss on {_enumerate(behind)}."
 
 
 def _parts_table(sets: Sequence[SetFigures]) -> str:
@@ -150,22 +150,25 @@ def _calibration_table(sets: Sequence[SetFigures]) -> str:
 
 
 def _calibration_sentences(sets: Sequence[SetFigures]) -> str:
-    still, moved = [s for s in sets if s.is_still], [s for s in sets if not s.is_still]
-    within = [s.name for s in still if s.error.value <= MAX_CALIBRATION_ERROR]
-    by_chance = [s.name for s in still if s.error.value > MAX_CALIBRATION_ERROR and s.is_calibrated]
-    beyond = [s.name for s in still if not s.is_calibrated]
-    sentences = [
-        f"The win rate holds still on {_enumerate([s.name for s in still])}. There the calibration error is "
-        f"at most {MAX_CALIBRATION_ERROR:g} on {_enumerate(within)}, above it but within what chance alone "
-        f"makes on {_enumerate(by_chance)}, and beyond that on {_enumerate(beyond)}."
-    ]
-    for s in moved:
-        assert s.scores.newest_fold is not None
-        sentences.append(
-            f"On {s.name} it moves from {s.scores.newest_fold.rate:.1%} to {s.scores.judged.rate:.1%}, and "
-            f"Hotlead expects {s.predicted:.1%}."
-        )
-    return " ".join(sentences)
+    still = [s for s in sets if s.is_still]
+    sentences = [f"The win rate holds still on {_enumerate([s.name for s in still])}."]
+    small = [s.name for s in still if s.error.value <= MAX_CALIBRATION_ERROR]
+    if small:
+        sentences.append(f"There the error is at most {MAX_CALIBRATION_ERROR:g} on {_enumerate(small)}.")
+    large = {s.name: s.is_calibrated for s in still if s.name not in small}
+    for name, is_chance in large.items():
+        reason = "but within what chance alone makes of so few deals" if is_chance else "and beyond chance"
+        sentences.append(f"On {name} it is above {MAX_CALIBRATION_ERROR:g}, {reason}.")
+    return " ".join([*sentences, *(_describe_move(s) for s in sets if not s.is_still)])
+
+
+def _describe_move(figures: SetFigures) -> str:
+    fold = figures.scores.newest_fold
+    assert fold is not None  # the win rate has moved since then
+    return (
+        f"On {figures.name} the win rate moves from {fold.rate:.1%} to {figures.scores.judged.rate:.1%}, and "
+        f"the mean probability is {figures.predicted:.1%}."
+    )
 
 
 def _counts_table(sets: Sequence[SetFigures]) -> str:
