@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
-from benchmarks.quality.constants import GRID, LeftOut, leave_one_set_out, measure_constants
+from benchmarks.quality.constants import GRID, SetLeftOut, leave_one_set_out, measure_constants
 from benchmarks.quality.figures import SetFigures, build_figures
 from benchmarks.quality.measuring import SetScores, measure_set
 from benchmarks.quality.page import CHOICE, FIGURES, constants_part, figures_part, insert
@@ -105,7 +105,7 @@ def check_sets(names: Sequence[str]) -> None:
         sys.exit(2)
 
 
-def choose_constants(results: Mapping[str, SetResult]) -> list[LeftOut]:
+def choose_constants(results: Mapping[str, SetResult]) -> list[SetLeftOut]:
     """For each set the constants that the others choose."""
     losses = {n: r.constant_losses for n, r in results.items() if r.constant_losses is not None}
     return leave_one_set_out(losses, {n: r.scores for n, r in results.items()}, GRID)

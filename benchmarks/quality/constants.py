@@ -98,7 +98,7 @@ def measure_constants(data: Dataset, seeds: Sequence[int], grid: Sequence[Blendi
 
 
 @dataclass(frozen=True)
-class LeftOut:
+class SetLeftOut:
     """The set left out: the constants chosen on the others, and its loss with them and the shipped ones."""
 
     name: str
@@ -110,15 +110,17 @@ class LeftOut:
 
 def leave_one_set_out(
     losses: Mapping[str, Floats], scores: Mapping[str, SetScores], grid: Sequence[BlendingConstants]
-) -> list[LeftOut]:
+) -> list[SetLeftOut]:
     """For each set the constants with the least mean relative loss on all others; `grid` begins as shipped.
 
     The mean of the logarithms of the losses compares sets of any level.
     """
-    relative = {name: np.log(loss.mean(axis=1)) for name, loss in losses.items()}
+    relative = np.array([np.log(loss.mean(axis=1)) for loss in losses.values()])
     results = []
-    for name, loss in losses.items():
-        best = int(np.mean([r for other, r in relative.items() if other != name], axis=0).argmin())
+    for place, (name, loss) in enumerate(losses.items()):
+        best = int(np.delete(relative, place, axis=0).mean(axis=0).argmin())
         difference = estimate_mean(loss[best] - loss[0], scores[name].group)
-        results.append(LeftOut(name, grid[best], loss[best].mean(), loss[0].mean(), difference))
+        results.append(
+            SetLeftOut(name, grid[best], float(loss[best].mean()), float(loss[0].mean()), difference)
+        )
     return results

@@ -34,7 +34,7 @@ PART = "part:"
 
 
 @dataclass(frozen=True)
-class Side:
+class SideCounts:
     """One side of the split: its examples, the won leads, and the win rate with its standard error."""
 
     examples: int
@@ -43,10 +43,10 @@ class Side:
     error: float
 
     @staticmethod
-    def of(data: Dataset) -> Side:
+    def measured(data: Dataset) -> SideCounts:
         rate = float(data.won.mean())
         error = standard_error(data.won.astype(np.float64), data.examples.group)
-        return Side(len(data), data.examples.won_leads, rate, error)
+        return SideCounts(len(data), data.examples.won_leads, rate, error)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,9 +61,9 @@ class SetScores:
     group: NDArray[np.int32]
     lead: NDArray[np.int32]
     runs: Sequence[Mapping[str, Floats]]
-    older: Side
-    judged: Side
-    newest_fold: Side | None
+    older: SideCounts
+    judged: SideCounts
+    newest_fold: SideCounts | None
     seconds: float
     gib: float
 
@@ -84,9 +84,9 @@ def measure_set(crm_toml: Path, seeds: Sequence[int], report_step: StepReporter)
         group=judged.examples.group,
         lead=judged.examples.lead,
         runs=[score_predictors(data, e, seed) for e, seed in zip(evaluations, seeds, strict=True)],
-        older=Side.of(older),
-        judged=Side.of(judged),
-        newest_fold=Side.of(older.take(folds[-1].test)) if folds else None,
+        older=SideCounts.measured(older),
+        judged=SideCounts.measured(judged),
+        newest_fold=SideCounts.measured(older.take(folds[-1].test)) if folds else None,
         seconds=seconds,
         gib=gib,
     )

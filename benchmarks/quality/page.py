@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from benchmarks.quality.constants import LeftOut
+from benchmarks.quality.constants import SetLeftOut
 from benchmarks.quality.figures import BARS, MAX_CALIBRATION_ERROR, MAX_TO_BEST, SetFigures
-from benchmarks.quality.measuring import Side
+from benchmarks.quality.measuring import SideCounts
 from scoring.statistics.metrics import Estimate
 from training.fitting.blending import CONSTANTS, BlendingConstants
 
@@ -43,7 +43,7 @@ def figures_part(sets: Sequence[SetFigures]) -> str:
     return "\n\n".join(paragraphs)
 
 
-def constants_part(results: Sequence[LeftOut]) -> str:
+def constants_part(results: Sequence[SetLeftOut]) -> str:
     """The table of the sets left out with its sentence."""
     constants = ("fold growth", "equal prior", "gate", "slope pull")
     rows = [
@@ -150,12 +150,12 @@ def _calibration_table(sets: Sequence[SetFigures]) -> str:
 
 
 def _calibration_sentences(sets: Sequence[SetFigures]) -> str:
-    still = [s for s in sets if s.is_still]
-    sentences = [f"The win rate holds still on {_enumerate([s.name for s in still])}."]
-    small = [s.name for s in still if s.error.value <= MAX_CALIBRATION_ERROR]
+    steady = [s for s in sets if s.is_still]
+    sentences = [f"The win rate holds still on {_enumerate([s.name for s in steady])}."]
+    small = [s.name for s in steady if s.error.value <= MAX_CALIBRATION_ERROR]
     if small:
         sentences.append(f"There the error is at most {MAX_CALIBRATION_ERROR:g} on {_enumerate(small)}.")
-    large = {s.name: s.is_calibrated for s in still if s.name not in small}
+    large = {s.name: s.is_calibrated for s in steady if s.name not in small}
     for name, is_chance in large.items():
         reason = "but within what chance alone makes of so few deals" if is_chance else "and beyond chance"
         sentences.append(f"On {name} it is above {MAX_CALIBRATION_ERROR:g}, {reason}.")
@@ -187,7 +187,7 @@ def _counts_table(sets: Sequence[SetFigures]) -> str:
     return _table(head, rows)
 
 
-def _side(side: Side) -> str:
+def _side(side: SideCounts) -> str:
     return f"{side.examples:,} ({side.won_leads:,} won leads)"
 
 

@@ -12,7 +12,7 @@ import pytest
 from benchmarks.model_quality import EXAMPLES, PAGE, SetResult, choose_constants, report_misses, write_page
 from benchmarks.quality.constants import GRID, SplitParts, measure_constants, score_split
 from benchmarks.quality.figures import BARS, SetFigures, build_figures, simulate_calibration_error
-from benchmarks.quality.measuring import PART, SetScores, Side, measure_set
+from benchmarks.quality.measuring import PART, SetScores, SideCounts, measure_set
 from benchmarks.quality.page import constants_part, figures_part, insert
 from features.columns import Floats
 from scoring.model.model import sigmoid
@@ -36,7 +36,7 @@ def make_scores(level: float = 0.0, newest: float = 0.3, seed: int = 0) -> SetSc
     run = {"model": truth + level, f"{PART}linear": noisy, f"{PART}small_trees": 2 * noisy}
     run |= dict.fromkeys(("baseline_rate", "baseline_logistic", "baseline_lightgbm"), np.full(ROWS, -1.0))
     rows = np.arange(ROWS, dtype=np.int32)
-    side = Side(ROWS, int(won.sum()), float(won.mean()), 0.007)
+    side = SideCounts(ROWS, int(won.sum()), float(won.mean()), 0.007)
     return SetScores(
         won=won,
         group=rows,
@@ -144,11 +144,11 @@ def test_the_error_of_right_models_is_that_of_chance() -> None:
 
 
 def test_a_wrong_level_is_a_miss_where_the_win_rate_holds_still(capsys: pytest.CaptureFixture[str]) -> None:
-    still = build_figures("made", make_scores(level=0.8))
-    assert still.is_still
-    assert any("calibration error" in miss for miss in still.misses)
-    assert any("worse than" in miss for miss in still.misses) == (still.to_best.value > 0.003)
-    assert report_misses([still]) == 1
+    steady = build_figures("made", make_scores(level=0.8))
+    assert steady.is_still
+    assert any("calibration error" in miss for miss in steady.misses)
+    assert any("worse than" in miss for miss in steady.misses) == (steady.to_best.value > 0.003)
+    assert report_misses([steady]) == 1
     assert "MISS made: " in capsys.readouterr().out
     moved = build_figures("made", make_scores(level=0.8, newest=0.1))
     assert not moved.is_still
