@@ -140,7 +140,7 @@ def _calibration_table(sets: Sequence[SetFigures]) -> str:
             f"{s.scores.judged.rate:.1%}",
             _NONE if s.scores.newest_fold is None else f"{s.scores.newest_fold.rate:.1%}",
             "no order" if s.change is None else "yes" if s.is_still else "no",
-            f"{s.error.value:.3f} {_range(s.error, 3)}",
+            f"{s.error:.3f}",
             f"{s.chance_error.value:.3f} {_range(s.chance_error, 3)}",
             f"{s.auc.value:.3f} {_range(s.auc, 3)}",
         )
@@ -152,7 +152,7 @@ def _calibration_table(sets: Sequence[SetFigures]) -> str:
 def _calibration_sentences(sets: Sequence[SetFigures]) -> str:
     steady = [s for s in sets if s.is_still]
     sentences = [f"The win rate holds still on {_enumerate([s.name for s in steady])}."]
-    small = [s.name for s in steady if s.error.value <= MAX_CALIBRATION_ERROR]
+    small = [s.name for s in steady if s.error <= MAX_CALIBRATION_ERROR]
     if small:
         sentences.append(f"There the error is at most {MAX_CALIBRATION_ERROR:g} on {_enumerate(small)}.")
     large = {s.name: s.is_calibrated for s in steady if s.name not in small}

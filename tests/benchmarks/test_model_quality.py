@@ -11,12 +11,12 @@ import pytest
 
 from benchmarks.model_quality import EXAMPLES, PAGE, SetResult, choose_constants, report_misses, write_page
 from benchmarks.quality.constants import GRID, SplitParts, measure_constants, score_split
-from benchmarks.quality.figures import BARS, SetFigures, build_figures, simulate_calibration_error
+from benchmarks.quality.figures import BARS, build_figures, mean_calibration_error, simulate_calibration_error
 from benchmarks.quality.measuring import PART, SetScores, SideCounts, measure_set
 from benchmarks.quality.page import constants_part, figures_part, insert
 from features.columns import Floats
 from scoring.model.model import sigmoid
-from scoring.statistics.metrics import calibration_error, log_losses, rank_leads
+from scoring.statistics.metrics import log_losses
 from tests.helpers.small_crm import small_crm
 from training.fitting.blending import CONSTANTS
 from training.fitting.choosing import weigh
@@ -138,7 +138,7 @@ def test_a_right_model_misses_no_bar() -> None:
 def test_the_error_of_right_models_is_that_of_chance() -> None:
     """In the mean of many outcomes of the same probabilities."""
     sets = [make_scores(seed=seed) for seed in range(30)]
-    errors = [calibration_error(rank_leads(s.won, sigmoid(s.runs[0]["model"]), np.zeros(ROWS))) for s in sets]
+    errors = [mean_calibration_error(s.won, [sigmoid(s.runs[0]["model"])]) for s in sets]
     expected = simulate_calibration_error([sigmoid(sets[0].runs[0]["model"])], sets[0].lead)
     assert np.mean(errors) == pytest.approx(expected.value, rel=0.15)
 
@@ -190,6 +190,6 @@ def test_every_example_has_a_bar_and_a_row_in_every_table_of_the_page() -> None:
 
 
 def test_figures_know_when_there_is_no_order() -> None:
-    figures: SetFigures = build_figures("made", replace(make_scores(), newest_fold=None))
+    figures = build_figures("made", replace(make_scores(), newest_fold=None))
     assert figures.is_still
     assert "| no order |" in figures_part([figures])
