@@ -80,7 +80,7 @@ def main() -> None:
     parser.add_argument("--leave-one-set-out", action="store_true", help="choose the constants anew")
     parser.add_argument("--resume", action="store_true", help="take the sets that are stored already")
     arguments = parser.parse_args()
-    names = arguments.names or EXAMPLES
+    names, began = arguments.names or EXAMPLES, time.monotonic()
     if arguments.leave_one_set_out and len(names) < 2:
         parser.error("--leave-one-set-out needs two sets or more")
     check_sets(names)
@@ -93,6 +93,7 @@ def main() -> None:
         print("\n\n".join(parts.values()))
     else:
         write_page(PAGE, parts)
+    print(f"{time.monotonic() - began:,.0f} s in all", file=sys.stderr)
     sys.exit(report_misses(sets))
 
 

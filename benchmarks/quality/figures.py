@@ -25,6 +25,7 @@ from scoring.statistics.metrics import (
     with_interval,
 )
 from training.fitting.baselines import BASELINES
+from training.fitting.parts.trees import find_shift
 
 BARS = {
     "x_education": 0.385,
@@ -45,7 +46,8 @@ class SetFigures:
     """The figures of one set.
 
     `losses` are by predictor; `to_best` is the loss of the model less that of the `best_part`, paired.
-    `chance_error` is the calibration error of a perfectly calibrated model with the same predictions;
+    `levelled_error` is the calibration `error` of the same scores shifted to the judged win rate,
+    `chance_error` that of a perfectly calibrated model with the same predictions;
     `change` the judged win rate less that of the newest older examples (None: no order in time).
     """
 
@@ -58,6 +60,7 @@ class SetFigures:
     auc: Estimate
     predicted: float
     error: float
+    levelled_error: float
     chance_error: Estimate
     change: Estimate | None
 
@@ -112,6 +115,7 @@ def build_figures(name: str, scores: SetScores) -> SetFigures:
         auc=estimate_runs(roc_auc, scores, probabilities),
         predicted=float(np.mean(probabilities)),
         error=mean_calibration_error(scores.won, probabilities),
+        levelled_error=mean_calibration_error(scores.won, _shift_to_win_rate(scores)),
         chance_error=simulate_calibration_error(probabilities, scores.lead),
         change=find_change(scores),
     )
@@ -167,6 +171,12 @@ def find_change(scores: SetScores) -> Estimate | None:
     change = scores.judged.rate - scores.newest_fold.rate
     width = 1.96 * float(np.hypot(scores.judged.error, scores.newest_fold.error))
     return Estimate(change, change - width, change + width)
+
+
+def _shift_to_win_rate(scores: SetScores) -> list[Floats]:
+    """The model's probabilities of each seed, shifted in log-odds to the judged win rate."""
+    rate = float(scores.won.mean())
+    return [sigmoid(run[MODEL] + find_shift(run[MODEL], rate)) for run in scores.runs]
 
 
 def _rank(won: Bools, probability: Floats) -> Ranked:

@@ -130,6 +130,7 @@ def _calibration_table(sets: Sequence[SetFigures]) -> str:
         "won in the newest older part",
         "holds still",
         "calibration error",
+        "at the judged level",
         "by chance alone",
         "ROC AUC",
     )
@@ -141,6 +142,7 @@ def _calibration_table(sets: Sequence[SetFigures]) -> str:
             _NONE if s.scores.newest_fold is None else f"{s.scores.newest_fold.rate:.1%}",
             "no order" if s.change is None else "yes" if s.is_still else "no",
             f"{s.error:.3f}",
+            f"{s.levelled_error:.3f}",
             f"{s.chance_error.value:.3f} {_range(s.chance_error, 3)}",
             f"{s.auc.value:.3f} {_range(s.auc, 3)}",
         )

@@ -150,6 +150,7 @@ def test_a_wrong_level_is_a_miss_where_the_win_rate_holds_still(capsys: pytest.C
     assert any("worse than" in miss for miss in steady.misses) == (steady.to_best.value > 0.003)
     assert report_misses([steady]) == 1
     assert "MISS made: " in capsys.readouterr().out
+    assert steady.levelled_error < 0.03 < steady.error
     moved = build_figures("made", make_scores(level=0.8, newest=0.1))
     assert not moved.is_still
     assert not any("calibration error" in miss for miss in moved.misses)
