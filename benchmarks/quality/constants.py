@@ -1,7 +1,7 @@
 """The constants of the blend, chosen on all sets but one and told on that one.
 
-The parts of a set are fitted once; the blend of any constants is then cheap. Few deals are left out: what
-they draw to the base rate depends on other constants.
+The parts of a set are fitted once; the blend of any constants is then cheap. The rule for
+few deals and the terms of segments come after it and are left out.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class SplitParts:
 
     def blend(self, constants: BlendingConstants) -> Floats:
         """(rows,) the log-odds of the newer side as a model with these constants gives them."""
-        recipe = weigh(self.folds, constants)
+        recipe, _ = weigh(self.folds, constants)
         older, newer = (_add_parts(side, recipe) for side in (self.older, self.newer))
         if recipe.points == 1:  # the scorecard holds the win rate itself
             return newer

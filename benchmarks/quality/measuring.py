@@ -108,7 +108,5 @@ def fit_parts(train: Dataset, recipe: Recipe, seed: int) -> dict[str, Model]:
     """Each learnt part of a recipe as a model of its own, at the win rate of its training."""
     names = (LINEAR, *recipe.trees, *([STATISTICS] if recipe.statistics else []))
     weights = dict.fromkeys((POINTS, *names), 0.0)
-    return {
-        name: fit(train, replace(recipe, weights={**weights, name: 1.0}, calibration=Calibration()), seed)
-        for name in names
-    }
+    plain = replace(recipe, calibration=Calibration(), segments={})
+    return {name: fit(train, replace(plain, weights={**weights, name: 1.0}), seed) for name in names}

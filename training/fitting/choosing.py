@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from features.columns import Floats
 from scoring.model.linear import LinearPart
 from training.fitting.blending import (
     CONSTANTS,
+    LEAST_WEIGHT,
     BlendingConstants,
     ValidationFold,
     calibrate,
@@ -24,6 +26,7 @@ from training.fitting.dataset import Dataset
 from training.fitting.few_deals import shrink
 from training.fitting.folds import Fold, folds_of
 from training.fitting.parts.line import fit_linear, mean_line, recency_weights
+from training.fitting.parts.segments import learn_segments
 from training.fitting.parts.target_statistics import encode_in_time_order, learn_statistics
 from training.fitting.parts.trees import (
     SIZES,
@@ -36,6 +39,7 @@ from training.fitting.parts.trees import (
     train_curve,
 )
 from training.fitting.recipe import LINEAR, POINTS, RULES_ONLY, STATISTICS, USUAL_STRENGTH, Recipe
+from training.side_by_side import compute_side_by_side
 
 STRENGTHS = (0.01, 0.03, 0.1, 0.3, 1.0)
 _MOST_SEEDS, _MOST_TREES = 2, 250
@@ -83,7 +87,12 @@ def choose(data: Dataset, seed: int, sizes: Mapping[str, Boosting] | None = None
     scores = score_folds(data, seed, sizes)
     if scores is None:
         return Recipe(weights=RULES_ONLY) if data.card.rows else Recipe()
-    return shrink(weigh(scores), data, seed)
+    recipe, later = weigh(scores)
+    recipe = shrink(recipe, data, seed)
+    if recipe.learnt_weight < LEAST_WEIGHT:
+        return recipe
+    sums = [_score(fold, recipe) for fold in later]
+    return replace(recipe, segments=learn_segments(later, sums, scores.is_ordered))
 
 
 def score_folds(data: Dataset, seed: int, sizes: Mapping[str, Boosting] | None = None) -> FoldScores | None:
@@ -102,8 +111,10 @@ def score_folds(data: Dataset, seed: int, sizes: Mapping[str, Boosting] | None =
     return FoldScores(recipe, later, statistics, ordered, data.card.learnt_through is not None)
 
 
-def weigh(scores: FoldScores, constants: BlendingConstants = CONSTANTS) -> Recipe:
-    """The recipe with the weights and the calibration of its parts."""
+def weigh(
+    scores: FoldScores, constants: BlendingConstants = CONSTANTS
+) -> tuple[Recipe, list[ValidationFold]]:
+    """The recipe with the weights and the calibration of its parts, and the folds that chose the latter."""
     ordered = scores.is_ordered
     learnt, later = _weigh_learnt(scores, constants)
     judged = [fold for fold in later if fold.points is not None]
@@ -112,7 +123,7 @@ def weigh(scores: FoldScores, constants: BlendingConstants = CONSTANTS) -> Recip
     weights = {POINTS: share} | {name: (1 - share) * weight for name, weight in learnt.items()}
     sums = [_blend(fold, weights) for fold in later]
     calibration = calibrate(later, sums, ordered, 1 - share, constants)
-    return replace(scores.recipe, weights=weights, calibration=calibration)
+    return replace(scores.recipe, weights=weights, calibration=calibration), later
 
 
 def _weigh_learnt(
@@ -143,13 +154,25 @@ def _choose_trees(
     sides = [line.sides for line in lines]
     parts: list[dict[str, Floats]] = [{LINEAR: line.log_odds} for line in lines]
     trees = {}
+    jobs = [(name, side) for name in sizes for side in range(len(sides))]
+    trained = compute_side_by_side(lambda job: train_curve(*sides[job[1]], sizes[job[0]], seed), jobs)
+    curves = dict(zip(jobs, trained, strict=True))
     for name, boosting in sizes.items():
-        curves = [train_curve(train, test, boosting, seed) for train, test in sides]
-        trees[name] = TreesRecipe.within_budget(boosting, best_rounds(curves)[0])
-        for scores, (train, test), curve in zip(parts, sides, curves, strict=True):
-            scores[name] = predict_later(train, test, curve, trees[name], seed)
+        rounds, _ = best_rounds([curves[name, side] for side in range(len(sides))])
+        trees[name] = TreesRecipe.within_budget(boosting, rounds)
+    later = compute_side_by_side(
+        lambda job: predict_later(sides[job[1]][1], curves[job], trees[job[0]], seed), jobs
+    )
+    for (name, side), scores in zip(jobs, later, strict=True):
+        parts[side][name] = scores
     folds = [
-        ValidationFold(line.fold.test_won, scores, line.fold.groups, line.fold.points)
+        ValidationFold(
+            won=line.fold.test_won,
+            parts=scores,
+            groups=line.fold.groups,
+            points=line.fold.points,
+            segments={name: segment.values for name, segment in line.fold.later.segments.items()},
+        )
         for line, scores in zip(lines, parts, strict=True)
     ]
     return replace(recipe, trees=trees), folds
@@ -163,13 +186,11 @@ def _choose_statistics(recipe: Recipe, lines: Sequence[_FoldLines], seed: int) -
     sides = [side for line in judged if (side := _encode_statistics(line)) is not None]
     if len(sides) < len(judged):
         return recipe, []
-    curves = [train_curve(train, test, small, seed) for train, test in sides]
+    curves = compute_side_by_side(lambda side: train_curve(*side, small, seed), sides)
     rounds = best_rounds(curves, np.power(2.0, np.arange(len(curves))))[0]
     statistics = TreesRecipe(small, rounds, max(1, min(_MOST_SEEDS, _MOST_TREES // rounds)))
-    scores = [
-        predict_later(train, test, curve, statistics, seed)
-        for (train, test), curve in zip(sides, curves, strict=True)
-    ]
+    pairs = [(test, curve) for (_, test), curve in zip(sides, curves, strict=True)]
+    scores = compute_side_by_side(lambda pair: predict_later(*pair, statistics, seed), pairs)
     return replace(recipe, statistics=statistics), scores
 
 
@@ -189,6 +210,12 @@ def _encode_statistics(line: _FoldLines) -> tuple[PartScores, PartScores] | None
     )
 
 
+def _score(fold: ValidationFold, recipe: Recipe) -> Floats:
+    """(rows,) the calibrated log-odds of the later examples; no segment has a term yet."""
+    calibration = recipe.calibration
+    return np.asarray(calibration.intercept + calibration.slope * _blend(fold, recipe.weights))
+
+
 def _blend(fold: ValidationFold, weights: Mapping[str, float]) -> Floats:
     points = 0.0 if fold.points is None else weights[POINTS] * fold.points
     return np.asarray(points + fold.blend(weights))
@@ -200,9 +227,10 @@ def best_linear(folds: Sequence[Fold], seed: int, recent: bool = False) -> tuple
     With few deals the usual strength is preferred. With `recent` newer deals weigh more.
     """
     rarer = min(count_rarer_outcome(fold.test_won, fold.groups) for fold in folds) * len(folds)
-    judged = []
+    judged, jobs = [], [(fold, strength) for strength in STRENGTHS for fold in folds]
+    fitted = iter(compute_side_by_side(lambda job: _fit_fold(*job, seed, recent), jobs))
     for strength in STRENGTHS:
-        parts = [_fit_fold(fold, strength, seed, recent) for fold in folds]
+        parts = list(islice(fitted, len(folds)))
         losses = [log_loss(f.test_won, part.log_odds(f.test)) for f, part in zip(folds, parts, strict=True)]
         pull = float(np.log10(strength / USUAL_STRENGTH)) ** 2 / rarer
         judged.append((float(np.mean(losses)) + pull, strength, parts))
