@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,7 @@ from training.fitting.fit import fit
 from training.fitting.learning_curve import count_trees, mean_curve, sum_losses
 from training.fitting.recipe import Recipe
 from training.fitting.splits import Split, random_folds, split_newest
+from training.side_by_side import compute_both
 
 RANDOM_FOLDS, _STAND_IN_FOLDS = 5, 2
 PARTS = ("linear", "trees")
@@ -33,14 +35,15 @@ class Evaluation:
     """The evaluation of a recipe on held-out examples.
 
     `rows` are their positions in the dataset, `scores` (log-odds) and `figures` are by model, baseline or
-    part; `reasons` (rows, features) are the contributions to the model's scores, nan where not computed.
+    part; `reasons` (rows,) are the contributions of each feature to the model's scores, nan where not
+    computed.
     `train` are the positions of the examples that the evaluated model learnt from (of the first fold).
     `learning_curve` is the model's log loss by its number of trees.
     """
 
     rows: NDArray[np.intp]
     scores: dict[str, Floats]
-    reasons: NDArray[np.float32]
+    reasons: dict[str, NDArray[np.float32]]
     figures: dict[str, dict[str, Estimate]]
     recipes: list[Recipe]
     train: NDArray[np.intp]
@@ -75,10 +78,12 @@ def evaluate(data: Dataset, choose: Callable[[Dataset], Recipe], seed: int) -> E
         train, test = data.take(split.train), data.take(split.test)
         _check_both_outcomes(train)
         recipe = choose(train)
-        model = fit(train, recipe, seed)
-        leads = model.encode(test.columns)
+        model, baselines = compute_both(
+            partial(fit, train, recipe, seed), partial(baseline_scores, train, test, seed)
+        )
+        leads = model.encode(test.all_columns)
         recipes.append(recipe)
-        split_scores.append({**_score_parts(model, leads), **baseline_scores(train, test, seed)})
+        split_scores.append({**_score_parts(model, leads), **baselines})
         reasons.append(_explain_sample(model, leads, MAX_EXPLAINED // len(splits), seed))
         losses.append(sum_losses(model, leads, test.won))
         trees.append(count_trees(model))
@@ -86,7 +91,7 @@ def evaluate(data: Dataset, choose: Callable[[Dataset], Recipe], seed: int) -> E
     scores = {name: np.concatenate([t[name] for t in split_scores]) for name in split_scores[0]}
     figures = _measure_scores(data.take(rows), scores, seed)
     curve = mean_curve(losses, max(trees), len(rows))
-    return Evaluation(rows, scores, np.concatenate(reasons), figures, recipes, measured[0].train, curve)
+    return Evaluation(rows, scores, _join_reasons(reasons), figures, recipes, measured[0].train, curve)
 
 
 def _learnable_splits(data: Dataset, splits: list[Split], seed: int) -> list[Split]:
@@ -113,8 +118,8 @@ def build_evidence(
     data: Dataset, evaluation: Evaluation, served: Floats, crm: Crm, segments: dict[str, str]
 ) -> Evidence:
     """The evaluated examples as evidence, with scores and contributions; `served` as in `Evidence`."""
-    names = data.table.names
-    reasons = dict(zip(names, evaluation.reasons.T, strict=True))
+    nothing = np.zeros(len(evaluation.rows), dtype=np.float32)  # a term of the model in use alone
+    reasons = {name: evaluation.reasons.get(name, nothing) for name in data.table.names}
     return replace(
         build_unscored_evidence(data.take(evaluation.rows), crm, segments),
         scores={**evaluation.scores, SERVED: served},
@@ -162,8 +167,19 @@ def _score_parts(model: Model, leads: Encoded) -> dict[str, Floats]:
     return scores if model.points is None else scores | {POINTS: model.points.log_odds(leads.rating)}
 
 
-def _explain_sample(model: Model, leads: Encoded, limit: int, seed: int) -> NDArray[np.float32]:
-    """The contributions to each score (rows, features).
+def _join_reasons(parts: list[dict[str, NDArray[np.float32]]]) -> dict[str, NDArray[np.float32]]:
+    """The contributions of all splits by feature, 0 where a split's model lacks the feature."""
+    names = dict.fromkeys(name for part in parts for name in part)
+    sizes = [len(next(iter(part.values()))) for part in parts]
+    nothing = [np.zeros(size, dtype=np.float32) for size in sizes]
+    return {
+        name: np.concatenate([part.get(name, zero) for part, zero in zip(parts, nothing, strict=True)])
+        for name in names
+    }
+
+
+def _explain_sample(model: Model, leads: Encoded, limit: int, seed: int) -> dict[str, NDArray[np.float32]]:
+    """The contributions of each feature to each score (rows,).
 
     Beyond `limit` leads only for a sample, because exact contributions are slow: half of it the leads on
     which model and rules disagree most, half drawn at random; nan for the others.
@@ -176,7 +192,7 @@ def _explain_sample(model: Model, leads: Encoded, limit: int, seed: int) -> NDAr
         rows = np.unique(np.concatenate([disputed, drawn]))
     contributions = np.full((len(leads), len(model.table)), np.nan, dtype=np.float32)
     contributions[rows] = model.explain(leads.take(rows)).contributions
-    return contributions
+    return dict(zip(model.table.names, contributions.T, strict=True))
 
 
 def _measure_scores(judged: Dataset, scores: dict[str, Floats], seed: int) -> dict[str, dict[str, Estimate]]:

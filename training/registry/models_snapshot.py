@@ -35,6 +35,7 @@ _ABOUT = (
     "measured_from_won_leads",
     "measurable",
     "figures",
+    "segments",
     "horizon_days",
 )
 
