@@ -76,8 +76,8 @@ def check_far_times(far_times: Sequence[FarTimes], snapshot: int) -> Iterator[Fi
             code="far_time",
             severity="warning",
             en=(
-                f"{dates.part}, '{dates.column}': {lies_en} up to {days:,.0f} days {where_en} all other dates "
-                f"({iso(dates.farthest)[:10]}): planned or mistyped. Mend them in the CRM."
+                f"{dates.part}, '{dates.column}': {lies_en} up to {days:,.0f} days {where_en} all other "
+                f"dates ({iso(dates.farthest)[:10]}): planned or mistyped. Mend them in the CRM."
                 f"{used_en if is_late else ''}"
             ),
             ja=(
