@@ -1,0 +1,70 @@
+"""The page of the models: what is shown of a model, and what is not."""
+
+from __future__ import annotations
+
+from scoring.review_requests import write_models
+from tests.helpers.service.review_site import Reviewer
+from tests.helpers.service.service_app import App
+
+
+def test_a_model_that_is_half_told_is_shown(site: tuple[App, Reviewer]) -> None:
+    app, reviewer = site
+    figure = {"value": None, "low": None, "high": None}
+    about = {
+        "trained_through": None,
+        "won_leads": 1,
+        "leads": 2,
+        "measured_won_leads": 1,
+        "measured_leads": 1,
+        "figures": {"model": {"log_loss": figure}},
+    }
+    model = {"registered": "1", "version": "a", "about": about, "tags": {"approved.by": "Sato"}}
+    write_models(app.settings.bundles, {"at": 0, "gate": None, "models": {"champion": model}})
+    assert reviewer.page("/review/models").status_code == 200
+
+
+def test_figures_that_are_not_measurable_yet_are_not_shown(site: tuple[App, Reviewer]) -> None:
+    app, reviewer = site
+    figure = {"value": 0.69314, "low": 0.6, "high": 0.8}
+    about = {
+        "trained_through": None,
+        "won_leads": 30,
+        "leads": 60,
+        "measured_won_leads": 25,
+        "measured_leads": 50,
+        "measured_from_won_leads": 5,
+        "measured_from_leads": 10,
+        "figures": {"model": {"log_loss": figure}},
+    }
+    for measurable, is_shown in ((False, False), (True, True), (None, True)):
+        model = {"registered": "1", "version": "a", "about": {**about, "measurable": measurable}, "tags": {}}
+        write_models(app.settings.bundles, {"at": 0, "gate": None, "models": {"champion": model}})
+        page = reviewer.page("/review/models").text
+        assert ("0.693" in page) == is_shown
+        assert ("learnt from 10 leads (5 won) and was measured on 50 (25 won)" in page) != is_shown
+
+
+def test_the_models_page_shows_how_well_a_model_does_by_segment(site: tuple[App, Reviewer]) -> None:
+    app, reviewer = site
+    gap = Estimate(0.041, 0.012, 0.07)
+    quality = SegmentQuality(
+        segment="channel",
+        value="trade fair & more",
+        leads=1200,
+        won_leads=300,
+        predicted=Estimate(0.2, 0.19, 0.21),
+        actual=Estimate(0.241, 0.21, 0.27),
+        gap=gap,
+        roc_auc=Estimate(0.8, 0.7, 0.9),
+        lift=Estimate(2.5, 2.0, 3.0),
+    )
+    small = replace(quality, value="events", leads=30, won_leads=19)
+    counts = ("won_leads", "leads", "measured_won_leads", "measured_leads")
+    about: dict[str, object] = {**dict.fromkeys(counts, 1), "trained_through": None, "figures": {}}
+    about["segments"] = [quality.to_dict(), small.to_dict()]
+    model = {"registered": "1", "version": "a", "about": about, "tags": {}}
+    write_models(app.settings.bundles, {"at": 0, "gate": None, "models": {"champion": model}})
+    text = reviewer.page("/review/models").text
+    assert "trade fair &amp; more" in text
+    assert "+4.1 <small>[+1.2, +7.0]</small>" in text
+    assert text.count("not measurable") == 2  # the note and the small segment
