@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from scoring.evaluation.segments import SegmentQuality
 from scoring.review_requests import write_models
+from scoring.statistics.metrics import Estimate
 from tests.helpers.service.review_site import Reviewer
 from tests.helpers.service.service_app import App
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from html import unescape
 from pathlib import Path
 from urllib.parse import quote
@@ -11,9 +10,7 @@ from urllib.parse import quote
 import pytest
 
 from features.clock import iso, now_ms
-from scoring.evaluation.segments import SegmentQuality
 from scoring.review_requests import read_waiting
-from scoring.statistics.metrics import Estimate
 from serving.review.calls.page import PAGE_SIZE
 from serving.review.disagreements.queries import read_closed_deals, read_never_hot
 from serving.review.web.translations import page_texts
