@@ -82,7 +82,6 @@ async def _render_page(visit: PageRequest, submitted: Fields, errors: Fields, st
         told=submitted,
         wrong=errors,
         segments=_segments(models, visit),
-        least=MIN_WINS,
         gate=_gate(snapshot, visit),
         waiting=open_requests,
         answered=answered_requests[:20],
