@@ -79,6 +79,7 @@ async def _render_page(visit: PageRequest, submitted: Fields, errors: Fields, st
         models=models,
         at=snapshot and snapshot["at"],
         figures=FIGURES,
+        least=MIN_WINS,
         told=submitted,
         wrong=errors,
         segments=_segments(models, visit),
