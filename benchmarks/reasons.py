@@ -11,6 +11,7 @@ from benchmarks.support.data import crm_toml
 from benchmarks.support.measuring import end, measure_seconds, show
 from features.settings import load_settings
 from scoring.model.model import Encoded, Model
+from training.fitting.choosing import MOST_STATISTICS_TREES
 from training.fitting.dataset import Dataset, load_dataset
 from training.fitting.fit import fit
 from training.fitting.parts.trees import SIZES, TreesRecipe
@@ -35,7 +36,7 @@ def largest_recipe() -> Recipe:
         "small_trees": TreesRecipe.within_budget(small, small.max_trees // 4),
         "large_trees": TreesRecipe.within_budget(large, large.max_trees),
     }
-    statistics = TreesRecipe(small, small.max_rounds, 1)
+    statistics = TreesRecipe(small, MOST_STATISTICS_TREES // 2, 2)
     weights = {POINTS: 0.0, **dict.fromkeys((LINEAR, *trees, STATISTICS), 0.25)}
     return Recipe(recent_strength=0.1, trees=trees, statistics=statistics, weights=weights)
 
@@ -44,8 +45,8 @@ def explain_one(model: Model, data: Dataset) -> float:
     """The mean over leads of the least seconds that the reasons of one take, from its encoded values."""
     rows = np.linspace(0, len(data) - 1, _LEADS_EXPLAINED).astype(np.int64)
     leads = model.encode(data.columns).take(rows)
-    least = [measure_least(model, leads.take(np.array([row]))) for row in range(len(rows))]
-    return sum(least) / len(least)
+    shortest = [measure_least(model, leads.take(np.array([row]))) for row in range(len(rows))]
+    return sum(shortest) / len(shortest)
 
 
 def measure_least(model: Model, lead: Encoded) -> float:

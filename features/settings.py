@@ -28,6 +28,7 @@ from features.table import ColumnUse, FeatureTable, Vocabulary
 from features.toml import Strict, TextValue, TimeZone, explain_invalid, read_toml
 
 LANDMARKS = (0.0, 1.0, 3.0, 7.0, 14.0, 30.0, 60.0, 90.0)
+MAX_REJECT_SHARE = 0.05
 MISSING = ("", "NA", "N/A", "n/a", "NULL", "null", "NaN", "nan", "#N/A", r"\N")
 _LEAD_ID = "{lead_id}"
 
@@ -105,7 +106,7 @@ class CrmSettings(Strict):
     name: str = "crm"
     time_zone: TimeZone = "UTC"
     missing: tuple[TextValue, ...] = MISSING
-    max_reject_share: float = Field(default=0.05, ge=0, le=1)
+    max_reject_share: float = Field(default=MAX_REJECT_SHARE, ge=0, le=1)
     since: datetime | date | None = None
     as_of: datetime | None = None
     order: str | None = None
@@ -244,14 +245,14 @@ class CrmSettings(Strict):
         They are no features, but a model may have them all the same. Columns of numbers are left out.
         """
         uses = {use.column: use for use in self.table.column_uses}
-        seen = {attribute.column for attribute in self.table.attributes.values()}
+        columns_in_use = {attribute.column for attribute in self.table.attributes.values()}
         attributes: dict[str, Attribute] = {}
         for segment, column in self.segments.items():
-            if column not in seen and self.columns[column] == "category":
+            if column not in columns_in_use and self.columns[column] == "category":
                 name = segment if segment not in self.features else f"segment_{segment}"
                 availability = uses[column].availability if column in uses else "today"
                 attributes[name] = Attribute(column=column, known=availability)
-                seen.add(column)
+                columns_in_use.add(column)
         return attributes
 
     def with_segments(self, names: Collection[str]) -> FeatureTable:

@@ -58,14 +58,14 @@ def test_warnings_of_solvers_are_not_shown(recwarn: pytest.WarningsRecorder) -> 
 @pytest.mark.parametrize("cores", [1, 2, 3])
 def test_fits_are_the_same_on_any_number_of_cores(cores: int, monkeypatch: pytest.MonkeyPatch) -> None:
     design = Design.from_matrix(MATRIX)
-    alone = [fit_linear(design, WON, strength, seed=0) for strength in (0.1, 1.0)]
-    train = PartScores(MATRIX, WON, alone[0].log_odds(MATRIX))
+    single = [fit_linear(design, WON, strength, seed=0) for strength in (0.1, 1.0)]
+    train = PartScores(MATRIX, WON, single[0].log_odds(MATRIX))
     recipes = [TreesRecipe(Boosting(), 12, 3), TreesRecipe(Boosting(num_leaves=15), 8, 2)]
     one_by_one = [fit_trees(train, recipe, seed=1) for recipe in recipes]
 
     monkeypatch.setattr("os.cpu_count", lambda: cores)
     lines = compute_side_by_side(lambda strength: fit_linear(design, WON, strength, seed=0), (0.1, 1.0))
-    assert [line.to_dict() for line in lines] == [line.to_dict() for line in alone]
+    assert [line.to_dict() for line in lines] == [line.to_dict() for line in single]
     assert fit_all_trees([(train, recipe) for recipe in recipes], seed=1) == one_by_one
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from features.columns import Floats
+from features.columns import Bools, Floats
 from scoring.model.encoding import Encoding
 from scoring.model.linear import LinearPart
 from scoring.model.model import Model
@@ -40,7 +40,7 @@ def fit(data: Dataset, recipe: Recipe, seed: int) -> Model:
     """Fit the parts of the recipe on all examples of `data`."""
     sample = data.with_segments(recipe.segments).sampled(FIT_ROWS, seed)
     encoding = Encoding.learn(sample.columns, won=sample.won)
-    if recipe.statistics:
+    if recipe.has_statistics:
         encoding = learn_statistics(sample, encoding)
     matrix = encoding.matrix(sample.columns)
     matrix[:, encoding.statistic_columns] = 0.0  # only the trees with statistics look at them
@@ -68,18 +68,23 @@ def fit(data: Dataset, recipe: Recipe, seed: int) -> Model:
 def _at_win_rate(model: Model, recipe: Recipe, sample: Dataset) -> Model:
     """The model with the intercept that gives its training examples the mean probability of their win rate.
 
-    Averages of log-odds, a slope or a weight of 0 would move the mean. Where newer deals weigh more, so does
-    their win rate.
+    Averages of log-odds, a slope or a weight of 0 would move the mean.
     """
     if model.is_scorecard:  # its calibration holds the win rate already
         return model
-    rate = float(sample.won.mean())
-    if recipe.recent_strength is not None:
-        recent = float(np.average(sample.won, weights=recency_weights(len(sample))))
-        rate += recipe.weights[LINEAR] / 2 * (recent - rate)
-    shift = find_shift(model.log_odds(model.encode(sample.columns)), rate)
+    log_odds = model.log_odds(model.encode(sample.columns))
+    shift = find_shift(log_odds, win_rate_to_hold(recipe, sample.won))
     calibration = replace(model.calibration, intercept=model.calibration.intercept + shift)
     return replace(model, calibration=calibration)
+
+
+def win_rate_to_hold(recipe: Recipe, won: Bools) -> float:
+    """The win rate of the training examples, oldest first; where newer deals weigh more, so does theirs."""
+    rate = float(won.mean())
+    if recipe.recent_strength is None:
+        return rate
+    recent = float(np.average(won, weights=recency_weights(len(won))))
+    return rate + recipe.weights[LINEAR] / 2 * (recent - rate)
 
 
 def _fit_lines(
@@ -102,7 +107,7 @@ def _fit_all_trees(
 ) -> dict[str, TrainedTrees]:
     """The trees of every part with a weight."""
     parts = {name: (train, part) for name, part in recipe.trees.items() if recipe.weights[name]}
-    if recipe.statistics:
+    if recipe.statistics and recipe.has_statistics:
         hidden = encoding.columns_of(sample.hidden)
         ordered = replace(train, matrix=hide(encode_in_time_order(sample, encoding), hidden))
         parts[STATISTICS] = (ordered, recipe.statistics)

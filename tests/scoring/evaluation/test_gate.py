@@ -375,12 +375,10 @@ def test_a_champion_whose_features_are_gone_or_mean_something_else_scores_nobody
 
 
 def test_a_champion_with_the_attribute_of_a_segment_scores_by_the_segment() -> None:
-    """The challenger does without the term: its evidence has the values in its segments."""
     segment = encode_texts(["north" if i % 2 else "south" for i in range(ROWS)])
     with_term = {**EVIDENCE.features, "area": segment}
     model = model_of(with_term, CARD, 0.5, trained_through=iso(START - DAY))
-    elsewhere = replace(EVIDENCE, lead=np.array([f"X{i}" for i in range(ROWS)], object))
-    champion = ModelCandidate(model, elsewhere)
+    champion = replace(score_with_newer_champion(None)[1], model=model)
     assert np.isnan(champion_scores(make_candidate(), champion)).all()
     scores = champion_scores(make_candidate(on=replace(EVIDENCE, segments={"area": segment})), champion)
     np.testing.assert_array_equal(scores, model.log_odds(model.encode(with_term)))

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import pytest
 
 from features.clock import iso, now_ms
-from scoring.review_requests import read_waiting
+from scoring.review_requests import read_waiting, write_models
 from serving.review.calls.page import PAGE_SIZE
 from serving.review.disagreements.queries import read_closed_deals, read_never_hot
 from serving.review.web.translations import page_texts
@@ -316,6 +316,43 @@ def test_what_no_database_takes_is_no_lead(site: tuple[App, Reviewer]) -> None:
         )
         == 0
     )
+
+
+def test_a_model_that_is_half_told_is_shown(site: tuple[App, Reviewer]) -> None:
+    app, reviewer = site
+    figure = {"value": None, "low": None, "high": None}
+    about = {
+        "trained_through": None,
+        "won_leads": 1,
+        "leads": 2,
+        "measured_won_leads": 1,
+        "measured_leads": 1,
+        "figures": {"model": {"log_loss": figure}},
+    }
+    model = {"registered": "1", "version": "a", "about": about, "tags": {"approved.by": "Sato"}}
+    write_models(app.settings.bundles, {"at": 0, "gate": None, "models": {"champion": model}})
+    assert reviewer.page("/review/models").status_code == 200
+
+
+def test_figures_that_are_not_measurable_yet_are_not_shown(site: tuple[App, Reviewer]) -> None:
+    app, reviewer = site
+    figure = {"value": 0.69314, "low": 0.6, "high": 0.8}
+    about = {
+        "trained_through": None,
+        "won_leads": 30,
+        "leads": 60,
+        "measured_won_leads": 25,
+        "measured_leads": 50,
+        "measured_from_won_leads": 5,
+        "measured_from_leads": 10,
+        "figures": {"model": {"log_loss": figure}},
+    }
+    for measurable, is_shown in ((False, False), (True, True), (None, True)):
+        model = {"registered": "1", "version": "a", "about": {**about, "measurable": measurable}, "tags": {}}
+        write_models(app.settings.bundles, {"at": 0, "gate": None, "models": {"champion": model}})
+        page = reviewer.page("/review/models").text
+        assert ("0.693" in page) == is_shown
+        assert ("learnt from 10 leads (5 won) and was measured on 50 (25 won)" in page) != is_shown
 
 
 def test_the_other_language_of_a_form_that_was_wrong_is_a_page(site: tuple[App, Reviewer]) -> None:

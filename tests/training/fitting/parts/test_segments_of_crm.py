@@ -122,3 +122,14 @@ def test_a_segment_whose_column_is_a_feature_has_its_level_there(tmp_path: Path)
     assert list(settings.segment_attributes) == ["area"]
     assert settings.with_segments(["area"]).names == (*settings.table.names, "area")
     assert settings.with_segments([]).names == settings.table.names
+
+
+def test_a_segment_named_like_a_feature_and_one_of_numbers(tmp_path: Path) -> None:
+    path = crm_with_territory(tmp_path, lost=0.0)
+    replace_text(
+        path, 'area = "territory"', 'employees = "territory"\nsize = "employees"\nagain = "territory"'
+    )
+    attributes = load_settings(path).segment_attributes
+    assert {name: attribute.column for name, attribute in attributes.items()} == {
+        "segment_employees": "territory"
+    }
