@@ -162,6 +162,11 @@ def _detail_lines(score: Score, zone: ZoneInfo, lang: Language) -> Iterator[str]
         yield f"{translate('side_rules', lang)}: {shown}{rest}"
     if model is not None:
         yield translate("call_alike", lang, alike=f"{model.alike:,}", won=f"{model.alike_won:,}")
+        if days := model.days_to_win:
+            from scoring.pages.time_to_win import format_days  # it loads NumPy
+
+            median, p80 = (format_days(value, lang) for value in (days.median, days.p80))
+            yield translate("days_to_win", lang, median=median, p80=p80)
     if score.person is not None:
         yield translate("call_person", lang, by=score.person.by, reason=score.person.reason)
     yield f"→ {score.action.text}{_format_deadline(score.action, zone, lang)}"

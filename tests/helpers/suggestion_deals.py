@@ -101,6 +101,7 @@ def data_of(
         lead,
         rng.random(count) < 1 / (1 + np.exp(-odds)),
         np.full(count, np.nan),
+        np.full(count, np.nan),
         ordered,
     )
     return Dataset(TABLE, columns, examples, card or blank_card())

@@ -23,7 +23,8 @@ from scoring.scorecard.scorecard import STAGES, Action
 def build_scores_table(answers: BatchScores, lang: Language, reasons_cache: dict[bytes, str]) -> pa.Table:
     """All columns except `model_reasons`, which are slow; see `with_model_reasons`.
 
-    Reasons are JSON; deadline and as_of are UTC. Of `alike` leads with similar scores `alike_won` were won.
+    Reasons are JSON; deadline and as_of are UTC. Of `alike` leads with similar scores `alike_won` were won;
+    if the lead is won, half of such leads are within `days_to_win_median` days and 80 % within `_p80`.
     `reasons_cache` holds the reasons of the rules across the chunks of a list.
     """
     n, card, model = len(answers), answers.card, answers.model
@@ -44,6 +45,8 @@ def build_scores_table(answers: BatchScores, lang: Language, reasons_cache: dict
             "model_stage": _words_array(np.full(n, -1) if model is None else model.stage, STAGES),
             "alike": _array_or_null(None if similar_leads is None else similar_leads[0], n, pa.int64()),
             "alike_won": _array_or_null(None if similar_leads is None else similar_leads[1], n, pa.int64()),
+            "days_to_win_median": _days_array(answers, 0),
+            "days_to_win_p80": _days_array(answers, 1),
             "points": pa.array(answers.rating.points),
             "fit": pa.array(answers.rating.fit),
             "intent": pa.array(answers.rating.intent),
@@ -147,6 +150,12 @@ def _dictionary_array(
 
 def _array_or_null(values: NDArray[np.generic] | None, count: int, kind: pa.DataType) -> pa.Array:
     return pa.nulls(count, kind) if values is None else pa.array(values, kind)
+
+
+def _days_array(answers: BatchScores, place: int) -> pa.Array:
+    """A quantile of the days to the win; null for leads without."""
+    days = None if answers.days_to_win is None else answers.days_to_win[:, place]
+    return pa.nulls(len(answers), pa.float64()) if days is None else pa.array(days, mask=np.isnan(days))
 
 
 def _timestamps_array(times_ms: Ints) -> pa.Array:

@@ -38,6 +38,8 @@ HEADLINES = (
 )
 """The figures of the model that are metrics of its run, beside the log loss of these others:"""
 RIVALS = (POINTS, "baseline_logistic")
+TIME_FIGURES = ("within_median", "within_p80", "error")
+"""The figures of the time to win that are metrics of its run, where it can be measured."""
 
 _PARAMS = (
     "crm",
@@ -163,10 +165,12 @@ def _log_figures(mlflow: Any, record: RunRecord, model_id: str) -> None:
 
 
 def _headlines(trained: TrainingResult) -> Iterator[tuple[str, float]]:
-    """The ten figures to look at first; those that are undefined are left out."""
+    """The figures to look at first; those that are undefined are left out."""
     figures = trained.evaluation.figures
     named = [(name, figures[MODEL][name].value) for name in HEADLINES]
     named += [(f"{rival}.log_loss", figures[rival]["log_loss"].value) for rival in RIVALS if rival in figures]
+    times = (trained.model.about["time_to_win"] or {}).get("figures") or {}
+    named += [(f"time_to_win.{name}", times[name]["value"]) for name in TIME_FIGURES if name in times]
     yield from ((name, value) for name, value in named if value == value)
 
 
