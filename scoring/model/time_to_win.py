@@ -8,7 +8,7 @@ methods for the analysis of event histories", Sociological Methodology 13 (1982)
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -21,7 +21,6 @@ from scoring.model.linear import LinearPart
 QUANTILES = (0.5, 0.8)
 """The shares of won leads whose days are given: the median and the 80 % point."""
 
-_BY_LEAD = np.array(QUANTILES)[:, None]
 _MOST_LOG_ODDS = 700.0
 """A double cannot hold the exponential of much more."""
 
@@ -31,12 +30,14 @@ class TimeToWin:
     """Bins of days since the moment of scoring, and the hazard of a win in each but the last.
 
     `edges` (bins + 1,) begin with 0 and rise; `baseline` (bins - 1,) are log-odds of an average lead;
-    `linear` moves all of them alike (None: every lead has the same times).
+    `linear` moves all of them alike (None: every lead has the same times). `levels` are the shares at which
+    the times cover the `QUANTILES` of later leads.
     """
 
     edges: Floats
     baseline: Floats
     linear: LinearPart | None
+    levels: Floats = field(default_factory=lambda: np.array(QUANTILES))
 
     def quantiles(self, matrix: Floats) -> Floats:
         """(rows, 2) days by which half and 80 % of such leads are won, if they are; of encoded leads."""
@@ -67,21 +68,24 @@ class TimeToWin:
         return self._interpolate(self.won_by(np.zeros(1)))
 
     def _interpolate(self, shares: Floats) -> Floats:
-        """(rows, 2) the days at which `won_by` reaches the quantiles, if wins spread evenly within a bin."""
+        """(rows, 2) the days at which `won_by` reaches the levels, if wins spread evenly within a bin."""
         rows = np.arange(len(shares))[:, None]
-        bins = (shares[:, None, 1:] < _BY_LEAD).sum(axis=2)
+        bins = (shares[:, None, 1:] < self.levels[:, None]).sum(axis=2)
         low, high = shares[rows, bins], shares[rows, bins + 1]
         start = self.edges[bins]
-        return np.asarray(start + (self.edges[bins + 1] - start) * (QUANTILES - low) / (high - low))
+        return np.asarray(start + (self.edges[bins + 1] - start) * (self.levels - low) / (high - low))
 
     def to_dict(self) -> dict[str, Any]:
         linear = None if self.linear is None else self.linear.to_dict()
-        return {"edges": self.edges.tolist(), "baseline": self.baseline.tolist(), "linear": linear}
+        values = {name: getattr(self, name).tolist() for name in ("edges", "baseline", "levels")}
+        return {**values, "linear": linear}
 
     @staticmethod
     def from_dict(data: dict[str, Any]) -> TimeToWin:
         """Raises ValueError if its parts do not fit."""
-        edges, baseline = (np.array(data[k], dtype=np.float64) for k in ("edges", "baseline"))
+        names = ("edges", "baseline", "levels")
+        edges, baseline, levels = (np.array(data[name], dtype=np.float64) for name in names)
         if len(edges) != len(baseline) + 2:
             raise ValueError("the bins of the time to win do not fit their hazards")
-        return TimeToWin(edges, baseline, data["linear"] and LinearPart.from_dict(data["linear"]))
+        linear = data["linear"] and LinearPart.from_dict(data["linear"])
+        return TimeToWin(edges, baseline, linear, levels)

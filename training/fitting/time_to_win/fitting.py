@@ -1,12 +1,8 @@
-"""Fitting the time to win: bins, the hazard of each, and weights as far as later winners confirm them.
-
-Neither newer winners weighing more nor a correction of the quantiles by the coverage on later folds brought
-the coverage of still later winners closer, so there is neither.
-"""
+"""Fitting the time to win: bins, their hazards, and what later winners confirm of weights and levels."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,21 +10,40 @@ from scipy.optimize import minimize
 from scipy.special import expit
 
 from features.columns import Floats
-from features.moments import MIN_WINS, Examples
+from features.moments import MIN_WINS
 from scoring.model.encoding import Encoding
 from scoring.model.linear import LinearPart
-from scoring.model.time_to_win import TimeToWin
+from scoring.model.time_to_win import QUANTILES, TimeToWin
 from training.fitting.blending import fold_weights, standard_error
 from training.fitting.dataset import Dataset
 from training.fitting.parts.line import Design
-from training.fitting.splits import Split, random_folds, split_rolling
+from training.fitting.splits import random_folds, split_rolling
 from training.fitting.time_to_win.winners import Winners
 
 PENALTIES = (1000.0, 300.0, 100.0, 30.0, 10.0)
-"""Ridge penalties of the weights that are tried, beside no weights at all."""
+"""Ridge penalties of the weights that are tried, beside no weights at all. One won lead counts 1."""
 
-_FOLDS, _MIN_ERRORS = 4, 2.0
-_MAX_BINS, _WINS_A_BIN = 12, 8
+_FOLDS, _PRIOR_LEADS = 4, 100.0
+_MAX_BINS, _LEADS_A_BIN = 12, 8
+
+
+@dataclass(frozen=True)
+class TimeFolds:
+    """Older and later winners of some splits, and the `share` of each split, which add up to 1."""
+
+    pairs: list[tuple[Winners, Winners]]
+    share: Floats
+
+    @staticmethod
+    def of(winners: Winners, seed: int) -> TimeFolds:
+        """Rolling-origin folds with enough won leads on both sides; random ones if these are too few."""
+        for split_up in (split_rolling, random_folds):
+            splits = split_up(winners.examples, _FOLDS, seed)
+            pairs = [(winners.take(split.train), winners.take(split.test)) for split in splits]
+            large = [pair for pair in pairs if pair[0].leads >= MIN_WINS and pair[1].leads >= MIN_WINS // 2]
+            if len(large) > 1:
+                return TimeFolds(large, fold_weights(len(large), ordered=split_up is split_rolling))
+        return TimeFolds([], np.empty(0))
 
 
 def fit_time_to_win(data: Dataset, encoding: Encoding, seed: int) -> TimeToWin | None:
@@ -37,98 +52,100 @@ def fit_time_to_win(data: Dataset, encoding: Encoding, seed: int) -> TimeToWin |
     if winners.leads < MIN_WINS:
         return None
     winners = winners.sampled(seed)
-    return fit_hazard(winners, choose_penalty(winners, seed))
+    folds = TimeFolds.of(winners, seed)
+    penalty = choose_penalty(folds)
+    return replace(fit_hazard(winners, penalty), levels=find_levels(folds, penalty))
 
 
-def choose_penalty(winners: Winners, seed: int) -> float | None:
-    """The penalty with the smallest loss on later folds; None if its gain over no weights is in doubt."""
-    splits = _find_folds(winners.examples, seed)
-    if not splits:
-        return None
-    pairs = [(winners.take(split.train), winners.take(split.test)) for split in splits]
-    weights = fold_weights(len(pairs), ordered=splits[0].cutoff is not None)
-    losses = {
-        penalty: [bin_losses(fit_hazard(older, penalty), later) for older, later in pairs]
-        for penalty in (None, *PENALTIES)
-    }
-    means = {p: _mean_loss(fold_losses, pairs, weights) for p, fold_losses in losses.items()}
-    best = min(means, key=lambda penalty: means[penalty])
-    gains = [base - loss for base, loss in zip(losses[None], losses[best], strict=True)]
-    errors = [_error(gain, later) for gain, (_, later) in zip(gains, pairs, strict=True)]
-    error = float(np.sqrt(weights**2 @ np.square(errors)))
-    return best if means[None] - means[best] > _MIN_ERRORS * error else None
+def choose_penalty(folds: TimeFolds) -> float | None:
+    """The penalty with the largest gain over no weights on later winners, less its standard error; None if
+    that is below 0, or without folds."""
+    sure_gains: dict[float | None, float] = {None: 0.0}
+    for penalty in PENALTIES if folds.pairs else ():
+        gains = [_gain(older, later, penalty) for older, later in folds.pairs]
+        errors = [standard_error(g, later.group) for g, (_, later) in zip(gains, folds.pairs, strict=True)]
+        error = np.sqrt(folds.share**2 @ np.square(errors))
+        sure_gains[penalty] = float(folds.share @ [gain.mean() for gain in gains] - error)
+    return max(sure_gains, key=lambda penalty: sure_gains[penalty])
+
+
+def find_levels(folds: TimeFolds, penalty: float | None) -> Floats:
+    """The levels at which the predicted times cover the `QUANTILES` of later winners.
+
+    They are those that did so on the folds (Kuleshov et al., "Accurate uncertainties for deep learning using
+    calibrated regression", 2018), drawn to the quantiles as far as the folds hold few won leads.
+    """
+    usual = np.array(QUANTILES)
+    if not folds.pairs:
+        return usual
+    passed = [share_passed(fit_hazard(older, penalty), later) for older, later in folds.pairs]
+    weights = [np.full(len(p), share / len(p)) for p, share in zip(passed, folds.share, strict=True)]
+    found = np.quantile(np.concatenate(passed), usual, weights=np.concatenate(weights), method="inverted_cdf")
+    leads = 1 / float(folds.share**2 @ [1 / later.leads for _, later in folds.pairs])
+    return np.asarray((leads * found + _PRIOR_LEADS * usual) / (leads + _PRIOR_LEADS))
 
 
 def fit_hazard(winners: Winners, penalty: float | None) -> TimeToWin:
     """The bins of some winners with their hazards, and weights of the columns under a ridge penalty."""
-    edges = find_edges(winners.days, winners.weight)
-    unweighted = TimeToWin(edges, np.zeros(len(edges) - 2), None)
-    bins = unweighted.find_bins(winners.days)
-    baseline = _fit_baseline(bins, winners.weight, len(edges) - 2)
+    edges = find_edges(winners)
+    bins = TimeToWin(edges, np.zeros(len(edges) - 2), None).find_bins(winners.days)
+    baseline = _fit_baseline(bins, len(edges) - 2)
     if penalty is None or not len(baseline):
         return TimeToWin(edges, baseline, None)
     design = Design.from_matrix(winners.matrix)
-    baseline, weights = _fit_weights(design.columns, bins, winners.weight, baseline, penalty)
+    # examples of one lead tell little more than one of them
+    baseline, weights = _fit_weights(design.columns, bins, baseline, penalty * len(winners) / winners.leads)
     width = len(design.scaling.mean)
     return TimeToWin(edges, baseline, LinearPart(design.scaling, 0.0, weights[:width], weights[width:]))
 
 
-def find_edges(days: Floats, weight: Floats) -> Floats:
-    """The edges of at most `_MAX_BINS` bins from 0 to the longest time, each with as many won leads."""
-    count = int(np.clip(weight.sum() // _WINS_A_BIN, 1, _MAX_BINS))
-    shares = np.arange(1, count) / count
-    inner = np.quantile(days, shares, weights=weight, method="inverted_cdf")
-    return np.unique(np.concatenate([[0.0], inner, [days.max()]]))
+def find_edges(winners: Winners) -> Floats:
+    """The edges of at most `_MAX_BINS` bins from 0 to the longest time, each with as many wins."""
+    count = int(np.clip(winners.leads // _LEADS_A_BIN, 1, _MAX_BINS))
+    inner = np.quantile(winners.days, np.arange(1, count) / count, method="inverted_cdf")
+    return np.unique(np.concatenate([[0.0], inner, [winners.days.max()]]))
 
 
 def bin_losses(fitted: TimeToWin, later: Winners) -> Floats:
     """(rows,) minus the logarithm of the probability of the bin in which each later lead was won."""
-    log_odds = np.zeros(len(later.days)) if fitted.linear is None else fitted.linear.log_odds(later.matrix)
-    rows, bins = np.arange(len(later.days)), fitted.find_bins(later.days)
-    shares = fitted.won_by(log_odds)
-    return np.asarray(-np.log(np.maximum(shares[rows, bins + 1] - shares[rows, bins], 1e-12)))
+    low, high = _shares_around(fitted, later)
+    return np.asarray(-np.log(np.maximum(high - low, 1e-12)))
 
 
-def _find_folds(examples: Examples, seed: int) -> list[Split]:
-    """Rolling-origin folds with enough won leads on both sides; random ones if there are less than two."""
-    for split_up in (split_rolling, random_folds):
-        folds = [split for split in split_up(examples, _FOLDS, seed) if _is_large(examples, split)]
-        if len(folds) > 1:
-            return folds
-    return []
+def share_passed(fitted: TimeToWin, later: Winners) -> Floats:
+    """(rows,) the share of such leads that was predicted to be won by the day each later lead was won."""
+    low, high = _shares_around(fitted, later)
+    bins = fitted.find_bins(later.days)
+    start, end = fitted.edges[bins], fitted.edges[bins + 1]
+    return np.asarray(low + (high - low) * np.minimum((later.days - start) / (end - start), 1.0))
 
 
-def _is_large(examples: Examples, split: Split) -> bool:
-    older, later = (examples.take(rows).won_leads for rows in (split.train, split.test))
-    return older >= MIN_WINS and later >= MIN_WINS // 2
+def _gain(older: Winners, later: Winners, penalty: float) -> Floats:
+    """(rows,) by how much weights lower the loss of each later winner."""
+    return bin_losses(fit_hazard(older, None), later) - bin_losses(fit_hazard(older, penalty), later)
 
 
-def _mean_loss(
-    losses: Sequence[Floats], pairs: Sequence[tuple[Winners, Winners]], fold_share: Floats
-) -> float:
-    means = [np.average(loss, weights=later.weight) for loss, (_, later) in zip(losses, pairs, strict=True)]
-    return float(fold_share @ means)
+def _shares_around(fitted: TimeToWin, later: Winners) -> tuple[Floats, Floats]:
+    """The shares predicted to be won by both edges of the bin in which each later lead was won."""
+    log_odds = np.zeros(len(later)) if fitted.linear is None else fitted.linear.log_odds(later.matrix)
+    shares, bins = fitted.won_by(log_odds), fitted.find_bins(later.days)
+    rows = np.arange(len(later))
+    return shares[rows, bins], shares[rows, bins + 1]
 
 
-def _error(gain: Floats, later: Winners) -> float:
-    """The standard error of the mean gain of won leads."""
-    deviation = later.weight * (gain - np.average(gain, weights=later.weight)) / later.weight.mean()
-    return standard_error(deviation, later.examples.group)
-
-
-def _fit_baseline(bins: NDArray[np.intp], weight: Floats, count: int) -> Floats:
+def _fit_baseline(bins: NDArray[np.intp], count: int) -> Floats:
     """The log-odds of a win in each of `count` bins, of those still to be won when it begins."""
-    won = np.bincount(bins, weight, minlength=count + 1)
+    won = np.bincount(bins, minlength=count + 1)
     longer = won[::-1].cumsum()[::-1] - won
     return np.asarray(np.log(won[:count] / longer[:count]))
 
 
 def _fit_weights(
-    columns: Floats, bins: NDArray[np.intp], weight: Floats, start: Floats, penalty: float
+    columns: Floats, bins: NDArray[np.intp], start: Floats, penalty: float
 ) -> tuple[Floats, Floats]:
     """The baseline and the weights of the columns with the least loss of all bins plus the ridge penalty."""
     count = len(start)
-    at_risk = weight[:, None] * (np.arange(count) <= bins[:, None])
+    at_risk = np.arange(count) <= bins[:, None]
     won = np.arange(count) == bins[:, None]
 
     def loss(values: Floats) -> tuple[float, Floats]:

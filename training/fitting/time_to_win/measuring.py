@@ -61,8 +61,8 @@ def evaluate_time_to_win(
 
 
 def _measure(newer: Winners, predicted: Floats, constant: Floats) -> dict[str, Estimate]:
-    """Means over won leads with intervals from bootstrap samples of whole groups; `predicted` and `constant`
-    (rows, 2) are quantiles."""
+    """Means with intervals from bootstrap samples of whole groups; `predicted` and `constant` (rows, 2) are
+    quantiles."""
     days = newer.days
     error, constant_error = np.abs(days - predicted[:, 0]), np.abs(days - constant[:, 0])
     values = {
@@ -71,11 +71,8 @@ def _measure(newer: Winners, predicted: Floats, constant: Floats) -> dict[str, E
         "error": error,
         "gain": constant_error - error,
     }
-    draws = [newer.weight * times for times in group_draws(newer.examples.group, _DRAWS, 0)]
+    draws = list(group_draws(newer.group, _DRAWS, 0))
     return {
-        name: with_interval(
-            float(np.average(value, weights=newer.weight)),
-            [float(np.average(value, weights=weight)) for weight in draws],
-        )
+        name: with_interval(float(value.mean()), [float(np.average(value, weights=w)) for w in draws])
         for name, value in values.items()
     }

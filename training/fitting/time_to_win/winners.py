@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,13 +20,12 @@ MAX_WINNERS = 10_000
 class Winners:
     """Won examples with their encoded columns (rows, columns).
 
-    `weight` (rows,) is such that every won lead weighs 1: its examples at several ages tell little more than
-    one of them.
+    All examples weigh the same. A weight by lead would depend on the outcome: a lead that is won late has
+    examples at more ages, so each of its days would count less, and predicted days would be too short.
     """
 
     examples: Examples
     matrix: Floats
-    weight: Floats
 
     @staticmethod
     def of(data: Dataset, encoding: Encoding) -> Winners:
@@ -34,12 +33,19 @@ class Winners:
         won = data.take(np.flatnonzero(~np.isnan(data.examples.days_to_win)))
         matrix = encoding.matrix(won.columns)
         matrix[:, encoding.statistic_columns] = 0.0  # only the trees with statistics look at them
-        _, lead, count = np.unique(won.examples.lead, return_inverse=True, return_counts=True)
-        return Winners(won.examples, matrix, 1.0 / count[lead])
+        return Winners(won.examples, matrix)
+
+    def __len__(self) -> int:
+        return len(self.examples)
 
     @property
     def days(self) -> Floats:
         return self.examples.days_to_win
+
+    @property
+    def group(self) -> NDArray[np.int32]:
+        """The leads or accounts that depend on each other."""
+        return self.examples.group
 
     @property
     def leads(self) -> int:
@@ -47,14 +53,11 @@ class Winners:
         return self.examples.won_leads
 
     def take(self, rows: NDArray[np.intp]) -> Winners:
-        """The examples at the given positions, with the weights that they have."""
-        return Winners(self.examples.take(rows), self.matrix[rows], self.weight[rows])
+        """The examples at the given positions."""
+        return Winners(self.examples.take(rows), self.matrix[rows])
 
     def sampled(self, seed: int) -> Winners:
         """A random sample of at most `MAX_WINNERS` examples, in their original order."""
-        count = len(self.days)
-        if count <= MAX_WINNERS:
+        if len(self) <= MAX_WINNERS:
             return self
-        rows = np.sort(np.random.default_rng(seed).choice(count, MAX_WINNERS, replace=False))
-        sample = self.take(rows)
-        return replace(sample, weight=sample.weight * (self.weight.sum() / sample.weight.sum()))
+        return self.take(np.sort(np.random.default_rng(seed).choice(len(self), MAX_WINNERS, replace=False)))
