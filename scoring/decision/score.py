@@ -45,8 +45,8 @@ class Reason:
 class DaysToWin:
     """If the lead is won: the days within which half (`median`) and 80 % (`p80`) of such leads are won."""
 
-    median: Annotated[float, Field(gt=0)]
-    p80: Annotated[float, Field(gt=0)]
+    median: Annotated[float, Field(ge=0)]
+    p80: Annotated[float, Field(ge=0)]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,7 +20,7 @@ _TABLE = FeatureTable({name: Attribute(name, "number", "at_creation") for name i
 
 
 def draw_winners(seed: int, leads: int, effect: float, lost: int = 0) -> Dataset:
-    """Examples of a lead a day with landmarks, won after an exponential time, or lost (the last `lost` leads).
+    """Examples of a lead a day with landmarks, won after an exponential time; the last `lost` are lost.
 
     The mean time is 25 days, divided by exp(`effect` * signal), and the signal is normal.
     """

@@ -10,6 +10,8 @@ from urllib.parse import quote
 import pytest
 
 from features.clock import iso, now_ms
+from features.kinds import Language
+from scoring.pages.time_to_win import describe_time_evaluation
 from scoring.review_requests import read_waiting, write_models
 from serving.review.calls.page import PAGE_SIZE
 from serving.review.disagreements.queries import read_closed_deals, read_never_hot
@@ -332,6 +334,27 @@ def test_a_model_that_is_half_told_is_shown(site: tuple[App, Reviewer]) -> None:
     model = {"registered": "1", "version": "a", "about": about, "tags": {"approved.by": "Sato"}}
     write_models(app.settings.bundles, {"at": 0, "gate": None, "models": {"champion": model}})
     assert reviewer.page("/review/models").status_code == 200
+
+
+@pytest.mark.parametrize("lang", ["en", "ja"])
+def test_a_model_says_how_well_its_days_to_the_win_were_met(
+    site: tuple[App, Reviewer], lang: Language
+) -> None:
+    app, _ = site
+    evaluation = {"leads": 7, "learnt_from": 1_200, "has_weights": False, "figures": None}
+    about = {
+        "trained_through": None,
+        "won_leads": 1,
+        "leads": 2,
+        "measured_won_leads": 1,
+        "measured_leads": 1,
+        "figures": {},
+        "time_to_win": evaluation,
+    }
+    model = {"registered": "1", "version": "a", "about": about, "tags": {}}
+    write_models(app.settings.bundles, {"at": 0, "gate": None, "models": {"champion": model}})
+    text = unescape(Reviewer(app, lang=lang).page("/review/models").text)
+    assert describe_time_evaluation(evaluation, lang) in text
 
 
 def test_the_other_language_of_a_form_that_was_wrong_is_a_page(site: tuple[App, Reviewer]) -> None:

