@@ -70,7 +70,7 @@ class ScoringModel:
     def days_to_win(self, X: pd.DataFrame) -> pd.DataFrame:
         """If such leads are won: the days within which half (`median`) and 80% (`p80`) of them are won.
 
-        One row per row of `X`; nan if the model knows no days (closes have no dates, or too few leads are won).
+        One row per row of `X`; nan without days: closes have no dates, or too few leads are won.
         """
         time_to_win = self.model.time_to_win
         days = np.full((len(X), len(QUANTILES)), np.nan)
