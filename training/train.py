@@ -13,6 +13,7 @@ from features.crm.load import load
 from features.kinds import Language
 from features.messages import Message
 from features.settings import CrmSettings, load_settings
+from scoring.evaluation.segments import measure_segments
 from training.fitting.choosing import choose
 from training.fitting.cross_fit import score_served
 from training.fitting.dataset import build_dataset, check_enough_deals
@@ -93,19 +94,25 @@ def train(
     is_settled = len(evaluation.recipes) == 1 and is_measurable(data, evaluation)
     recipe = evaluation.recipes[0] if is_settled else choose_recipe(data)
     model = with_text_words(fit(data, recipe, seed), loaded)
-    model = replace(model, time_to_win=fit_time_to_win(data, model.encoding, seed))
+    model = replace(
+        model, time_to_win=fit_time_to_win(data.with_segments(recipe.segments), model.encoding, seed)
+    )
     report_step(Message("scoring the newest deals as the model in use does"))
     served = score_served(data, recipe, model, evaluation, seed)
-    time_evaluation = evaluate_time_to_win(data, evaluation.train, evaluation.rows, seed)
+    time_evaluation = evaluate_time_to_win(data, seed)
     about = describe_training(loaded, data, evaluation, recipe, audit, seed)
-    model = model.with_about(**about, time_to_win=time_evaluation and time_evaluation.to_dict())
+    about["time_to_win"] = time_evaluation and time_evaluation.to_dict()
+    data = data.with_segments(recipe.segments)
+    evidence = build_evidence(data, evaluation, served, loaded.crm, dict(settings.segments))
+    segments = measure_segments(evidence)
     return TrainingResult(
         loaded=loaded,
         data=data,
         audit=audit,
         evaluation=evaluation,
-        model=model,
-        evidence=build_evidence(data, evaluation, served, loaded.crm, dict(settings.segments)),
+        model=model.with_about(**about, segments=[quality.to_dict() for quality in segments]),
+        evidence=evidence,
+        segments=segments,
         explanation=explain_sample(model, data, evaluation),
     )
 

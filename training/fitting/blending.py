@@ -8,14 +8,14 @@ to 1.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import LinearConstraint, minimize, minimize_scalar
 from scipy.special import expit
 
-from features.columns import Bools, Floats
+from features.columns import Bools, Floats, Texts
 from scoring.model.model import Calibration
 from scoring.statistics.metrics import log_losses
 from training.fitting.parts.trees import find_shift
@@ -28,7 +28,7 @@ _EQUAL_PULL, _SLOPE_PULL, _SHARE_PULL = 30.0**2, 100.0, 10.0
 _CARD_DEALS = 50.0
 """The number of deals of the rarer outcome from which on the learnt parts lead the scorecard."""
 
-_MIN_WEIGHT = 0.05
+LEAST_WEIGHT = 0.05
 _MIN_GAIN, _MIN_ERRORS = 0.0005, 2.0
 """What a part must gain on later deals to enter the sum: in log loss, and in standard errors."""
 
@@ -38,13 +38,14 @@ class ValidationFold:
     """The outcomes of a validation fold and the log-odds of each learnt part by name.
 
     `points` are those of the scorecard, None without one or where it was learnt from these very deals;
-    `groups` (rows,) are the leads or accounts.
+    `groups` (rows,) are the leads or accounts, `segments` their values of each segment.
     """
 
     won: Bools
     parts: Mapping[str, Floats]
     groups: NDArray[np.int32]
     points: Floats | None = None
+    segments: Mapping[str, Texts] = field(default_factory=dict)
 
     def blend(self, weights: Mapping[str, float]) -> Floats:
         """(rows,) the weighted sum of the learnt parts."""
@@ -103,7 +104,7 @@ def weigh_parts(folds: Sequence[ValidationFold], ordered: bool) -> dict[str, flo
 
     bounds, unit_sum = [(0.0, 1.0)] * len(names), LinearConstraint(np.ones(len(names)), 1, 1)
     solution = minimize(loss, equal, jac=True, bounds=bounds, constraints=unit_sum, method="SLSQP")
-    weights_kept = np.where(solution.x < _MIN_WEIGHT, 0.0, solution.x)
+    weights_kept = np.where(solution.x < LEAST_WEIGHT, 0.0, solution.x)
     return dict(zip(names, map(float, weights_kept / weights_kept.sum()), strict=True))
 
 
@@ -122,7 +123,7 @@ def weigh_points(
     sums = [(fold.blend(learnt), np.asarray(fold.points)) for fold in judged]
     fitted = _fit_share([f.won for f in judged], sums, fold_weights(len(judged), ordered), prior, rarer)
     former, proposed = ([(1 - s) * a + s * b for a, b in sums] for s in (prior, fitted))
-    return fitted if is_gain(judged, former, proposed, ordered) else prior if prior >= _MIN_WEIGHT else 0.0
+    return fitted if is_gain(judged, former, proposed, ordered) else prior if prior >= LEAST_WEIGHT else 0.0
 
 
 def weigh_statistics(
@@ -141,7 +142,7 @@ def weigh_statistics(
     weights = fold_weights(len(folds), ordered=True)
     share = _fit_share(outcomes, pairs, weights, 0.0, count_rarer_examples(folds))
     blended = [(1 - share) * s + share * t for s, t in pairs]
-    if share < _MIN_WEIGHT or not is_gain(folds, sums, blended, ordered=True, min_gain=2 * _MIN_GAIN):
+    if share < LEAST_WEIGHT or not is_gain(folds, sums, blended, ordered=True, min_gain=2 * _MIN_GAIN):
         return 0.0, 0.0
     return share, float(np.average(shifts, weights=weights))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import TypeAlias
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from features.columns import Floats
 from scoring.model.linear import LinearPart
 from training.fitting.blending import (
+    LEAST_WEIGHT,
     ValidationFold,
     calibrate,
     count_rarer_outcome,
@@ -23,6 +25,7 @@ from training.fitting.dataset import Dataset
 from training.fitting.few_deals import shrink
 from training.fitting.folds import Fold, folds_of
 from training.fitting.parts.line import fit_linear, mean_line, recency_weights
+from training.fitting.parts.segments import learn_segments
 from training.fitting.parts.target_statistics import encode_in_time_order, learn_statistics
 from training.fitting.parts.trees import (
     SIZES,
@@ -35,6 +38,7 @@ from training.fitting.parts.trees import (
     train_curve,
 )
 from training.fitting.recipe import LINEAR, POINTS, RULES_ONLY, STATISTICS, USUAL_STRENGTH, Recipe
+from training.side_by_side import compute_side_by_side
 
 STRENGTHS = (0.01, 0.03, 0.1, 0.3, 1.0)
 _MOST_SEEDS, _MOST_TREES = 2, 250
@@ -84,7 +88,10 @@ def choose(data: Dataset, seed: int, sizes: Mapping[str, Boosting] | None = None
     later = judged if share else later
     weights = {POINTS: share} | {name: (1 - share) * weight for name, weight in learnt.items()}
     calibration = calibrate(later, [_blend(f, weights) for f in later], ordered, learnt=1 - share)
-    return shrink(replace(recipe, weights=weights, calibration=calibration), data, seed)
+    recipe = shrink(replace(recipe, weights=weights, calibration=calibration), data, seed)
+    if recipe.learnt_weight < LEAST_WEIGHT:
+        return recipe
+    return replace(recipe, segments=learn_segments(later, [_score(f, recipe) for f in later], ordered))
 
 
 def _choose_trees(
@@ -94,13 +101,25 @@ def _choose_trees(
     sides = [line.sides for line in lines]
     parts: list[dict[str, Floats]] = [{LINEAR: line.log_odds} for line in lines]
     trees = {}
+    jobs = [(name, side) for name in sizes for side in range(len(sides))]
+    trained = compute_side_by_side(lambda job: train_curve(*sides[job[1]], sizes[job[0]], seed), jobs)
+    curves = dict(zip(jobs, trained, strict=True))
     for name, boosting in sizes.items():
-        curves = [train_curve(train, test, boosting, seed) for train, test in sides]
-        trees[name] = TreesRecipe.within_budget(boosting, best_rounds(curves)[0])
-        for scores, (train, test), curve in zip(parts, sides, curves, strict=True):
-            scores[name] = predict_later(train, test, curve, trees[name], seed)
+        rounds, _ = best_rounds([curves[name, side] for side in range(len(sides))])
+        trees[name] = TreesRecipe.within_budget(boosting, rounds)
+    later = compute_side_by_side(
+        lambda job: predict_later(sides[job[1]][1], curves[job], trees[job[0]], seed), jobs
+    )
+    for (name, side), scores in zip(jobs, later, strict=True):
+        parts[side][name] = scores
     folds = [
-        ValidationFold(line.fold.test_won, scores, line.fold.groups, line.fold.points)
+        ValidationFold(
+            won=line.fold.test_won,
+            parts=scores,
+            groups=line.fold.groups,
+            points=line.fold.points,
+            segments={name: segment.values for name, segment in line.fold.later.segments.items()},
+        )
         for line, scores in zip(lines, parts, strict=True)
     ]
     return replace(recipe, trees=trees), folds
@@ -116,15 +135,15 @@ def _choose_statistics(
     """Trees with target statistics enter the sum where later deals show a gain beyond doubt."""
     small = SIZES["small_trees"]
     count = _JUDGED_FOLDS if max(len(line.fold.train) for line in lines) >= _MANY_ROWS else len(lines)
-    judged, scores = lines[-count:], []
+    judged = lines[-count:]
     sides = [side for line in judged if (side := _encode_statistics(line)) is not None]
     if len(sides) < len(judged):
         return recipe, learnt, later
-    curves = [train_curve(train, test, small, seed) for train, test in sides]
+    curves = compute_side_by_side(lambda side: train_curve(*side, small, seed), sides)
     rounds = best_rounds(curves, np.power(2.0, np.arange(len(curves))))[0]
     statistics = TreesRecipe(small, rounds, max(1, min(_MOST_SEEDS, _MOST_TREES // rounds)))
-    for (train, test), curve in zip(sides, curves, strict=True):
-        scores.append(predict_later(train, test, curve, statistics, seed))
+    pairs = [(test, curve) for (_, test), curve in zip(sides, curves, strict=True)]
+    scores = compute_side_by_side(lambda pair: predict_later(*pair, statistics, seed), pairs)
     share, shift = weigh_statistics(later[-count:], learnt, scores)
     if not share:
         return recipe, learnt, later
@@ -152,6 +171,12 @@ def _encode_statistics(line: _FoldLines) -> tuple[PartScores, PartScores] | None
     )
 
 
+def _score(fold: ValidationFold, recipe: Recipe) -> Floats:
+    """(rows,) the calibrated log-odds of the later examples; no segment has a term yet."""
+    calibration = recipe.calibration
+    return np.asarray(calibration.intercept + calibration.slope * _blend(fold, recipe.weights))
+
+
 def _blend(fold: ValidationFold, weights: Mapping[str, float]) -> Floats:
     points = 0.0 if fold.points is None else weights[POINTS] * fold.points
     return np.asarray(points + fold.blend(weights))
@@ -163,9 +188,10 @@ def best_linear(folds: Sequence[Fold], seed: int, recent: bool = False) -> tuple
     With few deals the usual strength is preferred. With `recent` newer deals weigh more.
     """
     rarer = min(count_rarer_outcome(fold.test_won, fold.groups) for fold in folds) * len(folds)
-    judged = []
+    judged, jobs = [], [(fold, strength) for strength in STRENGTHS for fold in folds]
+    fitted = iter(compute_side_by_side(lambda job: _fit_fold(*job, seed, recent), jobs))
     for strength in STRENGTHS:
-        parts = [_fit_fold(fold, strength, seed, recent) for fold in folds]
+        parts = list(islice(fitted, len(folds)))
         losses = [log_loss(f.test_won, part.log_odds(f.test)) for f, part in zip(folds, parts, strict=True)]
         pull = float(np.log10(strength / USUAL_STRENGTH)) ** 2 / rarer
         judged.append((float(np.mean(losses)) + pull, strength, parts))

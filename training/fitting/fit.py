@@ -14,6 +14,7 @@ from scoring.model.model import Model
 from scoring.model.trees import TreesPart
 from training.fitting.dataset import Dataset
 from training.fitting.parts.line import Design, add_lines, fit_linear, mean_line, recency_weights
+from training.fitting.parts.segments import add_segments
 from training.fitting.parts.target_statistics import encode_in_time_order, learn_statistics
 from training.fitting.parts.trees import (
     SIZES,
@@ -22,10 +23,12 @@ from training.fitting.parts.trees import (
     TreesRecipe,
     add_trees,
     find_shift,
+    fit_all_trees,
     fit_trees,
     hide,
 )
 from training.fitting.recipe import LINEAR, POINTS, STATISTICS, Recipe
+from training.side_by_side import compute_side_by_side
 
 FIT_ROWS = 150_000
 """Maximum number of examples for the final fit; more are sampled."""
@@ -35,20 +38,22 @@ TREES = "trees"
 
 def fit(data: Dataset, recipe: Recipe, seed: int) -> Model:
     """Fit the parts of the recipe on all examples of `data`."""
-    sample = data.sampled(FIT_ROWS, seed)
+    sample = data.with_segments(recipe.segments).sampled(FIT_ROWS, seed)
     encoding = Encoding.learn(sample.columns, won=sample.won)
     if recipe.statistics:
         encoding = learn_statistics(sample, encoding)
     matrix = encoding.matrix(sample.columns)
     matrix[:, encoding.statistic_columns] = 0.0  # only the trees with statistics look at them
-    plain, recent = _fit_lines(matrix, sample, recipe, seed)
-    hidden = encoding.columns_of(data.table.free_texts)
+    plain, recent = _fit_lines(matrix, sample, encoding, recipe, seed)
+    hidden = encoding.columns_of(sample.hidden)
     train = PartScores(hide(matrix, hidden), sample.won, plain.log_odds(matrix))
     trees = _fit_all_trees(train, sample, encoding, recipe, seed)
     linear, merged = _merge(recipe, plain, recent, trees)
-    learnt = sum(recipe.weights.values()) - recipe.points
+    learnt = recipe.learnt_weight
+    if recipe.segments:
+        linear = add_segments(linear, encoding, recipe.segments, recipe.calibration.slope * learnt)
     model = Model(
-        table=data.table,
+        table=sample.table,
         encoding=encoding,
         card=data.card,
         points=sample.fit_points_part(),
@@ -78,29 +83,30 @@ def _at_win_rate(model: Model, recipe: Recipe, sample: Dataset) -> Model:
 
 
 def _fit_lines(
-    matrix: Floats, sample: Dataset, recipe: Recipe, seed: int
+    matrix: Floats, sample: Dataset, encoding: Encoding, recipe: Recipe, seed: int
 ) -> tuple[LinearPart, LinearPart | None]:
     """The logistic regression on all deals alike, and the one on which newer deals weigh more."""
     design = Design.from_matrix(matrix)
-    plain = fit_linear(design, sample.won, recipe.strength, seed)
-    if recipe.recent_strength is None:
-        return plain, None
-    weights = recency_weights(len(sample))
-    return plain, fit_linear(design, sample.won, recipe.recent_strength, seed, weights)
+    design.columns[:, encoding.columns_of(sample.only_segments)] = 0.0
+    choices: list[tuple[float, Floats | None]] = [(recipe.strength, None)]
+    if recipe.recent_strength is not None:
+        choices.append((recipe.recent_strength, recency_weights(len(sample))))
+    plain, *recent = compute_side_by_side(
+        lambda choice: fit_linear(design, sample.won, choice[0], seed, choice[1]), choices
+    )
+    return plain, recent[0] if recent else None
 
 
 def _fit_all_trees(
     train: PartScores, sample: Dataset, encoding: Encoding, recipe: Recipe, seed: int
 ) -> dict[str, TrainedTrees]:
     """The trees of every part with a weight."""
-    trees = {
-        name: fit_trees(train, part, seed) for name, part in recipe.trees.items() if recipe.weights[name]
-    }
+    parts = {name: (train, part) for name, part in recipe.trees.items() if recipe.weights[name]}
     if recipe.statistics:
-        hidden = encoding.columns_of(sample.table.free_texts)
+        hidden = encoding.columns_of(sample.hidden)
         ordered = replace(train, matrix=hide(encode_in_time_order(sample, encoding), hidden))
-        trees[STATISTICS] = fit_trees(ordered, recipe.statistics, seed)
-    return trees
+        parts[STATISTICS] = (ordered, recipe.statistics)
+    return dict(zip(parts, fit_all_trees([*parts.values()], seed), strict=True))
 
 
 def _merge(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from html import unescape
 from pathlib import Path
 from urllib.parse import quote
@@ -11,8 +12,10 @@ import pytest
 
 from features.clock import iso, now_ms
 from features.kinds import Language
+from scoring.evaluation.segments import SegmentQuality
 from scoring.pages.time_to_win import describe_time_evaluation
 from scoring.review_requests import read_waiting, write_models
+from scoring.statistics.metrics import Estimate
 from serving.review.calls.page import PAGE_SIZE
 from serving.review.disagreements.queries import read_closed_deals, read_never_hot
 from serving.review.web.translations import page_texts
@@ -355,6 +358,53 @@ def test_a_model_says_how_well_its_days_to_the_win_were_met(
     write_models(app.settings.bundles, {"at": 0, "gate": None, "models": {"champion": model}})
     text = unescape(Reviewer(app, lang=lang).page("/review/models").text)
     assert describe_time_evaluation(evaluation, lang) in text
+
+
+def test_figures_that_are_not_measurable_yet_are_not_shown(site: tuple[App, Reviewer]) -> None:
+    app, reviewer = site
+    figure = {"value": 0.69314, "low": 0.6, "high": 0.8}
+    about = {
+        "trained_through": None,
+        "won_leads": 30,
+        "leads": 60,
+        "measured_won_leads": 25,
+        "measured_leads": 50,
+        "measured_from_won_leads": 5,
+        "measured_from_leads": 10,
+        "figures": {"model": {"log_loss": figure}},
+    }
+    for measurable, is_shown in ((False, False), (True, True), (None, True)):
+        model = {"registered": "1", "version": "a", "about": {**about, "measurable": measurable}, "tags": {}}
+        write_models(app.settings.bundles, {"at": 0, "gate": None, "models": {"champion": model}})
+        page = reviewer.page("/review/models").text
+        assert ("0.693" in page) == is_shown
+        assert ("learnt from 10 leads (5 won) and was measured on 50 (25 won)" in page) != is_shown
+
+
+def test_the_models_page_shows_how_well_a_model_does_by_segment(site: tuple[App, Reviewer]) -> None:
+    app, reviewer = site
+    gap = Estimate(0.041, 0.012, 0.07)
+    quality = SegmentQuality(
+        segment="channel",
+        value="trade fair & more",
+        leads=1200,
+        won_leads=300,
+        predicted=Estimate(0.2, 0.19, 0.21),
+        actual=Estimate(0.241, 0.21, 0.27),
+        gap=gap,
+        roc_auc=Estimate(0.8, 0.7, 0.9),
+        lift=Estimate(2.5, 2.0, 3.0),
+    )
+    small = replace(quality, value="events", leads=30, won_leads=19)
+    counts = ("won_leads", "leads", "measured_won_leads", "measured_leads")
+    about: dict[str, object] = {**dict.fromkeys(counts, 1), "trained_through": None, "figures": {}}
+    about["segments"] = [quality.to_dict(), small.to_dict()]
+    model = {"registered": "1", "version": "a", "about": about, "tags": {}}
+    write_models(app.settings.bundles, {"at": 0, "gate": None, "models": {"champion": model}})
+    text = reviewer.page("/review/models").text
+    assert "trade fair &amp; more" in text
+    assert "+4.1 <small>[+1.2, +7.0]</small>" in text
+    assert text.count("not measurable") == 2  # the note and the small segment
 
 
 def test_the_other_language_of_a_form_that_was_wrong_is_a_page(site: tuple[App, Reviewer]) -> None:

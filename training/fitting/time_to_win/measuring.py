@@ -6,13 +6,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from features.columns import Floats
 from features.moments import MIN_WINS
 from scoring.model.encoding import Encoding
 from scoring.statistics.metrics import Estimate, estimates_to_dict, group_draws, with_interval
 from training.fitting.dataset import Dataset
+from training.fitting.splits import split_newest
 from training.fitting.time_to_win.fitting import fit_hazard, fit_time_to_win
 from training.fitting.time_to_win.winners import Winners
 
@@ -39,15 +39,14 @@ class TimeEvaluation:
         return {**asdict(self), "figures": figures}
 
 
-def evaluate_time_to_win(
-    data: Dataset, train: NDArray[np.intp], test: NDArray[np.intp], seed: int
-) -> TimeEvaluation | None:
-    """Fit on the examples at `train`, measure on those at `test`; None where closes have no dates."""
+def evaluate_time_to_win(data: Dataset, seed: int) -> TimeEvaluation | None:
+    """Fit on the older examples, measure on the newest fifth; None where closes have no dates."""
     if np.isnan(data.examples.days_to_win).all():
         return None
-    older = data.take(train)
+    split = split_newest(data.examples, 0)  # the deals that the model is measured on
+    older = data.take(split.train)
     encoding = Encoding.learn(older.columns, won=older.won)
-    learnt, newer = Winners.of(older, encoding), Winners.of(data.take(test), encoding)
+    learnt, newer = Winners.of(older, encoding), Winners.of(data.take(split.test), encoding)
     fitted = fit_time_to_win(older, encoding, seed)
     if fitted is None or newer.leads < MIN_WINS:
         return TimeEvaluation(leads=newer.leads, learnt_from=learnt.leads)

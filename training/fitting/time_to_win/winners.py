@@ -33,6 +33,7 @@ class Winners:
         won = data.take(np.flatnonzero(~np.isnan(data.examples.days_to_win)))
         matrix = encoding.matrix(won.columns)
         matrix[:, encoding.statistic_columns] = 0.0  # only the trees with statistics look at them
+        matrix[:, encoding.columns_of(data.only_segments)] = 0.0  # only the term of the segment does
         return Winners(won.examples, matrix)
 
     def __len__(self) -> int:

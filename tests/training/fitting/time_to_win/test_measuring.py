@@ -14,8 +14,7 @@ from training.fitting.time_to_win.measuring import TimeEvaluation, evaluate_time
 
 
 def evaluate(data: Dataset) -> TimeEvaluation:
-    split = split_newest(data.examples, 0)
-    result = evaluate_time_to_win(data, split.train, split.test, 0)
+    result = evaluate_time_to_win(data, 0)
     assert result is not None
     return result
 
@@ -52,5 +51,4 @@ def test_with_few_winners_on_a_side_nothing_is_measured() -> None:
 def test_without_dates_there_is_nothing_to_measure() -> None:
     data = draw_winners(3, 300, 0.5)
     undated = with_days(data, np.full(len(data), np.nan))
-    split = split_newest(data.examples, 0)
-    assert evaluate_time_to_win(undated, split.train, split.test, 0) is None
+    assert evaluate_time_to_win(undated, 0) is None
