@@ -22,7 +22,7 @@ from training.fitting.holdout import build_evidence, evaluate, is_measurable
 from training.fitting.result import RunRecord, TrainingResult, describe_training, explain_sample
 from training.fitting.text_words import with_text_words
 from training.fitting.time_to_win.fitting import fit_time_to_win
-from training.fitting.time_to_win.measuring import evaluate_time_to_win
+from training.fitting.time_to_win.measuring import describe_time_to_win
 from training.fitting.tuning import tune
 from training.progress import StepReporter
 from training.registry.mlflow_store import check_server
@@ -99,9 +99,8 @@ def train(
     )
     report_step(Message("scoring the newest deals as the model in use does"))
     served = score_served(data, recipe, model, evaluation, seed)
-    time_evaluation = evaluate_time_to_win(data, seed)
     about = describe_training(loaded, data, evaluation, recipe, audit, seed)
-    about["time_to_win"] = time_evaluation and time_evaluation.to_dict()
+    about["time_to_win"] = describe_time_to_win(data, seed)
     data = data.with_segments(recipe.segments)
     evidence = build_evidence(data, evaluation, served, loaded.crm, dict(settings.segments))
     segments = measure_segments(evidence)

@@ -54,8 +54,8 @@ class TimeToWin:
         hazard = self.baseline + log_odds[:, None]
         shares = np.empty((len(log_odds), len(self.edges)))
         shares[:, 0], shares[:, -1] = 0.0, 1.0
-        left = 1.0 / (1.0 + np.exp(np.minimum(hazard, _MOST_LOG_ODDS)))
-        shares[:, 1:-1] = 1.0 - left.cumprod(axis=1)
+        survival = 1.0 / (1.0 + np.exp(np.minimum(hazard, _MOST_LOG_ODDS)))
+        shares[:, 1:-1] = 1.0 - survival.cumprod(axis=1)
         return shares
 
     def find_bins(self, days: Floats) -> NDArray[np.intp]:

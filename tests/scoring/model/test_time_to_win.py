@@ -75,8 +75,8 @@ def test_a_higher_hazard_never_takes_longer(times: TimeToWin, log_odds: float, m
 @given(some_times())
 def test_a_lead_alone_has_the_days_that_it_has_among_many(times: TimeToWin) -> None:
     leads = matrix(7)
-    alone = np.concatenate([times.quantiles(leads[i : i + 1]) for i in range(7)])
-    np.testing.assert_allclose(alone, times.quantiles(leads), rtol=1e-12)
+    single = np.concatenate([times.quantiles(leads[i : i + 1]) for i in range(7)])
+    np.testing.assert_allclose(single, times.quantiles(leads), rtol=1e-12)
 
 
 def test_values_of_any_size_have_days(half: TimeToWin) -> None:

@@ -11,9 +11,7 @@ from urllib.parse import quote
 import pytest
 
 from features.clock import iso, now_ms
-from features.kinds import Language
 from scoring.evaluation.segments import SegmentQuality
-from scoring.pages.time_to_win import describe_time_evaluation
 from scoring.review_requests import read_waiting, write_models
 from scoring.statistics.metrics import Estimate
 from serving.review.calls.page import PAGE_SIZE
@@ -337,27 +335,6 @@ def test_a_model_that_is_half_told_is_shown(site: tuple[App, Reviewer]) -> None:
     model = {"registered": "1", "version": "a", "about": about, "tags": {"approved.by": "Sato"}}
     write_models(app.settings.bundles, {"at": 0, "gate": None, "models": {"champion": model}})
     assert reviewer.page("/review/models").status_code == 200
-
-
-@pytest.mark.parametrize("lang", ["en", "ja"])
-def test_a_model_says_how_well_its_days_to_the_win_were_met(
-    site: tuple[App, Reviewer], lang: Language
-) -> None:
-    app, _ = site
-    evaluation = {"leads": 7, "learnt_from": 1_200, "has_weights": False, "figures": None}
-    about = {
-        "trained_through": None,
-        "won_leads": 1,
-        "leads": 2,
-        "measured_won_leads": 1,
-        "measured_leads": 1,
-        "figures": {},
-        "time_to_win": evaluation,
-    }
-    model = {"registered": "1", "version": "a", "about": about, "tags": {}}
-    write_models(app.settings.bundles, {"at": 0, "gate": None, "models": {"champion": model}})
-    text = unescape(Reviewer(app, lang=lang).page("/review/models").text)
-    assert describe_time_evaluation(evaluation, lang) in text
 
 
 def test_figures_that_are_not_measurable_yet_are_not_shown(site: tuple[App, Reviewer]) -> None:

@@ -35,7 +35,7 @@ class TimeFolds:
     share: Floats
 
     @staticmethod
-    def of(winners: Winners, seed: int) -> TimeFolds:
+    def split(winners: Winners, seed: int) -> TimeFolds:
         """Rolling-origin folds with enough won leads on both sides; random ones if these are too few."""
         for split_up in (split_rolling, random_folds):
             splits = split_up(winners.examples, _FOLDS, seed)
@@ -48,11 +48,11 @@ class TimeFolds:
 
 def fit_time_to_win(data: Dataset, encoding: Encoding, seed: int) -> TimeToWin | None:
     """The time to win, learnt from the won examples of `data`; None without dates or with few won leads."""
-    winners = Winners.of(data, encoding)
+    winners = Winners.from_dataset(data, encoding)
     if winners.leads < MIN_WINS:
         return None
     winners = winners.sampled(seed)
-    folds = TimeFolds.of(winners, seed)
+    folds = TimeFolds.split(winners, seed)
     penalty = choose_penalty(folds)
     return replace(fit_hazard(winners, penalty), levels=find_levels(folds, penalty))
 
@@ -80,9 +80,11 @@ def find_levels(folds: TimeFolds, penalty: float | None) -> Floats:
         return usual
     passed = [share_passed(fit_hazard(older, penalty), later) for older, later in folds.pairs]
     weights = [np.full(len(p), share / len(p)) for p, share in zip(passed, folds.share, strict=True)]
-    found = np.quantile(np.concatenate(passed), usual, weights=np.concatenate(weights), method="inverted_cdf")
+    observed = np.quantile(
+        np.concatenate(passed), usual, weights=np.concatenate(weights), method="inverted_cdf"
+    )
     leads = 1 / float(folds.share**2 @ [1 / later.leads for _, later in folds.pairs])
-    return np.asarray((leads * found + _PRIOR_LEADS * usual) / (leads + _PRIOR_LEADS))
+    return np.asarray((leads * observed + _PRIOR_LEADS * usual) / (leads + _PRIOR_LEADS))
 
 
 def fit_hazard(winners: Winners, penalty: float | None) -> TimeToWin:

@@ -39,6 +39,12 @@ class TimeEvaluation:
         return {**asdict(self), "figures": figures}
 
 
+def describe_time_to_win(data: Dataset, seed: int) -> dict[str, Any] | None:
+    """The evaluation as the description of a model holds it; see `evaluate_time_to_win`."""
+    evaluation = evaluate_time_to_win(data, seed)
+    return None if evaluation is None else evaluation.to_dict()
+
+
 def evaluate_time_to_win(data: Dataset, seed: int) -> TimeEvaluation | None:
     """Fit on the older examples, measure on the newest fifth; None where closes have no dates."""
     if np.isnan(data.examples.days_to_win).all():
@@ -46,7 +52,10 @@ def evaluate_time_to_win(data: Dataset, seed: int) -> TimeEvaluation | None:
     split = split_newest(data.examples, 0)  # the deals that the model is measured on
     older = data.take(split.train)
     encoding = Encoding.learn(older.columns, won=older.won)
-    learnt, newer = Winners.of(older, encoding), Winners.of(data.take(split.test), encoding)
+    learnt, newer = (
+        Winners.from_dataset(older, encoding),
+        Winners.from_dataset(data.take(split.test), encoding),
+    )
     fitted = fit_time_to_win(older, encoding, seed)
     if fitted is None or newer.leads < MIN_WINS:
         return TimeEvaluation(leads=newer.leads, learnt_from=learnt.leads)

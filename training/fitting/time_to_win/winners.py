@@ -28,7 +28,7 @@ class Winners:
     matrix: Floats
 
     @staticmethod
-    def of(data: Dataset, encoding: Encoding) -> Winners:
+    def from_dataset(data: Dataset, encoding: Encoding) -> Winners:
         """The examples of `data` that are won after their moment and within the horizon, with dates."""
         won = data.take(np.flatnonzero(~np.isnan(data.examples.days_to_win)))
         matrix = encoding.matrix(won.columns)

@@ -7,7 +7,7 @@ import pytest
 
 from scoring.model.encoding import Encoding
 from scoring.model.time_to_win import QUANTILES, TimeToWin
-from tests.helpers.winners import HORIZON, draw_winners, true_quantiles, with_days
+from tests.training.fitting.time_to_win.winners import HORIZON, draw_winners, true_quantiles, with_days
 from training.fitting.dataset import Dataset
 from training.fitting.splits import split_newest
 from training.fitting.time_to_win.fitting import TimeFolds, find_levels, fit_hazard, fit_time_to_win
@@ -21,20 +21,20 @@ def fit(data: Dataset) -> TimeToWin:
 
 
 def winners_of(data: Dataset) -> Winners:
-    return Winners.of(data, Encoding.learn(data.columns))
+    return Winners.from_dataset(data, Encoding.learn(data.columns))
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_days_are_calibrated_at_every_age_and_for_slow_and_fast_leads(seed: int) -> None:
     """Each share has a standard error of about 0.02, also because the fitted side is a sample."""
     fitted, fresh = fit(draw_winners(seed, 2_000, 0.8)), winners_of(draw_winners(seed + 100, 3_000, 0.8))
-    met = fresh.days[:, None] <= fitted.quantiles(fresh.matrix)
+    is_won = fresh.days[:, None] <= fitted.quantiles(fresh.matrix)
     signal = fresh.matrix[:, 0]
     masks = [signal < -0.5, abs(signal) <= 0.5, signal > 0.5]
     masks += [fresh.examples.landmark == age for age in (0, 7, 30)]
     for mask in masks:
-        np.testing.assert_allclose(met[mask].mean(axis=0), QUANTILES, atol=0.07)
-    np.testing.assert_allclose(met.mean(axis=0), QUANTILES, atol=0.04)
+        np.testing.assert_allclose(is_won[mask].mean(axis=0), QUANTILES, atol=0.07)
+    np.testing.assert_allclose(is_won.mean(axis=0), QUANTILES, atol=0.04)
 
 
 def test_days_are_near_the_true_ones() -> None:
@@ -92,7 +92,7 @@ def test_levels_follow_later_winners_who_take_longer() -> None:
     data = draw_winners(3, 3_000, 0.0)
     growing = data.examples.days_to_win * np.geomspace(1, 4, len(data))
     levels = [
-        find_levels(TimeFolds.of(winners_of(changed), 0), None)
+        find_levels(TimeFolds.split(winners_of(changed), 0), None)
         for changed in (data, with_days(data, growing))
     ]
     np.testing.assert_allclose(levels[0], QUANTILES, atol=0.03)

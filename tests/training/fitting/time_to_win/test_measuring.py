@@ -7,7 +7,7 @@ import json
 import numpy as np
 
 from features.columns import Floats
-from tests.helpers.winners import draw_winners, with_days
+from tests.training.fitting.time_to_win.winners import draw_winners, with_days
 from training.fitting.dataset import Dataset
 from training.fitting.splits import split_newest
 from training.fitting.time_to_win.measuring import TimeEvaluation, evaluate_time_to_win

@@ -30,7 +30,7 @@ def draw_winners(seed: int, leads: int, effect: float, lost: int = 0) -> Dataset
     days[leads - lost :] = np.inf
     lead, place = np.nonzero(days[:, None] > np.array(LANDMARKS))
     landmark = np.array(LANDMARKS)[place]
-    left = days[lead] - landmark
+    remaining = days[lead] - landmark
     moment = ((lead + landmark) * DAY).astype(np.int64)
     examples = Examples(
         lead=lead.astype(np.int32),
@@ -38,13 +38,13 @@ def draw_winners(seed: int, leads: int, effect: float, lost: int = 0) -> Dataset
         known_at=moment + int(HORIZON * DAY),
         landmark=landmark.astype(np.float32),
         group=lead.astype(np.int32),
-        won=left <= HORIZON,
+        won=remaining <= HORIZON,
         amount=np.full(len(lead), np.nan),
-        days_to_win=np.where(left <= HORIZON, left, np.nan),
+        days_to_win=np.where(remaining <= HORIZON, remaining, np.nan),
         ordered=True,
     )
     columns = {name: values[lead, i] for i, name in enumerate(_NAMES)}
-    data = Dataset(_TABLE, columns, examples, blank_card())
+    data = Dataset(table=_TABLE, columns=columns, examples=examples, card=blank_card())
     return data.take(np.argsort(moment, kind="stable"))
 
 
