@@ -172,6 +172,11 @@ def _detail_lines(score: Score, zone: ZoneInfo, lang: Language) -> Iterator[str]
         if model.expected_value is not None and score.amount is not None:
             value, amount = f"{model.expected_value:,.0f}", f"{score.amount:,.0f}"
             yield translate("call_expected", lang, value=value, amount=amount)
+        if days := model.days_to_win:
+            from scoring.pages.time_to_win import format_days  # it loads NumPy
+
+            median, p80 = (format_days(value, lang) for value in (days.median, days.p80))
+            yield translate("days_to_win", lang, median=median, p80=p80)
     if score.person is not None:
         yield translate("call_person", lang, by=score.person.by, reason=score.person.reason)
     yield f"→ {score.action.text}{_format_deadline(score.action, zone, lang)}"

@@ -15,7 +15,7 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from features.clock import days_to_ms
+from features.clock import MS_PER_DAY, days_to_ms
 from features.columns import Bools, Floats, Ints
 from features.crm_data import Crm
 from features.settings import Target
@@ -35,6 +35,7 @@ class Examples:
 
     `lead` are rows of the CRM, `moment` and `known_at` ms UTC (or ranks if leads have no dates),
     `landmark` is the age in days, `group` is not divided by splits, `amount` is that of the deal (nan: none).
+    `days_to_win` are those from the moment to the win (nan: not won, or no dates).
     """
 
     lead: NDArray[np.int32]
@@ -44,6 +45,7 @@ class Examples:
     group: NDArray[np.int32]
     won: Bools
     amount: Floats
+    days_to_win: Floats
     ordered: bool
 
     def __len__(self) -> int:
@@ -100,6 +102,7 @@ def _landmark_examples(crm: Crm, target: Target) -> Examples:
         crm.group[lead],
         won,
         crm.outcomes.amount[lead],
+        np.where(won, (won_at[lead, 0] - moment_ms) / MS_PER_DAY, np.nan),
         True,
     )
 
@@ -109,4 +112,5 @@ def _undated_examples(crm: Crm) -> Examples:
     lead = np.flatnonzero(crm.outcomes.closed).astype(np.int32)
     moment, landmark = crm.created[lead], np.zeros(len(lead), dtype=np.float32)
     won, amount = crm.outcomes.won[lead], crm.outcomes.amount[lead]
-    return Examples(lead, moment, moment, landmark, crm.group[lead], won, amount, crm.order != "none")
+    no_days, ordered = np.full(len(lead), np.nan), crm.order != "none"
+    return Examples(lead, moment, moment, landmark, crm.group[lead], won, amount, no_days, ordered)

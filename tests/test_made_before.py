@@ -89,6 +89,7 @@ def test_the_model_folder_and_the_bundle_load(deployment: Path) -> None:
     bundle = load_bundle(out / "bundles")
     assert Model.load(out / "model").version == VERSION
     assert bundle is not None
+    assert bundle.model.time_to_win is None
     assert bundle.model.version == VERSION
     assert len(bundle.evidence.won) > 0
 
@@ -107,6 +108,7 @@ def test_stored_leads_are_scored_through_the_api(app: App) -> None:
     answer = app.post("/v1/score", {"lead_id": "L0399"}, role=None, headers=headers)
     assert answer.status_code == 200, answer.text
     assert answer.json()["model"]["version"] == VERSION
+    assert answer.json()["model"]["days_to_win"] is None
     assert answer.json()["ignored_attributes"] == []
     closed = app.post("/v1/score", {"lead_id": "L0000"}, role=None, headers=headers).json()
     assert closed["closed"]["outcome"] in ("won", "lost")

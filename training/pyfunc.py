@@ -15,6 +15,7 @@ import pandas as pd
 
 from features.columns import Column, Floats, encode_texts, map_texts
 from scoring.model.model import Model
+from scoring.model.time_to_win import QUANTILES
 
 AVERAGE_LEAD = "average_lead"
 """The first column of `ScoringModel.explain`."""
@@ -65,6 +66,17 @@ class ScoringModel:
         reasons = pd.DataFrame(explanation.contributions, index=X.index, columns=list(explanation.features))
         reasons.insert(0, AVERAGE_LEAD, explanation.prior)
         return reasons
+
+    def days_to_win(self, X: pd.DataFrame) -> pd.DataFrame:
+        """If such leads are won: the days within which half (`median`) and 80% (`p80`) of them are won.
+
+        One row per row of `X`; nan without days: closes have no dates, or too few leads are won.
+        """
+        time_to_win = self.model.time_to_win
+        days = np.full((len(X), len(QUANTILES)), np.nan)
+        if time_to_win is not None:
+            days = time_to_win.quantiles(self.model.encoding.matrix(self._columns(X)))
+        return pd.DataFrame(days, index=X.index, columns=["median", "p80"])
 
     def _columns(self, frame: pd.DataFrame) -> dict[str, Column]:
         names = self.model.table.names

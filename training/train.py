@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,8 @@ from training.fitting.fit import fit
 from training.fitting.holdout import build_evidence, evaluate, is_measurable
 from training.fitting.result import RunRecord, TrainingResult, describe_training, explain_sample
 from training.fitting.text_words import with_text_words
+from training.fitting.time_to_win.fitting import fit_time_to_win
+from training.fitting.time_to_win.measuring import describe_time_to_win
 from training.fitting.tuning import tune
 from training.progress import StepReporter
 from training.registry.mlflow_store import check_server
@@ -92,9 +94,13 @@ def train(
     is_settled = len(evaluation.recipes) == 1 and is_measurable(data, evaluation)
     recipe = evaluation.recipes[0] if is_settled else choose_recipe(data)
     model = with_text_words(fit(data, recipe, seed), loaded)
+    model = replace(
+        model, time_to_win=fit_time_to_win(data.with_segments(recipe.segments), model.encoding, seed)
+    )
     report_step(Message("scoring the newest deals as the model in use does"))
     served = score_served(data, recipe, model, evaluation, seed)
     about = describe_training(loaded, data, evaluation, recipe, audit, seed)
+    about["time_to_win"] = describe_time_to_win(data, seed)
     data = data.with_segments(recipe.segments)
     evidence = build_evidence(data, evaluation, served, loaded.crm, dict(settings.segments))
     segments = measure_segments(evidence)

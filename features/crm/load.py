@@ -127,11 +127,11 @@ def _recorded_times(
 ) -> dict[tuple[str, str], Ints]:
     """When things were recorded (ms UTC), by part and column of crm.toml."""
     closed_at = settings.deals.closed_at if settings.deals else None
-    at = ", ".join(dict.fromkeys(table.at for table in settings.activities))
+    activity_column = ", ".join(dict.fromkeys(table.at for table in settings.activities))
     return {
         ("leads", settings.leads.created_at or ""): created,
         ("deals", closed_at or ""): deals.closed_at[deals.closed_at > 0],
-        ("activities", at): np.concatenate([activities.time_ms, bots.activities.time_ms]),
+        ("activities", activity_column): np.concatenate([activities.time_ms, bots.activities.time_ms]),
     }
 
 

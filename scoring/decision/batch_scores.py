@@ -21,6 +21,7 @@ from scoring.decision.score import (
     BANT,
     ActionAnswer,
     ClosedAnswer,
+    DaysToWin,
     Explain,
     Fallback,
     ModelAnswer,
@@ -81,6 +82,23 @@ class BatchScores:
         if self.calibrated_model is None or self.model is None:
             return None
         return self.calibrated_model.similar_leads(self.model.probability)
+
+    @cached_property
+    def days_to_win(self) -> Floats | None:
+        """(leads, 2) the median and the 80 % point of the days to the win of leads that are won.
+
+        nan for closed and excluded leads; None if the model does not answer, or does not know times.
+        """
+        if self.calibrated_model is None or self.encoded is None:
+            return None
+        time_to_win = self.calibrated_model.model.time_to_win
+        if time_to_win is None:
+            return None
+        days = time_to_win.quantiles(self.encoded.matrix)
+        days[self.rating.excluded] = np.nan
+        if self.sales_statuses is not None:
+            days[[s is not None and s.outcome is not None for s in self.sales_statuses]] = np.nan
+        return days
 
     @cached_property
     def expected_values(self) -> Floats | None:
@@ -190,10 +208,11 @@ class BatchScores:
         reasons: Sequence[tuple[Reason, ...] | None] = [None] * len(self.lead_ids)
         if explain != "none" and (shares := self.explanation) is not None:
             reasons = words.model_reasons(shares.features, shares.contributions, self.columns, explain)
+        days = [None] * len(self.lead_ids) if self.days_to_win is None else map(_to_days, self.days_to_win)
         columns = (model.score, model.stage, model.probability, *similar_leads)
         values = self.expected_values
         expected = [None] * len(self) if values is None else numbers_or_none(values)
-        rows = zip(*(column.tolist() for column in columns), expected, reasons, strict=True)
+        rows = zip(*(column.tolist() for column in columns), expected, reasons, days, strict=True)
         return [
             ModelAnswer(
                 version=version,
@@ -204,8 +223,9 @@ class BatchScores:
                 alike=similar,
                 alike_won=won,
                 reasons=lead_reasons,
+                days_to_win=days_to_win,
             )
-            for score, stage, probability, similar, won, value, lead_reasons in rows
+            for score, stage, probability, similar, won, value, lead_reasons, days_to_win in rows
         ]
 
     def _rules_answers(self, lang: Language) -> list[RulesAnswer]:
@@ -250,6 +270,11 @@ class BatchScores:
             for code, prompt, deadline in set(keys)
         }
         return [answers[key] for key in keys]
+
+
+def _to_days(quantiles: Floats) -> DaysToWin | None:
+    median, p80 = quantiles.tolist()
+    return None if median != median else DaysToWin(median, p80)
 
 
 def _closed_answer(status: SalesStatus | None) -> ClosedAnswer | None:

@@ -41,6 +41,14 @@ class Reason:
     value: float | str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class DaysToWin:
+    """If the lead is won: the days within which half (`median`) and 80 % (`p80`) of such leads are won."""
+
+    median: Annotated[float, Field(ge=0)]
+    p80: Annotated[float, Field(ge=0)]
+
+
 @dataclass(frozen=True, kw_only=True)
 class ModelAnswer:
     """The model's side. Of `alike` leads with a similar score `alike_won` were won; `expected_value` has the
@@ -59,6 +67,10 @@ class ModelAnswer:
     reasons: Annotated[
         tuple[Reason, ...] | None, Field(description="Strongest first; null with explain=none.")
     ]
+    days_to_win: Annotated[
+        DaysToWin | None,
+        Field(description="null: the lead is closed or excluded, or closes have no dates or are too few."),
+    ] = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,6 +170,7 @@ class Score:
             "expected_value": None if model is None else model.expected_value,
             "alike": None if model is None else model.alike,
             "alike_won": None if model is None else model.alike_won,
+            "days_to_win": None if model is None or model.days_to_win is None else asdict(model.days_to_win),
             "rules_reasons": [{"code": r.code, "weight": r.weight} for r in rules.reasons],
             "triggers": [r.code for r in rules.triggers],
             "exclusions": [r.code for r in rules.exclusions],

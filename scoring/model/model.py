@@ -25,6 +25,7 @@ from features.table import FeatureTable, Vocabulary
 from scoring.model.encoding import Encoding
 from scoring.model.linear import LinearPart
 from scoring.model.points import PointsPart
+from scoring.model.time_to_win import TimeToWin
 from scoring.model.trees import TreesPart
 from scoring.scorecard.rating import OneRater, Rating, rate
 from scoring.scorecard.scorecard import Scorecard
@@ -84,7 +85,8 @@ class Explanation:
 class Model:
     """A trained model. `about` describes its training data and its figures, for people.
 
-    `card` is the scorecard that it was trained with; `points` is None if that has no rows.
+    `card` is the scorecard that it was trained with; `points` is None if that has no rows, and `time_to_win`
+    if closes have no dates or too few leads are won.
     """
 
     table: FeatureTable
@@ -95,6 +97,7 @@ class Model:
     trees: TreesPart
     weights: Mapping[str, float]
     calibration: Calibration
+    time_to_win: TimeToWin | None = None
     about: Mapping[str, Any] = field(default_factory=dict)
 
     def encode(self, columns: Mapping[str, Column], rating: Rating | None = None) -> Encoded:
@@ -205,6 +208,7 @@ class Model:
             "weights": dict(self.weights),
             "calibration": {"intercept": self.calibration.intercept, "slope": self.calibration.slope},
             **({"text_words": words} if words else {}),
+            **({"time_to_win": self.time_to_win.to_dict()} if self.time_to_win else {}),
         }
 
 
@@ -225,8 +229,19 @@ def _model_from_dict(data: dict[str, Any], trees: TreesPart) -> Model:
         trees=trees,
         weights=data["weights"],
         calibration=Calibration(**data["calibration"]),
+        time_to_win=_read_time_to_win(data, encoding),
         about=data["about"],
     )
+
+
+def _read_time_to_win(data: dict[str, Any], encoding: Encoding) -> TimeToWin | None:
+    """None in a model of before it; ValueError if it was learnt from other columns."""
+    if "time_to_win" not in data:
+        return None
+    time_to_win = TimeToWin.from_dict(data["time_to_win"])
+    if time_to_win.linear and encoding.width != len(time_to_win.linear.weights):
+        raise ValueError("the columns of the time to win are not those of the model")
+    return time_to_win
 
 
 def sigmoid(log_odds: Floats) -> Floats:

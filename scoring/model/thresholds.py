@@ -145,8 +145,8 @@ def _nth_highest(probability: Floats, count: int, stage: int) -> float:
         return UNREACHABLE
     values, counts = np.unique(probability, return_counts=True)
     reached = np.cumsum(counts[::-1])[::-1]
-    most = max(_MAX_EXCESS * count, len(probability) / 2 if stage == WARM else 0)
-    allowed = np.flatnonzero(reached <= most)
+    longest = max(_MAX_EXCESS * count, len(probability) / 2 if stage == WARM else 0)
+    allowed = np.flatnonzero(reached <= longest)
     if not len(allowed):
         return UNREACHABLE
     first = int(allowed[np.abs(np.log(reached[allowed] / count)).argmin()])

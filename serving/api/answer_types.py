@@ -14,7 +14,7 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from scoring.decision.decision import Decider
-from scoring.decision.score import Percent, Score, Timestamp
+from scoring.decision.score import DaysToWin, Percent, Score, Timestamp
 from scoring.scorecard.scorecard import Stage
 from serving.store.records import StoredState
 
@@ -137,6 +137,7 @@ class PastScore(TypedDict):
     model_reasons: list[StoredModelReason] | None
     alike: int | None
     alike_won: int | None
+    days_to_win: NotRequired[DaysToWin | None]
     rules_reasons: list[StoredReason]
     triggers: list[str]
     exclusions: list[str]

@@ -61,6 +61,14 @@ def test_a_win_after_a_first_loss_counts_for_the_moments_before_the_loss() -> No
     assert shown(crm) == [(0, 0, True), (0, 1, True)]
 
 
+def test_days_to_the_win_count_from_each_moment_and_only_within_the_horizon() -> None:
+    crm = make_crm(2, closed={0: (9 * DAY + DAY // 2, True), 1: (9 * DAY, False)}, snapshot=LATER)
+    days = build_examples(crm, TARGET).days_to_win
+    assert sorted(days[~np.isnan(days)].tolist()) == [2.5, 8.5, 9.5]
+    late = make_crm(closed={0: (10 * DAY + 1, True)}, snapshot=LATER)
+    assert np.isnan(build_examples(late, Target(horizon_days=10, landmarks=(0,))).days_to_win).all()
+
+
 def test_examples_come_oldest_first_and_keep_their_lead(tmp_path: Path) -> None:
     crm = make_crm(2, closed={1: (5 * DAY, True)}, created=[3 * DAY, 0], snapshot=LATER, accounts=[7, 8])
     result = build_examples(crm, TARGET)
@@ -92,6 +100,7 @@ def test_undated_data_give_one_example_for_each_decided_lead(tmp_path: Path) -> 
     assert loaded.crm.lead_ids[result.lead].tolist() == ["0", "1", "3"]
     assert result.won.tolist() == [True, False, True]
     assert result.ordered
+    assert np.isnan(result.days_to_win).all()
     assert np.array_equal(result.moment, result.known_at)
     assert loaded.crm.lead_ids[open_leads(loaded.crm, NEVER)].tolist() == ["2"]
 

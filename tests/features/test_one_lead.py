@@ -240,6 +240,7 @@ def test_the_detail_holds_both_sides_in_no_language(demo_scorer: Scorer, crm_lea
         "expected_value": None,
         "alike": model.alike,
         "alike_won": model.alike_won,
+        "days_to_win": model.days_to_win and asdict(model.days_to_win),
         "rules_reasons": [{"code": r.code, "weight": r.weight} for r in score.rules.reasons],
         "triggers": [r.code for r in score.rules.triggers],
         "exclusions": [],
@@ -261,6 +262,7 @@ def test_the_detail_tells_what_was_not_explained_from_what_had_no_reason(
     assert idle.detail()["model_reasons"] == []
     bare = replace(explained, model=None).detail()
     assert (bare["model_reasons"], bare["alike"], bare["alike_won"]) == (None, None, None)
+    assert bare["days_to_win"] is None
 
 
 def test_a_score_goes_into_json_as_it_is(demo_scorer: Scorer, crm_leads: list[Lead]) -> None:

@@ -39,9 +39,12 @@ from tests.helpers.service.service_app import App
 from tests.helpers.small_crm import run
 
 LEADS, PAGES, TOLERANCE = 1_000, 20, 1e-9
-ShownScore: TypeAlias = tuple[int, str, float | None] | tuple[int, str]
-"""Score, stage and probability (None: the model did not answer); pages show no exact probability."""
+Days: TypeAlias = tuple[float | None, float | None]
+ShownScore: TypeAlias = tuple[int, str, float | None, *Days] | tuple[int, str, float | None] | tuple[int, str]
+"""Score, stage, probability and days to the win (None: the model did not answer or knows none); pages show
+no exact numbers, and the store none of the days."""
 ScoreReader: TypeAlias = Callable[[Sequence[str]], Mapping[str, ShownScore]]
+_NUMBERS = ("probability", "days_to_win_median", "days_to_win_p80")
 Post: TypeAlias = Callable[[str, Any], Any]
 """Posts a body to a path of the service as of the moment; the parsed answer."""
 
@@ -205,11 +208,15 @@ def list_scores(crm_toml: Path, moment: int, *options: object) -> dict[str, Show
         arguments = ("--to", path, "--as-of", _iso(moment), "--reasons", "none", *options)
         completed = run("score", crm_toml, *arguments)
         assert completed.returncode == 0, completed.stderr
-    rows = pq.read_table(parquet, columns=["lead_id", "score", "stage", "probability"]).to_pylist()
-    listed: dict[str, ShownScore] = {r["lead_id"]: (r["score"], r["stage"], r["probability"]) for r in rows}
+    rows = pq.read_table(parquet, columns=["lead_id", "score", "stage", *_NUMBERS]).to_pylist()
+    listed: dict[str, ShownScore] = {
+        r["lead_id"]: (r["score"], r["stage"], *(r[name] for name in _NUMBERS)) for r in rows
+    }
     with text.open(encoding="utf-8-sig", newline="") as file:
         lines = list(csv.DictReader(file))
-    written = {r["lead_id"]: (int(r["score"]), r["stage"], _to_float(r["probability"])) for r in lines}
+    written: dict[str, ShownScore] = {
+        r["lead_id"]: (int(r["score"]), r["stage"], *(_to_float(r[name]) for name in _NUMBERS)) for r in lines
+    }
     assert not find_score_differences(listed, "CSV", written)
     assert listed.keys() == written.keys()
     return listed
@@ -282,8 +289,9 @@ def _service(crm_toml: Path, now: int) -> Iterator[App]:
 
 
 def _shown(answer: Mapping[str, Any]) -> ShownScore:
-    model = answer.get("model")
-    return answer["score"], answer["stage"], None if model is None else model["probability"]
+    model = answer.get("model") or {}
+    days = model.get("days_to_win") or {}
+    return answer["score"], answer["stage"], model.get("probability"), days.get("median"), days.get("p80")
 
 
 def _is_same(expected: object, actual: object) -> bool:

@@ -93,16 +93,9 @@ def data_of(
     }
     lead = (np.arange(count) // 2).astype(np.int32)
     moment = 1_700_000_000_000 + np.arange(count, dtype=np.int64) * DAY // 20
-    examples = Examples(
-        lead,
-        moment,
-        moment + 10 * DAY,
-        np.zeros(count, np.float32),
-        lead,
-        rng.random(count) < 1 / (1 + np.exp(-odds)),
-        np.full(count, np.nan),
-        ordered,
-    )
+    ages, nothing = np.zeros(count, np.float32), np.full(count, np.nan)
+    won = rng.random(count) < 1 / (1 + np.exp(-odds))
+    examples = Examples(lead, moment, moment + 10 * DAY, ages, lead, won, nothing, nothing, ordered)
     return Dataset(table=TABLE, columns=columns, examples=examples, card=card or blank_card())
 
 

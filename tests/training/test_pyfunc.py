@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +99,17 @@ def test_reasons_add_up_to_the_log_odds(demo: Demo, frame: pd.DataFrame, expecte
     assert list(reasons.columns) == [AVERAGE_LEAD, *demo.model.table.names]
     assert list(reasons.index) == list(indexed.index)
     np.testing.assert_allclose(1 / (1 + np.exp(-reasons.sum(axis=1))), expected, rtol=0, atol=1e-12)
+
+
+def test_days_to_the_win_are_those_of_the_model(demo: Demo, frame: pd.DataFrame) -> None:
+    assert demo.model.time_to_win is not None
+    days = ScoringModel(demo.model).days_to_win(frame.set_index(pd.Index(range(5, 5 + len(frame)))))
+    assert (list(days.columns), days.index[0]) == (["median", "p80"], 5)
+    assert (days["median"] < days["p80"]).all()
+    assert (days["p80"] <= demo.model.time_to_win.edges[-1]).all()
+    undated = ScoringModel(replace(demo.model, time_to_win=None)).days_to_win(frame)
+    assert len(undated) == len(frame)
+    assert undated.isna().all().all()
 
 
 def test_texts_may_be_categories(demo: Demo, frame: pd.DataFrame, expected: np.ndarray) -> None:

@@ -24,13 +24,14 @@ def build_scores_table(answers: BatchScores, lang: Language, reasons_cache: dict
     """All columns except `model_reasons`, which are slow; see `with_model_reasons`.
 
     Reasons are JSON; deadline and as_of are UTC. `expected_value` is probability × amount. Of `alike` leads
-    with similar scores `alike_won` were won. `reasons_cache` holds the reasons of the rules across the chunks
-    of a list.
+    with similar scores `alike_won` were won; half of such leads that are won are within `days_to_win_median`
+    days, 80 % within `days_to_win_p80`. `reasons_cache` holds the reasons of the rules across the chunks of a
+    list.
     """
     n, card, model = len(answers), answers.card, answers.model
     decision, actions, judge = answers.decision, answers.actions, answers.calibrated_model
     version = None if judge is None or model is None else judge.model.version
-    similar_leads = answers.similar_leads
+    similar_leads, days = answers.similar_leads, answers.days_to_win
     return pa.table(
         {
             "lead_id": pa.array(answers.lead_ids, pa.string()),
@@ -47,6 +48,8 @@ def build_scores_table(answers: BatchScores, lang: Language, reasons_cache: dict
             "model_stage": _words_array(np.full(n, -1) if model is None else model.stage, STAGES),
             "alike": _array_or_null(None if similar_leads is None else similar_leads[0], n, pa.int64()),
             "alike_won": _array_or_null(None if similar_leads is None else similar_leads[1], n, pa.int64()),
+            "days_to_win_median": _numbers_array(None if days is None else days[:, 0], n),
+            "days_to_win_p80": _numbers_array(None if days is None else days[:, 1], n),
             "points": pa.array(answers.rating.points),
             "fit": pa.array(answers.rating.fit),
             "intent": pa.array(answers.rating.intent),

@@ -38,6 +38,8 @@ HEADLINES = (
 )
 """The figures of the model that are metrics of its run, beside the log loss of these others:"""
 RIVALS = (POINTS, "baseline_logistic")
+TIME_FIGURES = ("within_median", "within_p80", "error")
+"""The figures of the time to win that are metrics of its run, where it can be measured."""
 
 _PARAMS = (
     "crm",
@@ -139,13 +141,21 @@ def _log_files(mlflow: Any, record: RunRecord) -> None:
 
 
 def figures_frame(trained: TrainingResult) -> pd.DataFrame:
-    """Every figure of the model, the scorecard and the baselines: value and 95 % interval."""
+    """Every figure of the model, the scorecard, the baselines and the days: value and 95 % interval."""
     rows = [
         (source, name, figure.value, figure.low, figure.high)
         for source, figures in trained.evaluation.figures.items()
         for name, figure in figures.items()
     ]
+    times = _time_figures(trained)
+    rows += [("time_to_win", name, f["value"], f["low"], f["high"]) for name, f in times.items()]
     return pd.DataFrame(rows, columns=["model", "metric", "value", "low", "high"])
+
+
+def _time_figures(trained: TrainingResult) -> dict[str, dict[str, float]]:
+    """The figures of the days to the win; none where they cannot be measured."""
+    evaluation = trained.model.about["time_to_win"] or {}
+    return evaluation.get("figures") or {}
 
 
 def _log_data(mlflow: Any, trained: TrainingResult) -> None:
@@ -168,10 +178,12 @@ def _log_figures(mlflow: Any, trained: TrainingResult, model_id: str) -> None:
 
 
 def _headlines(trained: TrainingResult) -> Iterator[tuple[str, float]]:
-    """The ten figures to look at first; those that are undefined are left out."""
+    """The figures to look at first; those that are undefined are left out."""
     figures = trained.evaluation.figures
     named = [(name, figures[MODEL][name].value) for name in HEADLINES]
     named += [(f"{rival}.log_loss", figures[rival]["log_loss"].value) for rival in RIVALS if rival in figures]
+    times = _time_figures(trained)
+    named += [(f"time_to_win.{name}", times[name]["value"]) for name in TIME_FIGURES if name in times]
     yield from ((name, value) for name, value in named if value == value)
 
 

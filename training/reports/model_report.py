@@ -25,6 +25,7 @@ from scoring.pages.page import (
     to_html,
 )
 from scoring.pages.segments import segment_blocks
+from scoring.pages.time_to_win import describe_time_evaluation
 from scoring.statistics.metrics import MEASURES, Estimate
 from scoring.texts import translate
 from training.fitting.baselines import BASELINES
@@ -66,6 +67,7 @@ def report_page(trained: TrainingResult, charts: Charts, lang: Language) -> Page
         *figures,
         *_chart_blocks(charts, lang),
         *segment_blocks(trained.segments, trained.model.table.vocabulary, lang),
+        *_time_to_win(about, lang),
         Heading(translate("report_audit", lang)),
         *_audit(trained, lang),
         Heading(translate("report_recipe", lang)),
@@ -186,6 +188,15 @@ def _chart_blocks(charts: Charts, lang: Language) -> list[Block]:
     for name, chart in charts.items():
         blocks += [Heading(translate(f"report_{name}", lang)), Chart(partial(go.Figure, chart))]
     return blocks
+
+
+def _time_to_win(about: Mapping[str, Any], lang: Language) -> list[Block]:
+    """How well the days to the win were predicted; nothing where closes have no dates."""
+    evaluation = about["time_to_win"]
+    if evaluation is None:
+        return []
+    heading = Heading(translate("report_time_to_win", lang))
+    return [heading, Text(describe_time_evaluation(evaluation, lang))]
 
 
 def _audit(trained: TrainingResult, lang: Language) -> list[Block]:

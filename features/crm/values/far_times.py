@@ -31,18 +31,18 @@ class FarTimes:
 
 def find_last_recorded(times: Ints) -> int:
     """The latest of some times (ms UTC), without those that lie far after all others."""
-    most = min(int(_FAR_SHARE * len(times)), _MOST_FAR)
-    if not most:
+    limit = min(int(_FAR_SHARE * len(times)), _MOST_FAR)
+    if not limit:
         return int(times.max())
-    place = len(times) - most - 1
+    place = len(times) - limit - 1
     ordered = np.partition(times, place)
     if ordered[place:].max() - ordered[place] <= days_to_ms(_FAR_DAYS):
         return int(times.max())
     ordered.sort()
     pauses = np.diff(ordered)
     usual = pauses[len(ordered) // 2 : place].max(initial=0)
-    far = np.flatnonzero(pauses[place:] > max(days_to_ms(_FAR_DAYS), _FAR_GAPS * usual))
-    return int(ordered[place + far[0]] if len(far) else ordered[-1])
+    jumps = np.flatnonzero(pauses[place:] > max(days_to_ms(_FAR_DAYS), _FAR_GAPS * usual))
+    return int(ordered[place + jumps[0]] if len(jumps) else ordered[-1])
 
 
 def find_far_times(times: Mapping[tuple[str, str], Ints]) -> list[FarTimes]:
@@ -55,18 +55,18 @@ def find_far_times(times: Mapping[tuple[str, str], Ints]) -> list[FarTimes]:
     sides = [(name, values[values > last], last) for name, values in columns.items()]
     sides += [(name, values[values < first], first) for name, values in columns.items()]
     return [
-        FarTimes(*name, len(far), int(far.max() if nearest == last else far.min()), nearest)
-        for name, far, nearest in sides
-        if len(far)
+        FarTimes(*name, len(outside), int(outside.max() if nearest == last else outside.min()), nearest)
+        for name, outside, nearest in sides
+        if len(outside)
     ]
 
 
-def check_far_times(found: Sequence[FarTimes], snapshot: int) -> Iterator[Finding]:
+def check_far_times(far_times: Sequence[FarTimes], snapshot: int) -> Iterator[Finding]:
     """What lies far from all others, and which moment of the export (ms UTC) is used."""
-    for far in found:
-        days = abs(far.farthest - far.nearest) / MS_PER_DAY
-        is_late = far.farthest > far.nearest
-        lies_en = "1 date lies" if far.count == 1 else f"{far.count:,} dates lie"
+    for dates in far_times:
+        days = abs(dates.farthest - dates.nearest) / MS_PER_DAY
+        is_late = dates.farthest > dates.nearest
+        lies_en = "1 date lies" if dates.count == 1 else f"{dates.count:,} dates lie"
         where_en, where_ja = ("after", "後") if is_late else ("before", "前")
         used_en = f" The moment of the export is {iso(snapshot)[:10]}; if it is another, set [crm] as_of."
         used_ja = (
@@ -76,15 +76,15 @@ def check_far_times(found: Sequence[FarTimes], snapshot: int) -> Iterator[Findin
             code="far_time",
             severity="warning",
             en=(
-                f"{far.part}, '{far.column}': {lies_en} up to {days:,.0f} days {where_en} all other dates "
-                f"({iso(far.farthest)[:10]}): planned or mistyped. Mend them in the CRM."
+                f"{dates.part}, '{dates.column}': {lies_en} up to {days:,.0f} days {where_en} all other "
+                f"dates ({iso(dates.farthest)[:10]}): planned or mistyped. Mend them in the CRM."
                 f"{used_en if is_late else ''}"
             ),
             ja=(
-                f"{far.part}：「{far.column}」の{far.count:,}件の日付が、ほかのすべての日付より"
-                f"最大{days:,.0f}日{where_ja}です（{iso(far.farthest)[:10]}）。"
+                f"{dates.part}：「{dates.column}」の{dates.count:,}件の日付が、ほかのすべての日付より"
+                f"最大{days:,.0f}日{where_ja}です（{iso(dates.farthest)[:10]}）。"
                 "予定日または誤入力です。CRMで修正してください。"
                 f"{used_ja if is_late else ''}"
             ),
-            column=far.column,
+            column=dates.column,
         )

@@ -17,6 +17,7 @@ from starlette.responses import HTMLResponse, Response
 from features.clock import from_ms
 from features.kinds import Language
 from scoring.pages.formats import NONE, format_number, format_share
+from scoring.pages.time_to_win import describe_time_evaluation, format_days
 from scoring.texts import all_texts
 from serving.review.charts.charts import PageChart
 from serving.review.charts.render import render_svg
@@ -92,6 +93,7 @@ def environment() -> Environment:
     jinja.filters |= {"when": _format_time, "day": _format_day, "iso": _format_iso}
     jinja.filters |= {"number": format_number, "percent": format_share}
     jinja.filters |= {"stage": _stage_word, "owner": _owner_word}
+    jinja.filters |= {"days": _format_days, "time_evaluation": _describe_time_evaluation}
     return jinja
 
 
@@ -118,6 +120,16 @@ def _visit(context: Context) -> PageRequest:
 @pass_context
 def _stage_word(context: Context, code: str | None) -> str:
     return NONE if code is None else _visit(context).translate(f"stage_{code}")
+
+
+@pass_context
+def _format_days(context: Context, days: float) -> str:
+    return format_days(days, _visit(context).lang)
+
+
+@pass_context
+def _describe_time_evaluation(context: Context, evaluation: Mapping[str, Any]) -> str:
+    return describe_time_evaluation(evaluation, _visit(context).lang)
 
 
 @pass_context

@@ -15,6 +15,7 @@ from features.errors import SettingsError
 from features.many_leads import Histories, ManyLeads
 from features.moments import open_leads
 from scoring.decision.overrides import Override
+from scoring.decision.sales_status import SalesStatus
 from scoring.decision.scorer import BatchScores, CalibratedModel, Scorer
 from scoring.model.calibrated_model import count_leads_by_band
 from scoring.model.evidence import Evidence
@@ -49,9 +50,8 @@ def test_a_lead_alone_scores_as_among_many(
     for row in (0, 3, 700, 1_499):
         one = answers(demo_scorer, demo_loaded, leads[row : row + 1]).score(0, "ja", NOW).to_dict()
         batch_score = many.score(row, "ja", NOW).to_dict()
-        assert one["model"].pop("probability") == pytest.approx(
-            batch_score["model"].pop("probability"), abs=1e-9
-        )
+        for name in ("probability", "days_to_win"):
+            assert one["model"].pop(name) == pytest.approx(batch_score["model"].pop(name), abs=1e-9)
         assert one == batch_score
 
 
@@ -76,6 +76,45 @@ def test_a_score_holds_both_sides_and_the_decision(
     assert (score.as_of, score.scored_at) == (iso(demo_loaded.crm.snapshot), iso(NOW))
     assert score.request_id == "r-1"
     json.dumps(score.to_dict(), allow_nan=False)
+
+
+def test_an_open_lead_has_the_days_of_the_model(
+    demo: Demo, demo_scorer: Scorer, demo_loaded: Loaded, leads: np.ndarray
+) -> None:
+    results = answers(demo_scorer, demo_loaded, leads)
+    assert results.encoded is not None
+    assert demo.model.time_to_win is not None
+    expected = demo.model.time_to_win.quantiles(results.encoded.matrix)
+    excluded = results.rating.excluded
+    assert 0 < excluded.sum() < len(excluded)
+    for row, score in enumerate(results.scores("en", NOW)):
+        assert score.model is not None
+        days = score.model.days_to_win
+        assert (days is None) == excluded[row]
+        if days is not None:
+            assert (days.median, days.p80) == tuple(expected[row])
+            assert score.detail()["days_to_win"] == {"median": days.median, "p80": days.p80}
+
+
+def test_a_closed_lead_has_no_days_to_its_win(
+    demo_scorer: Scorer, demo_loaded: Loaded, leads: np.ndarray
+) -> None:
+    plain = answers(demo_scorer, demo_loaded, leads)
+    rows = np.flatnonzero(~plain.rating.excluded)[:3]
+    statuses = [SalesStatus("lost", NOW), SalesStatus(contacted_at=NOW), None]
+    subset = plain.take_row(int(rows[0]))
+    days = [replace(subset, sales_statuses=[status]).scores("en", NOW)[0].model for status in statuses]
+    assert [model is not None and model.days_to_win is None for model in days] == [True, False, False]
+
+
+def test_a_model_without_times_gives_none(
+    demo: Demo, demo_scorer: Scorer, demo_loaded: Loaded, leads: np.ndarray
+) -> None:
+    judge = replace(demo_scorer.calibrated_model, model=replace(demo.model, time_to_win=None))  # type: ignore[type-var]
+    score = answers(replace(demo_scorer, calibrated_model=judge), demo_loaded, leads[:9]).score(0, "en", NOW)
+    assert score.model is not None
+    assert score.model.days_to_win is None
+    assert score.detail()["days_to_win"] is None
 
 
 def test_points_of_the_reasons_add_up_to_the_points(

@@ -85,6 +85,12 @@ def test_saved_and_loaded_it_predicts_the_same(demo: Demo, saved: Path, columns:
     np.testing.assert_allclose(
         loaded.probability(columns), demo.model.probability(columns), rtol=0, atol=1e-9
     )
+    assert demo.model.time_to_win is not None
+    assert loaded.time_to_win is not None
+    matrix = demo.model.encode(columns).matrix
+    np.testing.assert_array_equal(
+        loaded.time_to_win.quantiles(matrix), demo.model.time_to_win.quantiles(matrix)
+    )
 
 
 def test_folder_holds_texts_and_the_evidence_and_nothing_pickled(demo: Demo) -> None:
@@ -134,6 +140,7 @@ CHANGES: dict[str, Any] = {
     "calibration": lambda m: replace(m, calibration=Calibration(0.01, 1.0)),
     "trees": lambda m: replace(m, trees=TreesPart(m.trees.text.replace("max_feature", "max_featur"))),
     "linear": lambda m: replace(m, linear=replace(m.linear, intercept=m.linear.intercept + 1e-6)),
+    "time to win": lambda m: replace(m, time_to_win=None),
     "words": lambda m: replace(m, table=FeatureTable(m.table.rows, Vocabulary())),
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -14,9 +14,13 @@ from features.clock import from_ms, iso, now_ms, to_ms
 from features.columns import Column, numbers_or_none
 from features.crm.load import Loaded
 from features.crm_data import Crm
+from features.kinds import Language
 from scoring.model.bundle import Origin, write_bundle
+from scoring.pages.time_to_win import format_days
+from scoring.texts import translate
 from serving.api.responses import format_live_model
 from tests.conftest import Demo
+from tests.helpers.service.review_site import Reviewer
 from tests.helpers.service.service_app import App
 from training.lists.batch import ListRequest
 from training.lists.score_crm import ScoredList, score_crm
@@ -124,6 +128,9 @@ def check(answer: Any, row: Mapping[str, Any]) -> None:
     assert answer["amount"] == row["amount"]
     assert model["expected_value"] == pytest.approx(row["expected_value"], abs=1e-6)
     assert (model["alike"], model["alike_won"]) == (row["alike"], row["alike_won"])
+    days = model["days_to_win"] or {"median": None, "p80": None}
+    for name in ("median", "p80"):
+        assert days[name] == (row[f"days_to_win_{name}"] and pytest.approx(row[f"days_to_win_{name}"]))
     assert (rules["points"], rules["fit"], rules["intent"], rules["score"], rules["stage"]) == tuple(
         row[name] for name in ("points", "fit", "intent", "rules_score", "rules_stage")
     )
@@ -234,3 +241,21 @@ def test_the_model_in_use_is_told_with_how_good_it_was(app: App, demo: Demo) -> 
     answer = app.post("/v1/score", {"lead_id": "L1", "attributes": {}}).json()
     assert answer["model"]["version"] == body["model"]["version"]
     assert answer["rules"]["version"] == body["scorecard"]
+
+
+def test_pages_say_within_how_many_days_such_leads_are_won(app: App, leads: list[Lead]) -> None:
+    body, now = leads[0].body, now_ms()
+    lead = {name: body[name] for name in ("lead_id", "created_at", "attributes")}
+    assert app.post("/v1/leads", {**lead, "updated_at": body["created_at"]}, role="crm").status_code == 201
+    quote = {"lead_id": body["lead_id"], "type": "quote_request", "at": iso(now - 60_000), "value": 5}
+    assert app.post("/v1/activities", quote, role="crm").status_code == 201
+    answer = app.post("/v1/score", {"lead_id": body["lead_id"]}).json()
+    assert answer["stage"] == "hot"
+    days = answer["model"]["days_to_win"]
+    [past] = app.get(f"/v1/scores?lead_id={body['lead_id']}").json()["scores"]
+    assert past["days_to_win"] == days
+    for lang in get_args(Language):
+        median, p80 = (format_days(days[name], lang) for name in ("median", "p80"))
+        sentence = translate("days_to_win", lang, median=median, p80=p80)
+        for path in (f"/review/leads/{body['lead_id']}", "/review/calls"):
+            assert sentence in Reviewer(app, lang=lang).page(path).text

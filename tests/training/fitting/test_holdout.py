@@ -81,6 +81,6 @@ def test_older_deals_of_one_outcome_leave_nothing_measurable(small_data: Dataset
 @pytest.mark.parametrize("won", [True, False])
 def test_deals_of_one_outcome_only_are_named(small_data: Dataset, won: bool) -> None:
     outcome = np.full(len(small_data), won)
-    alike = replace(small_data, examples=replace(small_data.examples, won=outcome))
+    uniform = replace(small_data, examples=replace(small_data.examples, won=outcome))
     with pytest.raises(DataError, match=f"no {'lost' if won else 'won'} lead: nothing can be measured"):
-        evaluate(alike, always(), seed=0)
+        evaluate(uniform, always(), seed=0)

@@ -28,6 +28,7 @@ def some_examples(draw: st.DrawFn, ordered: bool = True) -> Examples:
         group=group,
         won=rng.random(rows) < 0.3,
         amount=np.full(rows, np.nan),
+        days_to_win=np.full(rows, np.nan),
         ordered=ordered,
     )
 
@@ -98,6 +99,7 @@ def even_examples(leads: int, landmarks: int = 1, ordered: bool = True) -> Examp
         np.zeros(len(lead), np.float32),
         lead,
         lead % 4 == 0,
+        np.full(len(lead), np.nan),
         np.full(len(lead), np.nan),
         ordered,
     )

@@ -47,6 +47,8 @@ COLUMNS = [
     "alike",
     "alike_won",
     "model_reasons",
+    "days_to_win_median",
+    "days_to_win_p80",
     "points",
     "fit",
     "intent",

@@ -12,7 +12,7 @@ import pytest
 
 from tests.conftest import Demo
 from training.registry.mlflow_store import MODEL_NAME
-from training.registry.registration import HEADLINES, RIVALS
+from training.registry.registration import HEADLINES, RIVALS, TIME_FIGURES
 from training.train import publish
 
 
@@ -46,11 +46,13 @@ def test_run_has_a_readable_name_and_a_description(demo: Demo, logged: Any) -> N
         assert sentence in description
 
 
-def test_run_has_ten_headline_metrics(demo: Demo, logged: Any) -> None:
+def test_run_has_its_headline_metrics(demo: Demo, logged: Any) -> None:
     figures = demo.trained.evaluation.figures
     expected = {name: figures["model"][name].value for name in HEADLINES}
     expected |= {f"{rival}.log_loss": figures[rival]["log_loss"].value for rival in RIVALS}
-    assert len(expected) == 10
+    times = demo.model.about["time_to_win"]["figures"]
+    expected |= {f"time_to_win.{name}": times[name]["value"] for name in TIME_FIGURES}
+    assert len(expected) == 13
     assert logged.data.metrics == pytest.approx(expected)
 
 
@@ -84,6 +86,8 @@ def test_all_figures_with_their_intervals_are_a_table(
             assert (row["value"], row["low"], row["high"]) == pytest.approx(
                 (figure.value, figure.low, figure.high), nan_ok=True
             )
+    within = demo.model.about["time_to_win"]["figures"]["within_p80"]
+    assert table.loc[("time_to_win", "within_p80")].to_dict() == pytest.approx(within)
 
 
 def test_run_names_its_data_sets(demo: Demo, logged: Any) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from features.kinds import Language
+from scoring.pages.time_to_win import describe_time_evaluation
 from scoring.statistics.metrics import MEASURES, Estimate
 from scoring.texts import translate
 from tests.conftest import Demo
@@ -51,6 +52,14 @@ def test_shows_the_figures_that_were_measured(demo: Demo, html: str) -> None:
     text = ParsedPage(html).text
     assert f"{roc_auc.value:.4f}" in text
     assert f"{roc_auc.low:.4f} – {roc_auc.high:.4f}" in text
+
+
+def test_says_how_well_the_days_to_the_win_were_predicted(demo: Demo, html: str, lang: Language) -> None:
+    evaluation = demo.model.about["time_to_win"]
+    text, within = ParsedPage(html).text, evaluation["figures"]["within_median"]
+    assert translate("report_time_to_win", lang) in text
+    assert describe_time_evaluation(evaluation, lang) in text
+    assert f"{within['value']:.1%} [{within['low']:.1%} – {within['high']:.1%}]" in text
 
 
 def test_japanese_page_holds_no_english_sentence(demo: Demo) -> None:

@@ -34,9 +34,10 @@ def make(
     created = {i: day(i) for i in range(LEADS_COUNT)} | (leads or {})
     closed = {i: day(i + 21) for i in range(LEADS_COUNT - 21)} | (deals or {})
     write_csv(
-        folder / "leads.csv", [("id", "at", "channel"), *((f"L{i}", at, "web") for i, at in created.items())]
+        folder / "leads.csv",
+        [("id", "at", "channel"), *((f"L{i}", moment, "web") for i, moment in created.items())],
     )
-    rows = [(f"L{i}", "lost" if i % 3 else "won", at) for i, at in closed.items()]
+    rows = [(f"L{i}", "lost" if i % 3 else "won", moment) for i, moment in closed.items()]
     write_csv(folder / "deals.csv", [("lead", "outcome", "closed"), *rows])
     visits = [(f"L{i}", day(i), "visit") for i in created] + [("L5", visit, "visit")] * bool(visit)
     write_csv(folder / "acts.csv", [("lead", "at", "type"), *visits])
@@ -93,14 +94,14 @@ def test_a_far_date_in_the_past_is_named(tmp_path: Path) -> None:
     st.lists(st.integers(0, 300), min_size=100, max_size=400),
     st.lists(st.integers(400, 2_000), min_size=1, max_size=1),
 )
-def test_the_last_recorded_time_is_that_of_the_others(days: list[int], far: list[int]) -> None:
+def test_the_last_recorded_time_is_that_of_the_others(days: list[int], late: list[int]) -> None:
     """Their pauses are at most ten days: the far one comes after more than three of them."""
     spread = [*days, *range(0, 300, 10)]
-    times = np.array([*spread, *far], dtype=np.int64) * MS_PER_DAY
+    times = np.array([*spread, *late], dtype=np.int64) * MS_PER_DAY
     assert find_last_recorded(times) == max(spread) * MS_PER_DAY
-    found = find_far_times({("deals", "closed"): times})
-    assert [(one.count, one.farthest) for one in found if one.farthest > one.nearest] == [
-        (1, far[0] * MS_PER_DAY)
+    far_times = find_far_times({("deals", "closed"): times})
+    assert [(one.count, one.farthest) for one in far_times if one.farthest > one.nearest] == [
+        (1, late[0] * MS_PER_DAY)
     ]
 
 
