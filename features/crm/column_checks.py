@@ -17,6 +17,7 @@ from features.crm.hindsight.checks import find_outcome_values, find_tells_open
 from features.crm.hindsight.close_times import find_changes_at_close, find_close_dates, find_time_to_close
 from features.crm.hindsight.events import list_events
 from features.crm.hindsight.fill_checks import find_filled_after_event, find_filled_at_close
+from features.crm.hindsight.moving import find_moving_value
 from features.crm.hindsight.slices import find_perfect_since
 from features.crm.load import Loaded
 from features.crm.parsing import are_numbers, as_numbers, encode_column
@@ -70,7 +71,7 @@ def _columns(loaded: Loaded) -> Iterator[tuple[str, pa.ChunkedArray, Ints | None
 
     `rows` holds the row of each lead's first deal, -1 for leads without one.
     """
-    skipped = _key_columns(loaded)
+    skipped = _key_columns(loaded) | _columns_with_history(loaded)
     for name in loaded.leads.column_names:
         if name not in skipped:
             yield name, loaded.leads[name], None
@@ -95,6 +96,12 @@ def _key_columns(loaded: Loaded) -> set[str | None]:
     return lead_columns | deal_columns | {*deals.open_where, *deals.lost_where, *deals.skip_where}
 
 
+def _columns_with_history(loaded: Loaded) -> set[str | None]:
+    """Columns of which features see the history only, not the value of today."""
+    uses = loaded.settings.table.column_uses
+    return {use.column for use in uses if use.availability == "history"}
+
+
 def _check_column(column: AuditedColumn) -> Finding | None:
     """The first finding that is a leak, else the first."""
     checks = (
@@ -107,6 +114,7 @@ def _check_column(column: AuditedColumn) -> Finding | None:
         find_outcome_values,
         find_tells_open,
         find_filled_at_close,
+        find_moving_value,
         find_perfect_since,
         find_filled_after_event,
         _mostly_one_outcome,

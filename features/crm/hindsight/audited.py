@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from features.columns import Bools, Column, Ints, is_missing, take
+from features.crm.hindsight.cohorts import Cohorts
 from features.crm.hindsight.events import Event
 from features.crm.hindsight.sides import Sides, age_bands
 from features.crm.load import Loaded
@@ -44,12 +45,13 @@ class DecidedLeads:
 @dataclass(frozen=True)
 class ComparedLeads:
     """All leads, oldest first: their rows and whether they are closed. Those that `use` selects, closed and
-    open leads of equal age, are compared as `sides` (the first: closed)."""
+    open leads of equal age, are compared as `sides` (the first: closed), all by their `cohorts`."""
 
     lead: Ints
     closed: Bools
     use: Bools
     sides: Sides
+    cohorts: Cohorts | None
 
     @staticmethod
     def from_crm(crm: Crm) -> ComparedLeads:
@@ -60,7 +62,8 @@ class ComparedLeads:
         band, use = age_bands(closed)
         enough = min(closed[use].sum(), (~closed[use]).sum()) >= MIN_WINS
         use &= bool(enough and lost and crm.order != "none")
-        return ComparedLeads(lead, closed, use, Sides.from_bands(closed[use], band[use]))
+        cohorts = Cohorts.from_closed(closed) if use.any() else None
+        return ComparedLeads(lead, closed, use, Sides.from_bands(closed[use], band[use]), cohorts)
 
 
 @dataclass(frozen=True, kw_only=True)

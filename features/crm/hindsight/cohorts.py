@@ -2,9 +2,9 @@
 
 Closed and open leads of equal age differ for two reasons. What is written at the close is more common among
 closed leads, so it is more common in a cohort (the leads of one period) of which more are closed. What was
-known from the start tells which leads close sooner, but a cohort does not get more of it by closing. The first
-shows the same slope between cohorts as within them, the second none: within and between effects, Mundlak, "On
-the pooling of time series and cross section data", Econometrica 46 (1978).
+known from the start tells which leads close sooner, but a cohort does not get more of it by closing. The
+first shows the same slope between cohorts as within them, the second none: within and between effects,
+Mundlak, "On the pooling of time series and cross section data", Econometrica 46 (1978).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from features.columns import Bools, Floats
+from features.columns import Bools, Floats, Ints
 
 _COHORTS, _COHORT_SIZE, _MIN_COHORTS = 20, 50, 6
 _BEYOND_CHANCE = 3.0
@@ -21,47 +21,109 @@ _BEYOND_CHANCE = 3.0
 
 @dataclass(frozen=True)
 class Movement:
-    """By how much a score is higher for closed leads: `within` the cohorts, and `between` cohorts for one of
-    which all are closed and one of which none are, with the standard error of the latter."""
+    """By how much a score is higher for closed leads, with standard errors: `within` the cohorts, and
+    `between` a cohort of which all are closed and one of which none are."""
 
     within: float
+    within_error: float
     between: float
-    error: float
+    between_error: float
+
+    @property
+    def errors(self) -> tuple[float, float]:
+        """Both differences in standard errors, positive where the second is in the direction of the first."""
+        sign = np.sign(self.within)
+        return abs(self.within) / self.within_error, float(sign * self.between / self.between_error)
+
+    @property
+    def is_steep(self) -> bool:
+        """The score moves at least half as much as it would if it were written at the close."""
+        return float(np.sign(self.within) * self.between) > abs(self.within) / 2
 
     @property
     def is_written(self) -> bool:
-        """The score moves with the closing of leads."""
-        return self.between > max(_BEYOND_CHANCE * self.error, self.within / 2)
+        """The score moves with the closing of leads, beyond chance."""
+        return self.is_steep and self.errors[1] > _BEYOND_CHANCE
 
     @property
     def is_known_before(self) -> bool:
         """The score does not move as it would if it were written at the close."""
-        return self.between + _BEYOND_CHANCE * self.error < self.within / 2
+        between = float(np.sign(self.within) * self.between)
+        return between + _BEYOND_CHANCE * self.between_error < abs(self.within) / 2
 
 
-UNKNOWN = Movement(0.0, 0.0, np.inf)
+UNKNOWN = Movement(0.0, np.inf, 0.0, np.inf)
+
+
+@dataclass(frozen=True)
+class Cohorts:
+    """Leads, given oldest first, in cohorts of equal size: the cohort of each lead, and of each cohort its
+    size and the share that is closed."""
+
+    cohort: Ints
+    closed: Bools
+    size: Floats
+    share: Floats
+
+    @staticmethod
+    def from_closed(closed: Bools) -> Cohorts | None:
+        """None for few leads, or where the closed share of cohorts does not differ from a line over time."""
+        count = min(len(closed) // _COHORT_SIZE, _COHORTS)
+        if count < _MIN_COHORTS:
+            return None
+        cohort = np.arange(len(closed)) * count // len(closed)
+        size = np.bincount(cohort, minlength=count).astype(np.float64)
+        cohorts = Cohorts(cohort, closed, size, np.bincount(cohort, closed, count) / size)
+        terms = cohorts._terms
+        is_usable = cohorts._spread > 0 and np.linalg.matrix_rank(terms) == terms.shape[1]
+        return cohorts if is_usable else None
+
+    @property
+    def _terms(self) -> Floats:
+        """The terms of the regression between cohorts: a line over time, so that a steady drift counts for
+        nothing, and the closed share."""
+        time = np.arange(len(self.size)) / len(self.size)
+        terms = np.column_stack([np.ones(len(time)), time, self.share])
+        return np.asarray(terms * np.sqrt(self.size)[:, None], dtype=np.float64)
+
+    @property
+    def _spread(self) -> float:
+        return float((self.size * self.share * (1 - self.share)).sum())
+
+    def measure(self, score: Floats) -> Movement:
+        """The movement of a score of each lead."""
+        mean = np.bincount(self.cohort, score, len(self.size)) / self.size
+        rest = score - mean[self.cohort]
+        together = rest @ (self.closed - self.share[self.cohort])
+        return self._slopes(mean[:, None], np.array([together]), np.array([rest.var()]))[0]
+
+    def measure_levels(self, level: Ints, count: int) -> list[Movement]:
+        """The movement of having each of the levels 0..count-1; a level of -1 is none."""
+        has = level >= 0
+        key = self.cohort[has] * count + level[has]
+        cells = len(self.size) * count
+        number = np.bincount(key, minlength=cells).reshape(-1, count)
+        closed = np.bincount(key, self.closed[has], cells).reshape(-1, count)
+        mean = number / self.size[:, None]
+        together = closed.sum(axis=0) - self.share @ number
+        variance = (self.size[:, None] * mean * (1 - mean)).sum(axis=0) / self.size.sum()
+        return self._slopes(mean, together, variance)
+
+    def _slopes(self, mean: Floats, together: Floats, variance: Floats) -> list[Movement]:
+        """Movements from the mean of each cohort (rows) and score (columns), the products with being closed
+        within cohorts, and the variances within cohorts."""
+        root, terms, spread = np.sqrt(self.size), self._terms, self._spread
+        inverse = np.linalg.inv(terms.T @ terms)
+        weighted = mean * root[:, None]
+        slopes = inverse @ (terms.T @ weighted)
+        rest = ((weighted - terms @ slopes) ** 2).sum(axis=0) / (len(root) - terms.shape[1])
+        between_error = np.sqrt(np.maximum(rest, variance) * inverse[2, 2])
+        tiny = np.finfo(np.float64).tiny
+        columns = (together / spread, np.sqrt(variance / spread) + tiny, slopes[2], between_error + tiny)
+        return [Movement(*map(float, row)) for row in zip(*columns, strict=True)]
 
 
 def measure_movement(score: Floats, closed: Bools) -> Movement:
-    """The movement of a score with the closing of leads, which are given oldest first.
-
-    The slope between cohorts is that of weighted least squares next to a linear trend over time, so that a
-    steady drift counts for nothing. `UNKNOWN` with few leads or where all cohorts are closed alike.
-    """
-    count = min(len(score) // _COHORT_SIZE, _COHORTS)
-    if count < _MIN_COHORTS:
-        return UNKNOWN
-    cohort = np.arange(len(score)) * count // len(score)
-    size = np.bincount(cohort, minlength=count)
-    share, mean = np.bincount(cohort, closed, count) / size, np.bincount(cohort, score, count) / size
-    score_rest, closed_rest = score - mean[cohort], closed - share[cohort]
-    spread = float(closed_rest @ closed_rest)
-    terms = np.column_stack([np.ones(count), np.arange(count) / count, share]) * np.sqrt(size)[:, None]
-    if not spread or np.linalg.matrix_rank(terms) < terms.shape[1]:
-        return UNKNOWN
-    inverse = np.linalg.inv(terms.T @ terms)
-    slopes = inverse @ (terms.T @ (mean * np.sqrt(size)))
-    rest = mean * np.sqrt(size) - terms @ slopes
-    variance = max(float(rest @ rest) / (count - terms.shape[1]), float(score_rest.var()))
-    error = float(np.sqrt(variance * inverse[2, 2]))
-    return Movement(float(score_rest @ closed_rest) / spread, float(slopes[2]), error)
+    """The movement of a score of leads, given oldest first; `UNKNOWN` where cohorts cannot be compared."""
+    cohorts = Cohorts.from_closed(closed)
+    return cohorts.measure(score) if cohorts else UNKNOWN

@@ -26,7 +26,7 @@ from features.moments import MIN_WINS
 from features.statistics import auc_error, to_levels
 
 _MAX_LEADS, _FOLDS = 6_000, 5
-_MAX_LEFT_OUT = 8
+_MAX_LEFT_OUT, _CARRIES = 8, 0.55
 _NORMAL_95 = 1.96
 
 
@@ -41,23 +41,18 @@ class _Column:
 
     @property
     def is_suspect(self) -> bool:
-        return not self.movement.is_known_before and self.separation.auc > 0.5
+        return not self.movement.is_known_before and self.separation.auc >= _CARRIES
 
 
 @dataclass(frozen=True)
 class _Telling:
-    """How some columns together tell closed from open leads: ROC AUC, its 95% interval, its standard errors
-    from chance, and whether that moves with the closing of leads."""
+    """How some columns together tell closed from open leads: ROC AUC, its 95% interval, and whether that
+    moves with the closing of leads."""
 
     auc: float
     low: float
     high: float
-    errors: float
     movement: Movement
-
-    @property
-    def is_telling(self) -> bool:
-        return self.auc > TELLING and self.errors >= BEYOND_CHANCE
 
     def format(self) -> str:
         return f"ROC AUC {self.auc:.2f}, {self.low:.2f}–{self.high:.2f}"
@@ -102,7 +97,7 @@ def check_together(loaded: Loaded, findings: Sequence[Finding]) -> Iterator[Find
     if not columns:
         return
     telling = _measure(columns, leads)
-    if not telling.is_telling:
+    if telling.low <= TELLING:
         return
     if telling.movement.is_known_before:
         yield _predicts_close(telling)
@@ -136,10 +131,10 @@ def _measure(columns: Sequence[_Column], leads: _Leads) -> _Telling:
     """What a logistic regression tells by some columns, each lead by one that did not learn from it."""
     score = _cross_fit(csr_array(hstack([column.terms for column in columns])), leads)
     compared = score[leads.use]
-    auc, errors = banded_auc(np.arange(len(compared)), compared, leads.sides)
+    auc, _ = banded_auc(np.arange(len(compared)), compared, leads.sides)
     error = _auc_error(auc, leads.sides)
     low, high = max(auc - _NORMAL_95 * error, 0.0), min(auc + _NORMAL_95 * error, 1.0)
-    return _Telling(auc, low, high, errors, measure_movement(score, leads.closed))
+    return _Telling(auc, low, high, measure_movement(score, leads.closed))
 
 
 def _cross_fit(terms: csr_array, leads: _Leads) -> Floats:
@@ -169,7 +164,7 @@ def _leave_out(
 ) -> tuple[list[_Column], _Telling]:
     """Leave out the column that separates best alone, until the others tell nothing; and what they tell."""
     kept, left_out = list(columns), list[_Column]()
-    while telling.is_telling and not telling.movement.is_known_before and len(left_out) < _MAX_LEFT_OUT:
+    while telling.auc > TELLING and not telling.movement.is_known_before and len(left_out) < _MAX_LEFT_OUT:
         candidates = [column for column in kept if column.is_suspect]
         if not candidates or len(kept) == 1:
             break

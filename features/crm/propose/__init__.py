@@ -12,7 +12,6 @@ from pathlib import Path
 import pyarrow as pa
 
 from features.crm.audit import audit, check_leads
-from features.crm.column_checks import check_columns
 from features.crm.connections.urls import PASSWORD_VARIABLE, without_password
 from features.crm.findings import Finding
 from features.crm.load import Loaded, load
