@@ -16,7 +16,8 @@ import numpy as np
 from features.columns import Bools, Floats, Ints
 
 _COHORTS, _COHORT_SIZE, _MIN_COHORTS = 20, 50, 6
-_BEYOND_CHANCE = 3.0
+_NEIGHBOURS = 10
+_BEYOND_CHANCE, _AGAINST = 3.0, 2.5
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class Movement:
     def is_known_before(self) -> bool:
         """The score does not move as it would if it were written at the close."""
         between = float(np.sign(self.within) * self.between)
-        return between + _BEYOND_CHANCE * self.between_error < abs(self.within) / 2
+        return not self.is_steep and between + _AGAINST * self.between_error < abs(self.within)
 
 
 UNKNOWN = Movement(0.0, np.inf, 0.0, np.inf)
@@ -57,11 +58,12 @@ UNKNOWN = Movement(0.0, np.inf, 0.0, np.inf)
 
 @dataclass(frozen=True)
 class Cohorts:
-    """Leads, given oldest first, in cohorts of equal size: the cohort of each lead, and of each cohort its
-    size and the share that is closed."""
+    """Leads, given oldest first, in cohorts of equal size: the cohort of each lead, its being closed beyond
+    what its age explains, and of each cohort its size and the share that is closed."""
 
     cohort: Ints
     closed: Bools
+    excess: Floats
     size: Floats
     share: Floats
 
@@ -73,9 +75,10 @@ class Cohorts:
             return None
         cohort = np.arange(len(closed)) * count // len(closed)
         size = np.bincount(cohort, minlength=count).astype(np.float64)
-        cohorts = Cohorts(cohort, closed, size, np.bincount(cohort, closed, count) / size)
+        excess = _excess(closed)
+        cohorts = Cohorts(cohort, closed, excess, size, np.bincount(cohort, closed, count) / size)
         terms = cohorts._terms
-        is_usable = cohorts._spread > 0 and np.linalg.matrix_rank(terms) == terms.shape[1]
+        is_usable = excess.any() and np.linalg.matrix_rank(terms) == terms.shape[1]
         return cohorts if is_usable else None
 
     @property
@@ -86,16 +89,11 @@ class Cohorts:
         terms = np.column_stack([np.ones(len(time)), time, self.share])
         return np.asarray(terms * np.sqrt(self.size)[:, None], dtype=np.float64)
 
-    @property
-    def _spread(self) -> float:
-        return float((self.size * self.share * (1 - self.share)).sum())
-
     def measure(self, score: Floats) -> Movement:
         """The movement of a score of each lead."""
         mean = np.bincount(self.cohort, score, len(self.size)) / self.size
         rest = score - mean[self.cohort]
-        together = rest @ (self.closed - self.share[self.cohort])
-        return self._slopes(mean[:, None], np.array([together]), np.array([rest.var()]))[0]
+        return self._slopes(mean[:, None], np.array([rest @ self.excess]), np.array([rest.var()]))[0]
 
     def measure_levels(self, level: Ints, count: int) -> list[Movement]:
         """The movement of having each of the levels 0..count-1; a level of -1 is none."""
@@ -103,16 +101,15 @@ class Cohorts:
         key = self.cohort[has] * count + level[has]
         cells = len(self.size) * count
         number = np.bincount(key, minlength=cells).reshape(-1, count)
-        closed = np.bincount(key, self.closed[has], cells).reshape(-1, count)
         mean = number / self.size[:, None]
-        together = closed.sum(axis=0) - self.share @ number
-        variance = (self.size[:, None] * mean * (1 - mean)).sum(axis=0) / self.size.sum()
-        return self._slopes(mean, together, variance)
+        together = np.bincount(level[has], self.excess[has], count)
+        share = np.bincount(level[has], minlength=count) / len(level)
+        return self._slopes(mean, together, share * (1 - share))
 
     def _slopes(self, mean: Floats, together: Floats, variance: Floats) -> list[Movement]:
-        """Movements from the mean of each cohort (rows) and score (columns), the products with being closed
-        within cohorts, and the variances within cohorts."""
-        root, terms, spread = np.sqrt(self.size), self._terms, self._spread
+        """Movements from the mean of each cohort (rows) and score (columns), the products with `excess`, and
+        the variances."""
+        root, terms, spread = np.sqrt(self.size), self._terms, float(self.excess @ self.closed)
         inverse = np.linalg.inv(terms.T @ terms)
         weighted = mean * root[:, None]
         slopes = inverse @ (terms.T @ weighted)
@@ -121,6 +118,16 @@ class Cohorts:
         tiny = np.finfo(np.float64).tiny
         columns = (together / spread, np.sqrt(variance / spread) + tiny, slopes[2], between_error + tiny)
         return [Movement(*map(float, row)) for row in zip(*columns, strict=True)]
+
+
+def _excess(closed: Bools) -> Floats:
+    """Closed (1 or 0) minus the share of the leads created just before and after: of a young cohort the older
+    ones are closed more often, and have more of what ended and less of what began meanwhile."""
+    total = np.concatenate([[0], np.cumsum(closed)])
+    place = np.arange(len(closed))
+    reach = np.minimum(np.minimum(place, place[::-1]), _NEIGHBOURS)
+    first, last = place - reach, place + reach + 1
+    return np.asarray(closed - (total[last] - total[first]) / (last - first), dtype=np.float64)
 
 
 def measure_movement(score: Floats, closed: Bools) -> Movement:

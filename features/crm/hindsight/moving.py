@@ -14,11 +14,12 @@ from features.crm.hindsight.audited import AuditedColumn
 from features.crm.hindsight.cohorts import Cohorts, Movement
 from features.statistics import to_levels
 
-_WITHIN, _BETWEEN, _BETWEEN_IF_PURE = 4.5, 3.0, 2.0
+_WITHIN, _BETWEEN = 4.5, 3.0
+_WITHIN_IF_PURE, _BETWEEN_IF_PURE, _TOGETHER_IF_PURE = 3.5, 2.0, 5.0
 _SURELY_WITHIN, _SURELY_BETWEEN, _PURE = 6.0, 4.0, 0.02
-"""From how many standard errors a value is suspected, and from how many it leaks if so few leads of one side
-have it."""
-_MIN_COUNT, _MAX_VALUES = 20, 200
+"""From how many standard errors within and between cohorts a value is suspected; from fewer if so small a share
+of one side has it, and it leaks from more."""
+_MIN_COUNT, _MAX_VALUES, _MIN_DIFFERENCE = 20, 200, 0.02
 _FEW_NUMBERS, _BINS_TOGETHER = 20, 4
 """As many neighbouring bins of numbers are one range: a twentieth of the leads shows little."""
 
@@ -42,8 +43,11 @@ class _Moving:
     @property
     def is_moving(self) -> bool:
         within, between = self.movement.errors
-        enough = _BETWEEN_IF_PURE if self.is_pure else _BETWEEN
-        return within >= _WITHIN and between >= enough and self.movement.is_steep
+        if abs(self.of_closed - self.of_open) < _MIN_DIFFERENCE:
+            return False
+        if not self.is_pure:
+            return within >= _WITHIN and between >= _BETWEEN and self.movement.is_steep
+        return np.hypot(within, between) >= _TOGETHER_IF_PURE and self.movement.is_steep
 
     @property
     def is_certain(self) -> bool:
@@ -95,7 +99,7 @@ def _find_moving(cohorts: Cohorts, level: Ints, column: Column) -> Iterator[_Mov
     """The levels that move; level 0 is that of all filled values."""
     movements = cohorts.measure_levels(level, int(level.max(initial=0)) + 1)
     for k, movement in enumerate(movements):
-        if movement.errors[0] >= _WITHIN and movement.errors[1] >= _BETWEEN_IF_PURE:
+        if movement.errors[0] >= _WITHIN_IF_PURE and movement.errors[1] >= _BETWEEN_IF_PURE:
             has = level == k
             found = _Moving("" if k == 0 else _name(column, has), movement, *_shares(cohorts, has))
             if found.is_moving:

@@ -40,8 +40,9 @@ class _Column:
     movement: Movement
 
     @property
-    def is_suspect(self) -> bool:
-        return not self.movement.is_known_before and self.separation.auc >= _CARRIES
+    def is_known_before(self) -> bool:
+        """Whether it only tells the leads that close sooner."""
+        return self.separation.errors >= BEYOND_CHANCE and self.movement.is_known_before
 
 
 @dataclass(frozen=True)
@@ -99,10 +100,13 @@ def check_together(loaded: Loaded, findings: Sequence[Finding]) -> Iterator[Find
     telling = _measure(columns, leads)
     if telling.low <= TELLING:
         return
-    if telling.movement.is_known_before:
+    unclear = [column for column in columns if not column.is_known_before]
+    of_unclear = _measure(unclear, leads) if 0 < len(unclear) < len(columns) else telling
+    if not unclear or of_unclear.low <= TELLING or of_unclear.movement.is_known_before:
         yield _predicts_close(telling)
         return
-    left_out, rest = _leave_out(columns, telling, leads)
+    telling = of_unclear
+    left_out, rest = _leave_out(unclear, telling, leads)
     suspected = {f.column for f in findings if f.severity == "suspect"}
     for column in left_out:
         if column.name not in suspected and column.separation.errors >= BEYOND_CHANCE:
@@ -165,7 +169,7 @@ def _leave_out(
     """Leave out the column that separates best alone, until the others tell nothing; and what they tell."""
     kept, left_out = list(columns), list[_Column]()
     while telling.auc > TELLING and not telling.movement.is_known_before and len(left_out) < _MAX_LEFT_OUT:
-        candidates = [column for column in kept if column.is_suspect]
+        candidates = [column for column in kept if column.separation.auc >= _CARRIES]
         if not candidates or len(kept) == 1:
             break
         worst = max(candidates, key=lambda column: column.separation.auc)
