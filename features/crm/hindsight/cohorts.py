@@ -104,7 +104,10 @@ class Cohorts:
         mean = number / self.size[:, None]
         together = np.bincount(level[has], self.excess[has], count)
         share = np.bincount(level[has], minlength=count) / len(level)
-        return self._slopes(mean, together, share * (1 - share))
+        # Where closed and open leads are side by side the value may be more common than elsewhere.
+        weight = np.bincount(self.cohort, self.excess**2, len(self.size)) / (self.excess @ self.excess)
+        variance = np.maximum(weight @ (mean * (1 - mean)), share * (1 - share))
+        return self._slopes(mean, together, variance)
 
     def _slopes(self, mean: Floats, together: Floats, variance: Floats) -> list[Movement]:
         """Movements from the mean of each cohort (rows) and score (columns), the products with `excess`, and

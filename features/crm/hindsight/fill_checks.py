@@ -24,8 +24,8 @@ def find_filled_at_close(column: AuditedColumn) -> Finding | None:
         code="filled_at_close",
         severity="leak" if value.is_certain else "suspect",
         en=(
-            f"'{column.name}' is {state_en} for {value.count:,} leads, of which {value.same:,} are {side_en}, "
-            f"far more than of other leads of the same age: it is {'' if value.is_certain else 'probably '}"
+            f"'{column.name}' is {state_en} for {value.count:,} leads, of which {value.same:,} are "
+            f"{side_en}, far more than of other leads of the same age: it is {'' if value.is_certain else 'probably '}"
             f"{verb_en} when the deal ends. {ADVICE_EN}"
         ),
         ja=(

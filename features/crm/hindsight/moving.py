@@ -17,8 +17,8 @@ from features.statistics import to_levels
 _WITHIN, _BETWEEN = 4.5, 3.0
 _WITHIN_IF_PURE, _BETWEEN_IF_PURE, _TOGETHER_IF_PURE = 3.5, 2.0, 5.0
 _SURELY_WITHIN, _SURELY_BETWEEN, _PURE = 6.0, 4.0, 0.02
-"""From how many standard errors within and between cohorts a value is suspected; from fewer if so small a share
-of one side has it, and it leaks from more."""
+"""From how many standard errors within and between cohorts a value is suspected; from fewer if so small a
+share of one side has it, and it leaks from more."""
 _MIN_COUNT, _MAX_VALUES, _MIN_DIFFERENCE = 20, 200, 0.02
 _FEW_NUMBERS, _BINS_TOGETHER = 20, 4
 """As many neighbouring bins of numbers are one range: a twentieth of the leads shows little."""
@@ -26,8 +26,8 @@ _FEW_NUMBERS, _BINS_TOGETHER = 20, 4
 
 @dataclass(frozen=True)
 class _Moving:
-    """A value ("" for being filled at all), how having it moves with the closing, and the shares of the closed
-    and of the open leads of the same age that have it."""
+    """A value ("" for being filled at all), how having it moves with the closing, and the shares of the
+    closed and of the open leads of the same age that have it."""
 
     value: str
     movement: Movement
@@ -133,9 +133,9 @@ def _moves(name: str, found: _Moving) -> Finding:
         code="moves_with_close",
         severity="leak" if is_certain else "suspect",
         en=(
-            f"'{name}' is {what_en} for {found.of_closed:.1%} of the closed leads but {found.of_open:.1%} of the open ones "
-            "of the same age, and that changes as leads close: it is "
-            f"{'' if is_certain else 'probably '}written when the deal ends. {ADVICE_EN}"
+            f"'{name}' is {what_en} for {found.of_closed:.1%} of the closed leads but "
+            f"{found.of_open:.1%} of the open ones of the same age, and that changes as leads close: it is {'' if is_certain else 'probably '}"
+            f"written when the deal ends. {ADVICE_EN}"
         ),
         ja=(
             f"「{name}」は、{what_ja}がクローズ済みのリードで{found.of_closed:.1%}、同じ時期に作成された進行中のリードで"

@@ -116,9 +116,9 @@ def _perfect_since(column: AuditedColumn, found: _Slice) -> Finding:
         code="perfect_since",
         severity="leak" if is_certain else "suspect",
         en=(
-            f"'{column.name}' alone tells won from lost almost perfectly among {en} (ROC AUC {found.auc:.2f}; "
-            f"before {found.auc_before:.2f}): since then it is {'surely' if is_certain else 'probably'} written "
-            f"after the outcome is known. {ADVICE_EN}"
+            f"'{column.name}' alone tells won from lost almost perfectly among {en} (ROC AUC "
+            f"{found.auc:.2f}; before {found.auc_before:.2f}): since then it is "
+            f"{'surely' if is_certain else 'probably'} written after the outcome is known. {ADVICE_EN}"
         ),
         ja=(
             f"「{column.name}」だけで、{ja}の成約・失注をほぼ言い当てます（ROC AUC {found.auc:.2f}、"
@@ -136,12 +136,12 @@ def _value_since(column: AuditedColumn, order: _Order, start: int, value: Tellin
         severity="leak" if value.is_certain else "suspect",
         en=(
             f"'{column.name}': among {en}, {value.same:,} of the {value.count:,} with '{value.value}' are "
-            f"{side_en}. Since then it is {'surely' if value.is_certain else 'probably'} written when the deal "
-            f"ends. {ADVICE_EN}"
+            f"{side_en}. Since then it is {'surely' if value.is_certain else 'probably'} written "
+            f"when the deal ends. {ADVICE_EN}"
         ),
         ja=(
             f"「{column.name}」は、{ja}では「{value.value}」の{value.count:,}件中{value.same:,}件が{side_ja}です。"
-            f"それ以降は案件の終了時に書き込まれている{'項目です' if value.is_certain else '可能性が高い項目です'}。"
-            f"{ADVICE_JA}"
+            "それ以降は案件の終了時に書き込まれている"
+            f"{'項目です' if value.is_certain else '可能性が高い項目です'}。{ADVICE_JA}"
         ),
     )

@@ -185,12 +185,13 @@ def _carries(name: str, auc: float, telling: _Telling) -> Finding:
         severity="suspect",
         column=name,
         en=(
-            f"'{name}' (ROC AUC {auc:.2f} alone) is one of the columns that together tell open leads from closed "
-            f"ones of the same age ({telling.format()}): it may change when the deal ends. {ADVICE_EN}"
+            f"'{name}' (ROC AUC {auc:.2f} alone) is one of the columns that together tell open leads from "
+            f"closed ones of the same age ({telling.format()}): it may change when the deal ends. {ADVICE_EN}"
         ),
         ja=(
             f"「{name}」（単独でROC AUC {auc:.2f}）は、他の項目と合わせると、同じ時期に作成された進行中とクローズ済みの"
-            f"リードを見分けられる項目の一つです（{telling.format()}）。案件の終了時に変わる可能性があります。{ADVICE_JA}"
+            f"リードを見分けられる項目の一つです（{telling.format()}）。"
+            f"案件の終了時に変わる可能性があります。{ADVICE_JA}"
         ),
     )
 
@@ -221,8 +222,9 @@ def _predicts_close(telling: _Telling) -> Finding:
         code="predicts_close",
         severity="note",
         en=(
-            f"The columns of the features tell which leads close sooner ({telling.format()} between closed and "
-            "open leads of the same age), but do not become more common as leads close: they were known before."
+            f"The columns of the features tell which leads close sooner ({telling.format()} between closed "
+            "and open leads of the same age), but do not become more common as leads close: they were known "
+            "before."
         ),
         ja=(
             "特徴量の項目から、どのリードが早くクローズするかが分かります（同じ時期に作成されたクローズ済みと進行中の間で"
