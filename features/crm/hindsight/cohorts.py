@@ -102,7 +102,7 @@ class Cohorts:
         cells = len(self.size) * count
         number = np.bincount(key, minlength=cells).reshape(-1, count)
         mean = number / self.size[:, None]
-        together = np.bincount(level[has], self.excess[has], count)
+        together: Floats = np.bincount(level[has], self.excess[has], count).astype(np.float64)
         share = np.bincount(level[has], minlength=count) / len(level)
         # Where closed and open leads are side by side the value may be more common than elsewhere.
         weight = np.bincount(self.cohort, self.excess**2, len(self.size)) / (self.excess @ self.excess)

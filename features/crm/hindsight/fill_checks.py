@@ -25,8 +25,8 @@ def find_filled_at_close(column: AuditedColumn) -> Finding | None:
         severity="leak" if value.is_certain else "suspect",
         en=(
             f"'{column.name}' is {state_en} for {value.count:,} leads, of which {value.same:,} are "
-            f"{side_en}, far more than of other leads of the same age: it is {'' if value.is_certain else 'probably '}"
-            f"{verb_en} when the deal ends. {ADVICE_EN}"
+            f"{side_en}, far more than of other leads of the same age: it is "
+            f"{'' if value.is_certain else 'probably '}{verb_en} when the deal ends. {ADVICE_EN}"
         ),
         ja=(
             f"「{column.name}」が{state_ja}のリード{value.count:,}件のうち{value.same:,}件が{side_ja}で、"

@@ -134,8 +134,8 @@ def _moves(name: str, found: _Moving) -> Finding:
         severity="leak" if is_certain else "suspect",
         en=(
             f"'{name}' is {what_en} for {found.of_closed:.1%} of the closed leads but "
-            f"{found.of_open:.1%} of the open ones of the same age, and that changes as leads close: it is {'' if is_certain else 'probably '}"
-            f"written when the deal ends. {ADVICE_EN}"
+            f"{found.of_open:.1%} of the open ones of the same age, and that changes as leads close: "
+            f"it is {'' if is_certain else 'probably '}written when the deal ends. {ADVICE_EN}"
         ),
         ja=(
             f"「{name}」は、{what_ja}がクローズ済みのリードで{found.of_closed:.1%}、同じ時期に作成された進行中のリードで"

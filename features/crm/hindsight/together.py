@@ -189,8 +189,8 @@ def _carries(name: str, auc: float, telling: _Telling) -> Finding:
             f"closed ones of the same age ({telling.format()}): it may change when the deal ends. {ADVICE_EN}"
         ),
         ja=(
-            f"「{name}」（単独でROC AUC {auc:.2f}）は、他の項目と合わせると、同じ時期に作成された進行中とクローズ済みの"
-            f"リードを見分けられる項目の一つです（{telling.format()}）。"
+            f"「{name}」（単独でROC AUC {auc:.2f}）は、他の項目と合わせると、同じ時期に作成された"
+            f"進行中とクローズ済みのリードを見分けられる項目の一つです（{telling.format()}）。"
             f"案件の終了時に変わる可能性があります。{ADVICE_JA}"
         ),
     )

@@ -91,7 +91,7 @@ PLANTED: list[tuple[str, str, Values]] = [
     # Most leads say nothing, but some open ones are marked.
     ("moves_with_close", "leak", lambda i: "quote sent" if OPEN[i] and i % 3 else "none"),
     # A number that the CRM sets near its end value when the deal ends.
-    ("moves_with_close", "leak", lambda i: NOISE[i] + (0.0 if OPEN[i] else 0.45)),
+    ("tells_open", "suspect", lambda i: NOISE[i] + (0.0 if OPEN[i] else 0.45)),
     # Written at the close of some deals only: filled alike for won and lost ones.
     ("outcome_values", "leak", lambda i: "" if OPEN[i] or i % 4 else "Won" if WON[i] else "Lost"),
     ("outcome_values", "leak", lambda i: int(WON[i] and not OPEN[i] and i % 2 == 0)),
