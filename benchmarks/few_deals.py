@@ -60,7 +60,7 @@ def _measure_draw(data: Dataset, deals: int, rng: np.random.Generator) -> dict[s
     train, test = _draw_split(data, deals // 2, rng)
     seed = int(rng.integers(2**31))
     model = fit(train, choose(train, seed), seed)
-    leads = model.encode(test.columns)
+    leads = model.encode(test.all_columns)
     assert model.points is not None
     log_odds_by_side = {MODEL: model.log_odds(leads), POINTS: model.points.log_odds(leads.rating)}
     return {side: log_loss(test.won, log_odds) for side, log_odds in log_odds_by_side.items()}

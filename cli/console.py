@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from scoring.decision.score import ActionAnswer, ModelAnswer, Reason, RulesAnswer, Score
     from scoring.pages.page import Page
     from training.compare import Comparison
+    from training.lists.batch import SortKey
     from training.lists.score_crm import ScoredList
     from training.registry.promotion import PromotionResult
     from training.scorecard.suggest import Suggestion
@@ -112,7 +113,7 @@ def print_calls(scored_list: ScoredList, lang: Language) -> None:
             print(f"       {line}")
 
 
-def print_list_summary(scored_list: ScoredList, to: str, lang: Language) -> None:
+def print_list_summary(scored_list: ScoredList, to: str, lang: Language, sort: SortKey = "score") -> None:
     """Where the list was written, as of when, and who decided."""
     from features.clock import iso
 
@@ -122,15 +123,21 @@ def print_list_summary(scored_list: ScoredList, to: str, lang: Language) -> None
         name = Message("champion") if model.alias == "champion" else Message("challenger")
         decider = Message("the {name} (model {version})", name=name, version=model.model.version)
     summary = Message(
-        "Wrote {count:,} scored leads to {to}, highest score first, as of {moment}, by {decider}, scorecard "
-        "{card}.",
+        "Wrote {count:,} scored leads to {to}, {order}, as of {moment}, by {decider}, scorecard {card}.",
         count=scored_list.scored.table.num_rows,
         to=to,
+        order=_describe_order(sort),
         moment=iso(scored_list.as_of),
         decider=decider,
         card=scored_list.scorer.card.version,
     )
     print_message(summary, lang)
+
+
+def _describe_order(sort: SortKey) -> Message:
+    if sort == "expected_value":
+        return Message("highest expected value first")
+    return Message("highest score first")
 
 
 def _format_head(score: Score, lang: Language) -> str:
@@ -162,6 +169,9 @@ def _detail_lines(score: Score, zone: ZoneInfo, lang: Language) -> Iterator[str]
         yield f"{translate('side_rules', lang)}: {shown}{rest}"
     if model is not None:
         yield translate("call_alike", lang, alike=f"{model.alike:,}", won=f"{model.alike_won:,}")
+        if model.expected_value is not None and score.amount is not None:
+            value, amount = f"{model.expected_value:,.0f}", f"{score.amount:,.0f}"
+            yield translate("call_expected", lang, value=value, amount=amount)
     if score.person is not None:
         yield translate("call_person", lang, by=score.person.by, reason=score.person.reason)
     yield f"→ {score.action.text}{_format_deadline(score.action, zone, lang)}"

@@ -102,6 +102,10 @@ def score(
     reasons: Annotated[Literal["top", "all", "none"], typer.Option(help="Leads that get reasons.")] = "top",
     top: Annotated[int, typer.Option(min=0, help="Number of leads of --reasons top.")] = 1000,
     overrides: Annotated[Path | None, typer.Option(help="A CSV of overrides: see docs/scorecard.md.")] = None,
+    sort: Annotated[
+        Literal["score", "expected_value"],
+        typer.Option(help="What the list is sorted by. The expected value is probability × amount."),
+    ] = "score",
     bom: Annotated[
         bool | None,
         typer.Option("--bom/--no-bom", help="Byte order mark for Excel in a CSV. Default: with --lang ja."),
@@ -120,7 +124,7 @@ def score(
 
     check_output(to)
     settings = with_files(load_settings(crm_toml), leads, activities)
-    request = ListRequest(to, 0, reasons, top, lang, table, has_mark=bom)
+    request = ListRequest(to, 0, reasons, top, lang, table, has_mark=bom, sort=sort)
     results = output_folder(out, crm_toml)
     with console.step_printer(lang, as_json) as report_step, console.progress_bar(as_json, lang) as progress:
         moment_ms = parse_moment(as_of, settings)
@@ -131,7 +135,7 @@ def score(
     console.print_rejects(scored_list.loaded.rejects.summary(), results / "rejects.csv", lang)
     console.print_findings([*check_bots(scored_list.loaded.crm)], lang)
     console.print_calls(scored_list, lang)
-    console.print_list_summary(scored_list, to, lang)
+    console.print_list_summary(scored_list, to, lang, sort)
 
 
 def compare(

@@ -128,6 +128,11 @@ def take(column: Column, rows: NDArray[np.integer]) -> Column:
     return np.where(rows >= 0, column[rows], np.nan)
 
 
+def numbers_or_none(values: Floats) -> list[float | None]:
+    """Numbers as a list, None for missing values."""
+    return [None if value != value else value for value in values.tolist()]
+
+
 def is_missing(column: Column) -> Bools:
     if isinstance(column, Texts):
         return column.codes < 0

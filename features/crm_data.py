@@ -88,7 +88,8 @@ class Crm:
     those of one account, or of identical rows. `snapshot` is the moment of the export.
     `dated_outcomes` says whether closes have a date. `for_segments` are attributes for segments only:
     they hold today's values, so features with a history do not use them. `activities` are those of people,
-    `bots` those of machines.
+    `bots` those of machines. `open_amount` is what each open lead is expected to bring as of the snapshot
+    (nan: unknown); no feature uses it.
     """
 
     lead_ids: NDArray[np.object_]
@@ -104,9 +105,17 @@ class Crm:
     changes: dict[str, Changes] = field(default_factory=dict)
     for_segments: frozenset[str] = frozenset()
     bots: BotActivities = field(default_factory=lambda: no_bots())
+    open_amount: Floats | None = None
 
     def __len__(self) -> int:
         return len(self.lead_ids)
+
+    def amounts_at(self, moment: int) -> Floats | None:
+        """The amounts of open leads as far as they were known at a moment (ms UTC): today's are not known
+        earlier. None: of no lead."""
+        amount = self.open_amount
+        is_known = amount is not None and moment >= self.snapshot and not np.isnan(amount).all()
+        return amount if is_known else None
 
     @property
     def horizon_applies(self) -> bool:

@@ -24,8 +24,13 @@ NUMBER = (
     rf"([+＋]?[0０]?{_D}|[+＋]?[1１][0-4０-４]|[-－]{_D}{{1,2}})"
 )
 """A text that is a number: 120, 1,200.5, １２０ or 1.2E+05; nothing is further than 1e15 from 0."""
+NOT_NEGATIVE = NUMBER.replace(f"{_SIGN}?", "[+＋]?")
+"""A text that is a number without a minus in front."""
 THOUSANDS = r"^[+-]?\d{1,3}(,\d{3})+(\.\d+)?$"
 """A number with commas between its thousands, in ordinary characters."""
+
+MAX_AMOUNT = 1e15
+"""The largest amount that an open lead may have."""
 
 # The last digits of a sum depend on the order of its terms, and powers of two may differ between NumPy
 # and Python. Rounding to a grid hides that, except for values on the border between two cells; halves,

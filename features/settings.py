@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import fields
+from collections.abc import Collection, Mapping
+from dataclasses import fields, replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -22,12 +22,13 @@ from pydantic import (
 from features.crm.table_settings import ActivitiesTable, ChangesTable, DealsTable, LeadsTable
 from features.crm.values.formats import NumberFormat
 from features.errors import InvalidValue, SettingsError, nearest_sentence
-from features.kinds import KINDS, Edge, Feature, Language, ValueType, activities_of
+from features.kinds import KINDS, Attribute, Edge, Feature, Language, ValueType, activities_of
 from features.messages import Message, MessageLines, quote
 from features.table import ColumnUse, FeatureTable, Vocabulary
 from features.toml import Strict, TextValue, TimeZone, explain_invalid, read_toml
 
 LANDMARKS = (0.0, 1.0, 3.0, 7.0, 14.0, 30.0, 60.0, 90.0)
+MAX_REJECT_SHARE = 0.05
 MISSING = ("", "NA", "N/A", "n/a", "NULL", "null", "NaN", "nan", "#N/A", r"\N")
 _LEAD_ID = "{lead_id}"
 
@@ -105,7 +106,7 @@ class CrmSettings(Strict):
     name: str = "crm"
     time_zone: TimeZone = "UTC"
     missing: tuple[TextValue, ...] = MISSING
-    max_reject_share: float = Field(default=0.05, ge=0, le=1)
+    max_reject_share: float = Field(default=MAX_REJECT_SHARE, ge=0, le=1)
     since: datetime | date | None = None
     as_of: datetime | None = None
     order: str | None = None
@@ -236,6 +237,28 @@ class CrmSettings(Strict):
     def table(self) -> FeatureTable:
         """The features, labelled with [words]."""
         return FeatureTable(self.features, Vocabulary(self.words))
+
+    @property
+    def segment_attributes(self) -> dict[str, Attribute]:
+        """The attributes of [segments] that are none in [features], by the name of their segment.
+
+        They are no features, but a model may have them all the same. Columns of numbers are left out.
+        """
+        uses = {use.column: use for use in self.table.column_uses}
+        columns_in_use = {attribute.column for attribute in self.table.attributes.values()}
+        attributes: dict[str, Attribute] = {}
+        for segment, column in self.segments.items():
+            if column not in columns_in_use and self.columns[column] == "category":
+                name = segment if segment not in self.features else f"segment_{segment}"
+                availability = uses[column].availability if column in uses else "today"
+                attributes[name] = Attribute(column=column, known=availability)
+                columns_in_use.add(column)
+        return attributes
+
+    def with_segments(self, names: Collection[str]) -> FeatureTable:
+        """The features, and of the segments' attributes those in `names`."""
+        added = {name: a for name, a in self.segment_attributes.items() if name in names}
+        return replace(self.table, rows={**self.features, **added})
 
     @property
     def columns(self) -> dict[str, ValueType]:

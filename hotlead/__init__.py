@@ -171,11 +171,12 @@ def score(
     top: int = 1000,
     lang: Language = "en",
     report_step: StepPrinter | None = None,
+    sort: Literal["score", "expected_value"] = "score",
 ) -> pd.DataFrame:
     """The list of open leads, highest score first, with the decision, reasons and action of each.
 
-    The same as `hotlead score`; `to` writes it to a file or database as well. A time without a zone is in
-    that of crm.toml.
+    The same as `hotlead score`; `to` writes it to a file or database as well, `sort` puts the highest
+    expected value first. A time without a zone is in that of crm.toml.
 
     >>> calls = hotlead.score("demo-crm/crm.toml")
     >>> calls["score"].is_monotonic_decreasing
@@ -189,7 +190,7 @@ def score(
     settings = load_settings(Path(crm_toml))
     with TemporaryDirectory() as folder:
         target = str(to) if to is not None else str(Path(folder) / "scores.parquet")
-        request = ListRequest(target, 0, reasons, top, lang)
+        request = ListRequest(target, 0, reasons, top, lang, sort=sort)
         results, moment, step = _out(crm_toml, out), _to_moment(as_of, settings), report_step or _ignore
         scored_list = score_crm(settings, results, request, moment, step, lambda *_: None)
     return scored_list.scored.table.to_pandas()

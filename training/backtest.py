@@ -105,7 +105,7 @@ def _judge_months(data: Dataset, months: int, seed: int, report_step: StepReport
 def _judge_month(data: Dataset, train: Dataset, split: Split, name: str, seed: int) -> _JudgedMonth:
     test = data.take(split.test)
     model = fit(train, choose(train, seed), seed)
-    leads = model.encode(test.columns)
+    leads = model.encode(test.all_columns)
     assert model.points is not None  # the card has rows
     model_log_odds, points = model.log_odds(leads), model.points.log_odds(leads.rating)
     month = Month(

@@ -13,6 +13,7 @@ from features.crm.load import load
 from features.kinds import Language
 from features.messages import Message
 from features.settings import CrmSettings, load_settings
+from scoring.evaluation.segments import measure_segments
 from training.fitting.choosing import choose
 from training.fitting.cross_fit import score_served
 from training.fitting.dataset import build_dataset, check_enough_deals
@@ -93,14 +94,18 @@ def train(
     model = with_text_words(fit(data, recipe, seed), loaded)
     report_step(Message("scoring the newest deals as the model in use does"))
     served = score_served(data, recipe, model, evaluation, seed)
-    model = model.with_about(**describe_training(loaded, data, evaluation, recipe, audit, seed))
+    about = describe_training(loaded, data, evaluation, recipe, audit, seed)
+    data = data.with_segments(recipe.segments)
+    evidence = build_evidence(data, evaluation, served, loaded.crm, dict(settings.segments))
+    segments = measure_segments(evidence)
     return TrainingResult(
         loaded=loaded,
         data=data,
         audit=audit,
         evaluation=evaluation,
-        model=model,
-        evidence=build_evidence(data, evaluation, served, loaded.crm, dict(settings.segments)),
+        model=model.with_about(**about, segments=[quality.to_dict() for quality in segments]),
+        evidence=evidence,
+        segments=segments,
         explanation=explain_sample(model, data, evaluation),
     )
 

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Run:
-    """A finished process: wall-clock seconds and peak resident memory in GiB."""
+    """A finished process: wall-clock seconds, seconds on all cores, and peak resident memory in GiB."""
 
     seconds: float
+    cpu_seconds: float
     gib: float
 
 
@@ -28,7 +29,8 @@ def run(command: Sequence[str]) -> Run:
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise subprocess.CalledProcessError(process.returncode, command)
-    return Run(time.monotonic() - began, usage.ru_maxrss / 2**20)
+    cpu_seconds = usage.ru_utime + usage.ru_stime
+    return Run(time.monotonic() - began, cpu_seconds, usage.ru_maxrss / 2**20)
 
 
 def measure_seconds(call: Callable[[], object], times: int) -> list[float]:

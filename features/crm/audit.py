@@ -26,7 +26,10 @@ _SEVERITIES = ("leak", "suspect", "warning", "note")
 
 @dataclass(frozen=True)
 class Audit:
-    """The findings, most severe first, and the names of the features to leave out, sorted."""
+    """The findings, most severe first, and the names of the features to leave out, sorted.
+
+    Those of segments that are no feature are left out on suspicion: nobody said when they are known.
+    """
 
     findings: list[Finding]
     left_out: tuple[str, ...]
@@ -35,7 +38,8 @@ class Audit:
     def from_loaded(loaded: Loaded) -> Audit:
         """Audit a CRM as it was read."""
         findings = audit(loaded)
-        return Audit(findings, tuple(sorted(leaking_features(findings, loaded))))
+        left_out = leaking_features(findings, loaded) | doubtful_segments(findings, loaded)
+        return Audit(findings, tuple(sorted(left_out)))
 
 
 def audit(loaded: Loaded, of_columns: Sequence[Finding] | None = None) -> list[Finding]:
@@ -63,3 +67,9 @@ def leaking_features(findings: list[Finding], loaded: Loaded) -> set[str]:
         for use in loaded.settings.table.column_uses
         if use.column in leaking_columns and not use.insist and use.availability != "history"
     }
+
+
+def doubtful_segments(findings: list[Finding], loaded: Loaded) -> set[str]:
+    """The names of segments that are no feature, of columns that may have been filled after the outcome."""
+    doubtful = {f.column for f in findings if f.severity in ("leak", "suspect")}
+    return {n for n, a in loaded.settings.segment_attributes.items() if a.column in doubtful}

@@ -29,6 +29,10 @@ _NAMES = re.compile(
     r"|outcome|result|status|n events|resolution)\b|最終|経過|失注|成約|受注|クローズ|結果|ステータス|所要",
     re.IGNORECASE,
 )
+_OF_A_PERSON = re.compile(
+    r"\b(marital|civil|family|employment|housing|residence)\b|婚姻|家族|雇用|居住", re.IGNORECASE
+)
+"""A status of these says who a lead is, not how its deal ended."""
 _TEXT_LENGTH = 80
 """As much of a text as tells it from others; free texts of all leads would fill the memory."""
 
@@ -225,7 +229,8 @@ def _mostly_one_outcome(column: AuditedColumn) -> Finding | None:
 
 
 def _named_like_a_summary(column: AuditedColumn) -> Finding | None:
-    if not _NAMES.search(re.sub(r"[_\-.]|(?<=[a-z])(?=[A-Z])", " ", column.name)):
+    name = re.sub(r"[_\-.]|(?<=[a-z])(?=[A-Z])", " ", column.name)
+    if not _NAMES.search(name) or _OF_A_PERSON.search(name):
         return None
     auc = column.auc_interleaved()
     if not auc > 0.55:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from features.clock import NEVER, days_to_ms
 from features.columns import Bools, Floats, Ints
 from features.crm.joining.lead_deals import match_deals
+from features.crm.joining.open_amounts import add_deal_amounts, read_lead_amounts
 from features.crm.leads import IdentifiedLeads, Leads
 from features.crm.parsing import encode_column
 from features.crm.reader import Reader, filter_rows
@@ -20,12 +21,12 @@ from features.crm_data import Outcomes
 from features.messages import Message
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Deals:
     """Won and lost deals, one row per deal; `lead` is the row of its lead among all identified leads.
 
     `unclear` marks the leads with a rejected deal: their outcome is unknown, so they are excluded
-    instead of counting as lost.
+    instead of counting as lost. `open_amount` is by lead, that of its open deal or its own (nan: unknown).
     """
 
     table: pa.Table
@@ -34,6 +35,7 @@ class Deals:
     won: Bools
     amount: Floats
     unclear: Bools
+    open_amount: Floats
 
     def filter_by_leads(self, leads: Leads) -> Deals:
         """The deals of the selected leads, with `lead` as row among these."""
@@ -41,13 +43,19 @@ class Deals:
         use = lead >= 0
         table = self.table if use.all() else self.table.filter(pa.array(use))
         return Deals(
-            table,
-            lead[use],
-            self.closed_at[use],
-            self.won[use],
-            self.amount[use],
-            np.zeros(len(leads.ids), dtype=bool),
+            table=table,
+            lead=lead[use],
+            closed_at=self.closed_at[use],
+            won=self.won[use],
+            amount=self.amount[use],
+            unclear=np.zeros(len(leads.ids), dtype=bool),
+            open_amount=self.open_amount[leads.lead_index.row >= 0],
         )
+
+    def closed_until(self, snapshot: int) -> Deals:
+        """The deals with closes before the snapshot (ms UTC): what is recorded as closed was closed by then,
+        even where its date is a planned one."""
+        return replace(self, closed_at=np.minimum(self.closed_at, snapshot - 1))
 
     def to_outcomes(self, leads: int) -> Outcomes:
         """The first close and first win of each lead, and the amount of the win, else of the last deal."""
@@ -64,9 +72,9 @@ class Deals:
 
 def read_deals(reader: Reader, leads: IdentifiedLeads) -> Deals:
     """The deals of the wanted leads; deals with an unusable outcome or date are rejected."""
-    config = reader.settings.deals
+    config, open_amount = reader.settings.deals, read_lead_amounts(reader, leads)
     if config is None:
-        return _no_deals(leads)
+        return _no_deals(leads, open_amount)
     matched = match_deals(reader, leads, config)
     unclear = matched.unclear.copy()
     wanted = leads.wanted[matched.lead]
@@ -77,6 +85,7 @@ def read_deals(reader: Reader, leads: IdentifiedLeads) -> Deals:
     neither = np.setdiff1d(lead[meaning == "neither"], lead[decided])
     unclear[neither] = True
     reader.note("neither", "leads", str(config.outcome), len(neither))
+    open_amount = add_deal_amounts(reader, config, rows, lead, meaning == "open", open_amount)
     rows, lead, won = filter_rows(rows, decided), lead[decided], meaning[decided] == "won"
     newest = int(leads.created[leads.wanted].max(initial=0))
     latest = _lost_at_latest(reader, leads, lead)
@@ -84,7 +93,15 @@ def read_deals(reader: Reader, leads: IdentifiedLeads) -> Deals:
     good = closed_at != NEVER
     unclear[lead[~good]] = True
     rows, lead = filter_rows(rows, good), lead[good]
-    deals = Deals(rows.table, lead, closed_at[good], won[good], _read_amounts(reader, rows, config), unclear)
+    deals = Deals(
+        table=rows.table,
+        lead=lead,
+        closed_at=closed_at[good],
+        won=won[good],
+        amount=_read_amounts(reader, rows, config),
+        unclear=unclear,
+        open_amount=open_amount,
+    )
     return _add_lost_leads(reader, leads, deals, matched.lead)
 
 
@@ -102,25 +119,26 @@ def _add_lost_leads(reader: Reader, leads: IdentifiedLeads, deals: Deals, with_d
     table = pa.table(
         {n: pa.nulls(len(lead), deals.table.schema.field(n).type) for n in deals.table.column_names}
     )
-    return Deals(
-        pa.concat_tables([deals.table, table.cast(deals.table.schema)]),
-        np.concatenate([deals.lead, lead]),
-        np.concatenate([deals.closed_at, closed_at]),
-        np.concatenate([deals.won, np.zeros(len(lead), dtype=bool)]),
-        np.concatenate([deals.amount, np.full(len(lead), np.nan)]),
-        deals.unclear,
+    return replace(
+        deals,
+        table=pa.concat_tables([deals.table, table.cast(deals.table.schema)]),
+        lead=np.concatenate([deals.lead, lead]),
+        closed_at=np.concatenate([deals.closed_at, closed_at]),
+        won=np.concatenate([deals.won, np.zeros(len(lead), dtype=bool)]),
+        amount=np.concatenate([deals.amount, np.full(len(lead), np.nan)]),
     )
 
 
-def _no_deals(leads: IdentifiedLeads) -> Deals:
+def _no_deals(leads: IdentifiedLeads, open_amount: Floats) -> Deals:
     nothing = np.empty(0, dtype=np.int64)
     return Deals(
-        leads.rows.table.slice(0, 0),
-        nothing,
-        nothing,
-        nothing.astype(bool),
-        nothing.astype(np.float64),
-        np.zeros(len(leads.ids), dtype=bool),
+        table=leads.rows.table.slice(0, 0),
+        lead=nothing,
+        closed_at=nothing,
+        won=nothing.astype(bool),
+        amount=nothing.astype(np.float64),
+        unclear=np.zeros(len(leads.ids), dtype=bool),
+        open_amount=open_amount,
     )
 
 

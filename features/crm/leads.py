@@ -79,8 +79,8 @@ def lead_attributes(reader: Reader, rows: SourceRows) -> dict[str, Column]:
 
 
 def base_columns(settings: CrmSettings) -> list[str]:
-    """The columns whose value features take from the leads' table."""
-    uses = settings.table.column_uses
+    """The columns whose value features, and a segment's attribute in a model, take from the leads' table."""
+    uses = settings.with_segments(settings.segment_attributes).column_uses
     return list(dict.fromkeys(use.column for use in uses if use.availability != "history"))
 
 
@@ -110,6 +110,7 @@ def _required_columns(settings: CrmSettings) -> list[str]:
         settings.leads.created_at,
         settings.leads.account,
         settings.leads.deal,
+        settings.leads.amount,
         settings.order_column,
         *settings.leads.skip_where,
         *settings.leads.lost_where,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,11 +12,12 @@ import pyarrow as pa
 from features.bots.report import BOTS_FILE, write_bots
 from features.columns import Ints
 from features.crm.activities import read_activities, read_changes
-from features.crm.deals import read_deals
+from features.crm.deals import Deals, read_deals
 from features.crm.leads import base_columns, lead_attributes, read_leads, select_leads
 from features.crm.reader import Reader, lead_order
 from features.crm.rejects import Rejects
-from features.crm_data import Crm, Outcomes
+from features.crm.values.far_times import FarTimes, find_far_times, find_last_recorded
+from features.crm_data import Activities, BotActivities, Crm
 from features.kinds import Language
 from features.settings import CrmSettings
 
@@ -25,7 +27,7 @@ class Loaded:
     """A CRM as it was read: arrays for the features, raw tables for the audit, and the rejects.
 
     `leads` has one row per lead of `crm`, in its order; `deals` one row per deal with a known
-    outcome; `deal_leads` are the rows of their leads.
+    outcome; `deal_leads` are the rows of their leads. `far_times` are dates far beyond all others.
     """
 
     settings: CrmSettings
@@ -34,6 +36,7 @@ class Loaded:
     leads: pa.Table
     deals: pa.Table
     deal_leads: Ints
+    far_times: Sequence[FarTimes] = ()
 
     def with_features_of(self, settings: CrmSettings) -> Loaded | None:
         """The same data with the features and the horizon of `settings`; None if they must be read again,
@@ -90,9 +93,10 @@ def _read_crm(reader: Reader) -> Loaded:
     all_deals = read_deals(reader, identified)
     leads = select_leads(reader, identified, identified.wanted & ~all_deals.unclear)
     deals = all_deals.filter_by_leads(leads)
-    outcomes = deals.to_outcomes(len(leads.ids))
     activities, bots = read_activities(reader, leads.lead_index)
-    times_ms = np.concatenate([activities.time_ms, bots.activities.time_ms])
+    times = _recorded_times(settings, leads.created, deals, activities, bots)
+    snapshot = _snapshot(reader, times)
+    outcomes = deals.closed_until(snapshot).to_outcomes(len(leads.ids))
     crm = Crm(
         lead_ids=np.array(leads.ids.to_pylist(), dtype=object),
         order=lead_order(settings),
@@ -102,19 +106,38 @@ def _read_crm(reader: Reader) -> Loaded:
         attributes=lead_attributes(reader, leads.rows),
         activities=activities,
         outcomes=outcomes,
-        snapshot=_snapshot(reader, leads.created, outcomes, times_ms),
+        snapshot=snapshot,
         dated_outcomes=bool(settings.deals and settings.deals.closed_at),
         changes=read_changes(reader, leads.lead_index),
         for_segments=frozenset(settings.segments.values()) - {*base_columns(settings)},
         bots=bots,
+        open_amount=np.where(outcomes.closed, np.nan, deals.open_amount) if _has_amounts(settings) else None,
     )
-    return Loaded(settings, crm, reader.rejects, leads.rows.table, deals.table, deals.lead)
+    far_times = find_far_times(times) if crm.order == "date" else []
+    return Loaded(settings, crm, reader.rejects, leads.rows.table, deals.table, deals.lead, far_times)
 
 
-def _snapshot(reader: Reader, created: Ints, outcomes: Outcomes, activity_times: Ints) -> int:
-    """The moment of the export in ms UTC: as_of of crm.toml, else just after the latest time in the data."""
+def _has_amounts(settings: CrmSettings) -> bool:
+    """Whether crm.toml names a column of amounts."""
+    return bool(settings.leads.amount or (settings.deals and settings.deals.amount))
+
+
+def _recorded_times(
+    settings: CrmSettings, created: Ints, deals: Deals, activities: Activities, bots: BotActivities
+) -> dict[tuple[str, str], Ints]:
+    """When things were recorded (ms UTC), by part and column of crm.toml."""
+    closed_at = settings.deals.closed_at if settings.deals else None
+    at = ", ".join(dict.fromkeys(table.at for table in settings.activities))
+    return {
+        ("leads", settings.leads.created_at or ""): created,
+        ("deals", closed_at or ""): deals.closed_at[deals.closed_at > 0],
+        ("activities", at): np.concatenate([activities.time_ms, bots.activities.time_ms]),
+    }
+
+
+def _snapshot(reader: Reader, times: Mapping[tuple[str, str], Ints]) -> int:
+    """The moment of the export in ms UTC: as_of of crm.toml, else just after the latest time in the data
+    that is not far beyond all others."""
     if reader.settings.as_of or lead_order(reader.settings) != "date":
         return reader.latest
-    closes = outcomes.closed_at[outcomes.closed & (outcomes.closed_at > 0)]
-    wins = outcomes.won_at[outcomes.won & (outcomes.won_at > 0)]
-    return max(int(a.max()) for a in (created, closes, wins, activity_times) if len(a)) + 1
+    return find_last_recorded(np.concatenate([*times.values()])) + 1

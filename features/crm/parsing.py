@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
@@ -25,7 +25,7 @@ _UTC = r"\s*(UTC|GMT)$"
 _SLASHES = r"^\d{4}/\d{1,2}/\d{1,2}"
 _FIRST_LOOK, _FEW = 20, 2_000
 _ROWS_AT_ONCE = 500_000
-"""Rows of which times are read at once; the steps on the way take several times the memory of the texts."""
+"""Rows that are parsed at once; the steps on the way take several times the memory of the texts."""
 
 
 @dataclass(frozen=True)
@@ -62,17 +62,33 @@ def as_numbers(
         values = np.asarray(array.cast(pa.float64()).to_numpy(zero_copy_only=False), np.float64)
         empty = np.isinf(values) | np.isin(values, _parse_missing_numbers(missing))
         return Parsed(np.where(empty, np.nan, values), np.isinf(values))
+    return _parse_once(as_texts(array, missing), lambda texts: _parse_numbers(texts, number_format))
+
+
+def _parse_numbers(texts: pa.ChunkedArray, number_format: NumberFormat | None) -> Parsed:
     if number_format is not None:
-        texts = as_texts(array, missing)
         values = parse_numbers(texts, number_format)
         return Parsed(values, np.isnan(values) & _is_valid(texts))
-    texts = _normalize_width(as_texts(array, missing))
+    texts = _normalize_width(texts)
     grouped = pc.match_substring_regex(texts, THOUSANDS)
     plain = pc.if_else(grouped, pc.replace_substring(texts, ",", ""), texts)
     series = pd.Series(plain.to_numpy(zero_copy_only=False), dtype=object)
     numbers = pd.to_numeric(series, errors="coerce").to_numpy(dtype=np.float64)
     values = np.where(np.isfinite(numbers), numbers, np.nan)
     return Parsed(values, np.isnan(values) & _is_valid(texts))
+
+
+def _parse_once(texts: pa.ChunkedArray, parse: Callable[[pa.ChunkedArray], Parsed]) -> Parsed:
+    """What `parse` makes of texts; of equal ones among so many rows it sees one."""
+    starts = range(0, max(len(texts), 1), _ROWS_AT_ONCE)
+    blocks = [_parse_block(texts.slice(start, _ROWS_AT_ONCE), parse) for start in starts]
+    return Parsed(np.concatenate([b.values for b in blocks]), np.concatenate([b.unreadable for b in blocks]))
+
+
+def _parse_block(texts: pa.ChunkedArray, parse: Callable[[pa.ChunkedArray], Parsed]) -> Parsed:
+    encoded = texts.combine_chunks().dictionary_encode(null_encoding="encode")
+    parsed, places = parse(pa.chunked_array([encoded.dictionary])), encoded.indices.to_numpy()
+    return Parsed(parsed.values[places], parsed.unreadable[places])
 
 
 def _normalize_width(array: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -92,9 +108,11 @@ def as_times(
     """
     if pa.types.is_timestamp(array.type) or pa.types.is_date(array.type):
         return Parsed(_to_ms(array, zone), np.zeros(len(array), dtype=bool))
-    texts = as_texts(array, missing)
-    parts = (texts.slice(start, _ROWS_AT_ONCE) for start in range(0, max(len(texts), 1), _ROWS_AT_ONCE))
-    values = np.concatenate([_parse_by_formats(part, zone, time_format) for part in parts])
+    return _parse_once(as_texts(array, missing), lambda texts: _parse_date_times(texts, zone, time_format))
+
+
+def _parse_date_times(texts: pa.ChunkedArray, zone: ZoneInfo, time_format: TimeFormat | None) -> Parsed:
+    values = _parse_by_formats(texts, zone, time_format)
     unreadable = _is_valid(texts) & (values == NEVER)
     if unreadable.any():
         no_date = pc.match_substring_regex(texts.filter(pa.array(unreadable)), NO_DATE)

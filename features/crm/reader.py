@@ -308,6 +308,10 @@ class Reader:
         """Reject the rows that the mask selects."""
         self.rejects.rows.extend(self._make_rejects(rows, bad, column, reason, None))
 
+    def empty_values(self, rows: SourceRows, bad: Bools, column: str, reason: Message) -> None:
+        """Report the values that the mask selects, which then count as missing."""
+        self.rejects.values.extend(self._make_rejects(rows, bad, column, reason, None))
+
     def _make_rejects(
         self, rows: SourceRows, bad: Bools, column: str, reason: Message, shown: str | None
     ) -> list[Reject]:

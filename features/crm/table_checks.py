@@ -13,6 +13,7 @@ from features.crm.hindsight.audited import DecidedLeads
 from features.crm.load import Loaded
 from features.crm.parsing import encode_column
 from features.crm.values.default_checks import check_defaults
+from features.crm.values.far_times import check_far_times
 from features.crm_data import Crm
 from features.moments import MIN_WINS, build_examples
 
@@ -28,6 +29,7 @@ def check_tables(loaded: Loaded) -> Iterator[Finding]:
     yield from _no_early_wins(loaded.crm)
     yield from _unseen_values(loaded)
     yield from _empty_for_open(loaded)
+    yield from check_far_times(loaded.far_times, loaded.crm.snapshot)
     yield from _odd_times(loaded.crm)
     yield from _unworked(loaded)
     yield from _too_young(loaded)

@@ -94,12 +94,14 @@ class LeadsTable(Source):
 
     `deal` is a column with the id of the lead's deal, for deals that do not name their lead. Rows of
     `lost_where` are lost if they have no deal in the table of the deals (a lead that was disqualified).
+    `amount` is what an open lead is expected to bring, where no open deal of it says so.
     """
 
     id: str
     created_at: str | None = None
     account: str | None = None
     deal: str | None = None
+    amount: str | None = None
     lost_where: RowConditions = Field(default_factory=dict)
 
 

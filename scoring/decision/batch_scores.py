@@ -11,7 +11,7 @@ from typing import TypeVar
 import numpy as np
 
 from features.clock import NEVER, iso
-from features.columns import Bools, Column, Ints, LazyColumns, take
+from features.columns import Bools, Column, Floats, Ints, LazyColumns, numbers_or_none, take
 from features.kinds import Language
 from scoring.decision.actions import Actions
 from scoring.decision.decision import DECIDERS, HAND_OVERS, Decision, ModelSide
@@ -43,7 +43,8 @@ class BatchScores:
     """The answers for n leads. `encoded` and `model` are None if the model does not answer.
 
     `answered_roles` has by role (budget, authority, need, timing) a mask of the leads whose answer the
-    CRM holds; `as_of` is ms UTC (None: no dates).
+    CRM holds; `as_of` is ms UTC (None: no dates). `amounts` are what the open deals are expected to bring
+    (nan: unknown; None: of all leads).
     """
 
     card: Scorecard
@@ -62,6 +63,7 @@ class BatchScores:
     as_of: int | None
     explained: Explanation | None = None
     sales_statuses: Sequence[SalesStatus | None] | None = None
+    amounts: Floats | None = None
 
     def __len__(self) -> int:
         return len(self.rating)
@@ -79,6 +81,16 @@ class BatchScores:
         if self.calibrated_model is None or self.model is None:
             return None
         return self.calibrated_model.similar_leads(self.model.probability)
+
+    @cached_property
+    def expected_values(self) -> Floats | None:
+        """The probability times the amount of each lead (nan: the amount is unknown, or the deal is closed);
+        None without a model or any amount."""
+        if self.model is None or self.amounts is None:
+            return None
+        outcomes = (status and status.outcome for status in self.sales_statuses or [None] * len(self))
+        is_open = np.array([outcome is None for outcome in outcomes])
+        return np.asarray(np.where(is_open, self.model.probability * self.amounts, np.nan), dtype=np.float64)
 
     @cached_property
     def explanation(self) -> Explanation | None:
@@ -110,6 +122,7 @@ class BatchScores:
             _names_that_hold(unanswered) if unanswered else no_names,
             nothing if self.sales_statuses is None else map(_closed_answer, self.sales_statuses),
             self._out_of_range() if self.cautions else no_names,
+            nothing if self.amounts is None else numbers_or_none(self.amounts),
             strict=True,
         )
         as_of, scored_at_iso = None if self.as_of is None else iso(self.as_of), iso(scored_at)
@@ -132,6 +145,7 @@ class BatchScores:
                 request_id=request_id,
                 closed=row[11],
                 out_of_range=row[12],
+                amount=row[13],
             )
             for row in rows
         ]
@@ -162,6 +176,7 @@ class BatchScores:
             sales_statuses=self.sales_statuses and self.sales_statuses[rows],
             answered_roles={role: answered[rows] for role, answered in self.answered_roles.items()},
             explained=self.explained and self.explained.take_row(row),
+            amounts=None if self.amounts is None else self.amounts[rows],
         )
 
     def action_text(self, row: int, lang: Language) -> str:
@@ -176,18 +191,21 @@ class BatchScores:
         if explain != "none" and (shares := self.explanation) is not None:
             reasons = words.model_reasons(shares.features, shares.contributions, self.columns, explain)
         columns = (model.score, model.stage, model.probability, *similar_leads)
-        rows = zip(*(column.tolist() for column in columns), reasons, strict=True)
+        values = self.expected_values
+        expected = [None] * len(self) if values is None else numbers_or_none(values)
+        rows = zip(*(column.tolist() for column in columns), expected, reasons, strict=True)
         return [
             ModelAnswer(
                 version=version,
                 score=score,
                 stage=STAGES[stage],
                 probability=probability,
+                expected_value=value,
                 alike=similar,
                 alike_won=won,
                 reasons=lead_reasons,
             )
-            for score, stage, probability, similar, won, lead_reasons in rows
+            for score, stage, probability, similar, won, value, lead_reasons in rows
         ]
 
     def _rules_answers(self, lang: Language) -> list[RulesAnswer]:

@@ -49,7 +49,8 @@ def build_scorer(
     card = _current_card(settings, fallback_card, warn)
     if trained is None:
         return Scorer(card, settings.table, None, fallback)
-    table = replace(settings.table, text_words=trained.model.table.text_words)
+    trained_table = trained.model.table
+    table = replace(settings.with_segments(trained_table.names), text_words=trained_table.text_words)
     try:
         return Scorer(card, table, CalibratedModel.from_evidence(trained.model, trained.evidence, card), None)
     except SettingsError as problem:
@@ -64,7 +65,7 @@ def build_scorer(
 
 def changed_features(settings: CrmSettings, model: Model) -> list[str]:
     """The features of a model that crm.toml no longer has, or defines differently."""
-    now = settings.table.rows
+    now = settings.with_segments(model.table.names).rows
     return [name for name, feature in model.table if now.get(name) != feature]
 
 

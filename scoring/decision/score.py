@@ -43,12 +43,17 @@ class Reason:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelAnswer:
-    """The model's side. Of `alike` leads with a similar score `alike_won` were won."""
+    """The model's side. Of `alike` leads with a similar score `alike_won` were won; `expected_value` has the
+    unit of the amount."""
 
     version: str
     score: Percent
     stage: Stage
     probability: Annotated[float, Field(ge=0, le=1, description="To be won within the horizon.")]
+    expected_value: Annotated[
+        float | None,
+        Field(ge=0, description="Probability times amount; null: the amount is unknown, or the deal closed."),
+    ]
     alike: int
     alike_won: int
     reasons: Annotated[
@@ -130,6 +135,9 @@ class Score:
     out_of_range: Annotated[
         tuple[str, ...], Field(description="The features that the caution out_of_range is about.")
     ] = ()
+    amount: Annotated[
+        float | None, Field(ge=0, description="What the open deal is expected to bring; null: unknown.")
+    ] = None
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -146,6 +154,8 @@ class Score:
             reasons = [{"code": r.code, "weight": r.weight, "value": r.value} for r in model.reasons]
         return {
             "model_reasons": reasons,
+            "amount": self.amount,
+            "expected_value": None if model is None else model.expected_value,
             "alike": None if model is None else model.alike,
             "alike_won": None if model is None else model.alike_won,
             "rules_reasons": [{"code": r.code, "weight": r.weight} for r in rules.reasons],

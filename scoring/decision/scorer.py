@@ -12,7 +12,7 @@ from functools import cached_property
 
 import numpy as np
 
-from features.columns import Bools, Column, LazyColumns, encode_texts
+from features.columns import Bools, Column, Floats, LazyColumns, encode_texts
 from features.kinds import Language
 from features.table import FeatureTable
 from scoring.decision.actions import choose_actions
@@ -60,11 +60,13 @@ class Scorer:
         overrides: Mapping[str, Override] | None = None,
         explain: bool = False,
         sales_statuses: Mapping[str, SalesStatus] | None = None,
+        amounts: Floats | None = None,
     ) -> BatchScores:
         """Score leads by their feature values.
 
         `as_of` is ms UTC (None: no dates). `answered_roles` has by role (budget, authority, need,
-        timing) a mask of the leads whose answer the CRM holds. With `explain` the log-odds are summed
+        timing) a mask of the leads whose answer the CRM holds. `amounts` are what the open deals are
+        expected to bring (nan: unknown). With `explain` the log-odds are summed
         from the model's reasons, which are needed later anyway.
         """
 
@@ -81,6 +83,7 @@ class Scorer:
             overrides=[overrides.get(lead_id) for lead_id in lead_ids] if overrides else None,
             explain=explain,
             sales_statuses=[sales_statuses.get(lead) for lead in lead_ids] if sales_statuses else None,
+            amounts=amounts,
         )
 
     def score_one(
@@ -92,6 +95,7 @@ class Scorer:
         override: Override | None = None,
         explain: bool = False,
         sales_status: SalesStatus | None = None,
+        amount: float | None = None,
     ) -> BatchScores:
         """Score one lead by its feature values in the order of `table`; faster than `score_batch`."""
         named = dict(zip(self.table.names, values, strict=True))
@@ -109,6 +113,7 @@ class Scorer:
             overrides=None if override is None else [override],
             explain=explain,
             sales_statuses=None if sales_status is None else [sales_status],
+            amounts=None if amount is None else np.array([amount], dtype=np.float64),
         )
 
     def model_reasons(self, columns: Mapping[str, Column], lang: Language) -> list[tuple[Reason, ...]]:
@@ -135,6 +140,7 @@ class Scorer:
         overrides: Sequence[Override | None] | None,
         explain: bool,
         sales_statuses: Sequence[SalesStatus | None] | None,
+        amounts: Floats | None,
     ) -> BatchScores:
         encoded = model = explained = None
         fallback = self.fallback
@@ -160,6 +166,7 @@ class Scorer:
             as_of=as_of,
             explained=explained,
             sales_statuses=sales_statuses,
+            amounts=amounts,
         )
 
     def _run_model(

@@ -17,6 +17,7 @@ from features.table import FeatureTable
 from scoring.decision.decision import Codes, Decision, ModelSide, decide
 from scoring.decision.reasons import Contribution, rank_contributions, rule_reasons
 from scoring.decision.score import Reason
+from scoring.evaluation.segments import SegmentQuality, frequent_values, measure_segments
 from scoring.model.evidence import MODEL, POINTS, Evidence
 from scoring.model.model import sigmoid
 from scoring.scorecard.rating import Rating, rate
@@ -27,7 +28,7 @@ from scoring.statistics.rates import Rate, Rates
 from scoring.to_json import to_jsonable
 
 SIDES = ("model", "rules", "decision")
-_MIN_LEADS, _MAX_VALUES, _MAX_DISPUTES, _PART_DRAWS = 50, 8, 20, 100
+_MIN_LEADS, _MAX_DISPUTES, _PART_DRAWS = 50, 20, 100
 
 
 @dataclass(frozen=True)
@@ -132,6 +133,11 @@ class ModelVsRules:
         return [part for name, column in columns for part in self._compare_values(name, column)]
 
     @cached_property
+    def segment_quality(self) -> list[SegmentQuality]:
+        """The model by segment and value: predicted against observed win rate, and its ranking."""
+        return measure_segments(self.evidence)
+
+    @cached_property
     def months(self) -> list[SegmentComparison]:
         """By month of the moment; empty without dates."""
         if not self.evidence.dated:
@@ -192,6 +198,7 @@ class ModelVsRules:
             "agreement": self.agreement,
             "bands": self.bands,
             "segments": self.segments,
+            "segment_quality": [quality.to_dict() for quality in self.segment_quality],
             "months": self.months,
             "disputes": [self._dispute_to_dict(dispute, table, lang) for dispute in self.disputes],
         }
@@ -210,10 +217,8 @@ class ModelVsRules:
         return dict(zip(SIDES, sides, strict=True))
 
     def _compare_values(self, name: str, column: Texts) -> Iterator[SegmentComparison]:
-        count = np.bincount(column.codes[column.codes >= 0], minlength=len(column.categories))
-        for code in np.argsort(-count, kind="stable")[:_MAX_VALUES]:
-            part = self._compare_part(name, column.categories[code], column.codes == code)
-            if part is not None:
+        for value, rows in frequent_values(column):
+            if (part := self._compare_part(name, value, rows)) is not None:
                 yield part
 
     def _compare_part(self, name: str, value: str, mask: Bools) -> SegmentComparison | None:

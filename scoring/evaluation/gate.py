@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from features.clock import MS_PER_DAY, to_ms
-from features.columns import Bools, Floats
+from features.columns import Bools, Column, Floats
 from features.moments import MIN_WINS, count_missing
 from scoring.model.evidence import MODEL, POINTS, Evidence
 from scoring.model.model import Model, sigmoid
@@ -202,14 +202,15 @@ def champion_scores(new: ModelCandidate, champion: ModelCandidate) -> Floats:
 
     If the champion was evaluated on the same lead and moment, its score then counts. A lead that was
     created after all of the champion's examples is scored by the champion now, if all of its features
-    exist with the same meaning.
+    exist with the same meaning. The attribute of a segment that is no feature of the candidate counts.
     """
     log_odds = _scores_in_champion_evidence(new.evidence, champion.evidence)
     fresh = np.isnan(log_odds) & _created_after(new.evidence, champion.model)
-    features = new.model.table.rows
-    if fresh.any() and all(features.get(name) == f for name, f in champion.model.table):
-        part = new.evidence.take(fresh).features
-        log_odds[fresh] = champion.model.log_odds(champion.model.encode(part))
+    features, part = new.model.table.rows, new.evidence.take(fresh)
+    only_segments = part.segments.keys() - features.keys() - part.features.keys()
+    if fresh.any() and all(features.get(n) == f or n in only_segments for n, f in champion.model.table):
+        columns: Mapping[str, Column] = {**part.segments, **part.features}
+        log_odds[fresh] = champion.model.log_odds(champion.model.encode(columns))
     return log_odds
 
 

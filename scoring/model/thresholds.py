@@ -21,8 +21,9 @@ from scoring.scorecard.rating import Rating, rate
 from scoring.scorecard.scale import Scale
 from scoring.scorecard.scorecard import HOT, WARM, Policy, Scorecard
 
-_MAX_EXCESS = 3
+_MAX_EXCESS, _ROUNDING = 3, 1e-9
 _SAME_VOLUME, _MIN_WIN_RATE = "same_volume_as_rules", "min_win_rate"
+_PREDICTED_WIN_RATE = "predicted_win_rate"
 
 UNREACHABLE = 1.0
 """A threshold that no probability below certainty reaches."""
@@ -52,7 +53,7 @@ def find_thresholds(
     """
     probability = sigmoid(evidence.served if log_odds is None else log_odds)
     data = _PolicyData(evidence, rating, probability, about.get("new_leads_per_week"))
-    find = _POLICIES[_measurable_policy(policy.policy, about)]
+    find = _POLICIES[_measurable_policy(policy.policy, rating, about)]
     warm, hot = find(data, policy.warm, WARM), find(data, policy.hot, HOT)
     return Scale(min(warm, hot), hot, 1.0)
 
@@ -63,35 +64,50 @@ def find_evaluated_thresholds(card: Scorecard, evidence: Evidence, about: Mappin
     return find_thresholds(card.thresholds, evidence, rating, about, evidence.scores[MODEL])
 
 
-def _measurable_policy(policy: str, about: Mapping[str, Any]) -> str:
-    """The policy; the volume of the rules where it asks for a win rate and too few wins show one."""
-    has_few_wins = about.get("measured_won_leads", MIN_WINS) < MIN_WINS
-    return _SAME_VOLUME if policy == _MIN_WIN_RATE and has_few_wins else policy
+def _measurable_policy(policy: str, rating: Rating, about: Mapping[str, Any]) -> str:
+    """The policy; where it asks for a win rate and too few wins show one, the volume of the rules, or
+    without rules that call anybody warm the win rate that the model predicts."""
+    is_measurable = about.get("measurable", about.get("measured_won_leads", MIN_WINS) >= MIN_WINS)
+    if policy != _MIN_WIN_RATE or is_measurable:
+        return policy
+    return _SAME_VOLUME if (rating.stage >= WARM).any() else _PREDICTED_WIN_RATE
 
 
 def _same_volume(data: _PolicyData, _: float | None, stage: int) -> float:
     """As many leads of the evidence as the rules put into the stage or above."""
-    return _nth_highest(data.probability, int((data.rating.stage >= stage).sum()))
+    return _nth_highest(data.probability, int((data.rating.stage >= stage).sum()), stage)
 
 
-def _top_share(data: _PolicyData, share: float | None, _: int) -> float:
+def _top_share(data: _PolicyData, share: float | None, stage: int) -> float:
     assert share is not None
-    return _nth_highest(data.probability, round(share * len(data.evidence)))
+    return _nth_highest(data.probability, round(share * len(data.evidence)), stage)
 
 
-def _min_win_rate(data: _PolicyData, rate: float | None, _: int) -> float:
+def _min_win_rate(data: _PolicyData, rate: float | None, stage: int) -> float:
     """The longest list, by falling probability, with at least this win rate."""
     assert rate is not None
-    order = np.argsort(-data.probability, kind="stable")
-    sorted_probability = data.probability[order]
-    # equal probabilities go onto the list together
-    ends = np.append(sorted_probability[1:] < sorted_probability[:-1], True)
-    reached = np.cumsum(data.evidence.won[order]) / np.arange(1, len(order) + 1) >= rate
-    reached &= ends
-    return _nth_highest(data.probability, int(np.flatnonzero(reached)[-1]) + 1 if reached.any() else 0)
+    return _longest_list(data.probability, data.evidence.won, rate, stage)
 
 
-def _calls_per_week(data: _PolicyData, calls: float | None, _: int) -> float:
+def _predicted_win_rate(data: _PolicyData, rate: float | None, stage: int) -> float:
+    """The longest list, by falling probability, whose mean probability is at least this win rate."""
+    assert rate is not None
+    return _longest_list(data.probability, data.probability, rate, stage)
+
+
+def _longest_list(probability: Floats, wins: Floats | Bools, rate: float, stage: int) -> float:
+    """The threshold of the longest list with so high a mean of `wins`: equal probabilities go onto the
+    list together."""
+    order = np.argsort(-probability, kind="stable")
+    falling = probability[order]
+    ends = np.append(falling[1:] < falling[:-1], True)
+    reached = ends & (
+        np.cumsum(wins[order], dtype=np.float64) / np.arange(1, len(order) + 1) >= rate - _ROUNDING
+    )
+    return _nth_highest(probability, int(np.flatnonzero(reached)[-1]) + 1 if reached.any() else 0, stage)
+
+
+def _calls_per_week(data: _PolicyData, calls: float | None, stage: int) -> float:
     """The given number of leads turns hot per week, counted on leads covered from their first day on."""
     assert calls is not None
     if data.new_leads_per_week is None:
@@ -100,7 +116,7 @@ def _calls_per_week(data: _PolicyData, calls: float | None, _: int) -> float:
         )
     highest = highest_of_new_leads(data.evidence, data.probability)
     share = min(calls / max(data.new_leads_per_week, 1e-9), 1.0)
-    return _nth_highest(highest, round(share * len(highest)))
+    return _nth_highest(highest, round(share * len(highest)), stage)
 
 
 def highest_of_new_leads(evidence: Evidence, value: Floats) -> Floats:
@@ -118,19 +134,22 @@ def is_new_in_period(evidence: Evidence) -> Bools:
     return np.asarray(born >= evidence.moment.min())
 
 
-def _nth_highest(probability: Floats, count: int) -> float:
+def _nth_highest(probability: Floats, count: int, stage: int) -> float:
     """The threshold that about `count` of the probabilities reach.
 
     It lies between two different probabilities, never within equal ones: they reach it together, unless that
-    would make the list more than `_MAX_EXCESS` times as long.
+    would make the list more than `_MAX_EXCESS` times as long. The likeliest leads, where they are not more
+    than half of all, are warm at least: none that the model tells apart from the others is cold.
     """
     if count <= 0:
         return UNREACHABLE
     values, counts = np.unique(probability, return_counts=True)
     reached = np.cumsum(counts[::-1])[::-1]
-    first = int(np.abs(np.log(reached / count)).argmin())
-    if reached[first] > _MAX_EXCESS * count:
+    most = max(_MAX_EXCESS * count, len(probability) / 2 if stage == WARM else 0)
+    allowed = np.flatnonzero(reached <= most)
+    if not len(allowed):
         return UNREACHABLE
+    first = int(allowed[np.abs(np.log(reached[allowed] / count)).argmin()])
     return float(values[first] if first == 0 else (values[first - 1] + values[first]) / 2)
 
 
@@ -138,5 +157,6 @@ _POLICIES: dict[str, Callable[[_PolicyData, float | None, int], float]] = {
     _SAME_VOLUME: _same_volume,
     "top_share": _top_share,
     _MIN_WIN_RATE: _min_win_rate,
+    _PREDICTED_WIN_RATE: _predicted_win_rate,
     "calls_per_week": _calls_per_week,
 }

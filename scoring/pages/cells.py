@@ -49,6 +49,12 @@ def points_with_interval(figure: Estimate) -> str:
     return f"{value} [{low}, {high}]"
 
 
+def points_cell(figure: Estimate) -> CellValue:
+    """A difference of shares in percentage points with its interval."""
+    value, low, high = map(format_percentage_points, (figure.value, figure.low, figure.high))
+    return CellValue(value, f"[{low}, {high}]")
+
+
 def stage_names(lang: Language) -> list[str]:
     return [translate(f"stage_{stage}", lang) for stage in STAGES]
 

@@ -13,6 +13,7 @@ from scoring.pages.cells import difference_cell, outcome_text, stage_names, titl
 from scoring.pages.charts import bars_with_intervals
 from scoring.pages.formats import format_share
 from scoring.pages.page import Block, Cell, CellValue, Chart, Heading, Page, Table, Text
+from scoring.pages.segments import segment_blocks
 from scoring.pages.tables import agreement_table, band_names, figures_table, rates_table, verdict
 from scoring.statistics.paired_differences import count_calls
 from scoring.texts import translate
@@ -60,6 +61,7 @@ def _blocks(comparison: ModelVsRules, table: FeatureTable, model: str, lang: Lan
     yield Chart(lambda: bars_with_intervals(band_names(), bands, *axes))
     yield Heading(translate("compare_segments", lang))
     yield _parts(comparison.segments, ("compare_segment", "compare_value"), table, lang)
+    yield from segment_blocks(comparison.segment_quality, table.vocabulary, lang)
     if comparison.months:
         yield Heading(translate("compare_months", lang))
         yield _parts(comparison.months, ("compare_month",), table, lang)

@@ -7,7 +7,7 @@ Annals of Statistics 7 (1979).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import TypeAlias
@@ -79,6 +79,16 @@ class Ranked:
         won = np.add.reduceat(self.weight * self.won, self.runs)
         return np.asarray(won), np.asarray(np.add.reduceat(self.weight, self.runs))
 
+    @cached_property
+    def amount_by_run(self) -> Floats:
+        """The won amount of each run."""
+        return np.asarray(np.add.reduceat(self.weight * self.won_amount, self.runs))
+
+    @cached_property
+    def taken_of_runs(self) -> dict[float, Floats]:
+        """The share of each run among the first leads, by their volume, as far as it was computed."""
+        return {}
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -139,9 +149,9 @@ def lift_of(ranking: Ranked, volume: float) -> float:
 
 def amount_of(ranking: Ranked, volume: float) -> float:
     """The share of the won amount that the first `volume` leads bring."""
-    amounts = np.add.reduceat(ranking.weight * ranking.won_amount, ranking.runs)
     if not volume:
         return float("nan")
+    amounts = ranking.amount_by_run
     return _share(float(_fraction_taken(ranking, volume) @ amounts), float(amounts.sum()))
 
 
@@ -206,15 +216,16 @@ def measure(
     group: NDArray[np.integer],
     draws: int = 200,
     seed: int = 0,
+    measures: Mapping[str, Measure] = MEASURES,
 ) -> dict[str, Estimate]:
-    """Every metric with its interval from `draws` bootstrap samples of whole groups."""
+    """Every metric of `measures` with its interval from `draws` bootstrap samples of whole groups."""
     ranking, order = rank_leads(won, probability, amount), np.argsort(-probability, kind="stable")
-    drawn: dict[str, list[float]] = {name: [] for name in MEASURES}
+    drawn: dict[str, list[float]] = {name: [] for name in measures}
     for weight in group_draws(group, draws, seed):
         sample = ranking.weighted(weight[order])
-        for name, figure in MEASURES.items():
+        for name, figure in measures.items():
             drawn[name].append(figure(sample))
-    return {name: with_interval(figure(ranking), drawn[name]) for name, figure in MEASURES.items()}
+    return {name: with_interval(figure(ranking), drawn[name]) for name, figure in measures.items()}
 
 
 def estimate(
@@ -257,9 +268,11 @@ def with_interval(value: float, drawn: Sequence[float] | Floats) -> Estimate:
 
 def _fraction_taken(ranking: Ranked, volume: float) -> Floats:
     """The share of each run of ties that is among the first `volume` leads."""
-    _, all_ = ranking.by_run
-    above = np.cumsum(all_) - all_
-    return np.clip((volume - above) / np.maximum(all_, _TINY), 0.0, 1.0)
+    if volume not in ranking.taken_of_runs:
+        _, all_ = ranking.by_run
+        above = np.cumsum(all_) - all_
+        ranking.taken_of_runs[volume] = np.clip((volume - above) / np.maximum(all_, _TINY), 0.0, 1.0)
+    return ranking.taken_of_runs[volume]
 
 
 def _share(part: float, total: float) -> float:

@@ -132,6 +132,8 @@ class PastScore(TypedDict):
     owner: str
     deadline: Timestamp | None
     request_id: str | None
+    amount: Annotated[float | None, Field(description="What the open deal was expected to bring.")]
+    expected_value: Annotated[float | None, Field(description="Probability times amount.")]
     model_reasons: list[StoredModelReason] | None
     alike: int | None
     alike_won: int | None
@@ -172,6 +174,8 @@ class HotLead(TypedDict):
     decided_by: Decider
     fallback: str | None
     probability: float | None
+    amount: Annotated[float | None, Field(description="What the open deal is expected to bring.")]
+    expected_value: Annotated[float | None, Field(description="Probability times amount, as scored.")]
     points: int
     owner: str
     action: str

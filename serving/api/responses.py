@@ -76,7 +76,8 @@ def _trend(rows: Sequence[Mapping[str, Any]]) -> Trend | None:
 def _format_row(row: Mapping[str, Any]) -> PastScore:
     # SQLAlchemy's column names are a subclass of str, which orjson does not write.
     values = {str(name): _format_value(name, value) for name, value in row.items() if name != "detail"}
-    return cast(PastScore, {**values, **orjson.loads(row["detail"])})
+    detail = dict.fromkeys(_CALL_DETAILS) | orjson.loads(row["detail"])  # older scores have none
+    return cast(PastScore, {**values, **detail})
 
 
 def _format_value(name: str, value: object) -> object:
@@ -102,12 +103,17 @@ def format_call_list(
 
 def _format_call(row: HotRow, card: Scorecard, lang: Language, now: int) -> HotLead:
     values = {name: _format_value(name, getattr(row, name)) for name in _CALL_FIELDS}
-    reasons = [reason.text for reason in stored_rule_reasons(orjson.loads(row.detail), card, lang)]
+    detail = orjson.loads(row.detail)
+    values |= {name: detail.get(name) for name in _CALL_DETAILS}
+    reasons = [reason.text for reason in stored_rule_reasons(detail, card, lang)]
     text = action_of(card, ACCEPTED if row.action == FOLLOW_UP else HOT).text.text(lang)
     return cast(HotLead, {**values, "overdue": is_overdue(row, now), "reasons": reasons, "text": text})
 
 
-_CALL_FIELDS = tuple(name for name in HotLead.__annotations__ if name not in ("overdue", "reasons", "text"))
+_CALL_DETAILS = ("amount", "expected_value")
+_CALL_FIELDS = tuple(
+    name for name in HotLead.__annotations__ if name not in ("overdue", "reasons", "text", *_CALL_DETAILS)
+)
 
 
 def format_live_model(live_model: LiveModel, now: int) -> ModelInUse:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from features.clock import NEVER, iso_exact
-from features.columns import Column, Texts
+from features.columns import Column, Texts, numbers_or_none
 from features.crm_data import Activities, Crm
 from features.kinds import ValueType
 from features.settings import CrmSettings
@@ -32,6 +32,7 @@ class CrmExport:
 def iter_records(export: CrmExport, settings: CrmSettings) -> Iterator[Record]:
     """An export as records. The same export gives the same keys."""
     yield from _leads(export, settings)
+    yield from _amounts(export.crm)
     yield from _changes(export.crm, settings)
     yield from _activities(export.crm)
     yield from _outcomes(export)
@@ -41,6 +42,11 @@ def iter_records(export: CrmExport, settings: CrmSettings) -> Iterator[Record]:
 def is_todays_values(record: Record) -> bool:
     """Whether a record holds all attributes of a lead that are known only as of the export (None: empty)."""
     return record.kind == "leads" and record.key == _name_todays_values(record.lead_id, record.at)
+
+
+def is_amount(record: Record) -> bool:
+    """Whether a record holds what the open deal of a lead is expected to bring, as of the export."""
+    return record.kind == "leads" and record.key == _name_amount(record.lead_id)
 
 
 def _leads(export: CrmExport, settings: CrmSettings) -> Iterator[Record]:
@@ -63,6 +69,21 @@ def _leads(export: CrmExport, settings: CrmSettings) -> Iterator[Record]:
         if names := [name for name in today if changed[name].get(row, NEVER) > time_ms]:
             later = {"attributes": _read_values(crm.attributes, names, row, settings.columns)}
             yield Record("leads", _name_todays_values(lead_id, time_ms), 1, lead_id, time_ms, later)
+
+
+def _amounts(crm: Crm) -> Iterator[Record]:
+    """What the open deal of each open lead is expected to bring, known as of the export (None: unknown)."""
+    if crm.open_amount is None:
+        return
+    amounts = numbers_or_none(crm.open_amount)
+    for row in np.flatnonzero(~crm.outcomes.closed).tolist():
+        lead_id, time_ms = str(crm.lead_ids[row]), max(int(crm.created[row]), crm.snapshot - 1)
+        body = _drop_missing({"amount": amounts[row]})
+        yield Record("leads", _name_amount(lead_id), 1, lead_id, time_ms, body)
+
+
+def _name_amount(lead_id: str) -> str:
+    return f"import:{lead_id}:amount"
 
 
 def _name_todays_values(lead_id: str, time_ms: int) -> str:
@@ -165,4 +186,4 @@ def _read_value(column: Column, row: int) -> str | float | None:
 def _to_values(column: Column) -> list[str | None] | list[float | None]:
     if isinstance(column, Texts):
         return column.to_list()
-    return [None if value != value else value for value in column.tolist()]
+    return numbers_or_none(column)

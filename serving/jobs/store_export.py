@@ -13,7 +13,7 @@ from itertools import islice
 from typing import Literal, TypeAlias
 
 from features.settings import CrmSettings
-from serving.jobs.crm_records import CrmExport, is_todays_values, iter_records
+from serving.jobs.crm_records import CrmExport, is_amount, is_todays_values, iter_records
 from serving.store import reads
 from serving.store.records import Record, RecordKind, WriteOutcome
 from serving.store.store import Store
@@ -49,11 +49,17 @@ def batch_records(export: CrmExport, settings: CrmSettings) -> Iterator[tuple[Re
 def _drop_known_values(store: Store, records: Sequence[Record]) -> Iterator[Record | None]:
     """The records, those of today's values with only the values that differ from the earlier stored ones.
 
-    None for a record of which nothing remains. A value that the export no longer has becomes None.
+    None for a record of which nothing remains, and for an amount that is stored already. A value that the
+    export no longer has becomes None.
     """
+    amount_keys = [record.key for record in records if is_amount(record)]
+    amounts = store.read(partial(reads.amounts_of_keys, keys=amount_keys))
     lead_ids = list(dict.fromkeys(record.lead_id for record in records if is_todays_values(record)))
     stored = store.read(partial(reads.attribute_history, lead_ids=lead_ids))
     for record in records:
+        if is_amount(record):
+            yield None if amounts.get(record.key) == record.body.get("amount") else record
+            continue
         if not is_todays_values(record):
             yield record
             continue

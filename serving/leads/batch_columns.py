@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from features.clock import NEVER
-from features.columns import Bools, Column, Ints, encode_texts, is_missing, take
+from features.columns import Bools, Column, Floats, Ints, encode_texts, is_missing, take
 from features.crm_data import Activities, Changes, Crm, Outcomes
 from features.many_leads import Histories, ManyLeads
 from serving.leads.field_types import AttributeSchema
@@ -21,7 +21,8 @@ MAX_TYPES = 32_767
 @dataclass(frozen=True, kw_only=True)
 class BatchLeads:
     """All that is known of n leads. `created` is ms UTC (NEVER: not dated), `attributes` and `changes` are
-    by column. The `lead` of an activity is its row, or n + its row for the activities of colleagues."""
+    by column. The `lead` of an activity is its row, or n + its row for the activities of colleagues.
+    `amounts` are what their open deals are expected to bring (nan: unknown; None: of all)."""
 
     ids: Sequence[str]
     created: Ints
@@ -30,6 +31,7 @@ class BatchLeads:
     activities: Activities
     ignored: Sequence[tuple[str, ...]]
     unknown_types: Sequence[tuple[str, ...]]
+    amounts: Floats | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -86,7 +88,15 @@ def from_facts(facts: Sequence[LeadFacts], schema: AttributeSchema) -> BatchLead
         activities=_build_activities([*events, *others]),
         ignored=[lead.ignored for lead in facts],
         unknown_types=[lead.unknown_types for lead in facts],
+        amounts=build_amounts([lead.amount for lead in facts]),
     )
+
+
+def build_amounts(values: Sequence[float | None]) -> Floats | None:
+    """Amounts as numbers, nan where one is unknown; None if all are."""
+    if all(value is None for value in values):
+        return None
+    return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
 
 
 def build_column(values: Sequence[object], kind: str) -> Column:

@@ -21,7 +21,7 @@ from features.clock import CLOCKS_DIFFER_MS, NEVER
 from features.columns import Column, Floats, Ints
 from features.crm_data import Activities
 from serving.leads import bodies
-from serving.leads.batch_columns import BatchLeads, build_column
+from serving.leads.batch_columns import BatchLeads, build_amounts, build_column
 from serving.leads.field_types import (
     MAX_ATTRIBUTES,
     MAX_NUMBER,
@@ -82,6 +82,7 @@ def _build_leads(
         else events,
         ignored=ignored,
         unknown_types=_find_unknown_types(events, schema, len(rows)),
+        amounts=_parse_amounts(rows),
     )
 
 
@@ -157,6 +158,13 @@ def _parse_numbers(numbers: list[float | None]) -> Floats:
     values = np.asarray(pa.array(numbers, pa.float64()).to_numpy(zero_copy_only=False), np.float64)
     _require(not len(values) or not (np.abs(values) > MAX_NUMBER).any())
     return values
+
+
+def _parse_amounts(rows: Sequence[Mapping[str, Any]]) -> Floats | None:
+    amounts = [lead.get("amount") for lead in rows]
+    values = _parse_numbers(amounts)
+    _require(not (values < 0).any())
+    return build_amounts(amounts)
 
 
 def _build_columns(

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from serving.leads.field_types import (
+    Amount,
     Attributes,
     AttributeValue,
     Identifier,
@@ -76,6 +77,9 @@ class Lead(RequestBody):
     colleagues_activities: Annotated[list[LeadActivity], Field(max_length=MAX_ACTIVITIES)] = Field(
         default=[], description="What other leads of the same account did."
     )
+    amount: Amount | None = Field(
+        default=None, description="What its open deal is expected to bring; for the expected value alone."
+    )
 
 
 class BatchIn(RequestBody):
@@ -105,6 +109,9 @@ class LeadIn(RecordIn):
     created_at: PastMoment | None = None
     account_id: Identifier | None = None
     attributes: Attributes = {}
+    amount: Amount | None = Field(
+        default=None, description="What its open deal is expected to bring; for the expected value alone."
+    )
 
 
 class OutcomeIn(RecordIn):
@@ -121,7 +128,9 @@ class OpportunityIn(RecordIn):
 
     opened_at: PastMoment
     stage: LongText | None = None
-    amount: Number | None = None
+    amount: Amount | None = Field(
+        default=None, description="What it is expected to bring: the newest one is that of the lead."
+    )
     by: LongText | None = None
 
 

@@ -28,7 +28,7 @@ from features.columns import to_text
 from features.crm.values.date_reader import DateReader
 from features.crm.values.formats import NumberFormat
 from features.kinds import Edge, ValueType
-from features.numbers import NUMBER, number
+from features.numbers import MAX_AMOUNT, NOT_NEGATIVE, NUMBER, number
 from features.settings import CrmSettings
 from serving.web.field_errors import TIME
 
@@ -58,22 +58,28 @@ _FiniteNumber = Annotated[float, Field(ge=-MAX_NUMBER, le=MAX_NUMBER, allow_inf_
 class _NumberOrText:
     """A number or a text that is one, for systems that send numbers as texts."""
 
+    def __init__(self, form: str = NUMBER, lowest: float = -MAX_NUMBER) -> None:
+        self.form, self.lowest = form, lowest
+
     def __get_pydantic_core_schema__(
         self, source: object, handler: GetCoreSchemaHandler
     ) -> core_schema.CoreSchema:
-        form = core_schema.str_schema(pattern=f"^({NUMBER})$", max_length=MAX_NUMBER_LENGTH, strict=True)
+        form = core_schema.str_schema(pattern=f"^({self.form})$", max_length=MAX_NUMBER_LENGTH, strict=True)
         text = core_schema.no_info_after_validator_function(number, form)
         return core_schema.custom_error_schema(
             core_schema.union_schema([handler(source), text], mode="left_to_right"),
             "number",
             custom_error_message=(
-                f'a number from -{MAX_NUMBER:g} to {MAX_NUMBER:g}, or a text of one such as "1,200"'
+                f'a number from {self.lowest:g} to {MAX_NUMBER:g}, or a text of one such as "1,200"'
             ),
         )
 
 
 Number = Annotated[_FiniteNumber, _NumberOrText()]
 """A number, or a text of one."""
+_FiniteAmount = Annotated[float, Field(ge=0, le=MAX_AMOUNT, allow_inf_nan=False)]
+Amount = Annotated[_FiniteAmount, _NumberOrText(NOT_NEGATIVE, lowest=0)]
+"""What an open deal is expected to bring: a number that is not negative, or a text of one."""
 
 
 class _OneError:

@@ -35,7 +35,8 @@ class LeadFacts:
     """All that is known of one lead. Times are ms UTC; `created` is NEVER if nothing dates it.
 
     `events` are the activities that people made, `others` those of other leads of its account; `ignored` are
-    the attributes that no feature uses, `unknown_types` the activity types that no feature names.
+    the attributes that no feature uses, `unknown_types` the activity types that no feature names. `amount` is
+    what its open deal is expected to bring (None: unknown), which no feature sees.
     """
 
     lead_id: str
@@ -46,6 +47,7 @@ class LeadFacts:
     others: Sequence[Event] = ()
     ignored: tuple[str, ...] = ()
     unknown_types: tuple[str, ...] = ()
+    amount: float | None = None
 
     def view(self, moment: int) -> OneLead:
         """What was known strictly before `moment` (ms UTC); a lead that was created later is new then."""
@@ -106,6 +108,7 @@ def _build_facts(lead: Lead, schema: AttributeSchema, latest: int, as_of: int | 
         others=_select_events(others, schema, latest, as_of),
         ignored=schema.find_ignored(dict.fromkeys([*lead.attributes, *changed])),
         unknown_types=schema.find_unknown_types([kind for kind, _, _ in (*events, *others)]),
+        amount=lead.amount,
     )
 
 
@@ -156,6 +159,7 @@ def facts_from_store(
         ],
         ignored=(*schema.find_ignored(columns), *unusable),
         unknown_types=schema.find_unknown_types(types),
+        amount=stored.amount,
     )
 
 

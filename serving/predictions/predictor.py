@@ -127,6 +127,7 @@ class Predictor:
                 override=self._overrides.get(leads.lead_id, moment, is_live),
                 explain=explain,
                 sales_status=self._overrides.sales_status.get(leads.lead_id, moment, is_live),
+                amount=leads.amount,
             )
         else:
             views = leads.view(moment)
@@ -138,6 +139,7 @@ class Predictor:
                 overrides=self._overrides.get_many(leads.ids, moment, is_live),
                 explain=explain,
                 sales_statuses=self._overrides.sales_status.get_many(leads.ids, moment, is_live),
+                amounts=leads.amounts,
             )
         scores = answers.scores(options.lang, options.now, options.explain, options.request_id)
         deadlines: list[int] = answers.actions.deadline.tolist()

@@ -57,6 +57,13 @@ def newest_versions(table: Table) -> Statement:
 
 
 @cache
+def amounts_of_keys() -> Statement:
+    """Key and amount of the newest version of each record of leads with a key of `ids`."""
+    c = _leads.c
+    return select(c.key, c.amount).where(is_among_ids(c.key), is_newest(_leads))
+
+
+@cache
 def imported_open_leads() -> Select[str]:
     """The ids of the leads of all imports whose deal is not closed."""
     c = _leads.c

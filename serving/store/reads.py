@@ -34,6 +34,7 @@ def leads(
     steps = _read_by_lead(connection, queries.newest_rows(RECORDS["handovers"]), lead_ids)
     events = _read_events(connection, lead_ids)
     created = _creation_times(connection, lead_ids, rows_by_lead)
+    amounts = _amounts(connection, lead_ids, rows_by_lead, before)
     accounts = {lead_id: _last_account(rows, before) for lead_id, rows in rows_by_lead.items()}
     account_ids = {account for account in accounts.values() if account is not None}
     events_by_account = _read_account_events(connection, account_ids, before)
@@ -51,6 +52,7 @@ def leads(
                 if colleague_id != lead_id
             ],
             first_contacts=[row.at for row in steps.get(lead_id, ()) if row.step == "first_contact"],
+            amount=amounts.get(lead_id),
         )
         for lead_id in lead_ids
         if lead_id in created
@@ -66,6 +68,16 @@ def attribute_history(
     for chunk in in_chunks(lead_ids):
         rows_by_lead |= _read_by_lead(connection, statement, chunk)
     return {lead_id: _changes(rows) for lead_id, rows in rows_by_lead.items()}
+
+
+def amounts_of_keys(connection: Connection, keys: Sequence[str]) -> dict[str, float | None]:
+    """The amount in the newest version of each record of a lead with one of these keys."""
+    rows = (
+        row
+        for chunk in in_chunks(keys)
+        for row in connection.execute(queries.amounts_of_keys(), {"ids": chunk})
+    )
+    return {row.key: row.amount for row in rows}
 
 
 def imported_open_leads(connection: Connection) -> list[str]:
@@ -156,6 +168,24 @@ def _last_account(rows: Rows, before: int | None) -> str | None:
     """The newest account set before a moment (ms UTC): a replay must not see a later one."""
     earlier_rows = (row for row in reversed(rows) if before is None or row.at < before)
     return next((row.account for row in earlier_rows if row.account is not None), None)
+
+
+def _amounts(
+    connection: Connection, lead_ids: Sequence[str], rows_by_lead: RowsByLead, before: int | None
+) -> dict[str, float]:
+    """By lead, the newest amount of itself or of an opportunity, sent `before` a moment (ms UTC; None: any).
+
+    Amounts that are negative count as unknown: opportunities may have had such.
+    """
+    opportunities = _read_by_lead(connection, queries.newest_rows(RECORDS["opportunities"]), lead_ids)
+    amounts = {}
+    for lead_id in lead_ids:
+        rows = [*rows_by_lead.get(lead_id, ()), *opportunities.get(lead_id, ())]
+        valued = [row for row in rows if row.amount is not None and (before is None or row.at < before)]
+        newest = max(valued, key=lambda row: row.at, default=None)
+        if newest is not None and newest.amount >= 0:
+            amounts[lead_id] = newest.amount
+    return amounts
 
 
 def _read_account_events(

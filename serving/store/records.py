@@ -32,7 +32,7 @@ StepsByLead: TypeAlias = Mapping[str, tuple[SalesStep, ...]]
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 KINDS: tuple[RecordKind, ...] = get_args(RecordKind)
 COLUMNS: Mapping[RecordKind, Mapping[str, ColumnType]] = {
-    "leads": {"attributes": "object", "created_at": "time", "account": "text"},
+    "leads": {"attributes": "object", "created_at": "time", "account": "text", "amount": "real"},
     "activities": {"type": "text", "value": "real"},
     "outcomes": {"outcome": "text", "amount": "real", "lost_reason": "text"},
     "opportunities": {"stage": "text", "amount": "real", "by": "text"},
@@ -47,6 +47,9 @@ COLUMNS: Mapping[RecordKind, Mapping[str, ColumnType]] = {
     },
 }
 """The columns of each kind, after key, version, lead_id and at, which all kinds have."""
+_ADDED_COLUMNS: Mapping[RecordKind, int] = {"leads": 1}
+"""How many of the last columns of a kind are younger than rows that exist: where they are empty, the digest
+is as it was before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +82,8 @@ class Record:
             _to_sql_value("time", getattr(self, name), name)
         values = _convert_body(self.kind, self.body)
         content = values if self.original is None else _convert_body(self.kind, self.original)
-        digest = hashlib.sha256(orjson.dumps([self.lead_id, self.at, content])).hexdigest()
+        compared = _drop_added(self.kind, content)
+        digest = hashlib.sha256(orjson.dumps([self.lead_id, self.at, compared])).hexdigest()
         return (self.key, self.version, self.lead_id, self.at, digest, *values)
 
 
@@ -121,7 +125,8 @@ class StoredLead:
 
     `created` is the earliest created_at, else the time of the lead's first record. `changes` are all values
     of attributes that were ever sent (None: emptied). `hearings` are topic, time and answer of the hearing.
-    `colleagues` are the activities of each other lead of its account.
+    `colleagues` are the activities of each other lead of its account. `amount` is what its open deal is
+    expected to bring (None: unknown).
     """
 
     lead_id: str
@@ -132,6 +137,7 @@ class StoredLead:
     hearings: list[tuple[str, int, str]]
     colleagues: list[list[Event]]
     first_contacts: list[int]
+    amount: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +202,12 @@ def _convert_body(kind: RecordKind, body: Mapping[str, object]) -> tuple[SqlValu
     return tuple(
         _to_sql_value(column_type, body.get(name), f"{kind}.{name}") for name, column_type in columns.items()
     )
+
+
+def _drop_added(kind: RecordKind, values: tuple[SqlValue, ...]) -> tuple[SqlValue, ...]:
+    """The values without those of added columns that are empty."""
+    first = len(values) - _ADDED_COLUMNS.get(kind, 0)
+    return values if any(value is not None for value in values[first:]) else values[:first]
 
 
 def _to_sql_value(column_type: ColumnType, value: object, column: str) -> SqlValue:

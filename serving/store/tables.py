@@ -25,7 +25,7 @@ from sqlalchemy.types import TypeEngine
 from features.clock import NEVER
 from serving.store.records import COLUMNS, KINDS, ColumnType, Prediction, RecordKind
 
-SCHEMA = "0003"
+SCHEMA = "0004"
 """The revision in migrations/versions/ that makes these tables."""
 
 metadata = MetaData()

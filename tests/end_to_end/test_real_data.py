@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from benchmarks.few_deals import ibm_data, measure_losses
+from benchmarks.quality.figures import BARS
 from features.crm.load import load
 from features.settings import load_settings
 from tests.helpers.small_crm import run
@@ -27,13 +28,6 @@ pytestmark = [
     pytest.mark.skipif(not DATA.is_dir(), reason=f"no public data in {DATA} (set HOTLEAD_DATA)"),
 ]
 
-BARS = {
-    "x_education": 0.385,
-    "uci_bank": 0.572,
-    "ibm_sales_win_loss": 0.438,
-    "olist_funnel": 0.1555,
-    "pti_opphistory": 0.55,
-}
 NEAR_THE_BEST = {"olist_funnel", "pti_opphistory"}
 EXAMPLES = sorted(path.parent.name for path in (ROOT / "examples").glob("*/crm.toml"))
 
@@ -57,7 +51,7 @@ def test_training_reaches_the_promised_log_loss(name: str, tmp_path: Path) -> No
         predictor: f["log_loss"]["value"] for predictor, f in json.loads(completed.stdout)["figures"].items()
     }
     simple = min(loss["baseline_logistic"], loss["baseline_lightgbm"])
-    if name in BARS:
+    if name != "salvirt_b2b":  # its bar is for the mean of five seeds
         assert loss["model"] <= BARS[name], loss
     if name in NEAR_THE_BEST:
         assert loss["model"] <= simple + 0.005, loss
@@ -109,4 +103,4 @@ def test_salvirt_reaches_the_promised_log_loss_in_the_mean_of_five_seeds(
             log_odds = model.log_odds(model.encode(test.columns))
             losses.append((len(test), log_loss(test.won, log_odds)))
     rows, loss = np.array(losses).T
-    assert float(np.average(loss, weights=rows)) <= 0.53
+    assert float(np.average(loss, weights=rows)) <= BARS["salvirt_b2b"]

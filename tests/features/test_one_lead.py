@@ -236,6 +236,8 @@ def test_the_detail_holds_both_sides_in_no_language(demo_scorer: Scorer, crm_lea
     assert model.reasons is not None
     assert detail == {
         "model_reasons": [{"code": r.code, "weight": r.weight, "value": r.value} for r in model.reasons],
+        "amount": None,
+        "expected_value": None,
         "alike": model.alike,
         "alike_won": model.alike_won,
         "rules_reasons": [{"code": r.code, "weight": r.weight} for r in score.rules.reasons],

@@ -103,7 +103,7 @@ def data_of(
         np.full(count, np.nan),
         ordered,
     )
-    return Dataset(TABLE, columns, examples, card or blank_card())
+    return Dataset(table=TABLE, columns=columns, examples=examples, card=card or blank_card())
 
 
 def conditions(card: Scorecard, feature: str) -> list[tuple[Condition, int]]:

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
+import mlflow
 import numpy as np
 import pytest
 
@@ -20,7 +22,7 @@ from tests.helpers.small_crm import listing, replace_text, small_crm
 from tests.scoring.pages.test_page import ParsedPage
 from training.fitting.result import TrainingResult
 from training.reports.model_report import describe_quality, describe_run, summary
-from training.train import build_record, train
+from training.train import build_record, publish, train
 
 LANGUAGES: tuple[Language, ...] = ("en", "ja")
 
@@ -131,6 +133,24 @@ def test_the_report_shows_no_figure_that_means_nothing(short: TrainingResult, tm
         assert translate("report_importance", lang) in text
         assert loss not in text
         assert loss not in describe_run(short, lang)
+
+
+def test_nothing_that_means_nothing_is_logged(
+    short: TrainingResult, tmp_path: Path, empty_store: Path
+) -> None:
+    (tmp_path / "out").mkdir()
+    shutil.copy(empty_store, tmp_path / "out" / "mlflow.db")
+    crm_toml = short.loaded.settings.folder / "crm.toml"
+    registration = publish(build_record(short, crm_toml, "en"), tmp_path / "out")
+    client = mlflow.MlflowClient(registration.tracking_uri, registration.tracking_uri)
+    run = client.get_run(registration.run_id)
+    assert run.data.metrics == {}
+    assert run.data.params["won_leads"] == str(short.model.about["won_leads"])
+    files = {artifact.path for artifact in client.list_artifacts(registration.run_id)}
+    assert "metrics.json" not in files
+    assert [a.path for a in client.list_artifacts(registration.run_id, "figures")] == [
+        "figures/importance.html"
+    ]
 
 
 def test_the_gate_says_how_many_older_deals_are_missing(short: TrainingResult) -> None:

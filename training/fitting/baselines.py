@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from lightgbm import LGBMClassifier
@@ -16,6 +16,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from features.columns import Floats, Texts
 from training.fitting.dataset import Dataset
 from training.fitting.fit import FIT_ROWS
+from training.side_by_side import compute_both
 
 BASELINES = ("baseline_rate", "baseline_logistic", "baseline_lightgbm")
 
@@ -24,10 +25,13 @@ def baseline_scores(train: Dataset, test: Dataset, seed: int) -> dict[str, Float
     """Log-odds of the base rate, of a logistic regression, and of LightGBM with default parameters."""
     train, test = _without_free_texts(train.sampled(FIT_ROWS, seed)), _without_free_texts(test)
     rate = float(train.won.mean())
+    logistic, boosted = compute_both(
+        partial(_score_logistic, train, test), partial(_score_lightgbm, train, test, seed)
+    )
     return {
         "baseline_rate": np.full(len(test), np.log(rate / (1 - rate))),
-        "baseline_logistic": _score_logistic(train, test),
-        "baseline_lightgbm": _score_lightgbm(train, test, seed),
+        "baseline_logistic": logistic,
+        "baseline_lightgbm": boosted,
     }
 
 
@@ -39,18 +43,14 @@ def _score_logistic(train: Dataset, test: Dataset) -> Floats:
         (make_pipeline(fill, StandardScaler()), numbers), (OneHotEncoder(handle_unknown="ignore"), texts)
     )
     model = make_pipeline(prepare, LogisticRegression(max_iter=300))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        model.fit(_to_matrix(train), train.won)
-        return np.asarray(model.decision_function(_to_matrix(test)))
+    model.fit(_to_matrix(train), train.won)
+    return np.asarray(model.decision_function(_to_matrix(test)))
 
 
 def _score_lightgbm(train: Dataset, test: Dataset, seed: int) -> Floats:
     model = LGBMClassifier(random_state=seed, verbose=-1, deterministic=True, force_row_wise=True, n_jobs=0)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        model.fit(_to_matrix(train), train.won, categorical_feature=_text_places(train) or "auto")
-        return np.asarray(model.predict(_to_matrix(test), raw_score=True))
+    model.fit(_to_matrix(train), train.won, categorical_feature=_text_places(train) or "auto")
+    return np.asarray(model.predict(_to_matrix(test), raw_score=True))
 
 
 def _without_free_texts(data: Dataset) -> Dataset:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from itertools import islice
 
 import numpy as np
 
 from features.columns import Floats
 from scoring.model.linear import LinearPart
 from training.fitting.blending import (
+    CONSTANTS,
+    LEAST_WEIGHT,
+    BlendingConstants,
     ValidationFold,
     calibrate,
     count_rarer_outcome,
@@ -23,6 +26,7 @@ from training.fitting.dataset import Dataset
 from training.fitting.few_deals import shrink
 from training.fitting.folds import Fold, folds_of
 from training.fitting.parts.line import fit_linear, mean_line, recency_weights
+from training.fitting.parts.segments import learn_segments
 from training.fitting.parts.target_statistics import encode_in_time_order, learn_statistics
 from training.fitting.parts.trees import (
     SIZES,
@@ -35,9 +39,10 @@ from training.fitting.parts.trees import (
     train_curve,
 )
 from training.fitting.recipe import LINEAR, POINTS, RULES_ONLY, STATISTICS, USUAL_STRENGTH, Recipe
+from training.side_by_side import compute_side_by_side
 
 STRENGTHS = (0.01, 0.03, 0.1, 0.3, 1.0)
-_MOST_SEEDS, _MOST_TREES = 2, 250
+_MOST_SEEDS, MOST_STATISTICS_TREES = 2, 150
 _MANY_ROWS, _JUDGED_FOLDS = 40_000, 2
 """Bounds of the trees with statistics; from this number of examples on they are judged on the newest folds
 only, for time."""
@@ -62,14 +67,39 @@ class _FoldLines:
         return mean_line(self.plain, self.recent).log_odds(self.fold.test)
 
 
-FoldPartScores: TypeAlias = list[tuple[PartScores, PartScores]]
+@dataclass(frozen=True)
+class FoldScores:
+    """The later sides of the folds scored by every part: all that weights and calibration depend on.
+
+    `recipe` has the strengths, trees and statistics; `statistics` are the log-odds of the trees with
+    target statistics on the newest folds, without any where the examples have no statistics.
+    """
+
+    recipe: Recipe
+    later: list[ValidationFold]
+    statistics: list[Floats]
+    is_ordered: bool
+    is_card_learnt: bool
 
 
 def choose(data: Dataset, seed: int, sizes: Mapping[str, Boosting] | None = None) -> Recipe:
     """Choose strengths, trees, weights and calibration on the validation folds."""
+    scores = score_folds(data, seed, sizes)
+    if scores is None:
+        return Recipe(weights=RULES_ONLY) if data.card.rows else Recipe()
+    recipe, later = weigh(scores)
+    recipe = shrink(recipe, data, seed)
+    if recipe.learnt_weight < LEAST_WEIGHT:
+        return recipe
+    sums = [_score(fold, recipe) for fold in later]
+    return replace(recipe, segments=learn_segments(later, sums, scores.is_ordered))
+
+
+def score_folds(data: Dataset, seed: int, sizes: Mapping[str, Boosting] | None = None) -> FoldScores | None:
+    """The parts, chosen and scored on the validation folds; None without folds that hold both outcomes."""
     folds, ordered = folds_of(data, seed), data.examples.ordered
     if not folds:
-        return Recipe(weights=RULES_ONLY) if data.card.rows else Recipe()
+        return None
     strength, plain = best_linear(folds, seed)
     recent_strength, recent = (
         best_linear(folds, seed, recent=True) if ordered else (None, [None] * len(folds))
@@ -77,14 +107,44 @@ def choose(data: Dataset, seed: int, sizes: Mapping[str, Boosting] | None = None
     lines = [_FoldLines(*three) for three in zip(folds, plain, recent, strict=True)]
     recipe = Recipe(strength=strength, recent_strength=recent_strength)
     recipe, later = _choose_trees(recipe, lines, sizes or SIZES, seed)
-    learnt = weigh_parts(later, ordered)
-    recipe, learnt, later = _choose_statistics(recipe, lines, later, learnt, seed)
+    recipe, statistics = _choose_statistics(recipe, lines, seed)
+    return FoldScores(recipe, later, statistics, ordered, data.card.learnt_through is not None)
+
+
+def weigh(
+    scores: FoldScores, constants: BlendingConstants = CONSTANTS
+) -> tuple[Recipe, list[ValidationFold]]:
+    """The recipe with the weights and the calibration of its parts, and the folds that chose the latter."""
+    ordered = scores.is_ordered
+    learnt, later = _weigh_learnt(scores, constants)
     judged = [fold for fold in later if fold.points is not None]
-    share = weigh_points(judged, learnt, ordered, data.card.learnt_through is not None)
+    share = weigh_points(judged, learnt, ordered, scores.is_card_learnt, constants)
     later = judged if share else later
     weights = {POINTS: share} | {name: (1 - share) * weight for name, weight in learnt.items()}
-    calibration = calibrate(later, [_blend(f, weights) for f in later], ordered, learnt=1 - share)
-    return shrink(replace(recipe, weights=weights, calibration=calibration), data, seed)
+    sums = [_blend(fold, weights) for fold in later]
+    calibration = calibrate(later, sums, ordered, 1 - share, constants)
+    return replace(scores.recipe, weights=weights, calibration=calibration), later
+
+
+def _weigh_learnt(
+    scores: FoldScores, constants: BlendingConstants
+) -> tuple[dict[str, float], list[ValidationFold]]:
+    """The weights of the learnt parts, and the folds on which all of them have scores.
+
+    Trees with target statistics enter the sum where later deals show a gain beyond doubt.
+    """
+    learnt = weigh_parts(scores.later, scores.is_ordered, constants)
+    newest = scores.later[len(scores.later) - len(scores.statistics) :]
+    if not newest:
+        return learnt, scores.later
+    share, shift = weigh_statistics(newest, learnt, scores.statistics, constants)
+    if not share:
+        return {**learnt, STATISTICS: 0.0}, scores.later
+    learnt = {name: (1 - share) * weight for name, weight in learnt.items()} | {STATISTICS: share}
+    return learnt, [
+        replace(fold, parts={**fold.parts, STATISTICS: log_odds + shift})
+        for fold, log_odds in zip(newest, scores.statistics, strict=True)
+    ]
 
 
 def _choose_trees(
@@ -94,46 +154,44 @@ def _choose_trees(
     sides = [line.sides for line in lines]
     parts: list[dict[str, Floats]] = [{LINEAR: line.log_odds} for line in lines]
     trees = {}
+    jobs = [(name, side) for name in sizes for side in range(len(sides))]
+    trained = compute_side_by_side(lambda job: train_curve(*sides[job[1]], sizes[job[0]], seed), jobs)
+    curves = dict(zip(jobs, trained, strict=True))
     for name, boosting in sizes.items():
-        curves = [train_curve(train, test, boosting, seed) for train, test in sides]
-        trees[name] = TreesRecipe.within_budget(boosting, best_rounds(curves)[0])
-        for scores, (train, test), curve in zip(parts, sides, curves, strict=True):
-            scores[name] = predict_later(train, test, curve, trees[name], seed)
+        rounds, _ = best_rounds([curves[name, side] for side in range(len(sides))])
+        trees[name] = TreesRecipe.within_budget(boosting, rounds)
+    later = compute_side_by_side(
+        lambda job: predict_later(sides[job[1]][1], curves[job], trees[job[0]], seed), jobs
+    )
+    for (name, side), scores in zip(jobs, later, strict=True):
+        parts[side][name] = scores
     folds = [
-        ValidationFold(line.fold.test_won, scores, line.fold.groups, line.fold.points)
+        ValidationFold(
+            won=line.fold.test_won,
+            parts=scores,
+            groups=line.fold.groups,
+            points=line.fold.points,
+            segments={name: segment.values for name, segment in line.fold.later.segments.items()},
+        )
         for line, scores in zip(lines, parts, strict=True)
     ]
     return replace(recipe, trees=trees), folds
 
 
-def _choose_statistics(
-    recipe: Recipe,
-    lines: Sequence[_FoldLines],
-    later: list[ValidationFold],
-    learnt: dict[str, float],
-    seed: int,
-) -> tuple[Recipe, dict[str, float], list[ValidationFold]]:
-    """Trees with target statistics enter the sum where later deals show a gain beyond doubt."""
+def _choose_statistics(recipe: Recipe, lines: Sequence[_FoldLines], seed: int) -> tuple[Recipe, list[Floats]]:
+    """The trees with target statistics, and their log-odds on the later sides of the newest folds."""
     small = SIZES["small_trees"]
     count = _JUDGED_FOLDS if max(len(line.fold.train) for line in lines) >= _MANY_ROWS else len(lines)
-    judged, scores = lines[-count:], []
+    judged = lines[-count:]
     sides = [side for line in judged if (side := _encode_statistics(line)) is not None]
     if len(sides) < len(judged):
-        return recipe, learnt, later
-    curves = [train_curve(train, test, small, seed) for train, test in sides]
-    rounds = best_rounds(curves, np.power(2.0, np.arange(len(curves))))[0]
-    statistics = TreesRecipe(small, rounds, max(1, min(_MOST_SEEDS, _MOST_TREES // rounds)))
-    for (train, test), curve in zip(sides, curves, strict=True):
-        scores.append(predict_later(train, test, curve, statistics, seed))
-    share, shift = weigh_statistics(later[-count:], learnt, scores)
-    if not share:
-        return recipe, learnt, later
-    learnt = {name: (1 - share) * weight for name, weight in learnt.items()} | {STATISTICS: share}
-    later = [
-        replace(fold, parts={**fold.parts, STATISTICS: score + shift})
-        for fold, score in zip(later[-count:], scores, strict=True)
-    ]
-    return replace(recipe, statistics=statistics), learnt, later
+        return recipe, []
+    curves = compute_side_by_side(lambda side: train_curve(*side, small, seed), sides)
+    rounds = min(best_rounds(curves, np.power(2.0, np.arange(len(curves))))[0], MOST_STATISTICS_TREES)
+    statistics = TreesRecipe(small, rounds, max(1, min(_MOST_SEEDS, MOST_STATISTICS_TREES // rounds)))
+    pairs = [(test, curve) for (_, test), curve in zip(sides, curves, strict=True)]
+    scores = compute_side_by_side(lambda pair: predict_later(*pair, statistics, seed), pairs)
+    return replace(recipe, statistics=statistics), scores
 
 
 def _encode_statistics(line: _FoldLines) -> tuple[PartScores, PartScores] | None:
@@ -152,6 +210,12 @@ def _encode_statistics(line: _FoldLines) -> tuple[PartScores, PartScores] | None
     )
 
 
+def _score(fold: ValidationFold, recipe: Recipe) -> Floats:
+    """(rows,) the calibrated log-odds of the later examples; no segment has a term yet."""
+    calibration = recipe.calibration
+    return np.asarray(calibration.intercept + calibration.slope * _blend(fold, recipe.weights))
+
+
 def _blend(fold: ValidationFold, weights: Mapping[str, float]) -> Floats:
     points = 0.0 if fold.points is None else weights[POINTS] * fold.points
     return np.asarray(points + fold.blend(weights))
@@ -163,9 +227,10 @@ def best_linear(folds: Sequence[Fold], seed: int, recent: bool = False) -> tuple
     With few deals the usual strength is preferred. With `recent` newer deals weigh more.
     """
     rarer = min(count_rarer_outcome(fold.test_won, fold.groups) for fold in folds) * len(folds)
-    judged = []
+    judged, jobs = [], [(fold, strength) for strength in STRENGTHS for fold in folds]
+    fitted = iter(compute_side_by_side(lambda job: _fit_fold(*job, seed, recent), jobs))
     for strength in STRENGTHS:
-        parts = [_fit_fold(fold, strength, seed, recent) for fold in folds]
+        parts = list(islice(fitted, len(folds)))
         losses = [log_loss(f.test_won, part.log_odds(f.test)) for f, part in zip(folds, parts, strict=True)]
         pull = float(np.log10(strength / USUAL_STRENGTH)) ** 2 / rarer
         judged.append((float(np.mean(losses)) + pull, strength, parts))

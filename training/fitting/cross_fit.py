@@ -17,7 +17,8 @@ from training.fitting.dataset import Dataset
 from training.fitting.fit import fit
 from training.fitting.holdout import Evaluation
 from training.fitting.recipe import Recipe
-from training.fitting.splits import random_folds
+from training.fitting.splits import Split, random_folds
+from training.side_by_side import compute_side_by_side
 
 _PARTS = 2
 _DIGITS = 6
@@ -36,11 +37,16 @@ def score_served(data: Dataset, recipe: Recipe, model: Model, evaluation: Evalua
 def _cross_fit(data: Dataset, recipe: Recipe, rows: NDArray[np.intp], seed: int) -> Floats:
     """The examples in `rows` by models of the recipe that saw all others."""
     judged, log_odds = data.take(rows), np.zeros(len(rows))
-    for split in random_folds(judged.examples, _PARTS, seed):
+    splits = random_folds(judged.examples, _PARTS, seed)
+
+    def score(split: Split) -> Floats:
         group = judged.examples.group[split.test]
         rest = data.take(np.flatnonzero(~np.isin(data.examples.group, group)))
         model = fit(rest, recipe, seed)
-        log_odds[split.test] = model.log_odds(model.encode(judged.take(split.test).columns))
+        return model.log_odds(model.encode(judged.take(split.test).all_columns))
+
+    for split, scores in zip(splits, compute_side_by_side(score, splits), strict=True):
+        log_odds[split.test] = scores
     return log_odds
 
 
@@ -50,6 +56,6 @@ def snap_to_served(log_odds: Floats, model: Model, judged: Dataset) -> Floats:
     Leads that the served model cannot tell apart then have one value, as they will when they are scored: a
     threshold never lies within them.
     """
-    served = np.unique(np.round(model.log_odds(model.encode(judged.columns)), _DIGITS))
+    served = np.unique(np.round(model.log_odds(model.encode(judged.all_columns)), _DIGITS))
     middle = (served[1:] + served[:-1]) / 2
     return np.asarray(served[np.searchsorted(middle, log_odds)])

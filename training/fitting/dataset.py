@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from features.columns import Bools, Column, Texts, take
+from features.columns import Bools, Column, Texts, merge_categories, take
 from features.crm.audit import Audit
 from features.crm.load import Loaded, load
 from features.errors import DataError, SettingsError
-from features.kinds import Language
+from features.kinds import Attribute, Language
 from features.many_leads import Histories, ManyLeads
 from features.messages import Message
 from features.moments import MIN_WINS, Examples, build_examples
@@ -31,14 +31,28 @@ from training.progress import StepReporter
 
 
 @dataclass(frozen=True)
+class Segment:
+    """An attribute that divides the leads and is no feature, and its value of each example."""
+
+    attribute: Attribute
+    values: Texts
+
+
+@dataclass(frozen=True, kw_only=True)
 class Dataset:
-    """Examples with their feature columns (one value per example) and the current scorecard."""
+    """Examples with their feature columns (one value per example) and the current scorecard.
+
+    `segments` are those of crm.toml by the name that their attribute has as a feature. The learnt parts do
+    not look at the features in `only_segments`.
+    """
 
     table: FeatureTable
     columns: Mapping[str, Column]
     examples: Examples
     card: Scorecard
     dated: bool = True
+    segments: Mapping[str, Segment] = field(default_factory=dict)
+    only_segments: frozenset[str] = frozenset()
 
     def __len__(self) -> int:
         return len(self.examples)
@@ -57,7 +71,7 @@ class Dataset:
         """16 hex digits that change with any lead, moment, outcome or feature value."""
         hasher = hashlib.sha256(self.table.fingerprint.encode())
         arrays: list[NDArray[Any]] = [self.examples.lead, self.examples.moment, self.examples.won]
-        for column in self.columns.values():
+        for column in self.all_columns.values():
             if isinstance(column, Texts):
                 hasher.update(repr(column.categories).encode())
             arrays.append(column.codes if isinstance(column, Texts) else column)
@@ -68,7 +82,29 @@ class Dataset:
     def take(self, rows: NDArray[np.integer]) -> Dataset:
         """The examples at the given positions."""
         columns = {name: take(column, rows) for name, column in self.columns.items()}
-        return replace(self, columns=columns, examples=self.examples.take(rows))
+        segments = {name: replace(s, values=s.values.take(rows)) for name, s in self.segments.items()}
+        return replace(self, columns=columns, examples=self.examples.take(rows), segments=segments)
+
+    @property
+    def all_columns(self) -> Mapping[str, Column]:
+        """The values of every feature that a model of these examples can have."""
+        return {**{name: segment.values for name, segment in self.segments.items()}, **self.columns}
+
+    @property
+    def hidden(self) -> frozenset[str]:
+        """The features that trees do not look at."""
+        return self.table.free_texts | self.only_segments
+
+    def with_segments(self, names: Collection[str]) -> Dataset:
+        """The same examples with the attributes of some segments as features."""
+        added = {n: self.segments[n] for n in names if n in self.segments and n not in self.columns}
+        attributes = {name: segment.attribute for name, segment in added.items()}
+        return replace(
+            self,
+            table=replace(self.table, rows={**self.table.rows, **attributes}),
+            columns={**self.columns, **{name: segment.values for name, segment in added.items()}},
+            only_segments=self.only_segments | set(added),
+        )
 
     @property
     def is_later_than_card(self) -> bool:
@@ -127,8 +163,15 @@ def build_dataset(loaded: Loaded, left_out: tuple[str, ...], report_step: StepRe
             snapshots=len(examples),
         )
     )
-    columns = table.compute_many(ManyLeads(Histories(crm), examples.lead, examples.moment))
-    return Dataset(table, columns, examples, card, crm.order == "date")
+    leads = ManyLeads(Histories(crm), examples.lead, examples.moment)
+    return Dataset(
+        table=table,
+        columns=table.compute_many(leads),
+        examples=examples,
+        card=card,
+        dated=crm.order == "date",
+        segments=_segments(settings, left_out, leads),
+    )
 
 
 def check_enough_deals(examples: Examples) -> None:
@@ -150,6 +193,12 @@ def check_enough_deals(examples: Examples) -> None:
             min_wins=MIN_WINS,
             others=others,
         )
+
+
+def _segments(settings: CrmSettings, left_out: Collection[str], leads: ManyLeads) -> dict[str, Segment]:
+    """The segments of crm.toml that are no features, except those that are left out."""
+    attributes = {n: a for n, a in settings.segment_attributes.items() if n not in left_out}
+    return {name: Segment(a, merge_categories(leads.text(a.column))) for name, a in attributes.items()}
 
 
 def _check_card(card: Scorecard, left_out: tuple[str, ...]) -> None:

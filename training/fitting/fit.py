@@ -7,13 +7,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from features.columns import Floats
+from features.columns import Bools, Floats
 from scoring.model.encoding import Encoding
 from scoring.model.linear import LinearPart
 from scoring.model.model import Model
 from scoring.model.trees import TreesPart
 from training.fitting.dataset import Dataset
 from training.fitting.parts.line import Design, add_lines, fit_linear, mean_line, recency_weights
+from training.fitting.parts.segments import add_segments
 from training.fitting.parts.target_statistics import encode_in_time_order, learn_statistics
 from training.fitting.parts.trees import (
     SIZES,
@@ -22,10 +23,12 @@ from training.fitting.parts.trees import (
     TreesRecipe,
     add_trees,
     find_shift,
+    fit_all_trees,
     fit_trees,
     hide,
 )
 from training.fitting.recipe import LINEAR, POINTS, STATISTICS, Recipe
+from training.side_by_side import compute_side_by_side
 
 FIT_ROWS = 150_000
 """Maximum number of examples for the final fit; more are sampled."""
@@ -35,20 +38,22 @@ TREES = "trees"
 
 def fit(data: Dataset, recipe: Recipe, seed: int) -> Model:
     """Fit the parts of the recipe on all examples of `data`."""
-    sample = data.sampled(FIT_ROWS, seed)
+    sample = data.with_segments(recipe.segments).sampled(FIT_ROWS, seed)
     encoding = Encoding.learn(sample.columns, won=sample.won)
-    if recipe.statistics:
+    if recipe.has_statistics:
         encoding = learn_statistics(sample, encoding)
     matrix = encoding.matrix(sample.columns)
     matrix[:, encoding.statistic_columns] = 0.0  # only the trees with statistics look at them
-    plain, recent = _fit_lines(matrix, sample, recipe, seed)
-    hidden = encoding.columns_of(data.table.free_texts)
+    plain, recent = _fit_lines(matrix, sample, encoding, recipe, seed)
+    hidden = encoding.columns_of(sample.hidden)
     train = PartScores(hide(matrix, hidden), sample.won, plain.log_odds(matrix))
     trees = _fit_all_trees(train, sample, encoding, recipe, seed)
     linear, merged = _merge(recipe, plain, recent, trees)
-    learnt = sum(recipe.weights.values()) - recipe.points
+    learnt = recipe.learnt_weight
+    if recipe.segments:
+        linear = add_segments(linear, encoding, recipe.segments, recipe.calibration.slope * learnt)
     model = Model(
-        table=data.table,
+        table=sample.table,
         encoding=encoding,
         card=data.card,
         points=sample.fit_points_part(),
@@ -63,44 +68,50 @@ def fit(data: Dataset, recipe: Recipe, seed: int) -> Model:
 def _at_win_rate(model: Model, recipe: Recipe, sample: Dataset) -> Model:
     """The model with the intercept that gives its training examples the mean probability of their win rate.
 
-    Averages of log-odds, a slope or a weight of 0 would move the mean. Where newer deals weigh more, so does
-    their win rate.
+    Averages of log-odds, a slope or a weight of 0 would move the mean.
     """
     if model.is_scorecard:  # its calibration holds the win rate already
         return model
-    rate = float(sample.won.mean())
-    if recipe.recent_strength is not None:
-        recent = float(np.average(sample.won, weights=recency_weights(len(sample))))
-        rate += recipe.weights[LINEAR] / 2 * (recent - rate)
-    shift = find_shift(model.log_odds(model.encode(sample.columns)), rate)
+    log_odds = model.log_odds(model.encode(sample.columns))
+    shift = find_shift(log_odds, win_rate_to_hold(recipe, sample.won))
     calibration = replace(model.calibration, intercept=model.calibration.intercept + shift)
     return replace(model, calibration=calibration)
 
 
+def win_rate_to_hold(recipe: Recipe, won: Bools) -> float:
+    """The win rate of the training examples, oldest first; where newer deals weigh more, so does theirs."""
+    rate = float(won.mean())
+    if recipe.recent_strength is None:
+        return rate
+    recent = float(np.average(won, weights=recency_weights(len(won))))
+    return rate + recipe.weights[LINEAR] / 2 * (recent - rate)
+
+
 def _fit_lines(
-    matrix: Floats, sample: Dataset, recipe: Recipe, seed: int
+    matrix: Floats, sample: Dataset, encoding: Encoding, recipe: Recipe, seed: int
 ) -> tuple[LinearPart, LinearPart | None]:
     """The logistic regression on all deals alike, and the one on which newer deals weigh more."""
     design = Design.from_matrix(matrix)
-    plain = fit_linear(design, sample.won, recipe.strength, seed)
-    if recipe.recent_strength is None:
-        return plain, None
-    weights = recency_weights(len(sample))
-    return plain, fit_linear(design, sample.won, recipe.recent_strength, seed, weights)
+    design.columns[:, encoding.columns_of(sample.only_segments)] = 0.0
+    choices: list[tuple[float, Floats | None]] = [(recipe.strength, None)]
+    if recipe.recent_strength is not None:
+        choices.append((recipe.recent_strength, recency_weights(len(sample))))
+    plain, *recent = compute_side_by_side(
+        lambda choice: fit_linear(design, sample.won, choice[0], seed, choice[1]), choices
+    )
+    return plain, recent[0] if recent else None
 
 
 def _fit_all_trees(
     train: PartScores, sample: Dataset, encoding: Encoding, recipe: Recipe, seed: int
 ) -> dict[str, TrainedTrees]:
     """The trees of every part with a weight."""
-    trees = {
-        name: fit_trees(train, part, seed) for name, part in recipe.trees.items() if recipe.weights[name]
-    }
-    if recipe.statistics:
-        hidden = encoding.columns_of(sample.table.free_texts)
+    parts = {name: (train, part) for name, part in recipe.trees.items() if recipe.weights[name]}
+    if recipe.statistics and recipe.has_statistics:
+        hidden = encoding.columns_of(sample.hidden)
         ordered = replace(train, matrix=hide(encode_in_time_order(sample, encoding), hidden))
-        trees[STATISTICS] = fit_trees(ordered, recipe.statistics, seed)
-    return trees
+        parts[STATISTICS] = (ordered, recipe.statistics)
+    return dict(zip(parts, fit_all_trees([*parts.values()], seed), strict=True))
 
 
 def _merge(

@@ -40,7 +40,7 @@ class Fold:
     @property
     def hidden(self) -> NDArray[np.intp]:
         """The columns that only the linear part looks at."""
-        return self.encoding.columns_of(self.older.table.free_texts)
+        return self.encoding.columns_of(self.older.hidden)
 
     @property
     def train_won(self) -> Bools:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from features.columns import Floats, Texts, take
+from features.columns import Bools, Floats, Texts, take
 from features.crm_data import Crm
 from features.errors import DataError
 from features.messages import Message
@@ -21,8 +22,9 @@ from training.fitting.fit import fit
 from training.fitting.learning_curve import count_trees, mean_curve, sum_losses
 from training.fitting.recipe import Recipe
 from training.fitting.splits import Split, random_folds, split_newest
+from training.side_by_side import compute_both
 
-RANDOM_FOLDS = 5
+RANDOM_FOLDS, _STAND_IN_FOLDS = 5, 2
 PARTS = ("linear", "trees")
 MAX_EXPLAINED = 12_000
 _DRAWS, _DRAWS_MANY, _MANY = 200, 60, 100_000
@@ -33,14 +35,15 @@ class Evaluation:
     """The evaluation of a recipe on held-out examples.
 
     `rows` are their positions in the dataset, `scores` (log-odds) and `figures` are by model, baseline or
-    part; `reasons` (rows, features) are the contributions to the model's scores, nan where not computed.
+    part; `reasons` (rows,) are the contributions of each feature to the model's scores, nan where not
+    computed.
     `train` are the positions of the examples that the evaluated model learnt from (of the first fold).
     `learning_curve` is the model's log loss by its number of trees.
     """
 
     rows: NDArray[np.intp]
     scores: dict[str, Floats]
-    reasons: NDArray[np.float32]
+    reasons: dict[str, NDArray[np.float32]]
     figures: dict[str, dict[str, Estimate]]
     recipes: list[Recipe]
     train: NDArray[np.intp]
@@ -65,18 +68,22 @@ def split_for_evaluation(data: Dataset, seed: int) -> list[Split]:
 def evaluate(data: Dataset, choose: Callable[[Dataset], Recipe], seed: int) -> Evaluation:
     """Choose and fit on the older examples of each split, evaluate on the newer ones.
 
-    Raises DataError if the older examples hold only one outcome.
+    Older examples of one outcome teach nothing: then the newest ones are scored by models of all others, and
+    nothing is measurable yet. Raises DataError if these hold only one outcome as well.
     """
-    splits = split_for_evaluation(data, seed)
+    measured = split_for_evaluation(data, seed)
+    splits = _learnable_splits(data, measured, seed)
     recipes, split_scores, reasons, losses, trees = [], [], [], [], []
     for split in splits:
         train, test = data.take(split.train), data.take(split.test)
         _check_both_outcomes(train)
         recipe = choose(train)
-        model = fit(train, recipe, seed)
-        leads = model.encode(test.columns)
+        model, baselines = compute_both(
+            partial(fit, train, recipe, seed), partial(baseline_scores, train, test, seed)
+        )
+        leads = model.encode(test.all_columns)
         recipes.append(recipe)
-        split_scores.append({**_score_parts(model, leads), **baseline_scores(train, test, seed)})
+        split_scores.append({**_score_parts(model, leads), **baselines})
         reasons.append(_explain_sample(model, leads, MAX_EXPLAINED // len(splits), seed))
         losses.append(sum_losses(model, leads, test.won))
         trees.append(count_trees(model))
@@ -84,7 +91,21 @@ def evaluate(data: Dataset, choose: Callable[[Dataset], Recipe], seed: int) -> E
     scores = {name: np.concatenate([t[name] for t in split_scores]) for name in split_scores[0]}
     figures = _measure_scores(data.take(rows), scores, seed)
     curve = mean_curve(losses, max(trees), len(rows))
-    return Evaluation(rows, scores, np.concatenate(reasons), figures, recipes, splits[0].train, curve)
+    return Evaluation(rows, scores, _join_reasons(reasons), figures, recipes, measured[0].train, curve)
+
+
+def _learnable_splits(data: Dataset, splits: list[Split], seed: int) -> list[Split]:
+    """The splits; folds of the newest examples against all others where the older ones hold one outcome."""
+    if not data.examples.ordered or any(_has_both_outcomes(data.won[split.train]) for split in splits):
+        return splits
+    rows, group = splits[0].test, data.examples.group
+    folds = [rows[fold.test] for fold in random_folds(data.examples.take(rows), _STAND_IN_FOLDS, seed)]
+    others = [np.flatnonzero(~np.isin(group, group[fold])) for fold in folds]
+    return [Split(rest, fold, None) for rest, fold in zip(others, folds, strict=True)] or splits
+
+
+def _has_both_outcomes(won: Bools) -> bool:
+    return bool(won.any() and not won.all())
 
 
 def is_measurable(data: Dataset, evaluation: Evaluation) -> bool:
@@ -97,8 +118,8 @@ def build_evidence(
     data: Dataset, evaluation: Evaluation, served: Floats, crm: Crm, segments: dict[str, str]
 ) -> Evidence:
     """The evaluated examples as evidence, with scores and contributions; `served` as in `Evidence`."""
-    names = data.table.names
-    reasons = dict(zip(names, evaluation.reasons.T, strict=True))
+    nothing = np.zeros(len(evaluation.rows), dtype=np.float32)  # a term of the model in use alone
+    reasons = {name: evaluation.reasons.get(name, nothing) for name in data.table.names}
     return replace(
         build_unscored_evidence(data.take(evaluation.rows), crm, segments),
         scores={**evaluation.scores, SERVED: served},
@@ -126,7 +147,7 @@ def build_unscored_evidence(data: Dataset, crm: Crm, segments: dict[str, str]) -
 
 def _check_both_outcomes(train: Dataset) -> None:
     """Raise DataError if the older side of a split holds only one outcome."""
-    if train.won.all() or not train.won.any():
+    if not _has_both_outcomes(train.won):
         missing = Message("lost") if train.won.any() else Message("won")
         raise DataError(
             "The {count:,} examples that are older than the newest fifth, with outcomes known "
@@ -146,8 +167,19 @@ def _score_parts(model: Model, leads: Encoded) -> dict[str, Floats]:
     return scores if model.points is None else scores | {POINTS: model.points.log_odds(leads.rating)}
 
 
-def _explain_sample(model: Model, leads: Encoded, limit: int, seed: int) -> NDArray[np.float32]:
-    """The contributions to each score (rows, features).
+def _join_reasons(parts: list[dict[str, NDArray[np.float32]]]) -> dict[str, NDArray[np.float32]]:
+    """The contributions of all splits by feature, 0 where a split's model lacks the feature."""
+    names = dict.fromkeys(name for part in parts for name in part)
+    sizes = [len(next(iter(part.values()))) for part in parts]
+    nothing = [np.zeros(size, dtype=np.float32) for size in sizes]
+    return {
+        name: np.concatenate([part.get(name, zero) for part, zero in zip(parts, nothing, strict=True)])
+        for name in names
+    }
+
+
+def _explain_sample(model: Model, leads: Encoded, limit: int, seed: int) -> dict[str, NDArray[np.float32]]:
+    """The contributions of each feature to each score (rows,).
 
     Beyond `limit` leads only for a sample, because exact contributions are slow: half of it the leads on
     which model and rules disagree most, half drawn at random; nan for the others.
@@ -160,7 +192,7 @@ def _explain_sample(model: Model, leads: Encoded, limit: int, seed: int) -> NDAr
         rows = np.unique(np.concatenate([disputed, drawn]))
     contributions = np.full((len(leads), len(model.table)), np.nan, dtype=np.float32)
     contributions[rows] = model.explain(leads.take(rows)).contributions
-    return contributions
+    return dict(zip(model.table.names, contributions.T, strict=True))
 
 
 def _measure_scores(judged: Dataset, scores: dict[str, Floats], seed: int) -> dict[str, dict[str, Estimate]]:

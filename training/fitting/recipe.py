@@ -20,7 +20,8 @@ class Recipe:
 
     `strength` and `recent_strength` are those of the logistic regression on all deals alike and of the one
     on which newer deals weigh more (None: not used). `weights` are by part: points, linear, the names of
-    `trees`, and statistics.
+    `trees`, and statistics; a part with weight 0 is not in the sum. `segments` are the log-odds that the
+    values of a segment add to the sum, by the name of its attribute (see `parts/segments.py`).
     """
 
     strength: float = USUAL_STRENGTH
@@ -29,6 +30,7 @@ class Recipe:
     statistics: TreesRecipe | None = None
     weights: Mapping[str, float] = field(default_factory=lambda: {POINTS: 0.0, LINEAR: 1.0})
     calibration: Calibration = field(default_factory=Calibration)
+    segments: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     @property
     def points(self) -> float:
@@ -41,6 +43,16 @@ class Recipe:
         learnt = {name: weight for name, weight in self.weights.items() if name != POINTS}
         total = sum(learnt.values())
         return {name: weight / total for name, weight in learnt.items()} if total else {LINEAR: 1.0}
+
+    @property
+    def has_statistics(self) -> bool:
+        """Whether trees with target statistics are in the sum."""
+        return self.weights.get(STATISTICS, 0.0) > 0
+
+    @property
+    def learnt_weight(self) -> float:
+        """The weight of the learnt parts together."""
+        return sum(self.weights.values()) - self.points
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

@@ -17,6 +17,7 @@ from features.crm.load import Loaded
 from features.crm_data import Crm
 from features.files import atomic_file, atomic_folder, file_lock
 from features.moments import Examples
+from scoring.evaluation.segments import SegmentQuality
 from scoring.model.evidence import Evidence
 from scoring.model.model import EVIDENCE_FILE, Explanation, Model
 from scoring.statistics.metrics import estimates_to_dict
@@ -32,7 +33,8 @@ _MAX_EXPLAINED = 2_000
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingResult:
-    """The model for use, the evaluation of its recipe, and the data and audit behind both."""
+    """The model for use, the evaluation of its recipe by figures and segments, and the data and audit behind
+    both."""
 
     loaded: Loaded
     data: Dataset
@@ -40,6 +42,7 @@ class TrainingResult:
     evaluation: Evaluation
     model: Model
     evidence: Evidence
+    segments: list[SegmentQuality]
     explanation: Explanation
 
     @property
@@ -130,7 +133,7 @@ def _describe_sides(data: Dataset, evaluation: Evaluation) -> dict[str, Any]:
 def explain_sample(model: Model, data: Dataset, evaluation: Evaluation) -> Explanation:
     """Contributions of the features on a sample of the evaluated examples, for the importance chart."""
     rows = evaluation.rows[:: max(1, len(evaluation.rows) // _MAX_EXPLAINED)]
-    return model.explain(model.encode(data.take(rows).columns))
+    return model.explain(model.encode(data.take(rows).all_columns))
 
 
 def _new_leads_per_week(crm: Crm, judged: Examples) -> float:

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from features.columns import Texts, is_missing
+from features.columns import Floats, Texts, is_missing
 from features.crm_data import Crm
 from features.errors import DataError
 from features.files import atomic_file
@@ -33,6 +33,7 @@ from training.lists.output import DEFAULT_TABLE, check_output, write_output
 from training.lists.table import build_scores_table, reasons_json, with_model_reasons
 
 ReasonScope: TypeAlias = Literal["top", "all", "none"]
+SortKey: TypeAlias = Literal["score", "expected_value"]
 Progress: TypeAlias = Callable[[int, int], None]
 CHUNK, FIRST = 50_000, 10
 
@@ -43,6 +44,7 @@ class ListRequest:
 
     `reasons` are those of the model: for the first `top` leads, for all, or for none; reasons of the rules
     are always included. `has_mark`: a CSV file begins with a byte order mark; by default if it is Japanese.
+    `sort`: by score, or by expected value (leads without one come last, by score).
     """
 
     to: str
@@ -53,6 +55,7 @@ class ListRequest:
     table: str = DEFAULT_TABLE
     overrides: Mapping[str, Override] = field(default_factory=dict)
     has_mark: bool | None = None
+    sort: SortKey = "score"
 
     @property
     def begins_with_mark(self) -> bool:
@@ -62,7 +65,7 @@ class ListRequest:
 
 @dataclass(frozen=True)
 class ScoredLeads:
-    """The list, highest score first.
+    """The list, highest score or expected value first.
 
     `rows` are the rows of its leads in the CRM, `first` the scores of the first FIRST leads.
     """
@@ -86,12 +89,20 @@ def score_list(
         raise DataError("There is no open lead to score: every lead is closed (or created later).")
     work = _Work(crm, scorer, roles, request, leads)
     scores = pa.concat_tables(work.chunks(progress)).unify_dictionaries()
-    probability = pc.fill_null(scores["probability"], 0).to_numpy()
-    first = np.lexsort((-probability, -scores["score"].to_numpy()))
+    first = _sort_leads(scores, request.sort)
     table = work.add_reasons(scores.take(pa.array(first)), leads[first])
     write_output(table, request.to, request.table, request.begins_with_mark)
     shutil.rmtree(work.folder, ignore_errors=True)
     return ScoredLeads(table, leads[first], work.score_leads(leads[first][:FIRST]))
+
+
+def _sort_leads(scores: pa.Table, key: SortKey) -> NDArray[np.intp]:
+    """The places of the leads, best first."""
+    probability = pc.fill_null(scores["probability"], 0).to_numpy()
+    value = (
+        pc.fill_null(scores["expected_value"], -1).to_numpy() if key == "expected_value" else 0 * probability
+    )
+    return np.lexsort((-probability, -scores["score"].to_numpy(), -value))
 
 
 class _Work:
@@ -107,6 +118,7 @@ class _Work:
     ) -> None:
         self.crm, self.scorer, self.roles = crm, scorer, roles
         self.request, self.leads = request, leads
+        self.amounts = crm.amounts_at(request.as_of)
         self.histories = Histories(crm)
         self.folder = _work_folder(request)
         self.reasons_cache: dict[bytes, str] = {}
@@ -138,7 +150,8 @@ class _Work:
         known_roles = {role: ~is_missing(view.text(column)) for role, column in self.roles.items()}
         as_of = request.as_of if self.crm.order == "date" else None
         ids, columns = self.crm.lead_ids[leads].tolist(), self.scorer.table.compute_many(view)
-        return self.scorer.score_batch(ids, columns, as_of, known_roles, request.overrides)
+        amounts = None if self.amounts is None else self.amounts[leads]
+        return self.scorer.score_batch(ids, columns, as_of, known_roles, request.overrides, amounts=amounts)
 
     def _rows_to_explain(self, table: pa.Table) -> NDArray[np.intp]:
         """The positions in the list that get reasons of the model, among the leads that it scored."""
@@ -174,7 +187,7 @@ class _Work:
             "roles": dict(self.roles),
             "as_of": request.as_of,
             "chunk": CHUNK,
-            "data": _fingerprint(self.crm, self.leads),
+            "data": _fingerprint(self.crm, self.leads, self.amounts),
         }
 
     def _write(self, path: Path, leads: NDArray[np.int32]) -> None:
@@ -183,12 +196,12 @@ class _Work:
             pq.write_table(table, part)
 
 
-def _fingerprint(crm: Crm, leads: NDArray[np.int32]) -> str:
+def _fingerprint(crm: Crm, leads: NDArray[np.int32], amounts: Floats | None) -> str:
     """A digest of all data that the scores of these leads depend on."""
     hasher = hashlib.blake2b(digest_size=8)
     activities, columns = crm.activities, dict(crm.attributes)
     arrays = [leads, crm.created, crm.account, activities.lead, activities.time_ms, activities.type]
-    arrays += [] if activities.value is None else [activities.value]
+    arrays += [values for values in (activities.value, amounts) if values is not None]
     for name, history in crm.changes.items():
         arrays += [history.lead, history.time_ms]
         columns[f"{name} changed"] = history.value

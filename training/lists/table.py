@@ -10,7 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from features.clock import NEVER
-from features.columns import Bools, Ints
+from features.columns import Bools, Floats, Ints
 from features.kinds import Language
 from scoring.decision.actions import action_of
 from scoring.decision.batch_scores import BatchScores
@@ -23,8 +23,9 @@ from scoring.scorecard.scorecard import STAGES, Action
 def build_scores_table(answers: BatchScores, lang: Language, reasons_cache: dict[bytes, str]) -> pa.Table:
     """All columns except `model_reasons`, which are slow; see `with_model_reasons`.
 
-    Reasons are JSON; deadline and as_of are UTC. Of `alike` leads with similar scores `alike_won` were won.
-    `reasons_cache` holds the reasons of the rules across the chunks of a list.
+    Reasons are JSON; deadline and as_of are UTC. `expected_value` is probability × amount. Of `alike` leads
+    with similar scores `alike_won` were won. `reasons_cache` holds the reasons of the rules across the chunks
+    of a list.
     """
     n, card, model = len(answers), answers.card, answers.model
     decision, actions, judge = answers.decision, answers.actions, answers.calibrated_model
@@ -40,6 +41,8 @@ def build_scores_table(answers: BatchScores, lang: Language, reasons_cache: dict
             "cautions": _flags_array([answers.cautions.get(name) for name in CAUTIONS], CAUTIONS, n),
             "hand_over": _words_array(decision.hand_over, HAND_OVERS),
             "probability": _array_or_null(None if model is None else model.probability, n, pa.float64()),
+            "amount": _numbers_array(answers.amounts, n),
+            "expected_value": _numbers_array(answers.expected_values, n),
             "model_score": _array_or_null(None if model is None else model.score, n, pa.int64()),
             "model_stage": _words_array(np.full(n, -1) if model is None else model.stage, STAGES),
             "alike": _array_or_null(None if similar_leads is None else similar_leads[0], n, pa.int64()),
@@ -147,6 +150,11 @@ def _dictionary_array(
 
 def _array_or_null(values: NDArray[np.generic] | None, count: int, kind: pa.DataType) -> pa.Array:
     return pa.nulls(count, kind) if values is None else pa.array(values, kind)
+
+
+def _numbers_array(values: Floats | None, count: int) -> pa.Array:
+    """Numbers, null where they are nan."""
+    return pa.nulls(count, pa.float64()) if values is None else pa.array(values, mask=np.isnan(values))
 
 
 def _timestamps_array(times_ms: Ints) -> pa.Array:

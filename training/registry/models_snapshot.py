@@ -31,7 +31,11 @@ _ABOUT = (
     "won_leads",
     "measured_leads",
     "measured_won_leads",
+    "measured_from_leads",
+    "measured_from_won_leads",
+    "measurable",
     "figures",
+    "segments",
     "horizon_days",
 )
 

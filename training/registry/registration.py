@@ -95,7 +95,9 @@ def register(record: RunRecord, model_folder: Path, out: Path) -> Registration:
         _log_run(mlflow, record)
         _log_files(mlflow, record)
         model = _log_model(mlflow, record, model_folder)
-        _log_figures(mlflow, record, model.model_id)
+        _log_data(mlflow, record.trained)
+        if record.trained.model.about["measurable"]:
+            _log_figures(mlflow, record.trained, model.model_id)
         version = _create_version(mlflow, model, record)
         return Registration(version, run.info.run_id, uri)
 
@@ -123,7 +125,7 @@ def _log_run(mlflow: Any, record: RunRecord) -> None:
 
 
 def _log_files(mlflow: Any, record: RunRecord) -> None:
-    """The report and its charts, crm.toml, the scorecard, and all figures with their intervals."""
+    """The report and its charts, crm.toml, the scorecard, and, if measurable, all figures with intervals."""
     card, card_file = record.trained.model.card, record.settings_file.with_name(SCORECARD_FILE)
     mlflow.log_text(record.report, record.report_file)
     mlflow.log_artifact(str(record.settings_file))
@@ -132,7 +134,8 @@ def _log_files(mlflow: Any, record: RunRecord) -> None:
         mlflow.log_artifact(str(card_file))
     for name, chart in record.charts.items():
         mlflow.log_figure(chart, f"figures/{name}.html", save_kwargs={"include_plotlyjs": True})
-    mlflow.log_table(figures_frame(record.trained), "metrics.json")
+    if record.trained.model.about["measurable"]:
+        mlflow.log_table(figures_frame(record.trained), "metrics.json")
 
 
 def figures_frame(trained: TrainingResult) -> pd.DataFrame:
@@ -145,14 +148,16 @@ def figures_frame(trained: TrainingResult) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["model", "metric", "value", "low", "high"])
 
 
-def _log_figures(mlflow: Any, record: RunRecord, model_id: str) -> None:
-    """Log the data sets, the headline figures, and the learning curve as the earlier steps of `log_loss`."""
+def _log_data(mlflow: Any, trained: TrainingResult) -> None:
+    mlflow.log_input(_training_data(trained), context="training")
+    mlflow.log_input(_evaluation_data(trained), context="evaluation")
+
+
+def _log_figures(mlflow: Any, trained: TrainingResult, model_id: str) -> None:
+    """Log the headline figures, and the learning curve as the earlier steps of `log_loss`."""
     from mlflow.entities import Metric
 
-    trained = record.trained
-    mlflow.log_input(_training_data(trained), context="training")
     judged = _evaluation_data(trained)
-    mlflow.log_input(judged, context="evaluation")
     *steps, last = trained.evaluation.learning_curve.items()
     now_ms, client = int(time.time() * 1000), mlflow.MlflowClient()
     curve = [Metric("log_loss", loss, now_ms, step) for step, loss in steps]

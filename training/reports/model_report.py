@@ -24,6 +24,7 @@ from scoring.pages.page import (
     Text,
     to_html,
 )
+from scoring.pages.segments import segment_blocks
 from scoring.statistics.metrics import MEASURES, Estimate
 from scoring.texts import translate
 from training.fitting.baselines import BASELINES
@@ -31,6 +32,7 @@ from training.fitting.result import TrainingResult
 from training.reports.charts import draw_evidence
 
 _MEASURED_MODELS = (MODEL, POINTS, *BASELINES)
+_SHOWN_OFFSETS = 5
 _UNMEASURED_CHART = "importance"
 """The chart that shows the model in use, and no measured figure."""
 
@@ -40,9 +42,12 @@ Charts: TypeAlias = Mapping[str, go.Figure]
 
 
 def draw_charts(trained: TrainingResult, lang: Language) -> Charts:
-    """The charts of the report, labelled in `lang`."""
+    """The charts of the report, labelled in `lang`; of what cannot be measured yet there is none."""
     dated = trained.model.about["trained_through"] is not None
-    return draw_evidence(trained.evidence, trained.explanation, trained.model.table, dated, lang)
+    charts = draw_evidence(trained.evidence, trained.explanation, trained.model.table, dated, lang)
+    if trained.model.about["measurable"]:
+        return charts
+    return {name: chart for name, chart in charts.items() if name == _UNMEASURED_CHART}
 
 
 def report(trained: TrainingResult, charts: Charts, lang: Language) -> str:
@@ -52,14 +57,15 @@ def report(trained: TrainingResult, charts: Charts, lang: Language) -> str:
 def report_page(trained: TrainingResult, charts: Charts, lang: Language) -> Page:
     """The quality of the model, the findings of the audit, and the recipe of the model."""
     about, measured = trained.model.about, trained.evaluation.figures
-    figures: list[Block] = [Heading(translate("report_figures", lang)), _measures_table(measured, lang)]
-    if not about["measurable"]:
-        figures, charts = [], {name: c for name, c in charts.items() if name == _UNMEASURED_CHART}
+    figures: list[Block] = []
+    if about["measurable"]:
+        figures = [Heading(translate("report_figures", lang)), _measures_table(measured, lang)]
     blocks = (
         Text(summary(about, lang)),
         Text(describe_quality(about, measured, lang), "verdict"),
         *figures,
         *_chart_blocks(charts, lang),
+        *segment_blocks(trained.segments, trained.model.table.vocabulary, lang),
         Heading(translate("report_audit", lang)),
         *_audit(trained, lang),
         Heading(translate("report_recipe", lang)),
@@ -197,12 +203,18 @@ def _recipe_facts(recipe: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     linear = f"C {recipe['strength']:g}" + ("" if recent is None else f", newer deals C {recent:g}")
     trees = recipe["trees"] | ({"statistics": recipe["statistics"]} if recipe["statistics"] else {})
     facts = [(name, _trees_fact(part)) for name, part in trees.items()]
+    facts += [(name, _segment_fact(offsets)) for name, offsets in recipe["segments"].items()]
     return (("weights", weights), ("calibration", line), ("linear", linear), *facts)
 
 
 def _trees_fact(part: Mapping[str, Any]) -> str:
     sizes = ", ".join(f"{k} {v:g}" for k, v in part["boosting"].items())
     return f"{part['rounds']} trees of {part['seeds']} seeds; {sizes}"
+
+
+def _segment_fact(offsets: Mapping[str, float]) -> str:
+    strongest = sorted(offsets.items(), key=lambda pair: -abs(pair[1]))[:_SHOWN_OFFSETS]
+    return f"{len(offsets)} log-odds of a segment; " + ", ".join(f"{v} {x:+.2f}" for v, x in strongest)
 
 
 def _footer(trained: TrainingResult, lang: Language) -> str:

@@ -21,6 +21,7 @@ from features.crm.propose.recognised import RecognisedTable
 from features.crm.propose.times import CloseColumns, find_close, is_one_moment, rank_created, rises_in_time
 from features.crm.propose.words import Meaning, has_word
 from features.messages import Message, abridge
+from features.settings import MAX_REJECT_SHARE
 
 _MOST_VALUES, _FEW_DEALS, _SHOWN_FILES = 60, 0.2, 10
 
@@ -223,8 +224,16 @@ class DetectedTables:
 
     @cached_property
     def skipped_leads(self) -> dict[str, tuple[str, ...]]:
-        """The values that mark leads to leave out: deleted ones, and duplicates or tests without a deal."""
-        return {**self.leads.deleted, **self._values_without_deal("neither")}
+        """The values that mark leads to leave out: deleted ones, duplicates or tests without a deal, and
+        those without a date of creation if they are many."""
+        undated = {self.created_at: ("",)} if self.created_at and self._has_many_undated else {}
+        return {**self.leads.deleted, **self._values_without_deal("neither"), **undated}
+
+    @property
+    def _has_many_undated(self) -> bool:
+        """Whether more leads have no date of creation than a run allows to be left out."""
+        has_no_date = self.leads.profile.times(str(self.created_at)) == NEVER
+        return bool(has_no_date.mean() > MAX_REJECT_SHARE)
 
     def _values_without_deal(self, meaning: Meaning) -> dict[str, tuple[str, ...]]:
         if self.deals is None or self.has_deal is None:
@@ -352,7 +361,7 @@ class DetectedTables:
                 )
         if self.created_at and not self._is_named_created(self.created_at):
             yield Message(
-                "{column} is taken for the creation, because every lead has it and no other date is "
+                "{column} is taken for the creation, because (nearly) every lead has it and no other date is "
                 "earlier; if it is the date of the close or of an update, take it out of created_at",
                 column=self.created_at,
             )

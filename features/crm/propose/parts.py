@@ -16,6 +16,8 @@ from features.crm.propose.words import has_word, split_words, value_meaning
 from features.settings import MISSING
 
 _TEXT_VALUES, _FEW, _ROWS = 400, 12, 100_000
+_REPEATED = 0.1
+"""So many different values per row, or fewer: each is common enough to be learnt from."""
 _EMPTY_IDS = r"^(0{6,}(AAA)?|0{8}(-0{4}){3}-0{12}|0000-00-00( 00:00:00)?)$"
 _YES_OF_NO = {"false": "true", "0": "1", "no": "yes", "n": "y", "f": "t", "いいえ": "はい"}
 
@@ -132,9 +134,11 @@ def _listed(
 
 
 def is_number_feature(column: ColumnProfile) -> bool:
-    """Whether a column is read as a number; a few different numbers without a unit are categories."""
+    """Whether a column is read as a number; a few different numbers without a unit, and codes (of a branch, a
+    region or a product), are categories."""
     has_format = column.numbers is not None and bool(column.numbers.number_format)
-    return column.kind == "number" and (column.distinct > _FEW or has_format)
+    is_code = has_word(column.name, "code") and column.distinct <= min(_TEXT_VALUES, _REPEATED * column.rows)
+    return column.kind == "number" and (has_format or (column.distinct > _FEW and not is_code))
 
 
 def find_missing_words(tables: Iterable[TableProfile]) -> list[str]:

@@ -63,7 +63,7 @@ def rank_created(table: TableProfile, recipe: TableRecipe) -> list[str]:
 
 
 def _score_created(table: TableProfile, recipe: TableRecipe, name: str, names: Sequence[str]) -> float:
-    """Creation has a value in all rows, is the earliest date, and is not one moment of an import."""
+    """Creation has a value in (nearly) all rows, is the earliest date, and is not one moment of an import."""
     times = table.times(name)
     has_time = times != NEVER
     filled = float(has_time.mean()) if len(times) else 0.0
@@ -72,7 +72,7 @@ def _score_created(table: TableProfile, recipe: TableRecipe, name: str, names: S
     if not listed or name not in listed:
         is_other = has_word(name, "not_created") or has_word(name, "planned")
         score += -4.0 if is_other else 3.0 if has_word(name, "created") else 0.5
-    score += 0.5 if filled > 0.995 else 0.0 if filled > _NEARLY_ALL else -6.0
+    score += 0.5 if filled > 0.995 else 0.0 if filled > _MOSTLY else -6.0
     score += 2.0 * _share_of_earliest(table, name, names)
     return score - 2.0 * (_largest_share(times[has_time]) > 0.5)
 

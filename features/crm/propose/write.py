@@ -140,7 +140,8 @@ def _source_table(recognised: RecognisedTable, lang: Language) -> Table:
 def _add_skipped(table: Table, values: Mapping[str, Iterable[str]], lang: Language) -> None:
     if values:
         table.add("skip_where", _inline_lists(values))
-        _explain(table, "skip_where", Message("rows that are deleted, merged or no records"), lang)
+        reason = Message("rows that are deleted, merged, without a date or no records")
+        _explain(table, "skip_where", reason, lang)
 
 
 def _leads_table(detected: DetectedTables, lang: Language) -> Table:

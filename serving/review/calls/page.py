@@ -30,15 +30,17 @@ _LIST_PATH = "/review/calls"
 _LIST_PARAMS = frozenset({"owner", "after"})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CallCard:
-    """A lead to call, as its card shows it."""
+    """A lead to call, as its card shows it; `expected` is its expected value."""
 
     row: HotRow
     late: bool
     text: str
     detail: StoredDetail
     why: dict[str, list[Reason]]
+    amount: float | None
+    expected: float | None
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,15 @@ def _call_card(row: HotRow, visit: PageRequest) -> CallCard:
     scorer, detail = visit.scorer, orjson.loads(row.detail)
     accepted = row.action == FOLLOW_UP
     text = action_of(scorer.card, ACCEPTED if accepted else HOT).text.text(visit.lang)
-    return CallCard(row, is_overdue(row, visit.now), text, detail, both_reasons(detail, scorer, visit.lang))
+    return CallCard(
+        row=row,
+        late=is_overdue(row, visit.now),
+        text=text,
+        detail=detail,
+        why=both_reasons(detail, scorer, visit.lang),
+        amount=detail.get("amount"),
+        expected=detail.get("expected_value"),
+    )
 
 
 def _nearly_hot_lead(row: ResultRow, visit: PageRequest) -> NearlyHotLead:

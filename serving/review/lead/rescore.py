@@ -63,6 +63,7 @@ def rescore(
         components.overrides.get(lead_id, moment),
         explain,
         components.overrides.sales_status.get(lead_id, moment),
+        lead.stored.amount,
     )
 
 

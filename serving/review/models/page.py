@@ -13,9 +13,13 @@ from typing import Any, get_args
 from starlette.responses import Response
 
 from features.errors import HotleadError
+from features.moments import MIN_WINS
 from scoring import review_requests
 from scoring.evaluation.gate import Check
+from scoring.evaluation.segments import SegmentQuality
 from scoring.pages.gate import gate_table
+from scoring.pages.page import Table
+from scoring.pages.segments import segments_table
 from scoring.review_requests import ReviewAction, ReviewRequest, read_models
 from scoring.statistics.metrics import Estimate
 from serving.review.web.forms import Fields
@@ -75,8 +79,10 @@ async def _render_page(visit: PageRequest, submitted: Fields, errors: Fields, st
         models=models,
         at=snapshot and snapshot["at"],
         figures=FIGURES,
+        least=MIN_WINS,
         told=submitted,
         wrong=errors,
+        segments=_segments(models, visit),
         gate=_gate(snapshot, visit),
         waiting=open_requests,
         answered=answered_requests[:20],
@@ -93,6 +99,17 @@ def _allowed_actions(models: Mapping[str, Mapping[str, object]], visit: PageRequ
         actions.remove("rollback")
     candidates = ((action, models.get(ALIAS_BY_ACTION[action])) for action in actions)
     return [(action, str(model["registered"])) for action, model in candidates if model is not None]
+
+
+def _segments(models: Mapping[str, Mapping[str, Any]], visit: PageRequest) -> Mapping[str, Table]:
+    """By alias, how well the model does in each segment; a model of an earlier version does not say it."""
+    vocabulary = visit.scorer.table.vocabulary
+    described = {alias: model.get("about", {}).get("segments") for alias, model in models.items()}
+    return {
+        alias: segments_table([SegmentQuality.from_dict(s) for s in segments], vocabulary, visit.lang)
+        for alias, segments in described.items()
+        if segments
+    }
 
 
 def _gate(snapshot: Mapping[str, Any] | None, visit: PageRequest) -> Any:

@@ -132,6 +132,11 @@ def test_a_telling_column_is_suspected_by_its_name_alone(tmp_path: Path, name: s
     assert named(crm(tmp_path, {name: lambda i: "xy"[i % 2]})) == set()
 
 
+@pytest.mark.parametrize("name", ["MaritalStatus", "employment_status", "婚姻ステータス"])
+def test_a_status_of_the_person_is_no_status_of_the_deal(tmp_path: Path, name: str) -> None:
+    assert named(crm(tmp_path, {name: lambda i: "x" if WON[i] == (i % 10 < 7) else "y"})) == set()
+
+
 def test_a_column_that_crm_toml_does_not_use_is_named_as_unused(tmp_path: Path) -> None:
     features = {"size": {"kind": "attribute", "column": "size", "known": "at_creation"}}
     loaded = crm(tmp_path, {"paid": lambda i: "x" if WON[i] else ""}, features=features)

@@ -204,3 +204,24 @@ def test_a_file_and_a_request_read_numbers_alike(value: float, grouped: bool, wi
     sent_text = wide_text if wide else text
     parsed = as_numbers(column(sent_text), set()).values[0]
     assert parsed == parse_number(sent_text, ()) == float(text.replace(",", ""))
+
+
+@pytest.mark.parametrize("rows_at_once", [1, 4, 1_000])
+@pytest.mark.parametrize(
+    "words", [("1,200", "１２", None, "x", " 7 ", "N/A"), ("2026-10-01", "2026/1/5 9:30", "x", "")]
+)
+def test_a_repeated_value_is_read_as_a_single_one_is(
+    words: tuple[str | None, ...], rows_at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parsing, "_ROWS_AT_ONCE", rows_at_once)
+    drawn = np.random.default_rng(4).integers(0, len(words), 30)
+    array = column(*(words[i] for i in drawn), kind=pa.string())
+    numbers, moments = as_numbers(array, {"N/A"}), as_times(array, {"N/A"}, BERLIN, None)
+    for row, word in enumerate(drawn):
+        one = column(words[word], kind=pa.string())
+        for parsed, single in (
+            (numbers, as_numbers(one, {"N/A"})),
+            (moments, as_times(one, {"N/A"}, BERLIN, None)),
+        ):
+            np.testing.assert_array_equal(parsed.values[row], single.values[0])
+            assert parsed.unreadable[row] == single.unreadable[0]

@@ -43,7 +43,7 @@ def make_company(folder: Path, url: str | None = None) -> Company:
     features = _features(1_000, ("referral", "ads"))
     rng = np.random.default_rng(5)
     judged = evidence(rng.random(1_000) < 0.3, features, scores={MODEL: rng.normal(-1, 1, 1_000)})
-    model = model_of(features, find_card(crm.folder, crm.table), trained_through="2026-01-31")
+    model = model_of(features, find_card(crm.folder, crm.table), trained_through="2026-01-31T00:00:00Z")
     model = replace(model, table=crm.table)
     model_folder = folder / "model"
     model_folder.mkdir()

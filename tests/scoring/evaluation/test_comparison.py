@@ -181,6 +181,7 @@ def test_json_holds_all_of_it_and_no_nan(demo: Demo, comparison: ModelVsRules) -
         "agreement",
         "bands",
         "segments",
+        "segment_quality",
         "months",
         "disputes",
     }

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from features.clock import iso
-from features.columns import Floats
+from features.columns import Floats, encode_texts
 from features.moments import MIN_WINS
 from scoring.evaluation.gate import Check, ModelCandidate, all_passed, champion_scores, run_gate
 from scoring.model.evidence import MODEL, POINTS, Evidence
@@ -372,6 +372,16 @@ def test_a_champion_whose_features_are_gone_or_mean_something_else_scores_nobody
     ):
         challenger = replace(new, model=replace(new.model, table=table))
         assert np.isnan(champion_scores(challenger, champion)).all()
+
+
+def test_a_champion_with_the_attribute_of_a_segment_scores_by_the_segment() -> None:
+    segment = encode_texts(["north" if i % 2 else "south" for i in range(ROWS)])
+    with_term = {**EVIDENCE.features, "area": segment}
+    model = model_of(with_term, CARD, 0.5, trained_through=iso(START - DAY))
+    champion = replace(score_with_newer_champion(None)[1], model=model)
+    assert np.isnan(champion_scores(make_candidate(), champion)).all()
+    scores = champion_scores(make_candidate(on=replace(EVIDENCE, segments={"area": segment})), champion)
+    np.testing.assert_array_equal(scores, model.log_odds(model.encode(with_term)))
 
 
 def test_too_few_common_deals_do_not_judge_against_the_champion() -> None:

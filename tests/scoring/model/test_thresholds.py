@@ -223,6 +223,16 @@ def test_too_few_wins_show_no_win_rate_so_the_volume_of_the_rules_counts() -> No
     assert count_hot_and_warm(sample, scale) == (10, 30)
 
 
+@pytest.mark.parametrize("about", [{"measured_won_leads": 2}, {"measurable": False}])
+def test_without_rules_too_few_wins_leave_the_win_rate_that_the_model_predicts(about: dict[str, Any]) -> None:
+    """A card without rows has no volume; without this nobody would ever be warm."""
+    sample = evidence([0.1] * 60 + [0.4] * 30 + [0.8] * 10, won=[False] * 98 + [True] * 2)
+    scale = scale_of(sample, card(policy="min_win_rate", warm=0.5, hot=0.8), **about)
+    assert count_hot_and_warm(sample, scale) == (10, 40)  # the forty are won with a mean chance of 0.5
+    too_much = card(policy="min_win_rate", warm=0.9, hot=0.95)
+    assert count_hot_and_warm(sample, scale_of(sample, too_much, **about)) == (0, 0)
+
+
 # -- calls a week --------------------------------------------------------------------------------
 
 

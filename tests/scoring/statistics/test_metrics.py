@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, brier_score_loss, log_loss, roc_auc_score
 
 from features.columns import Bools, Floats
-from scoring.statistics.metrics import MEASURES, Ranked, estimates_to_dict, measure, rank_leads
+from scoring.statistics.metrics import MEASURES, Ranked, estimate, estimates_to_dict, measure, rank_leads
 
 NO_AMOUNT = np.full(10_000, np.nan)
 
@@ -146,7 +146,7 @@ def test_interval_covers_the_truth_about_as_often_as_promised() -> None:
     for _ in range(60):
         probability = rng.beta(1, 3, 300)
         won = rng.random(300) < probability
-        brier = measure(won, probability, NO_AMOUNT[:300], np.arange(300), draws=100)["brier"]
+        brier = estimate(MEASURES["brier"], won, probability, NO_AMOUNT[:300], np.arange(300), draws=100)
         expected = float(np.mean(probability * (1 - probability)))
         covered += brier.low <= expected <= brier.high
     assert 51 <= covered < 60  # 95 % of 60 are 57; 51 is four standard errors below

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from features.clock import from_ms, iso, now_ms, to_ms
-from features.columns import Column
+from features.columns import Column, numbers_or_none
 from features.crm.load import Loaded
 from features.crm_data import Crm
 from scoring.model.bundle import Origin, write_bundle
@@ -86,6 +86,8 @@ class LeadHistories:
             for lead, time_ms, value in told_values:
                 entry = {"column": name, "value": value, "at": from_ms(time_ms).isoformat()}
                 self.changes.setdefault(int(lead), []).append(entry)
+        amount = crm.open_amount
+        self.amounts = [None] * len(crm) if amount is None else numbers_or_none(amount)
         self.accounts: dict[int, list[int]] = {}
         for lead, account in enumerate(crm.account.tolist()):
             self.accounts.setdefault(account, []).append(lead)
@@ -100,6 +102,7 @@ class LeadHistories:
             "activities": self.activities.get(lead, []),
             "changes": self.changes.get(lead, []),
             "colleagues_activities": [a for i in others for a in self.activities.get(i, [])],
+            "amount": self.amounts[lead],
         }
 
 
@@ -118,6 +121,8 @@ def check(answer: Any, row: Mapping[str, Any]) -> None:
     assert (answer["score"], answer["stage"]) == (row["score"], row["stage"])
     assert (answer["decided_by"], answer["hand_over"]) == (row["decided_by"], row["hand_over"])
     assert (model["score"], model["stage"]) == (row["model_score"], row["model_stage"])
+    assert answer["amount"] == row["amount"]
+    assert model["expected_value"] == pytest.approx(row["expected_value"], abs=1e-6)
     assert (model["alike"], model["alike_won"]) == (row["alike"], row["alike_won"])
     assert (rules["points"], rules["fit"], rules["intent"], rules["score"], rules["stage"]) == tuple(
         row[name] for name in ("points", "fit", "intent", "rules_score", "rules_stage")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from features.clock import from_ms, iso, now_ms
@@ -17,6 +18,7 @@ from scoring.decision.build_scorer import build_scorer
 from serving.jobs.crm_records import CrmExport, iter_records
 from serving.jobs.demo_history import past_moments, score_moments
 from serving.jobs.import_crm import import_crm
+from serving.jobs.store_export import store_export
 from serving.settings import ServiceSettings
 from serving.store.store import Store
 from tests.cli.test_commands import run
@@ -63,6 +65,25 @@ def test_an_export_that_corrects_an_earlier_one_is_stored_as_the_newest_version(
         report = json.loads(run("import", crm_toml, "--json").stdout)
         assert report["records"]["outcomes"].get("corrected", 0) == corrected
         assert report["records"]["leads"].keys() == {"known"}
+
+
+def test_the_amounts_of_open_leads_are_stored_corrected_and_emptied(loaded: Loaded, tmp_path: Path) -> None:
+    store = Store.open(f"sqlite:///{tmp_path / 'amounts.db'}", tmp_path / "spool")
+    counts, stored = [], []
+    try:
+        for amount in (5.0, 5.0, 6.0, None, None):
+            amounts = np.full(len(loaded.crm), np.nan)
+            amounts[-1] = np.nan if amount is None else amount
+            crm = replace(loaded.crm, open_amount=amounts, snapshot=loaded.crm.snapshot + len(counts))
+            export = CrmExport(crm, **asdict(read_extra_columns(loaded)))
+            counts.append(store_export(store, export, loaded.settings)["leads"]["corrected"])
+            lead = store.lead("L0119")
+            assert lead is not None
+            stored.append(lead.amount)
+    finally:
+        store.close()
+    assert stored == [5, 5, 6, None, None]
+    assert counts == [0, 0, 1, 1, 0]
 
 
 def test_open_leads_that_an_export_no_longer_holds_are_named(loaded: Loaded) -> None:

@@ -100,6 +100,7 @@ def leads_of(
         "activities": events,
         "colleagues_activities": events,
         "changes": st.just([]),
+        "amount": st.sampled_from([None, 0, 12.5, 10**15]),
     }
     lead = st.fixed_dictionaries(
         {"lead_id": ids, "attributes": optional_fields.pop("attributes")}, optional=optional_fields
@@ -156,6 +157,7 @@ def test_by_column_is_as_lead_by_lead(crm: CrmSettings, leads: list[dict[str, An
     assert list(fast.ids) == list(careful.ids)
     assert list(fast.ignored) == list(careful.ignored)
     np.testing.assert_array_equal(fast.created, careful.created)
+    np.testing.assert_array_equal(fast.amounts, careful.amounts)
     table = crm.table
     mine, theirs = table.compute_many(fast.view(NOW)), table.compute_many(careful.view(NOW))
     for name in table.names:

@@ -45,7 +45,7 @@ def test_good_performance_exits_with_0(tmp_path: Path) -> None:
     assert version["judged"] == 1_000
     assert version["calibration"]["value"] <= version["calibration_bar"]
     assert set(report["thresholds"]) == {"min_wins", "min_judged", "calibration", "little", "much"}
-    assert report["trained_through"] == "2026-01-31"
+    assert report["trained_through"] == "2026-01-31T00:00:00Z"
 
 
 def test_worse_performance_is_reported_in_both_languages_and_on_a_page(tmp_path: Path) -> None:

@@ -334,6 +334,27 @@ def test_a_model_that_is_half_told_is_shown(site: tuple[App, Reviewer]) -> None:
     assert reviewer.page("/review/models").status_code == 200
 
 
+def test_figures_that_are_not_measurable_yet_are_not_shown(site: tuple[App, Reviewer]) -> None:
+    app, reviewer = site
+    figure = {"value": 0.69314, "low": 0.6, "high": 0.8}
+    about = {
+        "trained_through": None,
+        "won_leads": 30,
+        "leads": 60,
+        "measured_won_leads": 25,
+        "measured_leads": 50,
+        "measured_from_won_leads": 5,
+        "measured_from_leads": 10,
+        "figures": {"model": {"log_loss": figure}},
+    }
+    for measurable, is_shown in ((False, False), (True, True), (None, True)):
+        model = {"registered": "1", "version": "a", "about": {**about, "measurable": measurable}, "tags": {}}
+        write_models(app.settings.bundles, {"at": 0, "gate": None, "models": {"champion": model}})
+        page = reviewer.page("/review/models").text
+        assert ("0.693" in page) == is_shown
+        assert ("learnt from 10 leads (5 won) and was measured on 50 (25 won)" in page) != is_shown
+
+
 def test_the_other_language_of_a_form_that_was_wrong_is_a_page(site: tuple[App, Reviewer]) -> None:
     app, reviewer = site
     add_hot_lead(app)

@@ -34,6 +34,13 @@ def test_other_content_has_another_digest(changed_record: Record) -> None:
     assert activity("a", value=3).digest != changed_record.digest
 
 
+def test_a_lead_without_an_amount_has_the_digest_of_before_there_were_amounts() -> None:
+    """So that what is sent again is the same content."""
+    lead = record("leads", "l", 1_000, attributes={"a": 1}, account="A")
+    assert lead.digest == "6f2911f6d688fdc23e070af28a780e513aedeab1f449e1780500c1604d0ca2a0"
+    assert record("leads", "l", 1_000, attributes={"a": 1}, account="A", amount=0).digest != lead.digest
+
+
 def test_an_emptied_attribute_is_not_one_that_was_not_sent() -> None:
     emptied = record("leads", "l", attributes={"a": None})
     assert emptied.digest != record("leads", "l", attributes={}).digest

@@ -8,7 +8,7 @@ import pytest
 from features.errors import DataError
 from training.fitting.baselines import BASELINES, baseline_scores
 from training.fitting.dataset import Dataset
-from training.fitting.holdout import evaluate, split_for_evaluation
+from training.fitting.holdout import evaluate, is_measurable, split_for_evaluation
 from training.fitting.recipe import Recipe
 
 
@@ -65,10 +65,22 @@ def test_base_rate_is_that_of_the_older_deals(small_data: Dataset) -> None:
 
 
 @pytest.mark.parametrize("won", [True, False])
-def test_older_deals_of_one_outcome_only_are_named(small_data: Dataset, won: bool) -> None:
-    """All wins in the newest fifth: a measurement in time has nothing to learn from."""
+def test_older_deals_of_one_outcome_leave_nothing_measurable(small_data: Dataset, won: bool) -> None:
+    """All wins in the newest fifth: a measurement in time has nothing to learn from, but a model has."""
     newest = evaluate(small_data, always(), seed=0).rows.min()
     outcome = np.where(np.arange(len(small_data)) < newest, won, ~small_data.won)
     late = replace(small_data, examples=replace(small_data.examples, won=outcome))
+    evaluation = evaluate(late, always(), seed=0)
+    assert not is_measurable(late, evaluation)
+    assert late.won[evaluation.train].all() == won
+    assert set(evaluation.rows) <= set(range(newest, len(late)))
+    assert len(evaluation.rows) == len(evaluation.scores["model"]) > 0
+    assert evaluation.model["log_loss"].value > 0
+
+
+@pytest.mark.parametrize("won", [True, False])
+def test_deals_of_one_outcome_only_are_named(small_data: Dataset, won: bool) -> None:
+    outcome = np.full(len(small_data), won)
+    alike = replace(small_data, examples=replace(small_data.examples, won=outcome))
     with pytest.raises(DataError, match=f"no {'lost' if won else 'won'} lead: nothing can be measured"):
-        evaluate(late, always(), seed=0)
+        evaluate(alike, always(), seed=0)

@@ -20,7 +20,7 @@ from training.fitting.recipe import LINEAR, POINTS, Recipe
 
 
 def curve(loss: list[float]) -> Curve:
-    return Curve(None, np.array(loss), TreesStart(0.5, 0.0))
+    return Curve(None, None, np.array(loss), TreesStart(0.5, 0.0))
 
 
 def recipe_of(data: Dataset, **weights: float) -> Recipe:

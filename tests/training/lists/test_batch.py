@@ -40,6 +40,8 @@ COLUMNS = [
     "cautions",
     "hand_over",
     "probability",
+    "amount",
+    "expected_value",
     "model_score",
     "model_stage",
     "alike",

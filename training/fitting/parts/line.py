@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
 from features.columns import Bools, Floats
@@ -22,9 +20,7 @@ def learn_scaling(matrix: Floats) -> Scaling:
     gaps = np.isnan(matrix)
     empty = gaps.all(axis=0)
     filled = np.where(empty, 0.0, matrix)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)
-        low, high = np.nanmin(filled, axis=0), np.nanmax(filled, axis=0)
+    low, high = np.nanmin(filled, axis=0), np.nanmax(filled, axis=0)
     width = WIDEN * (high - low)
     low, high = low - width, high + width
     mean, spread = np.nanmean(filled, axis=0), np.nanstd(filled, axis=0)
@@ -60,9 +56,7 @@ def fit_linear(
 ) -> LinearPart:
     """A logistic regression; `strength` is scikit-learn's C (smaller values regularize more)."""
     model = LogisticRegression(C=strength, solver="newton-cholesky", max_iter=200, random_state=seed)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        model.fit(design.columns, won, sample_weight=weights)
+    model.fit(design.columns, won, sample_weight=weights)
     coefficients, width = model.coef_[0], len(design.scaling.mean)
     intercept = float(model.intercept_[0])
     return LinearPart(design.scaling, intercept, coefficients[:width], coefficients[width:])

@@ -24,7 +24,7 @@ def learn_statistics(data: Dataset, encoding: Encoding) -> Encoding:
     statistics = {
         name: _level_statistics(column, level, data.won, base)
         for name, column in data.columns.items()
-        if isinstance(column, Texts) and has_one_level(column)
+        if isinstance(column, Texts) and has_one_level(column) and name not in data.only_segments
         if isinstance(level := encoding.levels[name], TextLevels)
     }
     return encoding.with_statistics(statistics)

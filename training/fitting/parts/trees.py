@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import islice
 from typing import Any
 
 import lightgbm
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from features.columns import Bools, Floats
 from scoring.model.model import sigmoid
 from scoring.model.trees import TreesPart
+from training.side_by_side import compute_side_by_side
 
 _PATIENCE = 40
 """Early stopping: number of trees without improvement."""
@@ -42,13 +44,13 @@ class Boosting:
 
     @property
     def max_trees(self) -> int:
-        """The most trees of all seeds together, which bounds the time of an explanation."""
-        return 400 if self.num_leaves < 16 else 250
+        """The most trees of all seeds together: all budgets at once keep an explanation within 1 ms."""
+        return 300 if self.num_leaves < 16 else 250
 
 
 SIZES: Mapping[str, Boosting] = {
     "small_trees": Boosting(num_leaves=7),
-    "large_trees": Boosting(num_leaves=31, max_bin=1023, max_depth=8),
+    "large_trees": Boosting(num_leaves=31, max_bin=1023, max_depth=7),
 }
 """The sizes of trees: small ones, and large ones that also separate close numbers (amounts, prices)."""
 
@@ -117,8 +119,9 @@ class TreesStart:
 
 @dataclass(frozen=True)
 class Curve:
-    """A learning curve: the validation log loss after each number of trees."""
+    """A learning curve: the validation log loss after each number of trees, on binned older examples."""
 
+    binned: lightgbm.Dataset
     booster: Any
     loss: Floats
     start: TreesStart
@@ -134,32 +137,46 @@ class TrainedTrees:
 
 def fit_trees(train: PartScores, recipe: TreesRecipe, seed: int) -> TrainedTrees:
     """The average of boosted trees of several seeds that start from a share of the linear part."""
-    start = TreesStart.at_win_rate(train, recipe.boosting.lean)
-    boosters = [_train(train, start, recipe, seed + bag) for bag in range(recipe.seeds)]
-    return TrainedTrees(start, add_trees([(1 / recipe.seeds, TreesPart(_to_text(b))) for b in boosters]))
+    return fit_all_trees([(train, recipe)], seed)[0]
+
+
+def fit_all_trees(parts: Sequence[tuple[PartScores, TreesRecipe]], seed: int) -> list[TrainedTrees]:
+    """The trees of each recipe on its examples, as `fit_trees`; all of them side by side."""
+    starts = [TreesStart.at_win_rate(train, recipe.boosting.lean) for train, recipe in parts]
+    binned = compute_side_by_side(
+        lambda part: _bin(part[0][0], part[1], part[0][1].boosting, seed), zip(parts, starts, strict=True)
+    )
+    jobs = [
+        (b, recipe, seed, bag)
+        for b, (_, recipe) in zip(binned, parts, strict=True)
+        for bag in range(recipe.seeds)
+    ]
+    texts = iter(compute_side_by_side(lambda job: _to_text(_train(*job)), jobs))
+    return [
+        TrainedTrees(start, add_trees([(1 / r.seeds, TreesPart(t)) for t in islice(texts, r.seeds)]))
+        for (_, r), start in zip(parts, starts, strict=True)
+    ]
 
 
 def train_curve(train: PartScores, test: PartScores, boosting: Boosting, seed: int) -> Curve:
     """Train trees on older examples and record their log loss on later ones."""
     evals_result: dict[str, Any] = {}
     start = TreesStart.at_win_rate(train, boosting.lean)
-    data = _lightgbm_dataset(train, start, boosting, seed)
+    binned = _bin(train, start, boosting, seed)
     judge = lightgbm.Dataset(
-        test.matrix, test.won.astype(np.int8), reference=data, init_score=start.log_odds(test.line)
+        test.matrix, test.won.astype(np.int8), reference=binned, init_score=start.log_odds(test.line)
     )
     parameters = _lightgbm_parameters(boosting, seed) | {"metric": "binary_logloss"}
     stopping = lightgbm.early_stopping(_PATIENCE, verbose=False)
     callbacks = [lightgbm.record_evaluation(evals_result), stopping]
-    booster = lightgbm.train(parameters, data, boosting.max_rounds, valid_sets=[judge], callbacks=callbacks)
-    return Curve(booster, np.array(evals_result["valid_0"]["binary_logloss"]), start)
+    booster = lightgbm.train(parameters, binned, boosting.max_rounds, valid_sets=[judge], callbacks=callbacks)
+    return Curve(binned, booster, np.array(evals_result["valid_0"]["binary_logloss"]), start)
 
 
-def predict_later(
-    train: PartScores, test: PartScores, curve: Curve, recipe: TreesRecipe, seed: int
-) -> Floats:
+def predict_later(test: PartScores, curve: Curve, recipe: TreesRecipe, seed: int) -> Floats:
     """The log-odds of later examples by the trees of a recipe; the first seed's are those of the curve."""
     first = curve.booster.predict(test.matrix, raw_score=True, num_iteration=recipe.rounds)
-    others = [_train(train, curve.start, recipe, seed + bag) for bag in range(1, recipe.seeds)]
+    others = [_train(curve.binned, recipe, seed, bag) for bag in range(1, recipe.seeds)]
     raw = np.mean([first, *(b.predict(test.matrix, raw_score=True) for b in others)], axis=0)
     return np.asarray(curve.start.log_odds(test.line) + raw)
 
@@ -191,30 +208,29 @@ def _scale_text(text: str, weight: float) -> str:
     return re.sub(r"^tree_sizes=.*\n", "", _OUTPUTS.sub(scale, text), flags=re.MULTILINE)
 
 
-def _train(train: PartScores, start: TreesStart, recipe: TreesRecipe, seed: int) -> Any:
-    data = _lightgbm_dataset(train, start, recipe.boosting, seed)
-    return lightgbm.train(_lightgbm_parameters(recipe.boosting, seed), data, recipe.rounds)
+def _train(binned: lightgbm.Dataset, recipe: TreesRecipe, seed: int, bag: int) -> Any:
+    return lightgbm.train(_lightgbm_parameters(recipe.boosting, seed, bag), binned, recipe.rounds)
 
 
 def _to_text(booster: Any) -> str:
     return str(booster.model_to_string())
 
 
-def _lightgbm_dataset(
-    train: PartScores, start: TreesStart, boosting: Boosting, seed: int
-) -> lightgbm.Dataset:
+def _bin(train: PartScores, start: TreesStart, boosting: Boosting, seed: int) -> lightgbm.Dataset:
+    """The examples in bins, which all trees of a size share."""
     params = _lightgbm_parameters(boosting, seed)
     won = train.won.astype(np.int8)
-    return lightgbm.Dataset(train.matrix, won, init_score=start.log_odds(train.line), params=params)
+    data = lightgbm.Dataset(train.matrix, won, init_score=start.log_odds(train.line), params=params)
+    return data.construct()
 
 
-def _lightgbm_parameters(boosting: Boosting, seed: int) -> dict[str, Any]:
+def _lightgbm_parameters(boosting: Boosting, seed: int, bag: int = 0) -> dict[str, Any]:
     sizes = asdict(boosting)
     del sizes["lean"]  # a choice of ours
     return {
         **sizes,
         "objective": "binary",
-        "seed": seed,
+        "seed": seed + bag,
         "data_random_seed": seed,
         "deterministic": True,
         "force_row_wise": True,

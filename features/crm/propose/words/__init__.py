@@ -37,6 +37,7 @@ _PARTS: tuple[tuple[str, Meaning], ...] = (
 _NEGATIONS = frozenset({"not", "never", "no", "non", "nicht", "kein", "keine", "não", "pas", "niet"})
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _NUMBERING = re.compile(r"^\s*(\d{1,2}|[a-z])\s*[._:)-]+\s*(?=\D)")
+_DECIMALS = re.compile(r"(?<=^\d)\.0+$")
 _BRACKETS = re.compile(r"\s*[(\[（【].*?[)\]）】]\s*")
 
 
@@ -46,8 +47,8 @@ def header_key(header: str) -> str:
 
 
 def value_key(value: str) -> str:
-    """A value without case, width and outer spaces."""
-    return unicodedata.normalize("NFKC", value).strip().casefold()
+    """A value without case, width, outer spaces and the decimals of a whole number: `1.0` is 1."""
+    return _DECIMALS.sub("", unicodedata.normalize("NFKC", value).strip().casefold())
 
 
 @cache

@@ -60,3 +60,33 @@ def test_a_shorter_horizon_says_why(tmp_path: Path, lang: Language) -> None:
     reason = {"en": "nine in ten wins need about 90 days", "ja": "成約の9割には約90日かかります"}[lang]
     assert comment(proposal).startswith(reason)
     assert any("horizon_days" in note and reason in note for note in proposal.notes)
+
+
+def propose_stages(folder: Path, undated: int) -> Proposal:
+    """The proposal for 100 companies with 600 deals, of which the `undated` ones are not begun yet."""
+    with (folder / "pipeline.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(("deal_id", "company", "product", "stage", "begun", "close date"))
+        for i in range(600):
+            begun, stage = START + timedelta(days=i // 2), ("Won", "Lost", "Negotiation")[i % 3]
+            closed = begun + timedelta(days=20 + i % 40) if i % 3 < 2 else ""
+            row = ("", "Prospecting", "") if i < undated else (begun, stage, closed)
+            writer.writerow((f"D{i:04d}", f"Company {i % 100}", "ab"[i % 2], row[1], row[0], row[2]))
+    with (folder / "companies.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(("company", "sector"))
+        writer.writerows((f"Company {i}", "xyz"[i % 3]) for i in range(100))
+    return propose(["pipeline.csv", "companies.csv"], folder)
+
+
+def test_a_date_that_nearly_all_deals_have_is_that_of_the_creation(tmp_path: Path) -> None:
+    settings = tomllib.loads(propose_stages(tmp_path, undated=45).text)
+    assert settings["leads"] | {"source": "pipeline.csv", "created_at": "begun"} == settings["leads"]
+    assert settings["leads"]["skip_where"] == {"begun": [""]}
+    assert settings["deals"]["closed_at"] == "close date"
+
+
+def test_a_date_that_many_leads_lack_is_not_that_of_the_creation(tmp_path: Path) -> None:
+    settings = tomllib.loads(propose_stages(tmp_path, undated=120).text)
+    assert "created_at" not in settings["leads"]
+    assert "skip_where" not in settings["leads"]
