@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from features.bots.report import check_bots
 from features.crm.column_checks import check_columns, used_columns
 from features.crm.findings import Finding
+from features.crm.hindsight.together import check_together
 from features.crm.joining.left_out import check_left_out
 from features.crm.load import Loaded
 from features.crm.table_checks import check_tables
@@ -43,13 +44,19 @@ class Audit:
 
 def audit(loaded: Loaded, of_columns: Sequence[Finding] | None = None) -> list[Finding]:
     """All findings, most severe first. `of_columns` are those on single columns if the same data were
-    audited before, perhaps with other features."""
+    audited before (`check_leads`), perhaps with other features."""
     if of_columns is None:
-        of_columns = list(check_columns(loaded))
+        of_columns = check_leads(loaded)
     columns_in_use = used_columns(loaded)
     findings = [replace(f, is_used=f.column in columns_in_use) for f in of_columns]
     findings += [*check_tables(loaded), *check_left_out(loaded), *check_bots(loaded.crm)]
     return sorted(findings, key=lambda f: (_SEVERITIES.index(f.severity), not f.is_used))
+
+
+def check_leads(loaded: Loaded) -> list[Finding]:
+    """The findings that come from comparing leads: on each column alone, and on those of all features."""
+    of_columns = list(check_columns(loaded))
+    return [*of_columns, *check_together(loaded, of_columns)]
 
 
 def leaking_features(findings: list[Finding], loaded: Loaded) -> set[str]:

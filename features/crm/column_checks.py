@@ -10,13 +10,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.clock import NEVER, days_to_ms
 from features.columns import Column, Ints, Texts, take
 from features.crm.findings import Finding
 from features.crm.hindsight.audited import AuditedColumn, ComparedLeads, DecidedLeads
 from features.crm.hindsight.checks import find_outcome_values, find_tells_open
+from features.crm.hindsight.close_times import find_changes_at_close, find_close_dates, find_time_to_close
+from features.crm.hindsight.events import list_events
+from features.crm.hindsight.fill_checks import find_filled_after_event, find_filled_at_close
+from features.crm.hindsight.moving import find_moving_value
+from features.crm.hindsight.slices import find_perfect_since
 from features.crm.load import Loaded
-from features.crm.parsing import are_numbers, as_numbers, as_times, encode_column, sample_values
+from features.crm.parsing import are_numbers, as_numbers, encode_column
 from features.moments import MIN_WINS
 
 _ALMOST_PERFECT, _CERTAIN = 0.9, 0.95
@@ -29,8 +33,6 @@ _OF_A_PERSON = re.compile(
     r"\b(marital|civil|family|employment|housing|residence)\b|婚姻|家族|雇用|居住", re.IGNORECASE
 )
 """A status of these says who a lead is, not how its deal ended."""
-
-_DAY = days_to_ms(1)
 _TEXT_LENGTH = 80
 """As much of a text as tells it from others; free texts of all leads would fill the memory."""
 
@@ -41,9 +43,24 @@ def check_columns(loaded: Loaded) -> Iterator[Finding]:
     if len(decided.lead) < MIN_WINS or decided.won.all() or not decided.won.any():
         return
     columns_in_use = used_columns(loaded)
-    compared = ComparedLeads.from_crm(loaded.crm)
+    compared, events = ComparedLeads.from_crm(loaded.crm), list_events(loaded.crm)
     for name, raw, lead_rows in _columns(loaded):
-        finding = _check_column(name, raw, lead_rows, decided, compared, loaded)
+        column = _parse_column(raw, loaded, name)
+        place = decided.lead if lead_rows is None else lead_rows[decided.lead]
+        audited = AuditedColumn(
+            name=name,
+            raw=raw,
+            place=place,
+            values=take(column, place),
+            decided=decided,
+            compared=compared,
+            # Open leads have no row in a table of closed deals.
+            values_of_all=take(column, compared.lead if lead_rows is None else compared.lead[:0]),
+            events=events,
+            loaded=loaded,
+            is_of_deals=lead_rows is not None,
+        )
+        finding = _check_column(audited)
         if finding is not None:
             yield replace(finding, column=name, is_used=name in columns_in_use)
 
@@ -58,7 +75,7 @@ def _columns(loaded: Loaded) -> Iterator[tuple[str, pa.ChunkedArray, Ints | None
 
     `rows` holds the row of each lead's first deal, -1 for leads without one.
     """
-    skipped = _key_columns(loaded)
+    skipped = _key_columns(loaded) | _columns_with_history(loaded)
     for name in loaded.leads.column_names:
         if name not in skipped:
             yield name, loaded.leads[name], None
@@ -83,36 +100,27 @@ def _key_columns(loaded: Loaded) -> set[str | None]:
     return lead_columns | deal_columns | {*deals.open_where, *deals.lost_where, *deals.skip_where}
 
 
-def _check_column(
-    name: str,
-    raw: pa.ChunkedArray,
-    rows: Ints | None,
-    decided: DecidedLeads,
-    compared: ComparedLeads,
-    loaded: Loaded,
-) -> Finding | None:
+def _columns_with_history(loaded: Loaded) -> set[str | None]:
+    """Columns of which features see the history only, not the value of today."""
+    uses = loaded.settings.table.column_uses
+    return {use.column for use in uses if use.availability == "history"}
+
+
+def _check_column(column: AuditedColumn) -> Finding | None:
     """The first finding that is a leak, else the first."""
-    column = _parse_column(raw, loaded, name)
-    place = decided.lead if rows is None else rows[decided.lead]
-    audited = AuditedColumn(
-        name=name,
-        raw=raw,
-        place=place,
-        values=take(column, place),
-        decided=decided,
-        compared=compared,
-        # Open leads have no row in a table of closed deals.
-        values_of_compared=take(column, compared.lead if rows is None else compared.lead[:0]),
-        loaded=loaded,
-        is_of_deals=rows is not None,
-    )
     checks = (
         _one_outcome,
-        _close_dates,
+        find_close_dates,
+        find_time_to_close,
+        find_changes_at_close,
         _counts_all,
         _almost_perfect,
         find_outcome_values,
         find_tells_open,
+        find_filled_at_close,
+        find_moving_value,
+        find_perfect_since,
+        find_filled_after_event,
         _mostly_one_outcome,
         _named_like_a_summary,
         _filled_lately,
@@ -120,7 +128,7 @@ def _check_column(
     )
     first = None
     for check in checks:
-        finding = check(audited)
+        finding = check(column)
         if finding is not None and finding.severity == "leak":
             return finding
         first = first or finding
@@ -158,41 +166,6 @@ def _one_outcome(column: AuditedColumn) -> Finding | None:
         ja=(
             f"「{column.name}」は{ja}のリードにだけ入力されています（{high:.1%}、それ以外は{low:.1%}）。"
             "結果が出た後に書き込まれる項目です。"
-        ),
-    )
-
-
-def _close_dates(column: AuditedColumn) -> Finding | None:
-    crm = column.loaded.crm
-    if isinstance(column.values, np.ndarray) or not crm.horizon_applies:
-        return None
-    empty = frozenset({"", *column.loaded.settings.missing})
-    time_format = column.loaded.settings.leads.time_format_of(column.name)
-    zone = column.loaded.settings.zone
-    if as_times(sample_values(column.raw), empty, zone, time_format).unreadable.mean() > 0.5:
-        return None
-    parsed = as_times(column.raw, empty, zone, time_format)
-    if parsed.unreadable.mean() > 0.05 or (parsed.values == NEVER).mean() > 0.95:
-        return None
-    closed_at = crm.outcomes.closed_at[column.decided.lead]
-    is_closed = (column.place >= 0) & (closed_at < NEVER)
-    date = np.asarray(parsed.values)[column.place[is_closed]]
-    has_date = date < NEVER
-    if (
-        not has_date.any()
-        or (share := float((date[has_date] >= closed_at[is_closed][has_date] - _DAY).mean())) < 0.5
-    ):
-        return None
-    return Finding(
-        code="date_after_close",
-        severity="leak",
-        en=(
-            f"'{column.name}' holds dates on or after the day of the close for {share:.0%} of the closed "
-            "leads: it is written when the deal ends."
-        ),
-        ja=(
-            f"「{column.name}」の日付は、クローズしたリードの{share:.0%}でクローズ当日以降です。"
-            "案件の終了時に書き込まれる項目です。"
         ),
     )
 

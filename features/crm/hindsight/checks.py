@@ -5,20 +5,25 @@ from __future__ import annotations
 
 import numpy as np
 
+from features.columns import Bools
 from features.crm.findings import Finding
+from features.crm.hindsight.advice import ADVICE_EN, ADVICE_JA
 from features.crm.hindsight.audited import AuditedColumn
-from features.crm.hindsight.sides import Sides, find_outcome_word, find_telling_value, separation
+from features.crm.hindsight.cohorts import measure_movement
+from features.crm.hindsight.sides import (
+    Sides,
+    TellingValue,
+    find_outcome_word,
+    find_telling_value,
+    number_ranges,
+    separate,
+)
+from features.statistics import to_levels
 
-_TELLING, _SURELY_TELLING, _BEYOND_CHANCE = 0.8, 0.9, 4.0
+TELLING = 0.6
+"""The ROC AUC from which a column tells open from closed if it moves with the closing of leads as well."""
+_SUSPECT, _LEAK, BEYOND_CHANCE = 0.8, 0.9, 4.0
 """The ROC AUC from which a column is suspected, from which it leaks, and its standard errors from chance."""
-_ADVICE_EN = (
-    "Leave it out or give its history in [changes]; if it never changes after the lead is created, keep it "
-    "with insist = true."
-)
-_ADVICE_JA = (
-    "特徴量から外すか、[changes]で変更履歴を渡してください。リードの作成後に変わらない項目であれば、"
-    "insist = true で使えます。"
-)
 
 
 def find_tells_open(column: AuditedColumn) -> Finding | None:
@@ -26,18 +31,44 @@ def find_tells_open(column: AuditedColumn) -> Finding | None:
     values, sides = column.values_of_compared, column.compared.sides
     if not len(values):
         return None
-    auc, errors = separation(values, sides)
-    is_telling = auc >= _TELLING and errors >= _BEYOND_CHANCE
+    auc = _telling_auc(column)
     value = find_telling_value(values, sides)
-    if is_telling and (auc >= _SURELY_TELLING or value is None):
+    if auc is not None and (auc >= _LEAK or value is None):
         shown = f"ROC AUC {auc:.2f}"
-        return _tells_open(column.name, auc >= _SURELY_TELLING, shown, shown)
-    if value is None:
+        return _tells_open(column.name, auc >= _LEAK, shown, shown)
+    if value is not None:
+        return _tells_open(column.name, value.is_certain, *_show(value))
+    ranges = number_ranges(values)
+    value = find_telling_value(ranges, sides) if ranges else None
+    return _tells_open(column.name, value.is_certain, *_show(value)) if value else None
+
+
+def _telling_auc(column: AuditedColumn) -> float | None:
+    """The ROC AUC between closed and open leads of equal age, None if it shows nothing.
+
+    A moderate one shows something only for a column that moves with the closing of leads, a high one unless
+    the column is seen not to."""
+    compared = column.compared
+    level, count = to_levels(column.values_of_all, compared.use)
+    found = separate(level[compared.use], count, compared.sides)
+    if found.auc < TELLING or found.errors < BEYOND_CHANCE:
         return None
+    unlearnt = _mask_unlearnt(compared.use)
+    moved = measure_movement(found.score[level[unlearnt]], compared.closed[unlearnt])
+    is_telling = not moved.is_known_before if found.auc >= _SUSPECT else moved.is_written
+    return found.auc if is_telling else None
+
+
+def _mask_unlearnt(use: Bools) -> Bools:
+    """The leads that `separate` did not learn the scores from: all but every second one of those compared."""
+    mask = np.ones(len(use), dtype=bool)
+    mask[np.flatnonzero(use)[::2]] = False
+    return mask
+
+
+def _show(value: TellingValue) -> tuple[str, str]:
     en, ja = ("closed", "クローズ済み") if value.is_first else ("open", "進行中")
-    return _tells_open(
-        column.name,
-        value.is_certain,
+    return (
         f"'{value.value}': {value.same:,} of {value.count:,} are {en}",
         f"「{value.value}」{value.count:,}件中{value.same:,}件が{ja}",
     )
@@ -49,11 +80,11 @@ def _tells_open(name: str, is_certain: bool, shown_en: str, shown_ja: str) -> Fi
         severity="leak" if is_certain else "suspect",
         en=(
             f"'{name}' tells open leads from closed ones of the same age ({shown_en}): it "
-            f"{'changes' if is_certain else 'probably changes'} when the deal ends. {_ADVICE_EN}"
+            f"{'changes' if is_certain else 'probably changes'} when the deal ends. {ADVICE_EN}"
         ),
         ja=(
             f"「{name}」だけで、同じ時期に作成された進行中とクローズ済みのリードを見分けられます（{shown_ja}）。"
-            f"案件の終了時に変わる{'項目です' if is_certain else '可能性が高い項目です'}。{_ADVICE_JA}"
+            f"案件の終了時に変わる{'項目です' if is_certain else '可能性が高い項目です'}。{ADVICE_JA}"
         ),
     )
 
@@ -73,10 +104,10 @@ def find_outcome_values(column: AuditedColumn) -> Finding | None:
         severity="leak" if is_certain else "suspect",
         en=(
             f"'{column.name}': of the {value.count:,} leads with '{value.value}' {value.same:,} are {en}. "
-            f"It is {'surely' if is_certain else 'probably'} written when the deal ends. {_ADVICE_EN}"
+            f"It is {'surely' if is_certain else 'probably'} written when the deal ends. {ADVICE_EN}"
         ),
         ja=(
             f"「{column.name}」が「{value.value}」のリードは、{value.count:,}件中{value.same:,}件が{ja}です。"
-            f"案件の終了時に書き込まれる{'項目です' if is_certain else '可能性が高い項目です'}。{_ADVICE_JA}"
+            f"案件の終了時に書き込まれる{'項目です' if is_certain else '可能性が高い項目です'}。{ADVICE_JA}"
         ),
     )

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import binom
 
-from features.columns import Bools, Column, Floats, Ints, Texts
-from features.statistics import roc_auc, to_levels
+from features.columns import Bools, Column, Floats, Ints, Texts, is_missing
+from features.statistics import level_auc, to_levels
 
 _BANDS = 20
 _BAND_SIZE = 50
@@ -72,25 +72,60 @@ def age_bands(closed: Bools) -> tuple[Ints, Bools]:
     return band, ((share >= _MIN_CLOSED) & (share < 1))[band]
 
 
-def separation(column: Column, sides: Sides) -> tuple[float, float]:
-    """How well the column alone tells the sides apart within the bands: the ROC AUC on every second lead,
-    learnt on the others, and its distance from 0.5 in standard errors of chance. (0.5, 0) if unknown."""
-    level, count = to_levels(column)
+@dataclass(frozen=True)
+class Separation:
+    """How well a column tells the sides apart within the bands: the ROC AUC on every second lead, learnt on
+    the others, its distance from 0.5 in standard errors of chance, and the `score` of each level."""
+
+    auc: float
+    errors: float
+    score: Floats
+
+
+def separate(level: Ints, count: int, sides: Sides) -> Separation:
+    """The separation by levels 0..count-1; an AUC of 0.5 at 0 standard errors if unknown."""
     learnt = np.arange(len(level)) % 2 == 0
     excess = np.bincount(level[learnt], (sides.is_first - sides.chance)[learnt], count)
     score = excess / (np.bincount(level[learnt], minlength=count) + _PRIOR_WEIGHT)
+    auc, errors = banded_auc(level[~learnt], score, sides.take(~learnt))
+    return Separation(auc, errors, score)
+
+
+def banded_auc(level: Ints, score: Floats, sides: Sides) -> tuple[float, float]:
+    """The ROC AUC of the score of each level over pairs within a band, and its distance from 0.5 in standard
+    errors of chance (Mann and Whitney 1947). (0.5, 0) without a pair."""
     right = pairs = variance = 0.0
     for band in np.unique(sides.band):
-        rows = ~learnt & (sides.band == band)
+        rows = sides.band == band
         first = int(sides.is_first[rows].sum())
         second = int(rows.sum()) - first
         if first and second:
-            right += roc_auc(sides.is_first[rows], score[level[rows]]) * first * second
+            right += level_auc(level[rows], sides.is_first[rows], score) * first * second
             pairs += first * second
             variance += first * second * (first + second + 1) / 12
     if not pairs:
         return 0.5, 0.0
     return right / pairs, float((right - pairs / 2) / np.sqrt(variance))
+
+
+def fill_levels(column: Column) -> Texts:
+    """Whether a column is filled, as two values."""
+    return Texts(np.where(is_missing(column), 0, 1).astype(np.int32), ("", "filled"))
+
+
+def number_ranges(column: Column) -> Texts | None:
+    """A column of many different numbers as the ranges that hold equally many leads; None for another."""
+    if isinstance(column, Texts):
+        return None
+    level, count = to_levels(column)
+    is_present = level > 0
+    if len(np.unique(column[is_present])) <= _MAX_NUMBERS:
+        return None
+    names = ["" for _ in range(count)]
+    for k in np.unique(level[is_present]).tolist():
+        inside = column[level == k]
+        names[k] = f"{inside.min():g} – {inside.max():g}"
+    return Texts(np.where(is_present, level, -1).astype(np.int32), tuple(names))
 
 
 def find_telling_value(column: Column, sides: Sides) -> TellingValue | None:

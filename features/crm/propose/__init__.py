@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from features.crm.audit import audit
-from features.crm.column_checks import check_columns
+from features.crm.audit import audit, check_leads
 from features.crm.connections.urls import PASSWORD_VARIABLE, without_password
 from features.crm.findings import Finding
 from features.crm.load import Loaded, load
@@ -93,7 +92,7 @@ def propose(
     first_text = write_crm_toml(detected, Draft(USUAL_HORIZON), lang)
     _check_features(first_text, detected)
     draft, future = _load_draft(first_text, folder, tables)
-    of_columns = list(check_columns(draft))
+    of_columns = check_leads(draft)
     suspects = {f.column: f for f in of_columns if f.column and f.severity in ("leak", "suspect")}
     shares = _reject_shares(draft)
     horizon = suggest_horizon(draft.crm)

@@ -20,7 +20,7 @@ from features.settings import parse_settings
 from tests.helpers.builders import write_csv
 
 COUNT = 1200
-START = datetime(2025, 1, 1, tzinfo=UTC)
+START = datetime(2023, 1, 1, tzinfo=UTC)
 RANDOM = np.random.default_rng(11)
 SOURCE = RANDOM.choice(["web", "fair", "partner"], COUNT)
 WON = np.where(SOURCE == "partner", 0.6, 0.25) > RANDOM.random(COUNT)
@@ -55,7 +55,7 @@ def audit_export(folder: Path, columns: Mapping[str, Values], **of_features: Any
     write_export(folder, columns)
     features = {c: {"kind": "attribute", "column": c, "known": "today", **of_features} for c in columns}
     document = {
-        "as_of": datetime(2027, 7, 1, tzinfo=UTC),
+        "as_of": datetime(2025, 7, 1, tzinfo=UTC),
         "leads": {"source": "deals.csv", "id": "Id", "created_at": "CreatedDate"},
         "deals": {
             "outcome": "StageName",
@@ -89,7 +89,7 @@ PLANTED: list[tuple[str, str, Values]] = [
     ("tells_open", "leak", lambda i: int(not OPEN[i])),
     ("tells_open", "leak", lambda i: "abc"[i % 3] if OPEN[i] else "done"),
     # Most leads say nothing, but some open ones are marked.
-    ("tells_open", "suspect", lambda i: "quote sent" if OPEN[i] and i % 3 else "none"),
+    ("moves_with_close", "leak", lambda i: "quote sent" if OPEN[i] and i % 3 else "none"),
     # A number that the CRM sets near its end value when the deal ends.
     ("tells_open", "suspect", lambda i: NOISE[i] + (0.0 if OPEN[i] else 0.45)),
     # Written at the close of some deals only: filled alike for won and lost ones.
