@@ -94,7 +94,8 @@ def find_outcome_values(column: AuditedColumn) -> Finding | None:
     won, deals = column.decided.won, column.loaded.settings.deals
     sides = Sides.from_bands(won, np.zeros(len(won), dtype=np.int64))
     value = find_outcome_word(column.values, sides, deals.won, deals.lost) if deals else None
-    value = value or find_telling_value(column.values, sides)
+    # hardly anybody may buy with an honest value, such as the plan that suits few
+    value = value or find_telling_value(column.values, sides, is_second_rare=False)
     if value is None:
         return None
     en, ja = ("won", "成約") if value.is_first else ("not won", "失注・未成約")

@@ -128,11 +128,12 @@ def number_ranges(column: Column) -> Texts | None:
     return Texts(np.where(is_present, level, -1).astype(np.int32), tuple(names))
 
 
-def find_telling_value(column: Column, sides: Sides) -> TellingValue | None:
+def find_telling_value(column: Column, sides: Sides, is_second_rare: bool = True) -> TellingValue | None:
     """The value that stands on one side beyond chance; of several the most certain and most common one.
 
     An exact binomial test against a value that makes its side several times as likely (in odds) as it is
-    in its bands, corrected for the number of values and the two sides.
+    in its bands, corrected for the number of values and the two sides. Without `is_second_rare` an honest
+    value may have nearly all its leads on the second side: only one that has all of them there is certain.
     """
     level, names = _value_levels(column)
     use = level >= 0
@@ -144,7 +145,7 @@ def find_telling_value(column: Column, sides: Sides) -> TellingValue | None:
     telling = [
         TellingValue(names[v], int(total[v]), int(same[v]), is_first, bool(certain[v]))
         for is_first, same, base in ((True, first, chance), (False, total - first, 1 - chance))
-        for likely, certain in [_tests(same, total, base, limit)]
+        for likely, certain in [_tests(same, total, base, limit, is_first or is_second_rare)]
         for v in np.flatnonzero(likely)
     ]
     return max(telling, key=lambda value: (value.is_certain, value.count), default=None)
@@ -169,14 +170,17 @@ def find_outcome_word(
     return max(telling, key=lambda value: value.count, default=None)
 
 
-def _tests(same: Ints, total: Ints, base: Floats, limit: float) -> tuple[Bools, Bools]:
-    """Whether each value is on the side beyond chance, and beyond that of any honest value."""
+def _tests(same: Ints, total: Ints, base: Floats, limit: float, is_rare: bool) -> tuple[Bools, Bools]:
+    """Whether each value is on the side beyond chance, and beyond that of any honest value.
+
+    Without `is_rare` only a value all of whose leads are on the side is beyond that.
+    """
     is_pure = (total > 0) & (total - same <= _EXCEPTIONS * total)
     likely, certain = (
         is_pure & (binom.sf(same - 1, total, _raise_odds(base, factor)) < limit)
         for factor in (_HELPFUL, _IMPOSSIBLE)
     )
-    return likely, certain
+    return likely, certain if is_rare else certain & (same == total)
 
 
 def _raise_odds(chance: Floats, factor: float) -> Floats:
