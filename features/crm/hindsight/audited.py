@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from features.columns import Bools, Column, Ints, is_missing, take
 from features.crm.hindsight.cohorts import Cohorts
-from features.crm.hindsight.events import Event
+from features.crm.hindsight.events import LaterActivity
 from features.crm.hindsight.sides import Sides, age_bands
 from features.crm.load import Loaded
 from features.crm_data import Crm
@@ -78,7 +78,7 @@ class AuditedColumn:
     decided: DecidedLeads
     compared: ComparedLeads
     values_of_all: Column
-    events: Sequence[Event]
+    events: Sequence[LaterActivity]
     loaded: Loaded
     is_of_deals: bool
 

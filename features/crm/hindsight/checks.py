@@ -50,13 +50,13 @@ def _telling_auc(column: AuditedColumn) -> float | None:
     the column is seen not to."""
     compared = column.compared
     level, count = to_levels(column.values_of_all, compared.use)
-    found = separate(level[compared.use], count, compared.sides)
-    if found.auc < TELLING or found.errors < BEYOND_CHANCE:
+    separation = separate(level[compared.use], count, compared.sides)
+    if separation.auc < TELLING or separation.errors < BEYOND_CHANCE:
         return None
     unlearnt = _mask_unlearnt(compared.use)
-    moved = measure_movement(found.score[level[unlearnt]], compared.closed[unlearnt])
-    is_telling = not moved.is_known_before if found.auc >= _SUSPECT else moved.is_written
-    return found.auc if is_telling else None
+    moved = measure_movement(separation.score[level[unlearnt]], compared.closed[unlearnt])
+    is_telling = not moved.is_known_before if separation.auc >= _SUSPECT else moved.is_written
+    return separation.auc if is_telling else None
 
 
 def _mask_unlearnt(use: Bools) -> Bools:

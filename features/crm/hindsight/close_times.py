@@ -15,11 +15,11 @@ from features.crm.hindsight.audited import AuditedColumn
 from features.crm.parsing import as_times, sample_values
 from features.moments import MIN_WINS
 
-_AFTER, _NEAR = 1.0, 1.5
+_AFTER, _REACH = 1.0, 1.5
 """How many days before the close a date may lie and is written at it, and how far on either side."""
 _MIN_AGE = 3.0
 """Leads that close sooner (in days) tell nothing: their creation is near the close as well."""
-_MOST, _MANY = 0.5, 0.2
+_MAJORITY, _MANY = 0.5, 0.2
 _TIMES_CHANCE = 4.0
 _HOURS = 24.0
 
@@ -65,14 +65,14 @@ def find_close_dates(column: AuditedColumn) -> Finding | None:
         return None
     days_after = np.where(filled, date - closed.closed_at, 0) / MS_PER_DAY
     share = float((days_after[filled] >= -_AFTER).mean())
-    if share >= _MOST:
+    if share >= _MAJORITY:
         return _date_after_close(column.name, share)
-    near = np.abs(days_after) <= _NEAR
-    share = closed.best_share(near, filled)
-    chance = float(np.minimum(2 * _NEAR / closed.days[filled], 1).mean())
-    if share < _MANY or share < _TIMES_CHANCE * chance or near[filled].sum() < MIN_WINS:
+    is_near = np.abs(days_after) <= _REACH
+    share = closed.best_share(is_near, filled)
+    chance = float(np.minimum(2 * _REACH / closed.days[filled], 1).mean())
+    if share < _MANY or share < _TIMES_CHANCE * chance or is_near[filled].sum() < MIN_WINS:
         return None
-    return _date_near_close(column.name, share, share >= _MOST)
+    return _date_near_close(column.name, share, share >= _MAJORITY)
 
 
 def _read_times(column: AuditedColumn) -> Ints | None:
@@ -133,7 +133,7 @@ def find_time_to_close(column: AuditedColumn) -> Finding | None:
         share = closed.best_share(is_near, filled)
         # By chance: the time to close of another lead.
         chance = closed.best_share(np.abs(value - np.roll(days, len(days) // 3) * unit) <= tolerance, filled)
-        if share >= _MOST and share >= 2 * chance:
+        if share >= _MAJORITY and share >= 2 * chance:
             return _time_to_close(column.name, share)
     return None
 
@@ -162,13 +162,13 @@ def find_changes_at_close(column: AuditedColumn) -> Finding | None:
     closed = _ClosedLeads.from_column(column)
     closed_at = np.full(len(crm), NEVER)
     closed_at[column.decided.lead[closed.position]] = closed.closed_at
-    is_near = np.abs(history.time_ms - closed_at[history.lead]) <= _NEAR * MS_PER_DAY
-    near, count = len(np.unique(history.lead[is_near])), len(closed.position)
+    is_near = np.abs(history.time_ms - closed_at[history.lead]) <= _REACH * MS_PER_DAY
+    near_count, count = len(np.unique(history.lead[is_near])), len(closed.position)
     of_closed = closed_at[history.lead] < NEVER
     chance = _expected_near(len(history.lead[of_closed]), closed.days)
-    if near < MIN_WINS or near < _TIMES_CHANCE * chance:
+    if near_count < MIN_WINS or near_count < _TIMES_CHANCE * chance:
         return None
-    return _changes_at_close(column.name, near, count, near >= _MANY * count)
+    return _changes_at_close(column.name, near_count, count, near_count >= _MANY * count)
 
 
 def _is_used_as_today(column: AuditedColumn) -> bool:
@@ -178,20 +178,21 @@ def _is_used_as_today(column: AuditedColumn) -> bool:
 
 def _expected_near(changes: int, days: Floats) -> float:
     """How many changes lie near the close if they come at any time between creation and close alike."""
-    return float(changes * 2 * _NEAR / days.sum()) * len(days) if len(days) else 0.0
+    return float(changes * 2 * _REACH / days.sum()) * len(days) if len(days) else 0.0
 
 
-def _changes_at_close(name: str, near: int, count: int, is_certain: bool) -> Finding:
+def _changes_at_close(name: str, near_count: int, count: int, is_certain: bool) -> Finding:
     return Finding(
         code="changes_at_close",
         severity="leak" if is_certain else "suspect",
         en=(
-            f"'{name}': [changes] shows a change within a day or so of the close for {near:,} of {count:,} "
-            'closed leads, so its value of today is that of the close. Say known = "history"; if those are '
+            f"'{name}': [changes] shows a change within a day or so of the close for {near_count:,} of "
+            f"{count:,} closed leads, so "
+            'its value of today is that of the close. Say known = "history"; if those are '
             "corrections of a value that never changed, keep it with insist = true."
         ),
         ja=(
-            f"「{name}」は、クローズ済みのリード{count:,}件中{near:,}件で、クローズの前後1日程度に変更があったことが"
+            f"「{name}」は、クローズ済みのリード{count:,}件中{near_count:,}件で、クローズの前後1日程度に変更があったことが"
             '[changes]から分かります。現在の値はクローズ時の値です。known = "history" と書いてください。'
             "変わらない値を訂正しただけであれば、insist = true で使えます。"
         ),

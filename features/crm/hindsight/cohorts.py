@@ -97,13 +97,13 @@ class Cohorts:
 
     def measure_levels(self, level: Ints, count: int) -> list[Movement]:
         """The movement of having each of the levels 0..count-1; a level of -1 is none."""
-        has = level >= 0
-        key = self.cohort[has] * count + level[has]
+        mask = level >= 0
+        key = self.cohort[mask] * count + level[mask]
         cells = len(self.size) * count
         number = np.bincount(key, minlength=cells).reshape(-1, count)
         mean = number / self.size[:, None]
-        together: Floats = np.bincount(level[has], self.excess[has], count).astype(np.float64)
-        share = np.bincount(level[has], minlength=count) / len(level)
+        together: Floats = np.bincount(level[mask], self.excess[mask], count).astype(np.float64)
+        share = np.bincount(level[mask], minlength=count) / len(level)
         # Where closed and open leads are side by side the value may be more common than elsewhere.
         weight = np.bincount(self.cohort, self.excess**2, len(self.size)) / (self.excess @ self.excess)
         variance = np.maximum(weight @ (mean * (1 - mean)), share * (1 - share))

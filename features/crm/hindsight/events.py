@@ -20,7 +20,7 @@ _LATER = days_to_ms(1)
 
 
 @dataclass(frozen=True)
-class Event:
+class LaterActivity:
     """The first activity of a kind, after the creation: the leads (oldest first) that had none before, and as
     sides (the first: those that had it)."""
 
@@ -29,7 +29,7 @@ class Event:
     sides: Sides
 
 
-def list_events(crm: Crm) -> list[Event]:
+def list_events(crm: Crm) -> list[LaterActivity]:
     """The kinds of activity that a good part of the leads had, and another part never."""
     if crm.order != "date" or not len(crm.activities):
         return []
@@ -39,16 +39,16 @@ def list_events(crm: Crm) -> list[Event]:
     return [event for kind in kinds.tolist() for event in _find_event(crm, lead, kind)]
 
 
-def _find_event(crm: Crm, lead: Ints, kind: int) -> Iterator[Event]:
+def _find_event(crm: Crm, lead: Ints, kind: int) -> Iterator[LaterActivity]:
     first = _first_times(crm, crm.activities.type == kind)
     lead = lead[first[lead] > crm.created[lead]]
-    had = first[lead] < NEVER
-    if min(had.sum(), (~had).sum()) < MIN_WINS:
+    is_first = first[lead] < NEVER
+    if min(is_first.sum(), (~is_first).sum()) < MIN_WINS:
         return
-    if np.median(first[lead][had] - crm.created[lead][had]) < _LATER:
+    if np.median(first[lead][is_first] - crm.created[lead][is_first]) < _LATER:
         return
-    band, _ = age_bands(had)
-    yield Event(crm.activities.types[kind], lead, Sides.from_bands(had, band))
+    band, _ = age_bands(is_first)
+    yield LaterActivity(crm.activities.types[kind], lead, Sides.from_bands(is_first, band))
 
 
 def _first_times(crm: Crm, chosen: Bools) -> Ints:

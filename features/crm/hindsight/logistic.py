@@ -32,5 +32,5 @@ def fit_logistic(terms: csr_array, is_first: Bools, offset: Floats) -> Floats:
         return float(value), terms.T @ (expit(log_odds) - outcome) + _PENALTY * weights
 
     start = np.zeros(terms.shape[1])
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": _MAX_STEPS})
-    return np.asarray(found.x, dtype=np.float64)
+    solution = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": _MAX_STEPS})
+    return np.asarray(solution.x, dtype=np.float64)

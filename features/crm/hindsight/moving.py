@@ -61,9 +61,11 @@ def find_moving_value(column: AuditedColumn) -> Finding | None:
     if cohorts is None or not len(values):
         return None
     moving_levels = [_fill(values), *_levels(values)]
-    moving = [found for levels in moving_levels for found in _find_moving(cohorts, levels, values)]
-    most = max(moving, key=lambda found: (found.is_certain, sum(found.movement.errors)), default=None)
-    return _moves(column.name, most) if most else None
+    moving = [candidate for levels in moving_levels for candidate in _find_moving(cohorts, levels, values)]
+    clearest = max(
+        moving, key=lambda candidate: (candidate.is_certain, sum(candidate.movement.errors)), default=None
+    )
+    return _moves(column.name, clearest) if clearest else None
 
 
 def _fill(column: Column) -> Ints:
@@ -100,46 +102,46 @@ def _find_moving(cohorts: Cohorts, level: Ints, column: Column) -> Iterator[_Mov
     movements = cohorts.measure_levels(level, int(level.max(initial=0)) + 1)
     for k, movement in enumerate(movements):
         if movement.errors[0] >= _WITHIN_IF_PURE and movement.errors[1] >= _BETWEEN_IF_PURE:
-            has = level == k
-            found = _Moving("" if k == 0 else _name(column, has), movement, *_shares(cohorts, has))
-            if found.is_moving:
-                yield found
+            mask = level == k
+            candidate = _Moving("" if k == 0 else _name(column, mask), movement, *_shares(cohorts, mask))
+            if candidate.is_moving:
+                yield candidate
 
 
-def _name(column: Column, has: Bools) -> str:
+def _name(column: Column, mask: Bools) -> str:
     if isinstance(column, Texts):
-        return column.categories[int(column.codes[has][0])]
-    low, high = float(column[has].min()), float(column[has].max())
+        return column.categories[int(column.codes[mask][0])]
+    low, high = float(column[mask].min()), float(column[mask].max())
     return f"{low:g}" if low == high else f"{low:g} – {high:g}"
 
 
-def _shares(cohorts: Cohorts, has: Bools) -> tuple[float, float]:
+def _shares(cohorts: Cohorts, mask: Bools) -> tuple[float, float]:
     """The shares among closed and open leads of the same cohorts, weighted by the open ones."""
     count = len(cohorts.size)
     number_open = np.bincount(cohorts.cohort, ~cohorts.closed, count)
     number_closed = np.bincount(cohorts.cohort, cohorts.closed, count)
     weight = number_open * (number_closed > 0)
-    of_closed = np.bincount(cohorts.cohort, has & cohorts.closed, count) / np.maximum(number_closed, 1)
-    of_open = np.bincount(cohorts.cohort, has & ~cohorts.closed, count) / np.maximum(number_open, 1)
+    of_closed = np.bincount(cohorts.cohort, mask & cohorts.closed, count) / np.maximum(number_closed, 1)
+    of_open = np.bincount(cohorts.cohort, mask & ~cohorts.closed, count) / np.maximum(number_open, 1)
     total = max(float(weight.sum()), 1.0)
     return float(weight @ of_closed) / total, float(weight @ of_open) / total
 
 
-def _moves(name: str, found: _Moving) -> Finding:
-    what_en = f"'{found.value}'" if found.value else "filled"
-    what_ja = f"「{found.value}」の割合" if found.value else "入力済みの割合"
-    is_certain = found.is_certain
+def _moves(name: str, candidate: _Moving) -> Finding:
+    what_en = f"'{candidate.value}'" if candidate.value else "filled"
+    what_ja = f"「{candidate.value}」の割合" if candidate.value else "入力済みの割合"
+    is_certain = candidate.is_certain
     return Finding(
         code="moves_with_close",
         severity="leak" if is_certain else "suspect",
         en=(
-            f"'{name}' is {what_en} for {found.of_closed:.1%} of the closed leads but "
-            f"{found.of_open:.1%} of the open ones of the same age, and that changes as leads close: "
+            f"'{name}' is {what_en} for {candidate.of_closed:.1%} of the closed leads but "
+            f"{candidate.of_open:.1%} of the open ones of the same age, and that changes as leads close: "
             f"it is {'' if is_certain else 'probably '}written when the deal ends. {ADVICE_EN}"
         ),
         ja=(
-            f"「{name}」は、{what_ja}がクローズ済みのリードで{found.of_closed:.1%}、同じ時期に作成された進行中のリードで"
-            f"{found.of_open:.1%}と異なり、クローズが進むにつれて変わります。案件の終了時に書き込まれる"
+            f"「{name}」は、{what_ja}がクローズ済みのリードで{candidate.of_closed:.1%}、同じ時期に作成された進行中のリードで"
+            f"{candidate.of_open:.1%}と異なり、クローズが進むにつれて変わります。案件の終了時に書き込まれる"
             f"{'項目です' if is_certain else '可能性が高い項目です'}。{ADVICE_JA}"
         ),
     )

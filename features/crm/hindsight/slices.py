@@ -30,7 +30,7 @@ class _Order:
 
     rows: Ints
     time: Ints
-    by: Literal["created", "closed"]
+    basis: Literal["created", "closed"]
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,8 @@ def find_perfect_since(column: AuditedColumn) -> Finding | None:
     """A column that tells won from lost almost perfectly among the leads created or closed from a date on, or
     that has a value with one outcome only among them."""
     orders = list(_orders(column))
-    if found := next((slice for order in orders if (slice := _find_slice(column, order))), None):
-        return _perfect_since(column, found)
+    if newest := next((slice for order in orders if (slice := _find_slice(column, order))), None):
+        return _perfect_since(column, newest)
     for order in orders:
         for part in _PARTS:
             start = round(len(order.rows) * part)
@@ -102,27 +102,27 @@ def _find_value(column: AuditedColumn, rows: Ints) -> TellingValue | None:
 def _since(column: AuditedColumn, order: _Order, start: int) -> tuple[str, str]:
     """The leads from a place in the order on, in words."""
     is_date = column.loaded.crm.order == "date"
-    count, verb_ja = len(order.rows) - start, {"created": "作成", "closed": "クローズ"}[order.by]
+    count, verb_ja = len(order.rows) - start, {"created": "作成", "closed": "クローズ"}[order.basis]
     if not is_date:
         return f"the newest {count:,} leads", f"最新のリード{count:,}件"
     day = iso(int(order.time[start]))[:10]
-    return f"the {count:,} leads {order.by} since {day}", f"{day}以降に{verb_ja}されたリード{count:,}件"
+    return f"the {count:,} leads {order.basis} since {day}", f"{day}以降に{verb_ja}されたリード{count:,}件"
 
 
-def _perfect_since(column: AuditedColumn, found: _Slice) -> Finding:
-    is_certain = found.auc >= _LEAK
-    en, ja = _since(column, found.order, found.start)
+def _perfect_since(column: AuditedColumn, newest: _Slice) -> Finding:
+    is_certain = newest.auc >= _LEAK
+    en, ja = _since(column, newest.order, newest.start)
     return Finding(
         code="perfect_since",
         severity="leak" if is_certain else "suspect",
         en=(
             f"'{column.name}' alone tells won from lost almost perfectly among {en} (ROC AUC "
-            f"{found.auc:.2f}; before {found.auc_before:.2f}): since then it is "
+            f"{newest.auc:.2f}; before {newest.auc_before:.2f}): since then it is "
             f"{'surely' if is_certain else 'probably'} written after the outcome is known. {ADVICE_EN}"
         ),
         ja=(
-            f"「{column.name}」だけで、{ja}の成約・失注をほぼ言い当てます（ROC AUC {found.auc:.2f}、"
-            f"それ以前は{found.auc_before:.2f}）。それ以降は結果が出た後に書き込まれている"
+            f"「{column.name}」だけで、{ja}の成約・失注をほぼ言い当てます（ROC AUC {newest.auc:.2f}、"
+            f"それ以前は{newest.auc_before:.2f}）。それ以降は結果が出た後に書き込まれている"
             f"{'項目です' if is_certain else '可能性が高い項目です'}。{ADVICE_JA}"
         ),
     )

@@ -117,9 +117,11 @@ def check_together(loaded: Loaded, findings: Sequence[Finding]) -> Iterator[Find
 def _kept_columns(loaded: Loaded, findings: Sequence[Finding]) -> list[str]:
     leaking = {f.column for f in findings if f.severity == "leak"}
     uses = loaded.settings.table.column_uses
-    kept = [use.column for use in uses if use.availability != "history" and not use.insist]
+    remaining = [use.column for use in uses if use.availability != "history" and not use.insist]
     attributes, with_history = loaded.crm.attributes, loaded.crm.changes
-    return [c for c in dict.fromkeys(kept) if c in attributes and c not in leaking and c not in with_history]
+    return [
+        c for c in dict.fromkeys(remaining) if c in attributes and c not in leaking and c not in with_history
+    ]
 
 
 def _look_at(name: str, loaded: Loaded, leads: _Leads) -> _Column:
@@ -167,15 +169,15 @@ def _leave_out(
     columns: Sequence[_Column], telling: _Telling, leads: _Leads
 ) -> tuple[list[_Column], _Telling]:
     """Leave out the column that separates best alone, until the others tell nothing; and what they tell."""
-    kept, left_out = list(columns), list[_Column]()
+    remaining, left_out = list(columns), list[_Column]()
     while telling.auc > TELLING and not telling.movement.is_known_before and len(left_out) < _MAX_LEFT_OUT:
-        candidates = [column for column in kept if column.separation.auc >= _CARRIES]
-        if not candidates or len(kept) == 1:
+        candidates = [column for column in remaining if column.separation.auc >= _CARRIES]
+        if not candidates or len(remaining) == 1:
             break
         worst = max(candidates, key=lambda column: column.separation.auc)
-        kept.remove(worst)
+        remaining.remove(worst)
         left_out.append(worst)
-        telling = _measure(kept, leads)
+        telling = _measure(remaining, leads)
     return left_out, telling
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from features.crm.audit import Audit, audit
 from features.crm.findings import Finding
-from tests.helpers.planted_leaks import (
+from tests.helpers.exports.planted_leaks import (
     DAYS,
     Export,
     Values,
@@ -65,8 +65,8 @@ def since(export: Export, day: float, share: float, times: Values) -> Values:
     """A column of two words that says nothing before a day, and the outcome in a share of leads after it."""
     rng = export.random
     before = rng.choice(["a", "b", ""], len(export), p=[0.4, 0.4, 0.2])
-    said = np.where(export.won, "a", "b")
-    after = np.where(rng.random(len(export)) < share, said, "")
+    word = np.where(export.won, "a", "b")
+    after = np.where(rng.random(len(export)) < share, word, "")
     return np.where(times < day, before, np.where(export.is_open, "", after))
 
 
@@ -74,9 +74,9 @@ def since(export: Export, day: float, share: float, times: Values) -> Values:
 def test_a_column_that_tells_the_outcome_from_a_date_on_is_found(day: float, tmp_path: Path) -> None:
     export = make_export(4_000, seed=5)
     planted = {
-        f"{by} {share}": since(export, day, share, times)
+        f"{basis} {share}": since(export, day, share, times)
         for share in (0.05, 0.3, 0.95)
-        for by, times in (("created", export.created), ("closed", export.closed))
+        for basis, times in (("created", export.created), ("closed", export.closed))
         if share > 0.05 or day < DAYS / 2
     }
     findings = find(export, tmp_path, planted)
@@ -106,23 +106,27 @@ def test_days_and_hours_until_the_close_are_found(tmp_path: Path) -> None:
     assert {f.code for f in find(export, tmp_path, planted).values()} == {"time_to_close"}
 
 
-@pytest.mark.parametrize(("share", "known", "severity"), [(0.9, "today", "leak"), (0.1, "today", "suspect")])
+@pytest.mark.parametrize(
+    ("share", "availability", "severity"), [(0.9, "today", "leak"), (0.1, "today", "suspect")]
+)
 def test_a_value_of_today_whose_history_changes_at_the_close(
-    share: float, known: str, severity: str, tmp_path: Path
+    share: float, availability: str, severity: str, tmp_path: Path
 ) -> None:
     export = make_export(1_500)
     rows = write_history(export, share)
-    findings = find(export, tmp_path, {"grade": rows}, **history_document(export, share, tmp_path, known))
+    findings = find(
+        export, tmp_path, {"grade": rows}, **history_document(export, share, tmp_path, availability)
+    )
     assert (findings["grade"].code, findings["grade"].severity) == ("changes_at_close", severity)
     assert 'known = "history"' in findings["grade"].en
 
 
-@pytest.mark.parametrize(("share", "known"), [(0.9, "history"), (0.0, "today")])
+@pytest.mark.parametrize(("share", "availability"), [(0.9, "history"), (0.0, "today")])
 def test_a_history_that_is_used_or_changes_at_any_time_is_no_leak(
-    share: float, known: str, tmp_path: Path
+    share: float, availability: str, tmp_path: Path
 ) -> None:
     export = make_export(1_500)
-    document = history_document(export, share, tmp_path, known)
+    document = history_document(export, share, tmp_path, availability)
     assert "grade" not in find(export, tmp_path, {"grade": write_history(export, 0.0)}, **document)
 
 
@@ -132,7 +136,7 @@ def write_history(export: Export, share: float) -> Values:
     return np.where(changed & ~export.is_open, "z", export.random.choice(["a", "b"], len(export)))
 
 
-def history_document(export: Export, share: float, folder: Path, known: str) -> dict[str, Any]:
+def history_document(export: Export, share: float, folder: Path, availability: str) -> dict[str, Any]:
     changed = np.random.default_rng(1).random(len(export)) < share
     end = np.minimum(export.closed, DAYS)
     middle = export.created + export.random.random(len(export)) * (end - export.created)
@@ -148,7 +152,7 @@ def history_document(export: Export, share: float, folder: Path, known: str) -> 
     changes = {"source": "changes.csv", "lead": "lead", "at": "at", "column": "column", "value": "value"}
     return {
         "changes": changes,
-        "features": {"grade": attribute("grade", known), "source": attribute("source")},
+        "features": {"grade": attribute("grade", availability), "source": attribute("source")},
     }
 
 

@@ -62,8 +62,8 @@ def make_export(count: int = 2_000, seed: int = 0) -> Export:
     won = rng.random(count) < 1 / (1 + np.exp(-odds))
     slow = np.where(source == "partner", 0.6, 1.0) * (size / 55) ** 0.15
     closed = created + 3 + rng.gamma(2, 40, count) * slow
-    met = created + rng.uniform(1, 25, count)
-    meeting = np.where(meets & (met < closed) & (met < DAYS), met, np.nan)
+    met_at = created + rng.uniform(1, 25, count)
+    meeting = np.where(meets & (met_at < closed) & (met_at < DAYS), met_at, np.nan)
     return Export(
         created, closed, won, closed >= DAYS, meeting, _innocent(rng, created, source, size, won), seed
     )
@@ -119,8 +119,8 @@ def load_export(export: Export, folder: Path, planted: Mapping[str, Values], **d
     return load(parse_settings({**settings, **document}, folder / "crm.toml"), folder / "rejects.csv")
 
 
-def attribute(column: str, known: str = "today", **more: Any) -> dict[str, Any]:
-    return {"kind": "attribute", "column": column, "known": known, **more}
+def attribute(column: str, availability: str = "today", **more: Any) -> dict[str, Any]:
+    return {"kind": "attribute", "column": column, "known": availability, **more}
 
 
 def _activities(export: Export) -> list[tuple[object, ...]]:
@@ -145,8 +145,8 @@ def plant_leaks(export: Export, share: float) -> dict[str, Values]:
     words = rng.choice(["red", "green", "blue"], count)
     numbers = np.round(rng.lognormal(3, 1, count), 2)
     texts = np.array([f"note {i}" for i in range(count)], dtype=object)
-    met = (export.meeting == export.meeting) & (rng.random(count) < share)
-    near = export.dates(export.closed + rng.normal(0, 0.4, count))
+    met_at = (export.meeting == export.meeting) & (rng.random(count) < share)
+    close_dates = export.dates(export.closed + rng.normal(0, 0.4, count))
     past = export.dates(
         export.created + rng.uniform(0, 1, count) * (np.minimum(export.closed, DAYS) - export.created)
     )
@@ -154,14 +154,14 @@ def plant_leaks(export: Export, share: float) -> dict[str, Values]:
         "filled at close, words": np.where(chosen, words, ""),
         "filled at close, numbers": np.where(chosen, numbers, np.nan).astype(object),
         "filled at close, texts": np.where(chosen, texts, ""),
-        "filled at close, dates": np.where(chosen, near, ""),
-        "filled at meeting, words": np.where(met, words, ""),
-        "filled at meeting, numbers": np.where(met, numbers, "").astype(object),
+        "filled at close, dates": np.where(chosen, close_dates, ""),
+        "filled at meeting, words": np.where(met_at, words, ""),
+        "filled at meeting, numbers": np.where(met_at, numbers, "").astype(object),
         "emptied at close": np.where(is_open & (rng.random(count) < share), texts, ""),
         "word at close": np.where(chosen, "done", words),
         "stage of open": np.where(is_open & (rng.random(count) < share), "quote", words),
         "flag at close": chosen.astype(int),
         "number at close": np.where(chosen, 100.0, rng.integers(0, 100, count)),
         "range at close": np.where(chosen, 500 + numbers, numbers),
-        "date at close": np.where(chosen, near, past),
+        "date at close": np.where(chosen, close_dates, past),
     }
