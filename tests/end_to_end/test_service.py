@@ -140,7 +140,7 @@ def test_the_parent_of_the_workers_killed_under_load_leaves_one_generation(crm_t
             arbiter.kill()
             wait_for(lambda: not any(worker.is_running() for worker in former))
             killed_at = len(load_result.acknowledged)
-            wait_for(lambda: len(load_result.acknowledged) > killed_at + 100)
+            wait_for(lambda: len(load_result.acknowledged) > killed_at + 100, seconds=90)
         assert len(service.workers) == 2
         assert {*load_result.acknowledged} <= query_store(crm_toml, "SELECT key FROM activities")
         below = service.find_processes("")
