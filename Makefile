@@ -7,7 +7,7 @@ CODE  := $(filter-out tests/% benchmarks/%,$(shell git ls-files '*.py' '*.toml' 
 # Two workers; the tests of a file share the fixtures of one worker.
 PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help setup demo test screenshots notebooks soak check lock docs reference clean
+.PHONY: help setup demo test screenshots notebooks soak check lock audit docs reference clean
 help: ## Say what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
 
@@ -67,6 +67,19 @@ compile:
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	  --no-annotate --all-extras pyproject.toml build.in -o $(TO)
 
+audit.lock: audit.in $(VENV)/.ready
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+	  --no-annotate audit.in -o $@
+
+.audit/.ready: audit.lock
+	@$(BIN)/python -m venv .audit
+	@.audit/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r audit.lock
+	@touch $@
+
+audit: $(VENV)/.ready .audit/.ready ## Licences and known vulnerabilities of what is installed, and sbom.json (CycloneDX)
+	@.audit/bin/cyclonedx-py environment $(BIN)/python --pyproject pyproject.toml --of JSON -o sbom.json
+	@.audit/bin/python .ci/audit.py sbom.json requirements.lock
+
 docs: $(VENV)/.ready ## Build the documentation as a website in site/; a broken link fails
 	@$(BIN)/zensical build --strict --clean
 	@echo "Open site/index.html in a browser."
@@ -79,4 +92,4 @@ reference: $(VENV)/.ready ## Write the generated tables and the glossary of the 
 	@$(BIN)/python -m hotlead.reference docs/python.md
 
 clean: ## Remove what was made
-	rm -rf $(VENV) demo-crm site .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .audit sbom.json demo-crm site .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -8,7 +8,8 @@ own endpoints, for its clients. The rest of what it offers is switched off or re
 * access log, other logs: they contain paths and values of requests; see serving/observability;
 * tracing: its spans repeat what log and metrics have, and cost time;
 * errors: BentoML answers an invalid body with its values; EdgeMiddleware replaces errors by problems;
-* body limit, keys and permissions: BentoML has none, so EdgeMiddleware lies around its app;
+* body limit, keys, permissions and the time of a request: EdgeMiddleware lies around BentoML's app;
+* headers and connections: serving/web/http_protocol.py, which uvicorn uses instead of its own protocol;
 * pandas and scikit-learn: see serving/runtime/import_guard.py.
 """
 
@@ -31,7 +32,9 @@ from serving.components import Components
 from serving.observability.json_logging import request_id
 from serving.review.site import Site
 from serving.runtime.import_guard import BLOCK_IMPORTS_VARIABLE, block_heavy_imports
+from serving.runtime.orphans import stop_without_parent
 from serving.settings import ServiceSettings
+from serving.web.http_protocol import use_bounded_protocol
 from serving.web.middleware import EdgeMiddleware
 
 SWITCH_SECONDS = 0.0005
@@ -42,6 +45,9 @@ GC_THRESHOLDS = (50_000, 20, 50)
 """A batch makes tens of thousands of objects without cycles; with Python's thresholds the garbage collector
 would scan them repeatedly."""
 
+LAST_RESORT_SECONDS = 600
+"""BentoML's own time limit, far above that of the edge, whose answer has the documented form."""
+
 API_PREFIX = "/v1/"
 """Paths with this prefix go to the API, past BentoML's router."""
 
@@ -50,6 +56,7 @@ API_PREFIX = "/v1/"
 def components() -> Components:
     """The components of this process, built at first use."""
     block_heavy_imports(os.environ)
+    use_bounded_protocol()
     sys.setswitchinterval(SWITCH_SECONDS)
     gc.set_threshold(*GC_THRESHOLDS)
     return Components(ServiceSettings.from_environment(os.environ))
@@ -98,7 +105,7 @@ class BentoMiddleware:
     workers=int(os.environ.get("HOTLEAD_WORKERS", "1")),
     metrics={"enabled": False},
     logging={"access": {"enabled": False}},
-    traffic={"timeout": 60},
+    traffic={"timeout": LAST_RESORT_SECONDS},
     tracing={"excluded_urls": ".*"},
     envs=[{"name": BLOCK_IMPORTS_VARIABLE, "value": "1"}],
 )
@@ -111,7 +118,7 @@ class Hotlead:
 
     @bentoml.on_startup
     async def start(self) -> None:
-        coroutines = (self._components.run_maintenance(), _site().warm_cache())
+        coroutines = (self._components.run_maintenance(), _site().warm_cache(), stop_without_parent())
         self._background_tasks = [asyncio.create_task(work) for work in coroutines]
 
     @bentoml.on_shutdown

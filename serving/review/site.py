@@ -9,7 +9,7 @@ from typing import get_args
 from urllib.parse import quote
 
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
@@ -139,6 +139,8 @@ async def _handle(visit: PageRequest, handler: Handler) -> Response:
         return await handler(visit)
     except ERRORS as error:
         return _problem_page(visit, to_problem(error))
+    except ClientDisconnect:
+        raise
     except HTTPException as problem:
         return _problem_page(visit, from_status(problem.status_code))
     except Exception as fault:

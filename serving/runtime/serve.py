@@ -76,24 +76,31 @@ def follower_process(settings: ServiceSettings, environ: Mapping[str, str]) -> M
 
 def check_access(settings: ServiceSettings, address: ListenAddress) -> None:
     """Raise SettingsError when nobody could use the service for lack of keys, or everybody could."""
-    empty = KeyCache(settings.keys_file).is_empty
+    keys = KeyCache(settings.keys_file)
     if settings.open_on_loopback and not address.is_loopback:
         raise SettingsError(
             "--open serves without keys, which is for this machine alone, and {host} can be "
             "reached by others. Make a key with `hotlead keys add`, and leave --open out.",
             host=address.host,
         )
-    if empty and not settings.open_on_loopback:
+    if not keys.is_empty or (settings.open_on_loopback and keys.was_never_used):
+        return
+    if settings.open_on_loopback:
         raise SettingsError(
-            "{keys_file}: there is no API key, so nobody could use the service. Make one "
-            "with `hotlead keys add --role crm --name NAME`, or say --open to try it on this machine.",
+            "{keys_file}: there is no API key any more, and --open ends with the first one. Make one with "
+            "`hotlead keys add --role crm --name NAME`.",
             keys_file=settings.keys_file,
         )
+    raise SettingsError(
+        "{keys_file}: there is no API key, so nobody could use the service. Make one "
+        "with `hotlead keys add --role crm --name NAME`, or say --open to try it on this machine.",
+        keys_file=settings.keys_file,
+    )
 
 
 def startup_message(crm: CrmSettings, settings: ServiceSettings, address: ListenAddress) -> Message:
     """The message once the service answers, with three commands to try."""
-    free = settings.open_on_loopback and KeyCache(settings.keys_file).is_empty
+    free = settings.open_on_loopback and KeyCache(settings.keys_file).was_never_used
     access = (
         Message("Open to this machine alone, without keys: for trying out.")
         if free

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import subprocess
@@ -17,10 +16,12 @@ from typing import TypeAlias
 from features.errors import OutsideError
 from features.messages import Message, ReportStep
 from serving.runtime.address import ListenAddress
+from serving.runtime.orphans import adopt_orphans, end_orphans, terminate_with_parent
 
-READY_SECONDS, STOP_SECONDS = 60.0, 9.0
+READY_SECONDS, STOP_SECONDS = 180.0, 9.0
+_QUIET_SECONDS = 5.0
+"""After this time a start that is not ready yet says what it waits for."""
 _POLL_SECONDS, _STABLE_SECONDS, _MAX_DOUBLINGS = 0.2, 30.0, 10
-_PR_SET_PDEATHSIG = 1
 
 StatusCallback: TypeAlias = ReportStep
 """Called with a sentence for the person who started the command."""
@@ -46,7 +47,7 @@ class ManagedProcess:
             env={**os.environ, **self.environ},
             stdout=sys.stderr,
             start_new_session=True,
-            preexec_fn=_terminate_with_parent,
+            preexec_fn=terminate_with_parent,
         )
 
     @property
@@ -108,20 +109,21 @@ def supervise(
 ) -> None:
     """Run both processes until SIGINT or SIGTERM; `on_ready` is called once the service answers.
 
-    Both are stopped within 10 seconds, after requests in progress were answered. Raises OutsideError when the
-    service does not start.
+    Both are stopped within 10 seconds, after requests in progress were answered. What a killed process leaves
+    behind is ended before another takes its place, and at the stop. Raises OutsideError when the service does
+    not start.
     """
     processes = (service, follower)
+    adopt_orphans()
     with _stop_signal() as stop:
         try:
             for process in processes:
                 process.start()
-            _await_ready(service, address, stop)
+            _await_ready(service, address, stop, progress)
             if not stop.is_set():
                 on_ready()
             while not stop.wait(_POLL_SECONDS):
-                for process in processes:
-                    process.restart_if_dead(progress)
+                _restart_dead(processes, progress)
             progress(Message("stopping: requests that were taken in are answered first"))
         finally:
             deadline = time.monotonic() + STOP_SECONDS
@@ -129,6 +131,14 @@ def supervise(
                 process.stop()
             for process in processes:
                 process.wait(deadline)
+            end_orphans(())
+
+
+def _restart_dead(processes: Sequence[ManagedProcess], progress: StatusCallback) -> None:
+    if any(process.has_ended for process in processes):
+        end_orphans([process.process.pid for process in processes if process.process is not None])
+    for process in processes:
+        process.restart_if_dead(progress)
 
 
 @contextmanager
@@ -144,15 +154,22 @@ def _stop_signal() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
-def _await_ready(service: ManagedProcess, address: ListenAddress, stop: threading.Event) -> None:
-    deadline = time.monotonic() + READY_SECONDS
+def _await_ready(
+    service: ManagedProcess, address: ListenAddress, stop: threading.Event, progress: StatusCallback
+) -> None:
+    began, is_quiet = time.monotonic(), True
     while not stop.is_set() and not address.is_ready():
-        if service.has_ended or time.monotonic() > deadline:
+        waited = time.monotonic() - began
+        if service.has_ended or waited > READY_SECONDS:
             raise OutsideError("The service does not come up at {url}; its log says why.", url=address.url)
+        if is_quiet and waited > _QUIET_SECONDS:
+            is_quiet = False
+            progress(
+                Message(
+                    "waiting for the service to answer at {url}: its workers load the libraries, open the "
+                    "store and read the model (at most {seconds} s)",
+                    url=address.url,
+                    seconds=round(READY_SECONDS),
+                )
+            )
         stop.wait(_POLL_SECONDS)
-
-
-def _terminate_with_parent() -> None:
-    """On Linux: let the kernel send SIGTERM to the process when the supervisor is killed."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -157,7 +157,7 @@ def _find_by_id(keys: Sequence[Key], key_id: str) -> list[Key]:
 def _edit_keys(path: Path) -> Iterator[list[Key]]:
     """The keys to change in place; written when the block ends well. One process at a time."""
     # The lock is a file of its own because `path` is replaced.
-    with file_lock(path.with_name(f".{path.name}.lock")):
+    with file_lock(_lock_path(path)):
         keys = read_keys(path)
         yield keys
         moment_ms = now_ms()
@@ -167,8 +167,14 @@ def _edit_keys(path: Path) -> Iterator[list[Key]]:
             write_private(part, f"{text}\n".encode())
 
 
+def _lock_path(path: Path) -> Path:
+    """The file that is locked while keys change. It stays: keys were made here, even if none is left."""
+    return path.with_name(f".{path.name}.lock")
+
+
 class KeyCache:
-    """The keys of a file in memory: read again when it changes, kept while it cannot be read.
+    """The keys of a file in memory: read again when it changes, kept while it cannot be read, revoked when it
+    is deleted.
 
     `clock` returns monotonic seconds, `now` ms UTC.
     """
@@ -179,7 +185,7 @@ class KeyCache:
         self._path, self._clock, self._now = path, clock, now
         self._keys: dict[str, list[Key]] = {}
         self._last_stamp: FileVersion | bool | None = False  # False: never read well
-        self._is_readable = True
+        self._is_readable, self._was_used = True, False
         self._next_poll = clock()
 
     def find(self, token: str) -> Key | None:
@@ -208,6 +214,11 @@ class KeyCache:
         self._poll()
         return self._is_readable and not self._keys
 
+    @property
+    def was_never_used(self) -> bool:
+        """Whether no key was ever made, revoked and deleted ones included."""
+        return self.is_empty and not self._was_used and not _lock_path(self._path).exists()
+
     def _poll(self) -> None:
         """Reload the file when it has changed; look at most once a second."""
         seconds = self._clock()
@@ -216,12 +227,9 @@ class KeyCache:
         self._next_poll = seconds + POLL_SECONDS
         try:
             stamp = file_version(self._path)
-            if stamp is None and self._last_stamp:
-                self._keep_last("it is gone")
-            elif stamp != self._last_stamp:
+            if stamp != self._last_stamp:
                 self._reload(stamp)
-            else:
-                self._is_readable = True
+            self._is_readable = True
         except (HotleadError, OSError) as problem:
             self._keep_last(type(problem).__name__)
 
@@ -230,6 +238,7 @@ class KeyCache:
         for key in read_keys(self._path):
             keys[key.id].append(key)
         self._keys, self._last_stamp, self._is_readable = dict(keys), stamp, True
+        self._was_used |= stamp is not None
         log.info("API keys read", extra={"keys": len(keys)})
 
     def _keep_last(self, why: str) -> None:

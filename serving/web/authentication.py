@@ -15,7 +15,7 @@ from serving.web.api_keys import Key, KeyCache
 from serving.web.permissions import ALLOW, METRICS_PATH, OPEN_PATHS, is_allowed, is_known
 
 LOOPBACK = Key(id="loopback", role="admin", name="local user", created_at=0)
-"""The key of requests from this machine while no keys exist and HOTLEAD_OPEN is set."""
+"""The key of requests from this machine before the first key is made, while HOTLEAD_OPEN is set."""
 MAX_KEYS = 10_000
 """The number of keys whose rate is in memory; the least recently used one is dropped first."""
 
@@ -64,7 +64,7 @@ class RateLimiter:
 class Authenticator:
     """Checks keys, rates and permissions.
 
-    With `open_on_loopback`, programs on this machine need no key as long as no key exists at all.
+    With `open_on_loopback`, programs on this machine need no key until the first key is made.
     """
 
     def __init__(self, key_cache: KeyCache, rate_limiter: RateLimiter, open_on_loopback: bool) -> None:
@@ -75,13 +75,13 @@ class Authenticator:
         path = scope["path"]
         if path in OPEN_PATHS:
             return None
-        if path == METRICS_PATH and is_loopback_client(scope, headers):
+        if path == METRICS_PATH and is_local_program(scope, headers):
             return None
         token = read_token(headers)
         if token is not None:
             key = self._key_cache.find(token)
         else:
-            free = self._open and self._key_cache.is_empty
+            free = self._open and self._key_cache.was_never_used
             key = LOOPBACK if free and is_local_program(scope, headers) else None
         if key is None:
             raise problems.unauthorized()

@@ -6,9 +6,11 @@ errors into problems (RFC 9457), and writes the access log and the request metri
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import secrets
+from collections import Counter
 from collections.abc import Iterable, Mapping, MutableMapping
 from time import perf_counter
 from typing import Any
@@ -22,8 +24,13 @@ from serving.settings import ServiceSettings
 from serving.web import problems
 from serving.web.api_keys import KeyCache
 from serving.web.authentication import Authenticator, RateLimiter
-from serving.web.permissions import ALLOW, OPEN_PATHS, find_route, is_page
+from serving.web.permissions import ALLOW, BENTOML_PATHS, OPEN_PATHS, SIGN_IN, find_route, is_page
 from serving.web.problems import Problem
+
+REQUEST_SECONDS = 60.0
+"""The time within which a request is answered; afterwards the answer is 504."""
+FORM_BYTES, SIGN_IN_BYTES = 2**20, 2**14
+"""The largest form of a page, and of the one that needs nobody to be signed in."""
 
 CLIENT_CLOSED_REQUEST = 499
 """The status in log and metrics when the client disconnected before it had the response."""
@@ -44,6 +51,7 @@ _DEFAULT_HEADERS = [
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
 ]
 _REPLACED_NAMES = frozenset({*dict(_FORCED_HEADERS), b"x-request-id"})
+_SINGLE_HEADERS = frozenset({b"host", b"authorization", b"x-api-key", b"content-type"})
 _PASSED_THROUGH = {b"allow": "Allow", b"retry-after": "Retry-After", b"www-authenticate": "WWW-Authenticate"}
 
 log = logging.getLogger(__name__)
@@ -66,6 +74,7 @@ class EdgeMiddleware:
         metrics: Metrics,
     ) -> None:
         self.app, self.metrics, self.body_limit = app, metrics, settings.body_limit
+        self.request_seconds = REQUEST_SECONDS
         self.authenticator = Authenticator(key_cache, rate_limiter, settings.open_on_loopback)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -84,12 +93,14 @@ class _Exchange:
         self.started = perf_counter()
         self.middleware, self.scope, self._receive, self._send = middleware, scope, receive, send
         self.headers: Mapping[bytes, bytes] = dict(scope["headers"])
+        self.body_limit = _find_body_limit(scope["path"], middleware.body_limit)
         sent_id = self.headers.get(b"x-request-id", b"")
         self.request_id = sent_id.decode() if _REQUEST_ID.fullmatch(sent_id) else secrets.token_hex(16)
         self.route = find_route(scope["path"])
         self.status, self.received = 0, 0  # the status is 0 until the answer has started
         self.disconnected = self.too_large = False
         self.replacement: Problem | None = None
+        self.time_limit: asyncio.Timeout | None = None
 
     async def run(self) -> None:
         token = request_of_logs.set(self.request_id)
@@ -102,7 +113,8 @@ class _Exchange:
     async def _run_app(self) -> None:
         try:
             if self._admit():
-                await self.middleware.app(self.scope, self.receive, self.send)
+                async with asyncio.timeout(self.middleware.request_seconds) as self.time_limit:
+                    await self.middleware.app(self.scope, self.receive, self.send)
             else:
                 await self._send_response(204, [("allow", ALLOW[self.scope["path"]])], b"")
             if self.status == 0:
@@ -111,13 +123,21 @@ class _Exchange:
             await self._send_problem(problem)
         except ClientDisconnect:
             self.disconnected = True
+        except asyncio.CancelledError:  # the service stops, and its grace is over
+            await self._send_problem(problems.stopping())
+            raise
         except Exception as fault:
-            final_problem = problems.internal_error()
-            if self.too_large:  # the app wrapped the exception of `receive`
-                final_problem = problems.content_too_large(self.middleware.body_limit)
-            else:
-                log.error("A request failed", exc_info=fault, extra={"route": self.route})
-            await self._send_problem(final_problem)
+            await self._send_problem(self._describe_fault(fault))
+
+    def _describe_fault(self, fault: Exception) -> Problem:
+        """The problem that answers an exception of the app, which is logged unless the sender caused it."""
+        if self.too_large:  # the app wrapped the exception of `receive`
+            return problems.content_too_large(self.body_limit)
+        if self.time_limit is not None and self.time_limit.expired():
+            log.error("A request took too long", extra={"route": self.route})
+            return problems.timed_out()
+        log.error("A request failed", exc_info=fault, extra={"route": self.route})
+        return problems.internal_error()
 
     async def _send_problem(self, problem: Problem | None = None) -> None:
         """Respond with a problem, unless the response has started or the client has disconnected.
@@ -139,6 +159,7 @@ class _Exchange:
 
         Raises Problem for a missing or wrong key, too many requests, or too large a body.
         """
+        self._check_headers()
         method, path = self.scope["method"], self.scope["path"]
         state: MutableMapping[str, Any] = self.scope.setdefault("state", {})
         state["request_id"], state["key"] = self.request_id, None
@@ -149,13 +170,28 @@ class _Exchange:
         if key is not None:
             self.middleware.authenticator.authorize(key, method, path)
         self._check_length()
+        if path in BENTOML_PATHS and method == "POST" and not self._is_json():
+            raise problems.unsupported_media_type()  # BentoML reads other types, forms among them
         return method != "OPTIONS" or path not in ALLOW
+
+    def _check_headers(self) -> None:
+        """Raise Problem (400) unless there is one Host (RFC 9112, section 3.2) and at most one key."""
+        names = Counter(name for name, _ in self.scope["headers"] if name in _SINGLE_HEADERS)
+        if self.scope["http_version"] == "1.1" and not names[b"host"]:
+            raise problems.bad_request("The header Host is missing.")
+        repeated = next((name for name, count in names.items() if count > 1), None)
+        if repeated is not None:
+            raise problems.bad_request(f"The header {repeated.decode().title()} is there more than once.")
+
+    def _is_json(self) -> bool:
+        media_type = self.headers.get(b"content-type", b"application/json").partition(b";")[0]
+        return media_type.strip().lower() == b"application/json"
 
     def _check_length(self) -> None:
         declared = self.headers.get(b"content-length", b"")
         # Twenty digits are beyond any limit, and no work to read.
-        if declared.isdigit() and int(declared[:20]) > self.middleware.body_limit:
-            raise problems.content_too_large(self.middleware.body_limit)
+        if declared.isdigit() and int(declared[:20]) > self.body_limit:
+            raise problems.content_too_large(self.body_limit)
 
     async def receive(self) -> Message:
         """The app's `receive`: counts the body's bytes, and notices when the client disconnects."""
@@ -164,9 +200,9 @@ class _Exchange:
             self.disconnected = True
             return message
         self.received += len(message.get("body", b""))
-        if self.received > self.middleware.body_limit:
+        if self.received > self.body_limit:
             self.too_large = True
-            raise problems.content_too_large(self.middleware.body_limit)
+            raise problems.content_too_large(self.body_limit)
         return message
 
     async def send(self, message: Message) -> None:
@@ -190,7 +226,7 @@ class _Exchange:
         """The problem to send instead of an error of another form; None to pass the response on."""
         status = message["status"]
         if self.too_large and status != 413:  # the app handled the exception of `receive`
-            return problems.content_too_large(self.middleware.body_limit)
+            return problems.content_too_large(self.body_limit)
         response_headers = dict(message.get("headers", ()))
         if response_headers.get(b"content-type", b"").startswith(problems.MEDIA_TYPE.encode()):
             return None
@@ -229,6 +265,13 @@ class _Exchange:
             "key": key.id if key else None,
         }
         access_log.log(level, "request", extra=fields)
+
+
+def _find_body_limit(path: str, limit: int) -> int:
+    """The largest body of a path in bytes, where `limit` is that of the settings."""
+    if not is_page(path):
+        return limit
+    return min(limit, SIGN_IN_BYTES if path == SIGN_IN else FORM_BYTES)
 
 
 def with_security_headers(headers: RawHeaders, request_id: str) -> list[tuple[bytes, bytes]]:

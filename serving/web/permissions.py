@@ -23,6 +23,9 @@ PAGES = "/review/"
 
 SIGN_IN, SIGN_OUT, STATIC = "/review/sign-in", "/review/sign-out", "/review/static"
 
+BENTOML_PATHS = frozenset({"/score", "/score_batch"})
+"""BentoML's own endpoints, for its clients."""
+
 METRICS_PATH = "/metrics"
 """Needs a key of any role; none from this machine."""
 
@@ -30,8 +33,7 @@ PERMISSIONS: Mapping[tuple[str, str], frozenset[Role]] = MappingProxyType(
     {
         ("POST", "/v1/score"): _ALL,
         ("POST", "/v1/score/batch"): _CRM,
-        ("POST", "/score"): _CRM,
-        ("POST", "/score_batch"): _CRM,
+        **{("POST", path): _CRM for path in BENTOML_PATHS},
         **{("POST", f"/v1/{kind}"): _CRM for kind in ("activities", "leads", "outcomes", "opportunities")},
         ("POST", "/v1/handovers"): _ALL,
         ("POST", "/v1/overrides"): _REVIEWER,

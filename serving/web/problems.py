@@ -145,6 +145,17 @@ def store_unavailable(detail: str, retry_after: float) -> Problem:
     return Problem(503, detail, _retry_header(retry_after))
 
 
+def timed_out() -> Problem:
+    """504: the answer took longer than a request may take. It may be sent again: writes are idempotent."""
+    return Problem(504, _DETAILS[504], _retry_header(_RETRY_SECONDS))
+
+
+def stopping() -> Problem:
+    """503: the service stops before the answer is there."""
+    detail = "The service is stopping. Send the request again."
+    return Problem(503, detail, _retry_header(_RETRY_SECONDS))
+
+
 def internal_error() -> Problem:
     """500: a fault of ours. The log tells of it under the request id."""
     return from_status(500)
@@ -153,6 +164,9 @@ def internal_error() -> Problem:
 def _retry_header(seconds: float) -> dict[str, str]:
     return {"Retry-After": str(max(1, math.ceil(seconds)))}
 
+
+_RETRY_SECONDS = 5.0
+"""When to send again what took too long, or was in progress as the service stopped."""
 
 _DETAILS: Mapping[int, str] = {
     400: "The request cannot be read.",

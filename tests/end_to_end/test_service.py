@@ -130,6 +130,25 @@ def test_a_worker_killed_under_load_loses_no_acknowledged_record(
     assert {*load_result.lead_ids} <= query_store(crm_toml, "SELECT lead_id FROM current_scores")
 
 
+@pytest.mark.slow
+def test_the_parent_of_the_workers_killed_under_load_leaves_one_generation(crm_toml: Path) -> None:
+    with start_service(crm_toml, "--workers", "2", environ={"HOTLEAD_RATE_LIMIT": "0"}) as service:
+        with run_load(service.url, activity, connections=8) as load_result:
+            wait_for(lambda: len(load_result.acknowledged) > 100)
+            (arbiter,) = [p for p in service.find_processes("bentoml") if p not in service.workers]
+            former = service.workers
+            arbiter.kill()
+            wait_for(lambda: not any(worker.is_running() for worker in former))
+            killed_at = len(load_result.acknowledged)
+            wait_for(lambda: len(load_result.acknowledged) > killed_at + 100, seconds=90)
+        assert len(service.workers) == 2
+        assert {*load_result.acknowledged} <= query_store(crm_toml, "SELECT key FROM activities")
+        below = service.find_processes("")
+        assert service.stop() < 10
+        assert service.process.returncode == 0
+        assert not any(process.is_running() for process in below)
+
+
 def test_a_killed_follower_is_restarted(service: RunningService, crm_toml: Path) -> None:
     (follower,) = service.find_processes("follow")
     follower.send_signal(signal.SIGKILL)

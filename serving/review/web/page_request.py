@@ -39,10 +39,10 @@ from serving.store.store import Store, StoreUnavailable
 from serving.web import permissions as access
 from serving.web.api_keys import Key
 from serving.web.field_errors import InvalidFields
-from serving.web.problems import Problem, bad_request, content_too_large
+from serving.web.problems import Problem, bad_request
 
 T = TypeVar("T")
-MAX_FORM_BYTES, MAX_FIELDS = 2**20, 5_000
+MAX_FIELDS = 5_000
 CSRF = "csrf"
 _FOREIGN_FORM = (
     "This form does not come from this page, or the page was open for too long. Load the page again and "
@@ -166,8 +166,7 @@ class PageRequest:
 
     async def form(self) -> FormData:
         """The fields of a form that our own page sent. Raises Problem: 400, 403, 413."""
-        if len(await self.request.body()) > MAX_FORM_BYTES:
-            raise content_too_large(MAX_FORM_BYTES)
+        await self.request.body()  # the edge limits its size
         try:
             form = await self.request.form(max_fields=MAX_FIELDS, max_files=0)
         except Exception:

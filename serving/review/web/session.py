@@ -131,7 +131,9 @@ class Sessions:
 
     def _needs_no_key(self, request: Request) -> bool:
         headers = dict(request.headers.raw)
-        return self._open and self._key_cache.is_empty and caller.is_local_program(request.scope, headers)
+        return (
+            self._open and self._key_cache.was_never_used and caller.is_local_program(request.scope, headers)
+        )
 
     @cached_property
     def _signer(self) -> URLSafeTimedSerializer:

@@ -24,6 +24,7 @@ from serving.web.middleware import EdgeMiddleware
 
 SECRET = "anna@example.com"
 LIMIT = 2000
+HOST_HEADER = (b"host", b"hotlead.example")
 
 
 async def score(request: Request) -> JSONResponse:
@@ -157,17 +158,18 @@ async def call_raw(
     messages: Iterable[Message] = REQUEST,
     path: str = "/v1/score",
     method: str = "GET",
+    sent_messages: list[Message] | None = None,
 ) -> list[Message]:
-    """The messages that an app sends in response to `messages`."""
+    """The messages that an app sends in response to `messages`; added to `sent_messages` as they come."""
     remaining: Iterator[Message] = iter(messages)
-    sent_messages: list[Message] = []
+    sent_messages = [] if sent_messages is None else sent_messages
     scope = {
         "type": "http",
         "method": method,
         "path": path,
         "query_string": b"",
         "root_path": "",
-        "headers": list(headers),
+        "headers": [HOST_HEADER, *headers],
         "client": ("10.0.0.7", 1),
         "http_version": "1.1",
         "scheme": "http",

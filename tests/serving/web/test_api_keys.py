@@ -212,27 +212,49 @@ def test_the_file_is_looked_at_once_a_second(path: Path) -> None:
     assert key_cache.find(token) is not None
 
 
-@pytest.mark.parametrize("harm", ["broken", "gone"])
-def test_the_last_good_keys_stay_while_the_file_is_away(
-    path: Path, harm: str, caplog: pytest.LogCaptureFixture
+def test_the_last_good_keys_stay_while_the_file_is_broken(
+    path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     _, token = keys.add(path, "crm", "a")
     key_cache = make_key_cache(path)
     assert key_cache.find(token) is not None
     good = path.read_text()
-    path.unlink()
-    if harm == "broken":
-        path.write_text("{")
+    path.write_text("{")
     for _ in range(3):
         assert key_cache.find(token) is not None
         assert not key_cache.is_empty
-    assert sum(record.levelname == "ERROR" for record in caplog.records) == 1  # told once
-    path.unlink(missing_ok=True)
+    assert sum(record.levelname == "ERROR" for record in caplog.records) == 1  # logged once
     path.write_text(json.dumps({"keys": []}))
     assert key_cache.find(token) is None
     assert key_cache.is_empty
     path.write_text(good)
     assert key_cache.find(token) is not None
+
+
+def test_deleting_the_file_revokes_all_keys(path: Path) -> None:
+    _, token = keys.add(path, "crm", "a")
+    key_cache = make_key_cache(path)
+    assert key_cache.find(token) is not None
+    path.unlink()
+    assert key_cache.find(token) is None
+    assert key_cache.is_empty
+
+
+@pytest.mark.parametrize("end", ["revoked", "deleted", "copied in and deleted"])
+def test_keys_that_are_gone_were_used(path: Path, end: str) -> None:
+    key_cache = make_key_cache(path)
+    assert key_cache.was_never_used
+    key, _ = keys.add(path, "crm", "a")
+    assert not key_cache.was_never_used
+    if end == "revoked":
+        keys.revoke(path, key.id)
+    else:
+        path.unlink()
+    if end == "copied in and deleted":
+        path.with_name(f".{path.name}.lock").unlink()
+    else:
+        assert not make_key_cache(path).was_never_used
+    assert not key_cache.was_never_used
 
 
 def test_a_file_that_was_never_good_counts_as_holding_keys(path: Path) -> None:

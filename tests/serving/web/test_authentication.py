@@ -103,6 +103,13 @@ def test_metrics_need_a_key_from_another_machine(service: GuardedService) -> Non
     assert service.client().get("/metrics", headers=key).status_code == 200
 
 
+def test_metrics_are_not_for_pages_of_other_sites(service: GuardedService) -> None:
+    foreign_name = service.client("127.0.0.1", "http://evil.example").get("/metrics")
+    assert is_problem(foreign_name, 401)
+    origin = service.client("127.0.0.1").get("/metrics", headers={"Origin": "https://evil.example"})
+    assert is_problem(origin, 401)
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "::ffff:127.0.0.1"])
 def test_the_demo_is_open_on_this_machine_while_there_are_no_keys(tmp_path: Path, host: str) -> None:
     client = GuardedService(tmp_path, open_on_loopback=True).client(host)
@@ -134,6 +141,13 @@ def test_the_open_demo_is_closed_to_all_others(
 def test_the_first_key_closes_the_demo(tmp_path: Path) -> None:
     service = GuardedService(tmp_path, open_on_loopback=True)
     service.key("crm")
+    assert is_problem(service.client("127.0.0.1").post("/v1/score"), 401)
+
+
+def test_the_demo_stays_closed_without_the_last_key(tmp_path: Path) -> None:
+    service = GuardedService(tmp_path, open_on_loopback=True)
+    service.key("crm")
+    service.keys_file.unlink()
     assert is_problem(service.client("127.0.0.1").post("/v1/score"), 401)
 
 

@@ -14,7 +14,9 @@ import pytest
 from starlette.types import Message
 
 from serving.web.api_keys import add
+from serving.web.middleware import FORM_BYTES, SIGN_IN_BYTES
 from tests.helpers.service.guarded_service import (
+    HOST_HEADER,
     LIMIT,
     SECRET,
     GuardedService,
@@ -197,21 +199,72 @@ def test_an_app_without_a_response_is_a_500(tmp_path: Path) -> None:
     assert messages[0]["status"] == json.loads(messages[1]["body"])["status"] == 500
 
 
-def test_a_cancellation_propagates_and_is_counted(tmp_path: Path) -> None:
-    async def slow(*_: Any) -> None:
-        await asyncio.Event().wait()
+async def wait_forever(*_: Any) -> None:
+    await asyncio.Event().wait()
 
-    service = GuardedService(tmp_path, slow)
+
+def test_what_is_in_progress_at_the_stop_is_503(tmp_path: Path) -> None:
+    service, messages = GuardedService(tmp_path, wait_forever), list[Message]()
 
     async def cancelled() -> None:
-        task = asyncio.ensure_future(call_raw(service.edge, token_header(service)))
+        call = call_raw(service.edge, token_header(service), method="POST", sent_messages=messages)
+        task = asyncio.ensure_future(call)
         await asyncio.sleep(0)
         task.cancel()
         await task
 
     with pytest.raises(asyncio.CancelledError):
         asyncio.run(cancelled())
-    assert service.count_answers() == {("/v1/score", "GET", "499"): 1}
+    assert messages[0]["status"] == json.loads(messages[1]["body"])["status"] == 503
+    assert (b"retry-after", b"5") in messages[0]["headers"]
+    assert service.count_answers() == {("/v1/score", "POST", "503"): 1}
+
+
+def test_a_request_that_takes_too_long_is_504(tmp_path: Path) -> None:
+    service = GuardedService(tmp_path, wait_forever)
+    service.edge.request_seconds = 0.05
+    answer = service.client().post("/v1/score", headers=service.key("crm"))
+    assert is_problem(answer, 504)
+    assert answer.headers["retry-after"] == "5"
+
+
+def test_a_timeout_of_the_app_itself_is_500(tmp_path: Path) -> None:
+    async def times_out(*_: Any) -> None:
+        raise TimeoutError
+
+    service = GuardedService(tmp_path, times_out)
+    assert is_problem(service.client().post("/v1/score", headers=service.key("crm")), 500)
+
+
+@pytest.mark.parametrize(
+    ("path", "limit"), [("/review/sign-in", SIGN_IN_BYTES), ("/review/calls", FORM_BYTES)]
+)
+def test_forms_are_smaller_than_bodies(tmp_path: Path, path: str, limit: int) -> None:
+    service = GuardedService(tmp_path, body_limit=2 * FORM_BYTES)
+    assert is_problem(service.client().post(path, content=b"x" * (limit + 1)), 413)
+    assert service.client().post(path, content=b"x" * limit).status_code == 404  # no such page in this app
+
+
+@pytest.mark.parametrize("media_type", ["multipart/form-data; boundary=x", "text/plain", "image/png"])
+def test_bentomls_endpoints_read_json_alone(service: GuardedService, media_type: str) -> None:
+    headers = {**service.key("crm"), "Content-Type": media_type}
+    for path in ("/score", "/score_batch"):
+        assert is_problem(service.client().post(path, content=b"x", headers=headers), 415)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [HOST_HEADER],
+        [(b"authorization", b"Bearer a"), (b"authorization", b"Bearer b")],
+        [(b"content-type", b"application/json"), (b"content-type", b"text/plain")],
+    ],
+)
+def test_headers_that_contradict_each_other_are_400(
+    service: GuardedService, headers: list[tuple[bytes, bytes]]
+) -> None:
+    messages = asyncio.run(call_raw(service.edge, headers, path="/livez"))
+    assert messages[0]["status"] == json.loads(messages[1]["body"])["status"] == 400
 
 
 def test_websockets_are_refused_and_the_lifespan_passes(tmp_path: Path) -> None:
