@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from features.clock import iso
+from serving.api.body_pool import BodyPool
 from serving.api.openapi.document import build_openapi
 from serving.api.openapi.downgrade import to_openapi_30
 from serving.api.query_params import DocumentQuery, HistoryQuery, HotQuery, parse_query, score_options
@@ -46,8 +47,6 @@ from serving.web.problems import (
     unsupported_media_type,
 )
 
-MAX_INLINE_BYTES = 65_536
-"""Larger bodies are parsed in a thread, so that the event loop goes on."""
 ERRORS: tuple[type[Exception], ...] = (
     Problem,
     InvalidFields,
@@ -64,6 +63,7 @@ class Api:
 
     def __init__(self, components: Components) -> None:
         self._components, self._predictor = components, components.predictor
+        self._body_pool = BodyPool()
         document = build_openapi(components.crm)
         documents = {"3.1": document, "3.0": to_openapi_30(document)}
         self._openapi_documents = {version: orjson.dumps(body) for version, body in documents.items()}
@@ -96,10 +96,11 @@ class Api:
         try:
             options = score_options(params, now, request_id)
         except InvalidFields as error:
-            body_errors = _find_errors(partial(parse_lead, body, schema, now))
+            find = partial(_find_errors, partial(parse_lead, body, schema, now))
+            body_errors = await self._body_pool.parse(find, len(body))
             raise InvalidFields([*error.errors, *body_errors], error.omitted) from None
         parse = partial(parse_lead, body, schema, options.live_now, as_of=options.as_of)
-        lead = parse() if len(body) <= MAX_INLINE_BYTES else await asyncio.to_thread(parse)
+        lead = await self._body_pool.parse(parse, len(body))
         return _json_response(format_score(await self._predictor.predict(lead, options)))
 
     async def score_leads(
@@ -107,10 +108,10 @@ class Api:
     ) -> Response:
         """The answer for a batch: 200, or 207 if some leads have errors. Raises one of ERRORS."""
         options = score_options(params, self._components.clock(), request_id)
-        async with self._predictor.batch_slot:
-            batch = await asyncio.to_thread(
-                parse_batch, body, self._components.schema, options.live_now, options.as_of
-            )
+        parse = partial(parse_batch, body, self._components.schema, options.live_now, options.as_of)
+        with self._body_pool.hold(len(body)):
+            async with self._predictor.batch_slot:
+                batch = await self._body_pool.run(parse)
         results = await self._predictor.predict_batch(batch, options)
         failed = sum(not isinstance(result, ScoredLead) for result in results)
         content = {
@@ -124,7 +125,7 @@ class Api:
         raw = await _read_json(request)
         is_list = raw.lstrip()[:1] == b"["
         parse = partial(parse_records, kind, raw, self._components.schema, self._components.clock())
-        bodies = parse() if len(raw) <= MAX_INLINE_BYTES else await asyncio.to_thread(parse)
+        bodies = await self._body_pool.parse(parse, len(raw))
         accepted = await self._components.intake.accept(kind, bodies)
         _check_conflicts(accepted, is_list)
         results = [format_accepted(*pair, self._components.schema) for pair in accepted]

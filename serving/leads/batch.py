@@ -14,6 +14,7 @@ from serving.leads import bodies
 from serving.leads.batch_columns import BatchLeads, from_facts
 from serving.leads.batch_fast_path import Unsupported, parse_columns
 from serving.leads.field_types import AttributeSchema
+from serving.leads.large_bodies import DIRECT_BYTES, check_sizes, refuse_dense
 from serving.leads.lead_facts import (
     LeadFacts,
     LeadNotCreated,
@@ -23,8 +24,10 @@ from serving.leads.lead_facts import (
     parse_lead,
 )
 from serving.store.store import StoredLead, StoreUnavailable
-from serving.web.field_errors import InvalidFields, NotJson, from_validation_error
+from serving.web.field_errors import MAX_ERRORS, InvalidFields, NotJson, field_error, from_validation_error
 
+MAX_BATCH_ERRORS = 200
+"""The errors of a batch that are described; beyond them, the first one of each lead."""
 StoredLeadReader = Callable[[Sequence[str]], Mapping[str, StoredLead]]
 """Reads leads by id from the store. Raises StoreUnavailable."""
 ParsedBatch: TypeAlias = BatchLeads | Sequence[ParsedLead | InvalidFields]
@@ -60,10 +63,26 @@ def parse_batch(
             return leads
     except Unsupported:
         pass
-    return [_parse_item(item, schema, now, as_of, f"body.leads[{i}]") for i, item in enumerate(items)]
+    return _parse_one_by_one(items, schema, now, as_of)
+
+
+def _parse_one_by_one(
+    items: Sequence[object], schema: AttributeSchema, now: int | None, as_of: int | None
+) -> Sequence[ParsedLead | InvalidFields]:
+    """The leads of a batch. `MAX_BATCH_ERRORS` errors are described, and at least one of each wrong lead."""
+    leads: list[ParsedLead | InvalidFields] = []
+    left = MAX_BATCH_ERRORS
+    for i, item in enumerate(items):
+        max_errors = max(1, min(left, MAX_ERRORS))
+        lead = _parse_item(item, schema, now, as_of, f"body.leads[{i}]", max_errors)
+        left -= len(lead.errors) if isinstance(lead, InvalidFields) else 0
+        leads.append(lead)
+    return leads
 
 
 def _parse_items(raw: bytes) -> Sequence[object]:
+    if len(raw) > DIRECT_BYTES:
+        refuse_dense(raw)
     try:
         parsed = orjson.loads(raw)
     except orjson.JSONDecodeError:
@@ -71,19 +90,24 @@ def _parse_items(raw: bytes) -> Sequence[object]:
     leads = parsed.get("leads") if isinstance(parsed, dict) and len(parsed) == 1 else None
     if isinstance(leads, list) and 0 < len(leads) <= bodies.MAX_BATCH:
         return leads
+    check_sizes(parsed)
+    if isinstance(leads, list) and len(leads) > bodies.MAX_BATCH:
+        raise InvalidFields([field_error("body.leads", leads, f"at most {bodies.MAX_BATCH:,} items")])
+    if isinstance(parsed, dict) and isinstance(parsed.get("leads"), list) and parsed["leads"]:
+        parsed["leads"] = [{"lead_id": "any"}]  # what is around the leads is not valid
     try:
-        bodies.BatchIn.model_validate_json(raw)
+        bodies.BatchIn.model_validate(parsed)
     except ValidationError as error:
         raise from_validation_error(error, model=bodies.BatchIn) from None
     raise NotJson
 
 
 def _parse_item(
-    item: object, schema: AttributeSchema, now: int | None, as_of: int | None, path: str
+    item: object, schema: AttributeSchema, now: int | None, as_of: int | None, path: str, max_errors: int
 ) -> ParsedLead | InvalidFields:
     try:
         # What is no object is an error that pydantic describes, like all others.
-        return parse_lead(item, schema, now, path, as_of)  # type: ignore[arg-type]
+        return parse_lead(item, schema, now, path, as_of, max_errors)  # type: ignore[arg-type]
     except InvalidFields as error:
         return error
 

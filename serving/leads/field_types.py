@@ -5,9 +5,10 @@ as crm.toml defines them.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import islice
 from typing import Annotated, TypeAlias
 
 from pydantic import (
@@ -21,7 +22,7 @@ from pydantic import (
     WrapValidator,
 )
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import InitErrorDetails, PydanticCustomError, core_schema
+from pydantic_core import InitErrorDetails, PydanticCustomError, PydanticKnownError, core_schema
 
 from features.clock import CLOCKS_DIFFER_MS, iso, iso_exact, to_ms
 from features.columns import to_text
@@ -30,7 +31,7 @@ from features.crm.values.formats import NumberFormat
 from features.kinds import Edge, ValueType
 from features.numbers import MAX_AMOUNT, NOT_NEGATIVE, NUMBER, number
 from features.settings import CrmSettings
-from serving.web.field_errors import TIME
+from serving.web.field_errors import MAX_ERRORS, TIME
 
 FROM_YEAR, TO_YEAR, YEARS = 1900, 2199, r"(19|2[01])\d\d"
 """The years that a time may have. Others are the empty dates of some systems (0001-01-01, 9999-12-31)."""
@@ -232,6 +233,43 @@ def parse_attribute(column: str | None, value: JsonValue, context: ParseContext 
         raise PydanticCustomError("not_a_number", DATE if is_time else NUMBER_OR_TEXT) from None
 
 
+def _validate_parts(
+    value: object, handler: ValidatorFunctionWrapHandler
+) -> tuple[Mapping[str, JsonValue], list[InitErrorDetails]]:
+    """The valid attributes, and the errors of the others, which are not looked for beyond `MAX_ERRORS`.
+
+    Where the whole is invalid (no object, too many), its values are not looked at.
+    """
+    values: dict[str, JsonValue] = {}
+    errors: list[InitErrorDetails] = []
+    for part in _split(value):
+        try:
+            values |= handler(part)
+        except ValidationError as error:
+            for one in error.errors(include_url=False):
+                kind = PydanticCustomError(one["type"], one["msg"], one.get("ctx"))
+                errors.append({"type": kind, "loc": one["loc"], "input": one["input"]})
+            invalid = {one["loc"][0] if one["loc"] else None for one in errors}
+            fields = part if isinstance(part, Mapping) and None not in invalid else {}
+            values |= {column: content for column, content in fields.items() if column not in invalid}
+        if len(errors) >= MAX_ERRORS:
+            break
+    return values, errors
+
+
+def _split(value: object) -> Iterator[object]:
+    """Many attributes in parts; anything else as it is."""
+    if not isinstance(value, Mapping) or len(value) <= MAX_ERRORS:
+        yield value
+        return
+    if len(value) > MAX_ATTRIBUTES:
+        sizes = {"field_type": "Dictionary", "max_length": MAX_ATTRIBUTES, "actual_length": len(value)}
+        raise PydanticKnownError("too_long", sizes)
+    items = iter(value.items())
+    while part := dict(islice(items, MAX_ERRORS)):
+        yield part
+
+
 def _validate_attributes(parses: bool) -> WrapValidator:
     """Checks the values of the company's columns, and `parses` them: texts, numbers or None.
 
@@ -241,18 +279,7 @@ def _validate_attributes(parses: bool) -> WrapValidator:
     def validate(
         value: object, handler: ValidatorFunctionWrapHandler, info: ValidationInfo
     ) -> Mapping[str, JsonValue]:
-        errors: list[InitErrorDetails] = []
-        values: Mapping[str, JsonValue]
-        try:
-            values = handler(value)
-        except ValidationError as error:
-            for one in error.errors(include_url=False):
-                kind = PydanticCustomError(one["type"], one["msg"], one.get("ctx"))
-                errors.append({"type": kind, "loc": one["loc"], "input": one["input"]})
-            invalid = {one["loc"][0] if one["loc"] else None for one in errors}
-            # Where the whole is invalid (no object, too many), its values were not looked at.
-            fields = value if isinstance(value, Mapping) and None not in invalid else {}
-            values = {column: content for column, content in fields.items() if column not in invalid}
+        values, errors = _validate_parts(value, handler)
         parsed = dict(values)
         for column, content in values.items():
             try:

@@ -14,8 +14,9 @@ from features.clock import NEVER
 from features.one_lead import AttributeChange, Event, OneLead
 from serving.leads.bodies import Lead, LeadActivity
 from serving.leads.field_types import AttributeSchema, ParseContext
+from serving.leads.large_bodies import DIRECT_BYTES, parse_large_lead
 from serving.store.records import StoredLead
-from serving.web.field_errors import from_validation_error
+from serving.web.field_errors import MAX_ERRORS, from_validation_error
 
 
 class UnknownLead(Exception):
@@ -66,21 +67,24 @@ def parse_lead(
     now: int | None,
     path: str = "body",
     as_of: int | None = None,
+    max_errors: int = MAX_ERRORS,
 ) -> ParsedLead:
     """The lead of a request, from JSON or from parsed JSON.
 
     `now` (ms UTC) is None for a score as of an earlier moment, `as_of` (ms UTC). Times of the next minutes,
-    from a clock ahead of ours, count as now. Raises InvalidFields with all errors, formal and semantic, and
-    NotJson.
+    from a clock ahead of ours, count as now. Raises InvalidFields with the errors, formal and semantic, of
+    which `max_errors` are described, and NotJson.
     """
     context = ParseContext(schema, now)
-    try:
-        if isinstance(body, bytes):
+    if isinstance(body, bytes) and len(body) <= DIRECT_BYTES:
+        try:
             lead = Lead.model_validate_json(body, context=context)
-        else:
-            lead = Lead.model_validate(body, context=context)
-    except ValidationError as error:
-        raise from_validation_error(error, path, Lead) from None
+        except ValidationError as error:
+            if error.error_count() <= MAX_ERRORS:
+                raise from_validation_error(error, path, Lead) from None
+            lead = parse_large_lead(body, context, path)
+    else:
+        lead = parse_large_lead(body, context, path, max_errors)
     if lead.model_fields_set == {"lead_id"}:
         return lead.lead_id
     return _build_facts(lead, schema, NEVER if now is None else now, as_of)

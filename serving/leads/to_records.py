@@ -6,15 +6,16 @@ import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
-from typing import Annotated
+from typing import Annotated, cast
 
 import orjson
 from pydantic import Field, TypeAdapter, ValidationError
 
 from serving.leads.bodies import MAX_RECORDS, RECORD_MODELS, BantAnswers, LeadIn, RecordIn
 from serving.leads.field_types import AttributeSchema, ParseContext
+from serving.leads.large_bodies import DIRECT_BYTES, load_large, validate_items
 from serving.store.records import Record, RecordKind
-from serving.web.field_errors import from_validation_error
+from serving.web.field_errors import MAX_ERRORS, InvalidFields, field_error, from_validation_error
 
 _TIME_FIELDS = {"leads": "updated_at", "outcomes": "closed_at", "opportunities": "opened_at"}
 _TYPE_FIELDS = {"activities": "type", "handovers": "step", "overrides": "verdict", "verdicts": "right_side"}
@@ -27,6 +28,8 @@ def parse_record(
 ) -> RecordIn:
     """One record, from JSON or from parsed JSON. `now` is ms UTC. Raises InvalidFields and NotJson."""
     model, context = RECORD_MODELS[kind], ParseContext(schema, now)
+    if isinstance(body, bytes) and len(body) > DIRECT_BYTES:
+        body = cast(Mapping[str, object], load_large(body))  # pydantic describes what is no object
     try:
         if isinstance(body, bytes):
             return model.model_validate_json(body, context=context)
@@ -38,14 +41,26 @@ def parse_record(
 def parse_records(kind: RecordKind, raw: bytes, schema: AttributeSchema, now: int) -> Sequence[RecordIn]:
     """The records of a request: a JSON object or a list of them. `now` is ms UTC.
 
-    Raises InvalidFields, with the errors of all records, and NotJson.
+    Raises InvalidFields, with the errors of the records, and NotJson.
     """
     if raw.lstrip()[:1] != b"[":
         return [parse_record(kind, raw, schema, now)]
+    context = ParseContext(schema, now)
+    if len(raw) > DIRECT_BYTES:
+        return _parse_large_list(kind, raw, context)
     try:
-        return _list_adapter(kind).validate_json(raw, context=ParseContext(schema, now))
+        return _list_adapter(kind).validate_json(raw, context=context)
     except ValidationError as error:
+        if error.error_count() > MAX_ERRORS:
+            return _parse_large_list(kind, raw, context)
         raise from_validation_error(error, model=RECORD_MODELS[kind]) from None
+
+
+def _parse_large_list(kind: RecordKind, raw: bytes, context: ParseContext) -> Sequence[RecordIn]:
+    items = cast(Sequence[object], load_large(raw))
+    if not items:
+        raise InvalidFields([field_error("body", items, "at least 1 items")])
+    return validate_items(RECORD_MODELS[kind], items, context, "body")
 
 
 @cache

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import reprlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import get_args, is_typeddict
 
@@ -51,7 +51,7 @@ class NotJson(Exception):
 def from_validation_error(
     error: ValidationError, root: str = "body", model: object | None = None
 ) -> InvalidFields | NotJson:
-    """The errors that pydantic found, in our words.
+    """The errors that pydantic found in JSON, in our words.
 
     `model` (the class or type that was checked against) lets an unknown field be answered with the field
     name that is nearest to it.
@@ -59,7 +59,27 @@ def from_validation_error(
     details = error.errors(include_url=False)
     if any(one["type"] == "json_invalid" for one in details):
         return NotJson()
-    errors = [from_pydantic_error(one, root, model) for one in details[:MAX_ERRORS]]
+    return _describe(details, root, model, MAX_ERRORS)
+
+
+def describe_errors(
+    error: ValidationError, root: str, model: object, max_errors: int = MAX_ERRORS, first_index: int = 0
+) -> InvalidFields:
+    """The errors that pydantic found in parsed JSON, `max_errors` of them in our words.
+
+    Of a part of a list, `first_index` is the place of its first item in the list.
+    """
+    details = error.errors(include_url=False)
+    for one in details[:max_errors] if first_index else ():
+        index, *inner = one["loc"]
+        one["loc"] = (first_index + int(index), *inner)
+    return _describe(details, root, model, max_errors)
+
+
+def _describe(
+    details: Sequence[ErrorDetails], root: str, model: object | None, max_errors: int
+) -> InvalidFields:
+    errors = [from_pydantic_error(one, root, model) for one in details[:max_errors]]
     return InvalidFields(errors, omitted=len(details) - len(errors))
 
 

@@ -145,6 +145,12 @@ def store_unavailable(detail: str, retry_after: float) -> Problem:
     return Problem(503, detail, _retry_header(retry_after))
 
 
+def busy() -> Problem:
+    """503: so many large bodies wait that this one cannot."""
+    detail = "Too many large bodies wait to be read. Send the request again."
+    return Problem(503, detail, _retry_header(_RETRY_SECONDS))
+
+
 def timed_out() -> Problem:
     """504: the answer took longer than a request may take. It may be sent again: writes are idempotent."""
     return Problem(504, _DETAILS[504], _retry_header(_RETRY_SECONDS))
