@@ -18,7 +18,6 @@ from pathlib import Path
 from threading import Event, Thread
 
 import httpx
-import orjson
 
 from benchmarks.support.data import crm_with_models
 from benchmarks.support.measuring import end, show
@@ -168,7 +167,7 @@ def read(body: bytes, kind: str, schema: AttributeSchema) -> None:
         if kind == "lead":
             parse_lead(body, schema, now)
         elif kind in KINDS:
-            parse_records(kind, body, schema, now)  # type: ignore[arg-type]
+            parse_records(kind, body, schema, now)
         else:
             leads = parse_batch(body, schema, now)
             for lead in leads if isinstance(leads, list) else ():

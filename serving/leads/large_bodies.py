@@ -6,11 +6,12 @@ of its lists and objects are checked, and its lists are validated in parts, up t
 
 from __future__ import annotations
 
-import re
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, TypeAlias, TypeVar
 
+import numpy as np
 import orjson
 from pydantic import TypeAdapter, ValidationError
 
@@ -28,23 +29,25 @@ from serving.web.field_errors import (
 
 T = TypeVar("T", bound=RequestBody)
 
-DIRECT_BYTES = 4_096
+DIRECT_BYTES = 2_048
 """Up to this size pydantic reads the JSON itself, which is a little faster and finds all errors at once."""
-MIN_VALUE_BYTES = 6
-"""The bytes of the shortest value of a valid body with its key and comma: `"a":1,`."""
+MIN_VALUE_BYTES, MIN_CONTAINER_BYTES = 6, 12
+"""The bytes of the shortest value of a valid body with its key and comma, `"a":1,`, and of the shortest list
+or object, `"changes":[],`."""
+MAX_VALUES, MAX_CONTAINERS = 150_000, 40_000
+"""More than the values of one lead (three lists of 10,000 items with three values each, 1,000 attributes),
+and more than the lists and objects of one lead or of one list of records."""
 MAX_FIELDS, MAX_ITEMS, PART = 100, MAX_RECORDS, 20
 """The most keys of an object that is not `attributes`, the most items of a list, and the items that are
 validated at once."""
-_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
-_OPENING = b",[{"
 
 
-def load_large(raw: bytes, root: str = "body") -> object:
+def load_large(raw: bytes, root: str = "body", max_values: int = MAX_VALUES) -> object:
     """The parsed JSON of a body, whose lists and objects are of sizes that may occur.
 
     Raises InvalidFields if the body or something in it is too large, and NotJson.
     """
-    refuse_dense(raw, root)
+    refuse_dense(raw, root, max_values, MAX_CONTAINERS)
     try:
         body = orjson.loads(raw)
     except orjson.JSONDecodeError:
@@ -53,16 +56,30 @@ def load_large(raw: bytes, root: str = "body") -> object:
     return body
 
 
-def refuse_dense(raw: bytes, root: str = "body") -> None:
-    """Raise InvalidFields if a body holds more values than a valid body of its size can."""
-    most = len(raw) // MIN_VALUE_BYTES
-    if _count_opening(raw) > most and _count_opening(_STRING.sub(b"", raw)) > most:
-        allowed = f"fields with names: {MIN_VALUE_BYTES} bytes or more for each value"
-        raise InvalidFields([FieldError(root, f"{len(raw):,} bytes of shorter values", allowed)])
+def refuse_dense(
+    raw: bytes, root: str = "body", max_values: int = sys.maxsize, max_containers: int = sys.maxsize
+) -> None:
+    """Raise InvalidFields if JSON has more values, or lists and objects, than valid JSON of its size can."""
+    limits = {
+        b",[{": min(len(raw) // MIN_VALUE_BYTES, max_values),
+        b"[{": min(len(raw) // MIN_CONTAINER_BYTES, max_containers),
+    }
+    if not _is_within(raw, limits) and not _is_within(_remove_texts(raw), limits):
+        received = f"{len(raw):,} bytes of too many values"
+        raise InvalidFields(
+            [FieldError(root, received, f"fewer values; lists of at most {MAX_ITEMS:,} items")]
+        )
 
 
-def _count_opening(raw: bytes) -> int:
-    return len(raw) - len(raw.translate(None, _OPENING))
+def _is_within(raw: bytes, limits: Mapping[bytes, int]) -> bool:
+    return all(len(raw) - len(raw.translate(None, signs)) <= most for signs, most in limits.items())
+
+
+def _remove_texts(raw: bytes) -> bytes:
+    """JSON without what is inside of its texts."""
+    signs = np.frombuffer(raw.replace(rb"\\", b"").replace(rb"\"", b""), np.uint8)
+    is_inside = np.logical_xor.accumulate(signs == ord('"'))
+    return signs[~is_inside].tobytes()
 
 
 def check_sizes(body: object, root: str = "body") -> None:
@@ -119,9 +136,7 @@ def parse_large_lead(
         body = load_large(body, root)
     else:
         check_sizes(body, root)
-    fields, errors, omitted = (
-        _validate_lists(body, context, root) if isinstance(body, dict) else (body, [], 0)
-    )
+    fields, errors, omitted = _validate_lists(body, context, root, max_errors)
     try:
         lead = Lead.model_validate(fields, context=context)
     except ValidationError as error:
@@ -132,7 +147,9 @@ def parse_large_lead(
     return lead
 
 
-def _validate_lists(body: object, context: ParseContext, root: str) -> tuple[object, list[FieldError], int]:
+def _validate_lists(
+    body: object, context: ParseContext, root: str, max_errors: int
+) -> tuple[object, list[FieldError], int]:
     """A lead with its long lists validated, the errors of these, and the number of those not described.
 
     Lists with errors become empty, so that the other fields can be validated.
@@ -143,11 +160,13 @@ def _validate_lists(body: object, context: ParseContext, root: str) -> tuple[obj
     fields = dict(body)
     for name, model in _LIST_MODELS.items():
         items = body.get(name)
-        if isinstance(items, list) and len(items) > PART and len(errors) < MAX_ERRORS:
+        if not isinstance(items, list) or len(items) <= PART:
+            continue
+        fields[name] = []
+        if len(errors) < max_errors:
             try:
-                fields[name] = validate_items(model, items, context, f"{root}.{name}")
+                fields[name] = validate_items(model, items, context, f"{root}.{name}", max_errors)
             except InvalidFields as error:
-                fields[name] = []
                 errors += error.errors
                 omitted += error.omitted
     return fields, errors, omitted
@@ -160,10 +179,12 @@ _LIST_MODELS: Mapping[str, type[RequestBody]] = {
 }
 
 
-def validate_items(model: type[T], items: Sequence[object], context: ParseContext, root: str) -> list[T]:
+def validate_items(
+    model: type[T], items: Sequence[object], context: ParseContext, root: str, max_errors: int = MAX_ERRORS
+) -> list[T]:
     """The items of a list, validated in parts.
 
-    Raises InvalidFields with their errors as soon as there are `MAX_ERRORS` or more.
+    Raises InvalidFields with their errors as soon as there are `max_errors` or more.
     """
     adapter, valid = _list_adapter(model), list[T]()
     errors, omitted = list[FieldError](), 0
@@ -171,10 +192,10 @@ def validate_items(model: type[T], items: Sequence[object], context: ParseContex
         try:
             valid += adapter.validate_python(items[start : start + PART], context=context)
         except ValidationError as error:
-            found = describe_errors(error, root, model, MAX_ERRORS - len(errors), start)
+            found = describe_errors(error, root, model, max_errors - len(errors), start)
             errors += found.errors
             omitted += found.omitted
-            if len(errors) == MAX_ERRORS:
+            if len(errors) == max_errors:
                 break
     if errors:
         raise InvalidFields(errors, omitted)

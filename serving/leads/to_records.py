@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
@@ -57,7 +58,7 @@ def parse_records(kind: RecordKind, raw: bytes, schema: AttributeSchema, now: in
 
 
 def _parse_large_list(kind: RecordKind, raw: bytes, context: ParseContext) -> Sequence[RecordIn]:
-    items = cast(Sequence[object], load_large(raw))
+    items = cast(Sequence[object], load_large(raw, max_values=sys.maxsize))
     if not items:
         raise InvalidFields([field_error("body", items, "at least 1 items")])
     return validate_items(RECORD_MODELS[kind], items, context, "body")
