@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
@@ -240,6 +241,9 @@ def _validate_parts(
 
     Where the whole is invalid (no object, too many), its values are not looked at.
     """
+    if not isinstance(value, Mapping) or len(value) <= MAX_ERRORS:
+        with suppress(ValidationError):
+            return handler(value), []
     values: dict[str, JsonValue] = {}
     errors: list[InitErrorDetails] = []
     for part in _split(value):
