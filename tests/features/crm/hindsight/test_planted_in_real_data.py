@@ -87,7 +87,7 @@ def list_planters(loaded: Loaded) -> dict[str, tuple[Planter, float]]:
     if crm.order != "none" and has_losses:
         kinds["filled since"] = (fill_since, 0.95)
     if crm.horizon_applies:
-        kinds |= {"date": (write_date, 0.4), "days": (write_days, 0.7)}
+        kinds |= {"date": (write_date, 0.6), "days": (write_days, 0.7)}
     return kinds
 
 
