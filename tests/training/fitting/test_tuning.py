@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import optuna
-import pytest
 
 from training.fitting.choosing import choose
 from training.fitting.dataset import Dataset
