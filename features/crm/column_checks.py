@@ -18,12 +18,13 @@ from features.crm.hindsight.events import list_events
 from features.crm.hindsight.fill_checks import find_filled_after_event, find_filled_at_close
 from features.crm.hindsight.moving import find_moving_value
 from features.crm.hindsight.names import find_named_like_a_summary
-from features.crm.hindsight.sides import HELPFUL
 from features.crm.hindsight.slices import find_perfect_since
 from features.crm.load import Loaded
 from features.crm.parsing import are_numbers, as_numbers, encode_column
 
 _ALMOST_PERFECT, _CERTAIN = 0.9, 0.95
+_HONEST_FILL = 3.0
+"""By how much the odds of being filled may differ between buyers and others, as for what old customers told."""
 _TEXT_LENGTH = 80
 """As much of a text as tells it from others; free texts of all leads would fill the memory."""
 
@@ -206,7 +207,7 @@ def _mostly_one_outcome(column: AuditedColumn) -> Finding | None:
     low, high = sorted((won, not_won))
     if high < 2 * low or high - low < 0.1:
         return None
-    is_honest = high * (1 - low) <= HELPFUL * low * (1 - high)
+    is_honest = high * (1 - low) <= _HONEST_FILL * low * (1 - high)
     return Finding(
         code="mostly_one_outcome",
         severity="warning" if is_honest else "suspect",

@@ -19,7 +19,7 @@ _MIN_CLOSED = 0.2
 _CHANCE = 1e-4
 _EXCEPTIONS = 0.0125
 """The share of leads of a value that may be on the other side: data are corrected by hand now and then."""
-HELPFUL, _IMPOSSIBLE = 4.0, 20.0
+_HELPFUL, _IMPOSSIBLE = 4.0, 20.0
 """By how much an honest value may change the odds, and by how much none does."""
 _MAX_NUMBERS = 50
 """A column with more different numbers than this holds measures, not values."""
@@ -178,7 +178,7 @@ def _tests(same: Ints, total: Ints, base: Floats, limit: float, is_rare: bool) -
     is_pure = (total > 0) & (total - same <= _EXCEPTIONS * total)
     likely, certain = (
         is_pure & (binom.sf(same - 1, total, _raise_odds(base, factor)) < limit)
-        for factor in (HELPFUL, _IMPOSSIBLE)
+        for factor in (_HELPFUL, _IMPOSSIBLE)
     )
     return likely, certain if is_rare else certain & (same == total)
 

@@ -169,10 +169,14 @@ def test_a_name_of_the_end_is_believed_where_no_open_lead_speaks_against_it(
     assert severities(with_open_leads(tmp_path, name, strong), name) == ["suspect"]
 
 
-def test_a_column_that_buyers_fill_a_little_more_often_is_a_warning(tmp_path: Path) -> None:
-    filled: Values = lambda i: "ab"[i % 2] if i % 20 < (9 if WON[i] else 4) else ""  # noqa: E731
+@pytest.mark.parametrize(("of_won", "severity"), [(17, "warning"), (25, "suspect")])
+def test_a_column_that_buyers_fill_a_little_more_often_is_a_warning(
+    tmp_path: Path, of_won: int, severity: str
+) -> None:
+    place = np.where(WON, np.cumsum(WON), np.cumsum(~WON)) * 7 % 50
+    filled: Values = lambda i: "ab"[i % 2] if place[i] < (of_won if WON[i] else 8) else ""  # noqa: E731
     findings = [f for f in audit(crm(tmp_path, {"odd": filled})) if f.code == "mostly_one_outcome"]
-    assert [f.severity for f in findings] == ["warning"]
+    assert [f.severity for f in findings] == [severity]
 
 
 @pytest.mark.parametrize("name", ["MaritalStatus", "employment_status", "婚姻ステータス", "最終学歴"])
