@@ -107,8 +107,8 @@ def _draw_split(data: Dataset, wins: int, losses: int, rng: np.random.Generator)
     leads, won = _leads(data)
     drawn = [rng.permutation(leads[won == outcome]) for outcome in (True, False)]
     counts = (wins, losses)
-    most = JUDGED / max(counts)
-    times = min(most, *(len(one) / count - 1 for one, count in zip(drawn, counts, strict=True)))
+    limit = JUDGED / max(counts)
+    times = min(limit, *(len(one) / count - 1 for one, count in zip(drawn, counts, strict=True)))
     train = [one[:count] for one, count in zip(drawn, counts, strict=True)]
     test = [one[count : count + int(times * count)] for one, count in zip(drawn, counts, strict=True)]
     return tuple(

@@ -196,6 +196,7 @@ def test_leads_that_were_sent_before_score_as_from_their_bodies(
                     "account_id": lead,
                     "created_at": body["created_at"],
                     "attributes": body["attributes"] if sent_id == lead else {},
+                    "amount": body["amount"] if sent_id == lead else None,
                 },
             )
             for sent_id in (lead, mate)

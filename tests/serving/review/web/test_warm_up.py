@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -25,9 +26,14 @@ def test_pages_of_one_lead_and_files_to_take_away_are_not_seen_ahead() -> None:
     assert all(page.method == "GET" for page in shared_pages(PAGES))
 
 
-async def _for(seconds: float, app: App, see: ahead.RenderPage) -> None:
-    with suppress(TimeoutError):
-        await asyncio.wait_for(warm_cache(app.components, PAGES, "/review", see), seconds)
+async def _warm_up_until(holds: Callable[[], bool], app: App, see: ahead.RenderPage) -> None:
+    """Render pages until something holds, and for some rounds more."""
+    task = asyncio.create_task(warm_cache(app.components, PAGES, "/review", see))
+    async with asyncio.timeout(60):
+        while not holds():
+            await asyncio.sleep(0.01)
+    await asyncio.sleep(0.1)
+    task.cancel()
 
 
 def test_every_page_is_seen_once_and_again_under_another_definition(
@@ -40,11 +46,11 @@ def test_every_page_is_seen_once_and_again_under_another_definition(
         paths.append(request.url.path)
 
     async def two_definitions(app: App) -> list[str]:
-        await _for(0.2, app, see)
+        await _warm_up_until(lambda: len(paths) >= len(shared_pages(PAGES)), app, see)
         first_paths = [*paths]
         card = app.settings.crm.with_name("scorecard.toml")
         card.write_text(card.read_text(encoding="utf-8").replace("hot = ", "hot = 1"), "utf-8")
-        task = asyncio.create_task(_for(0.4, app, see))
+        task = asyncio.create_task(_warm_up_until(lambda: len(paths) > len(first_paths), app, see))
         app.components.refresh()
         await task
         return first_paths
@@ -116,7 +122,7 @@ def test_pages_are_rendered_where_no_chart_can_be_drawn(
     paths: list[str] = []
     monkeypatch.setattr(ahead, "draw_first_chart", fail)
     with review_app(tmp_path) as (app, _):
-        asyncio.run(_for(0.2, app, see))
+        asyncio.run(_warm_up_until(lambda: bool(paths), app, see))
     assert paths
 
 
@@ -127,5 +133,5 @@ def test_a_store_that_is_away_is_no_reason_to_stop(tmp_path: Path) -> None:
     paths: list[str] = []
     with review_app(tmp_path) as (app, _):
         app.components.store.close()
-        asyncio.run(_for(0.2, app, see))
+        asyncio.run(_warm_up_until(lambda: bool(paths), app, see))
     assert paths
