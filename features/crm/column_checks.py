@@ -24,7 +24,7 @@ from features.crm.parsing import are_numbers, as_numbers, encode_column
 
 _ALMOST_PERFECT, _CERTAIN = 0.9, 0.95
 _HONEST_FILL = 3.0
-"""By how much the odds of being filled may differ between buyers and others, as for what old customers told."""
+"""By how much the odds of being filled may differ between buyers and others without a suspicion."""
 _TEXT_LENGTH = 80
 """As much of a text as tells it from others; free texts of all leads would fill the memory."""
 
