@@ -132,7 +132,54 @@ def test_a_telling_column_is_suspected_by_its_name_alone(tmp_path: Path, name: s
     assert named(crm(tmp_path, {name: lambda i: "xy"[i % 2]})) == set()
 
 
-@pytest.mark.parametrize("name", ["MaritalStatus", "employment_status", "婚姻ステータス"])
+def faint_hint(i: int) -> str:
+    """A value that tells the outcome with a ROC AUC of about 0.6."""
+    return "x" if WON[i] == (i % 10 < 6) else "y"
+
+
+def with_open_leads(folder: Path, name: str, values: Values) -> Loaded:
+    """Every fourth lead is open."""
+    columns: dict[str, Values] = {
+        name: values,
+        "outcome": lambda i: "open" if i % 4 == 0 else CLEAN["outcome"](i),
+        "closed": lambda i: "" if i % 4 == 0 else time_text(i + 20),
+    }
+    deals = {"outcome": "outcome", "won": ["won"], "lost": ["lost"], "ignore": ["open"]}
+    return crm(folder, columns, deals={**deals, "closed_at": "closed"})
+
+
+def severities(loaded: Loaded, name: str) -> list[str]:
+    return [f.severity for f in audit(loaded) if f.code == "named_like_a_summary" and f.column == name]
+
+
+@pytest.mark.parametrize("name", ["last_new_job", "Outcome", "Visit_Duration", "page_views", "最終活動"])
+def test_a_name_with_faint_evidence_is_a_warning(tmp_path: Path, name: str) -> None:
+    loaded = crm(tmp_path, {name: faint_hint})
+    assert named(loaded) == {("named_like_a_summary", name)}
+    assert severities(loaded, name) == ["warning"]
+
+
+@pytest.mark.parametrize("name", ["Final state", "Number of Activities", "last_modified", "経過日数"])
+def test_a_name_of_the_end_is_believed_where_no_open_lead_speaks_against_it(
+    tmp_path: Path, name: str
+) -> None:
+    assert severities(crm(tmp_path, {name: faint_hint}), name) == ["suspect"]
+    assert severities(with_open_leads(tmp_path, name, faint_hint), name) == ["warning"]
+    strong: Values = lambda i: "x" if WON[i] == (i % 10 < 8) else "y"  # noqa: E731
+    assert severities(with_open_leads(tmp_path, name, strong), name) == ["suspect"]
+
+
+@pytest.mark.parametrize(("of_won", "severity"), [(17, "warning"), (25, "suspect")])
+def test_a_column_that_buyers_fill_a_little_more_often_is_a_warning(
+    tmp_path: Path, of_won: int, severity: str
+) -> None:
+    place = np.where(WON, np.cumsum(WON), np.cumsum(~WON)) * 7 % 50
+    filled: Values = lambda i: "ab"[i % 2] if place[i] < (of_won if WON[i] else 8) else ""  # noqa: E731
+    findings = [f for f in audit(crm(tmp_path, {"odd": filled})) if f.code == "mostly_one_outcome"]
+    assert [f.severity for f in findings] == [severity]
+
+
+@pytest.mark.parametrize("name", ["MaritalStatus", "employment_status", "婚姻ステータス", "最終学歴"])
 def test_a_status_of_the_person_is_no_status_of_the_deal(tmp_path: Path, name: str) -> None:
     assert named(crm(tmp_path, {name: lambda i: "x" if WON[i] == (i % 10 < 7) else "y"})) == set()
 
@@ -370,3 +417,12 @@ def test_the_known_leaks_of_real_data_are_named(
     suspected = {f.column for f in findings if f.column and f.severity in ("leak", "suspect")}
     assert suspected >= LEAKS[name]
     assert len(suspected - LEAKS[name] - THE_OUTCOME_ITSELF) <= 2
+
+
+def test_columns_that_one_value_fills_are_listed_in_one_line(tmp_path: Path) -> None:
+    rare: Values = lambda i: ("no", "yes", "perhaps")[i % 20 % 3 if i % 20 < 3 else 0]  # noqa: E731
+    findings = [f for f in audit(crm(tmp_path, {"a": rare, "b": rare})) if f.code == "default_value"]
+    assert len(findings) == 1
+    assert "'a' 'no' (90%), 'b' 'no' (90%)" in findings[0].en
+    assert "「a」" in findings[0].ja
+    assert "「b」" in findings[0].ja
