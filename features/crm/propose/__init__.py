@@ -101,12 +101,15 @@ def propose(
     text = write_crm_toml(detected, Draft(horizon, suspects, shares, is_audited), lang)
     _check_features_left(text, detected, suspects)
     loaded = _with_features_of(text, draft, folder, tables)
-    of_files = (note for table in tables for note in table.rows.notes)
-    of_tables = (*describe_formats(tables, draft.settings), *_notes(detected))
-    of_lost = map(sentence, describe_lost_elsewhere(detected, loaded))
-    of_rejects = loaded.rejects.summary().lines[:_SHOWN_REJECTS]
     of_times = (_describe_zone(draft, detected), *horizon.notes, *future)
-    notes = (*of_files, *of_times, *of_tables, *of_lost, *of_rejects)
+    notes = (
+        *(note for table in tables for note in table.rows.notes),
+        *of_times,
+        *describe_formats(tables, draft.settings),
+        *_notes(detected),
+        *map(sentence, describe_lost_elsewhere(detected, loaded)),
+        *loaded.rejects.summary().lines[:_SHOWN_REJECTS],
+    )
     for place in places:
         text = text.replace(place, without_password(place))
     texts = tuple(to_text(note, lang).strip() for note in (*notes, *_explain_passwords(places)))
