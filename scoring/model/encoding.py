@@ -222,9 +222,9 @@ def _limit_values(levels: Mapping[str, TextLevels]) -> dict[str, TextLevels]:
     Texts with few values keep them all; those with many have equally many columns.
     """
     counts = [min(len(level.values), MAX_VALUES) for level in levels.values()]
-    most = min(MAX_VALUES, find_equal_share(counts, MAX_VALUES_OF_ALL))
+    limit = min(MAX_VALUES, find_equal_share(counts, MAX_VALUES_OF_ALL))
     return {
-        name: replace(level, values=level.values[:most], rare=level.values[most:] + level.rare)
+        name: replace(level, values=level.values[:limit], rare=level.values[limit:] + level.rare)
         for name, level in levels.items()
     }
 

@@ -29,7 +29,9 @@ def check_defaults(loaded: Loaded) -> Iterator[Finding]:
 
 def _defaults(crm: Crm) -> Iterator[Finding]:
     """The columns that a default fills, in one finding."""
-    defaults = {column: found for column, values in crm.attributes.items() if (found := find_default(values))}
+    defaults = {
+        column: default for column, values in crm.attributes.items() if (default := find_default(values))
+    }
     if not defaults:
         return
     en = ", ".join(f"'{column}' {value!r} ({share:.0%})" for column, (value, share) in defaults.items())

@@ -19,7 +19,7 @@ from features.clock import MS_PER_DAY, iso
 from features.crm.audit import Audit
 from features.crm.load import Loaded, load
 from features.settings import load_settings
-from tests.features.crm.test_audit import DATA, LEAKS, ROOT, THE_OUTCOME_ITSELF
+from tests.features.crm.test_audit_of_real_data import DATA, LEAKS, ROOT, THE_OUTCOME_ITSELF
 
 pytestmark = [
     pytest.mark.real_data,
@@ -64,9 +64,9 @@ def write_date(loaded: Loaded, rng: np.random.Generator, share: float) -> Values
     crm = loaded.crm
     end = np.minimum(crm.outcomes.closed_at, crm.snapshot)
     any_time = crm.created + rng.random(len(crm)) * (end - crm.created)
-    near = end + rng.normal(0, 0.4, len(crm)) * MS_PER_DAY
+    near_end = end + rng.normal(0, 0.4, len(crm)) * MS_PER_DAY
     is_chosen = crm.outcomes.closed & (rng.random(len(crm)) < share)
-    return np.array([iso(int(ms)) for ms in np.where(is_chosen, near, any_time)], dtype=object)
+    return np.array([iso(int(ms)) for ms in np.where(is_chosen, near_end, any_time)], dtype=object)
 
 
 def write_days(loaded: Loaded, rng: np.random.Generator, share: float) -> Values:
@@ -111,8 +111,8 @@ def test_leaks_of_each_kind_are_found_in_real_data(
     name = request.node.callspec.params["real"]
     rng = np.random.default_rng(7)
     planted = {
-        kind: make(real, rng, least if strength == "least" else 1.0)
-        for kind, (make, least) in list_planters(real).items()
+        kind: make(real, rng, share if strength == "least" else 1.0)
+        for kind, (make, share) in list_planters(real).items()
     }
     named = name_columns(plant(real, planted))
     assert named >= planted.keys()
