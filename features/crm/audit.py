@@ -5,7 +5,8 @@ single columns (column_checks) find those that are filled for one outcome only, 
 perfectly alone, that hold dates after the close, that count later events, that tell open leads from closed
 ones of the same age, or that have a value of one outcome only. They cannot see that a value was
 overwritten later with a plausible one; columns named like a summary of the deal (last, final, elapsed, total
-days, stage ...) are therefore suspected. The other checks (table_checks) are about the data as a whole.
+days, stage ...) are therefore suspected on less evidence. The other checks (table_checks) are about the data
+as a whole.
 """
 
 from __future__ import annotations
@@ -20,8 +21,6 @@ from features.crm.hindsight.together import check_together
 from features.crm.joining.left_out import check_left_out
 from features.crm.load import Loaded
 from features.crm.table_checks import check_tables
-
-_SEVERITIES = ("leak", "suspect", "warning", "note")
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,7 @@ def audit(loaded: Loaded, of_columns: Sequence[Finding] | None = None) -> list[F
     columns_in_use = used_columns(loaded)
     findings = [replace(f, is_used=f.column in columns_in_use) for f in of_columns]
     findings += [*check_tables(loaded), *check_left_out(loaded), *check_bots(loaded.crm)]
-    return sorted(findings, key=lambda f: (_SEVERITIES.index(f.severity), not f.is_used))
+    return sorted(findings, key=lambda f: (f.rank, not f.is_used))
 
 
 def check_leads(loaded: Loaded) -> list[Finding]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -18,21 +17,14 @@ from features.crm.hindsight.close_times import find_changes_at_close, find_close
 from features.crm.hindsight.events import list_events
 from features.crm.hindsight.fill_checks import find_filled_after_event, find_filled_at_close
 from features.crm.hindsight.moving import find_moving_value
+from features.crm.hindsight.names import find_named_like_a_summary
 from features.crm.hindsight.slices import find_perfect_since
 from features.crm.load import Loaded
 from features.crm.parsing import are_numbers, as_numbers, encode_column
-from features.moments import MIN_WINS
 
 _ALMOST_PERFECT, _CERTAIN = 0.9, 0.95
-_NAMES = re.compile(
-    r"\b(final|last|latest|elapsed|duration|closing|closed?|won|lost|total days|ratio days|stages?"
-    r"|outcome|result|status|n events|resolution)\b|最終|経過|失注|成約|受注|クローズ|結果|ステータス|所要",
-    re.IGNORECASE,
-)
-_OF_A_PERSON = re.compile(
-    r"\b(marital|civil|family|employment|housing|residence)\b|婚姻|家族|雇用|居住", re.IGNORECASE
-)
-"""A status of these says who a lead is, not how its deal ended."""
+_HONEST_FILL = 3.0
+"""By how much the odds of being filled may differ between buyers and others without a suspicion."""
 _TEXT_LENGTH = 80
 """As much of a text as tells it from others; free texts of all leads would fill the memory."""
 
@@ -40,7 +32,7 @@ _TEXT_LENGTH = 80
 def check_columns(loaded: Loaded) -> Iterator[Finding]:
     """At most one finding per column. Without enough wins and losses nothing can be found."""
     decided = DecidedLeads.from_crm(loaded.crm)
-    if len(decided.lead) < MIN_WINS or decided.won.all() or not decided.won.any():
+    if not decided.are_enough:
         return
     columns_in_use = used_columns(loaded)
     compared, events = ComparedLeads.from_crm(loaded.crm), list_events(loaded.crm)
@@ -107,7 +99,7 @@ def _columns_with_history(loaded: Loaded) -> set[str | None]:
 
 
 def _check_column(column: AuditedColumn) -> Finding | None:
-    """The first finding that is a leak, else the first."""
+    """The most severe finding, the first of equal ones."""
     checks = (
         _one_outcome,
         find_close_dates,
@@ -122,17 +114,18 @@ def _check_column(column: AuditedColumn) -> Finding | None:
         find_perfect_since,
         find_filled_after_event,
         _mostly_one_outcome,
-        _named_like_a_summary,
+        find_named_like_a_summary,
         _filled_lately,
         _is_id,
     )
-    first = None
+    most_severe = None
     for check in checks:
         finding = check(column)
         if finding is not None and finding.severity == "leak":
             return finding
-        first = first or finding
-    return first
+        if finding is not None and (most_severe is None or finding.rank < most_severe.rank):
+            most_severe = finding
+    return most_severe
 
 
 def _parse_column(raw: pa.ChunkedArray, loaded: Loaded, name: str) -> Column:
@@ -214,37 +207,17 @@ def _mostly_one_outcome(column: AuditedColumn) -> Finding | None:
     low, high = sorted((won, not_won))
     if high < 2 * low or high - low < 0.1:
         return None
+    is_honest = high * (1 - low) <= _HONEST_FILL * low * (1 - high)
     return Finding(
         code="mostly_one_outcome",
-        severity="suspect",
+        severity="warning" if is_honest else "suspect",
         en=(
             f"'{column.name}' is filled for {won:.0%} of the won leads but {not_won:.0%} of the others: "
-            "people seem to fill it in as the deal goes on."
+            f"people {'may' if is_honest else 'seem to'} fill it in as the deal goes on."
         ),
         ja=(
             f"「{column.name}」の入力率は、成約リードで{won:.0%}、それ以外で{not_won:.0%}です。"
-            "商談の進行につれて入力される項目と思われます。"
-        ),
-    )
-
-
-def _named_like_a_summary(column: AuditedColumn) -> Finding | None:
-    name = re.sub(r"[_\-.]|(?<=[a-z])(?=[A-Z])", " ", column.name)
-    if not _NAMES.search(name) or _OF_A_PERSON.search(name):
-        return None
-    auc = column.auc_interleaved()
-    if not auc > 0.55:
-        return None
-    return Finding(
-        code="named_like_a_summary",
-        severity="suspect",
-        en=(
-            f"'{column.name}' sounds like something that is known only when the deal ends, and it predicts "
-            f"(ROC AUC {auc:.2f} alone). If it is as it stood at the moment, keep it."
-        ),
-        ja=(
-            f"「{column.name}」は案件終了時に決まる項目の名前に見え、単独でも予測に効いています"
-            f"（ROC AUC {auc:.2f}）。評価時点の値と確認できる場合だけ使ってください。"
+            f"商談の進行につれて入力される{'可能性があります' if is_honest else '項目と思われます'}。"
         ),
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 from features.kinds import Language
 
@@ -22,6 +22,11 @@ class Finding:
     ja: str
     column: str | None = None
     is_used: bool = False
+
+    @property
+    def rank(self) -> int:
+        """0 for the most severe."""
+        return get_args(Severity).index(self.severity)
 
     def text(self, lang: Language) -> str:
         return self.ja if lang == "ja" else self.en

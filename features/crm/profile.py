@@ -28,6 +28,7 @@ from features.crm.values.find_times import (
     may_be_times,
     sounds_like_a_time,
 )
+from features.crm.values.missing_words import select_missing_words
 from features.crm.values.numbers import NumberFinding, find_number_format
 from features.errors import DataError
 from features.messages import Message
@@ -35,6 +36,8 @@ from features.settings import MISSING
 
 ColumnKind: TypeAlias = Literal["time", "number", "text", "empty"]
 _EMPTY = frozenset({*MISSING, "Select"})
+FEW_NUMBERS = 12
+"""A column with as few different numbers holds categories."""
 _SAMPLE, _FIRST_LOOK, _COMMON = 2_000, 100, 40
 MAX_BYTES = 64 * 2**20
 """What a table may take in memory to be profiled in full."""
@@ -45,7 +48,8 @@ _MIN_BYTES, _FEW_VALUES, _ID_LENGTH, _SOME_ROWS = 2**20, 20, 60, 10
 class ColumnProfile:
     """One column: number of `distinct` values, `filled` share, and the most common values first.
 
-    `times` and `numbers` say in which format its texts write times or numbers.
+    `times` and `numbers` say in which format its texts write times or numbers, `missing_words` stand among
+    them for a missing value.
     """
 
     name: str
@@ -56,6 +60,7 @@ class ColumnProfile:
     common: tuple[str, ...]
     times: TimeFinding | None = None
     numbers: NumberFinding | None = None
+    missing_words: frozenset[str] = frozenset()
 
     @property
     def unique(self) -> bool:
@@ -87,13 +92,13 @@ class TableProfile:
         return next(c for c in self.columns if c.name == name)
 
     def texts(self, name: str) -> pa.ChunkedArray:
-        return as_texts(self.rows.table[name], _EMPTY)
+        return as_texts(self.rows.table[name], _EMPTY | self.column(name).missing_words)
 
     def all_texts(self, name: str) -> pa.ChunkedArray:
         """All values of a column, also where `rows` are a sample, if the column may hold ids."""
-        return (
-            as_texts(self.complete[name], _EMPTY) if name in self.complete.column_names else self.texts(name)
-        )
+        if name not in self.complete.column_names:
+            return self.texts(name)
+        return as_texts(self.complete[name], _EMPTY | self.column(name).missing_words)
 
     def counts(self, name: str) -> dict[str, int]:
         """How often each value occurs, most common first."""
@@ -103,9 +108,10 @@ class TableProfile:
     def times(self, name: str) -> Ints:
         """The times of a column in ms UTC (NEVER: none)."""
         if name not in self.parsed:
-            finding = self.column(name).times
-            formats = finding.formats if finding and finding.formats else None
-            parsed = as_times(self.rows.table[name], _EMPTY, ZoneInfo("UTC"), formats)
+            column = self.column(name)
+            formats = column.times.formats if column.times and column.times.formats else None
+            empty = _EMPTY | column.missing_words
+            parsed = as_times(self.rows.table[name], empty, ZoneInfo("UTC"), formats)
             self.parsed[name] = np.asarray(parsed.values, dtype=np.int64)
         return self.parsed[name]
 
@@ -157,14 +163,28 @@ def _may_hold_ids(column: ColumnProfile, array: pa.ChunkedArray) -> bool:
 
 def _count_all(column: ColumnProfile, array: pa.ChunkedArray) -> ColumnProfile:
     """The profile with the counts of all rows of the column."""
-    texts = as_texts(array, _EMPTY)
+    texts = as_texts(array, _EMPTY | column.missing_words)
     filled = 1 - texts.null_count / max(len(texts), 1)
     distinct = pc.count_distinct(texts).as_py()
     return replace(column, filled=filled, distinct=distinct, rows=len(array))
 
 
 def _profile_column(array: pa.ChunkedArray, name: str) -> ColumnProfile:
-    texts = as_texts(array, _EMPTY)
+    """The profile; words for a missing value are taken out where all other values are numbers or times."""
+    profile = _profile_values(array, name, frozenset())
+    if not _is_text(array):
+        return profile
+    words = select_missing_words(pc.unique(as_texts(array, _EMPTY).drop_null()))
+    if not words:
+        return profile
+    cleaned = _profile_values(array, name, words)
+    is_number = cleaned.kind == "number" and cleaned.distinct > FEW_NUMBERS
+    return cleaned if is_number or cleaned.kind == "time" else profile
+
+
+def _profile_values(array: pa.ChunkedArray, name: str, words: frozenset[str]) -> ColumnProfile:
+    """The profile without the `words` for a missing value."""
+    texts = as_texts(array, _EMPTY | words)
     is_filled = pc.is_valid(texts)
     filled = float(pc.mean(is_filled.cast(pa.int8())).as_py() or 0)
     counts = pc.value_counts(texts.drop_null().combine_chunks())
@@ -177,7 +197,7 @@ def _profile_column(array: pa.ChunkedArray, name: str) -> ColumnProfile:
     times = None if is_time else _find_times(values, rows, name, is_number)
     numbers = find_number_format(values, is_number) if times is None and _is_text(array) else None
     kind = _detect_kind(array, values, is_number or bool(numbers and len(numbers.units) < 2), times)
-    return ColumnProfile(name, kind, filled, len(counts), len(array), common, times, numbers)
+    return ColumnProfile(name, kind, filled, len(counts), len(array), common, times, numbers, words)
 
 
 def _detect_kind(

@@ -3,8 +3,11 @@
 A number is one column (nan if missing). A text has one column for each of its common values, one for all
 rarer values and one for a missing text, of which at most one is 1: a value that training did not have sets
 none. A text of several levels, such as a multi-select list, sets a column for each. A text with target
-statistics has one more column: the shrunk log-odds of winning of its value. Texts of one normal form are one
-value.
+statistics has one more column: the shrunk log-odds of winning of its value, be it common or rare. Texts of
+one normal form are one value.
+
+However many values the texts have, the matrix stays narrow: the time of a logistic regression grows with the
+square of its columns.
 """
 
 from __future__ import annotations
@@ -34,6 +37,10 @@ from features.columns import (
 
 MIN_COUNT = 10
 """A value with fewer examples than this is rare."""
+
+MAX_VALUES, MAX_VALUES_OF_ALL = 200, 600
+"""The most values with a column of their own, of a text and of all texts together; less common ones are rare.
+"""
 
 MAX_NGRAMS = 256
 """The most n-grams of a free text that a model looks at."""
@@ -107,11 +114,13 @@ class Encoding:
     def learn(
         columns: Mapping[str, Column], min_count: int = MIN_COUNT, won: Bools | None = None
     ) -> Encoding:
-        """The levels of the text columns, most frequent first.
+        """The levels of the text columns, most frequent first, of equally frequent ones by name.
 
         Of the n-grams of a free text, those whose win rate (of `won`) differs most from that of the rest.
         """
-        return Encoding({name: _learn_levels(column, min_count, won) for name, column in columns.items()})
+        learnt = {name: _learn_levels(column, min_count, won) for name, column in columns.items()}
+        categories = {n: level for n, level in learnt.items() if level and not is_free_text(columns[n])}
+        return Encoding(learnt | _limit_values(categories))
 
     @cached_property
     def starts(self) -> NDArray[np.intp]:
@@ -202,10 +211,34 @@ def _learn_levels(column: Column, min_count: int, won: Bools | None) -> TextLeve
         return _learn_ngrams(column, min_count, won)
     column = merge_categories(split_rows(column)[1])
     counts = np.bincount(column.codes[column.codes >= 0], minlength=len(column.categories))
-    by_count = np.argsort(-counts, kind="stable")
-    common, rare = by_count[counts[by_count] >= min_count], by_count[counts[by_count] < min_count]
-    names = column.categories
-    return TextLevels(tuple(names[i] for i in common), tuple(names[i] for i in rare if counts[i]))
+    by_count = sorted(zip((-counts).tolist(), column.categories, strict=True))
+    common = tuple(name for count, name in by_count if -count >= min_count)
+    return TextLevels(common, tuple(name for count, name in by_count if 0 < -count < min_count))
+
+
+def _limit_values(levels: Mapping[str, TextLevels]) -> dict[str, TextLevels]:
+    """The levels with columns for no more than `MAX_VALUES` values, and `MAX_VALUES_OF_ALL` in all.
+
+    Texts with few values keep them all; those with many have equally many columns.
+    """
+    counts = [min(len(level.values), MAX_VALUES) for level in levels.values()]
+    limit = min(MAX_VALUES, find_equal_share(counts, MAX_VALUES_OF_ALL))
+    return {
+        name: replace(level, values=level.values[:limit], rare=level.values[limit:] + level.rare)
+        for name, level in levels.items()
+    }
+
+
+def find_equal_share(counts: Collection[int], total: int) -> int:
+    """The largest limit on each of the counts with which their sum is at most `total`; `total` where none
+    is needed."""
+    remaining = total
+    for place, count in enumerate(sorted(counts)):
+        sharing = len(counts) - place
+        if count * sharing > remaining:
+            return remaining // sharing
+        remaining -= count
+    return total
 
 
 def _win_log_odds(column: Texts, level: TextLevels) -> Floats:
@@ -232,9 +265,11 @@ def _learn_ngrams(column: Texts, min_count: int, won: Bools | None) -> TextLevel
     return TextLevels(tuple(levels.categories[i] for i in chosen), form=0)
 
 
-def is_free_text(column: Texts) -> bool:
-    """Whether the texts are n-grams of a free text."""
-    return any(name.startswith(LEVEL_SEPARATOR) for name in column.categories[:1])
+def is_free_text(column: Column) -> bool:
+    """Whether a column holds texts that are n-grams of a free text."""
+    return isinstance(column, Texts) and any(
+        name.startswith(LEVEL_SEPARATOR) for name in column.categories[:1]
+    )
 
 
 def _find_cells(column: Texts, level: TextLevels) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

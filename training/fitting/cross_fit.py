@@ -21,6 +21,8 @@ from training.fitting.splits import Split, random_folds
 from training.side_by_side import compute_side_by_side
 
 _PARTS = 2
+_MAX_ROWS = 80_000
+"""Maximum number of examples of each fit; more are sampled, for time and memory."""
 _DIGITS = 6
 
 
@@ -41,7 +43,7 @@ def _cross_fit(data: Dataset, recipe: Recipe, rows: NDArray[np.intp], seed: int)
 
     def score(split: Split) -> Floats:
         group = judged.examples.group[split.test]
-        rest = data.take(np.flatnonzero(~np.isin(data.examples.group, group)))
+        rest = data.take_sample(np.flatnonzero(~np.isin(data.examples.group, group)), _MAX_ROWS, seed)
         model = fit(rest, recipe, seed)
         return model.log_odds(model.encode(judged.take(split.test).all_columns))
 

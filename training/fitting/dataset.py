@@ -118,11 +118,15 @@ class Dataset:
             return None
         return fit_points(rate(self.card, self.columns), self.table.names, self.won)
 
+    def take_sample(self, rows: NDArray[np.intp], max_rows: int, seed: int) -> Dataset:
+        """A random sample of at most `max_rows` of the examples at the given positions, in their order."""
+        if len(rows) > max_rows:
+            rows = rows[np.sort(np.random.default_rng(seed).choice(len(rows), max_rows, replace=False))]
+        return self.take(rows)
+
     def sampled(self, max_rows: int, seed: int) -> Dataset:
         """A random sample of at most `max_rows` examples, in their original order."""
-        if len(self) <= max_rows:
-            return self
-        return self.take(np.sort(np.random.default_rng(seed).choice(len(self), max_rows, replace=False)))
+        return self if len(self) <= max_rows else self.take_sample(np.arange(len(self)), max_rows, seed)
 
 
 def load_dataset(

@@ -30,7 +30,7 @@ from training.fitting.parts.trees import (
 from training.fitting.recipe import LINEAR, POINTS, STATISTICS, Recipe
 from training.side_by_side import compute_side_by_side
 
-FIT_ROWS = 150_000
+FIT_ROWS = 100_000
 """Maximum number of examples for the final fit; more are sampled."""
 
 TREES = "trees"

@@ -81,8 +81,8 @@ def folds_of(data: Dataset, seed: int) -> list[Fold]:
 
 def encode_fold(data: Dataset, split: Split, seed: int) -> Fold | None:
     """The encoded sides of a split; None if the older one holds only one outcome or the later one nothing."""
-    older = data.take(split.train).sampled(FOLD_ROWS, seed)
-    later = data.take(split.test).sampled(FOLD_ROWS, seed)
+    older = data.take_sample(split.train, FOLD_ROWS, seed)
+    later = data.take_sample(split.test, FOLD_ROWS, seed)
     if not len(later) or older.won.all() or not older.won.any():
         return None
     encoding = Encoding.learn(older.columns, won=older.won)

@@ -13,7 +13,7 @@ from features.columns import Bools, Floats, Texts, take
 from features.crm_data import Crm
 from features.errors import DataError
 from features.messages import Message
-from scoring.model.evidence import POINTS, SERVED, Evidence, pseudonym
+from scoring.model.evidence import MODEL, POINTS, SERVED, Evidence, pseudonym
 from scoring.model.model import Encoded, Model, sigmoid
 from scoring.statistics.metrics import Estimate, measure
 from training.fitting.baselines import baseline_scores
@@ -83,8 +83,9 @@ def evaluate(data: Dataset, choose: Callable[[Dataset], Recipe], seed: int) -> E
         )
         leads = model.encode(test.all_columns)
         recipes.append(recipe)
-        split_scores.append({**_score_parts(model, leads), **baselines})
-        reasons.append(_explain_sample(model, leads, MAX_EXPLAINED // len(splits), seed))
+        scores = _score_parts(model, leads)
+        split_scores.append({**scores, **baselines})
+        reasons.append(_explain_sample(model, leads, scores[MODEL], MAX_EXPLAINED // len(splits), seed))
         losses.append(sum_losses(model, leads, test.won))
         trees.append(count_trees(model))
     rows = np.concatenate([split.test for split in splits])
@@ -160,7 +161,7 @@ def _check_both_outcomes(train: Dataset) -> None:
 
 def _score_parts(model: Model, leads: Encoded) -> dict[str, Floats]:
     scores = {
-        "model": model.log_odds(leads),
+        MODEL: model.log_odds(leads),
         "linear": model.linear.log_odds(leads.matrix),
         "trees": model.trees.log_odds(leads.matrix),
     }
@@ -178,7 +179,9 @@ def _join_reasons(parts: list[dict[str, NDArray[np.float32]]]) -> dict[str, NDAr
     }
 
 
-def _explain_sample(model: Model, leads: Encoded, limit: int, seed: int) -> dict[str, NDArray[np.float32]]:
+def _explain_sample(
+    model: Model, leads: Encoded, log_odds: Floats, limit: int, seed: int
+) -> dict[str, NDArray[np.float32]]:
     """The contributions of each feature to each score (rows,).
 
     Beyond `limit` leads only for a sample, because exact contributions are slow: half of it the leads on
@@ -186,7 +189,7 @@ def _explain_sample(model: Model, leads: Encoded, limit: int, seed: int) -> dict
     """
     rows = np.arange(len(leads))
     if len(leads) > limit:
-        place = [np.argsort(np.argsort(score)) for score in (model.log_odds(leads), leads.rating.rank)]
+        place = [np.argsort(np.argsort(score)) for score in (log_odds, leads.rating.rank)]
         disputed = np.argsort(-np.abs(place[0] - place[1]), kind="stable")[: limit // 2]
         drawn = np.random.default_rng(seed).choice(len(leads), limit - limit // 2, replace=False)
         rows = np.unique(np.concatenate([disputed, drawn]))

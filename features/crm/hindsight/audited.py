@@ -41,6 +41,11 @@ class DecidedLeads:
         old = np.arange(len(lead)) < len(lead) * (1 - _NEWEST)
         return DecidedLeads(lead, crm.outcomes.won[lead], old)
 
+    @property
+    def are_enough(self) -> bool:
+        """Whether anything can be found: there are enough of them, won ones and others."""
+        return len(self.lead) >= MIN_WINS and not self.won.all() and bool(self.won.any())
+
 
 @dataclass(frozen=True)
 class ComparedLeads:

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from features.columns import Bools
+from features.columns import Bools, Floats
 from features.crm.findings import Finding
 from features.crm.hindsight.advice import ADVICE_EN, ADVICE_JA
 from features.crm.hindsight.audited import AuditedColumn
-from features.crm.hindsight.cohorts import measure_movement
+from features.crm.hindsight.cohorts import Movement, measure_movement
 from features.crm.hindsight.sides import (
+    Separation,
     Sides,
     TellingValue,
     find_outcome_word,
@@ -48,15 +49,26 @@ def _telling_auc(column: AuditedColumn) -> float | None:
 
     A moderate one shows something only for a column that moves with the closing of leads, a high one unless
     the column is seen not to."""
+    separation, score = separate_closed(column)
+    if separation.auc < TELLING or separation.errors < BEYOND_CHANCE:
+        return None
+    moved = measure_closed_movement(column, score)
+    is_telling = not moved.is_known_before if separation.auc >= _SUSPECT else moved.is_written
+    return separation.auc if is_telling else None
+
+
+def separate_closed(column: AuditedColumn) -> tuple[Separation, Floats]:
+    """How well the column tells closed leads from open ones of equal age, and the score of each lead."""
     compared = column.compared
     level, count = to_levels(column.values_of_all, compared.use)
     separation = separate(level[compared.use], count, compared.sides)
-    if separation.auc < TELLING or separation.errors < BEYOND_CHANCE:
-        return None
-    unlearnt = _mask_unlearnt(compared.use)
-    moved = measure_movement(separation.score[level[unlearnt]], compared.closed[unlearnt])
-    is_telling = not moved.is_known_before if separation.auc >= _SUSPECT else moved.is_written
-    return separation.auc if is_telling else None
+    return separation, separation.score[level]
+
+
+def measure_closed_movement(column: AuditedColumn, score: Floats) -> Movement:
+    """How the score of each lead by `separate_closed` moves with the closing, on leads it did not learn."""
+    unlearnt = _mask_unlearnt(column.compared.use)
+    return measure_movement(score[unlearnt], column.compared.closed[unlearnt])
 
 
 def _mask_unlearnt(use: Bools) -> Bools:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,6 +14,7 @@ import pyarrow as pa
 from features.crm.audit import audit, check_leads
 from features.crm.connections.urls import PASSWORD_VARIABLE, without_password
 from features.crm.findings import Finding
+from features.crm.hindsight.audited import DecidedLeads
 from features.crm.load import Loaded, load
 from features.crm.profile import MAX_BYTES, TableProfile, profile_tables
 from features.crm.propose.detect import NoOutcomeError, detect_tables
@@ -38,7 +39,7 @@ from features.crm.reader import ZoneError
 from features.crm.sources.cut_ids import check_ids_are_whole
 from features.errors import DataError, SettingsError
 from features.kinds import Language
-from features.messages import Message, MessageLines, sentence, to_text
+from features.messages import Message, MessageLines, MessageText, sentence, to_text
 from features.settings import parse_settings
 
 _ID_NAME = re.compile(r"(^|[^a-z])id\W*$|Id\W*$|ID\W*$|番号|コード|(^|[^a-z])key$")
@@ -96,14 +97,12 @@ def propose(
     suspects = {f.column: f for f in of_columns if f.column and f.severity in ("leak", "suspect")}
     shares = _reject_shares(draft)
     horizon = suggest_horizon(draft.crm)
-    text = write_crm_toml(detected, Draft(horizon, suspects, shares), lang)
+    is_audited = DecidedLeads.from_crm(draft.crm).are_enough
+    text = write_crm_toml(detected, Draft(horizon, suspects, shares, is_audited), lang)
+    _check_features_left(text, detected, suspects)
     loaded = _with_features_of(text, draft, folder, tables)
-    of_files = (note for table in tables for note in table.rows.notes)
-    of_tables = (*describe_formats(tables, draft.settings), *_notes(detected))
-    of_lost = map(sentence, describe_lost_elsewhere(detected, loaded))
-    of_rejects = loaded.rejects.summary().lines[:_SHOWN_REJECTS]
     of_times = (_describe_zone(draft, detected), *horizon.notes, *future)
-    notes = (*of_files, *of_times, *of_tables, *of_lost, *of_rejects)
+    notes = _collect_notes(tables, detected, (draft, loaded), of_times)
     for place in places:
         text = text.replace(place, without_password(place))
     texts = tuple(to_text(note, lang).strip() for note in (*notes, *_explain_passwords(places)))
@@ -111,6 +110,27 @@ def propose(
     questions = (*formats, *(() if named or ask else outcome_questions(detected)))
     summary = ExportSummary.from_loaded(loaded)
     return Proposal(text, audit(loaded, of_columns), texts, summary, questions)
+
+
+def _collect_notes(
+    tables: Sequence[TableProfile],
+    detected: DetectedTables,
+    loads: tuple[Loaded, Loaded],
+    of_times: Sequence[Message],
+) -> list[MessageText | str]:
+    """What a person should know of the files, the times, the tables and the rejected rows, in this order.
+
+    `loads` are the export as the first draft and as the proposal reads it.
+    """
+    draft, loaded = loads
+    return [
+        *(note for table in tables for note in table.rows.notes),
+        *of_times,
+        *describe_formats(tables, draft.settings),
+        *_notes(detected),
+        *map(sentence, describe_lost_elsewhere(detected, loaded)),
+        *loaded.rejects.summary().lines[:_SHOWN_REJECTS],
+    ]
 
 
 def _profile(places: list[str], folder: Path, table_names: Sequence[str]) -> list[TableProfile]:
@@ -194,6 +214,21 @@ def _check_features(text: str, detected: DetectedTables) -> None:
             file=detected.leads.file,
         )
         raise DataError("{lines}", lines=MessageLines((problem, *_notes(detected))))
+
+
+def _check_features_left(text: str, detected: DetectedTables, suspects: Mapping[str, Finding]) -> None:
+    """Raise DataError if the audit suspects every column that could be a feature."""
+    if tomllib.loads(text)["features"]:
+        return
+    problem = Message(
+        "{file}: no feature is left, because every column that could be one is probably known only after the "
+        "outcome. Export more of what is known about a lead from its creation on, or the history of these "
+        "columns as a table of changes.",
+        file=detected.leads.file,
+    )
+    columns = [column.name for column, _ in detected.attributes()]
+    reasons = tuple(suspects[name] for name in columns if name in suspects)
+    raise DataError("{lines}", lines=MessageLines((problem, *reasons)))
 
 
 def _check_ids(table: TableProfile) -> None:

@@ -26,6 +26,7 @@ _REASONS = {
     "result": Message("it tells how the deal ended, or is written when it ends"),
     "judgement": Message("a probability, forecast, score or judgement that the CRM or a person sets"),
     "later": Message("it is as of the day of the export, not of the day when the lead is scored"),
+    "perhaps_later": Message("by its name it is as of the day of the export, and too few leads can tell"),
     "date": Message("a date after the creation is not known at the creation"),
     "deal": Message("it tells which leads have a deal, so it is written when the deal is made"),
     "merged": Message("it lists the records that were merged into this one"),
@@ -35,6 +36,7 @@ _REASONS = {
     "cut": Message("its long numbers were cut by Excel (4.59245E+18), so that different ones are one value"),
     "history": Message("the activities or changes hold it with its time"),
 }
+_CAN_BE = frozenset({"owner", "result", "judgement", "later", "perhaps_later", "deal"})
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,11 @@ class NoFeature:
     column: str
     code: str
     can_be: bool
+
+    @property
+    def is_for_the_audit(self) -> bool:
+        """Only the name speaks against the column: what the data say of it decides."""
+        return self.code == "perhaps_later"
 
     @property
     def reason(self) -> Message:
@@ -66,7 +73,7 @@ def why_no_feature(
         code = "deal"
     if code is None:
         return None
-    return NoFeature(column.name, code, code in ("owner", "result", "judgement", "later", "deal"))
+    return NoFeature(column.name, code, code in _CAN_BE)
 
 
 def _tells(table: TableProfile, column: ColumnProfile, has_deal: Bools) -> bool:
@@ -100,10 +107,10 @@ def _reason_code(
         return "owner"
     if _is_personal(column, table):
         return "person"
-    for kind in ("judgement", "later"):
-        if has_word(column.name, kind):
-            return kind
-    return _unique_reason(column)
+    if has_word(column.name, "judgement"):
+        return "judgement"
+    unique_reason = _unique_reason(column)
+    return unique_reason or ("perhaps_later" if has_word(column.name, "later") else None)
 
 
 def _unique_reason(column: ColumnProfile) -> str | None:

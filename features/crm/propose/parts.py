@@ -3,19 +3,19 @@ a missing value."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.columns import Bools
 from features.crm.parsing import as_texts
-from features.crm.profile import ColumnProfile, TableProfile
+from features.crm.profile import FEW_NUMBERS, ColumnProfile, TableProfile
 from features.crm.propose.recipes import TableRecipe
 from features.crm.propose.words import has_word, split_words, value_meaning
 from features.settings import MISSING
 
-_TEXT_VALUES, _FEW, _ROWS = 400, 12, 100_000
+_TEXT_VALUES, _ROWS = 400, 100_000
 _REPEATED = 0.1
 """So many different values per row, or fewer: each is common enough to be learnt from."""
 _EMPTY_IDS = r"^(0{6,}(AAA)?|0{8}(-0{4}){3}-0{12}|0000-00-00( 00:00:00)?)$"
@@ -138,13 +138,14 @@ def is_number_feature(column: ColumnProfile) -> bool:
     region or a product), are categories."""
     has_format = column.numbers is not None and bool(column.numbers.number_format)
     is_code = has_word(column.name, "code") and column.distinct <= min(_TEXT_VALUES, _REPEATED * column.rows)
-    return column.kind == "number" and (has_format or (column.distinct > _FEW and not is_code))
+    return column.kind == "number" and (has_format or (column.distinct > FEW_NUMBERS and not is_code))
 
 
-def find_missing_words(tables: Iterable[TableProfile]) -> list[str]:
-    """The usual words for a missing value that occur in some tables, and ids and dates of zeros only."""
+def find_missing_words(tables: Sequence[TableProfile]) -> list[str]:
+    """The usual words for a missing value that occur in some tables, those among their numbers and times, and
+    ids and dates of zeros only."""
     words = pa.array([word for word in (*MISSING, "Select") if word])
-    occurring: set[str] = set()
+    occurring = {word for table in tables for column in table.columns for word in column.missing_words}
     for column in (column for table in tables for column in table.rows.table.columns):
         texts = as_texts(column.slice(0, _ROWS), ())
         is_word = pc.or_(pc.is_in(texts, value_set=words), pc.match_substring_regex(texts, _EMPTY_IDS))

@@ -36,11 +36,13 @@ _HEADER = Message(
 @dataclass(frozen=True)
 class Draft:
     """What a first reading of the proposal shows: the horizon, features of `suspects` (findings by column)
-    to comment out, and for tables of which many rows are unusable the share that is."""
+    to comment out, for tables of which many rows are unusable the share that is, and whether the leads are
+    enough to find suspects among them."""
 
     horizon: Horizon
     suspects: Mapping[str, Finding] = field(default_factory=dict)
     reject_shares: Mapping[str, float] = field(default_factory=dict)
+    is_audited: bool = True
 
 
 def write_crm_toml(detected: DetectedTables, draft: Draft, lang: Language = "en") -> str:
@@ -57,7 +59,7 @@ def write_crm_toml(detected: DetectedTables, draft: Draft, lang: Language = "en"
         "changes": _changes_table(detected, lang),
         "target": _target_table(detected, draft.horizon, lang),
         "segments": _segments_table(detected),
-        "features": _features_table(detected, draft.suspects, lang),
+        "features": _features_table(detected, draft, lang),
     }
     for name, table in sections.items():
         if table is not None:
@@ -304,9 +306,11 @@ def _segments_table(detected: DetectedTables) -> Table | None:
     return table
 
 
-def _features_table(detected: DetectedTables, suspects: Mapping[str, Finding], lang: Language) -> Table:
-    table, names = tomlkit.table(), set[str]()
+def _features_table(detected: DetectedTables, draft: Draft, lang: Language) -> Table:
+    table, names, suspects = tomlkit.table(), set[str](), draft.suspects
     for column, no_feature in detected.attributes():
+        if draft.is_audited and no_feature and no_feature.is_for_the_audit:
+            no_feature = None
         derived = propose_derived(column, detected.leads.profile, no_feature, column.name in suspects)
         for proposal in derived:
             _add_comment(table, proposal.describe(column.name).text(lang))

@@ -28,23 +28,27 @@ def check_defaults(loaded: Loaded) -> Iterator[Finding]:
 
 
 def _defaults(crm: Crm) -> Iterator[Finding]:
-    """Columns that a default fills."""
-    for column, values in crm.attributes.items():
-        if default := find_default(values):
-            value, share = default
-            yield Finding(
-                code="default_value",
-                severity="note",
-                en=(
-                    f"'{column}' is {value!r} in {share:.0%} of its rows: perhaps a default that nobody "
-                    "chose; then add it to `missing` in [crm]."
-                ),
-                ja=(
-                    f"「{column}」は{share:.0%}の行が{value!r}です。誰も入力していない既定値であれば、"
-                    "[crm]の missing に加えてください。"
-                ),
-                column=column,
-            )
+    """The columns that a default fills, in one finding."""
+    defaults = {
+        column: default for column, values in crm.attributes.items() if (default := find_default(values))
+    }
+    if not defaults:
+        return
+    en = ", ".join(f"'{column}' {value!r} ({share:.0%})" for column, (value, share) in defaults.items())
+    ja = "、".join(f"「{column}」{value!r}（{share:.0%}）" for column, (value, share) in defaults.items())
+    yield Finding(
+        code="default_value",
+        severity="note",
+        en=(
+            f"One value fills nearly all rows of {en}: perhaps a default that nobody chose; then add it to "
+            "`missing` in [crm]."
+        ),
+        ja=(
+            f"ほぼ全ての行が同じ値の列があります：{ja}。誰も入力していない既定値であれば、[crm]の missing に"
+            "加えてください。"
+        ),
+        column=next(iter(defaults)) if len(defaults) == 1 else None,
+    )
 
 
 def _lead_texts(loaded: Loaded) -> Iterator[tuple[str, Texts]]:

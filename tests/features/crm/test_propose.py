@@ -1,9 +1,10 @@
 import sqlite3
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date, timedelta
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from features.crm.load import load
@@ -238,3 +239,62 @@ def test_a_database_that_fails_is_told(tmp_path: Path) -> None:
     (tmp_path / "empty.db").touch()
     with pytest.raises(DataError, match="holds no table"):
         propose(["sqlite:///empty.db"], tmp_path)
+
+
+def undated(folder: Path, **columns: Callable[[int], object]) -> Proposal:
+    """The proposal for 400 leads without dates, of which every third has won; each third row is shifted, so
+    that no column of `i` alone tells the outcome."""
+    rows = [(f"L{i}", "won" if i % 3 == 0 else "lost", *(f(i) for f in columns.values())) for i in range(400)]
+    write_csv(folder / "leads.csv", [("lead_id", "outcome", *columns), *rows])
+    return propose(["leads.csv"], folder)
+
+
+def hint(parts: int) -> Callable[[int], object]:
+    """A value that is right about the outcome for so many of ten leads."""
+    return lambda i: ("web", "fair")[(i % 3 == 0) == (i // 3 % 10 < parts)]
+
+
+def test_a_column_of_today_by_its_name_stays_in_unless_the_data_speak_against_it(tmp_path: Path) -> None:
+    faint = undated(tmp_path, source=lambda i: "abc"[i // 5 % 3], last_activity=hint(6), page_views=hint(5))
+    assert {"last_activity", "page_views"} <= accepted(faint, tmp_path).features.keys()
+    severities = {f.column: f.severity for f in faint.findings}
+    assert severities["last_activity"] == "warning"
+    strong = undated(tmp_path, source=lambda i: "abc"[i // 5 % 3], last_activity=hint(8))
+    assert accepted(strong, tmp_path).features.keys() == {"source"}
+    assert "# last_activity = {" in strong.text
+
+
+def test_a_column_of_today_by_its_name_stays_out_where_too_few_leads_can_tell(tmp_path: Path) -> None:
+    rows = [(f"L{i}", ("won", "lost")[i % 2], "abc"[i % 3], 10 + i % 4) for i in range(16)]
+    write_csv(tmp_path / "leads.csv", [("lead_id", "outcome", "source", "page_views"), *rows])
+    proposal = propose(["leads.csv"], tmp_path)
+    assert accepted(proposal, tmp_path).features.keys() == {"source"}
+    assert "'page_views' is no feature: by its name it is as of the day of the export" in proposal.text
+
+
+def test_suspecting_the_only_column_is_said_with_the_reason(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no feature is left") as problem:
+        undated(tmp_path, paid=lambda i: ("card", "cash")[i % 2] if i % 3 == 0 else "")
+    assert "'paid' is filled for won leads only" in str(problem.value)
+    assert "「paid」" in problem.value.text("ja")
+
+
+@pytest.mark.parametrize("word", ["none", "N.A.", "-", "?", "unknown", "不明", "未入力"])
+def test_a_word_for_a_missing_value_among_numbers_is_proposed(tmp_path: Path, word: str) -> None:
+    proposal = undated(
+        tmp_path,
+        income=lambda i: word if i % 100 == 50 else 1000 + i * 37 % 101,
+        since=lambda i: word if i % 100 == 70 else day(i % 90),
+        source=lambda i: ("web", "fair", "keine")[i % 5 % 3],
+    )
+    settings = accepted(proposal, tmp_path)
+    assert settings.missing == (word,)
+    assert settings.columns["income"] == "number"
+    loaded = load(settings, tmp_path / "rejects.csv")
+    assert not loaded.rejects.values
+    assert int(np.isnan(np.asarray(loaded.crm.attributes["income"])).sum()) == 4
+
+
+def test_a_word_for_a_missing_value_is_a_value_among_categories(tmp_path: Path) -> None:
+    proposal = undated(tmp_path, source=lambda i: ("web", "unknown", "fair")[i % 5 % 3])
+    assert accepted(proposal, tmp_path).missing == ()

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features.columns import TEXT_FORM, Column, encode_texts
-from scoring.model.encoding import Encoding, TextLevels
+from features.columns import TEXT_FORM, Column, Texts, encode_texts
+from scoring.model.encoding import MAX_VALUES, MAX_VALUES_OF_ALL, Encoding, TextLevels, find_equal_share
 
 WORDS = st.sampled_from(["ads", "webinar", "紹介", "fair", ""])
 ROWS = st.lists(
@@ -57,6 +57,49 @@ def test_rare_values_share_a_place_new_ones_say_nothing_and_missing_has_its_own(
     places = {tuple(rows[v][0]) for v in ("ads", "webinar", "rare", None)}
     assert len(places) == 4
     assert all(sum(place) == 1 for place in places)
+
+
+def test_of_thousands_of_values_the_most_common_have_a_column() -> None:
+    """Each value stands in 10 to 30 of 50,000 rows, as regions and postal codes do."""
+    count, rows = 2_500, 50_000
+    codes = np.concatenate([np.arange(rows - 10 * MAX_VALUES) % count, np.repeat(np.arange(MAX_VALUES), 10)])
+    names = [f"region {i}" for i in range(count)]
+    region = Texts(codes.astype(np.int32), tuple(names))
+    encoding = Encoding.learn({"region": region, "size": codes.astype(np.float64)})
+    level = encoding.levels["region"]
+    assert level is not None
+    assert {*level.values} == {*names[:MAX_VALUES]}
+    assert {*level.rare} == {*names[MAX_VALUES:]}
+    assert encoding.width == MAX_VALUES + 3
+    matrix = encoding.matrix({"region": region, "size": codes.astype(np.float64)})
+    assert (matrix[:, : MAX_VALUES + 2].sum(axis=1) == 1).all()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_order_of_rows_does_not_choose_among_equally_common_values(seed: int) -> None:
+    names: list[str | None] = [
+        f"region {i:03d}" for i in np.random.default_rng(seed).permutation(MAX_VALUES + 20)
+    ]
+    encoding = Encoding.learn({"region": encode_texts(names)}, min_count=1)
+    in_order = Encoding.learn({"region": encode_texts(sorted(names, key=str))}, min_count=1)
+    assert encoding == in_order
+
+
+def test_many_texts_of_many_values_share_the_columns() -> None:
+    many = encode_texts([f"region {i}" for i in range(MAX_VALUES)])
+    columns: dict[str, Column] = {f"region {k}": many for k in range(20)}
+    columns["channel"] = encode_texts(["ads", "fair"] * (MAX_VALUES // 2))
+    encoding = Encoding.learn(columns, min_count=1)
+    counts = {name: len(level.values) for name, level in encoding.levels.items() if level is not None}
+    assert counts == dict.fromkeys(columns, (MAX_VALUES_OF_ALL - 2) // 20) | {"channel": 2}
+
+
+@given(st.lists(st.integers(0, 300)), st.integers(0, 1_000))
+def test_an_equal_share_is_the_largest_that_fits(counts: list[int], total: int) -> None:
+    share = find_equal_share(counts, total)
+    assert sum(min(count, share) for count in counts) <= total
+    is_needed = any(count > share for count in counts)
+    assert not is_needed or sum(min(count, share + 1) for count in counts) > total
 
 
 def test_spellings_of_one_value_share_its_place() -> None:

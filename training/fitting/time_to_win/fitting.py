@@ -19,6 +19,7 @@ from training.fitting.dataset import Dataset
 from training.fitting.parts.line import Design
 from training.fitting.splits import random_folds, split_rolling
 from training.fitting.time_to_win.winners import Winners
+from training.side_by_side import compute_side_by_side
 
 PENALTIES = (1000.0, 300.0, 100.0, 30.0, 10.0)
 """Ridge penalties of the weights that are tried, beside no weights at all. One won lead counts 1."""
@@ -61,8 +62,10 @@ def choose_penalty(folds: TimeFolds) -> float | None:
     """The penalty with the largest gain over no weights on later winners, less its standard error; None if
     that is below 0, or without folds."""
     sure_gains: dict[float | None, float] = {None: 0.0}
+    trials = [(older, later, penalty) for penalty in PENALTIES for older, later in folds.pairs]
+    all_gains = iter(compute_side_by_side(lambda trial: _gain(*trial), trials))
     for penalty in PENALTIES if folds.pairs else ():
-        gains = [_gain(older, later, penalty) for older, later in folds.pairs]
+        gains = [next(all_gains) for _ in folds.pairs]
         errors = [standard_error(g, later.group) for g, (_, later) in zip(gains, folds.pairs, strict=True)]
         error = np.sqrt(folds.share**2 @ np.square(errors))
         sure_gains[penalty] = float(folds.share @ [gain.mean() for gain in gains] - error)

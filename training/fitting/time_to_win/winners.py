@@ -12,7 +12,7 @@ from features.moments import Examples
 from scoring.model.encoding import Encoding
 from training.fitting.dataset import Dataset
 
-MAX_WINNERS = 10_000
+MAX_WINNERS = 6_000
 """Maximum number of won examples to learn from; more are sampled."""
 
 

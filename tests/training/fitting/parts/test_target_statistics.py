@@ -3,10 +3,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from features.columns import Texts, encode_texts
 from scoring.model.cautions import TrainingRange
-from scoring.model.encoding import Encoding
+from scoring.model.encoding import MAX_VALUES, Encoding
 from training.fitting.dataset import Dataset
 from training.fitting.fit import fit
 from training.fitting.parts.target_statistics import encode_in_time_order, learn_statistics, ordered_statistic
@@ -76,3 +77,14 @@ def test_an_unknown_value_has_the_base_rate(small_data: Dataset) -> None:
     assert level is not None
     rate = small_data.won.mean()
     assert level.find_win_log_odds("never seen") == np.log(rate / (1 - rate))
+
+
+def test_values_without_a_column_of_their_own_have_statistics(small_data: Dataset) -> None:
+    values = [f"region {i}" for i in np.arange(len(small_data)) % (MAX_VALUES + 10)]
+    data = replace(small_data, columns={"region": encode_texts([*values])})
+    level = learn_statistics(data, Encoding.learn(data.columns, min_count=1)).levels["region"]
+    assert level is not None
+    assert len(level.values) == MAX_VALUES
+    won = data.won[[value == level.rare[-1] for value in values]]
+    rate = (won.sum() + 20 * data.won.mean()) / (len(won) + 20)
+    assert level.find_win_log_odds(level.rare[-1]) == pytest.approx(np.log(rate / (1 - rate)))
