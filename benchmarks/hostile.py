@@ -36,7 +36,7 @@ KIB, MIB = 2**10, 2**20
 BAR_TIMES, BAR_WAIT_SECONDS, FREE_MS, FREE_MIB = 3.0, 1.0, 5.0, 4.0
 """The bars, and what may be spent whatever the size: 50 errors are described."""
 AT_ONCE = 8
-AT = "2026-01-05T09:30:00Z"
+TIME = "2026-01-05T09:30:00Z"
 _PATHS = {"lead": "/v1/score", "batch": "/v1/score/batch"}
 
 
@@ -73,8 +73,8 @@ def _batch(name: str, size: int, item: str, last: str) -> Shape:
     return Shape(name, "batch", size, '{"leads":[', item, last + "]}")
 
 
-_RIGHT = f'{{"type":"visit","at":"{AT}","value":1}}'
-_RIGHT_STEP = f'{{"id":"h{{i}}","lead_id":"a","step":"accepted","at":"{AT}"}}'
+_RIGHT = f'{{"type":"visit","at":"{TIME}","value":1}}'
+_RIGHT_STEP = f'{{"id":"h{{i}}","lead_id":"a","step":"accepted","at":"{TIME}"}}'
 _RIGHT_LEAD = '{"lead_id":"a","activities":[' + ",".join([_RIGHT] * 150) + "]}"
 HONEST: Mapping[str, Callable[[int], Shape]] = {
     "handovers": lambda size: _list(
@@ -122,7 +122,7 @@ SHAPES: Sequence[Shape] = (
 
 
 @dataclass(frozen=True)
-class Cost:
+class BodyCost:
     """What reading a body costs."""
 
     size: int
@@ -130,13 +130,13 @@ class Cost:
     peak_mib: float
 
 
-def measure(shape: Shape, crm_toml: Path) -> Cost:
+def measure(shape: Shape, crm_toml: Path) -> BodyCost:
     """The cost of a body, in a process of its own: memory that was used once is not used anew."""
     with multiprocessing.get_context("fork").Pool(1) as pool:
         return pool.apply(_measure_here, (shape, crm_toml))
 
 
-def _measure_here(shape: Shape, crm_toml: Path) -> Cost:
+def _measure_here(shape: Shape, crm_toml: Path) -> BodyCost:
     schema, body = AttributeSchema.from_settings(load_settings(crm_toml)), shape.build()
     read(HONEST[shape.kind](64 * KIB).build(), shape.kind, schema)
     gc.collect()
@@ -146,7 +146,7 @@ def _measure_here(shape: Shape, crm_toml: Path) -> Cost:
     read(body, shape.kind, schema)
     first, peak = time.process_time() - began, _read_peak_mib() - before
     times = [first] if first > 0.3 else [first, *(_time(body, shape.kind, schema) for _ in range(4))]
-    return Cost(len(body), statistics.median(times) * 1e3, peak)
+    return BodyCost(len(body), statistics.median(times) * 1e3, peak)
 
 
 def _time(body: bytes, kind: str, schema: AttributeSchema) -> float:
@@ -178,7 +178,7 @@ def read(body: bytes, kind: str, schema: AttributeSchema) -> None:
 
 
 @cache
-def measure_honest(kind: str, size: int, crm_toml: Path) -> Cost:
+def measure_honest(kind: str, size: int, crm_toml: Path) -> BodyCost:
     return measure(HONEST[kind](size), crm_toml)
 
 
@@ -202,15 +202,15 @@ def compare(shape: Shape, crm_toml: Path) -> bool:
 def measure_waits(service: RunningService) -> bool:
     """The longest time that another request waits while large bodies arrive, eight at a time."""
     stop, waits = Event(), list[float]()
-    other = Thread(target=_ask, args=(service, stop, waits))
-    other.start()
+    asking = Thread(target=_ask, args=(service, stop, waits))
+    asking.start()
     try:
         for shape in SHAPES:
             if shape.size >= MIB:
                 _send(service, shape)
     finally:
         stop.set()
-        other.join()
+        asking.join()
     print(f"  {len(waits):,} other requests: median {statistics.median(waits) * 1e3:.1f} ms", flush=True)
     return show("the longest wait of others", max(waits), BAR_WAIT_SECONDS, "s")
 

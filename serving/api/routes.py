@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from features.clock import iso
-from serving.api.body_pool import BodyPool
+from serving.api.body_pool import MAX_INLINE_BYTES, BodyPool
 from serving.api.openapi.document import build_openapi
 from serving.api.openapi.downgrade import to_openapi_30
 from serving.api.query_params import DocumentQuery, HistoryQuery, HotQuery, parse_query, score_options
@@ -100,7 +100,8 @@ class Api:
             body_errors = await self._body_pool.parse(find, len(body))
             raise InvalidFields([*error.errors, *body_errors], error.omitted) from None
         parse = partial(parse_lead, body, schema, options.live_now, as_of=options.as_of)
-        lead = await self._body_pool.parse(parse, len(body))
+        size = len(body)
+        lead = parse() if size <= MAX_INLINE_BYTES else await self._body_pool.parse(parse, size)
         return _json_response(format_score(await self._predictor.predict(lead, options)))
 
     async def score_leads(

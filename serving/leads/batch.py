@@ -71,11 +71,11 @@ def _parse_one_by_one(
 ) -> Sequence[ParsedLead | InvalidFields]:
     """The leads of a batch. `MAX_BATCH_ERRORS` errors are described, and at least one of each wrong lead."""
     leads: list[ParsedLead | InvalidFields] = []
-    left = MAX_BATCH_ERRORS
+    remaining = MAX_BATCH_ERRORS
     for i, item in enumerate(items):
-        max_errors = max(1, min(left, MAX_ERRORS))
+        max_errors = max(1, min(remaining, MAX_ERRORS))
         lead = _parse_item(item, schema, now, as_of, f"body.leads[{i}]", max_errors)
-        left -= len(lead.errors) if isinstance(lead, InvalidFields) else 0
+        remaining -= len(lead.errors) if isinstance(lead, InvalidFields) else 0
         leads.append(lead)
     return leads
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
@@ -241,9 +240,6 @@ def _validate_parts(
 
     Where the whole is invalid (no object, too many), its values are not looked at.
     """
-    if not isinstance(value, Mapping) or len(value) <= MAX_ERRORS:
-        with suppress(ValidationError):
-            return handler(value), []
     values: dict[str, JsonValue] = {}
     errors: list[InitErrorDetails] = []
     for part in _split(value):
@@ -283,7 +279,15 @@ def _validate_attributes(parses: bool) -> WrapValidator:
     def validate(
         value: object, handler: ValidatorFunctionWrapHandler, info: ValidationInfo
     ) -> Mapping[str, JsonValue]:
-        values, errors = _validate_parts(value, handler)
+        values: Mapping[str, JsonValue]
+        errors: list[InitErrorDetails] = []
+        is_long = isinstance(value, Mapping) and len(value) > MAX_ERRORS
+        try:
+            values = {} if is_long else handler(value)
+        except ValidationError:
+            is_long = True
+        if is_long:
+            values, errors = _validate_parts(value, handler)
         parsed = dict(values)
         for column, content in values.items():
             try:

@@ -72,7 +72,7 @@ def refuse_dense(
 
 
 def _is_within(raw: bytes, limits: Mapping[bytes, int]) -> bool:
-    return all(len(raw) - len(raw.translate(None, signs)) <= most for signs, most in limits.items())
+    return all(len(raw) - len(raw.translate(None, signs)) <= limit for signs, limit in limits.items())
 
 
 def _remove_texts(raw: bytes) -> bytes:
@@ -140,8 +140,8 @@ def parse_large_lead(
     try:
         lead = Lead.model_validate(fields, context=context)
     except ValidationError as error:
-        found = describe_errors(error, root, Lead, max_errors)
-        errors, omitted = [*found.errors, *errors], omitted + found.omitted
+        described = describe_errors(error, root, Lead, max_errors)
+        errors, omitted = [*described.errors, *errors], omitted + described.omitted
     if errors:
         raise InvalidFields(errors[:max_errors], omitted + len(errors[max_errors:]))
     return lead
@@ -192,9 +192,9 @@ def validate_items(
         try:
             valid += adapter.validate_python(items[start : start + PART], context=context)
         except ValidationError as error:
-            found = describe_errors(error, root, model, max_errors - len(errors), start)
-            errors += found.errors
-            omitted += found.omitted
+            described = describe_errors(error, root, model, max_errors - len(errors), start)
+            errors += described.errors
+            omitted += described.omitted
             if len(errors) == max_errors:
                 break
     if errors:

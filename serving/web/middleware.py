@@ -93,7 +93,7 @@ class _Exchange:
         self.started = perf_counter()
         self.middleware, self.scope, self._receive, self._send = middleware, scope, receive, send
         self.headers: Mapping[bytes, bytes] = dict(scope["headers"])
-        self.body_limit = _find_body_limit(scope["path"], middleware.body_limit)
+        self.body_limit = middleware.body_limit
         sent_id = self.headers.get(b"x-request-id", b"")
         self.request_id = sent_id.decode() if _REQUEST_ID.fullmatch(sent_id) else secrets.token_hex(16)
         self.route = find_route(scope["path"])
@@ -159,39 +159,38 @@ class _Exchange:
 
         Raises Problem for a missing or wrong key, too many requests, or too large a body.
         """
-        self._check_headers()
         method, path = self.scope["method"], self.scope["path"]
         state: MutableMapping[str, Any] = self.scope.setdefault("state", {})
         state["request_id"], state["key"] = self.request_id, None
         if is_page(path):  # the site signs people in, and shows errors as HTML
-            self._check_length()
+            self.body_limit = min(self.body_limit, SIGN_IN_BYTES if path == SIGN_IN else FORM_BYTES)
+            self._check_headers()
             return True
         key = state["key"] = self.middleware.authenticator.authenticate(self.scope, self.headers)
         if key is not None:
             self.middleware.authenticator.authorize(key, method, path)
-        self._check_length()
+        self._check_headers()
         if path in BENTOML_PATHS and method == "POST" and not self._is_json():
             raise problems.unsupported_media_type()  # BentoML reads other types, forms among them
         return method != "OPTIONS" or path not in ALLOW
 
     def _check_headers(self) -> None:
-        """Raise Problem (400) unless there is one Host (RFC 9112, section 3.2) and at most one key."""
+        """Raise Problem: 400 unless there is one Host (RFC 9112, section 3.2) and at most one key, 413 for a
+        body that is declared too large."""
         names = Counter(name for name, _ in self.scope["headers"] if name in _SINGLE_HEADERS)
         if self.scope["http_version"] == "1.1" and not names[b"host"]:
             raise problems.bad_request("The header Host is missing.")
         repeated = next((name for name, count in names.items() if count > 1), None)
         if repeated is not None:
             raise problems.bad_request(f"The header {repeated.decode().title()} is there more than once.")
-
-    def _is_json(self) -> bool:
-        media_type = self.headers.get(b"content-type", b"application/json").partition(b";")[0]
-        return media_type.strip().lower() == b"application/json"
-
-    def _check_length(self) -> None:
         declared = self.headers.get(b"content-length", b"")
         # Twenty digits are beyond any limit, and no work to read.
         if declared.isdigit() and int(declared[:20]) > self.body_limit:
             raise problems.content_too_large(self.body_limit)
+
+    def _is_json(self) -> bool:
+        media_type = self.headers.get(b"content-type", b"application/json").partition(b";")[0]
+        return media_type.strip().lower() == b"application/json"
 
     async def receive(self) -> Message:
         """The app's `receive`: counts the body's bytes, and notices when the client disconnects."""
@@ -265,13 +264,6 @@ class _Exchange:
             "key": key.id if key else None,
         }
         access_log.log(level, "request", extra=fields)
-
-
-def _find_body_limit(path: str, limit: int) -> int:
-    """The largest body of a path in bytes, where `limit` is that of the settings."""
-    if not is_page(path):
-        return limit
-    return min(limit, SIGN_IN_BYTES if path == SIGN_IN else FORM_BYTES)
 
 
 def with_security_headers(headers: RawHeaders, request_id: str) -> list[tuple[bytes, bytes]]:

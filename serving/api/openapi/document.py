@@ -15,7 +15,7 @@ from serving.web.problems import MEDIA_TYPE, TITLES
 
 VERSION = "1.0.0"
 _POST_STATUSES = (400, 413, 415, 422)
-_COMMON_STATUSES = (401, 429)
+_COMMON_STATUSES = (400, 401, 408, 429, 431, 503, 504)
 _TEXT = ({"type": "string"}, "text/plain")
 
 
@@ -282,18 +282,26 @@ def _response(
 # -- Problems ------------------------------------------------------------------------------------------
 
 _DETAILS = {
-    400: "The body is not JSON in UTF-8.",
+    400: "The body is not JSON in UTF-8, or the request is no HTTP/1.1 with one Host.",
     401: "There is no valid key.",
     403: "A key of this role may not do this.",
     404: "There is no record of this lead.",
+    408: "The headers were not complete in time.",
     409: "The same id and version is stored with other content.",
     413: "The body is too large.",
     415: "The body is not sent as plain application/json.",
     422: "Fields are not valid: `errors` has each with what was sent and what is allowed.",
     429: "This key sends requests too often.",
-    503: "The store is unavailable. Try again later.",
+    431: "The headers are too large.",
+    503: "The store is unavailable, or the service is busy or stopping. Try again later.",
+    504: "The answer took too long. Try again later.",
 }
-_STATUS_HEADERS = {401: ("WWW-Authenticate",), 429: ("Retry-After",), 503: ("Retry-After",)}
+_STATUS_HEADERS = {
+    401: ("WWW-Authenticate",),
+    429: ("Retry-After",),
+    503: ("Retry-After",),
+    504: ("Retry-After",),
+}
 _HEADERS: OpenapiObject = {
     "X-Request-ID": {
         "description": "The X-Request-ID of the request, or a generated one.",

@@ -7,6 +7,7 @@ from serving.review.web.session import COOKIE, DAYS
 from serving.review.web.translations import page_texts
 from serving.web import api_keys as keys
 from tests.helpers.service.review_site import Reviewer, review_app
+from tests.helpers.service.service_app import App
 
 
 @pytest.fixture
@@ -83,10 +84,17 @@ def test_no_cookie_makes_somebody_the_open_machine(tmp_path):
         assert Reviewer(app, None).page("/review").status_code == 303
 
 
+def forget_keys(app: App) -> None:
+    """Let the service be one for which no key was ever made."""
+    file = app.settings.keys_file
+    file.unlink()
+    file.with_name(f".{file.name}.lock").unlink()
+    app.components.key_cache.__init__(file)
+
+
 def test_the_open_demo_is_entered_without_a_key_and_its_forms_work(tmp_path):
     with review_app(tmp_path, HOTLEAD_OPEN="1") as (app, _):
-        app.settings.keys_file.unlink()
-        app.components.key_cache.__init__(app.settings.keys_file)
+        forget_keys(app)
         person = Reviewer(app, None)
         assert person.page("/review").status_code == 200
         assert "without sign-in" in person.page("/review").text
@@ -100,8 +108,7 @@ def test_the_open_demo_is_entered_without_a_key_and_its_forms_work(tmp_path):
 def test_the_cookie_of_the_open_demo_is_worth_nothing_once_there_are_keys(tmp_path):
     with review_app(tmp_path, HOTLEAD_OPEN="1") as (app, _):
         saved_keys = app.settings.keys_file.read_bytes()
-        app.settings.keys_file.unlink()
-        app.components.key_cache.__init__(app.settings.keys_file)
+        forget_keys(app)
         person = Reviewer(app, None)
         assert person.page("/review").status_code == 200
         app.settings.keys_file.write_bytes(saved_keys)

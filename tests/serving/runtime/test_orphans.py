@@ -42,8 +42,10 @@ WATCHER = """
 import asyncio, os, subprocess, sys
 from serving.runtime.orphans import stop_without_parent
 async def main():
+    task = asyncio.create_task(stop_without_parent())
+    await asyncio.sleep(0)
     print(os.getpid(), flush=True)
-    await stop_without_parent()
+    await task
     await asyncio.sleep(60)
 asyncio.run(main())
 """

@@ -46,7 +46,7 @@ class Boosting:
 
     @property
     def max_trees(self) -> int:
-        """The most trees of all seeds together: they bound the time of an explanation (`benchmarks.reasons`)."""
+        """The most trees of all seeds together, for the time of an explanation (`benchmarks.reasons`)."""
         return 300 if self.num_leaves < 16 else 250
 
 
