@@ -36,6 +36,7 @@ _ABOUT = (
     "measurable",
     "figures",
     "segments",
+    "time_to_win",
     "horizon_days",
 )
 
