@@ -56,7 +56,6 @@ API_PREFIX = "/v1/"
 def components() -> Components:
     """The components of this process, built at first use."""
     block_heavy_imports(os.environ)
-    use_bounded_protocol()
     sys.setswitchinterval(SWITCH_SECONDS)
     gc.set_threshold(*GC_THRESHOLDS)
     return Components(ServiceSettings.from_environment(os.environ))
@@ -145,6 +144,7 @@ class Hotlead:
 
 
 Hotlead.add_asgi_middleware(BentoMiddleware)  # type: ignore[attr-defined]
+use_bounded_protocol()  # here, because uvicorn chooses its protocol before anything of the service is built
 
 
 def _query_params(explain: str, lang: str, as_of: str) -> Mapping[str, str]:

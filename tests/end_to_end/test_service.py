@@ -178,6 +178,14 @@ def test_the_bentoml_client_scores(service: RunningService) -> None:
     assert [result["status"] for result in many["results"]] == [200, 200, 422]
 
 
+def test_the_workers_speak_http_with_limits(service: RunningService) -> None:
+    upgrade = {"Connection": "Upgrade, HTTP2-Settings", "Upgrade": "h2c", "HTTP2-Settings": "AAMAAABk"}
+    answer = httpx.post(f"{service.url}/v1/score", json=a_lead(1), headers=upgrade, timeout=30)
+    assert (answer.status_code, answer.json()["lead_id"]) == (200, "lead-1")
+    too_large = httpx.get(f"{service.url}/livez", headers={"x-long": "x" * 70_000}, timeout=30)
+    assert (too_large.status_code, too_large.json()["status"]) == (431, 431)
+
+
 def test_metrics_and_log_contain_requests_and_no_values(service: RunningService) -> None:
     ask(service)
     invalid_lead = {**a_lead(1), "lead_id": "SECRETMARKER", "activities": [{"type": "SECRETMARKER"}]}
