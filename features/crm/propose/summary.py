@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from zoneinfo import ZoneInfo
 
 import numpy as np
 
@@ -15,8 +16,9 @@ _TODAY = 3 * MS_PER_DAY
 
 @dataclass(frozen=True, kw_only=True)
 class ExportSummary:
-    """Counts of an export; `first` and `last` are months such as "2024-12" (None without dates), `last` is
-    "today" for a fresh export; `days_to_close` is the median of the closed leads with dates."""
+    """Counts of an export; `first` and `last` are months such as "2024-12" in the company's time zone (None
+    without dates), `last` is "today" for a fresh export; `days_to_close` is the median of the closed leads
+    with dates."""
 
     leads: int
     won: int
@@ -33,7 +35,7 @@ class ExportSummary:
     @staticmethod
     def from_loaded(loaded: Loaded) -> ExportSummary:
         """Summarise a CRM as it was read."""
-        crm = loaded.crm
+        crm, zone = loaded.crm, loaded.settings.zone
         won, closed = crm.outcomes.won, crm.outcomes.closed
         is_dated = crm.order == "date"
         return ExportSummary(
@@ -41,8 +43,8 @@ class ExportSummary:
             won=int(won.sum()),
             lost=int((closed & ~won).sum()),
             left_out=_count_left_out(loaded),
-            first=_month(int(crm.created.min())) if is_dated else None,
-            last=_last_month(int(crm.snapshot)) if is_dated else None,
+            first=_month(int(crm.created.min()), zone) if is_dated else None,
+            last=_last_month(int(crm.snapshot), zone) if is_dated else None,
             days_to_close=_median_days(loaded),
         )
 
@@ -99,9 +101,9 @@ def _median_days(loaded: Loaded) -> int | None:
     return max(round(float(np.median(days))), 0)
 
 
-def _month(time_ms: int) -> str:
-    return from_ms(time_ms).strftime("%Y-%m")
+def _month(time_ms: int, zone: ZoneInfo) -> str:
+    return from_ms(time_ms).astimezone(zone).strftime("%Y-%m")
 
 
-def _last_month(snapshot_ms: int) -> str:
-    return "today" if now_ms() - snapshot_ms < _TODAY else _month(snapshot_ms)
+def _last_month(snapshot_ms: int, zone: ZoneInfo) -> str:
+    return "today" if now_ms() - snapshot_ms < _TODAY else _month(snapshot_ms, zone)
