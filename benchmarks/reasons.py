@@ -5,20 +5,17 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from benchmarks.support.data import crm_toml
-from benchmarks.support.measuring import end, measure_seconds, show
+from benchmarks.support.explaining import explain_one
+from benchmarks.support.measuring import end, show
 from features.settings import load_settings
-from scoring.model.model import Encoded, Model
 from training.fitting.choosing import MOST_STATISTICS_TREES
-from training.fitting.dataset import Dataset, load_dataset
+from training.fitting.dataset import load_dataset
 from training.fitting.fit import fit
 from training.fitting.parts.trees import SIZES, TreesRecipe
 from training.fitting.recipe import LINEAR, POINTS, STATISTICS, Recipe
 
 LEADS, ACTIVITIES_PER_LEAD = 4_000, 7.7
-_LEADS_EXPLAINED, _TIMES = 20, 100
 
 
 def main() -> None:
@@ -39,19 +36,6 @@ def largest_recipe() -> Recipe:
     statistics = TreesRecipe(small, MOST_STATISTICS_TREES // 2, 2)
     weights = {POINTS: 0.0, **dict.fromkeys((LINEAR, *trees, STATISTICS), 0.25)}
     return Recipe(recent_strength=0.1, trees=trees, statistics=statistics, weights=weights)
-
-
-def explain_one(model: Model, data: Dataset) -> float:
-    """The mean over leads of the least seconds that the reasons of one take, from its encoded values."""
-    rows = np.linspace(0, len(data) - 1, _LEADS_EXPLAINED).astype(np.int64)
-    leads = model.encode(data.columns).take(rows)
-    shortest = [measure_least(model, leads.take(np.array([row]))) for row in range(len(rows))]
-    return sum(shortest) / len(shortest)
-
-
-def measure_least(model: Model, lead: Encoded) -> float:
-    """The least seconds of several explanations: what other processes take is not counted."""
-    return min(measure_seconds(lambda: model.explain(lead), _TIMES))
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.support.explaining import explain_one
 from benchmarks.support.measuring import peak_memory_gib
 from features.columns import Bools, Floats
 from scoring.model.evidence import MODEL
@@ -54,7 +55,8 @@ class SetScores:
     """The judged examples of a set with the log-odds of every predictor, one mapping a seed.
 
     Predictors are the model, its parts alone, the scorecard and the baselines. `newest_fold` is the newest
-    part of the older examples (None: no order in time). `seconds` and `gib` are those of the training.
+    part of the older examples (None: no order in time). `seconds` and `gib` are those of the training,
+    `explained` the seconds that the reasons of one lead take.
     """
 
     won: Bools
@@ -66,6 +68,7 @@ class SetScores:
     newest_fold: SideCounts | None
     seconds: float
     gib: float
+    explained: float
 
 
 def measure_set(crm_toml: Path, seeds: Sequence[int], report_step: StepReporter) -> tuple[Dataset, SetScores]:
@@ -89,6 +92,7 @@ def measure_set(crm_toml: Path, seeds: Sequence[int], report_step: StepReporter)
         newest_fold=SideCounts.measured(older.take(folds[-1].test)) if folds else None,
         seconds=seconds,
         gib=gib,
+        explained=explain_one(trained.model, data),
     )
 
 

@@ -174,7 +174,15 @@ def _describe_move(figures: SetFigures) -> str:
 
 
 def _counts_table(sets: Sequence[SetFigures]) -> str:
-    head = ("data set", "learnt from", "judged on", "seeds", "training, s", "peak memory, GiB")
+    head = (
+        "data set",
+        "learnt from",
+        "judged on",
+        "seeds",
+        "training, s",
+        "peak memory, GiB",
+        "reasons of one lead, ms",
+    )
     rows = [
         (
             s.name,
@@ -183,6 +191,7 @@ def _counts_table(sets: Sequence[SetFigures]) -> str:
             str(len(s.scores.runs)),
             f"{s.scores.seconds:.0f}",
             f"{s.scores.gib:.1f}",
+            f"{s.scores.explained * 1000:.2f}",
         )
         for s in sets
     ]

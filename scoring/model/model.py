@@ -112,11 +112,21 @@ class Model:
 
     def log_odds(self, leads: Encoded) -> Floats:
         """(rows,) calibrated log-odds of encoded leads."""
-        total = np.zeros(len(leads))
-        for weight, part in self._parts():
-            total += weight * part.log_odds(leads.matrix)
-        if self.points:
-            total += self._points_weight * self.points.log_odds(leads.rating)
+        scores = {name: part.log_odds(leads.matrix) for name, (_, part) in self._parts().items()}
+        if self.points and self._points_weight:
+            scores["points"] = self.points.log_odds(leads.rating)
+        return self.add_parts(scores, len(leads))
+
+    def score_parts(self, leads: Encoded) -> dict[str, Floats]:
+        """(rows,) the log-odds of encoded leads by each part, also by those without a weight."""
+        scores = {"linear": self.linear.log_odds(leads.matrix), "trees": self.trees.log_odds(leads.matrix)}
+        return scores if self.points is None else scores | {"points": self.points.log_odds(leads.rating)}
+
+    def add_parts(self, scores: Mapping[str, Floats], rows: int) -> Floats:
+        """(rows,) the calibrated sum of the log-odds by part."""
+        total = np.zeros(rows)
+        for name, log_odds in scores.items():
+            total += self.weights[name] * log_odds
         return np.asarray(self.calibration.intercept + self.calibration.slope * total)
 
     def probability(self, columns: Mapping[str, Column]) -> Floats:
@@ -126,7 +136,7 @@ class Model:
     def explain(self, leads: Encoded) -> Explanation:
         """Exact reasons of encoded leads."""
         prior, by_column = 0.0, np.zeros(leads.matrix.shape)
-        for weight, part in self._parts():
+        for weight, part in self._parts().values():
             base, contributions = part.contributions(leads.matrix)
             prior, by_column = prior + weight * base, by_column + weight * contributions
         by_feature = self.encoding.by_feature(by_column)
@@ -190,10 +200,10 @@ class Model:
     def _points_weight(self) -> float:
         return self.weights.get("points", 0.0)
 
-    def _parts(self) -> list[tuple[float, ColumnsPart]]:
-        """The parts that are computed from columns and have a weight."""
+    def _parts(self) -> dict[str, tuple[float, ColumnsPart]]:
+        """The parts that are computed from columns and have a weight, with that weight."""
         parts: dict[str, ColumnsPart] = {"linear": self.linear, "trees": self.trees}
-        return [(self.weights[name], part) for name, part in parts.items() if self.weights[name]]
+        return {name: (self.weights[name], part) for name, part in parts.items() if self.weights[name]}
 
     def _to_dict(self) -> dict[str, Any]:
         words = {name: dict(texts.weights) for name, texts in self.table.text_words.items()}

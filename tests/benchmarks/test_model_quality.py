@@ -47,6 +47,7 @@ def make_scores(level: float = 0.0, newest: float = 0.3, seed: int = 0) -> SetSc
         newest_fold=replace(side, rate=newest),
         seconds=12.0,
         gib=0.5,
+        explained=0.0004,
     )
 
 
@@ -77,6 +78,7 @@ def test_a_set_is_measured_whole(measured: tuple[Dataset, SetScores]) -> None:
     assert scores.judged.won_leads <= scores.won.sum()
     assert scores.seconds > 0
     assert scores.gib > 0
+    assert 0 < scores.explained < 0.1
     assert "| small | **" in figures_part([figures])
 
 

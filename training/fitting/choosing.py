@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
 
 import numpy as np
 
@@ -25,7 +24,7 @@ from training.fitting.blending import (
 from training.fitting.dataset import Dataset
 from training.fitting.few_deals import settle
 from training.fitting.folds import Fold, folds_of
-from training.fitting.parts.line import fit_linear, mean_line, recency_weights
+from training.fitting.parts.line import fit_strengths, mean_line, recency_weights
 from training.fitting.parts.segments import learn_segments
 from training.fitting.parts.target_statistics import encode_in_time_order, learn_statistics
 from training.fitting.parts.trees import (
@@ -228,10 +227,8 @@ def best_linear(folds: Sequence[Fold], seed: int, recent: bool = False) -> tuple
     With few deals the usual strength is preferred. With `recent` newer deals weigh more.
     """
     pull, judged = _few_deals_pull(folds), []
-    jobs = [(fold, strength) for strength in STRENGTHS for fold in folds]
-    fitted = iter(compute_side_by_side(lambda job: _fit_fold(*job, seed, recent), jobs))
-    for strength in STRENGTHS:
-        parts = list(islice(fitted, len(folds)))
+    fitted = compute_side_by_side(lambda fold: _fit_fold(fold, seed, recent), folds)
+    for strength, *parts in zip(STRENGTHS, *fitted, strict=True):
         losses = [log_loss(f.test_won, part.log_odds(f.test)) for f, part in zip(folds, parts, strict=True)]
         distance = float(np.log10(strength / USUAL_STRENGTH))
         judged.append((float(np.mean(losses)) + pull * distance**2, strength, parts))
@@ -244,6 +241,7 @@ def _few_deals_pull(folds: Sequence[Fold]) -> float:
     return 1 / (min(count_rarer_outcome(fold.test_won, fold.groups) for fold in folds) * len(folds))
 
 
-def _fit_fold(fold: Fold, strength: float, seed: int, recent: bool) -> LinearPart:
+def _fit_fold(fold: Fold, seed: int, recent: bool) -> list[LinearPart]:
+    """The linear part of each strength on the older side of a fold."""
     weights = recency_weights(len(fold.train)) if recent else None
-    return fit_linear(fold.design, fold.train_won, strength, seed, weights)
+    return fit_strengths(fold.design, fold.train_won, STRENGTHS, seed, weights)

@@ -21,7 +21,7 @@ from training.fitting.splits import Split, random_folds
 from training.side_by_side import compute_side_by_side
 
 _PARTS = 2
-_MAX_ROWS = 80_000
+_MAX_ROWS = 40_000
 """Maximum number of examples of each fit; more are sampled, for time and memory."""
 _DIGITS = 6
 

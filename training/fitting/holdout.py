@@ -13,7 +13,7 @@ from features.columns import Bools, Floats, Texts, take
 from features.crm_data import Crm
 from features.errors import DataError
 from features.messages import Message
-from scoring.model.evidence import MODEL, POINTS, SERVED, Evidence, pseudonym
+from scoring.model.evidence import MODEL, SERVED, Evidence, pseudonym
 from scoring.model.model import Encoded, Model, sigmoid
 from scoring.statistics.metrics import Estimate, measure
 from training.fitting.baselines import baseline_scores
@@ -21,13 +21,16 @@ from training.fitting.dataset import Dataset
 from training.fitting.fit import fit
 from training.fitting.learning_curve import count_trees, mean_curve, sum_losses
 from training.fitting.recipe import Recipe
-from training.fitting.splits import Split, random_folds, split_newest
-from training.side_by_side import compute_both
+from training.fitting.splits import Split, limit_test, random_folds, split_newest
+from training.side_by_side import compute_both, compute_side_by_side
 
 RANDOM_FOLDS, _STAND_IN_FOLDS = 5, 2
 PARTS = ("linear", "trees")
-MAX_EXPLAINED = 12_000
-_DRAWS, _DRAWS_MANY, _MANY = 200, 60, 100_000
+MAX_EVALUATED = 100_000
+"""About the maximum number of examples to evaluate on: of more, whole leads or accounts are drawn."""
+
+MAX_EXPLAINED = 6_000
+_DRAWS, _DRAWS_MANY, _MANY = 200, 100, 50_000
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,8 @@ class Evaluation:
 def split_for_evaluation(data: Dataset, seed: int) -> list[Split]:
     """The newest fifth against the rest; random folds if the examples have no order in time."""
     if data.examples.ordered:
-        return [split_newest(data.examples, 0)]  # the same test set for every seed
+        newest = split_newest(data.examples, 0)  # the same test set for every seed
+        return [limit_test(newest, data.examples, MAX_EVALUATED)]
     return random_folds(data.examples, RANDOM_FOLDS, seed)
 
 
@@ -160,12 +164,8 @@ def _check_both_outcomes(train: Dataset) -> None:
 
 
 def _score_parts(model: Model, leads: Encoded) -> dict[str, Floats]:
-    scores = {
-        MODEL: model.log_odds(leads),
-        "linear": model.linear.log_odds(leads.matrix),
-        "trees": model.trees.log_odds(leads.matrix),
-    }
-    return scores if model.points is None else scores | {POINTS: model.points.log_odds(leads.rating)}
+    parts = model.score_parts(leads)
+    return {MODEL: model.add_parts(parts, len(leads)), **parts}
 
 
 def _join_reasons(parts: list[dict[str, NDArray[np.float32]]]) -> dict[str, NDArray[np.float32]]:
@@ -201,9 +201,10 @@ def _explain_sample(
 def _measure_scores(judged: Dataset, scores: dict[str, Floats], seed: int) -> dict[str, dict[str, Estimate]]:
     """Figures with intervals of the model and the baselines (not of the parts)."""
     draws = _DRAWS if len(judged) < _MANY else _DRAWS_MANY
-    examples = judged.examples
-    return {
-        name: measure(examples.won, sigmoid(score), examples.amount, examples.group, draws, seed)
-        for name, score in scores.items()
-        if name not in PARTS
-    }
+    examples, names = judged.examples, [name for name in scores if name not in PARTS]
+
+    def measure_one(name: str) -> dict[str, Estimate]:
+        probability = sigmoid(scores[name])
+        return measure(examples.won, probability, examples.amount, examples.group, draws, seed)
+
+    return dict(zip(names, compute_side_by_side(measure_one, names), strict=True))

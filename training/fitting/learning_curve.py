@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -24,18 +25,16 @@ def sum_losses(model: Model, leads: Encoded, won: Bools) -> Floats:
     if step > 1:
         rows = np.arange(0, len(won), step)
         return sum_losses(model, leads.take(rows), won[rows]) * len(won) / len(rows)
-    weight = model.calibration.slope * model.weights["trees"]
-    log_odds = model.log_odds(leads)
-    if not weight:
-        return np.array([log_losses(won, log_odds).sum()])
+    without = replace(model, weights={**model.weights, "trees": 0.0})
+    log_odds, weight = without.log_odds(leads), model.calibration.slope * model.weights["trees"]
     booster, losses = model.trees.booster, [log_losses(won, log_odds).sum()]
-    for first in reversed(range(0, booster.num_trees(), TREES_PER_STEP)):
+    for first in range(0, count_trees(model), TREES_PER_STEP):
         trees = booster.predict(
             leads.matrix, raw_score=True, start_iteration=first, num_iteration=TREES_PER_STEP
         )
-        log_odds = log_odds - weight * trees
+        log_odds = log_odds + weight * trees
         losses.append(log_losses(won, log_odds).sum())
-    return np.array(losses[::-1])
+    return np.array(losses)
 
 
 def count_trees(model: Model) -> int:

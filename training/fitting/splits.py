@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,6 +58,15 @@ def random_folds(examples: Examples, folds: int, seed: int) -> list[Split]:
     fold_of[dealt] = np.arange(len(names)) % folds
     fold = fold_of[group]
     return [Split(np.flatnonzero(fold != k), np.flatnonzero(fold == k), None) for k in range(folds)]
+
+
+def limit_test(split: Split, examples: Examples, limit: int) -> Split:
+    """The split with about `limit` examples to evaluate: all those of groups that are drawn at random."""
+    if len(split.test) <= limit:
+        return split
+    names, group = np.unique(examples.group[split.test], return_inverse=True)
+    is_drawn = np.random.default_rng(0).random(len(names)) < limit / len(split.test)
+    return replace(split, test=split.test[is_drawn[group]])
 
 
 def moment_at_quantile(examples: Examples, share: float) -> int:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from features.columns import Bools
 from features.moments import Examples
-from training.fitting.splits import Split, random_folds, split_newest, split_rolling
+from training.fitting.splits import Split, limit_test, random_folds, split_newest, split_rolling
 
 
 @st.composite
@@ -148,3 +148,14 @@ def test_seed_draws_other_random_folds() -> None:
 def test_a_single_group_cannot_be_folded() -> None:
     examples = even_examples(30, ordered=False)
     assert random_folds(replace(examples, group=np.zeros(30, np.int32)), 5, 0) == []
+
+
+def test_a_limit_keeps_whole_groups_and_the_training_side() -> None:
+    examples = even_examples(leads=4_000, landmarks=3)
+    newest = split_newest(examples, 0)
+    limited = limit_test(newest, examples, 500)
+    assert 400 < len(limited.test) < 600
+    kept, groups = set(limited.test), examples.group
+    assert kept == {row for row in newest.test if groups[row] in set(groups[limited.test])}
+    np.testing.assert_array_equal(limited.train, newest.train)
+    assert limit_test(newest, examples, len(newest.test)) is newest

@@ -55,9 +55,20 @@ def fit_linear(
     design: Design, won: Bools, strength: float, seed: int, weights: Floats | None = None
 ) -> LinearPart:
     """A logistic regression; `strength` is scikit-learn's C (smaller values regularize more)."""
-    model = LogisticRegression(C=strength, solver="newton-cholesky", max_iter=200, random_state=seed)
+    return fit_strengths(design, won, (strength,), seed, weights)[0]
+
+
+def fit_strengths(
+    design: Design, won: Bools, strengths: Sequence[float], seed: int, weights: Floats | None = None
+) -> list[LinearPart]:
+    """A logistic regression of each strength; each starts where the one before ended, which saves steps."""
+    model = LogisticRegression(solver="newton-cholesky", max_iter=200, random_state=seed, warm_start=True)
+    return [_fit_one(model.set_params(C=c), design, won, weights) for c in strengths]
+
+
+def _fit_one(model: LogisticRegression, design: Design, won: Bools, weights: Floats | None) -> LinearPart:
     model.fit(design.columns, won, sample_weight=weights)
-    coefficients, width = model.coef_[0], len(design.scaling.mean)
+    coefficients, width = model.coef_[0].copy(), len(design.scaling.mean)
     intercept = float(model.intercept_[0])
     return LinearPart(design.scaling, intercept, coefficients[:width], coefficients[width:])
 
