@@ -31,6 +31,8 @@ REQUEST_SECONDS = 60.0
 """The time within which a request is answered; afterwards the answer is 504."""
 FORM_BYTES, SIGN_IN_BYTES = 2**20, 2**14
 """The largest form of a page, and of the one that needs nobody to be signed in."""
+BENTOML_BYTES = 2**20
+"""The largest body at BentoML's own paths, which it parses on the event loop."""
 
 CLIENT_CLOSED_REQUEST = 499
 """The status in log and metrics when the client disconnected before it had the response."""
@@ -169,9 +171,11 @@ class _Exchange:
         key = state["key"] = self.middleware.authenticator.authenticate(self.scope, self.headers)
         if key is not None:
             self.middleware.authenticator.authorize(key, method, path)
+        if path in BENTOML_PATHS and method == "POST":
+            self.body_limit = min(self.body_limit, BENTOML_BYTES)
+            if not self._is_json():
+                raise problems.unsupported_media_type()  # BentoML reads other types, forms among them
         self._check_headers()
-        if path in BENTOML_PATHS and method == "POST" and not self._is_json():
-            raise problems.unsupported_media_type()  # BentoML reads other types, forms among them
         return method != "OPTIONS" or path not in ALLOW
 
     def _check_headers(self) -> None:

@@ -14,7 +14,7 @@ import pytest
 from starlette.types import Message
 
 from serving.web.api_keys import add
-from serving.web.middleware import FORM_BYTES, SIGN_IN_BYTES
+from serving.web.middleware import BENTOML_BYTES, FORM_BYTES, SIGN_IN_BYTES
 from tests.helpers.service.guarded_service import (
     HOST_HEADER,
     LIMIT,
@@ -250,6 +250,14 @@ def test_bentomls_endpoints_read_json_alone(service: GuardedService, media_type:
     headers = {**service.key("crm"), "Content-Type": media_type}
     for path in ("/score", "/score_batch"):
         assert is_problem(service.client().post(path, content=b"x", headers=headers), 415)
+
+
+def test_bentomls_endpoints_read_small_bodies(tmp_path: Path) -> None:
+    service = GuardedService(tmp_path, body_limit=2 * BENTOML_BYTES)
+    headers = {**service.key("crm"), "Content-Type": "application/json"}
+    for path in ("/score", "/score_batch"):
+        answer = service.client().post(path, content=b" " * (BENTOML_BYTES + 1), headers=headers)
+        assert is_problem(answer, 413)
 
 
 @pytest.mark.parametrize(
