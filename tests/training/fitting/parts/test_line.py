@@ -14,8 +14,8 @@ def test_strengths_that_start_from_each_other_end_where_each_ends_alone() -> Non
     strengths, design = (0.01, 0.1, 1.0), Design.from_matrix(matrix)
     parts = fit_strengths(design, won, strengths, seed=0)
     for strength, part in zip(strengths, parts, strict=True):
-        alone = fit_linear(design, won, strength, seed=0)
-        np.testing.assert_allclose(part.log_odds(matrix), alone.log_odds(matrix), atol=0.005)
+        direct = fit_linear(design, won, strength, seed=0)
+        np.testing.assert_allclose(part.log_odds(matrix), direct.log_odds(matrix), atol=0.005)
     sizes = [np.abs(part.weights).sum() for part in parts]
     assert sizes == sorted(sizes)
     assert sizes[0] < sizes[-1]
