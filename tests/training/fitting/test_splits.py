@@ -155,7 +155,7 @@ def test_a_limit_keeps_whole_groups_and_the_training_side() -> None:
     newest = split_newest(examples, 0)
     limited = limit_test(newest, examples, 500)
     assert 400 < len(limited.test) < 600
-    kept, groups = set(limited.test), examples.group
-    assert kept == {row for row in newest.test if groups[row] in set(groups[limited.test])}
+    rows, groups = set(limited.test), examples.group
+    assert rows == {row for row in newest.test if groups[row] in set(groups[limited.test])}
     np.testing.assert_array_equal(limited.train, newest.train)
     assert limit_test(newest, examples, len(newest.test)) is newest
