@@ -208,6 +208,26 @@ def forget(
     console.emit(result.to_dict(), result.lines(), as_json, lang)
 
 
+def prune(
+    crm_toml: ServedToml = DEFAULT_CRM_TOML,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
+    out: Out = None,
+    lang: LangOption = "en",
+    as_json: Json = False,
+) -> None:
+    """Delete predictions older than HOTLEAD_RETENTION_DAYS, also where those of many days wait."""
+    from cli import console
+    from features.clock import now_ms
+    from serving.jobs.prune_predictions import PruneResult, find_old_predictions, prune_predictions
+
+    settings = service_settings(crm_toml, out)
+    old = find_old_predictions(settings, now_ms())
+    if old is not None and not yes and not _confirm(old.question(settings).text(lang)):
+        raise typer.Exit(EXIT_STOPPED)
+    result = PruneResult(0, None) if old is None else prune_predictions(settings, old)
+    console.emit(result.to_dict(), [result.line()], as_json, lang)
+
+
 def _confirm(question: str) -> bool:
     print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip().lower() in ("y", "yes")

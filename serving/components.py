@@ -9,7 +9,7 @@ from contextlib import suppress
 from datetime import datetime
 from itertools import chain, repeat
 
-from features.clock import days_to_ms, now_ms, to_ms
+from features.clock import iso, now_ms, to_ms
 from features.settings import load_settings
 from serving.leads.field_types import AttributeSchema
 from serving.leads.intake import RecordIntake
@@ -19,6 +19,7 @@ from serving.observability.prometheus import Metrics
 from serving.predictions.live_model import ModelWatcher
 from serving.predictions.predictor import Predictor
 from serving.settings import ServiceSettings
+from serving.store.state.retention import MAX_OVERDUE_DAYS
 from serving.store.store import Store, StoreUnavailable
 from serving.web.api_keys import KeyCache
 from serving.web.authentication import RateLimiter
@@ -61,7 +62,7 @@ class Components:
         self.metrics.set_store_state(self.store.queue_rows(), self.store.is_unavailable)
 
     async def run_maintenance(self) -> None:
-        """Refresh every half second and delete what is older than the retention, until cancelled."""
+        """Refresh every half second and look hourly for what is older than the retention, until cancelled."""
         for seconds in chain([FIRST_PRUNE_SECONDS], repeat(PRUNE_SECONDS)):
             for _ in range(round(seconds / REFRESH_SECONDS)):
                 await asyncio.sleep(REFRESH_SECONDS)
@@ -72,8 +73,19 @@ class Components:
         self.store.close()
 
     def _prune(self) -> None:
+        days = self.settings.retention_days
         with suppress(StoreUnavailable):
-            self.store.prune(self.clock() - days_to_ms(self.settings.retention_days))
+            plan = self.store.apply_retention(self.clock(), days)
+            self.metrics.set_retention_unconfirmed(plan.unconfirmed_before is not None)
+            if plan.unconfirmed_before is not None and plan.oldest is not None:
+                log.warning(
+                    "Old predictions wait to be deleted: those of more than %d days are older than "
+                    "HOTLEAD_RETENTION_DAYS (%d). Check the clock of this machine, then confirm with "
+                    "`hotlead prune`",
+                    MAX_OVERDUE_DAYS,
+                    days,
+                    extra={"before": iso(plan.unconfirmed_before), "oldest": iso(plan.oldest)},
+                )
 
     def _report_model(self) -> None:
         live_model = self.model_watcher.live_model

@@ -70,6 +70,9 @@ class Metrics:
         )
         self._queue = self._gauge("queue_rows", "Rows that wait for the store.", "livemax")
         self._store_unavailable = self._gauge("store_away", "1: the store cannot be reached.", "livemax")
+        self._retention_unconfirmed = self._gauge(
+            "retention_unconfirmed", "1: old predictions wait until a person confirms.", "livemostrecent"
+        )
 
     def _gauge(self, name: str, description: str, mode: str, *labels: str) -> Gauge:
         return Gauge(
@@ -126,6 +129,10 @@ class Metrics:
         """Set whether the store is unavailable, and how many rows wait for it, the shared queue included."""
         self._queue.set(queue_rows)
         self._store_unavailable.set(int(is_unavailable))
+
+    def set_retention_unconfirmed(self, is_unconfirmed: bool) -> None:
+        """Set whether so many old predictions wait that a person has to confirm their deletion."""
+        self._retention_unconfirmed.set(int(is_unconfirmed))
 
     def render(self) -> tuple[bytes, str]:
         """The metrics of all processes as text, and its content type."""

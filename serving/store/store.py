@@ -36,6 +36,7 @@ from serving.store.records import (
     StoredState,
     WriteOutcome,
 )
+from serving.store.state.retention import RetentionPlan, plan_retention
 from serving.store.tables import metadata
 from serving.store.writer import PredictionsJob, RecordsJob, Writer
 
@@ -174,6 +175,16 @@ class Store:
         while deleted := self._run_in_writer(delete_batch):
             total += deleted
         return total
+
+    def apply_retention(self, now: int, days: int) -> RetentionPlan:
+        """Delete predictions that are older than `days` at `now` (ms UTC), those of one day at most.
+
+        Returns what was planned, which may wait for a person. Raises StoreUnavailable.
+        """
+        plan = self.write(partial(plan_retention, now=now, days=days))
+        if plan.before is not None:
+            self.prune(plan.before)
+        return plan
 
     def queue_rows(self) -> int:
         """The predictions in the queue on disk, of all processes, and the requests that wait in memory."""
