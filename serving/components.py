@@ -19,6 +19,7 @@ from serving.observability.prometheus import Metrics
 from serving.predictions.live_model import ModelWatcher
 from serving.predictions.predictor import Predictor
 from serving.settings import ServiceSettings
+from serving.store.state.known_store import store_marker
 from serving.store.state.retention import MAX_OVERDUE_DAYS
 from serving.store.store import Store, StoreUnavailable
 from serving.web.api_keys import KeyCache
@@ -44,7 +45,7 @@ class Components:
         self.schema = AttributeSchema.from_settings(self.crm)
         self.metrics = Metrics(ROUTES, clock)
         self.model_watcher = ModelWatcher(self.crm, settings.bundles)
-        self.store = Store.open(settings.store_url, settings.spool)
+        self.store = Store.open(settings.store_url, settings.spool, marker=store_marker(settings))
         self.overrides = OverrideMirror(self.store)
         self.predictor = Predictor(self.schema, self.model_watcher, self.store, self.overrides, self.metrics)
         self.intake = RecordIntake(self.schema, self.store, self.overrides, self.metrics)

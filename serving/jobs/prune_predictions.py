@@ -15,6 +15,7 @@ from features.errors import OutsideError
 from features.messages import Message
 from serving.settings import ServiceSettings
 from serving.store.errors import StoreUnavailable
+from serving.store.state.known_store import check_store, open_store
 from serving.store.state.retention import count_before, find_due
 from serving.store.store import Store
 
@@ -77,10 +78,11 @@ def prune_predictions(settings: ServiceSettings, old: OldPredictions) -> PruneRe
 
 @contextmanager
 def _open_store(settings: ServiceSettings) -> Iterator[Store]:
+    check_store(settings)
     url = make_url(settings.store_url)
     if url.get_backend_name() == "sqlite" and not Path(url.database or "").exists():
         raise OutsideError("There is no store at {url}.", url=settings.shown_store)
-    store = Store.open(settings.store_url, settings.spool)
+    store = open_store(settings)
     try:
         yield store
     except StoreUnavailable as problem:

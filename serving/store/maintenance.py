@@ -11,8 +11,8 @@ from serving.store.backends.base import Cursor, Database, rollback_and_close
 from serving.store.circuit_breaker import CircuitBreaker
 from serving.store.disk_queue import DiskQueue
 from serving.store.errors import RETRY_SECONDS, StoreUnavailable, describe_error
-from serving.store.migrate import migrate
 from serving.store.records import Prediction
+from serving.store.state.identity import StoreMarker, open_database
 from serving.store.writer import Writer
 
 TICK_SECONDS = 0.25
@@ -30,9 +30,14 @@ class StoreMaintenance:
     """Maintains one store, in a thread of its own, until it is closed."""
 
     def __init__(
-        self, database: Database, disk_queue: DiskQueue, breaker: CircuitBreaker, writer: Writer
+        self,
+        database: Database,
+        disk_queue: DiskQueue,
+        breaker: CircuitBreaker,
+        writer: Writer,
+        marker: StoreMarker | None,
     ) -> None:
-        self._database, self._disk_queue = database, disk_queue
+        self._database, self._disk_queue, self._marker = database, disk_queue, marker
         self._breaker, self._writer = breaker, writer
         self._closing, self._last_error = threading.Event(), ""
         self._thread = threading.Thread(target=self._run, name="store-maintenance", daemon=True)
@@ -84,9 +89,9 @@ class StoreMaintenance:
             self._last_error = error
 
     def _probe(self) -> None:
-        """Migrate, then test whether the database can be written to, and set the breaker."""
+        """Find the store and migrate it, test whether the database can be written to, and set the breaker."""
         try:
-            migrate(self._database)
+            open_database(self._database, self._marker)
         except StoreUnavailable as problem:
             self._breaker.trip(str(problem), blocks_reads=True)
             return

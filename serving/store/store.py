@@ -36,6 +36,7 @@ from serving.store.records import (
     StoredState,
     WriteOutcome,
 )
+from serving.store.state.identity import StoreMarker
 from serving.store.state.retention import RetentionPlan, plan_retention
 from serving.store.tables import metadata
 from serving.store.writer import PredictionsJob, RecordsJob, Writer
@@ -61,21 +62,24 @@ _TABLES = sorted(name for name, table in metadata.tables.items() if "lead_id" in
 class Store:
     """Thread-safe. Open it after a fork, not before."""
 
-    def __init__(self, database: Database, queue: DiskQueue) -> None:
+    def __init__(self, database: Database, queue: DiskQueue, marker: StoreMarker | None = None) -> None:
         self._database, self._queue, self._breaker = database, queue, CircuitBreaker()
         self._writer = Writer(database, queue, self._breaker)
         self._direct_writer = DirectWriter(database)
-        self._maintenance = StoreMaintenance(database, queue, self._breaker, self._writer)
+        self._maintenance = StoreMaintenance(database, queue, self._breaker, self._writer, marker)
         self._maintenance.start()
 
     @staticmethod
-    def open(url: str, spool: Path, spool_limit: int = SPOOL_LIMIT) -> Store:
+    def open(
+        url: str, spool: Path, spool_limit: int = SPOOL_LIMIT, marker: StoreMarker | None = None
+    ) -> Store:
         """The store at a URL: sqlite:///file.db or postgresql://host/name, created or migrated.
 
-        `spool` is the folder of the queue on disk, of at most `spool_limit` bytes. A database that is
+        `spool` is the folder of the queue on disk, of at most `spool_limit` bytes. `marker` knows the store
+        of this installation: where it is missing, none is created, and it is unavailable. A database that is
         unavailable now is no error. Raises SettingsError for an invalid URL.
         """
-        return Store(database_from_url(url), DiskQueue(spool, spool_limit))
+        return Store(database_from_url(url), DiskQueue(spool, spool_limit), marker)
 
     @property
     def is_unavailable(self) -> bool:

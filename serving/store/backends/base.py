@@ -128,6 +128,10 @@ class Database(ABC):
     def migration(self) -> AbstractContextManager[Connection]:
         """A transaction during which no other process migrates. Raises StoreUnavailable."""
 
+    def exists(self) -> bool:
+        """Whether there is something to connect to, as far as that can be seen without connecting."""
+        return True
+
     def create(self) -> None:  # noqa: B027
         """Create the database on its first use. Raises StoreUnavailable."""
 

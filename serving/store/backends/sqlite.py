@@ -102,6 +102,9 @@ class SqliteDatabase(Database):
         # The write lock is held since BEGIN, so these rows follow each other.
         cursor.execute(_UPSERT_CURRENT, ((cursor.lastrowid or 0) - inserted, now + CLOCKS_DIFFER_MS))
 
+    def exists(self) -> bool:
+        return self._path.exists()
+
     def create(self) -> None:
         try:
             if not self._is_created:
