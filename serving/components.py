@@ -15,6 +15,7 @@ from serving.leads.field_types import AttributeSchema
 from serving.leads.intake import RecordIntake
 from serving.leads.mirrors import OverrideMirror
 from serving.observability.json_logging import configure, quiet_lightgbm
+from serving.observability.limited_log import LimitedLog
 from serving.observability.prometheus import Metrics
 from serving.predictions.live_model import ModelWatcher
 from serving.predictions.predictor import Predictor
@@ -42,6 +43,7 @@ class Components:
         """
         configure(settings.log_level)
         self.settings, self.clock, self.crm = settings, clock, load_settings(settings.crm)
+        self._limited_log = LimitedLog(log)
         self.schema = AttributeSchema.from_settings(self.crm)
         self.metrics = Metrics(ROUTES, clock)
         self.model_watcher = ModelWatcher(self.crm, settings.bundles)
@@ -67,8 +69,15 @@ class Components:
         for seconds in chain([FIRST_PRUNE_SECONDS], repeat(PRUNE_SECONDS)):
             for _ in range(round(seconds / REFRESH_SECONDS)):
                 await asyncio.sleep(REFRESH_SECONDS)
-                await _log_errors(self.refresh)
-            await _log_errors(self._prune)
+                await self._log_errors(self.refresh)
+            await self._log_errors(self._prune)
+
+    async def _log_errors(self, work: Callable[[], None]) -> None:
+        """Run `work` in a thread and log its errors, so that one failure does not end the maintenance."""
+        try:
+            await asyncio.to_thread(work)
+        except Exception as problem:
+            self._limited_log.error("Maintenance failed; it continues", exc_info=problem)
 
     def close(self) -> None:
         self.store.close()
@@ -96,11 +105,3 @@ class Components:
         trained = live_model.scorer.calibrated_model.model.about.get("trained_through")
         trained_at = to_ms(datetime.fromisoformat(trained)) if trained else None
         self.metrics.set_model(live_model.origin.version, trained_at, live_model.origin.since)
-
-
-async def _log_errors(work: Callable[[], None]) -> None:
-    """Run `work` in a thread and log its errors, so that one failure does not end the maintenance."""
-    try:
-        await asyncio.to_thread(work)
-    except Exception as problem:
-        log.error("Maintenance failed; it continues", exc_info=problem)

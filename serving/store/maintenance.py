@@ -7,6 +7,7 @@ import threading
 import time
 
 from features.clock import now_ms
+from serving.observability.limited_log import LimitedLog
 from serving.store.backends.base import Cursor, Database, rollback_and_close
 from serving.store.circuit_breaker import CircuitBreaker
 from serving.store.disk_queue import DiskQueue
@@ -39,6 +40,7 @@ class StoreMaintenance:
     ) -> None:
         self._database, self._disk_queue, self._marker = database, disk_queue, marker
         self._breaker, self._writer = breaker, writer
+        self._limited_log = LimitedLog(log)
         self._closing, self._last_error = threading.Event(), ""
         self._thread = threading.Thread(target=self._run, name="store-maintenance", daemon=True)
 
@@ -69,7 +71,7 @@ class StoreMaintenance:
                 if not self._breaker.is_open:
                     self._database.checkpoint()
             except Exception as problem:
-                log.error("Looking after the store failed: %s", describe_error(problem))
+                self._limited_log.error("Looking after the store failed: %s", describe_error(problem))
 
     def _every_second(self) -> None:
         if self._breaker.is_open:
@@ -131,7 +133,9 @@ class StoreMaintenance:
             if not self._database.is_invalid(problem):
                 raise
             if len(predictions) == 1:
-                log.error("A queued prediction could not be stored: %s", describe_error(problem))
+                self._limited_log.error(
+                    "A queued prediction could not be stored: %s", describe_error(problem)
+                )
                 return
             for prediction in predictions:
                 self._restore([prediction])

@@ -13,6 +13,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from features.clock import now_ms
+from serving.observability.limited_log import LimitedLog
 from serving.store.backends.base import Cursor, Database, DriverConnection, rollback_and_close
 from serving.store.backends.inserts import Entry, insert_new
 from serving.store.circuit_breaker import CircuitBreaker
@@ -86,6 +87,7 @@ class Writer:
         self._current_group: list[Job] = []
         self._lock, self._open = threading.Lock(), True
         self._ended = False
+        self._limited_log = LimitedLog(log)
         self.commits = 0
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
         self._thread.start()
@@ -182,7 +184,7 @@ class Writer:
             if group:
                 write(group)
         except Exception as problem:
-            log.error("Writing failed: %s", type(problem).__name__)
+            self._limited_log.error("Writing failed: %s", type(problem).__name__)
             for job in group:
                 job.fail(problem)
 
@@ -245,7 +247,7 @@ class Writer:
             for job in group:
                 self._write_predictions([job])
         else:
-            log.error("Predictions could not be stored: %s", describe_error(problem))
+            self._limited_log.error("Predictions could not be stored: %s", describe_error(problem))
             group[0].fail(problem)
 
     def _queue_on_disk(self, group: Sequence[PredictionsJob], timeout: float | None = None) -> None:
@@ -265,7 +267,7 @@ class Writer:
         if isinstance(problem, self._database.errors):
             self._breaker.trip(describe_error(problem))
             return StoreUnavailable(describe_error(problem))
-        log.error("Writing failed: %s", type(problem).__name__)
+        self._limited_log.error("Writing failed: %s", type(problem).__name__)
         return problem
 
     def _with_retry(self, durable: bool, work: Callable[[Cursor], T]) -> T:

@@ -18,6 +18,7 @@ from sqlalchemy.engine import Connection
 from features.errors import OutsideError
 from features.files import atomic_file, write_private
 from features.messages import Message
+from serving.observability.limited_log import LimitedLog
 from serving.store.backends.base import Database
 from serving.store.errors import StoreUnavailable
 from serving.store.migrate import migrate, read_revision
@@ -44,7 +45,7 @@ class StoreMarker:
     """
 
     def __init__(self, folder: Path, served_file: Path | None = None) -> None:
-        self.path = folder / MARKER_FILE
+        self.path, self._limited_log = folder / MARKER_FILE, LimitedLog(log)
         self._has_served = served_file is not None and served_file.exists()
 
     def read(self) -> str | None:
@@ -54,7 +55,7 @@ class StoreMarker:
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, TypeError) as problem:
-            log.warning("%s cannot be read: %s", self.path, type(problem).__name__)
+            self._limited_log.warning("%s cannot be read: %s", self.path, type(problem).__name__)
             return None
 
     def is_expected(self) -> bool:
