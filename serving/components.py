@@ -62,7 +62,9 @@ class Components:
             self._report_model()
         with suppress(StoreUnavailable):
             self.overrides.refresh()
-        self.metrics.set_store_state(self.store.queue_rows(), self.store.is_unavailable)
+        self.metrics.set_store_state(
+            self.store.queue_rows(), self.store.is_unavailable, self.store.log_bytes()
+        )
 
     async def run_maintenance(self) -> None:
         """Refresh every half second and look hourly for what is older than the retention, until cancelled."""

@@ -194,6 +194,10 @@ class Store:
         """The predictions in the queue on disk, of all processes, and the requests that wait in memory."""
         return self._queue.rows + self._writer.queue_size
 
+    def log_bytes(self) -> int:
+        """The size of SQLite's write-ahead log; 0 in PostgreSQL."""
+        return self._database.log_bytes()
+
     def close(self) -> None:
         """Write what waits and close all connections, within 3 s. Nothing is accepted after that.
 

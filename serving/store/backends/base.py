@@ -138,6 +138,10 @@ class Database(ABC):
     def checkpoint(self) -> None:  # noqa: B027
         """Copy the write-ahead log into the database, so that no commit has to."""
 
+    def log_bytes(self) -> int:
+        """The size of the write-ahead log, where it is a file of ours; else 0."""
+        return 0
+
     def clear_free_pages(self, lead_id: str) -> None:  # noqa: B027
         """Clear what deleted rows left in the files. Raises StoreUnavailable."""
 
