@@ -9,6 +9,7 @@ import time
 from features.clock import now_ms
 from serving.observability.limited_log import LimitedLog
 from serving.store.backends.base import Cursor, Database, rollback_and_close
+from serving.store.change_signal import ChangeSignal
 from serving.store.circuit_breaker import CircuitBreaker
 from serving.store.disk_queue import DiskQueue
 from serving.store.errors import RETRY_SECONDS, StoreUnavailable, describe_error
@@ -36,10 +37,11 @@ class StoreMaintenance:
         disk_queue: DiskQueue,
         breaker: CircuitBreaker,
         writer: Writer,
+        signal: ChangeSignal,
         marker: StoreMarker | None,
     ) -> None:
         self._database, self._disk_queue, self._marker = database, disk_queue, marker
-        self._breaker, self._writer = breaker, writer
+        self._breaker, self._writer, self._signal = breaker, writer, signal
         self._limited_log = LimitedLog(log)
         self._closing, self._last_error = threading.Event(), ""
         self._thread = threading.Thread(target=self._run, name="store-maintenance", daemon=True)
@@ -74,6 +76,7 @@ class StoreMaintenance:
                 self._limited_log.error("Looking after the store failed: %s", describe_error(problem))
 
     def _every_second(self) -> None:
+        self._signal.reopen()
         if self._breaker.is_open:
             self._probe()
         try:

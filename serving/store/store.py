@@ -21,6 +21,7 @@ from features.messages import Message
 from serving.store import reads
 from serving.store.backends.base import Database
 from serving.store.backends.sqlite import SqliteDatabase
+from serving.store.change_signal import ChangeSignal
 from serving.store.circuit_breaker import CircuitBreaker
 from serving.store.direct_writer import DirectWriter
 from serving.store.disk_queue import DiskQueue
@@ -62,11 +63,13 @@ _TABLES = sorted(name for name, table in metadata.tables.items() if "lead_id" in
 class Store:
     """Thread-safe. Open it after a fork, not before."""
 
-    def __init__(self, database: Database, queue: DiskQueue, marker: StoreMarker | None = None) -> None:
+    def __init__(
+        self, database: Database, queue: DiskQueue, signal: ChangeSignal, marker: StoreMarker | None = None
+    ) -> None:
         self._database, self._queue, self._breaker = database, queue, CircuitBreaker()
-        self._writer = Writer(database, queue, self._breaker)
-        self._direct_writer = DirectWriter(database)
-        self._maintenance = StoreMaintenance(database, queue, self._breaker, self._writer, marker)
+        self._writer = Writer(database, queue, self._breaker, signal.announce)
+        self._direct_writer, self._signal = DirectWriter(database), signal
+        self._maintenance = StoreMaintenance(database, queue, self._breaker, self._writer, signal, marker)
         self._maintenance.start()
 
     @staticmethod
@@ -79,12 +82,17 @@ class Store:
         of this installation: where it is missing, none is created, and it is unavailable. A database that is
         unavailable now is no error. Raises SettingsError for an invalid URL.
         """
-        return Store(database_from_url(url), DiskQueue(spool, spool_limit), marker)
+        return Store(database_from_url(url), DiskQueue(spool, spool_limit), ChangeSignal(spool), marker)
 
     @property
     def is_unavailable(self) -> bool:
         """Whether nothing can be written to the database now."""
         return self._breaker.is_open
+
+    @property
+    def change_mark(self) -> bytes:
+        """Another one whenever any process of this machine stored a step, an override or an outcome."""
+        return self._signal.value
 
     def add_records(self, records: Sequence[Record]) -> Future[list[WriteOutcome]]:
         """Store records, all or none; the future returns their outcomes, in order, after the flush.
@@ -210,6 +218,7 @@ class Store:
         self._direct_writer.close()
         self._queue.close()
         self._database.close()
+        self._signal.close()
 
     def read(self, work: Callable[[Connection], T]) -> T:
         """The result of `work` on a connection for reading. Raises StoreUnavailable."""

@@ -19,10 +19,12 @@ from serving.store.backends.inserts import Entry, insert_new
 from serving.store.circuit_breaker import CircuitBreaker
 from serving.store.disk_queue import DiskQueue
 from serving.store.errors import InvalidRecord, StoreUnavailable, WriteConflict, describe_error
-from serving.store.records import Prediction, StoredState, WriteOutcome
+from serving.store.records import Prediction, RecordKind, StoredState, WriteOutcome
 
 ROWS_A_GROUP = 5_000
 ATTEMPTS = 3
+MIRRORED: frozenset[RecordKind] = frozenset({"handovers", "outcomes", "overrides"})
+"""The records that processes mirror in memory."""
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
@@ -80,7 +82,15 @@ class Writer:
     one; any other error is passed to all jobs of the group.
     """
 
-    def __init__(self, database: Database, disk_queue: DiskQueue, breaker: CircuitBreaker) -> None:
+    def __init__(
+        self,
+        database: Database,
+        disk_queue: DiskQueue,
+        breaker: CircuitBreaker,
+        announce: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`announce` is called when records that processes mirror are committed, before they are settled."""
+        self._announce = announce
         self._database, self._disk_queue, self._breaker = database, disk_queue, breaker
         self._queue: SimpleQueue[Job | None] = SimpleQueue()
         self._connections: dict[bool, DriverConnection] = {}
@@ -211,6 +221,8 @@ class Writer:
         except Exception as problem:
             self._handle_records_error(group, problem)
             return
+        if any(kind in MIRRORED for rows in lists for kind, _ in rows):
+            self._announce()
         for job, job_outcomes in zip(group, outcomes, strict=True):
             job.settle(job_outcomes)
 
