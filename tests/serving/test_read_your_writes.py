@@ -11,15 +11,17 @@ import pytest
 from features.clock import iso, now_ms
 from serving.store.change_signal import SIGNAL_FILE, ChangeSignal
 from tests.helpers.service.service_app import App, small_app
+from tests.helpers.service.stores import server, url
 
-TIMES = 200
+__all__ = ["server", "url"]
+TIMES = 60
 
 
 @pytest.fixture
-def workers(tmp_path: Path) -> Iterator[tuple[App, App]]:
+def workers(url: str, tmp_path: Path) -> Iterator[tuple[App, App]]:
     """Two workers over one store, neither of which looks for changes by itself."""
-    with small_app(tmp_path) as first:
-        second = App(tmp_path / "crm.toml", tmp_path / "out")
+    with small_app(tmp_path, HOTLEAD_STORE_URL=url) as first:
+        second = App(tmp_path / "crm.toml", tmp_path / "out", HOTLEAD_STORE_URL=url)
         try:
             yield first, second
         finally:
