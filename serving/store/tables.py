@@ -25,7 +25,7 @@ from sqlalchemy.types import TypeEngine
 from features.clock import NEVER
 from serving.store.records import COLUMNS, KINDS, ColumnType, Prediction, RecordKind
 
-SCHEMA = "0004"
+SCHEMA = "0005"
 """The revision in migrations/versions/ that makes these tables."""
 
 metadata = MetaData()
@@ -146,3 +146,8 @@ sign_offs = Table(
     UniqueConstraint("number", "party", name="sign_offs_once"),
 )
 """Sign-offs of a definition (by its number): each party signs once."""
+
+store_state = Table(
+    "store_state", metadata, Column("name", Text, primary_key=True), Column("value", Text, nullable=False)
+)
+"""What the store remembers about itself: names and their values."""

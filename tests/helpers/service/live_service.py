@@ -47,6 +47,7 @@ def served(crm_toml: Path, wrap: Wrap = lambda app: app, **environ: str) -> Iter
         components.key_cache,
         components.rate_limiter,
         components.metrics,
+        components.overrides,
     )
     try:
         with running(wrap(edge)) as url:

@@ -50,6 +50,7 @@ class App:
             self.components.key_cache,
             self.components.rate_limiter,
             self.components.metrics,
+            self.components.overrides,
         )
         self._runner = asyncio.Runner()
 
