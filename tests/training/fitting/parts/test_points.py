@@ -15,7 +15,7 @@ NAMES = ("quote", "visit")
 
 
 def fit_card(deals: int, effect: float, seed: int, examples: int = 1) -> PointsPart:
-    """The part learnt from leads whose log-odds grow by `effect` with a quote, and half of it with a visit."""
+    """The part learnt from leads whose log-odds grow by `effect` with a quote, half of it with a visit."""
     rng = np.random.default_rng(seed)
     columns = {name: rng.integers(0, 2, deals).astype(float) for name in NAMES}
     log_odds = effect * (columns["quote"] + columns["visit"] / 2 - 0.75)
