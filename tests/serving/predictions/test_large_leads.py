@@ -27,7 +27,7 @@ DAY = 86_400_000
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[App, Reviewer]]:
-    """A service that knows a lead with 151 activities, one of a clock ahead of ours, and a colleague without any."""
+    """A service with a lead with 151 activities, one of a clock ahead of ours, and its colleague."""
     with review_app(tmp_path_factory.mktemp("large"), lambda: NOW) as (app, reviewer):
         of_leads = [
             {
@@ -126,10 +126,10 @@ def test_one_large_lead_comes_after_another_and_not_too_many_wait() -> None:
     def work() -> int:
         nonlocal running
         running += 1
-        most = running
+        peak = running
         threading.Event().wait(0.01)
         running -= 1
-        return most
+        return peak
 
     async def run() -> list[int | BaseException]:
         large_leads = LargeLeads(max_waiting=3)

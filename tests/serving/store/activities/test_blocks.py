@@ -46,8 +46,8 @@ def events_in_rows(store: Store, lead_id: str) -> list[Event]:
 
 
 def events_read(store: Store, lead_id: str) -> list[Event]:
-    found = store.lead(lead_id)
-    return [] if found is None else list(found.events)
+    stored = store.lead(lead_id)
+    return [] if stored is None else list(stored.events)
 
 
 def count_blocks(store: Store, lead_id: str = "L1") -> int:
@@ -131,9 +131,9 @@ def test_an_erased_lead_has_no_blocks(store: Store) -> None:
 def test_more_activities_than_the_limit_are_not_read(store: Store) -> None:
     of_account = [record("leads", lead_id, lead_id=lead_id, account="acme") for lead_id in ("L1", "L2")]
     add_records(store, *of_account, activity("a1"), *(activity(f"b{i}", lead_id="L2") for i in range(2)))
-    found = store.lead("L1", limit=3)
-    assert found is not None
-    assert (len(found.events), [len(colleague) for colleague in found.colleagues]) == (1, [2])
+    stored = store.lead("L1", limit=3)
+    assert stored is not None
+    assert (len(stored.events), [len(colleague) for colleague in stored.colleagues]) == (1, [2])
     add_records(store, activity("a2"))
     for lead_id in ("L1", "L2"):
         with pytest.raises(ManyActivities):
