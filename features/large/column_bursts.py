@@ -18,7 +18,7 @@ from features.bots.bursts import (
     is_sent_mail,
 )
 from features.columns import Bools, Ints
-from features.large.event_columns import EventColumns
+from features.large.event_columns import EventColumns, order_by_code, order_by_time
 
 
 def leave_out_column_bursts(events: EventColumns, before: int | None = None) -> EventColumns:
@@ -34,9 +34,11 @@ def find_column_bursts(events: EventColumns) -> NDArray[np.int8]:
     rules = np.full(len(events), -1, dtype=np.int8)
     is_mail = np.array([is_sent_mail(kind) for kind in events.types], dtype=bool)[events.codes]
     received = np.flatnonzero(~is_mail)
-    received = received[np.argsort(events.times_ms[received], kind="stable")]
+    received = received[order_by_time(events.times_ms[received])]
     times_ms, mails = events.times_ms[received], np.sort(events.times_ms[is_mail])
     start = np.searchsorted(times_ms, times_ms - WINDOW_MS)
+    if (np.arange(len(start)) - start < MIN_COUNT_AFTER_MAIL - 1).all():
+        return rules
     judged = _judge_windows(times_ms, events.codes[received], start, mails)
     stops = np.flatnonzero(judged >= 0)
     # The first window that ends at or after an activity decides, if it reaches back to it.
@@ -68,7 +70,7 @@ def _judge_windows(
 
 def _find_earlier(codes: NDArray[np.int32], back: int) -> NDArray[np.intp]:
     """For each place that of the same code so many occurrences earlier; -1 where there are not so many."""
-    by_code = np.argsort(codes, kind="stable")
+    by_code = order_by_code(codes)
     is_same = codes[by_code[back:]] == codes[by_code[:-back]]
     earlier = np.full(len(codes), -1, dtype=np.intp)
     earlier[by_code[back:][is_same]] = by_code[:-back][is_same]

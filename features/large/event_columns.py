@@ -44,8 +44,7 @@ class EventColumns(Sequence[Event]):
 
     def sorted_by_time(self) -> EventColumns:
         """Sorted by time; those of one time stay in their order."""
-        times_ms = self.times_ms
-        return self if np.all(times_ms[:-1] <= times_ms[1:]) else self.select(order_by_time(times_ms))
+        return self if _is_sorted(self.times_ms) else self.select(order_by_time(self.times_ms))
 
     def find_types(self) -> list[str]:
         """The types that occur."""
@@ -57,13 +56,25 @@ class EventColumns(Sequence[Event]):
 def order_by_time(times_ms: Ints) -> NDArray[np.intp]:
     """The stable order by time."""
     count = len(times_ms)
-    first = int(times_ms.min(initial=0)) if count else 0
-    last = int(times_ms.max(initial=0)) if count else 0
+    if _is_sorted(times_ms):
+        return np.arange(count)
+    first, last = int(times_ms.min()), int(times_ms.max())
     if (last - first + 1) * count >= 2**63:
         return np.argsort(times_ms, kind="stable")
     # Sorting numbers of time and place is several times faster than a stable sort of times.
     keys = np.sort((times_ms - first) * count + np.arange(count))
-    return np.asarray(keys % max(count, 1), dtype=np.intp)
+    return np.asarray(keys % count, dtype=np.intp)
+
+
+def _is_sorted(times_ms: Ints) -> bool:
+    return bool(np.all(times_ms[:-1] <= times_ms[1:]))
+
+
+def order_by_code(codes: NDArray[np.int32]) -> NDArray[np.intp]:
+    """The stable order by code."""
+    # NumPy sorts small integers by counting.
+    is_small = not len(codes) or codes.max() <= np.iinfo(np.uint16).max
+    return np.argsort(codes.astype(np.uint16) if is_small else codes, kind="stable")
 
 
 def to_columns(events: Sequence[Event]) -> EventColumns:

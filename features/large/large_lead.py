@@ -6,12 +6,11 @@ import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from features.clock import MS_PER_DAY, days_to_ms
 from features.columns import Floats, Ints
 from features.kinds import Activity, Over
-from features.large.event_columns import EventColumns
+from features.large.event_columns import EventColumns, order_by_code
 from features.numbers import round_sum
 from features.one_lead import AttributeChange, OneLead
 
@@ -26,18 +25,25 @@ class ColumnHistory:
         in_order = events.sorted_by_time()
         self.events = in_order[: int(np.searchsorted(in_order.times_ms, moment))]
         self._by_activity: dict[Activity, tuple[Ints, Floats]] = {}
+        self._by_type = self.events.select(order_by_code(self.events.codes))
+        self._ends = np.cumsum(np.bincount(self.events.codes, minlength=len(self.events.types)))
 
     def select(self, activity: Activity) -> tuple[Ints, Floats]:
         """Times and values of those of a type, of several types, or ('*') of all."""
         if activity not in self._by_activity:
-            events = self.events if activity == "*" else self.events.select(self._mask(activity))
+            events = self._select(activity)
             self._by_activity[activity] = (events.times_ms, events.values)
         return self._by_activity[activity]
 
-    def _mask(self, activity: Activity) -> NDArray[np.bool_]:
+    def _select(self, activity: Activity) -> EventColumns:
+        if activity == "*":
+            return self.events
         names = (activity,) if isinstance(activity, str) else activity
         is_wanted = np.array([kind in names for kind in self.events.types], dtype=bool)
-        return np.asarray(is_wanted[self.events.codes])
+        if is_wanted.sum() == 1:
+            code = int(is_wanted.argmax())
+            return self._by_type[int(self._ends[code - 1]) if code else 0 : int(self._ends[code])]
+        return self.events.select(is_wanted[self.events.codes])
 
 
 class LargeLead(OneLead):

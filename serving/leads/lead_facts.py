@@ -151,7 +151,8 @@ def _select_columns(
     """As `_select_events`, of very many activities."""
     if schema.leaves_out_bursts:
         events = leave_out_column_bursts(events, as_of)
-    return replace(events, times_ms=np.minimum(events.times_ms, latest))
+    is_past = latest == NEVER or events.times_ms.max(initial=0) <= latest
+    return events if is_past else replace(events, times_ms=np.minimum(events.times_ms, latest))
 
 
 def facts_from_store(
