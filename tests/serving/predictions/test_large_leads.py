@@ -65,9 +65,8 @@ def make_large(monkeypatch: pytest.MonkeyPatch, app: App) -> None:
 
 
 def count_blocks(app: App) -> int:
-    return app.components.store.read(
-        lambda c: c.exec_driver_sql("SELECT count(*) FROM activity_blocks").scalar_one()
-    )
+    statement = "SELECT count(*) FROM activity_blocks"
+    return int(app.components.store.read(lambda c: c.exec_driver_sql(statement).scalar_one()))
 
 
 def read_answers(app: App, reviewer: Reviewer) -> dict[str, Any]:
