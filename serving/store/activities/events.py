@@ -89,11 +89,13 @@ def _read_many(connection: Connection, lead_id: str, report: Report) -> Sequence
     with _snapshot(connection):
         blocks = connection.execute(queries.blocks(), {"lead_id": lead_id}).all()
         gaps = find_gaps([(block.first_seq, block.last_seq) for block in blocks])
+        if not blocks or len(gaps) > 1:
+            report(lead_id)  # at once: reading the rows takes long
         if len(gaps) > MAX_GAPS:
             blocks, gaps = [], find_gaps([])
         parts = [(block.first_seq, unpack_rows(block.types, block.packed)) for block in blocks]
         in_gaps = [list(_read_gap(connection, lead_id, low, high)) for low, high in gaps]
-    if len(gaps) > 1 or sum(len(part.versions) for _, part in in_gaps[-1]) >= BLOCK_ROWS:
+    if sum(len(part.versions) for _, part in in_gaps[-1]) >= BLOCK_ROWS:
         report(lead_id)
     parts = sorted([*parts, *chain.from_iterable(in_gaps)], key=itemgetter(0))
     return join_versioned([part for _, part in parts])
